@@ -1,0 +1,167 @@
+# segue: `make demo` shows it, `make check` tests it, `make help` lists the rest.
+#   V=1 shows every command; SAN=1 builds with AddressSanitizer and UBSan, in a folder of its own.
+
+VERSION := 0.1.0
+PREFIX  ?= /usr
+DESTDIR ?=
+CC      ?= gcc
+SAN     ?=
+V       ?=
+BUILD   := build$(if $(SAN),/san)
+Q       := $(if $(V),,@)
+say      = $(if $(V),@:,@printf '  %-6s %s\n' '$(1)' '$(2)')
+
+LIB_PKGS   := libevent_core libevent_extra jansson
+BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libzookeeper-st-dev libinih-dev libjansson-dev
+TEST_DEPS  := libcriterion-dev libpq-dev haproxy zookeeper default-jre-headless libslf4j-java \
+              postgresql-15
+LINT_DEPS  := clang-tidy clang-format cppcheck
+FUZZ_DEPS  := clang libclang-rt-14-dev
+
+WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
+            -Wwrite-strings -Wpointer-arith -Wundef -Wvla -Werror
+HARDEN   := -fstack-protector-strong -fPIE $(if $(SAN),,-D_FORTIFY_SOURCE=2)
+SAN_ALL  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+SANFLAGS := $(if $(SAN),$(SAN_ALL))
+# PKG is evaluated when a recipe runs, so that `make deps` works where pkg-config is still missing.
+PKG       = $(shell pkg-config $(1) $(LIB_PKGS))
+CPPFLAGS += -D_GNU_SOURCE -DSEGUE_VERSION='"$(VERSION)"' -Iinclude
+CFLAGS   ?= -O2 -g
+CFLAGS_   = -std=gnu11 $(WARNINGS) $(HARDEN) $(SANFLAGS) $(CFLAGS)
+LDFLAGS_  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
+LDLIBS_   = $(call PKG,--libs) -lzookeeper_st -linih
+TEST_CPPFLAGS = -Itests -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
+
+SRCS      := $(shell find sidecar -name '*.c' | sort)
+LIB_OBJS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sidecar/main.c,$(SRCS)))
+UNIT_SRCS := $(sort $(wildcard tests/unit/*.c))
+LAB_SRCS  := $(sort $(wildcard tests/lab/*.c))
+E2E_SRCS  := $(sort $(wildcard tests/e2e/*.c))
+FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
+FORMATTED := $(shell find sidecar include tests -name '*.[ch]' 2>/dev/null | sort)
+
+.PHONY: all deps lint-deps fuzz-deps check unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
+        fmt demo bench fuzz install clean help
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+all: $(BUILD)/segue
+
+help:
+	@printf '%s\n' \
+	  'make              build the segue binary in build/' \
+	  'make demo         a failover, live, on loopback servers that it starts and stops itself' \
+	  'make check        install what is missing, build, unit tests, end-to-end tests (SAN=1: sanitizers)' \
+	  'make unit, e2e    one half of make check' \
+	  'make lint         clang-tidy, cppcheck, format, dependency direction' \
+	  'make fuzz         every fuzz target for FUZZ_SECONDS (60)' \
+	  'make bench        the measurements of README.md (BENCH_ARGS=--quick: fewer rounds)' \
+	  'make fmt          clang-format in place' \
+	  'make deps         install missing Debian packages (apt-get)' \
+	  'make install      binary, man pages, templates under DESTDIR PREFIX (/usr)' \
+	  'make clean        remove build/'
+
+# Asks dpkg first, so that nothing happens (and no network is needed) where all is there.
+define install_missing
+@missing=""; for p in $(1); do \
+  dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$p"; done; \
+if [ -n "$$missing" ]; then echo "  DEPS  $$missing"; \
+  sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+  $$sudo apt-get update -qq && \
+  $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
+endef
+
+deps:
+	$(call install_missing,$(BUILD_DEPS) $(TEST_DEPS))
+
+lint-deps:
+	$(call install_missing,$(LINT_DEPS))
+
+fuzz-deps:
+	$(call install_missing,$(FUZZ_DEPS))
+
+$(BUILD)/%.o: %.c Makefile
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(if $(filter tests/%,$<),$(TEST_CPPFLAGS)) $(CFLAGS_) $(call PKG,--cflags) -MMD -MP -c -o $@ $<
+
+$(BUILD)/libsegue.a: $(LIB_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/segue: $(BUILD)/sidecar/main.o $(BUILD)/libsegue.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(LDLIBS_)
+
+$(BUILD)/unit: $(call obj,$(UNIT_SRCS)) $(BUILD)/libsegue.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(LDLIBS_) -lcriterion -lpq
+
+$(BUILD)/liblab.a: $(call obj,$(LAB_SRCS))
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/e2e: $(call obj,$(E2E_SRCS)) $(BUILD)/liblab.a $(BUILD)/libsegue.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(LDLIBS_) -lcriterion -lpq
+
+-include $(patsubst %.o,%.d,$(LIB_OBJS) $(BUILD)/sidecar/main.o $(call obj,$(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS)))
+
+# One stage never includes another; the pure modules know no loop, no store, no server.
+STAGES := watch verify render apply report
+PURE   := sidecar/decide.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
+          sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_config*.c \
+          sidecar/apply/haproxy_state.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c
+TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/fuzz/*.c))
+
+lint: lint-deps lint-direction lint-format lint-cppcheck lint-tidy
+
+lint-direction:
+	$(call say,LINT,dependency direction)
+	@bad=0; for s in $(STAGES); do for o in $(filter-out base,$(STAGES)); do [ $$s = $$o ] || \
+	  ! grep -n "#include \"$$o/" sidecar/$$s/*.c include/$$s/*.h 2>/dev/null || bad=1; done; done; \
+	! grep -nE '#include "(config|topology|decide|cluster|watch/|render/|apply/|report/|verify/)' sidecar/base/*.c include/base/*.h || bad=1; \
+	! grep -nE '#include <(event2|zookeeper|libpq)' $(wildcard $(PURE)) || bad=1; \
+	[ $$bad = 0 ] || { echo 'lint: the lines above point against the one direction of flow'; exit 1; }
+
+lint-format:
+	$(call say,LINT,format)
+	@clang-format --dry-run -Werror $(FORMATTED)
+
+lint-cppcheck:
+	$(call say,LINT,cppcheck)
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
+	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) sidecar tests/lab
+
+lint-tidy: $(TIDY_SRCS:%=$(BUILD)/tidy/%.ok)
+
+$(BUILD)/tidy/%.ok: % .clang-tidy $(wildcard include/*.h include/*/*.h)
+	$(call say,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- $(CPPFLAGS) $(TEST_CPPFLAGS) -std=gnu11 $(WARNINGS:-Werror=) $(call PKG,--cflags) 2>/dev/null
+	@touch $@
+
+fmt:
+	$(Q)clang-format -i $(FORMATTED)
+
+# Fuzz targets: tests/fuzz/fuzz_X.c, with what they need compiled in by clang; seeds in tests/fuzz/corpus/X.
+FUZZ_SECONDS ?= 60
+fuzz: fuzz-deps $(FUZZ_SRCS:tests/fuzz/fuzz_%.c=fuzz-%)
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(filter-out sidecar/main.c,$(SRCS)) $(wildcard include/*.h include/*/*.h)
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+	  $(call PKG,--cflags) -o $@ $< $(filter-out sidecar/main.c,$(SRCS)) $(LDLIBS_)
+
+fuzz-%: build/fuzz/fuzz_%
+	@mkdir -p build/fuzz/corpus/$*
+	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -artifact_prefix=build/fuzz/ \
+	  build/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
+
+unit: deps $(BUILD)/unit
+	$(BUILD)/unit
+
+clean:
+	$(Q)rm -rf build

@@ -1,0 +1,51 @@
+/* The rendered HAProxy text, read the way HAProxy reads it, as far as segue needs: which server
+ * stands in which backend with which address, port, weight and state, and whether two texts differ
+ * in anything that the runtime API cannot change. Pure. HAProxy Configuration
+ * Manual 2.1, 2.2, 4.2, 5.2. */
+#ifndef SEGUE_APPLY_HAPROXY_CONFIG_H
+#define SEGUE_APPLY_HAPROXY_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/strbuf.h"
+
+struct haproxy_server {
+	char *backend; /* of a `backend` or `listen` section */
+	char *name;
+	char *address; /* numeric, no brackets */
+	uint16_t port;
+	unsigned weight; /* 0 to 256; default 1, or the section's default-server's */
+	bool disabled;
+	bool check;   /* health checks are on for it */
+	char *params; /* everything after the address that cannot change at runtime,
+	                 default-server's parts first, normalised (single blanks, quoting kept):
+	                 what `add server` takes */
+	unsigned line;
+};
+
+struct haproxy_config {
+	struct haproxy_server *servers;
+	size_t server_count;
+	char **backends; /* names of backend and listen sections that have server lines, in order */
+	size_t backend_count;
+	char *structure; /* the text without comments, blank runs, and without the server lines;
+	                    with line breaks: what only a reload can change */
+};
+
+/* Errors read "line N: reason": a host name where an address must be, a port out of range, a name
+ * that the runtime socket could not carry, two servers of one name. `server-template` lines belong
+ * to the structure. */
+bool haproxy_config_parse(const char *text, size_t len, struct haproxy_config *out,
+                          struct err *err) MUST_CHECK;
+void haproxy_config_free(struct haproxy_config *config);
+
+/* True when `new` holds something that HAProxy, having loaded `old`, can take up only by a reload:
+ * structure, or params of a server that is in both. `why` gets words with the first difference.
+ * Servers added or removed do not count: see haproxy_diff.h. */
+bool haproxy_config_needs_reload(const struct haproxy_config *old, const struct haproxy_config *new,
+                                 struct strbuf *why);
+
+#endif

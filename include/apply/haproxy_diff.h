@@ -1,0 +1,31 @@
+/* Desired servers against live ones -> the fewest runtime commands. Pure. */
+#ifndef SEGUE_APPLY_HAPROXY_DIFF_H
+#define SEGUE_APPLY_HAPROXY_DIFF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "apply/haproxy_config.h"
+#include "apply/haproxy_state.h"
+#include "base/strbuf.h"
+
+struct haproxy_diff {
+	struct strbuf commands; /* "set server be/s addr ...;..." on one line without newline; ""
+	                           when live and desired agree */
+	size_t command_count;
+	struct strbuf
+	    summary;       /* for the log: "orders_rw/primary 10.0.0.1:5432->10.0.0.2:5432, ..." */
+	bool needs_reload; /* something is missing or too many that this version cannot add or
+	                      remove */
+	struct strbuf why; /* then: what */
+	bool needs_sweep; /* an address changed: established sessions to the old one are to be ended
+	                   */
+};
+
+/* Compares every backend of `desired`; live backends that it does not name are nobody's business.
+ * `can_add`: this HAProxy takes add server / del server (2.6 on). */
+void haproxy_diff(const struct haproxy_config *desired, const struct haproxy_live *live,
+                  bool can_add, struct haproxy_diff *out);
+void haproxy_diff_free(struct haproxy_diff *diff);
+
+#endif

@@ -1,0 +1,27 @@
+/* One batch of commands to HAProxy's runtime socket or master CLI: a fresh connection, one line,
+ * the reply until EOF. Asynchronous, bounded in time and size. */
+#ifndef SEGUE_APPLY_HAPROXY_SOCKET_H
+#define SEGUE_APPLY_HAPROXY_SOCKET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct event_base;
+struct haproxy_batch;
+
+/* `reply` is NUL terminated and borrowed until the callback returns; NULL with `err` set on
+ * failure. Called once, never inside haproxy_batch_send(), never after haproxy_batch_cancel(). */
+typedef void haproxy_batch_cb(const char *reply, size_t len, const struct err *err, void *arg);
+
+/* Connects to the unix socket `path` (or "ipv4@host:port"-less "host:port" TCP address) and writes
+ * `line` plus newline at once. `master`: it is the master CLI, which does not close after a reply,
+ * so the writing side is shut down. */
+struct haproxy_batch *haproxy_batch_send(struct event_base *base, const char *path, bool master,
+                                         const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
+                                         void *arg) MUST_CHECK;
+void haproxy_batch_cancel(struct haproxy_batch *batch);
+
+#endif

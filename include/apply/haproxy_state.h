@@ -1,0 +1,68 @@
+/* HAProxy's replies on the runtime socket as values. Pure; every reply is checked, as HAProxy of
+ * another version, or something else at that path, may answer. Management Guide 9.3 "Unix Socket
+ * commands". */
+#ifndef SEGUE_APPLY_HAPROXY_STATE_H
+#define SEGUE_APPLY_HAPROXY_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* One line of `show servers state` (format version 1, the same 25 fields from 2.4 on). */
+struct haproxy_live_server {
+	char *backend, *name;
+	char *address; /* numeric, "" when unset ("-") */
+	uint16_t port;
+	unsigned operational; /* 0 stopped, 1 starting, 2 running, 3 stopping */
+	unsigned admin; /* bits of SRV_ADMF_*: 1 forced maint, 2 inherited maint, 4 maint in config,
+	                   8 forced drain, 16 inherited drain, 32 maint by resolution */
+	unsigned weight; /* the effective user weight (srv_uweight) */
+};
+
+struct haproxy_live {
+	struct haproxy_live_server *servers;
+	size_t count;
+};
+
+bool haproxy_live_parse(const char *reply, size_t len, struct haproxy_live *out,
+                        struct err *err) MUST_CHECK;
+void haproxy_live_free(struct haproxy_live *live);
+const struct haproxy_live_server *haproxy_live_find(const struct haproxy_live *live,
+                                                    const char *backend, const char *name);
+
+/* `show info`: what segue needs of it. */
+struct haproxy_info {
+	char version[64]; /* "2.6.12-1+deb12u4" */
+	unsigned major, minor;
+	int64_t pid;
+	bool stopping; /* an old worker */
+};
+bool haproxy_info_parse(const char *reply, size_t len, struct haproxy_info *out,
+                        struct err *err) MUST_CHECK;
+
+/* `show sess all`: sessions of backend/server whose connected address is not address:port, and that
+ * are established there (not waiting for a connection, in the queue or between retries). */
+struct haproxy_sessions {
+	char **ids; /* "0x55d0..." */
+	size_t count;
+};
+bool haproxy_sessions_stale(const char *reply, size_t len, const char *backend, const char *server,
+                            const char *address, uint16_t port, struct haproxy_sessions *out,
+                            struct err *err) MUST_CHECK;
+void haproxy_sessions_free(struct haproxy_sessions *sessions);
+
+/* `show proc` of the master CLI. */
+struct haproxy_procs {
+	int64_t master_pid, worker_pid; /* worker: the newest current one; 0 when there is none */
+	int64_t *old_pids;              /* old workers that still run */
+	size_t old_count;
+	unsigned reloads; /* of the current worker: 0 is the newest */
+	unsigned failed;  /* reloads failed, "[failed: N]"; 0 where the version does not say */
+};
+bool haproxy_procs_parse(const char *reply, size_t len, struct haproxy_procs *out,
+                         struct err *err) MUST_CHECK;
+void haproxy_procs_free(struct haproxy_procs *procs);
+
+#endif

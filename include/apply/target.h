@@ -1,0 +1,50 @@
+/* A target: one proxy (or file) that is kept as the rendered text says. */
+#ifndef SEGUE_APPLY_TARGET_H
+#define SEGUE_APPLY_TARGET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "config.h"
+
+struct event_base;
+struct target;
+struct target_hub; /* what targets share: one reload in flight per HAProxy, few connections per
+                      socket */
+
+/* One rendered text with the history of the change it stands for; times as clock_now_us(), 0: none
+ * (a repeat of the same fact). */
+struct desired {
+	const char *text; /* copied */
+	size_t len;
+	int64_t zxid;
+	int64_t notified_us, read_us, rendered_us;
+};
+
+struct target_hub *target_hub_create(struct event_base *base);
+void target_hub_destroy(struct target_hub *hub); /* after its targets */
+
+/* `state_dir`: where the marker of a reload that is still owed is kept. `changed` (may be NULL) is
+ * called when target_status() may have changed; never inside a call from the left. */
+struct target *target_create(struct target_hub *hub, const struct config_target *config,
+                             const char *state_dir, void (*changed)(void *arg),
+                             void *arg) MUST_CHECK;
+void target_destroy(struct target *target); /* cancels all that is in flight */
+
+/* The text that the target is to be kept at from now on. Refused (false) when it cannot be read as
+ * what the target needs; the last good one stays. Writes to the proxy at once, in this very call,
+ * where live state is known. */
+bool target_set_desired(struct target *target, const struct desired *desired,
+                        struct err *err) MUST_CHECK;
+
+struct target_status {
+	int64_t zxid;        /* of the desired text; 0: none yet */
+	bool in_sync;        /* live state read back and agrees, file installed, no reload owed */
+	const char *problem; /* "" or what keeps it from being in sync; borrowed */
+	const char *step;    /* what it does now: "idle", "reading", "pushing", ... */
+};
+void target_status(const struct target *target, struct target_status *out);
+
+#endif

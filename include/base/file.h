@@ -1,0 +1,38 @@
+/* Files: read whole, replace atomically. */
+#ifndef SEGUE_BASE_FILE_H
+#define SEGUE_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/strbuf.h"
+
+/* Appends the whole file to `out`; refuses more than `max` bytes and anything but a regular file.
+ * *missing (may be NULL) tells ENOENT from other failures. */
+bool file_read(const char *path, size_t max, struct strbuf *out, bool *missing,
+               struct err *err) MUST_CHECK;
+
+struct file_owner {
+	mode_t mode; /* permission bits; 0: those of the file replaced, or 0644 */
+	bool has_uid, has_gid;
+	uid_t uid;
+	gid_t gid;
+};
+
+/* Writes `path`'s new content beside it, as a hidden "<dir>/.<name>.segue-new", with owner and mode
+ * set, and returns that name (caller frees); NULL on failure, with nothing left behind. Hidden, as
+ * HAProxy loads only non-hidden files of a folder. Not yet fsynced. */
+char *file_stage(const char *path, const void *data, size_t len, const struct file_owner *owner,
+                 struct err *err) MUST_CHECK;
+
+/* fsync, rename over `path`, fsync of the folder; on failure the staged file is removed and `path`
+ * is what it was. */
+bool file_commit(const char *staged, const char *path, struct err *err) MUST_CHECK;
+
+/* file_stage() and file_commit() in one. */
+bool file_replace(const char *path, const void *data, size_t len, const struct file_owner *owner,
+                  struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,95 @@
+/* segue.ini as values: typed, bounded, with defaults filled in; immutable once loaded.
+ *
+ * config.c holds the one table of keys (section, name, type, bounds, default, help) that the
+ * parser, `segue check` and man/segue.ini.5 share. Strings are never NULL: an unset one is "". All
+ * owned by struct config. Durations are ms. */
+#ifndef SEGUE_CONFIG_H
+#define SEGUE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+
+enum config_layout { CONFIG_LAYOUT_SEGUE, CONFIG_LAYOUT_PLAIN };
+enum config_verify { CONFIG_VERIFY_DISABLE, CONFIG_VERIFY_PREFER, CONFIG_VERIFY_REQUIRE };
+enum config_loss { CONFIG_LOSS_HOLD, CONFIG_LOSS_KEEP, CONFIG_LOSS_FENCE };
+enum config_rollback { CONFIG_ROLLBACK_REFUSE, CONFIG_ROLLBACK_FOLLOW };
+enum config_target_kind { CONFIG_TARGET_HAPROXY, CONFIG_TARGET_PGBOUNCER, CONFIG_TARGET_FILE };
+
+struct config_node { /* node.NAME = HOST:PORT */
+	char *name;
+	char *host; /* no brackets */
+	uint16_t port;
+};
+
+struct config_var { /* var.NAME = VALUE */
+	char *name;
+	char *value;
+};
+
+struct config_cluster {
+	char *name;
+	enum config_layout layout;
+	char *path; /* absolute znode path, no trailing slash */
+	struct config_node *nodes;
+	size_t node_count;
+	bool presence;
+	enum config_verify verify;
+	char *verify_conninfo;
+	enum config_loss on_primary_loss;
+	int64_t hold_timeout_ms;
+	enum config_loss on_store_loss;
+	enum config_rollback on_store_rollback;
+};
+
+struct config_target {
+	enum config_target_kind kind;
+	char *name;
+	char *cluster;        /* its name */
+	size_t cluster_index; /* into config.clusters */
+	char *template_file;
+	char *output;
+	char *owner;                  /* "user:group", "user", ":group" or "" */
+	unsigned mode;                /* permission bits */
+	char *socket, *master_socket; /* haproxy */
+	char *check_command, *reload_command;
+	char *console; /* pgbouncer */
+	int64_t pause_timeout_ms;
+	struct config_var *vars;
+	size_t var_count;
+};
+
+struct config {
+	char *file; /* where it was read from */
+	char *name;
+	enum log_level log_level;
+	enum log_format log_format;
+	char *state_dir;
+	char *listen;
+	char *zookeeper_hosts; /* as configured, "host:port,host:port/chroot" */
+	int64_t session_timeout_ms;
+	char *auth_file;
+	struct config_cluster *clusters;
+	size_t cluster_count;
+	struct config_target *targets;
+	size_t target_count;
+	struct strbuf warnings; /* one a line: keys that have no effect yet, say */
+};
+
+/* Reads and checks `file`. On failure returns NULL with EVERY error of the file appended to
+ * `errors`, one a line: "file:line: [section] key: what was found: what is allowed". */
+struct config *config_load(const char *file, struct strbuf *errors) MUST_CHECK;
+void config_free(struct config *config);
+
+const char *config_target_kind_name(enum config_target_kind kind); /* "haproxy", ... */
+
+/* The key table as the body of man/segue.ini.5 (man(7) macros) and as a commented sample file. */
+void config_print_man(FILE *out);
+void config_print_sample(FILE *out);
+
+#endif

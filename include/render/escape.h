@@ -1,0 +1,26 @@
+/* Escaping of a value by the language it is put into. */
+#ifndef SEGUE_RENDER_ESCAPE_H
+#define SEGUE_RENDER_ESCAPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/strbuf.h"
+
+enum escape_mode {
+	ESCAPE_NONE,
+	ESCAPE_HAPROXY, /* one argument of a config line: HAProxy Configuration Manual 2.2 "Quoting
+	                   and escaping" */
+	ESCAPE_PGBOUNCER, /* a value inside a connect string of [databases]: pgbouncer(5) */
+	ESCAPE_HTML,
+};
+
+bool escape_mode_parse(const char *name, enum escape_mode *mode); /* none haproxy pgbouncer html */
+
+/* Appends the escaped value. Fails, with the reason, where the language cannot carry the bytes (a
+ * control character, say). */
+bool escape_append(struct strbuf *out, enum escape_mode mode, const char *value, size_t len,
+                   struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,16 @@
+/* The view: what a template sees. Documented in man/segue-templates.7; change both together. */
+#ifndef SEGUE_RENDER_VIEW_H
+#define SEGUE_RENDER_VIEW_H
+
+#include <jansson.h>
+
+#include "base/util.h"
+#include "config.h"
+#include "topology.h"
+
+/* cluster, zxid, timeline, primary (absent when there is none), standbys, members, target, vars,
+ * env. Caller json_decref()s. */
+json_t *view_build(const struct config_cluster *cluster, const struct config_target *target,
+                   const struct topology *topology) MUST_CHECK;
+
+#endif

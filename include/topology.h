@@ -1,0 +1,47 @@
+/* Topology: what the store says of a cluster at one zxid. A plain value, made by a layout,
+ * completed with numeric addresses by the watcher, read by everything to the right of it. */
+#ifndef SEGUE_TOPOLOGY_H
+#define SEGUE_TOPOLOGY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TOPOLOGY_NAME_MAX     64  /* bytes of a node name, with the NUL */
+#define TOPOLOGY_HOST_MAX     254 /* bytes of a host name (RFC 1035: 253) with the NUL */
+#define TOPOLOGY_ADDRESS_MAX  46  /* INET6_ADDRSTRLEN */
+#define TOPOLOGY_STANDBYS_MAX 64
+
+struct member {
+	char name[TOPOLOGY_NAME_MAX]; /* "" when the store has none */
+	char host[TOPOLOGY_HOST_MAX]; /* as the store has it: a name or an address, no brackets */
+	char address[TOPOLOGY_ADDRESS_MAX]; /* numeric, no brackets; "" until resolved */
+	uint16_t port;                      /* 1 to 65535 */
+	int64_t lag_bytes;                  /* of a standby; -1: not known */
+};
+
+struct topology {
+	int64_t zxid;     /* mzxid of the master znode */
+	bool has_primary; /* false: the store says that nobody is (JSON null) */
+	struct member primary;
+	struct member *standbys; /* owned */
+	size_t standby_count;
+	char system_identifier[32]; /* decimal digits; "" when not known */
+	int64_t timeline;           /* 0: not known */
+	char promoted_at[64];       /* ISO 8601 UTC; "" when not known */
+	char publisher[TOPOLOGY_NAME_MAX];
+};
+
+void topology_init(struct topology *topology);
+void topology_fini(struct topology *topology);
+void topology_copy(struct topology *to,
+                   const struct topology *from); /* `to` is initialised or empty */
+
+/* Appends an empty member and returns it, borrowed until the next add; NULL when there are
+ * TOPOLOGY_STANDBYS_MAX already. */
+struct member *topology_add_standby(struct topology *topology);
+
+/* True when both name the same servers in the same roles, whatever zxid or lag. */
+bool topology_same_servers(const struct topology *a, const struct topology *b);
+
+#endif

@@ -1,0 +1,23 @@
+/* Host names -> numeric addresses without stalling the loop (libevent's evdns: /etc/hosts and the
+ * name servers of /etc/resolv.conf). Numeric addresses never come here. */
+#ifndef SEGUE_WATCH_RESOLVER_H
+#define SEGUE_WATCH_RESOLVER_H
+
+#include "base/err.h"
+#include "topology.h"
+
+struct event_base;
+struct resolver;
+struct resolver_query;
+
+struct resolver *resolver_create(struct event_base *base, struct err *err) MUST_CHECK;
+void resolver_destroy(struct resolver *resolver); /* cancels what is in flight */
+
+/* `address` is numeric, or NULL with `problem` set. Called once, never inside resolver_ask(), never
+ * after resolver_cancel(). IPv4 is preferred where a name has both. */
+typedef void resolver_cb(const char *address, const char *problem, void *arg);
+struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
+                                    void *arg) MUST_CHECK;
+void resolver_cancel(struct resolver_query *query);
+
+#endif

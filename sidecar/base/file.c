@@ -1,0 +1,137 @@
+/* Files read whole and replaced atomically: a reader sees the old content or the new, never half;
+ * after file_commit() the new one survives a power cut. */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+bool file_read(const char *path, size_t max, struct strbuf *out, bool *missing, struct err *err)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	ssize_t got;
+
+	if (missing != NULL)
+		*missing = fd < 0 && errno == ENOENT;
+	if (fd < 0)
+		return err_set_errno(err, errno, "%s", path);
+	if (fstat(fd, &st) != 0)
+		return err_set_errno(err, errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, "%s: not a regular file", path);
+	for (size_t total = 0;; total += (size_t)got) {
+		if (total > max)
+			return err_set(err, "%s: larger than %zu bytes", path, max);
+		strbuf_reserve(out, 4096);
+		got = read(fd, out->data + out->len, 4096);
+		if (got < 0)
+			return err_set_errno(err, errno, "%s", path);
+		if (got == 0)
+			return true;
+		out->len += (size_t)got;
+		out->data[out->len] = '\0';
+	}
+}
+
+static char *staged_name(const char *path)
+{
+	auto_free char *for_dir = xstrdup(path);
+	auto_free char *for_base = xstrdup(path);
+
+	return xasprintf("%s/.%s.segue-new", dirname(for_dir), basename(for_base));
+}
+
+static bool write_all(int fd, const char *data, size_t len)
+{
+	while (len > 0) {
+		ssize_t done = write(fd, data, len);
+
+		if (done < 0 && errno != EINTR)
+			return false;
+		if (done > 0) {
+			data += done;
+			len -= (size_t)done;
+		}
+	}
+	return true;
+}
+
+/* Owner and mode as asked, or those of the file that is replaced. */
+static bool set_owner(int fd, const char *path, const struct file_owner *owner)
+{
+	struct stat old;
+	bool replaces = stat(path, &old) == 0;
+	mode_t mode = owner->mode != 0 ? owner->mode : replaces ? old.st_mode & 07777 : 0644;
+	uid_t uid = owner->has_uid ? owner->uid : replaces ? old.st_uid : (uid_t)-1;
+	gid_t gid = owner->has_gid ? owner->gid : replaces ? old.st_gid : (gid_t)-1;
+	struct stat now;
+
+	if (fstat(fd, &now) != 0)
+		return false;
+	if ((uid != (uid_t)-1 && uid != now.st_uid) || (gid != (gid_t)-1 && gid != now.st_gid))
+		if (fchown(fd, uid, gid) != 0 && (owner->has_uid || owner->has_gid))
+			return false;
+	return fchmod(fd, mode) == 0;
+}
+
+char *file_stage(const char *path, const void *data, size_t len, const struct file_owner *owner,
+                 struct err *err)
+{
+	auto_free char *staged = staged_name(path);
+	auto_close int fd = -1;
+
+	if (unlink(staged) != 0 && errno != ENOENT) {
+		err_set_errno(err, errno, "cannot remove the left-over %s", staged);
+		return NULL;
+	}
+	fd = open(staged, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		err_set_errno(err, errno, "cannot create %s", staged);
+		return NULL;
+	}
+	if (!write_all(fd, data, len) || !set_owner(fd, path, owner)) {
+		err_set_errno(err, errno, "cannot write %s", staged);
+		unlink(staged);
+		return NULL;
+	}
+	return STEAL(staged);
+}
+
+static bool sync_path(const char *path, int flags, struct err *err)
+{
+	auto_close int fd = open(path, flags | O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || fsync(fd) != 0)
+		return err_set_errno(err, errno, "cannot fsync %s", path);
+	return true;
+}
+
+bool file_commit(const char *staged, const char *path, struct err *err)
+{
+	auto_free char *for_dir = xstrdup(path);
+
+	if (!sync_path(staged, 0, err)) {
+		unlink(staged);
+		return false;
+	}
+	if (rename(staged, path) != 0) {
+		err_set_errno(err, errno, "cannot rename %s to %s", staged, path);
+		unlink(staged);
+		return false;
+	}
+	return sync_path(dirname(for_dir), O_DIRECTORY, err);
+}
+
+bool file_replace(const char *path, const void *data, size_t len, const struct file_owner *owner,
+                  struct err *err)
+{
+	auto_free char *staged = file_stage(path, data, len, owner, err);
+
+	return staged != NULL && file_commit(staged, path, err);
+}

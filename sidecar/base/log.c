@@ -1,0 +1,189 @@
+/* The log: builds a line per event and writes it to stderr, at once or when the loop is idle.
+ * It never fails and never waits for anything but the write itself; at most LOG_PENDING_MAX bytes
+ * wait in memory. */
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/strbuf.h"
+
+#define LOG_PENDING_MAX ((size_t)256 * 1024)
+#define LOG_VALUE_MAX   4096
+
+static struct {
+	enum log_level level;
+	enum log_format format;
+	struct strbuf pending;
+	void (*wanted)(void *arg);
+	void *wanted_arg;
+} log_state = {.level = LOG_INFO, .format = LOG_TEXT, .pending = STRBUF_INIT};
+
+void log_configure(enum log_level level, enum log_format format)
+{
+	log_state.level = level;
+	log_state.format = format;
+}
+
+static const char *level_name(enum log_level level)
+{
+	switch (level) {
+	case LOG_DEBUG:
+		return "debug";
+	case LOG_INFO:
+		return "info";
+	case LOG_WARNING:
+		return "warning";
+	case LOG_ERROR:
+		return "error";
+	}
+	return "?";
+}
+
+/* sd-daemon(3): the priority prefix that journald takes off a line of stderr. */
+static int journal_priority(enum log_level level)
+{
+	switch (level) {
+	case LOG_DEBUG:
+		return 7;
+	case LOG_INFO:
+		return 6;
+	case LOG_WARNING:
+		return 4;
+	case LOG_ERROR:
+		return 3;
+	}
+	return 6;
+}
+
+static bool needs_quotes(const char *s)
+{
+	if (*s == '\0')
+		return true;
+	for (; *s != '\0'; s++)
+		if (*s <= ' ' || *s == '"' || *s == '\\' || *s == '=' || *s > '~')
+			return true;
+	return false;
+}
+
+static void append_text_value(struct strbuf *line, const struct log_kv *kv)
+{
+	if (!needs_quotes(kv->str)) {
+		strbuf_append_str(line, kv->str);
+		return;
+	}
+	strbuf_append_char(line, '"');
+	strbuf_append_escaped(line, kv->str, strlen(kv->str), LOG_VALUE_MAX);
+	strbuf_append_char(line, '"');
+}
+
+/* RFC 8259 section 7; bytes outside ASCII become \u00XX, as they need not be UTF-8. */
+static void append_json_string(struct strbuf *line, const char *s)
+{
+	strbuf_append_char(line, '"');
+	for (size_t i = 0; i < LOG_VALUE_MAX && s[i] != '\0'; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c == '"' || c == '\\')
+			strbuf_printf(line, "\\%c", c);
+		else if (c < 0x20 || c > 0x7e)
+			strbuf_printf(line, "\\u%04x", c);
+		else
+			strbuf_append_char(line, (char)c);
+	}
+	strbuf_append_char(line, '"');
+}
+
+static void append_value(struct strbuf *line, const struct log_kv *kv)
+{
+	switch (kv->type) {
+	case LOG_KV_STR:
+		if (log_state.format == LOG_JSON)
+			append_json_string(line, kv->str);
+		else
+			append_text_value(line, kv);
+		return;
+	case LOG_KV_INT:
+		strbuf_printf(line, "%" PRId64, kv->number);
+		return;
+	case LOG_KV_MS:
+		strbuf_printf(line, "%" PRId64 ".%03" PRId64, kv->number / 1000, kv->number % 1000);
+		return;
+	}
+}
+
+static void append_pair(struct strbuf *line, const struct log_kv *kv)
+{
+	if (kv->type == LOG_KV_STR && kv->str == NULL)
+		return;
+	if (log_state.format == LOG_JSON)
+		strbuf_printf(line, ",\"%s\":", kv->key);
+	else
+		strbuf_printf(line, " %s=", kv->key);
+	append_value(line, kv);
+}
+
+static void append_head(struct strbuf *line, enum log_level level, const char *event)
+{
+	char now[CLOCK_WALL_MAX];
+
+	clock_wall(now, sizeof(now));
+	switch (log_state.format) {
+	case LOG_TEXT:
+		strbuf_printf(line, "%s level=%s event=%s", now, level_name(level), event);
+		return;
+	case LOG_JSON:
+		strbuf_printf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\"", now,
+		              level_name(level), event);
+		return;
+	case LOG_JOURNAL:
+		strbuf_printf(line, "<%d>event=%s", journal_priority(level), event);
+		return;
+	}
+}
+
+void log_emit(enum log_level level, const char *event, const struct log_kv *pairs, size_t count)
+{
+	struct strbuf *line = &log_state.pending;
+	bool was_empty = line->len == 0;
+
+	if (level < log_state.level)
+		return;
+	append_head(line, level, event);
+	for (size_t i = 0; i < count; i++)
+		append_pair(line, &pairs[i]);
+	strbuf_append_str(line, log_state.format == LOG_JSON ? "}\n" : "\n");
+	if (log_state.wanted == NULL || line->len > LOG_PENDING_MAX)
+		log_flush();
+	else if (was_empty)
+		log_state.wanted(log_state.wanted_arg);
+}
+
+void log_set_deferred(void (*wanted)(void *arg), void *arg)
+{
+	log_flush();
+	log_state.wanted = wanted;
+	log_state.wanted_arg = arg;
+}
+
+void log_flush(void)
+{
+	const char *data = log_state.pending.data;
+	size_t left = log_state.pending.len;
+
+	while (left > 0) {
+		ssize_t done = write(STDERR_FILENO, data, left);
+
+		if (done < 0 && errno != EINTR)
+			break;
+		if (done > 0) {
+			data += done;
+			left -= (size_t)done;
+		}
+	}
+	strbuf_fini(&log_state.pending);
+}
