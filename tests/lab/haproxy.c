@@ -93,9 +93,18 @@ pid_t lab_haproxy_worker(struct lab_haproxy *haproxy)
 	return pid != NULL ? (pid_t)strtol(pid + strlen("\nPid: "), NULL, 10) : 0;
 }
 
+/* A signal that reaches the master before its loop runs is lost: it has to answer too. */
+static bool master_answers(const struct lab_haproxy *haproxy)
+{
+	auto_strbuf struct strbuf procs = STRBUF_INIT;
+	auto_close int fd = net_connect_unix(haproxy->master_socket, COMMAND_TIMEOUT_MS);
+
+	return fd >= 0 && net_ask(fd, "show proc;quit\n", &procs) && procs.len > 0;
+}
+
 static bool answers(void *arg)
 {
-	return lab_haproxy_worker(arg) != 0;
+	return lab_haproxy_worker(arg) != 0 && master_answers(arg);
 }
 
 /* A worker that an earlier run left behind would answer on the old socket's path. */
@@ -123,7 +132,7 @@ static bool has_new_worker(void *arg)
 	struct lab_haproxy *haproxy = arg;
 	pid_t worker = lab_haproxy_worker(haproxy);
 
-	return worker != 0 && worker != haproxy->old_worker;
+	return worker != 0 && worker != haproxy->old_worker && master_answers(haproxy);
 }
 
 bool lab_haproxy_reload(struct lab_haproxy *haproxy)

@@ -115,12 +115,12 @@ static void make_standby(struct lab_pg *pg, int i)
 	append_settings(pg, i);
 }
 
-void lab_pg_node_start(struct lab_pg *pg, int i)
+void lab_pg_node_start(struct lab_pg *pg, int node)
 {
-	const char *argv[] = {lab_printf(pg->lab, "%s/postgres", pg->bin), "-D", pg->nodes[i].data,
-	                      NULL};
+	const char *argv[] = {lab_printf(pg->lab, "%s/postgres", pg->bin), "-D",
+	                      pg->nodes[node].data, NULL};
 
-	process_exec(pg->nodes[i].process, argv, true);
+	process_exec(pg->nodes[node].process, argv, true);
 }
 
 struct node_ref {

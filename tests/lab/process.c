@@ -111,7 +111,7 @@ void process_exec(struct lab_process *process, const char *const *argv, bool as_
 {
 	if (!fork_child(process, as_postgres))
 		return;
-	execvp(argv[0], (char *const *)(uintptr_t)argv);
+	execvp(argv[0], (char *const *)argv);
 	lab_fail("cannot start %s: %s", argv[0], strerror(errno));
 }
 

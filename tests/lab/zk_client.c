@@ -94,23 +94,23 @@ static void finish(struct request *request, int rc, const struct Stat *stat)
 
 static void stat_done(int rc, const struct Stat *stat, const void *arg)
 {
-	finish((struct request *)(uintptr_t)arg, rc, stat);
+	finish((struct request *)arg, rc, stat);
 }
 
 static void string_done(int rc, const char *value, const void *arg)
 {
 	(void)value;
-	finish((struct request *)(uintptr_t)arg, rc, NULL);
+	finish((struct request *)arg, rc, NULL);
 }
 
 static void void_done(int rc, const void *arg)
 {
-	finish((struct request *)(uintptr_t)arg, rc, NULL);
+	finish((struct request *)arg, rc, NULL);
 }
 
 static void data_done(int rc, const char *value, int len, const struct Stat *stat, const void *arg)
 {
-	struct request *request = (struct request *)(uintptr_t)arg;
+	struct request *request = (struct request *)arg;
 
 	finish(request, rc, stat);
 	if (rc == ZOK && request->out != NULL && len > 0)

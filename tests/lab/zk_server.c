@@ -54,7 +54,7 @@ static void prepare_server(struct lab_zk *zk, int i)
 	make_data(zk, i);
 }
 
-void lab_zk_server_start(struct lab_zk *zk, int i)
+void lab_zk_server_start(struct lab_zk *zk, int server)
 {
 	const char *argv[] = {"java",
 	                      "-Xmx64m",
@@ -66,15 +66,15 @@ void lab_zk_server_start(struct lab_zk *zk, int i)
 	                      "-cp",
 	                      "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar",
 	                      "org.apache.zookeeper.server.quorum.QuorumPeerMain",
-	                      zk->servers[i].config,
+	                      zk->servers[server].config,
 	                      NULL};
 
-	process_exec(zk->servers[i].process, argv, false);
+	process_exec(zk->servers[server].process, argv, false);
 }
 
-bool zk_ask(const struct lab_zk *zk, int i, const char *word, struct strbuf *reply)
+bool zk_ask(const struct lab_zk *zk, int server, const char *word, struct strbuf *reply)
 {
-	auto_close int fd = net_connect(zk->servers[i].port, WORD_TIMEOUT_MS);
+	auto_close int fd = net_connect(zk->servers[server].port, WORD_TIMEOUT_MS);
 
 	return fd >= 0 && net_ask(fd, word, reply);
 }
@@ -92,9 +92,9 @@ static bool is_ready(void *arg)
 	return zk_ask(ref->zk, ref->server, "srvr", &reply) && strstr(reply.data, "Mode: ") != NULL;
 }
 
-bool lab_zk_wait_ready(struct lab_zk *zk, int i, int64_t timeout_ms)
+bool lab_zk_wait_ready(struct lab_zk *zk, int server, int64_t timeout_ms)
 {
-	return lab_wait_until(is_ready, &(struct server_ref){zk, i}, timeout_ms);
+	return lab_wait_until(is_ready, &(struct server_ref){zk, server}, timeout_ms);
 }
 
 /* The lab's session would otherwise end by expiry only, in a minute. */
@@ -161,13 +161,13 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
-void lab_zk_wipe(struct lab_zk *zk, int i)
+void lab_zk_wipe(struct lab_zk *zk, int server)
 {
-	struct zk_server *server = &zk->servers[i];
+	struct zk_server *wiped = &zk->servers[server];
 
-	if (lab_process_alive(server->process))
+	if (lab_process_alive(wiped->process))
 		lab_fail("wiping the data of a ZooKeeper server that runs");
-	if (nftw(server->data, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
-		lab_fail("cannot remove %s: %s", server->data, strerror(errno));
-	make_data(zk, i);
+	if (nftw(wiped->data, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+		lab_fail("cannot remove %s: %s", wiped->data, strerror(errno));
+	make_data(zk, server);
 }
