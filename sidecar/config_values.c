@@ -47,7 +47,7 @@ void config_value_allowed(const struct config_key *key, struct strbuf *out)
 		append_duration(out, key->min);
 		strbuf_append_str(out, " to ");
 		append_duration(out, key->max);
-		strbuf_append_str(out, ", a whole number with ms, s, m or h");
+		strbuf_append_str(out, " (units: ms, s, m, h)");
 		return;
 	case CONFIG_TYPE_PATH:
 		strbuf_append_str(out, "an absolute path without blanks");
