@@ -75,6 +75,10 @@ bool ast_fail(const struct ast_template *template, size_t offset, struct err *er
 bool ast_parse(struct ast_template *template, struct err *err) MUST_CHECK;
 void ast_list_free(struct ast_list *list);
 
+/* Refuses a block inside a parent that the parent, with all it reaches, does not have. */
+bool ast_check(const struct mustache *mustache, const struct ast_template *template,
+               const struct ast_list *list, struct err *err) MUST_CHECK;
+
 /* The partial of that name; NULL when the set has none. */
 const struct ast_template *ast_find(const struct mustache *mustache, const char *name);
 

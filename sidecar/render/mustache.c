@@ -96,12 +96,17 @@ static bool resolve_list(struct mustache *mustache, const struct loader *loader,
 	return true;
 }
 
-/* Resolves the templates from number `from` on; what that loads is appended and resolved, too. */
+/* Resolves and checks the templates from number `from` on; what that loads is appended, and done
+ * too. */
 static bool resolve(struct mustache *mustache, const struct loader *loader, size_t from,
                     struct err *err)
 {
 	for (size_t i = from; i < mustache->count; i++)
 		if (!resolve_list(mustache, loader, &mustache->templates[i]->list, err))
+			return false;
+	for (size_t i = from; i < mustache->count; i++)
+		if (!ast_check(mustache, mustache->templates[i], &mustache->templates[i]->list,
+		               err))
 			return false;
 	return true;
 }
