@@ -80,7 +80,12 @@ int64_t lab_zk_set(struct lab_zk *zk, const char *path, const void *data,
 int64_t lab_zk_create_ephemeral(struct lab_zk *zk, const char *path); /* with parents; czxid */
 bool lab_zk_delete(struct lab_zk *zk, const char *path);              /* false: there was none */
 bool lab_zk_get(struct lab_zk *zk, const char *path, struct strbuf *data,
-                int64_t *mzxid);           /* false: there is none; both may be NULL */
+                int64_t *mzxid); /* false: there is none; both may be NULL */
+
+/* A set in two halves, for measuring: begin sends it and returns at once; finish waits for the
+ * answer. The node has to exist. One at a time, not retried. */
+void lab_zk_set_begin(struct lab_zk *zk, const char *path, const void *data, size_t len);
+int64_t lab_zk_set_finish(struct lab_zk *zk);
 void lab_zk_disconnect(struct lab_zk *zk); /* ends the session: its ephemerals are gone */
 
 /* Ends every session but the lab's own at the server, at once, as their expiry would; returns how

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -11,20 +10,6 @@
 
 #define SESSION_TIMEOUT_MS 60000
 #define REQUEST_TIMEOUT_MS 30000
-#define SESSIONS_MAX       64
-
-enum verb { VERB_SET, VERB_CREATE, VERB_CREATE_EPHEMERAL, VERB_DELETE, VERB_GET, VERB_EXISTS };
-
-struct request {
-	enum verb verb;
-	const char *path;
-	const void *data;
-	size_t len;
-	struct strbuf *out; /* VERB_GET */
-	bool done;
-	int rc;
-	struct Stat stat;
-};
 
 /* One turn of the client library's loop, for at most `wait_ms`. */
 static void pump(zhandle_t *zh, int wait_ms)
@@ -56,7 +41,7 @@ static void ignore_event(zhandle_t *zh, int type, int state, const char *path, v
 	(void)arg;
 }
 
-static bool connect_handle(zhandle_t *zh, int64_t deadline)
+bool zk_connect(zhandle_t *zh, int64_t deadline)
 {
 	while (zoo_state(zh) != ZOO_CONNECTED_STATE) {
 		if (is_unrecoverable(zh) || clock_now_ms() >= deadline)
@@ -66,7 +51,7 @@ static bool connect_handle(zhandle_t *zh, int64_t deadline)
 	return true;
 }
 
-static zhandle_t *open_handle(struct lab_zk *zk, const clientid_t *id)
+zhandle_t *zk_open(const struct lab_zk *zk, const clientid_t *id)
 {
 	zhandle_t *zh;
 
@@ -84,7 +69,7 @@ void lab_zk_disconnect(struct lab_zk *zk)
 		zookeeper_close(STEAL(zk->session));
 }
 
-static void finish(struct request *request, int rc, const struct Stat *stat)
+static void finish(struct zk_request *request, int rc, const struct Stat *stat)
 {
 	request->done = true;
 	request->rc = rc;
@@ -94,45 +79,45 @@ static void finish(struct request *request, int rc, const struct Stat *stat)
 
 static void stat_done(int rc, const struct Stat *stat, const void *arg)
 {
-	finish((struct request *)arg, rc, stat);
+	finish((struct zk_request *)arg, rc, stat);
 }
 
 static void string_done(int rc, const char *value, const void *arg)
 {
 	(void)value;
-	finish((struct request *)arg, rc, NULL);
+	finish((struct zk_request *)arg, rc, NULL);
 }
 
 static void void_done(int rc, const void *arg)
 {
-	finish((struct request *)arg, rc, NULL);
+	finish((struct zk_request *)arg, rc, NULL);
 }
 
 static void data_done(int rc, const char *value, int len, const struct Stat *stat, const void *arg)
 {
-	struct request *request = (struct request *)arg;
+	struct zk_request *request = (struct zk_request *)arg;
 
 	finish(request, rc, stat);
 	if (rc == ZOK && request->out != NULL && len > 0)
 		strbuf_append(request->out, value, (size_t)len);
 }
 
-static int send_request(zhandle_t *zh, struct request *r)
+static int send_request(zhandle_t *zh, struct zk_request *r)
 {
 	switch (r->verb) {
-	case VERB_SET:
+	case ZK_SET:
 		return zoo_aset(zh, r->path, r->data, (int)r->len, -1, stat_done, r);
-	case VERB_CREATE:
+	case ZK_CREATE:
 		return zoo_acreate(zh, r->path, r->data, (int)r->len, &ZOO_OPEN_ACL_UNSAFE,
 		                   ZOO_PERSISTENT, string_done, r);
-	case VERB_CREATE_EPHEMERAL:
+	case ZK_CREATE_EPHEMERAL:
 		return zoo_acreate(zh, r->path, r->data, (int)r->len, &ZOO_OPEN_ACL_UNSAFE,
 		                   ZOO_EPHEMERAL, string_done, r);
-	case VERB_DELETE:
+	case ZK_DELETE:
 		return zoo_adelete(zh, r->path, -1, void_done, r);
-	case VERB_GET:
+	case ZK_GET:
 		return zoo_aget(zh, r->path, 0, data_done, r);
-	case VERB_EXISTS:
+	case ZK_EXISTS:
 		return zoo_aexists(zh, r->path, 0, stat_done, r);
 	}
 	return ZBADARGUMENTS;
@@ -140,13 +125,13 @@ static int send_request(zhandle_t *zh, struct request *r)
 
 /* One attempt, on a connected session. The request is on the caller's stack, so that an attempt
  * ends only with its completion: closing the handle runs those that are still open. */
-static int try_request(struct lab_zk *zk, struct request *request, int64_t deadline)
+static int try_request(struct lab_zk *zk, struct zk_request *request, int64_t deadline)
 {
 	int rc;
 
 	if (zk->session == NULL)
-		zk->session = open_handle(zk, NULL);
-	if (!connect_handle(zk->session, deadline)) {
+		zk->session = zk_open(zk, NULL);
+	if (!zk_connect(zk->session, deadline)) {
 		lab_zk_disconnect(zk);
 		return ZCONNECTIONLOSS;
 	}
@@ -168,7 +153,7 @@ static bool is_lost(int rc)
 }
 
 /* ZOK, or what the server said of the node. */
-static int perform(struct lab_zk *zk, struct request *request)
+static int perform(struct lab_zk *zk, struct zk_request *request)
 {
 	int64_t deadline = clock_now_ms() + REQUEST_TIMEOUT_MS;
 	int rc;
@@ -186,7 +171,7 @@ static void create_parents(struct lab_zk *zk, const char *path)
 	auto_free char *parent = xstrdup(path);
 
 	for (char *slash = strchr(parent + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-		struct request create = {.verb = VERB_CREATE, .path = parent, .data = ""};
+		struct zk_request create = {.verb = ZK_CREATE, .path = parent, .data = ""};
 
 		*slash = '\0';
 		perform(zk, &create);
@@ -195,9 +180,9 @@ static void create_parents(struct lab_zk *zk, const char *path)
 }
 
 /* Creates it (ZNODEEXISTS is fine: an attempt whose answer was lost) and reads its stat. */
-static int64_t create_node(struct lab_zk *zk, struct request *create)
+static int64_t create_node(struct lab_zk *zk, struct zk_request *create)
 {
-	struct request exists = {.verb = VERB_EXISTS, .path = create->path};
+	struct zk_request exists = {.verb = ZK_EXISTS, .path = create->path};
 
 	if (perform(zk, create) == ZNONODE) {
 		create_parents(zk, create->path);
@@ -210,8 +195,8 @@ static int64_t create_node(struct lab_zk *zk, struct request *create)
 
 int64_t lab_zk_set(struct lab_zk *zk, const char *path, const void *data, size_t len)
 {
-	struct request set = {.verb = VERB_SET, .path = path, .data = data, .len = len};
-	struct request create = {.verb = VERB_CREATE, .path = path, .data = data, .len = len};
+	struct zk_request set = {.verb = ZK_SET, .path = path, .data = data, .len = len};
+	struct zk_request create = {.verb = ZK_CREATE, .path = path, .data = data, .len = len};
 
 	if (perform(zk, &set) == ZOK)
 		return set.stat.mzxid;
@@ -220,21 +205,21 @@ int64_t lab_zk_set(struct lab_zk *zk, const char *path, const void *data, size_t
 
 int64_t lab_zk_create_ephemeral(struct lab_zk *zk, const char *path)
 {
-	struct request create = {.verb = VERB_CREATE_EPHEMERAL, .path = path, .data = ""};
+	struct zk_request create = {.verb = ZK_CREATE_EPHEMERAL, .path = path, .data = ""};
 
 	return create_node(zk, &create);
 }
 
 bool lab_zk_delete(struct lab_zk *zk, const char *path)
 {
-	struct request request = {.verb = VERB_DELETE, .path = path};
+	struct zk_request request = {.verb = ZK_DELETE, .path = path};
 
 	return perform(zk, &request) == ZOK;
 }
 
 bool lab_zk_get(struct lab_zk *zk, const char *path, struct strbuf *data, int64_t *mzxid)
 {
-	struct request get = {.verb = VERB_GET, .path = path, .out = data};
+	struct zk_request get = {.verb = ZK_GET, .path = path, .out = data};
 
 	if (perform(zk, &get) != ZOK)
 		return false;
@@ -243,61 +228,27 @@ bool lab_zk_get(struct lab_zk *zk, const char *path, struct strbuf *data, int64_
 	return true;
 }
 
-/* ZooKeeper 3.8's SessionTrackerImpl makes the password from the id: java.util.Random seeded with
- * id ^ 0xB3415C00, whose generator is the 48-bit one of drand48(3). */
-static void session_password(int64_t id, char password[16])
+void lab_zk_set_begin(struct lab_zk *zk, const char *path, const void *data, size_t len)
 {
-	const uint64_t multiplier = 0x5DEECE66D, mask = (1ULL << 48) - 1;
-	uint64_t seed = (((uint64_t)id ^ 0xB3415C00) ^ multiplier) & mask;
+	int rc;
 
-	for (int i = 0; i < 16; i += 4) {
-		uint32_t word;
-
-		seed = (seed * multiplier + 0xB) & mask;
-		word = (uint32_t)(seed >> 16);
-		for (int j = 0; j < 4; j++)
-			password[i + j] = (char)(word >> (8 * j));
-	}
+	if (zk->session == NULL)
+		zk->session = zk_open(zk, NULL);
+	if (!zk_connect(zk->session, clock_now_ms() + REQUEST_TIMEOUT_MS))
+		lab_fail("no session with ZooKeeper at %s", zk->hosts);
+	zk->begun = (struct zk_request){.verb = ZK_SET, .path = path, .data = data, .len = len};
+	rc = send_request(zk->session, &zk->begun);
+	if (rc != ZOK)
+		lab_fail("ZooKeeper request for %s: %s", path, zerror(rc));
 }
 
-/* Takes the session over, as the same client on another connection would, and ends it. */
-static bool expire_session(struct lab_zk *zk, int64_t id)
+int64_t lab_zk_set_finish(struct lab_zk *zk)
 {
-	clientid_t client = {.client_id = id};
-	zhandle_t *zh;
-	bool taken;
+	int64_t deadline = clock_now_ms() + REQUEST_TIMEOUT_MS;
 
-	session_password(id, client.passwd);
-	zh = open_handle(zk, &client);
-	taken = connect_handle(zh, clock_now_ms() + REQUEST_TIMEOUT_MS);
-	zookeeper_close(zh);
-	return taken;
-}
-
-/* The ids in the reply to `cons`: "/127.0.0.1:41234[1](queued=0,...,sid=0x1000a,...)". */
-static size_t sessions_of(const struct lab_zk *zk, int server, int64_t *ids, size_t max)
-{
-	auto_strbuf struct strbuf reply = STRBUF_INIT;
-	size_t count = 0;
-
-	if (!zk_ask(zk, server, "cons", &reply))
-		return 0;
-	for (const char *at = reply.data; count < max && (at = strstr(at, "sid=0x")) != NULL; at++)
-		ids[count++] = (int64_t)strtoull(at + strlen("sid="), NULL, 16);
-	return count;
-}
-
-int lab_zk_expire_others(struct lab_zk *zk)
-{
-	int64_t own = zk->session != NULL ? zoo_client_id(zk->session)->client_id : 0;
-	int64_t ids[SESSIONS_MAX];
-	size_t count = 0;
-	int expired = 0;
-
-	for (int i = 0; i < zk->count; i++)
-		count += sessions_of(zk, i, ids + count, SESSIONS_MAX - count);
-	for (size_t i = 0; i < count; i++)
-		if (ids[i] != own && ids[i] != 0 && expire_session(zk, ids[i]))
-			expired++;
-	return expired;
+	while (!zk->begun.done && clock_now_ms() < deadline)
+		pump(zk->session, 10);
+	if (!zk->begun.done || zk->begun.rc != ZOK)
+		lab_fail("ZooKeeper did not take a set: %s", zerror(zk->begun.rc));
+	return zk->begun.stat.mzxid;
 }
