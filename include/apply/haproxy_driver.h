@@ -14,9 +14,9 @@
 #include "base/strbuf.h"
 
 enum sync_state {
-	SYNC_IDLE,     /* live and desired agree, or nothing is desired; the timer asks to re-read */
-	SYNC_READING,  /* a batch is out that only reads */
-	SYNC_PUSHING,  /* a batch is out with commands, and the re-read behind them */
+	SYNC_IDLE,    /* live and desired agree, or nothing is desired; the timer asks to re-read */
+	SYNC_READING, /* a batch is out that only reads */
+	SYNC_PUSHING, /* a batch is out with commands, and the re-read behind them */
 	SYNC_SWEEPING, /* sessions to addresses that were left are being ended */
 	SYNC_WAITING,  /* after a failure, until the timer or a new text: reads again */
 };
@@ -29,20 +29,22 @@ struct haproxy_sync {
 	bool known; /* `live` is what HAProxy shows, as far as anybody told segue */
 	struct haproxy_live live;
 	struct haproxy_info info; /* pid 0: HAProxy has never answered */
-	int64_t read_ms;          /* when it answered last; 0: never */
-	int64_t down_ms;          /* since when it does not; 0: it does */
-	unsigned failures;        /* in a row */
-	bool want_read;           /* before anything else */
-	bool push_due;            /* differences are to be pushed, not waited for */
-	unsigned tries, settles;  /* pushes that did not stick; re-reads since the last push */
-	bool refuses_add;         /* this worker refused `add server` */
+	unsigned asking, covers; /* the texts whose backends the batch out, and `live`, are about */
+	int64_t worker_ms;       /* when this worker started, give or take a second */
+	int64_t read_ms;         /* when it answered last; 0: never */
+	int64_t down_ms;         /* since when it does not; 0: it does */
+	unsigned failures;       /* in a row */
+	bool want_read;          /* before anything else */
+	bool push_due;           /* differences are to be pushed, not waited for */
+	unsigned tries, settles; /* pushes that did not stick; re-reads since the last push */
+	bool refuses_add;        /* this worker refused `add server` */
 	bool sweep_owed;
 	unsigned sweep_generation; /* the text that the running sweep is for */
 	unsigned push_generation;  /* the text that the batch out, or the last one, is for */
-	unsigned offered;   /* the text that HAProxy has been told, or cannot be told now */
-	unsigned confirmed; /* the text that HAProxy has been seen to follow */
-	struct strbuf answers; /* to the last commands */
-	struct strbuf needs;   /* what only a reload can cure; "": nothing */
+	unsigned offered;          /* the text that HAProxy has been told, or cannot be told now */
+	unsigned confirmed;        /* the text that HAProxy has been seen to follow */
+	struct strbuf answers;     /* to the last commands */
+	struct strbuf needs;       /* what only a reload can cure; "": nothing */
 	struct strbuf problem;
 };
 
@@ -103,7 +105,10 @@ void haproxy_reconcile(struct haproxy_driver *driver);
 
 void haproxy_sync_init(struct haproxy_driver *driver);
 void haproxy_sync_fini(struct haproxy_driver *driver);
-void haproxy_sync_new_text(struct haproxy_driver *driver);
+/* `same_backends`: as the text before it. */
+void haproxy_sync_new_text(struct haproxy_driver *driver, bool same_backends);
+/* The worker is about to be, or has been, replaced: ask before anything else. */
+void haproxy_sync_forget(struct haproxy_driver *driver);
 void haproxy_sync_reconcile(struct haproxy_driver *driver);
 const char *haproxy_sync_step(const struct haproxy_driver *driver);
 

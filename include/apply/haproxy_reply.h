@@ -1,30 +1,41 @@
-/* A whole batch of the driver: commands and, behind them on the same line, the questions whose
- * answers confirm them. Pure. */
+/* A reply of HAProxy's runtime socket, line by line and field by field. Borrows the bytes. */
 #ifndef SEGUE_APPLY_HAPROXY_REPLY_H
 #define SEGUE_APPLY_HAPROXY_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-#include "apply/haproxy_config.h"
-#include "apply/haproxy_state.h"
-#include "base/strbuf.h"
+#include "base/err.h"
 
-struct haproxy_reply {
-	struct haproxy_live live;
-	struct haproxy_info info;
-	int64_t uptime_s;    /* of the worker; -1: it does not say */
-	struct strbuf said;  /* what it answered to the commands: "a; b", without empty answers */
+struct span {
+	const char *at;
+	size_t len;
 };
 
-/* Writes the line for `commands` ("" for none), and asks for the servers of the backends of
- * `config` and for the process. False when not all commands fit in one line: the first ones do. */
-bool haproxy_batch_line(const char *commands, const struct haproxy_config *config,
-                        struct strbuf *line) MUST_CHECK;
+bool span_is(struct span span, const char *text);
+bool span_starts(struct span span, const char *prefix);
+bool span_number(struct span span, uint64_t max, uint64_t *out) MUST_CHECK; /* digits only */
+char *span_dup(struct span span) MUST_CHECK;
 
-/* The reply to such a line. */
-bool haproxy_reply_parse(const char *text, size_t len, struct haproxy_reply *out,
-                         struct err *err) MUST_CHECK;
-void haproxy_reply_free(struct haproxy_reply *reply);
+/* The first blank-separated field of `rest`, which then starts after it; empty at the end. */
+struct span span_field(struct span *rest);
+
+/* What follows `mark` in `span`; false, and nothing written, where `mark` does not occur. */
+bool span_after(struct span span, const char *mark, struct span *out);
+
+struct haproxy_reply {
+	const char *at, *end;
+	bool complete; /* the blank line that ends every reply has been read */
+};
+
+void haproxy_reply_init(struct haproxy_reply *reply, const char *text, size_t len);
+
+/* The next line without its break; false at the end. */
+bool haproxy_reply_line(struct haproxy_reply *reply, struct span *line);
+
+/* Err "WHAT: HAProxy answered '...'", with the start of what came instead of the reply to WHAT. */
+bool haproxy_reply_unexpected(struct err *err, const char *what, struct span got);
+bool haproxy_reply_cut_short(struct err *err, const char *what);
 
 #endif

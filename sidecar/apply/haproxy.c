@@ -1,6 +1,6 @@
 /* The HAProxy target: takes texts from the left, keeps the history of each, and lets the two halves
- * (haproxy_sync.c, haproxy_persist.c) work until proxy and file agree with it. A text that cannot be
- * read as HAProxy would read it is refused, and the one before it stays. */
+ * (haproxy_sync.c, haproxy_persist.c) work until proxy and file agree with it. A text that cannot
+ * be read as HAProxy would read it is refused, and the one before it stays. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,7 +18,8 @@ static int64_t since(const struct haproxy_watch *watch, int64_t us)
 	return us - (watch->notified_us != 0 ? watch->notified_us : watch->set_us);
 }
 
-/* One line when all is done; a stopwatch that did not run (no command was needed, say) is left out. */
+/* One line when all is done; a stopwatch that did not run (no command was needed, say) is left out.
+ */
 static void tell_moved(const struct haproxy_driver *driver)
 {
 	const struct haproxy_watch *watch = &driver->watch;
@@ -89,6 +90,34 @@ static void start_watch(struct haproxy_driver *driver, const struct desired *des
 	                                       .summary = STRBUF_INIT};
 }
 
+static bool same_backends(const struct haproxy_config *a, const struct haproxy_config *b)
+{
+	if (a->backend_count != b->backend_count)
+		return false;
+	for (size_t i = 0; i < a->backend_count; i++)
+		if (strcmp(a->backends[i], b->backends[i]) != 0)
+			return false;
+	return true;
+}
+
+/* Takes over `config`. */
+static void replace_text(struct haproxy_driver *driver, const struct desired *desired,
+                         const struct haproxy_config *config)
+{
+	bool same = driver->generation != 0 && same_backends(&driver->config, config);
+
+	if (driver->generation != 0)
+		haproxy_config_free(&driver->config);
+	free(driver->text);
+	driver->config = *config;
+	driver->text = xstrndup(desired->text, desired->len);
+	driver->len = desired->len;
+	driver->generation++;
+	start_watch(driver, desired);
+	haproxy_sync_new_text(driver, same);
+	haproxy_persist_new_text(driver);
+}
+
 static bool set_desired(struct target *target, const struct desired *desired, struct err *err)
 {
 	struct haproxy_driver *driver = driver_of(target);
@@ -103,16 +132,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	}
 	if (!haproxy_config_parse(desired->text, desired->len, &config, err))
 		return false;
-	if (driver->generation != 0)
-		haproxy_config_free(&driver->config);
-	driver->config = config;
-	free(driver->text);
-	driver->text = xstrndup(desired->text, desired->len);
-	driver->len = desired->len;
-	driver->generation++;
-	start_watch(driver, desired);
-	haproxy_sync_new_text(driver);
-	haproxy_persist_new_text(driver);
+	replace_text(driver, desired, &config);
 	haproxy_reconcile(driver);
 	return true;
 }

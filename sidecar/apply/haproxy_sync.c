@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "apply/haproxy_driver.h"
-#include "apply/haproxy_reply.h"
+#include "apply/haproxy_round.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -77,49 +77,44 @@ static void timer_cb(int fd, short events, void *arg)
 	(void)events;
 	if (driver->sync.state == SYNC_IDLE)
 		driver->persist.verify = true;
-	driver->sync.state = SYNC_IDLE;
+	enter(driver, SYNC_IDLE, -1);
 	driver->sync.want_read = true;
 	haproxy_reconcile(driver);
 }
 
-static void went_down(struct haproxy_driver *driver, const struct err *err)
+/* The first failure is tried again at once and makes no noise; the second one is told, once. */
+static void no_reply(struct haproxy_driver *driver, const struct err *err)
 {
 	struct haproxy_sync *sync = &driver->sync;
 
+	sync->known = false;
+	sync->offered = driver->generation;
 	strbuf_reset(&sync->problem);
 	strbuf_append_str(&sync->problem, err->message);
-	if (sync->down_ms != 0)
-		return;
-	sync->down_ms = clock_now_ms();
-	log_warning("haproxy_unreachable", KV_STR("cluster", driver->target.config->cluster),
-	            KV_STR("target", driver->target.config->name), KV_ERR(err),
-	            KV_STR("next", "it is tried again at once, then every second at the latest; "
-	                           "the file is kept true meanwhile"));
+	if (sync->down_ms == 0)
+		sync->down_ms = clock_now_ms();
+	if (sync->failures == 1)
+		log_warning("haproxy_unreachable",
+		            KV_STR("cluster", driver->target.config->cluster),
+		            KV_STR("target", driver->target.config->name), KV_ERR(err),
+		            KV_STR("next", "tried again every second at the latest; the file is "
+		                           "kept true meanwhile"));
+	wait_to_read(driver, clock_backoff_ms(sync->failures++, RETRY_FIRST_MS, RETRY_MAX_MS));
 }
 
 static void came_back(struct haproxy_driver *driver)
 {
 	struct haproxy_sync *sync = &driver->sync;
 
+	if (sync->failures > 1)
+		log_info("haproxy_back", KV_STR("cluster", driver->target.config->cluster),
+		         KV_STR("target", driver->target.config->name),
+		         KV_INT("worker_pid", sync->info.pid),
+		         KV_MS("away_ms", (clock_now_ms() - sync->down_ms) * 1000));
+	if (sync->failures > 0)
+		strbuf_reset(&sync->problem);
 	sync->failures = 0;
-	if (sync->down_ms == 0)
-		return;
-	log_info("haproxy_back", KV_STR("cluster", driver->target.config->cluster),
-	         KV_STR("target", driver->target.config->name),
-	         KV_INT("worker_pid", sync->info.pid),
-	         KV_MS("away_ms", (clock_now_ms() - sync->down_ms) * 1000));
 	sync->down_ms = 0;
-	strbuf_reset(&sync->problem);
-}
-
-static void no_reply(struct haproxy_driver *driver, const struct err *err)
-{
-	struct haproxy_sync *sync = &driver->sync;
-
-	sync->known = false;
-	sync->offered = sync->push_generation = driver->generation;
-	went_down(driver, err);
-	wait_to_read(driver, clock_backoff_ms(sync->failures++, RETRY_FIRST_MS, RETRY_MAX_MS));
 }
 
 /* Another process answers: nothing that was told to the one before holds any more. */
@@ -138,7 +133,7 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	haproxy_persist_new_worker(driver, seen_ms);
 }
 
-static void take_reply(struct haproxy_driver *driver, struct haproxy_reply *reply)
+static void take_reply(struct haproxy_driver *driver, struct haproxy_round *reply)
 {
 	struct haproxy_sync *sync = &driver->sync;
 	int64_t pid_before = sync->info.pid, seen_ms = sync->read_ms, now = clock_now_ms();
@@ -153,6 +148,7 @@ static void take_reply(struct haproxy_driver *driver, struct haproxy_reply *repl
 	reply->live = (struct haproxy_live){0};
 	sync->info = reply->info;
 	sync->known = true;
+	sync->covers = sync->asking;
 	sync->want_read = false;
 	sync->read_ms = now;
 	came_back(driver);
@@ -160,34 +156,41 @@ static void take_reply(struct haproxy_driver *driver, struct haproxy_reply *repl
 		new_worker(driver, pid_before, seen_ms);
 }
 
+static bool parse_reply(const struct haproxy_driver *driver, const char *text, size_t len,
+                        struct haproxy_round *reply, struct err *err)
+{
+	const char *path = haproxy_gate_path(driver->socket);
+
+	if (!haproxy_round_parse(text, len, reply, err))
+		return err_wrap(err, "%s", path);
+	if (!reply->info.stopping)
+		return true;
+	haproxy_round_free(reply);
+	return err_set(err, "%s: worker %" PRId64 " answers, which is about to stop", path,
+	               reply->info.pid);
+}
+
 static void reply_cb(const char *text, size_t len, const struct err *err, void *arg)
 {
 	struct haproxy_driver *driver = arg;
 	struct haproxy_sync *sync = &driver->sync;
-	struct haproxy_reply reply;
+	struct haproxy_round reply;
 	struct err problem;
 
 	sync->call = NULL;
 	if (text == NULL) {
 		no_reply(driver, err);
-	} else if (!haproxy_reply_parse(text, len, &reply, &problem)) {
-		err_wrap(&problem, "%s", haproxy_gate_path(driver->socket));
+	} else if (!parse_reply(driver, text, len, &reply, &problem)) {
 		no_reply(driver, &problem);
 	} else {
-		if (reply.info.stopping) {
-			err_set(&problem, "%s: answered by worker %" PRId64 ", which is stopping",
-			        haproxy_gate_path(driver->socket), reply.info.pid);
-			no_reply(driver, &problem);
-		} else {
-			if (sync->state == SYNC_PUSHING) {
-				sync->offered = sync->push_generation;
-				strbuf_reset(&sync->answers);
-				strbuf_append_str(&sync->answers, reply.said.data);
-			}
-			take_reply(driver, &reply);
-			sync->state = SYNC_IDLE;
+		if (sync->state == SYNC_PUSHING) {
+			sync->offered = sync->push_generation;
+			strbuf_reset(&sync->answers);
+			strbuf_append_str(&sync->answers, reply.said.data);
 		}
-		haproxy_reply_free(&reply);
+		take_reply(driver, &reply);
+		haproxy_round_free(&reply);
+		enter(driver, SYNC_IDLE, -1);
 	}
 	haproxy_reconcile(driver);
 }
@@ -196,12 +199,14 @@ static void send(struct haproxy_driver *driver, enum sync_state state, const cha
 {
 	struct haproxy_sync *sync = &driver->sync;
 	auto_strbuf struct strbuf line = STRBUF_INIT;
-	bool whole = haproxy_batch_line(commands, &driver->config, &line);
+	bool whole = haproxy_round_line(commands, &driver->config, &line);
 
-	sync->call = haproxy_gate_send(
-	    driver->socket, state == SYNC_PUSHING ? HAPROXY_AT_ONCE : HAPROXY_QUEUED, line.data,
-	    BATCH_TIMEOUT_MS, reply_cb, driver);
-	sync->push_due = !whole;
+	sync->call = haproxy_gate_send(driver->socket,
+	                               state == SYNC_PUSHING ? HAPROXY_AT_ONCE : HAPROXY_QUEUED,
+	                               line.data, BATCH_TIMEOUT_MS, reply_cb, driver);
+	if (state == SYNC_PUSHING)
+		sync->push_due = !whole;
+	sync->asking = driver->generation;
 	enter(driver, state, -1);
 }
 
@@ -248,10 +253,9 @@ static void sweep_done_cb(const struct sweep_result *result, void *arg)
 		             KV_STR("error", result->problem[0] != '\0' ? result->problem : NULL)},
 		         5);
 	if (sync->tries > 0)
-		wait_to_read(driver,
-		             clock_backoff_ms(sync->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
+		wait_to_read(driver, clock_backoff_ms(sync->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
 	else
-		sync->state = SYNC_IDLE;
+		enter(driver, SYNC_IDLE, -1);
 	haproxy_reconcile(driver);
 }
 
@@ -272,7 +276,7 @@ static void stop_sweep(struct haproxy_driver *driver)
 	sweep_cancel(sync->sweep);
 	sync->sweep = NULL;
 	sync->sweep_owed = true;
-	sync->state = SYNC_IDLE;
+	enter(driver, SYNC_IDLE, -1);
 }
 
 /* A server of the text that HAProxy does not show. */
@@ -292,7 +296,8 @@ static void tell_stuck(struct haproxy_driver *driver, const struct haproxy_diff 
 	struct haproxy_sync *sync = &driver->sync;
 
 	strbuf_reset(&sync->problem);
-	strbuf_printf(&sync->problem, "HAProxy does not follow: still to change: %s; it answered: %s",
+	strbuf_printf(&sync->problem,
+	              "HAProxy does not follow: still to change: %s; it answered: %s",
 	              diff->summary.data, sync->answers.len > 0 ? sync->answers.data : "nothing");
 	if (sync->tries == 1)
 		log_error("move_failed", KV_STR("cluster", driver->target.config->cluster),
@@ -329,8 +334,7 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 	if (sync->tries == 1)
 		sweep(driver);
 	else
-		wait_to_read(driver,
-		             clock_backoff_ms(sync->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
+		wait_to_read(driver, clock_backoff_ms(sync->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
 }
 
 static void agrees(struct haproxy_driver *driver)
@@ -387,20 +391,36 @@ void haproxy_sync_reconcile(struct haproxy_driver *driver)
 	case SYNC_IDLE:
 		break;
 	}
-	if (!sync->known || sync->want_read)
+	if (!sync->known || sync->want_read || sync->covers != driver->generation)
 		send(driver, SYNC_READING, "");
 	else
 		compare(driver);
 }
 
-void haproxy_sync_new_text(struct haproxy_driver *driver)
+void haproxy_sync_new_text(struct haproxy_driver *driver, bool same_backends)
 {
 	struct haproxy_sync *sync = &driver->sync;
 
 	sync->push_due = true;
 	sync->tries = sync->settles = 0;
-	if (sync->state == SYNC_WAITING)
-		sync->state = SYNC_IDLE;
+	/* What was asked about the text before answers for this one too. */
+	if (same_backends && sync->covers == driver->generation - 1)
+		sync->covers = driver->generation;
+	if (same_backends && sync->asking == driver->generation - 1)
+		sync->asking = driver->generation;
+	if (sync->state != SYNC_WAITING)
+		return;
+	sync->want_read = false;
+	enter(driver, SYNC_IDLE, -1);
+}
+
+void haproxy_sync_forget(struct haproxy_driver *driver)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	sync->known = false;
+	if (sync->state == SYNC_IDLE || sync->state == SYNC_WAITING)
+		enter(driver, SYNC_IDLE, -1);
 }
 
 void haproxy_sync_init(struct haproxy_driver *driver)

@@ -14,7 +14,7 @@ struct target_hub {
 	struct {
 		char *key;
 		struct reloader *reloader;
-	} *reloaders;
+	} * reloaders;
 	size_t reloader_count;
 	int targets;
 };

@@ -153,8 +153,8 @@ static bool find_stale(struct sweep *sweep, const char *reply, size_t len, struc
 		if (!haproxy_sessions_stale(reply, len, rule->backend, rule->server, rule->address,
 		                            rule->port, &found, err))
 			return false;
-		sweep->ids = xreallocarray(sweep->ids, sweep->id_count + found.count,
-		                           sizeof(*sweep->ids));
+		sweep->ids =
+		    xreallocarray(sweep->ids, sweep->id_count + found.count, sizeof(*sweep->ids));
 		for (size_t j = 0; j < found.count; j++)
 			sweep->ids[sweep->id_count++] = STEAL(found.ids[j]);
 		haproxy_sessions_free(&found);
@@ -241,8 +241,7 @@ static void reply_cb(const char *reply, size_t len, const struct err *err, void 
 static void add_rule(struct sweep *sweep, const char *backend, const char *server,
                      const char *address, uint16_t port)
 {
-	sweep->rules =
-	    xreallocarray(sweep->rules, sweep->rule_count + 1, sizeof(*sweep->rules));
+	sweep->rules = xreallocarray(sweep->rules, sweep->rule_count + 1, sizeof(*sweep->rules));
 	sweep->rules[sweep->rule_count++] = (struct rule){.backend = xstrdup(backend),
 	                                                  .server = xstrdup(server),
 	                                                  .address = xstrdup(address),
