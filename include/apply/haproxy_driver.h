@@ -38,13 +38,13 @@ struct haproxy_sync {
 	bool push_due;           /* differences are to be pushed, not waited for */
 	unsigned tries, settles; /* pushes that did not stick; re-reads since the last push */
 	bool refuses_add;        /* this worker refused `add server` */
-	bool sweep_owed;
-	unsigned sweep_generation; /* the text that the running sweep is for */
-	unsigned push_generation;  /* the text that the batch out, or the last one, is for */
-	unsigned offered;          /* the text that HAProxy has been told, or cannot be told now */
-	unsigned confirmed;        /* the text that HAProxy has been seen to follow */
-	struct strbuf answers;     /* to the last commands */
-	struct strbuf needs;       /* what only a reload can cure; "": nothing */
+	bool sweep_owed, sweep_later; /* at once; at the next re-read */
+	unsigned sweep_generation;    /* the text that the running sweep is for */
+	unsigned push_generation;     /* the text that the batch out, or the last one, is for */
+	unsigned offered;      /* the text that HAProxy has been told, or cannot be told now */
+	unsigned confirmed;    /* the text that HAProxy has been seen to follow */
+	struct strbuf answers; /* to the last commands */
+	struct strbuf needs;   /* what only a reload can cure; "": nothing */
 	struct strbuf problem;
 };
 

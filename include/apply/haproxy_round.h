@@ -13,8 +13,8 @@
 struct haproxy_round {
 	struct haproxy_live live;
 	struct haproxy_info info;
-	int64_t uptime_s;    /* of the worker; -1: it does not say */
-	struct strbuf said;  /* what it answered to the commands: "a; b", without empty answers */
+	int64_t uptime_s;   /* of the worker; -1: it does not say */
+	struct strbuf said; /* what it answered to the commands: "a; b", without empty answers */
 };
 
 /* Writes the line for `commands` ("" for none), and asks for the servers of the backends of

@@ -15,6 +15,7 @@ struct sweep;
 struct sweep_result {
 	unsigned ended;      /* sessions that were told to end */
 	unsigned left;       /* of those, still there when it gave up */
+	unsigned connecting; /* on their way to an address that was left: sweep again later */
 	const char *problem; /* "" or why a worker could not be asked; borrowed */
 };
 

@@ -1,6 +1,7 @@
 /* One reply holds the answers to many commands, one after the other; which is whose cannot be told
  * by counting, as some answer with one empty line and some with two. What matters is told by its
- * form: the table of `show servers state`, the block of `show info`; the rest is what HAProxy said. */
+ * form: the table of `show servers state`, the block of `show info`; the rest is what HAProxy said.
+ */
 #include "apply/haproxy_round.h"
 
 #include <stdlib.h>
@@ -37,7 +38,7 @@ enum part {
 };
 
 struct parts {
-	struct strbuf table, info, *said;
+	struct strbuf *table, *info, *said;
 };
 
 static bool starts(const char *line, size_t len, const char *prefix)
@@ -66,12 +67,12 @@ static enum part take_line(struct parts *parts, enum part part, const char *line
 		strbuf_append_escaped(parts->said, line, len, 200);
 		break;
 	case PART_TABLE:
-		if (parts->table.len == 0 || (*line != '#' && !(len == 1 && *line == '1')) ||
-		    strchr(parts->table.data, '#') == NULL)
-			append_line(&parts->table, line, len);
+		if (parts->table->len == 0 || (*line != '#' && !(len == 1 && *line == '1')) ||
+		    strchr(parts->table->data, '#') == NULL)
+			append_line(parts->table, line, len);
 		break;
 	case PART_INFO:
-		append_line(&parts->info, line, len);
+		append_line(parts->info, line, len);
 		break;
 	}
 	return part;
@@ -87,7 +88,7 @@ static int64_t find_uptime(const char *info)
 bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out, struct err *err)
 {
 	auto_strbuf struct strbuf table = STRBUF_INIT, info = STRBUF_INIT;
-	struct parts parts = {.table = STRBUF_INIT, .info = STRBUF_INIT, .said = &out->said};
+	struct parts parts = {.table = &table, .info = &info, .said = &out->said};
 	enum part part = PART_SAID;
 	const char *end = text + len, *eol;
 
@@ -98,11 +99,14 @@ bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out
 			eol = end;
 		part = take_line(&parts, part, line, (size_t)(eol - line));
 	}
-	table = parts.table;
-	info = parts.info;
+	/* The parsers want the empty line that proves that nothing is cut off. */
+	if (part != PART_TABLE)
+		strbuf_append_char(&table, '\n');
+	if (part != PART_INFO)
+		strbuf_append_char(&info, '\n');
 	out->uptime_s = find_uptime(info.data);
 	if (haproxy_info_parse(info.data, info.len, &out->info, err) &&
-	    (table.len == 0 || haproxy_live_parse(table.data, table.len, &out->live, err)))
+	    (table.len <= 1 || haproxy_live_parse(table.data, table.len, &out->live, err)))
 		return true;
 	if (out->said.len > 0)
 		err_wrap(err, "it answered '%.200s'", out->said.data);
@@ -110,8 +114,8 @@ bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out
 	return false;
 }
 
-void haproxy_round_free(struct haproxy_round *reply)
+void haproxy_round_free(struct haproxy_round *round)
 {
-	haproxy_live_free(&reply->live);
-	strbuf_fini(&reply->said);
+	haproxy_live_free(&round->live);
+	strbuf_fini(&round->said);
 }

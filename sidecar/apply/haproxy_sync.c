@@ -21,8 +21,9 @@
 #define BATCH_TIMEOUT_MS   1000
 #define RETRY_FIRST_MS     50
 #define RETRY_MAX_MS       1000
-#define CONFIRM_REREAD_MS  50 /* while a reload's new worker is awaited */
-#define SETTLES_FROM_MAJOR 3  /* from 3.0 on addresses change after the reply */
+#define CONFIRM_REREAD_MS  50   /* while a reload's new worker is awaited */
+#define SWEEP_LATER_MS     1000 /* the connect timeout that HAProxy's retries wait at most */
+#define SETTLES_FROM_MAJOR 3    /* from 3.0 on addresses change after the reply */
 
 static const int64_t settle_ms[] = {2, 5, 10, 20, 50};
 
@@ -62,9 +63,12 @@ static void wait_to_read(struct haproxy_driver *driver, int64_t ms)
 
 static void be_idle(struct haproxy_driver *driver)
 {
-	int64_t ms = driver->persist.state == PERSIST_CONFIRMING
-	                 ? CONFIRM_REREAD_MS
-	                 : clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
+	int64_t ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
+
+	if (driver->persist.state == PERSIST_CONFIRMING)
+		ms = CONFIRM_REREAD_MS;
+	else if (driver->sync.sweep_later)
+		ms = SWEEP_LATER_MS;
 
 	enter(driver, SYNC_IDLE, ms);
 }
@@ -72,13 +76,16 @@ static void be_idle(struct haproxy_driver *driver)
 static void timer_cb(int fd, short events, void *arg)
 {
 	struct haproxy_driver *driver = arg;
+	struct haproxy_sync *sync = &driver->sync;
 
 	(void)fd;
 	(void)events;
-	if (driver->sync.state == SYNC_IDLE)
+	if (sync->state == SYNC_IDLE)
 		driver->persist.verify = true;
+	sync->sweep_owed = sync->sweep_owed || sync->sweep_later;
+	sync->sweep_later = false;
 	enter(driver, SYNC_IDLE, -1);
-	driver->sync.want_read = true;
+	sync->want_read = true;
 	haproxy_reconcile(driver);
 }
 
@@ -195,7 +202,7 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 	haproxy_reconcile(driver);
 }
 
-static void send(struct haproxy_driver *driver, enum sync_state state, const char *commands)
+static void send_round(struct haproxy_driver *driver, enum sync_state state, const char *commands)
 {
 	struct haproxy_sync *sync = &driver->sync;
 	auto_strbuf struct strbuf line = STRBUF_INIT;
@@ -225,7 +232,7 @@ static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 	struct haproxy_sync *sync = &driver->sync;
 	struct haproxy_watch *watch = &driver->watch;
 
-	send(driver, SYNC_PUSHING, diff->commands.data);
+	send_round(driver, SYNC_PUSHING, diff->commands.data);
 	if (watch->pushed_us == 0 && !watch->told) {
 		watch->pushed_us = clock_now_us();
 		strbuf_append_str(&watch->summary, diff->summary.data);
@@ -243,6 +250,7 @@ static void sweep_done_cb(const struct sweep_result *result, void *arg)
 
 	sync->sweep = NULL;
 	sync->sweep_owed = false;
+	sync->sweep_later = result->connecting > 0;
 	if (result->ended > 0 || result->problem[0] != '\0')
 		log_emit(result->problem[0] != '\0' || result->left > 0 ? LOG_WARNING : LOG_INFO,
 		         "sessions_ended",
@@ -279,16 +287,14 @@ static void stop_sweep(struct haproxy_driver *driver)
 	enter(driver, SYNC_IDLE, -1);
 }
 
-/* A server of the text that HAProxy does not show. */
-static bool lacks_server(const struct haproxy_driver *driver)
+static void confirm(struct haproxy_driver *driver)
 {
-	const struct haproxy_config *config = &driver->config;
+	struct haproxy_sync *sync = &driver->sync;
 
-	for (size_t i = 0; i < config->server_count; i++)
-		if (haproxy_live_find(&driver->sync.live, config->servers[i].backend,
-		                      config->servers[i].name) == NULL)
-			return true;
-	return false;
+	if (sync->needs.len > 0 || sync->confirmed == driver->generation)
+		return;
+	sync->confirmed = driver->generation;
+	driver->watch.confirmed_us = clock_now_us();
 }
 
 static void tell_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff)
@@ -319,7 +325,7 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 		return;
 	}
 	sync->push_due = true;
-	if (!sync->refuses_add && lacks_server(driver)) {
+	if (!sync->refuses_add && strstr(diff->commands.data, "add server ") != NULL) {
 		sync->refuses_add = true;
 		log_warning("add_refused", KV_STR("cluster", driver->target.config->cluster),
 		            KV_STR("target", driver->target.config->name),
@@ -330,7 +336,10 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 		return;
 	}
 	sync->tries++;
-	tell_stuck(driver, diff);
+	if (diff->removals == diff->command_count)
+		confirm(driver); /* clients are where they belong; the rest takes its time */
+	else
+		tell_stuck(driver, diff);
 	if (sync->tries == 1)
 		sweep(driver);
 	else
@@ -345,10 +354,7 @@ static void agrees(struct haproxy_driver *driver)
 	sync->push_due = true;
 	sync->tries = sync->settles = 0;
 	strbuf_reset(&sync->problem);
-	if (sync->needs.len == 0 && sync->confirmed != driver->generation) {
-		sync->confirmed = driver->generation;
-		driver->watch.confirmed_us = clock_now_us();
-	}
+	confirm(driver);
 	if (sync->sweep_owed)
 		sweep(driver);
 	else
@@ -392,7 +398,7 @@ void haproxy_sync_reconcile(struct haproxy_driver *driver)
 		break;
 	}
 	if (!sync->known || sync->want_read || sync->covers != driver->generation)
-		send(driver, SYNC_READING, "");
+		send_round(driver, SYNC_READING, "");
 	else
 		compare(driver);
 }

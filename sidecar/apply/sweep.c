@@ -24,7 +24,7 @@ enum sweep_state {
 };
 
 struct rule {
-	char *backend, *server, *address; /* address "": every session is stale */
+	char *backend, *server, *address; /* 0.0.0.0:0: every session is stale */
 	uint16_t port;
 };
 
@@ -40,7 +40,7 @@ struct sweep {
 	char **ids;  /* stale in the worker at hand */
 	size_t id_count, id_next;
 	unsigned round;
-	unsigned ended, left;
+	unsigned ended, left, connecting;
 	struct strbuf problem;
 	sweep_cb *cb;
 	void *arg;
@@ -74,8 +74,10 @@ static void sweep_free(struct sweep *sweep)
 static void finish(struct sweep *sweep)
 {
 	auto_strbuf struct strbuf problem = sweep->problem;
-	struct sweep_result result = {
-	    .ended = sweep->ended, .left = sweep->left, .problem = problem.data};
+	struct sweep_result result = {.ended = sweep->ended,
+	                              .left = sweep->left,
+	                              .connecting = sweep->connecting,
+	                              .problem = problem.data};
 	sweep_cb *cb = sweep->cb;
 	void *arg = sweep->arg;
 
@@ -84,7 +86,7 @@ static void finish(struct sweep *sweep)
 	cb(&result, arg);
 }
 
-static void send(struct sweep *sweep, enum sweep_state state, const char *line)
+static void ask(struct sweep *sweep, enum sweep_state state, const char *line)
 {
 	bool old = state == SWEEP_LISTING || sweep->pid != 0;
 
@@ -107,7 +109,7 @@ static void read_sessions(struct sweep *sweep)
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
 	append_command(sweep, &line, "show sess all");
-	send(sweep, SWEEP_READING, line.data);
+	ask(sweep, SWEEP_READING, line.data);
 }
 
 static void end_some(struct sweep *sweep)
@@ -120,7 +122,7 @@ static void end_some(struct sweep *sweep)
 
 		append_command(sweep, &line, command);
 	}
-	send(sweep, SWEEP_ENDING, line.data);
+	ask(sweep, SWEEP_ENDING, line.data);
 }
 
 static void next_worker(struct sweep *sweep)
@@ -139,7 +141,7 @@ static void next_worker(struct sweep *sweep)
 static void worker_done(struct sweep *sweep)
 {
 	if (sweep->master != NULL && sweep->old_pids == NULL && sweep->pid == 0)
-		send(sweep, SWEEP_LISTING, "show proc");
+		ask(sweep, SWEEP_LISTING, "show proc");
 	else
 		next_worker(sweep);
 }
@@ -157,6 +159,7 @@ static bool find_stale(struct sweep *sweep, const char *reply, size_t len, struc
 		    xreallocarray(sweep->ids, sweep->id_count + found.count, sizeof(*sweep->ids));
 		for (size_t j = 0; j < found.count; j++)
 			sweep->ids[sweep->id_count++] = STEAL(found.ids[j]);
+		sweep->connecting += (unsigned)found.connecting;
 		haproxy_sessions_free(&found);
 	}
 	return true;
@@ -275,7 +278,7 @@ struct sweep *sweep_start(struct haproxy_gate *socket, struct haproxy_gate *mast
 
 		if (names(desired, server->backend, NULL) &&
 		    !names(desired, server->backend, server->name))
-			add_rule(sweep, server->backend, server->name, "", 0);
+			add_rule(sweep, server->backend, server->name, "0.0.0.0", 0);
 	}
 	read_sessions(sweep);
 	return sweep;
