@@ -46,7 +46,7 @@ Test(mustache_errors, name_line_and_column)
 	    {"unknown block", "{{<p}}\n{{$typo}}1{{/typo}}{{/p}}", NULL, "{\"p\":\"{{$b}}{{/b}}\"}",
 	     "!t:2:1: block 'typo' is nowhere in 'p'"},
 	    {"in a partial", "{{>p}}", NULL, "{\"p\":\"\\n{{#x}}\"}",
-	     "!p:2:1: {{/x}} is missing: the section is open to the end of the file"},
+	     "!t:1:1: p:2:1: {{/x}} is missing: the section is open to the end of the file"},
 	};
 
 	CHECK_CASES(cases);
