@@ -11,4 +11,7 @@
  * CMD_FAILED says that the installed file differs. */
 int cmd_render(int argc, char **argv);
 
+/* `segue check`: tries all that `segue run` would need, changes nothing; one line a finding. */
+int cmd_check(int argc, char **argv);
+
 #endif
