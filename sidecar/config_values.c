@@ -35,11 +35,9 @@ static const char *const allowed_words[] = {
     [CONFIG_TYPE_BOOL] = "yes | no",
     [CONFIG_TYPE_PATH] = "an absolute path without blanks",
     [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
-    [CONFIG_TYPE_LISTEN] = "unix:PATH, absolute, without blanks and at most 107 bytes, or "
-                           "host:port",
+    [CONFIG_TYPE_LISTEN] = "unix:/PATH without blanks, at most 107 bytes, or host:port",
     [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
-    [CONFIG_TYPE_ZNODE] = "an absolute znode path without . or .. or an empty part, no / at the "
-                          "end",
+    [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",
     [CONFIG_TYPE_CONNINFO] = "keyword=value pairs or a postgresql:// URI",
     [CONFIG_TYPE_CONNINFOS] = "keyword=value pairs or postgresql:// URIs, comma separated",
     [CONFIG_TYPE_COMMAND] = "a program and its arguments, quotes closed",

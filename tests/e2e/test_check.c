@@ -10,15 +10,10 @@
 
 #define MASTER "{\"version\":1,\"primary\":{\"name\":\"db1\",\"host\":\"127.0.0.1\",\"port\":5432}}"
 
-struct run {
-	const char *ini;
-};
-
 static int run_check(void *arg)
 {
-	struct run *run = arg;
 	char verb[] = "check", option[] = "-c";
-	char *argv[] = {verb, option, (char *)(uintptr_t)run->ini, NULL};
+	char *argv[] = {verb, option, arg, NULL};
 
 	return cmd_check(3, argv);
 }
@@ -26,11 +21,13 @@ static int run_check(void *arg)
 /* Returns what it printed; *code is its exit code. */
 static const char *check(struct lab *lab, const char *ini_text, int *code)
 {
-	struct run run = {.ini = lab_path(lab, "segue.ini")};
+	const char *ini = lab_path(lab, "segue.ini");
+	char *copy = xstrdup(ini); /* argv is not const */
 	struct lab_process *process;
 
-	lab_write_file(run.ini, ini_text);
-	process = lab_fork(lab, "check", run_check, &run);
+	lab_write_file(ini, ini_text);
+	process = lab_fork(lab, "check", run_check, copy);
+	free(copy);
 	cr_assert(lab_process_wait(process, 30000));
 	*code = lab_process_exit_code(process);
 	return lab_read_file(lab, lab_process_log(process));
