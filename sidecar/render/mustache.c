@@ -81,16 +81,18 @@ static bool load_partial(struct mustache *mustache, const struct loader *loader,
 }
 
 static bool resolve_list(struct mustache *mustache, const struct loader *loader,
-                         struct ast_list *list, struct err *err)
+                         const struct ast_template *template, struct ast_list *list,
+                         struct err *err)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		struct ast_node *node = &list->nodes[i];
+		struct err reason;
 
 		mustache->dynamic |= node->dynamic;
 		if ((node->kind == AST_PARTIAL || node->kind == AST_PARENT) && !node->dynamic &&
-		    !load_partial(mustache, loader, node->name, &node->target, err))
-			return false;
-		if (!resolve_list(mustache, loader, &node->children, err))
+		    !load_partial(mustache, loader, node->name, &node->target, &reason))
+			return ast_fail(template, node->offset, err, "%s", reason.message);
+		if (!resolve_list(mustache, loader, template, &node->children, err))
 			return false;
 	}
 	return true;
@@ -102,7 +104,8 @@ static bool resolve(struct mustache *mustache, const struct loader *loader, size
                     struct err *err)
 {
 	for (size_t i = from; i < mustache->count; i++)
-		if (!resolve_list(mustache, loader, &mustache->templates[i]->list, err))
+		if (!resolve_list(mustache, loader, mustache->templates[i],
+		                  &mustache->templates[i]->list, err))
 			return false;
 	for (size_t i = from; i < mustache->count; i++)
 		if (!ast_check(mustache, mustache->templates[i], &mustache->templates[i]->list,
