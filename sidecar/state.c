@@ -161,7 +161,7 @@ bool state_load(const char *state_dir, const struct config_cluster *cluster,
 {
 	auto_free char *path = state_path(state_dir, cluster);
 	auto_strbuf struct strbuf text = STRBUF_INIT, store = STRBUF_INIT;
-	struct err reason;
+	struct err reason = {""};
 	bool missing;
 
 	applied_init(out);

@@ -1,5 +1,6 @@
 /* Layout segue: the publisher's JSON. */
 #include "layout_helper.h"
+#include "watch/layout_parts.h"
 
 #define MASTER                                                                                          \
 	"{\"version\":1,\"primary\":{\"name\":\"db1\",\"host\":\"10.0.0.1\",\"port\":5432},"            \
@@ -72,10 +73,13 @@ Test(layout_segue, encode_is_the_inverse)
 Test(layout_segue, null_primary_is_nobody)
 {
 	struct topology t = accept("{\"version\":1,\"primary\":null}");
+	auto_strbuf struct strbuf text = STRBUF_INIT;
 
 	cr_assert_not(t.has_primary);
 	cr_assert_eq(t.standby_count, 0);
 	cr_assert_eq(t.timeline, 0);
+	layout_segue_encode(&t, false, &text);
+	cr_assert_str_eq(text.data, "{\"version\":1,\"primary\":null,\"standbys\":[]}");
 	topology_fini(&t);
 }
 
@@ -163,6 +167,24 @@ Test(layout_segue, a_known_name_gives_the_place)
 	t = accept_with("{\"name\":\"node2\",\"host\":\"elsewhere\",\"port\":7}", "");
 	cr_assert_str_eq(t.primary.host, "elsewhere");
 	topology_fini(&t);
+}
+
+Test(layout_segue, an_unknown_name_is_refused_with_the_known_ones)
+{
+	static struct config_node node = {(char *)"n", (char *)"h", 1}, many[20];
+	struct config_cluster cluster = helper_cluster(CONFIG_LAYOUT_SEGUE);
+	struct member member = {.port = 0};
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(many); i++)
+		many[i] = node;
+	cluster.nodes = many;
+	cluster.node_count = ARRAY_LEN(many);
+	cr_assert_not(layout_member_set_node(&member, "name", &cluster, "db9", &err));
+	cr_assert_not_null(strstr(err.message, "node.n, node.n, ..."), "%s", err.message);
+	cluster.node_count = 0;
+	cr_assert_not(layout_member_set_node(&member, "name", &cluster, "db9", &err));
+	cr_assert_not_null(strstr(err.message, "no node.NAME key"), "%s", err.message);
 }
 
 Test(layout_segue, optional_keys_are_typed_and_bounded)

@@ -12,7 +12,8 @@
 #define HOSTS "zk2:2181,zk1:2181,zk3:2181/prod"
 #define STORE "zk1:2181,zk2:2181,zk3:2181/prod /segue/orders"
 
-static struct config_cluster cluster = {.name = (char *)"orders", .path = (char *)"/segue/orders"};
+static const struct config_cluster cluster = {.name = (char *)"orders",
+                                              .path = (char *)"/segue/orders"};
 
 static char *make_dir(void)
 {
@@ -123,6 +124,17 @@ Test(state, a_roll_back_seen_before_anything_was_applied_is_kept)
 	remove_dir(dir);
 }
 
+static void expect_zxid(const struct applied *got, int64_t zxid, const struct strbuf *note)
+{
+	cr_assert_eq(got->zxid, zxid);
+	cr_assert_eq(got->topology.zxid, zxid);
+	cr_assert(got->has_topology);
+	if (zxid == 0)
+		cr_assert_not_null(strstr(note->data, STORE), "%s", note->data);
+	else
+		cr_assert_eq(note->len, 0, "%s", note->data);
+}
+
 /* Saved with HOSTS and the cluster's path, loaded with others: does the zxid count? */
 static void load_from(const char *hosts, const char *path, bool same_store)
 {
@@ -135,12 +147,7 @@ static void load_from(const char *hosts, const char *path, bool same_store)
 	other.path = (char *)path;
 	cr_assert(state_save(dir, &cluster, HOSTS, &saved, &err), "%s", err.message);
 	cr_assert(state_load(dir, &other, hosts, &out, &note, &err), "%s", err.message);
-	cr_assert_eq(out.zxid, same_store ? saved.zxid : 0, "%s %s", hosts, path);
-	cr_assert_eq(out.topology.zxid, out.zxid);
-	cr_assert(out.has_topology);
-	cr_assert_eq(note.len == 0, same_store, "%s", note.data);
-	if (!same_store)
-		cr_assert_not_null(strstr(note.data, STORE), "%s", note.data);
+	expect_zxid(&out, same_store ? saved.zxid : 0, &note);
 	applied_fini(&out);
 	applied_fini(&saved);
 	remove_dir(dir);
@@ -156,6 +163,13 @@ Test(state, zxids_of_another_store_do_not_count)
 	load_from(HOSTS, "/segue/other", false);
 }
 
+static void expect_nothing(const struct applied *got)
+{
+	cr_assert_eq(got->zxid, 0);
+	cr_assert_not(got->has_topology);
+	cr_assert_null(got->topology.standbys);
+}
+
 static void refuse(const char *text, const char *message_part)
 {
 	auto_free char *dir = make_dir();
@@ -168,9 +182,7 @@ static void refuse(const char *text, const char *message_part)
 	cr_assert_not_null(strstr(err.message, message_part), "%s", err.message);
 	cr_assert_not_null(strstr(err.message, "/orders.json"), "%s", err.message);
 	cr_assert_not_null(strstr(err.message, "remove it"), "%s", err.message);
-	cr_assert_eq(out.zxid, 0);
-	cr_assert_not(out.has_topology);
-	cr_assert_null(out.topology.standbys);
+	expect_nothing(&out);
 	remove_dir(dir);
 }
 
