@@ -110,6 +110,12 @@ $(BUILD)/e2e: $(call obj,$(E2E_SRCS)) $(BUILD)/liblab.a $(BUILD)/libsegue.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(LDLIBS_) -lcriterion -lpq
 
+# LD_PRELOADed into segue by the end-to-end tests that need a kill -9 or a full disk at an exact step.
+$(BUILD)/faults.so: tests/faults/faults.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARNINGS) -O2 -g -fPIC -shared -o $@ $< -ldl
+
 -include $(patsubst %.o,%.d,$(LIB_OBJS) $(BUILD)/sidecar/main.o $(call obj,$(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS)))
 
 # One stage never includes another; the pure modules know no loop, no store, no server.
@@ -167,8 +173,19 @@ fuzz-%: build/fuzz/fuzz_%
 unit: deps $(BUILD)/unit
 	$(BUILD)/unit
 
-e2e: deps $(BUILD)/e2e $(BUILD)/segue
-	$(BUILD)/e2e
+e2e: deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
+	$(BUILD)/e2e -j2
+
+check: deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
+	$(BUILD)/unit
+	$(BUILD)/e2e -j2
+
+install: $(BUILD)/segue
+	install -D -m 0755 $(BUILD)/segue $(DESTDIR)$(PREFIX)/bin/segue
+	for s in 1 5 7; do for p in man/*.$$s; do \
+	  install -D -m 0644 $$p $(DESTDIR)$(PREFIX)/share/man/man$$s/$${p##*/} || exit 1; done; done
+	for t in templates/*; do install -D -m 0644 $$t $(DESTDIR)$(PREFIX)/share/segue/$$t || exit 1; done
+	install -D -m 0644 packaging/segue.ini $(DESTDIR)$(PREFIX)/share/segue/segue.ini
 
 # The programs on the lab that are no tests: they run the segue beside them.
 $(BUILD)/demo: $(call obj,$(DEMO_SRCS))
