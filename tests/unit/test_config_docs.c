@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "config.h"
 
-#define FILE_MAX (256 * 1024)
+#define FILE_MAX ((size_t)256 * 1024)
 #define MARK     "@KEYS@\n"
 
 static void read_all(const char *file, struct strbuf *out)

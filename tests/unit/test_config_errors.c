@@ -13,7 +13,7 @@
 
 #define NAME_ALLOWED     "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
 #define PATH_ALLOWED     "an absolute path without blanks"
-#define ZNODE_ALLOWED    "an absolute znode path without . or .. or an empty part, no / at the end"
+#define ZNODE_ALLOWED    "an absolute znode path, no part of it empty, . or .."
 #define HOSTS_ALLOWED    "host:port, comma separated, and perhaps a /chroot behind the last"
 #define SOCKET_ALLOWED   "an absolute path without blanks of at most 107 bytes, or host:port"
 #define CONNINFO_ALLOWED "keyword=value pairs or a postgresql:// URI"
@@ -76,9 +76,8 @@ Test(config_errors, values_of_segue_and_zookeeper)
 	    {"log_format =", "log_format: found \"\": allowed: text | json | journal"},
 	    {"state_dir = var", "state_dir: found \"var\": allowed: " PATH_ALLOWED},
 	    {"state_dir = /var/", "state_dir: found \"/var/\": allowed: " PATH_ALLOWED},
-	    {"listen = 80",
-	     "listen: found \"80\": allowed: unix:PATH, absolute, without blanks and "
-	     "at most 107 bytes, or host:port"},
+	    {"listen = 80", "listen: found \"80\": allowed: unix:/PATH without blanks, at "
+	                    "most 107 bytes, or host:port"},
 	};
 	static const struct wrong zookeeper[] = {
 	    {"hosts =", "hosts: found \"\": allowed: " HOSTS_ALLOWED},
