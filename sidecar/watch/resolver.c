@@ -142,6 +142,11 @@ void resolver_destroy(struct resolver *resolver)
 	free(resolver);
 }
 
+struct event_base *resolver_base(const struct resolver *resolver)
+{
+	return resolver->base;
+}
+
 struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
                                     void *arg)
 {

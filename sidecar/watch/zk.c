@@ -68,11 +68,11 @@ static bool parse_auth(struct zk *zk, const char *auth, struct err *err)
 	if (*auth == '\0')
 		return true;
 	if (blank == NULL || blank == auth || blank[1] == '\0')
-		return err_set(err, "ZooKeeper auth: expected \"digest user:password\"");
+		return err_set(err, "auth_file: expected one line \"digest user:password\"");
 	zk->auth_scheme = xstrndup(auth, (size_t)(blank - auth));
 	zk->auth_cert = xstrdup(blank + 1);
 	if (strcmp(zk->auth_scheme, "digest") != 0 || strchr(zk->auth_cert, ':') == NULL)
-		return err_set(err, "ZooKeeper auth: expected \"digest user:password\"");
+		return err_set(err, "auth_file: expected one line \"digest user:password\"");
 	return true;
 }
 
@@ -89,7 +89,7 @@ struct zk *zk_create(struct event_base *base, struct resolver *resolver,
 	zk->ran_ms = clock_now_ms();
 	event_assign(&zk->event, base, -1, 0, run, zk);
 	if (!zk_hosts_parse(options->hosts, &zk->hosts, err)) {
-		err_wrap(err, "ZooKeeper hosts");
+		err_wrap(err, "hosts");
 		zk_destroy(zk);
 		return NULL;
 	}

@@ -61,6 +61,12 @@ static unsigned rounds(const struct zk *zk)
 	return zk->failures > 0 ? (zk->failures - 1) / (unsigned)hosts : 0;
 }
 
+/* Every host has failed at least once since the store was there. */
+static bool all_failed(const struct zk *zk)
+{
+	return zk->failures > zk->tries_per_round;
+}
+
 /* Grows with the rounds, or a store that is only slow would never be reached; at most 2/3 of the
  * session timeout, where the library gives up by itself. */
 static int64_t patience(const struct zk *zk)
@@ -93,8 +99,7 @@ static void complain(struct zk *zk, const char *why)
 {
 	int64_t now = clock_now_ms();
 
-	if (zk->failures < zk->tries_per_round ||
-	    (zk->complained_ms != 0 && now - zk->complained_ms < COMPLAIN_MS))
+	if (!all_failed(zk) || (zk->complained_ms != 0 && now - zk->complained_ms < COMPLAIN_MS))
 		return;
 	zk->complained_ms = now;
 	log_warning("store_unreachable", KV_STR("server", zk->server), KV_STR("problem", why),
@@ -157,7 +162,7 @@ void zk_session_dropped(struct zk *zk, const char *why)
 	enter(zk, ZK_WAITING, end != NULL ? end : reason);
 	if (refused)
 		zk->deadline_ms = clock_now_ms() + clock_jitter_ms(AUTH_RETRY_MS);
-	if (zk->failures >= zk->tries_per_round)
+	if (all_failed(zk))
 		zk_nodes_disconnected(zk);
 }
 
