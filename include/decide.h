@@ -21,7 +21,8 @@ struct applied {
 
 enum decision_kind {
 	DECIDE_WAIT,   /* nothing known, nothing done */
-	DECIDE_KEEP,   /* the last applied topology stays */
+	DECIDE_CURRENT, /* the fact is what is applied */
+	DECIDE_KEEP,    /* the fact cannot be followed: the last applied topology stays */
 	DECIDE_MOVE,   /* apply the fact's topology */
 	DECIDE_REFUSE, /* an older or impossible fact: the last one stays, and it is an alarm */
 };

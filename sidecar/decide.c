@@ -6,7 +6,7 @@
  *   presence = yes, and no live publisher        KEEP                 WAIT
  *   a value that names no primary                KEEP                 WAIT
  *   newer: zxid > floor, or > applied if none    MOVE                 MOVE
- *   equal to applied, no floor                   KEEP in this run; after a restart MOVE: idempotent
+ *   equal to applied, no floor                   CURRENT in this run; after a restart MOVE: idempotent
  *   older, names the same servers                MOVE, floor = zxid   (nothing can be older)
  *   older, same system, higher timeline          MOVE, floor = zxid
  *   older, on_store_rollback = follow            MOVE, floor = zxid
@@ -65,7 +65,7 @@ static struct decision decide_value(const struct config_cluster *cluster,
 	if (now->zxid < newest || applied->floor_zxid != 0)
 		return decide_rollback(cluster, now, applied);
 	if (applied->in_this_run)
-		return keep_or_wait(applied, "already applied");
+		return (struct decision){.kind = DECIDE_CURRENT, .reason = "applied"};
 	return (struct decision){.kind = DECIDE_MOVE, .reason = "as applied before the restart"};
 }
 

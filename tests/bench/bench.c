@@ -106,10 +106,7 @@ static void wait_for(struct bench *bench, int i)
 {
 	if (!route_wait(&bench->rivals[i].route, START_TIMEOUT_MS))
 		lab_fail("%s does not follow its znode; its log:\n%s", bench->rivals[i].route.name,
-		         i == SEGUE
-		             ? lab_read_file(bench->lab,
-		                             lab_process_log(lab_segue_process(bench->segue)))
-		             : "");
+		         i == SEGUE ? lab_process_log_tail(lab_segue_process(bench->segue)) : "");
 }
 
 /* From fork to the first connection that goes where the znode says, HAProxy being elsewhere. */

@@ -147,7 +147,7 @@ static const char *make_ini(struct demo *demo)
 static _Noreturn void give_up(struct demo *demo, const char *what)
 {
 	lab_fail("%s; segue's log:\n%s", what,
-	         lab_read_file(demo->lab, lab_process_log(lab_segue_process(demo->segue))));
+	         lab_process_log_tail(lab_segue_process(demo->segue)));
 }
 
 static bool writes_arrive(void *arg)

@@ -120,8 +120,8 @@ Test(decide, newer_is_applied)
 
 Test(decide, equal_is_applied_once_a_run)
 {
-	ROW(.now = {7, "a"}, .before = {7, "a"}, .in_this_run = true, .kind = DECIDE_KEEP,
-	    .reason_part = "already applied");
+	ROW(.now = {7, "a"}, .before = {7, "a"}, .in_this_run = true, .kind = DECIDE_CURRENT,
+	    .reason_part = "applied");
 	ROW(.now = {7, "a"}, .before = {7, "a"}, .kind = DECIDE_MOVE,
 	    .reason_part = "as applied before the restart");
 }
@@ -203,7 +203,7 @@ Test(decide, a_roll_back_from_end_to_end)
 	applied.zxid = 41;
 	applied.floor_zxid = 0;
 	applied.in_this_run = true;
-	expect(decide(&cluster, &fact, &applied), DECIDE_KEEP, "already applied", 0);
+	expect(decide(&cluster, &fact, &applied), DECIDE_CURRENT, "applied", 0);
 	fact.topology = &restored;
 	expect(decide(&cluster, &fact, &applied), DECIDE_REFUSE, "went back", 40);
 }
