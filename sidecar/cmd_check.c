@@ -15,8 +15,6 @@
 #include "check.h"
 #include "state.h"
 
-#define CONFIG_DEFAULT "/etc/segue/segue.ini"
-
 static const char usage[] = "usage: segue check [-c segue.ini]\n";
 
 void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
@@ -147,7 +145,7 @@ int cmd_check(int argc, char **argv)
 	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
-	const char *file = CONFIG_DEFAULT;
+	const char *file = CMD_DEFAULT_CONFIG;
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	struct config *config;
 	int option, code;
