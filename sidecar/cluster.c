@@ -30,7 +30,8 @@ struct cluster {
 	struct outlet *outlets;
 	size_t outlet_count;
 	struct event *persist;
-	struct event *resume; /* applies what the cluster before a reload had applied, store or no store */
+	struct event
+	    *resume; /* applies what the cluster before a reload had applied, store or no store */
 	bool unsaved;
 	char *said; /* the last decision in the log, so that it stands there once */
 };
@@ -57,7 +58,8 @@ static bool render_text(const struct cluster *cluster, const struct config_targe
                         const struct mustache *template, struct strbuf *text, struct err *err)
 {
 	json_t *view = view_build(cluster->config, target, &cluster->applied.topology, err);
-	bool ok = view != NULL && mustache_render(template, view, escape_of(target->kind), text, err);
+	bool ok =
+	    view != NULL && mustache_render(template, view, escape_of(target->kind), text, err);
 
 	json_decref(view);
 	return ok;
@@ -263,8 +265,8 @@ static bool same_store(const struct cluster *a, const struct cluster *b)
 	       strcmp(a->segue->zookeeper_hosts, b->segue->zookeeper_hosts) == 0;
 }
 
-/* in_this_run stays false: addresses of node names may be others now, so that the store's next word is
- * applied once more even when it is the same. */
+/* in_this_run stays false: addresses of node names may be others now, so that the store's next word
+ * is applied once more even when it is the same. */
 static void take_over(struct cluster *cluster, const struct cluster *previous)
 {
 	topology_copy(&cluster->applied.topology, &previous->applied.topology);

@@ -6,11 +6,11 @@
  *   presence = yes, and no live publisher        KEEP                 WAIT
  *   a value that names no primary                KEEP                 WAIT
  *   newer: zxid > floor, or > applied if none    MOVE                 MOVE
- *   equal to applied, no floor                   CURRENT in this run; after a restart MOVE: idempotent
- *   older, names the same servers                MOVE, floor = zxid   (nothing can be older)
- *   older, same system, higher timeline          MOVE, floor = zxid
- *   older, on_store_rollback = follow            MOVE, floor = zxid
- *   older, on_store_rollback = refuse            REFUSE, floor = zxid
+ *   equal to applied, no floor                   CURRENT in this run; after a restart MOVE:
+ * idempotent older, names the same servers                MOVE, floor = zxid   (nothing can be
+ * older) older, same system, higher timeline          MOVE, floor = zxid older, on_store_rollback =
+ * follow            MOVE, floor = zxid older, on_store_rollback = refuse            REFUSE, floor =
+ * zxid
  *
  * Older can only mean that the store itself went back: the watcher reports a value after a sync.
  * "Older" is also what equals the floor: the refused value, seen again after a restart. A value

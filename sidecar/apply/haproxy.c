@@ -64,9 +64,9 @@ static void tell_when_done(struct haproxy_driver *driver)
 	if (watch->pushed_us != 0 || watch->persisted_us != 0)
 		tell_moved(driver);
 	else
-		log_debug("unchanged", KV_STR("cluster", driver->target.config->cluster),
-		          KV_STR("target", driver->target.config->name),
-		          KV_INT("zxid", watch->zxid));
+		log_info("in_sync", KV_STR("cluster", driver->target.config->cluster),
+		         KV_STR("target", driver->target.config->name), KV_INT("zxid", watch->zxid),
+		         KV_STR("what", "HAProxy and file were as they should be"));
 }
 
 void haproxy_reconcile(struct haproxy_driver *driver)
