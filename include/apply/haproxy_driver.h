@@ -30,8 +30,8 @@ struct haproxy_sync {
 	struct haproxy_live live;
 	struct haproxy_info info; /* pid 0: HAProxy has never answered */
 	unsigned asking, covers; /* the texts whose backends the batch out, and `live`, are about */
-	int64_t worker_ms;       /* when this worker started, give or take a second */
-	int64_t read_ms;         /* when it answered last; 0: never */
+	int64_t worker_us;       /* when this worker started, give or take a second */
+	int64_t read_us;         /* when it answered last; 0: never */
 	int64_t down_ms;         /* since when it does not; 0: it does */
 	unsigned failures;       /* in a row */
 	bool want_read;          /* before anything else */
@@ -71,7 +71,7 @@ struct haproxy_persist {
 	struct haproxy_config loaded; /* what HAProxy has loaded */
 	struct strbuf previous;       /* what is put back when a reload fails */
 	bool has_previous, previous_missing;
-	int64_t installed_ms; /* by this process; 0: never */
+	int64_t installed_us; /* by this process; 0: never */
 	unsigned failures;
 	unsigned cured;  /* the text that a reload was made for; another would not help it */
 	unsigned warned; /* the text that a person was told about */
@@ -118,9 +118,9 @@ void haproxy_persist_new_text(struct haproxy_driver *driver);
 void haproxy_persist_reconcile(struct haproxy_driver *driver);
 const char *haproxy_persist_step(const struct haproxy_driver *driver); /* "": idle */
 
-/* A worker answered that has not been seen before. `seen_ms`: when the one before answered last, 0:
+/* A worker answered that has not been seen before. `seen_us`: when the one before answered last, 0:
  * there was none. */
-void haproxy_persist_new_worker(struct haproxy_driver *driver, int64_t seen_ms);
+void haproxy_persist_new_worker(struct haproxy_driver *driver, int64_t seen_us);
 /* The file is what the text says, and nothing that HAProxy has to load is left. */
 bool haproxy_persist_done(const struct haproxy_driver *driver);
 

@@ -115,7 +115,7 @@ static void open_file(struct haproxy_driver *driver)
 		load_from_file(driver);
 }
 
-void haproxy_persist_new_worker(struct haproxy_driver *driver, int64_t seen_ms)
+void haproxy_persist_new_worker(struct haproxy_driver *driver, int64_t seen_us)
 {
 	struct haproxy_persist *persist = &driver->persist;
 	const struct haproxy_sync *sync = &driver->sync;
@@ -133,8 +133,8 @@ void haproxy_persist_new_worker(struct haproxy_driver *driver, int64_t seen_ms)
 	if (!persist->opened)
 		return; /* open_file() judges */
 	/* A worker older than the file may have loaded the one before it: a reload stays owed. */
-	if (persist->installed_ms == 0 || seen_ms > persist->installed_ms ||
-	    sync->worker_ms > persist->installed_ms + 1000)
+	if (persist->installed_us == 0 || seen_us > persist->installed_us ||
+	    sync->worker_us > persist->installed_us + 1000000)
 		load_from_file(driver);
 }
 
@@ -209,11 +209,13 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 	} else {
 		persist->current = true;
 		persist->failures = 0;
-		persist->installed_ms = clock_now_ms();
+		persist->installed_us = clock_now_us();
 		if (!driver->watch.told)
 			driver->watch.persisted_us = clock_now_us();
 		set_problem(driver, "");
 		enter(driver, PERSIST_IDLE, -1);
+		/* Seen after the file was there, this worker has not loaded it; another one has. */
+		driver->sync.want_read = driver->sync.want_read || persist->has_previous;
 	}
 	haproxy_reconcile(driver);
 }
@@ -282,7 +284,7 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 		enter(driver, PERSIST_CONFIRMING, RELOADER_CONFIRM_MS);
 		/* The socket may have shown the new worker before the reloader was sure of it. */
 		if (driver->sync.known && driver->sync.info.pid != persist->reload_from_pid)
-			haproxy_persist_new_worker(driver, driver->sync.read_ms);
+			haproxy_persist_new_worker(driver, driver->sync.read_us);
 		haproxy_sync_forget(driver);
 	}
 	haproxy_reconcile(driver);

@@ -125,7 +125,7 @@ static void came_back(struct haproxy_driver *driver)
 }
 
 /* Another process answers: nothing that was told to the one before holds any more. */
-static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_t seen_ms)
+static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_t seen_us)
 {
 	struct haproxy_sync *sync = &driver->sync;
 
@@ -137,19 +137,19 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 		log_info("haproxy_restarted", KV_STR("cluster", driver->target.config->cluster),
 		         KV_STR("target", driver->target.config->name),
 		         KV_INT("worker_pid", sync->info.pid), KV_INT("before", pid_before));
-	haproxy_persist_new_worker(driver, seen_ms);
+	haproxy_persist_new_worker(driver, seen_us);
 }
 
 static void take_reply(struct haproxy_driver *driver, struct haproxy_round *reply)
 {
 	struct haproxy_sync *sync = &driver->sync;
-	int64_t pid_before = sync->info.pid, seen_ms = sync->read_ms, now = clock_now_ms();
+	int64_t pid_before = sync->info.pid, seen_us = sync->read_us, now = clock_now_us();
 	/* A restarted container may come back with the same pid, but not with the same age. */
-	bool younger = reply->uptime_s >= 0 && seen_ms != 0 &&
-	               reply->uptime_s * 1000 + 2000 < now - sync->worker_ms;
+	bool younger = reply->uptime_s >= 0 && seen_us != 0 &&
+	               reply->uptime_s * 1000000 + 2000000 < now - sync->worker_us;
 
-	if (seen_ms == 0 || younger || reply->info.pid != pid_before)
-		sync->worker_ms = now - (reply->uptime_s > 0 ? reply->uptime_s * 1000 : 0);
+	if (seen_us == 0 || younger || reply->info.pid != pid_before)
+		sync->worker_us = now - (reply->uptime_s > 0 ? reply->uptime_s * 1000000 : 0);
 	haproxy_live_free(&sync->live);
 	sync->live = reply->live;
 	reply->live = (struct haproxy_live){0};
@@ -157,10 +157,10 @@ static void take_reply(struct haproxy_driver *driver, struct haproxy_round *repl
 	sync->known = true;
 	sync->covers = sync->asking;
 	sync->want_read = false;
-	sync->read_ms = now;
+	sync->read_us = now;
 	came_back(driver);
 	if (reply->info.pid != pid_before || younger)
-		new_worker(driver, pid_before, seen_ms);
+		new_worker(driver, pid_before, seen_us);
 }
 
 static bool parse_reply(const struct haproxy_driver *driver, const char *text, size_t len,

@@ -212,11 +212,9 @@ Test(haproxy_driver, what_the_check_refuses_is_not_installed_but_servers_move)
 /* The check cannot see that the port is taken; HAProxy refuses to start with it. */
 Test(haproxy_driver, a_failed_reload_puts_the_file_back)
 {
-	const char *bad = driver_text(
-	    &d, driver_server(&d, "primary", d.a, ""), driver_server(&d, "r1", d.c, ""),
-	    lab_printf(d.lab,
-	               "frontend t_bad from t\n  bind 127.0.0.1:%u\nbackend t_other from t\n",
-	               lab_backend_port(d.b)));
+	const char *taken = lab_printf(d.lab, "%sfrontend t_bad from t\n  bind 127.0.0.1:%u\n",
+	                               driver_server(&d, "r1", d.c, ""), lab_backend_port(d.b));
+	const char *bad = driver_text(&d, driver_server(&d, "primary", d.a, ""), taken, "");
 
 	driver_apply(&d, primary_at(d.a));
 	driver_set(&d, bad);

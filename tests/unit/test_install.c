@@ -21,12 +21,14 @@ static struct {
 
 static void setup(void)
 {
+	static char none[] = "";
+
 	t.base = event_base_new();
 	snprintf(t.dir, sizeof(t.dir), "/tmp/segue-install-XXXXXX");
 	cr_assert_not_null(mkdtemp(t.dir));
 	snprintf(t.output, sizeof(t.output), "%s/orders.cfg", t.dir);
 	t.config = (struct config_target){
-	    .output = t.output, .owner = (char[]){""}, .mode = 0640, .check_command = (char[]){""}};
+	    .output = t.output, .owner = none, .mode = 0640, .check_command = none};
 	t.owner = (struct file_owner){.mode = 0640};
 	t.called = false;
 }
