@@ -103,7 +103,7 @@ static void complain(struct zk *zk, const char *why)
 		return;
 	zk->complained_ms = now;
 	log_warning("store_unreachable", KV_STR("server", zk->server), KV_STR("problem", why),
-	            KV_INT("attempts", zk->failures), KV_MS("down_ms", (now - zk->down_ms) * 1000));
+	            KV_INT("attempts", zk->failures), KV_INT("down_ms", now - zk->down_ms));
 }
 
 static void report_loss(struct zk *zk, const char *why)
@@ -202,8 +202,7 @@ static void announce(struct zk *zk)
 	zk->announced = true;
 	snprintf(session, sizeof(session), "0x%" PRIx64, zoo_client_id(zk->handle)->client_id);
 	log_info("store_connected", KV_STR("server", zk->server), KV_STR("session", session),
-	         KV_INT("timeout_ms", zk_session_timeout(zk)),
-	         KV_MS("ms", (now - zk->down_ms) * 1000));
+	         KV_INT("timeout_ms", zk_session_timeout(zk)), KV_INT("ms", now - zk->down_ms));
 }
 
 /* The only writer of the state. */
@@ -265,7 +264,7 @@ void zk_session_start(struct zk *zk)
 
 void zk_session_paused(struct zk *zk, int64_t gap_ms)
 {
-	log_warning("process_paused", KV_MS("ms", gap_ms * 1000),
+	log_warning("process_paused", KV_INT("ms", gap_ms),
 	            KV_STR("action", "everything is read again"));
 	enter(zk, ZK_SYNCING, "the process was paused");
 }
