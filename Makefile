@@ -37,12 +37,15 @@ LIB_OBJS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sidecar/main.c,$(SRCS)))
 UNIT_SRCS := $(sort $(wildcard tests/unit/*.c))
 LAB_SRCS  := $(sort $(wildcard tests/lab/*.c))
 E2E_SRCS  := $(sort $(wildcard tests/e2e/*.c))
+DEMO_SRCS := $(sort $(wildcard tests/demo/*.c))
+SOAK_SRCS := tests/bench/soak.c
+BENCH_SRCS := $(filter-out $(SOAK_SRCS),$(sort $(wildcard tests/bench/*.c)))
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
 FORMATTED := $(shell find sidecar include tests -name '*.[ch]' 2>/dev/null | sort)
 
 .PHONY: all deps lint-deps fuzz-deps check unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
-        fmt demo bench fuzz install clean help
+        fmt demo bench soak fuzz install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -57,6 +60,7 @@ help:
 	  'make lint         clang-tidy, cppcheck, format, dependency direction' \
 	  'make fuzz         every fuzz target for FUZZ_SECONDS (60)' \
 	  'make bench        the measurements of README.md (BENCH_ARGS=--quick: fewer rounds)' \
+	  'make soak         SOAK_CHANGES (10000) changes with restarts of everything at random' \
 	  'make fmt          clang-format in place' \
 	  'make deps         install missing Debian packages (apt-get)' \
 	  'make install      binary, man pages, templates under DESTDIR PREFIX (/usr)' \
@@ -106,6 +110,12 @@ $(BUILD)/e2e: $(call obj,$(E2E_SRCS)) $(BUILD)/liblab.a $(BUILD)/libsegue.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(LDLIBS_) -lcriterion -lpq
 
+# LD_PRELOADed into segue by the end-to-end tests that need a kill -9 or a full disk at an exact step.
+$(BUILD)/faults.so: tests/faults/faults.c
+	$(call say,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -std=gnu11 $(WARNINGS) -O2 -g -fPIC -shared -o $@ $< -ldl
+
 -include $(patsubst %.o,%.d,$(LIB_OBJS) $(BUILD)/sidecar/main.o $(call obj,$(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS)))
 
 # One stage never includes another; the pure modules know no loop, no store, no server.
@@ -113,7 +123,7 @@ STAGES := watch verify render apply report
 PURE   := sidecar/decide.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
           sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_config*.c \
           sidecar/apply/haproxy_state.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c
-TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/fuzz/*.c))
+TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/demo/*.c tests/fuzz/*.c))
 
 lint: lint-deps lint-direction lint-format lint-cppcheck lint-tidy
 
@@ -162,6 +172,41 @@ fuzz-%: build/fuzz/fuzz_%
 
 unit: deps $(BUILD)/unit
 	$(BUILD)/unit
+
+e2e: deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
+	$(BUILD)/e2e -j2
+
+check: deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
+	$(BUILD)/unit
+	$(BUILD)/e2e -j2
+
+install: $(BUILD)/segue
+	install -D -m 0755 $(BUILD)/segue $(DESTDIR)$(PREFIX)/bin/segue
+	for s in 1 5 7; do for p in man/*.$$s; do \
+	  install -D -m 0644 $$p $(DESTDIR)$(PREFIX)/share/man/man$$s/$${p##*/} || exit 1; done; done
+	for t in templates/*; do install -D -m 0644 $$t $(DESTDIR)$(PREFIX)/share/segue/$$t || exit 1; done
+	install -D -m 0644 packaging/segue.ini $(DESTDIR)$(PREFIX)/share/segue/segue.ini
+
+# The programs on the lab that are no tests: they run the segue beside them.
+$(BUILD)/demo: $(call obj,$(DEMO_SRCS))
+$(BUILD)/bench: $(call obj,$(BENCH_SRCS))
+$(BUILD)/soak: $(call obj,$(SOAK_SRCS))
+$(BUILD)/demo $(BUILD)/bench $(BUILD)/soak: $(BUILD)/liblab.a $(BUILD)/libsegue.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS_) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS_) -lpq
+
+-include $(patsubst %.o,%.d,$(call obj,$(DEMO_SRCS) $(BENCH_SRCS) $(SOAK_SRCS)))
+
+demo: deps $(BUILD)/demo $(BUILD)/segue
+	@$(BUILD)/demo templates/haproxy.cfg.mustache
+
+bench: deps $(BUILD)/bench $(BUILD)/segue
+	@$(BUILD)/bench $(BENCH_ARGS)
+
+# SOAK_SEED repeats a run, as far as chance allows.
+SOAK_CHANGES ?= 10000
+soak: deps $(BUILD)/soak $(BUILD)/segue
+	@$(BUILD)/soak $(SOAK_CHANGES) $(SOAK_SEED)
 
 clean:
 	$(Q)rm -rf build

@@ -1,14 +1,14 @@
-/* Verbs of the binary that have a file of their own. argv[0] is the verb. */
+/* The verbs. Each takes argc and argv from its own name on ("run", "-c", ...) and returns the exit
+ * code: 0 fine, 1 failed, 2 usage or configuration. */
 #ifndef SEGUE_CMD_H
 #define SEGUE_CMD_H
 
-/* Exit codes of every verb. */
-#define CMD_OK     0
-#define CMD_FAILED 1
-#define CMD_USAGE  2 /* wrong usage or configuration */
+#define CMD_DEFAULT_CONFIG "/etc/segue/segue.ini"
 
-/* `segue render`: any template with any JSON, or what a target would get, to stdout. With --diff
- * CMD_FAILED says that the installed file differs. */
+enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 };
+
+int cmd_run(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 
 #endif

@@ -60,8 +60,8 @@ struct config_key {
 
 struct config_section_info {
 	enum config_section_kind kind;
-	const char *word; /* "cluster" */
 	bool named;       /* [cluster NAME], as many as there are; false: [segue], once */
+	const char *word; /* "cluster" */
 	const char *example_name;
 	const char *missing; /* NULL, or why it has no effect in this version */
 	const char *help;

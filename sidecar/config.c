@@ -41,8 +41,8 @@ static void check_unique(struct checker *checker, struct config_index *index,
 
 	if (before != NULL)
 		config_problem_add(checker->errors, line, section, key,
-		                   "found \"%s\", which line %u has too: allowed: a %s of its own",
-		                   value, before->line, key);
+		                   "found \"%s\", which line %u has too: allowed: another one",
+		                   value, before->line);
 }
 
 static void check_headers(struct checker *checker, const struct config_document *document)

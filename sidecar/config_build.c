@@ -215,7 +215,7 @@ static void load_section(struct builder *builder, const struct config_section *s
 		load_target(builder, section, CONFIG_TARGET_FILE);
 		return;
 	case CONFIG_SECTION_PUBLISHER:
-		load_entries(builder, section, NULL);
+		load_entries(builder, section, builder->config); /* no row of it is kept */
 		return;
 	}
 }

@@ -153,7 +153,7 @@ bool grammar_zookeeper_hosts(const char *text)
 	char *next;
 
 	if (chroot != NULL) {
-		if (!grammar_znode(chroot))
+		if (!grammar_znode(chroot) || strchr(chroot, ',') != NULL)
 			return false;
 		*chroot = '\0';
 	}

@@ -109,17 +109,20 @@ static void open_section(struct parser *parser)
 	const char *header = parser->reader.current.key.data;
 	size_t word_len = strcspn(header, " \t");
 	auto_free char *word = xstrndup(header, word_len);
+	auto_strbuf struct strbuf shown = STRBUF_INIT;
 	const char *name = header + word_len + strspn(header + word_len, " \t");
 	struct config_section section = {
 	    .info = config_section_find(word), .name = xstrdup(name), .line = parser->reader.line};
 
+	strbuf_append_escaped(&shown, name, strlen(name), CONFIG_NAME_MAX);
 	section.header = xasprintf("%s%s%s", word, *name != '\0' ? " " : "", name);
 	if (section.info == NULL || section.info->named != (*name != '\0')) {
 		section.info = NULL;
 		refuse_section(parser, &section);
 	} else if (section.info->named && !grammar_name(name)) {
-		config_problem_add(parser->problems, section.line, &section, NULL,
-		                   "allowed: a name of [A-Za-z0-9._-], no dot in front");
+		config_problem_add(
+		    parser->problems, section.line, &section, NULL,
+		    "found \"%s\": allowed: a name of [A-Za-z0-9._-], no dot in front", shown.data);
 		section.info = NULL;
 	}
 	add_section(parser, section);
@@ -133,7 +136,7 @@ static void open_unreadable_section(struct parser *parser)
 	                                            .line = parser->reader.line});
 }
 
-static void add_entry(struct parser *parser, bool refused)
+static const struct config_entry *add_entry(struct parser *parser, bool refused)
 {
 	struct config_section *section = last_section(parser);
 
@@ -144,6 +147,17 @@ static void add_entry(struct parser *parser, bool refused)
 	                          .value = STRBUF_INIT,
 	                          .line = parser->reader.line,
 	                          .refused = refused};
+	return &section->entries[section->count - 1];
+}
+
+/* The entry read last. */
+static const struct config_entry *refuse_entry(struct parser *parser)
+{
+	struct config_section *section = last_section(parser);
+	struct config_entry *entry = &section->entries[section->count - 1];
+
+	entry->refused = true;
+	return entry;
 }
 
 /* Text that may well hold a ';' of its own. */
@@ -211,7 +225,11 @@ static bool accept_continuation(struct parser *parser)
 		                   "above it; a key begins at the start of its line");
 		return false;
 	}
-	return comment_is_meant(parser, section, section->entries[section->count - 1].key);
+	if (comment_is_meant(parser, section, section->entries[section->count - 1].key))
+		return true;
+	refuse_entry(parser);
+	parser->open = OPEN_IGNORED;
+	return false;
 }
 
 static bool accept_line(struct parser *parser)
@@ -247,19 +265,30 @@ static void write_line(const struct config_line *line, char *out, size_t size)
 	}
 }
 
-/* A line that cannot be read: still, its header ends the section above it, and its key is there. */
+/* A line that cannot be read: still, its header ends the section above it, its key is there, and
+ * what it went on with is incomplete. */
 static void refuse_line(struct parser *parser, const struct err *err)
 {
-	const struct config_line *line = &parser->reader.current;
 	const struct config_section *section = last_section(parser);
-	bool entry = line->kind == CONFIG_LINE_ENTRY && section != NULL;
+	const struct config_entry *entry = NULL;
 
-	config_problem_add(parser->problems, parser->reader.line, entry ? section : NULL,
-	                   entry ? line->key.data : NULL, "%s", err->message);
-	if (line->kind == CONFIG_LINE_HEADER)
+	switch (parser->reader.current.kind) {
+	case CONFIG_LINE_EMPTY:
+		break;
+	case CONFIG_LINE_HEADER:
 		open_unreadable_section(parser);
-	else if (entry)
-		add_entry(parser, true);
+		break;
+	case CONFIG_LINE_ENTRY:
+		entry = section != NULL ? add_entry(parser, true) : NULL;
+		break;
+	case CONFIG_LINE_CONTINUED:
+		if (parser->open == OPEN_IGNORED)
+			return;
+		entry = parser->open == OPEN_ENTRY ? refuse_entry(parser) : NULL;
+		break;
+	}
+	config_problem_add(parser->problems, parser->reader.line, entry != NULL ? section : NULL,
+	                   entry != NULL ? entry->key : NULL, "%s", err->message);
 	parser->open = OPEN_IGNORED;
 }
 

@@ -28,69 +28,38 @@ static void append_choices(struct strbuf *out, const char *const *choices)
 		strbuf_printf(out, "%s%s", i > 0 ? " | " : "", choices[i]);
 }
 
+/* For the types whose rows all allow the same. */
+static const char *const allowed_words[] = {
+    [CONFIG_TYPE_NAME] = "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front",
+    [CONFIG_TYPE_CLUSTER] = "the NAME of a [cluster NAME] section",
+    [CONFIG_TYPE_BOOL] = "yes | no",
+    [CONFIG_TYPE_PATH] = "an absolute path without blanks",
+    [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
+    [CONFIG_TYPE_LISTEN] = "unix:/PATH without blanks, at most 107 bytes, or host:port",
+    [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
+    [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",
+    [CONFIG_TYPE_CONNINFO] = "keyword=value pairs or a postgresql:// URI",
+    [CONFIG_TYPE_CONNINFOS] = "keyword=value pairs or postgresql:// URIs, comma separated",
+    [CONFIG_TYPE_COMMAND] = "a program and its arguments, quotes closed",
+    [CONFIG_TYPE_OWNER] = "user:group, user or :group",
+    [CONFIG_TYPE_NODE] = "host:port",
+    [CONFIG_TYPE_VAR] = "any text",
+};
+
 void config_value_allowed(const struct config_key *key, struct strbuf *out)
 {
-	switch (key->type) {
-	case CONFIG_TYPE_NAME:
-		strbuf_append_str(out, "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front");
-		return;
-	case CONFIG_TYPE_CLUSTER:
-		strbuf_append_str(out, "the NAME of a [cluster NAME] section");
-		return;
-	case CONFIG_TYPE_ENUM:
+	if (key->type == CONFIG_TYPE_ENUM) {
 		append_choices(out, key->choices);
-		return;
-	case CONFIG_TYPE_BOOL:
-		strbuf_append_str(out, "yes | no");
-		return;
-	case CONFIG_TYPE_DURATION:
+	} else if (key->type == CONFIG_TYPE_DURATION) {
 		append_duration(out, key->min);
 		strbuf_append_str(out, " to ");
 		append_duration(out, key->max);
-		strbuf_append_str(out, ", a whole number with ms, s, m or h");
-		return;
-	case CONFIG_TYPE_PATH:
-		strbuf_append_str(out, "an absolute path without blanks");
-		return;
-	case CONFIG_TYPE_SOCKET:
-		strbuf_append_str(
-		    out, "an absolute path without blanks of at most 107 bytes, or host:port");
-		return;
-	case CONFIG_TYPE_LISTEN:
-		strbuf_append_str(
-		    out, "unix:PATH, absolute, without blanks and at most 107 bytes, or host:port");
-		return;
-	case CONFIG_TYPE_HOSTS:
-		strbuf_append_str(out, "host:port, comma separated, and perhaps a /chroot behind "
-		                       "the last");
-		return;
-	case CONFIG_TYPE_ZNODE:
-		strbuf_append_str(out, "an absolute znode path without . or .. or an empty part, "
-		                       "no / at the end");
-		return;
-	case CONFIG_TYPE_CONNINFO:
-		strbuf_append_str(out, "keyword=value pairs or a postgresql:// URI");
-		return;
-	case CONFIG_TYPE_CONNINFOS:
-		strbuf_append_str(out,
-		                  "keyword=value pairs or postgresql:// URIs, comma separated");
-		return;
-	case CONFIG_TYPE_COMMAND:
-		strbuf_append_str(out, "a program and its arguments, quotes closed");
-		return;
-	case CONFIG_TYPE_MODE:
+		strbuf_append_str(out, " (units: ms, s, m, h)");
+	} else if (key->type == CONFIG_TYPE_MODE) {
 		strbuf_printf(out, "%" PRIo64 " to 0%" PRIo64 ", octal", (uint64_t)key->min,
 		              (uint64_t)key->max);
-		return;
-	case CONFIG_TYPE_OWNER:
-		strbuf_append_str(out, "user:group, user or :group");
-		return;
-	case CONFIG_TYPE_NODE:
-		strbuf_append_str(out, "host:port");
-		return;
-	case CONFIG_TYPE_VAR:
-		strbuf_append_str(out, "any text");
-		return;
+	} else {
+		strbuf_append_str(out, allowed_words[key->type]);
 	}
 }
 

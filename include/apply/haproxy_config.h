@@ -19,28 +19,42 @@ struct haproxy_server {
 	uint16_t port;
 	unsigned weight; /* 0 to 256; default 1, or the section's default-server's */
 	bool disabled;
-	bool check;   /* health checks are on for it */
-	char *params; /* everything after the address that cannot change at runtime,
-	                 default-server's parts first, normalised (single blanks, quoting kept):
-	                 what `add server` takes */
+	bool check;       /* health checks are on for it */
+	bool agent;       /* agent-check: weight, state and health are the agent's to set */
+	bool track;       /* its health is that of another server */
+	char *params;     /* everything after the address that cannot change at runtime,
+	                     default-server's parts first, in single blanks, with the escapes of the
+	                     runtime socket (which knows no quotes): what `add server` takes */
+	bool reload_only; /* params hold a character that no command can carry */
 	unsigned line;
+};
+
+/* Servers that only HAProxy's file can change: a server line with a unix socket or another address
+ * that is no IP, or a server-template. Their lines belong to the structure. */
+struct haproxy_fixed {
+	char *backend, *name;
+	unsigned first, last; /* numbers that follow `name`; both 0: `name` is all */
 };
 
 struct haproxy_config {
 	struct haproxy_server *servers;
 	size_t server_count;
-	char **backends; /* names of backend and listen sections that have server lines, in order */
+	char **backends; /* names of backend and listen sections, in order */
 	size_t backend_count;
+	struct haproxy_fixed *fixed;
+	size_t fixed_count;
 	char *structure; /* the text without comments, blank runs, and without the server lines;
 	                    with line breaks: what only a reload can change */
 };
 
-/* Errors read "line N: reason": a host name where an address must be, a port out of range, a name
- * that the runtime socket could not carry, two servers of one name. `server-template` lines belong
- * to the structure. */
+/* Errors read "line N: reason": a host name where an address must be, a port missing or out of
+ * range, a name that the runtime socket could not carry, two servers of one name, and what segue
+ * cannot know: an environment variable or a conditional block around a server. */
 bool haproxy_config_parse(const char *text, size_t len, struct haproxy_config *out,
                           struct err *err) MUST_CHECK;
 void haproxy_config_free(struct haproxy_config *config);
+bool haproxy_config_is_fixed(const struct haproxy_config *config, const char *backend,
+                             const char *name);
 
 /* True when `new` holds something that HAProxy, having loaded `old`, can take up only by a reload:
  * structure, or params of a server that is in both. `why` gets words with the first difference.

@@ -13,17 +13,23 @@ struct haproxy_diff {
 	struct strbuf commands; /* "set server be/s addr ...;..." on one line without newline; ""
 	                           when live and desired agree */
 	size_t command_count;
+	size_t removals; /* of the commands, `del server` of one in maintenance. HAProxy refuses it
+	                    while sessions last, so each diff says it again until it has worked;
+	                    when these are all commands, clients are already where they belong */
 	struct strbuf
 	    summary;       /* for the log: "orders_rw/primary 10.0.0.1:5432->10.0.0.2:5432, ..." */
 	bool needs_reload; /* something is missing or too many that this version cannot add or
 	                      remove */
-	struct strbuf why; /* then: what */
+	struct strbuf why; /* then: what, "; " between */
 	bool needs_sweep; /* an address changed: established sessions to the old one are to be ended
 	                   */
 };
 
 /* Compares every backend of `desired`; live backends that it does not name are nobody's business.
- * `can_add`: this HAProxy takes add server / del server (2.6 on). */
+ * Not drift: maintenance inherited from a tracked server or from name resolution, a server that its
+ * check holds down, and weight and state of a server with agent-check.
+ * `can_add`: this HAProxy takes add server / del server (2.6 on). A surplus server is put into
+ * maintenance at once either way. */
 void haproxy_diff(const struct haproxy_config *desired, const struct haproxy_live *live,
                   bool can_add, struct haproxy_diff *out);
 void haproxy_diff_free(struct haproxy_diff *diff);

@@ -1,6 +1,7 @@
 /* HAProxy's replies on the runtime socket as values. Pure; every reply is checked, as HAProxy of
  * another version, or something else at that path, may answer. Management Guide 9.3 "Unix Socket
- * commands". */
+ * commands". A parser reads the reply to one command, up to the blank line that ends it; without
+ * that line it is cut short, which is an error. */
 #ifndef SEGUE_APPLY_HAPROXY_STATE_H
 #define SEGUE_APPLY_HAPROXY_STATE_H
 
@@ -47,6 +48,8 @@ bool haproxy_info_parse(const char *reply, size_t len, struct haproxy_info *out,
 struct haproxy_sessions {
 	char **ids; /* "0x55d0..." */
 	size_t count;
+	size_t connecting; /* still on their way to another address, where they may yet arrive:
+	                      sweep again after the connect timeout */
 };
 bool haproxy_sessions_stale(const char *reply, size_t len, const char *backend, const char *server,
                             const char *address, uint16_t port, struct haproxy_sessions *out,

@@ -26,8 +26,9 @@ struct desired {
 struct target_hub *target_hub_create(struct event_base *base);
 void target_hub_destroy(struct target_hub *hub); /* after its targets */
 
-/* `state_dir`: where the marker of a reload that is still owed is kept. `changed` (may be NULL) is
- * called when target_status() may have changed; never inside a call from the left. */
+/* `config` is borrowed until target_destroy(). `state_dir`: where the marker of a reload that is
+ * still owed is kept. `changed` (may be NULL) is called when target_status() may have changed;
+ * never inside a call from the left. */
 struct target *target_create(struct target_hub *hub, const struct config_target *config,
                              const char *state_dir, void (*changed)(void *arg),
                              void *arg) MUST_CHECK;

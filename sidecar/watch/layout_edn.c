@@ -216,7 +216,9 @@ static bool take_pair(struct reader *r, struct strbuf *name, struct strbuf *inst
 	if (take_atom_if(r, ":event-timestamp"))
 		return take_field(r, "#inst", instant,
 		                  "#inst \"...\" is expected after :event-timestamp");
-	return skip_value(r) && skip_value(r);
+	if (!skip_value(r)) /* a key that nobody asks for */
+		return false;
+	return skip_value(r);
 }
 
 static bool take_map(struct reader *r, struct strbuf *name, struct strbuf *instant)

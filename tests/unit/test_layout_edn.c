@@ -119,16 +119,21 @@ Test(layout_edn, broken_grammar_is_named_by_its_byte)
 	refuse("{:name", "byte 6:");
 }
 
+static void refuse_repeated(const char *piece)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+
+	strbuf_append_str(&text, "{:a ");
+	for (int i = 0; i < 20000; i++)
+		strbuf_append_str(&text, piece);
+	refuse(text.data, "nested too deeply");
+}
+
 Test(layout_edn, deep_nesting_is_refused)
 {
-	char text[4096] = "{:a ";
-
-	memset(text + 4, '[', sizeof(text) - 5);
-	refuse(text, "nested too deeply");
-	for (size_t i = 4; i + 3 < sizeof(text); i += 3)
-		memcpy(text + i, "#a ", 3);
-	refuse(text, "nested too deeply");
-	for (size_t i = 4; i + 2 < sizeof(text); i += 2)
-		memcpy(text + i, "#_", 2);
-	refuse(text, "nested too deeply");
+	refuse_repeated("[");
+	refuse_repeated("{");
+	refuse_repeated("#{");
+	refuse_repeated("#a ");
+	refuse_repeated("#_");
 }

@@ -1,15 +1,20 @@
 /* Layout plain: what znodes of other tools may hold. */
 #include "layout_helper.h"
 
+static void expect_text(const char *text, const char *what, const char *got, const char *expected)
+{
+	cr_assert_str_eq(got, expected, "%s: %s is \"%s\"", text, what, got);
+}
+
 static void accept(const char *text, const char *name, const char *host, const char *address,
                    int port)
 {
 	struct topology t = helper_accept_bytes(CONFIG_LAYOUT_PLAIN, text, strlen(text));
 
 	cr_assert(t.has_primary, "%s", text);
-	cr_assert_str_eq(t.primary.name, name, "%s: name %s", text, t.primary.name);
-	cr_assert_str_eq(t.primary.host, host, "%s: host %s", text, t.primary.host);
-	cr_assert_str_eq(t.primary.address, address, "%s: address %s", text, t.primary.address);
+	expect_text(text, "name", t.primary.name, name);
+	expect_text(text, "host", t.primary.host, host);
+	expect_text(text, "address", t.primary.address, address);
 	cr_assert_eq(t.primary.port, port, "%s: port %u", text, t.primary.port);
 	cr_assert_eq(t.zxid, 0);
 	topology_fini(&t);

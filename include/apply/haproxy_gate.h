@@ -1,0 +1,34 @@
+/* The way to one HAProxy socket, shared by all targets behind it: few connections at a time, as
+ * HAProxy serves only `stats maxconn` (10) of them and other tools want some; a change of servers
+ * never waits for a place. */
+#ifndef SEGUE_APPLY_HAPROXY_GATE_H
+#define SEGUE_APPLY_HAPROXY_GATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "apply/haproxy_socket.h"
+
+struct event_base;
+struct haproxy_gate;
+struct haproxy_call;
+
+enum haproxy_urgency {
+	HAPROXY_QUEUED, /* goes out when fewer than HAPROXY_GATE_MAX are out, in order */
+	HAPROXY_AT_ONCE /* is written inside the call that sends it */
+};
+
+#define HAPROXY_GATE_MAX 4
+
+struct haproxy_gate *haproxy_gate_create(struct event_base *base, const char *path,
+                                         bool master) MUST_CHECK;
+void haproxy_gate_destroy(struct haproxy_gate *gate); /* after its calls have ended */
+const char *haproxy_gate_path(const struct haproxy_gate *gate);
+
+/* As haproxy_batch_send(); the timeout counts from when it is written. */
+struct haproxy_call *haproxy_gate_send(struct haproxy_gate *gate, enum haproxy_urgency urgency,
+                                       const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
+                                       void *arg) MUST_CHECK;
+void haproxy_call_cancel(struct haproxy_call *call);
+
+#endif

@@ -1,0 +1,30 @@
+/* A whole batch of the driver: commands and, behind them on the same line, the questions whose
+ * answers confirm them. Pure. */
+#ifndef SEGUE_APPLY_HAPROXY_ROUND_H
+#define SEGUE_APPLY_HAPROXY_ROUND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "apply/haproxy_config.h"
+#include "apply/haproxy_state.h"
+#include "base/strbuf.h"
+
+struct haproxy_round {
+	struct haproxy_live live;
+	struct haproxy_info info;
+	int64_t uptime_s;   /* of the worker; -1: it does not say */
+	struct strbuf said; /* what it answered to the commands: "a; b", without empty answers */
+};
+
+/* Writes the line for `commands` ("" for none), and asks for the servers of the backends of
+ * `config` and for the process. False when not all commands fit in one line: the first ones do. */
+bool haproxy_round_line(const char *commands, const struct haproxy_config *config,
+                        struct strbuf *line) MUST_CHECK;
+
+/* The reply to such a line. */
+bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out,
+                         struct err *err) MUST_CHECK;
+void haproxy_round_free(struct haproxy_round *reply);
+
+#endif

@@ -1,0 +1,43 @@
+/* The installation of a rendered text as a file, in the two halves that a target puts its own steps
+ * between: staged beside the output and checked by check_command; then committed. What the check
+ * refuses is never installed. */
+#ifndef SEGUE_APPLY_INSTALL_H
+#define SEGUE_APPLY_INSTALL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "config.h"
+
+struct event_base;
+struct install;
+
+#define INSTALL_MAX ((size_t)16 * 1024 * 1024) /* bytes; no larger output is read or compared */
+
+/* `accepted`: check_command (if there is one) exited with 0; else `what` says how it ended. Called
+ * once, never inside install_stage(), never after install_cancel(). */
+typedef void install_cb(bool accepted, const char *what, void *arg);
+
+/* config->owner and mode as numbers; asks the user database, so not on the path of a change. */
+bool install_owner(const struct config_target *config, struct file_owner *out,
+                   struct err *err) MUST_CHECK;
+
+/* True when the output holds exactly these bytes now. */
+bool install_is_current(const char *output, const char *text, size_t len) MUST_CHECK;
+
+/* `config` and `owner` are borrowed until the installation ends, with install_commit() or
+ * install_cancel(). */
+struct install *install_stage(struct event_base *base, const struct config_target *config,
+                              const struct file_owner *owner, const char *text, size_t len,
+                              install_cb *cb, void *arg, struct err *err) MUST_CHECK;
+
+/* After an accepting callback: fsync and rename over the output. On failure the output is what it
+ * was. Ends the installation either way. */
+bool install_commit(struct install *install, struct err *err) MUST_CHECK;
+
+/* Stops the check, removes the staged file. Ends the installation. */
+void install_cancel(struct install *install);
+
+#endif

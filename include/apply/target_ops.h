@@ -1,0 +1,52 @@
+/* What every kind of target is made of; for the drivers only. A driver's struct begins with a
+ * struct target. */
+#ifndef SEGUE_APPLY_TARGET_OPS_H
+#define SEGUE_APPLY_TARGET_OPS_H
+
+#include "apply/hub.h"
+#include "apply/target.h"
+
+struct event;
+
+struct target_ops {
+	bool (*set_desired)(struct target *target, const struct desired *desired, struct err *err);
+	void (*status)(const struct target *target, struct target_status *out);
+	void (*destroy)(struct target *target); /* frees it too, by way of target_fini() */
+};
+
+struct target {
+	const struct target_ops *ops;
+	struct target_hub *hub;
+	struct event_base *base;
+	const struct config_target *config;
+	char *marker; /* "<state_dir>/KIND-NAME.reload": there while a reload is owed */
+	struct event *changed_event;
+	void (*changed)(void *arg);
+	void *changed_arg;
+};
+
+/* The arguments of target_create(). */
+struct target_setup {
+	struct target_hub *hub;
+	const struct config_target *config;
+	const char *state_dir;
+	void (*changed)(void *arg);
+	void *changed_arg;
+};
+
+struct target *haproxy_target_create(const struct target_setup *setup) MUST_CHECK;
+struct target *file_target_create(const struct target_setup *setup) MUST_CHECK;
+
+void target_init(struct target *target, const struct target_ops *ops,
+                 const struct target_setup *setup);
+void target_fini(struct target *target);
+
+/* target_status() may have changed: tells so from the loop, never from inside a call. */
+void target_changed(struct target *target);
+
+/* The marker's number (a pid, or 0); -1: there is none. */
+int64_t target_marker_read(const struct target *target);
+bool target_marker_write(const struct target *target, int64_t number, struct err *err) MUST_CHECK;
+void target_marker_remove(const struct target *target);
+
+#endif

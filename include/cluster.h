@@ -1,0 +1,48 @@
+/* A cluster as the sidecar runs it: its watcher, its targets, and what was applied last. Facts come
+ * from the watcher, decide() says what to do, the rendered texts go to the targets. */
+#ifndef SEGUE_CLUSTER_H
+#define SEGUE_CLUSTER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "config.h"
+#include "render/mustache.h"
+
+struct cluster;
+struct event_base;
+struct resolver;
+struct target_hub;
+struct zk;
+
+/* What a cluster works with; borrowed, outlives it. */
+struct cluster_world {
+	struct event_base *base; /* with at least CLUSTER_PRIORITIES priorities */
+	struct zk *zk;
+	struct resolver *resolver;
+	struct target_hub *hub;
+	const struct config *config;
+	struct mustache *const *templates; /* one per config->targets entry */
+};
+
+enum {
+	CLUSTER_PRIORITY_NORMAL = 1,
+	CLUSTER_PRIORITY_LATER, /* state files and the log: never before a proxy has been moved */
+	CLUSTER_PRIORITIES,
+};
+
+/* `previous`: the same cluster before a reload of the configuration, or NULL; what it had applied
+ * goes on. Otherwise the state file says it. Nothing is applied inside the call. */
+struct cluster *cluster_create(const struct cluster_world *world, size_t index,
+                               const struct cluster *previous) MUST_CHECK;
+void cluster_destroy(struct cluster *cluster); /* persists first what is not yet on disk */
+
+const struct config_cluster *cluster_config(const struct cluster *cluster);
+
+/* Renders what is applied now through `template` and reads it as `target` would: whether a new
+ * template can take over. True when nothing has been applied yet. */
+bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,
+                          const struct mustache *template, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,28 @@
+/* The pipeline: everything that one loaded configuration asks for, from the ZooKeeper session to
+ * the targets. It is replaced as a whole, and only by one that is known to be good. */
+#ifndef SEGUE_PIPELINE_H
+#define SEGUE_PIPELINE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/strbuf.h"
+#include "config.h"
+
+struct event_base;
+struct pipeline;
+
+/* Loads `file`, compiles every template, and reads auth_file; with `old`, also renders what is
+ * applied now. Every problem is appended to `errors`, one a line; NULL when there is one. Starts
+ * nothing yet. */
+struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
+                                  const struct pipeline *old, struct strbuf *errors) MUST_CHECK;
+
+const struct config *pipeline_config(const struct pipeline *pipeline);
+
+/* Starts it; `old` (may be NULL) hands over what it has applied and is destroyed, whatever it had
+ * in flight cancelled. On failure (no resolver, no session handle) `old` is left running. */
+bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err) MUST_CHECK;
+void pipeline_destroy(struct pipeline *pipeline);
+
+#endif

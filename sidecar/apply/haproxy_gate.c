@@ -1,0 +1,114 @@
+/* A queue in front of haproxy_batch_send(). Every end of a call, by reply, failure or cancel, goes
+ * through call_end(), which lets the next one out; so no place is ever lost. */
+#include "apply/haproxy_gate.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <sys/queue.h>
+
+struct haproxy_call {
+	TAILQ_ENTRY(haproxy_call) entry; /* in gate->waiting, while batch is NULL */
+	struct haproxy_gate *gate;
+	struct haproxy_batch *batch;
+	char *line; /* while it waits */
+	int64_t timeout_ms;
+	haproxy_batch_cb *cb;
+	void *arg;
+};
+
+struct haproxy_gate {
+	struct event_base *base;
+	char *path;
+	bool master;
+	unsigned out; /* calls with a batch */
+	TAILQ_HEAD(, haproxy_call) waiting;
+};
+
+struct haproxy_gate *haproxy_gate_create(struct event_base *base, const char *path, bool master)
+{
+	struct haproxy_gate *gate = xcalloc(1, sizeof(*gate));
+
+	*gate = (struct haproxy_gate){.base = base, .path = xstrdup(path), .master = master};
+	TAILQ_INIT(&gate->waiting);
+	return gate;
+}
+
+void haproxy_gate_destroy(struct haproxy_gate *gate)
+{
+	if (gate == NULL)
+		return;
+	free(gate->path);
+	free(gate);
+}
+
+const char *haproxy_gate_path(const struct haproxy_gate *gate)
+{
+	return gate->path;
+}
+
+static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg);
+
+static void write_out(struct haproxy_call *call, const char *line)
+{
+	struct haproxy_gate *gate = call->gate;
+
+	gate->out++;
+	call->batch = haproxy_batch_send(gate->base, gate->path, gate->master, line,
+	                                 call->timeout_ms, reply_cb, call);
+}
+
+static void let_next_out(struct haproxy_gate *gate)
+{
+	struct haproxy_call *next;
+
+	while (gate->out < HAPROXY_GATE_MAX && (next = TAILQ_FIRST(&gate->waiting)) != NULL) {
+		TAILQ_REMOVE(&gate->waiting, next, entry);
+		write_out(next, next->line);
+	}
+}
+
+static void call_end(struct haproxy_call *call)
+{
+	struct haproxy_gate *gate = call->gate;
+
+	if (call->batch == NULL)
+		TAILQ_REMOVE(&gate->waiting, call, entry);
+	else
+		gate->out--;
+	free(call->line);
+	free(call);
+	let_next_out(gate);
+}
+
+static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg)
+{
+	struct haproxy_call *call = arg;
+	haproxy_batch_cb *cb = call->cb;
+	void *cb_arg = call->arg;
+
+	call_end(call);
+	cb(reply, len, err, cb_arg);
+}
+
+struct haproxy_call *haproxy_gate_send(struct haproxy_gate *gate, enum haproxy_urgency urgency,
+                                       const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
+                                       void *arg)
+{
+	struct haproxy_call *call = xcalloc(1, sizeof(*call));
+
+	*call = (struct haproxy_call){.gate = gate, .timeout_ms = timeout_ms, .cb = cb, .arg = arg};
+	if (urgency == HAPROXY_AT_ONCE || gate->out < HAPROXY_GATE_MAX) {
+		write_out(call, line);
+	} else {
+		call->line = xstrdup(line);
+		TAILQ_INSERT_TAIL(&gate->waiting, call, entry);
+	}
+	return call;
+}
+
+void haproxy_call_cancel(struct haproxy_call *call)
+{
+	if (call->batch != NULL)
+		haproxy_batch_cancel(call->batch);
+	call_end(call);
+}

@@ -1,0 +1,454 @@
+/* The runtime half: makes HAProxy show what the text says, and is done only when HAProxy, asked
+ * again, shows it. Commands go out with the question behind them, in one batch; a change whose live
+ * state is known is written inside haproxy_sync_new_text()'s reconcile, before it returns.
+ *
+ *                  not known                differs             agrees, sessions owed
+ *   WAITING ---> IDLE --------> READING --> IDLE ------> PUSHING --> IDLE ---------> SWEEPING
+ *      ^   timer,  ^                |        ^              |         ^                 |
+ *      |  new text |                |        +--- reply ----+         +---- result -----+
+ *      +-----------+-- no reply ----+-- no reply, or the commands do not stick
+ */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/haproxy_driver.h"
+#include "apply/haproxy_round.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define BATCH_TIMEOUT_MS   1000
+#define RETRY_FIRST_MS     50
+#define RETRY_MAX_MS       1000
+#define CONFIRM_REREAD_MS  50   /* while a reload's new worker is awaited */
+#define SWEEP_LATER_MS     1000 /* the connect timeout that HAProxy's retries wait at most */
+#define SETTLES_FROM_MAJOR 3    /* from 3.0 on addresses change after the reply */
+
+static const int64_t settle_ms[] = {2, 5, 10, 20, 50};
+
+const char *haproxy_sync_step(const struct haproxy_driver *driver)
+{
+	switch (driver->sync.state) {
+	case SYNC_IDLE:
+		return "idle";
+	case SYNC_READING:
+		return "reading";
+	case SYNC_PUSHING:
+		return "pushing";
+	case SYNC_SWEEPING:
+		return "sweeping";
+	case SYNC_WAITING:
+		return "waiting";
+	}
+	return "?";
+}
+
+static void enter(struct haproxy_driver *driver, enum sync_state state, int64_t timer_ms)
+{
+	struct haproxy_sync *sync = &driver->sync;
+	struct timeval after = {.tv_sec = timer_ms / 1000, .tv_usec = timer_ms % 1000 * 1000};
+
+	sync->state = state;
+	event_del(sync->timer);
+	if (timer_ms >= 0)
+		event_add(sync->timer, &after);
+}
+
+static void wait_to_read(struct haproxy_driver *driver, int64_t ms)
+{
+	driver->sync.want_read = true;
+	enter(driver, SYNC_WAITING, ms);
+}
+
+static void be_idle(struct haproxy_driver *driver)
+{
+	int64_t ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
+
+	if (driver->persist.state == PERSIST_CONFIRMING)
+		ms = CONFIRM_REREAD_MS;
+	else if (driver->sync.sweep_later)
+		ms = SWEEP_LATER_MS;
+
+	enter(driver, SYNC_IDLE, ms);
+}
+
+static void timer_cb(int fd, short events, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+	struct haproxy_sync *sync = &driver->sync;
+
+	(void)fd;
+	(void)events;
+	if (sync->state == SYNC_IDLE)
+		driver->persist.verify = true;
+	sync->sweep_owed = sync->sweep_owed || sync->sweep_later;
+	sync->sweep_later = false;
+	enter(driver, SYNC_IDLE, -1);
+	sync->want_read = true;
+	haproxy_reconcile(driver);
+}
+
+/* The first failure is tried again at once and makes no noise; the second one is told, once. */
+static void no_reply(struct haproxy_driver *driver, const struct err *err)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	sync->known = false;
+	sync->offered = driver->generation;
+	strbuf_reset(&sync->problem);
+	strbuf_append_str(&sync->problem, err->message);
+	if (sync->down_ms == 0)
+		sync->down_ms = clock_now_ms();
+	if (sync->failures == 1)
+		log_warning("haproxy_unreachable",
+		            KV_STR("cluster", driver->target.config->cluster),
+		            KV_STR("target", driver->target.config->name), KV_ERR(err),
+		            KV_STR("next", "tried again every second at the latest; the file is "
+		                           "kept true meanwhile"));
+	wait_to_read(driver, clock_backoff_ms(sync->failures++, RETRY_FIRST_MS, RETRY_MAX_MS));
+}
+
+static void came_back(struct haproxy_driver *driver)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	if (sync->failures > 1)
+		log_info("haproxy_back", KV_STR("cluster", driver->target.config->cluster),
+		         KV_STR("target", driver->target.config->name),
+		         KV_INT("worker_pid", sync->info.pid),
+		         KV_MS("away_ms", (clock_now_ms() - sync->down_ms) * 1000));
+	if (sync->failures > 0)
+		strbuf_reset(&sync->problem);
+	sync->failures = 0;
+	sync->down_ms = 0;
+}
+
+/* Another process answers: nothing that was told to the one before holds any more. */
+static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_t seen_ms)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	sync->refuses_add = false;
+	sync->sweep_owed = true;
+	sync->push_due = true;
+	sync->tries = sync->settles = 0;
+	if (pid_before != 0)
+		log_info("haproxy_restarted", KV_STR("cluster", driver->target.config->cluster),
+		         KV_STR("target", driver->target.config->name),
+		         KV_INT("worker_pid", sync->info.pid), KV_INT("before", pid_before));
+	haproxy_persist_new_worker(driver, seen_ms);
+}
+
+static void take_reply(struct haproxy_driver *driver, struct haproxy_round *reply)
+{
+	struct haproxy_sync *sync = &driver->sync;
+	int64_t pid_before = sync->info.pid, seen_ms = sync->read_ms, now = clock_now_ms();
+	/* A restarted container may come back with the same pid, but not with the same age. */
+	bool younger = reply->uptime_s >= 0 && seen_ms != 0 &&
+	               reply->uptime_s * 1000 + 2000 < now - sync->worker_ms;
+
+	if (seen_ms == 0 || younger || reply->info.pid != pid_before)
+		sync->worker_ms = now - (reply->uptime_s > 0 ? reply->uptime_s * 1000 : 0);
+	haproxy_live_free(&sync->live);
+	sync->live = reply->live;
+	reply->live = (struct haproxy_live){0};
+	sync->info = reply->info;
+	sync->known = true;
+	sync->covers = sync->asking;
+	sync->want_read = false;
+	sync->read_ms = now;
+	came_back(driver);
+	if (reply->info.pid != pid_before || younger)
+		new_worker(driver, pid_before, seen_ms);
+}
+
+static bool parse_reply(const struct haproxy_driver *driver, const char *text, size_t len,
+                        struct haproxy_round *reply, struct err *err)
+{
+	const char *path = haproxy_gate_path(driver->socket);
+
+	if (!haproxy_round_parse(text, len, reply, err))
+		return err_wrap(err, "%s", path);
+	if (!reply->info.stopping)
+		return true;
+	haproxy_round_free(reply);
+	return err_set(err, "%s: worker %" PRId64 " answers, which is about to stop", path,
+	               reply->info.pid);
+}
+
+static void reply_cb(const char *text, size_t len, const struct err *err, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+	struct haproxy_sync *sync = &driver->sync;
+	struct haproxy_round reply;
+	struct err problem;
+
+	sync->call = NULL;
+	if (text == NULL) {
+		no_reply(driver, err);
+	} else if (!parse_reply(driver, text, len, &reply, &problem)) {
+		no_reply(driver, &problem);
+	} else {
+		if (sync->state == SYNC_PUSHING) {
+			sync->offered = sync->push_generation;
+			strbuf_reset(&sync->answers);
+			strbuf_append_str(&sync->answers, reply.said.data);
+		}
+		take_reply(driver, &reply);
+		haproxy_round_free(&reply);
+		enter(driver, SYNC_IDLE, -1);
+	}
+	haproxy_reconcile(driver);
+}
+
+static void send_round(struct haproxy_driver *driver, enum sync_state state, const char *commands)
+{
+	struct haproxy_sync *sync = &driver->sync;
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+	bool whole = haproxy_round_line(commands, &driver->config, &line);
+
+	sync->call = haproxy_gate_send(driver->socket,
+	                               state == SYNC_PUSHING ? HAPROXY_AT_ONCE : HAPROXY_QUEUED,
+	                               line.data, BATCH_TIMEOUT_MS, reply_cb, driver);
+	if (state == SYNC_PUSHING)
+		sync->push_due = !whole;
+	sync->asking = driver->generation;
+	enter(driver, state, -1);
+}
+
+/* Differences that nobody asked for: HAProxy agreed before, and the text is the same. */
+static void tell_drift(const struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	if (driver->sync.confirmed == driver->generation)
+		log_warning("drift", KV_STR("cluster", driver->target.config->cluster),
+		            KV_STR("target", driver->target.config->name),
+		            KV_STR("what", diff->summary.data),
+		            KV_STR("next", "HAProxy is put right"));
+}
+
+static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	struct haproxy_sync *sync = &driver->sync;
+	struct haproxy_watch *watch = &driver->watch;
+
+	send_round(driver, SYNC_PUSHING, diff->commands.data);
+	if (watch->pushed_us == 0 && !watch->told) {
+		watch->pushed_us = clock_now_us();
+		strbuf_append_str(&watch->summary, diff->summary.data);
+	}
+	tell_drift(driver, diff);
+	sync->push_generation = driver->generation;
+	sync->settles = 0;
+	sync->sweep_owed = sync->sweep_owed || diff->needs_sweep;
+}
+
+static void sweep_done_cb(const struct sweep_result *result, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+	struct haproxy_sync *sync = &driver->sync;
+
+	sync->sweep = NULL;
+	sync->sweep_owed = false;
+	sync->sweep_later = result->connecting > 0;
+	if (result->ended > 0 || result->problem[0] != '\0')
+		log_emit(result->problem[0] != '\0' || result->left > 0 ? LOG_WARNING : LOG_INFO,
+		         "sessions_ended",
+		         (const struct log_kv[]){
+		             KV_STR("cluster", driver->target.config->cluster),
+		             KV_STR("target", driver->target.config->name),
+		             KV_INT("ended", result->ended), KV_INT("left", result->left),
+		             KV_STR("error", result->problem[0] != '\0' ? result->problem : NULL)},
+		         5);
+	if (sync->tries > 0)
+		wait_to_read(driver, clock_backoff_ms(sync->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
+	else
+		enter(driver, SYNC_IDLE, -1);
+	haproxy_reconcile(driver);
+}
+
+static void sweep(struct haproxy_driver *driver)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	sync->sweep_generation = driver->generation;
+	sync->sweep = sweep_start(driver->socket, driver->master, &driver->config, &sync->live,
+	                          sweep_done_cb, driver);
+	enter(driver, SYNC_SWEEPING, -1);
+}
+
+static void stop_sweep(struct haproxy_driver *driver)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	sweep_cancel(sync->sweep);
+	sync->sweep = NULL;
+	sync->sweep_owed = true;
+	enter(driver, SYNC_IDLE, -1);
+}
+
+static void confirm(struct haproxy_driver *driver)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	if (sync->needs.len > 0 || sync->confirmed == driver->generation)
+		return;
+	sync->confirmed = driver->generation;
+	driver->watch.confirmed_us = clock_now_us();
+}
+
+static void tell_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	strbuf_reset(&sync->problem);
+	strbuf_printf(&sync->problem,
+	              "HAProxy does not follow: still to change: %s; it answered: %s",
+	              diff->summary.data, sync->answers.len > 0 ? sync->answers.data : "nothing");
+	if (sync->tries == 1)
+		log_error("move_failed", KV_STR("cluster", driver->target.config->cluster),
+		          KV_STR("target", driver->target.config->name),
+		          KV_INT("zxid", driver->watch.zxid), KV_STR("tried", diff->commands.data),
+		          KV_STR("error", sync->problem.data),
+		          KV_STR("next", "it is tried again, every second at the latest"));
+}
+
+/* The commands were answered, and HAProxy shows something else. In turn: it may need a moment; it
+ * may refuse to add servers, which a reload can; a server may not go before its sessions; else the
+ * same again. */
+static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	if (sync->info.major >= SETTLES_FROM_MAJOR && sync->settles < ARRAY_LEN(settle_ms)) {
+		wait_to_read(driver, settle_ms[sync->settles++]);
+		return;
+	}
+	sync->push_due = true;
+	if (!sync->refuses_add && strstr(diff->commands.data, "add server ") != NULL) {
+		sync->refuses_add = true;
+		log_warning("add_refused", KV_STR("cluster", driver->target.config->cluster),
+		            KV_STR("target", driver->target.config->name),
+		            KV_STR("tried", diff->commands.data),
+		            KV_STR("answer", sync->answers.data),
+		            KV_STR("next", "a reload takes up the server"));
+		haproxy_sync_reconcile(driver);
+		return;
+	}
+	sync->tries++;
+	if (diff->removals == diff->command_count)
+		confirm(driver); /* clients are where they belong; the rest takes its time */
+	else
+		tell_stuck(driver, diff);
+	if (sync->tries == 1)
+		sweep(driver);
+	else
+		wait_to_read(driver, clock_backoff_ms(sync->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
+}
+
+static void agrees(struct haproxy_driver *driver)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	sync->offered = driver->generation;
+	sync->push_due = true;
+	sync->tries = sync->settles = 0;
+	strbuf_reset(&sync->problem);
+	confirm(driver);
+	if (sync->sweep_owed)
+		sweep(driver);
+	else
+		be_idle(driver);
+}
+
+static void compare(struct haproxy_driver *driver)
+{
+	struct haproxy_sync *sync = &driver->sync;
+	struct haproxy_diff diff;
+	bool can_add = !sync->refuses_add;
+
+	haproxy_diff(&driver->config, &sync->live, can_add, &diff);
+	strbuf_reset(&sync->needs);
+	if (diff.needs_reload)
+		strbuf_append_str(&sync->needs, diff.why.data);
+	if (diff.command_count == 0)
+		agrees(driver);
+	else if (sync->push_due)
+		push(driver, &diff);
+	else
+		did_not_stick(driver, &diff);
+	haproxy_diff_free(&diff);
+}
+
+void haproxy_sync_reconcile(struct haproxy_driver *driver)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	switch (sync->state) {
+	case SYNC_READING:
+	case SYNC_PUSHING:
+	case SYNC_WAITING:
+		return;
+	case SYNC_SWEEPING:
+		if (sync->sweep_generation == driver->generation && !sync->want_read)
+			return;
+		stop_sweep(driver);
+		break;
+	case SYNC_IDLE:
+		break;
+	}
+	if (!sync->known || sync->want_read || sync->covers != driver->generation)
+		send_round(driver, SYNC_READING, "");
+	else
+		compare(driver);
+}
+
+void haproxy_sync_new_text(struct haproxy_driver *driver, bool same_backends)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	sync->push_due = true;
+	sync->tries = sync->settles = 0;
+	/* What was asked about the text before answers for this one too. */
+	if (same_backends && sync->covers == driver->generation - 1)
+		sync->covers = driver->generation;
+	if (same_backends && sync->asking == driver->generation - 1)
+		sync->asking = driver->generation;
+	if (sync->state != SYNC_WAITING)
+		return;
+	sync->want_read = false;
+	enter(driver, SYNC_IDLE, -1);
+}
+
+void haproxy_sync_forget(struct haproxy_driver *driver)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	sync->known = false;
+	if (sync->state == SYNC_IDLE || sync->state == SYNC_WAITING)
+		enter(driver, SYNC_IDLE, -1);
+}
+
+void haproxy_sync_init(struct haproxy_driver *driver)
+{
+	driver->sync = (struct haproxy_sync){.sweep_owed = true,
+	                                     .answers = STRBUF_INIT,
+	                                     .needs = STRBUF_INIT,
+	                                     .problem = STRBUF_INIT};
+	driver->sync.timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
+}
+
+void haproxy_sync_fini(struct haproxy_driver *driver)
+{
+	struct haproxy_sync *sync = &driver->sync;
+
+	if (sync->call != NULL)
+		haproxy_call_cancel(sync->call);
+	if (sync->sweep != NULL)
+		sweep_cancel(sync->sweep);
+	event_free(sync->timer);
+	haproxy_live_free(&sync->live);
+	strbuf_fini(&sync->answers);
+	strbuf_fini(&sync->needs);
+	strbuf_fini(&sync->problem);
+}

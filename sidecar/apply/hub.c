@@ -1,0 +1,92 @@
+/* The things that targets share, found by their path or command. */
+#include "apply/hub.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REREAD_MS            5000
+#define REREAD_MS_PER_TARGET 20 /* 50 re-reads a second at most, whatever the number of targets */
+
+struct target_hub {
+	struct event_base *base;
+	struct haproxy_gate **gates;
+	size_t gate_count;
+	struct {
+		char *key;
+		struct reloader *reloader;
+	} * reloaders;
+	size_t reloader_count;
+	int targets;
+};
+
+struct target_hub *target_hub_create(struct event_base *base)
+{
+	struct target_hub *hub = xcalloc(1, sizeof(*hub));
+
+	hub->base = base;
+	return hub;
+}
+
+void target_hub_destroy(struct target_hub *hub)
+{
+	if (hub == NULL)
+		return;
+	for (size_t i = 0; i < hub->gate_count; i++)
+		haproxy_gate_destroy(hub->gates[i]);
+	for (size_t i = 0; i < hub->reloader_count; i++) {
+		reloader_destroy(hub->reloaders[i].reloader);
+		free(hub->reloaders[i].key);
+	}
+	free(hub->gates);
+	free(hub->reloaders);
+	free(hub);
+}
+
+struct event_base *target_hub_base(const struct target_hub *hub)
+{
+	return hub->base;
+}
+
+struct haproxy_gate *target_hub_gate(struct target_hub *hub, const char *path, bool master)
+{
+	struct haproxy_gate *gate;
+
+	for (size_t i = 0; i < hub->gate_count; i++)
+		if (strcmp(haproxy_gate_path(hub->gates[i]), path) == 0)
+			return hub->gates[i];
+	gate = haproxy_gate_create(hub->base, path, master);
+	hub->gates = xreallocarray(hub->gates, hub->gate_count + 1, sizeof(struct haproxy_gate *));
+	hub->gates[hub->gate_count++] = gate;
+	return gate;
+}
+
+struct reloader *target_hub_reloader(struct target_hub *hub, const char *master_socket,
+                                     const char *reload_command)
+{
+	const char *key = *master_socket != '\0' ? master_socket : reload_command;
+	size_t i = 0;
+
+	if (*key == '\0')
+		return NULL;
+	while (i < hub->reloader_count && strcmp(hub->reloaders[i].key, key) != 0)
+		i++;
+	if (i < hub->reloader_count)
+		return hub->reloaders[i].reloader;
+	hub->reloaders = xreallocarray(hub->reloaders, i + 1, sizeof(*hub->reloaders));
+	hub->reloaders[i].key = xstrdup(key);
+	hub->reloaders[i].reloader = reloader_create(hub->base, master_socket, reload_command);
+	hub->reloader_count++;
+	return hub->reloaders[i].reloader;
+}
+
+int64_t target_hub_reread_ms(const struct target_hub *hub)
+{
+	int64_t ms = (int64_t)hub->targets * REREAD_MS_PER_TARGET;
+
+	return ms > REREAD_MS ? ms : REREAD_MS;
+}
+
+void target_hub_count(struct target_hub *hub, int change)
+{
+	hub->targets += change;
+}

@@ -1,0 +1,122 @@
+/* What all kinds of target have in common: dispatch by kind, the deferred `changed` call, and the
+ * marker file that outlives a crash between an installed file and its reload. */
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply/target_ops.h"
+#include "base/file.h"
+#include "base/log.h"
+
+#define MARKER_MAX 64 /* bytes */
+
+struct target *target_create(struct target_hub *hub, const struct config_target *config,
+                             const char *state_dir, void (*changed)(void *arg), void *arg)
+{
+	const struct target_setup setup = {.hub = hub,
+	                                   .config = config,
+	                                   .state_dir = state_dir,
+	                                   .changed = changed,
+	                                   .changed_arg = arg};
+
+	switch (config->kind) {
+	case CONFIG_TARGET_HAPROXY:
+		return haproxy_target_create(&setup);
+	case CONFIG_TARGET_PGBOUNCER: /* config.c refuses it until there is a driver */
+	case CONFIG_TARGET_FILE:
+		return file_target_create(&setup);
+	}
+	return NULL;
+}
+
+void target_destroy(struct target *target)
+{
+	if (target != NULL)
+		target->ops->destroy(target);
+}
+
+bool target_set_desired(struct target *target, const struct desired *desired, struct err *err)
+{
+	return target->ops->set_desired(target, desired, err);
+}
+
+void target_status(const struct target *target, struct target_status *out)
+{
+	target->ops->status(target, out);
+}
+
+static void changed_cb(int fd, short events, void *arg)
+{
+	struct target *target = arg;
+
+	(void)fd;
+	(void)events;
+	target->changed(target->changed_arg);
+}
+
+void target_init(struct target *target, const struct target_ops *ops,
+                 const struct target_setup *setup)
+{
+	*target = (struct target){
+	    .ops = ops,
+	    .hub = setup->hub,
+	    .base = target_hub_base(setup->hub),
+	    .config = setup->config,
+	    .marker = xasprintf("%s/%s-%s.reload", setup->state_dir,
+	                        config_target_kind_name(setup->config->kind), setup->config->name),
+	    .changed = setup->changed,
+	    .changed_arg = setup->changed_arg,
+	};
+	target->changed_event = event_new(target->base, -1, 0, changed_cb, target);
+}
+
+void target_fini(struct target *target)
+{
+	event_free(target->changed_event);
+	free(target->marker);
+}
+
+void target_changed(struct target *target)
+{
+	const struct timeval now = {0};
+
+	if (target->changed != NULL && !event_pending(target->changed_event, EV_TIMEOUT, NULL))
+		event_add(target->changed_event, &now);
+}
+
+int64_t target_marker_read(const struct target *target)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct err err;
+	bool missing;
+	char *end;
+	int64_t number;
+
+	if (!file_read(target->marker, MARKER_MAX, &text, &missing, &err))
+		return missing ? -1 : 0; /* one that cannot be read is a reload that may be owed */
+	number = strtoll(text.data, &end, 10);
+	return end != text.data && number > 0 ? number : 0;
+}
+
+bool target_marker_write(const struct target *target, int64_t number, struct err *err)
+{
+	const struct file_owner owner = {.mode = 0644};
+	auto_free char *text = xasprintf("%" PRId64 "\n", number);
+
+	return file_replace(target->marker, text, strlen(text), &owner, err) ||
+	       err_wrap(err, "the note that a reload is owed");
+}
+
+void target_marker_remove(const struct target *target)
+{
+	struct err err;
+
+	if (unlink(target->marker) == 0 || errno == ENOENT)
+		return;
+	err_set_errno(&err, errno, "cannot remove %s", target->marker);
+	log_warning("marker_left", KV_STR("target", target->config->name), KV_ERR(&err),
+	            KV_STR("next", "HAProxy is reloaded once more after the next start of segue"));
+}

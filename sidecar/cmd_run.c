@@ -1,0 +1,209 @@
+/* segue run: the daemon. It owns the event loop and the signals; the pipeline does the rest.
+ * SIGHUP swaps the pipeline for a good new one, SIGTERM and SIGINT end it. */
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cluster.h"
+#include "cmd.h"
+#include "pipeline.h"
+
+struct daemon {
+	const char *config_file;
+	struct event_base *base;
+	struct pipeline *pipeline;
+	struct event *flush_log, *on_hup, *on_term, *on_int;
+};
+
+static void log_lines(enum log_level level, const char *event, const char *file, const char *lines)
+{
+	while (*lines != '\0') {
+		size_t len = strcspn(lines, "\n");
+		auto_free char *line = xstrndup(lines, len);
+
+		LOG_EMIT(level, event, KV_STR("file", file), KV_STR("problem", line));
+		lines += len + (lines[len] == '\n');
+	}
+}
+
+static void announce(const struct daemon *daemon, const char *event, int64_t started_us)
+{
+	const struct config *config = pipeline_config(daemon->pipeline);
+
+	log_lines(LOG_WARNING, "config_warning", daemon->config_file, config->warnings.data);
+	log_info(event, KV_STR("version", SEGUE_VERSION), KV_STR("name", config->name),
+	         KV_STR("file", daemon->config_file), KV_INT("clusters", config->cluster_count),
+	         KV_INT("targets", config->target_count), KV_STR("store", config->zookeeper_hosts),
+	         KV_MS("took_ms", clock_now_us() - started_us));
+}
+
+static bool replace_pipeline(struct daemon *daemon, struct strbuf *errors)
+{
+	struct pipeline *fresh =
+	    pipeline_prepare(daemon->base, daemon->config_file, daemon->pipeline, errors);
+	struct err err;
+
+	if (fresh == NULL)
+		return false;
+	if (!pipeline_start(fresh, daemon->pipeline, &err)) {
+		strbuf_printf(errors, "%s\n", err.message);
+		pipeline_destroy(fresh);
+		return false;
+	}
+	daemon->pipeline = fresh;
+	log_configure(pipeline_config(fresh)->log_level, pipeline_config(fresh)->log_format);
+	return true;
+}
+
+static void on_hup(evutil_socket_t signal, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+	struct strbuf auto_strbuf errors = STRBUF_INIT;
+	int64_t started_us = clock_now_us();
+
+	(void)signal;
+	(void)what;
+	if (replace_pipeline(daemon, &errors)) {
+		announce(daemon, "reloaded", started_us);
+		return;
+	}
+	log_lines(LOG_ERROR, "reload_problem", daemon->config_file, errors.data);
+	log_error("reload_refused", KV_STR("file", daemon->config_file),
+	          KV_STR("next", "the running configuration and templates stay"));
+}
+
+static void on_stop(evutil_socket_t signal, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+
+	(void)what;
+	log_info("stopping", KV_STR("signal", strsignal(signal)));
+	event_base_loopbreak(daemon->base);
+}
+
+static void on_flush_log(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_flush();
+}
+
+static void log_wanted(void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	event_active(daemon->flush_log, EV_TIMEOUT, 0);
+}
+
+/* Priorities, and a bound on how long things of low priority (fsync of state files, the log) run
+ * before the loop looks for events again. */
+static struct event_base *make_base(void)
+{
+	static const struct timeval slice = {.tv_usec = 1000};
+	struct event_config *config = event_config_new();
+	struct event_base *base;
+
+	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+	event_config_set_max_dispatch_interval(config, &slice, 16, CLUSTER_PRIORITY_LATER);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (base == NULL || event_base_priority_init(base, CLUSTER_PRIORITIES) != 0) {
+		fputs("segue run: cannot create an event loop\n", stderr);
+		exit(CMD_FAILED);
+	}
+	return base;
+}
+
+static void daemon_init(struct daemon *daemon, const char *config_file)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+	sigaction(SIGPIPE, &ignore, NULL);
+	daemon->config_file = config_file;
+	daemon->base = make_base();
+	daemon->flush_log = event_new(daemon->base, -1, 0, on_flush_log, daemon);
+	event_priority_set(daemon->flush_log, CLUSTER_PRIORITY_LATER);
+	daemon->on_hup = evsignal_new(daemon->base, SIGHUP, on_hup, daemon);
+	daemon->on_term = evsignal_new(daemon->base, SIGTERM, on_stop, daemon);
+	daemon->on_int = evsignal_new(daemon->base, SIGINT, on_stop, daemon);
+	event_add(daemon->on_hup, NULL);
+	event_add(daemon->on_term, NULL);
+	event_add(daemon->on_int, NULL);
+}
+
+static void daemon_fini(struct daemon *daemon)
+{
+	pipeline_destroy(daemon->pipeline);
+	log_set_deferred(NULL, NULL);
+	event_free(daemon->flush_log);
+	event_free(daemon->on_hup);
+	event_free(daemon->on_term);
+	event_free(daemon->on_int);
+	event_base_free(daemon->base);
+	libevent_global_shutdown();
+}
+
+static int run(const char *config_file)
+{
+	struct daemon daemon = {.pipeline = NULL};
+	struct strbuf auto_strbuf errors = STRBUF_INIT;
+	int64_t started_us = clock_now_us();
+	int code = CMD_OK;
+
+	daemon_init(&daemon, config_file);
+	if (replace_pipeline(&daemon, &errors)) {
+		log_set_deferred(log_wanted, &daemon);
+		announce(&daemon, "started", started_us);
+		event_base_dispatch(daemon.base);
+		log_info("stopped", KV_STR("file", config_file),
+		         KV_STR("next", "the proxies stay as they are"));
+	} else {
+		fputs(errors.data, stderr);
+		code = CMD_USAGE;
+	}
+	daemon_fini(&daemon);
+	return code;
+}
+
+static void print_usage(FILE *out)
+{
+	fputs(
+	    "usage: segue run [-c FILE]\n"
+	    "\n"
+	    "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	    "\n"
+	    "SIGHUP reads the configuration and the templates again; a bad one is refused and the\n"
+	    "running one stays. SIGTERM and SIGINT end it; the proxies stay as they are.\n",
+	    out);
+}
+
+int cmd_run(int argc, char **argv)
+{
+	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+	                                        {"help", no_argument, NULL, 'h'},
+	                                        {NULL, 0, NULL, 0}};
+	const char *config_file = CMD_DEFAULT_CONFIG;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
+		if (option == 'c') {
+			config_file = optarg;
+			continue;
+		}
+		print_usage(option == 'h' ? stdout : stderr);
+		return option == 'h' ? CMD_OK : CMD_USAGE;
+	}
+	if (optind < argc) {
+		fprintf(stderr, "segue run: unexpected argument \"%s\"\n", argv[optind]);
+		return CMD_USAGE;
+	}
+	return run(config_file);
+}

@@ -1,0 +1,57 @@
+/* segue: the verbs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "cmd.h"
+
+static const struct verb {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} verbs[] = {
+    {"run", cmd_run, "keep the targets of segue.ini on the primary that the store names"},
+    {"check", cmd_check, "say what is wrong with the configuration, the proxies and the store"},
+    {"render", cmd_render, "print what a template or a target renders to"},
+};
+
+static void print_help(FILE *out)
+{
+	fputs(
+	    "segue moves PostgreSQL traffic to the new primary, so that applications need not know.\n"
+	    "\n"
+	    "usage: segue VERB [options]      (segue VERB --help tells them)\n"
+	    "\n",
+	    out);
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+	fputs(
+	    "  --help     this text\n"
+	    "  --version  the version\n"
+	    "\n"
+	    "Exit codes: 0 fine, 1 failed, 2 usage or configuration. Manual: segue(1), segue.ini(5),\n"
+	    "segue-templates(7).\n",
+	    out);
+}
+
+int main(int argc, char **argv)
+{
+	const char *word = argc > 1 ? argv[1] : "";
+
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
+		if (strcmp(word, verbs[i].name) == 0)
+			return verbs[i].run(argc - 1, argv + 1);
+	if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+		print_help(stdout);
+		return CMD_OK;
+	}
+	if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+		puts("segue " SEGUE_VERSION);
+		return CMD_OK;
+	}
+	if (*word == '\0')
+		print_help(stderr);
+	else
+		fprintf(stderr, "segue: unknown verb \"%s\": see segue --help\n", word);
+	return CMD_USAGE;
+}

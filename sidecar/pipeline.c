@@ -1,0 +1,184 @@
+/* The pipeline: one loaded configuration with everything that it asks for. All that can be wrong
+ * with a configuration is found in pipeline_prepare(), before anything of the running one is
+ * touched. */
+#include "pipeline.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "apply/target.h"
+#include "base/file.h"
+#include "cluster.h"
+#include "render/mustache.h"
+#include "watch/resolver.h"
+#include "watch/zk.h"
+
+#define AUTH_FILE_MAX 4096
+
+struct pipeline {
+	struct event_base *base;
+	struct config *config;
+	struct mustache **templates; /* one per target */
+	struct strbuf auth;
+	struct resolver *resolver;
+	struct zk *zk;
+	struct target_hub *hub;
+	struct cluster **clusters;
+	size_t cluster_count; /* created so far */
+};
+
+static const struct cluster *find_cluster(const struct pipeline *pipeline, const char *name)
+{
+	for (size_t i = 0; pipeline != NULL && i < pipeline->cluster_count; i++)
+		if (strcmp(cluster_config(pipeline->clusters[i])->name, name) == 0)
+			return pipeline->clusters[i];
+	return NULL;
+}
+
+/* The one line "digest user:password", without its line end. */
+static bool read_auth(struct pipeline *pipeline, struct err *err)
+{
+	const char *file = pipeline->config->auth_file;
+
+	if (*file == '\0')
+		return true;
+	if (!file_read(file, AUTH_FILE_MAX, &pipeline->auth, NULL, err))
+		return err_wrap(err, "[zookeeper] auth_file");
+	while (pipeline->auth.len > 0 &&
+	       strchr("\r\n", pipeline->auth.data[pipeline->auth.len - 1]))
+		pipeline->auth.data[--pipeline->auth.len] = '\0';
+	if (strncmp(pipeline->auth.data, "digest ", 7) != 0 ||
+	    strchr(pipeline->auth.data + 7, ':') == NULL ||
+	    strchr(pipeline->auth.data, '\n') != NULL)
+		return err_set(err,
+		               "[zookeeper] auth_file: %s: one line \"digest user:password\" is "
+		               "what it must hold",
+		               file);
+	return true;
+}
+
+/* The folder of the state files: a fact without a memory could be replaced by an older one after a
+ * restart, so it is no small matter when it cannot be there. */
+static bool make_state_dir(const char *dir, struct err *err)
+{
+	if (mkdir(dir, 0750) != 0 && errno != EEXIST)
+		return err_set_errno(err, errno, "[segue] state_dir: cannot create %s", dir);
+	return true;
+}
+
+static bool compile_template(struct pipeline *pipeline, size_t index, const struct pipeline *old,
+                             struct err *err)
+{
+	const struct config_target *target = &pipeline->config->targets[index];
+	const struct cluster *running = find_cluster(old, target->cluster);
+
+	pipeline->templates[index] = mustache_compile_file(target->template_file, NULL, err);
+	if (pipeline->templates[index] == NULL)
+		return err_wrap(err, "[%s %s] template", config_target_kind_name(target->kind),
+		                target->name);
+	if (running == NULL)
+		return true;
+	if (!cluster_try_template(running, target, pipeline->templates[index], err))
+		return err_wrap(err, "[%s %s] %s", config_target_kind_name(target->kind),
+		                target->name, target->template_file);
+	return true;
+}
+
+static void note_failure(struct strbuf *errors, bool ok, const struct err *err)
+{
+	if (!ok)
+		strbuf_printf(errors, "%s\n", err->message);
+}
+
+struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
+                                  const struct pipeline *old, struct strbuf *errors)
+{
+	struct pipeline *pipeline = xcalloc(1, sizeof(*pipeline));
+	size_t before = errors->len;
+	struct err err;
+
+	pipeline->base = base;
+	strbuf_init(&pipeline->auth);
+	pipeline->config = config_load(file, errors);
+	if (pipeline->config != NULL) {
+		size_t count = pipeline->config->target_count;
+
+		pipeline->templates = xcalloc(count, sizeof(*pipeline->templates));
+		for (size_t i = 0; i < count; i++)
+			note_failure(errors, compile_template(pipeline, i, old, &err), &err);
+		note_failure(errors, read_auth(pipeline, &err), &err);
+		note_failure(errors, make_state_dir(pipeline->config->state_dir, &err), &err);
+	}
+	if (pipeline->config == NULL || errors->len > before) {
+		pipeline_destroy(pipeline);
+		return NULL;
+	}
+	return pipeline;
+}
+
+const struct config *pipeline_config(const struct pipeline *pipeline)
+{
+	return pipeline->config;
+}
+
+static bool create_clusters(struct pipeline *pipeline, const struct pipeline *old)
+{
+	const struct cluster_world world = {.base = pipeline->base,
+	                                    .zk = pipeline->zk,
+	                                    .resolver = pipeline->resolver,
+	                                    .hub = pipeline->hub,
+	                                    .config = pipeline->config,
+	                                    .templates = pipeline->templates};
+	size_t count = pipeline->config->cluster_count;
+
+	pipeline->clusters = xcalloc(count, sizeof(struct cluster *));
+	for (size_t i = 0; i < count; i++) {
+		const char *name = pipeline->config->clusters[i].name;
+
+		pipeline->clusters[i] = cluster_create(&world, i, find_cluster(old, name));
+		pipeline->cluster_count++;
+	}
+	return true;
+}
+
+bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)
+{
+	const struct zk_options options = {.hosts = pipeline->config->zookeeper_hosts,
+	                                   .session_timeout_ms =
+	                                       (int)pipeline->config->session_timeout_ms,
+	                                   .auth = pipeline->auth.data};
+
+	pipeline->resolver = resolver_create(pipeline->base, err);
+	if (pipeline->resolver == NULL)
+		return false;
+	pipeline->zk = zk_create(pipeline->base, pipeline->resolver, &options, err);
+	if (pipeline->zk == NULL)
+		return err_wrap(err, "[zookeeper] hosts");
+	pipeline->hub = target_hub_create(pipeline->base);
+	create_clusters(pipeline, old);
+	pipeline_destroy(old);
+	return true;
+}
+
+void pipeline_destroy(struct pipeline *pipeline)
+{
+	if (pipeline == NULL)
+		return;
+	for (size_t i = 0; i < pipeline->cluster_count; i++)
+		cluster_destroy(pipeline->clusters[i]);
+	free(pipeline->clusters);
+	if (pipeline->hub != NULL)
+		target_hub_destroy(pipeline->hub);
+	if (pipeline->zk != NULL)
+		zk_destroy(pipeline->zk);
+	if (pipeline->resolver != NULL)
+		resolver_destroy(pipeline->resolver);
+	for (size_t i = 0; pipeline->templates != NULL && i < pipeline->config->target_count; i++)
+		mustache_free(pipeline->templates[i]);
+	free(pipeline->templates);
+	strbuf_fini(&pipeline->auth);
+	config_free(pipeline->config);
+	free(pipeline);
+}

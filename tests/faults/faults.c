@@ -1,0 +1,138 @@
+/* Faults for end-to-end tests, put into segue with LD_PRELOAD, so that the product needs no hooks.
+ * $SEGUE_FAULTS names a folder; what lies in it at the moment of a call decides:
+ *   kill-at   holds N: the Nth call from then on that has an effect outside of the process is not
+ *             made, the process dies of SIGKILL instead; the file is removed by the one that dies
+ *   enospc    writes to staged files (".NAME.segue-new") fail with ENOSPC while it exists
+ * A call with an effect: connect, send, write to a file or socket (not stderr), fsync, rename,
+ * unlink, fork. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+static long calls_seen;
+
+static bool fault_path(const char *name, char *out, size_t size)
+{
+	const char *folder = getenv("SEGUE_FAULTS");
+
+	return folder != NULL && snprintf(out, size, "%s/%s", folder, name) < (int)size;
+}
+
+static bool fault_wanted(const char *name)
+{
+	char path[512];
+
+	return fault_path(name, path, sizeof(path)) && access(path, F_OK) == 0;
+}
+
+/* The N of kill-at, or 0. */
+static long kill_at(void)
+{
+	char path[512];
+	FILE *file = fault_path("kill-at", path, sizeof(path)) ? fopen(path, "re") : NULL;
+	long at = 0;
+
+	if (file == NULL)
+		return 0;
+	if (fscanf(file, "%ld", &at) != 1)
+		at = 0;
+	fclose(file);
+	return at;
+}
+
+static void effect(void)
+{
+	long at = kill_at();
+	char path[512];
+
+	if (at == 0) {
+		calls_seen = 0;
+		return;
+	}
+	if (++calls_seen < at)
+		return;
+	if (fault_path("kill-at", path, sizeof(path)))
+		syscall(SYS_unlinkat, AT_FDCWD, path, 0); /* past the wrapper below */
+	raise(SIGKILL);
+}
+
+/* The library function that the wrapper stands in front of. */
+#define NEXT(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
+
+static bool is_staged(int fd)
+{
+	char link[64], path[512];
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len < 0)
+		return false;
+	path[len] = '\0';
+	return strstr(path, ".segue-new") != NULL;
+}
+
+int connect(int fd, const struct sockaddr *address, socklen_t len)
+{
+	effect();
+	return NEXT(connect)(fd, address, len);
+}
+
+ssize_t send(int fd, const void *data, size_t len, int flags)
+{
+	effect();
+	return NEXT(send)(fd, data, len, flags);
+}
+
+ssize_t write(int fd, const void *data, size_t len)
+{
+	if (fd > STDERR_FILENO) {
+		if (is_staged(fd) && fault_wanted("enospc")) {
+			errno = ENOSPC;
+			return -1;
+		}
+		effect();
+	}
+	return NEXT(write)(fd, data, len);
+}
+
+ssize_t writev(int fd, const struct iovec *parts, int count)
+{
+	effect();
+	return NEXT(writev)(fd, parts, count);
+}
+
+int fsync(int fd)
+{
+	effect();
+	return NEXT(fsync)(fd);
+}
+
+int rename(const char *from, const char *to)
+{
+	effect();
+	return NEXT(rename)(from, to);
+}
+
+int unlink(const char *path)
+{
+	effect();
+	return NEXT(unlink)(path);
+}
+
+pid_t fork(void)
+{
+	effect();
+	return NEXT(fork)();
+}

@@ -1,0 +1,225 @@
+/* PostgreSQL with streaming replication: node 0 starts as primary, the others as its standbys.
+ * No fsync, trust on loopback; as root it runs as the user postgres. */
+#include <errno.h>
+#include <glob.h>
+#include <libpq-fe.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lab/internal.h"
+
+#define PG_NODES_MAX 4
+
+struct pg_node {
+	struct lab_process *process;
+	const char *data, *conninfo;
+	uint16_t port;
+};
+
+struct lab_pg {
+	struct lab *lab;
+	const char *bin; /* folder of the newest PostgreSQL's programs */
+	const char *dir; /* belongs to the user that PostgreSQL runs as */
+	int count;
+	struct pg_node nodes[PG_NODES_MAX];
+};
+
+static const char settings[] = "listen_addresses = '127.0.0.1'\n"
+                               "unix_socket_directories = ''\n"
+                               "fsync = off\n"
+                               "shared_buffers = 16MB\n"
+                               "wal_keep_size = 64MB\n"
+                               "max_wal_size = 128MB\n"
+                               "max_connections = 300\n"
+                               "wal_level = replica\n"
+                               "hot_standby = on\n"
+                               "log_min_messages = warning\n";
+
+static const char *find_programs(struct lab *lab)
+{
+	const char *found = NULL;
+	glob_t dirs;
+
+	if (glob("/usr/lib/postgresql/*/bin", 0, NULL, &dirs) == 0)
+		found = lab_printf(lab, "%s", dirs.gl_pathv[dirs.gl_pathc - 1]);
+	globfree(&dirs);
+	if (found == NULL)
+		lab_fail("no PostgreSQL in /usr/lib/postgresql: make deps installs it");
+	return found;
+}
+
+/* PostgreSQL insists that its data belong to it. */
+static void make_folder(struct lab_pg *pg)
+{
+	const struct passwd *user = getpwnam("postgres");
+
+	if (user == NULL)
+		user = getpwnam("nobody");
+	pg->dir = lab_printf(pg->lab, "%s/pg%u", pg->lab->dir, pg->lab->counter++);
+	if (mkdir(pg->dir, 0755) != 0 ||
+	    (geteuid() == 0 && user != NULL && chown(pg->dir, user->pw_uid, user->pw_gid) != 0))
+		lab_fail("cannot make %s: %s", pg->dir, strerror(errno));
+}
+
+static void run_program(struct lab_pg *pg, const char *const *argv)
+{
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	if (process_run(pg->lab, argv, true, &output) != 0)
+		lab_fail("%s failed:\n%s", argv[0], output.data);
+}
+
+static void append_settings(struct lab_pg *pg, int i)
+{
+	const char *path = lab_printf(pg->lab, "%s/postgresql.auto.conf", pg->nodes[i].data);
+	const char *old = lab_read_file(pg->lab, path);
+
+	lab_write_file(path,
+	               lab_printf(pg->lab, "%s%sport = %u\n", old, settings, pg->nodes[i].port));
+}
+
+static void make_primary(struct lab_pg *pg)
+{
+	const char *argv[] = {lab_printf(pg->lab, "%s/initdb", pg->bin),
+	                      "--no-sync",
+	                      "--auth=trust",
+	                      "--username=postgres",
+	                      "--no-instructions",
+	                      "--locale=C",
+	                      "--encoding=UTF8",
+	                      "-D",
+	                      pg->nodes[0].data,
+	                      NULL};
+
+	run_program(pg, argv);
+	append_settings(pg, 0);
+}
+
+static void make_standby(struct lab_pg *pg, int i)
+{
+	const char *argv[] = {lab_printf(pg->lab, "%s/pg_basebackup", pg->bin),
+	                      "--no-sync",
+	                      "--checkpoint=fast",
+	                      "--write-recovery-conf",
+	                      "--dbname",
+	                      pg->nodes[0].conninfo,
+	                      "-D",
+	                      pg->nodes[i].data,
+	                      NULL};
+
+	run_program(pg, argv);
+	append_settings(pg, i);
+}
+
+void lab_pg_node_start(struct lab_pg *pg, int node)
+{
+	const char *argv[] = {lab_printf(pg->lab, "%s/postgres", pg->bin), "-D",
+	                      pg->nodes[node].data, NULL};
+
+	process_exec(pg->nodes[node].process, argv, true);
+}
+
+struct node_ref {
+	struct lab_pg *pg;
+	int node;
+	bool in_recovery; /* wanted */
+};
+
+static bool takes_queries(void *arg)
+{
+	const struct node_ref *ref = arg;
+
+	return PQping(lab_pg_conninfo(ref->pg, ref->node)) == PQPING_OK;
+}
+
+static void start_and_wait(struct lab_pg *pg, int i)
+{
+	lab_pg_node_start(pg, i);
+	process_wait_ready(pg->nodes[i].process, takes_queries, &(struct node_ref){pg, i, false},
+	                   "does not take queries");
+}
+
+struct lab_pg *lab_pg_start(struct lab *lab, int nodes)
+{
+	struct lab_pg *pg = lab_alloc(lab, sizeof(*pg), NULL);
+
+	pg->lab = lab;
+	pg->bin = find_programs(lab);
+	pg->count = nodes < PG_NODES_MAX ? nodes : PG_NODES_MAX;
+	make_folder(pg);
+	for (int i = 0; i < pg->count; i++) {
+		struct pg_node *node = &pg->nodes[i];
+
+		node->process = process_create(lab, lab_printf(lab, "postgres%d", i));
+		node->data = lab_printf(lab, "%s/node%d", pg->dir, i);
+		node->port = lab_port(lab);
+		node->conninfo = lab_printf(lab,
+		                            "host=127.0.0.1 port=%u user=postgres dbname=postgres "
+		                            "connect_timeout=2",
+		                            node->port);
+		if (i == 0)
+			make_primary(pg);
+		else
+			make_standby(pg, i);
+		start_and_wait(pg, i);
+	}
+	return pg;
+}
+
+uint16_t lab_pg_port(const struct lab_pg *pg, int node)
+{
+	return pg->nodes[node].port;
+}
+
+const char *lab_pg_conninfo(const struct lab_pg *pg, int node)
+{
+	return pg->nodes[node].conninfo;
+}
+
+struct lab_process *lab_pg_process(struct lab_pg *pg, int node)
+{
+	return pg->nodes[node].process;
+}
+
+char *lab_pg_query(const char *conninfo, const char *sql)
+{
+	PGconn *conn = PQconnectdb(conninfo);
+	PGresult *result = PQstatus(conn) == CONNECTION_OK ? PQexec(conn, sql) : NULL;
+	char *value = NULL;
+
+	if (PQresultStatus(result) == PGRES_COMMAND_OK)
+		value = xstrdup("");
+	else if (PQresultStatus(result) == PGRES_TUPLES_OK)
+		value = xstrdup(PQntuples(result) > 0 ? PQgetvalue(result, 0, 0) : "");
+	PQclear(result);
+	PQfinish(conn);
+	return value;
+}
+
+static bool is_in_state(void *arg)
+{
+	const struct node_ref *ref = arg;
+	auto_free char *value =
+	    lab_pg_query(lab_pg_conninfo(ref->pg, ref->node), "select pg_is_in_recovery()");
+
+	return value != NULL && strcmp(value, ref->in_recovery ? "t" : "f") == 0;
+}
+
+bool lab_pg_wait_recovery(struct lab_pg *pg, int node, bool in_recovery, int64_t timeout_ms)
+{
+	return lab_wait_until(is_in_state, &(struct node_ref){pg, node, in_recovery}, timeout_ms);
+}
+
+void lab_pg_promote(struct lab_pg *pg, int node)
+{
+	auto_free char *promoted =
+	    lab_pg_query(pg->nodes[node].conninfo, "select pg_promote(true, 30)");
+
+	if (promoted == NULL || strcmp(promoted, "t") != 0 ||
+	    !lab_pg_wait_recovery(pg, node, false, READY_TIMEOUT_MS))
+		process_fail(pg->nodes[node].process, "is not promoted");
+}

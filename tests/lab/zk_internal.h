@@ -1,0 +1,46 @@
+/* What zk_server.c and zk_client.c share. */
+#ifndef SEGUE_TESTS_LAB_ZK_INTERNAL_H
+#define SEGUE_TESTS_LAB_ZK_INTERNAL_H
+
+#include <zookeeper/zookeeper.h>
+
+#include "lab/internal.h"
+
+#define ZK_SERVERS_MAX 3
+
+struct zk_server {
+	struct lab_process *process;
+	const char *dir, *data, *config;
+	uint16_t port, peer_port, election_port;
+};
+
+enum zk_verb { ZK_SET, ZK_CREATE, ZK_CREATE_EPHEMERAL, ZK_DELETE, ZK_GET, ZK_EXISTS };
+
+struct zk_request {
+	enum zk_verb verb;
+	const char *path;
+	const void *data;
+	size_t len;
+	struct strbuf *out; /* ZK_GET */
+	bool done;
+	int rc;
+	struct Stat stat;
+};
+
+struct lab_zk {
+	struct lab *lab;
+	int count;
+	struct zk_server servers[ZK_SERVERS_MAX];
+	const char *hosts;
+	zhandle_t *session;      /* the lab's own; NULL: not open */
+	struct zk_request begun; /* between lab_zk_set_begin() and _finish() */
+};
+
+/* Sends a four-letter word; false when the server does not answer within 0.25 s. */
+bool zk_ask(const struct lab_zk *zk, int server, const char *word, struct strbuf *reply);
+
+/* A session with all the servers; `id`: one to take over, or NULL. */
+zhandle_t *zk_open(const struct lab_zk *zk, const clientid_t *id);
+bool zk_connect(zhandle_t *zh, int64_t deadline); /* pumps until connected */
+
+#endif

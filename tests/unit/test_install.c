@@ -1,0 +1,163 @@
+/* Stage, check, commit: the output is the old content or the new, and nothing is left beside it. */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "apply/install.h"
+#include "unit/loop.h"
+
+static struct {
+	struct event_base *base;
+	char dir[64], output[96];
+	struct config_target config;
+	struct file_owner owner;
+	bool called, accepted;
+	char what[2048];
+} t;
+
+static void setup(void)
+{
+	t.base = event_base_new();
+	snprintf(t.dir, sizeof(t.dir), "/tmp/segue-install-XXXXXX");
+	cr_assert_not_null(mkdtemp(t.dir));
+	snprintf(t.output, sizeof(t.output), "%s/orders.cfg", t.dir);
+	t.config = (struct config_target){
+	    .output = t.output, .owner = (char[]){""}, .mode = 0640, .check_command = (char[]){""}};
+	t.owner = (struct file_owner){.mode = 0640};
+	t.called = false;
+}
+
+static int files_in_dir(void)
+{
+	DIR *dir = opendir(t.dir);
+	const struct dirent *entry;
+	int count = 0;
+
+	while ((entry = readdir(dir)) != NULL)
+		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+			count++;
+	closedir(dir);
+	return count;
+}
+
+static void teardown(void)
+{
+	unlink(t.output);
+	cr_assert_eq(rmdir(t.dir), 0, "something was left in the folder");
+	event_base_free(t.base);
+}
+
+static void record_cb(bool accepted, const char *what, void *arg)
+{
+	(void)arg;
+	t.called = true;
+	t.accepted = accepted;
+	snprintf(t.what, sizeof(t.what), "%s", what);
+}
+
+static struct install *stage(const char *text)
+{
+	struct err err;
+	struct install *install;
+
+	t.called = false;
+	install =
+	    install_stage(t.base, &t.config, &t.owner, text, strlen(text), record_cb, NULL, &err);
+	cr_assert_not_null(install, "%s", err.message);
+	cr_assert_not(t.called, "called back inside install_stage()");
+	cr_assert_not(install_is_current(t.output, text, strlen(text)), "installed unchecked");
+	cr_assert(loop_until(t.base, &t.called, 10000));
+	return install;
+}
+
+static void install(const char *text)
+{
+	struct install *staged = stage(text);
+	struct err err;
+
+	cr_assert(t.accepted, "%s", t.what);
+	cr_assert(install_commit(staged, &err), "%s", err.message);
+	cr_assert(install_is_current(t.output, text, strlen(text)));
+}
+
+Test(install, without_a_check_it_is_installed_with_its_mode, .init = setup, .fini = teardown)
+{
+	struct stat st;
+
+	install("server a\n");
+	cr_assert_eq(stat(t.output, &st), 0);
+	cr_assert_eq(st.st_mode & 07777, 0640);
+	cr_assert_eq(files_in_dir(), 1);
+}
+
+Test(install, the_check_sees_the_new_file, .init = setup, .fini = teardown)
+{
+	t.config.check_command = (char[]){"grep -q new {}"};
+	install("the new one\n");
+}
+
+Test(install, what_the_check_refuses_is_not_installed, .init = setup, .fini = teardown)
+{
+	install("good\n");
+	t.config.check_command = (char[]){"sh -c 'echo line 1 is bad; exit 1' {}"};
+	install_cancel(stage("bad\n"));
+	cr_assert_not(t.accepted);
+	cr_assert_str_eq(t.what, "sh exited with 1: line 1 is bad");
+	cr_assert(install_is_current(t.output, "good\n", 5));
+	cr_assert_eq(files_in_dir(), 1);
+}
+
+Test(install, cancelled_while_checking_it_leaves_nothing, .init = setup, .fini = teardown)
+{
+	struct install *staged;
+	struct err err;
+
+	t.config.check_command = (char[]){"sleep 60"};
+	staged = install_stage(t.base, &t.config, &t.owner, "x", 1, record_cb, NULL, &err);
+	cr_assert_not_null(staged);
+	install_cancel(staged);
+	loop_for(t.base, 20);
+	cr_assert_not(t.called);
+	cr_assert_eq(files_in_dir(), 0);
+}
+
+Test(install, problems_are_errors_that_name_the_thing, .init = setup, .fini = teardown)
+{
+	struct err err;
+
+	t.config.check_command = (char[]){"haproxy 'unclosed"};
+	cr_assert_null(install_stage(t.base, &t.config, &t.owner, "x", 1, record_cb, NULL, &err));
+	cr_assert_not_null(strstr(err.message, "check_command"), "%s", err.message);
+	cr_assert_eq(files_in_dir(), 0);
+	t.config.output = (char[]){"/nonexistent/folder/x.cfg"};
+	cr_assert_null(install_stage(t.base, &t.config, &t.owner, "x", 1, record_cb, NULL, &err));
+	cr_assert_not_null(strstr(err.message, "/nonexistent/folder"), "%s", err.message);
+}
+
+Test(install, owner_is_looked_up_and_unknown_ones_are_named)
+{
+	static const struct {
+		const char *owner;
+		bool ok, uid, gid;
+	} cases[] = {{"", true, false, false},           {"root", true, true, false},
+	             {"root:root", true, true, true},    {":root", true, false, true},
+	             {"no-such-user:root", false, 0, 0}, {"root:no-such-group", false, 0, 0}};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct config_target config = {.owner = strdup(cases[i].owner), .mode = 0644};
+		struct file_owner owner;
+		struct err err;
+
+		cr_assert_eq(install_owner(&config, &owner, &err), cases[i].ok);
+		if (cases[i].ok)
+			cr_assert(owner.has_uid == cases[i].uid && owner.has_gid == cases[i].gid &&
+			          owner.mode == 0644);
+		else
+			cr_assert_not_null(strstr(err.message, "no-such-"), "%s", err.message);
+		free(config.owner);
+	}
+}
