@@ -5,6 +5,7 @@
 #include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "render/mustache_ast.h"
@@ -47,7 +48,7 @@ static bool load_folder(struct mustache *mustache, char *folder, struct err *err
 	bool ok = true;
 
 	if (count < 0)
-		return errno == ENOENT || err_set_errno(err, errno, "partials folder %s", folder);
+		return err_set_errno(err, errno, "partials folder %s", folder);
 	for (int i = 0; i < count; i++) {
 		char *name = entries[i]->d_name;
 
@@ -66,6 +67,11 @@ struct mustache *mustache_compile_file(const char *file, const char *partials, s
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct mustache *mustache;
 
+	/* A missing partial renders as nothing; a misspelt folder should not. */
+	if (access(folder, X_OK) != 0) {
+		err_set_errno(err, errno, "partials folder %s", folder);
+		return NULL;
+	}
 	if (!file_read(file, MUSTACHE_TEXT_MAX, &text, NULL, err))
 		return NULL;
 	mustache = mustache_compile(file, text.data, text.len, load_file, folder, err);

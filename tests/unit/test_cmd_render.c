@@ -33,6 +33,8 @@ static void write_config(void)
 	              "output = %1$s/out.txt\nvar.note = its note\n"
 	              "[haproxy app]\ncluster = orders\ntemplate = %1$s/cluster.mustache\n"
 	              "output = %1$s/out.cfg\nsocket = %1$s/h.sock\n"
+	              "[pgbouncer pg]\ncluster = orders\ntemplate = %1$s/cluster.mustache\n"
+	              "output = %1$s/pg.ini\nvar.note = it's\n"
 	              "[haproxy lone]\ncluster = orders\ntemplate = %1$s/cluster.mustache\n"
 	              "output = %1$s/lone.cfg\nsocket = %1$s/h.sock\n",
 	              folder);
@@ -101,6 +103,20 @@ Test(cmd_render, escaping_is_chosen)
 	cr_assert_eq(RUN("--template", "t.mustache", "--data", "data.json", "--escape", "html"),
 	             CMD_OK);
 	cr_assert_stdout_eq_str("partial for a b&lt;\n");
+}
+
+Test(cmd_render, partials_may_stand_elsewhere)
+{
+	cr_assert_eq(RUN("--template", "t.mustache", "--data", "data.json", "--partials", "/"),
+	             CMD_OK);
+	cr_assert_stdout_eq_str(" for a b<\n");
+}
+
+Test(cmd_render, values_are_escaped_by_the_kind_of_the_target)
+{
+	write_file("cluster.mustache", "{{vars.note}}");
+	cr_assert_eq(RUN("-c", "segue.ini", "--topology", "topology.json", "pgbouncer/pg"), CMD_OK);
+	cr_assert_stdout_eq_str("'it''s'");
 }
 
 Test(cmd_render, a_target_by_name)
@@ -180,7 +196,7 @@ Test(cmd_render, a_name_of_two_targets_is_not_enough)
 {
 	cr_assert_eq(RUN("-c", "segue.ini", "--topology", "topology.json", "app"), CMD_USAGE);
 	cr_assert_stderr_eq_str("segue render: segue.ini: more than one target 'app'; there are: "
-	                        "file/app, haproxy/app, haproxy/lone\n");
+	                        "file/app, haproxy/app, pgbouncer/pg, haproxy/lone\n");
 }
 
 Test(cmd_render, wrong_usage)

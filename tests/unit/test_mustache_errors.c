@@ -45,6 +45,17 @@ Test(mustache_errors, name_line_and_column)
 	     "!t:1:20: {{b}}: this parent has a block of that name already"},
 	    {"unknown block", "{{<p}}\n{{$typo}}1{{/typo}}{{/p}}", NULL, "{\"p\":\"{{$b}}{{/b}}\"}",
 	     "!t:2:1: block 'typo' is nowhere in 'p'"},
+	    {"unknown block, parent in itself", "{{<p}}{{$typo}}1{{/typo}}{{/p}}", NULL,
+	     "{\"p\":\"{{#s}}{{>p}}{{/s}}\"}", "!t:1:7: block 'typo' is nowhere in 'p'"},
+	    {"unknown block in a partial", "{{>q}}", NULL,
+	     "{\"p\":\"\",\"q\":\"{{<p}}{{$typo}}{{/typo}}{{/p}}\"}",
+	     "!q:1:7: block 'typo' is nowhere in 'p'"},
+	    {"a name that is no path", "{{#s}}{{a..b}}{{/s}}", NULL, NULL,
+	     "!t:1:7: {{a..b}}: a dotted name has no empty parts"},
+	    {"in an argument", "{{<p}}{{$b}}{{a b}}{{/b}}{{/p}}", NULL, NULL,
+	     "!t:1:13: {{a b}}: a name has no blanks in it"},
+	    {"a block without a name", "{{<p}}{{$}}{{/}}{{/p}}", NULL, NULL,
+	     "!t:1:7: {{}}: a name is missing"},
 	    {"in a partial", "{{>p}}", NULL, "{\"p\":\"\\n{{#x}}\"}",
 	     "!t:1:1: p:2:1: {{/x}} is missing: the section is open to the end of the file"},
 	};
@@ -84,6 +95,20 @@ Test(mustache_errors, recursion_has_a_bound)
 	};
 
 	CHECK_CASES(cases);
+}
+
+Test(mustache_errors, partials_have_a_bound)
+{
+	auto_strbuf struct strbuf partials = STRBUF_INIT;
+	struct mustache_case chain = {.what = "chain", .template = "{{>p0}}"};
+
+	strbuf_append_char(&partials, '{');
+	for (int i = 0; i < 300; i++)
+		strbuf_printf(&partials, "%s\"p%d\":\"{{>p%d}}\"", i > 0 ? "," : "", i, i + 1);
+	strbuf_append_char(&partials, '}');
+	chain.partials = partials.data;
+	chain.want = "!p255:1:1: partial 'p256': there are more than 256 partials";
+	mustache_case_check(&chain, 1);
 }
 
 /* 50 partials, each with the next one twice: 2^50 steps without a byte of output. */

@@ -184,3 +184,32 @@ Test(mustache_load, a_folder_is_no_partial)
 	rmdir(inner);
 	folder_remove(&folder);
 }
+
+Test(mustache_load, a_missing_folder_of_partials_is_an_error)
+{
+	struct folder folder;
+	struct err err;
+	const char *main_file;
+
+	folder_make(&folder);
+	main_file = folder_write(&folder, "main.mustache", "text");
+	cr_assert_null(mustache_compile_file(main_file, "/nonexistent/partials", &err));
+	cr_assert_str_eq(err.message,
+	                 "partials folder /nonexistent/partials: No such file or directory");
+	folder_remove(&folder);
+}
+
+Test(mustache_load, a_dynamic_name_wants_every_file_of_the_folder_sound)
+{
+	struct folder folder;
+	const char *main_file;
+
+	folder_make(&folder);
+	main_file = folder_write(&folder, "main.mustache", "{{>*name}}");
+	folder_write(&folder, "other.mustache", "{{#open}}");
+	check_error(&folder, main_file, "",
+	            "/other.mustache:1:1: {{/open}} is missing: the section is open to the end of "
+	            "the file",
+	            NULL);
+	folder_remove(&folder);
+}

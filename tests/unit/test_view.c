@@ -229,6 +229,24 @@ Test(view, endpoints_of_IPv6_have_brackets)
 	topology_fini(&topology);
 }
 
+Test(view, servers_without_a_name_or_with_the_same_have_an_order)
+{
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"db1", "db2", "db3", "db4", NULL});
+	fill(&topology.standbys[0], "db", "10.0.0.9", "10.0.0.9");
+	fill(&topology.standbys[1], "db", "10.0.0.8", "10.0.0.8");
+	fill(&topology.standbys[2], "db", "10.0.0.8", "10.0.0.8");
+	topology.standbys[1].port = 5433;
+	view = build(&topology, &target);
+	check_list(view, "standbys", "endpoint",
+	           "\"10.0.0.8:5432\" \"10.0.0.8:5433\" \"10.0.0.9:5432\"");
+	json_decref(view);
+	topology_fini(&topology);
+}
+
 Test(view, has_vars_and_environment)
 {
 	struct config_var vars[] = {{(char *)"maxconn", (char *)"100"},
