@@ -38,17 +38,16 @@ char *check_target_name(const struct config_target *target)
 	return xasprintf("%s/%s", config_target_kind_name(target->kind), target->name);
 }
 
-/* A file without a name shows what access(2) only guesses (read-only mounts, quotas, ACLs); not
- * every file system has them. */
+/* A file without a name leaves nothing behind, whatever happens; not every file system has them. */
 static bool can_create(const char *folder)
 {
+	auto_free char *name = xasprintf("%s/.segue-check-XXXXXX", folder);
 	auto_close int fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 
-	if (fd >= 0)
-		return true;
-	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
-		return false;
-	return access(folder, W_OK | X_OK) == 0;
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+		return fd >= 0;
+	fd = mkostemp(name, O_CLOEXEC);
+	return fd >= 0 && unlink(name) == 0;
 }
 
 void check_folder(struct check *check, const char *what, const char *folder)
