@@ -14,8 +14,8 @@
 
 #define UNSET           (-1)
 #define RETRIES_DEFAULT 3
-#define RETRY_MAX_MS    1000  /* between two tries HAProxy waits min(1 s, timeout connect) */
-#define HOLD_MIN_MS     30000 /* the default of hold_timeout */
+#define RETRY_MAX_MS    1000 /* between two tries HAProxy waits min(1 s, timeout connect) */
+#define HOLD_MIN_MS     INT64_C(30000) /* the default of hold_timeout */
 #define CONNECT_MAX_MS  5000
 
 enum section {
@@ -148,11 +148,24 @@ static void judge_inheritance(struct lint *lint)
 		       lint->proxy, lint->proxy);
 }
 
-static void judge_hold(struct lint *lint)
+static void judge_hold_time(struct lint *lint)
 {
 	const struct settings *set = &lint->settings;
 	int64_t retries = set->retries != UNSET ? set->retries : RETRIES_DEFAULT;
 	int64_t period = set->connect_ms < RETRY_MAX_MS ? set->connect_ms : RETRY_MAX_MS;
+
+	if (period <= 0 || (set->retries == UNSET && !set->complete))
+		return;
+	if (retries * period < HOLD_MIN_MS)
+		report(lint, lint->section_line,
+		       "backend %s: %" PRId64 " retries %" PRId64 " ms apart: during a failover "
+		       "clients get errors after %" PRId64 " ms: raise \"retries\" to %" PRId64,
+		       lint->proxy, retries, period, retries * period, HOLD_MIN_MS * 2 / period);
+}
+
+static void judge_tries(struct lint *lint)
+{
+	const struct settings *set = &lint->settings;
 
 	if (set->has_redispatch ? set->redispatch_every < 1 : set->complete)
 		report(lint, lint->section_line,
@@ -169,12 +182,6 @@ static void judge_hold(struct lint *lint)
 		       "backend %s: \"timeout connect\" is %" PRId64 " ms: clients hang that long "
 		       "at a primary that swallows packets: take less than %d ms",
 		       lint->proxy, set->connect_ms, CONNECT_MAX_MS);
-	if (set->connect_ms > 0 && (set->retries != UNSET || set->complete) &&
-	    retries * period < HOLD_MIN_MS)
-		report(lint, lint->section_line,
-		       "backend %s: %" PRId64 " retries %" PRId64 " ms apart: during a failover "
-		       "clients get errors after %" PRId64 " ms: raise \"retries\" to %" PRId64,
-		       lint->proxy, retries, period, retries * period, HOLD_MIN_MS * 2 / period);
 }
 
 static void judge_proxy(struct lint *lint)
@@ -182,7 +189,8 @@ static void judge_proxy(struct lint *lint)
 	if (lint->primary.line == 0 || is_web(lint))
 		return;
 	judge_inheritance(lint);
-	judge_hold(lint);
+	judge_tries(lint);
+	judge_hold_time(lint);
 	if (lint->primary.checks)
 		report(lint, lint->primary.line,
 		       "server %s/primary has \"check\": when it fails, waiting clients get errors "

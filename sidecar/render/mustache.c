@@ -56,7 +56,7 @@ static struct ast_template *add_template(struct mustache *mustache, const char *
 		return NULL;
 	}
 	mustache->templates =
-	    xreallocarray(mustache->templates, mustache->count + 1, sizeof(*mustache->templates));
+	    xreallocarray(mustache->templates, mustache->count + 1, sizeof(struct ast_template *));
 	mustache->templates[mustache->count++] = template;
 	return template;
 }

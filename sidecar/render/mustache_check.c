@@ -44,7 +44,8 @@ static bool search_list(struct search *search, const struct ast_list *list)
 static bool is_taken(const struct mustache *mustache, const struct ast_node *parent,
                      const struct ast_node *argument)
 {
-	auto_free const struct ast_template **seen = xcalloc(mustache->count, sizeof(*seen));
+	auto_free const struct ast_template **seen =
+	    xcalloc(mustache->count, sizeof(struct ast_template *));
 	struct search search = {.name = argument->name, .seen = seen};
 
 	return search_template(&search, parent->target);

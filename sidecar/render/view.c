@@ -75,14 +75,14 @@ struct members {
 
 static void sort_members(const struct topology *topology, struct members *out)
 {
-	out->all = xcalloc(topology->standby_count + 1, sizeof(*out->all));
+	out->all = xcalloc(topology->standby_count + 1, sizeof(struct member *));
 	out->count = 0;
 	out->primary = topology->has_primary ? &topology->primary : NULL;
 	if (out->primary != NULL)
 		out->all[out->count++] = out->primary;
 	for (size_t i = 0; i < topology->standby_count; i++)
 		out->all[out->count++] = &topology->standbys[i];
-	qsort(out->all, out->count, sizeof(*out->all), compare_members);
+	qsort(out->all, out->count, sizeof(struct member *), compare_members);
 }
 
 static void append_numbered(json_t *list, json_t *view, size_t count)
