@@ -83,6 +83,7 @@ static void guess_topology(struct check *check, size_t index)
 {
 	const struct config *config = check->config;
 	struct topology *topology = &check->topologies[index];
+	auto_free char *what = xasprintf("cluster/%s", config->clusters[index].name);
 	auto_strbuf struct strbuf note = STRBUF_INIT;
 	struct applied applied;
 	struct member *standby;
@@ -91,8 +92,7 @@ static void guess_topology(struct check *check, size_t index)
 	topology_init(topology);
 	if (!state_load(config->state_dir, &config->clusters[index], config->zookeeper_hosts,
 	                &applied, &note, &err))
-		check_note(check, CHECK_WARN, config->clusters[index].name, NULL, "state: %s",
-		           err.message);
+		check_note(check, CHECK_WARN, what, NULL, "state: %s", err.message);
 	else if (applied.has_topology)
 		topology_copy(topology, &applied.topology);
 	applied_fini(&applied);
