@@ -42,15 +42,15 @@ static bool read_auth(struct check *check, struct strbuf *out)
 	return true;
 }
 
-static const char *cluster_name(const struct question *question)
+static char *what_of(const struct question *question)
 {
-	return question->check->config->clusters[question->cluster].name;
+	return xasprintf("cluster/%s", question->check->config->clusters[question->cluster].name);
 }
 
 static void note_value(struct question *question, const struct zk_node_fact *fact)
 {
 	struct check *check = question->check;
-	auto_free char *what = xasprintf("cluster/%s", cluster_name(question));
+	auto_free char *what = what_of(question);
 	struct topology topology;
 	struct err err;
 
@@ -79,7 +79,7 @@ static void note_value(struct question *question, const struct zk_node_fact *fac
 
 static void note_presence(struct question *question, const struct zk_node_fact *fact)
 {
-	auto_free char *what = xasprintf("cluster/%s", cluster_name(question));
+	auto_free char *what = what_of(question);
 
 	if (fact->ephemeral_children > 0)
 		check_note(question->check, CHECK_OK, what, NULL, "%s: live publishers %d",
@@ -92,7 +92,7 @@ static void note_presence(struct question *question, const struct zk_node_fact *
 
 static void note_answer(struct question *question, const struct zk_node_fact *fact)
 {
-	auto_free char *what = xasprintf("cluster/%s", cluster_name(question));
+	auto_free char *what = what_of(question);
 
 	switch (fact->state) {
 	case ZK_NODE_UNKNOWN:
@@ -180,6 +180,17 @@ static void wait_for_answers(struct check *check)
 	event_free(timer);
 }
 
+static void end_question(struct question *question, bool connected)
+{
+	auto_free char *what = what_of(question);
+
+	if (!question->answered && connected)
+		check_note(question->check, CHECK_FAIL, what, "is the ensemble overloaded?",
+		           "%s: no answer within %d s", question->path, ANSWER_MAX_MS / 1000);
+	zk_unwatch(question->node);
+	free(question->path);
+}
+
 static void ask_all(struct check *check, struct zk *zk)
 {
 	size_t open, count = check->config->cluster_count * 2;
@@ -194,15 +205,9 @@ static void ask_all(struct check *check, struct zk *zk)
 	else
 		check_note(check, CHECK_FAIL, "zookeeper", "hosts of [zookeeper], and is it up?",
 		           "no session: %s", zk_describe(zk));
-	for (size_t i = 0; i < count; i++) {
-		if (questions[i].node != NULL)
-			zk_unwatch(questions[i].node);
-		if (questions[i].path != NULL && !questions[i].answered && zk_connected(zk))
-			check_note(check, CHECK_FAIL, cluster_name(&questions[i]), NULL,
-			           "%s: no answer within %d s", questions[i].path,
-			           ANSWER_MAX_MS / 1000);
-		free(questions[i].path);
-	}
+	for (size_t i = 0; i < count; i++)
+		if (questions[i].path != NULL)
+			end_question(&questions[i], zk_connected(zk));
 	free(questions);
 }
 

@@ -2,6 +2,7 @@
  * written, are the commands' programs there? */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "apply/command.h"
@@ -91,9 +92,13 @@ static void check_output(struct check *check, const struct config_target *target
 	auto_free char *folder =
 	    xstrndup(target->output, (size_t)(strrchr(target->output, '/') - target->output));
 	struct file_owner owner;
+	struct stat st;
 	struct err err;
 
 	check_folder(check, what, *folder != '\0' ? folder : "/");
+	if (stat(target->output, &st) == 0 && !S_ISREG(st.st_mode))
+		check_note(check, CHECK_FAIL, what, "name a file", "%s is no regular file",
+		           target->output);
 	if (!install_owner(target, &owner, &err))
 		check_note(check, CHECK_FAIL, what, "owner, in its section", "%s", err.message);
 }

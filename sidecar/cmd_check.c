@@ -38,17 +38,16 @@ char *check_target_name(const struct config_target *target)
 	return xasprintf("%s/%s", config_target_kind_name(target->kind), target->name);
 }
 
-/* A file without a name shows what access(2) only guesses (read-only mounts, quotas, ACLs); not
- * every file system has them. */
+/* A file without a name leaves nothing behind, whatever happens; not every file system has them. */
 static bool can_create(const char *folder)
 {
+	auto_free char *name = xasprintf("%s/.segue-check-XXXXXX", folder);
 	auto_close int fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
 
-	if (fd >= 0)
-		return true;
-	if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)
-		return false;
-	return access(folder, W_OK | X_OK) == 0;
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+		return fd >= 0;
+	fd = mkostemp(name, O_CLOEXEC);
+	return fd >= 0 && unlink(name) == 0;
 }
 
 void check_folder(struct check *check, const char *what, const char *folder)
@@ -84,6 +83,7 @@ static void guess_topology(struct check *check, size_t index)
 {
 	const struct config *config = check->config;
 	struct topology *topology = &check->topologies[index];
+	auto_free char *what = xasprintf("cluster/%s", config->clusters[index].name);
 	auto_strbuf struct strbuf note = STRBUF_INIT;
 	struct applied applied;
 	struct member *standby;
@@ -92,8 +92,7 @@ static void guess_topology(struct check *check, size_t index)
 	topology_init(topology);
 	if (!state_load(config->state_dir, &config->clusters[index], config->zookeeper_hosts,
 	                &applied, &note, &err))
-		check_note(check, CHECK_WARN, config->clusters[index].name, NULL, "state: %s",
-		           err.message);
+		check_note(check, CHECK_WARN, what, NULL, "state: %s", err.message);
 	else if (applied.has_topology)
 		topology_copy(topology, &applied.topology);
 	applied_fini(&applied);
