@@ -20,7 +20,7 @@
 #define FIRST_PORT    10000
 #define PORTS         50000
 #define QUIET_EVERY   500   /* changes between two rests */
-#define TROUBLE_EVERY 120   /* changes between two troubles, on average */
+#define TROUBLE_EVERY 100   /* changes between two troubles, on average */
 #define QUIET_TIMEOUT 30000 /* for everything to be up again and agree */
 #define CHANGE_BUDGET 30    /* ms a change, on average, before the soak gives up */
 #define TROUBLES      6
@@ -188,19 +188,15 @@ static const struct {
     {"session expired", expire_session},
 };
 
+/* One trouble often meets the next. */
 static void make_trouble(struct soak *soak)
 {
-	unsigned kind = pick(soak, TROUBLES);
+	do {
+		unsigned kind = pick(soak, TROUBLES);
 
-	troubles[kind].make(soak);
-	soak->made[kind]++;
-}
-
-static bool is_at_rest(void *arg)
-{
-	const struct soak *soak = arg;
-
-	return soak->seen->runtime_port == soak->port && soak->seen->file_port == soak->port;
+		troubles[kind].make(soak);
+		soak->made[kind]++;
+	} while (pick(soak, 3) == 0);
 }
 
 /* Agreement has to be reached, and to last: a late, older write would show in the looks after. */
