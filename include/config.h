@@ -1,8 +1,8 @@
 /* segue.ini as values: typed, bounded, with defaults filled in; immutable once loaded.
  *
- * config.c holds the one table of keys (section, name, type, bounds, default, help) that the
- * parser, `segue check` and man/segue.ini.5 share. Strings are never NULL: an unset one is "". All
- * owned by struct config. Durations are ms. */
+ * config_table.c holds the one table of keys (section, name, type, bounds, default, help) that the
+ * loader, man/segue.ini.5 and the sample file share. Strings are never NULL: an unset one is "".
+ * All owned by struct config. Durations are ms. */
 #ifndef SEGUE_CONFIG_H
 #define SEGUE_CONFIG_H
 
@@ -84,11 +84,16 @@ struct config {
 /* Reads and checks `file`. On failure returns NULL with EVERY error of the file appended to
  * `errors`, one a line: "file:line: [section] key: what was found: what is allowed". */
 struct config *config_load(const char *file, struct strbuf *errors) MUST_CHECK;
+
+/* The same for a text in memory; `file` is for messages. */
+struct config *config_load_text(const char *file, const char *text, size_t len,
+                                struct strbuf *errors) MUST_CHECK;
 void config_free(struct config *config);
 
 const char *config_target_kind_name(enum config_target_kind kind); /* "haproxy", ... */
 
-/* The key table as the body of man/segue.ini.5 (man(7) macros) and as a commented sample file. */
+/* The key table as the SECTIONS part of man/segue.ini.5 (man(7) macros) and as a commented sample
+ * file that loads as it is. */
 void config_print_man(FILE *out);
 void config_print_sample(FILE *out);
 

@@ -30,7 +30,8 @@ struct cluster {
 	struct outlet *outlets;
 	size_t outlet_count;
 	struct event *persist;
-	struct event *resume; /* applies what the cluster before a reload had applied */
+	struct event
+	    *resume; /* applies what the cluster before a reload had applied, store or no store */
 	bool unsaved;
 	char *said; /* the last decision in the log, so that it stands there once */
 };
@@ -56,8 +57,9 @@ static enum escape_mode escape_of(enum config_target_kind kind)
 static bool render_text(const struct cluster *cluster, const struct config_target *target,
                         const struct mustache *template, struct strbuf *text, struct err *err)
 {
-	json_t *view = view_build(cluster->config, target, &cluster->applied.topology);
-	bool ok = mustache_render(template, view, escape_of(target->kind), text, err);
+	json_t *view = view_build(cluster->config, target, &cluster->applied.topology, err);
+	bool ok =
+	    view != NULL && mustache_render(template, view, escape_of(target->kind), text, err);
 
 	json_decref(view);
 	return ok;
@@ -144,6 +146,7 @@ static enum log_level level_of(const struct decision *decision)
 {
 	switch (decision->kind) {
 	case DECIDE_MOVE:
+	case DECIDE_CURRENT:
 	case DECIDE_WAIT:
 		return LOG_INFO;
 	case DECIDE_KEEP:
@@ -159,6 +162,8 @@ static const char *decision_event(enum decision_kind kind)
 	switch (kind) {
 	case DECIDE_WAIT:
 		return "waiting";
+	case DECIDE_CURRENT:
+		return "current";
 	case DECIDE_KEEP:
 		return "kept";
 	case DECIDE_MOVE:
@@ -215,9 +220,11 @@ static void cluster_reconcile(struct cluster *cluster)
 		topology_copy(&cluster->applied.topology, fact->topology);
 		cluster->applied.has_topology = true;
 		cluster->applied.zxid = fact->topology->zxid;
-		cluster->applied.current = true;
+		cluster->applied.in_this_run = true;
 		apply_all(cluster, fact->notified_us, fact->read_us);
 	}
+	if (decision.kind == DECIDE_MOVE)
+		decision.floor_zxid = 0;
 	if (decision.kind == DECIDE_MOVE || decision.floor_zxid != cluster->applied.floor_zxid) {
 		cluster->applied.floor_zxid = decision.floor_zxid;
 		save_later(cluster);
@@ -258,15 +265,16 @@ static bool same_store(const struct cluster *a, const struct cluster *b)
 	       strcmp(a->segue->zookeeper_hosts, b->segue->zookeeper_hosts) == 0;
 }
 
+/* in_this_run stays false: addresses of node names may be others now, so that the store's next word
+ * is applied once more even when it is the same. */
 static void take_over(struct cluster *cluster, const struct cluster *previous)
 {
 	topology_copy(&cluster->applied.topology, &previous->applied.topology);
 	cluster->applied.has_topology = previous->applied.has_topology;
 	cluster->applied.zxid = previous->applied.zxid;
 	cluster->applied.floor_zxid = previous->applied.floor_zxid;
-	cluster->applied.current = previous->applied.current;
 	cluster->unsaved = previous->unsaved;
-	if (cluster->applied.current)
+	if (previous->applied.in_this_run)
 		event_active(cluster->resume, EV_TIMEOUT, 0);
 }
 

@@ -71,11 +71,11 @@ static void on_hup(evutil_socket_t signal, short what, void *arg)
 	(void)signal;
 	(void)what;
 	if (replace_pipeline(daemon, &errors)) {
-		announce(daemon, "reloaded", started_us);
+		announce(daemon, "config_reloaded", started_us);
 		return;
 	}
-	log_lines(LOG_ERROR, "reload_problem", daemon->config_file, errors.data);
-	log_error("reload_refused", KV_STR("file", daemon->config_file),
+	log_lines(LOG_ERROR, "config_problem", daemon->config_file, errors.data);
+	log_error("config_refused", KV_STR("file", daemon->config_file),
 	          KV_STR("next", "the running configuration and templates stay"));
 }
 

@@ -153,7 +153,7 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 	pipeline->resolver = resolver_create(pipeline->base, err);
 	if (pipeline->resolver == NULL)
 		return false;
-	pipeline->zk = zk_create(pipeline->base, &options, err);
+	pipeline->zk = zk_create(pipeline->base, pipeline->resolver, &options, err);
 	if (pipeline->zk == NULL)
 		return err_wrap(err, "[zookeeper] hosts");
 	pipeline->hub = target_hub_create(pipeline->base);

@@ -149,7 +149,7 @@ void haproxy_reload_failed(struct haproxy_driver *driver, const char *what);
 
 /* haproxy_log.c: one function for each event, with the cluster and the target in all of them. */
 void haproxy_log_moved(const struct haproxy_driver *driver);
-void haproxy_log_unchanged(const struct haproxy_driver *driver);
+void haproxy_log_in_sync(const struct haproxy_driver *driver);
 void haproxy_log_unreachable(const struct haproxy_driver *driver, const struct err *err);
 void haproxy_log_back(const struct haproxy_driver *driver);
 void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before);

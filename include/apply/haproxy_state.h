@@ -56,7 +56,8 @@ bool haproxy_sessions_stale(const char *reply, size_t len, const char *backend, 
                             struct err *err) MUST_CHECK;
 void haproxy_sessions_free(struct haproxy_sessions *sessions);
 
-/* `show proc` of the master CLI. */
+/* `show proc` of the master CLI. What goes on to a worker is one line "@!PID;command;command": a
+ * prefix glued to a command holds for that command only, and the master takes the rest. */
 struct haproxy_procs {
 	int64_t master_pid, worker_pid; /* worker: the newest current one; 0 when there is none */
 	int64_t *old_pids;              /* old workers that still run */

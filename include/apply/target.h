@@ -40,6 +40,11 @@ void target_destroy(struct target *target); /* cancels all that is in flight */
 bool target_set_desired(struct target *target, const struct desired *desired,
                         struct err *err) MUST_CHECK;
 
+/* The store names no primary: clients are to wait, if the target can make them wait, until the next
+ * target_set_desired() or until `timeout_ms` from now is over, when they are let go. Repeating it
+ * is harmless. A target that cannot hold yet does nothing. */
+void target_hold(struct target *target, int64_t zxid, int64_t timeout_ms);
+
 struct target_status {
 	int64_t zxid;        /* of the desired text; 0: none yet */
 	bool in_sync;        /* live state read back and agrees, file installed, no reload owed */

@@ -10,6 +10,7 @@ struct event;
 
 struct target_ops {
 	bool (*set_desired)(struct target *target, const struct desired *desired, struct err *err);
+	void (*hold)(struct target *target, int64_t zxid, int64_t timeout_ms); /* NULL: cannot */
 	void (*status)(const struct target *target, struct target_status *out);
 	void (*destroy)(struct target *target); /* frees it too, by way of target_fini() */
 };
@@ -35,6 +36,7 @@ struct target_setup {
 };
 
 struct target *haproxy_target_create(const struct target_setup *setup) MUST_CHECK;
+struct target *pgbouncer_target_create(const struct target_setup *setup) MUST_CHECK;
 struct target *file_target_create(const struct target_setup *setup) MUST_CHECK;
 
 void target_init(struct target *target, const struct target_ops *ops,

@@ -17,7 +17,7 @@ void clock_wall(char *out, size_t size);
 int64_t clock_jitter_ms(int64_t ms);
 
 /* The delay before retry number `attempt` (0, 1, ...): at once, then doubling from `first_ms`, at
- * most `max_ms`, with jitter. */
+ * most `max_ms`, all of it with jitter. */
 int64_t clock_backoff_ms(unsigned attempt, int64_t first_ms, int64_t max_ms);
 
 #endif

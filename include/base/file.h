@@ -9,8 +9,8 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 
-/* Appends the whole file to `out`; refuses more than `max` bytes and anything but a regular file.
- * *missing (may be NULL) tells ENOENT from other failures. */
+/* Appends the whole file to `out`, or nothing on failure; refuses more than `max` bytes and
+ * anything but a regular file. *missing (may be NULL) tells ENOENT from other failures. */
 bool file_read(const char *path, size_t max, struct strbuf *out, bool *missing,
                struct err *err) MUST_CHECK;
 
@@ -27,8 +27,8 @@ struct file_owner {
 char *file_stage(const char *path, const void *data, size_t len, const struct file_owner *owner,
                  struct err *err) MUST_CHECK;
 
-/* fsync, rename over `path`, fsync of the folder; on failure the staged file is removed and `path`
- * is what it was. */
+/* fsync, rename over `path`, fsync of the folder (as far as the folder lets us); on failure the
+ * staged file is removed and `path` is what it was. */
 bool file_commit(const char *staged, const char *path, struct err *err) MUST_CHECK;
 
 /* file_stage() and file_commit() in one. */

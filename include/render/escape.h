@@ -10,9 +10,10 @@
 
 enum escape_mode {
 	ESCAPE_NONE,
-	ESCAPE_HAPROXY, /* one argument of a config line: HAProxy Configuration Manual 2.2 "Quoting
-	                   and escaping" */
-	ESCAPE_PGBOUNCER, /* a value inside a connect string of [databases]: pgbouncer(5) */
+	ESCAPE_HAPROXY,   /* one argument of a config line, or a part of one, bare or inside "...",
+	                     but   not inside '...': HAProxy Configuration Manual 2.2 "Quoting and
+	                     escaping". An empty value is refused. */
+	ESCAPE_PGBOUNCER, /* a whole value of a connect string of [databases]: pgbouncer(5) */
 	ESCAPE_HTML,
 };
 

@@ -26,7 +26,14 @@ struct mustache *mustache_compile(const char *file, const char *text, size_t len
                                   mustache_load_fn *load, void *load_arg,
                                   struct err *err) MUST_CHECK;
 
-/* Reads `file` and, for partials, <folder of file or `partials`>/NAME.mustache. */
+/* Adds a partial, and what it reaches, that only a dynamic name ({{>*name}}) may lead to; true also
+ * when there is none. mustache_is_dynamic(): a template of the set has a dynamic name. */
+bool mustache_add_partial(struct mustache *mustache, const char *name, mustache_load_fn *load,
+                          void *load_arg, struct err *err) MUST_CHECK;
+bool mustache_is_dynamic(const struct mustache *mustache);
+
+/* Reads `file` and, for partials, <folder of file or `partials`>/NAME.mustache; all of that folder
+ * where a name is dynamic. */
 struct mustache *mustache_compile_file(const char *file, const char *partials,
                                        struct err *err) MUST_CHECK;
 void mustache_free(struct mustache *mustache);

@@ -4,13 +4,14 @@
 
 #include <jansson.h>
 
-#include "base/util.h"
+#include "base/err.h"
 #include "config.h"
 #include "topology.h"
 
-/* cluster, zxid, timeline, primary (absent when there is none), standbys, members, target, vars,
- * env. Caller json_decref()s. */
+/* cluster, zxid, timeline, primary (absent when there is none), standbys, members, slots, target,
+ * vars, env. Caller json_decref()s. Fails only on what the config says (var.slots out of range),
+ * not on any topology. */
 json_t *view_build(const struct config_cluster *cluster, const struct config_target *target,
-                   const struct topology *topology) MUST_CHECK;
+                   const struct topology *topology, struct err *err) MUST_CHECK;
 
 #endif

@@ -26,6 +26,10 @@ char *layout_presence_path(const struct config_cluster *cluster) MUST_CHECK;
 bool layout_decode(const struct config_cluster *cluster, const char *data, size_t len,
                    struct topology *out, struct err *err) MUST_CHECK;
 
+/* May the bytes hold a password ("password", or user:password@ in a URI)? Then nobody shows them;
+ * the errors of layout_decode() are free of them in any case. */
+bool layout_secret(const char *data, size_t len);
+
 /* The segue layout's JSON, as stored in the znode: for state files and publishers. `addresses`: the
  * host of each member is its numeric address, where it has one. */
 void layout_segue_encode(const struct topology *topology, bool addresses, struct strbuf *out);

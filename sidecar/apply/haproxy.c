@@ -31,7 +31,7 @@ static void tell_when_done(struct haproxy_driver *driver)
 	if (watch->pushed_us != 0 || watch->persisted_us != 0)
 		haproxy_log_moved(driver);
 	else
-		haproxy_log_unchanged(driver);
+		haproxy_log_in_sync(driver);
 }
 
 void haproxy_reconcile(struct haproxy_driver *driver)

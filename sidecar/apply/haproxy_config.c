@@ -288,28 +288,36 @@ static bool read_all(struct reader *reader, struct err *err)
 	return reader->conditional_depth == 0 || fail(reader, err, ".if without .endif");
 }
 
-static int compare_servers(const void *a, const void *b)
-{
-	const struct haproxy_server *const *left = a, *const *right = b;
-	int order = strcmp((*left)->backend, (*right)->backend);
+struct place { /* where a name stands, for sorting */
+	const char *backend, *name;
+	unsigned line;
+};
 
-	return order != 0 ? order : strcmp((*left)->name, (*right)->name);
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *left = a, *right = b;
+	int order = strcmp(left->backend, right->backend);
+
+	order = order != 0 ? order : strcmp(left->name, right->name);
+	return order != 0 ? order : (left->line > right->line) - (left->line < right->line);
 }
 
 /* Sorted, so that a thousand backends take no million comparisons before each move. */
 static bool check_unique(const struct haproxy_config *config, struct err *err)
 {
 	size_t count = config->server_count;
-	auto_free const struct haproxy_server **sorted = xcalloc(count, sizeof(*sorted));
+	auto_free struct place *places = xcalloc(count, sizeof(*places));
 
 	for (size_t i = 0; i < count; i++)
-		sorted[i] = &config->servers[i];
-	qsort(sorted, count, sizeof(*sorted), compare_servers);
+		places[i] = (struct place){config->servers[i].backend, config->servers[i].name,
+		                           config->servers[i].line};
+	qsort(places, count, sizeof(*places), compare_places);
 	for (size_t i = 1; i < count; i++)
-		if (compare_servers(&sorted[i - 1], &sorted[i]) == 0)
+		if (strcmp(places[i - 1].backend, places[i].backend) == 0 &&
+		    strcmp(places[i - 1].name, places[i].name) == 0)
 			return err_set(err, "line %u: server %s/%s stands on line %u too",
-			               sorted[i]->line, sorted[i]->backend, sorted[i]->name,
-			               sorted[i - 1]->line);
+			               places[i].line, places[i].backend, places[i].name,
+			               places[i - 1].line);
 	return true;
 }
 

@@ -28,83 +28,22 @@ void haproxy_params_copy(struct haproxy_params *to, const struct haproxy_params 
 	to->text = text;
 }
 
+/* Each with a blank on both sides. */
+static const char keywords_with_value[] =
+    " addr agent-addr agent-inter agent-port agent-send alpn ca-file check-alpn check-proto "
+    "check-sni ciphers ciphersuites cookie crl-file crt downinter error-limit fall fastinter guid "
+    "hash-key id idle-ping init-addr init-state inter interface log-bufsize log-proto max-reuse "
+    "maxconn maxqueue minconn name namespace npn observe on-error on-marked-down on-marked-up "
+    "pool-conn-name pool-low-conn pool-max-conn pool-purge-delay port proto proxy-v2-options redir "
+    "resolve-net resolve-opts resolve-prefer resolvers rise set-proxy-v2-tlv-fmt shard slowstart "
+    "sni socks4 source ssl-max-ver ssl-min-ver tcp-md5sig tcp-ut track usesrc verify verifyhost "
+    "ws ";
+
 static bool takes_value(const char *keyword)
 {
-	static const char *const keywords[] = {
-	    "addr",
-	    "agent-addr",
-	    "agent-inter",
-	    "agent-port",
-	    "agent-send",
-	    "alpn",
-	    "ca-file",
-	    "check-alpn",
-	    "check-proto",
-	    "check-sni",
-	    "ciphers",
-	    "ciphersuites",
-	    "cookie",
-	    "crl-file",
-	    "crt",
-	    "downinter",
-	    "error-limit",
-	    "fall",
-	    "fastinter",
-	    "guid",
-	    "hash-key",
-	    "id",
-	    "idle-ping",
-	    "init-addr",
-	    "init-state",
-	    "inter",
-	    "interface",
-	    "log-bufsize",
-	    "log-proto",
-	    "max-reuse",
-	    "maxconn",
-	    "maxqueue",
-	    "minconn",
-	    "name",
-	    "namespace",
-	    "npn",
-	    "observe",
-	    "on-error",
-	    "on-marked-down",
-	    "on-marked-up",
-	    "pool-conn-name",
-	    "pool-low-conn",
-	    "pool-max-conn",
-	    "pool-purge-delay",
-	    "port",
-	    "proto",
-	    "proxy-v2-options",
-	    "redir",
-	    "resolve-net",
-	    "resolve-opts",
-	    "resolve-prefer",
-	    "resolvers",
-	    "rise",
-	    "set-proxy-v2-tlv-fmt",
-	    "shard",
-	    "slowstart",
-	    "sni",
-	    "socks4",
-	    "source",
-	    "ssl-max-ver",
-	    "ssl-min-ver",
-	    "tcp-md5sig",
-	    "tcp-ut",
-	    "track",
-	    "usesrc",
-	    "verify",
-	    "verifyhost",
-	    "ws",
-	};
+	auto_free char *delimited = xasprintf(" %s ", keyword);
 
-	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
-		if (strcmp(keyword, keywords[i]) == 0)
-			return true;
-	return false;
+	return strchr(keyword, ' ') == NULL && strstr(keywords_with_value, delimited) != NULL;
 }
 
 /* Management Guide 9.3: the socket's line knows the backslash and no quotes; nothing stands there

@@ -133,6 +133,17 @@ static bool read_piece(struct haproxy_lines *lines, struct haproxy_word *word, c
 	return true;
 }
 
+/* How much at `at` means itself whatever the quoting: most of any file, taken at once. */
+static size_t plain_run(const char *at, const char *end)
+{
+	size_t len = 0;
+
+	while (at + len < end && (isalnum((unsigned char)at[len]) || at[len] == '_' ||
+	                          at[len] == '-' || at[len] == '.' || at[len] == ':'))
+		len++;
+	return len;
+}
+
 static bool read_word(struct haproxy_lines *lines, const char **at, const char *end,
                       struct err *err)
 {
@@ -140,6 +151,12 @@ static bool read_word(struct haproxy_lines *lines, const char **at, const char *
 	enum quoting quoting = QUOTING_NONE;
 
 	while (*at < end) {
+		size_t plain = plain_run(*at, end);
+
+		strbuf_append(&lines->values, *at, plain);
+		*at += plain;
+		if (*at == end)
+			break;
 		if (quoting == QUOTING_NONE && (isspace((unsigned char)**at) || **at == '#'))
 			break;
 		if (!read_piece(lines, word, at, end, &quoting))

@@ -38,9 +38,10 @@ void haproxy_log_moved(const struct haproxy_driver *driver)
 	log_emit(LOG_INFO, "moved", pairs, count);
 }
 
-void haproxy_log_unchanged(const struct haproxy_driver *driver)
+void haproxy_log_in_sync(const struct haproxy_driver *driver)
 {
-	log_debug("unchanged", WHO(driver), KV_INT("zxid", driver->watch.zxid));
+	log_info("in_sync", WHO(driver), KV_INT("zxid", driver->watch.zxid),
+	         KV_STR("what", "HAProxy and file were as they should be"));
 }
 
 void haproxy_log_unreachable(const struct haproxy_driver *driver, const struct err *err)

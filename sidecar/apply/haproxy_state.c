@@ -3,6 +3,7 @@
  */
 #include "apply/haproxy_state.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,14 +127,16 @@ const struct haproxy_live_server *haproxy_live_find(const struct haproxy_live *l
 
 static bool read_version(struct span value, struct haproxy_info *out)
 {
-	auto_free char *text = span_dup(value);
 	char *minor;
 
-	if (value.len == 0 || value.len >= sizeof(out->version) || *text < '0' || *text > '9')
+	if (value.len == 0 || value.len >= sizeof(out->version))
 		return false;
-	memcpy(out->version, text, value.len + 1);
-	out->major = (unsigned)strtoul(text, &minor, 10);
-	if (*minor != '.' || minor[1] < '0' || minor[1] > '9')
+	memcpy(out->version, value.at, value.len);
+	out->version[value.len] = '\0';
+	if (!isdigit((unsigned char)out->version[0]))
+		return false;
+	out->major = (unsigned)strtoul(out->version, &minor, 10);
+	if (*minor != '.' || !isdigit((unsigned char)minor[1]))
 		return false;
 	out->minor = (unsigned)strtoul(minor + 1, NULL, 10);
 	return true;

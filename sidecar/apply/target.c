@@ -43,6 +43,12 @@ bool target_set_desired(struct target *target, const struct desired *desired, st
 	return target->ops->set_desired(target, desired, err);
 }
 
+void target_hold(struct target *target, int64_t zxid, int64_t timeout_ms)
+{
+	if (target->ops->hold != NULL)
+		target->ops->hold(target, zxid, timeout_ms);
+}
+
 void target_status(const struct target *target, struct target_status *out)
 {
 	target->ops->status(target, out);

@@ -47,7 +47,7 @@ int64_t clock_backoff_ms(unsigned attempt, int64_t first_ms, int64_t max_ms)
 
 	if (attempt == 0)
 		return 0;
-	while (--attempt > 0 && ms < max_ms)
+	while (--attempt > 0 && ms > 0 && ms < max_ms)
 		ms *= 2;
 	return clock_jitter_ms(ms < max_ms ? ms : max_ms);
 }

@@ -11,20 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-bool file_read(const char *path, size_t max, struct strbuf *out, bool *missing, struct err *err)
+static bool read_all(int fd, const char *path, size_t max, struct strbuf *out, struct err *err)
 {
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
 	ssize_t got;
 
-	if (missing != NULL)
-		*missing = fd < 0 && errno == ENOENT;
-	if (fd < 0)
-		return err_set_errno(err, errno, "%s", path);
-	if (fstat(fd, &st) != 0)
-		return err_set_errno(err, errno, "%s", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(err, "%s: not a regular file", path);
 	for (size_t total = 0;; total += (size_t)got) {
 		if (total > max)
 			return err_set(err, "%s: larger than %zu bytes", path, max);
@@ -37,6 +27,29 @@ bool file_read(const char *path, size_t max, struct strbuf *out, bool *missing, 
 		out->len += (size_t)got;
 		out->data[out->len] = '\0';
 	}
+}
+
+bool file_read(const char *path, size_t max, struct strbuf *out, bool *missing, struct err *err)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	size_t before = out->len;
+	struct stat st;
+
+	if (missing != NULL)
+		*missing = fd < 0 && errno == ENOENT;
+	if (fd < 0)
+		return err_set_errno(err, errno, "%s", path);
+	if (fstat(fd, &st) != 0)
+		return err_set_errno(err, errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, "%s: not a regular file", path);
+	if (read_all(fd, path, max, out, err))
+		return true;
+	if (out->len > before) {
+		out->len = before;
+		out->data[before] = '\0';
+	}
+	return false;
 }
 
 static char *staged_name(const char *path)
@@ -62,7 +75,8 @@ static bool write_all(int fd, const char *data, size_t len)
 	return true;
 }
 
-/* Owner and mode as asked, or those of the file that is replaced. */
+/* Owner and mode as asked, or those of the file that is replaced. One by one: who is not root may
+ * still give a file to a group of its own, and that group is how the proxy reads it. */
 static bool set_owner(int fd, const char *path, const struct file_owner *owner)
 {
 	struct stat old;
@@ -74,9 +88,12 @@ static bool set_owner(int fd, const char *path, const struct file_owner *owner)
 
 	if (fstat(fd, &now) != 0)
 		return false;
-	if ((uid != (uid_t)-1 && uid != now.st_uid) || (gid != (gid_t)-1 && gid != now.st_gid))
-		if (fchown(fd, uid, gid) != 0 && (owner->has_uid || owner->has_gid))
-			return false;
+	if (gid != (gid_t)-1 && gid != now.st_gid && fchown(fd, (uid_t)-1, gid) != 0 &&
+	    owner->has_gid)
+		return false;
+	if (uid != (uid_t)-1 && uid != now.st_uid && fchown(fd, uid, (gid_t)-1) != 0 &&
+	    owner->has_uid)
+		return false;
 	return fchmod(fd, mode) == 0;
 }
 
@@ -103,20 +120,26 @@ char *file_stage(const char *path, const void *data, size_t len, const struct fi
 	return STEAL(staged);
 }
 
-static bool sync_path(const char *path, int flags, struct err *err)
+static bool sync_path(const char *path, int flags)
 {
 	auto_close int fd = open(path, flags | O_RDONLY | O_CLOEXEC);
 
-	if (fd < 0 || fsync(fd) != 0)
-		return err_set_errno(err, errno, "cannot fsync %s", path);
-	return true;
+	return fd >= 0 && fsync(fd) == 0;
+}
+
+/* Once renamed, the new content is what every reader sees: a folder that cannot be opened or synced
+ * costs durability, but an error would claim that the old content is still there. */
+static void sync_folder(const char *path)
+{
+	auto_free char *for_dir = xstrdup(path);
+
+	(void)sync_path(dirname(for_dir), O_DIRECTORY);
 }
 
 bool file_commit(const char *staged, const char *path, struct err *err)
 {
-	auto_free char *for_dir = xstrdup(path);
-
-	if (!sync_path(staged, 0, err)) {
+	if (!sync_path(staged, 0)) {
+		err_set_errno(err, errno, "cannot fsync %s", staged);
 		unlink(staged);
 		return false;
 	}
@@ -125,7 +148,8 @@ bool file_commit(const char *staged, const char *path, struct err *err)
 		unlink(staged);
 		return false;
 	}
-	return sync_path(dirname(for_dir), O_DIRECTORY, err);
+	sync_folder(path);
+	return true;
 }
 
 bool file_replace(const char *path, const void *data, size_t len, const struct file_owner *owner,

@@ -84,8 +84,10 @@ static void append_text_value(struct strbuf *line, const struct log_kv *kv)
 /* RFC 8259 section 7; bytes outside ASCII become \u00XX, as they need not be UTF-8. */
 static void append_json_string(struct strbuf *line, const char *s)
 {
+	size_t len = strlen(s);
+
 	strbuf_append_char(line, '"');
-	for (size_t i = 0; i < LOG_VALUE_MAX && s[i] != '\0'; i++) {
+	for (size_t i = 0; i < len && i < LOG_VALUE_MAX; i++) {
 		unsigned char c = (unsigned char)s[i];
 
 		if (c == '"' || c == '\\')
@@ -95,7 +97,17 @@ static void append_json_string(struct strbuf *line, const char *s)
 		else
 			strbuf_append_char(line, (char)c);
 	}
+	if (len > LOG_VALUE_MAX)
+		strbuf_printf(line, "...(%zu bytes)", len);
 	strbuf_append_char(line, '"');
+}
+
+static void append_ms(struct strbuf *line, int64_t us)
+{
+	uint64_t size = us < 0 ? -(uint64_t)us : (uint64_t)us;
+
+	strbuf_printf(line, "%s%" PRIu64 ".%03" PRIu64, us < 0 ? "-" : "", size / 1000,
+	              size % 1000);
 }
 
 static void append_value(struct strbuf *line, const struct log_kv *kv)
@@ -111,7 +123,7 @@ static void append_value(struct strbuf *line, const struct log_kv *kv)
 		strbuf_printf(line, "%" PRId64, kv->number);
 		return;
 	case LOG_KV_MS:
-		strbuf_printf(line, "%" PRId64 ".%03" PRId64, kv->number / 1000, kv->number % 1000);
+		append_ms(line, kv->number);
 		return;
 	}
 }

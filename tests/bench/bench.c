@@ -102,14 +102,14 @@ static void start_rivals(struct bench *bench)
 	lab_fork(bench->lab, "confd", confd_main, &bench->rivals[CONFD]);
 }
 
-static void wait_for(struct bench *bench, int i)
+static int64_t wait_for(struct bench *bench, int i)
 {
-	if (!route_wait(&bench->rivals[i].route, START_TIMEOUT_MS))
+	int64_t there_us = route_await(&bench->rivals[i].route, START_TIMEOUT_MS);
+
+	if (there_us == 0)
 		lab_fail("%s does not follow its znode; its log:\n%s", bench->rivals[i].route.name,
-		         i == SEGUE
-		             ? lab_read_file(bench->lab,
-		                             lab_process_log(lab_segue_process(bench->segue)))
-		             : "");
+		         i == SEGUE ? lab_process_log_tail(lab_segue_process(bench->segue)) : "");
+	return there_us;
 }
 
 /* From fork to the first connection that goes where the znode says, HAProxy being elsewhere. */
@@ -127,8 +127,7 @@ static void measure_starts(struct bench *bench)
 			route_publish(bench->zk, &rival->route, !rival->route.now);
 		start = clock_now_us();
 		lab_segue_start(bench->segue);
-		wait_for(bench, SEGUE);
-		samples_add(&starts, clock_now_us() - start);
+		samples_add(&starts, wait_for(bench, SEGUE) - start);
 		nap(SETTLE_MS);
 	}
 	report_row(&bench->report, "start-up to the first routed connection, p50",

@@ -28,7 +28,10 @@ struct route {
 /* The frontend and the backend as a file of conf.d, `server primary` at servers[now]. */
 const char *route_config(struct lab *lab, const struct route *route);
 void route_publish(struct lab_zk *zk, struct route *route, int server); /* waits for the answer */
-bool route_wait(const struct route *route, int64_t timeout_ms); /* until it leads to `now` */
+
+/* Connects through the frontend again and again until a connection is answered by `now`; the
+ * clock_now_us() of that, or 0 after the timeout. */
+int64_t route_await(const struct route *route, int64_t timeout_ms);
 
 /* Changes the znode to the other server and connects through the frontend until a connection is
  * answered by it; us from just before the set is sent. Fails the bench after 10 s. */

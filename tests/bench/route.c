@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "bench/bench.h"
 
-#define MEASURE_TIMEOUT_US 10000000
+#define MEASURE_TIMEOUT_MS 10000
 
 const char *route_config(struct lab *lab, const struct route *route)
 {
@@ -59,38 +59,31 @@ static int who_answers(const struct route *route)
 	return name - '0';
 }
 
-static bool leads_to_now(void *arg)
+int64_t route_await(const struct route *route, int64_t timeout_ms)
 {
-	const struct route *route = arg;
+	int64_t deadline_us = clock_now_us() + timeout_ms * 1000, now_us;
+	bool there;
 
-	return who_answers(route) == route->now;
-}
-
-bool route_wait(const struct route *route, int64_t timeout_ms)
-{
-	struct route copy = *route;
-
-	return lab_wait_until(leads_to_now, &copy, timeout_ms);
+	do {
+		there = who_answers(route) == route->now;
+		now_us = clock_now_us();
+	} while (!there && now_us < deadline_us);
+	return there ? now_us : 0;
 }
 
 int64_t route_measure(struct lab_zk *zk, struct route *route)
 {
 	char text[256];
 	size_t len = describe(route, !route->now, text, sizeof(text));
-	int64_t start, end;
+	int64_t start_us, end_us;
 
 	route->now = !route->now;
-	start = clock_now_us();
+	start_us = clock_now_us();
 	lab_zk_set_begin(zk, route->path, text, len);
-	do {
-		bool there = who_answers(route) == route->now;
-
-		end = clock_now_us();
-		if (there)
-			break;
-		if (end - start > MEASURE_TIMEOUT_US)
-			lab_fail("%s: no connection reaches the new server in 10 s", route->name);
-	} while (true);
+	end_us = route_await(route, MEASURE_TIMEOUT_MS);
+	if (end_us == 0)
+		lab_fail("%s: no connection reaches the new server in %d ms", route->name,
+		         MEASURE_TIMEOUT_MS);
 	lab_zk_set_finish(zk);
-	return end - start;
+	return end_us - start_us;
 }

@@ -212,7 +212,7 @@ static void rest(struct soak *soak, unsigned done)
 		lab_fail("after %u changes the znode says %d, HAProxy %d, the file %d; segue's log:"
 		         "\n%s",
 		         done, soak->port, soak->seen->runtime_port, soak->seen->file_port,
-		         lab_read_file(soak->lab, lab_process_log(lab_segue_process(soak->segue))));
+		         lab_process_log_tail(lab_segue_process(soak->segue)));
 	looks = soak->seen->looks;
 	nap(50);
 	if (!is_at_rest(soak) || soak->seen->looks == looks)

@@ -160,6 +160,19 @@ bool run_wait_moved(struct run *run, int64_t zxid)
 	                          wanted, NULL) != NULL;
 }
 
+static bool settled(void *arg)
+{
+	struct run *run = arg;
+
+	return lab_segue_count_log(run->segue, "event=in_sync ", "target=local", NULL) > 0 ||
+	       lab_segue_count_log(run->segue, "event=moved ", "target=local", NULL) > 0;
+}
+
+bool run_wait_settled(struct run *run)
+{
+	return lab_wait_until(settled, run, RUN_TIMEOUT_MS);
+}
+
 void run_start_with_faults(struct run *run)
 {
 	auto_free char *binary = xstrdup(lab_segue_binary(run->lab));

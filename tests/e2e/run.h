@@ -53,6 +53,10 @@ bool run_wait_file_names(struct run *run, int backend);
 /* Waits until segue has said that it moved the target for this zxid. */
 bool run_wait_moved(struct run *run, int64_t zxid);
 
+/* Waits until segue has said that the target is as it should be, whether it had to move it or not.
+ */
+bool run_wait_settled(struct run *run);
+
 /* Starts segue with tests/faults in it. */
 void run_start_with_faults(struct run *run);
 void run_fault(struct run *run, const char *name, const char *content); /* content NULL: removes */

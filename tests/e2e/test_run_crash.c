@@ -52,9 +52,7 @@ static void recovers(struct run *run, int step, int backend, const char *structu
 	cr_assert(run_wait_file_names(run, backend), "step %d", step);
 	cr_assert_not_null(strstr(lab_read_file(run->lab, run->output), structure), "step %d",
 	                   step);
-	cr_assert_not_null(
-	    lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=in_sync", "target=local", NULL),
-	    "step %d", step);
+	cr_assert(run_wait_settled(run), "step %d", step);
 	lab_process_kill(lab_segue_process(run->segue));
 }
 
@@ -72,9 +70,7 @@ static void crash_everywhere(bool structural)
 		const char *structure = lab_printf(run.lab, "timeout queue %ds\n", step);
 
 		run_start_with_faults(&run);
-		cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=in_sync",
-		                                      "target=local", NULL),
-		                   "step %d", step);
+		cr_assert(run_wait_settled(&run), "step %d", step);
 		if (structural)
 			run_write_template(&run, lab_printf(run.lab, "\t%s", structure));
 		died = dies_at(&run, step, backend);

@@ -104,6 +104,19 @@ Test(run_haproxy, changed_by_hand_it_is_put_right)
 	run_fini(&run);
 }
 
+struct worker {
+	struct run *run;
+	pid_t pid;
+};
+
+static bool is_another_worker(void *arg)
+{
+	const struct worker *before = arg;
+	pid_t now = lab_haproxy_worker(before->run->haproxy);
+
+	return now != 0 && now != before->pid;
+}
+
 /* What the runtime cannot change is reloaded, and the new worker is where the old one was. */
 Test(run_haproxy, a_new_template_is_taken_up_by_a_reload)
 {
@@ -116,10 +129,10 @@ Test(run_haproxy, a_new_template_is_taken_up_by_a_reload)
 	run_write_template(&run, "\ttimeout queue 7s\n");
 	lab_process_signal(lab_segue_process(run.segue), SIGHUP);
 	cr_assert_not_null(
-	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded", "file=", NULL));
-	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=haproxy_reloaded",
-	                                      "target=local", NULL));
-	cr_assert_neq(lab_haproxy_worker(run.haproxy), worker);
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_reloaded", "file=", NULL));
+	cr_assert_not_null(
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded", "target=local", NULL));
+	cr_assert(lab_wait_until(is_another_worker, &(struct worker){&run, worker}, RUN_TIMEOUT_MS));
 	cr_assert(run_wait_reaches(&run, 1));
 	cr_assert_not_null(strstr(lab_read_file(run.lab, run.output), "timeout queue 7s"));
 	run_fini(&run);
@@ -134,10 +147,10 @@ Test(run_haproxy, a_template_that_cannot_be_used_is_refused_and_the_running_one_
 	file = lab_read_file(run.lab, run.output);
 	lab_write_file(run.template_file, "backend x\n{{#primary}} never closed\n");
 	lab_process_signal(lab_segue_process(run.segue), SIGHUP);
-	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reload_problem",
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_problem",
 	                                      "orders.cfg.mustache:2:", NULL));
 	cr_assert_not_null(
-	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reload_refused", NULL));
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_refused", NULL));
 	cr_assert_str_eq(lab_read_file(run.lab, run.output), file);
 	cr_assert(run_wait_moved(&run, run_set_primary(&run, 1)));
 	run_fini(&run);
@@ -153,12 +166,12 @@ Test(run_haproxy, a_bad_configuration_is_refused_with_every_error_and_a_good_one
 	lab_write_file(lab_segue_ini_file(run.segue),
 	               lab_printf(run.lab, "%s\nnonsense = 1\n[zookeper]\nhosts = x\n", good));
 	lab_process_signal(lab_segue_process(run.segue), SIGHUP);
-	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reload_problem",
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_problem",
 	                                      "nonsense", NULL));
-	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reload_problem",
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_problem",
 	                                      "zookeper", NULL));
 	cr_assert_not_null(
-	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reload_refused", NULL));
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_refused", NULL));
 	cr_assert(run_wait_moved(&run, run_set_primary(&run, 1)));
 	more = lab_path(run.lab, "app.conf");
 	lab_write_file(lab_path(run.lab, "app.mustache"), "db={{primary.endpoint}}\n");
@@ -168,7 +181,8 @@ Test(run_haproxy, a_bad_configuration_is_refused_with_every_error_and_a_good_one
 	                          good, lab_path(run.lab, "app.mustache"), more));
 	lab_segue_mark(run.segue);
 	lab_process_signal(lab_segue_process(run.segue), SIGHUP);
-	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded", NULL));
+	cr_assert_not_null(
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_reloaded", NULL));
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "target=app", NULL));
 	cr_assert_str_eq(
 	    lab_read_file(run.lab, more),

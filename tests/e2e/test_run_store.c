@@ -219,6 +219,7 @@ Test(run_store, a_frozen_server_of_an_ensemble_is_left)
 	for (int i = 0; i < 3; i++) {
 		if (i == lab_zk_leader(run.zk))
 			continue;
+		lab_zk_disconnect(run.zk);
 		lab_process_freeze(lab_zk_process(run.zk, i));
 		cr_assert(run_wait_moved(&run, run_set_primary(&run, 1 + i % 2)));
 		lab_process_thaw(lab_zk_process(run.zk, i));
@@ -270,6 +271,7 @@ Test(run_store, a_store_that_went_back_in_time_is_refused_until_it_is_written_ag
 		zxid = run_set_primary(&run, 1 + i % 2);
 	cr_assert(run_wait_moved(&run, zxid));
 	lab_process_kill(lab_zk_process(run.zk, 0));
+	lab_zk_disconnect(run.zk);
 	lab_zk_wipe(run.zk, 0);
 	lab_zk_server_start(run.zk, 0);
 	cr_assert_lt(run_set_primary(&run, 0), zxid);

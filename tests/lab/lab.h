@@ -53,8 +53,9 @@ void lab_process_thaw(struct lab_process *process);
 void lab_process_kill(struct lab_process *process); /* SIGKILL, children too; and waits */
 bool lab_process_wait(struct lab_process *process, int64_t timeout_ms); /* true: it ended */
 int lab_process_stop(struct lab_process *process); /* SIGTERM, SIGKILL after 10 s; exit code */
-int lab_process_exit_code(const struct lab_process *process); /* 128 + N: signal N; -1: runs */
-const char *lab_process_log(struct lab_process *process);     /* path of stdout and stderr */
+int lab_process_exit_code(const struct lab_process *process);  /* 128 + N: signal N; -1: runs */
+const char *lab_process_log(struct lab_process *process);      /* path of stdout and stderr */
+const char *lab_process_log_tail(struct lab_process *process); /* its end, for messages */
 
 /* Runs fn(arg) in a forked process of the lab, and exits it with what fn returns. Its standard
  * output goes to a log of its own. */

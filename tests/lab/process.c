@@ -133,16 +133,22 @@ struct lab_process *lab_fork(struct lab *lab, const char *name, int (*fn)(void *
 	return process;
 }
 
-void process_fail(struct lab_process *process, const char *what)
+const char *lab_process_log_tail(struct lab_process *process)
 {
 	auto_strbuf struct strbuf log = STRBUF_INIT;
-	struct err err = {0};
-	const char *tail = "";
+	struct err err;
 
-	if (file_read(process->log, LOG_MAX, &log, NULL, &err))
-		tail = log.data + (log.len > LOG_TAIL ? log.len - LOG_TAIL : 0);
-	lab_fail("%s %s; %s. The end of its log:\n%s%s", process->name, what,
-	         lab_process_alive(process) ? "it still runs" : "it has ended", tail, err.message);
+	if (!file_read(process->log, LOG_MAX, &log, NULL, &err))
+		return lab_printf(process->lab, "(%s)", err.message);
+	return lab_printf(process->lab, "%s",
+	                  log.data + (log.len > LOG_TAIL ? log.len - LOG_TAIL : 0));
+}
+
+void process_fail(struct lab_process *process, const char *what)
+{
+	lab_fail("%s %s; %s. The end of its log:\n%s", process->name, what,
+	         lab_process_alive(process) ? "it still runs" : "it has ended",
+	         lab_process_log_tail(process));
 }
 
 struct readiness {

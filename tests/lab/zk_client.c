@@ -4,15 +4,17 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "lab/zk_internal.h"
 
 #define SESSION_TIMEOUT_MS 60000
 #define REQUEST_TIMEOUT_MS 30000
+#define STUCK_MS           1000
 
-/* One turn of the client library's loop, for at most `wait_ms`. */
-static void pump(zhandle_t *zh, int wait_ms)
+/* One turn of the client library's loop, for at most `wait_ms`; returns its socket or -1. */
+static int pump(zhandle_t *zh, int wait_ms)
 {
 	struct pollfd pfd = {.fd = -1};
 	int fd = -1, interest = 0, events = 0;
@@ -30,6 +32,7 @@ static void pump(zhandle_t *zh, int wait_ms)
 		events |= ZOOKEEPER_WRITE;
 	if (pfd.fd >= 0)
 		zookeeper_process(zh, events);
+	return pfd.fd;
 }
 
 static void ignore_event(zhandle_t *zh, int type, int state, const char *path, void *arg)
@@ -41,12 +44,24 @@ static void ignore_event(zhandle_t *zh, int type, int state, const char *path, v
 	(void)arg;
 }
 
+/* ZooKeeper 3.8 never answers, nor closes, a connection that came while it was starting (a
+ * NullPointerException in NIOServerCnxn.close() is in its log then): it is given up after a second.
+ */
 bool zk_connect(zhandle_t *zh, int64_t deadline)
 {
+	int64_t stuck_at = clock_now_ms() + STUCK_MS;
+
 	while (zoo_state(zh) != ZOO_CONNECTED_STATE) {
-		if (is_unrecoverable(zh) || clock_now_ms() >= deadline)
+		int64_t now = clock_now_ms();
+		int fd;
+
+		if (is_unrecoverable(zh) || now >= deadline)
 			return false;
-		pump(zh, 10);
+		fd = pump(zh, 10);
+		if (fd >= 0 && now >= stuck_at) {
+			shutdown(fd, SHUT_RDWR);
+			stuck_at = now + STUCK_MS;
+		}
 	}
 	return true;
 }

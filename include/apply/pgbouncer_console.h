@@ -1,0 +1,33 @@
+/* One connection to PgBouncer's admin console, over libpq's asynchronous calls: one simple query at
+ * a time, never a shell or psql. libpq is loaded when the first console is made (dlopen): with
+ * OpenSSL, Kerberos and LDAP it brings 5 MB of resident memory that a sidecar of HAProxy alone does
+ * not pay. */
+#ifndef SEGUE_APPLY_PGBOUNCER_CONSOLE_H
+#define SEGUE_APPLY_PGBOUNCER_CONSOLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "apply/pgbouncer_show.h"
+#include "base/err.h"
+
+struct console;
+struct event_base;
+
+/* `table` is NULL unless rows came; `err` is NULL on success. Called once per query, never inside
+ * console_query(), never after console_close(). `lost`: the connection is gone with it. */
+typedef void console_cb(const struct pgbouncer_table *table, const struct err *err, bool lost,
+                        void *arg);
+
+/* `conninfo` as in segue.ini. Connects at the first query, or at once with console_open(). A
+ * connection that is lost is opened again by the next query. */
+struct console *console_create(struct event_base *base, const char *conninfo);
+void console_close(struct console *console); /* closes at once, whatever is pending */
+
+/* One query; another one before its answer is refused by an assertion. `timeout_ms` covers
+ * connecting too. */
+void console_query(struct console *console, const char *sql, int64_t timeout_ms, console_cb *cb,
+                   void *arg);
+bool console_busy(const struct console *console);
+
+#endif

@@ -1,0 +1,41 @@
+/* The rendered PgBouncer text, read the way PgBouncer reads it, as far as segue needs: which
+ * database leads where. It is also the dry parse that has to succeed before a RELOAD, as a RELOAD
+ * of a broken file is destructive. Pure. pgbouncer(5), "Section [databases]", and libusual's ini
+ * grammar. */
+#ifndef SEGUE_APPLY_PGBOUNCER_INI_H
+#define SEGUE_APPLY_PGBOUNCER_INI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/strbuf.h"
+
+struct pgbouncer_database {
+	char *name;
+	char *host; /* numeric address; "" : unix socket default, never moved by segue; "/dir" as it
+	               is */
+	uint16_t port;
+	char *dbname; /* as configured; the name itself when there is none */
+	char *params; /* the other key=value pairs, normalised: a difference needs a RELOAD, but no
+	                 PAUSE */
+	unsigned line;
+};
+
+struct pgbouncer_ini {
+	struct pgbouncer_database *databases;
+	size_t count;
+};
+
+/* Errors read "line N: reason". Only [databases] (and [users]) may be in the file: settings of
+ * [pgbouncer] belong to the person's own pgbouncer.ini, and %include is refused. Hosts that are
+ * names, lists of hosts, ports out of range, and values that PgBouncer would read as something else
+ * are errors. */
+bool pgbouncer_ini_parse(const char *text, size_t len, struct pgbouncer_ini *out,
+                         struct err *err) MUST_CHECK;
+void pgbouncer_ini_free(struct pgbouncer_ini *ini);
+const struct pgbouncer_database *pgbouncer_ini_find(const struct pgbouncer_ini *ini,
+                                                    const char *name);
+
+#endif

@@ -1,0 +1,30 @@
+/* The grammars of values in segue.ini: is this text a host, a znode path, a command line? Pure. */
+#ifndef SEGUE_CONFIG_GRAMMAR_H
+#define SEGUE_CONFIG_GRAMMAR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GRAMMAR_SOCKET_MAX ((size_t)107) /* bytes: sun_path without its NUL */
+
+bool grammar_name(const char *text); /* 1 to 63 of [A-Za-z0-9._-], no dot in front */
+
+/* "6s" -> 6000: a whole number with ms, s, m or h. */
+bool grammar_duration(const char *text, int64_t *ms);
+
+/* Absolute, names a file, at most `max` bytes, without blanks: "/a ;b" would be half a comment. */
+bool grammar_path(const char *text, size_t max);
+
+/* "10.0.0.1:5432", "[::1]:5432", "db1.example.org:5432"; port 1 to 65535. *host (without brackets)
+ * is for the caller to free; both may be NULL. */
+bool grammar_host_port(const char *text, char **host, uint16_t *port);
+
+bool grammar_zookeeper_hosts(const char *text); /* no blanks; a /chroot may follow */
+bool grammar_znode(const char *text);           /* absolute, not just "/" */
+bool grammar_conninfo(const char *text);        /* libpq: keyword=value pairs, or a URI */
+bool grammar_conninfos(const char *text);       /* several, comma separated */
+bool grammar_command(const char *text);         /* has a first word, and its quotes are closed */
+bool grammar_owner(const char *text);           /* user:group, user, :group */
+
+#endif

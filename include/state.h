@@ -1,0 +1,28 @@
+/* The last applied topology of a cluster, kept in <state_dir>/<cluster>.json over restarts: it is
+ * what makes an older value of the store an older one. */
+#ifndef SEGUE_STATE_H
+#define SEGUE_STATE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/strbuf.h"
+#include "config.h"
+#include "decide.h"
+
+void applied_init(struct applied *applied);
+void applied_fini(struct applied *applied);
+
+/* Reads the cluster's state file. `out` is initialised by the call and to be ended with
+ * applied_fini() in any case. No file: nothing was applied, success. A file that was written for
+ * another store (other hosts, chroot or path: zxids do not compare) gives the topology with zxid
+ * and floor 0; `note` then says so, for the log. `store_hosts` is config's zookeeper_hosts. */
+bool state_load(const char *state_dir, const struct config_cluster *cluster,
+                const char *store_hosts, struct applied *out, struct strbuf *note,
+                struct err *err) MUST_CHECK;
+
+/* Replaces the file atomically and durably. */
+bool state_save(const char *state_dir, const struct config_cluster *cluster,
+                const char *store_hosts, const struct applied *applied, struct err *err) MUST_CHECK;
+
+#endif

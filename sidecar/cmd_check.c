@@ -1,0 +1,174 @@
+/* `segue check`: what would keep `segue run` from its work, before it has to be done at 3 a.m.
+ * Asks and reads; changes neither store nor proxy nor file. */
+#include "cmd.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "state.h"
+
+static const char usage[] = "usage: segue check [-c segue.ini]\n";
+
+void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
+                const char *detail, ...)
+{
+	static const char *const words[] = {
+	    [CHECK_OK] = "ok", [CHECK_WARN] = "warn", [CHECK_FAIL] = "FAIL"};
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	va_list args;
+
+	va_start(args, detail);
+	strbuf_vprintf(&text, detail, args);
+	va_end(args);
+	printf("%-4s  %s: %s%s%s\n", words[grade], what, text.data, fix != NULL ? ": " : "",
+	       fix != NULL ? fix : "");
+	check->failed += grade == CHECK_FAIL;
+}
+
+char *check_target_name(const struct config_target *target)
+{
+	return xasprintf("%s/%s", config_target_kind_name(target->kind), target->name);
+}
+
+/* A file without a name leaves nothing behind, whatever happens; not every file system has them. */
+static bool can_create(const char *folder)
+{
+	auto_free char *name = xasprintf("%s/.segue-check-XXXXXX", folder);
+	auto_close int fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+		return fd >= 0;
+	fd = mkostemp(name, O_CLOEXEC);
+	return fd >= 0 && unlink(name) == 0;
+}
+
+void check_folder(struct check *check, const char *what, const char *folder)
+{
+	struct stat st;
+
+	if (stat(folder, &st) != 0)
+		check_note(check, CHECK_FAIL, what,
+		           "make the folder, for the user that segue runs as", "%s: %s", folder,
+		           strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		check_note(check, CHECK_FAIL, what, "name a folder", "%s is no folder", folder);
+	else if (!can_create(folder))
+		check_note(check, CHECK_FAIL, what, "give the user that segue runs as write access",
+		           "%s: no file can be made there: %s", folder, strerror(errno));
+	else
+		check_note(check, CHECK_OK, what, NULL, "%s is writable", folder);
+}
+
+static void note_warnings(struct check *check)
+{
+	const char *line = check->config->warnings.data;
+
+	for (; *line != '\0'; line += strcspn(line, "\n") + 1)
+		check_note(check, CHECK_WARN, "config", NULL, "%.*s", (int)strcspn(line, "\n"),
+		           line);
+	check_note(check, CHECK_OK, "config", NULL, "%s: clusters %zu, targets %zu",
+	           check->config->file, check->config->cluster_count, check->config->target_count);
+}
+
+/* Until the store says more: what was applied last, or two servers that nobody has. */
+static void guess_topology(struct check *check, size_t index)
+{
+	const struct config *config = check->config;
+	struct topology *topology = &check->topologies[index];
+	auto_free char *what = xasprintf("cluster/%s", config->clusters[index].name);
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	struct applied applied;
+	struct member *standby;
+	struct err err;
+
+	topology_init(topology);
+	if (!state_load(config->state_dir, &config->clusters[index], config->zookeeper_hosts,
+	                &applied, &note, &err))
+		check_note(check, CHECK_WARN, what, NULL, "state: %s", err.message);
+	else if (applied.has_topology)
+		topology_copy(topology, &applied.topology);
+	applied_fini(&applied);
+	if (topology->has_primary)
+		return;
+	*topology = (struct topology){.has_primary = true};
+	topology->primary = (struct member){.name = "primary",
+	                                    .host = "192.0.2.1",
+	                                    .address = "192.0.2.1",
+	                                    .port = 5432,
+	                                    .lag_bytes = -1};
+	standby = topology_add_standby(topology);
+	*standby = (struct member){.name = "standby",
+	                           .host = "192.0.2.2",
+	                           .address = "192.0.2.2",
+	                           .port = 5432,
+	                           .lag_bytes = 0};
+}
+
+static int run_checks(const struct config *config)
+{
+	struct check check = {.config = config, .base = event_base_new()};
+
+	if (check.base == NULL) {
+		fputs("segue check: no event loop on this system\n", stderr);
+		return CMD_FAILED;
+	}
+	check.topologies = xcalloc(config->cluster_count, sizeof(*check.topologies));
+	note_warnings(&check);
+	check_folder(&check, "state_dir", config->state_dir);
+	for (size_t i = 0; i < config->cluster_count; i++)
+		guess_topology(&check, i);
+	check_store(&check);
+	check_targets(&check);
+	check_haproxies(&check);
+	for (size_t i = 0; i < config->cluster_count; i++)
+		topology_fini(&check.topologies[i]);
+	free(check.topologies);
+	event_base_free(check.base);
+	if (fflush(stdout) != 0)
+		return CMD_FAILED;
+	return check.failed > 0 ? CMD_FAILED : CMD_OK;
+}
+
+int cmd_check(int argc, char **argv)
+{
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
+	};
+	const char *file = CMD_DEFAULT_CONFIG;
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	struct config *config;
+	int option, code;
+
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+		if (option == 'c') {
+			file = optarg;
+			continue;
+		}
+		fputs(usage, option == 'h' ? stdout : stderr);
+		return option == 'h' ? CMD_OK : CMD_USAGE;
+	}
+	if (optind < argc) {
+		fputs(usage, stderr);
+		return CMD_USAGE;
+	}
+	config = config_load(file, &errors);
+	if (config == NULL) {
+		fputs(errors.data, stderr);
+		return CMD_USAGE;
+	}
+	log_configure(LOG_ERROR, LOG_TEXT); /* the findings say it */
+	code = run_checks(config);
+	config_free(config);
+	return code;
+}

@@ -1,0 +1,141 @@
+/* A value escaped for the language it is put into. Whatever that language cannot carry safely is
+ * refused, never dropped: a line break in a value would otherwise become a line of config. */
+#include "render/escape.h"
+
+#include <string.h>
+
+#include "base/util.h"
+
+static const char *const mode_names[] = {
+    [ESCAPE_NONE] = "none",
+    [ESCAPE_HAPROXY] = "haproxy",
+    [ESCAPE_PGBOUNCER] = "pgbouncer",
+    [ESCAPE_HTML] = "html",
+};
+
+bool escape_mode_parse(const char *name, enum escape_mode *mode)
+{
+	for (size_t i = 0; i < ARRAY_LEN(mode_names); i++) {
+		if (strcmp(name, mode_names[i]) == 0) {
+			*mode = (enum escape_mode)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_control(char c)
+{
+	return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
+}
+
+static bool refuse_control(const char *value, size_t len, const char *where, struct err *err)
+{
+	for (size_t i = 0; i < len; i++)
+		if (is_control(value[i]))
+			return err_set(err,
+			               "holds the control character \\x%02x at byte %zu: it cannot "
+			               "stand in %s",
+			               (unsigned char)value[i], i + 1, where);
+	return true;
+}
+
+/* HAProxy Configuration Manual 2.2: these sequences mean the same outside quotes and inside "...".
+ * A $ is special only inside, and \$ only there is an escape: \x24 is one in both. A tab has to be
+ * \t. There is no good form for an empty value: behind an argument "" HAProxy ignores the rest of
+ * the line, and without quotes the next argument would take its place. */
+static bool append_haproxy(struct strbuf *out, const char *value, size_t len, struct err *err)
+{
+	if (!refuse_control(value, len, "a HAProxy config line", err))
+		return false;
+	if (len == 0)
+		return err_set(err,
+		               "is empty: a HAProxy config line cannot hold an empty argument; "
+		               "put a section around what depends on it");
+	for (size_t i = 0; i < len; i++) {
+		if (value[i] == '\t')
+			strbuf_append_str(out, "\\t");
+		else if (value[i] == '$')
+			strbuf_append_str(out, "\\x24");
+		else if (strchr(" #\\'\"", value[i]) != NULL)
+			strbuf_printf(out, "\\%c", value[i]);
+		else
+			strbuf_append_char(out, value[i]);
+	}
+	return true;
+}
+
+static bool is_plain(const char *value, size_t len)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	                            "0123456789._:/@,*-";
+
+	for (size_t i = 0; i < len; i++)
+		if (value[i] == '\0' || strchr(plain, value[i]) == NULL)
+			return false;
+	return len > 0;
+}
+
+/* pgbouncer(5): '...' around, ' doubled; a backslash is a backslash. */
+static bool append_pgbouncer(struct strbuf *out, const char *value, size_t len, struct err *err)
+{
+	if (!refuse_control(value, len, "a PgBouncer connect string", err))
+		return false;
+	if (is_plain(value, len)) {
+		strbuf_append(out, value, len);
+		return true;
+	}
+	strbuf_append_char(out, '\'');
+	for (size_t i = 0; i < len; i++)
+		strbuf_append(out, value[i] == '\'' ? "''" : &value[i], value[i] == '\'' ? 2 : 1);
+	strbuf_append_char(out, '\'');
+	return true;
+}
+
+static const char *html_entity(char c)
+{
+	switch (c) {
+	case '&':
+		return "&amp;";
+	case '<':
+		return "&lt;";
+	case '>':
+		return "&gt;";
+	case '"':
+		return "&quot;";
+	case '\'':
+		return "&#39;";
+	default:
+		return NULL;
+	}
+}
+
+static void append_html(struct strbuf *out, const char *value, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		const char *entity = html_entity(value[i]);
+
+		if (entity != NULL)
+			strbuf_append_str(out, entity);
+		else
+			strbuf_append_char(out, value[i]);
+	}
+}
+
+bool escape_append(struct strbuf *out, enum escape_mode mode, const char *value, size_t len,
+                   struct err *err)
+{
+	switch (mode) {
+	case ESCAPE_NONE:
+		strbuf_append(out, value, len);
+		return true;
+	case ESCAPE_HAPROXY:
+		return append_haproxy(out, value, len, err);
+	case ESCAPE_PGBOUNCER:
+		return append_pgbouncer(out, value, len, err);
+	case ESCAPE_HTML:
+		append_html(out, value, len);
+		return true;
+	}
+	return true;
+}

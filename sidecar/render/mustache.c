@@ -1,0 +1,144 @@
+/* A set of compiled Mustache templates: the one to render and every partial that it reaches, each
+ * compiled once. Immutable from then on. */
+#include "render/mustache.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "render/mustache_ast.h"
+
+struct loader {
+	mustache_load_fn *load;
+	void *arg;
+};
+
+static void template_free(struct ast_template *template)
+{
+	free(template->name);
+	free(template->file);
+	free(template->text);
+	ast_list_free(&template->list);
+	free(template);
+}
+
+void mustache_free(struct mustache *mustache)
+{
+	if (mustache == NULL)
+		return;
+	for (size_t i = 0; i < mustache->count; i++)
+		template_free(mustache->templates[i]);
+	free(mustache->templates);
+	free(mustache);
+}
+
+const struct ast_template *ast_find(const struct mustache *mustache, const char *name)
+{
+	for (size_t i = 1; i < mustache->count; i++)
+		if (strcmp(mustache->templates[i]->name, name) == 0)
+			return mustache->templates[i];
+	return NULL;
+}
+
+/* Parses `text` and adds it to the set, its own partials not yet loaded; NULL on failure. */
+static struct ast_template *add_template(struct mustache *mustache, const char *name,
+                                         const char *file, const char *text, size_t len,
+                                         struct err *err)
+{
+	struct ast_template *template = xcalloc(1, sizeof(*template));
+
+	template->name = xstrdup(name);
+	template->file = xstrdup(file);
+	template->text = xcalloc(len + 1, 1);
+	memcpy(template->text, text, len);
+	template->len = len;
+	if (!ast_parse(template, err)) {
+		template_free(template);
+		return NULL;
+	}
+	mustache->templates =
+	    xreallocarray(mustache->templates, mustache->count + 1, sizeof(struct ast_template *));
+	mustache->templates[mustache->count++] = template;
+	return template;
+}
+
+/* *target is NULL where there is no such partial. */
+static bool load_partial(struct mustache *mustache, const struct loader *loader, const char *name,
+                         const struct ast_template **target, struct err *err)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT, file = STRBUF_INIT;
+	bool missing = false;
+
+	*target = ast_find(mustache, name);
+	if (*target != NULL || loader->load == NULL)
+		return true;
+	if (mustache->count > MUSTACHE_PARTIALS_MAX)
+		return err_set(err, "partial '%s': there are more than %d partials", name,
+		               MUSTACHE_PARTIALS_MAX);
+	if (!loader->load(loader->arg, name, &text, &file, &missing, err))
+		return missing;
+	*target = add_template(mustache, name, file.data, text.data, text.len, err);
+	return *target != NULL;
+}
+
+static bool resolve_list(struct mustache *mustache, const struct loader *loader,
+                         const struct ast_template *template, struct ast_list *list,
+                         struct err *err)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct ast_node *node = &list->nodes[i];
+		struct err reason;
+
+		mustache->dynamic |= node->dynamic;
+		if ((node->kind == AST_PARTIAL || node->kind == AST_PARENT) && !node->dynamic &&
+		    !load_partial(mustache, loader, node->name, &node->target, &reason))
+			return ast_fail(template, node->offset, err, "%s", reason.message);
+		if (!resolve_list(mustache, loader, template, &node->children, err))
+			return false;
+	}
+	return true;
+}
+
+/* Resolves and checks the templates from number `from` on; what that loads is appended, and done
+ * too. */
+static bool resolve(struct mustache *mustache, const struct loader *loader, size_t from,
+                    struct err *err)
+{
+	for (size_t i = from; i < mustache->count; i++)
+		if (!resolve_list(mustache, loader, mustache->templates[i],
+		                  &mustache->templates[i]->list, err))
+			return false;
+	for (size_t i = from; i < mustache->count; i++)
+		if (!ast_check(mustache, mustache->templates[i], &mustache->templates[i]->list,
+		               err))
+			return false;
+	return true;
+}
+
+struct mustache *mustache_compile(const char *file, const char *text, size_t len,
+                                  mustache_load_fn *load, void *load_arg, struct err *err)
+{
+	struct mustache *mustache = xcalloc(1, sizeof(*mustache));
+	struct loader loader = {load, load_arg};
+
+	if (add_template(mustache, "", file, text, len, err) != NULL &&
+	    resolve(mustache, &loader, 0, err))
+		return mustache;
+	mustache_free(mustache);
+	return NULL;
+}
+
+bool mustache_add_partial(struct mustache *mustache, const char *name, mustache_load_fn *load,
+                          void *load_arg, struct err *err)
+{
+	struct loader loader = {load, load_arg};
+	const struct ast_template *target;
+	size_t from = mustache->count;
+
+	return load_partial(mustache, &loader, name, &target, err) &&
+	       resolve(mustache, &loader, from, err);
+}
+
+bool mustache_is_dynamic(const struct mustache *mustache)
+{
+	return mustache->dynamic;
+}

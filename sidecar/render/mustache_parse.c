@@ -1,0 +1,380 @@
+/* A Mustache template's text -> its tree. Everything about lines is settled here: standalone tags
+ * take their line with them, and the content of a block given to a parent loses the indentation
+ * that it has in this file, as it gets that of the place it goes to. Refuses whatever the
+ * specification leaves open. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "render/mustache_ast.h"
+
+struct parser {
+	struct ast_template *template;
+	struct scanner scanner;
+	struct ast_span dedent; /* blanks that each line loses */
+	unsigned depth;
+	struct err *err;
+};
+
+void ast_list_free(struct ast_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		free(list->nodes[i].name);
+		ast_list_free(&list->nodes[i].children);
+	}
+	free(list->nodes);
+	*list = (struct ast_list){.nodes = NULL};
+}
+
+static struct ast_node *add_node(struct ast_list *list, enum ast_kind kind, size_t offset)
+{
+	if (list->count == list->capacity) {
+		list->capacity = list->capacity > 0 ? list->capacity * 2 : 4;
+		list->nodes = xreallocarray(list->nodes, list->capacity, sizeof(*list->nodes));
+	}
+	list->nodes[list->count] = (struct ast_node){.kind = kind, .offset = offset};
+	return &list->nodes[list->count++];
+}
+
+/* The span without the blanks it shares with the indentation that lines lose here. */
+static struct ast_span dedented(const struct parser *parser, struct ast_span span)
+{
+	size_t lost = 0;
+
+	while (lost < span.len && lost < parser->dedent.len &&
+	       span.at[lost] == parser->dedent.at[lost])
+		lost++;
+	return (struct ast_span){span.at + lost, span.len - lost};
+}
+
+static bool at_line_start(const struct parser *parser, size_t at)
+{
+	return at == 0 || parser->template->text[at - 1] == '\n';
+}
+
+/* An empty text that begins a line: what stands there is no text, but the indentation is due. */
+static void add_line_start(struct ast_list *list, size_t offset)
+{
+	add_node(list, AST_TEXT, offset)->line_start = true;
+}
+
+/* One node for all of it, or one a line where lines lose something. */
+static void add_text(struct parser *parser, struct ast_list *list, size_t from, size_t to)
+{
+	while (from < to) {
+		struct ast_span span = {parser->template->text + from, to - from};
+		bool line_start = at_line_start(parser, from);
+		struct ast_node *node = add_node(list, AST_TEXT, from);
+		const char *newline = memchr(span.at, '\n', span.len);
+
+		if (parser->dedent.len > 0 && newline != NULL)
+			span.len = (size_t)(newline - span.at) + 1;
+		from += span.len;
+		node->line_start = line_start;
+		node->text = line_start ? dedented(parser, span) : span;
+	}
+}
+
+/* The text in front of a tag that stays in its line. */
+static void add_text_before(struct parser *parser, struct ast_list *list, size_t from,
+                            const struct tag *tag)
+{
+	add_text(parser, list, from, tag->at);
+	if (at_line_start(parser, tag->at))
+		add_line_start(list, tag->at);
+}
+
+static bool fail_at(const struct parser *parser, const struct tag *tag, const char *reason)
+{
+	return ast_fail(parser->template, tag->at, parser->err, "{{%.*s}}: %s",
+	                (int)(tag->content.len < 80 ? tag->content.len : 80), tag->content.at,
+	                reason);
+}
+
+/* Cuts a.b.c into parts; "." has none. */
+static bool cut_path(const struct parser *parser, const struct tag *tag, struct ast_node *node)
+{
+	size_t len = strlen(node->name);
+
+	if (strcmp(node->name, ".") == 0)
+		return true;
+	node->parts = 1;
+	for (size_t i = 0; i < len; i++) {
+		if (node->name[i] != '.')
+			continue;
+		if (i == 0 || i + 1 == len || node->name[i - 1] == '\0')
+			return fail_at(parser, tag, "a dotted name has no empty parts");
+		node->name[i] = '\0';
+		node->parts++;
+	}
+	return true;
+}
+
+static bool set_name(const struct parser *parser, const struct tag *tag, struct ast_node *node)
+{
+	struct ast_span name = node->content = tag->content;
+	bool looked_up = node->kind != AST_PARTIAL && node->kind != AST_PARENT;
+
+	if ((node->kind == AST_PARTIAL || node->kind == AST_PARENT) && name.len > 0 &&
+	    name.at[0] == '*') {
+		node->dynamic = looked_up = true;
+		do {
+			name.at++;
+			name.len--;
+		} while (name.len > 0 && strchr(" \t\r\n", name.at[0]) != NULL);
+	}
+	if (name.len == 0)
+		return fail_at(parser, tag, "a name is missing");
+	for (size_t i = 0; i < name.len; i++)
+		if (strchr(" \t\r\n", name.at[i]) != NULL)
+			return fail_at(parser, tag, "a name has no blanks in it");
+	node->name = xstrndup(name.at, name.len);
+	return !looked_up || node->kind == AST_BLOCK || cut_path(parser, tag, node);
+}
+
+static bool parse_list(struct parser *parser, struct ast_node *enclosing, struct ast_list *list);
+
+/* Everything up to the closing tag, as children of `node`. The tree is built in a list of its own,
+ * as `node` moves when its own list grows. */
+static bool parse_children(struct parser *parser, struct ast_node *node)
+{
+	bool ok;
+
+	if (++parser->depth > MUSTACHE_DEPTH_MAX)
+		return ast_fail(parser->template, node->offset, parser->err,
+		                "sections are nested deeper than %d", MUSTACHE_DEPTH_MAX);
+	ok = parse_list(parser, node, &node->children);
+	parser->depth--;
+	return ok;
+}
+
+static bool parse_value(struct parser *parser, struct ast_list *list, const struct tag *tag,
+                        size_t from)
+{
+	struct ast_node *node;
+
+	add_text_before(parser, list, from, tag);
+	node = add_node(list, tag->kind == TAG_RAW ? AST_RAW : AST_VALUE, tag->at);
+	return set_name(parser, tag, node);
+}
+
+/* Text in front of a tag that may stand alone; then its line goes, too. */
+static bool take_line(struct parser *parser, struct ast_list *list, const struct tag *tag,
+                      size_t from)
+{
+	bool standalone = tag->margin && tag->tail;
+
+	if (standalone) {
+		add_text(parser, list, from, tag->line);
+		parser->scanner.at = tag->next;
+	} else {
+		add_text_before(parser, list, from, tag);
+	}
+	return standalone;
+}
+
+static bool parse_section(struct parser *parser, struct ast_list *list, const struct tag *tag,
+                          size_t from)
+{
+	struct ast_node *node;
+
+	take_line(parser, list, tag, from);
+	node = add_node(list, tag->kind == TAG_SECTION ? AST_SECTION : AST_INVERTED, tag->at);
+	return set_name(parser, tag, node) && parse_children(parser, node);
+}
+
+static struct ast_span blanks_before(const struct parser *parser, const struct tag *tag)
+{
+	const char *line = parser->template->text + tag->line;
+
+	return (struct ast_span){line, tag->margin ? tag->at - tag->line : 0};
+}
+
+static bool parse_partial(struct parser *parser, struct ast_list *list, const struct tag *tag,
+                          size_t from)
+{
+	bool standalone = take_line(parser, list, tag, from);
+	struct ast_node *node = add_node(list, AST_PARTIAL, tag->at);
+
+	node->standalone = standalone;
+	if (standalone)
+		node->text = dedented(parser, blanks_before(parser, tag));
+	return set_name(parser, tag, node);
+}
+
+/* Whether a parent stands alone is known at its closing tag; until then the blanks in front wait in
+ * the node. */
+static bool parse_parent(struct parser *parser, struct ast_list *list, const struct tag *tag,
+                         size_t from)
+{
+	struct ast_node *node;
+
+	add_text(parser, list, from, tag->margin ? tag->line : tag->at);
+	node = add_node(list, AST_PARENT, tag->at);
+	node->margin = tag->margin;
+	node->text = dedented(parser, blanks_before(parser, tag));
+	return set_name(parser, tag, node) && parse_children(parser, node);
+}
+
+/* A parameter: what is put in its place is indented as its default is. */
+static bool parse_parameter(struct parser *parser, struct ast_list *list, const struct tag *tag,
+                            size_t from)
+{
+	bool standalone = take_line(parser, list, tag, from);
+	struct ast_span before = dedented(parser, blanks_before(parser, tag));
+	struct ast_node *node = add_node(list, AST_BLOCK, tag->at);
+
+	node->margin = tag->margin;
+	node->standalone = standalone;
+	node->text = before;
+	if (standalone)
+		node->text = dedented(parser, scanner_indent(parser->template, tag->next));
+	if (!set_name(parser, tag, node) || !parse_children(parser, node))
+		return false;
+	if (node->children.count == 0)
+		node->text = before;
+	return true;
+}
+
+/* An argument: only its content counts, without the indentation it has here. */
+static bool parse_argument(struct parser *parser, struct ast_list *list, const struct tag *tag)
+{
+	struct ast_span outer = parser->dedent;
+	struct ast_node *node = add_node(list, AST_BLOCK, tag->at);
+
+	node->argument = true;
+	if (!set_name(parser, tag, node))
+		return false;
+	for (size_t i = 0; i + 1 < list->count; i++)
+		if (strcmp(list->nodes[i].name, node->name) == 0)
+			return fail_at(parser, tag, "this parent has a block of that name already");
+	if (tag->tail) {
+		parser->scanner.at = tag->next;
+		parser->dedent = scanner_indent(parser->template, tag->next);
+	} else {
+		parser->dedent = blanks_before(parser, tag);
+		add_line_start(&node->children, tag->at);
+	}
+	if (!parse_children(parser, node))
+		return false;
+	if (!tag->tail && node->children.count == 1)
+		node->children.count = 0;
+	parser->dedent = outer;
+	return true;
+}
+
+/* The line of a closing tag goes with it, where it has the line for itself; behind an argument or
+ * inside a parent there is nothing that could be kept. */
+static bool parse_close(struct parser *parser, struct ast_node *enclosing, struct ast_list *list,
+                        const struct tag *tag, size_t from)
+{
+	if (enclosing == NULL)
+		return fail_at(parser, tag, "closes what was never opened");
+	if (tag->content.len != enclosing->content.len ||
+	    memcmp(tag->content.at, enclosing->content.at, tag->content.len) != 0)
+		return ast_fail(parser->template, tag->at, parser->err,
+		                "{{/%.*s}} stands where {{/%.*s}} is wanted",
+		                (int)(tag->content.len < 80 ? tag->content.len : 80),
+		                tag->content.at,
+		                (int)(enclosing->content.len < 80 ? enclosing->content.len : 80),
+		                enclosing->content.at);
+	if (enclosing->kind == AST_PARENT) {
+		enclosing->standalone = enclosing->margin && tag->tail;
+		if (enclosing->standalone)
+			parser->scanner.at = tag->next;
+	} else if (enclosing->argument && tag->margin) {
+		add_text(parser, list, from, tag->line);
+	} else if (enclosing->argument) {
+		add_text(parser, list, from, tag->at);
+	} else {
+		take_line(parser, list, tag, from);
+	}
+	return true;
+}
+
+/* Inside a parent only blocks mean something; text is ignored, as the specification says. */
+static bool parse_in_parent(struct parser *parser, struct ast_list *list, const struct tag *tag)
+{
+	switch (tag->kind) {
+	case TAG_BLOCK:
+		return parse_argument(parser, list, tag);
+	case TAG_COMMENT:
+	case TAG_DELIMITERS:
+	case TAG_CLOSE:
+		return true;
+	case TAG_VALUE:
+	case TAG_RAW:
+	case TAG_SECTION:
+	case TAG_INVERTED:
+	case TAG_PARTIAL:
+	case TAG_PARENT:
+		break;
+	}
+	return fail_at(parser, tag,
+	               "has no effect here: directly inside a parent only blocks {{$name}} have");
+}
+
+static bool parse_tag(struct parser *parser, struct ast_list *list, const struct tag *tag,
+                      size_t from)
+{
+	switch (tag->kind) {
+	case TAG_VALUE:
+	case TAG_RAW:
+		return parse_value(parser, list, tag, from);
+	case TAG_SECTION:
+	case TAG_INVERTED:
+		return parse_section(parser, list, tag, from);
+	case TAG_PARTIAL:
+		return parse_partial(parser, list, tag, from);
+	case TAG_PARENT:
+		return parse_parent(parser, list, tag, from);
+	case TAG_BLOCK:
+		return parse_parameter(parser, list, tag, from);
+	case TAG_COMMENT:
+	case TAG_DELIMITERS:
+	case TAG_CLOSE:
+		break;
+	}
+	take_line(parser, list, tag, from);
+	return true;
+}
+
+/* Up to the closing tag of `enclosing`, or to the end of the text where that is NULL. */
+static bool parse_list(struct parser *parser, struct ast_node *enclosing, struct ast_list *list)
+{
+	bool in_parent = enclosing != NULL && enclosing->kind == AST_PARENT;
+	struct tag tag;
+	bool found;
+
+	for (;;) {
+		size_t from = parser->scanner.at;
+
+		if (!scanner_next(&parser->scanner, &tag, &found, parser->err))
+			return false;
+		if (!found)
+			break;
+		if (tag.kind == TAG_CLOSE)
+			return parse_close(parser, enclosing, list, &tag, from);
+		if (!(in_parent ? parse_in_parent(parser, list, &tag)
+		                : parse_tag(parser, list, &tag, from)))
+			return false;
+	}
+	if (enclosing != NULL)
+		return ast_fail(parser->template, enclosing->offset, parser->err,
+		                "{{/%.*s}} is missing: the section is open to the end of the file",
+		                (int)(enclosing->content.len < 80 ? enclosing->content.len : 80),
+		                enclosing->content.at);
+	add_text(parser, list, parser->scanner.at, parser->template->len);
+	return true;
+}
+
+bool ast_parse(struct ast_template *template, struct err *err)
+{
+	struct parser parser = {.template = template, .err = err};
+	const char *nul = memchr(template->text, '\0', template->len);
+
+	if (nul != NULL)
+		return ast_fail(template, (size_t)(nul - template->text), err,
+		                "a NUL byte: a template is text");
+	scanner_init(&parser.scanner, template);
+	return parse_list(&parser, NULL, &template->list);
+}

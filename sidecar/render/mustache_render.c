@@ -1,0 +1,261 @@
+/* A compiled Mustache template and a view -> text. No I/O; bounded in depth, in output and in work,
+ * whatever the template and the data are. */
+#include <string.h>
+
+#include "render/mustache_ast.h"
+#include "render/mustache_value.h"
+
+/* The arguments of the parents that rendering went through, innermost first. */
+struct arguments {
+	const struct arguments *outer;
+	const struct ast_node *parent;
+	const struct ast_template *template; /* that the parent tag stands in */
+};
+
+/* Where the renderer is. */
+struct scope {
+	const struct ast_template *template;
+	const struct context *context;
+	const struct arguments *arguments;
+};
+
+struct renderer {
+	const struct mustache *mustache;
+	enum escape_mode mode;
+	struct strbuf *out;
+	size_t out_start;
+	struct strbuf indent; /* of all that is around, outermost first; in force from .. */
+	size_t indent_from;   /* .. here on */
+	size_t covered;       /* up to here the line that begins next has its indentation already */
+	unsigned depth;
+	unsigned steps;
+	struct err *err;
+};
+
+static bool render_list(struct renderer *r, const struct ast_list *list, const struct scope *scope);
+
+static bool fail_at(struct renderer *r, const struct scope *scope, const struct ast_node *node,
+                    const char *reason)
+{
+	return ast_fail(scope->template, node->offset, r->err, "{{%.*s}}: %s",
+	                (int)(node->content.len < 80 ? node->content.len : 80), node->content.at,
+	                reason);
+}
+
+static void begin_line(struct renderer *r)
+{
+	size_t from = r->covered > r->indent_from ? r->covered : r->indent_from;
+
+	if (from < r->indent.len)
+		strbuf_append(r->out, r->indent.data + from, r->indent.len - from);
+	r->covered = 0;
+}
+
+static void render_text(struct renderer *r, const struct ast_node *node)
+{
+	const char *at = node->text.at;
+	size_t left = node->text.len, line;
+
+	if (node->line_start)
+		begin_line(r);
+	while (left > 0) {
+		const char *newline =
+		    r->indent.len > r->indent_from ? memchr(at, '\n', left) : NULL;
+
+		line = newline != NULL ? (size_t)(newline - at) + 1 : left;
+		strbuf_append(r->out, at, line);
+		at += line;
+		left -= line;
+		if (left > 0)
+			begin_line(r);
+	}
+}
+
+static bool render_value(struct renderer *r, const struct ast_node *node, const struct scope *scope)
+{
+	const json_t *value = context_find(scope->context, node->name, node->parts);
+	enum escape_mode mode = node->kind == AST_RAW ? ESCAPE_NONE : r->mode;
+	struct err reason;
+
+	return value_append(r->out, mode, value, &reason) ||
+	       fail_at(r, scope, node, reason.message);
+}
+
+static bool render_with(struct renderer *r, const struct ast_node *node, const struct scope *scope,
+                        const json_t *value)
+{
+	struct context context = {.up = scope->context, .value = value};
+	struct scope inner = *scope;
+
+	inner.context = &context;
+	return render_list(r, &node->children, &inner);
+}
+
+static bool render_section(struct renderer *r, const struct ast_node *node,
+                           const struct scope *scope)
+{
+	const json_t *value = context_find(scope->context, node->name, node->parts);
+
+	if (!value_is_true(value))
+		return true;
+	if (!json_is_array(value))
+		return render_with(r, node, scope, value);
+	for (size_t i = 0; i < json_array_size(value); i++)
+		if (!render_with(r, node, scope, json_array_get(value, i)))
+			return false;
+	return true;
+}
+
+static bool render_inverted(struct renderer *r, const struct ast_node *node,
+                            const struct scope *scope)
+{
+	if (value_is_true(context_find(scope->context, node->name, node->parts)))
+		return true;
+	return render_list(r, &node->children, scope);
+}
+
+/* The text of another place, with what that is indented by added to (`inner`) or instead of (NULL)
+ * the indentation in force. */
+static bool render_elsewhere(struct renderer *r, const struct ast_node *node,
+                             const struct scope *scope, const struct ast_list *list,
+                             const struct scope *inner, const struct ast_span *indent)
+{
+	size_t indent_len = r->indent.len, indent_from = r->indent_from;
+	bool ok;
+
+	if (r->depth == MUSTACHE_DEPTH_MAX)
+		return fail_at(r, scope, node, "partials and blocks are nested deeper than 64");
+	if (indent != NULL)
+		strbuf_append(&r->indent, indent->at, indent->len);
+	else
+		r->indent_from = r->indent.len;
+	if (node->kind == AST_BLOCK && node->margin && !node->standalone)
+		r->covered = r->indent.len;
+	r->depth++;
+	ok = render_list(r, list, inner);
+	r->depth--;
+	if (!node->standalone)
+		r->covered = 0;
+	r->indent.len = indent_len;
+	r->indent_from = indent_from;
+	return ok;
+}
+
+static const struct ast_template *find_target(const struct renderer *r, const struct ast_node *node,
+                                              const struct scope *scope)
+{
+	const json_t *value;
+
+	if (!node->dynamic)
+		return node->target;
+	value = context_find(scope->context, node->name, node->parts);
+	return json_is_string(value) ? ast_find(r->mustache, json_string_value(value)) : NULL;
+}
+
+static bool render_partial(struct renderer *r, const struct ast_node *node,
+                           const struct scope *scope)
+{
+	const struct ast_template *target = find_target(r, node, scope);
+	const struct arguments arguments = {scope->arguments, node, scope->template};
+	const struct scope inner = {target, scope->context, &arguments};
+
+	if (!node->standalone && node->margin) {
+		begin_line(r);
+		strbuf_append(r->out, node->text.at, node->text.len);
+	}
+	return target == NULL || render_elsewhere(r, node, scope, &target->list, &inner,
+	                                          node->standalone ? &node->text : NULL);
+}
+
+/* The outermost argument of that name wins; its own blocks can be replaced only from further
+ * out. */
+static const struct ast_node *find_argument(const struct arguments **arguments, const char *name)
+{
+	const struct arguments *from = NULL;
+	const struct ast_node *found = NULL;
+
+	for (const struct arguments *a = *arguments; a != NULL; a = a->outer) {
+		const struct ast_list *blocks = &a->parent->children;
+
+		for (size_t i = 0; i < blocks->count; i++) {
+			if (strcmp(blocks->nodes[i].name, name) != 0)
+				continue;
+			found = &blocks->nodes[i];
+			from = a;
+		}
+	}
+	*arguments = from;
+	return found;
+}
+
+static bool render_block(struct renderer *r, const struct ast_node *node, const struct scope *scope)
+{
+	const struct arguments *from = scope->arguments;
+	const struct ast_node *argument = find_argument(&from, node->name);
+	struct scope inner;
+
+	if (argument == NULL)
+		return render_list(r, &node->children, scope);
+	inner = (struct scope){from->template, scope->context, from->outer};
+	return render_elsewhere(r, node, scope, &argument->children, &inner,
+	                        node->standalone || node->margin ? &node->text : NULL);
+}
+
+static bool render_node(struct renderer *r, const struct ast_node *node, const struct scope *scope)
+{
+	switch (node->kind) {
+	case AST_TEXT:
+		render_text(r, node);
+		return true;
+	case AST_VALUE:
+	case AST_RAW:
+		return render_value(r, node, scope);
+	case AST_SECTION:
+		return render_section(r, node, scope);
+	case AST_INVERTED:
+		return render_inverted(r, node, scope);
+	case AST_PARTIAL:
+	case AST_PARENT:
+		return render_partial(r, node, scope);
+	case AST_BLOCK:
+		return render_block(r, node, scope);
+	}
+	return true;
+}
+
+static bool render_list(struct renderer *r, const struct ast_list *list, const struct scope *scope)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct ast_node *node = &list->nodes[i];
+
+		if (!render_node(r, node, scope))
+			return false;
+		if (r->out->len - r->out_start > MUSTACHE_OUTPUT_MAX)
+			return ast_fail(scope->template, node->offset, r->err,
+			                "the output is larger than %zu bytes", MUSTACHE_OUTPUT_MAX);
+		if (++r->steps > MUSTACHE_STEPS_MAX)
+			return ast_fail(scope->template, node->offset, r->err,
+			                "the template does not come to an end: %d steps",
+			                MUSTACHE_STEPS_MAX);
+	}
+	return true;
+}
+
+bool mustache_render(const struct mustache *mustache, const json_t *view, enum escape_mode mode,
+                     struct strbuf *out, struct err *err)
+{
+	struct context context = {.up = NULL, .value = view};
+	struct scope scope = {mustache->templates[0], &context, NULL};
+	struct renderer r = {
+	    .mustache = mustache,
+	    .mode = mode,
+	    .out = out,
+	    .out_start = out->len,
+	    .indent = STRBUF_INIT,
+	    .err = err,
+	};
+	bool ok = render_list(&r, &scope.template->list, &scope);
+
+	strbuf_fini(&r.indent);
+	return ok;
+}

@@ -1,0 +1,233 @@
+/* The view: topology, config and environment as the JSON that a template sees. The same servers
+ * make the same view, whatever order the store lists them in. */
+#include "render/view.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/strbuf.h"
+
+#define SLOTS_DEFAULT 4
+#define SLOTS_MAX     64
+
+/* Takes the value over. Bytes that are no UTF-8 (environment) go through as they are. */
+static void set(json_t *object, const char *key, json_t *value)
+{
+	json_object_set_new_nocheck(object, key, value);
+}
+
+static void set_str(json_t *object, const char *key, const char *value)
+{
+	if (value[0] != '\0')
+		set(object, key, json_string_nocheck(value));
+}
+
+static const char *member_address(const struct member *member)
+{
+	return member->address[0] != '\0' ? member->address : member->host;
+}
+
+static const char *member_name(const struct member *member)
+{
+	return member->name[0] != '\0' ? member->name : member->host;
+}
+
+static json_t *member_view(const struct member *member, bool is_primary)
+{
+	const char *address = member_address(member);
+	bool v6 = strchr(address, ':') != NULL;
+	char endpoint[TOPOLOGY_HOST_MAX + 16];
+	json_t *view = json_object();
+
+	snprintf(endpoint, sizeof(endpoint), v6 ? "[%s]:%u" : "%s:%u", address,
+	         (unsigned)member->port);
+	set_str(view, "name", member_name(member));
+	set_str(view, "host", member->host);
+	set_str(view, "address", address);
+	set(view, "port", json_integer(member->port));
+	set_str(view, "endpoint", endpoint);
+	set_str(view, "role", is_primary ? "primary" : "standby");
+	set(view, "is_primary", json_boolean(is_primary));
+	if (!is_primary && member->lag_bytes >= 0)
+		set(view, "lag_bytes", json_integer(member->lag_bytes));
+	return view;
+}
+
+/* By name, then by address and port, as a name may be missing or given twice. */
+static int compare_members(const void *left, const void *right)
+{
+	const struct member *const *a = left, *const *b = right;
+	int order = strcmp(member_name(*a), member_name(*b));
+
+	if (order == 0)
+		order = strcmp(member_address(*a), member_address(*b));
+	return order != 0 ? order : (int)(*a)->port - (int)(*b)->port;
+}
+
+struct members {
+	const struct member **all; /* sorted, the primary among them */
+	size_t count;
+	const struct member *primary; /* or NULL */
+};
+
+static void sort_members(const struct topology *topology, struct members *out)
+{
+	out->all = xcalloc(topology->standby_count + 1, sizeof(struct member *));
+	out->count = 0;
+	out->primary = topology->has_primary ? &topology->primary : NULL;
+	if (out->primary != NULL)
+		out->all[out->count++] = out->primary;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		out->all[out->count++] = &topology->standbys[i];
+	qsort(out->all, out->count, sizeof(struct member *), compare_members);
+}
+
+static void append_numbered(json_t *list, json_t *view, size_t count)
+{
+	size_t index = json_array_size(list);
+
+	set(view, "index", json_integer((json_int_t)index));
+	set(view, "number", json_integer((json_int_t)index + 1));
+	set(view, "first", json_boolean(index == 0));
+	set(view, "last", json_boolean(index + 1 == count));
+	json_array_append_new(list, view);
+}
+
+static json_t *standbys_view(const struct members *members)
+{
+	size_t count = members->count - (members->primary != NULL);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < members->count; i++)
+		if (members->all[i] != members->primary)
+			append_numbered(list, member_view(members->all[i], false), count);
+	return list;
+}
+
+/* The primary first, then the standbys. */
+static json_t *members_view(const struct members *members)
+{
+	json_t *list = json_array();
+
+	if (members->primary != NULL)
+		append_numbered(list, member_view(members->primary, true), members->count);
+	for (size_t i = 0; i < members->count; i++)
+		if (members->all[i] != members->primary)
+			append_numbered(list, member_view(members->all[i], false), members->count);
+	return list;
+}
+
+/* A member's slot is its place among all members by name, so it keeps its slot, and the sessions in
+ * it, when the primary moves; the primary's slot is empty. There are as many slots as asked for, or
+ * as there are members: no standby is left out. */
+static json_t *slots_view(const struct members *members, size_t wanted)
+{
+	size_t count = wanted > members->count ? wanted : members->count;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *slot = json_object();
+
+		set(slot, "slot", json_integer((json_int_t)i + 1));
+		if (i < members->count && members->all[i] != members->primary)
+			set(slot, "server", member_view(members->all[i], false));
+		json_array_append_new(list, slot);
+	}
+	return list;
+}
+
+static json_t *target_view(const struct config_target *target)
+{
+	json_t *view = json_object();
+
+	set_str(view, "name", target->name);
+	set_str(view, "kind", config_target_kind_name(target->kind));
+	set_str(view, "template", target->template_file);
+	set_str(view, "output", target->output);
+	return view;
+}
+
+static json_t *vars_view(const struct config_target *target)
+{
+	json_t *view = json_object();
+
+	for (size_t i = 0; i < target->var_count; i++)
+		set(view, target->vars[i].name, json_string_nocheck(target->vars[i].value));
+	return view;
+}
+
+static json_t *env_view(void)
+{
+	json_t *view = json_object();
+
+	for (char **entry = environ; entry != NULL && *entry != NULL; entry++) {
+		const char *equals = strchr(*entry, '=');
+
+		if (equals != NULL) {
+			auto_free char *name = xstrndup(*entry, (size_t)(equals - *entry));
+
+			set(view, name, json_string_nocheck(equals + 1));
+		}
+	}
+	return view;
+}
+
+/* var.slots, where the template has use for it. */
+static bool slots_wanted(const struct config_target *target, size_t *wanted, struct err *err)
+{
+	*wanted = SLOTS_DEFAULT;
+	for (size_t i = 0; i < target->var_count; i++) {
+		const char *value = target->vars[i].value;
+		char *end;
+		long number;
+
+		if (strcmp(target->vars[i].name, "slots") != 0)
+			continue;
+		number = strtol(value, &end, 10);
+		if (end == value || *end != '\0' || number < 1 || number > SLOTS_MAX)
+			return err_set(err, "[%s %s] var.slots: '%s': 1 to %d is allowed",
+			               config_target_kind_name(target->kind), target->name, value,
+			               SLOTS_MAX);
+		*wanted = (size_t)number;
+	}
+	return true;
+}
+
+static void set_store_facts(json_t *view, const struct topology *topology)
+{
+	set(view, "zxid", json_integer(topology->zxid));
+	if (topology->timeline > 0)
+		set(view, "timeline", json_integer(topology->timeline));
+	set_str(view, "system_identifier", topology->system_identifier);
+	set_str(view, "promoted_at", topology->promoted_at);
+	set_str(view, "publisher", topology->publisher);
+}
+
+json_t *view_build(const struct config_cluster *cluster, const struct config_target *target,
+                   const struct topology *topology, struct err *err)
+{
+	struct members members;
+	size_t slots;
+	json_t *view;
+
+	if (!slots_wanted(target, &slots, err))
+		return NULL;
+	sort_members(topology, &members);
+	view = json_object();
+	set_str(view, "cluster", cluster->name);
+	set_store_facts(view, topology);
+	if (members.primary != NULL)
+		set(view, "primary", member_view(members.primary, true));
+	set(view, "standbys", standbys_view(&members));
+	set(view, "has_standbys", json_boolean(members.count > (members.primary != NULL ? 1 : 0)));
+	set(view, "members", members_view(&members));
+	set(view, "slots", slots_view(&members, slots));
+	set(view, "target", target_view(target));
+	set(view, "vars", vars_view(target));
+	set(view, "env", env_view());
+	free(members.all);
+	return view;
+}

@@ -1,0 +1,223 @@
+/* State files. Refuses a file that it cannot understand instead of starting from nothing: without
+ * its zxid an old value of the store would pass for a new one. Written durably or not at all. */
+#include "state.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "watch/layout.h"
+#include "watch/layout_parts.h"
+
+#define VERSION   1
+#define STATE_MAX (4 * LAYOUT_VALUE_MAX)
+#define ADVICE    "repair it, or remove it to trust the store's present value as the newest"
+
+void applied_init(struct applied *applied)
+{
+	*applied = (struct applied){.zxid = 0};
+	topology_init(&applied->topology);
+}
+
+void applied_fini(struct applied *applied)
+{
+	topology_fini(&applied->topology);
+	applied_init(applied);
+}
+
+static char *state_path(const char *state_dir, const struct config_cluster *cluster)
+{
+	/* What config.c has checked; here a file name is made of it. */
+	assert(cluster->name[0] != '.' && strchr(cluster->name, '/') == NULL);
+	return xasprintf("%s/%s.json", state_dir, cluster->name);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+	const char *const *left = a, *const *right = b;
+
+	return strcmp(*left, *right);
+}
+
+/* Names the data set: hosts in one order, chroot and path. */
+static void append_store(struct strbuf *out, const char *hosts,
+                         const struct config_cluster *cluster)
+{
+	size_t len = strcspn(hosts, "/"), count = 0;
+	auto_free char *list = len > 0 ? xstrndup(hosts, len) : xstrdup("");
+	auto_free const char **sorted = xcalloc(len + 1, sizeof(*sorted));
+	char *rest = list;
+
+	for (char *host = strsep(&rest, ","); host != NULL; host = strsep(&rest, ","))
+		sorted[count++] = host + strspn(host, " \t");
+	qsort(sorted, count, sizeof(*sorted), compare_strings);
+	for (size_t i = 0; i < count; i++)
+		strbuf_printf(out, "%s%s", i > 0 ? "," : "", sorted[i]);
+	strbuf_printf(out, "%s %s", hosts + len, cluster->path);
+}
+
+static bool read_zxid(const json_t *root, const char *key, int64_t *out, struct err *err)
+{
+	const json_t *value = json_object_get(root, key);
+
+	if (!json_is_integer(value) || json_integer_value(value) < 0)
+		return err_set(err, "%s is missing or no integer from 0 to %" PRId64, key,
+		               INT64_MAX);
+	*out = json_integer_value(value);
+	return true;
+}
+
+static bool read_address(const json_t *value, struct member *member, struct err *err)
+{
+	const char *text = json_string_value(value);
+
+	if (text == NULL || (text[0] != '\0' && (layout_host_problem(text) != NULL ||
+	                                         !layout_host_numeric(text, member->address))))
+		return err_set(err, "addresses holds something that is no server's IP address");
+	return true;
+}
+
+/* The addresses that the names had when they were applied, in the order of the topology. */
+static bool read_addresses(const json_t *addresses, struct topology *topology, struct err *err)
+{
+	size_t first = topology->has_primary ? 1 : 0;
+
+	if (json_array_size(addresses) != first + topology->standby_count)
+		return err_set(err, "addresses does not match topology");
+	if (first > 0 && !read_address(json_array_get(addresses, 0), &topology->primary, err))
+		return false;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (!read_address(json_array_get(addresses, first + i), &topology->standbys[i],
+		                  err))
+			return false;
+	return true;
+}
+
+/* Through the layout's own decoder, so that the file is trusted no more than a znode. */
+static bool read_topology(const struct config_cluster *cluster, const json_t *root,
+                          struct applied *out, struct err *err)
+{
+	const json_t *value = json_object_get(root, "topology");
+	auto_free char *text =
+	    value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+	if (text == NULL)
+		return true;
+	if (!layout_segue_decode(cluster, text, strlen(text), &out->topology, err))
+		return err_wrap(err, "topology");
+	out->has_topology = true;
+	return read_addresses(json_object_get(root, "addresses"), &out->topology, err);
+}
+
+static bool read_document(const struct config_cluster *cluster, const json_t *root,
+                          struct applied *out, struct err *err)
+{
+	const json_t *version = json_object_get(root, "version");
+
+	if (!json_is_integer(version) || json_integer_value(version) != VERSION)
+		return err_set(err, "version is missing or other than %d", VERSION);
+	if (!read_zxid(root, "applied_zxid", &out->zxid, err) ||
+	    !read_zxid(root, "floor_zxid", &out->floor_zxid, err) ||
+	    !read_topology(cluster, root, out, err))
+		return false;
+	out->topology.zxid = out->zxid;
+	return true;
+}
+
+static void check_store(const json_t *root, const char *path, const char *store,
+                        struct applied *out, struct strbuf *note)
+{
+	const char *written_for = json_string_value(json_object_get(root, "store"));
+
+	if (written_for != NULL && strcmp(written_for, store) == 0)
+		return;
+	out->zxid = out->floor_zxid = out->topology.zxid = 0;
+	strbuf_printf(note, "%s was written for the store \"", path);
+	if (written_for != NULL)
+		strbuf_append_escaped(note, written_for, strlen(written_for), 200);
+	strbuf_printf(note, "\", now it is \"%s\": its zxid does not count", store);
+}
+
+static bool parse(const struct config_cluster *cluster, const char *path, const char *store,
+                  const struct strbuf *text, struct applied *out, struct strbuf *note,
+                  struct err *err)
+{
+	json_error_t error;
+	json_auto_t *root = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, &error);
+
+	if (root == NULL)
+		return err_set(err, "byte %d: no JSON, or cut off", error.position);
+	if (!read_document(cluster, root, out, err))
+		return false;
+	check_store(root, path, store, out, note);
+	return true;
+}
+
+bool state_load(const char *state_dir, const struct config_cluster *cluster,
+                const char *store_hosts, struct applied *out, struct strbuf *note, struct err *err)
+{
+	auto_free char *path = state_path(state_dir, cluster);
+	auto_strbuf struct strbuf text = STRBUF_INIT, store = STRBUF_INIT;
+	struct err reason = {""};
+	bool missing;
+
+	applied_init(out);
+	append_store(&store, store_hosts, cluster);
+	if (!file_read(path, STATE_MAX, &text, &missing, &reason))
+		return missing ||
+		       err_set(err, "cannot read the state file %s; " ADVICE, reason.message);
+	if (parse(cluster, path, store.data, &text, out, note, &reason))
+		return true;
+	applied_fini(out);
+	return err_set(err, "cannot use the state file %s: %s; " ADVICE, path, reason.message);
+}
+
+static json_t *encode_addresses(const struct topology *topology)
+{
+	json_t *addresses = json_array();
+
+	if (topology->has_primary)
+		json_array_append_new(addresses, json_string(topology->primary.address));
+	for (size_t i = 0; i < topology->standby_count; i++)
+		json_array_append_new(addresses, json_string(topology->standbys[i].address));
+	return addresses;
+}
+
+static json_t *encode(const char *store, const struct applied *applied)
+{
+	json_t *root = json_object();
+	auto_strbuf struct strbuf topology = STRBUF_INIT;
+
+	json_object_set_new(root, "version", json_integer(VERSION));
+	json_object_set_new(root, "store", json_string(store));
+	json_object_set_new(root, "applied_zxid", json_integer(applied->zxid));
+	json_object_set_new(root, "floor_zxid", json_integer(applied->floor_zxid));
+	if (!applied->has_topology)
+		return root;
+	layout_segue_encode(&applied->topology, false, &topology);
+	json_object_set_new(root, "topology", json_loads(topology.data, 0, NULL));
+	json_object_set_new(root, "addresses", encode_addresses(&applied->topology));
+	return root;
+}
+
+bool state_save(const char *state_dir, const struct config_cluster *cluster,
+                const char *store_hosts, const struct applied *applied, struct err *err)
+{
+	static const struct file_owner owner = {.mode = 0640};
+	auto_free char *path = state_path(state_dir, cluster);
+	auto_strbuf struct strbuf store = STRBUF_INIT;
+	json_auto_t *root = NULL;
+	auto_free char *text = NULL;
+
+	append_store(&store, store_hosts, cluster);
+	root = encode(store.data, applied);
+	text = json_dumps(root, JSON_INDENT(1));
+	if (text == NULL)
+		return err_set(err, "cannot write the state file %s: the store's name is no UTF-8",
+		               path);
+	return file_replace(path, text, strlen(text), &owner, err) ||
+	       err_wrap(err, "cannot write the state file");
+}

@@ -1,0 +1,175 @@
+/* `segue check` against real servers: what it finds, and its exit codes. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "lab/lab.h"
+
+#define MASTER "{\"version\":1,\"primary\":{\"name\":\"db1\",\"host\":\"127.0.0.1\",\"port\":5432}}"
+
+static int run_check(void *arg)
+{
+	char verb[] = "check", option[] = "-c";
+	char *argv[] = {verb, option, arg, NULL};
+
+	return cmd_check(3, argv);
+}
+
+/* Returns what it printed; *code is its exit code. */
+static const char *check(struct lab *lab, const char *ini_text, int *code)
+{
+	const char *ini = lab_path(lab, "segue.ini");
+	char *copy = xstrdup(ini); /* argv is not const */
+	struct lab_process *process;
+
+	lab_write_file(ini, ini_text);
+	process = lab_fork(lab, "check", run_check, copy);
+	free(copy);
+	cr_assert(lab_process_wait(process, 30000));
+	*code = lab_process_exit_code(process);
+	return lab_read_file(lab, lab_process_log(process));
+}
+
+static void expect_line(const char *printed, const char *line)
+{
+	cr_expect_not_null(strstr(printed, line), "no \"%s\" in\n%s", line, printed);
+}
+
+static struct lab_haproxy *start_haproxy(struct lab *lab)
+{
+	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
+
+	lab_haproxy_start(haproxy);
+	return haproxy;
+}
+
+/* Everything as it should be, but for what `more` adds to the target. */
+static const char *good_ini(struct lab *lab, struct lab_zk *zk, struct lab_haproxy *haproxy,
+                            const char *more)
+{
+	char *template_file = realpath("templates/haproxy.cfg.mustache", NULL);
+	const char *ini;
+
+	cr_assert_not_null(template_file, "run from the top of the repository");
+	ini =
+	    lab_printf(lab,
+	               "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = %s\n"
+	               "[cluster a]\npath = /segue/a\n"
+	               "[haproxy h]\ncluster = a\ntemplate = %s\n"
+	               "output = %s/a.cfg\nsocket = %s\nmaster_socket = %s\n"
+	               "check_command = haproxy -c -q -f %s -f {}\nvar.rw_bind = 127.0.0.1:%u\n%s",
+	               lab_dir(lab), lab_zk_hosts(zk), template_file, lab_haproxy_conf_dir(haproxy),
+	               lab_haproxy_socket(haproxy), lab_haproxy_master_socket(haproxy),
+	               lab_haproxy_main_file(haproxy), lab_port(lab), more);
+	free(template_file);
+	return ini;
+}
+
+Test(check, all_is_fine)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_haproxy *haproxy = start_haproxy(lab);
+	const char *printed;
+	int code;
+
+	lab_zk_set(zk, "/segue/a/master", MASTER, strlen(MASTER));
+	printed = check(lab, good_ini(lab, zk, haproxy, ""), &code);
+	cr_expect_eq(code, CMD_OK, "%d\n%s", code, printed);
+	cr_expect_null(strstr(printed, "FAIL"), "%s", printed);
+	expect_line(printed, "ok    config: ");
+	expect_line(printed, "ok    state_dir: ");
+	expect_line(printed, "ok    cluster/a: /segue/a/master names db1 at 127.0.0.1 port 5432\n");
+	expect_line(printed, "ok    zookeeper: ");
+	expect_line(printed, "ok    haproxy/h: rendered: backends 2, servers ");
+	expect_line(printed, "ok    haproxy/h: check_command: haproxy is there\n");
+	expect_line(printed, "admin.sock has level admin\n");
+	expect_line(printed, "old workers 0, failed reloads 0\n");
+	lab_destroy(lab);
+}
+
+Test(check, what_is_wrong_is_found_all_at_once)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_haproxy *haproxy = start_haproxy(lab);
+	const char *printed, *dir = lab_dir(lab);
+	int code;
+
+	lab_zk_set(zk, "/segue/a/master", "garbage", 7);
+	lab_write_file(lab_path(lab, "bad.mustache"), "{{#open}}\n");
+	printed = check(lab,
+	                good_ini(lab, zk, haproxy,
+	                         lab_printf(lab,
+	                                    "[cluster b]\npath = /segue/b\npresence = yes\n"
+	                                    "[haproxy g]\ncluster = b\n"
+	                                    "template = %s/bad.mustache\noutput = %s/no/b.cfg\n"
+	                                    "socket = %s/no.sock\nowner = nobody-of-segue\n"
+	                                    "[file f]\ncluster = b\ntemplate = %s/none\n"
+	                                    "output = %s/f\nreload_command = /no/program && x\n"
+	                                    "check_command = true | cat\n",
+	                                    dir, dir, dir, dir, dir)),
+	                &code);
+	cr_expect_eq(code, CMD_FAILED, "%d\n%s", code, printed);
+	expect_line(printed, "FAIL  cluster/a: /segue/a/master: ");
+	expect_line(printed, "warn  cluster/b: /segue/b/master does not exist: ");
+	expect_line(printed, "FAIL  haproxy/g: ");
+	expect_line(printed, "bad.mustache:1:");
+	expect_line(printed, "/no: No such file or directory: make the folder");
+	expect_line(printed, "nobody-of-segue");
+	expect_line(printed, "no.sock: ");
+	expect_line(printed, "FAIL  file/f: ");
+	expect_line(printed, "FAIL  file/f: reload_command: there is no program /no/program: ");
+	expect_line(printed, "warn  file/f: check_command: \"|\" is handed over as an argument: ");
+	lab_destroy(lab);
+}
+
+Test(check, a_store_that_is_away_and_a_bad_file)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_haproxy *haproxy = start_haproxy(lab);
+	const char *printed;
+	int code;
+
+	printed = check(lab,
+	                lab_printf(lab,
+	                           "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = 127.0.0.1:%u\n"
+	                           "[cluster a]\npath = /a\n[haproxy h]\ncluster = a\n"
+	                           "template = /none\noutput = %s/elsewhere.cfg\nsocket = %s\n",
+	                           lab_dir(lab), lab_port(lab), lab_dir(lab),
+	                           lab_haproxy_socket(haproxy)),
+	                &code);
+	cr_expect_eq(code, CMD_FAILED, "%d\n%s", code, printed);
+	expect_line(printed, "FAIL  zookeeper: no session: ");
+	expect_line(printed, "/elsewhere.cfg: add a -f for it");
+	printed = check(lab, "[cluster a]\n", &code);
+	cr_expect_eq(code, CMD_USAGE, "%d\n%s", code, printed);
+	lab_destroy(lab);
+}
+
+Test(check, a_socket_without_level_admin)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_haproxy *haproxy;
+	const char *socket = lab_path(lab, "operator.sock"), *printed;
+	int code;
+
+	haproxy = lab_haproxy_create(
+	    lab, lab_printf(lab, "global\n\tstats socket %s level operator\n", socket));
+	lab_haproxy_start(haproxy);
+	printed =
+	    check(lab,
+	          lab_printf(lab,
+	                     "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = 127.0.0.1:%u\n"
+	                     "[cluster a]\npath = /a\n[haproxy h]\ncluster = a\n"
+	                     "template = /none\noutput = %s/a.cfg\nsocket = %s\n",
+	                     lab_dir(lab), lab_port(lab), lab_haproxy_conf_dir(haproxy), socket),
+	          &code);
+	cr_expect_eq(code, CMD_FAILED);
+	expect_line(printed, "operator.sock does not let servers be changed: ");
+	cr_expect_null(strstr(printed, "add a -f for it"), "%s", printed);
+	lab_destroy(lab);
+}

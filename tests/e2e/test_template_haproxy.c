@@ -1,0 +1,236 @@
+/* templates/haproxy.cfg.mustache, with the real HAProxy as the judge. Run from the top folder of
+ * the repository. */
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "render/mustache.h"
+#include "render/view.h"
+
+#define TEMPLATE "templates/haproxy.cfg.mustache"
+
+static char folder[] = "/tmp/segue-template-XXXXXX";
+static char *config_file, *second_file;
+
+static void make_folder(void)
+{
+	cr_assert_not_null(mkdtemp(folder));
+	config_file = xasprintf("%s/a.cfg", folder);
+	second_file = xasprintf("%s/b.cfg", folder);
+}
+
+static void remove_folder(void)
+{
+	unlink(config_file);
+	unlink(second_file);
+	rmdir(folder);
+	free(config_file);
+	free(second_file);
+}
+
+TestSuite(template_haproxy, .init = make_folder, .fini = remove_folder, .timeout = 60);
+
+static void write_file(const char *path, const struct strbuf *text)
+{
+	const struct file_owner owner = {.mode = 0600};
+	struct err err;
+
+	cr_assert(file_replace(path, text->data, text->len, &owner, &err), "%s", err.message);
+}
+
+static pid_t start(const char *const *argv)
+{
+	pid_t pid;
+
+	cr_assert_eq(posix_spawnp(&pid, argv[0], NULL, NULL, (char *const *)argv, environ), 0,
+	             "cannot start %s", argv[0]);
+	return pid;
+}
+
+static int wait_for(pid_t pid)
+{
+	int status;
+
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Warnings count as errors (-dW). */
+static void check_with_haproxy(const char *what)
+{
+	const char *argv[] = {"haproxy", "-c", "-q", "-dW", "-f", folder, NULL};
+
+	cr_expect_eq(wait_for(start(argv)), 0, "%s: haproxy -c refuses the file", what);
+}
+
+static void add_standby(struct topology *topology, int number, const char *network)
+{
+	struct member *standby = topology_add_standby(topology);
+
+	snprintf(standby->name, sizeof(standby->name), "db%d", number);
+	snprintf(standby->host, sizeof(standby->host), "db%d.example", number);
+	snprintf(standby->address, sizeof(standby->address), "%s%d", network, number);
+	standby->port = 5432;
+}
+
+static void make(struct topology *topology, bool primary, int standbys, const char *network)
+{
+	topology_init(topology);
+	for (int i = 0; i < standbys; i++)
+		add_standby(topology, i + 2, network);
+	if (primary) {
+		struct member *member = &topology->primary;
+
+		topology->has_primary = true;
+		snprintf(member->name, sizeof(member->name), "db1");
+		snprintf(member->host, sizeof(member->host), "db1.example");
+		snprintf(member->address, sizeof(member->address), "%s%d", network, 1);
+		member->port = 5432;
+	}
+}
+
+static void render(const char *cluster_name, const struct config_var *vars, size_t var_count,
+                   const struct topology *topology, struct strbuf *out)
+{
+	const struct config_cluster cluster = {.name = (char *)cluster_name};
+	const struct config_target target = {
+	    .kind = CONFIG_TARGET_HAPROXY,
+	    .name = (char *)"local",
+	    .template_file = (char *)TEMPLATE,
+	    .output = config_file,
+	    .vars = (struct config_var *)vars,
+	    .var_count = var_count,
+	};
+	struct err err;
+	struct mustache *mustache = mustache_compile_file(TEMPLATE, NULL, &err);
+	json_t *view;
+
+	cr_assert_not_null(mustache, "%s", err.message);
+	view = view_build(&cluster, &target, topology, &err);
+	cr_assert_not_null(view, "%s", err.message);
+	cr_assert(mustache_render(mustache, view, ESCAPE_HAPROXY, out, &err), "%s", err.message);
+	json_decref(view);
+	mustache_free(mustache);
+}
+
+/* How often `what` stands in the text. */
+static size_t count(const struct strbuf *text, const char *what)
+{
+	size_t found = 0;
+
+	for (const char *at = text->data; (at = strstr(at, what)) != NULL; at++)
+		found++;
+	return found;
+}
+
+Test(template_haproxy, every_topology_passes_the_check)
+{
+	static const struct {
+		const char *what, *network, *primary;
+		bool has_primary;
+		int standbys;
+		size_t slots;
+	} cases[] = {
+	    {"primary alone", "10.0.0.", "server primary 10.0.0.1:5432", true, 0, 4},
+	    {"one standby", "10.0.0.", "server primary 10.0.0.1:5432", true, 1, 4},
+	    {"four standbys", "10.0.0.", "server primary 10.0.0.1:5432", true, 4, 5},
+	    {"six standbys", "10.0.0.", "server primary 10.0.0.1:5432", true, 6, 7},
+	    {"no primary", "10.0.0.", "server primary 127.0.0.1:1\n", false, 2, 4},
+	    {"nobody", "10.0.0.", "server primary 127.0.0.1:1\n", false, 0, 4},
+	    {"IPv6", "2001:db8::", "server primary [2001:db8::1]:5432", true, 2, 4},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_strbuf struct strbuf out = STRBUF_INIT;
+		struct topology topology;
+
+		make(&topology, cases[i].has_primary, cases[i].standbys, cases[i].network);
+		render("orders", NULL, 0, &topology, &out);
+		cr_expect_not_null(strstr(out.data, cases[i].primary), "%s:\n%s", cases[i].what,
+		                   out.data);
+		cr_expect_eq(count(&out, "server rep"), cases[i].slots, "%s:\n%s", cases[i].what,
+		             out.data);
+		cr_expect_eq(count(&out, " disabled"), cases[i].slots - (size_t)cases[i].standbys);
+		write_file(config_file, &out);
+		check_with_haproxy(cases[i].what);
+		topology_fini(&topology);
+	}
+}
+
+Test(template_haproxy, settings_come_from_vars)
+{
+	static const struct config_var vars[] = {
+	    {(char *)"rw_bind", (char *)"127.0.0.1:6000"},
+	    {(char *)"ro_bind", (char *)"[::1]:6001"},
+	    {(char *)"timeout_connect", (char *)"2s"},
+	    {(char *)"timeout_idle", (char *)"8h"},
+	    {(char *)"retries", (char *)"30"},
+	    {(char *)"check_interval", (char *)"500ms"},
+	    {(char *)"slots", (char *)"2"},
+	    {(char *)"maxconn", (char *)"90"},
+	};
+	static const char *const wanted[] = {
+	    "bind 127.0.0.1:6000\n",      "bind [::1]:6001\n",  "timeout connect 2s\n",
+	    "timeout client 8h\n",        "retries 30\n",       "check inter 500ms ",
+	    "10.0.0.1:5432 maxconn 90\n", "timeout server 8h\n"};
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+	struct topology topology;
+
+	make(&topology, true, 1, "10.0.0.");
+	render("orders", vars, ARRAY_LEN(vars), &topology, &out);
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+		cr_expect_not_null(strstr(out.data, wanted[i]), "'%s' is not in\n%s", wanted[i],
+		                   out.data);
+	cr_expect_eq(count(&out, "server rep"), 2);
+	write_file(config_file, &out);
+	check_with_haproxy("all vars");
+	topology_fini(&topology);
+}
+
+Test(template_haproxy, two_clusters_load_together)
+{
+	static const struct config_var vars[] = {
+	    {(char *)"rw_bind", (char *)"127.0.0.1:6000"},
+	    {(char *)"ro_bind", (char *)"127.0.0.1:6001"},
+	};
+	auto_strbuf struct strbuf first = STRBUF_INIT, second = STRBUF_INIT;
+	struct topology topology;
+
+	make(&topology, true, 2, "10.0.0.");
+	render("orders", NULL, 0, &topology, &first);
+	render("billing", vars, ARRAY_LEN(vars), &topology, &second);
+	write_file(config_file, &first);
+	write_file(second_file, &second);
+	check_with_haproxy("two clusters");
+	topology_fini(&topology);
+}
+
+/* Whatever the topology, only `server` lines of the text differ: nothing needs a reload. */
+Test(template_haproxy, a_failover_changes_only_server_lines)
+{
+	auto_strbuf struct strbuf before = STRBUF_INIT, after = STRBUF_INIT;
+	struct topology topology;
+	char *left, *right, *left_rest, *right_rest;
+
+	make(&topology, true, 3, "10.0.0.");
+	render("orders", NULL, 0, &topology, &before);
+	topology_fini(&topology);
+	make(&topology, false, 1, "2001:db8::");
+	render("orders", NULL, 0, &topology, &after);
+	topology_fini(&topology);
+	left = strtok_r(before.data, "\n", &left_rest);
+	right = strtok_r(after.data, "\n", &right_rest);
+	while (left != NULL && right != NULL) {
+		if (strncmp(left, "\tserver ", 8) != 0 || strncmp(right, "\tserver ", 8) != 0)
+			cr_expect_str_eq(left, right);
+		left = strtok_r(NULL, "\n", &left_rest);
+		right = strtok_r(NULL, "\n", &right_rest);
+	}
+	cr_expect(left == NULL && right == NULL);
+}

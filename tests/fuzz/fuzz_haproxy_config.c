@@ -1,0 +1,100 @@
+/* Any text: parse and lint never crash, what is accepted can stand in a command, needs no reload
+ * against itself, and HAProxy already as desired gets no command. */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/haproxy_address.h"
+#include "apply/haproxy_config.h"
+#include "apply/haproxy_diff.h"
+#include "apply/haproxy_lint.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool holds)
+{
+	if (!holds)
+		abort();
+}
+
+/* What HAProxy would show after loading the file. */
+static void make_live(const struct haproxy_config *config, struct haproxy_live *live)
+{
+	live->count = config->server_count;
+	live->servers = xcalloc(live->count, sizeof(*live->servers));
+	for (size_t i = 0; i < live->count; i++) {
+		const struct haproxy_server *server = &config->servers[i];
+
+		live->servers[i] = (struct haproxy_live_server){
+		    .backend = xstrdup(server->backend),
+		    .name = xstrdup(server->name),
+		    .address = xstrdup(server->address),
+		    .port = server->port,
+		    .operational = server->disabled ? 0 : 2,
+		    .admin = server->disabled ? 5 : 0,
+		    .weight = server->weight,
+		};
+	}
+}
+
+static void check_servers(const struct haproxy_config *config)
+{
+	for (size_t i = 0; i < config->server_count; i++) {
+		const struct haproxy_server *server = &config->servers[i];
+		auto_free char *canonical = haproxy_address_canonical(server->address);
+
+		require(haproxy_name_is_valid(server->backend));
+		require(haproxy_name_is_valid(server->name));
+		require(canonical != NULL && strcmp(canonical, server->address) == 0);
+		require(server->port > 0 && server->weight <= 256);
+	}
+}
+
+static void check_settled(const struct haproxy_config *config)
+{
+	struct haproxy_live live = {0};
+	struct haproxy_diff diff;
+
+	make_live(config, &live);
+	haproxy_diff(config, &live, true, &diff);
+	require(diff.commands.len == 0 && diff.command_count == 0);
+	haproxy_diff_free(&diff);
+	haproxy_live_free(&live);
+}
+
+/* From nothing, whatever is sent is one line. */
+static void check_one_line(const struct haproxy_config *config)
+{
+	struct haproxy_live_server other = {.name = (char[]){"x"}, .address = (char[]){"::"}};
+	struct haproxy_live live = {.servers = &other, .count = 1};
+	struct haproxy_diff diff;
+
+	if (config->server_count == 0)
+		return;
+	other.backend = config->servers[0].backend;
+	haproxy_diff(config, &live, true, &diff);
+	require(strchr(diff.commands.data, '\n') == NULL);
+	require(strlen(diff.commands.data) == diff.commands.len);
+	haproxy_diff_free(&diff);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct haproxy_config config;
+	struct err err;
+
+	haproxy_lint((const char *)data, size, &text);
+	strbuf_reset(&text);
+	if (haproxy_config_parse((const char *)data, size, &config, &err)) {
+		check_servers(&config);
+		require(!haproxy_config_needs_reload(&config, &config, &text));
+		check_settled(&config);
+		check_one_line(&config);
+		haproxy_config_free(&config);
+	} else {
+		require(strncmp(err.message, "line ", 5) == 0);
+	}
+	strbuf_fini(&text);
+	return 0;
+}

@@ -1,0 +1,112 @@
+/* Settings that would hurt a failover are found, and nothing else is. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "apply/haproxy_lint.h"
+#include "base/strbuf.h"
+
+#define GLOBAL \
+	"global\n stats socket /run/haproxy/admin.sock mode 660 level admin\n hard-stop-after 1h\n"
+#define DEFAULTS                                                                  \
+	"defaults segue\n mode tcp\n timeout connect 100ms\n timeout client 1h\n" \
+	" timeout server 1h\n retries 600\n option redispatch 1\n"
+
+Test(haproxy_lint, a_good_text_has_no_finding)
+{
+	static const char *const texts[] = {
+	    "",
+	    GLOBAL DEFAULTS,
+	    /* as templates/haproxy.cfg.mustache renders */
+	    DEFAULTS "frontend orders_rw_in from segue\n bind 127.0.0.1:5000\n"
+	             " default_backend orders_rw\nbackend orders_rw from segue\n"
+	             " server primary 10.0.0.1:5432\nbackend orders_ro from segue\n"
+	             " balance leastconn\n"
+	             " server rep1 10.0.0.2:5432 check inter 2s on-marked-down shutdown-sessions\n"
+	             " server rep2 127.0.0.1:1 check inter 2s disabled\n"
+	             " server primary 10.0.0.1:5432 backup\n",
+	    /* settings of a file that is not at hand are not guessed */
+	    "backend b from elsewhere\n server primary 10.0.0.1:5432 maxconn 9\n",
+	    DEFAULTS "backend b\n retries \"$R\"\n server primary 10.0.0.1:5432\n",
+	    /* other people's backends */
+	    GLOBAL "defaults\n mode http\n timeout connect 9s\n"
+	           "backend web\n server web1 www:80 check resolvers dns\n"
+	           "backend api\n mode http\n server primary www:80 check\n",
+	    DEFAULTS "backend b from segue\n timeout queue 1m\n"
+	             " server primary 10.0.0.1:5432 maxconn 9\n",
+	    "defaults segue\n mode tcp\n timeout connect 1s\n retries 60\n option redispatch 1\n"
+	    "defaults more from segue\nbackend b from more\n server primary 10.0.0.1:5432\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct strbuf out = STRBUF_INIT;
+
+		cr_expect_eq(haproxy_lint(texts[i], strlen(texts[i]), &out), 0, "text %zu: %s", i,
+		             out.data);
+		cr_expect_str_eq(out.data, "");
+		strbuf_fini(&out);
+	}
+}
+
+Test(haproxy_lint, each_trap_is_found_once)
+{
+	static const struct {
+		const char *text, *finding;
+	} cases[] = {
+	    {"global\n hard-stop-after 1h\n", "line 1: global has no \"stats socket\""},
+	    {"global\n stats socket /x\n hard-stop-after 1h\n", "line 2: no \"stats socket\" has"},
+	    {"global\n stats socket /x level admin\n", "line 1: global has no \"hard-stop-after\""},
+	    {DEFAULTS "backend b from segue\n server primary 10.0.0.1:5432 check\n",
+	     "line 9: server b/primary has \"check\""},
+	    {DEFAULTS "backend b from segue\n default-server check\n server primary 10.0.0.1:5\n",
+	     "line 10: server b/primary has \"check\""},
+	    {DEFAULTS "backend b from segue\n server primary db1:5432\n",
+	     "line 9: server b/primary: 'db1:5432' is a host name"},
+	    {DEFAULTS "backend b from segue\n server primary 10.0.0.1:5 resolvers dns\n",
+	     "line 9: server b/primary has \"resolvers\""},
+	    {DEFAULTS "backend b from segue\n server primary 10.0.0.1:5 maxconn 9\n",
+	     "line 9: server b/primary has \"maxconn\""},
+	    {DEFAULTS "backend b from segue\n no option redispatch\n server primary 10.0.0.1:5\n",
+	     "line 8: backend b has no \"option redispatch 1\""},
+	    {DEFAULTS "backend b from segue\n option redispatch\n server primary 10.0.0.1:5\n",
+	     "line 8: backend b has no \"option redispatch 1\""},
+	    {DEFAULTS "backend b from segue\n timeout connect 10s\n server primary 10.0.0.1:5\n",
+	     "line 8: backend b: \"timeout connect\" is 10000 ms"},
+	    {DEFAULTS "backend b from segue\n timeout connect 0\n server primary 10.0.0.1:5\n",
+	     "line 8: backend b has no \"timeout connect\""},
+	    {DEFAULTS "backend b from segue\n retries 3\n server primary 10.0.0.1:5\n",
+	     "line 8: backend b: 3 retries 100 ms apart: during a failover clients get errors "
+	     "after 300 ms: raise \"retries\" to 600"},
+	    {"defaults\n timeout connect 5s\n option redispatch 1\n"
+	     "backend b\n server primary 10.0.0.1:5\n",
+	     "line 4: backend b: 3 retries 1000 ms apart"},
+	    {DEFAULTS "defaults\n mode http\n timeout connect 1s\n retries 60\n"
+	              " option redispatch 1\nbackend b\n server primary 10.0.0.1:5\n",
+	     "line 9: \"mode http\" reaches backend b"},
+	    {"backend b\n server primary 10.0.0.1:5\n",
+	     "line 1: backend b takes over the defaults of whichever file"},
+	    {DEFAULTS " load-server-state-from-file global\n",
+	     "line 8: load-server-state-from-file: a saved address would win"},
+	    {GLOBAL "defaults\n option \"x\n", "line 5: a quote is opened and not closed"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct strbuf out = STRBUF_INIT;
+
+		cr_expect_eq(haproxy_lint(cases[i].text, strlen(cases[i].text), &out), 1,
+		             "case %zu: %s", i, out.data);
+		cr_expect_eq(strncmp(out.data, cases[i].finding, strlen(cases[i].finding)), 0,
+		             "case %zu: %s", i, out.data);
+		cr_expect_eq(strchr(out.data, '\n') - out.data, (ptrdiff_t)out.len - 1);
+		strbuf_fini(&out);
+	}
+}
+
+Test(haproxy_lint, all_findings_are_reported)
+{
+	static const char text[] = "global\nlisten b\n mode tcp\n bind :5000\n"
+	                           " server primary db1:5432 check\n";
+	struct strbuf out = STRBUF_INIT;
+
+	cr_assert_eq(haproxy_lint(text, strlen(text), &out), 6, "%s", out.data);
+	strbuf_fini(&out);
+}

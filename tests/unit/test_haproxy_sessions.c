@@ -1,0 +1,171 @@
+/* `show sess all`: which sessions stayed behind with an address that was left. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "apply/haproxy_state.h"
+#include "base/strbuf.h"
+
+/* Taken from 2.6.12 after be_rw/primary went from port 52789 to the closed port 39581: in be_rw one
+ * session established to the old port (id=4), one connecting to the new (id=10), one between
+ * retries (id=8); in be_q one waiting in the queue (id=6) behind one established (id=5). */
+static const char reply[] =
+    "0x561682b0e7d0: [23/Nov/2026:15:15:40.594562] id=4 proto=tcpv4 source=127.0.0.1:51098\n"
+    "  flags=0x4a, conn_retries=0, conn_exp=<NEVER> conn_et=0x000 srv_conn=0x561682a31b00, pend_pos=(nil) waiting=0 epoch=0\n"
+    "  frontend=rw (id=2 mode=tcp), listener=? (id=1) addr=127.0.0.1:35329\n"
+    "  backend=be_rw (id=3 mode=tcp) addr=127.0.0.1:34480\n"
+    "  server=primary (id=1) addr=127.0.0.1:52789\n"
+    "  scf=0x561682a26fc0 flags=0x00000000 state=EST endp=CONN,0x561682c37410,0x028c0001 sub=1\n"
+    "  scb=0x561682bcf170 flags=0x00000001 state=EST endp=CONN,0x561682c38ec0,0x028c0001 sub=1\n"
+    "      co1=0x561682c377d0 ctrl=tcpv4 xprt=RAW mux=PASS data=STRM target=SERVER:0x561682a31b00\n"
+    "0x561682c39660: [23/Nov/2026:15:15:42.096026] id=10 proto=tcpv4 source=127.0.0.1:51118\n"
+    "  flags=0x4a, conn_retries=0, conn_exp=2s conn_et=0x000 srv_conn=0x561682a31b00, pend_pos=(nil) waiting=0 epoch=0\n"
+    "  frontend=rw (id=2 mode=tcp), listener=? (id=1) addr=127.0.0.1:35329\n"
+    "  backend=be_rw (id=3 mode=tcp) addr=127.0.0.1:50272\n"
+    "  server=primary (id=1) addr=127.0.0.1:39581\n"
+    "  scf=0x561682b72270 flags=0x00000000 state=EST endp=CONN,0x561682c395c0,0x028c0001 sub=1\n"
+    "  scb=0x561682b67e20 flags=0x00000001 state=CON endp=CONN,0x561682c39c70,0x000c0001 sub=0\n"
+    "      co1=0x561682c39a50 ctrl=tcpv4 xprt=RAW mux=PASS data=STRM target=SERVER:0x561682a31b00\n"
+    "0x7fb4bc039d80: [23/Nov/2026:15:15:40.594303] id=3 proto=tcpv4 source=127.0.0.1:55606\n"
+    "  flags=0x4a, conn_retries=0, conn_exp=<NEVER> conn_et=0x000 srv_conn=0x561682a36530, pend_pos=(nil) waiting=0 epoch=0\n"
+    "  frontend=v6 (id=4 mode=tcp), listener=? (id=1) addr=127.0.0.1:36563\n"
+    "  backend=be_v6 (id=5 mode=tcp) addr=::1:53562\n"
+    "  server=s6 (id=1) addr=::1:47659\n"
+    "  scf=0x7fb4bc039910 flags=0x00000000 state=EST endp=CONN,0x7fb4bc039980,0x028c0001 sub=1\n"
+    "  scb=0x7fb4bc03a170 flags=0x00000001 state=EST endp=CONN,0x7fb4bc046880,0x028c0001 sub=1\n"
+    "      co1=0x7fb4bc046660 ctrl=tcpv6 xprt=RAW mux=PASS data=STRM target=SERVER:0x561682a36530\n"
+    "0x7fb4bc046b70: [23/Nov/2026:15:15:40.594303] id=5 proto=tcpv4 source=127.0.0.1:41930\n"
+    "  flags=0x4a, conn_retries=0, conn_exp=<NEVER> conn_et=0x000 srv_conn=0x561682a3af60, pend_pos=(nil) waiting=0 epoch=0\n"
+    "  frontend=q (id=6 mode=tcp), listener=? (id=1) addr=127.0.0.1:51527\n"
+    "  backend=be_q (id=7 mode=tcp) addr=127.0.0.1:34488\n"
+    "  server=one (id=1) addr=127.0.0.1:52789\n"
+    "  scf=0x7fb4bc046b00 flags=0x00000000 state=EST endp=CONN,0x7fb4bc046a10,0x028c0001 sub=1\n"
+    "  scb=0x7fb4bc047080 flags=0x00000001 state=EST endp=CONN,0x7fb4bc047c30,0x028c0001 sub=1\n"
+    "      co1=0x7fb4bc047a10 ctrl=tcpv4 xprt=RAW mux=PASS data=STRM target=SERVER:0x561682a3af60\n"
+    "0x7fb4bc047390: [23/Nov/2026:15:15:40.594303] id=6 proto=tcpv4 source=127.0.0.1:41934\n"
+    "  flags=0x8, conn_retries=0, conn_exp=59m58s conn_et=0x000 srv_conn=(nil), pend_pos=0x7fb4bc047cd0 waiting=0 epoch=0\n"
+    "  frontend=q (id=6 mode=tcp), listener=? (id=1) addr=127.0.0.1:51527\n"
+    "  backend=be_q (id=7 mode=tcp)\n"
+    "  server=<none> (id=0)\n"
+    "  scf=0x7fb4bc047320 flags=0x00000000 state=EST endp=CONN,0x7fb4bc047230,0x028c0001 sub=1\n"
+    "  scb=0x7fb4bc0478a0 flags=0x00000001 state=QUE endp=NONE,(nil),0x00000010 sub=0\n"
+    "0x7fb4bc047f90: [23/Nov/2026:15:15:40.895389] id=8 proto=tcpv4 source=127.0.0.1:51108\n"
+    "  flags=0x8, conn_retries=2, conn_exp=0s conn_et=0x010 srv_conn=(nil), pend_pos=(nil) waiting=0 epoch=0\n"
+    "  frontend=rw (id=2 mode=tcp), listener=? (id=1) addr=127.0.0.1:35329\n"
+    "  backend=be_rw (id=3 mode=tcp)\n"
+    "  server=primary (id=1)\n"
+    "  scf=0x7fb4bc047f20 flags=0x00000200 state=EST endp=CONN,0x7fb4bc048450,0x028c0001 sub=1\n"
+    "  scb=0x7fb4bc0484a0 flags=0x00000001 state=TAR endp=NONE,(nil),0x00000010 sub=0\n"
+    "0x7fb4bc048af0: [23/Nov/2026:15:15:42.096013] id=9 proto=unix_stream source=unix:1\n"
+    "  flags=0x8, conn_retries=0, conn_exp=<NEVER> conn_et=0x000 srv_conn=(nil), pend_pos=(nil) waiting=0 epoch=0\n"
+    "  frontend=GLOBAL (id=0 mode=tcp), listener=? (id=1) addr=unix:1\n"
+    "  backend=<NONE> (id=-1 mode=-)\n"
+    "  server=<NONE> (id=-1)\n"
+    "  scf=0x7fb4bc048890 flags=0x00000200 state=EST endp=CONN,0x7fb4bc048840,0x028c0001 sub=1\n"
+    "  scb=0x7fb4bc048fb0 flags=0x00000001 state=EST endp=APPCTX,0x7fb4bc042200,0x02800002 sub=0\n"
+    "\n";
+
+/* The ids, blank-separated, and "+N" for those that are connecting. */
+static void stale(const char *text, const char *backend, const char *server, const char *address,
+                  uint16_t port, struct strbuf *out)
+{
+	struct haproxy_sessions sessions;
+	struct err err;
+
+	cr_assert(haproxy_sessions_stale(text, strlen(text), backend, server, address, port,
+	                                 &sessions, &err),
+	          "%s", err.message);
+	for (size_t i = 0; i < sessions.count; i++)
+		strbuf_printf(out, "%s ", sessions.ids[i]);
+	strbuf_printf(out, "+%zu", sessions.connecting);
+	haproxy_sessions_free(&sessions);
+}
+
+Test(haproxy_sessions, only_those_established_elsewhere_are_stale)
+{
+	static const struct {
+		const char *backend, *server, *address;
+		uint16_t port;
+		const char *stale;
+	} cases[] = {
+	    {"be_rw", "primary", "127.0.0.1", 39581, "0x561682b0e7d0 +0"},
+	    {"be_rw", "primary", "127.0.0.1", 52789, "+1"},
+	    {"be_rw", "primary", "127.0.0.2", 52789, "0x561682b0e7d0 +1"},
+	    {"be_v6", "s6", "::1", 47659, "+0"},
+	    {"be_v6", "s6", "0:0:0:0:0:0:0:1", 47659, "+0"},
+	    {"be_v6", "s6", "::2", 47659, "0x7fb4bc039d80 +0"},
+	    {"be_q", "one", "127.0.0.1", 52789, "+0"},
+	    {"be_q", "one", "10.0.0.1", 5432, "0x7fb4bc046b70 +0"},
+	    {"be_q", "primary", "10.0.0.1", 5432, "+0"},
+	    {"be", "primary", "10.0.0.1", 5432, "+0"},
+	    {"be_rw", "prim", "10.0.0.1", 5432, "+0"},
+	    {"<NONE>", "<NONE>", "10.0.0.1", 5432, "+0"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct strbuf out = STRBUF_INIT;
+
+		stale(reply, cases[i].backend, cases[i].server, cases[i].address, cases[i].port,
+		      &out);
+		cr_expect_str_eq(out.data, cases[i].stale, "case %zu: %s", i, out.data);
+		strbuf_fini(&out);
+	}
+}
+
+Test(haproxy_sessions, the_form_of_2_4_is_read_too)
+{
+	struct strbuf out = STRBUF_INIT;
+
+	stale("0x1: [x] id=1\n  backend=b (id=3 mode=tcp) addr=127.0.0.1:9\n"
+	      "  server=s (id=1) addr=10.0.0.1:5432\n  si[0]=0x2 (state=EST flags=0x0)\n"
+	      "  si[1]=0x3 (state=EST flags=0x0)\n"
+	      "0x2: [x] id=1\n  backend=b (id=3 mode=tcp)\n"
+	      "  server=s (id=1) addr=10.0.0.1:5432\n  si[0]=0x2 (state=EST flags=0x0)\n"
+	      "  si[1]=0x3 (state=CLO flags=0x0)\n\n",
+	      "b", "s", "10.0.0.2", 5432, &out);
+	cr_assert_str_eq(out.data, "0x1 +0");
+	strbuf_fini(&out);
+}
+
+Test(haproxy_sessions, ten_thousand_are_read)
+{
+	struct strbuf text = STRBUF_INIT, out = STRBUF_INIT;
+	size_t stale_count = 0;
+
+	for (unsigned i = 1; i <= 10000; i++)
+		strbuf_printf(&text,
+		              "0x%x: [x] id=%u\n  backend=b (id=3 mode=tcp)\n"
+		              "  server=s (id=1) addr=10.0.0.%u:5432\n"
+		              "  scb=0x1 flags=0x1 state=EST endp=CONN\n",
+		              i, i, i % 2);
+	strbuf_append_char(&text, '\n');
+	stale(text.data, "b", "s", "10.0.0.1", 5432, &out);
+	for (const char *c = out.data; *c != '\0'; c++)
+		stale_count += *c == ' ';
+	cr_assert_eq(stale_count, 5000);
+	strbuf_fini(&text);
+	strbuf_fini(&out);
+}
+
+Test(haproxy_sessions, what_is_no_dump_is_refused)
+{
+	static const struct {
+		const char *text, *address, *error;
+	} cases[] = {
+	    {"Permission denied\n\n", "1.1.1.1", "HAProxy answered \"Permission denied\""},
+	    {"0x;shutdown: x\n\n", "1.1.1.1", "answered"},
+	    {"0x1\n\n", "1.1.1.1", "answered"},
+	    {"0x1: [x] id=1\n", "1.1.1.1", "cut short"},
+	    {"", "1.1.1.1", "cut short"},
+	    {"\n", "db1", "'db1' is no numeric address"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct haproxy_sessions sessions;
+		struct err err;
+
+		cr_assert_not(haproxy_sessions_stale(cases[i].text, strlen(cases[i].text), "b", "s",
+		                                     cases[i].address, 1, &sessions, &err));
+		cr_expect(strstr(err.message, cases[i].error) != NULL, "%s", err.message);
+		cr_expect_null(sessions.ids);
+	}
+}

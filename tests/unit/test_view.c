@@ -1,0 +1,268 @@
+/* The view, compared as JSON. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "render/view.h"
+
+static struct config_cluster cluster = {.name = (char *)"orders"};
+
+static struct config_target plain_target(void)
+{
+	return (struct config_target){
+	    .kind = CONFIG_TARGET_HAPROXY,
+	    .name = (char *)"local",
+	    .template_file = (char *)"/etc/segue/h.mustache",
+	    .output = (char *)"/etc/haproxy/conf.d/orders.cfg",
+	};
+}
+
+static void fill(struct member *member, const char *name, const char *host, const char *address)
+{
+	*member = (struct member){.port = 5432, .lag_bytes = -1};
+	snprintf(member->name, sizeof(member->name), "%s", name);
+	snprintf(member->host, sizeof(member->host), "%s", host);
+	snprintf(member->address, sizeof(member->address), "%s", address);
+}
+
+/* `names`: the first is the primary ("" for none); each lives at 10.0.0.<its last digit>. */
+static void make(struct topology *topology, const char *const *names)
+{
+	topology_init(topology);
+	topology->has_primary = names[0][0] != '\0';
+	for (size_t i = 0; names[i] != NULL; i++) {
+		struct member *member =
+		    i == 0 ? &topology->primary : topology_add_standby(topology);
+		char address[TOPOLOGY_ADDRESS_MAX];
+
+		snprintf(address, sizeof(address), "10.0.0.%c",
+		         names[i][0] != '\0' ? names[i][strlen(names[i]) - 1] : '0');
+		fill(member, names[i], address, address);
+	}
+}
+
+static json_t *build(const struct topology *topology, const struct config_target *target)
+{
+	struct err err;
+	json_t *view = view_build(&cluster, target, topology, &err);
+
+	cr_assert_not_null(view, "%s", err.message);
+	return view;
+}
+
+/* The member `key` of every element of the list, joined by blanks; "-" where it is not there. */
+static void check_list(const json_t *view, const char *list, const char *key, const char *want)
+{
+	auto_strbuf struct strbuf got = STRBUF_INIT;
+	size_t i;
+	json_t *element;
+
+	cr_assert(json_is_array(json_object_get(view, list)), "%s", list);
+	json_array_foreach(json_object_get(view, list), i, element)
+	{
+		const json_t *server = json_object_get(element, "server");
+		const json_t *value = json_object_get(server != NULL ? server : element, key);
+		auto_free char *text =
+		    value != NULL ? json_dumps(value, JSON_ENCODE_ANY) : xstrdup("-");
+
+		strbuf_printf(&got, "%s%s", i > 0 ? " " : "", text);
+	}
+	cr_expect_str_eq(got.data, want, "%s.%s: got %s, want %s", list, key, got.data, want);
+}
+
+static void check_json(const json_t *got, const char *want)
+{
+	json_t *expected = json_loads(want, 0, NULL);
+
+	cr_assert_not_null(expected, "the test's own JSON");
+	cr_expect(json_equal(got, expected), "got %s", json_dumps(got, JSON_SORT_KEYS));
+	json_decref(expected);
+}
+
+Test(view, has_the_facts_of_the_store)
+{
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"db1", NULL});
+	topology.zxid = 4294967298;
+	topology.timeline = 7;
+	snprintf(topology.system_identifier, sizeof(topology.system_identifier), "77113");
+	snprintf(topology.promoted_at, sizeof(topology.promoted_at), "2026-11-23T11:07:25Z");
+	view = build(&topology, &target);
+	json_object_del(view, "env");
+	check_json(view,
+	           "{\"cluster\":\"orders\",\"zxid\":4294967298,\"timeline\":7,"
+	           "\"system_identifier\":\"77113\",\"promoted_at\":\"2026-11-23T11:07:25Z\","
+	           "\"primary\":{\"name\":\"db1\",\"host\":\"10.0.0.1\",\"address\":\"10.0.0.1\","
+	           "\"port\":5432,\"endpoint\":\"10.0.0.1:5432\",\"role\":\"primary\","
+	           "\"is_primary\":true},"
+	           "\"standbys\":[],\"has_standbys\":false,"
+	           "\"members\":[{\"name\":\"db1\",\"host\":\"10.0.0.1\",\"address\":\"10.0.0.1\","
+	           "\"port\":5432,\"endpoint\":\"10.0.0.1:5432\",\"role\":\"primary\","
+	           "\"is_primary\":true,\"index\":0,\"number\":1,\"first\":true,\"last\":true}],"
+	           "\"slots\":[{\"slot\":1},{\"slot\":2},{\"slot\":3},{\"slot\":4}],"
+	           "\"target\":{\"name\":\"local\",\"kind\":\"haproxy\","
+	           "\"template\":\"/etc/segue/h.mustache\","
+	           "\"output\":\"/etc/haproxy/conf.d/orders.cfg\"},\"vars\":{}}");
+	json_decref(view);
+	topology_fini(&topology);
+}
+
+Test(view, leaves_out_what_is_not_known)
+{
+	static const char *const optional[] = {"timeline", "system_identifier", "promoted_at",
+	                                       "publisher", "primary"};
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"", "db2", NULL});
+	topology.standbys[0].lag_bytes = 0;
+	view = build(&topology, &target);
+	for (size_t i = 0; i < ARRAY_LEN(optional); i++)
+		cr_expect_null(json_object_get(view, optional[i]), "%s", optional[i]);
+	check_list(view, "standbys", "lag_bytes", "0");
+	check_list(view, "members", "role", "\"standby\"");
+	json_decref(view);
+	topology_fini(&topology);
+}
+
+Test(view, lists_servers_by_name_whatever_the_order_of_the_store)
+{
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"db2", "db4", "db1", "db3", NULL});
+	view = build(&topology, &target);
+	check_list(view, "standbys", "name", "\"db1\" \"db3\" \"db4\"");
+	check_list(view, "standbys", "index", "0 1 2");
+	check_list(view, "standbys", "number", "1 2 3");
+	check_list(view, "standbys", "first", "true false false");
+	check_list(view, "standbys", "last", "false false true");
+	check_list(view, "members", "name", "\"db2\" \"db1\" \"db3\" \"db4\"");
+	check_list(view, "members", "is_primary", "true false false false");
+	check_list(view, "members", "last", "false false false true");
+	cr_expect(json_is_true(json_object_get(view, "has_standbys")));
+	json_decref(view);
+	topology_fini(&topology);
+}
+
+Test(view, a_standby_keeps_its_slot_when_the_primary_moves)
+{
+	struct config_target target = plain_target();
+	struct topology before, after;
+	json_t *view;
+
+	make(&before, (const char *const[]){"db1", "db2", "db3", NULL});
+	make(&after, (const char *const[]){"db3", "db1", "db2", NULL});
+	view = build(&before, &target);
+	check_list(view, "slots", "name", "- \"db2\" \"db3\" -");
+	json_decref(view);
+	view = build(&after, &target);
+	check_list(view, "slots", "name", "\"db1\" \"db2\" - -");
+	json_decref(view);
+	topology_fini(&before);
+	topology_fini(&after);
+}
+
+Test(view, slots_are_never_fewer_than_members)
+{
+	struct config_var var = {(char *)"slots", (char *)"2"};
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"db1", "db2", "db3", "db4", NULL});
+	target.vars = &var;
+	target.var_count = 1;
+	view = build(&topology, &target);
+	check_list(view, "slots", "name", "- \"db2\" \"db3\" \"db4\"");
+	json_decref(view);
+	var.value = (char *)"6";
+	view = build(&topology, &target);
+	check_list(view, "slots", "name", "- \"db2\" \"db3\" \"db4\" - -");
+	json_decref(view);
+	topology_fini(&topology);
+}
+
+Test(view, slots_out_of_range_are_refused)
+{
+	static const char *const bad[] = {
+	    "0", "65", "-1", "many", "", "4x", "99999999999999999999"};
+	struct config_var var = {(char *)"slots", NULL};
+	struct config_target target = plain_target();
+	struct topology topology;
+
+	make(&topology, (const char *const[]){"db1", NULL});
+	target.vars = &var;
+	target.var_count = 1;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		struct err err;
+		auto_strbuf struct strbuf want = STRBUF_INIT;
+
+		var.value = (char *)bad[i];
+		strbuf_printf(&want, "[haproxy local] var.slots: '%s': 1 to 64 is allowed", bad[i]);
+		cr_expect_null(view_build(&cluster, &target, &topology, &err));
+		cr_expect_str_eq(err.message, want.data);
+	}
+	topology_fini(&topology);
+}
+
+Test(view, endpoints_of_IPv6_have_brackets)
+{
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"db1", "db2", NULL});
+	fill(&topology.primary, "db1", "db1.example", "2001:db8::5");
+	fill(&topology.standbys[0], "", "db2.example", "");
+	view = build(&topology, &target);
+	check_list(view, "members", "endpoint", "\"[2001:db8::5]:5432\" \"db2.example:5432\"");
+	check_list(view, "members", "address", "\"2001:db8::5\" \"db2.example\"");
+	check_list(view, "members", "name", "\"db1\" \"db2.example\"");
+	json_decref(view);
+	topology_fini(&topology);
+}
+
+Test(view, servers_without_a_name_or_with_the_same_have_an_order)
+{
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"db1", "db2", "db3", "db4", NULL});
+	fill(&topology.standbys[0], "db", "10.0.0.9", "10.0.0.9");
+	fill(&topology.standbys[1], "db", "10.0.0.8", "10.0.0.8");
+	fill(&topology.standbys[2], "db", "10.0.0.8", "10.0.0.8");
+	topology.standbys[1].port = 5433;
+	view = build(&topology, &target);
+	check_list(view, "standbys", "endpoint",
+	           "\"10.0.0.8:5432\" \"10.0.0.8:5433\" \"10.0.0.9:5432\"");
+	json_decref(view);
+	topology_fini(&topology);
+}
+
+Test(view, has_vars_and_environment)
+{
+	struct config_var vars[] = {{(char *)"maxconn", (char *)"100"},
+	                            {(char *)"none", (char *)""}};
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view, *env;
+
+	make(&topology, (const char *const[]){"db1", NULL});
+	target.vars = vars;
+	target.var_count = ARRAY_LEN(vars);
+	setenv("SEGUE_TEST_VIEW", "a=b \xff", 1);
+	view = build(&topology, &target);
+	check_json(json_object_get(view, "vars"), "{\"maxconn\":\"100\",\"none\":\"\"}");
+	env = json_object_get(view, "env");
+	cr_expect_str_eq(json_string_value(json_object_get(env, "SEGUE_TEST_VIEW")), "a=b \xff");
+	json_decref(view);
+	topology_fini(&topology);
+}
