@@ -41,25 +41,12 @@ const struct config_cluster *cluster_config(const struct cluster *cluster)
 	return cluster->config;
 }
 
-static enum escape_mode escape_of(enum config_target_kind kind)
-{
-	switch (kind) {
-	case CONFIG_TARGET_HAPROXY:
-		return ESCAPE_HAPROXY;
-	case CONFIG_TARGET_PGBOUNCER:
-		return ESCAPE_PGBOUNCER;
-	case CONFIG_TARGET_FILE:
-		return ESCAPE_NONE;
-	}
-	return ESCAPE_NONE;
-}
-
 static bool render_text(const struct cluster *cluster, const struct config_target *target,
                         const struct mustache *template, struct strbuf *text, struct err *err)
 {
 	json_t *view = view_build(cluster->config, target, &cluster->applied.topology, err);
 	bool ok =
-	    view != NULL && mustache_render(template, view, escape_of(target->kind), text, err);
+	    view != NULL && mustache_render(template, view, view_escape(target->kind), text, err);
 
 	json_decref(view);
 	return ok;
