@@ -146,7 +146,7 @@ lint-format:
 lint-cppcheck:
 	$(call say,LINT,cppcheck)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
-	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) sidecar tests/lab
+	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) -Itests sidecar tests/lab
 
 lint-tidy: $(TIDY_SRCS:%=$(BUILD)/tidy/%.ok)
 
