@@ -443,8 +443,7 @@ Test(haproxy_driver, hundreds_of_servers_move_in_a_few_batches)
 	driver_apply(&d, text[0]);
 	driver_apply(&d, text[1]);
 	cr_assert(driver_reaches(d.rw, "b"));
-	cr_assert_not_null(
-	    strstr(driver_ask(&d, "show servers conn t_many9"), " 127.0.0.1 1149 "));
+	cr_assert_not_null(strstr(driver_ask(&d, "show servers conn t_many9"), " 127.0.0.1 1149 "));
 	cr_assert_eq(driver_count_log(&d, "event=move_failed"), 0);
 	cr_assert_eq(driver_count_log(&d, "event=reloaded"), 1);
 }
