@@ -25,6 +25,6 @@ bool haproxy_round_line(const char *commands, const struct haproxy_config *confi
 /* The reply to such a line; that of a worker which is about to stop is an error. */
 bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out,
                          struct err *err) MUST_CHECK;
-void haproxy_round_free(struct haproxy_round *reply);
+void haproxy_round_free(struct haproxy_round *round);
 
 #endif
