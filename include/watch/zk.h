@@ -15,6 +15,7 @@
 #include "base/err.h"
 
 struct event_base;
+struct resolver;
 struct zk;
 struct zk_node;
 
@@ -37,7 +38,8 @@ struct zk_node_fact {
 	bool connected; /* the session is connected and synced, and this state was read on it */
 	int64_t mzxid;  /* PRESENT only */
 	int ephemeral_children; /* ZK_WATCH_CHILDREN only; -1: not known */
-	const char *data;       /* PRESENT without ZK_WATCH_CHILDREN only; not NUL terminated */
+	const char *data;       /* PRESENT, connected and without ZK_WATCH_CHILDREN only; not NUL
+	                           terminated */
 	size_t size;            /* the true size; data is NULL when it is over the size limit */
 	int64_t notified_us;    /* when the watch event (or the re-read's difference) arrived */
 	int64_t read_us;        /* when the value was there */
@@ -46,10 +48,14 @@ struct zk_node_fact {
 
 typedef void zk_node_cb(const struct zk_node_fact *fact, void *arg);
 
-struct zk *zk_create(struct event_base *base, const struct zk_options *options,
-                     struct err *err) MUST_CHECK;
-void zk_destroy(
-    struct zk *zk); /* also every node still watched; never from inside a callback of it */
+/* Fails on the grammar of the options only: a store that is away is waited for. `resolver` has to
+ * outlive it. */
+struct zk *zk_create(struct event_base *base, struct resolver *resolver,
+                     const struct zk_options *options, struct err *err) MUST_CHECK;
+
+/* Ends every node still watched, too; never from inside a callback of it. The session is left to
+ * expire: closing it properly can block. */
+void zk_destroy(struct zk *zk);
 
 enum zk_watch_flags {
 	ZK_WATCH_DATA = 0,
@@ -57,7 +63,9 @@ enum zk_watch_flags {
 };
 
 /* Calls `cb` whenever the fact changes in any way: state, mzxid, count, connected; never inside the
- * call. `max_size`: larger values are reported with data NULL. */
+ * call. When all hosts have failed before anything was read, it is called once with UNKNOWN, so
+ * that an unreachable store is known as such. `max_size`: larger values are reported with data
+ * NULL. */
 struct zk_node *zk_watch(struct zk *zk, const char *path, enum zk_watch_flags flags,
                          size_t max_size, zk_node_cb *cb, void *arg) MUST_CHECK;
 void zk_unwatch(struct zk_node *node);

@@ -1,0 +1,148 @@
+/* What zk.c (the loop), zk_session.c (its states), zk_handle.c (the library), zk_node.c (the
+ * watched nodes) and zk_read.c (their requests) share. Nobody else includes it. */
+#ifndef SEGUE_WATCH_ZK_INTERNAL_H
+#define SEGUE_WATCH_ZK_INTERNAL_H
+
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <zookeeper/zookeeper.h>
+
+#include "base/strbuf.h"
+#include "watch/resolver.h"
+#include "watch/zk.h"
+#include "watch/zk_hosts.h"
+
+#define ZK_SERVER_MAX 64 /* "[v6 address]:port" */
+
+/*
+ *  RESOLVING --address--> CONNECTING --session--> SYNCING --sync answered--> SYNCED
+ *   ^    |                 ^      |                |   ^                     |   |
+ *   |    | no address      |      | failed         |   +---- was paused -----+   |
+ *   |    v                 |      v                v                             |
+ *   +- WAITING ------------+   WAITING <-----------+------ connection lost ------+
+ *  no handle    handle kept
+ */
+enum zk_state {
+	ZK_RESOLVING,  /* no handle; host names are being resolved, for a second if any is known */
+	ZK_WAITING,    /* no connection and none tried until the deadline (back-off) */
+	ZK_CONNECTING, /* TCP connect and session handshake, until the deadline */
+	ZK_SYNCING,    /* a session, but nothing that is read is believed before sync is answered */
+	ZK_SYNCED,     /* what is read is the truth */
+};
+
+struct zk_lookup { /* one host name being resolved */
+	struct zk *zk;
+	size_t index;
+	struct resolver_query *query;
+};
+
+struct zk {
+	struct event_base *base;
+	struct resolver *resolver;
+	struct event event; /* one-shot, made anew each time: fd numbers are reused */
+	int64_t ran_ms;     /* when the loop last came here: a long gap is a pause */
+
+	/* the configuration */
+	struct zk_hosts hosts;
+	size_t tries_per_round; /* entries of the connect string */
+	int session_timeout_ms;
+	char *auth_scheme, *auth_cert; /* NULL without auth */
+
+	/* the connection */
+	zhandle_t *handle;
+	int fd;         /* -1: no attempt has begun */
+	short interest; /* POLLIN, POLLOUT */
+	enum zk_state state;
+	int64_t deadline_ms;
+	char server[ZK_SERVER_MAX]; /* the one connected or being tried */
+	unsigned failures;          /* in a row, since a connection that lasted */
+	int64_t lost_ms;   /* since when there is no session that works; reset by a new handle */
+	int64_t synced_ms; /* when this connection was synced first */
+	int64_t down_ms;   /* since when there is no connection, for the log */
+	int64_t complained_ms; /* when the log last heard of it; 0: not yet */
+	bool announced;        /* the log has heard of this connection */
+	struct zk_lookup lookups[ZK_HOSTS_MAX];
+	unsigned syncs;    /* not answered yet */
+	char trouble[160]; /* why the library dropped the connection, when it said so */
+	char description[512];
+
+	/* the requests */
+	uint64_t epoch;     /* a reply to a request of another epoch is not believed */
+	unsigned in_flight; /* requests without a reply */
+	int64_t heard_ms;   /* the last reply, or when the oldest request without one was sent */
+	int64_t probe_ms;   /* when the next probe is due */
+	size_t probe_next;  /* index of the node whose turn it is */
+
+	/* The nodes. Every node stays until the handle is closed, also when nobody watches it any
+	 * more: the library keeps pointers to it. */
+	struct zk_node **nodes;
+	size_t node_count, unwatched;
+	struct zk_node *queue, **queue_end; /* to be read */
+};
+
+struct zk_node {
+	struct zk *zk;
+	char *path;
+	enum zk_watch_flags flags;
+	size_t max_size;
+	zk_node_cb *cb; /* NULL: nobody watches it any more */
+	void *arg;
+	struct zk_node_fact fact; /* as told last; data is NULL */
+	int64_t pzxid;            /* of the last change among the children */
+	bool told;                /* cb has been called */
+	bool suspect;             /* the last read failed: read again with the next probe */
+	struct strbuf problem;    /* of `fact` */
+
+	struct zk_node *next; /* in the queue */
+	bool queued;
+	int64_t queued_us; /* when the reason for the next read arrived */
+
+	/* the read under way */
+	unsigned pending;    /* replies that are not there yet */
+	int64_t notified_us; /* when its reason arrived */
+	uint64_t read_epoch;
+	bool asked_exists; /* the watch covers an absent node, too */
+	bool again;        /* another event came in: read once more */
+	int read_rc;       /* what makes the fact; ZOK, ZNONODE or the first failure */
+	struct Stat stat;
+	int ephemerals;
+};
+
+/* zk.c */
+void zk_wake(struct zk *zk); /* the loop comes by at once */
+
+/* zk_session.c */
+void zk_session_start(struct zk *zk);
+void zk_session_step(struct zk *zk);  /* what deadlines and the library's state call for */
+void zk_session_check(struct zk *zk); /* notices that the library has or lost the connection */
+void zk_session_paused(struct zk *zk, int64_t gap_ms);
+void zk_session_dropped(struct zk *zk, const char *why);
+bool zk_session_up(const struct zk *zk);          /* requests can be sent */
+int64_t zk_session_timeout(const struct zk *zk);  /* ms, as negotiated */
+int64_t zk_session_reply_ms(const struct zk *zk); /* a server silent for so long is left */
+
+/* zk_handle.c: never called inside a callback of the library */
+void zk_handle_resolve(struct zk *zk); /* asks for the addresses of all hosts */
+bool zk_handle_resolved(const struct zk *zk, bool late);
+bool zk_handle_create(struct zk *zk, struct err *err) MUST_CHECK;
+void zk_handle_close(struct zk *zk);
+void zk_handle_cut(struct zk *zk);        /* ends the connection; the next host's turn */
+bool zk_handle_open(const struct zk *zk); /* the library holds an open socket */
+void zk_handle_receive(struct zk *zk, short what);
+void zk_handle_interest(struct zk *zk, short *what, int64_t *delay_ms);
+
+/* zk_node.c */
+void zk_nodes_refresh(struct zk *zk);          /* queues all of them */
+void zk_nodes_disconnected(struct zk *zk);     /* tells that their facts are not current */
+void zk_nodes_forget(struct zk *zk, bool all); /* frees those that nobody watches, or all */
+void zk_node_queue(struct zk_node *node, int64_t notified_us);
+void zk_node_tell(struct zk_node *node, const struct zk_node_fact *fact);
+
+/* zk_read.c */
+void zk_read_queued(struct zk *zk);
+void zk_read_probe(struct zk *zk);                   /* when due */
+int64_t zk_read_probe_interval(const struct zk *zk); /* ms, with jitter */
+void zk_reply(struct zk *zk, int rc);                /* every completion begins with it */
+bool zk_sent(struct zk *zk, int rc); /* every request ends with it; false: it was not sent */
+
+#endif

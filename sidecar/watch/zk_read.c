@@ -1,0 +1,314 @@
+/* The requests: one read at most under way a node, pipelined over the nodes, and the slow re-reads
+ * that are liveness probe and safety net in one. A reply is believed only when its request was sent
+ * in the present epoch, that is after the last sync, pause or loss of the connection. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "zk_internal.h"
+
+#define CHILDREN_MAX    100   /* looked at for an ephemeral owner; one is enough to know "live" */
+#define REREAD_MS       30000 /* every node is read again within this time */
+#define PROBE_MIN_MS    100
+#define PROBE_TIMEOUT_N 4  /* the probe comes every 4/15 of the session timeout, plus or minus a */
+#define PROBE_TIMEOUT_D 15 /* fifth: before the library's own ping, which is due after a third */
+
+static void start_read(struct zk_node *node, bool with_exists);
+
+/* The server has looked at the request and will not serve it, however often it is asked. */
+static bool is_refusal(int rc)
+{
+	return rc == ZNOAUTH || rc == ZBADARGUMENTS || rc == ZUNIMPLEMENTED ||
+	       rc == ZSESSIONCLOSEDREQUIRESASLAUTH;
+}
+
+static bool is_answer(int rc)
+{
+	return rc == ZOK || rc == ZNONODE || is_refusal(rc);
+}
+
+bool zk_sent(struct zk *zk, int rc)
+{
+	if (rc != ZOK)
+		return false;
+	if (zk->in_flight++ == 0)
+		zk->heard_ms = clock_now_ms();
+	return true;
+}
+
+void zk_reply(struct zk *zk, int rc)
+{
+	if (zk->in_flight > 0)
+		zk->in_flight--;
+	if (is_answer(rc))
+		zk->heard_ms = clock_now_ms();
+}
+
+/* -- one read -- */
+
+static void note_result(struct zk_node *node, int rc)
+{
+	if (node->read_rc == ZOK)
+		node->read_rc = rc;
+}
+
+/* A watch stands only where the read that asked for it was answered. */
+static void ask(struct zk_node *node, int rc)
+{
+	if (zk_sent(node->zk, rc))
+		node->pending++;
+	else
+		note_result(node, rc);
+}
+
+static void append_refusal(const struct zk_node *node, struct strbuf *out)
+{
+	const char *hint = node->zk->auth_scheme != NULL
+	                       ? "the user or password in auth_file is not the one of its ACL"
+	                       : "its ACL asks for a user, and there is no auth_file";
+
+	strbuf_append_str(out, "znode ");
+	strbuf_append_escaped(out, node->path, strlen(node->path), 200);
+	if (node->read_rc == ZNOAUTH)
+		strbuf_printf(out, ": no permission to read it: %s; asked again every %d s", hint,
+		              REREAD_MS / 1000);
+	else
+		strbuf_printf(out, ": ZooKeeper refuses to read it: %s", zerror(node->read_rc));
+}
+
+static void tell_read(struct zk_node *node, const char *data)
+{
+	auto_strbuf struct strbuf problem = STRBUF_INIT;
+	struct zk_node_fact fact = {.state = ZK_NODE_PRESENT,
+	                            .connected = true,
+	                            .ephemeral_children = -1,
+	                            .notified_us = node->notified_us,
+	                            .read_us = clock_now_us()};
+	bool children = node->flags == ZK_WATCH_CHILDREN;
+
+	if (node->read_rc == ZNONODE) {
+		fact.state = ZK_NODE_ABSENT;
+		fact.ephemeral_children = children ? 0 : -1;
+	} else if (node->read_rc != ZOK) {
+		append_refusal(node, &problem);
+		fact.state = ZK_NODE_DENIED;
+		fact.problem = problem.data;
+	} else {
+		fact.mzxid = node->stat.mzxid;
+		fact.ephemeral_children = children ? node->ephemerals : -1;
+		fact.size = (size_t)node->stat.dataLength;
+		fact.data = children || fact.size > node->max_size ? NULL : data;
+		node->pzxid = node->stat.pzxid;
+	}
+	zk_node_tell(node, &fact);
+}
+
+static void end_read(struct zk_node *node, const char *data)
+{
+	struct zk *zk = node->zk;
+	bool again = node->again;
+
+	if (node->pending > 0)
+		return;
+	node->again = false;
+	node->suspect = !is_answer(node->read_rc);
+	if (node->read_epoch != zk->epoch)
+		again = true;
+	else if (!node->suspect && zk->state == ZK_SYNCED)
+		tell_read(node, data);
+	if (again)
+		zk_node_queue(node, node->queued_us);
+}
+
+/* One reply of the read is here. False: it is of no use, as it was asked for in another epoch. */
+static bool got_reply(struct zk_node *node, int rc)
+{
+	zk_reply(node->zk, rc);
+	if (node->pending > 0)
+		node->pending--;
+	return node->read_epoch == node->zk->epoch;
+}
+
+static void on_watch(zhandle_t *handle, int type, int state, const char *path, void *arg)
+{
+	(void)handle;
+	(void)state;
+	(void)path;
+	if (type != ZOO_SESSION_EVENT)
+		zk_node_queue(arg, clock_now_us());
+}
+
+static void on_exists(int rc, const struct Stat *stat, const void *data)
+{
+	struct zk_node *node = (struct zk_node *)data;
+
+	(void)stat; /* the read behind it knows better; this one is for the watch */
+	if (got_reply(node, rc) && rc != ZNONODE)
+		note_result(node, rc);
+	end_read(node, NULL);
+}
+
+static void on_data(int rc, const char *value, int len, const struct Stat *stat, const void *data)
+{
+	struct zk_node *node = (struct zk_node *)data;
+
+	if (got_reply(node, rc) && is_answer(rc) && rc != ZOK && !node->asked_exists) {
+		start_read(node, true); /* awget sets no watch on what it cannot read */
+		return;
+	}
+	note_result(node, rc);
+	if (rc == ZOK) {
+		node->stat = *stat;
+		if (stat->dataLength != (len > 0 ? len : 0))
+			node->read_rc = ZMARSHALLINGERROR; /* cut on its way: not believed */
+	}
+	end_read(node, value != NULL ? value : "");
+}
+
+static void on_child(int rc, const struct Stat *stat, const void *data)
+{
+	struct zk_node *node = (struct zk_node *)data;
+
+	got_reply(node, rc);
+	if (rc == ZOK && stat->ephemeralOwner != 0)
+		node->ephemerals++;
+	else if (rc != ZOK && rc != ZNONODE)
+		note_result(node, rc);
+	end_read(node, NULL);
+}
+
+static void ask_children(struct zk_node *node, const struct String_vector *names)
+{
+	const char *parent = strcmp(node->path, "/") == 0 ? "" : node->path;
+
+	for (int i = 0; i < names->count && i < CHILDREN_MAX; i++) {
+		auto_free char *path = xasprintf("%s/%s", parent, names->data[i]);
+
+		ask(node, zoo_aexists(node->zk->handle, path, 0, on_child, node));
+	}
+}
+
+static void on_children(int rc, const struct String_vector *names, const struct Stat *stat,
+                        const void *data)
+{
+	struct zk_node *node = (struct zk_node *)data;
+	bool current = got_reply(node, rc);
+
+	note_result(node, rc);
+	if (rc == ZOK) {
+		node->stat = *stat;
+		if (current)
+			ask_children(node, names);
+	}
+	end_read(node, NULL);
+}
+
+static void start_read(struct zk_node *node, bool with_exists)
+{
+	zhandle_t *handle = node->zk->handle;
+
+	node->read_epoch = node->zk->epoch;
+	node->read_rc = ZOK;
+	node->asked_exists = with_exists;
+	node->ephemerals = 0;
+	if (with_exists)
+		ask(node, zoo_awexists(handle, node->path, on_watch, node, on_exists, node));
+	if (node->flags == ZK_WATCH_CHILDREN)
+		ask(node,
+		    zoo_awget_children2(handle, node->path, on_watch, node, on_children, node));
+	else if (with_exists)
+		ask(node, zoo_aget(handle, node->path, 0, on_data, node));
+	else
+		ask(node, zoo_awget(handle, node->path, on_watch, node, on_data, node));
+	end_read(node, NULL);
+}
+
+/* A znode that was there is asked for with its watch in one request. Where it may not be there only
+ * exists sets a watch, so that comes first. */
+void zk_read_queued(struct zk *zk)
+{
+	while (zk->queue != NULL && zk_session_up(zk) && zk_handle_open(zk)) {
+		struct zk_node *node = zk->queue;
+
+		zk->queue = node->next;
+		if (zk->queue == NULL)
+			zk->queue_end = &zk->queue;
+		node->queued = false;
+		if (node->cb == NULL)
+			continue;
+		node->notified_us = node->queued_us;
+		start_read(node,
+		           node->flags == ZK_WATCH_CHILDREN || node->fact.state != ZK_NODE_PRESENT);
+	}
+}
+
+/* -- probes -- */
+
+static void on_probe(int rc, const struct Stat *stat, const void *data)
+{
+	struct zk_node *node = (struct zk_node *)data;
+	bool same;
+
+	zk_reply(node->zk, rc);
+	if (node->cb == NULL || node->queued || node->pending > 0 || !node->fact.connected ||
+	    (rc != ZOK && rc != ZNONODE))
+		return;
+	if (rc == ZNONODE)
+		same = node->fact.state == ZK_NODE_ABSENT;
+	else
+		same = node->fact.state == ZK_NODE_PRESENT && node->fact.mzxid == stat->mzxid &&
+		       (node->flags != ZK_WATCH_CHILDREN || node->pzxid == stat->pzxid);
+	if (same)
+		return;
+	log_info("store_event_missed", KV_STR("path", node->path),
+	         KV_STR("action", "found by the slow re-read; read again"));
+	zk_node_queue(node, clock_now_us());
+}
+
+static void on_alive(int rc, const struct Stat *stat, const void *data)
+{
+	(void)stat;
+	zk_reply((struct zk *)data, rc);
+}
+
+/* Returns whether anything was sent. */
+static bool probe_node(struct zk_node *node)
+{
+	enum zk_node_state state = node->fact.state;
+
+	if (node->cb == NULL || node->queued || node->pending > 0)
+		return false;
+	if (state == ZK_NODE_PRESENT || state == ZK_NODE_ABSENT)
+		return zk_sent(node->zk, zoo_awexists(node->zk->handle, node->path, on_watch, node,
+		                                      on_probe, node));
+	zk_node_queue(node, clock_now_us()); /* denied: exists would not tell */
+	return true;
+}
+
+int64_t zk_read_probe_interval(const struct zk *zk)
+{
+	int64_t ms = zk_session_timeout(zk) * PROBE_TIMEOUT_N / PROBE_TIMEOUT_D;
+
+	return clock_jitter_ms(ms > PROBE_MIN_MS ? ms : PROBE_MIN_MS);
+}
+
+void zk_read_probe(struct zk *zk)
+{
+	int64_t now = clock_now_ms(), interval;
+	size_t share, sent = 0;
+
+	if (zk->state != ZK_SYNCED || now < zk->probe_ms)
+		return;
+	interval = zk_read_probe_interval(zk);
+	zk->probe_ms = now + interval;
+	for (size_t i = 0; i < zk->node_count; i++)
+		if (zk->nodes[i]->suspect)
+			zk_node_queue(zk->nodes[i], clock_now_us());
+	share = 1 + zk->node_count * (size_t)interval / REREAD_MS;
+	for (size_t i = 0; i < zk->node_count && sent < share; i++)
+		sent += probe_node(zk->nodes[zk->probe_next++ % zk->node_count]);
+	if (sent == 0)
+		zk_sent(zk, zoo_aexists(zk->handle, "/", 0, on_alive, zk));
+	zk_read_queued(zk);
+}
