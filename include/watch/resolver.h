@@ -12,6 +12,7 @@ struct resolver_query;
 
 struct resolver *resolver_create(struct event_base *base, struct err *err) MUST_CHECK;
 void resolver_destroy(struct resolver *resolver); /* cancels what is in flight */
+struct event_base *resolver_base(const struct resolver *resolver);
 
 /* `address` is numeric, or NULL with `problem` set. Called once, never inside resolver_ask(), never
  * after resolver_cancel(). IPv4 is preferred where a name has both. */

@@ -136,10 +136,17 @@ void resolver_destroy(struct resolver *resolver)
 {
 	if (resolver == NULL)
 		return;
-	while (resolver->queries != NULL)
-		query_end(resolver->queries);
+	for (struct resolver_query *query = resolver->queries, *next; query != NULL; query = next) {
+		next = query->next;
+		query_end(query);
+	}
 	evdns_base_free(resolver->dns, 1);
 	free(resolver);
+}
+
+struct event_base *resolver_base(const struct resolver *resolver)
+{
+	return resolver->base;
 }
 
 struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
