@@ -136,8 +136,10 @@ void resolver_destroy(struct resolver *resolver)
 {
 	if (resolver == NULL)
 		return;
-	while (resolver->queries != NULL)
-		query_end(resolver->queries);
+	for (struct resolver_query *query = resolver->queries, *next; query != NULL; query = next) {
+		next = query->next;
+		query_end(query);
+	}
 	evdns_base_free(resolver->dns, 1);
 	free(resolver);
 }

@@ -279,10 +279,10 @@ static bool probe_node(struct zk_node *node)
 
 	if (node->cb == NULL || node->queued || node->pending > 0)
 		return false;
-	if (!node->suspect && (state == ZK_NODE_PRESENT || state == ZK_NODE_ABSENT))
+	if (state == ZK_NODE_PRESENT || state == ZK_NODE_ABSENT)
 		return zk_sent(node->zk, zoo_awexists(node->zk->handle, node->path, on_watch, node,
 		                                      on_probe, node));
-	zk_node_queue(node, clock_now_us()); /* denied or failed: exists would not tell */
+	zk_node_queue(node, clock_now_us()); /* denied: exists would not tell */
 	return true;
 }
 
@@ -302,6 +302,9 @@ void zk_read_probe(struct zk *zk)
 		return;
 	interval = zk_read_probe_interval(zk);
 	zk->probe_ms = now + interval;
+	for (size_t i = 0; i < zk->node_count; i++)
+		if (zk->nodes[i]->suspect)
+			zk_node_queue(zk->nodes[i], clock_now_us());
 	share = 1 + zk->node_count * (size_t)interval / REREAD_MS;
 	for (size_t i = 0; i < zk->node_count && sent < share; i++)
 		sent += probe_node(zk->nodes[zk->probe_next++ % zk->node_count]);

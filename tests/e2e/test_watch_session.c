@@ -212,6 +212,7 @@ Test(watch_session, dead_hosts_in_a_list_of_any_length_are_passed)
 	    lab_printf(lab, "%s,%s", dead, lab_zk_hosts(zk)),
 	    lab_printf(lab, "%s,%s,%s", dead, lab_zk_hosts(zk), dead),
 	    lab_printf(lab, "%s,%s,%s,%s", dead, dead, dead, lab_zk_hosts(zk)),
+	    lab_printf(lab, "[::1]:%u,%s", lab_port(lab), lab_zk_hosts(zk)),
 	};
 
 	set(zk, "/n", "one");

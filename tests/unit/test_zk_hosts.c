@@ -93,11 +93,12 @@ Test(zk_hosts, a_hostile_chroot_is_refused)
 
 Test(zk_hosts, too_many_and_too_long_are_refused)
 {
-	char many[4 * (ZK_HOSTS_MAX + 1) + 1] = "", longest[300] = "";
+	auto_strbuf struct strbuf many = STRBUF_INIT;
+	char longest[300] = "";
 
 	for (int i = 0; i <= ZK_HOSTS_MAX; i++)
-		strcat(many, i > 0 ? ",a:1" : "a:1");
-	assert_refused(many, "more than 64 hosts");
+		strbuf_append_str(&many, i > 0 ? ",a:1" : "a:1");
+	assert_refused(many.data, "more than 64 hosts");
 	memset(longest, 'a', sizeof(longest) - 1);
 	assert_refused(longest, "longer than 253 bytes");
 }
