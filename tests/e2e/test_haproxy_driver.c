@@ -35,7 +35,7 @@ static char *replace_config(char **value, const char *text)
 	return *value = xstrdup(text);
 }
 
-TestSuite(haproxy_driver, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(haproxy_driver, .init = setup, .fini = teardown);
 
 Test(haproxy_driver, first_text_is_installed_and_loaded_by_one_reload)
 {
