@@ -78,6 +78,6 @@ struct report {
 };
 void report_head(void);
 void report_row(struct report *report, const char *what, double value, const char *unit,
-                double limit); /* PASS when value <= limit; limit 0: no target */
+                double limit); /* unit: " ms" or ""; PASS when value <= limit; limit 0: no target */
 
 #endif

@@ -160,8 +160,18 @@ static void restart_haproxy(struct soak *soak)
 	lab_haproxy_start(soak->haproxy);
 }
 
+static void segue_must_run(struct soak *soak)
+{
+	struct lab_process *process = lab_segue_process(soak->segue);
+
+	if (!lab_process_alive(process))
+		lab_fail("segue has ended by itself, with %d; its log:\n%s",
+		         lab_process_exit_code(process), lab_process_log_tail(process));
+}
+
 static void restart_segue(struct soak *soak)
 {
+	segue_must_run(soak);
 	lab_process_kill(lab_segue_process(soak->segue));
 	lab_segue_start(soak->segue);
 }
@@ -219,6 +229,7 @@ static void rest(struct soak *soak, unsigned done)
 {
 	int64_t start = clock_now_ms();
 
+	segue_must_run(soak);
 	soak->agreed_at = -1;
 	if (!lab_wait_until(is_at_rest, soak, QUIET_TIMEOUT))
 		lab_fail("after %u changes the znode says %d, HAProxy %d, the file %d; segue's log:"
@@ -273,6 +284,9 @@ static int finish(struct soak *soak, unsigned changes)
 {
 	int64_t went_back = soak->seen->went_back + soak->seen->file_went_back;
 
+	if (lab_process_stop(lab_segue_process(soak->segue)) != 0)
+		lab_fail("segue does not end well; its log:\n%s",
+		         lab_process_log_tail(lab_segue_process(soak->segue)));
 	printf("%u changes, %" PRId64 " looks at HAProxy; ", changes, soak->seen->looks);
 	for (unsigned i = 0; i < TROUBLES; i++)
 		printf("%s %u times%s", troubles[i].what, soak->made[i],
