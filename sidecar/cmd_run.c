@@ -151,6 +151,16 @@ static void daemon_fini(struct daemon *daemon)
 	libevent_global_shutdown();
 }
 
+static void print_errors(const char *lines)
+{
+	while (*lines != '\0') {
+		size_t len = strcspn(lines, "\n");
+
+		fprintf(stderr, "segue run: %.*s\n", (int)len, lines);
+		lines += len + (lines[len] == '\n');
+	}
+}
+
 static int run(const char *config_file)
 {
 	struct daemon daemon = {.pipeline = NULL};
@@ -166,7 +176,7 @@ static int run(const char *config_file)
 		log_info("stopped", KV_STR("file", config_file),
 		         KV_STR("next", "the proxies stay as they are"));
 	} else {
-		fputs(errors.data, stderr);
+		print_errors(errors.data);
 		code = CMD_USAGE;
 	}
 	daemon_fini(&daemon);

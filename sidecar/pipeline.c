@@ -154,7 +154,7 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 		return false;
 	pipeline->zk = zk_create(pipeline->base, pipeline->resolver, &options, err);
 	if (pipeline->zk == NULL)
-		return err_wrap(err, "[zookeeper] hosts");
+		return err_wrap(err, "[zookeeper]");
 	pipeline->hub = target_hub_create(pipeline->base);
 	create_clusters(pipeline, old);
 	pipeline_destroy(old);

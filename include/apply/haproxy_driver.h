@@ -40,6 +40,7 @@ struct haproxy_sync {
 	unsigned tries, settles; /* pushes that did not stick; re-reads since the last push */
 	bool refuses_add;        /* this worker refused `add server` */
 	bool sweep_owed, sweep_later; /* at once; at the next re-read */
+	unsigned sweep_failures;      /* in a row: some worker could not be asked */
 	unsigned sweep_generation;    /* the text that the running sweep is for */
 	unsigned push_generation;     /* the text that the batch out, or the last one, is for */
 	unsigned offered;      /* the text that HAProxy has been told, or cannot be told now */

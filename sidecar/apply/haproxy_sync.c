@@ -206,8 +206,11 @@ static void sweep_done_cb(const struct sweep_result *result, void *arg)
 
 	sync->sweep = NULL;
 	sync->sweep_owed = false;
-	sync->sweep_later = result->connecting > 0;
-	haproxy_log_swept(driver, result);
+	sync->sweep_failures = result->problem[0] != '\0' ? sync->sweep_failures + 1 : 0;
+	/* The master CLI is away for a moment in every reload: once more, before it is told. */
+	sync->sweep_later = result->connecting > 0 || sync->sweep_failures == 1;
+	if (sync->sweep_failures != 1 || result->ended > 0)
+		haproxy_log_swept(driver, result);
 	if (sync->tries > 0)
 		wait_to_read(driver, clock_backoff_ms(sync->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
 	else

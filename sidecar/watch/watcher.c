@@ -137,7 +137,9 @@ static void settle(struct watcher *watcher)
 	if (value->has_primary && value->primary.address[0] == '\0') {
 		warn_once(watcher, "the last good value stays; the name is asked again");
 		retry_later(watcher);
-		tell(watcher, WATCH_WAITING);
+		if (watcher->fact.state != WATCH_WAITING ||
+		    strcmp(watcher->shown.data, watcher->problem.data) != 0)
+			tell(watcher, WATCH_WAITING);
 		return;
 	}
 	left_out = copy_resolved(&watcher->topology, value);

@@ -107,15 +107,19 @@ static void tell_read(struct zk_node *node, const char *data)
 static void end_read(struct zk_node *node, const char *data)
 {
 	struct zk *zk = node->zk;
-	bool again = node->again;
+	bool again = node->again, failed = !is_answer(node->read_rc);
 
 	if (node->pending > 0)
 		return;
+	if (failed && !node->suspect && zk_handle_open(zk))
+		log_warning("store_read_failed", KV_STR("path", node->path),
+		            KV_STR("problem", zerror(node->read_rc)),
+		            KV_STR("action", "read again with the next probe"));
 	node->again = false;
-	node->suspect = !is_answer(node->read_rc);
+	node->suspect = failed;
 	if (node->read_epoch != zk->epoch)
 		again = true;
-	else if (!node->suspect && zk->state == ZK_SYNCED)
+	else if (!failed && zk->state == ZK_SYNCED)
 		tell_read(node, data);
 	if (again)
 		zk_node_queue(node, node->queued_us);

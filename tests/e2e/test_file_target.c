@@ -123,7 +123,7 @@ static size_t runs(void)
 	return strlen(lab_read_file(t.lab, t.runs)) / strlen("run\n");
 }
 
-TestSuite(file_target, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(file_target, .init = setup, .fini = teardown);
 
 Test(file_target, new_text_is_checked_installed_and_reloaded_once)
 {

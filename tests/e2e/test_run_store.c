@@ -74,13 +74,16 @@ Test(run_store, a_hundred_changes_in_a_row_and_the_last_one_wins)
 {
 	struct run run;
 	int64_t zxid = 0;
+	char wanted[64];
 
 	start_on(&run, &(struct run_options){0}, 0);
 	for (int i = 0; i < 100; i++)
 		zxid = run_set_primary(&run, (i + 2) % RUN_BACKENDS);
-	cr_assert(run_wait_moved(&run, zxid));
-	cr_assert(run_reaches(&run, (99 + 2) % RUN_BACKENDS));
-	cr_assert(run_file_names(&run, (99 + 2) % RUN_BACKENDS));
+	snprintf(wanted, sizeof(wanted), " zxid=%" PRId64 " ", zxid);
+	cr_assert_not_null(
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=primary", wanted, NULL));
+	cr_assert(run_wait_reaches(&run, (99 + 2) % RUN_BACKENDS));
+	cr_assert(run_wait_file_names(&run, (99 + 2) % RUN_BACKENDS));
 	run_fini(&run);
 }
 

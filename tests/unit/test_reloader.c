@@ -136,7 +136,7 @@ static struct outcome reload_once(const char *socket, const char *command)
 	return outcome;
 }
 
-TestSuite(reloader, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(reloader, .init = setup, .fini = teardown);
 
 Test(reloader, is_done_when_a_new_worker_shows_up)
 {

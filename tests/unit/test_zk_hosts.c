@@ -18,7 +18,8 @@ static void assert_host(const struct zk_host *host, const char *name, unsigned p
 	cr_assert_str_eq(host->host, name);
 	cr_assert_eq(host->port, port);
 	cr_assert_eq(host->numeric, numeric);
-	cr_assert_str_eq(host->address, numeric ? name : "");
+	cr_assert_eq(host->address_count, numeric ? 1 : 0);
+	cr_assert_str_eq(host->addresses[0], numeric ? name : "");
 }
 
 static void assert_refused(const char *text, const char *reason)
@@ -111,6 +112,16 @@ Test(zk_hosts, the_library_gets_an_odd_number_of_addresses)
 	assert_connect_string(&one, 1, "10.0.0.1:1");
 	assert_connect_string(&two, 3, "10.0.0.1:1,::1:2,10.0.0.1:1/c");
 	assert_connect_string(&three, 3, "10.0.0.1:1,10.0.0.2:2,10.0.0.3:3");
+}
+
+Test(zk_hosts, every_address_of_a_name_is_used)
+{
+	struct zk_hosts hosts = parsed("zk:2182,10.0.0.9/c");
+
+	memcpy(hosts.hosts[0].addresses[0], "10.0.0.1", sizeof("10.0.0.1"));
+	memcpy(hosts.hosts[0].addresses[1], "10.0.0.2", sizeof("10.0.0.2"));
+	hosts.hosts[0].address_count = 2;
+	assert_connect_string(&hosts, 3, "10.0.0.1:2182,10.0.0.2:2182,10.0.0.9:2181/c");
 }
 
 Test(zk_hosts, hosts_without_an_address_are_left_out)
