@@ -332,6 +332,7 @@ int main(int argc, char **argv)
 	measure_binary(&bench);
 	measure_latency(&bench);
 	print_latency(&bench);
+	stopwatch_print(bench.lab, bench.segue);
 	report_head();
 	report_ratios(&bench);
 	measure_many(&bench);
