@@ -24,7 +24,8 @@
 #define QUIET_TIMEOUT 30000 /* for everything to be up again and agree */
 #define REST_LOOKS    40    /* that find agreement, in a row */
 #define CHANGE_BUDGET 30    /* ms a change, on average, before the soak gives up */
-#define TROUBLES      6
+#define TROUBLES      7
+#define ZK_SERVERS    3
 #define FILE_MAX      ((size_t)64 * 1024)
 #define MASTER        "/soak/orders/master"
 
@@ -46,6 +47,7 @@ struct soak {
 	int port;          /* that the znode names */
 	int64_t agreed_at; /* looks at HAProxy when all agreed on it; -1: they do not */
 	struct lab_process *observer;
+	struct lab_process *frozen; /* a ZooKeeper server, or NULL */
 	unsigned made[TROUBLES];
 };
 
@@ -141,11 +143,42 @@ static void change(struct soak *soak)
 		nap((int)pick(soak, 7));
 }
 
+static void thaw_zookeeper(struct soak *soak)
+{
+	if (soak->frozen != NULL)
+		lab_process_thaw(STEAL(soak->frozen));
+}
+
+/* Trouble comes to one server at a time: with two down, elections can take ZooKeeper a minute. */
+static void await_zookeeper(struct soak *soak)
+{
+	thaw_zookeeper(soak);
+	for (int i = 0; i < ZK_SERVERS; i++)
+		if (!lab_zk_wait_ready(soak->zk, i, QUIET_TIMEOUT))
+			lab_fail("ZooKeeper server %d does not come back", i);
+}
+
 static void restart_zookeeper(struct soak *soak)
 {
-	lab_process_kill(lab_zk_process(soak->zk, 0));
+	int server = (int)pick(soak, ZK_SERVERS);
+
+	await_zookeeper(soak);
+	lab_process_kill(lab_zk_process(soak->zk, server));
 	nap((int)pick(soak, 500));
-	lab_zk_server_start(soak->zk, 0);
+	lab_zk_server_start(soak->zk, server);
+}
+
+/* A follower that is left behind: until the next trouble, or the next rest. The leader is spared,
+ * as nothing could be written until the others have given it up, 10 s later. */
+static void freeze_zookeeper(struct soak *soak)
+{
+	int server = (int)pick(soak, ZK_SERVERS);
+
+	await_zookeeper(soak);
+	if (server == lab_zk_leader(soak->zk))
+		return;
+	soak->frozen = lab_zk_process(soak->zk, server);
+	lab_process_freeze(soak->frozen);
 }
 
 static void reload_haproxy(struct soak *soak)
@@ -193,6 +226,7 @@ static const struct {
 	void (*make)(struct soak *soak);
 } troubles[TROUBLES] = {
     {"ZooKeeper restarted", restart_zookeeper},
+    {"ZooKeeper frozen", freeze_zookeeper},
     {"HAProxy reloaded", reload_haproxy},
     {"HAProxy restarted", restart_haproxy},
     {"segue killed", restart_segue},
@@ -203,6 +237,7 @@ static const struct {
 /* One trouble often meets the next. */
 static void make_trouble(struct soak *soak)
 {
+	thaw_zookeeper(soak);
 	do {
 		unsigned kind = pick(soak, TROUBLES);
 
@@ -229,6 +264,7 @@ static void rest(struct soak *soak, unsigned done)
 {
 	int64_t start = clock_now_ms();
 
+	thaw_zookeeper(soak);
 	segue_must_run(soak);
 	soak->agreed_at = -1;
 	if (!lab_wait_until(is_at_rest, soak, QUIET_TIMEOUT))
@@ -265,7 +301,7 @@ static const char *make_ini(struct soak *soak)
 static void start(struct soak *soak)
 {
 	soak->lab = lab_create("soak");
-	soak->zk = lab_zk_start(soak->lab, 1);
+	soak->zk = lab_zk_start(soak->lab, ZK_SERVERS);
 	soak->haproxy = lab_haproxy_create(soak->lab, NULL);
 	soak->port = FIRST_PORT;
 	soak->seen = mmap(NULL, sizeof(*soak->seen), PROT_READ | PROT_WRITE,
