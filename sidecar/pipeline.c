@@ -105,6 +105,7 @@ struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
 	if (pipeline->config != NULL) {
 		size_t count = pipeline->config->target_count;
 
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 		pipeline->templates = xcalloc(count, sizeof(*pipeline->templates));
 		for (size_t i = 0; i < count; i++)
 			note_failure(errors, compile_template(pipeline, i, old, &err), &err);
@@ -133,7 +134,8 @@ static void create_clusters(struct pipeline *pipeline, const struct pipeline *ol
 	                                    .templates = pipeline->templates};
 	size_t count = pipeline->config->cluster_count;
 
-	pipeline->clusters = xcalloc(count, sizeof(*pipeline->clusters)); /* NOLINT: pointers */
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+	pipeline->clusters = xcalloc(count, sizeof(*pipeline->clusters));
 	for (size_t i = 0; i < count; i++) {
 		const char *name = pipeline->config->clusters[i].name;
 

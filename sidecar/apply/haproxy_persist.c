@@ -100,8 +100,9 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 			driver->watch.persisted_us = clock_now_us();
 		haproxy_persist_set_problem(driver, "");
 		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
-		/* Seen after the file was there, this worker has not loaded it; another one has. */
-		driver->sync.want_read = driver->sync.want_read || persist->has_previous;
+		/* A worker that came up between the push and the file has loaded the old file, and
+		 * leads to the old primary: only another look tells. */
+		driver->sync.want_read = true;
 	}
 	haproxy_reconcile(driver);
 }
