@@ -16,6 +16,8 @@
 #include "state.h"
 #include "watch/watcher.h"
 
+#define SAVE_AFTER_MS 1000
+
 struct outlet { /* a target with its template */
 	const struct config_target *config;
 	const struct mustache *template;
@@ -133,10 +135,16 @@ static void on_persist(evutil_socket_t fd, short what, void *arg)
 	save(arg);
 }
 
+/* An fsync stops the loop for milliseconds: not while a proxy waits for its command or this change
+ * for its confirmation, nor for the next of many clusters at the start. */
 static void save_later(struct cluster *cluster)
 {
+	int64_t ms = clock_jitter_ms(SAVE_AFTER_MS);
+	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
 	cluster->unsaved = true;
-	event_active(cluster->persist, EV_TIMEOUT, 0);
+	if (!event_pending(cluster->persist, EV_TIMEOUT, NULL))
+		event_add(cluster->persist, &after);
 }
 
 static enum log_level level_of(const struct decision *decision)
