@@ -106,9 +106,7 @@ Test(haproxy_driver, what_a_hand_changes_is_put_right)
 	driver_apply(&d, primary_at(d.a));
 	driver_ask(&d, "set server t_rw/primary addr 127.0.0.1 port 1;"
 	               "set server t_ro/r1 state drain;set server t_ro/r1 weight 7");
-	for (int64_t until = clock_now_ms() + 10000;
-	     driver_count_log(&d, "event=drift") == 0 && clock_now_ms() < until;)
-		driver_run(&d, 10);
+	cr_assert(driver_wait_log(&d, "event=drift", 1));
 	cr_assert(driver_wait_sync(&d));
 	cr_assert_eq(driver_count_log(&d, "event=drift"), 1);
 	cr_assert(driver_reaches(d.rw, "a"));
@@ -120,10 +118,7 @@ Test(haproxy_driver, a_hand_changes_the_file_and_it_is_put_right)
 {
 	driver_apply(&d, primary_at(d.a));
 	lab_write_file(d.config.output, "# emptied\n");
-	for (int64_t until = clock_now_ms() + 10000;
-	     !driver_file_is(&d, primary_at(d.a)) && clock_now_ms() < until;)
-		driver_run(&d, 10);
-	cr_assert(driver_file_is(&d, primary_at(d.a)));
+	cr_assert(driver_wait_file(&d, primary_at(d.a)));
 }
 
 Test(haproxy_driver, slots_are_added_and_removed_without_a_reload)
@@ -141,11 +136,7 @@ Test(haproxy_driver, slots_are_added_and_removed_without_a_reload)
 	while ((session = driver_open_session(d.ro, "b")) < 0)
 		;
 	driver_apply(&d, driver_text(&d, rw, one, ""));
-	for (int64_t until = clock_now_ms() + 5000;
-	     strstr(driver_ask(&d, "show servers conn t_ro"), "t_ro/r2") != NULL &&
-	     clock_now_ms() < until;)
-		driver_run(&d, 5);
-	cr_assert_null(strstr(driver_ask(&d, "show servers conn t_ro"), "t_ro/r2"));
+	cr_assert(driver_wait_gone(&d, "t_ro", "r2"));
 	cr_assert_not(driver_session_lives(session), "its session had to end for it");
 	cr_assert_eq(driver_count_log(&d, "event=reloaded"), 1);
 	close(session);
@@ -176,19 +167,16 @@ Test(haproxy_driver, sessions_to_the_old_address_end_and_no_others)
 	cr_assert_geq(other = driver_open_session(d.ro, "c"), 0);
 	driver_apply(&d, driver_text(&d, driver_server(&d, "primary", NULL, ""),
 	                             driver_server(&d, "r1", d.c, ""), ""));
-	driver_run(&d, 100);
 	for (int i = 0; i < 5; i++) {
-		cr_assert_not(driver_session_lives(stale[i]));
+		cr_assert(driver_wait_ended(&d, stale[i]));
 		close(stale[i]);
 	}
 	waiting = driver_open_session(d.rw, NULL);
-	driver_run(&d, 100);
 	driver_apply(&d, primary_at(d.b));
-	driver_run(&d, 300);
+	cr_assert(driver_wait_log(&d, "ended=5 left=0", 1));
 	cr_assert(driver_session_lives(waiting), "who waited goes on to the new address");
 	cr_assert(driver_session_lives(other));
 	cr_assert_geq(fresh = driver_open_session(d.rw, "b"), 0);
-	cr_assert_not_null(strstr(lab_read_file(d.lab, d.log), "ended=5 left=0"));
 	close(waiting);
 	close(other);
 	close(fresh);
@@ -203,8 +191,7 @@ Test(haproxy_driver, sessions_in_old_workers_end_too)
 	cr_assert_geq(right = driver_open_session(d.ro, "c"), 0);
 	cr_assert(lab_haproxy_reload(d.haproxy));
 	driver_apply(&d, primary_at(d.b));
-	driver_run(&d, 300);
-	cr_assert_not(driver_session_lives(stale));
+	cr_assert(driver_wait_ended(&d, stale));
 	cr_assert(driver_session_lives(right));
 	close(stale);
 	close(right);
