@@ -98,7 +98,7 @@ $(BUILD)/segue: $(BUILD)/sidecar/main.o $(BUILD)/libsegue.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(LDLIBS_)
 
-$(BUILD)/unit: $(call obj,$(UNIT_SRCS)) $(BUILD)/libsegue.a
+$(BUILD)/unit: $(call obj,$(UNIT_SRCS) tests/sanitizer.c) $(BUILD)/libsegue.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(LDLIBS_) -lcriterion -lpq
 
@@ -106,7 +106,7 @@ $(BUILD)/liblab.a: $(call obj,$(LAB_SRCS))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/e2e: $(call obj,$(E2E_SRCS)) $(BUILD)/liblab.a $(BUILD)/libsegue.a
+$(BUILD)/e2e: $(call obj,$(E2E_SRCS) tests/sanitizer.c) $(BUILD)/liblab.a $(BUILD)/libsegue.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(LDLIBS_) -lcriterion -lpq
 
@@ -121,8 +121,12 @@ $(BUILD)/faults.so: tests/faults/faults.c
 # One stage never includes another; the pure modules know no loop, no store, no server.
 STAGES := watch verify render apply report
 PURE   := sidecar/decide.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
-          sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_config*.c \
-          sidecar/apply/haproxy_state.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c
+          sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_address.c \
+          sidecar/apply/haproxy_config*.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c \
+          sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \
+          sidecar/apply/haproxy_sessions.c sidecar/apply/haproxy_state.c sidecar/apply/pgbouncer_diff.c \
+          sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
+          sidecar/apply/pgbouncer_show.c
 TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/demo/*.c tests/fuzz/*.c))
 
 lint: lint-deps lint-direction lint-format lint-cppcheck lint-tidy
@@ -142,7 +146,7 @@ lint-format:
 lint-cppcheck:
 	$(call say,LINT,cppcheck)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
-	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) sidecar tests/lab
+	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) -Itests sidecar tests/lab
 
 lint-tidy: $(TIDY_SRCS:%=$(BUILD)/tidy/%.ok)
 

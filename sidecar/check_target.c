@@ -13,19 +13,6 @@
 #include "render/mustache.h"
 #include "render/view.h"
 
-static enum escape_mode escape_of(enum config_target_kind kind)
-{
-	switch (kind) {
-	case CONFIG_TARGET_HAPROXY:
-		return ESCAPE_HAPROXY;
-	case CONFIG_TARGET_PGBOUNCER:
-		return ESCAPE_PGBOUNCER;
-	case CONFIG_TARGET_FILE:
-		return ESCAPE_NONE;
-	}
-	return ESCAPE_NONE;
-}
-
 static bool render(struct check *check, const struct config_target *target, struct strbuf *out,
                    struct err *err)
 {
@@ -34,7 +21,7 @@ static bool render(struct check *check, const struct config_target *target, stru
 	struct mustache *mustache = mustache_compile_file(target->template_file, NULL, err);
 	json_t *view = mustache != NULL ? view_build(cluster, target, topology, err) : NULL;
 	bool fine =
-	    view != NULL && mustache_render(mustache, view, escape_of(target->kind), out, err);
+	    view != NULL && mustache_render(mustache, view, view_escape(target->kind), out, err);
 
 	json_decref(view);
 	mustache_free(mustache);

@@ -32,6 +32,7 @@ struct cluster {
 	struct event *persist;
 	struct event
 	    *resume; /* applies what the cluster before a reload had applied, store or no store */
+	int64_t held_zxid; /* of the value that the last hold was for: one hold a value */
 	bool unsaved;
 	char *said; /* the last decision in the log, so that it stands there once */
 };
@@ -41,25 +42,12 @@ const struct config_cluster *cluster_config(const struct cluster *cluster)
 	return cluster->config;
 }
 
-static enum escape_mode escape_of(enum config_target_kind kind)
-{
-	switch (kind) {
-	case CONFIG_TARGET_HAPROXY:
-		return ESCAPE_HAPROXY;
-	case CONFIG_TARGET_PGBOUNCER:
-		return ESCAPE_PGBOUNCER;
-	case CONFIG_TARGET_FILE:
-		return ESCAPE_NONE;
-	}
-	return ESCAPE_NONE;
-}
-
 static bool render_text(const struct cluster *cluster, const struct config_target *target,
                         const struct mustache *template, struct strbuf *text, struct err *err)
 {
 	json_t *view = view_build(cluster->config, target, &cluster->applied.topology, err);
 	bool ok =
-	    view != NULL && mustache_render(template, view, escape_of(target->kind), text, err);
+	    view != NULL && mustache_render(template, view, view_escape(target->kind), text, err);
 
 	json_decref(view);
 	return ok;
@@ -113,6 +101,15 @@ static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read
 		apply_outlet(cluster, &cluster->outlets[i], notified_us, read_us);
 }
 
+static void hold_all(struct cluster *cluster, int64_t zxid)
+{
+	if (cluster->held_zxid == zxid)
+		return;
+	cluster->held_zxid = zxid;
+	for (size_t i = 0; i < cluster->outlet_count; i++)
+		target_hold(cluster->outlets[i].target, zxid, cluster->config->hold_timeout_ms);
+}
+
 static void save(struct cluster *cluster)
 {
 	struct err err;
@@ -149,6 +146,7 @@ static enum log_level level_of(const struct decision *decision)
 	case DECIDE_CURRENT:
 	case DECIDE_WAIT:
 		return LOG_INFO;
+	case DECIDE_HOLD:
 	case DECIDE_KEEP:
 		return LOG_WARNING;
 	case DECIDE_REFUSE:
@@ -166,6 +164,8 @@ static const char *decision_event(enum decision_kind kind)
 		return "current";
 	case DECIDE_KEEP:
 		return "kept";
+	case DECIDE_HOLD:
+		return "hold";
 	case DECIDE_MOVE:
 		return "primary";
 	case DECIDE_REFUSE:
@@ -223,6 +223,8 @@ static void cluster_reconcile(struct cluster *cluster)
 		cluster->applied.in_this_run = true;
 		apply_all(cluster, fact->notified_us, fact->read_us);
 	}
+	if (decision.kind == DECIDE_HOLD)
+		hold_all(cluster, fact->topology->zxid);
 	if (decision.kind == DECIDE_MOVE)
 		decision.floor_zxid = 0;
 	if (decision.kind == DECIDE_MOVE || decision.floor_zxid != cluster->applied.floor_zxid) {
@@ -273,6 +275,7 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 	cluster->applied.has_topology = previous->applied.has_topology;
 	cluster->applied.zxid = previous->applied.zxid;
 	cluster->applied.floor_zxid = previous->applied.floor_zxid;
+	cluster->held_zxid = previous->held_zxid;
 	cluster->unsaved = previous->unsaved;
 	if (previous->applied.in_this_run)
 		event_active(cluster->resume, EV_TIMEOUT, 0);

@@ -4,7 +4,8 @@
  *   ------------------------------------------   ------------------   -------------------
  *   waiting, unreachable, absent, invalid        KEEP                 WAIT
  *   presence = yes, and no live publisher        KEEP                 WAIT
- *   a value that names no primary                KEEP                 WAIT
+ *   no primary, newer, on_primary_loss = hold    HOLD                 WAIT
+ *   no primary, otherwise                        KEEP                 WAIT
  *   newer: zxid > floor, or > applied if none    MOVE                 MOVE
  *   equal to applied, no floor                   CURRENT in this run; after a restart MOVE:
  * idempotent older, names the same servers                MOVE, floor = zxid   (nothing can be
@@ -53,10 +54,30 @@ static struct decision decide_rollback(const struct config_cluster *cluster,
 	return decision;
 }
 
+/* Above this, a value is newer than all that was seen before. */
+static int64_t newest_seen(const struct applied *applied)
+{
+	return applied->floor_zxid != 0 ? applied->floor_zxid : applied->zxid;
+}
+
+static struct decision decide_nobody(const struct config_cluster *cluster,
+                                     const struct topology *now, const struct applied *applied)
+{
+	bool hold = applied->has_topology && cluster->on_primary_loss == CONFIG_LOSS_HOLD &&
+	            now->zxid > newest_seen(applied);
+
+	if (!hold)
+		return keep_or_wait(applied, "the store names no primary: the last one stays");
+	return (struct decision){
+	    .kind = DECIDE_HOLD,
+	    .reason = "the store names no primary: PgBouncer's clients wait, HAProxy stays",
+	    .floor_zxid = applied->floor_zxid};
+}
+
 static struct decision decide_value(const struct config_cluster *cluster,
                                     const struct topology *now, const struct applied *applied)
 {
-	int64_t newest = applied->floor_zxid != 0 ? applied->floor_zxid : applied->zxid;
+	int64_t newest = newest_seen(applied);
 
 	if (now->zxid > newest)
 		return (struct decision){.kind = DECIDE_MOVE,
@@ -88,6 +109,6 @@ struct decision decide(const struct config_cluster *cluster, const struct watch_
 		return keep_or_wait(applied, fact->publishers < 0 ? "live publishers not known yet"
 		                                                  : "no live publisher");
 	if (!fact->topology->has_primary)
-		return keep_or_wait(applied, "the store names no primary: the last one stays");
+		return decide_nobody(cluster, fact->topology, applied);
 	return decide_value(cluster, fact->topology, applied);
 }

@@ -123,7 +123,7 @@ const struct config *pipeline_config(const struct pipeline *pipeline)
 	return pipeline->config;
 }
 
-static bool create_clusters(struct pipeline *pipeline, const struct pipeline *old)
+static void create_clusters(struct pipeline *pipeline, const struct pipeline *old)
 {
 	const struct cluster_world world = {.base = pipeline->base,
 	                                    .zk = pipeline->zk,
@@ -133,14 +133,13 @@ static bool create_clusters(struct pipeline *pipeline, const struct pipeline *ol
 	                                    .templates = pipeline->templates};
 	size_t count = pipeline->config->cluster_count;
 
-	pipeline->clusters = xcalloc(count, sizeof(struct cluster *));
+	pipeline->clusters = xcalloc(count, sizeof(*pipeline->clusters)); /* NOLINT: pointers */
 	for (size_t i = 0; i < count; i++) {
 		const char *name = pipeline->config->clusters[i].name;
 
 		pipeline->clusters[i] = cluster_create(&world, i, find_cluster(old, name));
 		pipeline->cluster_count++;
 	}
-	return true;
 }
 
 bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)

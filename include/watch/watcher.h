@@ -28,7 +28,8 @@ struct watch_fact {
 	int publishers;                  /* live ones; -1: not known or presence = no */
 	int64_t mzxid;                   /* of the value read last, good or not */
 	int64_t notified_us, read_us;
-	const char *problem; /* INVALID, UNREACHABLE: path, zxid, reason, escaped bytes */
+	const char *problem; /* INVALID, UNREACHABLE, and WAITING for a name that does not resolve:
+	                        path, zxid, reason, escaped bytes; else NULL */
 };
 
 typedef void watcher_cb(void *arg); /* something is different: look with watcher_fact() */

@@ -231,3 +231,16 @@ json_t *view_build(const struct config_cluster *cluster, const struct config_tar
 	free(members.all);
 	return view;
 }
+
+enum escape_mode view_escape(enum config_target_kind kind)
+{
+	switch (kind) {
+	case CONFIG_TARGET_HAPROXY:
+		return ESCAPE_HAPROXY;
+	case CONFIG_TARGET_PGBOUNCER:
+		return ESCAPE_PGBOUNCER;
+	case CONFIG_TARGET_FILE:
+		break;
+	}
+	return ESCAPE_NONE;
+}

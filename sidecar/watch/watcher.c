@@ -97,6 +97,14 @@ static void retry_later(struct watcher *watcher)
 	event_add(watcher->retry, &tv);
 }
 
+static bool still_resolving(const struct watcher *watcher)
+{
+	for (size_t i = 0; i < MEMBERS_MAX; i++)
+		if (watcher->lookups[i].query != NULL)
+			return true;
+	return false;
+}
+
 /* `value` without the standbys that have no address; returns how many were left out. */
 static size_t copy_resolved(struct topology *to, const struct topology *value)
 {
@@ -119,7 +127,8 @@ static void warn_once(struct watcher *watcher, const char *action)
 	            KV_STR("problem", watcher->problem.data), KV_STR("action", action));
 }
 
-/* Every name has been answered: shows the value, or what keeps it from being shown. */
+/* Shows the value, or what keeps it from being shown: every name has been answered, or the value
+ * has been shown before and only a standby's name is asked again. */
 static void settle(struct watcher *watcher)
 {
 	const struct topology *value = &watcher->value;
@@ -128,11 +137,13 @@ static void settle(struct watcher *watcher)
 	if (value->has_primary && value->primary.address[0] == '\0') {
 		warn_once(watcher, "the last good value stays; the name is asked again");
 		retry_later(watcher);
-		tell(watcher, WATCH_WAITING);
+		if (watcher->fact.state != WATCH_WAITING ||
+		    strcmp(watcher->shown.data, watcher->problem.data) != 0)
+			tell(watcher, WATCH_WAITING);
 		return;
 	}
 	left_out = copy_resolved(&watcher->topology, value);
-	if (left_out > 0) {
+	if (left_out > 0 && !still_resolving(watcher)) {
 		warn_once(watcher, "the standby is left out; the name is asked again");
 		retry_later(watcher);
 	}
@@ -143,14 +154,6 @@ static void settle(struct watcher *watcher)
 		return;
 	watcher->settled = true;
 	tell(watcher, WATCH_VALUE);
-}
-
-static bool still_resolving(const struct watcher *watcher)
-{
-	for (size_t i = 0; i < MEMBERS_MAX; i++)
-		if (watcher->lookups[i].query != NULL)
-			return true;
-	return false;
 }
 
 static void on_address(const char *address, const char *problem, void *arg)
@@ -186,11 +189,11 @@ static void resolve_names(struct watcher *watcher)
 
 	strbuf_reset(&watcher->problem);
 	for (size_t i = value->has_primary ? 0 : 1; i <= value->standby_count; i++)
-		if (member_at(value, i)->address[0] == '\0')
+		if (member_at(value, i)->address[0] == '\0' && watcher->lookups[i].query == NULL)
 			ask_name(watcher, i);
-	if (!still_resolving(watcher))
+	if (!still_resolving(watcher) || watcher->settled)
 		settle(watcher);
-	else if (!watcher->settled && watcher->fact.state != WATCH_WAITING)
+	else if (watcher->fact.state != WATCH_WAITING)
 		tell(watcher, WATCH_WAITING);
 }
 

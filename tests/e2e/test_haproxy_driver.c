@@ -123,7 +123,9 @@ Test(haproxy_driver, reload_behind_our_back_is_seen)
 	driver_apply(&d, primary_at(d.a));
 	driver_apply(&d, primary_at(d.b));
 	cr_assert(lab_haproxy_reload(d.haproxy));
-	driver_run(&d, 7000);
+	for (int64_t until = clock_now_ms() + DRIVER_TIMEOUT_MS;
+	     driver_count_log(&d, "event=haproxy_restarted") < 2 && clock_now_ms() < until;)
+		driver_run(&d, 5);
 	cr_assert_eq(driver_count_log(&d, "event=haproxy_restarted"), 2, "its own and the other");
 	cr_assert(driver_reaches(d.rw, "b"));
 	cr_assert(driver_wait_sync(&d));
@@ -384,4 +386,88 @@ Test(haproxy_driver, destroyed_at_any_moment_it_leaves_nothing_behind)
 	                                      NULL},
 	                     NULL),
 	             0);
+}
+
+/* What is written while it stands still is run when it goes on; the last text has to win. */
+Test(haproxy_driver, haproxy_that_stood_still_ends_at_the_last_text)
+{
+	driver_apply(&d, primary_at(d.a));
+	lab_process_freeze(lab_haproxy_process(d.haproxy));
+	driver_set(&d, primary_at(d.b));
+	cr_assert(driver_wait_problem(&d, "no complete reply"));
+	driver_set(&d, primary_at(d.c));
+	driver_run(&d, 200);
+	driver_set(&d, primary_at(d.b));
+	driver_run(&d, 200);
+	lab_process_thaw(lab_haproxy_process(d.haproxy));
+	cr_assert(driver_wait_sync(&d));
+	driver_run(&d, 400);
+	cr_assert(driver_wait_sync(&d));
+	cr_assert(driver_reaches(d.rw, "b"));
+	cr_assert(driver_file_is(&d, primary_at(d.b)));
+}
+
+Test(haproxy_driver, a_socket_that_may_not_change_anything_is_named)
+{
+	const char *socket = lab_path(d.lab, "operator.sock");
+
+	lab_write_file(lab_printf(d.lab, "%s/socket.cfg", lab_haproxy_conf_dir(d.haproxy)),
+	               lab_printf(d.lab, "global\n  stats socket %s level operator\n", socket));
+	cr_assert(lab_haproxy_reload(d.haproxy));
+	replace_config(&d.config.socket, socket);
+	driver_restart(&d);
+	driver_apply(&d, primary_at(d.a));
+	driver_set(&d, primary_at(d.b));
+	cr_assert(driver_wait_problem(&d, "Permission denied"));
+	cr_assert_eq(driver_count_log(&d, "event=move_failed"), 1);
+	driver_run(&d, 500);
+	cr_assert(driver_file_is(&d, primary_at(d.b)), "the file is kept true all the same");
+}
+
+/* More commands than fit on one line, and more backends than are asked one by one. */
+Test(haproxy_driver, hundreds_of_servers_move_in_a_few_batches)
+{
+	const char *text[2];
+
+	for (int i = 0; i < 2; i++) {
+		auto_strbuf struct strbuf ro = STRBUF_INIT;
+
+		strbuf_append_str(&ro, driver_server(&d, "r1", d.c, ""));
+		for (int backend = 0; backend < 10; backend++) {
+			strbuf_printf(&ro, "backend t_many%d from t\n", backend);
+			for (int server = 0; server < 50; server++)
+				strbuf_printf(&ro, "  server s%d 127.0.0.1:%d\n", server,
+				              1000 + server + i * 100);
+		}
+		text[i] = driver_text(&d, driver_server(&d, "primary", i == 0 ? d.a : d.b, ""),
+		                      ro.data, "");
+	}
+	driver_apply(&d, text[0]);
+	driver_apply(&d, text[1]);
+	cr_assert(driver_reaches(d.rw, "b"));
+	cr_assert_not_null(strstr(driver_ask(&d, "show servers conn t_many9"), " 127.0.0.1 1149 "));
+	cr_assert_eq(driver_count_log(&d, "event=move_failed"), 0);
+	cr_assert_eq(driver_count_log(&d, "event=reloaded"), 1);
+}
+
+/* The second text comes while the first one's reload is owed: what was never loaded is nothing to
+ * go back to. */
+Test(haproxy_driver, a_failed_reload_goes_back_to_what_was_loaded)
+{
+	const char *taken = lab_printf(d.lab, "%sfrontend t_bad from t\n  bind 127.0.0.1:%u\n",
+	                               driver_server(&d, "r1", d.c, ""), lab_backend_port(d.b));
+	const char *rw = driver_server(&d, "primary", d.a, "");
+
+	driver_apply(&d, primary_at(d.a));
+	driver_set(&d, driver_text(&d, rw, taken, ""));
+	for (int64_t until = clock_now_ms() + 5000;
+	     driver_file_is(&d, primary_at(d.a)) && clock_now_ms() < until;)
+		driver_run(&d, 1);
+	driver_set(&d, driver_text(&d, rw, taken, "  fullconn 9\n"));
+	cr_assert(driver_wait_problem(&d, "refuses the configuration"));
+	driver_run(&d, 500);
+	for (int64_t until = clock_now_ms() + 10000;
+	     !driver_file_is(&d, primary_at(d.a)) && clock_now_ms() < until;)
+		driver_run(&d, 5);
+	cr_assert(driver_file_is(&d, primary_at(d.a)));
 }

@@ -185,6 +185,15 @@ Test(lab, expire_others_ends_their_sessions_only)
 	lab_destroy(lab);
 }
 
+static bool has_table(void *arg)
+{
+	char *count = lab_pg_query(lab_pg_conninfo(arg, 1), "select count(*) from t");
+	bool found = count != NULL && strcmp(count, "1") == 0;
+
+	free(count);
+	return found;
+}
+
 Test(lab, standby_replicates_and_is_promoted)
 {
 	struct lab *lab = lab_create("pg");
@@ -197,6 +206,7 @@ Test(lab, standby_replicates_and_is_promoted)
 	cr_assert_not_null(value);
 	free(value);
 	cr_assert_null(lab_pg_query(lab_pg_conninfo(pg, 1), "create table u (n int)"));
+	cr_assert(lab_wait_until(has_table, pg, TIMEOUT_MS));
 
 	lab_process_kill(lab_pg_process(pg, 0));
 	lab_pg_promote(pg, 1);
