@@ -214,7 +214,7 @@ static const struct config_key keys[] = {
      .offset = AT(config_target, output),
      .example = "/etc/pgbouncer/orders.ini",
      .help = "The file that is rendered: what pgbouncer.ini takes in, by a line %include and this "
-             "path. It has to be there when PgBouncer starts; segue render makes the first one."},
+             "path. It has to be there when PgBouncer starts: an empty file will do."},
     {.sections = CONFIG_SECTION_FILE,
      .name = "output",
      .type = CONFIG_TYPE_PATH,

@@ -21,7 +21,7 @@ void pgbouncer_diff(const struct pgbouncer_ini *desired, const struct pgbouncer_
 void pgbouncer_diff_free(struct pgbouncer_diff *diff);
 
 /* A name for the console: "my-db", with quotes doubled. Fails where the console cannot carry it
- * (over 63 bytes, control characters). */
+ * (over PGBOUNCER_NAME_MAX bytes, a doubled quote being two; control characters). */
 bool pgbouncer_quote_name(const char *name, struct strbuf *out, struct err *err) MUST_CHECK;
 
 #endif

@@ -12,6 +12,9 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 
+/* Bytes of a name: the console's buffer has 63 for an argument, and quotes take two of them. */
+#define PGBOUNCER_NAME_MAX 61
+
 struct pgbouncer_database {
 	char *name;
 	char *host; /* numeric address, or several with commas (read-only databases: PgBouncer takes

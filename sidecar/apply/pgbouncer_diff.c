@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_MAX_BYTES 63 /* the console's buffer for an argument, without the final NUL */
-
 /* A list of addresses is put between [] as a lone IPv6 address is: the port holds for all. */
 static void append_endpoint(struct strbuf *out, const char *host, uint16_t port)
 {
@@ -68,24 +66,20 @@ void pgbouncer_diff_free(struct pgbouncer_diff *diff)
 
 bool pgbouncer_quote_name(const char *name, struct strbuf *out, struct err *err)
 {
-	size_t len = strlen(name);
+	auto_strbuf struct strbuf quoted = STRBUF_INIT;
 
-	if (len == 0 || len > NAME_MAX_BYTES)
-		return err_set(err,
-		               "a database name of %zu bytes: PgBouncer's console takes 1 to %d",
-		               len, NAME_MAX_BYTES);
-	for (const char *c = name; *c != '\0'; c++)
+	for (const char *c = name; *c != '\0'; c++) {
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			return err_set(err,
 			               "a database name with the control character \\x%02x: "
 			               "PgBouncer's console cannot be told of it",
 			               (unsigned char)*c);
-	strbuf_append_char(out, '"');
-	for (const char *c = name; *c != '\0'; c++) {
-		if (*c == '"')
-			strbuf_append_char(out, '"');
-		strbuf_append_char(out, *c);
+		strbuf_append(&quoted, *c == '"' ? "\"\"" : c, *c == '"' ? 2 : 1);
 	}
-	strbuf_append_char(out, '"');
+	if (quoted.len == 0 || quoted.len > PGBOUNCER_NAME_MAX)
+		return err_set(err,
+		               "a database name of %zu bytes: PgBouncer's console takes 1 to %d",
+		               quoted.len, PGBOUNCER_NAME_MAX);
+	strbuf_printf(out, "\"%s\"", quoted.data);
 	return true;
 }

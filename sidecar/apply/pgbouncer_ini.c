@@ -8,8 +8,7 @@
 
 #include "apply/pgbouncer_params.h"
 
-#define NAME_MAX_BYTES 63 /* what the console takes; PgBouncer 1.18 refuses the file above it */
-#define SHOWN_MAX      32 /* bytes of the text in a message */
+#define SHOWN_MAX 32 /* bytes of the text in a message */
 
 enum section {
 	SECTION_NONE,
@@ -33,8 +32,10 @@ static bool check_name(const struct reader *reader, const char *name, struct err
 		return err_set(err,
 		               "SHOW DATABASES does not show this entry, so no move could be "
 		               "confirmed: name the databases, and leave '*' to pgbouncer.ini");
-	if (strlen(name) > NAME_MAX_BYTES)
-		return err_set(err, "the name is longer than %d bytes", NAME_MAX_BYTES);
+	if (strlen(name) > PGBOUNCER_NAME_MAX)
+		return err_set(
+		    err, "the name is longer than the %d bytes that PgBouncer's console takes",
+		    PGBOUNCER_NAME_MAX);
 	if (pgbouncer_ini_find(reader->out, name) != NULL)
 		return err_set(err, "the name is there twice, first in line %u",
 		               pgbouncer_ini_find(reader->out, name)->line);

@@ -81,7 +81,7 @@ Test(pgbouncer_diff, moved_ones_are_those_of_the_file)
 Test(pgbouncer_diff, names_are_quoted_for_the_console)
 {
 	static const char longest[] =
-	    "n123456789n123456789n123456789n123456789n123456789n123456789n12";
+	    "n123456789n123456789n123456789n123456789n123456789n123456789n";
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	struct err err;
 
@@ -89,13 +89,13 @@ Test(pgbouncer_diff, names_are_quoted_for_the_console)
 	strbuf_append_char(&out, ' ');
 	cr_assert(pgbouncer_quote_name("a\"b c;'", &out, &err));
 	cr_expect_str_eq(out.data, "\"my-db\" \"a\"\"b c;'\"");
-	cr_assert_eq(strlen(longest), 63);
+	cr_assert_eq(strlen(longest), PGBOUNCER_NAME_MAX);
 	cr_expect(pgbouncer_quote_name(longest, &out, &err));
 	strbuf_reset(&out);
 	cr_expect_not(pgbouncer_quote_name("", &out, &err));
-	cr_expect_not_null(strstr(err.message, "0 bytes: PgBouncer's console takes 1 to 63"));
+	cr_expect_not_null(strstr(err.message, "0 bytes: PgBouncer's console takes 1 to 61"));
 	cr_expect_not(pgbouncer_quote_name("n123456789n123456789n123456789n123456789n123456789"
-	                                   "n123456789n123",
+	                                   "n123456789n1",
 	                                   &out, &err));
 	cr_expect_not(pgbouncer_quote_name("a\nb", &out, &err));
 	cr_expect_not_null(strstr(err.message, "\\x0a"));
