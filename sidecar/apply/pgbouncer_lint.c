@@ -11,8 +11,8 @@
 
 #define UNSET            (-1)
 #define LOGIN_RETRY_MS   1000
-#define KEEPIDLE_MAX     60  /* s; the kernel's own is 7200 */
-#define NAMES_SHOWN_MAX  200 /* bytes of a list of databases in one message */
+#define KEEPIDLE_MAX_MS  INT64_C(60000) /* the kernel's own is 7200 s */
+#define NAMES_SHOWN_MAX  200            /* bytes of a list of databases in one message */
 #define CONSOLE_DATABASE "pgbouncer"
 
 struct findings {
@@ -143,7 +143,7 @@ static void judge_network(struct findings *findings)
 		    "tcp_user_timeout: 0: when the old primary's host is lost without a word, "
 		    "queries that were sent to it hang for about 15 minutes and keep their place "
 		    "in the pool: set tcp_user_timeout = 2000 (ms) or so");
-	if (is_zero(findings, "tcp_keepalive") || idle == 0 || idle > KEEPIDLE_MAX * 1000)
+	if (is_zero(findings, "tcp_keepalive") || idle == 0 || idle > KEEPIDLE_MAX_MS)
 		report(
 		    findings,
 		    "tcp_keepidle: %s, tcp_keepalive: %s: when the old primary's host is lost "

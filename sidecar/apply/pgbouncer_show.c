@@ -80,7 +80,7 @@ static bool read_number(const struct pgbouncer_table *table, size_t row, const c
 static bool read_flag(const struct pgbouncer_table *table, size_t row, const char *column,
                       bool *out, struct err *err)
 {
-	unsigned number;
+	unsigned number = 0;
 
 	if (!read_number(table, row, "SHOW DATABASES", column, &number, err))
 		return false;
@@ -102,7 +102,7 @@ static bool read_live(const struct pgbouncer_table *table, size_t row,
 	const char *name = pgbouncer_table_get(table, row, "name");
 	const char *host = pgbouncer_table_get(table, row, "host");
 	const char *dbname = pgbouncer_table_get(table, row, "database");
-	unsigned port;
+	unsigned port = 0;
 
 	*out = (struct pgbouncer_live_database){0};
 	if (name == NULL || dbname == NULL)
@@ -167,7 +167,7 @@ static bool row_is_of(const struct pgbouncer_table *table, size_t row, const cha
 static bool add_pool(const struct pgbouncer_table *table, size_t row,
                      struct pgbouncer_pool_sum *out, struct err *err)
 {
-	unsigned number;
+	unsigned number = 0;
 
 	for (size_t i = 0; i < table->column_count; i++) {
 		if (strncmp(table->columns[i], "sv_", 3) != 0)
@@ -204,7 +204,7 @@ static bool leads_to(const struct pgbouncer_table *table, size_t row,
                      const struct pgbouncer_database *database, bool *out, struct err *err)
 {
 	const char *address = pgbouncer_table_get(table, row, "addr");
-	unsigned port;
+	unsigned port = 0;
 
 	if (!read_number(table, row, "SHOW SERVERS", "port", &port, err))
 		return false;
@@ -230,7 +230,7 @@ bool pgbouncer_stale_parse(const struct pgbouncer_table *table,
                            struct err *err)
 {
 	static const char *const needed[] = {"database", "state", "addr", "port", "link"};
-	bool there;
+	bool there = false;
 
 	*out = (struct pgbouncer_stale){0};
 	if (!has_columns(table, "SHOW SERVERS", needed, ARRAY_LEN(needed), err))

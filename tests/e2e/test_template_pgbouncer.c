@@ -256,9 +256,9 @@ Test(template_pgbouncer, whatever_segue_accepts_pgbouncer_reads_alike)
 
 Test(template_pgbouncer, a_name_quoted_for_the_console_is_found)
 {
-	static const char *const names[] = {"My-Db.2", "select", "1", "a*",
-	                                    "n123456789n123456789n123456789n123456789n123456789"
-	                                    "n123456789n"};
+	static const char longest[] =
+	    "n123456789n123456789n123456789n123456789n123456789n123456789n";
+	static const char *const names[] = {"My-Db.2", "select", "1", "a*", longest};
 	struct judge judge;
 
 	judge_init(&judge);

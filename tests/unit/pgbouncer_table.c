@@ -45,6 +45,8 @@ struct pgbouncer_table table_of(const char *text)
 		}
 		text += *text == '\n';
 	}
+	if (table.column_count == 0)
+		return table;
 	table.row_count = cells / table.column_count;
 	cr_assert_eq(table.row_count * table.column_count, cells, "a row of another length");
 	return table;
