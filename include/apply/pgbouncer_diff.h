@@ -10,8 +10,8 @@
 #include "base/strbuf.h"
 
 struct pgbouncer_diff {
-	const struct pgbouncer_database *
-	    *moved; /* host or port differ: PAUSE, RELOAD, RESUME; borrowed from `desired` */
+	const struct pgbouncer_database **
+	    moved; /* host, port or dbname differ: PAUSE, RELOAD, RESUME; borrowed from `desired` */
 	size_t moved_count;
 	bool missing; /* a desired database is not there: RELOAD (is the file %included?) */
 	struct strbuf summary; /* "app 10.0.0.1:5432->10.0.0.2:5432, ..." */
