@@ -64,8 +64,8 @@ void driver_init(struct driver *driver)
 	    .mode = 0644,
 	    .socket = xstrdup(lab_haproxy_socket(driver->haproxy)),
 	    .master_socket = xstrdup(lab_haproxy_master_socket(driver->haproxy)),
-	    .check_command = xstrdup(lab_printf(lab, "haproxy -c -f %s -f {}",
-	                                        lab_haproxy_main_file(driver->haproxy))),
+	    .check_command = xstrdup(
+	        lab_printf(lab, "haproxy -c -f %s -f {}", lab_haproxy_main_file(driver->haproxy))),
 	    .reload_command = xstrdup(""),
 	};
 	open_target(driver);

@@ -132,7 +132,8 @@ Test(run_haproxy, a_new_template_is_taken_up_by_a_reload)
 	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_reloaded", "file=", NULL));
 	cr_assert_not_null(
 	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded", "target=local", NULL));
-	cr_assert(lab_wait_until(is_another_worker, &(struct worker){&run, worker}, RUN_TIMEOUT_MS));
+	cr_assert(
+	    lab_wait_until(is_another_worker, &(struct worker){&run, worker}, RUN_TIMEOUT_MS));
 	cr_assert(run_wait_reaches(&run, 1));
 	cr_assert_not_null(strstr(lab_read_file(run.lab, run.output), "timeout queue 7s"));
 	run_fini(&run);
