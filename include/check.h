@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/err.h"
 #include "base/strbuf.h"
 #include "base/util.h"
 #include "config.h"
@@ -42,7 +43,14 @@ void check_store(struct check *check);
 /* Template, rendered text, output and commands of each target. */
 void check_targets(struct check *check);
 
+/* The text of the target's template, with the topology at hand. */
+bool check_render(struct check *check, const struct config_target *target, struct strbuf *out,
+                  struct err *err) MUST_CHECK;
+
 /* The sockets of every [haproxy], and the settings that the running HAProxy was started with. */
 void check_haproxies(struct check *check);
+
+/* The console of every [pgbouncer], and the settings of the running PgBouncer. */
+void check_pgbouncers(struct check *check);
 
 #endif

@@ -9,12 +9,13 @@
 #include "apply/haproxy_config.h"
 #include "apply/haproxy_lint.h"
 #include "apply/install.h"
+#include "apply/pgbouncer_ini.h"
 #include "check.h"
 #include "render/mustache.h"
 #include "render/view.h"
 
-static bool render(struct check *check, const struct config_target *target, struct strbuf *out,
-                   struct err *err)
+bool check_render(struct check *check, const struct config_target *target, struct strbuf *out,
+                  struct err *err)
 {
 	const struct config_cluster *cluster = &check->config->clusters[target->cluster_index];
 	const struct topology *topology = &check->topologies[target->cluster_index];
@@ -61,15 +62,31 @@ static void check_haproxy_text(struct check *check, const char *what, const stru
 	note_lint(check, what, text);
 }
 
+static void check_pgbouncer_text(struct check *check, const char *what, const struct strbuf *text)
+{
+	struct pgbouncer_ini parsed;
+	struct err err;
+
+	if (!pgbouncer_ini_parse(text->data, text->len, &parsed, &err)) {
+		check_note(check, CHECK_FAIL, what, "correct the template", "rendered %s",
+		           err.message);
+		return;
+	}
+	check_note(check, CHECK_OK, what, NULL, "rendered: databases %zu", parsed.count);
+	pgbouncer_ini_free(&parsed);
+}
+
 static void check_text(struct check *check, const struct config_target *target, const char *what)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct err err;
 
-	if (!render(check, target, &text, &err))
+	if (!check_render(check, target, &text, &err))
 		check_note(check, CHECK_FAIL, what, "correct the template", "%s", err.message);
 	else if (target->kind == CONFIG_TARGET_HAPROXY)
 		check_haproxy_text(check, what, &text);
+	else if (target->kind == CONFIG_TARGET_PGBOUNCER)
+		check_pgbouncer_text(check, what, &text);
 	else
 		check_note(check, CHECK_OK, what, NULL, "rendered: %zu bytes", text.len);
 }

@@ -128,6 +128,7 @@ static int run_checks(const struct config *config)
 	check_store(&check);
 	check_targets(&check);
 	check_haproxies(&check);
+	check_pgbouncers(&check);
 	for (size_t i = 0; i < config->cluster_count; i++)
 		topology_fini(&check.topologies[i]);
 	free(check.topologies);

@@ -148,7 +148,8 @@ static void check_document(struct config *config, const struct config_document *
 	if (config->target_count == 0)
 		config_problem_add(
 		    warnings, 0, NULL, NULL,
-		    "no [haproxy NAME] or [file NAME] section: nothing to keep true");
+		    "no [haproxy NAME], [pgbouncer NAME] or [file NAME] section: nothing to "
+		    "keep true");
 	config_index_free(&checker.headers);
 	config_index_free(&checker.clusters);
 	config_index_free(&checker.znodes);

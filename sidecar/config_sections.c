@@ -23,7 +23,6 @@ static const struct config_section_info sections[] = {
      .word = "pgbouncer",
      .named = true,
      .example_name = "local",
-     .missing = "this version has no driver for PgBouncer: the target stays untouched",
      .help = "A PgBouncer that is moved by PAUSE, RELOAD and RESUME. One section each."},
     {.kind = CONFIG_SECTION_FILE,
      .word = "file",

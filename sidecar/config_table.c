@@ -135,21 +135,24 @@ static const struct config_key keys[] = {
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_primary_loss",
      .type = CONFIG_TYPE_ENUM,
-     .flags = CONFIG_NO_EFFECT,
      .offset = AT(config_cluster, on_primary_loss),
      .choices = losses,
      .preset = "hold",
-     .help = "While the store names no primary: hold lets clients wait, keep stays with the last "
-             "one, fence turns clients away."},
+     .help =
+         "While the store names no primary (layout segue: \"primary\": null). hold: the clients "
+         "of a PgBouncer wait, for hold_timeout at most; a HAProxy stays with the last "
+         "primary, as it cannot hold in this version. keep: all stay with the last primary. "
+         "fence: as keep, in this version."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "hold_timeout",
      .type = CONFIG_TYPE_DURATION,
-     .flags = CONFIG_NO_EFFECT,
      .offset = AT(config_cluster, hold_timeout_ms),
      .min = 100,
      .max = HOUR,
      .preset = "30s",
-     .help = "How long clients are held; then they are let go, and get errors."},
+     .help = "How long the clients of a PgBouncer are held; then they are let go, to the last "
+             "primary. Shorter than PgBouncer's query_wait_timeout. A HAProxy does not hold in "
+             "this version."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_store_loss",
      .type = CONFIG_TYPE_ENUM,
@@ -210,7 +213,8 @@ static const struct config_key keys[] = {
      .flags = CONFIG_REQUIRED,
      .offset = AT(config_target, output),
      .example = "/etc/pgbouncer/orders.ini",
-     .help = "The file that is rendered: what pgbouncer.ini takes in with %include."},
+     .help = "The file that is rendered: what pgbouncer.ini takes in, by a line %include and this "
+             "path. It has to be there when PgBouncer starts: an empty file will do."},
     {.sections = CONFIG_SECTION_FILE,
      .name = "output",
      .type = CONFIG_TYPE_PATH,
@@ -272,7 +276,9 @@ static const struct config_key keys[] = {
      .flags = CONFIG_REQUIRED,
      .offset = AT(config_target, console),
      .preset = "host=/var/run/postgresql port=6432 user=pgbouncer dbname=pgbouncer",
-     .help = "How to connect to the admin console."},
+     .help = "How to connect to the admin console, as a user of admin_users. Over the unix socket "
+             "PgBouncer's own system user may be the user pgbouncer without a password; a password "
+             "belongs into a passfile."},
     {.sections = CONFIG_SECTION_PGBOUNCER,
      .name = "pause_timeout",
      .type = CONFIG_TYPE_DURATION,
@@ -280,7 +286,8 @@ static const struct config_key keys[] = {
      .min = 100,
      .max = 10 * MINUTE,
      .preset = "5s",
-     .help = "How long PAUSE may wait for running transactions."},
+     .help = "How long PAUSE may wait for running transactions. Then they are cut off if the "
+             "primary has moved; a hold (see on_primary_loss) is given up."},
     {.sections = TARGETS,
      .name = "var.",
      .type = CONFIG_TYPE_VAR,

@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "demo/probe.h"
-#include "demo/traffic.h"
+#include "lab/traffic.h"
 
 #define MASTER          "/segue/demo/master"
 #define MOVE_TIMEOUT_MS 20000

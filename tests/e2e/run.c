@@ -1,14 +1,11 @@
 /* The stand for tests of `segue run`; see the header. */
 #include "run.h"
 
-#include <criterion/criterion.h>
 #include <inttypes.h>
-#include <libgen.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
+
+#include "faults.h"
 
 static const char template_text[] = "{{! what the tests render }}\n"
                                     "defaults segue_{{cluster}}\n"
@@ -70,9 +67,7 @@ void run_init(struct run *run, const struct run_options *options)
 	run->template_file = lab_path(run->lab, "orders.cfg.mustache");
 	run->output = lab_printf(run->lab, "%s/orders.cfg", lab_haproxy_conf_dir(run->haproxy));
 	run->state_file = lab_path(run->lab, "state/orders.json");
-	run->faults = lab_path(run->lab, "faults");
-	if (mkdir(run->faults, 0755) != 0)
-		lab_fail("cannot make %s", run->faults);
+	run->faults = faults_create(run->lab);
 	run_write_template(run, "");
 	run->segue = lab_segue_create(run->lab, make_ini(run, options));
 }
@@ -175,25 +170,10 @@ bool run_wait_settled(struct run *run)
 
 void run_start_with_faults(struct run *run)
 {
-	auto_free char *binary = xstrdup(lab_segue_binary(run->lab));
-
-	setenv("SEGUE_FAULTS", run->faults, 1);
-	setenv("LD_PRELOAD", lab_printf(run->lab, "%s/faults.so", dirname(binary)), 1);
-	setenv("ASAN_OPTIONS", "verify_asan_link_order=0", 1);
-	lab_segue_start(run->segue);
-	unsetenv("LD_PRELOAD");
-	unsetenv("SEGUE_FAULTS");
+	faults_start(run->lab, run->segue, run->faults);
 }
 
 void run_fault(struct run *run, const char *name, const char *content)
 {
-	const char *path = lab_printf(run->lab, "%s/%s", run->faults, name);
-	const char *fresh = lab_printf(run->lab, "%s/%s.new", run->faults, name);
-
-	if (content == NULL) {
-		unlink(path);
-		return;
-	}
-	lab_write_file(fresh, content);
-	cr_assert_eq(rename(fresh, path), 0);
+	faults_set(run->lab, run->faults, name, content);
 }

@@ -228,3 +228,38 @@ Test(lab, standby_replicates_and_is_promoted)
 	free(value);
 	lab_destroy(lab);
 }
+
+static bool leads_to(const struct lab_pgbouncer *bouncer, const char *node)
+{
+	auto_free char *port =
+	    lab_pg_query(lab_pgbouncer_conninfo(bouncer, "app"), "select inet_server_port()");
+
+	return port != NULL && strcmp(port, node) == 0;
+}
+
+Test(lab, pgbouncer_serves_what_its_databases_file_says_and_comes_back_after_a_kill)
+{
+	struct lab *lab = lab_create("bouncer");
+	struct lab_pg *pg = lab_pg_start(lab, 1);
+	struct lab_pgbouncer *bouncer = lab_pgbouncer_create(lab, NULL);
+	const char *port = lab_printf(lab, "%u", lab_pg_port(pg, 0));
+	char *paused;
+
+	lab_write_file(
+	    lab_pgbouncer_databases_file(bouncer),
+	    lab_printf(lab, "[databases]\napp = host=127.0.0.1 port=%s dbname=postgres\n", port));
+	lab_pgbouncer_start(bouncer);
+	cr_assert(lab_pgbouncer_says(bouncer, "app", "port", port));
+	cr_assert(leads_to(bouncer, port));
+	paused = lab_pgbouncer_query(bouncer, "PAUSE app", NULL);
+	cr_assert_str_eq(paused, "");
+	free(paused);
+	cr_assert(lab_pgbouncer_says(bouncer, "app", "paused", "1"));
+	cr_assert_null(lab_pgbouncer_query(bouncer, "PAUSE app, app", NULL));
+
+	lab_process_kill(lab_pgbouncer_process(bouncer));
+	lab_pgbouncer_start(bouncer);
+	cr_assert(lab_pgbouncer_says(bouncer, "app", "paused", "0"));
+	cr_assert(leads_to(bouncer, port));
+	lab_destroy(lab);
+}

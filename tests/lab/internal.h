@@ -51,6 +51,9 @@ int process_run(struct lab *lab, const char *const *argv, bool as_postgres, stru
 void process_wait_ready(struct lab_process *process, bool (*cond)(void *arg), void *arg,
                         const char *what);
 
+/* pg.c: "<folder>/<name>N", which belongs to the user that postgres programs run as */
+const char *postgres_folder(struct lab *lab, const char *name);
+
 /* tree.c */
 void tree_signal(pid_t pid, int signal); /* to `pid` and all its descendants */
 void tree_each(pid_t pid, void (*fn)(pid_t pid, void *arg), void *arg);

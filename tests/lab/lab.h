@@ -1,5 +1,5 @@
-/* The lab: real ZooKeeper, PostgreSQL, HAProxy and segue on loopback, in a folder of their own, for
- * the end-to-end tests, the demo and the bench.
+/* The lab: real ZooKeeper, PostgreSQL, HAProxy, PgBouncer and segue on loopback, in a folder of
+ * their own, for the end-to-end tests, the demo and the bench.
  *
  * However the process that made the lab ends (kill -9 included), its servers are killed and its
  * folder is removed. A server that does not come up ends the process with exit code 1, a message
@@ -140,6 +140,36 @@ bool lab_haproxy_command(struct lab_haproxy *haproxy, const char *command, struc
  * "" when there is none. The text lives as long as the caller's `name`. */
 #define LAB_NAME_MAX 64
 const char *lab_reach(uint16_t port, char name[LAB_NAME_MAX]);
+
+/* ---- PgBouncer ---- */
+
+struct lab_pgbouncer;
+
+/* Of the users app, pgbouncer (an admin) and watcher (stats only), should a test set an auth_type:
+ * without one, nobody is asked. */
+#define LAB_PGBOUNCER_PASSWORD "open sesame"
+
+/* Its folder, where its unix socket is too, with pgbouncer.ini and the databases.ini that it
+ * includes: an empty [databases], until the test or segue writes it. Not started yet. `settings`:
+ * more lines for [pgbouncer]; may be NULL. */
+struct lab_pgbouncer *lab_pgbouncer_create(struct lab *lab, const char *settings);
+const char *lab_pgbouncer_dir(const struct lab_pgbouncer *bouncer);
+const char *lab_pgbouncer_main_file(const struct lab_pgbouncer *bouncer);
+const char *lab_pgbouncer_databases_file(const struct lab_pgbouncer *bouncer);
+const char *lab_pgbouncer_console(const struct lab_pgbouncer *bouncer); /* conninfo of an admin */
+const char *lab_pgbouncer_conninfo(const struct lab_pgbouncer *bouncer, const char *database);
+uint16_t lab_pgbouncer_port(const struct lab_pgbouncer *bouncer);
+struct lab_process *lab_pgbouncer_process(struct lab_pgbouncer *bouncer);
+void lab_pgbouncer_start(struct lab_pgbouncer *bouncer); /* ready */
+
+/* A command of the console: `column` (NULL: the first one) of the first row, or of the row whose
+ * `key_column` is `key`; "" when there is no such row; NULL on any error. Freed by the caller. */
+char *lab_pgbouncer_query(const struct lab_pgbouncer *bouncer, const char *sql,
+                          const char *column) MUST_CHECK;
+char *lab_pgbouncer_find(const struct lab_pgbouncer *bouncer, const char *sql,
+                         const char *key_column, const char *key, const char *column) MUST_CHECK;
+bool lab_pgbouncer_says(const struct lab_pgbouncer *bouncer, const char *database,
+                        const char *column, const char *wanted); /* SHOW DATABASES */
 
 /* ---- segue itself ---- */
 

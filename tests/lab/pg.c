@@ -54,16 +54,17 @@ static const char *find_programs(struct lab *lab)
 }
 
 /* PostgreSQL insists that its data belong to it. */
-static void make_folder(struct lab_pg *pg)
+const char *postgres_folder(struct lab *lab, const char *name)
 {
 	const struct passwd *user = getpwnam("postgres");
+	const char *dir = lab_printf(lab, "%s/%s%u", lab->dir, name, lab->counter++);
 
 	if (user == NULL)
 		user = getpwnam("nobody");
-	pg->dir = lab_printf(pg->lab, "%s/pg%u", pg->lab->dir, pg->lab->counter++);
-	if (mkdir(pg->dir, 0755) != 0 ||
-	    (geteuid() == 0 && user != NULL && chown(pg->dir, user->pw_uid, user->pw_gid) != 0))
-		lab_fail("cannot make %s: %s", pg->dir, strerror(errno));
+	if (mkdir(dir, 0755) != 0 ||
+	    (geteuid() == 0 && user != NULL && chown(dir, user->pw_uid, user->pw_gid) != 0))
+		lab_fail("cannot make %s: %s", dir, strerror(errno));
+	return dir;
 }
 
 static void run_program(struct lab_pg *pg, const char *const *argv)
@@ -151,7 +152,7 @@ struct lab_pg *lab_pg_start(struct lab *lab, int nodes)
 	pg->lab = lab;
 	pg->bin = find_programs(lab);
 	pg->count = nodes < PG_NODES_MAX ? nodes : PG_NODES_MAX;
-	make_folder(pg);
+	pg->dir = postgres_folder(lab, "pg");
 	for (int i = 0; i < pg->count; i++) {
 		struct pg_node *node = &pg->nodes[i];
 

@@ -1,0 +1,280 @@
+/* segue run and PgBouncer under traffic: the ways in which a primary goes, in transaction and in
+ * session pooling. The rows judge: none that was acknowledged is lost, none is written on the old
+ * primary once the new one has had its first. */
+#include <criterion/criterion.h>
+#include <libpq-fe.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "bounce.h"
+
+TestSuite(run_pgbouncer, .timeout = 120);
+
+static const struct bounce_options independent = {0};
+static const struct bounce_options with_standby = {.standby = true};
+static const struct bounce_options session = {.settings = BOUNCE_SESSION};
+static const struct bounce_options session_with_standby = {.settings = BOUNCE_SESSION,
+                                                           .standby = true};
+
+static void be_moved(struct bounce *bounce, int64_t zxid)
+{
+	cr_assert(bounce_wait_moved(bounce, 0, zxid), "%s",
+	          lab_process_log_tail(lab_segue_process(bounce->segue)));
+	cr_assert(bounce_leads_to(bounce, 0, 1));
+}
+
+/* The znode names nobody, the old primary gets no more writes, the new one is promoted and named.
+ * The old one is alive all the time: only the pause keeps writes away from it. */
+static void planned_move(const struct bounce_options *options, int64_t failed_max)
+{
+	struct bounce bounce;
+
+	bounce_start(&bounce, options);
+	bounce_name(&bounce, -1);
+	cr_assert(bounce_wait_drained(&bounce, 0));
+	bounce_promote(&bounce);
+	be_moved(&bounce, bounce_name(&bounce, 1));
+	bounce_judge(&bounce, failed_max);
+	bounce_fini(&bounce);
+}
+
+Test(run_pgbouncer, planned_no_write_fails)
+{
+	planned_move(&with_standby, 0);
+}
+
+/* In session pooling a client cannot be moved without being told, once. */
+Test(run_pgbouncer, planned_in_session_pooling_each_client_fails_once_at_most)
+{
+	planned_move(&session_with_standby, BOUNCE_CLIENTS);
+}
+
+static void straight_move(const struct bounce_options *options, int64_t failed_max)
+{
+	struct bounce bounce;
+
+	bounce_start(&bounce, options);
+	be_moved(&bounce, bounce_name(&bounce, 1));
+	bounce_judge(&bounce, failed_max);
+	bounce_fini(&bounce);
+}
+
+Test(run_pgbouncer, from_one_live_primary_to_another_no_write_fails)
+{
+	straight_move(&independent, 0);
+}
+
+Test(run_pgbouncer, from_one_live_primary_to_another_in_session_pooling)
+{
+	straight_move(&session, BOUNCE_CLIENTS);
+}
+
+/* Synchronous replication: what was acknowledged is on the standby. */
+static void killed_primary(const char *settings)
+{
+	struct bounce bounce;
+	int64_t named_us;
+
+	bounce_start(&bounce, &(struct bounce_options){
+	                          .settings = settings, .standby = true, .synchronous = true});
+	lab_process_kill(lab_pg_process(bounce.pg, 0));
+	lab_pg_promote(bounce.pg, 1);
+	named_us = clock_now_us();
+	be_moved(&bounce, bounce_name(&bounce, 1));
+	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
+	cr_assert_lt(traffic_sum(bounce.traffic).first_us[1] - named_us, 5000000,
+	             "server_login_retry was waited for");
+	bounce_judge(&bounce, BOUNCE_CLIENTS);
+	bounce_fini(&bounce);
+}
+
+Test(run_pgbouncer, primary_killed_only_what_was_in_flight_fails)
+{
+	killed_primary(NULL);
+}
+
+Test(run_pgbouncer, primary_killed_in_session_pooling)
+{
+	killed_primary(BOUNCE_SESSION);
+}
+
+/* It takes connections and never answers. What was in flight is cut, and no client hears of the old
+ * primary again when it thaws. */
+static void frozen_primary(const struct bounce_options *options)
+{
+	struct bounce bounce;
+	struct traffic_client moved;
+
+	bounce_start(&bounce, options);
+	lab_process_freeze(lab_pg_process(bounce.pg, 0));
+	be_moved(&bounce, bounce_name(&bounce, 1));
+	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
+	moved = traffic_sum(bounce.traffic);
+	lab_process_thaw(lab_pg_process(bounce.pg, 0));
+	cr_assert(lab_pg_wait_recovery(bounce.pg, 0, false, BOUNCE_TIMEOUT_MS));
+	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
+	cr_assert_eq(traffic_sum(bounce.traffic).ok[0], moved.ok[0]);
+	traffic_stop(bounce.traffic);
+	cr_assert_leq(traffic_sum(bounce.traffic).failed, BOUNCE_CLIENTS);
+	bounce_fini(&bounce);
+}
+
+Test(run_pgbouncer, primary_frozen)
+{
+	frozen_primary(&independent);
+}
+
+Test(run_pgbouncer, primary_frozen_in_session_pooling)
+{
+	frozen_primary(&session);
+}
+
+/* A transaction that a client keeps open on node 0. */
+static PGconn *open_transaction(struct bounce *bounce)
+{
+	PGconn *conn = PQconnectdb(lab_pgbouncer_conninfo(bounce->bouncers[0], "app"));
+	PGresult *result = PQexec(conn, "begin; insert into writes (client, n) values (-1, 1)");
+
+	cr_assert_eq(PQresultStatus(result), PGRES_COMMAND_OK, "%s", PQerrorMessage(conn));
+	PQclear(result);
+	return conn;
+}
+
+static bool commits(PGconn *conn)
+{
+	PGresult *result = PQexec(conn, "commit");
+	bool ok = PQresultStatus(result) == PGRES_COMMAND_OK;
+
+	PQclear(result);
+	PQfinish(conn);
+	return ok;
+}
+
+/* Nobody may be kept waiting for it for ever: the planned move is given up, and works once the
+ * transaction is over. */
+Test(run_pgbouncer, planned_an_open_transaction_that_outlives_pause_timeout_lets_clients_go_on)
+{
+	struct bounce bounce;
+	PGconn *conn;
+
+	bounce_start(&bounce, &(struct bounce_options){.standby = true,
+	                                               .target = "pause_timeout = 500ms\n"});
+	conn = open_transaction(&bounce);
+	lab_segue_mark(bounce.segue);
+	bounce_name(&bounce, -1);
+	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "target=local ",
+	                                      "level=warning", NULL));
+	cr_assert(bounce_wait_paused(&bounce, 0, false));
+	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
+	cr_assert(commits(conn));
+	bounce_name(&bounce, -1);
+	cr_assert(bounce_wait_drained(&bounce, 0));
+	bounce_promote(&bounce);
+	be_moved(&bounce, bounce_name(&bounce, 1));
+	bounce_judge(&bounce, 0);
+	bounce_fini(&bounce);
+}
+
+/* The primary HAS changed: what the transaction writes on the old one would be lost. */
+Test(run_pgbouncer, straight_an_open_transaction_that_outlives_pause_timeout_is_cut)
+{
+	struct bounce bounce;
+	PGconn *conn;
+
+	bounce_start(&bounce, &(struct bounce_options){.target = "pause_timeout = 500ms\n"});
+	conn = open_transaction(&bounce);
+	be_moved(&bounce, bounce_name(&bounce, 1));
+	cr_assert_not(commits(conn));
+	bounce_judge(&bounce, BOUNCE_CLIENTS);
+	bounce_fini(&bounce);
+}
+
+Test(run_pgbouncer, a_hold_that_ends_with_the_same_primary_fails_no_write)
+{
+	struct bounce bounce;
+	int64_t served;
+
+	bounce_start(&bounce, &independent);
+	bounce_name(&bounce, -1);
+	cr_assert(bounce_wait_drained(&bounce, 0));
+	served = traffic_sum(bounce.traffic).ok[0];
+	bounce_name(&bounce, 0);
+	cr_assert(bounce_wait_leads_to(&bounce, 0, 0));
+	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
+	traffic_stop(bounce.traffic);
+	cr_assert_gt(traffic_sum(bounce.traffic).ok[0], served);
+	cr_assert_eq(traffic_sum(bounce.traffic).failed, 0);
+	bounce_fini(&bounce);
+}
+
+Test(run_pgbouncer, a_hold_is_over_after_hold_timeout_and_a_later_primary_is_taken)
+{
+	struct bounce bounce;
+
+	bounce_start(&bounce, &(struct bounce_options){.cluster = "hold_timeout = 1s\n"});
+	bounce_name(&bounce, -1);
+	cr_assert(bounce_wait_drained(&bounce, 0));
+	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=hold_over ",
+	                                      "target=local", NULL));
+	cr_assert(bounce_wait_leads_to(&bounce, 0, 0));
+	be_moved(&bounce, bounce_name(&bounce, 1));
+	bounce_judge(&bounce, 0);
+	bounce_fini(&bounce);
+}
+
+Test(run_pgbouncer, back_and_forth_no_write_fails)
+{
+	struct bounce bounce;
+
+	bounce_start(&bounce, &independent);
+	for (int i = 1; i <= 10; i++) {
+		cr_assert(bounce_wait_moved(&bounce, 0, bounce_name(&bounce, i % 2)), "%d", i);
+		cr_assert(bounce_leads_to(&bounce, 0, i % 2), "%d", i);
+		cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
+	}
+	traffic_stop(bounce.traffic);
+	cr_assert_eq(traffic_sum(bounce.traffic).failed, 0, "%s",
+	             traffic_sum(bounce.traffic).error);
+	bounce_fini(&bounce);
+}
+
+Test(run_pgbouncer, a_hundred_databases_move_together)
+{
+	struct bounce bounce;
+	int64_t zxid;
+
+	bounce_start(&bounce, &(struct bounce_options){.databases = 100});
+	zxid = bounce_name(&bounce, 1);
+	be_moved(&bounce, zxid);
+	for (int i = 1; i < bounce.databases; i++) {
+		const char *name = lab_printf(bounce.lab, "app%d", i);
+
+		cr_assert(lab_pgbouncer_says(bounce.bouncers[0], name, "paused", "0"), "%s", name);
+		cr_assert(
+		    lab_pgbouncer_says(bounce.bouncers[0], name, "port",
+		                       lab_printf(bounce.lab, "%u", lab_pg_port(bounce.pg, 1))),
+		    "%s", name);
+	}
+	bounce_judge(&bounce, 0);
+	bounce_fini(&bounce);
+}
+
+/* The second one is held up by a transaction for longer than the first one takes. */
+Test(run_pgbouncer, two_of_them_move_in_parallel)
+{
+	struct bounce bounce;
+	PGconn *conn;
+	int64_t zxid;
+
+	bounce_start(&bounce, &(struct bounce_options){.bouncers = 2});
+	conn = PQconnectdb(lab_pgbouncer_conninfo(bounce.bouncers[1], "app"));
+	PQclear(PQexec(conn, "begin; insert into writes (client, n) values (-1, 1)"));
+	zxid = bounce_name(&bounce, 1);
+	be_moved(&bounce, zxid);
+	cr_assert_not(bounce_leads_to(&bounce, 1, 1), "the first one did not wait for the second");
+	cr_assert(bounce_wait_moved(&bounce, 1, zxid));
+	cr_assert(bounce_leads_to(&bounce, 1, 1));
+	PQfinish(conn);
+	bounce_judge(&bounce, 0);
+	bounce_fini(&bounce);
+}
