@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "check/check.h"
 #include "state.h"
 
 static const char usage[] = "usage: segue check [-c segue.ini]\n";

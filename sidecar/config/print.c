@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "config.h"
-#include "config_table.h"
-#include "config_values.h"
+#include "config/table.h"
+#include "config/values.h"
 
 #define SAMPLE_WIDTH 98
 

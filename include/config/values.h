@@ -7,7 +7,7 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
-#include "config_table.h"
+#include "config/table.h"
 
 /* Writes the value at key->offset of `base`: a string there is freed and replaced by a copy, an
  * enum is an unsigned. "" is "not set", and refused where the key is required. node. and var. are

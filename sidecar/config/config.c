@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "config_build.h"
-#include "config_grammar.h"
-#include "config_index.h"
-#include "config_parse.h"
-#include "config_values.h"
+#include "config/build.h"
+#include "config/grammar.h"
+#include "config/index.h"
+#include "config/parse.h"
+#include "config/values.h"
 
 #define FILE_MAX ((size_t)1024 * 1024) /* bytes of segue.ini */
 

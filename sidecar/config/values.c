@@ -1,12 +1,12 @@
 /* Typed values of segue.ini; see the header. */
-#include "config_values.h"
+#include "config/values.h"
 
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_grammar.h"
+#include "config/grammar.h"
 
 #define SHOWN_MAX 80 /* bytes of a value that an error shows */
 

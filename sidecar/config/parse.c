@@ -1,7 +1,7 @@
 /* segue.ini -> sections and entries; see the header.
- * libinih walks the lines, but sees only what config_reader.c has checked; it says neither line
+ * libinih walks the lines, but sees only what reader.c has checked; it says neither line
  * numbers nor more than one error, so both are kept here. */
-#include "config_parse.h"
+#include "config/parse.h"
 
 #include <ini.h>
 #include <stdarg.h>
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_grammar.h"
-#include "config_reader.h"
+#include "config/grammar.h"
+#include "config/reader.h"
 
 /* What an indented line would go on with. */
 enum open_value {

@@ -4,7 +4,7 @@
 
 #include <stdint.h>
 
-#include "check.h"
+#include "check/check.h"
 
 /* Finds the -f arguments of the process `pid` (0, or one that cannot be seen: of check_command),
  * notes what in those files would hurt a failover, and which outputs HAProxy would not load. For

@@ -1,5 +1,5 @@
 /* `segue check`, HAProxy's own settings: the files of its -f arguments; see the header. */
-#include "check_settings.h"
+#include "check/settings.h"
 
 #include <dirent.h>
 #include <inttypes.h>

@@ -9,7 +9,7 @@
 #include "apply/pgbouncer_ini.h"
 #include "apply/pgbouncer_lint.h"
 #include "apply/pgbouncer_show.h"
-#include "check.h"
+#include "check/check.h"
 
 #define ANSWER_MAX_MS 3000
 

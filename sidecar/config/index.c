@@ -1,5 +1,5 @@
 /* Texts seen, in a tree of the C library; see the header. */
-#include "config_index.h"
+#include "config/index.h"
 
 #include <search.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #define SEGUE_CONFIG_BUILD_H
 
 #include "config.h"
-#include "config_parse.h"
+#include "config/parse.h"
 
 /* `config` is zeroed but for `file`. The clusters and targets come out in the order of their
  * sections, one for each section of a known kind, whatever is wrong with it; no string is NULL. */

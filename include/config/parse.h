@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "base/strbuf.h"
-#include "config_table.h"
+#include "config/table.h"
 
 struct config_entry {
 	char *key;

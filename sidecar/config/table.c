@@ -1,6 +1,6 @@
 /* The table of sections and keys of segue.ini; see the header.
  * A key is added here and nowhere else: default, bounds, manual and sample all follow. */
-#include "config_table.h"
+#include "config/table.h"
 
 #include <string.h>
 

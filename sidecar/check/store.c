@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "check.h"
+#include "check/check.h"
 #include "watch/layout.h"
 #include "watch/resolver.h"
 #include "watch/zk.h"

@@ -1,9 +1,9 @@
-/* ${NAME} in values of segue.ini; see config_values.h. */
+/* ${NAME} in values of segue.ini; see config/values.h. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/util.h"
-#include "config_values.h"
+#include "config/values.h"
 
 #define EXPANDED_MAX ((size_t)64 * 1024) /* bytes of one value */
 

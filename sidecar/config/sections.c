@@ -1,8 +1,8 @@
-/* The kinds of sections of segue.ini; see config_table.h. */
+/* The kinds of sections of segue.ini; see config/table.h. */
 #include <string.h>
 
 #include "base/util.h"
-#include "config_table.h"
+#include "config/table.h"
 
 static const struct config_section_info sections[] = {
     {.kind = CONFIG_SECTION_SEGUE, .word = "segue", .help = "The sidecar itself."},

@@ -6,9 +6,9 @@
 
 #include "apply/haproxy_socket.h"
 #include "apply/haproxy_state.h"
-#include "check.h"
-#include "check_settings.h"
-#include "config_index.h"
+#include "check/check.h"
+#include "check/settings.h"
+#include "config/index.h"
 
 #define ANSWER_MAX_MS 3000
 

@@ -1,15 +1,15 @@
 /* Sections -> struct config; see the header.
  * Defaults come first, so that a value that is refused leaves something sound behind for the checks
  * that follow. */
-#include "config_build.h"
+#include "config/build.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_grammar.h"
-#include "config_index.h"
-#include "config_table.h"
-#include "config_values.h"
+#include "config/grammar.h"
+#include "config/index.h"
+#include "config/table.h"
+#include "config/values.h"
 
 struct builder {
 	struct config *config;

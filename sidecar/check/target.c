@@ -10,7 +10,7 @@
 #include "apply/haproxy_lint.h"
 #include "apply/install.h"
 #include "apply/pgbouncer_ini.h"
-#include "check.h"
+#include "check/check.h"
 #include "render/mustache.h"
 #include "render/view.h"
 

@@ -1,5 +1,5 @@
 /* Lines of segue.ini; see the header. */
-#include "config_reader.h"
+#include "config/reader.h"
 
 #include <string.h>
 

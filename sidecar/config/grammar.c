@@ -1,5 +1,5 @@
 /* Grammars of values; see the header. */
-#include "config_grammar.h"
+#include "config/grammar.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
