@@ -225,7 +225,7 @@ static void cluster_reconcile(struct cluster *cluster)
 	struct decision decision = decide(cluster->config, fact, &cluster->applied);
 
 	if (decision.kind == DECIDE_MOVE) {
-		topology_copy(&cluster->applied.topology, fact->topology);
+		topology_follow(&cluster->applied.topology, fact->topology);
 		cluster->applied.has_topology = true;
 		cluster->applied.zxid = fact->topology->zxid;
 		cluster->applied.in_this_run = true;

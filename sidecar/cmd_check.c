@@ -86,7 +86,6 @@ static void guess_topology(struct check *check, size_t index)
 	auto_free char *what = xasprintf("cluster/%s", config->clusters[index].name);
 	auto_strbuf struct strbuf note = STRBUF_INIT;
 	struct applied applied;
-	struct member *standby;
 	struct err err;
 
 	topology_init(topology);
@@ -96,20 +95,8 @@ static void guess_topology(struct check *check, size_t index)
 	else if (applied.has_topology)
 		topology_copy(topology, &applied.topology);
 	applied_fini(&applied);
-	if (topology->has_primary)
-		return;
-	*topology = (struct topology){.has_primary = true};
-	topology->primary = (struct member){.name = "primary",
-	                                    .host = "192.0.2.1",
-	                                    .address = "192.0.2.1",
-	                                    .port = 5432,
-	                                    .lag_bytes = -1};
-	standby = topology_add_standby(topology);
-	*standby = (struct member){.name = "standby",
-	                           .host = "192.0.2.2",
-	                           .address = "192.0.2.2",
-	                           .port = 5432,
-	                           .lag_bytes = 0};
+	if (!topology->has_primary)
+		topology_example(topology);
 }
 
 static int run_checks(const struct config *config)
