@@ -17,6 +17,7 @@
 
 #define MASTER          "/segue/demo/master"
 #define MOVE_TIMEOUT_MS 20000
+#define CLIENTS         4
 #define WATCH_SECONDS   3 /* how long the spectator sees the writes before and after */
 
 struct demo {
@@ -29,8 +30,9 @@ struct demo {
 	const char *template_file;
 	uint16_t port; /* HAProxy's, for writing */
 	int64_t start_us;
-	int64_t promotion_us; /* how long it took */
-	int64_t move_us;      /* from the change of the znode to a new connection's answer */
+	int64_t promotion_us;    /* how long it took */
+	int64_t move_us;         /* from the change of the znode to a new connection's answer */
+	int64_t failed_with_db1; /* writes, from its end to the promotion's */
 	struct traffic_client before; /* the last tick */
 	bool colours;
 };
@@ -109,7 +111,7 @@ static void prepare_database(struct demo *demo)
 {
 	const char *conninfo = lab_pg_conninfo(demo->pg, 0);
 
-	must_query(conninfo, "create table writes (id bigserial, at timestamptz default now())");
+	traffic_prepare(conninfo);
 	must_query(conninfo, "alter system set synchronous_standby_names = '*'");
 	must_query(conninfo, "select pg_reload_conf()");
 }
@@ -137,7 +139,7 @@ static const char *make_ini(struct demo *demo)
 	                  "[cluster demo]\npath = /segue/demo\nverify = disable\n"
 	                  "[haproxy local]\ncluster = demo\ntemplate = %s\noutput = %s/demo.cfg\n"
 	                  "socket = %s\nmaster_socket = %s\n"
-	                  "check_command = haproxy -c -q -f %s -f {}\n"
+	                  "check_command = haproxy -c -f %s -f {}\n"
 	                  "var.rw_bind = 127.0.0.1:%u\nvar.ro_bind = 127.0.0.1:%u\n",
 	                  state, lab_zk_hosts(demo->zk), demo->template_file,
 	                  lab_haproxy_conf_dir(demo->haproxy), lab_haproxy_socket(demo->haproxy),
@@ -179,11 +181,16 @@ static void start_segue(struct demo *demo)
 
 static void start_clients(struct demo *demo)
 {
-	uint16_t ports[TRAFFIC_NODES] = {lab_pg_port(demo->pg, 0), lab_pg_port(demo->pg, 1)};
+	const struct traffic_options options = {
+	    .conninfo = lab_printf(demo->lab,
+	                           "host=127.0.0.1 port=%u user=postgres dbname=postgres "
+	                           "sslmode=disable gssencmode=disable",
+	                           demo->port),
+	    .ports = {lab_pg_port(demo->pg, 0), lab_pg_port(demo->pg, 1)},
+	    .clients = CLIENTS};
 
-	say(demo, "%d clients write through HAProxy, each write on a new connection",
-	    TRAFFIC_CLIENTS);
-	demo->traffic = traffic_start(demo->lab, demo->port, ports);
+	say(demo, "%d clients write through HAProxy, each write on a new connection", CLIENTS);
+	demo->traffic = traffic_start(demo->lab, &options);
 	watch_writes(demo, WATCH_SECONDS);
 }
 
@@ -215,7 +222,7 @@ static void show_stopwatch(struct demo *demo)
 
 static void promote(struct demo *demo)
 {
-	int64_t start_us;
+	int64_t start_us, failed = traffic_sum(demo->traffic).failed;
 
 	lab_segue_mark(demo->segue);
 	lab_process_kill(lab_pg_process(demo->pg, 0));
@@ -223,6 +230,7 @@ static void promote(struct demo *demo)
 	start_us = clock_now_us();
 	lab_pg_promote(demo->pg, 1);
 	demo->promotion_us = clock_now_us() - start_us;
+	demo->failed_with_db1 = traffic_sum(demo->traffic).failed - failed;
 	say(demo, "db2 is promoted, which took %.0f ms", (double)demo->promotion_us / 1000);
 }
 
@@ -255,6 +263,21 @@ static int64_t count_rows(struct demo *demo)
 	return rows != NULL ? strtoll(rows, NULL, 10) : -1;
 }
 
+/* A statement that the dead server was at is not for a proxy to repeat: it may have been done. */
+static void explain_failures(const struct demo *demo, const struct traffic_client *sum)
+{
+	if (sum->failed == 0)
+		return;
+	if (sum->failed == demo->failed_with_db1)
+		printf("  the %" PRId64 " that failed had reached db1 when it was killed, and only"
+		       " the application can repeat them:\n    %s\n",
+		       sum->failed, sum->error);
+	else
+		printf("  %" PRId64 " of those that failed had reached db1 when it was killed; the"
+		       " first error of all:\n    %s\n",
+		       demo->failed_with_db1, sum->error);
+}
+
 /* Rows may outnumber the answers: a write may be done and its answer lost with the server. */
 static void sum_up(struct demo *demo)
 {
@@ -268,9 +291,9 @@ static void sum_up(struct demo *demo)
 	       (double)(sum.first_us[1] - sum.last_us[0]) / 1000, (double)demo->promotion_us / 1000,
 	       (double)demo->move_us / 1000);
 	printf("  writes: %" PRId64 " answered (db1 %" PRId64 ", db2 %" PRId64 "), %" PRId64
-	       " failed%s%s; the longest waited %.0f ms\n",
-	       answered, sum.ok[0], sum.ok[1], sum.failed, sum.failed > 0 ? ": " : "", sum.error,
-	       (double)sum.longest_us / 1000);
+	       " failed; the longest waited %.0f ms\n",
+	       answered, sum.ok[0], sum.ok[1], sum.failed, (double)sum.longest_us / 1000);
+	explain_failures(demo, &sum);
 	printf("  rows on db2: %" PRId64 "%s\n", rows,
 	       rows >= answered ? ", every write that was answered is there" : ": WRITES ARE LOST");
 }
