@@ -44,7 +44,7 @@ void topology_copy(struct topology *to,
 struct member *topology_add_standby(struct topology *topology);
 
 /* Two servers of 192.0.2.0/24 (RFC 5737), that nobody has: to try a template with before anything
- * is known. `topology` is initialised. */
+ * is known. `topology` is an empty one. */
 void topology_example(struct topology *topology);
 
 /* Gives every member of `now` a slot: the one that it has in `before` (may be NULL, or `now`

@@ -92,7 +92,7 @@ static void guess_topology(struct check *check, size_t index)
 	if (!state_load(config->state_dir, &config->clusters[index], config->zookeeper_hosts,
 	                &applied, &note, &err))
 		check_note(check, CHECK_WARN, what, NULL, "state: %s", err.message);
-	else if (applied.has_topology)
+	else if (applied.has_topology && applied.topology.has_primary)
 		topology_copy(topology, &applied.topology);
 	applied_fini(&applied);
 	if (!topology->has_primary)

@@ -46,7 +46,6 @@ struct member *topology_add_standby(struct topology *topology)
 
 void topology_example(struct topology *topology)
 {
-	topology_fini(topology);
 	topology->has_primary = true;
 	topology->primary = (struct member){.name = "primary",
 	                                    .host = "192.0.2.1",

@@ -220,35 +220,35 @@ static void set_store_facts(json_t *view, const struct topology *topology)
 }
 
 json_t *view_build(const struct config_cluster *cluster, const struct config_target *target,
-                   const struct topology *applied, struct err *err)
+                   const struct topology *topology, struct err *err)
 {
-	struct topology topology;
+	struct topology own;
 	struct members members;
 	unsigned slots;
 	json_t *view;
 
 	if (!slots_wanted(target, &slots, err))
 		return NULL;
-	topology_init(&topology);
-	topology_copy(&topology, applied);
-	topology_assign_slots(&topology, applied);
-	sort_members(&topology, &members);
+	topology_init(&own);
+	topology_copy(&own, topology);
+	topology_assign_slots(&own, topology);
+	sort_members(&own, &members);
 	view = json_object();
 	set_str(view, "cluster", cluster->name);
-	set_store_facts(view, &topology);
+	set_store_facts(view, &own);
 	if (members.primary != NULL)
 		set(view, "primary", member_view(members.primary, true));
 	set(view, "standbys", standbys_view(&members));
 	set(view, "has_standbys", json_boolean(members.count > (members.primary != NULL ? 1 : 0)));
-	if (standbys_port(&topology) != 0)
-		set(view, "standbys_port", json_integer(standbys_port(&topology)));
+	if (standbys_port(&own) != 0)
+		set(view, "standbys_port", json_integer(standbys_port(&own)));
 	set(view, "members", members_view(&members));
 	set(view, "slots", slots_view(&members, slots));
 	set(view, "target", target_view(target));
 	set(view, "vars", vars_view(target));
 	set(view, "env", env_view());
 	free(members.all);
-	topology_fini(&topology);
+	topology_fini(&own);
 	return view;
 }
 

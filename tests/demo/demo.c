@@ -32,7 +32,7 @@ struct demo {
 	int64_t start_us;
 	int64_t promotion_us;    /* how long it took */
 	int64_t move_us;         /* from the change of the znode to a new connection's answer */
-	int64_t failed_with_db1; /* writes, from its end to the promotion's */
+	int64_t failed_with_db1; /* writes, between its end and the promotion's */
 	struct traffic_client before; /* the last tick */
 	bool colours;
 };
