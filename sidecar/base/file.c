@@ -103,10 +103,7 @@ char *file_stage(const char *path, const void *data, size_t len, const struct fi
 	auto_free char *staged = staged_name(path);
 	auto_close int fd = -1;
 
-	if (unlink(staged) != 0 && errno != ENOENT) {
-		err_set_errno(err, errno, "cannot remove the left-over %s", staged);
-		return NULL;
-	}
+	unlink(staged); /* a left-over; one that stays is named by open() */
 	fd = open(staged, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		err_set_errno(err, errno, "cannot create %s", staged);
