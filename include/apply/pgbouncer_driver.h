@@ -37,6 +37,7 @@ struct pgbouncer_drain {
 	enum liveness_answer old; /* what the old primary answered then */
 	int64_t severed_ms;
 	unsigned severs;    /* 1: by the gentlest way; 2: by KILL */
+	bool unsent;        /* noted, and PAUSE not sent yet */
 	bool looked;        /* since the last PAUSE */
 	int64_t poll_ms;    /* until the next look */
 	int64_t release_ms; /* clients are let go then, whatever has been reached */

@@ -12,10 +12,12 @@
 
 #define POLL_FIRST_MS    2
 #define POLL_MAX_MS      50
-#define PROBE_AFTER_MS   300   /* what transactions are given before anybody doubts their server */
-#define PROBE_AGAIN_MS   500   /* an old primary that lived may have died since */
-#define REFUSED_SEVER_MS 800   /* connections to a dead server end by themselves, but not all */
-#define SEVER_AGAIN_MS   1500  /* what the gentle way is given */
+#define PROBE_AFTER_MS   300  /* what transactions are given before anybody doubts their server */
+#define PROBE_AGAIN_MS   500  /* an old primary that lived may have died since */
+#define REFUSED_SEVER_MS 800  /* connections to a dead server end by themselves, but not all */
+#define SEVER_AGAIN_MS   1500 /* what the gentle way is given */
+#define LOGINS_POLL_MS   2
+#define LOGINS_MAX_MS    50
 #define MOVE_MS          5000  /* from the end of pause_timeout to all being done */
 #define ANSWER_MORE_MS   10000 /* a PAUSE's answer comes when it has drained, which SHOW tells */
 
@@ -59,61 +61,90 @@ bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver)
 
 /* --- PAUSE --- */
 
-static void start_drain(struct pgbouncer_driver *driver)
+/* A server connection in its login that PAUSE closes makes PgBouncer believe that the server is
+ * down: until the first login after RESUME, whoever comes along is turned away. Logins take
+ * milliseconds: it is worth waiting for them. */
+static bool is_logging_in(const struct pgbouncer_driver *driver,
+                          const struct pgbouncer_table *pools)
 {
-	struct pgbouncer_drain *drain = &driver->drain;
-	int64_t now_ms = clock_now_ms(), timeout_ms = driver->target.config->pause_timeout_ms;
+	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
+		const char *name = pgbouncer_table_get(pools, row, "database");
+		const char *logins = pgbouncer_table_get(pools, row, "sv_login");
 
-	driver->facts.drained = false;
-	driver->facts.quicken_owed = true;
-	drain->poll_ms = POLL_FIRST_MS;
-	drain->looked = false;
-	if (drain->since_ms != 0)
-		return;
-	*drain = (struct pgbouncer_drain){.paused_us = clock_now_us(),
-	                                  .since_ms = now_ms,
-	                                  .release_ms = now_ms + timeout_ms + MOVE_MS,
-	                                  .poll_ms = POLL_FIRST_MS};
+		if (name != NULL && logins != NULL && strcmp(logins, "0") != 0 &&
+		    pgbouncer_intent_has(&driver->intent, name))
+			return true;
+	}
+	return false;
 }
 
-static size_t add_to_intent(struct pgbouncer_driver *driver)
+static void send_pauses(struct pgbouncer_driver *driver)
 {
+	struct pgbouncer_drain *drain = &driver->drain;
+	int64_t timeout_ms = driver->target.config->pause_timeout_ms + ANSWER_MORE_MS;
+
+	drain->unsent = drain->looked = false;
+	drain->poll_ms = POLL_FIRST_MS;
+	if (drain->paused_us == 0)
+		drain->paused_us = clock_now_us();
+	driver->watch.paused_us = drain->paused_us;
+	if (driver->watch.pushed_us == 0 && !driver->facts.held)
+		driver->watch.pushed_us = clock_now_us();
+	for (size_t i = 0; i < driver->intent.count; i++) {
+		const char *name = driver->intent.names[i];
+		const struct pgbouncer_live_database *live =
+		    pgbouncer_live_find(&driver->live, name);
+
+		if (live != NULL && !live->paused && !pauser_is_pending(driver->pauser, name))
+			pauser_add(driver->pauser, name, timeout_ms);
+	}
+}
+
+static void logins_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                          const struct err *err)
+{
+	(void)err;
+	if (is_logging_in(driver, table) && clock_now_ms() - driver->drain.since_ms < LOGINS_MAX_MS)
+		pgbouncer_timer(driver, LOGINS_POLL_MS);
+	else
+		send_pauses(driver);
+}
+
+static void note_pauses(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_drain *drain = &driver->drain;
 	size_t before = driver->intent.count;
+	struct err err;
 
 	for (size_t i = 0; i < driver->ini.count; i++)
 		if (wants_pause(driver, &driver->ini.databases[i]))
 			pgbouncer_intent_add(&driver->intent, driver->ini.databases[i].name);
-	return before;
-}
-
-static void forget_new(struct pgbouncer_driver *driver, size_t before)
-{
-	while (driver->intent.count > before)
-		pgbouncer_intent_drop(&driver->intent,
-		                      driver->intent.names[driver->intent.count - 1]);
-}
-
-void pgbouncer_step_pause(struct pgbouncer_driver *driver)
-{
-	size_t before = add_to_intent(driver);
-	int64_t timeout_ms = driver->target.config->pause_timeout_ms + ANSWER_MORE_MS;
-	struct err err;
-
 	if (!pgbouncer_intent_save(&driver->intent,
 	                           driver->facts.held ? "the store names no primary"
 	                                              : "the primary has changed",
 	                           &err)) {
-		forget_new(driver, before);
+		while (driver->intent.count > before)
+			pgbouncer_intent_drop(&driver->intent,
+			                      driver->intent.names[driver->intent.count - 1]);
 		pgbouncer_fail(driver, "move_failed", err.message,
 		               "nothing was paused: without that note a pause could outlive segue");
 		return;
 	}
-	start_drain(driver);
-	for (size_t i = before; i < driver->intent.count; i++)
-		pauser_add(driver->pauser, driver->intent.names[i], timeout_ms);
-	driver->watch.paused_us = driver->drain.paused_us;
-	if (driver->watch.pushed_us == 0 && !driver->facts.held)
-		driver->watch.pushed_us = clock_now_us();
+	driver->facts.drained = false;
+	driver->facts.quicken_owed = true;
+	drain->unsent = true;
+	if (drain->since_ms != 0)
+		return;
+	drain->since_ms = clock_now_ms();
+	drain->release_ms = drain->since_ms + driver->target.config->pause_timeout_ms + MOVE_MS;
+}
+
+void pgbouncer_step_pause(struct pgbouncer_driver *driver)
+{
+	if (pgbouncer_wants_pause(driver))
+		note_pauses(driver);
+	if (driver->drain.unsent)
+		pgbouncer_ask(driver, "SHOW POOLS", logins_answer);
 }
 
 static void refused(struct pgbouncer_driver *driver, const char *name, const struct err *err)

@@ -252,7 +252,8 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	struct pgbouncer_facts *facts = &driver->facts;
 
 	facts->ours = driver->intent.count > 0;
-	facts->to_pause = facts->live_known && pgbouncer_wants_pause(driver);
+	facts->to_pause =
+	    facts->live_known && (driver->drain.unsent || pgbouncer_wants_pause(driver));
 	facts->probe_due = pgbouncer_probe_is_due(driver, now_ms);
 	facts->sever_due = pgbouncer_sever_is_due(driver, now_ms);
 	facts->restore_due = driver->restore_ms != 0 && now_ms >= driver->restore_ms;
