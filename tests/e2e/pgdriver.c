@@ -132,6 +132,9 @@ bool pgdriver_all_served(struct pgdriver *driver)
 		if (traffic_all_served(driver->traffic, 100))
 			return true;
 	}
+	printf("not all are served, log:\n%s\nPgBouncer:\n%s\n",
+	       lab_read_file(driver->lab, driver->log),
+	       lab_process_log_tail(lab_pgbouncer_process(driver->bouncer)));
 	return false;
 }
 
