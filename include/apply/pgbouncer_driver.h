@@ -38,6 +38,7 @@ struct pgbouncer_drain {
 	int64_t severed_ms;
 	unsigned severs;    /* 1: by the gentlest way; 2: by KILL */
 	bool unsent;        /* noted, and PAUSE not sent yet */
+	unsigned calm;      /* looks in a row without a login */
 	bool looked;        /* since the last PAUSE */
 	int64_t poll_ms;    /* until the next look */
 	int64_t release_ms; /* clients are let go then, whatever has been reached */
@@ -78,6 +79,7 @@ struct pgbouncer_driver {
 	bool marked;         /* the marker of an owed RELOAD is on disk */
 
 	struct pgbouncer_live live;
+	int64_t live_ms;      /* when it was read */
 	unsigned connections; /* of B, when the version was asked */
 	unsigned major, minor;
 	struct pgbouncer_stale stale; /* while links are being cut */

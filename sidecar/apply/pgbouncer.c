@@ -194,21 +194,34 @@ static void hold(struct target *target, int64_t zxid, int64_t timeout_ms)
 
 /* --- the rest --- */
 
+/* Somebody may have changed the one or the other. */
+static void look_again(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_facts *facts = &driver->facts;
+	const char *output = driver->target.config->output;
+
+	facts->live_known = false;
+	if (!facts->has_text || facts->install_due ||
+	    install_is_current(output, driver->text, driver->len))
+		return;
+	facts->install_due = true;
+	log_warning("drift", KV_STR("cluster", driver->target.config->cluster),
+	            KV_STR("target", driver->target.config->name), KV_STR("what", output),
+	            KV_STR("next", "the file is put right"));
+}
+
 static void timer_cb(int fd, short events, void *arg)
 {
 	struct pgbouncer_driver *driver = arg;
-	struct pgbouncer_facts *facts = &driver->facts;
 
 	(void)fd;
 	(void)events;
 	if (driver->step == PGBOUNCER_WAIT)
-		facts->waiting = facts->reloaded = false;
-	if ((driver->step == PGBOUNCER_IDLE && driver->restore_ms == 0) ||
-	    driver->step == PGBOUNCER_HOLD)
-		facts->live_known = false;
-	if (driver->step == PGBOUNCER_IDLE && facts->has_text && !facts->install_due)
-		facts->install_due =
-		    !install_is_current(driver->target.config->output, driver->text, driver->len);
+		driver->facts.waiting = driver->facts.reloaded = false;
+	if (driver->step == PGBOUNCER_HOLD)
+		driver->facts.live_known = false;
+	if (driver->step == PGBOUNCER_IDLE && driver->restore_ms == 0)
+		look_again(driver);
 	pgbouncer_reconcile(driver);
 }
 

@@ -17,7 +17,8 @@
 #define REFUSED_SEVER_MS 800  /* connections to a dead server end by themselves, but not all */
 #define SEVER_AGAIN_MS   1500 /* what the gentle way is given */
 #define LOGINS_POLL_MS   2
-#define LOGINS_MAX_MS    50
+#define LOGINS_MAX_MS    200
+#define CALM_ENOUGH      3     /* looks without a login, while clients wait for a full pool */
 #define MOVE_MS          5000  /* from the end of pause_timeout to all being done */
 #define ANSWER_MORE_MS   10000 /* a PAUSE's answer comes when it has drained, which SHOW tells */
 
@@ -61,21 +62,30 @@ bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver)
 
 /* --- PAUSE --- */
 
+enum quiet { BUSY, CROWDED, QUIET };
+
 /* A server connection in its login that PAUSE closes makes PgBouncer believe that the server is
  * down: until the first login after RESUME, whoever comes along is turned away. Logins take
- * milliseconds: it is worth waiting for them. */
-static bool is_logging_in(const struct pgbouncer_driver *driver,
-                          const struct pgbouncer_table *pools)
+ * milliseconds: it is worth waiting for their end; and where clients wait, the next login may be
+ * about to start. */
+static enum quiet how_quiet(const struct pgbouncer_driver *driver,
+                            const struct pgbouncer_table *pools)
 {
+	enum quiet quiet = QUIET;
+
 	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
 		const char *name = pgbouncer_table_get(pools, row, "database");
 		const char *logins = pgbouncer_table_get(pools, row, "sv_login");
+		const char *waiting = pgbouncer_table_get(pools, row, "cl_waiting");
 
-		if (name != NULL && logins != NULL && strcmp(logins, "0") != 0 &&
-		    pgbouncer_intent_has(&driver->intent, name))
-			return true;
+		if (name == NULL || !pgbouncer_intent_has(&driver->intent, name))
+			continue;
+		if (logins != NULL && strcmp(logins, "0") != 0)
+			return BUSY;
+		if (waiting != NULL && strcmp(waiting, "0") != 0)
+			quiet = CROWDED;
 	}
-	return false;
+	return quiet;
 }
 
 static void send_pauses(struct pgbouncer_driver *driver)
@@ -103,11 +113,16 @@ static void send_pauses(struct pgbouncer_driver *driver)
 static void logins_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                           const struct err *err)
 {
+	struct pgbouncer_drain *drain = &driver->drain;
+	enum quiet quiet = how_quiet(driver, table);
+
 	(void)err;
-	if (is_logging_in(driver, table) && clock_now_ms() - driver->drain.since_ms < LOGINS_MAX_MS)
-		pgbouncer_timer(driver, LOGINS_POLL_MS);
-	else
+	drain->calm = quiet == BUSY ? 0 : drain->calm + 1;
+	if (quiet == QUIET || drain->calm >= CALM_ENOUGH ||
+	    clock_now_ms() - drain->since_ms >= LOGINS_MAX_MS)
 		send_pauses(driver);
+	else
+		pgbouncer_timer(driver, LOGINS_POLL_MS);
 }
 
 static void note_pauses(struct pgbouncer_driver *driver)
@@ -162,7 +177,8 @@ static void refused(struct pgbouncer_driver *driver, const char *name, const str
 		return;
 	case PGBOUNCER_NO_ADMIN:
 	case PGBOUNCER_NOT_ALLOWED:
-		driver->facts.console_down = true; /* all that is left is the file */
+		if (driver->facts.install_due && !driver->facts.held) /* all that is left */
+			pgbouncer_step_install(driver);
 		break;
 	case PGBOUNCER_ALREADY_PAUSED:
 	case PGBOUNCER_NOT_PAUSED:

@@ -125,6 +125,7 @@ bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer
 	}
 	pgbouncer_live_free(&driver->live);
 	driver->live = live;
+	driver->live_ms = clock_now_ms();
 	driver->facts.live_known = true;
 	driver->facts.console_down = false;
 	came_back(driver);
