@@ -60,30 +60,25 @@ struct pgbouncer_driver {
 	struct liveness *liveness;
 	struct event *timer; /* of the step at hand: polls, re-reads, tries again */
 	struct event *alarm; /* when clients are to be let go, though nothing happens */
-	bool busy;           /* an answer is being waited for */
-	enum pgbouncer_step step;
 	int64_t step_us;
-	struct pgbouncer_facts facts;
 	pgbouncer_answer *answer;
 	struct pgbouncer_script script;
 
+	enum pgbouncer_step step;
 	unsigned generation; /* counts the texts; 0: none yet */
 	char *text;
 	size_t len;
 	struct pgbouncer_ini ini;
 	char *primary; /* its address in the text; NULL: not known */
-	uint16_t primary_port;
 	struct file_owner owner;
 	char *owner_problem; /* NULL: none */
-	bool unsynced;       /* the file was renamed and not yet fsynced */
-	bool marked;         /* the marker of an owed RELOAD is on disk */
 
 	struct pgbouncer_live live;
 	int64_t live_ms;      /* when it was read */
 	unsigned connections; /* of B, when the version was asked */
 	unsigned major, minor;
-	struct pgbouncer_stale stale; /* while links are being cut */
 	unsigned confirmed;           /* the text that PgBouncer has been seen to follow */
+	struct pgbouncer_stale stale; /* while links are being cut */
 	char *foreign; /* what a person paused or disabled, as last told; "": nothing */
 
 	struct pgbouncer_intent intent;
@@ -95,9 +90,14 @@ struct pgbouncer_driver {
 	unsigned failures; /* in a row */
 	int64_t wait_ms;   /* of the last one */
 	int64_t down_ms;   /* since when B does not answer; 0: it does */
-	bool down_told;
 	struct pgbouncer_watch watch;
 	struct strbuf problem;
+	struct pgbouncer_facts facts;
+	uint16_t primary_port;
+	bool busy;      /* an answer is being waited for */
+	bool unsynced;  /* the file was renamed and not yet fsynced */
+	bool marked;    /* the marker of an owed RELOAD is on disk */
+	bool down_told; /* that B does not answer */
 };
 
 /* --- pgbouncer.c --- */
