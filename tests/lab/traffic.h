@@ -12,7 +12,8 @@ struct traffic_options {
 	const char *conninfo;          /* of the proxy */
 	uint16_t ports[TRAFFIC_NODES]; /* of the servers behind it, in order */
 	int clients;
-	bool keep; /* a client keeps its connection; else a new one for each write */
+	int first_client; /* its number in the table: two crowds share it */
+	bool keep;        /* a client keeps its connection; else a new one for each write */
 };
 
 struct traffic_client { /* written by its process alone */
