@@ -105,6 +105,9 @@ void lab_pg_node_start(struct lab_pg *pg, int node); /* again; does not wait */
 bool lab_pg_wait_recovery(struct lab_pg *pg, int node, bool in_recovery, int64_t timeout_ms);
 void lab_pg_promote(struct lab_pg *pg, int node); /* returns once it takes writes */
 
+/* A program of the same version: "pgbench". */
+const char *lab_pg_program(struct lab_pg *pg, const char *name);
+
 /* The first column of the first row, "" for NULL or no rows, freed by the caller; NULL on any
  * error. */
 char *lab_pg_query(const char *conninfo, const char *sql) MUST_CHECK;

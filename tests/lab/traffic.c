@@ -184,6 +184,21 @@ struct traffic_client traffic_sum(const struct traffic *traffic)
 	return sum;
 }
 
+int64_t traffic_all_there_us(const struct traffic *traffic, int node)
+{
+	int64_t last_us = 0;
+
+	for (int i = 0; i < traffic->options.clients; i++) {
+		int64_t first_us = traffic->boards[i].counts.first_us[node];
+
+		if (first_us == 0)
+			return 0;
+		if (first_us > last_us)
+			last_us = first_us;
+	}
+	return last_us;
+}
+
 struct since {
 	const struct traffic *traffic;
 	int64_t us;

@@ -35,6 +35,9 @@ void traffic_stop(struct traffic *traffic); /* the clients; what they counted st
 /* All clients in one: sums, the longest, the earliest first and the latest last (0: none). */
 struct traffic_client traffic_sum(const struct traffic *traffic);
 
+/* When the last of the clients had its first write of that node answered; 0: one has not yet. */
+int64_t traffic_all_there_us(const struct traffic *traffic, int node);
+
 /* Waits until every client has had a write answered that it began after this call. */
 bool traffic_all_served(const struct traffic *traffic, int64_t timeout_ms);
 
