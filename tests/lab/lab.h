@@ -150,7 +150,7 @@ struct lab_pgbouncer;
 
 /* Of the users app, pgbouncer (an admin) and watcher (stats only), should a test set an auth_type:
  * without one, nobody is asked. */
-#define LAB_PGBOUNCER_PASSWORD "open sesame"
+#define LAB_PGBOUNCER_PASSWORD "sesame"
 
 /* Its folder, where its unix socket is too, with pgbouncer.ini and the databases.ini that it
  * includes: an empty [databases], until the test or segue writes it. Not started yet. `settings`:
