@@ -36,6 +36,7 @@ struct pgbouncer_drain {
 	int64_t probed_ms; /* 0: not asked yet */
 	enum liveness_answer old; /* what the old primary answered then */
 	int64_t severed_ms;
+	bool nudged;
 	unsigned severs;    /* 1: by the gentlest way; 2: by KILL */
 	bool unsent;        /* noted, and PAUSE not sent yet */
 	unsigned calm;      /* looks in a row without a login */
@@ -144,10 +145,12 @@ void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, voi
 void pgbouncer_step_drain(struct pgbouncer_driver *driver);
 void pgbouncer_step_probe(struct pgbouncer_driver *driver);
 bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
+bool pgbouncer_nudge_is_due(const struct pgbouncer_driver *driver);
 bool pgbouncer_sever_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
 
 /* --- pgbouncer_sever.c: the links that stay --- */
 
+void pgbouncer_step_nudge(struct pgbouncer_driver *driver);
 void pgbouncer_step_sever(struct pgbouncer_driver *driver);
 
 /* --- pgbouncer_move.c: file, RELOAD, SET, RESUME --- */

@@ -267,6 +267,14 @@ bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_m
 	       (drain->probed_ms == 0 || now_ms - drain->probed_ms >= PROBE_AGAIN_MS);
 }
 
+/* A session of a primary that lives would stay as long as its client does. */
+bool pgbouncer_nudge_is_due(const struct pgbouncer_driver *driver)
+{
+	const struct pgbouncer_drain *drain = &driver->drain;
+
+	return drain->probed_ms != 0 && drain->old == LIVENESS_ALIVE && !drain->nudged;
+}
+
 bool pgbouncer_sever_is_due(const struct pgbouncer_driver *driver, int64_t now_ms)
 {
 	const struct pgbouncer_drain *drain = &driver->drain;

@@ -16,7 +16,7 @@
 #define PAUSED_FIRST_MS 50 /* while clients wait, or PgBouncer may just be restarting */
 #define PAUSED_MAX_MS   500
 #define RESTART_MAX_MS  1000
-#define FRESH_MS         5
+#define FRESH_MS        5
 #define HOLD_REREAD_MS  1000
 #define STEPS_IN_A_ROW  32 /* that need no answer; more are a mistake in the plan */
 
@@ -259,6 +259,7 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	if (facts->to_pause && !driver->drain.unsent && now_ms - driver->live_ms > FRESH_MS)
 		facts->live_known = false;
 	facts->probe_due = pgbouncer_probe_is_due(driver, now_ms);
+	facts->nudge_due = pgbouncer_nudge_is_due(driver);
 	facts->sever_due = pgbouncer_sever_is_due(driver, now_ms);
 	facts->restore_due = driver->restore_ms != 0 && now_ms >= driver->restore_ms;
 }
@@ -315,6 +316,9 @@ static void run(struct pgbouncer_driver *driver)
 		return;
 	case PGBOUNCER_PROBE:
 		pgbouncer_step_probe(driver);
+		return;
+	case PGBOUNCER_NUDGE:
+		pgbouncer_step_nudge(driver);
 		return;
 	case PGBOUNCER_SEVER:
 		pgbouncer_step_sever(driver);

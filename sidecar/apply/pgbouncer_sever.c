@@ -79,6 +79,28 @@ static void severed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 	driver->facts.quicken_owed = true;
 }
 
+/* --- sessions: after their transactions, so that it may be done in a hold, too --- */
+
+static void nudged(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                   const struct err *err)
+{
+	(void)table;
+	(void)err; /* what is left after it is cut, or waited for */
+	driver->drain.nudged = true;
+	driver->drain.poll_ms = 2;
+	log_info("sessions_nudged", KV_STR("cluster", driver->target.config->cluster),
+	         KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
+	         KV_STR("what", "server_fast_close: idle sessions end now, the others after their "
+	                        "transactions"));
+}
+
+void pgbouncer_step_nudge(struct pgbouncer_driver *driver)
+{
+	pgbouncer_script_add(driver, "SET server_fast_close='1'");
+	for_each_paused(driver, "RECONNECT");
+	pgbouncer_script_run(driver, nudged);
+}
+
 /* --- 1.24 and later: the very clients --- */
 
 static void clients_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,

@@ -6,7 +6,7 @@
 #include "apply/pgbouncer_plan.h"
 #include "base/util.h"
 
-#define FACTS 18 /* bools in struct pgbouncer_facts */
+#define FACTS 19 /* bools in struct pgbouncer_facts */
 #define WAYS  (1u << FACTS)
 
 _Static_assert(sizeof(struct pgbouncer_facts) == FACTS, "a new fact needs its tests");
@@ -59,6 +59,7 @@ Test(pgbouncer_plan, clients_are_let_go_to_the_right_place_or_at_a_deadline)
 Test(pgbouncer_plan, links_are_cut_only_when_the_primary_has_changed)
 {
 	WHENEVER(PGBOUNCER_SEVER, f.ours && f.moved && f.sever_due && !f.held && !f.let_go);
+	WHENEVER(PGBOUNCER_NUDGE, f.ours && !f.drained && f.nudge_due && !f.let_go);
 	WHENEVER(PGBOUNCER_PROBE, f.ours && !f.drained && f.probe_due);
 }
 
@@ -115,6 +116,9 @@ static void worked(struct pgbouncer_facts *f, enum pgbouncer_step step)
 	case PGBOUNCER_DRAIN:
 	case PGBOUNCER_SEVER:
 		f->drained = true;
+		return;
+	case PGBOUNCER_NUDGE:
+		f->nudge_due = false;
 		return;
 	case PGBOUNCER_PROBE:
 		f->probe_due = false;
