@@ -141,7 +141,7 @@ void pgbouncer_step_sweep(struct pgbouncer_driver *driver);
 
 bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver);
 void pgbouncer_step_pause(struct pgbouncer_driver *driver);
-void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *driver);
+void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg);
 void pgbouncer_step_drain(struct pgbouncer_driver *driver);
 void pgbouncer_step_probe(struct pgbouncer_driver *driver);
 bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);

@@ -235,15 +235,14 @@ static void keep_deadlines(struct pgbouncer_driver *driver, int64_t now_ms)
 
 static void set_alarm(struct pgbouncer_driver *driver, int64_t now_ms)
 {
-	struct timeval after;
+	bool releasing = !driver->facts.held && driver->intent.count > 0 && !driver->facts.let_go;
+	int64_t at_ms = driver->facts.held ? driver->hold_until_ms : driver->drain.release_ms;
+	struct timeval after = to_timeval(at_ms - now_ms);
 
-	if (driver->facts.held)
-		after = to_timeval(driver->hold_until_ms - now_ms);
-	else if (driver->intent.count > 0 && !driver->facts.let_go)
-		after = to_timeval(driver->drain.release_ms - now_ms);
+	if (driver->facts.held || releasing)
+		event_add(driver->alarm, &after);
 	else
-		after = to_timeval(3600 * 1000);
-	event_add(driver->alarm, &after);
+		event_del(driver->alarm);
 }
 
 /* --- the loop --- */
