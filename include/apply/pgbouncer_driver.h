@@ -75,7 +75,7 @@ struct pgbouncer_driver {
 	char *owner_problem; /* NULL: none */
 
 	struct pgbouncer_live live;
-	int64_t live_ms;      /* when it was read */
+	int64_t live_ms;      /* when it was read; 0: before the text or hold at hand */
 	unsigned connections; /* of B, when the version was asked */
 	unsigned major, minor;
 	unsigned confirmed;           /* the text that PgBouncer has been seen to follow */

@@ -140,6 +140,7 @@ static void begin(struct pgbouncer_driver *driver, const struct desired *desired
 	driver->facts.held = false;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
+	driver->live_ms = 0;
 	driver->drain.release_ms =
 	    clock_now_ms() + driver->target.config->pause_timeout_ms + MOVE_MS;
 	event_del(driver->timer);
@@ -185,6 +186,7 @@ static void hold(struct target *target, int64_t zxid, int64_t timeout_ms)
 	driver->facts.held = true;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
+	driver->live_ms = 0;
 	log_info("hold", KV_STR("cluster", target->config->cluster),
 	         KV_STR("target", target->config->name), KV_INT("zxid", zxid),
 	         KV_MS("timeout_ms", timeout_ms * 1000));

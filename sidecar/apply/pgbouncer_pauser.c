@@ -9,7 +9,7 @@
 #include "apply/pgbouncer_diff.h"
 #include "base/strbuf.h"
 
-#define PATIENCE_MS 100 /* before a PAUSE is left behind, where others wait to be sent */
+#define PATIENCE_US 100000 /* before a PAUSE is left behind, where others wait to be sent */
 
 struct slot {
 	struct pauser *pauser;
@@ -67,7 +67,7 @@ static void send_next(struct pauser *pauser, struct slot *slot)
 
 static void pump(struct pauser *pauser)
 {
-	const struct timeval patience = {.tv_usec = PATIENCE_MS * 1000};
+	const struct timeval patience = {.tv_usec = PATIENCE_US};
 
 	for (size_t i = 0; i < PAUSER_CONSOLES && pauser->queued > 0; i++)
 		if (pauser->slots[i].name == NULL)

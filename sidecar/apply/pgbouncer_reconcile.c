@@ -16,7 +16,7 @@
 #define PAUSED_FIRST_MS 50 /* while clients wait, or PgBouncer may just be restarting */
 #define PAUSED_MAX_MS   500
 #define RESTART_MAX_MS  1000
-#define FRESH_MS        5
+#define FRESH_MS        50
 #define HOLD_REREAD_MS  1000
 #define STEPS_IN_A_ROW  32 /* that need no answer; more are a mistake in the plan */
 
@@ -254,7 +254,7 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	facts->ours = driver->intent.count > 0;
 	facts->to_pause =
 	    facts->live_known && (driver->drain.unsent || pgbouncer_wants_pause(driver));
-	/* What a person has paused a second ago must not be taken for segue's own. */
+	/* What a person has just paused must not be taken for segue's own. */
 	if (facts->to_pause && !driver->drain.unsent && now_ms - driver->live_ms > FRESH_MS)
 		facts->live_known = false;
 	facts->probe_due = pgbouncer_probe_is_due(driver, now_ms);
