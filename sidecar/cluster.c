@@ -36,7 +36,7 @@ struct cluster {
 	struct event *persist;
 	struct event
 	    *resume; /* applies what the cluster before a reload had applied, store or no store */
-	int64_t held_zxid; /* of the value that the last hold was for: one hold a value */
+	int64_t held_zxid; /* of the value that clients are held for; 0: they are not */
 	bool unsaved;
 	int64_t save_at_ms; /* when `persist` fires; 0: it does not */
 	char *said;         /* the last decision in the log, so that it stands there once */
@@ -82,8 +82,12 @@ static void apply_outlet(struct cluster *cluster, const struct outlet *outlet, i
                          int64_t read_us)
 {
 	struct strbuf auto_strbuf text = STRBUF_INIT;
-	struct desired desired = {
-	    .zxid = cluster->applied.topology.zxid, .notified_us = notified_us, .read_us = read_us};
+	const struct topology *topology = &cluster->applied.topology;
+	struct desired desired = {.zxid = topology->zxid,
+	                          .primary = topology->primary.address,
+	                          .primary_port = topology->primary.port,
+	                          .notified_us = notified_us,
+	                          .read_us = read_us};
 	struct err err;
 	bool ok = render_text(cluster, outlet->config, outlet->template, &text, &err);
 
@@ -248,6 +252,7 @@ static bool move(struct cluster *cluster, const struct watch_fact *fact)
 	applied->zxid = fact->topology->zxid;
 	applied->floor_zxid = 0;
 	applied->in_this_run = true;
+	cluster->held_zxid = 0;
 	apply_all(cluster, fact->notified_us, fact->read_us);
 	save_later(cluster, news ? SAVE_AFTER_MS : SAVE_LAZY_MS);
 	return news;
@@ -311,15 +316,9 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 	cluster->applied.has_topology = previous->applied.has_topology;
 	cluster->applied.zxid = previous->applied.zxid;
 	cluster->applied.floor_zxid = previous->applied.floor_zxid;
-	cluster->held_zxid = previous->held_zxid;
 	cluster->unsaved = previous->unsaved;
-	if (previous->applied.in_this_run)
+	if (previous->applied.in_this_run && previous->held_zxid == 0)
 		event_active(cluster->resume, EV_TIMEOUT, 0);
-}
-
-static bool has_driver(const struct config_target *target, size_t cluster_index)
-{
-	return target->cluster_index == cluster_index && target->kind != CONFIG_TARGET_PGBOUNCER;
 }
 
 static void create_outlets(struct cluster *cluster, const struct cluster_world *world, size_t index)
@@ -329,10 +328,10 @@ static void create_outlets(struct cluster *cluster, const struct cluster_world *
 	size_t count = 0;
 
 	for (size_t i = 0; i < config->target_count; i++)
-		count += has_driver(&config->targets[i], index);
+		count += config->targets[i].cluster_index == index;
 	cluster->outlets = xcalloc(count, sizeof(*cluster->outlets));
 	for (size_t i = 0; i < config->target_count; i++) {
-		if (!has_driver(&config->targets[i], index))
+		if (config->targets[i].cluster_index != index)
 			continue;
 		outlet = &cluster->outlets[cluster->outlet_count];
 		outlet->config = &config->targets[i];

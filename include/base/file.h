@@ -40,4 +40,8 @@ bool file_replace(const char *path, const void *data, size_t len, const struct f
  * error then names its pid. */
 int file_lock(const char *path, struct err *err) MUST_CHECK;
 
+/* fsync of a file that was renamed into place before, and of its folder: for what could not wait
+ * for the disk. */
+bool file_sync(const char *path, struct err *err) MUST_CHECK;
+
 #endif

@@ -150,6 +150,14 @@ bool file_commit(const char *staged, const char *path, struct err *err)
 	return true;
 }
 
+bool file_sync(const char *path, struct err *err)
+{
+	if (!sync_path(path, 0))
+		return err_set_errno(err, errno, "cannot fsync %s", path);
+	sync_folder(path);
+	return true;
+}
+
 bool file_replace(const char *path, const void *data, size_t len, const struct file_owner *owner,
                   struct err *err)
 {
