@@ -12,8 +12,8 @@ Q       := $(if $(V),,@)
 say      = $(if $(V),@:,@printf '  %-6s %s\n' '$(1)' '$(2)')
 
 LIB_PKGS   := libevent_core libevent_extra jansson
-BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libzookeeper-st-dev libinih-dev libjansson-dev
-TEST_DEPS  := libcriterion-dev libpq-dev haproxy zookeeper default-jre-headless libslf4j-java \
+BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
+TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
               postgresql-15 pgbouncer
 LINT_DEPS  := clang-tidy clang-format cppcheck
 FUZZ_DEPS  := clang libclang-rt-14-dev
@@ -25,12 +25,14 @@ SAN_ALL  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 SANFLAGS := $(if $(SAN),$(SAN_ALL))
 # PKG is evaluated when a recipe runs, so that `make deps` works where pkg-config is still missing.
 PKG       = $(shell pkg-config $(1) $(LIB_PKGS))
-CPPFLAGS += -D_GNU_SOURCE -DSEGUE_VERSION='"$(VERSION)"' -Iinclude
+# libpq is loaded at run time (sidecar/apply/libpq.c): only its header is needed here.
+PQ_INCLUDE := -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
+CPPFLAGS += -D_GNU_SOURCE -DSEGUE_VERSION='"$(VERSION)"' -Iinclude $(PQ_INCLUDE)
 CFLAGS   ?= -O2 -g
 CFLAGS_   = -std=gnu11 $(WARNINGS) $(HARDEN) $(SANFLAGS) $(CFLAGS)
 LDFLAGS_  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
 LDLIBS_   = $(call PKG,--libs) -lzookeeper_st -linih
-TEST_CPPFLAGS = -Itests -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
+TEST_CPPFLAGS = -Itests
 
 SRCS      := $(shell find sidecar -name '*.c' | sort)
 LIB_OBJS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sidecar/main.c,$(SRCS)))
@@ -98,7 +100,7 @@ $(BUILD)/segue: $(BUILD)/sidecar/main.o $(BUILD)/libsegue.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(LDLIBS_)
 
-$(BUILD)/unit: $(call obj,$(UNIT_SRCS)) $(BUILD)/libsegue.a
+$(BUILD)/unit: $(call obj,$(UNIT_SRCS) tests/sanitizer.c) $(BUILD)/libsegue.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(LDLIBS_) -lcriterion -lpq
 
@@ -106,7 +108,7 @@ $(BUILD)/liblab.a: $(call obj,$(LAB_SRCS))
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(BUILD)/e2e: $(call obj,$(E2E_SRCS)) $(BUILD)/liblab.a $(BUILD)/libsegue.a
+$(BUILD)/e2e: $(call obj,$(E2E_SRCS) tests/sanitizer.c) $(BUILD)/liblab.a $(BUILD)/libsegue.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $^ $(LDLIBS_) -lcriterion -lpq
 
@@ -121,8 +123,13 @@ $(BUILD)/faults.so: tests/faults/faults.c
 # One stage never includes another; the pure modules know no loop, no store, no server.
 STAGES := watch verify render apply report
 PURE   := sidecar/decide.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
-          sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_config*.c \
-          sidecar/apply/haproxy_state.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c
+          sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_address.c \
+          sidecar/apply/haproxy_config*.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c \
+          sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \
+          sidecar/apply/haproxy_sessions.c sidecar/apply/haproxy_state.c sidecar/apply/pgbouncer_diff.c \
+          sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
+          sidecar/apply/pgbouncer_show.c \
+          sidecar/apply/pgbouncer_address.c sidecar/apply/pgbouncer_pairs.c sidecar/apply/pgbouncer_params.c
 TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/demo/*.c tests/fuzz/*.c))
 
 lint: lint-deps lint-direction lint-format lint-cppcheck lint-tidy
@@ -142,7 +149,7 @@ lint-format:
 lint-cppcheck:
 	$(call say,LINT,cppcheck)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
-	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) sidecar tests/lab
+	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) -Itests sidecar tests/lab
 
 lint-tidy: $(TIDY_SRCS:%=$(BUILD)/tidy/%.ok)
 

@@ -1,6 +1,6 @@
 /* segue.ini as values: typed, bounded, with defaults filled in; immutable once loaded.
  *
- * config_table.c holds the one table of keys (section, name, type, bounds, default, help) that the
+ * config/table.c holds the one table of keys (section, name, type, bounds, default, help) that the
  * loader, man/segue.ini.5 and the sample file share. Strings are never NULL: an unset one is "".
  * All owned by struct config. Durations are ms. */
 #ifndef SEGUE_CONFIG_H

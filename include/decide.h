@@ -20,11 +20,12 @@ struct applied {
 };
 
 enum decision_kind {
-	DECIDE_WAIT,   /* nothing known, nothing done */
+	DECIDE_WAIT,    /* nothing known, nothing done */
 	DECIDE_CURRENT, /* the fact is what is applied */
 	DECIDE_KEEP,    /* the fact cannot be followed: the last applied topology stays */
-	DECIDE_MOVE,   /* apply the fact's topology */
-	DECIDE_REFUSE, /* an older or impossible fact: the last one stays, and it is an alarm */
+	DECIDE_HOLD,    /* nobody is primary: clients wait, for hold_timeout */
+	DECIDE_MOVE,    /* apply the fact's topology */
+	DECIDE_REFUSE,  /* an older or impossible fact: the last one stays, and it is an alarm */
 };
 
 struct decision {

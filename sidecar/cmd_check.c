@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "check.h"
+#include "check/check.h"
 #include "state.h"
 
 static const char usage[] = "usage: segue check [-c segue.ini]\n";
@@ -128,6 +128,7 @@ static int run_checks(const struct config *config)
 	check_store(&check);
 	check_targets(&check);
 	check_haproxies(&check);
+	check_pgbouncers(&check);
 	for (size_t i = 0; i < config->cluster_count; i++)
 		topology_fini(&check.topologies[i]);
 	free(check.topologies);

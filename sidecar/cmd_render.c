@@ -18,6 +18,7 @@
 #include "config.h"
 #include "render/mustache.h"
 #include "render/view.h"
+#include "state.h"
 #include "topology.h"
 #include "watch/layout.h"
 
@@ -26,7 +27,7 @@
 static const char usage[] =
     "usage: segue render --template FILE --data FILE.json [--partials DIR]\n"
     "                    [--escape none|haproxy|pgbouncer|html]\n"
-    "       segue render -c segue.ini [--topology FILE.json] [--diff] TARGET\n"
+    "       segue render [-c segue.ini] [--topology FILE.json] [--diff] TARGET\n"
     "TARGET is the name of a [haproxy], [pgbouncer] or [file] section, or KIND/NAME.\n";
 
 struct options {
@@ -102,25 +103,18 @@ static bool parse_options(int argc, char **argv, struct options *options)
 	return false;
 }
 
-/* NULL with err set on failure; `file` names it in messages. */
-static json_t *parse_json(const char *file, const struct strbuf *text, struct err *err)
+static json_t *load_json(const char *file, struct err *err)
 {
+	auto_strbuf struct strbuf text = STRBUF_INIT;
 	json_error_t problem;
-	json_t *json =
-	    json_loadb(text->data, text->len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &problem);
+	json_t *json;
 
+	if (!file_read(file, DATA_MAX, &text, NULL, err))
+		return NULL;
+	json = json_loadb(text.data, text.len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &problem);
 	if (json == NULL)
 		err_set(err, "%s:%d:%d: %s", file, problem.line, problem.column, problem.text);
 	return json;
-}
-
-static json_t *load_json(const char *file, bool *missing, struct err *err)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-
-	if (!file_read(file, DATA_MAX, &text, missing, err))
-		return NULL;
-	return parse_json(file, &text, err);
 }
 
 static bool print(const struct strbuf *text)
@@ -153,7 +147,7 @@ static int run_template(const struct options *options)
 		return fail_usage("-c, --topology, --diff and TARGET do not go with --template");
 	if (options->escape != NULL && !escape_mode_parse(options->escape, &mode))
 		return fail_usage("--escape: none, haproxy, pgbouncer or html is allowed");
-	data = load_json(options->data, NULL, &err);
+	data = load_json(options->data, &err);
 	ok = data != NULL &&
 	     render_file(options->template_file, options->partials, data, mode, &out, &err);
 	json_decref(data);
@@ -198,50 +192,37 @@ static const struct config_target *find_target(const struct config *config, cons
 	return NULL;
 }
 
-/* A topology in layout segue's JSON, or a state file, which has one inside and the zxid beside. */
-static bool decode_topology(const struct config_cluster *cluster, const char *file,
-                            const json_t *json, struct topology *out, struct err *err)
+/* A topology as the layout segue has it in its znode. */
+static bool read_topology(const struct config_cluster *cluster, const char *file,
+                          struct topology *out, struct err *err)
 {
-	const json_t *inner = json_object_get(json, "topology");
-	auto_free char *text =
-	    json_dumps(inner != NULL ? inner : json, JSON_COMPACT | JSON_ENCODE_ANY);
+	auto_strbuf struct strbuf text = STRBUF_INIT;
 
-	if (text == NULL || !layout_segue_decode(cluster, text, strlen(text), out, err))
-		return err_wrap(err, "%s", file);
-	out->zxid = json_integer_value(json_object_get(json, "zxid"));
-	return true;
+	return file_read(file, LAYOUT_VALUE_MAX, &text, NULL, err) &&
+	       (layout_segue_decode(cluster, text.data, text.len, out, err) ||
+	        err_wrap(err, "%s", file));
 }
 
-static bool load_topology(const struct config *config, const struct config_cluster *cluster,
-                          const char *given, struct topology *out, struct err *err)
+/* The one applied last. */
+static bool load_applied(const struct config *config, const struct config_cluster *cluster,
+                         struct topology *out, struct err *err)
 {
-	auto_free char *state = xasprintf("%s/%s.json", config->state_dir, cluster->name);
-	const char *file = given != NULL ? given : state;
-	bool missing = false, ok;
-	json_t *json = load_json(file, &missing, err);
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	struct applied applied;
+	bool ok =
+	    state_load(config->state_dir, cluster, config->zookeeper_hosts, &applied, &note, err);
 
-	if (json == NULL && missing && given == NULL)
-		return err_set(
-		    err,
-		    "%s does not exist: nothing was applied for cluster '%s' yet; give a "
-		    "topology with --topology",
-		    file, cluster->name);
-	ok = json != NULL && decode_topology(cluster, file, json, out, err);
-	json_decref(json);
+	if (ok && !applied.has_topology)
+		ok = err_set(err,
+		             "nothing was applied for cluster '%s' yet, going by %s; give a "
+		             "topology with --topology",
+		             cluster->name, config->state_dir);
+	if (ok)
+		topology_copy(out, &applied.topology);
+	if (note.len > 0)
+		fprintf(stderr, "segue render: %s\n", note.data);
+	applied_fini(&applied);
 	return ok;
-}
-
-static enum escape_mode target_escape(const struct config_target *target)
-{
-	switch (target->kind) {
-	case CONFIG_TARGET_HAPROXY:
-		return ESCAPE_HAPROXY;
-	case CONFIG_TARGET_PGBOUNCER:
-		return ESCAPE_PGBOUNCER;
-	case CONFIG_TARGET_FILE:
-		break;
-	}
-	return ESCAPE_NONE;
 }
 
 static bool render_target(const struct config *config, const struct config_target *target,
@@ -253,11 +234,12 @@ static bool render_target(const struct config *config, const struct config_targe
 	bool ok;
 
 	topology_init(&topology);
-	if (!load_topology(config, cluster, topology_file, &topology, err))
+	if (!(topology_file != NULL ? read_topology(cluster, topology_file, &topology, err)
+	                            : load_applied(config, cluster, &topology, err)))
 		return false;
 	view = view_build(cluster, target, &topology, err);
 	ok = view != NULL &&
-	     render_file(target->template_file, NULL, view, target_escape(target), out, err);
+	     render_file(target->template_file, NULL, view, view_escape(target->kind), out, err);
 	json_decref(view);
 	topology_fini(&topology);
 	return ok;
@@ -336,11 +318,12 @@ static int run_target(const struct options *options)
 	struct config *config;
 	int code;
 
-	if (options->config == NULL || options->target == NULL)
-		return fail_usage("either --template and --data, or -c and TARGET are needed");
+	if (options->target == NULL)
+		return fail_usage("either --template and --data, or TARGET is needed");
 	if (options->data != NULL || options->partials != NULL || options->escape != NULL)
 		return fail_usage("--data, --partials and --escape go with --template only");
-	config = config_load(options->config, &errors);
+	config =
+	    config_load(options->config != NULL ? options->config : CMD_DEFAULT_CONFIG, &errors);
 	if (config == NULL) {
 		fputs(errors.data, stderr);
 		return CMD_USAGE;

@@ -105,6 +105,7 @@ struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
 	if (pipeline->config != NULL) {
 		size_t count = pipeline->config->target_count;
 
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 		pipeline->templates = xcalloc(count, sizeof(*pipeline->templates));
 		for (size_t i = 0; i < count; i++)
 			note_failure(errors, compile_template(pipeline, i, old, &err), &err);
@@ -123,7 +124,7 @@ const struct config *pipeline_config(const struct pipeline *pipeline)
 	return pipeline->config;
 }
 
-static bool create_clusters(struct pipeline *pipeline, const struct pipeline *old)
+static void create_clusters(struct pipeline *pipeline, const struct pipeline *old)
 {
 	const struct cluster_world world = {.base = pipeline->base,
 	                                    .zk = pipeline->zk,
@@ -133,14 +134,14 @@ static bool create_clusters(struct pipeline *pipeline, const struct pipeline *ol
 	                                    .templates = pipeline->templates};
 	size_t count = pipeline->config->cluster_count;
 
-	pipeline->clusters = xcalloc(count, sizeof(struct cluster *));
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+	pipeline->clusters = xcalloc(count, sizeof(*pipeline->clusters));
 	for (size_t i = 0; i < count; i++) {
 		const char *name = pipeline->config->clusters[i].name;
 
 		pipeline->clusters[i] = cluster_create(&world, i, find_cluster(old, name));
 		pipeline->cluster_count++;
 	}
-	return true;
 }
 
 bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)
@@ -155,7 +156,7 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 		return false;
 	pipeline->zk = zk_create(pipeline->base, pipeline->resolver, &options, err);
 	if (pipeline->zk == NULL)
-		return err_wrap(err, "[zookeeper] hosts");
+		return err_wrap(err, "[zookeeper]");
 	pipeline->hub = target_hub_create(pipeline->base);
 	create_clusters(pipeline, old);
 	pipeline_destroy(old);

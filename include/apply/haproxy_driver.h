@@ -34,11 +34,13 @@ struct haproxy_sync {
 	int64_t read_us;         /* when it answered last; 0: never */
 	int64_t down_ms;         /* since when it does not; 0: it does */
 	unsigned failures;       /* in a row */
+	bool in_doubt;           /* a batch got no reply: what it said may still happen */
 	bool want_read;          /* before anything else */
 	bool push_due;           /* differences are to be pushed, not waited for */
 	unsigned tries, settles; /* pushes that did not stick; re-reads since the last push */
 	bool refuses_add;        /* this worker refused `add server` */
 	bool sweep_owed, sweep_later; /* at once; at the next re-read */
+	unsigned sweep_failures;      /* in a row: some worker could not be asked */
 	unsigned sweep_generation;    /* the text that the running sweep is for */
 	unsigned push_generation;     /* the text that the batch out, or the last one, is for */
 	unsigned offered;      /* the text that HAProxy has been told, or cannot be told now */
@@ -103,25 +105,61 @@ struct haproxy_driver {
 /* Decides what to do next from all facts; every callback ends with it. */
 void haproxy_reconcile(struct haproxy_driver *driver);
 
+/* haproxy_sync.c: the runtime half. */
 void haproxy_sync_init(struct haproxy_driver *driver);
 void haproxy_sync_fini(struct haproxy_driver *driver);
-/* `same_backends`: as the text before it. */
-void haproxy_sync_new_text(struct haproxy_driver *driver, bool same_backends);
+void haproxy_sync_new_text(struct haproxy_driver *driver,
+                           bool same_backends); /* as the text before it */
+void haproxy_sync_reconcile(struct haproxy_driver *driver);
+
 /* The worker is about to be, or has been, replaced: ask before anything else. */
 void haproxy_sync_forget(struct haproxy_driver *driver);
-void haproxy_sync_reconcile(struct haproxy_driver *driver);
-const char *haproxy_sync_step(const struct haproxy_driver *driver);
 
+/* haproxy_persist.c: the file half. */
 void haproxy_persist_init(struct haproxy_driver *driver);
 void haproxy_persist_fini(struct haproxy_driver *driver);
 void haproxy_persist_new_text(struct haproxy_driver *driver);
 void haproxy_persist_reconcile(struct haproxy_driver *driver);
-const char *haproxy_persist_step(const struct haproxy_driver *driver); /* "": idle */
 
-/* A worker answered that has not been seen before. `seen_us`: when the one before answered last, 0:
- * there was none. */
-void haproxy_persist_new_worker(struct haproxy_driver *driver, int64_t seen_us);
 /* The file is what the text says, and nothing that HAProxy has to load is left. */
 bool haproxy_persist_done(const struct haproxy_driver *driver);
+
+/* Writes the state; timer_ms -1: no timer. */
+void haproxy_persist_enter(struct haproxy_driver *driver, enum persist_state state,
+                           int64_t timer_ms);
+void haproxy_persist_set_problem(struct haproxy_driver *driver, const char *problem);
+/* Logs it as `event`, with what happens `next`, and waits before the next try. */
+void haproxy_persist_fail(struct haproxy_driver *driver, const char *event, const char *problem,
+                          const char *next);
+
+/* haproxy_reload.c: what HAProxy has loaded, and how it is made to load the file. */
+void haproxy_loaded_open(struct haproxy_driver *driver); /* before the first install */
+void haproxy_loaded_fini(struct haproxy_driver *driver);
+
+/* A worker answered that has not been seen before. `seen_us`: when the one before answered last; 0:
+ * there was none. */
+void haproxy_loaded_new_worker(struct haproxy_driver *driver, int64_t seen_us);
+
+/* Why a reload is needed; nothing is written when it is not. */
+void haproxy_reload_reason(const struct haproxy_driver *driver, struct strbuf *why);
+
+/* Before a file is installed that HAProxy has to load: keeps the old one, writes the marker. */
+bool haproxy_reload_prepare(struct haproxy_driver *driver, struct err *err) MUST_CHECK;
+void haproxy_reload_start(struct haproxy_driver *driver, const char *why);
+void haproxy_reload_failed(struct haproxy_driver *driver, const char *what);
+
+/* haproxy_log.c: one function for each event, with the cluster and the target in all of them. */
+void haproxy_log_moved(const struct haproxy_driver *driver);
+void haproxy_log_in_sync(const struct haproxy_driver *driver);
+void haproxy_log_unreachable(const struct haproxy_driver *driver, const struct err *err);
+void haproxy_log_back(const struct haproxy_driver *driver);
+void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before);
+void haproxy_log_drift(const struct haproxy_driver *driver, const char *what);
+void haproxy_log_stuck(const struct haproxy_driver *driver, const struct haproxy_diff *diff);
+void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct haproxy_diff *diff);
+void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_result *result);
+void haproxy_log_problem(const struct haproxy_driver *driver, const char *event,
+                         const char *problem, const char *next);
+void haproxy_log_reload(const struct haproxy_driver *driver, const char *event, const char *what);
 
 #endif

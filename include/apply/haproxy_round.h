@@ -22,9 +22,9 @@ struct haproxy_round {
 bool haproxy_round_line(const char *commands, const struct haproxy_config *config,
                         struct strbuf *line) MUST_CHECK;
 
-/* The reply to such a line. */
+/* The reply to such a line; that of a worker which is about to stop is an error. */
 bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out,
                          struct err *err) MUST_CHECK;
-void haproxy_round_free(struct haproxy_round *reply);
+void haproxy_round_free(struct haproxy_round *round);
 
 #endif

@@ -56,8 +56,8 @@ bool haproxy_sessions_stale(const char *reply, size_t len, const char *backend, 
                             struct err *err) MUST_CHECK;
 void haproxy_sessions_free(struct haproxy_sessions *sessions);
 
-/* `show proc` of the master CLI. What goes on to a worker is one line "@!PID;command;command": a
- * prefix glued to a command holds for that command only, and the master takes the rest. */
+/* `show proc` of the master CLI. In a line of several commands for one worker each needs its own
+ * "@!PID " in front, or "@!PID" stands alone as the first; the master itself takes the rest. */
 struct haproxy_procs {
 	int64_t master_pid, worker_pid; /* worker: the newest current one; 0 when there is none */
 	int64_t *old_pids;              /* old workers that still run */

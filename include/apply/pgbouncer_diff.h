@@ -10,8 +10,8 @@
 #include "base/strbuf.h"
 
 struct pgbouncer_diff {
-	const struct pgbouncer_database *
-	    *moved; /* host or port differ: PAUSE, RELOAD, RESUME; borrowed from `desired` */
+	const struct pgbouncer_database **
+	    moved; /* host, port or dbname differ: PAUSE, RELOAD, RESUME; borrowed from `desired` */
 	size_t moved_count;
 	bool missing; /* a desired database is not there: RELOAD (is the file %included?) */
 	struct strbuf summary; /* "app 10.0.0.1:5432->10.0.0.2:5432, ..." */
@@ -21,7 +21,7 @@ void pgbouncer_diff(const struct pgbouncer_ini *desired, const struct pgbouncer_
 void pgbouncer_diff_free(struct pgbouncer_diff *diff);
 
 /* A name for the console: "my-db", with quotes doubled. Fails where the console cannot carry it
- * (over 63 bytes, control characters). */
+ * (over PGBOUNCER_NAME_MAX bytes, a doubled quote being two; control characters). */
 bool pgbouncer_quote_name(const char *name, struct strbuf *out, struct err *err) MUST_CHECK;
 
 #endif

@@ -12,10 +12,14 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 
+/* Bytes of a name: the console's buffer has 63 for an argument, and quotes take two of them. */
+#define PGBOUNCER_NAME_MAX 61
+
 struct pgbouncer_database {
 	char *name;
-	char *host; /* numeric address; "" : unix socket default, never moved by segue; "/dir" as it
-	               is */
+	char *host; /* numeric address, or several with commas (read-only databases: PgBouncer takes
+	               them in turn, all at one port); "": unix socket default, never moved by
+	               segue; "/dir" as it is. Spelled as inet_ntop(3) does */
 	uint16_t port;
 	char *dbname; /* as configured; the name itself when there is none */
 	char *params; /* the other key=value pairs, normalised: a difference needs a RELOAD, but no
@@ -30,8 +34,8 @@ struct pgbouncer_ini {
 
 /* Errors read "line N: reason". Only [databases] (and [users]) may be in the file: settings of
  * [pgbouncer] belong to the person's own pgbouncer.ini, and %include is refused. Hosts that are
- * names, lists of hosts, ports out of range, and values that PgBouncer would read as something else
- * are errors. */
+ * names, ports out of range, values that PgBouncer would read as something else, and a file without
+ * any database (a RELOAD would drop all that PgBouncer has) are errors. */
 bool pgbouncer_ini_parse(const char *text, size_t len, struct pgbouncer_ini *out,
                          struct err *err) MUST_CHECK;
 void pgbouncer_ini_free(struct pgbouncer_ini *ini);

@@ -13,7 +13,9 @@ enum escape_mode {
 	ESCAPE_HAPROXY,   /* one argument of a config line, or a part of one, bare or inside "...",
 	                     but   not inside '...': HAProxy Configuration Manual 2.2 "Quoting and
 	                     escaping". An empty value is refused. */
-	ESCAPE_PGBOUNCER, /* a whole value of a connect string of [databases]: pgbouncer(5) */
+	ESCAPE_PGBOUNCER, /* a whole value of a connect string of [databases], pgbouncer(5), or a
+	                     part of one that needs no quotes (as each address of a list). An empty
+	                     value is refused. */
 	ESCAPE_HTML,
 };
 

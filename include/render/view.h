@@ -6,12 +6,16 @@
 
 #include "base/err.h"
 #include "config.h"
+#include "render/escape.h"
 #include "topology.h"
 
-/* cluster, zxid, timeline, primary (absent when there is none), standbys, members, slots, target,
- * vars, env. Caller json_decref()s. Fails only on what the config says (var.slots out of range),
- * not on any topology. */
+/* cluster, zxid, timeline, primary (absent when there is none), standbys, standbys_port, members,
+ * slots, target, vars, env. Caller json_decref()s. Fails only on what the config says (var.slots
+ * out of range), not on any topology. */
 json_t *view_build(const struct config_cluster *cluster, const struct config_target *target,
                    const struct topology *topology, struct err *err) MUST_CHECK;
+
+/* How values are escaped for a target of that kind. */
+enum escape_mode view_escape(enum config_target_kind kind);
 
 #endif

@@ -19,6 +19,15 @@ struct event_base *resolver_base(const struct resolver *resolver);
 typedef void resolver_cb(const char *address, const char *problem, void *arg);
 struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
                                     void *arg) MUST_CHECK;
+
+/* The same for names that stand for several servers: all addresses, the IPv4 ones first, at most
+ * RESOLVER_ADDRESSES_MAX. `count` 0: `problem` is set. */
+#define RESOLVER_ADDRESSES_MAX 16
+typedef void resolver_all_cb(char (*addresses)[TOPOLOGY_ADDRESS_MAX], size_t count,
+                             const char *problem, void *arg);
+struct resolver_query *resolver_ask_all(struct resolver *resolver, const char *host,
+                                        resolver_all_cb *cb, void *arg) MUST_CHECK;
+
 void resolver_cancel(struct resolver_query *query);
 
 #endif

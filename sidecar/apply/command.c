@@ -18,8 +18,6 @@
 
 #define OUTPUT_KEPT ((size_t)1024) /* bytes of the end of the output that `what` shows */
 
-extern char **environ;
-
 struct command {
 	struct event_base *base;
 	struct event *exited;   /* on pidfd: readable once the child has ended */

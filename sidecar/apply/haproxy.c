@@ -6,43 +6,10 @@
 
 #include "apply/haproxy_driver.h"
 #include "base/clock.h"
-#include "base/log.h"
 
 static struct haproxy_driver *driver_of(struct target *target)
 {
 	return (struct haproxy_driver *)target;
-}
-
-static int64_t since(const struct haproxy_watch *watch, int64_t us)
-{
-	return us - (watch->notified_us != 0 ? watch->notified_us : watch->set_us);
-}
-
-/* One line when all is done; a stopwatch that did not run (no command was needed, say) is left out.
- */
-static void tell_moved(const struct haproxy_driver *driver)
-{
-	const struct haproxy_watch *watch = &driver->watch;
-	const struct {
-		const char *key;
-		int64_t us;
-	} laps[] = {{"read_ms", watch->read_us},
-	            {"rendered_ms", watch->rendered_us},
-	            {"pushed_ms", watch->pushed_us},
-	            {"confirmed_ms", watch->confirmed_us},
-	            {"persisted_ms", watch->persisted_us}};
-	struct log_kv pairs[4 + ARRAY_LEN(laps)] = {
-	    KV_STR("cluster", driver->target.config->cluster),
-	    KV_STR("target", driver->target.config->name),
-	    KV_INT("zxid", watch->zxid),
-	    KV_STR("what", watch->summary.len > 0 ? watch->summary.data : "the file only"),
-	};
-	size_t count = 4;
-
-	for (size_t i = 0; i < ARRAY_LEN(laps); i++)
-		if (laps[i].us != 0)
-			pairs[count++] = KV_MS(laps[i].key, since(watch, laps[i].us));
-	log_emit(LOG_INFO, "moved", pairs, count);
 }
 
 static bool in_sync(const struct haproxy_driver *driver)
@@ -62,11 +29,9 @@ static void tell_when_done(struct haproxy_driver *driver)
 		return;
 	watch->told = true;
 	if (watch->pushed_us != 0 || watch->persisted_us != 0)
-		tell_moved(driver);
+		haproxy_log_moved(driver);
 	else
-		log_info("in_sync", KV_STR("cluster", driver->target.config->cluster),
-		         KV_STR("target", driver->target.config->name), KV_INT("zxid", watch->zxid),
-		         KV_STR("what", "HAProxy and file were as they should be"));
+		haproxy_log_in_sync(driver);
 }
 
 void haproxy_reconcile(struct haproxy_driver *driver)
@@ -137,10 +102,45 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	return true;
 }
 
+static const char *sync_step(enum sync_state state)
+{
+	switch (state) {
+	case SYNC_IDLE:
+		return "idle";
+	case SYNC_READING:
+		return "reading";
+	case SYNC_PUSHING:
+		return "pushing";
+	case SYNC_SWEEPING:
+		return "sweeping";
+	case SYNC_WAITING:
+		return "waiting";
+	}
+	return "?";
+}
+
+/* "" while there is nothing to do. */
+static const char *persist_step(enum persist_state state)
+{
+	switch (state) {
+	case PERSIST_IDLE:
+		return "";
+	case PERSIST_CHECKING:
+		return "checking";
+	case PERSIST_RELOADING:
+		return "reloading";
+	case PERSIST_CONFIRMING:
+		return "confirming the reload";
+	case PERSIST_WAITING:
+		return "waiting";
+	}
+	return "?";
+}
+
 static void status(const struct target *target, struct target_status *out)
 {
 	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
-	const char *persist_step = haproxy_persist_step(driver);
+	const char *step = persist_step(driver->persist.state);
 	const char *problem = driver->sync.problem.data;
 
 	if (*problem == '\0')
@@ -151,9 +151,9 @@ static void status(const struct target *target, struct target_status *out)
 	    .zxid = driver->generation != 0 ? driver->watch.zxid : 0,
 	    .in_sync = in_sync(driver),
 	    .problem = problem,
-	    .step = *persist_step != '\0' && driver->sync.state == SYNC_IDLE
-	                ? persist_step
-	                : haproxy_sync_step(driver),
+	    .step = *step != '\0' && driver->sync.state == SYNC_IDLE
+	                ? step
+	                : sync_step(driver->sync.state),
 	};
 }
 

@@ -21,7 +21,7 @@ struct haproxy_gate {
 	char *path;
 	bool master;
 	unsigned out; /* calls with a batch */
-	TAILQ_HEAD(, haproxy_call) waiting;
+	TAILQ_HEAD(haproxy_calls, haproxy_call) waiting;
 };
 
 struct haproxy_gate *haproxy_gate_create(struct event_base *base, const char *path, bool master)

@@ -14,35 +14,17 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "apply/haproxy_driver.h"
 #include "base/clock.h"
-#include "base/log.h"
 
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS   60000
 /* A new worker so soon after one of segue's own reloads is the one that it made. */
 #define OWN_RELOAD_MS  10000
 
-const char *haproxy_persist_step(const struct haproxy_driver *driver)
-{
-	switch (driver->persist.state) {
-	case PERSIST_IDLE:
-		return "";
-	case PERSIST_CHECKING:
-		return "checking";
-	case PERSIST_RELOADING:
-		return "reloading";
-	case PERSIST_CONFIRMING:
-		return "confirming the reload";
-	case PERSIST_WAITING:
-		return "waiting";
-	}
-	return "?";
-}
-
-static void enter(struct haproxy_driver *driver, enum persist_state state, int64_t timer_ms)
+void haproxy_persist_enter(struct haproxy_driver *driver, enum persist_state state,
+                           int64_t timer_ms)
 {
 	struct haproxy_persist *persist = &driver->persist;
 	struct timeval after = {.tv_sec = timer_ms / 1000, .tv_usec = timer_ms % 1000 * 1000};
@@ -53,128 +35,31 @@ static void enter(struct haproxy_driver *driver, enum persist_state state, int64
 		event_add(persist->timer, &after);
 }
 
-static void set_problem(struct haproxy_driver *driver, const char *problem)
+void haproxy_persist_set_problem(struct haproxy_driver *driver, const char *problem)
 {
 	strbuf_reset(&driver->persist.problem);
 	strbuf_append_str(&driver->persist.problem, problem);
 }
 
-static void fail(struct haproxy_driver *driver, const char *event, const char *problem,
-                 const char *next)
+void haproxy_persist_fail(struct haproxy_driver *driver, const char *event, const char *problem,
+                          const char *next)
 {
 	struct haproxy_persist *persist = &driver->persist;
 	int64_t ms = clock_backoff_ms(++persist->failures, RETRY_FIRST_MS, RETRY_MAX_MS);
 	auto_free char *when = xasprintf(
 	    "%s; tried again in %" PRId64 " s, or when the text changes", next, (ms + 999) / 1000);
 
-	set_problem(driver, problem);
-	log_error(event, KV_STR("cluster", driver->target.config->cluster),
-	          KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
-	          KV_STR("error", problem), KV_STR("next", when));
-	enter(driver, PERSIST_WAITING, ms);
-}
-
-static void set_loaded(struct haproxy_driver *driver, const char *text, size_t len)
-{
-	struct haproxy_persist *persist = &driver->persist;
-	struct err ignored; /* a file that segue cannot read says nothing of what is loaded */
-
-	if (persist->loaded_known)
-		haproxy_config_free(&persist->loaded);
-	persist->loaded_known = haproxy_config_parse(text, len, &persist->loaded, &ignored);
-	if (persist->loaded_known)
-		target_marker_remove(&driver->target);
-}
-
-static void load_from_file(struct haproxy_driver *driver)
-{
-	struct haproxy_persist *persist = &driver->persist;
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	struct err ignored;
-
-	if (file_read(driver->target.config->output, INSTALL_MAX, &text, NULL, &ignored)) {
-		set_loaded(driver, text.data, text.len);
-		return;
-	}
-	if (persist->loaded_known)
-		haproxy_config_free(&persist->loaded);
-	persist->loaded_known = false;
-}
-
-/* What the file held when segue came is what HAProxy has loaded, unless a marker says that a reload
- * was still owed: the pid in it is that of the worker which had not loaded the file. */
-static void open_file(struct haproxy_driver *driver)
-{
-	struct haproxy_persist *persist = &driver->persist;
-	int64_t marker = target_marker_read(&driver->target), pid = driver->sync.info.pid;
-
-	if (persist->opened)
-		return;
-	persist->opened = true;
-	if (marker < 0 || (marker != 0 && pid != 0 && marker != pid))
-		load_from_file(driver);
-}
-
-void haproxy_persist_new_worker(struct haproxy_driver *driver, int64_t seen_us)
-{
-	struct haproxy_persist *persist = &driver->persist;
-	const struct haproxy_sync *sync = &driver->sync;
-	int64_t own_ms = driver->reloader != NULL ? reloader_last_ok_ms(driver->reloader) : 0;
-	bool own = own_ms != 0 && clock_now_ms() - own_ms < OWN_RELOAD_MS;
-
-	if (persist->state == PERSIST_CONFIRMING) {
-		load_from_file(driver);
-		persist->cured = persist->reload_generation;
-		enter(driver, PERSIST_IDLE, -1);
-		return;
-	}
-	if (!own)
-		persist->cured = persist->warned = 0;
-	if (!persist->opened)
-		return; /* open_file() judges */
-	/* A worker older than the file may have loaded the one before it: a reload stays owed. */
-	if (persist->installed_us == 0 || seen_us > persist->installed_us ||
-	    sync->worker_us > persist->installed_us + 1000000)
-		load_from_file(driver);
-}
-
-/* In words, what a reload is needed for; "" when it is not. */
-static void find_reload_reason(const struct haproxy_driver *driver, struct strbuf *why)
-{
-	const struct haproxy_persist *persist = &driver->persist;
-
-	if (!persist->loaded_known)
-		strbuf_printf(why,
-		              "it is not known what HAProxy has loaded: %s was not there, not "
-		              "readable, or a reload was owed",
-		              driver->target.config->output);
-	else
-		haproxy_config_needs_reload(&persist->loaded, &driver->config, why);
-	if (why->len == 0)
-		strbuf_append_str(why, driver->sync.needs.data);
+	haproxy_persist_set_problem(driver, problem);
+	haproxy_log_problem(driver, event, problem, when);
+	haproxy_persist_enter(driver, PERSIST_WAITING, ms);
 }
 
 bool haproxy_persist_done(const struct haproxy_driver *driver)
 {
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 
-	find_reload_reason(driver, &why);
+	haproxy_reload_reason(driver, &why);
 	return driver->persist.state == PERSIST_IDLE && driver->persist.current && why.len == 0;
-}
-
-/* --- the file --- */
-
-static void keep_previous(struct haproxy_driver *driver)
-{
-	struct haproxy_persist *persist = &driver->persist;
-	struct err ignored;
-
-	strbuf_reset(&persist->previous);
-	persist->previous_missing = false;
-	persist->has_previous =
-	    file_read(driver->target.config->output, INSTALL_MAX, &persist->previous,
-	              &persist->previous_missing, &ignored) ||
-	    persist->previous_missing;
 }
 
 static bool commit(struct haproxy_driver *driver, struct err *err)
@@ -183,14 +68,12 @@ static bool commit(struct haproxy_driver *driver, struct err *err)
 	struct install *install = STEAL(persist->install);
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 
-	find_reload_reason(driver, &why);
-	persist->has_previous = false;
-	if (why.len > 0) {
-		keep_previous(driver);
-		if (!target_marker_write(&driver->target, driver->sync.info.pid, err)) {
-			install_cancel(install);
-			return false;
-		}
+	haproxy_reload_reason(driver, &why);
+	if (why.len == 0)
+		persist->has_previous = false;
+	else if (!haproxy_reload_prepare(driver, err)) {
+		install_cancel(install);
+		return false;
 	}
 	return install_commit(install, err);
 }
@@ -203,19 +86,23 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 
 	if (!accepted) {
 		install_cancel(STEAL(persist->install));
-		fail(driver, "check_refused", what, "the last good file stays");
+		haproxy_persist_fail(driver, "check_refused", what, "the last good file stays");
 	} else if (!commit(driver, &err)) {
-		fail(driver, "install_failed", err.message, "the file is what it was");
+		haproxy_persist_fail(driver, "install_failed", err.message,
+		                     "the file is what it was");
 	} else {
 		persist->current = true;
 		persist->failures = 0;
 		persist->installed_us = clock_now_us();
-		if (!driver->watch.told)
+		if (driver->watch.told)
+			haproxy_log_drift(driver, "somebody had changed the file");
+		else
 			driver->watch.persisted_us = clock_now_us();
-		set_problem(driver, "");
-		enter(driver, PERSIST_IDLE, -1);
-		/* Seen after the file was there, this worker has not loaded it; another one has. */
-		driver->sync.want_read = driver->sync.want_read || persist->has_previous;
+		haproxy_persist_set_problem(driver, "");
+		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+		/* A worker that came up between the push and the file has loaded the old file, and
+		 * leads to the old primary: only another look tells. */
+		driver->sync.want_read = true;
 	}
 	haproxy_reconcile(driver);
 }
@@ -230,104 +117,10 @@ static void start_install(struct haproxy_driver *driver)
 	    install_stage(driver->target.base, driver->target.config, &persist->owner, driver->text,
 	                  driver->len, checked_cb, driver, &err);
 	if (persist->install == NULL)
-		fail(driver, "install_failed", err.message, "the file is what it was");
+		haproxy_persist_fail(driver, "install_failed", err.message,
+		                     "the file is what it was");
 	else
-		enter(driver, PERSIST_CHECKING, -1);
-}
-
-/* --- the reload --- */
-
-static void put_back(struct haproxy_driver *driver)
-{
-	struct haproxy_persist *persist = &driver->persist;
-	const char *output = driver->target.config->output;
-	struct err err = {""};
-
-	if (!persist->has_previous)
-		return;
-	persist->has_previous = false;
-	persist->current = false;
-	if (persist->previous_missing
-	        ? unlink(output) == 0
-	        : file_replace(output, persist->previous.data, persist->previous.len,
-	                       &persist->owner, &err)) {
-		if (persist->loaded_known)
-			target_marker_remove(&driver->target);
-		return;
-	}
-	log_error("put_back_failed", KV_STR("target", driver->target.config->name),
-	          KV_STR("file", output), KV_ERR(&err),
-	          KV_STR("next", "HAProxy would refuse this file at its next start"));
-}
-
-static void reload_failed(struct haproxy_driver *driver, const char *what)
-{
-	bool putting = driver->persist.has_previous;
-
-	put_back(driver);
-	fail(driver, "reload_failed", what,
-	     putting ? "the file that was there before has been put back"
-	             : "HAProxy goes on as it is");
-}
-
-static void reloaded_cb(bool ok, const char *what, void *arg)
-{
-	struct haproxy_driver *driver = arg;
-	struct haproxy_persist *persist = &driver->persist;
-
-	persist->reload = NULL;
-	if (!ok) {
-		reload_failed(driver, what);
-	} else {
-		log_info("reloaded", KV_STR("cluster", driver->target.config->cluster),
-		         KV_STR("target", driver->target.config->name), KV_STR("what", what));
-		enter(driver, PERSIST_CONFIRMING, RELOADER_CONFIRM_MS);
-		/* The socket may have shown the new worker before the reloader was sure of it. */
-		if (driver->sync.known && driver->sync.info.pid != persist->reload_from_pid)
-			haproxy_persist_new_worker(driver, driver->sync.read_us);
-		haproxy_sync_forget(driver);
-	}
-	haproxy_reconcile(driver);
-}
-
-static void warn_once(struct haproxy_driver *driver, const char *event, const char *why,
-                      const char *next)
-{
-	auto_free char *problem = xasprintf("%s: %s", why, next);
-
-	set_problem(driver, problem);
-	if (driver->persist.warned == driver->generation)
-		return;
-	driver->persist.warned = driver->generation;
-	log_error(event, KV_STR("cluster", driver->target.config->cluster),
-	          KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
-	          KV_STR("error", why), KV_STR("next", next));
-}
-
-static void start_reload(struct haproxy_driver *driver, const char *why)
-{
-	struct haproxy_persist *persist = &driver->persist;
-	auto_free char *next =
-	    xasprintf("is %s among HAProxy's -f files? segue tries again when the text changes or "
-	              "HAProxy is restarted",
-	              driver->target.config->output);
-
-	if (persist->cured == driver->generation) {
-		warn_once(driver, "reload_did_not_help", why, next);
-		return;
-	}
-	if (driver->reloader == NULL) {
-		warn_once(driver, "reload_needed", why,
-		          "reload HAProxy (systemctl reload haproxy): segue has neither "
-		          "master_socket nor reload_command; it goes on by itself after that");
-		return;
-	}
-	log_info("reload", KV_STR("cluster", driver->target.config->cluster),
-	         KV_STR("target", driver->target.config->name), KV_STR("why", why));
-	persist->reload_generation = driver->generation;
-	persist->reload_from_pid = driver->sync.info.pid;
-	persist->reload = reloader_request(driver->reloader, reloaded_cb, driver);
-	enter(driver, PERSIST_RELOADING, -1);
+		haproxy_persist_enter(driver, PERSIST_CHECKING, -1);
 }
 
 /* Stale sessions are ended before a reload, where it takes one question to find them. */
@@ -345,11 +138,11 @@ static void timer_cb(int fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	if (driver->persist.state == PERSIST_CONFIRMING)
-		reload_failed(driver,
-		              "the reload was reported as done, but the same worker goes on "
-		              "answering at the socket");
+		haproxy_reload_failed(
+		    driver, "the reload was reported as done, but the same worker goes on "
+		            "answering at the socket");
 	else
-		enter(driver, PERSIST_IDLE, -1);
+		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
 	haproxy_reconcile(driver);
 }
 
@@ -358,7 +151,7 @@ static void step(struct haproxy_driver *driver)
 	struct haproxy_persist *persist = &driver->persist;
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 
-	open_file(driver);
+	haproxy_loaded_open(driver);
 	if (!persist->current || persist->verify)
 		persist->current =
 		    install_is_current(driver->target.config->output, driver->text, driver->len);
@@ -367,11 +160,11 @@ static void step(struct haproxy_driver *driver)
 		start_install(driver);
 		return;
 	}
-	find_reload_reason(driver, &why);
+	haproxy_reload_reason(driver, &why);
 	if (why.len == 0)
-		set_problem(driver, "");
+		haproxy_persist_set_problem(driver, "");
 	else if (sync_is_settled(driver))
-		start_reload(driver, why.data);
+		haproxy_reload_start(driver, why.data);
 }
 
 void haproxy_persist_reconcile(struct haproxy_driver *driver)
@@ -383,7 +176,7 @@ void haproxy_persist_reconcile(struct haproxy_driver *driver)
 		if (persist->install_generation == driver->generation)
 			return;
 		install_cancel(STEAL(persist->install));
-		enter(driver, PERSIST_IDLE, -1);
+		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
 		break;
 	case PERSIST_RELOADING:
 	case PERSIST_CONFIRMING:
@@ -403,7 +196,7 @@ void haproxy_persist_new_text(struct haproxy_driver *driver)
 	persist->current = false;
 	persist->failures = 0;
 	if (persist->state == PERSIST_WAITING)
-		enter(driver, PERSIST_IDLE, -1);
+		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
 }
 
 void haproxy_persist_init(struct haproxy_driver *driver)
@@ -425,8 +218,7 @@ void haproxy_persist_fini(struct haproxy_driver *driver)
 		install_cancel(persist->install);
 	if (persist->reload != NULL)
 		reload_cancel(persist->reload);
-	if (persist->loaded_known)
-		haproxy_config_free(&persist->loaded);
+	haproxy_loaded_fini(driver);
 	event_free(persist->timer);
 	free(persist->owner_problem);
 	strbuf_fini(&persist->previous);

@@ -4,6 +4,7 @@
  */
 #include "apply/haproxy_round.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,11 +107,14 @@ bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out
 		strbuf_append_char(&info, '\n');
 	out->uptime_s = find_uptime(info.data);
 	if (haproxy_info_parse(info.data, info.len, &out->info, err) &&
-	    (table.len <= 1 || haproxy_live_parse(table.data, table.len, &out->live, err)))
-		return true;
-	if (out->said.len > 0)
+	    (table.len <= 1 || haproxy_live_parse(table.data, table.len, &out->live, err))) {
+		if (!out->info.stopping)
+			return true;
+		err_set(err, "worker %" PRId64 " answers, which is about to stop", out->info.pid);
+	} else if (out->said.len > 0) {
 		err_wrap(err, "it answered '%.200s'", out->said.data);
-	strbuf_fini(&out->said);
+	}
+	haproxy_round_free(out);
 	return false;
 }
 

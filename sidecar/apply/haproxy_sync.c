@@ -9,40 +9,24 @@
  *      +-----------+-- no reply ----+-- no reply, or the commands do not stick
  */
 #include <event2/event.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "apply/haproxy_driver.h"
 #include "apply/haproxy_round.h"
 #include "base/clock.h"
-#include "base/log.h"
 
 #define BATCH_TIMEOUT_MS   1000
 #define RETRY_FIRST_MS     50
 #define RETRY_MAX_MS       1000
-#define CONFIRM_REREAD_MS  50   /* while a reload's new worker is awaited */
+#define CONFIRM_REREAD_MS  50 /* while a reload's new worker is awaited */
+/* After a lost reply: a HAProxy that stood still still runs what it was told then, maybe later than
+ * what it was told since. */
+#define DOUBT_REREAD_MS    250
 #define SWEEP_LATER_MS     1000 /* the connect timeout that HAProxy's retries wait at most */
 #define SETTLES_FROM_MAJOR 3    /* from 3.0 on addresses change after the reply */
 
 static const int64_t settle_ms[] = {2, 5, 10, 20, 50};
-
-const char *haproxy_sync_step(const struct haproxy_driver *driver)
-{
-	switch (driver->sync.state) {
-	case SYNC_IDLE:
-		return "idle";
-	case SYNC_READING:
-		return "reading";
-	case SYNC_PUSHING:
-		return "pushing";
-	case SYNC_SWEEPING:
-		return "sweeping";
-	case SYNC_WAITING:
-		return "waiting";
-	}
-	return "?";
-}
 
 static void enter(struct haproxy_driver *driver, enum sync_state state, int64_t timer_ms)
 {
@@ -69,7 +53,9 @@ static void be_idle(struct haproxy_driver *driver)
 		ms = CONFIRM_REREAD_MS;
 	else if (driver->sync.sweep_later)
 		ms = SWEEP_LATER_MS;
-
+	else if (driver->sync.in_doubt)
+		ms = DOUBT_REREAD_MS;
+	driver->sync.in_doubt = false;
 	enter(driver, SYNC_IDLE, ms);
 }
 
@@ -95,17 +81,14 @@ static void no_reply(struct haproxy_driver *driver, const struct err *err)
 	struct haproxy_sync *sync = &driver->sync;
 
 	sync->known = false;
+	sync->in_doubt = true;
 	sync->offered = driver->generation;
 	strbuf_reset(&sync->problem);
 	strbuf_append_str(&sync->problem, err->message);
 	if (sync->down_ms == 0)
 		sync->down_ms = clock_now_ms();
 	if (sync->failures == 1)
-		log_warning("haproxy_unreachable",
-		            KV_STR("cluster", driver->target.config->cluster),
-		            KV_STR("target", driver->target.config->name), KV_ERR(err),
-		            KV_STR("next", "tried again every second at the latest; the file is "
-		                           "kept true meanwhile"));
+		haproxy_log_unreachable(driver, err);
 	wait_to_read(driver, clock_backoff_ms(sync->failures++, RETRY_FIRST_MS, RETRY_MAX_MS));
 }
 
@@ -114,10 +97,7 @@ static void came_back(struct haproxy_driver *driver)
 	struct haproxy_sync *sync = &driver->sync;
 
 	if (sync->failures > 1)
-		log_info("haproxy_back", KV_STR("cluster", driver->target.config->cluster),
-		         KV_STR("target", driver->target.config->name),
-		         KV_INT("worker_pid", sync->info.pid),
-		         KV_MS("away_ms", (clock_now_ms() - sync->down_ms) * 1000));
+		haproxy_log_back(driver);
 	if (sync->failures > 0)
 		strbuf_reset(&sync->problem);
 	sync->failures = 0;
@@ -134,10 +114,8 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	sync->push_due = true;
 	sync->tries = sync->settles = 0;
 	if (pid_before != 0)
-		log_info("haproxy_restarted", KV_STR("cluster", driver->target.config->cluster),
-		         KV_STR("target", driver->target.config->name),
-		         KV_INT("worker_pid", sync->info.pid), KV_INT("before", pid_before));
-	haproxy_persist_new_worker(driver, seen_us);
+		haproxy_log_restarted(driver, pid_before);
+	haproxy_loaded_new_worker(driver, seen_us);
 }
 
 static void take_reply(struct haproxy_driver *driver, struct haproxy_round *reply)
@@ -163,20 +141,6 @@ static void take_reply(struct haproxy_driver *driver, struct haproxy_round *repl
 		new_worker(driver, pid_before, seen_us);
 }
 
-static bool parse_reply(const struct haproxy_driver *driver, const char *text, size_t len,
-                        struct haproxy_round *reply, struct err *err)
-{
-	const char *path = haproxy_gate_path(driver->socket);
-
-	if (!haproxy_round_parse(text, len, reply, err))
-		return err_wrap(err, "%s", path);
-	if (!reply->info.stopping)
-		return true;
-	haproxy_round_free(reply);
-	return err_set(err, "%s: worker %" PRId64 " answers, which is about to stop", path,
-	               reply->info.pid);
-}
-
 static void reply_cb(const char *text, size_t len, const struct err *err, void *arg)
 {
 	struct haproxy_driver *driver = arg;
@@ -187,7 +151,8 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 	sync->call = NULL;
 	if (text == NULL) {
 		no_reply(driver, err);
-	} else if (!parse_reply(driver, text, len, &reply, &problem)) {
+	} else if (!haproxy_round_parse(text, len, &reply, &problem)) {
+		err_wrap(&problem, "%s", haproxy_gate_path(driver->socket));
 		no_reply(driver, &problem);
 	} else {
 		if (sync->state == SYNC_PUSHING) {
@@ -217,16 +182,6 @@ static void send_round(struct haproxy_driver *driver, enum sync_state state, con
 	enter(driver, state, -1);
 }
 
-/* Differences that nobody asked for: HAProxy agreed before, and the text is the same. */
-static void tell_drift(const struct haproxy_driver *driver, const struct haproxy_diff *diff)
-{
-	if (driver->sync.confirmed == driver->generation)
-		log_warning("drift", KV_STR("cluster", driver->target.config->cluster),
-		            KV_STR("target", driver->target.config->name),
-		            KV_STR("what", diff->summary.data),
-		            KV_STR("next", "HAProxy is put right"));
-}
-
 static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
 	struct haproxy_sync *sync = &driver->sync;
@@ -237,7 +192,8 @@ static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 		watch->pushed_us = clock_now_us();
 		strbuf_append_str(&watch->summary, diff->summary.data);
 	}
-	tell_drift(driver, diff);
+	if (sync->confirmed == driver->generation && sync->tries == 0) /* nobody asked for it */
+		haproxy_log_drift(driver, diff->summary.data);
 	sync->push_generation = driver->generation;
 	sync->settles = 0;
 	sync->sweep_owed = sync->sweep_owed || diff->needs_sweep;
@@ -250,16 +206,11 @@ static void sweep_done_cb(const struct sweep_result *result, void *arg)
 
 	sync->sweep = NULL;
 	sync->sweep_owed = false;
-	sync->sweep_later = result->connecting > 0;
-	if (result->ended > 0 || result->problem[0] != '\0')
-		log_emit(result->problem[0] != '\0' || result->left > 0 ? LOG_WARNING : LOG_INFO,
-		         "sessions_ended",
-		         (const struct log_kv[]){
-		             KV_STR("cluster", driver->target.config->cluster),
-		             KV_STR("target", driver->target.config->name),
-		             KV_INT("ended", result->ended), KV_INT("left", result->left),
-		             KV_STR("error", result->problem[0] != '\0' ? result->problem : NULL)},
-		         5);
+	sync->sweep_failures = result->problem[0] != '\0' ? sync->sweep_failures + 1 : 0;
+	/* The master CLI is away for a moment in every reload: once more, before it is told. */
+	sync->sweep_later = result->connecting > 0 || sync->sweep_failures == 1;
+	if (sync->sweep_failures != 1 || result->ended > 0)
+		haproxy_log_swept(driver, result);
 	if (sync->tries > 0)
 		wait_to_read(driver, clock_backoff_ms(sync->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
 	else
@@ -306,11 +257,7 @@ static void tell_stuck(struct haproxy_driver *driver, const struct haproxy_diff 
 	              "HAProxy does not follow: still to change: %s; it answered: %s",
 	              diff->summary.data, sync->answers.len > 0 ? sync->answers.data : "nothing");
 	if (sync->tries == 1)
-		log_error("move_failed", KV_STR("cluster", driver->target.config->cluster),
-		          KV_STR("target", driver->target.config->name),
-		          KV_INT("zxid", driver->watch.zxid), KV_STR("tried", diff->commands.data),
-		          KV_STR("error", sync->problem.data),
-		          KV_STR("next", "it is tried again, every second at the latest"));
+		haproxy_log_stuck(driver, diff);
 }
 
 /* The commands were answered, and HAProxy shows something else. In turn: it may need a moment; it
@@ -327,11 +274,7 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 	sync->push_due = true;
 	if (!sync->refuses_add && strstr(diff->commands.data, "add server ") != NULL) {
 		sync->refuses_add = true;
-		log_warning("add_refused", KV_STR("cluster", driver->target.config->cluster),
-		            KV_STR("target", driver->target.config->name),
-		            KV_STR("tried", diff->commands.data),
-		            KV_STR("answer", sync->answers.data),
-		            KV_STR("next", "a reload takes up the server"));
+		haproxy_log_add_refused(driver, diff);
 		haproxy_sync_reconcile(driver);
 		return;
 	}

@@ -12,7 +12,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "apply/command.h"
 #include "apply/haproxy_socket.h"
@@ -33,14 +32,11 @@ enum reloader_state {
 };
 
 struct reload {
-	TAILQ_ENTRY(reload) entry;
+	struct reload *next;
 	struct reloader *reloader;
-	bool started; /* in `served`, else in `queued` */
 	reload_cb *cb;
 	void *arg;
 };
-
-TAILQ_HEAD(reload_list, reload);
 
 struct reloader {
 	struct event_base *base;
@@ -52,8 +48,9 @@ struct reloader {
 	int64_t started_ms, last_ok_ms;
 	int64_t worker_before;
 	unsigned failed_before, polls;
-	char *no_reply; /* what the last failed poll said */
-	struct reload_list served, queued;
+	char *no_reply;        /* what the last failed poll said */
+	struct reload *served; /* whom the reload in flight is for */
+	struct reload *queued; /* who asked since it started */
 };
 
 static void timer_cb(int fd, short events, void *arg);
@@ -66,8 +63,6 @@ struct reloader *reloader_create(struct event_base *base, const char *master_soc
 	*reloader = (struct reloader){.base = base,
 	                              .master_socket = xstrdup(master_socket),
 	                              .reload_command = xstrdup(reload_command)};
-	TAILQ_INIT(&reloader->served);
-	TAILQ_INIT(&reloader->queued);
 	reloader->timer = event_new(base, -1, 0, timer_cb, reloader);
 	return reloader;
 }
@@ -103,13 +98,13 @@ static void end(struct reloader *reloader, bool ok, const char *what)
 	reloader->state = RELOADER_IDLE;
 	if (ok)
 		reloader->last_ok_ms = clock_now_ms();
-	if (!TAILQ_EMPTY(&reloader->queued))
+	if (reloader->queued != NULL)
 		start_timer(reloader, 0);
-	while ((reload = TAILQ_FIRST(&reloader->served)) != NULL) {
+	while ((reload = reloader->served) != NULL) {
 		reload_cb *cb = reload->cb;
 		void *arg = reload->arg;
 
-		TAILQ_REMOVE(&reloader->served, reload, entry);
+		reloader->served = reload->next;
 		free(reload);
 		cb(ok, what, arg);
 	}
@@ -262,14 +257,8 @@ static void run_command(struct reloader *reloader)
 
 static void start_next(struct reloader *reloader)
 {
-	struct reload *reload;
-
-	while ((reload = TAILQ_FIRST(&reloader->queued)) != NULL) {
-		TAILQ_REMOVE(&reloader->queued, reload, entry);
-		TAILQ_INSERT_TAIL(&reloader->served, reload, entry);
-		reload->started = true;
-	}
-	if (TAILQ_EMPTY(&reloader->served))
+	reloader->served = STEAL(reloader->queued);
+	if (reloader->served == NULL)
 		return;
 	reloader->polls = 0;
 	if (reloader->master_socket[0] == '\0') {
@@ -296,18 +285,26 @@ struct reload *reloader_request(struct reloader *reloader, reload_cb *cb, void *
 {
 	struct reload *reload = xcalloc(1, sizeof(*reload));
 
-	*reload = (struct reload){.reloader = reloader, .cb = cb, .arg = arg};
-	TAILQ_INSERT_TAIL(&reloader->queued, reload, entry);
+	*reload =
+	    (struct reload){.next = reloader->queued, .reloader = reloader, .cb = cb, .arg = arg};
+	reloader->queued = reload;
 	if (reloader->state == RELOADER_IDLE)
 		start_timer(reloader, 0);
 	return reload;
 }
 
+static void unlink_from(struct reload **list, const struct reload *reload)
+{
+	while (*list != NULL && *list != reload)
+		list = &(*list)->next;
+	if (*list != NULL)
+		*list = reload->next;
+}
+
 void reload_cancel(struct reload *reload)
 {
-	struct reloader *reloader = reload->reloader;
-
-	TAILQ_REMOVE(reload->started ? &reloader->served : &reloader->queued, reload, entry);
+	unlink_from(&reload->reloader->served, reload);
+	unlink_from(&reload->reloader->queued, reload);
 	free(reload);
 }
 

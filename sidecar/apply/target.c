@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,13 +108,21 @@ int64_t target_marker_read(const struct target *target)
 	return end != text.data && number > 0 ? number : 0;
 }
 
+/* Without fsync: it is for a crash of segue alone, as after a power cut nothing is left that could
+ * have loaded the file before. */
 bool target_marker_write(const struct target *target, int64_t number, struct err *err)
 {
 	const struct file_owner owner = {.mode = 0644};
 	auto_free char *text = xasprintf("%" PRId64 "\n", number);
+	auto_free char *staged = file_stage(target->marker, text, strlen(text), &owner, err);
 
-	return file_replace(target->marker, text, strlen(text), &owner, err) ||
-	       err_wrap(err, "the note that a reload is owed");
+	if (staged == NULL)
+		return err_wrap(err, "the note that a reload is owed");
+	if (rename(staged, target->marker) == 0)
+		return true;
+	err_set_errno(err, errno, "cannot rename %s to %s", staged, target->marker);
+	unlink(staged);
+	return false;
 }
 
 void target_marker_remove(const struct target *target)

@@ -76,11 +76,15 @@ static bool is_plain(const char *value, size_t len)
 	return len > 0;
 }
 
-/* pgbouncer(5): '...' around, ' doubled; a backslash is a backslash. */
+/* pgbouncer(5): '...' around, ' doubled; a backslash is a backslash. An empty value is an error for
+ * PgBouncer, quoted or not; without quotes the next pair would take its place. */
 static bool append_pgbouncer(struct strbuf *out, const char *value, size_t len, struct err *err)
 {
 	if (!refuse_control(value, len, "a PgBouncer connect string", err))
 		return false;
+	if (len == 0)
+		return err_set(err, "is empty: PgBouncer refuses a connect string with an empty "
+		                    "value; put a section around what depends on it");
 	if (is_plain(value, len)) {
 		strbuf_append(out, value, len);
 		return true;

@@ -67,13 +67,13 @@ struct mustache *mustache_compile_file(const char *file, const char *partials, s
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct mustache *mustache;
 
+	if (!file_read(file, MUSTACHE_TEXT_MAX, &text, NULL, err))
+		return NULL;
 	/* A missing partial renders as nothing; a misspelt folder should not. */
 	if (access(folder, X_OK) != 0) {
 		err_set_errno(err, errno, "partials folder %s", folder);
 		return NULL;
 	}
-	if (!file_read(file, MUSTACHE_TEXT_MAX, &text, NULL, err))
-		return NULL;
 	mustache = mustache_compile(file, text.data, text.len, load_file, folder, err);
 	if (mustache != NULL && mustache_is_dynamic(mustache) &&
 	    !load_folder(mustache, folder, err)) {

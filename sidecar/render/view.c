@@ -107,6 +107,15 @@ static json_t *standbys_view(const struct members *members)
 	return list;
 }
 
+/* For readers that take a list of hosts, but one port. 0: there is none for all. */
+static unsigned standbys_port(const struct topology *topology)
+{
+	for (size_t i = 1; i < topology->standby_count; i++)
+		if (topology->standbys[i].port != topology->standbys[0].port)
+			return 0;
+	return topology->standby_count > 0 ? topology->standbys[0].port : 0;
+}
+
 /* The primary first, then the standbys. */
 static json_t *members_view(const struct members *members)
 {
@@ -223,6 +232,8 @@ json_t *view_build(const struct config_cluster *cluster, const struct config_tar
 		set(view, "primary", member_view(members.primary, true));
 	set(view, "standbys", standbys_view(&members));
 	set(view, "has_standbys", json_boolean(members.count > (members.primary != NULL ? 1 : 0)));
+	if (standbys_port(topology) != 0)
+		set(view, "standbys_port", json_integer(standbys_port(topology)));
 	set(view, "members", members_view(&members));
 	set(view, "slots", slots_view(&members, slots));
 	set(view, "target", target_view(target));
@@ -230,4 +241,17 @@ json_t *view_build(const struct config_cluster *cluster, const struct config_tar
 	set(view, "env", env_view());
 	free(members.all);
 	return view;
+}
+
+enum escape_mode view_escape(enum config_target_kind kind)
+{
+	switch (kind) {
+	case CONFIG_TARGET_HAPROXY:
+		return ESCAPE_HAPROXY;
+	case CONFIG_TARGET_PGBOUNCER:
+		return ESCAPE_PGBOUNCER;
+	case CONFIG_TARGET_FILE:
+		break;
+	}
+	return ESCAPE_NONE;
 }

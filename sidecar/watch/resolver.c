@@ -23,13 +23,15 @@ struct resolver {
 struct resolver_query {
 	struct resolver *resolver;
 	struct resolver_query *next, **link;
-	resolver_cb *cb; /* NULL: given up, and only waits for evdns to let go of it */
+	resolver_cb *cb; /* both NULL: given up, and only waits for evdns to let go of it */
+	resolver_all_cb *all_cb;
 	void *arg;
 	char *host;
 	struct event *timer;                       /* the deadline; then the call back */
 	struct evdns_getaddrinfo_request *request; /* NULL when evdns has nothing in flight */
 	bool answered;
-	char address[TOPOLOGY_ADDRESS_MAX];
+	char addresses[RESOLVER_ADDRESSES_MAX][TOPOLOGY_ADDRESS_MAX];
+	size_t count;
 	char problem[TOPOLOGY_HOST_MAX + 128];
 };
 
@@ -48,6 +50,7 @@ static void query_end(struct resolver_query *query)
 	if (query->next != NULL)
 		query->next->link = query->link;
 	query->cb = NULL;
+	query->all_cb = NULL;
 	event_del(query->timer);
 	if (query->request != NULL)
 		evdns_getaddrinfo_cancel(query->request);
@@ -55,27 +58,30 @@ static void query_end(struct resolver_query *query)
 		query_free(query);
 }
 
+/* The query is gone before its call back, which may ask again or end the resolver. */
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct resolver_query *query = arg;
-	resolver_cb *cb = query->cb;
-	char address[TOPOLOGY_ADDRESS_MAX], problem[sizeof(query->problem)];
-	void *cb_arg = query->arg;
+	struct resolver_query *query = arg, answer = *query;
+	const char *problem = answer.count > 0 ? NULL : answer.problem;
 
 	(void)fd;
 	(void)what;
-	memcpy(address, query->address, sizeof(address));
-	memcpy(problem, query->problem, sizeof(problem));
-	if (!query->answered)
-		snprintf(problem, sizeof(problem), "host %s: no name server answered within %d s",
-		         query->host, QUERY_MS / 1000);
+	if (!answer.answered)
+		snprintf(answer.problem, sizeof(answer.problem),
+		         "host %s: no name server answered within %d s", query->host,
+		         QUERY_MS / 1000);
 	query_end(query);
-	cb(address[0] != '\0' ? address : NULL, address[0] != '\0' ? NULL : problem, cb_arg);
+	if (answer.all_cb != NULL)
+		answer.all_cb(answer.addresses, answer.count, problem, answer.arg);
+	else
+		answer.cb(answer.count > 0 ? answer.addresses[0] : NULL, problem, answer.arg);
 }
 
-static bool pick_address(const struct evutil_addrinfo *answers, int family, char *out)
+static void add_addresses(struct resolver_query *query, const struct evutil_addrinfo *answers,
+                          int family)
 {
-	for (; answers != NULL; answers = answers->ai_next) {
+	for (; answers != NULL && query->count < RESOLVER_ADDRESSES_MAX;
+	     answers = answers->ai_next) {
 		const void *bytes;
 
 		if (answers->ai_family != family)
@@ -83,9 +89,10 @@ static bool pick_address(const struct evutil_addrinfo *answers, int family, char
 		bytes = family == AF_INET
 		            ? (const void *)&((struct sockaddr_in *)answers->ai_addr)->sin_addr
 		            : (const void *)&((struct sockaddr_in6 *)answers->ai_addr)->sin6_addr;
-		return inet_ntop(family, bytes, out, TOPOLOGY_ADDRESS_MAX) != NULL;
+		if (inet_ntop(family, bytes, query->addresses[query->count],
+		              TOPOLOGY_ADDRESS_MAX) != NULL)
+			query->count++;
 	}
-	return false;
 }
 
 static void on_answer(int result, struct evutil_addrinfo *answers, void *arg)
@@ -97,13 +104,14 @@ static void on_answer(int result, struct evutil_addrinfo *answers, void *arg)
 	if (result != 0)
 		snprintf(query->problem, sizeof(query->problem), "host %s does not resolve: %s",
 		         query->host, evutil_gai_strerror(result));
-	else if (!pick_address(answers, AF_INET, query->address) &&
-	         !pick_address(answers, AF_INET6, query->address))
+	add_addresses(query, answers, AF_INET);
+	add_addresses(query, answers, AF_INET6);
+	if (result == 0 && query->count == 0)
 		snprintf(query->problem, sizeof(query->problem), "host %s has no address",
 		         query->host);
 	if (answers != NULL)
 		evutil_freeaddrinfo(answers);
-	if (query->cb == NULL)
+	if (query->cb == NULL && query->all_cb == NULL)
 		query_free(query);
 	else
 		event_active(query->timer, EV_TIMEOUT, 0);
@@ -136,8 +144,10 @@ void resolver_destroy(struct resolver *resolver)
 {
 	if (resolver == NULL)
 		return;
-	while (resolver->queries != NULL)
-		query_end(resolver->queries);
+	for (struct resolver_query *query = resolver->queries, *next; query != NULL; query = next) {
+		next = query->next;
+		query_end(query);
+	}
 	evdns_base_free(resolver->dns, 1);
 	free(resolver);
 }
@@ -147,16 +157,12 @@ struct event_base *resolver_base(const struct resolver *resolver)
 	return resolver->base;
 }
 
-struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
-                                    void *arg)
+static struct resolver_query *start_query(struct resolver *resolver, const char *host, void *arg)
 {
-	const struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
 	const struct timeval deadline = {.tv_sec = QUERY_MS / 1000};
 	struct resolver_query *query = xcalloc(1, sizeof(*query));
-	struct evdns_getaddrinfo_request *request;
 
 	query->resolver = resolver;
-	query->cb = cb;
 	query->arg = arg;
 	query->host = xstrdup(host);
 	query->timer = event_new(resolver->base, -1, 0, on_timer, query);
@@ -166,9 +172,36 @@ struct resolver_query *resolver_ask(struct resolver *resolver, const char *host,
 		query->next->link = &query->next;
 	resolver->queries = query;
 	event_add(query->timer, &deadline);
-	request = evdns_getaddrinfo(resolver->dns, host, NULL, &hints, on_answer, query);
+	return query;
+}
+
+static void send_query(struct resolver_query *query)
+{
+	const struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+	struct evdns_getaddrinfo_request *request =
+	    evdns_getaddrinfo(query->resolver->dns, query->host, NULL, &hints, on_answer, query);
+
 	if (!query->answered)
 		query->request = request;
+}
+
+struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
+                                    void *arg)
+{
+	struct resolver_query *query = start_query(resolver, host, arg);
+
+	query->cb = cb;
+	send_query(query);
+	return query;
+}
+
+struct resolver_query *resolver_ask_all(struct resolver *resolver, const char *host,
+                                        resolver_all_cb *cb, void *arg)
+{
+	struct resolver_query *query = start_query(resolver, host, arg);
+
+	query->all_cb = cb;
+	send_query(query);
 	return query;
 }
 

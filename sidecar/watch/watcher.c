@@ -63,13 +63,13 @@ static void tell(struct watcher *watcher, enum watch_state state)
 	watcher->cb(watcher->arg);
 }
 
-/* "znode PATH (mzxid 0xN): " */
+/* "znode PATH (mzxid N): " */
 static void problem_begin(struct watcher *watcher)
 {
 	strbuf_reset(&watcher->problem);
 	strbuf_append_str(&watcher->problem, "znode ");
 	strbuf_append_escaped(&watcher->problem, watcher->path, strlen(watcher->path), SHOWN_MAX);
-	strbuf_printf(&watcher->problem, " (mzxid 0x%" PRIx64 "): ", watcher->fact.mzxid);
+	strbuf_printf(&watcher->problem, " (mzxid %" PRId64 "): ", watcher->fact.mzxid);
 }
 
 /* -- names -- */
@@ -97,6 +97,14 @@ static void retry_later(struct watcher *watcher)
 	event_add(watcher->retry, &tv);
 }
 
+static bool still_resolving(const struct watcher *watcher)
+{
+	for (size_t i = 0; i < MEMBERS_MAX; i++)
+		if (watcher->lookups[i].query != NULL)
+			return true;
+	return false;
+}
+
 /* `value` without the standbys that have no address; returns how many were left out. */
 static size_t copy_resolved(struct topology *to, const struct topology *value)
 {
@@ -119,7 +127,8 @@ static void warn_once(struct watcher *watcher, const char *action)
 	            KV_STR("problem", watcher->problem.data), KV_STR("action", action));
 }
 
-/* Every name has been answered: shows the value, or what keeps it from being shown. */
+/* Shows the value, or what keeps it from being shown: every name has been answered, or the value
+ * has been shown before and only a standby's name is asked again. */
 static void settle(struct watcher *watcher)
 {
 	const struct topology *value = &watcher->value;
@@ -128,11 +137,13 @@ static void settle(struct watcher *watcher)
 	if (value->has_primary && value->primary.address[0] == '\0') {
 		warn_once(watcher, "the last good value stays; the name is asked again");
 		retry_later(watcher);
-		tell(watcher, WATCH_WAITING);
+		if (watcher->fact.state != WATCH_RESOLVING ||
+		    strcmp(watcher->shown.data, watcher->problem.data) != 0)
+			tell(watcher, WATCH_RESOLVING);
 		return;
 	}
 	left_out = copy_resolved(&watcher->topology, value);
-	if (left_out > 0) {
+	if (left_out > 0 && !still_resolving(watcher)) {
 		warn_once(watcher, "the standby is left out; the name is asked again");
 		retry_later(watcher);
 	}
@@ -143,14 +154,6 @@ static void settle(struct watcher *watcher)
 		return;
 	watcher->settled = true;
 	tell(watcher, WATCH_VALUE);
-}
-
-static bool still_resolving(const struct watcher *watcher)
-{
-	for (size_t i = 0; i < MEMBERS_MAX; i++)
-		if (watcher->lookups[i].query != NULL)
-			return true;
-	return false;
 }
 
 static void on_address(const char *address, const char *problem, void *arg)
@@ -165,6 +168,9 @@ static void on_address(const char *address, const char *problem, void *arg)
 	} else if (watcher->problem.len == 0 || lookup->index == 0) {
 		problem_begin(watcher);
 		strbuf_append_str(&watcher->problem, problem);
+		if (watcher->cluster->layout == CONFIG_LAYOUT_PLAIN)
+			strbuf_printf(&watcher->problem, "; and there is no node.%s key",
+			              member->host);
 	}
 	if (!still_resolving(watcher))
 		settle(watcher);
@@ -186,12 +192,12 @@ static void resolve_names(struct watcher *watcher)
 
 	strbuf_reset(&watcher->problem);
 	for (size_t i = value->has_primary ? 0 : 1; i <= value->standby_count; i++)
-		if (member_at(value, i)->address[0] == '\0')
+		if (member_at(value, i)->address[0] == '\0' && watcher->lookups[i].query == NULL)
 			ask_name(watcher, i);
-	if (!still_resolving(watcher))
+	if (!still_resolving(watcher) || watcher->settled)
 		settle(watcher);
-	else if (!watcher->settled && watcher->fact.state != WATCH_WAITING)
-		tell(watcher, WATCH_WAITING);
+	else if (watcher->fact.state != WATCH_RESOLVING && watcher->fact.state != WATCH_WAITING)
+		tell(watcher, WATCH_RESOLVING);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
@@ -207,7 +213,10 @@ static void invalid(struct watcher *watcher, const char *reason, const char *dat
 {
 	problem_begin(watcher);
 	strbuf_append_str(&watcher->problem, reason);
-	if (size > 0 && data != NULL) {
+	if (size > 0 && data != NULL && layout_secret(data, size)) {
+		strbuf_append_str(&watcher->problem,
+		                  "; the value is not shown: it may hold a password");
+	} else if (size > 0 && data != NULL) {
 		strbuf_append_str(&watcher->problem, "; the value is \"");
 		strbuf_append_escaped(&watcher->problem, data, size, SHOWN_MAX);
 		strbuf_append_char(&watcher->problem, '"');

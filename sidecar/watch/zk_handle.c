@@ -1,6 +1,7 @@
 /* The ZooKeeper handle, one call of libzookeeper-st each; its faults are worked around here and in
  * zk_hosts.c. Refuses to look at return codes where zoo_state() knows better. Always holds:
  * zookeeper_close() runs neither inside a callback nor with a socket that could make it wait. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -89,18 +90,23 @@ void zk_handle_cut(struct zk *zk)
 
 /* -- host names -- */
 
-static void on_resolved(const char *address, const char *problem, void *arg)
+static_assert(RESOLVER_ADDRESSES_MAX == ZK_HOST_ADDRESSES_MAX, "addresses are copied as they are");
+
+static void on_resolved(char (*addresses)[TOPOLOGY_ADDRESS_MAX], size_t count, const char *problem,
+                        void *arg)
 {
 	struct zk_lookup *lookup = arg;
 	struct zk *zk = lookup->zk;
 	struct zk_host *host = &zk->hosts.hosts[lookup->index];
 
 	lookup->query = NULL;
-	if (address != NULL)
-		snprintf(host->address, sizeof(host->address), "%s", address);
-	else if (zk->complained_ms == 0) /* an address known from before stays in use */
+	if (count > 0) {
+		memcpy(host->addresses, addresses, count * sizeof(*addresses));
+		host->address_count = count;
+	} else if (zk->complained_ms == 0) { /* an address known from before stays in use */
 		log_warning("store_host_unresolved", KV_STR("host", host->host),
 		            KV_STR("problem", problem));
+	}
 	zk_wake(zk);
 }
 
@@ -113,7 +119,7 @@ void zk_handle_resolve(struct zk *zk)
 			continue;
 		*lookup = (struct zk_lookup){.zk = zk, .index = i};
 		lookup->query =
-		    resolver_ask(zk->resolver, zk->hosts.hosts[i].host, on_resolved, lookup);
+		    resolver_ask_all(zk->resolver, zk->hosts.hosts[i].host, on_resolved, lookup);
 	}
 }
 
@@ -128,7 +134,7 @@ static bool still_resolving(const struct zk *zk)
 static bool any_address(const struct zk *zk)
 {
 	for (size_t i = 0; i < zk->hosts.count; i++)
-		if (zk->hosts.hosts[i].address[0] != '\0')
+		if (zk->hosts.hosts[i].address_count > 0)
 			return true;
 	return false;
 }
@@ -221,9 +227,13 @@ void zk_handle_interest(struct zk *zk, short *what, int64_t *delay_ms)
 	if (zk->fd < 0)
 		attempt_begun(zk, fd);
 	zk->interest = 0;
-	if ((interest & ZOOKEEPER_READ) != 0)
-		zk->interest |= POLLIN, *what |= EV_READ;
-	if ((interest & ZOOKEEPER_WRITE) != 0)
-		zk->interest |= POLLOUT, *what |= EV_WRITE;
+	if ((interest & ZOOKEEPER_READ) != 0) {
+		zk->interest |= POLLIN;
+		*what |= EV_READ;
+	}
+	if ((interest & ZOOKEEPER_WRITE) != 0) {
+		zk->interest |= POLLOUT;
+		*what |= EV_WRITE;
+	}
 	*delay_ms = (int64_t)tv.tv_sec * 1000 + (tv.tv_usec + 999) / 1000;
 }

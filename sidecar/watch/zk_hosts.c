@@ -62,8 +62,10 @@ static bool set_host(struct zk_host *host, const char *text, size_t len, bool br
 		return err_set(err, "'%s': only an IPv6 address stands in brackets", entry);
 	if (!host->numeric && !is_host_name(host->host))
 		return err_set(err, "'%s': neither a host name nor an address", entry);
-	if (host->numeric)
-		memcpy(host->address, host->host, len + 1);
+	if (host->numeric) {
+		memcpy(host->addresses[0], host->host, len + 1);
+		host->address_count = 1;
+	}
 	return true;
 }
 
@@ -163,10 +165,11 @@ void zk_hosts_free(struct zk_hosts *hosts)
 	*hosts = (struct zk_hosts){.hosts = NULL};
 }
 
-static void append_address(struct strbuf *out, const struct zk_host *host, bool first)
+static void append_address(struct strbuf *out, const struct zk_host *host, size_t index,
+                           size_t before)
 {
 	/* no brackets: libzookeeper takes what stands before the last colon as it is */
-	strbuf_printf(out, "%s%s:%u", first ? "" : ",", host->address, host->port);
+	strbuf_printf(out, "%s%s:%u", before == 0 ? "" : ",", host->addresses[index], host->port);
 }
 
 size_t zk_hosts_connect_string(const struct zk_hosts *hosts, struct strbuf *out)
@@ -175,17 +178,17 @@ size_t zk_hosts_connect_string(const struct zk_hosts *hosts, struct strbuf *out)
 	size_t count = 0;
 
 	for (size_t i = 0; i < hosts->count; i++) {
-		if (hosts->hosts[i].address[0] == '\0')
-			continue;
-		known = known != NULL ? known : &hosts->hosts[i];
-		append_address(out, &hosts->hosts[i], count++ == 0);
+		const struct zk_host *host = &hosts->hosts[i];
+
+		if (known == NULL && host->address_count > 0)
+			known = host;
+		for (size_t j = 0; j < host->address_count; j++)
+			append_address(out, host, j, count++);
 	}
 	if (known == NULL)
 		return 0;
-	if (count % 2 == 0) {
-		append_address(out, known, false);
-		count++;
-	}
+	if (count % 2 == 0)
+		append_address(out, known, 0, count++);
 	strbuf_append_str(out, hosts->chroot);
 	return count;
 }

@@ -15,13 +15,12 @@
 #define ZK_SERVER_MAX 64 /* "[v6 address]:port" */
 
 /*
- *     +----------------------------- handle given up ------------------------------+
- *     v                                                                            |
- *  RESOLVING --addresses--> CONNECTING --session--> SYNCING --sync answered--> SYNCED
- *     |                       ^    |                  |  ^                       | |
- *     |            deadline   |    | failed           |  +-- process was paused -+ |
- *     |                       |    v                  v                            |
- *     +---- no address ---->  WAITING <------------ connection lost ---------------+
+ *  RESOLVING --address--> CONNECTING --session--> SYNCING --sync answered--> SYNCED
+ *   ^    |                 ^      |                |   ^                     |   |
+ *   |    | no address      |      | failed         |   +---- was paused -----+   |
+ *   |    v                 |      v                v                             |
+ *   +- WAITING ------------+   WAITING <-----------+------ connection lost ------+
+ *  no handle    handle kept
  */
 enum zk_state {
 	ZK_RESOLVING,  /* no handle; host names are being resolved, for a second if any is known */
@@ -56,9 +55,10 @@ struct zk {
 	enum zk_state state;
 	int64_t deadline_ms;
 	char server[ZK_SERVER_MAX]; /* the one connected or being tried */
-	unsigned failures;          /* in a row, since the last SYNCED */
-	int64_t lost_ms; /* since when there is no session that works; reset by a new handle */
-	int64_t down_ms; /* since when there is no connection, for the log */
+	unsigned failures;          /* in a row, since a connection that lasted */
+	int64_t lost_ms;   /* since when there is no session that works; reset by a new handle */
+	int64_t synced_ms; /* when this connection was synced first */
+	int64_t down_ms;   /* since when there is no connection, for the log */
 	int64_t complained_ms; /* when the log last heard of it; 0: not yet */
 	bool announced;        /* the log has heard of this connection */
 	struct zk_lookup lookups[ZK_HOSTS_MAX];
@@ -90,7 +90,7 @@ struct zk_node {
 	struct zk_node_fact fact; /* as told last; data is NULL */
 	int64_t pzxid;            /* of the last change among the children */
 	bool told;                /* cb has been called */
-	bool suspect;             /* the last read failed: the next probe is a full read */
+	bool suspect;             /* the last read failed: read again with the next probe */
 	struct strbuf problem;    /* of `fact` */
 
 	struct zk_node *next; /* in the queue */

@@ -107,15 +107,19 @@ static void tell_read(struct zk_node *node, const char *data)
 static void end_read(struct zk_node *node, const char *data)
 {
 	struct zk *zk = node->zk;
-	bool again = node->again;
+	bool again = node->again, failed = !is_answer(node->read_rc);
 
 	if (node->pending > 0)
 		return;
+	if (failed && !node->suspect && zk_handle_open(zk))
+		log_warning("store_read_failed", KV_STR("path", node->path),
+		            KV_STR("problem", zerror(node->read_rc)),
+		            KV_STR("action", "read again with the next probe"));
 	node->again = false;
-	node->suspect = !is_answer(node->read_rc);
+	node->suspect = failed;
 	if (node->read_epoch != zk->epoch)
 		again = true;
-	else if (!node->suspect && zk->state == ZK_SYNCED)
+	else if (!failed && zk->state == ZK_SYNCED)
 		tell_read(node, data);
 	if (again)
 		zk_node_queue(node, node->queued_us);
@@ -279,10 +283,10 @@ static bool probe_node(struct zk_node *node)
 
 	if (node->cb == NULL || node->queued || node->pending > 0)
 		return false;
-	if (!node->suspect && (state == ZK_NODE_PRESENT || state == ZK_NODE_ABSENT))
+	if (state == ZK_NODE_PRESENT || state == ZK_NODE_ABSENT)
 		return zk_sent(node->zk, zoo_awexists(node->zk->handle, node->path, on_watch, node,
 		                                      on_probe, node));
-	zk_node_queue(node, clock_now_us()); /* denied or failed: exists would not tell */
+	zk_node_queue(node, clock_now_us()); /* denied: exists would not tell */
 	return true;
 }
 
@@ -302,6 +306,9 @@ void zk_read_probe(struct zk *zk)
 		return;
 	interval = zk_read_probe_interval(zk);
 	zk->probe_ms = now + interval;
+	for (size_t i = 0; i < zk->node_count; i++)
+		if (zk->nodes[i]->suspect)
+			zk_node_queue(zk->nodes[i], clock_now_us());
 	share = 1 + zk->node_count * (size_t)interval / REREAD_MS;
 	for (size_t i = 0; i < zk->node_count && sent < share; i++)
 		sent += probe_node(zk->nodes[zk->probe_next++ % zk->node_count]);

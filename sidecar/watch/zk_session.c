@@ -15,6 +15,7 @@
 #define BACKOFF_MAX_MS 1000
 #define AUTH_RETRY_MS  10000 /* after the server refused the auth scheme */
 #define LOST_MS        15000 /* without a session for so long: a fresh handle */
+#define STABLE_MS      5000  /* a connection that ends sooner counts as one more failure */
 #define COMPLAIN_MS    60000 /* between log lines of one outage */
 
 static void enter(struct zk *zk, enum zk_state next, const char *why);
@@ -87,6 +88,9 @@ static void describe(struct zk *zk, const char *why)
 		         "connected to %s since %s, session 0x%" PRIx64 ", timeout %" PRId64 " ms",
 		         zk->server, since, zoo_client_id(zk->handle)->client_id,
 		         zk_session_timeout(zk));
+	else if (zk->state == ZK_SYNCING)
+		snprintf(zk->description, sizeof(zk->description),
+		         "ZooKeeper: %s: %s, the sync is not answered yet", zk->server, why);
 	else if (zk->state == ZK_WAITING)
 		snprintf(zk->description, sizeof(zk->description), "ZooKeeper: %s%s%s", zk->server,
 		         zk->server[0] != '\0' ? ": " : "", why);
@@ -112,6 +116,8 @@ static void report_loss(struct zk *zk, const char *why)
 	zk->announced = false;
 	zk->down_ms = clock_now_ms();
 	zk->lost_ms = zk->down_ms;
+	if (zk->down_ms - zk->synced_ms >= STABLE_MS)
+		zk->failures = 0;
 }
 
 /* Why the library will not use the handle any more, or NULL; said in the log. */
@@ -146,17 +152,18 @@ void zk_session_dropped(struct zk *zk, const char *why)
 {
 	char reason[sizeof(zk->trouble)];
 	const char *end = NULL;
-	bool refused;
+	bool refused, expired;
 
 	snprintf(reason, sizeof(reason), "%s", why);
 	zk->trouble[0] = '\0';
 	zk_handle_cut(zk);
 	if (zk->announced)
 		report_loss(zk, reason);
-	zk->failures++;
-	complain(zk, reason);
-	end = zk->handle != NULL ? handle_end(zk) : NULL;
 	refused = zk->handle != NULL && zoo_state(zk->handle) == ZOO_AUTH_FAILED_STATE;
+	expired = zk->handle != NULL && zoo_state(zk->handle) == ZOO_EXPIRED_SESSION_STATE;
+	end = zk->handle != NULL ? handle_end(zk) : NULL;
+	zk->failures = expired ? 0 : zk->failures + 1; /* the host is fine */
+	complain(zk, reason);
 	if (end != NULL)
 		zk_handle_close(zk);
 	enter(zk, ZK_WAITING, end != NULL ? end : reason);
@@ -194,12 +201,12 @@ static void announce(struct zk *zk)
 	int64_t now = clock_now_ms();
 	char session[24];
 
-	zk->failures = 0;
 	zk->complained_ms = 0;
 	zk->probe_ms = now + zk_read_probe_interval(zk);
 	if (zk->announced)
 		return;
 	zk->announced = true;
+	zk->synced_ms = now;
 	snprintf(session, sizeof(session), "0x%" PRIx64, zoo_client_id(zk->handle)->client_id);
 	log_info("store_connected", KV_STR("server", zk->server), KV_STR("session", session),
 	         KV_INT("timeout_ms", zk_session_timeout(zk)), KV_INT("ms", now - zk->down_ms));

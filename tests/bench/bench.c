@@ -1,7 +1,6 @@
 /* The bench: how long a change of the znode takes to reach new connections, with segue, with the
  * least program that could do it, and with a confd-like loop, interleaved in one run; and what
  * segue costs. Prints Markdown; exits with 1 when a target is missed. */
-#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,7 +131,7 @@ static void measure_starts(struct bench *bench)
 		nap(SETTLE_MS);
 	}
 	report_row(&bench->report, "start-up to the first routed connection, p50",
-	           (double)samples_at(&starts, 50) / 1000, "ms", 0);
+	           (double)samples_at(&starts, 50) / 1000, " ms", 0);
 	samples_free(&starts);
 }
 
@@ -201,11 +200,11 @@ static void measure_idle(struct bench *bench)
 	nap((int)seconds * 1000);
 	after = usage_of(pid);
 	report_row(&bench->report, "resident memory, one cluster", (double)after.rss_kb / 1024,
-	           "MB", 8);
+	           " MB", 8);
 	report_row(&bench->report, "wake-ups a minute, idle",
 	           (double)(after.wakeups - before.wakeups) * 60 / seconds, "", 150);
 	report_row(&bench->report, "share of a core, idle",
-	           (double)(after.cpu_us - before.cpu_us) / 10000 / seconds, "%", 1);
+	           (double)(after.cpu_us - before.cpu_us) / 10000 / seconds, " %", 1);
 }
 
 static void measure_binary(struct bench *bench)
@@ -215,7 +214,8 @@ static void measure_binary(struct bench *bench)
 	struct stat st;
 
 	if (lab_run(bench->lab, argv, NULL) == 0 && stat(stripped, &st) == 0)
-		report_row(&bench->report, "binary, stripped", (double)st.st_size / 1024, "KiB", 0);
+		report_row(&bench->report, "binary, stripped", (double)st.st_size / 1024, " KiB",
+		           0);
 }
 
 /* ---- many clusters in one sidecar ---- */
@@ -269,7 +269,7 @@ static void make_many(struct many *many)
 static void measure_many(struct bench *bench)
 {
 	struct many many = {.bench = bench, .count = bench->scale->clusters};
-	struct samples samples = {0};
+	struct samples among = {0}, alone = {0};
 	const char *title =
 	    lab_printf(bench->lab, "start-up, %u clusters, all moved", bench->scale->clusters);
 	int64_t start;
@@ -281,21 +281,36 @@ static void measure_many(struct bench *bench)
 	if (!lab_wait_until(all_moved, &many, 60000))
 		lab_fail("%zu of %zu clusters moved within a minute", count_moved(&many),
 		         many.count);
-	report_row(&bench->report, title, (double)(clock_now_us() - start) / 1e6, "s", 5);
+	report_row(&bench->report, title, (double)(clock_now_us() - start) / 1e6, " s", 5);
 	nap(3000);
 	for (unsigned i = 0; i < bench->scale->cluster_changes; i++) {
-		samples_add(&samples, route_measure(bench->zk, &many.routes[many.count / 2]));
+		samples_add(&among, route_measure(bench->zk, &many.routes[many.count / 2]));
+		nap(SETTLE_MS);
+		samples_add(&alone, route_measure(bench->zk, &bench->rivals[SEGUE].route));
 		nap(SETTLE_MS);
 	}
-	report_row(&bench->report, "p50 of one among them", (double)samples_at(&samples, 50) / 1000,
-	           "ms", 0);
-	report_row(&bench->report, "p50 of one among them, times one alone",
-	           ratio(&samples, &bench->samples[SEGUE], 50), "", 3);
+	report_row(&bench->report, "p50 of one among them", (double)samples_at(&among, 50) / 1000,
+	           " ms", 0);
+	report_row(&bench->report, "p50 of one among them, times one alone meanwhile",
+	           ratio(&among, &alone, 50), "", 3);
 	report_row(&bench->report, "resident memory with them",
 	           (double)usage_of(lab_process_pid(lab_segue_process(many.segue))).rss_kb / 1024,
-	           "MB", 0);
-	samples_free(&samples);
+	           " MB", 0);
+	samples_free(&among);
+	samples_free(&alone);
 	free(many.routes);
+}
+
+/* Numbers without these mean little. */
+static void print_conditions(struct bench *bench)
+{
+	const char *argv[] = {"haproxy", "-v", NULL};
+	auto_strbuf struct strbuf version = STRBUF_INIT;
+
+	lab_run(bench->lab, argv, &version);
+	printf("%.*s; one ZooKeeper, without fsync; all on loopback, %ld cores; the three in"
+	       " turn, change by change\n",
+	       (int)strcspn(version.data, "\n"), version.data, sysconf(_SC_NPROCESSORS_ONLN));
 }
 
 int main(int argc, char **argv)
@@ -309,6 +324,7 @@ int main(int argc, char **argv)
 	}
 	start_servers(&bench);
 	start_rivals(&bench);
+	print_conditions(&bench);
 	report_head();
 	measure_starts(&bench);
 	for (int i = 0; i < RIVALS; i++)
@@ -317,6 +333,7 @@ int main(int argc, char **argv)
 	measure_binary(&bench);
 	measure_latency(&bench);
 	print_latency(&bench);
+	stopwatch_print(bench.lab, bench.segue);
 	report_head();
 	report_ratios(&bench);
 	measure_many(&bench);

@@ -62,6 +62,8 @@ int watch_port(const char *hosts, const char *path, void (*changed)(uint16_t por
 struct lab_segue *bench_segue(struct lab *lab, struct lab_zk *zk, struct lab_haproxy *haproxy,
                               const struct route *routes, size_t count);
 
+void stopwatch_print(struct lab *lab, struct lab_segue *segue); /* of all its moves so far */
+
 /* ---- usage.c: what /proc says ---- */
 
 struct usage {
@@ -78,7 +80,7 @@ struct report {
 };
 void report_head(void);
 void report_row(struct report *report, const char *what, double value, const char *unit,
-                double limit); /* PASS when value <= limit; limit 0: no target */
+                double limit); /* unit: " ms" or ""; PASS when value <= limit; limit 0: no target */
 void report_none(struct report *report, const char *what, int64_t count); /* PASS when 0 */
 
 #endif

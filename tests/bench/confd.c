@@ -31,9 +31,9 @@ static void install_and_reload(uint16_t port, void *arg)
 		kill(rival->haproxy, SIGUSR2);
 }
 
-int confd_main(void *arg)
+int confd_main(void *rival)
 {
-	const struct rival *rival = arg;
+	const struct rival *self = rival;
 
-	return watch_port(rival->zookeeper, rival->route.path, install_and_reload, arg);
+	return watch_port(self->zookeeper, self->route.path, install_and_reload, rival);
 }

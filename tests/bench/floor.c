@@ -109,9 +109,9 @@ static void send_address(uint16_t port, void *arg)
 		;
 }
 
-int floor_main(void *arg)
+int floor_main(void *rival)
 {
-	const struct rival *rival = arg;
+	const struct rival *self = rival;
 
-	return watch_port(rival->zookeeper, rival->route.path, send_address, arg);
+	return watch_port(self->zookeeper, self->route.path, send_address, rival);
 }

@@ -121,9 +121,9 @@ static void report_planned(struct pool *pool)
 	report_none(pool->report, "planned: rows on the old primary after its hold",
 	            all[KEEPING_SEGUE].late_rows);
 	report_row(pool->report, "planned: PAUSE to RESUME less the promotion, p50",
-	           ms(&all[KEEPING_SEGUE].own, 50), "ms", 10);
+	           ms(&all[KEEPING_SEGUE].own, 50), " ms", 10);
 	report_row(pool->report, "planned: PAUSE to RESUME less the promotion, worst",
-	           ms(&all[KEEPING_SEGUE].own, 100), "ms", 25);
+	           ms(&all[KEEPING_SEGUE].own, 100), " ms", 25);
 	report_row(pool->report, "planned: longest wait with the script, times segue's, p50",
 	           ms(&all[KEEPING_SCRIPT].waits, 50) / ms(&all[KEEPING_SEGUE].waits, 50), "", 0);
 	report_row(pool->report, "planned: the same, worst",
@@ -234,7 +234,7 @@ static void report_unplanned(struct pool *pool)
 	print_unplanned(pool, all);
 	report_head();
 	report_row(pool->report, "killed: znode write to waiting clients served, p50",
-	           ms(&all[KEEPING_SEGUE].all, 50), "ms", 50);
+	           ms(&all[KEEPING_SEGUE].all, 50), " ms", 50);
 	report_row(pool->report, "killed: writes of 8 clients that failed after it, at most",
 	           (double)all[KEEPING_SEGUE].failed_after, "", CLIENTS);
 	report_row(pool->report, "killed: the script, times segue's, p50",

@@ -15,10 +15,10 @@ void report_row(struct report *report, const char *what, double value, const cha
 	bool pass = limit <= 0 || value <= limit;
 
 	if (limit > 0)
-		printf("| %s | %.2f %s | at most %.4g %s | %s |\n", what, value, unit, limit, unit,
+		printf("| %s | %.2f%s | at most %.4g%s | %s |\n", what, value, unit, limit, unit,
 		       pass ? "PASS" : "FAIL");
 	else
-		printf("| %s | %.2f %s | | |\n", what, value, unit);
+		printf("| %s | %.2f%s | | |\n", what, value, unit);
 	if (!pass)
 		report->failed++;
 	fflush(stdout);

@@ -20,10 +20,12 @@
 #define FIRST_PORT    10000
 #define PORTS         50000
 #define QUIET_EVERY   500   /* changes between two rests */
-#define TROUBLE_EVERY 120   /* changes between two troubles, on average */
+#define TROUBLE_EVERY 100   /* changes between two troubles, on average */
 #define QUIET_TIMEOUT 30000 /* for everything to be up again and agree */
+#define REST_LOOKS    40    /* that find agreement, in a row */
 #define CHANGE_BUDGET 30    /* ms a change, on average, before the soak gives up */
-#define TROUBLES      6
+#define TROUBLES      7
+#define ZK_SERVERS    3
 #define FILE_MAX      ((size_t)64 * 1024)
 #define MASTER        "/soak/orders/master"
 
@@ -42,8 +44,10 @@ struct soak {
 	const char *file; /* that segue renders */
 	struct seen *seen;
 	unsigned seed;
-	int port; /* that the znode names */
+	int port;          /* that the znode names */
+	int64_t agreed_at; /* looks at HAProxy when all agreed on it; -1: they do not */
 	struct lab_process *observer;
+	struct lab_process *frozen; /* a ZooKeeper server, or NULL */
 	unsigned made[TROUBLES];
 };
 
@@ -139,11 +143,42 @@ static void change(struct soak *soak)
 		nap((int)pick(soak, 7));
 }
 
+static void thaw_zookeeper(struct soak *soak)
+{
+	if (soak->frozen != NULL)
+		lab_process_thaw(STEAL(soak->frozen));
+}
+
+/* Trouble comes to one server at a time: with two down, elections can take ZooKeeper a minute. */
+static void await_zookeeper(struct soak *soak)
+{
+	thaw_zookeeper(soak);
+	for (int i = 0; i < ZK_SERVERS; i++)
+		if (!lab_zk_wait_ready(soak->zk, i, QUIET_TIMEOUT))
+			lab_fail("ZooKeeper server %d does not come back", i);
+}
+
 static void restart_zookeeper(struct soak *soak)
 {
-	lab_process_kill(lab_zk_process(soak->zk, 0));
+	int server = (int)pick(soak, ZK_SERVERS);
+
+	await_zookeeper(soak);
+	lab_process_kill(lab_zk_process(soak->zk, server));
 	nap((int)pick(soak, 500));
-	lab_zk_server_start(soak->zk, 0);
+	lab_zk_server_start(soak->zk, server);
+}
+
+/* A follower that is left behind: until the next trouble, or the next rest. The leader is spared,
+ * as nothing could be written until the others have given it up, 10 s later. */
+static void freeze_zookeeper(struct soak *soak)
+{
+	int server = (int)pick(soak, ZK_SERVERS);
+
+	await_zookeeper(soak);
+	if (server == lab_zk_leader(soak->zk))
+		return;
+	soak->frozen = lab_zk_process(soak->zk, server);
+	lab_process_freeze(soak->frozen);
 }
 
 static void reload_haproxy(struct soak *soak)
@@ -158,8 +193,18 @@ static void restart_haproxy(struct soak *soak)
 	lab_haproxy_start(soak->haproxy);
 }
 
+static void segue_must_run(struct soak *soak)
+{
+	struct lab_process *process = lab_segue_process(soak->segue);
+
+	if (!lab_process_alive(process))
+		lab_fail("segue has ended by itself, with %d; its log:\n%s",
+		         lab_process_exit_code(process), lab_process_log_tail(process));
+}
+
 static void restart_segue(struct soak *soak)
 {
+	segue_must_run(soak);
 	lab_process_kill(lab_segue_process(soak->segue));
 	lab_segue_start(soak->segue);
 }
@@ -181,6 +226,7 @@ static const struct {
 	void (*make)(struct soak *soak);
 } troubles[TROUBLES] = {
     {"ZooKeeper restarted", restart_zookeeper},
+    {"ZooKeeper frozen", freeze_zookeeper},
     {"HAProxy reloaded", reload_haproxy},
     {"HAProxy restarted", restart_haproxy},
     {"segue killed", restart_segue},
@@ -188,35 +234,44 @@ static const struct {
     {"session expired", expire_session},
 };
 
+/* One trouble often meets the next. */
 static void make_trouble(struct soak *soak)
 {
-	unsigned kind = pick(soak, TROUBLES);
+	thaw_zookeeper(soak);
+	do {
+		unsigned kind = pick(soak, TROUBLES);
 
-	troubles[kind].make(soak);
-	soak->made[kind]++;
+		troubles[kind].make(soak);
+		soak->made[kind]++;
+	} while (pick(soak, 3) == 0);
 }
 
+/* Agreement has to last: a late, older write would show in the looks after. (A reload that was
+ * still under way may bring a worker that read the file before its last change.) */
 static bool is_at_rest(void *arg)
 {
-	const struct soak *soak = arg;
+	struct soak *soak = arg;
+	const struct seen *seen = soak->seen;
 
-	return soak->seen->runtime_port == soak->port && soak->seen->file_port == soak->port;
+	if (seen->runtime_port != soak->port || seen->file_port != soak->port)
+		soak->agreed_at = -1;
+	else if (soak->agreed_at < 0)
+		soak->agreed_at = seen->looks;
+	return soak->agreed_at >= 0 && seen->looks - soak->agreed_at >= REST_LOOKS;
 }
 
-/* Agreement has to be reached, and to last: a late, older write would show in the looks after. */
 static void rest(struct soak *soak, unsigned done)
 {
-	int64_t start = clock_now_ms(), looks;
+	int64_t start = clock_now_ms();
 
+	thaw_zookeeper(soak);
+	segue_must_run(soak);
+	soak->agreed_at = -1;
 	if (!lab_wait_until(is_at_rest, soak, QUIET_TIMEOUT))
 		lab_fail("after %u changes the znode says %d, HAProxy %d, the file %d; segue's log:"
 		         "\n%s",
 		         done, soak->port, soak->seen->runtime_port, soak->seen->file_port,
 		         lab_process_log_tail(lab_segue_process(soak->segue)));
-	looks = soak->seen->looks;
-	nap(50);
-	if (!is_at_rest(soak) || soak->seen->looks == looks)
-		lab_fail("after %u changes HAProxy left %d again", done, soak->port);
 	printf("  %6u changes: all agree on the last one after %" PRId64 " ms\n", done,
 	       clock_now_ms() - start);
 	fflush(stdout);
@@ -246,7 +301,7 @@ static const char *make_ini(struct soak *soak)
 static void start(struct soak *soak)
 {
 	soak->lab = lab_create("soak");
-	soak->zk = lab_zk_start(soak->lab, 1);
+	soak->zk = lab_zk_start(soak->lab, ZK_SERVERS);
 	soak->haproxy = lab_haproxy_create(soak->lab, NULL);
 	soak->port = FIRST_PORT;
 	soak->seen = mmap(NULL, sizeof(*soak->seen), PROT_READ | PROT_WRITE,
@@ -265,6 +320,9 @@ static int finish(struct soak *soak, unsigned changes)
 {
 	int64_t went_back = soak->seen->went_back + soak->seen->file_went_back;
 
+	if (lab_process_stop(lab_segue_process(soak->segue)) != 0)
+		lab_fail("segue does not end well; its log:\n%s",
+		         lab_process_log_tail(lab_segue_process(soak->segue)));
 	printf("%u changes, %" PRId64 " looks at HAProxy; ", changes, soak->seen->looks);
 	for (unsigned i = 0; i < TROUBLES; i++)
 		printf("%s %u times%s", troubles[i].what, soak->made[i],

@@ -227,3 +227,62 @@ bool driver_session_lives(int fd)
 
 	return got > 0 || (got < 0 && poll(NULL, 0, 0) == 0);
 }
+
+/* What a wait is for: one of these, by `is`. */
+struct wanted {
+	struct driver *driver;
+	const char *text, *server;
+	int number;
+};
+
+static bool wait_for(bool (*is)(const struct wanted *wanted), const struct wanted *wanted)
+{
+	int64_t until = clock_now_ms() + DRIVER_TIMEOUT_MS;
+
+	while (!is(wanted) && clock_now_ms() < until)
+		driver_run(wanted->driver, 5);
+	return is(wanted);
+}
+
+static bool is_logged(const struct wanted *wanted)
+{
+	return driver_count_log(wanted->driver, wanted->text) >= wanted->number;
+}
+
+bool driver_wait_log(struct driver *driver, const char *words, int count)
+{
+	return wait_for(is_logged, &(struct wanted){driver, words, NULL, count});
+}
+
+static bool is_file(const struct wanted *wanted)
+{
+	return driver_file_is(wanted->driver, wanted->text);
+}
+
+bool driver_wait_file(struct driver *driver, const char *text)
+{
+	return wait_for(is_file, &(struct wanted){driver, text, NULL, 0});
+}
+
+static bool is_ended(const struct wanted *wanted)
+{
+	return !driver_session_lives(wanted->number);
+}
+
+bool driver_wait_ended(struct driver *driver, int session)
+{
+	return wait_for(is_ended, &(struct wanted){driver, NULL, NULL, session});
+}
+
+static bool is_gone(const struct wanted *wanted)
+{
+	return strstr(driver_ask(wanted->driver, wanted->text), wanted->server) == NULL;
+}
+
+bool driver_wait_gone(struct driver *driver, const char *backend, const char *server)
+{
+	const char *ask = lab_printf(driver->lab, "show servers conn %s", backend);
+	const char *name = lab_printf(driver->lab, "%s/%s", backend, server);
+
+	return wait_for(is_gone, &(struct wanted){driver, ask, name, 0});
+}

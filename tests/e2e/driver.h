@@ -44,7 +44,13 @@ void driver_apply(struct driver *driver, const char *text); /* and waits until i
 /* Runs the loop until target_status() is in sync, or its problem holds the words. */
 bool driver_wait_sync(struct driver *driver);
 bool driver_wait_problem(struct driver *driver, const char *words);
-void driver_run(struct driver *driver, int64_t ms);
+void driver_run(struct driver *driver, int64_t ms); /* whatever happens: for chaos, not to wait */
+
+/* Runs the loop until the condition holds; false after the timeout. */
+bool driver_wait_log(struct driver *driver, const char *words, int count); /* at least so often */
+bool driver_wait_file(struct driver *driver, const char *text);
+bool driver_wait_ended(struct driver *driver, int session);
+bool driver_wait_gone(struct driver *driver, const char *backend, const char *server);
 
 bool driver_reaches(uint16_t port, const char *name);
 bool driver_file_is(struct driver *driver, const char *text);

@@ -32,30 +32,43 @@ static bool process_is_gone(void *arg)
 	return kill(*(pid_t *)arg, 0) != 0;
 }
 
-/* A lab in a process that is killed before it can clean up: folder and server go all the same. */
+struct remains {
+	pid_t server, frozen;
+	char dir[256];
+};
+
+static int make_remains(int fd)
+{
+	struct lab *lab = lab_create("killed");
+	struct lab_process *server = lab_backend_process(lab_backend_start(lab, "one"));
+	struct lab_process *frozen = lab_backend_process(lab_backend_start(lab, "two"));
+	struct remains remains = {.server = lab_process_pid(server),
+	                          .frozen = lab_process_pid(frozen)};
+
+	lab_process_freeze(frozen);
+	snprintf(remains.dir, sizeof(remains.dir), "%s", lab_dir(lab));
+	if (write(fd, &remains, sizeof(remains)) == sizeof(remains))
+		kill(getpid(), SIGKILL);
+	return 1;
+}
+
+/* The lab of a process that is killed before it can clean up. */
 Test(lab, nothing_outlives_a_killed_lab)
 {
-	char dir[256];
-	pid_t server, child;
+	struct remains remains;
+	pid_t child;
 	int fds[2];
 
 	cr_assert_eq(pipe(fds), 0);
 	child = fork();
-	if (child == 0) {
-		struct lab *lab = lab_create("killed");
-
-		server = lab_process_pid(lab_backend_process(lab_backend_start(lab, "one")));
-		snprintf(dir, sizeof(dir), "%s", lab_dir(lab));
-		if (write(fds[1], &server, sizeof(server)) < 0 ||
-		    write(fds[1], dir, sizeof(dir)) < 0)
-			_exit(1);
-		kill(getpid(), SIGKILL);
-	}
-	cr_assert_eq(read(fds[0], &server, sizeof(server)), sizeof(server));
-	cr_assert_eq(read(fds[0], dir, sizeof(dir)), sizeof(dir));
+	if (child == 0)
+		_exit(make_remains(fds[1]));
+	cr_assert_eq(read(fds[0], &remains, sizeof(remains)), sizeof(remains));
 	waitpid(child, NULL, 0);
-	cr_assert(lab_wait_until(is_gone, dir, TIMEOUT_MS), "%s is still there", dir);
-	cr_assert(lab_wait_until(process_is_gone, &server, TIMEOUT_MS));
+	cr_assert(lab_wait_until(is_gone, remains.dir, TIMEOUT_MS), "%s is still there",
+	          remains.dir);
+	cr_assert(lab_wait_until(process_is_gone, &remains.server, TIMEOUT_MS));
+	cr_assert(lab_wait_until(process_is_gone, &remains.frozen, TIMEOUT_MS));
 }
 
 Test(lab, haproxy_sends_connections_where_the_runtime_says)
@@ -185,6 +198,15 @@ Test(lab, expire_others_ends_their_sessions_only)
 	lab_destroy(lab);
 }
 
+static bool has_table(void *arg)
+{
+	char *count = lab_pg_query(lab_pg_conninfo(arg, 1), "select count(*) from t");
+	bool found = count != NULL && strcmp(count, "1") == 0;
+
+	free(count);
+	return found;
+}
+
 Test(lab, standby_replicates_and_is_promoted)
 {
 	struct lab *lab = lab_create("pg");
@@ -197,6 +219,7 @@ Test(lab, standby_replicates_and_is_promoted)
 	cr_assert_not_null(value);
 	free(value);
 	cr_assert_null(lab_pg_query(lab_pg_conninfo(pg, 1), "create table u (n int)"));
+	cr_assert(lab_wait_until(has_table, pg, TIMEOUT_MS));
 
 	lab_process_kill(lab_pg_process(pg, 0));
 	lab_pg_promote(pg, 1);

@@ -37,7 +37,8 @@ static bool dies_at(struct run *run, int step, int backend)
 	change.zxid = run_set_primary(run, backend);
 	change.moved = lab_printf(run->lab, " zxid=%" PRId64 " ", change.zxid);
 	lab_process_signal(lab_segue_process(run->segue), SIGHUP);
-	cr_assert(lab_wait_until(ended, &change, RUN_TIMEOUT_MS), "step %d", step);
+	cr_assert(lab_wait_until(ended, &change, RUN_TIMEOUT_MS), "step %d:\n%s", step,
+	          lab_read_file(run->lab, lab_process_log(lab_segue_process(run->segue))));
 	if (!lab_process_alive(lab_segue_process(run->segue)))
 		return true;
 	run_fault(run, "kill-at", NULL);

@@ -64,7 +64,10 @@ static void create_protected(const char *path, const char *value)
 {
 	int64_t deadline = clock_now_ms() + WAIT_MS;
 	int rc = ZOPERATIONTIMEOUT;
-	zhandle_t *handle =
+	zhandle_t *handle;
+
+	zoo_set_debug_level((ZooLogLevel)0);
+	handle =
 	    zookeeper_init(lab_zk_hosts(zk), ignore_event, 10000, NULL, NULL, ZOO_NO_LOG_CLIENTENV);
 
 	cr_assert_not_null(handle);

@@ -113,7 +113,7 @@ Test(watch_node, empty_and_too_large_are_told_apart)
 
 Test(watch_node, a_value_of_nearly_a_megabyte_does_not_hurt)
 {
-	const size_t size = 1000 * 1000;
+	const size_t size = 1000000;
 	auto_free char *large = xcalloc(1, size);
 	struct probe probe;
 

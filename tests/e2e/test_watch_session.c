@@ -2,6 +2,7 @@
  * is never called current while it may not be. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -180,14 +181,31 @@ Test(watch_session, killed_leader_of_an_ensemble_costs_no_change)
 	probe_fini(&probe);
 }
 
+/* A listener whose backlog is full: the kernel drops every further SYN. Fills it with `fds`. */
+static void fill_backlog(int listener, int *fds, size_t count)
+{
+	struct sockaddr_in address;
+	socklen_t len = sizeof(address);
+
+	cr_assert_eq(listen(listener, 0), 0);
+	cr_assert_eq(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+	for (size_t i = 0; i < count; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		cr_assert(connect(fds[i], (struct sockaddr *)&address, len) == 0 ||
+		          errno == EINPROGRESS);
+	}
+}
+
 /* The order of hosts is shuffled: several sessions, so that some of them begin in the hole. */
-Test(watch_session, black_hole_among_the_hosts_costs_a_second)
+static void pass_black_hole(bool drops_syn)
 {
 	struct lab_zk *zk = lab_zk_start(lab, 1);
 	uint16_t port;
-	int hole = black_hole(&port);
+	int hole = black_hole(&port), fillers[4] = {-1, -1, -1, -1};
 	const char *hosts = lab_printf(lab, "127.0.0.1:%u,%s", port, lab_zk_hosts(zk));
 
+	if (drops_syn)
+		fill_backlog(hole, fillers, ARRAY_LEN(fillers));
 	set(zk, "/n", "one");
 	for (int i = 0; i < 4; i++) {
 		struct watch_loop loop;
@@ -201,7 +219,20 @@ Test(watch_session, black_hole_among_the_hosts_costs_a_second)
 		watch_loop_close(&loop);
 		probe_fini(&probe);
 	}
+	for (size_t i = 0; i < ARRAY_LEN(fillers); i++)
+		if (fillers[i] >= 0)
+			close(fillers[i]);
 	close(hole);
+}
+
+Test(watch_session, black_hole_among_the_hosts_costs_a_second)
+{
+	pass_black_hole(false);
+}
+
+Test(watch_session, host_that_swallows_packets_costs_a_second)
+{
+	pass_black_hole(true);
 }
 
 Test(watch_session, dead_hosts_in_a_list_of_any_length_are_passed)
@@ -212,6 +243,7 @@ Test(watch_session, dead_hosts_in_a_list_of_any_length_are_passed)
 	    lab_printf(lab, "%s,%s", dead, lab_zk_hosts(zk)),
 	    lab_printf(lab, "%s,%s,%s", dead, lab_zk_hosts(zk), dead),
 	    lab_printf(lab, "%s,%s,%s,%s", dead, dead, dead, lab_zk_hosts(zk)),
+	    lab_printf(lab, "[::1]:%u,%s", lab_port(lab), lab_zk_hosts(zk)),
 	};
 
 	set(zk, "/n", "one");

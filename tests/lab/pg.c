@@ -37,6 +37,7 @@ static const char settings[] = "listen_addresses = '127.0.0.1'\n"
                                "max_connections = 300\n"
                                "wal_level = replica\n"
                                "hot_standby = on\n"
+                               "wal_retrieve_retry_interval = 100ms\n"
                                "log_min_messages = warning\n";
 
 static const char *find_programs(struct lab *lab)

@@ -44,14 +44,27 @@ static void ignore_event(zhandle_t *zh, int type, int state, const char *path, v
 	(void)arg;
 }
 
-/* ZooKeeper 3.8 never answers, nor closes, a connection that came while it was starting (a
- * NullPointerException in NIOServerCnxn.close() is in its log then): it is given up after a second.
- */
-bool zk_connect(zhandle_t *zh, int64_t deadline)
+static bool is_connected(zhandle_t *zh, const void *arg)
+{
+	(void)arg;
+	return zoo_state(zh) == ZOO_CONNECTED_STATE;
+}
+
+static bool is_done(zhandle_t *zh, const void *arg)
+{
+	(void)zh;
+	return ((const struct zk_request *)arg)->done;
+}
+
+/* Runs the client until `cond`. A connection without progress is given up after a second, as the
+ * server may be frozen; and ZooKeeper 3.8 neither answers nor closes one that came while it was
+ * starting (a NullPointerException in NIOServerCnxn.close() is in its log then). */
+static bool run_until(zhandle_t *zh, bool (*cond)(zhandle_t *zh, const void *arg), const void *arg,
+                      int64_t deadline)
 {
 	int64_t stuck_at = clock_now_ms() + STUCK_MS;
 
-	while (zoo_state(zh) != ZOO_CONNECTED_STATE) {
+	while (!cond(zh, arg)) {
 		int64_t now = clock_now_ms();
 		int fd;
 
@@ -64,6 +77,11 @@ bool zk_connect(zhandle_t *zh, int64_t deadline)
 		}
 	}
 	return true;
+}
+
+bool zk_connect(zhandle_t *zh, int64_t deadline)
+{
+	return run_until(zh, is_connected, NULL, deadline);
 }
 
 zhandle_t *zk_open(const struct lab_zk *zk, const clientid_t *id)
@@ -154,9 +172,7 @@ static int try_request(struct lab_zk *zk, struct zk_request *request, int64_t de
 	rc = send_request(zk->session, request);
 	if (rc != ZOK)
 		return rc;
-	while (!request->done && clock_now_ms() < deadline)
-		pump(zk->session, 10);
-	if (!request->done)
+	if (!run_until(zk->session, is_done, request, deadline))
 		lab_zk_disconnect(zk);
 	return request->rc;
 }
@@ -261,9 +277,7 @@ int64_t lab_zk_set_finish(struct lab_zk *zk)
 {
 	int64_t deadline = clock_now_ms() + REQUEST_TIMEOUT_MS;
 
-	while (!zk->begun.done && clock_now_ms() < deadline)
-		pump(zk->session, 10);
-	if (!zk->begun.done || zk->begun.rc != ZOK)
+	if (!run_until(zk->session, is_done, &zk->begun, deadline) || zk->begun.rc != ZOK)
 		lab_fail("ZooKeeper did not take a set: %s", zerror(zk->begun.rc));
 	return zk->begun.stat.mzxid;
 }

@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "cmd.h"
+#include "state.h"
 
 #define ARGS_MAX 16
 
@@ -131,13 +132,30 @@ Test(cmd_render, a_target_by_kind_and_name)
 	cr_assert_stdout_eq_str("orders 10.0.0.1:5432 0 its note\n");
 }
 
+/* A state file as `segue run` leaves it. */
+static void save_state(void)
+{
+	struct config_cluster cluster = {.name = (char *)"orders", .path = (char *)"/segue/orders"};
+	struct applied applied;
+	struct err err;
+
+	applied_init(&applied);
+	applied.zxid = 77;
+	applied.has_topology = true;
+	applied.topology.has_primary = true;
+	applied.topology.primary = (struct member){
+	    .name = "db2", .host = "db2.example", .address = "10.0.0.2", .port = 5433};
+	cr_assert_eq(mkdir("state", 0700), 0);
+	cr_assert(state_save("state", &cluster, "127.0.0.1:2181", &applied, &err), "%s",
+	          err.message);
+	applied_fini(&applied);
+}
+
 Test(cmd_render, the_topology_applied_last)
 {
-	cr_assert_eq(mkdir("state", 0700), 0);
-	write_file("state/orders.json",
-	           "{\"zxid\":77,\"topology\":{\"version\":1,\"primary\":null,\"standbys\":[]}}");
+	save_state();
 	cr_assert_eq(RUN("-c", "segue.ini", "lone"), CMD_OK);
-	cr_assert_stdout_eq_str("orders  77 \n");
+	cr_assert_stdout_eq_str("orders 10.0.0.2:5433 77 \n");
 }
 
 Test(cmd_render, no_difference)
@@ -169,8 +187,8 @@ Test(cmd_render, nothing_installed_yet_is_a_difference)
 Test(cmd_render, failures_say_what_failed)
 {
 	auto_free char *want =
-	    xasprintf("segue render: %s/state/orders.json does not exist: nothing was applied for "
-	              "cluster 'orders' yet; give a topology with --topology\n",
+	    xasprintf("segue render: nothing was applied for cluster 'orders' yet, going by "
+	              "%s/state; give a topology with --topology\n",
 	              folder);
 
 	cr_assert_eq(RUN("-c", "segue.ini", "lone"), CMD_FAILED);
@@ -207,7 +225,6 @@ Test(cmd_render, wrong_usage)
 	cr_assert_eq(RUN("--template", "t.mustache", "--data", "data.json", "--escape", "sql"),
 	             CMD_USAGE);
 	cr_assert_eq(RUN("-c", "segue.ini"), CMD_USAGE);
-	cr_assert_eq(RUN("lone"), CMD_USAGE);
 	cr_assert_eq(RUN("-c", "segue.ini", "lone", "app"), CMD_USAGE);
 	cr_assert_eq(RUN("-c", "segue.ini", "--escape", "html", "lone"), CMD_USAGE);
 	cr_assert_eq(RUN("-c", "none.ini", "lone"), CMD_USAGE);

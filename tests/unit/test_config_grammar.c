@@ -3,7 +3,7 @@
 #include <libpq-fe.h>
 #include <stdlib.h>
 
-#include "config_grammar.h"
+#include "config/grammar.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

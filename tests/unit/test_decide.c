@@ -52,6 +52,7 @@ static void nothing_usable(enum watch_state state, const char *reason_part)
 Test(decide, without_a_usable_value_the_last_one_stays)
 {
 	nothing_usable(WATCH_WAITING, "waiting for the store");
+	nothing_usable(WATCH_RESOLVING, "being resolved");
 	nothing_usable(WATCH_UNREACHABLE, "the store is unreachable");
 	nothing_usable(WATCH_ABSENT, "the znode does not exist");
 	nothing_usable(WATCH_INVALID, "cannot be used");
@@ -82,6 +83,7 @@ struct row {
 	struct version before; /* zxid 0 and no host: nothing applied */
 	int64_t floor_zxid;
 	bool in_this_run, follow;
+	enum config_loss loss; /* hold, unless it is said */
 	enum decision_kind kind;
 	const char *reason_part;
 	int64_t floor_after;
@@ -89,7 +91,8 @@ struct row {
 
 static void walk(const struct row *row)
 {
-	struct config_cluster cluster = {.on_store_rollback = row->follow ? CONFIG_ROLLBACK_FOLLOW
+	struct config_cluster cluster = {.on_primary_loss = row->loss,
+	                                 .on_store_rollback = row->follow ? CONFIG_ROLLBACK_FOLLOW
 	                                                                  : CONFIG_ROLLBACK_REFUSE};
 	struct topology now = topology_of(&row->now);
 	struct watch_fact fact = {.state = WATCH_VALUE, .topology = &now, .publishers = -1};
@@ -104,9 +107,11 @@ static void walk(const struct row *row)
 
 #define ROW(...) walk(&(struct row){__VA_ARGS__})
 
-Test(decide, a_value_that_names_no_primary_changes_nothing)
+Test(decide, a_value_that_names_no_primary_holds_or_changes_nothing)
 {
-	ROW(.now = {9}, .before = {7, "a"}, .kind = DECIDE_KEEP, .reason_part = "names no primary");
+	ROW(.now = {9}, .before = {7, "a"}, .kind = DECIDE_HOLD, .reason_part = "names no primary");
+	ROW(.now = {9}, .before = {7, "a"}, .loss = CONFIG_LOSS_KEEP, .kind = DECIDE_KEEP,
+	    .reason_part = "names no primary");
 	ROW(.now = {5}, .before = {7, "a"}, .kind = DECIDE_KEEP, .reason_part = "names no primary");
 	ROW(.now = {9}, .kind = DECIDE_WAIT, .reason_part = "names no primary");
 }
@@ -123,7 +128,9 @@ Test(decide, equal_is_applied_once_a_run)
 	ROW(.now = {7, "a"}, .before = {7, "a"}, .in_this_run = true, .kind = DECIDE_CURRENT,
 	    .reason_part = "applied");
 	ROW(.now = {7, "a"}, .before = {7, "a"}, .kind = DECIDE_MOVE,
-	    .reason_part = "as applied before the restart");
+	    .reason_part = "as applied before");
+	ROW(.now = {7, "b"}, .before = {7, "a"}, .in_this_run = true, .kind = DECIDE_MOVE,
+	    .reason_part = "resolves anew");
 }
 
 Test(decide, a_store_that_went_back_is_refused)

@@ -80,7 +80,6 @@ Test(escape, pgbouncer_quotes_what_needs_it)
 	    {"10.0.0.1", "10.0.0.1"},
 	    {"fe80::1", "fe80::1"},
 	    {"/var/run/postgresql", "/var/run/postgresql"},
-	    {"", "''"},
 	    {"two words", "'two words'"},
 	    {"a\tb", "'a\tb'"},
 	    {"it's", "'it''s'"},
@@ -92,6 +91,15 @@ Test(escape, pgbouncer_quotes_what_needs_it)
 	};
 
 	check(ESCAPE_PGBOUNCER, cases, ARRAY_LEN(cases));
+}
+
+Test(escape, pgbouncer_refuses_an_empty_value)
+{
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+	struct err err;
+
+	cr_assert_not(escape_append(&out, ESCAPE_PGBOUNCER, "", 0, &err));
+	cr_expect_not_null(strstr(err.message, "is empty: PgBouncer refuses"), "%s", err.message);
 }
 
 Test(escape, pgbouncer_refuses_control_characters)

@@ -130,6 +130,24 @@ Test(view, leaves_out_what_is_not_known)
 	topology_fini(&topology);
 }
 
+Test(view, standbys_have_one_port_or_none_for_all)
+{
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"db1", "db2", "db3", NULL});
+	topology.standbys[0].port = topology.standbys[1].port = 6000;
+	view = build(&topology, &target);
+	cr_expect_eq(json_integer_value(json_object_get(view, "standbys_port")), 6000);
+	json_decref(view);
+	topology.standbys[1].port = 6001;
+	view = build(&topology, &target);
+	cr_expect_null(json_object_get(view, "standbys_port"));
+	json_decref(view);
+	topology_fini(&topology);
+}
+
 Test(view, lists_servers_by_name_whatever_the_order_of_the_store)
 {
 	struct config_target target = plain_target();
@@ -147,6 +165,7 @@ Test(view, lists_servers_by_name_whatever_the_order_of_the_store)
 	check_list(view, "members", "is_primary", "true false false false");
 	check_list(view, "members", "last", "false false false true");
 	cr_expect(json_is_true(json_object_get(view, "has_standbys")));
+	cr_expect_eq(json_integer_value(json_object_get(view, "standbys_port")), 5432);
 	json_decref(view);
 	topology_fini(&topology);
 }

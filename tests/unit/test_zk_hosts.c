@@ -18,7 +18,8 @@ static void assert_host(const struct zk_host *host, const char *name, unsigned p
 	cr_assert_str_eq(host->host, name);
 	cr_assert_eq(host->port, port);
 	cr_assert_eq(host->numeric, numeric);
-	cr_assert_str_eq(host->address, numeric ? name : "");
+	cr_assert_eq(host->address_count, numeric ? 1 : 0);
+	cr_assert_str_eq(host->addresses[0], numeric ? name : "");
 }
 
 static void assert_refused(const char *text, const char *reason)
@@ -93,11 +94,12 @@ Test(zk_hosts, a_hostile_chroot_is_refused)
 
 Test(zk_hosts, too_many_and_too_long_are_refused)
 {
-	char many[4 * (ZK_HOSTS_MAX + 1) + 1] = "", longest[300] = "";
+	auto_strbuf struct strbuf many = STRBUF_INIT;
+	char longest[300] = "";
 
 	for (int i = 0; i <= ZK_HOSTS_MAX; i++)
-		strcat(many, i > 0 ? ",a:1" : "a:1");
-	assert_refused(many, "more than 64 hosts");
+		strbuf_append_str(&many, i > 0 ? ",a:1" : "a:1");
+	assert_refused(many.data, "more than 64 hosts");
 	memset(longest, 'a', sizeof(longest) - 1);
 	assert_refused(longest, "longer than 253 bytes");
 }
@@ -110,6 +112,16 @@ Test(zk_hosts, the_library_gets_an_odd_number_of_addresses)
 	assert_connect_string(&one, 1, "10.0.0.1:1");
 	assert_connect_string(&two, 3, "10.0.0.1:1,::1:2,10.0.0.1:1/c");
 	assert_connect_string(&three, 3, "10.0.0.1:1,10.0.0.2:2,10.0.0.3:3");
+}
+
+Test(zk_hosts, every_address_of_a_name_is_used)
+{
+	struct zk_hosts hosts = parsed("zk:2182,10.0.0.9/c");
+
+	memcpy(hosts.hosts[0].addresses[0], "10.0.0.1", sizeof("10.0.0.1"));
+	memcpy(hosts.hosts[0].addresses[1], "10.0.0.2", sizeof("10.0.0.2"));
+	hosts.hosts[0].address_count = 2;
+	assert_connect_string(&hosts, 3, "10.0.0.1:2182,10.0.0.2:2182,10.0.0.9:2181/c");
 }
 
 Test(zk_hosts, hosts_without_an_address_are_left_out)

@@ -1,0 +1,37 @@
+/* What segue pauses, on disk before it is paused: the one thing that tells segue's pauses from a
+ * person's after segue's death. In <state_dir>/pgbouncer-NAME.paused, JSON. */
+#ifndef SEGUE_APPLY_PGBOUNCER_INTENT_H
+#define SEGUE_APPLY_PGBOUNCER_INTENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+
+struct pgbouncer_intent {
+	char *path;
+	char *owner;  /* who wrote it last: process and target, see pgbouncer_intent_is_ours() */
+	char **names; /* the databases */
+	size_t count;
+};
+
+/* Reads the file when there is one; it then belongs to `intent` from the next save on. An intent
+ * that cannot be read is an error that names the file; the intent is empty then. To be ended with
+ * pgbouncer_intent_fini() in any case. */
+bool pgbouncer_intent_init(struct pgbouncer_intent *intent, const char *state_dir, const char *name,
+                           struct err *err) MUST_CHECK;
+void pgbouncer_intent_fini(struct pgbouncer_intent *intent);
+
+bool pgbouncer_intent_has(const struct pgbouncer_intent *intent, const char *name);
+void pgbouncer_intent_add(struct pgbouncer_intent *intent, const char *name);
+void pgbouncer_intent_drop(struct pgbouncer_intent *intent, const char *name);
+
+/* Replaces the file durably; removes it when the intent is empty. */
+bool pgbouncer_intent_save(const struct pgbouncer_intent *intent, const char *why,
+                           struct err *err) MUST_CHECK;
+
+/* False when another one (the same target after a reload of the configuration) has saved it since.
+ */
+bool pgbouncer_intent_is_ours(const struct pgbouncer_intent *intent);
+
+#endif

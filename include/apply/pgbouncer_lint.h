@@ -1,0 +1,25 @@
+/* Settings of a running PgBouncer that would cost a failover, read from what its console shows.
+ * Pure. pgbouncer(5). */
+#ifndef SEGUE_APPLY_PGBOUNCER_LINT_H
+#define SEGUE_APPLY_PGBOUNCER_LINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "apply/pgbouncer_ini.h"
+#include "apply/pgbouncer_show.h"
+#include "base/strbuf.h"
+
+struct pgbouncer_lint {
+	const struct pgbouncer_table *config;    /* SHOW CONFIG */
+	const struct pgbouncer_table *databases; /* SHOW DATABASES */
+	const struct pgbouncer_ini *ini;         /* the rendered file; NULL: not known */
+	const char *output;                      /* where that file is, for the message */
+	int64_t hold_timeout_ms;
+};
+
+/* Appends one line a finding: "setting: found: what it costs: what to do"; returns how many. A
+ * setting that this version does not have is no finding. */
+size_t pgbouncer_lint(const struct pgbouncer_lint *lint, struct strbuf *out);
+
+#endif

@@ -1,0 +1,56 @@
+/* Inside `segue check`: the report, and the parts of the check. Nobody else includes this. */
+#ifndef SEGUE_CHECK_H
+#define SEGUE_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "base/strbuf.h"
+#include "base/util.h"
+#include "config.h"
+#include "topology.h"
+
+struct event_base;
+
+enum check_grade {
+	CHECK_OK,
+	CHECK_WARN, /* works, but not as it should in a failover */
+	CHECK_FAIL, /* segue run would not do its work */
+};
+
+struct check {
+	const struct config *config;
+	struct event_base *base;
+	struct topology
+	    *topologies; /* one a cluster, to render with; made up where none is known */
+	unsigned failed;
+};
+
+/* Prints "ok|warn|FAIL  what: detail: fix"; `fix` may be NULL. */
+void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
+                const char *detail, ...) PRINTF_LIKE(5, 6);
+
+/* "haproxy/local" */
+char *check_target_name(const struct config_target *target) MUST_CHECK;
+
+/* Can this process make files there? Leaves nothing behind. */
+void check_folder(struct check *check, const char *what, const char *folder);
+
+/* The session, and every master znode; fills check->topologies with what is read. */
+void check_store(struct check *check);
+
+/* Template, rendered text, output and commands of each target. */
+void check_targets(struct check *check);
+
+/* The text of the target's template, with the topology at hand. */
+bool check_render(struct check *check, const struct config_target *target, struct strbuf *out,
+                  struct err *err) MUST_CHECK;
+
+/* The sockets of every [haproxy], and the settings that the running HAProxy was started with. */
+void check_haproxies(struct check *check);
+
+/* The console of every [pgbouncer], and the settings of the running PgBouncer. */
+void check_pgbouncers(struct check *check);
+
+#endif

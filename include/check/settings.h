@@ -1,0 +1,14 @@
+/* Inside `segue check`: the files that a HAProxy was started with. Nobody else includes this. */
+#ifndef SEGUE_CHECK_SETTINGS_H
+#define SEGUE_CHECK_SETTINGS_H
+
+#include <stdint.h>
+
+#include "check/check.h"
+
+/* Finds the -f arguments of the process `pid` (0, or one that cannot be seen: of check_command),
+ * notes what in those files would hurt a failover, and which outputs HAProxy would not load. For
+ * all targets of `target`'s socket. */
+void check_settings(struct check *check, const struct config_target *target, int64_t pid);
+
+#endif

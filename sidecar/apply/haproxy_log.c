@@ -1,0 +1,107 @@
+/* What the HAProxy target tells, one function an event; each line names cluster and target, and a
+ * line about trouble says what happens next. */
+#include "apply/haproxy_driver.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define WHO(driver)                                          \
+	KV_STR("cluster", (driver)->target.config->cluster), \
+	    KV_STR("target", (driver)->target.config->name)
+
+static int64_t since(const struct haproxy_watch *watch, int64_t us)
+{
+	return us - (watch->notified_us != 0 ? watch->notified_us : watch->set_us);
+}
+
+/* A stopwatch that did not run (no command was needed, say) is left out. */
+void haproxy_log_moved(const struct haproxy_driver *driver)
+{
+	const struct haproxy_watch *watch = &driver->watch;
+	const struct {
+		const char *key;
+		int64_t us;
+	} laps[] = {{"read_ms", watch->read_us},
+	            {"rendered_ms", watch->rendered_us},
+	            {"pushed_ms", watch->pushed_us},
+	            {"confirmed_ms", watch->confirmed_us},
+	            {"persisted_ms", watch->persisted_us}};
+	struct log_kv pairs[4 + ARRAY_LEN(laps)] = {
+	    WHO(driver),
+	    KV_INT("zxid", watch->zxid),
+	    KV_STR("what", watch->summary.len > 0 ? watch->summary.data : "the file only"),
+	};
+	size_t count = 4;
+
+	for (size_t i = 0; i < ARRAY_LEN(laps); i++)
+		if (laps[i].us != 0)
+			pairs[count++] = KV_MS(laps[i].key, since(watch, laps[i].us));
+	log_emit(LOG_INFO, "moved", pairs, count);
+}
+
+void haproxy_log_in_sync(const struct haproxy_driver *driver)
+{
+	log_info("in_sync", WHO(driver), KV_INT("zxid", driver->watch.zxid),
+	         KV_STR("what", "HAProxy and file were as they should be"));
+}
+
+void haproxy_log_unreachable(const struct haproxy_driver *driver, const struct err *err)
+{
+	log_warning("haproxy_unreachable", WHO(driver), KV_ERR(err),
+	            KV_STR("next", "tried again every second at the latest; the file is kept true "
+	                           "meanwhile"));
+}
+
+void haproxy_log_back(const struct haproxy_driver *driver)
+{
+	log_info("haproxy_back", WHO(driver), KV_INT("worker_pid", driver->sync.info.pid),
+	         KV_MS("away_ms", (clock_now_ms() - driver->sync.down_ms) * 1000));
+}
+
+void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before)
+{
+	log_info("haproxy_restarted", WHO(driver), KV_INT("worker_pid", driver->sync.info.pid),
+	         KV_INT("before", pid_before));
+}
+
+void haproxy_log_drift(const struct haproxy_driver *driver, const char *what)
+{
+	log_warning("drift", WHO(driver), KV_STR("what", what), KV_STR("next", "it is put right"));
+}
+
+void haproxy_log_stuck(const struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	log_error("move_failed", WHO(driver), KV_INT("zxid", driver->watch.zxid),
+	          KV_STR("tried", diff->commands.data), KV_STR("error", driver->sync.problem.data),
+	          KV_STR("next", "it is tried again, every second at the latest"));
+}
+
+void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	log_warning("add_refused", WHO(driver), KV_STR("tried", diff->commands.data),
+	            KV_STR("answer", driver->sync.answers.data),
+	            KV_STR("next", "a reload takes up the server"));
+}
+
+void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_result *result)
+{
+	bool trouble = result->problem[0] != '\0' || result->left > 0;
+	const struct log_kv pairs[] = {
+	    WHO(driver), KV_INT("ended", result->ended), KV_INT("left", result->left),
+	    KV_STR("error", result->problem[0] != '\0' ? result->problem : NULL)};
+
+	if (trouble || result->ended > 0)
+		log_emit(trouble ? LOG_WARNING : LOG_INFO, "sessions_ended", pairs,
+		         ARRAY_LEN(pairs));
+}
+
+void haproxy_log_problem(const struct haproxy_driver *driver, const char *event,
+                         const char *problem, const char *next)
+{
+	log_error(event, WHO(driver), KV_INT("zxid", driver->watch.zxid), KV_STR("error", problem),
+	          KV_STR("next", next));
+}
+
+void haproxy_log_reload(const struct haproxy_driver *driver, const char *event, const char *what)
+{
+	log_info(event, WHO(driver), KV_STR("what", what));
+}

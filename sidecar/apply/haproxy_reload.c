@@ -1,0 +1,208 @@
+/* What HAProxy has loaded, as far as segue can tell, and how it is made to load the file: through
+ * the reloader, or by telling a person. A marker file says across a crash that a reload is owed; a
+ * file that HAProxy refuses is put back to what it was; a reload that does not help is not tried
+ * again. */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "apply/haproxy_driver.h"
+#include "base/clock.h"
+
+/* A new worker so soon after one of segue's own reloads is the one that it made. */
+#define OWN_RELOAD_MS 10000
+
+static void set_loaded(struct haproxy_driver *driver, const char *text, size_t len)
+{
+	struct haproxy_persist *persist = &driver->persist;
+	struct err ignored; /* a file that segue cannot read says nothing of what is loaded */
+
+	if (persist->loaded_known)
+		haproxy_config_free(&persist->loaded);
+	persist->loaded_known = haproxy_config_parse(text, len, &persist->loaded, &ignored);
+	if (persist->loaded_known)
+		target_marker_remove(&driver->target);
+}
+
+void haproxy_loaded_fini(struct haproxy_driver *driver)
+{
+	if (driver->persist.loaded_known)
+		haproxy_config_free(&driver->persist.loaded);
+	driver->persist.loaded_known = false;
+}
+
+static void load_from_file(struct haproxy_driver *driver)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct err ignored;
+
+	driver->persist.has_previous = false;
+	if (file_read(driver->target.config->output, INSTALL_MAX, &text, NULL, &ignored)) {
+		set_loaded(driver, text.data, text.len);
+		return;
+	}
+	haproxy_loaded_fini(driver);
+}
+
+/* What the file held when segue came is what HAProxy has loaded, unless a marker says that a reload
+ * was still owed: the pid in it is that of the worker which had not loaded the file. */
+void haproxy_loaded_open(struct haproxy_driver *driver)
+{
+	struct haproxy_persist *persist = &driver->persist;
+	int64_t marker = target_marker_read(&driver->target), pid = driver->sync.info.pid;
+
+	if (persist->opened)
+		return;
+	persist->opened = true;
+	if (marker < 0 || (marker != 0 && pid != 0 && marker != pid))
+		load_from_file(driver);
+}
+
+void haproxy_loaded_new_worker(struct haproxy_driver *driver, int64_t seen_us)
+{
+	struct haproxy_persist *persist = &driver->persist;
+	const struct haproxy_sync *sync = &driver->sync;
+	int64_t own_ms = driver->reloader != NULL ? reloader_last_ok_ms(driver->reloader) : 0;
+	bool own = own_ms != 0 && clock_now_ms() - own_ms < OWN_RELOAD_MS;
+
+	if (persist->state == PERSIST_CONFIRMING) {
+		load_from_file(driver);
+		persist->cured = persist->reload_generation;
+		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+		return;
+	}
+	if (!own)
+		persist->cured = persist->warned = 0;
+	if (!persist->opened)
+		return; /* haproxy_loaded_open() judges */
+	/* A worker older than the file may have loaded the one before it: a reload stays owed. */
+	if (persist->installed_us == 0 || seen_us > persist->installed_us ||
+	    sync->worker_us > persist->installed_us + 1000000)
+		load_from_file(driver);
+}
+
+/* In words, what a reload is needed for; "" when it is not. */
+void haproxy_reload_reason(const struct haproxy_driver *driver, struct strbuf *why)
+{
+	const struct haproxy_persist *persist = &driver->persist;
+
+	if (!persist->loaded_known)
+		strbuf_printf(why,
+		              "it is not known what HAProxy has loaded: %s was not there, not "
+		              "readable, or a reload was owed",
+		              driver->target.config->output);
+	else
+		haproxy_config_needs_reload(&persist->loaded, &driver->config, why);
+	if (why->len == 0)
+		strbuf_append_str(why, driver->sync.needs.data);
+}
+
+/* A file that was installed, but never loaded, is nothing to go back to. */
+static void keep_previous(struct haproxy_driver *driver)
+{
+	struct haproxy_persist *persist = &driver->persist;
+	struct err ignored;
+
+	if (persist->has_previous)
+		return;
+	strbuf_reset(&persist->previous);
+	persist->previous_missing = false;
+	persist->has_previous =
+	    file_read(driver->target.config->output, INSTALL_MAX, &persist->previous,
+	              &persist->previous_missing, &ignored) ||
+	    persist->previous_missing;
+}
+
+bool haproxy_reload_prepare(struct haproxy_driver *driver, struct err *err)
+{
+	keep_previous(driver);
+	return target_marker_write(&driver->target, driver->sync.info.pid, err);
+}
+
+static void put_back(struct haproxy_driver *driver)
+{
+	struct haproxy_persist *persist = &driver->persist;
+	const char *output = driver->target.config->output;
+	struct err err = {""};
+
+	if (!persist->has_previous)
+		return;
+	persist->has_previous = false;
+	persist->current = false;
+	persist->installed_us = clock_now_us();
+	if (persist->previous_missing
+	        ? unlink(output) == 0
+	        : file_replace(output, persist->previous.data, persist->previous.len,
+	                       &persist->owner, &err)) {
+		if (persist->loaded_known)
+			target_marker_remove(&driver->target);
+		return;
+	}
+	haproxy_log_problem(driver, "put_back_failed", err.message,
+	                    "HAProxy would refuse this file at its next start");
+}
+
+void haproxy_reload_failed(struct haproxy_driver *driver, const char *what)
+{
+	bool putting = driver->persist.has_previous;
+
+	put_back(driver);
+	haproxy_persist_fail(driver, "reload_failed", what,
+	                     putting ? "the file that was there before has been put back"
+	                             : "HAProxy goes on as it is");
+}
+
+static void reloaded_cb(bool ok, const char *what, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+	struct haproxy_persist *persist = &driver->persist;
+
+	persist->reload = NULL;
+	if (!ok) {
+		haproxy_reload_failed(driver, what);
+	} else {
+		haproxy_log_reload(driver, "reloaded", what);
+		haproxy_persist_enter(driver, PERSIST_CONFIRMING, RELOADER_CONFIRM_MS);
+		/* The socket may have shown the new worker before the reloader was sure of it. */
+		if (driver->sync.known && driver->sync.info.pid != persist->reload_from_pid)
+			haproxy_loaded_new_worker(driver, driver->sync.read_us);
+		haproxy_sync_forget(driver);
+	}
+	haproxy_reconcile(driver);
+}
+
+static void warn_once(struct haproxy_driver *driver, const char *event, const char *why,
+                      const char *next)
+{
+	auto_free char *problem = xasprintf("%s: %s", why, next);
+
+	haproxy_persist_set_problem(driver, problem);
+	if (driver->persist.warned == driver->generation)
+		return;
+	driver->persist.warned = driver->generation;
+	haproxy_log_problem(driver, event, why, next);
+}
+
+void haproxy_reload_start(struct haproxy_driver *driver, const char *why)
+{
+	struct haproxy_persist *persist = &driver->persist;
+	auto_free char *next =
+	    xasprintf("is %s among HAProxy's -f files? segue tries again when the text changes or "
+	              "HAProxy is restarted",
+	              driver->target.config->output);
+
+	if (persist->cured == driver->generation) {
+		warn_once(driver, "reload_did_not_help", why, next);
+		return;
+	}
+	if (driver->reloader == NULL) {
+		warn_once(driver, "reload_needed", why,
+		          "reload HAProxy (systemctl reload haproxy): segue has neither "
+		          "master_socket nor reload_command; it goes on by itself after that");
+		return;
+	}
+	haproxy_log_reload(driver, "reload", why);
+	persist->reload_generation = driver->generation;
+	persist->reload_from_pid = driver->sync.info.pid;
+	persist->reload = reloader_request(driver->reloader, reloaded_cb, driver);
+	haproxy_persist_enter(driver, PERSIST_RELOADING, -1);
+}

@@ -1,0 +1,140 @@
+/* The file of what segue pauses. Written before the first PAUSE, removed after the last RESUME; a
+ * name in it that is not paused any more does no harm. */
+#include "apply/pgbouncer_intent.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/strbuf.h"
+
+#define INTENT_MAX ((size_t)1024 * 1024) /* bytes: ten thousand databases */
+
+static bool read_file(const char *path, json_t **root, struct err *err)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	json_error_t error;
+	bool missing;
+
+	*root = NULL;
+	if (!file_read(path, INTENT_MAX, &text, &missing, err))
+		return missing;
+	*root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
+	return *root != NULL ||
+	       err_set(err,
+	               "%s: byte %d: no JSON, or cut off: RESUME by hand what SHOW DATABASES "
+	               "shows as paused, then remove the file",
+	               path, error.position);
+}
+
+static void take_names(struct pgbouncer_intent *intent, const json_t *root)
+{
+	const json_t *names = json_object_get(root, "databases");
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) if (json_is_string(name))
+	    pgbouncer_intent_add(intent, json_string_value(name));
+}
+
+bool pgbouncer_intent_init(struct pgbouncer_intent *intent, const char *state_dir, const char *name,
+                           struct err *err)
+{
+	json_auto_t *root = NULL;
+
+	*intent = (struct pgbouncer_intent){
+	    .path = xasprintf("%s/pgbouncer-%s.paused", state_dir, name),
+	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
+	if (!read_file(intent->path, &root, err))
+		return false;
+	take_names(intent, root);
+	return true;
+}
+
+void pgbouncer_intent_fini(struct pgbouncer_intent *intent)
+{
+	for (size_t i = 0; i < intent->count; i++)
+		free(intent->names[i]);
+	free(intent->names);
+	free(intent->owner);
+	free(intent->path);
+	*intent = (struct pgbouncer_intent){0};
+}
+
+static size_t find(const struct pgbouncer_intent *intent, const char *name)
+{
+	size_t i = 0;
+
+	while (i < intent->count && strcmp(intent->names[i], name) != 0)
+		i++;
+	return i;
+}
+
+bool pgbouncer_intent_has(const struct pgbouncer_intent *intent, const char *name)
+{
+	return find(intent, name) < intent->count;
+}
+
+void pgbouncer_intent_add(struct pgbouncer_intent *intent, const char *name)
+{
+	if (pgbouncer_intent_has(intent, name))
+		return;
+	intent->names = xreallocarray(intent->names, intent->count + 1, sizeof(char *));
+	intent->names[intent->count++] = xstrdup(name);
+}
+
+void pgbouncer_intent_drop(struct pgbouncer_intent *intent, const char *name)
+{
+	size_t i = find(intent, name);
+
+	if (i == intent->count)
+		return;
+	free(intent->names[i]);
+	intent->names[i] = intent->names[--intent->count];
+}
+
+static char *encode(const struct pgbouncer_intent *intent, const char *why)
+{
+	json_auto_t *root = json_object();
+	json_t *names = json_array();
+	char when[CLOCK_WALL_MAX];
+
+	clock_wall(when, sizeof(when));
+	for (size_t i = 0; i < intent->count; i++)
+		json_array_append_new(names, json_string(intent->names[i]));
+	json_object_set_new(root, "databases", names);
+	json_object_set_new(root, "since", json_string(when));
+	json_object_set_new(root, "why", json_string(why));
+	json_object_set_new(root, "owner", json_string(intent->owner));
+	return json_dumps(root, JSON_INDENT(1));
+}
+
+bool pgbouncer_intent_save(const struct pgbouncer_intent *intent, const char *why, struct err *err)
+{
+	static const struct file_owner owner = {.mode = 0640};
+	auto_free char *text = NULL;
+
+	if (intent->count == 0)
+		return unlink(intent->path) == 0 || errno == ENOENT ||
+		       err_set_errno(err, errno, "cannot remove %s", intent->path);
+	text = encode(intent, why);
+	return file_replace(intent->path, text, strlen(text), &owner, err) ||
+	       err_wrap(err, "the note of what segue pauses");
+}
+
+bool pgbouncer_intent_is_ours(const struct pgbouncer_intent *intent)
+{
+	json_auto_t *root = NULL;
+	struct err ignored; /* no file, or none that can be read: nobody else's */
+	const char *owner;
+
+	if (!read_file(intent->path, &root, &ignored))
+		return true;
+	owner = json_string_value(json_object_get(root, "owner"));
+	return owner == NULL || strcmp(owner, intent->owner) == 0;
+}

@@ -1,0 +1,171 @@
+/* Connect strings; see the header. PgBouncer knows one separator, the space: a tab belongs to the
+ * value, an empty value swallows the next pair, and what follows a closing quote is dropped. */
+#include "apply/pgbouncer_pairs.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct cursor {
+	const char *at, *end;
+};
+
+static void skip_spaces(struct cursor *cursor)
+{
+	while (cursor->at < cursor->end && *cursor->at == ' ')
+		cursor->at++;
+}
+
+static bool read_key(struct cursor *cursor, char **key, struct err *err)
+{
+	const char *start = cursor->at;
+	auto_strbuf struct strbuf shown = STRBUF_INIT;
+	size_t len;
+
+	while (cursor->at < cursor->end && *cursor->at != '=' && *cursor->at != ' ')
+		cursor->at++;
+	len = (size_t)(cursor->at - start);
+	skip_spaces(cursor);
+	if (len > 0 && cursor->at < cursor->end && *cursor->at == '=') {
+		cursor->at++;
+		*key = xstrndup(start, len);
+		return true;
+	}
+	strbuf_append_escaped(&shown, start, len, 32);
+	return err_set(err,
+	               "KEY=VALUE is expected at '%s': a value with a space or a quote in it has "
+	               "to be in '...', and no comment can stand behind a value",
+	               shown.data);
+}
+
+static bool read_quoted(struct cursor *cursor, const char *key, struct strbuf *value,
+                        struct err *err)
+{
+	for (cursor->at++; cursor->at < cursor->end; cursor->at++) {
+		bool quote = *cursor->at == '\'';
+
+		if (quote && (cursor->at + 1 == cursor->end || cursor->at[1] != '\''))
+			break;
+		if (quote)
+			cursor->at++;
+		strbuf_append_char(value, *cursor->at);
+	}
+	if (cursor->at == cursor->end)
+		return err_set(err, "%s: the closing quote is missing on this line", key);
+	cursor->at++;
+	if (cursor->at < cursor->end && *cursor->at != ' ')
+		return err_set(err,
+		               "%s: a space has to follow the closing quote: PgBouncer drops the "
+		               "character that stands there",
+		               key);
+	return true;
+}
+
+static bool read_bare(struct cursor *cursor, const char *key, struct strbuf *value, struct err *err)
+{
+	const char *start = cursor->at;
+
+	while (cursor->at < cursor->end && *cursor->at != ' ')
+		cursor->at++;
+	strbuf_append(value, start, (size_t)(cursor->at - start));
+	if (strchr(value->data, '\t') != NULL)
+		return err_set(err,
+		               "%s: a tab would become a part of the value: put spaces between the "
+		               "pairs",
+		               key);
+	return true;
+}
+
+static bool read_value(struct cursor *cursor, const char *key, char **out, struct err *err)
+{
+	auto_strbuf struct strbuf value = STRBUF_INIT;
+
+	if (cursor->at < cursor->end && *cursor->at == '\'') {
+		if (!read_quoted(cursor, key, &value, err))
+			return false;
+	} else if (!read_bare(cursor, key, &value, err)) {
+		return false;
+	}
+	if (value.len == 0)
+		return err_set(
+		    err,
+		    "%s has no value (or a space behind its '='): PgBouncer would take the "
+		    "next word for it, or refuse the file; leave the key out",
+		    key);
+	*out = strbuf_detach(&value);
+	return true;
+}
+
+static int compare_keys(const void *left, const void *right)
+{
+	const struct pgbouncer_pair *a = left, *b = right;
+
+	return strcmp(a->key, b->key);
+}
+
+static bool read_pairs(struct cursor *cursor, struct pgbouncer_pairs *out, struct err *err)
+{
+	for (skip_spaces(cursor); cursor->at < cursor->end; skip_spaces(cursor)) {
+		auto_free char *key = NULL;
+		char *value = NULL;
+
+		if (!read_key(cursor, &key, err) || !read_value(cursor, key, &value, err))
+			return false;
+		out->pairs = xreallocarray(out->pairs, out->count + 1, sizeof(*out->pairs));
+		out->pairs[out->count++] = (struct pgbouncer_pair){STEAL(key), value};
+	}
+	return true;
+}
+
+static bool refuse_duplicates(const struct pgbouncer_pairs *pairs, struct err *err)
+{
+	for (size_t i = 1; i < pairs->count; i++)
+		if (strcmp(pairs->pairs[i - 1].key, pairs->pairs[i].key) == 0)
+			return err_set(err, "%s is there twice: PgBouncer would take the last one",
+			               pairs->pairs[i].key);
+	return true;
+}
+
+bool pgbouncer_pairs_parse(const char *text, size_t len, struct pgbouncer_pairs *out,
+                           struct err *err)
+{
+	struct cursor cursor = {text, text + len};
+
+	*out = (struct pgbouncer_pairs){0};
+	if (read_pairs(&cursor, out, err)) {
+		if (out->count > 0)
+			qsort(out->pairs, out->count, sizeof(*out->pairs), compare_keys);
+		if (refuse_duplicates(out, err))
+			return true;
+	}
+	pgbouncer_pairs_free(out);
+	return false;
+}
+
+void pgbouncer_pairs_free(struct pgbouncer_pairs *pairs)
+{
+	for (size_t i = 0; i < pairs->count; i++) {
+		free(pairs->pairs[i].key);
+		free(pairs->pairs[i].value);
+	}
+	free(pairs->pairs);
+	*pairs = (struct pgbouncer_pairs){0};
+}
+
+const char *pgbouncer_pairs_get(const struct pgbouncer_pairs *pairs, const char *key)
+{
+	for (size_t i = 0; i < pairs->count; i++)
+		if (strcmp(pairs->pairs[i].key, key) == 0)
+			return pairs->pairs[i].value;
+	return NULL;
+}
+
+void pgbouncer_pair_append(const struct pgbouncer_pair *pair, struct strbuf *out)
+{
+	strbuf_printf(out, "%s%s='", out->len > 0 ? " " : "", pair->key);
+	for (const char *c = pair->value; *c != '\0'; c++) {
+		if (*c == '\'')
+			strbuf_append_char(out, '\'');
+		strbuf_append_char(out, *c);
+	}
+	strbuf_append_char(out, '\'');
+}

@@ -1,0 +1,88 @@
+/* The order of things: what clients lose comes last, what makes their wait shorter comes first, and
+ * no fact leads to paused databases that nothing will resume. */
+#include "apply/pgbouncer_plan.h"
+
+#include <stddef.h>
+
+#define ANSWER_MS 2000
+
+static const struct pgbouncer_step_info steps[PGBOUNCER_STEPS] = {
+    [PGBOUNCER_IDLE] = {"idle", "a new text, a hold, the next look", 0},
+    [PGBOUNCER_WAIT] = {"waiting", "the time to try again", 0},
+    [PGBOUNCER_READ] = {"reading", "SHOW DATABASES", ANSWER_MS},
+    [PGBOUNCER_PAUSE] = {"pausing", "nothing: PAUSE is sent", 0},
+    [PGBOUNCER_DRAIN] = {"draining", "the answers to PAUSE, SHOW POOLS without servers", ANSWER_MS},
+    [PGBOUNCER_PROBE] = {"probing", "a sign of life of the old primary", 300},
+    [PGBOUNCER_SEVER] = {"severing", "links to the old primary cut", ANSWER_MS},
+    [PGBOUNCER_HOLD] = {"holding", "a primary in the store, or the end of hold_timeout", 0},
+    [PGBOUNCER_INSTALL] = {"installing", "nothing: the file is renamed", 0},
+    [PGBOUNCER_RELOAD] = {"reloading", "RELOAD", ANSWER_MS},
+    [PGBOUNCER_STUCK] = {"stuck", "nothing: clients are let go", 0},
+    [PGBOUNCER_QUICKEN] = {"quickening", "SET server_login_retry", ANSWER_MS},
+    [PGBOUNCER_RESUME] = {"resuming", "RESUME of each database", ANSWER_MS},
+    [PGBOUNCER_SWEEP] = {"sweeping", "SHOW SERVERS without the old address", ANSWER_MS},
+    [PGBOUNCER_RESTORE] = {"restoring", "RELOAD", ANSWER_MS},
+};
+
+const struct pgbouncer_step_info *pgbouncer_step_info(enum pgbouncer_step step)
+{
+	return &steps[step];
+}
+
+static enum pgbouncer_step plan_resume(const struct pgbouncer_facts *facts)
+{
+	return facts->quicken_owed ? PGBOUNCER_QUICKEN : PGBOUNCER_RESUME;
+}
+
+/* Links are cut only for a primary that has changed: a held one may yet be named again. */
+static enum pgbouncer_step plan_drain(const struct pgbouncer_facts *facts)
+{
+	if (facts->sever_due && !facts->held)
+		return PGBOUNCER_SEVER;
+	return facts->probe_due ? PGBOUNCER_PROBE : PGBOUNCER_DRAIN;
+}
+
+static enum pgbouncer_step plan_hold(const struct pgbouncer_facts *facts)
+{
+	if (facts->to_pause)
+		return PGBOUNCER_PAUSE;
+	return facts->ours && !facts->drained ? plan_drain(facts) : PGBOUNCER_HOLD;
+}
+
+static enum pgbouncer_step plan_move(const struct pgbouncer_facts *facts)
+{
+	if (facts->to_pause)
+		return PGBOUNCER_PAUSE;
+	if (facts->moved && facts->ours && !facts->drained)
+		return plan_drain(facts);
+	if (facts->install_due)
+		return PGBOUNCER_INSTALL;
+	if (facts->reload_owed || (facts->moved && !facts->reloaded))
+		return PGBOUNCER_RELOAD;
+	if (facts->moved)
+		return PGBOUNCER_STUCK;
+	if (facts->quicken_owed)
+		return PGBOUNCER_QUICKEN;
+	if (facts->ours)
+		return PGBOUNCER_RESUME;
+	if (facts->sweep_owed)
+		return PGBOUNCER_SWEEP;
+	return facts->restore_due ? PGBOUNCER_RESTORE : PGBOUNCER_IDLE;
+}
+
+enum pgbouncer_step pgbouncer_plan(const struct pgbouncer_facts *facts)
+{
+	bool file_first = facts->console_down && facts->has_text && !facts->held;
+
+	if (facts->waiting)
+		return PGBOUNCER_WAIT;
+	if (!facts->live_known)
+		return file_first && facts->install_due ? PGBOUNCER_INSTALL : PGBOUNCER_READ;
+	if (facts->let_go && facts->ours)
+		return plan_resume(facts);
+	if (facts->held)
+		return plan_hold(facts);
+	if (facts->has_text)
+		return plan_move(facts);
+	return facts->ours ? PGBOUNCER_HOLD : PGBOUNCER_IDLE;
+}

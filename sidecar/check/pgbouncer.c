@@ -1,0 +1,212 @@
+/* `segue check`, the running PgBouncers: does the console answer, with the rights that a move
+ * needs, does PgBouncer read the rendered file, and which of its settings would cost a failover?
+ * Only questions are sent. */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/pgbouncer_console.h"
+#include "apply/pgbouncer_ini.h"
+#include "apply/pgbouncer_lint.h"
+#include "apply/pgbouncer_show.h"
+#include "check/check.h"
+
+#define ANSWER_MAX_MS 3000
+
+/* Needs an admin, and names a setting that cannot be: "SET failed" is a yes. */
+#define ADMIN_QUESTION "SET segue_check='1'"
+
+struct answer {
+	bool done, fine;
+	struct pgbouncer_table *table;
+	struct err *err;
+};
+
+static char *copy(const char *text)
+{
+	return text != NULL ? xstrdup(text) : NULL;
+}
+
+/* The table of the callback is the console's. */
+static void copy_table(const struct pgbouncer_table *from, struct pgbouncer_table *to)
+{
+	size_t cells = from->row_count * from->column_count;
+
+	*to = *from;
+	to->columns = xcalloc(from->column_count, sizeof(char *));
+	to->cells = xcalloc(cells, sizeof(char *));
+	for (size_t i = 0; i < from->column_count; i++)
+		to->columns[i] = copy(from->columns[i]);
+	for (size_t i = 0; i < cells; i++)
+		to->cells[i] = copy(from->cells[i]);
+}
+
+static void take_answer(const struct pgbouncer_table *table, const struct err *err, bool lost,
+                        void *arg)
+{
+	struct answer *answer = arg;
+
+	(void)lost;
+	answer->done = true;
+	answer->fine = err == NULL;
+	if (err != NULL)
+		*answer->err = *err;
+	else if (table != NULL)
+		copy_table(table, answer->table);
+}
+
+/* pgbouncer_table_free() the table, which is empty after an error. */
+static bool ask(struct check *check, struct console *console, const char *sql,
+                struct pgbouncer_table *table, struct err *err)
+{
+	struct answer answer = {.table = table, .err = err};
+
+	*table = (struct pgbouncer_table){0};
+	err_set(err, "no connection was tried");
+	console_query(console, sql, ANSWER_MAX_MS, take_answer, &answer);
+	while (!answer.done && event_base_loop(check->base, EVLOOP_ONCE) == 0)
+		;
+	return answer.fine;
+}
+
+static const char *console_fix(const struct err *err)
+{
+	switch (pgbouncer_problem_of(err->message)) {
+	case PGBOUNCER_NOT_ALLOWED:
+	case PGBOUNCER_NO_ADMIN:
+		return "name an admin in console, or add the user to admin_users in pgbouncer.ini, "
+		       "then RELOAD";
+	case PGBOUNCER_NO_DATABASE:
+		return "dbname=pgbouncer, in console";
+	case PGBOUNCER_OTHER:
+	case PGBOUNCER_NOT_PAUSED:
+	case PGBOUNCER_ALREADY_PAUSED:
+	case PGBOUNCER_RELOAD_FAILED:
+		return "is PgBouncer up, and does it let segue's user in?";
+	}
+	return NULL;
+}
+
+static bool check_version(struct check *check, struct console *console, const char *what,
+                          unsigned *minor)
+{
+	struct pgbouncer_table table;
+	const char *version = NULL;
+	unsigned major = 0;
+	struct err err;
+
+	if (!ask(check, console, "SHOW VERSION", &table, &err)) {
+		check_note(check, CHECK_FAIL, what, console_fix(&err), "console: %s", err.message);
+		return false;
+	}
+	if (table.row_count > 0)
+		version = pgbouncer_table_get(&table, 0, "version");
+	if (version == NULL || !pgbouncer_version_parse(version, &major, minor))
+		check_note(check, CHECK_WARN, what, "segue knows PgBouncer 1.12 to 1.25",
+		           "console: no version that can be read");
+	else
+		check_note(check, major == 1 && *minor >= 12 ? CHECK_OK : CHECK_WARN, what,
+		           major == 1 && *minor >= 12 ? NULL : "segue knows 1.12 to 1.25",
+		           "console: %s", version);
+	pgbouncer_table_free(&table);
+	return true;
+}
+
+static void check_admin(struct check *check, struct console *console, const char *what)
+{
+	struct pgbouncer_table table;
+	struct err err = {""};
+	bool fine = ask(check, console, ADMIN_QUESTION, &table, &err);
+
+	pgbouncer_table_free(&table);
+	if (fine || strstr(err.message, "SET failed") != NULL)
+		check_note(check, CHECK_OK, what, NULL, "console: its user is an admin");
+	else
+		check_note(check, CHECK_FAIL, what, console_fix(&err), "console: %s", err.message);
+}
+
+/* PgBouncer before 1.17 takes a list for one name, which nobody has. */
+static void check_lists(struct check *check, const char *what, const struct pgbouncer_ini *ini,
+                        unsigned minor)
+{
+	for (size_t i = 0; minor > 0 && minor < 17 && i < ini->count; i++)
+		if (strchr(ini->databases[i].host, ',') != NULL)
+			check_note(
+			    check, CHECK_FAIL, what, "name one host in the template",
+			    "rendered line %u: %s has a list of hosts, which PgBouncer takes "
+			    "from 1.17 on",
+			    ini->databases[i].line, ini->databases[i].name);
+}
+
+static void note_findings(struct check *check, const char *what, const struct strbuf *findings)
+{
+	for (const char *line = findings->data; *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+
+		check_note(check, CHECK_WARN, what, NULL, "%.*s", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
+static void check_running(struct check *check, struct console *console, const char *what,
+                          const struct config_target *target, const struct pgbouncer_ini *ini)
+{
+	const struct config_cluster *cluster = &check->config->clusters[target->cluster_index];
+	struct pgbouncer_table config, databases = {0};
+	auto_strbuf struct strbuf findings = STRBUF_INIT;
+	struct err err;
+
+	if (ask(check, console, "SHOW CONFIG", &config, &err) &&
+	    ask(check, console, "SHOW DATABASES", &databases, &err)) {
+		(void)pgbouncer_lint(
+		    &(struct pgbouncer_lint){.config = &config,
+		                             .databases = &databases,
+		                             .ini = ini,
+		                             .output = target->output,
+		                             .hold_timeout_ms = cluster->hold_timeout_ms},
+		    &findings);
+		note_findings(check, what, &findings);
+	} else {
+		check_note(check, CHECK_FAIL, what, console_fix(&err), "console: %s", err.message);
+	}
+	pgbouncer_table_free(&config);
+	pgbouncer_table_free(&databases);
+}
+
+/* NULL, where the template has been found wanting already. */
+static struct pgbouncer_ini *rendered(struct check *check, const struct config_target *target,
+                                      struct pgbouncer_ini *ini)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct err ignored;
+
+	*ini = (struct pgbouncer_ini){0};
+	return check_render(check, target, &text, &ignored) &&
+	               pgbouncer_ini_parse(text.data, text.len, ini, &ignored)
+	           ? ini
+	           : NULL;
+}
+
+static void check_console(struct check *check, const struct config_target *target)
+{
+	auto_free char *what = check_target_name(target);
+	struct console *console = console_create(check->base, target->console);
+	struct pgbouncer_ini storage, *ini = rendered(check, target, &storage);
+	unsigned minor = 0;
+
+	if (check_version(check, console, what, &minor)) {
+		check_admin(check, console, what);
+		if (ini != NULL)
+			check_lists(check, what, ini, minor);
+		check_running(check, console, what, target, ini);
+	}
+	console_close(console);
+	pgbouncer_ini_free(&storage);
+}
+
+void check_pgbouncers(struct check *check)
+{
+	for (size_t i = 0; i < check->config->target_count; i++)
+		if (check->config->targets[i].kind == CONFIG_TARGET_PGBOUNCER)
+			check_console(check, &check->config->targets[i]);
+}

@@ -1,0 +1,230 @@
+/* `segue check`, HAProxy's own settings: the files of its -f arguments; see the header. */
+#include "check/settings.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "apply/command.h"
+#include "apply/haproxy_lint.h"
+#include "base/file.h"
+
+#define FILE_MAX ((size_t)4 * 1024 * 1024) /* bytes of one file of HAProxy's */
+
+struct paths {
+	char **items;
+	size_t count;
+};
+
+static void paths_add(struct paths *paths, char *path)
+{
+	paths->items = xreallocarray(paths->items, paths->count + 1, sizeof(*paths->items));
+	paths->items[paths->count++] = path;
+}
+
+static void paths_free(struct paths *paths)
+{
+	for (size_t i = 0; i < paths->count; i++)
+		free(paths->items[i]);
+	free(paths->items);
+	*paths = (struct paths){.count = 0};
+}
+
+/* Behind every -f, and behind a --; as haproxy(1) reads them. */
+static void take_arguments(char *const *argv, struct paths *out)
+{
+	bool only_files = false;
+
+	for (size_t i = 0; argv[i] != NULL; i++) {
+		if (only_files)
+			paths_add(out, xstrdup(argv[i]));
+		else if (strcmp(argv[i], "--") == 0)
+			only_files = true;
+		else if (strcmp(argv[i], "-f") == 0 && argv[i + 1] != NULL)
+			paths_add(out, xstrdup(argv[++i]));
+	}
+}
+
+static bool read_command_line(int64_t pid, struct strbuf *out)
+{
+	auto_free char *file = xasprintf("/proc/%" PRId64 "/cmdline", pid);
+	struct err ignored; /* another namespace, or hidepid: check_command has to do */
+
+	return file_read(file, FILE_MAX, out, NULL, &ignored) && out->len > 0;
+}
+
+static bool is_haproxy(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+
+	return strstr(slash != NULL ? slash + 1 : program, "haproxy") != NULL;
+}
+
+static bool files_of_process(int64_t pid, struct paths *out)
+{
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+	auto_free char **argv = NULL;
+	size_t count = 0;
+
+	if (pid == 0 || !read_command_line(pid, &line) || !is_haproxy(line.data))
+		return false;
+	for (size_t at = 0; at < line.len; at += strlen(line.data + at) + 1) {
+		argv = xreallocarray(argv, count + 2, sizeof(*argv));
+		argv[count++] = line.data + at;
+		argv[count] = NULL;
+	}
+	take_arguments(argv, out);
+	return out->count > 0;
+}
+
+/* {} stays as it is, and is no file. */
+static bool files_of_command(const struct config_target *target, struct paths *out)
+{
+	struct err ignored; /* noted by check_targets() */
+	char **argv = *target->check_command != '\0'
+	                  ? command_split(target->check_command, NULL, &ignored)
+	                  : NULL;
+
+	if (argv == NULL)
+		return false;
+	take_arguments(argv, out);
+	command_argv_free(argv);
+	for (size_t i = 0; i < out->count; i++)
+		if (strcmp(out->items[i], "{}") == 0) {
+			free(out->items[i]);
+			out->items[i--] = out->items[--out->count];
+		}
+	return out->count > 0;
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* What HAProxy takes of a folder. */
+static bool is_loaded_name(const char *name)
+{
+	size_t len = strlen(name);
+
+	return name[0] != '.' && len > 4 && strcmp(name + len - 4, ".cfg") == 0;
+}
+
+/* HAProxy reads them in this order, too. */
+static int only_loaded(const struct dirent *entry)
+{
+	return is_loaded_name(entry->d_name);
+}
+
+static void expand_folder(const char *folder, struct paths *out)
+{
+	struct dirent **entries;
+	int count = scandir(folder, &entries, only_loaded, alphasort);
+
+	for (int i = 0; i < count; i++) {
+		paths_add(out, xasprintf("%s/%s", folder, entries[i]->d_name));
+		free(entries[i]);
+	}
+	if (count >= 0)
+		free(entries);
+}
+
+static bool is_output(const struct check *check, const char *path)
+{
+	for (size_t i = 0; i < check->config->target_count; i++)
+		if (strcmp(check->config->targets[i].output, path) == 0)
+			return true;
+	return false;
+}
+
+static void lint_file(struct check *check, const char *path)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT, findings = STRBUF_INIT;
+	struct err err;
+
+	if (is_output(check, path)) /* its template is linted already */
+		return;
+	if (*path != '/') {
+		check_note(check, CHECK_WARN, path, "start HAProxy with absolute paths",
+		           "not looked at, as it is relative");
+		return;
+	}
+	if (!file_read(path, FILE_MAX, &text, NULL, &err)) {
+		check_note(check, CHECK_WARN, "haproxy settings", "not looked at", "%s",
+		           err.message);
+		return;
+	}
+	if (haproxy_lint(text.data, text.len, &findings) == 0)
+		check_note(check, CHECK_OK, path, NULL, "nothing in it hurts a failover");
+	for (const char *line = findings.data; *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+
+		check_note(check, CHECK_WARN, path, NULL, "%.*s", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
+static bool loads(const struct paths *arguments, const char *output)
+{
+	const char *name = strrchr(output, '/') + 1;
+	auto_free char *folder = xstrndup(output, (size_t)(name - output));
+
+	for (size_t i = 0; i < arguments->count; i++) {
+		auto_free char *slashed = xasprintf("%s/", arguments->items[i]);
+		size_t len = strlen(slashed);
+
+		if (strcmp(arguments->items[i], output) == 0)
+			return true;
+		while (len > 2 && slashed[len - 2] == '/')
+			slashed[--len] = '\0';
+		if (strcmp(slashed, folder) == 0 && is_loaded_name(name))
+			return true;
+	}
+	return false;
+}
+
+static void check_outputs(struct check *check, const struct config_target *first,
+                          const struct paths *arguments)
+{
+	for (size_t i = 0; i < check->config->target_count; i++) {
+		const struct config_target *target = &check->config->targets[i];
+		auto_free char *what = check_target_name(target);
+
+		if (target->kind != CONFIG_TARGET_HAPROXY ||
+		    strcmp(target->socket, first->socket) != 0 || loads(arguments, target->output))
+			continue;
+		check_note(check, CHECK_FAIL, what,
+		           "add a -f for it (Debian: EXTRAOPTS in /etc/default/haproxy); from a "
+		           "folder, HAProxy loads only *.cfg",
+		           "the running HAProxy was not started with %s", target->output);
+	}
+}
+
+void check_settings(struct check *check, const struct config_target *target, int64_t pid)
+{
+	struct paths arguments = {.count = 0}, files = {.count = 0};
+	auto_free char *what = check_target_name(target);
+
+	if (files_of_process(pid, &arguments)) {
+		check_outputs(check, target, &arguments);
+	} else if (!files_of_command(target, &arguments)) {
+		check_note(check, CHECK_WARN, what, "name them with -f in check_command",
+		           "HAProxy's own files are not known, and not looked at");
+		return;
+	}
+	for (size_t i = 0; i < arguments.count; i++) {
+		if (is_folder(arguments.items[i]))
+			expand_folder(arguments.items[i], &files);
+		else
+			paths_add(&files, xstrdup(arguments.items[i]));
+	}
+	for (size_t i = 0; i < files.count; i++)
+		lint_file(check, files.items[i]);
+	paths_free(&files);
+	paths_free(&arguments);
+}

@@ -1,0 +1,271 @@
+/* `segue check`, the store: a session, and what every master znode says. */
+#include <event2/event.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "check/check.h"
+#include "watch/layout.h"
+#include "watch/resolver.h"
+#include "watch/zk.h"
+
+#define ANSWER_MAX_MS 10000 /* from the start to the last answer */
+
+/* A znode that is asked for: the master of a cluster, or its publishers. */
+struct question {
+	struct check *check;
+	size_t cluster;
+	bool presence;
+	bool answered;
+	struct event_base *base;
+	size_t *open; /* how many still wait */
+	char *path;
+	struct zk_node *node;
+};
+
+/* The first line of auth_file; "" when there is none. */
+static bool read_auth(struct check *check, struct strbuf *out)
+{
+	const char *file = check->config->auth_file;
+	struct err err;
+
+	if (*file == '\0')
+		return true;
+	if (!file_read(file, 4096, out, NULL, &err)) {
+		check_note(check, CHECK_FAIL, "auth_file", "let segue's user read it", "%s",
+		           err.message);
+		return false;
+	}
+	out->len = strcspn(out->data, "\r\n");
+	out->data[out->len] = '\0';
+	return true;
+}
+
+static char *what_of(const struct question *question)
+{
+	return xasprintf("cluster/%s", question->check->config->clusters[question->cluster].name);
+}
+
+static void note_value(struct question *question, const struct zk_node_fact *fact)
+{
+	struct check *check = question->check;
+	auto_free char *what = what_of(question);
+	struct topology topology;
+	struct err err;
+
+	if (fact->data == NULL) {
+		check_note(check, CHECK_FAIL, what, "at most 64 KiB are read", "%s has %zu bytes",
+		           question->path, fact->size);
+		return;
+	}
+	if (!layout_decode(&check->config->clusters[question->cluster], fact->data, fact->size,
+	                   &topology, &err)) {
+		check_note(check, CHECK_FAIL, what, "nothing will be moved until it is right",
+		           "%s: %s", question->path, err.message);
+		return;
+	}
+	if (topology.has_primary) {
+		check_note(check, CHECK_OK, what, NULL, "%s names %s%s%s port %u", question->path,
+		           topology.primary.name, *topology.primary.name != '\0' ? " at " : "",
+		           topology.primary.host, topology.primary.port);
+		topology_copy(&check->topologies[question->cluster], &topology);
+	} else {
+		check_note(check, CHECK_WARN, what, "the topology applied last stays",
+		           "%s names no primary", question->path);
+	}
+	topology_fini(&topology);
+}
+
+static void note_presence(struct question *question, const struct zk_node_fact *fact)
+{
+	auto_free char *what = what_of(question);
+
+	if (fact->ephemeral_children > 0)
+		check_note(question->check, CHECK_OK, what, NULL, "%s: live publishers %d",
+		           question->path, fact->ephemeral_children);
+	else
+		check_note(question->check, CHECK_WARN, what,
+		           "with presence = yes nothing is moved until there is one",
+		           "%s: no live publisher", question->path);
+}
+
+static void note_answer(struct question *question, const struct zk_node_fact *fact)
+{
+	auto_free char *what = what_of(question);
+
+	switch (fact->state) {
+	case ZK_NODE_UNKNOWN:
+		return;
+	case ZK_NODE_ABSENT:
+		check_note(question->check, CHECK_WARN, what,
+		           "nothing is moved until a publisher writes it", "%s does not exist",
+		           question->path);
+		return;
+	case ZK_NODE_DENIED:
+		check_note(question->check, CHECK_FAIL, what, "auth_file, or the znode's ACL",
+		           "%s: %s", question->path, fact->problem);
+		return;
+	case ZK_NODE_PRESENT:
+		if (question->presence)
+			note_presence(question, fact);
+		else
+			note_value(question, fact);
+		return;
+	}
+}
+
+static void answered(const struct zk_node_fact *fact, void *arg)
+{
+	struct question *question = arg;
+
+	if (fact->state == ZK_NODE_UNKNOWN && !fact->connected) {
+		event_base_loopbreak(question->base); /* every host has failed */
+		return;
+	}
+	if (question->answered || fact->state == ZK_NODE_UNKNOWN || !fact->connected)
+		return;
+	question->answered = true;
+	note_answer(question, fact);
+	if (--*question->open == 0)
+		event_base_loopbreak(question->base);
+}
+
+static void ask(struct question *question, struct zk *zk)
+{
+	question->node =
+	    zk_watch(zk, question->path, question->presence ? ZK_WATCH_CHILDREN : ZK_WATCH_DATA,
+	             LAYOUT_VALUE_MAX, answered, question);
+}
+
+/* Two places a cluster; the second one is empty where presence = no. */
+static struct question *make_questions(struct check *check, size_t *open)
+{
+	const struct config *config = check->config;
+	struct question *questions = xcalloc(config->cluster_count * 2, sizeof(*questions));
+
+	*open = 0;
+	for (size_t i = 0; i < config->cluster_count * 2; i++) {
+		const struct config_cluster *cluster = &config->clusters[i / 2];
+		bool presence = i % 2 == 1;
+
+		if (presence && !cluster->presence)
+			continue;
+		questions[i] = (struct question){.check = check,
+		                                 .cluster = i / 2,
+		                                 .presence = presence,
+		                                 .base = check->base,
+		                                 .open = open};
+		questions[i].path =
+		    presence ? layout_presence_path(cluster) : layout_master_path(cluster);
+		++*open;
+	}
+	return questions;
+}
+
+static void out_of_time(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(arg);
+}
+
+static void wait_for_answers(struct check *check)
+{
+	const struct timeval limit = {.tv_sec = ANSWER_MAX_MS / 1000};
+	struct event *timer = evtimer_new(check->base, out_of_time, check->base);
+
+	evtimer_add(timer, &limit);
+	event_base_dispatch(check->base);
+	event_free(timer);
+}
+
+static void end_question(struct question *question, bool connected)
+{
+	auto_free char *what = what_of(question);
+
+	if (!question->answered && connected)
+		check_note(question->check, CHECK_FAIL, what, "is the ensemble overloaded?",
+		           "%s: no answer within %d s", question->path, ANSWER_MAX_MS / 1000);
+	zk_unwatch(question->node);
+	free(question->path);
+}
+
+static void ask_all(struct check *check, struct zk *zk)
+{
+	size_t open, count = check->config->cluster_count * 2;
+	struct question *questions = make_questions(check, &open);
+
+	for (size_t i = 0; i < count; i++)
+		if (questions[i].path != NULL)
+			ask(&questions[i], zk);
+	wait_for_answers(check);
+	if (zk_connected(zk))
+		check_note(check, CHECK_OK, "zookeeper", NULL, "%s", zk_describe(zk));
+	else
+		check_note(check, CHECK_FAIL, "zookeeper", "hosts of [zookeeper], and is it up?",
+		           "no session: %s", zk_describe(zk));
+	for (size_t i = 0; i < count; i++)
+		if (questions[i].path != NULL)
+			end_question(&questions[i], zk_connected(zk));
+	free(questions);
+}
+
+/* As the watcher does it, only that here nobody minds the wait. */
+static bool resolve(struct member *member, struct err *err)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct addrinfo *found;
+	int rc;
+
+	if (*member->address != '\0')
+		return true;
+	rc = getaddrinfo(member->host, NULL, &hints, &found);
+	if (rc != 0)
+		return err_set(err, "%s: %s", member->host, gai_strerror(rc));
+	rc = getnameinfo(found->ai_addr, found->ai_addrlen, member->address,
+	                 sizeof(member->address), NULL, 0, NI_NUMERICHOST);
+	freeaddrinfo(found);
+	return rc == 0 || err_set(err, "%s: %s", member->host, gai_strerror(rc));
+}
+
+static void resolve_all(struct check *check, size_t index)
+{
+	struct topology *topology = &check->topologies[index];
+	auto_free char *what = xasprintf("cluster/%s", check->config->clusters[index].name);
+	struct err err;
+
+	for (size_t i = 0; i <= topology->standby_count; i++) {
+		struct member *member = i == 0 ? &topology->primary : &topology->standbys[i - 1];
+
+		if (!resolve(member, &err))
+			check_note(check, CHECK_FAIL, what, "DNS, /etc/hosts, or addresses", "%s",
+			           err.message);
+	}
+}
+
+void check_store(struct check *check)
+{
+	const struct config *config = check->config;
+	auto_strbuf struct strbuf auth = STRBUF_INIT;
+	struct zk_options options = {.hosts = config->zookeeper_hosts,
+	                             .session_timeout_ms = (int)config->session_timeout_ms};
+	struct resolver *resolver;
+	struct zk *zk;
+	struct err err;
+
+	if (!read_auth(check, &auth))
+		return;
+	options.auth = auth.data;
+	resolver = resolver_create(check->base, &err);
+	zk = resolver != NULL ? zk_create(check->base, resolver, &options, &err) : NULL;
+	if (zk != NULL)
+		ask_all(check, zk);
+	else
+		check_note(check, CHECK_FAIL, "zookeeper", NULL, "%s", err.message);
+	zk_destroy(zk);
+	if (resolver != NULL)
+		resolver_destroy(resolver);
+	for (size_t i = 0; i < config->cluster_count; i++)
+		resolve_all(check, i);
+}

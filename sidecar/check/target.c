@@ -1,0 +1,193 @@
+/* `segue check`, the targets: does the template render to what the proxy reads, can the file be
+ * written, are the commands' programs there? */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "apply/command.h"
+#include "apply/haproxy_config.h"
+#include "apply/haproxy_lint.h"
+#include "apply/install.h"
+#include "apply/pgbouncer_ini.h"
+#include "check/check.h"
+#include "render/mustache.h"
+#include "render/view.h"
+
+bool check_render(struct check *check, const struct config_target *target, struct strbuf *out,
+                  struct err *err)
+{
+	const struct config_cluster *cluster = &check->config->clusters[target->cluster_index];
+	const struct topology *topology = &check->topologies[target->cluster_index];
+	struct mustache *mustache = mustache_compile_file(target->template_file, NULL, err);
+	json_t *view = mustache != NULL ? view_build(cluster, target, topology, err) : NULL;
+	bool fine =
+	    view != NULL && mustache_render(mustache, view, view_escape(target->kind), out, err);
+
+	json_decref(view);
+	mustache_free(mustache);
+	return fine;
+}
+
+static void note_lint(struct check *check, const char *what, const struct strbuf *text)
+{
+	auto_strbuf struct strbuf findings = STRBUF_INIT;
+
+	(void)haproxy_lint(text->data, text->len, &findings);
+	for (const char *line = findings.data; *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+
+		check_note(check, CHECK_WARN, what, NULL, "rendered %.*s", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
+static void check_haproxy_text(struct check *check, const char *what, const struct strbuf *text)
+{
+	struct haproxy_config parsed;
+	struct err err;
+
+	if (!haproxy_config_parse(text->data, text->len, &parsed, &err)) {
+		check_note(check, CHECK_FAIL, what, "correct the template", "rendered %s",
+		           err.message);
+		return;
+	}
+	if (parsed.server_count == 0)
+		check_note(check, CHECK_WARN, what, "give a backend a server line",
+		           "the rendered text has no server that could be moved");
+	else
+		check_note(check, CHECK_OK, what, NULL, "rendered: backends %zu, servers %zu",
+		           parsed.backend_count, parsed.server_count);
+	haproxy_config_free(&parsed);
+	note_lint(check, what, text);
+}
+
+static void check_pgbouncer_text(struct check *check, const char *what, const struct strbuf *text)
+{
+	struct pgbouncer_ini parsed;
+	struct err err;
+
+	if (!pgbouncer_ini_parse(text->data, text->len, &parsed, &err)) {
+		check_note(check, CHECK_FAIL, what, "correct the template", "rendered %s",
+		           err.message);
+		return;
+	}
+	check_note(check, CHECK_OK, what, NULL, "rendered: databases %zu", parsed.count);
+	pgbouncer_ini_free(&parsed);
+}
+
+static void check_text(struct check *check, const struct config_target *target, const char *what)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct err err;
+
+	if (!check_render(check, target, &text, &err))
+		check_note(check, CHECK_FAIL, what, "correct the template", "%s", err.message);
+	else if (target->kind == CONFIG_TARGET_HAPROXY)
+		check_haproxy_text(check, what, &text);
+	else if (target->kind == CONFIG_TARGET_PGBOUNCER)
+		check_pgbouncer_text(check, what, &text);
+	else
+		check_note(check, CHECK_OK, what, NULL, "rendered: %zu bytes", text.len);
+}
+
+static void check_output(struct check *check, const struct config_target *target, const char *what)
+{
+	auto_free char *folder =
+	    xstrndup(target->output, (size_t)(strrchr(target->output, '/') - target->output));
+	struct file_owner owner;
+	struct stat st;
+	struct err err;
+
+	check_folder(check, what, *folder != '\0' ? folder : "/");
+	if (stat(target->output, &st) == 0 && !S_ISREG(st.st_mode))
+		check_note(check, CHECK_FAIL, what, "name a file", "%s is no regular file",
+		           target->output);
+	if (!install_owner(target, &owner, &err))
+		check_note(check, CHECK_FAIL, what, "owner, in its section", "%s", err.message);
+}
+
+/* As execvp(3) looks for it. */
+static bool program_exists(const char *program)
+{
+	const char *path = getenv("PATH"), *dir = path != NULL ? path : "/bin:/usr/bin";
+
+	if (strchr(program, '/') != NULL)
+		return access(program, X_OK) == 0;
+	for (;; dir++) {
+		size_t len = strcspn(dir, ":");
+		auto_free char *file =
+		    xasprintf("%.*s/%s", len > 0 ? (int)len : 1, len > 0 ? dir : ".", program);
+
+		if (access(file, X_OK) == 0)
+			return true;
+		dir += len;
+		if (*dir == '\0')
+			return false;
+	}
+}
+
+/* What only a shell would understand, handed to the program as an argument. */
+static const char *shell_word(char *const *argv)
+{
+	static const char *const words[] = {"|", "||", "&", "&&", ";", ">", ">>", "<"};
+
+	for (; *argv != NULL; argv++)
+		for (size_t i = 0; i < ARRAY_LEN(words); i++)
+			if (strcmp(*argv, words[i]) == 0)
+				return words[i];
+	return NULL;
+}
+
+static void check_command(struct check *check, const char *what, const char *key, const char *line)
+{
+	struct err err;
+	char **argv;
+
+	if (*line == '\0')
+		return;
+	argv = command_split(line, NULL, &err);
+	if (argv == NULL) {
+		check_note(check, CHECK_FAIL, what, NULL, "%s: %s", key, err.message);
+		return;
+	}
+	if (!program_exists(argv[0]))
+		check_note(check, CHECK_FAIL, what, "install it, or name it with its path",
+		           "%s: there is no program %s", key, argv[0]);
+	else if (shell_word(argv) != NULL)
+		check_note(check, CHECK_WARN, what, "no shell runs it: sh -c '...' would",
+		           "%s: \"%s\" is handed over as an argument", key, shell_word(argv));
+	else
+		check_note(check, CHECK_OK, what, NULL, "%s: %s is there", key, argv[0]);
+	command_argv_free(argv);
+}
+
+/* What a [haproxy] can do without, until the day it is needed. */
+static void check_haproxy_keys(struct check *check, const struct config_target *target,
+                               const char *what)
+{
+	if (*target->master_socket == '\0' && *target->reload_command == '\0')
+		check_note(
+		    check, CHECK_WARN, what, "set master_socket",
+		    "neither master_socket nor reload_command: what needs a reload waits for "
+		    "somebody's");
+	if (*target->check_command == '\0')
+		check_note(check, CHECK_WARN, what,
+		           "check_command = haproxy -c -q -f /etc/haproxy/haproxy.cfg -f {}",
+		           "no check_command: a template's mistake shows at HAProxy's next start");
+}
+
+void check_targets(struct check *check)
+{
+	for (size_t i = 0; i < check->config->target_count; i++) {
+		const struct config_target *target = &check->config->targets[i];
+		auto_free char *what = check_target_name(target);
+
+		check_text(check, target, what);
+		check_output(check, target, what);
+		check_command(check, what, "check_command", target->check_command);
+		check_command(check, what, "reload_command", target->reload_command);
+		if (target->kind == CONFIG_TARGET_HAPROXY)
+			check_haproxy_keys(check, target, what);
+	}
+}

@@ -1,0 +1,274 @@
+/* segue.ini: read, built, then checked for what no single section can show: names that must exist,
+ * files that two targets would both write.
+ * Every problem of the file is found before the answer is no; nothing half-valid ever comes out. */
+#include "config.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "config/build.h"
+#include "config/grammar.h"
+#include "config/index.h"
+#include "config/parse.h"
+#include "config/values.h"
+
+#define FILE_MAX ((size_t)1024 * 1024) /* bytes of segue.ini */
+
+/* What is known of the whole file while its sections are walked. */
+struct checker {
+	struct config *config;
+	struct config_problems *errors;
+	struct config_index headers, clusters, znodes, outputs;
+	size_t cluster_count, target_count; /* walked so far */
+};
+
+/* Of a key, or of its section where the default stands. */
+static unsigned line_of(const struct config_section *section, const char *key)
+{
+	const struct config_entry *entry = config_entry_find(section, key);
+
+	return entry != NULL ? entry->line : section->line;
+}
+
+static void check_unique(struct checker *checker, struct config_index *index,
+                         const struct config_section *section, const char *key, const char *value)
+{
+	unsigned line = line_of(section, key);
+	const struct config_seen *before = config_index_add(index, value, line, 0);
+
+	if (before != NULL)
+		config_problem_add(checker->errors, line, section, key,
+		                   "found \"%s\", which line %u has too: allowed: another one",
+		                   value, before->line);
+}
+
+static void check_headers(struct checker *checker, const struct config_document *document)
+{
+	for (size_t i = 0; i < document->count; i++) {
+		const struct config_section *section = &document->sections[i];
+		const struct config_seen *before;
+
+		if (section->info == NULL)
+			continue;
+		before = config_index_add(&checker->headers, section->header, section->line, i);
+		if (before != NULL)
+			config_problem_add(checker->errors, section->line, section, NULL,
+			                   "found twice, first in line %u: allowed: once",
+			                   before->line);
+		if (section->info->kind == CONFIG_SECTION_CLUSTER)
+			config_index_add(&checker->clusters, section->name, section->line,
+			                 checker->cluster_count++);
+	}
+	checker->cluster_count = 0;
+}
+
+/* Returns the cluster's index; 0, with the error noted, when there is none. */
+static size_t check_cluster_name(struct checker *checker, const struct config_section *section,
+                                 const char *name)
+{
+	const struct config_seen *found = config_index_find(&checker->clusters, name);
+
+	if (found != NULL)
+		return found->number;
+	if (*name != '\0')
+		config_problem_add(checker->errors, line_of(section, "cluster"), section, "cluster",
+		                   "found \"%s\": allowed: the NAME of a [cluster NAME] section",
+		                   name);
+	return 0;
+}
+
+static void check_target(struct checker *checker, const struct config_section *section)
+{
+	struct config_target *target = &checker->config->targets[checker->target_count++];
+
+	target->cluster_index = check_cluster_name(checker, section, target->cluster);
+	if (*target->output == '\0')
+		return;
+	check_unique(checker, &checker->outputs, section, "output", target->output);
+	if (strcmp(target->output, target->template_file) == 0)
+		config_problem_add(checker->errors, line_of(section, "output"), section, "output",
+		                   "found the template itself: allowed: another file");
+}
+
+/* Its values are not kept, so the name is taken from the entry. */
+static void check_publisher(struct checker *checker, const struct config_section *section)
+{
+	const struct config_entry *entry = config_entry_find(section, "cluster");
+	auto_strbuf struct strbuf name = STRBUF_INIT;
+	struct err ignored; /* noted when the section was built */
+
+	if (entry != NULL && !entry->refused &&
+	    config_value_expand(entry->value.data, &name, &ignored) && grammar_name(name.data))
+		(void)check_cluster_name(checker, section, name.data);
+}
+
+static void check_cluster(struct checker *checker, const struct config_section *section)
+{
+	const struct config_cluster *cluster = &checker->config->clusters[checker->cluster_count++];
+
+	if (*cluster->path != '\0')
+		check_unique(checker, &checker->znodes, section, "path", cluster->path);
+}
+
+static void check_section(struct checker *checker, const struct config_section *section)
+{
+	switch (section->info->kind) {
+	case CONFIG_SECTION_CLUSTER:
+		check_cluster(checker, section);
+		return;
+	case CONFIG_SECTION_HAPROXY:
+	case CONFIG_SECTION_PGBOUNCER:
+	case CONFIG_SECTION_FILE:
+		check_target(checker, section);
+		return;
+	case CONFIG_SECTION_PUBLISHER:
+		check_publisher(checker, section);
+		return;
+	case CONFIG_SECTION_SEGUE:
+	case CONFIG_SECTION_ZOOKEEPER:
+		return;
+	}
+}
+
+static void check_document(struct config *config, const struct config_document *document,
+                           struct config_problems *errors, struct config_problems *warnings)
+{
+	struct checker checker = {.config = config, .errors = errors};
+
+	check_headers(&checker, document);
+	for (size_t i = 0; i < document->count; i++)
+		if (document->sections[i].info != NULL)
+			check_section(&checker, &document->sections[i]);
+	if (config->cluster_count == 0)
+		config_problem_add(errors, 0, NULL, NULL,
+		                   "found no [cluster NAME] section: at least one is required");
+	if (config->target_count == 0)
+		config_problem_add(
+		    warnings, 0, NULL, NULL,
+		    "no [haproxy NAME], [pgbouncer NAME] or [file NAME] section: nothing to "
+		    "keep true");
+	config_index_free(&checker.headers);
+	config_index_free(&checker.clusters);
+	config_index_free(&checker.znodes);
+	config_index_free(&checker.outputs);
+}
+
+/* A host may have a name that is no name here; then the person has to choose one. */
+static void name_after_host(struct config *config, struct config_problems *errors)
+{
+	char host[HOST_NAME_MAX + 1];
+
+	if (*config->name != '\0')
+		return;
+	if (gethostname(host, sizeof(host)) != 0 || !grammar_name(host)) {
+		config_problem_add(errors, 0, NULL, NULL,
+		                   "[segue] name: not set, and the host's name will not do: "
+		                   "allowed: 1 to 63 of A-Z a-z 0-9 . _ -, no dot in front");
+		return;
+	}
+	free(config->name);
+	config->name = xstrdup(host);
+}
+
+struct config *config_load_text(const char *file, const char *text, size_t len,
+                                struct strbuf *errors)
+{
+	struct config_problems wrong = {.file = file}, odd = {.file = file};
+	struct config *config = xcalloc(1, sizeof(*config));
+	struct config_document document;
+	bool fine;
+
+	config->file = xstrdup(file);
+	strbuf_init(&config->warnings);
+	config_parse(text, len, &document, &wrong);
+	config_build(&document, config, &wrong, &odd);
+	check_document(config, &document, &wrong, &odd);
+	name_after_host(config, &wrong);
+	config_document_free(&document);
+	fine = wrong.count == 0;
+	config_problems_flush(&wrong, errors);
+	config_problems_flush(&odd, &config->warnings);
+	if (fine)
+		return config;
+	config_free(config);
+	return NULL;
+}
+
+struct config *config_load(const char *file, struct strbuf *errors)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct err err;
+
+	if (!file_read(file, FILE_MAX, &text, NULL, &err)) {
+		strbuf_printf(errors, "%s\n", err.message);
+		return NULL;
+	}
+	return config_load_text(file, text.data, text.len, errors);
+}
+
+static void free_cluster(struct config_cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->node_count; i++) {
+		free(cluster->nodes[i].name);
+		free(cluster->nodes[i].host);
+	}
+	free(cluster->nodes);
+	free(cluster->name);
+	free(cluster->path);
+	free(cluster->verify_conninfo);
+}
+
+static void free_target(struct config_target *target)
+{
+	for (size_t i = 0; i < target->var_count; i++) {
+		free(target->vars[i].name);
+		free(target->vars[i].value);
+	}
+	free(target->vars);
+	free(target->name);
+	free(target->cluster);
+	free(target->template_file);
+	free(target->output);
+	free(target->owner);
+	free(target->socket);
+	free(target->master_socket);
+	free(target->check_command);
+	free(target->reload_command);
+	free(target->console);
+}
+
+void config_free(struct config *config)
+{
+	if (config == NULL)
+		return;
+	for (size_t i = 0; i < config->cluster_count; i++)
+		free_cluster(&config->clusters[i]);
+	for (size_t i = 0; i < config->target_count; i++)
+		free_target(&config->targets[i]);
+	free(config->clusters);
+	free(config->targets);
+	free(config->file);
+	free(config->name);
+	free(config->state_dir);
+	free(config->listen);
+	free(config->zookeeper_hosts);
+	free(config->auth_file);
+	strbuf_fini(&config->warnings);
+	free(config);
+}
+
+const char *config_target_kind_name(enum config_target_kind kind)
+{
+	switch (kind) {
+	case CONFIG_TARGET_HAPROXY:
+		return "haproxy";
+	case CONFIG_TARGET_PGBOUNCER:
+		return "pgbouncer";
+	case CONFIG_TARGET_FILE:
+		return "file";
+	}
+	return "?";
+}

@@ -1,0 +1,253 @@
+/* Grammars of values; see the header. */
+#include "config/grammar.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+
+#define NAME_MAX_BYTES  63
+#define ZNODE_MAX_BYTES 512
+#define HOST_MAX_BYTES  253 /* RFC 1035 */
+#define LABEL_MAX_BYTES 63
+
+static const char digits[] = "0123456789";
+static const char alphanumeric[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+static const char name_bytes[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+bool grammar_name(const char *text)
+{
+	size_t len = strspn(text, name_bytes);
+
+	return len >= 1 && len <= NAME_MAX_BYTES && text[len] == '\0' && text[0] != '.';
+}
+
+bool grammar_duration(const char *text, int64_t *ms)
+{
+	static const struct {
+		const char *name;
+		int64_t ms;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
+	size_t len = strspn(text, digits);
+	int64_t number = 0;
+
+	if (len == 0 || len > 12)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		number = number * 10 + (text[i] - '0');
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (strcmp(text + len, units[i].name) == 0) {
+			*ms = number * units[i].ms;
+			return true;
+		}
+	return false;
+}
+
+bool grammar_path(const char *text, size_t max)
+{
+	size_t len = strlen(text);
+
+	return text[0] == '/' && len >= 2 && len <= max && text[len - 1] != '/' &&
+	       strpbrk(text, " \t") == NULL;
+}
+
+static bool is_port(const char *text, uint16_t *port)
+{
+	size_t len = strspn(text, digits);
+	unsigned value = 0;
+
+	if (len == 0 || len > 5 || text[len] != '\0')
+		return false;
+	for (size_t i = 0; i < len; i++)
+		value = value * 10 + (unsigned)(text[i] - '0');
+	if (value < 1 || value > 65535)
+		return false;
+	if (port != NULL)
+		*port = (uint16_t)value;
+	return true;
+}
+
+/* RFC 952 and 1123, and the underscore that container networks put into names. */
+static bool is_host_name(const char *host)
+{
+	size_t total = strlen(host), len;
+	const char *label = host;
+
+	if (total == 0 || total > HOST_MAX_BYTES)
+		return false;
+	for (;; label += len + 1) {
+		len = strcspn(label, ".");
+		if (len == 0 || len > LABEL_MAX_BYTES || label[0] == '-' || label[len - 1] == '-')
+			return false;
+		for (size_t i = 0; i < len; i++)
+			if (strchr(alphanumeric, label[i]) == NULL &&
+			    strchr("-_", label[i]) == NULL)
+				return false;
+		if (label[len] == '\0')
+			return true;
+	}
+}
+
+/* What looks like an IPv4 address has to be one: "10.0.0" or "10.0.0.256" is no host name. */
+static bool is_host(const char *host)
+{
+	struct in_addr ipv4;
+
+	if (host[strspn(host, "0123456789.")] == '\0')
+		return inet_pton(AF_INET, host, &ipv4) == 1;
+	return is_host_name(host);
+}
+
+static bool is_ipv6(const char *host)
+{
+	struct in6_addr ipv6;
+
+	return inet_pton(AF_INET6, host, &ipv6) == 1;
+}
+
+bool grammar_host_port(const char *text, char **host, uint16_t *port)
+{
+	const char *colon = strrchr(text, ':');
+	auto_free char *name = NULL;
+	size_t len;
+
+	if (colon == NULL || !is_port(colon + 1, port))
+		return false;
+	len = (size_t)(colon - text);
+	if (len >= 2 && text[0] == '[' && text[len - 1] == ']') {
+		name = xstrndup(text + 1, len - 2);
+		if (!is_ipv6(name))
+			return false;
+	} else {
+		name = xstrndup(text, len);
+		if (!is_host(name))
+			return false;
+	}
+	if (host != NULL)
+		*host = STEAL(name);
+	return true;
+}
+
+bool grammar_znode(const char *text)
+{
+	size_t len;
+
+	if (strlen(text) > ZNODE_MAX_BYTES || text[0] != '/')
+		return false;
+	for (const char *part = text + 1;; part += len + 1) {
+		len = strcspn(part, "/");
+		if (len == 0 || (len == 1 && part[0] == '.') ||
+		    (len == 2 && part[0] == '.' && part[1] == '.'))
+			return false;
+		if (part[len] == '\0')
+			return true;
+	}
+}
+
+bool grammar_zookeeper_hosts(const char *text)
+{
+	auto_free char *hosts = xstrdup(text);
+	char *chroot = strchr(hosts, '/');
+	char *next;
+
+	if (chroot != NULL) {
+		if (!grammar_znode(chroot) || strchr(chroot, ',') != NULL)
+			return false;
+		*chroot = '\0';
+	}
+	for (char *host = hosts; host != NULL; host = next) {
+		next = strchr(host, ',');
+		if (next != NULL)
+			*next++ = '\0';
+		if (!grammar_host_port(host, NULL, NULL))
+			return false;
+	}
+	return true;
+}
+
+static const char *skip_blanks(const char *at)
+{
+	return at + strspn(at, " \t");
+}
+
+/* Behind one keyword=value pair; NULL when there is none at `at`. The value may be in '...', and a
+ * backslash takes the next byte as it is. `stop`: bytes that end a bare value. */
+static const char *skip_pair(const char *at, const char *stop)
+{
+	size_t len = strspn(at, "abcdefghijklmnopqrstuvwxyz_");
+	bool quoted;
+
+	if (len == 0 || *(at = skip_blanks(at + len)) != '=')
+		return NULL;
+	at = skip_blanks(at + 1);
+	quoted = *at == '\'';
+	for (at += quoted; *at != '\0' && (quoted ? *at != '\'' : strchr(stop, *at) == NULL); at++)
+		if (*at == '\\' && *++at == '\0')
+			return NULL;
+	if (quoted && *at++ != '\'')
+		return NULL;
+	return at;
+}
+
+static bool is_uri(const char *text)
+{
+	return strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;
+}
+
+/* Behind one connection string, NULL when it is none. */
+static const char *skip_conninfo(const char *at, const char *stop)
+{
+	size_t pairs = 0;
+
+	at = skip_blanks(at);
+	if (is_uri(at))
+		return skip_blanks(at + strcspn(at, stop));
+	for (; *at != '\0' && *at != ',' && (at = skip_pair(at, stop)) != NULL; pairs++)
+		at = skip_blanks(at);
+	return pairs > 0 ? at : NULL;
+}
+
+bool grammar_conninfo(const char *text)
+{
+	const char *end = skip_conninfo(text, " \t");
+
+	return end != NULL && *end == '\0';
+}
+
+bool grammar_conninfos(const char *text)
+{
+	const char *at = text;
+
+	while ((at = skip_conninfo(at, " \t,")) != NULL && *at == ',')
+		at++;
+	return at != NULL && *at == '\0';
+}
+
+bool grammar_command(const char *text)
+{
+	char quote = 0;
+
+	for (const char *at = text; *at != '\0'; at++) {
+		if (*at == '\\' && quote != '\'') {
+			if (*++at == '\0')
+				return false;
+		} else if (quote != 0) {
+			quote = *at == quote ? 0 : quote;
+		} else if (*at == '\'' || *at == '"') {
+			quote = *at;
+		}
+	}
+	return quote == 0 && *skip_blanks(text) != '\0';
+}
+
+bool grammar_owner(const char *text)
+{
+	const char *colon = strchr(text, ':');
+	auto_free char *user = xstrndup(text, strcspn(text, ":"));
+
+	if (colon != NULL && !grammar_name(colon + 1))
+		return false;
+	return grammar_name(user) || (colon != NULL && *user == '\0');
+}

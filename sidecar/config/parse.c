@@ -1,0 +1,372 @@
+/* segue.ini -> sections and entries; see the header.
+ * libinih walks the lines, but sees only what reader.c has checked; it says neither line
+ * numbers nor more than one error, so both are kept here. */
+#include "config/parse.h"
+
+#include <ini.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/grammar.h"
+#include "config/reader.h"
+
+/* What an indented line would go on with. */
+enum open_value {
+	OPEN_NOTHING, /* no key yet in this section */
+	OPEN_ENTRY,   /* the entry read last */
+	OPEN_IGNORED, /* a line that was refused: what goes on with it is passed over */
+};
+
+struct parser {
+	struct config_reader reader;
+	struct config_document *document;
+	struct config_problems *problems;
+	enum open_value open;
+};
+
+void config_problem_add(struct config_problems *problems, unsigned line,
+                        const struct config_section *section, const char *key, const char *fmt, ...)
+{
+	struct strbuf text = STRBUF_INIT;
+	va_list args;
+
+	if (section != NULL)
+		strbuf_printf(&text, "[%s]%s", section->header, key != NULL ? " " : ": ");
+	if (key != NULL)
+		strbuf_printf(&text, "%s: ", key);
+	va_start(args, fmt);
+	strbuf_vprintf(&text, fmt, args);
+	va_end(args);
+	problems->items =
+	    xreallocarray(problems->items, problems->count + 1, sizeof(*problems->items));
+	problems->items[problems->count++] =
+	    (struct config_problem){.line = line, .text = strbuf_detach(&text)};
+}
+
+static int by_line(const void *a, const void *b)
+{
+	const struct config_problem *left = a, *right = b;
+
+	if (left->line != right->line)
+		return left->line < right->line ? -1 : 1;
+	return strcmp(left->text, right->text);
+}
+
+void config_problems_flush(struct config_problems *problems, struct strbuf *out)
+{
+	if (problems->count > 0)
+		qsort(problems->items, problems->count, sizeof(*problems->items), by_line);
+	for (size_t i = 0; i < problems->count; i++) {
+		const struct config_problem *problem = &problems->items[i];
+
+		if (problem->line > 0)
+			strbuf_printf(out, "%s:%u: %s\n", problems->file, problem->line,
+			              problem->text);
+		else
+			strbuf_printf(out, "%s: %s\n", problems->file, problem->text);
+		free(problem->text);
+	}
+	free(problems->items);
+	*problems = (struct config_problems){.file = problems->file};
+}
+
+static struct config_section *last_section(const struct parser *parser)
+{
+	struct config_document *document = parser->document;
+
+	return document->count > 0 ? &document->sections[document->count - 1] : NULL;
+}
+
+/* "[segue], [zookeeper], [cluster NAME], ..." */
+static void refuse_section(struct parser *parser, const struct config_section *section)
+{
+	auto_strbuf struct strbuf shown = STRBUF_INIT, allowed = STRBUF_INIT;
+	size_t count;
+	const struct config_section_info *infos = config_sections(&count);
+
+	strbuf_append_escaped(&shown, section->header, strlen(section->header), 64);
+	for (size_t i = 0; i < count; i++)
+		strbuf_printf(&allowed, "%s[%s%s]", i > 0 ? ", " : "", infos[i].word,
+		              infos[i].named ? " NAME" : "");
+	config_problem_add(parser->problems, section->line, NULL, NULL,
+	                   "found \"[%s]\": allowed: %s", shown.data, allowed.data);
+}
+
+static void add_section(struct parser *parser, struct config_section section)
+{
+	struct config_document *document = parser->document;
+
+	document->sections =
+	    xreallocarray(document->sections, document->count + 1, sizeof(*document->sections));
+	document->sections[document->count++] = section;
+	parser->open = OPEN_NOTHING;
+}
+
+static void open_section(struct parser *parser)
+{
+	const char *header = parser->reader.current.key.data;
+	size_t word_len = strcspn(header, " \t");
+	auto_free char *word = xstrndup(header, word_len);
+	auto_strbuf struct strbuf shown = STRBUF_INIT;
+	const char *name = header + word_len + strspn(header + word_len, " \t");
+	struct config_section section = {
+	    .info = config_section_find(word), .name = xstrdup(name), .line = parser->reader.line};
+
+	strbuf_append_escaped(&shown, name, strlen(name), CONFIG_NAME_MAX);
+	section.header = xasprintf("%s%s%s", word, *name != '\0' ? " " : "", name);
+	if (section.info == NULL || section.info->named != (*name != '\0')) {
+		section.info = NULL;
+		refuse_section(parser, &section);
+	} else if (section.info->named && !grammar_name(name)) {
+		config_problem_add(
+		    parser->problems, section.line, &section, NULL,
+		    "found \"%s\": allowed: a name of [A-Za-z0-9._-], no dot in front", shown.data);
+		section.info = NULL;
+	}
+	add_section(parser, section);
+}
+
+/* A header that could not be read still ends the section above it. */
+static void open_unreadable_section(struct parser *parser)
+{
+	add_section(parser, (struct config_section){.header = xstrdup("?"),
+	                                            .name = xstrdup(""),
+	                                            .line = parser->reader.line});
+}
+
+static const struct config_entry *add_entry(struct parser *parser, bool refused)
+{
+	struct config_section *section = last_section(parser);
+
+	section->entries =
+	    xreallocarray(section->entries, section->count + 1, sizeof(*section->entries));
+	section->entries[section->count++] =
+	    (struct config_entry){.key = xstrdup(parser->reader.current.key.data),
+	                          .value = STRBUF_INIT,
+	                          .line = parser->reader.line,
+	                          .refused = refused};
+	return &section->entries[section->count - 1];
+}
+
+/* The entry read last. */
+static const struct config_entry *refuse_entry(struct parser *parser)
+{
+	struct config_section *section = last_section(parser);
+	struct config_entry *entry = &section->entries[section->count - 1];
+
+	entry->refused = true;
+	return entry;
+}
+
+/* Text that may well hold a ';' of its own. */
+static bool is_free_text(enum config_type type)
+{
+	return type == CONFIG_TYPE_COMMAND || type == CONFIG_TYPE_CONNINFO ||
+	       type == CONFIG_TYPE_CONNINFOS || type == CONFIG_TYPE_VAR;
+}
+
+/* False, and the error noted, when the person may have meant the ';' as a part of the value. */
+static bool comment_is_meant(struct parser *parser, const struct config_section *section,
+                             const char *key)
+{
+	const struct config_key *row =
+	    section->info != NULL ? config_key_find(section->info->kind, key) : NULL;
+
+	if (!parser->reader.current.doubtful || row == NULL || !is_free_text(row->type))
+		return true;
+	config_problem_add(
+	    parser->problems, parser->reader.line, section, key,
+	    "found \" ;\" in the value: allowed: two blanks or a tab before a comment "
+	    "(or the comment on a line of its own), no blank before a ';' of the value");
+	return false;
+}
+
+/* True when the line goes to libinih. */
+static bool accept_entry(struct parser *parser)
+{
+	const char *key = parser->reader.current.key.data;
+
+	parser->open = OPEN_IGNORED;
+	if (last_section(parser) == NULL) {
+		config_problem_add(parser->problems, parser->reader.line, NULL, key,
+		                   "found before any section: allowed: a [section] line first");
+		return false;
+	}
+	if (!comment_is_meant(parser, last_section(parser), key)) {
+		add_entry(parser, true);
+		return false;
+	}
+	parser->open = OPEN_ENTRY;
+	return true;
+}
+
+/* An indented line that reads like a key of this section is a slip that would vanish in the value
+ * above it. */
+static bool looks_like_key(const struct config_section *section, const char *value)
+{
+	auto_free char *word = xstrndup(value, strcspn(value, " \t="));
+
+	return section->info != NULL && config_key_find(section->info->kind, word) != NULL &&
+	       value[strlen(word) + strspn(value + strlen(word), " \t")] == '=';
+}
+
+static bool accept_continuation(struct parser *parser)
+{
+	const struct config_section *section = last_section(parser);
+
+	if (parser->open == OPEN_IGNORED)
+		return false;
+	if (parser->open == OPEN_NOTHING ||
+	    looks_like_key(section, parser->reader.current.value.data)) {
+		config_problem_add(parser->problems, parser->reader.line, section, NULL,
+		                   "found an indented line: allowed: only to go on with the value "
+		                   "above it; a key begins at the start of its line");
+		return false;
+	}
+	if (comment_is_meant(parser, section, section->entries[section->count - 1].key))
+		return true;
+	refuse_entry(parser);
+	parser->open = OPEN_IGNORED;
+	return false;
+}
+
+static bool accept_line(struct parser *parser)
+{
+	switch (parser->reader.current.kind) {
+	case CONFIG_LINE_EMPTY:
+		return false;
+	case CONFIG_LINE_HEADER:
+		open_section(parser);
+		return true;
+	case CONFIG_LINE_ENTRY:
+		return accept_entry(parser);
+	case CONFIG_LINE_CONTINUED:
+		return accept_continuation(parser) && parser->reader.current.value.len > 0;
+	}
+	return false;
+}
+
+static void write_line(const struct config_line *line, char *out, size_t size)
+{
+	switch (line->kind) {
+	case CONFIG_LINE_EMPTY:
+		break;
+	case CONFIG_LINE_HEADER:
+		snprintf(out, size, "[%s]", line->key.data);
+		return;
+	case CONFIG_LINE_ENTRY:
+		snprintf(out, size, "%s=%s", line->key.data, line->value.data);
+		return;
+	case CONFIG_LINE_CONTINUED:
+		snprintf(out, size, " %s", line->value.data);
+		return;
+	}
+}
+
+/* A line that cannot be read: still, its header ends the section above it, its key is there, and
+ * what it went on with is incomplete. */
+static void refuse_line(struct parser *parser, const struct err *err)
+{
+	const struct config_section *section = last_section(parser);
+	const struct config_entry *entry = NULL;
+
+	switch (parser->reader.current.kind) {
+	case CONFIG_LINE_EMPTY:
+		break;
+	case CONFIG_LINE_HEADER:
+		open_unreadable_section(parser);
+		break;
+	case CONFIG_LINE_ENTRY:
+		entry = section != NULL ? add_entry(parser, true) : NULL;
+		break;
+	case CONFIG_LINE_CONTINUED:
+		if (parser->open == OPEN_IGNORED)
+			return;
+		entry = parser->open == OPEN_ENTRY ? refuse_entry(parser) : NULL;
+		break;
+	}
+	config_problem_add(parser->problems, parser->reader.line, entry != NULL ? section : NULL,
+	                   entry != NULL ? entry->key : NULL, "%s", err->message);
+	parser->open = OPEN_IGNORED;
+}
+
+/* libinih's idea of fgets(). */
+static char *give_line(char *out, int size, void *stream)
+{
+	struct parser *parser = stream;
+	struct err err;
+	bool end;
+
+	*out = '\0';
+	if (!config_reader_next(&parser->reader, &end, &err)) {
+		refuse_line(parser, &err);
+		return out;
+	}
+	if (end)
+		return NULL;
+	if (accept_line(parser))
+		write_line(&parser->reader.current, out, (size_t)size);
+	return out;
+}
+
+static int take_entry(void *arg, const char *section_name, const char *key, const char *value)
+{
+	struct parser *parser = arg;
+	const struct config_line *line = &parser->reader.current;
+	struct config_section *section = last_section(parser);
+	struct config_entry *entry;
+
+	(void)section_name;
+	(void)key;
+	if (section == NULL || strcmp(value, line->value.data) != 0)
+		return 0; /* another libinih, with other limits: never take half a value */
+	if (line->kind == CONFIG_LINE_ENTRY)
+		add_entry(parser, false);
+	entry = &section->entries[section->count - 1];
+	if (entry->value.len > 0)
+		strbuf_append_char(&entry->value, ' ');
+	strbuf_append_str(&entry->value, value);
+	return 1;
+}
+
+void config_parse(const char *text, size_t len, struct config_document *out,
+                  struct config_problems *problems)
+{
+	struct parser parser = {.document = out, .problems = problems, .open = OPEN_NOTHING};
+	int refused;
+
+	*out = (struct config_document){.count = 0};
+	config_reader_init(&parser.reader, text, len);
+	refused = ini_parse_stream(give_line, &parser, take_entry, &parser);
+	if (refused != 0)
+		config_problem_add(problems, refused > 0 ? (unsigned)refused : 0, NULL, NULL,
+		                   "this libinih does not read the line as segue does");
+	config_reader_fini(&parser.reader);
+}
+
+void config_document_free(struct config_document *document)
+{
+	for (size_t i = 0; i < document->count; i++) {
+		struct config_section *section = &document->sections[i];
+
+		for (size_t j = 0; j < section->count; j++) {
+			free(section->entries[j].key);
+			strbuf_fini(&section->entries[j].value);
+		}
+		free(section->entries);
+		free(section->header);
+		free(section->name);
+	}
+	free(document->sections);
+	*document = (struct config_document){.count = 0};
+}
+
+const struct config_entry *config_entry_find(const struct config_section *section, const char *key)
+{
+	for (size_t i = 0; i < section->count; i++)
+		if (strcmp(section->entries[i].key, key) == 0)
+			return &section->entries[i];
+	return NULL;
+}

@@ -1,0 +1,186 @@
+/* The key table for people: the tables of segue.ini(5), and the sample file.
+ * Both are printed from the rows that the loader goes by, so that they cannot say otherwise. */
+#include <string.h>
+
+#include "config.h"
+#include "config/table.h"
+#include "config/values.h"
+
+#define SAMPLE_WIDTH 98
+
+static const char no_effect[] = "Checked, but without effect in this version.";
+
+/* roff: a backslash is an escape, a minus is not a hyphen, a dot in front is a request. */
+static void print_roff(FILE *out, const char *text)
+{
+	if (*text == '.' || *text == '\'')
+		fputs("\\&", out);
+	for (; *text != '\0'; text++) {
+		if (*text == '\\')
+			fputs("\\e", out);
+		else if (*text == '-')
+			fputs("\\-", out);
+		else
+			fputc(*text, out);
+	}
+}
+
+/* Every sentence on a line of its own, as roff wants it. */
+static void print_roff_sentences(FILE *out, const char *text)
+{
+	auto_strbuf struct strbuf sentence = STRBUF_INIT;
+
+	for (; *text != '\0'; text++) {
+		if (*text != ' ' || sentence.len == 0 || sentence.data[sentence.len - 1] != '.') {
+			strbuf_append_char(&sentence, *text);
+			continue;
+		}
+		print_roff(out, sentence.data);
+		fputc('\n', out);
+		strbuf_reset(&sentence);
+	}
+	print_roff(out, sentence.data);
+	fputc('\n', out);
+}
+
+static bool has_preset(const struct config_key *key)
+{
+	return key->preset != NULL && *key->preset != '\0';
+}
+
+/* "Allowed: 1s to 10m.", where the help does not say it itself. */
+static void append_allowed(struct strbuf *out, const struct config_key *key)
+{
+	if (key->choices == NULL && key->type != CONFIG_TYPE_BOOL && key->min == key->max)
+		return;
+	strbuf_append_str(out, "Allowed: ");
+	config_value_allowed(key, out);
+	strbuf_append_char(out, '.');
+}
+
+static void man_key(FILE *out, const struct config_key *key)
+{
+	auto_strbuf struct strbuf allowed = STRBUF_INIT;
+
+	fputs(".TP\n.B \"", out);
+	print_roff(out, key->name);
+	fputs(config_key_is_prefix(key) ? "NAME" : "", out);
+	fputs(" =", out);
+	if (has_preset(key)) {
+		fputc(' ', out);
+		print_roff(out, key->preset);
+	}
+	fputs("\"\n", out);
+	print_roff_sentences(out, key->help);
+	append_allowed(&allowed, key);
+	if (allowed.len > 0)
+		print_roff_sentences(out, allowed.data);
+	if ((key->flags & CONFIG_REQUIRED) != 0 && key->preset == NULL)
+		fputs("Required.\n", out);
+	if ((key->flags & CONFIG_NO_EFFECT) != 0)
+		print_roff_sentences(out, no_effect);
+}
+
+void config_print_man(FILE *out)
+{
+	size_t section_count, key_count;
+	const struct config_section_info *sections = config_sections(&section_count);
+	const struct config_key *keys = config_keys(&key_count);
+
+	for (size_t i = 0; i < section_count; i++) {
+		const struct config_section_info *section = &sections[i];
+
+		fprintf(out, ".SS \"[%s%s]\"\n", section->word, section->named ? " NAME" : "");
+		print_roff_sentences(out, section->help);
+		if (section->missing != NULL)
+			print_roff_sentences(out, no_effect);
+		for (size_t j = 0; j < key_count; j++)
+			if ((keys[j].sections & section->kind) != 0)
+				man_key(out, &keys[j]);
+	}
+}
+
+/* "; text", broken at blanks. */
+static void print_comment(FILE *out, const char *text)
+{
+	size_t column = 0;
+
+	while (*text != '\0') {
+		size_t len = strcspn(text, " ");
+
+		if (column > 0 && column + len + 1 > SAMPLE_WIDTH) {
+			fputc('\n', out);
+			column = 0;
+		}
+		column += (size_t)fprintf(out, "%s%.*s", column == 0 ? "; " : " ", (int)len, text);
+		text += len + strspn(text + len, " ");
+	}
+	fputc('\n', out);
+}
+
+static void sample_key(FILE *out, const struct config_key *key, bool section_is_active)
+{
+	bool required = (key->flags & CONFIG_REQUIRED) != 0 && key->preset == NULL;
+	const char *value = key->example != NULL  ? key->example
+	                    : key->preset != NULL ? key->preset
+	                                          : "";
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+
+	strbuf_printf(&text, "%s ", key->help);
+	append_allowed(&text, key);
+	strbuf_printf(&text, "%s%s", required ? " Required." : "",
+	              (key->flags & CONFIG_NO_EFFECT) != 0 ? " No effect in this version." : "");
+	print_comment(out, text.data);
+	fputs(required && section_is_active ? "" : ";", out);
+	if (config_key_is_prefix(key))
+		fprintf(out, "%s\n", value);
+	else
+		fprintf(out, "%s =%s%s\n", key->name, *value != '\0' ? " " : "", value);
+}
+
+/* The sections that a first file needs are there; the others wait as comments. */
+static bool is_active(const struct config_section_info *section)
+{
+	switch (section->kind) {
+	case CONFIG_SECTION_SEGUE:
+	case CONFIG_SECTION_ZOOKEEPER:
+	case CONFIG_SECTION_CLUSTER:
+	case CONFIG_SECTION_HAPROXY:
+		return true;
+	case CONFIG_SECTION_PGBOUNCER:
+	case CONFIG_SECTION_FILE:
+	case CONFIG_SECTION_PUBLISHER:
+		return false;
+	}
+	return false;
+}
+
+static void sample_section(FILE *out, const struct config_section_info *section)
+{
+	size_t count;
+	const struct config_key *keys = config_keys(&count);
+
+	fputc('\n', out);
+	print_comment(out, section->help);
+	if (section->missing != NULL)
+		print_comment(out, "No effect in this version.");
+	fprintf(out, "%s[%s%s%s]\n", is_active(section) ? "" : ";", section->word,
+	        section->named ? " " : "", section->named ? section->example_name : "");
+	for (size_t i = 0; i < count; i++)
+		if ((keys[i].sections & section->kind) != 0)
+			sample_key(out, &keys[i], is_active(section));
+}
+
+void config_print_sample(FILE *out)
+{
+	size_t count;
+	const struct config_section_info *sections = config_sections(&count);
+
+	print_comment(out,
+	              "segue.ini: what segue watches and what it keeps true. See segue.ini(5).");
+	print_comment(out,
+	              "A key that stands behind a ; shows its default, or an example. A comment "
+	              "behind a value needs two blanks before its ;. Check with: segue check");
+	for (size_t i = 0; i < count; i++)
+		sample_section(out, &sections[i]);
+}

@@ -1,0 +1,367 @@
+/* The table of sections and keys of segue.ini; see the header.
+ * A key is added here and nowhere else: default, bounds, manual and sample all follow. */
+#include "config/table.h"
+
+#include <string.h>
+
+#include "base/util.h"
+#include "config.h"
+
+#define TARGETS (CONFIG_SECTION_HAPROXY | CONFIG_SECTION_PGBOUNCER | CONFIG_SECTION_FILE)
+
+#define SECOND ((int64_t)1000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+
+/* In the order of the enums of config.h and log.h. */
+static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
+static const char *const log_formats[] = {"text", "json", "journal", NULL};
+static const char *const layouts[] = {"segue", "plain", NULL};
+static const char *const verifies[] = {"disable", "prefer", "require", NULL};
+static const char *const losses[] = {"hold", "keep", "fence", NULL};
+static const char *const rollbacks[] = {"refuse", "follow", NULL};
+static const char *const repmgrs[] = {"auto", "yes", "no", NULL};
+
+#define AT(type, field) offsetof(struct type, field)
+
+static const struct config_key keys[] = {
+    /* [segue] */
+    {.sections = CONFIG_SECTION_SEGUE,
+     .name = "name",
+     .type = CONFIG_TYPE_NAME,
+     .offset = AT(config, name),
+     .preset = "",
+     .help = "This sidecar in the fleet. Not set: the host's name."},
+    {.sections = CONFIG_SECTION_SEGUE,
+     .name = "log_level",
+     .type = CONFIG_TYPE_ENUM,
+     .offset = AT(config, log_level),
+     .choices = log_levels,
+     .preset = "info",
+     .help = "Events below it are not logged."},
+    {.sections = CONFIG_SECTION_SEGUE,
+     .name = "log_format",
+     .type = CONFIG_TYPE_ENUM,
+     .offset = AT(config, log_format),
+     .choices = log_formats,
+     .preset = "text",
+     .help = "text is key=value with a time stamp; json is one object a line; journal is text with "
+             "journald's priorities and without the time."},
+    {.sections = CONFIG_SECTION_SEGUE,
+     .name = "state_dir",
+     .type = CONFIG_TYPE_PATH,
+     .offset = AT(config, state_dir),
+     .preset = "/var/lib/segue",
+     .help = "Keeps the topology applied last, per cluster, over restarts."},
+    {.sections = CONFIG_SECTION_SEGUE,
+     .name = "listen",
+     .type = CONFIG_TYPE_LISTEN,
+     .flags = CONFIG_NO_EFFECT,
+     .offset = AT(config, listen),
+     .preset = "unix:/run/segue/segue.sock",
+     .help = "Where status and metrics are served: unix:PATH or host:port."},
+
+    /* [zookeeper] */
+    {.sections = CONFIG_SECTION_ZOOKEEPER,
+     .name = "hosts",
+     .type = CONFIG_TYPE_HOSTS,
+     .flags = CONFIG_REQUIRED,
+     .offset = AT(config, zookeeper_hosts),
+     .preset = "127.0.0.1:2181",
+     .help = "The servers of the ensemble, host:port, comma separated; one /chroot may follow the "
+             "last."},
+    {.sections = CONFIG_SECTION_ZOOKEEPER,
+     .name = "session_timeout",
+     .type = CONFIG_TYPE_DURATION,
+     .offset = AT(config, session_timeout_ms),
+     .min = SECOND,
+     .max = 10 * MINUTE,
+     .preset = "6s",
+     .help = "What is asked of the server, which has bounds of its own (2 to 20 times its "
+             "tickTime)."},
+    {.sections = CONFIG_SECTION_ZOOKEEPER,
+     .name = "auth_file",
+     .type = CONFIG_TYPE_PATH,
+     .offset = AT(config, auth_file),
+     .preset = "",
+     .help = "A file with one line \"digest user:password\". Not set: no authentication."},
+
+    /* [cluster NAME] */
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "layout",
+     .type = CONFIG_TYPE_ENUM,
+     .offset = AT(config_cluster, layout),
+     .choices = layouts,
+     .preset = "segue",
+     .help = "How the master znode is written. segue: JSON at <path>/master. plain: the znode "
+             "itself holds a host, host:port, a connection string or a node name."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "path",
+     .type = CONFIG_TYPE_ZNODE,
+     .flags = CONFIG_REQUIRED,
+     .offset = AT(config_cluster, path),
+     .example = "/segue/orders",
+     .help = "The znode path. Layout segue: the parent of master; layout plain: the master znode "
+             "itself."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "node.",
+     .type = CONFIG_TYPE_NODE,
+     .offset = CONFIG_NOT_KEPT,
+     .example = "node.db1 = 10.0.0.1:5432",
+     .help = "The address of a node name, for znodes that hold only a name. Any number of them."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "presence",
+     .type = CONFIG_TYPE_BOOL,
+     .offset = AT(config_cluster, presence),
+     .preset = "no",
+     .help = "yes: act only while there is at least one ephemeral child (a live publisher), of "
+             "<path>/publishers with layout segue, of the master znode with layout plain."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "verify",
+     .type = CONFIG_TYPE_ENUM,
+     .flags = CONFIG_NO_EFFECT,
+     .offset = AT(config_cluster, verify),
+     .choices = verifies,
+     .preset = "prefer",
+     .help = "Ask the server, by libpq, whether it is the primary before moving to it. prefer: an "
+             "answer that cannot be had does not stop the move."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "verify_conninfo",
+     .type = CONFIG_TYPE_CONNINFO,
+     .flags = CONFIG_NO_EFFECT,
+     .offset = AT(config_cluster, verify_conninfo),
+     .preset = "user=segue dbname=postgres connect_timeout=2",
+     .help = "How to connect for that; host and port come from the znode."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "on_primary_loss",
+     .type = CONFIG_TYPE_ENUM,
+     .offset = AT(config_cluster, on_primary_loss),
+     .choices = losses,
+     .preset = "hold",
+     .help =
+         "While the store names no primary (layout segue: \"primary\": null). hold: the clients "
+         "of a PgBouncer wait, for hold_timeout at most; a HAProxy stays with the last "
+         "primary, as it cannot hold in this version. keep: all stay with the last primary. "
+         "fence: as keep, in this version."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "hold_timeout",
+     .type = CONFIG_TYPE_DURATION,
+     .offset = AT(config_cluster, hold_timeout_ms),
+     .min = 100,
+     .max = HOUR,
+     .preset = "30s",
+     .help = "How long the clients of a PgBouncer are held; then they are let go, to the last "
+             "primary. Shorter than PgBouncer's query_wait_timeout. A HAProxy does not hold in "
+             "this version."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "on_store_loss",
+     .type = CONFIG_TYPE_ENUM,
+     .flags = CONFIG_NO_EFFECT,
+     .offset = AT(config_cluster, on_store_loss),
+     .choices = losses,
+     .preset = "keep",
+     .help = "While ZooKeeper cannot be reached: as on_primary_loss."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "on_store_rollback",
+     .type = CONFIG_TYPE_ENUM,
+     .offset = AT(config_cluster, on_store_rollback),
+     .choices = rollbacks,
+     .preset = "refuse",
+     .help = "When the store itself went back in time (a restored backup, another ensemble): "
+             "refuse keeps the topology applied last and raises an alarm until a newer value is "
+             "written; follow takes the older value."},
+
+    /* [haproxy NAME], [pgbouncer NAME], [file NAME] */
+    {.sections = TARGETS,
+     .name = "cluster",
+     .type = CONFIG_TYPE_CLUSTER,
+     .flags = CONFIG_REQUIRED,
+     .offset = AT(config_target, cluster),
+     .example = "orders",
+     .help = "The cluster that it follows: the NAME of a [cluster NAME] section."},
+    {.sections = CONFIG_SECTION_HAPROXY,
+     .name = "template",
+     .type = CONFIG_TYPE_PATH,
+     .flags = CONFIG_REQUIRED,
+     .offset = AT(config_target, template_file),
+     .example = "/etc/segue/templates/haproxy.cfg.mustache",
+     .help = "The Mustache template; see segue-templates(7). Read again on SIGHUP."},
+    {.sections = CONFIG_SECTION_PGBOUNCER,
+     .name = "template",
+     .type = CONFIG_TYPE_PATH,
+     .flags = CONFIG_REQUIRED,
+     .offset = AT(config_target, template_file),
+     .example = "/etc/segue/templates/pgbouncer.ini.mustache",
+     .help = "The Mustache template; see segue-templates(7). Read again on SIGHUP."},
+    {.sections = CONFIG_SECTION_FILE,
+     .name = "template",
+     .type = CONFIG_TYPE_PATH,
+     .flags = CONFIG_REQUIRED,
+     .offset = AT(config_target, template_file),
+     .example = "/etc/segue/templates/app.mustache",
+     .help = "The Mustache template; see segue-templates(7). Read again on SIGHUP."},
+    {.sections = CONFIG_SECTION_HAPROXY,
+     .name = "output",
+     .type = CONFIG_TYPE_PATH,
+     .flags = CONFIG_REQUIRED,
+     .offset = AT(config_target, output),
+     .example = "/etc/haproxy/conf.d/orders.cfg",
+     .help = "The file that is rendered, one that HAProxy loads at its next start (a further -f)."},
+    {.sections = CONFIG_SECTION_PGBOUNCER,
+     .name = "output",
+     .type = CONFIG_TYPE_PATH,
+     .flags = CONFIG_REQUIRED,
+     .offset = AT(config_target, output),
+     .example = "/etc/pgbouncer/orders.ini",
+     .help = "The file that is rendered: what pgbouncer.ini takes in, by a line %include and this "
+             "path. It has to be there when PgBouncer starts: an empty file will do."},
+    {.sections = CONFIG_SECTION_FILE,
+     .name = "output",
+     .type = CONFIG_TYPE_PATH,
+     .flags = CONFIG_REQUIRED,
+     .offset = AT(config_target, output),
+     .example = "/etc/app/conf.d/database.conf",
+     .help = "The file that is rendered."},
+    {.sections = TARGETS,
+     .name = "owner",
+     .type = CONFIG_TYPE_OWNER,
+     .offset = AT(config_target, owner),
+     .preset = "",
+     .help = "Owner of the output: user:group, user or :group. Not set: unchanged."},
+    {.sections = TARGETS,
+     .name = "mode",
+     .type = CONFIG_TYPE_MODE,
+     .offset = AT(config_target, mode),
+     .min = 0,
+     .max = 07777,
+     .preset = "0644",
+     .help = "Permission bits of the output, octal. 0: those of the file that is replaced."},
+    {.sections = CONFIG_SECTION_HAPROXY,
+     .name = "socket",
+     .type = CONFIG_TYPE_SOCKET,
+     .flags = CONFIG_REQUIRED,
+     .offset = AT(config_target, socket),
+     .preset = "/run/haproxy/admin.sock",
+     .help = "The stats socket, level admin."},
+    {.sections = CONFIG_SECTION_HAPROXY,
+     .name = "master_socket",
+     .type = CONFIG_TYPE_SOCKET,
+     .offset = AT(config_target, master_socket),
+     .preset = "",
+     .help = "The master CLI (haproxy -W -S), for reloads and for the sessions of old workers."},
+    {.sections = CONFIG_SECTION_HAPROXY,
+     .name = "reload_command",
+     .type = CONFIG_TYPE_COMMAND,
+     .offset = AT(config_target, reload_command),
+     .preset = "",
+     .help = "Used where there is no master_socket. Run without a shell; words are split as sh "
+             "would."},
+    {.sections = CONFIG_SECTION_FILE,
+     .name = "reload_command",
+     .type = CONFIG_TYPE_COMMAND,
+     .offset = AT(config_target, reload_command),
+     .preset = "",
+     .example = "systemctl reload app",
+     .help = "Runs after the file was installed. Without a shell; words are split as sh would."},
+    {.sections = CONFIG_SECTION_HAPROXY | CONFIG_SECTION_FILE,
+     .name = "check_command",
+     .type = CONFIG_TYPE_COMMAND,
+     .offset = AT(config_target, check_command),
+     .preset = "",
+     .help = "Must succeed on the new file before it is installed; {} is the new file's path. "
+             "Without a shell; words are split as sh would."},
+    {.sections = CONFIG_SECTION_PGBOUNCER,
+     .name = "console",
+     .type = CONFIG_TYPE_CONNINFO,
+     .flags = CONFIG_REQUIRED,
+     .offset = AT(config_target, console),
+     .preset = "host=/var/run/postgresql port=6432 user=pgbouncer dbname=pgbouncer",
+     .help = "How to connect to the admin console, as a user of admin_users. Over the unix socket "
+             "PgBouncer's own system user may be the user pgbouncer without a password; a password "
+             "belongs into a passfile."},
+    {.sections = CONFIG_SECTION_PGBOUNCER,
+     .name = "pause_timeout",
+     .type = CONFIG_TYPE_DURATION,
+     .offset = AT(config_target, pause_timeout_ms),
+     .min = 100,
+     .max = 10 * MINUTE,
+     .preset = "5s",
+     .help = "How long PAUSE may wait for running transactions. Then they are cut off if the "
+             "primary has moved; a hold (see on_primary_loss) is given up."},
+    {.sections = TARGETS,
+     .name = "var.",
+     .type = CONFIG_TYPE_VAR,
+     .offset = CONFIG_NOT_KEPT,
+     .example = "var.maxconn = 100",
+     .help = "A value for the template: var.maxconn is {{vars.maxconn}}. Any number of them."},
+
+    /* [publisher NAME] */
+    {.sections = CONFIG_SECTION_PUBLISHER,
+     .name = "cluster",
+     .type = CONFIG_TYPE_CLUSTER,
+     .flags = CONFIG_REQUIRED,
+     .offset = CONFIG_NOT_KEPT,
+     .example = "orders",
+     .help = "The cluster that it publishes, of layout segue; the path comes from there."},
+    {.sections = CONFIG_SECTION_PUBLISHER,
+     .name = "name",
+     .type = CONFIG_TYPE_NAME,
+     .offset = CONFIG_NOT_KEPT,
+     .preset = "",
+     .help = "This publisher. Not set: the host's name."},
+    {.sections = CONFIG_SECTION_PUBLISHER,
+     .name = "nodes",
+     .type = CONFIG_TYPE_CONNINFOS,
+     .flags = CONFIG_REQUIRED,
+     .offset = CONFIG_NOT_KEPT,
+     .example = "host=10.0.0.1 port=5432, host=10.0.0.2 port=5432",
+     .help = "A connection string for each server, comma separated. With repmgr one is enough: the "
+             "rest comes from repmgr.nodes."},
+    {.sections = CONFIG_SECTION_PUBLISHER,
+     .name = "conninfo",
+     .type = CONFIG_TYPE_CONNINFO,
+     .offset = CONFIG_NOT_KEPT,
+     .preset = "user=repmgr dbname=repmgr connect_timeout=2",
+     .help = "What is common to all of them."},
+    {.sections = CONFIG_SECTION_PUBLISHER,
+     .name = "repmgr",
+     .type = CONFIG_TYPE_ENUM,
+     .offset = CONFIG_NOT_KEPT,
+     .choices = repmgrs,
+     .preset = "auto",
+     .help = "Whether the cluster is repmgr's. auto: where there is a repmgr.nodes table."},
+    {.sections = CONFIG_SECTION_PUBLISHER,
+     .name = "interval",
+     .type = CONFIG_TYPE_DURATION,
+     .offset = CONFIG_NOT_KEPT,
+     .min = 100,
+     .max = MINUTE,
+     .preset = "1s",
+     .help = "How often the servers are observed."},
+};
+
+const struct config_key *config_keys(size_t *count)
+{
+	*count = ARRAY_LEN(keys);
+	return keys;
+}
+
+bool config_key_is_prefix(const struct config_key *key)
+{
+	return key->type == CONFIG_TYPE_NODE || key->type == CONFIG_TYPE_VAR;
+}
+
+static bool key_matches(const struct config_key *row, const char *key)
+{
+	if (config_key_is_prefix(row))
+		return strncmp(key, row->name, strlen(row->name)) == 0;
+	return strcmp(key, row->name) == 0;
+}
+
+const struct config_key *config_key_find(enum config_section_kind kind, const char *key)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
+		if ((keys[i].sections & kind) != 0 && key_matches(&keys[i], key))
+			return &keys[i];
+	return NULL;
+}

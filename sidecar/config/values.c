@@ -1,0 +1,246 @@
+/* Typed values of segue.ini; see the header. */
+#include "config/values.h"
+
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/grammar.h"
+
+#define SHOWN_MAX 80 /* bytes of a value that an error shows */
+
+static void append_duration(struct strbuf *out, int64_t ms)
+{
+	if (ms % 3600000 == 0)
+		strbuf_printf(out, "%" PRId64 "h", ms / 3600000);
+	else if (ms % 60000 == 0)
+		strbuf_printf(out, "%" PRId64 "m", ms / 60000);
+	else if (ms % 1000 == 0)
+		strbuf_printf(out, "%" PRId64 "s", ms / 1000);
+	else
+		strbuf_printf(out, "%" PRId64 "ms", ms);
+}
+
+static void append_choices(struct strbuf *out, const char *const *choices)
+{
+	for (size_t i = 0; choices[i] != NULL; i++)
+		strbuf_printf(out, "%s%s", i > 0 ? " | " : "", choices[i]);
+}
+
+/* For the types whose rows all allow the same. */
+static const char *const allowed_words[] = {
+    [CONFIG_TYPE_NAME] = "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front",
+    [CONFIG_TYPE_CLUSTER] = "the NAME of a [cluster NAME] section",
+    [CONFIG_TYPE_BOOL] = "yes | no",
+    [CONFIG_TYPE_PATH] = "an absolute path without blanks",
+    [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
+    [CONFIG_TYPE_LISTEN] = "unix:/PATH without blanks, at most 107 bytes, or host:port",
+    [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
+    [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",
+    [CONFIG_TYPE_CONNINFO] = "keyword=value pairs or a postgresql:// URI",
+    [CONFIG_TYPE_CONNINFOS] = "keyword=value pairs or postgresql:// URIs, comma separated",
+    [CONFIG_TYPE_COMMAND] = "a program and its arguments, quotes closed",
+    [CONFIG_TYPE_OWNER] = "user:group, user or :group",
+    [CONFIG_TYPE_NODE] = "host:port",
+    [CONFIG_TYPE_VAR] = "any text",
+};
+
+void config_value_allowed(const struct config_key *key, struct strbuf *out)
+{
+	if (key->type == CONFIG_TYPE_ENUM) {
+		append_choices(out, key->choices);
+	} else if (key->type == CONFIG_TYPE_DURATION) {
+		append_duration(out, key->min);
+		strbuf_append_str(out, " to ");
+		append_duration(out, key->max);
+		strbuf_append_str(out, " (units: ms, s, m, h)");
+	} else if (key->type == CONFIG_TYPE_MODE) {
+		strbuf_printf(out, "%" PRIo64 " to 0%" PRIo64 ", octal", (uint64_t)key->min,
+		              (uint64_t)key->max);
+	} else {
+		strbuf_append_str(out, allowed_words[key->type]);
+	}
+}
+
+/* "found ...: allowed: ..."; connection strings are not shown, as they may hold a password. */
+static bool refuse(const struct config_key *key, const char *text, const char *detail,
+                   struct err *err)
+{
+	auto_strbuf struct strbuf shown = STRBUF_INIT, allowed = STRBUF_INIT;
+
+	if (key->type == CONFIG_TYPE_CONNINFO || key->type == CONFIG_TYPE_CONNINFOS) {
+		strbuf_append_str(&shown, "what is no connection string");
+	} else {
+		strbuf_append_char(&shown, '"');
+		strbuf_append_escaped(&shown, text, strlen(text), SHOWN_MAX);
+		strbuf_append_char(&shown, '"');
+	}
+	config_value_allowed(key, &allowed);
+	return err_set(err, "found %s%s%s%s: allowed: %s", shown.data, *detail != '\0' ? " (" : "",
+	               detail, *detail != '\0' ? ")" : "", allowed.data);
+}
+
+static bool choice_index(const char *const *choices, const char *text, unsigned *index)
+{
+	for (unsigned i = 0; choices[i] != NULL; i++)
+		if (strcmp(choices[i], text) == 0) {
+			*index = i;
+			return true;
+		}
+	return false;
+}
+
+static bool set_enum(const struct config_key *key, const char *text, void *at, struct err *err)
+{
+	unsigned index;
+
+	/* The contract of segue.ini has it; this version does not read that layout yet. */
+	if (strcmp(key->name, "layout") == 0 && strcmp(text, "patroni") == 0)
+		return refuse(key, text, "layout patroni is not in this version", err);
+	if (!choice_index(key->choices, text, &index))
+		return refuse(key, text, "", err);
+	if (at != NULL)
+		memcpy(at, &index, sizeof(index));
+	return true;
+}
+
+static bool set_bool(const struct config_key *key, const char *text, bool *at, struct err *err)
+{
+	bool value = strcmp(text, "yes") == 0;
+
+	if (!value && strcmp(text, "no") != 0)
+		return refuse(key, text, "", err);
+	if (at != NULL)
+		*at = value;
+	return true;
+}
+
+static bool set_duration(const struct config_key *key, const char *text, int64_t *at,
+                         struct err *err)
+{
+	int64_t ms;
+
+	if (!grammar_duration(text, &ms) || ms < key->min || ms > key->max)
+		return refuse(key, text, "", err);
+	if (at != NULL)
+		*at = ms;
+	return true;
+}
+
+static bool set_mode(const struct config_key *key, const char *text, unsigned *at, struct err *err)
+{
+	unsigned value = 0;
+	size_t len = strspn(text, "01234567");
+
+	if (len == 0 || len > 5 || text[len] != '\0')
+		return refuse(key, text, "", err);
+	for (size_t i = 0; i < len; i++)
+		value = value * 8 + (unsigned)(text[i] - '0');
+	if (value < key->min || value > key->max)
+		return refuse(key, text, "", err);
+	if (at != NULL)
+		*at = value;
+	return true;
+}
+
+/* Blanks around the commas are a person's; ZooKeeper's client takes none. */
+static void strip_blanks(const char *text, struct strbuf *out)
+{
+	for (; *text != '\0'; text++)
+		if (*text != ' ' && *text != '\t')
+			strbuf_append_char(out, *text);
+}
+
+/* The value is a string whose grammar is checked and which is kept as it is. */
+static bool string_is_valid(const struct config_key *key, const char *text)
+{
+	switch (key->type) {
+	case CONFIG_TYPE_NAME:
+	case CONFIG_TYPE_CLUSTER:
+		return grammar_name(text);
+	case CONFIG_TYPE_PATH:
+		return grammar_path(text, PATH_MAX - 1);
+	case CONFIG_TYPE_SOCKET:
+		return grammar_path(text, GRAMMAR_SOCKET_MAX) ||
+		       grammar_host_port(text, NULL, NULL);
+	case CONFIG_TYPE_LISTEN:
+		if (strncmp(text, "unix:", 5) == 0)
+			return grammar_path(text + 5, GRAMMAR_SOCKET_MAX);
+		return grammar_host_port(text, NULL, NULL);
+	case CONFIG_TYPE_HOSTS:
+		return grammar_zookeeper_hosts(text);
+	case CONFIG_TYPE_ZNODE:
+		return grammar_znode(text);
+	case CONFIG_TYPE_CONNINFO:
+		return grammar_conninfo(text);
+	case CONFIG_TYPE_CONNINFOS:
+		return grammar_conninfos(text);
+	case CONFIG_TYPE_COMMAND:
+		return grammar_command(text);
+	case CONFIG_TYPE_OWNER:
+		return grammar_owner(text);
+	case CONFIG_TYPE_NODE:
+		return grammar_host_port(text, NULL, NULL);
+	case CONFIG_TYPE_VAR:
+	case CONFIG_TYPE_ENUM:
+	case CONFIG_TYPE_BOOL:
+	case CONFIG_TYPE_DURATION:
+	case CONFIG_TYPE_MODE:
+		return true;
+	}
+	return false;
+}
+
+static bool set_string(const struct config_key *key, const char *text, char **at, struct err *err)
+{
+	auto_strbuf struct strbuf hosts = STRBUF_INIT;
+
+	if (key->type == CONFIG_TYPE_HOSTS) {
+		strip_blanks(text, &hosts);
+		text = hosts.data;
+	}
+	if (*text != '\0' && !string_is_valid(key, text))
+		return refuse(key, text, "", err);
+	if (at != NULL) {
+		free(*at);
+		*at = xstrdup(text);
+	}
+	return true;
+}
+
+bool config_value_set(const struct config_key *key, const char *text, void *base, struct err *err)
+{
+	void *at = key->offset != CONFIG_NOT_KEPT ? (char *)base + key->offset : NULL;
+
+	if (*text == '\0' && (key->flags & CONFIG_REQUIRED) != 0)
+		return refuse(key, text, "", err);
+	switch (key->type) {
+	case CONFIG_TYPE_ENUM:
+		return set_enum(key, text, at, err);
+	case CONFIG_TYPE_BOOL:
+		return set_bool(key, text, at, err);
+	case CONFIG_TYPE_DURATION:
+		return set_duration(key, text, at, err);
+	case CONFIG_TYPE_MODE:
+		return set_mode(key, text, at, err);
+	case CONFIG_TYPE_NODE:
+		if (*text == '\0')
+			return refuse(key, text, "", err);
+		return set_string(key, text, NULL, err);
+	case CONFIG_TYPE_NAME:
+	case CONFIG_TYPE_CLUSTER:
+	case CONFIG_TYPE_PATH:
+	case CONFIG_TYPE_SOCKET:
+	case CONFIG_TYPE_LISTEN:
+	case CONFIG_TYPE_HOSTS:
+	case CONFIG_TYPE_ZNODE:
+	case CONFIG_TYPE_CONNINFO:
+	case CONFIG_TYPE_CONNINFOS:
+	case CONFIG_TYPE_COMMAND:
+	case CONFIG_TYPE_OWNER:
+	case CONFIG_TYPE_VAR:
+		return set_string(key, text, at, err);
+	}
+	return false;
+}

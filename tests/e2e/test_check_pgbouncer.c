@@ -1,0 +1,156 @@
+/* `segue check` against real PgBouncers. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "lab/lab.h"
+
+#define MASTER                                                                                \
+	"{\"version\":1,\"primary\":{\"name\":\"db1\",\"host\":\"127.0.0.1\",\"port\":5432}," \
+	"\"standbys\":[{\"name\":\"db2\",\"host\":\"127.0.0.2\",\"port\":5432},"              \
+	"{\"name\":\"db3\",\"host\":\"127.0.0.3\",\"port\":5432}]}"
+
+#define GOOD                                                                                     \
+	"server_login_retry = 1\ntcp_user_timeout = 2000\ntcp_keepidle = 2\ntcp_keepintvl = 1\n" \
+	"tcp_keepcnt = 2\n"
+
+static int run_check(void *arg)
+{
+	char verb[] = "check", option[] = "-c";
+	char *argv[] = {verb, option, arg, NULL};
+
+	return cmd_check(3, argv);
+}
+
+/* Returns what it printed; *code is its exit code. */
+static const char *check(struct lab *lab, struct lab_pgbouncer *bouncer, const char *console,
+                         const char *more, int *code)
+{
+	char *template_file = realpath("templates/pgbouncer.ini.mustache", NULL);
+	char *ini = xstrdup(lab_path(lab, "segue.ini"));
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_process *process;
+
+	cr_assert_not_null(template_file, "run from the top of the repository");
+	lab_zk_set(zk, "/segue/a/master", MASTER, strlen(MASTER));
+	lab_write_file(ini, lab_printf(lab,
+	                               "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = %s\n"
+	                               "[cluster a]\npath = /segue/a\n"
+	                               "[pgbouncer p]\ncluster = a\ntemplate = %s\noutput = %s\n"
+	                               "console = %s\n%s",
+	                               lab_dir(lab), lab_zk_hosts(zk), template_file,
+	                               lab_pgbouncer_databases_file(bouncer), console, more));
+	process = lab_fork(lab, "check", run_check, ini);
+	cr_assert(lab_process_wait(process, 30000));
+	*code = lab_process_exit_code(process);
+	free(ini);
+	free(template_file);
+	return lab_read_file(lab, lab_process_log(process));
+}
+
+static void expect_line(const char *printed, const char *line)
+{
+	cr_expect_not_null(strstr(printed, line), "no \"%s\" in\n%s", line, printed);
+}
+
+static struct lab_pgbouncer *start(struct lab *lab, const char *settings, const char *databases)
+{
+	struct lab_pgbouncer *bouncer = lab_pgbouncer_create(lab, settings);
+
+	lab_write_file(lab_pgbouncer_databases_file(bouncer),
+	               lab_printf(lab, "[databases]\n%s\n", databases));
+	lab_pgbouncer_start(bouncer);
+	return bouncer;
+}
+
+Test(check_pgbouncer, all_is_fine)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer =
+	    start(lab, GOOD, "a = host=10.0.0.9\na_ro = host=10.0.0.9,10.0.0.8");
+	const char *printed;
+	int code;
+
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	cr_expect_null(strstr(printed, "FAIL"), "%s", printed);
+	cr_expect_null(strstr(printed, "warn"), "%s", printed);
+	expect_line(printed, "ok    pgbouncer/p: rendered: databases 2\n");
+	expect_line(printed, "ok    pgbouncer/p: console: PgBouncer 1.");
+	expect_line(printed, "ok    pgbouncer/p: console: its user is an admin\n");
+	lab_destroy(lab);
+}
+
+Test(check_pgbouncer, what_would_cost_a_failover_is_a_warning)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer =
+	    start(lab, "pool_mode = session\nquery_wait_timeout = 20\nclient_login_timeout = 10\n",
+	          "old = host=127.0.0.1 port=5432\na = host=localhost");
+	const char *printed;
+	int code;
+
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	expect_line(printed, "warn  pgbouncer/p: server_login_retry: 15 s: ");
+	expect_line(printed, "warn  pgbouncer/p: query_wait_timeout: 20 s, and hold_timeout");
+	expect_line(printed, "warn  pgbouncer/p: client_login_timeout: 10 s, and hold_timeout");
+	expect_line(printed,
+	            "warn  pgbouncer/p: server_fast_close: 0, and pool_mode is session (a)");
+	expect_line(printed, "warn  pgbouncer/p: tcp_user_timeout: 0: ");
+	expect_line(printed, "warn  pgbouncer/p: tcp_keepidle: 0 ");
+	expect_line(printed, "warn  pgbouncer/p: [databases]: SHOW DATABASES has no a_ro: ");
+	expect_line(printed, "warn  pgbouncer/p: [databases]: old: leads to a server of this");
+	lab_destroy(lab);
+}
+
+Test(check_pgbouncer, a_user_who_is_no_admin)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer = start(lab, GOOD, "a =\na_ro =");
+	const char *printed;
+	int code;
+
+	printed = check(lab, bouncer,
+	                lab_printf(lab, "host=%s port=%u user=watcher dbname=pgbouncer",
+	                           lab_pgbouncer_dir(bouncer), lab_pgbouncer_port(bouncer)),
+	                "", &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, "FAIL  pgbouncer/p: console: ");
+	expect_line(printed, "admin access needed: name an admin in console, or add");
+	lab_destroy(lab);
+}
+
+Test(check_pgbouncer, a_user_who_may_not_ask)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer = start(lab, GOOD, "a =\na_ro =");
+	const char *printed;
+	int code;
+
+	printed = check(lab, bouncer,
+	                lab_printf(lab, "host=%s port=%u user=app dbname=pgbouncer",
+	                           lab_pgbouncer_dir(bouncer), lab_pgbouncer_port(bouncer)),
+	                "", &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, "not allowed: name an admin in console, or add");
+	lab_destroy(lab);
+}
+
+Test(check_pgbouncer, nobody_there_and_a_template_that_makes_no_sense)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer = lab_pgbouncer_create(lab, NULL);
+	const char *printed;
+	int code;
+
+	printed =
+	    check(lab, bouncer, lab_pgbouncer_console(bouncer), "var.pool_size = many\n", &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, "FAIL  pgbouncer/p: rendered line ");
+	expect_line(printed, ": a: pool_size 'many' is not a whole number");
+	expect_line(printed, "FAIL  pgbouncer/p: console: ");
+	expect_line(printed, "is PgBouncer up, and does it let segue's user in?\n");
+	lab_destroy(lab);
+}

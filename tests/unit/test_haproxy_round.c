@@ -1,0 +1,118 @@
+/* A batch of the driver: what goes out on one line, and what is found in the reply. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "apply/haproxy_round.h"
+
+#define HEADER                                                                                  \
+	"1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight " \
+	"srv_iweight srv_time_since_last_change srv_check_status srv_check_result "             \
+	"srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id "      \
+	"srv_fqdn srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr " \
+	"srv_agent_port\n"
+#define ROW(be, name, port) \
+	"3 " be " 1 " name " 127.0.0.1 2 0 1 1 1 1 0 2 0 0 0 0 - " port " - 0 0 - - 0\n"
+#define INFO(stopping)                                                                    \
+	"Name: HAProxy\nVersion: 2.6.12-1+deb12u4\nRelease_date: 2026/10/17\nPid: 9705\n" \
+	"Uptime: 0d 0h00m01s\nUptime_sec: 71\nStopping: " stopping "\n\n"
+
+static bool parse(const char *text, struct haproxy_round *round, struct err *err)
+{
+	return haproxy_round_parse(text, strlen(text), round, err);
+}
+
+Test(haproxy_round, tables_of_several_backends_become_one)
+{
+	struct haproxy_round round;
+	struct err err;
+
+	cr_assert(parse("no need to change the addr, port changed from '1' to '2'\n\n\n" HEADER ROW(
+	                    "rw", "primary", "5") "\n" HEADER ROW("ro", "r1", "6")
+	                    ROW("ro", "r2", "7") "\n" INFO("0"),
+	                &round, &err),
+	          "%s", err.message);
+	cr_assert_eq(round.live.count, 3);
+	cr_assert_eq(haproxy_live_find(&round.live, "ro", "r2")->port, 7);
+	cr_assert_eq(round.info.pid, 9705);
+	cr_assert_eq(round.uptime_s, 71);
+	cr_assert_str_eq(round.said.data,
+	                 "no need to change the addr, port changed from '1' to '2'");
+	haproxy_round_free(&round);
+}
+
+Test(haproxy_round, backend_that_is_not_there_is_an_answer_and_no_error)
+{
+	struct haproxy_round round;
+	struct err err;
+
+	cr_assert(parse("Can't find backend.\n\n" HEADER ROW("rw", "primary", "5") "\n" INFO("0"),
+	                &round, &err));
+	cr_assert_eq(round.live.count, 1);
+	haproxy_round_free(&round);
+	cr_assert(parse("Can't find backend.\n\n" INFO("0"), &round, &err), "%s", err.message);
+	cr_assert_eq(round.live.count, 0);
+	cr_assert_str_eq(round.said.data, "Can't find backend.");
+	haproxy_round_free(&round);
+}
+
+Test(haproxy_round, replies_cut_short_or_of_something_else_are_errors)
+{
+	static const char *const replies[] = {
+	    "",
+	    "\n",
+	    "HTTP/1.0 400 Bad request\n\n",
+	    "Permission denied\n\n",
+	    HEADER ROW("rw", "primary", "5"),
+	    HEADER ROW("rw", "primary", "5") "\n",
+	    HEADER ROW("rw", "primary", "5") "\nName: HAProxy\nVersion: 2.6.12\nPid: 9705",
+	    HEADER "3 rw 1 primary\n\n" INFO("0"),
+	    HEADER ROW("rw", "primary", "5") "\n" INFO("1"),
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
+		struct haproxy_round round;
+		struct err err;
+
+		cr_assert_not(parse(replies[i], &round, &err), "%s", replies[i]);
+	}
+}
+
+static struct haproxy_config config_of(size_t backends)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct haproxy_config config;
+	struct err err;
+
+	for (size_t i = 0; i < backends; i++)
+		strbuf_printf(&text, "backend be%zu\n  server s 127.0.0.1:1\n", i);
+	cr_assert(haproxy_config_parse(text.data, text.len, &config, &err), "%s", err.message);
+	return config;
+}
+
+Test(haproxy_round, questions_follow_the_commands_on_one_line)
+{
+	struct haproxy_config two = config_of(2), nine = config_of(9);
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+
+	cr_assert(haproxy_round_line("", &two, &line));
+	cr_assert_str_eq(line.data, "show servers state be0;show servers state be1;show info");
+	strbuf_reset(&line);
+	cr_assert(haproxy_round_line("set server a/b weight 1", &nine, &line));
+	cr_assert_str_eq(line.data, "set server a/b weight 1;show servers state;show info");
+	haproxy_config_free(&two);
+	haproxy_config_free(&nine);
+}
+
+Test(haproxy_round, too_many_commands_are_cut_between_two)
+{
+	struct haproxy_config config = config_of(1);
+	auto_strbuf struct strbuf commands = STRBUF_INIT, line = STRBUF_INIT;
+
+	for (int i = 0; i < 1000; i++)
+		strbuf_printf(&commands, "%sset server be0/s%d weight 1", i > 0 ? ";" : "", i);
+	cr_assert_not(haproxy_round_line(commands.data, &config, &line));
+	cr_assert_lt(line.len, 16000);
+	cr_assert_gt(line.len, 11000);
+	cr_assert_not_null(strstr(line.data, " weight 1;show servers state be0;show info"));
+	haproxy_config_free(&config);
+}

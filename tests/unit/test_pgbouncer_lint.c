@@ -1,0 +1,133 @@
+/* Settings that cost a failover. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "apply/pgbouncer_lint.h"
+#include "pgbouncer_table.h"
+
+#define DATABASES "name|host|port|database|pool_mode|paused|disabled\n"
+#define APP       DATABASES "app|10.0.0.1|5432|app|transaction|0|0\n"
+#define CONSOLE   "pgbouncer|NULL|6432|pgbouncer|statement|0|0\n"
+
+#define GOOD_NETWORK                                           \
+	"tcp_user_timeout|2000|0|yes\ntcp_keepalive|1|1|yes\n" \
+	"tcp_keepidle|2|0|yes\n"
+#define GOOD                                                              \
+	"server_login_retry|1|15|yes\nquery_wait_timeout|120|120|yes\n"   \
+	"client_login_timeout|60|60|yes\npool_mode|session|session|yes\n" \
+	"server_fast_close|1|0|yes\nso_reuseport|0|0|no\ndns_max_ttl|15|15|yes\n" GOOD_NETWORK
+
+/* The findings for the rendered file of one database, app at 10.0.0.1. */
+static char *lint(const char *config_rows, const char *databases, size_t *count)
+{
+	static const char file[] = "[databases]\napp = host=10.0.0.1 port=5432\n";
+	auto_free char *config_text = xasprintf("key|value|default|changeable\n%s", config_rows);
+	struct pgbouncer_table config = table_of(config_text), live = table_of(databases);
+	struct strbuf out = STRBUF_INIT;
+	struct pgbouncer_ini ini;
+	struct err err;
+
+	cr_assert(pgbouncer_ini_parse(file, strlen(file), &ini, &err), "%s", err.message);
+	*count = pgbouncer_lint(
+	    &(struct pgbouncer_lint){&config, &live, &ini, "/etc/pgbouncer/a.ini", 30000}, &out);
+	pgbouncer_ini_free(&ini);
+	pgbouncer_table_free(&config);
+	pgbouncer_table_free(&live);
+	return strbuf_detach(&out);
+}
+
+static void expect_one(const char *config_rows, const char *databases, const char *finding)
+{
+	size_t count;
+	auto_free char *found = lint(config_rows, databases, &count);
+
+	cr_expect_eq(count, 1, "%s", found);
+	cr_expect_eq(strncmp(found, finding, strlen(finding)), 0, "no \"%s\" in\n%s", finding,
+	             found);
+	cr_expect_eq(found[strlen(found) - 1], '\n');
+}
+
+static void expect_none(const char *config_rows, const char *databases)
+{
+	size_t count;
+	auto_free char *found = lint(config_rows, databases, &count);
+
+	cr_expect_eq(count, 0, "%s", found);
+	cr_expect_str_eq(found, "");
+}
+
+Test(pgbouncer_lint, good_settings_are_no_finding)
+{
+	expect_none(GOOD, APP CONSOLE);
+	expect_none("", APP);
+	expect_none("server_login_retry|0.5|15|yes\n", APP);
+	expect_none("query_wait_timeout|0|120|yes\nclient_login_timeout|0|60|yes\n", APP);
+	expect_none("query_wait_timeout|30.5|120|yes\n", APP);
+}
+
+Test(pgbouncer_lint, each_bad_setting_is_one_finding)
+{
+	static const struct {
+		const char *rows, *finding;
+	} cases[] = {
+	    {"server_login_retry|15|15|yes\n", "server_login_retry: 15 s: after one failed login"},
+	    {"server_login_retry|1.5|15|yes\n", "server_login_retry: 1.5 s: "},
+	    {"query_wait_timeout|30|120|yes\n",
+	     "query_wait_timeout: 30 s, and hold_timeout is 30000 ms: clients that wait get an "
+	     "error before the hold is over: set query_wait_timeout = 40 or more"},
+	    {"client_login_timeout|10|60|yes\n",
+	     "client_login_timeout: 10 s, and hold_timeout is 30000 ms: clients that log in"},
+	    {"tcp_user_timeout|0|0|yes\n", "tcp_user_timeout: 0: "},
+	    {"tcp_keepalive|1|1|yes\ntcp_keepidle|0|0|yes\n",
+	     "tcp_keepidle: 0 (the kernel's 7200 s), tcp_keepalive: 1: "},
+	    {"tcp_keepalive|0|1|yes\ntcp_keepidle|2|0|yes\n",
+	     "tcp_keepidle: 2, tcp_keepalive: 0: "},
+	    {"tcp_keepalive|1|1|yes\ntcp_keepidle|600|0|yes\n", "tcp_keepidle: 600, "},
+	    {"so_reuseport|1|0|no\nunix_socket_dir|/run/a|/tmp|no\n",
+	     "so_reuseport: 1: several PgBouncers share the port"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		expect_one(cases[i].rows, APP, cases[i].finding);
+}
+
+Test(pgbouncer_lint, session_pooling_without_fast_close)
+{
+	static const char slow[] = "pool_mode|session|session|yes\nserver_fast_close|0|0|yes\n";
+	static const char finding[] = "server_fast_close: 0, and pool_mode is session (app): ";
+
+	expect_none(slow, APP CONSOLE);
+	expect_one(slow, DATABASES "app|10.0.0.1|5432|app|NULL|0|0\n" CONSOLE, finding);
+	expect_one("server_fast_close|0|0|yes\npool_mode|transaction|session|yes\n",
+	           DATABASES "app|10.0.0.1|5432|app|session|0|0\n", finding);
+	expect_none(slow, APP "other|10.0.0.9|5432|other|NULL|0|0\n");
+}
+
+Test(pgbouncer_lint, databases_that_a_failover_would_not_move)
+{
+	expect_one(GOOD "conffile|/etc/pgbouncer/pgbouncer.ini|NULL|yes\n", DATABASES CONSOLE,
+	           "[databases]: SHOW DATABASES has no app: PgBouncer does not read "
+	           "/etc/pgbouncer/a.ini, so it would never move: add the line \"%include "
+	           "/etc/pgbouncer/a.ini\" to /etc/pgbouncer/pgbouncer.ini, then RELOAD\n");
+	expect_one(GOOD, APP "old|10.0.0.1|5432|app|NULL|0|0\nelse|10.0.0.1|5433|app|NULL|0|0\n",
+	           "[databases]: old: leads to a server of this cluster, but is not in "
+	           "/etc/pgbouncer/a.ini");
+	expect_one(GOOD, APP "old|db1.example|5432|app|NULL|0|0\n",
+	           "dns_max_ttl: 15 s, and host is a name in old: ");
+	expect_one(GOOD, "version\nPgBouncer 1.18.0\n", "[databases]: SHOW DATABASES: the answer");
+}
+
+Test(pgbouncer_lint, a_long_list_of_databases_is_cut)
+{
+	auto_strbuf struct strbuf rows = STRBUF_INIT;
+	size_t count;
+	auto_free char *found = NULL;
+
+	strbuf_append_str(&rows, APP);
+	for (int i = 0; i < 1000; i++)
+		strbuf_printf(&rows, "db%d|10.0.0.1|5432|x|NULL|0|0\n", i);
+	found = lint(GOOD, rows.data, &count);
+	cr_expect_eq(count, 1);
+	cr_expect_not_null(strstr(found, ", ...: leads to a server"), "%s", found);
+	cr_expect_lt(strlen(found), 500);
+}
