@@ -146,39 +146,44 @@ void keeper_stop(struct keeper *keeper)
 
 /* ---- what PgBouncer says, asked every millisecond over one connection ---- */
 
-static bool says(struct keeper *keeper, const char *sql, const char *key_column, const char *column,
-                 const char *wanted)
+struct question {
+	const char *sql, *key_column, *key, *column;
+};
+
+static const struct question paused = {"SHOW DATABASES", "name", "app", "paused"};
+static const struct question port_of = {"SHOW DATABASES", "name", "app", "port"};
+static const struct question server = {"SHOW SERVERS", "database", "app", "state"};
+static const struct question retry = {"SHOW CONFIG", "key", "server_login_retry", "value"};
+
+/* "" stands for no such row. */
+static bool says(struct keeper *keeper, const struct question *question, const char *wanted)
 {
 	PGresult *result;
 	const char *value = "";
-	int row = 0, rows;
+	bool same;
 
 	if (keeper->console == NULL)
 		keeper->console = PQconnectdb(lab_pgbouncer_console(keeper->bouncer));
-	result = PQexec(keeper->console, sql);
-	rows = PQntuples(result);
+	result = PQexec(keeper->console, question->sql);
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
-		lab_fail("%s: %s", sql, PQerrorMessage(keeper->console));
-	while (row < rows &&
-	       strcmp(PQgetvalue(result, row, PQfnumber(result, key_column)), "app") != 0)
-		row++;
-	if (row < rows)
-		value = PQgetvalue(result, row, PQfnumber(result, column));
-	row = strcmp(value, wanted);
+		lab_fail("%s: %s", question->sql, PQerrorMessage(keeper->console));
+	for (int row = PQntuples(result) - 1; row >= 0; row--)
+		if (strcmp(PQgetvalue(result, row, PQfnumber(result, question->key_column)),
+		           question->key) == 0)
+			value = PQgetvalue(result, row, PQfnumber(result, question->column));
+	same = strcmp(value, wanted) == 0;
 	PQclear(result);
-	return row == 0;
+	return same;
 }
 
 static bool is_drained(struct keeper *keeper)
 {
-	return says(keeper, "SHOW DATABASES", "name", "paused", "1") &&
-	       says(keeper, "SHOW SERVERS", "database", "state", "");
+	return says(keeper, &paused, "1") && says(keeper, &server, "");
 }
 
 static bool is_at(struct keeper *keeper, const char *port)
 {
-	return says(keeper, "SHOW DATABASES", "name", "port", port) &&
-	       says(keeper, "SHOW DATABASES", "name", "paused", "0");
+	return says(keeper, &port_of, port) && says(keeper, &paused, "0");
 }
 
 static void check_deadline(const struct keeper *keeper, int64_t start_ms, const char *what)
@@ -198,6 +203,7 @@ void keeper_hold(struct keeper *keeper)
 
 	switch (keeper->how) {
 	case KEEPING_SEGUE:
+		lab_segue_mark(keeper->segue);
 		say_primary(keeper, -1);
 		while (!is_drained(keeper))
 			check_deadline(keeper, start_ms, "is not paused and drained");
@@ -236,4 +242,29 @@ void keeper_await(struct keeper *keeper, int node)
 
 	while (!is_at(keeper, port))
 		check_deadline(keeper, start_ms, "does not lead to the new primary");
+}
+
+void keeper_await_quiet(struct keeper *keeper)
+{
+	int64_t start_ms = clock_now_ms();
+
+	while (!says(keeper, &retry, "15"))
+		check_deadline(keeper, start_ms, "does not get its settings back");
+}
+
+int64_t keeper_own_us(struct keeper *keeper)
+{
+	const char *drained, *moved;
+
+	if (keeper->segue == NULL)
+		return -1;
+	drained = lab_segue_wait_log(keeper->segue, KEEPER_TIMEOUT_MS, "event=step ",
+	                             "from=draining to=holding ", NULL);
+	moved = lab_segue_wait_log(keeper->segue, KEEPER_TIMEOUT_MS, "event=moved ", NULL);
+	if (drained == NULL || moved == NULL)
+		lab_fail("segue does not log the steps of a move; its log:\n%s",
+		         lab_process_log_tail(lab_segue_process(keeper->segue)));
+	return (
+	    int64_t)((lab_log_number(drained, "took_ms") + lab_log_number(moved, "resumed_ms")) *
+	             1000);
 }

@@ -175,6 +175,7 @@ int64_t load_rows_after(struct lab_pg *pg, int node, int64_t wall_us)
 }
 
 struct row_wanted {
+	const struct load *load;
 	struct lab_pg *pg;
 	int node;
 	int64_t wall_us;
@@ -192,10 +193,11 @@ static bool has_row(void *arg)
 	return there != NULL && strcmp(there, "t") == 0;
 }
 
-void load_await_row(struct lab_pg *pg, int node, int64_t wall_us)
+void load_await_row(const struct load *load, struct lab_pg *pg, int node, int64_t wall_us)
 {
-	struct row_wanted wanted = {pg, node, wall_us};
+	struct row_wanted wanted = {load, pg, node, wall_us};
 
 	if (!lab_wait_until(has_row, &wanted, ROW_TIMEOUT_MS))
-		lab_fail("no write reaches db%d", node);
+		lab_fail("no write reaches db%d; pgbench says:\n%s", node,
+		         lab_process_log_tail(load->process));
 }

@@ -47,6 +47,14 @@ void keeper_name(struct keeper *keeper, int node);
 /* Waits until PgBouncer says that it leads to the node and is not paused. */
 void keeper_await(struct keeper *keeper, int node);
 
+/* Waits until PgBouncer's settings are those of its file again: a quiet day. */
+void keeper_await_quiet(struct keeper *keeper);
+
+/* What segue's own log says that clients waited for it in the last move: from PAUSE until no server
+ * connection was left, and from the notification of the new primary until RESUME was answered. -1:
+ * it is not segue. */
+int64_t keeper_own_us(struct keeper *keeper);
+
 /* ---- load.c: pgbench at 2,000 transactions a second, 16 clients, half of them write ---- */
 
 struct load {
@@ -72,7 +80,7 @@ int64_t load_longest_us(const struct load *load, int64_t from_us, int64_t to_us)
 int64_t load_rows_after(struct lab_pg *pg, int node, int64_t wall_us);
 
 /* Waits until the node has a row that is younger than that. */
-void load_await_row(struct lab_pg *pg, int node, int64_t wall_us);
+void load_await_row(const struct load *load, struct lab_pg *pg, int node, int64_t wall_us);
 
 int64_t pool_wall_us(void); /* the clock of pgbench's log and of PostgreSQL */
 

@@ -67,7 +67,7 @@ void stage_start_servers(struct stage *stage)
 	*bouncer = (struct crowd){.proxy = "PgBouncer",
 	                          .target = "pool",
 	                          .port = lab_pgbouncer_port(stage->bouncer),
-	                          .conninfo = lab_pgbouncer_conninfo(stage->bouncer, "demo")};
+	                          .conninfo = lab_pgbouncer_conninfo(stage->bouncer, "postgres")};
 }
 
 static const char *make_ini(struct stage *stage)

@@ -79,6 +79,7 @@ static void killed_primary(const char *settings)
 
 	bounce_start(&bounce, &(struct bounce_options){
 	                          .settings = settings, .standby = true, .synchronous = true});
+	cr_assert(bounce_wait_restored(&bounce, 0));
 	lab_process_kill(lab_pg_process(bounce.pg, 0));
 	lab_pg_promote(bounce.pg, 1);
 	failed = traffic_sum(bounce.traffic).failed;
