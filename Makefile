@@ -205,7 +205,7 @@ $(BUILD)/demo $(BUILD)/bench $(BUILD)/soak: $(BUILD)/liblab.a $(BUILD)/libsegue.
 -include $(patsubst %.o,%.d,$(call obj,$(DEMO_SRCS) $(BENCH_SRCS) $(SOAK_SRCS)))
 
 demo: deps $(BUILD)/demo $(BUILD)/segue
-	@$(BUILD)/demo templates/haproxy.cfg.mustache
+	@$(BUILD)/demo templates
 
 bench: deps $(BUILD)/bench $(BUILD)/segue
 	@$(BUILD)/bench $(BENCH_ARGS)

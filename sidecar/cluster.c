@@ -17,6 +17,8 @@
 #include "watch/watcher.h"
 
 #define SAVE_AFTER_MS 1000
+#define SAVE_LAZY_MS  60000 /* the same servers again, under a newer zxid */
+#define SAVE_RETRY_MS 10000
 
 struct outlet { /* a target with its template */
 	const struct config_target *config;
@@ -34,9 +36,10 @@ struct cluster {
 	struct event *persist;
 	struct event
 	    *resume; /* applies what the cluster before a reload had applied, store or no store */
-	int64_t held_zxid; /* of the value that the last hold was for: one hold a value */
+	int64_t held_zxid; /* of the value that clients are held for; 0: they are not */
 	bool unsaved;
-	char *said; /* the last decision in the log, so that it stands there once */
+	int64_t save_at_ms; /* when `persist` fires; 0: it does not */
+	char *said;         /* the last decision in the log, so that it stands there once */
 };
 
 const struct config_cluster *cluster_config(const struct cluster *cluster)
@@ -79,8 +82,12 @@ static void apply_outlet(struct cluster *cluster, const struct outlet *outlet, i
                          int64_t read_us)
 {
 	struct strbuf auto_strbuf text = STRBUF_INIT;
-	struct desired desired = {
-	    .zxid = cluster->applied.topology.zxid, .notified_us = notified_us, .read_us = read_us};
+	const struct topology *topology = &cluster->applied.topology;
+	struct desired desired = {.zxid = topology->zxid,
+	                          .primary = topology->primary.address,
+	                          .primary_port = topology->primary.port,
+	                          .notified_us = notified_us,
+	                          .read_us = read_us};
 	struct err err;
 	bool ok = render_text(cluster, outlet->config, outlet->template, &text, &err);
 
@@ -112,20 +119,36 @@ static void hold_all(struct cluster *cluster, int64_t zxid)
 		target_hold(cluster->outlets[i].target, zxid, cluster->config->hold_timeout_ms);
 }
 
+/* An fsync stops the loop for milliseconds: not while a proxy waits for its command or this change
+ * for its confirmation, nor for the next of many clusters at the start. */
+static void save_later(struct cluster *cluster, int64_t after_ms)
+{
+	int64_t ms = clock_jitter_ms(after_ms);
+	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	cluster->unsaved = true;
+	if (cluster->save_at_ms != 0 && cluster->save_at_ms <= clock_now_ms() + ms)
+		return;
+	cluster->save_at_ms = clock_now_ms() + ms;
+	event_add(cluster->persist, &after);
+}
+
 static void save(struct cluster *cluster)
 {
 	struct err err;
 
+	cluster->save_at_ms = 0;
 	if (!cluster->unsaved)
 		return;
 	cluster->unsaved = false;
-	if (!state_save(cluster->segue->state_dir, cluster->config, cluster->segue->zookeeper_hosts,
-	                &cluster->applied, &err))
-		log_error(
-		    "state_not_saved", KV_STR("cluster", cluster->config->name),
-		    KV_INT("zxid", cluster->applied.zxid), KV_ERR(&err),
-		    KV_STR("next",
-		           "after a restart an older fact could not be told from a newer one"));
+	if (state_save(cluster->segue->state_dir, cluster->config, cluster->segue->zookeeper_hosts,
+	               &cluster->applied, &err))
+		return;
+	log_error("state_not_saved", KV_STR("cluster", cluster->config->name),
+	          KV_INT("zxid", cluster->applied.zxid), KV_ERR(&err),
+	          KV_STR("next", "tried again every 10 s; after a restart before that, an older "
+	                         "fact could not be told from a newer one"));
+	save_later(cluster, SAVE_RETRY_MS);
 }
 
 static void on_persist(evutil_socket_t fd, short what, void *arg)
@@ -133,18 +156,6 @@ static void on_persist(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	save(arg);
-}
-
-/* An fsync stops the loop for milliseconds: not while a proxy waits for its command or this change
- * for its confirmation, nor for the next of many clusters at the start. */
-static void save_later(struct cluster *cluster)
-{
-	int64_t ms = clock_jitter_ms(SAVE_AFTER_MS);
-	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	cluster->unsaved = true;
-	if (!event_pending(cluster->persist, EV_TIMEOUT, NULL))
-		event_add(cluster->persist, &after);
 }
 
 static enum log_level level_of(const struct decision *decision)
@@ -182,25 +193,35 @@ static const char *decision_event(enum decision_kind kind)
 	return "?";
 }
 
-static void format_endpoint(const struct topology *topology, char *out, size_t size)
+static void format_endpoint(const struct applied *applied, char *out, size_t size)
 {
-	const struct member *primary = &topology->primary;
+	const struct member *primary = &applied->topology.primary;
 
-	if (!topology->has_primary)
+	if (!applied->has_topology)
 		snprintf(out, size, "none");
 	else
 		snprintf(out, size, strchr(primary->address, ':') ? "[%s]:%u" : "%s:%u",
 		         primary->address, (unsigned)primary->port);
 }
 
-/* One line a decision; one that only repeats what was said last stays silent. */
-static void say(struct cluster *cluster, const struct decision *decision,
-                const struct watch_fact *fact)
+/* What is expected to pass by itself in a moment is no news. */
+static enum log_level level_for(const struct decision *decision, const struct watch_fact *fact,
+                                bool news)
 {
-	char applied[TOPOLOGY_ADDRESS_MAX + 16];
+	bool passing = fact->state == WATCH_RESOLVING && fact->problem == NULL;
+
+	return passing || !news ? LOG_DEBUG : level_of(decision);
+}
+
+/* One line a decision; one that only repeats what was said last stays silent. Before this process
+ * has applied anything, what the state file says is only what was applied once. */
+static void say(struct cluster *cluster, const struct decision *decision,
+                const struct watch_fact *fact, bool news)
+{
+	const struct applied *applied = &cluster->applied;
+	char endpoint[TOPOLOGY_ADDRESS_MAX + 16];
 	char *line = xasprintf("%d %s %lld %s", (int)decision->kind, decision->reason,
 	                       (long long)fact->mzxid, fact->problem != NULL ? fact->problem : "");
-	const struct topology *topology = &cluster->applied.topology;
 
 	if (cluster->said != NULL && strcmp(cluster->said, line) == 0) {
 		free(line);
@@ -208,38 +229,50 @@ static void say(struct cluster *cluster, const struct decision *decision,
 	}
 	free(cluster->said);
 	cluster->said = line;
-	format_endpoint(topology, applied, sizeof(applied));
-	LOG_EMIT(level_of(decision), decision_event(decision->kind),
+	format_endpoint(applied, endpoint, sizeof(endpoint));
+	LOG_EMIT(level_for(decision, fact, news), decision_event(decision->kind),
 	         KV_STR("cluster", cluster->config->name), KV_STR("path", cluster->config->path),
 	         KV_INT("zxid", fact->mzxid), KV_STR("reason", decision->reason),
 	         KV_STR("problem", fact->problem),
-	         KV_STR("name", cluster->applied.has_topology ? topology->primary.name : NULL),
-	         KV_STR("primary", cluster->applied.has_topology ? applied : "none"),
-	         KV_INT("applied_zxid", cluster->applied.zxid),
-	         KV_INT("standbys", topology->standby_count));
+	         KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),
+	         KV_STR(applied->in_this_run ? "primary" : "applied_before", endpoint),
+	         KV_INT("applied_zxid", applied->zxid),
+	         KV_INT("standbys", applied->topology.standby_count));
+}
+
+/* True when the targets are led to other servers by it, or by this process for the first time. */
+static bool move(struct cluster *cluster, const struct watch_fact *fact)
+{
+	struct applied *applied = &cluster->applied;
+	bool news = !applied->in_this_run || !applied->has_topology ||
+	            !topology_same_servers(fact->topology, &applied->topology);
+
+	topology_follow(&applied->topology, fact->topology);
+	applied->has_topology = true;
+	applied->zxid = fact->topology->zxid;
+	applied->floor_zxid = 0;
+	applied->in_this_run = true;
+	cluster->held_zxid = 0;
+	apply_all(cluster, fact->notified_us, fact->read_us);
+	save_later(cluster, news ? SAVE_AFTER_MS : SAVE_LAZY_MS);
+	return news;
 }
 
 static void cluster_reconcile(struct cluster *cluster)
 {
 	const struct watch_fact *fact = watcher_fact(cluster->watcher);
 	struct decision decision = decide(cluster->config, fact, &cluster->applied);
+	bool news = true;
 
 	if (decision.kind == DECIDE_MOVE) {
-		topology_follow(&cluster->applied.topology, fact->topology);
-		cluster->applied.has_topology = true;
-		cluster->applied.zxid = fact->topology->zxid;
-		cluster->applied.in_this_run = true;
-		apply_all(cluster, fact->notified_us, fact->read_us);
+		news = move(cluster, fact);
+	} else if (decision.floor_zxid != cluster->applied.floor_zxid) {
+		cluster->applied.floor_zxid = decision.floor_zxid;
+		save_later(cluster, SAVE_AFTER_MS);
 	}
 	if (decision.kind == DECIDE_HOLD)
 		hold_all(cluster, fact->topology->zxid);
-	if (decision.kind == DECIDE_MOVE)
-		decision.floor_zxid = 0;
-	if (decision.kind == DECIDE_MOVE || decision.floor_zxid != cluster->applied.floor_zxid) {
-		cluster->applied.floor_zxid = decision.floor_zxid;
-		save_later(cluster);
-	}
-	say(cluster, &decision, fact);
+	say(cluster, &decision, fact, news);
 }
 
 static void on_watcher(void *arg)
@@ -283,15 +316,9 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 	cluster->applied.has_topology = previous->applied.has_topology;
 	cluster->applied.zxid = previous->applied.zxid;
 	cluster->applied.floor_zxid = previous->applied.floor_zxid;
-	cluster->held_zxid = previous->held_zxid;
 	cluster->unsaved = previous->unsaved;
-	if (previous->applied.in_this_run)
+	if (previous->applied.in_this_run && previous->held_zxid == 0)
 		event_active(cluster->resume, EV_TIMEOUT, 0);
-}
-
-static bool has_driver(const struct config_target *target, size_t cluster_index)
-{
-	return target->cluster_index == cluster_index && target->kind != CONFIG_TARGET_PGBOUNCER;
 }
 
 static void create_outlets(struct cluster *cluster, const struct cluster_world *world, size_t index)
@@ -301,10 +328,10 @@ static void create_outlets(struct cluster *cluster, const struct cluster_world *
 	size_t count = 0;
 
 	for (size_t i = 0; i < config->target_count; i++)
-		count += has_driver(&config->targets[i], index);
+		count += config->targets[i].cluster_index == index;
 	cluster->outlets = xcalloc(count, sizeof(*cluster->outlets));
 	for (size_t i = 0; i < config->target_count; i++) {
-		if (!has_driver(&config->targets[i], index))
+		if (config->targets[i].cluster_index != index)
 			continue;
 		outlet = &cluster->outlets[cluster->outlet_count];
 		outlet->config = &config->targets[i];

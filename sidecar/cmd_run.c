@@ -15,6 +15,9 @@
 #include "cmd.h"
 #include "pipeline.h"
 
+/* How soon a log that nobody takes is offered again. */
+static const struct timeval log_retry = {.tv_usec = 100000};
+
 struct daemon {
 	const char *config_file;
 	struct event_base *base;
@@ -90,10 +93,12 @@ static void on_stop(evutil_socket_t signal, short what, void *arg)
 
 static void on_flush_log(evutil_socket_t fd, short what, void *arg)
 {
+	const struct daemon *daemon = arg;
+
 	(void)fd;
 	(void)what;
-	(void)arg;
-	log_flush();
+	if (!log_flush())
+		event_add(daemon->flush_log, &log_retry);
 }
 
 static void log_wanted(void *arg)

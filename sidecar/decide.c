@@ -1,21 +1,25 @@
-/* What to do with what the store says: one table, first matching row wins.
- *
- *   the store                                    anything applied     nothing applied yet
+/* What to do with what the store says: one table, first matching row wins. */
+/* clang-format off */
+/*   the store                                    anything applied     nothing applied yet
  *   ------------------------------------------   ------------------   -------------------
- *   waiting, unreachable, absent, invalid        KEEP                 WAIT
+ *   waiting, resolving, unreachable, absent,
+ *     invalid                                    KEEP                 WAIT
  *   presence = yes, and no live publisher        KEEP                 WAIT
  *   no primary, newer, on_primary_loss = hold    HOLD                 WAIT
  *   no primary, otherwise                        KEEP                 WAIT
  *   newer: zxid > floor, or > applied if none    MOVE                 MOVE
- *   equal to applied, no floor                   CURRENT in this run; after a restart MOVE:
- * idempotent older, names the same servers                MOVE, floor = zxid   (nothing can be
- * older) older, same system, higher timeline          MOVE, floor = zxid older, on_store_rollback =
- * follow            MOVE, floor = zxid older, on_store_rollback = refuse            REFUSE, floor =
- * zxid
+ *   equal to applied, no floor, same servers     CURRENT; once a run MOVE, which is idempotent
+ *   equal to applied, no floor, other addresses  MOVE: a name resolves to something else
+ *   older, names the same servers                MOVE, floor = zxid   (nothing can be older)
+ *   older, same system, higher timeline          MOVE, floor = zxid
+ *   older, on_store_rollback = follow            MOVE, floor = zxid
+ *   older, on_store_rollback = refuse            REFUSE, floor = zxid
  *
  * Older can only mean that the store itself went back: the watcher reports a value after a sync.
  * "Older" is also what equals the floor: the refused value, seen again after a restart. A value
- * written after the roll-back was seen is above the floor, and the newest there is. */
+ * written after the roll-back was seen is above the floor, and the newest there is.
+ */
+/* clang-format on */
 #include "decide.h"
 
 #include <string.h>
@@ -70,7 +74,8 @@ static struct decision decide_nobody(const struct config_cluster *cluster,
 		return keep_or_wait(applied, "the store names no primary: the last one stays");
 	return (struct decision){
 	    .kind = DECIDE_HOLD,
-	    .reason = "the store names no primary: PgBouncer's clients wait, HAProxy stays",
+	    .reason = "the store names no primary: clients wait where the target can make them, "
+	              "otherwise the last one stays",
 	    .floor_zxid = applied->floor_zxid};
 }
 
@@ -85,9 +90,11 @@ static struct decision decide_value(const struct config_cluster *cluster,
 		                         .floor_zxid = applied->floor_zxid};
 	if (now->zxid < newest || applied->floor_zxid != 0)
 		return decide_rollback(cluster, now, applied);
-	if (applied->in_this_run)
-		return (struct decision){.kind = DECIDE_CURRENT, .reason = "applied"};
-	return (struct decision){.kind = DECIDE_MOVE, .reason = "as applied before the restart"};
+	if (!applied->in_this_run)
+		return (struct decision){.kind = DECIDE_MOVE, .reason = "as applied before"};
+	if (!topology_same_servers(now, &applied->topology))
+		return (struct decision){.kind = DECIDE_MOVE, .reason = "a name resolves anew"};
+	return (struct decision){.kind = DECIDE_CURRENT, .reason = "applied"};
 }
 
 struct decision decide(const struct config_cluster *cluster, const struct watch_fact *fact,
@@ -96,6 +103,8 @@ struct decision decide(const struct config_cluster *cluster, const struct watch_
 	switch (fact->state) {
 	case WATCH_WAITING:
 		return keep_or_wait(applied, "waiting for the store");
+	case WATCH_RESOLVING:
+		return keep_or_wait(applied, "a host name of the new value is being resolved");
 	case WATCH_UNREACHABLE:
 		return keep_or_wait(applied, "the store is unreachable");
 	case WATCH_ABSENT:

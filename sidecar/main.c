@@ -13,6 +13,7 @@ static const struct verb {
     {"run", cmd_run, "keep the targets of segue.ini on the primary that the store names"},
     {"check", cmd_check, "say what is wrong with the configuration, the proxies and the store"},
     {"render", cmd_render, "print what a template or a target renders to"},
+    {"resume", cmd_resume, "let go of the clients that segue keeps waiting in PgBouncer"},
 };
 
 static void print_help(FILE *out)

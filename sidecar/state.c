@@ -1,5 +1,6 @@
-/* State files. Refuses a file that it cannot understand instead of starting from nothing: without
- * its zxid an old value of the store would pass for a new one. Written durably or not at all. */
+/* State files. A file that cannot be understood is an error, never an empty state: without its zxid
+ * an old value of the store would pass for a new one, and somebody has to know. Written durably or
+ * not at all. */
 #include "state.h"
 
 #include <assert.h>

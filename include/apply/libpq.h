@@ -35,7 +35,7 @@
 	X(clear, PQclear)
 
 struct libpq {
-#define LIBPQ_MEMBER(member, function) __typeof__(&function) member;
+#define LIBPQ_MEMBER(member, function) __typeof__ (&(function))(member);
 	LIBPQ_FUNCTIONS(LIBPQ_MEMBER)
 #undef LIBPQ_MEMBER
 };

@@ -3,7 +3,7 @@
  * found it paused after its own death: the same facts lead to the same next step. Pure.
  *
  *                    +-- to_pause --> PAUSE --> DRAIN <--> PROBE (is the old primary alive?)
- *                    |                           |  ^-----> SEVER (its stuck links)
+ *                    |                           |  ^-----> NUDGE, SEVER (links that stay)
  *   IDLE --> READ ---+                  drained  v
  *    ^        ^      +-- nothing to pause ---> HOLD (the store names no primary)
  *    |        |                                  |  a primary is named
@@ -27,6 +27,7 @@ enum pgbouncer_step {
 	PGBOUNCER_PAUSE, /* intent to disk, PAUSE sent for each */
 	PGBOUNCER_DRAIN, /* until no server connection of what segue paused is left */
 	PGBOUNCER_PROBE, /* not drained in good time: does the old primary answer at all? */
+	PGBOUNCER_NUDGE, /* sessions are told to end after their transactions */
 	PGBOUNCER_SEVER, /* ends the links that do not end by themselves */
 	PGBOUNCER_HOLD,  /* drained; clients wait for the store to name a primary */
 	PGBOUNCER_INSTALL, /* the file in place */
@@ -50,6 +51,7 @@ struct pgbouncer_facts {
 	bool to_pause;     /* there are some that have to be, and are not */
 	bool drained;      /* what segue paused has no server connections */
 	bool probe_due;
+	bool nudge_due;
 	bool sever_due;
 	bool install_due;  /* the file is not as the text says */
 	bool moved;        /* SHOW DATABASES is not as the text says */

@@ -21,6 +21,9 @@ struct desired {
 	size_t len;
 	int64_t zxid;
 	int64_t notified_us, read_us, rendered_us;
+	const char *primary; /* its numeric address; copied. NULL: not told: every server that the
+	                        text names may be it */
+	uint16_t primary_port;
 };
 
 struct target_hub *target_hub_create(struct event_base *base);

@@ -35,4 +35,13 @@ bool file_commit(const char *staged, const char *path, struct err *err) MUST_CHE
 bool file_replace(const char *path, const void *data, size_t len, const struct file_owner *owner,
                   struct err *err) MUST_CHECK;
 
+/* Takes the lock file `path` for this process, for as long as the returned descriptor (or a copy of
+ * it) is open, and writes the pid into it. -1 where it cannot, or where another process has it: the
+ * error then names its pid. */
+int file_lock(const char *path, struct err *err) MUST_CHECK;
+
+/* fsync of a file that was renamed into place before, and of its folder: for what could not wait
+ * for the disk. */
+bool file_sync(const char *path, struct err *err) MUST_CHECK;
+
 #endif

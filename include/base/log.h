@@ -44,8 +44,12 @@ void log_configure(enum log_level level, enum log_format format);
 void log_emit(enum log_level level, const char *event, const struct log_kv *pairs, size_t count);
 
 /* From now on lines wait in memory; `wanted` is called when the first one does, and has to see to
- * it that log_flush() runs soon. NULL: every line leaves at once (the state at start). */
+ * it that log_flush() runs soon. NULL: every line leaves at once (the state at start), and what
+ * waits is given half a second. */
 void log_set_deferred(void (*wanted)(void *arg), void *arg);
-void log_flush(void);
+
+/* Writes what the sink takes without blocking; true when nothing is left. A sink that takes nothing
+ * for long (a pipe that nobody reads) costs lines, which are counted, never the loop. */
+bool log_flush(void);
 
 #endif

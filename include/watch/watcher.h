@@ -14,7 +14,9 @@ struct watcher;
 struct resolver;
 
 enum watch_state {
-	WATCH_WAITING,     /* since the start no answer from the store, or names being resolved */
+	WATCH_WAITING,   /* since the start no answer from the store */
+	WATCH_RESOLVING, /* a value whose primary has a name that is being resolved; with `problem`,
+	                    one that did not, and is asked again */
 	WATCH_UNREACHABLE, /* there is no connection to the store now */
 	WATCH_ABSENT,      /* the znode does not exist (believed only after a sync) */
 	WATCH_INVALID,     /* empty, garbage, too large or unreadable; `problem` says all of it */
@@ -28,7 +30,7 @@ struct watch_fact {
 	int publishers;                  /* live ones; -1: not known or presence = no */
 	int64_t mzxid;                   /* of the value read last, good or not */
 	int64_t notified_us, read_us;    /* of what was read last, value or presence */
-	const char *problem; /* INVALID, UNREACHABLE, and WAITING for a name that does not resolve:
+	const char *problem; /* INVALID, UNREACHABLE, and RESOLVING when a name does not resolve:
 	                        path, zxid, reason, escaped bytes; else NULL */
 };
 

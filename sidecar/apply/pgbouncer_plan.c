@@ -10,9 +10,10 @@ static const struct pgbouncer_step_info steps[PGBOUNCER_STEPS] = {
     [PGBOUNCER_IDLE] = {"idle", "a new text, a hold, the next look", 0},
     [PGBOUNCER_WAIT] = {"waiting", "the time to try again", 0},
     [PGBOUNCER_READ] = {"reading", "SHOW DATABASES", ANSWER_MS},
-    [PGBOUNCER_PAUSE] = {"pausing", "nothing: PAUSE is sent", 0},
+    [PGBOUNCER_PAUSE] = {"pausing", "no server connection in its login", ANSWER_MS},
     [PGBOUNCER_DRAIN] = {"draining", "the answers to PAUSE, SHOW POOLS without servers", ANSWER_MS},
     [PGBOUNCER_PROBE] = {"probing", "a sign of life of the old primary", 300},
+    [PGBOUNCER_NUDGE] = {"nudging", "sessions told to end after their transactions", ANSWER_MS},
     [PGBOUNCER_SEVER] = {"severing", "links to the old primary cut", ANSWER_MS},
     [PGBOUNCER_HOLD] = {"holding", "a primary in the store, or the end of hold_timeout", 0},
     [PGBOUNCER_INSTALL] = {"installing", "nothing: the file is renamed", 0},
@@ -39,6 +40,8 @@ static enum pgbouncer_step plan_drain(const struct pgbouncer_facts *facts)
 {
 	if (facts->sever_due && !facts->held)
 		return PGBOUNCER_SEVER;
+	if (facts->nudge_due)
+		return PGBOUNCER_NUDGE;
 	return facts->probe_due ? PGBOUNCER_PROBE : PGBOUNCER_DRAIN;
 }
 

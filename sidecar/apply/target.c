@@ -26,7 +26,8 @@ struct target *target_create(struct target_hub *hub, const struct config_target 
 	switch (config->kind) {
 	case CONFIG_TARGET_HAPROXY:
 		return haproxy_target_create(&setup);
-	case CONFIG_TARGET_PGBOUNCER: /* config.c refuses it until there is a driver */
+	case CONFIG_TARGET_PGBOUNCER:
+		return pgbouncer_target_create(&setup);
 	case CONFIG_TARGET_FILE:
 		return file_target_create(&setup);
 	}

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -103,10 +104,7 @@ char *file_stage(const char *path, const void *data, size_t len, const struct fi
 	auto_free char *staged = staged_name(path);
 	auto_close int fd = -1;
 
-	if (unlink(staged) != 0 && errno != ENOENT) {
-		err_set_errno(err, errno, "cannot remove the left-over %s", staged);
-		return NULL;
-	}
+	unlink(staged); /* a left-over; one that stays is named by open() */
 	fd = open(staged, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		err_set_errno(err, errno, "cannot create %s", staged);
@@ -152,10 +150,44 @@ bool file_commit(const char *staged, const char *path, struct err *err)
 	return true;
 }
 
+bool file_sync(const char *path, struct err *err)
+{
+	if (!sync_path(path, 0))
+		return err_set_errno(err, errno, "cannot fsync %s", path);
+	sync_folder(path);
+	return true;
+}
+
 bool file_replace(const char *path, const void *data, size_t len, const struct file_owner *owner,
                   struct err *err)
 {
 	auto_free char *staged = file_stage(path, data, len, owner, err);
 
 	return staged != NULL && file_commit(staged, path, err);
+}
+
+int file_lock(const char *path, struct err *err)
+{
+	auto_close int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	char owner[32] = "";
+	int taken;
+
+	if (fd < 0) {
+		err_set_errno(err, errno, "%s", path);
+		return -1;
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		if (pread(fd, owner, sizeof(owner) - 1, 0) <= 0)
+			snprintf(owner, sizeof(owner), "unknown");
+		owner[strcspn(owner, "\n")] = '\0';
+		err_set(err, "%s: taken by another process, pid %s", path, owner);
+		return -1;
+	}
+	if (ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
+		err_set_errno(err, errno, "%s", path);
+		return -1;
+	}
+	taken = fd;
+	fd = -1;
+	return taken;
 }

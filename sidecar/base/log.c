@@ -1,18 +1,22 @@
 /* The log: builds a line per event and writes it to stderr, at once or when the loop is idle.
- * It never fails and never waits for anything but the write itself; at most LOG_PENDING_MAX bytes
- * wait in memory. */
+ * It never fails and never blocks: at most LOG_PENDING_MAX bytes wait in memory for a sink that is
+ * slow; what is more is dropped and counted. */
 #include "base/log.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/strbuf.h"
 
 #define LOG_PENDING_MAX ((size_t)256 * 1024)
+#define LOG_LAST_MS     500 /* for the lines that wait at the end */
 #define LOG_VALUE_MAX   4096
 
 static struct {
@@ -21,6 +25,7 @@ static struct {
 	struct strbuf pending;
 	void (*wanted)(void *arg);
 	void *wanted_arg;
+	int64_t dropped; /* lines, since the last one that fitted */
 } log_state = {.level = LOG_INFO, .format = LOG_TEXT, .pending = STRBUF_INIT};
 
 void log_configure(enum log_level level, enum log_format format)
@@ -170,18 +175,40 @@ static void append_head(struct strbuf *line, enum log_level level, const char *e
 	}
 }
 
-void log_emit(enum log_level level, const char *event, const struct log_kv *pairs, size_t count)
+static void append_line(enum log_level level, const char *event, const struct log_kv *pairs,
+                        size_t count)
 {
 	struct strbuf *line = &log_state.pending;
-	bool was_empty = line->len == 0;
 
-	if (level < log_state.level)
-		return;
 	append_head(line, level, event);
 	for (size_t i = 0; i < count; i++)
 		append_pair(line, &pairs[i]);
 	strbuf_append_str(line, log_state.format == LOG_JSON ? "}\n" : "\n");
-	if (log_state.wanted == NULL || line->len > LOG_PENDING_MAX)
+}
+
+static bool has_room(void)
+{
+	if (log_state.pending.len > LOG_PENDING_MAX)
+		log_flush();
+	return log_state.pending.len <= LOG_PENDING_MAX;
+}
+
+void log_emit(enum log_level level, const char *event, const struct log_kv *pairs, size_t count)
+{
+	const struct log_kv dropped = KV_INT("lines", log_state.dropped);
+	bool was_empty = log_state.pending.len == 0;
+
+	if (level < log_state.level)
+		return;
+	if (!has_room()) {
+		log_state.dropped++;
+		return;
+	}
+	if (log_state.dropped > 0)
+		append_line(LOG_WARNING, "log_dropped", &dropped, 1);
+	log_state.dropped = 0;
+	append_line(level, event, pairs, count);
+	if (log_state.wanted == NULL)
 		log_flush();
 	else if (was_empty)
 		log_state.wanted(log_state.wanted_arg);
@@ -189,25 +216,51 @@ void log_emit(enum log_level level, const char *event, const struct log_kv *pair
 
 void log_set_deferred(void (*wanted)(void *arg), void *arg)
 {
-	log_flush();
+	struct pollfd sink = {.fd = STDERR_FILENO, .events = POLLOUT};
+	int64_t until = clock_now_ms() + LOG_LAST_MS;
+
+	while (!log_flush() && clock_now_ms() < until)
+		poll(&sink, 1, LOG_LAST_MS / 10);
 	log_state.wanted = wanted;
 	log_state.wanted_arg = arg;
 }
 
-void log_flush(void)
+/* How many bytes the sink took; 0: none for now. What a sink that is gone would have got is lost.
+ * A pipe that polls writable takes PIPE_BUF bytes without blocking (pipe(7)); a socket can be told
+ * not to block. stderr may be shared, so that its flags are not ours to change. */
+static size_t write_some(const char *data, size_t len)
 {
-	const char *data = log_state.pending.data;
-	size_t left = log_state.pending.len;
+	struct pollfd sink = {.fd = STDERR_FILENO, .events = POLLOUT};
+	size_t some = len < PIPE_BUF ? len : PIPE_BUF;
+	ssize_t done;
 
-	while (left > 0) {
-		ssize_t done = write(STDERR_FILENO, data, left);
+	if (poll(&sink, 1, 0) <= 0)
+		return 0;
+	done = send(STDERR_FILENO, data, some, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (done < 0 && errno == ENOTSOCK)
+		done = write(STDERR_FILENO, data, some);
+	if (done >= 0)
+		return (size_t)done;
+	return errno == EAGAIN || errno == EINTR ? 0 : some;
+}
 
-		if (done < 0 && errno != EINTR)
+bool log_flush(void)
+{
+	struct strbuf *pending = &log_state.pending;
+	size_t gone = 0;
+
+	while (gone < pending->len) {
+		size_t done = write_some(pending->data + gone, pending->len - gone);
+
+		if (done == 0)
 			break;
-		if (done > 0) {
-			data += done;
-			left -= (size_t)done;
-		}
+		gone += done;
 	}
-	strbuf_fini(&log_state.pending);
+	if (gone == pending->len) {
+		strbuf_fini(pending);
+		return true;
+	}
+	memmove(pending->data, pending->data + gone, pending->len - gone + 1);
+	pending->len -= gone;
+	return false;
 }

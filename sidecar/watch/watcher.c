@@ -63,13 +63,13 @@ static void tell(struct watcher *watcher, enum watch_state state)
 	watcher->cb(watcher->arg);
 }
 
-/* "znode PATH (mzxid 0xN): " */
+/* "znode PATH (mzxid N): " */
 static void problem_begin(struct watcher *watcher)
 {
 	strbuf_reset(&watcher->problem);
 	strbuf_append_str(&watcher->problem, "znode ");
 	strbuf_append_escaped(&watcher->problem, watcher->path, strlen(watcher->path), SHOWN_MAX);
-	strbuf_printf(&watcher->problem, " (mzxid 0x%" PRIx64 "): ", watcher->fact.mzxid);
+	strbuf_printf(&watcher->problem, " (mzxid %" PRId64 "): ", watcher->fact.mzxid);
 }
 
 /* -- names -- */
@@ -137,9 +137,9 @@ static void settle(struct watcher *watcher)
 	if (value->has_primary && value->primary.address[0] == '\0') {
 		warn_once(watcher, "the last good value stays; the name is asked again");
 		retry_later(watcher);
-		if (watcher->fact.state != WATCH_WAITING ||
+		if (watcher->fact.state != WATCH_RESOLVING ||
 		    strcmp(watcher->shown.data, watcher->problem.data) != 0)
-			tell(watcher, WATCH_WAITING);
+			tell(watcher, WATCH_RESOLVING);
 		return;
 	}
 	left_out = copy_resolved(&watcher->topology, value);
@@ -168,6 +168,9 @@ static void on_address(const char *address, const char *problem, void *arg)
 	} else if (watcher->problem.len == 0 || lookup->index == 0) {
 		problem_begin(watcher);
 		strbuf_append_str(&watcher->problem, problem);
+		if (watcher->cluster->layout == CONFIG_LAYOUT_PLAIN)
+			strbuf_printf(&watcher->problem, "; and there is no node.%s key",
+			              member->host);
 	}
 	if (!still_resolving(watcher))
 		settle(watcher);
@@ -193,8 +196,8 @@ static void resolve_names(struct watcher *watcher)
 			ask_name(watcher, i);
 	if (!still_resolving(watcher) || watcher->settled)
 		settle(watcher);
-	else if (watcher->fact.state != WATCH_WAITING)
-		tell(watcher, WATCH_WAITING);
+	else if (watcher->fact.state != WATCH_RESOLVING && watcher->fact.state != WATCH_WAITING)
+		tell(watcher, WATCH_RESOLVING);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
@@ -210,7 +213,10 @@ static void invalid(struct watcher *watcher, const char *reason, const char *dat
 {
 	problem_begin(watcher);
 	strbuf_append_str(&watcher->problem, reason);
-	if (size > 0 && data != NULL) {
+	if (size > 0 && data != NULL && layout_secret(data, size)) {
+		strbuf_append_str(&watcher->problem,
+		                  "; the value is not shown: it may hold a password");
+	} else if (size > 0 && data != NULL) {
 		strbuf_append_str(&watcher->problem, "; the value is \"");
 		strbuf_append_escaped(&watcher->problem, data, size, SHOWN_MAX);
 		strbuf_append_char(&watcher->problem, '"');

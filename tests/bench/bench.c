@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "bench/bench.h"
+#include "bench/pool.h"
 
 #define START_TIMEOUT_MS 20000
 #define SETTLE_MS        25  /* what follows a change (file, fsync, state) is over by then */
@@ -336,6 +337,7 @@ int main(int argc, char **argv)
 	report_head();
 	report_ratios(&bench);
 	measure_many(&bench);
+	pool_bench(bench.lab, bench.zk, &bench.report, quick);
 	for (int i = 0; i < RIVALS; i++)
 		samples_free(&bench.samples[i]);
 	lab_destroy(bench.lab);

@@ -81,5 +81,6 @@ struct report {
 void report_head(void);
 void report_row(struct report *report, const char *what, double value, const char *unit,
                 double limit); /* unit: " ms" or ""; PASS when value <= limit; limit 0: no target */
+void report_none(struct report *report, const char *what, int64_t count); /* PASS when 0 */
 
 #endif

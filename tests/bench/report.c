@@ -1,4 +1,5 @@
 /* The measurements as Markdown tables, for the terminal and for README.md. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "bench/bench.h"
@@ -19,6 +20,14 @@ void report_row(struct report *report, const char *what, double value, const cha
 	else
 		printf("| %s | %.2f%s | | |\n", what, value, unit);
 	if (!pass)
+		report->failed++;
+	fflush(stdout);
+}
+
+void report_none(struct report *report, const char *what, int64_t count)
+{
+	printf("| %s | %" PRId64 " | none | %s |\n", what, count, count == 0 ? "PASS" : "FAIL");
+	if (count != 0)
 		report->failed++;
 	fflush(stdout);
 }

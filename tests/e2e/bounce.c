@@ -199,6 +199,21 @@ bool bounce_wait_drained(struct bounce *bounce, int bouncer)
 	return lab_wait_until(drained, &(struct wanted){bounce, bouncer, 0}, BOUNCE_TIMEOUT_MS);
 }
 
+static bool restored(void *arg)
+{
+	const struct wanted *wanted = arg;
+	auto_free char *retry =
+	    lab_pgbouncer_find(wanted->bounce->bouncers[wanted->bouncer], "SHOW CONFIG", "key",
+	                       "server_login_retry", "value");
+
+	return retry != NULL && strcmp(retry, "15") == 0;
+}
+
+bool bounce_wait_restored(struct bounce *bounce, int bouncer)
+{
+	return lab_wait_until(restored, &(struct wanted){bounce, bouncer, 0}, BOUNCE_TIMEOUT_MS);
+}
+
 bool bounce_leads_to(struct bounce *bounce, int bouncer, int node)
 {
 	struct lab_pgbouncer *pgbouncer = bounce->bouncers[bouncer];

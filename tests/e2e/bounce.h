@@ -63,6 +63,9 @@ bool bounce_is_paused(struct bounce *bounce, int bouncer);
 /* Paused, and no connection to a server left: from here on nothing is written. */
 bool bounce_wait_drained(struct bounce *bounce, int bouncer);
 
+/* Waits until what segue SET for a move is put back: a quiet day. */
+bool bounce_wait_restored(struct bounce *bounce, int bouncer);
+
 /* Does it say so, and is a query answered from there? */
 bool bounce_leads_to(struct bounce *bounce, int bouncer, int node);
 bool bounce_wait_leads_to(struct bounce *bounce, int bouncer, int node);

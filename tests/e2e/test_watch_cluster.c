@@ -117,7 +117,7 @@ Test(watch_cluster, four_events_stay_four)
 	zxid = set("{\"vers\x01");
 	wait_state(WATCH_INVALID);
 	cr_assert(problem_has("/orders/master"), "%s", fact->problem);
-	cr_assert(problem_has(lab_printf(lab, "mzxid 0x%llx", (long long)zxid)), "%s",
+	cr_assert(problem_has(lab_printf(lab, "mzxid %lld", (long long)zxid)), "%s",
 	          fact->problem);
 	cr_assert(problem_has("the value is \"{\\\"vers\\x01\""), "%s", fact->problem);
 	cr_assert_eq(fact->mzxid, zxid);
@@ -173,7 +173,7 @@ Test(watch_cluster, standby_without_an_address_is_left_out)
 static bool names_are_asked(void *arg)
 {
 	(void)arg;
-	return watcher_fact(watcher)->state == WATCH_WAITING && problem_has("no.invalid");
+	return watcher_fact(watcher)->state == WATCH_RESOLVING && problem_has("no.invalid");
 }
 
 Test(watch_cluster, primary_without_an_address_waits_and_a_newer_value_wins)

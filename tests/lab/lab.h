@@ -105,6 +105,9 @@ void lab_pg_node_start(struct lab_pg *pg, int node); /* again; does not wait */
 bool lab_pg_wait_recovery(struct lab_pg *pg, int node, bool in_recovery, int64_t timeout_ms);
 void lab_pg_promote(struct lab_pg *pg, int node); /* returns once it takes writes */
 
+/* A program of the same version: "pgbench". */
+const char *lab_pg_program(struct lab_pg *pg, const char *name);
+
 /* The first column of the first row, "" for NULL or no rows, freed by the caller; NULL on any
  * error. */
 char *lab_pg_query(const char *conninfo, const char *sql) MUST_CHECK;
@@ -147,7 +150,7 @@ struct lab_pgbouncer;
 
 /* Of the users app, pgbouncer (an admin) and watcher (stats only), should a test set an auth_type:
  * without one, nobody is asked. */
-#define LAB_PGBOUNCER_PASSWORD "open sesame"
+#define LAB_PGBOUNCER_PASSWORD "sesame"
 
 /* Its folder, where its unix socket is too, with pgbouncer.ini and the databases.ini that it
  * includes: an empty [databases], until the test or segue writes it. Not started yet. `settings`:

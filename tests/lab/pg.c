@@ -53,6 +53,11 @@ static const char *find_programs(struct lab *lab)
 	return found;
 }
 
+const char *lab_pg_program(struct lab_pg *pg, const char *name)
+{
+	return lab_printf(pg->lab, "%s/%s", pg->bin, name);
+}
+
 /* PostgreSQL insists that its data belong to it. */
 const char *postgres_folder(struct lab *lab, const char *name)
 {
@@ -86,7 +91,7 @@ static void append_settings(struct lab_pg *pg, int i)
 
 static void make_primary(struct lab_pg *pg)
 {
-	const char *argv[] = {lab_printf(pg->lab, "%s/initdb", pg->bin),
+	const char *argv[] = {lab_pg_program(pg, "initdb"),
 	                      "--no-sync",
 	                      "--auth=trust",
 	                      "--username=postgres",
@@ -103,7 +108,7 @@ static void make_primary(struct lab_pg *pg)
 
 static void make_standby(struct lab_pg *pg, int i)
 {
-	const char *argv[] = {lab_printf(pg->lab, "%s/pg_basebackup", pg->bin),
+	const char *argv[] = {lab_pg_program(pg, "pg_basebackup"),
 	                      "--no-sync",
 	                      "--checkpoint=fast",
 	                      "--write-recovery-conf",
@@ -119,8 +124,7 @@ static void make_standby(struct lab_pg *pg, int i)
 
 void lab_pg_node_start(struct lab_pg *pg, int node)
 {
-	const char *argv[] = {lab_printf(pg->lab, "%s/postgres", pg->bin), "-D",
-	                      pg->nodes[node].data, NULL};
+	const char *argv[] = {lab_pg_program(pg, "postgres"), "-D", pg->nodes[node].data, NULL};
 
 	process_exec(pg->nodes[node].process, argv, true);
 }

@@ -58,7 +58,9 @@ struct lab_pgbouncer *lab_pgbouncer_create(struct lab *lab, const char *settings
 	bouncer->main_file = lab_printf(lab, "%s/pgbouncer.ini", bouncer->dir);
 	bouncer->databases_file = lab_printf(lab, "%s/databases.ini", bouncer->dir);
 	bouncer->console =
-	    lab_printf(lab, "host=%s port=%u user=pgbouncer dbname=pgbouncer connect_timeout=2",
+	    lab_printf(lab,
+	               "host=%s port=%u user=pgbouncer dbname=pgbouncer connect_timeout=2 "
+	               "password=" LAB_PGBOUNCER_PASSWORD,
 	               bouncer->dir, bouncer->port);
 	write_files(bouncer, settings);
 	return bouncer;

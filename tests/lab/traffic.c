@@ -141,8 +141,9 @@ struct traffic *traffic_start(struct lab *lab, const struct traffic_options *opt
 	if (traffic->boards == MAP_FAILED)
 		lab_fail("mmap: %s", strerror(errno));
 	for (int i = 0; i < options->clients; i++) {
-		traffic->tasks[i] = (struct client_task){
-		    .options = &traffic->options, .board = &traffic->boards[i], .number = i};
+		traffic->tasks[i] = (struct client_task){.options = &traffic->options,
+		                                         .board = &traffic->boards[i],
+		                                         .number = options->first_client + i};
 		traffic->processes[i] = lab_fork(lab, "client", run_client, &traffic->tasks[i]);
 	}
 	return traffic;
@@ -183,6 +184,21 @@ struct traffic_client traffic_sum(const struct traffic *traffic)
 	return sum;
 }
 
+int64_t traffic_all_there_us(const struct traffic *traffic, int node)
+{
+	int64_t last_us = 0;
+
+	for (int i = 0; i < traffic->options.clients; i++) {
+		int64_t first_us = traffic->boards[i].counts.first_us[node];
+
+		if (first_us == 0)
+			return 0;
+		if (first_us > last_us)
+			last_us = first_us;
+	}
+	return last_us;
+}
+
 struct since {
 	const struct traffic *traffic;
 	int64_t us;
@@ -210,14 +226,13 @@ static bool mark_rows(const struct traffic *traffic, const char *conninfo, uint8
 	PGconn *conn = PQconnectdb(conninfo);
 	PGresult *result = PQexec(conn, "select client, n from writes");
 	bool ok = PQresultStatus(result) == PGRES_TUPLES_OK;
-	size_t rows = (size_t)traffic->options.clients * ROWS_MAX;
 
 	for (int i = 0; ok && i < PQntuples(result); i++) {
-		size_t row = strtoul(PQgetvalue(result, i, 0), NULL, 10) * ROWS_MAX +
-		             strtoul(PQgetvalue(result, i, 1), NULL, 10);
+		long client =
+		    strtol(PQgetvalue(result, i, 0), NULL, 10) - traffic->options.first_client;
 
-		if (row < rows)
-			seen[row] = 1;
+		if (client >= 0 && client < traffic->options.clients)
+			seen[client * ROWS_MAX + strtol(PQgetvalue(result, i, 1), NULL, 10)] = 1;
 	}
 	PQclear(result);
 	PQfinish(conn);

@@ -12,7 +12,8 @@ struct traffic_options {
 	const char *conninfo;          /* of the proxy */
 	uint16_t ports[TRAFFIC_NODES]; /* of the servers behind it, in order */
 	int clients;
-	bool keep; /* a client keeps its connection; else a new one for each write */
+	int first_client; /* its number in the table: two crowds share it */
+	bool keep;        /* a client keeps its connection; else a new one for each write */
 };
 
 struct traffic_client { /* written by its process alone */
@@ -33,6 +34,9 @@ void traffic_stop(struct traffic *traffic); /* the clients; what they counted st
 
 /* All clients in one: sums, the longest, the earliest first and the latest last (0: none). */
 struct traffic_client traffic_sum(const struct traffic *traffic);
+
+/* When the last of the clients had its first write of that node answered; 0: one has not yet. */
+int64_t traffic_all_there_us(const struct traffic *traffic, int node);
 
 /* Waits until every client has had a write answered that it began after this call. */
 bool traffic_all_served(const struct traffic *traffic, int64_t timeout_ms);

@@ -248,3 +248,18 @@ Test(base_file, a_relative_name_stays_in_the_working_folder)
 	cr_assert(file_replace("out", "x", 1, &unchanged, &err), "%s", err.message);
 	expect_content("x");
 }
+
+Test(base_file, a_lock_is_one_process_s_and_names_it)
+{
+	auto_free char *pid = xasprintf("pid %d", (int)getpid());
+	struct err err = {""};
+	int first = file_lock(path, &err), second;
+
+	cr_assert_geq(first, 0, "%s", err.message);
+	cr_assert_lt(file_lock(path, &err), 0);
+	cr_assert_not_null(strstr(err.message, pid), "%s", err.message);
+	close(first);
+	second = file_lock(path, &err);
+	cr_assert_geq(second, 0, "%s", err.message);
+	close(second);
+}

@@ -1,5 +1,6 @@
 /* The log: hostile values stay inside their line and their quotes, in every format. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -231,4 +232,41 @@ Test(base_log, a_closed_stderr_is_survived)
 	cr_assert_eq(dup2(sink, STDERR_FILENO), STDERR_FILENO);
 	log_info("f", KV_INT("n", 2));
 	expect_line(" level=info event=f n=2\n");
+}
+
+/* What the pipe holds now. */
+static size_t drain(int fd, char *to)
+{
+	size_t len = 0;
+	ssize_t got;
+
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	while ((got = read(fd, to + len, 4096)) > 0)
+		len += (size_t)got;
+	return len;
+}
+
+/* Writes more than pipe and memory hold, while nobody reads. */
+Test(base_log, a_sink_that_nobody_reads_costs_lines_and_never_blocks)
+{
+	static char text[1 << 20];
+	size_t len = 0;
+	int fds[2];
+
+	cr_assert_eq(pipe(fds), 0);
+	cr_assert_geq(dup2(fds[1], STDERR_FILENO), 0);
+	close(fds[1]);
+	log_configure(LOG_INFO, LOG_TEXT);
+	for (int i = 0; i < 10000; i++)
+		log_info("line", KV_INT("n", i));
+	cr_assert_not(log_flush());
+	while (!log_flush())
+		len += drain(fds[0], text + len);
+	len += drain(fds[0], text + len);
+	log_info("last", KV_INT("n", 1));
+	drain(fds[0], text + len);
+	cr_assert_not_null(strstr(text, "event=line n=0\n"));
+	cr_assert_null(strstr(text, "event=line n=9999\n"));
+	cr_assert_not_null(strstr(text, "event=log_dropped lines="));
+	cr_assert_not_null(strstr(text, "event=last n=1\n"));
 }

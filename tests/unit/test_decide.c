@@ -52,6 +52,7 @@ static void nothing_usable(enum watch_state state, const char *reason_part)
 Test(decide, without_a_usable_value_the_last_one_stays)
 {
 	nothing_usable(WATCH_WAITING, "waiting for the store");
+	nothing_usable(WATCH_RESOLVING, "being resolved");
 	nothing_usable(WATCH_UNREACHABLE, "the store is unreachable");
 	nothing_usable(WATCH_ABSENT, "the znode does not exist");
 	nothing_usable(WATCH_INVALID, "cannot be used");
@@ -127,7 +128,9 @@ Test(decide, equal_is_applied_once_a_run)
 	ROW(.now = {7, "a"}, .before = {7, "a"}, .in_this_run = true, .kind = DECIDE_CURRENT,
 	    .reason_part = "applied");
 	ROW(.now = {7, "a"}, .before = {7, "a"}, .kind = DECIDE_MOVE,
-	    .reason_part = "as applied before the restart");
+	    .reason_part = "as applied before");
+	ROW(.now = {7, "b"}, .before = {7, "a"}, .in_this_run = true, .kind = DECIDE_MOVE,
+	    .reason_part = "resolves anew");
 }
 
 Test(decide, a_store_that_went_back_is_refused)

@@ -1,0 +1,167 @@
+/* The PgBouncer target: facts in one place, pgbouncer_plan() over them after every callback, and
+ * one function per step that does it. For pgbouncer*.c only. */
+#ifndef SEGUE_APPLY_PGBOUNCER_DRIVER_H
+#define SEGUE_APPLY_PGBOUNCER_DRIVER_H
+
+#include "apply/liveness.h"
+#include "apply/pgbouncer_console.h"
+#include "apply/pgbouncer_ini.h"
+#include "apply/pgbouncer_intent.h"
+#include "apply/pgbouncer_pauser.h"
+#include "apply/pgbouncer_plan.h"
+#include "apply/pgbouncer_show.h"
+#include "apply/target_ops.h"
+#include "base/file.h"
+#include "base/strbuf.h"
+
+struct pgbouncer_driver;
+
+/* One answer of console B. Errors that came with the loss of the console do not get here. */
+typedef void pgbouncer_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                              const struct err *err);
+
+/* The history of the text at hand; clock_now_us(), 0: not yet, or not needed. */
+struct pgbouncer_watch {
+	int64_t zxid, set_us, notified_us, read_us, rendered_us;
+	int64_t paused_us; /* the first PAUSE, which may be older than the text */
+	int64_t pushed_us, persisted_us, drained_us, confirmed_us, resumed_us;
+	bool told; /* event=moved is out, or there was nothing to tell */
+	struct strbuf summary;
+};
+
+/* The pauses at hand: from the first PAUSE to the last RESUME. Times are clock_now_ms(). */
+struct pgbouncer_drain {
+	int64_t paused_us; /* clock_now_us() of the first PAUSE; 0: by an earlier life of segue */
+	int64_t since_ms;  /* the same, or when that life's note was found */
+	int64_t probed_ms; /* 0: not asked yet */
+	enum liveness_answer old; /* what the old primary answered then */
+	int64_t severed_ms;
+	bool nudged;
+	unsigned severs;    /* 1: by the gentlest way; 2: by KILL */
+	bool unsent;        /* noted, and PAUSE not sent yet */
+	unsigned calm;      /* looks in a row without a login */
+	bool looked;        /* since the last PAUSE */
+	int64_t poll_ms;    /* until the next look */
+	int64_t release_ms; /* clients are let go then, whatever has been reached */
+};
+
+/* Commands of console B that go out one after the other. */
+struct pgbouncer_script {
+	char **commands;
+	size_t count, next;
+	pgbouncer_answer *done; /* after the last one; may be NULL */
+	bool refused;
+	struct err refusal; /* the last one that matters */
+};
+
+struct pgbouncer_driver {
+	struct target target;
+	struct console *console; /* B: all but PAUSE */
+	struct pauser *pauser;   /* A */
+	struct liveness *liveness;
+	struct event *timer; /* of the step at hand: polls, re-reads, tries again */
+	struct event *alarm; /* when clients are to be let go, though nothing happens */
+	int64_t step_us;
+	pgbouncer_answer *answer;
+	struct pgbouncer_script script;
+
+	enum pgbouncer_step step;
+	unsigned generation; /* counts the texts; 0: none yet */
+	char *text;
+	size_t len;
+	struct pgbouncer_ini ini;
+	char *primary; /* its address in the text; NULL: not known */
+	struct file_owner owner;
+	char *owner_problem; /* NULL: none */
+
+	struct pgbouncer_live live;
+	int64_t live_ms;      /* when it was read; 0: before the text or hold at hand */
+	unsigned connections; /* of B, when the version was asked */
+	unsigned major, minor;
+	unsigned confirmed;           /* the text that PgBouncer has been seen to follow */
+	struct pgbouncer_stale stale; /* while links are being cut */
+	char *foreign; /* what a person paused or disabled, as last told; "": nothing */
+
+	struct pgbouncer_intent intent;
+	struct pgbouncer_drain drain;
+	int64_t hold_zxid; /* of the last hold, so that its repetition is none */
+	int64_t hold_until_ms;
+	int64_t restore_ms; /* when the RELOAD that puts SETs back is due; 0: none is owed */
+	unsigned sweeps;
+	unsigned failures; /* in a row */
+	int64_t wait_ms;   /* of the last one */
+	int64_t down_ms;   /* since when B does not answer; 0: it does */
+	struct pgbouncer_watch watch;
+	struct strbuf problem;
+	struct pgbouncer_facts facts;
+	uint16_t primary_port;
+	bool busy;      /* an answer is being waited for */
+	bool unsynced;  /* the file was renamed and not yet fsynced */
+	bool marked;    /* the marker of an owed RELOAD is on disk */
+	bool down_told; /* that B does not answer */
+};
+
+/* --- pgbouncer.c --- */
+
+void pgbouncer_tell_when_done(struct pgbouncer_driver *driver);
+
+/* --- pgbouncer_reconcile.c --- */
+
+/* Decides what to do next from all facts; every callback ends with it. */
+void pgbouncer_reconcile(struct pgbouncer_driver *driver);
+
+/* One command on console B, then `answer`; the plan waits for it. */
+void pgbouncer_ask(struct pgbouncer_driver *driver, const char *sql, pgbouncer_answer *answer);
+void pgbouncer_script_add(struct pgbouncer_driver *driver, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* A refused command does not keep the others from going out; `done` gets the last refusal, unless
+ * it says that there was nothing to do. */
+void pgbouncer_script_run(struct pgbouncer_driver *driver, pgbouncer_answer *done);
+void pgbouncer_script_clear(struct pgbouncer_driver *driver);
+
+/* Logs `problem` as an error, and waits: shortly while clients wait too. */
+void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const char *problem,
+                    const char *next);
+void pgbouncer_wait(struct pgbouncer_driver *driver, int64_t first_ms, int64_t max_ms);
+void pgbouncer_timer(struct pgbouncer_driver *driver, int64_t ms);
+
+/* Is this one led to the primary, as far as is known? Those are paused for a move. */
+bool pgbouncer_is_primarys(const struct pgbouncer_driver *driver,
+                           const struct pgbouncer_database *database);
+
+/* --- pgbouncer_live.c: what SHOW says --- */
+
+void pgbouncer_step_read(struct pgbouncer_driver *driver);
+/* Takes over SHOW DATABASES; false after pgbouncer_fail(). */
+bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                         const struct err *err);
+void pgbouncer_compare(struct pgbouncer_driver *driver);
+void pgbouncer_step_sweep(struct pgbouncer_driver *driver);
+
+/* --- pgbouncer_drain.c: pauses --- */
+
+bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver);
+void pgbouncer_step_pause(struct pgbouncer_driver *driver);
+void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg);
+void pgbouncer_step_drain(struct pgbouncer_driver *driver);
+void pgbouncer_step_probe(struct pgbouncer_driver *driver);
+bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
+bool pgbouncer_nudge_is_due(const struct pgbouncer_driver *driver);
+bool pgbouncer_sever_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
+
+/* --- pgbouncer_sever.c: the links that stay --- */
+
+void pgbouncer_step_nudge(struct pgbouncer_driver *driver);
+void pgbouncer_step_sever(struct pgbouncer_driver *driver);
+
+/* --- pgbouncer_move.c: file, RELOAD, SET, RESUME --- */
+
+void pgbouncer_step_install(struct pgbouncer_driver *driver);
+void pgbouncer_step_reload(struct pgbouncer_driver *driver);
+void pgbouncer_step_stuck(struct pgbouncer_driver *driver);
+void pgbouncer_step_quicken(struct pgbouncer_driver *driver);
+void pgbouncer_step_resume(struct pgbouncer_driver *driver);
+void pgbouncer_step_restore(struct pgbouncer_driver *driver);
+/* What has to be done off the path, once clients are served. */
+void pgbouncer_settle(struct pgbouncer_driver *driver);
+
+#endif

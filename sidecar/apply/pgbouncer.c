@@ -1,0 +1,349 @@
+/* The PgBouncer target: takes texts and holds from the left and records them as facts; the engine
+ * (pgbouncer_reconcile.c) does the rest. A text that PgBouncer would misread is refused, and the
+ * one before it stays, as a RELOAD of a broken file drops databases. */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/install.h"
+#include "apply/pgbouncer_diff.h"
+#include "apply/pgbouncer_driver.h"
+#include "apply/pgbouncer_resume.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define GRACE_MS    10000 /* for the store to name a primary, when segue finds its own pauses */
+#define MOVE_MS     5000
+#define FAREWELL_MS 1000 /* what the end of a target may take for RESUME */
+
+static struct pgbouncer_driver *driver_of(struct target *target)
+{
+	return (struct pgbouncer_driver *)target;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* --- being done --- */
+
+static bool in_sync(const struct pgbouncer_driver *driver)
+{
+	const struct pgbouncer_facts *facts = &driver->facts;
+
+	return driver->generation != 0 && driver->confirmed == driver->generation &&
+	       !facts->console_down && !facts->moved && driver->intent.count == 0 && !facts->held &&
+	       !facts->install_due && !facts->reload_owed && !facts->sweep_owed && !facts->waiting;
+}
+
+static int64_t since(const struct pgbouncer_watch *watch, int64_t us)
+{
+	return us - (watch->notified_us != 0 ? watch->notified_us : watch->set_us);
+}
+
+/* One line when all is done; a stopwatch that did not run is left out. held_ms is what clients
+ * waited at most: from the first PAUSE to the last RESUME. */
+static void tell(const struct pgbouncer_driver *driver, const char *event, const char *what)
+{
+	const struct pgbouncer_watch *watch = &driver->watch;
+	const struct {
+		const char *key;
+		int64_t us;
+	} laps[] = {{"read_ms", watch->read_us},           {"rendered_ms", watch->rendered_us},
+	            {"pushed_ms", watch->pushed_us},       {"drained_ms", watch->drained_us},
+	            {"persisted_ms", watch->persisted_us}, {"confirmed_ms", watch->confirmed_us},
+	            {"resumed_ms", watch->resumed_us}};
+	struct log_kv pairs[6 + ARRAY_LEN(laps)] = {
+	    KV_STR("cluster", driver->target.config->cluster),
+	    KV_STR("target", driver->target.config->name), KV_INT("zxid", watch->zxid),
+	    KV_STR("what", what), KV_TIME("notified", watch->notified_us)};
+	size_t count = 5;
+
+	for (size_t i = 0; i < ARRAY_LEN(laps); i++)
+		if (laps[i].us != 0)
+			pairs[count++] = KV_MS(laps[i].key, since(watch, laps[i].us));
+	if (watch->resumed_us != 0 && watch->paused_us != 0)
+		pairs[count++] = KV_MS("held_ms", watch->resumed_us - watch->paused_us);
+	log_emit(LOG_INFO, event, pairs, count);
+}
+
+void pgbouncer_tell_when_done(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_watch *watch = &driver->watch;
+
+	if (watch->told || !in_sync(driver))
+		return;
+	watch->told = true;
+	driver->failures = 0;
+	strbuf_reset(&driver->problem);
+	if (watch->summary.len > 0)
+		tell(driver, "moved", watch->summary.data);
+	else if (watch->persisted_us != 0)
+		tell(driver, "moved", "the file only");
+	else
+		tell(driver, "in_sync", "PgBouncer and file were as they should be");
+}
+
+/* --- a new text --- */
+
+static void start_watch(struct pgbouncer_driver *driver, const struct desired *desired)
+{
+	strbuf_fini(&driver->watch.summary);
+	driver->watch = (struct pgbouncer_watch){.zxid = desired->zxid,
+	                                         .set_us = clock_now_us(),
+	                                         .notified_us = desired->notified_us,
+	                                         .read_us = desired->read_us,
+	                                         .rendered_us = desired->rendered_us,
+	                                         .paused_us = driver->drain.paused_us,
+	                                         .summary = STRBUF_INIT};
+}
+
+static bool names_can_be_said(const struct pgbouncer_ini *ini, struct err *err)
+{
+	for (size_t i = 0; i < ini->count; i++) {
+		auto_strbuf struct strbuf name = STRBUF_INIT;
+
+		if (!pgbouncer_quote_name(ini->databases[i].name, &name, err))
+			return err_wrap(err, "line %u", ini->databases[i].line);
+	}
+	return true;
+}
+
+/* Takes over `ini`. */
+static void replace_text(struct pgbouncer_driver *driver, const struct desired *desired,
+                         const struct pgbouncer_ini *ini)
+{
+	if (driver->generation != 0)
+		pgbouncer_ini_free(&driver->ini);
+	free(driver->text);
+	free(driver->primary);
+	driver->ini = *ini;
+	driver->text = xstrndup(desired->text, desired->len);
+	driver->len = desired->len;
+	driver->primary = desired->primary != NULL ? xstrdup(desired->primary) : NULL;
+	driver->primary_port = desired->primary_port;
+	driver->generation++;
+	driver->facts.has_text = true;
+	driver->facts.install_due =
+	    !install_is_current(driver->target.config->output, driver->text, driver->len);
+	driver->facts.reloaded = false;
+	driver->failures = 0;
+}
+
+/* What was held or given up before does not count any more; who is paused stays so until the text
+ * is followed. */
+static void begin(struct pgbouncer_driver *driver, const struct desired *desired)
+{
+	start_watch(driver, desired);
+	driver->facts.held = false;
+	driver->facts.let_go = false;
+	driver->facts.waiting = false;
+	driver->live_ms = 0;
+	driver->drain.release_ms =
+	    clock_now_ms() + driver->target.config->pause_timeout_ms + MOVE_MS;
+	event_del(driver->timer);
+	if (driver->facts.live_known)
+		pgbouncer_compare(driver);
+	pgbouncer_reconcile(driver);
+}
+
+static bool set_desired(struct target *target, const struct desired *desired, struct err *err)
+{
+	struct pgbouncer_driver *driver = driver_of(target);
+	bool same = driver->generation != 0 && desired->len == driver->len &&
+	            memcmp(desired->text, driver->text, driver->len) == 0;
+	struct pgbouncer_ini ini;
+
+	if (driver->owner_problem != NULL)
+		return err_set(err, "%s", driver->owner_problem);
+	if (same && !driver->facts.held && driver->intent.count == 0) {
+		driver->watch.zxid = desired->zxid;
+		return true;
+	}
+	if (!pgbouncer_ini_parse(desired->text, desired->len, &ini, err))
+		return false;
+	if (!names_can_be_said(&ini, err)) {
+		pgbouncer_ini_free(&ini);
+		return false;
+	}
+	replace_text(driver, desired, &ini);
+	begin(driver, desired);
+	return true;
+}
+
+/* --- no primary --- */
+
+static void hold(struct target *target, int64_t zxid, int64_t timeout_ms)
+{
+	struct pgbouncer_driver *driver = driver_of(target);
+
+	if (zxid == driver->hold_zxid)
+		return;
+	driver->hold_zxid = zxid;
+	driver->hold_until_ms = clock_now_ms() + timeout_ms;
+	driver->facts.held = true;
+	driver->facts.let_go = false;
+	driver->facts.waiting = false;
+	driver->live_ms = 0;
+	log_info("hold", KV_STR("cluster", target->config->cluster),
+	         KV_STR("target", target->config->name), KV_INT("zxid", zxid),
+	         KV_MS("timeout_ms", timeout_ms * 1000));
+	event_del(driver->timer);
+	pgbouncer_reconcile(driver);
+}
+
+/* --- the rest --- */
+
+/* Somebody may have changed the one or the other. */
+static void look_again(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_facts *facts = &driver->facts;
+	const char *output = driver->target.config->output;
+
+	facts->live_known = false;
+	if (!facts->has_text || facts->install_due ||
+	    install_is_current(output, driver->text, driver->len))
+		return;
+	facts->install_due = true;
+	log_warning("drift", KV_STR("cluster", driver->target.config->cluster),
+	            KV_STR("target", driver->target.config->name), KV_STR("what", output),
+	            KV_STR("next", "the file is put right"));
+}
+
+static void timer_cb(int fd, short events, void *arg)
+{
+	struct pgbouncer_driver *driver = arg;
+
+	(void)fd;
+	(void)events;
+	if (driver->step == PGBOUNCER_WAIT)
+		driver->facts.waiting = driver->facts.reloaded = false;
+	if (driver->step == PGBOUNCER_HOLD)
+		driver->facts.live_known = false;
+	if (driver->step == PGBOUNCER_IDLE && driver->restore_ms == 0)
+		look_again(driver);
+	pgbouncer_reconcile(driver);
+}
+
+static void alarm_cb(int fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	pgbouncer_reconcile(arg);
+}
+
+static void status(const struct target *target, struct target_status *out)
+{
+	const struct pgbouncer_driver *driver = (const struct pgbouncer_driver *)target;
+	const char *problem = driver->problem.data;
+
+	if (*problem == '\0')
+		problem = driver->foreign;
+	if (driver->owner_problem != NULL)
+		problem = driver->owner_problem;
+	*out = (struct target_status){
+	    .zxid = driver->generation != 0 ? driver->watch.zxid : 0,
+	    .in_sync = in_sync(driver),
+	    .problem = problem,
+	    .step = pgbouncer_step_info(driver->step)->name,
+	};
+}
+
+/* Whoever ends segue for good must not find clients waiting; but another target with the same name,
+ * made by a reload of the configuration, has taken the pauses over and goes on. */
+static void let_clients_go(struct pgbouncer_driver *driver)
+{
+	struct err err;
+
+	if (driver->intent.count == 0 || !pgbouncer_intent_is_ours(&driver->intent))
+		return;
+	if (pgbouncer_resume(driver->target.config->console, &driver->intent, FAREWELL_MS, &err)) {
+		tell(driver, "resumed_at_stop", "clients go on where PgBouncer leads them");
+		return;
+	}
+	log_error("resume_failed", KV_STR("cluster", driver->target.config->cluster),
+	          KV_STR("target", driver->target.config->name), KV_ERR(&err),
+	          KV_STR("next", "clients wait: run `segue resume`, or start segue again"));
+}
+
+static void destroy(struct target *target)
+{
+	struct pgbouncer_driver *driver = driver_of(target);
+
+	pauser_destroy(driver->pauser);
+	console_close(driver->console);
+	liveness_cancel(driver->liveness);
+	event_free(driver->timer);
+	event_free(driver->alarm);
+	let_clients_go(driver);
+	if (driver->generation != 0)
+		pgbouncer_ini_free(&driver->ini);
+	pgbouncer_live_free(&driver->live);
+	pgbouncer_stale_free(&driver->stale);
+	pgbouncer_intent_fini(&driver->intent);
+	pgbouncer_script_clear(driver);
+	strbuf_fini(&driver->watch.summary);
+	strbuf_fini(&driver->problem);
+	free(driver->owner_problem);
+	free(driver->foreign);
+	free(driver->primary);
+	free(driver->text);
+	target_hub_count(target->hub, -1);
+	target_fini(target);
+	free(driver);
+}
+
+/* What an earlier life has left behind: its pauses, and a RELOAD that it owed. */
+static void take_over(struct pgbouncer_driver *driver, const char *state_dir)
+{
+	const struct config_target *config = driver->target.config;
+	struct err err;
+
+	if (!pgbouncer_intent_init(&driver->intent, state_dir, config->name, &err))
+		log_error(
+		    "intent_unusable", KV_STR("target", config->name), KV_ERR(&err),
+		    KV_STR("next", "pauses of an earlier life of segue look like a person's"));
+	driver->marked = target_marker_read(&driver->target) >= 0;
+	driver->facts.reload_owed = driver->marked || driver->intent.count > 0;
+	if (driver->intent.count == 0)
+		return;
+	driver->facts.quicken_owed = true;
+	driver->drain.since_ms = clock_now_ms();
+	driver->drain.release_ms =
+	    driver->drain.since_ms + larger(GRACE_MS, config->pause_timeout_ms);
+	log_warning("pauses_found", KV_STR("cluster", config->cluster),
+	            KV_STR("target", config->name), KV_STR("first", driver->intent.names[0]),
+	            KV_INT("databases", driver->intent.count),
+	            KV_STR("next", "resumed when the store has named the primary and they lead to "
+	                           "it, or when the time for that is over"));
+	if (!pgbouncer_intent_save(&driver->intent, "taken over", &err))
+		log_warning("intent_not_saved", KV_STR("target", config->name), KV_ERR(&err));
+}
+
+struct target *pgbouncer_target_create(const struct target_setup *setup)
+{
+	static const struct target_ops ops = {
+	    .set_desired = set_desired, .hold = hold, .status = status, .destroy = destroy};
+	struct pgbouncer_driver *driver = xcalloc(1, sizeof(*driver));
+	struct err err;
+
+	target_init(&driver->target, &ops, setup);
+	driver->watch.summary = driver->problem = (struct strbuf)STRBUF_INIT;
+	driver->foreign = xstrdup("");
+	driver->hold_zxid = -1;
+	driver->facts.sweep_owed = true;
+	driver->step_us = clock_now_us();
+	driver->console = console_create(driver->target.base, setup->config->console);
+	driver->pauser =
+	    pauser_create(driver->target.base, setup->config->console, pgbouncer_paused_cb, driver);
+	driver->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
+	driver->alarm = event_new(driver->target.base, -1, 0, alarm_cb, driver);
+	if (!install_owner(setup->config, &driver->owner, &err))
+		driver->owner_problem = xstrdup(err.message);
+	take_over(driver, setup->state_dir);
+	target_hub_count(setup->hub, 1);
+	pgbouncer_timer(driver, 0);
+	return &driver->target;
+}

@@ -1,0 +1,203 @@
+/* From the drained pools to served clients: the file, RELOAD, SET, RESUME; and what is put back
+ * behind their backs. The file's fsync is not among what clients wait for. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply/pgbouncer_diff.h"
+#include "apply/pgbouncer_driver.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+/* While it holds, a primary that is just being promoted is dialled ten times a second. */
+#define QUICKEN          "SET server_login_retry='0.1'"
+#define RESTORE_AFTER_MS 2000
+
+/* --- the file --- */
+
+static bool mark(struct pgbouncer_driver *driver, struct err *err)
+{
+	driver->marked = driver->marked || target_marker_write(&driver->target, 0, err);
+	return driver->marked;
+}
+
+/* A crash between the file and its RELOAD is remembered by the note of the pauses; where nothing is
+ * paused, by the marker. */
+static bool install(struct pgbouncer_driver *driver, struct err *err)
+{
+	const char *output = driver->target.config->output;
+	auto_free char *staged = NULL;
+
+	if (driver->intent.count == 0 && !mark(driver, err))
+		return false;
+	staged = file_stage(output, driver->text, driver->len, &driver->owner, err);
+	if (staged == NULL)
+		return false;
+	if (rename(staged, output) == 0)
+		return true;
+	err_set_errno(err, errno, "cannot rename %s to %s", staged, output);
+	unlink(staged);
+	return false;
+}
+
+void pgbouncer_step_install(struct pgbouncer_driver *driver)
+{
+	struct err err;
+
+	if (!install(driver, &err)) {
+		pgbouncer_fail(driver, "install_failed", err.message, "the file is what it was");
+		return;
+	}
+	driver->unsynced = true;
+	driver->facts.install_due = false;
+	driver->facts.reload_owed = true;
+	if (!driver->watch.told)
+		driver->watch.persisted_us = clock_now_us();
+}
+
+/* --- RELOAD --- */
+
+static bool refused_for_good(struct pgbouncer_driver *driver, const struct err *err)
+{
+	if (err == NULL || pgbouncer_problem_of(err->message) != PGBOUNCER_NO_ADMIN)
+		return false;
+	driver->facts.live_known = false;
+	driver->facts.console_down = true;
+	pgbouncer_fail(driver, "reload_refused", err->message,
+	               "the file is in place for PgBouncer's next start; put the console's user "
+	               "into admin_users");
+	return true;
+}
+
+/* Whatever it answers, SHOW DATABASES tells: OK is the answer to a broken file, too. */
+static void reload_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                          const struct err *err)
+{
+	(void)table;
+	if (refused_for_good(driver, err))
+		return;
+	if (err != NULL)
+		log_warning("reload_failed", KV_STR("cluster", driver->target.config->cluster),
+		            KV_STR("target", driver->target.config->name), KV_ERR(err),
+		            KV_STR("next", "what SHOW DATABASES says decides; PgBouncer's log "
+		                           "names the line"));
+	driver->facts.reload_owed = false;
+	driver->facts.reloaded = true;
+	driver->facts.live_known = false;
+	driver->facts.quicken_owed = driver->facts.ours || driver->facts.moved;
+}
+
+void pgbouncer_step_reload(struct pgbouncer_driver *driver)
+{
+	if (driver->watch.pushed_us == 0 && !driver->watch.told)
+		driver->watch.pushed_us = clock_now_us();
+	pgbouncer_ask(driver, "RELOAD", reload_answer);
+}
+
+void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
+{
+	const char *output = driver->target.config->output;
+	auto_free char *problem = NULL;
+	struct pgbouncer_diff diff;
+
+	pgbouncer_diff(&driver->ini, &driver->live, &diff);
+	problem =
+	    xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: %s: is "
+	              "\"%%include %s\" in its pgbouncer.ini, and is what follows it right?",
+	              diff.summary.data, output);
+	pgbouncer_diff_free(&diff);
+	pgbouncer_fail(driver, "move_failed", problem,
+	               driver->facts.ours ? "clients are let go to where it leads"
+	                                  : "PgBouncer stays as it is");
+	driver->facts.let_go = driver->facts.ours;
+	driver->facts.waiting = !driver->facts.ours;
+}
+
+/* --- SET and RESUME --- */
+
+static void quicken_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                           const struct err *err)
+{
+	(void)table;
+	if (err != NULL)
+		log_warning("set_refused", KV_STR("target", driver->target.config->name),
+		            KV_ERR(err),
+		            KV_STR("next", "if the first login fails, clients wait for "
+		                           "server_login_retry"));
+	driver->facts.quicken_owed = false;
+	driver->restore_ms = clock_now_ms() + RESTORE_AFTER_MS;
+}
+
+void pgbouncer_step_quicken(struct pgbouncer_driver *driver)
+{
+	pgbouncer_ask(driver, QUICKEN, quicken_answer);
+}
+
+/* A PAUSE that is still pending keeps its console from being of use, and must not come after the
+ * RESUME: what has not been sent is dropped before, its console closed after. What counts is the
+ * READ that follows. */
+static void resumed(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                    const struct err *err)
+{
+	(void)table;
+	pauser_stop(driver->pauser);
+	driver->watch.resumed_us = clock_now_us();
+	driver->restore_ms = clock_now_ms() + RESTORE_AFTER_MS;
+	driver->facts.live_known = false;
+	if (err != NULL)
+		pgbouncer_fail(driver, "resume_failed", err->message, "clients still wait");
+}
+
+void pgbouncer_step_resume(struct pgbouncer_driver *driver)
+{
+	pauser_forget_unsent(driver->pauser);
+	for (size_t i = 0; i < driver->intent.count; i++) {
+		auto_strbuf struct strbuf name = STRBUF_INIT;
+		struct err ignored; /* a name that could be paused can be quoted */
+
+		if (pgbouncer_quote_name(driver->intent.names[i], &name, &ignored))
+			pgbouncer_script_add(driver, "RESUME %s", name.data);
+	}
+	pgbouncer_script_run(driver, resumed);
+}
+
+/* --- behind the clients' backs --- */
+
+static void restore_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                           const struct err *err)
+{
+	(void)table;
+	driver->restore_ms = 0;
+	if (err != NULL)
+		log_warning(
+		    "restore_failed", KV_STR("target", driver->target.config->name), KV_ERR(err),
+		    KV_STR("next", "server_login_retry stays at 0.1 until the next RELOAD"));
+}
+
+void pgbouncer_step_restore(struct pgbouncer_driver *driver)
+{
+	pgbouncer_ask(driver, "RELOAD", restore_answer);
+}
+
+void pgbouncer_settle(struct pgbouncer_driver *driver)
+{
+	struct err err;
+
+	if (driver->unsynced && !file_sync(driver->target.config->output, &err))
+		log_warning("not_synced", KV_STR("target", driver->target.config->name),
+		            KV_ERR(&err),
+		            KV_STR("next", "after a power cut the file may be the one before"));
+	driver->unsynced = false;
+	if (driver->restore_ms != 0) {
+		if (!mark(driver, &err))
+			log_warning("marker_missing", KV_STR("target", driver->target.config->name),
+			            KV_ERR(&err),
+			            KV_STR("next", "if segue dies now, server_login_retry stays "
+			                           "at 0.1 until a RELOAD"));
+	} else if (driver->marked) {
+		driver->marked = false;
+		target_marker_remove(&driver->target);
+	}
+}

@@ -1,0 +1,163 @@
+/* Ends the links to the old primary that do not end by themselves: frozen, idle in a transaction,
+ * or sessions. They would hold pool slots, and deliver the old primary's answers if it thaws. The
+ * way that fails the fewest clients comes first; KILL, which also ends the idle ones, comes last.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/pgbouncer_diff.h"
+#include "apply/pgbouncer_driver.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define KILL_CLIENT_SINCE 24 /* 1.24 */
+/* PgBouncer looks at its timeouts three times a second: with so much added, a query_timeout reaches
+ * only those who were there before the pause. */
+#define TIMEOUT_GRAIN_MS  350
+
+static void tell(const struct pgbouncer_driver *driver, unsigned links, const char *how)
+{
+	static const char *const old[] = {[LIVENESS_ALIVE] = "alive",
+	                                  [LIVENESS_REFUSED] = "refuses connections",
+	                                  [LIVENESS_SILENT] = "does not answer"};
+
+	log_warning("links_cut", KV_STR("cluster", driver->target.config->cluster),
+	            KV_STR("target", driver->target.config->name),
+	            KV_INT("zxid", driver->watch.zxid), KV_INT("links", links), KV_STR("how", how),
+	            KV_STR("old_primary", old[driver->drain.old]),
+	            KV_MS("waited_ms", (clock_now_ms() - driver->drain.since_ms) * 1000),
+	            KV_STR("next", "these clients get an error; what they do next goes to the new "
+	                           "primary"));
+}
+
+/* All server connections of the paused ones lead to the old primary. */
+static struct pgbouncer_stale find_stale(const struct pgbouncer_driver *driver,
+                                         const struct pgbouncer_table *servers)
+{
+	struct pgbouncer_stale all = {0};
+
+	for (size_t i = 0; i < driver->intent.count; i++) {
+		const struct pgbouncer_database *database =
+		    pgbouncer_ini_find(&driver->ini, driver->intent.names[i]);
+		struct pgbouncer_stale one;
+		struct err ignored; /* nothing found is nothing cut; KILL follows */
+
+		if (database == NULL || !pgbouncer_stale_parse(servers, database, &one, &ignored))
+			continue;
+		all.links =
+		    xreallocarray(all.links, all.link_count + one.link_count, sizeof(*all.links));
+		for (size_t k = 0; k < one.link_count; k++)
+			all.links[all.link_count++] = STEAL(one.links[k]);
+		all.count += one.count;
+		pgbouncer_stale_free(&one);
+	}
+	return all;
+}
+
+static void for_each_paused(struct pgbouncer_driver *driver, const char *verb)
+{
+	for (size_t i = 0; i < driver->intent.count; i++) {
+		auto_strbuf struct strbuf name = STRBUF_INIT;
+		struct err ignored; /* a name that could be paused can be quoted */
+
+		if (pgbouncer_quote_name(driver->intent.names[i], &name, &ignored))
+			pgbouncer_script_add(driver, "%s %s", verb, name.data);
+	}
+}
+
+static void severed(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                    const struct err *err)
+{
+	(void)table;
+	if (err != NULL)
+		log_warning("sever_refused", KV_STR("target", driver->target.config->name),
+		            KV_ERR(err), KV_STR("next", "KILL of the database, if need be"));
+	driver->drain.severs++;
+	driver->drain.severed_ms = clock_now_ms();
+	driver->drain.poll_ms = 2;
+	driver->facts.quicken_owed = true;
+}
+
+/* --- sessions: after their transactions, so that it may be done in a hold, too --- */
+
+static void nudged(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                   const struct err *err)
+{
+	(void)table;
+	(void)err; /* what is left after it is cut, or waited for */
+	driver->drain.nudged = true;
+	driver->drain.poll_ms = 2;
+	log_info("sessions_nudged", KV_STR("cluster", driver->target.config->cluster),
+	         KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
+	         KV_STR("what", "server_fast_close: idle sessions end now, the others after their "
+	                        "transactions"));
+}
+
+void pgbouncer_step_nudge(struct pgbouncer_driver *driver)
+{
+	pgbouncer_script_add(driver, "SET server_fast_close='1'");
+	for_each_paused(driver, "RECONNECT");
+	pgbouncer_script_run(driver, nudged);
+}
+
+/* --- 1.24 and later: the very clients --- */
+
+static void clients_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                           const struct err *err)
+{
+	struct pgbouncer_stale *stale = &driver->stale;
+	unsigned found = 0;
+
+	for (size_t row = 0; err == NULL && table != NULL && row < table->row_count; row++) {
+		const char *ptr = pgbouncer_table_get(table, row, "ptr");
+		const char *id = pgbouncer_table_get(table, row, "id");
+
+		for (size_t i = 0; ptr != NULL && id != NULL && i < stale->link_count; i++) {
+			if (strcmp(stale->links[i], ptr) != 0)
+				continue;
+			pgbouncer_script_add(driver, "KILL_CLIENT %s", id);
+			found++;
+		}
+	}
+	pgbouncer_stale_free(stale);
+	tell(driver, found, "KILL_CLIENT");
+	pgbouncer_script_run(driver, severed);
+}
+
+/* --- before: by time, those who were there before the pause --- */
+
+static void script_timeouts(struct pgbouncer_driver *driver)
+{
+	int64_t ms = clock_now_ms() - driver->drain.since_ms + TIMEOUT_GRAIN_MS;
+
+	pgbouncer_script_add(driver, "SET query_timeout='%" PRId64 ".%03" PRId64 "'", ms / 1000,
+	                     ms % 1000);
+	pgbouncer_script_add(driver, "SET idle_transaction_timeout='0.1'");
+	pgbouncer_script_add(driver, "SET server_fast_close='1'");
+	for_each_paused(driver, "RECONNECT");
+}
+
+static void servers_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                           const struct err *err)
+{
+	pgbouncer_stale_free(&driver->stale);
+	if (err == NULL && table != NULL)
+		driver->stale = find_stale(driver, table);
+	if (driver->drain.severs > 0) {
+		tell(driver, driver->stale.count, "KILL");
+		for_each_paused(driver, "KILL");
+	} else if (driver->major > 1 || driver->minor >= KILL_CLIENT_SINCE) {
+		pgbouncer_ask(driver, "SHOW CLIENTS", clients_answer);
+		return;
+	} else {
+		tell(driver, driver->stale.count, "query_timeout, idle_transaction_timeout");
+		script_timeouts(driver);
+	}
+	pgbouncer_script_run(driver, severed);
+}
+
+void pgbouncer_step_sever(struct pgbouncer_driver *driver)
+{
+	pgbouncer_ask(driver, "SHOW SERVERS", servers_answer);
+}

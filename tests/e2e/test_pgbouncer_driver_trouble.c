@@ -1,0 +1,210 @@
+/* The PgBouncer target and what goes wrong around it: crashes, people, refusals. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "e2e/pgdriver.h"
+
+static struct pgdriver d;
+
+static void setup(void)
+{
+	pgdriver_init(&d, NULL);
+}
+
+static void teardown(void)
+{
+	pgdriver_fini(&d);
+}
+
+TestSuite(pgbouncer_driver_trouble, .init = setup, .fini = teardown, .timeout = 90);
+
+/* What a segue leaves behind that was killed after its PAUSE. */
+static void crash_in_a_pause(void)
+{
+	pgdriver_apply(&d, 0);
+	pgdriver_close(&d);
+	pgdriver_command(&d, "PAUSE app");
+	lab_write_file(d.intent, "{\"databases\": [\"app\"], \"why\": \"test\"}\n");
+	pgdriver_open(&d);
+}
+
+Test(pgbouncer_driver_trouble, found_paused_after_a_crash_the_move_is_finished)
+{
+	crash_in_a_pause();
+	pgdriver_apply(&d, 1);
+	cr_assert(pgdriver_leads_to(&d, 1));
+	cr_assert_neq(access(d.intent, F_OK), 0);
+}
+
+Test(pgbouncer_driver_trouble, found_paused_after_a_crash_clients_are_let_go_without_a_text)
+{
+	crash_in_a_pause();
+	cr_assert(pgdriver_wait_paused(&d, "app", false));
+	cr_assert_eq(pgdriver_count_log(&d, "event=pauses_found"), 1);
+	cr_assert(pgdriver_leads_to(&d, 0));
+}
+
+Test(pgbouncer_driver_trouble, a_note_of_what_is_not_paused_any_more_is_removed)
+{
+	pgdriver_apply(&d, 0);
+	pgdriver_close(&d);
+	lab_write_file(d.intent, "{\"databases\": [\"app\", \"gone\"]}\n");
+	pgdriver_open(&d);
+	pgdriver_apply(&d, 0);
+	cr_assert_neq(access(d.intent, F_OK), 0);
+	pgdriver_command(&d, "PAUSE app");
+	pgdriver_run(&d, 300);
+	cr_assert(pgdriver_says(&d, "app", "paused", "1"), "a person's");
+	pgdriver_command(&d, "RESUME app");
+}
+
+Test(pgbouncer_driver_trouble, a_note_that_cannot_be_read_is_reported)
+{
+	pgdriver_close(&d);
+	lab_write_file(d.intent, "{\"databases\": [");
+	pgdriver_open(&d);
+	pgdriver_apply(&d, 0);
+	cr_assert_eq(pgdriver_count_log(&d, "event=intent_unusable"), 1);
+}
+
+Test(pgbouncer_driver_trouble, what_a_person_paused_is_moved_and_stays_paused)
+{
+	d.databases = 2;
+	pgdriver_apply(&d, 0);
+	pgdriver_command(&d, "PAUSE app1");
+	pgdriver_apply(&d, 1);
+	cr_assert(pgdriver_leads_to(&d, 1));
+	cr_assert(pgdriver_says(&d, "app1", "paused", "1"));
+	cr_assert(pgdriver_says(&d, "app1", "port", lab_printf(d.lab, "%u", lab_pg_port(d.pg, 1))));
+	cr_assert_eq(pgdriver_count_log(&d, "event=paused_by_others"), 1);
+}
+
+Test(pgbouncer_driver_trouble, a_global_pause_of_a_person_is_reported_and_left)
+{
+	pgdriver_apply(&d, 0);
+	pgdriver_command(&d, "PAUSE");
+	pgdriver_name(&d, 1);
+	cr_assert(pgdriver_wait_log(&d, "event=pause_refused"));
+	cr_assert(pgdriver_wait_log(&d, "already suspended/paused"));
+	pgdriver_command(&d, "RESUME");
+	cr_assert(pgdriver_wait_sync(&d));
+	cr_assert(pgdriver_leads_to(&d, 1));
+}
+
+Test(pgbouncer_driver_trouble, a_file_that_a_hand_changed_and_reloaded_is_put_right)
+{
+	pgdriver_apply(&d, 0);
+	pgdriver_apply(&d, 1);
+	lab_write_file(d.config.output,
+	               lab_printf(d.lab,
+	                          "[databases]\napp = host=127.0.0.1 port=%u dbname=postgres\n",
+	                          lab_pg_port(d.pg, 0)));
+	pgdriver_command(&d, "RELOAD");
+	cr_assert(pgdriver_wait_log(&d, "event=drift"));
+	cr_assert(pgdriver_wait_sync(&d));
+	cr_assert(pgdriver_leads_to(&d, 1));
+}
+
+Test(pgbouncer_driver_trouble, restarted_in_a_hold_it_is_paused_again)
+{
+	pgdriver_apply(&d, 0);
+	pgdriver_hold(&d, 30000);
+	cr_assert(pgdriver_wait_step(&d, "holding"));
+	lab_process_kill(lab_pgbouncer_process(d.bouncer));
+	lab_pgbouncer_start(d.bouncer);
+	cr_assert(pgdriver_wait_paused(&d, "app", true));
+	pgdriver_apply(&d, 1);
+	cr_assert(pgdriver_leads_to(&d, 1));
+}
+
+Test(pgbouncer_driver_trouble, what_is_down_at_the_change_finds_its_file_right)
+{
+	const char *port = lab_printf(d.lab, "%u", lab_pg_port(d.pg, 1));
+
+	pgdriver_apply(&d, 0);
+	lab_process_kill(lab_pgbouncer_process(d.bouncer));
+	pgdriver_name(&d, 1);
+	cr_assert(pgdriver_wait_log(&d, "event=pgbouncer_unreachable"));
+	cr_assert_not_null(strstr(lab_read_file(d.lab, d.config.output), port));
+	lab_pgbouncer_start(d.bouncer);
+	cr_assert(pgdriver_wait_sync(&d));
+	cr_assert(pgdriver_leads_to(&d, 1));
+	cr_assert_eq(pgdriver_count_log(&d, "event=pgbouncer_unreachable"), 1);
+}
+
+Test(pgbouncer_driver_trouble, a_file_that_is_not_included_is_told_and_clients_go_on)
+{
+	pgdriver_apply(&d, 0);
+	pgdriver_close(&d);
+	free(d.config.output);
+	d.config.output = xstrdup(lab_path(d.lab, "elsewhere.ini"));
+	pgdriver_open(&d);
+	pgdriver_name(&d, 1);
+	cr_assert(pgdriver_wait_log(&d, "event=move_failed"));
+	cr_assert(pgdriver_wait_problem(&d, "%include"));
+	cr_assert(pgdriver_wait_paused(&d, "app", false));
+	cr_assert(pgdriver_leads_to(&d, 0));
+}
+
+static void replace_console(const char *conninfo)
+{
+	pgdriver_close(&d);
+	free(d.config.console);
+	d.config.console = xstrdup(conninfo);
+	pgdriver_open(&d);
+}
+
+static void refused(const char *user, const char *words)
+{
+	const char *port = lab_printf(d.lab, "%u", lab_pg_port(d.pg, 1));
+
+	pgdriver_apply(&d, 0);
+	replace_console(lab_printf(d.lab, "%s user=%s", d.config.console, user));
+	pgdriver_name(&d, 1);
+	cr_assert(pgdriver_wait_log(&d, words));
+	cr_assert(pgdriver_wait_problem(&d, words));
+	cr_assert_not_null(strstr(lab_read_file(d.lab, d.config.output), port),
+	                   "its next start is right all the same");
+	cr_assert_neq(access(d.intent, F_OK), 0);
+}
+
+Test(pgbouncer_driver_trouble, a_user_who_may_only_look_is_told_so)
+{
+	refused("watcher", "admin access needed");
+}
+
+Test(pgbouncer_driver_trouble, a_user_who_may_not_connect_is_told_so)
+{
+	refused("app", "not allowed");
+}
+
+Test(pgbouncer_driver_trouble, a_text_that_pgbouncer_would_misread_is_refused)
+{
+	const char *text = "[databases]\napp = host=127.0.0.1 port=5432abc\n";
+	const struct desired desired = {.text = text, .len = strlen(text), .zxid = 200};
+	struct err err;
+
+	pgdriver_apply(&d, 0);
+	cr_assert_not(target_set_desired(d.target, &desired, &err));
+	cr_assert_not_null(strstr(err.message, "line 2"), "%s", err.message);
+	cr_assert(pgdriver_leads_to(&d, 0));
+}
+
+Test(pgbouncer_driver_trouble, server_login_retry_is_put_back)
+{
+	auto_free char *during = NULL, *after = NULL;
+
+	pgdriver_apply(&d, 0);
+	pgdriver_apply(&d, 1);
+	during = lab_pgbouncer_find(d.bouncer, "SHOW CONFIG", "key", "server_login_retry", "value");
+	cr_assert_str_eq(during, "0.1");
+	cr_assert(pgdriver_wait_log(&d, "to=restoring"));
+	cr_assert(pgdriver_wait_step(&d, "idle"));
+	after = lab_pgbouncer_find(d.bouncer, "SHOW CONFIG", "key", "server_login_retry", "value");
+	cr_assert_str_eq(after, "15");
+	cr_assert_neq(access(lab_path(d.lab, "state/pgbouncer-local.reload"), F_OK), 0);
+}
