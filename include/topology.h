@@ -11,6 +11,7 @@
 #define TOPOLOGY_HOST_MAX     254 /* bytes of a host name (RFC 1035: 253) with the NUL */
 #define TOPOLOGY_ADDRESS_MAX  46  /* INET6_ADDRSTRLEN */
 #define TOPOLOGY_STANDBYS_MAX 64
+#define TOPOLOGY_SLOTS_MAX    (TOPOLOGY_STANDBYS_MAX + 1)
 
 struct member {
 	char name[TOPOLOGY_NAME_MAX]; /* "" when the store has none */
@@ -18,6 +19,7 @@ struct member {
 	char address[TOPOLOGY_ADDRESS_MAX]; /* numeric, no brackets; "" until resolved */
 	uint16_t port;                      /* 1 to 65535 */
 	int64_t lag_bytes;                  /* of a standby; -1: not known */
+	unsigned slot; /* 1 to TOPOLOGY_SLOTS_MAX, nobody else's; 0: none assigned */
 };
 
 struct topology {
@@ -41,7 +43,24 @@ void topology_copy(struct topology *to,
  * TOPOLOGY_STANDBYS_MAX already. */
 struct member *topology_add_standby(struct topology *topology);
 
-/* True when both name the same servers in the same roles, whatever zxid or lag. */
+/* Two servers of 192.0.2.0/24 (RFC 5737), that nobody has: to try a template with before anything
+ * is known. `topology` is an empty one. */
+void topology_example(struct topology *topology);
+
+/* Gives every member of `now` a slot: the one that it has in `before` (may be NULL, or `now`
+ * itself), and new members, in order, the lowest that are free. A member is known by its name, or
+ * by host and port where it has none. So the slot of a member that left is free for a new one,
+ * and nobody is ever moved to another. */
+void topology_assign_slots(struct topology *now, const struct topology *before);
+
+/* `topology` becomes a copy of `next`, each member in the slot that it has had. */
+void topology_follow(struct topology *topology, const struct topology *next);
+
+/* The order of members: by name (host, where it has none), then by address and port, as a name may
+ * be missing or given twice. */
+int topology_compare(const struct member *a, const struct member *b);
+
+/* True when both name the same servers in the same roles, whatever zxid, lag or slot. */
 bool topology_same_servers(const struct topology *a, const struct topology *b);
 
 #endif

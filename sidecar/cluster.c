@@ -247,7 +247,7 @@ static bool move(struct cluster *cluster, const struct watch_fact *fact)
 	bool news = !applied->in_this_run || !applied->has_topology ||
 	            !topology_same_servers(fact->topology, &applied->topology);
 
-	topology_copy(&applied->topology, fact->topology);
+	topology_follow(&applied->topology, fact->topology);
 	applied->has_topology = true;
 	applied->zxid = fact->topology->zxid;
 	applied->floor_zxid = 0;

@@ -86,30 +86,17 @@ static void guess_topology(struct check *check, size_t index)
 	auto_free char *what = xasprintf("cluster/%s", config->clusters[index].name);
 	auto_strbuf struct strbuf note = STRBUF_INIT;
 	struct applied applied;
-	struct member *standby;
 	struct err err;
 
 	topology_init(topology);
 	if (!state_load(config->state_dir, &config->clusters[index], config->zookeeper_hosts,
 	                &applied, &note, &err))
 		check_note(check, CHECK_WARN, what, NULL, "state: %s", err.message);
-	else if (applied.has_topology)
+	else if (applied.has_topology && applied.topology.has_primary)
 		topology_copy(topology, &applied.topology);
 	applied_fini(&applied);
-	if (topology->has_primary)
-		return;
-	*topology = (struct topology){.has_primary = true};
-	topology->primary = (struct member){.name = "primary",
-	                                    .host = "192.0.2.1",
-	                                    .address = "192.0.2.1",
-	                                    .port = 5432,
-	                                    .lag_bytes = -1};
-	standby = topology_add_standby(topology);
-	*standby = (struct member){.name = "standby",
-	                           .host = "192.0.2.2",
-	                           .address = "192.0.2.2",
-	                           .port = 5432,
-	                           .lag_bytes = 0};
+	if (!topology->has_primary)
+		topology_example(topology);
 }
 
 static int run_checks(const struct config *config)

@@ -203,7 +203,7 @@ static bool read_topology(const struct config_cluster *cluster, const char *file
 	        err_wrap(err, "%s", file));
 }
 
-/* The one applied last. */
+/* The one applied last; without one, servers that nobody has show the text, too. */
 static bool load_applied(const struct config *config, const struct config_cluster *cluster,
                          struct topology *out, struct err *err)
 {
@@ -212,13 +212,15 @@ static bool load_applied(const struct config *config, const struct config_cluste
 	bool ok =
 	    state_load(config->state_dir, cluster, config->zookeeper_hosts, &applied, &note, err);
 
-	if (ok && !applied.has_topology)
-		ok = err_set(err,
-		             "nothing was applied for cluster '%s' yet, going by %s; give a "
-		             "topology with --topology",
-		             cluster->name, config->state_dir);
-	if (ok)
+	if (ok && !applied.has_topology) {
+		topology_example(out);
+		fprintf(stderr,
+		        "segue render: nothing was applied for cluster '%s' yet, going by %s: the "
+		        "servers 192.0.2.1 and 192.0.2.2 are made up; --topology names others\n",
+		        cluster->name, config->state_dir);
+	} else if (ok) {
 		topology_copy(out, &applied.topology);
+	}
 	if (note.len > 0)
 		fprintf(stderr, "segue render: %s\n", note.data);
 	applied_fini(&applied);

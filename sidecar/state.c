@@ -97,11 +97,42 @@ static bool read_addresses(const json_t *addresses, struct topology *topology, s
 	return true;
 }
 
+static bool read_slot(const json_t *value, struct member *member, bool *taken, struct err *err)
+{
+	json_int_t slot = json_integer_value(value);
+
+	if (!json_is_integer(value) || slot < 0 || slot > TOPOLOGY_SLOTS_MAX || taken[slot])
+		return err_set(err,
+		               "slots holds something else than different numbers from 1 to %d",
+		               TOPOLOGY_SLOTS_MAX);
+	taken[slot] = slot != 0;
+	member->slot = (unsigned)slot;
+	return true;
+}
+
+/* In the order of the addresses. */
+static bool read_slots(const json_t *slots, struct topology *topology, struct err *err)
+{
+	size_t first = topology->has_primary ? 1 : 0;
+	bool taken[TOPOLOGY_SLOTS_MAX + 1] = {false};
+
+	if (json_array_size(slots) != first + topology->standby_count)
+		return err_set(err, "slots does not match topology");
+	if (first > 0 && !read_slot(json_array_get(slots, 0), &topology->primary, taken, err))
+		return false;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (!read_slot(json_array_get(slots, first + i), &topology->standbys[i], taken,
+		               err))
+			return false;
+	return true;
+}
+
 /* Through the layout's own decoder, so that the file is trusted no more than a znode. */
 static bool read_topology(const struct config_cluster *cluster, const json_t *root,
                           struct applied *out, struct err *err)
 {
 	const json_t *value = json_object_get(root, "topology");
+	const json_t *slots = json_object_get(root, "slots"); /* none: of an older segue */
 	auto_free char *text =
 	    value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 
@@ -110,7 +141,11 @@ static bool read_topology(const struct config_cluster *cluster, const json_t *ro
 	if (!layout_segue_decode(cluster, text, strlen(text), &out->topology, err))
 		return err_wrap(err, "topology");
 	out->has_topology = true;
-	return read_addresses(json_object_get(root, "addresses"), &out->topology, err);
+	if (!read_addresses(json_object_get(root, "addresses"), &out->topology, err) ||
+	    (slots != NULL && !read_slots(slots, &out->topology, err)))
+		return false;
+	topology_assign_slots(&out->topology, &out->topology);
+	return true;
 }
 
 static bool read_document(const struct config_cluster *cluster, const json_t *root,
@@ -187,6 +222,17 @@ static json_t *encode_addresses(const struct topology *topology)
 	return addresses;
 }
 
+static json_t *encode_slots(const struct topology *topology)
+{
+	json_t *slots = json_array();
+
+	if (topology->has_primary)
+		json_array_append_new(slots, json_integer(topology->primary.slot));
+	for (size_t i = 0; i < topology->standby_count; i++)
+		json_array_append_new(slots, json_integer(topology->standbys[i].slot));
+	return slots;
+}
+
 static json_t *encode(const char *store, const struct applied *applied)
 {
 	json_t *root = json_object();
@@ -201,6 +247,7 @@ static json_t *encode(const char *store, const struct applied *applied)
 	layout_segue_encode(&applied->topology, false, &topology);
 	json_object_set_new(root, "topology", json_loads(topology.data, 0, NULL));
 	json_object_set_new(root, "addresses", encode_addresses(&applied->topology));
+	json_object_set_new(root, "slots", encode_slots(&applied->topology));
 	return root;
 }
 

@@ -44,6 +44,21 @@ struct member *topology_add_standby(struct topology *topology)
 	return added;
 }
 
+void topology_example(struct topology *topology)
+{
+	topology->has_primary = true;
+	topology->primary = (struct member){.name = "primary",
+	                                    .host = "192.0.2.1",
+	                                    .address = "192.0.2.1",
+	                                    .port = 5432,
+	                                    .lag_bytes = -1};
+	*topology_add_standby(topology) = (struct member){.name = "standby",
+	                                                  .host = "192.0.2.2",
+	                                                  .address = "192.0.2.2",
+	                                                  .port = 5432,
+	                                                  .lag_bytes = 0};
+}
+
 static bool same_server(const struct member *a, const struct member *b)
 {
 	return a->port == b->port && strcmp(a->name, b->name) == 0 &&
@@ -60,4 +75,119 @@ bool topology_same_servers(const struct topology *a, const struct topology *b)
 		if (!same_server(&a->standbys[i], &b->standbys[i]))
 			return false;
 	return true;
+}
+
+/* -- slots -- */
+
+static const char *name_of(const struct member *member)
+{
+	return member->name[0] != '\0' ? member->name : member->host;
+}
+
+static const char *address_of(const struct member *member)
+{
+	return member->address[0] != '\0' ? member->address : member->host;
+}
+
+int topology_compare(const struct member *a, const struct member *b)
+{
+	int order = strcmp(name_of(a), name_of(b));
+
+	if (order == 0)
+		order = strcmp(address_of(a), address_of(b));
+	return order != 0 ? order : (int)a->port - (int)b->port;
+}
+
+/* The primary first, then the standbys; NULL behind the last one. */
+static struct member *member_at(const struct topology *topology, size_t index)
+{
+	if (topology->has_primary && index-- == 0)
+		return (struct member *)&topology->primary;
+	return index < topology->standby_count ? &topology->standbys[index] : NULL;
+}
+
+static bool same_place(const struct member *a, const struct member *b)
+{
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+/* A name given twice is told apart by its place as long as that stays. */
+static bool is_unchanged(const struct member *a, const struct member *b)
+{
+	return strcmp(a->name, b->name) == 0 && same_place(a, b);
+}
+
+static bool is_same_member(const struct member *a, const struct member *b)
+{
+	if (a->name[0] == '\0' || b->name[0] == '\0')
+		return same_place(a, b);
+	return strcmp(a->name, b->name) == 0;
+}
+
+struct slots {
+	unsigned of[TOPOLOGY_SLOTS_MAX];    /* of the member at that index; 0: none yet */
+	bool taken[TOPOLOGY_SLOTS_MAX + 1]; /* [0] is of no use */
+};
+
+static void inherit(struct slots *slots, const struct topology *now, const struct topology *before,
+                    bool (*same)(const struct member *a, const struct member *b))
+{
+	const struct member *member, *old;
+
+	for (size_t i = 0; (member = member_at(now, i)) != NULL; i++)
+		for (size_t j = 0; slots->of[i] == 0 && (old = member_at(before, j)) != NULL; j++)
+			if (old->slot != 0 && !slots->taken[old->slot] && same(member, old)) {
+				slots->of[i] = old->slot;
+				slots->taken[old->slot] = true;
+			}
+}
+
+/* The index of the first member, in order, that has no slot; -1: all have one. */
+static int find_without(const struct slots *slots, const struct topology *now)
+{
+	const struct member *member, *first = NULL;
+	int found = -1;
+
+	for (int i = 0; (member = member_at(now, (size_t)i)) != NULL; i++)
+		if (slots->of[i] == 0 && (first == NULL || topology_compare(member, first) < 0)) {
+			first = member;
+			found = i;
+		}
+	return found;
+}
+
+static void take_lowest(struct slots *slots, int index)
+{
+	unsigned slot = 1;
+
+	while (slots->taken[slot])
+		slot++;
+	slots->of[index] = slot;
+	slots->taken[slot] = true;
+}
+
+void topology_assign_slots(struct topology *now, const struct topology *before)
+{
+	struct slots slots = {.of = {0}};
+	struct member *member;
+	int index;
+
+	if (before != NULL) {
+		inherit(&slots, now, before, is_unchanged);
+		inherit(&slots, now, before, is_same_member);
+	}
+	while ((index = find_without(&slots, now)) >= 0)
+		take_lowest(&slots, index);
+	for (size_t i = 0; (member = member_at(now, i)) != NULL; i++)
+		member->slot = slots.of[i];
+}
+
+void topology_follow(struct topology *topology, const struct topology *next)
+{
+	struct topology before = *topology;
+
+	topology_init(topology);
+	topology_copy(topology, next);
+	topology_assign_slots(topology, &before);
+	topology_fini(&before);
 }

@@ -13,6 +13,9 @@ int64_t clock_now_ms(void); /* milliseconds since boot */
 #define CLOCK_WALL_MAX 28
 void clock_wall(char *out, size_t size);
 
+/* The same for the moment when clock_now_us() was `us`, as long as nobody has set the clock. */
+void clock_wall_at(int64_t us, char *out, size_t size);
+
 /* `ms` plus or minus up to a fifth of it, at random: what every periodic or retried thing waits. */
 int64_t clock_jitter_ms(int64_t ms);
 

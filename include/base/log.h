@@ -14,19 +14,22 @@
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARNING, LOG_ERROR };
 enum log_format { LOG_TEXT, LOG_JSON, LOG_JOURNAL };
 
-/* One key=value pair; make them with the KV_ macros. A KV_STR with a NULL value is left out. */
+/* One key=value pair; make them with the KV_ macros. A KV_STR of NULL or KV_TIME of 0 is left out.
+ */
 struct log_kv {
 	const char *key;
-	enum { LOG_KV_STR, LOG_KV_INT, LOG_KV_MS } type;
+	enum { LOG_KV_STR, LOG_KV_INT, LOG_KV_MS, LOG_KV_TIME } type;
 	const char *str;
 	int64_t number;
 };
 
-#define KV_STR(k, v) ((struct log_kv){.key = (k), .type = LOG_KV_STR, .str = (v)})
-#define KV_INT(k, v) ((struct log_kv){.key = (k), .type = LOG_KV_INT, .number = (int64_t)(v)})
+#define KV_STR(k, v)   ((struct log_kv){.key = (k), .type = LOG_KV_STR, .str = (v)})
+#define KV_INT(k, v)   ((struct log_kv){.key = (k), .type = LOG_KV_INT, .number = (int64_t)(v)})
 /* Microseconds, shown as milliseconds with three decimals. */
-#define KV_MS(k, us) ((struct log_kv){.key = (k), .type = LOG_KV_MS, .number = (int64_t)(us)})
-#define KV_ERR(e)    KV_STR("error", (e)->message)
+#define KV_MS(k, us)   ((struct log_kv){.key = (k), .type = LOG_KV_MS, .number = (int64_t)(us)})
+/* A moment by clock_now_us(), shown by the wall clock. */
+#define KV_TIME(k, us) ((struct log_kv){.key = (k), .type = LOG_KV_TIME, .number = (int64_t)(us)})
+#define KV_ERR(e)      KV_STR("error", (e)->message)
 
 #define LOG_EMIT(level, event, ...)                                  \
 	log_emit(level, event, (const struct log_kv[]){__VA_ARGS__}, \

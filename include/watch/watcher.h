@@ -29,7 +29,7 @@ struct watch_fact {
 	                                    current when state is WATCH_VALUE */
 	int publishers;                  /* live ones; -1: not known or presence = no */
 	int64_t mzxid;                   /* of the value read last, good or not */
-	int64_t notified_us, read_us;
+	int64_t notified_us, read_us;    /* of what was read last, value or presence */
 	const char *problem; /* INVALID, UNREACHABLE, and RESOLVING when a name does not resolve:
 	                        path, zxid, reason, escaped bytes; else NULL */
 };

@@ -41,7 +41,8 @@ struct zk_node_fact {
 	const char *data;       /* PRESENT, connected and without ZK_WATCH_CHILDREN only; not NUL
 	                           terminated */
 	size_t size;            /* the true size; data is NULL when it is over the size limit */
-	int64_t notified_us;    /* when the watch event (or the re-read's difference) arrived */
+	int64_t notified_us;    /* when the watch event (or the re-read's difference) arrived, or
+	                           the connection was there that is read on */
 	int64_t read_us;        /* when the value was there */
 	const char *problem;    /* DENIED: why */
 };

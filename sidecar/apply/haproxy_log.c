@@ -25,12 +25,13 @@ void haproxy_log_moved(const struct haproxy_driver *driver)
 	            {"pushed_ms", watch->pushed_us},
 	            {"confirmed_ms", watch->confirmed_us},
 	            {"persisted_ms", watch->persisted_us}};
-	struct log_kv pairs[4 + ARRAY_LEN(laps)] = {
+	struct log_kv pairs[5 + ARRAY_LEN(laps)] = {
 	    WHO(driver),
 	    KV_INT("zxid", watch->zxid),
 	    KV_STR("what", watch->summary.len > 0 ? watch->summary.data : "the file only"),
+	    KV_TIME("notified", watch->notified_us),
 	};
-	size_t count = 4;
+	size_t count = 5;
 
 	for (size_t i = 0; i < ARRAY_LEN(laps); i++)
 		if (laps[i].us != 0)

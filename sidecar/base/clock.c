@@ -21,14 +21,23 @@ int64_t clock_now_ms(void)
 
 void clock_wall(char *out, size_t size)
 {
+	clock_wall_at(clock_now_us(), out, size);
+}
+
+void clock_wall_at(int64_t us, char *out, size_t size)
+{
 	struct timespec now;
 	struct tm utc;
-	char seconds[24];
+	char text[24];
+	int64_t wall_us;
+	time_t seconds;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	gmtime_r(&now.tv_sec, &utc);
-	strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
-	snprintf(out, size, "%s.%06ldZ", seconds, now.tv_nsec / 1000);
+	wall_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000 - (clock_now_us() - us);
+	seconds = wall_us / 1000000;
+	gmtime_r(&seconds, &utc);
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(out, size, "%s.%06ldZ", text, (long)(wall_us % 1000000));
 }
 
 int64_t clock_jitter_ms(int64_t ms)

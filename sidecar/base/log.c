@@ -115,6 +115,14 @@ static void append_ms(struct strbuf *line, int64_t us)
 	              size % 1000);
 }
 
+static void append_time(struct strbuf *line, int64_t us)
+{
+	char at[CLOCK_WALL_MAX];
+
+	clock_wall_at(us, at, sizeof(at));
+	strbuf_printf(line, log_state.format == LOG_JSON ? "\"%s\"" : "%s", at);
+}
+
 static void append_value(struct strbuf *line, const struct log_kv *kv)
 {
 	switch (kv->type) {
@@ -130,12 +138,16 @@ static void append_value(struct strbuf *line, const struct log_kv *kv)
 	case LOG_KV_MS:
 		append_ms(line, kv->number);
 		return;
+	case LOG_KV_TIME:
+		append_time(line, kv->number);
+		return;
 	}
 }
 
 static void append_pair(struct strbuf *line, const struct log_kv *kv)
 {
-	if (kv->type == LOG_KV_STR && kv->str == NULL)
+	if ((kv->type == LOG_KV_STR && kv->str == NULL) ||
+	    (kv->type == LOG_KV_TIME && kv->number == 0))
 		return;
 	if (log_state.format == LOG_JSON)
 		strbuf_printf(line, ",\"%s\":", kv->key);

@@ -69,7 +69,7 @@ static void note_value(struct question *question, const struct zk_node_fact *fac
 		check_note(check, CHECK_OK, what, NULL, "%s names %s%s%s port %u", question->path,
 		           topology.primary.name, *topology.primary.name != '\0' ? " at " : "",
 		           topology.primary.host, topology.primary.port);
-		topology_copy(&check->topologies[question->cluster], &topology);
+		topology_follow(&check->topologies[question->cluster], &topology);
 	} else {
 		check_note(check, CHECK_WARN, what, "the topology applied last stays",
 		           "%s names no primary", question->path);

@@ -173,7 +173,7 @@ static void check_haproxy_keys(struct check *check, const struct config_target *
 		    "somebody's");
 	if (*target->check_command == '\0')
 		check_note(check, CHECK_WARN, what,
-		           "check_command = haproxy -c -q -f /etc/haproxy/haproxy.cfg -f {}",
+		           "check_command = haproxy -c -f /etc/haproxy/haproxy.cfg -f {}",
 		           "no check_command: a template's mistake shows at HAProxy's next start");
 }
 

@@ -56,15 +56,11 @@ static json_t *member_view(const struct member *member, bool is_primary)
 	return view;
 }
 
-/* By name, then by address and port, as a name may be missing or given twice. */
 static int compare_members(const void *left, const void *right)
 {
 	const struct member *const *a = left, *const *b = right;
-	int order = strcmp(member_name(*a), member_name(*b));
 
-	if (order == 0)
-		order = strcmp(member_address(*a), member_address(*b));
-	return order != 0 ? order : (int)(*a)->port - (int)(*b)->port;
+	return topology_compare(*a, *b);
 }
 
 struct members {
@@ -129,20 +125,28 @@ static json_t *members_view(const struct members *members)
 	return list;
 }
 
-/* A member's slot is its place among all members by name, so it keeps its slot, and the sessions in
- * it, when the primary moves; the primary's slot is empty. There are as many slots as asked for, or
- * as there are members: no standby is left out. */
-static json_t *slots_view(const struct members *members, size_t wanted)
+/* A standby stands in its slot, the primary's is empty, so that a failover moves nobody from one
+ * to another. There are as many slots as asked for, or as it takes to have that of every member. */
+static json_t *slots_view(const struct members *members, unsigned wanted)
 {
-	size_t count = wanted > members->count ? wanted : members->count;
+	const struct member *in[TOPOLOGY_SLOTS_MAX + 1] = {NULL};
+	unsigned count = wanted;
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < members->count; i++) {
+		const struct member *member = members->all[i];
+
+		if (member != members->primary)
+			in[member->slot] = member;
+		if (member->slot > count)
+			count = member->slot;
+	}
+	for (unsigned i = 1; i <= count; i++) {
 		json_t *slot = json_object();
 
-		set(slot, "slot", json_integer((json_int_t)i + 1));
-		if (i < members->count && members->all[i] != members->primary)
-			set(slot, "server", member_view(members->all[i], false));
+		set(slot, "slot", json_integer(i));
+		if (in[i] != NULL)
+			set(slot, "server", member_view(in[i], false));
 		json_array_append_new(list, slot);
 	}
 	return list;
@@ -185,7 +189,7 @@ static json_t *env_view(void)
 }
 
 /* var.slots, where the template has use for it. */
-static bool slots_wanted(const struct config_target *target, size_t *wanted, struct err *err)
+static bool slots_wanted(const struct config_target *target, unsigned *wanted, struct err *err)
 {
 	*wanted = SLOTS_DEFAULT;
 	for (size_t i = 0; i < target->var_count; i++) {
@@ -200,7 +204,7 @@ static bool slots_wanted(const struct config_target *target, size_t *wanted, str
 			return err_set(err, "[%s %s] var.slots: '%s': 1 to %d is allowed",
 			               config_target_kind_name(target->kind), target->name, value,
 			               SLOTS_MAX);
-		*wanted = (size_t)number;
+		*wanted = (unsigned)number;
 	}
 	return true;
 }
@@ -218,28 +222,33 @@ static void set_store_facts(json_t *view, const struct topology *topology)
 json_t *view_build(const struct config_cluster *cluster, const struct config_target *target,
                    const struct topology *topology, struct err *err)
 {
+	struct topology own;
 	struct members members;
-	size_t slots;
+	unsigned slots;
 	json_t *view;
 
 	if (!slots_wanted(target, &slots, err))
 		return NULL;
-	sort_members(topology, &members);
+	topology_init(&own);
+	topology_copy(&own, topology);
+	topology_assign_slots(&own, topology);
+	sort_members(&own, &members);
 	view = json_object();
 	set_str(view, "cluster", cluster->name);
-	set_store_facts(view, topology);
+	set_store_facts(view, &own);
 	if (members.primary != NULL)
 		set(view, "primary", member_view(members.primary, true));
 	set(view, "standbys", standbys_view(&members));
 	set(view, "has_standbys", json_boolean(members.count > (members.primary != NULL ? 1 : 0)));
-	if (standbys_port(topology) != 0)
-		set(view, "standbys_port", json_integer(standbys_port(topology)));
+	if (standbys_port(&own) != 0)
+		set(view, "standbys_port", json_integer(standbys_port(&own)));
 	set(view, "members", members_view(&members));
 	set(view, "slots", slots_view(&members, slots));
 	set(view, "target", target_view(target));
 	set(view, "vars", vars_view(target));
 	set(view, "env", env_view());
 	free(members.all);
+	topology_fini(&own);
 	return view;
 }
 

@@ -318,6 +318,8 @@ static void on_presence(const struct zk_node_fact *fact, void *arg)
 	if (publishers == watcher->fact.publishers)
 		return;
 	watcher->fact.publishers = publishers;
+	watcher->fact.notified_us = fact->notified_us;
+	watcher->fact.read_us = fact->read_us;
 	watcher->cb(watcher->arg);
 }
 

@@ -62,12 +62,16 @@ void zk_node_queue(struct zk_node *node, int64_t notified_us)
 	zk->queue_end = &node->next;
 }
 
+/* What waited for a connection is notified by this one: nobody was told anything before, and the
+ * stopwatch of a change is not to show an outage. */
 void zk_nodes_refresh(struct zk *zk)
 {
 	int64_t now_us = clock_now_us();
 
-	for (size_t i = 0; i < zk->node_count; i++)
+	for (size_t i = 0; i < zk->node_count; i++) {
 		zk_node_queue(zk->nodes[i], now_us);
+		zk->nodes[i]->queued_us = now_us;
+	}
 }
 
 static void node_free(struct zk_node *node)

@@ -85,6 +85,7 @@ Test(watch_session, starts_before_the_store_and_says_that_it_is_away)
 	struct watch_loop loop;
 	struct probe probe;
 	struct lab_zk *zk = lab_zk_start(lab, 1);
+	int64_t start_us;
 
 	set(zk, "/n", "one");
 	lab_process_kill(lab_zk_process(zk, 0));
@@ -94,8 +95,11 @@ Test(watch_session, starts_before_the_store_and_says_that_it_is_away)
 	cr_assert_eq(probe.fact.state, ZK_NODE_UNKNOWN);
 	cr_assert_not_null(strstr(zk_describe(loop.zk), "Connection refused"), "%s",
 	                   zk_describe(loop.zk));
+	start_us = clock_now_us();
 	lab_zk_server_start(zk, 0);
 	probe_wait_data(&probe, &loop, "one");
+	cr_assert_gt(probe.fact.notified_us, start_us, "the outage is no part of the change");
+	cr_assert_geq(probe.fact.read_us, probe.fact.notified_us);
 	watch_loop_close(&loop);
 	probe_fini(&probe);
 }

@@ -5,8 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 
@@ -53,6 +55,33 @@ Test(base_log, text_is_key_value)
 	            "empty=\"\"\n");
 	log_debug("blank", KV_STR("v", "a b"));
 	expect_line(" level=debug event=blank v=\"a b\"\n");
+}
+
+/* "2026-11-23T11:07:25.123456Z" as microseconds since 1970. */
+static int64_t wall_us(const char *text)
+{
+	struct tm utc = {0};
+	const char *rest = strptime(text, "%Y-%m-%dT%H:%M:%S.", &utc);
+
+	cr_assert_not_null(rest, "no time: %s", text);
+	return (int64_t)timegm(&utc) * 1000000 + strtol(rest, NULL, 10);
+}
+
+Test(base_log, a_moment_is_shown_by_the_wall_clock)
+{
+	const int64_t hour_us = 3600LL * 1000000;
+	auto_free char *text = NULL;
+	const char *at;
+	int64_t ago_us;
+
+	log_configure(LOG_INFO, LOG_TEXT);
+	log_info("e", KV_TIME("never", 0), KV_TIME("at", clock_now_us() - hour_us));
+	text = written();
+	cr_assert_null(strstr(text, "never"), "%s", text);
+	at = strstr(text, " at=");
+	cr_assert_not_null(at, "%s", text);
+	ago_us = wall_us(text) - wall_us(at + 4);
+	cr_assert(ago_us > hour_us - 1000000 && ago_us < hour_us + 1000000, "%s", text);
 }
 
 Test(base_log, text_escapes_hostile_values)

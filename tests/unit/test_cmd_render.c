@@ -184,14 +184,16 @@ Test(cmd_render, nothing_installed_yet_is_a_difference)
 	                     "+orders 10.0.0.1:5432 0 its note\n");
 }
 
-Test(cmd_render, failures_say_what_failed)
+Test(cmd_render, before_anything_was_applied_servers_are_made_up)
 {
 	auto_free char *want =
 	    xasprintf("segue render: nothing was applied for cluster 'orders' yet, going by "
-	              "%s/state; give a topology with --topology\n",
+	              "%s/state: the servers 192.0.2.1 and 192.0.2.2 are made up; --topology "
+	              "names others\n",
 	              folder);
 
-	cr_assert_eq(RUN("-c", "segue.ini", "lone"), CMD_FAILED);
+	cr_assert_eq(RUN("-c", "segue.ini", "lone"), CMD_OK);
+	cr_assert_stdout_eq_str("orders 192.0.2.1:5432 0 \n");
 	cr_assert_stderr_eq_str(want);
 }
 

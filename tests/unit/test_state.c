@@ -59,7 +59,8 @@ static struct applied make_applied(void)
 	                                           .port = 5432,
 	                                           .lag_bytes = -1};
 	standby = topology_add_standby(&applied.topology);
-	*standby = (struct member){.host = "db2", .port = 5433, .lag_bytes = 9};
+	*standby = (struct member){.host = "db2", .port = 5433, .lag_bytes = 9, .slot = 2};
+	applied.topology.primary.slot = 65;
 	applied.topology.timeline = 3;
 	snprintf(applied.topology.system_identifier, 32, "77");
 	return applied;
@@ -100,6 +101,8 @@ Test(state, what_was_saved_is_loaded)
 	cr_assert_str_eq(out.topology.primary.address, "10.0.0.1");
 	cr_assert_eq(out.topology.standbys[0].lag_bytes, 9);
 	cr_assert_eq(out.topology.timeline, 3);
+	cr_assert_eq(out.topology.primary.slot, 65);
+	cr_assert_eq(out.topology.standbys[0].slot, 2);
 	cr_assert_eq(note.len, 0, "%s", note.data);
 	applied_fini(&out);
 	applied_fini(&saved);
@@ -192,6 +195,7 @@ static void refuse(const char *text, const char *message_part)
 #define TOPOLOGY                                                                               \
 	",\"topology\":{\"version\":1,\"primary\":{\"host\":\"db1\",\"port\":1},\"standbys\":" \
 	"[{\"host\":\"db2\",\"port\":1}]}"
+#define ADDRESSES ",\"addresses\":[\"\",\"\"]"
 
 Test(state, what_cannot_be_understood_is_refused)
 {
@@ -213,6 +217,32 @@ Test(state, what_cannot_be_understood_is_refused)
 	refuse(STATE("1", "1", "0", TOPOLOGY ",\"addresses\":[\"db1\",\"\"]"), "IP address");
 	refuse(STATE("1", "1", "0", TOPOLOGY ",\"addresses\":[\"\",7]"), "IP address");
 	refuse(STATE("1", "1", "0", TOPOLOGY ",\"addresses\":[\"0.0.0.0\",\"\"]"), "IP address");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[1]"), "slots does not match");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":{}"), "slots does not match");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[2,2]"), "different numbers");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[1,66]"), "different numbers");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[1,-1]"), "different numbers");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[1,\"2\"]"),
+	       "different numbers");
+}
+
+/* As the segue before had them in its text. */
+Test(state, a_file_without_slots_has_them_by_name)
+{
+	auto_free char *dir = make_dir();
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	struct applied out;
+	struct err err;
+
+	write_state(dir, STATE("1", "7", "0",
+	                       ",\"topology\":{\"version\":1,\"primary\":{\"name\":\"b\","
+	                       "\"host\":\"db1\",\"port\":1},\"standbys\":[{\"name\":\"a\","
+	                       "\"host\":\"db2\",\"port\":1}]}" ADDRESSES));
+	cr_assert(state_load(dir, &cluster, HOSTS, &out, &note, &err), "%s", err.message);
+	cr_assert_eq(out.topology.primary.slot, 2);
+	cr_assert_eq(out.topology.standbys[0].slot, 1);
+	applied_fini(&out);
+	remove_dir(dir);
 }
 
 Test(state, a_truncated_file_is_refused_at_every_length)

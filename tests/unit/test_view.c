@@ -188,6 +188,38 @@ Test(view, a_standby_keeps_its_slot_when_the_primary_moves)
 	topology_fini(&after);
 }
 
+Test(view, a_standby_keeps_its_slot_when_the_old_primary_leaves)
+{
+	struct config_target target = plain_target();
+	struct topology topology, next;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"db1", "db2", "db3", "db4", "db5", NULL});
+	topology_assign_slots(&topology, NULL);
+	make(&next, (const char *const[]){"db2", "db3", "db5", NULL});
+	topology_follow(&topology, &next);
+	view = build(&topology, &target);
+	check_list(view, "slots", "name", "- - \"db3\" - \"db5\"");
+	check_list(view, "standbys", "name", "\"db3\" \"db5\"");
+	json_decref(view);
+	topology_fini(&topology);
+	topology_fini(&next);
+}
+
+Test(view, a_member_without_a_slot_gets_one_that_is_free)
+{
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"db1", "db2", "db3", NULL});
+	topology.standbys[1].slot = 1;
+	view = build(&topology, &target);
+	check_list(view, "slots", "name", "\"db3\" - \"db2\" -");
+	json_decref(view);
+	topology_fini(&topology);
+}
+
 Test(view, slots_are_never_fewer_than_members)
 {
 	struct config_var var = {(char *)"slots", (char *)"2"};
