@@ -285,14 +285,14 @@ struct target *file_target_create(const struct target_setup *setup)
 	static const struct target_ops ops = {
 	    .set_desired = set_desired, .status = status, .destroy = destroy};
 	struct file_target *file = xcalloc(1, sizeof(*file));
-	struct err told_when_it_matters;
+	struct err ignored; /* asked again, and told, when there is something to install */
 
 	target_init(&file->target, &ops, setup);
 	file->problem = (struct strbuf)STRBUF_INIT;
 	file->timer = event_new(file->target.base, -1, 0, timer_cb, file);
 	file->reloader = target_hub_reloader(setup->hub, "", setup->config->reload_command);
 	file->reload_owed = file->reloader != NULL && target_marker_read(&file->target) >= 0;
-	file->owner_known = install_owner(setup->config, &file->owner, &told_when_it_matters);
+	file->owner_known = install_owner(setup->config, &file->owner, &ignored);
 	target_hub_count(setup->hub, 1);
 	return &file->target;
 }

@@ -96,7 +96,9 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 		                     ++persist->failures);
 		haproxy_fallback_start(driver);
 	} else if (!commit(driver, &err)) {
+		/* Without a place for the note that a reload is owed, the servers still go in. */
 		fail_install(driver, &err);
+		haproxy_fallback_start(driver);
 	} else {
 		persist->current = true;
 		persist->refused_on_disk = false;
@@ -215,12 +217,11 @@ void haproxy_persist_new_text(struct haproxy_driver *driver)
 void haproxy_persist_init(struct haproxy_driver *driver)
 {
 	struct haproxy_persist *persist = &driver->persist;
-	struct err told_when_it_matters;
+	struct err ignored; /* asked again, and told, when there is something to install */
 
 	*persist = (struct haproxy_persist){.previous = STRBUF_INIT, .problem = STRBUF_INIT};
 	persist->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
-	persist->owner_known =
-	    install_owner(driver->target.config, &persist->owner, &told_when_it_matters);
+	persist->owner_known = install_owner(driver->target.config, &persist->owner, &ignored);
 }
 
 void haproxy_persist_fini(struct haproxy_driver *driver)

@@ -104,6 +104,21 @@ Test(haproxy_fallback, an_owner_that_is_not_there_blocks_the_file_and_not_the_mo
 	cr_assert(driver_file_is(&d, primary_at(d.b)));
 }
 
+/* The marker's folder is gone, so no file may go in that needs a reload. */
+Test(haproxy_fallback, without_room_for_the_marker_the_old_file_gets_the_new_primary)
+{
+	const char *state = lab_path(d.lab, "state");
+
+	driver_apply(&d, primary_at(d.a));
+	cr_assert_eq(lab_run(d.lab, (const char *[]){"rm", "-r", state, NULL}, NULL), 0);
+	driver_set(&d, text_with(d.b, "  fullconn 9\n"));
+	cr_assert(driver_wait_file(&d, primary_at(d.b)));
+	cr_assert(driver_wait_problem(&d, "the note that a reload is owed"));
+	cr_assert_eq(lab_run(d.lab, (const char *[]){"mkdir", state, NULL}, NULL), 0);
+	cr_assert(driver_wait_sync(&d));
+	cr_assert(driver_file_is(&d, text_with(d.b, "  fullconn 9\n")));
+}
+
 /* A fifth of the times below is jitter. */
 Test(haproxy_fallback, reloads_that_fail_back_off)
 {
