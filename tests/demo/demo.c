@@ -95,7 +95,8 @@ static void promote(struct demo *demo)
 
 	lab_segue_mark(demo->stage.segue);
 	lab_process_kill(lab_pg_process(demo->stage.pg, 0));
-	say(demo, "db1 is dead (kill -9); clients wait in HAProxy and in PgBouncer");
+	say(demo,
+	    "db1 is dead (kill -9); new connections wait in HAProxy, PgBouncer turns some away");
 	start_us = clock_now_us();
 	lab_pg_promote(demo->stage.pg, 1);
 	demo->promotion_us = clock_now_us() - start_us;
