@@ -62,4 +62,15 @@ bool haproxy_config_is_fixed(const struct haproxy_config *config, const char *ba
 bool haproxy_config_needs_reload(const struct haproxy_config *old, const struct haproxy_config *new,
                                  struct strbuf *why);
 
+/* The server of `config` with backend and name of `like`; NULL: none. Looks from *hint (0 at first)
+ * on and around, as texts are mostly in the same order: a walk over all servers is linear. */
+const struct haproxy_server *haproxy_config_find(const struct haproxy_config *config,
+                                                 const struct haproxy_server *like, size_t *hint);
+
+/* Appends `text` to `out` with the servers as in `desired`: address, weight, disabled or not; one
+ * that `desired` no longer has in that backend is disabled. All else stays: HAProxy, having loaded
+ * `text`, needs no reload for it. On an error `out` holds anything. */
+bool haproxy_config_patch(const char *text, size_t len, const struct haproxy_config *desired,
+                          struct strbuf *out, struct err *err) MUST_CHECK;
+
 #endif

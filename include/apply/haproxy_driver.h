@@ -7,6 +7,7 @@
 #include "apply/haproxy_config.h"
 #include "apply/haproxy_diff.h"
 #include "apply/haproxy_gate.h"
+#include "apply/haproxy_round.h"
 #include "apply/haproxy_state.h"
 #include "apply/install.h"
 #include "apply/sweep.h"
@@ -30,15 +31,17 @@ struct haproxy_sync {
 	struct haproxy_live live;
 	struct haproxy_info info; /* pid 0: HAProxy has never answered */
 	unsigned asking, covers; /* the texts whose backends the batch out, and `live`, are about */
-	int64_t worker_us;       /* when this worker started, give or take a second */
-	int64_t read_us;         /* when it answered last; 0: never */
-	int64_t down_ms;         /* since when it does not; 0: it does */
-	unsigned failures;       /* in a row */
-	bool in_doubt;           /* a batch got no reply: what it said may still happen */
-	bool want_read;          /* before anything else */
-	bool push_due;           /* differences are to be pushed, not waited for */
-	unsigned tries, settles; /* pushes that did not stick; re-reads since the last push */
-	bool refuses_add;        /* this worker refused `add server` */
+	unsigned sent_for, seen_for;  /* the texts at hand when these two were asked for */
+	int64_t uptime_s, start_s;    /* as HAProxy said last; -1: it does not */
+	int64_t worker_us;            /* when this worker started, give or take a second */
+	int64_t read_us;              /* when it answered last; 0: never */
+	int64_t down_ms;              /* since when it does not; 0: it does */
+	unsigned failures;            /* in a row */
+	bool in_doubt;                /* a batch got no reply: what it said may still happen */
+	bool want_read;               /* before anything else */
+	bool push_due;                /* differences are to be pushed, not waited for */
+	unsigned tries, settles;      /* pushes that did not stick; re-reads since the last push */
+	bool refuses_add;             /* this worker refused `add server` */
 	bool sweep_owed, sweep_later; /* at once; at the next re-read */
 	unsigned sweep_failures;      /* in a row: some worker could not be asked */
 	unsigned sweep_generation;    /* the text that the running sweep is for */
@@ -52,10 +55,12 @@ struct haproxy_sync {
 
 enum persist_state {
 	PERSIST_IDLE,
-	PERSIST_CHECKING,   /* the new file is staged, check_command runs */
-	PERSIST_RELOADING,  /* the reloader has been asked */
-	PERSIST_CONFIRMING, /* a reload went well; until the socket shows another worker */
-	PERSIST_WAITING,    /* after a failure, until the timer or a new text */
+	PERSIST_CHECKING,     /* the new file is staged, check_command runs */
+	PERSIST_RELOADING,    /* the reloader has been asked */
+	PERSIST_CONFIRMING,   /* a reload went well; until the socket shows another worker */
+	PERSIST_FALLING_BACK, /* an earlier file with the servers of now is staged, check_command
+	                         runs; then WAITING */
+	PERSIST_WAITING,      /* after a failure, until the timer or a new text */
 };
 
 struct haproxy_persist {
@@ -64,17 +69,20 @@ struct haproxy_persist {
 	struct reload *reload;
 	struct event *timer;
 	struct file_owner owner;
-	char *owner_problem; /* NULL: none */
-	bool opened;         /* the file that was there before segue has been read */
-	bool verify;         /* look at the file again */
-	bool current;        /* the file holds the desired text */
+	bool owner_known; /* else nothing can be installed */
+	bool opened;      /* the file that was there before segue has been read */
+	bool verify;      /* look at the file again */
+	bool current;     /* the file holds the desired text */
 	unsigned install_generation, reload_generation; /* the texts that these two are for */
 	bool loaded_known;
 	struct haproxy_config loaded; /* what HAProxy has loaded */
 	struct strbuf previous;       /* what is put back when a reload fails */
 	bool has_previous, previous_missing;
-	int64_t installed_us; /* by this process; 0: never */
-	unsigned failures;
+	int64_t installed_us;     /* by this process; 0: never */
+	unsigned failures;        /* of installations, in a row */
+	unsigned reload_failures; /* with this text */
+	bool refused_on_disk;     /* HAProxy would not load the file: `previous` is better */
+	int64_t retry_at_ms;      /* when WAITING ends */
 	unsigned cured;  /* the text that a reload was made for; another would not help it */
 	unsigned warned; /* the text that a person was told about */
 	int64_t reload_from_pid;
@@ -112,6 +120,9 @@ void haproxy_sync_new_text(struct haproxy_driver *driver,
                            bool same_backends); /* as the text before it */
 void haproxy_sync_reconcile(struct haproxy_driver *driver);
 
+/* haproxy_worker.c: takes over what the reply says; was it the same worker? */
+void haproxy_worker_answered(struct haproxy_driver *driver, struct haproxy_round *reply);
+
 /* The worker is about to be, or has been, replaced: ask before anything else. */
 void haproxy_sync_forget(struct haproxy_driver *driver);
 
@@ -128,9 +139,13 @@ bool haproxy_persist_done(const struct haproxy_driver *driver);
 void haproxy_persist_enter(struct haproxy_driver *driver, enum persist_state state,
                            int64_t timer_ms);
 void haproxy_persist_set_problem(struct haproxy_driver *driver, const char *problem);
-/* Logs it as `event`, with what happens `next`, and waits before the next try. */
+/* Logs it as `event`, with what happens `next`, and waits before the next try, the longer, the
+ * more failures there have been. */
 void haproxy_persist_fail(struct haproxy_driver *driver, const char *event, const char *problem,
-                          const char *next);
+                          const char *next, unsigned failures);
+
+/* haproxy_fallback.c: after a failure, while WAITING: an earlier file with the servers of now. */
+void haproxy_fallback_start(struct haproxy_driver *driver);
 
 /* haproxy_reload.c: what HAProxy has loaded, and how it is made to load the file. */
 void haproxy_loaded_open(struct haproxy_driver *driver); /* before the first install */
@@ -160,6 +175,7 @@ void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct h
 void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_result *result);
 void haproxy_log_problem(const struct haproxy_driver *driver, const char *event,
                          const char *problem, const char *next);
+void haproxy_log_fell_back(const struct haproxy_driver *driver);
 void haproxy_log_reload(const struct haproxy_driver *driver, const char *event, const char *what);
 
 #endif

@@ -13,7 +13,8 @@
 struct haproxy_round {
 	struct haproxy_live live;
 	struct haproxy_info info;
-	int64_t uptime_s;   /* of the worker; -1: it does not say */
+	int64_t uptime_s;   /* of the worker; -1: it does not say; lags after it stood still */
+	int64_t start_s;    /* when it started, by the clock; -1: it does not say (before 2.5) */
 	struct strbuf said; /* what it answered to the commands: "a; b", without empty answers */
 };
 

@@ -43,17 +43,33 @@ struct haproxy_info {
 bool haproxy_info_parse(const char *reply, size_t len, struct haproxy_info *out,
                         struct err *err) MUST_CHECK;
 
-/* `show sess all`: sessions of backend/server whose connected address is not address:port, and that
- * are established there (not waiting for a connection, in the queue or between retries). */
+/* Where the sessions of each server may stay. */
+struct haproxy_stay {
+	char *backend, *server;
+	char *here; /* "ADDRESS:PORT", as HAProxy writes it; "": nowhere */
+};
+
+struct haproxy_stays {
+	struct haproxy_stay *list; /* sorted by backend and server once `ready` */
+	size_t count, capacity;
+	bool ready;
+};
+
+/* `address` is in its canonical spelling; NULL: every session of the server is stale. */
+void haproxy_stays_add(struct haproxy_stays *stays, const char *backend, const char *server,
+                       const char *address, uint16_t port);
+void haproxy_stays_free(struct haproxy_stays *stays);
+
+/* `show sess all`: sessions of a server in `stays` whose connected address is another, and that are
+ * established there (not waiting for a connection, in the queue or between retries). */
 struct haproxy_sessions {
 	char **ids; /* "0x55d0..." */
 	size_t count;
 	size_t connecting; /* still on their way to another address, where they may yet arrive:
 	                      sweep again after the connect timeout */
 };
-bool haproxy_sessions_stale(const char *reply, size_t len, const char *backend, const char *server,
-                            const char *address, uint16_t port, struct haproxy_sessions *out,
-                            struct err *err) MUST_CHECK;
+bool haproxy_sessions_stale(const char *reply, size_t len, struct haproxy_stays *stays,
+                            struct haproxy_sessions *out, struct err *err) MUST_CHECK;
 void haproxy_sessions_free(struct haproxy_sessions *sessions);
 
 /* `show proc` of the master CLI. In a line of several commands for one worker each needs its own

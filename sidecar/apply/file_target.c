@@ -38,8 +38,8 @@ struct file_target {
 	struct reload *reload;
 	struct event *timer; /* of WAITING; in IDLE, until the file is looked at again */
 	struct file_owner owner;
-	char *owner_problem; /* NULL: none */
-	char *text;          /* NULL: none yet */
+	bool owner_known; /* else nothing can be installed */
+	char *text;       /* NULL: none yet */
 	size_t len;
 	unsigned generation, install_generation;
 	bool current;     /* the file holds the text */
@@ -143,8 +143,12 @@ static void start_install(struct file_target *file)
 	struct err err;
 
 	file->install_generation = file->generation;
-	file->install = install_stage(file->target.base, file->target.config, &file->owner,
-	                              file->text, file->len, checked_cb, file, &err);
+	/* Asked again each time: the user may have been made meanwhile. */
+	if (!file->owner_known)
+		file->owner_known = install_owner(file->target.config, &file->owner, &err);
+	if (file->owner_known)
+		file->install = install_stage(file->target.base, file->target.config, &file->owner,
+		                              file->text, file->len, checked_cb, file, &err);
 	if (file->install == NULL)
 		fail(file, "install_failed", err.message, "the file is what it was");
 	else
@@ -197,12 +201,25 @@ static void timer_cb(int fd, short events, void *arg)
 	reconcile(file);
 }
 
+/* Without a notification (a SIGHUP, say) the clock starts at the first thing that is known. */
+static void start_watch(struct file_target *file, const struct desired *desired)
+{
+	const int64_t known[] = {desired->notified_us, desired->read_us, desired->rendered_us,
+	                         clock_now_us()};
+	size_t first = 0;
+
+	while (known[first] == 0)
+		first++;
+	file->started_us = known[first];
+	file->read_us = desired->read_us;
+	file->rendered_us = desired->rendered_us;
+}
+
 static bool set_desired(struct target *target, const struct desired *desired, struct err *err)
 {
 	struct file_target *file = (struct file_target *)target;
 
-	if (file->owner_problem != NULL)
-		return err_set(err, "%s", file->owner_problem);
+	(void)err;
 	file->zxid = desired->zxid;
 	if (file->text != NULL && desired->len == file->len &&
 	    memcmp(desired->text, file->text, file->len) == 0)
@@ -213,9 +230,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	file->generation++;
 	file->current = false;
 	file->failures = 0;
-	file->started_us = desired->notified_us != 0 ? desired->notified_us : clock_now_us();
-	file->read_us = desired->read_us;
-	file->rendered_us = desired->rendered_us;
+	start_watch(file, desired);
 	if (file->state == FILE_WAITING)
 		enter(file, FILE_IDLE, -1);
 	reconcile(file);
@@ -244,7 +259,7 @@ static void status(const struct target *target, struct target_status *out)
 	*out = (struct target_status){
 	    .zxid = file->text != NULL ? file->zxid : 0,
 	    .in_sync = file->current && !file->reload_owed && file->state == FILE_IDLE,
-	    .problem = file->owner_problem != NULL ? file->owner_problem : file->problem.data,
+	    .problem = file->problem.data,
 	    .step = step_name(file->state),
 	};
 }
@@ -259,7 +274,6 @@ static void destroy(struct target *target)
 		reload_cancel(file->reload);
 	event_free(file->timer);
 	strbuf_fini(&file->problem);
-	free(file->owner_problem);
 	free(file->text);
 	target_hub_count(target->hub, -1);
 	target_fini(target);
@@ -271,15 +285,14 @@ struct target *file_target_create(const struct target_setup *setup)
 	static const struct target_ops ops = {
 	    .set_desired = set_desired, .status = status, .destroy = destroy};
 	struct file_target *file = xcalloc(1, sizeof(*file));
-	struct err err;
+	struct err ignored; /* asked again, and told, when there is something to install */
 
 	target_init(&file->target, &ops, setup);
 	file->problem = (struct strbuf)STRBUF_INIT;
 	file->timer = event_new(file->target.base, -1, 0, timer_cb, file);
 	file->reloader = target_hub_reloader(setup->hub, "", setup->config->reload_command);
 	file->reload_owed = file->reloader != NULL && target_marker_read(&file->target) >= 0;
-	if (!install_owner(setup->config, &file->owner, &err))
-		file->owner_problem = xstrdup(err.message);
+	file->owner_known = install_owner(setup->config, &file->owner, &ignored);
 	target_hub_count(setup->hub, 1);
 	return &file->target;
 }

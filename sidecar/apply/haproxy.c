@@ -88,8 +88,6 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	struct haproxy_driver *driver = driver_of(target);
 	struct haproxy_config config;
 
-	if (driver->persist.owner_problem != NULL)
-		return err_set(err, "%s", driver->persist.owner_problem);
 	if (driver->generation != 0 && desired->len == driver->len &&
 	    memcmp(desired->text, driver->text, driver->len) == 0) {
 		driver->watch.zxid = desired->zxid;
@@ -131,6 +129,8 @@ static const char *persist_step(enum persist_state state)
 		return "reloading";
 	case PERSIST_CONFIRMING:
 		return "confirming the reload";
+	case PERSIST_FALLING_BACK:
+		return "falling back to an earlier file";
 	case PERSIST_WAITING:
 		return "waiting";
 	}
@@ -145,8 +145,6 @@ static void status(const struct target *target, struct target_status *out)
 
 	if (*problem == '\0')
 		problem = driver->persist.problem.data;
-	if (driver->persist.owner_problem != NULL)
-		problem = driver->persist.owner_problem;
 	*out = (struct target_status){
 	    .zxid = driver->generation != 0 ? driver->watch.zxid : 0,
 	    .in_sync = in_sync(driver),

@@ -62,10 +62,8 @@ static bool structure_differs(const char *old, const char *new, struct strbuf *w
 	return true;
 }
 
-/* Looks from *hint on and around: texts are mostly in the same order, which makes a walk over all
- * servers linear. */
-static const struct haproxy_server *find_server(const struct haproxy_config *config,
-                                                const struct haproxy_server *like, size_t *hint)
+const struct haproxy_server *haproxy_config_find(const struct haproxy_config *config,
+                                                 const struct haproxy_server *like, size_t *hint)
 {
 	for (size_t i = 0; i < config->server_count; i++) {
 		size_t at = (*hint + i) % config->server_count;
@@ -104,7 +102,8 @@ bool haproxy_config_needs_reload(const struct haproxy_config *old, const struct 
 	if (structure_differs(old->structure, new->structure, why))
 		return true;
 	for (size_t i = 0; i < new->server_count; i++) {
-		const struct haproxy_server *before = find_server(old, &new->servers[i], &hint);
+		const struct haproxy_server *before =
+		    haproxy_config_find(old, &new->servers[i], &hint);
 
 		if (before != NULL && server_differs(before, &new->servers[i], why))
 			return true;

@@ -8,9 +8,14 @@
 	KV_STR("cluster", (driver)->target.config->cluster), \
 	    KV_STR("target", (driver)->target.config->name)
 
-static int64_t since(const struct haproxy_watch *watch, int64_t us)
+/* Without a notification (a SIGHUP, say) the clock starts at the first thing that is known. */
+static int64_t start_us(const struct haproxy_watch *watch)
 {
-	return us - (watch->notified_us != 0 ? watch->notified_us : watch->set_us);
+	if (watch->notified_us != 0)
+		return watch->notified_us;
+	if (watch->read_us != 0)
+		return watch->read_us;
+	return watch->rendered_us != 0 ? watch->rendered_us : watch->set_us;
 }
 
 /* A stopwatch that did not run (no command was needed, say) is left out. */
@@ -35,7 +40,7 @@ void haproxy_log_moved(const struct haproxy_driver *driver)
 
 	for (size_t i = 0; i < ARRAY_LEN(laps); i++)
 		if (laps[i].us != 0)
-			pairs[count++] = KV_MS(laps[i].key, since(watch, laps[i].us));
+			pairs[count++] = KV_MS(laps[i].key, laps[i].us - start_us(watch));
 	log_emit(LOG_INFO, "moved", pairs, count);
 }
 
@@ -100,6 +105,12 @@ void haproxy_log_problem(const struct haproxy_driver *driver, const char *event,
 {
 	log_error(event, WHO(driver), KV_INT("zxid", driver->watch.zxid), KV_STR("error", problem),
 	          KV_STR("next", next));
+}
+
+void haproxy_log_fell_back(const struct haproxy_driver *driver)
+{
+	log_info("fell_back", WHO(driver),
+	         KV_STR("what", "an earlier file, with the servers as they are now"));
 }
 
 void haproxy_log_reload(const struct haproxy_driver *driver, const char *event, const char *what)

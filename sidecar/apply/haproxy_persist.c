@@ -1,15 +1,17 @@
 /* The file half: keeps the output as the text says, for HAProxy's next start, and has HAProxy
  * reloaded where a change is beyond its socket. Never before HAProxy has been told what it can be
- * told, unless HAProxy is away; never a file that check_command refuses; a file that HAProxy
- * refuses to load is put back to what it was.
- *
- *            file differs            accepted           reload owed
- *   IDLE ---------------> CHECKING ----------> IDLE --------------> RELOADING --> CONFIRMING
- *    ^ ^ timer, new text     | refused, no room, ...                    | failed      | a new
- * worker | +------------------ WAITING <------------------------------------+-------------+ or
- * nothing
- *    +--------------------------------------------------------------------------------+
+ * told, unless HAProxy is away; never a file that check_command refuses; whatever file is there,
+ * its servers are those of now. */
+/* clang-format off */
+/*        file differs           accepted         reload owed              reported done
+ *   IDLE -----------> CHECKING ----------> IDLE ------------> RELOADING ---------------> CONFIRMING
+ *    ^                    | refused                               | failed                | |
+ *    |                    +--------> FALLING_BACK <---------------+-- no new worker ------+ |
+ *    |  timer, new text                   | done, or nothing to do                          |
+ *    +--------------------------- WAITING <-- no room, ...                                  |
+ *    +---------------------------------------------- a new worker answers ------------------+
  */
+/* clang-format on */
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -20,8 +22,6 @@
 
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS   60000
-/* A new worker so soon after one of segue's own reloads is the one that it made. */
-#define OWN_RELOAD_MS  10000
 
 void haproxy_persist_enter(struct haproxy_driver *driver, enum persist_state state,
                            int64_t timer_ms)
@@ -42,15 +42,15 @@ void haproxy_persist_set_problem(struct haproxy_driver *driver, const char *prob
 }
 
 void haproxy_persist_fail(struct haproxy_driver *driver, const char *event, const char *problem,
-                          const char *next)
+                          const char *next, unsigned failures)
 {
-	struct haproxy_persist *persist = &driver->persist;
-	int64_t ms = clock_backoff_ms(++persist->failures, RETRY_FIRST_MS, RETRY_MAX_MS);
+	int64_t ms = clock_backoff_ms(failures, RETRY_FIRST_MS, RETRY_MAX_MS);
 	auto_free char *when = xasprintf(
 	    "%s; tried again in %" PRId64 " s, or when the text changes", next, (ms + 999) / 1000);
 
 	haproxy_persist_set_problem(driver, problem);
 	haproxy_log_problem(driver, event, problem, when);
+	driver->persist.retry_at_ms = clock_now_ms() + ms;
 	haproxy_persist_enter(driver, PERSIST_WAITING, ms);
 }
 
@@ -78,6 +78,12 @@ static bool commit(struct haproxy_driver *driver, struct err *err)
 	return install_commit(install, err);
 }
 
+static void fail_install(struct haproxy_driver *driver, const struct err *err)
+{
+	haproxy_persist_fail(driver, "install_failed", err->message, "the file is what it was",
+	                     ++driver->persist.failures);
+}
+
 static void checked_cb(bool accepted, const char *what, void *arg)
 {
 	struct haproxy_driver *driver = arg;
@@ -86,19 +92,24 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 
 	if (!accepted) {
 		install_cancel(STEAL(persist->install));
-		haproxy_persist_fail(driver, "check_refused", what, "the last good file stays");
+		haproxy_persist_fail(driver, "check_refused", what, "the last good file stays",
+		                     ++persist->failures);
+		haproxy_fallback_start(driver);
 	} else if (!commit(driver, &err)) {
-		haproxy_persist_fail(driver, "install_failed", err.message,
-		                     "the file is what it was");
+		/* Without a place for the note that a reload is owed, the servers still go in. */
+		fail_install(driver, &err);
+		haproxy_fallback_start(driver);
 	} else {
 		persist->current = true;
+		persist->refused_on_disk = false;
 		persist->failures = 0;
 		persist->installed_us = clock_now_us();
 		if (driver->watch.told)
 			haproxy_log_drift(driver, "somebody had changed the file");
 		else
 			driver->watch.persisted_us = clock_now_us();
-		haproxy_persist_set_problem(driver, "");
+		if (persist->reload_failures == 0)
+			haproxy_persist_set_problem(driver, "");
 		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
 		/* A worker that came up between the push and the file has loaded the old file, and
 		 * leads to the old primary: only another look tells. */
@@ -113,12 +124,15 @@ static void start_install(struct haproxy_driver *driver)
 	struct err err;
 
 	persist->install_generation = driver->generation;
-	persist->install =
-	    install_stage(driver->target.base, driver->target.config, &persist->owner, driver->text,
-	                  driver->len, checked_cb, driver, &err);
+	/* Asked again each time: the user may have been made meanwhile. */
+	if (!persist->owner_known)
+		persist->owner_known = install_owner(driver->target.config, &persist->owner, &err);
+	if (persist->owner_known)
+		persist->install =
+		    install_stage(driver->target.base, driver->target.config, &persist->owner,
+		                  driver->text, driver->len, checked_cb, driver, &err);
 	if (persist->install == NULL)
-		haproxy_persist_fail(driver, "install_failed", err.message,
-		                     "the file is what it was");
+		fail_install(driver, &err);
 	else
 		haproxy_persist_enter(driver, PERSIST_CHECKING, -1);
 }
@@ -173,6 +187,7 @@ void haproxy_persist_reconcile(struct haproxy_driver *driver)
 
 	switch (persist->state) {
 	case PERSIST_CHECKING:
+	case PERSIST_FALLING_BACK:
 		if (persist->install_generation == driver->generation)
 			return;
 		install_cancel(STEAL(persist->install));
@@ -194,7 +209,7 @@ void haproxy_persist_new_text(struct haproxy_driver *driver)
 	struct haproxy_persist *persist = &driver->persist;
 
 	persist->current = false;
-	persist->failures = 0;
+	persist->failures = persist->reload_failures = 0;
 	if (persist->state == PERSIST_WAITING)
 		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
 }
@@ -202,12 +217,11 @@ void haproxy_persist_new_text(struct haproxy_driver *driver)
 void haproxy_persist_init(struct haproxy_driver *driver)
 {
 	struct haproxy_persist *persist = &driver->persist;
-	struct err err;
+	struct err ignored; /* asked again, and told, when there is something to install */
 
 	*persist = (struct haproxy_persist){.previous = STRBUF_INIT, .problem = STRBUF_INIT};
 	persist->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
-	if (!install_owner(driver->target.config, &persist->owner, &err))
-		persist->owner_problem = xstrdup(err.message);
+	persist->owner_known = install_owner(driver->target.config, &persist->owner, &ignored);
 }
 
 void haproxy_persist_fini(struct haproxy_driver *driver)
@@ -220,7 +234,6 @@ void haproxy_persist_fini(struct haproxy_driver *driver)
 		reload_cancel(persist->reload);
 	haproxy_loaded_fini(driver);
 	event_free(persist->timer);
-	free(persist->owner_problem);
 	strbuf_fini(&persist->previous);
 	strbuf_fini(&persist->problem);
 }

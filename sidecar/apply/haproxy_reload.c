@@ -3,7 +3,6 @@
  * file that HAProxy refuses is put back to what it was; a reload that does not help is not tried
  * again. */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "apply/haproxy_driver.h"
 #include "base/clock.h"
@@ -35,7 +34,7 @@ static void load_from_file(struct haproxy_driver *driver)
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct err ignored;
 
-	driver->persist.has_previous = false;
+	driver->persist.has_previous = driver->persist.refused_on_disk = false;
 	if (file_read(driver->target.config->output, INSTALL_MAX, &text, NULL, &ignored)) {
 		set_loaded(driver, text.data, text.len);
 		return;
@@ -66,6 +65,7 @@ void haproxy_loaded_new_worker(struct haproxy_driver *driver, int64_t seen_us)
 
 	if (persist->state == PERSIST_CONFIRMING) {
 		load_from_file(driver);
+		persist->reload_failures = 0;
 		persist->cured = persist->reload_generation;
 		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
 		return;
@@ -118,37 +118,24 @@ bool haproxy_reload_prepare(struct haproxy_driver *driver, struct err *err)
 	return target_marker_write(&driver->target, driver->sync.info.pid, err);
 }
 
-static void put_back(struct haproxy_driver *driver)
-{
-	struct haproxy_persist *persist = &driver->persist;
-	const char *output = driver->target.config->output;
-	struct err err = {""};
-
-	if (!persist->has_previous)
-		return;
-	persist->has_previous = false;
-	persist->current = false;
-	persist->installed_us = clock_now_us();
-	if (persist->previous_missing
-	        ? unlink(output) == 0
-	        : file_replace(output, persist->previous.data, persist->previous.len,
-	                       &persist->owner, &err)) {
-		if (persist->loaded_known)
-			target_marker_remove(&driver->target);
-		return;
-	}
-	haproxy_log_problem(driver, "put_back_failed", err.message,
-	                    "HAProxy would refuse this file at its next start");
-}
-
+/* A text that has come meanwhile does not wait for the one that failed. */
 void haproxy_reload_failed(struct haproxy_driver *driver, const char *what)
 {
-	bool putting = driver->persist.has_previous;
+	struct haproxy_persist *persist = &driver->persist;
 
-	put_back(driver);
+	persist->current = false;
+	persist->refused_on_disk = persist->has_previous;
+	if (persist->reload_generation != driver->generation) {
+		haproxy_log_problem(driver, "reload_failed", what,
+		                    "the text has changed meanwhile: that one is tried at once");
+		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+		return;
+	}
 	haproxy_persist_fail(driver, "reload_failed", what,
-	                     putting ? "the file that was there before has been put back"
-	                             : "HAProxy goes on as it is");
+	                     persist->has_previous ? "the file that was there before is put back"
+	                                           : "HAProxy goes on as it is",
+	                     ++persist->reload_failures);
+	haproxy_fallback_start(driver);
 }
 
 static void reloaded_cb(bool ok, const char *what, void *arg)

@@ -79,11 +79,11 @@ static enum part take_line(struct parts *parts, enum part part, const char *line
 	return part;
 }
 
-static int64_t find_uptime(const char *info)
+static int64_t find_number(const char *info, const char *key)
 {
-	const char *found = strstr(info, "\nUptime_sec: ");
+	const char *found = strstr(info, key);
 
-	return found != NULL ? strtoll(found + strlen("\nUptime_sec: "), NULL, 10) : -1;
+	return found != NULL ? strtoll(found + strlen(key), NULL, 10) : -1;
 }
 
 bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out, struct err *err)
@@ -105,7 +105,8 @@ bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out
 		strbuf_append_char(&table, '\n');
 	if (part != PART_INFO)
 		strbuf_append_char(&info, '\n');
-	out->uptime_s = find_uptime(info.data);
+	out->uptime_s = find_number(info.data, "\nUptime_sec: ");
+	out->start_s = find_number(info.data, "\nStart_time_sec: ");
 	if (haproxy_info_parse(info.data, info.len, &out->info, err) &&
 	    (table.len <= 1 || haproxy_live_parse(table.data, table.len, &out->live, err))) {
 		if (!out->info.stopping)

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "apply/haproxy_driver.h"
-#include "apply/haproxy_round.h"
 #include "base/clock.h"
 
 #define BATCH_TIMEOUT_MS   1000
@@ -45,17 +44,23 @@ static void wait_to_read(struct haproxy_driver *driver, int64_t ms)
 	enter(driver, SYNC_WAITING, ms);
 }
 
+/* A timer that runs already is not set anew: the other half reconciles whenever it likes, and would
+ * put off the re-read for ever. */
 static void be_idle(struct haproxy_driver *driver)
 {
+	struct haproxy_sync *sync = &driver->sync;
 	int64_t ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
 
-	if (driver->persist.state == PERSIST_CONFIRMING)
+	if (event_pending(sync->timer, EV_TIMEOUT, NULL))
+		return;
+	if (driver->persist.state == PERSIST_CONFIRMING) {
 		ms = CONFIRM_REREAD_MS;
-	else if (driver->sync.sweep_later)
-		ms = SWEEP_LATER_MS;
-	else if (driver->sync.in_doubt)
+	} else if (sync->in_doubt) {
 		ms = DOUBT_REREAD_MS;
-	driver->sync.in_doubt = false;
+		sync->in_doubt = false;
+	} else if (sync->sweep_later) {
+		ms = SWEEP_LATER_MS;
+	}
 	enter(driver, SYNC_IDLE, ms);
 }
 
@@ -92,55 +97,6 @@ static void no_reply(struct haproxy_driver *driver, const struct err *err)
 	wait_to_read(driver, clock_backoff_ms(sync->failures++, RETRY_FIRST_MS, RETRY_MAX_MS));
 }
 
-static void came_back(struct haproxy_driver *driver)
-{
-	struct haproxy_sync *sync = &driver->sync;
-
-	if (sync->failures > 1)
-		haproxy_log_back(driver);
-	if (sync->failures > 0)
-		strbuf_reset(&sync->problem);
-	sync->failures = 0;
-	sync->down_ms = 0;
-}
-
-/* Another process answers: nothing that was told to the one before holds any more. */
-static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_t seen_us)
-{
-	struct haproxy_sync *sync = &driver->sync;
-
-	sync->refuses_add = false;
-	sync->sweep_owed = true;
-	sync->push_due = true;
-	sync->tries = sync->settles = 0;
-	if (pid_before != 0)
-		haproxy_log_restarted(driver, pid_before);
-	haproxy_loaded_new_worker(driver, seen_us);
-}
-
-static void take_reply(struct haproxy_driver *driver, struct haproxy_round *reply)
-{
-	struct haproxy_sync *sync = &driver->sync;
-	int64_t pid_before = sync->info.pid, seen_us = sync->read_us, now = clock_now_us();
-	/* A restarted container may come back with the same pid, but not with the same age. */
-	bool younger = reply->uptime_s >= 0 && seen_us != 0 &&
-	               reply->uptime_s * 1000000 + 2000000 < now - sync->worker_us;
-
-	if (seen_us == 0 || younger || reply->info.pid != pid_before)
-		sync->worker_us = now - (reply->uptime_s > 0 ? reply->uptime_s * 1000000 : 0);
-	haproxy_live_free(&sync->live);
-	sync->live = reply->live;
-	reply->live = (struct haproxy_live){0};
-	sync->info = reply->info;
-	sync->known = true;
-	sync->covers = sync->asking;
-	sync->want_read = false;
-	sync->read_us = now;
-	came_back(driver);
-	if (reply->info.pid != pid_before || younger)
-		new_worker(driver, pid_before, seen_us);
-}
-
 static void reply_cb(const char *text, size_t len, const struct err *err, void *arg)
 {
 	struct haproxy_driver *driver = arg;
@@ -160,7 +116,7 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 			strbuf_reset(&sync->answers);
 			strbuf_append_str(&sync->answers, reply.said.data);
 		}
-		take_reply(driver, &reply);
+		haproxy_worker_answered(driver, &reply);
 		haproxy_round_free(&reply);
 		enter(driver, SYNC_IDLE, -1);
 	}
@@ -178,7 +134,7 @@ static void send_round(struct haproxy_driver *driver, enum sync_state state, con
 	                               line.data, BATCH_TIMEOUT_MS, reply_cb, driver);
 	if (state == SYNC_PUSHING)
 		sync->push_due = !whole;
-	sync->asking = driver->generation;
+	sync->asking = sync->sent_for = driver->generation;
 	enter(driver, state, -1);
 }
 
@@ -297,6 +253,11 @@ static void agrees(struct haproxy_driver *driver)
 	sync->push_due = true;
 	sync->tries = sync->settles = 0;
 	strbuf_reset(&sync->problem);
+	if (sync->seen_for != driver->generation) {
+		/* What was read before this text came may be seconds old by now. */
+		send_round(driver, SYNC_READING, "");
+		return;
+	}
 	confirm(driver);
 	if (sync->sweep_owed)
 		sweep(driver);

@@ -23,17 +23,11 @@ enum sweep_state {
 	SWEEP_LISTING, /* `show proc` is out: which old workers are there? */
 };
 
-struct rule {
-	char *backend, *server, *address; /* 0.0.0.0:0: every session is stale */
-	uint16_t port;
-};
-
 struct sweep {
 	struct haproxy_gate *socket, *master;
 	enum sweep_state state;
 	struct haproxy_call *call;
-	struct rule *rules;
-	size_t rule_count;
+	struct haproxy_stays stays;
 	int64_t *old_pids;
 	size_t old_count, old_next;
 	int64_t pid; /* the old worker at hand; 0: the current one, through the socket */
@@ -59,13 +53,8 @@ static void drop_ids(struct sweep *sweep)
 
 static void sweep_free(struct sweep *sweep)
 {
-	for (size_t i = 0; i < sweep->rule_count; i++) {
-		free(sweep->rules[i].backend);
-		free(sweep->rules[i].server);
-		free(sweep->rules[i].address);
-	}
 	drop_ids(sweep);
-	free(sweep->rules);
+	haproxy_stays_free(&sweep->stays);
 	free(sweep->old_pids);
 	strbuf_fini(&sweep->problem);
 	free(sweep);
@@ -148,20 +137,13 @@ static void worker_done(struct sweep *sweep)
 
 static bool find_stale(struct sweep *sweep, const char *reply, size_t len, struct err *err)
 {
-	for (size_t i = 0; i < sweep->rule_count; i++) {
-		const struct rule *rule = &sweep->rules[i];
-		struct haproxy_sessions found;
+	struct haproxy_sessions found;
 
-		if (!haproxy_sessions_stale(reply, len, rule->backend, rule->server, rule->address,
-		                            rule->port, &found, err))
-			return false;
-		sweep->ids =
-		    xreallocarray(sweep->ids, sweep->id_count + found.count, sizeof(*sweep->ids));
-		for (size_t j = 0; j < found.count; j++)
-			sweep->ids[sweep->id_count++] = STEAL(found.ids[j]);
-		sweep->connecting += (unsigned)found.connecting;
-		haproxy_sessions_free(&found);
-	}
+	if (!haproxy_sessions_stale(reply, len, &sweep->stays, &found, err))
+		return false;
+	sweep->ids = STEAL(found.ids);
+	sweep->id_count = found.count;
+	sweep->connecting += (unsigned)found.connecting;
 	return true;
 }
 
@@ -241,16 +223,6 @@ static void reply_cb(const char *reply, size_t len, const struct err *err, void 
 	}
 }
 
-static void add_rule(struct sweep *sweep, const char *backend, const char *server,
-                     const char *address, uint16_t port)
-{
-	sweep->rules = xreallocarray(sweep->rules, sweep->rule_count + 1, sizeof(*sweep->rules));
-	sweep->rules[sweep->rule_count++] = (struct rule){.backend = xstrdup(backend),
-	                                                  .server = xstrdup(server),
-	                                                  .address = xstrdup(address),
-	                                                  .port = port};
-}
-
 static bool names(const struct haproxy_config *desired, const char *backend, const char *server)
 {
 	for (size_t i = 0; i < desired->server_count; i++)
@@ -271,14 +243,15 @@ struct sweep *sweep_start(struct haproxy_gate *socket, struct haproxy_gate *mast
 	for (size_t i = 0; i < desired->server_count; i++) {
 		const struct haproxy_server *server = &desired->servers[i];
 
-		add_rule(sweep, server->backend, server->name, server->address, server->port);
+		haproxy_stays_add(&sweep->stays, server->backend, server->name, server->address,
+		                  server->port);
 	}
 	for (size_t i = 0; i < live->count; i++) {
 		const struct haproxy_live_server *server = &live->servers[i];
 
 		if (names(desired, server->backend, NULL) &&
 		    !names(desired, server->backend, server->name))
-			add_rule(sweep, server->backend, server->name, "0.0.0.0", 0);
+			haproxy_stays_add(&sweep->stays, server->backend, server->name, NULL, 0);
 	}
 	read_sessions(sweep);
 	return sweep;

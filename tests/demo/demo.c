@@ -22,7 +22,7 @@ struct demo {
 	int64_t promotion_us; /* how long it took */
 	int64_t named_us;     /* when the change of the znode was sent */
 	int64_t move_us;      /* from there to the answer to a new connection through HAProxy */
-	int64_t failed_with_db1[STAGE_CROWDS]; /* writes, between its end and the promotion's */
+	int64_t failed_meanwhile[STAGE_CROWDS]; /* writes, from the end of db1 until db2 had some */
 	bool colours;
 };
 
@@ -90,11 +90,11 @@ static void set_up(struct demo *demo)
 	watch_writes(demo, WATCH_SECONDS);
 }
 
-/* Notes, in the crowds, how many writes have failed from a moment on; `sign` -1 begins, 1 ends. */
+/* -1 begins to count the writes that fail, 1 ends it. */
 static void count_failed(struct demo *demo, int sign)
 {
 	for (int i = 0; i < STAGE_CROWDS; i++)
-		demo->failed_with_db1[i] +=
+		demo->failed_meanwhile[i] +=
 		    sign * traffic_sum(demo->stage.crowds[i].traffic).failed;
 }
 
@@ -105,11 +105,11 @@ static void promote(struct demo *demo)
 	lab_segue_mark(demo->stage.segue);
 	count_failed(demo, -1);
 	lab_process_kill(lab_pg_process(demo->stage.pg, 0));
-	say(demo, "db1 is dead (kill -9); clients wait in HAProxy and in PgBouncer");
+	say(demo,
+	    "db1 is dead (kill -9); new connections wait in HAProxy, PgBouncer turns some away");
 	start_us = clock_now_us();
 	lab_pg_promote(demo->stage.pg, 1);
 	demo->promotion_us = clock_now_us() - start_us;
-	count_failed(demo, 1);
 	say(demo, "db2 is promoted, which took %.0f ms", (double)demo->promotion_us / 1000);
 }
 
@@ -171,6 +171,7 @@ static void move(struct demo *demo)
 	for (int i = 0; i < STAGE_CROWDS; i++)
 		if (!lab_wait_until(writes_reach_db2, &stage->crowds[i], STAGE_TIMEOUT_MS))
 			stage_give_up(stage, "no write reaches db2");
+	count_failed(demo, 1);
 	printf("             %8.1f ms later a new connection through HAProxy reached it;"
 	       " the clients that waited\n"
 	       "                          in HAProxy went on at its next try, after %.0f ms\n",
@@ -182,18 +183,21 @@ static void move(struct demo *demo)
 }
 
 /* A statement that the dead server was at is not for a proxy to repeat: it may have been done. */
-static void explain_failures(const struct traffic_client *sum, int64_t with_db1)
+static void explain_failures(const struct demo *demo, int number, const struct traffic_client *sum)
 {
+	static const char *const why[STAGE_CROWDS] = {
+	    [STAGE_HAPROXY] = "they had reached db1, and only the application can repeat them",
+	    [STAGE_PGBOUNCER] = "they were at db1, or PgBouncer turned them away while it was dead",
+	};
+	int64_t meanwhile = demo->failed_meanwhile[number];
+
 	if (sum->failed == 0)
 		return;
-	if (sum->failed == with_db1)
-		printf("    the %" PRId64 " that failed had reached db1 when it was killed, and"
-		       " only the application can repeat them:\n      %s\n",
-		       sum->failed, sum->error);
-	else
-		printf("    %" PRId64 " of those that failed had reached db1 when it was killed;"
-		       " the first error of all:\n      %s\n",
-		       with_db1, sum->error);
+	printf("    %" PRId64 " failed between the end of db1 and the move: %s", meanwhile,
+	       why[number]);
+	if (sum->failed > meanwhile)
+		printf("; %" PRId64 " AT ANOTHER TIME", sum->failed - meanwhile);
+	printf("\n      (the first: %s)\n", sum->error);
 }
 
 /* Rows may outnumber the answers: a write may be done and its answer lost with the server. */
@@ -211,7 +215,7 @@ static void sum_up(struct demo *demo, int number)
 	       crowd->proxy, sum.ok[0] + sum.ok[1], sum.ok[0], sum.ok[1], sum.failed,
 	       (double)(sum.first_us[1] - sum.last_us[0]) / 1000, (double)demo->promotion_us / 1000,
 	       (double)sum.longest_us / 1000);
-	explain_failures(&sum, demo->failed_with_db1[number]);
+	explain_failures(demo, number, &sum);
 	if (lost != 0)
 		lab_fail("%" PRId64 " of the writes that were answered are NOT on db2", lost);
 	puts("    every write that was answered is on db2");

@@ -73,7 +73,7 @@ Test(haproxy_trouble, what_the_check_refuses_is_not_installed_but_servers_move)
 	driver_set(&d, bad);
 	cr_assert(driver_wait_problem(&d, "unknown keyword"));
 	cr_assert(driver_reaches(d.rw, "b"));
-	cr_assert(driver_file_is(&d, primary_at(d.a)));
+	cr_assert(driver_wait_file(&d, primary_at(d.b)), "the last good one, but for the servers");
 	cr_assert_eq(driver_count_log(&d, "event=check_refused"), 1);
 	driver_apply(&d, primary_at(d.b));
 	cr_assert_eq(driver_count_log(&d, "event=reloaded"), 1);

@@ -267,7 +267,8 @@ Test(run_pgbouncer_trouble, reloaded_during_a_hold_it_finishes_the_move)
 	lab_process_signal(lab_segue_process(bounce.segue), SIGHUP);
 	cr_assert_not_null(
 	    lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=config_reloaded", NULL));
-	cr_assert(bounce_wait_drained(&bounce, 0));
+	cr_assert(bounce_wait_drained(&bounce, 0), "%s",
+	          lab_process_log_tail(lab_segue_process(bounce.segue)));
 	bounce_promote(&bounce);
 	move_and_judge(&bounce, 0);
 	bounce_fini(&bounce);

@@ -117,8 +117,7 @@ Test(watch_cluster, four_events_stay_four)
 	zxid = set("{\"vers\x01");
 	wait_state(WATCH_INVALID);
 	cr_assert(problem_has("/orders/master"), "%s", fact->problem);
-	cr_assert(problem_has(lab_printf(lab, "mzxid %lld", (long long)zxid)), "%s",
-	          fact->problem);
+	cr_assert(problem_has(lab_printf(lab, "mzxid %lld", (long long)zxid)), "%s", fact->problem);
 	cr_assert(problem_has("the value is \"{\\\"vers\\x01\""), "%s", fact->problem);
 	cr_assert_eq(fact->mzxid, zxid);
 	cr_assert_str_eq(fact->topology->primary.address, "10.0.0.1");

@@ -78,6 +78,40 @@ static void check_one_line(const struct haproxy_config *config)
 	haproxy_diff_free(&diff);
 }
 
+/* With its own servers a text stays as it is; with others it has those, and the same structure. */
+static void check_patched(const char *text, size_t len, struct haproxy_config *config)
+{
+	struct strbuf out = STRBUF_INIT;
+	struct haproxy_config after;
+	struct err err;
+
+	require(haproxy_config_patch(text, len, config, &out, &err));
+	require(out.len == len && memcmp(out.data, text, len) == 0);
+	strbuf_reset(&out);
+	for (size_t i = 0; i < config->server_count; i++) {
+		struct haproxy_server *server = &config->servers[i];
+
+		server->port = (uint16_t)(server->port % 65535 + 1);
+		server->weight = (server->weight + (unsigned)i) % 257;
+		server->disabled = server->disabled != (i % 3 == 0);
+	}
+	if (haproxy_config_patch(text, len, config, &out, &err)) {
+		require(haproxy_config_parse(out.data, out.len, &after, &err));
+		require(strcmp(after.structure, config->structure) == 0);
+		require(after.server_count == config->server_count);
+		for (size_t i = 0; i < after.server_count; i++) {
+			const struct haproxy_server *a = &after.servers[i],
+			                            *b = &config->servers[i];
+
+			require(strcmp(a->address, b->address) == 0 && a->port == b->port);
+			require(a->weight == b->weight && a->disabled == b->disabled);
+			require(strcmp(a->params, b->params) == 0 && a->check == b->check);
+		}
+		haproxy_config_free(&after);
+	}
+	strbuf_fini(&out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct strbuf text = STRBUF_INIT;
@@ -91,6 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		require(!haproxy_config_needs_reload(&config, &config, &text));
 		check_settled(&config);
 		check_one_line(&config);
+		check_patched((const char *)data, size, &config);
 		haproxy_config_free(&config);
 	} else {
 		require(strncmp(err.message, "line ", 5) == 0);

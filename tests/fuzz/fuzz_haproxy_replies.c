@@ -39,14 +39,18 @@ static void fuzz_info(const char *reply, size_t len)
 
 static void fuzz_sessions(const char *reply, size_t len)
 {
+	struct haproxy_stays stays = {0};
 	struct haproxy_sessions sessions;
 	struct err err;
 
-	if (haproxy_sessions_stale(reply, len, "b", "s", "10.0.0.1", 5432, &sessions, &err))
+	haproxy_stays_add(&stays, "b", "s", "10.0.0.1", 5432);
+	haproxy_stays_add(&stays, "b", "r", NULL, 0);
+	if (haproxy_sessions_stale(reply, len, &stays, &sessions, &err))
 		for (size_t i = 0; i < sessions.count; i++)
 			require(strspn(sessions.ids[i], "0123456789abcdefx") ==
 			        strlen(sessions.ids[i]));
 	haproxy_sessions_free(&sessions);
+	haproxy_stays_free(&stays);
 }
 
 static void fuzz_procs(const char *reply, size_t len)

@@ -14,7 +14,8 @@
 	"3 " be " 1 " name " 127.0.0.1 2 0 1 1 1 1 0 2 0 0 0 0 - " port " - 0 0 - - 0\n"
 #define INFO(stopping)                                                                    \
 	"Name: HAProxy\nVersion: 2.6.12-1+deb12u4\nRelease_date: 2026/10/17\nPid: 9705\n" \
-	"Uptime: 0d 0h00m01s\nUptime_sec: 71\nStopping: " stopping "\n\n"
+	"Uptime: 0d 0h00m01s\nUptime_sec: 71\nStopping: " stopping                        \
+	"\nStart_time_sec: 1795452520\n\n"
 
 static bool parse(const char *text, struct haproxy_round *round, struct err *err)
 {
@@ -35,6 +36,7 @@ Test(haproxy_round, tables_of_several_backends_become_one)
 	cr_assert_eq(haproxy_live_find(&round.live, "ro", "r2")->port, 7);
 	cr_assert_eq(round.info.pid, 9705);
 	cr_assert_eq(round.uptime_s, 71);
+	cr_assert_eq(round.start_s, 1795452520);
 	cr_assert_str_eq(round.said.data,
 	                 "no need to change the addr, port changed from '1' to '2'");
 	haproxy_round_free(&round);

@@ -1,0 +1,136 @@
+/* While the text at hand cannot be installed or loaded: the file that HAProxy would start with is
+ * an earlier one, which must not lead to the old primary. So it gets the servers of the text at
+ * hand, as they are at the socket. Never a file that check_command refuses; never the bad text. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply/haproxy_driver.h"
+#include "base/clock.h"
+
+static void wait_on(struct haproxy_driver *driver)
+{
+	int64_t ms = driver->persist.retry_at_ms - clock_now_ms();
+
+	haproxy_persist_enter(driver, PERSIST_WAITING, ms > 0 ? ms : 0);
+}
+
+/* The file is one that HAProxy has loaded, or would, but for its servers. */
+static void went_back(struct haproxy_driver *driver)
+{
+	struct haproxy_persist *persist = &driver->persist;
+
+	persist->installed_us = clock_now_us();
+	if (!persist->refused_on_disk)
+		return;
+	persist->has_previous = persist->refused_on_disk = false;
+	if (persist->loaded_known)
+		target_marker_remove(&driver->target);
+}
+
+static void failed(struct haproxy_driver *driver, const char *problem)
+{
+	haproxy_log_problem(
+	    driver, "fallback_failed", problem,
+	    driver->persist.refused_on_disk
+	        ? "HAProxy would refuse the file at its next start"
+	        : "until it is put right, HAProxy would start with the servers before");
+}
+
+static void checked_cb(bool accepted, const char *what, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+	struct install *install = STEAL(driver->persist.install);
+	struct err err;
+
+	if (!accepted) {
+		install_cancel(install);
+		failed(driver, what);
+	} else if (!install_commit(install, &err)) {
+		failed(driver, err.message);
+	} else {
+		went_back(driver);
+		haproxy_log_fell_back(driver);
+		driver->sync.want_read = true;
+	}
+	wait_on(driver);
+	haproxy_reconcile(driver);
+}
+
+/* What is to be on disk. False when nothing is known to be right. */
+static bool read_source(struct haproxy_driver *driver, struct strbuf *text)
+{
+	struct haproxy_persist *persist = &driver->persist;
+	struct err ignored;
+
+	if (!persist->refused_on_disk)
+		return file_read(driver->target.config->output, INSTALL_MAX, text, NULL, &ignored);
+	strbuf_append(text, persist->previous.data, persist->previous.len);
+	return !persist->previous_missing;
+}
+
+static void remove_output(struct haproxy_driver *driver)
+{
+	const char *output = driver->target.config->output;
+	struct err err;
+
+	if (unlink(output) == 0) {
+		went_back(driver);
+		return;
+	}
+	err_set_errno(&err, errno, "cannot remove %s", output);
+	failed(driver, err.message);
+}
+
+/* What was there before, byte for byte, was there without a check. */
+static void put_back(struct haproxy_driver *driver, const struct strbuf *text)
+{
+	struct err err;
+
+	if (file_replace(driver->target.config->output, text->data, text->len,
+	                 &driver->persist.owner, &err))
+		went_back(driver);
+	else
+		failed(driver, err.message);
+}
+
+static void stage(struct haproxy_driver *driver, const struct strbuf *text)
+{
+	struct haproxy_persist *persist = &driver->persist;
+	struct err err;
+
+	persist->install_generation = driver->generation;
+	persist->install =
+	    install_stage(driver->target.base, driver->target.config, &persist->owner, text->data,
+	                  text->len, checked_cb, driver, &err);
+	if (persist->install == NULL)
+		failed(driver, err.message);
+	else
+		haproxy_persist_enter(driver, PERSIST_FALLING_BACK, -1);
+}
+
+void haproxy_fallback_start(struct haproxy_driver *driver)
+{
+	struct haproxy_persist *persist = &driver->persist;
+	const char *output = driver->target.config->output;
+	auto_strbuf struct strbuf source = STRBUF_INIT, patched = STRBUF_INIT;
+	struct err err;
+	bool readable = read_source(driver, &source);
+
+	if (!readable) {
+		if (persist->refused_on_disk)
+			remove_output(driver);
+		return;
+	}
+	if (!haproxy_config_patch(source.data, source.len, &driver->config, &patched, &err)) {
+		failed(driver, err.message);
+		strbuf_reset(&patched);
+		strbuf_append(&patched, source.data, source.len);
+	}
+	if (install_is_current(output, patched.data, patched.len))
+		return;
+	if (patched.len == source.len && memcmp(patched.data, source.data, source.len) == 0)
+		put_back(driver, &source);
+	else
+		stage(driver, &patched);
+}
