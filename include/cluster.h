@@ -40,9 +40,11 @@ void cluster_destroy(struct cluster *cluster); /* persists first what is not yet
 
 const struct config_cluster *cluster_config(const struct cluster *cluster);
 
-/* Renders what is applied now through `template` and reads it as `target` would: whether a new
- * template can take over. True when nothing has been applied yet. */
+/* Appends to `text` what is applied now, rendered through `template`, and reads it as `target`
+ * would: whether a new template can take over. True, and nothing appended, when nothing has been
+ * applied yet. */
 bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,
-                          const struct mustache *template, struct err *err) MUST_CHECK;
+                          const struct mustache *template, struct strbuf *text,
+                          struct err *err) MUST_CHECK;
 
 #endif

@@ -12,13 +12,18 @@
 struct event_base;
 struct pipeline;
 
-/* Loads `file`, compiles every template, and reads auth_file; with `old`, also renders what is
- * applied now. Every problem is appended to `errors`, one a line; NULL when there is one. Starts
- * nothing yet. */
+/* Loads `file`, compiles every template, looks up every owner, reads auth_file, and finds targets
+ * of one HAProxy that would listen on the same address; with `old`, also renders what is applied
+ * now. Every problem is appended to `errors`, one a line; NULL when there is one. Starts nothing
+ * yet. */
 struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
                                   const struct pipeline *old, struct strbuf *errors) MUST_CHECK;
 
 const struct config *pipeline_config(const struct pipeline *pipeline);
+
+/* What each target would have to hold with what is applied now; empty where nothing is. Borrowed
+ * until pipeline_start(). */
+const struct strbuf *pipeline_texts(const struct pipeline *pipeline);
 
 /* Starts it; `old` (may be NULL) hands over what it has applied and is destroyed, whatever it had
  * in flight cancelled. On failure (no resolver, no session handle) `old` is left running. */

@@ -59,18 +59,17 @@ static bool render_text(const struct cluster *cluster, const struct config_targe
 }
 
 bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,
-                          const struct mustache *template, struct err *err)
+                          const struct mustache *template, struct strbuf *text, struct err *err)
 {
-	struct strbuf auto_strbuf text = STRBUF_INIT;
 	struct haproxy_config parsed;
 
 	if (!cluster->applied.has_topology)
 		return true;
-	if (!render_text(cluster, target, template, &text, err))
+	if (!render_text(cluster, target, template, text, err))
 		return false;
 	if (target->kind != CONFIG_TARGET_HAPROXY)
 		return true;
-	if (!haproxy_config_parse(text.data, text.len, &parsed, err))
+	if (!haproxy_config_parse(text->data, text->len, &parsed, err))
 		return false;
 	haproxy_config_free(&parsed);
 	return true;

@@ -1,5 +1,6 @@
 /* `segue check`: what would keep `segue run` from its work, before it has to be done at 3 a.m.
- * Asks and reads; changes neither store nor proxy nor file. */
+ * Asks and reads; changes neither store nor proxy nor file. What check_command is to look at stands
+ * beside the output for as long as it runs. */
 #include "cmd.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 #include <unistd.h>
 
 #include "check/check.h"
-#include "state.h"
+#include "guess.h"
 
 static const char usage[] = "usage: segue check [-c segue.ini]\n";
 
@@ -78,25 +79,15 @@ static void note_warnings(struct check *check)
 	           check->config->file, check->config->cluster_count, check->config->target_count);
 }
 
-/* Until the store says more: what was applied last, or two servers that nobody has. */
-static void guess_topology(struct check *check, size_t index)
+/* Until the store says more. */
+static void start_topology(struct check *check, size_t index)
 {
-	const struct config *config = check->config;
-	struct topology *topology = &check->topologies[index];
-	auto_free char *what = xasprintf("cluster/%s", config->clusters[index].name);
-	auto_strbuf struct strbuf note = STRBUF_INIT;
-	struct applied applied;
-	struct err err;
+	auto_free char *what = xasprintf("cluster/%s", check->config->clusters[index].name);
+	struct err problem;
 
-	topology_init(topology);
-	if (!state_load(config->state_dir, &config->clusters[index], config->zookeeper_hosts,
-	                &applied, &note, &err))
-		check_note(check, CHECK_WARN, what, NULL, "state: %s", err.message);
-	else if (applied.has_topology && applied.topology.has_primary)
-		topology_copy(topology, &applied.topology);
-	applied_fini(&applied);
-	if (!topology->has_primary)
-		topology_example(topology);
+	(void)guess_topology(check->config, index, &check->topologies[index], &problem);
+	if (*problem.message != '\0')
+		check_note(check, CHECK_WARN, what, NULL, "state: %s", problem.message);
 }
 
 static int run_checks(const struct config *config)
@@ -111,9 +102,10 @@ static int run_checks(const struct config *config)
 	note_warnings(&check);
 	check_folder(&check, "state_dir", config->state_dir);
 	for (size_t i = 0; i < config->cluster_count; i++)
-		guess_topology(&check, i);
+		start_topology(&check, i);
 	check_store(&check);
 	check_targets(&check);
+	check_rendered(&check);
 	check_haproxies(&check);
 	check_pgbouncers(&check);
 	for (size_t i = 0; i < config->cluster_count; i++)

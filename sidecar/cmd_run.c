@@ -14,6 +14,7 @@
 #include "cluster.h"
 #include "cmd.h"
 #include "pipeline.h"
+#include "pipeline_check.h"
 
 /* How soon a log that nobody takes is offered again. */
 static const struct timeval log_retry = {.tv_usec = 100000};
@@ -22,6 +23,12 @@ struct daemon {
 	const char *config_file;
 	struct event_base *base;
 	struct pipeline *pipeline;
+	struct { /* of the last SIGHUP, while check_commands run on its texts */
+		struct pipeline *fresh;
+		struct pipeline_check *check;
+		struct strbuf problems;
+		int64_t started_us;
+	} reload;
 	struct event *flush_log, *on_hup, *on_term, *on_int;
 };
 
@@ -47,10 +54,9 @@ static void announce(const struct daemon *daemon, const char *event, int64_t sta
 	         KV_MS("took_ms", clock_now_us() - started_us));
 }
 
-static bool replace_pipeline(struct daemon *daemon, struct strbuf *errors)
+/* `fresh` is taken over, or ended; NULL: it had problems from the start. */
+static bool replace_pipeline(struct daemon *daemon, struct pipeline *fresh, struct strbuf *errors)
 {
-	struct pipeline *fresh =
-	    pipeline_prepare(daemon->base, daemon->config_file, daemon->pipeline, errors);
 	struct err err;
 
 	if (fresh == NULL)
@@ -65,21 +71,67 @@ static bool replace_pipeline(struct daemon *daemon, struct strbuf *errors)
 	return true;
 }
 
+static void cancel_reload(struct daemon *daemon)
+{
+	pipeline_check_cancel(STEAL(daemon->reload.check));
+	pipeline_destroy(STEAL(daemon->reload.fresh));
+	strbuf_reset(&daemon->reload.problems);
+}
+
+static void end_reload(struct daemon *daemon)
+{
+	struct strbuf *problems = &daemon->reload.problems;
+
+	if (problems->len == 0 && replace_pipeline(daemon, STEAL(daemon->reload.fresh), problems)) {
+		announce(daemon, "config_reloaded", daemon->reload.started_us);
+		return;
+	}
+	log_lines(LOG_ERROR, "config_problem", daemon->config_file, problems->data);
+	log_error("config_refused", KV_STR("file", daemon->config_file),
+	          KV_STR("next", "the running configuration and templates stay"));
+	cancel_reload(daemon);
+}
+
+static void on_checked(size_t index, bool accepted, const char *what, void *arg)
+{
+	struct daemon *daemon = arg;
+	const struct config_target *target = &pipeline_config(daemon->reload.fresh)->targets[index];
+
+	if (!accepted)
+		strbuf_printf(&daemon->reload.problems,
+		              "[%s %s] check_command refuses what %s renders to: %s\n",
+		              config_target_kind_name(target->kind), target->name,
+		              target->template_file, what);
+}
+
+static void on_all_checked(void *arg)
+{
+	struct daemon *daemon = arg;
+
+	daemon->reload.check = NULL;
+	end_reload(daemon);
+}
+
+/* The running pipeline goes on while the check_commands look at the new one. */
 static void on_hup(evutil_socket_t signal, short what, void *arg)
 {
 	struct daemon *daemon = arg;
-	struct strbuf auto_strbuf errors = STRBUF_INIT;
-	int64_t started_us = clock_now_us();
+	struct pipeline_check_request request = {
+	    .changed_only = true, .checked = on_checked, .done = on_all_checked, .arg = daemon};
 
 	(void)signal;
 	(void)what;
-	if (replace_pipeline(daemon, &errors)) {
-		announce(daemon, "config_reloaded", started_us);
+	cancel_reload(daemon);
+	daemon->reload.started_us = clock_now_us();
+	daemon->reload.fresh = pipeline_prepare(daemon->base, daemon->config_file, daemon->pipeline,
+	                                        &daemon->reload.problems);
+	if (daemon->reload.fresh == NULL) {
+		end_reload(daemon);
 		return;
 	}
-	log_lines(LOG_ERROR, "config_problem", daemon->config_file, errors.data);
-	log_error("config_refused", KV_STR("file", daemon->config_file),
-	          KV_STR("next", "the running configuration and templates stay"));
+	request.config = pipeline_config(daemon->reload.fresh);
+	request.texts = pipeline_texts(daemon->reload.fresh);
+	daemon->reload.check = pipeline_check_start(daemon->base, &request);
 }
 
 static void on_stop(evutil_socket_t signal, short what, void *arg)
@@ -133,6 +185,7 @@ static void daemon_init(struct daemon *daemon, const char *config_file)
 
 	sigaction(SIGPIPE, &ignore, NULL);
 	daemon->config_file = config_file;
+	strbuf_init(&daemon->reload.problems);
 	daemon->base = make_base();
 	daemon->flush_log = event_new(daemon->base, -1, 0, on_flush_log, daemon);
 	event_priority_set(daemon->flush_log, CLUSTER_PRIORITY_LATER);
@@ -146,6 +199,8 @@ static void daemon_init(struct daemon *daemon, const char *config_file)
 
 static void daemon_fini(struct daemon *daemon)
 {
+	cancel_reload(daemon);
+	strbuf_fini(&daemon->reload.problems);
 	pipeline_destroy(daemon->pipeline);
 	log_set_deferred(NULL, NULL);
 	event_free(daemon->flush_log);
@@ -174,7 +229,8 @@ static int run(const char *config_file)
 	int code = CMD_OK;
 
 	daemon_init(&daemon, config_file);
-	if (replace_pipeline(&daemon, &errors)) {
+	if (replace_pipeline(&daemon, pipeline_prepare(daemon.base, config_file, NULL, &errors),
+	                     &errors)) {
 		log_set_deferred(log_wanted, &daemon);
 		announce(&daemon, "started", started_us);
 		event_base_dispatch(daemon.base);

@@ -8,10 +8,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "apply/install.h"
 #include "apply/target.h"
 #include "base/file.h"
+#include "bind_clash.h"
 #include "cluster.h"
+#include "guess.h"
 #include "render/mustache.h"
+#include "render/view.h"
 #include "watch/resolver.h"
 #include "watch/zk.h"
 
@@ -21,6 +25,7 @@ struct pipeline {
 	struct event_base *base;
 	struct config *config;
 	struct mustache **templates; /* one per target */
+	struct strbuf *texts;        /* one per target, until the start: see pipeline_texts() */
 	struct strbuf auth;
 	struct resolver *resolver;
 	struct zk *zk;
@@ -80,16 +85,81 @@ static bool compile_template(struct pipeline *pipeline, size_t index, const stru
 		                target->name);
 	if (running == NULL)
 		return true;
-	if (!cluster_try_template(running, target, pipeline->templates[index], err))
+	if (!cluster_try_template(running, target, pipeline->templates[index],
+	                          &pipeline->texts[index], err))
 		return err_wrap(err, "[%s %s] %s", config_target_kind_name(target->kind),
 		                target->name, target->template_file);
 	return true;
+}
+
+static bool check_owner(const struct config_target *target, struct err *err)
+{
+	struct file_owner owner;
+
+	if (*target->owner == '\0' || install_owner(target, &owner, err))
+		return true;
+	return err_wrap(err, "[%s %s]", config_target_kind_name(target->kind), target->name);
+}
+
+/* With the servers of the state file, or made-up ones. True when they are those of the state file;
+ * a text that cannot be rendered stays empty, as with real servers it may well be. */
+static bool render_guess(struct pipeline *pipeline, size_t index)
+{
+	const struct config *config = pipeline->config;
+	const struct config_target *target = &config->targets[index];
+	struct strbuf *text = &pipeline->texts[index];
+	struct topology topology;
+	struct err ignored;
+	bool known = guess_topology(config, target->cluster_index, &topology, &ignored);
+	json_t *view =
+	    view_build(&config->clusters[target->cluster_index], target, &topology, &ignored);
+
+	if (view == NULL || !mustache_render(pipeline->templates[index], view,
+	                                     view_escape(target->kind), text, &ignored))
+		strbuf_reset(text);
+	json_decref(view);
+	topology_fini(&topology);
+	return known;
+}
+
+/* Where a target listens hardly depends on the servers behind it, so that made-up ones will do; to
+ * be checked by a check_command, only real ones will. */
+static void find_clashes(struct pipeline *pipeline, struct strbuf *errors)
+{
+	size_t count = pipeline->config->target_count;
+	auto_free bool *made_up = xcalloc(count, sizeof(*made_up));
+
+	for (size_t i = 0; i < count; i++)
+		if (pipeline->config->targets[i].kind == CONFIG_TARGET_HAPROXY &&
+		    pipeline->templates[i] != NULL && pipeline->texts[i].len == 0)
+			made_up[i] = !render_guess(pipeline, i);
+	bind_clash_find(pipeline->config, pipeline->texts, errors);
+	for (size_t i = 0; i < count; i++)
+		if (made_up[i])
+			strbuf_reset(&pipeline->texts[i]);
 }
 
 static void note_failure(struct strbuf *errors, bool ok, const struct err *err)
 {
 	if (!ok)
 		strbuf_printf(errors, "%s\n", err->message);
+}
+
+static void prepare_targets(struct pipeline *pipeline, const struct pipeline *old,
+                            struct strbuf *errors)
+{
+	const struct config *config = pipeline->config;
+	struct err err;
+
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
+	pipeline->templates = xcalloc(config->target_count, sizeof(*pipeline->templates));
+	pipeline->texts = xcalloc(config->target_count, sizeof(*pipeline->texts));
+	for (size_t i = 0; i < config->target_count; i++) {
+		strbuf_init(&pipeline->texts[i]);
+		note_failure(errors, compile_template(pipeline, i, old, &err), &err);
+		note_failure(errors, check_owner(&config->targets[i], &err), &err);
+	}
+	find_clashes(pipeline, errors);
 }
 
 struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
@@ -103,12 +173,7 @@ struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
 	strbuf_init(&pipeline->auth);
 	pipeline->config = config_load(file, errors);
 	if (pipeline->config != NULL) {
-		size_t count = pipeline->config->target_count;
-
-		/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
-		pipeline->templates = xcalloc(count, sizeof(*pipeline->templates));
-		for (size_t i = 0; i < count; i++)
-			note_failure(errors, compile_template(pipeline, i, old, &err), &err);
+		prepare_targets(pipeline, old, errors);
 		note_failure(errors, read_auth(pipeline, &err), &err);
 		note_failure(errors, make_state_dir(pipeline->config->state_dir, &err), &err);
 	}
@@ -122,6 +187,19 @@ struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
 const struct config *pipeline_config(const struct pipeline *pipeline)
 {
 	return pipeline->config;
+}
+
+const struct strbuf *pipeline_texts(const struct pipeline *pipeline)
+{
+	return pipeline->texts;
+}
+
+static void free_texts(struct pipeline *pipeline)
+{
+	for (size_t i = 0; pipeline->texts != NULL && i < pipeline->config->target_count; i++)
+		strbuf_fini(&pipeline->texts[i]);
+	free(pipeline->texts);
+	pipeline->texts = NULL;
 }
 
 static void create_clusters(struct pipeline *pipeline, const struct pipeline *old)
@@ -159,6 +237,7 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 		return err_wrap(err, "[zookeeper]");
 	pipeline->hub = target_hub_create(pipeline->base);
 	create_clusters(pipeline, old);
+	free_texts(pipeline);
 	pipeline_destroy(old);
 	return true;
 }
@@ -179,6 +258,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 	for (size_t i = 0; pipeline->templates != NULL && i < pipeline->config->target_count; i++)
 		mustache_free(pipeline->templates[i]);
 	free(pipeline->templates);
+	free_texts(pipeline);
 	strbuf_fini(&pipeline->auth);
 	config_free(pipeline->config);
 	free(pipeline);

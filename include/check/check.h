@@ -47,6 +47,9 @@ void check_targets(struct check *check);
 bool check_render(struct check *check, const struct config_target *target, struct strbuf *out,
                   struct err *err) MUST_CHECK;
 
+/* All rendered texts together: what check_command says of them, and addresses taken twice. */
+void check_rendered(struct check *check);
+
 /* The sockets of every [haproxy], and the settings that the running HAProxy was started with. */
 void check_haproxies(struct check *check);
 

@@ -63,6 +63,56 @@ static bool is_haproxy(const char *program)
 	return strstr(slash != NULL ? slash + 1 : program, "haproxy") != NULL;
 }
 
+/* 0 where it cannot be read. */
+static int64_t parent_of(int64_t pid)
+{
+	auto_free char *file = xasprintf("/proc/%" PRId64 "/status", pid);
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	const char *found;
+	struct err ignored;
+
+	if (!file_read(file, FILE_MAX, &text, NULL, &ignored))
+		return 0;
+	found = strstr(text.data, "\nPPid:");
+	return found != NULL ? strtoll(found + strlen("\nPPid:"), NULL, 10) : 0;
+}
+
+/* What /proc/PID/`name` leads to; NULL where it cannot be read. */
+static char *proc_link(int64_t pid, const char *name)
+{
+	auto_free char *link = xasprintf("/proc/%" PRId64 "/%s", pid, name);
+
+	return realpath(link, NULL);
+}
+
+/* The folder that HAProxy was started in. A worker with a chroot is no longer there, but then its
+ * master is; NULL: cannot be known. */
+static char *start_folder(int64_t pid)
+{
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+	int64_t parent = parent_of(pid), starter = pid;
+	auto_free char *root = NULL;
+
+	if (parent > 1 && read_command_line(parent, &line) && is_haproxy(line.data))
+		starter = parent;
+	root = proc_link(starter, "root");
+	return root != NULL && strcmp(root, "/") == 0 ? proc_link(starter, "cwd") : NULL;
+}
+
+static void make_absolute(struct paths *paths, int64_t pid)
+{
+	auto_free char *folder = start_folder(pid);
+
+	for (size_t i = 0; folder != NULL && i < paths->count; i++) {
+		char *relative = paths->items[i];
+
+		if (*relative == '/')
+			continue;
+		paths->items[i] = xasprintf("%s/%s", folder, relative);
+		free(relative);
+	}
+}
+
 static bool files_of_process(int64_t pid, struct paths *out)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
@@ -77,6 +127,7 @@ static bool files_of_process(int64_t pid, struct paths *out)
 		argv[count] = NULL;
 	}
 	take_arguments(argv, out);
+	make_absolute(out, pid);
 	return out->count > 0;
 }
 
@@ -134,10 +185,21 @@ static void expand_folder(const char *folder, struct paths *out)
 		free(entries);
 }
 
+/* However they are spelled: "./", "..", symbolic links. */
+static bool same_file(const char *a, const char *b)
+{
+	struct stat left, right;
+
+	if (strcmp(a, b) == 0)
+		return true;
+	return stat(a, &left) == 0 && stat(b, &right) == 0 && left.st_dev == right.st_dev &&
+	       left.st_ino == right.st_ino;
+}
+
 static bool is_output(const struct check *check, const char *path)
 {
 	for (size_t i = 0; i < check->config->target_count; i++)
-		if (strcmp(check->config->targets[i].output, path) == 0)
+		if (same_file(check->config->targets[i].output, path))
 			return true;
 	return false;
 }
@@ -174,18 +236,38 @@ static bool loads(const struct paths *arguments, const char *output)
 	const char *name = strrchr(output, '/') + 1;
 	auto_free char *folder = xstrndup(output, (size_t)(name - output));
 
-	for (size_t i = 0; i < arguments->count; i++) {
-		auto_free char *slashed = xasprintf("%s/", arguments->items[i]);
-		size_t len = strlen(slashed);
-
-		if (strcmp(arguments->items[i], output) == 0)
+	for (size_t i = 0; i < arguments->count; i++)
+		if (same_file(arguments->items[i], output) ||
+		    (is_loaded_name(name) && same_file(arguments->items[i], folder)))
 			return true;
-		while (len > 2 && slashed[len - 2] == '/')
-			slashed[--len] = '\0';
-		if (strcmp(slashed, folder) == 0 && is_loaded_name(name))
-			return true;
-	}
 	return false;
+}
+
+/* The first one that could not be made absolute; NULL: none. */
+static const char *find_relative(const struct paths *arguments)
+{
+	for (size_t i = 0; i < arguments->count; i++)
+		if (*arguments->items[i] != '/')
+			return arguments->items[i];
+	return NULL;
+}
+
+static void note_not_loaded(struct check *check, const struct config_target *target,
+                            const struct paths *arguments)
+{
+	auto_free char *what = check_target_name(target);
+	const char *relative = find_relative(arguments);
+
+	if (relative != NULL)
+		check_note(check, CHECK_WARN, what, "start HAProxy with absolute paths",
+		           "whether HAProxy loads %s is not known: it was started with -f %s, in a "
+		           "folder that segue's user cannot see",
+		           target->output, relative);
+	else
+		check_note(check, CHECK_FAIL, what,
+		           "add a -f for it (Debian: EXTRAOPTS in /etc/default/haproxy); from a "
+		           "folder, HAProxy loads only *.cfg",
+		           "the running HAProxy was not started with %s", target->output);
 }
 
 static void check_outputs(struct check *check, const struct config_target *first,
@@ -193,15 +275,10 @@ static void check_outputs(struct check *check, const struct config_target *first
 {
 	for (size_t i = 0; i < check->config->target_count; i++) {
 		const struct config_target *target = &check->config->targets[i];
-		auto_free char *what = check_target_name(target);
 
-		if (target->kind != CONFIG_TARGET_HAPROXY ||
-		    strcmp(target->socket, first->socket) != 0 || loads(arguments, target->output))
-			continue;
-		check_note(check, CHECK_FAIL, what,
-		           "add a -f for it (Debian: EXTRAOPTS in /etc/default/haproxy); from a "
-		           "folder, HAProxy loads only *.cfg",
-		           "the running HAProxy was not started with %s", target->output);
+		if (target->kind == CONFIG_TARGET_HAPROXY &&
+		    strcmp(target->socket, first->socket) == 0 && !loads(arguments, target->output))
+			note_not_loaded(check, target, arguments);
 	}
 }
 

@@ -12,11 +12,12 @@
 
 #define ANSWER_MAX_MS 10000 /* from the start to the last answer */
 
-/* A znode that is asked for: the master of a cluster, or its publishers. */
+/* A znode that is asked for: the master of a cluster, its publishers, or the root of all. */
 struct question {
 	struct check *check;
 	size_t cluster;
 	bool presence;
+	bool chroot; /* the root: there is one everywhere but under a chroot that does not exist */
 	bool answered;
 	struct event_base *base;
 	size_t *open; /* how many still wait */
@@ -44,6 +45,8 @@ static bool read_auth(struct check *check, struct strbuf *out)
 
 static char *what_of(const struct question *question)
 {
+	if (question->chroot)
+		return xstrdup("zookeeper");
 	return xasprintf("cluster/%s", question->check->config->clusters[question->cluster].name);
 }
 
@@ -90,6 +93,18 @@ static void note_presence(struct question *question, const struct zk_node_fact *
 		           "%s: no live publisher", question->path);
 }
 
+/* libzookeeper puts it before every path, so that without it nothing exists. */
+static void note_chroot(struct question *question, const struct zk_node_fact *fact)
+{
+	const char *hosts = question->check->config->zookeeper_hosts;
+
+	if (fact->state == ZK_NODE_ABSENT)
+		check_note(question->check, CHECK_FAIL, "zookeeper",
+		           "correct the end of hosts, in [zookeeper], or create that znode",
+		           "the store has no znode %s, which every path would be under",
+		           strchr(hosts, '/'));
+}
+
 static void note_answer(struct question *question, const struct zk_node_fact *fact)
 {
 	auto_free char *what = what_of(question);
@@ -126,9 +141,17 @@ static void answered(const struct zk_node_fact *fact, void *arg)
 	if (question->answered || fact->state == ZK_NODE_UNKNOWN || !fact->connected)
 		return;
 	question->answered = true;
-	note_answer(question, fact);
+	if (question->chroot)
+		note_chroot(question, fact);
+	else
+		note_answer(question, fact);
 	if (--*question->open == 0)
 		event_base_loopbreak(question->base);
+}
+
+static size_t question_count(const struct config *config)
+{
+	return config->cluster_count * 2 + 1;
 }
 
 static void ask(struct question *question, struct zk *zk)
@@ -138,13 +161,21 @@ static void ask(struct question *question, struct zk *zk)
 	             LAYOUT_VALUE_MAX, answered, question);
 }
 
-/* Two places a cluster; the second one is empty where presence = no. */
+/* Two places a cluster, the second one empty where presence = no; one for the root, empty where
+ * there is no chroot. */
 static struct question *make_questions(struct check *check, size_t *open)
 {
 	const struct config *config = check->config;
-	struct question *questions = xcalloc(config->cluster_count * 2, sizeof(*questions));
+	struct question *questions = xcalloc(question_count(config), sizeof(*questions));
+	struct question *root = &questions[config->cluster_count * 2];
 
-	*open = 0;
+	*open = strchr(config->zookeeper_hosts, '/') != NULL;
+	if (*open > 0)
+		*root = (struct question){.check = check,
+		                          .chroot = true,
+		                          .base = check->base,
+		                          .open = open,
+		                          .path = xstrdup("/")};
 	for (size_t i = 0; i < config->cluster_count * 2; i++) {
 		const struct config_cluster *cluster = &config->clusters[i / 2];
 		bool presence = i % 2 == 1;
@@ -193,7 +224,7 @@ static void end_question(struct question *question, bool connected)
 
 static void ask_all(struct check *check, struct zk *zk)
 {
-	size_t open, count = check->config->cluster_count * 2;
+	size_t open, count = question_count(check->config);
 	struct question *questions = make_questions(check, &open);
 
 	for (size_t i = 0; i < count; i++)

@@ -1,0 +1,50 @@
+/* Where a rendered HAProxy text listens, and which texts of one HAProxy would share an address: the
+ * kernel then deals the connections out among them, and `haproxy -c` sees nothing of it. Pure.
+ * Configuration Manual 4.2 (bind), 5.1. */
+#ifndef SEGUE_APPLY_HAPROXY_BINDS_H
+#define SEGUE_APPLY_HAPROXY_BINDS_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum haproxy_bind_kind {
+	HAPROXY_BIND_NAME, /* a unix or abstract socket; a host name or variable, as it is spelled
+	                    */
+	HAPROXY_BIND_IPV4,
+	HAPROXY_BIND_IPV6,
+	HAPROXY_BIND_ANY_IPV4,
+	HAPROXY_BIND_ANY_IPV6, /* and no IPv4 */
+	HAPROXY_BIND_ANY,      /* both, as [::] is without v6only */
+};
+
+struct haproxy_bind {
+	size_t group, owner; /* the caller's: only texts of one group share a HAProxy */
+	char *spelled;       /* as the text has it, without what stands around it in a list */
+	enum haproxy_bind_kind kind;
+	struct in6_addr address; /* the first 4 bytes for IPv4 */
+	uint16_t first, last;    /* ports; 0 for a name */
+	char *name;              /* of HAPROXY_BIND_NAME: the same for every spelling */
+	char *interface, *netns; /* "": any; the machine's own */
+};
+
+struct haproxy_binds {
+	struct haproxy_bind *items;
+	size_t count, capacity;
+};
+
+/* Appends what `text` binds. Leaves out what cannot clash or cannot be known: port 0, inherited
+ * descriptors, UDP, lines inside .if, frontends that are `disabled`. */
+void haproxy_binds_read(struct haproxy_binds *binds, const char *text, size_t len, size_t group,
+                        size_t owner);
+
+/* Calls `found` for every bind that shares an address with another owner of its group: once each,
+ * with the owners in ascending order. Reorders the binds. */
+typedef void haproxy_binds_cb(const struct haproxy_bind *a, const struct haproxy_bind *b,
+                              void *arg);
+void haproxy_binds_clashes(struct haproxy_binds *binds, haproxy_binds_cb *found, void *arg);
+
+void haproxy_binds_free(struct haproxy_binds *binds);
+
+#endif

@@ -1,0 +1,18 @@
+/* A topology to render with while the store has not been asked. */
+#ifndef SEGUE_GUESS_H
+#define SEGUE_GUESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/err.h"
+#include "config.h"
+#include "topology.h"
+
+/* `out` (initialised by the call, ended with topology_fini()) becomes what was applied last, going
+ * by the state file: true; or, where that names no primary, two servers that nobody has: false.
+ * `problem` gets words when the state file cannot be used, else "". */
+bool guess_topology(const struct config *config, size_t cluster, struct topology *out,
+                    struct err *problem);
+
+#endif

@@ -1,0 +1,33 @@
+/* The check_commands of a configuration, run on its rendered texts before anything is installed:
+ * on probe files beside the outputs, hidden, with names that no target uses, removed afterwards. */
+#ifndef SEGUE_PIPELINE_CHECK_H
+#define SEGUE_PIPELINE_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/strbuf.h"
+#include "base/util.h"
+#include "config.h"
+
+struct event_base;
+struct pipeline_check;
+
+struct pipeline_check_request {
+	const struct config *config; /* borrowed, with the texts, until the end */
+	const struct strbuf *texts;  /* one a target; an empty one is not checked */
+	bool changed_only;           /* not those whose output holds the text already */
+	/* The word on one target: `what` is how its command ended, with the end of its output, on
+	 * one line, or why it could not be run. */
+	void (*checked)(size_t target, bool accepted, const char *what, void *arg);
+	void (*done)(void *arg); /* once, after the last word; the check is gone by then */
+	void *arg;
+};
+
+/* Few at a time. Never calls back inside the call, nor after pipeline_check_cancel(). */
+struct pipeline_check *
+pipeline_check_start(struct event_base *base,
+                     const struct pipeline_check_request *request) MUST_CHECK;
+void pipeline_check_cancel(struct pipeline_check *check); /* stops the commands; NULL is fine */
+
+#endif

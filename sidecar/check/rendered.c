@@ -1,0 +1,65 @@
+/* `segue check`, the rendered texts of all targets: would their check_commands take them, and do
+ * two of them listen on one address? */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bind_clash.h"
+#include "check/check.h"
+#include "pipeline_check.h"
+
+static void note_checked(size_t target, bool accepted, const char *what, void *arg)
+{
+	struct check *check = arg;
+	auto_free char *name = check_target_name(&check->config->targets[target]);
+
+	if (accepted)
+		check_note(check, CHECK_OK, name, NULL, "check_command accepts the rendered text");
+	else
+		check_note(check, CHECK_FAIL, name, "correct the template, or the command",
+		           "check_command, on the rendered text: %s", what);
+}
+
+static void all_checked(void *arg)
+{
+	(void)arg; /* the loop ends by itself, as nothing is left to wait for */
+}
+
+static void run_commands(struct check *check, const struct strbuf *texts)
+{
+	const struct pipeline_check_request request = {.config = check->config,
+	                                               .texts = texts,
+	                                               .checked = note_checked,
+	                                               .done = all_checked,
+	                                               .arg = check};
+
+	if (pipeline_check_start(check->base, &request) != NULL)
+		event_base_dispatch(check->base);
+}
+
+static void find_clashes(struct check *check, const struct strbuf *texts)
+{
+	auto_strbuf struct strbuf clashes = STRBUF_INIT;
+
+	bind_clash_find(check->config, texts, &clashes);
+	for (const char *line = clashes.data; *line != '\0'; line += strcspn(line, "\n") + 1)
+		check_note(check, CHECK_FAIL, "bind", NULL, "%.*s", (int)strcspn(line, "\n"), line);
+}
+
+void check_rendered(struct check *check)
+{
+	size_t count = check->config->target_count;
+	struct strbuf *texts = xcalloc(count, sizeof(*texts));
+	struct err ignored; /* noted by check_targets() */
+
+	for (size_t i = 0; i < count; i++) {
+		strbuf_init(&texts[i]);
+		if (!check_render(check, &check->config->targets[i], &texts[i], &ignored))
+			strbuf_reset(&texts[i]);
+	}
+	find_clashes(check, texts);
+	run_commands(check, texts);
+	for (size_t i = 0; i < count; i++)
+		strbuf_fini(&texts[i]);
+	free(texts);
+}

@@ -1,0 +1,147 @@
+/* A few lanes take one target after the other, each through install_stage() and install_cancel() on
+ * an output of the probe's own: what is checked here is never installed. */
+#include "pipeline_check.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply/install.h"
+
+#define LANES 2 /* each may be a `haproxy -c` of a whole configuration, beside working proxies */
+
+struct lane {
+	struct pipeline_check *check;
+	size_t target;
+	struct config_target probe; /* the target's own, but for `output` */
+	struct file_owner owner;
+	struct install *install; /* NULL: the lane is free */
+};
+
+struct pipeline_check {
+	struct event_base *base;
+	struct pipeline_check_request request;
+	struct event *more; /* fills the free lanes */
+	size_t next;        /* target to look at */
+	struct lane lanes[LANES];
+};
+
+static void wake(struct pipeline_check *check)
+{
+	event_active(check->more, EV_TIMEOUT, 0);
+}
+
+static void leave(struct lane *lane)
+{
+	if (lane->install != NULL)
+		install_cancel(STEAL(lane->install));
+	free(lane->probe.output);
+	lane->probe.output = NULL;
+}
+
+static void checked_cb(bool accepted, const char *what, void *arg)
+{
+	struct lane *lane = arg;
+	struct pipeline_check *check = lane->check;
+	size_t target = lane->target;
+
+	leave(lane);
+	wake(check);
+	check->request.checked(target, accepted, what, check->request.arg);
+}
+
+/* Beside the output, as a check_command may go by the folder. The pid keeps a `segue check` apart
+ * from the daemon. */
+static char *probe_output(const char *output)
+{
+	return xasprintf("%s.check-%d", output, (int)getpid());
+}
+
+static void start(struct lane *lane, size_t target)
+{
+	const struct pipeline_check_request *request = &lane->check->request;
+	const struct strbuf *text = &request->texts[target];
+	struct err err;
+
+	lane->target = target;
+	lane->probe = request->config->targets[target];
+	lane->probe.output = probe_output(lane->probe.output);
+	if (install_owner(&lane->probe, &lane->owner, &err))
+		lane->install = install_stage(lane->check->base, &lane->probe, &lane->owner,
+		                              text->data, text->len, checked_cb, lane, &err);
+	if (lane->install != NULL)
+		return;
+	leave(lane);
+	request->checked(target, false, err.message, request->arg);
+}
+
+static bool is_wanted(const struct pipeline_check *check, size_t target)
+{
+	const struct config_target *config = &check->request.config->targets[target];
+	const struct strbuf *text = &check->request.texts[target];
+
+	if (*config->check_command == '\0' || text->len == 0)
+		return false;
+	return !check->request.changed_only ||
+	       !install_is_current(config->output, text->data, text->len);
+}
+
+/* One target a turn of the loop: reading a thousand outputs must not hold up a move. */
+static void fill_lanes(struct pipeline_check *check)
+{
+	size_t count = check->request.config->target_count;
+	struct lane *free_lane = NULL;
+	bool busy = false;
+
+	for (size_t i = 0; i < LANES; i++) {
+		if (check->lanes[i].install == NULL)
+			free_lane = &check->lanes[i];
+		else
+			busy = true;
+	}
+	if (check->next < count) {
+		if (free_lane == NULL)
+			return;
+		wake(check);
+		if (is_wanted(check, check->next++))
+			start(free_lane, check->next - 1);
+	} else if (!busy) {
+		struct pipeline_check_request request = check->request;
+
+		pipeline_check_cancel(check);
+		request.done(request.arg);
+	}
+}
+
+static void more_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	fill_lanes(arg);
+}
+
+struct pipeline_check *pipeline_check_start(struct event_base *base,
+                                            const struct pipeline_check_request *request)
+{
+	struct pipeline_check *check = xcalloc(1, sizeof(*check));
+
+	check->base = base;
+	check->request = *request;
+	check->more = event_new(base, -1, 0, more_cb, check);
+	event_priority_set(check->more, event_base_get_npriorities(base) - 1);
+	for (size_t i = 0; i < LANES; i++)
+		check->lanes[i].check = check;
+	wake(check);
+	return check;
+}
+
+void pipeline_check_cancel(struct pipeline_check *check)
+{
+	if (check == NULL)
+		return;
+	for (size_t i = 0; i < LANES; i++)
+		leave(&check->lanes[i]);
+	event_free(check->more);
+	free(check);
+}

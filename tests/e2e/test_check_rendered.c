@@ -1,0 +1,161 @@
+/* `segue check`: what only shows when the rendered texts are tried, and what it must not take for a
+ * mistake. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "lab/lab.h"
+
+static const char template_text[] = "frontend {{cluster}}_rw\n\tbind {{vars.bind}}\n"
+                                    "\tdefault_backend {{cluster}}_rw\n"
+                                    "backend {{cluster}}_rw\n\tserver primary "
+                                    "{{primary.endpoint}}\n";
+
+static int run_check(void *arg)
+{
+	char verb[] = "check", option[] = "-c";
+	char *argv[] = {verb, option, arg, NULL};
+
+	return cmd_check(3, argv);
+}
+
+/* Returns what it printed; *code is its exit code. `targets`: the sections after [zookeeper]. */
+static const char *check(struct lab *lab, const char *hosts, const char *targets, int *code)
+{
+	char *ini = xstrdup(lab_path(lab, "segue.ini"));
+	struct lab_process *process;
+
+	lab_write_file(ini, lab_printf(lab, "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = %s\n%s",
+	                               lab_dir(lab), hosts, targets));
+	process = lab_fork(lab, "check", run_check, ini);
+	free(ini);
+	cr_assert(lab_process_wait(process, 30000));
+	*code = lab_process_exit_code(process);
+	return lab_read_file(lab, lab_process_log(process));
+}
+
+static const char *target(struct lab *lab, struct lab_haproxy *haproxy, const char *name,
+                          const char *bind)
+{
+	return lab_printf(lab,
+	                  "[cluster %s]\npath = /segue/%s\n"
+	                  "[haproxy %s]\ncluster = %s\ntemplate = %s\noutput = %s/%s.cfg\n"
+	                  "socket = %s\ncheck_command = haproxy -c -f %s -f {}\nvar.bind = %s\n",
+	                  name, name, name, name, lab_path(lab, "t.mustache"),
+	                  lab_haproxy_conf_dir(haproxy), name, lab_haproxy_socket(haproxy),
+	                  lab_haproxy_main_file(haproxy), bind);
+}
+
+static void expect_line(const char *printed, const char *line)
+{
+	cr_expect_not_null(strstr(printed, line), "no \"%s\" in\n%s", line, printed);
+}
+
+Test(check_rendered, check_command_is_run_and_its_words_are_shown)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
+	const char *printed;
+	int code;
+
+	lab_haproxy_start(haproxy);
+	lab_write_file(lab_path(lab, "t.mustache"), template_text);
+	printed = check(lab, lab_zk_hosts(zk), target(lab, haproxy, "a", "127.0.0.1:5000"), &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	expect_line(printed, "ok    haproxy/a: check_command accepts the rendered text\n");
+	lab_write_file(lab_path(lab, "t.mustache"),
+	               lab_printf(lab, "%s\tfrobnicate 1\n", template_text));
+	printed = check(lab, lab_zk_hosts(zk), target(lab, haproxy, "a", "127.0.0.1:5000"), &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed,
+	            "FAIL  haproxy/a: check_command, on the rendered text: haproxy exited ");
+	expect_line(printed, "unknown keyword 'frobnicate'");
+	cr_expect_eq(rmdir(lab_haproxy_conf_dir(haproxy)), 0, "a probe was left behind");
+	lab_destroy(lab);
+}
+
+Test(check_rendered, an_address_that_two_targets_take_is_found)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
+	const char *printed;
+	int code;
+
+	lab_write_file(lab_path(lab, "t.mustache"), template_text);
+	printed = check(lab, lab_zk_hosts(zk),
+	                lab_printf(lab, "%s%s", target(lab, haproxy, "a", "127.0.0.1:5000"),
+	                           target(lab, haproxy, "b", "*:5000")),
+	                &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed,
+	            "FAIL  bind: [haproxy a] and [haproxy b] both bind 127.0.0.1:5000 (the "
+	            "second as *:5000), ");
+	lab_destroy(lab);
+}
+
+Test(check_rendered, a_chroot_that_does_not_exist_is_said_in_words)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	const char *wrong = lab_printf(lab, "%s/prdo", lab_zk_hosts(zk)), *printed;
+	int code;
+
+	printed = check(lab, wrong, "[cluster a]\npath = /segue/a\n", &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, "FAIL  zookeeper: the store has no znode /prdo, ");
+	lab_zk_set(zk, "/prdo", "", 0);
+	printed = check(lab, wrong, "[cluster a]\npath = /segue/a\n", &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	lab_destroy(lab);
+}
+
+static int run_relative(void *arg)
+{
+	if (chdir(arg) == 0)
+		execlp("haproxy", "haproxy", "-W", "-db", "-f", "./main.cfg", "-f", "conf.d/",
+		       (char *)NULL);
+	return 1;
+}
+
+static bool answers(void *arg)
+{
+	return lab_haproxy_worker(arg) != 0;
+}
+
+Test(check_rendered, relative_files_of_haproxy_are_found_from_its_folder)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_haproxy *haproxy =
+	    lab_haproxy_create(lab, "global\n\tchroot /var/lib/haproxy\n");
+	char *folder = xstrdup(lab_haproxy_conf_dir(haproxy));
+	const char *printed;
+	int code;
+
+	if (geteuid() != 0 || access("/var/lib/haproxy", F_OK) != 0) /* only root may chroot */
+		lab_write_file(lab_haproxy_main_file(haproxy),
+		               lab_printf(lab, "global\n\tstats socket %s level admin\ndefaults\n",
+		                          lab_haproxy_socket(haproxy)));
+	lab_write_file(lab_path(lab, "t.mustache"), template_text);
+	*strrchr(folder, '/') = '\0';
+	(void)lab_fork(lab, "haproxy", run_relative, folder);
+	cr_assert(lab_wait_until(answers, haproxy, 10000));
+	printed = check(
+	    lab, lab_zk_hosts(zk),
+	    lab_printf(lab,
+	               "%s[haproxy stray]\ncluster = a\ntemplate = %s\noutput = %s/stray.cfg\n"
+	               "socket = %s\nvar.bind = 127.0.0.1:5001\n",
+	               target(lab, haproxy, "a", "127.0.0.1:5000"), lab_path(lab, "t.mustache"),
+	               lab_dir(lab), lab_haproxy_socket(haproxy)),
+	    &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	cr_expect_null(strstr(printed, "FAIL  haproxy/a:"), "%s", printed);
+	expect_line(printed, "FAIL  haproxy/stray: the running HAProxy was not started with ");
+	cr_expect_null(strstr(printed, "is relative"), "%s", printed);
+	free(folder);
+	lab_destroy(lab);
+}
