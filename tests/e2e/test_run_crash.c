@@ -45,14 +45,29 @@ static bool dies_at(struct run *run, int step, int backend)
 	return false;
 }
 
+struct wanted {
+	struct run *run;
+	const char *text;
+};
+
+static bool file_has(void *arg)
+{
+	const struct wanted *wanted = arg;
+
+	return strstr(lab_read_file(wanted->run->lab, wanted->run->output), wanted->text) != NULL;
+}
+
 /* After the death: a plain start must end with the live proxy and the file as the store says. */
 static void recovers(struct run *run, int step, int backend, const char *structure)
 {
+	struct wanted wanted;
+
 	lab_segue_start(run->segue);
-	cr_assert(run_wait_reaches(run, backend), "step %d", step);
+	cr_assert(run_wait_reaches(run, backend), "step %d:\n%s", step,
+	          lab_read_file(run->lab, lab_process_log(lab_segue_process(run->segue))));
 	cr_assert(run_wait_file_names(run, backend), "step %d", step);
-	cr_assert_not_null(strstr(lab_read_file(run->lab, run->output), structure), "step %d",
-	                   step);
+	wanted = (struct wanted){run, structure};
+	cr_assert(lab_wait_until(file_has, &wanted, RUN_TIMEOUT_MS), "step %d", step);
 	cr_assert(run_wait_settled(run), "step %d", step);
 	lab_process_kill(lab_segue_process(run->segue));
 }
@@ -71,7 +86,8 @@ static void crash_everywhere(bool structural)
 		const char *structure = lab_printf(run.lab, "timeout queue %ds\n", step);
 
 		run_start_with_faults(&run);
-		cr_assert(run_wait_settled(&run), "step %d", step);
+		cr_assert(run_wait_settled(&run), "step %d:\n%s", step,
+		          lab_read_file(run.lab, lab_process_log(lab_segue_process(run.segue))));
 		if (structural)
 			run_write_template(&run, lab_printf(run.lab, "\t%s", structure));
 		died = dies_at(&run, step, backend);
