@@ -71,7 +71,8 @@ static void crash_everywhere(bool structural)
 		const char *structure = lab_printf(run.lab, "timeout queue %ds\n", step);
 
 		run_start_with_faults(&run);
-		cr_assert(run_wait_settled(&run), "step %d", step);
+		cr_assert(run_wait_settled(&run), "step %d:\n%s", step,
+		          lab_read_file(run.lab, lab_process_log(lab_segue_process(run.segue))));
 		if (structural)
 			run_write_template(&run, lab_printf(run.lab, "\t%s", structure));
 		died = dies_at(&run, step, backend);
