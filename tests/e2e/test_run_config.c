@@ -208,6 +208,7 @@ static void start_slow(struct run *run, struct slow *slow)
 	run_set_primary(run, 0);
 	lab_segue_start(run->segue);
 	cr_assert(run_wait_file_names(run, 0));
+	cr_assert(run_wait_settled(run));
 	cr_assert(run_wait_reaches(run, 0));
 	lab_write_file(slow->flag, "");
 	run_write_template(run, "\ttimeout queue 7s\n");

@@ -18,20 +18,36 @@ struct change {
 	struct run *run;
 	int64_t zxid;
 	const char *moved; /* the log line that ends it */
+	const char
+	    *structure; /* or else what the file has to hold, and HAProxy to be reloaded for */
+	int backend;
 };
+
+static bool has_structure(void *arg)
+{
+	const struct change *change = arg;
+
+	return run_file_names(change->run, change->backend) &&
+	       strstr(lab_read_file(change->run->lab, change->run->output), change->structure) !=
+	           NULL;
+}
 
 static bool ended(void *arg)
 {
 	struct change *change = arg;
 
-	return !lab_process_alive(lab_segue_process(change->run->segue)) ||
-	       lab_segue_count_log(change->run->segue, "event=moved ", change->moved, NULL) > 0;
+	if (!lab_process_alive(lab_segue_process(change->run->segue)))
+		return true;
+	if (*change->structure != '\0')
+		return lab_segue_count_log(change->run->segue, "event=reloaded ", NULL) > 0 &&
+		       has_structure(change);
+	return lab_segue_count_log(change->run->segue, "event=moved ", change->moved, NULL) > 0;
 }
 
 /* Returns false when the change was over before the sidecar died. */
-static bool dies_at(struct run *run, int step, int backend)
+static bool dies_at(struct run *run, int step, int backend, const char *structure)
 {
-	struct change change = {.run = run};
+	struct change change = {.run = run, .structure = structure, .backend = backend};
 
 	run_fault(run, "kill-at", lab_printf(run->lab, "%d", step));
 	change.zxid = run_set_primary(run, backend);
@@ -45,29 +61,14 @@ static bool dies_at(struct run *run, int step, int backend)
 	return false;
 }
 
-struct wanted {
-	struct run *run;
-	const char *text;
-};
-
-static bool file_has(void *arg)
-{
-	const struct wanted *wanted = arg;
-
-	return strstr(lab_read_file(wanted->run->lab, wanted->run->output), wanted->text) != NULL;
-}
-
 /* After the death: a plain start must end with the live proxy and the file as the store says. */
 static void recovers(struct run *run, int step, int backend, const char *structure)
 {
-	struct wanted wanted;
+	struct change change = {.run = run, .structure = structure, .backend = backend};
 
 	lab_segue_start(run->segue);
-	cr_assert(run_wait_reaches(run, backend), "step %d:\n%s", step,
-	          lab_read_file(run->lab, lab_process_log(lab_segue_process(run->segue))));
-	cr_assert(run_wait_file_names(run, backend), "step %d", step);
-	wanted = (struct wanted){run, structure};
-	cr_assert(lab_wait_until(file_has, &wanted, RUN_TIMEOUT_MS), "step %d", step);
+	cr_assert(run_wait_reaches(run, backend), "step %d", step);
+	cr_assert(lab_wait_until(has_structure, &change, RUN_TIMEOUT_MS), "step %d", step);
 	cr_assert(run_wait_settled(run), "step %d", step);
 	lab_process_kill(lab_segue_process(run->segue));
 }
@@ -86,11 +87,10 @@ static void crash_everywhere(bool structural)
 		const char *structure = lab_printf(run.lab, "timeout queue %ds\n", step);
 
 		run_start_with_faults(&run);
-		cr_assert(run_wait_settled(&run), "step %d:\n%s", step,
-		          lab_read_file(run.lab, lab_process_log(lab_segue_process(run.segue))));
+		cr_assert(run_wait_settled(&run), "step %d", step);
 		if (structural)
 			run_write_template(&run, lab_printf(run.lab, "\t%s", structure));
-		died = dies_at(&run, step, backend);
+		died = dies_at(&run, step, backend, structural ? structure : "");
 		lab_process_kill(lab_segue_process(run.segue));
 		recovers(&run, step, backend, structural ? structure : "");
 	}
