@@ -4,6 +4,7 @@
 #include "pipeline.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -27,6 +28,7 @@ struct pipeline {
 	struct mustache **templates; /* one per target */
 	struct strbuf *texts;        /* one per target, until the start: see pipeline_texts() */
 	struct strbuf auth;
+	int lock; /* on state_dir; -1: not taken */
 	struct resolver *resolver;
 	struct zk *zk;
 	struct target_hub *hub;
@@ -65,12 +67,20 @@ static bool read_auth(struct pipeline *pipeline, struct err *err)
 }
 
 /* The folder of the state files: a fact without a memory could be replaced by an older one after a
- * restart, so it is no small matter when it cannot be there. */
-static bool make_state_dir(const char *dir, struct err *err)
+ * restart, so it is no small matter when it cannot be there. One process at a time: two would
+ * write over each other's memory, and drive the same proxies. */
+static bool take_state_dir(struct pipeline *pipeline, const struct pipeline *old, struct err *err)
 {
+	const char *dir = pipeline->config->state_dir;
+	auto_free char *lock = xasprintf("%s/.lock", dir);
+
 	if (mkdir(dir, 0750) != 0 && errno != EEXIST)
 		return err_set_errno(err, errno, "[segue] state_dir: cannot create %s", dir);
-	return true;
+	if (old != NULL && strcmp(old->config->state_dir, dir) == 0)
+		pipeline->lock = fcntl(old->lock, F_DUPFD_CLOEXEC, 0);
+	else
+		pipeline->lock = file_lock(lock, err);
+	return pipeline->lock >= 0 || err_wrap(err, "[segue] state_dir");
 }
 
 static bool compile_template(struct pipeline *pipeline, size_t index, const struct pipeline *old,
@@ -170,12 +180,13 @@ struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
 	struct err err;
 
 	pipeline->base = base;
+	pipeline->lock = -1;
 	strbuf_init(&pipeline->auth);
 	pipeline->config = config_load(file, errors);
 	if (pipeline->config != NULL) {
 		prepare_targets(pipeline, old, errors);
 		note_failure(errors, read_auth(pipeline, &err), &err);
-		note_failure(errors, make_state_dir(pipeline->config->state_dir, &err), &err);
+		note_failure(errors, take_state_dir(pipeline, old, &err), &err);
 	}
 	if (pipeline->config == NULL || errors->len > before) {
 		pipeline_destroy(pipeline);
@@ -260,6 +271,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 	free(pipeline->templates);
 	free_texts(pipeline);
 	strbuf_fini(&pipeline->auth);
+	util_cleanup_close(&pipeline->lock);
 	config_free(pipeline->config);
 	free(pipeline);
 }

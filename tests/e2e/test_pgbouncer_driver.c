@@ -113,11 +113,22 @@ Test(pgbouncer_driver, killed_primary_is_left_without_waiting_for_server_login_r
 	cr_assert(pgdriver_leads_to(&d, 1));
 }
 
+static bool has_stuck_links(void *arg)
+{
+	auto_free char *active =
+	    lab_pgbouncer_find(d.bouncer, "SHOW POOLS", "database", "app", "sv_active");
+
+	(void)arg;
+	return active != NULL &&
+	       atoi(active) > 0; /* NOLINT(cert-err34-c): PgBouncer's own number */
+}
+
 Test(pgbouncer_driver, frozen_primary_has_its_links_cut)
 {
 	pgdriver_apply(&d, 0);
 	pgdriver_start_traffic(&d);
 	lab_process_freeze(lab_pg_process(d.pg, 0));
+	cr_assert(lab_wait_until(has_stuck_links, NULL, 5000));
 	pgdriver_apply(&d, 1);
 	cr_assert(pgdriver_leads_to(&d, 1));
 	cr_assert_geq(pgdriver_count_log(&d, "event=links_cut"), 1);

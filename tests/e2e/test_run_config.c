@@ -9,6 +9,27 @@
 #include "cmd.h"
 #include "run.h"
 
+/* The second one would write over the first one's memory, and drive the same proxies. */
+Test(run_config, a_second_sidecar_on_the_same_state_is_refused)
+{
+	const char *argv[] = {NULL, "run", "-c", NULL, NULL};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+	struct run run;
+
+	run_init(&run, &(struct run_options){0});
+	run_set_primary(&run, 0);
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_settled(&run));
+	argv[0] = lab_segue_binary(run.lab);
+	argv[3] = lab_segue_ini_file(run.segue);
+	cr_assert_eq(lab_run(run.lab, argv, &output), 2);
+	cr_assert_not_null(
+	    strstr(output.data, lab_printf(run.lab, "taken by another process, pid %d",
+	                                   (int)lab_process_pid(lab_segue_process(run.segue)))),
+	    "%s", output.data);
+	run_fini(&run);
+}
+
 TestSuite(run_config, .timeout = 120);
 
 static void start_on(struct run *run, const struct run_options *options, int backend)
