@@ -49,13 +49,13 @@ struct config_cluster {
 
 struct config_target {
 	enum config_target_kind kind;
+	unsigned mode; /* permission bits */
 	char *name;
 	char *cluster;        /* its name */
 	size_t cluster_index; /* into config.clusters */
 	char *template_file;
 	char *output;
 	char *owner;                  /* "user:group", "user", ":group" or "" */
-	unsigned mode;                /* permission bits */
 	char *socket, *master_socket; /* haproxy */
 	char *check_command, *reload_command;
 	char *console; /* pgbouncer */

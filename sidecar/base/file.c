@@ -188,6 +188,6 @@ int file_lock(const char *path, struct err *err)
 		return -1;
 	}
 	taken = fd;
-	fd = -1;
+	fd = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): the cleanup reads it */
 	return taken;
 }
