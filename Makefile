@@ -25,7 +25,7 @@ SAN_ALL  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 SANFLAGS := $(if $(SAN),$(SAN_ALL))
 # PKG is evaluated when a recipe runs, so that `make deps` works where pkg-config is still missing.
 PKG       = $(shell pkg-config $(1) $(LIB_PKGS))
-# libpq is loaded at run time (sidecar/apply/libpq.c): only its header is needed here.
+# libpq is loaded at run time (sidecar/base/libpq.c): only its header is needed here.
 PQ_INCLUDE := -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 CPPFLAGS += -D_GNU_SOURCE -DSEGUE_VERSION='"$(VERSION)"' -Iinclude $(PQ_INCLUDE)
 CFLAGS   ?= -O2 -g

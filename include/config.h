@@ -41,6 +41,8 @@ struct config_cluster {
 	bool presence;
 	enum config_verify verify;
 	char *verify_conninfo;
+	int64_t verify_timeout_ms; /* for one question to one server */
+	int64_t max_lag;           /* bytes that a standby may be behind; 0: any */
 	enum config_loss on_primary_loss;
 	int64_t hold_timeout_ms;
 	enum config_loss on_store_loss;

@@ -19,6 +19,7 @@ struct member {
 	char address[TOPOLOGY_ADDRESS_MAX]; /* numeric, no brackets; "" until resolved */
 	uint16_t port;                      /* 1 to 65535 */
 	int64_t lag_bytes;                  /* of a standby; -1: not known */
+	bool unread;                        /* of a standby: it is to get no read-only traffic */
 	unsigned slot; /* 1 to TOPOLOGY_SLOTS_MAX, nobody else's; 0: none assigned */
 };
 
@@ -32,6 +33,7 @@ struct topology {
 	int64_t timeline;           /* 0: not known */
 	char promoted_at[64];       /* ISO 8601 UTC; "" when not known */
 	char publisher[TOPOLOGY_NAME_MAX];
+	bool paused; /* Patroni's maintenance mode: no leader is no loss while the primary lives */
 };
 
 void topology_init(struct topology *topology);

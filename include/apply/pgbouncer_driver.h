@@ -84,7 +84,7 @@ struct pgbouncer_driver {
 
 	struct pgbouncer_intent intent;
 	struct pgbouncer_drain drain;
-	int64_t hold_zxid; /* of the last hold, so that its repetition is none */
+	int64_t hold_episode; /* of the last hold, so that its repetition is none */
 	int64_t hold_until_ms;
 	int64_t restore_ms; /* when the RELOAD that puts SETs back is due; 0: none is owed */
 	unsigned sweeps;

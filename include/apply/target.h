@@ -43,10 +43,16 @@ void target_destroy(struct target *target); /* cancels all that is in flight */
 bool target_set_desired(struct target *target, const struct desired *desired,
                         struct err *err) MUST_CHECK;
 
-/* The store names no primary: clients are to wait, if the target can make them wait, until the next
- * target_set_desired() or until `timeout_ms` from now is over, when they are let go. Repeating it
- * is harmless. A target that cannot hold yet does nothing. */
-void target_hold(struct target *target, int64_t zxid, int64_t timeout_ms);
+/* There is no primary: clients are to wait, if the target can make them wait, until the next
+ * target_set_desired() or until `timeout_ms` from now is over, when they are let go. `episode`
+ * tells one loss from another (above 0, never used twice in a process): repeating it is harmless,
+ * also after its end. A target that has no text yet holds nothing; one that cannot hold does
+ * nothing. */
+void target_hold(struct target *target, int64_t episode, int64_t timeout_ms);
+
+/* There is no primary, and nobody is to reach the last one: its sessions are ended now, and who
+ * comes is turned away or waits, until the next target_set_desired(). As for target_hold(). */
+void target_fence(struct target *target, int64_t episode);
 
 struct target_status {
 	int64_t zxid;        /* of the desired text; 0: none yet */

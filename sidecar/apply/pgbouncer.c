@@ -175,20 +175,20 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 
 /* --- no primary --- */
 
-static void hold(struct target *target, int64_t zxid, int64_t timeout_ms)
+static void hold(struct target *target, int64_t episode, int64_t timeout_ms)
 {
 	struct pgbouncer_driver *driver = driver_of(target);
 
-	if (zxid == driver->hold_zxid)
+	if (episode == driver->hold_episode)
 		return;
-	driver->hold_zxid = zxid;
+	driver->hold_episode = episode;
 	driver->hold_until_ms = clock_now_ms() + timeout_ms;
 	driver->facts.held = true;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
 	driver->live_ms = 0;
 	log_info("hold", KV_STR("cluster", target->config->cluster),
-	         KV_STR("target", target->config->name), KV_INT("zxid", zxid),
+	         KV_STR("target", target->config->name), KV_INT("zxid", driver->watch.zxid),
 	         KV_MS("timeout_ms", timeout_ms * 1000));
 	event_del(driver->timer);
 	pgbouncer_reconcile(driver);
@@ -332,7 +332,6 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	target_init(&driver->target, &ops, setup);
 	driver->watch.summary = driver->problem = (struct strbuf)STRBUF_INIT;
 	driver->foreign = xstrdup("");
-	driver->hold_zxid = -1;
 	driver->facts.sweep_owed = true;
 	driver->step_us = clock_now_us();
 	driver->console = console_create(driver->target.base, setup->config->console);

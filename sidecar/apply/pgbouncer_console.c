@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/libpq.h"
+#include "base/libpq.h"
 #include "base/strbuf.h"
 #include "base/util.h"
 

@@ -45,10 +45,16 @@ bool target_set_desired(struct target *target, const struct desired *desired, st
 	return target->ops->set_desired(target, desired, err);
 }
 
-void target_hold(struct target *target, int64_t zxid, int64_t timeout_ms)
+void target_hold(struct target *target, int64_t episode, int64_t timeout_ms)
 {
 	if (target->ops->hold != NULL)
-		target->ops->hold(target, zxid, timeout_ms);
+		target->ops->hold(target, episode, timeout_ms);
+}
+
+void target_fence(struct target *target, int64_t episode)
+{
+	if (target->ops->fence != NULL)
+		target->ops->fence(target, episode);
 }
 
 void target_status(const struct target *target, struct target_status *out)

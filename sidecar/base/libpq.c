@@ -1,6 +1,6 @@
 /* The one place that loads libpq. It is never unloaded: OpenSSL leaves handlers behind that would
  * point into nothing. Loading it again costs only a look-up, so nothing is kept here. */
-#include "apply/libpq.h"
+#include "base/libpq.h"
 
 #include <dlfcn.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 /* libpq, loaded when the first console is made and not before: with OpenSSL, Kerberos and LDAP it
  * brings 5 MB of resident memory that a sidecar of HAProxy alone does not pay. The prototypes are
  * those of libpq-fe.h, so the compiler checks every call. */
-#ifndef SEGUE_APPLY_LIBPQ_H
-#define SEGUE_APPLY_LIBPQ_H
+#ifndef SEGUE_BASE_LIBPQ_H
+#define SEGUE_BASE_LIBPQ_H
 
 #include <libpq-fe.h>
 

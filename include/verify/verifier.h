@@ -1,0 +1,42 @@
+/* The verifier of a cluster: asks every member, on one warm connection each, whether it is the
+ * primary. It decides nothing. The loop is never stalled: addresses are numeric, libpq's
+ * asynchronous calls only, and each attempt ends by verify_timeout.
+ *
+ * How often: a member that takes writes every second, the others every 5 s; a connection that ends
+ * (a killed server's do at once) is made anew at once; failures are repeated after 10, 20, 40 ms
+ * ... up to the interval, so that three refusals in a row take less than 50 ms. */
+#ifndef SEGUE_VERIFY_VERIFIER_H
+#define SEGUE_VERIFY_VERIFIER_H
+
+#include <stddef.h>
+
+#include "config.h"
+#include "verify/server.h"
+
+struct event_base;
+struct verifier;
+
+/* A fact is different in anything but times, lsn and `running` above SERVER_RUNNING_MATTERS. Never
+ * inside a call from the left. */
+typedef void verifier_cb(void *arg);
+
+#define SERVER_RUNNING_MATTERS 3
+
+/* `config` is borrowed. Nothing is asked with verify = disable. */
+struct verifier *verifier_create(struct event_base *base, const struct config_cluster *config,
+                                 verifier_cb *cb, void *arg) MUST_CHECK;
+void verifier_destroy(struct verifier *verifier);
+
+/* These are the servers to be asked from now on (NULLs and members without an address are skipped,
+ * doubles are one). The first question to a new one goes out at once; the connections of those that
+ * stay are kept, of those that left closed. */
+void verifier_follow(struct verifier *verifier, const struct member *const *members, size_t count);
+
+/* Asks this one now, and again every few ms, until what it says is different, or for 10 s; then
+ * every 100 ms while this is repeated. Harmless when repeated, or when it is not followed. */
+void verifier_hurry(struct verifier *verifier, const struct member *member);
+
+/* In the order of verifier_follow(); borrowed until the next loop iteration or call. */
+const struct server_fact *verifier_facts(const struct verifier *verifier, size_t *count);
+
+#endif
