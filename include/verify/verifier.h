@@ -20,7 +20,6 @@ struct verifier;
  * inside a call from the left. */
 typedef void verifier_cb(void *arg);
 
-#define SERVER_RUNNING_MATTERS 3
 
 /* `config` is borrowed. Nothing is asked with verify = disable. */
 struct verifier *verifier_create(struct event_base *base, const struct config_cluster *config,
