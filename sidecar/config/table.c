@@ -119,19 +119,29 @@ static const struct config_key keys[] = {
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "verify",
      .type = CONFIG_TYPE_ENUM,
-     .flags = CONFIG_NO_EFFECT,
      .offset = AT(config_cluster, verify),
      .choices = verifies,
      .preset = "prefer",
-     .help = "Ask the server, by libpq, whether it is the primary before moving to it. prefer: an "
-             "answer that cannot be had does not stop the move."},
+     .help = "Ask the servers, by libpq, who takes writes, before moving to one and all the time. "
+             "prefer: a server that is alive but does not let segue in is believed to be what the "
+             "store says, with a warning. require: it is not moved to. disable: nobody is asked."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "verify_conninfo",
      .type = CONFIG_TYPE_CONNINFO,
-     .flags = CONFIG_NO_EFFECT,
      .offset = AT(config_cluster, verify_conninfo),
      .preset = "user=segue dbname=postgres connect_timeout=2",
-     .help = "How to connect for that; host and port come from the znode."},
+     .help = "How to connect for that; host and port come from the store. The role needs LOGIN and "
+             "nothing else; a password belongs into a passfile. How long it may take is up to "
+             "verify_timeout, connect_timeout has no effect."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "verify_timeout",
+     .type = CONFIG_TYPE_DURATION,
+     .offset = AT(config_cluster, verify_timeout_ms),
+     .min = 50,
+     .max = MINUTE,
+     .preset = "1s",
+     .help = "What one question to a server may take, with connecting where that is needed; three "
+             "in a row without an answer are a loss."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_primary_loss",
      .type = CONFIG_TYPE_ENUM,
