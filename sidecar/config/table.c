@@ -166,11 +166,11 @@ static const struct config_key keys[] = {
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_store_loss",
      .type = CONFIG_TYPE_ENUM,
-     .flags = CONFIG_NO_EFFECT,
      .offset = AT(config_cluster, on_store_loss),
      .choices = losses,
      .preset = "keep",
-     .help = "While ZooKeeper cannot be reached: as on_primary_loss."},
+     .help = "While ZooKeeper cannot be reached, for longer than session_timeout. keep: nothing "
+             "changes. hold, fence: as with on_primary_loss, until it says something again."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_store_rollback",
      .type = CONFIG_TYPE_ENUM,

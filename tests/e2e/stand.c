@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -52,7 +53,7 @@ static const char *make_cluster(struct stand *stand, const char *more)
 
 static const char *make_ini(struct stand *stand, const char *more, uint16_t port)
 {
-	const char *templates = lab_templates(stand->lab);
+	auto_free char *templates = realpath("templates", NULL);
 	const char *state = lab_path(stand->lab, "state");
 
 	cr_assert_eq(mkdir(state, 0755), 0, "%s: %s", state, strerror(errno));
@@ -76,8 +77,7 @@ static void start_servers(struct stand *stand, enum stand_kind kind)
 {
 	stand->zk = lab_zk_start(stand->lab, 1);
 	if (kind == STAND_PATRONI)
-		stand->patroni =
-		    lab_patroni_start(stand->lab, stand->zk, "orders", STAND_NODES);
+		stand->patroni = lab_patroni_start(stand->lab, stand->zk, "orders", STAND_NODES);
 	else
 		stand->repmgr = lab_repmgr_start(
 		    stand->lab, &(struct lab_repmgr_options){.nodes = STAND_NODES});
@@ -130,10 +130,10 @@ void stand_start(struct stand *stand, const struct stand_options *options)
 	cr_assert(lab_wait_until(leads_there, &(struct reach){stand, 0}, STAND_TIMEOUT_MS), "%s",
 	          log_of(stand));
 	for (int i = 0; i < STAND_PROXIES; i++)
-		stand->ledgers[i] =
-		    ledger_start(stand->lab, &(struct ledger_options){.conninfo = stand->conninfo[i],
-		                                                      .client = i,
-		                                                      .timeout_ms = 60000});
+		stand->ledgers[i] = ledger_start(
+		    stand->lab, &(struct ledger_options){.conninfo = stand->conninfo[i],
+		                                         .client = i,
+		                                         .timeout_ms = 60000});
 	stand_must_serve(stand, 0);
 }
 
