@@ -8,8 +8,7 @@
 #include "base/strbuf.h"
 #include "report/request.h"
 
-#define HTTP_GUESTS_MAX 64    /* who comes while so many are there waits in the backlog */
-#define HTTP_TIMEOUT_MS 10000 /* to send the whole request, and again to take the whole reply */
+#define HTTP_GUESTS_MAX 64 /* who comes while so many are there waits in the backlog */
 
 struct event_base;
 struct http;
@@ -28,8 +27,10 @@ typedef void http_answer_fn(const struct request *request, const char *body,
 /* Makes `reply` an error with {"error": "..."} for its body. */
 void http_refuse(struct http_reply *reply, int status, const char *why);
 
-/* `fd` listens already, and is closed with the server. */
-struct http *http_create(struct event_base *base, int fd, http_answer_fn *answer, void *arg);
+/* `fd` listens already, and is closed with the server. A client has `timeout_ms` to send its whole
+ * request, and again to take the whole reply. */
+struct http *http_create(struct event_base *base, int fd, int timeout_ms, http_answer_fn *answer,
+                         void *arg);
 void http_destroy(struct http *http);
 
 #endif

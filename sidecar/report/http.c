@@ -21,8 +21,8 @@
 #define ACCEPT_PAUSE_MS 1000
 
 enum guest_state {
-	GUEST_READING,   /* the request is not complete: may take HTTP_TIMEOUT_MS */
-	GUEST_REPLYING,  /* the reply is not written: may take HTTP_TIMEOUT_MS */
+	GUEST_READING,   /* the request is not complete: may take timeout_ms */
+	GUEST_REPLYING,  /* the reply is not written: may take timeout_ms */
 	GUEST_LINGERING, /* what still comes is dropped, as to close on it would reset the
 	                    connection and cost the peer the reply: may take LINGER_MS */
 };
@@ -40,6 +40,7 @@ struct http {
 	struct event_base *base;
 	struct evconnlistener *listener;
 	struct event *accept_again;
+	int timeout_ms;
 	http_answer_fn *answer;
 	void *arg;
 	size_t guest_count;
@@ -54,11 +55,10 @@ static struct timeval from_ms(int ms)
 /* The one place where `state` is written. */
 static void guest_enter(struct guest *guest, enum guest_state state)
 {
-	static const int timeouts_ms[] = {[GUEST_READING] = HTTP_TIMEOUT_MS,
-	                                  [GUEST_REPLYING] = HTTP_TIMEOUT_MS,
-	                                  [GUEST_LINGERING] = LINGER_MS};
-	struct timeval timeout = from_ms(timeouts_ms[state]);
+	struct timeval timeout = from_ms(guest->http->timeout_ms);
 
+	if (state == GUEST_LINGERING)
+		timeout = from_ms(LINGER_MS);
 	guest->state = state;
 	event_add(guest->deadline, &timeout);
 }
@@ -235,11 +235,13 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg)
 		evconnlistener_enable(http->listener);
 }
 
-struct http *http_create(struct event_base *base, int fd, http_answer_fn *answer, void *arg)
+struct http *http_create(struct event_base *base, int fd, int timeout_ms, http_answer_fn *answer,
+                         void *arg)
 {
 	struct http *http = xcalloc(1, sizeof(*http));
 
 	http->base = base;
+	http->timeout_ms = timeout_ms;
 	http->answer = answer;
 	http->arg = arg;
 	LIST_INIT(&http->guests);

@@ -22,8 +22,8 @@ static bool parse_unix(const char *path, struct listen_address *out, struct err 
 
 	if (!grammar_path(path, GRAMMAR_SOCKET_MAX))
 		return err_set(err,
-		               "listen: \"%s\": an absolute path of at most %zu bytes without "
-		               "blanks is allowed",
+		               "listen: \"" UNIX_PREFIX "%s\": an absolute path of at most %zu "
+		               "bytes without blanks is allowed",
 		               path, GRAMMAR_SOCKET_MAX);
 	memcpy(sockaddr.sun_path, path, strlen(path));
 	memcpy(&out->sockaddr, &sockaddr, sizeof(sockaddr));

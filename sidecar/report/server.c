@@ -12,6 +12,7 @@
 #include "report/http.h"
 #include "report/listen.h"
 
+#define TIMEOUT_MS      10000
 #define RETRY_FIRST_MS  1000
 #define RETRY_MAX_MS    30000
 #define OVERRIDE_PREFIX "/override/"
@@ -113,7 +114,7 @@ static void try_listen(struct report_server *server)
 	struct timeval wait;
 
 	if (fd >= 0) {
-		server->http = http_create(server->base, fd, answer, server);
+		server->http = http_create(server->base, fd, TIMEOUT_MS, answer, server);
 		server->attempt = 0;
 		server->problem.message[0] = '\0';
 		log_info("status_served", KV_STR("listen", server->listen));
