@@ -1,6 +1,5 @@
 /* segue resume: lets go of the clients that segue keeps waiting, when segue itself cannot any more.
  * For ExecStopPost= of the unit, and for people. What a person paused stays paused. */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,19 +10,6 @@
 #include "config.h"
 
 #define RESUME_TIMEOUT_MS 5000
-
-static void print_usage(FILE *out)
-{
-	fputs(
-	    "usage: segue resume [-c FILE] [TARGET]\n"
-	    "\n"
-	    "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
-	    "\n"
-	    "RESUMEs every PgBouncer database that segue has paused, of TARGET (the name of a\n"
-	    "[pgbouncer] section) or of all; what a person has paused stays as it is. A segue that\n"
-	    "runs would pause them again: it is meant for after its end (ExecStopPost=).\n",
-	    out);
-}
 
 static bool resume_target(const struct config *config, const struct config_target *target,
                           struct err *err)
@@ -81,23 +67,20 @@ static int run(const char *config_file, const char *name)
 
 int cmd_resume(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-	                                        {"help", no_argument, NULL, 'h'},
-	                                        {NULL, 0, NULL, 0}};
-	const char *config_file = CMD_DEFAULT_CONFIG;
-	int option;
+	static const struct cmd_syntax syntax = {
+	    .usage =
+	        "usage: segue resume [-c FILE] [TARGET]\n"
+	        "\n"
+	        "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	        "\n"
+	        "RESUMEs every PgBouncer database that segue has paused, of TARGET (the name of a\n"
+	        "[pgbouncer] section) or of all; what a person has paused stays as it is. A segue that\n"
+	        "runs would pause them again: it is meant for after its end (ExecStopPost=).\n",
+	    .words_max = 1};
+	struct cmd_args args;
+	int code;
 
-	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		if (option == 'c') {
-			config_file = optarg;
-			continue;
-		}
-		print_usage(option == 'h' ? stdout : stderr);
-		return option == 'h' ? CMD_OK : CMD_USAGE;
-	}
-	if (argc - optind > 1) {
-		fprintf(stderr, "segue resume: unexpected argument \"%s\"\n", argv[optind + 1]);
-		return CMD_USAGE;
-	}
-	return run(config_file, optind < argc ? argv[optind] : NULL);
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
+		return code;
+	return run(args.config_file, args.word_count > 0 ? args.words[0] : NULL);
 }

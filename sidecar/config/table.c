@@ -56,10 +56,11 @@ static const struct config_key keys[] = {
     {.sections = CONFIG_SECTION_SEGUE,
      .name = "listen",
      .type = CONFIG_TYPE_LISTEN,
-     .flags = CONFIG_NO_EFFECT,
      .offset = AT(config, listen),
      .preset = "unix:/run/segue/segue.sock",
-     .help = "Where status and metrics are served: unix:PATH or host:port."},
+     .help = "Where segue status asks, and segue pin, freeze and release give their orders: a unix "
+             "socket, made with mode 0660, or host:port, where nothing but GET is taken. Empty: "
+             "nowhere. What cannot be listened on is tried again, and stops nothing else."},
 
     /* [zookeeper] */
     {.sections = CONFIG_SECTION_ZOOKEEPER,

@@ -1,6 +1,7 @@
 /* Typed values of segue.ini; see the header. */
 #include "config/values.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -35,7 +36,8 @@ static const char *const allowed_words[] = {
     [CONFIG_TYPE_BOOL] = "yes | no",
     [CONFIG_TYPE_PATH] = "an absolute path without blanks",
     [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
-    [CONFIG_TYPE_LISTEN] = "unix:/PATH without blanks, at most 107 bytes, or host:port",
+    [CONFIG_TYPE_LISTEN] = "unix:/PATH without blanks, at most 107 bytes, or host:port with an "
+                           "IP address or localhost for the host",
     [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
     [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",
     [CONFIG_TYPE_CONNINFO] = "keyword=value pairs or a postgresql:// URI",
@@ -152,6 +154,17 @@ static void strip_blanks(const char *text, struct strbuf *out)
 			strbuf_append_char(out, *text);
 }
 
+/* No name that would have to be looked up: the listener is made in the event loop. */
+static bool is_local_port(const char *text)
+{
+	auto_free char *host = NULL;
+	unsigned char bytes[sizeof(struct in6_addr)];
+
+	return grammar_host_port(text, &host, NULL) &&
+	       (strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, bytes) == 1 ||
+	        inet_pton(AF_INET6, host, bytes) == 1);
+}
+
 /* The value is a string whose grammar is checked and which is kept as it is. */
 static bool string_is_valid(const struct config_key *key, const char *text)
 {
@@ -167,7 +180,7 @@ static bool string_is_valid(const struct config_key *key, const char *text)
 	case CONFIG_TYPE_LISTEN:
 		if (strncmp(text, "unix:", 5) == 0)
 			return grammar_path(text + 5, GRAMMAR_SOCKET_MAX);
-		return grammar_host_port(text, NULL, NULL);
+		return is_local_port(text);
 	case CONFIG_TYPE_HOSTS:
 		return grammar_zookeeper_hosts(text);
 	case CONFIG_TYPE_ZNODE:

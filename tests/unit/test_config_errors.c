@@ -11,7 +11,10 @@
 #define CLUSTER "[cluster a]\npath = /a\n"
 #define TARGET  "[file f]\ncluster = a\ntemplate = /t\noutput = /o\n"
 
-#define NAME_ALLOWED     "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
+#define NAME_ALLOWED "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
+#define LISTEN_ALLOWED                                                                      \
+	"unix:/PATH without blanks, at most 107 bytes, or host:port with an IP address or " \
+	"localhost for the host"
 #define PATH_ALLOWED     "an absolute path without blanks"
 #define ZNODE_ALLOWED    "an absolute znode path, no part of it empty, . or .."
 #define HOSTS_ALLOWED    "host:port, comma separated, and perhaps a /chroot behind the last"
@@ -76,8 +79,9 @@ Test(config_errors, values_of_segue_and_zookeeper)
 	    {"log_format =", "log_format: found \"\": allowed: text | json | journal"},
 	    {"state_dir = var", "state_dir: found \"var\": allowed: " PATH_ALLOWED},
 	    {"state_dir = /var/", "state_dir: found \"/var/\": allowed: " PATH_ALLOWED},
-	    {"listen = 80", "listen: found \"80\": allowed: unix:/PATH without blanks, at "
-	                    "most 107 bytes, or host:port"},
+	    {"listen = 80", "listen: found \"80\": allowed: " LISTEN_ALLOWED},
+	    {"listen = unix:x", "listen: found \"unix:x\": allowed: " LISTEN_ALLOWED},
+	    {"listen = db1:80", "listen: found \"db1:80\": allowed: " LISTEN_ALLOWED},
 	};
 	static const struct wrong zookeeper[] = {
 	    {"hosts =", "hosts: found \"\": allowed: " HOSTS_ALLOWED},
