@@ -276,9 +276,9 @@ static void answer_with_rubbish(int fd, int n)
 		put_row(fd, rubbish, 4);
 }
 
-/* The answer of a primary all the same: what counts is which question it follows. */
 static void keep_the_identifier(int fd, int n)
 {
+	static const char *const rest[] = {"f", "00000002", "4096", ""};
 	char sql[1024] = "";
 
 	(void)n;
@@ -288,7 +288,7 @@ static void keep_the_identifier(int fd, int n)
 			put_error(fd, "42501", "permission denied for function pg_control_system");
 			put(fd, 'Z', "I", 1);
 		} else {
-			answer(fd);
+			put_row(fd, rest, 4);
 		}
 	}
 }
@@ -447,6 +447,8 @@ Test(probe, without_the_right_to_the_identifier_the_rest_is_known)
 	serve(keep_the_identifier);
 	follow();
 	expect_class(SERVER_ANSWERED, 1);
+	cr_expect_str_eq(fact()->system_identifier, "");
+	cr_expect_eq(fact()->timeline, 2);
 	cr_expect_eq(*t.connections, 1);
 	cr_expect_eq(t.most_running[SERVER_DENIED], 0);
 }
