@@ -128,16 +128,16 @@ static void start(int nodes)
 	t.lab = lab_create("verify");
 	t.pg = lab_pg_start(t.lab, nodes);
 	run_sql(0, "CREATE ROLE segue LOGIN");
-	strcpy(t.name, "a");
-	strcpy(t.conninfo, "user=segue dbname=postgres");
+	snprintf(t.name, sizeof(t.name), "a");
+	snprintf(t.conninfo, sizeof(t.conninfo), "user=segue dbname=postgres");
 	t.base = event_base_new();
 	t.config = (struct config_cluster){.name = t.name,
 	                                   .verify = CONFIG_VERIFY_PREFER,
 	                                   .verify_conninfo = t.conninfo,
 	                                   .verify_timeout_ms = 300};
 	for (int i = 0; i < nodes; i++) {
-		strcpy(t.members[i].host, "127.0.0.1");
-		strcpy(t.members[i].address, "127.0.0.1");
+		snprintf(t.members[i].host, sizeof(t.members[i].host), "127.0.0.1");
+		snprintf(t.members[i].address, sizeof(t.members[i].address), "127.0.0.1");
 		t.members[i].port = lab_pg_port(t.pg, i);
 	}
 	t.verifier = verifier_create(t.base, &t.config, on_change, NULL);
