@@ -23,6 +23,9 @@ enum server_class {
 	SERVER_CLASSES,
 };
 
+/* So many attempts in a row that end alike are evidence; more prove nothing more. */
+#define SERVER_RUNNING_MATTERS 3
+
 struct server_fact {
 	char address[TOPOLOGY_ADDRESS_MAX]; /* numeric, no brackets: with `port` the server's key */
 	uint16_t port;
