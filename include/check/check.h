@@ -40,6 +40,9 @@ void check_folder(struct check *check, const char *what, const char *folder);
 /* The session, and every master znode; fills check->topologies with what is read. */
 void check_store(struct check *check);
 
+/* Every PostgreSQL server of those topologies, where verify is not disable. */
+void check_servers(struct check *check);
+
 /* Template, rendered text, output and commands of each target. */
 void check_targets(struct check *check);
 

@@ -55,6 +55,6 @@ bool question_parse(const char *const row[QUESTION_COLUMNS], struct server_fact 
 	fact->in_recovery = *recovery == 't';
 	fact->timeline = timeline;
 	fact->lsn = lsn;
-	strcpy(fact->system_identifier, identifier);
+	memcpy(fact->system_identifier, identifier, strlen(identifier) + 1);
 	return true;
 }

@@ -64,14 +64,14 @@ static void setup(void)
 {
 	memset(&t, 0, sizeof(t));
 	t.base = event_base_new();
-	strcpy(t.name, "a");
-	strcpy(t.conninfo, "user=segue dbname=postgres sslmode=disable");
+	snprintf(t.name, sizeof(t.name), "a");
+	snprintf(t.conninfo, sizeof(t.conninfo), "user=segue dbname=postgres sslmode=disable");
 	t.config = (struct config_cluster){.name = t.name,
 	                                   .verify = CONFIG_VERIFY_PREFER,
 	                                   .verify_conninfo = t.conninfo,
 	                                   .verify_timeout_ms = 100};
-	strcpy(t.member.host, "db1.example");
-	strcpy(t.member.address, "127.0.0.1");
+	snprintf(t.member.host, sizeof(t.member.host), "db1.example");
+	snprintf(t.member.address, sizeof(t.member.address), "127.0.0.1");
 	t.listener = bind_somewhere(&t.member.port);
 	t.connections =
 	    mmap(NULL, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -276,9 +276,9 @@ static void answer_with_rubbish(int fd, int n)
 		put_row(fd, rubbish, 4);
 }
 
-/* The answer of a primary all the same: what counts is which question it follows. */
 static void keep_the_identifier(int fd, int n)
 {
+	static const char *const rest[] = {"f", "00000002", "4096", ""};
 	char sql[1024] = "";
 
 	(void)n;
@@ -288,7 +288,7 @@ static void keep_the_identifier(int fd, int n)
 			put_error(fd, "42501", "permission denied for function pg_control_system");
 			put(fd, 'Z', "I", 1);
 		} else {
-			answer(fd);
+			put_row(fd, rest, 4);
 		}
 	}
 }
@@ -447,6 +447,8 @@ Test(probe, without_the_right_to_the_identifier_the_rest_is_known)
 	serve(keep_the_identifier);
 	follow();
 	expect_class(SERVER_ANSWERED, 1);
+	cr_expect_str_eq(fact()->system_identifier, "");
+	cr_expect_eq(fact()->timeline, 2);
 	cr_expect_eq(*t.connections, 1);
 	cr_expect_eq(t.most_running[SERVER_DENIED], 0);
 }
@@ -549,7 +551,7 @@ Test(probe, with_verify_disable_nobody_is_asked)
 
 Test(probe, a_conninfo_that_libpq_refuses_is_told)
 {
-	strcpy(t.conninfo, "usr=segue");
+	snprintf(t.conninfo, sizeof(t.conninfo), "usr=segue");
 	follow();
 	expect_class(SERVER_OTHER, 1);
 	cr_expect_not_null(strstr(fact()->problem, "usr"), "%s", fact()->problem);
@@ -559,7 +561,7 @@ Test(probe, a_conninfo_that_libpq_refuses_is_told)
 Test(probe, the_address_is_that_of_the_member)
 {
 	serve(be_a_primary);
-	strcpy(t.conninfo, "host=/nowhere port=1 sslmode=disable user=segue");
+	snprintf(t.conninfo, sizeof(t.conninfo), "host=/nowhere port=1 sslmode=disable user=segue");
 	follow();
 	expect_class(SERVER_ANSWERED, 1);
 }
