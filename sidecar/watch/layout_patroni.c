@@ -3,6 +3,7 @@
  * same keys make the same topology, members in the order given. */
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
