@@ -12,11 +12,12 @@
 #define SECOND ((int64_t)1000)
 #define MINUTE (60 * SECOND)
 #define HOUR   (60 * MINUTE)
+#define TB     ((int64_t)1 << 40)
 
 /* In the order of the enums of config.h and log.h. */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
 static const char *const log_formats[] = {"text", "json", "journal", NULL};
-static const char *const layouts[] = {"segue", "plain", NULL};
+static const char *const layouts[] = {"segue", "plain", "patroni", NULL};
 static const char *const verifies[] = {"disable", "prefer", "require", NULL};
 static const char *const losses[] = {"hold", "keep", "fence", NULL};
 static const char *const rollbacks[] = {"refuse", "follow", NULL};
@@ -94,8 +95,10 @@ static const struct config_key keys[] = {
      .offset = AT(config_cluster, layout),
      .choices = layouts,
      .preset = "segue",
-     .help = "How the master znode is written. segue: JSON at <path>/master. plain: the znode "
-             "itself holds a host, host:port, a connection string or a node name."},
+     .help = "How the store names the primary. segue: JSON at <path>/master. plain: the znode "
+             "itself holds a host, host:port, a connection string or a node name. patroni: what "
+             "Patroni 2 to 4 keeps there; the leader is the primary, but a standby cluster "
+             "(standby_leader) has none."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "path",
      .type = CONFIG_TYPE_ZNODE,
@@ -103,7 +106,7 @@ static const struct config_key keys[] = {
      .offset = AT(config_cluster, path),
      .example = "/segue/orders",
      .help = "The znode path. Layout segue: the parent of master; layout plain: the master znode "
-             "itself."},
+             "itself; layout patroni: its namespace and scope, as in /service/orders."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "node.",
      .type = CONFIG_TYPE_NODE,
@@ -116,7 +119,17 @@ static const struct config_key keys[] = {
      .offset = AT(config_cluster, presence),
      .preset = "no",
      .help = "yes: act only while there is at least one ephemeral child (a live publisher), of "
-             "<path>/publishers with layout segue, of the master znode with layout plain."},
+             "<path>/publishers with layout segue, of the master znode with layout plain. Layout "
+             "patroni takes no: its leader key is a presence of its own."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "max_lag",
+     .type = CONFIG_TYPE_SIZE,
+     .offset = AT(config_cluster, max_lag),
+     .min = 0,
+     .max = 1024 * TB,
+     .preset = "0",
+     .help = "A standby that is known to be further behind the primary gets no readers. 0: any "
+             "will do."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "verify",
      .type = CONFIG_TYPE_ENUM,

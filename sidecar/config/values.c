@@ -23,6 +23,16 @@ static void append_duration(struct strbuf *out, int64_t ms)
 		strbuf_printf(out, "%" PRId64 "ms", ms);
 }
 
+static void append_size(struct strbuf *out, int64_t bytes)
+{
+	static const char *const units[] = {"", "kB", "MB", "GB", "TB"};
+	size_t unit = 0;
+
+	for (; bytes != 0 && bytes % 1024 == 0 && unit + 1 < ARRAY_LEN(units); unit++)
+		bytes /= 1024;
+	strbuf_printf(out, "%" PRId64 "%s", bytes, units[unit]);
+}
+
 static void append_choices(struct strbuf *out, const char *const *choices)
 {
 	for (size_t i = 0; choices[i] != NULL; i++)
@@ -57,6 +67,11 @@ void config_value_allowed(const struct config_key *key, struct strbuf *out)
 		strbuf_append_str(out, " to ");
 		append_duration(out, key->max);
 		strbuf_append_str(out, " (units: ms, s, m, h)");
+	} else if (key->type == CONFIG_TYPE_SIZE) {
+		append_size(out, key->min);
+		strbuf_append_str(out, " to ");
+		append_size(out, key->max);
+		strbuf_append_str(out, " (units: B, kB, MB, GB, TB; bytes without one)");
 	} else if (key->type == CONFIG_TYPE_MODE) {
 		strbuf_printf(out, "%" PRIo64 " to 0%" PRIo64 ", octal", (uint64_t)key->min,
 		              (uint64_t)key->max);
@@ -97,9 +112,6 @@ static bool set_enum(const struct config_key *key, const char *text, void *at, s
 {
 	unsigned index;
 
-	/* The contract of segue.ini has it; this version does not read that layout yet. */
-	if (strcmp(key->name, "layout") == 0 && strcmp(text, "patroni") == 0)
-		return refuse(key, text, "layout patroni is not in this version", err);
 	if (!choice_index(key->choices, text, &index))
 		return refuse(key, text, "", err);
 	if (at != NULL)
@@ -127,6 +139,17 @@ static bool set_duration(const struct config_key *key, const char *text, int64_t
 		return refuse(key, text, "", err);
 	if (at != NULL)
 		*at = ms;
+	return true;
+}
+
+static bool set_size(const struct config_key *key, const char *text, int64_t *at, struct err *err)
+{
+	int64_t bytes;
+
+	if (!grammar_size(text, &bytes) || bytes < key->min || bytes > key->max)
+		return refuse(key, text, "", err);
+	if (at != NULL)
+		*at = bytes;
 	return true;
 }
 
@@ -199,6 +222,7 @@ static bool string_is_valid(const struct config_key *key, const char *text)
 	case CONFIG_TYPE_ENUM:
 	case CONFIG_TYPE_BOOL:
 	case CONFIG_TYPE_DURATION:
+	case CONFIG_TYPE_SIZE:
 	case CONFIG_TYPE_MODE:
 		return true;
 	}
@@ -235,6 +259,8 @@ bool config_value_set(const struct config_key *key, const char *text, void *base
 		return set_bool(key, text, at, err);
 	case CONFIG_TYPE_DURATION:
 		return set_duration(key, text, at, err);
+	case CONFIG_TYPE_SIZE:
+		return set_size(key, text, at, err);
 	case CONFIG_TYPE_MODE:
 		return set_mode(key, text, at, err);
 	case CONFIG_TYPE_NODE:
