@@ -154,12 +154,15 @@ static const char *persist_step(enum persist_state state)
 	return "?";
 }
 
-/* "" while it is open. */
-static const char *door_step(enum haproxy_door door)
+static const char *current_step(const struct haproxy_driver *driver)
 {
-	switch (door) {
+	const char *persist = persist_step(driver->persist.state);
+
+	switch (driver->hold.door) {
 	case DOOR_OPEN:
-		return "";
+		return *persist != '\0' && driver->sync.state == SYNC_IDLE
+		           ? persist
+		           : sync_step(driver->sync.state);
 	case DOOR_HELD:
 		return "holding";
 	case DOOR_FENCED:
@@ -191,22 +194,17 @@ static const char *door_problem(enum haproxy_door door)
 static void status(const struct target *target, struct target_status *out)
 {
 	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
-	const char *step = persist_step(driver->persist.state);
 	const char *problem = driver->sync.problem.data;
 
 	if (*problem == '\0')
 		problem = door_problem(driver->hold.door);
 	if (*problem == '\0')
 		problem = driver->persist.problem.data;
-	if (*step == '\0')
-		step = door_step(driver->hold.door);
 	*out = (struct target_status){
 	    .zxid = driver->generation != 0 ? driver->watch.zxid : 0,
 	    .in_sync = in_sync(driver),
 	    .problem = problem,
-	    .step = *step != '\0' && driver->sync.state == SYNC_IDLE
-	                ? step
-	                : sync_step(driver->sync.state),
+	    .step = current_step(driver),
 	};
 }
 
