@@ -202,7 +202,7 @@ Test(run_haproxy_hold, after_a_kill_at_any_step_of_a_hold_segue_resume_opens)
 	run_init(&run, &(struct run_options){0});
 	for (step = 1; died && step < STEPS_MAX; step++) {
 		died = dies_at(&run, step);
-		cr_assert_eq(resume(&run, NULL), 0, "step %d", step);
+	cr_assert_eq(resume(&run, NULL), 0, "step %d", step);
 		be_served(come(&run), 0);
 		cr_assert_not(has_note(&run), "step %d", step);
 	}
