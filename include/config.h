@@ -55,6 +55,7 @@ struct config_target {
 	char *name;
 	char *cluster;        /* its name */
 	size_t cluster_index; /* into config.clusters */
+	int64_t hold_timeout_ms; /* its cluster's; 0: that never holds */
 	char *template_file;
 	char *output;
 	char *owner;                  /* "user:group", "user", ":group" or "" */

@@ -80,11 +80,25 @@ static size_t check_cluster_name(struct checker *checker, const struct config_se
 	return 0;
 }
 
+static int64_t hold_timeout_ms(const struct config *config, size_t cluster_index)
+{
+	const struct config_cluster *cluster;
+
+	if (cluster_index >= config->cluster_count)
+		return 0;
+	cluster = &config->clusters[cluster_index];
+	return cluster->on_primary_loss == CONFIG_LOSS_HOLD ||
+	               cluster->on_store_loss == CONFIG_LOSS_HOLD
+	           ? cluster->hold_timeout_ms
+	           : 0;
+}
+
 static void check_target(struct checker *checker, const struct config_section *section)
 {
 	struct config_target *target = &checker->config->targets[checker->target_count++];
 
 	target->cluster_index = check_cluster_name(checker, section, target->cluster);
+	target->hold_timeout_ms = hold_timeout_ms(checker->config, target->cluster_index);
 	if (*target->output == '\0')
 		return;
 	check_unique(checker, &checker->outputs, section, "output", target->output);
