@@ -26,7 +26,7 @@ bool lab_wait_timeline(const char *conninfo, int timeline, int64_t timeout_ms);
  * loop_wait is 1 s, retry_timeout 2 s. */
 struct lab_patroni;
 
-/* Ready: node 0 takes writes, the others stream from it. */
+/* Ready: node 0 takes writes, the others stream from it, and the store says so. */
 struct lab_patroni *lab_patroni_start(struct lab *lab, struct lab_zk *zk, const char *scope,
                                       int nodes);
 const char *lab_patroni_path(const struct lab_patroni *patroni); /* "/service/<scope>" */
@@ -88,8 +88,9 @@ void lab_repmgr_daemon_start(struct lab_repmgr *repmgr,
 /* The node that takes writes and is not `not_node` (-1: any); -1: none did in time. */
 int lab_repmgr_wait_primary(struct lab_repmgr *repmgr, int not_node, int64_t timeout_ms);
 
-/* `repmgr ARGS...` of that node (the last one is NULL), to its end; the exit code. */
-int lab_repmgr_run(struct lab_repmgr *repmgr, int node, struct strbuf *output, ...)
-    __attribute__((sentinel));
+/* `repmgr -f CONF ARGS...` of that node (the last one is NULL), to its end; the exit code. Not for
+ * what starts servers by itself (node rejoin) or by ssh (standby switchover). */
+int lab_repmgr_run(struct lab_repmgr *repmgr, int node, const char *const *args,
+                   struct strbuf *output);
 
 #endif

@@ -24,7 +24,8 @@ struct lab_patroni {
 };
 
 /* Arguments: scope, name, API port twice, ZooKeeper's hosts, PostgreSQL's port twice, its programs,
- * its data, a passfile. The ttl is at least loop_wait + 2 * retry_timeout, as Patroni demands. */
+ * its data, a passfile, a folder for its socket (beside the data: pg_rewind fails on one inside).
+ * The ttl is at least loop_wait + 2 * retry_timeout, as Patroni demands. */
 static const char node_config[] = "scope: %s\n"
                                   "name: %s\n"
                                   "restapi:\n"
@@ -61,7 +62,7 @@ static const char node_config[] = "scope: %s\n"
                                   "    shared_buffers: 16MB\n"
                                   "    wal_keep_size: 64MB\n"
                                   "    max_wal_size: 128MB\n"
-                                  "    unix_socket_directories: '.'\n"
+                                  "    unix_socket_directories: %s\n"
                                   "    wal_retrieve_retry_interval: 100ms\n"
                                   "watchdog: {mode: 'off'}\n";
 
@@ -79,10 +80,11 @@ static void prepare_node(struct lab_patroni *patroni, int i)
 	    lab, "host=127.0.0.1 port=%u user=postgres dbname=postgres connect_timeout=2",
 	    node->port);
 	config = lab_printf(lab, "%s.yml", node->data);
-	lab_write_file(config, lab_printf(lab, node_config, patroni->scope, node->name,
-	                                  node->api_port, node->api_port, lab_zk_hosts(patroni->zk),
-	                                  node->port, node->port, postgres_programs(lab),
-	                                  node->data, lab_printf(lab, "%s.pgpass", node->data)));
+	lab_write_file(config,
+	               lab_printf(lab, node_config, patroni->scope, node->name, node->api_port,
+	                          node->api_port, lab_zk_hosts(patroni->zk), node->port, node->port,
+	                          postgres_programs(lab), node->data,
+	                          lab_printf(lab, "%s.pgpass", node->data), patroni->dir));
 	machine_init(&node->machine, lab, lab_printf(lab, "patroni-%s", node->name), config);
 }
 
@@ -97,6 +99,20 @@ static bool leads(void *arg)
 
 	return lab_takes_writes(ref->patroni->nodes[ref->node].conninfo) &&
 	       lab_patroni_leader(ref->patroni) == ref->node;
+}
+
+/* It streams, and the store says so: that comes a loop_wait later. */
+static bool is_replica(void *arg)
+{
+	const struct node_ref *ref = arg;
+	const struct patroni_node *node = &ref->patroni->nodes[ref->node];
+	auto_free char *path = xasprintf("%s/members/%s", ref->patroni->path, node->name);
+	auto_strbuf struct strbuf member = STRBUF_INIT;
+
+	return lab_zk_get(ref->patroni->zk, path, &member, NULL) &&
+	       strstr(member.data, "\"state\":\"running\"") != NULL &&
+	       strstr(member.data, "\"role\":\"replica\"") != NULL &&
+	       lab_wait_streams(node->conninfo, 0);
 }
 
 struct lab_patroni *lab_patroni_start(struct lab *lab, struct lab_zk *zk, const char *scope,
@@ -118,8 +134,8 @@ struct lab_patroni *lab_patroni_start(struct lab *lab, struct lab_zk *zk, const 
 			                   &(struct node_ref){patroni, 0}, "does not lead");
 	}
 	for (int i = 1; i < patroni->count; i++)
-		if (!lab_wait_streams(patroni->nodes[i].conninfo, READY_TIMEOUT_MS))
-			process_fail(patroni->nodes[i].machine.process, "does not stream");
+		process_wait_ready(patroni->nodes[i].machine.process, is_replica,
+		                   &(struct node_ref){patroni, i}, "does not stream");
 	return patroni;
 }
 

@@ -1,7 +1,6 @@
 /* repmgr: the servers are the lab's own, registered in its tables, with a repmgrd for each. repmgr
  * needs neither ssh nor pg_ctl here: a promotion is a function call, a standby follows by reload.
  */
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,47 +72,35 @@ static void prepare_node(struct lab_repmgr *repmgr, int i, const struct lab_repm
 	write_conf(repmgr, i, options);
 }
 
-static int run_repmgr(struct lab_repmgr *repmgr, int node, struct strbuf *output, va_list args)
+int lab_repmgr_run(struct lab_repmgr *repmgr, int node, const char *const *args,
+                   struct strbuf *output)
 {
 	const char *argv[ARGS_MAX] = {lab_printf(repmgr->lab, "%s/repmgr", repmgr->programs), "-f",
 	                              repmgr->nodes[node].conf};
 	size_t count = 3;
 
-	while ((argv[count] = va_arg(args, const char *)) != NULL)
-		if (++count == ARGS_MAX)
-			lab_fail("repmgr: %d arguments are possible", ARGS_MAX);
+	for (; *args != NULL; args++) {
+		if (count == ARGS_MAX - 1)
+			lab_fail("repmgr: more than %d arguments", ARGS_MAX - 1);
+		argv[count++] = *args;
+	}
 	return process_run(repmgr->lab, argv, true, output);
-}
-
-int lab_repmgr_run(struct lab_repmgr *repmgr, int node, struct strbuf *output, ...)
-{
-	va_list args;
-	int status;
-
-	va_start(args, output);
-	status = run_repmgr(repmgr, node, output, args);
-	va_end(args);
-	return status;
 }
 
 /* A standby looks for the primary in its own copy of repmgr's tables. */
 static void register_node(struct lab_repmgr *repmgr, int i)
 {
-	const char *primary = repmgr->nodes[0].conninfo, *own = repmgr->nodes[i].conninfo;
+	const char *first = repmgr->nodes[0].conninfo, *own = repmgr->nodes[i].conninfo;
+	const char *const primary[] = {"primary", "register", NULL};
+	const char *const standby[] = {"standby", "register", "--upstream-node-id=1",
+	                               "--wait-sync=30", NULL};
+	const char *const witness[] = {"witness", "register", "-d", first, NULL};
+	const char *const *args = i == 0 ? primary : i < repmgr->servers ? standby : witness;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
-	int status;
 
-	if (i > 0 && i < repmgr->servers && !lab_wait_replays(primary, own, READY_TIMEOUT_MS))
+	if (args == standby && !lab_wait_replays(first, own, READY_TIMEOUT_MS))
 		process_fail(lab_pg_process(repmgr->pg, i), "does not replay");
-	if (i == 0)
-		status = lab_repmgr_run(repmgr, i, &output, "primary", "register", NULL);
-	else if (i < repmgr->servers)
-		status = lab_repmgr_run(repmgr, i, &output, "standby", "register",
-		                        "--upstream-node-id=1", "--wait-sync=30", NULL);
-	else
-		status =
-		    lab_repmgr_run(repmgr, i, &output, "witness", "register", "-d", primary, NULL);
-	if (status != 0)
+	if (lab_repmgr_run(repmgr, i, args, &output) != 0)
 		lab_fail("repmgr cannot register %s:\n%s", repmgr->nodes[i].name, output.data);
 }
 
@@ -130,10 +117,11 @@ static bool watches(void *arg)
 	const char *log = lab_process_log(ref->repmgr->nodes[ref->node].daemon);
 	const char *text = lab_read_file(ref->repmgr->lab, log);
 
-	return strlen(text) > ref->mark &&
-	       (strstr(text + ref->mark, "monitoring cluster primary") ||
-	        strstr(text + ref->mark, "starting monitoring of node") ||
-	        strstr(text + ref->mark, "monitoring primary node"));
+	if (strlen(text) < ref->mark)
+		return false;
+	text += ref->mark;
+	return strstr(text, "monitoring cluster primary") != NULL ||
+	       strstr(text, "monitoring connection to ") != NULL;
 }
 
 static void exec_daemon(struct lab_repmgr *repmgr, int node)
