@@ -243,7 +243,7 @@ Test(verify, a_promotion_is_seen_within_milliseconds)
 	cr_expect_eq(fact(1)->timeline, 2);
 	cr_expect_not(t.seen[1][SERVER_OTHER]);
 	cr_assert(lab_process_wait(promoter, LIMIT_MS));
-	late_us = seen_us - atoll(lab_read_file(t.lab, lab_process_log(promoter)));
+	late_us = seen_us - strtoll(lab_read_file(t.lab, lab_process_log(promoter)), NULL, 10);
 	fprintf(stderr, "promotion: seen %.1f ms after the server said so\n",
 	        (double)late_us / 1000);
 	cr_expect_lt(late_us, 50000);

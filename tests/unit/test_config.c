@@ -148,7 +148,6 @@ Test(config, what_has_no_effect_yet_is_a_warning_unless_it_is_the_default)
 
 	cr_assert_str_eq(config->warnings.data,
 	                 "t.ini:2: [segue] listen: has no effect in this version\n"
-	                 "t.ini:6: [cluster a] verify_conninfo: has no effect in this version\n"
 	                 "t.ini:7: [cluster a] on_store_loss: has no effect in this version\n");
 	config_free(config);
 }

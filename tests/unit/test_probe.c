@@ -169,23 +169,22 @@ static void put_error(int fd, const char *sqlstate, const char *text)
 	put(fd, 'E', body, (size_t)len);
 }
 
+/* Columns of no name and no type that matters, and one row of texts. */
 static void put_row(int fd, const char *const *values, int count)
 {
-	unsigned char body[512] = {0, (unsigned char)count};
+	unsigned char columns[256] = {0, (unsigned char)count},
+	              row[256] = {0, (unsigned char)count};
 	size_t len = 2;
 
-	for (int i = 0; i < count; i++, len += 20) /* name "c", table, column, type, size, ... */
-		memcpy(body + len, "c\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0", 20);
-	put(fd, 'T', body, len);
-	for (int i = 0, at = 2; i < count; i++) {
+	put(fd, 'T', columns, 2 + (size_t)count * 19); /* name, table, column, type, size, ... */
+	for (int i = 0; i < count; i++) {
 		size_t size = strlen(values[i]);
 
-		memcpy(body + at, (unsigned char[]){0, 0, 0, (unsigned char)size}, 4);
-		memcpy(body + at + 4, values[i], size);
-		at += 4 + (int)size;
-		len = (size_t)at;
+		row[len + 3] = (unsigned char)size;
+		memcpy(row + len + 4, values[i], size);
+		len += 4 + size;
 	}
-	put(fd, 'D', body, len);
+	put(fd, 'D', row, len);
 	put(fd, 'C', "SELECT 1", 9);
 	put(fd, 'Z', "I", 1);
 }
