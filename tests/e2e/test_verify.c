@@ -134,7 +134,7 @@ static void start(int nodes)
 	t.config = (struct config_cluster){.name = t.name,
 	                                   .verify = CONFIG_VERIFY_PREFER,
 	                                   .verify_conninfo = t.conninfo,
-	                                   .verify_timeout_ms = 300};
+	                                   .verify_timeout_ms = 5000};
 	for (int i = 0; i < nodes; i++) {
 		snprintf(t.members[i].host, sizeof(t.members[i].host), "127.0.0.1");
 		snprintf(t.members[i].address, sizeof(t.members[i].address), "127.0.0.1");
@@ -298,6 +298,7 @@ Test(verify, a_session_that_is_terminated_is_no_refusal)
 Test(verify, a_frozen_server_times_out_and_comes_back)
 {
 	start_one();
+	t.config.verify_timeout_ms = 300;
 	lab_process_freeze(lab_pg_process(t.pg, 0));
 	expect(is_silent_thrice, 0);
 	cr_expect_not(t.seen[0][SERVER_REFUSED]);

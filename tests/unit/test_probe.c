@@ -4,7 +4,6 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/strbuf.h"
 #include "unit/loop.h"
 #include "verify/verifier.h"
 
@@ -98,15 +98,25 @@ static void teardown(void)
 
 TestSuite(probe, .init = setup, .fini = teardown, .timeout = 60);
 
+/* What the fake server has to say: it leaves in one piece, when it waits or ends, as a real one's.
+ */
+static struct strbuf out = STRBUF_INIT;
+
+static void send_out(int fd)
+{
+	if (out.len > 0 && write(fd, out.data, out.len) < 0)
+		_exit(1);
+	strbuf_reset(&out);
+}
+
 static void serve(serve_fn *fn)
 {
 	cr_assert_eq(listen(t.listener, 128), 0);
 	t.server = fork();
 	for (int fd; t.server == 0; close(fd)) {
 		fd = accept(t.listener, NULL, NULL);
-		/* Several writes make an answer here: they are not to wait for one another. */
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 		fn(fd, ++*t.connections);
+		send_out(fd);
 	}
 }
 
@@ -138,45 +148,53 @@ static void expect_class(enum server_class class, unsigned running)
 }
 
 /* One message of the protocol: type, length, body (PostgreSQL manual, 55.7). */
-static void put(int fd, char type, const void *body, size_t len)
+static void put(char type, const void *body, size_t len)
 {
-	unsigned char head[5] = {(unsigned char)type, 0, 0, (unsigned char)((len + 4) >> 8),
-	                         (unsigned char)(len + 4)};
+	const unsigned char head[5] = {(unsigned char)type, 0, 0, (unsigned char)((len + 4) >> 8),
+	                               (unsigned char)(len + 4)};
 
-	if (write(fd, head, sizeof(head)) < 0 || (len > 0 && write(fd, body, len) < 0))
-		_exit(1);
+	strbuf_append(&out, head, sizeof(head));
+	strbuf_append(&out, body, len);
+}
+
+/* False: the other end is gone. */
+static bool take_text(int fd, char *text, size_t size)
+{
+	send_out(fd);
+	memset(text, 0, size);
+	return read(fd, text, size - 1) > 0;
 }
 
 static bool take(int fd)
 {
 	char bytes[4096];
 
-	return read(fd, bytes, sizeof(bytes)) > 0;
+	return take_text(fd, bytes, sizeof(bytes));
 }
 
 static void log_in(int fd)
 {
 	take(fd);
-	put(fd, 'R', "\0\0\0\0", 4);
-	put(fd, 'Z', "I", 1);
+	put('R', "\0\0\0\0", 4);
+	put('Z', "I", 1);
 }
 
-static void put_error(int fd, const char *sqlstate, const char *text)
+static void put_error(const char *sqlstate, const char *text)
 {
 	char body[256];
 	int len = snprintf(body, sizeof(body), "SFEHLER%cC%s%cM%s%c%c", 0, sqlstate, 0, text, 0, 0);
 
-	put(fd, 'E', body, (size_t)len);
+	put('E', body, (size_t)len);
 }
 
 /* Columns of no name and no type that matters, and one row of texts. */
-static void put_row(int fd, const char *const *values, int count)
+static void put_row(const char *const *values, int count)
 {
 	unsigned char columns[256] = {0, (unsigned char)count},
 	              row[256] = {0, (unsigned char)count};
 	size_t len = 2;
 
-	put(fd, 'T', columns, 2 + (size_t)count * 19); /* name, table, column, type, size, ... */
+	put('T', columns, 2 + (size_t)count * 19); /* name, table, column, type, size, ... */
 	for (int i = 0; i < count; i++) {
 		size_t size = strlen(values[i]);
 
@@ -184,16 +202,16 @@ static void put_row(int fd, const char *const *values, int count)
 		memcpy(row + len + 4, values[i], size);
 		len += 4 + size;
 	}
-	put(fd, 'D', row, len);
-	put(fd, 'C', "SELECT 1", 9);
-	put(fd, 'Z', "I", 1);
+	put('D', row, len);
+	put('C', "SELECT 1", 9);
+	put('Z', "I", 1);
 }
 
-static void answer(int fd)
+static void answer(void)
 {
 	static const char *const primary[] = {"f", "00000002", "4096", "77"};
 
-	put_row(fd, primary, 4);
+	put_row(primary, 4);
 }
 
 static void be_a_primary(int fd, int n)
@@ -201,7 +219,7 @@ static void be_a_primary(int fd, int n)
 	(void)n;
 	log_in(fd);
 	while (take(fd))
-		answer(fd);
+		answer();
 }
 
 static void hang_up(int fd, int n)
@@ -231,7 +249,7 @@ static void be_starting(int fd, int n)
 {
 	(void)n;
 	take(fd);
-	put_error(fd, "57P03", "das Datenbanksystem startet");
+	put_error("57P03", "das Datenbanksystem startet");
 }
 
 static void fall_silent(int fd, int n)
@@ -254,15 +272,14 @@ static void answer_once_and_end(int fd, int n)
 	(void)n;
 	log_in(fd);
 	take(fd);
-	answer(fd);
+	answer();
 }
 
 static void talk_http(int fd, int n)
 {
 	(void)n;
 	take(fd);
-	if (write(fd, "HTTP/1.1 400 Bad Request\r\n\r\n", 28) < 0)
-		_exit(1);
+	strbuf_append_str(&out, "HTTP/1.1 400 Bad Request\r\n\r\n");
 }
 
 static void answer_with_rubbish(int fd, int n)
@@ -272,22 +289,22 @@ static void answer_with_rubbish(int fd, int n)
 	(void)n;
 	log_in(fd);
 	while (take(fd))
-		put_row(fd, rubbish, 4);
+		put_row(rubbish, 4);
 }
 
 static void keep_the_identifier(int fd, int n)
 {
 	static const char *const rest[] = {"f", "00000002", "4096", ""};
-	char sql[1024] = "";
+	char sql[1024];
 
 	(void)n;
 	log_in(fd);
-	for (; read(fd, sql, sizeof(sql)) > 0; memset(sql, 0, sizeof(sql))) {
+	while (take_text(fd, sql, sizeof(sql))) {
 		if (memmem(sql, sizeof(sql), "pg_control_system", 17) != NULL) {
-			put_error(fd, "42501", "permission denied for function pg_control_system");
-			put(fd, 'Z', "I", 1);
+			put_error("42501", "permission denied for function pg_control_system");
+			put('Z', "I", 1);
 		} else {
-			put_row(fd, rest, 4);
+			put_row(rest, 4);
 		}
 	}
 }
@@ -297,10 +314,10 @@ static void be_odd_once(int fd, int n)
 	(void)n;
 	log_in(fd);
 	take(fd);
-	put_error(fd, "55000", "recovery is in progress");
-	put(fd, 'Z', "I", 1);
+	put_error("55000", "recovery is in progress");
+	put('Z', "I", 1);
 	while (take(fd))
-		answer(fd);
+		answer();
 }
 
 static void refuse_the_question(int fd, int n)
@@ -308,8 +325,8 @@ static void refuse_the_question(int fd, int n)
 	(void)n;
 	log_in(fd);
 	while (take(fd)) {
-		put_error(fd, "42501", "permission denied for function pg_is_in_recovery");
-		put(fd, 'Z', "I", 1);
+		put_error("42501", "permission denied for function pg_is_in_recovery");
+		put('Z', "I", 1);
 	}
 }
 
@@ -317,7 +334,7 @@ static void want_a_password(int fd, int n)
 {
 	(void)n;
 	take(fd);
-	put(fd, 'R', "\0\0\0\3", 4);
+	put('R', "\0\0\0\3", 4);
 	take(fd);
 }
 
@@ -511,6 +528,32 @@ Test(probe, hurry_asks_every_few_ms_and_is_harmless_when_repeated)
 	cr_expect_leq(t.calls, 3);
 }
 
+static void stop(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)arg = true;
+}
+
+/* The timer that asks, and the socket that brings the answer. */
+Test(probe, a_question_wakes_the_process_twice)
+{
+	const struct timeval three_s = {.tv_sec = 3};
+	unsigned asked, turns = 0;
+	bool stopped = false;
+
+	serve(be_a_primary);
+	follow();
+	expect_class(SERVER_ANSWERED, 3); /* nothing is told from then on */
+	asked = fact()->running;
+	event_base_once(t.base, -1, EV_TIMEOUT, stop, &stopped, &three_s);
+	for (; !stopped; turns++)
+		event_base_loop(t.base, EVLOOP_ONCE);
+	asked = fact()->running - asked;
+	cr_expect_geq(asked, 2);
+	cr_expect_leq(turns, 2 * asked + 3, "%u turns for %u questions", turns, asked);
+}
+
 Test(probe, those_that_stay_keep_their_connection)
 {
 	const struct member none = {.host = "unresolved", .port = 1};
@@ -635,7 +678,7 @@ Test(probe, a_hundred_servers_neither_stall_the_loop_nor_leak)
 	cr_expect_eq(count, SERVERS);
 	fprintf(stderr, "worst lateness %lld us in %d ticks, refused up to %u\n",
 	        (long long)tick.worst_us, tick.ticks, t.most_running[SERVER_REFUSED]);
-	cr_expect_lt(tick.worst_us, 200000);
+	cr_expect_lt(tick.worst_us, 400000);
 	verifier_follow(t.verifier, list, 0);
 	cr_expect_eq(open_files(), files);
 	event_free(tick.timer);
