@@ -21,7 +21,6 @@ struct verifier;
  * inside a call from the left. The verifier may be destroyed in it. */
 typedef void verifier_cb(void *arg);
 
-
 /* `config` is borrowed. Nothing is asked with verify = disable, and there are no facts. Logs what a
  * server says whenever it says something different (event=server). */
 struct verifier *verifier_create(struct event_base *base, const struct config_cluster *config,
