@@ -459,7 +459,7 @@ Test(layout_patroni, the_same_server_twice_is_left_out)
 	accept();
 	cr_assert_eq(scope.topology.standby_count, 1);
 	cr_expect_str_eq(scope.topology.standbys[0].name, "pg3");
-	expect_left_out("pg2: conn_url is that of another member");
+	expect_left_out("pg2: the name or conn_url is that of another member");
 }
 
 static void fill_members(size_t count, char (*names)[8], char **values)
