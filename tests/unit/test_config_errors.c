@@ -345,6 +345,13 @@ Test(config_errors, sections_that_do_not_fit_together)
 	    "section\n");
 }
 
+Test(config_errors, presence_is_not_for_patroni)
+{
+	expect("[cluster a]\npath = /service/a\nlayout = patroni\npresence = yes\n" TARGET,
+	       "t.ini:4: [cluster a] presence: found \"yes\" with layout = patroni: allowed: no; "
+	       "its leader key is ephemeral, and gone when nobody lives who would keep it\n");
+}
+
 Test(config_errors, variables_of_the_environment)
 {
 	static const struct wrong wrong[] = {
