@@ -14,7 +14,7 @@ say      = $(if $(V),@:,@printf '  %-6s %s\n' '$(1)' '$(2)')
 LIB_PKGS   := libevent_core libevent_extra jansson
 BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
 TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
-              postgresql-15 pgbouncer
+              postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr
 LINT_DEPS  := clang-tidy clang-format cppcheck
 FUZZ_DEPS  := clang libclang-rt-14-dev
 
@@ -123,7 +123,7 @@ $(BUILD)/faults.so: tests/faults/faults.c
 
 # One stage never includes another; the pure modules know no loop, no store, no server.
 STAGES := watch verify render apply report
-PURE   := sidecar/decide.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
+PURE   := sidecar/decide.c sidecar/store_word.c sidecar/elect.c sidecar/admit.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
           sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_address.c \
           sidecar/apply/haproxy_binds.c sidecar/apply/haproxy_config*.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c \
           sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \

@@ -3,11 +3,13 @@
 #ifndef SEGUE_CLUSTER_H
 #define SEGUE_CLUSTER_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
 #include "config.h"
+#include "override.h"
 #include "render/mustache.h"
 
 struct cluster;
@@ -39,6 +41,14 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 void cluster_destroy(struct cluster *cluster); /* persists first what is not yet on disk */
 
 const struct config_cluster *cluster_config(const struct cluster *cluster);
+
+/* The operator's word: kept on disk first, then followed at once. False: it could not be kept, and
+ * nothing is changed. */
+bool cluster_set_override(struct cluster *cluster, const struct override *override,
+                          struct err *err) MUST_CHECK;
+
+/* This cluster in the document of GET /status; a new reference. */
+json_t *cluster_status(const struct cluster *cluster) MUST_CHECK;
 
 /* Appends to `text` what is applied now, rendered through `template`, and reads it as `target`
  * would: whether a new template can take over. True, and nothing appended, when nothing has been

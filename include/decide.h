@@ -1,12 +1,16 @@
-/* decide: what to do with what the store says. Pure: no I/O, no clock. */
+/* decide: what to do with what the store, the servers and the operator say. Pure: no I/O, no
+ * clock. */
 #ifndef SEGUE_DECIDE_H
 #define SEGUE_DECIDE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "config.h"
+#include "override.h"
 #include "topology.h"
+#include "verify/server.h"
 #include "watch/watcher.h"
 
 /* What was applied last, kept over restarts. */
@@ -16,7 +20,25 @@ struct applied {
 	                       newer; 0: no roll-back */
 	bool in_this_run;   /* false: what follows is from the state file, the targets may differ */
 	bool has_topology;  /* false: nothing was ever applied */
-	struct topology topology;
+	struct topology topology; /* with the highest timeline known of its primary */
+};
+
+enum decide_held {
+	HELD_NOT,
+	HELD_BY_SERVERS, /* they said that the primary is lost: they may take it back */
+	HELD_BY_STORE,   /* it said so, or was away: only its next word ends it */
+};
+
+struct decide_input { /* all borrowed */
+	const struct config_cluster *cluster;
+	const struct watch_fact *fact;
+	const struct applied *applied;
+	const struct override *override;
+	const struct server_fact *servers;
+	size_t server_count;
+	int64_t moved_us;      /* when the last MOVE to another primary was carried out; 0: never */
+	enum decide_held held; /* by the last HOLD or FENCE, and no MOVE since */
+	bool store_lost;       /* it is unreachable for longer than session_timeout */
 };
 
 enum decision_kind {
@@ -24,19 +46,31 @@ enum decision_kind {
 	DECIDE_CURRENT, /* the fact is what is applied */
 	DECIDE_KEEP,    /* the fact cannot be followed: the last applied topology stays */
 	DECIDE_HOLD,    /* nobody is primary: clients wait, for hold_timeout */
-	DECIDE_MOVE,    /* apply the fact's topology */
+	DECIDE_FENCE,   /* nobody is primary, and nobody is to reach the last one */
+	DECIDE_MOVE,    /* apply `next` */
 	DECIDE_REFUSE,  /* an older or impossible fact: the last one stays, and it is an alarm */
+	DECIDE_KINDS,
 };
 
 struct decision {
 	enum decision_kind kind;
-	const char *reason; /* static text for the log */
-	int64_t floor_zxid; /* to be kept in struct applied, and saved when it changed */
+	const char *reason;         /* static text for the log */
+	const struct member *about; /* whom it is about, where that is not the one applied; NULL */
+	const char *why;            /* what admission says of it; static text, "" */
+	enum decide_held held;      /* HOLD and FENCE: on whose word */
+	bool unverified;            /* MOVE: to a server that nobody could check */
+	/* Two servers take writes; borrowed, NULL: no. */
+	const struct member *twin;  /* on one timeline: a person has to end one of them */
+	const struct member *lower; /* on a lower timeline, asked after the move */
+	/* Whom to ask again at once; NULLs. Borrowed from fact, override and applied. */
+	const struct member *ask[2];
+	int64_t floor_zxid;   /* to be kept in struct applied, and saved when it changed */
+	struct topology next; /* MOVE: becomes applied->topology, its zxid applied->zxid */
 };
 
-/* After DECIDE_MOVE was carried out the caller sets applied->zxid and topology from the fact's
- * topology, in_this_run and has_topology to true and floor_zxid to 0. */
-struct decision decide(const struct config_cluster *cluster, const struct watch_fact *fact,
-                       const struct applied *applied);
+/* After DECIDE_MOVE was carried out the caller sets applied->zxid and topology from `next`,
+ * in_this_run and has_topology to true and floor_zxid to 0. */
+struct decision decide(const struct decide_input *input);
+void decision_fini(struct decision *decision);
 
 #endif

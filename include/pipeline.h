@@ -3,11 +3,13 @@
 #ifndef SEGUE_PIPELINE_H
 #define SEGUE_PIPELINE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "config.h"
+#include "override.h"
 
 struct event_base;
 struct pipeline;
@@ -24,6 +26,13 @@ const struct config *pipeline_config(const struct pipeline *pipeline);
 /* What each target would have to hold with what is applied now; empty where nothing is. Borrowed
  * until pipeline_start(). */
 const struct strbuf *pipeline_texts(const struct pipeline *pipeline);
+
+/* The document of GET /status; a new reference. */
+json_t *pipeline_status(const struct pipeline *pipeline) MUST_CHECK;
+
+/* The operator's word on the cluster of that name. */
+bool pipeline_set_override(struct pipeline *pipeline, const char *cluster,
+                           const struct override *override, struct err *err) MUST_CHECK;
 
 /* Starts it; `old` (may be NULL) hands over what it has applied and is destroyed, whatever it had
  * in flight cancelled. On failure (no resolver, no session handle) `old` is left running. */

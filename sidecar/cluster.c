@@ -1,6 +1,7 @@
-/* A cluster as the sidecar runs it. The watcher's callback only asks for cluster_reconcile(), which
- * looks at the fact, decides, renders and hands the texts to the targets; the log line and the
- * state file come after the proxies. A target that refuses keeps its last good text. */
+/* A cluster as the sidecar runs it. Callbacks of the watcher and of the verifier only ask for
+ * cluster_reconcile(), which looks at all facts, decides, renders and hands the texts to the
+ * targets; the log line and the state file come after the proxies. A target that refuses keeps its
+ * last good text. */
 #include "cluster.h"
 
 #include <event2/event.h>
@@ -8,39 +9,16 @@
 #include <string.h>
 
 #include "apply/haproxy_config.h"
-#include "apply/target.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "decide.h"
+#include "cluster_own.h"
 #include "render/view.h"
 #include "state.h"
 #include "watch/watcher.h"
 
-#define SAVE_AFTER_MS 1000
-#define SAVE_LAZY_MS  60000 /* the same servers again, under a newer zxid */
-#define SAVE_RETRY_MS 10000
-
-struct outlet { /* a target with its template */
-	const struct config_target *config;
-	const struct mustache *template;
-	struct target *target;
-};
-
-struct cluster {
-	const struct config_cluster *config;
-	const struct config *segue;
-	struct applied applied;
-	struct watcher *watcher;
-	struct outlet *outlets;
-	size_t outlet_count;
-	struct event *persist;
-	struct event
-	    *resume; /* applies what the cluster before a reload had applied, store or no store */
-	int64_t held_zxid; /* of the value that clients are held for; 0: they are not */
-	bool unsaved;
-	int64_t save_at_ms; /* when `persist` fires; 0: it does not */
-	char *said;         /* the last decision in the log, so that it stands there once */
-};
+#define TICK_MS       1000
+#define REMIND_S      600
+#define FOREBODING_MS 10000 /* after a move the old primary is looked at for so long */
 
 const struct config_cluster *cluster_config(const struct cluster *cluster)
 {
@@ -105,177 +83,166 @@ static void apply_outlet(struct cluster *cluster, const struct outlet *outlet, i
 
 static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read_us)
 {
+	cluster->primed = true;
 	for (size_t i = 0; i < cluster->outlet_count; i++)
 		apply_outlet(cluster, &cluster->outlets[i], notified_us, read_us);
 }
 
-static void hold_all(struct cluster *cluster, int64_t zxid)
+/* --- no primary --- */
+
+/* Targets hold by their text: those that have none yet, after a start, get the last one first. */
+static void hold_all(struct cluster *cluster, const struct decision *decision)
 {
-	if (cluster->held_zxid == zxid)
-		return;
-	cluster->held_zxid = zxid;
+	bool fence = decision->kind == DECIDE_FENCE;
+
+	if (!cluster->primed)
+		apply_all(cluster, 0, 0);
+	if (cluster->held == HELD_NOT)
+		cluster->episode = clock_now_us();
+	cluster->held = decision->held;
+	cluster->fenced = fence;
 	for (size_t i = 0; i < cluster->outlet_count; i++)
-		target_hold(cluster->outlets[i].target, zxid, cluster->config->hold_timeout_ms);
+		if (fence)
+			target_fence(cluster->outlets[i].target, cluster->episode);
+		else
+			target_hold(cluster->outlets[i].target, cluster->episode,
+			            cluster->config->hold_timeout_ms);
 }
 
-/* An fsync stops the loop for milliseconds: not while a proxy waits for its command or this change
- * for its confirmation, nor for the next of many clusters at the start. */
-static void save_later(struct cluster *cluster, int64_t after_ms)
-{
-	int64_t ms = clock_jitter_ms(after_ms);
-	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+/* --- a primary --- */
 
-	cluster->unsaved = true;
-	if (cluster->save_at_ms != 0 && cluster->save_at_ms <= clock_now_ms() + ms)
+static void note_move(struct cluster *cluster, const struct topology *next)
+{
+	const struct member *before = &cluster->applied.topology.primary;
+	bool same = cluster->applied.in_this_run && before->port == next->primary.port &&
+	            strcmp(before->address, next->primary.address) == 0;
+
+	if (same)
 		return;
-	cluster->save_at_ms = clock_now_ms() + ms;
-	event_add(cluster->persist, &after);
+	cluster->moved_us = clock_now_us();
 }
 
-static void save(struct cluster *cluster)
-{
-	struct err err;
-
-	cluster->save_at_ms = 0;
-	if (!cluster->unsaved)
-		return;
-	cluster->unsaved = false;
-	if (state_save(cluster->segue->state_dir, cluster->config, cluster->segue->zookeeper_hosts,
-	               &cluster->applied, &err))
-		return;
-	log_error("state_not_saved", KV_STR("cluster", cluster->config->name),
-	          KV_INT("zxid", cluster->applied.zxid), KV_ERR(&err),
-	          KV_STR("next", "tried again every 10 s; after a restart before that, an older "
-	                         "fact could not be told from a newer one"));
-	save_later(cluster, SAVE_RETRY_MS);
-}
-
-static void on_persist(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	save(arg);
-}
-
-static enum log_level level_of(const struct decision *decision)
-{
-	switch (decision->kind) {
-	case DECIDE_MOVE:
-	case DECIDE_CURRENT:
-	case DECIDE_WAIT:
-		return LOG_INFO;
-	case DECIDE_HOLD:
-	case DECIDE_KEEP:
-		return LOG_WARNING;
-	case DECIDE_REFUSE:
-		return LOG_ERROR;
-	}
-	return LOG_ERROR;
-}
-
-static const char *decision_event(enum decision_kind kind)
-{
-	switch (kind) {
-	case DECIDE_WAIT:
-		return "waiting";
-	case DECIDE_CURRENT:
-		return "current";
-	case DECIDE_KEEP:
-		return "kept";
-	case DECIDE_HOLD:
-		return "hold";
-	case DECIDE_MOVE:
-		return "primary";
-	case DECIDE_REFUSE:
-		return "refused";
-	}
-	return "?";
-}
-
-static void format_endpoint(const struct applied *applied, char *out, size_t size)
-{
-	const struct member *primary = &applied->topology.primary;
-
-	if (!applied->has_topology)
-		snprintf(out, size, "none");
-	else
-		snprintf(out, size, strchr(primary->address, ':') ? "[%s]:%u" : "%s:%u",
-		         primary->address, (unsigned)primary->port);
-}
-
-/* What is expected to pass by itself in a moment is no news. */
-static enum log_level level_for(const struct decision *decision, const struct watch_fact *fact,
-                                bool news)
-{
-	bool passing = fact->state == WATCH_RESOLVING && fact->problem == NULL;
-
-	return passing || !news ? LOG_DEBUG : level_of(decision);
-}
-
-/* One line a decision; one that only repeats what was said last stays silent. Before this process
- * has applied anything, what the state file says is only what was applied once. */
-static void say(struct cluster *cluster, const struct decision *decision,
-                const struct watch_fact *fact, bool news)
-{
-	const struct applied *applied = &cluster->applied;
-	char endpoint[TOPOLOGY_ADDRESS_MAX + 16];
-	char *line = xasprintf("%d %s %lld %s", (int)decision->kind, decision->reason,
-	                       (long long)fact->mzxid, fact->problem != NULL ? fact->problem : "");
-
-	if (cluster->said != NULL && strcmp(cluster->said, line) == 0) {
-		free(line);
-		return;
-	}
-	free(cluster->said);
-	cluster->said = line;
-	format_endpoint(applied, endpoint, sizeof(endpoint));
-	LOG_EMIT(level_for(decision, fact, news), decision_event(decision->kind),
-	         KV_STR("cluster", cluster->config->name), KV_STR("path", cluster->config->path),
-	         KV_INT("zxid", fact->mzxid), KV_STR("reason", decision->reason),
-	         KV_STR("problem", fact->problem),
-	         KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),
-	         KV_STR(applied->in_this_run ? "primary" : "applied_before", endpoint),
-	         KV_INT("applied_zxid", applied->zxid),
-	         KV_INT("standbys", applied->topology.standby_count));
-}
-
-/* True when the targets are led to other servers by it, or by this process for the first time. */
-static bool move(struct cluster *cluster, const struct watch_fact *fact)
+static void move(struct cluster *cluster, const struct decision *decision,
+                 const struct watch_fact *fact)
 {
 	struct applied *applied = &cluster->applied;
-	bool news = !applied->in_this_run || !applied->has_topology ||
-	            !topology_same_servers(fact->topology, &applied->topology);
 
-	topology_follow(&applied->topology, fact->topology);
+	note_move(cluster, &decision->next);
+	topology_follow(&applied->topology, &decision->next);
 	applied->has_topology = true;
-	applied->zxid = fact->topology->zxid;
+	applied->zxid = decision->next.zxid;
 	applied->floor_zxid = 0;
 	applied->in_this_run = true;
-	cluster->held_zxid = 0;
+	cluster->held = HELD_NOT;
+	cluster->fenced = false;
 	apply_all(cluster, fact->notified_us, fact->read_us);
-	save_later(cluster, news ? SAVE_AFTER_MS : SAVE_LAZY_MS);
-	return news;
+	if (cluster->verdict.news)
+		cluster_save_soon(cluster);
+	else
+		cluster_save_lazily(cluster);
+}
+
+/* --- facts and what follows from them --- */
+
+static bool store_is_lost(struct cluster *cluster, const struct watch_fact *fact)
+{
+	if (fact->state != WATCH_UNREACHABLE)
+		cluster->away_ms = 0;
+	else if (cluster->away_ms == 0)
+		cluster->away_ms = clock_now_ms();
+	return cluster->away_ms != 0 &&
+	       clock_now_ms() - cluster->away_ms >= cluster->segue->session_timeout_ms;
+}
+
+static size_t add_members(const struct topology *topology, const struct member **out)
+{
+	size_t count = 0;
+
+	if (topology->has_primary)
+		out[count++] = &topology->primary;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		out[count++] = &topology->standbys[i];
+	return count;
+}
+
+/* Who is or was a member is asked, so that an old primary that comes back is seen. */
+static void follow_members(struct cluster *cluster, const struct watch_fact *fact)
+{
+	const struct member *members[2 * TOPOLOGY_SLOTS_MAX];
+	size_t count = 0;
+
+	if (fact->topology != NULL)
+		count = add_members(fact->topology, members);
+	if (cluster->applied.has_topology)
+		count += add_members(&cluster->applied.topology, members + count);
+	verifier_follow(cluster->verifier, members, count);
+}
+
+/* While somebody is asked anew or an alarm stands, it is looked again every second. */
+static void look_again(struct cluster *cluster, const struct decision *decision)
+{
+	const struct timeval after = {.tv_sec = TICK_MS / 1000};
+	bool foreboding = cluster->config->verify != CONFIG_VERIFY_DISABLE &&
+	                  cluster->moved_us != 0 &&
+	                  clock_now_us() - cluster->moved_us < FOREBODING_MS * (int64_t)1000;
+	bool due = foreboding || cluster->verdict.alarm[0] != '\0' ||
+	           (cluster->away_ms != 0 && cluster->config->on_store_loss != CONFIG_LOSS_KEEP);
+
+	for (size_t i = 0; i < ARRAY_LEN(decision->ask); i++)
+		if (decision->ask[i] != NULL) {
+			verifier_hurry(cluster->verifier, decision->ask[i]);
+			due = true;
+		}
+	if (due)
+		event_add(cluster->tick, &after);
+	else
+		event_del(cluster->tick);
+}
+
+static struct decision decide_now(struct cluster *cluster, const struct watch_fact *fact)
+{
+	struct decide_input input = {.cluster = cluster->config,
+	                             .fact = fact,
+	                             .applied = &cluster->applied,
+	                             .override = &cluster->override,
+	                             .moved_us = cluster->moved_us,
+	                             .held = cluster->held,
+	                             .store_lost = store_is_lost(cluster, fact)};
+
+	input.servers = verifier_facts(cluster->verifier, &input.server_count);
+	return decide(&input);
 }
 
 static void cluster_reconcile(struct cluster *cluster)
 {
 	const struct watch_fact *fact = watcher_fact(cluster->watcher);
-	struct decision decision = decide(cluster->config, fact, &cluster->applied);
-	bool news = true;
+	struct decision decision;
 
+	follow_members(cluster, fact);
+	decision = decide_now(cluster, fact);
+	cluster_judge(cluster, &decision, &cluster->verdict);
+	look_again(cluster, &decision);
 	if (decision.kind == DECIDE_MOVE) {
-		news = move(cluster, fact);
+		move(cluster, &decision, fact);
 	} else if (decision.floor_zxid != cluster->applied.floor_zxid) {
 		cluster->applied.floor_zxid = decision.floor_zxid;
-		save_later(cluster, SAVE_AFTER_MS);
+		cluster_save_soon(cluster);
 	}
-	if (decision.kind == DECIDE_HOLD)
-		hold_all(cluster, fact->topology->zxid);
-	say(cluster, &decision, fact, news);
+	if (decision.kind == DECIDE_HOLD || decision.kind == DECIDE_FENCE)
+		hold_all(cluster, &decision);
+	decision_fini(&decision);
+	cluster_say(cluster, fact);
 }
 
-static void on_watcher(void *arg)
+static void on_facts(void *arg)
 {
+	cluster_reconcile(arg);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
 	cluster_reconcile(arg);
 }
 
@@ -286,19 +253,53 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 	apply_all(arg, 0, 0);
 }
 
-static void load_state(struct cluster *cluster)
+/* --- the operator's word --- */
+
+/* Nobody is to forget that segue does not act. */
+static void remind(struct cluster *cluster)
 {
-	struct strbuf auto_strbuf note = STRBUF_INIT;
+	const struct timeval after = {.tv_sec = REMIND_S};
+
+	cluster_say_override(cluster);
+	if (cluster->override.kind != OVERRIDE_NONE)
+		event_add(cluster->reminder, &after);
+	else
+		event_del(cluster->reminder);
+}
+
+static void on_reminder(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	remind(arg);
+}
+
+static void load_override(struct cluster *cluster)
+{
+	const char *name = cluster->config->name;
 	struct err err;
 
-	if (!state_load(cluster->segue->state_dir, cluster->config, cluster->segue->zookeeper_hosts,
-	                &cluster->applied, &note, &err))
-		log_error("state_unusable", KV_STR("cluster", cluster->config->name), KV_ERR(&err),
-		          KV_STR("next", "going on as if nothing had been applied yet"));
-	if (note.len > 0)
-		log_warning("state_note", KV_STR("cluster", cluster->config->name),
-		            KV_STR("note", note.data));
+	if (!override_load(cluster->segue->state_dir, name, &cluster->override, &err))
+		log_error("override_unusable", KV_STR("cluster", name), KV_ERR(&err),
+		          KV_STR("next", "frozen, as an operator's word may be in it: `segue pin`, "
+		                         "`segue freeze` or `segue release` it"));
+	remind(cluster);
 }
+
+bool cluster_set_override(struct cluster *cluster, const struct override *override, struct err *err)
+{
+	if (!override_save(cluster->segue->state_dir, cluster->config->name, override, err))
+		return false;
+	if (override->kind == OVERRIDE_NONE && cluster->override.kind != OVERRIDE_NONE)
+		log_warning("released", KV_STR("cluster", cluster->config->name),
+		            KV_STR("next", "the store and the servers are followed again"));
+	cluster->override = *override;
+	remind(cluster);
+	cluster_reconcile(cluster);
+	return true;
+}
+
+/* --- life --- */
 
 static bool same_store(const struct cluster *a, const struct cluster *b)
 {
@@ -316,7 +317,7 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 	cluster->applied.zxid = previous->applied.zxid;
 	cluster->applied.floor_zxid = previous->applied.floor_zxid;
 	cluster->unsaved = previous->unsaved;
-	if (previous->applied.in_this_run && previous->held_zxid == 0)
+	if (previous->applied.in_this_run && previous->held == HELD_NOT)
 		event_active(cluster->resume, EV_TIMEOUT, 0);
 }
 
@@ -349,29 +350,37 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	cluster->config = &world->config->clusters[index];
 	cluster->segue = world->config;
 	applied_init(&cluster->applied);
-	cluster->persist = event_new(world->base, -1, 0, on_persist, cluster);
+	cluster->persist = event_new(world->base, -1, 0, cluster_on_persist, cluster);
 	event_priority_set(cluster->persist, CLUSTER_PRIORITY_LATER);
 	cluster->resume = event_new(world->base, -1, 0, on_resume, cluster);
+	cluster->tick = event_new(world->base, -1, 0, on_tick, cluster);
+	cluster->reminder = event_new(world->base, -1, 0, on_reminder, cluster);
 	if (previous != NULL && same_store(cluster, previous))
 		take_over(cluster, previous);
 	else
-		load_state(cluster);
+		cluster_load(cluster);
+	load_override(cluster);
 	create_outlets(cluster, world, index);
+	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
 	cluster->watcher =
-	    watcher_create(world->zk, world->resolver, cluster->config, on_watcher, cluster);
+	    watcher_create(world->zk, world->resolver, cluster->config, on_facts, cluster);
 	return cluster;
 }
 
 void cluster_destroy(struct cluster *cluster)
 {
 	watcher_destroy(cluster->watcher);
+	verifier_destroy(cluster->verifier);
 	for (size_t i = 0; i < cluster->outlet_count; i++)
 		target_destroy(cluster->outlets[i].target);
-	save(cluster);
+	cluster_save(cluster);
 	free(cluster->outlets);
 	event_free(cluster->persist);
 	event_free(cluster->resume);
+	event_free(cluster->tick);
+	event_free(cluster->reminder);
 	applied_fini(&cluster->applied);
 	free(cluster->said);
+	free(cluster->alarm_said);
 	free(cluster);
 }

@@ -1,6 +1,5 @@
 /* segue resume: lets go of the clients that segue keeps waiting, when segue itself cannot any more.
  * For ExecStopPost= of the unit, and for people. What a person paused or disabled stays so. */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,21 +14,6 @@
 #include "config.h"
 
 #define RESUME_TIMEOUT_MS 5000
-
-static void print_usage(FILE *out)
-{
-	fputs(
-	    "usage: segue resume [-c FILE] [TARGET]\n"
-	    "\n"
-	    "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
-	    "\n"
-	    "Lets go of the clients that segue keeps waiting, of TARGET (the name of a section)\n"
-	    "or of all. [pgbouncer]: RESUMEs every database that segue has paused. [haproxy]: puts\n"
-	    "the servers that segue holds or fences back to what the installed file says. What a\n"
-	    "person has paused or disabled stays as it is. A segue that runs would close them\n"
-	    "again: it is meant for after its end (ExecStopPost=).\n",
-	    out);
-}
 
 static bool resume_pgbouncer(const struct config *config, const struct config_target *target,
                              size_t *count, struct err *err)
@@ -144,23 +128,22 @@ static int run(const char *config_file, const char *name)
 
 int cmd_resume(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-	                                        {"help", no_argument, NULL, 'h'},
-	                                        {NULL, 0, NULL, 0}};
-	const char *config_file = CMD_DEFAULT_CONFIG;
-	int option;
+	static const struct cmd_syntax syntax = {
+	    .usage =
+	        "usage: segue resume [-c FILE] [TARGET]\n"
+	        "\n"
+	        "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	        "\n"
+	        "Lets go of the clients that segue keeps waiting, of TARGET (the name of a section)\n"
+	        "or of all. [pgbouncer]: RESUMEs every database that segue has paused. [haproxy]: puts\n"
+	        "the servers that segue holds or fences back to what the installed file says. What a\n"
+	        "person has paused or disabled stays as it is. A segue that runs would close them\n"
+	        "again: it is meant for after its end (ExecStopPost=).\n",
+	    .words_max = 1};
+	struct cmd_args args;
+	int code;
 
-	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		if (option == 'c') {
-			config_file = optarg;
-			continue;
-		}
-		print_usage(option == 'h' ? stdout : stderr);
-		return option == 'h' ? CMD_OK : CMD_USAGE;
-	}
-	if (argc - optind > 1) {
-		fprintf(stderr, "segue resume: unexpected argument \"%s\"\n", argv[optind + 1]);
-		return CMD_USAGE;
-	}
-	return run(config_file, optind < argc ? argv[optind] : NULL);
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
+		return code;
+	return run(args.config_file, args.word_count > 0 ? args.words[0] : NULL);
 }

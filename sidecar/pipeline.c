@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "apply/install.h"
 #include "apply/target.h"
@@ -36,7 +37,7 @@ struct pipeline {
 	size_t cluster_count; /* created so far */
 };
 
-static const struct cluster *find_cluster(const struct pipeline *pipeline, const char *name)
+static struct cluster *find_cluster(const struct pipeline *pipeline, const char *name)
 {
 	for (size_t i = 0; pipeline != NULL && i < pipeline->cluster_count; i++)
 		if (strcmp(cluster_config(pipeline->clusters[i])->name, name) == 0)
@@ -231,6 +232,29 @@ static void create_clusters(struct pipeline *pipeline, const struct pipeline *ol
 		pipeline->clusters[i] = cluster_create(&world, i, find_cluster(old, name));
 		pipeline->cluster_count++;
 	}
+}
+
+json_t *pipeline_status(const struct pipeline *pipeline)
+{
+	json_t *clusters = json_array();
+
+	for (size_t i = 0; i < pipeline->cluster_count; i++)
+		json_array_append_new(clusters, cluster_status(pipeline->clusters[i]));
+	return json_pack("{s:s, s:s, s:i, s:{s:b, s:s}, s:o}", "segue", SEGUE_VERSION, "name",
+	                 pipeline->config->name, "pid", (int)getpid(), "store", "connected",
+	                 zk_connected(pipeline->zk), "description", zk_describe(pipeline->zk),
+	                 "clusters", clusters);
+}
+
+bool pipeline_set_override(struct pipeline *pipeline, const char *cluster,
+                           const struct override *override, struct err *err)
+{
+	struct cluster *found = find_cluster(pipeline, cluster);
+
+	if (found == NULL)
+		return err_set(err, "there is no [cluster %s] in %s", cluster,
+		               pipeline->config->file);
+	return cluster_set_override(found, override, err);
 }
 
 bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)

@@ -125,6 +125,11 @@ static void check_cluster(struct checker *checker, const struct config_section *
 
 	if (*cluster->path != '\0')
 		check_unique(checker, &checker->znodes, section, "path", cluster->path);
+	if (cluster->layout == CONFIG_LAYOUT_PATRONI && cluster->presence)
+		config_problem_add(
+		    checker->errors, line_of(section, "presence"), section, "presence",
+		    "found \"yes\" with layout = patroni: allowed: no; its leader key "
+		    "is ephemeral, and gone when nobody lives who would keep it");
 }
 
 static void check_section(struct checker *checker, const struct config_section *section)

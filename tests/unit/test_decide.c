@@ -1,4 +1,4 @@
-/* decide: the table of decide.c, row by row. */
+/* decide: what the store says (the table of store_word.c), with nobody asking the servers. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +29,15 @@ static struct topology topology_of(const struct version *version)
 	return t;
 }
 
+static struct decision decide_by_store(const struct config_cluster *cluster,
+                                       const struct watch_fact *fact, const struct applied *applied)
+{
+	struct override none = {.kind = OVERRIDE_NONE};
+
+	return decide(&(struct decide_input){
+	    .cluster = cluster, .fact = fact, .applied = applied, .override = &none});
+}
+
 static void expect(struct decision got, enum decision_kind kind, const char *reason_part,
                    int64_t floor_zxid)
 {
@@ -36,6 +45,7 @@ static void expect(struct decision got, enum decision_kind kind, const char *rea
 	cr_assert_not_null(strstr(got.reason, reason_part), "\"%s\" is not in \"%s\"", reason_part,
 	                   got.reason);
 	cr_assert_eq(got.floor_zxid, floor_zxid, "floor %lld", (long long)got.floor_zxid);
+	decision_fini(&got);
 }
 
 static void nothing_usable(enum watch_state state, const char *reason_part)
@@ -45,8 +55,8 @@ static void nothing_usable(enum watch_state state, const char *reason_part)
 	struct applied applied = {.zxid = 7, .floor_zxid = 3, .has_topology = true};
 	struct applied nothing = {.zxid = 0};
 
-	expect(decide(&cluster, &fact, &applied), DECIDE_KEEP, reason_part, 3);
-	expect(decide(&cluster, &fact, &nothing), DECIDE_WAIT, reason_part, 0);
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_KEEP, reason_part, 3);
+	expect(decide_by_store(&cluster, &fact, &nothing), DECIDE_WAIT, reason_part, 0);
 }
 
 Test(decide, without_a_usable_value_the_last_one_stays)
@@ -54,8 +64,22 @@ Test(decide, without_a_usable_value_the_last_one_stays)
 	nothing_usable(WATCH_WAITING, "waiting for the store");
 	nothing_usable(WATCH_RESOLVING, "being resolved");
 	nothing_usable(WATCH_UNREACHABLE, "the store is unreachable");
-	nothing_usable(WATCH_ABSENT, "the znode does not exist");
 	nothing_usable(WATCH_INVALID, "cannot be used");
+}
+
+Test(decide, an_absent_znode_is_a_loss_of_the_primary)
+{
+	struct config_cluster cluster = {.on_primary_loss = CONFIG_LOSS_HOLD};
+	struct watch_fact fact = {.state = WATCH_ABSENT};
+	struct applied applied = {.zxid = 7, .floor_zxid = 3, .has_topology = true};
+	struct applied nothing = {.zxid = 0};
+
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_HOLD, "does not exist", 3);
+	expect(decide_by_store(&cluster, &fact, &nothing), DECIDE_WAIT, "does not exist", 0);
+	cluster.on_primary_loss = CONFIG_LOSS_KEEP;
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_KEEP, "does not exist", 3);
+	cluster.on_primary_loss = CONFIG_LOSS_FENCE;
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_FENCE, "does not exist", 3);
 }
 
 static struct decision with_publishers(bool presence, int publishers, bool has_applied)
@@ -65,7 +89,7 @@ static struct decision with_publishers(bool presence, int publishers, bool has_a
 	struct watch_fact fact = {.state = WATCH_VALUE, .topology = &t, .publishers = publishers};
 	struct applied applied = {.zxid = 7, .has_topology = has_applied};
 
-	return decide(&cluster, &fact, &applied);
+	return decide_by_store(&cluster, &fact, &applied);
 }
 
 Test(decide, presence_asks_for_a_live_publisher)
@@ -102,7 +126,8 @@ static void walk(const struct row *row)
 	                          .has_topology = row->before.host != NULL,
 	                          .topology = topology_of(&row->before)};
 
-	expect(decide(&cluster, &fact, &applied), row->kind, row->reason_part, row->floor_after);
+	expect(decide_by_store(&cluster, &fact, &applied), row->kind, row->reason_part,
+	       row->floor_after);
 }
 
 #define ROW(...) walk(&(struct row){__VA_ARGS__})
@@ -199,18 +224,18 @@ Test(decide, a_roll_back_from_end_to_end)
 	struct topology restored = topology_of(&(struct version){.zxid = 40, .host = "b"});
 	struct topology written = topology_of(&(struct version){.zxid = 41, .host = "a"});
 	struct watch_fact fact = {.state = WATCH_VALUE, .topology = &restored};
-	struct decision first = decide(&cluster, &fact, &applied);
+	struct decision first = decide_by_store(&cluster, &fact, &applied);
 
 	expect(first, DECIDE_REFUSE, "went back", 40);
 	applied.floor_zxid = first.floor_zxid;
 	applied.in_this_run = false;
-	expect(decide(&cluster, &fact, &applied), DECIDE_REFUSE, "went back", 40);
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_REFUSE, "went back", 40);
 	fact.topology = &written;
-	expect(decide(&cluster, &fact, &applied), DECIDE_MOVE, "newer", 40);
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_MOVE, "newer", 40);
 	applied.zxid = 41;
 	applied.floor_zxid = 0;
 	applied.in_this_run = true;
-	expect(decide(&cluster, &fact, &applied), DECIDE_CURRENT, "applied", 0);
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_CURRENT, "applied", 0);
 	fact.topology = &restored;
-	expect(decide(&cluster, &fact, &applied), DECIDE_REFUSE, "went back", 40);
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_REFUSE, "went back", 40);
 }

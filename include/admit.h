@@ -1,0 +1,50 @@
+/* Admission: may this server be the primary that clients are led to? And the evidence that a
+ * primary is lost. Pure. */
+#ifndef SEGUE_ADMIT_H
+#define SEGUE_ADMIT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config.h"
+#include "topology.h"
+#include "verify/server.h"
+
+enum admission_kind {
+	ADMIT_YES,
+	ADMIT_UNVERIFIED, /* verify = prefer: it lives, and more could not be learned; a warning */
+	ADMIT_LATER,      /* not now; it is asked again at once */
+	ADMIT_NO,         /* refused until it says something else */
+};
+
+struct admission {
+	enum admission_kind kind;
+	const char *reason; /* static text; "" with ADMIT_YES */
+};
+
+struct admit_question {
+	enum config_verify verify;
+	const struct server_fact *server; /* NULL: nothing is known of it */
+	/* What it is held against; NULL, 0 and "": not known. */
+	const char *system_identifier; /* the cluster's, by the store or else by what was applied */
+	const char *applied_identifier;
+	int64_t applied_timeline;
+	int64_t since_us; /* an answer to a question asked before that is too old; 0: none is */
+	bool is_applied;  /* it is the primary that clients are led to now */
+};
+
+struct admission admit(const struct admit_question *question);
+
+/* Three answers in a row that say it takes no writes: refused, timed out, starting, in recovery.
+ * Never a server that lives and does not let us in. */
+#define LOSS_RUNNING SERVER_RUNNING_MATTERS
+bool loss_is_proven(const struct server_fact *server);
+
+/* The fact of a member's server; NULL: none. */
+const struct server_fact *server_of(const struct server_fact *servers, size_t count,
+                                    const struct member *member);
+
+/* False when both identifiers are known and differ. */
+bool same_system(const char *a, const char *b);
+
+#endif

@@ -1,0 +1,75 @@
+/* The cluster object; for cluster*.c only. */
+#ifndef SEGUE_CLUSTER_OWN_H
+#define SEGUE_CLUSTER_OWN_H
+
+#include <event2/util.h>
+
+#include "apply/target.h"
+#include "cluster.h"
+#include "decide.h"
+#include "verify/verifier.h"
+
+#define CLUSTER_ENDPOINT_MAX (TOPOLOGY_ADDRESS_MAX + 16)
+
+struct outlet { /* a target with its template */
+	const struct config_target *config;
+	const struct mustache *template;
+	struct target *target;
+};
+
+/* A decision in words that outlive what it points to. */
+struct verdict {
+	enum decision_kind kind;
+	const char *reason, *why; /* static */
+	char about[CLUSTER_ENDPOINT_MAX];
+	char alarm[512]; /* "" or what a person has to look at */
+	bool news;       /* the targets are led to other servers by it */
+};
+
+struct cluster {
+	const struct config_cluster *config;
+	const struct config *segue;
+	struct applied applied;
+	struct override override;
+	struct watcher *watcher;
+	struct verifier *verifier;
+	struct outlet *outlets;
+	size_t outlet_count;
+	bool primed; /* the targets have a text */
+	enum decide_held held;
+	bool fenced;            /* held by fence */
+	int64_t episode;        /* of the hold, or of the last one */
+	int64_t moved_us;       /* to another primary; 0: never */
+	int64_t away_ms;        /* since when the store is unreachable; 0: it is not */
+	struct event *tick;     /* looks again: somebody is being asked, or an alarm stands */
+	struct event *reminder; /* of an override */
+	struct event *resume;   /* applies what the cluster before a reload had applied, store or no
+	                           store */
+	struct event *persist;
+	bool unsaved;
+	int64_t save_at_ms; /* when `persist` fires; 0: it does not */
+	struct verdict verdict;
+	char *said; /* the last decision in the log, so that it stands there once */
+	char *alarm_said;
+};
+
+/* "10.0.0.1:5432", "[::1]:5432"; "none" for NULL. */
+void cluster_endpoint(const struct member *member, char *out, size_t size);
+
+/* --- cluster_say.c --- */
+
+/* To be taken before the decision is carried out, which moves what it points to. */
+void cluster_judge(const struct cluster *cluster, const struct decision *decision,
+                   struct verdict *out);
+void cluster_say(struct cluster *cluster, const struct watch_fact *fact);
+void cluster_say_override(const struct cluster *cluster);
+
+/* --- cluster_save.c --- */
+
+void cluster_load(struct cluster *cluster);
+void cluster_save_soon(struct cluster *cluster);
+void cluster_save_lazily(struct cluster *cluster); /* the same servers, under a newer zxid */
+void cluster_save(struct cluster *cluster);
+void cluster_on_persist(evutil_socket_t fd, short what, void *arg);
+
+#endif

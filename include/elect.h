@@ -1,0 +1,39 @@
+/* Election: which member is the primary by what the servers say. The one that the store names,
+ * unless another takes writes on a higher timeline: then the store is late. Pure. */
+#ifndef SEGUE_ELECT_H
+#define SEGUE_ELECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "topology.h"
+#include "verify/server.h"
+
+struct electorate {
+	const struct topology *named;   /* has a primary */
+	const struct topology *applied; /* the last one; NULL: none */
+	const struct server_fact *servers;
+	size_t server_count;
+	const char *system_identifier; /* of the cluster; "": not known */
+	int64_t moved_us; /* who was asked before that may not know yet that it is none */
+};
+
+struct election { /* members are borrowed from the electorate's topologies */
+	const struct member *candidate;
+	const struct server_fact *server; /* the candidate's; NULL: none */
+	bool against_store;               /* the candidate is not the one that is named */
+	const struct member *twin;  /* takes writes on the candidate's timeline as well; or NULL */
+	const struct member *lower; /* takes writes, too, on a lower timeline, and said so after
+	                               moved_us; or NULL */
+};
+
+struct election elect(const struct electorate *electorate);
+
+/* `named` with `candidate` as its primary; whom it replaces becomes a standby that gets no traffic.
+ * `out` is initialised by the call, and the caller's to end. */
+void elect_topology(const struct topology *named, const struct member *candidate,
+                    struct topology *out);
+
+bool same_address(const struct member *a, const struct member *b);
+
+#endif

@@ -1,0 +1,28 @@
+/* The store's word on a cluster, weighed against what was applied last: older, newer, nobody, or
+ * nothing that can be used. Pure; the servers have their say after it (decide.h). */
+#ifndef SEGUE_STORE_WORD_H
+#define SEGUE_STORE_WORD_H
+
+#include "config.h"
+#include "decide.h"
+#include "watch/watcher.h"
+
+enum store_word_kind {
+	STORE_SILENT,  /* it says nothing that can be used; the last one stays */
+	STORE_BARRED,  /* presence = yes and no publisher lives: nothing is to be done at all */
+	STORE_NOBODY,  /* nobody is primary */
+	STORE_OLDER,   /* an older fact than the one applied: the last one stays, and an alarm */
+	STORE_PRIMARY, /* the fact's topology */
+};
+
+struct store_word {
+	enum store_word_kind kind;
+	bool newer; /* PRIMARY: than what this process has applied, or it has applied nothing */
+	const char *reason; /* static text */
+	int64_t floor_zxid; /* see struct applied */
+};
+
+struct store_word store_word(const struct config_cluster *cluster, const struct watch_fact *fact,
+                             const struct applied *applied);
+
+#endif

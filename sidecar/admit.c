@@ -1,0 +1,118 @@
+/* Admission as one table; the first row that matches wins. */
+/* clang-format off */
+/*   verify    the server                                                   admitted
+ *   -------   ----------------------------------------------------------   ----------
+ *   disable   whatever it is                                               yes
+ *   any       answered: of another system than the cluster's               no
+ *   any       answered: takes writes, on a lower timeline than the last    no
+ *   any       answered: in recovery                                        later
+ *   any       answered, before the store named it                          later
+ *   any       answered: takes writes                                       yes
+ *   any       not asked yet, refused, timed out, starting                  later
+ *   any       full, denied or other; it is the primary already             yes: it lives
+ *   prefer    full, denied or other                                        unverified
+ *   require   full, denied or other                                        no
+ *
+ * A timeline is compared within one system only: a store that names another identifier than the one
+ * applied speaks of a cluster that was made anew, whose timelines begin at 1 again. */
+/* clang-format on */
+#include "admit.h"
+
+#include <string.h>
+
+static struct admission is(enum admission_kind kind, const char *reason)
+{
+	return (struct admission){.kind = kind, .reason = reason};
+}
+
+bool same_system(const char *a, const char *b)
+{
+	return a == NULL || b == NULL || *a == '\0' || *b == '\0' || strcmp(a, b) == 0;
+}
+
+static struct admission admit_answered(const struct admit_question *question)
+{
+	const struct server_fact *server = question->server;
+	const char *cluster = question->system_identifier;
+
+	if (!same_system(server->system_identifier, cluster))
+		return is(ADMIT_NO, "its system identifier is not the cluster's");
+	if (!server->in_recovery && server->timeline > 0 &&
+	    server->timeline < question->applied_timeline &&
+	    same_system(cluster, question->applied_identifier))
+		return is(ADMIT_NO, "its timeline is lower than the last one applied: it is an old "
+		                    "primary that came back");
+	if (server->in_recovery)
+		return is(ADMIT_LATER, "it is still in recovery");
+	if (server->asked_us < question->since_us)
+		return is(ADMIT_LATER, "it is asked whether it is the primary now");
+	return is(ADMIT_YES, "");
+}
+
+static struct admission admit_living(const struct admit_question *question)
+{
+	if (question->is_applied)
+		return is(ADMIT_YES, "");
+	if (question->verify == CONFIG_VERIFY_PREFER)
+		return is(ADMIT_UNVERIFIED, "it lives but does not let segue in, so that nobody "
+		                            "has checked whether it is the primary");
+	return is(ADMIT_NO, "it does not let segue in (verify = require)");
+}
+
+struct admission admit(const struct admit_question *question)
+{
+	if (question->verify == CONFIG_VERIFY_DISABLE)
+		return is(ADMIT_YES, "");
+	if (question->server == NULL)
+		return is(ADMIT_LATER, "it has not been asked yet");
+	switch (question->server->class) {
+	case SERVER_ANSWERED:
+		return admit_answered(question);
+	case SERVER_UNASKED:
+		return is(ADMIT_LATER, "it has not been asked yet");
+	case SERVER_REFUSED:
+		return is(ADMIT_LATER, "it refuses connections");
+	case SERVER_TIMED_OUT:
+		return is(ADMIT_LATER, "it does not answer");
+	case SERVER_STARTING:
+		return is(ADMIT_LATER, "it is starting or shutting down");
+	case SERVER_FULL:
+	case SERVER_DENIED:
+	case SERVER_OTHER:
+		return admit_living(question);
+	case SERVER_CLASSES:
+		break;
+	}
+	return is(ADMIT_NO, "");
+}
+
+bool loss_is_proven(const struct server_fact *server)
+{
+	if (server == NULL || server->running < LOSS_RUNNING)
+		return false;
+	switch (server->class) {
+	case SERVER_ANSWERED:
+		return server->in_recovery;
+	case SERVER_REFUSED:
+	case SERVER_TIMED_OUT:
+	case SERVER_STARTING:
+		return true;
+	case SERVER_UNASKED:
+	case SERVER_FULL:
+	case SERVER_DENIED:
+	case SERVER_OTHER:
+	case SERVER_CLASSES:
+		break;
+	}
+	return false;
+}
+
+const struct server_fact *server_of(const struct server_fact *servers, size_t count,
+                                    const struct member *member)
+{
+	for (size_t i = 0; i < count; i++)
+		if (servers[i].port == member->port &&
+		    strcmp(servers[i].address, member->address) == 0)
+			return &servers[i];
+	return NULL;
+}

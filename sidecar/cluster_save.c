@@ -1,0 +1,75 @@
+/* What a cluster keeps on disk: the last applied topology, behind the backs of the proxies. */
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "cluster_own.h"
+#include "state.h"
+
+#define SAVE_AFTER_MS 1000
+#define SAVE_LAZY_MS  60000
+#define SAVE_RETRY_MS 10000
+
+/* An fsync stops the loop for milliseconds: not while a proxy waits for its command or this change
+ * for its confirmation, nor for the next of many clusters at the start. */
+static void save_later(struct cluster *cluster, int64_t after_ms)
+{
+	int64_t ms = clock_jitter_ms(after_ms);
+	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	cluster->unsaved = true;
+	if (cluster->save_at_ms != 0 && cluster->save_at_ms <= clock_now_ms() + ms)
+		return;
+	cluster->save_at_ms = clock_now_ms() + ms;
+	event_add(cluster->persist, &after);
+}
+
+void cluster_save_soon(struct cluster *cluster)
+{
+	save_later(cluster, SAVE_AFTER_MS);
+}
+
+void cluster_save_lazily(struct cluster *cluster)
+{
+	save_later(cluster, SAVE_LAZY_MS);
+}
+
+void cluster_save(struct cluster *cluster)
+{
+	struct err err;
+
+	cluster->save_at_ms = 0;
+	if (!cluster->unsaved)
+		return;
+	cluster->unsaved = false;
+	if (state_save(cluster->segue->state_dir, cluster->config, cluster->segue->zookeeper_hosts,
+	               &cluster->applied, &err))
+		return;
+	log_error("state_not_saved", KV_STR("cluster", cluster->config->name),
+	          KV_INT("zxid", cluster->applied.zxid), KV_ERR(&err),
+	          KV_STR("next", "tried again every 10 s; after a restart before that, an older "
+	                         "fact could not be told from a newer one"));
+	save_later(cluster, SAVE_RETRY_MS);
+}
+
+void cluster_on_persist(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	cluster_save(arg);
+}
+
+void cluster_load(struct cluster *cluster)
+{
+	struct strbuf auto_strbuf note = STRBUF_INIT;
+	struct err err;
+
+	if (!state_load(cluster->segue->state_dir, cluster->config, cluster->segue->zookeeper_hosts,
+	                &cluster->applied, &note, &err))
+		log_error("state_unusable", KV_STR("cluster", cluster->config->name), KV_ERR(&err),
+		          KV_STR("next", "going on as if nothing had been applied yet"));
+	if (note.len > 0)
+		log_warning("state_note", KV_STR("cluster", cluster->config->name),
+		            KV_STR("note", note.data));
+}

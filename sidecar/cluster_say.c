@@ -1,0 +1,197 @@
+/* The decisions of a cluster in the log: one line each; one that only repeats what was said last
+ * stays silent. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "cluster_own.h"
+#include "watch/watcher.h"
+
+void cluster_endpoint(const struct member *member, char *out, size_t size)
+{
+	if (member == NULL)
+		snprintf(out, size, "none");
+	else
+		snprintf(out, size, strchr(member->address, ':') ? "[%s]:%u" : "%s:%u",
+		         member->address, (unsigned)member->port);
+}
+
+static const struct decision_manner {
+	const char *event;
+	enum log_level level;
+} manners[DECIDE_KINDS] = {
+    [DECIDE_WAIT] = {"waiting", LOG_INFO},   [DECIDE_CURRENT] = {"current", LOG_INFO},
+    [DECIDE_KEEP] = {"kept", LOG_WARNING},   [DECIDE_HOLD] = {"hold", LOG_WARNING},
+    [DECIDE_FENCE] = {"fence", LOG_WARNING}, [DECIDE_MOVE] = {"primary", LOG_INFO},
+    [DECIDE_REFUSE] = {"refused", LOG_ERROR}};
+
+static const char *name_of(const struct member *member)
+{
+	return member->name[0] != '\0' ? member->name : "?";
+}
+
+static void judge_alarm(const struct decision *decision, struct verdict *out)
+{
+	const struct member *other = decision->twin != NULL ? decision->twin : decision->lower;
+	char endpoint[CLUSTER_ENDPOINT_MAX];
+
+	if (other == NULL)
+		return;
+	cluster_endpoint(other, endpoint, sizeof(endpoint));
+	snprintf(out->alarm, sizeof(out->alarm),
+	         decision->twin != NULL
+	             ? "two servers take writes on one timeline: %s (%s) besides %s: nothing moves "
+	               "until one of them is stopped"
+	             : "two servers take writes: %s (%s) does so on a lower timeline than %s: no "
+	               "client is led there; stop it before somebody writes to it directly",
+	         endpoint, name_of(other), out->about[0] != '\0' ? out->about : "the primary");
+}
+
+void cluster_judge(const struct cluster *cluster, const struct decision *decision,
+                   struct verdict *out)
+{
+	const struct applied *applied = &cluster->applied;
+
+	*out =
+	    (struct verdict){.kind = decision->kind,
+	                     .reason = decision->reason,
+	                     .why = decision->why,
+	                     .news = decision->kind != DECIDE_MOVE || !applied->in_this_run ||
+	                             !applied->has_topology || cluster->held != HELD_NOT ||
+	                             !topology_same_servers(&decision->next, &applied->topology)};
+	if (decision->about != NULL)
+		cluster_endpoint(decision->about, out->about, sizeof(out->about));
+	judge_alarm(decision, out);
+}
+
+static bool all_is_well(const char *said)
+{
+	return said != NULL &&
+	       (said[0] == '0' + (int)DECIDE_MOVE || said[0] == '0' + (int)DECIDE_CURRENT);
+}
+
+/* What is expected to pass by itself in a moment is no news, nor is a value that changes nothing.
+ */
+static enum log_level level_of(const struct cluster *cluster, const struct watch_fact *fact)
+{
+	const struct verdict *verdict = &cluster->verdict;
+	bool passing = fact->state == WATCH_RESOLVING && fact->problem == NULL;
+	bool quiet = verdict->kind == DECIDE_CURRENT && all_is_well(cluster->said);
+
+	if (passing || quiet || !verdict->news)
+		return LOG_DEBUG;
+	if (verdict->kind == DECIDE_MOVE && verdict->why[0] != '\0')
+		return LOG_WARNING;
+	return manners[verdict->kind].level;
+}
+
+static const char *next_of(const struct cluster *cluster)
+{
+	switch (cluster->verdict.kind) {
+	case DECIDE_HOLD:
+		return "clients wait where the target can make them, for hold_timeout at most";
+	case DECIDE_FENCE:
+		return "sessions are ended, and nobody is let through until a primary is admitted";
+	case DECIDE_KEEP:
+	case DECIDE_REFUSE:
+		return "the last one stays";
+	case DECIDE_WAIT:
+	case DECIDE_CURRENT:
+	case DECIDE_MOVE:
+	case DECIDE_KINDS:
+		break;
+	}
+	return NULL;
+}
+
+static const char *or_null(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
+/* Before this process has applied anything, what the state file says is only what was applied
+ * once. */
+static void say_decision(const struct cluster *cluster, const struct watch_fact *fact,
+                         enum log_level level)
+{
+	const struct applied *applied = &cluster->applied;
+	const struct verdict *verdict = &cluster->verdict;
+	char endpoint[CLUSTER_ENDPOINT_MAX];
+
+	cluster_endpoint(applied->has_topology ? &applied->topology.primary : NULL, endpoint,
+	                 sizeof(endpoint));
+	LOG_EMIT(
+	    level, manners[verdict->kind].event, KV_STR("cluster", cluster->config->name),
+	    KV_STR("path", cluster->config->path), KV_INT("zxid", fact->mzxid),
+	    KV_STR("reason", verdict->reason), KV_STR("about", or_null(verdict->about)),
+	    KV_STR("why", or_null(verdict->why)), KV_STR("problem", fact->problem),
+	    KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),
+	    KV_STR(applied->in_this_run ? "primary" : "applied_before", endpoint),
+	    KV_INT("timeline", applied->topology.timeline), KV_INT("applied_zxid", applied->zxid),
+	    KV_INT("standbys", applied->topology.standby_count), KV_STR("next", next_of(cluster)));
+}
+
+/* Takes over `line`; false when it is what was said before. */
+static bool is_new(char **said, char *line)
+{
+	bool same = *said != NULL && strcmp(*said, line) == 0;
+
+	free(same ? line : *said);
+	if (!same)
+		*said = line;
+	return !same;
+}
+
+static void say_alarm(struct cluster *cluster)
+{
+	const char *alarm = cluster->verdict.alarm;
+	bool was = cluster->alarm_said != NULL && cluster->alarm_said[0] != '\0';
+
+	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
+		return;
+	if (alarm[0] != '\0')
+		log_error("split_brain", KV_STR("cluster", cluster->config->name),
+		          KV_STR("alarm", alarm));
+	else if (was)
+		log_info("split_brain_over", KV_STR("cluster", cluster->config->name));
+}
+
+void cluster_say(struct cluster *cluster, const struct watch_fact *fact)
+{
+	const struct verdict *verdict = &cluster->verdict;
+	enum log_level level = level_of(cluster, fact);
+	int64_t zxid = verdict->kind == DECIDE_MOVE ? fact->mzxid : 0;
+
+	if (is_new(&cluster->said,
+	           xasprintf("%d %s %s %s %lld %s", (int)verdict->kind, verdict->reason,
+	                     verdict->about, verdict->why, (long long)zxid,
+	                     fact->problem != NULL ? fact->problem : "")))
+		say_decision(cluster, fact, level);
+	say_alarm(cluster);
+}
+
+void cluster_say_override(const struct cluster *cluster)
+{
+	const struct override *override = &cluster->override;
+	struct member pinned = {.port = override->port};
+	char endpoint[CLUSTER_ENDPOINT_MAX];
+
+	switch (override->kind) {
+	case OVERRIDE_NONE:
+		return;
+	case OVERRIDE_FREEZE:
+		log_warning("frozen", KV_STR("cluster", cluster->config->name),
+		            KV_STR("by", override->by), KV_STR("since", override->since),
+		            KV_STR("next", "nothing is moved or held until `segue release`"));
+		return;
+	case OVERRIDE_PIN:
+		break;
+	}
+	memcpy(pinned.address, override->address, sizeof(pinned.address));
+	cluster_endpoint(&pinned, endpoint, sizeof(endpoint));
+	log_warning("pinned", KV_STR("cluster", cluster->config->name), KV_STR("primary", endpoint),
+	            KV_STR("by", override->by), KV_STR("since", override->since),
+	            KV_STR("next", "this one is the primary, whatever the store and the servers "
+	                           "say, until `segue release`"));
+}

@@ -1,0 +1,158 @@
+/* Only a server that answered, takes writes, tells its timeline and belongs to the cluster can
+ * speak against the store. */
+#include "elect.h"
+
+#include <string.h>
+
+#include "admit.h"
+
+#define VOTERS_MAX (TOPOLOGY_SLOTS_MAX + 1)
+
+struct voter { /* one that takes writes */
+	const struct member *member;
+	int64_t timeline, asked_us;
+};
+
+struct voters {
+	struct voter of[VOTERS_MAX];
+	size_t count;
+};
+
+bool same_address(const struct member *a, const struct member *b)
+{
+	return a->port == b->port && strcmp(a->address, b->address) == 0;
+}
+
+static const struct server_fact *find(const struct electorate *electorate,
+                                      const struct member *member)
+{
+	return server_of(electorate->servers, electorate->server_count, member);
+}
+
+static void add(struct voters *voters, const struct electorate *electorate,
+                const struct member *member)
+{
+	const struct server_fact *server = find(electorate, member);
+
+	if (server == NULL || !server_takes_writes(server) || server->timeline <= 0 ||
+	    !same_system(server->system_identifier, electorate->system_identifier))
+		return;
+	for (size_t i = 0; i < voters->count; i++)
+		if (same_address(voters->of[i].member, member))
+			return;
+	voters->of[voters->count++] = (struct voter){
+	    .member = member, .timeline = server->timeline, .asked_us = server->asked_us};
+}
+
+static void collect(const struct electorate *electorate, struct voters *voters)
+{
+	const struct topology *named = electorate->named;
+
+	voters->count = 0;
+	add(voters, electorate, &named->primary);
+	for (size_t i = 0; i < named->standby_count; i++)
+		add(voters, electorate, &named->standbys[i]);
+	if (electorate->applied != NULL && electorate->applied->has_primary)
+		add(voters, electorate, &electorate->applied->primary);
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The lowest timeline of a rival: above that of the one that is named, and never below the last one
+ * applied. 0: nothing is known, and nobody can be a rival. */
+static int64_t lowest_of_rival(const struct electorate *electorate)
+{
+	const struct server_fact *server = find(electorate, &electorate->named->primary);
+	int64_t applied = electorate->applied != NULL ? electorate->applied->timeline : 0;
+	int64_t named = electorate->named->timeline;
+
+	if (server != NULL && server->known)
+		named = larger(named, server->timeline);
+	if (named > 0)
+		return larger(named + 1, applied);
+	return applied > 0 ? applied + 1 : 0;
+}
+
+static const struct member *find_rival(const struct electorate *electorate,
+                                       const struct voters *voters)
+{
+	int64_t lowest = lowest_of_rival(electorate);
+	const struct member *rival = NULL;
+
+	for (size_t i = 0; lowest > 0 && i < voters->count; i++)
+		if (voters->of[i].timeline >= lowest) {
+			lowest = voters->of[i].timeline + 1;
+			rival = voters->of[i].member;
+		}
+	return rival != NULL && !same_address(rival, &electorate->named->primary) ? rival : NULL;
+}
+
+static void find_others(const struct electorate *electorate, const struct voters *voters,
+                        struct election *election)
+{
+	if (election->server == NULL || !server_takes_writes(election->server))
+		return;
+	for (size_t i = 0; i < voters->count; i++) {
+		const struct voter *voter = &voters->of[i];
+
+		if (same_address(voter->member, election->candidate))
+			continue;
+		if (voter->timeline == election->server->timeline)
+			election->twin = voter->member;
+		else if (voter->timeline < election->server->timeline &&
+		         voter->asked_us > electorate->moved_us)
+			election->lower = voter->member;
+	}
+}
+
+struct election elect(const struct electorate *electorate)
+{
+	struct election election = {.candidate = &electorate->named->primary};
+	const struct member *rival;
+	struct voters voters;
+
+	collect(electorate, &voters);
+	rival = find_rival(electorate, &voters);
+	if (rival != NULL) {
+		election.candidate = rival;
+		election.against_store = true;
+	}
+	election.server = find(electorate, election.candidate);
+	find_others(electorate, &voters, &election);
+	return election;
+}
+
+static void remove_standby(struct topology *topology, const struct member *member)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (!same_address(&topology->standbys[i], member))
+			topology->standbys[kept++] = topology->standbys[i];
+	topology->standby_count = kept;
+}
+
+void elect_topology(const struct topology *named, const struct member *candidate,
+                    struct topology *out)
+{
+	struct member primary = *candidate;
+	struct member *replaced;
+
+	topology_init(out);
+	topology_copy(out, named);
+	if (named->has_primary && same_address(&named->primary, candidate))
+		return;
+	primary.lag_bytes = -1;
+	primary.unread = false;
+	remove_standby(out, &primary);
+	replaced = named->has_primary ? topology_add_standby(out) : NULL;
+	if (replaced != NULL) {
+		*replaced = named->primary;
+		replaced->unread = true;
+	}
+	out->primary = primary;
+	out->has_primary = true;
+}

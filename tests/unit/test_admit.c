@@ -1,0 +1,149 @@
+/* admit: the table of admit.c, row by row; the evidence of a loss. */
+#include <criterion/criterion.h>
+#include <string.h>
+
+#include "admit.h"
+
+static const struct server_fact writer = {.class = SERVER_ANSWERED,
+                                          .running = 1,
+                                          .known = true,
+                                          .timeline = 3,
+                                          .asked_us = 100,
+                                          .system_identifier = "77"};
+
+static void expect(struct admit_question question, enum admission_kind kind,
+                   const char *reason_part)
+{
+	struct admission got = admit(&question);
+
+	cr_assert_eq(got.kind, kind, "kind %d: %s", (int)got.kind, got.reason);
+	cr_assert_not_null(strstr(got.reason, reason_part), "\"%s\" is not in \"%s\"", reason_part,
+	                   got.reason);
+}
+
+#define ASK(...) ((struct admit_question){.verify = CONFIG_VERIFY_PREFER, __VA_ARGS__})
+
+static struct server_fact of_class(enum server_class class)
+{
+	return (struct server_fact){.class = class, .running = 1, .asked_us = 100};
+}
+
+Test(admit, verify_disable_believes_the_store)
+{
+	struct server_fact refused = of_class(SERVER_REFUSED);
+
+	expect((struct admit_question){.verify = CONFIG_VERIFY_DISABLE, .server = &refused},
+	       ADMIT_YES, "");
+	expect((struct admit_question){.verify = CONFIG_VERIFY_DISABLE}, ADMIT_YES, "");
+}
+
+Test(admit, a_server_that_takes_writes_is_admitted)
+{
+	expect(ASK(.server = &writer), ADMIT_YES, "");
+	expect(ASK(.server = &writer, .system_identifier = "77", .applied_identifier = "77",
+	           .applied_timeline = 3),
+	       ADMIT_YES, "");
+	expect(ASK(.server = &writer, .applied_timeline = 2), ADMIT_YES, "");
+}
+
+Test(admit, another_system_is_refused)
+{
+	expect(ASK(.server = &writer, .system_identifier = "78"), ADMIT_NO, "system identifier");
+}
+
+Test(admit, another_system_is_refused_even_in_recovery)
+{
+	struct server_fact standby = writer;
+
+	standby.in_recovery = true;
+	expect(ASK(.server = &standby, .system_identifier = "78"), ADMIT_NO, "system identifier");
+}
+
+Test(admit, a_lower_timeline_is_refused)
+{
+	expect(ASK(.server = &writer, .system_identifier = "77", .applied_identifier = "77",
+	           .applied_timeline = 4),
+	       ADMIT_NO, "timeline is lower");
+	expect(ASK(.server = &writer, .applied_timeline = 4), ADMIT_NO, "timeline is lower");
+}
+
+Test(admit, a_cluster_made_anew_begins_with_timeline_1)
+{
+	expect(ASK(.server = &writer, .system_identifier = "77", .applied_identifier = "12",
+	           .applied_timeline = 9),
+	       ADMIT_YES, "");
+}
+
+Test(admit, a_server_in_recovery_is_waited_for)
+{
+	struct server_fact standby = writer;
+
+	standby.in_recovery = true;
+	expect(ASK(.server = &standby), ADMIT_LATER, "in recovery");
+}
+
+Test(admit, an_answer_from_before_the_stores_word_is_too_old)
+{
+	expect(ASK(.server = &writer, .since_us = 101), ADMIT_LATER, "asked whether");
+	expect(ASK(.server = &writer, .since_us = 100), ADMIT_YES, "");
+}
+
+Test(admit, who_cannot_be_reached_is_waited_for)
+{
+	struct server_fact unasked = of_class(SERVER_UNASKED);
+	struct server_fact refused = of_class(SERVER_REFUSED);
+	struct server_fact silent = of_class(SERVER_TIMED_OUT);
+	struct server_fact starting = of_class(SERVER_STARTING);
+
+	expect(ASK(.server = NULL), ADMIT_LATER, "not been asked");
+	expect(ASK(.server = &unasked), ADMIT_LATER, "not been asked");
+	expect(ASK(.server = &refused), ADMIT_LATER, "refuses");
+	expect(ASK(.server = &silent), ADMIT_LATER, "does not answer");
+	expect(ASK(.server = &starting), ADMIT_LATER, "starting");
+	expect(ASK(.server = &refused, .is_applied = true), ADMIT_LATER, "refuses");
+}
+
+Test(admit, who_lives_and_does_not_let_us_in_is_unverified_or_refused)
+{
+	static const enum server_class alive[] = {SERVER_FULL, SERVER_DENIED, SERVER_OTHER};
+
+	for (size_t i = 0; i < ARRAY_LEN(alive); i++) {
+		struct server_fact server = of_class(alive[i]);
+
+		expect(ASK(.server = &server), ADMIT_UNVERIFIED, "lives");
+		expect((struct admit_question){.verify = CONFIG_VERIFY_REQUIRE, .server = &server},
+		       ADMIT_NO, "require");
+		expect((struct admit_question){.verify = CONFIG_VERIFY_REQUIRE,
+		                               .server = &server,
+		                               .is_applied = true},
+		       ADMIT_YES, "");
+	}
+}
+
+/* --- loss --- */
+
+static bool lost(enum server_class class, bool in_recovery, unsigned running)
+{
+	return loss_is_proven(&(struct server_fact){
+	    .class = class, .in_recovery = in_recovery, .running = running, .known = true});
+}
+
+Test(loss, takes_three_in_a_row)
+{
+	cr_expect(lost(SERVER_REFUSED, false, 3));
+	cr_expect(lost(SERVER_TIMED_OUT, false, 3));
+	cr_expect(lost(SERVER_STARTING, false, 4));
+	cr_expect(lost(SERVER_ANSWERED, true, 3));
+	cr_expect_not(lost(SERVER_REFUSED, false, 2));
+	cr_expect_not(lost(SERVER_ANSWERED, true, 2));
+}
+
+Test(loss, is_never_proven_by_a_server_that_lives)
+{
+	cr_expect_not(lost(SERVER_ANSWERED, false, 9));
+	cr_expect_not(lost(SERVER_FULL, false, 9));
+	cr_expect_not(lost(SERVER_DENIED, false, 9));
+	cr_expect_not(lost(SERVER_OTHER, false, 9));
+	cr_expect_not(lost(SERVER_UNASKED, false, 9));
+	cr_expect_not(loss_is_proven(NULL));
+}
