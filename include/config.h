@@ -53,8 +53,8 @@ struct config_target {
 	enum config_target_kind kind;
 	unsigned mode; /* permission bits */
 	char *name;
-	char *cluster;        /* its name */
-	size_t cluster_index; /* into config.clusters */
+	char *cluster;           /* its name */
+	size_t cluster_index;    /* into config.clusters */
 	int64_t hold_timeout_ms; /* its cluster's; 0: that never holds */
 	char *template_file;
 	char *output;

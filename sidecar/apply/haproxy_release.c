@@ -14,8 +14,8 @@
 #include "apply/haproxy_round.h"
 #include "apply/haproxy_socket.h"
 
-#define ROUNDS_MAX       5
-#define ADMIN_MAINT      1 /* SRV_ADMF_FMAINT of HAProxy */
+#define ROUNDS_MAX  5
+#define ADMIN_MAINT 1 /* SRV_ADMF_FMAINT of HAProxy */
 
 struct haproxy_release {
 	struct event_base *base;
