@@ -21,9 +21,8 @@
 #define READER_INTERVAL_MS 5000
 #define RETRY_FIRST_MS     10
 
-#define HURRY_INTERVAL_MS 5
-#define HURRY_SLOW_MS     100
-#define HURRY_US          INT64_C(10000000)
+#define HURRY_SLOW_MS 100
+#define HURRY_US      INT64_C(10000000)
 
 /* A connection that ends sooner than that was not warm: the next ones back off. */
 #define SETTLED_US INT64_C(1000000)
@@ -51,6 +50,7 @@ struct probe {
 	unsigned flaps;      /* connections in a row that ended soon after they were made */
 	int64_t made_us;     /* when the connection was begun */
 	int64_t hurry_from_us, hurry_until_us; /* until: 0: no hurry */
+	int64_t awaited_us; /* an answer to a question asked since then is waited for; 0: none is */
 	probe_cb *cb;
 	void *arg;
 };
@@ -77,12 +77,27 @@ static int64_t interval_ms(const struct probe *probe)
 	return writes ? WRITER_INTERVAL_MS : READER_INTERVAL_MS;
 }
 
+/* Often at first, when a promotion is likely to end at any moment; there may be many that ask. */
+static int64_t hurry_interval_ms(int64_t hurried_us)
+{
+	static const struct {
+		int64_t until_us, ms;
+	} steps[] = {{HURRY_US / 5, 5}, {HURRY_US, 20}};
+
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+		if (hurried_us < steps[i].until_us)
+			return steps[i].ms;
+	return HURRY_SLOW_MS;
+}
+
 static void wait_to_ask(struct probe *probe)
 {
 	int64_t now = clock_now_us(), ms = clock_jitter_ms(interval_ms(probe));
 
-	if (in_hurry(probe, now))
-		ms = now - probe->hurry_from_us < HURRY_US ? HURRY_INTERVAL_MS : HURRY_SLOW_MS;
+	if (probe->awaited_us != 0)
+		ms = 0; /* what was answered had been asked before */
+	else if (in_hurry(probe, now))
+		ms = hurry_interval_ms(now - probe->hurry_from_us);
 	enter(probe, PROBE_IDLE, ms);
 }
 
@@ -100,11 +115,15 @@ static void conclude(struct probe *probe)
 	bool again = now->class == before.class &&
 	             (now->class != SERVER_ANSWERED || now->in_recovery == before.in_recovery);
 
+	bool awaited = probe->awaited_us != 0 && now->asked_us >= probe->awaited_us;
+
 	now->running = again ? before.running + 1 : 1;
 	if (!server_says_the_same(now, &before))
 		probe->hurry_until_us = 0;
+	if (awaited)
+		probe->awaited_us = 0;
 	probe->fact = *now;
-	probe->cb(probe, &before, probe->arg);
+	probe->cb(probe, &before, awaited, probe->arg);
 }
 
 static void conclude_answer(struct probe *probe)
@@ -121,7 +140,10 @@ static void conclude_answer(struct probe *probe)
 
 static void conclude_failure(struct probe *probe, const struct verdict *verdict)
 {
+	int64_t asked_us = probe->next.asked_us;
+
 	probe->next = probe->fact;
+	probe->next.asked_us = asked_us;
 	probe->next.class = verdict->class;
 	snprintf(probe->next.problem, sizeof(probe->next.problem), "%s", verdict->problem);
 	probe->cut_before = verdict->cut;
@@ -167,11 +189,11 @@ static void session_told(enum session_outcome outcome, const struct verdict *ver
 
 static void ask(struct probe *probe)
 {
-	probe->fact.asked_us = clock_now_us();
 	probe->next = probe->fact;
+	probe->next.asked_us = clock_now_us();
 	probe->extended = false;
 	if (!session_connected(probe->session))
-		probe->made_us = probe->fact.asked_us;
+		probe->made_us = probe->next.asked_us;
 	enter(probe, PROBE_ASKING, probe->config->verify_timeout_ms);
 	session_ask(probe->session, &probe->next);
 }
@@ -215,6 +237,8 @@ void probe_hurry(struct probe *probe)
 	bool hurried = in_hurry(probe, now);
 
 	probe->hurry_until_us = now + HURRY_US;
+	if (probe->awaited_us == 0)
+		probe->awaited_us = now;
 	if (hurried)
 		return;
 	probe->hurry_from_us = now;
