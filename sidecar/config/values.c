@@ -10,9 +10,6 @@
 #include "config/grammar.h"
 
 #define SHOWN_MAX 80 /* bytes of a value that an error shows */
-#define LISTEN_ALLOWED                                                                      \
-	"unix:/PATH without blanks, at most 107 bytes, or host:port with an IP address or " \
-	"localhost for the host"
 
 static void append_duration(struct strbuf *out, int64_t ms)
 {
@@ -49,7 +46,7 @@ static const char *const allowed_words[] = {
     [CONFIG_TYPE_BOOL] = "yes | no",
     [CONFIG_TYPE_PATH] = "an absolute path without blanks",
     [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
-    [CONFIG_TYPE_LISTEN] = LISTEN_ALLOWED,
+    [CONFIG_TYPE_LISTEN] = "unix:/PATH (107 bytes, no blanks), IP:port or localhost:port",
     [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
     [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",
     [CONFIG_TYPE_CONNINFO] = "keyword=value pairs or a postgresql:// URI",

@@ -11,10 +11,8 @@
 #define CLUSTER "[cluster a]\npath = /a\n"
 #define TARGET  "[file f]\ncluster = a\ntemplate = /t\noutput = /o\n"
 
-#define NAME_ALLOWED "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
-#define LISTEN_ALLOWED                                                                      \
-	"unix:/PATH without blanks, at most 107 bytes, or host:port with an IP address or " \
-	"localhost for the host"
+#define NAME_ALLOWED     "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
+#define LISTEN_ALLOWED   "unix:/PATH (107 bytes, no blanks), IP:port or localhost:port"
 #define PATH_ALLOWED     "an absolute path without blanks"
 #define ZNODE_ALLOWED    "an absolute znode path, no part of it empty, . or .."
 #define SIZES_ALLOWED    "0 to 1024TB (units: B, kB, MB, GB, TB; bytes without one)"
