@@ -105,7 +105,7 @@ static bool leads_to(struct lab_backend *backend)
 
 static bool is_checked(void)
 {
-	return (atoi(live_word(14)) & 4) != 0;
+	return (strtol(live_word(14), NULL, 10) & 4) != 0;
 }
 
 static bool has_note(void)

@@ -95,8 +95,7 @@ Test(haproxy_hold_view, the_state_of_a_server_with_an_agent_stays_the_agents)
 
 struct live_case {
 	const char *address;
-	uint16_t port;
-	unsigned operational, admin, check;
+	unsigned port, operational, admin, check;
 	const char *hold, *fence, *back; /* the commands for each wish */
 	bool fence_sweeps;
 };
@@ -107,7 +106,7 @@ static void expect_commands(const struct haproxy_config *wanted, const struct li
 	struct haproxy_live_server server = {.backend = (char *)"b",
 	                                     .name = (char *)"s",
 	                                     .address = (char *)is->address,
-	                                     .port = is->port,
+	                                     .port = (uint16_t)is->port,
 	                                     .operational = is->operational,
 	                                     .admin = is->admin,
 	                                     .weight = 1,
