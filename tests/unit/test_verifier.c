@@ -30,7 +30,25 @@ Test(verifier, hurry_asks_every_few_ms_and_is_harmless_when_repeated)
 	cr_expect_geq(probe_case_fact()->running, 10, "%u in 200 ms", probe_case_fact()->running);
 	cr_expect_leq(probe_case_fact()->running, 80, "%u in 200 ms", probe_case_fact()->running);
 	cr_expect_eq(*t.connections, 1);
-	cr_expect_leq(t.calls, 3);
+	cr_expect_leq(t.calls, 3 + 20);
+}
+
+Test(verifier, the_first_answer_after_a_hurry_is_told_though_nothing_is_different)
+{
+	int64_t hurried_us;
+	int calls;
+
+	probe_case_serve(fake_primary);
+	probe_case_follow();
+	verifier_hurry(t.verifier, &t.member);
+	probe_case_expect(SERVER_ANSWERED, SERVER_RUNNING_MATTERS + 1);
+	calls = t.calls;
+	hurried_us = clock_now_us();
+	verifier_hurry(t.verifier, &t.member);
+	for (int i = 0; i < 500 && t.calls == calls; i++)
+		loop_for(t.base, 10);
+	cr_assert_gt(t.calls, calls);
+	cr_expect_geq(probe_case_fact()->asked_us, hurried_us);
 }
 
 static void stop(evutil_socket_t fd, short what, void *arg)
