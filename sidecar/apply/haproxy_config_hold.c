@@ -51,9 +51,7 @@ size_t haproxy_config_fence(const struct haproxy_config *config,
 		if (!leads_to(server, primary))
 			continue;
 		server->cut_off = true;
-		if (server->agent)
-			continue;
-		server->disabled = true;
+		server->disabled = server->disabled || !server->agent;
 		count++;
 	}
 	return count;

@@ -107,11 +107,9 @@ static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct e
 	if (!haproxy_closed_find(driver->primary, &closed, err))
 		return false;
 	count = haproxy_config_hold(&driver->config, &primary, &closed, &view);
-	if (count == 0)
-		err_set(err, "no server of the text leads to the primary");
 	if (count == 0 || !write_note(driver, HAPROXY_NOTE_HOLD, &closed, err)) {
 		haproxy_config_open(&view);
-		return false;
+		return count == 0; /* readers of standbys have nothing to wait for */
 	}
 	haproxy_hold_enter(driver, DOOR_HELD, timeout_ms);
 	show(driver, &view);
@@ -157,11 +155,15 @@ void haproxy_fence(struct target *target, int64_t episode)
 	if (episode == hold->fenced_episode)
 		return;
 	hold->fenced_episode = episode;
+	count = haproxy_config_fence(&driver->config, &primary, &view);
+	if (count == 0) {
+		haproxy_config_open(&view);
+		return;
+	}
 	if (!write_note(driver, HAPROXY_NOTE_FENCE, NULL, &err))
 		haproxy_log_problem(driver, "note_missing", err.message,
 		                    "it is fenced all the same; should segue die, only its next "
 		                    "start opens it");
-	count = haproxy_config_fence(&driver->config, &primary, &view);
 	haproxy_hold_enter(driver, DOOR_FENCED, -1);
 	show(driver, &view);
 	driver->sync.sweep_owed = true; /* of servers that are in maintenance already, too */

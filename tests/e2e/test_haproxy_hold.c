@@ -505,6 +505,20 @@ Test(haproxy_hold, another_target_that_took_over_is_not_disturbed)
 	cr_assert(driver_reaches(d.rw, "b"));
 }
 
+Test(haproxy_hold, where_nothing_leads_to_the_primary_nothing_happens)
+{
+	struct target_status status;
+
+	set_text(d.b, text_at(d.a, "", ""));
+	cr_assert(driver_wait_sync(&d));
+	target_hold(d.target, 1, LONG_MS);
+	target_fence(d.target, 2);
+	target_status(d.target, &status);
+	cr_assert(status.in_sync);
+	cr_assert_not(has_note());
+	cr_assert_eq(driver_count_log(&d, "event=hold"), 0);
+}
+
 Test(haproxy_hold, without_the_note_nothing_is_held)
 {
 	apply(d.a);

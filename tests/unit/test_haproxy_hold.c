@@ -80,7 +80,7 @@ Test(haproxy_hold_view, the_state_of_a_server_with_an_agent_stays_the_agents)
 	struct strbuf out = STRBUF_INIT;
 
 	parse("backend b\n server s 10.0.0.1:5432 agent-check agent-port 9\n", &config);
-	cr_expect_eq(haproxy_config_fence(&config, &primary, &view), 0);
+	cr_expect_eq(haproxy_config_fence(&config, &primary, &view), 1);
 	describe(&view, &out);
 	cr_expect_str_eq(out.data, "10.0.0.1:5432c ");
 	haproxy_config_open(&view);
@@ -115,7 +115,7 @@ static void expect_commands(const struct haproxy_config *wanted, const struct li
 	struct haproxy_diff diff;
 
 	haproxy_diff(wanted, &live, true, &diff);
-	cr_expect_str_eq(diff.commands.data, commands, "%s:%u: %s", is->address, (unsigned)is->port,
+	cr_expect_str_eq(diff.commands.data, commands, "%s:%u: %s", is->address, is->port,
 	                 diff.commands.data);
 	if (sweeps)
 		cr_expect(diff.needs_sweep);
