@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "admit.h"
 #include "check/check.h"
+#include "state.h"
 #include "verify/verifier.h"
 
 #define SLACK_MS 100
@@ -15,6 +17,7 @@ struct asked {
 	struct check *check;
 	const struct config_cluster *config;
 	const struct topology *topology;
+	struct applied applied; /* by segue run, as the state file has it */
 	struct verifier *verifier;
 	const struct member *members[TOPOLOGY_SLOTS_MAX];
 	size_t member_count;
@@ -47,12 +50,25 @@ static bool is_example(const struct topology *topology)
 	return same;
 }
 
+/* A state file that cannot be read is somebody else's to note. */
+static void load_applied(struct asked *asked)
+{
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	const struct config *config = asked->check->config;
+	struct err ignored;
+
+	if (!state_load(config->state_dir, asked->config, config->zookeeper_hosts, &asked->applied,
+	                &note, &ignored))
+		asked->applied.has_topology = false;
+}
+
 static void start(struct check *check, size_t index, struct asked *asked)
 {
 	const struct topology *topology = &check->topologies[index];
 
 	*asked = (struct asked){
 	    .check = check, .config = &check->config->clusters[index], .topology = topology};
+	load_applied(asked);
 	if (asked->config->verify == CONFIG_VERIFY_DISABLE || is_example(topology))
 		return;
 	if (topology->has_primary)
@@ -167,17 +183,33 @@ static void note_absent(const struct line *line)
 	note(line, CHECK_WARN, "is it up, and does a firewall stand between?", text);
 }
 
-static bool is_of_another_cluster(const struct line *line)
+/* What segue run would say of it as the primary: NULL, or why it would refuse it. */
+static const char *refusal_of(const struct line *line)
 {
-	const char *found = line->fact->system_identifier;
+	const struct asked *asked = line->asked;
+	const struct topology *applied = &asked->applied.topology;
+	bool known = asked->applied.has_topology;
+	const char *stored = asked->topology->system_identifier;
+	struct admission admission;
+
+	if (*stored == '\0' && known)
+		stored = applied->system_identifier;
+	admission = admit(
+	    &(struct admit_question){.verify = asked->config->verify,
+	                             .server = line->fact,
+	                             .system_identifier = stored,
+	                             .applied_identifier = known ? applied->system_identifier : "",
+	                             .applied_timeline = known ? applied->timeline : 0});
+	return admission.kind == ADMIT_NO ? admission.reason : NULL;
+}
+
+static bool is_stranger(const struct line *line)
+{
 	const char *stored = line->asked->topology->system_identifier;
 
-	if (*found == '\0')
-		return false;
-	if (*stored != '\0')
-		return strcmp(found, stored) != 0;
-	return line->primary != NULL && *line->primary->system_identifier != '\0' &&
-	       strcmp(found, line->primary->system_identifier) != 0;
+	if (*stored == '\0' && line->primary != NULL)
+		stored = line->primary->system_identifier;
+	return !same_system(line->fact->system_identifier, stored);
 }
 
 /* "takes writes, timeline 2, system identifier 77" or "in recovery, 0 bytes behind, ..." */
@@ -201,11 +233,19 @@ static void describe(const struct line *line, struct strbuf *out)
 static void note_answer(const struct line *line)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
+	const char *refusal = line->is_primary ? refusal_of(line) : NULL;
 
 	describe(line, &text);
-	if (is_of_another_cluster(line))
+	if (refusal != NULL)
+		strbuf_printf(&text, ": refused: %s", refusal);
+	if (refusal != NULL)
 		note(line, CHECK_FAIL,
-		     "it is of another cluster and is not moved to: correct the store", text.data);
+		     "correct the store, or take it against all evidence with `segue pin`",
+		     text.data);
+	else if (is_stranger(line))
+		note(line, CHECK_FAIL,
+		     "it is of another cluster and is never moved to: correct the store",
+		     text.data);
 	else if (line->is_primary && line->fact->in_recovery)
 		note(line, CHECK_FAIL, "it is not moved to before it takes writes", text.data);
 	else if (!line->is_primary && !line->fact->in_recovery)
@@ -248,20 +288,6 @@ static void note_server(const struct line *line)
 	}
 }
 
-static bool is_at(const struct server_fact *fact, const struct member *member)
-{
-	return fact->port == member->port && strcmp(fact->address, member->address) == 0;
-}
-
-static const struct server_fact *find(const struct server_fact *facts, size_t count,
-                                      const struct member *member)
-{
-	for (size_t i = 0; i < count; i++)
-		if (is_at(&facts[i], member))
-			return &facts[i];
-	return NULL;
-}
-
 static void note_cluster(struct asked *asked)
 {
 	auto_free char *what = xasprintf("cluster/%s", asked->config->name);
@@ -271,7 +297,7 @@ static void note_cluster(struct asked *asked)
 
 	facts = verifier_facts(asked->verifier, &count);
 	if (topology->has_primary)
-		primary = find(facts, count, &topology->primary);
+		primary = server_of(facts, count, &topology->primary);
 	if (primary != NULL && !server_takes_writes(primary))
 		primary = NULL;
 	for (size_t i = 0; i < asked->member_count; i++) {
@@ -279,7 +305,7 @@ static void note_cluster(struct asked *asked)
 		struct line line = {.asked = asked,
 		                    .what = what,
 		                    .member = member,
-		                    .fact = find(facts, count, member),
+		                    .fact = server_of(facts, count, member),
 		                    .primary = primary,
 		                    .is_primary = member == &topology->primary};
 
@@ -300,7 +326,9 @@ void check_servers(struct check *check)
 	for (size_t i = 0; i < count; i++)
 		if (asked[i].verifier != NULL)
 			note_cluster(&asked[i]);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		verifier_destroy(asked[i].verifier);
+		applied_fini(&asked[i].applied);
+	}
 	free(asked);
 }

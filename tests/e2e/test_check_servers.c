@@ -5,6 +5,7 @@
 
 #include "cmd.h"
 #include "lab/lab.h"
+#include "state.h"
 
 static struct {
 	struct lab *lab;
@@ -63,6 +64,24 @@ static bool standby_has_the_role(void *arg)
 	return found != NULL && *found == '1';
 }
 
+/* A sidecar has led clients to a server on that timeline. */
+static void remember_timeline(int64_t timeline)
+{
+	char name[] = "a", path[] = "/segue/a";
+	struct config_cluster cluster = {.name = name, .path = path};
+	struct applied applied;
+	struct err err;
+
+	applied_init(&applied);
+	applied.zxid = 1;
+	applied.has_topology = applied.topology.has_primary = true;
+	topology_example(&applied.topology);
+	applied.topology.timeline = timeline;
+	cr_assert(state_save(lab_dir(t.lab), &cluster, lab_zk_hosts(t.zk), &applied, &err), "%s",
+	          err.message);
+	applied_fini(&applied);
+}
+
 Test(check_servers, each_is_asked_and_what_it_means_is_said, .timeout = 120)
 {
 	auto_free char *made = NULL;
@@ -96,6 +115,12 @@ Test(check_servers, each_is_asked_and_what_it_means_is_said, .timeout = 120)
 	expect_line(printed, "FAIL  cluster/a: one at ");
 	expect_line(printed, "CREATE ROLE segue LOGIN");
 	cr_expect_null(strstr(check("verify = disable"), "takes writes"));
+
+	remember_timeline(5);
+	printed = check("");
+	expect_line(printed, "FAIL  cluster/a: one at ");
+	expect_line(printed, "refused: its timeline is lower than the last one applied");
+	expect_line(printed, "segue pin");
 
 	lab_process_kill(lab_pg_process(t.pg, 0));
 	lab_process_freeze(lab_pg_process(t.pg, 1));
