@@ -17,14 +17,14 @@ uint16_t stand_port(const struct stand *stand, int node)
 {
 	if (stand->patroni != NULL)
 		return lab_patroni_port(stand->patroni, node);
-	return lab_pg_port(lab_repmgr_pg(stand->repmgr), node);
+	return lab_pg_port(stand->pg, node);
 }
 
 const char *stand_conninfo(const struct stand *stand, int node)
 {
 	if (stand->patroni != NULL)
 		return lab_patroni_conninfo(stand->patroni, node);
-	return lab_pg_conninfo(lab_repmgr_pg(stand->repmgr), node);
+	return lab_pg_conninfo(stand->pg, node);
 }
 
 int64_t stand_name(struct stand *stand, int node)
@@ -40,18 +40,19 @@ int64_t stand_name(struct stand *stand, int node)
 
 /* --- the start --- */
 
-static const char *make_cluster(struct stand *stand, const char *more)
+static const char *make_cluster(struct stand *stand, const struct stand_options *options)
 {
 	return lab_printf(stand->lab,
 	                  "[cluster orders]\nlayout = %s\npath = %s\n"
-	                  "verify_conninfo = user=postgres dbname=postgres\n%s",
+	                  "verify_conninfo = user=%s dbname=postgres\n%s",
 	                  stand->patroni != NULL ? "patroni" : "segue",
 	                  stand->patroni != NULL ? lab_patroni_path(stand->patroni)
 	                                         : "/segue/orders",
-	                  more != NULL ? more : "");
+	                  options->role != NULL ? options->role : "postgres",
+	                  options->cluster != NULL ? options->cluster : "");
 }
 
-static const char *make_ini(struct stand *stand, const char *more, uint16_t port)
+static const char *make_ini(struct stand *stand, const struct stand_options *options, uint16_t port)
 {
 	auto_free char *templates = realpath("templates", NULL);
 	const char *state = lab_path(stand->lab, "state");
@@ -67,7 +68,7 @@ static const char *make_ini(struct stand *stand, const char *more, uint16_t port
 	    "[pgbouncer pool]\ncluster = orders\ntemplate = %s/pgbouncer.ini.mustache\n"
 	    "output = %s\nconsole = %s\nvar.dbname = postgres\n",
 	    state, lab_path(stand->lab, "segue.sock"), lab_zk_hosts(stand->zk),
-	    make_cluster(stand, more), templates, lab_haproxy_conf_dir(stand->haproxy),
+	    make_cluster(stand, options), templates, lab_haproxy_conf_dir(stand->haproxy),
 	    lab_haproxy_socket(stand->haproxy), lab_haproxy_master_socket(stand->haproxy), port,
 	    lab_port(stand->lab), templates, lab_pgbouncer_databases_file(stand->bouncer),
 	    lab_pgbouncer_console(stand->bouncer));
@@ -76,11 +77,19 @@ static const char *make_ini(struct stand *stand, const char *more, uint16_t port
 static void start_servers(struct stand *stand, enum stand_kind kind)
 {
 	stand->zk = lab_zk_start(stand->lab, 1);
-	if (kind == STAND_PATRONI)
+	switch (kind) {
+	case STAND_PATRONI:
 		stand->patroni = lab_patroni_start(stand->lab, stand->zk, "orders", STAND_NODES);
-	else
+		break;
+	case STAND_REPMGR:
 		stand->repmgr = lab_repmgr_start(
 		    stand->lab, &(struct lab_repmgr_options){.nodes = STAND_NODES});
+		stand->pg = lab_repmgr_pg(stand->repmgr);
+		break;
+	case STAND_PAIR:
+		stand->pg = lab_pg_start(stand->lab, STAND_NODES);
+		break;
+	}
 	stand->haproxy = lab_haproxy_create(stand->lab, NULL);
 	lab_haproxy_start(stand->haproxy);
 	stand->bouncer = lab_pgbouncer_create(stand->lab, NULL);
@@ -111,6 +120,16 @@ static const char *log_of(struct stand *stand)
 	return lab_process_log_tail(lab_segue_process(stand->segue));
 }
 
+static void make_role(struct stand *stand, const char *role)
+{
+	auto_free char *made = lab_pg_query(stand_conninfo(stand, 0),
+	                                    lab_printf(stand->lab, "create role %s login", role));
+
+	cr_assert_not_null(made);
+	cr_assert(
+	    lab_wait_replays(stand_conninfo(stand, 0), stand_conninfo(stand, 1), STAND_TIMEOUT_MS));
+}
+
 void stand_start(struct stand *stand, const struct stand_options *options)
 {
 	uint16_t port;
@@ -122,10 +141,12 @@ void stand_start(struct stand *stand, const struct stand_options *options)
 	    stand->lab, "host=127.0.0.1 port=%u user=postgres dbname=postgres connect_timeout=60",
 	    port);
 	stand->conninfo[STAND_PGBOUNCER] = lab_pgbouncer_conninfo(stand->bouncer, "postgres");
-	stand->segue = lab_segue_create(stand->lab, make_ini(stand, options->cluster, port));
-	if (options->kind == STAND_REPMGR)
+	stand->segue = lab_segue_create(stand->lab, make_ini(stand, options, port));
+	if (options->kind != STAND_PATRONI)
 		stand_name(stand, 0);
 	ledger_prepare(stand_conninfo(stand, 0));
+	if (options->role != NULL)
+		make_role(stand, options->role);
 	lab_segue_start(stand->segue);
 	cr_assert(lab_wait_until(leads_there, &(struct reach){stand, 0}, STAND_TIMEOUT_MS), "%s",
 	          log_of(stand));

@@ -1,6 +1,7 @@
 /* What the tests of a whole failover stand on: a ZooKeeper, PostgreSQL servers that fail over by
- * themselves (Patroni, or repmgr), a HAProxy and a PgBouncer with the templates that ship, a sidecar
- * for both, and a client behind each that writes numbered rows all the time. The rows judge. */
+ * themselves (Patroni, or repmgr), a HAProxy and a PgBouncer with the templates that ship, a
+ * sidecar for both, and a client behind each that writes numbered rows all the time. The rows
+ * judge. */
 #ifndef SEGUE_TESTS_E2E_STAND_H
 #define SEGUE_TESTS_E2E_STAND_H
 
@@ -14,19 +15,25 @@
 #define STAND_TIMEOUT_MS 60000
 #define STAND_NODES      2
 
-enum stand_kind { STAND_PATRONI, STAND_REPMGR };
+enum stand_kind {
+	STAND_PATRONI,
+	STAND_REPMGR,
+	STAND_PAIR, /* a primary and its standby, which nobody promotes but the test */
+};
 enum stand_proxy { STAND_HAPROXY, STAND_PGBOUNCER, STAND_PROXIES };
 
 struct stand_options {
 	enum stand_kind kind;
 	const char *cluster; /* more lines for [cluster orders]; NULL: none */
+	const char *role;    /* whom segue asks the servers as; NULL: the superuser */
 };
 
 struct stand {
 	struct lab *lab;
 	struct lab_zk *zk;
-	struct lab_patroni *patroni; /* NULL: the other kind */
-	struct lab_repmgr *repmgr;
+	struct lab_patroni *patroni; /* NULL: another kind */
+	struct lab_repmgr *repmgr;   /* NULL: another kind */
+	struct lab_pg *pg;           /* NULL: Patroni has them */
 	struct lab_haproxy *haproxy;
 	struct lab_pgbouncer *bouncer;
 	struct lab_segue *segue;
@@ -35,7 +42,7 @@ struct stand {
 	int64_t lost_us; /* what was acknowledged by node 0 before may be lost; see stand_judge() */
 };
 
-/* All is up, and both clients have had a row acknowledged by node 0. With repmgr, it is the test
+/* All is up, and both clients have had a row acknowledged by node 0. Without Patroni it is the test
  * that writes the master znode (stand_name), as there is no publisher. */
 void stand_start(struct stand *stand, const struct stand_options *options);
 void stand_fini(struct stand *stand);
@@ -43,7 +50,7 @@ void stand_fini(struct stand *stand);
 uint16_t stand_port(const struct stand *stand, int node);
 const char *stand_conninfo(const struct stand *stand, int node);
 
-int64_t stand_name(struct stand *stand, int node); /* repmgr: the znode; its zxid */
+int64_t stand_name(struct stand *stand, int node); /* writes the znode; its zxid */
 
 /* Both clients have had a row acknowledged by that node which they began after this call. */
 void stand_must_serve(struct stand *stand, int node);

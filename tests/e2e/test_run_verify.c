@@ -1,0 +1,162 @@
+/* What segue run makes of what the servers say: when the store is early, late or away, and when the
+ * primary is lost, or only looks so. */
+#include <criterion/criterion.h>
+
+#include "base/clock.h"
+#include "stand.h"
+
+TestSuite(run_verify, .timeout = 180);
+
+static void start(struct stand *stand, const char *cluster)
+{
+	stand_start(stand, &(struct stand_options){.kind = STAND_PAIR, .cluster = cluster});
+}
+
+static void must_query(const struct stand *stand, int node, const char *sql)
+{
+	auto_free char *value = lab_pg_query(stand_conninfo(stand, node), sql);
+
+	cr_assert_not_null(value, "%s", sql);
+}
+
+static void expect_no_errors(const struct stand *stand)
+{
+	for (int i = 0; i < STAND_PROXIES; i++)
+		cr_expect_eq(ledger_errors(stand->ledgers[i]), 0, "%s",
+		             ledger_error(stand->ledgers[i], 0)->text);
+}
+
+Test(run_verify, a_store_that_is_early_is_waited_for)
+{
+	struct stand stand;
+
+	start(&stand, NULL);
+	stand_name(&stand, 1);
+	stand_must_say(&stand, "event=kept ", "not ready", "still in recovery", NULL);
+	stand_must_serve(&stand, 0);
+	cr_assert(lab_wait_replays(stand_conninfo(&stand, 0), stand_conninfo(&stand, 1),
+	                           STAND_TIMEOUT_MS));
+	stand.lost_us = clock_now_us();
+	lab_process_kill(lab_pg_process(stand.pg, 0));
+	stand_must_say(&stand, "event=hold ", "successor is not ready", NULL);
+	lab_pg_promote(stand.pg, 1);
+	stand_must_serve(&stand, 1);
+	stand_judge(&stand, 1);
+	stand_fini(&stand);
+}
+
+/* Nobody tells the store, the new primary proves itself. */
+Test(run_verify, a_store_that_is_late_is_not_waited_for)
+{
+	struct stand stand;
+
+	start(&stand, NULL);
+	stand.lost_us = clock_now_us();
+	lab_process_kill(lab_pg_process(stand.pg, 0));
+	stand_must_say(&stand, "event=hold ", "the primary is lost", NULL);
+	lab_pg_promote(stand.pg, 1);
+	stand_must_serve(&stand, 1);
+	stand_must_say(&stand, "event=primary ", "higher timeline", NULL);
+	stand_judge(&stand, 1);
+	stand_fini(&stand);
+}
+
+/* It crashes and comes back: whoever waited goes on there. */
+Test(run_verify, a_primary_that_comes_back_takes_its_clients_again)
+{
+	struct stand stand;
+
+	start(&stand, NULL);
+	lab_process_kill(lab_pg_process(stand.pg, 0));
+	stand_must_say(&stand, "event=hold ", "the primary is lost", NULL);
+	lab_pg_node_start(stand.pg, 0);
+	stand_must_say(&stand, "event=primary ", "clients go on", NULL);
+	stand_must_serve(&stand, 0);
+	stand_judge(&stand, 0);
+	cr_expect_leq(ledger_errors(stand.ledgers[STAND_PGBOUNCER]), 1);
+	stand_fini(&stand);
+}
+
+Test(run_verify, fence_ends_all_sessions_until_there_is_a_primary)
+{
+	struct stand stand;
+
+	start(&stand, "on_primary_loss = fence\n");
+	lab_process_kill(lab_pg_process(stand.pg, 0));
+	stand_must_say(&stand, "event=fence ", "the primary is lost", NULL);
+	lab_pg_node_start(stand.pg, 0);
+	stand_must_serve(&stand, 0);
+	stand_judge(&stand, 0);
+	stand_fini(&stand);
+}
+
+static void end_sessions_of_segue(const struct stand *stand, int node)
+{
+	must_query(stand, node,
+	           "select count(pg_terminate_backend(pid)) from pg_stat_activity "
+	           "where usename = 'segue'");
+}
+
+Test(run_verify, a_primary_without_a_connection_to_spare_is_not_lost)
+{
+	struct stand stand;
+
+	stand_start(&stand, &(struct stand_options){.kind = STAND_PAIR, .role = "segue"});
+	stand_must_say(&stand, "event=server ", "class=answered", "in_recovery=no", NULL);
+	must_query(&stand, 0, "alter role segue connection limit 0");
+	end_sessions_of_segue(&stand, 0);
+	stand_must_say(&stand, "event=server ", "class=full", NULL);
+	stand_must_serve(&stand, 0);
+	cr_expect_eq(lab_segue_count_log(stand.segue, "event=hold ", NULL), 0);
+	stand_judge(&stand, 0);
+	expect_no_errors(&stand);
+	stand_fini(&stand);
+}
+
+Test(run_verify, who_does_not_let_segue_in_is_refused_where_that_is_required)
+{
+	struct stand stand;
+
+	stand_start(&stand, &(struct stand_options){.kind = STAND_PAIR,
+	                                            .role = "segue",
+	                                            .cluster = "verify = require\n"});
+	must_query(&stand, 0, "alter role segue nologin");
+	cr_assert(lab_wait_replays(stand_conninfo(&stand, 0), stand_conninfo(&stand, 1),
+	                           STAND_TIMEOUT_MS));
+	end_sessions_of_segue(&stand, 1);
+	stand_must_say(&stand, "event=server ", "class=denied", NULL);
+	stand_name(&stand, 1);
+	stand_must_say(&stand, "event=refused ", "verify = require", NULL);
+	stand_must_serve(&stand, 0);
+	stand_judge(&stand, 0);
+	expect_no_errors(&stand);
+	stand_fini(&stand);
+}
+
+Test(run_verify, a_lost_store_changes_nothing)
+{
+	struct stand stand;
+
+	start(&stand, NULL);
+	lab_process_kill(lab_zk_process(stand.zk, 0));
+	stand_must_say(&stand, "event=kept ", "the store is unreachable", NULL);
+	stand_must_serve(&stand, 0);
+	stand_judge(&stand, 0);
+	expect_no_errors(&stand);
+	stand_fini(&stand);
+}
+
+Test(run_verify, a_lost_store_holds_where_that_is_wanted)
+{
+	struct stand stand;
+
+	start(&stand, "on_store_loss = hold\nhold_timeout = 60s\n");
+	lab_process_kill(lab_zk_process(stand.zk, 0));
+	stand_must_say(&stand, "event=hold ", "the store is unreachable", NULL);
+	lab_zk_server_start(stand.zk, 0);
+	stand_must_say(&stand, "event=primary ", "clients go on", NULL);
+	stand_must_serve(&stand, 0);
+	stand_judge(&stand, 0);
+	expect_no_errors(&stand);
+	stand_fini(&stand);
+}
