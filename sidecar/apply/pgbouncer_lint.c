@@ -34,15 +34,7 @@ static void PRINTF_LIKE(2, 3) report(struct findings *findings, const char *fmt,
 
 static const char *setting(const struct findings *findings, const char *name)
 {
-	const struct pgbouncer_table *config = findings->lint->config;
-
-	for (size_t i = 0; i < config->row_count; i++) {
-		const char *key = pgbouncer_table_get(config, i, "key");
-
-		if (key != NULL && strcmp(key, name) == 0)
-			return pgbouncer_table_get(config, i, "value");
-	}
-	return NULL;
+	return pgbouncer_config_get(findings->lint->config, name);
 }
 
 /* For a message. */

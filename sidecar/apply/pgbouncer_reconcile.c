@@ -221,6 +221,8 @@ static void keep_deadlines(struct pgbouncer_driver *driver, int64_t now_ms)
 		if (facts->has_text && facts->moved && !facts->held)
 			pgbouncer_wait(driver, RETRY_FIRST_MS, RETRY_MAX_MS);
 	}
+	if (driver->fenced)
+		return;
 	if (facts->held && now_ms >= driver->hold_until_ms)
 		release(driver, "hold_over", "the store has named no primary in hold_timeout");
 	else if (facts->held && drain_is_hopeless(driver, now_ms))
@@ -239,7 +241,7 @@ static void set_alarm(struct pgbouncer_driver *driver, int64_t now_ms)
 	int64_t at_ms = driver->facts.held ? driver->hold_until_ms : driver->drain.release_ms;
 	struct timeval after = to_timeval(at_ms - now_ms);
 
-	if (driver->facts.held || releasing)
+	if (!driver->fenced && (driver->facts.held || releasing))
 		event_add(driver->alarm, &after);
 	else
 		event_del(driver->alarm);
@@ -254,6 +256,7 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	facts->ours = driver->intent.count > 0;
 	facts->to_pause =
 	    facts->live_known && (driver->drain.unsent || pgbouncer_wants_pause(driver));
+	facts->limit_over = pgbouncer_limit_is_over(driver);
 	/* What a person has just paused must not be taken for segue's own. */
 	if (facts->to_pause && !driver->drain.unsent && now_ms - driver->live_ms > FRESH_MS)
 		facts->live_known = false;
@@ -310,6 +313,9 @@ static void run(struct pgbouncer_driver *driver)
 	case PGBOUNCER_PAUSE:
 		pgbouncer_step_pause(driver);
 		return;
+	case PGBOUNCER_UNLIMIT:
+		pgbouncer_step_unlimit(driver);
+		return;
 	case PGBOUNCER_DRAIN:
 		pgbouncer_step_drain(driver);
 		return;
@@ -321,6 +327,9 @@ static void run(struct pgbouncer_driver *driver)
 		return;
 	case PGBOUNCER_SEVER:
 		pgbouncer_step_sever(driver);
+		return;
+	case PGBOUNCER_FENCE:
+		pgbouncer_step_fence(driver);
 		return;
 	case PGBOUNCER_INSTALL:
 		pgbouncer_step_install(driver);
@@ -336,6 +345,9 @@ static void run(struct pgbouncer_driver *driver)
 		return;
 	case PGBOUNCER_RESUME:
 		pgbouncer_step_resume(driver);
+		return;
+	case PGBOUNCER_SERVE:
+		pgbouncer_step_serve(driver);
 		return;
 	case PGBOUNCER_SWEEP:
 		pgbouncer_step_sweep(driver);
