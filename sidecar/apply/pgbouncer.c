@@ -179,6 +179,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 
 static void begin_hold(struct pgbouncer_driver *driver)
 {
+	driver->noteless = false;
 	driver->facts.held = true;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
@@ -243,7 +244,7 @@ static void timer_cb(int fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	if (driver->step == PGBOUNCER_WAIT)
-		driver->facts.waiting = driver->facts.reloaded = false;
+		driver->facts.waiting = driver->facts.reloaded = driver->noteless = false;
 	if (driver->step == PGBOUNCER_HOLD)
 		driver->facts.live_known = false;
 	if (driver->step == PGBOUNCER_IDLE)
