@@ -8,6 +8,7 @@
 
 #include "apply/pgbouncer_driver.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 #define POLL_FIRST_MS    2
 #define POLL_MAX_MS      50
@@ -37,6 +38,17 @@ static void poll_later(struct pgbouncer_driver *driver)
 	drain->poll_ms = drain->poll_ms * 2 < POLL_MAX_MS ? drain->poll_ms * 2 : POLL_MAX_MS;
 }
 
+static void tell_held(const struct pgbouncer_driver *driver)
+{
+	struct log_kv pairs[] = {
+	    KV_STR("cluster", driver->target.config->cluster),
+	    KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
+	    KV_INT("databases", driver->intent.count),
+	    KV_MS("drained_ms", driver->watch.drained_us - driver->drain.paused_us)};
+
+	log_emit(LOG_INFO, "held", pairs, ARRAY_LEN(pairs) - (driver->drain.paused_us == 0));
+}
+
 static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                          const struct err *err)
 {
@@ -50,6 +62,8 @@ static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer
 	}
 	driver->facts.drained = true;
 	driver->watch.drained_us = clock_now_us();
+	if (driver->facts.held)
+		tell_held(driver);
 }
 
 static void databases_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
