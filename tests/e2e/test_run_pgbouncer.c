@@ -285,3 +285,21 @@ Test(run_pgbouncer, two_of_them_move_in_parallel)
 	bounce_judge(&bounce, 0);
 	bounce_fini(&bounce);
 }
+
+/* The kernel deals the clients out between them: one that is left behind would write on db0. */
+Test(run_pgbouncer, two_that_share_a_port_move_both)
+{
+	struct bounce bounce;
+	int64_t zxid;
+
+	bounce_start(&bounce, &(struct bounce_options){.settings = "so_reuseport = 1\n",
+	                                               .bouncers = 2,
+	                                               .share_port = true});
+	zxid = bounce_name(&bounce, 1);
+	for (int i = 0; i < 2; i++) {
+		cr_assert(bounce_wait_moved(&bounce, i, zxid));
+		cr_assert(bounce_leads_to(&bounce, i, 1));
+	}
+	bounce_judge(&bounce, 0);
+	bounce_fini(&bounce);
+}
