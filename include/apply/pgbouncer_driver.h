@@ -102,15 +102,16 @@ struct pgbouncer_driver {
 	struct strbuf problem;
 	struct pgbouncer_facts facts;
 	uint16_t primary_port;
-	bool fenced;       /* facts.held without an end, and without sessions */
-	bool config_known; /* SHOW CONFIG has been read over this connection */
-	bool limited;      /* max_db_connections is SET to 1 */
-	bool noteless;     /* the note cannot be written: this text is followed without a pause */
-	bool rehosted;     /* facts.moved, and not only for a database that is new */
-	bool busy;         /* an answer is being waited for */
-	bool unsynced;     /* the file was renamed and not yet fsynced */
-	bool marked;       /* the marker of an owed RELOAD is on disk */
-	bool down_told;    /* that B does not answer */
+	bool fenced;        /* facts.held without an end, and without sessions */
+	bool config_known;  /* SHOW CONFIG has been read over this connection */
+	bool limited;       /* max_db_connections is SET to 1 */
+	bool noteless;      /* the note cannot be written: this text is followed without a pause */
+	bool rehosted;      /* facts.moved, and not only for a database that is new */
+	bool busy;          /* an answer is being waited for */
+	bool unsynced;      /* the file was renamed and not yet fsynced */
+	bool note_unsynced; /* the same of the note of pauses */
+	bool marked;        /* the marker of an owed RELOAD is on disk */
+	bool down_told;     /* that B does not answer */
 };
 
 /* --- pgbouncer.c --- */
@@ -149,13 +150,14 @@ bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer
 void pgbouncer_compare(struct pgbouncer_driver *driver);
 void pgbouncer_step_sweep(struct pgbouncer_driver *driver);
 
-/* --- pgbouncer_pause.c: up to PAUSE --- */
+/* --- pgbouncer_pause.c: up to PAUSE, and the wait in it --- */
 
 bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver);
 void pgbouncer_step_pause(struct pgbouncer_driver *driver);
 void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg);
 bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver);
 void pgbouncer_step_unlimit(struct pgbouncer_driver *driver);
+void pgbouncer_step_hold(struct pgbouncer_driver *driver);
 
 /* --- pgbouncer_drain.c: until no server connection is left --- */
 

@@ -12,6 +12,7 @@
 
 #define POLL_FIRST_MS  2
 #define LOGINS_POLL_MS 2
+#define HOLD_REREAD_MS 1000
 #define LOGINS_MAX_MS  200
 #define MOVE_MS        5000  /* from the end of pause_timeout to all being done */
 #define ANSWER_MORE_MS 10000 /* a PAUSE's answer comes when it has drained, which SHOW tells */
@@ -115,6 +116,7 @@ static void note_pauses(struct pgbouncer_driver *driver)
 		if (driver->intent.count == before)
 			return;
 	}
+	driver->note_unsynced = true;
 	driver->facts.drained = false;
 	driver->facts.quicken_owed = true;
 	driver->facts.fence_due = driver->fenced;
@@ -125,17 +127,19 @@ static void note_pauses(struct pgbouncer_driver *driver)
 	drain->release_ms = drain->since_ms + driver->target.config->pause_timeout_ms + MOVE_MS;
 }
 
-/* It was written before, and outlives segue; this is for the power cut, and clients need not wait
- * for it. */
-static void sync_note(struct pgbouncer_driver *driver)
+/* It was written before, and outlives segue; this is for the power cut. Clients must not wait for
+ * the disk: a move is over before it would be there, and a hold has the time. */
+void pgbouncer_step_hold(struct pgbouncer_driver *driver)
 {
 	struct err err;
 
-	if (!pgbouncer_intent_sync(&driver->intent, &err))
+	if (driver->note_unsynced && !pgbouncer_intent_sync(&driver->intent, &err))
 		log_warning("note_not_synced", KV_STR("target", driver->target.config->name),
 		            KV_ERR(&err),
 		            KV_STR("next", "after a power cut that PgBouncer survives, its pauses "
 		                           "look like a person's"));
+	driver->note_unsynced = false;
+	pgbouncer_timer(driver, HOLD_REREAD_MS);
 }
 
 /* --- logins --- */
@@ -173,7 +177,6 @@ static void send_pauses(struct pgbouncer_driver *driver)
 		if (live != NULL && !live->paused && !pauser_is_pending(driver->pauser, name))
 			pauser_add(driver->pauser, name, timeout_ms);
 	}
-	sync_note(driver);
 }
 
 /* Nobody listens there any more: a login can only fail. Any other answer is left to PROBE, which

@@ -17,7 +17,6 @@
 #define PAUSED_MAX_MS   500
 #define RESTART_MAX_MS  1000
 #define FRESH_MS        50
-#define HOLD_REREAD_MS  1000
 #define STEPS_IN_A_ROW  32 /* that need no answer; more are a mistake in the plan */
 
 /* --- timers and failures --- */
@@ -306,7 +305,7 @@ static void run(struct pgbouncer_driver *driver)
 		pgbouncer_timer(driver, driver->wait_ms);
 		return;
 	case PGBOUNCER_HOLD:
-		pgbouncer_timer(driver, HOLD_REREAD_MS);
+		pgbouncer_step_hold(driver);
 		return;
 	case PGBOUNCER_READ:
 		pgbouncer_step_read(driver);
