@@ -293,71 +293,43 @@ static int64_t idle_ms(const struct pgbouncer_driver *driver)
 	return driver->restore_ms != 0 && restore_ms < reread_ms ? restore_ms : reread_ms;
 }
 
+static void step_idle(struct pgbouncer_driver *driver)
+{
+	pgbouncer_tell_when_done(driver);
+	pgbouncer_settle(driver);
+	pgbouncer_timer(driver, idle_ms(driver));
+}
+
+static void step_wait(struct pgbouncer_driver *driver)
+{
+	pgbouncer_timer(driver, driver->wait_ms);
+}
+
 static void run(struct pgbouncer_driver *driver)
 {
-	switch (driver->step) {
-	case PGBOUNCER_IDLE:
-		pgbouncer_tell_when_done(driver);
-		pgbouncer_settle(driver);
-		pgbouncer_timer(driver, idle_ms(driver));
-		return;
-	case PGBOUNCER_WAIT:
-		pgbouncer_timer(driver, driver->wait_ms);
-		return;
-	case PGBOUNCER_HOLD:
-		pgbouncer_step_hold(driver);
-		return;
-	case PGBOUNCER_READ:
-		pgbouncer_step_read(driver);
-		return;
-	case PGBOUNCER_PAUSE:
-		pgbouncer_step_pause(driver);
-		return;
-	case PGBOUNCER_UNLIMIT:
-		pgbouncer_step_unlimit(driver);
-		return;
-	case PGBOUNCER_DRAIN:
-		pgbouncer_step_drain(driver);
-		return;
-	case PGBOUNCER_PROBE:
-		pgbouncer_step_probe(driver);
-		return;
-	case PGBOUNCER_NUDGE:
-		pgbouncer_step_nudge(driver);
-		return;
-	case PGBOUNCER_SEVER:
-		pgbouncer_step_sever(driver);
-		return;
-	case PGBOUNCER_FENCE:
-		pgbouncer_step_fence(driver);
-		return;
-	case PGBOUNCER_INSTALL:
-		pgbouncer_step_install(driver);
-		return;
-	case PGBOUNCER_RELOAD:
-		pgbouncer_step_reload(driver);
-		return;
-	case PGBOUNCER_STUCK:
-		pgbouncer_step_stuck(driver);
-		return;
-	case PGBOUNCER_QUICKEN:
-		pgbouncer_step_quicken(driver);
-		return;
-	case PGBOUNCER_RESUME:
-		pgbouncer_step_resume(driver);
-		return;
-	case PGBOUNCER_SERVE:
-		pgbouncer_step_serve(driver);
-		return;
-	case PGBOUNCER_SWEEP:
-		pgbouncer_step_sweep(driver);
-		return;
-	case PGBOUNCER_RESTORE:
-		pgbouncer_step_restore(driver);
-		return;
-	case PGBOUNCER_STEPS:
-		return;
-	}
+	static void (*const doers[PGBOUNCER_STEPS])(struct pgbouncer_driver * driver) = {
+	    [PGBOUNCER_IDLE] = step_idle,
+	    [PGBOUNCER_WAIT] = step_wait,
+	    [PGBOUNCER_READ] = pgbouncer_step_read,
+	    [PGBOUNCER_PAUSE] = pgbouncer_step_pause,
+	    [PGBOUNCER_UNLIMIT] = pgbouncer_step_unlimit,
+	    [PGBOUNCER_DRAIN] = pgbouncer_step_drain,
+	    [PGBOUNCER_PROBE] = pgbouncer_step_probe,
+	    [PGBOUNCER_NUDGE] = pgbouncer_step_nudge,
+	    [PGBOUNCER_SEVER] = pgbouncer_step_sever,
+	    [PGBOUNCER_FENCE] = pgbouncer_step_fence,
+	    [PGBOUNCER_HOLD] = pgbouncer_step_hold,
+	    [PGBOUNCER_INSTALL] = pgbouncer_step_install,
+	    [PGBOUNCER_RELOAD] = pgbouncer_step_reload,
+	    [PGBOUNCER_STUCK] = pgbouncer_step_stuck,
+	    [PGBOUNCER_QUICKEN] = pgbouncer_step_quicken,
+	    [PGBOUNCER_RESUME] = pgbouncer_step_resume,
+	    [PGBOUNCER_SERVE] = pgbouncer_step_serve,
+	    [PGBOUNCER_SWEEP] = pgbouncer_step_sweep,
+	    [PGBOUNCER_RESTORE] = pgbouncer_step_restore,
+	};
+
+	doers[driver->step](driver);
 }
 
 void pgbouncer_reconcile(struct pgbouncer_driver *driver)

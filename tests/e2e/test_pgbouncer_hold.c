@@ -122,21 +122,26 @@ Test(pgbouncer_driver_hold, calls_in_a_row_end_as_the_last_one_says)
 
 /* --- before anything is known --- */
 
+static void is_held_where_it_was(const char *file)
+{
+	cr_assert(pgdriver_says(&d, "app", "paused", "1"));
+	cr_assert(pgdriver_says(&d, "app", "port", lab_printf(d.lab, "%u", lab_pg_port(d.pg, 0))));
+	cr_assert_str_eq(lab_read_file(d.lab, d.config.output), file);
+	cr_assert_eq(access(d.intent, F_OK), 0);
+}
+
 static void hold_at_the_start(int node)
 {
-	const char *before, *port = lab_printf(d.lab, "%u", lab_pg_port(d.pg, 0));
+	const char *file;
 
 	pgdriver_apply(&d, 0);
-	before = lab_read_file(d.lab, d.config.output);
+	file = lab_read_file(d.lab, d.config.output);
 	pgdriver_close(&d);
 	pgdriver_open(&d);
 	pgdriver_name(&d, node);
 	pgdriver_hold(&d, 30000);
 	cr_assert(pgdriver_wait_step(&d, "holding"));
-	cr_assert(pgdriver_says(&d, "app", "paused", "1"));
-	cr_assert(pgdriver_says(&d, "app", "port", port));
-	cr_assert_str_eq(lab_read_file(d.lab, d.config.output), before);
-	cr_assert_eq(access(d.intent, F_OK), 0);
+	is_held_where_it_was(file);
 	pgdriver_apply(&d, 1);
 	cr_assert(pgdriver_leads_to(&d, 1));
 }
