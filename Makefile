@@ -46,7 +46,7 @@ FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
 FORMATTED := $(shell find sidecar include tests -name '*.[ch]' 2>/dev/null | sort)
 
-.PHONY: check-pgbouncer all deps lint-deps fuzz-deps check unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
+.PHONY: all deps lint-deps fuzz-deps check unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
         fmt demo bench soak fuzz install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -59,7 +59,6 @@ help:
 	  'make demo         a failover, live, on loopback servers that it starts and stops itself' \
 	  'make check        install what is missing, build, unit tests, end-to-end tests (SAN=1: sanitizers)' \
 	  'make unit, e2e    unit tests; every end-to-end test' \
-  'make check-pgbouncer  PgBouncer moves under traffic (not yet part of make check)' \
 	  'make lint         clang-tidy, cppcheck, format, dependency direction' \
 	  'make fuzz         every fuzz target for FUZZ_SECONDS (60)' \
 	  'make bench        the measurements of README.md (BENCH_ARGS=--quick: fewer rounds)' \
@@ -184,15 +183,9 @@ unit: deps $(BUILD)/unit
 e2e: deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
 	$(BUILD)/e2e -j2
 
-# The PgBouncer target is still being finished: its moves under traffic are in `make check-pgbouncer`.
-PGBOUNCER_SUITES := @(run_pgbouncer|pgbouncer_driver)*/*
-
 check: deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
 	$(BUILD)/unit
-	$(BUILD)/e2e -j2 --filter '!($(PGBOUNCER_SUITES))'
-
-check-pgbouncer: deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
-	$(BUILD)/e2e -j2 --filter '$(PGBOUNCER_SUITES)'
+	$(BUILD)/e2e -j2
 
 install: $(BUILD)/segue
 	install -D -m 0755 $(BUILD)/segue $(DESTDIR)$(PREFIX)/bin/segue

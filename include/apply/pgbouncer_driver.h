@@ -14,6 +14,8 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 
+#define PGBOUNCER_RETRY_MS 15000 /* server_login_retry, where nothing else is configured */
+
 struct pgbouncer_driver;
 
 /* One answer of console B. Errors that came with the loss of the console do not get here. */
@@ -25,6 +27,7 @@ struct pgbouncer_watch {
 	int64_t zxid, set_us, notified_us, read_us, rendered_us;
 	int64_t paused_us; /* the first PAUSE, which may be older than the text */
 	int64_t pushed_us, persisted_us, drained_us, confirmed_us, resumed_us;
+	int64_t served_us;
 	bool told; /* event=moved is out, or there was nothing to tell */
 	struct strbuf summary;
 };
@@ -39,7 +42,7 @@ struct pgbouncer_drain {
 	bool nudged;
 	unsigned severs;    /* 1: by the gentlest way; 2: by KILL */
 	bool unsent;        /* noted, and PAUSE not sent yet */
-	unsigned calm;      /* looks in a row without a login */
+	bool dead;          /* logins are not waited for: nobody listens there */
 	bool looked;        /* since the last PAUSE */
 	int64_t poll_ms;    /* until the next look */
 	int64_t release_ms; /* clients are let go then, whatever has been reached */
@@ -85,8 +88,12 @@ struct pgbouncer_driver {
 	struct pgbouncer_intent intent;
 	struct pgbouncer_drain drain;
 	int64_t hold_episode; /* of the last hold, so that its repetition is none */
+	int64_t fence_episode;
 	int64_t hold_until_ms;
-	int64_t restore_ms; /* when the RELOAD that puts SETs back is due; 0: none is owed */
+	int64_t serve_ms;       /* since when clients are looked at to be served */
+	int64_t restore_ms;     /* when the RELOAD that puts SETs back is due; 0: none is owed */
+	int64_t retry_ms;       /* server_login_retry, as configured */
+	int max_db_connections; /* as configured; -1: not known */
 	unsigned sweeps;
 	unsigned failures; /* in a row */
 	int64_t wait_ms;   /* of the last one */
@@ -95,10 +102,16 @@ struct pgbouncer_driver {
 	struct strbuf problem;
 	struct pgbouncer_facts facts;
 	uint16_t primary_port;
-	bool busy;      /* an answer is being waited for */
-	bool unsynced;  /* the file was renamed and not yet fsynced */
-	bool marked;    /* the marker of an owed RELOAD is on disk */
-	bool down_told; /* that B does not answer */
+	bool fenced;        /* facts.held without an end, and without sessions */
+	bool config_known;  /* SHOW CONFIG has been read over this connection */
+	bool limited;       /* max_db_connections is SET to 1 */
+	bool noteless;      /* the note cannot be written: this text is followed without a pause */
+	bool rehosted;      /* facts.moved, and not only for a database that is new */
+	bool busy;          /* an answer is being waited for */
+	bool unsynced;      /* the file was renamed and not yet fsynced */
+	bool note_unsynced; /* the same of the note of pauses */
+	bool marked;        /* the marker of an owed RELOAD is on disk */
+	bool down_told;     /* that B does not answer */
 };
 
 /* --- pgbouncer.c --- */
@@ -137,11 +150,19 @@ bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer
 void pgbouncer_compare(struct pgbouncer_driver *driver);
 void pgbouncer_step_sweep(struct pgbouncer_driver *driver);
 
-/* --- pgbouncer_drain.c: pauses --- */
+/* --- pgbouncer_pause.c: up to PAUSE, and the wait in it --- */
 
 bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver);
 void pgbouncer_step_pause(struct pgbouncer_driver *driver);
 void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg);
+bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver);
+void pgbouncer_step_unlimit(struct pgbouncer_driver *driver);
+void pgbouncer_step_hold(struct pgbouncer_driver *driver);
+
+/* --- pgbouncer_drain.c: until no server connection is left --- */
+
+/* Does anybody listen where the paused ones lead to? */
+void pgbouncer_ask_liveness(struct pgbouncer_driver *driver, int64_t timeout_ms, liveness_cb *cb);
 void pgbouncer_step_drain(struct pgbouncer_driver *driver);
 void pgbouncer_step_probe(struct pgbouncer_driver *driver);
 bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
@@ -152,14 +173,22 @@ bool pgbouncer_sever_is_due(const struct pgbouncer_driver *driver, int64_t now_m
 
 void pgbouncer_step_nudge(struct pgbouncer_driver *driver);
 void pgbouncer_step_sever(struct pgbouncer_driver *driver);
+void pgbouncer_step_fence(struct pgbouncer_driver *driver);
 
-/* --- pgbouncer_move.c: file, RELOAD, SET, RESUME --- */
+/* --- pgbouncer_move.c: file, RELOAD, RESUME --- */
+
+/* The marker of an owed RELOAD. */
+bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err) MUST_CHECK;
 
 void pgbouncer_step_install(struct pgbouncer_driver *driver);
 void pgbouncer_step_reload(struct pgbouncer_driver *driver);
 void pgbouncer_step_stuck(struct pgbouncer_driver *driver);
-void pgbouncer_step_quicken(struct pgbouncer_driver *driver);
 void pgbouncer_step_resume(struct pgbouncer_driver *driver);
+
+/* --- pgbouncer_serve.c: around RESUME, what makes clients be served soon --- */
+
+void pgbouncer_step_quicken(struct pgbouncer_driver *driver);
+void pgbouncer_step_serve(struct pgbouncer_driver *driver);
 void pgbouncer_step_restore(struct pgbouncer_driver *driver);
 /* What has to be done off the path, once clients are served. */
 void pgbouncer_settle(struct pgbouncer_driver *driver);

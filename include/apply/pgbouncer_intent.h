@@ -13,6 +13,7 @@ struct pgbouncer_intent {
 	char *owner;  /* who wrote it last: process and target, see pgbouncer_intent_is_ours() */
 	char **names; /* the databases */
 	size_t count;
+	int max_db_connections; /* what it has to be set to again before RESUME; -1: nothing */
 };
 
 /* Reads the file when there is one; it then belongs to `intent` from the next save on. An intent
@@ -26,9 +27,11 @@ bool pgbouncer_intent_has(const struct pgbouncer_intent *intent, const char *nam
 void pgbouncer_intent_add(struct pgbouncer_intent *intent, const char *name);
 void pgbouncer_intent_drop(struct pgbouncer_intent *intent, const char *name);
 
-/* Replaces the file durably; removes it when the intent is empty. */
+/* Replaces the file, not yet durably; removes it when the intent is empty. */
 bool pgbouncer_intent_save(const struct pgbouncer_intent *intent, const char *why,
                            struct err *err) MUST_CHECK;
+/* What was saved survives a power cut from now on. */
+bool pgbouncer_intent_sync(const struct pgbouncer_intent *intent, struct err *err) MUST_CHECK;
 
 /* False when another one (the same target after a reload of the configuration) has saved it since.
  */

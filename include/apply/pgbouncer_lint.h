@@ -15,6 +15,7 @@ struct pgbouncer_lint {
 	const struct pgbouncer_table *databases; /* SHOW DATABASES */
 	const struct pgbouncer_ini *ini;         /* the rendered file; NULL: not known */
 	const char *output;                      /* where that file is, for the message */
+	const char *console;                     /* how segue reaches it: a conninfo */
 	int64_t hold_timeout_ms;
 };
 

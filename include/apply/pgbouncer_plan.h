@@ -3,7 +3,8 @@
  * found it paused after its own death: the same facts lead to the same next step. Pure.
  *
  *                    +-- to_pause --> PAUSE --> DRAIN <--> PROBE (is the old primary alive?)
- *                    |                           |  ^-----> NUDGE, SEVER (links that stay)
+ *                    |                   |       |  ^-----> NUDGE, SEVER (links that stay)
+ *                    |         fence_due +-----> FENCE (all links, at once)
  *   IDLE --> READ ---+                  drained  v
  *    ^        ^      +-- nothing to pause ---> HOLD (the store names no primary)
  *    |        |                                  |  a primary is named
@@ -11,8 +12,11 @@
  *    |        +-------------- RELOAD <------- INSTALL
  *    |        | agrees          ^ twice: STUCK, clients are let go
  *    |        v
- *    +---- RESTORE <-- SWEEP <-- RESUME <-- QUICKEN <-- let go: from every state above
+ *    |     QUICKEN --> RESUME --> SERVE --> SWEEP --> RESTORE --> IDLE
+ *    |        ^
+ *    +--------+-- let go: from every state above
  *
+ *   UNLIMIT: as soon as PAUSE has worked, or has not.
  *   WAIT: after a failure, until its timer, a new text, or the deadline that lets clients go. */
 #ifndef SEGUE_APPLY_PGBOUNCER_PLAN_H
 #define SEGUE_APPLY_PGBOUNCER_PLAN_H
@@ -24,17 +28,20 @@ enum pgbouncer_step {
 	PGBOUNCER_IDLE,  /* as it should be, or nothing is wanted yet; the timer asks to re-read */
 	PGBOUNCER_WAIT,  /* after a failure */
 	PGBOUNCER_READ,  /* SHOW DATABASES */
-	PGBOUNCER_PAUSE, /* intent to disk, PAUSE sent for each */
-	PGBOUNCER_DRAIN, /* until no server connection of what segue paused is left */
-	PGBOUNCER_PROBE, /* not drained in good time: does the old primary answer at all? */
-	PGBOUNCER_NUDGE, /* sessions are told to end after their transactions */
-	PGBOUNCER_SEVER, /* ends the links that do not end by themselves */
-	PGBOUNCER_HOLD,  /* drained; clients wait for the store to name a primary */
+	PGBOUNCER_PAUSE, /* intent to disk, no new logins, PAUSE sent for each */
+	PGBOUNCER_UNLIMIT, /* SET max_db_connections back: new logins are allowed again */
+	PGBOUNCER_DRAIN,   /* until no server connection of what segue paused is left */
+	PGBOUNCER_PROBE,   /* not drained in good time: does the old primary answer at all? */
+	PGBOUNCER_NUDGE,   /* sessions are told to end after their transactions */
+	PGBOUNCER_SEVER,   /* ends the links that do not end by themselves */
+	PGBOUNCER_FENCE,   /* KILL of each: nobody is to reach the last primary */
+	PGBOUNCER_HOLD,    /* drained; clients wait for the store to name a primary */
 	PGBOUNCER_INSTALL, /* the file in place */
 	PGBOUNCER_RELOAD,
 	PGBOUNCER_STUCK,   /* reloaded, and SHOW DATABASES still says something else */
 	PGBOUNCER_QUICKEN, /* SET server_login_retry, so that the new primary is dialled at once */
 	PGBOUNCER_RESUME,  /* each that segue paused */
+	PGBOUNCER_SERVE,   /* SHOW POOLS until no client waits in a pool without a server */
 	PGBOUNCER_SWEEP,   /* SHOW SERVERS until none leads to the old address */
 	PGBOUNCER_RESTORE, /* RELOAD, which puts back what was SET */
 	PGBOUNCER_STEPS,
@@ -49,6 +56,8 @@ struct pgbouncer_facts {
 	bool let_go;       /* clients have waited long enough: RESUME whatever there is */
 	bool ours;         /* there are databases that segue paused */
 	bool to_pause;     /* there are some that have to be, and are not */
+	bool limit_over;   /* logins are kept from starting, and need not be any more */
+	bool fence_due;    /* sessions to the last primary are to be ended, and are not yet */
 	bool drained;      /* what segue paused has no server connections */
 	bool probe_due;
 	bool nudge_due;
@@ -58,6 +67,7 @@ struct pgbouncer_facts {
 	bool reload_owed;  /* the file is newer than the last RELOAD, or that is not known */
 	bool reloaded;     /* RELOAD was tried for the difference at hand */
 	bool quicken_owed; /* hosts have changed or connections were cut since the last SET */
+	bool serve_owed;   /* clients were let go, and have not been seen to be served */
 	bool sweep_owed;
 	bool restore_due;
 };

@@ -22,6 +22,8 @@ void pgbouncer_table_free(struct pgbouncer_table *table);
 /* NULL: no such column, or SQL NULL. */
 const char *pgbouncer_table_get(const struct pgbouncer_table *table, size_t row,
                                 const char *column);
+/* The value of `key` in SHOW CONFIG; NULL: this version has no such setting. */
+const char *pgbouncer_config_get(const struct pgbouncer_table *config, const char *key);
 
 struct pgbouncer_live_database { /* SHOW DATABASES */
 	char *name, *host, *dbname;

@@ -35,7 +35,8 @@ static bool in_sync(const struct pgbouncer_driver *driver)
 
 	return driver->generation != 0 && driver->confirmed == driver->generation &&
 	       !facts->console_down && !facts->moved && driver->intent.count == 0 && !facts->held &&
-	       !facts->install_due && !facts->reload_owed && !facts->sweep_owed && !facts->waiting;
+	       !facts->install_due && !facts->reload_owed && !facts->serve_owed &&
+	       !facts->sweep_owed && !facts->waiting;
 }
 
 static int64_t since(const struct pgbouncer_watch *watch, int64_t us)
@@ -54,7 +55,7 @@ static void tell(const struct pgbouncer_driver *driver, const char *event, const
 	} laps[] = {{"read_ms", watch->read_us},           {"rendered_ms", watch->rendered_us},
 	            {"pushed_ms", watch->pushed_us},       {"drained_ms", watch->drained_us},
 	            {"persisted_ms", watch->persisted_us}, {"confirmed_ms", watch->confirmed_us},
-	            {"resumed_ms", watch->resumed_us}};
+	            {"resumed_ms", watch->resumed_us},     {"served_ms", watch->served_us}};
 	struct log_kv pairs[6 + ARRAY_LEN(laps)] = {
 	    KV_STR("cluster", driver->target.config->cluster),
 	    KV_STR("target", driver->target.config->name), KV_INT("zxid", watch->zxid),
@@ -137,9 +138,10 @@ static void replace_text(struct pgbouncer_driver *driver, const struct desired *
 static void begin(struct pgbouncer_driver *driver, const struct desired *desired)
 {
 	start_watch(driver, desired);
-	driver->facts.held = false;
+	driver->facts.held = driver->fenced = driver->facts.fence_due = false;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
+	driver->noteless = false;
 	driver->live_ms = 0;
 	driver->drain.release_ms =
 	    clock_now_ms() + driver->target.config->pause_timeout_ms + MOVE_MS;
@@ -175,6 +177,18 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 
 /* --- no primary --- */
 
+static void begin_hold(struct pgbouncer_driver *driver)
+{
+	driver->noteless = false;
+	driver->facts.held = true;
+	driver->facts.let_go = false;
+	driver->facts.waiting = false;
+	driver->live_ms = 0;
+	event_del(driver->timer);
+	pgbouncer_reconcile(driver);
+}
+
+/* A fence is the stronger one, and ends with a text only. */
 static void hold(struct target *target, int64_t episode, int64_t timeout_ms)
 {
 	struct pgbouncer_driver *driver = driver_of(target);
@@ -182,16 +196,27 @@ static void hold(struct target *target, int64_t episode, int64_t timeout_ms)
 	if (episode == driver->hold_episode)
 		return;
 	driver->hold_episode = episode;
+	if (driver->fenced)
+		return;
 	driver->hold_until_ms = clock_now_ms() + timeout_ms;
-	driver->facts.held = true;
-	driver->facts.let_go = false;
-	driver->facts.waiting = false;
-	driver->live_ms = 0;
 	log_info("hold", KV_STR("cluster", target->config->cluster),
 	         KV_STR("target", target->config->name), KV_INT("zxid", driver->watch.zxid),
 	         KV_MS("timeout_ms", timeout_ms * 1000));
-	event_del(driver->timer);
-	pgbouncer_reconcile(driver);
+	begin_hold(driver);
+}
+
+static void fence(struct target *target, int64_t episode)
+{
+	struct pgbouncer_driver *driver = driver_of(target);
+
+	if (episode == driver->fence_episode)
+		return;
+	driver->fence_episode = episode;
+	driver->fenced = driver->facts.fence_due = true;
+	driver->drain.unsent = false;
+	log_info("fence", KV_STR("cluster", target->config->cluster),
+	         KV_STR("target", target->config->name), KV_INT("zxid", driver->watch.zxid));
+	begin_hold(driver);
 }
 
 /* --- the rest --- */
@@ -219,10 +244,10 @@ static void timer_cb(int fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	if (driver->step == PGBOUNCER_WAIT)
-		driver->facts.waiting = driver->facts.reloaded = false;
+		driver->facts.waiting = driver->facts.reloaded = driver->noteless = false;
 	if (driver->step == PGBOUNCER_HOLD)
 		driver->facts.live_known = false;
-	if (driver->step == PGBOUNCER_IDLE && driver->restore_ms == 0)
+	if (driver->step == PGBOUNCER_IDLE)
 		look_again(driver);
 	pgbouncer_reconcile(driver);
 }
@@ -310,6 +335,8 @@ static void take_over(struct pgbouncer_driver *driver, const char *state_dir)
 	if (driver->intent.count == 0)
 		return;
 	driver->facts.quicken_owed = true;
+	driver->max_db_connections = driver->intent.max_db_connections;
+	driver->limited = driver->max_db_connections >= 0;
 	driver->drain.since_ms = clock_now_ms();
 	driver->drain.release_ms =
 	    driver->drain.since_ms + larger(GRACE_MS, config->pause_timeout_ms);
@@ -318,14 +345,18 @@ static void take_over(struct pgbouncer_driver *driver, const char *state_dir)
 	            KV_INT("databases", driver->intent.count),
 	            KV_STR("next", "resumed when the store has named the primary and they lead to "
 	                           "it, or when the time for that is over"));
-	if (!pgbouncer_intent_save(&driver->intent, "taken over", &err))
+	if (!pgbouncer_intent_save(&driver->intent, "taken over", &err) ||
+	    !pgbouncer_intent_sync(&driver->intent, &err))
 		log_warning("intent_not_saved", KV_STR("target", config->name), KV_ERR(&err));
 }
 
 struct target *pgbouncer_target_create(const struct target_setup *setup)
 {
-	static const struct target_ops ops = {
-	    .set_desired = set_desired, .hold = hold, .status = status, .destroy = destroy};
+	static const struct target_ops ops = {.set_desired = set_desired,
+	                                      .hold = hold,
+	                                      .fence = fence,
+	                                      .status = status,
+	                                      .destroy = destroy};
 	struct pgbouncer_driver *driver = xcalloc(1, sizeof(*driver));
 	struct err err;
 
@@ -333,6 +364,8 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	driver->watch.summary = driver->problem = (struct strbuf)STRBUF_INIT;
 	driver->foreign = xstrdup("");
 	driver->facts.sweep_owed = true;
+	driver->max_db_connections = -1;
+	driver->retry_ms = PGBOUNCER_RETRY_MS;
 	driver->step_us = clock_now_us();
 	driver->console = console_create(driver->target.base, setup->config->console);
 	driver->pauser =

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,8 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 
+#define NOTE       "the note of what segue pauses"
+#define LIMIT_KEY  "max_db_connections"
 #define INTENT_MAX ((size_t)1024 * 1024) /* bytes: ten thousand databases */
 
 static bool read_file(const char *path, json_t **root, struct err *err)
@@ -38,6 +41,9 @@ static void take_names(struct pgbouncer_intent *intent, const json_t *root)
 	const json_t *name;
 	size_t i;
 
+	if (json_is_integer(json_object_get(root, LIMIT_KEY)))
+		intent->max_db_connections =
+		    (int)json_integer_value(json_object_get(root, LIMIT_KEY));
 	json_array_foreach(names, i, name) if (json_is_string(name))
 	    pgbouncer_intent_add(intent, json_string_value(name));
 }
@@ -48,6 +54,7 @@ bool pgbouncer_intent_init(struct pgbouncer_intent *intent, const char *state_di
 	json_auto_t *root = NULL;
 
 	*intent = (struct pgbouncer_intent){
+	    .max_db_connections = -1,
 	    .path = xasprintf("%s/pgbouncer-%s.paused", state_dir, name),
 	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
 	if (!read_file(intent->path, &root, err))
@@ -111,20 +118,33 @@ static char *encode(const struct pgbouncer_intent *intent, const char *why)
 	json_object_set_new(root, "since", json_string(when));
 	json_object_set_new(root, "why", json_string(why));
 	json_object_set_new(root, "owner", json_string(intent->owner));
+	if (intent->max_db_connections >= 0)
+		json_object_set_new(root, LIMIT_KEY, json_integer(intent->max_db_connections));
 	return json_dumps(root, JSON_INDENT(1));
 }
 
 bool pgbouncer_intent_save(const struct pgbouncer_intent *intent, const char *why, struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0640};
-	auto_free char *text = NULL;
+	auto_free char *text = NULL, *staged = NULL;
 
 	if (intent->count == 0)
 		return unlink(intent->path) == 0 || errno == ENOENT ||
 		       err_set_errno(err, errno, "cannot remove %s", intent->path);
 	text = encode(intent, why);
-	return file_replace(intent->path, text, strlen(text), &owner, err) ||
-	       err_wrap(err, "the note of what segue pauses");
+	staged = file_stage(intent->path, text, strlen(text), &owner, err);
+	if (staged == NULL)
+		return err_wrap(err, NOTE);
+	if (rename(staged, intent->path) == 0)
+		return true;
+	err_set_errno(err, errno, NOTE ": cannot rename %s to %s", staged, intent->path);
+	unlink(staged);
+	return false;
+}
+
+bool pgbouncer_intent_sync(const struct pgbouncer_intent *intent, struct err *err)
+{
+	return intent->count == 0 || file_sync(intent->path, err) || err_wrap(err, NOTE);
 }
 
 bool pgbouncer_intent_is_ours(const struct pgbouncer_intent *intent)

@@ -34,15 +34,7 @@ static void PRINTF_LIKE(2, 3) report(struct findings *findings, const char *fmt,
 
 static const char *setting(const struct findings *findings, const char *name)
 {
-	const struct pgbouncer_table *config = findings->lint->config;
-
-	for (size_t i = 0; i < config->row_count; i++) {
-		const char *key = pgbouncer_table_get(config, i, "key");
-
-		if (key != NULL && strcmp(key, name) == 0)
-			return pgbouncer_table_get(config, i, "value");
-	}
-	return NULL;
+	return pgbouncer_config_get(findings->lint->config, name);
 }
 
 /* For a message. */
@@ -153,15 +145,40 @@ static void judge_network(struct findings *findings)
 		    shown(findings, "tcp_keepalive"));
 }
 
+/* "host=DIR" of a conninfo or, in the query part, of a URI; DIR may be quoted. */
+static bool leads_to_folder(const char *conninfo, const char *folder)
+{
+	size_t len = strlen(folder);
+
+	for (const char *at = conninfo; (at = strstr(at, "host")) != NULL; at++) {
+		const char *value = at + strlen("host");
+
+		value += strspn(value, " ");
+		if (*value != '=')
+			continue;
+		value++;
+		value += strspn(value, " '");
+		if (strncmp(value, folder, len) == 0 && strchr(" '&\t", value[len]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* The folder of a unix socket belongs to one of those who share the port. */
 static void judge_reuseport(struct findings *findings)
 {
-	if (setting_ms(findings, "so_reuseport") > 0)
-		report(findings,
-		       "so_reuseport: 1: several PgBouncers share the port, and a console over it "
-		       "reaches any one of them, so the others would not move: make sure that each "
-		       "has a unix_socket_dir of its own (this one has %s), and a [pgbouncer NAME] "
-		       "section of its own in segue.ini with that folder as host in console",
-		       shown(findings, "unix_socket_dir"));
+	const char *folder = setting(findings, "unix_socket_dir");
+
+	if (setting_ms(findings, "so_reuseport") <= 0)
+		return;
+	if (folder != NULL && *folder != '\0' && leads_to_folder(findings->lint->console, folder))
+		return;
+	report(findings,
+	       "so_reuseport: 1: several PgBouncers share the port, and a console over it "
+	       "reaches any one of them, so the others would not move: give each a "
+	       "unix_socket_dir of its own (this one has %s), and a [pgbouncer NAME] section of "
+	       "its own in segue.ini with that folder as host in console",
+	       shown(findings, "unix_socket_dir"));
 }
 
 static void judge_include(struct findings *findings, const struct pgbouncer_live *live)

@@ -80,7 +80,8 @@ void pgbouncer_compare(struct pgbouncer_driver *driver)
 	if (driver->generation == 0)
 		return;
 	pgbouncer_diff(&driver->ini, &driver->live, &diff);
-	driver->facts.moved = diff.moved_count > 0 || diff.missing;
+	driver->rehosted = diff.moved_count > 0;
+	driver->facts.moved = driver->rehosted || diff.missing;
 	if (driver->facts.moved) {
 		driver->facts.sweep_owed = true;
 		if (driver->watch.summary.len == 0)
@@ -153,13 +154,44 @@ static void version_answer(struct pgbouncer_driver *driver, const struct pgbounc
 	if (text == NULL || !pgbouncer_version_parse(text, &driver->major, &driver->minor))
 		driver->major = driver->minor = 0;
 	driver->connections = console_connections(driver->console);
+	driver->config_known = false;
+	pgbouncer_step_read(driver);
+}
+
+static int64_t setting(const struct pgbouncer_table *config, const char *key, double unit)
+{
+	const char *text = pgbouncer_config_get(config, key);
+	double value = text != NULL ? strtod(text, NULL) : -1;
+
+	return value >= 0 && value < 1e9 ? (int64_t)(value * unit) : -1;
+}
+
+static void config_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                          const struct err *err)
+{
+	(void)err; /* without them, some clients may have a worse time of it */
+	driver->config_known = true;
+	driver->max_db_connections =
+	    table != NULL ? (int)setting(table, "max_db_connections", 1) : -1;
+	driver->retry_ms = table != NULL ? setting(table, "server_login_retry", 1000) : -1;
+	if (driver->retry_ms < 0)
+		driver->retry_ms = PGBOUNCER_RETRY_MS;
 	pgbouncer_ask(driver, "SHOW DATABASES", databases_answer);
+}
+
+/* What it has now is as configured, and not what segue has SET. */
+static bool is_untouched(const struct pgbouncer_driver *driver)
+{
+	return !driver->limited && driver->restore_ms == 0 && driver->intent.count == 0 &&
+	       !driver->facts.reload_owed;
 }
 
 void pgbouncer_step_read(struct pgbouncer_driver *driver)
 {
 	if (driver->connections == 0 || driver->connections != console_connections(driver->console))
 		pgbouncer_ask(driver, "SHOW VERSION", version_answer);
+	else if (!driver->config_known && is_untouched(driver))
+		pgbouncer_ask(driver, "SHOW CONFIG", config_answer);
 	else
 		pgbouncer_ask(driver, "SHOW DATABASES", databases_answer);
 }

@@ -1,5 +1,5 @@
-/* From the drained pools to served clients: the file, RELOAD, SET, RESUME; and what is put back
- * behind their backs. The file's fsync is not among what clients wait for. */
+/* From the drained pools to clients that go on: the file, RELOAD, RESUME. The file's fsync is not
+ * among what clients wait for. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,13 +11,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* While it holds, a primary that is just being promoted is dialled ten times a second. */
-#define QUICKEN          "SET server_login_retry='0.1'"
-#define RESTORE_AFTER_MS 2000
-
 /* --- the file --- */
 
-static bool mark(struct pgbouncer_driver *driver, struct err *err)
+bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err)
 {
 	driver->marked = driver->marked || target_marker_write(&driver->target, 0, err);
 	return driver->marked;
@@ -30,8 +26,11 @@ static bool install(struct pgbouncer_driver *driver, struct err *err)
 	const char *output = driver->target.config->output;
 	auto_free char *staged = NULL;
 
-	if (driver->intent.count == 0 && !mark(driver, err))
-		return false;
+	if (driver->intent.count == 0 && !pgbouncer_mark(driver, err))
+		log_warning("marker_missing", KV_STR("target", driver->target.config->name),
+		            KV_ERR(err),
+		            KV_STR("next", "if segue dies now, PgBouncer may not be told of the "
+		                           "new file before the next change"));
 	staged = file_stage(output, driver->text, driver->len, &driver->owner, err);
 	if (staged == NULL)
 		return false;
@@ -86,7 +85,7 @@ static void reload_answer(struct pgbouncer_driver *driver, const struct pgbounce
 	driver->facts.reload_owed = false;
 	driver->facts.reloaded = true;
 	driver->facts.live_known = false;
-	driver->facts.quicken_owed = driver->facts.ours || driver->facts.moved;
+	driver->facts.quicken_owed = driver->facts.ours || driver->rehosted;
 }
 
 void pgbouncer_step_reload(struct pgbouncer_driver *driver)
@@ -115,25 +114,7 @@ void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
 	driver->facts.waiting = !driver->facts.ours;
 }
 
-/* --- SET and RESUME --- */
-
-static void quicken_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                           const struct err *err)
-{
-	(void)table;
-	if (err != NULL)
-		log_warning("set_refused", KV_STR("target", driver->target.config->name),
-		            KV_ERR(err),
-		            KV_STR("next", "if the first login fails, clients wait for "
-		                           "server_login_retry"));
-	driver->facts.quicken_owed = false;
-	driver->restore_ms = clock_now_ms() + RESTORE_AFTER_MS;
-}
-
-void pgbouncer_step_quicken(struct pgbouncer_driver *driver)
-{
-	pgbouncer_ask(driver, QUICKEN, quicken_answer);
-}
+/* --- RESUME --- */
 
 /* A PAUSE that is still pending keeps its console from being of use, and must not come after the
  * RESUME: what has not been sent is dropped before, its console closed after. What counts is the
@@ -144,7 +125,8 @@ static void resumed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 	(void)table;
 	pauser_stop(driver->pauser);
 	driver->watch.resumed_us = clock_now_us();
-	driver->restore_ms = clock_now_ms() + RESTORE_AFTER_MS;
+	driver->serve_ms = clock_now_ms();
+	driver->facts.serve_owed = true;
 	driver->facts.live_known = false;
 	if (err != NULL)
 		pgbouncer_fail(driver, "resume_failed", err->message, "clients still wait");
@@ -161,43 +143,4 @@ void pgbouncer_step_resume(struct pgbouncer_driver *driver)
 			pgbouncer_script_add(driver, "RESUME %s", name.data);
 	}
 	pgbouncer_script_run(driver, resumed);
-}
-
-/* --- behind the clients' backs --- */
-
-static void restore_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                           const struct err *err)
-{
-	(void)table;
-	driver->restore_ms = 0;
-	if (err != NULL)
-		log_warning(
-		    "restore_failed", KV_STR("target", driver->target.config->name), KV_ERR(err),
-		    KV_STR("next", "server_login_retry stays at 0.1 until the next RELOAD"));
-}
-
-void pgbouncer_step_restore(struct pgbouncer_driver *driver)
-{
-	pgbouncer_ask(driver, "RELOAD", restore_answer);
-}
-
-void pgbouncer_settle(struct pgbouncer_driver *driver)
-{
-	struct err err;
-
-	if (driver->unsynced && !file_sync(driver->target.config->output, &err))
-		log_warning("not_synced", KV_STR("target", driver->target.config->name),
-		            KV_ERR(&err),
-		            KV_STR("next", "after a power cut the file may be the one before"));
-	driver->unsynced = false;
-	if (driver->restore_ms != 0) {
-		if (!mark(driver, &err))
-			log_warning("marker_missing", KV_STR("target", driver->target.config->name),
-			            KV_ERR(&err),
-			            KV_STR("next", "if segue dies now, server_login_retry stays "
-			                           "at 0.1 until a RELOAD"));
-	} else if (driver->marked) {
-		driver->marked = false;
-		target_marker_remove(&driver->target);
-	}
 }

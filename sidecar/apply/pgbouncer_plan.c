@@ -11,16 +11,20 @@ static const struct pgbouncer_step_info steps[PGBOUNCER_STEPS] = {
     [PGBOUNCER_WAIT] = {"waiting", "the time to try again", 0},
     [PGBOUNCER_READ] = {"reading", "SHOW DATABASES", ANSWER_MS},
     [PGBOUNCER_PAUSE] = {"pausing", "no server connection in its login", ANSWER_MS},
+    [PGBOUNCER_UNLIMIT] = {"unlimiting", "SET max_db_connections", ANSWER_MS},
     [PGBOUNCER_DRAIN] = {"draining", "the answers to PAUSE, SHOW POOLS without servers", ANSWER_MS},
     [PGBOUNCER_PROBE] = {"probing", "a sign of life of the old primary", 300},
     [PGBOUNCER_NUDGE] = {"nudging", "sessions told to end after their transactions", ANSWER_MS},
     [PGBOUNCER_SEVER] = {"severing", "links to the old primary cut", ANSWER_MS},
+    [PGBOUNCER_FENCE] = {"fencing", "KILL of each database", ANSWER_MS},
     [PGBOUNCER_HOLD] = {"holding", "a primary in the store, or the end of hold_timeout", 0},
     [PGBOUNCER_INSTALL] = {"installing", "nothing: the file is renamed", 0},
     [PGBOUNCER_RELOAD] = {"reloading", "RELOAD", ANSWER_MS},
     [PGBOUNCER_STUCK] = {"stuck", "nothing: clients are let go", 0},
     [PGBOUNCER_QUICKEN] = {"quickening", "SET server_login_retry", ANSWER_MS},
     [PGBOUNCER_RESUME] = {"resuming", "RESUME of each database", ANSWER_MS},
+    [PGBOUNCER_SERVE] = {"serving", "SHOW POOLS without clients that wait for a first server",
+                         ANSWER_MS},
     [PGBOUNCER_SWEEP] = {"sweeping", "SHOW SERVERS without the old address", ANSWER_MS},
     [PGBOUNCER_RESTORE] = {"restoring", "RELOAD", ANSWER_MS},
 };
@@ -49,6 +53,8 @@ static enum pgbouncer_step plan_hold(const struct pgbouncer_facts *facts)
 {
 	if (facts->to_pause)
 		return PGBOUNCER_PAUSE;
+	if (facts->fence_due)
+		return PGBOUNCER_FENCE;
 	return facts->ours && !facts->drained ? plan_drain(facts) : PGBOUNCER_HOLD;
 }
 
@@ -68,6 +74,8 @@ static enum pgbouncer_step plan_move(const struct pgbouncer_facts *facts)
 		return PGBOUNCER_QUICKEN;
 	if (facts->ours)
 		return PGBOUNCER_RESUME;
+	if (facts->serve_owed)
+		return PGBOUNCER_SERVE;
 	if (facts->sweep_owed)
 		return PGBOUNCER_SWEEP;
 	return facts->restore_due ? PGBOUNCER_RESTORE : PGBOUNCER_IDLE;
@@ -77,6 +85,8 @@ enum pgbouncer_step pgbouncer_plan(const struct pgbouncer_facts *facts)
 {
 	bool file_first = facts->console_down && facts->has_text && !facts->held;
 
+	if (facts->limit_over && !facts->console_down)
+		return PGBOUNCER_UNLIMIT;
 	if (facts->waiting)
 		return PGBOUNCER_WAIT;
 	if (!facts->live_known)
@@ -87,5 +97,7 @@ enum pgbouncer_step pgbouncer_plan(const struct pgbouncer_facts *facts)
 		return plan_hold(facts);
 	if (facts->has_text)
 		return plan_move(facts);
-	return facts->ours ? PGBOUNCER_HOLD : PGBOUNCER_IDLE;
+	if (facts->ours)
+		return PGBOUNCER_HOLD;
+	return facts->serve_owed ? PGBOUNCER_SERVE : PGBOUNCER_IDLE;
 }

@@ -17,7 +17,6 @@
 #define PAUSED_MAX_MS   500
 #define RESTART_MAX_MS  1000
 #define FRESH_MS        50
-#define HOLD_REREAD_MS  1000
 #define STEPS_IN_A_ROW  32 /* that need no answer; more are a mistake in the plan */
 
 /* --- timers and failures --- */
@@ -221,6 +220,8 @@ static void keep_deadlines(struct pgbouncer_driver *driver, int64_t now_ms)
 		if (facts->has_text && facts->moved && !facts->held)
 			pgbouncer_wait(driver, RETRY_FIRST_MS, RETRY_MAX_MS);
 	}
+	if (driver->fenced)
+		return;
 	if (facts->held && now_ms >= driver->hold_until_ms)
 		release(driver, "hold_over", "the store has named no primary in hold_timeout");
 	else if (facts->held && drain_is_hopeless(driver, now_ms))
@@ -239,7 +240,7 @@ static void set_alarm(struct pgbouncer_driver *driver, int64_t now_ms)
 	int64_t at_ms = driver->facts.held ? driver->hold_until_ms : driver->drain.release_ms;
 	struct timeval after = to_timeval(at_ms - now_ms);
 
-	if (driver->facts.held || releasing)
+	if (!driver->fenced && (driver->facts.held || releasing))
 		event_add(driver->alarm, &after);
 	else
 		event_del(driver->alarm);
@@ -254,8 +255,10 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	facts->ours = driver->intent.count > 0;
 	facts->to_pause =
 	    facts->live_known && (driver->drain.unsent || pgbouncer_wants_pause(driver));
+	facts->limit_over = pgbouncer_limit_is_over(driver);
 	/* What a person has just paused must not be taken for segue's own. */
-	if (facts->to_pause && !driver->drain.unsent && now_ms - driver->live_ms > FRESH_MS)
+	if (((facts->to_pause && !driver->drain.unsent) || facts->fence_due) &&
+	    now_ms - driver->live_ms > FRESH_MS)
 		facts->live_known = false;
 	facts->probe_due = pgbouncer_probe_is_due(driver, now_ms);
 	facts->nudge_due = pgbouncer_nudge_is_due(driver);
@@ -290,62 +293,43 @@ static int64_t idle_ms(const struct pgbouncer_driver *driver)
 	return driver->restore_ms != 0 && restore_ms < reread_ms ? restore_ms : reread_ms;
 }
 
+static void step_idle(struct pgbouncer_driver *driver)
+{
+	pgbouncer_tell_when_done(driver);
+	pgbouncer_settle(driver);
+	pgbouncer_timer(driver, idle_ms(driver));
+}
+
+static void step_wait(struct pgbouncer_driver *driver)
+{
+	pgbouncer_timer(driver, driver->wait_ms);
+}
+
 static void run(struct pgbouncer_driver *driver)
 {
-	switch (driver->step) {
-	case PGBOUNCER_IDLE:
-		pgbouncer_tell_when_done(driver);
-		pgbouncer_settle(driver);
-		pgbouncer_timer(driver, idle_ms(driver));
-		return;
-	case PGBOUNCER_WAIT:
-		pgbouncer_timer(driver, driver->wait_ms);
-		return;
-	case PGBOUNCER_HOLD:
-		pgbouncer_timer(driver, HOLD_REREAD_MS);
-		return;
-	case PGBOUNCER_READ:
-		pgbouncer_step_read(driver);
-		return;
-	case PGBOUNCER_PAUSE:
-		pgbouncer_step_pause(driver);
-		return;
-	case PGBOUNCER_DRAIN:
-		pgbouncer_step_drain(driver);
-		return;
-	case PGBOUNCER_PROBE:
-		pgbouncer_step_probe(driver);
-		return;
-	case PGBOUNCER_NUDGE:
-		pgbouncer_step_nudge(driver);
-		return;
-	case PGBOUNCER_SEVER:
-		pgbouncer_step_sever(driver);
-		return;
-	case PGBOUNCER_INSTALL:
-		pgbouncer_step_install(driver);
-		return;
-	case PGBOUNCER_RELOAD:
-		pgbouncer_step_reload(driver);
-		return;
-	case PGBOUNCER_STUCK:
-		pgbouncer_step_stuck(driver);
-		return;
-	case PGBOUNCER_QUICKEN:
-		pgbouncer_step_quicken(driver);
-		return;
-	case PGBOUNCER_RESUME:
-		pgbouncer_step_resume(driver);
-		return;
-	case PGBOUNCER_SWEEP:
-		pgbouncer_step_sweep(driver);
-		return;
-	case PGBOUNCER_RESTORE:
-		pgbouncer_step_restore(driver);
-		return;
-	case PGBOUNCER_STEPS:
-		return;
-	}
+	static void (*const doers[PGBOUNCER_STEPS])(struct pgbouncer_driver * driver) = {
+	    [PGBOUNCER_IDLE] = step_idle,
+	    [PGBOUNCER_WAIT] = step_wait,
+	    [PGBOUNCER_READ] = pgbouncer_step_read,
+	    [PGBOUNCER_PAUSE] = pgbouncer_step_pause,
+	    [PGBOUNCER_UNLIMIT] = pgbouncer_step_unlimit,
+	    [PGBOUNCER_DRAIN] = pgbouncer_step_drain,
+	    [PGBOUNCER_PROBE] = pgbouncer_step_probe,
+	    [PGBOUNCER_NUDGE] = pgbouncer_step_nudge,
+	    [PGBOUNCER_SEVER] = pgbouncer_step_sever,
+	    [PGBOUNCER_FENCE] = pgbouncer_step_fence,
+	    [PGBOUNCER_HOLD] = pgbouncer_step_hold,
+	    [PGBOUNCER_INSTALL] = pgbouncer_step_install,
+	    [PGBOUNCER_RELOAD] = pgbouncer_step_reload,
+	    [PGBOUNCER_STUCK] = pgbouncer_step_stuck,
+	    [PGBOUNCER_QUICKEN] = pgbouncer_step_quicken,
+	    [PGBOUNCER_RESUME] = pgbouncer_step_resume,
+	    [PGBOUNCER_SERVE] = pgbouncer_step_serve,
+	    [PGBOUNCER_SWEEP] = pgbouncer_step_sweep,
+	    [PGBOUNCER_RESTORE] = pgbouncer_step_restore,
+	};
+
+	doers[driver->step](driver);
 }
 
 void pgbouncer_reconcile(struct pgbouncer_driver *driver)

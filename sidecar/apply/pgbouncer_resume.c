@@ -57,6 +57,30 @@ static bool ask_next(struct resume *resume)
 	return true;
 }
 
+static void undone(const struct pgbouncer_table *table, const struct err *err, bool lost, void *arg)
+{
+	struct resume *resume = arg;
+
+	(void)table;
+	if (lost) {
+		*resume->err = *err;
+		resume->failed = true;
+	} else {
+		resume->failed = !ask_next(resume);
+	}
+	if (resume->failed || resume->intent->count == 0)
+		event_base_loopbreak(resume->base);
+}
+
+/* Who are let go need their servers. */
+static void undo_limit(struct resume *resume)
+{
+	auto_free char *sql =
+	    xasprintf("SET max_db_connections='%d'", resume->intent->max_db_connections);
+
+	console_query(resume->console, sql, resume->until_ms - clock_now_ms(), undone, resume);
+}
+
 bool pgbouncer_resume(const char *conninfo, struct pgbouncer_intent *intent, int64_t timeout_ms,
                       struct err *err)
 {
@@ -66,7 +90,10 @@ bool pgbouncer_resume(const char *conninfo, struct pgbouncer_intent *intent, int
 	                        .err = err};
 
 	resume.console = console_create(resume.base, conninfo);
-	resume.failed = !ask_next(&resume);
+	if (intent->count > 0 && intent->max_db_connections >= 0)
+		undo_limit(&resume);
+	else
+		resume.failed = !ask_next(&resume);
 	if (!resume.failed && intent->count > 0)
 		event_base_dispatch(resume.base);
 	console_close(resume.console);

@@ -77,6 +77,7 @@ static void severed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 	driver->drain.severed_ms = clock_now_ms();
 	driver->drain.poll_ms = 2;
 	driver->facts.quicken_owed = true;
+	driver->facts.reload_owed = true; /* what was SET must not reach who comes after it */
 }
 
 /* --- sessions: after their transactions, so that it may be done in a hold, too --- */
@@ -87,6 +88,7 @@ static void nudged(struct pgbouncer_driver *driver, const struct pgbouncer_table
 	(void)table;
 	(void)err; /* what is left after it is cut, or waited for */
 	driver->drain.nudged = true;
+	driver->facts.reload_owed = true;
 	driver->drain.poll_ms = 2;
 	log_info("sessions_nudged", KV_STR("cluster", driver->target.config->cluster),
 	         KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
@@ -160,4 +162,39 @@ static void servers_answer(struct pgbouncer_driver *driver, const struct pgbounc
 void pgbouncer_step_sever(struct pgbouncer_driver *driver)
 {
 	pgbouncer_ask(driver, "SHOW SERVERS", servers_answer);
+}
+
+/* --- a fence --- */
+
+static void fenced(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                   const struct err *err)
+{
+	(void)table;
+	driver->facts.live_known = false;
+	if (err != NULL) {
+		pgbouncer_fail(driver, "fence_failed", err->message,
+		               "sessions to the last primary may go on");
+		return;
+	}
+	driver->facts.fence_due = false;
+	log_warning("fenced", KV_STR("cluster", driver->target.config->cluster),
+	            KV_STR("target", driver->target.config->name),
+	            KV_INT("zxid", driver->watch.zxid), KV_INT("databases", driver->intent.count),
+	            KV_STR("next", "who comes waits until the store names a primary"));
+}
+
+/* KILL ends the sessions of one that a person has paused, too, and leaves it paused. */
+void pgbouncer_step_fence(struct pgbouncer_driver *driver)
+{
+	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count; i++) {
+		const struct pgbouncer_database *database = &driver->ini.databases[i];
+		auto_strbuf struct strbuf name = STRBUF_INIT;
+		struct err ignored; /* set_desired() has seen to the names */
+
+		if (pgbouncer_is_primarys(driver, database) &&
+		    pgbouncer_live_find(&driver->live, database->name) != NULL &&
+		    pgbouncer_quote_name(database->name, &name, &ignored))
+			pgbouncer_script_add(driver, "KILL %s", name.data);
+	}
+	pgbouncer_script_run(driver, fenced);
 }

@@ -38,6 +38,17 @@ const char *pgbouncer_table_get(const struct pgbouncer_table *table, size_t row,
 	return i != NO_COLUMN ? table->cells[row * table->column_count + i] : NULL;
 }
 
+const char *pgbouncer_config_get(const struct pgbouncer_table *config, const char *key)
+{
+	for (size_t row = 0; row < config->row_count; row++) {
+		const char *found = pgbouncer_table_get(config, row, "key");
+
+		if (found != NULL && strcmp(found, key) == 0)
+			return pgbouncer_table_get(config, row, "value");
+	}
+	return NULL;
+}
+
 static bool has_columns(const struct pgbouncer_table *table, const char *command,
                         const char *const *names, size_t count, struct err *err)
 {

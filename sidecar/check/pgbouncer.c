@@ -163,6 +163,7 @@ static void check_running(struct check *check, struct console *console, const ch
 		                             .databases = &databases,
 		                             .ini = ini,
 		                             .output = target->output,
+		                             .console = target->console,
 		                             .hold_timeout_ms = cluster->hold_timeout_ms},
 		    &findings);
 		note_findings(check, what, &findings);

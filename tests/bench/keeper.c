@@ -258,13 +258,12 @@ int64_t keeper_own_us(struct keeper *keeper)
 
 	if (keeper->segue == NULL)
 		return -1;
-	drained = lab_segue_wait_log(keeper->segue, KEEPER_TIMEOUT_MS, "event=step ",
-	                             "from=draining to=holding ", NULL);
+	drained = lab_segue_wait_log(keeper->segue, KEEPER_TIMEOUT_MS, "event=held ", NULL);
 	moved = lab_segue_wait_log(keeper->segue, KEEPER_TIMEOUT_MS, "event=moved ", NULL);
 	if (drained == NULL || moved == NULL)
 		lab_fail("segue does not log the steps of a move; its log:\n%s",
 		         lab_process_log_tail(lab_segue_process(keeper->segue)));
 	return (
-	    int64_t)((lab_log_number(drained, "took_ms") + lab_log_number(moved, "resumed_ms")) *
+	    int64_t)((lab_log_number(drained, "drained_ms") + lab_log_number(moved, "resumed_ms")) *
 	             1000);
 }

@@ -81,6 +81,8 @@ void bounce_init(struct bounce *bounce, const struct bounce_options *options)
 	start_servers(bounce, options);
 	for (int i = 0; i < (options->bouncers > 0 ? options->bouncers : 1); i++) {
 		bounce->bouncers[i] = lab_pgbouncer_create(bounce->lab, options->settings);
+		if (options->share_port && i > 0)
+			lab_pgbouncer_share_port(bounce->bouncers[i], bounce->bouncers[0]);
 		lab_pgbouncer_start(bounce->bouncers[i]);
 	}
 	bounce->segue = lab_segue_create(bounce->lab, make_ini(bounce, options));

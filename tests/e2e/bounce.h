@@ -23,6 +23,7 @@ struct bounce_options {
 	int databases;        /* 0: 1, which is "app"; more: "app", "app1", "app2", ... */
 	bool standby;     /* node 1 is a standby; else both nodes are primaries from the start */
 	bool synchronous; /* with standby: no commit without it */
+	bool share_port;  /* of the bouncers; settings have so_reuseport then */
 	bool no_traffic;
 };
 

@@ -46,8 +46,9 @@ void pgdriver_init(struct pgdriver *driver, const char *settings)
 
 	*driver = (struct pgdriver){.lab = lab, .databases = 1, .zxid = 100};
 	driver->pg = lab_pg_start(lab, 2);
-	traffic_prepare(lab_pg_conninfo(driver->pg, 0));
 	lab_pg_promote(driver->pg, 1);
+	for (int node = 0; node < TRAFFIC_NODES; node++)
+		traffic_prepare(lab_pg_conninfo(driver->pg, node));
 	driver->bouncer = lab_pgbouncer_create(lab, settings);
 	lab_pgbouncer_start(driver->bouncer);
 	log_to_file(driver);

@@ -194,17 +194,85 @@ Test(pgbouncer_driver_trouble, a_text_that_pgbouncer_would_misread_is_refused)
 	cr_assert(pgdriver_leads_to(&d, 0));
 }
 
-Test(pgbouncer_driver_trouble, server_login_retry_is_put_back)
+static char *login_retry(void)
+{
+	return lab_pgbouncer_find(d.bouncer, "SHOW CONFIG", "key", "server_login_retry", "value");
+}
+
+static void start_again(const char *settings)
+{
+	pgdriver_fini(&d);
+	pgdriver_init(&d, settings);
+}
+
+/* Not before a failed login of before the move is so old that PgBouncer tries again by itself. */
+Test(pgbouncer_driver_trouble, server_login_retry_is_put_back_when_it_is_over)
 {
 	auto_free char *during = NULL, *after = NULL;
+	int64_t moved_ms;
 
+	start_again("server_login_retry = 2\n");
 	pgdriver_apply(&d, 0);
 	pgdriver_apply(&d, 1);
-	during = lab_pgbouncer_find(d.bouncer, "SHOW CONFIG", "key", "server_login_retry", "value");
+	moved_ms = clock_now_ms();
+	during = login_retry();
 	cr_assert_str_eq(during, "0.1");
 	cr_assert(pgdriver_wait_log(&d, "to=restoring"));
+	cr_assert_geq(clock_now_ms() - moved_ms, 1900);
 	cr_assert(pgdriver_wait_step(&d, "idle"));
-	after = lab_pgbouncer_find(d.bouncer, "SHOW CONFIG", "key", "server_login_retry", "value");
-	cr_assert_str_eq(after, "15");
+	after = login_retry();
+	cr_assert_str_eq(after, "2");
 	cr_assert_neq(access(lab_path(d.lab, "state/pgbouncer-local.reload"), F_OK), 0);
+}
+
+/* The mark of a failed login is one of a pool, which is a database and a user: those who come back
+ * late find theirs. */
+Test(pgbouncer_driver_trouble, who_failed_before_the_move_is_served_right_after_it)
+{
+	const char *conninfo;
+	int64_t started_ms;
+
+	start_again("server_login_retry = 30\n");
+	conninfo = lab_printf(d.lab, "%s user=app connect_timeout=2",
+	                      lab_pgbouncer_conninfo(d.bouncer, "app"));
+	pgdriver_apply(&d, 0);
+	for (int node = 0; node < TRAFFIC_NODES; node++) {
+		auto_free char *made =
+		    lab_pg_query(lab_pg_conninfo(d.pg, node), "create role app login");
+
+		cr_assert_not_null(made);
+	}
+	lab_process_kill(lab_pg_process(d.pg, 0));
+	cr_assert_null(lab_pg_query(conninfo, "select 1"), "the primary is dead");
+	pgdriver_apply(&d, 1);
+	pgdriver_run(&d, 3000);
+	started_ms = clock_now_ms();
+	{
+		auto_free char *answer = lab_pg_query(conninfo, "select 1");
+
+		cr_assert_not_null(answer);
+	}
+	cr_assert_lt(clock_now_ms() - started_ms, 1500);
+}
+
+Test(pgbouncer_driver_trouble, without_a_note_the_move_is_made_by_reload_alone)
+{
+	pgdriver_apply(&d, 0);
+	pgdriver_start_traffic(&d);
+	cr_assert_eq(
+	    lab_run(d.lab,
+	            (const char *[]){
+	                "mkdir", lab_path(d.lab, "state/.pgbouncer-local.paused.segue-new"), NULL},
+	            NULL),
+	    0);
+	pgdriver_apply(&d, 1);
+	cr_assert(pgdriver_leads_to(&d, 1));
+	cr_assert_eq(pgdriver_count_log(&d, "event=moved_without_pause"), 1);
+	cr_assert_eq(pgdriver_count_log(&d, "to=draining"), 0);
+	cr_assert(pgdriver_all_served(&d));
+	target_fence(d.target, 1000);
+	cr_assert(pgdriver_wait_log(&d, "event=fence_not_noted"));
+	cr_assert(pgdriver_wait_paused(&d, "app", true));
+	pgdriver_apply(&d, 0);
+	cr_assert(pgdriver_leads_to(&d, 0));
 }

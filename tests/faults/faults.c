@@ -2,9 +2,9 @@
  * $SEGUE_FAULTS names a folder; what lies in it at the moment of a call decides:
  *   kill-at   holds N: the Nth call from then on that has an effect outside of the process is not
  *             made, the process dies of SIGKILL instead; the file is removed by the one that dies
- *   enospc    writes to staged files (".NAME.segue-new") fail with ENOSPC while it exists
- * A call with an effect: connect, send, write to a file or socket (not stderr), fsync, rename,
- * unlink, fork. */
+ *   enospc    while it exists, writes to staged files (".NAME.segue-new") fail with ENOSPC: to
+ * those whose path begins with what it holds; empty: to all A call with an effect: connect, send,
+ * write to a file or socket (not stderr), fsync, rename, unlink, fork. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,13 +27,6 @@ static bool fault_path(const char *name, char *out, size_t size)
 	const char *folder = getenv("SEGUE_FAULTS");
 
 	return folder != NULL && snprintf(out, size, "%s/%s", folder, name) < (int)size;
-}
-
-static bool fault_wanted(const char *name)
-{
-	char path[512];
-
-	return fault_path(name, path, sizeof(path)) && access(path, F_OK) == 0;
 }
 
 /* The N of kill-at, or 0. Without stdio or malloc: libevent writes from a signal handler, too. */
@@ -74,9 +67,27 @@ static void effect(void)
 /* The library function that the wrapper stands in front of. */
 #define NEXT(name) ((__typeof__(&(name)))dlsym(RTLD_NEXT, #name))
 
-static bool is_staged(int fd)
+/* The start of a file, as text. */
+static bool fault_content(const char *name, char *out, size_t size)
 {
-	char link[64], path[512];
+	char path[512];
+	ssize_t len;
+	int fd;
+
+	if (!fault_path(name, path, sizeof(path)))
+		return false;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	len = read(fd, out, size - 1);
+	close(fd);
+	out[len > 0 ? len : 0] = '\0';
+	return true;
+}
+
+static bool is_on_full_disk(int fd)
+{
+	char link[64], path[512], full[512];
 	ssize_t len;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
@@ -84,7 +95,8 @@ static bool is_staged(int fd)
 	if (len < 0)
 		return false;
 	path[len] = '\0';
-	return strstr(path, ".segue-new") != NULL;
+	return strstr(path, ".segue-new") != NULL && fault_content("enospc", full, sizeof(full)) &&
+	       strncmp(path, full, strlen(full)) == 0;
 }
 
 int connect(int fd, const struct sockaddr *address, socklen_t len)
@@ -102,7 +114,7 @@ ssize_t send(int fd, const void *data, size_t len, int flags)
 ssize_t write(int fd, const void *data, size_t len)
 {
 	if (fd > STDERR_FILENO) {
-		if (is_staged(fd) && fault_wanted("enospc")) {
+		if (is_on_full_disk(fd)) {
 			errno = ENOSPC;
 			return -1;
 		}

@@ -159,6 +159,8 @@ struct lab_pgbouncer;
  * includes: an empty [databases], until the test or segue writes it. Not started yet. `settings`:
  * more lines for [pgbouncer]; may be NULL. */
 struct lab_pgbouncer *lab_pgbouncer_create(struct lab *lab, const char *settings);
+/* Before its start; both need so_reuseport. Its unix socket, and so its console, stay its own. */
+void lab_pgbouncer_share_port(struct lab_pgbouncer *bouncer, const struct lab_pgbouncer *with);
 const char *lab_pgbouncer_dir(const struct lab_pgbouncer *bouncer);
 const char *lab_pgbouncer_main_file(const struct lab_pgbouncer *bouncer);
 const char *lab_pgbouncer_databases_file(const struct lab_pgbouncer *bouncer);

@@ -13,6 +13,7 @@ struct lab_pgbouncer {
 	struct lab *lab;
 	struct lab_process *process;
 	const char *dir, *main_file, *databases_file, *console;
+	const char *settings; /* NULL: none; borrowed */
 	uint16_t port;
 };
 
@@ -38,13 +39,25 @@ static const char users[] = "\"postgres\" \"\"\n"
                             "\"pgbouncer\" \"" LAB_PGBOUNCER_PASSWORD "\"\n"
                             "\"watcher\" \"" LAB_PGBOUNCER_PASSWORD "\"\n";
 
-static void write_files(struct lab_pgbouncer *bouncer, const char *settings)
+static void write_files(struct lab_pgbouncer *bouncer)
 {
 	lab_write_file(bouncer->databases_file, "[databases]\n");
 	lab_write_file(lab_printf(bouncer->lab, "%s/users.txt", bouncer->dir), users);
 	lab_write_file(bouncer->main_file,
 	               lab_printf(bouncer->lab, main_config, bouncer->databases_file, bouncer->port,
-	                          bouncer->dir, bouncer->dir, settings != NULL ? settings : ""));
+	                          bouncer->dir, bouncer->dir,
+	                          bouncer->settings != NULL ? bouncer->settings : ""));
+}
+
+static void listen_at(struct lab_pgbouncer *bouncer, uint16_t port)
+{
+	bouncer->port = port;
+	bouncer->console =
+	    lab_printf(bouncer->lab,
+	               "host=%s port=%u user=pgbouncer dbname=pgbouncer connect_timeout=2 "
+	               "password=" LAB_PGBOUNCER_PASSWORD,
+	               bouncer->dir, bouncer->port);
+	write_files(bouncer);
 }
 
 struct lab_pgbouncer *lab_pgbouncer_create(struct lab *lab, const char *settings)
@@ -53,17 +66,17 @@ struct lab_pgbouncer *lab_pgbouncer_create(struct lab *lab, const char *settings
 
 	bouncer->lab = lab;
 	bouncer->process = process_create(lab, "pgbouncer");
-	bouncer->port = lab_port(lab);
+	bouncer->settings = settings;
 	bouncer->dir = postgres_folder(lab, "pgbouncer");
 	bouncer->main_file = lab_printf(lab, "%s/pgbouncer.ini", bouncer->dir);
 	bouncer->databases_file = lab_printf(lab, "%s/databases.ini", bouncer->dir);
-	bouncer->console =
-	    lab_printf(lab,
-	               "host=%s port=%u user=pgbouncer dbname=pgbouncer connect_timeout=2 "
-	               "password=" LAB_PGBOUNCER_PASSWORD,
-	               bouncer->dir, bouncer->port);
-	write_files(bouncer, settings);
+	listen_at(bouncer, lab_port(lab));
 	return bouncer;
+}
+
+void lab_pgbouncer_share_port(struct lab_pgbouncer *bouncer, const struct lab_pgbouncer *with)
+{
+	listen_at(bouncer, with->port);
 }
 
 const char *lab_pgbouncer_dir(const struct lab_pgbouncer *bouncer)

@@ -17,8 +17,11 @@
 	"client_login_timeout|60|60|yes\npool_mode|session|session|yes\n" \
 	"server_fast_close|1|0|yes\nso_reuseport|0|0|no\ndns_max_ttl|15|15|yes\n" GOOD_NETWORK
 
+#define TCP_CONSOLE "host=127.0.0.1 port=6432 user=pgbouncer"
+
 /* The findings for the rendered file of one database, app at 10.0.0.1. */
-static char *lint(const char *config_rows, const char *databases, size_t *count)
+static char *lint_over(const char *console, const char *config_rows, const char *databases,
+                       size_t *count)
 {
 	static const char file[] = "[databases]\napp = host=10.0.0.1 port=5432\n";
 	auto_free char *config_text = xasprintf("key|value|default|changeable\n%s", config_rows);
@@ -29,11 +32,17 @@ static char *lint(const char *config_rows, const char *databases, size_t *count)
 
 	cr_assert(pgbouncer_ini_parse(file, strlen(file), &ini, &err), "%s", err.message);
 	*count = pgbouncer_lint(
-	    &(struct pgbouncer_lint){&config, &live, &ini, "/etc/pgbouncer/a.ini", 30000}, &out);
+	    &(struct pgbouncer_lint){&config, &live, &ini, "/etc/pgbouncer/a.ini", console, 30000},
+	    &out);
 	pgbouncer_ini_free(&ini);
 	pgbouncer_table_free(&config);
 	pgbouncer_table_free(&live);
 	return strbuf_detach(&out);
+}
+
+static char *lint(const char *config_rows, const char *databases, size_t *count)
+{
+	return lint_over(TCP_CONSOLE, config_rows, databases, count);
 }
 
 static void expect_one(const char *config_rows, const char *databases, const char *finding)
@@ -89,6 +98,32 @@ Test(pgbouncer_lint, each_bad_setting_is_one_finding)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		expect_one(cases[i].rows, APP, cases[i].finding);
+}
+
+Test(pgbouncer_lint, a_shared_port_is_fine_with_a_console_over_its_own_socket)
+{
+	static const struct {
+		const char *console;
+		size_t findings;
+	} cases[] = {
+	    {"host=/run/a port=6432", 0},
+	    {"port=6432 host = '/run/a'", 0},
+	    {"postgresql:///pgbouncer?host=/run/a&port=6432", 0},
+	    {"host=/run/a", 0},
+	    {"host=/run/ab", 1},
+	    {"host=/run", 1},
+	    {"host=127.0.0.1 passfile=/run/a", 1},
+	    {"", 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		size_t count;
+		auto_free char *found =
+		    lint_over(cases[i].console,
+		              "so_reuseport|1|0|no\nunix_socket_dir|/run/a|/tmp|no\n", APP, &count);
+
+		cr_expect_eq(count, cases[i].findings, "%s: %s", cases[i].console, found);
+	}
 }
 
 Test(pgbouncer_lint, session_pooling_without_fast_close)

@@ -6,7 +6,7 @@
 #include "apply/pgbouncer_plan.h"
 #include "base/util.h"
 
-#define FACTS 19 /* bools in struct pgbouncer_facts */
+#define FACTS 22 /* bools in struct pgbouncer_facts */
 #define WAYS  (1u << FACTS)
 
 _Static_assert(sizeof(struct pgbouncer_facts) == FACTS, "a new fact needs its tests");
@@ -80,6 +80,29 @@ Test(pgbouncer_plan, without_a_console_the_file_is_still_kept_true)
 	WHENEVER(PGBOUNCER_READ, !(f.console_down && f.has_text && f.install_due && !f.held));
 }
 
+Test(pgbouncer_plan, sessions_are_ended_only_for_a_fence_that_is_noted)
+{
+	WHENEVER(PGBOUNCER_FENCE, f.fence_due && f.held && f.live_known && !f.to_pause);
+	WHENEVER(PGBOUNCER_FENCE, !(f.let_go && f.ours));
+}
+
+Test(pgbouncer_plan, logins_of_all_databases_are_allowed_again_before_anything_else)
+{
+	WHENEVER(PGBOUNCER_UNLIMIT, f.limit_over && !f.console_down);
+	for (unsigned bits = 0; bits < WAYS; bits++) {
+		const struct pgbouncer_facts f = facts_of(bits);
+
+		if (f.limit_over && !f.console_down)
+			cr_assert_eq(pgbouncer_plan(&f), PGBOUNCER_UNLIMIT);
+	}
+}
+
+Test(pgbouncer_plan, the_retry_stays_short_until_clients_are_served)
+{
+	WHENEVER(PGBOUNCER_SERVE, f.serve_owed && !f.ours && !f.held);
+	WHENEVER(PGBOUNCER_RESTORE, !f.serve_owed);
+}
+
 Test(pgbouncer_plan, giving_up_needs_a_reload_that_did_not_help)
 {
 	WHENEVER(PGBOUNCER_STUCK, f.moved && f.reloaded && !f.reload_owed && !f.install_due);
@@ -113,6 +136,12 @@ static void worked(struct pgbouncer_facts *f, enum pgbouncer_step step)
 		f->ours = f->quicken_owed = true;
 		f->drained = false;
 		return;
+	case PGBOUNCER_UNLIMIT:
+		f->limit_over = false;
+		return;
+	case PGBOUNCER_FENCE:
+		f->fence_due = f->live_known = false;
+		return;
 	case PGBOUNCER_DRAIN:
 	case PGBOUNCER_SEVER:
 		f->drained = true;
@@ -142,8 +171,13 @@ static void worked(struct pgbouncer_facts *f, enum pgbouncer_step step)
 		return;
 	case PGBOUNCER_QUICKEN:
 		f->quicken_owed = false;
+		f->serve_owed = true;
+		return;
+	case PGBOUNCER_SERVE:
+		f->serve_owed = false;
 		return;
 	case PGBOUNCER_RESUME:
+		f->serve_owed = true;
 		f->ours = f->live_known = f->let_go = false;
 		return;
 	case PGBOUNCER_SWEEP:
@@ -217,7 +251,7 @@ Test(pgbouncer_plan, straight_from_one_primary_to_another)
 	static const enum pgbouncer_step wanted[] = {
 	    PGBOUNCER_PAUSE, PGBOUNCER_DRAIN,   PGBOUNCER_INSTALL, PGBOUNCER_RELOAD,
 	    PGBOUNCER_READ,  PGBOUNCER_QUICKEN, PGBOUNCER_RESUME,  PGBOUNCER_READ,
-	    PGBOUNCER_SWEEP, PGBOUNCER_RESTORE, PGBOUNCER_IDLE};
+	    PGBOUNCER_SERVE, PGBOUNCER_SWEEP,   PGBOUNCER_RESTORE, PGBOUNCER_IDLE};
 
 	walk((struct pgbouncer_facts){.live_known = true,
 	                              .has_text = true,
@@ -231,8 +265,8 @@ Test(pgbouncer_plan, straight_from_one_primary_to_another)
 
 Test(pgbouncer_plan, held_and_the_same_primary_again_needs_no_reload)
 {
-	static const enum pgbouncer_step wanted[] = {PGBOUNCER_QUICKEN, PGBOUNCER_RESUME,
-	                                             PGBOUNCER_READ, PGBOUNCER_IDLE};
+	static const enum pgbouncer_step wanted[] = {
+	    PGBOUNCER_QUICKEN, PGBOUNCER_RESUME, PGBOUNCER_READ, PGBOUNCER_SERVE, PGBOUNCER_IDLE};
 
 	walk((struct pgbouncer_facts){.live_known = true,
 	                              .has_text = true,
@@ -245,12 +279,24 @@ Test(pgbouncer_plan, held_and_the_same_primary_again_needs_no_reload)
 Test(pgbouncer_plan, found_paused_after_a_crash_and_already_moved)
 {
 	static const enum pgbouncer_step wanted[] = {
-	    PGBOUNCER_READ,   PGBOUNCER_RELOAD, PGBOUNCER_READ, PGBOUNCER_QUICKEN,
-	    PGBOUNCER_RESUME, PGBOUNCER_READ,   PGBOUNCER_IDLE};
+	    PGBOUNCER_READ,   PGBOUNCER_RELOAD, PGBOUNCER_READ,  PGBOUNCER_QUICKEN,
+	    PGBOUNCER_RESUME, PGBOUNCER_READ,   PGBOUNCER_SERVE, PGBOUNCER_IDLE};
 
 	walk(
 	    (struct pgbouncer_facts){
 	        .has_text = true, .ours = true, .reload_owed = true, .quicken_owed = true},
+	    wanted, ARRAY_LEN(wanted));
+}
+
+Test(pgbouncer_plan, fenced_everything_is_noted_killed_and_stays_paused)
+{
+	static const enum pgbouncer_step wanted[] = {PGBOUNCER_READ,  PGBOUNCER_PAUSE,
+	                                             PGBOUNCER_FENCE, PGBOUNCER_READ,
+	                                             PGBOUNCER_DRAIN, PGBOUNCER_HOLD};
+
+	walk(
+	    (struct pgbouncer_facts){
+	        .has_text = true, .held = true, .to_pause = true, .fence_due = true},
 	    wanted, ARRAY_LEN(wanted));
 }
 

@@ -265,3 +265,15 @@ Test(pgbouncer_show, problems_are_told_by_their_text)
 		cr_expect_eq(pgbouncer_problem_of(cases[i].message), cases[i].problem, "%s",
 		             cases[i].message);
 }
+
+Test(pgbouncer_show, a_setting_is_found_by_its_key)
+{
+	struct pgbouncer_table config = table_of("key|value|default|changeable\n"
+	                                         "max_db_connections|50|0|yes\n"
+	                                         "server_login_retry|0.5|15|yes\n");
+
+	cr_expect_str_eq(pgbouncer_config_get(&config, "server_login_retry"), "0.5");
+	cr_expect_str_eq(pgbouncer_config_get(&config, "max_db_connections"), "50");
+	cr_expect_null(pgbouncer_config_get(&config, "peer_id"));
+	pgbouncer_table_free(&config);
+}

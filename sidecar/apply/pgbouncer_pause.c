@@ -1,0 +1,310 @@
+/* Up to PAUSE: which databases are to be paused; the note on disk, as nothing else tells segue's
+ * pauses from a person's; and no login on its way when PAUSE comes, as PAUSE would cut it and
+ * PgBouncer take that for a server that is down. */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/pgbouncer_driver.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define POLL_FIRST_MS  2
+#define LOGINS_POLL_MS 2
+#define HOLD_REREAD_MS 1000
+#define LOGINS_MAX_MS  200
+#define MOVE_MS        5000  /* from the end of pause_timeout to all being done */
+#define ANSWER_MORE_MS 10000 /* a PAUSE's answer comes when it has drained, which SHOW tells */
+
+/* A database with a server connection gets no second one. Those that have no connection at all may
+ * still start one. */
+#define LIMIT "SET max_db_connections='1'"
+
+bool pgbouncer_is_primarys(const struct pgbouncer_driver *driver,
+                           const struct pgbouncer_database *database)
+{
+	if (database->host[0] == '\0')
+		return false;
+	return driver->primary == NULL || (database->port == driver->primary_port &&
+	                                   strcmp(database->host, driver->primary) == 0);
+}
+
+static bool leads_elsewhere(const struct pgbouncer_database *database,
+                            const struct pgbouncer_live_database *live)
+{
+	return database->port != live->port || strcmp(database->host, live->host) != 0 ||
+	       strcmp(database->dbname, live->dbname) != 0;
+}
+
+/* Held: those that lead to the primary now. Moved: those that will. A database for reading only is
+ * moved without a pause: nothing can be written at the wrong place. A disabled one takes no new
+ * clients, but has its sessions: a fence is for them, too. */
+static bool wants_pause(const struct pgbouncer_driver *driver,
+                        const struct pgbouncer_database *database)
+{
+	const struct pgbouncer_live_database *live =
+	    pgbouncer_live_find(&driver->live, database->name);
+
+	return live != NULL && !live->paused && (!live->disabled || driver->fenced) &&
+	       !pgbouncer_intent_has(&driver->intent, database->name) &&
+	       pgbouncer_is_primarys(driver, database) &&
+	       (driver->facts.held || leads_elsewhere(database, live));
+}
+
+bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver)
+{
+	for (size_t i = 0; driver->generation != 0 && !driver->noteless && i < driver->ini.count;
+	     i++)
+		if (wants_pause(driver, &driver->ini.databases[i]))
+			return true;
+	return false;
+}
+
+/* --- the note --- */
+
+static void forget_names(struct pgbouncer_driver *driver, size_t keep)
+{
+	while (driver->intent.count > keep)
+		pgbouncer_intent_drop(&driver->intent,
+		                      driver->intent.names[driver->intent.count - 1]);
+}
+
+/* What a full disk costs. A hold is given up, as a pause that outlives segue is for ever. A move is
+ * not: clients who stay on the old primary are worse off than those who get an error. Nor is a
+ * fence, which keeps writes from being lost. */
+static void without_note(struct pgbouncer_driver *driver, size_t before, const struct err *err)
+{
+	const struct config_target *config = driver->target.config;
+
+	if (driver->fenced) {
+		log_error("fence_not_noted", KV_STR("cluster", config->cluster),
+		          KV_STR("target", config->name), KV_ERR(err),
+		          KV_STR("next", "fenced all the same: if segue is killed now, RESUME its "
+		                         "databases by hand"));
+		return;
+	}
+	forget_names(driver, before);
+	if (driver->facts.held) {
+		pgbouncer_fail(driver, "hold_failed", err->message,
+		               "nothing was paused: without that note a pause could outlive segue");
+		return;
+	}
+	driver->noteless = true;
+	log_error("moved_without_pause", KV_STR("cluster", config->cluster),
+	          KV_STR("target", config->name), KV_INT("zxid", driver->watch.zxid), KV_ERR(err),
+	          KV_STR("next", "the move goes on by RELOAD alone: transactions under way end on "
+	                         "the old primary, and clients may get errors"));
+}
+
+static void note_pauses(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_drain *drain = &driver->drain;
+	size_t before = driver->intent.count;
+	struct err err;
+
+	for (size_t i = 0; i < driver->ini.count; i++)
+		if (wants_pause(driver, &driver->ini.databases[i]))
+			pgbouncer_intent_add(&driver->intent, driver->ini.databases[i].name);
+	driver->intent.max_db_connections = driver->max_db_connections;
+	if (!pgbouncer_intent_save(&driver->intent,
+	                           driver->fenced       ? "nobody is to reach the last primary"
+	                           : driver->facts.held ? "the store names no primary"
+	                                                : "the primary has changed",
+	                           &err)) {
+		without_note(driver, before, &err);
+		if (driver->intent.count == before)
+			return;
+	}
+	driver->note_unsynced = true;
+	driver->facts.drained = false;
+	driver->facts.quicken_owed = true;
+	driver->facts.fence_due = driver->fenced;
+	drain->unsent = !driver->fenced;
+	if (drain->since_ms != 0)
+		return;
+	drain->since_ms = clock_now_ms();
+	drain->release_ms = drain->since_ms + driver->target.config->pause_timeout_ms + MOVE_MS;
+}
+
+/* It was written before, and outlives segue; this is for the power cut. Clients must not wait for
+ * the disk: a move is over before it would be there, and a hold has the time. */
+void pgbouncer_step_hold(struct pgbouncer_driver *driver)
+{
+	struct err err;
+
+	if (driver->note_unsynced && !pgbouncer_intent_sync(&driver->intent, &err))
+		log_warning("note_not_synced", KV_STR("target", driver->target.config->name),
+		            KV_ERR(&err),
+		            KV_STR("next", "after a power cut that PgBouncer survives, its pauses "
+		                           "look like a person's"));
+	driver->note_unsynced = false;
+	pgbouncer_timer(driver, HOLD_REREAD_MS);
+}
+
+/* --- logins --- */
+
+static bool has_logins(const struct pgbouncer_driver *driver, const struct pgbouncer_table *pools)
+{
+	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
+		const char *name = pgbouncer_table_get(pools, row, "database");
+		const char *logins = pgbouncer_table_get(pools, row, "sv_login");
+
+		if (name != NULL && logins != NULL && strcmp(logins, "0") != 0 &&
+		    pgbouncer_intent_has(&driver->intent, name))
+			return true;
+	}
+	return false;
+}
+
+static void send_pauses(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_drain *drain = &driver->drain;
+	int64_t timeout_ms = driver->target.config->pause_timeout_ms + ANSWER_MORE_MS;
+
+	drain->unsent = drain->looked = false;
+	drain->poll_ms = POLL_FIRST_MS;
+	if (drain->paused_us == 0)
+		drain->paused_us = clock_now_us();
+	driver->watch.paused_us = drain->paused_us;
+	if (driver->watch.pushed_us == 0 && !driver->facts.held)
+		driver->watch.pushed_us = clock_now_us();
+	for (size_t i = 0; i < driver->intent.count; i++) {
+		const char *name = driver->intent.names[i];
+		const struct pgbouncer_live_database *live =
+		    pgbouncer_live_find(&driver->live, name);
+
+		if (live != NULL && !live->paused && !pauser_is_pending(driver->pauser, name))
+			pauser_add(driver->pauser, name, timeout_ms);
+	}
+}
+
+/* Nobody listens there any more: a login can only fail. Any other answer is left to PROBE, which
+ * gives it more time. */
+static void early_answer(enum liveness_answer answer, void *arg)
+{
+	struct pgbouncer_driver *driver = arg;
+
+	driver->liveness = NULL;
+	if (answer != LIVENESS_REFUSED)
+		return;
+	driver->drain.dead = true;
+	driver->drain.old = answer;
+	driver->drain.probed_ms = clock_now_ms();
+	if (driver->step == PGBOUNCER_PAUSE)
+		event_del(driver->timer);
+	pgbouncer_reconcile(driver);
+}
+
+static void logins_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                          const struct err *err)
+{
+	const struct pgbouncer_drain *drain = &driver->drain;
+
+	(void)err;
+	if (!has_logins(driver, table) || drain->dead ||
+	    clock_now_ms() - drain->since_ms >= LOGINS_MAX_MS) {
+		send_pauses(driver);
+		return;
+	}
+	pgbouncer_timer(driver, LOGINS_POLL_MS);
+	if (driver->liveness == NULL)
+		pgbouncer_ask_liveness(driver, LOGINS_MAX_MS, early_answer);
+}
+
+static void limit_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                         const struct err *err)
+{
+	(void)table;
+	(void)err; /* who may not SET may not PAUSE either, and is told then */
+	pgbouncer_ask(driver, "SHOW POOLS", logins_answer);
+}
+
+void pgbouncer_step_pause(struct pgbouncer_driver *driver)
+{
+	if (pgbouncer_wants_pause(driver))
+		note_pauses(driver);
+	if (!driver->drain.unsent)
+		return;
+	if (driver->limited || driver->max_db_connections < 0) {
+		pgbouncer_ask(driver, "SHOW POOLS", logins_answer);
+		return;
+	}
+	driver->limited = true;
+	pgbouncer_ask(driver, LIMIT, limit_answer);
+}
+
+/* What PAUSE was told of is seen to be paused, or given up: it is a setting of all databases, and
+ * the others need their logins. */
+bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver)
+{
+	for (size_t i = 0; i < driver->intent.count; i++) {
+		const struct pgbouncer_live_database *live =
+		    pgbouncer_live_find(&driver->live, driver->intent.names[i]);
+
+		if (live != NULL && !live->paused)
+			return false;
+	}
+	return driver->limited && driver->facts.live_known && !driver->drain.unsent;
+}
+
+static void unlimit_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                           const struct err *err)
+{
+	(void)table;
+	driver->limited = false;
+	if (err != NULL)
+		log_warning("set_refused", KV_STR("target", driver->target.config->name),
+		            KV_ERR(err),
+		            KV_STR("next", "max_db_connections stays at 1 until the next RELOAD"));
+}
+
+void pgbouncer_step_unlimit(struct pgbouncer_driver *driver)
+{
+	auto_free char *sql = xasprintf("SET max_db_connections='%d'", driver->max_db_connections);
+
+	pgbouncer_ask(driver, sql, unlimit_answer);
+}
+
+/* --- the answers to PAUSE --- */
+
+static void refused(struct pgbouncer_driver *driver, const char *name, const struct err *err)
+{
+	struct err ignored; /* a name too many in the file does no harm */
+
+	pgbouncer_intent_drop(&driver->intent, name);
+	if (driver->intent.count == 0) {
+		driver->drain = (struct pgbouncer_drain){0};
+		(void)!pgbouncer_intent_save(&driver->intent, "", &ignored);
+	}
+	driver->facts.live_known = false;
+	switch (pgbouncer_problem_of(err->message)) {
+	case PGBOUNCER_NO_DATABASE:
+		return;
+	case PGBOUNCER_NO_ADMIN:
+	case PGBOUNCER_NOT_ALLOWED:
+		if (driver->facts.install_due && !driver->facts.held) /* all that is left */
+			pgbouncer_step_install(driver);
+		break;
+	case PGBOUNCER_ALREADY_PAUSED:
+	case PGBOUNCER_NOT_PAUSED:
+	case PGBOUNCER_RELOAD_FAILED:
+	case PGBOUNCER_OTHER:
+		break;
+	}
+	pgbouncer_fail(driver, "pause_refused", err->message, "clients go on as they are");
+}
+
+void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg)
+{
+	struct pgbouncer_driver *driver = arg;
+
+	if (lost)
+		driver->facts.live_known = false; /* SHOW knows whether it is paused */
+	else if (err != NULL)
+		refused(driver, name, err);
+	driver->drain.poll_ms = POLL_FIRST_MS;
+	if (driver->step == PGBOUNCER_DRAIN && pauser_is_done(driver->pauser))
+		event_del(driver->timer);
+	pgbouncer_reconcile(driver);
+}

@@ -1,0 +1,156 @@
+/* What makes clients be served soon after RESUME, and is put back behind their backs. A login that
+ * failed marks a pool until the next one works: no server is dialled for server_login_retry since
+ * the last try, and who has no server meanwhile is turned away. Neither RELOAD nor a new host ends
+ * the mark, and nothing shows it: so the retry is shortened before RESUME, and the configured one
+ * does not come back before every mark of before is older than it. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/pgbouncer_driver.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+/* For the first moments: who waits for the first server waits for its login alone. */
+#define QUICKEN "SET server_login_retry='0.001'"
+/* After that: a primary that is just being promoted is dialled ten times a second. */
+#define CALM    "SET server_login_retry='0.1'"
+
+#define SERVE_POLL_MS    3
+#define SERVE_MAX_MS     1000
+#define RESTORE_AGAIN_MS 1000
+
+/* --- SET --- */
+
+static void warn_refused(const struct pgbouncer_driver *driver, const struct err *err)
+{
+	if (err != NULL)
+		log_warning("set_refused", KV_STR("target", driver->target.config->name),
+		            KV_ERR(err),
+		            KV_STR("next", "if the first login fails, clients wait for "
+		                           "server_login_retry"));
+}
+
+static void quicken_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                           const struct err *err)
+{
+	(void)table;
+	warn_refused(driver, err);
+	driver->facts.quicken_owed = false;
+	driver->facts.serve_owed = true;
+	driver->serve_ms = clock_now_ms();
+	driver->restore_ms = driver->serve_ms + driver->retry_ms;
+}
+
+void pgbouncer_step_quicken(struct pgbouncer_driver *driver)
+{
+	pgbouncer_ask(driver, QUICKEN, quicken_answer);
+}
+
+/* --- until they are served --- */
+
+static bool is_zero(const struct pgbouncer_table *table, size_t row, const char *column)
+{
+	const char *value = pgbouncer_table_get(table, row, column);
+
+	return value == NULL || strcmp(value, "0") == 0;
+}
+
+static bool is_row_starved(const struct pgbouncer_table *pools, size_t row)
+{
+	return !is_zero(pools, row, "cl_waiting") && is_zero(pools, row, "sv_active") &&
+	       is_zero(pools, row, "sv_idle") && is_zero(pools, row, "sv_used") &&
+	       is_zero(pools, row, "sv_tested");
+}
+
+/* A login that worked is the end of the mark: a pool with a server has none. */
+static bool is_starved(const struct pgbouncer_driver *driver, const struct pgbouncer_table *pools)
+{
+	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
+		const char *name = pgbouncer_table_get(pools, row, "database");
+		const struct pgbouncer_live_database *live =
+		    name != NULL ? pgbouncer_live_find(&driver->live, name) : NULL;
+
+		if (live != NULL && !live->paused && !live->disabled && driver->generation != 0 &&
+		    pgbouncer_ini_find(&driver->ini, name) != NULL && is_row_starved(pools, row))
+			return true;
+	}
+	return false;
+}
+
+static void calm_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                        const struct err *err)
+{
+	(void)table;
+	warn_refused(driver, err);
+	driver->facts.serve_owed = false;
+}
+
+/* The looks also keep PgBouncer's loop turning: it is there that it thinks of who waits. */
+static void serve_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                         const struct err *err)
+{
+	bool starved = is_starved(driver, table);
+
+	(void)err;
+	if (starved && clock_now_ms() - driver->serve_ms < SERVE_MAX_MS) {
+		pgbouncer_timer(driver, SERVE_POLL_MS);
+		return;
+	}
+	if (!starved && driver->watch.resumed_us != 0)
+		driver->watch.served_us = clock_now_us();
+	pgbouncer_ask(driver, CALM, calm_answer);
+}
+
+void pgbouncer_step_serve(struct pgbouncer_driver *driver)
+{
+	pgbouncer_ask(driver, "SHOW POOLS", serve_answer);
+}
+
+/* --- behind their backs --- */
+
+static void reload_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                          const struct err *err)
+{
+	(void)table;
+	driver->restore_ms = 0;
+	if (err != NULL)
+		log_warning(
+		    "restore_failed", KV_STR("target", driver->target.config->name), KV_ERR(err),
+		    KV_STR("next", "server_login_retry stays at 0.1 until the next RELOAD"));
+}
+
+static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                         const struct err *err)
+{
+	(void)err;
+	if (is_starved(driver, table))
+		driver->restore_ms = clock_now_ms() + RESTORE_AGAIN_MS;
+	else
+		pgbouncer_ask(driver, "RELOAD", reload_answer);
+}
+
+void pgbouncer_step_restore(struct pgbouncer_driver *driver)
+{
+	pgbouncer_ask(driver, "SHOW POOLS", pools_answer);
+}
+
+void pgbouncer_settle(struct pgbouncer_driver *driver)
+{
+	struct err err;
+
+	if (driver->unsynced && !file_sync(driver->target.config->output, &err))
+		log_warning("not_synced", KV_STR("target", driver->target.config->name),
+		            KV_ERR(&err),
+		            KV_STR("next", "after a power cut the file may be the one before"));
+	driver->unsynced = false;
+	if (driver->restore_ms != 0) {
+		if (!pgbouncer_mark(driver, &err))
+			log_warning("marker_missing", KV_STR("target", driver->target.config->name),
+			            KV_ERR(&err),
+			            KV_STR("next", "if segue dies now, server_login_retry stays "
+			                           "at 0.1 until a RELOAD"));
+	} else if (driver->marked) {
+		driver->marked = false;
+		target_marker_remove(&driver->target);
+	}
+}
