@@ -3,6 +3,10 @@
 #ifndef SEGUE_CMD_H
 #define SEGUE_CMD_H
 
+#include <stdbool.h>
+
+#include "base/util.h"
+
 #define CMD_DEFAULT_CONFIG "/etc/segue/segue.ini"
 
 enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 };
@@ -11,5 +15,34 @@ int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_render(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_pin(int argc, char **argv);
+int cmd_freeze(int argc, char **argv);
+int cmd_release(int argc, char **argv);
+
+/* What a verb's command line may hold: -c FILE and --help always. */
+struct cmd_syntax {
+	const char *usage;
+	int words_min, words_max; /* arguments that are no options */
+	bool takes_socket;        /* -s, --socket SOCKET */
+	bool takes_json;          /* --json */
+};
+
+struct cmd_args {
+	const char *config_file;
+	const char *socket; /* NULL: not given */
+	bool json;
+	char **words;
+	int word_count;
+};
+
+/* False when the verb ends with *code: --help was asked for, or the line is wrong, which is said.
+ */
+bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
+                 int *code) MUST_CHECK;
+
+/* Where the segue that runs here listens, as segue.ini has it: -s, or what the configuration says.
+ * The caller frees it; NULL after the reason was printed. */
+char *cmd_listen(const char *verb, const struct cmd_args *args) MUST_CHECK;
 
 #endif

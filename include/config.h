@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 
-enum config_layout { CONFIG_LAYOUT_SEGUE, CONFIG_LAYOUT_PLAIN };
+enum config_layout { CONFIG_LAYOUT_SEGUE, CONFIG_LAYOUT_PLAIN, CONFIG_LAYOUT_PATRONI };
 enum config_verify { CONFIG_VERIFY_DISABLE, CONFIG_VERIFY_PREFER, CONFIG_VERIFY_REQUIRE };
 enum config_loss { CONFIG_LOSS_HOLD, CONFIG_LOSS_KEEP, CONFIG_LOSS_FENCE };
 enum config_rollback { CONFIG_ROLLBACK_REFUSE, CONFIG_ROLLBACK_FOLLOW };
@@ -55,6 +55,7 @@ struct config_target {
 	char *name;
 	char *cluster;        /* its name */
 	size_t cluster_index; /* into config.clusters */
+	int64_t hold_timeout_ms; /* its cluster's; 0: that never holds */
 	char *template_file;
 	char *output;
 	char *owner;                  /* "user:group", "user", ":group" or "" */

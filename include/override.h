@@ -2,6 +2,7 @@
 #ifndef SEGUE_OVERRIDE_H
 #define SEGUE_OVERRIDE_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,6 +22,14 @@ struct override {
 	char by[64];    /* who said so: user@host, "" when not known */
 	char since[32]; /* ISO 8601 UTC */
 };
+
+const char *override_kind_name(enum override_kind kind); /* "none", "pin", "freeze" */
+
+/* From {"kind": "pin", "address": "10.0.0.1", "port": 5432, "by": ..., "since": ...}, {"kind":
+ * "freeze", ...} or {"kind": "none"}; by and since may be missing or null, other keys are ignored.
+ * Checks all of it, as the file and what comes through the socket are trusted alike. */
+bool override_from_json(const json_t *document, struct override *out, struct err *err) MUST_CHECK;
+json_t *override_to_json(const struct override *override); /* a new reference; null for NONE */
 
 /* No file: OVERRIDE_NONE, success. A file that cannot be read as one is an error, and `out` is a
  * freeze: an operator's word must not be lost by a bad file. */

@@ -19,12 +19,12 @@ struct member {
 	char address[TOPOLOGY_ADDRESS_MAX]; /* numeric, no brackets; "" until resolved */
 	uint16_t port;                      /* 1 to 65535 */
 	int64_t lag_bytes;                  /* of a standby; -1: not known */
-	bool unread;                        /* of a standby: it is to get no read-only traffic */
+	bool unread;   /* of a standby: it is to get no read-only traffic, but may become primary */
 	unsigned slot; /* 1 to TOPOLOGY_SLOTS_MAX, nobody else's; 0: none assigned */
 };
 
 struct topology {
-	int64_t zxid;     /* mzxid of the master znode */
+	int64_t zxid;     /* mzxid of the master znode; of several, of the newest change */
 	bool has_primary; /* false: the store says that nobody is (JSON null) */
 	struct member primary;
 	struct member *standbys; /* owned */
@@ -62,7 +62,8 @@ void topology_follow(struct topology *topology, const struct topology *next);
  * be missing or given twice. */
 int topology_compare(const struct member *a, const struct member *b);
 
-/* True when both name the same servers in the same roles, whatever zxid, lag or slot. */
+/* True when both name the same servers in the same roles, and the same of them may be read from,
+ * whatever zxid, lag or slot. */
 bool topology_same_servers(const struct topology *a, const struct topology *b);
 
 #endif

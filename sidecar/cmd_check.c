@@ -104,6 +104,7 @@ static int run_checks(const struct config *config)
 	for (size_t i = 0; i < config->cluster_count; i++)
 		start_topology(&check, i);
 	check_store(&check);
+	check_servers(&check);
 	check_targets(&check);
 	check_rendered(&check);
 	check_haproxies(&check);

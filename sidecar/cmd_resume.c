@@ -1,46 +1,93 @@
 /* segue resume: lets go of the clients that segue keeps waiting, when segue itself cannot any more.
- * For ExecStopPost= of the unit, and for people. What a person paused stays paused. */
-#include <getopt.h>
+ * For ExecStopPost= of the unit, and for people. What a person paused or disabled stays so. */
 #include <stdio.h>
 #include <string.h>
 
+#include "apply/haproxy_note.h"
+#include "apply/haproxy_release.h"
+#include "apply/install.h"
 #include "apply/pgbouncer_intent.h"
 #include "apply/pgbouncer_resume.h"
+#include "base/file.h"
 #include "base/strbuf.h"
 #include "cmd.h"
 #include "config.h"
 
 #define RESUME_TIMEOUT_MS 5000
 
-static void print_usage(FILE *out)
-{
-	fputs(
-	    "usage: segue resume [-c FILE] [TARGET]\n"
-	    "\n"
-	    "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
-	    "\n"
-	    "RESUMEs every PgBouncer database that segue has paused, of TARGET (the name of a\n"
-	    "[pgbouncer] section) or of all; what a person has paused stays as it is. A segue that\n"
-	    "runs would pause them again: it is meant for after its end (ExecStopPost=).\n",
-	    out);
-}
-
-static bool resume_target(const struct config *config, const struct config_target *target,
-                          struct err *err)
+static bool resume_pgbouncer(const struct config *config, const struct config_target *target,
+                             size_t *count, struct err *err)
 {
 	struct pgbouncer_intent intent;
 	bool ok = pgbouncer_intent_init(&intent, config->state_dir, target->name, err);
-	size_t count = ok ? intent.count : 0;
 
-	if (count > 0)
+	*count = ok ? intent.count : 0;
+	if (*count > 0)
 		ok = pgbouncer_resume(target->console, &intent, RESUME_TIMEOUT_MS, err);
-	if (ok && count > 0)
-		printf("pgbouncer/%s: %zu database%s resumed\n", target->name, count,
-		       count > 1 ? "s" : "");
-	else if (!ok)
-		fprintf(stderr, "segue resume: pgbouncer/%s: %s\n", target->name, err->message);
 	pgbouncer_intent_fini(&intent);
 	return ok;
+}
+
+static bool open_servers(const struct config_target *target, struct haproxy_note *note,
+                         size_t *count, struct err *err)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct haproxy_release_job job = {
+	    .socket = target->socket, .note = note, .timeout_ms = RESUME_TIMEOUT_MS};
+
+	if (!file_read(target->output, INSTALL_MAX, &text, NULL, err))
+		return false;
+	job.text = text.data;
+	job.len = text.len;
+	if (!haproxy_release_wait(&job, count, err))
+		return false;
+	haproxy_note_set(note, HAPROXY_NOTE_NONE, NULL, NULL);
+	return haproxy_note_save(note, 0, err);
+}
+
+static bool resume_haproxy(const struct config *config, const struct config_target *target,
+                           size_t *count, struct err *err)
+{
+	struct haproxy_note note;
+	bool ok = haproxy_note_init(&note, config->state_dir, target->name, err);
+
+	if (ok && note.kind != HAPROXY_NOTE_NONE)
+		ok = open_servers(target, &note, count, err);
+	haproxy_note_fini(&note);
+	return ok;
+}
+
+/* *count: what was closed; 0 where nothing was. */
+static bool resume_target(const struct config *config, const struct config_target *target,
+                          size_t *count, struct err *err)
+{
+	switch (target->kind) {
+	case CONFIG_TARGET_HAPROXY:
+		return resume_haproxy(config, target, count, err);
+	case CONFIG_TARGET_PGBOUNCER:
+		return resume_pgbouncer(config, target, count, err);
+	case CONFIG_TARGET_FILE:
+		break;
+	}
+	return true;
+}
+
+static bool resume_and_tell(const struct config *config, const struct config_target *target)
+{
+	bool is_haproxy = target->kind == CONFIG_TARGET_HAPROXY;
+	const char *kind = config_target_kind_name(target->kind);
+	struct err err;
+	size_t count = 0;
+
+	if (!resume_target(config, target, &count, &err)) {
+		fprintf(stderr, "segue resume: %s/%s: %s\n", kind, target->name, err.message);
+		return false;
+	}
+	if (count > 0)
+		printf("%s/%s: %zu %s%s %s\n", kind, target->name, count,
+		       is_haproxy ? "server" : "database", count > 1 ? "s" : "",
+		       is_haproxy ? "opened" : "resumed");
+	return true;
 }
 
 static int resume_all(const struct config *config, const char *name)
@@ -50,18 +97,18 @@ static int resume_all(const struct config *config, const char *name)
 
 	for (size_t i = 0; i < config->target_count; i++) {
 		const struct config_target *target = &config->targets[i];
-		struct err err;
 
-		if (target->kind != CONFIG_TARGET_PGBOUNCER ||
+		if (target->kind == CONFIG_TARGET_FILE ||
 		    (name != NULL && strcmp(name, target->name) != 0))
 			continue;
 		found = true;
-		if (!resume_target(config, target, &err))
+		if (!resume_and_tell(config, target))
 			code = CMD_FAILED;
 	}
 	if (found || name == NULL)
 		return code;
-	fprintf(stderr, "segue resume: there is no [pgbouncer %s] in %s\n", name, config->file);
+	fprintf(stderr, "segue resume: there is no [haproxy %s] or [pgbouncer %s] in %s\n", name,
+	        name, config->file);
 	return CMD_USAGE;
 }
 
@@ -81,23 +128,22 @@ static int run(const char *config_file, const char *name)
 
 int cmd_resume(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-	                                        {"help", no_argument, NULL, 'h'},
-	                                        {NULL, 0, NULL, 0}};
-	const char *config_file = CMD_DEFAULT_CONFIG;
-	int option;
+	static const struct cmd_syntax syntax = {
+	    .usage =
+	        "usage: segue resume [-c FILE] [TARGET]\n"
+	        "\n"
+	        "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	        "\n"
+	        "Lets go of the clients that segue keeps waiting, of TARGET (the name of a section)\n"
+	        "or of all. [pgbouncer]: RESUMEs every database that segue has paused. [haproxy]: puts\n"
+	        "the servers that segue holds or fences back to what the installed file says. What a\n"
+	        "person has paused or disabled stays as it is. A segue that runs would close them\n"
+	        "again: it is meant for after its end (ExecStopPost=).\n",
+	    .words_max = 1};
+	struct cmd_args args;
+	int code;
 
-	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		if (option == 'c') {
-			config_file = optarg;
-			continue;
-		}
-		print_usage(option == 'h' ? stdout : stderr);
-		return option == 'h' ? CMD_OK : CMD_USAGE;
-	}
-	if (argc - optind > 1) {
-		fprintf(stderr, "segue resume: unexpected argument \"%s\"\n", argv[optind + 1]);
-		return CMD_USAGE;
-	}
-	return run(config_file, optind < argc ? argv[optind] : NULL);
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
+		return code;
+	return run(args.config_file, args.word_count > 0 ? args.words[0] : NULL);
 }

@@ -2,7 +2,6 @@
  * SIGHUP swaps the pipeline for a good new one, SIGTERM and SIGINT end it. */
 #include <errno.h>
 #include <event2/event.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -244,37 +243,18 @@ static int run(const char *config_file)
 	return code;
 }
 
-static void print_usage(FILE *out)
-{
-	fputs(
-	    "usage: segue run [-c FILE]\n"
-	    "\n"
-	    "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
-	    "\n"
-	    "SIGHUP reads the configuration and the templates again; a bad one is refused and the\n"
-	    "running one stays. SIGTERM and SIGINT end it; the proxies stay as they are.\n",
-	    out);
-}
-
 int cmd_run(int argc, char **argv)
 {
-	static const struct option options[] = {{"config", required_argument, NULL, 'c'},
-	                                        {"help", no_argument, NULL, 'h'},
-	                                        {NULL, 0, NULL, 0}};
-	const char *config_file = CMD_DEFAULT_CONFIG;
-	int option;
+	static const struct cmd_syntax syntax = {
+	    .usage =
+	        "usage: segue run [-c FILE]\n"
+	        "\n"
+	        "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	        "\n"
+	        "SIGHUP reads the configuration and the templates again; a bad one is refused and the\n"
+	        "running one stays. SIGTERM and SIGINT end it; the proxies stay as they are.\n"};
+	struct cmd_args args;
+	int code;
 
-	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
-		if (option == 'c') {
-			config_file = optarg;
-			continue;
-		}
-		print_usage(option == 'h' ? stdout : stderr);
-		return option == 'h' ? CMD_OK : CMD_USAGE;
-	}
-	if (optind < argc) {
-		fprintf(stderr, "segue run: unexpected argument \"%s\"\n", argv[optind]);
-		return CMD_USAGE;
-	}
-	return run(config_file);
+	return cmd_options(argc, argv, &syntax, &args, &code) ? run(args.config_file) : code;
 }

@@ -13,6 +13,10 @@ static const struct verb {
     {"run", cmd_run, "keep the targets of segue.ini on the primary that the store names"},
     {"check", cmd_check, "say what is wrong with the configuration, the proxies and the store"},
     {"render", cmd_render, "print what a template or a target renders to"},
+    {"status", cmd_status, "show what the segue that runs here knows and does"},
+    {"pin", cmd_pin, "make a server the primary of a cluster, whatever the store says"},
+    {"freeze", cmd_freeze, "leave a cluster as it is, whatever happens"},
+    {"release", cmd_release, "end segue pin and segue freeze"},
     {"resume", cmd_resume, "let go of the clients that segue keeps waiting in PgBouncer"},
 };
 

@@ -127,12 +127,23 @@ static bool read_slots(const json_t *slots, struct topology *topology, struct er
 	return true;
 }
 
+/* In the order of the standbys: what the segue layout has no word for. */
+static bool read_unread(const json_t *unread, struct topology *topology, struct err *err)
+{
+	if (json_array_size(unread) != topology->standby_count)
+		return err_set(err, "unread does not match topology");
+	for (size_t i = 0; i < topology->standby_count; i++)
+		topology->standbys[i].unread = json_is_true(json_array_get(unread, i));
+	return true;
+}
+
 /* Through the layout's own decoder, so that the file is trusted no more than a znode. */
 static bool read_topology(const struct config_cluster *cluster, const json_t *root,
                           struct applied *out, struct err *err)
 {
 	const json_t *value = json_object_get(root, "topology");
 	const json_t *slots = json_object_get(root, "slots"); /* none: of an older segue */
+	const json_t *unread = json_object_get(root, "unread");
 	auto_free char *text =
 	    value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 
@@ -142,7 +153,8 @@ static bool read_topology(const struct config_cluster *cluster, const json_t *ro
 		return err_wrap(err, "topology");
 	out->has_topology = true;
 	if (!read_addresses(json_object_get(root, "addresses"), &out->topology, err) ||
-	    (slots != NULL && !read_slots(slots, &out->topology, err)))
+	    (slots != NULL && !read_slots(slots, &out->topology, err)) ||
+	    (unread != NULL && !read_unread(unread, &out->topology, err)))
 		return false;
 	topology_assign_slots(&out->topology, &out->topology);
 	return true;
@@ -233,6 +245,15 @@ static json_t *encode_slots(const struct topology *topology)
 	return slots;
 }
 
+static json_t *encode_unread(const struct topology *topology)
+{
+	json_t *unread = json_array();
+
+	for (size_t i = 0; i < topology->standby_count; i++)
+		json_array_append_new(unread, json_boolean(topology->standbys[i].unread));
+	return unread;
+}
+
 static json_t *encode(const char *store, const struct applied *applied)
 {
 	json_t *root = json_object();
@@ -248,6 +269,7 @@ static json_t *encode(const char *store, const struct applied *applied)
 	json_object_set_new(root, "topology", json_loads(topology.data, 0, NULL));
 	json_object_set_new(root, "addresses", encode_addresses(&applied->topology));
 	json_object_set_new(root, "slots", encode_slots(&applied->topology));
+	json_object_set_new(root, "unread", encode_unread(&applied->topology));
 	return root;
 }
 

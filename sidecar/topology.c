@@ -61,7 +61,7 @@ void topology_example(struct topology *topology)
 
 static bool same_server(const struct member *a, const struct member *b)
 {
-	return a->port == b->port && strcmp(a->name, b->name) == 0 &&
+	return a->port == b->port && a->unread == b->unread && strcmp(a->name, b->name) == 0 &&
 	       strcmp(a->host, b->host) == 0 && strcmp(a->address, b->address) == 0;
 }
 

@@ -26,6 +26,8 @@ struct haproxy_server {
 	                     default-server's parts first, in single blanks, with the escapes of the
 	                     runtime socket (which knows no quotes): what `add server` takes */
 	bool reload_only; /* params hold a character that no command can carry */
+	bool unchecked;   /* its health checks are to rest; see haproxy_config_hold() */
+	bool cut_off;     /* no session may stay; see haproxy_config_fence() */
 	unsigned line;
 };
 
@@ -66,6 +68,23 @@ bool haproxy_config_needs_reload(const struct haproxy_config *old, const struct 
  * on and around, as texts are mostly in the same order: a walk over all servers is linear. */
 const struct haproxy_server *haproxy_config_find(const struct haproxy_config *config,
                                                  const struct haproxy_server *like, size_t *hint);
+
+struct haproxy_place {
+	const char *address; /* as haproxy_address_canonical() spells it; NULL: any */
+	uint16_t port;
+};
+
+/* What HAProxy is to show while clients wait for a primary: the servers of `config` that lead to
+ * `primary` lead to `closed`, where nobody listens, and a check does not bring them down there;
+ * all else is as in `config`, which `out` borrows from. Returns how many they are. Free with
+ * haproxy_config_open(). */
+size_t haproxy_config_hold(const struct haproxy_config *config, const struct haproxy_place *primary,
+                           const struct haproxy_place *closed, struct haproxy_config *out);
+
+/* The same with those servers disabled, and no session left to them. */
+size_t haproxy_config_fence(const struct haproxy_config *config,
+                            const struct haproxy_place *primary, struct haproxy_config *out);
+void haproxy_config_open(struct haproxy_config *config);
 
 /* Appends `text` to `out` with the servers as in `desired`: address, weight, disabled or not; one
  * that `desired` no longer has in that backend is disabled. All else stays: HAProxy, having loaded

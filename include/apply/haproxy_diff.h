@@ -27,7 +27,8 @@ struct haproxy_diff {
 
 /* Compares every backend of `desired`; live backends that it does not name are nobody's business.
  * Not drift: maintenance inherited from a tracked server or from name resolution, a server that its
- * check holds down, and weight and state of a server with agent-check.
+ * check holds down, and weight and state of a server with agent-check. A health check that a hand
+ * disabled is drift, as is one that is on where it is to rest.
  * `can_add`: this HAProxy takes add server / del server (2.6 on). A surplus server is put into
  * maintenance at once either way. */
 void haproxy_diff(const struct haproxy_config *desired, const struct haproxy_live *live,

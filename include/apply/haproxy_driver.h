@@ -1,12 +1,15 @@
-/* The HAProxy target: two state machines side by side over the same facts. sync keeps the running
+/* The HAProxy target: state machines side by side over the same facts. sync keeps the running
  * HAProxy as the text says, through its socket; persist keeps the file as the text says, and has
- * HAProxy reloaded where the socket cannot do it. For haproxy*.c only. */
+ * HAProxy reloaded where the socket cannot do it; hold says when HAProxy is to show something else
+ * than the text, as there is no primary. For haproxy*.c only. */
 #ifndef SEGUE_APPLY_HAPROXY_DRIVER_H
 #define SEGUE_APPLY_HAPROXY_DRIVER_H
 
 #include "apply/haproxy_config.h"
 #include "apply/haproxy_diff.h"
 #include "apply/haproxy_gate.h"
+#include "apply/haproxy_note.h"
+#include "apply/haproxy_release.h"
 #include "apply/haproxy_round.h"
 #include "apply/haproxy_state.h"
 #include "apply/install.h"
@@ -30,8 +33,9 @@ struct haproxy_sync {
 	bool known; /* `live` is what HAProxy shows, as far as anybody told segue */
 	struct haproxy_live live;
 	struct haproxy_info info; /* pid 0: HAProxy has never answered */
-	unsigned asking, covers; /* the texts whose backends the batch out, and `live`, are about */
-	unsigned sent_for, seen_for;  /* the texts at hand when these two were asked for */
+	unsigned asking, covers; /* the wishes whose backends the batch out, and `live`, are about
+	                          */
+	unsigned sent_for, seen_for;  /* the wishes at hand when these two were asked for */
 	int64_t uptime_s, start_s;    /* as HAProxy said last; -1: it does not */
 	int64_t worker_us;            /* when this worker started, give or take a second */
 	int64_t read_us;              /* when it answered last; 0: never */
@@ -44,10 +48,10 @@ struct haproxy_sync {
 	bool refuses_add;             /* this worker refused `add server` */
 	bool sweep_owed, sweep_later; /* at once; at the next re-read */
 	unsigned sweep_failures;      /* in a row: some worker could not be asked */
-	unsigned sweep_generation;    /* the text that the running sweep is for */
-	unsigned push_generation;     /* the text that the batch out, or the last one, is for */
-	unsigned offered;      /* the text that HAProxy has been told, or cannot be told now */
-	unsigned confirmed;    /* the text that HAProxy has been seen to follow */
+	unsigned sweep_wish;          /* the wish that the running sweep is for */
+	unsigned push_wish;           /* the wish that the batch out, or the last one, is for */
+	unsigned offered;      /* the wish that HAProxy has been told, or cannot be told now */
+	unsigned confirmed;    /* the wish that HAProxy has been seen to follow */
 	struct strbuf answers; /* to the last commands */
 	struct strbuf needs;   /* what only a reload can cure; "": nothing */
 	struct strbuf problem;
@@ -89,6 +93,28 @@ struct haproxy_persist {
 	struct strbuf problem;
 };
 
+/* The way to the primary. */
+enum haproxy_door {
+	DOOR_OPEN,   /* as the text says; the note is there until HAProxy has been seen so */
+	DOOR_HELD,   /* leads to a closed port, where clients wait; until the timer or a new text */
+	DOOR_FENCED, /* in maintenance, and without sessions; until a new text */
+	DOOR_FOUND,  /* no text yet, and a note of an earlier life; the timer asks to open it */
+	DOOR_OPENING, /* FOUND for too long: it is being opened as the file says */
+};
+
+struct haproxy_hold {
+	enum haproxy_door door;
+	int64_t held_episode, fenced_episode; /* the last ones; 0: none */
+	int64_t since_us;           /* when it closed, or was found closed */
+	bool settled;               /* HAProxy has been seen to follow, and it has been told */
+	struct event *timer;        /* the end of HELD or FOUND */
+	struct haproxy_config view; /* HELD and FENCED: the servers as they are to be meanwhile */
+	struct haproxy_note note;
+	bool noted; /* the note is on disk, or may be */
+	struct haproxy_release *release;
+	unsigned failures; /* of it, in a row */
+};
+
 /* The history of the text at hand; clock_now_us(), 0: not yet, or not needed. */
 struct haproxy_watch {
 	int64_t zxid, set_us, notified_us, read_us, rendered_us;
@@ -105,6 +131,10 @@ struct haproxy_driver {
 	char *text;
 	size_t len;
 	struct haproxy_config config; /* the text, parsed */
+	unsigned wish; /* counts what HAProxy is to show: each text, each turn of the door */
+	char *primary; /* where the primary's servers lead in the text; NULL: every one does */
+	uint16_t primary_port;
+	struct haproxy_hold hold;
 	struct haproxy_watch watch;
 	struct haproxy_sync sync;
 	struct haproxy_persist persist;
@@ -116,8 +146,8 @@ void haproxy_reconcile(struct haproxy_driver *driver);
 /* haproxy_sync.c: the runtime half. */
 void haproxy_sync_init(struct haproxy_driver *driver);
 void haproxy_sync_fini(struct haproxy_driver *driver);
-void haproxy_sync_new_text(struct haproxy_driver *driver,
-                           bool same_backends); /* as the text before it */
+void haproxy_sync_new_wish(struct haproxy_driver *driver,
+                           bool same_backends); /* as in the wish before it */
 void haproxy_sync_reconcile(struct haproxy_driver *driver);
 
 /* haproxy_worker.c: takes over what the reply says; was it the same worker? */
@@ -125,6 +155,20 @@ void haproxy_worker_answered(struct haproxy_driver *driver, struct haproxy_round
 
 /* The worker is about to be, or has been, replaced: ask before anything else. */
 void haproxy_sync_forget(struct haproxy_driver *driver);
+
+/* haproxy_hold.c: the door. Closing it is one more thing to wish for; the runtime half does it. */
+void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir);
+void haproxy_hold_fini(struct haproxy_driver *driver); /* opens what is closed */
+void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms);
+void haproxy_fence(struct target *target, int64_t episode);
+void haproxy_hold_end(struct haproxy_driver *driver); /* before a text is taken */
+void haproxy_hold_settle(struct haproxy_driver *driver);
+
+/* What HAProxy is to show: the text, or what stands for it while the door is closed. */
+const struct haproxy_config *haproxy_wanted(const struct haproxy_driver *driver);
+
+/* Where sessions may stay: those that run go on while new ones wait. */
+const struct haproxy_config *haproxy_homes(const struct haproxy_driver *driver);
 
 /* haproxy_persist.c: the file half. */
 void haproxy_persist_init(struct haproxy_driver *driver);
@@ -176,6 +220,12 @@ void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_r
 void haproxy_log_problem(const struct haproxy_driver *driver, const char *event,
                          const char *problem, const char *next);
 void haproxy_log_fell_back(const struct haproxy_driver *driver);
+void haproxy_log_hold(const struct haproxy_driver *driver, size_t servers, int64_t timeout_ms);
+void haproxy_log_fence(const struct haproxy_driver *driver, size_t servers);
+void haproxy_log_closed(const struct haproxy_driver *driver);
+void haproxy_log_hold_over(const struct haproxy_driver *driver);
+void haproxy_log_released(const struct haproxy_driver *driver, const char *what);
+void haproxy_log_found(const struct haproxy_driver *driver, const char *next);
 void haproxy_log_reload(const struct haproxy_driver *driver, const char *event, const char *what);
 
 #endif

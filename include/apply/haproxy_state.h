@@ -20,6 +20,7 @@ struct haproxy_live_server {
 	unsigned admin; /* bits of SRV_ADMF_*: 1 forced maint, 2 inherited maint, 4 maint in config,
 	                   8 forced drain, 16 inherited drain, 32 maint by resolution */
 	unsigned weight; /* the effective user weight (srv_uweight) */
+	unsigned check;  /* bits of CHK_ST_*: 2 there is a health check, 4 it is enabled */
 };
 
 struct haproxy_live {

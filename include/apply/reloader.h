@@ -28,6 +28,11 @@ void reloader_destroy(struct reloader *reloader); /* after its requests have end
 struct reload *reloader_request(struct reloader *reloader, reload_cb *cb, void *arg) MUST_CHECK;
 void reload_cancel(struct reload *reload); /* the reload itself goes on */
 
+/* change 1: clients wait in the HAProxy, and a reload would leave them behind in the old worker;
+ * none starts until as many calls with -1 have been made. */
+void reloader_hold(struct reloader *reloader, int change);
+bool reloader_is_held(const struct reloader *reloader);
+
 /* When the last reload ended well, as clock_now_ms(); 0: none has. */
 int64_t reloader_last_ok_ms(const struct reloader *reloader);
 

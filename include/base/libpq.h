@@ -1,6 +1,6 @@
-/* libpq, loaded when the first console is made and not before: with OpenSSL, Kerberos and LDAP it
- * brings 5 MB of resident memory that a sidecar of HAProxy alone does not pay. The prototypes are
- * those of libpq-fe.h, so the compiler checks every call. */
+/* libpq, loaded when the first console or probe is made and not before: with OpenSSL, Kerberos and
+ * LDAP it brings 5 MB of resident memory that a sidecar without either does not pay. The prototypes
+ * are those of libpq-fe.h, so the compiler checks every call. */
 #ifndef SEGUE_BASE_LIBPQ_H
 #define SEGUE_BASE_LIBPQ_H
 
@@ -12,7 +12,10 @@
 
 #define LIBPQ_FUNCTIONS(X)                            \
 	X(connect_start, PQconnectStart)              \
+	X(connect_start_params, PQconnectStartParams) \
 	X(connect_poll, PQconnectPoll)                \
+	X(needs_password, PQconnectionNeedsPassword)  \
+	X(set_verbosity, PQsetErrorVerbosity)         \
 	X(finish, PQfinish)                           \
 	X(status, PQstatus)                           \
 	X(socket, PQsocket)                           \

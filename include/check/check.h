@@ -12,6 +12,7 @@
 #include "topology.h"
 
 struct event_base;
+struct layout_patroni;
 
 enum check_grade {
 	CHECK_OK,
@@ -39,6 +40,14 @@ void check_folder(struct check *check, const char *what, const char *folder);
 
 /* The session, and every master znode; fills check->topologies with what is read. */
 void check_store(struct check *check);
+
+/* Every PostgreSQL server of those topologies, where verify is not disable. */
+void check_servers(struct check *check);
+
+/* What a Patroni scope says: leader, members and why one is not used. False, with that noted, when
+ * it cannot be used; otherwise `out` is to be ended with topology_fini(). */
+bool check_patroni(struct check *check, const char *what, const char *path,
+                   const struct layout_patroni *keys, struct topology *out) MUST_CHECK;
 
 /* Template, rendered text, output and commands of each target. */
 void check_targets(struct check *check);

@@ -12,6 +12,7 @@ bool grammar_name(const char *text); /* 1 to 63 of [A-Za-z0-9._-], no dot in fro
 
 /* "6s" -> 6000: a whole number with ms, s, m or h. */
 bool grammar_duration(const char *text, int64_t *ms);
+bool grammar_size(const char *text, int64_t *bytes);
 
 /* Absolute, names a file, at most `max` bytes, without blanks: "/a ;b" would be half a comment. */
 bool grammar_path(const char *text, size_t max);

@@ -24,6 +24,7 @@ enum config_type {
 	CONFIG_TYPE_ENUM,      /* one of `choices`; its index is the value of the C enum */
 	CONFIG_TYPE_BOOL,      /* yes | no */
 	CONFIG_TYPE_DURATION,  /* min to max, in ms */
+	CONFIG_TYPE_SIZE,      /* min to max, in bytes */
 	CONFIG_TYPE_PATH,      /* an absolute file name */
 	CONFIG_TYPE_SOCKET,    /* an absolute file name that fits a unix socket, or host:port */
 	CONFIG_TYPE_LISTEN,    /* unix:PATH or host:port */

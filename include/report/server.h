@@ -13,18 +13,31 @@ struct report_server;
 
 struct report_source {
 	json_t *(*status)(void *arg); /* the document of GET /status; a new reference */
-	/* POST /override/<cluster> with {"kind": "pin", "address": ..., "port": ..., "by": ...},
-	 * {"kind": "freeze", ...} or {"kind": "none"}: false with the reason in `err`. */
+	/* Both are called in the loop and must not destroy the server.
+	 *
+	 * POST /override/<cluster> with {"kind": "pin", "address": ..., "port": ..., "by": ...},
+	 * {"kind": "freeze", ...} or {"kind": "none"}, not looked at yet: override_from_json().
+	 * False with the reason in `err`. */
 	bool (*override)(void *arg, const char *cluster, const json_t *body, struct err *err);
 	void *arg;
 };
 
-/* `listen`: "unix:PATH" or "host:port", as segue.ini has it; on a unix socket POST is allowed, on
- * TCP nothing but GET. A stale socket file is replaced, one that is in use is an error. `source` is
- * copied. */
+/* `listen`: "unix:PATH" or "host:port", as segue.ini has it, or "" for nowhere; on a unix socket
+ * POST is allowed, on TCP nothing but GET. `source` is copied. Fails only where `listen` is no
+ * address. One that cannot be listened on now (no folder, another process there) is logged and
+ * tried again, as a sidecar without its endpoint still moves the proxies. A stale socket file is
+ * replaced. */
 struct report_server *report_server_create(struct event_base *base, const char *listen,
                                            const struct report_source *source,
                                            struct err *err) MUST_CHECK;
+
+/* For a reload: the same `listen` changes nothing, not even for who is connected; another one
+ * replaces it. On failure all stays as it was. */
+bool report_server_set_listen(struct report_server *server, const char *listen,
+                              struct err *err) MUST_CHECK;
+
+/* "" while it listens, or is to listen nowhere; otherwise why it does not. Borrowed. */
+const char *report_server_problem(const struct report_server *server);
 void report_server_destroy(struct report_server *server);
 
 #endif

@@ -10,9 +10,10 @@
 
 /* How the last attempt ended. */
 enum server_class {
-	SERVER_UNASKED,   /* no attempt has ended yet */
-	SERVER_ANSWERED,  /* in_recovery, timeline, ... are of this answer */
-	SERVER_REFUSED,   /* nobody listens, or there is no way to the host (ECONNREFUSED, ...) */
+	SERVER_UNASKED,  /* no attempt has ended yet */
+	SERVER_ANSWERED, /* in_recovery, timeline, ... are of this answer */
+	SERVER_REFUSED,  /* nobody listens, or there is no way to the host (ECONNREFUSED, ...); hung
+	                    up without a word, twice running */
 	SERVER_TIMED_OUT, /* no answer in verify_timeout: frozen, black-holed, or its packets lost
 	                   */
 	SERVER_STARTING,  /* 57P03: starting up, shutting down, in crash recovery */
@@ -36,14 +37,19 @@ struct server_fact {
 	bool in_recovery; /* pg_is_in_recovery() */
 	int64_t timeline; /* of a server that takes writes: from pg_walfile_name(); 0: not known */
 	int64_t lsn;      /* pg_current_wal_lsn(), or what a standby has replayed; bytes */
-	char system_identifier[32]; /* decimal digits */
+	char system_identifier[32]; /* decimal digits; "": the role may not read it */
 	int64_t asked_us;    /* clock_now_us(): when the attempt at hand, or the last one, began */
 	int64_t answered_us; /* when the last ANSWERED one ended; 0: never */
-	char problem[256];   /* in words, when class is not ANSWERED; else "" */
+	char problem[256];   /* in words, one line of printable ASCII, when class is not ANSWERED;
+	                        else "" */
 };
 
 const char *
     server_class_name(enum server_class class); /* "answered", "refused", "timed out", ... */
+
+/* True when class, recovery, timeline and identifier are the same: how often it said so, when, and
+ * in which words does not count. */
+bool server_says_the_same(const struct server_fact *a, const struct server_fact *b);
 
 /* True when it answered last time and takes writes. */
 static inline bool server_takes_writes(const struct server_fact *fact)

@@ -4,7 +4,8 @@
  *
  * How often: a member that takes writes every second, the others every 5 s; a connection that ends
  * (a killed server's do at once) is made anew at once; failures are repeated after 10, 20, 40 ms
- * ... up to the interval, so that three refusals in a row take less than 50 ms. */
+ * ... up to the interval, so that three refusals in a row take less than 50 ms. Who hangs up
+ * without a word is asked again at once, and refuses when he does so again. */
 #ifndef SEGUE_VERIFY_VERIFIER_H
 #define SEGUE_VERIFY_VERIFIER_H
 
@@ -17,22 +18,25 @@ struct event_base;
 struct verifier;
 
 /* A fact is different in anything but times, lsn and `running` above SERVER_RUNNING_MATTERS. Never
- * inside a call from the left. */
+ * inside a call from the left. The verifier may be destroyed in it. */
 typedef void verifier_cb(void *arg);
 
 
-/* `config` is borrowed. Nothing is asked with verify = disable. */
+/* `config` is borrowed. Nothing is asked with verify = disable, and there are no facts. Logs what a
+ * server says whenever it says something different (event=server). */
 struct verifier *verifier_create(struct event_base *base, const struct config_cluster *config,
                                  verifier_cb *cb, void *arg) MUST_CHECK;
-void verifier_destroy(struct verifier *verifier);
+void verifier_destroy(struct verifier *verifier); /* NULL is fine */
 
 /* These are the servers to be asked from now on (NULLs and members without an address are skipped,
  * doubles are one). The first question to a new one goes out at once; the connections of those that
  * stay are kept, of those that left closed. */
 void verifier_follow(struct verifier *verifier, const struct member *const *members, size_t count);
 
-/* Asks this one now, and again every few ms, until what it says is different, or for 10 s; then
- * every 100 ms while this is repeated. Harmless when repeated, or when it is not followed. */
+/* Asks this one now, and again every 5 ms, until what it says is different (see
+ * server_says_the_same()), or for 10 s; then every 100 ms while this is repeated, and for 10 s
+ * after the last time. A connection that cannot be made is tried every 100 ms at least. Harmless
+ * when repeated, or when it is not followed. */
 void verifier_hurry(struct verifier *verifier, const struct member *member);
 
 /* In the order of verifier_follow(); borrowed until the next loop iteration or call. */

@@ -20,12 +20,16 @@
 typedef const char *layout_problem_fn(const char *text);
 layout_problem_fn layout_name_problem; /* [A-Za-z0-9._-]{1,63} */
 layout_problem_fn layout_host_problem; /* host name, IPv4, or IPv6 without brackets and zone */
-layout_problem_fn layout_time_problem; /* ISO 8601, seconds, optional fraction, Z */
+layout_problem_fn layout_system_identifier_problem; /* 1 to 20 decimal digits */
+layout_problem_fn layout_time_problem;              /* ISO 8601, seconds, optional fraction, Z */
 
 /* Is `host` an IP address? Writes it as inet_ntop(3) does. */
 bool layout_host_numeric(const char *host, char address[TOPOLOGY_ADDRESS_MAX]);
 
 bool layout_port_parse(const char *text, uint16_t *port); /* decimal, 1 to 65535 */
+
+/* Is it one server under two names? */
+bool layout_same_place(const struct member *a, const struct member *b);
 
 /* ISO 8601 with any offset, rewritten to UTC with Z. */
 bool layout_time_to_utc(const char *text, char utc[LAYOUT_TIME_MAX]);
@@ -63,6 +67,10 @@ bool conninfo_is_uri(const char *text);
 bool conninfo_parse(const char *text, struct conninfo *out, struct err *err) MUST_CHECK;
 bool conninfo_parse_uri(const char *text, const char *uri, struct conninfo *out,
                         struct err *err) MUST_CHECK;
+
+/* Appends a URI that has one host: of several the first, with the port of the last where it has
+ * none of its own, as Patroni means host1,host2:5432. */
+void conninfo_first_host(const char *uri, struct strbuf *out);
 
 /* The EDN map that Agrajag writes. `name` and `instant` hold the strings of :name and
  * :event-timestamp, empty when absent or nil. */

@@ -36,15 +36,17 @@ enum zk_node_state {
 struct zk_node_fact {
 	enum zk_node_state state;
 	bool connected; /* the session is connected and synced, and this state was read on it */
-	int64_t mzxid;  /* PRESENT only */
+	int64_t mzxid, czxid;   /* PRESENT only */
 	int ephemeral_children; /* ZK_WATCH_CHILDREN only; -1: not known */
-	const char *data;       /* PRESENT, connected and without ZK_WATCH_CHILDREN only; not NUL
-	                           terminated */
-	size_t size;            /* the true size; data is NULL when it is over the size limit */
-	int64_t notified_us;    /* when the watch event (or the re-read's difference) arrived, or
-	                           the connection was there that is read on */
-	int64_t read_us;        /* when the value was there */
-	const char *problem;    /* DENIED: why */
+	int64_t pzxid;      /* ZK_WATCH_NAMES and PRESENT only: of the last child made or gone */
+	char *const *names; /* of all children, PRESENT, connected and ZK_WATCH_NAMES only */
+	size_t name_count;
+	const char *data;    /* PRESENT, connected and ZK_WATCH_DATA only; not NUL terminated */
+	size_t size;         /* the true size; data is NULL when it is over the size limit */
+	int64_t notified_us; /* when the watch event (or the re-read's difference) arrived, or
+	                        the connection was there that is read on */
+	int64_t read_us;     /* when the value was there */
+	const char *problem; /* DENIED: why */
 };
 
 typedef void zk_node_cb(const struct zk_node_fact *fact, void *arg);
@@ -60,7 +62,9 @@ void zk_destroy(struct zk *zk);
 
 enum zk_watch_flags {
 	ZK_WATCH_DATA = 0,
-	ZK_WATCH_CHILDREN = 1, /* count ephemeral children instead of reading data */
+	ZK_WATCH_CHILDREN = 1 << 0, /* count ephemeral children instead of reading data */
+	ZK_WATCH_NAMES = 1 << 1,    /* read the children's names instead of data */
+	ZK_WATCH_EACH = 1 << 2,     /* call after each read, also when it showed nothing new */
 };
 
 /* Calls `cb` whenever the fact changes in any way: state, mzxid, count, connected; never inside the
@@ -70,6 +74,10 @@ enum zk_watch_flags {
 struct zk_node *zk_watch(struct zk *zk, const char *path, enum zk_watch_flags flags,
                          size_t max_size, zk_node_cb *cb, void *arg) MUST_CHECK;
 void zk_unwatch(struct zk_node *node);
+
+/* A read of it is waiting or under way: what was told of it last may be overtaken. When that read
+ * ends there is a call, with ZK_WATCH_EACH; so facts of several nodes can be waited for. */
+bool zk_node_busy(const struct zk_node *node);
 
 /* For check and status: is there a connected session, to which server, and since when; or the last
  * problem in words. Borrowed until the next loop iteration. */

@@ -1,9 +1,11 @@
-/* The HAProxy target: takes texts from the left, keeps the history of each, and lets the two halves
- * (haproxy_sync.c, haproxy_persist.c) work until proxy and file agree with it. A text that cannot
+/* The HAProxy target: takes texts from the left, keeps the history of each, and lets the halves
+ * (haproxy_sync.c, haproxy_persist.c) work until proxy and file agree with it; haproxy_hold.c is
+ * for the time without a primary. A text that cannot
  * be read as HAProxy would read it is refused, and the one before it stays. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/haproxy_address.h"
 #include "apply/haproxy_driver.h"
 #include "base/clock.h"
 
@@ -17,8 +19,8 @@ static bool in_sync(const struct haproxy_driver *driver)
 	const struct haproxy_sync *sync = &driver->sync;
 
 	return driver->generation != 0 && sync->known && sync->down_ms == 0 &&
-	       sync->confirmed == driver->generation && sync->needs.len == 0 &&
-	       haproxy_persist_done(driver);
+	       sync->confirmed == driver->wish && sync->needs.len == 0 &&
+	       driver->hold.door == DOOR_OPEN && haproxy_persist_done(driver);
 }
 
 static void tell_when_done(struct haproxy_driver *driver)
@@ -39,6 +41,7 @@ void haproxy_reconcile(struct haproxy_driver *driver)
 	if (driver->generation == 0)
 		return;
 	haproxy_sync_reconcile(driver);
+	haproxy_hold_settle(driver);
 	haproxy_persist_reconcile(driver);
 	tell_when_done(driver);
 	target_changed(&driver->target);
@@ -78,24 +81,38 @@ static void replace_text(struct haproxy_driver *driver, const struct desired *de
 	driver->text = xstrndup(desired->text, desired->len);
 	driver->len = desired->len;
 	driver->generation++;
+	driver->wish++;
 	start_watch(driver, desired);
-	haproxy_sync_new_text(driver, same);
+	haproxy_sync_new_wish(driver, same);
 	haproxy_persist_new_text(driver);
+}
+
+static void take_primary(struct haproxy_driver *driver, const struct desired *desired)
+{
+	free(driver->primary);
+	driver->primary =
+	    desired->primary != NULL ? haproxy_address_canonical(desired->primary) : NULL;
+	driver->primary_port = desired->primary_port;
 }
 
 static bool set_desired(struct target *target, const struct desired *desired, struct err *err)
 {
 	struct haproxy_driver *driver = driver_of(target);
+	bool same = driver->generation != 0 && desired->len == driver->len &&
+	            memcmp(desired->text, driver->text, driver->len) == 0;
+	bool closed = driver->hold.door != DOOR_OPEN;
 	struct haproxy_config config;
 
-	if (driver->generation != 0 && desired->len == driver->len &&
-	    memcmp(desired->text, driver->text, driver->len) == 0) {
-		driver->watch.zxid = desired->zxid;
-		return true;
-	}
-	if (!haproxy_config_parse(desired->text, desired->len, &config, err))
+	if (!same && !haproxy_config_parse(desired->text, desired->len, &config, err))
 		return false;
-	replace_text(driver, desired, &config);
+	take_primary(driver, desired);
+	haproxy_hold_end(driver);
+	if (!same)
+		replace_text(driver, desired, &config);
+	else if (closed)
+		start_watch(driver, desired);
+	else
+		driver->watch.zxid = desired->zxid;
 	haproxy_reconcile(driver);
 	return true;
 }
@@ -137,21 +154,57 @@ static const char *persist_step(enum persist_state state)
 	return "?";
 }
 
+static const char *current_step(const struct haproxy_driver *driver)
+{
+	const char *persist = persist_step(driver->persist.state);
+
+	switch (driver->hold.door) {
+	case DOOR_OPEN:
+		return *persist != '\0' && driver->sync.state == SYNC_IDLE
+		           ? persist
+		           : sync_step(driver->sync.state);
+	case DOOR_HELD:
+		return "holding";
+	case DOOR_FENCED:
+		return "fenced";
+	case DOOR_FOUND:
+		return "found closed";
+	case DOOR_OPENING:
+		return "opening";
+	}
+	return "?";
+}
+
+static const char *door_problem(enum haproxy_door door)
+{
+	switch (door) {
+	case DOOR_OPEN:
+		return "";
+	case DOOR_HELD:
+		return "no primary: clients are held until one is named, or hold_timeout is over";
+	case DOOR_FENCED:
+		return "no primary: fenced until one is named";
+	case DOOR_FOUND:
+	case DOOR_OPENING:
+		return "an earlier life of segue has left it held or fenced";
+	}
+	return "?";
+}
+
 static void status(const struct target *target, struct target_status *out)
 {
 	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
-	const char *step = persist_step(driver->persist.state);
 	const char *problem = driver->sync.problem.data;
 
+	if (*problem == '\0')
+		problem = door_problem(driver->hold.door);
 	if (*problem == '\0')
 		problem = driver->persist.problem.data;
 	*out = (struct target_status){
 	    .zxid = driver->generation != 0 ? driver->watch.zxid : 0,
 	    .in_sync = in_sync(driver),
 	    .problem = problem,
-	    .step = *step != '\0' && driver->sync.state == SYNC_IDLE
-	                ? step
-	                : sync_step(driver->sync.state),
+	    .step = current_step(driver),
 	};
 }
 
@@ -161,10 +214,12 @@ static void destroy(struct target *target)
 
 	haproxy_sync_fini(driver);
 	haproxy_persist_fini(driver);
+	haproxy_hold_fini(driver);
 	if (driver->generation != 0)
 		haproxy_config_free(&driver->config);
 	strbuf_fini(&driver->watch.summary);
 	free(driver->text);
+	free(driver->primary);
 	target_hub_count(target->hub, -1);
 	target_fini(target);
 	free(driver);
@@ -172,8 +227,11 @@ static void destroy(struct target *target)
 
 struct target *haproxy_target_create(const struct target_setup *setup)
 {
-	static const struct target_ops ops = {
-	    .set_desired = set_desired, .status = status, .destroy = destroy};
+	static const struct target_ops ops = {.set_desired = set_desired,
+	                                      .hold = haproxy_hold,
+	                                      .fence = haproxy_fence,
+	                                      .status = status,
+	                                      .destroy = destroy};
 	struct haproxy_driver *driver = xcalloc(1, sizeof(*driver));
 	const struct config_target *config = setup->config;
 
@@ -188,5 +246,6 @@ struct target *haproxy_target_create(const struct target_setup *setup)
 	target_hub_count(setup->hub, 1);
 	haproxy_sync_init(driver);
 	haproxy_persist_init(driver);
+	haproxy_hold_init(driver, setup->state_dir);
 	return &driver->target;
 }

@@ -14,6 +14,11 @@ enum admin_bit { /* SRV_ADMF_* of HAProxy */
 	         ADMIN_RESOLUTION_MAINT = 32,
 };
 
+enum check_bit { /* CHK_ST_* */
+	         CHECK_CONFIGURED = 2,
+	         CHECK_ENABLED = 4,
+};
+
 static void add_command(struct haproxy_diff *out, const char *verb,
                         const struct haproxy_server *server, const char *rest)
 {
@@ -77,9 +82,23 @@ static bool wants_health_up(const struct haproxy_server *server,
 
 	if (server->disabled || server->track)
 		return false;
-	if (server->check)
+	if (server->check && !server->unchecked)
 		return moved;
 	return !server->agent && live->operational == 0 && (live->admin & maint) == 0;
+}
+
+/* At the closed port of a hold a check would fail, and throw out who waits; so it rests before the
+ * address changes, and is back after it. */
+static void change_check(struct haproxy_diff *out, const struct haproxy_server *server,
+                         const struct haproxy_live_server *live)
+{
+	bool enabled = (live->check & CHECK_ENABLED) != 0;
+
+	if (!server->check || (live->check & CHECK_CONFIGURED) == 0 ||
+	    enabled == !server->unchecked)
+		return;
+	add_command(out, server->unchecked ? "disable health" : "enable health", server, "");
+	add_summary(out, server, server->unchecked ? "unchecked" : "checked");
 }
 
 static void change_server(struct haproxy_diff *out, const struct haproxy_server *server,
@@ -93,8 +112,12 @@ static void change_server(struct haproxy_diff *out, const struct haproxy_server 
 		add_command(out, "set server", server, " state maint");
 		add_summary(out, server, "disabled");
 	}
+	if (server->unchecked)
+		change_check(out, server, live);
 	if (moved)
 		change_address(out, server, live);
+	if (!server->unchecked)
+		change_check(out, server, live);
 	if (live->weight != server->weight && !server->agent)
 		change_weight(out, server, live);
 	if (!server->disabled && (in_maint || in_drain) && !server->agent) {

@@ -113,6 +113,72 @@ void haproxy_log_fell_back(const struct haproxy_driver *driver)
 	         KV_STR("what", "an earlier file, with the servers as they are now"));
 }
 
+static char *primary_name(const struct haproxy_driver *driver)
+{
+	if (driver->primary == NULL)
+		return xstrdup("any server");
+	return xasprintf("%s port %u", driver->primary, (unsigned)driver->primary_port);
+}
+
+static int64_t closed_for_us(const struct haproxy_driver *driver)
+{
+	return clock_now_us() - driver->hold.since_us;
+}
+
+void haproxy_log_hold(const struct haproxy_driver *driver, size_t servers, int64_t timeout_ms)
+{
+	const struct haproxy_note *note = &driver->hold.note;
+	auto_free char *primary = primary_name(driver);
+	auto_free char *closed =
+	    xasprintf("%s port %u", note->closed_address, (unsigned)note->closed_port);
+
+	log_warning("hold", WHO(driver), KV_INT("zxid", driver->watch.zxid),
+	            KV_STR("primary", primary), KV_INT("servers", servers),
+	            KV_STR("closed", closed), KV_MS("timeout_ms", timeout_ms * 1000),
+	            KV_STR("next", "clients wait until a primary is named, or the time is over"));
+}
+
+void haproxy_log_fence(const struct haproxy_driver *driver, size_t servers)
+{
+	auto_free char *primary = primary_name(driver);
+
+	log_warning("fence", WHO(driver), KV_INT("zxid", driver->watch.zxid),
+	            KV_STR("primary", primary), KV_INT("servers", servers),
+	            KV_STR("next", "sessions are ended and clients turned away until a primary is "
+	                           "named"));
+}
+
+void haproxy_log_closed(const struct haproxy_driver *driver)
+{
+	log_info(driver->hold.door == DOOR_HELD ? "held" : "fenced", WHO(driver),
+	         KV_INT("zxid", driver->watch.zxid), KV_MS("took_ms", closed_for_us(driver)));
+}
+
+void haproxy_log_hold_over(const struct haproxy_driver *driver)
+{
+	log_warning("hold_over", WHO(driver), KV_INT("zxid", driver->watch.zxid),
+	            KV_MS("held_ms", closed_for_us(driver)),
+	            KV_STR("next", "clients are led to the last primary, and get errors once "
+	                           "their tries are over if it is dead"));
+}
+
+void haproxy_log_released(const struct haproxy_driver *driver, const char *what)
+{
+	log_info("released", WHO(driver), KV_INT("zxid", driver->watch.zxid), KV_STR("what", what),
+	         KV_MS("held_ms", closed_for_us(driver)));
+}
+
+void haproxy_log_found(const struct haproxy_driver *driver, const char *next)
+{
+	const struct haproxy_note *note = &driver->hold.note;
+
+	log_warning("found_closed", WHO(driver),
+	            KV_STR("what", note->kind == HAPROXY_NOTE_HOLD
+	                               ? "an earlier life of segue has left clients waiting"
+	                               : "an earlier life of segue has fenced the primary"),
+	            KV_STR("note", note->path), KV_STR("next", next));
+}
+
 void haproxy_log_reload(const struct haproxy_driver *driver, const char *event, const char *what)
 {
 	log_info(event, WHO(driver), KV_STR("what", what));

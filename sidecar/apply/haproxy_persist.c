@@ -145,6 +145,21 @@ static bool sync_is_settled(const struct haproxy_driver *driver)
 	return sync->known && sync->state == SYNC_IDLE && !sync->sweep_owed;
 }
 
+/* Clients that wait would be left behind in the old worker, where no command leads them on. */
+static bool must_not_reload(const struct haproxy_driver *driver)
+{
+	return driver->hold.door != DOOR_OPEN ||
+	       (driver->reloader != NULL && reloader_is_held(driver->reloader));
+}
+
+static void tell_reload_waits(struct haproxy_driver *driver, const char *why)
+{
+	auto_free char *problem =
+	    xasprintf("a reload waits until no client of this HAProxy is held: %s", why);
+
+	haproxy_persist_set_problem(driver, problem);
+}
+
 static void timer_cb(int fd, short events, void *arg)
 {
 	struct haproxy_driver *driver = arg;
@@ -177,6 +192,8 @@ static void step(struct haproxy_driver *driver)
 	haproxy_reload_reason(driver, &why);
 	if (why.len == 0)
 		haproxy_persist_set_problem(driver, "");
+	else if (must_not_reload(driver))
+		tell_reload_waits(driver, why.data);
 	else if (sync_is_settled(driver))
 		haproxy_reload_start(driver, why.data);
 }
@@ -200,7 +217,7 @@ void haproxy_persist_reconcile(struct haproxy_driver *driver)
 	case PERSIST_IDLE:
 		break;
 	}
-	if (driver->sync.offered == driver->generation)
+	if (driver->sync.offered == driver->wish)
 		step(driver);
 }
 

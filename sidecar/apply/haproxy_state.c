@@ -21,6 +21,7 @@ enum field { /* 0-based places in a line of `show servers state` */
 	     FIELD_OPERATIONAL = 5,
 	     FIELD_ADMIN = 6,
 	     FIELD_WEIGHT = 7,
+	     FIELD_CHECK = 13,
 	     FIELD_PORT = 18,
 	     FIELD_COUNT = 19, /* of those that are looked at */
 };
@@ -60,6 +61,7 @@ static bool read_server(struct span line, struct haproxy_live_server *server)
 	if (!read_unsigned(fields[FIELD_OPERATIONAL], 3, &server->operational) ||
 	    !read_unsigned(fields[FIELD_ADMIN], UINT16_MAX, &server->admin) ||
 	    !read_unsigned(fields[FIELD_WEIGHT], 256, &server->weight) ||
+	    !read_unsigned(fields[FIELD_CHECK], UINT16_MAX, &server->check) ||
 	    !read_unsigned(fields[FIELD_PORT], UINT16_MAX, &port))
 		return false;
 	server->port = (uint16_t)port;

@@ -1,6 +1,7 @@
-/* The runtime half: makes HAProxy show what the text says, and is done only when HAProxy, asked
- * again, shows it. Commands go out with the question behind them, in one batch; a change whose live
- * state is known is written inside haproxy_sync_new_text()'s reconcile, before it returns.
+/* The runtime half: makes HAProxy show what is wished (the text, or a hold in its place), and is
+ * done only when HAProxy, asked again, shows it. Commands go out with the question behind them, in
+ * one batch; a change whose live state is known is written inside the reconcile that follows
+ * haproxy_sync_new_wish(), before it returns.
  *
  *                  not known                differs             agrees, sessions owed
  *   WAITING ---> IDLE --------> READING --> IDLE ------> PUSHING --> IDLE ---------> SWEEPING
@@ -23,6 +24,7 @@
  * what it was told since. */
 #define DOUBT_REREAD_MS    250
 #define SWEEP_LATER_MS     1000 /* the connect timeout that HAProxy's retries wait at most */
+#define CLOSED_REREADS     5    /* as many times more often while clients are kept from a server */
 #define SETTLES_FROM_MAJOR 3    /* from 3.0 on addresses change after the reply */
 
 static const int64_t settle_ms[] = {2, 5, 10, 20, 50};
@@ -60,6 +62,8 @@ static void be_idle(struct haproxy_driver *driver)
 		sync->in_doubt = false;
 	} else if (sync->sweep_later) {
 		ms = SWEEP_LATER_MS;
+	} else if (driver->hold.door != DOOR_OPEN) {
+		ms /= CLOSED_REREADS;
 	}
 	enter(driver, SYNC_IDLE, ms);
 }
@@ -87,7 +91,7 @@ static void no_reply(struct haproxy_driver *driver, const struct err *err)
 
 	sync->known = false;
 	sync->in_doubt = true;
-	sync->offered = driver->generation;
+	sync->offered = driver->wish;
 	strbuf_reset(&sync->problem);
 	strbuf_append_str(&sync->problem, err->message);
 	if (sync->down_ms == 0)
@@ -112,7 +116,7 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 		no_reply(driver, &problem);
 	} else {
 		if (sync->state == SYNC_PUSHING) {
-			sync->offered = sync->push_generation;
+			sync->offered = sync->push_wish;
 			strbuf_reset(&sync->answers);
 			strbuf_append_str(&sync->answers, reply.said.data);
 		}
@@ -134,7 +138,7 @@ static void send_round(struct haproxy_driver *driver, enum sync_state state, con
 	                               line.data, BATCH_TIMEOUT_MS, reply_cb, driver);
 	if (state == SYNC_PUSHING)
 		sync->push_due = !whole;
-	sync->asking = sync->sent_for = driver->generation;
+	sync->asking = sync->sent_for = driver->wish;
 	enter(driver, state, -1);
 }
 
@@ -148,11 +152,12 @@ static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 		watch->pushed_us = clock_now_us();
 		strbuf_append_str(&watch->summary, diff->summary.data);
 	}
-	if (sync->confirmed == driver->generation && sync->tries == 0) /* nobody asked for it */
+	if (sync->confirmed == driver->wish && sync->tries == 0) /* nobody asked for it */
 		haproxy_log_drift(driver, diff->summary.data);
-	sync->push_generation = driver->generation;
+	sync->push_wish = driver->wish;
 	sync->settles = 0;
-	sync->sweep_owed = sync->sweep_owed || diff->needs_sweep;
+	sync->sweep_owed =
+	    sync->sweep_owed || (diff->needs_sweep && driver->hold.door != DOOR_HELD);
 }
 
 static void sweep_done_cb(const struct sweep_result *result, void *arg)
@@ -178,9 +183,9 @@ static void sweep(struct haproxy_driver *driver)
 {
 	struct haproxy_sync *sync = &driver->sync;
 
-	sync->sweep_generation = driver->generation;
-	sync->sweep = sweep_start(driver->socket, driver->master, &driver->config, &sync->live,
-	                          sweep_done_cb, driver);
+	sync->sweep_wish = driver->wish;
+	sync->sweep = sweep_start(driver->socket, driver->master, haproxy_homes(driver),
+	                          &sync->live, sweep_done_cb, driver);
 	enter(driver, SYNC_SWEEPING, -1);
 }
 
@@ -198,9 +203,9 @@ static void confirm(struct haproxy_driver *driver)
 {
 	struct haproxy_sync *sync = &driver->sync;
 
-	if (sync->needs.len > 0 || sync->confirmed == driver->generation)
+	if (sync->needs.len > 0 || sync->confirmed == driver->wish)
 		return;
-	sync->confirmed = driver->generation;
+	sync->confirmed = driver->wish;
 	driver->watch.confirmed_us = clock_now_us();
 }
 
@@ -249,12 +254,12 @@ static void agrees(struct haproxy_driver *driver)
 {
 	struct haproxy_sync *sync = &driver->sync;
 
-	sync->offered = driver->generation;
+	sync->offered = driver->wish;
 	sync->push_due = true;
 	sync->tries = sync->settles = 0;
 	strbuf_reset(&sync->problem);
-	if (sync->seen_for != driver->generation) {
-		/* What was read before this text came may be seconds old by now. */
+	if (sync->seen_for != driver->wish) {
+		/* What was read before this wish came may be seconds old by now. */
 		send_round(driver, SYNC_READING, "");
 		return;
 	}
@@ -271,7 +276,7 @@ static void compare(struct haproxy_driver *driver)
 	struct haproxy_diff diff;
 	bool can_add = !sync->refuses_add;
 
-	haproxy_diff(&driver->config, &sync->live, can_add, &diff);
+	haproxy_diff(haproxy_wanted(driver), &sync->live, can_add, &diff);
 	strbuf_reset(&sync->needs);
 	if (diff.needs_reload)
 		strbuf_append_str(&sync->needs, diff.why.data);
@@ -294,30 +299,30 @@ void haproxy_sync_reconcile(struct haproxy_driver *driver)
 	case SYNC_WAITING:
 		return;
 	case SYNC_SWEEPING:
-		if (sync->sweep_generation == driver->generation && !sync->want_read)
+		if (sync->sweep_wish == driver->wish && !sync->want_read)
 			return;
 		stop_sweep(driver);
 		break;
 	case SYNC_IDLE:
 		break;
 	}
-	if (!sync->known || sync->want_read || sync->covers != driver->generation)
+	if (!sync->known || sync->want_read || sync->covers != driver->wish)
 		send_round(driver, SYNC_READING, "");
 	else
 		compare(driver);
 }
 
-void haproxy_sync_new_text(struct haproxy_driver *driver, bool same_backends)
+void haproxy_sync_new_wish(struct haproxy_driver *driver, bool same_backends)
 {
 	struct haproxy_sync *sync = &driver->sync;
 
 	sync->push_due = true;
 	sync->tries = sync->settles = 0;
-	/* What was asked about the text before answers for this one too. */
-	if (same_backends && sync->covers == driver->generation - 1)
-		sync->covers = driver->generation;
-	if (same_backends && sync->asking == driver->generation - 1)
-		sync->asking = driver->generation;
+	/* What was asked about the wish before answers for this one too. */
+	if (same_backends && sync->covers == driver->wish - 1)
+		sync->covers = driver->wish;
+	if (same_backends && sync->asking == driver->wish - 1)
+		sync->asking = driver->wish;
 	if (sync->state != SYNC_WAITING)
 		return;
 	sync->want_read = false;

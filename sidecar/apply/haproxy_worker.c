@@ -35,7 +35,7 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	struct haproxy_sync *sync = &driver->sync;
 
 	sync->refuses_add = false;
-	sync->sweep_owed = sync->sweep_owed || sync->confirmed != driver->generation;
+	sync->sweep_owed = sync->sweep_owed || sync->confirmed != driver->wish;
 	sync->push_due = true;
 	sync->tries = sync->settles = 0;
 	if (pid_before != 0)

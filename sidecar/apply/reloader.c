@@ -51,6 +51,7 @@ struct reloader {
 	char *no_reply;        /* what the last failed poll said */
 	struct reload *served; /* whom the reload in flight is for */
 	struct reload *queued; /* who asked since it started */
+	int holds;             /* targets that have clients wait: no reload starts */
 };
 
 static void timer_cb(int fd, short events, void *arg);
@@ -257,6 +258,8 @@ static void run_command(struct reloader *reloader)
 
 static void start_next(struct reloader *reloader)
 {
+	if (reloader->holds > 0)
+		return;
 	reloader->served = STEAL(reloader->queued);
 	if (reloader->served == NULL)
 		return;
@@ -291,6 +294,18 @@ struct reload *reloader_request(struct reloader *reloader, reload_cb *cb, void *
 	if (reloader->state == RELOADER_IDLE)
 		start_timer(reloader, 0);
 	return reload;
+}
+
+void reloader_hold(struct reloader *reloader, int change)
+{
+	reloader->holds += change;
+	if (reloader->holds == 0 && reloader->queued != NULL && reloader->state == RELOADER_IDLE)
+		start_timer(reloader, 0);
+}
+
+bool reloader_is_held(const struct reloader *reloader)
+{
+	return reloader->holds > 0;
 }
 
 static void unlink_from(struct reload **list, const struct reload *reload)

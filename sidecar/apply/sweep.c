@@ -243,8 +243,8 @@ struct sweep *sweep_start(struct haproxy_gate *socket, struct haproxy_gate *mast
 	for (size_t i = 0; i < desired->server_count; i++) {
 		const struct haproxy_server *server = &desired->servers[i];
 
-		haproxy_stays_add(&sweep->stays, server->backend, server->name, server->address,
-		                  server->port);
+		haproxy_stays_add(&sweep->stays, server->backend, server->name,
+		                  server->cut_off ? NULL : server->address, server->port);
 	}
 	for (size_t i = 0; i < live->count; i++) {
 		const struct haproxy_live_server *server = &live->servers[i];

@@ -8,6 +8,7 @@
 #include "check/check.h"
 #include "watch/layout.h"
 #include "watch/resolver.h"
+#include "watch/scope.h"
 #include "watch/zk.h"
 
 #define ANSWER_MAX_MS 10000 /* from the start to the last answer */
@@ -23,6 +24,7 @@ struct question {
 	size_t *open; /* how many still wait */
 	char *path;
 	struct zk_node *node;
+	struct scope *scope; /* layout patroni: in the place of node */
 };
 
 /* The first line of auth_file; "" when there is none. */
@@ -50,6 +52,23 @@ static char *what_of(const struct question *question)
 	return xasprintf("cluster/%s", question->check->config->clusters[question->cluster].name);
 }
 
+static void note_topology(struct question *question, const struct topology *topology)
+{
+	struct check *check = question->check;
+	const struct member *primary = &topology->primary;
+	auto_free char *what = what_of(question);
+
+	if (!topology->has_primary) {
+		check_note(check, CHECK_WARN, what, "the topology applied last stays",
+		           "%s names no primary", question->path);
+		return;
+	}
+	check_note(check, CHECK_OK, what, NULL, "%s names %s%s%s port %u", question->path,
+	           primary->name, *primary->name != '\0' ? " at " : "", primary->host,
+	           primary->port);
+	topology_follow(&check->topologies[question->cluster], topology);
+}
+
 static void note_value(struct question *question, const struct zk_node_fact *fact)
 {
 	struct check *check = question->check;
@@ -68,15 +87,7 @@ static void note_value(struct question *question, const struct zk_node_fact *fac
 		           "%s: %s", question->path, err.message);
 		return;
 	}
-	if (topology.has_primary) {
-		check_note(check, CHECK_OK, what, NULL, "%s names %s%s%s port %u", question->path,
-		           topology.primary.name, *topology.primary.name != '\0' ? " at " : "",
-		           topology.primary.host, topology.primary.port);
-		topology_follow(&check->topologies[question->cluster], &topology);
-	} else {
-		check_note(check, CHECK_WARN, what, "the topology applied last stays",
-		           "%s names no primary", question->path);
-	}
+	note_topology(question, &topology);
 	topology_fini(&topology);
 }
 
@@ -130,6 +141,53 @@ static void note_answer(struct question *question, const struct zk_node_fact *fa
 	}
 }
 
+static void end_answer(struct question *question)
+{
+	question->answered = true;
+	if (--*question->open == 0)
+		event_base_loopbreak(question->base);
+}
+
+static void note_scope(struct question *question, const struct scope_fact *fact)
+{
+	const char *fix = "nothing is moved until a Patroni with this namespace and scope runs";
+	auto_free char *what = what_of(question);
+	struct topology topology;
+
+	switch (fact->state) {
+	case SCOPE_UNREACHABLE:
+		return;
+	case SCOPE_ABSENT:
+		check_note(question->check, CHECK_WARN, what, fix, "%s does not exist",
+		           question->path);
+		return;
+	case SCOPE_DENIED:
+		check_note(question->check, CHECK_FAIL, what, "auth_file, or the znode's ACL",
+		           "%s: %s", question->path, fact->problem);
+		return;
+	case SCOPE_READ:
+		if (!check_patroni(question->check, what, question->path, fact->keys, &topology))
+			return;
+		note_topology(question, &topology);
+		topology_fini(&topology);
+		return;
+	}
+}
+
+static void scope_answered(const struct scope_fact *fact, void *arg)
+{
+	struct question *question = arg;
+
+	if (question->answered)
+		return;
+	if (fact->state == SCOPE_UNREACHABLE) {
+		event_base_loopbreak(question->base);
+		return;
+	}
+	note_scope(question, fact);
+	end_answer(question);
+}
+
 static void answered(const struct zk_node_fact *fact, void *arg)
 {
 	struct question *question = arg;
@@ -140,13 +198,11 @@ static void answered(const struct zk_node_fact *fact, void *arg)
 	}
 	if (question->answered || fact->state == ZK_NODE_UNKNOWN || !fact->connected)
 		return;
-	question->answered = true;
 	if (question->chroot)
 		note_chroot(question, fact);
 	else
 		note_answer(question, fact);
-	if (--*question->open == 0)
-		event_base_loopbreak(question->base);
+	end_answer(question);
 }
 
 static size_t question_count(const struct config *config)
@@ -154,11 +210,23 @@ static size_t question_count(const struct config *config)
 	return config->cluster_count * 2 + 1;
 }
 
+static bool is_scope(const struct question *question)
+{
+	const struct config *config = question->check->config;
+
+	return !question->chroot &&
+	       config->clusters[question->cluster].layout == CONFIG_LAYOUT_PATRONI;
+}
+
 static void ask(struct question *question, struct zk *zk)
 {
-	question->node =
-	    zk_watch(zk, question->path, question->presence ? ZK_WATCH_CHILDREN : ZK_WATCH_DATA,
-	             LAYOUT_VALUE_MAX, answered, question);
+	if (is_scope(question))
+		question->scope =
+		    scope_watch(zk, question->base, question->path, scope_answered, question);
+	else
+		question->node = zk_watch(zk, question->path,
+		                          question->presence ? ZK_WATCH_CHILDREN : ZK_WATCH_DATA,
+		                          LAYOUT_VALUE_MAX, answered, question);
 }
 
 /* Two places a cluster, the second one empty where presence = no; one for the root, empty where
@@ -218,7 +286,9 @@ static void end_question(struct question *question, bool connected)
 	if (!question->answered && connected)
 		check_note(question->check, CHECK_FAIL, what, "is the ensemble overloaded?",
 		           "%s: no answer within %d s", question->path, ANSWER_MAX_MS / 1000);
-	zk_unwatch(question->node);
+	scope_unwatch(question->scope);
+	if (question->node != NULL)
+		zk_unwatch(question->node);
 	free(question->path);
 }
 

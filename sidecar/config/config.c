@@ -80,11 +80,25 @@ static size_t check_cluster_name(struct checker *checker, const struct config_se
 	return 0;
 }
 
+static int64_t hold_timeout_ms(const struct config *config, size_t cluster_index)
+{
+	const struct config_cluster *cluster;
+
+	if (cluster_index >= config->cluster_count)
+		return 0;
+	cluster = &config->clusters[cluster_index];
+	return cluster->on_primary_loss == CONFIG_LOSS_HOLD ||
+	               cluster->on_store_loss == CONFIG_LOSS_HOLD
+	           ? cluster->hold_timeout_ms
+	           : 0;
+}
+
 static void check_target(struct checker *checker, const struct config_section *section)
 {
 	struct config_target *target = &checker->config->targets[checker->target_count++];
 
 	target->cluster_index = check_cluster_name(checker, section, target->cluster);
+	target->hold_timeout_ms = hold_timeout_ms(checker->config, target->cluster_index);
 	if (*target->output == '\0')
 		return;
 	check_unique(checker, &checker->outputs, section, "output", target->output);
@@ -111,6 +125,11 @@ static void check_cluster(struct checker *checker, const struct config_section *
 
 	if (*cluster->path != '\0')
 		check_unique(checker, &checker->znodes, section, "path", cluster->path);
+	if (cluster->layout == CONFIG_LAYOUT_PATRONI && cluster->presence)
+		config_problem_add(
+		    checker->errors, line_of(section, "presence"), section, "presence",
+		    "found \"yes\" with layout = patroni: allowed: no; its leader key "
+		    "is ephemeral, and gone when nobody lives who would keep it");
 }
 
 static void check_section(struct checker *checker, const struct config_section *section)

@@ -45,6 +45,31 @@ bool grammar_duration(const char *text, int64_t *ms)
 	return false;
 }
 
+/* As PostgreSQL writes sizes; it takes no other spelling of the units either. */
+bool grammar_size(const char *text, int64_t *bytes)
+{
+	static const struct {
+		const char *name;
+		int64_t bytes;
+	} units[] = {{"", 1},
+	             {"B", 1},
+	             {"kB", (int64_t)1 << 10},
+	             {"MB", (int64_t)1 << 20},
+	             {"GB", (int64_t)1 << 30},
+	             {"TB", (int64_t)1 << 40}};
+	size_t len = strspn(text, digits);
+	int64_t number = 0;
+
+	if (len == 0 || len > 18)
+		return false;
+	for (size_t i = 0; i < len; i++)
+		number = number * 10 + (text[i] - '0');
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (strcmp(text + len, units[i].name) == 0)
+			return !__builtin_mul_overflow(number, units[i].bytes, bytes);
+	return false;
+}
+
 bool grammar_path(const char *text, size_t max)
 {
 	size_t len = strlen(text);

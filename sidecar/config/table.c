@@ -12,11 +12,12 @@
 #define SECOND ((int64_t)1000)
 #define MINUTE (60 * SECOND)
 #define HOUR   (60 * MINUTE)
+#define TB     ((int64_t)1 << 40)
 
 /* In the order of the enums of config.h and log.h. */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
 static const char *const log_formats[] = {"text", "json", "journal", NULL};
-static const char *const layouts[] = {"segue", "plain", NULL};
+static const char *const layouts[] = {"segue", "plain", "patroni", NULL};
 static const char *const verifies[] = {"disable", "prefer", "require", NULL};
 static const char *const losses[] = {"hold", "keep", "fence", NULL};
 static const char *const rollbacks[] = {"refuse", "follow", NULL};
@@ -56,10 +57,11 @@ static const struct config_key keys[] = {
     {.sections = CONFIG_SECTION_SEGUE,
      .name = "listen",
      .type = CONFIG_TYPE_LISTEN,
-     .flags = CONFIG_NO_EFFECT,
      .offset = AT(config, listen),
      .preset = "unix:/run/segue/segue.sock",
-     .help = "Where status and metrics are served: unix:PATH or host:port."},
+     .help = "Where segue status asks, and segue pin, freeze and release give their orders: a unix "
+             "socket, made with mode 0660, or host:port, where nothing but GET is taken. Empty: "
+             "nowhere. What cannot be listened on is tried again, and stops nothing else."},
 
     /* [zookeeper] */
     {.sections = CONFIG_SECTION_ZOOKEEPER,
@@ -93,8 +95,10 @@ static const struct config_key keys[] = {
      .offset = AT(config_cluster, layout),
      .choices = layouts,
      .preset = "segue",
-     .help = "How the master znode is written. segue: JSON at <path>/master. plain: the znode "
-             "itself holds a host, host:port, a connection string or a node name."},
+     .help = "How the store names the primary. segue: JSON at <path>/master. plain: the znode "
+             "itself holds a host, host:port, a connection string or a node name. patroni: what "
+             "Patroni 2 to 4 keeps there; the leader is the primary, but a standby cluster "
+             "(standby_leader) has none."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "path",
      .type = CONFIG_TYPE_ZNODE,
@@ -102,7 +106,7 @@ static const struct config_key keys[] = {
      .offset = AT(config_cluster, path),
      .example = "/segue/orders",
      .help = "The znode path. Layout segue: the parent of master; layout plain: the master znode "
-             "itself."},
+             "itself; layout patroni: its namespace and scope, as in /service/orders."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "node.",
      .type = CONFIG_TYPE_NODE,
@@ -115,23 +119,43 @@ static const struct config_key keys[] = {
      .offset = AT(config_cluster, presence),
      .preset = "no",
      .help = "yes: act only while there is at least one ephemeral child (a live publisher), of "
-             "<path>/publishers with layout segue, of the master znode with layout plain."},
+             "<path>/publishers with layout segue, of the master znode with layout plain. Layout "
+             "patroni takes no: its leader key is a presence of its own."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "max_lag",
+     .type = CONFIG_TYPE_SIZE,
+     .offset = AT(config_cluster, max_lag),
+     .min = 0,
+     .max = 1024 * TB,
+     .preset = "0",
+     .help = "A standby that is known to be further behind the primary gets no readers. 0: any "
+             "will do."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "verify",
      .type = CONFIG_TYPE_ENUM,
-     .flags = CONFIG_NO_EFFECT,
      .offset = AT(config_cluster, verify),
      .choices = verifies,
      .preset = "prefer",
-     .help = "Ask the server, by libpq, whether it is the primary before moving to it. prefer: an "
-             "answer that cannot be had does not stop the move."},
+     .help = "Ask the servers, by libpq, who takes writes, before moving to one and all the time. "
+             "prefer: a server that is alive but does not let segue in is believed to be what the "
+             "store says, with a warning. require: it is not moved to. disable: nobody is asked."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "verify_conninfo",
      .type = CONFIG_TYPE_CONNINFO,
-     .flags = CONFIG_NO_EFFECT,
      .offset = AT(config_cluster, verify_conninfo),
      .preset = "user=segue dbname=postgres connect_timeout=2",
-     .help = "How to connect for that; host and port come from the znode."},
+     .help = "How to connect for that; host and port come from the store. The role needs LOGIN and "
+             "nothing else; a password belongs into a passfile. How long it may take is up to "
+             "verify_timeout, connect_timeout has no effect."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "verify_timeout",
+     .type = CONFIG_TYPE_DURATION,
+     .offset = AT(config_cluster, verify_timeout_ms),
+     .min = 50,
+     .max = MINUTE,
+     .preset = "1s",
+     .help = "What one question to a server may take, with connecting where that is needed; three "
+             "in a row without an answer are a loss."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_primary_loss",
      .type = CONFIG_TYPE_ENUM,
@@ -156,11 +180,11 @@ static const struct config_key keys[] = {
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_store_loss",
      .type = CONFIG_TYPE_ENUM,
-     .flags = CONFIG_NO_EFFECT,
      .offset = AT(config_cluster, on_store_loss),
      .choices = losses,
      .preset = "keep",
-     .help = "While ZooKeeper cannot be reached: as on_primary_loss."},
+     .help = "While ZooKeeper cannot be reached, for longer than session_timeout. keep: nothing "
+             "changes. hold, fence: as with on_primary_loss, until it says something again."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_store_rollback",
      .type = CONFIG_TYPE_ENUM,

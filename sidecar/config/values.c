@@ -1,6 +1,7 @@
 /* Typed values of segue.ini; see the header. */
 #include "config/values.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -22,6 +23,16 @@ static void append_duration(struct strbuf *out, int64_t ms)
 		strbuf_printf(out, "%" PRId64 "ms", ms);
 }
 
+static void append_size(struct strbuf *out, int64_t bytes)
+{
+	static const char *const units[] = {"", "kB", "MB", "GB", "TB"};
+	size_t unit = 0;
+
+	for (; bytes != 0 && bytes % 1024 == 0 && unit + 1 < ARRAY_LEN(units); unit++)
+		bytes /= 1024;
+	strbuf_printf(out, "%" PRId64 "%s", bytes, units[unit]);
+}
+
 static void append_choices(struct strbuf *out, const char *const *choices)
 {
 	for (size_t i = 0; choices[i] != NULL; i++)
@@ -35,7 +46,8 @@ static const char *const allowed_words[] = {
     [CONFIG_TYPE_BOOL] = "yes | no",
     [CONFIG_TYPE_PATH] = "an absolute path without blanks",
     [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
-    [CONFIG_TYPE_LISTEN] = "unix:/PATH without blanks, at most 107 bytes, or host:port",
+    [CONFIG_TYPE_LISTEN] = "unix:/PATH without blanks, at most 107 bytes, or host:port with an "
+                           "IP address or localhost for the host",
     [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
     [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",
     [CONFIG_TYPE_CONNINFO] = "keyword=value pairs or a postgresql:// URI",
@@ -55,6 +67,11 @@ void config_value_allowed(const struct config_key *key, struct strbuf *out)
 		strbuf_append_str(out, " to ");
 		append_duration(out, key->max);
 		strbuf_append_str(out, " (units: ms, s, m, h)");
+	} else if (key->type == CONFIG_TYPE_SIZE) {
+		append_size(out, key->min);
+		strbuf_append_str(out, " to ");
+		append_size(out, key->max);
+		strbuf_append_str(out, " (units: B, kB, MB, GB, TB; bytes without one)");
 	} else if (key->type == CONFIG_TYPE_MODE) {
 		strbuf_printf(out, "%" PRIo64 " to 0%" PRIo64 ", octal", (uint64_t)key->min,
 		              (uint64_t)key->max);
@@ -95,9 +112,6 @@ static bool set_enum(const struct config_key *key, const char *text, void *at, s
 {
 	unsigned index;
 
-	/* The contract of segue.ini has it; this version does not read that layout yet. */
-	if (strcmp(key->name, "layout") == 0 && strcmp(text, "patroni") == 0)
-		return refuse(key, text, "layout patroni is not in this version", err);
 	if (!choice_index(key->choices, text, &index))
 		return refuse(key, text, "", err);
 	if (at != NULL)
@@ -128,6 +142,17 @@ static bool set_duration(const struct config_key *key, const char *text, int64_t
 	return true;
 }
 
+static bool set_size(const struct config_key *key, const char *text, int64_t *at, struct err *err)
+{
+	int64_t bytes;
+
+	if (!grammar_size(text, &bytes) || bytes < key->min || bytes > key->max)
+		return refuse(key, text, "", err);
+	if (at != NULL)
+		*at = bytes;
+	return true;
+}
+
 static bool set_mode(const struct config_key *key, const char *text, unsigned *at, struct err *err)
 {
 	unsigned value = 0;
@@ -152,6 +177,17 @@ static void strip_blanks(const char *text, struct strbuf *out)
 			strbuf_append_char(out, *text);
 }
 
+/* No name that would have to be looked up: the listener is made in the event loop. */
+static bool is_local_port(const char *text)
+{
+	auto_free char *host = NULL;
+	unsigned char bytes[sizeof(struct in6_addr)];
+
+	return grammar_host_port(text, &host, NULL) &&
+	       (strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, bytes) == 1 ||
+	        inet_pton(AF_INET6, host, bytes) == 1);
+}
+
 /* The value is a string whose grammar is checked and which is kept as it is. */
 static bool string_is_valid(const struct config_key *key, const char *text)
 {
@@ -167,7 +203,7 @@ static bool string_is_valid(const struct config_key *key, const char *text)
 	case CONFIG_TYPE_LISTEN:
 		if (strncmp(text, "unix:", 5) == 0)
 			return grammar_path(text + 5, GRAMMAR_SOCKET_MAX);
-		return grammar_host_port(text, NULL, NULL);
+		return is_local_port(text);
 	case CONFIG_TYPE_HOSTS:
 		return grammar_zookeeper_hosts(text);
 	case CONFIG_TYPE_ZNODE:
@@ -186,6 +222,7 @@ static bool string_is_valid(const struct config_key *key, const char *text)
 	case CONFIG_TYPE_ENUM:
 	case CONFIG_TYPE_BOOL:
 	case CONFIG_TYPE_DURATION:
+	case CONFIG_TYPE_SIZE:
 	case CONFIG_TYPE_MODE:
 		return true;
 	}
@@ -222,6 +259,8 @@ bool config_value_set(const struct config_key *key, const char *text, void *base
 		return set_bool(key, text, at, err);
 	case CONFIG_TYPE_DURATION:
 		return set_duration(key, text, at, err);
+	case CONFIG_TYPE_SIZE:
+		return set_size(key, text, at, err);
 	case CONFIG_TYPE_MODE:
 		return set_mode(key, text, at, err);
 	case CONFIG_TYPE_NODE:

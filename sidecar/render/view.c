@@ -51,6 +51,8 @@ static json_t *member_view(const struct member *member, bool is_primary)
 	set_str(view, "endpoint", endpoint);
 	set_str(view, "role", is_primary ? "primary" : "standby");
 	set(view, "is_primary", json_boolean(is_primary));
+	if (!is_primary && member->unread)
+		set(view, "unread", json_true());
 	if (!is_primary && member->lag_bytes >= 0)
 		set(view, "lag_bytes", json_integer(member->lag_bytes));
 	return view;
@@ -64,20 +66,22 @@ static int compare_members(const void *left, const void *right)
 }
 
 struct members {
-	const struct member **all; /* sorted, the primary among them */
-	size_t count;
+	const struct member **all;    /* sorted, the primary among them */
+	size_t count, readable;       /* readable: standbys for the read-only pool */
 	const struct member *primary; /* or NULL */
 };
 
 static void sort_members(const struct topology *topology, struct members *out)
 {
 	out->all = xcalloc(topology->standby_count + 1, sizeof(struct member *));
-	out->count = 0;
+	out->count = out->readable = 0;
 	out->primary = topology->has_primary ? &topology->primary : NULL;
 	if (out->primary != NULL)
 		out->all[out->count++] = out->primary;
-	for (size_t i = 0; i < topology->standby_count; i++)
+	for (size_t i = 0; i < topology->standby_count; i++) {
 		out->all[out->count++] = &topology->standbys[i];
+		out->readable += !topology->standbys[i].unread;
+	}
 	qsort(out->all, out->count, sizeof(struct member *), compare_members);
 }
 
@@ -92,24 +96,35 @@ static void append_numbered(json_t *list, json_t *view, size_t count)
 	json_array_append_new(list, view);
 }
 
+static bool is_readable(const struct members *members, const struct member *member)
+{
+	return member != members->primary && !member->unread;
+}
+
 static json_t *standbys_view(const struct members *members)
 {
-	size_t count = members->count - (members->primary != NULL);
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < members->count; i++)
-		if (members->all[i] != members->primary)
-			append_numbered(list, member_view(members->all[i], false), count);
+		if (is_readable(members, members->all[i]))
+			append_numbered(list, member_view(members->all[i], false),
+			                members->readable);
 	return list;
 }
 
 /* For readers that take a list of hosts, but one port. 0: there is none for all. */
-static unsigned standbys_port(const struct topology *topology)
+static unsigned standbys_port(const struct members *members)
 {
-	for (size_t i = 1; i < topology->standby_count; i++)
-		if (topology->standbys[i].port != topology->standbys[0].port)
+	unsigned port = 0;
+
+	for (size_t i = 0; i < members->count; i++) {
+		if (!is_readable(members, members->all[i]))
+			continue;
+		if (port != 0 && port != members->all[i]->port)
 			return 0;
-	return topology->standby_count > 0 ? topology->standbys[0].port : 0;
+		port = members->all[i]->port;
+	}
+	return port;
 }
 
 /* The primary first, then the standbys. */
@@ -125,8 +140,9 @@ static json_t *members_view(const struct members *members)
 	return list;
 }
 
-/* A standby stands in its slot, the primary's is empty, so that a failover moves nobody from one
- * to another. There are as many slots as asked for, or as it takes to have that of every member. */
+/* A standby stands in its slot, that of the primary or of one that is not to be read is empty, so
+ * that a failover moves nobody from one to another. There are as many slots as asked for, or as it
+ * takes to have that of every member. */
 static json_t *slots_view(const struct members *members, unsigned wanted)
 {
 	const struct member *in[TOPOLOGY_SLOTS_MAX + 1] = {NULL};
@@ -136,7 +152,7 @@ static json_t *slots_view(const struct members *members, unsigned wanted)
 	for (size_t i = 0; i < members->count; i++) {
 		const struct member *member = members->all[i];
 
-		if (member != members->primary)
+		if (is_readable(members, member))
 			in[member->slot] = member;
 		if (member->slot > count)
 			count = member->slot;
@@ -239,9 +255,9 @@ json_t *view_build(const struct config_cluster *cluster, const struct config_tar
 	if (members.primary != NULL)
 		set(view, "primary", member_view(members.primary, true));
 	set(view, "standbys", standbys_view(&members));
-	set(view, "has_standbys", json_boolean(members.count > (members.primary != NULL ? 1 : 0)));
-	if (standbys_port(&own) != 0)
-		set(view, "standbys_port", json_integer(standbys_port(&own)));
+	set(view, "has_standbys", json_boolean(members.readable > 0));
+	if (standbys_port(&members) != 0)
+		set(view, "standbys_port", json_integer(standbys_port(&members)));
 	set(view, "members", members_view(&members));
 	set(view, "slots", slots_view(&members, slots));
 	set(view, "target", target_view(target));

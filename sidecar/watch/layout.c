@@ -20,6 +20,7 @@ char *layout_master_path(const struct config_cluster *cluster)
 	case CONFIG_LAYOUT_SEGUE:
 		return child_path(cluster, "master");
 	case CONFIG_LAYOUT_PLAIN:
+	case CONFIG_LAYOUT_PATRONI:
 		break;
 	}
 	return xstrdup(cluster->path);
@@ -31,6 +32,7 @@ char *layout_presence_path(const struct config_cluster *cluster)
 	case CONFIG_LAYOUT_SEGUE:
 		return child_path(cluster, "publishers");
 	case CONFIG_LAYOUT_PLAIN:
+	case CONFIG_LAYOUT_PATRONI:
 		break;
 	}
 	return xstrdup(cluster->path);
@@ -55,6 +57,8 @@ bool layout_decode(const struct config_cluster *cluster, const char *data, size_
 	switch (cluster->layout) {
 	case CONFIG_LAYOUT_SEGUE:
 		return layout_segue_decode(cluster, data, len, out, err);
+	case CONFIG_LAYOUT_PATRONI:
+		return err_set(err, "layout patroni is in no single znode");
 	case CONFIG_LAYOUT_PLAIN:
 		break;
 	}

@@ -239,3 +239,35 @@ bool conninfo_parse_uri(const char *text, const char *uri, struct conninfo *out,
 	}
 	return true;
 }
+
+/* The ":port" at the end of one host; empty where there is none. */
+static const char *port_of(const char *host, size_t len)
+{
+	const char *bracket = memrchr(host, ']', len);
+	const char *start = bracket != NULL ? bracket : host;
+	const char *colon = memrchr(start, ':', len - (size_t)(start - host));
+
+	return colon != NULL ? colon : host + len;
+}
+
+void conninfo_first_host(const char *uri, struct strbuf *out)
+{
+	const char *hosts = after_scheme(uri);
+	size_t len = strcspn(hosts, "@/"), first, last;
+
+	hosts += hosts[len] == '@' ? len + 1 : 0;
+	len = strcspn(hosts, "/?");
+	first = strcspn(hosts, ",");
+	if (first >= len) {
+		strbuf_append_str(out, uri);
+		return;
+	}
+	last = (size_t)((const char *)memrchr(hosts, ',', len) - hosts) + 1;
+	strbuf_append_str(out, "postgres://");
+	strbuf_append(out, hosts, first);
+	if (port_of(hosts, first) == hosts + first) {
+		const char *port = port_of(hosts + last, len - last);
+
+		strbuf_append(out, port, (size_t)(hosts + len - port));
+	}
+}

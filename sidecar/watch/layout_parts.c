@@ -107,6 +107,23 @@ const char *layout_host_problem(const char *text)
 	return NULL;
 }
 
+const char *layout_system_identifier_problem(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len < 1 || len > 20 || strspn(text, DIGITS) != len)
+		return "no system identifier: 1 to 20 decimal digits are allowed";
+	return NULL;
+}
+
+bool layout_same_place(const struct member *a, const struct member *b)
+{
+	if (a->port != b->port)
+		return false;
+	return strcasecmp(a->host, b->host) == 0 ||
+	       (a->address[0] != '\0' && strcmp(a->address, b->address) == 0);
+}
+
 bool layout_port_parse(const char *text, uint16_t *port)
 {
 	unsigned value = 0;

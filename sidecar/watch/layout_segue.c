@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "watch/layout.h"
 #include "watch/layout_parts.h"
@@ -96,15 +95,6 @@ static bool read_integer(const struct object *object, const char *key, int64_t m
 	return true;
 }
 
-static const char *system_identifier_problem(const char *text)
-{
-	size_t len = strlen(text);
-
-	if (len < 1 || len > 20 || strspn(text, "0123456789") != len)
-		return "no system identifier: 1 to 20 decimal digits are allowed";
-	return NULL;
-}
-
 /* Host and port from the document, or what is missing of them from the node.NAME key. */
 static bool read_place(const struct config_cluster *cluster, const struct object *object,
                        struct member *member, struct err *err)
@@ -142,10 +132,7 @@ static bool is_same(const struct member *a, const struct member *b)
 {
 	if (a->name[0] != '\0' && strcmp(a->name, b->name) == 0)
 		return true;
-	if (a->port != b->port)
-		return false;
-	return strcasecmp(a->host, b->host) == 0 ||
-	       (a->address[0] != '\0' && strcmp(a->address, b->address) == 0);
+	return layout_same_place(a, b);
 }
 
 static bool check_unique(const struct topology *topology, size_t index, struct err *err)
@@ -222,7 +209,7 @@ static bool read_document(const struct config_cluster *cluster, json_t *json, st
 		return err_set(err, "the JSON is %s: an object is allowed", type_name(json));
 	return read_version(&root, err) && read_primary(cluster, &root, out, err) &&
 	       read_standbys(cluster, &root, out, err) &&
-	       read_string(&root, "system_identifier", system_identifier_problem,
+	       read_string(&root, "system_identifier", layout_system_identifier_problem,
 	                   out->system_identifier, sizeof(out->system_identifier), err) &&
 	       read_integer(&root, "timeline", 1, UINT32_MAX, &out->timeline, err) &&
 	       read_string(&root, "promoted_at", layout_time_problem, out->promoted_at,

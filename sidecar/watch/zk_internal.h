@@ -90,7 +90,7 @@ struct zk_node {
 	zk_node_cb *cb; /* NULL: nobody watches it any more */
 	void *arg;
 	struct zk_node_fact fact; /* as told last; data is NULL */
-	int64_t pzxid;            /* of the last change among the children */
+	int64_t pzxid;            /* of the last child made or gone */
 	bool told;                /* cb has been called */
 	bool suspect;             /* the last read failed: read again with the next probe */
 	struct strbuf problem;    /* of `fact` */

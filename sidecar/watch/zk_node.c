@@ -10,7 +10,7 @@
 static bool same_fact(const struct zk_node_fact *a, const struct zk_node_fact *b)
 {
 	if (a->state != b->state || a->connected != b->connected || a->mzxid != b->mzxid ||
-	    a->ephemeral_children != b->ephemeral_children)
+	    a->pzxid != b->pzxid || a->ephemeral_children != b->ephemeral_children)
 		return false;
 	return a->problem == b->problem ||
 	       (a->problem != NULL && b->problem != NULL && strcmp(a->problem, b->problem) == 0);
@@ -20,7 +20,9 @@ void zk_node_tell(struct zk_node *node, const struct zk_node_fact *fact)
 {
 	struct zk_node_fact told = *fact;
 
-	if (node->cb == NULL || (node->told && same_fact(&node->fact, fact)))
+	bool each = (node->flags & ZK_WATCH_EACH) != 0 && fact->connected;
+
+	if (node->cb == NULL || (node->told && !each && same_fact(&node->fact, fact)))
 		return;
 	if (fact->problem != NULL && fact->problem != node->problem.data) {
 		strbuf_reset(&node->problem);
@@ -29,6 +31,8 @@ void zk_node_tell(struct zk_node *node, const struct zk_node_fact *fact)
 	told.problem = fact->problem != NULL ? node->problem.data : NULL;
 	node->fact = told;
 	node->fact.data = NULL; /* gone when the call is over */
+	node->fact.names = NULL;
+	node->fact.name_count = 0;
 	node->told = true;
 	node->cb(&told, node->arg);
 }
@@ -154,4 +158,9 @@ void zk_unwatch(struct zk_node *node)
 {
 	node->cb = NULL;
 	node->zk->unwatched++;
+}
+
+bool zk_node_busy(const struct zk_node *node)
+{
+	return node->queued || node->again || node->pending > 0 || node->suspect;
 }

@@ -47,6 +47,12 @@ void zk_reply(struct zk *zk, int rc)
 
 /* -- one read -- */
 
+/* What the library's answer holds, gone when its callback returns. */
+struct reading {
+	const char *data;                  /* NULL: of no node that has any */
+	const struct String_vector *names; /* NULL: none were asked for */
+};
+
 static void note_result(struct zk_node *node, int rc)
 {
 	if (node->read_rc == ZOK)
@@ -77,7 +83,30 @@ static void append_refusal(const struct zk_node *node, struct strbuf *out)
 		strbuf_printf(out, ": ZooKeeper refuses to read it: %s", zerror(node->read_rc));
 }
 
-static void tell_read(struct zk_node *node, const char *data)
+static bool reads_children(const struct zk_node *node)
+{
+	return (node->flags & (ZK_WATCH_CHILDREN | ZK_WATCH_NAMES)) != 0;
+}
+
+/* What a read of a node that is there brought. */
+static void fill_present(const struct zk_node *node, const struct reading *reading,
+                         struct zk_node_fact *fact)
+{
+	fact->mzxid = node->stat.mzxid;
+	fact->czxid = node->stat.czxid;
+	if ((node->flags & ZK_WATCH_CHILDREN) != 0)
+		fact->ephemeral_children = node->ephemerals;
+	if ((node->flags & ZK_WATCH_NAMES) != 0) {
+		fact->pzxid = node->stat.pzxid;
+		fact->names = reading->names != NULL ? reading->names->data : NULL;
+		fact->name_count = reading->names != NULL ? (size_t)reading->names->count : 0;
+	}
+	fact->size = (size_t)node->stat.dataLength;
+	if (!reads_children(node) && fact->size <= node->max_size)
+		fact->data = reading->data;
+}
+
+static void tell_read(struct zk_node *node, const struct reading *reading)
 {
 	auto_strbuf struct strbuf problem = STRBUF_INIT;
 	struct zk_node_fact fact = {.state = ZK_NODE_PRESENT,
@@ -85,26 +114,22 @@ static void tell_read(struct zk_node *node, const char *data)
 	                            .ephemeral_children = -1,
 	                            .notified_us = node->notified_us,
 	                            .read_us = clock_now_us()};
-	bool children = node->flags == ZK_WATCH_CHILDREN;
 
 	if (node->read_rc == ZNONODE) {
 		fact.state = ZK_NODE_ABSENT;
-		fact.ephemeral_children = children ? 0 : -1;
+		fact.ephemeral_children = (node->flags & ZK_WATCH_CHILDREN) != 0 ? 0 : -1;
 	} else if (node->read_rc != ZOK) {
 		append_refusal(node, &problem);
 		fact.state = ZK_NODE_DENIED;
 		fact.problem = problem.data;
 	} else {
-		fact.mzxid = node->stat.mzxid;
-		fact.ephemeral_children = children ? node->ephemerals : -1;
-		fact.size = (size_t)node->stat.dataLength;
-		fact.data = children || fact.size > node->max_size ? NULL : data;
+		fill_present(node, reading, &fact);
 		node->pzxid = node->stat.pzxid;
 	}
 	zk_node_tell(node, &fact);
 }
 
-static void end_read(struct zk_node *node, const char *data)
+static void end_read(struct zk_node *node, const struct reading *reading)
 {
 	struct zk *zk = node->zk;
 	bool again = node->again, failed = !is_answer(node->read_rc);
@@ -117,12 +142,10 @@ static void end_read(struct zk_node *node, const char *data)
 		            KV_STR("action", "read again with the next probe"));
 	node->again = false;
 	node->suspect = failed;
-	if (node->read_epoch != zk->epoch)
-		again = true;
-	else if (!failed && zk->state == ZK_SYNCED)
-		tell_read(node, data);
-	if (again)
-		zk_node_queue(node, node->queued_us);
+	if (again || node->read_epoch != zk->epoch)
+		zk_node_queue(node, node->queued_us); /* first: it is busy when it tells */
+	if (!failed && zk->state == ZK_SYNCED && node->read_epoch == zk->epoch)
+		tell_read(node, reading);
 }
 
 /* One reply of the read is here. False: it is of no use, as it was asked for in another epoch. */
@@ -150,7 +173,7 @@ static void on_exists(int rc, const struct Stat *stat, const void *data)
 	(void)stat; /* the read behind it knows better; this one is for the watch */
 	if (got_reply(node, rc) && rc != ZNONODE)
 		note_result(node, rc);
-	end_read(node, NULL);
+	end_read(node, &(struct reading){.data = NULL});
 }
 
 static void on_data(int rc, const char *value, int len, const struct Stat *stat, const void *data)
@@ -167,7 +190,7 @@ static void on_data(int rc, const char *value, int len, const struct Stat *stat,
 		if (stat->dataLength != (len > 0 ? len : 0))
 			node->read_rc = ZMARSHALLINGERROR; /* cut on its way: not believed */
 	}
-	end_read(node, value != NULL ? value : "");
+	end_read(node, &(struct reading){.data = value != NULL ? value : ""});
 }
 
 static void on_child(int rc, const struct Stat *stat, const void *data)
@@ -179,7 +202,7 @@ static void on_child(int rc, const struct Stat *stat, const void *data)
 		node->ephemerals++;
 	else if (rc != ZOK && rc != ZNONODE)
 		note_result(node, rc);
-	end_read(node, NULL);
+	end_read(node, &(struct reading){.data = NULL});
 }
 
 static void ask_children(struct zk_node *node, const struct String_vector *names)
@@ -202,10 +225,10 @@ static void on_children(int rc, const struct String_vector *names, const struct 
 	note_result(node, rc);
 	if (rc == ZOK) {
 		node->stat = *stat;
-		if (current)
+		if (current && (node->flags & ZK_WATCH_CHILDREN) != 0)
 			ask_children(node, names);
 	}
-	end_read(node, NULL);
+	end_read(node, &(struct reading){.names = rc == ZOK ? names : NULL});
 }
 
 static void start_read(struct zk_node *node, bool with_exists)
@@ -218,14 +241,14 @@ static void start_read(struct zk_node *node, bool with_exists)
 	node->ephemerals = 0;
 	if (with_exists)
 		ask(node, zoo_awexists(handle, node->path, on_watch, node, on_exists, node));
-	if (node->flags == ZK_WATCH_CHILDREN)
+	if (reads_children(node))
 		ask(node,
 		    zoo_awget_children2(handle, node->path, on_watch, node, on_children, node));
 	else if (with_exists)
 		ask(node, zoo_aget(handle, node->path, 0, on_data, node));
 	else
 		ask(node, zoo_awget(handle, node->path, on_watch, node, on_data, node));
-	end_read(node, NULL);
+	end_read(node, &(struct reading){.data = NULL});
 }
 
 /* A znode that was there is asked for with its watch in one request. Where it may not be there only
@@ -242,8 +265,7 @@ void zk_read_queued(struct zk *zk)
 		if (node->cb == NULL)
 			continue;
 		node->notified_us = node->queued_us;
-		start_read(node,
-		           node->flags == ZK_WATCH_CHILDREN || node->fact.state != ZK_NODE_PRESENT);
+		start_read(node, reads_children(node) || node->fact.state != ZK_NODE_PRESENT);
 	}
 }
 
@@ -262,7 +284,7 @@ static void on_probe(int rc, const struct Stat *stat, const void *data)
 		same = node->fact.state == ZK_NODE_ABSENT;
 	else
 		same = node->fact.state == ZK_NODE_PRESENT && node->fact.mzxid == stat->mzxid &&
-		       (node->flags != ZK_WATCH_CHILDREN || node->pzxid == stat->pzxid);
+		       (!reads_children(node) || node->pzxid == stat->pzxid);
 	if (same)
 		return;
 	log_info("store_event_missed", KV_STR("path", node->path),

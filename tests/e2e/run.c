@@ -44,7 +44,7 @@ static const char *make_ini(struct run *run, const struct run_options *options)
 	    run->lab,
 	    "[segue]\nstate_dir = %s\n"
 	    "[zookeeper]\nhosts = %s\nsession_timeout = 4s\n"
-	    "[cluster orders]\npath = /segue/orders\n%s"
+	    "[cluster orders]\npath = /segue/orders\nverify = disable\n%s"
 	    "[haproxy local]\ncluster = orders\ntemplate = %s\noutput = %s\nsocket = %s\n"
 	    "master_socket = %s\nvar.port = %u\n%s%s",
 	    lab_path(run->lab, "state"), lab_zk_hosts(run->zk), cluster, run->template_file,

@@ -37,7 +37,7 @@ static const char *make_ini(struct stand *stand)
 	ini = lab_printf(
 	    stand->lab,
 	    "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = %s\nsession_timeout = 4s\n"
-	    "[cluster orders]\npath = /segue/orders\n"
+	    "[cluster orders]\npath = /segue/orders\nverify = disable\n"
 	    "[haproxy local]\ncluster = orders\ntemplate = %s\n"
 	    "output = %s/orders.cfg\nsocket = %s\nmaster_socket = %s\n"
 	    "check_command = haproxy -c -f %s\n  -f {}\n"

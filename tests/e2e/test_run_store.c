@@ -84,11 +84,13 @@ Test(run_store, a_hundred_changes_in_a_row_and_the_last_one_wins)
 	run_fini(&run);
 }
 
-Test(run_store, a_deleted_znode_changes_nothing_and_a_new_one_is_followed)
+static const struct run_options keep = {.cluster = "on_primary_loss = keep\n"};
+
+Test(run_store, a_deleted_znode_changes_nothing_when_told_so_and_a_new_one_is_followed)
 {
 	struct run run;
 
-	start_on(&run, &(struct run_options){0}, 0);
+	start_on(&run, &keep, 0);
 	cr_assert(lab_zk_delete(run.zk, RUN_MASTER));
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=kept",
 	                                      "cluster=orders", "does not exist", NULL));
@@ -98,15 +100,15 @@ Test(run_store, a_deleted_znode_changes_nothing_and_a_new_one_is_followed)
 	run_fini(&run);
 }
 
-Test(run_store, no_primary_keeps_the_last_one_and_says_so)
+Test(run_store, no_primary_keeps_the_last_one_when_told_so_and_says_it)
 {
 	static const char null_json[] = "{\"version\":1,\"primary\":null,\"standbys\":[]}";
 	struct run run;
 
-	start_on(&run, &(struct run_options){0}, 0);
+	start_on(&run, &keep, 0);
 	run_set(&run, null_json, strlen(null_json));
 	cr_assert_not_null(
-	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=hold", "names no primary", NULL));
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=kept", "names no primary", NULL));
 	cr_assert(run_reaches(&run, 0));
 	cr_assert(run_wait_moved(&run, run_set_primary(&run, 1)));
 	run_fini(&run);

@@ -84,7 +84,7 @@ static bool listens(void *arg)
 
 void lab_backend_again(struct lab_backend *backend)
 {
-	process_fork(backend->process, serve, backend);
+	process_fork(backend->process, serve, backend, false);
 	process_wait_ready(backend->process, listens, backend, "does not listen");
 }
 

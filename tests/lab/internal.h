@@ -42,7 +42,7 @@ void janitor_finish(struct lab *lab); /* lets it remove the folder, and waits fo
 struct lab_process *process_create(struct lab *lab, const char *name);
 struct lab_process *process_end(struct lab_process *process); /* kills and frees it; the next one */
 void process_exec(struct lab_process *process, const char *const *argv, bool as_postgres);
-void process_fork(struct lab_process *process, int (*fn)(void *arg), void *arg);
+void process_fork(struct lab_process *process, int (*fn)(void *arg), void *arg, bool as_postgres);
 void process_fail(struct lab_process *process, const char *what)
     __attribute__((noreturn)); /* with the tail of its log */
 int process_run(struct lab *lab, const char *const *argv, bool as_postgres, struct strbuf *output);
@@ -51,8 +51,10 @@ int process_run(struct lab *lab, const char *const *argv, bool as_postgres, stru
 void process_wait_ready(struct lab_process *process, bool (*cond)(void *arg), void *arg,
                         const char *what);
 
-/* pg.c: "<folder>/<name>N", which belongs to the user that postgres programs run as */
+/* pg.c: "<folder>/<name>N", which belongs to the user that postgres programs run as; and the folder
+ * of the newest PostgreSQL's programs */
 const char *postgres_folder(struct lab *lab, const char *name);
+const char *postgres_programs(struct lab *lab);
 
 /* tree.c */
 void tree_signal(pid_t pid, int signal); /* to `pid` and all its descendants */

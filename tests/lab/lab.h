@@ -98,7 +98,10 @@ int lab_zk_expire_others(struct lab_zk *zk);
 struct lab_pg;
 
 struct lab_pg *lab_pg_start(struct lab *lab, int nodes); /* node 0 is primary; all take queries */
+struct lab_pg *lab_pg_start_with(struct lab *lab, int nodes,
+                                 const char *settings); /* more lines of postgresql.conf */
 uint16_t lab_pg_port(const struct lab_pg *pg, int node);
+const char *lab_pg_data(const struct lab_pg *pg, int node);     /* its data directory */
 const char *lab_pg_conninfo(const struct lab_pg *pg, int node); /* superuser, dbname=postgres */
 struct lab_process *lab_pg_process(struct lab_pg *pg, int node);
 void lab_pg_node_start(struct lab_pg *pg, int node); /* again; does not wait */

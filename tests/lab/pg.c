@@ -22,8 +22,9 @@ struct pg_node {
 
 struct lab_pg {
 	struct lab *lab;
-	const char *bin; /* folder of the newest PostgreSQL's programs */
-	const char *dir; /* belongs to the user that PostgreSQL runs as */
+	const char *bin;      /* folder of the newest PostgreSQL's programs */
+	const char *dir;      /* belongs to the user that PostgreSQL runs as */
+	const char *settings; /* more lines for postgresql.auto.conf */
 	int count;
 	struct pg_node nodes[PG_NODES_MAX];
 };
@@ -40,7 +41,7 @@ static const char settings[] = "listen_addresses = '127.0.0.1'\n"
                                "wal_retrieve_retry_interval = 100ms\n"
                                "log_min_messages = warning\n";
 
-static const char *find_programs(struct lab *lab)
+const char *postgres_programs(struct lab *lab)
 {
 	const char *found = NULL;
 	glob_t dirs;
@@ -85,8 +86,8 @@ static void append_settings(struct lab_pg *pg, int i)
 	const char *path = lab_printf(pg->lab, "%s/postgresql.auto.conf", pg->nodes[i].data);
 	const char *old = lab_read_file(pg->lab, path);
 
-	lab_write_file(path,
-	               lab_printf(pg->lab, "%s%sport = %u\n", old, settings, pg->nodes[i].port));
+	lab_write_file(path, lab_printf(pg->lab, "%s%s%sport = %u\n", old, settings, pg->settings,
+	                                pg->nodes[i].port));
 }
 
 static void make_primary(struct lab_pg *pg)
@@ -106,14 +107,17 @@ static void make_primary(struct lab_pg *pg)
 	append_settings(pg, 0);
 }
 
+/* The standby goes on calling itself nodeN (from 1) to its primary, as repmgr's do. */
 static void make_standby(struct lab_pg *pg, int i)
 {
+	const char *source =
+	    lab_printf(pg->lab, "%s application_name=node%d", pg->nodes[0].conninfo, i + 1);
 	const char *argv[] = {lab_pg_program(pg, "pg_basebackup"),
 	                      "--no-sync",
 	                      "--checkpoint=fast",
 	                      "--write-recovery-conf",
 	                      "--dbname",
-	                      pg->nodes[0].conninfo,
+	                      source,
 	                      "-D",
 	                      pg->nodes[i].data,
 	                      NULL};
@@ -149,14 +153,15 @@ static void start_and_wait(struct lab_pg *pg, int i)
 	                   "does not take queries");
 }
 
-struct lab_pg *lab_pg_start(struct lab *lab, int nodes)
+struct lab_pg *lab_pg_start_with(struct lab *lab, int nodes, const char *more_settings)
 {
 	struct lab_pg *pg = lab_alloc(lab, sizeof(*pg), NULL);
 
 	pg->lab = lab;
-	pg->bin = find_programs(lab);
+	pg->bin = postgres_programs(lab);
 	pg->count = nodes < PG_NODES_MAX ? nodes : PG_NODES_MAX;
 	pg->dir = postgres_folder(lab, "pg");
+	pg->settings = more_settings;
 	for (int i = 0; i < pg->count; i++) {
 		struct pg_node *node = &pg->nodes[i];
 
@@ -174,6 +179,16 @@ struct lab_pg *lab_pg_start(struct lab *lab, int nodes)
 		start_and_wait(pg, i);
 	}
 	return pg;
+}
+
+struct lab_pg *lab_pg_start(struct lab *lab, int nodes)
+{
+	return lab_pg_start_with(lab, nodes, "");
+}
+
+const char *lab_pg_data(const struct lab_pg *pg, int node)
+{
+	return pg->nodes[node].data;
 }
 
 uint16_t lab_pg_port(const struct lab_pg *pg, int node)

@@ -115,9 +115,9 @@ void process_exec(struct lab_process *process, const char *const *argv, bool as_
 	lab_fail("cannot start %s: %s", argv[0], strerror(errno));
 }
 
-void process_fork(struct lab_process *process, int (*fn)(void *arg), void *arg)
+void process_fork(struct lab_process *process, int (*fn)(void *arg), void *arg, bool as_postgres)
 {
-	if (fork_child(process, false)) {
+	if (fork_child(process, as_postgres)) {
 		int status = fn(arg);
 
 		fflush(NULL);
@@ -129,7 +129,7 @@ struct lab_process *lab_fork(struct lab *lab, const char *name, int (*fn)(void *
 {
 	struct lab_process *process = process_create(lab, name);
 
-	process_fork(process, fn, arg);
+	process_fork(process, fn, arg, false);
 	return process;
 }
 

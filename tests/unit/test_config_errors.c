@@ -11,9 +11,13 @@
 #define CLUSTER "[cluster a]\npath = /a\n"
 #define TARGET  "[file f]\ncluster = a\ntemplate = /t\noutput = /o\n"
 
-#define NAME_ALLOWED     "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
+#define NAME_ALLOWED "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
+#define LISTEN_ALLOWED                                                                      \
+	"unix:/PATH without blanks, at most 107 bytes, or host:port with an IP address or " \
+	"localhost for the host"
 #define PATH_ALLOWED     "an absolute path without blanks"
 #define ZNODE_ALLOWED    "an absolute znode path, no part of it empty, . or .."
+#define SIZES_ALLOWED    "0 to 1024TB (units: B, kB, MB, GB, TB; bytes without one)"
 #define HOSTS_ALLOWED    "host:port, comma separated, and perhaps a /chroot behind the last"
 #define SOCKET_ALLOWED   "an absolute path without blanks of at most 107 bytes, or host:port"
 #define CONNINFO_ALLOWED "keyword=value pairs or a postgresql:// URI"
@@ -76,8 +80,9 @@ Test(config_errors, values_of_segue_and_zookeeper)
 	    {"log_format =", "log_format: found \"\": allowed: text | json | journal"},
 	    {"state_dir = var", "state_dir: found \"var\": allowed: " PATH_ALLOWED},
 	    {"state_dir = /var/", "state_dir: found \"/var/\": allowed: " PATH_ALLOWED},
-	    {"listen = 80", "listen: found \"80\": allowed: unix:/PATH without blanks, at "
-	                    "most 107 bytes, or host:port"},
+	    {"listen = 80", "listen: found \"80\": allowed: " LISTEN_ALLOWED},
+	    {"listen = unix:x", "listen: found \"unix:x\": allowed: " LISTEN_ALLOWED},
+	    {"listen = db1:80", "listen: found \"db1:80\": allowed: " LISTEN_ALLOWED},
 	};
 	static const struct wrong zookeeper[] = {
 	    {"hosts =", "hosts: found \"\": allowed: " HOSTS_ALLOWED},
@@ -110,9 +115,14 @@ Test(config_errors, values_of_segue_and_zookeeper)
 Test(config_errors, values_of_clusters)
 {
 	static const struct wrong wrong[] = {
-	    {"layout = patroni", "layout: found \"patroni\" (layout patroni is not in this "
-	                         "version): allowed: segue | plain"},
-	    {"layout = zk", "layout: found \"zk\": allowed: segue | plain"},
+	    {"layout = zk", "layout: found \"zk\": allowed: segue | plain | patroni"},
+	    {"max_lag = 16 MB", "max_lag: found \"16 MB\": allowed: " SIZES_ALLOWED},
+	    {"max_lag = 16mb", "max_lag: found \"16mb\": allowed: " SIZES_ALLOWED},
+	    {"max_lag = -1", "max_lag: found \"-1\": allowed: " SIZES_ALLOWED},
+	    {"max_lag = MB", "max_lag: found \"MB\": allowed: " SIZES_ALLOWED},
+	    {"max_lag = 1025TB", "max_lag: found \"1025TB\": allowed: " SIZES_ALLOWED},
+	    {"max_lag = 999999999999999999TB",
+	     "max_lag: found \"999999999999999999TB\": allowed: " SIZES_ALLOWED},
 	    {"node.x = h", "node.x: found \"h\": allowed: host:port"},
 	    {"node.x =", "node.x: found \"\": allowed: host:port"},
 	    {"node. = h:1", "node.: found \"node.\": allowed: node.NAME, a name of [A-Za-z0-9._-], "

@@ -1,0 +1,43 @@
+/* The note on disk that a HAProxy target has closed the way to the primary: there from before the
+ * first command until all is open again, so that whoever comes after a crash finds what to open.
+ * "<state_dir>/haproxy-NAME.held". */
+#ifndef SEGUE_APPLY_HAPROXY_NOTE_H
+#define SEGUE_APPLY_HAPROXY_NOTE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "apply/haproxy_config.h"
+#include "base/err.h"
+
+enum haproxy_note_kind {
+	HAPROXY_NOTE_NONE,
+	HAPROXY_NOTE_HOLD, /* servers lead to `closed` */
+	HAPROXY_NOTE_FENCE /* servers of `primary` are in maintenance */
+};
+
+struct haproxy_note {
+	char *path;
+	char *owner; /* of what this process writes */
+	enum haproxy_note_kind kind;
+	char *closed_address, *primary_address; /* NULL: any */
+	uint16_t closed_port, primary_port;
+};
+
+/* Reads what is there; a file that cannot be read is an error, and kind NONE. Ended with
+ * haproxy_note_fini() in any case. */
+bool haproxy_note_init(struct haproxy_note *note, const char *state_dir, const char *name,
+                       struct err *err) MUST_CHECK;
+void haproxy_note_fini(struct haproxy_note *note);
+
+void haproxy_note_set(struct haproxy_note *note, enum haproxy_note_kind kind,
+                      const struct haproxy_place *closed, const struct haproxy_place *primary);
+
+/* Writes the note, or removes it for kind NONE; `zxid` is for people. */
+bool haproxy_note_save(const struct haproxy_note *note, int64_t zxid, struct err *err) MUST_CHECK;
+
+/* False when another target of the same name, made by a reload of the configuration, has written
+ * the file since. */
+bool haproxy_note_is_ours(const struct haproxy_note *note);
+
+#endif

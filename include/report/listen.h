@@ -1,0 +1,35 @@
+/* The socket that the endpoint listens on. "unix:PATH", made with mode 0660 and removed at its end,
+ * or "host:port", host an IP address or localhost: no name is ever looked up in the loop. */
+#ifndef SEGUE_REPORT_LISTEN_H
+#define SEGUE_REPORT_LISTEN_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/err.h"
+
+struct listen_address {
+	struct sockaddr_storage sockaddr;
+	socklen_t len;
+	bool is_unix; /* the path may then be used as a string: its NUL is inside `sockaddr` */
+};
+
+bool listen_parse(const char *listen, struct listen_address *out, struct err *err) MUST_CHECK;
+const char *listen_path(const struct listen_address *address); /* of a unix socket; borrowed */
+
+/* Which file a listener has made, so that it removes no other. */
+struct listen_file {
+	dev_t device;
+	ino_t inode;
+};
+
+/* Non-blocking, close-on-exec. A socket file that nobody listens on is replaced; one where somebody
+ * does is an error, like any other file there. -1 on failure. */
+int listen_open(const struct listen_address *address, struct listen_file *file,
+                struct err *err) MUST_CHECK;
+/* Removes the file of a unix socket, unless it is somebody else's by now. */
+void listen_remove(const struct listen_address *address, const struct listen_file *file);
+
+#endif

@@ -1,0 +1,33 @@
+/* What an attempt that failed says of the server. Pure. By SQLSTATE wherever there is one, as the
+ * words are in the language of the server. */
+#ifndef SEGUE_VERIFY_CLASSIFY_H
+#define SEGUE_VERIFY_CLASSIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "verify/server.h"
+
+struct verdict {
+	enum server_class class;
+	bool cut; /* the other end hung up without a word: once, it may be a crash in progress */
+	char problem[256]; /* one line of printable ASCII */
+};
+
+/* How a connection could not be made. `message` is libpq's, of PQERRORS_VERBOSE. `started`: it went
+ * as far as waiting for the network; `spoke`: the server's last sign was bytes, not the end. */
+struct classify_failure {
+	const char *message;
+	bool needs_password;
+	bool started;
+	bool spoke;
+};
+void classify_failure(const struct classify_failure *failure, struct verdict *out);
+
+/* How a question failed on a connection that lives. `sqlstate` may be NULL. */
+void classify_error(const char *sqlstate, const char *message, struct verdict *out);
+
+/* `text` as one line of printable ASCII, up to its first line feed. */
+void classify_line(char *out, size_t size, const char *text);
+
+#endif

@@ -1,0 +1,26 @@
+/* One server, asked again and again on one warm connection. See verifier.h for how often. */
+#ifndef SEGUE_VERIFY_PROBE_H
+#define SEGUE_VERIFY_PROBE_H
+
+#include "base/libpq.h"
+#include "config.h"
+#include "verify/server.h"
+
+struct event_base;
+struct probe;
+
+/* After each attempt, and never inside a call from the left. The probe is not to be destroyed in
+ * it. `before`: what the fact was. */
+typedef void probe_cb(const struct probe *probe, const struct server_fact *before, void *arg);
+
+/* The first question goes out in the next loop iteration. `pq` and `config` are borrowed, `member`
+ * is copied. */
+struct probe *probe_create(struct event_base *base, const struct libpq *pq,
+                           const struct config_cluster *config, const struct member *member,
+                           probe_cb *cb, void *arg) MUST_CHECK;
+void probe_destroy(struct probe *probe); /* NULL is fine */
+
+void probe_hurry(struct probe *probe); /* as verifier_hurry() */
+const struct server_fact *probe_fact(const struct probe *probe);
+
+#endif

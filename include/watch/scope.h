@@ -1,0 +1,38 @@
+/* A Patroni scope in the store, as one value: leader, members, initialize and config are watched
+ * each for itself, and told of together when no read of them is under way. */
+#ifndef SEGUE_WATCH_SCOPE_H
+#define SEGUE_WATCH_SCOPE_H
+
+#include <stdint.h>
+
+#include "base/util.h"
+#include "watch/layout.h"
+
+struct event_base;
+struct scope;
+struct zk;
+
+enum scope_state {
+	SCOPE_UNREACHABLE, /* there is no connection to the store now */
+	SCOPE_ABSENT,      /* there is no such znode */
+	SCOPE_DENIED,      /* what has to be read may not be; `problem` says it */
+	SCOPE_READ,        /* `keys` are what the store says */
+};
+
+/* Borrowed until the callback returns. */
+struct scope_fact {
+	enum scope_state state;
+	const struct layout_patroni *keys;
+	int64_t zxid; /* READ: of the newest change; never goes back while the store does not */
+	int64_t notified_us; /* of the first change that this tells of */
+	int64_t read_us;
+	const char *problem;
+};
+
+/* Never called inside scope_watch(), nor for a change that leaves everything as it was. */
+typedef void scope_cb(const struct scope_fact *fact, void *arg);
+struct scope *scope_watch(struct zk *zk, struct event_base *base, const char *path, scope_cb *cb,
+                          void *arg) MUST_CHECK;
+void scope_unwatch(struct scope *scope);
+
+#endif

@@ -1,0 +1,196 @@
+/* Asks what is closed, opens it, and asks again, as a reply is no proof; a few times over.
+ *
+ *   start ---> READING --- something is closed ---> OPENING --+
+ *                 | nothing                            ^      | still closed: again
+ *                 +--------> done <---- all open ------+------+
+ */
+#include "apply/haproxy_release.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "apply/haproxy_diff.h"
+#include "apply/haproxy_round.h"
+#include "apply/haproxy_socket.h"
+
+#define ROUNDS_MAX       5
+#define ADMIN_MAINT      1 /* SRV_ADMF_FMAINT of HAProxy */
+
+struct haproxy_release {
+	struct event_base *base;
+	char *socket;
+	struct haproxy_config config;
+	const struct haproxy_note *note;
+	int64_t timeout_ms;
+	struct haproxy_batch *batch;
+	unsigned rounds; /* of commands; 0: READING */
+	size_t released;
+	haproxy_release_cb *cb;
+	void *arg;
+};
+
+static bool is_at(const char *address, uint16_t port, const char *at, uint16_t at_port)
+{
+	return port == at_port && strcmp(address, at) == 0;
+}
+
+static bool is_closed(const struct haproxy_note *note, const struct haproxy_server *server,
+                      const struct haproxy_live_server *live)
+{
+	switch (note->kind) {
+	case HAPROXY_NOTE_HOLD:
+		return is_at(live->address, live->port, note->closed_address, note->closed_port) &&
+		       !is_at(server->address, server->port, note->closed_address,
+		              note->closed_port);
+	case HAPROXY_NOTE_FENCE:
+		return (live->admin & ADMIN_MAINT) != 0 && !server->disabled &&
+		       (note->primary_address == NULL ||
+		        is_at(server->address, server->port, note->primary_address,
+		              note->primary_port));
+	case HAPROXY_NOTE_NONE:
+		return false;
+	}
+	return false;
+}
+
+/* The commands that open what is closed; no backends, so that the diff finds no server too many. */
+static size_t find_closed(const struct haproxy_release *release, const struct haproxy_live *live,
+                          struct haproxy_diff *diff)
+{
+	const struct haproxy_config *config = &release->config;
+	struct haproxy_config closed = {.servers =
+	                                    xcalloc(config->server_count, sizeof(*closed.servers))};
+
+	for (size_t i = 0; i < config->server_count; i++) {
+		const struct haproxy_server *server = &config->servers[i];
+		const struct haproxy_live_server *one =
+		    haproxy_live_find(live, server->backend, server->name);
+
+		if (one != NULL && is_closed(release->note, server, one))
+			closed.servers[closed.server_count++] = *server;
+	}
+	haproxy_diff(&closed, live, false, diff);
+	free(closed.servers);
+	return closed.server_count;
+}
+
+static void release_free(struct haproxy_release *release)
+{
+	haproxy_config_free(&release->config);
+	free(release->socket);
+	free(release);
+}
+
+static void finish(struct haproxy_release *release, const struct err *err)
+{
+	haproxy_release_cb *cb = release->cb;
+	size_t released = release->released;
+	void *arg = release->arg;
+
+	release_free(release);
+	cb(released, err, arg);
+}
+
+static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg);
+
+static void send_round(struct haproxy_release *release, const char *commands)
+{
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+
+	(void)!haproxy_round_line(commands, &release->config, &line); /* the rest: next round */
+	release->batch = haproxy_batch_send(release->base, release->socket, false, line.data,
+	                                    release->timeout_ms, reply_cb, release);
+}
+
+static void go_on(struct haproxy_release *release, const struct haproxy_round *round)
+{
+	struct haproxy_diff diff;
+	size_t closed = find_closed(release, &round->live, &diff);
+	struct err err;
+
+	if (release->rounds == 0)
+		release->released = closed;
+	if (closed == 0) {
+		finish(release, NULL);
+	} else if (release->rounds++ < ROUNDS_MAX) {
+		send_round(release, diff.commands.data);
+	} else {
+		err_set(&err, "%s: HAProxy does not follow: still to change: %s; it answered: %s",
+		        release->socket, diff.summary.data, round->said.data);
+		finish(release, &err);
+	}
+	haproxy_diff_free(&diff);
+}
+
+static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg)
+{
+	struct haproxy_release *release = arg;
+	struct haproxy_round round;
+	struct err problem;
+
+	release->batch = NULL;
+	if (reply == NULL) {
+		finish(release, err);
+	} else if (!haproxy_round_parse(reply, len, &round, &problem)) {
+		err_wrap(&problem, "%s", release->socket);
+		finish(release, &problem);
+	} else {
+		go_on(release, &round);
+		haproxy_round_free(&round);
+	}
+}
+
+struct haproxy_release *haproxy_release_start(struct event_base *base,
+                                              const struct haproxy_release_job *job,
+                                              haproxy_release_cb *cb, void *arg, struct err *err)
+{
+	struct haproxy_release *release;
+	struct haproxy_config config;
+
+	if (!haproxy_config_parse(job->text, job->len, &config, err))
+		return NULL;
+	release = xcalloc(1, sizeof(*release));
+	*release = (struct haproxy_release){.base = base,
+	                                    .socket = xstrdup(job->socket),
+	                                    .config = config,
+	                                    .note = job->note,
+	                                    .timeout_ms = job->timeout_ms,
+	                                    .cb = cb,
+	                                    .arg = arg};
+	send_round(release, "");
+	return release;
+}
+
+void haproxy_release_cancel(struct haproxy_release *release)
+{
+	haproxy_batch_cancel(release->batch);
+	release_free(release);
+}
+
+struct outcome {
+	bool ok;
+	size_t *released;
+	struct err *err;
+};
+
+static void take_outcome(size_t released, const struct err *err, void *arg)
+{
+	struct outcome *outcome = arg;
+
+	outcome->ok = err == NULL;
+	*outcome->released = released;
+	if (err != NULL)
+		*outcome->err = *err;
+}
+
+bool haproxy_release_wait(const struct haproxy_release_job *job, size_t *released, struct err *err)
+{
+	struct event_base *base = event_base_new();
+	struct outcome outcome = {.released = released, .err = err};
+
+	if (haproxy_release_start(base, job, take_outcome, &outcome, err) != NULL)
+		event_base_dispatch(base); /* until nothing is left to wait for */
+	event_base_free(base);
+	return outcome.ok;
+}

@@ -1,0 +1,306 @@
+/* `segue check`, the PostgreSQL servers: each one is asked as `segue run` would ask it, all at the
+ * same time, until each has said something. What the answers mean for this cluster's verify is said
+ * with them, and what to do about a server that does not let segue in. */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check/check.h"
+#include "verify/verifier.h"
+
+#define SLACK_MS 100
+
+/* One cluster's servers; `verifier` is NULL where nobody is asked. */
+struct asked {
+	struct check *check;
+	const struct config_cluster *config;
+	const struct topology *topology;
+	struct verifier *verifier;
+	const struct member *members[TOPOLOGY_SLOTS_MAX];
+	size_t member_count;
+};
+
+/* One server in a note. */
+struct line {
+	struct asked *asked;
+	const char *what;
+	const struct member *member;
+	const struct server_fact *fact;
+	const struct server_fact *primary; /* NULL: the primary has not said that it takes writes */
+	bool is_primary;                   /* the store says so */
+};
+
+static void something_changed(void *arg)
+{
+	event_base_loopbreak(arg);
+}
+
+static bool is_example(const struct topology *topology)
+{
+	struct topology example;
+	bool same;
+
+	topology_init(&example);
+	topology_example(&example);
+	same = topology_same_servers(topology, &example);
+	topology_fini(&example);
+	return same;
+}
+
+static void start(struct check *check, size_t index, struct asked *asked)
+{
+	const struct topology *topology = &check->topologies[index];
+
+	*asked = (struct asked){
+	    .check = check, .config = &check->config->clusters[index], .topology = topology};
+	if (asked->config->verify == CONFIG_VERIFY_DISABLE || is_example(topology))
+		return;
+	if (topology->has_primary)
+		asked->members[asked->member_count++] = &topology->primary;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		asked->members[asked->member_count++] = &topology->standbys[i];
+	asked->verifier =
+	    verifier_create(check->base, asked->config, something_changed, check->base);
+	verifier_follow(asked->verifier, asked->members, asked->member_count);
+}
+
+static bool is_complete(const struct asked *asked)
+{
+	const struct server_fact *facts;
+	size_t count;
+
+	if (asked->verifier == NULL)
+		return true;
+	facts = verifier_facts(asked->verifier, &count);
+	for (size_t i = 0; i < count; i++)
+		if (facts[i].class == SERVER_UNASKED)
+			return false;
+	return true;
+}
+
+static bool are_complete(const struct asked *asked, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!is_complete(&asked[i]))
+			return false;
+	return true;
+}
+
+/* A server may hang up once without that being an answer: two attempts fit. */
+static int64_t longest_wait_ms(const struct asked *asked, size_t count)
+{
+	int64_t longest = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (asked[i].verifier != NULL && asked[i].config->verify_timeout_ms > longest)
+			longest = asked[i].config->verify_timeout_ms;
+	return 2 * longest + SLACK_MS;
+}
+
+static void out_of_time(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(arg);
+}
+
+static void wait_for_all(struct check *check, const struct asked *asked, size_t count)
+{
+	int64_t ms = longest_wait_ms(asked, count);
+	const struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	struct event *timer = evtimer_new(check->base, out_of_time, check->base);
+
+	evtimer_add(timer, &limit);
+	while (!are_complete(asked, count) && evtimer_pending(timer, NULL))
+		event_base_dispatch(check->base);
+	event_free(timer);
+}
+
+/* What to do about a server that is alive and does not answer, by the SQLSTATE in the problem. */
+static const char *fix_of_denial(const struct server_fact *fact)
+{
+	static const struct {
+		const char *sqlstate, *fix;
+	} fixes[] = {
+	    {"28P01", "put the right password into the passfile of segue's user"},
+	    {"passfile", "put the password into the passfile of segue's user, or name one in "
+	                 "verify_conninfo"},
+	    {"28000", "CREATE ROLE segue LOGIN, and a line for it in pg_hba.conf"},
+	    {"3D000", "name a database that is there in verify_conninfo"},
+	    {"55000", "name a database that takes connections in verify_conninfo"},
+	    {"42501", "GRANT the role what it may not do"},
+	};
+
+	for (size_t i = 0; i < sizeof(fixes) / sizeof(fixes[0]); i++)
+		if (strstr(fact->problem, fixes[i].sqlstate) != NULL)
+			return fixes[i].fix;
+	return "see verify_conninfo, and the server's log";
+}
+
+static void note(const struct line *line, enum check_grade grade, const char *fix, const char *text)
+{
+	const struct member *member = line->member;
+
+	check_note(line->asked->check, grade, line->what, fix, "%s%s%s port %u, %s: %s",
+	           member->name, *member->name != '\0' ? " at " : "", line->fact->address,
+	           (unsigned)line->fact->port, line->is_primary ? "primary" : "standby", text);
+}
+
+/* It lives, and what it is is not known. */
+static void note_unverified(const struct line *line, const char *fix)
+{
+	bool require = line->asked->config->verify == CONFIG_VERIFY_REQUIRE;
+	auto_free char *text =
+	    xasprintf("%s, %s: with verify = %s it %s", server_class_name(line->fact->class),
+	              line->fact->problem, require ? "require" : "prefer",
+	              require ? "is not moved to" : "is believed to be what the store says");
+
+	note(line, require ? CHECK_FAIL : CHECK_WARN, fix, text);
+}
+
+static void note_absent(const struct line *line)
+{
+	auto_free char *text =
+	    xasprintf("%s, %s%s", server_class_name(line->fact->class), line->fact->problem,
+	              line->is_primary ? ": three in a row are the loss of the primary" : "");
+
+	note(line, CHECK_WARN, "is it up, and does a firewall stand between?", text);
+}
+
+static bool is_of_another_cluster(const struct line *line)
+{
+	const char *found = line->fact->system_identifier;
+	const char *stored = line->asked->topology->system_identifier;
+
+	if (*found == '\0')
+		return false;
+	if (*stored != '\0')
+		return strcmp(found, stored) != 0;
+	return line->primary != NULL && *line->primary->system_identifier != '\0' &&
+	       strcmp(found, line->primary->system_identifier) != 0;
+}
+
+/* "takes writes, timeline 2, system identifier 77" or "in recovery, 0 bytes behind, ..." */
+static void describe(const struct line *line, struct strbuf *out)
+{
+	const struct server_fact *fact = line->fact;
+
+	if (!fact->in_recovery)
+		strbuf_printf(out, "takes writes, timeline %lld", (long long)fact->timeline);
+	else
+		strbuf_append_str(out, "in recovery");
+	if (fact->in_recovery && line->primary != NULL) {
+		int64_t lag = line->primary->lsn - fact->lsn;
+
+		strbuf_printf(out, ", %lld bytes behind", (long long)(lag > 0 ? lag : 0));
+	}
+	if (*fact->system_identifier != '\0')
+		strbuf_printf(out, ", system identifier %s", fact->system_identifier);
+}
+
+static void note_answer(const struct line *line)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+
+	describe(line, &text);
+	if (is_of_another_cluster(line))
+		note(line, CHECK_FAIL,
+		     "it is of another cluster and is not moved to: correct the store", text.data);
+	else if (line->is_primary && line->fact->in_recovery)
+		note(line, CHECK_FAIL, "it is not moved to before it takes writes", text.data);
+	else if (!line->is_primary && !line->fact->in_recovery)
+		note(
+		    line, CHECK_FAIL,
+		    "two servers take writes, or the store is late: the higher timeline is followed",
+		    text.data);
+	else if (*line->fact->system_identifier == '\0')
+		note(line, CHECK_WARN,
+		     "a server of another cluster would not be noticed: GRANT EXECUTE ON FUNCTION "
+		     "pg_control_system() to the role",
+		     text.data);
+	else
+		note(line, CHECK_OK, NULL, text.data);
+}
+
+static void note_server(const struct line *line)
+{
+	switch (line->fact->class) {
+	case SERVER_ANSWERED:
+		note_answer(line);
+		return;
+	case SERVER_UNASKED:
+		note(line, CHECK_WARN, "is it overloaded?", "no attempt to ask it has ended");
+		return;
+	case SERVER_REFUSED:
+	case SERVER_TIMED_OUT:
+	case SERVER_STARTING:
+		note_absent(line);
+		return;
+	case SERVER_FULL:
+		note_unverified(line, "raise max_connections, or the limit of the role");
+		return;
+	case SERVER_DENIED:
+	case SERVER_OTHER:
+		note_unverified(line, fix_of_denial(line->fact));
+		return;
+	case SERVER_CLASSES:
+		return;
+	}
+}
+
+static bool is_at(const struct server_fact *fact, const struct member *member)
+{
+	return fact->port == member->port && strcmp(fact->address, member->address) == 0;
+}
+
+static const struct server_fact *find(const struct server_fact *facts, size_t count,
+                                      const struct member *member)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_at(&facts[i], member))
+			return &facts[i];
+	return NULL;
+}
+
+static void note_cluster(struct asked *asked)
+{
+	auto_free char *what = xasprintf("cluster/%s", asked->config->name);
+	const struct topology *topology = asked->topology;
+	const struct server_fact *facts, *primary = NULL;
+	size_t count;
+
+	facts = verifier_facts(asked->verifier, &count);
+	if (topology->has_primary)
+		primary = find(facts, count, &topology->primary);
+	if (primary != NULL && !server_takes_writes(primary))
+		primary = NULL;
+	for (size_t i = 0; i < asked->member_count; i++) {
+		const struct member *member = asked->members[i];
+		struct line line = {.asked = asked,
+		                    .what = what,
+		                    .member = member,
+		                    .fact = find(facts, count, member),
+		                    .primary = primary,
+		                    .is_primary = member == &topology->primary};
+
+		if (line.fact !=
+		    NULL) /* an address without which it is not asked is noted already */
+			note_server(&line);
+	}
+}
+
+void check_servers(struct check *check)
+{
+	size_t count = check->config->cluster_count;
+	struct asked *asked = xcalloc(count, sizeof(*asked));
+
+	for (size_t i = 0; i < count; i++)
+		start(check, i, &asked[i]);
+	wait_for_all(check, asked, count);
+	for (size_t i = 0; i < count; i++)
+		if (asked[i].verifier != NULL)
+			note_cluster(&asked[i]);
+	for (size_t i = 0; i < count; i++)
+		verifier_destroy(asked[i].verifier);
+	free(asked);
+}

@@ -1,0 +1,77 @@
+/* What the verbs share: their options, and how they find the segue that runs here. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "cmd.h"
+#include "config.h"
+
+static bool end_with(const struct cmd_syntax *syntax, int result, int *code)
+{
+	fputs(syntax->usage, result == CMD_OK ? stdout : stderr);
+	*code = result;
+	return false;
+}
+
+static bool check_words(const char *verb, const struct cmd_syntax *syntax,
+                        const struct cmd_args *args, int *code)
+{
+	if (args->word_count < syntax->words_min)
+		return end_with(syntax, CMD_USAGE, code);
+	if (args->word_count <= syntax->words_max)
+		return true;
+	fprintf(stderr, "segue %s: unexpected argument \"%s\"\n", verb,
+	        args->words[syntax->words_max]);
+	*code = CMD_USAGE;
+	return false;
+}
+
+bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
+                 int *code)
+{
+	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+	                                      {"help", no_argument, NULL, 'h'},
+	                                      {"socket", required_argument, NULL, 's'},
+	                                      {"json", no_argument, NULL, 'j'},
+	                                      {NULL, 0, NULL, 0}};
+	int option;
+
+	*out = (struct cmd_args){.config_file = CMD_DEFAULT_CONFIG};
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "c:hs:", longs, NULL)) != -1) {
+		if (option == 'c')
+			out->config_file = optarg;
+		else if (option == 's' && syntax->takes_socket)
+			out->socket = optarg;
+		else if (option == 'j' && syntax->takes_json)
+			out->json = true;
+		else
+			return end_with(syntax, option == 'h' ? CMD_OK : CMD_USAGE, code);
+	}
+	out->words = argv + optind;
+	out->word_count = argc - optind;
+	return check_words(argv[0], syntax, out, code);
+}
+
+char *cmd_listen(const char *verb, const struct cmd_args *args)
+{
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	struct config *config;
+	char *listen = NULL;
+
+	if (args->socket != NULL)
+		return xasprintf("%s%s", args->socket[0] == '/' ? "unix:" : "", args->socket);
+	config = config_load(args->config_file, &errors);
+	if (config == NULL)
+		fprintf(stderr, "%ssegue %s: -s names the socket without a configuration\n",
+		        errors.data, verb);
+	else if (*config->listen == '\0')
+		fprintf(stderr, "segue %s: %s: listen is empty: this segue cannot be asked\n", verb,
+		        args->config_file);
+	else
+		listen = xstrdup(config->listen);
+	config_free(config);
+	return listen;
+}

@@ -1,0 +1,151 @@
+/* The HTTP client of the verbs: one connection, one request, one deadline for all of it. Reads only
+ * what report/http.c sends: a status line, a Content-Length, a body. */
+#include "report/client.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "report/listen.h"
+
+#define HEAD_END "\r\n\r\n"
+#define LENGTH   "\r\nContent-Length: "
+
+static bool wait_for(int fd, short events, int64_t until_ms, struct err *err)
+{
+	for (;;) {
+		struct pollfd item = {.fd = fd, .events = events};
+		int64_t left_ms = until_ms - clock_now_ms();
+		int ready = left_ms > 0 ? poll(&item, 1, (int)left_ms) : 0;
+
+		if (ready > 0)
+			return true;
+		if (ready == 0)
+			return err_set(err, "no answer in time: segue is there, but does not react "
+			                    "(stopped, or very busy?)");
+		if (errno != EINTR)
+			return err_set_errno(err, errno, "poll");
+	}
+}
+
+static bool finish_connect(int fd, int64_t until_ms, int *error, struct err *err)
+{
+	socklen_t size = sizeof(*error);
+
+	if (!wait_for(fd, POLLOUT, until_ms, err))
+		return false;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, error, &size) != 0)
+		*error = errno;
+	return true;
+}
+
+static bool connect_to(int fd, const struct listen_address *address, int64_t until_ms,
+                       enum client_reach *reach, struct err *err)
+{
+	int error = 0;
+
+	if (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0)
+		error = errno;
+	if (error == EINPROGRESS && !finish_connect(fd, until_ms, &error, err))
+		return false;
+	if (error == ENOENT || error == ECONNREFUSED)
+		*reach = CLIENT_NOBODY;
+	if (error == EACCES)
+		return err_set(err, "not allowed: be root, or in the group that the socket has");
+	if (error != 0)
+		return err_set_errno(err, error, "cannot connect");
+	*reach = CLIENT_REACHED;
+	return true;
+}
+
+static bool send_all(int fd, const struct strbuf *text, int64_t until_ms, struct err *err)
+{
+	for (size_t sent = 0; sent < text->len;) {
+		ssize_t n = send(fd, text->data + sent, text->len - sent, MSG_NOSIGNAL);
+
+		if (n > 0)
+			sent += (size_t)n;
+		else if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return err_set_errno(err, errno, "cannot send the request");
+		else if (!wait_for(fd, POLLOUT, until_ms, err))
+			return false;
+	}
+	return true;
+}
+
+static bool receive_all(int fd, struct strbuf *out, int64_t until_ms, struct err *err)
+{
+	for (;;) {
+		ssize_t n;
+
+		strbuf_reserve(out, 16384);
+		n = recv(fd, out->data + out->len, 16384, 0);
+		if (n == 0)
+			return true;
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return err_set_errno(err, errno, "cannot read the reply");
+		if (n < 0 && !wait_for(fd, POLLIN, until_ms, err))
+			return false;
+		if (n < 0)
+			continue;
+		out->len += (size_t)n;
+		out->data[out->len] = '\0';
+		if (out->len > CLIENT_REPLY_MAX)
+			return err_set(err, "the reply is longer than %zu bytes", CLIENT_REPLY_MAX);
+	}
+}
+
+static bool parse_reply(const struct strbuf *reply, int *status, struct strbuf *body,
+                        struct err *err)
+{
+	const char *end = strstr(reply->data, HEAD_END), *length = strcasestr(reply->data, LENGTH);
+	size_t body_len;
+
+	if (end == NULL || length == NULL || length > end ||
+	    strncmp(reply->data, "HTTP/1.", 7) != 0 || reply->len < 12)
+		return err_set(err, "what answers there is not segue");
+	*status = (int)strtol(reply->data + 8, NULL, 10);
+	body_len = reply->len - (size_t)(end + strlen(HEAD_END) - reply->data);
+	if (strtoull(length + strlen(LENGTH), NULL, 10) != body_len)
+		return err_set(err, "the reply is cut off after %zu bytes", body_len);
+	strbuf_append(body, end + strlen(HEAD_END), body_len);
+	return true;
+}
+
+static bool exchange(int fd, const struct listen_address *address, const struct client_call *call,
+                     struct strbuf *reply, enum client_reach *reach, struct err *err)
+{
+	int64_t until_ms = clock_now_ms() + call->timeout_ms;
+	auto_strbuf struct strbuf request = STRBUF_INIT;
+
+	strbuf_printf(&request,
+	              "%s %s HTTP/1.1\r\nHost: segue\r\nConnection: close\r\n"
+	              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+	              call->method, call->path, strlen(call->body), call->body);
+	return connect_to(fd, address, until_ms, reach, err) &&
+	       send_all(fd, &request, until_ms, err) && receive_all(fd, reply, until_ms, err);
+}
+
+bool client_request(const struct client_call *call, int *status, struct strbuf *body,
+                    enum client_reach *reach, struct err *err)
+{
+	auto_strbuf struct strbuf reply = STRBUF_INIT;
+	struct listen_address address;
+	auto_close int fd = -1;
+
+	*reach = CLIENT_UNREACHED;
+	if (!listen_parse(call->listen, &address, err))
+		return false;
+	fd = socket(address.sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set_errno(err, errno, "no socket can be made");
+	return (exchange(fd, &address, call, &reply, reach, err) &&
+	        parse_reply(&reply, status, body, err)) ||
+	       err_wrap(err, "%s", call->listen);
+}

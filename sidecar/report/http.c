@@ -1,0 +1,266 @@
+/* The HTTP server. A connection:
+ *
+ *     READING --complete or refused--> REPLYING --all written--> LINGERING --> gone
+ *
+ * and from each of them it is gone when its time is over or the connection breaks. Everything runs
+ * at the lowest priority: no proxy waits for somebody who looks. */
+#include "report/http.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINGER_MS       1000
+#define ACCEPT_PAUSE_MS 1000
+
+enum guest_state {
+	GUEST_READING,   /* the request is not complete: may take timeout_ms */
+	GUEST_REPLYING,  /* the reply is not written: may take timeout_ms */
+	GUEST_LINGERING, /* what still comes is dropped, as to close on it would reset the
+	                    connection and cost the peer the reply: may take LINGER_MS */
+};
+
+struct guest {
+	struct http *http;
+	struct bufferevent *stream;
+	struct event *deadline;
+	enum guest_state state;
+	bool said_all; /* the peer has closed its half */
+	LIST_ENTRY(guest) entry;
+};
+
+struct http {
+	struct event_base *base;
+	struct evconnlistener *listener;
+	struct event *accept_again;
+	int timeout_ms;
+	http_answer_fn *answer;
+	void *arg;
+	size_t guest_count;
+	LIST_HEAD(, guest) guests;
+};
+
+static struct timeval from_ms(int ms)
+{
+	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
+/* The one place where `state` is written. */
+static void guest_enter(struct guest *guest, enum guest_state state)
+{
+	struct timeval timeout = from_ms(guest->http->timeout_ms);
+
+	if (state == GUEST_LINGERING)
+		timeout = from_ms(LINGER_MS);
+	guest->state = state;
+	event_add(guest->deadline, &timeout);
+}
+
+static void guest_destroy(struct guest *guest)
+{
+	struct http *http = guest->http;
+
+	LIST_REMOVE(guest, entry);
+	event_free(guest->deadline);
+	bufferevent_free(guest->stream);
+	free(guest);
+	if (http->guest_count-- == HTTP_GUESTS_MAX)
+		evconnlistener_enable(http->listener);
+}
+
+static const char *reason(int status)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {{200, "OK"},
+	               {400, "Bad Request"},
+	               {404, "Not Found"},
+	               {405, "Method Not Allowed"},
+	               {409, "Conflict"},
+	               {413, "Content Too Large"},
+	               {431, "Request Header Fields Too Large"},
+	               {501, "Not Implemented"},
+	               {503, "Service Unavailable"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Unknown";
+}
+
+void http_refuse(struct http_reply *reply, int status, const char *why)
+{
+	json_auto_t *document = json_pack("{s:s}", "error", why);
+	auto_free char *text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
+
+	reply->status = status;
+	reply->type = "application/json";
+	strbuf_reset(&reply->body);
+	strbuf_printf(&reply->body, "%s\n", text != NULL ? text : "{\"error\":\"no UTF-8\"}");
+}
+
+static void send_reply(struct guest *guest, const struct http_reply *reply, bool with_body)
+{
+	struct evbuffer *out = bufferevent_get_output(guest->stream);
+
+	evbuffer_add_printf(out,
+	                    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+	                    "Cache-Control: no-store\r\nConnection: close\r\n",
+	                    reply->status, reason(reply->status), reply->type, reply->body.len);
+	if (reply->allow != NULL)
+		evbuffer_add_printf(out, "Allow: %s\r\n", reply->allow);
+	evbuffer_add(out, "\r\n", 2);
+	if (with_body)
+		evbuffer_add(out, reply->body.data, reply->body.len);
+	guest_enter(guest, GUEST_REPLYING);
+}
+
+static void read_request(struct guest *guest)
+{
+	struct evbuffer *in = bufferevent_get_input(guest->stream);
+	size_t len = evbuffer_get_length(in);
+	const char *data = (const char *)evbuffer_pullup(in, -1);
+	struct http_reply reply = {.status = 200, .type = "text/plain", .body = STRBUF_INIT};
+	struct request request;
+	struct err err = {""};
+
+	switch (request_parse(data, len, &request, &err)) {
+	case REQUEST_PARTIAL:
+		return;
+	case REQUEST_REFUSED:
+		http_refuse(&reply, request.status, err.message);
+		break;
+	case REQUEST_COMPLETE:
+		guest->http->answer(&request, data + request.head_len, &reply, guest->http->arg);
+		break;
+	}
+	evbuffer_drain(in, len);
+	send_reply(guest, &reply, strcmp(request.method, "HEAD") != 0);
+	strbuf_fini(&reply.body);
+}
+
+static void on_read(struct bufferevent *stream, void *arg)
+{
+	struct guest *guest = arg;
+	struct evbuffer *in = bufferevent_get_input(stream);
+
+	if (guest->state == GUEST_READING)
+		read_request(guest);
+	else
+		evbuffer_drain(in, evbuffer_get_length(in));
+}
+
+static void on_written(struct bufferevent *stream, void *arg)
+{
+	struct guest *guest = arg;
+
+	if (guest->state != GUEST_REPLYING)
+		return;
+	if (guest->said_all) {
+		guest_destroy(guest);
+		return;
+	}
+	shutdown(bufferevent_getfd(stream), SHUT_WR);
+	guest_enter(guest, GUEST_LINGERING);
+}
+
+/* Who has closed its half may still wait for the reply; it broke only if writing fails too. */
+static void on_end(struct bufferevent *stream, short what, void *arg)
+{
+	struct guest *guest = arg;
+
+	(void)stream;
+	if ((what & BEV_EVENT_EOF) != 0 && (what & BEV_EVENT_READING) != 0 &&
+	    guest->state == GUEST_REPLYING)
+		guest->said_all = true;
+	else
+		guest_destroy(guest);
+}
+
+static void on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	guest_destroy(arg);
+}
+
+static void on_guest(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                     int address_len, void *arg)
+{
+	struct http *http = arg;
+	struct guest *guest = xcalloc(1, sizeof(*guest));
+	int priority = event_base_get_npriorities(http->base) - 1;
+
+	(void)address;
+	(void)address_len;
+	guest->http = http;
+	guest->deadline = evtimer_new(http->base, on_deadline, guest);
+	guest->stream = bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	event_priority_set(guest->deadline, priority);
+	bufferevent_priority_set(guest->stream, priority);
+	bufferevent_setwatermark(guest->stream, EV_READ, 0, REQUEST_HEAD_MAX + REQUEST_BODY_MAX);
+	bufferevent_setcb(guest->stream, on_read, on_written, on_end, guest);
+	LIST_INSERT_HEAD(&http->guests, guest, entry);
+	if (++http->guest_count == HTTP_GUESTS_MAX)
+		evconnlistener_disable(listener);
+	guest_enter(guest, GUEST_READING);
+	bufferevent_enable(guest->stream, EV_READ | EV_WRITE);
+}
+
+/* Out of descriptors, most likely: to try again at once would only burn the processor. */
+static void on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	struct http *http = arg;
+	struct timeval pause = from_ms(ACCEPT_PAUSE_MS);
+
+	evconnlistener_disable(listener);
+	event_add(http->accept_again, &pause);
+}
+
+static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct http *http = arg;
+
+	(void)fd;
+	(void)what;
+	if (http->guest_count < HTTP_GUESTS_MAX)
+		evconnlistener_enable(http->listener);
+}
+
+struct http *http_create(struct event_base *base, int fd, int timeout_ms, http_answer_fn *answer,
+                         void *arg)
+{
+	struct http *http = xcalloc(1, sizeof(*http));
+
+	http->base = base;
+	http->timeout_ms = timeout_ms;
+	http->answer = answer;
+	http->arg = arg;
+	LIST_INIT(&http->guests);
+	http->accept_again = evtimer_new(base, on_accept_again, http);
+	http->listener = evconnlistener_new(base, on_guest, http,
+	                                    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	evconnlistener_set_error_cb(http->listener, on_accept_error);
+	return http;
+}
+
+void http_destroy(struct http *http)
+{
+	struct guest *guest;
+
+	if (http == NULL)
+		return;
+	while ((guest = LIST_FIRST(&http->guests)) != NULL)
+		guest_destroy(guest);
+	evconnlistener_free(http->listener);
+	event_free(http->accept_again);
+	free(http);
+}

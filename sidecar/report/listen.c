@@ -1,0 +1,161 @@
+/* Where the endpoint listens. A file is removed only when it is a socket that nobody answers on,
+ * and the socket is never open to more than owner and group, not even while it is being made. */
+#include "report/listen.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "config/grammar.h"
+
+#define UNIX_PREFIX "unix:"
+#define UNIX_MODE   0660
+#define BACKLOG     64
+
+static bool parse_unix(const char *path, struct listen_address *out, struct err *err)
+{
+	struct sockaddr_un sockaddr = {.sun_family = AF_UNIX};
+
+	if (!grammar_path(path, GRAMMAR_SOCKET_MAX))
+		return err_set(err,
+		               "listen: \"" UNIX_PREFIX "%s\": an absolute path of at most %zu "
+		               "bytes without blanks is allowed",
+		               path, GRAMMAR_SOCKET_MAX);
+	memcpy(sockaddr.sun_path, path, strlen(path));
+	memcpy(&out->sockaddr, &sockaddr, sizeof(sockaddr));
+	out->len = sizeof(sockaddr);
+	out->is_unix = true;
+	return true;
+}
+
+static bool parse_tcp(const char *listen, struct listen_address *out, struct err *err)
+{
+	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+	                               .ai_socktype = SOCK_STREAM};
+	auto_free char *host = NULL;
+	struct addrinfo *found = NULL;
+	char service[8];
+	uint16_t port;
+
+	if (!grammar_host_port(listen, &host, &port))
+		return err_set(err, "listen: \"%s\": unix:/PATH or host:port is allowed", listen);
+	snprintf(service, sizeof(service), "%u", port);
+	if (getaddrinfo(strcmp(host, "localhost") == 0 ? "127.0.0.1" : host, service, &hints,
+	                &found) != 0)
+		return err_set(err,
+		               "listen: \"%s\": the host must be an IP address of this machine, "
+		               "or localhost",
+		               listen);
+	memcpy(&out->sockaddr, found->ai_addr, found->ai_addrlen);
+	out->len = found->ai_addrlen;
+	freeaddrinfo(found);
+	return true;
+}
+
+bool listen_parse(const char *listen, struct listen_address *out, struct err *err)
+{
+	size_t prefix = strlen(UNIX_PREFIX);
+
+	*out = (struct listen_address){.len = 0};
+	if (strncmp(listen, UNIX_PREFIX, prefix) == 0)
+		return parse_unix(listen + prefix, out, err);
+	return parse_tcp(listen, out, err);
+}
+
+const char *listen_path(const struct listen_address *address)
+{
+	return ((const struct sockaddr_un *)&address->sockaddr)->sun_path;
+}
+
+static int make_socket(const struct listen_address *address)
+{
+	return socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+/* True when nobody listens there any more, or never has. */
+static bool check_free(const struct listen_address *address, struct err *err)
+{
+	const char *path = listen_path(address);
+	auto_close int fd = make_socket(address);
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return errno == ENOENT || err_set_errno(err, errno, "%s", path);
+	if (!S_ISSOCK(st.st_mode))
+		return err_set(err, "%s is in the way, and no socket: it stays", path);
+	if (fd < 0)
+		return err_set_errno(err, errno, "no socket can be made");
+	/* EAGAIN: somebody is there, but slow. */
+	if (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) == 0 ||
+	    errno == EAGAIN)
+		return err_set(err, "another process listens on %s", path);
+	if (errno != ECONNREFUSED)
+		return err_set_errno(err, errno, "%s", path);
+	return unlink(path) == 0 || err_set_errno(err, errno, "cannot remove the old %s", path);
+}
+
+static bool bind_unix(int fd, const struct listen_address *address, struct listen_file *file,
+                      struct err *err)
+{
+	const char *path = listen_path(address);
+	struct stat st;
+
+	if (!check_free(address, err))
+		return false;
+	/* The file gets the mode of the socket less the umask, which chmod() gives back. */
+	if (fchmod(fd, UNIX_MODE) != 0 ||
+	    bind(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0)
+		return err_set_errno(err, errno, "cannot make the socket %s", path);
+	if (chmod(path, UNIX_MODE) != 0 || lstat(path, &st) != 0) {
+		err_set_errno(err, errno, "cannot set the mode of %s", path);
+		unlink(path);
+		return false;
+	}
+	*file = (struct listen_file){.device = st.st_dev, .inode = st.st_ino};
+	return true;
+}
+
+static bool bind_tcp(int fd, const struct listen_address *address, struct err *err)
+{
+	const int on = 1;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+	    bind(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0)
+		return err_set_errno(err, errno, "cannot take the address");
+	return true;
+}
+
+int listen_open(const struct listen_address *address, struct listen_file *file, struct err *err)
+{
+	auto_close int fd = make_socket(address);
+	int opened;
+
+	*file = (struct listen_file){.inode = 0};
+	if (fd < 0) {
+		err_set_errno(err, errno, "no socket can be made");
+		return -1;
+	}
+	if (address->is_unix ? !bind_unix(fd, address, file, err) : !bind_tcp(fd, address, err))
+		return -1;
+	if (listen(fd, BACKLOG) != 0) {
+		err_set_errno(err, errno, "cannot listen");
+		listen_remove(address, file);
+		return -1;
+	}
+	opened = fd;
+	fd = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): the cleanup reads it */
+	return opened;
+}
+
+void listen_remove(const struct listen_address *address, const struct listen_file *file)
+{
+	struct stat st;
+
+	if (address->is_unix && file->inode != 0 && lstat(listen_path(address), &st) == 0 &&
+	    st.st_dev == file->device && st.st_ino == file->inode)
+		unlink(listen_path(address));
+}

@@ -1,0 +1,191 @@
+/* The endpoint: what may be asked, and how, and the listener that is tried again until there is
+ * one. Changes nothing by itself; over TCP, which anybody may reach, nobody changes anything. */
+#include "report/server.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/grammar.h"
+#include "report/http.h"
+#include "report/listen.h"
+
+#define TIMEOUT_MS      10000
+#define RETRY_FIRST_MS  1000
+#define RETRY_MAX_MS    30000
+#define OVERRIDE_PREFIX "/override/"
+
+struct report_server {
+	struct event_base *base;
+	struct report_source source;
+	char *listen; /* as configured; "" for nowhere */
+	struct listen_address address;
+	struct listen_file file;
+	struct http *http; /* NULL: it does not listen */
+	struct event *retry;
+	unsigned attempt;
+	struct err problem; /* of the last attempt; "" when it listens */
+};
+
+static void refuse_method(struct http_reply *reply, const char *allow, const char *why)
+{
+	reply->allow = allow;
+	http_refuse(reply, 405, why);
+}
+
+static void set_json(struct http_reply *reply, json_t *document)
+{
+	auto_free char *text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
+
+	json_decref(document);
+	if (text == NULL) {
+		http_refuse(reply, 503, "there is no status to show");
+		return;
+	}
+	reply->type = "application/json";
+	strbuf_printf(&reply->body, "%s\n", text);
+}
+
+static void override(struct report_server *server, const char *cluster, const char *body,
+                     size_t len, struct http_reply *reply)
+{
+	json_error_t error;
+	json_auto_t *document = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
+	struct err err = {""};
+
+	if (!grammar_name(cluster))
+		http_refuse(reply, 404, "no cluster can have that name");
+	else if (!json_is_object(document))
+		http_refuse(reply, 400, "the body is no JSON object");
+	else if (!server->source.override(server->source.arg, cluster, document, &err))
+		http_refuse(reply, 409, err.message);
+	else
+		set_json(reply, json_pack("{s:b}", "ok", 1));
+}
+
+static void answer_get(struct report_server *server, const char *path, struct http_reply *reply)
+{
+	if (strcmp(path, "/healthz") == 0)
+		strbuf_append_str(&reply->body, "ok\n");
+	else if (strcmp(path, "/status") == 0)
+		set_json(reply, server->source.status(server->source.arg));
+	else if (strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0)
+		refuse_method(reply, "POST", "an override is set by POST");
+	else
+		http_refuse(reply, 404, "there is /status and /healthz");
+}
+
+static void answer(const struct request *request, const char *body, struct http_reply *reply,
+                   void *arg)
+{
+	struct report_server *server = arg;
+	const char *path = request->path;
+	bool is_override = strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0;
+
+	if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
+		answer_get(server, path, reply);
+	else if (!server->address.is_unix)
+		refuse_method(reply, "GET, HEAD",
+		              "over TCP nothing but GET is taken: orders go through a unix socket");
+	else if (!is_override)
+		refuse_method(reply, "GET, HEAD", "only GET is taken here");
+	else if (strcmp(request->method, "POST") != 0)
+		refuse_method(reply, "POST", "an override is set by POST");
+	else
+		override(server, path + strlen(OVERRIDE_PREFIX), body, request->body_len, reply);
+}
+
+/* Said once for each reason, not at each attempt. */
+static void note_failure(struct report_server *server, const struct err *err, int64_t retry_ms)
+{
+	if (strcmp(err->message, server->problem.message) != 0)
+		log_warning("status_unavailable", KV_STR("listen", server->listen), KV_ERR(err),
+		            KV_MS("retry_ms", retry_ms * 1000));
+	server->problem = *err;
+}
+
+static void try_listen(struct report_server *server)
+{
+	struct err err = {""};
+	int fd = listen_open(&server->address, &server->file, &err);
+	int64_t wait_ms;
+	struct timeval wait;
+
+	if (fd >= 0) {
+		server->http = http_create(server->base, fd, TIMEOUT_MS, answer, server);
+		server->attempt = 0;
+		server->problem.message[0] = '\0';
+		log_info("status_served", KV_STR("listen", server->listen));
+		return;
+	}
+	wait_ms = clock_backoff_ms(++server->attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
+	wait = (struct timeval){.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+	event_add(server->retry, &wait);
+	note_failure(server, &err, wait_ms);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	try_listen(arg);
+}
+
+static void stop(struct report_server *server)
+{
+	event_del(server->retry);
+	if (server->http == NULL)
+		return;
+	listen_remove(&server->address, &server->file);
+	http_destroy(STEAL(server->http));
+}
+
+bool report_server_set_listen(struct report_server *server, const char *listen, struct err *err)
+{
+	struct listen_address address = {.len = 0};
+
+	if (server->listen != NULL && strcmp(server->listen, listen) == 0)
+		return true;
+	if (*listen != '\0' && !listen_parse(listen, &address, err))
+		return false;
+	stop(server);
+	free(server->listen);
+	server->listen = xstrdup(listen);
+	server->address = address;
+	server->attempt = 0;
+	server->problem.message[0] = '\0';
+	if (*listen != '\0')
+		try_listen(server);
+	return true;
+}
+
+struct report_server *report_server_create(struct event_base *base, const char *listen,
+                                           const struct report_source *source, struct err *err)
+{
+	struct report_server *server = xcalloc(1, sizeof(*server));
+
+	server->base = base;
+	server->source = *source;
+	server->retry = evtimer_new(base, on_retry, server);
+	if (report_server_set_listen(server, listen, err))
+		return server;
+	report_server_destroy(server);
+	return NULL;
+}
+
+void report_server_destroy(struct report_server *server)
+{
+	if (server == NULL)
+		return;
+	stop(server);
+	event_free(server->retry);
+	free(server->listen);
+	free(server);
+}
+
+const char *report_server_problem(const struct report_server *server)
+{
+	return server->problem.message;
+}

@@ -1,0 +1,209 @@
+/* The probes of a cluster. They report after each attempt; what is worth telling is told once a
+ * loop iteration, from an event of its own, so that whoever is told may call whatever he likes. */
+#include "verify/verifier.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "verify/classify.h"
+#include "verify/probe.h"
+
+/* One followed server; `probe` is NULL where libpq could not be loaded: `fact` is all then. */
+struct followed {
+	struct probe *probe;
+	struct server_fact fact;
+};
+
+struct verifier {
+	struct event_base *base;
+	const struct config_cluster *config;
+	struct libpq pq;
+	bool tried, loaded;
+	struct err load_problem;
+	struct followed *servers;
+	struct server_fact *facts; /* what verifier_facts() lends out */
+	size_t count;
+	struct event *changed;
+	verifier_cb *cb;
+	void *arg;
+};
+
+static void changed_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct verifier *verifier = arg;
+
+	(void)fd;
+	(void)what;
+	verifier->cb(verifier->arg);
+}
+
+static unsigned counted(unsigned running)
+{
+	return running < SERVER_RUNNING_MATTERS ? running : SERVER_RUNNING_MATTERS;
+}
+
+static bool is_news(const struct server_fact *before, const struct server_fact *now)
+{
+	return !server_says_the_same(before, now) ||
+	       counted(before->running) != counted(now->running) ||
+	       strcmp(before->problem, now->problem) != 0;
+}
+
+static void log_fact(const struct verifier *verifier, const struct server_fact *fact)
+{
+	bool answered = fact->class == SERVER_ANSWERED;
+	auto_free char *timeline = xasprintf("%lld", (long long)fact->timeline);
+	enum log_level level =
+	    fact->class == SERVER_DENIED || fact->class == SERVER_OTHER ? LOG_WARNING : LOG_INFO;
+
+	LOG_EMIT(level, "server", KV_STR("cluster", verifier->config->name),
+	         KV_STR("address", fact->address), KV_INT("port", fact->port),
+	         KV_STR("class", server_class_name(fact->class)),
+	         KV_STR("in_recovery", !answered           ? NULL
+	                               : fact->in_recovery ? "yes"
+	                                                   : "no"),
+	         KV_STR("timeline", answered && fact->timeline > 0 ? timeline : NULL),
+	         KV_STR("problem", answered ? NULL : fact->problem));
+}
+
+static void probe_answered(const struct probe *probe, const struct server_fact *before, void *arg)
+{
+	struct verifier *verifier = arg;
+	const struct server_fact *now = probe_fact(probe);
+
+	if (!server_says_the_same(before, now))
+		log_fact(verifier, now);
+	if (is_news(before, now))
+		event_active(verifier->changed, EV_TIMEOUT, 0);
+}
+
+/* Once; a cluster that is not verified never loads it. */
+static bool load_libpq(struct verifier *verifier)
+{
+	if (verifier->tried)
+		return verifier->loaded;
+	verifier->tried = true;
+	verifier->loaded = libpq_load(&verifier->pq, &verifier->load_problem);
+	if (!verifier->loaded)
+		log_error("verify_impossible", KV_STR("cluster", verifier->config->name),
+		          KV_ERR(&verifier->load_problem),
+		          KV_STR("next", "no server can be asked before a restart"));
+	return verifier->loaded;
+}
+
+static bool is_at(const struct server_fact *fact, const struct member *member)
+{
+	return fact->port == member->port && strcmp(fact->address, member->address) == 0;
+}
+
+static const struct server_fact *fact_of(const struct followed *server)
+{
+	return server->probe != NULL ? probe_fact(server->probe) : &server->fact;
+}
+
+static struct followed *find(struct followed *servers, size_t count, const struct member *member)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_at(fact_of(&servers[i]), member))
+			return &servers[i];
+	return NULL;
+}
+
+/* The fact of a server that cannot be asked. */
+static void give_problem(struct verifier *verifier, const struct member *member,
+                         struct server_fact *fact)
+{
+	*fact = (struct server_fact){.port = member->port, .class = SERVER_OTHER, .running = 1};
+	memcpy(fact->address, member->address, sizeof(fact->address));
+	classify_line(fact->problem, sizeof(fact->problem), verifier->load_problem.message);
+	event_active(verifier->changed, EV_TIMEOUT, 0);
+}
+
+static void add(struct verifier *verifier, const struct member *member, struct followed *out)
+{
+	if (load_libpq(verifier))
+		out->probe = probe_create(verifier->base, &verifier->pq, verifier->config, member,
+		                          probe_answered, verifier);
+	else
+		give_problem(verifier, member, &out->fact);
+}
+
+/* Takes the server out of `old`, which keeps an empty place, or makes one. */
+static void take_or_add(struct verifier *verifier, struct followed *old, size_t old_count,
+                        const struct member *member, struct followed *out)
+{
+	struct followed *found = find(old, old_count, member);
+
+	if (found == NULL) {
+		add(verifier, member, out);
+		return;
+	}
+	*out = *found;
+	*found = (struct followed){0};
+}
+
+static void drop_all(struct followed *servers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		probe_destroy(servers[i].probe);
+	free(servers);
+}
+
+void verifier_follow(struct verifier *verifier, const struct member *const *members, size_t count)
+{
+	struct followed *old = verifier->servers, *now;
+	size_t old_count = verifier->count, used = 0;
+
+	if (verifier->config->verify == CONFIG_VERIFY_DISABLE)
+		return;
+	now = xcalloc(count, sizeof(*now));
+	for (size_t i = 0; i < count; i++)
+		if (members[i] != NULL && *members[i]->address != '\0' &&
+		    find(now, used, members[i]) == NULL)
+			take_or_add(verifier, old, old_count, members[i], &now[used++]);
+	drop_all(old, old_count);
+	verifier->servers = now;
+	verifier->count = used;
+	verifier->facts = xreallocarray(verifier->facts, used, sizeof(*verifier->facts));
+}
+
+void verifier_hurry(struct verifier *verifier, const struct member *member)
+{
+	struct followed *found = find(verifier->servers, verifier->count, member);
+
+	if (found != NULL && found->probe != NULL)
+		probe_hurry(found->probe);
+}
+
+const struct server_fact *verifier_facts(const struct verifier *verifier, size_t *count)
+{
+	for (size_t i = 0; i < verifier->count; i++)
+		verifier->facts[i] = *fact_of(&verifier->servers[i]);
+	*count = verifier->count;
+	return verifier->facts;
+}
+
+struct verifier *verifier_create(struct event_base *base, const struct config_cluster *config,
+                                 verifier_cb *cb, void *arg)
+{
+	struct verifier *verifier = xcalloc(1, sizeof(*verifier));
+
+	verifier->base = base;
+	verifier->config = config;
+	verifier->cb = cb;
+	verifier->arg = arg;
+	verifier->changed = event_new(base, -1, 0, changed_cb, verifier);
+	return verifier;
+}
+
+void verifier_destroy(struct verifier *verifier)
+{
+	if (verifier == NULL)
+		return;
+	drop_all(verifier->servers, verifier->count);
+	event_free(verifier->changed);
+	free(verifier->facts);
+	free(verifier);
+}

@@ -1,0 +1,290 @@
+/* A Patroni scope in the store; see the header. Its keys are read apart, so a leader may be known
+ * before the member that it names: nothing is told until the reads under way are over. Always
+ * holds: what is told is what each key held when all of them had just been read. */
+#include "watch/scope.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "scope_internal.h"
+
+#define LATE_MS 100 /* then a key that is read again and again has to do */
+
+static void check(struct scope *scope);
+
+/* -- keys -- */
+
+static bool same_text(const struct strbuf *buf, const char *text)
+{
+	return strcmp(buf->data, text != NULL ? text : "") == 0;
+}
+
+static bool key_changed(const struct key *key, const struct zk_node_fact *fact)
+{
+	return !key->told || key->connected != fact->connected || key->state != fact->state ||
+	       key->mzxid != fact->mzxid || key->pzxid != fact->pzxid ||
+	       !same_text(&key->problem, fact->problem);
+}
+
+static void key_take(struct key *key, const struct zk_node_fact *fact)
+{
+	key->told = true;
+	key->connected = fact->connected;
+	key->state = fact->state;
+	key->mzxid = fact->mzxid;
+	key->czxid = fact->czxid;
+	key->pzxid = fact->pzxid;
+	strbuf_reset(&key->problem);
+	strbuf_append_str(&key->problem, fact->problem != NULL ? fact->problem : "");
+	if (!fact->connected)
+		return; /* what it held stays, to be told of again */
+	strbuf_reset(&key->data);
+	key->has_data = fact->data != NULL;
+	key->size = fact->size;
+	if (key->has_data)
+		strbuf_append(&key->data, fact->data, fact->size);
+}
+
+void scope_key_open(struct key *key, struct scope *scope, const char *child,
+                    enum zk_watch_flags flags, zk_node_cb *cb)
+{
+	bool at_root = strcmp(scope->path, "/") == 0 && *child != '\0';
+	auto_free char *path = xasprintf("%s%s", at_root ? "" : scope->path, child);
+
+	*key = (struct key){.scope = scope, .data = STRBUF_INIT, .problem = STRBUF_INIT};
+	key->node = zk_watch(scope->zk, path, (enum zk_watch_flags)(flags | ZK_WATCH_EACH),
+	                     LAYOUT_VALUE_MAX, cb, key);
+}
+
+void scope_key_close(struct key *key)
+{
+	zk_unwatch(key->node);
+	strbuf_fini(&key->data);
+	strbuf_fini(&key->problem);
+	free(key->name);
+}
+
+static bool key_settled(const struct key *key)
+{
+	return key->told && !zk_node_busy(key->node);
+}
+
+static void note_fact(struct key *key, const struct zk_node_fact *fact)
+{
+	struct scope *scope = key->scope;
+
+	if (key_changed(key, fact)) {
+		if (!scope->changed)
+			scope->notified_us = fact->notified_us;
+		scope->changed = true;
+	}
+	scope->read_us = fact->read_us;
+	key_take(key, fact);
+}
+
+void scope_on_key(const struct zk_node_fact *fact, void *arg)
+{
+	struct key *key = arg;
+
+	note_fact(key, fact);
+	check(key->scope);
+}
+
+static void on_members(const struct zk_node_fact *fact, void *arg)
+{
+	struct key *key = arg;
+
+	note_fact(key, fact);
+	if (fact->connected && fact->state != ZK_NODE_UNKNOWN) {
+		scope_take_names(key->scope, fact);
+		scope_follow_members(key->scope);
+	}
+	check(key->scope);
+}
+
+static void on_leader(const struct zk_node_fact *fact, void *arg)
+{
+	struct key *key = arg;
+
+	note_fact(key, fact);
+	if (key->scope->name_count > SCOPE_MEMBERS_MAX)
+		scope_follow_members(key->scope);
+	check(key->scope);
+}
+
+/* -- all of them -- */
+
+/* The keys that are always there, in the order of their meaning, then the peers; NULL behind. */
+static const struct key *key_at(const struct scope *scope, size_t index)
+{
+	const struct key *const fixed[] = {&scope->root, &scope->leader, &scope->members,
+	                                   &scope->initialize, &scope->config};
+
+	if (index < ARRAY_LEN(fixed))
+		return fixed[index];
+	index -= ARRAY_LEN(fixed);
+	return index < scope->peer_count ? scope->peers[index] : NULL;
+}
+
+/* A key is waited for when it can change who is primary; of the others, what was told last will do
+ * when it takes long. */
+static bool settled(const struct scope *scope)
+{
+	const struct key *key;
+
+	for (size_t i = 0; (key = key_at(scope, i)) != NULL; i++) {
+		bool needed = key->name != NULL
+		                  ? scope_is_leader(scope, key->name)
+		                  : key != &scope->initialize && key != &scope->config;
+
+		if (!key->told || ((needed || !scope->is_late) && !key_settled(key)))
+			return false;
+	}
+	return true;
+}
+
+/* Told once, not yet told again since the connection was lost. */
+static bool unreachable(const struct scope *scope)
+{
+	const struct key *key;
+
+	for (size_t i = 0; (key = key_at(scope, i)) != NULL; i++)
+		if (key->told && !key->connected)
+			return true;
+	return false;
+}
+
+static const struct key *denied(const struct scope *scope)
+{
+	const struct key *const needed[] = {&scope->root, &scope->leader, &scope->members};
+
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
+		if (needed[i]->state == ZK_NODE_DENIED)
+			return needed[i];
+	return NULL;
+}
+
+/* A key that went away left its trace in the znode above it. */
+static int64_t newest(const struct scope *scope)
+{
+	const struct key *key;
+	int64_t zxid = 0;
+
+	for (size_t i = 0; (key = key_at(scope, i)) != NULL; i++) {
+		zxid = key->mzxid > zxid ? key->mzxid : zxid;
+		zxid = key->pzxid > zxid ? key->pzxid : zxid;
+	}
+	return zxid;
+}
+
+static struct layout_patroni_key key_value(const struct key *key)
+{
+	return (struct layout_patroni_key){
+	    .present = key->state == ZK_NODE_PRESENT || key->state == ZK_NODE_DENIED,
+	    .name = key->name,
+	    .data = key->has_data ? key->data.data : NULL,
+	    .len = key->state == ZK_NODE_PRESENT ? key->size : 0,
+	    .problem = key->state == ZK_NODE_DENIED ? key->problem.data : NULL,
+	    .czxid = key->czxid};
+}
+
+static void tell(struct scope *scope, struct scope_fact fact)
+{
+	fact.notified_us = scope->notified_us;
+	fact.read_us = scope->read_us;
+	scope->changed = scope->is_late = false;
+	scope->told = true;
+	scope->state = fact.state;
+	event_del(scope->late);
+	scope->cb(&fact, scope->arg);
+}
+
+static void tell_keys(struct scope *scope)
+{
+	struct layout_patroni_key members[SCOPE_MEMBERS_MAX];
+	struct layout_patroni keys = {.leader = key_value(&scope->leader),
+	                              .initialize = key_value(&scope->initialize),
+	                              .config = key_value(&scope->config),
+	                              .members = members};
+
+	for (size_t i = 0; i < scope->peer_count; i++)
+		if (scope->peers[i]->state != ZK_NODE_ABSENT)
+			members[keys.member_count++] = key_value(scope->peers[i]);
+	keys.unread_count = scope->name_count - scope->peer_count + scope->uncounted;
+	tell(scope, (struct scope_fact){.state = SCOPE_READ, .keys = &keys, .zxid = newest(scope)});
+}
+
+static void tell_settled(struct scope *scope)
+{
+	const struct key *refused = denied(scope);
+
+	if (scope->root.state == ZK_NODE_ABSENT)
+		tell(scope, (struct scope_fact){.state = SCOPE_ABSENT});
+	else if (refused != NULL)
+		tell(scope,
+		     (struct scope_fact){.state = SCOPE_DENIED, .problem = refused->problem.data});
+	else
+		tell_keys(scope);
+}
+
+static void wait_for_reads(struct scope *scope)
+{
+	const struct timeval tv = {.tv_usec = LATE_MS * 1000L};
+
+	if (!event_pending(scope->late, EV_TIMEOUT, NULL))
+		event_add(scope->late, &tv);
+}
+
+static void check(struct scope *scope)
+{
+	if (unreachable(scope)) {
+		if (!scope->told || scope->state != SCOPE_UNREACHABLE)
+			tell(scope, (struct scope_fact){.state = SCOPE_UNREACHABLE});
+	} else if (scope->changed && settled(scope)) {
+		tell_settled(scope);
+	} else if (scope->changed) {
+		wait_for_reads(scope);
+	}
+}
+
+static void on_late(evutil_socket_t fd, short what, void *arg)
+{
+	struct scope *scope = arg;
+
+	(void)fd;
+	(void)what;
+	scope->is_late = true;
+	check(scope);
+}
+
+struct scope *scope_watch(struct zk *zk, struct event_base *base, const char *path, scope_cb *cb,
+                          void *arg)
+{
+	struct scope *scope = xcalloc(1, sizeof(*scope));
+
+	*scope = (struct scope){.zk = zk, .path = xstrdup(path), .cb = cb, .arg = arg};
+	scope->late = event_new(base, -1, 0, on_late, scope);
+	scope_key_open(&scope->root, scope, "", ZK_WATCH_NAMES, scope_on_key);
+	scope_key_open(&scope->members, scope, "/members", ZK_WATCH_NAMES, on_members);
+	scope_key_open(&scope->leader, scope, "/leader", ZK_WATCH_DATA, on_leader);
+	scope_key_open(&scope->initialize, scope, "/initialize", ZK_WATCH_DATA, scope_on_key);
+	scope_key_open(&scope->config, scope, "/config", ZK_WATCH_DATA, scope_on_key);
+	return scope;
+}
+
+void scope_unwatch(struct scope *scope)
+{
+	if (scope == NULL)
+		return;
+	scope_close_members(scope);
+	scope_key_close(&scope->root);
+	scope_key_close(&scope->members);
+	scope_key_close(&scope->leader);
+	scope_key_close(&scope->initialize);
+	scope_key_close(&scope->config);
+	event_free(scope->late);
+	free(scope->path);
+	free(scope);
+}

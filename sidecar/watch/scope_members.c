@@ -1,0 +1,113 @@
+/* Which members of a Patroni scope are watched. Always holds: at most SCOPE_MEMBERS_MAX of them,
+ * the leader's among these, and of too many the same ones each time. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "scope_internal.h"
+
+#define NAMES_MAX ((size_t)1024) /* further ones are only counted */
+
+static int compare_names(const void *a, const void *b)
+{
+	const char *const *left = a, *const *right = b;
+
+	return strcmp(*left, *right);
+}
+
+void scope_forget_names(struct scope *scope)
+{
+	for (size_t i = 0; i < scope->name_count; i++)
+		free(scope->names[i]);
+	free(scope->names);
+	scope->names = NULL;
+	scope->name_count = 0;
+}
+
+/* Sorted first, so that of too many the same ones are taken each time. */
+void scope_take_names(struct scope *scope, const struct zk_node_fact *fact)
+{
+	size_t kept = fact->name_count < NAMES_MAX ? fact->name_count : NAMES_MAX;
+	auto_free const char **sorted = xcalloc(fact->name_count + 1, sizeof(*sorted));
+
+	for (size_t i = 0; i < fact->name_count; i++)
+		sorted[i] = fact->names[i];
+	qsort(sorted, fact->name_count, sizeof(*sorted), compare_names);
+	scope_forget_names(scope);
+	scope->names = xcalloc(kept + 1, sizeof(*scope->names));
+	for (size_t i = 0; i < kept; i++)
+		scope->names[i] = xstrdup(sorted[i]);
+	scope->name_count = kept;
+	scope->uncounted = fact->name_count - kept;
+}
+
+static struct key *open_peer(struct scope *scope, const char *name)
+{
+	auto_free char *child = xasprintf("/members/%s", name);
+	struct key *peer = xcalloc(1, sizeof(*peer));
+
+	scope_key_open(peer, scope, child, ZK_WATCH_DATA, scope_on_key);
+	peer->name = xstrdup(name);
+	return peer;
+}
+
+/* The one of that name, taken out of the list; NULL: there is none. */
+static struct key *take_peer(struct key **peers, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (peers[i] != NULL && strcmp(peers[i]->name, name) == 0)
+			return STEAL(peers[i]);
+	return NULL;
+}
+
+bool scope_is_leader(const struct scope *scope, const char *name)
+{
+	const struct key *leader = &scope->leader;
+
+	return leader->has_data && strcmp(leader->data.data, name) == 0;
+}
+
+/* The first ones by name; the leader's takes the last place when it is not one of them. */
+static size_t choose(const struct scope *scope, const char *chosen[SCOPE_MEMBERS_MAX])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < scope->name_count; i++) {
+		if (count < SCOPE_MEMBERS_MAX)
+			chosen[count++] = scope->names[i];
+		else if (scope_is_leader(scope, scope->names[i]))
+			chosen[count - 1] = scope->names[i];
+	}
+	return count;
+}
+
+/* Watches who is to be watched, keeps who is already, and ends the rest. */
+void scope_follow_members(struct scope *scope)
+{
+	const char *chosen[SCOPE_MEMBERS_MAX];
+	struct key *old[SCOPE_MEMBERS_MAX];
+	size_t old_count = scope->peer_count;
+
+	memcpy(old, scope->peers, sizeof(old));
+	scope->peer_count = choose(scope, chosen);
+	for (size_t i = 0; i < scope->peer_count; i++) {
+		scope->peers[i] = take_peer(old, old_count, chosen[i]);
+		if (scope->peers[i] == NULL)
+			scope->peers[i] = open_peer(scope, chosen[i]);
+	}
+	for (size_t i = 0; i < old_count; i++) {
+		if (old[i] == NULL)
+			continue;
+		scope_key_close(old[i]);
+		free(old[i]);
+	}
+}
+
+void scope_close_members(struct scope *scope)
+{
+	for (size_t i = 0; i < scope->peer_count; i++) {
+		scope_key_close(scope->peers[i]);
+		free(scope->peers[i]);
+	}
+	scope_forget_names(scope);
+}
