@@ -32,6 +32,13 @@ const char *zk_result_name(enum zk_result result)
 	return "?";
 }
 
+static void free_write(struct zk_write *write)
+{
+	free(write->path);
+	free(write->data);
+	free(write);
+}
+
 static void unlink_and_free(struct zk_write *write)
 {
 	struct zk_write **at = &write->zk->writes;
@@ -39,9 +46,7 @@ static void unlink_and_free(struct zk_write *write)
 	while (*at != write)
 		at = &(*at)->next;
 	*at = write->next;
-	free(write->path);
-	free(write->data);
-	free(write);
+	free_write(write);
 }
 
 /* The callback may make and cancel requests: this one is told to nobody else from here on. */
@@ -200,6 +205,11 @@ void zk_writes_silence(struct zk *zk)
 
 void zk_writes_forget(struct zk *zk)
 {
-	while (zk->writes != NULL)
-		unlink_and_free(zk->writes);
+	struct zk_write *next;
+
+	for (struct zk_write *write = zk->writes; write != NULL; write = next) {
+		next = write->next;
+		free_write(write);
+	}
+	zk->writes = NULL;
 }

@@ -229,7 +229,7 @@ Test(publish, ten_racing_publishers_write_each_promotion_once_and_in_order)
 		             stored.version, timeline);
 		cr_assert_geq(strcmp(stored.topology.promoted_at, promoted_at), 0);
 		cr_assert_str_eq(stored.topology.primary.name, timeline % 2 == 0 ? "db1" : "db2");
-		strcpy(promoted_at, stored.topology.promoted_at);
+		memcpy(promoted_at, stored.topology.promoted_at, sizeof(promoted_at));
 		topology_fini(&stored.topology);
 	}
 	for (int i = 0; i < RACERS; i++) {

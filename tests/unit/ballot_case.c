@@ -18,8 +18,10 @@ static void node_init(struct sighting *node, int number)
 
 void ballot_case_open(struct ballot_case *c, const char *publisher)
 {
-	const struct ballot_rules rules = {
-	    .publisher = publisher, .null_after = 3, .drop_after = 3, .fresh_us = 2 * ROUND_US};
+	const struct ballot_rules rules = {.publisher = publisher,
+	                                   .null_after = 3,
+	                                   .drop_after = 3,
+	                                   .fresh_us = 2 * (int64_t)ROUND_US};
 
 	*c = (struct ballot_case){.count = BALLOT_NODES, .now_us = ROUND_US};
 	c->ballot = ballot_create(&rules);

@@ -145,8 +145,8 @@ Test(ballot_trouble, a_lag_that_wanders_in_its_bucket_writes_nothing)
 {
 	publish_first();
 	for (int i = 0; i < 20; i++) {
-		c.nodes[0].lsn += 300 * MB + i * 1000;
-		c.nodes[1].lsn = c.nodes[0].lsn - i * 50000;
+		c.nodes[0].lsn += 300 * MB + (int64_t)i * 1000;
+		c.nodes[1].lsn = c.nodes[0].lsn - (int64_t)i * 50000;
 		c.nodes[2].lsn = c.nodes[0].lsn;
 		assert_verdict(ballot_case_round(&c), VERDICT_SAME);
 	}

@@ -229,7 +229,7 @@ Test(publish, a_lost_answer_is_looked_up_and_it_was_ours)
 
 	publish_run(script.publish);
 	answer(ZK_RESULT_OK, 5);
-	strcpy(written, script.data);
+	memcpy(written, script.data, sizeof(written));
 	answer(ZK_RESULT_LOST, -1);
 	cr_assert_eq(script.asked, ASKED_READ);
 	answer_data(ZK_RESULT_OK, 6, written);
