@@ -3,7 +3,6 @@
 #define SEGUE_CLUSTER_OWN_H
 
 #include <event2/util.h>
-#include <time.h>
 
 #include "apply/target.h"
 #include "cluster.h"
@@ -41,7 +40,6 @@ struct cluster {
 	bool fenced;            /* held by fence */
 	int64_t episode;        /* of the hold, or of the last one */
 	int64_t moved_us;       /* to another primary; 0: never */
-	time_t moved_at;        /* the same, for people */
 	int64_t away_ms;        /* since when the store is unreachable; 0: it is not */
 	struct event *tick;     /* looks again: somebody is being asked, or an alarm stands */
 	struct event *reminder; /* of an override */

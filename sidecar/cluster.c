@@ -120,7 +120,6 @@ static void note_move(struct cluster *cluster, const struct topology *next)
 	if (same)
 		return;
 	cluster->moved_us = clock_now_us();
-	cluster->moved_at = time(NULL);
 }
 
 static void move(struct cluster *cluster, const struct decision *decision,

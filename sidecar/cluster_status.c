@@ -1,10 +1,9 @@
 /* A cluster in the document of GET /status: what the store says, what was admitted or refused and
  * why, and how each target stands. Made when somebody asks, and only then. */
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "admit.h"
+#include "base/clock.h"
 #include "cluster_own.h"
 #include "watch/watcher.h"
 
@@ -21,14 +20,13 @@ static json_t *endpoint_json(const struct member *member)
 	return json_string(endpoint);
 }
 
-static json_t *time_json(time_t at)
+static json_t *time_json(int64_t us)
 {
-	char text[32];
-	struct tm utc;
+	char text[CLOCK_WALL_MAX];
 
-	if (at == 0 || gmtime_r(&at, &utc) == NULL ||
-	    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+	if (us == 0)
 		return json_null();
+	clock_wall_at(us, text, sizeof(text));
 	return json_string(text);
 }
 
@@ -88,7 +86,7 @@ static json_t *applied_json(const struct cluster *cluster)
 	                 "primary", endpoint_json(&topology->primary), "name",
 	                 text_or_null(topology->primary.name), "timeline",
 	                 (json_int_t)topology->timeline, "in_this_run", applied->in_this_run,
-	                 "since", time_json(cluster->moved_at));
+	                 "since", time_json(cluster->moved_us));
 }
 
 static json_t *override_json(const struct override *override)

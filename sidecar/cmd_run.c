@@ -14,6 +14,7 @@
 #include "cmd.h"
 #include "pipeline.h"
 #include "pipeline_check.h"
+#include "report/server.h"
 
 /* How soon a log that nobody takes is offered again. */
 static const struct timeval log_retry = {.tv_usec = 100000};
@@ -22,6 +23,7 @@ struct daemon {
 	const char *config_file;
 	struct event_base *base;
 	struct pipeline *pipeline;
+	struct report_server *report;
 	struct { /* of the last SIGHUP, while check_commands run on its texts */
 		struct pipeline *fresh;
 		struct pipeline_check *check;
@@ -53,6 +55,41 @@ static void announce(const struct daemon *daemon, const char *event, int64_t sta
 	         KV_MS("took_ms", clock_now_us() - started_us));
 }
 
+static json_t *on_status(void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	return pipeline_status(daemon->pipeline);
+}
+
+static bool on_override(void *arg, const char *cluster, const json_t *body, struct err *err)
+{
+	const struct daemon *daemon = arg;
+	struct override override;
+
+	if (!override_from_json(body, &override, err))
+		return false;
+	clock_wall(override.since, sizeof(override.since));
+	return pipeline_set_override(daemon->pipeline, cluster, &override, err);
+}
+
+/* Without its endpoint segue still moves the proxies. */
+static void listen_anew(struct daemon *daemon)
+{
+	const struct report_source source = {
+	    .status = on_status, .override = on_override, .arg = daemon};
+	const char *listen = pipeline_config(daemon->pipeline)->listen;
+	struct err err;
+	bool ok;
+
+	if (daemon->report == NULL)
+		daemon->report = report_server_create(daemon->base, listen, &source, &err);
+	ok = daemon->report != NULL && report_server_set_listen(daemon->report, listen, &err);
+	if (!ok)
+		log_error("listen_failed", KV_STR("listen", listen), KV_ERR(&err),
+		          KV_STR("next", "no status, no pin, freeze and release until a reload"));
+}
+
 /* `fresh` is taken over, or ended; NULL: it had problems from the start. */
 static bool replace_pipeline(struct daemon *daemon, struct pipeline *fresh, struct strbuf *errors)
 {
@@ -67,6 +104,7 @@ static bool replace_pipeline(struct daemon *daemon, struct pipeline *fresh, stru
 	}
 	daemon->pipeline = fresh;
 	log_configure(pipeline_config(fresh)->log_level, pipeline_config(fresh)->log_format);
+	listen_anew(daemon);
 	return true;
 }
 
@@ -200,6 +238,7 @@ static void daemon_fini(struct daemon *daemon)
 {
 	cancel_reload(daemon);
 	strbuf_fini(&daemon->reload.problems);
+	report_server_destroy(daemon->report);
 	pipeline_destroy(daemon->pipeline);
 	log_set_deferred(NULL, NULL);
 	event_free(daemon->flush_log);

@@ -27,16 +27,16 @@ const char *override_kind_name(enum override_kind kind)
 	return kind_names[kind];
 }
 
+/* JSON's own escapes keep what was found on one line. */
 static bool refuse(const char *key, const json_t *found, const char *allowed, struct err *err)
 {
 	auto_free char *text =
-	    found != NULL ? json_dumps(found, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
-	auto_strbuf struct strbuf shown = STRBUF_INIT;
+	    found != NULL ? json_dumps(found, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII)
+	                  : NULL;
 
 	if (text == NULL)
 		return err_set(err, "%s is missing: %s", key, allowed);
-	strbuf_append_escaped(&shown, text, strlen(text), SHOWN_MAX);
-	return err_set(err, "%s is %s: %s", key, shown.data, allowed);
+	return err_set(err, "%s is %.*s: %s", key, SHOWN_MAX, text, allowed);
 }
 
 static bool read_kind(const json_t *document, enum override_kind *out, struct err *err)

@@ -6,8 +6,10 @@
 #include "apply/haproxy_config.h"
 #include "base/err.h"
 
-/* Looks, as somebody might listen after all; out->address is static. HAProxy is taken to share
- * segue's network, as it does where both have the same loopback. */
-bool haproxy_closed_find(struct haproxy_place *out, struct err *err) MUST_CHECK;
+/* Looks, as somebody might listen after all, and HAProxy is taken to have segue's loopback.
+ * `primary`: the address that is left, of the same family where that can be; may be NULL.
+ * out->address is static. */
+bool haproxy_closed_find(const char *primary, struct haproxy_place *out,
+                         struct err *err) MUST_CHECK;
 
 #endif

@@ -81,7 +81,8 @@ struct haproxy_place {
 size_t haproxy_config_hold(const struct haproxy_config *config, const struct haproxy_place *primary,
                            const struct haproxy_place *closed, struct haproxy_config *out);
 
-/* The same with those servers disabled, and no session left to them. */
+/* The same with those servers disabled, and no session left to them. One with an agent-check, whose
+ * state is the agent's to set, only loses its sessions. */
 size_t haproxy_config_fence(const struct haproxy_config *config,
                             const struct haproxy_place *primary, struct haproxy_config *out);
 void haproxy_config_open(struct haproxy_config *config);

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 #include "base/strbuf.h"
@@ -38,6 +39,9 @@ const char *haproxy_lines_word(const struct haproxy_lines *lines, size_t i);
 
 /* True when any word of the line holds an environment variable. */
 bool haproxy_lines_has_variable(const struct haproxy_lines *lines);
+
+/* A number, with or without unit (Configuration Manual 2.5), in ms; -1 where it is none. */
+int64_t haproxy_duration_ms(const char *text);
 
 /* True for the keywords that start a section. */
 bool haproxy_keyword_is_section(const char *word);

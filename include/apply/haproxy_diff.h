@@ -21,8 +21,7 @@ struct haproxy_diff {
 	bool needs_reload; /* something is missing or too many that this version cannot add or
 	                      remove */
 	struct strbuf why; /* then: what, "; " between */
-	bool needs_sweep; /* an address changed: established sessions to the old one are to be ended
-	                   */
+	bool needs_sweep;  /* an address changed, or a server is cut off: its sessions are to end */
 };
 
 /* Compares every backend of `desired`; live backends that it does not name are nobody's business.

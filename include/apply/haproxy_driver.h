@@ -33,8 +33,8 @@ struct haproxy_sync {
 	bool known; /* `live` is what HAProxy shows, as far as anybody told segue */
 	struct haproxy_live live;
 	struct haproxy_info info; /* pid 0: HAProxy has never answered */
-	unsigned asking, covers; /* the wishes whose backends the batch out, and `live`, are about
-	                          */
+	unsigned asking, covers;  /* the wishes whose backends the batch out, and `live`, are about
+	                           */
 	unsigned sent_for, seen_for;  /* the wishes at hand when these two were asked for */
 	int64_t uptime_s, start_s;    /* as HAProxy said last; -1: it does not */
 	int64_t worker_us;            /* when this worker started, give or take a second */
@@ -105,12 +105,13 @@ enum haproxy_door {
 struct haproxy_hold {
 	enum haproxy_door door;
 	int64_t held_episode, fenced_episode; /* the last ones; 0: none */
-	int64_t since_us;           /* when it closed, or was found closed */
+	int64_t since_us;                     /* when it closed, or was found closed */
+	int64_t turned_us;                    /* when it turned last */
 	bool settled;               /* HAProxy has been seen to follow, and it has been told */
 	struct event *timer;        /* the end of HELD or FOUND */
 	struct haproxy_config view; /* HELD and FENCED: the servers as they are to be meanwhile */
 	struct haproxy_note note;
-	bool noted; /* the note is on disk, or may be */
+	bool closed; /* HAProxy may show it closed: until it has been seen open */
 	struct haproxy_release *release;
 	unsigned failures; /* of it, in a row */
 };
@@ -163,12 +164,29 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms);
 void haproxy_fence(struct target *target, int64_t episode);
 void haproxy_hold_end(struct haproxy_driver *driver); /* before a text is taken */
 void haproxy_hold_settle(struct haproxy_driver *driver);
+void haproxy_hold_forget(struct haproxy_driver *driver); /* removes the note */
+
+/* Tells, once, of what in the first text keeps clients from waiting for hold_timeout. */
+void haproxy_hold_judge(const struct haproxy_driver *driver);
+
+/* Writes the door; timer_ms -1: no timer. */
+void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_door door, int64_t timer_ms);
 
 /* What HAProxy is to show: the text, or what stands for it while the door is closed. */
 const struct haproxy_config *haproxy_wanted(const struct haproxy_driver *driver);
 
 /* Where sessions may stay: those that run go on while new ones wait. */
 const struct haproxy_config *haproxy_homes(const struct haproxy_driver *driver);
+
+/* haproxy_found.c: a closed door without a text. */
+void haproxy_found_take_over(struct haproxy_driver *driver); /* there is a note */
+void haproxy_found_open(struct haproxy_driver *driver);
+void haproxy_found_let_go(struct haproxy_driver *driver); /* at the end; waits for HAProxy */
+
+/* A hold (or fence) of what was found: it stays so for as long as it would have been closed now.
+ * *last: the episode before. */
+void haproxy_found_keep(struct haproxy_driver *driver, int64_t *last, int64_t episode,
+                        int64_t timer_ms);
 
 /* haproxy_persist.c: the file half. */
 void haproxy_persist_init(struct haproxy_driver *driver);
@@ -220,6 +238,7 @@ void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_r
 void haproxy_log_problem(const struct haproxy_driver *driver, const char *event,
                          const char *problem, const char *next);
 void haproxy_log_fell_back(const struct haproxy_driver *driver);
+void haproxy_log_cannot_hold(const struct haproxy_driver *driver, const char *findings);
 void haproxy_log_hold(const struct haproxy_driver *driver, size_t servers, int64_t timeout_ms);
 void haproxy_log_fence(const struct haproxy_driver *driver, size_t servers);
 void haproxy_log_closed(const struct haproxy_driver *driver);

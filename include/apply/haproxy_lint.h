@@ -4,10 +4,17 @@
 #define SEGUE_APPLY_HAPROXY_LINT_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/strbuf.h"
 
-/* Appends one line a finding to `out`: "line N: finding: what to do instead"; returns how many. */
-size_t haproxy_lint(const char *text, size_t len, struct strbuf *out);
+#define HAPROXY_LINT_HOLD_MS 30000 /* where no hold_timeout is known: its default */
+
+/* Appends one line a finding to `out`: "line N: finding: what to do instead"; returns how many.
+ * `hold_ms`: how long clients have to be able to wait. */
+size_t haproxy_lint(const char *text, size_t len, int64_t hold_ms, struct strbuf *out);
+
+/* Only what keeps the clients of a backend from waiting that long. */
+size_t haproxy_lint_hold(const char *text, size_t len, int64_t hold_ms, struct strbuf *out);
 
 #endif

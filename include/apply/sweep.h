@@ -23,7 +23,8 @@ struct sweep_result {
 typedef void sweep_cb(const struct sweep_result *result, void *arg);
 
 /* Right are the addresses of `desired`; a server that `live` has more in the same backends loses
- * all its sessions, as does one that is to be cut off. Both are read during the call only. `master` may be NULL: no old workers. */
+ * all its sessions, as does one that is to be cut off. Both are read during the call only. `master`
+ * may be NULL: no old workers. */
 struct sweep *sweep_start(struct haproxy_gate *socket, struct haproxy_gate *master,
                           const struct haproxy_config *desired, const struct haproxy_live *live,
                           sweep_cb *cb, void *arg) MUST_CHECK;

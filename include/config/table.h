@@ -40,8 +40,7 @@ enum config_type {
 };
 
 enum config_key_flags {
-	CONFIG_REQUIRED = 1 << 0,  /* must be set, and not to nothing */
-	CONFIG_NO_EFFECT = 1 << 1, /* checked, but its feature is not in this version */
+	CONFIG_REQUIRED = 1 << 0, /* must be set, and not to nothing */
 };
 
 #define CONFIG_NOT_KEPT SIZE_MAX /* offset of a key that is checked and then forgotten */

@@ -10,8 +10,10 @@ struct event_base;
 struct probe;
 
 /* After each attempt, and never inside a call from the left. The probe is not to be destroyed in
- * it. `before`: what the fact was. */
-typedef void probe_cb(const struct probe *probe, const struct server_fact *before, void *arg);
+ * it. `before`: what the fact was. `awaited`: this is the first one that was begun after
+ * probe_hurry(). */
+typedef void probe_cb(const struct probe *probe, const struct server_fact *before, bool awaited,
+                      void *arg);
 
 /* The first question goes out in the next loop iteration. `pq` and `config` are borrowed, `member`
  * is copied. */

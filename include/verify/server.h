@@ -38,10 +38,10 @@ struct server_fact {
 	int64_t timeline; /* of a server that takes writes: from pg_walfile_name(); 0: not known */
 	int64_t lsn;      /* pg_current_wal_lsn(), or what a standby has replayed; bytes */
 	char system_identifier[32]; /* decimal digits; "": the role may not read it */
-	int64_t asked_us;    /* clock_now_us(): when the attempt at hand, or the last one, began */
-	int64_t answered_us; /* when the last ANSWERED one ended; 0: never */
-	char problem[256];   /* in words, one line of printable ASCII, when class is not ANSWERED;
-	                        else "" */
+	int64_t asked_us;           /* clock_now_us(): when the last attempt that has ended began */
+	int64_t answered_us;        /* when the last ANSWERED one ended; 0: never */
+	char problem[256]; /* in words, one line of printable ASCII, when class is not ANSWERED;
+	                      else "" */
 };
 
 const char *

@@ -17,10 +17,10 @@
 struct event_base;
 struct verifier;
 
-/* A fact is different in anything but times, lsn and `running` above SERVER_RUNNING_MATTERS. Never
+/* A fact is different in anything but times, lsn and `running` above SERVER_RUNNING_MATTERS, or is
+ * the first answer to a question that was asked after verifier_hurry(). Never
  * inside a call from the left. The verifier may be destroyed in it. */
 typedef void verifier_cb(void *arg);
-
 
 /* `config` is borrowed. Nothing is asked with verify = disable, and there are no facts. Logs what a
  * server says whenever it says something different (event=server). */
@@ -33,8 +33,8 @@ void verifier_destroy(struct verifier *verifier); /* NULL is fine */
  * stay are kept, of those that left closed. */
 void verifier_follow(struct verifier *verifier, const struct member *const *members, size_t count);
 
-/* Asks this one now, and again every 5 ms, until what it says is different (see
- * server_says_the_same()), or for 10 s; then every 100 ms while this is repeated, and for 10 s
+/* Asks this one now, and again every 5 ms, after 2 s every 20 ms, until what it says is different
+ * (see server_says_the_same()), or for 10 s; then every 100 ms while this is repeated, and for 10 s
  * after the last time. A connection that cannot be made is tried every 100 ms at least. Harmless
  * when repeated, or when it is not followed. */
 void verifier_hurry(struct verifier *verifier, const struct member *member);

@@ -28,8 +28,8 @@ bool layout_host_numeric(const char *host, char address[TOPOLOGY_ADDRESS_MAX]);
 
 bool layout_port_parse(const char *text, uint16_t *port); /* decimal, 1 to 65535 */
 
-/* Is it one server under two names? */
-bool layout_same_place(const struct member *a, const struct member *b);
+/* Have they one name, or one place? */
+bool layout_same_server(const struct member *a, const struct member *b);
 
 /* ISO 8601 with any offset, rewritten to UTC with Z. */
 bool layout_time_to_utc(const char *text, char utc[LAYOUT_TIME_MAX]);

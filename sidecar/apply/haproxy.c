@@ -114,6 +114,8 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	else
 		driver->watch.zxid = desired->zxid;
 	haproxy_reconcile(driver);
+	if (!same)
+		haproxy_hold_judge(driver);
 	return true;
 }
 

@@ -6,12 +6,15 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "base/util.h"
 
 #define ANSWER_MS 20 /* the loopback answers within the call; a firewall may swallow it */
-#define PORT_LAST 8  /* of those nobody has used for decades: tcpmux, compressnet, rje, echo, ... */
+#define PORT_LAST                                                                      \
+	8 /* of those nobody has used for decades: tcpmux, compressnet, rje, echo, ... \
+	   */
 
 static bool ends_refused(int fd)
 {
@@ -35,22 +38,36 @@ static bool is_closed(const struct sockaddr *address, socklen_t len)
 	return errno == ECONNREFUSED || (errno == EINPROGRESS && ends_refused(fd));
 }
 
-bool haproxy_closed_find(struct haproxy_place *out, struct err *err)
+static bool find_ipv4(uint16_t port, struct haproxy_place *out)
 {
-	struct sockaddr_in v4 = {.sin_family = AF_INET,
-	                         .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	const struct sockaddr_in address = {.sin_family = AF_INET,
+	                                    .sin_port = htons(port),
+	                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
-	for (uint16_t port = 1; port <= PORT_LAST; port++) {
-		v4.sin_port = v6.sin6_port = htons(port);
-		out->port = port;
-		out->address = "127.0.0.1";
-		if (is_closed((const struct sockaddr *)&v4, sizeof(v4)))
+	*out = (struct haproxy_place){"127.0.0.1", port};
+	return is_closed((const struct sockaddr *)&address, sizeof(address));
+}
+
+static bool find_ipv6(uint16_t port, struct haproxy_place *out)
+{
+	const struct sockaddr_in6 address = {
+	    .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+
+	*out = (struct haproxy_place){"::1", port};
+	return is_closed((const struct sockaddr *)&address, sizeof(address));
+}
+
+/* Of the primary's family where there is one: a server line may bind a source address. */
+bool haproxy_closed_find(const char *primary, struct haproxy_place *out, struct err *err)
+{
+	bool is_ipv6 = primary != NULL && strchr(primary, ':') != NULL;
+
+	for (uint16_t port = 1; port <= PORT_LAST; port++)
+		if (is_ipv6 ? find_ipv6(port, out) : find_ipv4(port, out))
 			return true;
-		out->address = "::1";
-		if (is_closed((const struct sockaddr *)&v6, sizeof(v6)))
+	for (uint16_t port = 1; port <= PORT_LAST; port++)
+		if (is_ipv6 ? find_ipv4(port, out) : find_ipv6(port, out))
 			return true;
-	}
 	return err_set(err,
 	               "127.0.0.1 and ::1: none of the ports 1 to %d refuses a connection, and "
 	               "clients can wait only where one does",

@@ -50,7 +50,8 @@ size_t haproxy_config_fence(const struct haproxy_config *config,
 
 		if (!leads_to(server, primary))
 			continue;
-		server->disabled = server->cut_off = true;
+		server->cut_off = true;
+		server->disabled = server->disabled || !server->agent;
 		count++;
 	}
 	return count;

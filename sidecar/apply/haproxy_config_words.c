@@ -204,3 +204,23 @@ bool haproxy_lines_next(struct haproxy_lines *lines, struct err *err)
 	}
 	return false;
 }
+
+int64_t haproxy_duration_ms(const char *text)
+{
+	static const struct {
+		const char *unit;
+		int64_t ms;
+	} units[] = {{"", 1},      {"ms", 1},      {"s", 1000},
+	             {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+	int64_t value = 0;
+	const char *at = text;
+
+	for (; isdigit((unsigned char)*at) && value < INT32_MAX; at++)
+		value = value * 10 + (*at - '0');
+	if (at == text)
+		return -1;
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (strcmp(at, units[i].unit) == 0)
+			return value * units[i].ms;
+	return strcmp(at, "us") == 0 ? value / 1000 : -1;
+}

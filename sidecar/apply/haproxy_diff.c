@@ -111,6 +111,7 @@ static void change_server(struct haproxy_diff *out, const struct haproxy_server 
 	if (server->disabled && !in_maint && !server->agent) {
 		add_command(out, "set server", server, " state maint");
 		add_summary(out, server, "disabled");
+		out->needs_sweep = out->needs_sweep || server->cut_off;
 	}
 	if (server->unchecked)
 		change_check(out, server, live);

@@ -3,7 +3,6 @@
  * owner's. What a section inherits from a file that is not at hand is never guessed. */
 #include "apply/haproxy_lint.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -12,10 +11,9 @@
 #include "apply/haproxy_address.h"
 #include "apply/haproxy_config_words.h"
 
-#define UNSET           (-1)
+#define UNSET           (-1) /* as haproxy_duration_ms() says for none */
 #define RETRIES_DEFAULT 3
 #define RETRY_MAX_MS    1000 /* between two tries HAProxy waits min(1 s, timeout connect) */
-#define HOLD_MIN_MS     INT64_C(30000) /* the default of hold_timeout */
 #define CONNECT_MAX_MS  5000
 
 enum section {
@@ -45,6 +43,8 @@ struct primary { /* the server of that name in the section at hand; line 0: ther
 
 struct lint {
 	struct haproxy_lines lines;
+	int64_t hold_ms;
+	bool only_hold; /* findings that have nothing to do with waiting clients are left out */
 	struct strbuf *out;
 	size_t findings;
 	enum section section;
@@ -81,38 +81,32 @@ static bool has_word(const struct lint *lint, size_t from, const char *expected)
 	return false;
 }
 
-static void PRINTF_LIKE(3, 4) report(struct lint *lint, unsigned line, const char *fmt, ...)
+static void write_finding(struct lint *lint, unsigned line, const char *fmt, va_list args)
 {
-	va_list args;
-
 	strbuf_printf(lint->out, "line %u: ", line);
-	va_start(args, fmt);
 	strbuf_vprintf(lint->out, fmt, args);
-	va_end(args);
 	strbuf_append_char(lint->out, '\n');
 	lint->findings++;
 }
 
-/* A number of HAProxy's, with or without unit (Configuration Manual 2.5), in ms; UNSET where it is
- * none. */
-static int64_t read_duration(const char *text)
+static void PRINTF_LIKE(3, 4) report(struct lint *lint, unsigned line, const char *fmt, ...)
 {
-	static const struct {
-		const char *unit;
-		int64_t ms;
-	} units[] = {{"", 1},      {"ms", 1},      {"s", 1000},
-	             {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-	int64_t value = 0;
-	const char *at = text;
+	va_list args;
 
-	for (; isdigit((unsigned char)*at) && value < INT32_MAX; at++)
-		value = value * 10 + (*at - '0');
-	if (at == text)
-		return UNSET;
-	for (size_t i = 0; i < ARRAY_LEN(units); i++)
-		if (strcmp(at, units[i].unit) == 0)
-			return value * units[i].ms;
-	return strcmp(at, "us") == 0 ? value / 1000 : UNSET;
+	va_start(args, fmt);
+	if (!lint->only_hold)
+		write_finding(lint, line, fmt, args);
+	va_end(args);
+}
+
+/* What keeps clients from waiting for a primary. */
+static void PRINTF_LIKE(3, 4) report_hold(struct lint *lint, unsigned line, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	write_finding(lint, line, fmt, args);
+	va_end(args);
 }
 
 static void judge_global(struct lint *lint)
@@ -156,11 +150,13 @@ static void judge_hold_time(struct lint *lint)
 
 	if (period <= 0 || (set->retries == UNSET && !set->complete))
 		return;
-	if (retries * period < HOLD_MIN_MS)
-		report(lint, lint->section_line,
-		       "backend %s: %" PRId64 " retries %" PRId64 " ms apart: during a failover "
-		       "clients get errors after %" PRId64 " ms: raise \"retries\" to %" PRId64,
-		       lint->proxy, retries, period, retries * period, HOLD_MIN_MS * 2 / period);
+	if (retries * period < lint->hold_ms)
+		report_hold(lint, lint->section_line,
+		            "backend %s: %" PRId64 " retries %" PRId64
+		            " ms apart: during a failover clients get errors after %" PRId64
+		            " ms, hold_timeout is %" PRId64 " ms: raise \"retries\" to %" PRId64,
+		            lint->proxy, retries, period, retries * period, lint->hold_ms,
+		            lint->hold_ms * 2 / period);
 }
 
 static void judge_tries(struct lint *lint)
@@ -168,15 +164,17 @@ static void judge_tries(struct lint *lint)
 	const struct settings *set = &lint->settings;
 
 	if (set->has_redispatch ? set->redispatch_every < 1 : set->complete)
-		report(lint, lint->section_line,
-		       "backend %s has no \"option redispatch 1\": waiting clients keep trying the "
-		       "address that the primary has left: add it",
-		       lint->proxy);
+		report_hold(
+		    lint, lint->section_line,
+		    "backend %s has no \"option redispatch 1\": waiting clients keep trying the "
+		    "address that the primary has left: add it",
+		    lint->proxy);
 	if (set->connect_ms == 0 || (set->connect_ms == UNSET && set->complete))
-		report(lint, lint->section_line,
-		       "backend %s has no \"timeout connect\": a try at a primary that is gone "
-		       "never ends: add \"timeout connect 100ms\"",
-		       lint->proxy);
+		report_hold(
+		    lint, lint->section_line,
+		    "backend %s has no \"timeout connect\": a try at a primary that is gone "
+		    "never ends: add \"timeout connect 100ms\"",
+		    lint->proxy);
 	if (set->connect_ms > CONNECT_MAX_MS)
 		report(lint, lint->section_line,
 		       "backend %s: \"timeout connect\" is %" PRId64 " ms: clients hang that long "
@@ -192,10 +190,11 @@ static void judge_proxy(struct lint *lint)
 	judge_tries(lint);
 	judge_hold_time(lint);
 	if (lint->primary.checks)
-		report(lint, lint->primary.line,
-		       "server %s/primary has \"check\": when it fails, waiting clients get errors "
-		       "and new ones are turned away; segue is the check: remove it",
-		       lint->proxy);
+		report_hold(
+		    lint, lint->primary.line,
+		    "server %s/primary has \"check\": when it fails, waiting clients get errors "
+		    "and new ones are turned away; segue is the check: remove it",
+		    lint->proxy);
 	if (lint->primary.limited && lint->settings.complete && !lint->settings.has_queue_timeout)
 		report(lint, lint->primary.line,
 		       "server %s/primary has \"maxconn\", and the queue before it lasts no longer "
@@ -289,9 +288,9 @@ static void read_settings(struct lint *lint)
 		set->has_mode = true;
 		set->http_line = word_is(lint, 1, "http") ? lint->lines.number : 0;
 	} else if (word_is(lint, 0, "retries")) {
-		set->retries = read_duration(word(lint, 1));
+		set->retries = haproxy_duration_ms(word(lint, 1));
 	} else if (word_is(lint, 0, "timeout") && word_is(lint, 1, "connect")) {
-		set->connect_ms = read_duration(word(lint, 2));
+		set->connect_ms = haproxy_duration_ms(word(lint, 2));
 	} else if (word_is(lint, 0, "timeout") && word_is(lint, 1, "queue")) {
 		set->has_queue_timeout = true;
 	} else if (word_is(lint, 0, "default-server")) {
@@ -348,23 +347,36 @@ static void read_line(struct lint *lint)
 		read_primary(lint);
 }
 
-size_t haproxy_lint(const char *text, size_t len, struct strbuf *out)
+static size_t lint_text(struct lint *lint, const char *text, size_t len)
 {
-	struct lint lint = {.out = out};
 	struct err err;
 
-	haproxy_lines_init(&lint.lines, text, len);
-	while (haproxy_lines_next(&lint.lines, &err))
-		read_line(&lint);
-	end_section(&lint);
-	judge_global(&lint);
-	if (lint.lines.failed) {
-		strbuf_printf(out, "%s\n", err.message);
-		lint.findings++;
+	haproxy_lines_init(&lint->lines, text, len);
+	while (haproxy_lines_next(&lint->lines, &err))
+		read_line(lint);
+	end_section(lint);
+	judge_global(lint);
+	if (lint->lines.failed) {
+		strbuf_printf(lint->out, "%s\n", err.message);
+		lint->findings++;
 	}
-	for (size_t i = 0; i < lint.profile_count; i++)
-		free(lint.profiles[i].name);
-	free(lint.profiles);
-	haproxy_lines_fini(&lint.lines);
-	return lint.findings;
+	for (size_t i = 0; i < lint->profile_count; i++)
+		free(lint->profiles[i].name);
+	free(lint->profiles);
+	haproxy_lines_fini(&lint->lines);
+	return lint->findings;
+}
+
+size_t haproxy_lint(const char *text, size_t len, int64_t hold_ms, struct strbuf *out)
+{
+	struct lint lint = {.hold_ms = hold_ms, .out = out};
+
+	return lint_text(&lint, text, len);
+}
+
+size_t haproxy_lint_hold(const char *text, size_t len, int64_t hold_ms, struct strbuf *out)
+{
+	struct lint lint = {.hold_ms = hold_ms, .only_hold = true, .out = out};
+
+	return lint_text(&lint, text, len);
 }

@@ -113,6 +113,22 @@ void haproxy_log_fell_back(const struct haproxy_driver *driver)
 	         KV_STR("what", "an earlier file, with the servers as they are now"));
 }
 
+/* The findings, one a line, on one line. */
+void haproxy_log_cannot_hold(const struct haproxy_driver *driver, const char *findings)
+{
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+
+	for (const char *c = findings; *c != '\0'; c++)
+		if (*c != '\n')
+			strbuf_append_char(&line, *c);
+		else if (c[1] != '\0')
+			strbuf_append_str(&line, "; ");
+	log_warning("cannot_hold", WHO(driver), KV_STR("file", driver->target.config->output),
+	            KV_STR("found", line.data),
+	            KV_STR("next", "while there is no primary, clients get errors: change the "
+	                           "template; `segue check` shows what is left"));
+}
+
 static char *primary_name(const struct haproxy_driver *driver)
 {
 	if (driver->primary == NULL)
@@ -151,7 +167,8 @@ void haproxy_log_fence(const struct haproxy_driver *driver, size_t servers)
 void haproxy_log_closed(const struct haproxy_driver *driver)
 {
 	log_info(driver->hold.door == DOOR_HELD ? "held" : "fenced", WHO(driver),
-	         KV_INT("zxid", driver->watch.zxid), KV_MS("took_ms", closed_for_us(driver)));
+	         KV_INT("zxid", driver->watch.zxid),
+	         KV_MS("took_ms", clock_now_us() - driver->hold.turned_us));
 }
 
 void haproxy_log_hold_over(const struct haproxy_driver *driver)

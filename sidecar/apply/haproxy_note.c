@@ -73,9 +73,9 @@ bool haproxy_note_init(struct haproxy_note *note, const char *state_dir, const c
 {
 	json_auto_t *root = NULL;
 
-	*note = (struct haproxy_note){
-	    .path = xasprintf("%s/haproxy-%s.held", state_dir, name),
-	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
+	*note =
+	    (struct haproxy_note){.path = xasprintf("%s/haproxy-%s.held", state_dir, name),
+	                          .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
 	return read_file(note->path, &root, err) && (root == NULL || take(note, root, err));
 }
 

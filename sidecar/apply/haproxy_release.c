@@ -14,8 +14,8 @@
 #include "apply/haproxy_round.h"
 #include "apply/haproxy_socket.h"
 
-#define ROUNDS_MAX       5
-#define ADMIN_MAINT      1 /* SRV_ADMF_FMAINT of HAProxy */
+#define ROUNDS_MAX  5
+#define ADMIN_MAINT 1 /* SRV_ADMF_FMAINT of HAProxy */
 
 struct haproxy_release {
 	struct event_base *base;
@@ -170,7 +170,7 @@ void haproxy_release_cancel(struct haproxy_release *release)
 
 struct outcome {
 	bool ok;
-	size_t *released;
+	size_t released;
 	struct err *err;
 };
 
@@ -179,7 +179,7 @@ static void take_outcome(size_t released, const struct err *err, void *arg)
 	struct outcome *outcome = arg;
 
 	outcome->ok = err == NULL;
-	*outcome->released = released;
+	outcome->released = released;
 	if (err != NULL)
 		*outcome->err = *err;
 }
@@ -187,10 +187,11 @@ static void take_outcome(size_t released, const struct err *err, void *arg)
 bool haproxy_release_wait(const struct haproxy_release_job *job, size_t *released, struct err *err)
 {
 	struct event_base *base = event_base_new();
-	struct outcome outcome = {.released = released, .err = err};
+	struct outcome outcome = {.err = err};
 
 	if (haproxy_release_start(base, job, take_outcome, &outcome, err) != NULL)
 		event_base_dispatch(base); /* until nothing is left to wait for */
 	event_base_free(base);
+	*released = outcome.released;
 	return outcome.ok;
 }

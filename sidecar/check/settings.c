@@ -221,7 +221,7 @@ static void lint_file(struct check *check, const char *path)
 		           err.message);
 		return;
 	}
-	if (haproxy_lint(text.data, text.len, &findings) == 0)
+	if (haproxy_lint(text.data, text.len, HAPROXY_LINT_HOLD_MS, &findings) == 0)
 		check_note(check, CHECK_OK, path, NULL, "nothing in it hurts a failover");
 	for (const char *line = findings.data; *line != '\0';) {
 		size_t len = strcspn(line, "\n");

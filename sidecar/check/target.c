@@ -29,11 +29,14 @@ bool check_render(struct check *check, const struct config_target *target, struc
 	return fine;
 }
 
-static void note_lint(struct check *check, const char *what, const struct strbuf *text)
+static void note_lint(struct check *check, const struct config_target *target, const char *what,
+                      const struct strbuf *text)
 {
 	auto_strbuf struct strbuf findings = STRBUF_INIT;
+	int64_t hold_ms =
+	    target->hold_timeout_ms > 0 ? target->hold_timeout_ms : HAPROXY_LINT_HOLD_MS;
 
-	(void)haproxy_lint(text->data, text->len, &findings);
+	(void)haproxy_lint(text->data, text->len, hold_ms, &findings);
 	for (const char *line = findings.data; *line != '\0';) {
 		size_t len = strcspn(line, "\n");
 
@@ -42,7 +45,8 @@ static void note_lint(struct check *check, const char *what, const struct strbuf
 	}
 }
 
-static void check_haproxy_text(struct check *check, const char *what, const struct strbuf *text)
+static void check_haproxy_text(struct check *check, const struct config_target *target,
+                               const char *what, const struct strbuf *text)
 {
 	struct haproxy_config parsed;
 	struct err err;
@@ -59,7 +63,7 @@ static void check_haproxy_text(struct check *check, const char *what, const stru
 		check_note(check, CHECK_OK, what, NULL, "rendered: backends %zu, servers %zu",
 		           parsed.backend_count, parsed.server_count);
 	haproxy_config_free(&parsed);
-	note_lint(check, what, text);
+	note_lint(check, target, what, text);
 }
 
 static void check_pgbouncer_text(struct check *check, const char *what, const struct strbuf *text)
@@ -84,7 +88,7 @@ static void check_text(struct check *check, const struct config_target *target, 
 	if (!check_render(check, target, &text, &err))
 		check_note(check, CHECK_FAIL, what, "correct the template", "%s", err.message);
 	else if (target->kind == CONFIG_TARGET_HAPROXY)
-		check_haproxy_text(check, what, &text);
+		check_haproxy_text(check, target, what, &text);
 	else if (target->kind == CONFIG_TARGET_PGBOUNCER)
 		check_pgbouncer_text(check, what, &text);
 	else

@@ -92,9 +92,6 @@ static void load_entry(struct builder *builder, const struct config_section *sec
 	if (!fine)
 		config_problem_add(builder->errors, entry->line, section, entry->key, "%s",
 		                   err.message);
-	else if ((key->flags & CONFIG_NO_EFFECT) != 0 && strcmp(value.data, key->preset) != 0)
-		config_problem_add(builder->warnings, entry->line, section, entry->key,
-		                   "has no effect in this version");
 }
 
 static void load_entries(struct builder *builder, const struct config_section *section, void *base)

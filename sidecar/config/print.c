@@ -8,8 +8,6 @@
 
 #define SAMPLE_WIDTH 98
 
-static const char no_effect[] = "Checked, but without effect in this version.";
-
 /* roff: a backslash is an escape, a minus is not a hyphen, a dot in front is a request. */
 static void print_roff(FILE *out, const char *text)
 {
@@ -77,8 +75,6 @@ static void man_key(FILE *out, const struct config_key *key)
 		print_roff_sentences(out, allowed.data);
 	if ((key->flags & CONFIG_REQUIRED) != 0 && key->preset == NULL)
 		fputs("Required.\n", out);
-	if ((key->flags & CONFIG_NO_EFFECT) != 0)
-		print_roff_sentences(out, no_effect);
 }
 
 void config_print_man(FILE *out)
@@ -93,7 +89,7 @@ void config_print_man(FILE *out)
 		fprintf(out, ".SS \"[%s%s]\"\n", section->word, section->named ? " NAME" : "");
 		print_roff_sentences(out, section->help);
 		if (section->missing != NULL)
-			print_roff_sentences(out, no_effect);
+			print_roff_sentences(out, "Checked, but without effect in this version.");
 		for (size_t j = 0; j < key_count; j++)
 			if ((keys[j].sections & section->kind) != 0)
 				man_key(out, &keys[j]);
@@ -128,8 +124,8 @@ static void sample_key(FILE *out, const struct config_key *key, bool section_is_
 
 	strbuf_printf(&text, "%s ", key->help);
 	append_allowed(&text, key);
-	strbuf_printf(&text, "%s%s", required ? " Required." : "",
-	              (key->flags & CONFIG_NO_EFFECT) != 0 ? " No effect in this version." : "");
+	if (required)
+		strbuf_append_str(&text, " Required.");
 	print_comment(out, text.data);
 	fputs(required && section_is_active ? "" : ";", out);
 	if (config_key_is_prefix(key))

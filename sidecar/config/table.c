@@ -172,10 +172,11 @@ static const struct config_key keys[] = {
      .choices = losses,
      .preset = "hold",
      .help =
-         "While the store names no primary (layout segue: \"primary\": null). hold: the clients "
-         "of a PgBouncer wait, for hold_timeout at most; a HAProxy stays with the last "
-         "primary, as it cannot hold in this version. keep: all stay with the last primary. "
-         "fence: as keep, in this version."},
+         "While there is no primary (layout segue: \"primary\": null). hold: clients wait, for "
+         "hold_timeout at most. Those of a PgBouncer are paused; new ones of a HAProxy are led to "
+         "a closed port, where they try again until there is a primary, and sessions that run go "
+         "on. keep: all stay with the last primary. fence: nobody is to reach the last primary: "
+         "its sessions are ended, and clients turned away until the next one is named."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "hold_timeout",
      .type = CONFIG_TYPE_DURATION,
@@ -183,9 +184,9 @@ static const struct config_key keys[] = {
      .min = 100,
      .max = HOUR,
      .preset = "30s",
-     .help = "How long the clients of a PgBouncer are held; then they are let go, to the last "
-             "primary. Shorter than PgBouncer's query_wait_timeout. A HAProxy does not hold in "
-             "this version."},
+     .help = "How long clients are held; then they are let go, to the last primary. Shorter than "
+             "PgBouncer's query_wait_timeout, and than a client of a HAProxy can wait: retries "
+             "times timeout connect, or times 1s where that is longer."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_store_loss",
      .type = CONFIG_TYPE_ENUM,

@@ -46,8 +46,7 @@ static const char *const allowed_words[] = {
     [CONFIG_TYPE_BOOL] = "yes | no",
     [CONFIG_TYPE_PATH] = "an absolute path without blanks",
     [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
-    [CONFIG_TYPE_LISTEN] = "unix:/PATH without blanks, at most 107 bytes, or host:port with an "
-                           "IP address or localhost for the host",
+    [CONFIG_TYPE_LISTEN] = "unix:/PATH (107 bytes, no blanks), IP:port or localhost:port",
     [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
     [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",
     [CONFIG_TYPE_CONNINFO] = "keyword=value pairs or a postgresql:// URI",

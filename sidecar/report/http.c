@@ -13,7 +13,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,7 +32,6 @@ struct guest {
 	struct event *deadline;
 	enum guest_state state;
 	bool said_all; /* the peer has closed its half */
-	LIST_ENTRY(guest) entry;
 };
 
 struct http {
@@ -43,13 +41,13 @@ struct http {
 	int timeout_ms;
 	http_answer_fn *answer;
 	void *arg;
+	struct guest *guests[HTTP_GUESTS_MAX];
 	size_t guest_count;
-	LIST_HEAD(, guest) guests;
 };
 
 static struct timeval from_ms(int ms)
 {
-	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L};
 }
 
 /* The one place where `state` is written. */
@@ -63,16 +61,24 @@ static void guest_enter(struct guest *guest, enum guest_state state)
 	event_add(guest->deadline, &timeout);
 }
 
-static void guest_destroy(struct guest *guest)
+static void guest_free(struct guest *guest)
 {
-	struct http *http = guest->http;
-
-	LIST_REMOVE(guest, entry);
 	event_free(guest->deadline);
 	bufferevent_free(guest->stream);
 	free(guest);
-	if (http->guest_count-- == HTTP_GUESTS_MAX)
+}
+
+static void guest_leave(struct guest *guest)
+{
+	struct http *http = guest->http;
+	size_t index = 0;
+
+	while (http->guests[index] != guest)
+		index++;
+	if (http->guest_count == HTTP_GUESTS_MAX)
 		evconnlistener_enable(http->listener);
+	http->guests[index] = http->guests[--http->guest_count];
+	guest_free(guest);
 }
 
 static const char *reason(int status)
@@ -165,7 +171,7 @@ static void on_written(struct bufferevent *stream, void *arg)
 	if (guest->state != GUEST_REPLYING)
 		return;
 	if (guest->said_all) {
-		guest_destroy(guest);
+		guest_leave(guest);
 		return;
 	}
 	shutdown(bufferevent_getfd(stream), SHUT_WR);
@@ -182,14 +188,14 @@ static void on_end(struct bufferevent *stream, short what, void *arg)
 	    guest->state == GUEST_REPLYING)
 		guest->said_all = true;
 	else
-		guest_destroy(guest);
+		guest_leave(guest);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	guest_destroy(arg);
+	guest_leave(arg);
 }
 
 static void on_guest(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
@@ -208,8 +214,8 @@ static void on_guest(struct evconnlistener *listener, evutil_socket_t fd, struct
 	bufferevent_priority_set(guest->stream, priority);
 	bufferevent_setwatermark(guest->stream, EV_READ, 0, REQUEST_HEAD_MAX + REQUEST_BODY_MAX);
 	bufferevent_setcb(guest->stream, on_read, on_written, on_end, guest);
-	LIST_INSERT_HEAD(&http->guests, guest, entry);
-	if (++http->guest_count == HTTP_GUESTS_MAX)
+	http->guests[http->guest_count++] = guest;
+	if (http->guest_count == HTTP_GUESTS_MAX)
 		evconnlistener_disable(listener);
 	guest_enter(guest, GUEST_READING);
 	bufferevent_enable(guest->stream, EV_READ | EV_WRITE);
@@ -244,7 +250,6 @@ struct http *http_create(struct event_base *base, int fd, int timeout_ms, http_a
 	http->timeout_ms = timeout_ms;
 	http->answer = answer;
 	http->arg = arg;
-	LIST_INIT(&http->guests);
 	http->accept_again = evtimer_new(base, on_accept_again, http);
 	http->listener = evconnlistener_new(base, on_guest, http,
 	                                    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
@@ -254,12 +259,10 @@ struct http *http_create(struct event_base *base, int fd, int timeout_ms, http_a
 
 void http_destroy(struct http *http)
 {
-	struct guest *guest;
-
 	if (http == NULL)
 		return;
-	while ((guest = LIST_FIRST(&http->guests)) != NULL)
-		guest_destroy(guest);
+	for (size_t i = 0; i < http->guest_count; i++)
+		guest_free(http->guests[i]);
 	evconnlistener_free(http->listener);
 	event_free(http->accept_again);
 	free(http);

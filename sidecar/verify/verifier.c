@@ -68,14 +68,15 @@ static void log_fact(const struct verifier *verifier, const struct server_fact *
 	         KV_STR("problem", answered ? NULL : fact->problem));
 }
 
-static void probe_answered(const struct probe *probe, const struct server_fact *before, void *arg)
+static void probe_answered(const struct probe *probe, const struct server_fact *before,
+                           bool awaited, void *arg)
 {
 	struct verifier *verifier = arg;
 	const struct server_fact *now = probe_fact(probe);
 
 	if (!server_says_the_same(before, now))
 		log_fact(verifier, now);
-	if (is_news(before, now))
+	if (awaited || is_news(before, now))
 		event_active(verifier->changed, EV_TIMEOUT, 0);
 }
 

@@ -116,8 +116,10 @@ const char *layout_system_identifier_problem(const char *text)
 	return NULL;
 }
 
-bool layout_same_place(const struct member *a, const struct member *b)
+bool layout_same_server(const struct member *a, const struct member *b)
 {
+	if (a->name[0] != '\0' && strcmp(a->name, b->name) == 0)
+		return true;
 	if (a->port != b->port)
 		return false;
 	return strcasecmp(a->host, b->host) == 0 ||

@@ -219,7 +219,7 @@ static bool read_leader_name(const struct layout_patroni_key *key, char name[TOP
 static bool is_taken(const struct scope *scope, const struct report *report)
 {
 	for (size_t i = 0; i < scope->count; i++)
-		if (layout_same_place(&scope->reports[i].member, &report->member))
+		if (layout_same_server(&scope->reports[i].member, &report->member))
 			return true;
 	return false;
 }
@@ -232,7 +232,7 @@ static void read_other(struct scope *scope, const struct layout_patroni_key *key
 	if (!read_member(key, report, &err))
 		leave_out(scope, key->name, err.message);
 	else if (is_taken(scope, report))
-		leave_out(scope, key->name, "conn_url is that of another member");
+		leave_out(scope, key->name, "the name or conn_url is that of another member");
 	else
 		scope->count++;
 }

@@ -128,21 +128,14 @@ static bool read_member(const struct config_cluster *cluster, const struct objec
 	       read_integer(object, "lag_bytes", 0, INT64_MAX, &member->lag_bytes, err);
 }
 
-static bool is_same(const struct member *a, const struct member *b)
-{
-	if (a->name[0] != '\0' && strcmp(a->name, b->name) == 0)
-		return true;
-	return layout_same_place(a, b);
-}
-
 static bool check_unique(const struct topology *topology, size_t index, struct err *err)
 {
 	const struct member *added = &topology->standbys[index];
 
-	if (topology->has_primary && is_same(added, &topology->primary))
+	if (topology->has_primary && layout_same_server(added, &topology->primary))
 		return err_set(err, "standbys[%zu] is the primary: a server has one role", index);
 	for (size_t i = 0; i < index; i++)
-		if (is_same(added, &topology->standbys[i]))
+		if (layout_same_server(added, &topology->standbys[i]))
 			return err_set(err, "standbys[%zu] is standbys[%zu] again", index, i);
 	return true;
 }

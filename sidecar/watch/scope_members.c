@@ -67,33 +67,30 @@ bool scope_is_leader(const struct scope *scope, const char *name)
 	return leader->has_data && strcmp(leader->data.data, name) == 0;
 }
 
-/* The first ones by name; the leader's takes the last place when it is not one of them. */
-static size_t choose(const struct scope *scope, const char *chosen[SCOPE_MEMBERS_MAX])
+/* Who has place `index`: the first ones by name; the leader the last place, when behind it. */
+static const char *name_at(const struct scope *scope, size_t index)
 {
-	size_t count = 0;
-
-	for (size_t i = 0; i < scope->name_count; i++) {
-		if (count < SCOPE_MEMBERS_MAX)
-			chosen[count++] = scope->names[i];
-		else if (scope_is_leader(scope, scope->names[i]))
-			chosen[count - 1] = scope->names[i];
-	}
-	return count;
+	if (index + 1 == SCOPE_MEMBERS_MAX)
+		for (size_t i = index; i < scope->name_count; i++)
+			if (scope_is_leader(scope, scope->names[i]))
+				return scope->names[i];
+	return scope->names[index];
 }
 
 /* Watches who is to be watched, keeps who is already, and ends the rest. */
 void scope_follow_members(struct scope *scope)
 {
-	const char *chosen[SCOPE_MEMBERS_MAX];
 	struct key *old[SCOPE_MEMBERS_MAX];
 	size_t old_count = scope->peer_count;
 
 	memcpy(old, scope->peers, sizeof(old));
-	scope->peer_count = choose(scope, chosen);
+	scope->peer_count =
+	    scope->name_count < SCOPE_MEMBERS_MAX ? scope->name_count : SCOPE_MEMBERS_MAX;
 	for (size_t i = 0; i < scope->peer_count; i++) {
-		scope->peers[i] = take_peer(old, old_count, chosen[i]);
-		if (scope->peers[i] == NULL)
-			scope->peers[i] = open_peer(scope, chosen[i]);
+		const char *name = name_at(scope, i);
+		struct key *known = take_peer(old, old_count, name);
+
+		scope->peers[i] = known != NULL ? known : open_peer(scope, name);
 	}
 	for (size_t i = 0; i < old_count; i++) {
 		if (old[i] == NULL)

@@ -173,3 +173,56 @@ Test(check, a_socket_without_level_admin)
 	cr_expect_null(strstr(printed, "add a -f for it"), "%s", printed);
 	lab_destroy(lab);
 }
+
+#define PATRONI(host, role, more)                   \
+	"{\"conn_url\":\"postgres://u:secret@" host \
+	":5432/\",\"state\":\"running\",\"role\":\"" role "\",\"xlog_location\":" more "}"
+
+static void set(struct lab_zk *zk, const char *path, const char *value)
+{
+	lab_zk_set(zk, path, value, strlen(value));
+}
+
+static const char *patroni_ini(struct lab *lab, struct lab_zk *zk)
+{
+	lab_write_file(lab_path(lab, "t.mustache"), "{{#standbys}}{{name}}{{/standbys}}\n");
+	return lab_printf(lab,
+	                  "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = %s\n"
+	                  "[cluster a]\npath = /service/a\nlayout = patroni\nmax_lag = 16MB\n"
+	                  "[cluster b]\npath = /service/b\nlayout = patroni\n"
+	                  "[file f]\ncluster = a\ntemplate = %s/t.mustache\noutput = %s/f\n",
+	                  lab_dir(lab), lab_zk_hosts(zk), lab_dir(lab), lab_dir(lab));
+}
+
+Test(check, patroni_shows_leader_members_and_reasons)
+{
+	struct lab *lab = lab_create("check-patroni");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	const char *printed;
+	int code;
+
+	set(zk, "/service/a/leader", "pg1");
+	set(zk, "/service/a/config", "{\"pause\":true}");
+	set(zk, "/service/a/members/pg1", PATRONI("10.0.0.1", "primary", "100"));
+	set(zk, "/service/a/members/pg2", PATRONI("10.0.0.2", "replica", "60"));
+	set(zk, "/service/a/members/pg3",
+	    PATRONI("10.0.0.3", "replica", "100,\"tags\":{\"noloadbalance\":true}"));
+	set(zk, "/service/a/members/pg4", PATRONI("10.0.0.0.4", "replica", "100"));
+	printed = check(lab, patroni_ini(lab, zk), &code);
+	cr_expect_eq(code, CMD_OK, "%d\n%s", code, printed);
+	expect_line(printed, "ok    cluster/a: /service/a names pg1 at 10.0.0.1 port 5432\n");
+	expect_line(printed,
+	            "ok    cluster/a: standby pg2 at 10.0.0.2 port 5432, 40 bytes behind\n");
+	expect_line(printed, "standby pg3 at 10.0.0.3 port 5432, 0 bytes behind, no readers\n");
+	expect_line(printed, "without readers: pg3: tag noloadbalance\n");
+	expect_line(printed, "left out: pg4: conn_url: host: looks like an IPv4 address");
+	expect_line(printed, "warn  cluster/a: /service/a: Patroni is paused");
+	expect_line(printed, "warn  cluster/b: /service/b does not exist");
+	cr_expect_null(strstr(printed, "secret"), "%s", printed);
+	set(zk, "/service/a/leader", "pg4");
+	printed = check(lab, patroni_ini(lab, zk), &code);
+	cr_expect_eq(code, CMD_FAILED, "%d\n%s", code, printed);
+	expect_line(printed,
+	            "FAIL  cluster/a: /service/a: the leader's member pg4: conn_url: host");
+	lab_destroy(lab);
+}

@@ -36,7 +36,7 @@ static const char *check(struct lab *lab, struct lab_pgbouncer *bouncer, const c
 	lab_zk_set(zk, "/segue/a/master", MASTER, strlen(MASTER));
 	lab_write_file(ini, lab_printf(lab,
 	                               "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = %s\n"
-	                               "[cluster a]\npath = /segue/a\n"
+	                               "[cluster a]\npath = /segue/a\nverify = disable\n"
 	                               "[pgbouncer p]\ncluster = a\ntemplate = %s\noutput = %s\n"
 	                               "console = %s\n%s",
 	                               lab_dir(lab), lab_zk_hosts(zk), template_file,

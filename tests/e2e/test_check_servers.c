@@ -54,6 +54,15 @@ static void name_servers(int primary, int standby)
 	lab_zk_set(t.zk, "/segue/a/master", value, strlen(value));
 }
 
+static bool standby_has_the_role(void *arg)
+{
+	auto_free char *found = lab_pg_query(lab_pg_conninfo(t.pg, 1),
+	                                     "SELECT 1 FROM pg_roles WHERE rolname = 'segue'");
+
+	(void)arg;
+	return found != NULL && *found == '1';
+}
+
 Test(check_servers, each_is_asked_and_what_it_means_is_said, .timeout = 120)
 {
 	auto_free char *made = NULL;
@@ -64,6 +73,7 @@ Test(check_servers, each_is_asked_and_what_it_means_is_said, .timeout = 120)
 	t.pg = lab_pg_start(t.lab, 2);
 	made = lab_pg_query(lab_pg_conninfo(t.pg, 0), "CREATE ROLE segue LOGIN");
 	cr_assert_not_null(made);
+	cr_assert(lab_wait_until(standby_has_the_role, NULL, 20000));
 
 	name_servers(0, 1);
 	printed = check("");

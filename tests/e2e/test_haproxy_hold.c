@@ -105,7 +105,7 @@ static bool leads_to(struct lab_backend *backend)
 
 static bool is_checked(void)
 {
-	return (atoi(live_word(14)) & 4) != 0;
+	return (strtol(live_word(14), NULL, 10) & 4) != 0;
 }
 
 static bool has_note(void)
@@ -337,6 +337,37 @@ Test(haproxy_hold, what_needs_a_reload_waits_for_its_end)
 	close(waiting);
 }
 
+/* What is held are the clients of one HAProxy; who else would reload it has to wait, too. */
+Test(haproxy_hold, a_reload_for_another_target_waits_as_well)
+{
+	struct config_target config = d.config;
+	struct desired desired = {.text = "backend other\n  mode tcp\n  server s 127.0.0.1:2\n",
+	                          .zxid = 1};
+	struct target_status status;
+	struct target *other;
+	struct err err;
+	int waiting;
+
+	apply(d.a);
+	config.name = (char *)"other";
+	config.output = (char *)lab_printf(d.lab, "%s/other.cfg", lab_haproxy_conf_dir(d.haproxy));
+	other = target_create(d.hub, &config, lab_path(d.lab, "state"), NULL, NULL);
+	hold(1, LONG_MS);
+	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
+	desired.len = strlen(desired.text);
+	cr_assert(target_set_desired(other, &desired, &err), "%s", err.message);
+	driver_run(&d, 500);
+	cr_assert_eq(access(config.output, F_OK), 0);
+	cr_assert_eq(driver_count_log(&d, "event=reload "), 1, "the one of the start");
+	target_status(other, &status);
+	cr_assert_not_null(strstr(status.problem, "waits until no client"), "%s", status.problem);
+	set(d.b);
+	cr_assert(wait_name(waiting, "b"));
+	cr_assert(driver_wait_log(&d, "event=reloaded", 2));
+	target_destroy(other);
+	close(waiting);
+}
+
 Test(haproxy_hold, a_health_check_rests_meanwhile)
 {
 	static const char params[] = "check inter 100ms fall 1";
@@ -472,6 +503,20 @@ Test(haproxy_hold, another_target_that_took_over_is_not_disturbed)
 	cr_assert(has_note());
 	apply(d.b);
 	cr_assert(driver_reaches(d.rw, "b"));
+}
+
+Test(haproxy_hold, where_nothing_leads_to_the_primary_nothing_happens)
+{
+	struct target_status status;
+
+	set_text(d.b, text_at(d.a, "", ""));
+	cr_assert(driver_wait_sync(&d));
+	target_hold(d.target, 1, LONG_MS);
+	target_fence(d.target, 2);
+	target_status(d.target, &status);
+	cr_assert(status.in_sync);
+	cr_assert_not(has_note());
+	cr_assert_eq(driver_count_log(&d, "event=hold"), 0);
 }
 
 Test(haproxy_hold, without_the_note_nothing_is_held)

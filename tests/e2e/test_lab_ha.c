@@ -79,6 +79,7 @@ Test(lab_patroni, parts_of_a_node_die_and_come_back_and_patronictl_moves_the_pri
 	struct lab_patroni *patroni = lab_patroni_start(lab, zk, "parts", 2);
 	const char *first = lab_patroni_conninfo(patroni, 0),
 	           *second = lab_patroni_conninfo(patroni, 1);
+	auto_strbuf struct strbuf config = STRBUF_INIT;
 	pid_t postgres;
 
 	lab_patroni_switchover(patroni, 0, 1);
@@ -100,6 +101,11 @@ Test(lab_patroni, parts_of_a_node_die_and_come_back_and_patronictl_moves_the_pri
 	cr_assert(lab_wait_until(is_led_by, &(struct pair){patroni, 1}, TIMEOUT_MS),
 	          "Patroni starts it again in its place");
 	cr_assert_not(lab_takes_writes(first));
+
+	lab_patroni_set(patroni, "ttl=20");
+	cr_assert(
+	    lab_zk_get(zk, lab_printf(lab, "%s/config", lab_patroni_path(patroni)), &config, NULL));
+	cr_assert_not_null(strstr(config.data, "\"ttl\": 20"), "%s", config.data);
 	lab_destroy(lab);
 }
 

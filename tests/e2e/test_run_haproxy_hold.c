@@ -63,12 +63,8 @@ static void be_served(int fd, int backend)
 
 static int resume(struct run *run, const char *name)
 {
-	const char *argv[] = {lab_segue_binary(run->lab),
-	                      "resume",
-	                      "-c",
-	                      lab_segue_ini_file(run->segue),
-	                      name,
-	                      NULL};
+	const char *argv[] = {lab_segue_binary(run->lab),     "resume", "-c",
+	                      lab_segue_ini_file(run->segue), name,     NULL};
 
 	return lab_run(run->lab, argv, NULL);
 }
@@ -162,8 +158,7 @@ Test(run_haproxy_hold, after_hold_timeout_clients_go_to_the_last_primary)
 	start(&run, "hold_timeout = 300ms\n");
 	hold(&run);
 	be_served(come(&run), 0);
-	cr_assert_not_null(
-	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=hold_over", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=hold_over", NULL));
 	run_fini(&run);
 }
 
@@ -202,7 +197,7 @@ Test(run_haproxy_hold, after_a_kill_at_any_step_of_a_hold_segue_resume_opens)
 	run_init(&run, &(struct run_options){0});
 	for (step = 1; died && step < STEPS_MAX; step++) {
 		died = dies_at(&run, step);
-	cr_assert_eq(resume(&run, NULL), 0, "step %d", step);
+		cr_assert_eq(resume(&run, NULL), 0, "step %d", step);
 		be_served(come(&run), 0);
 		cr_assert_not(has_note(&run), "step %d", step);
 	}

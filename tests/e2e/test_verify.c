@@ -134,7 +134,7 @@ static void start(int nodes)
 	t.config = (struct config_cluster){.name = t.name,
 	                                   .verify = CONFIG_VERIFY_PREFER,
 	                                   .verify_conninfo = t.conninfo,
-	                                   .verify_timeout_ms = 300};
+	                                   .verify_timeout_ms = 5000};
 	for (int i = 0; i < nodes; i++) {
 		snprintf(t.members[i].host, sizeof(t.members[i].host), "127.0.0.1");
 		snprintf(t.members[i].address, sizeof(t.members[i].address), "127.0.0.1");
@@ -143,16 +143,19 @@ static void start(int nodes)
 	t.verifier = verifier_create(t.base, &t.config, on_change, NULL);
 }
 
+static bool standby_has_the_role(void *arg)
+{
+	auto_free char *found = lab_pg_query(lab_pg_conninfo(t.pg, 1),
+	                                     "SELECT 1 FROM pg_roles WHERE rolname = 'segue'");
+
+	(void)arg;
+	return found != NULL && *found == '1';
+}
+
 static void start_pair(void)
 {
 	start(NODES);
-	/* The role has to be there before it is asked as. */
-	for (bool there = false; !there;) {
-		auto_free char *found = lab_pg_query(
-		    lab_pg_conninfo(t.pg, 1), "SELECT 1 FROM pg_roles WHERE rolname = 'segue'");
-
-		there = found != NULL && *found == '1';
-	}
+	cr_assert(lab_wait_until(standby_has_the_role, NULL, LIMIT_MS));
 	follow(NODES);
 	expect(answers, 0);
 	expect(answers, 1);
@@ -209,25 +212,24 @@ Test(verify, a_primary_and_a_standby_are_told_apart)
 }
 
 /* A process of its own, as the loop runs here meanwhile. It writes the time at which the server
- * itself says so: asked without a pause. */
+ * itself says so: asked without a pause, on one connection. */
 static int promote(void *arg)
 {
-	auto_free char *sent =
-	    lab_pg_query(lab_pg_conninfo(t.pg, 1), "SELECT pg_promote(false, 30)");
+	PGconn *conn = PQconnectdb(lab_pg_conninfo(t.pg, 1));
+	bool promoted = false;
 
 	(void)arg;
-	if (sent == NULL)
-		return 1;
-	for (;;) {
-		auto_free char *recovery =
-		    lab_pg_query(lab_pg_conninfo(t.pg, 1), "SELECT pg_is_in_recovery()");
+	PQclear(PQexec(conn, "SELECT pg_promote(false, 30)"));
+	while (PQstatus(conn) == CONNECTION_OK && !promoted) {
+		PGresult *result = PQexec(conn, "SELECT pg_is_in_recovery()");
 
-		if (recovery != NULL && *recovery == 'f')
-			break;
+		promoted = *PQgetvalue(result, 0, 0) == 'f';
+		PQclear(result);
 	}
 	printf("%lld\n", (long long)clock_now_us());
 	fflush(stdout);
-	return 0;
+	PQfinish(conn);
+	return promoted ? 0 : 1;
 }
 
 Test(verify, a_promotion_is_seen_within_milliseconds)
@@ -243,7 +245,7 @@ Test(verify, a_promotion_is_seen_within_milliseconds)
 	cr_expect_eq(fact(1)->timeline, 2);
 	cr_expect_not(t.seen[1][SERVER_OTHER]);
 	cr_assert(lab_process_wait(promoter, LIMIT_MS));
-	late_us = seen_us - atoll(lab_read_file(t.lab, lab_process_log(promoter)));
+	late_us = seen_us - strtoll(lab_read_file(t.lab, lab_process_log(promoter)), NULL, 10);
 	fprintf(stderr, "promotion: seen %.1f ms after the server said so\n",
 	        (double)late_us / 1000);
 	cr_expect_lt(late_us, 50000);
@@ -298,6 +300,7 @@ Test(verify, a_session_that_is_terminated_is_no_refusal)
 Test(verify, a_frozen_server_times_out_and_comes_back)
 {
 	start_one();
+	t.config.verify_timeout_ms = 300;
 	lab_process_freeze(lab_pg_process(t.pg, 0));
 	expect(is_silent_thrice, 0);
 	cr_expect_not(t.seen[0][SERVER_REFUSED]);

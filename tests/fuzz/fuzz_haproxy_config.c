@@ -118,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct haproxy_config config;
 	struct err err;
 
-	haproxy_lint((const char *)data, size, &text);
+	haproxy_lint((const char *)data, size, HAPROXY_LINT_HOLD_MS, &text);
 	strbuf_reset(&text);
 	if (haproxy_config_parse((const char *)data, size, &config, &err)) {
 		check_servers(&config);

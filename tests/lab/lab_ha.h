@@ -37,7 +37,7 @@ uint16_t lab_patroni_api_port(const struct lab_patroni *patroni, int node); /* i
 
 int lab_patroni_leader(struct lab_patroni *patroni); /* whom the leader key names; -1: nobody */
 
-/* The node that takes writes and is none of `not_node` (-1: any); -1: none did in time. */
+/* The node that takes writes and is not `not_node` (-1: any); -1: none did in time. */
 int lab_patroni_wait_primary(struct lab_patroni *patroni, int not_node, int64_t timeout_ms);
 
 /* The machine, to freeze and thaw all that it runs, and its log: Patroni's and PostgreSQL's. */
@@ -56,8 +56,7 @@ void lab_patroni_node_start(struct lab_patroni *patroni, int node);
 void lab_patroni_switchover(struct lab_patroni *patroni, int from, int to);
 void lab_patroni_pause(struct lab_patroni *patroni); /* returns when all nodes have noticed */
 void lab_patroni_resume(struct lab_patroni *patroni);
-void lab_patroni_set(struct lab_patroni *patroni,
-                     const char *key_value); /* "ttl=20", in the store */
+void lab_patroni_set(struct lab_patroni *patroni, const char *setting); /* "ttl=20", of all */
 
 /* ---- repmgr ---- */
 
@@ -82,8 +81,9 @@ struct lab_pg *lab_repmgr_witness(struct lab_repmgr *repmgr); /* its node 0; NUL
 /* `node` may be the witness: the number of nodes. */
 const char *lab_repmgr_conf(const struct lab_repmgr *repmgr, int node);     /* repmgr.conf */
 struct lab_process *lab_repmgr_daemon(struct lab_repmgr *repmgr, int node); /* its repmgrd */
-void lab_repmgr_daemon_start(struct lab_repmgr *repmgr,
-                             int node); /* again; waits until it watches */
+
+/* Again; waits until it watches. The primary has to be up: repmgrd ends at once without it. */
+void lab_repmgr_daemon_start(struct lab_repmgr *repmgr, int node);
 
 /* The node that takes writes and is not `not_node` (-1: any); -1: none did in time. */
 int lab_repmgr_wait_primary(struct lab_repmgr *repmgr, int not_node, int64_t timeout_ms);

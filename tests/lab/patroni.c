@@ -296,9 +296,9 @@ void lab_patroni_resume(struct lab_patroni *patroni)
 	                                         patroni->scope, NULL});
 }
 
-void lab_patroni_set(struct lab_patroni *patroni, const char *key_value)
+void lab_patroni_set(struct lab_patroni *patroni, const char *setting)
 {
 	run_patronictl(patroni,
 	               (const char *[]){"patronictl", "-c", NULL, "edit-config", "--force",
-	                                "--quiet", "--set", key_value, patroni->scope, NULL});
+	                                "--quiet", "--set", setting, patroni->scope, NULL});
 }

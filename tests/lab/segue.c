@@ -36,6 +36,19 @@ const char *lab_segue_binary(struct lab *lab)
 	return lab_printf(lab, "%s/segue", dirname(self));
 }
 
+/* Its own socket, where the test does not say which. */
+static const char *with_listen(struct lab_segue *segue, const char *ini)
+{
+	static const char section[] = "[segue]\n";
+	const char *at = strstr(ini, section);
+
+	if (at == NULL || strstr(ini, "\nlisten =") != NULL)
+		return ini;
+	at += strlen(section);
+	return lab_printf(segue->lab, "%.*slisten = unix:%s/segue.sock\n%s", (int)(at - ini), ini,
+	                  segue->dir, at);
+}
+
 struct lab_segue *lab_segue_create(struct lab *lab, const char *ini)
 {
 	struct lab_segue *segue = lab_alloc(lab, sizeof(*segue), NULL);
@@ -46,7 +59,7 @@ struct lab_segue *lab_segue_create(struct lab *lab, const char *ini)
 	segue->ini_file = lab_printf(lab, "%s/segue.ini", segue->dir);
 	if (mkdir(segue->dir, 0755) != 0)
 		lab_fail("cannot make %s: %s", segue->dir, strerror(errno));
-	lab_write_file(segue->ini_file, ini);
+	lab_write_file(segue->ini_file, with_listen(segue, ini));
 	return segue;
 }
 

@@ -142,18 +142,6 @@ Test(config, every_value_is_taken)
 	config_free(config);
 }
 
-Test(config, what_has_no_effect_yet_is_a_warning_unless_it_is_the_default)
-{
-	struct config *config = load("[segue]\nlisten = localhost:1\n" CLUSTER
-	                             "verify = prefer\nverify_conninfo = user=x\n"
-	                             "on_store_loss = hold\n" TARGET);
-
-	cr_assert_str_eq(config->warnings.data,
-	                 "t.ini:6: [cluster a] verify_conninfo: has no effect in this version\n"
-	                 "t.ini:7: [cluster a] on_store_loss: has no effect in this version\n");
-	config_free(config);
-}
-
 Test(config, a_file_without_a_target_is_a_warning)
 {
 	struct config *config = load(CLUSTER);

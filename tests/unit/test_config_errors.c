@@ -11,10 +11,8 @@
 #define CLUSTER "[cluster a]\npath = /a\n"
 #define TARGET  "[file f]\ncluster = a\ntemplate = /t\noutput = /o\n"
 
-#define NAME_ALLOWED "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
-#define LISTEN_ALLOWED                                                                      \
-	"unix:/PATH without blanks, at most 107 bytes, or host:port with an IP address or " \
-	"localhost for the host"
+#define NAME_ALLOWED     "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
+#define LISTEN_ALLOWED   "unix:/PATH (107 bytes, no blanks), IP:port or localhost:port"
 #define PATH_ALLOWED     "an absolute path without blanks"
 #define ZNODE_ALLOWED    "an absolute znode path, no part of it empty, . or .."
 #define SIZES_ALLOWED    "0 to 1024TB (units: B, kB, MB, GB, TB; bytes without one)"
@@ -343,6 +341,13 @@ Test(config_errors, sections_that_do_not_fit_together)
 	    "t.ini:14: [file g] output: found the template itself: allowed: another file\n"
 	    "t.ini:16: [publisher p] cluster: found \"c\": allowed: the NAME of a [cluster NAME] "
 	    "section\n");
+}
+
+Test(config_errors, presence_is_not_for_patroni)
+{
+	expect("[cluster a]\npath = /service/a\nlayout = patroni\npresence = yes\n" TARGET,
+	       "t.ini:4: [cluster a] presence: found \"yes\" with layout = patroni: allowed: no; "
+	       "its leader key is ephemeral, and gone when nobody lives who would keep it\n");
 }
 
 Test(config_errors, variables_of_the_environment)

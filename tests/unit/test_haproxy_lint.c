@@ -40,8 +40,8 @@ Test(haproxy_lint, a_good_text_has_no_finding)
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		struct strbuf out = STRBUF_INIT;
 
-		cr_expect_eq(haproxy_lint(texts[i], strlen(texts[i]), &out), 0, "text %zu: %s", i,
-		             out.data);
+		cr_expect_eq(haproxy_lint(texts[i], strlen(texts[i]), HAPROXY_LINT_HOLD_MS, &out),
+		             0, "text %zu: %s", i, out.data);
 		cr_expect_str_eq(out.data, "");
 		strbuf_fini(&out);
 	}
@@ -75,7 +75,7 @@ Test(haproxy_lint, each_trap_is_found_once)
 	     "line 8: backend b has no \"timeout connect\""},
 	    {DEFAULTS "backend b from segue\n retries 3\n server primary 10.0.0.1:5\n",
 	     "line 8: backend b: 3 retries 100 ms apart: during a failover clients get errors "
-	     "after 300 ms: raise \"retries\" to 600"},
+	     "after 300 ms, hold_timeout is 30000 ms: raise \"retries\" to 600"},
 	    {"defaults\n timeout connect 5s\n option redispatch 1\n"
 	     "backend b\n server primary 10.0.0.1:5\n",
 	     "line 4: backend b: 3 retries 1000 ms apart"},
@@ -92,8 +92,9 @@ Test(haproxy_lint, each_trap_is_found_once)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct strbuf out = STRBUF_INIT;
 
-		cr_expect_eq(haproxy_lint(cases[i].text, strlen(cases[i].text), &out), 1,
-		             "case %zu: %s", i, out.data);
+		cr_expect_eq(
+		    haproxy_lint(cases[i].text, strlen(cases[i].text), HAPROXY_LINT_HOLD_MS, &out),
+		    1, "case %zu: %s", i, out.data);
 		cr_expect_eq(strncmp(out.data, cases[i].finding, strlen(cases[i].finding)), 0,
 		             "case %zu: %s", i, out.data);
 		cr_expect_eq(strchr(out.data, '\n') - out.data, (ptrdiff_t)out.len - 1);
@@ -107,6 +108,46 @@ Test(haproxy_lint, all_findings_are_reported)
 	                           " server primary db1:5432 check\n";
 	struct strbuf out = STRBUF_INIT;
 
-	cr_assert_eq(haproxy_lint(text, strlen(text), &out), 6, "%s", out.data);
+	cr_assert_eq(haproxy_lint(text, strlen(text), HAPROXY_LINT_HOLD_MS, &out), 6, "%s",
+	             out.data);
+	strbuf_fini(&out);
+}
+
+/* The same texts, judged for another hold_timeout. */
+Test(haproxy_lint, how_long_clients_can_wait_is_held_against_how_long_they_have_to)
+{
+	static const char text[] = DEFAULTS "backend b from segue\n server primary 10.0.0.1:5432\n";
+	struct strbuf out = STRBUF_INIT;
+
+	cr_expect_eq(haproxy_lint_hold(text, strlen(text), 60000, &out), 0, "%s", out.data);
+	cr_expect_eq(haproxy_lint_hold(text, strlen(text), 60001, &out), 1);
+	cr_expect_str_eq(out.data,
+	                 "line 8: backend b: 600 retries 100 ms apart: during a failover clients "
+	                 "get errors after 60000 ms, hold_timeout is 60001 ms: raise \"retries\" "
+	                 "to 1200\n");
+	strbuf_fini(&out);
+}
+
+Test(haproxy_lint, of_a_hold_only_what_keeps_clients_from_waiting_counts)
+{
+	static const char *const harmless[] = {
+	    "global\n hard-stop-after 1h\n",
+	    DEFAULTS "backend b from segue\n server primary 10.0.0.1:5 resolvers dns maxconn 9\n",
+	    DEFAULTS "backend b from segue\n timeout connect 10s\n server primary 10.0.0.1:5\n",
+	    DEFAULTS " load-server-state-from-file global\n",
+	};
+	static const char *const harmful[] = {
+	    DEFAULTS "backend b from segue\n server primary 10.0.0.1:5432 check\n",
+	    DEFAULTS "backend b from segue\n no option redispatch\n server primary 10.0.0.1:5\n",
+	    DEFAULTS "backend b from segue\n retries 3\n server primary 10.0.0.1:5\n",
+	};
+	struct strbuf out = STRBUF_INIT;
+
+	for (size_t i = 0; i < ARRAY_LEN(harmless); i++)
+		cr_expect_eq(haproxy_lint_hold(harmless[i], strlen(harmless[i]), 30000, &out), 0,
+		             "text %zu: %s", i, out.data);
+	for (size_t i = 0; i < ARRAY_LEN(harmful); i++)
+		cr_expect_eq(haproxy_lint_hold(harmful[i], strlen(harmful[i]), 30000, &out), 1,
+		             "text %zu: %s", i, out.data);
 	strbuf_fini(&out);
 }

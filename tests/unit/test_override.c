@@ -112,7 +112,7 @@ Test(override, a_file_that_cannot_be_understood_freezes)
 	refuse("[]", "a JSON object is what it must be");
 	refuse("{}", "kind is missing: \"pin\", \"freeze\" or \"none\"");
 	refuse("{\"kind\":7}", "kind is 7");
-	refuse("{\"kind\":\"Pin\"}", "kind is \\\"Pin\\\"");
+	refuse("{\"kind\":\"Pin\"}", "kind is \"Pin\"");
 	refuse(PIN(""), "address is missing");
 	refuse(PIN(",\"address\":\"db1\",\"port\":1"), "one server's IP address");
 	refuse(PIN(",\"address\":\"0.0.0.0\",\"port\":1"), "one server's IP address");

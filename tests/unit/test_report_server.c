@@ -218,11 +218,11 @@ Test(report_server, big_bodies_and_heads_are_refused)
 	auto_free char *big = xcalloc(len + 1, 1);
 
 	memset(big, 'a', len);
-	memcpy(big, slow_head, strlen(slow_head));
+	memcpy(big, slow_head, sizeof(slow_head) - 1);
 	expect_reply(dial(), big, len, "HTTP/1.1 431 ",
 	             ERROR("the headers are too large: 16 kB are allowed"));
 	memset(big, 'a', len);
-	memcpy(big, big_body, strlen(big_body));
+	memcpy(big, big_body, sizeof(big_body) - 1);
 	expect_reply(dial(), big, len, "HTTP/1.1 413 ",
 	             ERROR("the body is too large: 16 kB are allowed"));
 	cr_assert_str_eq(t.ordered, "");
@@ -440,7 +440,7 @@ Test(report_server, who_sends_slowly_is_shown_out)
 	struct listen_file file;
 	struct http *http;
 	struct err err;
-	int64_t start;
+	int64_t start, took_ms;
 	int fd, listener;
 
 	cr_assert(listen_parse(listen, &address, &err), "%s", err.message);
@@ -452,12 +452,12 @@ Test(report_server, who_sends_slowly_is_shown_out)
 	start = clock_now_ms();
 	while (send(fd, "a", 1, MSG_NOSIGNAL) == 1 && clock_now_ms() < start + PATIENCE_MS)
 		loop_for(t.base, 5);
-	cr_assert_lt(clock_now_ms(), start + 2000);
-	cr_assert_geq(clock_now_ms(), start + 100);
+	took_ms = clock_now_ms() - start;
 	close(fd);
 	http_destroy(http);
 	listen_remove(&address, &file);
 	snprintf(t.path, sizeof(t.path), "%s/sock", t.dir);
+	cr_assert_lt(took_ms, PATIENCE_MS);
 }
 
 Test(report_server, what_is_no_address_is_refused)

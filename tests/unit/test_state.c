@@ -90,6 +90,7 @@ Test(state, what_was_saved_is_loaded)
 
 	saved.floor_zxid = 5;
 	saved.in_this_run = true;
+	saved.topology.standbys[0].unread = true;
 	cr_assert(state_save(dir, &cluster, HOSTS, &saved, &err), "%s", err.message);
 	cr_assert(state_load(dir, &cluster, HOSTS, &out, &note, &err), "%s", err.message);
 	cr_assert_eq(out.zxid, saved.zxid);
@@ -224,6 +225,10 @@ Test(state, what_cannot_be_understood_is_refused)
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[1,-1]"), "different numbers");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[1,\"2\"]"),
 	       "different numbers");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"unread\":[true,false]"),
+	       "unread does not match");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"unread\":true"),
+	       "unread does not match");
 }
 
 /* As the segue before had them in its text. */

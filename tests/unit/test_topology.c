@@ -162,3 +162,15 @@ Test(topology, slots_make_no_other_servers)
 	topology_fini(&a);
 	topology_fini(&b);
 }
+
+Test(topology, who_may_be_read_from_makes_a_difference_and_lag_does_not)
+{
+	struct topology a = MAKE("db1", "db2"), b = MAKE("db1", "db2");
+
+	a.standbys[0].lag_bytes = 7;
+	cr_expect(topology_same_servers(&a, &b));
+	a.standbys[0].unread = true;
+	cr_expect_not(topology_same_servers(&a, &b));
+	topology_fini(&a);
+	topology_fini(&b);
+}

@@ -148,6 +148,35 @@ Test(view, standbys_have_one_port_or_none_for_all)
 	topology_fini(&topology);
 }
 
+Test(view, who_is_not_to_be_read_leaves_the_read_only_pool_and_keeps_its_slot)
+{
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *[]){"db1", "db2", "db3", NULL});
+	topology.standbys[0].unread = true;
+	topology.standbys[0].port = 6432;
+	view = build(&topology, &target);
+	check_list(view, "standbys", "name", "\"db3\"");
+	check_list(view, "standbys", "number", "1");
+	check_list(view, "members", "name", "\"db1\" \"db2\" \"db3\"");
+	check_list(view, "members", "unread", "- true -");
+	cr_expect_eq(json_integer_value(json_object_get(view, "standbys_port")), 5432);
+	cr_expect_null(
+	    json_object_get(json_array_get(json_object_get(view, "slots"), 1), "server"));
+	cr_expect_not_null(
+	    json_object_get(json_array_get(json_object_get(view, "slots"), 2), "server"));
+	json_decref(view);
+	topology.standbys[1].unread = true;
+	view = build(&topology, &target);
+	check_list(view, "standbys", "name", "");
+	cr_expect(json_is_false(json_object_get(view, "has_standbys")));
+	cr_expect_null(json_object_get(view, "standbys_port"));
+	json_decref(view);
+	topology_fini(&topology);
+}
+
 Test(view, lists_servers_by_name_whatever_the_order_of_the_store)
 {
 	struct config_target target = plain_target();

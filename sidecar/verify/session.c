@@ -1,0 +1,392 @@
+/* The connection. What libpq wants to wait for is watched anew after each of its calls. Whatever
+ * ends it goes through end(), which closes at once and tells in a turn of its own.
+ *
+ *             ask                   connected               ask
+ *   CLOSED ---------> CONNECTING -------------> ASKING <------------> READY
+ *     ^                   |                       |       answer        |
+ *     +----- failed ------+----- error, EOF ------+-------- EOF --------+
+ */
+#include "verify/session.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/util.h"
+#include "verify/question.h"
+
+/* Errors that pass by themselves, before one is believed. */
+#define PASSING_MAX 3
+
+enum session_state {
+	SESSION_CLOSED,     /* no connection; the end of one may still have to be told */
+	SESSION_CONNECTING, /* libpq is at it; the question waits for the end of it */
+	SESSION_ASKING,     /* the question is out */
+	SESSION_READY,      /* connected, nothing asked; watched for its end */
+};
+
+struct session {
+	struct event_base *base;
+	const struct libpq *pq;
+	const char *conninfo;
+	char address[TOPOLOGY_ADDRESS_MAX], host[TOPOLOGY_HOST_MAX], port[8];
+	enum session_state state;
+	PGconn *conn;
+	PGresult *result;         /* the first one of the answer */
+	struct event *io;         /* NULL: nothing to watch */
+	struct event *over;       /* tells the end */
+	struct verdict verdict;   /* of the end */
+	struct server_fact *fact; /* of the question */
+	bool spoke;         /* the last that came in while connecting was bytes, not the end */
+	bool answered;      /* this connection has brought an answer */
+	bool no_identifier; /* its role may not read it */
+	unsigned passing;   /* errors in a row that may pass by themselves */
+	session_cb *cb;
+	void *arg;
+};
+
+static void advance(struct session *session);
+
+/* The one place where the state changes. */
+static void enter(struct session *session, enum session_state state)
+{
+	session->state = state;
+}
+
+static void unwatch(struct session *session)
+{
+	if (session->io != NULL)
+		event_free(session->io);
+	session->io = NULL;
+}
+
+static void io_cb(evutil_socket_t fd, short events, void *arg)
+{
+	struct session *session = arg;
+	char byte;
+
+	/* Not before it is connected: the call would take the error that libpq looks for. */
+	if (session->state == SESSION_CONNECTING && (events & EV_READ) != 0)
+		session->spoke = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+	advance(session);
+}
+
+static void watch(struct session *session, short events)
+{
+	int fd = session->pq->socket(session->conn);
+
+	if (session->io != NULL && event_get_fd(session->io) == fd &&
+	    (event_get_events(session->io) & (EV_READ | EV_WRITE)) == events)
+		return;
+	unwatch(session);
+	session->io = event_new(session->base, fd, (short)(events | EV_PERSIST), io_cb, session);
+	event_add(session->io, NULL);
+}
+
+static void drop_result(struct session *session)
+{
+	if (session->result != NULL)
+		session->pq->clear(STEAL(session->result));
+}
+
+static void disconnect(struct session *session)
+{
+	unwatch(session);
+	drop_result(session);
+	if (session->conn != NULL)
+		session->pq->finish(STEAL(session->conn));
+	enter(session, SESSION_CLOSED);
+}
+
+static void over_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct session *session = arg;
+	struct verdict verdict = session->verdict;
+
+	(void)fd;
+	(void)what;
+	if (session->answered)
+		session->cb(SESSION_ENDED, NULL, session->arg);
+	else
+		session->cb(SESSION_FAILED, &verdict, session->arg);
+}
+
+/* `session->verdict` says why, where the connection has not answered yet. */
+static void end(struct session *session)
+{
+	disconnect(session);
+	event_active(session->over, EV_TIMEOUT, 0);
+}
+
+static void fail_to_connect(struct session *session, bool started)
+{
+	const struct classify_failure failure = {
+	    .message = session->pq->error_message(session->conn),
+	    .needs_password = session->pq->needs_password(session->conn),
+	    .started = started,
+	    .spoke = session->spoke,
+	};
+
+	classify_failure(&failure, &session->verdict);
+	end(session);
+}
+
+/* Connected, and the other end is gone, or said why it goes. */
+static void lose(struct session *session)
+{
+	session->spoke = false;
+	fail_to_connect(session, true);
+}
+
+static void send_question(struct session *session)
+{
+	int unsent = -1;
+
+	if (session->pq->send_query(session->conn, question_sql(!session->no_identifier)))
+		unsent = session->pq->flush(session->conn);
+	if (unsent < 0) {
+		lose(session);
+		return;
+	}
+	enter(session, SESSION_ASKING);
+	watch(session, unsent > 0 ? EV_READ | EV_WRITE : EV_READ);
+}
+
+/* A server that answers with an error, or with nonsense, is asked over a new connection. */
+static void fail_to_answer(struct session *session, const char *sqlstate, const char *text)
+{
+	classify_error(sqlstate, text, &session->verdict);
+	session->answered = false;
+	end(session);
+}
+
+static void take_row(struct session *session)
+{
+	const struct libpq *pq = session->pq;
+	const PGresult *result = session->result;
+	const char *row[QUESTION_COLUMNS] = {NULL};
+	struct err err = {"the answer is not one row of four columns"};
+	bool good = pq->rows(result) == 1 && pq->columns(result) == QUESTION_COLUMNS;
+
+	for (int i = 0; good && i < QUESTION_COLUMNS; i++)
+		row[i] = pq->is_null(result, 0, i) ? NULL : pq->value(result, 0, i);
+	if (!good || !question_parse(row, session->fact, &err)) {
+		fail_to_answer(session, NULL, err.message);
+		return;
+	}
+	drop_result(session);
+	session->answered = true;
+	session->passing = 0;
+	enter(session, SESSION_READY);
+	watch(session, EV_READ);
+	session->cb(SESSION_ANSWERED, NULL, session->arg);
+}
+
+/* 55000: not during recovery, or only then. 40001, 57014: a conflict with recovery, a cancel. */
+static bool may_pass(const char *sqlstate)
+{
+	return strcmp(sqlstate, "55000") == 0 || strcmp(sqlstate, "40001") == 0 ||
+	       strcmp(sqlstate, "57014") == 0;
+}
+
+static void take_error(struct session *session)
+{
+	const PGresult *result = session->result;
+	const char *sqlstate = session->pq->result_error_field(result, PG_DIAG_SQLSTATE);
+	const char *text = session->pq->result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
+	bool denied = sqlstate != NULL && strcmp(sqlstate, "42501") == 0;
+
+	if (denied && !session->no_identifier) {
+		session->no_identifier = true;
+	} else if (sqlstate == NULL || !may_pass(sqlstate) || ++session->passing > PASSING_MAX) {
+		fail_to_answer(session, sqlstate, text != NULL ? text : "the question failed");
+		return;
+	}
+	drop_result(session);
+	send_question(session);
+}
+
+static void take_result(struct session *session)
+{
+	if (session->pq->status(session->conn) == CONNECTION_BAD)
+		lose(session);
+	else if (session->pq->result_status(session->result) == PGRES_TUPLES_OK)
+		take_row(session);
+	else
+		take_error(session);
+}
+
+/* An error stands before whatever follows it. */
+static void keep_result(struct session *session, PGresult *result)
+{
+	if (session->result == NULL)
+		session->result = result;
+	else
+		session->pq->clear(result);
+}
+
+static void read_answer(struct session *session)
+{
+	int unsent = session->pq->flush(session->conn);
+	PGresult *result;
+
+	if (unsent < 0 || !session->pq->consume_input(session->conn)) {
+		lose(session);
+		return;
+	}
+	while (!session->pq->is_busy(session->conn)) {
+		result = session->pq->get_result(session->conn);
+		if (result == NULL) {
+			take_result(session);
+			return;
+		}
+		keep_result(session, result);
+	}
+	watch(session, unsent > 0 ? EV_READ | EV_WRITE : EV_READ);
+}
+
+/* libpq may close its socket and open one with the same number: the event goes before. */
+static void go_on_connecting(struct session *session)
+{
+	unwatch(session);
+	switch (session->pq->connect_poll(session->conn)) {
+	case PGRES_POLLING_READING:
+	case PGRES_POLLING_ACTIVE:
+		watch(session, EV_READ);
+		return;
+	case PGRES_POLLING_WRITING:
+		watch(session, EV_WRITE);
+		return;
+	case PGRES_POLLING_OK:
+		session->pq->set_nonblocking(session->conn, 1);
+		send_question(session);
+		return;
+	case PGRES_POLLING_FAILED:
+		fail_to_connect(session, true);
+		return;
+	}
+}
+
+static void advance(struct session *session)
+{
+	switch (session->state) {
+	case SESSION_CLOSED:
+		return;
+	case SESSION_CONNECTING:
+		go_on_connecting(session);
+		return;
+	case SESSION_ASKING:
+		read_answer(session);
+		return;
+	case SESSION_READY:
+		if (!session->pq->consume_input(session->conn) ||
+		    session->pq->status(session->conn) == CONNECTION_BAD)
+			lose(session);
+		return;
+	}
+}
+
+static void drop_notice(void *arg, const PGresult *result)
+{
+	(void)arg;
+	(void)result;
+}
+
+/* What stands before verify_conninfo it may set otherwise, what stands behind it may not: an
+ * address, so that no name is looked up, and the name beside it for TLS and the passfile. GSSAPI
+ * asks name servers and ticket servers with the loop standing still. */
+static PGconn *start_connecting(const struct session *session)
+{
+	const struct {
+		const char *key, *value;
+	} params[] = {
+	    {"fallback_application_name", "segue"},
+	    {"gssencmode", "disable"},
+	    {"keepalives_idle", "5"},
+	    {"keepalives_interval", "2"},
+	    {"keepalives_count", "3"},
+	    {"tcp_user_timeout", "10000"},
+	    {"dbname", session->conninfo},
+	    {"hostaddr", session->address},
+	    {"host", session->host},
+	    {"port", session->port},
+	    {"target_session_attrs", "any"},
+	};
+	const char *keys[ARRAY_LEN(params) + 1] = {NULL}, *values[ARRAY_LEN(params) + 1] = {NULL};
+
+	for (size_t i = 0; i < ARRAY_LEN(params); i++) {
+		keys[i] = params[i].key;
+		values[i] = params[i].value;
+	}
+	return session->pq->connect_start_params(keys, values, 1);
+}
+
+static void connect_anew(struct session *session)
+{
+	session->spoke = session->answered = session->no_identifier = false;
+	session->passing = 0;
+	enter(session, SESSION_CONNECTING);
+	session->conn = start_connecting(session);
+	if (session->pq->status(session->conn) == CONNECTION_BAD) {
+		fail_to_connect(session, false);
+		return;
+	}
+	session->pq->set_notice_receiver(session->conn, drop_notice, NULL);
+	session->pq->set_verbosity(session->conn, PQERRORS_VERBOSE);
+	watch(session, EV_WRITE);
+}
+
+void session_ask(struct session *session, struct server_fact *fact)
+{
+	session->fact = fact;
+	event_del(session->over); /* an end that nobody waits for any more */
+	switch (session->state) {
+	case SESSION_CLOSED:
+		connect_anew(session);
+		return;
+	case SESSION_READY:
+		send_question(session);
+		return;
+	case SESSION_CONNECTING:
+	case SESSION_ASKING:
+		return; /* the answer to come is as good */
+	}
+}
+
+void session_close(struct session *session)
+{
+	disconnect(session);
+	event_del(session->over);
+}
+
+bool session_connected(const struct session *session)
+{
+	return session->state == SESSION_ASKING || session->state == SESSION_READY;
+}
+
+struct session *session_create(struct event_base *base, const struct libpq *pq,
+                               const char *conninfo, const struct member *member, session_cb *cb,
+                               void *arg)
+{
+	struct session *session = xcalloc(1, sizeof(*session));
+	const char *host = *member->host != '\0' ? member->host : member->address;
+
+	*session =
+	    (struct session){.base = base, .pq = pq, .conninfo = conninfo, .cb = cb, .arg = arg};
+	snprintf(session->address, sizeof(session->address), "%s", member->address);
+	snprintf(session->host, sizeof(session->host), "%s", host);
+	snprintf(session->port, sizeof(session->port), "%u", (unsigned)member->port);
+	session->over = event_new(base, -1, 0, over_cb, session);
+	return session;
+}
+
+void session_destroy(struct session *session)
+{
+	if (session == NULL)
+		return;
+	session_close(session);
+	event_free(session->over);
+	free(session);
+}
