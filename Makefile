@@ -34,7 +34,7 @@ LDFLAGS_  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
 LDLIBS_   = $(call PKG,--libs) -lzookeeper_st -linih
 TEST_CPPFLAGS = -Itests
 
-SRCS      := $(shell find sidecar -name '*.c' | sort)
+SRCS      := $(shell find sidecar publisher -name '*.c' | sort)
 LIB_OBJS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sidecar/main.c,$(SRCS)))
 UNIT_SRCS := $(sort $(wildcard tests/unit/*.c))
 LAB_SRCS  := $(sort $(wildcard tests/lab/*.c))
@@ -44,7 +44,7 @@ SOAK_SRCS := tests/bench/soak.c
 BENCH_SRCS := $(filter-out $(SOAK_SRCS),$(sort $(wildcard tests/bench/*.c)))
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
-FORMATTED := $(shell find sidecar include tests -name '*.[ch]' 2>/dev/null | sort)
+FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/null | sort)
 
 .PHONY: all deps lint-deps fuzz-deps check unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
         fmt demo bench soak fuzz install clean help
@@ -122,7 +122,7 @@ $(BUILD)/faults.so: tests/faults/faults.c
 
 # One stage never includes another; the pure modules know no loop, no store, no server.
 STAGES := watch verify render apply report
-PURE   := sidecar/decide.c sidecar/store_word.c sidecar/elect.c sidecar/admit.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
+PURE   := publisher/ballot*.c sidecar/decide.c sidecar/store_word.c sidecar/elect.c sidecar/admit.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
           sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_address.c \
           sidecar/apply/haproxy_binds.c sidecar/apply/haproxy_config*.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c \
           sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \
@@ -139,6 +139,8 @@ lint-direction:
 	@bad=0; for s in $(STAGES); do for o in $(filter-out base,$(STAGES)); do [ $$s = $$o ] || \
 	  ! grep -n "#include \"$$o/" sidecar/$$s/*.c include/$$s/*.h 2>/dev/null || bad=1; done; done; \
 	! grep -nE '#include "(config|topology|decide|cluster|watch/|render/|apply/|report/|verify/)' sidecar/base/*.c include/base/*.h || bad=1; \
+	! grep -nE '#include "(decide|cluster|render/|apply/|report/)' publisher/*.[ch] include/publisher/*.h || bad=1; \
+	! grep -rn '#include "publisher/' sidecar include --include='*.[ch]' | grep -vE '^(sidecar/(main|cmd_publish)\.c|include/publisher/)' || bad=1; \
 	! grep -nE '#include <(event2|zookeeper|libpq)' $(wildcard $(PURE)) || bad=1; \
 	[ $$bad = 0 ] || { echo 'lint: the lines above point against the one direction of flow'; exit 1; }
 
@@ -149,7 +151,7 @@ lint-format:
 lint-cppcheck:
 	$(call say,LINT,cppcheck)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
-	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) -Itests sidecar tests/lab
+	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) -Itests sidecar publisher tests/lab
 
 lint-tidy: $(TIDY_SRCS:%=$(BUILD)/tidy/%.ok)
 

@@ -16,6 +16,7 @@
 #include "base/strbuf.h"
 
 enum config_layout { CONFIG_LAYOUT_SEGUE, CONFIG_LAYOUT_PLAIN, CONFIG_LAYOUT_PATRONI };
+enum config_acl { CONFIG_ACL_OPEN, CONFIG_ACL_CREATOR };
 enum config_verify { CONFIG_VERIFY_DISABLE, CONFIG_VERIFY_PREFER, CONFIG_VERIFY_REQUIRE };
 enum config_loss { CONFIG_LOSS_HOLD, CONFIG_LOSS_KEEP, CONFIG_LOSS_FENCE };
 enum config_rollback { CONFIG_ROLLBACK_REFUSE, CONFIG_ROLLBACK_FOLLOW };
@@ -77,6 +78,7 @@ struct config {
 	char *zookeeper_hosts; /* as configured, "host:port,host:port/chroot" */
 	int64_t session_timeout_ms;
 	char *auth_file;
+	enum config_acl acl; /* of znodes that segue makes */
 	struct config_cluster *clusters;
 	size_t cluster_count;
 	struct config_target *targets;

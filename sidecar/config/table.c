@@ -19,6 +19,7 @@ static const char *const log_levels[] = {"debug", "info", "warning", "error", NU
 static const char *const log_formats[] = {"text", "json", "journal", NULL};
 static const char *const layouts[] = {"segue", "plain", "patroni", NULL};
 static const char *const verifies[] = {"disable", "prefer", "require", NULL};
+static const char *const acls[] = {"open", "creator", NULL};
 static const char *const losses[] = {"hold", "keep", "fence", NULL};
 static const char *const rollbacks[] = {"refuse", "follow", NULL};
 static const char *const repmgrs[] = {"auto", "yes", "no", NULL};
@@ -87,6 +88,14 @@ static const struct config_key keys[] = {
      .offset = AT(config, auth_file),
      .preset = "",
      .help = "A file with one line \"digest user:password\". Not set: no authentication."},
+    {.sections = CONFIG_SECTION_ZOOKEEPER,
+     .name = "acl",
+     .type = CONFIG_TYPE_ENUM,
+     .offset = AT(config, acl),
+     .choices = acls,
+     .preset = "open",
+     .help = "Who may change the znodes that segue makes. open: anybody. creator: the user of "
+             "auth_file, and anybody may read them. What is there already keeps its ACL."},
 
     /* [cluster NAME] */
     {.sections = CONFIG_SECTION_CLUSTER,

@@ -14,12 +14,13 @@
 static int64_t next_deadline(const struct zk *zk)
 {
 	int64_t silent = zk->heard_ms + zk_session_reply_ms(zk), deadline = zk->deadline_ms;
+	int64_t writes = zk_writes_deadline(zk);
 
 	if (zk->state == ZK_SYNCED)
 		deadline = zk->probe_ms;
 	if (zk_session_up(zk) && zk->in_flight > 0 && silent < deadline)
 		deadline = silent;
-	return deadline;
+	return writes < deadline ? writes : deadline;
 }
 
 static void run(evutil_socket_t fd, short what, void *arg);
@@ -50,6 +51,7 @@ static void run(evutil_socket_t fd, short what, void *arg)
 	zk_handle_receive(zk, what);
 	zk_session_step(zk);
 	zk_read_queued(zk);
+	zk_writes_step(zk);
 	zk_read_probe(zk);
 	zk_session_check(zk);
 	zk_handle_interest(zk, &interest, &library_ms);
@@ -110,7 +112,9 @@ void zk_destroy(struct zk *zk)
 	for (size_t i = 0; i < zk->hosts.count; i++)
 		if (zk->lookups[i].query != NULL)
 			resolver_cancel(zk->lookups[i].query);
+	zk_writes_silence(zk);
 	zk_handle_close(zk);
+	zk_writes_forget(zk);
 	zk_nodes_forget(zk, true);
 	zk_hosts_free(&zk->hosts);
 	free(zk->auth_scheme);

@@ -78,6 +78,8 @@ struct zk {
 	struct zk_node **nodes;
 	size_t node_count, unwatched;
 	struct zk_node *queue, **queue_end; /* to be read */
+
+	struct zk_write *writes; /* waiting, or sent and not answered */
 };
 
 struct zk_node {
@@ -144,5 +146,12 @@ void zk_read_probe(struct zk *zk);                   /* when due */
 int64_t zk_read_probe_interval(const struct zk *zk); /* ms, with jitter */
 void zk_reply(struct zk *zk, int rc);                /* every completion begins with it */
 bool zk_sent(struct zk *zk, int rc); /* every request ends with it; false: it was not sent */
+
+/* zk_write.c */
+void zk_writes_step(struct zk *zk); /* gives up what is due, sends what can be sent */
+void zk_writes_lost(struct zk *zk); /* the connection of all that was sent is gone */
+int64_t zk_writes_deadline(const struct zk *zk);
+void zk_writes_silence(struct zk *zk); /* no callback any more */
+void zk_writes_forget(struct zk *zk);  /* the handle is closed: frees all */
 
 #endif

@@ -171,6 +171,7 @@ void zk_session_dropped(struct zk *zk, const char *why)
 		zk->deadline_ms = clock_now_ms() + clock_jitter_ms(AUTH_RETRY_MS);
 	if (all_failed(zk))
 		zk_nodes_disconnected(zk);
+	zk_writes_lost(zk);
 }
 
 /* -- states -- */

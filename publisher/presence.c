@@ -1,0 +1,298 @@
+/* A publisher's presence; see the header. Callbacks record what the store has, reconcile() compares
+ * it with what is wanted and takes one step. Refuses to delete a node of another session, unless it
+ * is an earlier one of this very process. Always holds: one request at a time; after a failure a
+ * back-off; a watch that wakes it whenever the node changes or the session is another.
+ *
+ *   RESTING --something differs--> LOOKING --answer--> ACTING --answer--> LOOKING ...
+ *      ^                              |                                     |
+ *      +------- as it should be ------+-- failed: BACKING_OFF --deadline----+
+ */
+#include "publisher/presence.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "watch/layout.h"
+
+#define BACKOFF_MS     50
+#define BACKOFF_MAX_MS 5000
+
+enum presence_state {
+	PRESENCE_RESTING,     /* as wanted, or no connection: the watch wakes it */
+	PRESENCE_LOOKING,     /* reading the node: whose is it, in which version? */
+	PRESENCE_ACTING,      /* creating, rewriting or deleting it */
+	PRESENCE_BACKING_OFF, /* a request failed, or the node is another session's; a timer runs */
+};
+
+struct presence {
+	struct zk *zk;
+	enum zk_acl acl;
+	char *path;
+	struct zk_node *node;
+	struct event *timer;
+	struct zk_write *request;
+	enum presence_state state;
+	char *wanted;      /* NULL: it is not to be there */
+	bool connected;    /* the watch's word */
+	bool stale;        /* the store may be different from the last look */
+	bool made;         /* it was, or may have been; until it is known to be gone */
+	bool settled;      /* the last look showed what is wanted */
+	int64_t mzxid;     /* of the last look; 0: absent */
+	int64_t session;   /* that made the node last; 0: none of this process */
+	unsigned failures; /* in a row */
+	bool foreign_said; /* the log has heard of another session's node */
+};
+
+static zk_write_cb on_looked, on_acted;
+
+static const char *state_name(enum presence_state state)
+{
+	switch (state) {
+	case PRESENCE_RESTING:
+		return "resting";
+	case PRESENCE_LOOKING:
+		return "looking";
+	case PRESENCE_ACTING:
+		return "acting";
+	case PRESENCE_BACKING_OFF:
+		return "backing off";
+	}
+	return "?";
+}
+
+/* The only writer of the state. */
+static void enter(struct presence *presence, enum presence_state next, const char *why)
+{
+	int64_t ms;
+
+	log_debug("presence_state", KV_STR("path", presence->path),
+	          KV_STR("from", state_name(presence->state)), KV_STR("to", state_name(next)),
+	          KV_STR("reason", why));
+	presence->state = next;
+	event_del(presence->timer);
+	switch (next) {
+	case PRESENCE_LOOKING:
+		presence->stale = false;
+		presence->request =
+		    zk_write_read(presence->zk, presence->path, on_looked, presence);
+		break;
+	case PRESENCE_RESTING:
+	case PRESENCE_ACTING:
+		break;
+	case PRESENCE_BACKING_OFF:
+		ms = clock_backoff_ms(presence->failures++, BACKOFF_MS, BACKOFF_MAX_MS);
+		event_add(presence->timer,
+		          &(struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000});
+		break;
+	}
+}
+
+/* Looks where that may show something to do. While there is no connection, its return wakes us. */
+static void reconcile(struct presence *presence)
+{
+	bool concerned = presence->wanted != NULL || presence->made;
+
+	if (presence->state == PRESENCE_RESTING && presence->stale && presence->connected &&
+	    concerned)
+		enter(presence, PRESENCE_LOOKING, "the store may be different");
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct presence *presence = arg;
+
+	(void)fd;
+	(void)what;
+	presence->stale = true;
+	enter(presence, PRESENCE_RESTING, "the back-off is over");
+	reconcile(presence);
+}
+
+static void on_fact(const struct zk_node_fact *fact, void *arg)
+{
+	struct presence *presence = arg;
+	int64_t mzxid = fact->state == ZK_NODE_PRESENT ? fact->mzxid : 0;
+	bool back = fact->connected && !presence->connected; /* perhaps in another session */
+
+	presence->connected = fact->connected;
+	if (!back && mzxid == presence->mzxid)
+		return;
+	presence->stale = true;
+	presence->settled = false;
+	if (presence->state == PRESENCE_BACKING_OFF)
+		enter(presence, PRESENCE_RESTING, "the node has changed");
+	reconcile(presence);
+}
+
+/* -- one step -- */
+
+static void fail(struct presence *presence, const struct zk_answer *answer)
+{
+	if (presence->failures == 1) /* at the second in a row, once */
+		log_warning("presence_failed", KV_STR("path", presence->path),
+		            KV_STR("result", zk_result_name(answer->result)),
+		            KV_STR("problem", answer->problem),
+		            KV_STR("action", "tried again, every few seconds"));
+	enter(presence, PRESENCE_BACKING_OFF, zk_result_name(answer->result));
+}
+
+static void settle(struct presence *presence)
+{
+	presence->failures = 0;
+	presence->foreign_said = false;
+	presence->settled = true;
+	if (presence->wanted == NULL)
+		presence->made = false;
+	enter(presence, PRESENCE_RESTING, "as wanted");
+	reconcile(presence);
+}
+
+static void act_create(struct presence *presence)
+{
+	presence->made = true;
+	enter(presence, PRESENCE_ACTING, "create");
+	presence->request = zk_write_create(
+	    presence->zk, presence->path, presence->wanted, strlen(presence->wanted),
+	    ZK_CREATE_EPHEMERAL | ZK_CREATE_PARENTS, presence->acl, on_acted, presence);
+}
+
+static void act_set(struct presence *presence, int32_t version)
+{
+	enter(presence, PRESENCE_ACTING, "rewrite");
+	presence->request = zk_write_set(presence->zk, presence->path, presence->wanted,
+	                                 strlen(presence->wanted), version, on_acted, presence);
+}
+
+static void act_delete(struct presence *presence, int32_t version, const char *why)
+{
+	enter(presence, PRESENCE_ACTING, why);
+	presence->request =
+	    zk_write_delete(presence->zk, presence->path, version, on_acted, presence);
+}
+
+/* It goes when that session ends, which the watch tells; or it stays, as two have one name. */
+static void wait_out(struct presence *presence, const struct zk_answer *answer)
+{
+	char owner[24];
+
+	snprintf(owner, sizeof(owner), "0x%" PRIx64, (uint64_t)answer->owner);
+	if (!presence->foreign_said)
+		log_warning(
+		    "presence_taken", KV_STR("path", presence->path), KV_STR("session", owner),
+		    KV_STR("problem",
+		           answer->owner == 0
+		               ? "a persistent znode stands there: delete it"
+		               : "another session has it: this publisher's last life, which "
+		                 "will expire, or a second publisher of this name"),
+		    KV_STR("action", "waiting until it is gone"));
+	presence->foreign_said = true;
+	enter(presence, PRESENCE_BACKING_OFF, "the node is another session's");
+}
+
+static void act_on_node(struct presence *presence, const struct zk_answer *answer)
+{
+	const char *wanted = presence->wanted;
+
+	presence->mzxid = answer->mzxid;
+	if (!answer->own && (answer->owner == 0 || answer->owner != presence->session))
+		wait_out(presence, answer);
+	else if (!answer->own)
+		act_delete(presence, answer->version, "an earlier session of this process made it");
+	else if (wanted == NULL)
+		act_delete(presence, answer->version, "it is to go");
+	else if (strlen(wanted) != answer->size || memcmp(wanted, answer->data, answer->size) != 0)
+		act_set(presence, answer->version);
+	else
+		settle(presence);
+}
+
+static void on_looked(const struct zk_answer *answer, void *arg)
+{
+	struct presence *presence = arg;
+
+	presence->request = NULL;
+	if (answer->result == ZK_RESULT_OK && answer->own)
+		presence->session = answer->owner;
+	if (answer->result == ZK_RESULT_OK) {
+		act_on_node(presence, answer);
+	} else if (answer->result != ZK_RESULT_NO_NODE) {
+		fail(presence, answer);
+	} else {
+		presence->mzxid = 0;
+		if (presence->wanted != NULL)
+			act_create(presence);
+		else
+			settle(presence);
+	}
+}
+
+/* What came of it the next look shows: whose the node is, and whether the text is still wanted. */
+static void on_acted(const struct zk_answer *answer, void *arg)
+{
+	struct presence *presence = arg;
+
+	presence->request = NULL;
+	if (answer->result == ZK_RESULT_OK)
+		enter(presence, PRESENCE_LOOKING, "done");
+	else
+		fail(presence, answer);
+}
+
+/* -- what the caller calls -- */
+
+struct presence *presence_create(const struct presence_options *options)
+{
+	struct presence *presence = xcalloc(1, sizeof(*presence));
+	auto_free char *parent = layout_presence_path(options->cluster);
+
+	presence->zk = options->zk;
+	presence->acl = options->acl;
+	presence->path = xasprintf("%s/%s", parent, options->name);
+	presence->timer = evtimer_new(options->base, on_timer, presence);
+	presence->node =
+	    zk_watch(presence->zk, presence->path, ZK_WATCH_DATA, 0, on_fact, presence);
+	return presence;
+}
+
+void presence_destroy(struct presence *presence)
+{
+	if (presence == NULL)
+		return;
+	zk_write_cancel(presence->request);
+	zk_unwatch(presence->node);
+	event_free(presence->timer);
+	free(presence->wanted);
+	free(presence->path);
+	free(presence);
+}
+
+static void want(struct presence *presence, char *text)
+{
+	free(presence->wanted);
+	presence->wanted = text;
+	presence->stale = true;
+	presence->settled = false;
+	reconcile(presence);
+}
+
+void presence_show(struct presence *presence, const char *text)
+{
+	if (presence->wanted == NULL || strcmp(presence->wanted, text) != 0)
+		want(presence, xstrdup(text));
+}
+
+void presence_hide(struct presence *presence)
+{
+	if (presence->wanted != NULL)
+		want(presence, NULL);
+}
+
+bool presence_settled(const struct presence *presence)
+{
+	return presence->settled;
+}

@@ -1,0 +1,279 @@
+/* Publishing; see the header. Refuses to write on a version that the opinion was not formed on.
+ * Always holds: one request is under way in READING and WRITING, none in IDLE, so that `done` comes
+ * once a run; every request ends by its own deadline.
+ *
+ *   IDLE --run--> READING --opinion: write--> WRITING --done--> IDLE
+ *                  |   ^                        |
+ *                  |   +--- other version, -----+
+ *                  |        or answer lost
+ *                  +--opinion: nothing, or no answer--> IDLE
+ */
+#include "publisher/publish.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "watch/layout.h"
+
+#define RACES_MAX 5 /* lost in one run: then the next run may try */
+
+enum publish_state {
+	PUBLISH_IDLE,
+	PUBLISH_READING, /* what the store says now */
+	PUBLISH_WRITING, /* the opinion, on the version that was read */
+};
+
+struct publish {
+	const struct config_cluster *cluster;
+	struct publish_store store;
+	publish_form_cb *form;
+	publish_done_cb *done;
+	void *arg;
+	char *path;
+	enum publish_state state;
+	struct zk_write *request;
+	bool exists;     /* when it was read, ... */
+	int32_t version; /* ... in this version */
+	bool again;      /* a run was asked for during this one */
+	unsigned races_lost;
+	struct opinion opinion;
+	bool formed;
+	struct strbuf text; /* what is being written */
+	bool lost;          /* ... and its answer did not come: the read will show it */
+};
+
+static struct zk_write *send_opinion(struct publish *publish);
+static zk_write_cb on_read, on_written;
+
+static const char *state_name(enum publish_state state)
+{
+	switch (state) {
+	case PUBLISH_IDLE:
+		return "idle";
+	case PUBLISH_READING:
+		return "reading";
+	case PUBLISH_WRITING:
+		return "writing";
+	}
+	return "?";
+}
+
+static void forget_opinion(struct publish *publish)
+{
+	if (publish->formed)
+		opinion_fini(&publish->opinion);
+	publish->formed = false;
+}
+
+/* The only writer of the state. */
+static void enter(struct publish *publish, enum publish_state next, const char *why)
+{
+	log_debug("publish_state", KV_STR("path", publish->path),
+	          KV_STR("from", state_name(publish->state)), KV_STR("to", state_name(next)),
+	          KV_STR("reason", why));
+	publish->state = next;
+	switch (next) {
+	case PUBLISH_IDLE:
+		publish->request = NULL;
+		break;
+	case PUBLISH_READING:
+		publish->request =
+		    publish->store.read(publish->store.store, publish->path, on_read, publish);
+		break;
+	case PUBLISH_WRITING:
+		publish->request = send_opinion(publish);
+		break;
+	}
+}
+
+/* The next run begins before the callback, which may end it all. */
+static void finish(struct publish *publish, enum publish_result result, const char *problem,
+                   int64_t mzxid)
+{
+	struct opinion opinion = publish->opinion;
+	bool formed = publish->formed;
+	const struct publish_outcome outcome = {.result = result,
+	                                        .opinion = formed ? &opinion : NULL,
+	                                        .problem = problem,
+	                                        .mzxid = mzxid,
+	                                        .races_lost = publish->races_lost};
+	publish_done_cb *done = publish->done;
+	void *arg = publish->arg;
+
+	publish->formed = false;
+	enter(publish, PUBLISH_IDLE, problem != NULL ? problem : "done");
+	if (publish->again)
+		publish_run(publish);
+	done(&outcome, arg);
+	if (formed)
+		opinion_fini(&opinion);
+}
+
+static void fail(struct publish *publish, const char *what, const struct zk_answer *answer)
+{
+	auto_free char *problem =
+	    xasprintf("znode %s: %s: %s: %s; tried again with the next round", publish->path, what,
+	              zk_result_name(answer->result),
+	              answer->problem != NULL ? answer->problem : "no reason given");
+
+	finish(publish, PUBLISH_FAILED, problem, 0);
+}
+
+/* -- reading -- */
+
+static void form(struct publish *publish, const struct ballot_store *store)
+{
+	forget_opinion(publish);
+	publish->form(store, &publish->opinion, publish->arg);
+	publish->formed = true;
+	if (publish->opinion.verdict == VERDICT_PUBLISH ||
+	    publish->opinion.verdict == VERDICT_PUBLISH_NULL)
+		enter(publish, PUBLISH_WRITING, publish->opinion.reason);
+	else
+		finish(publish, PUBLISH_NOTHING, NULL, 0);
+}
+
+static void form_on_value(struct publish *publish, const struct zk_answer *answer)
+{
+	struct topology topology;
+	struct err err;
+
+	if (answer->size > LAYOUT_VALUE_MAX ||
+	    !layout_decode(publish->cluster, answer->data, answer->size, &topology, &err)) {
+		form(publish, &(struct ballot_store){.state = BALLOT_STORE_INVALID});
+		return;
+	}
+	topology.zxid = answer->mzxid;
+	form(publish, &(struct ballot_store){.state = BALLOT_STORE_VALUE, .topology = &topology});
+	topology_fini(&topology);
+}
+
+static bool is_written(const struct publish *publish, const struct zk_answer *answer)
+{
+	return publish->lost && answer->result == ZK_RESULT_OK &&
+	       answer->size == publish->text.len &&
+	       memcmp(answer->data, publish->text.data, answer->size) == 0;
+}
+
+static void on_read(const struct zk_answer *answer, void *arg)
+{
+	struct publish *publish = arg;
+
+	publish->request = NULL;
+	publish->exists = answer->result == ZK_RESULT_OK;
+	publish->version = answer->version;
+	if (is_written(publish, answer))
+		finish(publish, PUBLISH_WRITTEN, NULL, answer->mzxid);
+	else if (answer->result == ZK_RESULT_OK)
+		form_on_value(publish, answer);
+	else if (answer->result == ZK_RESULT_NO_NODE)
+		form(publish, &(struct ballot_store){.state = BALLOT_STORE_ABSENT});
+	else
+		fail(publish,
+		     publish->lost ? "whether it was written is not known, as it cannot be read"
+		                   : "cannot be read",
+		     answer);
+}
+
+/* -- writing -- */
+
+static struct zk_write *send_opinion(struct publish *publish)
+{
+	const struct publish_store *store = &publish->store;
+
+	strbuf_reset(&publish->text);
+	layout_segue_encode(&publish->opinion.topology, false, &publish->text);
+	if (!publish->exists)
+		return store->create(store->store, publish->path, publish->text.data,
+		                     publish->text.len, on_written, publish);
+	return store->set(store->store, publish->path, publish->text.data, publish->text.len,
+	                  publish->version, on_written, publish);
+}
+
+static void read_again(struct publish *publish, const char *why)
+{
+	if (publish->races_lost++ < RACES_MAX)
+		enter(publish, PUBLISH_READING, why);
+	else
+		finish(publish, PUBLISH_CONTENDED,
+		       "others write the master znode all the time; tried again with the next "
+		       "round",
+		       0);
+}
+
+static void on_written(const struct zk_answer *answer, void *arg)
+{
+	struct publish *publish = arg;
+
+	publish->request = NULL;
+	publish->lost = answer->result == ZK_RESULT_LOST;
+	switch (answer->result) {
+	case ZK_RESULT_OK:
+		finish(publish, PUBLISH_WRITTEN, NULL, answer->mzxid);
+		break;
+	case ZK_RESULT_NO_NODE:
+		if (!publish->exists) /* its parents were made; what is missing is the chroot */
+			fail(publish, "has no parent, is there the chroot of [zookeeper] hosts?",
+			     answer);
+		else
+			read_again(publish, "the znode is gone");
+		break;
+	case ZK_RESULT_EXISTS:
+	case ZK_RESULT_BAD_VERSION:
+		read_again(publish, "somebody else was faster");
+		break;
+	case ZK_RESULT_LOST:
+		read_again(publish, "the answer is lost: the store knows whether it is written");
+		break;
+	case ZK_RESULT_DENIED:
+	case ZK_RESULT_REFUSED:
+	case ZK_RESULT_NOT_SENT:
+		fail(publish, "cannot be written", answer);
+		break;
+	}
+}
+
+/* -- what the caller calls -- */
+
+struct publish *publish_create(const struct publish_options *options)
+{
+	struct publish *publish = xcalloc(1, sizeof(*publish));
+
+	*publish = (struct publish){.cluster = options->cluster,
+	                            .store = *options->store,
+	                            .form = options->form,
+	                            .done = options->done,
+	                            .arg = options->arg,
+	                            .path = layout_master_path(options->cluster),
+	                            .text = STRBUF_INIT};
+	return publish;
+}
+
+void publish_destroy(struct publish *publish)
+{
+	if (publish == NULL)
+		return;
+	if (publish->request != NULL)
+		publish->store.cancel(publish->request);
+	forget_opinion(publish);
+	strbuf_fini(&publish->text);
+	free(publish->path);
+	free(publish);
+}
+
+void publish_run(struct publish *publish)
+{
+	publish->again = publish->state != PUBLISH_IDLE;
+	if (publish->again)
+		return;
+	publish->races_lost = 0;
+	publish->lost = false;
+	enter(publish, PUBLISH_READING, "a round of observations");
+}
+
+bool publish_busy(const struct publish *publish)
+{
+	return publish->state != PUBLISH_IDLE;
+}

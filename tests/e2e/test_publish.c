@@ -1,0 +1,560 @@
+/* Publishing and presence with a real ZooKeeper: races, late writers, expired sessions, ACLs. */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "publisher/presence.h"
+#include "publisher/publish.h"
+#include "watch/layout.h"
+#include "watch_loop.h"
+
+#define TIMEOUT_MS 6000
+#define RACERS     10
+#define PROMOTIONS 1000
+#define ROUND_US   ((int64_t)1000000)
+#define MASTER     "/segue/race/master"
+
+static struct lab *lab;
+static struct lab_zk *zk;
+static const struct config_cluster cluster = {
+    .name = (char *)"race", .layout = CONFIG_LAYOUT_SEGUE, .path = (char *)"/segue/race"};
+
+static void setup(void)
+{
+	lab = lab_create("publish");
+	zk = lab_zk_start(lab, 1);
+}
+
+static void teardown(void)
+{
+	lab_destroy(lab);
+}
+
+TestSuite(publish, .init = setup, .fini = teardown, .timeout = 180);
+
+/* A publisher without its observations: those are the test's. */
+struct racer {
+	struct zk *zk;
+	struct publish_zk store;
+	struct publish *publish;
+	struct ballot *ballot;
+	char name[16];
+	unsigned written, done, races_lost;
+	struct publish_outcome last;
+	struct topology seen; /* what the store had when the last opinion was formed */
+	struct ballot_store known;
+};
+
+static void on_form(const struct ballot_store *store, struct opinion *out, void *arg)
+{
+	struct racer *racer = arg;
+
+	ballot_form(racer->ballot, store, clock_now_us(), out);
+	if (store->state == BALLOT_STORE_VALUE)
+		topology_copy(&racer->seen, store->topology);
+	racer->known.state = store->state;
+	racer->known.topology = &racer->seen;
+}
+
+static void on_done(const struct publish_outcome *outcome, void *arg)
+{
+	struct racer *racer = arg;
+
+	racer->done++;
+	racer->written += outcome->result == PUBLISH_WRITTEN;
+	racer->races_lost += outcome->races_lost;
+	racer->last = *outcome;
+	if (outcome->result == PUBLISH_WRITTEN)
+		ballot_written(racer->ballot, outcome->opinion);
+	racer->last.opinion = NULL;
+	racer->last.problem = NULL;
+}
+
+static void racer_open(struct racer *racer, struct zk *session, int number)
+{
+	const struct ballot_rules rules = {
+	    .publisher = racer->name, .null_after = 3, .drop_after = 3, .fresh_us = 60 * ROUND_US};
+	struct publish_options options = {
+	    .cluster = &cluster, .form = on_form, .done = on_done, .arg = racer};
+	struct publish_store store;
+
+	*racer = (struct racer){.zk = session, .store = {.zk = session, .acl = ZK_ACL_OPEN}};
+	snprintf(racer->name, sizeof(racer->name), "pub%d", number);
+	topology_init(&racer->seen);
+	racer->ballot = ballot_create(&rules);
+	store = publish_store_of(&racer->store);
+	options.store = &store;
+	racer->publish = publish_create(&options);
+}
+
+static void racer_close(struct racer *racer)
+{
+	publish_destroy(racer->publish);
+	ballot_destroy(racer->ballot);
+	topology_fini(&racer->seen);
+}
+
+/* Two servers, of which the one writes on this timeline and the other follows. */
+static void observe(struct racer *racer, int64_t timeline)
+{
+	struct sighting nodes[2];
+	char wall[CLOCK_WALL_MAX];
+
+	for (int i = 0; i < 2; i++) {
+		nodes[i] = (struct sighting){.port = 5432,
+		                             .class = SERVER_ANSWERED,
+		                             .in_recovery = timeline % 2 != i,
+		                             .timeline = timeline,
+		                             .lsn = 1000,
+		                             .system_identifier = "7000"};
+		snprintf(nodes[i].name, sizeof(nodes[i].name), "db%d", i + 1);
+		snprintf(nodes[i].host, sizeof(nodes[i].host), "10.0.0.%d", i + 1);
+	}
+	clock_wall(wall, sizeof(wall));
+	ballot_observe(racer->ballot, nodes, 2, &racer->known, clock_now_us(), wall);
+}
+
+/* -- the race -- */
+
+struct race {
+	struct watch_loop loops; /* its base and resolver are everybody's */
+	struct racer racers[RACERS];
+	struct zk *sessions[RACERS];
+	unsigned wanted; /* runs that are over */
+};
+
+static bool all_done(void *arg)
+{
+	const struct race *race = arg;
+
+	for (int i = 0; i < RACERS; i++)
+		if (race->racers[i].done < race->wanted)
+			return false;
+	return true;
+}
+
+static void race_open(struct race *race)
+{
+	const struct zk_options options = {
+	    .hosts = lab_zk_hosts(zk), .session_timeout_ms = TIMEOUT_MS, .auth = ""};
+	struct err err;
+
+	watch_loop_open(&race->loops, lab_zk_hosts(zk), TIMEOUT_MS, "");
+	for (int i = 0; i < RACERS; i++) {
+		race->sessions[i] =
+		    zk_create(race->loops.base, race->loops.resolver, &options, &err);
+		cr_assert_not_null(race->sessions[i], "%s", err.message);
+		racer_open(&race->racers[i], race->sessions[i], i);
+	}
+}
+
+static void race_close(struct race *race)
+{
+	for (int i = 0; i < RACERS; i++) {
+		racer_close(&race->racers[i]);
+		zk_destroy(race->sessions[i]);
+	}
+	watch_loop_close(&race->loops);
+}
+
+struct stored {
+	struct topology topology;
+	int32_t version;
+	int64_t mzxid;
+	bool done;
+};
+
+static void on_stored(const struct zk_answer *answer, void *arg)
+{
+	struct stored *stored = arg;
+	struct err err;
+
+	cr_assert_eq(answer->result, ZK_RESULT_OK, "%s", zk_result_name(answer->result));
+	cr_assert(layout_decode(&cluster, answer->data, answer->size, &stored->topology, &err));
+	stored->version = answer->version;
+	stored->done = true;
+}
+
+static bool is_true(void *arg)
+{
+	return *(bool *)arg;
+}
+
+static struct stored read_store(struct watch_loop *loop)
+{
+	struct stored stored = {.done = false};
+
+	cr_assert_not_null(zk_write_read(loop->zk, MASTER, on_stored, &stored));
+	cr_assert(watch_loop_until(loop, is_true, &stored.done, WAIT_MS));
+	return stored;
+}
+
+/* Each promotion is seen by all ten; every other time a half of them still sees the one before. */
+static void race_promotion(struct race *race, int64_t timeline)
+{
+	race->wanted++;
+	for (int i = 0; i < RACERS; i++) {
+		int number = (int)((i + timeline) % RACERS);
+		struct racer *racer = &race->racers[number];
+		bool late = timeline % 2 == 0 && i % 2 == 1 && timeline > 1;
+
+		observe(racer, late ? timeline - 1 : timeline);
+		publish_run(racer->publish);
+	}
+	cr_assert(watch_loop_until(&race->loops, all_done, race, WAIT_MS), "timeline %" PRId64,
+	          timeline);
+}
+
+Test(publish, ten_racing_publishers_write_each_promotion_once_and_in_order)
+{
+	struct race race = {.wanted = 0};
+	struct probe probe;
+	char promoted_at[64] = "";
+	unsigned written = 0, races_lost = 0;
+
+	race_open(&race);
+	probe_start(&probe, &race.loops, MASTER, ZK_WATCH_DATA, LAYOUT_VALUE_MAX);
+	for (int64_t timeline = 1; timeline <= PROMOTIONS; timeline++) {
+		struct stored stored;
+
+		race_promotion(&race, timeline);
+		stored = read_store(&race.loops);
+		cr_assert_eq(stored.topology.timeline, timeline);
+		cr_assert_eq(stored.version, timeline - 1, "version %d on timeline %" PRId64,
+		             stored.version, timeline);
+		cr_assert_geq(strcmp(stored.topology.promoted_at, promoted_at), 0);
+		cr_assert_str_eq(stored.topology.primary.name, timeline % 2 == 0 ? "db1" : "db2");
+		memcpy(promoted_at, stored.topology.promoted_at, sizeof(promoted_at));
+		topology_fini(&stored.topology);
+	}
+	for (int i = 0; i < RACERS; i++) {
+		written += race.racers[i].written;
+		races_lost += race.racers[i].races_lost;
+	}
+	cr_assert_eq(written, PROMOTIONS);
+	cr_assert_gt(races_lost, PROMOTIONS, "they did race: %u", races_lost);
+	race_close(&race);
+	probe_fini(&probe);
+}
+
+/* -- the late writer -- */
+
+/* A store that stops the process between the read and the write, as SIGSTOP would. */
+static struct zk_write *stop_and_set(void *store, const char *path, const void *data, size_t size,
+                                     int32_t version, zk_write_cb *cb, void *arg)
+{
+	struct publish_store real = publish_store_of(store);
+
+	raise(SIGSTOP);
+	return real.set(store, path, data, size, version, cb, arg);
+}
+
+static bool is_done(void *arg)
+{
+	return ((const struct racer *)arg)->done > 0;
+}
+
+/* Sees timeline 2, reads, is stopped, and writes when it goes on. Exits 0 when it wrote nothing. */
+static int late_publisher(void *arg)
+{
+	struct watch_loop loop;
+	struct racer racer;
+	struct publish_store store;
+	struct publish_options options = {
+	    .cluster = &cluster, .form = on_form, .done = on_done, .arg = &racer};
+
+	watch_loop_open(&loop, lab_zk_hosts(arg), TIMEOUT_MS, "");
+	racer_open(&racer, loop.zk, 1);
+	publish_destroy(racer.publish);
+	store = publish_store_of(&racer.store);
+	store.set = stop_and_set;
+	options.store = &store;
+	racer.publish = publish_create(&options);
+	observe(&racer, 2);
+	publish_run(racer.publish);
+	if (!watch_loop_until(&loop, is_done, &racer, WAIT_MS))
+		return 1;
+	return racer.written == 0 && racer.last.result == PUBLISH_NOTHING && racer.races_lost > 0
+	           ? 0
+	           : 2;
+}
+
+static void publish_as(struct watch_loop *loop, int64_t timeline)
+{
+	struct racer racer;
+
+	racer_open(&racer, loop->zk, 9);
+	observe(&racer, timeline);
+	publish_run(racer.publish);
+	cr_assert(watch_loop_until(loop, is_done, &racer, WAIT_MS));
+	cr_assert_eq(racer.last.result, PUBLISH_WRITTEN, "%d", racer.last.result);
+	racer_close(&racer);
+}
+
+static bool is_stopped(void *arg)
+{
+	char path[64], line[512] = "";
+	const char *state;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", *(pid_t *)arg);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	state = fgets(line, sizeof(line), file) != NULL ? strrchr(line, ')') : NULL;
+	fclose(file);
+	return state != NULL && state[2] == 'T';
+}
+
+Test(publish, the_write_of_a_publisher_that_was_stopped_meanwhile_loses)
+{
+	struct watch_loop loop;
+	struct lab_process *late;
+	struct stored stored;
+	pid_t pid;
+
+	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
+	publish_as(&loop, 1);
+	late = lab_fork(lab, "late", late_publisher, zk);
+	pid = lab_process_pid(late);
+	while (!is_stopped(&pid)) {
+		cr_assert(lab_process_alive(late), "%s", lab_process_log_tail(late));
+		watch_loop_turn(&loop, 10);
+	}
+	publish_as(&loop, 3);
+	kill(pid, SIGCONT);
+	cr_assert(lab_process_wait(late, WAIT_MS));
+	cr_assert_eq(lab_process_exit_code(late), 0, "%d: %s", lab_process_exit_code(late),
+	             lab_process_log_tail(late));
+	stored = read_store(&loop);
+	cr_assert_eq(stored.topology.timeline, 3);
+	cr_assert_eq(stored.version, 1);
+	topology_fini(&stored.topology);
+	watch_loop_close(&loop);
+}
+
+/* -- permissions -- */
+
+struct attempt {
+	enum zk_result result;
+	bool done;
+};
+
+static void on_attempt(const struct zk_answer *answer, void *arg)
+{
+	struct attempt *attempt = arg;
+
+	attempt->result = answer->result;
+	attempt->done = true;
+}
+
+static enum zk_result await(struct watch_loop *loop, struct attempt *attempt)
+{
+	cr_assert(watch_loop_until(loop, is_true, &attempt->done, WAIT_MS), "%s",
+	          zk_describe(loop->zk));
+	attempt->done = false;
+	return attempt->result;
+}
+
+Test(publish, acl_creator_lets_the_world_read_and_the_owner_write)
+{
+	struct watch_loop owner, world;
+	struct attempt attempt = {.done = false};
+	struct zk_write *request;
+
+	watch_loop_open(&owner, lab_zk_hosts(zk), TIMEOUT_MS, "digest owner:secret");
+	watch_loop_open(&world, lab_zk_hosts(zk), TIMEOUT_MS, "digest other:secret");
+	request = zk_write_create(owner.zk, "/a/b/master", "one", 3, ZK_CREATE_PARENTS,
+	                          ZK_ACL_CREATOR, on_attempt, &attempt);
+	cr_assert_not_null(request);
+	cr_assert_eq(await(&owner, &attempt), ZK_RESULT_OK);
+	cr_assert_not_null(zk_write_read(world.zk, "/a/b/master", on_attempt, &attempt));
+	cr_assert_eq(await(&world, &attempt), ZK_RESULT_OK);
+	cr_assert_not_null(
+	    zk_write_set(world.zk, "/a/b/master", "two", 3, 0, on_attempt, &attempt));
+	cr_assert_eq(await(&world, &attempt), ZK_RESULT_DENIED);
+	cr_assert_not_null(zk_write_delete(world.zk, "/a/b/master", -1, on_attempt, &attempt));
+	cr_assert_eq(await(&world, &attempt), ZK_RESULT_DENIED);
+	cr_assert_not_null(zk_write_create(world.zk, "/a/b/c/d", "x", 1, ZK_CREATE_PARENTS,
+	                                   ZK_ACL_OPEN, on_attempt, &attempt));
+	cr_assert_eq(await(&world, &attempt), ZK_RESULT_DENIED);
+	cr_assert_not_null(
+	    zk_write_set(owner.zk, "/a/b/master", "two", 3, 0, on_attempt, &attempt));
+	cr_assert_eq(await(&owner, &attempt), ZK_RESULT_OK);
+	watch_loop_close(&owner);
+	watch_loop_close(&world);
+}
+
+Test(publish, acl_creator_without_auth_file_is_denied_not_left_open)
+{
+	struct watch_loop loop;
+	struct attempt attempt = {.done = false};
+
+	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
+	cr_assert_not_null(
+	    zk_write_create(loop.zk, "/a", "", 0, 0, ZK_ACL_CREATOR, on_attempt, &attempt));
+	cr_assert_eq(await(&loop, &attempt), ZK_RESULT_DENIED);
+	watch_loop_close(&loop);
+}
+
+/* -- single requests -- */
+
+Test(publish, every_result_has_its_class)
+{
+	struct watch_loop loop;
+	struct attempt attempt = {.done = false};
+
+	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
+	cr_assert_not_null(zk_write_read(loop.zk, "/n", on_attempt, &attempt));
+	cr_assert_not(attempt.done, "called back inside the call");
+	cr_assert_eq(await(&loop, &attempt), ZK_RESULT_NO_NODE);
+	cr_assert_not_null(
+	    zk_write_create(loop.zk, "/p/n", "", 0, 0, ZK_ACL_OPEN, on_attempt, &attempt));
+	cr_assert_eq(await(&loop, &attempt), ZK_RESULT_NO_NODE);
+	cr_assert_not_null(
+	    zk_write_create(loop.zk, "/n", "", 0, 0, ZK_ACL_OPEN, on_attempt, &attempt));
+	cr_assert_eq(await(&loop, &attempt), ZK_RESULT_OK);
+	cr_assert_not_null(
+	    zk_write_create(loop.zk, "/n", "", 0, 0, ZK_ACL_OPEN, on_attempt, &attempt));
+	cr_assert_eq(await(&loop, &attempt), ZK_RESULT_EXISTS);
+	cr_assert_not_null(zk_write_set(loop.zk, "/n", "x", 1, 7, on_attempt, &attempt));
+	cr_assert_eq(await(&loop, &attempt), ZK_RESULT_BAD_VERSION);
+	cr_assert_not_null(zk_write_set(loop.zk, "n/", "x", 1, 7, on_attempt, &attempt));
+	cr_assert_eq(await(&loop, &attempt), ZK_RESULT_REFUSED);
+	cr_assert_not_null(zk_write_delete(loop.zk, "/n", 0, on_attempt, &attempt));
+	cr_assert_eq(await(&loop, &attempt), ZK_RESULT_OK);
+	lab_process_freeze(lab_zk_process(zk, 0));
+	cr_assert_not_null(zk_write_set(loop.zk, "/n", "x", 1, 7, on_attempt, &attempt));
+	cr_assert_eq(await(&loop, &attempt), ZK_RESULT_LOST);
+	cr_assert_not_null(zk_write_set(loop.zk, "/n", "x", 1, 7, on_attempt, &attempt));
+	cr_assert_eq(await(&loop, &attempt), ZK_RESULT_NOT_SENT);
+	lab_process_thaw(lab_zk_process(zk, 0));
+	watch_loop_close(&loop);
+}
+
+Test(publish, cancelled_and_destroyed_requests_never_call)
+{
+	struct watch_loop loop;
+	struct attempt attempt = {.done = false};
+	struct zk_write *request;
+
+	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
+	request = zk_write_read(loop.zk, "/n", on_attempt, &attempt);
+	zk_write_cancel(request);
+	watch_loop_turn(&loop, 300);
+	cr_assert(zk_connected(loop.zk));
+	lab_process_freeze(lab_zk_process(zk, 0));
+	cr_assert_not_null(zk_write_read(loop.zk, "/n", on_attempt, &attempt));
+	request = zk_write_read(loop.zk, "/n", on_attempt, &attempt);
+	watch_loop_turn(&loop, 50); /* they are sent */
+	zk_write_cancel(request);
+	cr_assert_not_null(zk_write_read(loop.zk, "/n", on_attempt, &attempt)); /* not sent */
+	watch_loop_close(&loop);
+	cr_assert_not(attempt.done);
+	lab_process_thaw(lab_zk_process(zk, 0));
+}
+
+/* -- presence -- */
+
+static struct presence *presence_open(struct watch_loop *loop)
+{
+	const struct presence_options options = {.base = loop->base,
+	                                         .zk = loop->zk,
+	                                         .acl = ZK_ACL_OPEN,
+	                                         .cluster = &cluster,
+	                                         .name = "pub1"};
+
+	return presence_create(&options);
+}
+
+#define PRESENCE "/segue/race/publishers/pub1"
+
+static bool has_settled(void *arg)
+{
+	return presence_settled(arg);
+}
+
+Test(publish, presence_is_shown_rewritten_and_taken_away)
+{
+	struct watch_loop loop;
+	struct presence *presence;
+	struct probe data, count;
+
+	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
+	presence = presence_open(&loop);
+	probe_start(&data, &loop, PRESENCE, ZK_WATCH_DATA, 100);
+	probe_start(&count, &loop, "/segue/race/publishers", ZK_WATCH_CHILDREN, 0);
+	probe_wait_state(&data, &loop, ZK_NODE_ABSENT);
+	presence_show(presence, "{\"sees\":1}");
+	probe_wait_data(&data, &loop, "{\"sees\":1}");
+	probe_wait_ephemerals(&count, &loop, 1);
+	presence_show(presence, "{\"sees\":2}");
+	probe_wait_data(&data, &loop, "{\"sees\":2}");
+	presence_hide(presence);
+	probe_wait_state(&data, &loop, ZK_NODE_ABSENT);
+	presence_show(presence, "{\"sees\":2}");
+	presence_hide(presence);
+	presence_show(presence, "{\"sees\":3}");
+	probe_wait_data(&data, &loop, "{\"sees\":3}");
+	cr_assert(watch_loop_until(&loop, has_settled, presence, WAIT_MS));
+	cr_assert(lab_zk_delete(zk, PRESENCE)); /* by somebody's hand */
+	probe_wait_data(&data, &loop, "{\"sees\":3}");
+	presence_destroy(presence);
+	watch_loop_close(&loop);
+	probe_fini(&data);
+	probe_fini(&count);
+}
+
+Test(publish, presence_comes_back_after_the_session_expired)
+{
+	struct watch_loop loop;
+	struct presence *presence;
+	struct probe data;
+	int64_t mzxid, again;
+
+	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
+	presence = presence_open(&loop);
+	presence_show(presence, "one");
+	cr_assert(watch_loop_until(&loop, has_settled, presence, WAIT_MS));
+	cr_assert(lab_zk_get(zk, PRESENCE, NULL, &mzxid));
+	cr_assert_gt(lab_zk_expire_others(zk), 0);
+	cr_assert_not(lab_zk_get(zk, PRESENCE, NULL, &again));
+	probe_start(&data, &loop, PRESENCE, ZK_WATCH_DATA, 100);
+	probe_wait_data(&data, &loop, "one");
+	cr_assert(watch_loop_until(&loop, has_settled, presence, WAIT_MS));
+	cr_assert(lab_zk_get(zk, PRESENCE, NULL, &again));
+	cr_assert_gt(again, mzxid);
+	presence_destroy(presence);
+	watch_loop_close(&loop);
+	probe_fini(&data);
+}
+
+Test(publish, presence_of_the_last_life_is_waited_out_not_deleted)
+{
+	struct watch_loop old, new;
+	struct presence *before, *after;
+	struct probe data;
+
+	watch_loop_open(&old, lab_zk_hosts(zk), TIMEOUT_MS, "");
+	before = presence_open(&old);
+	presence_show(before, "old");
+	cr_assert(watch_loop_until(&old, has_settled, before, WAIT_MS));
+	presence_destroy(before);
+	watch_loop_close(&old); /* the session is left to expire */
+	watch_loop_open(&new, lab_zk_hosts(zk), TIMEOUT_MS, "");
+	after = presence_open(&new);
+	presence_show(after, "new");
+	probe_start(&data, &new, PRESENCE, ZK_WATCH_DATA, 100);
+	probe_wait_data(&data, &new, "old");
+	watch_loop_turn(&new, 1000);
+	cr_assert_str_eq(data.data.data, "old");
+	probe_wait_data(&data, &new, "new");
+	presence_destroy(after);
+	watch_loop_close(&new);
+	probe_fini(&data);
+}
