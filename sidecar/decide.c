@@ -13,7 +13,8 @@
  *   -         NOBODY            any                                        loss
  *   -         any other         the candidate is admitted                  MOVE; CURRENT
  *   -         any other         not, and clients are held already          HOLD, FENCE as before
- *   -         any other         not, and the applied one is lost           loss
+ *   -         any other         not, and the applied one is lost, or is
+ *                               itself refused: it is another one now      loss
  *   -         any other         not admitted now                           KEEP, WAIT; ask again
  *   -         any other         refused, or it has a twin                  REFUSE
  *
@@ -159,12 +160,13 @@ static void conclude_unadmitted(struct deciding *deciding, const struct election
 {
 	const struct decide_input *in = deciding->in;
 	bool refused = admission->kind == ADMIT_NO;
+	bool lost = loss_is_proven(applied_server(in)) || (refused && is_applied);
 
 	deciding->out.about = election->candidate;
 	deciding->out.why = admission->reason;
 	if (!refused)
 		deciding->out.ask[0] = election->candidate;
-	if (in->held != HELD_NOT || loss_is_proven(applied_server(in)))
+	if (in->held != HELD_NOT || lost)
 		conclude_loss(deciding, in->cluster->on_primary_loss,
 		              in->held != HELD_NOT ? in->held : HELD_BY_SERVERS,
 		              is_applied ? "the primary is lost"

@@ -19,7 +19,7 @@
 
 #define WRITER_INTERVAL_MS 1000
 #define READER_INTERVAL_MS 5000
-#define RETRY_FIRST_MS     10
+#define RETRY_FIRST_MS     2
 
 #define HURRY_SLOW_MS 100
 #define HURRY_US      INT64_C(10000000)

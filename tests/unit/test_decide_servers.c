@@ -268,6 +268,18 @@ Test(decide_servers, a_lost_primary_holds_until_it_takes_writes_again)
 	cr_expect_eq(scene.got.next.zxid, 7);
 }
 
+/* Its data were replaced, by an old backup or another system's. */
+Test(decide_servers, a_primary_that_has_become_another_one_is_lost)
+{
+	writes(1, 1);
+	expect(DECIDE_HOLD, "the primary is lost");
+	cr_expect_not_null(strstr(scene.got.why, "timeline is lower"));
+	scene.server_count = 0;
+	strcpy(writes(1, 2)->system_identifier, "12");
+	expect(DECIDE_HOLD, "the primary is lost");
+	cr_expect_not_null(strstr(scene.got.why, "system identifier"));
+}
+
 Test(decide_servers, a_primary_that_is_full_or_denies_us_is_not_lost)
 {
 	server(1, SERVER_FULL, 9);
