@@ -139,14 +139,27 @@ static struct admission admission_of(const struct cluster *cluster,
 	                                      .is_applied = is_applied});
 }
 
-static json_t *server_json(const struct cluster *cluster, const struct server_fact *server)
+/* How far a standby's replay is behind: by the store, or else by what both have said, which is
+ * about right, as they were asked at different times. */
+static json_t *lag_json(const struct member *member, const struct server_fact *server,
+                        const struct server_fact *primary)
+{
+	if (member != NULL && member->lag_bytes >= 0)
+		return json_integer(member->lag_bytes);
+	if (primary == NULL || !server_takes_writes(primary) || !server->known ||
+	    !server->in_recovery)
+		return json_null();
+	return json_integer(primary->lsn > server->lsn ? primary->lsn - server->lsn : 0);
+}
+
+static json_t *server_json(const struct cluster *cluster, const struct server_fact *server,
+                           const struct server_fact *primary)
 {
 	const char *role;
 	const struct member *member = find_member(&cluster->applied.topology, server, &role);
 	struct admission admission =
 	    admission_of(cluster, server, member == &cluster->applied.topology.primary);
 	bool admitted = admission.kind == ADMIT_YES || admission.kind == ADMIT_UNVERIFIED;
-	bool lag_known = member != NULL && member->lag_bytes >= 0;
 
 	return json_pack(
 	    "{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:b, s:s}", "address",
@@ -155,7 +168,7 @@ static json_t *server_json(const struct cluster *cluster, const struct server_fa
 	    server_class_name(server->class), "problem", text_or_null(server->problem),
 	    "in_recovery", server->known ? json_boolean(server->in_recovery) : json_null(),
 	    "timeline", (json_int_t)server->timeline, "lag_bytes",
-	    lag_known ? json_integer(member->lag_bytes) : json_null(), "system_identifier",
+	    lag_json(member, server, primary), "system_identifier",
 	    text_or_null(server->system_identifier), "admitted", admitted, "why", admission.reason);
 }
 
@@ -164,9 +177,11 @@ static json_t *servers_json(const struct cluster *cluster)
 	json_t *servers = json_array();
 	size_t count;
 	const struct server_fact *facts = verifier_facts(cluster->verifier, &count);
+	const struct server_fact *primary =
+	    server_of(facts, count, &cluster->applied.topology.primary);
 
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(servers, server_json(cluster, &facts[i]));
+		json_array_append_new(servers, server_json(cluster, &facts[i], primary));
 	return servers;
 }
 

@@ -1,6 +1,7 @@
 /* What segue run makes of what the servers say: when the store is early, late or away, and when the
  * primary is lost, or only looks so. */
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "stand.h"
@@ -24,6 +25,37 @@ static void expect_no_errors(const struct stand *stand)
 	for (int i = 0; i < STAND_PROXIES; i++)
 		cr_expect_eq(ledger_errors(stand->ledgers[i]), 0, "%s",
 		             ledger_error(stand->ledgers[i], 0)->text);
+}
+
+/* `segue status`, for people. */
+static const char *status_of(struct stand *stand)
+{
+	const char *argv[] = {lab_segue_binary(stand->lab), "status", "-c",
+	                      lab_segue_ini_file(stand->segue), NULL};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	cr_assert_eq(lab_run(stand->lab, argv, &output), 0, "%s", output.data);
+	return lab_printf(stand->lab, "%s", output.data);
+}
+
+static void expect_in(const char *text, const char *part)
+{
+	cr_expect_not_null(strstr(text, part), "no \"%s\" in\n%s", part, text);
+}
+
+Test(run_verify, status_shows_what_each_server_says_and_why_it_is_refused)
+{
+	struct stand stand;
+	const char *status;
+
+	start(&stand, NULL);
+	stand_name(&stand, 1);
+	stand_must_say(&stand, "event=kept ", "still in recovery", NULL);
+	status = status_of(&stand);
+	expect_in(status, lab_printf(stand.lab, "127.0.0.1:%u", stand_port(&stand, 0)));
+	expect_in(status, "it is still in recovery");
+	expect_in(status, "not ready");
+	stand_fini(&stand);
 }
 
 Test(run_verify, a_store_that_is_early_is_waited_for)
