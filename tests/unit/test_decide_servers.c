@@ -365,7 +365,8 @@ Test(decide_servers, the_higher_timeline_is_followed_against_the_store)
 	cr_expect_not_null(strstr(scene.got.reason, "higher timeline"));
 	cr_assert_not_null(scene.got.lower);
 	cr_expect_str_eq(scene.got.lower->name, "db1");
-	cr_expect_eq(scene.got.next.standby_count, 1);
+	cr_assert_eq(scene.got.next.standby_count, 1);
+	cr_assert_not_null(scene.got.next.standbys);
 	cr_expect_str_eq(scene.got.next.standbys[0].name, "db1");
 	cr_expect(scene.got.next.standbys[0].unread);
 }
@@ -401,6 +402,7 @@ Test(decide_servers, on_equal_timelines_nothing_moves_and_it_is_an_alarm)
 	cr_expect_str_eq(scene.got.twin->name, "db2");
 	store_names(2);
 	expect(DECIDE_REFUSE, "on one timeline");
+	cr_assert_not_null(scene.got.twin);
 	cr_expect_str_eq(scene.got.twin->name, "db1");
 }
 
