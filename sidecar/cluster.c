@@ -291,7 +291,7 @@ bool cluster_set_override(struct cluster *cluster, const struct override *overri
 	if (!override_save(cluster->segue->state_dir, cluster->config->name, override, err))
 		return false;
 	if (override->kind == OVERRIDE_NONE && cluster->override.kind != OVERRIDE_NONE)
-		log_warning("released", KV_STR("cluster", cluster->config->name),
+		log_warning("override_released", KV_STR("cluster", cluster->config->name),
 		            KV_STR("next", "the store and the servers are followed again"));
 	cluster->override = *override;
 	remind(cluster);
