@@ -37,8 +37,8 @@ struct cluster {
 	size_t outlet_count;
 	bool primed; /* the targets have a text */
 	enum decide_held held;
-	bool fenced;            /* held by fence */
 	int64_t episode;        /* of the hold, or of the last one */
+	int64_t held_zxid;      /* of the value at hand then */
 	int64_t moved_us;       /* to another primary; 0: never */
 	int64_t away_ms;        /* since when the store is unreachable; 0: it is not */
 	struct event *tick;     /* looks again: somebody is being asked, or an alarm stands */
@@ -55,6 +55,16 @@ struct cluster {
 
 /* "10.0.0.1:5432", "[::1]:5432"; "none" for NULL. */
 void cluster_endpoint(const struct member *member, char *out, size_t size);
+
+/* --- cluster.c --- */
+
+/* Looks at all facts, and does what they ask for. */
+void cluster_reconcile(struct cluster *cluster);
+
+/* --- cluster_override.c --- */
+
+void cluster_load_override(struct cluster *cluster);
+void cluster_on_reminder(evutil_socket_t fd, short what, void *arg);
 
 /* --- cluster_say.c --- */
 

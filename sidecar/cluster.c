@@ -17,7 +17,6 @@
 #include "watch/watcher.h"
 
 #define TICK_MS       1000
-#define REMIND_S      600
 #define FOREBODING_MS 10000 /* after a move the old primary is looked at for so long */
 
 const struct config_cluster *cluster_config(const struct cluster *cluster)
@@ -90,17 +89,30 @@ static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read
 
 /* --- no primary --- */
 
+/* Whoever writes "no primary" once more wants clients to wait once more, though the first hold was
+ * over or given up. In Patroni's keys nobody writes that, and their zxid rises all the time. */
+static bool is_new_hold(const struct cluster *cluster, const struct decision *decision,
+                        const struct watch_fact *fact)
+{
+	if (cluster->held == HELD_NOT)
+		return true;
+	return decision->held == HELD_BY_STORE && fact->state == WATCH_VALUE &&
+	       fact->mzxid != cluster->held_zxid &&
+	       cluster->config->layout != CONFIG_LAYOUT_PATRONI;
+}
+
 /* Targets hold by their text: those that have none yet, after a start, get the last one first. */
-static void hold_all(struct cluster *cluster, const struct decision *decision)
+static void hold_all(struct cluster *cluster, const struct decision *decision,
+                     const struct watch_fact *fact)
 {
 	bool fence = decision->kind == DECIDE_FENCE;
 
 	if (!cluster->primed)
 		apply_all(cluster, 0, 0);
-	if (cluster->held == HELD_NOT)
+	if (is_new_hold(cluster, decision, fact))
 		cluster->episode = clock_now_us();
+	cluster->held_zxid = fact->mzxid;
 	cluster->held = decision->held;
-	cluster->fenced = fence;
 	for (size_t i = 0; i < cluster->outlet_count; i++)
 		if (fence)
 			target_fence(cluster->outlets[i].target, cluster->episode);
@@ -134,7 +146,6 @@ static void move(struct cluster *cluster, const struct decision *decision,
 	applied->floor_zxid = 0;
 	applied->in_this_run = true;
 	cluster->held = HELD_NOT;
-	cluster->fenced = false;
 	apply_all(cluster, fact->notified_us, fact->read_us);
 	if (cluster->verdict.news)
 		cluster_save_soon(cluster);
@@ -213,7 +224,7 @@ static struct decision decide_now(struct cluster *cluster, const struct watch_fa
 	return decide(&input);
 }
 
-static void cluster_reconcile(struct cluster *cluster)
+void cluster_reconcile(struct cluster *cluster)
 {
 	const struct watch_fact *fact = watcher_fact(cluster->watcher);
 	struct decision decision;
@@ -229,7 +240,7 @@ static void cluster_reconcile(struct cluster *cluster)
 		cluster_save_soon(cluster);
 	}
 	if (decision.kind == DECIDE_HOLD || decision.kind == DECIDE_FENCE)
-		hold_all(cluster, &decision);
+		hold_all(cluster, &decision, fact);
 	decision_fini(&decision);
 	cluster_say(cluster, fact);
 }
@@ -251,52 +262,6 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	apply_all(arg, 0, 0);
-}
-
-/* --- the operator's word --- */
-
-/* Nobody is to forget that segue does not act. */
-static void remind(struct cluster *cluster)
-{
-	const struct timeval after = {.tv_sec = REMIND_S};
-
-	cluster_say_override(cluster);
-	if (cluster->override.kind != OVERRIDE_NONE)
-		event_add(cluster->reminder, &after);
-	else
-		event_del(cluster->reminder);
-}
-
-static void on_reminder(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	remind(arg);
-}
-
-static void load_override(struct cluster *cluster)
-{
-	const char *name = cluster->config->name;
-	struct err err;
-
-	if (!override_load(cluster->segue->state_dir, name, &cluster->override, &err))
-		log_error("override_unusable", KV_STR("cluster", name), KV_ERR(&err),
-		          KV_STR("next", "frozen, as an operator's word may be in it: `segue pin`, "
-		                         "`segue freeze` or `segue release` it"));
-	remind(cluster);
-}
-
-bool cluster_set_override(struct cluster *cluster, const struct override *override, struct err *err)
-{
-	if (!override_save(cluster->segue->state_dir, cluster->config->name, override, err))
-		return false;
-	if (override->kind == OVERRIDE_NONE && cluster->override.kind != OVERRIDE_NONE)
-		log_warning("override_released", KV_STR("cluster", cluster->config->name),
-		            KV_STR("next", "the store and the servers are followed again"));
-	cluster->override = *override;
-	remind(cluster);
-	cluster_reconcile(cluster);
-	return true;
 }
 
 /* --- life --- */
@@ -354,12 +319,12 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	event_priority_set(cluster->persist, CLUSTER_PRIORITY_LATER);
 	cluster->resume = event_new(world->base, -1, 0, on_resume, cluster);
 	cluster->tick = event_new(world->base, -1, 0, on_tick, cluster);
-	cluster->reminder = event_new(world->base, -1, 0, on_reminder, cluster);
+	cluster->reminder = event_new(world->base, -1, 0, cluster_on_reminder, cluster);
 	if (previous != NULL && same_store(cluster, previous))
 		take_over(cluster, previous);
 	else
 		cluster_load(cluster);
-	load_override(cluster);
+	cluster_load_override(cluster);
 	create_outlets(cluster, world, index);
 	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
 	cluster->watcher =
