@@ -104,7 +104,8 @@ static void note_steps(struct failover *failover, int node, int64_t zero_us)
 	note(failover, MARK_LED, zero_us,
 	     failover_logged_us(stage, LOG_LIMIT_MS, "event=released ", "target=front", NULL));
 	note(failover, MARK_RESUMED, zero_us,
-	     failover_logged_us(stage, LOG_LIMIT_MS, "event=moved ", "target=pool", NULL));
+	     failover_logged_us(stage, LOG_LIMIT_MS, "event=step ", "target=pool", "from=resuming ",
+	                        NULL));
 }
 
 static void note_firsts(struct failover *failover, int node, int64_t zero_us, int64_t since_us)
