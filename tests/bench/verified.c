@@ -33,6 +33,7 @@ struct pair {
 	struct lab_segue *segue;
 	struct route routes[ROUTES];
 	struct samples samples[ROUTES];
+	struct samples added; /* the first less the second of the same round */
 };
 
 /* ---- the servers ---- */
@@ -148,29 +149,33 @@ static void await_probe(struct pair *pair, int node)
 		         lab_process_log_tail(lab_segue_process(pair->segue)));
 }
 
-static void change(struct pair *pair, int i, int node)
+static int64_t change(struct pair *pair, int i, int node)
 {
 	const char *json = describe(pair, node);
-	int64_t start_us = clock_now_us();
+	int64_t start_us = clock_now_us(), took_us;
 
 	lab_zk_set_begin(pair->zk, pair->routes[i].path, json, strlen(json));
 	must_lead(pair, i, MOVE_LIMIT_MS);
-	samples_add(&pair->samples[i], clock_now_us() - start_us);
+	took_us = clock_now_us() - start_us;
+	samples_add(&pair->samples[i], took_us);
 	lab_zk_set_finish(pair->zk);
 	poll(NULL, 0, SETTLE_MS);
+	return took_us;
 }
 
 static void change_both(struct pair *pair, unsigned round)
 {
 	int node = (int)(round + 1) % NODES, first = (int)(round / 2) % ROUTES;
+	int64_t took_us[ROUTES];
 
 	lab_segue_mark(pair->segue);
 	stop(pair, !node);
 	start(pair, node, false);
 	await_probe(pair, node);
 	poll(NULL, 0, SETTLE_MS);
-	change(pair, first, node);
-	change(pair, !first, node);
+	took_us[first] = change(pair, first, node);
+	took_us[!first] = change(pair, !first, node);
+	samples_add(&pair->added, took_us[VERIFIED] - took_us[BELIEVED]);
 }
 
 static double ms(struct samples *samples, unsigned percent)
@@ -191,7 +196,7 @@ static void report_both(struct pair *pair, struct report *report)
 	       s[BELIEVED].count, ms(&s[BELIEVED], 50), ms(&s[BELIEVED], 100));
 	report_head();
 	report_row(report, "verify: what asking the server adds to a change, p50",
-	           ms(&s[VERIFIED], 50) - ms(&s[BELIEVED], 50), " ms", 0);
+	           ms(&pair->added, 50), " ms", 0);
 }
 
 void verified_bench(struct lab *lab, struct lab_zk *zk, struct report *report, unsigned changes)
@@ -211,4 +216,5 @@ void verified_bench(struct lab *lab, struct lab_zk *zk, struct report *report, u
 		stop(&pair, i);
 	for (int i = 0; i < ROUTES; i++)
 		samples_free(&pair.samples[i]);
+	samples_free(&pair.added);
 }
