@@ -33,6 +33,8 @@ struct topology {
 	int64_t timeline;           /* 0: not known */
 	char promoted_at[64];       /* ISO 8601 UTC; "" when not known */
 	char publisher[TOPOLOGY_NAME_MAX];
+	char leader[TOPOLOGY_NAME_MAX]; /* without a primary: whom Patroni's leader key names,
+	                                   though nothing else is known of it; or "" */
 	bool paused; /* Patroni's maintenance mode: no leader is no loss while the primary lives */
 };
 

@@ -31,7 +31,8 @@ struct server_fact {
 	uint16_t port;
 	enum server_class class;
 	unsigned running; /* attempts in a row that ended like this one; for ANSWERED: with the same
-	                     in_recovery. 0: UNASKED */
+	                     in_recovery. A warm connection that ended counts with the refusals that
+	                     follow it. 0: UNASKED */
 	/* Of the last attempt that was ANSWERED; they stay when later ones fail. */
 	bool known;       /* there was one */
 	bool in_recovery; /* pg_is_in_recovery() */

@@ -3,8 +3,8 @@
  * asynchronous calls only, and each attempt ends by verify_timeout.
  *
  * How often: a member that takes writes every second, the others every 5 s; a connection that ends
- * (a killed server's do at once) is made anew at once; failures are repeated after 2, 4, 8 ms
- * ... up to the interval, so that three refusals in a row take about 10 ms. Who hangs up
+ * (a killed server's do at once) is made anew at once; failures are repeated after 1, 2, 4 ms
+ * ... up to the interval, so that the loss of a killed server is proven in some 3 ms. Who hangs up
  * without a word is asked again at once, and refuses when he does so again. */
 #ifndef SEGUE_VERIFY_VERIFIER_H
 #define SEGUE_VERIFY_VERIFIER_H

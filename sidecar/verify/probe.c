@@ -19,7 +19,7 @@
 
 #define WRITER_INTERVAL_MS 1000
 #define READER_INTERVAL_MS 5000
-#define RETRY_FIRST_MS     2
+#define RETRY_FIRST_MS     1
 
 #define HURRY_SLOW_MS 100
 #define HURRY_US      INT64_C(10000000)
@@ -46,6 +46,7 @@ struct probe {
 	int64_t due_us;      /* when the timer is due */
 	bool extended;       /* this attempt got a second deadline */
 	bool cut_before;     /* the last attempt was cut without a word */
+	bool ended;          /* a connection that worked has ended since the last attempt */
 	unsigned failures;   /* attempts in a row that failed */
 	unsigned flaps;      /* connections in a row that ended soon after they were made */
 	int64_t made_us;     /* when the connection was begun */
@@ -118,6 +119,9 @@ static void conclude(struct probe *probe)
 	bool awaited = probe->awaited_us != 0 && now->asked_us >= probe->awaited_us;
 
 	now->running = again ? before.running + 1 : 1;
+	if (!again && now->class == SERVER_REFUSED && probe->ended)
+		now->running = 2; /* the end was the first refusal */
+	probe->ended = false;
 	if (!server_says_the_same(now, &before))
 		probe->hurry_until_us = 0;
 	if (awaited)
@@ -166,6 +170,7 @@ static void take_end(struct probe *probe)
 {
 	bool settled = clock_now_us() - probe->made_us >= SETTLED_US;
 
+	probe->ended = true;
 	probe->flaps = settled ? 0 : probe->flaps + 1;
 	wait_to_retry(probe, probe->flaps);
 }

@@ -306,6 +306,21 @@ Test(decide_servers, what_the_store_holds_only_the_store_lets_go)
 	expect(DECIDE_MOVE, "newer");
 }
 
+/* Patroni makes it anew when its tags or its state change. */
+Test(decide_servers, a_leader_whose_member_key_is_away_for_a_moment_holds_nobody)
+{
+	scene.store.has_primary = false;
+	scene.store.zxid = 9;
+	strcpy(scene.store.leader, "db1");
+	writes(1, 2);
+	expect(DECIDE_KEEP, "its member key is not there");
+	scene.servers[0].class = SERVER_REFUSED;
+	scene.servers[0].running = 3;
+	expect(DECIDE_HOLD, "the primary is lost");
+	strcpy(scene.store.leader, "db2");
+	expect(DECIDE_HOLD, "names no primary");
+}
+
 Test(decide_servers, a_paused_cluster_without_a_leader_goes_on_while_its_primary_lives)
 {
 	scene.store.has_primary = false;

@@ -225,6 +225,7 @@ Test(layout_patroni, leader_without_member_is_no_primary)
 	add("pg2", V3("10.0.0.2", "replica", "90"));
 	accept();
 	cr_expect_not(scope.topology.has_primary);
+	cr_expect_str_eq(scope.topology.leader, "pg3");
 	cr_expect_eq(scope.topology.standby_count, 1);
 }
 
