@@ -60,6 +60,9 @@ void topology_assign_slots(struct topology *now, const struct topology *before);
 /* `topology` becomes a copy of `next`, each member in the slot that it has had. */
 void topology_follow(struct topology *topology, const struct topology *next);
 
+/* The same numeric address and port, whatever the names. */
+bool topology_same_address(const struct member *a, const struct member *b);
+
 /* The order of members: by name (host, where it has none), then by address and port, as a name may
  * be missing or given twice. */
 int topology_compare(const struct member *a, const struct member *b);

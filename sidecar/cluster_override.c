@@ -1,6 +1,7 @@
 /* The operator's word on a cluster: read at the start, kept before it is followed, and repeated in
  * the log until it is taken back. */
 #include <event2/event.h>
+#include <stdlib.h>
 
 #include "base/log.h"
 #include "cluster_own.h"
@@ -31,10 +32,12 @@ void cluster_load_override(struct cluster *cluster)
 	const char *name = cluster->config->name;
 	struct err err;
 
-	if (!override_load(cluster->segue->state_dir, name, &cluster->override, &err))
+	if (!override_load(cluster->segue->state_dir, name, &cluster->override, &err)) {
+		cluster->override_problem = xstrdup(err.message);
 		log_error("override_unusable", KV_STR("cluster", name), KV_ERR(&err),
 		          KV_STR("next", "frozen, as an operator's word may be in it: `segue pin`, "
 		                         "`segue freeze` or `segue release` it"));
+	}
 	remind(cluster);
 }
 
@@ -46,6 +49,8 @@ bool cluster_set_override(struct cluster *cluster, const struct override *overri
 		log_warning("override_released", KV_STR("cluster", cluster->config->name),
 		            KV_STR("next", "the store and the servers are followed again"));
 	cluster->override = *override;
+	free(cluster->override_problem);
+	cluster->override_problem = NULL;
 	remind(cluster);
 	cluster_reconcile(cluster);
 	return true;

@@ -39,6 +39,9 @@ void verifier_follow(struct verifier *verifier, const struct member *const *memb
  * when repeated, or when it is not followed. */
 void verifier_hurry(struct verifier *verifier, const struct member *member);
 
+/* Asks all that are followed now, and again every 100 ms, as verifier_hurry() does at last. */
+void verifier_attend(struct verifier *verifier);
+
 /* In the order of verifier_follow(); borrowed until the next loop iteration or call. */
 const struct server_fact *verifier_facts(const struct verifier *verifier, size_t *count);
 

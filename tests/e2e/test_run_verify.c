@@ -93,6 +93,38 @@ Test(run_verify, a_store_that_is_late_is_not_waited_for)
 	stand_fini(&stand);
 }
 
+static void expect_none_on_node0_since(const struct stand *stand, int64_t since_us)
+{
+	for (int p = 0; p < STAND_PROXIES; p++)
+		for (uint32_t i = 0; i < ledger_acks(stand->ledgers[p]); i++) {
+			const struct ledger_ack *ack = ledger_ack(stand->ledgers[p], i);
+
+			cr_assert(ack->port != stand_port(stand, 0) || ack->began_us < since_us,
+			          "row %u was written on the old primary", ack->n);
+		}
+}
+
+/* The standby was promoted meanwhile, and nobody has told the store. */
+Test(run_verify, a_primary_that_comes_back_when_another_was_promoted_gets_no_write)
+{
+	struct stand stand;
+	int64_t dead_us;
+
+	start(&stand, NULL);
+	stand.lost_us = clock_now_us();
+	lab_process_kill(lab_pg_process(stand.pg, 0));
+	dead_us = clock_now_us();
+	stand_must_say(&stand, "event=hold ", "the primary is lost", NULL);
+	lab_pg_promote(stand.pg, 1);
+	lab_pg_node_start(stand.pg, 0);
+	cr_assert(lab_wait_takes_writes(stand_conninfo(&stand, 0), STAND_TIMEOUT_MS));
+	stand_must_serve(&stand, 1);
+	stand_must_say(&stand, "event=split_brain ", "lower timeline", NULL);
+	stand_judge(&stand, 1);
+	expect_none_on_node0_since(&stand, dead_us);
+	stand_fini(&stand);
+}
+
 /* It crashes and comes back: whoever waited goes on there. */
 Test(run_verify, a_primary_that_comes_back_takes_its_clients_again)
 {
