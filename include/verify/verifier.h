@@ -33,13 +33,13 @@ void verifier_destroy(struct verifier *verifier); /* NULL is fine */
  * stay are kept, of those that left closed. */
 void verifier_follow(struct verifier *verifier, const struct member *const *members, size_t count);
 
-/* Asks this one now, and again every 5 ms, after 2 s every 20 ms, until what it says is different
- * (see server_says_the_same()), or for 10 s; then every 100 ms while this is repeated, and for 10 s
- * after the last time. A connection that cannot be made is tried every 100 ms at least. Harmless
- * when repeated, or when it is not followed. */
+/* Asks this one now, and again every 5 ms, after 2 s every 20 ms, after 10 s every 100 ms, until
+ * what it says is different (see server_says_the_same()), or for 2 s after the last call: it is to
+ * be repeated every second. A connection that cannot be made is tried every 100 ms at least.
+ * Harmless when it is not followed. */
 void verifier_hurry(struct verifier *verifier, const struct member *member);
 
-/* Asks all that are followed now, and again every 100 ms, as verifier_hurry() does at last. */
+/* Asks all that are followed now, and again every 100 ms, for 2 s after the last call. */
 void verifier_attend(struct verifier *verifier);
 
 /* In the order of verifier_follow(); borrowed until the next loop iteration or call. */

@@ -21,8 +21,10 @@
 #define READER_INTERVAL_MS 5000
 #define RETRY_FIRST_MS     1
 
-#define HURRY_SLOW_MS 100
-#define HURRY_US      INT64_C(10000000)
+#define HURRY_SLOW_MS    100
+#define HURRY_US         INT64_C(10000000)
+/* Whoever is in a hurry says so every second. */
+#define HURRY_LINGERS_US INT64_C(2000000)
 
 /* A connection that ends sooner than that was not warm: the next ones back off. */
 #define SETTLED_US INT64_C(1000000)
@@ -262,7 +264,7 @@ void probe_hurry(struct probe *probe, bool slowly)
 	int64_t now = clock_now_us();
 	bool hurried = in_hurry(probe, now) && (slowly || !probe->hurry_slowly);
 
-	probe->hurry_until_us = now + HURRY_US;
+	probe->hurry_until_us = now + HURRY_LINGERS_US;
 	if (probe->awaited_us == 0)
 		probe->awaited_us = now;
 	if (hurried)
