@@ -14,8 +14,7 @@
 #include "base/log.h"
 
 #define GRACE_MS    10000 /* for the store to name a primary, when segue finds its own pauses */
-#define MOVE_MS     5000
-#define FAREWELL_MS 1000 /* what the end of a target may take for RESUME */
+#define FAREWELL_MS 1000  /* what the end of a target may take for RESUME */
 
 static struct pgbouncer_driver *driver_of(struct target *target)
 {
@@ -144,7 +143,7 @@ static void begin(struct pgbouncer_driver *driver, const struct desired *desired
 	driver->noteless = false;
 	driver->live_ms = 0;
 	driver->drain.release_ms =
-	    clock_now_ms() + driver->target.config->pause_timeout_ms + MOVE_MS;
+	    clock_now_ms() + driver->target.config->pause_timeout_ms + PGBOUNCER_MOVE_MS;
 	event_del(driver->timer);
 	if (driver->facts.live_known)
 		pgbouncer_compare(driver);
@@ -177,8 +176,28 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 
 /* --- no primary --- */
 
+/* Who finds the note has to know what it may let go of. */
+static void note_kind(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_intent *intent = &driver->intent;
+	struct err err;
+
+	if (intent->count == 0 || intent->fence == driver->fenced)
+		return;
+	intent->fence = driver->fenced;
+	driver->note_unsynced = true;
+	if (!pgbouncer_intent_save(intent, driver->fenced ? "fenced" : "held", &err))
+		log_error("intent_not_saved", KV_STR("cluster", driver->target.config->cluster),
+		          KV_STR("target", driver->target.config->name), KV_ERR(&err),
+		          KV_STR("next", driver->fenced
+		                             ? "fenced all the same: `segue resume` would open it"
+		                             : "held all the same: `segue resume` with this "
+		                               "target's name opens it"));
+}
+
 static void begin_hold(struct pgbouncer_driver *driver)
 {
+	note_kind(driver);
 	driver->noteless = false;
 	driver->facts.held = true;
 	driver->facts.let_go = false;
@@ -276,14 +295,31 @@ static void status(const struct target *target, struct target_status *out)
 	};
 }
 
-/* Whoever ends segue for good must not find clients waiting; but another target with the same name,
- * made by a reload of the configuration, has taken the pauses over and goes on. */
-static void let_clients_go(struct pgbouncer_driver *driver)
+static void leave_fenced(const struct pgbouncer_driver *driver)
+{
+	const struct config_target *config = driver->target.config;
+	auto_free char *next = xasprintf("clients wait until segue runs again and a primary is "
+	                                 "admitted; to let them go now: segue resume %s",
+	                                 config->name);
+
+	log_warning("left_fenced", KV_STR("cluster", config->cluster),
+	            KV_STR("target", config->name), KV_INT("databases", driver->intent.count),
+	            KV_STR("note", driver->intent.path), KV_STR("next", next));
+}
+
+/* Whoever ends segue for good must not find clients waiting, but for a fence; and another target
+ * with the same name, made by a reload of the configuration, has taken the pauses over and goes on.
+ */
+static void part(struct pgbouncer_driver *driver)
 {
 	struct err err;
 
 	if (driver->intent.count == 0 || !pgbouncer_intent_is_ours(&driver->intent))
 		return;
+	if (driver->intent.fence) {
+		leave_fenced(driver);
+		return;
+	}
 	if (pgbouncer_resume(driver->target.config->console, &driver->intent, FAREWELL_MS, &err)) {
 		tell(driver, "resumed_at_stop", "clients go on where PgBouncer leads them");
 		return;
@@ -302,7 +338,7 @@ static void destroy(struct target *target)
 	liveness_cancel(driver->liveness);
 	event_free(driver->timer);
 	event_free(driver->alarm);
-	let_clients_go(driver);
+	part(driver);
 	if (driver->generation != 0)
 		pgbouncer_ini_free(&driver->ini);
 	pgbouncer_live_free(&driver->live);
@@ -335,6 +371,7 @@ static void take_over(struct pgbouncer_driver *driver, const char *state_dir)
 	if (driver->intent.count == 0)
 		return;
 	driver->facts.quicken_owed = true;
+	driver->fenced = driver->intent.fence;
 	driver->max_db_connections = driver->intent.max_db_connections;
 	driver->limited = driver->max_db_connections >= 0;
 	driver->drain.since_ms = clock_now_ms();
@@ -343,8 +380,11 @@ static void take_over(struct pgbouncer_driver *driver, const char *state_dir)
 	log_warning("pauses_found", KV_STR("cluster", config->cluster),
 	            KV_STR("target", config->name), KV_STR("first", driver->intent.names[0]),
 	            KV_INT("databases", driver->intent.count),
-	            KV_STR("next", "resumed when the store has named the primary and they lead to "
-	                           "it, or when the time for that is over"));
+	            KV_STR("next", driver->fenced
+	                               ? "fenced until a primary is admitted, or `segue resume` "
+	                                 "with this target's name"
+	                               : "resumed when a primary is admitted and they lead to it, "
+	                                 "or when the time for that is over"));
 	if (!pgbouncer_intent_save(&driver->intent, "taken over", &err) ||
 	    !pgbouncer_intent_sync(&driver->intent, &err))
 		log_warning("intent_not_saved", KV_STR("target", config->name), KV_ERR(&err));
