@@ -119,6 +119,13 @@ struct pgbouncer_driver {
 /* --- pgbouncer.c --- */
 
 void pgbouncer_tell_when_done(struct pgbouncer_driver *driver);
+/* One line with the history of the text at hand. */
+void pgbouncer_tell(const struct pgbouncer_driver *driver, const char *event, const char *what);
+
+/* --- pgbouncer_found.c: what an earlier life has left, and what this one leaves --- */
+
+void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir);
+void pgbouncer_part(struct pgbouncer_driver *driver);
 
 /* --- pgbouncer_reconcile.c --- */
 
