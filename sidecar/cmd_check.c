@@ -103,6 +103,7 @@ static int run_checks(const struct config *config)
 	check_folder(&check, "state_dir", config->state_dir);
 	for (size_t i = 0; i < config->cluster_count; i++)
 		start_topology(&check, i);
+	check_overrides(&check);
 	check_store(&check);
 	check_servers(&check);
 	check_targets(&check);

@@ -1,5 +1,6 @@
 /* segue resume: lets go of the clients that segue keeps waiting, when segue itself cannot any more.
- * For ExecStopPost= of the unit, and for people. What a person paused or disabled stays so. */
+ * For ExecStopPost= of the unit, and for people. What a person paused or disabled stays so, and a
+ * fence too, unless its target is named: a package upgrade must not open it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -15,14 +16,20 @@
 
 #define RESUME_TIMEOUT_MS 5000
 
+struct outcome {
+	size_t opened; /* what was closed; 0 where nothing was */
+	bool fenced;   /* a fence was left alone */
+};
+
 static bool resume_pgbouncer(const struct config *config, const struct config_target *target,
-                             size_t *count, struct err *err)
+                             bool named, struct outcome *out, struct err *err)
 {
 	struct pgbouncer_intent intent;
 	bool ok = pgbouncer_intent_init(&intent, config->state_dir, target->name, err);
 
-	*count = ok ? intent.count : 0;
-	if (*count > 0)
+	out->fenced = ok && intent.fence && !named;
+	out->opened = ok && !out->fenced ? intent.count : 0;
+	if (out->opened > 0)
 		ok = pgbouncer_resume(target->console, &intent, RESUME_TIMEOUT_MS, err);
 	pgbouncer_intent_fini(&intent);
 	return ok;
@@ -46,46 +53,51 @@ static bool open_servers(const struct config_target *target, struct haproxy_note
 }
 
 static bool resume_haproxy(const struct config *config, const struct config_target *target,
-                           size_t *count, struct err *err)
+                           bool named, struct outcome *out, struct err *err)
 {
 	struct haproxy_note note;
 	bool ok = haproxy_note_init(&note, config->state_dir, target->name, err);
 
-	if (ok && note.kind != HAPROXY_NOTE_NONE)
-		ok = open_servers(target, &note, count, err);
+	out->fenced = ok && note.kind == HAPROXY_NOTE_FENCE && !named;
+	if (ok && note.kind != HAPROXY_NOTE_NONE && !out->fenced)
+		ok = open_servers(target, &note, &out->opened, err);
 	haproxy_note_fini(&note);
 	return ok;
 }
 
-/* *count: what was closed; 0 where nothing was. */
 static bool resume_target(const struct config *config, const struct config_target *target,
-                          size_t *count, struct err *err)
+                          bool named, struct outcome *out, struct err *err)
 {
 	switch (target->kind) {
 	case CONFIG_TARGET_HAPROXY:
-		return resume_haproxy(config, target, count, err);
+		return resume_haproxy(config, target, named, out, err);
 	case CONFIG_TARGET_PGBOUNCER:
-		return resume_pgbouncer(config, target, count, err);
+		return resume_pgbouncer(config, target, named, out, err);
 	case CONFIG_TARGET_FILE:
 		break;
 	}
 	return true;
 }
 
-static bool resume_and_tell(const struct config *config, const struct config_target *target)
+static bool resume_and_tell(const struct config *config, const struct config_target *target,
+                            bool named)
 {
 	bool is_haproxy = target->kind == CONFIG_TARGET_HAPROXY;
 	const char *kind = config_target_kind_name(target->kind);
+	struct outcome outcome = {0};
 	struct err err;
-	size_t count = 0;
 
-	if (!resume_target(config, target, &count, &err)) {
+	if (!resume_target(config, target, named, &outcome, &err)) {
 		fprintf(stderr, "segue resume: %s/%s: %s\n", kind, target->name, err.message);
 		return false;
 	}
-	if (count > 0)
-		printf("%s/%s: %zu %s%s %s\n", kind, target->name, count,
-		       is_haproxy ? "server" : "database", count > 1 ? "s" : "",
+	if (outcome.fenced)
+		printf("%s/%s: left fenced: nobody is to reach its last primary; to open it all "
+		       "the same: segue resume %s\n",
+		       kind, target->name, target->name);
+	if (outcome.opened > 0)
+		printf("%s/%s: %zu %s%s %s\n", kind, target->name, outcome.opened,
+		       is_haproxy ? "server" : "database", outcome.opened > 1 ? "s" : "",
 		       is_haproxy ? "opened" : "resumed");
 	return true;
 }
@@ -102,7 +114,7 @@ static int resume_all(const struct config *config, const char *name)
 		    (name != NULL && strcmp(name, target->name) != 0))
 			continue;
 		found = true;
-		if (!resume_and_tell(config, target))
+		if (!resume_and_tell(config, target, name != NULL))
 			code = CMD_FAILED;
 	}
 	if (found || name == NULL)
@@ -136,8 +148,9 @@ int cmd_resume(int argc, char **argv)
 	        "\n"
 	        "Lets go of the clients that segue keeps waiting, of TARGET (the name of a section)\n"
 	        "or of all. [pgbouncer]: RESUMEs every database that segue has paused. [haproxy]: puts\n"
-	        "the servers that segue holds or fences back to what the installed file says. What a\n"
-	        "person has paused or disabled stays as it is. A segue that runs would close them\n"
+	        "the servers that segue holds back to what the installed file says. A fence is opened\n"
+	        "only where TARGET is given; without it, the targets that stay fenced are named. What\n"
+	        "a person has paused or disabled stays as it is. A segue that runs would close them\n"
 	        "again: it is meant for after its end (ExecStopPost=).\n",
 	    .words_max = 1};
 	struct cmd_args args;

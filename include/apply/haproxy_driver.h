@@ -120,7 +120,8 @@ struct haproxy_hold {
 struct haproxy_watch {
 	int64_t zxid, set_us, notified_us, read_us, rendered_us;
 	int64_t pushed_us, confirmed_us, persisted_us;
-	bool told; /* event=moved is out, or there was nothing to tell */
+	bool told;     /* event=moved is out, or there was nothing to tell */
+	bool reloaded; /* HAProxy has taken up the file */
 	struct strbuf summary;
 };
 
@@ -159,7 +160,7 @@ void haproxy_sync_forget(struct haproxy_driver *driver);
 
 /* haproxy_hold.c: the door. Closing it is one more thing to wish for; the runtime half does it. */
 void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir);
-void haproxy_hold_fini(struct haproxy_driver *driver); /* opens what is closed */
+void haproxy_hold_fini(struct haproxy_driver *driver); /* opens a hold, leaves a fence */
 void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms);
 void haproxy_fence(struct target *target, int64_t episode);
 void haproxy_hold_end(struct haproxy_driver *driver); /* before a text is taken */
@@ -244,6 +245,7 @@ void haproxy_log_fence(const struct haproxy_driver *driver, size_t servers);
 void haproxy_log_closed(const struct haproxy_driver *driver);
 void haproxy_log_hold_over(const struct haproxy_driver *driver);
 void haproxy_log_released(const struct haproxy_driver *driver, const char *what);
+void haproxy_log_left_fenced(const struct haproxy_driver *driver);
 void haproxy_log_found(const struct haproxy_driver *driver, const char *next);
 void haproxy_log_reload(const struct haproxy_driver *driver, const char *event, const char *what);
 

@@ -14,7 +14,9 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 
-#define PGBOUNCER_RETRY_MS 15000 /* server_login_retry, where nothing else is configured */
+#define PGBOUNCER_RETRY_MS      15000 /* server_login_retry, where nothing else is configured */
+#define PGBOUNCER_MOVE_MS       5000  /* from the end of pause_timeout to all being done */
+#define PGBOUNCER_POLL_FIRST_MS 2     /* while clients wait for what is polled */
 
 struct pgbouncer_driver;
 
@@ -102,7 +104,7 @@ struct pgbouncer_driver {
 	struct strbuf problem;
 	struct pgbouncer_facts facts;
 	uint16_t primary_port;
-	bool fenced;        /* facts.held without an end, and without sessions */
+	bool fenced;        /* closed without an end, and without sessions: held, or found so */
 	bool config_known;  /* SHOW CONFIG has been read over this connection */
 	bool limited;       /* max_db_connections is SET to 1 */
 	bool noteless;      /* the note cannot be written: this text is followed without a pause */
@@ -117,6 +119,13 @@ struct pgbouncer_driver {
 /* --- pgbouncer.c --- */
 
 void pgbouncer_tell_when_done(struct pgbouncer_driver *driver);
+/* One line with the history of the text at hand. */
+void pgbouncer_tell(const struct pgbouncer_driver *driver, const char *event, const char *what);
+
+/* --- pgbouncer_found.c: what an earlier life has left, and what this one leaves --- */
+
+void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir);
+void pgbouncer_part(struct pgbouncer_driver *driver);
 
 /* --- pgbouncer_reconcile.c --- */
 

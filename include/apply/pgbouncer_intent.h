@@ -13,6 +13,7 @@ struct pgbouncer_intent {
 	char *owner;  /* who wrote it last: process and target, see pgbouncer_intent_is_ours() */
 	char **names; /* the databases */
 	size_t count;
+	bool fence; /* nobody is to reach the last primary: only a primary or a person ends that */
 	int max_db_connections; /* what it has to be set to again before RESUME; -1: nothing */
 };
 
@@ -25,6 +26,7 @@ void pgbouncer_intent_fini(struct pgbouncer_intent *intent);
 
 bool pgbouncer_intent_has(const struct pgbouncer_intent *intent, const char *name);
 void pgbouncer_intent_add(struct pgbouncer_intent *intent, const char *name);
+/* With the last name the fence is over. */
 void pgbouncer_intent_drop(struct pgbouncer_intent *intent, const char *name);
 
 /* Replaces the file, not yet durably; removes it when the intent is empty. */

@@ -3,6 +3,7 @@
 #ifndef SEGUE_APPLY_PGBOUNCER_LINT_H
 #define SEGUE_APPLY_PGBOUNCER_LINT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct pgbouncer_lint {
 	const struct pgbouncer_table *databases; /* SHOW DATABASES */
 	const struct pgbouncer_ini *ini;         /* the rendered file; NULL: not known */
 	const char *output;                      /* where that file is, for the message */
+	bool unrendered;                         /* nothing is in it yet */
 	const char *console;                     /* how segue reaches it: a conninfo */
 	int64_t hold_timeout_ms;
 };

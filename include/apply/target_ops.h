@@ -8,6 +8,9 @@
 
 struct event;
 
+/* Who was to lead clients on may be named by the store, and refused by the servers. */
+#define HOLD_OVER_WHY "nobody has been admitted as the primary in hold_timeout"
+
 struct target_ops {
 	bool (*set_desired)(struct target *target, const struct desired *desired, struct err *err);
 	/* NULL: cannot */

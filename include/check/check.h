@@ -41,6 +41,9 @@ void check_folder(struct check *check, const char *what, const char *folder);
 /* The session, and every master znode; fills check->topologies with what is read. */
 void check_store(struct check *check);
 
+/* A pin or a freeze that is in force, by the files in state_dir. */
+void check_overrides(struct check *check);
+
 /* Every PostgreSQL server of those topologies, where verify is not disable. */
 void check_servers(struct check *check);
 

@@ -43,8 +43,8 @@ static void opened_cb(size_t released, const struct err *err, void *arg)
 		return;
 	}
 	haproxy_hold_enter(driver, DOOR_OPEN, -1);
-	haproxy_log_released(driver, "nobody has named a primary since segue's start: clients go "
-	                             "on where HAProxy's file leads them");
+	haproxy_log_released(driver, "nobody has been admitted as the primary since segue's start: "
+	                             "clients go on where HAProxy's file leads them");
 	haproxy_hold_forget(driver);
 }
 
@@ -76,9 +76,10 @@ void haproxy_found_take_over(struct haproxy_driver *driver)
 	struct haproxy_hold *hold = &driver->hold;
 	bool forever = hold->note.kind == HAPROXY_NOTE_FENCE;
 	int64_t ms = GRACE_MS + driver->target.config->hold_timeout_ms;
-	auto_free char *next = forever ? xstrdup("it stays so until the store names a primary, or "
-	                                         "`segue resume`")
-	                               : xasprintf("released when the store names a primary, or in "
+	auto_free char *next = forever ? xasprintf("it stays so until a primary is admitted, or "
+	                                           "`segue resume %s`",
+	                                           driver->target.config->name)
+	                               : xasprintf("released when a primary is admitted, or in "
 	                                           "%" PRId64 " ms",
 	                                           ms);
 	struct err err;
@@ -89,8 +90,7 @@ void haproxy_found_take_over(struct haproxy_driver *driver)
 		haproxy_log_problem(driver, "note_not_saved", err.message, "it is kept as it is");
 }
 
-/* Whoever ends segue for good must not find clients waiting; but another target with the same name,
- * made by a reload of the configuration, has taken the note over and goes on. */
+/* Whoever ends segue for good must not find clients waiting. */
 void haproxy_found_let_go(struct haproxy_driver *driver)
 {
 	const struct config_target *config = driver->target.config;

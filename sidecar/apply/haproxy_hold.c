@@ -1,7 +1,8 @@
 /* The door between clients and the primary, for the time when there is none. Closing it is a view
  * of the text with other servers, which the runtime half pushes and keeps like any text; the file
  * never changes for it. Whatever is closed stands in a note on disk before the first command, until
- * HAProxy has been seen open again; so nothing stays closed because segue died.
+ * HAProxy has been seen open again; so no hold outlives segue for good. A fence does: it protects
+ * data, and only a primary or a person opens it.
  *
  *            hold                         fence
  *   OPEN -----------------------> HELD <---------> FENCED      from OPEN, too
@@ -125,7 +126,8 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms)
 	struct err err;
 
 	if (driver->generation == 0) {
-		haproxy_found_keep(driver, &hold->held_episode, episode, timeout_ms);
+		if (hold->note.kind != HAPROXY_NOTE_FENCE) /* the stronger one */
+			haproxy_found_keep(driver, &hold->held_episode, episode, timeout_ms);
 		return;
 	}
 	if (episode == hold->held_episode || episode == hold->fenced_episode)
@@ -162,7 +164,7 @@ void haproxy_fence(struct target *target, int64_t episode)
 	}
 	if (!write_note(driver, HAPROXY_NOTE_FENCE, NULL, &err))
 		haproxy_log_problem(driver, "note_missing", err.message,
-		                    "it is fenced all the same; should segue die, only its next "
+		                    "it is fenced all the same; should segue end, only its next "
 		                    "start opens it");
 	haproxy_hold_enter(driver, DOOR_FENCED, -1);
 	show(driver, &view);
@@ -251,14 +253,41 @@ void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir)
 		haproxy_found_take_over(driver);
 }
 
+/* A text that has come since ends a fence, though HAProxy may not have been seen to follow yet. */
+static bool is_fence(const struct haproxy_hold *hold)
+{
+	switch (hold->door) {
+	case DOOR_OPEN:
+	case DOOR_HELD:
+		return false;
+	case DOOR_FENCED:
+		return true;
+	case DOOR_FOUND:
+	case DOOR_OPENING:
+		return hold->note.kind == HAPROXY_NOTE_FENCE;
+	}
+	return false;
+}
+
+/* Another target with the same name, made by a reload of the configuration, has taken the note over
+ * and goes on. */
+static void part(struct haproxy_driver *driver)
+{
+	if (!driver->hold.closed || !haproxy_note_is_ours(&driver->hold.note))
+		return;
+	if (is_fence(&driver->hold))
+		haproxy_log_left_fenced(driver);
+	else
+		haproxy_found_let_go(driver);
+}
+
 void haproxy_hold_fini(struct haproxy_driver *driver)
 {
 	struct haproxy_hold *hold = &driver->hold;
 
 	if (hold->release != NULL)
 		haproxy_release_cancel(hold->release);
-	if (hold->closed && haproxy_note_is_ours(&hold->note))
-		haproxy_found_let_go(driver);
+	part(driver);
 	if (hold->door != DOOR_OPEN && driver->reloader != NULL)
 		reloader_hold(driver->reloader, -1);
 	haproxy_config_open(&hold->view);

@@ -18,6 +18,14 @@ static int64_t start_us(const struct haproxy_watch *watch)
 	return watch->rendered_us != 0 ? watch->rendered_us : watch->set_us;
 }
 
+/* A reload may have moved all of the traffic, without one command. */
+static const char *what_moved(const struct haproxy_watch *watch)
+{
+	if (watch->summary.len > 0)
+		return watch->summary.data;
+	return watch->reloaded ? "all of the file, by a reload" : "the file only";
+}
+
 /* A stopwatch that did not run (no command was needed, say) is left out. */
 void haproxy_log_moved(const struct haproxy_driver *driver)
 {
@@ -33,7 +41,7 @@ void haproxy_log_moved(const struct haproxy_driver *driver)
 	struct log_kv pairs[5 + ARRAY_LEN(laps)] = {
 	    WHO(driver),
 	    KV_INT("zxid", watch->zxid),
-	    KV_STR("what", watch->summary.len > 0 ? watch->summary.data : "the file only"),
+	    KV_STR("what", what_moved(watch)),
 	    KV_TIME("notified", watch->notified_us),
 	};
 	size_t count = 5;
@@ -174,7 +182,7 @@ void haproxy_log_closed(const struct haproxy_driver *driver)
 void haproxy_log_hold_over(const struct haproxy_driver *driver)
 {
 	log_warning("hold_over", WHO(driver), KV_INT("zxid", driver->watch.zxid),
-	            KV_MS("held_ms", closed_for_us(driver)),
+	            KV_STR("why", HOLD_OVER_WHY), KV_MS("held_ms", closed_for_us(driver)),
 	            KV_STR("next", "clients are led to the last primary, and get errors once "
 	                           "their tries are over if it is dead"));
 }
@@ -183,6 +191,17 @@ void haproxy_log_released(const struct haproxy_driver *driver, const char *what)
 {
 	log_info("released", WHO(driver), KV_INT("zxid", driver->watch.zxid), KV_STR("what", what),
 	         KV_MS("held_ms", closed_for_us(driver)));
+}
+
+void haproxy_log_left_fenced(const struct haproxy_driver *driver)
+{
+	auto_free char *primary = primary_name(driver);
+	auto_free char *next = xasprintf("nobody reaches it until segue runs again and a primary "
+	                                 "is admitted; to open it now: segue resume %s",
+	                                 driver->target.config->name);
+
+	log_warning("left_fenced", WHO(driver), KV_STR("primary", primary),
+	            KV_STR("note", driver->hold.note.path), KV_STR("next", next));
 }
 
 void haproxy_log_found(const struct haproxy_driver *driver, const char *next)

@@ -148,6 +148,7 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 		haproxy_reload_failed(driver, what);
 	} else {
 		haproxy_log_reload(driver, "reloaded", what);
+		driver->watch.reloaded = persist->reload_generation == driver->generation;
 		haproxy_persist_enter(driver, PERSIST_CONFIRMING, RELOADER_CONFIRM_MS);
 		/* The socket may have shown the new worker before the reloader was sure of it. */
 		if (driver->sync.known && driver->sync.info.pid != persist->reload_from_pid)

@@ -9,22 +9,12 @@
 #include "apply/install.h"
 #include "apply/pgbouncer_diff.h"
 #include "apply/pgbouncer_driver.h"
-#include "apply/pgbouncer_resume.h"
 #include "base/clock.h"
 #include "base/log.h"
-
-#define GRACE_MS    10000 /* for the store to name a primary, when segue finds its own pauses */
-#define MOVE_MS     5000
-#define FAREWELL_MS 1000 /* what the end of a target may take for RESUME */
 
 static struct pgbouncer_driver *driver_of(struct target *target)
 {
 	return (struct pgbouncer_driver *)target;
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
 }
 
 /* --- being done --- */
@@ -46,7 +36,7 @@ static int64_t since(const struct pgbouncer_watch *watch, int64_t us)
 
 /* One line when all is done; a stopwatch that did not run is left out. held_ms is what clients
  * waited at most: from the first PAUSE to the last RESUME. */
-static void tell(const struct pgbouncer_driver *driver, const char *event, const char *what)
+void pgbouncer_tell(const struct pgbouncer_driver *driver, const char *event, const char *what)
 {
 	const struct pgbouncer_watch *watch = &driver->watch;
 	const struct {
@@ -80,11 +70,11 @@ void pgbouncer_tell_when_done(struct pgbouncer_driver *driver)
 	driver->failures = 0;
 	strbuf_reset(&driver->problem);
 	if (watch->summary.len > 0)
-		tell(driver, "moved", watch->summary.data);
+		pgbouncer_tell(driver, "moved", watch->summary.data);
 	else if (watch->persisted_us != 0)
-		tell(driver, "moved", "the file only");
+		pgbouncer_tell(driver, "moved", "the file only");
 	else
-		tell(driver, "in_sync", "PgBouncer and file were as they should be");
+		pgbouncer_tell(driver, "in_sync", "PgBouncer and file were as they should be");
 }
 
 /* --- a new text --- */
@@ -144,7 +134,7 @@ static void begin(struct pgbouncer_driver *driver, const struct desired *desired
 	driver->noteless = false;
 	driver->live_ms = 0;
 	driver->drain.release_ms =
-	    clock_now_ms() + driver->target.config->pause_timeout_ms + MOVE_MS;
+	    clock_now_ms() + driver->target.config->pause_timeout_ms + PGBOUNCER_MOVE_MS;
 	event_del(driver->timer);
 	if (driver->facts.live_known)
 		pgbouncer_compare(driver);
@@ -177,8 +167,28 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 
 /* --- no primary --- */
 
+/* Who finds the note has to know what it may let go of. */
+static void note_kind(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_intent *intent = &driver->intent;
+	struct err err;
+
+	if (intent->count == 0 || intent->fence == driver->fenced)
+		return;
+	intent->fence = driver->fenced;
+	driver->note_unsynced = true;
+	if (!pgbouncer_intent_save(intent, driver->fenced ? "fenced" : "held", &err))
+		log_error("intent_not_saved", KV_STR("cluster", driver->target.config->cluster),
+		          KV_STR("target", driver->target.config->name), KV_ERR(&err),
+		          KV_STR("next", driver->fenced
+		                             ? "fenced all the same: `segue resume` would open it"
+		                             : "held all the same: `segue resume` with this "
+		                               "target's name opens it"));
+}
+
 static void begin_hold(struct pgbouncer_driver *driver)
 {
+	note_kind(driver);
 	driver->noteless = false;
 	driver->facts.held = true;
 	driver->facts.let_go = false;
@@ -276,23 +286,6 @@ static void status(const struct target *target, struct target_status *out)
 	};
 }
 
-/* Whoever ends segue for good must not find clients waiting; but another target with the same name,
- * made by a reload of the configuration, has taken the pauses over and goes on. */
-static void let_clients_go(struct pgbouncer_driver *driver)
-{
-	struct err err;
-
-	if (driver->intent.count == 0 || !pgbouncer_intent_is_ours(&driver->intent))
-		return;
-	if (pgbouncer_resume(driver->target.config->console, &driver->intent, FAREWELL_MS, &err)) {
-		tell(driver, "resumed_at_stop", "clients go on where PgBouncer leads them");
-		return;
-	}
-	log_error("resume_failed", KV_STR("cluster", driver->target.config->cluster),
-	          KV_STR("target", driver->target.config->name), KV_ERR(&err),
-	          KV_STR("next", "clients wait: run `segue resume`, or start segue again"));
-}
-
 static void destroy(struct target *target)
 {
 	struct pgbouncer_driver *driver = driver_of(target);
@@ -302,7 +295,7 @@ static void destroy(struct target *target)
 	liveness_cancel(driver->liveness);
 	event_free(driver->timer);
 	event_free(driver->alarm);
-	let_clients_go(driver);
+	pgbouncer_part(driver);
 	if (driver->generation != 0)
 		pgbouncer_ini_free(&driver->ini);
 	pgbouncer_live_free(&driver->live);
@@ -318,36 +311,6 @@ static void destroy(struct target *target)
 	target_hub_count(target->hub, -1);
 	target_fini(target);
 	free(driver);
-}
-
-/* What an earlier life has left behind: its pauses, and a RELOAD that it owed. */
-static void take_over(struct pgbouncer_driver *driver, const char *state_dir)
-{
-	const struct config_target *config = driver->target.config;
-	struct err err;
-
-	if (!pgbouncer_intent_init(&driver->intent, state_dir, config->name, &err))
-		log_error(
-		    "intent_unusable", KV_STR("target", config->name), KV_ERR(&err),
-		    KV_STR("next", "pauses of an earlier life of segue look like a person's"));
-	driver->marked = target_marker_read(&driver->target) >= 0;
-	driver->facts.reload_owed = driver->marked || driver->intent.count > 0;
-	if (driver->intent.count == 0)
-		return;
-	driver->facts.quicken_owed = true;
-	driver->max_db_connections = driver->intent.max_db_connections;
-	driver->limited = driver->max_db_connections >= 0;
-	driver->drain.since_ms = clock_now_ms();
-	driver->drain.release_ms =
-	    driver->drain.since_ms + larger(GRACE_MS, config->pause_timeout_ms);
-	log_warning("pauses_found", KV_STR("cluster", config->cluster),
-	            KV_STR("target", config->name), KV_STR("first", driver->intent.names[0]),
-	            KV_INT("databases", driver->intent.count),
-	            KV_STR("next", "resumed when the store has named the primary and they lead to "
-	                           "it, or when the time for that is over"));
-	if (!pgbouncer_intent_save(&driver->intent, "taken over", &err) ||
-	    !pgbouncer_intent_sync(&driver->intent, &err))
-		log_warning("intent_not_saved", KV_STR("target", config->name), KV_ERR(&err));
 }
 
 struct target *pgbouncer_target_create(const struct target_setup *setup)
@@ -374,7 +337,7 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	driver->alarm = event_new(driver->target.base, -1, 0, alarm_cb, driver);
 	if (!install_owner(setup->config, &driver->owner, &err))
 		driver->owner_problem = xstrdup(err.message);
-	take_over(driver, setup->state_dir);
+	pgbouncer_take_over(driver, setup->state_dir);
 	target_hub_count(setup->hub, 1);
 	pgbouncer_timer(driver, 0);
 	return &driver->target;

@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define POLL_FIRST_MS    2
 #define POLL_MAX_MS      50
 #define PROBE_AFTER_MS   300  /* what transactions are given before anybody doubts their server */
 #define PROBE_AGAIN_MS   500  /* an old primary that lived may have died since */

@@ -16,6 +16,7 @@
 
 #define NOTE       "the note of what segue pauses"
 #define LIMIT_KEY  "max_db_connections"
+#define FENCE_KEY  "fence"
 #define INTENT_MAX ((size_t)1024 * 1024) /* bytes: ten thousand databases */
 
 static bool read_file(const char *path, json_t **root, struct err *err)
@@ -44,6 +45,7 @@ static void take_names(struct pgbouncer_intent *intent, const json_t *root)
 	if (json_is_integer(json_object_get(root, LIMIT_KEY)))
 		intent->max_db_connections =
 		    (int)json_integer_value(json_object_get(root, LIMIT_KEY));
+	intent->fence = json_is_true(json_object_get(root, FENCE_KEY));
 	json_array_foreach(names, i, name) if (json_is_string(name))
 	    pgbouncer_intent_add(intent, json_string_value(name));
 }
@@ -103,6 +105,7 @@ void pgbouncer_intent_drop(struct pgbouncer_intent *intent, const char *name)
 		return;
 	free(intent->names[i]);
 	intent->names[i] = intent->names[--intent->count];
+	intent->fence = intent->fence && intent->count > 0;
 }
 
 static char *encode(const struct pgbouncer_intent *intent, const char *why)
@@ -118,6 +121,8 @@ static char *encode(const struct pgbouncer_intent *intent, const char *why)
 	json_object_set_new(root, "since", json_string(when));
 	json_object_set_new(root, "why", json_string(why));
 	json_object_set_new(root, "owner", json_string(intent->owner));
+	if (intent->fence)
+		json_object_set_new(root, FENCE_KEY, json_true());
 	if (intent->max_db_connections >= 0)
 		json_object_set_new(root, LIMIT_KEY, json_integer(intent->max_db_connections));
 	return json_dumps(root, JSON_INDENT(1));

@@ -261,7 +261,8 @@ size_t pgbouncer_lint(const struct pgbouncer_lint *lint, struct strbuf *out)
 		report(&findings, "[databases]: %s", err.message);
 		return findings.count;
 	}
-	judge_include(&findings, &live);
+	if (!lint->unrendered) /* it cannot show whether PgBouncer reads it */
+		judge_include(&findings, &live);
 	judge_strangers(&findings, &live);
 	pgbouncer_live_free(&live);
 	return findings.count;

@@ -10,11 +10,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define POLL_FIRST_MS  2
 #define LOGINS_POLL_MS 2
 #define HOLD_REREAD_MS 1000
 #define LOGINS_MAX_MS  200
-#define MOVE_MS        5000  /* from the end of pause_timeout to all being done */
 #define ANSWER_MORE_MS 10000 /* a PAUSE's answer comes when it has drained, which SHOW tells */
 
 /* A database with a server connection gets no second one. Those that have no connection at all may
@@ -80,7 +78,7 @@ static void without_note(struct pgbouncer_driver *driver, size_t before, const s
 	if (driver->fenced) {
 		log_error("fence_not_noted", KV_STR("cluster", config->cluster),
 		          KV_STR("target", config->name), KV_ERR(err),
-		          KV_STR("next", "fenced all the same: if segue is killed now, RESUME its "
+		          KV_STR("next", "fenced all the same: if segue ends now, RESUME its "
 		                         "databases by hand"));
 		return;
 	}
@@ -107,9 +105,10 @@ static void note_pauses(struct pgbouncer_driver *driver)
 		if (wants_pause(driver, &driver->ini.databases[i]))
 			pgbouncer_intent_add(&driver->intent, driver->ini.databases[i].name);
 	driver->intent.max_db_connections = driver->max_db_connections;
+	driver->intent.fence = driver->intent.fence || driver->fenced;
 	if (!pgbouncer_intent_save(&driver->intent,
 	                           driver->fenced       ? "nobody is to reach the last primary"
-	                           : driver->facts.held ? "the store names no primary"
+	                           : driver->facts.held ? "there is no primary"
 	                                                : "the primary has changed",
 	                           &err)) {
 		without_note(driver, before, &err);
@@ -124,7 +123,8 @@ static void note_pauses(struct pgbouncer_driver *driver)
 	if (drain->since_ms != 0)
 		return;
 	drain->since_ms = clock_now_ms();
-	drain->release_ms = drain->since_ms + driver->target.config->pause_timeout_ms + MOVE_MS;
+	drain->release_ms =
+	    drain->since_ms + driver->target.config->pause_timeout_ms + PGBOUNCER_MOVE_MS;
 }
 
 /* It was written before, and outlives segue; this is for the power cut. Clients must not wait for
@@ -163,7 +163,7 @@ static void send_pauses(struct pgbouncer_driver *driver)
 	int64_t timeout_ms = driver->target.config->pause_timeout_ms + ANSWER_MORE_MS;
 
 	drain->unsent = drain->looked = false;
-	drain->poll_ms = POLL_FIRST_MS;
+	drain->poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	if (drain->paused_us == 0)
 		drain->paused_us = clock_now_us();
 	driver->watch.paused_us = drain->paused_us;
@@ -303,7 +303,7 @@ void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, voi
 		driver->facts.live_known = false; /* SHOW knows whether it is paused */
 	else if (err != NULL)
 		refused(driver, name, err);
-	driver->drain.poll_ms = POLL_FIRST_MS;
+	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	if (driver->step == PGBOUNCER_DRAIN && pauser_is_done(driver->pauser))
 		event_del(driver->timer);
 	pgbouncer_reconcile(driver);

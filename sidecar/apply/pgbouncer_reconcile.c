@@ -223,15 +223,15 @@ static void keep_deadlines(struct pgbouncer_driver *driver, int64_t now_ms)
 	if (driver->fenced)
 		return;
 	if (facts->held && now_ms >= driver->hold_until_ms)
-		release(driver, "hold_over", "the store has named no primary in hold_timeout");
+		release(driver, "hold_over", HOLD_OVER_WHY);
 	else if (facts->held && drain_is_hopeless(driver, now_ms))
 		release(driver, "hold_aborted",
 		        "transactions on a primary that is alive outlast pause_timeout");
 	else if (!facts->held && ours && !facts->let_go && now_ms >= driver->drain.release_ms)
 		release(driver, "move_failed",
 		        facts->has_text ? "not done in pause_timeout and 5 s"
-		                        : "paused by an earlier life of segue, and the store "
-		                          "has named no primary since");
+		                        : "paused by an earlier life of segue, and nobody has been "
+		                          "admitted as the primary since");
 }
 
 static void set_alarm(struct pgbouncer_driver *driver, int64_t now_ms)
@@ -266,16 +266,25 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	facts->restore_due = driver->restore_ms != 0 && now_ms >= driver->restore_ms;
 }
 
-/* The steps of a move are worth a line each; the re-reads of quiet days are not. */
+/* The steps of a move are worth a line each; re-reads on quiet days, and of who waits, are not. */
+static enum log_level step_level(const struct pgbouncer_driver *driver, enum pgbouncer_step to)
+{
+	enum pgbouncer_step from = driver->step;
+	bool in_move = driver->intent.count > 0 || driver->facts.held || driver->facts.moved;
+	bool is_reread = (from == PGBOUNCER_HOLD && to == PGBOUNCER_READ) ||
+	                 (from == PGBOUNCER_READ && to == PGBOUNCER_HOLD);
+
+	return in_move && !is_reread ? LOG_INFO : LOG_DEBUG;
+}
+
 static void enter(struct pgbouncer_driver *driver, enum pgbouncer_step step)
 {
 	int64_t now_us = clock_now_us();
-	bool in_move = driver->intent.count > 0 || driver->facts.held || driver->facts.moved;
 
 	event_del(driver->timer);
 	if (step == driver->step)
 		return;
-	LOG_EMIT(in_move ? LOG_INFO : LOG_DEBUG, "step",
+	LOG_EMIT(step_level(driver, step), "step",
 	         KV_STR("cluster", driver->target.config->cluster),
 	         KV_STR("target", driver->target.config->name),
 	         KV_STR("from", pgbouncer_step_info(driver->step)->name),

@@ -75,7 +75,7 @@ static void severed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 		            KV_ERR(err), KV_STR("next", "KILL of the database, if need be"));
 	driver->drain.severs++;
 	driver->drain.severed_ms = clock_now_ms();
-	driver->drain.poll_ms = 2;
+	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	driver->facts.quicken_owed = true;
 	driver->facts.reload_owed = true; /* what was SET must not reach who comes after it */
 }
@@ -89,7 +89,7 @@ static void nudged(struct pgbouncer_driver *driver, const struct pgbouncer_table
 	(void)err; /* what is left after it is cut, or waited for */
 	driver->drain.nudged = true;
 	driver->facts.reload_owed = true;
-	driver->drain.poll_ms = 2;
+	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	log_info("sessions_nudged", KV_STR("cluster", driver->target.config->cluster),
 	         KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
 	         KV_STR("what", "server_fast_close: idle sessions end now, the others after their "
@@ -180,7 +180,7 @@ static void fenced(struct pgbouncer_driver *driver, const struct pgbouncer_table
 	log_warning("fenced", KV_STR("cluster", driver->target.config->cluster),
 	            KV_STR("target", driver->target.config->name),
 	            KV_INT("zxid", driver->watch.zxid), KV_INT("databases", driver->intent.count),
-	            KV_STR("next", "who comes waits until the store names a primary"));
+	            KV_STR("next", "who comes waits until a primary is admitted"));
 }
 
 /* KILL ends the sessions of one that a person has paused, too, and leaves it paused. */

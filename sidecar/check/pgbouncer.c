@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/install.h"
 #include "apply/pgbouncer_console.h"
 #include "apply/pgbouncer_ini.h"
 #include "apply/pgbouncer_lint.h"
 #include "apply/pgbouncer_show.h"
+#include "base/file.h"
 #include "check/check.h"
 
 #define ANSWER_MAX_MS 3000
@@ -148,14 +150,30 @@ static void note_findings(struct check *check, const char *what, const struct st
 	}
 }
 
+/* As README orders it before the first run: the file is missing, or holds nothing. */
+static bool is_unrendered(const char *output)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct err ignored; /* what keeps it from being read, check_targets() has noted */
+	bool missing;
+
+	if (!file_read(output, INSTALL_MAX, &text, &missing, &ignored))
+		return missing;
+	return text.data[strspn(text.data, " \t\r\n")] == '\0';
+}
+
 static void check_running(struct check *check, struct console *console, const char *what,
                           const struct config_target *target, const struct pgbouncer_ini *ini)
 {
 	const struct config_cluster *cluster = &check->config->clusters[target->cluster_index];
 	struct pgbouncer_table config, databases = {0};
 	auto_strbuf struct strbuf findings = STRBUF_INIT;
+	bool unrendered = is_unrendered(target->output);
 	struct err err;
 
+	if (unrendered)
+		check_note(check, CHECK_OK, what, NULL, "%s: not rendered yet: `segue run` does",
+		           target->output);
 	if (ask(check, console, "SHOW CONFIG", &config, &err) &&
 	    ask(check, console, "SHOW DATABASES", &databases, &err)) {
 		(void)pgbouncer_lint(
@@ -163,6 +181,7 @@ static void check_running(struct check *check, struct console *console, const ch
 		                             .databases = &databases,
 		                             .ini = ini,
 		                             .output = target->output,
+		                             .unrendered = unrendered,
 		                             .console = target->console,
 		                             .hold_timeout_ms = cluster->hold_timeout_ms},
 		    &findings);

@@ -221,7 +221,7 @@ static void print_grids(const struct page *page, const json_t *cluster)
 
 static enum mood state_mood(const char *state)
 {
-	static const char *const bad[] = {"refused", "fenced"};
+	static const char *const bad[] = {"refused", "fenced", "lost", "overruled"};
 
 	if (strcmp(state, "current") == 0)
 		return MOOD_GOOD;
@@ -263,6 +263,8 @@ static void append_labelled_integer(struct strbuf *out, const char *label, const
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 
 	append_integer(object, key, &text);
+	if (json_is_null(json_object_get(object, key)))
+		strbuf_append_str(&text, NOTHING);
 	append_labelled(out, label, &text);
 }
 

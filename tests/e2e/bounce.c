@@ -302,10 +302,10 @@ void bounce_judge(struct bounce *bounce, int64_t failed_max)
 		judge_order(bounce);
 }
 
-int bounce_resume(struct bounce *bounce)
+int bounce_resume(struct bounce *bounce, const char *target)
 {
-	const char *argv[] = {lab_segue_binary(bounce->lab), "resume", "-c",
-	                      lab_segue_ini_file(bounce->segue), NULL};
+	const char *argv[] = {lab_segue_binary(bounce->lab),     "resume", "-c",
+	                      lab_segue_ini_file(bounce->segue), target,   NULL};
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	int status = lab_run(bounce->lab, argv, &output);
 

@@ -80,7 +80,7 @@ void bounce_promote(struct bounce *bounce);
  * node 0 after the first one on node 1. */
 void bounce_judge(struct bounce *bounce, int64_t failed_max);
 
-/* `segue resume`: its exit code. */
-int bounce_resume(struct bounce *bounce);
+/* `segue resume [target]`: its exit code. */
+int bounce_resume(struct bounce *bounce, const char *target);
 
 #endif

@@ -91,6 +91,34 @@ Test(check, all_is_fine)
 	lab_destroy(lab);
 }
 
+Test(check, an_operators_word_in_force_is_a_warning_and_one_that_cannot_be_read_a_failure)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_haproxy *haproxy = start_haproxy(lab);
+	const char *word = lab_path(lab, "a.override"), *printed;
+	int code;
+
+	lab_zk_set(zk, "/segue/a/master", MASTER, strlen(MASTER));
+	lab_write_file(word, "{\"kind\":\"pin\",\"address\":\"10.0.0.2\",\"port\":5432,"
+	                     "\"by\":\"alice@p1\",\"since\":\"2026-11-23T11:07:20Z\"}");
+	printed = check(lab, good_ini(lab, zk, haproxy, ""), &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	expect_line(printed, "warn  cluster/a: pinned to 10.0.0.2 port 5432, by alice@p1, since "
+	                     "2026-11-23T11:07:20Z: ");
+	expect_line(printed, ": segue release a ends it\n");
+	lab_write_file(word, "{\"kind\":\"freeze\"}");
+	printed = check(lab, good_ini(lab, zk, haproxy, ""), &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	expect_line(printed, "warn  cluster/a: frozen: nothing moves, nobody is held: ");
+	lab_write_file(word, "{\"kind\":");
+	printed = check(lab, good_ini(lab, zk, haproxy, ""), &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, "FAIL  cluster/a: cannot use the override file ");
+	expect_line(printed, "segue release a ends it\n");
+	lab_destroy(lab);
+}
+
 Test(check, what_is_wrong_is_found_all_at_once)
 {
 	struct lab *lab = lab_create("check");

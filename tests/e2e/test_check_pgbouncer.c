@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "lab/lab.h"
@@ -102,6 +103,25 @@ Test(check_pgbouncer, what_would_cost_a_failover_is_a_warning)
 	expect_line(printed, "warn  pgbouncer/p: tcp_keepidle: 0 ");
 	expect_line(printed, "warn  pgbouncer/p: [databases]: SHOW DATABASES has no a_ro: ");
 	expect_line(printed, "warn  pgbouncer/p: [databases]: old: leads to a server of this");
+	lab_destroy(lab);
+}
+
+Test(check_pgbouncer, before_the_first_run_there_is_nothing_to_include_yet)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer = start(lab, GOOD, "a =");
+	const char *file = lab_pgbouncer_databases_file(bouncer), *printed;
+	int code;
+
+	lab_write_file(file, "");
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	expect_line(printed, lab_printf(lab, "ok    pgbouncer/p: %s: not rendered yet: ", file));
+	cr_expect_null(strstr(printed, "%include"), "%s", printed);
+	cr_assert_eq(unlink(file), 0);
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	expect_line(printed, ": not rendered yet: `segue run` does\n");
+	cr_expect_null(strstr(printed, "%include"), "%s", printed);
 	lab_destroy(lab);
 }
 

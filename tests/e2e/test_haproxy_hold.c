@@ -232,6 +232,7 @@ Test(haproxy_hold, when_its_time_is_over_the_text_counts_and_the_episode_is_spen
 	cr_assert(driver_wait_log(&d, "event=held ", 1));
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	cr_assert(driver_wait_log(&d, "event=hold_over", 1));
+	cr_assert_eq(driver_count_log(&d, "nobody has been admitted as the primary"), 1);
 	cr_assert(wait_name(waiting, "a"));
 	cr_assert(driver_wait_sync(&d));
 	cr_assert_not(has_note());
@@ -440,13 +441,35 @@ Test(haproxy_hold, a_target_that_ends_opens_what_it_holds)
 	close(waiting);
 }
 
-Test(haproxy_hold, a_target_that_ends_opens_what_it_fences)
+Test(haproxy_hold, a_target_that_ends_leaves_a_fence_and_its_next_life_too)
 {
 	apply(d.a);
 	fence(1);
+	for (int life = 1; life <= 2; life++) {
+		driver_restart(&d);
+		cr_assert_eq(driver_count_log(&d, "event=left_fenced"), life);
+		cr_assert_str_eq(step(), "found closed");
+		target_hold(d.target, 7, 10);
+		driver_run(&d, 200);
+		cr_assert(driver_reaches(d.rw, ""), "a hold's end does not open it");
+		cr_assert(has_note());
+	}
+	cr_assert_eq(driver_count_log(&d, "segue resume local"), 4);
+	apply(d.b);
+	cr_assert(driver_reaches(d.rw, "b"));
+	cr_assert_not(has_note());
+}
+
+/* The next text has come, and nobody has seen HAProxy follow it yet. */
+Test(haproxy_hold, a_target_that_ends_while_a_fence_is_opened_opens_it)
+{
+	apply(d.a);
+	fence(1);
+	set(d.a);
 	driver_restart(&d);
 	cr_assert(driver_reaches(d.rw, "a"));
 	cr_assert_not(has_note());
+	cr_assert_eq(driver_count_log(&d, "event=left_fenced"), 0);
 }
 
 Test(haproxy_hold, after_a_crash_the_next_text_opens)

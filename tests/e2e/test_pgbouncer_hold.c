@@ -298,15 +298,63 @@ Test(pgbouncer_driver_hold, a_fence_reaches_a_frozen_primary_and_what_a_person_p
 	lab_process_thaw(lab_pg_process(d.pg, 0));
 }
 
-/* As `segue resume` does it. */
-Test(pgbouncer_driver_hold, the_end_of_the_target_ends_a_fence)
+static void is_fenced_and_noted(void)
+{
+	cr_assert(pgdriver_says(&d, "app", "paused", "1"));
+	cr_assert_eq(access(d.intent, F_OK), 0);
+}
+
+static void is_left_fenced(void)
+{
+	pgdriver_close(&d);
+	cr_assert_eq(pgdriver_count_log(&d, "event=left_fenced"), 1);
+	is_fenced_and_noted();
+	pgdriver_open(&d);
+	pgdriver_hold(&d, 10);
+	pgdriver_run(&d, 300); /* the hold is over by then, and does not count */
+	is_fenced_and_noted();
+	cr_assert_eq(pgdriver_count_log(&d, "event=hold_over"), 0);
+	pgdriver_apply(&d, 1);
+	cr_assert(pgdriver_leads_to(&d, 1));
+	cr_assert_neq(access(d.intent, F_OK), 0);
+}
+
+Test(pgbouncer_driver_hold, the_end_of_the_target_leaves_a_fence_for_the_next_primary)
 {
 	pgdriver_apply(&d, 0);
 	be_fenced();
+	is_left_fenced();
+}
+
+Test(pgbouncer_driver_hold, a_fence_that_was_a_hold_before_is_left_too)
+{
+	pgdriver_apply(&d, 0);
+	be_held();
+	be_fenced();
+	is_left_fenced();
+}
+
+Test(pgbouncer_driver_hold, the_end_of_the_target_ends_a_hold)
+{
+	pgdriver_apply(&d, 0);
+	be_held();
 	pgdriver_close(&d);
 	cr_assert(pgdriver_leads_to(&d, 0));
 	cr_assert_neq(access(d.intent, F_OK), 0);
 	pgdriver_open(&d);
+}
+
+Test(pgbouncer_driver_hold, the_looks_at_who_waits_are_no_lines_of_the_log)
+{
+	int steps;
+
+	pgdriver_apply(&d, 0);
+	be_held();
+	steps = pgdriver_count_log(&d, "level=info event=step");
+	pgdriver_run(&d, 2500); /* two of them */
+	cr_assert_eq(pgdriver_count_log(&d, "level=info event=step"), steps);
+	cr_assert(pgdriver_wait_step(&d, "holding"));
+	pgdriver_apply(&d, 0);
 }
 
 /* --- what is SET is put back --- */

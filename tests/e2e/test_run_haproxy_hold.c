@@ -120,6 +120,49 @@ Test(run_haproxy_hold, killed_while_it_holds_segue_resume_opens)
 	run_fini(&run);
 }
 
+static void fence(struct run *run)
+{
+	start(run, "on_primary_loss = fence\n");
+	name_nobody(run);
+	cr_assert_not_null(
+	    lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=fenced ", "target=local", NULL));
+}
+
+/* As a package upgrade does it: stop, ExecStopPost, start. */
+Test(run_haproxy_hold, a_fence_stays_over_an_upgrade_until_the_next_primary)
+{
+	struct run run;
+
+	fence(&run);
+	cr_assert_eq(lab_process_stop(lab_segue_process(run.segue)), 0);
+	cr_assert_eq(lab_segue_count_log(run.segue, "event=left_fenced", "target=local", NULL), 1);
+	cr_assert_eq(resume(&run, NULL), 0);
+	cr_assert(run_reaches(&run, -1));
+	cr_assert(has_note(&run));
+	lab_segue_start(run.segue);
+	cr_assert_not_null(
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=found_closed", NULL));
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=fence ", NULL));
+	cr_assert(run_reaches(&run, -1));
+	run_set_primary(&run, 1);
+	cr_assert(run_wait_reaches(&run, 1));
+	run_fini(&run);
+}
+
+Test(run_haproxy_hold, a_fence_that_was_left_is_opened_by_its_name)
+{
+	struct run run;
+
+	fence(&run);
+	lab_process_kill(lab_segue_process(run.segue));
+	cr_assert_eq(resume(&run, NULL), 0);
+	cr_assert(run_reaches(&run, -1));
+	cr_assert_eq(resume(&run, "local"), 0);
+	cr_assert(run_reaches(&run, 0));
+	cr_assert_not(has_note(&run));
+	run_fini(&run);
+}
+
 Test(run_haproxy_hold, an_end_by_the_book_opens)
 {
 	struct run run;

@@ -98,7 +98,7 @@ Test(run_pgbouncer_crash, after_a_kill_at_any_step_of_a_hold_segue_resume_lets_c
 	for (step = 1; died && step < STEPS_MAX; step++) {
 		start_faulty(&bounce, step);
 		died = dies_at(&bounce, step, -1);
-		cr_assert_eq(bounce_resume(&bounce), 0, "step %d", step);
+		cr_assert_eq(bounce_resume(&bounce, NULL), 0, "step %d", step);
 		cr_assert_not(bounce_is_paused(&bounce, 0), "step %d", step);
 		bounce_name(&bounce, 0);
 		be_served(&bounce, step, 0);

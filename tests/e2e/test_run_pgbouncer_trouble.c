@@ -203,7 +203,7 @@ Test(run_pgbouncer_trouble, what_a_person_paused_is_moved_and_stays_paused)
 	cr_assert(lab_pgbouncer_says(bounce.bouncers[0], "app1", "port",
 	                             lab_printf(bounce.lab, "%u", lab_pg_port(bounce.pg, 1))));
 	lab_process_stop(lab_segue_process(bounce.segue));
-	cr_assert_eq(bounce_resume(&bounce), 0);
+	cr_assert_eq(bounce_resume(&bounce, NULL), 0);
 	cr_assert(lab_pgbouncer_says(bounce.bouncers[0], "app1", "paused", "1"));
 	bounce_fini(&bounce);
 }
@@ -232,12 +232,56 @@ Test(run_pgbouncer_trouble, killed_during_a_hold_segue_resume_lets_clients_go)
 	hold(&bounce);
 	lab_process_kill(lab_segue_process(bounce.segue));
 	cr_assert(bounce_is_paused(&bounce, 0));
-	cr_assert_eq(bounce_resume(&bounce), 0);
+	cr_assert_eq(bounce_resume(&bounce, NULL), 0);
 	cr_assert_not(bounce_is_paused(&bounce, 0));
 	cr_assert(lab_pgbouncer_says(bounce.bouncers[0], "app1", "paused", "1"),
 	          "a person paused it");
 	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
 	no_write_failed(&bounce);
+	bounce_fini(&bounce);
+}
+
+static void fence(struct bounce *bounce)
+{
+	bounce_start(bounce, &(struct bounce_options){.cluster = "on_primary_loss = fence\n",
+	                                              .no_traffic = true});
+	bounce_name(bounce, -1);
+	cr_assert_not_null(lab_segue_wait_log(bounce->segue, BOUNCE_TIMEOUT_MS, "event=fenced ",
+	                                      "target=local", NULL));
+	cr_assert(bounce_wait_drained(bounce, 0));
+}
+
+/* As a package upgrade does it: stop, ExecStopPost, start. */
+Test(run_pgbouncer_trouble, a_fence_stays_over_an_upgrade_until_the_next_primary)
+{
+	struct bounce bounce;
+
+	fence(&bounce);
+	cr_assert_eq(lab_process_stop(lab_segue_process(bounce.segue)), 0);
+	cr_assert_eq(lab_segue_count_log(bounce.segue, "event=left_fenced", NULL), 1);
+	cr_assert_eq(bounce_resume(&bounce, NULL), 0);
+	cr_assert(bounce_is_paused(&bounce, 0));
+	lab_segue_start(bounce.segue);
+	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=pauses_found",
+	                                      "fenced until", NULL));
+	cr_assert_not_null(
+	    lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=fence ", NULL));
+	cr_assert(bounce_is_paused(&bounce, 0));
+	bounce_name(&bounce, 1);
+	cr_assert(bounce_wait_leads_to(&bounce, 0, 1));
+	bounce_fini(&bounce);
+}
+
+Test(run_pgbouncer_trouble, a_fence_that_was_left_is_opened_by_its_name)
+{
+	struct bounce bounce;
+
+	fence(&bounce);
+	lab_process_kill(lab_segue_process(bounce.segue));
+	cr_assert_eq(bounce_resume(&bounce, NULL), 0);
+	cr_assert(bounce_is_paused(&bounce, 0));
+	cr_assert_eq(bounce_resume(&bounce, "local"), 0);
+	cr_assert_not(bounce_is_paused(&bounce, 0));
 	bounce_fini(&bounce);
 }
 

@@ -65,6 +65,28 @@ Test(pgbouncer_intent, what_one_life_notes_the_next_one_finds)
 	drop_all(&second);
 }
 
+Test(pgbouncer_intent, a_fence_is_found_as_one_until_its_last_name_is_gone)
+{
+	struct pgbouncer_intent first = init(), second;
+
+	pgbouncer_intent_add(&first, "app");
+	save(&first);
+	second = init();
+	cr_assert_not(second.fence);
+	pgbouncer_intent_fini(&second);
+	first.fence = true;
+	save(&first);
+	second = init();
+	cr_assert(second.fence);
+	pgbouncer_intent_add(&second, "app1");
+	pgbouncer_intent_drop(&second, "app");
+	cr_assert(second.fence);
+	pgbouncer_intent_drop(&second, "app1");
+	cr_assert_not(second.fence);
+	pgbouncer_intent_fini(&first);
+	drop_all(&second);
+}
+
 Test(pgbouncer_intent, who_saved_it_last_owns_it)
 {
 	struct pgbouncer_intent first = init(), second;

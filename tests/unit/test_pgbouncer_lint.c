@@ -20,8 +20,8 @@
 #define TCP_CONSOLE "host=127.0.0.1 port=6432 user=pgbouncer"
 
 /* The findings for the rendered file of one database, app at 10.0.0.1. */
-static char *lint_over(const char *console, const char *config_rows, const char *databases,
-                       size_t *count)
+static char *lint_file(bool unrendered, const char *console, const char *config_rows,
+                       const char *databases, size_t *count)
 {
 	static const char file[] = "[databases]\napp = host=10.0.0.1 port=5432\n";
 	auto_free char *config_text = xasprintf("key|value|default|changeable\n%s", config_rows);
@@ -31,13 +31,24 @@ static char *lint_over(const char *console, const char *config_rows, const char 
 	struct err err;
 
 	cr_assert(pgbouncer_ini_parse(file, strlen(file), &ini, &err), "%s", err.message);
-	*count = pgbouncer_lint(
-	    &(struct pgbouncer_lint){&config, &live, &ini, "/etc/pgbouncer/a.ini", console, 30000},
-	    &out);
+	*count = pgbouncer_lint(&(struct pgbouncer_lint){.config = &config,
+	                                                 .databases = &live,
+	                                                 .ini = &ini,
+	                                                 .output = "/etc/pgbouncer/a.ini",
+	                                                 .unrendered = unrendered,
+	                                                 .console = console,
+	                                                 .hold_timeout_ms = 30000},
+	                        &out);
 	pgbouncer_ini_free(&ini);
 	pgbouncer_table_free(&config);
 	pgbouncer_table_free(&live);
 	return strbuf_detach(&out);
+}
+
+static char *lint_over(const char *console, const char *config_rows, const char *databases,
+                       size_t *count)
+{
+	return lint_file(false, console, config_rows, databases, count);
 }
 
 static char *lint(const char *config_rows, const char *databases, size_t *count)
@@ -150,6 +161,14 @@ Test(pgbouncer_lint, databases_that_a_failover_would_not_move)
 	expect_one(GOOD, APP "old|db1.example|5432|app|NULL|0|0\n",
 	           "dns_max_ttl: 15 s, and host is a name in old: ");
 	expect_one(GOOD, "version\nPgBouncer 1.18.0\n", "[databases]: SHOW DATABASES: the answer");
+}
+
+Test(pgbouncer_lint, a_file_with_nothing_in_it_yet_does_not_show_whether_it_is_read)
+{
+	size_t count;
+	auto_free char *found = lint_file(true, TCP_CONSOLE, GOOD, DATABASES CONSOLE, &count);
+
+	cr_expect_eq(count, 0, "%s", found);
 }
 
 Test(pgbouncer_lint, a_long_list_of_databases_is_cut)

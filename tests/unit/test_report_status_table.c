@@ -84,6 +84,16 @@ Test(report_status_table, everything_may_be_missing)
 	       "  /       -        -     -     -\n");
 }
 
+Test(report_status_table, a_timeline_that_nobody_knows_is_a_dash)
+{
+	expect(CLUSTERS("{\"applied\":{\"primary\":\"10.0.0.2:5432\",\"timeline\":null},"
+	                "\"servers\":[{\"timeline\":null}]}"),
+	       "\nstore: -\n\ncluster -: -\n"
+	       "  primary   10.0.0.2:5432, timeline -\n\n"
+	       "  SERVER  NAME  ROLE  ANSWERS  TIMELINE  LAG BYTES  ADMITTED  WHY\n"
+	       "  -       -     -     -        -         -          -         -\n");
+}
+
 Test(report_status_table, everything_may_be_of_another_type)
 {
 	expect("{\"segue\":1,\"store\":[],\"clusters\":{}}", "\nstore: -\n");
@@ -115,11 +125,15 @@ Test(report_status_table, colours_say_good_and_bad)
 	bool found;
 	auto_free char *text = print(
 	    CLUSTERS("{\"name\":\"a\",\"state\":\"current\",\"targets\":[{\"problem\":\"p\"}]},"
-	             "{\"name\":\"b\",\"state\":\"fenced\"},{\"name\":\"c\",\"state\":\"held\"}"),
+	             "{\"name\":\"b\",\"state\":\"fenced\"},{\"name\":\"c\",\"state\":\"held\"},"
+	             "{\"name\":\"d\",\"state\":\"lost\"},"
+	             "{\"name\":\"e\",\"state\":\"overruled\"}"),
 	    NULL, true, &found);
 
 	cr_assert_not_null(strstr(text, "a: \033[32mcurrent\033[0m\n"), "%s", text);
 	cr_assert_not_null(strstr(text, "b: \033[1;31mfenced\033[0m\n"), "%s", text);
 	cr_assert_not_null(strstr(text, "c: \033[33mheld\033[0m\n"), "%s", text);
+	cr_assert_not_null(strstr(text, "d: \033[1;31mlost\033[0m\n"), "%s", text);
+	cr_assert_not_null(strstr(text, "e: \033[1;31moverruled\033[0m\n"), "%s", text);
 	cr_assert_not_null(strstr(text, "\033[1;31m/ "), "%s", text);
 }

@@ -1,0 +1,83 @@
+/* What lives of segue leave to each other in PgBouncer: pauses, by their note, and a RELOAD that is
+ * owed. At its end a life lets go of a hold, as the next one may never come; a fence stays, as it
+ * protects data. */
+#include "apply/pgbouncer_driver.h"
+#include "apply/pgbouncer_resume.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define GRACE_MS    10000 /* for the store to name a primary, when segue finds its own pauses */
+#define FAREWELL_MS 1000  /* what the end of a target may take for RESUME */
+
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir)
+{
+	const struct config_target *config = driver->target.config;
+	struct err err;
+
+	if (!pgbouncer_intent_init(&driver->intent, state_dir, config->name, &err))
+		log_error(
+		    "intent_unusable", KV_STR("target", config->name), KV_ERR(&err),
+		    KV_STR("next", "pauses of an earlier life of segue look like a person's"));
+	driver->marked = target_marker_read(&driver->target) >= 0;
+	driver->facts.reload_owed = driver->marked || driver->intent.count > 0;
+	if (driver->intent.count == 0)
+		return;
+	driver->facts.quicken_owed = true;
+	driver->fenced = driver->intent.fence;
+	driver->max_db_connections = driver->intent.max_db_connections;
+	driver->limited = driver->max_db_connections >= 0;
+	driver->drain.since_ms = clock_now_ms();
+	driver->drain.release_ms =
+	    driver->drain.since_ms + larger(GRACE_MS, config->pause_timeout_ms);
+	log_warning("pauses_found", KV_STR("cluster", config->cluster),
+	            KV_STR("target", config->name), KV_STR("first", driver->intent.names[0]),
+	            KV_INT("databases", driver->intent.count),
+	            KV_STR("next", driver->fenced
+	                               ? "fenced until a primary is admitted, or `segue resume` "
+	                                 "with this target's name"
+	                               : "resumed when a primary is admitted and they lead to it, "
+	                                 "or when the time for that is over"));
+	if (!pgbouncer_intent_save(&driver->intent, "taken over", &err) ||
+	    !pgbouncer_intent_sync(&driver->intent, &err))
+		log_warning("intent_not_saved", KV_STR("target", config->name), KV_ERR(&err));
+}
+
+static void leave_fenced(const struct pgbouncer_driver *driver)
+{
+	const struct config_target *config = driver->target.config;
+	auto_free char *next = xasprintf("clients wait until segue runs again and a primary is "
+	                                 "admitted; to let them go now: segue resume %s",
+	                                 config->name);
+
+	log_warning("left_fenced", KV_STR("cluster", config->cluster),
+	            KV_STR("target", config->name), KV_INT("databases", driver->intent.count),
+	            KV_STR("note", driver->intent.path), KV_STR("next", next));
+}
+
+/* Whoever ends segue for good must not find clients waiting, but for a fence; and another target
+ * with the same name, made by a reload of the configuration, has taken the pauses over and goes on.
+ */
+void pgbouncer_part(struct pgbouncer_driver *driver)
+{
+	struct err err;
+
+	if (driver->intent.count == 0 || !pgbouncer_intent_is_ours(&driver->intent))
+		return;
+	if (driver->intent.fence) {
+		leave_fenced(driver);
+		return;
+	}
+	if (pgbouncer_resume(driver->target.config->console, &driver->intent, FAREWELL_MS, &err)) {
+		pgbouncer_tell(driver, "resumed_at_stop",
+		               "clients go on where PgBouncer leads them");
+		return;
+	}
+	log_error("resume_failed", KV_STR("cluster", driver->target.config->cluster),
+	          KV_STR("target", driver->target.config->name), KV_ERR(&err),
+	          KV_STR("next", "clients wait: run `segue resume`, or start segue again"));
+}
