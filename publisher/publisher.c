@@ -1,0 +1,478 @@
+/* A publisher; see the header. Refuses to count a look that was only a closer one as a round of the
+ * ballot: rounds are intervals, or a null would be published after a blink. Always holds: a round
+ * is under way, or the timer runs that begins the next one.
+ *
+ *   timer, wake, a connection lost --> look --> observed --> [a round is due, or a new primary is
+ *   seen] --> ballot --> publish (reads the store, forms the opinion, writes) --> log
+ */
+#include "publisher/publisher.h"
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "publisher/observe.h"
+#include "publisher/presence.h"
+#include "watch/layout.h"
+
+/* After a wake or the word of a promotion; then while no primary is seen; then as configured. */
+#define CLOSE_MS       10
+#define CLOSE_FOR_US   INT64_C(2000000)
+#define LOST_MS        50
+#define LOST_FOR_US    INT64_C(60000000)
+#define LOOK_GAP_US    INT64_C(10000) /* between the beginnings of two looks, whoever asks */
+#define ALARM_AGAIN_US INT64_C(60000000)
+
+struct publisher {
+	struct publisher_options options;
+	const struct config_cluster *cluster;
+	struct observe *observe;
+	struct ballot *ballot;
+	struct publish_zk store;
+	struct publish *publish;
+	struct presence *presence;
+	struct event *timer;
+	int64_t looked_us;      /* when the last look began */
+	int64_t counted_us;     /* when the ballot was told last; 0: never */
+	int64_t close_until_us; /* look every CLOSE_MS until then */
+	int64_t lost_from_us;   /* since when no primary is seen; 0: one is */
+	bool seen;              /* any server, ever */
+	struct topology stored; /* as it was read last */
+	struct ballot_store known;
+	char
+	    primary[TOPOLOGY_HOST_MAX + 32]; /* who takes writes on which timeline, by the ballot */
+	char promoted_at[BALLOT_TIME_MAX];   /* the latest that any server's events have */
+	struct {
+		bool any;
+		enum ballot_verdict verdict; /* before a dry run makes it WAIT */
+		char reason[BALLOT_REASON_MAX];
+		struct strbuf text;
+	} word;
+	struct {
+		bool any;
+		enum publish_result result;
+		enum ballot_verdict verdict;
+		int64_t alarm_us;
+	} said; /* in the log */
+	bool repmgr_said;
+};
+
+static const struct config_publisher *config_of(const struct publisher *publisher)
+{
+	return publisher->options.publisher;
+}
+
+/* -- when to look -- */
+
+static void look_after(struct publisher *publisher, int64_t ms)
+{
+	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	event_add(publisher->timer, &after);
+}
+
+static int64_t next_look_ms(const struct publisher *publisher, int64_t now_us)
+{
+	int64_t interval = config_of(publisher)->interval_ms, soon = interval;
+
+	if (now_us < publisher->close_until_us)
+		soon = CLOSE_MS;
+	else if (publisher->lost_from_us != 0 && now_us - publisher->lost_from_us < LOST_FOR_US)
+		soon = LOST_MS;
+	return soon < interval ? soon : clock_jitter_ms(interval);
+}
+
+static void look(struct publisher *publisher)
+{
+	event_del(publisher->timer);
+	publisher->looked_us = clock_now_us();
+	observe_look(publisher->observe);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	look(arg);
+}
+
+/* Soon: at once, unless the last look was a moment ago. */
+static void look_soon(struct publisher *publisher)
+{
+	int64_t gap_us = clock_now_us() - publisher->looked_us;
+
+	if (gap_us >= LOOK_GAP_US)
+		look(publisher);
+	else
+		look_after(publisher, (LOOK_GAP_US - gap_us + 999) / 1000);
+}
+
+static void on_lost(void *arg)
+{
+	look_soon(arg);
+}
+
+void publisher_wake(struct publisher *publisher)
+{
+	publisher->close_until_us = clock_now_us() + CLOSE_FOR_US;
+	look_soon(publisher);
+}
+
+/* -- what was seen -- */
+
+/* Who takes writes on the highest timeline that is not below the store's; NULL: nobody. */
+static const struct sighting *find_primary(const struct publisher *publisher,
+                                           const struct observation *seen)
+{
+	const struct sighting *best = NULL;
+	int64_t floor =
+	    publisher->known.state == BALLOT_STORE_VALUE ? publisher->stored.timeline : 0;
+
+	for (size_t i = 0; i < seen->count; i++) {
+		const struct sighting *sighting = &seen->sightings[i];
+
+		if (sighting->class != SERVER_ANSWERED || sighting->in_recovery ||
+		    sighting->role == SIGHTING_WITNESS || sighting->timeline < floor)
+			continue;
+		if (best == NULL || sighting->timeline > best->timeline)
+			best = sighting;
+	}
+	return best;
+}
+
+/* A promotion that is news, of a server that is not the primary yet: it is about to be. */
+static void note_promotions(struct publisher *publisher, const struct observation *seen,
+                            const struct sighting *primary)
+{
+	const char *latest = publisher->promoted_at, *name = "";
+
+	for (size_t i = 0; i < seen->count; i++)
+		if (seen->sightings[i].class == SERVER_ANSWERED &&
+		    strcmp(seen->sightings[i].promoted_at, latest) > 0) {
+			latest = seen->sightings[i].promoted_at;
+			name = seen->sightings[i].promoted_name;
+		}
+	if (*name == '\0')
+		return;
+	if (publisher->counted_us != 0 && (primary == NULL || strcmp(primary->name, name) != 0))
+		publisher->close_until_us = clock_now_us() + CLOSE_FOR_US;
+	snprintf(publisher->promoted_at, sizeof(publisher->promoted_at), "%s", latest);
+}
+
+static void note_primary(struct publisher *publisher, const struct sighting *primary, char *who,
+                         size_t size)
+{
+	*who = '\0';
+	if (primary == NULL) {
+		if (publisher->lost_from_us == 0)
+			publisher->lost_from_us = clock_now_us();
+		return;
+	}
+	publisher->lost_from_us = 0;
+	snprintf(who, size, "%s:%u on %lld", primary->host, (unsigned)primary->port,
+	         (long long)primary->timeline);
+}
+
+static void say_repmgr(struct publisher *publisher, const struct observation *seen)
+{
+	enum config_repmgr wanted = config_of(publisher)->repmgr;
+	bool denied = seen->repmgr == OBSERVE_REPMGR_DENIED;
+
+	if (publisher->repmgr_said || wanted == CONFIG_REPMGR_NO ||
+	    seen->repmgr == OBSERVE_REPMGR_UNKNOWN)
+		return;
+	publisher->repmgr_said = true;
+	if (seen->repmgr == OBSERVE_REPMGR_READ)
+		return;
+	if (denied || wanted == CONFIG_REPMGR_YES)
+		log_error("repmgr_missing", KV_STR("publisher", config_of(publisher)->name),
+		          KV_STR("schema", config_of(publisher)->repmgr_schema),
+		          KV_STR("problem", denied ? "the role may not read its tables"
+		                                   : "there is no table nodes in that schema"),
+		          KV_STR("action", "the servers of `nodes` alone are observed"));
+}
+
+static const char *says(const struct sighting *sighting)
+{
+	if (sighting->class != SERVER_ANSWERED)
+		return server_class_name(sighting->class);
+	if (sighting->role == SIGHTING_WITNESS)
+		return "witness";
+	return sighting->in_recovery ? "standby" : "primary";
+}
+
+/* Nothing in it that changes with every transaction: each change is a write. */
+static void show(struct publisher *publisher, const struct observation *seen)
+{
+	json_auto_t *document = json_object(), *nodes = json_array();
+	char *text;
+
+	for (size_t i = 0; i < seen->count; i++) {
+		const struct sighting *sighting = &seen->sightings[i];
+
+		json_array_append_new(
+		    nodes, json_pack("{s:s, s:s, s:i, s:s, s:I}", "name", sighting->name, "host",
+		                     sighting->host, "port", (int)sighting->port, "says",
+		                     says(sighting), "timeline", (json_int_t)sighting->timeline));
+	}
+	json_object_set_new(document, "version", json_integer(1));
+	json_object_set_new(document, "publisher", json_string(config_of(publisher)->name));
+	json_object_set(document, "nodes", nodes);
+	text = json_dumps(document, JSON_COMPACT);
+	presence_show(publisher->presence, text);
+	free(text);
+}
+
+static void keep_presence(struct publisher *publisher, const struct observation *seen)
+{
+	int64_t blind_ms =
+	    ballot_rounds_blind(publisher->ballot) * config_of(publisher)->interval_ms;
+
+	publisher->seen = publisher->seen || blind_ms == 0;
+	if (publisher->presence == NULL)
+		return;
+	if (publisher->seen && blind_ms < config_of(publisher)->blind_after_ms)
+		show(publisher, seen);
+	else
+		presence_hide(publisher->presence);
+}
+
+static void count_round(struct publisher *publisher, const struct observation *seen)
+{
+	char wall[CLOCK_WALL_MAX];
+
+	clock_wall_at(seen->asked_us, wall, sizeof(wall));
+	ballot_observe(publisher->ballot, seen->sightings, seen->count, &publisher->known,
+	               seen->asked_us, wall);
+	publisher->counted_us = seen->asked_us;
+	keep_presence(publisher, seen);
+	publish_run(publisher->publish);
+}
+
+/* A fifth less than the interval is one, too: the timer has jitter. */
+static void on_observed(const struct observation *seen, void *arg)
+{
+	struct publisher *publisher = arg;
+	const struct sighting *primary = find_primary(publisher, seen);
+	int64_t since_us = seen->asked_us - publisher->counted_us;
+	char who[sizeof(publisher->primary)];
+	bool news;
+
+	say_repmgr(publisher, seen);
+	note_promotions(publisher, seen, primary);
+	note_primary(publisher, primary, who, sizeof(who));
+	news = *who != '\0' && strcmp(who, publisher->primary) != 0;
+	if (publisher->counted_us == 0 || news ||
+	    since_us >= config_of(publisher)->interval_ms * 750) {
+		if (news)
+			publisher->close_until_us = 0;
+		snprintf(publisher->primary, sizeof(publisher->primary), "%s", who);
+		count_round(publisher, seen);
+	}
+	if (!publisher->options.once)
+		look_after(publisher, next_look_ms(publisher, clock_now_us()));
+}
+
+/* -- what the store says to it -- */
+
+static void on_form(const struct ballot_store *store, struct opinion *out, void *arg)
+{
+	struct publisher *publisher = arg;
+	bool writes;
+
+	ballot_form(publisher->ballot, store, clock_now_us(), out);
+	publisher->known.state = store->state;
+	if (store->state == BALLOT_STORE_VALUE) {
+		topology_fini(&publisher->stored);
+		topology_init(&publisher->stored);
+		topology_copy(&publisher->stored, store->topology);
+	}
+	writes = out->verdict == VERDICT_PUBLISH || out->verdict == VERDICT_PUBLISH_NULL;
+	publisher->word.any = true;
+	publisher->word.verdict = out->verdict;
+	snprintf(publisher->word.reason, sizeof(publisher->word.reason), "%s", out->reason);
+	strbuf_reset(&publisher->word.text);
+	if (writes)
+		layout_segue_encode(&out->topology, false, &publisher->word.text);
+	if (writes && publisher->options.dry_run)
+		out->verdict = VERDICT_WAIT;
+}
+
+static void say_written(const struct publisher *publisher, const struct publish_outcome *outcome)
+{
+	const struct topology *topology = &outcome->opinion->topology;
+	const struct member *primary = &topology->primary;
+
+	log_info(
+	    "published", KV_STR("publisher", config_of(publisher)->name),
+	    KV_STR("cluster", publisher->cluster->name),
+	    KV_STR("primary", !topology->has_primary     ? "none"
+	                      : primary->name[0] != '\0' ? primary->name
+	                                                 : primary->host),
+	    KV_INT("timeline", topology->timeline), KV_STR("promoted_at", topology->promoted_at),
+	    KV_INT("standbys", topology->standby_count), KV_INT("zxid", outcome->mzxid),
+	    KV_INT("races_lost", outcome->races_lost), KV_STR("reason", publisher->word.reason),
+	    KV_MS("after_ms", clock_now_us() - publisher->counted_us));
+}
+
+/* What the servers say goes with an alarm, a line each. */
+static void say_alarm(struct publisher *publisher)
+{
+	auto_strbuf struct strbuf servers = STRBUF_INIT;
+
+	if (clock_now_us() - publisher->said.alarm_us < ALARM_AGAIN_US &&
+	    publisher->said.alarm_us != 0)
+		return;
+	publisher->said.alarm_us = clock_now_us();
+	ballot_describe(publisher->ballot, &servers);
+	log_error("alarm", KV_STR("publisher", config_of(publisher)->name),
+	          KV_STR("cluster", publisher->cluster->name),
+	          KV_STR("problem", publisher->word.reason), KV_STR("servers", servers.data),
+	          KV_STR("action", "nothing is published until a person has looked"));
+}
+
+static void say_changed(const struct publisher *publisher, const struct publish_outcome *outcome)
+{
+	bool failed = outcome->result == PUBLISH_FAILED || outcome->result == PUBLISH_CONTENDED;
+	enum log_level level = failed ? LOG_WARNING : LOG_INFO;
+
+	LOG_EMIT(level, failed ? "publish_failed" : "opinion",
+	         KV_STR("publisher", config_of(publisher)->name),
+	         KV_STR("cluster", publisher->cluster->name),
+	         KV_STR("verdict", failed ? NULL : verdict_name(publisher->word.verdict)),
+	         KV_STR("reason", failed ? NULL : publisher->word.reason),
+	         KV_STR("problem", outcome->problem),
+	         KV_STR("action", failed ? "tried again with the next round" : NULL));
+}
+
+static void say(struct publisher *publisher, const struct publish_outcome *outcome)
+{
+	bool changed = !publisher->said.any || publisher->said.result != outcome->result ||
+	               publisher->said.verdict != publisher->word.verdict;
+
+	if (outcome->result == PUBLISH_WRITTEN)
+		say_written(publisher, outcome);
+	else if (outcome->result == PUBLISH_NOTHING && publisher->word.verdict == VERDICT_ALARM)
+		say_alarm(publisher);
+	else if (changed)
+		say_changed(publisher, outcome);
+	if (publisher->word.verdict != VERDICT_ALARM)
+		publisher->said.alarm_us = 0;
+	publisher->said.any = true;
+	publisher->said.result = outcome->result;
+	publisher->said.verdict = publisher->word.verdict;
+}
+
+static void on_done(const struct publish_outcome *outcome, void *arg)
+{
+	struct publisher *publisher = arg;
+	const struct publisher_word word = {.result = outcome->result,
+	                                    .store_read = publisher->word.any,
+	                                    .verdict = publisher->word.verdict,
+	                                    .reason = publisher->word.reason,
+	                                    .text = publisher->word.text.data,
+	                                    .problem = outcome->problem};
+
+	if (outcome->result == PUBLISH_WRITTEN)
+		ballot_written(publisher->ballot, outcome->opinion);
+	if (!publisher->options.once)
+		say(publisher, outcome);
+	if (publisher->options.told != NULL)
+		publisher->options.told(&word, publisher->options.arg);
+	publisher->word.any = false;
+}
+
+void publisher_describe(const struct publisher *publisher, struct strbuf *out)
+{
+	ballot_describe(publisher->ballot, out);
+	observe_describe(publisher->observe, out);
+}
+
+/* -- beginning and end -- */
+
+static struct observe *make_observe(struct publisher *publisher, struct err *err)
+{
+	const struct publisher_options *options = &publisher->options;
+	const struct observe_options observe = {
+	    .base = options->base,
+	    .pq = options->pq,
+	    .resolver = options->resolver,
+	    .cluster = publisher->cluster,
+	    .config = options->publisher,
+	    .callbacks = {.observed = on_observed, .lost = on_lost, .arg = publisher}};
+
+	return observe_create(&observe, err);
+}
+
+static void make_publish(struct publisher *publisher)
+{
+	const struct config_publisher *config = config_of(publisher);
+	const struct ballot_rules rules = {
+	    .publisher = config->name,
+	    .null_after = (unsigned)config->null_after,
+	    .drop_after = (unsigned)config->drop_after,
+	    .fresh_us = (2 * config->interval_ms + publisher->cluster->verify_timeout_ms) * 1000};
+	struct publish_store store = publish_store_of(&publisher->store);
+	const struct publish_options options = {.cluster = publisher->cluster,
+	                                        .store = &store,
+	                                        .form = on_form,
+	                                        .done = on_done,
+	                                        .arg = publisher};
+
+	publisher->ballot = ballot_create(&rules);
+	publisher->publish = publish_create(&options);
+}
+
+static struct presence *make_presence(const struct publisher *publisher)
+{
+	const struct presence_options options = {.base = publisher->options.base,
+	                                         .zk = publisher->options.zk,
+	                                         .acl = publisher->store.acl,
+	                                         .cluster = publisher->cluster,
+	                                         .name = config_of(publisher)->name};
+
+	return presence_create(&options);
+}
+
+struct publisher *publisher_create(const struct publisher_options *options, struct err *err)
+{
+	struct publisher *publisher = xcalloc(1, sizeof(*publisher));
+	bool creator = options->config->acl == CONFIG_ACL_CREATOR;
+
+	publisher->options = *options;
+	publisher->cluster = &options->config->clusters[options->publisher->cluster_index];
+	publisher->store =
+	    (struct publish_zk){.zk = options->zk, .acl = creator ? ZK_ACL_CREATOR : ZK_ACL_OPEN};
+	topology_init(&publisher->stored);
+	publisher->known.topology = &publisher->stored;
+	strbuf_init(&publisher->word.text);
+	publisher->timer = evtimer_new(options->base, on_timer, publisher);
+	make_publish(publisher);
+	publisher->observe = make_observe(publisher, err);
+	if (publisher->observe == NULL) {
+		publisher_destroy(publisher);
+		return NULL;
+	}
+	if (!options->once)
+		publisher->presence = make_presence(publisher);
+	look_after(publisher, 0);
+	return publisher;
+}
+
+void publisher_destroy(struct publisher *publisher)
+{
+	if (publisher == NULL)
+		return;
+	observe_destroy(publisher->observe);
+	publish_destroy(publisher->publish);
+	presence_destroy(publisher->presence);
+	ballot_destroy(publisher->ballot);
+	event_free(publisher->timer);
+	topology_fini(&publisher->stored);
+	strbuf_fini(&publisher->word.text);
+	free(publisher);
+}
