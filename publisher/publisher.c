@@ -5,7 +5,7 @@
  *   timer, wake, a connection lost --> look --> observed --> [a round is due, or a new primary is
  *   seen] --> ballot --> publish (reads the store, forms the opinion, writes) --> log
  */
-#include "publisher/publisher.h"
+#include "publisher_internal.h"
 
 #include <event2/event.h>
 #include <jansson.h>
@@ -14,57 +14,14 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "publisher/observe.h"
-#include "publisher/presence.h"
 #include "watch/layout.h"
 
 /* After a wake or the word of a promotion; then while no primary is seen; then as configured. */
-#define CLOSE_MS       10
-#define CLOSE_FOR_US   INT64_C(2000000)
-#define LOST_MS        50
-#define LOST_FOR_US    INT64_C(60000000)
-#define LOOK_GAP_US    INT64_C(10000) /* between the beginnings of two looks, whoever asks */
-#define ALARM_AGAIN_US INT64_C(60000000)
-
-struct publisher {
-	struct publisher_options options;
-	const struct config_cluster *cluster;
-	struct observe *observe;
-	struct ballot *ballot;
-	struct publish_zk store;
-	struct publish *publish;
-	struct presence *presence;
-	struct event *timer;
-	int64_t looked_us;      /* when the last look began */
-	int64_t counted_us;     /* when the ballot was told last; 0: never */
-	int64_t close_until_us; /* look every CLOSE_MS until then */
-	int64_t lost_from_us;   /* since when no primary is seen; 0: one is */
-	bool seen;              /* any server, ever */
-	struct topology stored; /* as it was read last */
-	struct ballot_store known;
-	char
-	    primary[TOPOLOGY_HOST_MAX + 32]; /* who takes writes on which timeline, by the ballot */
-	char promoted_at[BALLOT_TIME_MAX];   /* the latest that any server's events have */
-	struct {
-		bool any;
-		enum ballot_verdict verdict; /* before a dry run makes it WAIT */
-		char reason[BALLOT_REASON_MAX];
-		struct strbuf text;
-	} word;
-	struct {
-		bool any;
-		enum publish_result result;
-		enum ballot_verdict verdict;
-		int64_t alarm_us;
-	} said; /* in the log */
-	bool repmgr_said;
-};
-
-static const struct config_publisher *config_of(const struct publisher *publisher)
-{
-	return publisher->options.publisher;
-}
+#define CLOSE_MS     10
+#define CLOSE_FOR_US INT64_C(2000000)
+#define LOST_MS      50
+#define LOST_FOR_US  INT64_C(60000000)
+#define LOOK_GAP_US  INT64_C(10000) /* between the beginnings of two looks, whoever asks */
 
 /* -- when to look -- */
 
@@ -77,7 +34,7 @@ static void look_after(struct publisher *publisher, int64_t ms)
 
 static int64_t next_look_ms(const struct publisher *publisher, int64_t now_us)
 {
-	int64_t interval = config_of(publisher)->interval_ms, soon = interval;
+	int64_t interval = publisher_config(publisher)->interval_ms, soon = interval;
 
 	if (now_us < publisher->close_until_us)
 		soon = CLOSE_MS;
@@ -177,25 +134,6 @@ static void note_primary(struct publisher *publisher, const struct sighting *pri
 	         (long long)primary->timeline);
 }
 
-static void say_repmgr(struct publisher *publisher, const struct observation *seen)
-{
-	enum config_repmgr wanted = config_of(publisher)->repmgr;
-	bool denied = seen->repmgr == OBSERVE_REPMGR_DENIED;
-
-	if (publisher->repmgr_said || wanted == CONFIG_REPMGR_NO ||
-	    seen->repmgr == OBSERVE_REPMGR_UNKNOWN)
-		return;
-	publisher->repmgr_said = true;
-	if (seen->repmgr == OBSERVE_REPMGR_READ)
-		return;
-	if (denied || wanted == CONFIG_REPMGR_YES)
-		log_error("repmgr_missing", KV_STR("publisher", config_of(publisher)->name),
-		          KV_STR("schema", config_of(publisher)->repmgr_schema),
-		          KV_STR("problem", denied ? "the role may not read its tables"
-		                                   : "there is no table nodes in that schema"),
-		          KV_STR("action", "the servers of `nodes` alone are observed"));
-}
-
 static const char *says(const struct sighting *sighting)
 {
 	if (sighting->class != SERVER_ANSWERED)
@@ -220,7 +158,7 @@ static void show(struct publisher *publisher, const struct observation *seen)
 		                     says(sighting), "timeline", (json_int_t)sighting->timeline));
 	}
 	json_object_set_new(document, "version", json_integer(1));
-	json_object_set_new(document, "publisher", json_string(config_of(publisher)->name));
+	json_object_set_new(document, "publisher", json_string(publisher_config(publisher)->name));
 	json_object_set(document, "nodes", nodes);
 	text = json_dumps(document, JSON_COMPACT);
 	presence_show(publisher->presence, text);
@@ -230,12 +168,12 @@ static void show(struct publisher *publisher, const struct observation *seen)
 static void keep_presence(struct publisher *publisher, const struct observation *seen)
 {
 	int64_t blind_ms =
-	    ballot_rounds_blind(publisher->ballot) * config_of(publisher)->interval_ms;
+	    ballot_rounds_blind(publisher->ballot) * publisher_config(publisher)->interval_ms;
 
 	publisher->seen = publisher->seen || blind_ms == 0;
 	if (publisher->presence == NULL)
 		return;
-	if (publisher->seen && blind_ms < config_of(publisher)->blind_after_ms)
+	if (publisher->seen && blind_ms < publisher_config(publisher)->blind_after_ms)
 		show(publisher, seen);
 	else
 		presence_hide(publisher->presence);
@@ -262,12 +200,12 @@ static void on_observed(const struct observation *seen, void *arg)
 	char who[sizeof(publisher->primary)];
 	bool news;
 
-	say_repmgr(publisher, seen);
+	publisher_say_repmgr(publisher, seen);
 	note_promotions(publisher, seen, primary);
 	note_primary(publisher, primary, who, sizeof(who));
 	news = *who != '\0' && strcmp(who, publisher->primary) != 0;
 	if (publisher->counted_us == 0 || news ||
-	    since_us >= config_of(publisher)->interval_ms * 750) {
+	    since_us >= publisher_config(publisher)->interval_ms * 750) {
 		if (news)
 			publisher->close_until_us = 0;
 		snprintf(publisher->primary, sizeof(publisher->primary), "%s", who);
@@ -302,71 +240,6 @@ static void on_form(const struct ballot_store *store, struct opinion *out, void 
 		out->verdict = VERDICT_WAIT;
 }
 
-static void say_written(const struct publisher *publisher, const struct publish_outcome *outcome)
-{
-	const struct topology *topology = &outcome->opinion->topology;
-	const struct member *primary = &topology->primary;
-
-	log_info(
-	    "published", KV_STR("publisher", config_of(publisher)->name),
-	    KV_STR("cluster", publisher->cluster->name),
-	    KV_STR("primary", !topology->has_primary     ? "none"
-	                      : primary->name[0] != '\0' ? primary->name
-	                                                 : primary->host),
-	    KV_INT("timeline", topology->timeline), KV_STR("promoted_at", topology->promoted_at),
-	    KV_INT("standbys", topology->standby_count), KV_INT("zxid", outcome->mzxid),
-	    KV_INT("races_lost", outcome->races_lost), KV_STR("reason", publisher->word.reason),
-	    KV_MS("after_ms", clock_now_us() - publisher->counted_us));
-}
-
-/* What the servers say goes with an alarm, a line each. */
-static void say_alarm(struct publisher *publisher)
-{
-	auto_strbuf struct strbuf servers = STRBUF_INIT;
-
-	if (clock_now_us() - publisher->said.alarm_us < ALARM_AGAIN_US &&
-	    publisher->said.alarm_us != 0)
-		return;
-	publisher->said.alarm_us = clock_now_us();
-	ballot_describe(publisher->ballot, &servers);
-	log_error("alarm", KV_STR("publisher", config_of(publisher)->name),
-	          KV_STR("cluster", publisher->cluster->name),
-	          KV_STR("problem", publisher->word.reason), KV_STR("servers", servers.data),
-	          KV_STR("action", "nothing is published until a person has looked"));
-}
-
-static void say_changed(const struct publisher *publisher, const struct publish_outcome *outcome)
-{
-	bool failed = outcome->result == PUBLISH_FAILED || outcome->result == PUBLISH_CONTENDED;
-	enum log_level level = failed ? LOG_WARNING : LOG_INFO;
-
-	LOG_EMIT(level, failed ? "publish_failed" : "opinion",
-	         KV_STR("publisher", config_of(publisher)->name),
-	         KV_STR("cluster", publisher->cluster->name),
-	         KV_STR("verdict", failed ? NULL : verdict_name(publisher->word.verdict)),
-	         KV_STR("reason", failed ? NULL : publisher->word.reason),
-	         KV_STR("problem", outcome->problem),
-	         KV_STR("action", failed ? "tried again with the next round" : NULL));
-}
-
-static void say(struct publisher *publisher, const struct publish_outcome *outcome)
-{
-	bool changed = !publisher->said.any || publisher->said.result != outcome->result ||
-	               publisher->said.verdict != publisher->word.verdict;
-
-	if (outcome->result == PUBLISH_WRITTEN)
-		say_written(publisher, outcome);
-	else if (outcome->result == PUBLISH_NOTHING && publisher->word.verdict == VERDICT_ALARM)
-		say_alarm(publisher);
-	else if (changed)
-		say_changed(publisher, outcome);
-	if (publisher->word.verdict != VERDICT_ALARM)
-		publisher->said.alarm_us = 0;
-	publisher->said.any = true;
-	publisher->said.result = outcome->result;
-	publisher->said.verdict = publisher->word.verdict;
-}
-
 static void on_done(const struct publish_outcome *outcome, void *arg)
 {
 	struct publisher *publisher = arg;
@@ -380,7 +253,7 @@ static void on_done(const struct publish_outcome *outcome, void *arg)
 	if (outcome->result == PUBLISH_WRITTEN)
 		ballot_written(publisher->ballot, outcome->opinion);
 	if (!publisher->options.once)
-		say(publisher, outcome);
+		publisher_say(publisher, outcome);
 	if (publisher->options.told != NULL)
 		publisher->options.told(&word, publisher->options.arg);
 	publisher->word.any = false;
@@ -410,7 +283,7 @@ static struct observe *make_observe(struct publisher *publisher, struct err *err
 
 static void make_publish(struct publisher *publisher)
 {
-	const struct config_publisher *config = config_of(publisher);
+	const struct config_publisher *config = publisher_config(publisher);
 	const struct ballot_rules rules = {
 	    .publisher = config->name,
 	    .null_after = (unsigned)config->null_after,
@@ -433,7 +306,7 @@ static struct presence *make_presence(const struct publisher *publisher)
 	                                         .zk = publisher->options.zk,
 	                                         .acl = publisher->store.acl,
 	                                         .cluster = publisher->cluster,
-	                                         .name = config_of(publisher)->name};
+	                                         .name = publisher_config(publisher)->name};
 
 	return presence_create(&options);
 }

@@ -105,6 +105,7 @@ static int run_checks(const struct config *config)
 		start_topology(&check, i);
 	check_store(&check);
 	check_servers(&check);
+	check_publishers(&check);
 	check_targets(&check);
 	check_rendered(&check);
 	check_haproxies(&check);
