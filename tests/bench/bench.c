@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "bench/bench.h"
 #include "bench/pool.h"
+#include "bench/publish.h"
 
 #define START_TIMEOUT_MS 20000
 #define SETTLE_MS        25  /* what follows a change (file, fsync, state) is over by then */
@@ -338,6 +339,8 @@ int main(int argc, char **argv)
 	report_ratios(&bench);
 	measure_many(&bench);
 	pool_bench(bench.lab, bench.zk, &bench.report, quick);
+	report_head();
+	publish_bench(bench.lab, bench.zk, &bench.report, quick);
 	for (int i = 0; i < RIVALS; i++)
 		samples_free(&bench.samples[i]);
 	lab_destroy(bench.lab);
