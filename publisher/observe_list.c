@@ -9,6 +9,9 @@
 #include "observe_internal.h"
 #include "publisher/nodes.h"
 
+/* The configured ones, and those of repmgr. */
+#define SERVERS_MAX ((size_t)2 * TOPOLOGY_SLOTS_MAX)
+
 void observed_destroy(struct observed *server)
 {
 	peer_destroy(server->peer);
@@ -42,8 +45,9 @@ static const char *configured_name(const struct config_cluster *cluster,
 
 static void append(struct observe *observe, struct observed *server)
 {
-	observe->servers =
-	    xreallocarray(observe->servers, observe->count + 1, sizeof(*observe->servers));
+	size_t size = sizeof(*observe->servers); /* NOLINT(bugprone-sizeof-expression): pointers */
+
+	observe->servers = xreallocarray(observe->servers, observe->count + 1, size);
 	observe->servers[observe->count++] = server;
 }
 
@@ -241,14 +245,14 @@ static void forget(struct observe *observe, const bool *kept)
 
 static bool merge_rows(struct observe *observe, const struct inquiry_answer *authority)
 {
-	bool kept[2 * TOPOLOGY_SLOTS_MAX + 1] = {false}, added = false;
+	bool kept[SERVERS_MAX] = {false}, added = false;
 
 	for (size_t i = 0; i < authority->node_count; i++) {
 		const struct inquiry_node *node = &authority->nodes[i];
 		bool is_new = false;
 		struct observed *server;
 
-		if (observe->count >= 2 * TOPOLOGY_SLOTS_MAX)
+		if (observe->count >= SERVERS_MAX)
 			break;
 		server = list_server(observe, node, &is_new);
 		if (server == NULL)
