@@ -111,24 +111,34 @@ static bool take_member(const struct place *place, struct member *member, struct
 	return true;
 }
 
+/* Of equal keys the last one counts. The server is the string's own, but for a common port. */
+static bool merge(const PQconninfoOption *all, const PQconninfoOption *own,
+                  enum nodes_precedence precedence, struct nodes_target *out, struct err *err)
+{
+	auto_strbuf struct strbuf common = STRBUF_INIT, single = STRBUF_INIT;
+	bool own_first = precedence == NODES_OWN_FIRST;
+	struct place ours = {.host = NULL}, place;
+
+	take_options(all, &ours, &common);
+	place = (struct place){.port = ours.port};
+	take_options(own, &place, &single);
+	if (!take_member(&place, &out->member, err))
+		return false;
+	out->conninfo = xasprintf("%s %s", own_first ? common.data : single.data,
+	                          own_first ? single.data : common.data);
+	return true;
+}
+
 bool nodes_parse(const struct libpq *pq, const char *common, const char *conninfo,
-                 struct nodes_target *out, struct err *err)
+                 enum nodes_precedence precedence, struct nodes_target *out, struct err *err)
 {
 	PQconninfoOption *all = read_options(pq, common, err), *own = NULL;
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	struct place place = {.host = NULL};
 	bool fine = false;
 
 	if (all != NULL)
 		own = read_options(pq, conninfo, err);
-	if (own != NULL) {
-		take_options(all, &place, &text);
-		place = (struct place){.port = place.port};
-		take_options(own, &place, &text); /* of equal keys the last one counts */
-		fine = take_member(&place, &out->member, err);
-	}
-	if (fine)
-		out->conninfo = strbuf_detach(&text);
+	if (own != NULL)
+		fine = merge(all, own, precedence, out, err);
 	if (all != NULL)
 		pq->conninfo_free(all);
 	if (own != NULL)

@@ -51,7 +51,8 @@ static void append(struct observe *observe, struct observed *server)
 	observe->servers[observe->count++] = server;
 }
 
-static struct observed *add(struct observe *observe, const char *conninfo, struct err *err)
+static struct observed *add(struct observe *observe, const char *conninfo,
+                            enum nodes_precedence precedence, struct err *err)
 {
 	const struct observe_options *options = &observe->options;
 	struct nodes_target target;
@@ -63,7 +64,8 @@ static struct observed *add(struct observe *observe, const char *conninfo, struc
 	                            .timeout_ms = options->cluster->verify_timeout_ms,
 	                            .cb = observe_peer_event};
 
-	if (!nodes_parse(options->pq, options->config->conninfo, conninfo, &target, err))
+	if (!nodes_parse(options->pq, options->config->conninfo, conninfo, precedence, &target,
+	                 err))
 		return NULL;
 	server = xcalloc(1, sizeof(*server));
 	server->observe = observe;
@@ -83,7 +85,7 @@ bool observe_list_configured(struct observe *observe, struct err *err)
 
 	while ((conninfo = nodes_next(&list)) != NULL) {
 		auto_free char *text = conninfo;
-		struct observed *server = add(observe, text, err);
+		struct observed *server = add(observe, text, NODES_OWN_FIRST, err);
 
 		if (server == NULL)
 			return err_wrap(err, "[publisher %s] nodes",
@@ -148,7 +150,7 @@ static struct observed *adopt(const struct observe *observe, const struct member
 	for (size_t i = 0; i < observe->count; i++) {
 		struct observed *server = observe->servers[i];
 
-		if (server->listed || !same_place(&server->member, member))
+		if (server->listed || server->peer == NULL || !same_place(&server->member, member))
 			continue;
 		free(server->conninfo);
 		server->conninfo = xstrdup(conninfo);
@@ -167,7 +169,7 @@ static struct observed *list_server(struct observe *observe, const struct inquir
 	if (server != NULL)
 		return server;
 	if (!nodes_parse(observe->options.pq, observe->options.config->conninfo, node->conninfo,
-	                 &target, &err)) {
+	                 NODES_COMMON_FIRST, &target, &err)) {
 		log_warning("node_unusable", KV_STR("publisher", observe->options.config->name),
 		            KV_STR("node", node->name), KV_STR("problem", err.message),
 		            KV_STR("action", "not asked; correct its conninfo in repmgr.nodes"));
@@ -177,7 +179,7 @@ static struct observed *list_server(struct observe *observe, const struct inquir
 	nodes_target_fini(&target);
 	if (server != NULL)
 		return server;
-	server = add(observe, node->conninfo, &err);
+	server = add(observe, node->conninfo, NODES_COMMON_FIRST, &err);
 	*is_new = server != NULL;
 	return server;
 }

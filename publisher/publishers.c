@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "publisher/wake.h"
@@ -13,6 +14,7 @@
 #include "watch/zk.h"
 
 #define AUTH_FILE_MAX 4096
+#define SAY_AGAIN_US  INT64_C(1000000)
 
 struct one {
 	struct publishers *all;
@@ -30,6 +32,7 @@ struct publishers {
 	struct zk *zk;
 	struct one *ones;
 	size_t count;
+	int64_t notified_us; /* when the log heard of it last */
 };
 
 static bool is_wanted(const struct publishers *all, const struct config_publisher *config)
@@ -116,14 +119,27 @@ static bool connect_store(struct publishers *all, const struct publishers *old, 
 
 /* -- waking -- */
 
+/* Anybody on this host may wake: the log is not theirs to fill. */
+static void say_notified(struct publishers *all, const char *cluster)
+{
+	int64_t now_us = clock_now_us();
+
+	if (all->notified_us != 0 && now_us - all->notified_us < SAY_AGAIN_US)
+		return;
+	all->notified_us = now_us;
+	log_info("notified", KV_STR("cluster", cluster));
+}
+
 static void on_wake(const char *cluster, void *arg)
 {
-	const struct publishers *all = arg;
+	struct publishers *all = arg;
 
-	log_info("notified", KV_STR("cluster", cluster));
-	for (size_t i = 0; i < all->count; i++)
-		if (strcmp(all->ones[i].config->cluster, cluster) == 0)
-			publisher_wake(all->ones[i].publisher);
+	for (size_t i = 0; i < all->count; i++) {
+		if (strcmp(all->ones[i].config->cluster, cluster) != 0)
+			continue;
+		say_notified(all, cluster);
+		publisher_wake(all->ones[i].publisher);
+	}
 }
 
 static bool has_wake(const struct publishers *all, size_t before, const char *path)

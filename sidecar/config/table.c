@@ -359,9 +359,10 @@ static const struct config_key keys[] = {
      .type = CONFIG_TYPE_CONNINFO,
      .offset = AT(config_publisher, conninfo),
      .preset = "user=repmgr dbname=repmgr connect_timeout=2",
-     .help = "What is common to all of them; what a node's own string says goes before. The role "
-             "needs LOGIN, pg_monitor for the timeline of standbys, and with repmgr SELECT on "
-             "its tables. connect_timeout has no effect, verify_timeout has."},
+     .help = "What is common to all of them. A string of nodes may say otherwise; one of "
+             "repmgr.nodes only says where its server is. The role needs LOGIN, pg_monitor for "
+             "the timeline of standbys, and with repmgr SELECT on its tables nodes and events. "
+             "connect_timeout has no effect, verify_timeout has."},
     {.sections = CONFIG_SECTION_PUBLISHER,
      .name = "repmgr",
      .type = CONFIG_TYPE_ENUM,

@@ -27,6 +27,27 @@ static void expect_witness_left_out(struct crowd *crowd)
 	topology_fini(&topology);
 }
 
+static bool has_one_each(void *arg)
+{
+	const struct crowd *crowd = arg;
+
+	for (int i = 0; i < CROWD_NODES; i++) {
+		auto_free char *count = lab_pg_query(lab_pg_conninfo(crowd->pg, i),
+		                                     "select count(*) from pg_stat_activity "
+		                                     "where application_name = 'segue'");
+
+		if (count == NULL || strtol(count, NULL, 10) != CROWD_NODES)
+			return false;
+	}
+	return true;
+}
+
+/* One of each publisher to each server. */
+static void expect_one_connection_each(struct crowd *crowd)
+{
+	cr_assert(lab_wait_until(has_one_each, crowd, CROWD_TIMEOUT_MS), "%s", crowd_logs(crowd));
+}
+
 static void expect_never_back(struct crowd *crowd)
 {
 	for (int i = 0; i < CROWD_NODES; i++)
@@ -41,6 +62,7 @@ Test(publish_failover, repmgrd_promotes_and_the_old_primary_returns)
 
 	crowd_start(&crowd, &(struct crowd_options){.events = true});
 	expect_witness_left_out(&crowd);
+	expect_one_connection_each(&crowd);
 	lab_process_kill(server(&crowd, 0));
 	crowd_must_name_nobody(&crowd);
 	crowd_must_name(&crowd, 1, 2);

@@ -36,7 +36,7 @@ static void parse(const char *conninfo, struct nodes_target *target)
 
 	cr_assert(libpq_load(&pq, &err), "%s", err.message);
 	cr_assert(nodes_parse(&pq, "user=repmgr dbname='re pmgr' password='it\\'s'", conninfo,
-	                      target, &err),
+	                      NODES_OWN_FIRST, target, &err),
 	          "%s", err.message);
 }
 
@@ -82,5 +82,23 @@ Test(nodes, what_no_proxy_can_be_led_to_is_refused)
 
 	cr_assert(libpq_load(&pq, &err));
 	for (size_t i = 0; i < ARRAY_LEN(wrong); i++)
-		cr_expect_not(nodes_parse(&pq, "", wrong[i], &target, &err), "%s", wrong[i]);
+		cr_expect_not(nodes_parse(&pq, "", wrong[i], NODES_OWN_FIRST, &target, &err), "%s",
+		              wrong[i]);
+}
+
+Test(nodes, repmgrs_string_says_where_and_not_as_whom)
+{
+	struct nodes_target target;
+	struct libpq pq;
+	struct err err;
+
+	cr_assert(libpq_load(&pq, &err));
+	cr_assert(nodes_parse(&pq, "user=segue dbname=repmgr port=1",
+	                      "host=db1 user=repmgr port=5433 password=x", NODES_COMMON_FIRST,
+	                      &target, &err));
+	cr_assert_str_eq(target.member.host, "db1");
+	cr_assert_eq(target.member.port, 5433);
+	cr_assert_gt(strstr(target.conninfo, "user='segue'"),
+	             strstr(target.conninfo, "user='repmgr'"));
+	nodes_target_fini(&target);
 }
