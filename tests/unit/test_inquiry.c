@@ -4,16 +4,16 @@
 
 #include "publisher/inquiry.h"
 
-#define NODES                                                                                \
-	"[{\"name\":\"db1\",\"type\":\"primary\",\"active\":true,\"conninfo\":\"host=a\"},"  \
-	"{\"name\":\"db 2\",\"type\":\"standby\",\"active\":false,\"conninfo\":\"host=b\"}," \
-	"{\"name\":\"w\",\"type\":\"witness\",\"active\":true,\"conninfo\":\"host=c\"},"     \
-	"{\"name\":\"x\",\"type\":\"bdr\",\"active\":true,\"conninfo\":null}]"
+static const char nodes[] =
+    "[{\"name\":\"db1\",\"type\":\"primary\",\"active\":true,\"conninfo\":\"host=a\"},"
+    "{\"name\":\"db 2\",\"type\":\"standby\",\"active\":false,\"conninfo\":\"host=b\"},"
+    "{\"name\":\"w\",\"type\":\"witness\",\"active\":true,\"conninfo\":\"host=c\"},"
+    "{\"name\":\"x\",\"type\":\"bdr\",\"active\":true,\"conninfo\":null}]";
 
 static const char *const full_row[INQUIRY_COLUMNS] = {"t",        "0000000A",
                                                       "1024",     "7711",
                                                       "t",        "start 5432",
-                                                      "readable", NODES,
+                                                      "readable", nodes,
                                                       "db1",      "2026-11-23T11:07:25.123456Z",
                                                       ""};
 
