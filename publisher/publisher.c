@@ -191,12 +191,20 @@ static void count_round(struct publisher *publisher, const struct observation *s
 	publish_run(publisher->publish);
 }
 
-/* A fifth less than the interval is one, too: the timer has jitter. */
+/* While no primary is seen an interval is one to the letter, as null_after counts them; else the
+ * timer has jitter, and a look that comes early is that of the interval, too. */
+static bool round_is_due(const struct publisher *publisher, int64_t asked_us)
+{
+	int64_t part = publisher->lost_from_us != 0 ? 1000 : 750; /* us, of each ms */
+
+	return publisher->counted_us == 0 ||
+	       asked_us - publisher->counted_us >= publisher_config(publisher)->interval_ms * part;
+}
+
 static void on_observed(const struct observation *seen, void *arg)
 {
 	struct publisher *publisher = arg;
 	const struct sighting *primary = find_primary(publisher, seen);
-	int64_t since_us = seen->asked_us - publisher->counted_us;
 	char who[sizeof(publisher->primary)];
 	bool news;
 
@@ -204,10 +212,9 @@ static void on_observed(const struct observation *seen, void *arg)
 	note_promotions(publisher, seen, primary);
 	note_primary(publisher, primary, who, sizeof(who));
 	news = *who != '\0' && strcmp(who, publisher->primary) != 0;
-	if (publisher->counted_us == 0 || news ||
-	    since_us >= publisher_config(publisher)->interval_ms * 750) {
-		if (news)
-			publisher->close_until_us = 0;
+	if (news)
+		publisher->close_until_us = 0; /* what was waited for */
+	if (news || round_is_due(publisher, seen->asked_us)) {
 		snprintf(publisher->primary, sizeof(publisher->primary), "%s", who);
 		count_round(publisher, seen);
 	}
