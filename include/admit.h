@@ -30,14 +30,14 @@ struct admit_question {
 	const char *applied_identifier;
 	int64_t applied_timeline;
 	int64_t since_us; /* an answer to a question asked before that is too old; 0: none is */
-	bool is_applied;  /* it is the primary that clients are led to now */
+	bool is_applied;  /* clients are led to it now, as to one that was admitted */
 };
 
 struct admission admit(const struct admit_question *question);
 
-/* Three answers in a row that say it takes no writes: refused, timed out, starting, in recovery.
+/* Three attempts in a row that say it takes no writes: refused, timed out, starting, in recovery.
  * Never a server that lives and does not let us in. */
-#define LOSS_RUNNING SERVER_RUNNING_MATTERS
+#define LOSS_UNSERVED SERVER_RUNNING_MATTERS
 bool loss_is_proven(const struct server_fact *server);
 
 /* The fact of a member's server; NULL: none. */

@@ -24,6 +24,7 @@ struct verdict {
 	char about[CLUSTER_ENDPOINT_MAX];
 	char alarm[512]; /* "" or what a person has to look at */
 	bool news;       /* the targets are led to other servers by it */
+	bool overruled;
 };
 
 struct cluster {
@@ -31,20 +32,23 @@ struct cluster {
 	const struct config *segue;
 	struct applied applied;
 	struct override override;
+	char *override_problem; /* NULL: its file could be read */
 	struct watcher *watcher;
 	struct verifier *verifier;
 	struct outlet *outlets;
 	size_t outlet_count;
 	bool primed; /* the targets have a text */
-	enum decide_held held;
-	bool fenced;            /* held by fence */
-	int64_t episode;        /* of the hold, or of the last one */
-	int64_t moved_us;       /* to another primary; 0: never */
-	int64_t away_ms;        /* since when the store is unreachable; 0: it is not */
-	struct event *tick;     /* looks again: somebody is being asked, or an alarm stands */
-	struct event *reminder; /* of an override */
-	struct event *resume;   /* applies what the cluster before a reload had applied, store or no
-	                           store */
+	struct decide_hold hold;
+	int64_t episode;           /* of the hold, or of the last one */
+	int64_t held_zxid;         /* of the value at hand then */
+	struct member previous;    /* the primary before the one applied */
+	int64_t previous_until_ms; /* so long it is asked, too */
+	int64_t moved_us;          /* to another primary; 0: never */
+	int64_t away_ms;           /* since when the store is unreachable; 0: it is not */
+	struct event *tick;        /* looks again: somebody is being asked, or an alarm stands */
+	struct event *reminder;    /* of an override */
+	struct event *resume; /* applies what the cluster before a reload had applied, store or no
+	                         store */
 	struct event *persist;
 	bool unsaved;
 	int64_t save_at_ms; /* when `persist` fires; 0: it does not */
@@ -55,6 +59,22 @@ struct cluster {
 
 /* "10.0.0.1:5432", "[::1]:5432"; "none" for NULL. */
 void cluster_endpoint(const struct member *member, char *out, size_t size);
+
+/* --- cluster.c --- */
+
+/* Looks at all facts, and does what they ask for. */
+void cluster_reconcile(struct cluster *cluster);
+
+/* What it decides by. */
+void cluster_input(const struct cluster *cluster, struct decide_input *out);
+
+/* For how long clients may still be held, in ms; 0 or less: that is over, or nobody is. */
+int64_t cluster_hold_left_ms(const struct cluster *cluster);
+
+/* --- cluster_override.c --- */
+
+void cluster_load_override(struct cluster *cluster);
+void cluster_on_reminder(evutil_socket_t fd, short what, void *arg);
 
 /* --- cluster_say.c --- */
 
@@ -68,6 +88,7 @@ void cluster_say_override(const struct cluster *cluster);
 
 void cluster_load(struct cluster *cluster);
 void cluster_save_soon(struct cluster *cluster);
+void cluster_save_now(struct cluster *cluster);    /* as soon as the proxies have been moved */
 void cluster_save_lazily(struct cluster *cluster); /* the same servers, under a newer zxid */
 void cluster_save(struct cluster *cluster);
 void cluster_on_persist(evutil_socket_t fd, short what, void *arg);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "admit.h"
 #include "config.h"
 #include "override.h"
 #include "topology.h"
@@ -29,16 +30,24 @@ enum decide_held {
 	HELD_BY_STORE,   /* it said so, or was away: only its next word ends it */
 };
 
+struct decide_hold { /* by the last HOLD or FENCE, and no MOVE since */
+	enum decide_held by;
+	enum config_loss policy; /* HOLD or FENCE */
+	int64_t since_us;        /* clock_now_us() */
+};
+
 struct decide_input { /* all borrowed */
 	const struct config_cluster *cluster;
 	const struct watch_fact *fact;
 	const struct applied *applied;
+	const struct member *previous; /* the primary before the one applied; NULL: none, or long
+	                                  ago */
 	const struct override *override;
 	const struct server_fact *servers;
 	size_t server_count;
-	int64_t moved_us;      /* when the last MOVE to another primary was carried out; 0: never */
-	enum decide_held held; /* by the last HOLD or FENCE, and no MOVE since */
-	bool store_lost;       /* it is unreachable for longer than session_timeout */
+	int64_t moved_us; /* when the last MOVE to another primary was carried out; 0: never */
+	struct decide_hold hold;
+	bool store_lost; /* it is unreachable for longer than session_timeout */
 };
 
 enum decision_kind {
@@ -58,19 +67,24 @@ struct decision {
 	const struct member *about; /* whom it is about, where that is not the one applied; NULL */
 	const char *why;            /* what admission says of it; static text, "" */
 	enum decide_held held;      /* HOLD and FENCE: on whose word */
-	bool unverified;            /* MOVE: to a server that nobody could check */
+	bool on_news;               /* MOVE: a newer word of the store, whose times are its own */
+	bool overruled;             /* who is followed is not the one that the store names */
 	/* Two servers take writes; borrowed, NULL: no. */
 	const struct member *twin;  /* on one timeline: a person has to end one of them */
 	const struct member *lower; /* on a lower timeline, asked after the move */
-	/* Whom to ask again at once; NULLs. Borrowed from fact, override and applied. */
-	const struct member *ask[2];
-	int64_t floor_zxid;   /* to be kept in struct applied, and saved when it changed */
-	struct topology next; /* MOVE: becomes applied->topology, its zxid applied->zxid */
+	const struct member *ask;   /* whom to ask again at once; borrowed, NULL: nobody */
+	bool ask_all;               /* all others as well, now and then */
+	int64_t floor_zxid;         /* to be kept in struct applied, and saved when it changed */
+	struct topology next;       /* MOVE: becomes applied->topology, its zxid applied->zxid */
 };
 
 /* After DECIDE_MOVE was carried out the caller sets applied->zxid and topology from `next`,
  * in_this_run and has_topology to true and floor_zxid to 0. */
 struct decision decide(const struct decide_input *input);
 void decision_fini(struct decision *decision);
+
+/* What it would say of this server as the primary; `named`: the topology that names it. */
+struct admission decide_admission(const struct decide_input *input, const struct topology *named,
+                                  const struct member *member);
 
 #endif

@@ -12,6 +12,7 @@
 struct electorate {
 	const struct topology *named;   /* has a primary */
 	const struct topology *applied; /* the last one; NULL: none */
+	const struct member *previous;  /* the primary before that one; NULL: none, or long ago */
 	const struct server_fact *servers;
 	size_t server_count;
 	const char *system_identifier; /* of the cluster; "": not known */
@@ -33,7 +34,5 @@ struct election elect(const struct electorate *electorate);
  * `out` is initialised by the call, and the caller's to end. */
 void elect_topology(const struct topology *named, const struct member *candidate,
                     struct topology *out);
-
-bool same_address(const struct member *a, const struct member *b);
 
 #endif

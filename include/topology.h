@@ -33,6 +33,8 @@ struct topology {
 	int64_t timeline;           /* 0: not known */
 	char promoted_at[64];       /* ISO 8601 UTC; "" when not known */
 	char publisher[TOPOLOGY_NAME_MAX];
+	char leader[TOPOLOGY_NAME_MAX]; /* without a primary: whom Patroni's leader key names,
+	                                   though nothing else is known of it; or "" */
 	bool paused; /* Patroni's maintenance mode: no leader is no loss while the primary lives */
 };
 
@@ -57,6 +59,9 @@ void topology_assign_slots(struct topology *now, const struct topology *before);
 
 /* `topology` becomes a copy of `next`, each member in the slot that it has had. */
 void topology_follow(struct topology *topology, const struct topology *next);
+
+/* The same numeric address and port, whatever the names. */
+bool topology_same_address(const struct member *a, const struct member *b);
 
 /* The order of members: by name (host, where it has none), then by address and port, as a name may
  * be missing or given twice. */

@@ -10,6 +10,7 @@
  *   any       answered: takes writes                                       yes
  *   any       not asked yet, refused, timed out, starting                  later
  *   any       full, denied or other; it is the primary already             yes: it lives
+ *   prefer    full, denied or other; in recovery when it last answered     later
  *   prefer    full, denied or other                                        unverified
  *   require   full, denied or other                                        no
  *
@@ -53,6 +54,9 @@ static struct admission admit_living(const struct admit_question *question)
 {
 	if (question->is_applied)
 		return is(ADMIT_YES, "");
+	if (question->verify == CONFIG_VERIFY_PREFER && question->server->known &&
+	    question->server->in_recovery)
+		return is(ADMIT_LATER, "it lets segue in no more, and was in recovery before");
 	if (question->verify == CONFIG_VERIFY_PREFER)
 		return is(ADMIT_UNVERIFIED, "it lives but does not let segue in, so that nobody "
 		                            "has checked whether it is the primary");
@@ -88,23 +92,7 @@ struct admission admit(const struct admit_question *question)
 
 bool loss_is_proven(const struct server_fact *server)
 {
-	if (server == NULL || server->running < LOSS_RUNNING)
-		return false;
-	switch (server->class) {
-	case SERVER_ANSWERED:
-		return server->in_recovery;
-	case SERVER_REFUSED:
-	case SERVER_TIMED_OUT:
-	case SERVER_STARTING:
-		return true;
-	case SERVER_UNASKED:
-	case SERVER_FULL:
-	case SERVER_DENIED:
-	case SERVER_OTHER:
-	case SERVER_CLASSES:
-		break;
-	}
-	return false;
+	return server != NULL && server->unserved >= LOSS_UNSERVED;
 }
 
 const struct server_fact *server_of(const struct server_fact *servers, size_t count,

@@ -17,8 +17,8 @@
 #include "watch/watcher.h"
 
 #define TICK_MS       1000
-#define REMIND_S      600
-#define FOREBODING_MS 10000 /* after a move the old primary is looked at for so long */
+#define FOREBODING_MS 10000   /* after a move the old primary is looked at closely for so long, */
+#define PREVIOUS_MS   3600000 /* and now and then for so long */
 
 const struct config_cluster *cluster_config(const struct cluster *cluster)
 {
@@ -90,53 +90,84 @@ static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read
 
 /* --- no primary --- */
 
+/* Whoever writes "no primary" once more wants clients to wait once more, though the first hold was
+ * over or given up. In Patroni's keys nobody writes that, and their zxid rises all the time. */
+static bool is_new_hold(const struct cluster *cluster, const struct decision *decision,
+                        const struct watch_fact *fact)
+{
+	if (cluster->hold.by == HELD_NOT)
+		return true;
+	return decision->held == HELD_BY_STORE && fact->state == WATCH_VALUE &&
+	       fact->mzxid != cluster->held_zxid &&
+	       cluster->config->layout != CONFIG_LAYOUT_PATRONI;
+}
+
+int64_t cluster_hold_left_ms(const struct cluster *cluster)
+{
+	if (cluster->hold.by == HELD_NOT)
+		return 0;
+	return cluster->config->hold_timeout_ms - (clock_now_us() - cluster->hold.since_us) / 1000;
+}
+
 /* Targets hold by their text: those that have none yet, after a start, get the last one first. */
-static void hold_all(struct cluster *cluster, const struct decision *decision)
+static void hold_all(struct cluster *cluster, const struct decision *decision,
+                     const struct watch_fact *fact)
 {
 	bool fence = decision->kind == DECIDE_FENCE;
+	int64_t left_ms;
 
 	if (!cluster->primed)
 		apply_all(cluster, 0, 0);
-	if (cluster->held == HELD_NOT)
-		cluster->episode = clock_now_us();
-	cluster->held = decision->held;
-	cluster->fenced = fence;
+	if (is_new_hold(cluster, decision, fact)) {
+		cluster->episode = cluster->hold.since_us = clock_now_us();
+		cluster->held_zxid = fact->mzxid;
+	}
+	cluster->hold.by = decision->held;
+	cluster->hold.policy = fence ? CONFIG_LOSS_FENCE : CONFIG_LOSS_HOLD;
+	left_ms = cluster_hold_left_ms(cluster);
 	for (size_t i = 0; i < cluster->outlet_count; i++)
 		if (fence)
 			target_fence(cluster->outlets[i].target, cluster->episode);
-		else
-			target_hold(cluster->outlets[i].target, cluster->episode,
-			            cluster->config->hold_timeout_ms);
+		else if (left_ms > 0)
+			target_hold(cluster->outlets[i].target, cluster->episode, left_ms);
 }
 
 /* --- a primary --- */
 
-static void note_move(struct cluster *cluster, const struct topology *next)
+/* Who was primary until now may come back, or never have gone. */
+static bool note_move(struct cluster *cluster, const struct topology *next)
 {
-	const struct member *before = &cluster->applied.topology.primary;
-	bool same = cluster->applied.in_this_run && before->port == next->primary.port &&
-	            strcmp(before->address, next->primary.address) == 0;
+	const struct applied *applied = &cluster->applied;
+	const struct member *before = &applied->topology.primary;
+	bool same = applied->has_topology && topology_same_address(before, &next->primary);
 
-	if (same)
-		return;
+	if (same && applied->in_this_run)
+		return false;
 	cluster->moved_us = clock_now_us();
+	if (!same && applied->has_topology) {
+		cluster->previous = *before;
+		cluster->previous_until_ms = clock_now_ms() + PREVIOUS_MS;
+	}
+	return !same && applied->in_this_run;
 }
 
 static void move(struct cluster *cluster, const struct decision *decision,
                  const struct watch_fact *fact)
 {
 	struct applied *applied = &cluster->applied;
+	bool urgent = note_move(cluster, &decision->next);
 
-	note_move(cluster, &decision->next);
 	topology_follow(&applied->topology, &decision->next);
 	applied->has_topology = true;
 	applied->zxid = decision->next.zxid;
 	applied->floor_zxid = 0;
 	applied->in_this_run = true;
-	cluster->held = HELD_NOT;
-	cluster->fenced = false;
-	apply_all(cluster, fact->notified_us, fact->read_us);
-	if (cluster->verdict.news)
+	cluster->hold = (struct decide_hold){.by = HELD_NOT};
+	apply_all(cluster, decision->on_news ? fact->notified_us : 0,
+	          decision->on_news ? fact->read_us : 0);
+	if (urgent)
+		cluster_save_now(cluster);
+	else if (cluster->verdict.news)
 		cluster_save_soon(cluster);
 	else
 		cluster_save_lazily(cluster);
@@ -144,12 +175,16 @@ static void move(struct cluster *cluster, const struct decision *decision,
 
 /* --- facts and what follows from them --- */
 
-static bool store_is_lost(struct cluster *cluster, const struct watch_fact *fact)
+static void note_store(struct cluster *cluster, const struct watch_fact *fact)
 {
 	if (fact->state != WATCH_UNREACHABLE)
 		cluster->away_ms = 0;
 	else if (cluster->away_ms == 0)
 		cluster->away_ms = clock_now_ms();
+}
+
+static bool store_is_lost(const struct cluster *cluster)
+{
 	return cluster->away_ms != 0 &&
 	       clock_now_ms() - cluster->away_ms >= cluster->segue->session_timeout_ms;
 }
@@ -165,16 +200,23 @@ static size_t add_members(const struct topology *topology, const struct member *
 	return count;
 }
 
+static const struct member *previous(const struct cluster *cluster)
+{
+	return clock_now_ms() < cluster->previous_until_ms ? &cluster->previous : NULL;
+}
+
 /* Who is or was a member is asked, so that an old primary that comes back is seen. */
 static void follow_members(struct cluster *cluster, const struct watch_fact *fact)
 {
-	const struct member *members[2 * TOPOLOGY_SLOTS_MAX];
+	const struct member *members[2 * TOPOLOGY_SLOTS_MAX + 1];
 	size_t count = 0;
 
 	if (fact->topology != NULL)
 		count = add_members(fact->topology, members);
 	if (cluster->applied.has_topology)
 		count += add_members(&cluster->applied.topology, members + count);
+	if (previous(cluster) != NULL)
+		members[count++] = previous(cluster);
 	verifier_follow(cluster->verifier, members, count);
 }
 
@@ -188,38 +230,39 @@ static void look_again(struct cluster *cluster, const struct decision *decision)
 	bool due = foreboding || cluster->verdict.alarm[0] != '\0' ||
 	           (cluster->away_ms != 0 && cluster->config->on_store_loss != CONFIG_LOSS_KEEP);
 
-	for (size_t i = 0; i < ARRAY_LEN(decision->ask); i++)
-		if (decision->ask[i] != NULL) {
-			verifier_hurry(cluster->verifier, decision->ask[i]);
-			due = true;
-		}
-	if (due)
+	if (decision->ask_all)
+		verifier_attend(cluster->verifier);
+	if (decision->ask != NULL)
+		verifier_hurry(cluster->verifier, decision->ask);
+	if (due || decision->ask_all || decision->ask != NULL)
 		event_add(cluster->tick, &after);
 	else
 		event_del(cluster->tick);
 }
 
-static struct decision decide_now(struct cluster *cluster, const struct watch_fact *fact)
+void cluster_input(const struct cluster *cluster, struct decide_input *out)
 {
-	struct decide_input input = {.cluster = cluster->config,
-	                             .fact = fact,
+	*out = (struct decide_input){.cluster = cluster->config,
+	                             .fact = watcher_fact(cluster->watcher),
 	                             .applied = &cluster->applied,
+	                             .previous = previous(cluster),
 	                             .override = &cluster->override,
 	                             .moved_us = cluster->moved_us,
-	                             .held = cluster->held,
-	                             .store_lost = store_is_lost(cluster, fact)};
-
-	input.servers = verifier_facts(cluster->verifier, &input.server_count);
-	return decide(&input);
+	                             .hold = cluster->hold,
+	                             .store_lost = store_is_lost(cluster)};
+	out->servers = verifier_facts(cluster->verifier, &out->server_count);
 }
 
-static void cluster_reconcile(struct cluster *cluster)
+void cluster_reconcile(struct cluster *cluster)
 {
 	const struct watch_fact *fact = watcher_fact(cluster->watcher);
+	struct decide_input input;
 	struct decision decision;
 
+	note_store(cluster, fact);
 	follow_members(cluster, fact);
-	decision = decide_now(cluster, fact);
+	cluster_input(cluster, &input);
+	decision = decide(&input);
 	cluster_judge(cluster, &decision, &cluster->verdict);
 	look_again(cluster, &decision);
 	if (decision.kind == DECIDE_MOVE) {
@@ -229,7 +272,7 @@ static void cluster_reconcile(struct cluster *cluster)
 		cluster_save_soon(cluster);
 	}
 	if (decision.kind == DECIDE_HOLD || decision.kind == DECIDE_FENCE)
-		hold_all(cluster, &decision);
+		hold_all(cluster, &decision, fact);
 	decision_fini(&decision);
 	cluster_say(cluster, fact);
 }
@@ -253,52 +296,6 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 	apply_all(arg, 0, 0);
 }
 
-/* --- the operator's word --- */
-
-/* Nobody is to forget that segue does not act. */
-static void remind(struct cluster *cluster)
-{
-	const struct timeval after = {.tv_sec = REMIND_S};
-
-	cluster_say_override(cluster);
-	if (cluster->override.kind != OVERRIDE_NONE)
-		event_add(cluster->reminder, &after);
-	else
-		event_del(cluster->reminder);
-}
-
-static void on_reminder(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	remind(arg);
-}
-
-static void load_override(struct cluster *cluster)
-{
-	const char *name = cluster->config->name;
-	struct err err;
-
-	if (!override_load(cluster->segue->state_dir, name, &cluster->override, &err))
-		log_error("override_unusable", KV_STR("cluster", name), KV_ERR(&err),
-		          KV_STR("next", "frozen, as an operator's word may be in it: `segue pin`, "
-		                         "`segue freeze` or `segue release` it"));
-	remind(cluster);
-}
-
-bool cluster_set_override(struct cluster *cluster, const struct override *override, struct err *err)
-{
-	if (!override_save(cluster->segue->state_dir, cluster->config->name, override, err))
-		return false;
-	if (override->kind == OVERRIDE_NONE && cluster->override.kind != OVERRIDE_NONE)
-		log_warning("released", KV_STR("cluster", cluster->config->name),
-		            KV_STR("next", "the store and the servers are followed again"));
-	cluster->override = *override;
-	remind(cluster);
-	cluster_reconcile(cluster);
-	return true;
-}
-
 /* --- life --- */
 
 static bool same_store(const struct cluster *a, const struct cluster *b)
@@ -317,7 +314,14 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 	cluster->applied.zxid = previous->applied.zxid;
 	cluster->applied.floor_zxid = previous->applied.floor_zxid;
 	cluster->unsaved = previous->unsaved;
-	if (previous->applied.in_this_run && previous->held == HELD_NOT)
+	cluster->hold = previous->hold;
+	cluster->episode = previous->episode;
+	cluster->held_zxid = previous->held_zxid;
+	cluster->moved_us = previous->moved_us;
+	cluster->away_ms = previous->away_ms;
+	cluster->previous = previous->previous;
+	cluster->previous_until_ms = previous->previous_until_ms;
+	if (previous->applied.in_this_run && previous->hold.by == HELD_NOT)
 		event_active(cluster->resume, EV_TIMEOUT, 0);
 }
 
@@ -354,12 +358,12 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	event_priority_set(cluster->persist, CLUSTER_PRIORITY_LATER);
 	cluster->resume = event_new(world->base, -1, 0, on_resume, cluster);
 	cluster->tick = event_new(world->base, -1, 0, on_tick, cluster);
-	cluster->reminder = event_new(world->base, -1, 0, on_reminder, cluster);
+	cluster->reminder = event_new(world->base, -1, 0, cluster_on_reminder, cluster);
 	if (previous != NULL && same_store(cluster, previous))
 		take_over(cluster, previous);
 	else
 		cluster_load(cluster);
-	load_override(cluster);
+	cluster_load_override(cluster);
 	create_outlets(cluster, world, index);
 	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
 	cluster->watcher =
@@ -382,5 +386,6 @@ void cluster_destroy(struct cluster *cluster)
 	applied_fini(&cluster->applied);
 	free(cluster->said);
 	free(cluster->alarm_said);
+	free(cluster->override_problem);
 	free(cluster);
 }

@@ -7,6 +7,7 @@
 #include "cluster_own.h"
 #include "state.h"
 
+#define SAVE_NOW_MS   100
 #define SAVE_AFTER_MS 1000
 #define SAVE_LAZY_MS  60000
 #define SAVE_RETRY_MS 10000
@@ -28,6 +29,11 @@ static void save_later(struct cluster *cluster, int64_t after_ms)
 void cluster_save_soon(struct cluster *cluster)
 {
 	save_later(cluster, SAVE_AFTER_MS);
+}
+
+void cluster_save_now(struct cluster *cluster)
+{
+	save_later(cluster, SAVE_NOW_MS);
 }
 
 void cluster_save_lazily(struct cluster *cluster)

@@ -31,11 +31,26 @@ static const char *name_of(const struct member *member)
 	return member->name[0] != '\0' ? member->name : "?";
 }
 
-static void judge_alarm(const struct decision *decision, struct verdict *out)
+static void judge_overruled(const struct cluster *cluster, struct verdict *out)
+{
+	const struct topology *named = watcher_fact(cluster->watcher)->topology;
+	char endpoint[CLUSTER_ENDPOINT_MAX];
+
+	cluster_endpoint(named != NULL ? &named->primary : NULL, endpoint, sizeof(endpoint));
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "the store names %s, and another server is followed, which takes writes on a "
+	         "higher timeline: correct the store",
+	         endpoint);
+}
+
+static void judge_alarm(const struct cluster *cluster, const struct decision *decision,
+                        struct verdict *out)
 {
 	const struct member *other = decision->twin != NULL ? decision->twin : decision->lower;
 	char endpoint[CLUSTER_ENDPOINT_MAX];
 
+	if (other == NULL && decision->overruled)
+		judge_overruled(cluster, out);
 	if (other == NULL)
 		return;
 	cluster_endpoint(other, endpoint, sizeof(endpoint));
@@ -57,12 +72,13 @@ void cluster_judge(const struct cluster *cluster, const struct decision *decisio
 	    (struct verdict){.kind = decision->kind,
 	                     .reason = decision->reason,
 	                     .why = decision->why,
+	                     .overruled = decision->overruled,
 	                     .news = decision->kind != DECIDE_MOVE || !applied->in_this_run ||
-	                             !applied->has_topology || cluster->held != HELD_NOT ||
+	                             !applied->has_topology || cluster->hold.by != HELD_NOT ||
 	                             !topology_same_servers(&decision->next, &applied->topology)};
 	if (decision->about != NULL)
 		cluster_endpoint(decision->about, out->about, sizeof(out->about));
-	judge_alarm(decision, out);
+	judge_alarm(cluster, decision, out);
 }
 
 static bool all_is_well(const char *said)
@@ -81,7 +97,7 @@ static enum log_level level_of(const struct cluster *cluster, const struct watch
 
 	if (passing || quiet || !verdict->news)
 		return LOG_DEBUG;
-	if (verdict->kind == DECIDE_MOVE && verdict->why[0] != '\0')
+	if (verdict->kind == DECIDE_MOVE && (verdict->why[0] != '\0' || verdict->overruled))
 		return LOG_WARNING;
 	return manners[verdict->kind].level;
 }
@@ -143,6 +159,11 @@ static bool is_new(char **said, char *line)
 	return !same;
 }
 
+static bool is_split(const struct cluster *cluster)
+{
+	return strncmp(cluster->verdict.alarm, "two", 3) == 0;
+}
+
 static void say_alarm(struct cluster *cluster)
 {
 	const char *alarm = cluster->verdict.alarm;
@@ -151,10 +172,10 @@ static void say_alarm(struct cluster *cluster)
 	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
 		return;
 	if (alarm[0] != '\0')
-		log_error("split_brain", KV_STR("cluster", cluster->config->name),
-		          KV_STR("alarm", alarm));
+		log_error(is_split(cluster) ? "split_brain" : "overruled",
+		          KV_STR("cluster", cluster->config->name), KV_STR("alarm", alarm));
 	else if (was)
-		log_info("split_brain_over", KV_STR("cluster", cluster->config->name));
+		log_info("alarm_over", KV_STR("cluster", cluster->config->name));
 }
 
 void cluster_say(struct cluster *cluster, const struct watch_fact *fact)

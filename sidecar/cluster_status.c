@@ -30,10 +30,28 @@ static json_t *time_json(int64_t us)
 	return json_string(text);
 }
 
+/* Clients are let go by then, to a server that may well be dead. */
+static bool is_hold_over(const struct cluster *cluster)
+{
+	return cluster->hold.by != HELD_NOT && cluster->hold.policy == CONFIG_LOSS_HOLD &&
+	       cluster_hold_left_ms(cluster) <= 0;
+}
+
+static json_t *alarm_json(const struct cluster *cluster)
+{
+	if (cluster->verdict.alarm[0] == '\0' && is_hold_over(cluster))
+		return json_sprintf("no primary for %lld s, longer than hold_timeout: clients get "
+		                    "errors",
+		                    (long long)(clock_now_us() - cluster->hold.since_us) / 1000000);
+	return text_or_null(cluster->verdict.alarm);
+}
+
 static const char *state_of(const struct cluster *cluster)
 {
 	if (cluster->override.kind != OVERRIDE_NONE)
 		return cluster->override.kind == OVERRIDE_PIN ? "pinned" : "frozen";
+	if (is_hold_over(cluster))
+		return "lost";
 	switch (cluster->verdict.kind) {
 	case DECIDE_HOLD:
 		return "held";
@@ -44,12 +62,14 @@ static const char *state_of(const struct cluster *cluster)
 	case DECIDE_REFUSE:
 		return "refused";
 	case DECIDE_KEEP:
-		return cluster->held != HELD_NOT ? "held" : "kept";
+		return cluster->hold.by != HELD_NOT ? "held" : "kept";
 	case DECIDE_CURRENT:
 	case DECIDE_MOVE:
 	case DECIDE_KINDS:
 		break;
 	}
+	if (cluster->verdict.overruled)
+		return "overruled";
 	for (size_t i = 0; i < cluster->outlet_count; i++) {
 		struct target_status status;
 
@@ -107,55 +127,65 @@ static json_t *override_json(const struct override *override)
 
 /* --- servers --- */
 
-static const struct member *find_member(const struct topology *topology,
-                                        const struct server_fact *server, const char **role)
+static const struct member *find_member(const struct topology *topology, const struct member *at,
+                                        const char **role)
 {
-	const struct member *member = &topology->primary;
-
 	*role = "primary";
-	if (topology->has_primary && member->port == server->port &&
-	    strcmp(member->address, server->address) == 0)
-		return member;
+	if (topology->has_primary && topology_same_address(&topology->primary, at))
+		return &topology->primary;
 	*role = "standby";
-	for (size_t i = 0; i < topology->standby_count; i++) {
-		member = &topology->standbys[i];
-		if (member->port == server->port && strcmp(member->address, server->address) == 0)
-			return member;
-	}
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (topology_same_address(&topology->standbys[i], at))
+			return &topology->standbys[i];
 	*role = "?";
 	return NULL;
 }
 
-static struct admission admission_of(const struct cluster *cluster,
-                                     const struct server_fact *server, bool is_applied)
+static struct admission admission_of(const struct cluster *cluster, const struct member *at)
 {
-	const struct topology *applied = &cluster->applied.topology;
+	struct decide_input input;
 
-	return admit(&(struct admit_question){.verify = cluster->config->verify,
-	                                      .server = server,
-	                                      .system_identifier = applied->system_identifier,
-	                                      .applied_identifier = applied->system_identifier,
-	                                      .applied_timeline = applied->timeline,
-	                                      .is_applied = is_applied});
+	cluster_input(cluster, &input);
+	return decide_admission(
+	    &input,
+	    input.fact->topology != NULL ? input.fact->topology : &cluster->applied.topology, at);
 }
 
-static json_t *server_json(const struct cluster *cluster, const struct server_fact *server)
+/* How far a standby's replay is behind: by the store, or else by what both have said, which is
+ * about right, as they were asked at different times. */
+static json_t *lag_json(const struct member *member, const struct server_fact *server,
+                        const struct server_fact *primary)
+{
+	if (member != NULL && member->lag_bytes >= 0)
+		return json_integer(member->lag_bytes);
+	if (primary == NULL || !server_takes_writes(primary) || !server->known ||
+	    !server->in_recovery)
+		return json_null();
+	return json_integer(primary->lsn > server->lsn ? primary->lsn - server->lsn : 0);
+}
+
+static json_t *server_json(const struct cluster *cluster, const struct server_fact *server,
+                           const struct server_fact *primary)
 {
 	const char *role;
-	const struct member *member = find_member(&cluster->applied.topology, server, &role);
-	struct admission admission =
-	    admission_of(cluster, server, member == &cluster->applied.topology.primary);
-	bool admitted = admission.kind == ADMIT_YES || admission.kind == ADMIT_UNVERIFIED;
-	bool lag_known = member != NULL && member->lag_bytes >= 0;
+	struct member at = {.port = server->port};
+	const struct member *member;
+	struct admission admission;
+	bool admitted;
+
+	memcpy(at.address, server->address, sizeof(at.address));
+	member = find_member(&cluster->applied.topology, &at, &role);
+	admission = admission_of(cluster, &at);
+	admitted = admission.kind == ADMIT_YES || admission.kind == ADMIT_UNVERIFIED;
 
 	return json_pack(
-	    "{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:b, s:s}", "address",
+	    "{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "address",
 	    server->address, "port", (int)server->port, "name",
 	    text_or_null(member != NULL ? member->name : NULL), "role", role, "class",
 	    server_class_name(server->class), "problem", text_or_null(server->problem),
 	    "in_recovery", server->known ? json_boolean(server->in_recovery) : json_null(),
-	    "timeline", (json_int_t)server->timeline, "lag_bytes",
-	    lag_known ? json_integer(member->lag_bytes) : json_null(), "system_identifier",
+	    "timeline", server->timeline > 0 ? json_integer(server->timeline) : json_null(),
+	    "lag_bytes", lag_json(member, server, primary), "system_identifier",
 	    text_or_null(server->system_identifier), "admitted", admitted, "why", admission.reason);
 }
 
@@ -164,9 +194,11 @@ static json_t *servers_json(const struct cluster *cluster)
 	json_t *servers = json_array();
 	size_t count;
 	const struct server_fact *facts = verifier_facts(cluster->verifier, &count);
+	const struct server_fact *primary =
+	    server_of(facts, count, &cluster->applied.topology.primary);
 
 	for (size_t i = 0; i < count; i++)
-		json_array_append_new(servers, server_json(cluster, &facts[i]));
+		json_array_append_new(servers, server_json(cluster, &facts[i], primary));
 	return servers;
 }
 
@@ -195,10 +227,11 @@ json_t *cluster_status(const struct cluster *cluster)
 
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 	                 cluster->config->name, "state", state_of(cluster), "reason",
-	                 text_or_null(verdict->reason), "about", text_or_null(verdict->about),
-	                 "why", text_or_null(verdict->why), "store",
-	                 store_json(watcher_fact(cluster->watcher)), "applied",
+	                 text_or_null(cluster->override_problem != NULL ? cluster->override_problem
+	                                                                : verdict->reason),
+	                 "about", text_or_null(verdict->about), "why", text_or_null(verdict->why),
+	                 "store", store_json(watcher_fact(cluster->watcher)), "applied",
 	                 applied_json(cluster), "override", override_json(&cluster->override),
 	                 "servers", servers_json(cluster), "targets", targets_json(cluster),
-	                 "alarm", text_or_null(verdict->alarm));
+	                 "alarm", alarm_json(cluster));
 }

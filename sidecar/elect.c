@@ -6,7 +6,7 @@
 
 #include "admit.h"
 
-#define VOTERS_MAX (TOPOLOGY_SLOTS_MAX + 1)
+#define VOTERS_MAX (TOPOLOGY_SLOTS_MAX + 2)
 
 struct voter { /* one that takes writes */
 	const struct member *member;
@@ -17,11 +17,6 @@ struct voters {
 	struct voter of[VOTERS_MAX];
 	size_t count;
 };
-
-bool same_address(const struct member *a, const struct member *b)
-{
-	return a->port == b->port && strcmp(a->address, b->address) == 0;
-}
 
 static const struct server_fact *find(const struct electorate *electorate,
                                       const struct member *member)
@@ -38,7 +33,7 @@ static void add(struct voters *voters, const struct electorate *electorate,
 	    !same_system(server->system_identifier, electorate->system_identifier))
 		return;
 	for (size_t i = 0; i < voters->count; i++)
-		if (same_address(voters->of[i].member, member))
+		if (topology_same_address(voters->of[i].member, member))
 			return;
 	voters->of[voters->count++] = (struct voter){
 	    .member = member, .timeline = server->timeline, .asked_us = server->asked_us};
@@ -54,6 +49,8 @@ static void collect(const struct electorate *electorate, struct voters *voters)
 		add(voters, electorate, &named->standbys[i]);
 	if (electorate->applied != NULL && electorate->applied->has_primary)
 		add(voters, electorate, &electorate->applied->primary);
+	if (electorate->previous != NULL)
+		add(voters, electorate, electorate->previous);
 }
 
 static int64_t larger(int64_t a, int64_t b)
@@ -87,7 +84,7 @@ static const struct member *find_rival(const struct electorate *electorate,
 			lowest = voters->of[i].timeline + 1;
 			rival = voters->of[i].member;
 		}
-	return rival != NULL && !same_address(rival, &electorate->named->primary) ? rival : NULL;
+	return rival != NULL && !topology_same_address(rival, &electorate->named->primary) ? rival : NULL;
 }
 
 static void find_others(const struct electorate *electorate, const struct voters *voters,
@@ -98,7 +95,7 @@ static void find_others(const struct electorate *electorate, const struct voters
 	for (size_t i = 0; i < voters->count; i++) {
 		const struct voter *voter = &voters->of[i];
 
-		if (same_address(voter->member, election->candidate))
+		if (topology_same_address(voter->member, election->candidate))
 			continue;
 		if (voter->timeline == election->server->timeline)
 			election->twin = voter->member;
@@ -130,7 +127,7 @@ static void remove_standby(struct topology *topology, const struct member *membe
 	size_t kept = 0;
 
 	for (size_t i = 0; i < topology->standby_count; i++)
-		if (!same_address(&topology->standbys[i], member))
+		if (!topology_same_address(&topology->standbys[i], member))
 			topology->standbys[kept++] = topology->standbys[i];
 	topology->standby_count = kept;
 }
@@ -143,7 +140,7 @@ void elect_topology(const struct topology *named, const struct member *candidate
 
 	topology_init(out);
 	topology_copy(out, named);
-	if (named->has_primary && same_address(&named->primary, candidate))
+	if (named->has_primary && topology_same_address(&named->primary, candidate))
 		return;
 	primary.lag_bytes = -1;
 	primary.unread = false;

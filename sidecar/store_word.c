@@ -5,6 +5,8 @@
  *   waiting, resolving, unreachable, invalid        SILENT
  *   presence = yes, and no live publisher           BARRED
  *   the znode is absent                             NOBODY
+ *   no primary, newer, but Patroni's leader key
+ *     names the one applied                         SILENT
  *   no primary, newer                               NOBODY
  *   no primary, otherwise                           SILENT
  *   newer: zxid > floor, or > applied if none       PRIMARY, newer
@@ -63,6 +65,20 @@ static int64_t newest_seen(const struct applied *applied)
 	return applied->floor_zxid != 0 ? applied->floor_zxid : applied->zxid;
 }
 
+static struct store_word weigh_nobody(const struct topology *now, const struct applied *applied)
+{
+	bool named = applied->has_topology && now->leader[0] != '\0' &&
+	             strcmp(now->leader, applied->topology.primary.name) == 0;
+
+	if (named) /* Patroni makes member keys anew, one and a half seconds after a promotion, too
+	            */
+		return says(applied, STORE_SILENT,
+		            "the leader is the last primary, and its member key is not there");
+	if (now->zxid <= newest_seen(applied))
+		return says(applied, STORE_SILENT, "an older value of the store names no primary");
+	return says(applied, STORE_NOBODY, "the store names no primary");
+}
+
 static struct store_word weigh_value(const struct config_cluster *cluster,
                                      const struct topology *now, const struct applied *applied)
 {
@@ -70,10 +86,7 @@ static struct store_word weigh_value(const struct config_cluster *cluster,
 	struct store_word word = says(applied, STORE_PRIMARY, "applied");
 
 	if (!now->has_primary)
-		return now->zxid > newest
-		           ? says(applied, STORE_NOBODY, "the store names no primary")
-		           : says(applied, STORE_SILENT,
-		                  "an older value of the store names no primary");
+		return weigh_nobody(now, applied);
 	if (now->zxid < newest || (now->zxid == newest && applied->floor_zxid != 0))
 		return weigh_rollback(cluster, now, applied);
 	word.newer = now->zxid > newest || !applied->in_this_run;

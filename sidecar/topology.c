@@ -59,6 +59,11 @@ void topology_example(struct topology *topology)
 	                                                  .lag_bytes = 0};
 }
 
+bool topology_same_address(const struct member *a, const struct member *b)
+{
+	return a->port == b->port && strcmp(a->address, b->address) == 0;
+}
+
 static bool same_server(const struct member *a, const struct member *b)
 {
 	return a->port == b->port && a->unread == b->unread && strcmp(a->name, b->name) == 0 &&

@@ -22,7 +22,7 @@ struct probe *probe_create(struct event_base *base, const struct libpq *pq,
                            probe_cb *cb, void *arg) MUST_CHECK;
 void probe_destroy(struct probe *probe); /* NULL is fine */
 
-void probe_hurry(struct probe *probe); /* as verifier_hurry() */
+void probe_hurry(struct probe *probe, bool slowly); /* as verifier_hurry(), verifier_attend() */
 const struct server_fact *probe_fact(const struct probe *probe);
 
 #endif

@@ -3,8 +3,8 @@
  * asynchronous calls only, and each attempt ends by verify_timeout.
  *
  * How often: a member that takes writes every second, the others every 5 s; a connection that ends
- * (a killed server's do at once) is made anew at once; failures are repeated after 10, 20, 40 ms
- * ... up to the interval, so that three refusals in a row take less than 50 ms. Who hangs up
+ * (a killed server's do at once) is made anew at once; failures are repeated after 1, 2, 4 ms
+ * ... up to the interval, so that the loss of a killed server is proven in some 3 ms. Who hangs up
  * without a word is asked again at once, and refuses when he does so again. */
 #ifndef SEGUE_VERIFY_VERIFIER_H
 #define SEGUE_VERIFY_VERIFIER_H
@@ -38,6 +38,9 @@ void verifier_follow(struct verifier *verifier, const struct member *const *memb
  * after the last time. A connection that cannot be made is tried every 100 ms at least. Harmless
  * when repeated, or when it is not followed. */
 void verifier_hurry(struct verifier *verifier, const struct member *member);
+
+/* Asks all that are followed now, and again every 100 ms, as verifier_hurry() does at last. */
+void verifier_attend(struct verifier *verifier);
 
 /* In the order of verifier_follow(); borrowed until the next loop iteration or call. */
 const struct server_fact *verifier_facts(const struct verifier *verifier, size_t *count);

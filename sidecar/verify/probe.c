@@ -20,7 +20,7 @@
 
 #define WRITER_INTERVAL_MS 1000
 #define READER_INTERVAL_MS 5000
-#define RETRY_FIRST_MS     10
+#define RETRY_FIRST_MS     1
 
 #define HURRY_SLOW_MS 100
 #define HURRY_US      INT64_C(10000000)
@@ -45,8 +45,10 @@ struct probe {
 	enum probe_state state;
 	struct event *timer; /* always pending */
 	int64_t due_us;      /* when the timer is due */
+	bool hurry_slowly;   /* as it was asked for */
 	bool extended;       /* this attempt got a second deadline */
 	bool cut_before;     /* the last attempt was cut without a word */
+	bool ended;          /* a connection that worked has ended since the last attempt */
 	unsigned failures;   /* attempts in a row that failed */
 	unsigned flaps;      /* connections in a row that ended soon after they were made */
 	int64_t made_us;     /* when the connection was begun */
@@ -109,6 +111,25 @@ static void wait_to_retry(struct probe *probe, unsigned attempt)
 	enter(probe, PROBE_WAITING, clock_backoff_ms(attempt, RETRY_FIRST_MS, max));
 }
 
+static bool takes_no_writes(const struct server_fact *fact)
+{
+	switch (fact->class) {
+	case SERVER_REFUSED:
+	case SERVER_TIMED_OUT:
+	case SERVER_STARTING:
+		return true;
+	case SERVER_ANSWERED:
+		return fact->in_recovery;
+	case SERVER_UNASKED:
+	case SERVER_FULL:
+	case SERVER_DENIED:
+	case SERVER_OTHER:
+	case SERVER_CLASSES:
+		break;
+	}
+	return false;
+}
+
 /* An attempt has ended; probe->next is what it brought. */
 static void conclude(struct probe *probe)
 {
@@ -119,6 +140,10 @@ static void conclude(struct probe *probe)
 	bool awaited = probe->awaited_us != 0 && now->asked_us >= probe->awaited_us;
 
 	now->running = again ? before.running + 1 : 1;
+	now->unserved = takes_no_writes(now) ? before.unserved + 1 : 0;
+	if (now->class == SERVER_REFUSED && probe->ended)
+		now->unserved++; /* the end was the first refusal */
+	probe->ended = false;
 	if (!server_says_the_same(now, &before))
 		probe->hurry_until_us = 0;
 	if (awaited)
@@ -167,6 +192,7 @@ static void take_end(struct probe *probe)
 {
 	bool settled = clock_now_us() - probe->made_us >= SETTLED_US;
 
+	probe->ended = true;
 	probe->flaps = settled ? 0 : probe->flaps + 1;
 	wait_to_retry(probe, probe->flaps);
 }
@@ -232,17 +258,18 @@ static void timer_cb(evutil_socket_t fd, short events, void *arg)
 	}
 }
 
-void probe_hurry(struct probe *probe)
+void probe_hurry(struct probe *probe, bool slowly)
 {
 	int64_t now = clock_now_us();
-	bool hurried = in_hurry(probe, now);
+	bool hurried = in_hurry(probe, now) && (slowly || !probe->hurry_slowly);
 
 	probe->hurry_until_us = now + HURRY_US;
 	if (probe->awaited_us == 0)
 		probe->awaited_us = now;
 	if (hurried)
 		return;
-	probe->hurry_from_us = now;
+	probe->hurry_slowly = slowly;
+	probe->hurry_from_us = slowly ? now - HURRY_US : now;
 	switch (probe->state) {
 	case PROBE_WAITING:
 	case PROBE_IDLE:

@@ -48,6 +48,7 @@ static bool is_news(const struct server_fact *before, const struct server_fact *
 {
 	return !server_says_the_same(before, now) ||
 	       counted(before->running) != counted(now->running) ||
+	       counted(before->unserved) != counted(now->unserved) ||
 	       strcmp(before->problem, now->problem) != 0;
 }
 
@@ -175,7 +176,14 @@ void verifier_hurry(struct verifier *verifier, const struct member *member)
 	struct followed *found = find(verifier->servers, verifier->count, member);
 
 	if (found != NULL && found->probe != NULL)
-		probe_hurry(found->probe);
+		probe_hurry(found->probe, false);
+}
+
+void verifier_attend(struct verifier *verifier)
+{
+	for (size_t i = 0; i < verifier->count; i++)
+		if (verifier->servers[i].probe != NULL)
+			probe_hurry(verifier->servers[i].probe, true);
 }
 
 const struct server_fact *verifier_facts(const struct verifier *verifier, size_t *count)

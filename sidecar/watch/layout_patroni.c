@@ -354,6 +354,8 @@ bool layout_patroni_decode(const struct layout_patroni *keys, struct topology *o
 	read_config(&scope);
 	read_initialize(&scope);
 	set_primary(&scope);
+	if (scope.leader == NULL)
+		memcpy(out->leader, leader, sizeof(out->leader));
 	read_others(&scope, leader);
 	for (size_t i = out->has_primary ? 1 : 0; i < scope.count; i++)
 		add_standby(&scope, &reports[i]);

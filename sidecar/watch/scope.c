@@ -53,7 +53,9 @@ void scope_key_open(struct key *key, struct scope *scope, const char *child,
 	bool at_root = strcmp(scope->path, "/") == 0 && *child != '\0';
 	auto_free char *path = xasprintf("%s%s", at_root ? "" : scope->path, child);
 
-	*key = (struct key){.scope = scope, .data = STRBUF_INIT, .problem = STRBUF_INIT};
+	*key = (struct key){.scope = scope};
+	strbuf_init(&key->data);
+	strbuf_init(&key->problem);
 	key->node = zk_watch(scope->zk, path, (enum zk_watch_flags)(flags | ZK_WATCH_EACH),
 	                     LAYOUT_VALUE_MAX, cb, key);
 }

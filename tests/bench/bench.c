@@ -10,8 +10,10 @@
 
 #include "base/clock.h"
 #include "bench/bench.h"
+#include "bench/failover.h"
 #include "bench/pool.h"
 #include "bench/publish.h"
+#include "bench/verify.h"
 
 #define START_TIMEOUT_MS 20000
 #define SETTLE_MS        25  /* what follows a change (file, fsync, state) is over by then */
@@ -24,10 +26,12 @@ struct scale {
 	unsigned idle_seconds;
 	unsigned starts;
 	unsigned clusters, cluster_changes;
+	unsigned verified_changes;
+	unsigned failovers;
 };
 
-static const struct scale full_scale = {500, 16, 20, 5, 1000, 200};
-static const struct scale quick_scale = {60, 12, 5, 2, 200, 40};
+static const struct scale full_scale = {500, 16, 20, 5, 1000, 200, 20, 10};
+static const struct scale quick_scale = {60, 12, 5, 2, 200, 40, 4, 2};
 
 enum { SEGUE, FLOOR, CONFD, RIVALS };
 
@@ -66,8 +70,6 @@ static void write_route(struct bench *bench, const struct lab_haproxy *haproxy,
 
 static void start_servers(struct bench *bench)
 {
-	bench->lab = lab_create("bench");
-	bench->zk = lab_zk_start(bench->lab, 1);
 	bench->servers[0] = lab_backend_port(lab_backend_start(bench->lab, "0"));
 	bench->servers[1] = lab_backend_port(lab_backend_start(bench->lab, "1"));
 	bench->haproxy = lab_haproxy_create(bench->lab, NULL);
@@ -314,35 +316,54 @@ static void print_conditions(struct bench *bench)
 	       (int)strcspn(version.data, "\n"), version.data, sysconf(_SC_NPROCESSORS_ONLN));
 }
 
+/* What follows a change of the znode. */
+static void bench_changes(struct bench *bench, bool quick)
+{
+	start_servers(bench);
+	start_rivals(bench);
+	print_conditions(bench);
+	report_head();
+	measure_starts(bench);
+	for (int i = 0; i < RIVALS; i++)
+		wait_for(bench, i);
+	measure_idle(bench);
+	measure_binary(bench);
+	measure_latency(bench);
+	print_latency(bench);
+	stopwatch_print(bench->lab, bench->segue);
+	report_head();
+	report_ratios(bench);
+	measure_many(bench);
+	pool_bench(bench->lab, bench->zk, &bench->report, quick);
+	for (int i = 0; i < RIVALS; i++)
+		samples_free(&bench->samples[i]);
+}
+
 int main(int argc, char **argv)
 {
-	bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
-	struct bench bench = {.scale = quick ? &quick_scale : &full_scale};
+	bool quick = false, failovers = false;
+	struct bench bench = {0};
 
-	if (argc > 2 || (argc == 2 && !quick)) {
-		fprintf(stderr, "usage: %s [--quick]\n", argv[0]);
-		return 2;
-	}
-	start_servers(&bench);
-	start_rivals(&bench);
-	print_conditions(&bench);
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--quick") == 0) {
+			quick = true;
+		} else if (strcmp(argv[i], "--failovers") == 0) {
+			failovers = true;
+		} else {
+			fprintf(stderr, "usage: %s [--quick] [--failovers]\n", argv[0]);
+			return 2;
+		}
+	bench.scale = quick ? &quick_scale : &full_scale;
+	bench.lab = lab_create("bench");
+	bench.zk = lab_zk_start(bench.lab, 1);
+	if (!failovers)
+		bench_changes(&bench, quick);
 	report_head();
-	measure_starts(&bench);
-	for (int i = 0; i < RIVALS; i++)
-		wait_for(&bench, i);
-	measure_idle(&bench);
-	measure_binary(&bench);
-	measure_latency(&bench);
-	print_latency(&bench);
-	stopwatch_print(bench.lab, bench.segue);
-	report_head();
-	report_ratios(&bench);
-	measure_many(&bench);
-	pool_bench(bench.lab, bench.zk, &bench.report, quick);
+	probes_bench(bench.lab, bench.zk, &bench.report, bench.scale->idle_seconds);
+	verified_bench(bench.lab, bench.zk, &bench.report, bench.scale->verified_changes);
+	failover_bench(bench.lab, bench.zk, &bench.report, bench.scale->failovers);
 	report_head();
 	publish_bench(bench.lab, bench.zk, &bench.report, quick);
-	for (int i = 0; i < RIVALS; i++)
-		samples_free(&bench.samples[i]);
 	lab_destroy(bench.lab);
 	return bench.report.failed > 0;
 }

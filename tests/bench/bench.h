@@ -18,11 +18,12 @@ void samples_free(struct samples *samples);
 /* ---- route.c: a way through HAProxy that somebody keeps as a znode says ---- */
 
 struct route {
-	const char *name;    /* of the backend and the cluster */
-	const char *path;    /* the master znode */
-	uint16_t front;      /* HAProxy's frontend; 0: none, only the backend */
-	uint16_t servers[2]; /* say "0" and "1" */
-	int now;             /* which of them the znode names */
+	const char *name;     /* of the backend and the cluster */
+	const char *path;     /* the master znode */
+	uint16_t front;       /* HAProxy's frontend; 0: none, only the backend */
+	uint16_t servers[2];  /* say "0" and "1" */
+	int now;              /* which of them the znode names */
+	const char *settings; /* lines of segue's [cluster]; NULL: its servers are not asked */
 };
 
 /* The frontend and the backend as a file of conf.d, `server primary` at servers[now]. */

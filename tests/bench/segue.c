@@ -19,8 +19,8 @@ static void append_route(struct strbuf *ini, struct lab_haproxy *haproxy, const 
 {
 	size_t parent = strlen(route->path) - strlen("/master");
 
-	strbuf_printf(ini, "[cluster %s]\npath = %.*s\nverify = disable\n", route->name,
-	              (int)parent, route->path);
+	strbuf_printf(ini, "[cluster %s]\npath = %.*s\n%s", route->name, (int)parent, route->path,
+	              route->settings != NULL ? route->settings : "verify = disable\n");
 	strbuf_printf(ini,
 	              "[haproxy %s]\ncluster = %s\ntemplate = %s\noutput = %s/%s.cfg\n"
 	              "socket = %s\nmaster_socket = %s\n",

@@ -94,7 +94,8 @@ static const char *make_ini(struct stage *stage)
 		lab_fail("cannot make %s: %s", state, strerror(errno));
 	return lab_printf(stage->lab,
 	                  "[segue]\nname = demo\nstate_dir = %s\n[zookeeper]\nhosts = %s\n"
-	                  "[cluster demo]\npath = /segue/demo\nverify = disable\n%s%s",
+	                  "[cluster demo]\npath = /segue/demo\n"
+	                  "verify_conninfo = user=postgres dbname=postgres\n%s%s",
 	                  state, lab_zk_hosts(stage->zk), haproxy, bouncer);
 }
 

@@ -95,7 +95,7 @@ Test(run_override, a_pin_is_above_the_store_and_kept_over_a_restart)
 	expect_state(&run, "pinned", endpoint(&run, 2));
 	must_say(&run, "release", NULL);
 	cr_assert(run_wait_reaches(&run, 1));
-	must_log(&run, "event=released");
+	must_log(&run, "event=override_released");
 	run_fini(&run);
 }
 

@@ -1,6 +1,7 @@
 /* What segue run makes of what the servers say: when the store is early, late or away, and when the
  * primary is lost, or only looks so. */
 #include <criterion/criterion.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "stand.h"
@@ -24,6 +25,37 @@ static void expect_no_errors(const struct stand *stand)
 	for (int i = 0; i < STAND_PROXIES; i++)
 		cr_expect_eq(ledger_errors(stand->ledgers[i]), 0, "%s",
 		             ledger_error(stand->ledgers[i], 0)->text);
+}
+
+/* `segue status`, for people. */
+static const char *status_of(struct stand *stand)
+{
+	const char *argv[] = {lab_segue_binary(stand->lab), "status", "-c",
+	                      lab_segue_ini_file(stand->segue), NULL};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	cr_assert_eq(lab_run(stand->lab, argv, &output), 0, "%s", output.data);
+	return lab_printf(stand->lab, "%s", output.data);
+}
+
+static void expect_in(const char *text, const char *part)
+{
+	cr_expect_not_null(strstr(text, part), "no \"%s\" in\n%s", part, text);
+}
+
+Test(run_verify, status_shows_what_each_server_says_and_why_it_is_refused)
+{
+	struct stand stand;
+	const char *status;
+
+	start(&stand, NULL);
+	stand_name(&stand, 1);
+	stand_must_say(&stand, "event=kept ", "still in recovery", NULL);
+	status = status_of(&stand);
+	expect_in(status, lab_printf(stand.lab, "127.0.0.1:%u", stand_port(&stand, 0)));
+	expect_in(status, "it is still in recovery");
+	expect_in(status, "not ready");
+	stand_fini(&stand);
 }
 
 Test(run_verify, a_store_that_is_early_is_waited_for)
@@ -58,6 +90,38 @@ Test(run_verify, a_store_that_is_late_is_not_waited_for)
 	stand_must_serve(&stand, 1);
 	stand_must_say(&stand, "event=primary ", "higher timeline", NULL);
 	stand_judge(&stand, 1);
+	stand_fini(&stand);
+}
+
+static void expect_none_on_node0_since(const struct stand *stand, int64_t since_us)
+{
+	for (int p = 0; p < STAND_PROXIES; p++)
+		for (uint32_t i = 0; i < ledger_acks(stand->ledgers[p]); i++) {
+			const struct ledger_ack *ack = ledger_ack(stand->ledgers[p], i);
+
+			cr_assert(ack->port != stand_port(stand, 0) || ack->began_us < since_us,
+			          "row %u was written on the old primary", ack->n);
+		}
+}
+
+/* The standby was promoted meanwhile, and nobody has told the store. */
+Test(run_verify, a_primary_that_comes_back_when_another_was_promoted_gets_no_write)
+{
+	struct stand stand;
+	int64_t dead_us;
+
+	start(&stand, NULL);
+	stand.lost_us = clock_now_us();
+	lab_process_kill(lab_pg_process(stand.pg, 0));
+	dead_us = clock_now_us();
+	stand_must_say(&stand, "event=hold ", "the primary is lost", NULL);
+	lab_pg_promote(stand.pg, 1);
+	lab_pg_node_start(stand.pg, 0);
+	cr_assert(lab_wait_takes_writes(stand_conninfo(&stand, 0), STAND_TIMEOUT_MS));
+	stand_must_serve(&stand, 1);
+	stand_must_say(&stand, "event=split_brain ", "lower timeline", NULL);
+	stand_judge(&stand, 1);
+	expect_none_on_node0_since(&stand, dead_us);
 	stand_fini(&stand);
 }
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "lab/internal.h"
 
 #define WATCHED_MAX     1024
+#define SEGMENT_LINE    7
 #define REMOVE_ATTEMPTS 100 /* 20 ms apart: a server that was just killed may still write */
 
 struct message {
@@ -36,11 +38,29 @@ static void note(struct watched *watched, const struct message *message)
 		watched->pids[watched->count++] = message->pid;
 }
 
+/* A PostgreSQL that was killed leaves its shared memory segment behind, and a machine has 4096 of
+ * them: line 7 of postmaster.pid is "key id". */
+static void remove_segment(const char *pid_file)
+{
+	FILE *file = fopen(pid_file, "re");
+	char line[256] = "";
+	unsigned long key;
+	int id;
+
+	for (int i = 0; file != NULL && i < SEGMENT_LINE; i++)
+		if (fgets(line, sizeof(line), file) == NULL)
+			line[0] = '\0';
+	if (sscanf(line, "%lu %d", &key, &id) == 2) /* NOLINT(cert-err34-c) */
+		shmctl(id, IPC_RMID, NULL);
+	if (file != NULL)
+		fclose(file);
+}
+
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
 	(void)st;
-	(void)type;
-	(void)ftw;
+	if (type == FTW_F && strcmp(path + ftw->base, "postmaster.pid") == 0)
+		remove_segment(path);
 	return remove(path) != 0 && errno != ENOENT ? -1 : 0;
 }
 

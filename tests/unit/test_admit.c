@@ -120,30 +120,20 @@ Test(admit, who_lives_and_does_not_let_us_in_is_unverified_or_refused)
 	}
 }
 
+Test(admit, who_lets_segue_in_no_more_and_was_in_recovery_is_waited_for)
+{
+	struct server_fact server = of_class(SERVER_DENIED);
+
+	server.known = server.in_recovery = true;
+	expect(ASK(.server = &server), ADMIT_LATER, "was in recovery");
+}
+
 /* --- loss --- */
 
-static bool lost(enum server_class class, bool in_recovery, unsigned running)
+Test(loss, takes_three_in_a_row_that_say_so)
 {
-	return loss_is_proven(&(struct server_fact){
-	    .class = class, .in_recovery = in_recovery, .running = running, .known = true});
-}
-
-Test(loss, takes_three_in_a_row)
-{
-	cr_expect(lost(SERVER_REFUSED, false, 3));
-	cr_expect(lost(SERVER_TIMED_OUT, false, 3));
-	cr_expect(lost(SERVER_STARTING, false, 4));
-	cr_expect(lost(SERVER_ANSWERED, true, 3));
-	cr_expect_not(lost(SERVER_REFUSED, false, 2));
-	cr_expect_not(lost(SERVER_ANSWERED, true, 2));
-}
-
-Test(loss, is_never_proven_by_a_server_that_lives)
-{
-	cr_expect_not(lost(SERVER_ANSWERED, false, 9));
-	cr_expect_not(lost(SERVER_FULL, false, 9));
-	cr_expect_not(lost(SERVER_DENIED, false, 9));
-	cr_expect_not(lost(SERVER_OTHER, false, 9));
-	cr_expect_not(lost(SERVER_UNASKED, false, 9));
+	cr_expect(loss_is_proven(&(struct server_fact){.unserved = 3}));
+	cr_expect(loss_is_proven(&(struct server_fact){.unserved = 4}));
+	cr_expect_not(loss_is_proven(&(struct server_fact){.unserved = 2}));
 	cr_expect_not(loss_is_proven(NULL));
 }

@@ -131,7 +131,7 @@ Test(config, every_value_is_taken)
 	cr_expect_str_eq(config->auth_file, "/x");
 	cr_expect_eq(config->clusters[1].layout, CONFIG_LAYOUT_PLAIN);
 	cr_expect(config->clusters[1].presence);
-	cr_expect_eq(config->clusters[1].max_lag, 16 * 1024 * 1024);
+	cr_expect_eq(config->clusters[1].max_lag, (int64_t)16 * 1024 * 1024);
 	cr_expect_eq(config->clusters[1].verify, CONFIG_VERIFY_DISABLE);
 	cr_expect_eq(config->clusters[1].on_primary_loss, CONFIG_LOSS_KEEP);
 	cr_expect_eq(config->clusters[1].hold_timeout_ms, 100);

@@ -17,7 +17,7 @@ struct scene {
 	struct server_fact servers[SERVERS_MAX];
 	size_t server_count;
 	int64_t moved_us;
-	enum decide_held held;
+	struct decide_hold hold;
 	bool store_lost;
 	struct decision got;
 };
@@ -73,6 +73,8 @@ static struct server_fact *server(int number, enum server_class class, unsigned 
 
 	*fact =
 	    (struct server_fact){.port = 5432, .class = class, .running = running, .asked_us = 100};
+	if (class == SERVER_REFUSED || class == SERVER_TIMED_OUT || class == SERVER_STARTING)
+		fact->unserved = running;
 	snprintf(fact->address, sizeof(fact->address), "10.0.0.%d", number);
 	strcpy(fact->system_identifier, "77");
 	return fact;
@@ -92,7 +94,14 @@ static struct server_fact *recovers(int number, unsigned running)
 	struct server_fact *fact = server(number, SERVER_ANSWERED, running);
 
 	fact->known = fact->in_recovery = true;
+	fact->unserved = running;
 	return fact;
+}
+
+/* Since before all answers, unless the test says something else. */
+static void hold(enum decide_held by)
+{
+	scene.hold = (struct decide_hold){.by = by, .policy = CONFIG_LOSS_HOLD, .since_us = 60};
 }
 
 static const struct decision *decided(void)
@@ -104,7 +113,7 @@ static const struct decision *decided(void)
 	                             .servers = scene.servers,
 	                             .server_count = scene.server_count,
 	                             .moved_us = scene.moved_us,
-	                             .held = scene.held,
+	                             .hold = scene.hold,
 	                             .store_lost = scene.store_lost};
 
 	decision_fini(&scene.got);
@@ -147,8 +156,8 @@ Test(decide_servers, a_new_primary_in_recovery_is_asked_again_while_the_old_one_
 	writes(1, 2);
 	recovers(2, 9);
 	expect(DECIDE_KEEP, "not ready");
-	cr_assert_not_null(scene.got.ask[0]);
-	cr_expect_str_eq(scene.got.ask[0]->name, "db2");
+	cr_assert_not_null(scene.got.ask);
+	cr_expect_str_eq(scene.got.ask->name, "db2");
 	cr_expect_str_eq(scene.got.why, "it is still in recovery");
 }
 
@@ -159,7 +168,7 @@ Test(decide_servers, a_new_primary_is_followed_when_it_takes_writes)
 	writes(2, 3);
 	expect_move_to(2, 3, 9);
 	cr_expect_null(scene.got.lower);
-	cr_expect_not(scene.got.unverified);
+	cr_expect_str_eq(scene.got.why, "");
 }
 
 Test(decide_servers, while_the_new_one_is_not_ready_and_the_old_one_lost_clients_wait)
@@ -232,7 +241,7 @@ Test(decide_servers, an_old_primary_that_comes_back_is_refused_by_its_timeline)
 	scene.applied.in_this_run = false;
 	expect(DECIDE_REFUSE, "no primary to be led to");
 	scene.servers[1].class = SERVER_REFUSED;
-	scene.servers[1].running = 3;
+	scene.servers[1].unserved = 3;
 	expect(DECIDE_HOLD, "lost");
 }
 
@@ -242,12 +251,12 @@ Test(decide_servers, an_unverified_server_is_admitted_with_a_warning_or_refused)
 	writes(1, 2);
 	server(2, SERVER_DENIED, 1);
 	expect_move_to(2, 2, 9);
-	cr_expect(scene.got.unverified);
+	cr_expect_not_null(strstr(scene.got.why, "does not let segue in"));
 	scene.cluster.verify = CONFIG_VERIFY_REQUIRE;
 	expect(DECIDE_REFUSE, "no primary to be led to");
 	scene.cluster.verify = CONFIG_VERIFY_DISABLE;
 	expect_move_to(2, 2, 9);
-	cr_expect_not(scene.got.unverified);
+	cr_expect_str_eq(scene.got.why, "");
 }
 
 /* --- loss --- */
@@ -256,16 +265,27 @@ Test(decide_servers, a_lost_primary_holds_until_it_takes_writes_again)
 {
 	server(1, SERVER_REFUSED, 2);
 	expect(DECIDE_KEEP, "asked again");
-	scene.servers[0].running = 3;
+	scene.servers[0].unserved = 3;
 	expect(DECIDE_HOLD, "the primary is lost");
-	scene.held = HELD_BY_SERVERS;
+	hold(HELD_BY_SERVERS);
 	scene.servers[0].class = SERVER_STARTING;
-	scene.servers[0].running = 1;
 	expect(DECIDE_HOLD, "the primary is lost");
 	scene.server_count = 0;
 	writes(1, 2);
 	expect(DECIDE_MOVE, "clients go on");
 	cr_expect_eq(scene.got.next.zxid, 7);
+}
+
+/* Its data were replaced, by an old backup or another system's. */
+Test(decide_servers, a_primary_that_has_become_another_one_is_lost)
+{
+	writes(1, 1);
+	expect(DECIDE_HOLD, "the primary is lost");
+	cr_expect_not_null(strstr(scene.got.why, "timeline is lower"));
+	scene.server_count = 0;
+	strcpy(writes(1, 2)->system_identifier, "12");
+	expect(DECIDE_HOLD, "the primary is lost");
+	cr_expect_not_null(strstr(scene.got.why, "system identifier"));
 }
 
 Test(decide_servers, a_primary_that_is_full_or_denies_us_is_not_lost)
@@ -285,13 +305,28 @@ Test(decide_servers, what_the_store_holds_only_the_store_lets_go)
 	writes(1, 2);
 	expect(DECIDE_HOLD, "names no primary");
 	cr_expect_eq(scene.got.held, HELD_BY_STORE);
-	scene.held = HELD_BY_STORE;
+	hold(HELD_BY_STORE);
 	scene.fact.state = WATCH_UNREACHABLE;
 	expect(DECIDE_KEEP, "unreachable");
 	scene.fact.state = WATCH_VALUE;
 	store_names(1);
 	scene.store.has_primary = true;
 	expect(DECIDE_MOVE, "newer");
+}
+
+/* Patroni makes it anew when its tags or its state change. */
+Test(decide_servers, a_leader_whose_member_key_is_away_for_a_moment_holds_nobody)
+{
+	scene.store.has_primary = false;
+	scene.store.zxid = 9;
+	strcpy(scene.store.leader, "db1");
+	writes(1, 2);
+	expect(DECIDE_KEEP, "its member key is not there");
+	scene.servers[0].class = SERVER_REFUSED;
+	scene.servers[0].unserved = 3;
+	expect(DECIDE_HOLD, "the primary is lost");
+	strcpy(scene.store.leader, "db2");
+	expect(DECIDE_HOLD, "names no primary");
 }
 
 Test(decide_servers, a_paused_cluster_without_a_leader_goes_on_while_its_primary_lives)
@@ -310,7 +345,7 @@ Test(decide_servers, a_primary_lost_while_the_store_is_away_holds_and_comes_back
 	scene.fact.state = WATCH_UNREACHABLE;
 	server(1, SERVER_TIMED_OUT, 3);
 	expect(DECIDE_HOLD, "the primary is lost");
-	scene.held = HELD_BY_SERVERS;
+	hold(HELD_BY_SERVERS);
 	scene.server_count = 0;
 	writes(1, 2);
 	expect(DECIDE_MOVE, "clients go on");
@@ -330,7 +365,7 @@ Test(decide_servers, a_store_that_is_lost_for_long_is_treated_as_told)
 	scene.store_lost = false;
 	expect(DECIDE_KEEP, "unreachable");
 	scene.fact.state = WATCH_VALUE;
-	scene.held = HELD_BY_STORE;
+	hold(HELD_BY_STORE);
 	expect(DECIDE_MOVE, "clients go on");
 }
 
@@ -353,7 +388,8 @@ Test(decide_servers, the_higher_timeline_is_followed_against_the_store)
 	cr_expect_not_null(strstr(scene.got.reason, "higher timeline"));
 	cr_assert_not_null(scene.got.lower);
 	cr_expect_str_eq(scene.got.lower->name, "db1");
-	cr_expect_eq(scene.got.next.standby_count, 1);
+	cr_assert_eq(scene.got.next.standby_count, 1);
+	cr_assert_not_null(scene.got.next.standbys);
 	cr_expect_str_eq(scene.got.next.standbys[0].name, "db1");
 	cr_expect(scene.got.next.standbys[0].unread);
 }
@@ -389,7 +425,139 @@ Test(decide_servers, on_equal_timelines_nothing_moves_and_it_is_an_alarm)
 	cr_expect_str_eq(scene.got.twin->name, "db2");
 	store_names(2);
 	expect(DECIDE_REFUSE, "on one timeline");
+	cr_assert_not_null(scene.got.twin);
 	cr_expect_str_eq(scene.got.twin->name, "db1");
+}
+
+/* --- everybody is heard before clients are led back --- */
+
+/* The standby was promoted while the primary was dead, and nobody has told the store. */
+Test(decide_servers, a_primary_that_comes_back_waits_until_the_others_are_heard)
+{
+	hold(HELD_BY_SERVERS);
+	scene.hold.since_us = 90;
+	writes(1, 2)->asked_us = 95;
+	recovers(2, 9)->asked_us = 80;
+	expect(DECIDE_HOLD, "the primary is lost");
+	cr_expect_str_eq(scene.got.why, "the other servers are asked first");
+	cr_expect(scene.got.ask_all);
+	scene.servers[1].asked_us = 95;
+	scene.servers[1].in_recovery = false;
+	scene.servers[1].timeline = 3;
+	expect_move_to(2, 3, 7);
+}
+
+Test(decide_servers, a_primary_that_comes_back_while_the_others_do_not_answer)
+{
+	hold(HELD_BY_SERVERS);
+	scene.hold.since_us = 90;
+	writes(1, 2)->asked_us = 95;
+	server(2, SERVER_TIMED_OUT, 1)->asked_us = 95;
+	expect(DECIDE_MOVE, "clients go on");
+}
+
+Test(decide_servers, the_first_move_of_a_run_waits_until_all_are_heard)
+{
+	scene.applied.in_this_run = false;
+	writes(1, 2);
+	server(2, SERVER_UNASKED, 0);
+	expect(DECIDE_KEEP, "asked again");
+	cr_expect_str_eq(scene.got.why, "the other servers are asked first");
+	scene.server_count = 1;
+	writes(2, 3);
+	expect_move_to(2, 3, 7);
+}
+
+Test(decide_servers, who_is_named_anew_while_the_last_one_is_lost_waits_for_nobody)
+{
+	store_names(2);
+	hold(HELD_BY_SERVERS);
+	scene.hold.since_us = 90;
+	server(1, SERVER_REFUSED, 9)->asked_us = 80;
+	writes(2, 3);
+	expect_move_to(2, 3, 9);
+}
+
+/* The store names one that is dead; the last one lives. */
+Test(decide_servers, after_a_start_the_last_primary_is_led_to_where_the_stores_is_not_admitted)
+{
+	store_names(2);
+	scene.applied.in_this_run = false;
+	writes(1, 2);
+	server(2, SERVER_REFUSED, 9);
+	expect_move_to(1, 2, 7);
+	cr_expect_not(scene.got.on_news);
+}
+
+/* --- what ends a hold --- */
+
+Test(decide_servers, who_lets_segue_in_no_more_does_not_end_a_hold_as_if_it_took_writes)
+{
+	hold(HELD_BY_SERVERS);
+	scene.cluster.verify = CONFIG_VERIFY_REQUIRE;
+	server(1, SERVER_DENIED, 1);
+	expect(DECIDE_HOLD, "the primary is lost");
+	scene.cluster.verify = CONFIG_VERIFY_PREFER;
+	expect(DECIDE_MOVE, "nobody could check");
+	scene.servers[0].known = scene.servers[0].in_recovery = true;
+	expect(DECIDE_HOLD, "the primary is lost");
+}
+
+Test(decide_servers, a_frozen_hold_ends_when_the_primary_is_back)
+{
+	scene.override.kind = OVERRIDE_FREEZE;
+	hold(HELD_BY_SERVERS);
+	server(1, SERVER_REFUSED, 9);
+	expect(DECIDE_KEEP, "frozen");
+	scene.server_count = 0;
+	writes(1, 2);
+	expect(DECIDE_MOVE, "clients go on");
+	hold(HELD_BY_STORE);
+	expect(DECIDE_KEEP, "frozen");
+}
+
+Test(decide_servers, a_hold_keeps_its_manner)
+{
+	hold(HELD_BY_STORE);
+	scene.hold.policy = CONFIG_LOSS_HOLD;
+	scene.cluster.on_primary_loss = CONFIG_LOSS_KEEP;
+	server(1, SERVER_REFUSED, 9);
+	expect(DECIDE_HOLD, "the primary is lost");
+}
+
+Test(decide_servers, a_store_that_is_away_from_the_start_holds_nobody)
+{
+	scene.applied.in_this_run = false;
+	scene.fact.state = WATCH_UNREACHABLE;
+	scene.store_lost = true;
+	scene.cluster.on_store_loss = CONFIG_LOSS_HOLD;
+	writes(1, 2);
+	expect(DECIDE_KEEP, "unreachable");
+}
+
+Test(decide_servers, the_primary_before_is_seen_though_nobody_names_it)
+{
+	static struct member before;
+
+	set_member(&before, 3);
+	writes(1, 2);
+	writes(3, 1);
+	expect(DECIDE_CURRENT, "applied");
+	cr_expect_null(scene.got.lower);
+	{
+		struct decide_input input = {.cluster = &scene.cluster,
+		                             .fact = &scene.fact,
+		                             .applied = &scene.applied,
+		                             .previous = &before,
+		                             .override = &scene.override,
+		                             .servers = scene.servers,
+		                             .server_count = scene.server_count};
+		struct decision decision = decide(&input);
+
+		cr_assert_not_null(decision.lower);
+		cr_expect_str_eq(decision.lower->name, "db3");
+		decision_fini(&decision);
+	}
 }
 
 Test(decide_servers, a_stranger_with_a_higher_timeline_is_not_followed)

@@ -134,6 +134,7 @@ Test(layout_patroni, version_3_is_read)
 	cr_expect_str_eq(topology->system_identifier, "7711301187118192856");
 	cr_expect_not(topology->paused);
 	cr_assert_eq(topology->standby_count, 1);
+	cr_assert_not_null(topology->standbys);
 	cr_expect_str_eq(topology->standbys[0].name, "pg2");
 	cr_expect_eq(topology->standbys[0].lag_bytes, 744);
 	cr_expect_not(topology->standbys[0].unread);
@@ -187,6 +188,7 @@ Test(layout_patroni, a_standby_cluster_has_no_primary_but_readers)
 	cr_expect_not(scope.topology.has_primary);
 	cr_expect_eq(scope.topology.timeline, 0);
 	cr_assert_eq(scope.topology.standby_count, 2);
+	cr_assert_not_null(scope.topology.standbys);
 	cr_expect_str_eq(scope.topology.standbys[0].name, "pg1");
 	cr_expect_not(scope.topology.standbys[0].unread);
 	cr_expect_eq(scope.topology.standbys[1].lag_bytes, 10);
@@ -223,6 +225,7 @@ Test(layout_patroni, leader_without_member_is_no_primary)
 	add("pg2", V3("10.0.0.2", "replica", "90"));
 	accept();
 	cr_expect_not(scope.topology.has_primary);
+	cr_expect_str_eq(scope.topology.leader, "pg3");
 	cr_expect_eq(scope.topology.standby_count, 1);
 }
 

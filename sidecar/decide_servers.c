@@ -1,0 +1,234 @@
+/* What the servers say to the store's word: who is the candidate, is it admitted, and if not, is
+ * the last primary lost. Before clients are led anywhere for the first time, or back to where they
+ * were, every member is heard, as another one may have been promoted meanwhile. */
+#include <string.h>
+
+#include "admit.h"
+#include "deciding.h"
+
+static bool is_applied(const struct deciding *deciding, const struct member *member)
+{
+	const struct topology *applied = deciding_applied(deciding);
+
+	return applied != NULL && topology_same_address(&applied->primary, member);
+}
+
+static const char *identifier_of(const struct decide_input *in, const struct topology *named)
+{
+	if (named->system_identifier[0] != '\0' || !in->applied->has_topology)
+		return named->system_identifier;
+	return in->applied->topology.system_identifier;
+}
+
+/* --- every member is heard --- */
+
+static bool is_heard(const struct decide_input *in, const struct member *member)
+{
+	const struct server_fact *server = server_of(in->servers, in->server_count, member);
+
+	if (server == NULL)
+		return true; /* it has no address to be asked at */
+	return server->class != SERVER_UNASKED && server->asked_us >= in->hold.since_us;
+}
+
+static bool are_heard(const struct decide_input *in, const struct topology *topology)
+{
+	if (topology == NULL)
+		return true;
+	if (topology->has_primary && !is_heard(in, &topology->primary))
+		return false;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (!is_heard(in, &topology->standbys[i]))
+			return false;
+	return true;
+}
+
+/* A candidate that the store has just named while the last primary is lost needs nobody's consent.
+ */
+static bool needs_all(const struct deciding *deciding, const struct member *candidate)
+{
+	const struct decide_input *in = deciding->in;
+
+	if (in->cluster->verify == CONFIG_VERIFY_DISABLE)
+		return false;
+	return !in->applied->in_this_run ||
+	       (in->hold.by == HELD_BY_SERVERS && is_applied(deciding, candidate));
+}
+
+/* --- admission --- */
+
+struct admission decide_admission(const struct decide_input *in, const struct topology *named,
+                                  const struct member *member)
+{
+	const struct applied *applied = in->applied;
+	bool known = applied->has_topology;
+	bool same = known && topology_same_address(&applied->topology.primary, member);
+
+	return admit(&(struct admit_question){
+	    .verify = in->cluster->verify,
+	    .server = server_of(in->servers, in->server_count, member),
+	    .system_identifier = identifier_of(in, named),
+	    .applied_identifier = known ? applied->topology.system_identifier : "",
+	    .applied_timeline = known ? applied->topology.timeline : 0,
+	    .is_applied = same && applied->in_this_run && in->hold.by == HELD_NOT});
+}
+
+/* An answer of before the store named it says nothing yet. */
+static bool is_fresh(const struct deciding *deciding, const struct election *election)
+{
+	if (!deciding->follows || election->against_store || election->server == NULL ||
+	    is_applied(deciding, election->candidate) ||
+	    deciding->in->cluster->verify == CONFIG_VERIFY_DISABLE)
+		return true;
+	return election->server->asked_us >= deciding->in->fact->read_us;
+}
+
+static struct admission ask_admission(struct deciding *deciding, const struct topology *named,
+                                      const struct election *election)
+{
+	const struct decide_input *in = deciding->in;
+	const struct topology *applied = deciding_applied(deciding);
+	struct admission admission = decide_admission(in, named, election->candidate);
+
+	if (admission.kind == ADMIT_LATER || admission.kind == ADMIT_NO)
+		return admission;
+	if (!is_fresh(deciding, election))
+		return (struct admission){ADMIT_LATER, "it is asked whether it is the primary now"};
+	if (!needs_all(deciding, election->candidate) ||
+	    (are_heard(in, named) && are_heard(in, applied) && are_heard(in, in->fact->topology)))
+		return admission;
+	deciding->out.ask_all = true;
+	return (struct admission){ADMIT_LATER, "the other servers are asked first"};
+}
+
+/* --- what follows --- */
+
+static const char *move_reason(const struct deciding *deciding, const struct election *election,
+                               const struct admission *admission)
+{
+	if (election->against_store)
+		return "it takes writes on a higher timeline than the primary that the store names";
+	if (deciding->follows && deciding->word.newer)
+		return deciding->word.reason;
+	if (deciding->in->hold.by == HELD_NOT)
+		return "a name resolves anew, or more became known";
+	return admission->kind == ADMIT_UNVERIFIED
+	           ? "the primary lives: clients go on, though nobody could check whether it "
+	             "takes writes"
+	           : "the primary takes writes: clients go on";
+}
+
+static void conclude_twin(struct deciding *deciding, const struct election *election)
+{
+	deciding->out.about = election->candidate;
+	deciding_conclude(deciding, DECIDE_REFUSE,
+	                  "two servers take writes on one timeline: nothing is moved, one of them "
+	                  "has to be stopped by a person");
+}
+
+static bool is_lost(const struct decide_input *in)
+{
+	if (!in->applied->has_topology)
+		return false;
+	return loss_is_proven(
+	    server_of(in->servers, in->server_count, &in->applied->topology.primary));
+}
+
+/* Clients stay with the last primary, or wait because it is lost. */
+static void conclude_without(struct deciding *deciding, bool refused, bool same)
+{
+	const struct decide_input *in = deciding->in;
+
+	if (in->hold.by != HELD_NOT)
+		deciding_lose(deciding, in->hold.policy, in->hold.by,
+		              same ? "the primary is lost"
+		                   : "the primary is lost, and its successor is not ready");
+	else if (is_lost(in) || (refused && same))
+		deciding_lose(deciding, in->cluster->on_primary_loss, HELD_BY_SERVERS,
+		              same ? "the primary is lost"
+		                   : "the primary is lost, and its successor is not ready");
+	else if (refused)
+		deciding_conclude(deciding, DECIDE_REFUSE,
+		                  "the server that the store names is no primary to be led to");
+	else
+		deciding_conclude(deciding, DECIDE_KEEP,
+		                  same ? "the primary is being asked again"
+		                       : "the server that the store names is not ready");
+}
+
+/* To the last primary, under its own zxid: the store's value is not followed. */
+static bool stay_with_applied(struct deciding *deciding, const char *reason)
+{
+	const struct decide_input *in = deciding->in;
+	const struct topology *applied = deciding_applied(deciding);
+	struct election election;
+	struct admission admission;
+
+	if (applied == NULL)
+		return false;
+	election = (struct election){
+	    .candidate = &applied->primary,
+	    .server = server_of(in->servers, in->server_count, &applied->primary)};
+	deciding->follows = false;
+	admission = ask_admission(deciding, applied, &election);
+	if (admission.kind != ADMIT_YES)
+		return false;
+	deciding->out.about = NULL;
+	deciding->out.why = "";
+	deciding_move(deciding, applied, &election, reason);
+	return true;
+}
+
+bool deciding_release(struct deciding *deciding)
+{
+	return deciding->in->hold.by != HELD_NOT &&
+	       stay_with_applied(deciding, "the primary takes writes: clients go on");
+}
+
+/* Who is not admitted leaves clients with the last primary, which has to be led to, too, after a
+ * start, or when it was held. */
+static void conclude_unadmitted(struct deciding *deciding, const struct election *election,
+                                const struct admission *admission)
+{
+	const struct decide_input *in = deciding->in;
+	bool same = is_applied(deciding, election->candidate);
+	bool led = in->applied->in_this_run && in->hold.by == HELD_NOT;
+
+	deciding->out.about = election->candidate;
+	deciding->out.why = admission->reason;
+	if (admission->kind == ADMIT_LATER)
+		deciding->out.ask = election->candidate;
+	if (same || led || in->hold.by == HELD_BY_STORE ||
+	    !stay_with_applied(deciding, "the server that the store names is not admitted, and the "
+	                                 "last primary takes writes"))
+		conclude_without(deciding, admission->kind == ADMIT_NO, same);
+}
+
+void deciding_hear_servers(struct deciding *deciding, const struct topology *named)
+{
+	const struct decide_input *in = deciding->in;
+	const struct electorate electorate = {.named = named,
+	                                      .applied = deciding_applied(deciding),
+	                                      .previous = in->previous,
+	                                      .servers = in->servers,
+	                                      .server_count = in->server_count,
+	                                      .moved_us = in->moved_us,
+	                                      .system_identifier = identifier_of(in, named)};
+	const struct election election = elect(&electorate);
+	const struct admission admission = ask_admission(deciding, named, &election);
+	bool same = is_applied(deciding, election.candidate);
+
+	deciding->out.twin = election.twin;
+	deciding->out.lower = election.lower;
+	if (admission.kind == ADMIT_LATER || admission.kind == ADMIT_NO) {
+		conclude_unadmitted(deciding, &election, &admission);
+		return;
+	}
+	if (election.twin != NULL && !same) {
+		conclude_twin(deciding, &election);
+		return;
+	}
+	deciding->out.why = admission.reason;
+	deciding->out.overruled = election.against_store && deciding->follows;
+	deciding_move(deciding, named, &election, move_reason(deciding, &election, &admission));
+}

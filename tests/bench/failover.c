@@ -1,0 +1,254 @@
+/* The failovers, one after the other, and what the clients say of them. Zero of each is when the
+ * new primary began to take writes, whoever had noticed. */
+#include "bench/failover.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define ROUND_LIMIT_MS 120000
+#define LOG_LIMIT_MS   5000
+
+/* What is timed, of every failover. The steps of segue are by its own log. */
+enum mark {
+	MARK_WRITTEN,
+	MARK_KNOWN,
+	MARK_LED,
+	MARK_RESUMED,
+	MARK_FIRST,
+	MARKS = MARK_FIRST + WAYS
+};
+
+static const char *const mark_names[MARKS] = {
+    [MARK_WRITTEN] = "first write, asked directly",
+    [MARK_KNOWN] = "segue's probe has seen it",
+    [MARK_LED] = "segue's HAProxy leads there",
+    [MARK_RESUMED] = "segue's PgBouncer leads there and is resumed",
+    [MARK_FIRST + WAY_HAPROXY] = "first write through segue's HAProxy",
+    [MARK_FIRST + WAY_PGBOUNCER] = "first write through segue's PgBouncer",
+    [MARK_FIRST + WAY_PATRONI] = "first write through a HAProxy with Patroni's haproxy.cfg",
+};
+
+struct tally {
+	int64_t in_flight; /* when the leader died */
+	int64_t after;
+};
+
+struct failover {
+	struct stage stage;
+	struct report *report;
+	unsigned rounds;
+	struct samples marks[MARKS], dark; /* from the cut to zero */
+	struct tally writers[WAYS], holders;
+	uint32_t counted[WAYS][FAILOVER_WRITERS]; /* errors of a client that are in a tally */
+	uint32_t counted_of_holders[FAILOVER_HOLDERS];
+};
+
+/* ---- one ---- */
+
+struct awaited {
+	const struct ledger *ledger;
+	uint16_t port;
+	int64_t since_us, first_us;
+	uint32_t next; /* the first acknowledgement not looked at yet */
+};
+
+static bool has_first(void *arg)
+{
+	struct awaited *awaited = arg;
+
+	for (; awaited->next < ledger_acks(awaited->ledger); awaited->next++) {
+		const struct ledger_ack *ack = ledger_ack(awaited->ledger, awaited->next);
+
+		if (ack->port == awaited->port && ack->at_us >= awaited->since_us) {
+			awaited->first_us = ack->at_us;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int64_t first_write_us(struct stage *stage, enum way way, int writer, int node,
+                              int64_t since_us)
+{
+	struct awaited awaited = {.ledger = stage->writers[way][writer],
+	                          .port = lab_patroni_port(stage->patroni, node),
+	                          .since_us = since_us};
+
+	if (!lab_wait_until(has_first, &awaited, ROUND_LIMIT_MS))
+		lab_fail("no %s in %d ms; segue's log:\n%s", mark_names[MARK_FIRST + way],
+		         ROUND_LIMIT_MS, lab_process_log_tail(lab_segue_process(stage->segue)));
+	return awaited.first_us;
+}
+
+static void note(struct failover *failover, enum mark mark, int64_t zero_us, int64_t at_us)
+{
+	if (at_us == 0)
+		lab_fail("failover: \"%s\" is not in segue's log:\n%s", mark_names[mark],
+		         lab_process_log_tail(lab_segue_process(failover->stage.segue)));
+	samples_add(&failover->marks[mark], at_us - zero_us);
+}
+
+static void note_steps(struct failover *failover, int node, int64_t zero_us)
+{
+	struct stage *stage = &failover->stage;
+	const char *port =
+	    lab_printf(stage->lab, " port=%u ", lab_patroni_port(stage->patroni, node));
+
+	note(
+	    failover, MARK_KNOWN, zero_us,
+	    failover_logged_us(stage, LOG_LIMIT_MS, "event=server ", port, "in_recovery=no", NULL));
+	note(failover, MARK_LED, zero_us,
+	     failover_logged_us(stage, LOG_LIMIT_MS, "event=released ", "target=front", NULL));
+	note(failover, MARK_RESUMED, zero_us,
+	     failover_logged_us(stage, LOG_LIMIT_MS, "event=step ", "target=pool", "from=resuming ",
+	                        NULL));
+}
+
+static void note_firsts(struct failover *failover, int node, int64_t zero_us, int64_t since_us)
+{
+	for (int i = 0; i < WAYS; i++)
+		for (int j = 0; j < FAILOVER_WRITERS; j++)
+			note(failover, MARK_FIRST + i, zero_us,
+			     first_write_us(&failover->stage, i, j, node, since_us));
+}
+
+struct death { /* of the leader, process by process */
+	int64_t from_us, to_us;
+};
+
+/* Under way while the leader died. But whom PgBouncer turns away with these words had no server,
+ * whenever that was. */
+static bool was_in_flight(const struct ledger_error *error, const struct death *death)
+{
+	return error->began_us < death->to_us && error->at_us >= death->from_us &&
+	       strstr(error->text, "server login has been failing") == NULL;
+}
+
+static void count_errors(const struct ledger *ledger, uint32_t *counted, const struct death *death,
+                         struct tally *tally)
+{
+	for (; *counted < ledger_errors(ledger); (*counted)++)
+		if (was_in_flight(ledger_error(ledger, *counted), death))
+			tally->in_flight++;
+		else
+			tally->after++;
+}
+
+static void count_all_errors(struct failover *failover, const struct death *death)
+{
+	for (int i = 0; i < WAYS; i++)
+		for (int j = 0; j < FAILOVER_WRITERS; j++)
+			count_errors(failover->stage.writers[i][j], &failover->counted[i][j], death,
+			             &failover->writers[i]);
+	for (int i = 0; i < FAILOVER_HOLDERS; i++)
+		count_errors(failover->stage.holders[i], &failover->counted_of_holders[i], death,
+		             &failover->holders);
+}
+
+static void fail_over(struct failover *failover, unsigned round)
+{
+	struct stage *stage = &failover->stage;
+	int old = stage->primary, new = !old;
+	struct death death;
+	struct dawn *dawn;
+	int64_t zero_us;
+
+	stage_settle(stage);
+	lab_segue_mark(stage->segue);
+	dawn = dawn_watch(stage->lab, lab_patroni_conninfo(stage->patroni, new), round);
+	death.from_us = clock_now_us();
+	lab_patroni_cut(stage->patroni, old);
+	death.to_us = clock_now_us();
+	zero_us = dawn_broke_us(dawn, ROUND_LIMIT_MS);
+	samples_add(&failover->dark, zero_us - death.from_us);
+	note_firsts(failover, new, zero_us, death.from_us);
+	note(failover, MARK_WRITTEN, zero_us, dawn_wrote_us(dawn));
+	note_steps(failover, new, zero_us);
+	dawn_end(dawn);
+	stage->primary = new;
+	stage_serve(stage);
+	lab_patroni_node_start(stage->patroni, old);
+	stage_settle(stage);
+	count_all_errors(failover, &death);
+}
+
+/* ---- all ---- */
+
+static double ms(struct samples *samples, unsigned percent)
+{
+	return (double)samples_at(samples, percent) / 1000;
+}
+
+static void print_marks(struct failover *failover)
+{
+	printf("\n| Patroni fails over, %u times: from the new primary taking writes until |"
+	       " p50 ms | worst ms |\n|---|---|---|\n",
+	       failover->rounds);
+	for (int i = 0; i < MARKS; i++)
+		printf("| %s | %.1f | %.1f |\n", mark_names[i], ms(&failover->marks[i], 50),
+		       ms(&failover->marks[i], 100));
+	printf(
+	    "\nZero is the last question that the standby answered with \"in recovery\", asked"
+	    " every 5 ms; the leader\nwas cut off %.1f s before (p50). The three ways side by side,"
+	    " %d clients each, that make a new\nconnection 20 ms after an error, with"
+	    " connect_timeout = 2.\n",
+	    ms(&failover->dark, 50) / 1000, FAILOVER_WRITERS);
+}
+
+static void print_errors(const struct failover *failover)
+{
+	static const char *const names[WAYS] = {
+	    [WAY_HAPROXY] = "segue's HAProxy, clients that write all the time",
+	    [WAY_PGBOUNCER] = "segue's PgBouncer, the same",
+	    [WAY_PATRONI] = "HAProxy with Patroni's haproxy.cfg, the same"};
+
+	printf(
+	    "\n| errors of clients in these %u failovers | writes in flight when the leader died |"
+	    " later ones |\n|---|---|---|\n",
+	    failover->rounds);
+	for (int i = 0; i < WAYS; i++)
+		printf("| %s | %" PRId64 " | %" PRId64 " |\n", names[i],
+		       failover->writers[i].in_flight, failover->writers[i].after);
+	printf("| segue's PgBouncer, clients with a write now and then | %" PRId64 " | %" PRId64
+	       " |\n",
+	       failover->holders.in_flight, failover->holders.after);
+}
+
+static void report_failovers(struct failover *failover)
+{
+	struct samples *first = &failover->marks[MARK_FIRST];
+	struct report *report = failover->report;
+	double patroni = ms(&first[WAY_PATRONI], 50);
+
+	report_head();
+	report_row(report, "failover: first write through HAProxy, p50",
+	           ms(&first[WAY_HAPROXY], 50), " ms", 50);
+	report_row(report, "failover: first write through PgBouncer, p50",
+	           ms(&first[WAY_PGBOUNCER], 50), " ms", 50);
+	report_row(report, "failover: Patroni's haproxy.cfg, times segue's HAProxy, p50",
+	           patroni / ms(&first[WAY_HAPROXY], 50), "", 0);
+	report_row(report, "failover: Patroni's haproxy.cfg, times segue's PgBouncer, p50",
+	           patroni / ms(&first[WAY_PGBOUNCER], 50), "", 0);
+	report_none(report, "failover with hold: errors at PgBouncer, clients idle or waiting",
+	            failover->holders.after + failover->writers[WAY_PGBOUNCER].after);
+}
+
+void failover_bench(struct lab *lab, struct lab_zk *zk, struct report *report, unsigned rounds)
+{
+	struct failover failover = {.report = report, .rounds = rounds};
+
+	stage_start(&failover.stage, lab, zk);
+	for (unsigned i = 0; i < failover.rounds; i++)
+		fail_over(&failover, i);
+	stage_stop(&failover.stage);
+	print_marks(&failover);
+	print_errors(&failover);
+	report_failovers(&failover);
+	for (int i = 0; i < MARKS; i++)
+		samples_free(&failover.marks[i]);
+	samples_free(&failover.dark);
+}
