@@ -12,7 +12,7 @@ Q       := $(if $(V),,@)
 say      = $(if $(V),@:,@printf '  %-6s %s\n' '$(1)' '$(2)')
 
 LIB_PKGS   := libevent_core libevent_extra jansson
-BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
+BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libsystemd-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
 TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
               postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr
 LINT_DEPS  := clang-tidy clang-format cppcheck
@@ -140,7 +140,7 @@ lint-direction:
 	  ! grep -n "#include \"$$o/" sidecar/$$s/*.c include/$$s/*.h 2>/dev/null || bad=1; done; done; \
 	! grep -nE '#include "(config|topology|decide|cluster|watch/|render/|apply/|report/|verify/)' sidecar/base/*.c include/base/*.h || bad=1; \
 	! grep -nE '#include "(decide|cluster|render/|apply/|report/)' publisher/*.[ch] include/publisher/*.h || bad=1; \
-	! grep -rn '#include "publisher/' sidecar include --include='*.[ch]' | grep -vE '^(sidecar/(main|cmd_publish)\.c|include/publisher/)' || bad=1; \
+	! grep -rn '#include "publisher/' sidecar include --include='*.[ch]' | grep -vE '^(sidecar/(cmd_publish|cmd_notify|check/publisher)\.c|include/publisher/)' || bad=1; \
 	! grep -nE '#include <(event2|zookeeper|libpq)' $(wildcard $(PURE)) || bad=1; \
 	[ $$bad = 0 ] || { echo 'lint: the lines above point against the one direction of flow'; exit 1; }
 

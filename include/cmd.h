@@ -14,6 +14,8 @@ enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 };
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_render(int argc, char **argv);
+int cmd_publish(int argc, char **argv);
+int cmd_notify(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_pin(int argc, char **argv);
@@ -26,12 +28,14 @@ struct cmd_syntax {
 	int words_min, words_max; /* arguments that are no options */
 	bool takes_socket;        /* -s, --socket SOCKET */
 	bool takes_json;          /* --json */
+	bool takes_once;          /* --once, --dry-run */
 };
 
 struct cmd_args {
 	const char *config_file;
 	const char *socket; /* NULL: not given */
 	bool json;
+	bool once, dry_run;
 	char **words;
 	int word_count;
 };

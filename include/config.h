@@ -20,6 +20,8 @@ enum config_acl { CONFIG_ACL_OPEN, CONFIG_ACL_CREATOR };
 enum config_verify { CONFIG_VERIFY_DISABLE, CONFIG_VERIFY_PREFER, CONFIG_VERIFY_REQUIRE };
 enum config_loss { CONFIG_LOSS_HOLD, CONFIG_LOSS_KEEP, CONFIG_LOSS_FENCE };
 enum config_rollback { CONFIG_ROLLBACK_REFUSE, CONFIG_ROLLBACK_FOLLOW };
+enum config_repmgr { CONFIG_REPMGR_AUTO, CONFIG_REPMGR_YES, CONFIG_REPMGR_NO };
+enum config_write_check { CONFIG_WRITE_CHECK_NO, CONFIG_WRITE_CHECK_TABLE };
 enum config_target_kind { CONFIG_TARGET_HAPROXY, CONFIG_TARGET_PGBOUNCER, CONFIG_TARGET_FILE };
 
 struct config_node { /* node.NAME = HOST:PORT */
@@ -68,6 +70,23 @@ struct config_target {
 	size_t var_count;
 };
 
+struct config_publisher {
+	char *section;        /* [publisher SECTION] */
+	char *name;           /* this publisher; the host's where it is not set */
+	char *cluster;        /* its name */
+	size_t cluster_index; /* into config.clusters; layout segue */
+	char *nodes;          /* as configured: connection strings, comma separated */
+	char *conninfo;       /* what is common to them */
+	enum config_repmgr repmgr;
+	char *repmgr_schema;
+	int64_t interval_ms;
+	int64_t null_after; /* intervals */
+	int64_t drop_after; /* intervals */
+	int64_t blind_after_ms;
+	enum config_write_check write_check;
+	char *notify_socket; /* "": none */
+};
+
 struct config {
 	char *file; /* where it was read from */
 	char *name;
@@ -83,7 +102,9 @@ struct config {
 	size_t cluster_count;
 	struct config_target *targets;
 	size_t target_count;
-	struct strbuf warnings; /* one a line: keys that have no effect yet, say */
+	struct config_publisher *publishers;
+	size_t publisher_count;
+	struct strbuf warnings; /* one a line */
 };
 
 /* Reads and checks `file`. On failure returns NULL with EVERY error of the file appended to

@@ -36,7 +36,7 @@
 
 #include "ballot_internal.h"
 
-const char *verdict_name(enum verdict verdict)
+const char *verdict_name(enum ballot_verdict verdict)
 {
 	switch (verdict) {
 	case VERDICT_SAME:
@@ -61,7 +61,7 @@ void opinion_fini(struct opinion *opinion)
 }
 
 PRINTF_LIKE(3, 4)
-static void say(struct opinion *out, enum verdict verdict, const char *fmt, ...)
+static void say(struct opinion *out, enum ballot_verdict verdict, const char *fmt, ...)
 {
 	va_list args;
 

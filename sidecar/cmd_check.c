@@ -100,12 +100,14 @@ static int run_checks(const struct config *config)
 	}
 	check.topologies = xcalloc(config->cluster_count, sizeof(*check.topologies));
 	note_warnings(&check);
-	check_folder(&check, "state_dir", config->state_dir);
+	if (config->target_count > 0) /* a publisher keeps nothing on disk */
+		check_folder(&check, "state_dir", config->state_dir);
 	for (size_t i = 0; i < config->cluster_count; i++)
 		start_topology(&check, i);
 	check_overrides(&check);
 	check_store(&check);
 	check_servers(&check);
+	check_publishers(&check);
 	check_targets(&check);
 	check_rendered(&check);
 	check_haproxies(&check);

@@ -35,6 +35,8 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 	                                      {"help", no_argument, NULL, 'h'},
 	                                      {"socket", required_argument, NULL, 's'},
 	                                      {"json", no_argument, NULL, 'j'},
+	                                      {"once", no_argument, NULL, 'o'},
+	                                      {"dry-run", no_argument, NULL, 'n'},
 	                                      {NULL, 0, NULL, 0}};
 	int option;
 
@@ -47,6 +49,10 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 			out->socket = optarg;
 		else if (option == 'j' && syntax->takes_json)
 			out->json = true;
+		else if (option == 'o' && syntax->takes_once)
+			out->once = true;
+		else if (option == 'n' && syntax->takes_once)
+			out->dry_run = true;
 		else
 			return end_with(syntax, option == 'h' ? CMD_OK : CMD_USAGE, code);
 	}

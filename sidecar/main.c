@@ -13,6 +13,8 @@ static const struct verb {
     {"run", cmd_run, "keep the targets of segue.ini on the primary that the store names"},
     {"check", cmd_check, "say what is wrong with the configuration, the proxies and the store"},
     {"render", cmd_render, "print what a template or a target renders to"},
+    {"publish", cmd_publish, "observe the servers and tell the store who is primary"},
+    {"notify", cmd_notify, "wake the segue publish that runs here"},
     {"status", cmd_status, "show what the segue that runs here knows and does"},
     {"pin", cmd_pin, "make a server the primary of a cluster, whatever the store says"},
     {"freeze", cmd_freeze, "leave a cluster as it is, whatever happens"},

@@ -11,6 +11,9 @@
 #define LIBPQ_FILE "libpq.so.5"
 
 #define LIBPQ_FUNCTIONS(X)                            \
+	X(conninfo_parse, PQconninfoParse)            \
+	X(conninfo_free, PQconninfoFree)              \
+	X(free_memory, PQfreemem)                     \
 	X(connect_start, PQconnectStart)              \
 	X(connect_start_params, PQconnectStartParams) \
 	X(connect_poll, PQconnectPoll)                \

@@ -47,6 +47,9 @@ void check_overrides(struct check *check);
 /* Every PostgreSQL server of those topologies, where verify is not disable. */
 void check_servers(struct check *check);
 
+/* The servers of every [publisher], repmgr's tables, and whether the znode may be written. */
+void check_publishers(struct check *check);
+
 /* What a Patroni scope says: leader, members and why one is not used. False, with that noted, when
  * it cannot be used; otherwise `out` is to be ended with topology_fini(). */
 bool check_patroni(struct check *check, const char *what, const char *path,

@@ -9,6 +9,6 @@
 /* `config` is zeroed but for `file`. The clusters and targets come out in the order of their
  * sections, one for each section of a known kind, whatever is wrong with it; no string is NULL. */
 void config_build(const struct config_document *document, struct config *config,
-                  struct config_problems *errors, struct config_problems *warnings);
+                  struct config_problems *errors);
 
 #endif

@@ -25,8 +25,10 @@ enum config_type {
 	CONFIG_TYPE_BOOL,      /* yes | no */
 	CONFIG_TYPE_DURATION,  /* min to max, in ms */
 	CONFIG_TYPE_SIZE,      /* min to max, in bytes */
+	CONFIG_TYPE_COUNT,     /* a whole number, min to max */
 	CONFIG_TYPE_PATH,      /* an absolute file name */
 	CONFIG_TYPE_SOCKET,    /* an absolute file name that fits a unix socket, or host:port */
+	CONFIG_TYPE_UNIX,      /* an absolute file name that fits a unix socket */
 	CONFIG_TYPE_LISTEN,    /* unix:PATH or host:port */
 	CONFIG_TYPE_HOSTS,     /* host:port, ... and perhaps a /chroot */
 	CONFIG_TYPE_ZNODE,     /* an absolute znode path */
@@ -63,7 +65,6 @@ struct config_section_info {
 	bool named;       /* [cluster NAME], as many as there are; false: [segue], once */
 	const char *word; /* "cluster" */
 	const char *example_name;
-	const char *missing; /* NULL, or why it has no effect in this version */
 	const char *help;
 };
 

@@ -50,7 +50,7 @@ struct ballot_store {
 	const struct topology *topology; /* VALUE */
 };
 
-enum verdict {
+enum ballot_verdict {
 	VERDICT_SAME,         /* the store says what is so */
 	VERDICT_WAIT,         /* it does not, but nothing may be written (yet): `reason` */
 	VERDICT_PUBLISH,      /* write `topology` */
@@ -60,7 +60,7 @@ enum verdict {
 };
 
 struct opinion {
-	enum verdict verdict;
+	enum ballot_verdict verdict;
 	struct topology topology; /* PUBLISH, PUBLISH_NULL, SAME; else empty */
 	char reason[BALLOT_REASON_MAX];
 };
@@ -95,6 +95,6 @@ unsigned ballot_rounds_blind(const struct ballot *ballot); /* since a server ans
 
 /* A line for each server: for --dry-run and the log of an alarm. */
 void ballot_describe(const struct ballot *ballot, struct strbuf *out);
-const char *verdict_name(enum verdict verdict);
+const char *verdict_name(enum ballot_verdict verdict);
 
 #endif

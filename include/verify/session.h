@@ -9,8 +9,19 @@
 struct event_base;
 struct session;
 
+/* What a session asks: one statement, or several of which one has a row, and who reads that row.
+ * `answer` is what session_ask() was given. */
+struct session_question {
+	int columns;
+	/* Borrowed until the answer. `reduced`: without what a role may be refused, or a server may
+	 * lack; asked after such an error, as long as the connection lasts. */
+	const char *(*sql)(const void *answer, bool reduced);
+	/* NULL in the row is SQL's. On failure `answer` is as it was. */
+	bool (*parse)(const char *const *row, void *answer, struct err *err);
+};
+
 enum session_outcome {
-	SESSION_ANSWERED, /* the fact has the answer, and the connection stays */
+	SESSION_ANSWERED, /* it is in `answer`, and the connection stays */
 	SESSION_FAILED,   /* the verdict says how; the connection is closed */
 	SESSION_ENDED,    /* a connection that had answered is gone: no word about the server yet */
 };
@@ -19,15 +30,15 @@ enum session_outcome {
  * when nothing is asked. `verdict` is NULL but for SESSION_FAILED. */
 typedef void session_cb(enum session_outcome outcome, const struct verdict *verdict, void *arg);
 
-/* `pq` and `conninfo` are borrowed. */
+/* `pq`, `question` and `conninfo` are borrowed. */
 struct session *session_create(struct event_base *base, const struct libpq *pq,
-                               const char *conninfo, const struct member *member, session_cb *cb,
-                               void *arg) MUST_CHECK;
+                               const struct session_question *question, const char *conninfo,
+                               const struct member *member, session_cb *cb, void *arg) MUST_CHECK;
 void session_destroy(struct session *session);
 
-/* Connects where there is no connection. `fact` gets what question_parse() writes; it is borrowed
- * until the callback or session_close(). */
-void session_ask(struct session *session, struct server_fact *fact);
+/* Connects where there is no connection. `answer` gets what the question's parse() writes; it is
+ * borrowed until the callback or session_close(). */
+void session_ask(struct session *session, void *answer);
 void session_close(struct session *session); /* whatever is under way */
 bool session_connected(const struct session *session);
 

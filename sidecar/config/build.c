@@ -13,7 +13,7 @@
 
 struct builder {
 	struct config *config;
-	struct config_problems *errors, *warnings;
+	struct config_problems *errors;
 };
 
 static void add_node(struct config_cluster *cluster, const char *name, const char *value)
@@ -188,12 +188,23 @@ static void load_target(struct builder *builder, const struct config_section *se
 	config->targets[config->target_count++] = target;
 }
 
+static void load_publisher(struct builder *builder, const struct config_section *section)
+{
+	struct config *config = builder->config;
+	struct config_publisher publisher = {.section = xstrdup(section->name)};
+
+	load_defaults(section->info->kind, &publisher);
+	load_entries(builder, section, &publisher);
+	fill(&publisher.cluster);
+	fill(&publisher.nodes);
+	config->publishers = xreallocarray(config->publishers, config->publisher_count + 1,
+	                                   sizeof(*config->publishers));
+	config->publishers[config->publisher_count++] = publisher;
+}
+
 static void load_section(struct builder *builder, const struct config_section *section)
 {
 	check_required(builder, section);
-	if (section->info->missing != NULL)
-		config_problem_add(builder->warnings, section->line, section, NULL, "%s",
-		                   section->info->missing);
 	switch (section->info->kind) {
 	case CONFIG_SECTION_SEGUE:
 	case CONFIG_SECTION_ZOOKEEPER:
@@ -212,15 +223,15 @@ static void load_section(struct builder *builder, const struct config_section *s
 		load_target(builder, section, CONFIG_TARGET_FILE);
 		return;
 	case CONFIG_SECTION_PUBLISHER:
-		load_entries(builder, section, builder->config); /* no row of it is kept */
+		load_publisher(builder, section);
 		return;
 	}
 }
 
 void config_build(const struct config_document *document, struct config *config,
-                  struct config_problems *errors, struct config_problems *warnings)
+                  struct config_problems *errors)
 {
-	struct builder builder = {.config = config, .errors = errors, .warnings = warnings};
+	struct builder builder = {.config = config, .errors = errors};
 
 	load_defaults(CONFIG_SECTION_SEGUE, config);
 	load_defaults(CONFIG_SECTION_ZOOKEEPER, config);

@@ -22,7 +22,7 @@ struct checker {
 	struct config *config;
 	struct config_problems *errors;
 	struct config_index headers, clusters, znodes, outputs;
-	size_t cluster_count, target_count; /* walked so far */
+	size_t cluster_count, target_count, publisher_count; /* walked so far */
 };
 
 /* Of a key, or of its section where the default stands. */
@@ -107,16 +107,18 @@ static void check_target(struct checker *checker, const struct config_section *s
 		                   "found the template itself: allowed: another file");
 }
 
-/* Its values are not kept, so the name is taken from the entry. */
 static void check_publisher(struct checker *checker, const struct config_section *section)
 {
-	const struct config_entry *entry = config_entry_find(section, "cluster");
-	auto_strbuf struct strbuf name = STRBUF_INIT;
-	struct err ignored; /* noted when the section was built */
+	struct config_publisher *publisher =
+	    &checker->config->publishers[checker->publisher_count++];
 
-	if (entry != NULL && !entry->refused &&
-	    config_value_expand(entry->value.data, &name, &ignored) && grammar_name(name.data))
-		(void)check_cluster_name(checker, section, name.data);
+	publisher->cluster_index = check_cluster_name(checker, section, publisher->cluster);
+	if (publisher->cluster_index < checker->config->cluster_count &&
+	    checker->config->clusters[publisher->cluster_index].layout != CONFIG_LAYOUT_SEGUE)
+		config_problem_add(checker->errors, line_of(section, "cluster"), section, "cluster",
+		                   "found \"%s\": allowed: a cluster of layout = segue, which is "
+		                   "the one that is published",
+		                   publisher->cluster);
 }
 
 static void check_cluster(struct checker *checker, const struct config_section *section)
@@ -164,7 +166,7 @@ static void check_document(struct config *config, const struct config_document *
 	if (config->cluster_count == 0)
 		config_problem_add(errors, 0, NULL, NULL,
 		                   "found no [cluster NAME] section: at least one is required");
-	if (config->target_count == 0)
+	if (config->target_count == 0 && config->publisher_count == 0)
 		config_problem_add(
 		    warnings, 0, NULL, NULL,
 		    "no [haproxy NAME], [pgbouncer NAME] or [file NAME] section: nothing to "
@@ -176,20 +178,21 @@ static void check_document(struct config *config, const struct config_document *
 }
 
 /* A host may have a name that is no name here; then the person has to choose one. */
-static void name_after_host(struct config *config, struct config_problems *errors)
+static void name_after_host(char **name, const char *section, struct config_problems *errors)
 {
 	char host[HOST_NAME_MAX + 1];
 
-	if (*config->name != '\0')
+	if (**name != '\0')
 		return;
 	if (gethostname(host, sizeof(host)) != 0 || !grammar_name(host)) {
 		config_problem_add(errors, 0, NULL, NULL,
-		                   "[segue] name: not set, and the host's name will not do: "
-		                   "allowed: 1 to 63 of A-Z a-z 0-9 . _ -, no dot in front");
+		                   "[%s] name: not set, and the host's name will not do: "
+		                   "allowed: 1 to 63 of A-Z a-z 0-9 . _ -, no dot in front",
+		                   section);
 		return;
 	}
-	free(config->name);
-	config->name = xstrdup(host);
+	free(*name);
+	*name = xstrdup(host);
 }
 
 struct config *config_load_text(const char *file, const char *text, size_t len,
@@ -203,9 +206,11 @@ struct config *config_load_text(const char *file, const char *text, size_t len,
 	config->file = xstrdup(file);
 	strbuf_init(&config->warnings);
 	config_parse(text, len, &document, &wrong);
-	config_build(&document, config, &wrong, &odd);
+	config_build(&document, config, &wrong);
 	check_document(config, &document, &wrong, &odd);
-	name_after_host(config, &wrong);
+	name_after_host(&config->name, "segue", &wrong);
+	for (size_t i = 0; i < config->publisher_count; i++)
+		name_after_host(&config->publishers[i].name, "publisher", &wrong);
 	config_document_free(&document);
 	fine = wrong.count == 0;
 	config_problems_flush(&wrong, errors);
@@ -259,6 +264,17 @@ static void free_target(struct config_target *target)
 	free(target->console);
 }
 
+static void free_publisher(struct config_publisher *publisher)
+{
+	free(publisher->section);
+	free(publisher->name);
+	free(publisher->cluster);
+	free(publisher->nodes);
+	free(publisher->conninfo);
+	free(publisher->repmgr_schema);
+	free(publisher->notify_socket);
+}
+
 void config_free(struct config *config)
 {
 	if (config == NULL)
@@ -267,8 +283,11 @@ void config_free(struct config *config)
 		free_cluster(&config->clusters[i]);
 	for (size_t i = 0; i < config->target_count; i++)
 		free_target(&config->targets[i]);
+	for (size_t i = 0; i < config->publisher_count; i++)
+		free_publisher(&config->publishers[i]);
 	free(config->clusters);
 	free(config->targets);
+	free(config->publishers);
 	free(config->file);
 	free(config->name);
 	free(config->state_dir);

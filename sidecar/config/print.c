@@ -88,8 +88,6 @@ void config_print_man(FILE *out)
 
 		fprintf(out, ".SS \"[%s%s]\"\n", section->word, section->named ? " NAME" : "");
 		print_roff_sentences(out, section->help);
-		if (section->missing != NULL)
-			print_roff_sentences(out, "Checked, but without effect in this version.");
 		for (size_t j = 0; j < key_count; j++)
 			if ((keys[j].sections & section->kind) != 0)
 				man_key(out, &keys[j]);
@@ -158,8 +156,6 @@ static void sample_section(FILE *out, const struct config_section_info *section)
 
 	fputc('\n', out);
 	print_comment(out, section->help);
-	if (section->missing != NULL)
-		print_comment(out, "No effect in this version.");
 	fprintf(out, "%s[%s%s%s]\n", is_active(section) ? "" : ";", section->word,
 	        section->named ? " " : "", section->named ? section->example_name : "");
 	for (size_t i = 0; i < count; i++)

@@ -34,8 +34,8 @@ static const struct config_section_info sections[] = {
      .word = "publisher",
      .named = true,
      .example_name = "orders",
-     .missing = "this version has no publisher: the section is checked and has no effect",
-     .help = "Read by segue publish, which writes the master znode. One section each."},
+     .help =
+         "Read by segue publish, which writes the master znode of a cluster. One section each."},
 };
 
 const struct config_section_info *config_sections(size_t *count)

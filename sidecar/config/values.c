@@ -46,6 +46,7 @@ static const char *const allowed_words[] = {
     [CONFIG_TYPE_BOOL] = "yes | no",
     [CONFIG_TYPE_PATH] = "an absolute path without blanks",
     [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
+    [CONFIG_TYPE_UNIX] = "an absolute path without blanks of at most 107 bytes",
     [CONFIG_TYPE_LISTEN] = "unix:/PATH (107 bytes, no blanks), IP:port or localhost:port",
     [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
     [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",
@@ -71,6 +72,8 @@ void config_value_allowed(const struct config_key *key, struct strbuf *out)
 		strbuf_append_str(out, " to ");
 		append_size(out, key->max);
 		strbuf_append_str(out, " (units: B, kB, MB, GB, TB; bytes without one)");
+	} else if (key->type == CONFIG_TYPE_COUNT) {
+		strbuf_printf(out, "%" PRId64 " to %" PRId64, key->min, key->max);
 	} else if (key->type == CONFIG_TYPE_MODE) {
 		strbuf_printf(out, "%" PRIo64 " to 0%" PRIo64 ", octal", (uint64_t)key->min,
 		              (uint64_t)key->max);
@@ -152,6 +155,18 @@ static bool set_size(const struct config_key *key, const char *text, int64_t *at
 	return true;
 }
 
+static bool set_count(const struct config_key *key, const char *text, int64_t *at, struct err *err)
+{
+	size_t len = strspn(text, "0123456789");
+	int64_t value = len > 0 && len <= 9 && text[len] == '\0' ? strtol(text, NULL, 10) : -1;
+
+	if (value < key->min || value > key->max)
+		return refuse(key, text, "", err);
+	if (at != NULL)
+		*at = value;
+	return true;
+}
+
 static bool set_mode(const struct config_key *key, const char *text, unsigned *at, struct err *err)
 {
 	unsigned value = 0;
@@ -199,6 +214,8 @@ static bool string_is_valid(const struct config_key *key, const char *text)
 	case CONFIG_TYPE_SOCKET:
 		return grammar_path(text, GRAMMAR_SOCKET_MAX) ||
 		       grammar_host_port(text, NULL, NULL);
+	case CONFIG_TYPE_UNIX:
+		return grammar_path(text, GRAMMAR_SOCKET_MAX);
 	case CONFIG_TYPE_LISTEN:
 		if (strncmp(text, "unix:", 5) == 0)
 			return grammar_path(text + 5, GRAMMAR_SOCKET_MAX);
@@ -222,6 +239,7 @@ static bool string_is_valid(const struct config_key *key, const char *text)
 	case CONFIG_TYPE_BOOL:
 	case CONFIG_TYPE_DURATION:
 	case CONFIG_TYPE_SIZE:
+	case CONFIG_TYPE_COUNT:
 	case CONFIG_TYPE_MODE:
 		return true;
 	}
@@ -260,6 +278,8 @@ bool config_value_set(const struct config_key *key, const char *text, void *base
 		return set_duration(key, text, at, err);
 	case CONFIG_TYPE_SIZE:
 		return set_size(key, text, at, err);
+	case CONFIG_TYPE_COUNT:
+		return set_count(key, text, at, err);
 	case CONFIG_TYPE_MODE:
 		return set_mode(key, text, at, err);
 	case CONFIG_TYPE_NODE:
@@ -270,6 +290,7 @@ bool config_value_set(const struct config_key *key, const char *text, void *base
 	case CONFIG_TYPE_CLUSTER:
 	case CONFIG_TYPE_PATH:
 	case CONFIG_TYPE_SOCKET:
+	case CONFIG_TYPE_UNIX:
 	case CONFIG_TYPE_LISTEN:
 	case CONFIG_TYPE_HOSTS:
 	case CONFIG_TYPE_ZNODE:

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "verify/question.h"
 #include "verify/session.h"
 
 #define WRITER_INTERVAL_MS 1000
@@ -286,6 +287,20 @@ const struct server_fact *probe_fact(const struct probe *probe)
 	return &probe->fact;
 }
 
+static const char *sql_of(const void *answer, bool reduced)
+{
+	(void)answer;
+	return question_sql(!reduced);
+}
+
+static bool parse_row(const char *const *row, void *answer, struct err *err)
+{
+	return question_parse(row, answer, err);
+}
+
+static const struct session_question question = {
+    .columns = QUESTION_COLUMNS, .sql = sql_of, .parse = parse_row};
+
 struct probe *probe_create(struct event_base *base, const struct libpq *pq,
                            const struct config_cluster *config, const struct member *member,
                            probe_cb *cb, void *arg)
@@ -297,8 +312,8 @@ struct probe *probe_create(struct event_base *base, const struct libpq *pq,
 	probe->arg = arg;
 	probe->fact.port = member->port;
 	memcpy(probe->fact.address, member->address, sizeof(probe->fact.address));
-	probe->session =
-	    session_create(base, pq, config->verify_conninfo, member, session_told, probe);
+	probe->session = session_create(base, pq, &question, config->verify_conninfo, member,
+	                                session_told, probe);
 	probe->timer = event_new(base, -1, 0, timer_cb, probe);
 	enter(probe, PROBE_WAITING, 0);
 	return probe;

@@ -15,10 +15,10 @@
 #include <sys/socket.h>
 
 #include "base/util.h"
-#include "verify/question.h"
 
 /* Errors that pass by themselves, before one is believed. */
-#define PASSING_MAX 3
+#define PASSING_MAX         3
+#define SESSION_COLUMNS_MAX 16
 
 enum session_state {
 	SESSION_CLOSED,     /* no connection; the end of one may still have to be told */
@@ -30,19 +30,20 @@ enum session_state {
 struct session {
 	struct event_base *base;
 	const struct libpq *pq;
+	const struct session_question *question;
 	const char *conninfo;
 	char address[TOPOLOGY_ADDRESS_MAX], host[TOPOLOGY_HOST_MAX], port[8];
 	enum session_state state;
 	PGconn *conn;
-	PGresult *result;         /* the first one of the answer */
-	struct event *io;         /* NULL: nothing to watch */
-	struct event *over;       /* tells the end */
-	struct verdict verdict;   /* of the end */
-	struct server_fact *fact; /* of the question */
-	bool spoke;         /* the last that came in while connecting was bytes, not the end */
-	bool answered;      /* this connection has brought an answer */
-	bool no_identifier; /* its role may not read it */
-	unsigned passing;   /* errors in a row that may pass by themselves */
+	PGresult *result;       /* the first one of the answer */
+	struct event *io;       /* NULL: nothing to watch */
+	struct event *over;     /* tells the end */
+	struct verdict verdict; /* of the end */
+	void *answer;           /* where the row goes */
+	bool spoke;             /* the last that came in while connecting was bytes, not the end */
+	bool answered;          /* this connection has brought an answer */
+	bool reduced;           /* it refuses the whole question */
+	unsigned passing;       /* errors in a row that may pass by themselves */
 	session_cb *cb;
 	void *arg;
 };
@@ -144,7 +145,8 @@ static void send_question(struct session *session)
 {
 	int unsent = -1;
 
-	if (session->pq->send_query(session->conn, question_sql(!session->no_identifier)))
+	if (session->pq->send_query(session->conn,
+	                            session->question->sql(session->answer, session->reduced)))
 		unsent = session->pq->flush(session->conn);
 	if (unsent < 0) {
 		lose(session);
@@ -166,13 +168,14 @@ static void take_row(struct session *session)
 {
 	const struct libpq *pq = session->pq;
 	const PGresult *result = session->result;
-	const char *row[QUESTION_COLUMNS] = {NULL};
-	struct err err = {"the answer is not one row of four columns"};
-	bool good = pq->rows(result) == 1 && pq->columns(result) == QUESTION_COLUMNS;
+	const char *row[SESSION_COLUMNS_MAX] = {NULL};
+	struct err err = {"the answer is not one row of the columns that were asked for"};
+	int columns = session->question->columns;
+	bool good = pq->rows(result) == 1 && pq->columns(result) == columns;
 
-	for (int i = 0; good && i < QUESTION_COLUMNS; i++)
+	for (int i = 0; good && i < columns && i < SESSION_COLUMNS_MAX; i++)
 		row[i] = pq->is_null(result, 0, i) ? NULL : pq->value(result, 0, i);
-	if (!good || !question_parse(row, session->fact, &err)) {
+	if (!good || !session->question->parse(row, session->answer, &err)) {
 		fail_to_answer(session, NULL, err.message);
 		return;
 	}
@@ -191,15 +194,21 @@ static bool may_pass(const char *sqlstate)
 	       strcmp(sqlstate, "57014") == 0;
 }
 
+/* Not allowed, or no such table, column or schema. */
+static bool is_refused(const char *sqlstate)
+{
+	return strcmp(sqlstate, "42501") == 0 || strcmp(sqlstate, "42P01") == 0 ||
+	       strcmp(sqlstate, "42703") == 0 || strcmp(sqlstate, "3F000") == 0;
+}
+
 static void take_error(struct session *session)
 {
 	const PGresult *result = session->result;
 	const char *sqlstate = session->pq->result_error_field(result, PG_DIAG_SQLSTATE);
 	const char *text = session->pq->result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
-	bool denied = sqlstate != NULL && strcmp(sqlstate, "42501") == 0;
 
-	if (denied && !session->no_identifier) {
-		session->no_identifier = true;
+	if (sqlstate != NULL && is_refused(sqlstate) && !session->reduced) {
+		session->reduced = true;
 	} else if (sqlstate == NULL || !may_pass(sqlstate) || ++session->passing > PASSING_MAX) {
 		fail_to_answer(session, sqlstate, text != NULL ? text : "the question failed");
 		return;
@@ -218,9 +227,12 @@ static void take_result(struct session *session)
 		take_error(session);
 }
 
-/* An error stands before whatever follows it. */
+/* An error stands before whatever follows it, a row behind statements that have none. */
 static void keep_result(struct session *session, PGresult *result)
 {
+	if (session->result != NULL &&
+	    session->pq->result_status(session->result) == PGRES_COMMAND_OK)
+		drop_result(session);
 	if (session->result == NULL)
 		session->result = result;
 	else
@@ -325,7 +337,7 @@ static PGconn *start_connecting(const struct session *session)
 
 static void connect_anew(struct session *session)
 {
-	session->spoke = session->answered = session->no_identifier = false;
+	session->spoke = session->answered = session->reduced = false;
 	session->passing = 0;
 	enter(session, SESSION_CONNECTING);
 	session->conn = start_connecting(session);
@@ -338,9 +350,9 @@ static void connect_anew(struct session *session)
 	watch(session, EV_WRITE);
 }
 
-void session_ask(struct session *session, struct server_fact *fact)
+void session_ask(struct session *session, void *answer)
 {
-	session->fact = fact;
+	session->answer = answer;
 	event_del(session->over); /* an end that nobody waits for any more */
 	switch (session->state) {
 	case SESSION_CLOSED:
@@ -367,14 +379,18 @@ bool session_connected(const struct session *session)
 }
 
 struct session *session_create(struct event_base *base, const struct libpq *pq,
-                               const char *conninfo, const struct member *member, session_cb *cb,
-                               void *arg)
+                               const struct session_question *question, const char *conninfo,
+                               const struct member *member, session_cb *cb, void *arg)
 {
 	struct session *session = xcalloc(1, sizeof(*session));
 	const char *host = *member->host != '\0' ? member->host : member->address;
 
-	*session =
-	    (struct session){.base = base, .pq = pq, .conninfo = conninfo, .cb = cb, .arg = arg};
+	*session = (struct session){.base = base,
+	                            .pq = pq,
+	                            .question = question,
+	                            .conninfo = conninfo,
+	                            .cb = cb,
+	                            .arg = arg};
 	snprintf(session->address, sizeof(session->address), "%s", member->address);
 	snprintf(session->host, sizeof(session->host), "%s", host);
 	snprintf(session->port, sizeof(session->port), "%u", (unsigned)member->port);

@@ -12,6 +12,7 @@
 #include "bench/bench.h"
 #include "bench/failover.h"
 #include "bench/pool.h"
+#include "bench/publish.h"
 #include "bench/verify.h"
 
 #define START_TIMEOUT_MS 20000
@@ -361,6 +362,8 @@ int main(int argc, char **argv)
 	probes_bench(bench.lab, bench.zk, &bench.report, bench.scale->idle_seconds);
 	verified_bench(bench.lab, bench.zk, &bench.report, bench.scale->verified_changes);
 	failover_bench(bench.lab, bench.zk, &bench.report, bench.scale->failovers);
+	report_head();
+	publish_bench(bench.lab, bench.zk, &bench.report, quick);
 	lab_destroy(bench.lab);
 	return bench.report.failed > 0;
 }

@@ -40,6 +40,28 @@ int64_t stand_name(struct stand *stand, int node)
 
 /* --- the start --- */
 
+static void start_publisher(struct stand *stand, int node)
+{
+	stand->publishers[node] = lab_segue_create(
+	    stand->lab,
+	    lab_printf(stand->lab,
+	               "[segue]\nname = pub%d\n[zookeeper]\nhosts = %s\nsession_timeout = 4s\n"
+	               "[cluster orders]\npath = /segue/orders\n"
+	               "[publisher orders]\ncluster = orders\nname = pub%d\n"
+	               "nodes = host=127.0.0.1 port=%u\n"
+	               "conninfo = user=postgres dbname=postgres\nnotify_socket =\n",
+	               node + 1, lab_zk_hosts(stand->zk), node + 1, stand_port(stand, node)));
+	lab_segue_publish(stand->publishers[node]);
+}
+
+static void name_first(struct stand *stand, const struct stand_options *options)
+{
+	if (!options->publish && options->kind != STAND_PATRONI)
+		stand_name(stand, 0);
+	for (int i = 0; options->publish && i < STAND_NODES; i++)
+		start_publisher(stand, i);
+}
+
 static const char *make_cluster(struct stand *stand, const struct stand_options *options)
 {
 	return lab_printf(stand->lab,
@@ -142,8 +164,7 @@ void stand_start(struct stand *stand, const struct stand_options *options)
 	    port);
 	stand->conninfo[STAND_PGBOUNCER] = lab_pgbouncer_conninfo(stand->bouncer, "postgres");
 	stand->segue = lab_segue_create(stand->lab, make_ini(stand, options, port));
-	if (options->kind != STAND_PATRONI)
-		stand_name(stand, 0);
+	name_first(stand, options);
 	ledger_prepare(stand_conninfo(stand, 0));
 	if (options->role != NULL)
 		make_role(stand, options->role);

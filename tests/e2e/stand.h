@@ -26,6 +26,7 @@ struct stand_options {
 	enum stand_kind kind;
 	const char *cluster; /* more lines for [cluster orders]; NULL: none */
 	const char *role;    /* whom segue asks the servers as; NULL: the superuser */
+	bool publish;        /* STAND_REPMGR: a publisher beside each server writes the znode */
 };
 
 struct stand {
@@ -37,13 +38,14 @@ struct stand {
 	struct lab_haproxy *haproxy;
 	struct lab_pgbouncer *bouncer;
 	struct lab_segue *segue;
+	struct lab_segue *publishers[STAND_NODES]; /* NULL: none */
 	struct ledger *ledgers[STAND_PROXIES];
 	const char *conninfo[STAND_PROXIES];
 	int64_t lost_us; /* what was acknowledged by node 0 before may be lost; see stand_judge() */
 };
 
 /* All is up, and both clients have had a row acknowledged by node 0. Without Patroni it is the test
- * that writes the master znode (stand_name), as there is no publisher. */
+ * that writes the master znode (stand_name), or publishers do. */
 void stand_start(struct stand *stand, const struct stand_options *options);
 void stand_fini(struct stand *stand);
 

@@ -190,7 +190,8 @@ const char *lab_segue_binary(struct lab *lab);
 const char *lab_segue_ini_file(const struct lab_segue *segue);
 const char *lab_segue_dir(const struct lab_segue *segue); /* state_dir may be here */
 struct lab_process *lab_segue_process(struct lab_segue *segue);
-void lab_segue_start(struct lab_segue *segue); /* segue run -c INI; does not wait */
+void lab_segue_start(struct lab_segue *segue);   /* segue run -c INI; does not wait */
+void lab_segue_publish(struct lab_segue *segue); /* segue publish -c INI; does not wait */
 
 /* The log: lines after the mark that hold every one of the strings (the last argument is NULL).
  * wait: returns the first such line, or NULL after the timeout. count: how many there are now. */

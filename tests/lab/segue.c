@@ -86,14 +86,24 @@ void lab_segue_mark(struct lab_segue *segue)
 	    stat(lab_process_log(segue->process), &st) == 0 ? (size_t)st.st_size : segue->mark;
 }
 
-void lab_segue_start(struct lab_segue *segue)
+static void start_verb(struct lab_segue *segue, const char *verb)
 {
-	const char *argv[] = {lab_segue_binary(segue->lab), "run", "-c", segue->ini_file, NULL};
+	const char *argv[] = {lab_segue_binary(segue->lab), verb, "-c", segue->ini_file, NULL};
 
 	if (access(argv[0], X_OK) != 0)
 		lab_fail("%s: %s; SEGUE names another one", argv[0], strerror(errno));
 	lab_segue_mark(segue);
 	process_exec(segue->process, argv, false);
+}
+
+void lab_segue_start(struct lab_segue *segue)
+{
+	start_verb(segue, "run");
+}
+
+void lab_segue_publish(struct lab_segue *segue)
+{
+	start_verb(segue, "publish");
 }
 
 struct search {

@@ -38,14 +38,14 @@ void ballot_case_close(struct ballot_case *c)
 	ballot_destroy(c->ballot);
 }
 
-enum verdict ballot_case_form(struct ballot_case *c)
+enum ballot_verdict ballot_case_form(struct ballot_case *c)
 {
 	opinion_fini(&c->opinion);
 	ballot_form(c->ballot, &c->store, c->now_us, &c->opinion);
 	return c->opinion.verdict;
 }
 
-enum verdict ballot_case_round(struct ballot_case *c)
+enum ballot_verdict ballot_case_round(struct ballot_case *c)
 {
 	char wall[BALLOT_TIME_MAX];
 

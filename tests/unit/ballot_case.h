@@ -22,8 +22,8 @@ void ballot_case_open(struct ballot_case *c, const char *publisher);
 void ballot_case_close(struct ballot_case *c);
 
 /* A second later, everything is as c->nodes has it; then the opinion on c->store. */
-enum verdict ballot_case_round(struct ballot_case *c);
-enum verdict ballot_case_form(struct ballot_case *c); /* no round in between */
+enum ballot_verdict ballot_case_round(struct ballot_case *c);
+enum ballot_verdict ballot_case_form(struct ballot_case *c); /* no round in between */
 
 /* The opinion is what the store has from now on; `told`: the ballot hears that it was its own. */
 void ballot_case_store(struct ballot_case *c, bool told);

@@ -22,7 +22,7 @@ TestSuite(ballot_trouble, .init = setup, .fini = teardown, .timeout = 30);
 
 #define assert_verdict(actual, wanted)                                                            \
 	do {                                                                                      \
-		enum verdict actual_ = (actual);                                                  \
+		enum ballot_verdict actual_ = (actual);                                           \
 		cr_assert_eq(actual_, wanted, "%s: %s", verdict_name(actual_), c.opinion.reason); \
 	} while (0)
 

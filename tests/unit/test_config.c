@@ -92,9 +92,17 @@ Test(config, the_contract_loads_with_its_values_and_one_warning)
 	                 "host=/var/run/postgresql port=6432 user=pgbouncer dbname=pgbouncer");
 	cr_assert_eq(config->targets[2].kind, CONFIG_TARGET_FILE);
 	cr_assert_str_eq(config->targets[2].reload_command, "systemctl reload app");
-	cr_assert_str_eq(config->warnings.data,
-	                 CONTRACT ":56: [publisher orders]: this version has no publisher: the "
-	                          "section is checked and has no effect\n");
+	cr_assert_eq(config->publisher_count, 1);
+	cr_assert_str_eq(config->publishers[0].section, "orders");
+	cr_assert_str_eq(config->publishers[0].cluster, "orders");
+	cr_assert_str_neq(config->publishers[0].name, "");
+	cr_assert_eq(config->publishers[0].interval_ms, 1000);
+	cr_assert_eq(config->publishers[0].null_after, 3);
+	cr_assert_eq(config->publishers[0].write_check, CONFIG_WRITE_CHECK_NO);
+	cr_assert_str_eq(config->publishers[0].repmgr_schema, "repmgr");
+	cr_assert_str_eq(config->publishers[0].nodes,
+	                 "host=10.0.0.1 port=5432, host=10.0.0.2 port=5432");
+	cr_assert_str_eq(config->warnings.data, "");
 	config_free(config);
 	strbuf_fini(&errors);
 }

@@ -185,6 +185,13 @@ Test(config_errors, values_of_targets)
 	    {"nodes = a=b,, c=d", "nodes: found what is no connection string: allowed: "
 	                          "keyword=value pairs or postgresql:// URIs, comma separated"},
 	    {"repmgr = maybe\nnodes = a=b", "repmgr: found \"maybe\": allowed: auto | yes | no"},
+	    {"null_after = 0\nnodes = a=b", "null_after: found \"0\": allowed: 1 to 1000"},
+	    {"null_after = 3s\nnodes = a=b", "null_after: found \"3s\": allowed: 1 to 1000"},
+	    {"notify_socket = here\nnodes = a=b",
+	     "notify_socket: found \"here\": allowed: an absolute path without blanks of at most "
+	     "107 bytes"},
+	    {"repmgr_schema =\nnodes = a=b", "repmgr_schema: found \"\": allowed: 1 to 63 of A-Z "
+	                                     "a-z 0-9 . _ -, no dot in front"},
 	};
 
 	EXPECT_EACH(CLUSTER TARGET, 7, "[file f] ", "", file);

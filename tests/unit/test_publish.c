@@ -18,7 +18,7 @@ struct script {
 
 	unsigned formed, done;
 	enum ballot_store_state formed_on;
-	enum verdict verdict; /* what is formed */
+	enum ballot_verdict verdict; /* what is formed */
 	enum publish_result result;
 	char problem[256];
 	unsigned races_lost;
@@ -173,8 +173,8 @@ Test(publish, garbage_is_told_apart_from_nothing)
 
 Test(publish, writes_nothing_when_the_opinion_is_not_to)
 {
-	static const enum verdict verdicts[] = {VERDICT_SAME, VERDICT_WAIT, VERDICT_ALARM,
-	                                        VERDICT_BLIND};
+	static const enum ballot_verdict verdicts[] = {VERDICT_SAME, VERDICT_WAIT, VERDICT_ALARM,
+	                                               VERDICT_BLIND};
 
 	for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
 		script.done = 0;

@@ -1,0 +1,35 @@
+/* Connection strings of `nodes` and of repmgr.nodes: taken apart, merged with what is common to
+ * all, and looked at for the server that they lead to. */
+#ifndef SEGUE_PUBLISHER_NODES_H
+#define SEGUE_PUBLISHER_NODES_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/libpq.h"
+#include "config.h"
+#include "topology.h"
+
+/* The next string of a comma separated list that the configuration has let pass; the caller frees
+ * it. NULL at the end. */
+char *nodes_next(const char **list) MUST_CHECK;
+
+/* Where a string leads to, and with which settings. */
+struct nodes_target {
+	struct member member; /* host and port; the address where the host is one, or hostaddr */
+	char *conninfo;       /* keyword=value pairs: both strings, without the server */
+};
+
+enum nodes_precedence {
+	NODES_OWN_FIRST,    /* what the string says counts, then what is common: `nodes` */
+	NODES_COMMON_FIRST, /* the other way round, but for the server: repmgr's, who is not segue
+	                     */
+};
+
+/* Refuses what a proxy could not be led to: no host, a socket's folder, several hosts. */
+bool nodes_parse(const struct libpq *pq, const char *common, const char *conninfo,
+                 enum nodes_precedence precedence, struct nodes_target *out,
+                 struct err *err) MUST_CHECK;
+void nodes_target_fini(struct nodes_target *target);
+
+#endif

@@ -1,0 +1,23 @@
+/* The socket of `segue notify`: a datagram with the name of a cluster wakes its publishers. */
+#ifndef SEGUE_PUBLISHER_WAKE_H
+#define SEGUE_PUBLISHER_WAKE_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct event_base;
+struct wake;
+
+/* Somebody wants `cluster` looked at. Once for all that waited to be read. */
+typedef void wake_cb(const char *cluster, void *arg);
+
+/* Takes the place of a socket that nobody listens on any more; refuses one that somebody does. */
+struct wake *wake_create(struct event_base *base, const char *path, wake_cb *cb, void *arg,
+                         struct err *err) MUST_CHECK;
+void wake_destroy(struct wake *wake); /* NULL is fine */
+
+/* Never waits: what cannot be handed over at once is an error. */
+bool wake_send(const char *path, const char *cluster, struct err *err) MUST_CHECK;
+
+#endif

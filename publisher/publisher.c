@@ -1,0 +1,358 @@
+/* A publisher; see the header. Refuses to count a look that was only a closer one as a round of the
+ * ballot: rounds are intervals, or a null would be published after a blink. Always holds: a round
+ * is under way, or the timer runs that begins the next one.
+ *
+ *   timer, wake, a connection lost --> look --> observed --> [a round is due, or a new primary is
+ *   seen] --> ballot --> publish (reads the store, forms the opinion, writes) --> log
+ */
+#include "publisher_internal.h"
+
+#include <event2/event.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "watch/layout.h"
+
+/* After a wake or the word of a promotion; then while no primary is seen; then as configured. */
+#define CLOSE_MS     10
+#define CLOSE_FOR_US INT64_C(2000000)
+#define LOST_MS      50
+#define LOST_FOR_US  INT64_C(60000000)
+#define LOOK_GAP_US  INT64_C(10000) /* between the beginnings of two looks, whoever asks */
+
+/* -- when to look -- */
+
+static void look_after(struct publisher *publisher, int64_t ms)
+{
+	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	event_add(publisher->timer, &after);
+}
+
+static int64_t next_look_ms(const struct publisher *publisher, int64_t now_us)
+{
+	int64_t interval = publisher_config(publisher)->interval_ms, soon = interval;
+
+	if (now_us < publisher->close_until_us)
+		soon = CLOSE_MS;
+	else if (publisher->lost_from_us != 0 && now_us - publisher->lost_from_us < LOST_FOR_US)
+		soon = LOST_MS;
+	return soon < interval ? soon : clock_jitter_ms(interval);
+}
+
+static void look(struct publisher *publisher)
+{
+	event_del(publisher->timer);
+	publisher->looked_us = clock_now_us();
+	observe_look(publisher->observe);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	look(arg);
+}
+
+/* Soon: at once, unless the last look was a moment ago. */
+static void look_soon(struct publisher *publisher)
+{
+	int64_t gap_us = clock_now_us() - publisher->looked_us;
+
+	if (gap_us >= LOOK_GAP_US)
+		look(publisher);
+	else
+		look_after(publisher, (LOOK_GAP_US - gap_us + 999) / 1000);
+}
+
+static void on_lost(void *arg)
+{
+	look_soon(arg);
+}
+
+void publisher_wake(struct publisher *publisher)
+{
+	publisher->close_until_us = clock_now_us() + CLOSE_FOR_US;
+	look_soon(publisher);
+}
+
+/* -- what was seen -- */
+
+/* Who takes writes on the highest timeline that is not below the store's; NULL: nobody. */
+static const struct sighting *find_primary(const struct publisher *publisher,
+                                           const struct observation *seen)
+{
+	const struct sighting *best = NULL;
+	int64_t floor =
+	    publisher->known.state == BALLOT_STORE_VALUE ? publisher->stored.timeline : 0;
+
+	for (size_t i = 0; i < seen->count; i++) {
+		const struct sighting *sighting = &seen->sightings[i];
+
+		if (sighting->class != SERVER_ANSWERED || sighting->in_recovery ||
+		    sighting->role == SIGHTING_WITNESS || sighting->timeline < floor)
+			continue;
+		if (best == NULL || sighting->timeline > best->timeline)
+			best = sighting;
+	}
+	return best;
+}
+
+/* A promotion that is news, of a server that is not the primary yet: it is about to be. */
+static void note_promotions(struct publisher *publisher, const struct observation *seen,
+                            const struct sighting *primary)
+{
+	const char *latest = publisher->promoted_at, *name = "";
+
+	for (size_t i = 0; i < seen->count; i++)
+		if (seen->sightings[i].class == SERVER_ANSWERED &&
+		    strcmp(seen->sightings[i].promoted_at, latest) > 0) {
+			latest = seen->sightings[i].promoted_at;
+			name = seen->sightings[i].promoted_name;
+		}
+	if (*name == '\0')
+		return;
+	if (publisher->counted_us != 0 && (primary == NULL || strcmp(primary->name, name) != 0))
+		publisher->close_until_us = clock_now_us() + CLOSE_FOR_US;
+	snprintf(publisher->promoted_at, sizeof(publisher->promoted_at), "%s", latest);
+}
+
+static void note_primary(struct publisher *publisher, const struct sighting *primary, char *who,
+                         size_t size)
+{
+	*who = '\0';
+	if (primary == NULL) {
+		if (publisher->lost_from_us == 0)
+			publisher->lost_from_us = clock_now_us();
+		return;
+	}
+	publisher->lost_from_us = 0;
+	snprintf(who, size, "%s:%u on %lld", primary->host, (unsigned)primary->port,
+	         (long long)primary->timeline);
+}
+
+static const char *says(const struct sighting *sighting)
+{
+	if (sighting->class != SERVER_ANSWERED)
+		return server_class_name(sighting->class);
+	if (sighting->role == SIGHTING_WITNESS)
+		return "witness";
+	return sighting->in_recovery ? "standby" : "primary";
+}
+
+/* Nothing in it that changes with every transaction: each change is a write. */
+static void show(struct publisher *publisher, const struct observation *seen)
+{
+	json_auto_t *document = json_object(), *nodes = json_array();
+	char *text;
+
+	for (size_t i = 0; i < seen->count; i++) {
+		const struct sighting *sighting = &seen->sightings[i];
+
+		json_array_append_new(
+		    nodes, json_pack("{s:s, s:s, s:i, s:s, s:I}", "name", sighting->name, "host",
+		                     sighting->host, "port", (int)sighting->port, "says",
+		                     says(sighting), "timeline", (json_int_t)sighting->timeline));
+	}
+	json_object_set_new(document, "version", json_integer(1));
+	json_object_set_new(document, "publisher", json_string(publisher_config(publisher)->name));
+	json_object_set(document, "nodes", nodes);
+	text = json_dumps(document, JSON_COMPACT);
+	presence_show(publisher->presence, text);
+	free(text);
+}
+
+static void keep_presence(struct publisher *publisher, const struct observation *seen)
+{
+	int64_t blind_ms =
+	    ballot_rounds_blind(publisher->ballot) * publisher_config(publisher)->interval_ms;
+
+	publisher->seen = publisher->seen || blind_ms == 0;
+	if (publisher->presence == NULL)
+		return;
+	if (publisher->seen && blind_ms < publisher_config(publisher)->blind_after_ms)
+		show(publisher, seen);
+	else
+		presence_hide(publisher->presence);
+}
+
+static void count_round(struct publisher *publisher, const struct observation *seen)
+{
+	char wall[CLOCK_WALL_MAX];
+
+	clock_wall_at(seen->asked_us, wall, sizeof(wall));
+	ballot_observe(publisher->ballot, seen->sightings, seen->count, &publisher->known,
+	               seen->asked_us, wall);
+	publisher->counted_us = seen->asked_us;
+	keep_presence(publisher, seen);
+	publish_run(publisher->publish);
+}
+
+/* While no primary is seen an interval is one to the letter, as null_after counts them; else the
+ * timer has jitter, and a look that comes early is that of the interval, too. */
+static bool round_is_due(const struct publisher *publisher, int64_t asked_us)
+{
+	int64_t part = publisher->lost_from_us != 0 ? 1000 : 750; /* us, of each ms */
+
+	return publisher->counted_us == 0 ||
+	       asked_us - publisher->counted_us >= publisher_config(publisher)->interval_ms * part;
+}
+
+static void on_observed(const struct observation *seen, void *arg)
+{
+	struct publisher *publisher = arg;
+	const struct sighting *primary = find_primary(publisher, seen);
+	char who[sizeof(publisher->primary)];
+	bool news;
+
+	publisher_say_repmgr(publisher, seen);
+	note_promotions(publisher, seen, primary);
+	note_primary(publisher, primary, who, sizeof(who));
+	news = *who != '\0' && strcmp(who, publisher->primary) != 0;
+	if (news)
+		publisher->close_until_us = 0; /* what was waited for */
+	if (news || round_is_due(publisher, seen->asked_us)) {
+		snprintf(publisher->primary, sizeof(publisher->primary), "%s", who);
+		count_round(publisher, seen);
+	}
+	if (!publisher->options.once)
+		look_after(publisher, next_look_ms(publisher, clock_now_us()));
+}
+
+/* -- what the store says to it -- */
+
+static void on_form(const struct ballot_store *store, struct opinion *out, void *arg)
+{
+	struct publisher *publisher = arg;
+	bool writes;
+
+	ballot_form(publisher->ballot, store, clock_now_us(), out);
+	publisher->known.state = store->state;
+	if (store->state == BALLOT_STORE_VALUE) {
+		topology_fini(&publisher->stored);
+		topology_init(&publisher->stored);
+		topology_copy(&publisher->stored, store->topology);
+	}
+	writes = out->verdict == VERDICT_PUBLISH || out->verdict == VERDICT_PUBLISH_NULL;
+	publisher->word.any = true;
+	publisher->word.verdict = out->verdict;
+	snprintf(publisher->word.reason, sizeof(publisher->word.reason), "%s", out->reason);
+	strbuf_reset(&publisher->word.text);
+	if (writes)
+		layout_segue_encode(&out->topology, false, &publisher->word.text);
+	if (writes && publisher->options.dry_run)
+		out->verdict = VERDICT_WAIT;
+}
+
+static void on_done(const struct publish_outcome *outcome, void *arg)
+{
+	struct publisher *publisher = arg;
+	const struct publisher_word word = {.result = outcome->result,
+	                                    .store_read = publisher->word.any,
+	                                    .verdict = publisher->word.verdict,
+	                                    .reason = publisher->word.reason,
+	                                    .text = publisher->word.text.data,
+	                                    .problem = outcome->problem};
+
+	if (outcome->result == PUBLISH_WRITTEN)
+		ballot_written(publisher->ballot, outcome->opinion);
+	if (!publisher->options.once)
+		publisher_say(publisher, outcome);
+	if (publisher->options.told != NULL)
+		publisher->options.told(&word, publisher->options.arg);
+	publisher->word.any = false;
+}
+
+void publisher_describe(const struct publisher *publisher, struct strbuf *out)
+{
+	ballot_describe(publisher->ballot, out);
+	observe_describe(publisher->observe, out);
+}
+
+/* -- beginning and end -- */
+
+static struct observe *make_observe(struct publisher *publisher, struct err *err)
+{
+	const struct publisher_options *options = &publisher->options;
+	const struct observe_options observe = {
+	    .base = options->base,
+	    .pq = options->pq,
+	    .resolver = options->resolver,
+	    .cluster = publisher->cluster,
+	    .config = options->publisher,
+	    .callbacks = {.observed = on_observed, .lost = on_lost, .arg = publisher}};
+
+	return observe_create(&observe, err);
+}
+
+static void make_publish(struct publisher *publisher)
+{
+	const struct config_publisher *config = publisher_config(publisher);
+	const struct ballot_rules rules = {
+	    .publisher = config->name,
+	    .null_after = (unsigned)config->null_after,
+	    .drop_after = (unsigned)config->drop_after,
+	    .fresh_us = (2 * config->interval_ms + publisher->cluster->verify_timeout_ms) * 1000};
+	struct publish_store store = publish_store_of(&publisher->store);
+	const struct publish_options options = {.cluster = publisher->cluster,
+	                                        .store = &store,
+	                                        .form = on_form,
+	                                        .done = on_done,
+	                                        .arg = publisher};
+
+	publisher->ballot = ballot_create(&rules);
+	publisher->publish = publish_create(&options);
+}
+
+static struct presence *make_presence(const struct publisher *publisher)
+{
+	const struct presence_options options = {.base = publisher->options.base,
+	                                         .zk = publisher->options.zk,
+	                                         .acl = publisher->store.acl,
+	                                         .cluster = publisher->cluster,
+	                                         .name = publisher_config(publisher)->name};
+
+	return presence_create(&options);
+}
+
+struct publisher *publisher_create(const struct publisher_options *options, struct err *err)
+{
+	struct publisher *publisher = xcalloc(1, sizeof(*publisher));
+	bool creator = options->config->acl == CONFIG_ACL_CREATOR;
+
+	publisher->options = *options;
+	publisher->cluster = &options->config->clusters[options->publisher->cluster_index];
+	publisher->store =
+	    (struct publish_zk){.zk = options->zk, .acl = creator ? ZK_ACL_CREATOR : ZK_ACL_OPEN};
+	topology_init(&publisher->stored);
+	publisher->known.topology = &publisher->stored;
+	strbuf_init(&publisher->word.text);
+	publisher->timer = evtimer_new(options->base, on_timer, publisher);
+	make_publish(publisher);
+	publisher->observe = make_observe(publisher, err);
+	if (publisher->observe == NULL) {
+		publisher_destroy(publisher);
+		return NULL;
+	}
+	if (!options->once)
+		publisher->presence = make_presence(publisher);
+	look_after(publisher, 0);
+	return publisher;
+}
+
+void publisher_destroy(struct publisher *publisher)
+{
+	if (publisher == NULL)
+		return;
+	observe_destroy(publisher->observe);
+	publish_destroy(publisher->publish);
+	presence_destroy(publisher->presence);
+	ballot_destroy(publisher->ballot);
+	event_free(publisher->timer);
+	topology_fini(&publisher->stored);
+	strbuf_fini(&publisher->word.text);
+	free(publisher);
+}

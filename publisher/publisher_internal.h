@@ -1,0 +1,53 @@
+/* What publisher.c (the work) and publisher_say.c (the log) share. Nobody else includes it. */
+#ifndef SEGUE_PUBLISHER_PUBLISHER_INTERNAL_H
+#define SEGUE_PUBLISHER_PUBLISHER_INTERNAL_H
+
+#include "publisher/observe.h"
+#include "publisher/presence.h"
+#include "publisher/publisher.h"
+
+struct publisher {
+	struct publisher_options options;
+	const struct config_cluster *cluster;
+	struct observe *observe;
+	struct ballot *ballot;
+	struct publish_zk store;
+	struct publish *publish;
+	struct presence *presence;
+	struct event *timer;
+	int64_t looked_us;      /* when the last look began */
+	int64_t counted_us;     /* when the ballot was told last; 0: never */
+	int64_t close_until_us; /* look every CLOSE_MS until then */
+	int64_t lost_from_us;   /* since when no primary is seen; 0: one is */
+	bool seen;              /* any server, ever */
+	struct topology stored; /* as it was read last */
+	struct ballot_store known;
+	char
+	    primary[TOPOLOGY_HOST_MAX + 32]; /* who takes writes on which timeline, by the ballot */
+	char promoted_at[BALLOT_TIME_MAX];   /* the latest that any server's events have */
+	struct {
+		bool any;
+		enum ballot_verdict verdict; /* before a dry run makes it WAIT */
+		char reason[BALLOT_REASON_MAX];
+		struct strbuf text;
+	} word;
+	struct {
+		bool any;
+		enum publish_result result;
+		enum ballot_verdict verdict;
+		int64_t alarm_us;
+	} said; /* in the log */
+	bool repmgr_said;
+};
+
+static inline const struct config_publisher *publisher_config(const struct publisher *publisher)
+{
+	return publisher->options.publisher;
+}
+
+/* Whether repmgr's tables were found, once, where somebody may have meant them to be. */
+void publisher_say_repmgr(struct publisher *publisher, const struct observation *seen);
+/* What came of a run, where that is news. */
+void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome);
+
+#endif

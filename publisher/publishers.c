@@ -1,0 +1,262 @@
+/* The publishers of a configuration; see the header. Refuses one that names no publisher. Always
+ * holds: on a reload the session stays where its settings do, so that presence does not blink, and
+ * no socket is opened twice. */
+#include "publisher/publishers.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "publisher/wake.h"
+#include "watch/resolver.h"
+#include "watch/zk.h"
+
+#define AUTH_FILE_MAX 4096
+#define SAY_AGAIN_US  INT64_C(1000000)
+
+struct one {
+	struct publishers *all;
+	const struct config_publisher *config;
+	struct publisher *publisher;
+	struct wake *wake; /* NULL: none, or that of an earlier one */
+};
+
+struct publishers {
+	struct publishers_options options;
+	struct config *config;
+	struct strbuf auth;
+	struct libpq pq;
+	struct resolver *resolver; /* with the session: the next configuration may take over both */
+	struct zk *zk;
+	struct one *ones;
+	size_t count;
+	int64_t notified_us; /* when the log heard of it last */
+};
+
+static bool is_wanted(const struct publishers *all, const struct config_publisher *config)
+{
+	return all->options.section == NULL || strcmp(all->options.section, config->section) == 0;
+}
+
+/* The first line. */
+static bool read_auth(struct publishers *all, struct err *err)
+{
+	if (*all->config->auth_file == '\0')
+		return true;
+	if (!file_read(all->config->auth_file, AUTH_FILE_MAX, &all->auth, NULL, err))
+		return err_wrap(err, "[zookeeper] auth_file");
+	all->auth.len = strcspn(all->auth.data, "\r\n");
+	all->auth.data[all->auth.len] = '\0';
+	return true;
+}
+
+static void choose(struct publishers *all)
+{
+	all->ones = xcalloc(all->config->publisher_count + 1, sizeof(*all->ones));
+	for (size_t i = 0; i < all->config->publisher_count; i++)
+		if (is_wanted(all, &all->config->publishers[i]))
+			all->ones[all->count++] =
+			    (struct one){.all = all, .config = &all->config->publishers[i]};
+}
+
+struct publishers *publishers_prepare(const struct publishers_options *options,
+                                      struct strbuf *errors)
+{
+	struct config *config = config_load(options->config_file, errors);
+	struct publishers *all;
+	struct err err;
+
+	if (config == NULL)
+		return NULL;
+	all = xcalloc(1, sizeof(*all));
+	all->options = *options;
+	all->config = config;
+	strbuf_init(&all->auth);
+	choose(all);
+	if (all->count > 0 && read_auth(all, &err) && libpq_load(&all->pq, &err))
+		return all;
+	if (all->count > 0)
+		strbuf_printf(errors, "%s: %s\n", options->config_file, err.message);
+	else if (options->section != NULL)
+		strbuf_printf(errors, "%s: found no [publisher %s] section\n", options->config_file,
+		              options->section);
+	else
+		strbuf_printf(errors, "%s: found no [publisher NAME] section\n",
+		              options->config_file);
+	publishers_destroy(all);
+	return NULL;
+}
+
+/* -- the session -- */
+
+static bool same_session(const struct publishers *a, const struct publishers *b)
+{
+	return strcmp(a->config->zookeeper_hosts, b->config->zookeeper_hosts) == 0 &&
+	       a->config->session_timeout_ms == b->config->session_timeout_ms &&
+	       strcmp(a->auth.data, b->auth.data) == 0;
+}
+
+static bool connect_store(struct publishers *all, const struct publishers *old, struct err *err)
+{
+	const struct zk_options options = {.hosts = all->config->zookeeper_hosts,
+	                                   .session_timeout_ms =
+	                                       (int)all->config->session_timeout_ms,
+	                                   .auth = all->auth.data};
+
+	if (old != NULL && same_session(all, old)) {
+		all->resolver = old->resolver;
+		all->zk = old->zk;
+		return true;
+	}
+	all->resolver = resolver_create(all->options.base, err);
+	if (all->resolver == NULL)
+		return false;
+	all->zk = zk_create(all->options.base, all->resolver, &options, err);
+	return all->zk != NULL || err_wrap(err, "[zookeeper]");
+}
+
+/* -- waking -- */
+
+/* Anybody on this host may wake: the log is not theirs to fill. */
+static void say_notified(struct publishers *all, const char *cluster)
+{
+	int64_t now_us = clock_now_us();
+
+	if (all->notified_us != 0 && now_us - all->notified_us < SAY_AGAIN_US)
+		return;
+	all->notified_us = now_us;
+	log_info("notified", KV_STR("cluster", cluster));
+}
+
+static void on_wake(const char *cluster, void *arg)
+{
+	struct publishers *all = arg;
+
+	for (size_t i = 0; i < all->count; i++) {
+		if (strcmp(all->ones[i].config->cluster, cluster) != 0)
+			continue;
+		say_notified(all, cluster);
+		publisher_wake(all->ones[i].publisher);
+	}
+}
+
+static bool has_wake(const struct publishers *all, size_t before, const char *path)
+{
+	for (size_t i = 0; i < before; i++)
+		if (strcmp(all->ones[i].config->notify_socket, path) == 0)
+			return true;
+	return false;
+}
+
+/* Without its socket a publisher still sees everything, an interval later. */
+static void open_wakes(struct publishers *all)
+{
+	struct err err;
+
+	for (size_t i = 0; i < all->count && !all->options.once; i++) {
+		struct one *one = &all->ones[i];
+		const char *path = one->config->notify_socket;
+
+		if (*path == '\0' || has_wake(all, i, path))
+			continue;
+		one->wake = wake_create(all->options.base, path, on_wake, all, &err);
+		if (one->wake == NULL)
+			log_warning("notify_socket_failed", KV_STR("publisher", one->config->name),
+			            KV_ERR(&err), KV_STR("next", "segue notify wakes nobody here"));
+	}
+}
+
+/* -- beginning and end -- */
+
+static void on_told(const struct publisher_word *word, void *arg)
+{
+	const struct one *one = arg;
+	const struct publishers *all = one->all;
+
+	if (all->options.told != NULL)
+		all->options.told(one->publisher, one->config, word, all->options.arg);
+}
+
+static void stop(struct publishers *all)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		publisher_destroy(STEAL(all->ones[i].publisher));
+		wake_destroy(STEAL(all->ones[i].wake));
+	}
+}
+
+/* The session is somebody else's from here on. */
+static void leave_store(struct publishers *all)
+{
+	all->zk = NULL;
+	all->resolver = NULL;
+}
+
+static bool create_all(struct publishers *all, struct err *err)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		struct one *one = &all->ones[i];
+		const struct publisher_options options = {.base = all->options.base,
+		                                          .pq = &all->pq,
+		                                          .resolver = all->resolver,
+		                                          .zk = all->zk,
+		                                          .config = all->config,
+		                                          .publisher = one->config,
+		                                          .once = all->options.once,
+		                                          .dry_run = all->options.dry_run,
+		                                          .told = on_told,
+		                                          .arg = one};
+
+		one->publisher = publisher_create(&options, err);
+		if (one->publisher == NULL)
+			return false;
+	}
+	return true;
+}
+
+bool publishers_start(struct publishers *publishers, struct publishers *old, struct err *err)
+{
+	bool shared;
+
+	if (!connect_store(publishers, old, err))
+		return false;
+	shared = old != NULL && old->zk == publishers->zk;
+	if (!create_all(publishers, err)) {
+		stop(publishers);
+		if (shared)
+			leave_store(publishers);
+		return false;
+	}
+	if (old != NULL)
+		stop(old);
+	if (shared)
+		leave_store(old);
+	publishers_destroy(old);
+	open_wakes(publishers);
+	return true;
+}
+
+void publishers_destroy(struct publishers *publishers)
+{
+	if (publishers == NULL)
+		return;
+	stop(publishers);
+	zk_destroy(publishers->zk);
+	resolver_destroy(publishers->resolver);
+	strbuf_fini(&publishers->auth);
+	free(publishers->ones);
+	config_free(publishers->config);
+	free(publishers);
+}
+
+const struct config *publishers_config(const struct publishers *publishers)
+{
+	return publishers->config;
+}
+
+size_t publishers_count(const struct publishers *publishers)
+{
+	return publishers->count;
+}
