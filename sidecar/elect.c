@@ -84,7 +84,8 @@ static const struct member *find_rival(const struct electorate *electorate,
 			lowest = voters->of[i].timeline + 1;
 			rival = voters->of[i].member;
 		}
-	return rival != NULL && !topology_same_address(rival, &electorate->named->primary) ? rival : NULL;
+	return rival != NULL && !topology_same_address(rival, &electorate->named->primary) ? rival
+	                                                                                   : NULL;
 }
 
 static void find_others(const struct electorate *electorate, const struct voters *voters,
