@@ -60,7 +60,8 @@ Test(publish_failover, repmgrd_promotes_and_the_old_primary_returns)
 {
 	struct crowd crowd;
 
-	crowd_start(&crowd, &(struct crowd_options){.events = true});
+	crowd_start(&crowd,
+	            &(struct crowd_options){.events = true, .settings = "null_after = 1\n"});
 	expect_witness_left_out(&crowd);
 	expect_one_connection_each(&crowd);
 	lab_process_kill(server(&crowd, 0));

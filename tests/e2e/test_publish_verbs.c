@@ -28,6 +28,49 @@ static const char *ini_of(struct crowd *crowd, int publisher)
 	return lab_segue_ini_file(crowd->publishers[publisher]);
 }
 
+static void run_sql(struct crowd *crowd, const char *sql)
+{
+	auto_free char *done = lab_pg_query(lab_pg_conninfo(crowd->pg, 0), sql);
+
+	cr_assert_not_null(done, "%s", sql);
+}
+
+/* A name leads to the same server as an address of repmgr's: it is asked, and counted, once. */
+static void expect_one_server_under_two_addresses(struct crowd *crowd)
+{
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+	const char *file, *ini, *at, *first;
+
+	file = lab_path(crowd->lab, "names.ini");
+	ini = crowd_ini(crowd, 0, NULL);
+	at = strstr(ini, "nodes = host=127.0.0.1");
+	lab_write_file(file, lab_printf(crowd->lab, "%.*snodes = host=localhost%s", (int)(at - ini),
+	                                ini, at + strlen("nodes = host=127.0.0.1")));
+	cr_assert_eq(segue(crowd, &out, "publish", "-c", file, "--once", "--dry-run"), 0, "%s",
+	             out.data);
+	first = strstr(out.data, "takes writes on");
+	cr_assert_not_null(first, "%s", out.data);
+	cr_assert_null(strstr(first + 1, "takes writes on timeline 1, seen"), "%s", out.data);
+	cr_assert_null(strstr(out.data, "alarm"), "%s", out.data);
+}
+
+/* The znode names it: that stays, as it lives. */
+static void expect_no_writer_without_a_row(struct crowd *crowd)
+{
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+	const char *file;
+
+	file = lab_path(crowd->lab, "rows.ini");
+	lab_write_file(file, crowd_ini(crowd, 0, "write_check = table\n"));
+	cr_assert_eq(segue(crowd, &out, "publish", "-c", file, "--once", "--dry-run"), 0);
+	cr_assert_not_null(strstr(out.data, "nothing to write: same: "), "%s", out.data);
+	run_sql(crowd, "alter system set default_transaction_read_only = on");
+	run_sql(crowd, "select pg_reload_conf()");
+	cr_assert_eq(segue(crowd, &out, "publish", "-c", file, "--once", "--dry-run"), 0);
+	cr_assert_not_null(strstr(out.data, "nothing to write: wait: "), "%s", out.data);
+	cr_assert_not_null(strstr(out.data, "read-only transaction"), "%s", out.data);
+}
+
 Test(publish_verbs, once_tells_and_a_dry_run_writes_nothing)
 {
 	struct crowd crowd;
@@ -55,6 +98,8 @@ Test(publish_verbs, once_tells_and_a_dry_run_writes_nothing)
 	cr_assert_eq(segue(&crowd, &out, "publish", "-c", ini, "--once", NULL), 0);
 	cr_assert_not_null(strstr(out.data, "nothing to write: same: "), "%s", out.data);
 
+	expect_one_server_under_two_addresses(&crowd);
+	expect_no_writer_without_a_row(&crowd);
 	cr_assert_eq(segue(&crowd, &out, "publish", "-c", ini, "--dry-run", NULL), 2);
 	cr_assert_eq(segue(&crowd, &out, "publish", "-c", ini, "--once", "nobody"), 2);
 	cr_assert_not_null(strstr(out.data, "found no [publisher nobody] section"), "%s", out.data);
@@ -62,13 +107,6 @@ Test(publish_verbs, once_tells_and_a_dry_run_writes_nothing)
 	cr_assert_eq(segue(&crowd, &out, "publish", "-c", ini, "--once", NULL), 1);
 	cr_assert_not_null(strstr(out.data, "store: "), "%s", out.data);
 	crowd_fini(&crowd);
-}
-
-static void run_sql(struct crowd *crowd, const char *sql)
-{
-	auto_free char *done = lab_pg_query(lab_pg_conninfo(crowd->pg, 0), sql);
-
-	cr_assert_not_null(done, "%s", sql);
 }
 
 static const char *without_conninfo(struct crowd *crowd)
@@ -115,47 +153,6 @@ Test(publish_verbs, check_asks_as_the_publisher_would)
 	cr_assert_eq(segue(&crowd, &out, "check", "-c", file, NULL, NULL), 1);
 	cr_assert_not_null(strstr(out.data, "FAIL  publisher/orders: none of 1 servers answers"),
 	                   "%s", out.data);
-	crowd_fini(&crowd);
-}
-
-/* A name leads to the same server as an address of repmgr's: it is asked, and counted, once. */
-Test(publish_verbs, one_server_under_two_addresses_is_one)
-{
-	struct crowd crowd;
-	auto_strbuf struct strbuf out = STRBUF_INIT;
-	const char *file, *ini, *at, *first;
-
-	crowd_start(&crowd, &(struct crowd_options){.quiet = true});
-	file = lab_path(crowd.lab, "names.ini");
-	ini = crowd_ini(&crowd, 0, NULL);
-	at = strstr(ini, "nodes = host=127.0.0.1");
-	lab_write_file(file, lab_printf(crowd.lab, "%.*snodes = host=localhost%s", (int)(at - ini),
-	                                ini, at + strlen("nodes = host=127.0.0.1")));
-	cr_assert_eq(segue(&crowd, &out, "publish", "-c", file, "--once", "--dry-run"), 0, "%s",
-	             out.data);
-	first = strstr(out.data, "takes writes on");
-	cr_assert_not_null(first, "%s", out.data);
-	cr_assert_null(strstr(first + 1, "takes writes on timeline 1, seen"), "%s", out.data);
-	cr_assert_null(strstr(out.data, "alarm"), "%s", out.data);
-	crowd_fini(&crowd);
-}
-
-Test(publish_verbs, a_server_that_takes_no_row_is_no_writer)
-{
-	struct crowd crowd;
-	auto_strbuf struct strbuf out = STRBUF_INIT;
-	const char *file;
-
-	crowd_start(&crowd, &(struct crowd_options){.quiet = true});
-	file = lab_path(crowd.lab, "rows.ini");
-	lab_write_file(file, crowd_ini(&crowd, 0, "write_check = table\n"));
-	cr_assert_eq(segue(&crowd, &out, "publish", "-c", file, "--once", "--dry-run"), 0);
-	cr_assert_not_null(strstr(out.data, "would write: publish: "), "%s", out.data);
-	run_sql(&crowd, "alter system set default_transaction_read_only = on");
-	run_sql(&crowd, "select pg_reload_conf()");
-	cr_assert_eq(segue(&crowd, &out, "publish", "-c", file, "--once", "--dry-run"), 0);
-	cr_assert_not_null(strstr(out.data, "nothing to write: wait: "), "%s", out.data);
-	cr_assert_not_null(strstr(out.data, "read-only transaction"), "%s", out.data);
 	crowd_fini(&crowd);
 }
 
