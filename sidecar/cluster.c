@@ -111,8 +111,12 @@ int64_t cluster_hold_left_ms(const struct cluster *cluster)
 
 /* Targets hold by their text: those that have none yet, after a start, get the last one first. */
 static void hold_all(struct cluster *cluster, const struct decision *decision,
-                     const struct watch_fact *fact)
+                     const struct decide_input *input)
 {
+	const struct watch_fact *fact = input->fact;
+	const struct server_fact *last =
+	    server_of(input->servers, input->server_count, &cluster->applied.topology.primary);
+	bool dead = last != NULL && last->class == SERVER_REFUSED;
 	bool fence = decision->kind == DECIDE_FENCE;
 	int64_t left_ms;
 
@@ -129,7 +133,7 @@ static void hold_all(struct cluster *cluster, const struct decision *decision,
 		if (fence)
 			target_fence(cluster->outlets[i].target, cluster->episode);
 		else if (left_ms > 0)
-			target_hold(cluster->outlets[i].target, cluster->episode, left_ms);
+			target_hold(cluster->outlets[i].target, cluster->episode, left_ms, dead);
 }
 
 /* --- a primary --- */
@@ -272,7 +276,7 @@ void cluster_reconcile(struct cluster *cluster)
 		cluster_save_soon(cluster);
 	}
 	if (decision.kind == DECIDE_HOLD || decision.kind == DECIDE_FENCE)
-		hold_all(cluster, &decision, fact);
+		hold_all(cluster, &decision, &input);
 	decision_fini(&decision);
 	cluster_say(cluster, fact);
 }

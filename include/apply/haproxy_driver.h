@@ -161,7 +161,7 @@ void haproxy_sync_forget(struct haproxy_driver *driver);
 /* haproxy_hold.c: the door. Closing it is one more thing to wish for; the runtime half does it. */
 void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir);
 void haproxy_hold_fini(struct haproxy_driver *driver); /* opens a hold, leaves a fence */
-void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms);
+void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead);
 void haproxy_fence(struct target *target, int64_t episode);
 void haproxy_hold_end(struct haproxy_driver *driver); /* before a text is taken */
 void haproxy_hold_settle(struct haproxy_driver *driver);

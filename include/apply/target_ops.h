@@ -14,7 +14,7 @@ struct event;
 struct target_ops {
 	bool (*set_desired)(struct target *target, const struct desired *desired, struct err *err);
 	/* NULL: cannot */
-	void (*hold)(struct target *target, int64_t episode, int64_t timeout_ms);
+	void (*hold)(struct target *target, int64_t episode, int64_t timeout_ms, bool dead);
 	void (*fence)(struct target *target, int64_t episode);
 	void (*status)(const struct target *target, struct target_status *out);
 	void (*destroy)(struct target *target); /* frees it too, by way of target_fini() */

@@ -119,12 +119,13 @@ static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct e
 	return true;
 }
 
-void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms)
+void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
 {
 	struct haproxy_driver *driver = (struct haproxy_driver *)target;
 	struct haproxy_hold *hold = &driver->hold;
 	struct err err;
 
+	(void)dead; /* its sessions end by themselves, or are ended by the next move */
 	if (driver->generation == 0) {
 		if (hold->note.kind != HAPROXY_NOTE_FENCE) /* the stronger one */
 			haproxy_found_keep(driver, &hold->held_episode, episode, timeout_ms);

@@ -131,7 +131,7 @@ static void begin(struct pgbouncer_driver *driver, const struct desired *desired
 	driver->facts.held = driver->fenced = driver->facts.fence_due = false;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
-	driver->noteless = false;
+	driver->noteless = driver->drain.dead = false;
 	driver->live_ms = 0;
 	driver->drain.release_ms =
 	    clock_now_ms() + driver->target.config->pause_timeout_ms + PGBOUNCER_MOVE_MS;
@@ -199,7 +199,7 @@ static void begin_hold(struct pgbouncer_driver *driver)
 }
 
 /* A fence is the stronger one, and ends with a text only. */
-static void hold(struct target *target, int64_t episode, int64_t timeout_ms)
+static void hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
 {
 	struct pgbouncer_driver *driver = driver_of(target);
 
@@ -209,6 +209,7 @@ static void hold(struct target *target, int64_t episode, int64_t timeout_ms)
 	if (driver->fenced)
 		return;
 	driver->hold_until_ms = clock_now_ms() + timeout_ms;
+	driver->drain.dead = dead;
 	log_info("hold", KV_STR("cluster", target->config->cluster),
 	         KV_STR("target", target->config->name), KV_INT("zxid", driver->watch.zxid),
 	         KV_MS("timeout_ms", timeout_ms * 1000));

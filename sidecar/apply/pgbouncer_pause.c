@@ -226,6 +226,10 @@ void pgbouncer_step_pause(struct pgbouncer_driver *driver)
 		note_pauses(driver);
 	if (!driver->drain.unsent)
 		return;
+	if (driver->drain.dead) { /* a login can only fail, with or without PAUSE */
+		send_pauses(driver);
+		return;
+	}
 	if (driver->limited || driver->max_db_connections < 0) {
 		pgbouncer_ask(driver, "SHOW POOLS", logins_answer);
 		return;

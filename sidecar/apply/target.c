@@ -45,10 +45,10 @@ bool target_set_desired(struct target *target, const struct desired *desired, st
 	return target->ops->set_desired(target, desired, err);
 }
 
-void target_hold(struct target *target, int64_t episode, int64_t timeout_ms)
+void target_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
 {
 	if (target->ops->hold != NULL)
-		target->ops->hold(target, episode, timeout_ms);
+		target->ops->hold(target, episode, timeout_ms, dead);
 }
 
 void target_fence(struct target *target, int64_t episode)

@@ -109,7 +109,7 @@ void pgdriver_apply(struct pgdriver *driver, int node)
 
 void pgdriver_hold(struct pgdriver *driver, int64_t timeout_ms)
 {
-	target_hold(driver->target, ++driver->zxid, timeout_ms);
+	target_hold(driver->target, ++driver->zxid, timeout_ms, false);
 }
 
 void pgdriver_start_traffic(struct pgdriver *driver)

@@ -73,7 +73,7 @@ static void hold(int64_t episode, int64_t timeout_ms)
 {
 	int held = driver_count_log(&d, "event=held ");
 
-	target_hold(d.target, episode, timeout_ms);
+	target_hold(d.target, episode, timeout_ms, false);
 	cr_assert(driver_wait_log(&d, "event=held ", held + 1));
 	cr_assert_str_eq(step(), "holding");
 }
@@ -228,7 +228,7 @@ Test(haproxy_hold, when_its_time_is_over_the_text_counts_and_the_episode_is_spen
 	int waiting;
 
 	apply(d.a);
-	target_hold(d.target, 1, 500);
+	target_hold(d.target, 1, 500, false);
 	cr_assert(driver_wait_log(&d, "event=held ", 1));
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	cr_assert(driver_wait_log(&d, "event=hold_over", 1));
@@ -236,7 +236,7 @@ Test(haproxy_hold, when_its_time_is_over_the_text_counts_and_the_episode_is_spen
 	cr_assert(wait_name(waiting, "a"));
 	cr_assert(driver_wait_sync(&d));
 	cr_assert_not(has_note());
-	target_hold(d.target, 1, 500);
+	target_hold(d.target, 1, 500, false);
 	cr_assert(driver_wait_sync(&d));
 	cr_assert(driver_reaches(d.rw, "a"));
 	hold(2, LONG_MS);
@@ -246,10 +246,10 @@ Test(haproxy_hold, when_its_time_is_over_the_text_counts_and_the_episode_is_spen
 Test(haproxy_hold, a_repeat_of_the_episode_does_not_put_off_its_end)
 {
 	apply(d.a);
-	target_hold(d.target, 1, 500);
+	target_hold(d.target, 1, 500, false);
 	for (int64_t until = clock_now_ms() + 5000; driver_count_log(&d, "event=hold_over") == 0;) {
 		cr_assert_lt(clock_now_ms(), until);
-		target_hold(d.target, 1, 500);
+		target_hold(d.target, 1, 500, false);
 		driver_run(&d, 10);
 	}
 }
@@ -275,7 +275,7 @@ Test(haproxy_hold, holds_and_texts_in_any_order_end_as_the_last_one_says)
 		if (i % 3 == 0)
 			target_fence(d.target, i);
 		else
-			target_hold(d.target, i, LONG_MS);
+			target_hold(d.target, i, LONG_MS, false);
 		if (i % 7 == 0)
 			driver_run(&d, 1);
 		set(i % 2 == 0 ? d.a : d.b);
@@ -312,7 +312,7 @@ Test(haproxy_hold, one_that_is_away_is_held_when_it_comes)
 {
 	apply(d.a);
 	cr_assert_eq(lab_process_stop(lab_haproxy_process(d.haproxy)), 0);
-	target_hold(d.target, 1, LONG_MS);
+	target_hold(d.target, 1, LONG_MS, false);
 	cr_assert(driver_wait_log(&d, "event=haproxy_unreachable", 1));
 	lab_haproxy_start(d.haproxy);
 	cr_assert(driver_wait_log(&d, "event=held ", 1));
@@ -419,7 +419,7 @@ Test(haproxy_hold, a_hold_becomes_a_fence_and_not_back_in_the_same_episode)
 	apply(d.a);
 	hold(1, LONG_MS);
 	fence(1);
-	target_hold(d.target, 1, LONG_MS);
+	target_hold(d.target, 1, LONG_MS, false);
 	cr_assert_str_eq(step(), "fenced");
 	apply(d.b);
 	cr_assert(driver_reaches(d.rw, "b"));
@@ -449,7 +449,7 @@ Test(haproxy_hold, a_target_that_ends_leaves_a_fence_and_its_next_life_too)
 		driver_restart(&d);
 		cr_assert_eq(driver_count_log(&d, "event=left_fenced"), life);
 		cr_assert_str_eq(step(), "found closed");
-		target_hold(d.target, 7, 10);
+		target_hold(d.target, 7, 10, false);
 		driver_run(&d, 200);
 		cr_assert(driver_reaches(d.rw, ""), "a hold's end does not open it");
 		cr_assert(has_note());
@@ -494,8 +494,8 @@ Test(haproxy_hold, after_a_crash_without_a_text_the_file_says_where_to)
 	hold(1, LONG_MS);
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	crash_and_restart();
-	target_hold(d.target, 2, 300);
-	target_hold(d.target, 2, LONG_MS);
+	target_hold(d.target, 2, 300, false);
+	target_hold(d.target, 2, LONG_MS, false);
 	cr_assert(wait_name(waiting, "a"));
 	cr_assert(driver_wait_log(&d, "event=released", 1));
 	cr_assert_not(has_note());
@@ -534,7 +534,7 @@ Test(haproxy_hold, where_nothing_leads_to_the_primary_nothing_happens)
 
 	set_text(d.b, text_at(d.a, "", ""));
 	cr_assert(driver_wait_sync(&d));
-	target_hold(d.target, 1, LONG_MS);
+	target_hold(d.target, 1, LONG_MS, false);
 	target_fence(d.target, 2);
 	target_status(d.target, &status);
 	cr_assert(status.in_sync);
@@ -546,7 +546,7 @@ Test(haproxy_hold, without_the_note_nothing_is_held)
 {
 	apply(d.a);
 	cr_assert_eq(mkdir(lab_path(d.lab, "state/haproxy-local.held"), 0700), 0);
-	target_hold(d.target, 1, LONG_MS);
+	target_hold(d.target, 1, LONG_MS, false);
 	cr_assert(driver_wait_log(&d, "event=hold_refused", 1));
 	cr_assert(driver_reaches(d.rw, "a"));
 	rmdir(lab_path(d.lab, "state/haproxy-local.held"));

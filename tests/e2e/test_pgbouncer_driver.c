@@ -92,7 +92,7 @@ Test(pgbouncer_driver, hold_is_over_and_its_repetition_is_none)
 	cr_assert(pgdriver_wait_step(&d, "holding"));
 	cr_assert(pgdriver_wait_log(&d, "event=hold_over"));
 	cr_assert(pgdriver_wait_paused(&d, "app", false));
-	target_hold(d.target, d.zxid, 30000);
+	target_hold(d.target, d.zxid, 30000, false);
 	pgdriver_run(&d, 100);
 	cr_assert(pgdriver_leads_to(&d, 0));
 	pgdriver_apply(&d, 1);
