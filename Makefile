@@ -17,6 +17,7 @@ TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-j
               postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr
 LINT_DEPS  := clang-tidy clang-format cppcheck
 FUZZ_DEPS  := clang libclang-rt-14-dev
+CONTAINER_DEPS := podman buildah runc debootstrap containernetworking-plugins iptables python3-yaml
 
 WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
             -Wwrite-strings -Wpointer-arith -Wundef -Wvla -Werror
@@ -46,7 +47,7 @@ FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
 FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/null | sort)
 
-.PHONY: all deps lint-deps fuzz-deps check unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
+.PHONY: all deps lint-deps fuzz-deps container-deps check check-containers unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
         fmt demo bench soak fuzz install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -59,6 +60,7 @@ help:
 	  'make demo         a failover, live, on loopback servers that it starts and stops itself' \
 	  'make check        install what is missing, build, unit tests, end-to-end tests (SAN=1: sanitizers)' \
 	  'make unit, e2e    unit tests; every end-to-end test' \
+  'make check-containers  the Docker image and its compose file, in containers (as root; make container-deps)' \
 	  'make lint         clang-tidy, cppcheck, format, dependency direction' \
 	  'make fuzz         every fuzz target for FUZZ_SECONDS (60)' \
 	  'make bench        the measurements of README.md (BENCH_ARGS=--quick: fewer rounds)' \
@@ -86,6 +88,9 @@ lint-deps:
 
 fuzz-deps:
 	$(call install_missing,$(FUZZ_DEPS))
+
+container-deps:
+	$(call install_missing,$(CONTAINER_DEPS))
 
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
@@ -188,6 +193,10 @@ e2e: deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
 check: deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
 	$(BUILD)/unit
 	$(BUILD)/e2e -j2
+
+# Installs nothing: where podman or buildah is missing, its tests count as skipped.
+check-containers:
+	@tests/containers/run.sh
 
 install: $(BUILD)/segue
 	install -D -m 0755 $(BUILD)/segue $(DESTDIR)$(PREFIX)/bin/segue
