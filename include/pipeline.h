@@ -34,6 +34,9 @@ json_t *pipeline_status(const struct pipeline *pipeline) MUST_CHECK;
  * named? Otherwise why not: one line for each reason is appended. To be asked again. */
 bool pipeline_is_ready(const struct pipeline *pipeline, struct strbuf *why) MUST_CHECK;
 
+/* What is wrong with the session to ZooKeeper; NULL: nothing, it is connected. */
+const char *pipeline_store_problem(const struct pipeline *pipeline);
+
 /* The operator's word on the cluster of that name. */
 bool pipeline_set_override(struct pipeline *pipeline, const char *cluster,
                            const struct override *override, struct err *err) MUST_CHECK;

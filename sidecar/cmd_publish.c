@@ -1,185 +1,135 @@
-/* segue publish: the daemon beside the database, and with --once one look at it. It owns the event
- * loop and the signals; the publishers do the rest. SIGHUP swaps them for those of a good new
- * configuration, SIGTERM and SIGINT end it; the master znode stays as it is. */
+/* segue publish: the daemon beside the database, and with --once one look at it. The publishers do
+ * the work; here they are swapped, on SIGHUP, for those of a good new configuration. When it ends,
+ * the master znode stays as it is. */
 #include <event2/event.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
-#include "base/notify.h"
 #include "cmd.h"
+#include "daemon.h"
 #include "publisher/publishers.h"
 
-#define PRIORITIES     2
-#define PRIORITY_LATER 1 /* the log: behind what moves */
+#define WORD_MAX 200
 
-/* How soon a log that nobody takes is offered again. */
-static const struct timeval log_retry = {.tv_usec = 100000};
+/* What a publisher said last, for systemctl status. */
+struct last_word {
+	const struct publisher *publisher;
+	bool store_read;
+	char text[WORD_MAX];
+};
 
-struct daemon {
+struct publish {
+	struct daemon *daemon;
 	struct publishers_options options;
-	struct event_base *base;
 	struct publishers *publishers;
-	struct event *flush_log, *on_hup, *on_term, *on_int;
+	struct last_word *words; /* of those who have said something */
+	size_t word_count;
 	size_t waiting; /* --once: who has not had a word yet */
 	bool failed;    /* --once */
 };
 
-static void log_lines(enum log_level level, const char *event, const char *file, const char *lines)
+static void announce(const struct publish *publish, const char *event, int64_t started_us)
 {
-	while (*lines != '\0') {
-		size_t len = strcspn(lines, "\n");
-		auto_free char *line = xstrndup(lines, len);
+	const struct config *config = publishers_config(publish->publishers);
 
-		LOG_EMIT(level, event, KV_STR("file", file), KV_STR("problem", line));
-		lines += len + (lines[len] == '\n');
-	}
-}
-
-static void announce(const struct daemon *daemon, const char *event, int64_t started_us)
-{
-	const struct config *config = publishers_config(daemon->publishers);
-
-	log_lines(LOG_WARNING, "config_warning", config->file, config->warnings.data);
+	daemon_log_problems(LOG_WARNING, "config_warning", config->file, config->warnings.data);
 	log_info(event, KV_STR("version", SEGUE_VERSION), KV_STR("file", config->file),
-	         KV_INT("publishers", publishers_count(daemon->publishers)),
+	         KV_INT("publishers", publishers_count(publish->publishers)),
 	         KV_STR("store", config->zookeeper_hosts),
 	         KV_MS("took_ms", clock_now_us() - started_us));
 }
 
 /* `errors` gets what is wrong with a configuration that is not taken. */
-static bool replace_publishers(struct daemon *daemon, struct strbuf *errors)
+static bool replace_publishers(struct publish *publish, struct strbuf *errors)
 {
-	struct publishers *fresh = publishers_prepare(&daemon->options, errors);
+	struct publishers *fresh = publishers_prepare(&publish->options, errors);
 	struct err err;
 
 	if (fresh == NULL)
 		return false;
-	if (!publishers_start(fresh, daemon->publishers, &err)) {
-		strbuf_printf(errors, "%s: %s\n", daemon->options.config_file, err.message);
+	if (!publishers_start(fresh, publish->publishers, &err)) {
+		strbuf_printf(errors, "%s: %s\n", publish->options.config_file, err.message);
 		publishers_destroy(fresh);
 		return false;
 	}
-	daemon->publishers = fresh;
+	publish->publishers = fresh;
+	publish->word_count = 0;
 	return true;
 }
 
-static void on_hup(evutil_socket_t signal, short what, void *arg)
+static void on_reload(void *arg)
 {
-	struct daemon *daemon = arg;
+	struct publish *publish = arg;
+	const char *file = publish->options.config_file;
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	int64_t started_us = clock_now_us();
+	bool taken = replace_publishers(publish, &errors);
 
-	(void)signal;
-	(void)what;
-	notify_systemd_reloading();
-	if (replace_publishers(daemon, &errors)) {
-		const struct config *config = publishers_config(daemon->publishers);
+	if (taken) {
+		const struct config *config = publishers_config(publish->publishers);
 
 		log_configure(config->log_level, config->log_format);
-		announce(daemon, "config_reloaded", started_us);
+		announce(publish, "config_reloaded", started_us);
 	} else {
-		log_lines(LOG_ERROR, "config_problem", daemon->options.config_file, errors.data);
-		log_error("config_refused", KV_STR("file", daemon->options.config_file),
+		daemon_log_problems(LOG_ERROR, "config_problem", file, errors.data);
+		log_error("config_refused", KV_STR("file", file),
 		          KV_STR("next", "the running configuration stays"));
 	}
-	notify_systemd("READY=1");
+	daemon_reloaded(publish->daemon, taken);
 }
 
-static void on_stop(evutil_socket_t signal, short what, void *arg)
+/* -- what systemd is told -- */
+
+static struct last_word *find_word(struct publish *publish, const struct publisher *publisher)
 {
-	struct daemon *daemon = arg;
+	size_t i = 0;
 
-	(void)what;
-	log_info("stopping", KV_STR("signal", strsignal(signal)));
-	notify_systemd("STOPPING=1");
-	event_base_loopbreak(daemon->base);
-}
-
-static void on_flush_log(evutil_socket_t fd, short what, void *arg)
-{
-	const struct daemon *daemon = arg;
-
-	(void)fd;
-	(void)what;
-	if (!log_flush())
-		event_add(daemon->flush_log, &log_retry);
-}
-
-static void log_wanted(void *arg)
-{
-	const struct daemon *daemon = arg;
-
-	event_active(daemon->flush_log, EV_TIMEOUT, 0);
-}
-
-static struct event_base *make_base(void)
-{
-	struct event_config *config = event_config_new();
-	struct event_base *base;
-
-	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
-	base = event_base_new_with_config(config);
-	event_config_free(config);
-	if (base == NULL || event_base_priority_init(base, PRIORITIES) != 0) {
-		fputs("segue publish: cannot create an event loop\n", stderr);
-		exit(CMD_FAILED);
+	while (i < publish->word_count && publish->words[i].publisher != publisher)
+		i++;
+	if (i == publish->word_count) {
+		publish->words =
+		    xreallocarray(publish->words, ++publish->word_count, sizeof(*publish->words));
+		publish->words[i] = (struct last_word){.publisher = publisher};
 	}
-	return base;
+	return &publish->words[i];
 }
 
-static void daemon_init(struct daemon *daemon)
+static void on_word(const struct publisher *publisher, const struct config_publisher *config,
+                    const struct publisher_word *word, void *arg)
 {
-	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct last_word *last = find_word(arg, publisher);
 
-	sigaction(SIGPIPE, &ignore, NULL);
-	daemon->base = daemon->options.base = make_base();
-	daemon->flush_log = event_new(daemon->base, -1, 0, on_flush_log, daemon);
-	event_priority_set(daemon->flush_log, PRIORITY_LATER);
-	daemon->on_hup = evsignal_new(daemon->base, SIGHUP, on_hup, daemon);
-	daemon->on_term = evsignal_new(daemon->base, SIGTERM, on_stop, daemon);
-	daemon->on_int = evsignal_new(daemon->base, SIGINT, on_stop, daemon);
-	if (!daemon->options.once)
-		event_add(daemon->on_hup, NULL);
-	event_add(daemon->on_term, NULL);
-	event_add(daemon->on_int, NULL);
+	last->store_read = word->store_read;
+	snprintf(last->text, sizeof(last->text), "%s: %s", config->section,
+	         word->problem != NULL ? word->problem : word->reason);
 }
 
-static void daemon_fini(struct daemon *daemon)
+static bool on_status_line(struct strbuf *text, void *arg)
 {
-	publishers_destroy(daemon->publishers);
-	log_set_deferred(NULL, NULL);
-	event_free(daemon->flush_log);
-	event_free(daemon->on_hup);
-	event_free(daemon->on_term);
-	event_free(daemon->on_int);
-	event_base_free(daemon->base);
-	libevent_global_shutdown();
-}
+	const struct publish *publish = arg;
+	size_t count = publishers_count(publish->publishers);
+	bool ready = publish->word_count == count;
 
-static void print_errors(const char *lines)
-{
-	while (*lines != '\0') {
-		size_t len = strcspn(lines, "\n");
-
-		fprintf(stderr, "segue publish: %.*s\n", (int)len, lines);
-		lines += len + (lines[len] == '\n');
+	if (!ready)
+		strbuf_printf(text, "waiting for the first word of %zu of %zu publishers\n",
+		              count - publish->word_count, count);
+	for (size_t i = 0; i < publish->word_count; i++) {
+		strbuf_printf(text, "%s\n", publish->words[i].text);
+		ready = ready && publish->words[i].store_read;
 	}
+	return ready;
 }
 
-static void serve(struct daemon *daemon, int64_t started_us)
+static void serve(struct publish *publish, int64_t started_us)
 {
-	const struct config *config = publishers_config(daemon->publishers);
+	const struct config *config = publishers_config(publish->publishers);
 
 	log_configure(config->log_level, config->log_format);
-	log_set_deferred(log_wanted, daemon);
-	announce(daemon, "started", started_us);
-	notify_systemd("READY=1");
-	event_base_dispatch(daemon->base);
-	log_info("stopped", KV_STR("file", daemon->options.config_file),
+	announce(publish, "started", started_us);
+	daemon_serve(publish->daemon);
+	log_info("stopped", KV_STR("file", publish->options.config_file),
 	         KV_STR("next", "the master znode stays as it is"));
 }
 
@@ -212,7 +162,7 @@ static const char *action_of(const struct publisher_word *word)
 static void on_told(const struct publisher *publisher, const struct config_publisher *config,
                     const struct publisher_word *word, void *arg)
 {
-	struct daemon *daemon = arg;
+	struct publish *publish = arg;
 	auto_strbuf struct strbuf servers = STRBUF_INIT;
 
 	publisher_describe(publisher, &servers);
@@ -223,43 +173,63 @@ static void on_told(const struct publisher *publisher, const struct config_publi
 	if (word->store_read)
 		printf("%s: %s: %s\n%s%s", action_of(word), verdict_name(word->verdict),
 		       word->reason, word->text, *word->text != '\0' ? "\n" : "");
-	daemon->failed = daemon->failed || !word->store_read || !is_fine(word);
-	if (--daemon->waiting == 0)
-		event_base_loopbreak(daemon->base);
+	publish->failed = publish->failed || !word->store_read || !is_fine(word);
+	if (--publish->waiting == 0)
+		event_base_loopbreak(daemon_base(publish->daemon));
 }
 
-static int look_once(struct daemon *daemon)
+static int look_once(struct publish *publish)
 {
-	daemon->waiting = publishers_count(daemon->publishers);
+	publish->waiting = publishers_count(publish->publishers);
 	log_configure(LOG_ERROR, LOG_TEXT); /* what is printed says it */
-	event_base_dispatch(daemon->base);
-	if (fflush(stdout) != 0 || daemon->waiting > 0)
+	event_base_dispatch(daemon_base(publish->daemon));
+	if (fflush(stdout) != 0 || publish->waiting > 0)
 		return CMD_FAILED;
-	return daemon->failed ? CMD_FAILED : CMD_OK;
+	return publish->failed ? CMD_FAILED : CMD_OK;
 }
 
-static int publish(const struct cmd_args *args)
+static void publish_init(struct publish *publish, const struct cmd_args *args)
 {
-	struct daemon daemon = {.options = {.config_file = args->config_file,
-	                                    .section = args->word_count > 0 ? args->words[0] : NULL,
-	                                    .once = args->once,
-	                                    .dry_run = args->dry_run,
-	                                    .told = args->once ? on_told : NULL,
-	                                    .arg = &daemon}};
+	const struct daemon_options options = {.verb = "publish",
+	                                       .reload = args->once ? NULL : on_reload,
+	                                       .status = on_status_line,
+	                                       .arg = publish};
+
+	*publish = (struct publish){.daemon = daemon_create(&options)};
+	publish->options =
+	    (struct publishers_options){.base = daemon_base(publish->daemon),
+	                                .config_file = args->config_file,
+	                                .section = args->word_count > 0 ? args->words[0] : NULL,
+	                                .once = args->once,
+	                                .dry_run = args->dry_run,
+	                                .told = args->once ? on_told : on_word,
+	                                .arg = publish};
+}
+
+static void publish_fini(struct publish *publish)
+{
+	publishers_destroy(publish->publishers);
+	free(publish->words);
+	daemon_destroy(publish->daemon);
+}
+
+static int publish_as_asked(const struct cmd_args *args)
+{
+	struct publish publish;
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	int64_t started_us = clock_now_us();
 	int code = CMD_OK;
 
-	daemon_init(&daemon);
-	if (!replace_publishers(&daemon, &errors)) {
-		print_errors(errors.data);
+	publish_init(&publish, args);
+	if (!replace_publishers(&publish, &errors)) {
+		daemon_print_problems(publish.daemon, errors.data);
 		code = CMD_USAGE;
 	} else if (args->once) {
-		code = look_once(&daemon);
+		code = look_once(&publish);
 	} else {
-		serve(&daemon, started_us);
+		serve(&publish, started_us);
 	}
-	daemon_fini(&daemon);
+	publish_fini(&publish);
 	return code;
 }
 
@@ -287,5 +257,5 @@ int cmd_publish(int argc, char **argv)
 		fputs("segue publish: --dry-run goes with --once\n", stderr);
 		return CMD_USAGE;
 	}
-	return publish(&args);
+	return publish_as_asked(&args);
 }

@@ -256,6 +256,11 @@ bool pipeline_is_ready(const struct pipeline *pipeline, struct strbuf *why)
 	return ready;
 }
 
+const char *pipeline_store_problem(const struct pipeline *pipeline)
+{
+	return zk_connected(pipeline->zk) ? NULL : zk_describe(pipeline->zk);
+}
+
 bool pipeline_set_override(struct pipeline *pipeline, const char *cluster,
                            const struct override *override, struct err *err)
 {

@@ -1,10 +1,23 @@
-/* What systemd is told of a service of Type=notify: sd_notify(3). Nothing happens where nobody
- * listens: NOTIFY_SOCKET is not set. */
+/* What systemd is told of a service of Type=notify: sd_notify(3), and its watchdog. All of it takes
+ * NULL for "nobody listens", which is how segue runs outside systemd. */
 #ifndef SEGUE_BASE_NOTIFY_H
 #define SEGUE_BASE_NOTIFY_H
 
-/* "READY=1", "RELOADING=1\nMONOTONIC_USEC=...", "STOPPING=1", "STATUS=...". */
-void notify_systemd(const char *state);
-void notify_systemd_reloading(void); /* with the time that it wants */
+#include <stdint.h>
+
+#include "base/util.h"
+
+struct notify;
+
+/* NULL where NOTIFY_SOCKET is not set, or libsystemd cannot be had, which is logged. */
+struct notify *notify_open(void) MUST_CHECK;
+void notify_close(struct notify *notify);
+
+/* "READY=1", "STOPPING=1", "STATUS=...", "WATCHDOG=1"; several are separated by line ends. */
+void notify_send(const struct notify *notify, const char *state);
+void notify_reloading(const struct notify *notify); /* with the time that it wants */
+
+/* How often systemd wants to hear WATCHDOG=1 from this very process, microseconds; 0: never. */
+uint64_t notify_watchdog_us(const struct notify *notify) MUST_CHECK;
 
 #endif

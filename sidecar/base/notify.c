@@ -1,6 +1,7 @@
 /* sd_notify(3), from libsystemd, which is loaded when there is somebody to tell and not before: it
  * brings libgcrypt and three compressors, and most of segue's containers and tests have no systemd.
- * A failure to tell is systemd's to notice (TimeoutStartSec), and stops nothing here. */
+ * A failure to tell is systemd's to notice (TimeoutStartSec, WatchdogSec), and stops nothing here.
+ */
 #include "base/notify.h"
 
 #include <dlfcn.h>
@@ -14,27 +15,53 @@
 
 #define LIBSYSTEMD_FILE "libsystemd.so.0"
 
-void notify_systemd(const char *state)
-{
-	__typeof__(&sd_notify) notify;
-	void *library, *found;
+struct notify {
+	void *library;
+	__typeof__(&sd_notify) send;
+	__typeof__(&sd_watchdog_enabled) watchdog_enabled;
+};
 
-	if (getenv("NOTIFY_SOCKET") == NULL)
-		return;
-	library = dlopen(LIBSYSTEMD_FILE, RTLD_LAZY | RTLD_LOCAL);
-	found = library != NULL ? dlsym(library, "sd_notify") : NULL;
-	if (found == NULL) {
-		log_warning("systemd_not_told", KV_STR("state", state),
-		            KV_STR("problem", dlerror()),
-		            KV_STR("action", "install libsystemd0, or use Type=exec"));
-		return;
-	}
-	memcpy(&notify, &found, sizeof(notify));
-	notify(0, state);
-	dlclose(library);
+static bool find_function(void *library, const char *name, void *function)
+{
+	void *found = dlsym(library, name);
+
+	memcpy(function, &found, sizeof(found));
+	return found != NULL;
 }
 
-void notify_systemd_reloading(void)
+struct notify *notify_open(void)
+{
+	struct notify *notify;
+
+	if (getenv("NOTIFY_SOCKET") == NULL)
+		return NULL;
+	notify = xcalloc(1, sizeof(*notify));
+	notify->library = dlopen(LIBSYSTEMD_FILE, RTLD_LAZY | RTLD_LOCAL);
+	if (notify->library != NULL && find_function(notify->library, "sd_notify", &notify->send) &&
+	    find_function(notify->library, "sd_watchdog_enabled", &notify->watchdog_enabled))
+		return notify;
+	log_warning("systemd_not_told", KV_STR("problem", dlerror()),
+	            KV_STR("action", "install libsystemd0, or use Type=exec without WatchdogSec="));
+	notify_close(notify);
+	return NULL;
+}
+
+void notify_close(struct notify *notify)
+{
+	if (notify == NULL)
+		return;
+	if (notify->library != NULL)
+		dlclose(notify->library);
+	free(notify);
+}
+
+void notify_send(const struct notify *notify, const char *state)
+{
+	if (notify != NULL)
+		notify->send(0, state);
+}
+
+void notify_reloading(const struct notify *notify)
 {
 	struct timespec now;
 	char state[64];
@@ -42,5 +69,14 @@ void notify_systemd_reloading(void)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
 	         (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-	notify_systemd(state);
+	notify_send(notify, state);
+}
+
+uint64_t notify_watchdog_us(const struct notify *notify)
+{
+	uint64_t interval_us = 0;
+
+	if (notify == NULL || notify->watchdog_enabled(0, &interval_us) <= 0)
+		return 0;
+	return interval_us;
 }
