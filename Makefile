@@ -17,6 +17,7 @@ TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-j
               postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr
 LINT_DEPS  := clang-tidy clang-format cppcheck
 FUZZ_DEPS  := clang libclang-rt-14-dev
+PACKAGE_DEPS := dpkg-dev debhelper fakeroot lintian
 CONTAINER_DEPS := podman buildah runc debootstrap containernetworking-plugins iptables python3-yaml
 
 WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
@@ -47,7 +48,7 @@ FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
 FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/null | sort)
 
-.PHONY: all deps lint-deps fuzz-deps container-deps check check-containers unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
+.PHONY: all deps lint-deps fuzz-deps package-deps container-deps deb check check-containers unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
         fmt demo bench soak fuzz install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -60,7 +61,8 @@ help:
 	  'make demo         a failover, live, on loopback servers that it starts and stops itself' \
 	  'make check        install what is missing, build, unit tests, end-to-end tests (SAN=1: sanitizers)' \
 	  'make unit, e2e    unit tests; every end-to-end test' \
-  'make check-containers  the Docker image and its compose file, in containers (as root; make container-deps)' \
+	  'make deb          the Debian package in build/ (installs debhelper)' \
+	  'make check-containers  the Docker image and its compose file, in containers (as root; make container-deps)' \
 	  'make lint         clang-tidy, cppcheck, format, dependency direction' \
 	  'make fuzz         every fuzz target for FUZZ_SECONDS (60)' \
 	  'make bench        the measurements of README.md (BENCH_ARGS=--quick: fewer rounds)' \
@@ -88,6 +90,9 @@ lint-deps:
 
 fuzz-deps:
 	$(call install_missing,$(FUZZ_DEPS))
+
+package-deps:
+	$(call install_missing,$(BUILD_DEPS) $(PACKAGE_DEPS))
 
 container-deps:
 	$(call install_missing,$(CONTAINER_DEPS))
@@ -204,6 +209,19 @@ install: $(BUILD)/segue
 	  install -D -m 0644 $$p $(DESTDIR)$(PREFIX)/share/man/man$$s/$${p##*/} || exit 1; done; done
 	for t in templates/*; do install -D -m 0644 $$t $(DESTDIR)$(PREFIX)/share/segue/$$t || exit 1; done
 	install -D -m 0644 packaging/segue.ini $(DESTDIR)$(PREFIX)/share/segue/segue.ini
+
+# build/segue_VERSION-1_ARCH.deb, from a tree of its own, as a debian/ at the top would be in everybody's way. Its time
+# stamps are the changelog's, so that the same sources make the same package.
+DEB_TREE := build/deb/segue-$(VERSION)
+deb: package-deps
+	$(call say,DEB,$(VERSION)-1)
+	$(Q)rm -rf build/deb && mkdir -p $(DEB_TREE)
+	$(Q)cp -r Makefile LICENSE CHANGELOG.md include sidecar publisher man templates packaging $(DEB_TREE)
+	$(Q)cp -r packaging/debian $(DEB_TREE)/debian
+	$(Q)sed 's/@VERSION@/$(VERSION)/' packaging/debian/changelog.in >$(DEB_TREE)/debian/changelog
+	$(Q)cd $(DEB_TREE) && env -u MAKEFLAGS -u MAKELEVEL DEB_BUILD_OPTIONS='nocheck parallel=2' \
+	  dpkg-buildpackage -us -uc -b >../build.log 2>&1 || { tail -n 30 ../build.log; exit 1; }
+	$(Q)cp build/deb/segue_*.deb build/ && ls build/segue_*.deb
 
 # The programs on the lab that are no tests: they run the segue beside them.
 $(BUILD)/demo: $(call obj,$(DEMO_SRCS))
