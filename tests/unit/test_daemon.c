@@ -26,10 +26,10 @@ static void listen_as_systemd(struct stage *stage)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	strcpy(stage->dir, "/tmp/segue-unit-XXXXXX");
+	snprintf(stage->dir, sizeof(stage->dir), "/tmp/segue-unit-XXXXXX");
 	cr_assert_not_null(mkdtemp(stage->dir));
 	snprintf(stage->path, sizeof(stage->path), "%s/notify", stage->dir);
-	strcpy(address.sun_path, stage->path);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", stage->path);
 	stage->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	cr_assert_eq(bind(stage->fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	setenv("NOTIFY_SOCKET", stage->path, 1);
@@ -56,16 +56,16 @@ static void on_reload(void *arg)
 	raise_next(stage);
 }
 
-/* Everything that is there, one word a line of "|". */
+/* Everything that is there, with a | behind each word. */
 static void hear(struct stage *stage)
 {
 	char word[1024];
 	ssize_t len;
 
 	while ((len = recv(stage->fd, word, sizeof(word) - 1, 0)) >= 0) {
-		word[len] = '\0';
-		strcat(stage->heard, word);
-		strcat(stage->heard, "|");
+		size_t used = strlen(stage->heard);
+
+		snprintf(stage->heard + used, sizeof(stage->heard) - used, "%.*s|", (int)len, word);
 	}
 }
 

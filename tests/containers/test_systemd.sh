@@ -1,0 +1,192 @@
+#!/bin/bash
+# The units under a real systemd, beside Debian's HAProxy and PgBouncer as packaged. Everything runs in one container
+# without a network but its own loopback.
+
+. "$(dirname "$0")/lib.sh"
+containers_need
+base_image
+HERE=$(dirname "$0")
+BOX=segue-systemd-$$
+
+make -s -C "$ROOT" deb >"$SCRATCH/make" 2>&1 || die "make deb: $(tail -n 5 "$SCRATCH/make")"
+DEB=$ROOT/$(grep '^build/' "$SCRATCH/make")
+image_build localhost/segue-test-systemd "$HERE/systemd.Dockerfile" "$HERE" || die 'the image'
+container_systemd "$BOX" --network none localhost/segue-test-systemd || die 'a systemd as PID 1'
+podman cp "$DEB" "$BOX:/segue.deb"
+
+inside() {
+	podman exec "$BOX" bash -c "$*"
+}
+
+unit() { # PROPERTY: of segue.service, or of $UNIT
+	podman exec "$BOX" systemctl show --value -p "$1" "${UNIT:-segue}"
+}
+
+unit_is() { # PROPERTY PATTERN
+	local value
+	value=$(unit "$1")
+	echo "$1 is $value"
+	# shellcheck disable=SC2053
+	[[ $value == $2 ]]
+}
+
+other_than() { # PID: there is another main process
+	local pid
+	pid=$(unit MainPID)
+	echo "the main process is $pid"
+	[ "$pid" != "$1" ] && [ "$pid" != 0 ]
+}
+
+haproxy_shows() { # ADDRESS PORT
+	inside 'echo "show servers conn orders_rw" | socat - /run/haproxy/admin.sock' | grep -q "^orders_rw/primary .* $1 $2 "
+}
+
+zk() {
+	inside "echo '$1' | /usr/share/zookeeper/bin/zkCli.sh -server 127.0.0.1:2181" 2>&1
+}
+
+primary() { # PORT, or null
+	local value='{"version":1,"primary":null}'
+	[ "$1" = null ] || value='{"version":1,"primary":{"name":"db","host":"127.0.0.1","port":'$1'}}'
+	inside "/usr/share/zookeeper/bin/zkCli.sh -server 127.0.0.1:2181 set /segue/orders/master '$value'" >/dev/null 2>&1
+}
+
+zookeeper_starts() {
+	inside 'systemd-run -q --unit zk -p LimitNOFILE=1024 /usr/share/zookeeper/bin/zkServer.sh start-foreground' &&
+		wait_until 60 inside 'exec 3<>/dev/tcp/127.0.0.1/2181'
+}
+
+zookeeper_stops() {
+	inside 'systemctl stop zk; systemctl reset-failed zk 2>/dev/null; true'
+}
+
+explain() {
+	podman exec "$BOX" journalctl --no-pager -n 15 -u segue -u segue-pgbouncer | sed 's/^/         | /'
+}
+
+zookeeper_starts || die 'ZooKeeper'
+zk "create /segue ''" >/dev/null
+zk "create /segue/orders ''" >/dev/null
+zk "create /segue/orders/master ''" >/dev/null
+inside 'pg_ctlcluster 15 main start'
+primary 5432
+
+# -- from dpkg -i to a confirmed target, by the README --
+
+minutes_to_a_target() {
+	inside 'dpkg -i /segue.deb' || return 1
+	inside "sed -i 's|^hosts =.*|hosts = 127.0.0.1:2181|; s|^path =.*|path = /segue/orders|; s|^var.rw_bind =.*|var.rw_bind = 127.0.0.1:5000|' /etc/segue/segue.ini" || return 1
+	inside 'echo EXTRAOPTS=\"-S /run/haproxy-master.sock,mode,660,group,haproxy -f /etc/haproxy/conf.d\" >>/etc/default/haproxy' || return 1
+	inside 'systemctl restart haproxy && systemctl enable --now segue'
+}
+began=${EPOCHREALTIME/./}
+check 'install, three values, two commands: segue is started' minutes_to_a_target || explain
+check 'HAProxy is led to the primary' wait_until 20 haproxy_shows 127.0.0.1 5432 || explain
+note "from dpkg -i to the confirmed target: $(((${EPOCHREALTIME/./} - began) / 1000)) ms"
+check 'systemd knows that it is ready, and why' wait_until 5 unit_is StatusText '* follow their primary' || explain
+check 'it runs as segue, not as root' inside '[ "$(ps -o user= -p $(systemctl show --value -p MainPID segue))" = segue ]'
+
+# -- at work --
+
+# Nobody serves at the next addresses: from here on the store's word alone counts.
+inside "sed -i '/^path =/a verify = disable' /etc/segue/segue.ini; systemctl reload segue"
+primary 6002
+check 'a change of the znode moves HAProxy' wait_until 10 haproxy_shows 127.0.0.1 6002 || explain
+check 'and the file for its next start' wait_until 10 inside 'grep -q 127.0.0.1:6002 /etc/haproxy/conf.d/orders.cfg'
+
+check 'a template that needs a reload gets one, through the master socket' inside '
+	sed -i "s/timeout queue 1m/timeout queue 61s/" /etc/segue/templates/haproxy.cfg.mustache
+	systemctl reload segue' &&
+	check 'which HAProxy has made' wait_until 20 inside 'journalctl -u segue | grep -q "event=reloaded"' || explain
+
+inside 'printf "\nfrontend look from segue_orders\n\tmode http\n\tbind 127.0.0.1:8404\n\thttp-request deny if { path_reg ^/[a-c]+x }\n" >>/etc/segue/templates/haproxy.cfg.mustache; systemctl reload segue'
+check 'check_command takes a configuration with a regex, which wants to compile code' wait_until 20 inside '
+	grep -q path_reg /etc/haproxy/conf.d/orders.cfg' || explain
+
+inside 'echo "wrong = 1" >>/etc/segue/segue.ini; systemctl reload segue'
+check 'a bad configuration is refused on reload, and the status says so' wait_until 5 unit_is StatusText '*refused*'
+check 'the running one stays' unit_is ActiveState active
+inside 'sed -i "/^wrong = 1/d" /etc/segue/segue.ini; systemctl reload segue'
+check 'a good one is taken again' wait_until 10 unit_is StatusText '[0-9]* follow their primary' || explain
+
+zookeeper_stops
+check 'without ZooKeeper it serves on, with a status that says so' wait_until 20 unit_is StatusText '*ooKeeper*what was applied stays*' || explain
+check 'and HAProxy stays' haproxy_shows 127.0.0.1 6002
+
+began=${EPOCHREALTIME/./}
+check 'a start without ZooKeeper does not hang' inside 'timeout 20 systemctl restart segue' || explain
+note "which took $(((${EPOCHREALTIME/./} - began) / 1000)) ms"
+check 'its status says what it waits for' unit_is StatusText '*waiting for*' || explain
+zookeeper_starts
+check 'with ZooKeeper back, it is in step' wait_until 30 unit_is StatusText '[0-9]* follow their primary' || explain
+
+# -- killed, frozen, stopped --
+
+pid=$(unit MainPID)
+inside "kill -9 $pid"
+check 'killed, it is started again' wait_until 10 other_than "$pid" || explain
+check 'and in step' wait_until 10 unit_is StatusText '[0-9]* follow their primary' || explain
+check 'with nothing left of the mark of its death' inside '! ls /run/segue/*.died'
+
+pid=$(unit MainPID)
+inside "kill -STOP $pid"
+check 'frozen, the watchdog starts it again' wait_until 30 other_than "$pid" || explain
+check 'by a watchdog, says the journal' inside 'journalctl -u segue | grep -q "Watchdog timeout"'
+
+check 'it stops, cleanly' inside 'systemctl stop segue && [ "$(systemctl show --value -p Result segue)" = success ]'
+check 'and HAProxy stays as it is' haproxy_shows 127.0.0.1 6002
+
+# -- PgBouncer --
+
+UNIT=segue-pgbouncer
+inside 'systemctl disable -q segue; systemctl stop haproxy
+	cd /; su postgres -c "psql -qc \"CREATE ROLE segue LOGIN\""
+	sed -i "1i host postgres segue 127.0.0.1/32 trust" /etc/postgresql/15/main/pg_hba.conf
+	pg_ctlcluster 15 main reload
+	touch /etc/pgbouncer/segue/orders.ini; echo "%include /etc/pgbouncer/segue/orders.ini" >>/etc/pgbouncer/pgbouncer.ini
+	systemctl start pgbouncer
+	sed -i -e "/^\[haproxy/,/^check_command/d" -e "/^verify/d" -e "s/^;\(\[pgbouncer\|cluster\|template\|output\|console\)/\1/" /etc/segue/segue.ini' >"$SCRATCH/log" 2>&1
+primary 5432
+
+console() {
+	podman exec -u postgres -w / "$BOX" psql -XAtqh /var/run/postgresql -p 6432 -U pgbouncer pgbouncer -c "$1"
+}
+
+paused() { # 0 or 1
+	local rows
+	rows=$(console 'SHOW DATABASES' | grep '^orders|')
+	echo "$rows"
+	[ "$(echo "$rows" | awk -F'|' '{ print $12 }' | sort -u)" = "$1" ]
+}
+
+check 'beside PgBouncer, it starts' inside 'systemctl start segue-pgbouncer' || explain
+check 'PgBouncer has its database' wait_until 10 paused 0 || explain
+primary null
+check 'without a primary, clients wait' wait_until 10 paused 1 || explain
+pid=$(unit MainPID)
+inside "kill -9 $pid"
+check 'killed while it held them, it is started again' wait_until 10 other_than "$pid" || explain
+check 'and holds them on: the store still says that there is no primary' paused 1 || explain
+primary 5432
+check 'with a primary, they go on' wait_until 10 paused 0 || explain
+
+primary null
+wait_until 10 paused 1 >/dev/null
+check 'stopped while it held them, it lets them go' inside 'systemctl stop segue-pgbouncer' && check 'at once' paused 0 || explain
+
+primary 5432
+inside 'systemctl start segue-pgbouncer'
+wait_until 10 unit_is StatusText '*follow*' >/dev/null
+primary null
+wait_until 10 paused 1 >/dev/null
+inside 'mkdir -p /etc/systemd/system/segue-pgbouncer.service.d
+	printf "[Service]\nExecStart=\nExecStart=/bin/sh -c \"kill -9 \$\$\$\$\"\n" >/etc/systemd/system/segue-pgbouncer.service.d/dies.conf
+	systemctl daemon-reload; kill -9 $(systemctl show --value -p MainPID segue-pgbouncer)'
+check 'one that cannot live any more lets them go, too' wait_until 10 paused 0 || explain
+inside 'systemctl stop segue-pgbouncer'
+
+# -- the end --
+
+check 'the package goes without a trace, but what the proxies load' inside '
+	dpkg -P segue && ! getent passwd segue && [ ! -e /var/lib/segue ] && [ -e /etc/pgbouncer/segue/orders.ini ] &&
+	systemctl restart pgbouncer && systemctl is-active pgbouncer'
