@@ -17,7 +17,7 @@ TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-j
               postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr
 LINT_DEPS  := clang-tidy clang-format cppcheck
 FUZZ_DEPS  := clang libclang-rt-14-dev
-PACKAGE_DEPS := dpkg-dev debhelper fakeroot lintian
+PACKAGE_DEPS := dpkg-dev debhelper fakeroot lintian systemd
 CONTAINER_DEPS := podman buildah runc debootstrap containernetworking-plugins iptables python3-yaml
 
 WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
