@@ -68,6 +68,12 @@ void cluster_reconcile(struct cluster *cluster);
 /* What it decides by. */
 void cluster_input(const struct cluster *cluster, struct decide_input *out);
 
+/* --- cluster_hold.c --- */
+
+/* For DECIDE_HOLD and DECIDE_FENCE. Targets hold by their text: they need one before. */
+void cluster_hold(struct cluster *cluster, const struct decision *decision,
+                  const struct decide_input *input);
+
 /* For how long clients may still be held, in ms; 0 or less: that is over, or nobody is. */
 int64_t cluster_hold_left_ms(const struct cluster *cluster);
 

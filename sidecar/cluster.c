@@ -88,54 +88,6 @@ static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read
 		apply_outlet(cluster, &cluster->outlets[i], notified_us, read_us);
 }
 
-/* --- no primary --- */
-
-/* Whoever writes "no primary" once more wants clients to wait once more, though the first hold was
- * over or given up. In Patroni's keys nobody writes that, and their zxid rises all the time. */
-static bool is_new_hold(const struct cluster *cluster, const struct decision *decision,
-                        const struct watch_fact *fact)
-{
-	if (cluster->hold.by == HELD_NOT)
-		return true;
-	return decision->held == HELD_BY_STORE && fact->state == WATCH_VALUE &&
-	       fact->mzxid != cluster->held_zxid &&
-	       cluster->config->layout != CONFIG_LAYOUT_PATRONI;
-}
-
-int64_t cluster_hold_left_ms(const struct cluster *cluster)
-{
-	if (cluster->hold.by == HELD_NOT)
-		return 0;
-	return cluster->config->hold_timeout_ms - (clock_now_us() - cluster->hold.since_us) / 1000;
-}
-
-/* Targets hold by their text: those that have none yet, after a start, get the last one first. */
-static void hold_all(struct cluster *cluster, const struct decision *decision,
-                     const struct decide_input *input)
-{
-	const struct watch_fact *fact = input->fact;
-	const struct server_fact *last =
-	    server_of(input->servers, input->server_count, &cluster->applied.topology.primary);
-	bool dead = last != NULL && last->class == SERVER_REFUSED;
-	bool fence = decision->kind == DECIDE_FENCE;
-	int64_t left_ms;
-
-	if (!cluster->primed)
-		apply_all(cluster, 0, 0);
-	if (is_new_hold(cluster, decision, fact)) {
-		cluster->episode = cluster->hold.since_us = clock_now_us();
-		cluster->held_zxid = fact->mzxid;
-	}
-	cluster->hold.by = decision->held;
-	cluster->hold.policy = fence ? CONFIG_LOSS_FENCE : CONFIG_LOSS_HOLD;
-	left_ms = cluster_hold_left_ms(cluster);
-	for (size_t i = 0; i < cluster->outlet_count; i++)
-		if (fence)
-			target_fence(cluster->outlets[i].target, cluster->episode);
-		else if (left_ms > 0)
-			target_hold(cluster->outlets[i].target, cluster->episode, left_ms, dead);
-}
-
 /* --- a primary --- */
 
 /* Who was primary until now may come back, or never have gone. */
@@ -276,7 +228,9 @@ void cluster_reconcile(struct cluster *cluster)
 		cluster_save_soon(cluster);
 	}
 	if (decision.kind == DECIDE_HOLD || decision.kind == DECIDE_FENCE)
-		hold_all(cluster, &decision, &input);
+		if (!cluster->primed) /* targets hold by their text */
+			apply_all(cluster, 0, 0);
+	cluster_hold(cluster, &decision, &input);
 	decision_fini(&decision);
 	cluster_say(cluster, fact);
 }

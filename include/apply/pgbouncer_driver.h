@@ -162,6 +162,7 @@ void pgbouncer_step_sweep(struct pgbouncer_driver *driver);
 /* --- pgbouncer_pause.c: up to PAUSE, and the wait in it --- */
 
 bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver);
+void pgbouncer_stage_note(struct pgbouncer_driver *driver); /* of a hold that may come */
 void pgbouncer_step_pause(struct pgbouncer_driver *driver);
 void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg);
 bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver);

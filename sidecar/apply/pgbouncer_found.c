@@ -43,7 +43,7 @@ void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir)
 	                               : "resumed when a primary is admitted and they lead to it, "
 	                                 "or when the time for that is over"));
 	if (!pgbouncer_intent_save(&driver->intent, "taken over", &err) ||
-	    !pgbouncer_intent_sync(&driver->intent, &err))
+	    !pgbouncer_intent_sync(&driver->intent, "taken over", &err))
 		log_warning("intent_not_saved", KV_STR("target", config->name), KV_ERR(&err));
 }
 
