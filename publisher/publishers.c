@@ -243,7 +243,7 @@ void publishers_destroy(struct publishers *publishers)
 	if (publishers == NULL)
 		return;
 	stop(publishers);
-	zk_destroy(publishers->zk);
+	zk_end(publishers->zk); /* the presence is gone when the publisher is */
 	resolver_destroy(publishers->resolver);
 	strbuf_fini(&publishers->auth);
 	free(publishers->ones);

@@ -23,7 +23,7 @@ struct presence_options {
 /* Nothing is there before the first presence_show(). */
 struct presence *presence_create(const struct presence_options *options) MUST_CHECK;
 
-/* The znode is left to the session, unless presence_hide() took it away before. */
+/* The znode is left to the session, as another presence may take it over: zk_end() ends both. */
 void presence_destroy(struct presence *presence);
 
 /* From now on the znode is to be there, with this text (copied). The same text costs nothing. */

@@ -1,4 +1,4 @@
-/* Publishing and presence with a real ZooKeeper: races, late writers, expired sessions, ACLs. */
+/* Publishing with a real ZooKeeper: races, late writers, ACLs, lost answers. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "publisher/presence.h"
 #include "publisher/publish.h"
 #include "watch/layout.h"
 #include "watch_loop.h"
@@ -457,104 +456,4 @@ Test(publish, cancelled_and_destroyed_requests_never_call)
 	watch_loop_close(&loop);
 	cr_assert_not(attempt.done);
 	lab_process_thaw(lab_zk_process(zk, 0));
-}
-
-/* -- presence -- */
-
-static struct presence *presence_open(struct watch_loop *loop)
-{
-	const struct presence_options options = {.base = loop->base,
-	                                         .zk = loop->zk,
-	                                         .acl = ZK_ACL_OPEN,
-	                                         .cluster = &cluster,
-	                                         .name = "pub1"};
-
-	return presence_create(&options);
-}
-
-#define PRESENCE "/segue/race/publishers/pub1"
-
-static bool has_settled(void *arg)
-{
-	return presence_settled(arg);
-}
-
-Test(publish, presence_is_shown_rewritten_and_taken_away)
-{
-	struct watch_loop loop;
-	struct presence *presence;
-	struct probe data, count;
-
-	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
-	presence = presence_open(&loop);
-	probe_start(&data, &loop, PRESENCE, ZK_WATCH_DATA, 100);
-	probe_start(&count, &loop, "/segue/race/publishers", ZK_WATCH_CHILDREN, 0);
-	probe_wait_state(&data, &loop, ZK_NODE_ABSENT);
-	presence_show(presence, "{\"sees\":1}");
-	probe_wait_data(&data, &loop, "{\"sees\":1}");
-	probe_wait_ephemerals(&count, &loop, 1);
-	presence_show(presence, "{\"sees\":2}");
-	probe_wait_data(&data, &loop, "{\"sees\":2}");
-	presence_hide(presence);
-	probe_wait_state(&data, &loop, ZK_NODE_ABSENT);
-	presence_show(presence, "{\"sees\":2}");
-	presence_hide(presence);
-	presence_show(presence, "{\"sees\":3}");
-	probe_wait_data(&data, &loop, "{\"sees\":3}");
-	cr_assert(watch_loop_until(&loop, has_settled, presence, WAIT_MS));
-	cr_assert(lab_zk_delete(zk, PRESENCE)); /* by somebody's hand */
-	probe_wait_data(&data, &loop, "{\"sees\":3}");
-	presence_destroy(presence);
-	watch_loop_close(&loop);
-	probe_fini(&data);
-	probe_fini(&count);
-}
-
-Test(publish, presence_comes_back_after_the_session_expired)
-{
-	struct watch_loop loop;
-	struct presence *presence;
-	struct probe data;
-	int64_t mzxid, again;
-
-	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
-	presence = presence_open(&loop);
-	presence_show(presence, "one");
-	cr_assert(watch_loop_until(&loop, has_settled, presence, WAIT_MS));
-	cr_assert(lab_zk_get(zk, PRESENCE, NULL, &mzxid));
-	cr_assert_gt(lab_zk_expire_others(zk), 0);
-	cr_assert_not(lab_zk_get(zk, PRESENCE, NULL, &again));
-	probe_start(&data, &loop, PRESENCE, ZK_WATCH_DATA, 100);
-	probe_wait_data(&data, &loop, "one");
-	cr_assert(watch_loop_until(&loop, has_settled, presence, WAIT_MS));
-	cr_assert(lab_zk_get(zk, PRESENCE, NULL, &again));
-	cr_assert_gt(again, mzxid);
-	presence_destroy(presence);
-	watch_loop_close(&loop);
-	probe_fini(&data);
-}
-
-Test(publish, presence_of_the_last_life_is_waited_out_not_deleted)
-{
-	struct watch_loop old, new;
-	struct presence *before, *after;
-	struct probe data;
-
-	watch_loop_open(&old, lab_zk_hosts(zk), TIMEOUT_MS, "");
-	before = presence_open(&old);
-	presence_show(before, "old");
-	cr_assert(watch_loop_until(&old, has_settled, before, WAIT_MS));
-	presence_destroy(before);
-	watch_loop_close(&old); /* the session is left to expire */
-	watch_loop_open(&new, lab_zk_hosts(zk), TIMEOUT_MS, "");
-	after = presence_open(&new);
-	presence_show(after, "new");
-	probe_start(&data, &new, PRESENCE, ZK_WATCH_DATA, 100);
-	probe_wait_data(&data, &new, "old");
-	watch_loop_turn(&new, 1000);
-	cr_assert_str_eq(data.data.data, "old");
-	probe_wait_data(&data, &new, "new");
-	presence_destroy(after);
-	watch_loop_close(&new);
-	probe_fini(&data);
 }
