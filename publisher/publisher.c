@@ -343,6 +343,12 @@ struct publisher *publisher_create(const struct publisher_options *options, stru
 	return publisher;
 }
 
+void publisher_leave(struct publisher *publisher)
+{
+	if (publisher->presence != NULL)
+		presence_leave(publisher->presence);
+}
+
 void publisher_destroy(struct publisher *publisher)
 {
 	if (publisher == NULL)

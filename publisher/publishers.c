@@ -187,6 +187,28 @@ static void stop(struct publishers *all)
 	}
 }
 
+static const char *path_of(const struct one *one)
+{
+	return one->all->config->clusters[one->config->cluster_index].path;
+}
+
+static bool has_heir(const struct one *one, const struct publishers *next)
+{
+	for (size_t i = 0; i < next->count; i++)
+		if (strcmp(next->ones[i].config->name, one->config->name) == 0 &&
+		    strcmp(path_of(&next->ones[i]), path_of(one)) == 0)
+			return true;
+	return false;
+}
+
+/* On the session that goes on, nobody else would take their presence away. */
+static void leave_without_heir(const struct publishers *old, const struct publishers *next)
+{
+	for (size_t i = 0; i < old->count; i++)
+		if (!has_heir(&old->ones[i], next))
+			publisher_leave(old->ones[i].publisher);
+}
+
 /* The session is somebody else's from here on. */
 static void leave_store(struct publishers *all)
 {
@@ -229,6 +251,8 @@ bool publishers_start(struct publishers *publishers, struct publishers *old, str
 			leave_store(publishers);
 		return false;
 	}
+	if (shared)
+		leave_without_heir(old, publishers);
 	if (old != NULL)
 		stop(old);
 	if (shared)
