@@ -15,6 +15,12 @@ struct range {
 	uintptr_t from, to; /* whole pages */
 };
 
+static void *at(uintptr_t address)
+{
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): program headers have addresses */
+	return (void *)address;
+}
+
 static struct range pages_of(const struct dl_phdr_info *library, const ElfW(Phdr) * segment)
 {
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
@@ -27,7 +33,7 @@ static struct range pages_of(const struct dl_phdr_info *library, const ElfW(Phdr
 /* A code segment that the loader has relocated holds pages of its own, as a writable one does. */
 static bool relocates_code(const struct dl_phdr_info *library, const ElfW(Phdr) * segment)
 {
-	const ElfW(Dyn) *entry = (const void *)(library->dlpi_addr + segment->p_vaddr);
+	const ElfW(Dyn) *entry = at(library->dlpi_addr + segment->p_vaddr);
 
 	if (segment->p_type != PT_DYNAMIC)
 		return false;
@@ -67,7 +73,7 @@ static int give_back(struct dl_phdr_info *library, size_t size, void *arg)
 		/* a failure leaves the pages where they are */
 		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W) == 0 &&
 		    !may_be_written(library, range))
-			madvise((void *)range.from, range.to - range.from, MADV_DONTNEED);
+			madvise(at(range.from), range.to - range.from, MADV_DONTNEED);
 	}
 	return 0;
 }
