@@ -271,6 +271,23 @@ void presence_destroy(struct presence *presence)
 	free(presence);
 }
 
+static void on_left(const struct zk_answer *answer, void *arg)
+{
+	(void)arg;
+	log_debug("presence_left", KV_STR("result", zk_result_name(answer->result)));
+}
+
+/* In any version: a request that is under way is answered before this one. */
+void presence_leave(struct presence *presence)
+{
+	struct zk_write *request;
+
+	if (presence->session == 0 || !presence->made)
+		return;
+	request = zk_write_delete(presence->zk, presence->path, -1, on_left, NULL);
+	(void)request; /* ends by itself */
+}
+
 static void want(struct presence *presence, char *text)
 {
 	free(presence->wanted);

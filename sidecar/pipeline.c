@@ -4,6 +4,7 @@
 #include "pipeline.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include "apply/install.h"
 #include "apply/target.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "bind_clash.h"
 #include "cluster.h"
 #include "guess.h"
@@ -35,6 +37,7 @@ struct pipeline {
 	struct target_hub *hub;
 	struct cluster **clusters;
 	size_t cluster_count; /* created so far */
+	struct event *settle; /* NULL before the start */
 };
 
 static struct cluster *find_cluster(const struct pipeline *pipeline, const char *name)
@@ -257,6 +260,22 @@ bool pipeline_set_override(struct pipeline *pipeline, const char *cluster,
 	return cluster_set_override(found, override, err);
 }
 
+static void on_settle(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	memory_settle();
+}
+
+static void settle_soon(struct pipeline *pipeline)
+{
+	const struct timeval after = {.tv_sec = MEMORY_SETTLE_MS / 1000};
+
+	pipeline->settle = evtimer_new(pipeline->base, on_settle, NULL);
+	event_add(pipeline->settle, &after);
+}
+
 bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)
 {
 	const struct zk_options options = {.hosts = pipeline->config->zookeeper_hosts,
@@ -274,6 +293,7 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 	create_clusters(pipeline, old);
 	free_texts(pipeline);
 	pipeline_destroy(old);
+	settle_soon(pipeline);
 	return true;
 }
 
@@ -284,6 +304,8 @@ void pipeline_destroy(struct pipeline *pipeline)
 	for (size_t i = 0; i < pipeline->cluster_count; i++)
 		cluster_destroy(pipeline->clusters[i]);
 	free(pipeline->clusters);
+	if (pipeline->settle != NULL)
+		event_free(pipeline->settle);
 	if (pipeline->hub != NULL)
 		target_hub_destroy(pipeline->hub);
 	if (pipeline->zk != NULL)

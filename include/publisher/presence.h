@@ -23,8 +23,12 @@ struct presence_options {
 /* Nothing is there before the first presence_show(). */
 struct presence *presence_create(const struct presence_options *options) MUST_CHECK;
 
-/* The znode is left to the session, unless presence_hide() took it away before. */
+/* The znode is left to the session, as another presence may take it over: zk_end() ends both. */
 void presence_destroy(struct presence *presence);
+
+/* Has the store take the znode away, while the session goes on. Waits for no answer: what is left
+ * to do is presence_destroy(). */
+void presence_leave(struct presence *presence);
 
 /* From now on the znode is to be there, with this text (copied). The same text costs nothing. */
 void presence_show(struct presence *presence, const char *text);

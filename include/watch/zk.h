@@ -57,8 +57,13 @@ struct zk *zk_create(struct event_base *base, struct resolver *resolver,
                      const struct zk_options *options, struct err *err) MUST_CHECK;
 
 /* Ends every node still watched, too; never from inside a callback of it. The session is left to
- * expire: closing it properly can block. */
+ * expire. */
 void zk_destroy(struct zk *zk);
+
+/* The same, but the session ends with it, and its ephemeral nodes are gone at once; waits for the
+ * store's word of that, ZK_END_MS at most. Without a connection the session expires. */
+#define ZK_END_MS 1500 /* as long as libzookeeper waits for an answer */
+void zk_end(struct zk *zk);
 
 enum zk_watch_flags {
 	ZK_WATCH_DATA = 0,

@@ -5,14 +5,10 @@
 #include "apply/pgbouncer_resume.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/util.h"
 
 #define GRACE_MS    10000 /* for the store to name a primary, when segue finds its own pauses */
 #define FAREWELL_MS 1000  /* what the end of a target may take for RESUME */
-
-static int64_t larger(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
 
 void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir)
 {

@@ -187,29 +187,16 @@ static void take_row(struct session *session)
 	session->cb(SESSION_ANSWERED, NULL, session->arg);
 }
 
-/* 55000: not during recovery, or only then. 40001, 57014: a conflict with recovery, a cancel. */
-static bool may_pass(const char *sqlstate)
-{
-	return strcmp(sqlstate, "55000") == 0 || strcmp(sqlstate, "40001") == 0 ||
-	       strcmp(sqlstate, "57014") == 0;
-}
-
-/* Not allowed, or no such table, column or schema. */
-static bool is_refused(const char *sqlstate)
-{
-	return strcmp(sqlstate, "42501") == 0 || strcmp(sqlstate, "42P01") == 0 ||
-	       strcmp(sqlstate, "42703") == 0 || strcmp(sqlstate, "3F000") == 0;
-}
-
 static void take_error(struct session *session)
 {
 	const PGresult *result = session->result;
 	const char *sqlstate = session->pq->result_error_field(result, PG_DIAG_SQLSTATE);
 	const char *text = session->pq->result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
 
-	if (sqlstate != NULL && is_refused(sqlstate) && !session->reduced) {
+	if (sqlstate != NULL && classify_is_refused(sqlstate) && !session->reduced) {
 		session->reduced = true;
-	} else if (sqlstate == NULL || !may_pass(sqlstate) || ++session->passing > PASSING_MAX) {
+	} else if (sqlstate == NULL || !classify_may_pass(sqlstate) ||
+	           ++session->passing > PASSING_MAX) {
 		fail_to_answer(session, sqlstate, text != NULL ? text : "the question failed");
 		return;
 	}

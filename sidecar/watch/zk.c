@@ -122,6 +122,15 @@ void zk_destroy(struct zk *zk)
 	free(zk);
 }
 
+void zk_end(struct zk *zk)
+{
+	if (zk == NULL)
+		return;
+	zk_writes_silence(zk);
+	zk_handle_end(zk);
+	zk_destroy(zk);
+}
+
 bool zk_connected(const struct zk *zk)
 {
 	return zk->state == ZK_SYNCED;
