@@ -31,11 +31,12 @@ void pgbouncer_intent_add(struct pgbouncer_intent *intent, const char *name);
 /* With the last name the fence is over. */
 void pgbouncer_intent_drop(struct pgbouncer_intent *intent, const char *name);
 
-/* Writes, beside the file, what pgbouncer_intent_save() will have to write with these names, so
- * that it takes but a rename then: while clients are turned away, each ms counts. Harmless to
- * repeat. */
+/* Writes, beside the file, what it will have to be with these names, so that it takes but a rename
+ * to save it: while clients are turned away, each ms counts. Harmless to repeat. */
 bool pgbouncer_intent_stage(struct pgbouncer_intent *intent, char *const *names, size_t count,
                             struct err *err) MUST_CHECK;
+/* False, and nothing done, where what is staged, if anything, is not what the intent is now. */
+bool pgbouncer_intent_save_staged(struct pgbouncer_intent *intent) MUST_CHECK;
 
 /* Replaces the file, not yet durably; removes it when the intent is empty. */
 bool pgbouncer_intent_save(struct pgbouncer_intent *intent, const char *why,

@@ -162,22 +162,28 @@ bool pgbouncer_intent_stage(struct pgbouncer_intent *intent, char *const *names,
 	return intent->staged != NULL || err_wrap(err, NOTE);
 }
 
-static bool rename_staged(struct pgbouncer_intent *intent)
+bool pgbouncer_intent_save_staged(struct pgbouncer_intent *intent)
 {
 	auto_free char *text = encode(intent, intent->names, intent->count, NULL);
 
 	intent->undated = intent->staged != NULL && strcmp(intent->staged_text, text) == 0 &&
 	                  rename(intent->staged, intent->path) == 0;
-	forget_staged(intent);
+	if (intent->undated)
+		forget_staged(intent);
 	return intent->undated;
 }
 
-static bool write_anew(struct pgbouncer_intent *intent, const char *why, struct err *err)
+bool pgbouncer_intent_save(struct pgbouncer_intent *intent, const char *why, struct err *err)
 {
-	auto_free char *text = encode(intent, intent->names, intent->count, why);
-	auto_free char *staged = stage(intent, text, err);
+	auto_free char *text = NULL, *staged = NULL;
 
+	if (intent->count == 0)
+		return unlink(intent->path) == 0 || errno == ENOENT ||
+		       err_set_errno(err, errno, "cannot remove %s", intent->path);
+	forget_staged(intent);
 	intent->undated = false;
+	text = encode(intent, intent->names, intent->count, why);
+	staged = stage(intent, text, err);
 	if (staged == NULL)
 		return err_wrap(err, NOTE);
 	if (rename(staged, intent->path) == 0)
@@ -187,19 +193,11 @@ static bool write_anew(struct pgbouncer_intent *intent, const char *why, struct 
 	return false;
 }
 
-bool pgbouncer_intent_save(struct pgbouncer_intent *intent, const char *why, struct err *err)
-{
-	if (intent->count == 0)
-		return unlink(intent->path) == 0 || errno == ENOENT ||
-		       err_set_errno(err, errno, "cannot remove %s", intent->path);
-	return rename_staged(intent) || write_anew(intent, why, err);
-}
-
 bool pgbouncer_intent_sync(struct pgbouncer_intent *intent, const char *why, struct err *err)
 {
 	if (intent->count == 0)
 		return true;
-	if (intent->undated && !write_anew(intent, why, err))
+	if (intent->undated && !pgbouncer_intent_save(intent, why, err))
 		return false;
 	return file_sync(intent->path, err) || err_wrap(err, NOTE);
 }

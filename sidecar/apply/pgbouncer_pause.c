@@ -146,7 +146,8 @@ static void note_pauses(struct pgbouncer_driver *driver)
 			pgbouncer_intent_add(&driver->intent, driver->ini.databases[i].name);
 	driver->intent.max_db_connections = driver->max_db_connections;
 	driver->intent.fence = driver->intent.fence || driver->fenced;
-	if (!pgbouncer_intent_save(&driver->intent, why_paused(driver), &err)) {
+	if (!(drain->dead && pgbouncer_intent_save_staged(&driver->intent)) &&
+	    !pgbouncer_intent_save(&driver->intent, why_paused(driver), &err)) {
 		without_note(driver, before, &err);
 		if (driver->intent.count == before)
 			return;
