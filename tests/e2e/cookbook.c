@@ -6,11 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
-void cookbook_init(struct cookbook *book, const char *haproxy, const char *bouncer)
+void cookbook_init(struct cookbook *book, const char *bouncer)
 {
 	*book = (struct cookbook){.lab = lab_create("cookbook")};
 	book->zk = lab_zk_start(book->lab, 1);
-	book->haproxy = lab_haproxy_create(book->lab, haproxy);
+	book->haproxy = lab_haproxy_create(book->lab, NULL);
 	lab_haproxy_start(book->haproxy);
 	if (bouncer == NULL)
 		return;

@@ -17,9 +17,8 @@ struct cookbook {
 	struct lab_segue *segue;
 };
 
-/* All but segue are up. `haproxy`: more lines for its main file, may be NULL; `bouncer`: more for
- * pgbouncer.ini, NULL: there is none. */
-void cookbook_init(struct cookbook *book, const char *haproxy, const char *bouncer);
+/* All but segue are up. `bouncer`: more lines for pgbouncer.ini; NULL: there is none. */
+void cookbook_init(struct cookbook *book, const char *bouncer);
 
 /* [haproxy CLUSTER] and [pgbouncer CLUSTER] with that recipe, to which var. lines can be added. */
 const char *cookbook_haproxy(struct cookbook *book, const char *cluster, const char *recipe);

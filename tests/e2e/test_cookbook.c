@@ -63,8 +63,9 @@ Test(cookbook, clients_that_wait_for_one_cluster_leave_room_for_the_other)
 	struct lab_backend *orders[2], *billing;
 	uint16_t ports[2];
 	int crowd[CROWD];
+	auto_strbuf struct strbuf reply = STRBUF_INIT;
 
-	cookbook_init(&book, "global\n\tmaxconn 24\n", NULL);
+	cookbook_init(&book, NULL);
 	orders[0] = lab_backend_start(book.lab, "o0");
 	orders[1] = lab_backend_start(book.lab, "o1");
 	billing = lab_backend_start(book.lab, "b");
@@ -75,6 +76,7 @@ Test(cookbook, clients_that_wait_for_one_cluster_leave_room_for_the_other)
 	cookbook_run(&book, two_clusters(&book, ports));
 	cookbook_must_reach(ports[0], "o0");
 	cookbook_must_reach(ports[1], "b");
+	cr_assert(lab_haproxy_command(book.haproxy, "set maxconn global 24", &reply));
 
 	cookbook_name(&book, "orders", 0);
 	cr_assert_not_null(lab_segue_wait_log(book.segue, COOKBOOK_TIMEOUT_MS, "event=hold ",
@@ -122,7 +124,7 @@ Test(cookbook, a_tag_moves_readers_from_one_pool_to_the_other_without_a_reload)
 	uint16_t rw, ro, reporting;
 	pid_t worker;
 
-	cookbook_init(&book, NULL, NULL);
+	cookbook_init(&book, NULL);
 	rw = lab_port(book.lab);
 	ro = lab_port(book.lab);
 	reporting = lab_port(book.lab);
