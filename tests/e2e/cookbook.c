@@ -6,15 +6,17 @@
 #include <string.h>
 #include <unistd.h>
 
-void cookbook_init(struct cookbook *book, const char *bouncer)
+void cookbook_init(struct cookbook *book)
 {
 	*book = (struct cookbook){.lab = lab_create("cookbook")};
 	book->zk = lab_zk_start(book->lab, 1);
 	book->haproxy = lab_haproxy_create(book->lab, NULL);
 	lab_haproxy_start(book->haproxy);
-	if (bouncer == NULL)
-		return;
-	book->bouncer = lab_pgbouncer_create(book->lab, bouncer);
+}
+
+void cookbook_add_pgbouncer(struct cookbook *book, const char *settings)
+{
+	book->bouncer = lab_pgbouncer_create(book->lab, settings);
 	lab_pgbouncer_start(book->bouncer);
 }
 

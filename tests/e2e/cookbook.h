@@ -13,12 +13,13 @@ struct cookbook {
 	struct lab *lab;
 	struct lab_zk *zk;
 	struct lab_haproxy *haproxy;
-	struct lab_pgbouncer *bouncer; /* NULL: none */
+	struct lab_pgbouncer *bouncer; /* where the recipe has one */
 	struct lab_segue *segue;
 };
 
-/* All but segue are up. `bouncer`: more lines for pgbouncer.ini; NULL: there is none. */
-void cookbook_init(struct cookbook *book, const char *bouncer);
+/* ZooKeeper and HAProxy are up. */
+void cookbook_init(struct cookbook *book);
+void cookbook_add_pgbouncer(struct cookbook *book, const char *settings); /* of pgbouncer.ini */
 
 /* [haproxy CLUSTER] and [pgbouncer CLUSTER] with that recipe, to which var. lines can be added. */
 const char *cookbook_haproxy(struct cookbook *book, const char *cluster, const char *recipe);

@@ -65,7 +65,7 @@ Test(cookbook, clients_that_wait_for_one_cluster_leave_room_for_the_other)
 	int crowd[CROWD];
 	auto_strbuf struct strbuf reply = STRBUF_INIT;
 
-	cookbook_init(&book, NULL);
+	cookbook_init(&book);
 	orders[0] = lab_backend_start(book.lab, "o0");
 	orders[1] = lab_backend_start(book.lab, "o1");
 	billing = lab_backend_start(book.lab, "b");
@@ -124,7 +124,7 @@ Test(cookbook, a_tag_moves_readers_from_one_pool_to_the_other_without_a_reload)
 	uint16_t rw, ro, reporting;
 	pid_t worker;
 
-	cookbook_init(&book, NULL);
+	cookbook_init(&book);
 	rw = lab_port(book.lab);
 	ro = lab_port(book.lab);
 	reporting = lab_port(book.lab);
