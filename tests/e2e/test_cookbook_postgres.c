@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <grp.h>
 #include <libpq-fe.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -316,7 +317,8 @@ Test(cookbook_postgres, a_pause_lets_a_transaction_end_before_haproxy_cuts_its_s
 
 	cr_assert(
 	    lab_wait_replays(lab_pg_conninfo(pg, 0), lab_pg_conninfo(pg, 1), COOKBOOK_TIMEOUT_MS));
-	lab_process_stop(lab_pg_process(pg, 0));
+	lab_process_signal(lab_pg_process(pg, 0), SIGINT); /* waits for nobody's session */
+	cr_assert(lab_process_wait(lab_pg_process(pg, 0), COOKBOOK_TIMEOUT_MS));
 	lab_pg_promote(pg, 1);
 	cookbook_name(&book, "orders", lab_pg_port(pg, 1));
 	cr_assert_eq(PQsendQuery(conn, "select inet_server_port() where exists "
