@@ -102,13 +102,14 @@ static void must_refuse(const char *conninfo, const char *why)
 	PQfinish(conn);
 }
 
-static const char *tls_cluster(struct cookbook *book, const char *cluster)
+/* segue asks the server with its certificate checked in this mode. */
+static const char *tls_cluster(struct cookbook *book, const char *mode)
 {
 	return lab_printf(book->lab,
-	                  "[cluster %s]\npath = /segue/%s\nverify = require\n"
-	                  "verify_conninfo = user=postgres dbname=postgres sslmode=verify-ca\n"
-	                  "  sslrootcert=%s/%s.crt\n",
-	                  cluster, cluster, lab_dir(book->lab), cluster);
+	                  "[cluster orders]\npath = /segue/orders\nverify = require\n"
+	                  "verify_conninfo = user=postgres dbname=postgres sslmode=%s\n"
+	                  "  sslrootcert=%s/orders.crt\n",
+	                  mode, lab_dir(book->lab));
 }
 
 Test(cookbook_postgres, tls_goes_through_haproxy_untouched_and_the_client_checks_the_server)
@@ -122,7 +123,7 @@ Test(cookbook_postgres, tls_goes_through_haproxy_untouched_and_the_client_checks
 	cookbook_name(&book, "orders", lab_pg_port(start_with_tls(book.lab, "orders"), 0));
 	port = lab_port(book.lab);
 	cookbook_run(&book, lab_printf(book.lab, "%s%svar.bind = 127.0.0.1:%u\n",
-	                               tls_cluster(&book, "orders"),
+	                               tls_cluster(&book, "verify-full"),
 	                               cookbook_haproxy(&book, "orders", "single-primary"), port));
 	must_answer(&book, verifying(&book, port, "db.example", "orders"), TLS_SQL, "t");
 	must_refuse(verifying(&book, port, "proxy.example", "orders"), "does not match host name");
@@ -153,17 +154,19 @@ static bool log_has_mismatch(void *arg)
 	return strstr(lab_read_file(book->lab, log), "not present in server certificate") != NULL;
 }
 
-/* The server's certificate has these names; PgBouncer checks it in this mode. */
-static void start_pooled(struct cookbook *book, const char *names, const char *mode)
+/* The server's certificate has these names; `bouncer` and `mode` are how PgBouncer and segue check
+ * it. */
+static void start_pooled(struct cookbook *book, const char *names, const char *bouncer,
+                         const char *mode)
 {
 	struct lab_pg *pg;
 
 	cookbook_init(book);
 	make_certificate(book->lab, "orders", names);
-	cookbook_add_pgbouncer(book, tls_bouncer(book->lab, mode));
+	cookbook_add_pgbouncer(book, tls_bouncer(book->lab, bouncer));
 	pg = start_with_tls(book->lab, "orders");
 	cookbook_name(book, "orders", lab_pg_port(pg, 0));
-	cookbook_run(book, lab_printf(book->lab, "%s%s", tls_cluster(book, "orders"),
+	cookbook_run(book, lab_printf(book->lab, "%s%s", tls_cluster(book, mode),
 	                              cookbook_pgbouncer(book, "orders", "tls")));
 }
 
@@ -171,7 +174,7 @@ Test(cookbook_postgres, pgbouncer_finds_the_servers_address_in_its_certificate)
 {
 	struct cookbook book;
 
-	start_pooled(&book, "DNS:db.example,IP:127.0.0.1", "verify-full");
+	start_pooled(&book, "DNS:db.example,IP:127.0.0.1", "verify-full", "verify-full");
 	must_answer(&book, lab_pgbouncer_conninfo(book.bouncer, "postgres"), TLS_SQL, "t");
 	lab_destroy(book.lab);
 }
@@ -181,7 +184,7 @@ Test(cookbook_postgres, a_certificate_without_the_address_needs_verify_ca)
 	const char *app, *impatient;
 	struct cookbook book;
 
-	start_pooled(&book, "DNS:db.example", "verify-full");
+	start_pooled(&book, "DNS:db.example", "verify-full", "verify-ca");
 	app = lab_pgbouncer_conninfo(book.bouncer, "postgres");
 	impatient = lab_printf(book.lab, "%s connect_timeout=2", app);
 	cr_assert(lab_wait_until(is_known, &book, COOKBOOK_TIMEOUT_MS));
@@ -190,7 +193,7 @@ Test(cookbook_postgres, a_certificate_without_the_address_needs_verify_ca)
 	          lab_process_log_tail(lab_pgbouncer_process(book.bouncer)));
 	lab_destroy(book.lab);
 
-	start_pooled(&book, "DNS:db.example", "verify-ca");
+	start_pooled(&book, "DNS:db.example", "verify-ca", "verify-ca");
 	must_answer(&book, lab_pgbouncer_conninfo(book.bouncer, "postgres"), TLS_SQL, "t");
 	lab_destroy(book.lab);
 }
