@@ -209,6 +209,18 @@ static bool waits_in_pool(void *arg)
 	return waiting != NULL && strcmp(waiting, "1") == 0;
 }
 
+/* PgBouncer has seen that its server is gone: who comes now is not sent there. */
+static bool is_pool_empty(void *arg)
+{
+	const struct cookbook *book = arg;
+	auto_free char *idle =
+	    lab_pgbouncer_find(book->bouncer, "SHOW POOLS", "database", "postgres", "sv_idle");
+	auto_free char *used =
+	    lab_pgbouncer_find(book->bouncer, "SHOW POOLS", "database", "postgres", "sv_used");
+
+	return idle != NULL && used != NULL && strcmp(idle, "0") == 0 && strcmp(used, "0") == 0;
+}
+
 static bool has_result(void *arg)
 {
 	PQconsumeInput(arg);
@@ -289,6 +301,7 @@ Test(cookbook_postgres, behind_pgbouncer_haproxy_moves_and_a_client_in_the_pool_
 
 	lab_process_kill(lab_pg_process(pg, 0));
 	cookbook_name(&book, "orders", 0);
+	cr_assert(lab_wait_until(is_pool_empty, &book, COOKBOOK_TIMEOUT_MS));
 	cr_assert_eq(PQsendQuery(conn, PORT_SQL), 1);
 	cr_expect(lab_wait_until(waits_in_pool, &book, COOKBOOK_TIMEOUT_MS));
 	expect_not_moved(&book, port);
