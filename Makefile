@@ -14,8 +14,8 @@ say      = $(if $(V),@:,@printf '  %-6s %s\n' '$(1)' '$(2)')
 LIB_PKGS   := libevent_core libevent_extra jansson
 BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libsystemd-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
 TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
-              postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr
-LINT_DEPS  := clang-tidy clang-format cppcheck
+              postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr openssl
+LINT_DEPS  := clang-tidy clang-format cppcheck man-db mandoc
 FUZZ_DEPS  := clang libclang-rt-14-dev
 
 WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
@@ -46,7 +46,7 @@ FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
 FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/null | sort)
 
-.PHONY: all deps lint-deps fuzz-deps check unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
+.PHONY: all deps lint-deps fuzz-deps check unit e2e lint lint-direction lint-format lint-man lint-cppcheck lint-tidy \
         fmt demo bench soak fuzz install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -59,7 +59,7 @@ help:
 	  'make demo         a failover, live, on loopback servers that it starts and stops itself' \
 	  'make check        install what is missing, build, unit tests, end-to-end tests (SAN=1: sanitizers)' \
 	  'make unit, e2e    unit tests; every end-to-end test' \
-	  'make lint         clang-tidy, cppcheck, format, dependency direction' \
+	  'make lint         clang-tidy, cppcheck, format, manual, dependency direction' \
 	  'make fuzz         every fuzz target for FUZZ_SECONDS (60)' \
 	  'make bench        the measurements of README.md (BENCH_ARGS=--quick: fewer rounds)' \
 	  'make soak         SOAK_CHANGES (10000) changes with restarts of everything at random' \
@@ -132,7 +132,7 @@ PURE   := publisher/ballot*.c sidecar/decide.c sidecar/store_word.c sidecar/elec
           sidecar/apply/pgbouncer_address.c sidecar/apply/pgbouncer_pairs.c sidecar/apply/pgbouncer_params.c
 TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/demo/*.c tests/fuzz/*.c))
 
-lint: lint-deps lint-direction lint-format lint-cppcheck lint-tidy
+lint: lint-deps lint-direction lint-format lint-man lint-cppcheck lint-tidy
 
 lint-direction:
 	$(call say,LINT,dependency direction)
@@ -147,6 +147,13 @@ lint-direction:
 lint-format:
 	$(call say,LINT,format)
 	@clang-format --dry-run -Werror $(FORMATTED)
+
+# man exits with 0 whatever groff says of the page.
+lint-man:
+	$(call say,LINT,manual)
+	@bad=0; for p in man/*.[157]; do mandoc -Tlint -Wwarning $$p || bad=1; \
+	  said=$$(MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z $$p 2>&1 >/dev/null); \
+	  [ -z "$$said" ] || { echo "$$said"; bad=1; }; done; exit $$bad
 
 lint-cppcheck:
 	$(call say,LINT,cppcheck)
@@ -193,7 +200,8 @@ install: $(BUILD)/segue
 	install -D -m 0755 $(BUILD)/segue $(DESTDIR)$(PREFIX)/bin/segue
 	for s in 1 5 7; do for p in man/*.$$s; do \
 	  install -D -m 0644 $$p $(DESTDIR)$(PREFIX)/share/man/man$$s/$${p##*/} || exit 1; done; done
-	for t in templates/*; do install -D -m 0644 $$t $(DESTDIR)$(PREFIX)/share/segue/$$t || exit 1; done
+	for t in templates/*.mustache templates/cookbook/*.mustache; do \
+	  install -D -m 0644 $$t $(DESTDIR)$(PREFIX)/share/segue/$$t || exit 1; done
 	install -D -m 0644 packaging/segue.ini $(DESTDIR)$(PREFIX)/share/segue/segue.ini
 
 # The programs on the lab that are no tests: they run the segue beside them.
