@@ -17,6 +17,8 @@ struct http_reply {
 	int status;
 	const char *type;   /* Content-Type; static */
 	const char *allow;  /* of a 405; static, or NULL */
+	const char *policy; /* what a browser may load with it: the Content-Security-Policy; static,
+	                       or NULL for nothing at all */
 	struct strbuf body; /* not sent after HEAD, but counted */
 };
 

@@ -18,6 +18,7 @@
 
 #define LINGER_MS       1000
 #define ACCEPT_PAUSE_MS 1000
+#define POLICY_NOTHING  "default-src 'none'; frame-ancestors 'none'"
 
 enum guest_state {
 	GUEST_READING,   /* the request is not complete: may take timeout_ms */
@@ -119,8 +120,11 @@ static void send_reply(struct guest *guest, const struct http_reply *reply, bool
 
 	evbuffer_add_printf(out,
 	                    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-	                    "Cache-Control: no-store\r\nConnection: close\r\n",
-	                    reply->status, reason(reply->status), reply->type, reply->body.len);
+	                    "Cache-Control: no-store\r\nConnection: close\r\n"
+	                    "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+	                    "Content-Security-Policy: %s\r\n",
+	                    reply->status, reason(reply->status), reply->type, reply->body.len,
+	                    reply->policy != NULL ? reply->policy : POLICY_NOTHING);
 	if (reply->allow != NULL)
 		evbuffer_add_printf(out, "Allow: %s\r\n", reply->allow);
 	evbuffer_add(out, "\r\n", 2);

@@ -11,6 +11,7 @@
 #include "config/grammar.h"
 #include "report/http.h"
 #include "report/listen.h"
+#include "report/page.h"
 
 #define TIMEOUT_MS      10000
 #define RETRY_FIRST_MS  1000
@@ -67,6 +68,12 @@ static void override(struct report_server *server, const char *cluster, const ch
 
 /* --- what may be read --- */
 
+static void get_page(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	page_fill(reply);
+}
+
 static void get_status(const struct report_server *server, struct http_reply *reply)
 {
 	set_json(reply, server->source.status(server->source.arg));
@@ -90,6 +97,7 @@ static const struct route {
 	const char *path;
 	void (*get)(const struct report_server *server, struct http_reply *reply);
 } routes[] = {
+    {"/", get_page},
     {"/status", get_status},
     {"/healthz", get_health},
     {"/readyz", get_ready},

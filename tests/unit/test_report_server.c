@@ -160,7 +160,7 @@ static void expect(const char *text, const char *head, const char *body)
 #define POST(path, body) "POST " path " HTTP/1.1\r\nContent-Length: " body
 #define ERROR(text)      "{\"error\":\"" text "\"}\n"
 
-static const char no_such_path[] = ERROR("there is /status, /healthz, /readyz");
+static const char no_such_path[] = ERROR("there is /, /status, /healthz, /readyz");
 
 Test(report_server, the_status_is_the_source_s)
 {
@@ -189,7 +189,7 @@ Test(report_server, head_is_get_without_the_body)
 
 Test(report_server, what_is_not_there_is_404_and_405)
 {
-	expect(GET("/"), "HTTP/1.1 404 Not Found", no_such_path);
+	expect(GET("/nothing"), "HTTP/1.1 404 Not Found", no_such_path);
 	expect(GET("/statusx"), "HTTP/1.1 404 ", no_such_path);
 	expect(GET("/override/orders"), "HTTP/1.1 405 ", ERROR("an override is set by POST"));
 	expect(POST("/status", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is taken here"));
