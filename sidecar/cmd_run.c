@@ -55,11 +55,11 @@ static void announce(const struct daemon *daemon, const char *event, int64_t sta
 	         KV_MS("took_ms", clock_now_us() - started_us));
 }
 
-static json_t *on_status(void *arg)
+static bool on_status(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	const struct daemon *daemon = arg;
 
-	return pipeline_status(daemon->pipeline);
+	return pipeline_status(daemon->pipeline, at, text);
 }
 
 static bool on_ready(void *arg, struct strbuf *why)

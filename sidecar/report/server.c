@@ -41,7 +41,7 @@ static void set_json(struct http_reply *reply, json_t *document)
 
 	json_decref(document);
 	if (text == NULL) {
-		http_refuse(reply, 503, "there is no status to show");
+		http_refuse(reply, 503, "there is nothing to show");
 		return;
 	}
 	reply->type = "application/json";
@@ -67,9 +67,18 @@ static void override(struct report_server *server, const char *cluster, const ch
 
 /* --- what may be read --- */
 
+static bool more_status(struct http_reply *reply, void *arg)
+{
+	const struct report_server *server = arg;
+
+	return server->source.status(server->source.arg, &reply->at, &reply->body);
+}
+
 static void get_status(const struct report_server *server, struct http_reply *reply)
 {
-	set_json(reply, server->source.status(server->source.arg));
+	(void)server;
+	reply->type = "application/json";
+	reply->more = more_status;
 }
 
 static void get_health(const struct report_server *server, struct http_reply *reply)
