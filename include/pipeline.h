@@ -32,6 +32,10 @@ const struct strbuf *pipeline_texts(const struct pipeline *pipeline);
 bool pipeline_status(const struct pipeline *pipeline, struct report_cursor *at,
                      struct strbuf *text) MUST_CHECK;
 
+/* The same for GET /metrics. */
+bool pipeline_metrics(const struct pipeline *pipeline, struct report_cursor *at,
+                      struct strbuf *text) MUST_CHECK;
+
 /* Is every target of every cluster confirmed on a primary that was admitted, or that the operator
  * named? Otherwise why not: one line for each reason is appended. To be asked again. */
 bool pipeline_is_ready(const struct pipeline *pipeline, struct strbuf *why) MUST_CHECK;

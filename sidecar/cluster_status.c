@@ -39,8 +39,7 @@ json_t *cluster_time_json(int64_t us)
 	return json_string(text);
 }
 
-/* Clients are let go by then, to a server that may well be dead. */
-static bool is_hold_over(const struct cluster *cluster)
+bool cluster_hold_is_over(const struct cluster *cluster)
 {
 	return cluster->hold.by != HELD_NOT && cluster->hold.policy == CONFIG_LOSS_HOLD &&
 	       cluster_hold_left_ms(cluster) <= 0;
@@ -48,18 +47,18 @@ static bool is_hold_over(const struct cluster *cluster)
 
 static json_t *alarm_json(const struct cluster *cluster)
 {
-	if (cluster->verdict.alarm[0] == '\0' && is_hold_over(cluster))
+	if (cluster->verdict.alarm[0] == '\0' && cluster_hold_is_over(cluster))
 		return json_sprintf("no primary for %lld s, longer than hold_timeout: clients get "
 		                    "errors",
 		                    (long long)(clock_now_us() - cluster->hold.since_us) / 1000000);
 	return cluster_text_json(cluster->verdict.alarm);
 }
 
-static const char *state_of(const struct cluster *cluster)
+const char *cluster_state(const struct cluster *cluster)
 {
 	if (cluster->override.kind != OVERRIDE_NONE)
 		return cluster->override.kind == OVERRIDE_PIN ? "pinned" : "frozen";
-	if (is_hold_over(cluster))
+	if (cluster_hold_is_over(cluster))
 		return "lost";
 	switch (cluster->verdict.kind) {
 	case DECIDE_HOLD:
@@ -136,8 +135,8 @@ static json_t *override_json(const struct override *override)
 
 /* --- servers --- */
 
-static const struct member *find_member(const struct topology *topology, const struct member *at,
-                                        const char **role)
+const struct member *cluster_find_member(const struct topology *topology, const struct member *at,
+                                         const char **role)
 {
 	*role = "primary";
 	if (topology->has_primary && topology_same_address(&topology->primary, at))
@@ -160,17 +159,20 @@ static struct admission admission_of(const struct cluster *cluster, const struct
 	    input.fact->topology != NULL ? input.fact->topology : &cluster->applied.topology, at);
 }
 
-/* How far a standby's replay is behind: by the store, or else by what both have said, which is
- * about right, as they were asked at different times. */
-static json_t *lag_json(const struct member *member, const struct server_fact *server,
-                        const struct server_fact *primary)
+int64_t cluster_lag_bytes(const struct member *member, const struct server_fact *server,
+                          const struct server_fact *primary)
 {
 	if (member != NULL && member->lag_bytes >= 0)
-		return json_integer(member->lag_bytes);
+		return member->lag_bytes;
 	if (primary == NULL || !server_takes_writes(primary) || !server->known ||
 	    !server->in_recovery)
-		return json_null();
-	return json_integer(primary->lsn > server->lsn ? primary->lsn - server->lsn : 0);
+		return -1;
+	return primary->lsn > server->lsn ? primary->lsn - server->lsn : 0;
+}
+
+static json_t *known_json(bool known, int64_t number)
+{
+	return known ? json_integer(number) : json_null();
 }
 
 static json_t *server_json(const struct cluster *cluster, const struct server_fact *server,
@@ -181,22 +183,24 @@ static json_t *server_json(const struct cluster *cluster, const struct server_fa
 	const struct member *member;
 	struct admission admission;
 	bool admitted;
+	int64_t lag;
 
 	memcpy(at.address, server->address, sizeof(at.address));
-	member = find_member(&cluster->applied.topology, &at, &role);
+	member = cluster_find_member(&cluster->applied.topology, &at, &role);
+	lag = cluster_lag_bytes(member, server, primary);
 	admission = admission_of(cluster, &at);
 	admitted = admission.kind == ADMIT_YES || admission.kind == ADMIT_UNVERIFIED;
 
-	return json_pack(
-	    "{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "address",
-	    server->address, "port", (int)server->port, "name",
-	    cluster_text_json(member != NULL ? member->name : NULL), "role", role, "class",
-	    server_class_name(server->class), "problem", cluster_text_json(server->problem),
-	    "in_recovery", server->known ? json_boolean(server->in_recovery) : json_null(),
-	    "timeline", server->timeline > 0 ? json_integer(server->timeline) : json_null(),
-	    "lag_bytes", lag_json(member, server, primary), "system_identifier",
-	    cluster_text_json(server->system_identifier), "admitted", admitted, "why",
-	    admission.reason);
+	return json_pack("{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "address",
+	                 server->address, "port", (int)server->port, "name",
+	                 cluster_text_json(member != NULL ? member->name : NULL), "role", role,
+	                 "class", server_class_name(server->class), "problem",
+	                 cluster_text_json(server->problem), "in_recovery",
+	                 server->known ? json_boolean(server->in_recovery) : json_null(),
+	                 "timeline", known_json(server->timeline > 0, server->timeline),
+	                 "lag_bytes", known_json(lag >= 0, lag), "system_identifier",
+	                 cluster_text_json(server->system_identifier), "admitted", admitted, "why",
+	                 admission.reason);
 }
 
 static json_t *servers_json(const struct cluster *cluster)
@@ -241,7 +245,7 @@ json_t *cluster_status(const struct cluster *cluster)
 
 	return json_pack(
 	    "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-	    cluster->config->name, "state", state_of(cluster), "reason",
+	    cluster->config->name, "state", cluster_state(cluster), "reason",
 	    cluster_text_json(cluster->override_problem != NULL ? cluster->override_problem
 	                                                        : verdict->reason),
 	    "about", cluster_text_json(verdict->about), "why", cluster_text_json(verdict->why),

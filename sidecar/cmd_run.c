@@ -62,6 +62,13 @@ static bool on_status(void *arg, struct report_cursor *at, struct strbuf *text)
 	return pipeline_status(daemon->pipeline, at, text);
 }
 
+static bool on_metrics(void *arg, struct report_cursor *at, struct strbuf *text)
+{
+	const struct daemon *daemon = arg;
+
+	return pipeline_metrics(daemon->pipeline, at, text);
+}
+
 static bool on_ready(void *arg, struct strbuf *why)
 {
 	const struct daemon *daemon = arg;
@@ -83,8 +90,11 @@ static bool on_override(void *arg, const char *cluster, const json_t *body, stru
 /* Without its endpoint segue still moves the proxies. */
 static void listen_anew(struct daemon *daemon)
 {
-	const struct report_source source = {
-	    .status = on_status, .ready = on_ready, .override = on_override, .arg = daemon};
+	const struct report_source source = {.status = on_status,
+	                                     .metrics = on_metrics,
+	                                     .ready = on_ready,
+	                                     .override = on_override,
+	                                     .arg = daemon};
 	const char *listen = pipeline_config(daemon->pipeline)->listen;
 	struct err err;
 	bool ok;

@@ -11,6 +11,7 @@
 #include "config/grammar.h"
 #include "report/http.h"
 #include "report/listen.h"
+#include "report/metrics.h"
 
 #define TIMEOUT_MS      10000
 #define RETRY_FIRST_MS  1000
@@ -74,6 +75,20 @@ static bool more_status(struct http_reply *reply, void *arg)
 	return server->source.status(server->source.arg, &reply->at, &reply->body);
 }
 
+static bool more_metrics(struct http_reply *reply, void *arg)
+{
+	const struct report_server *server = arg;
+
+	return server->source.metrics(server->source.arg, &reply->at, &reply->body);
+}
+
+static void get_metrics(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	reply->type = METRICS_TYPE;
+	reply->more = more_metrics;
+}
+
 static void get_status(const struct report_server *server, struct http_reply *reply)
 {
 	(void)server;
@@ -102,6 +117,7 @@ static const struct route {
     {"/status", get_status},
     {"/healthz", get_health},
     {"/readyz", get_ready},
+    {"/metrics", get_metrics},
 };
 
 static void refuse_path(struct http_reply *reply)
