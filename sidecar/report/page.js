@@ -239,7 +239,10 @@ function pairs(t) {
 	const both = (name) => wanted.get(name) === live.get(name) ? [address(wanted.get(name)), word('good', ' ✓ live')] :
 		[word('bad', '≠ live '), address(live.get(name) || 'nothing'), ', wanted ', address(wanted.get(name) || 'nothing')];
 
-	return names.length ? h('ul.pairs', {}, names.map((name) => h('li', {}, value(name, '.soft'), h('span', {}, both(name))))) : null;
+	const more = Math.max(number(t.desired_count) - wanted.size, number(t.live_count) - live.size);
+
+	return names.length ? h('ul.pairs', {}, names.map((name) => h('li', {}, value(name, '.soft'), h('span', {}, both(name)))),
+		more > 0 ? h('li.soft', {}, `and ${more} more`) : '') : null;
 }
 
 function target(c, t) {
