@@ -4,9 +4,9 @@
 
 #include "page_bytes.h"
 
-#define POLICY                                                                                   \
-	"default-src 'none'; connect-src 'self'; img-src data:; style-src '" PAGE_STYLE_HASH     \
-	"'; script-src '" PAGE_SCRIPT_HASH                                                       \
+#define POLICY                                                                               \
+	"default-src 'none'; connect-src 'self'; img-src data:; style-src '" PAGE_STYLE_HASH \
+	"'; script-src '" PAGE_SCRIPT_HASH                                                   \
 	"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 void page_fill(struct http_reply *reply)
