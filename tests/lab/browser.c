@@ -3,7 +3,9 @@
 #include "lab/browser.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "lab/internal.h"
 
@@ -16,6 +18,32 @@ struct lab_browser {
 	uint16_t port;
 	const char *session; /* "/session/<id>"; NULL: none yet */
 };
+
+/* chromedriver leaves the connection open: the reply ends where its length says. */
+static bool is_whole(const struct strbuf *reply)
+{
+	static const char length[] = "\r\nContent-Length:";
+	const char *body = strstr(reply->data, "\r\n\r\n");
+	const char *at = strcasestr(reply->data, length);
+
+	return body != NULL && at != NULL && at < body &&
+	       strlen(body + 4) >= strtoul(at + strlen(length), NULL, 10);
+}
+
+static bool exchange(int fd, const struct strbuf *request, struct strbuf *reply)
+{
+	char buffer[16384];
+	ssize_t got = 1;
+
+	if (fd < 0 || send(fd, request->data, request->len, MSG_NOSIGNAL) != (ssize_t)request->len)
+		return false;
+	while (got > 0 && (reply->len == 0 || !is_whole(reply))) {
+		got = recv(fd, buffer, sizeof(buffer), 0);
+		if (got > 0)
+			strbuf_append(reply, buffer, (size_t)got);
+	}
+	return got > 0 && strncmp(reply->data, "HTTP/1.1 200", strlen("HTTP/1.1 200")) == 0;
+}
 
 /* The "value" of the answer; NULL: no answer, or an error, which `body` then tells. */
 static json_t *try_command(struct lab_browser *browser, const char *method, const char *path,
@@ -32,8 +60,7 @@ static json_t *try_command(struct lab_browser *browser, const char *method, cons
 	              "%s %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 	              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
 	              method, path, strlen(text), text);
-	if (fd < 0 || !net_ask(fd, head.data, reply) ||
-	    strncmp(reply->data, "HTTP/1.1 200", strlen("HTTP/1.1 200")) != 0)
+	if (!exchange(fd, &head, reply))
 		return NULL;
 	body = strstr(reply->data, "\r\n\r\n");
 	answer = body != NULL ? json_loads(body, 0, NULL) : NULL;
