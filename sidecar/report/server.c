@@ -121,11 +121,8 @@ static const struct route {
 	const char *path;
 	void (*get)(const struct report_server *server, struct http_reply *reply);
 } routes[] = {
-    {"/", get_page},
-    {"/status", get_status},
-    {"/healthz", get_health},
-    {"/readyz", get_ready},
-    {"/metrics", get_metrics},
+    {"/", get_page},        {"/status", get_status},   {"/healthz", get_health},
+    {"/readyz", get_ready}, {"/metrics", get_metrics},
 };
 
 static void refuse_path(struct http_reply *reply)
