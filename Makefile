@@ -14,7 +14,8 @@ say      = $(if $(V),@:,@printf '  %-6s %s\n' '$(1)' '$(2)')
 LIB_PKGS   := libevent_core libevent_extra jansson
 BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libsystemd-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
 TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
-              postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr openssl
+              postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr openssl \
+              chromium chromium-driver
 LINT_DEPS  := clang-tidy clang-format cppcheck man-db mandoc
 FUZZ_DEPS  := clang libclang-rt-14-dev
 
@@ -27,7 +28,7 @@ SANFLAGS := $(if $(SAN),$(SAN_ALL))
 PKG       = $(shell pkg-config $(1) $(LIB_PKGS))
 # libpq is loaded at run time (sidecar/base/libpq.c): only its header is needed here.
 PQ_INCLUDE := -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
-CPPFLAGS += -D_GNU_SOURCE -DSEGUE_VERSION='"$(VERSION)"' -Iinclude $(PQ_INCLUDE)
+CPPFLAGS += -D_GNU_SOURCE -DSEGUE_VERSION='"$(VERSION)"' -Iinclude -I$(BUILD)/generated $(PQ_INCLUDE)
 CFLAGS   ?= -O2 -g
 CFLAGS_   = -std=gnu11 $(WARNINGS) $(HARDEN) $(SANFLAGS) $(CFLAGS)
 LDFLAGS_  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
@@ -92,6 +93,25 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(if $(filter tests/%,$<),$(TEST_CPPFLAGS)) $(CFLAGS_) $(call PKG,--cflags) -MMD -MP -c -o $@ $<
 
+# The status page as one HTML file, and that in C with the hashes of its style and its script: they are all that its
+# Content-Security-Policy lets a browser take. What it hashes is what stands between the tags, newlines and all.
+PAGE_SRCS := $(addprefix sidecar/report/page.,html css js)
+PAGE_C    := $(BUILD)/generated/page_bytes.h
+page_hash  = sha256-$$({ echo; sed '1,/^<$(1)>$$/d; /^<\/$(1)>$$/,$$d' $(PAGE_C:.h=.html); } | \
+             sha256sum | cut -c1-64 | tr a-f A-F | basenc --base16 -d | base64)
+
+$(PAGE_C): $(PAGE_SRCS) Makefile
+	$(call say,PAGE,$@)
+	@mkdir -p $(@D)
+	$(Q)sed -e '/^page\.css$$/{r sidecar/report/page.css' -e 'd}' \
+	  -e '/^page\.js$$/{r sidecar/report/page.js' -e 'd}' $< | sed 's/^\t*//' >$(@:.h=.html)
+	$(Q){ echo "#define PAGE_STYLE_HASH \"$(call page_hash,style)\""; \
+	  echo "#define PAGE_SCRIPT_HASH \"$(call page_hash,script)\""; \
+	  echo 'static const char page_bytes[] = {'; \
+	  od -An -v -tx1 $(@:.h=.html) | sed 's/ \(..\)/0x\1,/g'; echo '};'; } >$@
+
+$(BUILD)/sidecar/report/page.o $(BUILD)/tidy/sidecar/report/page.c.ok: $(PAGE_C)
+
 $(BUILD)/libsegue.a: $(LIB_OBJS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -129,7 +149,7 @@ PURE   := publisher/ballot*.c sidecar/decide.c sidecar/store_word.c sidecar/elec
           sidecar/apply/haproxy_sessions.c sidecar/apply/haproxy_state.c sidecar/apply/pgbouncer_diff.c \
           sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
           sidecar/apply/pgbouncer_show.c \
-          sidecar/apply/pgbouncer_address.c sidecar/apply/pgbouncer_pairs.c sidecar/apply/pgbouncer_params.c
+          sidecar/apply/move.c sidecar/apply/pgbouncer_address.c sidecar/apply/pgbouncer_pairs.c sidecar/apply/pgbouncer_params.c
 TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/demo/*.c tests/fuzz/*.c))
 
 lint: lint-deps lint-direction lint-format lint-man lint-cppcheck lint-tidy
@@ -175,7 +195,7 @@ fmt:
 FUZZ_SECONDS ?= 60
 fuzz: fuzz-deps $(FUZZ_SRCS:tests/fuzz/fuzz_%.c=fuzz-%)
 
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(filter-out sidecar/main.c,$(SRCS)) $(wildcard include/*.h include/*/*.h)
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(filter-out sidecar/main.c,$(SRCS)) $(wildcard include/*.h include/*/*.h) $(PAGE_C)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \

@@ -11,6 +11,8 @@
 #include "config/grammar.h"
 #include "report/http.h"
 #include "report/listen.h"
+#include "report/metrics.h"
+#include "report/page.h"
 
 #define TIMEOUT_MS      10000
 #define RETRY_FIRST_MS  1000
@@ -41,7 +43,7 @@ static void set_json(struct http_reply *reply, json_t *document)
 
 	json_decref(document);
 	if (text == NULL) {
-		http_refuse(reply, 503, "there is no status to show");
+		http_refuse(reply, 503, "there is nothing to show");
 		return;
 	}
 	reply->type = "application/json";
@@ -65,16 +67,86 @@ static void override(struct report_server *server, const char *cluster, const ch
 		set_json(reply, json_pack("{s:b}", "ok", 1));
 }
 
-static void answer_get(struct report_server *server, const char *path, struct http_reply *reply)
+/* --- what may be read --- */
+
+static void get_page(const struct report_server *server, struct http_reply *reply)
 {
-	if (strcmp(path, "/healthz") == 0)
-		strbuf_append_str(&reply->body, "ok\n");
-	else if (strcmp(path, "/status") == 0)
-		set_json(reply, server->source.status(server->source.arg));
-	else if (strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0)
+	(void)server;
+	page_fill(reply);
+}
+
+static bool more_status(struct http_reply *reply, void *arg)
+{
+	const struct report_server *server = arg;
+
+	return server->source.status(server->source.arg, &reply->at, &reply->body);
+}
+
+static bool more_metrics(struct http_reply *reply, void *arg)
+{
+	const struct report_server *server = arg;
+
+	return server->source.metrics(server->source.arg, &reply->at, &reply->body);
+}
+
+static void get_metrics(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	reply->type = METRICS_TYPE;
+	reply->more = more_metrics;
+}
+
+static void get_status(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	reply->type = "application/json";
+	reply->more = more_status;
+}
+
+static void get_health(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	strbuf_append_str(&reply->body, "ok\n");
+}
+
+static void get_ready(const struct report_server *server, struct http_reply *reply)
+{
+	if (server->source.ready(server->source.arg, &reply->body))
+		strbuf_append_str(&reply->body, "ready\n");
+	else
+		reply->status = 503;
+}
+
+static const struct route {
+	const char *path;
+	void (*get)(const struct report_server *server, struct http_reply *reply);
+} routes[] = {
+    {"/", get_page},        {"/status", get_status},   {"/healthz", get_health},
+    {"/readyz", get_ready}, {"/metrics", get_metrics},
+};
+
+static void refuse_path(struct http_reply *reply)
+{
+	auto_strbuf struct strbuf why = STRBUF_INIT;
+
+	strbuf_append_str(&why, "there is");
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		strbuf_printf(&why, "%s %s", i == 0 ? "" : ",", routes[i].path);
+	http_refuse(reply, 404, why.data);
+}
+
+static void answer_get(const struct report_server *server, const char *path,
+                       struct http_reply *reply)
+{
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		if (strcmp(routes[i].path, path) == 0) {
+			routes[i].get(server, reply);
+			return;
+		}
+	if (strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0)
 		refuse_method(reply, "POST", "an override is set by POST");
 	else
-		http_refuse(reply, 404, "there is /status and /healthz");
+		refuse_path(reply);
 }
 
 static void answer(const struct request *request, const char *body, struct http_reply *reply,
