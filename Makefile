@@ -17,7 +17,7 @@ TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-j
               postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr
 LINT_DEPS  := clang-tidy clang-format cppcheck
 FUZZ_DEPS  := clang libclang-rt-14-dev
-CONTAINER_DEPS := podman buildah runc debootstrap containernetworking-plugins iptables python3-yaml
+CONTAINER_DEPS := podman buildah runc debootstrap netavark aardvark-dns iptables docker-compose
 
 WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
             -Wwrite-strings -Wpointer-arith -Wundef -Wvla -Werror
@@ -47,7 +47,7 @@ FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
 FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/null | sort)
 
-.PHONY: all deps lint-deps fuzz-deps container-deps check check-containers unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
+.PHONY: all build-deps deps lint-deps fuzz-deps container-deps check check-containers unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
         fmt demo bench soak fuzz install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -79,6 +79,9 @@ if [ -n "$$missing" ]; then echo "  DEPS  $$missing"; \
   $$sudo apt-get update -qq && \
   $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
+
+build-deps:
+	$(call install_missing,$(BUILD_DEPS))
 
 deps:
 	$(call install_missing,$(BUILD_DEPS) $(TEST_DEPS))
