@@ -87,7 +87,7 @@ containers_end() {
 		[ "$(type -t test_end)" != function ] || test_end
 		left=$(podman ps -aq --filter "label=$OWNED")
 		# shellcheck disable=SC2086
-		[ -z "$left" ] || podman rm -f -t 0 $left >/dev/null
+		[ -z "$left" ] || podman rm -f -v -t 0 $left >/dev/null
 	fi
 	rm -rf "$SCRATCH"
 	[ "$code" = 0 ] || [ "$FAILED" != 0 ] || fail "${0##*/} ended early, with exit code $code"

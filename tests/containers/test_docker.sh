@@ -15,6 +15,8 @@ helpers=()
 test_end() {
 	[ ! -S "$SCRATCH/podman.sock" ] || compose down -v -t 0 >"$SCRATCH/down.log" 2>&1 || cat "$SCRATCH/down.log"
 	[ ${#helpers[@]} = 0 ] || kill "${helpers[@]}"
+	podman rm -f -t 0 "$PROJECT-segue" "$PROJECT-haproxy" >/dev/null 2>&1
+	podman volume rm "$PROJECT-run" "$PROJECT-config" "$PROJECT-state" >/dev/null 2>&1
 }
 
 # --- the image ---
@@ -64,6 +66,43 @@ test_image() {
 	check 'says which variable is missing' refuses_without_environment
 	check 'takes a mounted segue.ini' takes_mounted_configuration
 	check 'any user may run it' runs_as_any_user
+}
+
+# --- a proxy that was there before: the commands of the README, with podman for docker ---
+
+made_by_root() {
+	podman run --rm --user 0 --entrypoint chown -v "$PROJECT-run:/run/haproxy" -v "$PROJECT-config:/etc/haproxy/conf.d" segue \
+		99:99 /run/haproxy /etc/haproxy/conf.d
+}
+
+own_haproxy() {
+	container_run "$PROJECT-haproxy" --user 99:99 --cap-drop ALL \
+		-v "$PROJECT-run:/run/haproxy" -v "$PROJECT-config:/etc/haproxy/conf.d" segue-demo-haproxy
+}
+
+own_sidecar() {
+	container_run "$PROJECT-segue" --user 99:99 --read-only --cap-drop ALL --restart unless-stopped \
+		-v "$PROJECT-run:/run/haproxy" -v "$PROJECT-config:/etc/haproxy/conf.d" -v "$PROJECT-state:/var/lib/segue" \
+		-e SEGUE_CONFIG=/etc/segue/haproxy.ini \
+		-e SEGUE_ZOOKEEPER=127.0.0.1:1 -e SEGUE_CLUSTER=orders -e SEGUE_PATH=/segue/orders segue
+}
+
+reaches_sockets() {
+	podman exec "$PROJECT-segue" segue check >"$SCRATCH/checked"
+	cat "$SCRATCH/checked"
+	grep -q '^ok .*/run/haproxy/admin.sock has level admin' "$SCRATCH/checked" &&
+		grep -q '^ok .*/run/haproxy/master.sock: master' "$SCRATCH/checked" &&
+		grep -q '^ok .*/etc/haproxy/conf.d is writable' "$SCRATCH/checked"
+}
+
+test_own_proxy() {
+	check 'volumes for the user of a proxy' made_by_root
+	check 'a HAProxy of another user' own_haproxy
+	check 'a sidecar of that user' own_sidecar
+	check 'it is healthy, though there is no store' wait_until 10 podman exec "$PROJECT-segue" segue health
+	check 'it is not ready' eval '! podman exec "$PROJECT-segue" segue health --ready'
+	check 'it reaches both sockets and the folder' wait_until 10 reaches_sockets
+	podman rm -f -t 2 "$PROJECT-segue" "$PROJECT-haproxy" >/dev/null 2>&1
 }
 
 # --- the demo ---
@@ -203,7 +242,6 @@ test_killed_while_paused() {
 }
 
 test_demo() {
-	check 'the images of the demo are built' build_demo || die 'no images, no demo'
 	check 'the compose file is valid' compose config -q
 	check 'it is started' start_demo || die 'no demo'
 	check 'the sidecar of HAProxy is healthy' wait_until 30 podman healthcheck run "$(container haproxy-segue)"
@@ -223,6 +261,8 @@ test_demo() {
 containers_need
 base_image
 test_image
+check 'the images of the demo are built' build_demo || die 'no images, no demo'
+test_own_proxy
 if command -v docker-compose >/dev/null; then
 	test_demo
 else
