@@ -15,6 +15,8 @@ helpers=()
 test_end() {
 	[ ! -S "$SCRATCH/podman.sock" ] || compose down -v -t 0 >"$SCRATCH/down.log" 2>&1 || cat "$SCRATCH/down.log"
 	[ ${#helpers[@]} = 0 ] || kill "${helpers[@]}"
+	# What looked after an exec of ours stays for five minutes more, in case that somebody asks how it ended.
+	pgrep -f "conmon .* -n ${PROJECT}_" | xargs -r kill
 	podman rm -f -t 0 "$PROJECT-segue" "$PROJECT-haproxy" >/dev/null 2>&1
 	podman volume rm "$PROJECT-run" "$PROJECT-config" "$PROJECT-state" >/dev/null 2>&1
 }
