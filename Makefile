@@ -18,6 +18,7 @@ TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-j
               chromium chromium-driver
 LINT_DEPS  := clang-tidy clang-format cppcheck man-db mandoc
 FUZZ_DEPS  := clang libclang-rt-14-dev
+CONTAINER_DEPS := podman buildah runc debootstrap netavark aardvark-dns iptables docker-compose
 
 WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
             -Wwrite-strings -Wpointer-arith -Wundef -Wvla -Werror
@@ -47,7 +48,8 @@ FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
 FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/null | sort)
 
-.PHONY: all deps lint-deps fuzz-deps check unit e2e lint lint-direction lint-format lint-man lint-cppcheck lint-tidy \
+.PHONY: all build-deps deps lint-deps fuzz-deps container-deps check check-containers unit e2e lint lint-direction lint-format \
+        lint-man lint-cppcheck lint-tidy \
         fmt demo bench soak fuzz install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -60,6 +62,7 @@ help:
 	  'make demo         a failover, live, on loopback servers that it starts and stops itself' \
 	  'make check        install what is missing, build, unit tests, end-to-end tests (SAN=1: sanitizers)' \
 	  'make unit, e2e    unit tests; every end-to-end test' \
+	  'make check-containers  the Docker image and its compose file, in containers (as root; make container-deps)' \
 	  'make lint         clang-tidy, cppcheck, format, manual, dependency direction' \
 	  'make fuzz         every fuzz target for FUZZ_SECONDS (60)' \
 	  'make bench        the measurements of README.md (BENCH_ARGS=--quick: fewer rounds)' \
@@ -79,6 +82,9 @@ if [ -n "$$missing" ]; then echo "  DEPS  $$missing"; \
   $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
+build-deps:
+	$(call install_missing,$(BUILD_DEPS))
+
 deps:
 	$(call install_missing,$(BUILD_DEPS) $(TEST_DEPS))
 
@@ -87,6 +93,9 @@ lint-deps:
 
 fuzz-deps:
 	$(call install_missing,$(FUZZ_DEPS))
+
+container-deps:
+	$(call install_missing,$(CONTAINER_DEPS))
 
 $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
@@ -215,6 +224,10 @@ e2e: deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
 check: deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
 	$(BUILD)/unit
 	$(BUILD)/e2e -j2
+
+# Installs nothing: where podman or buildah is missing, its tests count as skipped.
+check-containers:
+	@tests/containers/run.sh
 
 install: $(BUILD)/segue
 	install -D -m 0755 $(BUILD)/segue $(DESTDIR)$(PREFIX)/bin/segue

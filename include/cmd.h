@@ -7,7 +7,8 @@
 
 #include "base/util.h"
 
-#define CMD_DEFAULT_CONFIG "/etc/segue/segue.ini"
+#define CMD_DEFAULT_CONFIG  "/etc/segue/segue.ini"
+#define CMD_CONFIG_VARIABLE "SEGUE_CONFIG"
 
 enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 };
 
@@ -18,6 +19,7 @@ int cmd_publish(int argc, char **argv);
 int cmd_notify(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_health(int argc, char **argv);
 int cmd_pin(int argc, char **argv);
 int cmd_freeze(int argc, char **argv);
 int cmd_release(int argc, char **argv);
@@ -29,13 +31,18 @@ struct cmd_syntax {
 	bool takes_socket;        /* -s, --socket SOCKET */
 	bool takes_json;          /* --json */
 	bool takes_once;          /* --once, --dry-run */
+	bool takes_ready;         /* --ready */
 };
+
+/* The configuration where no -c is given: of the environment, or CMD_DEFAULT_CONFIG. */
+const char *cmd_config_file(void);
 
 struct cmd_args {
 	const char *config_file;
 	const char *socket; /* NULL: not given */
 	bool json;
 	bool once, dry_run;
+	bool ready;
 	char **words;
 	int word_count;
 };

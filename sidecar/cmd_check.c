@@ -128,7 +128,7 @@ int cmd_check(int argc, char **argv)
 	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
-	const char *file = CMD_DEFAULT_CONFIG;
+	const char *file = cmd_config_file();
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	struct config *config;
 	int option, code;

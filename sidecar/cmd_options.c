@@ -28,19 +28,24 @@ static bool check_words(const char *verb, const struct cmd_syntax *syntax,
 	return false;
 }
 
+const char *cmd_config_file(void)
+{
+	const char *file = getenv(CMD_CONFIG_VARIABLE);
+
+	return file != NULL && *file != '\0' ? file : CMD_DEFAULT_CONFIG;
+}
+
 bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
                  int *code)
 {
-	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {"socket", required_argument, NULL, 's'},
-	                                      {"json", no_argument, NULL, 'j'},
-	                                      {"once", no_argument, NULL, 'o'},
-	                                      {"dry-run", no_argument, NULL, 'n'},
-	                                      {NULL, 0, NULL, 0}};
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+	    {"socket", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
+	    {"once", no_argument, NULL, 'o'},         {"dry-run", no_argument, NULL, 'n'},
+	    {"ready", no_argument, NULL, 'r'},        {NULL, 0, NULL, 0}};
 	int option;
 
-	*out = (struct cmd_args){.config_file = CMD_DEFAULT_CONFIG};
+	*out = (struct cmd_args){.config_file = cmd_config_file()};
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "c:hs:", longs, NULL)) != -1) {
 		if (option == 'c')
@@ -53,6 +58,8 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 			out->once = true;
 		else if (option == 'n' && syntax->takes_once)
 			out->dry_run = true;
+		else if (option == 'r' && syntax->takes_ready)
+			out->ready = true;
 		else
 			return end_with(syntax, option == 'h' ? CMD_OK : CMD_USAGE, code);
 	}

@@ -260,6 +260,34 @@ Test(config, variables_of_the_environment_are_put_in)
 	}
 }
 
+Test(config, variables_are_put_into_names_of_sections)
+{
+	struct config *config;
+
+	setenv("SEGUE_T", "tee", 1);
+	unsetenv("SEGUE_NO");
+	config = load("[cluster ${SEGUE_T}]\npath = /a\n"
+	              "[file ${SEGUE_NO:-f}]\ncluster = ${SEGUE_T}\ntemplate = /t\noutput = /o\n");
+	cr_assert_str_eq(config->clusters[0].name, "tee");
+	cr_assert_str_eq(config->targets[0].name, "f");
+	cr_assert_str_eq(config->targets[0].cluster, "tee");
+	config_free(config);
+}
+
+Test(config, a_section_whose_name_is_not_set_is_refused)
+{
+	static const char text[] = CLUSTER "[cluster ${SEGUE_NO}]\npath = /b\n";
+	struct strbuf errors = STRBUF_INIT;
+
+	unsetenv("SEGUE_NO");
+	cr_assert_null(config_load_text("t.ini", text, strlen(text), &errors));
+	cr_assert_str_eq(errors.data,
+	                 "t.ini:3: [cluster ${SEGUE_NO}]: found ${SEGUE_NO}, which is not set in "
+	                 "the environment: allowed: a variable that is set, or "
+	                 "${SEGUE_NO:-default}\n");
+	strbuf_fini(&errors);
+}
+
 Test(config, kinds_have_the_names_of_their_sections)
 {
 	cr_assert_str_eq(config_target_kind_name(CONFIG_TARGET_HAPROXY), "haproxy");
