@@ -1,5 +1,5 @@
 /* The endpoint under load: how long each path takes to answer while one cluster moves 1,000 times
- * a minute, and how long it keeps the loop of a sidecar with many clusters, each with ten moves to
+ * a minute, and how long it keeps the loop of a sidecar with many clusters, each with moves to
  * tell of, from everything else. */
 #include <poll.h>
 #include <stdio.h>
