@@ -14,7 +14,7 @@ say      = $(if $(V),@:,@printf '  %-6s %s\n' '$(1)' '$(2)')
 LIB_PKGS   := libevent_core libevent_extra jansson
 BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libsystemd-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
 TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
-              postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr
+              postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr prometheus
 LINT_DEPS  := clang-tidy clang-format cppcheck
 FUZZ_DEPS  := clang libclang-rt-14-dev
 
