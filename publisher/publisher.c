@@ -309,11 +309,13 @@ static void make_publish(struct publisher *publisher)
 
 static struct presence *make_presence(const struct publisher *publisher)
 {
+	auto_free char *parent = layout_presence_path(publisher->cluster);
+	auto_free char *path = xasprintf("%s/%s", parent, publisher_config(publisher)->name);
 	const struct presence_options options = {.base = publisher->options.base,
 	                                         .zk = publisher->options.zk,
 	                                         .acl = publisher->store.acl,
-	                                         .cluster = publisher->cluster,
-	                                         .name = publisher_config(publisher)->name};
+	                                         .path = path,
+	                                         .who = "publisher"};
 
 	return presence_create(&options);
 }

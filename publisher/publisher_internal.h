@@ -3,7 +3,7 @@
 #define SEGUE_PUBLISHER_PUBLISHER_INTERNAL_H
 
 #include "publisher/observe.h"
-#include "publisher/presence.h"
+#include "watch/presence.h"
 #include "publisher/publisher.h"
 
 struct publisher {

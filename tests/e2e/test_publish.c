@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "publisher/presence.h"
 #include "publisher/publish.h"
 #include "watch/layout.h"
 #include "watch_loop.h"
@@ -461,18 +460,18 @@ Test(publish, cancelled_and_destroyed_requests_never_call)
 
 /* -- presence -- */
 
+#define PRESENCE "/segue/race/publishers/pub1"
+
 static struct presence *presence_open(struct watch_loop *loop)
 {
 	const struct presence_options options = {.base = loop->base,
 	                                         .zk = loop->zk,
 	                                         .acl = ZK_ACL_OPEN,
-	                                         .cluster = &cluster,
-	                                         .name = "pub1"};
+	                                         .path = PRESENCE,
+	                                         .who = "publisher"};
 
 	return presence_create(&options);
 }
-
-#define PRESENCE "/segue/race/publishers/pub1"
 
 static bool has_settled(void *arg)
 {
