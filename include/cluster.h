@@ -50,6 +50,9 @@ bool cluster_set_override(struct cluster *cluster, const struct override *overri
 /* This cluster in the document of GET /status; a new reference. */
 json_t *cluster_status(const struct cluster *cluster) MUST_CHECK;
 
+/* See pipeline_is_ready(). */
+bool cluster_is_ready(const struct cluster *cluster, struct strbuf *why) MUST_CHECK;
+
 /* Appends to `text` what is applied now, rendered through `template`, and reads it as `target`
  * would: whether a new template can take over. True, and nothing appended, when nothing has been
  * applied yet. */

@@ -30,6 +30,10 @@ const struct strbuf *pipeline_texts(const struct pipeline *pipeline);
 /* The document of GET /status; a new reference. */
 json_t *pipeline_status(const struct pipeline *pipeline) MUST_CHECK;
 
+/* Is every target of every cluster confirmed on a primary that was admitted, or that the operator
+ * named? Otherwise why not: one line for each reason is appended. To be asked again. */
+bool pipeline_is_ready(const struct pipeline *pipeline, struct strbuf *why) MUST_CHECK;
+
 /* The operator's word on the cluster of that name. */
 bool pipeline_set_override(struct pipeline *pipeline, const char *cluster,
                            const struct override *override, struct err *err) MUST_CHECK;

@@ -62,6 +62,13 @@ static json_t *on_status(void *arg)
 	return pipeline_status(daemon->pipeline);
 }
 
+static bool on_ready(void *arg, struct strbuf *why)
+{
+	const struct daemon *daemon = arg;
+
+	return pipeline_is_ready(daemon->pipeline, why);
+}
+
 static bool on_override(void *arg, const char *cluster, const json_t *body, struct err *err)
 {
 	const struct daemon *daemon = arg;
@@ -77,7 +84,7 @@ static bool on_override(void *arg, const char *cluster, const json_t *body, stru
 static void listen_anew(struct daemon *daemon)
 {
 	const struct report_source source = {
-	    .status = on_status, .override = on_override, .arg = daemon};
+	    .status = on_status, .ready = on_ready, .override = on_override, .arg = daemon};
 	const char *listen = pipeline_config(daemon->pipeline)->listen;
 	struct err err;
 	bool ok;

@@ -246,6 +246,16 @@ json_t *pipeline_status(const struct pipeline *pipeline)
 	                 "clusters", clusters);
 }
 
+bool pipeline_is_ready(const struct pipeline *pipeline, struct strbuf *why)
+{
+	bool ready = true;
+
+	for (size_t i = 0; i < pipeline->cluster_count; i++)
+		if (!cluster_is_ready(pipeline->clusters[i], why))
+			ready = false;
+	return ready;
+}
+
 bool pipeline_set_override(struct pipeline *pipeline, const char *cluster,
                            const struct override *override, struct err *err)
 {

@@ -7,13 +7,16 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "base/strbuf.h"
 
 struct event_base;
 struct report_server;
 
 struct report_source {
 	json_t *(*status)(void *arg); /* the document of GET /status; a new reference */
-	/* Both are called in the loop and must not destroy the server.
+	/* GET /readyz: false with why not, one reason a line. */
+	bool (*ready)(void *arg, struct strbuf *why);
+	/* All are called in the loop and must not destroy the server.
 	 *
 	 * POST /override/<cluster> with {"kind": "pin", "address": ..., "port": ..., "by": ...},
 	 * {"kind": "freeze", ...} or {"kind": "none"}, not looked at yet: override_from_json().

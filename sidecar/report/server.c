@@ -65,16 +65,58 @@ static void override(struct report_server *server, const char *cluster, const ch
 		set_json(reply, json_pack("{s:b}", "ok", 1));
 }
 
-static void answer_get(struct report_server *server, const char *path, struct http_reply *reply)
+/* --- what may be read --- */
+
+static void get_status(const struct report_server *server, struct http_reply *reply)
 {
-	if (strcmp(path, "/healthz") == 0)
-		strbuf_append_str(&reply->body, "ok\n");
-	else if (strcmp(path, "/status") == 0)
-		set_json(reply, server->source.status(server->source.arg));
-	else if (strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0)
+	set_json(reply, server->source.status(server->source.arg));
+}
+
+static void get_health(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	strbuf_append_str(&reply->body, "ok\n");
+}
+
+static void get_ready(const struct report_server *server, struct http_reply *reply)
+{
+	if (server->source.ready(server->source.arg, &reply->body))
+		strbuf_append_str(&reply->body, "ready\n");
+	else
+		reply->status = 503;
+}
+
+static const struct route {
+	const char *path;
+	void (*get)(const struct report_server *server, struct http_reply *reply);
+} routes[] = {
+    {"/status", get_status},
+    {"/healthz", get_health},
+    {"/readyz", get_ready},
+};
+
+static void refuse_path(struct http_reply *reply)
+{
+	auto_strbuf struct strbuf why = STRBUF_INIT;
+
+	strbuf_append_str(&why, "there is");
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		strbuf_printf(&why, "%s %s", i == 0 ? "" : ",", routes[i].path);
+	http_refuse(reply, 404, why.data);
+}
+
+static void answer_get(const struct report_server *server, const char *path,
+                       struct http_reply *reply)
+{
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		if (strcmp(routes[i].path, path) == 0) {
+			routes[i].get(server, reply);
+			return;
+		}
+	if (strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0)
 		refuse_method(reply, "POST", "an override is set by POST");
 	else
-		http_refuse(reply, 404, "there is /status and /healthz");
+		refuse_path(reply);
 }
 
 static void answer(const struct request *request, const char *body, struct http_reply *reply,

@@ -27,6 +27,7 @@ static struct {
 	char dir[64], path[96], listen[128];
 	int asked;
 	char ordered[512];
+	const char *why; /* it is not ready */
 } t;
 
 static json_t *status(void *arg)
@@ -47,7 +48,14 @@ static bool override(void *arg, const char *cluster, const json_t *body, struct 
 	       err_set(err, "there is no cluster \"%s\"", cluster);
 }
 
-static const struct report_source source = {.status = status, .override = override};
+static bool ready(void *arg, struct strbuf *why)
+{
+	(void)arg;
+	strbuf_append_str(why, t.why);
+	return t.why[0] == '\0';
+}
+
+static const struct report_source source = {.status = status, .ready = ready, .override = override};
 
 static struct report_server *serve(const char *listen)
 {
@@ -61,6 +69,7 @@ static struct report_server *serve(const char *listen)
 static void setup(void)
 {
 	log_configure(LOG_ERROR, LOG_TEXT);
+	t.why = "";
 	t.base = event_base_new();
 	snprintf(t.dir, sizeof(t.dir), "/tmp/segue-report-XXXXXX");
 	cr_assert_not_null(mkdtemp(t.dir));
@@ -151,6 +160,8 @@ static void expect(const char *text, const char *head, const char *body)
 #define POST(path, body) "POST " path " HTTP/1.1\r\nContent-Length: " body
 #define ERROR(text)      "{\"error\":\"" text "\"}\n"
 
+static const char no_such_path[] = ERROR("there is /status, /healthz, /readyz");
+
 Test(report_server, the_status_is_the_source_s)
 {
 	expect(GET("/status"), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
@@ -158,6 +169,15 @@ Test(report_server, the_status_is_the_source_s)
 	expect(GET("/status?pretty"), "HTTP/1.1 200 OK", "{\"segue\":\"test\"}\n");
 	expect(GET("/healthz"), "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n", "ok\n");
 	cr_assert_eq(t.asked, 2);
+}
+
+Test(report_server, who_is_not_ready_says_why)
+{
+	expect(GET("/readyz?verbose"), "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n",
+	       "ready\n");
+	t.why = "cluster orders: haproxy/a: not confirmed: reading\n";
+	expect(GET("/readyz"), "HTTP/1.1 503 Service Unavailable", t.why);
+	expect(POST("/readyz", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is taken here"));
 }
 
 Test(report_server, head_is_get_without_the_body)
@@ -169,8 +189,8 @@ Test(report_server, head_is_get_without_the_body)
 
 Test(report_server, what_is_not_there_is_404_and_405)
 {
-	expect(GET("/"), "HTTP/1.1 404 Not Found", ERROR("there is /status and /healthz"));
-	expect(GET("/statusx"), "HTTP/1.1 404 ", ERROR("there is /status and /healthz"));
+	expect(GET("/"), "HTTP/1.1 404 Not Found", no_such_path);
+	expect(GET("/statusx"), "HTTP/1.1 404 ", no_such_path);
 	expect(GET("/override/orders"), "HTTP/1.1 405 ", ERROR("an override is set by POST"));
 	expect(POST("/status", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is taken here"));
 	expect("DELETE /override/orders HTTP/1.1\r\n\r\n", "HTTP/1.1 405 ",
