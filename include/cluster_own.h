@@ -53,6 +53,7 @@ struct cluster {
 	bool unsaved;
 	int64_t save_at_ms; /* when `persist` fires; 0: it does not */
 	struct verdict verdict;
+	struct cluster_fleet *fleet; /* NULL: fleet = no */
 	char *said; /* the last decision in the log, so that it stands there once */
 	char *alarm_said;
 };
@@ -70,6 +71,18 @@ void cluster_input(const struct cluster *cluster, struct decide_input *out);
 
 /* For how long clients may still be held, in ms; 0 or less: that is over, or nobody is. */
 int64_t cluster_hold_left_ms(const struct cluster *cluster);
+
+/* --- cluster_status.c --- */
+
+/* "current", "moving", "held", ...: in a word what it does. */
+const char *cluster_state(const struct cluster *cluster);
+
+/* --- cluster_fleet.c --- */
+
+/* Nothing where fleet = no; cluster_fleet_note(), of a cluster, when anything may be different. */
+void cluster_fleet_open(struct cluster *cluster, const struct cluster_world *world);
+void cluster_fleet_note(void *arg);
+void cluster_fleet_close(struct cluster *cluster);
 
 /* --- cluster_override.c --- */
 

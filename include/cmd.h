@@ -18,6 +18,8 @@ int cmd_publish(int argc, char **argv);
 int cmd_notify(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_fleet(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
 int cmd_pin(int argc, char **argv);
 int cmd_freeze(int argc, char **argv);
 int cmd_release(int argc, char **argv);
@@ -29,6 +31,7 @@ struct cmd_syntax {
 	bool takes_socket;        /* -s, --socket SOCKET */
 	bool takes_json;          /* --json */
 	bool takes_once;          /* --once, --dry-run */
+	bool takes_wait;          /* --zxid ZXID, --timeout TIME, --allow-empty */
 };
 
 struct cmd_args {
@@ -36,6 +39,8 @@ struct cmd_args {
 	const char *socket; /* NULL: not given */
 	bool json;
 	bool once, dry_run;
+	const char *zxid, *timeout; /* NULL: not given */
+	bool allow_empty;
 	char **words;
 	int word_count;
 };

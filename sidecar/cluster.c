@@ -279,6 +279,7 @@ void cluster_reconcile(struct cluster *cluster)
 		hold_all(cluster, &decision, &input);
 	decision_fini(&decision);
 	cluster_say(cluster, fact);
+	cluster_fleet_note(cluster);
 }
 
 static void on_facts(void *arg)
@@ -344,8 +345,8 @@ static void create_outlets(struct cluster *cluster, const struct cluster_world *
 		outlet = &cluster->outlets[cluster->outlet_count];
 		outlet->config = &config->targets[i];
 		outlet->template = world->templates[i];
-		outlet->target =
-		    target_create(world->hub, outlet->config, config->state_dir, NULL, NULL);
+		outlet->target = target_create(world->hub, outlet->config, config->state_dir,
+		                               cluster_fleet_note, cluster);
 		cluster->outlet_count++;
 	}
 }
@@ -372,11 +373,13 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
 	cluster->watcher =
 	    watcher_create(world->zk, world->resolver, cluster->config, on_facts, cluster);
+	cluster_fleet_open(cluster, world);
 	return cluster;
 }
 
 void cluster_destroy(struct cluster *cluster)
 {
+	cluster_fleet_close(cluster);
 	watcher_destroy(cluster->watcher);
 	verifier_destroy(cluster->verifier);
 	for (size_t i = 0; i < cluster->outlet_count; i++)

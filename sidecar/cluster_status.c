@@ -46,7 +46,7 @@ static json_t *alarm_json(const struct cluster *cluster)
 	return text_or_null(cluster->verdict.alarm);
 }
 
-static const char *state_of(const struct cluster *cluster)
+const char *cluster_state(const struct cluster *cluster)
 {
 	if (cluster->override.kind != OVERRIDE_NONE)
 		return cluster->override.kind == OVERRIDE_PIN ? "pinned" : "frozen";
@@ -226,7 +226,7 @@ json_t *cluster_status(const struct cluster *cluster)
 	const struct verdict *verdict = &cluster->verdict;
 
 	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-	                 cluster->config->name, "state", state_of(cluster), "reason",
+	                 cluster->config->name, "state", cluster_state(cluster), "reason",
 	                 text_or_null(cluster->override_problem != NULL ? cluster->override_problem
 	                                                                : verdict->reason),
 	                 "about", text_or_null(verdict->about), "why", text_or_null(verdict->why),

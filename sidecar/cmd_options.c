@@ -31,13 +31,12 @@ static bool check_words(const char *verb, const struct cmd_syntax *syntax,
 bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
                  int *code)
 {
-	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {"socket", required_argument, NULL, 's'},
-	                                      {"json", no_argument, NULL, 'j'},
-	                                      {"once", no_argument, NULL, 'o'},
-	                                      {"dry-run", no_argument, NULL, 'n'},
-	                                      {NULL, 0, NULL, 0}};
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
+	    {"socket", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
+	    {"once", no_argument, NULL, 'o'},         {"dry-run", no_argument, NULL, 'n'},
+	    {"zxid", required_argument, NULL, 'z'},   {"timeout", required_argument, NULL, 't'},
+	    {"allow-empty", no_argument, NULL, 'e'},  {NULL, 0, NULL, 0}};
 	int option;
 
 	*out = (struct cmd_args){.config_file = CMD_DEFAULT_CONFIG};
@@ -53,6 +52,12 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 			out->once = true;
 		else if (option == 'n' && syntax->takes_once)
 			out->dry_run = true;
+		else if (option == 'z' && syntax->takes_wait)
+			out->zxid = optarg;
+		else if (option == 't' && syntax->takes_wait)
+			out->timeout = optarg;
+		else if (option == 'e' && syntax->takes_wait)
+			out->allow_empty = true;
 		else
 			return end_with(syntax, option == 'h' ? CMD_OK : CMD_USAGE, code);
 	}
