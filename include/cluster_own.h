@@ -72,10 +72,33 @@ void cluster_input(const struct cluster *cluster, struct decide_input *out);
 /* For how long clients may still be held, in ms; 0 or less: that is over, or nobody is. */
 int64_t cluster_hold_left_ms(const struct cluster *cluster);
 
-/* --- cluster_status.c --- */
+/* --- cluster_outlets.c --- */
 
-/* "current", "moving", "held", ...: in a word what it does. */
-const char *cluster_state(const struct cluster *cluster);
+/* `previous`: as for cluster_create(). */
+void cluster_create_outlets(struct cluster *cluster, const struct cluster_world *world,
+                            size_t index, const struct cluster *previous);
+
+/* --- cluster_status*.c --- */
+
+/* NULL and "" become null; what is no UTF-8 is escaped, as no JSON can hold it. */
+json_t *cluster_text_json(const char *text) MUST_CHECK;
+/* A moment of clock_now_us() by the wall clock; 0 becomes null. */
+json_t *cluster_time_json(int64_t us) MUST_CHECK;
+json_t *cluster_target_json(const struct outlet *outlet) MUST_CHECK;
+
+const char *cluster_state(const struct cluster *cluster); /* "current", "held", ... */
+
+/* Clients are let go by then, to a server that may well be dead. */
+bool cluster_hold_is_over(const struct cluster *cluster);
+
+/* The member at the address of `at`, or NULL, and its role in words. */
+const struct member *cluster_find_member(const struct topology *topology, const struct member *at,
+                                         const char **role);
+
+/* How far a standby's replay is behind: by the store, or else by what both have said, which is
+ * about right, as they were asked at different times. -1: not known, or no standby. */
+int64_t cluster_lag_bytes(const struct member *member, const struct server_fact *server,
+                          const struct server_fact *primary);
 
 /* --- cluster_fleet.c --- */
 

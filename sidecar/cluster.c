@@ -330,27 +330,6 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 		event_active(cluster->resume, EV_TIMEOUT, 0);
 }
 
-static void create_outlets(struct cluster *cluster, const struct cluster_world *world, size_t index)
-{
-	const struct config *config = world->config;
-	struct outlet *outlet;
-	size_t count = 0;
-
-	for (size_t i = 0; i < config->target_count; i++)
-		count += config->targets[i].cluster_index == index;
-	cluster->outlets = xcalloc(count, sizeof(*cluster->outlets));
-	for (size_t i = 0; i < config->target_count; i++) {
-		if (config->targets[i].cluster_index != index)
-			continue;
-		outlet = &cluster->outlets[cluster->outlet_count];
-		outlet->config = &config->targets[i];
-		outlet->template = world->templates[i];
-		outlet->target = target_create(world->hub, outlet->config, config->state_dir,
-		                               cluster_fleet_note, cluster);
-		cluster->outlet_count++;
-	}
-}
-
 struct cluster *cluster_create(const struct cluster_world *world, size_t index,
                                const struct cluster *previous)
 {
@@ -369,7 +348,7 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	else
 		cluster_load(cluster);
 	cluster_load_override(cluster);
-	create_outlets(cluster, world, index);
+	cluster_create_outlets(cluster, world, index, previous);
 	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
 	cluster->watcher =
 	    watcher_create(world->zk, world->resolver, cluster->config, on_facts, cluster);

@@ -84,7 +84,7 @@ static void fill_target(const struct cluster *cluster, size_t index, struct flee
 	target_status(outlet->target, &status);
 	out->zxid = status.zxid;
 	out->in_sync = status.in_sync;
-	out->old_sessions = -1;
+	out->old_sessions = status.old_sessions;
 	fleet_copy(out->name, sizeof(out->name), outlet->config->name);
 	fleet_copy(out->kind, sizeof(out->kind), config_target_kind_name(outlet->config->kind));
 	fleet_copy(out->primary, sizeof(out->primary), cluster->fleet->primaries[index]);

@@ -55,11 +55,18 @@ static void announce(const struct daemon *daemon, const char *event, int64_t sta
 	         KV_MS("took_ms", clock_now_us() - started_us));
 }
 
-static json_t *on_status(void *arg)
+static bool on_status(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	const struct daemon *daemon = arg;
 
-	return pipeline_status(daemon->pipeline);
+	return pipeline_status(daemon->pipeline, at, text);
+}
+
+static bool on_metrics(void *arg, struct report_cursor *at, struct strbuf *text)
+{
+	const struct daemon *daemon = arg;
+
+	return pipeline_metrics(daemon->pipeline, at, text);
 }
 
 static bool on_ready(void *arg, struct strbuf *why)
@@ -83,8 +90,11 @@ static bool on_override(void *arg, const char *cluster, const json_t *body, stru
 /* Without its endpoint segue still moves the proxies. */
 static void listen_anew(struct daemon *daemon)
 {
-	const struct report_source source = {
-	    .status = on_status, .ready = on_ready, .override = on_override, .arg = daemon};
+	const struct report_source source = {.status = on_status,
+	                                     .metrics = on_metrics,
+	                                     .ready = on_ready,
+	                                     .override = on_override,
+	                                     .arg = daemon};
 	const char *listen = pipeline_config(daemon->pipeline)->listen;
 	struct err err;
 	bool ok;

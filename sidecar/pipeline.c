@@ -1,7 +1,7 @@
 /* The pipeline: one loaded configuration with everything that it asks for. All that can be wrong
  * with a configuration is found in pipeline_prepare(), before anything of the running one is
  * touched. */
-#include "pipeline.h"
+#include "pipeline_own.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,30 +12,15 @@
 
 #include "apply/install.h"
 #include "apply/target.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "bind_clash.h"
-#include "cluster.h"
 #include "guess.h"
 #include "render/mustache.h"
 #include "render/view.h"
 #include "watch/resolver.h"
-#include "watch/zk.h"
 
 #define AUTH_FILE_MAX 4096
-
-struct pipeline {
-	struct event_base *base;
-	struct config *config;
-	struct mustache **templates; /* one per target */
-	struct strbuf *texts;        /* one per target, until the start: see pipeline_texts() */
-	struct strbuf auth;
-	int lock; /* on state_dir; -1: not taken */
-	struct resolver *resolver;
-	struct zk *zk;
-	struct target_hub *hub;
-	struct cluster **clusters;
-	size_t cluster_count; /* created so far */
-};
 
 static struct cluster *find_cluster(const struct pipeline *pipeline, const char *name)
 {
@@ -181,6 +166,8 @@ struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
 	struct err err;
 
 	pipeline->base = base;
+	pipeline->edition = old != NULL ? old->edition + 1 : 1;
+	pipeline->started_us = old != NULL ? old->started_us : clock_now_us();
 	pipeline->lock = -1;
 	strbuf_init(&pipeline->auth);
 	pipeline->config = config_load(file, errors);
@@ -232,28 +219,6 @@ static void create_clusters(struct pipeline *pipeline, const struct pipeline *ol
 		pipeline->clusters[i] = cluster_create(&world, i, find_cluster(old, name));
 		pipeline->cluster_count++;
 	}
-}
-
-json_t *pipeline_status(const struct pipeline *pipeline)
-{
-	json_t *clusters = json_array();
-
-	for (size_t i = 0; i < pipeline->cluster_count; i++)
-		json_array_append_new(clusters, cluster_status(pipeline->clusters[i]));
-	return json_pack("{s:s, s:s, s:i, s:{s:b, s:s}, s:o}", "segue", SEGUE_VERSION, "name",
-	                 pipeline->config->name, "pid", (int)getpid(), "store", "connected",
-	                 zk_connected(pipeline->zk), "description", zk_describe(pipeline->zk),
-	                 "clusters", clusters);
-}
-
-bool pipeline_is_ready(const struct pipeline *pipeline, struct strbuf *why)
-{
-	bool ready = true;
-
-	for (size_t i = 0; i < pipeline->cluster_count; i++)
-		if (!cluster_is_ready(pipeline->clusters[i], why))
-			ready = false;
-	return ready;
 }
 
 bool pipeline_set_override(struct pipeline *pipeline, const char *cluster,
@@ -315,6 +280,8 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 	if (!connect_store(pipeline, old, err))
 		return false;
 	pipeline->hub = target_hub_create(pipeline->base);
+	if (old != NULL)
+		target_hub_inherit(pipeline->hub, old->hub);
 	create_clusters(pipeline, old);
 	free_texts(pipeline);
 	pass_store_on(old, pipeline);

@@ -55,6 +55,7 @@ void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const ch
 	log_error(event, KV_STR("cluster", driver->target.config->cluster),
 	          KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
 	          KV_STR("error", problem), KV_STR("next", when));
+	target_failed(&driver->target);
 }
 
 /* --- console B --- */

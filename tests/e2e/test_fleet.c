@@ -276,7 +276,7 @@ Test(fleet_run, a_primary_that_is_not_admitted_is_told_with_the_reason)
 	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "300ms", NULL), 1,
 	             "%s", output.data);
 	expect(&output, "has confirmed zxid 0 and seen ");
-	expect(&output, "nobody listens");
+	expect(&output, "it refuses connections");
 	armada_fini(&armada);
 }
 

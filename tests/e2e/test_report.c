@@ -24,17 +24,24 @@ static struct {
 	struct strbuf output;
 } t;
 
-static json_t *status(void *arg)
+static bool status(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	const struct endpoint *endpoint = arg;
 	struct override override;
+	json_auto_t *document = NULL;
 	struct err err;
+	char *json;
 
+	(void)at;
 	if (!override_load(endpoint->dir, "orders", &override, &err))
-		return NULL;
-	return json_pack("{s:s, s:i, s:[{s:s, s:s, s:o}]}", "segue", "0.1.0", "pid", (int)getpid(),
-	                 "clusters", "name", "orders", "state", "current", "override",
-	                 override_to_json(&override));
+		return false;
+	document = json_pack("{s:s, s:i, s:[{s:s, s:s, s:o}]}", "segue", "0.1.0", "pid",
+	                     (int)getpid(), "clusters", "name", "orders", "state", "current",
+	                     "override", override_to_json(&override));
+	json = json_dumps(document, 0);
+	strbuf_append_str(text, json);
+	free(json);
+	return false;
 }
 
 static bool take_override(void *arg, const char *cluster, const json_t *body, struct err *err)

@@ -30,11 +30,19 @@ static struct {
 	const char *why; /* it is not ready */
 } t;
 
-static json_t *status(void *arg)
+/* In two parts, with a slice of time between them. */
+static bool status(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	(void)arg;
 	t.asked++;
-	return json_pack("{s:s}", "segue", "test");
+	if (at->next++ == 0) {
+		strbuf_append_str(text, "{\"segue\":");
+		for (int64_t until_us = clock_now_us() + 1000; clock_now_us() < until_us;)
+			;
+		return true;
+	}
+	strbuf_append_str(text, "\"test\"}\n");
+	return false;
 }
 
 static bool override(void *arg, const char *cluster, const json_t *body, struct err *err)
@@ -55,7 +63,16 @@ static bool ready(void *arg, struct strbuf *why)
 	return t.why[0] == '\0';
 }
 
-static const struct report_source source = {.status = status, .ready = ready, .override = override};
+static bool metrics(void *arg, struct report_cursor *at, struct strbuf *text)
+{
+	(void)arg;
+	(void)at;
+	strbuf_append_str(text, "up 1\n");
+	return false;
+}
+
+static const struct report_source source = {
+    .status = status, .metrics = metrics, .ready = ready, .override = override};
 
 static struct report_server *serve(const char *listen)
 {
@@ -160,7 +177,7 @@ static void expect(const char *text, const char *head, const char *body)
 #define POST(path, body) "POST " path " HTTP/1.1\r\nContent-Length: " body
 #define ERROR(text)      "{\"error\":\"" text "\"}\n"
 
-static const char no_such_path[] = ERROR("there is /status, /healthz, /readyz");
+static const char no_such_path[] = ERROR("there is /status, /healthz, /readyz, /metrics");
 
 Test(report_server, the_status_is_the_source_s)
 {
@@ -168,7 +185,7 @@ Test(report_server, the_status_is_the_source_s)
 	       "{\"segue\":\"test\"}\n");
 	expect(GET("/status?pretty"), "HTTP/1.1 200 OK", "{\"segue\":\"test\"}\n");
 	expect(GET("/healthz"), "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n", "ok\n");
-	cr_assert_eq(t.asked, 2);
+	cr_assert_eq(t.asked, 4);
 }
 
 Test(report_server, who_is_not_ready_says_why)
@@ -178,6 +195,13 @@ Test(report_server, who_is_not_ready_says_why)
 	t.why = "cluster orders: haproxy/a: not confirmed: reading\n";
 	expect(GET("/readyz"), "HTTP/1.1 503 Service Unavailable", t.why);
 	expect(POST("/readyz", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is taken here"));
+}
+
+Test(report_server, metrics_are_prometheus_text)
+{
+	expect(GET("/metrics"),
+	       "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
+	       "up 1\n");
 }
 
 Test(report_server, head_is_get_without_the_body)
