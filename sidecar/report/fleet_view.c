@@ -163,9 +163,11 @@ void fleet_say_missing(const struct fleet_entry *entry, struct strbuf *out)
 	              note->state, note->zxid);
 	append_part(out, " (", note->primary, ")");
 	strbuf_printf(out, " and seen %" PRId64, note->seen_zxid);
-	append_part(out, ": ", note->reason, "");
-	append_part(out, ": ", note->about, "");
-	append_part(out, ": ", note->why, "");
+	if (strcmp(note->state, "current") != 0) { /* or it is why all was well */
+		append_part(out, ": ", note->reason, "");
+		append_part(out, ": ", note->about, "");
+		append_part(out, ": ", note->why, "");
+	}
 	for (size_t i = 0; i < note->target_count; i++)
 		if (!note->targets[i].in_sync) {
 			strbuf_printf(out, "; %s/%s is not in sync", note->targets[i].kind,

@@ -44,7 +44,8 @@ struct presence {
 	bool stale;        /* the store may be different from the last look */
 	bool made;         /* it was, or may have been; until it is known to be gone */
 	bool settled;      /* the last look showed what is wanted */
-	bool own;          /* the last look showed a node of the present session */
+	bool own;          /* the last look showed, or the last answer made, one of this session */
+	bool creating;     /* what ACTING does */
 	int64_t mzxid;     /* of the last look; 0: absent */
 	int64_t session;   /* that made the node last; 0: none of this process */
 	unsigned failures; /* in a row */
@@ -159,7 +160,7 @@ static void settle(struct presence *presence)
 
 static void act_create(struct presence *presence)
 {
-	presence->made = true;
+	presence->made = presence->creating = true;
 	enter(presence, PRESENCE_ACTING, "create");
 	presence->request = zk_write_create(
 	    presence->zk, presence->path, presence->wanted, strlen(presence->wanted),
@@ -252,6 +253,8 @@ static void on_acted(const struct zk_answer *answer, void *arg)
 	struct presence *presence = arg;
 
 	presence->request = NULL;
+	presence->own |= presence->creating && answer->result == ZK_RESULT_OK;
+	presence->creating = false;
 	if (answer->result == ZK_RESULT_OK)
 		enter(presence, PRESENCE_LOOKING, "done");
 	else

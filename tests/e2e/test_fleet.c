@@ -167,6 +167,13 @@ Test(fleet_run, an_expired_session_is_followed_by_the_same_word)
 	armada_fini(&armada);
 }
 
+static bool is_gone(void *arg)
+{
+	const struct armada *armada = arg;
+
+	return !lab_zk_get(armada->zk, ARMADA_NODES "/proxy0", NULL, NULL);
+}
+
 Test(fleet_run, a_clean_end_takes_the_word_away_at_once)
 {
 	struct armada armada;
@@ -177,7 +184,7 @@ Test(fleet_run, a_clean_end_takes_the_word_away_at_once)
 	zxid = armada_name(&armada, 1);
 	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
 	cr_assert_eq(lab_process_stop(lab_segue_process(armada.sidecars[0])), 0);
-	cr_assert_not(lab_zk_get(armada.zk, ARMADA_NODES "/proxy0", NULL, NULL));
+	cr_assert(lab_wait_until(is_gone, &armada, 1500), "the session has 4 s to expire");
 	armada_fini(&armada);
 }
 
