@@ -7,6 +7,9 @@
 #include "report/fleet_view.h"
 
 #define CELL_MAX 64
+#define MINUTE   INT64_C(60) /* seconds */
+#define HOUR     (60 * MINUTE)
+#define DAY      (24 * HOUR)
 
 struct row {
 	const struct fleet_view *view;
@@ -54,14 +57,14 @@ static void fill_age(const struct row *row, char out[CELL_MAX])
 	if (strptime(row->note->at, "%Y-%m-%dT%H:%M:%S", &tm) == NULL)
 		return;
 	age = (int64_t)row->view->now - (int64_t)timegm(&tm);
-	if (age < 120)
+	if (age < 2 * MINUTE)
 		snprintf(out, CELL_MAX, "%" PRId64 "s", age > 0 ? age : 0);
-	else if (age < 120 * 60)
-		snprintf(out, CELL_MAX, "%" PRId64 "m", age / 60);
-	else if (age < 48 * 3600)
-		snprintf(out, CELL_MAX, "%" PRId64 "h", age / 3600);
+	else if (age < 2 * HOUR)
+		snprintf(out, CELL_MAX, "%" PRId64 "m", age / MINUTE);
+	else if (age < 2 * DAY)
+		snprintf(out, CELL_MAX, "%" PRId64 "h", age / HOUR);
 	else
-		snprintf(out, CELL_MAX, "%" PRId64 "d", age / 86400);
+		snprintf(out, CELL_MAX, "%" PRId64 "d", age / DAY);
 }
 
 static void fill_sync(const struct row *row, char out[CELL_MAX])

@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "armada.h"
 #include "base/clock.h"
+#include "run.h"
 #include "watch_loop.h"
 
 TestSuite(fleet_run, .timeout = 120);
@@ -186,6 +188,41 @@ Test(fleet_run, a_clean_end_takes_the_word_away_at_once)
 	cr_assert_eq(lab_process_stop(lab_segue_process(armada.sidecars[0])), 0);
 	cr_assert(lab_wait_until(is_gone, &armada, 1500), "the session has 4 s to expire");
 	armada_fini(&armada);
+}
+
+struct sought {
+	struct run *run;
+	const char *path, *text;
+};
+
+static bool is_said(void *arg)
+{
+	const struct sought *sought = arg;
+	auto_strbuf struct strbuf data = STRBUF_INIT;
+
+	return lab_zk_get(sought->run->zk, sought->path, &data, NULL) &&
+	       strstr(data.data, sought->text) != NULL;
+}
+
+Test(fleet_run, a_haproxy_is_confirmed_by_what_it_shows)
+{
+	struct run run;
+	struct sought sought = {.run = &run};
+	char host[65] = "";
+	int64_t zxid;
+
+	gethostname(host, sizeof(host) - 1);
+	run_init(&run, &(struct run_options){.cluster = "fleet = yes\n"});
+	sought.path = lab_printf(run.lab, ARMADA_NODES "/%s", host);
+	lab_segue_start(run.segue);
+	for (int backend = 0; backend < 2; backend++) {
+		zxid = run_set_primary(&run, backend);
+		sought.text = lab_printf(run.lab, "Z\",\"zxid\":%" PRId64 ",", zxid);
+		cr_assert(lab_wait_until(is_said, &sought, ARMADA_TIMEOUT_MS));
+		cr_assert(run_reaches(&run, backend));
+		cr_assert(run_file_names(&run, backend));
+	}
+	run_fini(&run);
 }
 
 static void reload(struct armada *armada, int sidecar)
