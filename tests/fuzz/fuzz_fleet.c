@@ -36,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!fleet_decode((const char *)data, size, &note, &err))
 		return 0;
 	fleet_encode(&note, &text);
-	assert(text.len <= 64 * 1024);
+	assert(text.len <= (size_t)64 * 1024);
 	if (!fleet_decode(text.data, text.len, &again, &err))
 		abort();
 	fleet_encode(&again, &twice);
