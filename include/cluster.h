@@ -60,8 +60,8 @@ bool cluster_is_ready(const struct cluster *cluster, struct strbuf *why) MUST_CH
 /* The families of metrics that there is a sample of for each cluster, target or server; numbered
  * from 0. They are made family by family, as Prometheus wants it. */
 size_t cluster_metric_count(void);
-void cluster_metric_head(size_t metric, struct strbuf *out);
-void cluster_metric_samples(size_t metric, const struct cluster *cluster, struct strbuf *out);
+void cluster_metric_head(size_t index, struct strbuf *out);
+void cluster_metric_samples(size_t index, const struct cluster *cluster, struct strbuf *out);
 
 /* Appends to `text` what is applied now, rendered through `template`, and reads it as `target`
  * would: whether a new template can take over. True, and nothing appended, when nothing has been

@@ -234,9 +234,9 @@ size_t cluster_metric_count(void)
 	return ARRAY_LEN(metrics);
 }
 
-void cluster_metric_head(size_t metric, struct strbuf *out)
+void cluster_metric_head(size_t index, struct strbuf *out)
 {
-	metrics_family(out, metrics[metric].name, metrics[metric].type, metrics[metric].help);
+	metrics_family(out, metrics[index].name, metrics[index].type, metrics[index].help);
 }
 
 static void sample_target(const struct metric *metric, const struct outlet *outlet,

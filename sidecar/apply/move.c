@@ -2,6 +2,7 @@
 #include "apply/move.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -39,14 +40,13 @@ static void copy_what(char *out, const char *what)
 	size_t len = strlen(what);
 
 	if (len < MOVE_WHAT_MAX) {
-		memcpy(out, what, len + 1);
+		snprintf(out, MOVE_WHAT_MAX, "%s", what);
 		return;
 	}
 	len = MOVE_WHAT_MAX - sizeof(cut);
 	while (len > 0 && ((unsigned char)what[len] & 0xc0) == 0x80)
 		len--;
-	memcpy(out, what, len);
-	memcpy(out + len, cut, sizeof(cut));
+	snprintf(out, MOVE_WHAT_MAX, "%.*s%s", (int)len, what, cut);
 }
 
 /* The ends go to start_us first, in order. */

@@ -147,12 +147,13 @@ static void make_more(struct guest *guest)
 {
 	struct http_reply *reply = &guest->reply;
 	int64_t until_us = clock_now_us() + SLICE_US;
+	const struct timeval at_once = {0}; /* when the loop has looked at everything else */
 
 	while (reply->more != NULL) {
 		if (!reply->more(reply, guest->http->arg)) {
 			reply->more = NULL;
 		} else if (clock_now_us() >= until_us) {
-			event_active(guest->more, EV_TIMEOUT, 0);
+			event_add(guest->more, &at_once);
 			return;
 		}
 	}
@@ -247,7 +248,7 @@ static void on_guest(struct evconnlistener *listener, evutil_socket_t fd, struct
 	(void)address_len;
 	guest->http = http;
 	guest->deadline = evtimer_new(http->base, on_deadline, guest);
-	guest->more = event_new(http->base, -1, 0, on_more, guest);
+	guest->more = evtimer_new(http->base, on_more, guest);
 	guest->reply = (struct http_reply){.status = 200, .type = "text/plain"};
 	strbuf_init(&guest->reply.body);
 	guest->stream = bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);

@@ -1,6 +1,7 @@
 /* The process_ metrics: what Linux says of this process. */
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,15 +25,17 @@ static double seconds_of(clockid_t clock)
 
 static double resident_bytes(void)
 {
-	long pages = 0;
 	FILE *file = fopen("/proc/self/statm", "re");
+	char line[128] = ""; /* all pages, resident pages, ... */
+	char *resident;
 
 	if (file == NULL)
 		return 0;
-	if (fscanf(file, "%*s %ld", &pages) != 1)
-		pages = 0;
+	if (fgets(line, sizeof(line), file) == NULL)
+		line[0] = '\0';
 	fclose(file);
-	return (double)pages * (double)sysconf(_SC_PAGESIZE);
+	strtoull(line, &resident, 10);
+	return (double)strtoull(resident, NULL, 10) * (double)sysconf(_SC_PAGESIZE);
 }
 
 /* Without the one that looks. */

@@ -286,9 +286,8 @@ static void expect_metrics(struct run *run, int64_t zxid, int reloads)
 	expect_sample(&text, "segue_target_moves_total{cluster=\"orders\",kind=\"haproxy\","
 	                     "target=\"local\"} 3");
 	expect_sample(&text, "segue_move_seconds_count{kind=\"haproxy\"} 3");
-	expect_sample(&text,
-	              "segue_move_step_seconds_bucket{kind=\"haproxy\",step=\"read\",le="
-	              "\"+Inf\"} 3");
+	expect_sample(&text, "segue_move_step_seconds_bucket{kind=\"haproxy\",step=\"read\",le="
+	                     "\"+Inf\"} 3");
 }
 
 Test(run_endpoint, metrics_are_clean_and_outlive_a_reload)

@@ -26,17 +26,18 @@ static struct {
 	struct report_server *server;
 	char dir[64], path[96], listen[128];
 	int asked;
+	size_t parts; /* of the status, but for its end */
 	char ordered[512];
 	const char *why; /* it is not ready */
 } t;
 
-/* In two parts, with a slice of time between them. */
+/* In parts that take a while each. */
 static bool status(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	(void)arg;
 	t.asked++;
-	if (at->next++ == 0) {
-		strbuf_append_str(text, "{\"segue\":");
+	if (at->next++ < t.parts) {
+		strbuf_append_str(text, at->next == 1 ? "{\"segue\":" : " ");
 		for (int64_t until_us = clock_now_us() + 1000; clock_now_us() < until_us;)
 			;
 		return true;
@@ -87,6 +88,7 @@ static void setup(void)
 {
 	log_configure(LOG_ERROR, LOG_TEXT);
 	t.why = "";
+	t.parts = 1;
 	t.base = event_base_new();
 	snprintf(t.dir, sizeof(t.dir), "/tmp/segue-report-XXXXXX");
 	cr_assert_not_null(mkdtemp(t.dir));
@@ -195,6 +197,41 @@ Test(report_server, who_is_not_ready_says_why)
 	t.why = "cluster orders: haproxy/a: not confirmed: reading\n";
 	expect(GET("/readyz"), "HTTP/1.1 503 Service Unavailable", t.why);
 	expect(POST("/readyz", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is taken here"));
+}
+
+Test(report_server, a_long_document_keeps_nobody_waiting)
+{
+	static const char long_one[] = GET("/status"), short_one[] = GET("/healthz");
+	auto_strbuf struct strbuf reply = STRBUF_INIT;
+	auto_close int patient = dial();
+
+	t.parts = 300;
+	cr_assert_gt(send(patient, long_one, strlen(long_one), MSG_NOSIGNAL), 0);
+	while (t.asked == 0)
+		loop_for(t.base, 1);
+	expect(short_one, "HTTP/1.1 200 OK", "ok\n");
+	cr_assert_lt(t.asked, 300, "the short one has waited for all of it");
+	cr_assert(talk_on(patient, "", 0, &reply), "%s", reply.data);
+	cr_assert_eq(t.asked, 301);
+	cr_assert_not_null(strstr(reply.data, "\r\nContent-Length: 316\r\n"), "%s", reply.data);
+}
+
+/* Who goes while it is made is forgotten. */
+Test(report_server, a_long_document_that_nobody_waits_for_is_given_up)
+{
+	static const char long_one[] = GET("/status");
+	int impatient = dial();
+
+	t.parts = 300;
+	cr_assert_gt(send(impatient, long_one, strlen(long_one), MSG_NOSIGNAL), 0);
+	while (t.asked == 0)
+		loop_for(t.base, 1);
+	cr_assert_eq(setsockopt(impatient, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+	                        sizeof(struct linger)),
+	             0);
+	close(impatient);
+	loop_for(t.base, 20);
+	expect(GET("/healthz"), "HTTP/1.1 200 OK", "ok\n");
 }
 
 Test(report_server, metrics_are_prometheus_text)
