@@ -110,19 +110,19 @@ Test(config, the_contract_loads_with_its_values_and_one_warning)
 
 Test(config, every_value_is_taken)
 {
-	struct config *config =
-	    load("[segue]\nname = side-1\nlog_level = debug\nlog_format = journal\n"
-	         "state_dir = /s\nlisten = [::1]:9000\n"
-	         "[zookeeper]\nhosts = zk1:2181, [fd00::1]:2182 ,10.0.0.3:1/a/b\n"
-	         "session_timeout = 10m\nauth_file = /x\n"
-	         "[cluster b]\npath = /b\n"
-	         "[cluster a]\nlayout = plain\npath = /a\nnode.n1 = [::1]:1\nnode.n_2 = "
-	         "db_2.example.org:65535\npresence = yes\nfleet = yes\nmax_lag = 16MB\nverify = disable\n"
-	         "on_primary_loss = keep\nhold_timeout = 100ms\non_store_loss = fence\n"
-	         "on_store_rollback = follow\n"
-	         "[haproxy h]\ncluster = a\ntemplate = /t\noutput = /o\nowner = :haproxy\n"
-	         "mode = 02750\nsocket = 127.0.0.1:9999\nmaster_socket = /m\n"
-	         "check_command = haproxy -c -f '{}'\n");
+	struct config *config = load(
+	    "[segue]\nname = side-1\nlog_level = debug\nlog_format = journal\n"
+	    "state_dir = /s\nlisten = [::1]:9000\n"
+	    "[zookeeper]\nhosts = zk1:2181, [fd00::1]:2182 ,10.0.0.3:1/a/b\n"
+	    "session_timeout = 10m\nauth_file = /x\n"
+	    "[cluster b]\npath = /b\n"
+	    "[cluster a]\nlayout = plain\npath = /a\nnode.n1 = [::1]:1\nnode.n_2 = "
+	    "db_2.example.org:65535\npresence = yes\nfleet = yes\nmax_lag = 16MB\nverify = disable\n"
+	    "on_primary_loss = keep\nhold_timeout = 100ms\non_store_loss = fence\n"
+	    "on_store_rollback = follow\n"
+	    "[haproxy h]\ncluster = a\ntemplate = /t\noutput = /o\nowner = :haproxy\n"
+	    "mode = 02750\nsocket = 127.0.0.1:9999\nmaster_socket = /m\n"
+	    "check_command = haproxy -c -f '{}'\n");
 
 	cr_expect_str_eq(config->name, "side-1");
 	cr_expect_eq(config->log_level, LOG_DEBUG);
