@@ -40,6 +40,10 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
                                const struct cluster *previous) MUST_CHECK;
 void cluster_destroy(struct cluster *cluster); /* persists first what is not yet on disk */
 
+/* After a reload, where the session is the same: if `next` keeps the same znode in the fleet, this
+ * one leaves it there. */
+void cluster_fleet_pass_on(struct cluster *cluster, const struct cluster *next);
+
 const struct config_cluster *cluster_config(const struct cluster *cluster);
 
 /* The operator's word: kept on disk first, then followed at once. False: it could not be kept, and

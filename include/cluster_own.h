@@ -53,6 +53,7 @@ struct cluster {
 	bool unsaved;
 	int64_t save_at_ms; /* when `persist` fires; 0: it does not */
 	struct verdict verdict;
+	struct cluster_fleet *fleet; /* NULL: fleet = no */
 	char *said; /* the last decision in the log, so that it stands there once */
 	char *alarm_said;
 };
@@ -104,6 +105,13 @@ const struct member *cluster_find_member(const struct topology *topology, const 
  * about right, as they were asked at different times. -1: not known, or no standby. */
 int64_t cluster_lag_bytes(const struct member *member, const struct server_fact *server,
                           const struct server_fact *primary);
+
+/* --- cluster_fleet.c --- */
+
+/* Nothing where fleet = no; cluster_fleet_note(), of a cluster, when anything may be different. */
+void cluster_fleet_open(struct cluster *cluster, const struct cluster_world *world);
+void cluster_fleet_note(void *arg);
+void cluster_fleet_close(struct cluster *cluster);
 
 /* --- cluster_override.c --- */
 

@@ -20,6 +20,8 @@ int cmd_notify(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_health(int argc, char **argv);
+int cmd_fleet(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
 int cmd_pin(int argc, char **argv);
 int cmd_freeze(int argc, char **argv);
 int cmd_release(int argc, char **argv);
@@ -32,6 +34,7 @@ struct cmd_syntax {
 	bool takes_json;          /* --json */
 	bool takes_once;          /* --once, --dry-run */
 	bool takes_ready;         /* --ready */
+	bool takes_wait;          /* --zxid ZXID, --timeout TIME, --allow-empty */
 };
 
 /* The configuration where no -c is given: of the environment, or CMD_DEFAULT_CONFIG. */
@@ -43,6 +46,8 @@ struct cmd_args {
 	bool json;
 	bool once, dry_run;
 	bool ready;
+	const char *zxid, *timeout; /* NULL: not given */
+	bool allow_empty;
 	char **words;
 	int word_count;
 };

@@ -324,11 +324,13 @@ static struct zk_node *watch_master(struct publisher *publisher)
 
 static struct presence *make_presence(const struct publisher *publisher)
 {
+	auto_free char *parent = layout_presence_path(publisher->cluster);
+	auto_free char *path = xasprintf("%s/%s", parent, publisher_config(publisher)->name);
 	const struct presence_options options = {.base = publisher->options.base,
 	                                         .zk = publisher->options.zk,
 	                                         .acl = publisher->store.acl,
-	                                         .cluster = publisher->cluster,
-	                                         .name = publisher_config(publisher)->name};
+	                                         .path = path,
+	                                         .who = "publisher"};
 
 	return presence_create(&options);
 }
@@ -362,8 +364,7 @@ struct publisher *publisher_create(const struct publisher_options *options, stru
 
 void publisher_leave(struct publisher *publisher)
 {
-	if (publisher->presence != NULL)
-		presence_leave(publisher->presence);
+	presence_leave(STEAL(publisher->presence));
 }
 
 void publisher_destroy(struct publisher *publisher)

@@ -3,8 +3,8 @@
 #define SEGUE_PUBLISHER_PUBLISHER_INTERNAL_H
 
 #include "publisher/observe.h"
-#include "publisher/presence.h"
 #include "publisher/publisher.h"
+#include "watch/presence.h"
 
 struct publisher {
 	struct publisher_options options;

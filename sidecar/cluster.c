@@ -233,6 +233,7 @@ void cluster_reconcile(struct cluster *cluster)
 	cluster_hold(cluster, &decision, &input);
 	decision_fini(&decision);
 	cluster_say(cluster, fact);
+	cluster_fleet_note(cluster);
 }
 
 static void on_facts(void *arg)
@@ -305,11 +306,13 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
 	cluster->watcher =
 	    watcher_create(world->zk, world->resolver, cluster->config, on_facts, cluster);
+	cluster_fleet_open(cluster, world);
 	return cluster;
 }
 
 void cluster_destroy(struct cluster *cluster)
 {
+	cluster_fleet_close(cluster);
 	watcher_destroy(cluster->watcher);
 	verifier_destroy(cluster->verifier);
 	for (size_t i = 0; i < cluster->outlet_count; i++)

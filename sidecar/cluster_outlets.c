@@ -32,8 +32,8 @@ void cluster_create_outlets(struct cluster *cluster, const struct cluster_world 
 		outlet = &cluster->outlets[cluster->outlet_count];
 		outlet->config = &config->targets[i];
 		outlet->template = world->templates[i];
-		outlet->target =
-		    target_create(world->hub, outlet->config, config->state_dir, NULL, NULL);
+		outlet->target = target_create(world->hub, outlet->config, config->state_dir,
+		                               cluster_fleet_note, cluster);
 		cluster->outlet_count++;
 		inherit(outlet, previous);
 	}

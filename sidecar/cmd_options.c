@@ -38,11 +38,17 @@ const char *cmd_config_file(void)
 bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
                  int *code)
 {
-	static const struct option longs[] = {
-	    {"config", required_argument, NULL, 'c'}, {"help", no_argument, NULL, 'h'},
-	    {"socket", required_argument, NULL, 's'}, {"json", no_argument, NULL, 'j'},
-	    {"once", no_argument, NULL, 'o'},         {"dry-run", no_argument, NULL, 'n'},
-	    {"ready", no_argument, NULL, 'r'},        {NULL, 0, NULL, 0}};
+	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
+	                                      {"help", no_argument, NULL, 'h'},
+	                                      {"socket", required_argument, NULL, 's'},
+	                                      {"json", no_argument, NULL, 'j'},
+	                                      {"once", no_argument, NULL, 'o'},
+	                                      {"dry-run", no_argument, NULL, 'n'},
+	                                      {"ready", no_argument, NULL, 'r'},
+	                                      {"zxid", required_argument, NULL, 'z'},
+	                                      {"timeout", required_argument, NULL, 't'},
+	                                      {"allow-empty", no_argument, NULL, 'e'},
+	                                      {NULL, 0, NULL, 0}};
 	int option;
 
 	*out = (struct cmd_args){.config_file = cmd_config_file()};
@@ -60,6 +66,12 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 			out->dry_run = true;
 		else if (option == 'r' && syntax->takes_ready)
 			out->ready = true;
+		else if (option == 'z' && syntax->takes_wait)
+			out->zxid = optarg;
+		else if (option == 't' && syntax->takes_wait)
+			out->timeout = optarg;
+		else if (option == 'e' && syntax->takes_wait)
+			out->allow_empty = true;
 		else
 			return end_with(syntax, option == 'h' ? CMD_OK : CMD_USAGE, code);
 	}

@@ -17,6 +17,8 @@ static const struct verb {
     {"notify", cmd_notify, "wake the segue publish that runs here"},
     {"status", cmd_status, "show what the segue that runs here knows and does"},
     {"health", cmd_health, "say by the exit code whether the segue that runs here is well"},
+    {"fleet", cmd_fleet, "show every sidecar of a cluster, and who is not on the primary"},
+    {"wait", cmd_wait, "wait until every sidecar of a cluster has confirmed a change"},
     {"pin", cmd_pin, "make a server the primary of a cluster, whatever the store says"},
     {"freeze", cmd_freeze, "leave a cluster as it is, whatever happens"},
     {"release", cmd_release, "end segue pin and segue freeze"},

@@ -250,24 +250,59 @@ static void settle_soon(struct pipeline *pipeline)
 	event_add(pipeline->settle, &after);
 }
 
-bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)
+/* --- the session --- */
+
+static bool same_session(const struct pipeline *a, const struct pipeline *b)
+{
+	return strcmp(a->config->zookeeper_hosts, b->config->zookeeper_hosts) == 0 &&
+	       a->config->session_timeout_ms == b->config->session_timeout_ms &&
+	       strcmp(a->auth.data, b->auth.data) == 0;
+}
+
+/* Where its settings stay, the session does: what it keeps in the store does not blink. */
+static bool connect_store(struct pipeline *pipeline, const struct pipeline *old, struct err *err)
 {
 	const struct zk_options options = {.hosts = pipeline->config->zookeeper_hosts,
 	                                   .session_timeout_ms =
 	                                       (int)pipeline->config->session_timeout_ms,
 	                                   .auth = pipeline->auth.data};
 
+	if (old != NULL && same_session(pipeline, old)) {
+		pipeline->resolver = old->resolver;
+		pipeline->zk = old->zk;
+		return true;
+	}
 	pipeline->resolver = resolver_create(pipeline->base, err);
 	if (pipeline->resolver == NULL)
 		return false;
 	pipeline->zk = zk_create(pipeline->base, pipeline->resolver, &options, err);
-	if (pipeline->zk == NULL)
-		return err_wrap(err, "[zookeeper]");
+	return pipeline->zk != NULL || err_wrap(err, "[zookeeper]");
+}
+
+/* The session is the next one's from here on. */
+static void pass_store_on(struct pipeline *old, const struct pipeline *next)
+{
+	if (old == NULL || old->zk != next->zk)
+		return;
+	for (size_t i = 0; i < old->cluster_count; i++) {
+		const char *name = cluster_config(old->clusters[i])->name;
+
+		cluster_fleet_pass_on(old->clusters[i], find_cluster(next, name));
+	}
+	old->zk = NULL;
+	old->resolver = NULL;
+}
+
+bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)
+{
+	if (!connect_store(pipeline, old, err))
+		return false;
 	pipeline->hub = target_hub_create(pipeline->base);
 	if (old != NULL)
 		target_hub_inherit(pipeline->hub, old->hub);
 	create_clusters(pipeline, old);
 	free_texts(pipeline);
+	pass_store_on(old, pipeline);
 	pipeline_destroy(old);
 	settle_soon(pipeline);
 	return true;

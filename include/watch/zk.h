@@ -36,7 +36,8 @@ enum zk_node_state {
 struct zk_node_fact {
 	enum zk_node_state state;
 	bool connected; /* the session is connected and synced, and this state was read on it */
-	int64_t mzxid, czxid;   /* PRESENT only */
+	int64_t mzxid, czxid; /* PRESENT only */
+	int64_t owner; /* PRESENT only: the session of an ephemeral node; 0: a persistent one */
 	int ephemeral_children; /* ZK_WATCH_CHILDREN only; -1: not known */
 	int64_t pzxid;      /* ZK_WATCH_NAMES and PRESENT only: of the last child made or gone */
 	char *const *names; /* of all children, PRESENT, connected and ZK_WATCH_NAMES only */

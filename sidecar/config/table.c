@@ -199,6 +199,16 @@ static const struct config_key keys[] = {
      .help = "When the store itself went back in time (a restored backup, another ensemble): "
              "refuse keeps the topology applied last and raises an alarm until a newer value is "
              "written; follow takes the older value."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "fleet",
+     .type = CONFIG_TYPE_BOOL,
+     .offset = AT(config_cluster, fleet),
+     .preset = "no",
+     .help =
+         "yes: this sidecar keeps an ephemeral znode /segue/CLUSTER/sidecars/NAME (NAME is name "
+         "in [segue]), which says what it has applied and how its targets stand, for segue "
+         "fleet and segue wait. It goes with the session, and with SIGTERM at once. A second "
+         "sidecar of the same name waits until the first one is gone."},
 
     /* [haproxy NAME], [pgbouncer NAME], [file NAME] */
     {.sections = TARGETS,

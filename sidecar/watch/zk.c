@@ -112,6 +112,7 @@ void zk_destroy(struct zk *zk)
 	for (size_t i = 0; i < zk->hosts.count; i++)
 		if (zk->lookups[i].query != NULL)
 			resolver_cancel(zk->lookups[i].query);
+	zk_writes_flush(zk);
 	zk_writes_silence(zk);
 	zk_handle_close(zk);
 	zk_writes_forget(zk);

@@ -153,6 +153,7 @@ void zk_writes_step(struct zk *zk); /* gives up what is due, sends what can be s
 void zk_writes_lost(struct zk *zk); /* the connection of all that was sent is gone */
 int64_t zk_writes_deadline(const struct zk *zk);
 void zk_writes_silence(struct zk *zk); /* no callback any more */
-void zk_writes_forget(struct zk *zk);  /* the handle is closed: frees all */
+void zk_writes_flush(struct zk *zk);  /* sends what nobody waits for, if that can be done at once */
+void zk_writes_forget(struct zk *zk); /* the handle is closed: frees all */
 
 #endif

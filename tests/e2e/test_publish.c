@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "publisher/publish.h"
 #include "watch/layout.h"
+#include "watch/presence.h"
 #include "watch_loop.h"
 
 #define TIMEOUT_MS 6000

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "base/clock.h"
-#include "publisher/presence.h"
+#include "watch/presence.h"
 #include "watch_loop.h"
 
 #define TIMEOUT_MS 6000
@@ -11,8 +11,6 @@
 
 static struct lab *lab;
 static struct lab_zk *zk;
-static const struct config_cluster cluster = {
-    .name = (char *)"race", .layout = CONFIG_LAYOUT_SEGUE, .path = (char *)"/segue/race"};
 
 static void setup(void)
 {
@@ -32,8 +30,8 @@ static struct presence *presence_open(struct watch_loop *loop)
 	const struct presence_options options = {.base = loop->base,
 	                                         .zk = loop->zk,
 	                                         .acl = ZK_ACL_OPEN,
-	                                         .cluster = &cluster,
-	                                         .name = "pub1"};
+	                                         .path = PRESENCE,
+	                                         .who = "publisher"};
 
 	return presence_create(&options);
 }

@@ -1,12 +1,11 @@
-/* A publisher's presence: the ephemeral znode <path>/publishers/<name>, which holds what it sees.
- * It is made anew when the session was lost, rewritten when its text changes, and taken away by a
- * publisher that is blind. A node of that name by another session is waited out. */
-#ifndef SEGUE_PUBLISHER_PRESENCE_H
-#define SEGUE_PUBLISHER_PRESENCE_H
+/* A process's presence in the store: an ephemeral znode with a text, which goes with its session.
+ * It is made anew when the session was lost, rewritten when its text changes, and taken away on
+ * request. A node of that name by another session is waited out, never fought for. */
+#ifndef SEGUE_WATCH_PRESENCE_H
+#define SEGUE_WATCH_PRESENCE_H
 
 #include <stdbool.h>
 
-#include "config.h"
 #include "watch/zk_write.h"
 
 struct event_base;
@@ -16,8 +15,8 @@ struct presence_options {
 	struct event_base *base;
 	struct zk *zk; /* has to outlive it */
 	enum zk_acl acl;
-	const struct config_cluster *cluster; /* layout segue */
-	const char *name;                     /* this publisher; copied */
+	const char *path; /* of the znode; copied; its parents are made */
+	const char *who;  /* "publisher", "sidecar": for the log; static */
 };
 
 /* Nothing is there before the first presence_show(). */
@@ -26,8 +25,8 @@ struct presence *presence_create(const struct presence_options *options) MUST_CH
 /* The znode is left to the session, as another presence may take it over: zk_end() ends both. */
 void presence_destroy(struct presence *presence);
 
-/* Has the store take the znode away, while the session goes on. Waits for no answer: what is left
- * to do is presence_destroy(). */
+/* As presence_destroy(), and asks the store to delete the znode, if this session made it. Nobody
+ * waits for the answer; zk_destroy() after it still sends what can be sent. */
 void presence_leave(struct presence *presence);
 
 /* From now on the znode is to be there, with this text (copied). The same text costs nothing. */
