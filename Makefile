@@ -127,7 +127,7 @@ PURE   := publisher/ballot*.c sidecar/decide.c sidecar/store_word.c sidecar/elec
           sidecar/apply/haproxy_binds.c sidecar/apply/haproxy_config*.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c \
           sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \
           sidecar/apply/haproxy_sessions.c sidecar/apply/haproxy_state.c sidecar/apply/pgbouncer_diff.c \
-          sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
+          sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lines.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
           sidecar/apply/pgbouncer_show.c \
           sidecar/apply/pgbouncer_address.c sidecar/apply/pgbouncer_pairs.c sidecar/apply/pgbouncer_params.c
 TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/demo/*.c tests/fuzz/*.c))
