@@ -92,6 +92,9 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(if $(filter tests/%,$<),$(TEST_CPPFLAGS)) $(CFLAGS_) $(call PKG,--cflags) -MMD -MP -c -o $@ $<
 
+# The templates that ship are in the binary.
+$(BUILD)/sidecar/init/shipped.o: $(wildcard templates/*)
+
 $(BUILD)/libsegue.a: $(LIB_OBJS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
