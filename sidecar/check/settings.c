@@ -12,14 +12,12 @@
 #include "apply/haproxy_lint.h"
 #include "base/file.h"
 
-#define FILE_MAX ((size_t)4 * 1024 * 1024) /* bytes of one file of HAProxy's */
-
 static bool read_command_line(int64_t pid, struct strbuf *out)
 {
 	auto_free char *file = xasprintf("/proc/%" PRId64 "/cmdline", pid);
 	struct err ignored; /* another namespace, or hidepid: check_command has to do */
 
-	return file_read(file, FILE_MAX, out, NULL, &ignored) && out->len > 0;
+	return file_read(file, CHECK_SETTINGS_FILE_MAX, out, NULL, &ignored) && out->len > 0;
 }
 
 static bool is_haproxy(const char *program)
@@ -37,7 +35,7 @@ static int64_t parent_of(int64_t pid)
 	const char *found;
 	struct err ignored;
 
-	if (!file_read(file, FILE_MAX, &text, NULL, &ignored))
+	if (!file_read(file, CHECK_SETTINGS_FILE_MAX, &text, NULL, &ignored))
 		return 0;
 	found = strstr(text.data, "\nPPid:");
 	return found != NULL ? strtoll(found + strlen("\nPPid:"), NULL, 10) : 0;
@@ -136,19 +134,30 @@ static bool is_output(const struct check *check, const char *path)
 	return false;
 }
 
+static void leave_outputs_out(const struct check *check, struct haproxy_files *files)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < files->count; i++) {
+		if (is_output(check, files->items[i]))
+			free(files->items[i]);
+		else
+			files->items[kept++] = files->items[i];
+	}
+	files->count = kept;
+}
+
 static void lint_file(struct check *check, const char *path)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT, findings = STRBUF_INIT;
 	struct err err;
 
-	if (is_output(check, path)) /* its template is linted already */
-		return;
 	if (*path != '/') {
 		check_note(check, CHECK_WARN, path, "start HAProxy with absolute paths",
 		           "not looked at, as it is relative");
 		return;
 	}
-	if (!file_read(path, FILE_MAX, &text, NULL, &err)) {
+	if (!file_read(path, CHECK_SETTINGS_FILE_MAX, &text, NULL, &err)) {
 		check_note(check, CHECK_WARN, "haproxy settings", "not looked at", "%s",
 		           err.message);
 		return;
@@ -184,11 +193,26 @@ static const char *find_relative(const struct haproxy_files *arguments)
 	return NULL;
 }
 
+static char *not_loaded_fix(const struct config_target *target)
+{
+	const char *name = strrchr(target->output, '/') + 1, *socket = target->master_socket;
+
+	if (!haproxy_files_is_loaded_name(name))
+		return xstrdup("from a folder, HAProxy loads only *.cfg: call it so, and name the "
+		               "folder with -f");
+	return xasprintf("add a -f for its folder; Debian: EXTRAOPTS=\"%s%s%s-f %.*s\" in "
+	                 "/etc/default/haproxy, then systemctl restart haproxy (a reload is not "
+	                 "enough)",
+	                 *socket != '\0' ? "-S " : "", socket, *socket != '\0' ? " " : "",
+	                 (int)(name - target->output - 1), target->output);
+}
+
 static void note_not_loaded(struct check *check, const struct config_target *target,
                             const struct haproxy_files *arguments)
 {
 	auto_free char *what = check_target_name(target);
 	const char *relative = find_relative(arguments);
+	auto_free char *fix = not_loaded_fix(target);
 
 	if (relative != NULL)
 		check_note(check, CHECK_WARN, what, "start HAProxy with absolute paths",
@@ -196,9 +220,7 @@ static void note_not_loaded(struct check *check, const struct config_target *tar
 		           "folder that segue's user cannot see",
 		           target->output, relative);
 	else
-		check_note(check, CHECK_FAIL, what,
-		           "add a -f for it (Debian: EXTRAOPTS in /etc/default/haproxy); from a "
-		           "folder, HAProxy loads only *.cfg",
+		check_note(check, CHECK_FAIL, what, fix,
 		           "the running HAProxy was not started with %s", target->output);
 }
 
@@ -228,8 +250,10 @@ void check_settings(struct check *check, const struct config_target *target, int
 	}
 	for (size_t i = 0; i < arguments.count; i++)
 		haproxy_files_expand(arguments.items[i], &files);
+	leave_outputs_out(check, &files); /* their templates are looked at already */
 	for (size_t i = 0; i < files.count; i++)
 		lint_file(check, files.items[i]);
+	check_binds(check, target, &files);
 	haproxy_files_free(&files);
 	haproxy_files_free(&arguments);
 }

@@ -279,8 +279,9 @@ static void old_section_line(struct haproxy_plan *init, const struct found_secti
 	                                    [FOUND_BACKEND] = "backend",
 	                                    [FOUND_LISTEN] = "listen"};
 
-	plan_line(init->plan, "%s, lines %u to %u: %s %s", section->file, section->first,
-	          section->last, kinds[section->kind], section->name);
+	plan_line(init->plan, "%s %s, in %s (lines %u to %u, as it was read)",
+	          kinds[section->kind], section->name, section->file, section->first,
+	          section->last);
 }
 
 static void old_sections_step(struct haproxy_plan *init)
