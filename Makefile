@@ -65,7 +65,7 @@ help:
 	  'make soak         SOAK_CHANGES (10000) changes with restarts of everything at random' \
 	  'make fmt          clang-format in place' \
 	  'make deps         install missing Debian packages (apt-get)' \
-	  'make install      binary, man pages, templates under DESTDIR PREFIX (/usr)' \
+	  'make install      binary, man pages, templates, completion under DESTDIR PREFIX (/usr)' \
 	  'make clean        remove build/'
 
 # Asks dpkg first, so that nothing happens (and no network is needed) where all is there.
@@ -198,6 +198,7 @@ install: $(BUILD)/segue
 	  install -D -m 0644 $$p $(DESTDIR)$(PREFIX)/share/man/man$$s/$${p##*/} || exit 1; done; done
 	for t in templates/*; do install -D -m 0644 $$t $(DESTDIR)$(PREFIX)/share/segue/$$t || exit 1; done
 	install -D -m 0644 packaging/segue.ini $(DESTDIR)$(PREFIX)/share/segue/segue.ini
+	install -D -m 0644 packaging/bash-completion/segue $(DESTDIR)$(PREFIX)/share/bash-completion/completions/segue
 
 # The programs on the lab that are no tests: they run the segue beside them.
 $(BUILD)/demo: $(call obj,$(DEMO_SRCS))
