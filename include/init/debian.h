@@ -10,6 +10,8 @@
 
 #define DEBIAN_DEFAULTS      "/etc/default/haproxy"
 #define DEBIAN_CONFIG        "/etc/haproxy/haproxy.cfg"
+#define DEBIAN_UNIT          "segue" /* of segue's own package, which runs as user segue */
+#define DEBIAN_POOLER_UNIT   "segue-pgbouncer"
 #define DEBIAN_MASTER_SOCKET "/run/haproxy-master.sock"
 
 struct debian_haproxy {
@@ -19,6 +21,8 @@ struct debian_haproxy {
 	char *master_socket;        /* its -S, without the options behind a comma; NULL: none */
 	struct haproxy_files files; /* its -f */
 };
+
+bool debian_has_unit(const char *unit); /* it is installed here */
 
 /* A file that is not there is no error. debian_haproxy_free() either way. */
 bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct err *err) MUST_CHECK;

@@ -4,11 +4,19 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apply/command.h"
 #include "base/file.h"
 
 #define FILE_MAX ((size_t)1024 * 1024) /* bytes */
+
+bool debian_has_unit(const char *unit)
+{
+	auto_free char *file = xasprintf("/lib/systemd/system/%s.service", unit);
+
+	return access(file, F_OK) == 0;
+}
 
 static void set(char **to, const char *value)
 {

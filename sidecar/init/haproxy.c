@@ -4,27 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "init/debian.h"
-#include "init/found_haproxy.h"
-#include "init/plan.h"
+#include "init/haproxy_plan.h"
 #include "init/shipped.h"
 
-#define FILE_MAX   ((size_t)4 * 1024 * 1024) /* bytes of one file of HAProxy's */
-#define KEPT_MAX   150                       /* bytes of such a line */
-#define SLOTS_MIN  4                         /* of the shipped template */
-#define SOCKET_NEW "stats socket /run/haproxy/admin.sock mode 660 level admin"
-
-struct haproxy_plan {
-	struct init_plan *plan;
-	struct debian_haproxy debian;
-	struct haproxy_files files; /* all that HAProxy reads; the main one first */
-	struct found_haproxy found;
-	const char *main_file;
-	bool is_debians;   /* the main file is the one that Debian's unit loads */
-	char *folder;      /* where segue's file is to be */
-	bool folder_known; /* HAProxy loads it already */
-	bool restart;      /* a step changes what HAProxy is started with */
-};
+#define FILE_MAX  ((size_t)4 * 1024 * 1024) /* bytes of one file of HAProxy's */
+#define KEPT_MAX  150                       /* bytes of such a line */
+#define SLOTS_MIN 4                         /* of the shipped template */
 
 static bool is_folder(const char *path)
 {
@@ -116,12 +101,6 @@ static void say_found(struct haproxy_plan *init)
 		                       "to 127.0.0.1:5000 (writing) and :5001 (reading)");
 }
 
-static const char *master_socket(const struct haproxy_plan *init)
-{
-	return init->is_debians && init->debian.master_socket != NULL ? init->debian.master_socket
-	                                                              : DEBIAN_MASTER_SOCKET;
-}
-
 /* Without the output's own folder: there, the file would be taken twice. */
 static void ini_check_command(struct haproxy_plan *init)
 {
@@ -189,7 +168,7 @@ static void ini_target(struct haproxy_plan *init)
 	plan_ini(init->plan, "output = %s/%s.cfg", init->folder, options->cluster);
 	plan_ini(init->plan, "socket = %s",
 	         socket != NULL ? socket->path : "/run/haproxy/admin.sock");
-	plan_ini(init->plan, "master_socket = %s", master_socket(init));
+	plan_ini(init->plan, "master_socket = %s", haproxy_plan_master(init));
 	ini_check_command(init);
 	ini_section(init, rw, "rw_bind");
 	ini_section(init, ro, "ro_bind");
@@ -202,114 +181,6 @@ static void ini_target(struct haproxy_plan *init)
 		if (section != NULL)
 			ini_kept(init, section);
 	}
-}
-
-static void socket_step(struct haproxy_plan *init)
-{
-	const struct found_socket *socket = found_haproxy_socket(&init->found);
-
-	if (socket != NULL && socket->admin)
-		return;
-	init->restart = true;
-	if (socket != NULL) {
-		plan_step(init->plan,
-		          "Let segue move servers. In %s, line %u becomes:", socket->file,
-		          socket->number);
-		plan_line(init->plan, "%s level admin", socket->line);
-		return;
-	}
-	plan_step(init->plan, "Let segue reach HAProxy. In %s, in the section `global`, add:",
-	          init->found.global_file != NULL ? init->found.global_file : init->main_file);
-	plan_line(init->plan, "%s", SOCKET_NEW);
-}
-
-static void hard_stop_step(struct haproxy_plan *init)
-{
-	if (init->found.has_hard_stop)
-		return;
-	init->restart = true;
-	plan_step(init->plan,
-	          "An old worker must not keep its clients for days after a reload. In %s, in the "
-	          "section `global`, add:",
-	          init->found.global_file != NULL ? init->found.global_file : init->main_file);
-	plan_line(init->plan, "hard-stop-after 1h");
-}
-
-static void arguments_step(struct haproxy_plan *init)
-{
-	const struct debian_haproxy *debian = &init->debian;
-	auto_strbuf struct strbuf line = STRBUF_INIT;
-
-	if (!init->is_debians) {
-		init->restart = true;
-		plan_step(init->plan, "HAProxy has to be started in master-worker mode, and with "
-		                      "these among its arguments:");
-		plan_line(init->plan, "-W -S %s -f %s -f %s", master_socket(init), init->main_file,
-		          init->folder);
-		return;
-	}
-	if (init->folder_known && debian->master_socket != NULL)
-		return;
-	init->restart = true;
-	strbuf_append_str(&line, debian->extraopts);
-	if (debian->master_socket == NULL)
-		strbuf_printf(&line, "%s-S %s", line.len > 0 ? " " : "", DEBIAN_MASTER_SOCKET);
-	if (!init->folder_known)
-		strbuf_printf(&line, "%s-f %s", line.len > 0 ? " " : "", init->folder);
-	plan_step(init->plan,
-	          "HAProxy has to load the folder that segue writes to. In %s, in the place of "
-	          "any other EXTRAOPTS:",
-	          init->plan->options->defaults);
-	plan_line(init->plan, "EXTRAOPTS=\"%s\"", line.data);
-}
-
-static void restart_step(struct haproxy_plan *init)
-{
-	plan_step(init->plan, "%s:",
-	          init->restart ? "Make the folders, and start HAProxy anew" : "Make the folders");
-	plan_line(init->plan, "sudo mkdir -p %s /var/lib/segue /run/segue", init->folder);
-	if (init->restart)
-		plan_line(init->plan, "sudo systemctl restart haproxy");
-}
-
-static void old_section_line(struct haproxy_plan *init, const struct found_section *section)
-{
-	static const char *const kinds[] = {[FOUND_DEFAULTS] = "defaults",
-	                                    [FOUND_FRONTEND] = "frontend",
-	                                    [FOUND_BACKEND] = "backend",
-	                                    [FOUND_LISTEN] = "listen"};
-
-	plan_line(init->plan, "%s %s, in %s (lines %u to %u, as it was read)",
-	          kinds[section->kind], section->name, section->file, section->first,
-	          section->last);
-}
-
-static void old_sections_step(struct haproxy_plan *init)
-{
-	const struct found_section *sections[] = {init->found.rw, init->found.ro};
-
-	if (sections[0] == NULL && sections[1] == NULL)
-		return;
-	plan_step(init->plan,
-	          "Segue's file takes the place of these sections, and listens at their "
-	          "addresses: put a # in front of each of their lines. HAProxy is not to be "
-	          "reloaded now: segue does it with its own file there:");
-	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
-		if (sections[i] != NULL && sections[i]->frontend != NULL)
-			old_section_line(init, sections[i]->frontend);
-		if (sections[i] != NULL)
-			old_section_line(init, sections[i]);
-	}
-}
-
-static void last_steps(struct haproxy_plan *init)
-{
-	auto_free char *option = plan_config_option(init->plan);
-
-	plan_step(init->plan, "Look, then run:");
-	plan_line(init->plan, "sudo segue check%s", option);
-	plan_line(init->plan, "sudo segue render%s local", option);
-	plan_line(init->plan, "sudo segue run%s", option);
 }
 
 /* "10.0.0.1:5432" -> host and port in `storage`, which the caller frees. */
@@ -338,13 +209,9 @@ static void make_plan(struct haproxy_plan *init)
 	say_found(init);
 	plan_begin(init->plan, "haproxy", init->main_file, &cluster);
 	ini_target(init);
-	socket_step(init);
-	hard_stop_step(init);
-	arguments_step(init);
-	restart_step(init);
+	haproxy_plan_first_steps(init);
 	plan_store_steps(init->plan, &cluster);
-	old_sections_step(init);
-	last_steps(init);
+	haproxy_plan_last_steps(init);
 }
 
 bool init_haproxy(const struct init_options *options, struct init_plan *plan, struct err *err)

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "apply/pgbouncer_ini.h"
+#include "init/debian.h"
 #include "init/plan.h"
 #include "init/shipped.h"
 
@@ -301,7 +302,7 @@ static void last_steps(struct pgbouncer_plan *init)
 	plan_step(init->plan, "Look, then run, as %s:", init->user);
 	plan_line(init->plan, "sudo -u %s segue check%s", init->user, option);
 	plan_line(init->plan, "sudo -u %s segue render%s local", init->user, option);
-	plan_line(init->plan, "sudo -u %s segue run%s", init->user, option);
+	plan_run_line(init->plan, DEBIAN_POOLER_UNIT, init->user);
 	if (init->host == NULL)
 		return;
 	plan_step(init->plan,

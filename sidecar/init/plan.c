@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "init/debian.h"
 
 #define WIDTH     96 /* columns */
 #define FILE_NAME "segue.ini"
@@ -217,6 +218,17 @@ void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster
 	plan_line(plan, "host  postgres  segue  THIS-MACHINE/32  trust");
 	if (!cluster->patroni)
 		znode_step(plan, cluster);
+}
+
+void plan_run_line(struct init_plan *plan, const char *unit, const char *user)
+{
+	auto_free char *option = plan_config_option(plan);
+
+	if (*option == '\0' && debian_has_unit(unit))
+		plan_line(plan, "sudo systemctl enable --now %s", unit);
+	else
+		plan_line(plan, "sudo %s%s%ssegue run%s", user != NULL ? "-u " : "",
+		          user != NULL ? user : "", user != NULL ? " " : "", option);
 }
 
 char *plan_config_option(const struct init_plan *plan)
