@@ -3,6 +3,7 @@
 #include <event2/event.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apply/haproxy_socket.h"
 #include "apply/haproxy_state.h"
@@ -101,7 +102,13 @@ static void check_master(struct check *check, const char *what, const char *path
 		    "HAProxy makes it when it is started with -W -S %s (Debian: EXTRAOPTS in "
 		    "/etc/default/haproxy, then systemctl restart haproxy)",
 		    path);
-		auto_free char *fix = check_socket_fix(path, line);
+		auto_free char *fix =
+		    access(path, F_OK) == 0 && access(path, W_OK) != 0
+		        ? xasprintf("it is root's alone: run segue as root, or open it to a group "
+		                    "of segue's user: -S %s,mode,660,group,haproxy, then restart "
+		                    "HAProxy",
+		                    path)
+		        : check_socket_fix(path, line);
 
 		check_note(check, CHECK_FAIL, what, fix, "master socket %s: %s", path, err.message);
 		return;
