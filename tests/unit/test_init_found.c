@@ -91,8 +91,7 @@ Test(init_found, what_is_no_postgresql_is_left_alone)
 	    "backend b\n\tmode tcp\n\tserver a 10.0.0.1:6432\n",
 	    "backend b\n\tmode tcp\n\toption pgsql-check\n",
 	    "defaults\n\tmode http\nbackend b\n\tserver a 10.0.0.1:5432\n",
-	    "defaults web\n\tmode http\ndefaults db\n\tmode tcp\n"
-	    "backend b from web\n\tserver a 10.0.0.1:5432\n",
+	    "defaults w\n\tmode http\ndefaults d\n\tmode tcp\nbackend b from w\n\tserver a 1.1.1.1:5432\n",
 	    "listen b\n\tmode tcp\n\tserver a /run/socket\n",
 	};
 
