@@ -69,7 +69,7 @@ help:
 	  'make soak         SOAK_CHANGES (10000) changes with restarts of everything at random' \
 	  'make fmt          clang-format in place' \
 	  'make deps         install missing Debian packages (apt-get)' \
-	  'make install      binary, man pages, templates under DESTDIR PREFIX (/usr)' \
+	  'make install      binary, man pages, templates, completion under DESTDIR PREFIX (/usr)' \
 	  'make clean        remove build/'
 
 # Asks dpkg first, so that nothing happens (and no network is needed) where all is there.
@@ -121,6 +121,9 @@ $(PAGE_C): $(PAGE_SRCS) Makefile
 
 $(BUILD)/sidecar/report/page.o $(BUILD)/tidy/sidecar/report/page.c.ok: $(PAGE_C)
 
+# The templates that ship are in the binary.
+$(BUILD)/sidecar/init/shipped.o: $(wildcard templates/*.mustache)
+
 $(BUILD)/libsegue.a: $(LIB_OBJS)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && ar rcs $@ $^
@@ -156,7 +159,7 @@ PURE   := publisher/ballot*.c sidecar/report/fleet*.c sidecar/decide.c sidecar/s
           sidecar/apply/haproxy_binds.c sidecar/apply/haproxy_config*.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c \
           sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \
           sidecar/apply/haproxy_sessions.c sidecar/apply/haproxy_state.c sidecar/apply/pgbouncer_diff.c \
-          sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
+          sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lines.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
           sidecar/apply/pgbouncer_show.c \
           sidecar/apply/move.c sidecar/apply/pgbouncer_address.c sidecar/apply/pgbouncer_pairs.c sidecar/apply/pgbouncer_params.c
 TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/demo/*.c tests/fuzz/*.c))
@@ -236,6 +239,7 @@ install: $(BUILD)/segue
 	for t in templates/*.mustache templates/cookbook/*.mustache; do \
 	  install -D -m 0644 $$t $(DESTDIR)$(PREFIX)/share/segue/$$t || exit 1; done
 	install -D -m 0644 packaging/segue.ini $(DESTDIR)$(PREFIX)/share/segue/segue.ini
+	install -D -m 0644 packaging/bash-completion/segue $(DESTDIR)$(PREFIX)/share/bash-completion/completions/segue
 
 # The programs on the lab that are no tests: they run the segue beside them.
 $(BUILD)/demo: $(call obj,$(DEMO_SRCS))

@@ -10,6 +10,8 @@ static const struct verb {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } verbs[] = {
+    {"init", cmd_init,
+     "write a segue.ini and a template for the HAProxy or PgBouncer that is here"},
     {"run", cmd_run, "keep the targets of segue.ini on the primary that the store names"},
     {"check", cmd_check, "say what is wrong with the configuration, the proxies and the store"},
     {"render", cmd_render, "print what a template or a target renders to"},
