@@ -14,11 +14,12 @@ say      = $(if $(V),@:,@printf '  %-6s %s\n' '$(1)' '$(2)')
 LIB_PKGS   := libevent_core libevent_extra jansson
 BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libsystemd-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
 TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
-              postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr
-LINT_DEPS  := clang-tidy clang-format cppcheck
+              postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr openssl \
+              chromium chromium-driver prometheus
+LINT_DEPS  := clang-tidy clang-format cppcheck man-db mandoc
 FUZZ_DEPS  := clang libclang-rt-14-dev
 PACKAGE_DEPS := dpkg-dev debhelper fakeroot lintian systemd
-CONTAINER_DEPS := podman buildah runc debootstrap containernetworking-plugins iptables python3-yaml
+CONTAINER_DEPS := podman buildah runc debootstrap netavark aardvark-dns iptables docker-compose
 
 WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes \
             -Wwrite-strings -Wpointer-arith -Wundef -Wvla -Werror
@@ -29,7 +30,7 @@ SANFLAGS := $(if $(SAN),$(SAN_ALL))
 PKG       = $(shell pkg-config $(1) $(LIB_PKGS))
 # libpq is loaded at run time (sidecar/base/libpq.c): only its header is needed here.
 PQ_INCLUDE := -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
-CPPFLAGS += -D_GNU_SOURCE -DSEGUE_VERSION='"$(VERSION)"' -Iinclude $(PQ_INCLUDE)
+CPPFLAGS += -D_GNU_SOURCE -DSEGUE_VERSION='"$(VERSION)"' -Iinclude -I$(BUILD)/generated $(PQ_INCLUDE)
 CFLAGS   ?= -O2 -g
 CFLAGS_   = -std=gnu11 $(WARNINGS) $(HARDEN) $(SANFLAGS) $(CFLAGS)
 LDFLAGS_  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
@@ -48,7 +49,8 @@ FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
 FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/null | sort)
 
-.PHONY: all deps lint-deps fuzz-deps package-deps container-deps deb check check-containers unit e2e lint lint-direction lint-format lint-cppcheck lint-tidy \
+.PHONY: all build-deps deps lint-deps fuzz-deps package-deps container-deps deb check check-containers unit e2e lint lint-direction lint-format \
+        lint-man lint-cppcheck lint-tidy \
         fmt demo bench soak fuzz install clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -63,13 +65,13 @@ help:
 	  'make unit, e2e    unit tests; every end-to-end test' \
 	  'make deb          the Debian package in build/ (installs debhelper)' \
 	  'make check-containers  the Docker image and its compose file, in containers (as root; make container-deps)' \
-	  'make lint         clang-tidy, cppcheck, format, dependency direction' \
+	  'make lint         clang-tidy, cppcheck, format, manual, dependency direction' \
 	  'make fuzz         every fuzz target for FUZZ_SECONDS (60)' \
 	  'make bench        the measurements of README.md (BENCH_ARGS=--quick: fewer rounds)' \
 	  'make soak         SOAK_CHANGES (10000) changes with restarts of everything at random' \
 	  'make fmt          clang-format in place' \
 	  'make deps         install missing Debian packages (apt-get)' \
-	  'make install      binary, man pages, templates under DESTDIR PREFIX (/usr)' \
+	  'make install      binary, man pages, templates, completion under DESTDIR PREFIX (/usr)' \
 	  'make clean        remove build/'
 
 # Asks dpkg first, so that nothing happens (and no network is needed) where all is there.
@@ -81,6 +83,9 @@ if [ -n "$$missing" ]; then echo "  DEPS  $$missing"; \
   $$sudo apt-get update -qq && \
   $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
+
+build-deps:
+	$(call install_missing,$(BUILD_DEPS))
 
 deps:
 	$(call install_missing,$(BUILD_DEPS) $(TEST_DEPS))
@@ -101,6 +106,28 @@ $(BUILD)/%.o: %.c Makefile
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(if $(filter tests/%,$<),$(TEST_CPPFLAGS)) $(CFLAGS_) $(call PKG,--cflags) -MMD -MP -c -o $@ $<
+
+# The status page as one HTML file, and that in C with the hashes of its style and its script: they are all that its
+# Content-Security-Policy lets a browser take. What it hashes is what stands between the tags, newlines and all.
+PAGE_SRCS := $(addprefix sidecar/report/page.,html css js)
+PAGE_C    := $(BUILD)/generated/page_bytes.h
+page_hash  = sha256-$$({ echo; sed '1,/^<$(1)>$$/d; /^<\/$(1)>$$/,$$d' $(PAGE_C:.h=.html); } | \
+             sha256sum | cut -c1-64 | tr a-f A-F | basenc --base16 -d | base64)
+
+$(PAGE_C): $(PAGE_SRCS) Makefile
+	$(call say,PAGE,$@)
+	@mkdir -p $(@D)
+	$(Q)sed -e '/^page\.css$$/{r sidecar/report/page.css' -e 'd}' \
+	  -e '/^page\.js$$/{r sidecar/report/page.js' -e 'd}' $< | sed 's/^\t*//' >$(@:.h=.html)
+	$(Q){ echo "#define PAGE_STYLE_HASH \"$(call page_hash,style)\""; \
+	  echo "#define PAGE_SCRIPT_HASH \"$(call page_hash,script)\""; \
+	  echo 'static const char page_bytes[] = {'; \
+	  od -An -v -tx1 $(@:.h=.html) | sed 's/ \(..\)/0x\1,/g'; echo '};'; } >$@
+
+$(BUILD)/sidecar/report/page.o $(BUILD)/tidy/sidecar/report/page.c.ok: $(PAGE_C)
+
+# The templates that ship are in the binary.
+$(BUILD)/sidecar/init/shipped.o: $(wildcard templates/*.mustache)
 
 $(BUILD)/libsegue.a: $(LIB_OBJS)
 	$(call say,AR,$@)
@@ -132,17 +159,17 @@ $(BUILD)/faults.so: tests/faults/faults.c
 
 # One stage never includes another; the pure modules know no loop, no store, no server.
 STAGES := watch verify render apply report
-PURE   := publisher/ballot*.c sidecar/decide.c sidecar/store_word.c sidecar/elect.c sidecar/admit.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
+PURE   := publisher/ballot*.c sidecar/report/fleet*.c sidecar/decide.c sidecar/store_word.c sidecar/elect.c sidecar/admit.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
           sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_address.c \
           sidecar/apply/haproxy_binds.c sidecar/apply/haproxy_config*.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c \
           sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \
           sidecar/apply/haproxy_sessions.c sidecar/apply/haproxy_state.c sidecar/apply/pgbouncer_diff.c \
-          sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
+          sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lines.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
           sidecar/apply/pgbouncer_show.c \
-          sidecar/apply/pgbouncer_address.c sidecar/apply/pgbouncer_pairs.c sidecar/apply/pgbouncer_params.c
+          sidecar/apply/move.c sidecar/apply/pgbouncer_address.c sidecar/apply/pgbouncer_pairs.c sidecar/apply/pgbouncer_params.c
 TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/demo/*.c tests/fuzz/*.c))
 
-lint: lint-deps lint-direction lint-format lint-cppcheck lint-tidy
+lint: lint-deps lint-direction lint-format lint-man lint-cppcheck lint-tidy
 
 lint-direction:
 	$(call say,LINT,dependency direction)
@@ -157,6 +184,13 @@ lint-direction:
 lint-format:
 	$(call say,LINT,format)
 	@clang-format --dry-run -Werror $(FORMATTED)
+
+# man exits with 0 whatever groff says of the page.
+lint-man:
+	$(call say,LINT,manual)
+	@bad=0; for p in man/*.[157]; do mandoc -Tlint -Wwarning $$p || bad=1; \
+	  said=$$(MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z $$p 2>&1 >/dev/null); \
+	  [ -z "$$said" ] || { echo "$$said"; bad=1; }; done; exit $$bad
 
 lint-cppcheck:
 	$(call say,LINT,cppcheck)
@@ -178,7 +212,7 @@ fmt:
 FUZZ_SECONDS ?= 60
 fuzz: fuzz-deps $(FUZZ_SRCS:tests/fuzz/fuzz_%.c=fuzz-%)
 
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(filter-out sidecar/main.c,$(SRCS)) $(wildcard include/*.h include/*/*.h)
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(filter-out sidecar/main.c,$(SRCS)) $(wildcard include/*.h include/*/*.h) $(PAGE_C)
 	$(call say,FUZZ,$@)
 	@mkdir -p $(@D)
 	$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
@@ -207,8 +241,10 @@ install: $(BUILD)/segue
 	install -D -m 0755 $(BUILD)/segue $(DESTDIR)$(PREFIX)/bin/segue
 	for s in 1 5 7; do for p in man/*.$$s; do \
 	  install -D -m 0644 $$p $(DESTDIR)$(PREFIX)/share/man/man$$s/$${p##*/} || exit 1; done; done
-	for t in templates/*; do install -D -m 0644 $$t $(DESTDIR)$(PREFIX)/share/segue/$$t || exit 1; done
+	for t in templates/*.mustache templates/cookbook/*.mustache; do \
+	  install -D -m 0644 $$t $(DESTDIR)$(PREFIX)/share/segue/$$t || exit 1; done
 	install -D -m 0644 packaging/segue.ini $(DESTDIR)$(PREFIX)/share/segue/segue.ini
+	install -D -m 0644 packaging/bash-completion/segue $(DESTDIR)$(PREFIX)/share/bash-completion/completions/segue
 
 # build/segue_VERSION-1_ARCH.deb, from a tree of its own, as a debian/ at the top would be in everybody's way. Its time
 # stamps are the changelog's, so that the same sources make the same package.

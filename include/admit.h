@@ -29,8 +29,7 @@ struct admit_question {
 	const char *system_identifier; /* the cluster's, by the store or else by what was applied */
 	const char *applied_identifier;
 	int64_t applied_timeline;
-	int64_t since_us; /* an answer to a question asked before that is too old; 0: none is */
-	bool is_applied;  /* clients are led to it now, as to one that was admitted */
+	bool is_applied; /* clients are led to it now, as to one that was admitted */
 };
 
 struct admission admit(const struct admit_question *question);

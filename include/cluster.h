@@ -40,6 +40,10 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
                                const struct cluster *previous) MUST_CHECK;
 void cluster_destroy(struct cluster *cluster); /* persists first what is not yet on disk */
 
+/* After a reload, where the session is the same: if `next` keeps the same znode in the fleet, this
+ * one leaves it there. */
+void cluster_fleet_pass_on(struct cluster *cluster, const struct cluster *next);
+
 const struct config_cluster *cluster_config(const struct cluster *cluster);
 
 /* The operator's word: kept on disk first, then followed at once. False: it could not be kept, and
@@ -52,6 +56,12 @@ json_t *cluster_status(const struct cluster *cluster) MUST_CHECK;
 
 /* See pipeline_is_ready(). */
 bool cluster_is_ready(const struct cluster *cluster, struct strbuf *why) MUST_CHECK;
+
+/* The families of metrics that there is a sample of for each cluster, target or server; numbered
+ * from 0. They are made family by family, as Prometheus wants it. */
+size_t cluster_metric_count(void);
+void cluster_metric_head(size_t index, struct strbuf *out);
+void cluster_metric_samples(size_t index, const struct cluster *cluster, struct strbuf *out);
 
 /* Appends to `text` what is applied now, rendered through `template`, and reads it as `target`
  * would: whether a new template can take over. True, and nothing appended, when nothing has been

@@ -53,6 +53,7 @@ struct cluster {
 	bool unsaved;
 	int64_t save_at_ms; /* when `persist` fires; 0: it does not */
 	struct verdict verdict;
+	struct cluster_fleet *fleet; /* NULL: fleet = no */
 	char *said; /* the last decision in the log, so that it stands there once */
 	char *alarm_said;
 };
@@ -68,8 +69,49 @@ void cluster_reconcile(struct cluster *cluster);
 /* What it decides by. */
 void cluster_input(const struct cluster *cluster, struct decide_input *out);
 
+/* --- cluster_hold.c --- */
+
+/* For DECIDE_HOLD and DECIDE_FENCE. Targets hold by their text: they need one before. */
+void cluster_hold(struct cluster *cluster, const struct decision *decision,
+                  const struct decide_input *input);
+
 /* For how long clients may still be held, in ms; 0 or less: that is over, or nobody is. */
 int64_t cluster_hold_left_ms(const struct cluster *cluster);
+
+/* --- cluster_outlets.c --- */
+
+/* `previous`: as for cluster_create(). */
+void cluster_create_outlets(struct cluster *cluster, const struct cluster_world *world,
+                            size_t index, const struct cluster *previous);
+
+/* --- cluster_status*.c --- */
+
+/* NULL and "" become null; what is no UTF-8 is escaped, as no JSON can hold it. */
+json_t *cluster_text_json(const char *text) MUST_CHECK;
+/* A moment of clock_now_us() by the wall clock; 0 becomes null. */
+json_t *cluster_time_json(int64_t us) MUST_CHECK;
+json_t *cluster_target_json(const struct outlet *outlet) MUST_CHECK;
+
+const char *cluster_state(const struct cluster *cluster); /* "current", "held", ... */
+
+/* Clients are let go by then, to a server that may well be dead. */
+bool cluster_hold_is_over(const struct cluster *cluster);
+
+/* The member at the address of `at`, or NULL, and its role in words. */
+const struct member *cluster_find_member(const struct topology *topology, const struct member *at,
+                                         const char **role);
+
+/* How far a standby's replay is behind: by the store, or else by what both have said, which is
+ * about right, as they were asked at different times. -1: not known, or no standby. */
+int64_t cluster_lag_bytes(const struct member *member, const struct server_fact *server,
+                          const struct server_fact *primary);
+
+/* --- cluster_fleet.c --- */
+
+/* Nothing where fleet = no; cluster_fleet_note(), of a cluster, when anything may be different. */
+void cluster_fleet_open(struct cluster *cluster, const struct cluster_world *world);
+void cluster_fleet_note(void *arg);
+void cluster_fleet_close(struct cluster *cluster);
 
 /* --- cluster_override.c --- */
 

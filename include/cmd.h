@@ -7,10 +7,12 @@
 
 #include "base/util.h"
 
-#define CMD_DEFAULT_CONFIG "/etc/segue/segue.ini"
+#define CMD_DEFAULT_CONFIG  "/etc/segue/segue.ini"
+#define CMD_CONFIG_VARIABLE "SEGUE_CONFIG"
 
 enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 };
 
+int cmd_init(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_render(int argc, char **argv);
@@ -18,6 +20,9 @@ int cmd_publish(int argc, char **argv);
 int cmd_notify(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
 int cmd_status(int argc, char **argv);
+int cmd_health(int argc, char **argv);
+int cmd_fleet(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
 int cmd_pin(int argc, char **argv);
 int cmd_freeze(int argc, char **argv);
 int cmd_release(int argc, char **argv);
@@ -29,13 +34,21 @@ struct cmd_syntax {
 	bool takes_socket;        /* -s, --socket SOCKET */
 	bool takes_json;          /* --json */
 	bool takes_once;          /* --once, --dry-run */
+	bool takes_ready;         /* --ready */
+	bool takes_wait;          /* --zxid ZXID, --timeout TIME, --allow-empty */
 };
+
+/* The configuration where no -c is given: of the environment, or CMD_DEFAULT_CONFIG. */
+const char *cmd_config_file(void);
 
 struct cmd_args {
 	const char *config_file;
 	const char *socket; /* NULL: not given */
 	bool json;
 	bool once, dry_run;
+	bool ready;
+	const char *zxid, *timeout; /* NULL: not given */
+	bool allow_empty;
 	char **words;
 	int word_count;
 };

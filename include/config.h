@@ -50,6 +50,7 @@ struct config_cluster {
 	int64_t hold_timeout_ms;
 	enum config_loss on_store_loss;
 	enum config_rollback on_store_rollback;
+	bool fleet; /* keep a znode that says how this sidecar stands */
 };
 
 struct config_target {

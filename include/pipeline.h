@@ -3,13 +3,13 @@
 #ifndef SEGUE_PIPELINE_H
 #define SEGUE_PIPELINE_H
 
-#include <jansson.h>
 #include <stdbool.h>
 
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "config.h"
 #include "override.h"
+#include "report/cursor.h"
 
 struct event_base;
 struct pipeline;
@@ -27,8 +27,14 @@ const struct config *pipeline_config(const struct pipeline *pipeline);
  * until pipeline_start(). */
 const struct strbuf *pipeline_texts(const struct pipeline *pipeline);
 
-/* The document of GET /status; a new reference. */
-json_t *pipeline_status(const struct pipeline *pipeline) MUST_CHECK;
+/* Appends the next part of the document of GET /status; false: that was the last one. May start
+ * anew, with an empty `text`, as the pipeline may be another one by now. */
+bool pipeline_status(const struct pipeline *pipeline, struct report_cursor *at,
+                     struct strbuf *text) MUST_CHECK;
+
+/* The same for GET /metrics. */
+bool pipeline_metrics(const struct pipeline *pipeline, struct report_cursor *at,
+                      struct strbuf *text) MUST_CHECK;
 
 /* Is every target of every cluster confirmed on a primary that was admitted, or that the operator
  * named? Otherwise why not: one line for each reason is appended. To be asked again. */

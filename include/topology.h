@@ -10,6 +10,7 @@
 #define TOPOLOGY_NAME_MAX     64  /* bytes of a node name, with the NUL */
 #define TOPOLOGY_HOST_MAX     254 /* bytes of a host name (RFC 1035: 253) with the NUL */
 #define TOPOLOGY_ADDRESS_MAX  46  /* INET6_ADDRSTRLEN */
+#define TOPOLOGY_TAGS_MAX     512 /* bytes of the tags of a node with the NUL */
 #define TOPOLOGY_STANDBYS_MAX 64
 #define TOPOLOGY_SLOTS_MAX    (TOPOLOGY_STANDBYS_MAX + 1)
 
@@ -19,8 +20,10 @@ struct member {
 	char address[TOPOLOGY_ADDRESS_MAX]; /* numeric, no brackets; "" until resolved */
 	uint16_t port;                      /* 1 to 65535 */
 	int64_t lag_bytes;                  /* of a standby; -1: not known */
-	bool unread;   /* of a standby: it is to get no read-only traffic, but may become primary */
-	unsigned slot; /* 1 to TOPOLOGY_SLOTS_MAX, nobody else's; 0: none assigned */
+	bool unread; /* of a standby: it is to get no read-only traffic, but may become primary */
+	char tags[TOPOLOGY_TAGS_MAX]; /* Patroni's, a JSON object of scalars, keys sorted; "": none
+	                               */
+	unsigned slot;                /* 1 to TOPOLOGY_SLOTS_MAX, nobody else's; 0: none assigned */
 };
 
 struct topology {
@@ -67,8 +70,8 @@ bool topology_same_address(const struct member *a, const struct member *b);
  * be missing or given twice. */
 int topology_compare(const struct member *a, const struct member *b);
 
-/* True when both name the same servers in the same roles, and the same of them may be read from,
- * whatever zxid, lag or slot. */
+/* True when both name the same servers in the same roles, with the same tags, and the same of them
+ * may be read from, whatever zxid, lag or slot. */
 bool topology_same_servers(const struct topology *a, const struct topology *b);
 
 #endif

@@ -2,11 +2,13 @@
  * Always holds: one request is under way in READING and WRITING, none in IDLE, so that `done` comes
  * once a run; every request ends by its own deadline.
  *
- *   IDLE --run--> READING --opinion: write--> WRITING --done--> IDLE
- *                  |   ^                        |
- *                  |   +--- other version, -----+
- *                  |        or answer lost
- *                  +--opinion: nothing, or no answer--> IDLE
+ *          +--opinion on what is known: write--+
+ *          |                                   v
+ *   IDLE --+-> READING --opinion: write--> WRITING --done--> IDLE
+ *                |   ^                        |
+ *                |   +--- other version, -----+
+ *                |        or answer lost
+ *                +--opinion: nothing, or no answer--> IDLE
  */
 #include "publisher/publish.h"
 
@@ -34,9 +36,12 @@ struct publish {
 	char *path;
 	enum publish_state state;
 	struct zk_write *request;
-	bool exists;     /* when it was read, ... */
-	int32_t version; /* ... in this version */
-	bool again;      /* a run was asked for during this one */
+	bool exists;         /* when it was read, ... */
+	int32_t version;     /* ... in this version */
+	struct strbuf known; /* what the store had in this version, and ... */
+	int64_t known_mzxid; /* ... since when; 0: not known */
+	int64_t noted_mzxid; /* what a watch said last */
+	bool again;          /* a run was asked for during this one */
 	unsigned races_lost;
 	struct opinion opinion;
 	bool formed;
@@ -88,7 +93,15 @@ static void enter(struct publish *publish, enum publish_state next, const char *
 	}
 }
 
-/* The next run begins before the callback, which may end it all. */
+static void begin(struct publish *publish)
+{
+	publish->again = false;
+	publish->races_lost = 0;
+	publish->lost = false;
+}
+
+/* The next run begins before the callback, which may end it all; with a read, as the opinion that
+ * the callback is about is still the caller's last one. */
 static void finish(struct publish *publish, enum publish_result result, const char *problem,
                    int64_t mzxid)
 {
@@ -104,8 +117,10 @@ static void finish(struct publish *publish, enum publish_result result, const ch
 
 	publish->formed = false;
 	enter(publish, PUBLISH_IDLE, problem != NULL ? problem : "done");
-	if (publish->again)
-		publish_run(publish);
+	if (publish->again) {
+		begin(publish);
+		enter(publish, PUBLISH_READING, "another round of observations");
+	}
 	done(&outcome, arg);
 	if (formed)
 		opinion_fini(&opinion);
@@ -123,31 +138,49 @@ static void fail(struct publish *publish, const char *what, const struct zk_answ
 
 /* -- reading -- */
 
-static void form(struct publish *publish, const struct ballot_store *store)
+static void know(struct publish *publish, const char *data, size_t size,
+                 const struct zk_answer *answer)
+{
+	strbuf_reset(&publish->known);
+	strbuf_append(&publish->known, data, size);
+	publish->version = answer->version;
+	publish->known_mzxid = answer->mzxid;
+}
+
+/* True: the opinion is to write. */
+static bool form(struct publish *publish, const struct ballot_store *store)
 {
 	forget_opinion(publish);
 	publish->form(store, &publish->opinion, publish->arg);
 	publish->formed = true;
-	if (publish->opinion.verdict == VERDICT_PUBLISH ||
-	    publish->opinion.verdict == VERDICT_PUBLISH_NULL)
+	return publish->opinion.verdict == VERDICT_PUBLISH ||
+	       publish->opinion.verdict == VERDICT_PUBLISH_NULL;
+}
+
+static bool form_on_known(struct publish *publish)
+{
+	const struct strbuf *known = &publish->known;
+	struct ballot_store store = {.state = BALLOT_STORE_VALUE};
+	struct topology topology;
+	struct err err;
+	bool writes;
+
+	if (known->len > LAYOUT_VALUE_MAX ||
+	    !layout_decode(publish->cluster, known->data, known->len, &topology, &err))
+		return form(publish, &(struct ballot_store){.state = BALLOT_STORE_INVALID});
+	topology.zxid = publish->known_mzxid;
+	store.topology = &topology;
+	writes = form(publish, &store);
+	topology_fini(&topology);
+	return writes;
+}
+
+static void follow_opinion(struct publish *publish, bool writes)
+{
+	if (writes)
 		enter(publish, PUBLISH_WRITING, publish->opinion.reason);
 	else
 		finish(publish, PUBLISH_NOTHING, NULL, 0);
-}
-
-static void form_on_value(struct publish *publish, const struct zk_answer *answer)
-{
-	struct topology topology;
-	struct err err;
-
-	if (answer->size > LAYOUT_VALUE_MAX ||
-	    !layout_decode(publish->cluster, answer->data, answer->size, &topology, &err)) {
-		form(publish, &(struct ballot_store){.state = BALLOT_STORE_INVALID});
-		return;
-	}
-	topology.zxid = answer->mzxid;
-	form(publish, &(struct ballot_store){.state = BALLOT_STORE_VALUE, .topology = &topology});
-	topology_fini(&topology);
 }
 
 static bool is_written(const struct publish *publish, const struct zk_answer *answer)
@@ -163,13 +196,16 @@ static void on_read(const struct zk_answer *answer, void *arg)
 
 	publish->request = NULL;
 	publish->exists = answer->result == ZK_RESULT_OK;
-	publish->version = answer->version;
+	publish->known_mzxid = 0;
+	if (publish->exists)
+		know(publish, answer->data, answer->size, answer);
 	if (is_written(publish, answer))
 		finish(publish, PUBLISH_WRITTEN, NULL, answer->mzxid);
-	else if (answer->result == ZK_RESULT_OK)
-		form_on_value(publish, answer);
+	else if (publish->exists)
+		follow_opinion(publish, form_on_known(publish));
 	else if (answer->result == ZK_RESULT_NO_NODE)
-		form(publish, &(struct ballot_store){.state = BALLOT_STORE_ABSENT});
+		follow_opinion(publish,
+		               form(publish, &(struct ballot_store){.state = BALLOT_STORE_ABSENT}));
 	else
 		fail(publish,
 		     publish->lost ? "whether it was written is not known, as it cannot be read"
@@ -209,8 +245,11 @@ static void on_written(const struct zk_answer *answer, void *arg)
 
 	publish->request = NULL;
 	publish->lost = answer->result == ZK_RESULT_LOST;
+	publish->known_mzxid = 0;
 	switch (answer->result) {
 	case ZK_RESULT_OK:
+		if (publish->exists) /* of a create the version is known, its mzxid is not */
+			know(publish, publish->text.data, publish->text.len, answer);
 		finish(publish, PUBLISH_WRITTEN, NULL, answer->mzxid);
 		break;
 	case ZK_RESULT_NO_NODE:
@@ -247,6 +286,7 @@ struct publish *publish_create(const struct publish_options *options)
 	                            .done = options->done,
 	                            .arg = options->arg,
 	                            .path = layout_master_path(options->cluster),
+	                            .known = STRBUF_INIT,
 	                            .text = STRBUF_INIT};
 	return publish;
 }
@@ -258,9 +298,16 @@ void publish_destroy(struct publish *publish)
 	if (publish->request != NULL)
 		publish->store.cancel(publish->request);
 	forget_opinion(publish);
+	strbuf_fini(&publish->known);
 	strbuf_fini(&publish->text);
 	free(publish->path);
 	free(publish);
+}
+
+/* A version counts from 0 again in a znode that was deleted and made anew; its mzxid does not. */
+static bool is_current(const struct publish *publish)
+{
+	return publish->known_mzxid != 0 && publish->known_mzxid == publish->noted_mzxid;
 }
 
 void publish_run(struct publish *publish)
@@ -268,9 +315,16 @@ void publish_run(struct publish *publish)
 	publish->again = publish->state != PUBLISH_IDLE;
 	if (publish->again)
 		return;
-	publish->races_lost = 0;
-	publish->lost = false;
-	enter(publish, PUBLISH_READING, "a round of observations");
+	begin(publish);
+	if (is_current(publish) && form_on_known(publish))
+		enter(publish, PUBLISH_WRITING, publish->opinion.reason);
+	else
+		enter(publish, PUBLISH_READING, "a round of observations");
+}
+
+void publish_note(struct publish *publish, int64_t mzxid)
+{
+	publish->noted_mzxid = mzxid;
 }
 
 bool publish_busy(const struct publish *publish)

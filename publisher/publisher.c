@@ -266,6 +266,14 @@ static void on_done(const struct publish_outcome *outcome, void *arg)
 	publisher->word.any = false;
 }
 
+static void on_master(const struct zk_node_fact *fact, void *arg)
+{
+	const struct publisher *publisher = arg;
+	bool known = fact->connected && fact->state == ZK_NODE_PRESENT;
+
+	publish_note(publisher->publish, known ? fact->mzxid : 0);
+}
+
 void publisher_describe(const struct publisher *publisher, struct strbuf *out)
 {
 	ballot_describe(publisher->ballot, out);
@@ -307,13 +315,22 @@ static void make_publish(struct publisher *publisher)
 	publisher->publish = publish_create(&options);
 }
 
+static struct zk_node *watch_master(struct publisher *publisher)
+{
+	auto_free char *path = layout_master_path(publisher->cluster);
+
+	return zk_watch(publisher->options.zk, path, ZK_WATCH_DATA, 0, on_master, publisher);
+}
+
 static struct presence *make_presence(const struct publisher *publisher)
 {
+	auto_free char *parent = layout_presence_path(publisher->cluster);
+	auto_free char *path = xasprintf("%s/%s", parent, publisher_config(publisher)->name);
 	const struct presence_options options = {.base = publisher->options.base,
 	                                         .zk = publisher->options.zk,
 	                                         .acl = publisher->store.acl,
-	                                         .cluster = publisher->cluster,
-	                                         .name = publisher_config(publisher)->name};
+	                                         .path = path,
+	                                         .who = "publisher"};
 
 	return presence_create(&options);
 }
@@ -337,10 +354,17 @@ struct publisher *publisher_create(const struct publisher_options *options, stru
 		publisher_destroy(publisher);
 		return NULL;
 	}
-	if (!options->once)
+	if (!options->once) {
 		publisher->presence = make_presence(publisher);
+		publisher->master = watch_master(publisher);
+	}
 	look_after(publisher, 0);
 	return publisher;
+}
+
+void publisher_leave(struct publisher *publisher)
+{
+	presence_leave(STEAL(publisher->presence));
 }
 
 void publisher_destroy(struct publisher *publisher)
@@ -348,6 +372,8 @@ void publisher_destroy(struct publisher *publisher)
 	if (publisher == NULL)
 		return;
 	observe_destroy(publisher->observe);
+	if (publisher->master != NULL)
+		zk_unwatch(publisher->master);
 	publish_destroy(publisher->publish);
 	presence_destroy(publisher->presence);
 	ballot_destroy(publisher->ballot);

@@ -3,8 +3,8 @@
 #define SEGUE_PUBLISHER_PUBLISHER_INTERNAL_H
 
 #include "publisher/observe.h"
-#include "publisher/presence.h"
 #include "publisher/publisher.h"
+#include "watch/presence.h"
 
 struct publisher {
 	struct publisher_options options;
@@ -13,6 +13,7 @@ struct publisher {
 	struct ballot *ballot;
 	struct publish_zk store;
 	struct publish *publish;
+	struct zk_node *master; /* says whether what was read last is still there; NULL: --once */
 	struct presence *presence;
 	struct event *timer;
 	int64_t looked_us;      /* when the last look began */

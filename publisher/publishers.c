@@ -3,12 +3,14 @@
  * no socket is opened twice. */
 #include "publisher/publishers.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "publisher/wake.h"
 #include "watch/resolver.h"
 #include "watch/zk.h"
@@ -30,6 +32,7 @@ struct publishers {
 	struct libpq pq;
 	struct resolver *resolver; /* with the session: the next configuration may take over both */
 	struct zk *zk;
+	struct event *settle; /* NULL before the first round has ended */
 	struct one *ones;
 	size_t count;
 	int64_t notified_us; /* when the log heard of it last */
@@ -170,11 +173,31 @@ static void open_wakes(struct publishers *all)
 
 /* -- beginning and end -- */
 
+static void on_settle(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	memory_settle();
+}
+
+/* From the first round on, as that brings in what the servers' authentication needs. */
+static void settle_soon(struct publishers *all)
+{
+	const struct timeval after = {.tv_sec = MEMORY_SETTLE_MS / 1000};
+
+	if (all->settle != NULL)
+		return;
+	all->settle = evtimer_new(all->options.base, on_settle, NULL);
+	event_add(all->settle, &after);
+}
+
 static void on_told(const struct publisher_word *word, void *arg)
 {
 	const struct one *one = arg;
-	const struct publishers *all = one->all;
+	struct publishers *all = one->all;
 
+	settle_soon(all);
 	if (all->options.told != NULL)
 		all->options.told(one->publisher, one->config, word, all->options.arg);
 }
@@ -185,6 +208,28 @@ static void stop(struct publishers *all)
 		publisher_destroy(STEAL(all->ones[i].publisher));
 		wake_destroy(STEAL(all->ones[i].wake));
 	}
+}
+
+static const char *path_of(const struct one *one)
+{
+	return one->all->config->clusters[one->config->cluster_index].path;
+}
+
+static bool has_heir(const struct one *one, const struct publishers *next)
+{
+	for (size_t i = 0; i < next->count; i++)
+		if (strcmp(next->ones[i].config->name, one->config->name) == 0 &&
+		    strcmp(path_of(&next->ones[i]), path_of(one)) == 0)
+			return true;
+	return false;
+}
+
+/* On the session that goes on, nobody else would take their presence away. */
+static void leave_without_heir(const struct publishers *old, const struct publishers *next)
+{
+	for (size_t i = 0; i < old->count; i++)
+		if (!has_heir(&old->ones[i], next))
+			publisher_leave(old->ones[i].publisher);
 }
 
 /* The session is somebody else's from here on. */
@@ -229,6 +274,8 @@ bool publishers_start(struct publishers *publishers, struct publishers *old, str
 			leave_store(publishers);
 		return false;
 	}
+	if (shared)
+		leave_without_heir(old, publishers);
 	if (old != NULL)
 		stop(old);
 	if (shared)
@@ -243,7 +290,9 @@ void publishers_destroy(struct publishers *publishers)
 	if (publishers == NULL)
 		return;
 	stop(publishers);
-	zk_destroy(publishers->zk);
+	if (publishers->settle != NULL)
+		event_free(publishers->settle);
+	zk_end(publishers->zk); /* the presence is gone when the publisher is */
 	resolver_destroy(publishers->resolver);
 	strbuf_fini(&publishers->auth);
 	free(publishers->ones);

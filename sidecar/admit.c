@@ -6,7 +6,6 @@
  *   any       answered: of another system than the cluster's               no
  *   any       answered: takes writes, on a lower timeline than the last    no
  *   any       answered: in recovery                                        later
- *   any       answered, before the store named it                          later
  *   any       answered: takes writes                                       yes
  *   any       not asked yet, refused, timed out, starting                  later
  *   any       full, denied or other; it is the primary already             yes: it lives
@@ -45,8 +44,6 @@ static struct admission admit_answered(const struct admit_question *question)
 		                    "primary that came back");
 	if (server->in_recovery)
 		return is(ADMIT_LATER, "it is still in recovery");
-	if (server->asked_us < question->since_us)
-		return is(ADMIT_LATER, "it is asked whether it is the primary now");
 	return is(ADMIT_YES, "");
 }
 

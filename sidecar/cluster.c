@@ -88,54 +88,6 @@ static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read
 		apply_outlet(cluster, &cluster->outlets[i], notified_us, read_us);
 }
 
-/* --- no primary --- */
-
-/* Whoever writes "no primary" once more wants clients to wait once more, though the first hold was
- * over or given up. In Patroni's keys nobody writes that, and their zxid rises all the time. */
-static bool is_new_hold(const struct cluster *cluster, const struct decision *decision,
-                        const struct watch_fact *fact)
-{
-	if (cluster->hold.by == HELD_NOT)
-		return true;
-	return decision->held == HELD_BY_STORE && fact->state == WATCH_VALUE &&
-	       fact->mzxid != cluster->held_zxid &&
-	       cluster->config->layout != CONFIG_LAYOUT_PATRONI;
-}
-
-int64_t cluster_hold_left_ms(const struct cluster *cluster)
-{
-	if (cluster->hold.by == HELD_NOT)
-		return 0;
-	return cluster->config->hold_timeout_ms - (clock_now_us() - cluster->hold.since_us) / 1000;
-}
-
-/* Targets hold by their text: those that have none yet, after a start, get the last one first. */
-static void hold_all(struct cluster *cluster, const struct decision *decision,
-                     const struct decide_input *input)
-{
-	const struct watch_fact *fact = input->fact;
-	const struct server_fact *last =
-	    server_of(input->servers, input->server_count, &cluster->applied.topology.primary);
-	bool dead = last != NULL && last->class == SERVER_REFUSED;
-	bool fence = decision->kind == DECIDE_FENCE;
-	int64_t left_ms;
-
-	if (!cluster->primed)
-		apply_all(cluster, 0, 0);
-	if (is_new_hold(cluster, decision, fact)) {
-		cluster->episode = cluster->hold.since_us = clock_now_us();
-		cluster->held_zxid = fact->mzxid;
-	}
-	cluster->hold.by = decision->held;
-	cluster->hold.policy = fence ? CONFIG_LOSS_FENCE : CONFIG_LOSS_HOLD;
-	left_ms = cluster_hold_left_ms(cluster);
-	for (size_t i = 0; i < cluster->outlet_count; i++)
-		if (fence)
-			target_fence(cluster->outlets[i].target, cluster->episode);
-		else if (left_ms > 0)
-			target_hold(cluster->outlets[i].target, cluster->episode, left_ms, dead);
-}
-
 /* --- a primary --- */
 
 /* Who was primary until now may come back, or never have gone. */
@@ -276,9 +228,12 @@ void cluster_reconcile(struct cluster *cluster)
 		cluster_save_soon(cluster);
 	}
 	if (decision.kind == DECIDE_HOLD || decision.kind == DECIDE_FENCE)
-		hold_all(cluster, &decision, &input);
+		if (!cluster->primed) /* targets hold by their text */
+			apply_all(cluster, 0, 0);
+	cluster_hold(cluster, &decision, &input);
 	decision_fini(&decision);
 	cluster_say(cluster, fact);
+	cluster_fleet_note(cluster);
 }
 
 static void on_facts(void *arg)
@@ -329,27 +284,6 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 		event_active(cluster->resume, EV_TIMEOUT, 0);
 }
 
-static void create_outlets(struct cluster *cluster, const struct cluster_world *world, size_t index)
-{
-	const struct config *config = world->config;
-	struct outlet *outlet;
-	size_t count = 0;
-
-	for (size_t i = 0; i < config->target_count; i++)
-		count += config->targets[i].cluster_index == index;
-	cluster->outlets = xcalloc(count, sizeof(*cluster->outlets));
-	for (size_t i = 0; i < config->target_count; i++) {
-		if (config->targets[i].cluster_index != index)
-			continue;
-		outlet = &cluster->outlets[cluster->outlet_count];
-		outlet->config = &config->targets[i];
-		outlet->template = world->templates[i];
-		outlet->target =
-		    target_create(world->hub, outlet->config, config->state_dir, NULL, NULL);
-		cluster->outlet_count++;
-	}
-}
-
 struct cluster *cluster_create(const struct cluster_world *world, size_t index,
                                const struct cluster *previous)
 {
@@ -368,15 +302,17 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	else
 		cluster_load(cluster);
 	cluster_load_override(cluster);
-	create_outlets(cluster, world, index);
+	cluster_create_outlets(cluster, world, index, previous);
 	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
 	cluster->watcher =
 	    watcher_create(world->zk, world->resolver, cluster->config, on_facts, cluster);
+	cluster_fleet_open(cluster, world);
 	return cluster;
 }
 
 void cluster_destroy(struct cluster *cluster)
 {
+	cluster_fleet_close(cluster);
 	watcher_destroy(cluster->watcher);
 	verifier_destroy(cluster->verifier);
 	for (size_t i = 0; i < cluster->outlet_count; i++)

@@ -7,9 +7,18 @@
 #include "cluster_own.h"
 #include "watch/watcher.h"
 
-static json_t *text_or_null(const char *text)
+json_t *cluster_text_json(const char *text)
 {
-	return text != NULL && text[0] != '\0' ? json_string(text) : json_null();
+	auto_strbuf struct strbuf escaped = STRBUF_INIT;
+	json_t *json;
+
+	if (text == NULL || text[0] == '\0')
+		return json_null();
+	json = json_string(text);
+	if (json != NULL)
+		return json;
+	strbuf_append_escaped(&escaped, text, strlen(text), SIZE_MAX);
+	return json_string(escaped.data);
 }
 
 static json_t *endpoint_json(const struct member *member)
@@ -20,7 +29,7 @@ static json_t *endpoint_json(const struct member *member)
 	return json_string(endpoint);
 }
 
-static json_t *time_json(int64_t us)
+json_t *cluster_time_json(int64_t us)
 {
 	char text[CLOCK_WALL_MAX];
 
@@ -30,8 +39,7 @@ static json_t *time_json(int64_t us)
 	return json_string(text);
 }
 
-/* Clients are let go by then, to a server that may well be dead. */
-static bool is_hold_over(const struct cluster *cluster)
+bool cluster_hold_is_over(const struct cluster *cluster)
 {
 	return cluster->hold.by != HELD_NOT && cluster->hold.policy == CONFIG_LOSS_HOLD &&
 	       cluster_hold_left_ms(cluster) <= 0;
@@ -39,18 +47,18 @@ static bool is_hold_over(const struct cluster *cluster)
 
 static json_t *alarm_json(const struct cluster *cluster)
 {
-	if (cluster->verdict.alarm[0] == '\0' && is_hold_over(cluster))
+	if (cluster->verdict.alarm[0] == '\0' && cluster_hold_is_over(cluster))
 		return json_sprintf("no primary for %lld s, longer than hold_timeout: clients get "
 		                    "errors",
 		                    (long long)(clock_now_us() - cluster->hold.since_us) / 1000000);
-	return text_or_null(cluster->verdict.alarm);
+	return cluster_text_json(cluster->verdict.alarm);
 }
 
-static const char *state_of(const struct cluster *cluster)
+const char *cluster_state(const struct cluster *cluster)
 {
 	if (cluster->override.kind != OVERRIDE_NONE)
 		return cluster->override.kind == OVERRIDE_PIN ? "pinned" : "frozen";
-	if (is_hold_over(cluster))
+	if (cluster_hold_is_over(cluster))
 		return "lost";
 	switch (cluster->verdict.kind) {
 	case DECIDE_HOLD:
@@ -92,7 +100,7 @@ static json_t *store_json(const struct watch_fact *fact)
 	return json_pack("{s:s, s:I, s:o, s:o}", "state", states[fact->state], "zxid",
 	                 (json_int_t)fact->mzxid, "primary",
 	                 named ? endpoint_json(&topology->primary) : json_null(), "problem",
-	                 text_or_null(fact->problem));
+	                 cluster_text_json(fact->problem));
 }
 
 static json_t *applied_json(const struct cluster *cluster)
@@ -104,9 +112,9 @@ static json_t *applied_json(const struct cluster *cluster)
 		return json_null();
 	return json_pack("{s:I, s:o, s:o, s:I, s:b, s:o}", "zxid", (json_int_t)applied->zxid,
 	                 "primary", endpoint_json(&topology->primary), "name",
-	                 text_or_null(topology->primary.name), "timeline",
+	                 cluster_text_json(topology->primary.name), "timeline",
 	                 (json_int_t)topology->timeline, "in_this_run", applied->in_this_run,
-	                 "since", time_json(cluster->moved_us));
+	                 "since", cluster_time_json(cluster->moved_us));
 }
 
 static json_t *override_json(const struct override *override)
@@ -115,9 +123,9 @@ static json_t *override_json(const struct override *override)
 
 	if (override->kind == OVERRIDE_NONE)
 		return json_null();
-	json =
-	    json_pack("{s:s, s:o, s:o}", "kind", override->kind == OVERRIDE_PIN ? "pin" : "freeze",
-	              "by", text_or_null(override->by), "since", text_or_null(override->since));
+	json = json_pack(
+	    "{s:s, s:o, s:o}", "kind", override->kind == OVERRIDE_PIN ? "pin" : "freeze", "by",
+	    cluster_text_json(override->by), "since", cluster_text_json(override->since));
 	if (json != NULL && override->kind == OVERRIDE_PIN) {
 		json_object_set_new(json, "address", json_string(override->address));
 		json_object_set_new(json, "port", json_integer(override->port));
@@ -127,8 +135,8 @@ static json_t *override_json(const struct override *override)
 
 /* --- servers --- */
 
-static const struct member *find_member(const struct topology *topology, const struct member *at,
-                                        const char **role)
+const struct member *cluster_find_member(const struct topology *topology, const struct member *at,
+                                         const char **role)
 {
 	*role = "primary";
 	if (topology->has_primary && topology_same_address(&topology->primary, at))
@@ -151,17 +159,20 @@ static struct admission admission_of(const struct cluster *cluster, const struct
 	    input.fact->topology != NULL ? input.fact->topology : &cluster->applied.topology, at);
 }
 
-/* How far a standby's replay is behind: by the store, or else by what both have said, which is
- * about right, as they were asked at different times. */
-static json_t *lag_json(const struct member *member, const struct server_fact *server,
-                        const struct server_fact *primary)
+int64_t cluster_lag_bytes(const struct member *member, const struct server_fact *server,
+                          const struct server_fact *primary)
 {
 	if (member != NULL && member->lag_bytes >= 0)
-		return json_integer(member->lag_bytes);
+		return member->lag_bytes;
 	if (primary == NULL || !server_takes_writes(primary) || !server->known ||
 	    !server->in_recovery)
-		return json_null();
-	return json_integer(primary->lsn > server->lsn ? primary->lsn - server->lsn : 0);
+		return -1;
+	return primary->lsn > server->lsn ? primary->lsn - server->lsn : 0;
+}
+
+static json_t *known_json(bool known, int64_t number)
+{
+	return known ? json_integer(number) : json_null();
 }
 
 static json_t *server_json(const struct cluster *cluster, const struct server_fact *server,
@@ -172,21 +183,24 @@ static json_t *server_json(const struct cluster *cluster, const struct server_fa
 	const struct member *member;
 	struct admission admission;
 	bool admitted;
+	int64_t lag;
 
 	memcpy(at.address, server->address, sizeof(at.address));
-	member = find_member(&cluster->applied.topology, &at, &role);
+	member = cluster_find_member(&cluster->applied.topology, &at, &role);
+	lag = cluster_lag_bytes(member, server, primary);
 	admission = admission_of(cluster, &at);
 	admitted = admission.kind == ADMIT_YES || admission.kind == ADMIT_UNVERIFIED;
 
-	return json_pack(
-	    "{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "address",
-	    server->address, "port", (int)server->port, "name",
-	    text_or_null(member != NULL ? member->name : NULL), "role", role, "class",
-	    server_class_name(server->class), "problem", text_or_null(server->problem),
-	    "in_recovery", server->known ? json_boolean(server->in_recovery) : json_null(),
-	    "timeline", server->timeline > 0 ? json_integer(server->timeline) : json_null(),
-	    "lag_bytes", lag_json(member, server, primary), "system_identifier",
-	    text_or_null(server->system_identifier), "admitted", admitted, "why", admission.reason);
+	return json_pack("{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "address",
+	                 server->address, "port", (int)server->port, "name",
+	                 cluster_text_json(member != NULL ? member->name : NULL), "role", role,
+	                 "class", server_class_name(server->class), "problem",
+	                 cluster_text_json(server->problem), "in_recovery",
+	                 server->known ? json_boolean(server->in_recovery) : json_null(),
+	                 "timeline", known_json(server->timeline > 0, server->timeline),
+	                 "lag_bytes", known_json(lag >= 0, lag), "system_identifier",
+	                 cluster_text_json(server->system_identifier), "admitted", admitted, "why",
+	                 admission.reason);
 }
 
 static json_t *servers_json(const struct cluster *cluster)
@@ -206,32 +220,36 @@ static json_t *targets_json(const struct cluster *cluster)
 {
 	json_t *targets = json_array();
 
-	for (size_t i = 0; i < cluster->outlet_count; i++) {
-		const struct outlet *outlet = &cluster->outlets[i];
-		struct target_status status;
-
-		target_status(outlet->target, &status);
-		json_array_append_new(
-		    targets,
-		    json_pack("{s:s, s:s, s:I, s:b, s:s, s:o}", "name", outlet->config->name,
-		              "kind", config_target_kind_name(outlet->config->kind), "zxid",
-		              (json_int_t)status.zxid, "in_sync", status.in_sync, "step",
-		              status.step, "problem", text_or_null(status.problem)));
-	}
+	for (size_t i = 0; i < cluster->outlet_count; i++)
+		json_array_append_new(targets, cluster_target_json(&cluster->outlets[i]));
 	return targets;
+}
+
+static json_t *hold_json(const struct cluster *cluster)
+{
+	const struct decide_hold *hold = &cluster->hold;
+	bool fence = hold->policy == CONFIG_LOSS_FENCE;
+	int64_t left_ms = cluster_hold_left_ms(cluster);
+
+	if (hold->by == HELD_NOT)
+		return json_null();
+	return json_pack("{s:o, s:o, s:s, s:s}", "since", cluster_time_json(hold->since_us),
+	                 "left_ms", fence ? json_null() : json_integer(left_ms > 0 ? left_ms : 0),
+	                 "by", hold->by == HELD_BY_STORE ? "store" : "servers", "policy",
+	                 fence ? "fence" : "hold");
 }
 
 json_t *cluster_status(const struct cluster *cluster)
 {
 	const struct verdict *verdict = &cluster->verdict;
 
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-	                 cluster->config->name, "state", state_of(cluster), "reason",
-	                 text_or_null(cluster->override_problem != NULL ? cluster->override_problem
-	                                                                : verdict->reason),
-	                 "about", text_or_null(verdict->about), "why", text_or_null(verdict->why),
-	                 "store", store_json(watcher_fact(cluster->watcher)), "applied",
-	                 applied_json(cluster), "override", override_json(&cluster->override),
-	                 "servers", servers_json(cluster), "targets", targets_json(cluster),
-	                 "alarm", alarm_json(cluster));
+	return json_pack(
+	    "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	    cluster->config->name, "state", cluster_state(cluster), "reason",
+	    cluster_text_json(cluster->override_problem != NULL ? cluster->override_problem
+	                                                        : verdict->reason),
+	    "about", cluster_text_json(verdict->about), "why", cluster_text_json(verdict->why),
+	    "store", store_json(watcher_fact(cluster->watcher)), "applied", applied_json(cluster),
+	    "override", override_json(&cluster->override), "hold", hold_json(cluster), "servers",
+	    servers_json(cluster), "targets", targets_json(cluster), "alarm", alarm_json(cluster));
 }

@@ -7,6 +7,8 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +41,39 @@ char *check_target_name(const struct config_target *target)
 	return xasprintf("%s/%s", config_target_kind_name(target->kind), target->name);
 }
 
+char *check_user(void)
+{
+	const struct passwd *user = getpwuid(geteuid());
+
+	return user != NULL ? xstrdup(user->pw_name)
+	                    : xasprintf("uid %lu", (unsigned long)geteuid());
+}
+
+char *check_socket_fix(const char *path, const char *missing)
+{
+	auto_free char *user = check_user();
+	const struct group *group;
+	struct stat st;
+
+	if (*path != '/')
+		return xstrdup("is anybody listening there?");
+	if (stat(path, &st) != 0 && errno == EACCES)
+		return xasprintf("a folder above it is closed to the user %s", user);
+	if (stat(path, &st) != 0)
+		return xstrdup(missing);
+	if (access(path, W_OK) == 0)
+		return xstrdup("nobody listens there: is it running (systemctl status), or is this "
+		               "socket left over?");
+	group = getgrgid(st.st_gid);
+	if ((st.st_mode & S_IWGRP) == 0 || st.st_gid == 0 || group == NULL)
+		return xasprintf("its mode keeps out the user %s: give it a group and mode 660 "
+		                 "where it is configured",
+		                 user);
+	return xasprintf("put the user %s into its group: usermod -a -G %s %s, and start segue "
+	                 "anew",
+	                 user, group->gr_name, user);
+}
+
 /* A file without a name leaves nothing behind, whatever happens; not every file system has them. */
 static bool can_create(const char *folder)
 {
@@ -53,17 +88,22 @@ static bool can_create(const char *folder)
 
 void check_folder(struct check *check, const char *what, const char *folder)
 {
+	auto_free char *user = check_user();
+	auto_free char *make = xasprintf("make the folder, for the user that segue runs as: "
+	                                 "install -d -o %s %s",
+	                                 user, folder);
+	auto_free char *give = xasprintf("run as another user than %s, or give this one write "
+	                                 "access: chown %s %s",
+	                                 user, user, folder);
 	struct stat st;
 
 	if (stat(folder, &st) != 0)
-		check_note(check, CHECK_FAIL, what,
-		           "make the folder, for the user that segue runs as", "%s: %s", folder,
-		           strerror(errno));
+		check_note(check, CHECK_FAIL, what, make, "%s: %s", folder, strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
 		check_note(check, CHECK_FAIL, what, "name a folder", "%s is no folder", folder);
 	else if (!can_create(folder))
-		check_note(check, CHECK_FAIL, what, "give the user that segue runs as write access",
-		           "%s: no file can be made there: %s", folder, strerror(errno));
+		check_note(check, CHECK_FAIL, what, give, "%s: no file can be made there: %s",
+		           folder, strerror(errno));
 	else
 		check_note(check, CHECK_OK, what, NULL, "%s is writable", folder);
 }
@@ -71,12 +111,14 @@ void check_folder(struct check *check, const char *what, const char *folder)
 static void note_warnings(struct check *check)
 {
 	const char *line = check->config->warnings.data;
+	auto_free char *user = check_user();
 
 	for (; *line != '\0'; line += strcspn(line, "\n") + 1)
 		check_note(check, CHECK_WARN, "config", NULL, "%.*s", (int)strcspn(line, "\n"),
 		           line);
-	check_note(check, CHECK_OK, "config", NULL, "%s: clusters %zu, targets %zu",
-	           check->config->file, check->config->cluster_count, check->config->target_count);
+	check_note(check, CHECK_OK, "config", NULL,
+	           "%s: clusters %zu, targets %zu; looked at as user %s", check->config->file,
+	           check->config->cluster_count, check->config->target_count, user);
 }
 
 /* Until the store says more. */
@@ -128,7 +170,7 @@ int cmd_check(int argc, char **argv)
 	    {"help", no_argument, NULL, 'h'},
 	    {NULL, 0, NULL, 0},
 	};
-	const char *file = CMD_DEFAULT_CONFIG;
+	const char *file = cmd_config_file();
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	struct config *config;
 	int option, code;
@@ -149,6 +191,10 @@ int cmd_check(int argc, char **argv)
 	config = config_load(file, &errors);
 	if (config == NULL) {
 		fputs(errors.data, stderr);
+		if (access(file, F_OK) != 0 && errno == ENOENT)
+			fputs("segue check: `segue init haproxy` or `segue init pgbouncer` writes "
+			      "one\n",
+			      stderr);
 		return CMD_USAGE;
 	}
 	log_configure(LOG_ERROR, LOG_TEXT); /* the findings say it */

@@ -28,6 +28,13 @@ static bool check_words(const char *verb, const struct cmd_syntax *syntax,
 	return false;
 }
 
+const char *cmd_config_file(void)
+{
+	const char *file = getenv(CMD_CONFIG_VARIABLE);
+
+	return file != NULL && *file != '\0' ? file : CMD_DEFAULT_CONFIG;
+}
+
 bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
                  int *code)
 {
@@ -37,10 +44,14 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 	                                      {"json", no_argument, NULL, 'j'},
 	                                      {"once", no_argument, NULL, 'o'},
 	                                      {"dry-run", no_argument, NULL, 'n'},
+	                                      {"ready", no_argument, NULL, 'r'},
+	                                      {"zxid", required_argument, NULL, 'z'},
+	                                      {"timeout", required_argument, NULL, 't'},
+	                                      {"allow-empty", no_argument, NULL, 'e'},
 	                                      {NULL, 0, NULL, 0}};
 	int option;
 
-	*out = (struct cmd_args){.config_file = CMD_DEFAULT_CONFIG};
+	*out = (struct cmd_args){.config_file = cmd_config_file()};
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "c:hs:", longs, NULL)) != -1) {
 		if (option == 'c')
@@ -53,6 +64,14 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 			out->once = true;
 		else if (option == 'n' && syntax->takes_once)
 			out->dry_run = true;
+		else if (option == 'r' && syntax->takes_ready)
+			out->ready = true;
+		else if (option == 'z' && syntax->takes_wait)
+			out->zxid = optarg;
+		else if (option == 't' && syntax->takes_wait)
+			out->timeout = optarg;
+		else if (option == 'e' && syntax->takes_wait)
+			out->allow_empty = true;
 		else
 			return end_with(syntax, option == 'h' ? CMD_OK : CMD_USAGE, code);
 	}

@@ -325,7 +325,7 @@ static int run_target(const struct options *options)
 	if (options->data != NULL || options->partials != NULL || options->escape != NULL)
 		return fail_usage("--data, --partials and --escape go with --template only");
 	config =
-	    config_load(options->config != NULL ? options->config : CMD_DEFAULT_CONFIG, &errors);
+	    config_load(options->config != NULL ? options->config : cmd_config_file(), &errors);
 	if (config == NULL) {
 		fputs(errors.data, stderr);
 		return CMD_USAGE;

@@ -33,11 +33,18 @@ static void announce(const struct run *run, const char *event, int64_t started_u
 	         KV_MS("took_ms", clock_now_us() - started_us));
 }
 
-static json_t *on_status(void *arg)
+static bool on_status(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	const struct run *run = arg;
 
-	return pipeline_status(run->pipeline);
+	return pipeline_status(run->pipeline, at, text);
+}
+
+static bool on_metrics(void *arg, struct report_cursor *at, struct strbuf *text)
+{
+	const struct run *run = arg;
+
+	return pipeline_metrics(run->pipeline, at, text);
 }
 
 static bool on_ready(void *arg, struct strbuf *why)
@@ -61,8 +68,11 @@ static bool on_override(void *arg, const char *cluster, const json_t *body, stru
 /* Without its endpoint segue still moves the proxies. */
 static void listen_anew(struct run *run)
 {
-	const struct report_source source = {
-	    .status = on_status, .ready = on_ready, .override = on_override, .arg = run};
+	const struct report_source source = {.status = on_status,
+	                                     .metrics = on_metrics,
+	                                     .ready = on_ready,
+	                                     .override = on_override,
+	                                     .arg = run};
 	const char *listen = pipeline_config(run->pipeline)->listen;
 	struct err err;
 	bool ok;

@@ -58,7 +58,7 @@ static void print_document(const json_t *document, const struct cmd_args *args)
 	bool colour = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
 
 	if (args->json) {
-		json_dumpf(document, stdout, JSON_INDENT(2));
+		json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
 		putchar('\n');
 		return;
 	}

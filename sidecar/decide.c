@@ -32,6 +32,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/util.h"
 #include "deciding.h"
 
 const struct topology *deciding_applied(const struct deciding *deciding)
@@ -62,11 +63,6 @@ void deciding_lose(struct deciding *deciding, enum config_loss policy, enum deci
 }
 
 /* --- moves --- */
-
-static int64_t larger(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
 
 static void set_identifier(struct topology *topology, const char *identifier)
 {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admit.h"
+#include "base/util.h"
 
 #define VOTERS_MAX (TOPOLOGY_SLOTS_MAX + 2)
 
@@ -51,11 +52,6 @@ static void collect(const struct electorate *electorate, struct voters *voters)
 		add(voters, electorate, &electorate->applied->primary);
 	if (electorate->previous != NULL)
 		add(voters, electorate, electorate->previous);
-}
-
-static int64_t larger(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
 }
 
 /* The lowest timeline of a rival: above that of the one that is named, and never below the last one

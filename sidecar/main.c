@@ -10,12 +10,17 @@ static const struct verb {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } verbs[] = {
+    {"init", cmd_init,
+     "write a segue.ini and a template for the HAProxy or PgBouncer that is here"},
     {"run", cmd_run, "keep the targets of segue.ini on the primary that the store names"},
     {"check", cmd_check, "say what is wrong with the configuration, the proxies and the store"},
     {"render", cmd_render, "print what a template or a target renders to"},
     {"publish", cmd_publish, "observe the servers and tell the store who is primary"},
     {"notify", cmd_notify, "wake the segue publish that runs here"},
     {"status", cmd_status, "show what the segue that runs here knows and does"},
+    {"health", cmd_health, "say by the exit code whether the segue that runs here is well"},
+    {"fleet", cmd_fleet, "show every sidecar of a cluster, and who is not on the primary"},
+    {"wait", cmd_wait, "wait until every sidecar of a cluster has confirmed a change"},
     {"pin", cmd_pin, "make a server the primary of a cluster, whatever the store says"},
     {"freeze", cmd_freeze, "leave a cluster as it is, whatever happens"},
     {"release", cmd_release, "end segue pin and segue freeze"},

@@ -1,9 +1,10 @@
 /* The pipeline: one loaded configuration with everything that it asks for. All that can be wrong
  * with a configuration is found in pipeline_prepare(), before anything of the running one is
  * touched. */
-#include "pipeline.h"
+#include "pipeline_own.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,30 +13,16 @@
 
 #include "apply/install.h"
 #include "apply/target.h"
+#include "base/clock.h"
 #include "base/file.h"
+#include "base/memory.h"
 #include "bind_clash.h"
-#include "cluster.h"
 #include "guess.h"
 #include "render/mustache.h"
 #include "render/view.h"
 #include "watch/resolver.h"
-#include "watch/zk.h"
 
 #define AUTH_FILE_MAX 4096
-
-struct pipeline {
-	struct event_base *base;
-	struct config *config;
-	struct mustache **templates; /* one per target */
-	struct strbuf *texts;        /* one per target, until the start: see pipeline_texts() */
-	struct strbuf auth;
-	int lock; /* on state_dir; -1: not taken */
-	struct resolver *resolver;
-	struct zk *zk;
-	struct target_hub *hub;
-	struct cluster **clusters;
-	size_t cluster_count; /* created so far */
-};
 
 static struct cluster *find_cluster(const struct pipeline *pipeline, const char *name)
 {
@@ -181,6 +168,8 @@ struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
 	struct err err;
 
 	pipeline->base = base;
+	pipeline->edition = old != NULL ? old->edition + 1 : 1;
+	pipeline->started_us = old != NULL ? old->started_us : clock_now_us();
 	pipeline->lock = -1;
 	strbuf_init(&pipeline->auth);
 	pipeline->config = config_load(file, errors);
@@ -234,28 +223,6 @@ static void create_clusters(struct pipeline *pipeline, const struct pipeline *ol
 	}
 }
 
-json_t *pipeline_status(const struct pipeline *pipeline)
-{
-	json_t *clusters = json_array();
-
-	for (size_t i = 0; i < pipeline->cluster_count; i++)
-		json_array_append_new(clusters, cluster_status(pipeline->clusters[i]));
-	return json_pack("{s:s, s:s, s:i, s:{s:b, s:s}, s:o}", "segue", SEGUE_VERSION, "name",
-	                 pipeline->config->name, "pid", (int)getpid(), "store", "connected",
-	                 zk_connected(pipeline->zk), "description", zk_describe(pipeline->zk),
-	                 "clusters", clusters);
-}
-
-bool pipeline_is_ready(const struct pipeline *pipeline, struct strbuf *why)
-{
-	bool ready = true;
-
-	for (size_t i = 0; i < pipeline->cluster_count; i++)
-		if (!cluster_is_ready(pipeline->clusters[i], why))
-			ready = false;
-	return ready;
-}
-
 const char *pipeline_store_problem(const struct pipeline *pipeline)
 {
 	return zk_connected(pipeline->zk) ? NULL : zk_describe(pipeline->zk);
@@ -272,23 +239,77 @@ bool pipeline_set_override(struct pipeline *pipeline, const char *cluster,
 	return cluster_set_override(found, override, err);
 }
 
-bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)
+static void on_settle(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	memory_settle();
+}
+
+static void settle_soon(struct pipeline *pipeline)
+{
+	const struct timeval after = {.tv_sec = MEMORY_SETTLE_MS / 1000};
+
+	pipeline->settle = evtimer_new(pipeline->base, on_settle, NULL);
+	event_add(pipeline->settle, &after);
+}
+
+/* --- the session --- */
+
+static bool same_session(const struct pipeline *a, const struct pipeline *b)
+{
+	return strcmp(a->config->zookeeper_hosts, b->config->zookeeper_hosts) == 0 &&
+	       a->config->session_timeout_ms == b->config->session_timeout_ms &&
+	       strcmp(a->auth.data, b->auth.data) == 0;
+}
+
+/* Where its settings stay, the session does: what it keeps in the store does not blink. */
+static bool connect_store(struct pipeline *pipeline, const struct pipeline *old, struct err *err)
 {
 	const struct zk_options options = {.hosts = pipeline->config->zookeeper_hosts,
 	                                   .session_timeout_ms =
 	                                       (int)pipeline->config->session_timeout_ms,
 	                                   .auth = pipeline->auth.data};
 
+	if (old != NULL && same_session(pipeline, old)) {
+		pipeline->resolver = old->resolver;
+		pipeline->zk = old->zk;
+		return true;
+	}
 	pipeline->resolver = resolver_create(pipeline->base, err);
 	if (pipeline->resolver == NULL)
 		return false;
 	pipeline->zk = zk_create(pipeline->base, pipeline->resolver, &options, err);
-	if (pipeline->zk == NULL)
-		return err_wrap(err, "[zookeeper]");
+	return pipeline->zk != NULL || err_wrap(err, "[zookeeper]");
+}
+
+/* The session is the next one's from here on. */
+static void pass_store_on(struct pipeline *old, const struct pipeline *next)
+{
+	if (old == NULL || old->zk != next->zk)
+		return;
+	for (size_t i = 0; i < old->cluster_count; i++) {
+		const char *name = cluster_config(old->clusters[i])->name;
+
+		cluster_fleet_pass_on(old->clusters[i], find_cluster(next, name));
+	}
+	old->zk = NULL;
+	old->resolver = NULL;
+}
+
+bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)
+{
+	if (!connect_store(pipeline, old, err))
+		return false;
 	pipeline->hub = target_hub_create(pipeline->base);
+	if (old != NULL)
+		target_hub_inherit(pipeline->hub, old->hub);
 	create_clusters(pipeline, old);
 	free_texts(pipeline);
+	pass_store_on(old, pipeline);
 	pipeline_destroy(old);
+	settle_soon(pipeline);
 	return true;
 }
 
@@ -299,6 +320,8 @@ void pipeline_destroy(struct pipeline *pipeline)
 	for (size_t i = 0; i < pipeline->cluster_count; i++)
 		cluster_destroy(pipeline->clusters[i]);
 	free(pipeline->clusters);
+	if (pipeline->settle != NULL)
+		event_free(pipeline->settle);
 	if (pipeline->hub != NULL)
 		target_hub_destroy(pipeline->hub);
 	if (pipeline->zk != NULL)

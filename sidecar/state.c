@@ -13,9 +13,11 @@
 #include "watch/layout.h"
 #include "watch/layout_parts.h"
 
-#define VERSION   1
-#define STATE_MAX (4 * LAYOUT_VALUE_MAX)
-#define ADVICE    "repair it, or remove it to trust the store's present value as the newest"
+#define VERSION    1
+#define STATE_MAX  (4 * LAYOUT_VALUE_MAX)
+/* As the layout patroni writes them. */
+#define TAGS_FLAGS (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII | JSON_ENCODE_ANY)
+#define ADVICE     "repair it, or remove it to trust the store's present value as the newest"
 
 void applied_init(struct applied *applied)
 {
@@ -137,6 +139,28 @@ static bool read_unread(const json_t *unread, struct topology *topology, struct 
 	return true;
 }
 
+/* In the order of the addresses. Only what was written here is taken back: scalars, as JSON. */
+static bool read_tags(const json_t *tags, struct topology *topology, struct err *err)
+{
+	size_t first = topology->has_primary ? 1 : 0;
+
+	if (json_array_size(tags) != first + topology->standby_count)
+		return err_set(err, "tags does not match topology");
+	for (size_t i = 0; i < json_array_size(tags); i++) {
+		struct member *member =
+		    i < first ? &topology->primary : &topology->standbys[i - first];
+		const json_t *value = json_array_get(tags, i);
+		auto_free char *text = json_dumps(value, TAGS_FLAGS);
+
+		if (!json_is_object(value) || strlen(text) >= TOPOLOGY_TAGS_MAX)
+			return err_set(err, "tags holds something else than objects of %d bytes",
+			               TOPOLOGY_TAGS_MAX - 1);
+		if (json_object_size(value) > 0)
+			snprintf(member->tags, TOPOLOGY_TAGS_MAX, "%s", text);
+	}
+	return true;
+}
+
 /* Through the layout's own decoder, so that the file is trusted no more than a znode. */
 static bool read_topology(const struct config_cluster *cluster, const json_t *root,
                           struct applied *out, struct err *err)
@@ -144,6 +168,7 @@ static bool read_topology(const struct config_cluster *cluster, const json_t *ro
 	const json_t *value = json_object_get(root, "topology");
 	const json_t *slots = json_object_get(root, "slots"); /* none: of an older segue */
 	const json_t *unread = json_object_get(root, "unread");
+	const json_t *tags = json_object_get(root, "tags");
 	auto_free char *text =
 	    value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 
@@ -154,7 +179,8 @@ static bool read_topology(const struct config_cluster *cluster, const json_t *ro
 	out->has_topology = true;
 	if (!read_addresses(json_object_get(root, "addresses"), &out->topology, err) ||
 	    (slots != NULL && !read_slots(slots, &out->topology, err)) ||
-	    (unread != NULL && !read_unread(unread, &out->topology, err)))
+	    (unread != NULL && !read_unread(unread, &out->topology, err)) ||
+	    (tags != NULL && !read_tags(tags, &out->topology, err)))
 		return false;
 	topology_assign_slots(&out->topology, &out->topology);
 	return true;
@@ -254,6 +280,22 @@ static json_t *encode_unread(const struct topology *topology)
 	return unread;
 }
 
+static json_t *encode_member_tags(const struct member *member)
+{
+	return member->tags[0] != '\0' ? json_loads(member->tags, 0, NULL) : json_object();
+}
+
+static json_t *encode_tags(const struct topology *topology)
+{
+	json_t *tags = json_array();
+
+	if (topology->has_primary)
+		json_array_append_new(tags, encode_member_tags(&topology->primary));
+	for (size_t i = 0; i < topology->standby_count; i++)
+		json_array_append_new(tags, encode_member_tags(&topology->standbys[i]));
+	return tags;
+}
+
 static json_t *encode(const char *store, const struct applied *applied)
 {
 	json_t *root = json_object();
@@ -270,6 +312,7 @@ static json_t *encode(const char *store, const struct applied *applied)
 	json_object_set_new(root, "addresses", encode_addresses(&applied->topology));
 	json_object_set_new(root, "slots", encode_slots(&applied->topology));
 	json_object_set_new(root, "unread", encode_unread(&applied->topology));
+	json_object_set_new(root, "tags", encode_tags(&applied->topology));
 	return root;
 }
 

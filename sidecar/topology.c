@@ -67,7 +67,8 @@ bool topology_same_address(const struct member *a, const struct member *b)
 static bool same_server(const struct member *a, const struct member *b)
 {
 	return a->port == b->port && a->unread == b->unread && strcmp(a->name, b->name) == 0 &&
-	       strcmp(a->host, b->host) == 0 && strcmp(a->address, b->address) == 0;
+	       strcmp(a->host, b->host) == 0 && strcmp(a->address, b->address) == 0 &&
+	       strcmp(a->tags, b->tags) == 0;
 }
 
 bool topology_same_servers(const struct topology *a, const struct topology *b)

@@ -47,6 +47,7 @@ struct haproxy_sync {
 	unsigned tries, settles;      /* pushes that did not stick; re-reads since the last push */
 	bool refuses_add;             /* this worker refused `add server` */
 	bool sweep_owed, sweep_later; /* at once; at the next re-read */
+	unsigned sessions_left;       /* that the last sweep could not end */
 	unsigned sweep_failures;      /* in a row: some worker could not be asked */
 	unsigned sweep_wish;          /* the wish that the running sweep is for */
 	unsigned push_wish;           /* the wish that the batch out, or the last one, is for */
@@ -227,17 +228,17 @@ void haproxy_reload_start(struct haproxy_driver *driver, const char *why);
 void haproxy_reload_failed(struct haproxy_driver *driver, const char *what);
 
 /* haproxy_log.c: one function for each event, with the cluster and the target in all of them. */
-void haproxy_log_moved(const struct haproxy_driver *driver);
+void haproxy_log_moved(struct haproxy_driver *driver); /* and remembers it */
 void haproxy_log_in_sync(const struct haproxy_driver *driver);
-void haproxy_log_unreachable(const struct haproxy_driver *driver, const struct err *err);
+void haproxy_log_unreachable(struct haproxy_driver *driver, const struct err *err);
 void haproxy_log_back(const struct haproxy_driver *driver);
 void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before);
 void haproxy_log_drift(const struct haproxy_driver *driver, const char *what);
-void haproxy_log_stuck(const struct haproxy_driver *driver, const struct haproxy_diff *diff);
+void haproxy_log_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff);
 void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct haproxy_diff *diff);
 void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_result *result);
-void haproxy_log_problem(const struct haproxy_driver *driver, const char *event,
-                         const char *problem, const char *next);
+void haproxy_log_problem(struct haproxy_driver *driver, const char *event, const char *problem,
+                         const char *next);
 void haproxy_log_fell_back(const struct haproxy_driver *driver);
 void haproxy_log_cannot_hold(const struct haproxy_driver *driver, const char *findings);
 void haproxy_log_hold(const struct haproxy_driver *driver, size_t servers, int64_t timeout_ms);

@@ -20,4 +20,8 @@ struct reloader *target_hub_reloader(struct target_hub *hub, const char *master_
 int64_t target_hub_reread_ms(const struct target_hub *hub);
 void target_hub_count(struct target_hub *hub, int change); /* a target is made (1) or ends (-1) */
 
+/* For target_hub_tally(). */
+void target_hub_moved(struct target_hub *hub, enum config_target_kind kind,
+                      const struct move *move);
+
 #endif

@@ -97,9 +97,10 @@ struct pgbouncer_driver {
 	int64_t retry_ms;       /* server_login_retry, as configured */
 	int max_db_connections; /* as configured; -1: not known */
 	unsigned sweeps;
-	unsigned failures; /* in a row */
-	int64_t wait_ms;   /* of the last one */
-	int64_t down_ms;   /* since when B does not answer; 0: it does */
+	unsigned stale_left; /* connections to where a database leads no more, as last seen */
+	unsigned failures;   /* in a row */
+	int64_t wait_ms;     /* of the last one */
+	int64_t down_ms;     /* since when B does not answer; 0: it does */
 	struct pgbouncer_watch watch;
 	struct strbuf problem;
 	struct pgbouncer_facts facts;
@@ -120,7 +121,7 @@ struct pgbouncer_driver {
 
 void pgbouncer_tell_when_done(struct pgbouncer_driver *driver);
 /* One line with the history of the text at hand. */
-void pgbouncer_tell(const struct pgbouncer_driver *driver, const char *event, const char *what);
+void pgbouncer_tell(struct pgbouncer_driver *driver, const char *event, const char *what);
 
 /* --- pgbouncer_found.c: what an earlier life has left, and what this one leaves --- */
 
@@ -162,6 +163,7 @@ void pgbouncer_step_sweep(struct pgbouncer_driver *driver);
 /* --- pgbouncer_pause.c: up to PAUSE, and the wait in it --- */
 
 bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver);
+void pgbouncer_stage_note(struct pgbouncer_driver *driver); /* of a hold that may come */
 void pgbouncer_step_pause(struct pgbouncer_driver *driver);
 void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg);
 bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver);

@@ -14,7 +14,9 @@ struct pgbouncer_intent {
 	char **names; /* the databases */
 	size_t count;
 	bool fence; /* nobody is to reach the last primary: only a primary or a person ends that */
-	int max_db_connections; /* what it has to be set to again before RESUME; -1: nothing */
+	int max_db_connections;     /* what it has to be set to again before RESUME; -1: nothing */
+	char *staged, *staged_text; /* see pgbouncer_intent_stage(); NULL: none */
+	bool undated;               /* the file is the staged one */
 };
 
 /* Reads the file when there is one; it then belongs to `intent` from the next save on. An intent
@@ -29,11 +31,19 @@ void pgbouncer_intent_add(struct pgbouncer_intent *intent, const char *name);
 /* With the last name the fence is over. */
 void pgbouncer_intent_drop(struct pgbouncer_intent *intent, const char *name);
 
+/* Writes, beside the file, what it will have to be with these names, so that it takes but a rename
+ * to save it: while clients are turned away, each ms counts. Harmless to repeat. */
+bool pgbouncer_intent_stage(struct pgbouncer_intent *intent, char *const *names, size_t count,
+                            struct err *err) MUST_CHECK;
+/* False, and nothing done, where what is staged, if anything, is not what the intent is now. */
+bool pgbouncer_intent_save_staged(struct pgbouncer_intent *intent) MUST_CHECK;
+
 /* Replaces the file, not yet durably; removes it when the intent is empty. */
-bool pgbouncer_intent_save(const struct pgbouncer_intent *intent, const char *why,
+bool pgbouncer_intent_save(struct pgbouncer_intent *intent, const char *why,
                            struct err *err) MUST_CHECK;
-/* What was saved survives a power cut from now on. */
-bool pgbouncer_intent_sync(const struct pgbouncer_intent *intent, struct err *err) MUST_CHECK;
+/* What was saved survives a power cut from now on, and says since when and why (`why`). */
+bool pgbouncer_intent_sync(struct pgbouncer_intent *intent, const char *why,
+                           struct err *err) MUST_CHECK;
 
 /* False when another one (the same target after a reload of the configuration) has saved it since.
  */

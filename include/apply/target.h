@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "apply/move.h"
 #include "base/err.h"
 #include "config.h"
 
@@ -46,9 +47,9 @@ bool target_set_desired(struct target *target, const struct desired *desired,
 /* There is no primary: clients are to wait, if the target can make them wait, until the next
  * target_set_desired() or until `timeout_ms` from now is over, when they are let go. `episode`
  * tells one loss from another (above 0, never used twice in a process): repeating it is harmless,
- * also after its end. `dead`: nobody listens at the last primary any more, so that nothing there is
- * worth waiting for. A target that has no text yet holds nothing; one that cannot hold does
- * nothing. */
+ * also after its end. `dead`: the last primary lets nobody in any more, so that nothing there is
+ * worth waiting for, and what is known of the proxy is not read again first. A target that has no
+ * text yet holds nothing; one that cannot hold does nothing. */
 void target_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead);
 
 /* There is no primary, and nobody is to reach the last one: its sessions are ended now, and who
@@ -56,11 +57,47 @@ void target_hold(struct target *target, int64_t episode, int64_t timeout_ms, boo
 void target_fence(struct target *target, int64_t episode);
 
 struct target_status {
-	int64_t zxid;        /* of the desired text; 0: none yet */
-	bool in_sync;        /* live state read back and agrees, file installed, no reload owed */
-	const char *problem; /* "" or what keeps it from being in sync; borrowed */
-	const char *step;    /* what it does now: "idle", "reading", "pushing", ... */
+	int64_t zxid;          /* of the desired text; 0: none yet */
+	bool in_sync;          /* live state read back and agrees, file installed, no reload owed */
+	const char *problem;   /* "" or what keeps it from being in sync; borrowed */
+	const char *step;      /* what it does now: "idle", "reading", "pushing", ... */
+	unsigned old_sessions; /* to a former primary, that could not be ended when last tried */
 };
 void target_status(const struct target *target, struct target_status *out);
+
+/* Where clients are led. */
+struct target_place {
+	char name[96];    /* "backend/server", or a PgBouncer database; cut where it is longer */
+	char address[96]; /* "10.0.0.1:5432", "[::1]:5432" */
+};
+
+#define TARGET_PLACES_MAX 8
+struct target_places {
+	struct target_place list[TARGET_PLACES_MAX];
+	size_t listed, count; /* count: of all, also of those that have no room in `list` */
+};
+
+/* What the text says, and what the proxy was last seen to do; servers in maintenance are left out.
+ * Both stay empty where nothing is known: a file has no places. */
+void target_places(const struct target *target, struct target_places *desired,
+                   struct target_places *live);
+
+#define TARGET_MOVES_MAX 10
+/* The last moves, 0 the newest; NULL: there is none. Borrowed until something is called. */
+const struct move *target_move(const struct target *target, size_t back);
+
+/* Counted since the process started, or the target came into the configuration. */
+struct target_counts {
+	uint64_t moves;
+	uint64_t failures; /* of one step, though the next try may have gone well */
+};
+void target_counts(const struct target *target, struct target_counts *out);
+
+/* After a reload of the configuration: what it remembers of its moves. */
+void target_inherit(struct target *target, const struct target *before);
+
+/* All moves of the hub's targets by kind. Borrowed. */
+const struct move_tally *target_hub_tally(const struct target_hub *hub);
+void target_hub_inherit(struct target_hub *hub, const struct target_hub *before);
 
 #endif

@@ -16,8 +16,16 @@ struct target_ops {
 	/* NULL: cannot */
 	void (*hold)(struct target *target, int64_t episode, int64_t timeout_ms, bool dead);
 	void (*fence)(struct target *target, int64_t episode);
+	/* NULL: it has none */
+	void (*places)(const struct target *target, struct target_places *desired,
+	               struct target_places *live);
 	void (*status)(const struct target *target, struct target_status *out);
 	void (*destroy)(struct target *target); /* frees it too, by way of target_fini() */
+};
+
+struct target_history { /* the newest move is moves[(counts.moves - 1) % TARGET_MOVES_MAX] */
+	struct move moves[TARGET_MOVES_MAX];
+	struct target_counts counts;
 };
 
 struct target {
@@ -29,6 +37,7 @@ struct target {
 	struct event *changed_event;
 	void (*changed)(void *arg);
 	void *changed_arg;
+	struct target_history history;
 };
 
 /* The arguments of target_create(). */
@@ -50,6 +59,15 @@ void target_fini(struct target *target);
 
 /* target_status() may have changed: tells so from the loop, never from inside a call. */
 void target_changed(struct target *target);
+
+/* A move is complete. */
+void target_moved(struct target *target, const struct move *move);
+/* Something went wrong, and was logged. */
+void target_failed(struct target *target);
+
+/* For `places`. The address is written with its port, in brackets where it is IPv6. */
+void target_add_place(struct target_places *places, const char *name, const char *address,
+                      uint16_t port);
 
 /* The marker's number (a pid, or 0); -1: there is none. */
 int64_t target_marker_read(const struct target *target);

@@ -43,6 +43,9 @@ void log_configure(enum log_level level, enum log_format format);
 
 void log_emit(enum log_level level, const char *event, const struct log_kv *pairs, size_t count);
 
+/* So many lines of that level since the process started, also those that a slow sink has cost. */
+uint64_t log_count(enum log_level level);
+
 /* From now on lines wait in memory; `wanted` is called when the first one does, and has to see to
  * it that log_flush() runs soon. NULL: every line leaves at once (the state at start), and what
  * waits is given half a second. */

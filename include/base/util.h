@@ -4,11 +4,17 @@
 #define SEGUE_BASE_UTIL_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #define MUST_CHECK          __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, a) __attribute__((format(printf, fmt, a)))
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+static inline int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
 
 /* Takes the pointer out of `p`, leaving NULL, so that the auto_ cleanup of `p` does nothing. */
 #define STEAL(p)                             \

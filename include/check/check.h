@@ -35,6 +35,13 @@ void check_note(struct check *check, enum check_grade grade, const char *what, c
 /* "haproxy/local" */
 char *check_target_name(const struct config_target *target) MUST_CHECK;
 
+/* Whom this check runs as: "segue", or "uid 998". */
+char *check_user(void) MUST_CHECK;
+
+/* What to do about a unix socket that cannot be connected to: `missing` where there is none, else
+ * by who may use it and whether anybody listens. Caller frees. */
+char *check_socket_fix(const char *path, const char *missing) MUST_CHECK;
+
 /* Can this process make files there? Leaves nothing behind. */
 void check_folder(struct check *check, const char *what, const char *folder);
 

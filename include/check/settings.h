@@ -4,11 +4,19 @@
 
 #include <stdint.h>
 
+#include "apply/haproxy_files.h"
 #include "check/check.h"
+
+#define CHECK_SETTINGS_FILE_MAX ((size_t)4 * 1024 * 1024) /* bytes of one file of HAProxy's */
 
 /* Finds the -f arguments of the process `pid` (0, or one that cannot be seen: of check_command),
  * notes what in those files would hurt a failover, and which outputs HAProxy would not load. For
  * all targets of `target`'s socket. */
 void check_settings(struct check *check, const struct config_target *target, int64_t pid);
+
+/* The part of it for the addresses that both `own`, HAProxy's files without the outputs, and the
+ * rendered texts listen at. */
+void check_binds(struct check *check, const struct config_target *first,
+                 const struct haproxy_files *own);
 
 #endif

@@ -71,7 +71,7 @@ struct config_section_info {
 const struct config_section_info *config_sections(size_t *count);
 const struct config_section_info *config_section_find(const char *word); /* NULL: none */
 
-const struct config_key *config_keys(size_t *count);
+const struct config_key *config_key_at(size_t index); /* NULL: behind the last one */
 /* The row for `key` in such a section; NULL when there is none. */
 const struct config_key *config_key_find(enum config_section_kind kind, const char *key);
 /* True for node. and var., of which a section may hold many. */

@@ -1,7 +1,9 @@
 /* Publishing: the master znode by compare-and-set, on the version that the opinion was formed on.
  *
- * One run reads the znode, has the caller form an opinion on it, and writes if that says so. Who
- * loses the race reads again and forms the opinion anew; nothing is ever written twice unread. */
+ * One run reads the znode, has the caller form an opinion on it, and writes if that says so. What
+ * was read last, while the store is known to have it still, may be written upon without another
+ * read. Who loses the race reads again and forms the opinion anew; nothing is ever written twice
+ * unread. */
 #ifndef SEGUE_PUBLISHER_PUBLISH_H
 #define SEGUE_PUBLISHER_PUBLISH_H
 
@@ -39,7 +41,7 @@ struct publish_outcome {
 	unsigned races_lost;
 };
 
-/* Forms the opinion on what the store says now; publish ends it. */
+/* Forms the opinion on what the store says now, perhaps several times a run; publish ends it. */
 typedef void publish_form_cb(const struct ballot_store *store, struct opinion *out, void *arg);
 /* A run is over; a new one may be started. */
 typedef void publish_done_cb(const struct publish_outcome *outcome, void *arg);
@@ -59,6 +61,8 @@ void publish_destroy(struct publish *publish); /* ends a run without its callbac
 
 /* Starts a run. While one is under way: another one follows it, and one `done` comes for each. */
 void publish_run(struct publish *publish);
+/* The word of a watch on the znode: the store has this mzxid; 0: none, or it is not known. */
+void publish_note(struct publish *publish, int64_t mzxid);
 bool publish_busy(const struct publish *publish);
 
 /* The store as publishing sees it; `zk` and `acl` have to outlive it. */

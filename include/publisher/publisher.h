@@ -44,6 +44,10 @@ struct publisher *publisher_create(const struct publisher_options *options,
                                    struct err *err) MUST_CHECK;
 void publisher_destroy(struct publisher *publisher); /* NULL is fine; not in `told` */
 
+/* It does not come back under this name: its presence goes, though the session stays. To be
+ * destroyed next. */
+void publisher_leave(struct publisher *publisher);
+
 /* Somebody says that something has happened: looks at once, and often for a moment. */
 void publisher_wake(struct publisher *publisher);
 

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 
-#define CLIENT_REPLY_MAX ((size_t)64 * 1024 * 1024) /* bytes: 1,000 clusters are 2 MB */
+#define CLIENT_REPLY_MAX ((size_t)64 * 1024 * 1024) /* bytes: 1,000 clusters are 2 to 6 MB */
 
 struct client_call {
 	const char *listen; /* as segue.ini has it */

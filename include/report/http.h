@@ -6,6 +6,7 @@
 #define SEGUE_REPORT_HTTP_H
 
 #include "base/strbuf.h"
+#include "report/cursor.h"
 #include "report/request.h"
 
 #define HTTP_GUESTS_MAX 64 /* who comes while so many are there waits in the backlog */
@@ -17,7 +18,14 @@ struct http_reply {
 	int status;
 	const char *type;   /* Content-Type; static */
 	const char *allow;  /* of a 405; static, or NULL */
+	const char *policy; /* what a browser may load with it: the Content-Security-Policy; static,
+	                       or NULL for nothing at all */
 	struct strbuf body; /* not sent after HEAD, but counted */
+	/* Where the body takes long to make: appends more of it, and is called again, from the
+	 * loop, for as long as it says true. NULL: the body is complete. `arg` is http_create()'s.
+	 */
+	bool (*more)(struct http_reply *reply, void *arg);
+	struct report_cursor at; /* more()'s */
 };
 
 /* `body` has request->body_len bytes and is borrowed, as all here. Must not destroy the server. */

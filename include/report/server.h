@@ -8,12 +8,15 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "report/cursor.h"
 
 struct event_base;
 struct report_server;
 
 struct report_source {
-	json_t *(*status)(void *arg); /* the document of GET /status; a new reference */
+	/* GET /status: appends the next part of the document; false: that was the last one. */
+	bool (*status)(void *arg, struct report_cursor *at, struct strbuf *text);
+	bool (*metrics)(void *arg, struct report_cursor *at, struct strbuf *text);
 	/* GET /readyz: false with why not, one reason a line. */
 	bool (*ready)(void *arg, struct strbuf *why);
 	/* All are called in the loop and must not destroy the server.

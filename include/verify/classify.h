@@ -27,6 +27,12 @@ void classify_failure(const struct classify_failure *failure, struct verdict *ou
 /* How a question failed on a connection that lives. `sqlstate` may be NULL. */
 void classify_error(const char *sqlstate, const char *message, struct verdict *out);
 
+/* It is worth asking the same again: a conflict with recovery, a cancel. */
+bool classify_may_pass(const char *sqlstate);
+
+/* It is worth asking for less: not allowed, or no such table, column or schema. */
+bool classify_is_refused(const char *sqlstate);
+
 /* `text` as one line of printable ASCII, up to its first line feed. */
 void classify_line(char *out, size_t size, const char *text);
 

@@ -31,8 +31,9 @@ struct server_fact {
 	uint16_t port;
 	enum server_class class;
 	unsigned unserved; /* attempts in a row that say it takes no writes: refused, timed out,
-	                      starting, or answered in recovery; the end of a warm connection
-	                      counts with the refusals that follow it */
+	                      starting, or answered in recovery. The end of a warm connection and
+	                      one attempt after it that is not answered matter as much as
+	                      SERVER_RUNNING_MATTERS of them */
 	unsigned running; /* attempts in a row that ended like this one; for ANSWERED: with the same
 	                     in_recovery. 0: UNASKED */
 	/* Of the last attempt that was ANSWERED; they stay when later ones fail. */

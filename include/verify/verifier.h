@@ -4,8 +4,9 @@
  *
  * How often: a member that takes writes every second, the others every 5 s; a connection that ends
  * (a killed server's do at once) is made anew at once; failures are repeated after 1, 2, 4 ms
- * ... up to the interval, so that the loss of a killed server is proven in some 3 ms. Who hangs up
- * without a word is asked again at once, and refuses when he does so again. */
+ * ... up to the interval. The loss of a killed server is proven by its end and the refusal that
+ * follows, in some 0.3 ms. Who hangs up without a word is asked again at once, and refuses when he
+ * does so again. */
 #ifndef SEGUE_VERIFY_VERIFIER_H
 #define SEGUE_VERIFY_VERIFIER_H
 

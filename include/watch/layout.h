@@ -19,6 +19,10 @@
 char *layout_master_path(const struct config_cluster *cluster) MUST_CHECK;
 char *layout_presence_path(const struct config_cluster *cluster) MUST_CHECK;
 
+/* The parent of what the sidecars of the cluster say of themselves: /segue/NAME/sidecars, whatever
+ * the layout. Caller frees. */
+char *layout_fleet_path(const struct config_cluster *cluster) MUST_CHECK;
+
 /* Decodes by cluster->layout, of those that keep all in one znode; node names are looked up in
  * cluster->nodes. `out` is initialised by the call and, on success only, to be ended with
  * topology_fini(); out->zxid is left 0, addresses are filled in where the host is numeric already.

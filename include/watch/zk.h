@@ -36,7 +36,8 @@ enum zk_node_state {
 struct zk_node_fact {
 	enum zk_node_state state;
 	bool connected; /* the session is connected and synced, and this state was read on it */
-	int64_t mzxid, czxid;   /* PRESENT only */
+	int64_t mzxid, czxid; /* PRESENT only */
+	int64_t owner; /* PRESENT only: the session of an ephemeral node; 0: a persistent one */
 	int ephemeral_children; /* ZK_WATCH_CHILDREN only; -1: not known */
 	int64_t pzxid;      /* ZK_WATCH_NAMES and PRESENT only: of the last child made or gone */
 	char *const *names; /* of all children, PRESENT, connected and ZK_WATCH_NAMES only */
@@ -57,8 +58,13 @@ struct zk *zk_create(struct event_base *base, struct resolver *resolver,
                      const struct zk_options *options, struct err *err) MUST_CHECK;
 
 /* Ends every node still watched, too; never from inside a callback of it. The session is left to
- * expire: closing it properly can block. */
+ * expire. */
 void zk_destroy(struct zk *zk);
+
+/* The same, but the session ends with it, and its ephemeral nodes are gone at once; waits for the
+ * store's word of that, ZK_END_MS at most. Without a connection the session expires. */
+#define ZK_END_MS 1500 /* as long as libzookeeper waits for an answer */
+void zk_end(struct zk *zk);
 
 enum zk_watch_flags {
 	ZK_WATCH_DATA = 0,

@@ -53,7 +53,9 @@ enum zk_create_flags {
 	ZK_CREATE_PARENTS = 1 << 1, /* persistent ones, with the same ACL, where they are missing */
 };
 
-/* The request is the library's until the callback, or its cancel. Path and data are copied. */
+/* The request is the library's until the callback, or its cancel. Path and data are copied. `cb`
+ * NULL: nobody waits for the answer, and the request must not be touched again; zk_destroy() sends
+ * it if there is a session by then. */
 struct zk_write *zk_write_create(struct zk *zk, const char *path, const void *data, size_t size,
                                  unsigned flags, enum zk_acl acl, zk_write_cb *cb,
                                  void *arg) MUST_CHECK;

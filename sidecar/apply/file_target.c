@@ -72,7 +72,27 @@ static void fail(struct file_target *file, const char *event, const char *proble
 	log_error(event, KV_STR("cluster", file->target.config->cluster),
 	          KV_STR("target", file->target.config->name), KV_INT("zxid", file->zxid),
 	          KV_STR("error", problem), KV_STR("next", when));
+	target_failed(&file->target);
 	enter(file, FILE_WAITING, ms);
+}
+
+static void tell_moved(struct file_target *file)
+{
+	static const char what[] = "the file";
+	const struct move_lap laps[] = {{MOVE_READ, file->read_us},
+	                                {MOVE_RENDERED, file->rendered_us},
+	                                {MOVE_PERSISTED, file->persisted_us}};
+	int64_t start_us = file->started_us;
+	struct move move;
+
+	move_make(&move, file->zxid, what, start_us, laps, ARRAY_LEN(laps));
+	log_info("moved", KV_STR("cluster", file->target.config->cluster),
+	         KV_STR("target", file->target.config->name), KV_INT("zxid", file->zxid),
+	         KV_STR("what", what),
+	         KV_MS("read_ms", file->read_us != 0 ? file->read_us - start_us : 0),
+	         KV_MS("rendered_ms", file->rendered_us != 0 ? file->rendered_us - start_us : 0),
+	         KV_MS("persisted_ms", file->persisted_us - start_us));
+	target_moved(&file->target, &move);
 }
 
 static void done(struct file_target *file)
@@ -80,14 +100,7 @@ static void done(struct file_target *file)
 	file->failures = 0;
 	strbuf_reset(&file->problem);
 	if (file->persisted_us != 0)
-		log_info(
-		    "moved", KV_STR("cluster", file->target.config->cluster),
-		    KV_STR("target", file->target.config->name), KV_INT("zxid", file->zxid),
-		    KV_STR("what", "the file"),
-		    KV_MS("read_ms", file->read_us != 0 ? file->read_us - file->started_us : 0),
-		    KV_MS("rendered_ms",
-		          file->rendered_us != 0 ? file->rendered_us - file->started_us : 0),
-		    KV_MS("persisted_ms", file->persisted_us - file->started_us));
+		tell_moved(file);
 	file->persisted_us = 0;
 	enter(file, FILE_IDLE, clock_jitter_ms(target_hub_reread_ms(file->target.hub)));
 }

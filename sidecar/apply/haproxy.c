@@ -2,6 +2,7 @@
  * (haproxy_sync.c, haproxy_persist.c) work until proxy and file agree with it; haproxy_hold.c is
  * for the time without a primary. A text that cannot
  * be read as HAProxy would read it is refused, and the one before it stays. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -193,6 +194,51 @@ static const char *door_problem(enum haproxy_door door)
 	return "?";
 }
 
+/* What leads nowhere is no place: disabled in the text, or in maintenance of whatever kind. */
+#define MAINTENANCE_BITS (1U | 2U | 4U | 32U)
+
+static void add_place(struct target_places *places, const char *backend, const char *server,
+                      const char *address, uint16_t port)
+{
+	char name[sizeof(places->list[0].name)];
+
+	snprintf(name, sizeof(name), "%s/%s", backend, server);
+	target_add_place(places, name, address, port);
+}
+
+static bool is_ours(const struct haproxy_driver *driver, const char *backend)
+{
+	for (size_t i = 0; i < driver->config.backend_count; i++)
+		if (strcmp(driver->config.backends[i], backend) == 0)
+			return true;
+	return false;
+}
+
+static void places(const struct target *target, struct target_places *desired,
+                   struct target_places *live)
+{
+	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
+	const struct haproxy_config *config = &driver->config;
+	const struct haproxy_live *shown = &driver->sync.live;
+
+	if (driver->generation == 0)
+		return;
+	for (size_t i = 0; i < config->server_count; i++) {
+		const struct haproxy_server *server = &config->servers[i];
+
+		if (!server->disabled)
+			add_place(desired, server->backend, server->name, server->address,
+			          server->port);
+	}
+	for (size_t i = 0; driver->sync.known && i < shown->count; i++) {
+		const struct haproxy_live_server *server = &shown->servers[i];
+
+		if ((server->admin & MAINTENANCE_BITS) == 0 && is_ours(driver, server->backend))
+			add_place(live, server->backend, server->name, server->address,
+			          server->port);
+	}
+}
+
 static void status(const struct target *target, struct target_status *out)
 {
 	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
@@ -207,6 +253,7 @@ static void status(const struct target *target, struct target_status *out)
 	    .in_sync = in_sync(driver),
 	    .problem = problem,
 	    .step = current_step(driver),
+	    .old_sessions = driver->sync.sessions_left,
 	};
 }
 
@@ -232,6 +279,7 @@ struct target *haproxy_target_create(const struct target_setup *setup)
 	static const struct target_ops ops = {.set_desired = set_desired,
 	                                      .hold = haproxy_hold,
 	                                      .fence = haproxy_fence,
+	                                      .places = places,
 	                                      .status = status,
 	                                      .destroy = destroy};
 	struct haproxy_driver *driver = xcalloc(1, sizeof(*driver));

@@ -27,17 +27,14 @@ static const char *what_moved(const struct haproxy_watch *watch)
 }
 
 /* A stopwatch that did not run (no command was needed, say) is left out. */
-void haproxy_log_moved(const struct haproxy_driver *driver)
+void haproxy_log_moved(struct haproxy_driver *driver)
 {
 	const struct haproxy_watch *watch = &driver->watch;
-	const struct {
-		const char *key;
-		int64_t us;
-	} laps[] = {{"read_ms", watch->read_us},
-	            {"rendered_ms", watch->rendered_us},
-	            {"pushed_ms", watch->pushed_us},
-	            {"confirmed_ms", watch->confirmed_us},
-	            {"persisted_ms", watch->persisted_us}};
+	const struct move_lap laps[] = {{MOVE_READ, watch->read_us},
+	                                {MOVE_RENDERED, watch->rendered_us},
+	                                {MOVE_PUSHED, watch->pushed_us},
+	                                {MOVE_CONFIRMED, watch->confirmed_us},
+	                                {MOVE_PERSISTED, watch->persisted_us}};
 	struct log_kv pairs[5 + ARRAY_LEN(laps)] = {
 	    WHO(driver),
 	    KV_INT("zxid", watch->zxid),
@@ -45,11 +42,15 @@ void haproxy_log_moved(const struct haproxy_driver *driver)
 	    KV_TIME("notified", watch->notified_us),
 	};
 	size_t count = 5;
+	struct move move;
 
 	for (size_t i = 0; i < ARRAY_LEN(laps); i++)
 		if (laps[i].us != 0)
-			pairs[count++] = KV_MS(laps[i].key, laps[i].us - start_us(watch));
+			pairs[count++] =
+			    KV_MS(move_step_log_key(laps[i].kind), laps[i].us - start_us(watch));
 	log_emit(LOG_INFO, "moved", pairs, count);
+	move_make(&move, watch->zxid, what_moved(watch), start_us(watch), laps, ARRAY_LEN(laps));
+	target_moved(&driver->target, &move);
 }
 
 void haproxy_log_in_sync(const struct haproxy_driver *driver)
@@ -58,11 +59,12 @@ void haproxy_log_in_sync(const struct haproxy_driver *driver)
 	         KV_STR("what", "HAProxy and file were as they should be"));
 }
 
-void haproxy_log_unreachable(const struct haproxy_driver *driver, const struct err *err)
+void haproxy_log_unreachable(struct haproxy_driver *driver, const struct err *err)
 {
 	log_warning("haproxy_unreachable", WHO(driver), KV_ERR(err),
 	            KV_STR("next", "tried again every second at the latest; the file is kept true "
 	                           "meanwhile"));
+	target_failed(&driver->target);
 }
 
 void haproxy_log_back(const struct haproxy_driver *driver)
@@ -82,11 +84,12 @@ void haproxy_log_drift(const struct haproxy_driver *driver, const char *what)
 	log_warning("drift", WHO(driver), KV_STR("what", what), KV_STR("next", "it is put right"));
 }
 
-void haproxy_log_stuck(const struct haproxy_driver *driver, const struct haproxy_diff *diff)
+void haproxy_log_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
 	log_error("move_failed", WHO(driver), KV_INT("zxid", driver->watch.zxid),
 	          KV_STR("tried", diff->commands.data), KV_STR("error", driver->sync.problem.data),
 	          KV_STR("next", "it is tried again, every second at the latest"));
+	target_failed(&driver->target);
 }
 
 void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct haproxy_diff *diff)
@@ -108,11 +111,12 @@ void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_r
 		         ARRAY_LEN(pairs));
 }
 
-void haproxy_log_problem(const struct haproxy_driver *driver, const char *event,
-                         const char *problem, const char *next)
+void haproxy_log_problem(struct haproxy_driver *driver, const char *event, const char *problem,
+                         const char *next)
 {
 	log_error(event, WHO(driver), KV_INT("zxid", driver->watch.zxid), KV_STR("error", problem),
 	          KV_STR("next", next));
+	target_failed(&driver->target);
 }
 
 void haproxy_log_fell_back(const struct haproxy_driver *driver)

@@ -167,6 +167,7 @@ static void sweep_done_cb(const struct sweep_result *result, void *arg)
 
 	sync->sweep = NULL;
 	sync->sweep_owed = false;
+	sync->sessions_left = result->left;
 	sync->sweep_failures = result->problem[0] != '\0' ? sync->sweep_failures + 1 : 0;
 	/* The master CLI is away for a moment in every reload: once more, before it is told. */
 	sync->sweep_later = result->connecting > 0 || sync->sweep_failures == 1;

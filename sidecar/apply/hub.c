@@ -17,6 +17,7 @@ struct target_hub {
 	} * reloaders;
 	size_t reloader_count;
 	int targets;
+	struct move_tally tally;
 };
 
 struct target_hub *target_hub_create(struct event_base *base)
@@ -89,4 +90,19 @@ int64_t target_hub_reread_ms(const struct target_hub *hub)
 void target_hub_count(struct target_hub *hub, int change)
 {
 	hub->targets += change;
+}
+
+void target_hub_moved(struct target_hub *hub, enum config_target_kind kind, const struct move *move)
+{
+	move_tally_add(&hub->tally, kind, move);
+}
+
+const struct move_tally *target_hub_tally(const struct target_hub *hub)
+{
+	return &hub->tally;
+}
+
+void target_hub_inherit(struct target_hub *hub, const struct target_hub *before)
+{
+	hub->tally = before->tally;
 }

@@ -29,35 +29,62 @@ static bool in_sync(const struct pgbouncer_driver *driver)
 	       !facts->sweep_owed && !facts->waiting;
 }
 
-static int64_t since(const struct pgbouncer_watch *watch, int64_t us)
+static int64_t start_us(const struct pgbouncer_watch *watch)
 {
-	return us - (watch->notified_us != 0 ? watch->notified_us : watch->set_us);
+	return watch->notified_us != 0 ? watch->notified_us : watch->set_us;
+}
+
+static int64_t held_us(const struct pgbouncer_watch *watch)
+{
+	return watch->resumed_us != 0 && watch->paused_us != 0
+	           ? watch->resumed_us - watch->paused_us
+	           : 0;
+}
+
+static size_t take_laps(const struct pgbouncer_watch *watch, struct move_lap *out)
+{
+	const struct move_lap laps[] = {
+	    {MOVE_READ, watch->read_us},           {MOVE_RENDERED, watch->rendered_us},
+	    {MOVE_PUSHED, watch->pushed_us},       {MOVE_DRAINED, watch->drained_us},
+	    {MOVE_PERSISTED, watch->persisted_us}, {MOVE_CONFIRMED, watch->confirmed_us},
+	    {MOVE_RESUMED, watch->resumed_us},     {MOVE_SERVED, watch->served_us}};
+
+	_Static_assert(ARRAY_LEN(laps) <= MOVE_STEPS, "no step twice");
+	memcpy(out, laps, sizeof(laps));
+	return ARRAY_LEN(laps);
 }
 
 /* One line when all is done; a stopwatch that did not run is left out. held_ms is what clients
  * waited at most: from the first PAUSE to the last RESUME. */
-void pgbouncer_tell(const struct pgbouncer_driver *driver, const char *event, const char *what)
+void pgbouncer_tell(struct pgbouncer_driver *driver, const char *event, const char *what)
 {
 	const struct pgbouncer_watch *watch = &driver->watch;
-	const struct {
-		const char *key;
-		int64_t us;
-	} laps[] = {{"read_ms", watch->read_us},           {"rendered_ms", watch->rendered_us},
-	            {"pushed_ms", watch->pushed_us},       {"drained_ms", watch->drained_us},
-	            {"persisted_ms", watch->persisted_us}, {"confirmed_ms", watch->confirmed_us},
-	            {"resumed_ms", watch->resumed_us},     {"served_ms", watch->served_us}};
-	struct log_kv pairs[6 + ARRAY_LEN(laps)] = {
-	    KV_STR("cluster", driver->target.config->cluster),
-	    KV_STR("target", driver->target.config->name), KV_INT("zxid", watch->zxid),
-	    KV_STR("what", what), KV_TIME("notified", watch->notified_us)};
-	size_t count = 5;
+	struct move_lap laps[MOVE_STEPS];
+	size_t lap_count = take_laps(watch, laps), count = 5;
+	struct log_kv pairs[6 + MOVE_STEPS] = {KV_STR("cluster", driver->target.config->cluster),
+	                                       KV_STR("target", driver->target.config->name),
+	                                       KV_INT("zxid", watch->zxid), KV_STR("what", what),
+	                                       KV_TIME("notified", watch->notified_us)};
 
-	for (size_t i = 0; i < ARRAY_LEN(laps); i++)
+	for (size_t i = 0; i < lap_count; i++)
 		if (laps[i].us != 0)
-			pairs[count++] = KV_MS(laps[i].key, since(watch, laps[i].us));
-	if (watch->resumed_us != 0 && watch->paused_us != 0)
-		pairs[count++] = KV_MS("held_ms", watch->resumed_us - watch->paused_us);
+			pairs[count++] =
+			    KV_MS(move_step_log_key(laps[i].kind), laps[i].us - start_us(watch));
+	if (held_us(watch) != 0)
+		pairs[count++] = KV_MS("held_ms", held_us(watch));
 	log_emit(LOG_INFO, event, pairs, count);
+}
+
+static void tell_moved(struct pgbouncer_driver *driver, const char *what)
+{
+	const struct pgbouncer_watch *watch = &driver->watch;
+	struct move_lap laps[MOVE_STEPS];
+	struct move move;
+
+	pgbouncer_tell(driver, "moved", what);
+	move_make(&move, watch->zxid, what, start_us(watch), laps, take_laps(watch, laps));
+	move.held_us = held_us(watch);
+	target_moved(&driver->target, &move);
 }
 
 void pgbouncer_tell_when_done(struct pgbouncer_driver *driver)
@@ -70,9 +97,9 @@ void pgbouncer_tell_when_done(struct pgbouncer_driver *driver)
 	driver->failures = 0;
 	strbuf_reset(&driver->problem);
 	if (watch->summary.len > 0)
-		pgbouncer_tell(driver, "moved", watch->summary.data);
+		tell_moved(driver, watch->summary.data);
 	else if (watch->persisted_us != 0)
-		pgbouncer_tell(driver, "moved", "the file only");
+		tell_moved(driver, "the file only");
 	else
 		pgbouncer_tell(driver, "in_sync", "PgBouncer and file were as they should be");
 }
@@ -270,6 +297,22 @@ static void alarm_cb(int fd, short events, void *arg)
 	pgbouncer_reconcile(arg);
 }
 
+static void places(const struct target *target, struct target_places *desired,
+                   struct target_places *live)
+{
+	const struct pgbouncer_driver *driver = (const struct pgbouncer_driver *)target;
+
+	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count; i++) {
+		const struct pgbouncer_database *database = &driver->ini.databases[i];
+		const struct pgbouncer_live_database *shown =
+		    pgbouncer_live_find(&driver->live, database->name);
+
+		target_add_place(desired, database->name, database->host, database->port);
+		if (shown != NULL)
+			target_add_place(live, shown->name, shown->host, shown->port);
+	}
+}
+
 static void status(const struct target *target, struct target_status *out)
 {
 	const struct pgbouncer_driver *driver = (const struct pgbouncer_driver *)target;
@@ -284,6 +327,7 @@ static void status(const struct target *target, struct target_status *out)
 	    .in_sync = in_sync(driver),
 	    .problem = problem,
 	    .step = pgbouncer_step_info(driver->step)->name,
+	    .old_sessions = driver->stale_left,
 	};
 }
 
@@ -319,6 +363,7 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	static const struct target_ops ops = {.set_desired = set_desired,
 	                                      .hold = hold,
 	                                      .fence = fence,
+	                                      .places = places,
 	                                      .status = status,
 	                                      .destroy = destroy};
 	struct pgbouncer_driver *driver = xcalloc(1, sizeof(*driver));

@@ -5,14 +5,10 @@
 #include "apply/pgbouncer_resume.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/util.h"
 
 #define GRACE_MS    10000 /* for the store to name a primary, when segue finds its own pauses */
 #define FAREWELL_MS 1000  /* what the end of a target may take for RESUME */
-
-static int64_t larger(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
 
 void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir)
 {
@@ -43,7 +39,7 @@ void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir)
 	                               : "resumed when a primary is admitted and they lead to it, "
 	                                 "or when the time for that is over"));
 	if (!pgbouncer_intent_save(&driver->intent, "taken over", &err) ||
-	    !pgbouncer_intent_sync(&driver->intent, &err))
+	    !pgbouncer_intent_sync(&driver->intent, "taken over", &err))
 		log_warning("intent_not_saved", KV_STR("target", config->name), KV_ERR(&err));
 }
 

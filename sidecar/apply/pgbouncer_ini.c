@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/pgbouncer_lines.h"
 #include "apply/pgbouncer_params.h"
 
 #define SHOWN_MAX 32 /* bytes of the text in a message */
@@ -17,8 +18,7 @@ enum section {
 };
 
 struct reader {
-	const char *at, *end;
-	unsigned line;
+	struct pgbouncer_lines lines;
 	enum section section;
 	size_t capacity;
 	struct pgbouncer_ini *out;
@@ -54,12 +54,13 @@ static void add_database(struct reader *reader, const struct pgbouncer_database 
 	out->databases[out->count++] = *database;
 }
 
-static bool read_database(struct reader *reader, const char *name, const char *text, size_t len,
-                          struct err *err)
+static bool read_database(struct reader *reader, struct err *err)
 {
-	struct pgbouncer_database database = {.name = xstrdup(name), .line = reader->line};
+	const struct pgbouncer_lines *at = &reader->lines;
+	struct pgbouncer_database database = {.name = xstrdup(at->name), .line = at->line};
 
-	if (check_name(reader, name, err) && pgbouncer_database_read(&database, text, len, err)) {
+	if (check_name(reader, at->name, err) &&
+	    pgbouncer_database_read(&database, at->value, at->value_len, err)) {
 		add_database(reader, &database);
 		return true;
 	}
@@ -67,77 +68,23 @@ static bool read_database(struct reader *reader, const char *name, const char *t
 	return false;
 }
 
-static bool take_entry(struct reader *reader, const char *name, const char *text, size_t len,
-                       struct err *err)
+static bool take_entry(struct reader *reader, struct err *err)
 {
 	switch (reader->section) {
 	case SECTION_NONE:
 		return err_set(err, "there is no [databases] above it");
 	case SECTION_DATABASES:
-		return read_database(reader, name, text, len, err);
+		return read_database(reader, err);
 	case SECTION_USERS:
-		return pgbouncer_user_check(text, len, err);
+		return pgbouncer_user_check(reader->lines.value, reader->lines.value_len, err);
 	}
 	return true;
 }
 
-static bool is_name_char(char c)
+static bool enter_section(struct reader *reader, struct err *err)
 {
-	return isascii(c) && (isalnum((unsigned char)c) || (c != '\0' && strchr("_.-*", c)));
-}
+	const char *name = reader->lines.name;
 
-static const char *line_end(const struct reader *reader)
-{
-	const char *end = memchr(reader->at, '\n', (size_t)(reader->end - reader->at));
-
-	return end != NULL ? end : reader->end;
-}
-
-static bool fail_at(const char *at, const char *end, struct err *err)
-{
-	auto_strbuf struct strbuf shown = STRBUF_INIT;
-	const char *equals = memchr(at, '=', (size_t)(end - at));
-
-	strbuf_append_escaped(&shown, at, (size_t)((equals != NULL ? equals : end) - at),
-	                      SHOWN_MAX);
-	return err_set(err,
-	               "'%s' is neither [databases] nor NAME = ...; letters, digits and _ . - are "
-	               "allowed in a name. PgBouncer would stop reading here",
-	               shown.data);
-}
-
-static bool read_entry(struct reader *reader, struct err *err)
-{
-	const char *start = reader->at, *end = line_end(reader), *at = start;
-	auto_free char *name = NULL;
-
-	while (at < end && is_name_char(*at))
-		at++;
-	name = xstrndup(start, (size_t)(at - start));
-	while (at < end && (*at == ' ' || *at == '\t'))
-		at++;
-	if (*name == '\0' || at == end || *at != '=')
-		return fail_at(start, end, err);
-	for (at++; at < end && (*at == ' ' || *at == '\t'); at++)
-		;
-	reader->at = end;
-	while (end > at && isspace((unsigned char)end[-1]))
-		end--;
-	if (take_entry(reader, name, at, (size_t)(end - at), err))
-		return true;
-	return err_wrap(err, "%.*s", SHOWN_MAX, name);
-}
-
-static bool read_section(struct reader *reader, struct err *err)
-{
-	const char *end = line_end(reader);
-	const char *close = memchr(reader->at, ']', (size_t)(end - reader->at));
-	auto_free char *name = NULL;
-
-	if (close == NULL)
-		return err_set(err, "the ']' of the section is missing");
-	name = xstrndup(reader->at + 1, (size_t)(close - reader->at - 1));
-	reader->at = close + 1;
 	if (strcmp(name, "databases") == 0)
 		reader->section = SECTION_DATABASES;
 	else if (strcmp(name, "users") == 0)
@@ -150,22 +97,25 @@ static bool read_section(struct reader *reader, struct err *err)
 	return true;
 }
 
-static void skip_space(struct reader *reader)
+static bool read_statement(struct reader *reader, bool *more, struct err *err)
 {
-	for (; reader->at < reader->end && isspace((unsigned char)*reader->at); reader->at++)
-		reader->line += *reader->at == '\n';
-}
-
-static bool read_statement(struct reader *reader, struct err *err)
-{
-	if (*reader->at == '#' || *reader->at == ';') {
-		reader->at = line_end(reader);
+	*more = true;
+	switch (pgbouncer_lines_next(&reader->lines, err)) {
+	case PGBOUNCER_STATEMENT_END:
+		*more = false;
 		return true;
-	}
-	if (*reader->at == '%')
+	case PGBOUNCER_STATEMENT_SECTION:
+		return enter_section(reader, err);
+	case PGBOUNCER_STATEMENT_ENTRY:
+		return take_entry(reader, err) ||
+		       err_wrap(err, "%.*s", SHOWN_MAX, reader->lines.name);
+	case PGBOUNCER_STATEMENT_INCLUDE:
 		return err_set(err, "%%include is not allowed in this file: segue would not know "
 		                    "what it brings");
-	return *reader->at == '[' ? read_section(reader, err) : read_entry(reader, err);
+	case PGBOUNCER_STATEMENT_BROKEN:
+		return false;
+	}
+	return false;
 }
 
 static bool is_foreign(const char *text, size_t len, size_t i)
@@ -197,23 +147,28 @@ static bool check_bytes(const char *text, size_t len, struct err *err)
 
 bool pgbouncer_ini_parse(const char *text, size_t len, struct pgbouncer_ini *out, struct err *err)
 {
-	struct reader reader = {.at = text, .end = text + len, .line = 1, .out = out};
+	struct reader reader = {.out = out};
+	bool more = true, ok = true;
+	unsigned line;
 
 	*out = (struct pgbouncer_ini){0};
 	if (!check_bytes(text, len, err))
 		return false;
-	for (skip_space(&reader); reader.at < reader.end; skip_space(&reader)) {
-		if (!read_statement(&reader, err)) {
-			pgbouncer_ini_free(out);
-			return err_wrap(err, "line %u", reader.line);
-		}
+	pgbouncer_lines_init(&reader.lines, text, len);
+	while (ok && more)
+		ok = read_statement(&reader, &more, err);
+	line = reader.lines.line;
+	pgbouncer_lines_fini(&reader.lines);
+	if (!ok) {
+		pgbouncer_ini_free(out);
+		return err_wrap(err, "line %u", line);
 	}
 	if (out->count > 0)
 		return true;
 	return err_set(err,
 	               "line %u: the file names no database: PgBouncer would drop those that "
 	               "it has",
-	               reader.line);
+	               line);
 }
 
 void pgbouncer_ini_free(struct pgbouncer_ini *ini)

@@ -65,10 +65,20 @@ bool pgbouncer_intent_init(struct pgbouncer_intent *intent, const char *state_di
 	return true;
 }
 
+/* The file beside is overwritten, or used up. */
+static void forget_staged(struct pgbouncer_intent *intent)
+{
+	free(STEAL(intent->staged));
+	free(STEAL(intent->staged_text));
+}
+
 void pgbouncer_intent_fini(struct pgbouncer_intent *intent)
 {
 	for (size_t i = 0; i < intent->count; i++)
 		free(intent->names[i]);
+	if (intent->staged != NULL)
+		unlink(intent->staged);
+	forget_staged(intent);
 	free(intent->names);
 	free(intent->owner);
 	free(intent->path);
@@ -108,18 +118,22 @@ void pgbouncer_intent_drop(struct pgbouncer_intent *intent, const char *name)
 	intent->fence = intent->fence && intent->count > 0;
 }
 
-static char *encode(const struct pgbouncer_intent *intent, const char *why)
+/* Without `why` also without the time: the words of a note that is staged. */
+static char *encode(const struct pgbouncer_intent *intent, char *const *list, size_t count,
+                    const char *why)
 {
 	json_auto_t *root = json_object();
 	json_t *names = json_array();
 	char when[CLOCK_WALL_MAX];
 
-	clock_wall(when, sizeof(when));
-	for (size_t i = 0; i < intent->count; i++)
-		json_array_append_new(names, json_string(intent->names[i]));
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(names, json_string(list[i]));
 	json_object_set_new(root, "databases", names);
-	json_object_set_new(root, "since", json_string(when));
-	json_object_set_new(root, "why", json_string(why));
+	if (why != NULL) {
+		clock_wall(when, sizeof(when));
+		json_object_set_new(root, "since", json_string(when));
+		json_object_set_new(root, "why", json_string(why));
+	}
 	json_object_set_new(root, "owner", json_string(intent->owner));
 	if (intent->fence)
 		json_object_set_new(root, FENCE_KEY, json_true());
@@ -128,16 +142,48 @@ static char *encode(const struct pgbouncer_intent *intent, const char *why)
 	return json_dumps(root, JSON_INDENT(1));
 }
 
-bool pgbouncer_intent_save(const struct pgbouncer_intent *intent, const char *why, struct err *err)
+static char *stage(const struct pgbouncer_intent *intent, const char *text, struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0640};
+
+	return file_stage(intent->path, text, strlen(text), &owner, err);
+}
+
+bool pgbouncer_intent_stage(struct pgbouncer_intent *intent, char *const *names, size_t count,
+                            struct err *err)
+{
+	auto_free char *text = encode(intent, names, count, NULL);
+
+	if (intent->staged != NULL && strcmp(intent->staged_text, text) == 0)
+		return true;
+	forget_staged(intent);
+	intent->staged = stage(intent, text, err);
+	intent->staged_text = STEAL(text);
+	return intent->staged != NULL || err_wrap(err, NOTE);
+}
+
+bool pgbouncer_intent_save_staged(struct pgbouncer_intent *intent)
+{
+	auto_free char *text = encode(intent, intent->names, intent->count, NULL);
+
+	intent->undated = intent->staged != NULL && strcmp(intent->staged_text, text) == 0 &&
+	                  rename(intent->staged, intent->path) == 0;
+	if (intent->undated)
+		forget_staged(intent);
+	return intent->undated;
+}
+
+bool pgbouncer_intent_save(struct pgbouncer_intent *intent, const char *why, struct err *err)
+{
 	auto_free char *text = NULL, *staged = NULL;
 
 	if (intent->count == 0)
 		return unlink(intent->path) == 0 || errno == ENOENT ||
 		       err_set_errno(err, errno, "cannot remove %s", intent->path);
-	text = encode(intent, why);
-	staged = file_stage(intent->path, text, strlen(text), &owner, err);
+	forget_staged(intent);
+	intent->undated = false;
+	text = encode(intent, intent->names, intent->count, why);
+	staged = stage(intent, text, err);
 	if (staged == NULL)
 		return err_wrap(err, NOTE);
 	if (rename(staged, intent->path) == 0)
@@ -147,9 +193,13 @@ bool pgbouncer_intent_save(const struct pgbouncer_intent *intent, const char *wh
 	return false;
 }
 
-bool pgbouncer_intent_sync(const struct pgbouncer_intent *intent, struct err *err)
+bool pgbouncer_intent_sync(struct pgbouncer_intent *intent, const char *why, struct err *err)
 {
-	return intent->count == 0 || file_sync(intent->path, err) || err_wrap(err, NOTE);
+	if (intent->count == 0)
+		return true;
+	if (intent->undated && !pgbouncer_intent_save(intent, why, err))
+		return false;
+	return file_sync(intent->path, err) || err_wrap(err, NOTE);
 }
 
 bool pgbouncer_intent_is_ours(const struct pgbouncer_intent *intent)

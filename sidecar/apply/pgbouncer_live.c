@@ -236,6 +236,7 @@ static void servers_answer(struct pgbouncer_driver *driver, const struct pgbounc
 	unsigned stale = table != NULL ? count_stale(driver, table) : 0;
 
 	(void)err;
+	driver->stale_left = stale;
 	if (stale == 0 || ++driver->sweeps >= SWEEPS_MAX) {
 		driver->facts.sweep_owed = false;
 		driver->sweeps = 0;

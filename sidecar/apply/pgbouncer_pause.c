@@ -95,6 +95,46 @@ static void without_note(struct pgbouncer_driver *driver, size_t before, const s
 	                         "the old primary, and clients may get errors"));
 }
 
+static const char *why_paused(const struct pgbouncer_driver *driver)
+{
+	if (driver->fenced)
+		return "nobody is to reach the last primary";
+	return driver->facts.held ? "there is no primary" : "the primary has changed";
+}
+
+/* Names of the databases that a hold would pause now, borrowed from the text. */
+static size_t names_to_hold(const struct pgbouncer_driver *driver, char **names)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < driver->ini.count; i++) {
+		const struct pgbouncer_database *database = &driver->ini.databases[i];
+		const struct pgbouncer_live_database *live =
+		    pgbouncer_live_find(&driver->live, database->name);
+
+		if (live != NULL && !live->paused && !live->disabled &&
+		    pgbouncer_is_primarys(driver, database))
+			names[count++] = database->name;
+	}
+	return count;
+}
+
+/* A folder that cannot be written to is told when a note is needed. */
+void pgbouncer_stage_note(struct pgbouncer_driver *driver)
+{
+	auto_free char **names = NULL;
+	struct err ignored;
+	size_t count;
+
+	if (driver->generation == 0 || !driver->facts.live_known || driver->intent.count > 0)
+		return;
+	names = xcalloc(driver->ini.count + 1, sizeof(*names));
+	count = names_to_hold(driver, names);
+	driver->intent.max_db_connections = driver->max_db_connections;
+	if (count > 0)
+		(void)!pgbouncer_intent_stage(&driver->intent, names, count, &ignored);
+}
+
 static void note_pauses(struct pgbouncer_driver *driver)
 {
 	struct pgbouncer_drain *drain = &driver->drain;
@@ -106,11 +146,8 @@ static void note_pauses(struct pgbouncer_driver *driver)
 			pgbouncer_intent_add(&driver->intent, driver->ini.databases[i].name);
 	driver->intent.max_db_connections = driver->max_db_connections;
 	driver->intent.fence = driver->intent.fence || driver->fenced;
-	if (!pgbouncer_intent_save(&driver->intent,
-	                           driver->fenced       ? "nobody is to reach the last primary"
-	                           : driver->facts.held ? "there is no primary"
-	                                                : "the primary has changed",
-	                           &err)) {
+	if (!(drain->dead && pgbouncer_intent_save_staged(&driver->intent)) &&
+	    !pgbouncer_intent_save(&driver->intent, why_paused(driver), &err)) {
 		without_note(driver, before, &err);
 		if (driver->intent.count == before)
 			return;
@@ -133,7 +170,8 @@ void pgbouncer_step_hold(struct pgbouncer_driver *driver)
 {
 	struct err err;
 
-	if (driver->note_unsynced && !pgbouncer_intent_sync(&driver->intent, &err))
+	if (driver->note_unsynced &&
+	    !pgbouncer_intent_sync(&driver->intent, why_paused(driver), &err))
 		log_warning("note_not_synced", KV_STR("target", driver->target.config->name),
 		            KV_ERR(&err),
 		            KV_STR("next", "after a power cut that PgBouncer survives, its pauses "

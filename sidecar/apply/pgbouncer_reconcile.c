@@ -55,6 +55,7 @@ void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const ch
 	log_error(event, KV_STR("cluster", driver->target.config->cluster),
 	          KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
 	          KV_STR("error", problem), KV_STR("next", when));
+	target_failed(&driver->target);
 }
 
 /* --- console B --- */
@@ -256,8 +257,10 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	facts->to_pause =
 	    facts->live_known && (driver->drain.unsent || pgbouncer_wants_pause(driver));
 	facts->limit_over = pgbouncer_limit_is_over(driver);
-	/* What a person has just paused must not be taken for segue's own. */
-	if (((facts->to_pause && !driver->drain.unsent) || facts->fence_due) &&
+	/* What a person has just paused must not be taken for segue's own; but where the primary is
+	 * dead, PgBouncer turns clients away until it is paused, and would be resumed anyway. */
+	if (((facts->to_pause && !driver->drain.unsent && !driver->drain.dead) ||
+	     facts->fence_due) &&
 	    now_ms - driver->live_ms > FRESH_MS)
 		facts->live_known = false;
 	facts->probe_due = pgbouncer_probe_is_due(driver, now_ms);

@@ -143,6 +143,7 @@ void pgbouncer_settle(struct pgbouncer_driver *driver)
 		            KV_ERR(&err),
 		            KV_STR("next", "after a power cut the file may be the one before"));
 	driver->unsynced = false;
+	pgbouncer_stage_note(driver);
 	if (driver->restore_ms != 0) {
 		if (!pgbouncer_mark(driver, &err))
 			log_warning("marker_missing", KV_STR("target", driver->target.config->name),

@@ -62,6 +62,63 @@ void target_status(const struct target *target, struct target_status *out)
 	target->ops->status(target, out);
 }
 
+void target_places(const struct target *target, struct target_places *desired,
+                   struct target_places *live)
+{
+	desired->listed = desired->count = live->listed = live->count = 0;
+	if (target->ops->places != NULL)
+		target->ops->places(target, desired, live);
+}
+
+void target_add_place(struct target_places *places, const char *name, const char *address,
+                      uint16_t port)
+{
+	bool is6 = strchr(address, ':') != NULL;
+	struct target_place *place;
+
+	places->count++;
+	if (places->listed == TARGET_PLACES_MAX)
+		return;
+	place = &places->list[places->listed++];
+	snprintf(place->name, sizeof(place->name), "%s", name);
+	snprintf(place->address, sizeof(place->address), is6 ? "[%s]:%u" : "%s:%u", address,
+	         (unsigned)port);
+}
+
+/* --- what it remembers --- */
+
+void target_moved(struct target *target, const struct move *move)
+{
+	struct target_history *history = &target->history;
+
+	history->moves[history->counts.moves++ % TARGET_MOVES_MAX] = *move;
+	target_hub_moved(target->hub, target->config->kind, move);
+}
+
+void target_failed(struct target *target)
+{
+	target->history.counts.failures++;
+}
+
+const struct move *target_move(const struct target *target, size_t back)
+{
+	const struct target_history *history = &target->history;
+
+	if (back >= TARGET_MOVES_MAX || back >= history->counts.moves)
+		return NULL;
+	return &history->moves[(history->counts.moves - 1 - back) % TARGET_MOVES_MAX];
+}
+
+void target_counts(const struct target *target, struct target_counts *out)
+{
+	*out = target->history.counts;
+}
+
+void target_inherit(struct target *target, const struct target *before)
+{
+	target->history = before->history;
+}
+
 static void changed_cb(int fd, short events, void *arg)
 {
 	struct target *target = arg;

@@ -25,6 +25,7 @@ static struct {
 	struct strbuf pending;
 	void (*wanted)(void *arg);
 	void *wanted_arg;
+	uint64_t counts[LOG_ERROR + 1];
 	int64_t dropped; /* lines, since the last one that fitted */
 } log_state = {.level = LOG_INFO, .format = LOG_TEXT, .pending = STRBUF_INIT};
 
@@ -200,6 +201,7 @@ void log_emit(enum log_level level, const char *event, const struct log_kv *pair
 
 	if (level < log_state.level)
 		return;
+	log_state.counts[level]++;
 	if (!has_room()) {
 		log_state.dropped++;
 		return;
@@ -212,6 +214,11 @@ void log_emit(enum log_level level, const char *event, const struct log_kv *pair
 		log_flush();
 	else if (was_empty)
 		log_state.wanted(log_state.wanted_arg);
+}
+
+uint64_t log_count(enum log_level level)
+{
+	return log_state.counts[level];
 }
 
 void log_set_deferred(void (*wanted)(void *arg), void *arg)

@@ -3,6 +3,7 @@
 #include <event2/event.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apply/haproxy_socket.h"
 #include "apply/haproxy_state.h"
@@ -52,7 +53,9 @@ static void check_level(struct check *check, const char *what, const char *path)
 	if (!ask(check, path, false, ADMIN_QUESTION, &reply, &err))
 		check_note(check, CHECK_FAIL, what, NULL, "%s: %s", path, err.message);
 	else if (strcasestr(reply.data, "permission denied") != NULL)
-		check_note(check, CHECK_FAIL, what, "stats socket ... level admin",
+		check_note(check, CHECK_FAIL, what,
+		           "put \"level admin\" behind its \"stats socket\" line in haproxy.cfg, "
+		           "and reload HAProxy",
 		           "%s does not let servers be changed", path);
 	else
 		check_note(check, CHECK_OK, what, NULL, "%s has level admin", path);
@@ -66,9 +69,13 @@ static int64_t check_socket(struct check *check, const char *what, const char *p
 	struct err err;
 
 	if (!ask(check, path, false, "show info", &reply, &err)) {
-		check_note(check, CHECK_FAIL, what,
-		           "is HAProxy up, is its \"stats socket\" there, may segue's user use it?",
-		           "%s: %s", path, err.message);
+		auto_free char *line = xasprintf(
+		    "is HAProxy up? In the section global of haproxy.cfg there has to be: stats "
+		    "socket %s mode 660 level admin",
+		    path);
+		auto_free char *fix = check_socket_fix(path, line);
+
+		check_note(check, CHECK_FAIL, what, fix, "stats socket %s: %s", path, err.message);
 		return 0;
 	}
 	if (!haproxy_info_parse(reply.data, reply.len, &info, &err)) {
@@ -91,9 +98,19 @@ static void check_master(struct check *check, const char *what, const char *path
 
 	if (!ask(check, path, true, "show proc", &reply, &err) ||
 	    !haproxy_procs_parse(reply.data, reply.len, &procs, &err)) {
-		check_note(check, CHECK_FAIL, what,
-		           "the master CLI of haproxy -W -S; root's alone by default", "%s: %s",
-		           path, err.message);
+		auto_free char *line = xasprintf(
+		    "HAProxy makes it when it is started with -W -S %s (Debian: EXTRAOPTS in "
+		    "/etc/default/haproxy, then systemctl restart haproxy)",
+		    path);
+		auto_free char *fix =
+		    access(path, F_OK) == 0 && access(path, W_OK) != 0
+		        ? xasprintf("it is root's alone: run segue as root, or open it to a group "
+		                    "of segue's user: -S %s,mode,660,group,haproxy, then restart "
+		                    "HAProxy",
+		                    path)
+		        : check_socket_fix(path, line);
+
+		check_note(check, CHECK_FAIL, what, fix, "master socket %s: %s", path, err.message);
 		return;
 	}
 	check_note(check, procs.failed > 0 ? CHECK_WARN : CHECK_OK, what,

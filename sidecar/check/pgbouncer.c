@@ -4,11 +4,13 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "apply/install.h"
 #include "apply/pgbouncer_console.h"
 #include "apply/pgbouncer_ini.h"
 #include "apply/pgbouncer_lint.h"
+#include "apply/pgbouncer_main.h"
 #include "apply/pgbouncer_show.h"
 #include "base/file.h"
 #include "check/check.h"
@@ -76,15 +78,18 @@ static const char *console_fix(const struct err *err)
 	switch (pgbouncer_problem_of(err->message)) {
 	case PGBOUNCER_NOT_ALLOWED:
 	case PGBOUNCER_NO_ADMIN:
-		return "name an admin in console, or add the user to admin_users in pgbouncer.ini, "
-		       "then RELOAD";
+		return "name an admin in console, or add its user to admin_users in pgbouncer.ini "
+		       "(admin_users = segue), then systemctl reload pgbouncer; the user pgbouncer "
+		       "needs neither, over the unix socket and as PgBouncer's own system user";
 	case PGBOUNCER_NO_DATABASE:
 		return "dbname=pgbouncer, in console";
 	case PGBOUNCER_OTHER:
 	case PGBOUNCER_NOT_PAUSED:
 	case PGBOUNCER_ALREADY_PAUSED:
 	case PGBOUNCER_RELOAD_FAILED:
-		return "is PgBouncer up, and does it let segue's user in?";
+		return "is PgBouncer up (systemctl status pgbouncer), are host (its "
+		       "unix_socket_dir) and port (its listen_port) in console right, and may this "
+		       "user log in?";
 	}
 	return NULL;
 }
@@ -162,6 +167,32 @@ static bool is_unrendered(const char *output)
 	return text.data[strspn(text.data, " \t\r\n")] == '\0';
 }
 
+/* Once something is in the file, SHOW DATABASES tells; until then only pgbouncer.ini can, where
+ * this user may read it. */
+static void check_include(struct check *check, const char *what, const char *main_file,
+                          const char *output)
+{
+	auto_free char *fix = NULL;
+	struct pgbouncer_main found;
+	struct err err = {""};
+
+	if (main_file == NULL)
+		return;
+	if (!pgbouncer_main_load(main_file, &found, &err))
+		check_note(check, CHECK_WARN, what, "look for it yourself",
+		           "whether %%include %s is in it is not known: %s", output, err.message);
+	else if (!pgbouncer_main_includes(&found, output)) {
+		fix = xasprintf("add the line \"%%include %s\" at its end, then systemctl reload "
+		                "pgbouncer",
+		                output);
+		check_note(check, CHECK_FAIL, what, fix, "%s does not take in %s", main_file,
+		           output);
+	} else if (found.problem != NULL && access(output, F_OK) == 0)
+		check_note(check, CHECK_FAIL, what, "correct it, then systemctl reload pgbouncer",
+		           "PgBouncer stops reading: %s", found.problem);
+	pgbouncer_main_free(&found);
+}
+
 static void check_running(struct check *check, struct console *console, const char *what,
                           const struct config_target *target, const struct pgbouncer_ini *ini)
 {
@@ -171,7 +202,12 @@ static void check_running(struct check *check, struct console *console, const ch
 	bool unrendered = is_unrendered(target->output);
 	struct err err;
 
-	if (unrendered)
+	if (unrendered && access(target->output, F_OK) != 0)
+		check_note(check, CHECK_WARN, what, "make it, empty, or let `segue run` write it",
+		           "there is no %s: PgBouncer does not start with a %%include of a file "
+		           "that is missing",
+		           target->output);
+	else if (unrendered)
 		check_note(check, CHECK_OK, what, NULL, "%s: not rendered yet: `segue run` does",
 		           target->output);
 	if (ask(check, console, "SHOW CONFIG", &config, &err) &&
@@ -186,6 +222,9 @@ static void check_running(struct check *check, struct console *console, const ch
 		                             .hold_timeout_ms = cluster->hold_timeout_ms},
 		    &findings);
 		note_findings(check, what, &findings);
+		if (unrendered)
+			check_include(check, what, pgbouncer_config_get(&config, "conffile"),
+			              target->output);
 	} else {
 		check_note(check, CHECK_FAIL, what, console_fix(&err), "console: %s", err.message);
 	}

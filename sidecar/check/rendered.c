@@ -3,6 +3,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bind_clash.h"
 #include "check/check.h"
@@ -46,6 +47,20 @@ static void find_clashes(struct check *check, const struct strbuf *texts)
 		check_note(check, CHECK_FAIL, "bind", NULL, "%.*s", (int)strcspn(line, "\n"), line);
 }
 
+/* Where there is no folder, check_targets() has said so, and no command could be run on a file in
+ * it. */
+static void leave_homeless_out(const struct check *check, struct strbuf *texts)
+{
+	for (size_t i = 0; i < check->config->target_count; i++) {
+		const char *output = check->config->targets[i].output;
+		auto_free char *folder =
+		    xstrndup(output, (size_t)(strrchr(output, '/') - output) + 1);
+
+		if (access(folder, W_OK) != 0)
+			strbuf_reset(&texts[i]);
+	}
+}
+
 void check_rendered(struct check *check)
 {
 	size_t count = check->config->target_count;
@@ -58,6 +73,7 @@ void check_rendered(struct check *check)
 			strbuf_reset(&texts[i]);
 	}
 	find_clashes(check, texts);
+	leave_homeless_out(check, texts);
 	run_commands(check, texts);
 	for (size_t i = 0; i < count; i++)
 		strbuf_fini(&texts[i]);

@@ -141,7 +141,10 @@ static const char *fix_of_denial(const struct server_fact *fact)
 	    {"28P01", "put the right password into the passfile of segue's user"},
 	    {"passfile", "put the password into the passfile of segue's user, or name one in "
 	                 "verify_conninfo"},
-	    {"28000", "CREATE ROLE segue LOGIN, and a line for it in pg_hba.conf"},
+	    {"28000",
+	     "on the primary: CREATE ROLE segue LOGIN; in pg_hba.conf of each server: host "
+	     "postgres segue THIS-MACHINE/32 trust (or scram-sha-256, with a passfile), "
+	     "then SELECT pg_reload_conf()"},
 	    {"3D000", "name a database that is there in verify_conninfo"},
 	    {"55000", "name a database that takes connections in verify_conninfo"},
 	    {"42501", "GRANT the role what it may not do"},

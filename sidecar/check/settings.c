@@ -1,7 +1,6 @@
 /* `segue check`, HAProxy's own settings: the files of its -f arguments; see the header. */
 #include "check/settings.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,51 +8,16 @@
 #include <unistd.h>
 
 #include "apply/command.h"
+#include "apply/haproxy_files.h"
 #include "apply/haproxy_lint.h"
 #include "base/file.h"
-
-#define FILE_MAX ((size_t)4 * 1024 * 1024) /* bytes of one file of HAProxy's */
-
-struct paths {
-	char **items;
-	size_t count;
-};
-
-static void paths_add(struct paths *paths, char *path)
-{
-	paths->items = xreallocarray(paths->items, paths->count + 1, sizeof(*paths->items));
-	paths->items[paths->count++] = path;
-}
-
-static void paths_free(struct paths *paths)
-{
-	for (size_t i = 0; i < paths->count; i++)
-		free(paths->items[i]);
-	free(paths->items);
-	*paths = (struct paths){.count = 0};
-}
-
-/* Behind every -f, and behind a --; as haproxy(1) reads them. */
-static void take_arguments(char *const *argv, struct paths *out)
-{
-	bool only_files = false;
-
-	for (size_t i = 0; argv[i] != NULL; i++) {
-		if (only_files)
-			paths_add(out, xstrdup(argv[i]));
-		else if (strcmp(argv[i], "--") == 0)
-			only_files = true;
-		else if (strcmp(argv[i], "-f") == 0 && argv[i + 1] != NULL)
-			paths_add(out, xstrdup(argv[++i]));
-	}
-}
 
 static bool read_command_line(int64_t pid, struct strbuf *out)
 {
 	auto_free char *file = xasprintf("/proc/%" PRId64 "/cmdline", pid);
 	struct err ignored; /* another namespace, or hidepid: check_command has to do */
 
-	return file_read(file, FILE_MAX, out, NULL, &ignored) && out->len > 0;
+	return file_read(file, CHECK_SETTINGS_FILE_MAX, out, NULL, &ignored) && out->len > 0;
 }
 
 static bool is_haproxy(const char *program)
@@ -71,7 +35,7 @@ static int64_t parent_of(int64_t pid)
 	const char *found;
 	struct err ignored;
 
-	if (!file_read(file, FILE_MAX, &text, NULL, &ignored))
+	if (!file_read(file, CHECK_SETTINGS_FILE_MAX, &text, NULL, &ignored))
 		return 0;
 	found = strstr(text.data, "\nPPid:");
 	return found != NULL ? strtoll(found + strlen("\nPPid:"), NULL, 10) : 0;
@@ -99,7 +63,7 @@ static char *start_folder(int64_t pid)
 	return root != NULL && strcmp(root, "/") == 0 ? proc_link(starter, "cwd") : NULL;
 }
 
-static void make_absolute(struct paths *paths, int64_t pid)
+static void make_absolute(struct haproxy_files *paths, int64_t pid)
 {
 	auto_free char *folder = start_folder(pid);
 
@@ -113,7 +77,7 @@ static void make_absolute(struct paths *paths, int64_t pid)
 	}
 }
 
-static bool files_of_process(int64_t pid, struct paths *out)
+static bool files_of_process(int64_t pid, struct haproxy_files *out)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 	auto_free char **argv = NULL;
@@ -126,13 +90,13 @@ static bool files_of_process(int64_t pid, struct paths *out)
 		argv[count++] = line.data + at;
 		argv[count] = NULL;
 	}
-	take_arguments(argv, out);
+	haproxy_files_of_arguments(argv, out);
 	make_absolute(out, pid);
 	return out->count > 0;
 }
 
 /* {} stays as it is, and is no file. */
-static bool files_of_command(const struct config_target *target, struct paths *out)
+static bool files_of_command(const struct config_target *target, struct haproxy_files *out)
 {
 	struct err ignored; /* noted by check_targets() */
 	char **argv = *target->check_command != '\0'
@@ -141,7 +105,7 @@ static bool files_of_command(const struct config_target *target, struct paths *o
 
 	if (argv == NULL)
 		return false;
-	take_arguments(argv, out);
+	haproxy_files_of_arguments(argv, out);
 	command_argv_free(argv);
 	for (size_t i = 0; i < out->count; i++)
 		if (strcmp(out->items[i], "{}") == 0) {
@@ -149,40 +113,6 @@ static bool files_of_command(const struct config_target *target, struct paths *o
 			out->items[i--] = out->items[--out->count];
 		}
 	return out->count > 0;
-}
-
-static bool is_folder(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* What HAProxy takes of a folder. */
-static bool is_loaded_name(const char *name)
-{
-	size_t len = strlen(name);
-
-	return name[0] != '.' && len > 4 && strcmp(name + len - 4, ".cfg") == 0;
-}
-
-/* HAProxy reads them in this order, too. */
-static int only_loaded(const struct dirent *entry)
-{
-	return is_loaded_name(entry->d_name);
-}
-
-static void expand_folder(const char *folder, struct paths *out)
-{
-	struct dirent **entries;
-	int count = scandir(folder, &entries, only_loaded, alphasort);
-
-	for (int i = 0; i < count; i++) {
-		paths_add(out, xasprintf("%s/%s", folder, entries[i]->d_name));
-		free(entries[i]);
-	}
-	if (count >= 0)
-		free(entries);
 }
 
 /* However they are spelled: "./", "..", symbolic links. */
@@ -204,19 +134,30 @@ static bool is_output(const struct check *check, const char *path)
 	return false;
 }
 
+static void leave_outputs_out(const struct check *check, struct haproxy_files *files)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < files->count; i++) {
+		if (is_output(check, files->items[i]))
+			free(files->items[i]);
+		else
+			files->items[kept++] = files->items[i];
+	}
+	files->count = kept;
+}
+
 static void lint_file(struct check *check, const char *path)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT, findings = STRBUF_INIT;
 	struct err err;
 
-	if (is_output(check, path)) /* its template is linted already */
-		return;
 	if (*path != '/') {
 		check_note(check, CHECK_WARN, path, "start HAProxy with absolute paths",
 		           "not looked at, as it is relative");
 		return;
 	}
-	if (!file_read(path, FILE_MAX, &text, NULL, &err)) {
+	if (!file_read(path, CHECK_SETTINGS_FILE_MAX, &text, NULL, &err)) {
 		check_note(check, CHECK_WARN, "haproxy settings", "not looked at", "%s",
 		           err.message);
 		return;
@@ -231,20 +172,20 @@ static void lint_file(struct check *check, const char *path)
 	}
 }
 
-static bool loads(const struct paths *arguments, const char *output)
+static bool loads(const struct haproxy_files *arguments, const char *output)
 {
 	const char *name = strrchr(output, '/') + 1;
 	auto_free char *folder = xstrndup(output, (size_t)(name - output));
 
 	for (size_t i = 0; i < arguments->count; i++)
 		if (same_file(arguments->items[i], output) ||
-		    (is_loaded_name(name) && same_file(arguments->items[i], folder)))
+		    (haproxy_files_is_loaded_name(name) && same_file(arguments->items[i], folder)))
 			return true;
 	return false;
 }
 
 /* The first one that could not be made absolute; NULL: none. */
-static const char *find_relative(const struct paths *arguments)
+static const char *find_relative(const struct haproxy_files *arguments)
 {
 	for (size_t i = 0; i < arguments->count; i++)
 		if (*arguments->items[i] != '/')
@@ -252,11 +193,26 @@ static const char *find_relative(const struct paths *arguments)
 	return NULL;
 }
 
+static char *not_loaded_fix(const struct config_target *target)
+{
+	const char *name = strrchr(target->output, '/') + 1, *socket = target->master_socket;
+
+	if (!haproxy_files_is_loaded_name(name))
+		return xstrdup("from a folder, HAProxy loads only *.cfg: call it so, and name the "
+		               "folder with -f");
+	return xasprintf("add a -f for its folder; Debian: EXTRAOPTS=\"%s%s%s-f %.*s\" in "
+	                 "/etc/default/haproxy, then systemctl restart haproxy (a reload is not "
+	                 "enough)",
+	                 *socket != '\0' ? "-S " : "", socket, *socket != '\0' ? " " : "",
+	                 (int)(name - target->output - 1), target->output);
+}
+
 static void note_not_loaded(struct check *check, const struct config_target *target,
-                            const struct paths *arguments)
+                            const struct haproxy_files *arguments)
 {
 	auto_free char *what = check_target_name(target);
 	const char *relative = find_relative(arguments);
+	auto_free char *fix = not_loaded_fix(target);
 
 	if (relative != NULL)
 		check_note(check, CHECK_WARN, what, "start HAProxy with absolute paths",
@@ -264,14 +220,12 @@ static void note_not_loaded(struct check *check, const struct config_target *tar
 		           "folder that segue's user cannot see",
 		           target->output, relative);
 	else
-		check_note(check, CHECK_FAIL, what,
-		           "add a -f for it (Debian: EXTRAOPTS in /etc/default/haproxy); from a "
-		           "folder, HAProxy loads only *.cfg",
+		check_note(check, CHECK_FAIL, what, fix,
 		           "the running HAProxy was not started with %s", target->output);
 }
 
 static void check_outputs(struct check *check, const struct config_target *first,
-                          const struct paths *arguments)
+                          const struct haproxy_files *arguments)
 {
 	for (size_t i = 0; i < check->config->target_count; i++) {
 		const struct config_target *target = &check->config->targets[i];
@@ -284,7 +238,7 @@ static void check_outputs(struct check *check, const struct config_target *first
 
 void check_settings(struct check *check, const struct config_target *target, int64_t pid)
 {
-	struct paths arguments = {.count = 0}, files = {.count = 0};
+	struct haproxy_files arguments = {.count = 0}, files = {.count = 0};
 	auto_free char *what = check_target_name(target);
 
 	if (files_of_process(pid, &arguments)) {
@@ -294,14 +248,12 @@ void check_settings(struct check *check, const struct config_target *target, int
 		           "HAProxy's own files are not known, and not looked at");
 		return;
 	}
-	for (size_t i = 0; i < arguments.count; i++) {
-		if (is_folder(arguments.items[i]))
-			expand_folder(arguments.items[i], &files);
-		else
-			paths_add(&files, xstrdup(arguments.items[i]));
-	}
+	for (size_t i = 0; i < arguments.count; i++)
+		haproxy_files_expand(arguments.items[i], &files);
+	leave_outputs_out(check, &files); /* their templates are looked at already */
 	for (size_t i = 0; i < files.count; i++)
 		lint_file(check, files.items[i]);
-	paths_free(&files);
-	paths_free(&arguments);
+	check_binds(check, target, &files);
+	haproxy_files_free(&files);
+	haproxy_files_free(&arguments);
 }

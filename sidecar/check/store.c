@@ -116,6 +116,22 @@ static void note_chroot(struct question *question, const struct zk_node_fact *fa
 		           strchr(hosts, '/'));
 }
 
+/* A znode of layout plain may hold anything that names a server; who writes it knows. */
+static const char *absent_fix(const struct question *question)
+{
+	const struct config *config = question->check->config;
+
+	if (question->presence)
+		return "nothing is moved until a publisher lives: start segue publish beside a "
+		       "PostgreSQL server, or presence = no";
+	if (config->clusters[question->cluster].layout == CONFIG_LAYOUT_PLAIN)
+		return "nothing is moved until it is written; is path in its [cluster] right?";
+	return "nothing is moved until it is written: by segue publish beside a PostgreSQL "
+	       "server, or by hand, its parents first: zkCli.sh create ... "
+	       "'{\"version\":1,\"primary\":{\"host\":\"ADDRESS\",\"port\":5432}}'; or is path "
+	       "in its [cluster] wrong?";
+}
+
 static void note_answer(struct question *question, const struct zk_node_fact *fact)
 {
 	auto_free char *what = what_of(question);
@@ -124,9 +140,8 @@ static void note_answer(struct question *question, const struct zk_node_fact *fa
 	case ZK_NODE_UNKNOWN:
 		return;
 	case ZK_NODE_ABSENT:
-		check_note(question->check, CHECK_WARN, what,
-		           "nothing is moved until a publisher writes it", "%s does not exist",
-		           question->path);
+		check_note(question->check, CHECK_WARN, what, absent_fix(question),
+		           "%s does not exist", question->path);
 		return;
 	case ZK_NODE_DENIED:
 		check_note(question->check, CHECK_FAIL, what, "auth_file, or the znode's ACL",
@@ -304,7 +319,9 @@ static void ask_all(struct check *check, struct zk *zk)
 	if (zk_connected(zk))
 		check_note(check, CHECK_OK, "zookeeper", NULL, "%s", zk_describe(zk));
 	else
-		check_note(check, CHECK_FAIL, "zookeeper", "hosts of [zookeeper], and is it up?",
+		check_note(check, CHECK_FAIL, "zookeeper",
+		           "is hosts of [zookeeper] right, is ZooKeeper up there (systemctl status "
+		           "zookeeper), does a firewall stand between?",
 		           "no session: %s", zk_describe(zk));
 	for (size_t i = 0; i < count; i++)
 		if (questions[i].path != NULL)

@@ -1,5 +1,6 @@
 /* `segue check`, the targets: does the template render to what the proxy reads, can the file be
  * written, are the commands' programs there? */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -85,7 +86,12 @@ static void check_text(struct check *check, const struct config_target *target, 
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct err err;
 
-	if (!check_render(check, target, &text, &err))
+	if (access(target->template_file, F_OK) != 0 && errno == ENOENT)
+		check_note(check, CHECK_FAIL, what,
+		           "name it in template, copy one of /usr/share/segue/templates, or let "
+		           "segue init write it",
+		           "there is no template %s", target->template_file);
+	else if (!check_render(check, target, &text, &err))
 		check_note(check, CHECK_FAIL, what, "correct the template", "%s", err.message);
 	else if (target->kind == CONFIG_TARGET_HAPROXY)
 		check_haproxy_text(check, target, what, &text);

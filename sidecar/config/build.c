@@ -63,13 +63,12 @@ static void refuse_key(struct builder *builder, const struct config_section *sec
                        const struct config_entry *entry)
 {
 	auto_strbuf struct strbuf allowed = STRBUF_INIT;
-	size_t count;
-	const struct config_key *keys = config_keys(&count);
+	const struct config_key *key;
 
-	for (size_t i = 0; i < count; i++)
-		if ((keys[i].sections & section->info->kind) != 0)
-			strbuf_printf(&allowed, "%s%s%s", allowed.len > 0 ? ", " : "", keys[i].name,
-			              config_key_is_prefix(&keys[i]) ? "NAME" : "");
+	for (size_t i = 0; (key = config_key_at(i)) != NULL; i++)
+		if ((key->sections & section->info->kind) != 0)
+			strbuf_printf(&allowed, "%s%s%s", allowed.len > 0 ? ", " : "", key->name,
+			              config_key_is_prefix(key) ? "NAME" : "");
 	config_problem_add(builder->errors, entry->line, section, NULL,
 	                   "found the unknown key \"%s\": allowed: %s", entry->key, allowed.data);
 }
@@ -115,13 +114,10 @@ static void load_entries(struct builder *builder, const struct config_section *s
 
 static void load_defaults(enum config_section_kind kind, void *base)
 {
-	size_t count;
-	const struct config_key *keys = config_keys(&count);
+	const struct config_key *key;
 	struct err err;
 
-	for (size_t i = 0; i < count; i++) {
-		const struct config_key *key = &keys[i];
-
+	for (size_t i = 0; (key = config_key_at(i)) != NULL; i++) {
 		if ((key->sections & kind) == 0 || config_key_is_prefix(key) || key->preset == NULL)
 			continue;
 		if (!config_value_set(key, key->preset, base, &err))
@@ -131,11 +127,9 @@ static void load_defaults(enum config_section_kind kind, void *base)
 
 static void check_required(struct builder *builder, const struct config_section *section)
 {
-	size_t count;
-	const struct config_key *keys = config_keys(&count);
+	const struct config_key *key;
 
-	for (size_t i = 0; i < count; i++) {
-		const struct config_key *key = &keys[i];
+	for (size_t i = 0; (key = config_key_at(i)) != NULL; i++) {
 		auto_strbuf struct strbuf allowed = STRBUF_INIT;
 
 		if ((key->sections & section->info->kind) == 0 || key->preset != NULL ||

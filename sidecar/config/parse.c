@@ -11,6 +11,7 @@
 
 #include "config/grammar.h"
 #include "config/reader.h"
+#include "config/values.h"
 
 /* What an indented line would go on with. */
 enum open_value {
@@ -104,16 +105,33 @@ static void add_section(struct parser *parser, struct config_section section)
 	parser->open = OPEN_NOTHING;
 }
 
+/* A section whose name cannot be expanded. */
+static void refuse_name(struct parser *parser, const char *header, const struct err *err)
+{
+	struct config_section section = {
+	    .header = xstrdup(header), .name = xstrdup(""), .line = parser->reader.line};
+
+	config_problem_add(parser->problems, section.line, &section, NULL, "%s", err->message);
+	add_section(parser, section);
+}
+
 static void open_section(struct parser *parser)
 {
-	const char *header = parser->reader.current.key.data;
+	const char *header = parser->reader.current.key.data, *name;
 	size_t word_len = strcspn(header, " \t");
 	auto_free char *word = xstrndup(header, word_len);
-	auto_strbuf struct strbuf shown = STRBUF_INIT;
-	const char *name = header + word_len + strspn(header + word_len, " \t");
-	struct config_section section = {
-	    .info = config_section_find(word), .name = xstrdup(name), .line = parser->reader.line};
+	auto_strbuf struct strbuf expanded = STRBUF_INIT, shown = STRBUF_INIT;
+	struct config_section section;
+	struct err err;
 
+	if (!config_value_expand(header + word_len + strspn(header + word_len, " \t"), &expanded,
+	                         &err)) {
+		refuse_name(parser, header, &err);
+		return;
+	}
+	name = expanded.data;
+	section = (struct config_section){
+	    .info = config_section_find(word), .name = xstrdup(name), .line = parser->reader.line};
 	strbuf_append_escaped(&shown, name, strlen(name), CONFIG_NAME_MAX);
 	section.header = xasprintf("%s%s%s", word, *name != '\0' ? " " : "", name);
 	if (section.info == NULL || section.info->named != (*name != '\0')) {

@@ -79,18 +79,18 @@ static void man_key(FILE *out, const struct config_key *key)
 
 void config_print_man(FILE *out)
 {
-	size_t section_count, key_count;
+	size_t section_count;
 	const struct config_section_info *sections = config_sections(&section_count);
-	const struct config_key *keys = config_keys(&key_count);
+	const struct config_key *key;
 
 	for (size_t i = 0; i < section_count; i++) {
 		const struct config_section_info *section = &sections[i];
 
 		fprintf(out, ".SS \"[%s%s]\"\n", section->word, section->named ? " NAME" : "");
 		print_roff_sentences(out, section->help);
-		for (size_t j = 0; j < key_count; j++)
-			if ((keys[j].sections & section->kind) != 0)
-				man_key(out, &keys[j]);
+		for (size_t j = 0; (key = config_key_at(j)) != NULL; j++)
+			if ((key->sections & section->kind) != 0)
+				man_key(out, key);
 	}
 }
 
@@ -151,16 +151,15 @@ static bool is_active(const struct config_section_info *section)
 
 static void sample_section(FILE *out, const struct config_section_info *section)
 {
-	size_t count;
-	const struct config_key *keys = config_keys(&count);
+	const struct config_key *key;
 
 	fputc('\n', out);
 	print_comment(out, section->help);
 	fprintf(out, "%s[%s%s%s]\n", is_active(section) ? "" : ";", section->word,
 	        section->named ? " " : "", section->named ? section->example_name : "");
-	for (size_t i = 0; i < count; i++)
-		if ((keys[i].sections & section->kind) != 0)
-			sample_key(out, &keys[i], is_active(section));
+	for (size_t i = 0; (key = config_key_at(i)) != NULL; i++)
+		if ((key->sections & section->kind) != 0)
+			sample_key(out, key, is_active(section));
 }
 
 void config_print_sample(FILE *out)

@@ -1,18 +1,16 @@
 /* The table of sections and keys of segue.ini; see the header.
- * A key is added here and nowhere else: default, bounds, manual and sample all follow. */
+ * A key is added here (one of a [publisher] in table_publisher.c) and nowhere else: default,
+ * bounds, manual and sample all follow. */
 #include "config/table.h"
 
 #include <string.h>
 
 #include "base/util.h"
 #include "config.h"
+#include "table_internal.h"
 
 #define TARGETS (CONFIG_SECTION_HAPROXY | CONFIG_SECTION_PGBOUNCER | CONFIG_SECTION_FILE)
-
-#define SECOND ((int64_t)1000)
-#define MINUTE (60 * SECOND)
-#define HOUR   (60 * MINUTE)
-#define TB     ((int64_t)1 << 40)
+#define TB      ((int64_t)1 << 40)
 
 /* In the order of the enums of config.h and log.h. */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
@@ -22,10 +20,6 @@ static const char *const verifies[] = {"disable", "prefer", "require", NULL};
 static const char *const acls[] = {"open", "creator", NULL};
 static const char *const losses[] = {"hold", "keep", "fence", NULL};
 static const char *const rollbacks[] = {"refuse", "follow", NULL};
-static const char *const repmgrs[] = {"auto", "yes", "no", NULL};
-static const char *const write_checks[] = {"no", "table", NULL};
-
-#define AT(type, field) offsetof(struct type, field)
 
 static const struct config_key keys[] = {
     /* [segue] */
@@ -205,6 +199,16 @@ static const struct config_key keys[] = {
      .help = "When the store itself went back in time (a restored backup, another ensemble): "
              "refuse keeps the topology applied last and raises an alarm until a newer value is "
              "written; follow takes the older value."},
+    {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "fleet",
+     .type = CONFIG_TYPE_BOOL,
+     .offset = AT(config_cluster, fleet),
+     .preset = "no",
+     .help =
+         "yes: this sidecar keeps an ephemeral znode /segue/CLUSTER/sidecars/NAME (NAME is name "
+         "in [segue]), which says what it has applied and how its targets stand, for segue "
+         "fleet and segue wait. It goes with the session, and with SIGTERM at once. A second "
+         "sidecar of the same name waits until the first one is gone."},
 
     /* [haproxy NAME], [pgbouncer NAME], [file NAME] */
     {.sections = TARGETS,
@@ -329,113 +333,11 @@ static const struct config_key keys[] = {
      .offset = CONFIG_NOT_KEPT,
      .example = "var.maxconn = 100",
      .help = "A value for the template: var.maxconn is {{vars.maxconn}}. Any number of them."},
-
-    /* [publisher NAME] */
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "cluster",
-     .type = CONFIG_TYPE_CLUSTER,
-     .flags = CONFIG_REQUIRED,
-     .offset = AT(config_publisher, cluster),
-     .example = "orders",
-     .help = "The cluster that it publishes, of layout segue; the path comes from there, and "
-             "verify_timeout, which bounds each question to a server."},
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "name",
-     .type = CONFIG_TYPE_NAME,
-     .offset = AT(config_publisher, name),
-     .preset = "",
-     .help = "This publisher, among those of the cluster. Not set: the host's name."},
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "nodes",
-     .type = CONFIG_TYPE_CONNINFOS,
-     .flags = CONFIG_REQUIRED,
-     .offset = AT(config_publisher, nodes),
-     .example = "host=10.0.0.1 port=5432, host=10.0.0.2 port=5432",
-     .help = "A connection string for each server, comma separated, as the proxies reach it. With "
-             "repmgr one is enough: the rest comes from repmgr.nodes. A name that is not "
-             "repmgr's comes from node.NAME of the cluster."},
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "conninfo",
-     .type = CONFIG_TYPE_CONNINFO,
-     .offset = AT(config_publisher, conninfo),
-     .preset = "user=repmgr dbname=repmgr connect_timeout=2",
-     .help = "What is common to all of them. A string of nodes may say otherwise; one of "
-             "repmgr.nodes only says where its server is. The role needs LOGIN, pg_monitor for "
-             "the timeline of standbys, and with repmgr SELECT on its tables nodes and events. "
-             "connect_timeout has no effect, verify_timeout has."},
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "repmgr",
-     .type = CONFIG_TYPE_ENUM,
-     .offset = AT(config_publisher, repmgr),
-     .choices = repmgrs,
-     .preset = "auto",
-     .help = "Whether the cluster is repmgr's (4 or 5). auto: where there is a table nodes in "
-             "repmgr_schema. yes: its absence is an error, which is logged. no: its tables are "
-             "not read."},
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "repmgr_schema",
-     .type = CONFIG_TYPE_NAME,
-     .flags = CONFIG_REQUIRED,
-     .offset = AT(config_publisher, repmgr_schema),
-     .preset = "repmgr",
-     .help = "The schema of its tables, in the database of conninfo."},
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "interval",
-     .type = CONFIG_TYPE_DURATION,
-     .offset = AT(config_publisher, interval_ms),
-     .min = 100,
-     .max = MINUTE,
-     .preset = "1s",
-     .help = "How often the servers are observed. While no server takes writes, for a minute, "
-             "every 50 ms."},
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "null_after",
-     .type = CONFIG_TYPE_COUNT,
-     .offset = AT(config_publisher, null_after),
-     .min = 1,
-     .max = 1000,
-     .preset = "3",
-     .help = "Intervals without a server that takes writes until it is published that there is no "
-             "primary, so that the proxies hold."},
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "drop_after",
-     .type = CONFIG_TYPE_COUNT,
-     .offset = AT(config_publisher, drop_after),
-     .min = 1,
-     .max = 100000,
-     .preset = "10",
-     .help = "Intervals without an answer until a standby is taken out of what is published."},
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "blind_after",
-     .type = CONFIG_TYPE_DURATION,
-     .offset = AT(config_publisher, blind_after_ms),
-     .min = 100,
-     .max = HOUR,
-     .preset = "10s",
-     .help = "How long no server may answer until this publisher takes its presence away: it does "
-             "not know anything."},
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "write_check",
-     .type = CONFIG_TYPE_ENUM,
-     .offset = AT(config_publisher, write_check),
-     .choices = write_checks,
-     .preset = "no",
-     .help = "table: a server that is not in recovery takes writes only if it also takes a row, "
-             "which is rolled back: in repmgr's table events, or in a temporary table where there "
-             "is none. no: that it is not in recovery is enough."},
-    {.sections = CONFIG_SECTION_PUBLISHER,
-     .name = "notify_socket",
-     .type = CONFIG_TYPE_UNIX,
-     .offset = AT(config_publisher, notify_socket),
-     .preset = "/run/segue/publish.sock",
-     .help = "Where segue notify wakes the segue publish that runs here: a unix socket, which "
-             "anybody on this host may write to. Several sections may share one. Empty: none."},
 };
 
-const struct config_key *config_keys(size_t *count)
+const struct config_key *config_key_at(size_t index)
 {
-	*count = ARRAY_LEN(keys);
-	return keys;
+	return index < ARRAY_LEN(keys) ? &keys[index] : table_publisher(index - ARRAY_LEN(keys));
 }
 
 bool config_key_is_prefix(const struct config_key *key)
@@ -452,8 +354,10 @@ static bool key_matches(const struct config_key *row, const char *key)
 
 const struct config_key *config_key_find(enum config_section_kind kind, const char *key)
 {
-	for (size_t i = 0; i < ARRAY_LEN(keys); i++)
-		if ((keys[i].sections & kind) != 0 && key_matches(&keys[i], key))
-			return &keys[i];
+	const struct config_key *row;
+
+	for (size_t i = 0; (row = config_key_at(i)) != NULL; i++)
+		if ((row->sections & kind) != 0 && key_matches(row, key))
+			return row;
 	return NULL;
 }

@@ -35,6 +35,15 @@ static const char *member_name(const struct member *member)
 	return member->name[0] != '\0' ? member->name : member->host;
 }
 
+/* There even without any: a template that asks for one of a standby must not get the primary's from
+ * a section further out. */
+static json_t *tags_view(const struct member *member)
+{
+	json_t *tags = member->tags[0] != '\0' ? json_loads(member->tags, 0, NULL) : NULL;
+
+	return tags != NULL ? tags : json_object();
+}
+
 static json_t *member_view(const struct member *member, bool is_primary)
 {
 	const char *address = member_address(member);
@@ -51,6 +60,7 @@ static json_t *member_view(const struct member *member, bool is_primary)
 	set_str(view, "endpoint", endpoint);
 	set_str(view, "role", is_primary ? "primary" : "standby");
 	set(view, "is_primary", json_boolean(is_primary));
+	set(view, "tags", tags_view(member));
 	if (!is_primary && member->unread)
 		set(view, "unread", json_true());
 	if (!is_primary && member->lag_bytes >= 0)

@@ -1,6 +1,9 @@
 /* The HTTP server. A connection:
  *
- *     READING --complete or refused--> REPLYING --all written--> LINGERING --> gone
+ *     READING --complete or refused--> MAKING --body complete--> REPLYING --all written-->
+ * LINGERING
+ *                                                                                            |
+ *                                                                                          gone
  *
  * and from each of them it is gone when its time is over or the connection breaks. Everything runs
  * at the lowest priority: no proxy waits for somebody who looks. */
@@ -16,11 +19,16 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
+#define SLICE_US        500 /* of making a body, between two looks at everything else */
 #define LINGER_MS       1000
 #define ACCEPT_PAUSE_MS 1000
+#define POLICY_NOTHING  "default-src 'none'; frame-ancestors 'none'"
 
 enum guest_state {
 	GUEST_READING,   /* the request is not complete: may take timeout_ms */
+	GUEST_MAKING,    /* the body is not complete: may take timeout_ms */
 	GUEST_REPLYING,  /* the reply is not written: may take timeout_ms */
 	GUEST_LINGERING, /* what still comes is dropped, as to close on it would reset the
 	                    connection and cost the peer the reply: may take LINGER_MS */
@@ -29,9 +37,11 @@ enum guest_state {
 struct guest {
 	struct http *http;
 	struct bufferevent *stream;
-	struct event *deadline;
+	struct event *deadline, *more;
 	enum guest_state state;
-	bool said_all; /* the peer has closed its half */
+	struct http_reply reply;
+	bool head_only; /* the request was HEAD */
+	bool said_all;  /* the peer has closed its half */
 };
 
 struct http {
@@ -64,6 +74,8 @@ static void guest_enter(struct guest *guest, enum guest_state state)
 static void guest_free(struct guest *guest)
 {
 	event_free(guest->deadline);
+	event_free(guest->more);
+	strbuf_fini(&guest->reply.body);
 	bufferevent_free(guest->stream);
 	free(guest);
 }
@@ -113,20 +125,50 @@ void http_refuse(struct http_reply *reply, int status, const char *why)
 	strbuf_printf(&reply->body, "%s\n", text != NULL ? text : "{\"error\":\"no UTF-8\"}");
 }
 
-static void send_reply(struct guest *guest, const struct http_reply *reply, bool with_body)
+static void send_reply(struct guest *guest)
 {
+	struct http_reply *reply = &guest->reply;
 	struct evbuffer *out = bufferevent_get_output(guest->stream);
 
 	evbuffer_add_printf(out,
 	                    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-	                    "Cache-Control: no-store\r\nConnection: close\r\n",
-	                    reply->status, reason(reply->status), reply->type, reply->body.len);
+	                    "Cache-Control: no-store\r\nConnection: close\r\n"
+	                    "X-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+	                    "Content-Security-Policy: %s\r\n",
+	                    reply->status, reason(reply->status), reply->type, reply->body.len,
+	                    reply->policy != NULL ? reply->policy : POLICY_NOTHING);
 	if (reply->allow != NULL)
 		evbuffer_add_printf(out, "Allow: %s\r\n", reply->allow);
 	evbuffer_add(out, "\r\n", 2);
-	if (with_body)
+	if (!guest->head_only)
 		evbuffer_add(out, reply->body.data, reply->body.len);
+	strbuf_fini(&reply->body);
 	guest_enter(guest, GUEST_REPLYING);
+}
+
+/* For a slice of time only: a long body must not keep the loop from its work. */
+static void make_more(struct guest *guest)
+{
+	struct http_reply *reply = &guest->reply;
+	int64_t until_us = clock_now_us() + SLICE_US;
+	const struct timeval at_once = {0}; /* when the loop has looked at everything else */
+
+	while (reply->more != NULL) {
+		if (!reply->more(reply, guest->http->arg)) {
+			reply->more = NULL;
+		} else if (clock_now_us() >= until_us) {
+			event_add(guest->more, &at_once);
+			return;
+		}
+	}
+	send_reply(guest);
+}
+
+static void on_more(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	make_more(arg);
 }
 
 static void read_request(struct guest *guest)
@@ -134,7 +176,7 @@ static void read_request(struct guest *guest)
 	struct evbuffer *in = bufferevent_get_input(guest->stream);
 	size_t len = evbuffer_get_length(in);
 	const char *data = (const char *)evbuffer_pullup(in, -1);
-	struct http_reply reply = {.status = 200, .type = "text/plain", .body = STRBUF_INIT};
+	struct http_reply *reply = &guest->reply;
 	struct request request;
 	struct err err = {""};
 
@@ -142,15 +184,16 @@ static void read_request(struct guest *guest)
 	case REQUEST_PARTIAL:
 		return;
 	case REQUEST_REFUSED:
-		http_refuse(&reply, request.status, err.message);
+		http_refuse(reply, request.status, err.message);
 		break;
 	case REQUEST_COMPLETE:
-		guest->http->answer(&request, data + request.head_len, &reply, guest->http->arg);
+		guest->http->answer(&request, data + request.head_len, reply, guest->http->arg);
 		break;
 	}
 	evbuffer_drain(in, len);
-	send_reply(guest, &reply, strcmp(request.method, "HEAD") != 0);
-	strbuf_fini(&reply.body);
+	guest->head_only = strcmp(request.method, "HEAD") == 0;
+	guest_enter(guest, GUEST_MAKING);
+	make_more(guest);
 }
 
 static void on_read(struct bufferevent *stream, void *arg)
@@ -185,7 +228,7 @@ static void on_end(struct bufferevent *stream, short what, void *arg)
 
 	(void)stream;
 	if ((what & BEV_EVENT_EOF) != 0 && (what & BEV_EVENT_READING) != 0 &&
-	    guest->state == GUEST_REPLYING)
+	    (guest->state == GUEST_MAKING || guest->state == GUEST_REPLYING))
 		guest->said_all = true;
 	else
 		guest_leave(guest);
@@ -209,8 +252,12 @@ static void on_guest(struct evconnlistener *listener, evutil_socket_t fd, struct
 	(void)address_len;
 	guest->http = http;
 	guest->deadline = evtimer_new(http->base, on_deadline, guest);
+	guest->more = evtimer_new(http->base, on_more, guest);
+	guest->reply = (struct http_reply){.status = 200, .type = "text/plain"};
+	strbuf_init(&guest->reply.body);
 	guest->stream = bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	event_priority_set(guest->deadline, priority);
+	event_priority_set(guest->more, priority);
 	bufferevent_priority_set(guest->stream, priority);
 	bufferevent_setwatermark(guest->stream, EV_READ, 0, REQUEST_HEAD_MAX + REQUEST_BODY_MAX);
 	bufferevent_setcb(guest->stream, on_read, on_written, on_end, guest);

@@ -11,6 +11,8 @@
 #include "config/grammar.h"
 #include "report/http.h"
 #include "report/listen.h"
+#include "report/metrics.h"
+#include "report/page.h"
 
 #define TIMEOUT_MS      10000
 #define RETRY_FIRST_MS  1000
@@ -41,7 +43,7 @@ static void set_json(struct http_reply *reply, json_t *document)
 
 	json_decref(document);
 	if (text == NULL) {
-		http_refuse(reply, 503, "there is no status to show");
+		http_refuse(reply, 503, "there is nothing to show");
 		return;
 	}
 	reply->type = "application/json";
@@ -67,9 +69,38 @@ static void override(struct report_server *server, const char *cluster, const ch
 
 /* --- what may be read --- */
 
+static void get_page(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	page_fill(reply);
+}
+
+static bool more_status(struct http_reply *reply, void *arg)
+{
+	const struct report_server *server = arg;
+
+	return server->source.status(server->source.arg, &reply->at, &reply->body);
+}
+
+static bool more_metrics(struct http_reply *reply, void *arg)
+{
+	const struct report_server *server = arg;
+
+	return server->source.metrics(server->source.arg, &reply->at, &reply->body);
+}
+
+static void get_metrics(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	reply->type = METRICS_TYPE;
+	reply->more = more_metrics;
+}
+
 static void get_status(const struct report_server *server, struct http_reply *reply)
 {
-	set_json(reply, server->source.status(server->source.arg));
+	(void)server;
+	reply->type = "application/json";
+	reply->more = more_status;
 }
 
 static void get_health(const struct report_server *server, struct http_reply *reply)
@@ -90,9 +121,8 @@ static const struct route {
 	const char *path;
 	void (*get)(const struct report_server *server, struct http_reply *reply);
 } routes[] = {
-    {"/status", get_status},
-    {"/healthz", get_health},
-    {"/readyz", get_ready},
+    {"/", get_page},        {"/status", get_status},   {"/healthz", get_health},
+    {"/readyz", get_ready}, {"/metrics", get_metrics},
 };
 
 static void refuse_path(struct http_reply *reply)

@@ -187,6 +187,15 @@ static void fill_target(const json_t *row, const char *key, struct strbuf *out)
 	append_string(row, key, out);
 }
 
+static void fill_last_move(const json_t *row, const char *key, struct strbuf *out)
+{
+	const json_t *last = json_array_get(json_object_get(row, key), 0);
+	const json_t *total = json_object_get(last, "total_ms");
+
+	if (json_is_number(total))
+		strbuf_printf(out, "%.1f ms", json_number_value(total));
+}
+
 static enum mood server_mood(const json_t *row)
 {
 	return json_is_false(json_object_get(row, "admitted")) ? MOOD_WATCH : MOOD_PLAIN;
@@ -206,11 +215,10 @@ static void print_grids(const struct page *page, const json_t *cluster)
 	    {"ROLE", append_string, "role"},          {"ANSWERS", append_string, "class"},
 	    {"TIMELINE", append_integer, "timeline"}, {"LAG BYTES", append_integer, "lag_bytes"},
 	    {"ADMITTED", fill_yes_no, "admitted"},    {"WHY", fill_why, "why"}};
-	static const struct column targets[] = {{"TARGET", fill_target, "name"},
-	                                        {"IN SYNC", fill_yes_no, "in_sync"},
-	                                        {"STEP", append_string, "step"},
-	                                        {"ZXID", append_integer, "zxid"},
-	                                        {"PROBLEM", append_string, "problem"}};
+	static const struct column targets[] = {
+	    {"TARGET", fill_target, "name"},        {"IN SYNC", fill_yes_no, "in_sync"},
+	    {"STEP", append_string, "step"},        {"ZXID", append_integer, "zxid"},
+	    {"LAST MOVE", fill_last_move, "moves"}, {"PROBLEM", append_string, "problem"}};
 	static const struct grid server_grid = {servers, ARRAY_LEN(servers), server_mood};
 	static const struct grid target_grid = {targets, ARRAY_LEN(targets), target_mood};
 
@@ -309,6 +317,19 @@ static void print_override(const struct page *page, const json_t *cluster)
 	print_line(page, MOOD_BAD, "OVERRIDE", &line);
 }
 
+static void print_hold(const struct page *page, const json_t *hold)
+{
+	const json_t *left = json_object_get(hold, "left_ms");
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+
+	append_labelled_string(&line, "on the word of the ", hold, "by");
+	append_labelled_string(&line, "since ", hold, "since");
+	if (json_is_integer(left))
+		strbuf_printf(&line, ", %.1f s left", json_number_value(left) / 1000);
+	print_line(page, MOOD_WATCH,
+	           strcmp(string_of(hold, "policy"), "fence") == 0 ? "fence" : "hold", &line);
+}
+
 static void print_text(const struct page *page, enum mood mood, const char *label,
                        const json_t *object, const char *key)
 {
@@ -329,6 +350,7 @@ static void print_cluster(const struct page *page, const json_t *cluster)
 	fputc('\n', page->out);
 	print_text(page, MOOD_BAD, "ALARM", cluster, "alarm");
 	print_override(page, cluster);
+	print_hold(page, json_object_get(cluster, "hold"));
 	print_text(page, MOOD_PLAIN, "reason", cluster, "reason");
 	print_applied(page, json_object_get(cluster, "applied"));
 	print_store(page, json_object_get(cluster, "store"));

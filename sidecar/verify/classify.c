@@ -16,6 +16,10 @@ static const char *const shutting_down[] = {"57P01", "57P02", "57P03"};
 /* 28: of any kind. 55000: a database that takes no connections. */
 static const char *const not_let_in[] = {"28", "3D000", "42501", "55000"};
 
+/* 55000: not during recovery, or only then. */
+static const char *const passing[] = {"55000", "40001", "57014"};
+static const char *const too_much[] = {"42501", "42P01", "42703", "3F000"};
+
 static bool is_one_of(const char *sqlstate, const char *const *list, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -33,6 +37,16 @@ static enum server_class class_of(const char *sqlstate)
 	if (is_one_of(sqlstate, not_let_in, ARRAY_LEN(not_let_in)))
 		return SERVER_DENIED;
 	return SERVER_OTHER;
+}
+
+bool classify_may_pass(const char *sqlstate)
+{
+	return is_one_of(sqlstate, passing, ARRAY_LEN(passing));
+}
+
+bool classify_is_refused(const char *sqlstate)
+{
+	return is_one_of(sqlstate, too_much, ARRAY_LEN(too_much));
 }
 
 /* The first one: behind it comes text that anybody may have written. */

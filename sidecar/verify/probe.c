@@ -132,6 +132,19 @@ static bool takes_no_writes(const struct server_fact *fact)
 	return false;
 }
 
+/* Who hung up on a warm connection and lets nobody in right after is lost: to ask a third time
+ * costs clients of a PgBouncer that turns them away meanwhile. */
+static unsigned count_unserved(const struct probe *probe, const struct server_fact *now)
+{
+	unsigned count = probe->fact.unserved + 1;
+
+	if (!takes_no_writes(now))
+		return 0;
+	if (probe->ended && now->class != SERVER_ANSWERED && count < SERVER_RUNNING_MATTERS)
+		return SERVER_RUNNING_MATTERS;
+	return count;
+}
+
 /* An attempt has ended; probe->next is what it brought. */
 static void conclude(struct probe *probe)
 {
@@ -142,9 +155,7 @@ static void conclude(struct probe *probe)
 	bool awaited = probe->awaited_us != 0 && now->asked_us >= probe->awaited_us;
 
 	now->running = again ? before.running + 1 : 1;
-	now->unserved = takes_no_writes(now) ? before.unserved + 1 : 0;
-	if (now->class == SERVER_REFUSED && probe->ended)
-		now->unserved++; /* the end was the first refusal */
+	now->unserved = count_unserved(probe, now);
 	probe->ended = false;
 	if (!server_says_the_same(now, &before))
 		probe->hurry_until_us = 0;

@@ -9,12 +9,12 @@
 #include "verify/session.h"
 
 #include <event2/event.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/util.h"
+#include "verify/dial.h"
 
 /* Errors that pass by themselves, before one is believed. */
 #define PASSING_MAX         3
@@ -32,7 +32,7 @@ struct session {
 	const struct libpq *pq;
 	const struct session_question *question;
 	const char *conninfo;
-	char address[TOPOLOGY_ADDRESS_MAX], host[TOPOLOGY_HOST_MAX], port[8];
+	struct member member;
 	enum session_state state;
 	PGconn *conn;
 	PGresult *result;       /* the first one of the answer */
@@ -42,6 +42,7 @@ struct session {
 	void *answer;           /* where the row goes */
 	bool spoke;             /* the last that came in while connecting was bytes, not the end */
 	bool answered;          /* this connection has brought an answer */
+	bool leaving;           /* it has said that it ends */
 	bool reduced;           /* it refuses the whole question */
 	unsigned passing;       /* errors in a row that may pass by themselves */
 	session_cb *cb;
@@ -164,6 +165,12 @@ static void fail_to_answer(struct session *session, const char *sqlstate, const 
 	end(session);
 }
 
+static bool has_left(const struct session *session)
+{
+	(void)session->pq->is_busy(session->conn); /* reads what came: take_notice() */
+	return session->leaving || session->pq->status(session->conn) == CONNECTION_BAD;
+}
+
 static void take_row(struct session *session)
 {
 	const struct libpq *pq = session->pq;
@@ -182,23 +189,13 @@ static void take_row(struct session *session)
 	drop_result(session);
 	session->answered = true;
 	session->passing = 0;
+	if (has_left(session)) {
+		lose(session);
+		return;
+	}
 	enter(session, SESSION_READY);
 	watch(session, EV_READ);
 	session->cb(SESSION_ANSWERED, NULL, session->arg);
-}
-
-/* 55000: not during recovery, or only then. 40001, 57014: a conflict with recovery, a cancel. */
-static bool may_pass(const char *sqlstate)
-{
-	return strcmp(sqlstate, "55000") == 0 || strcmp(sqlstate, "40001") == 0 ||
-	       strcmp(sqlstate, "57014") == 0;
-}
-
-/* Not allowed, or no such table, column or schema. */
-static bool is_refused(const char *sqlstate)
-{
-	return strcmp(sqlstate, "42501") == 0 || strcmp(sqlstate, "42P01") == 0 ||
-	       strcmp(sqlstate, "42703") == 0 || strcmp(sqlstate, "3F000") == 0;
 }
 
 static void take_error(struct session *session)
@@ -207,9 +204,10 @@ static void take_error(struct session *session)
 	const char *sqlstate = session->pq->result_error_field(result, PG_DIAG_SQLSTATE);
 	const char *text = session->pq->result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
 
-	if (sqlstate != NULL && is_refused(sqlstate) && !session->reduced) {
+	if (sqlstate != NULL && classify_is_refused(sqlstate) && !session->reduced) {
 		session->reduced = true;
-	} else if (sqlstate == NULL || !may_pass(sqlstate) || ++session->passing > PASSING_MAX) {
+	} else if (sqlstate == NULL || !classify_may_pass(sqlstate) ||
+	           ++session->passing > PASSING_MAX) {
 		fail_to_answer(session, sqlstate, text != NULL ? text : "the question failed");
 		return;
 	}
@@ -293,59 +291,37 @@ static void advance(struct session *session)
 		read_answer(session);
 		return;
 	case SESSION_READY:
-		if (!session->pq->consume_input(session->conn) ||
-		    session->pq->status(session->conn) == CONNECTION_BAD)
+		if (!session->pq->consume_input(session->conn) || has_left(session))
 			lose(session);
 		return;
 	}
 }
 
-static void drop_notice(void *arg, const PGresult *result)
+/* Its last words, in between the questions: FATAL, or what a crash of its neighbours has it say
+ * (57P02). The end follows when the process is gone, which may take it milliseconds. */
+static void take_notice(void *arg, const PGresult *result)
 {
-	(void)arg;
-	(void)result;
-}
+	struct session *session = arg;
+	const char *severity =
+	    session->pq->result_error_field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *sqlstate = session->pq->result_error_field(result, PG_DIAG_SQLSTATE);
 
-/* What stands before verify_conninfo it may set otherwise, what stands behind it may not: an
- * address, so that no name is looked up, and the name beside it for TLS and the passfile. GSSAPI
- * asks name servers and ticket servers with the loop standing still. */
-static PGconn *start_connecting(const struct session *session)
-{
-	const struct {
-		const char *key, *value;
-	} params[] = {
-	    {"fallback_application_name", "segue"},
-	    {"gssencmode", "disable"},
-	    {"keepalives_idle", "5"},
-	    {"keepalives_interval", "2"},
-	    {"keepalives_count", "3"},
-	    {"tcp_user_timeout", "10000"},
-	    {"dbname", session->conninfo},
-	    {"hostaddr", session->address},
-	    {"host", session->host},
-	    {"port", session->port},
-	    {"target_session_attrs", "any"},
-	};
-	const char *keys[ARRAY_LEN(params) + 1] = {NULL}, *values[ARRAY_LEN(params) + 1] = {NULL};
-
-	for (size_t i = 0; i < ARRAY_LEN(params); i++) {
-		keys[i] = params[i].key;
-		values[i] = params[i].value;
-	}
-	return session->pq->connect_start_params(keys, values, 1);
+	session->leaving = session->leaving ||
+	                   (severity != NULL && strcmp(severity, "FATAL") == 0) ||
+	                   (sqlstate != NULL && strcmp(sqlstate, "57P02") == 0);
 }
 
 static void connect_anew(struct session *session)
 {
-	session->spoke = session->answered = session->reduced = false;
+	session->spoke = session->answered = session->leaving = session->reduced = false;
 	session->passing = 0;
 	enter(session, SESSION_CONNECTING);
-	session->conn = start_connecting(session);
+	session->conn = dial(session->pq, session->conninfo, &session->member);
 	if (session->pq->status(session->conn) == CONNECTION_BAD) {
 		fail_to_connect(session, false);
 		return;
 	}
-	session->pq->set_notice_receiver(session->conn, drop_notice, NULL);
+	session->pq->set_notice_receiver(session->conn, take_notice, session);
 	session->pq->set_verbosity(session->conn, PQERRORS_VERBOSE);
 	watch(session, EV_WRITE);
 }
@@ -383,17 +359,14 @@ struct session *session_create(struct event_base *base, const struct libpq *pq,
                                const struct member *member, session_cb *cb, void *arg)
 {
 	struct session *session = xcalloc(1, sizeof(*session));
-	const char *host = *member->host != '\0' ? member->host : member->address;
 
 	*session = (struct session){.base = base,
 	                            .pq = pq,
 	                            .question = question,
 	                            .conninfo = conninfo,
+	                            .member = *member,
 	                            .cb = cb,
 	                            .arg = arg};
-	snprintf(session->address, sizeof(session->address), "%s", member->address);
-	snprintf(session->host, sizeof(session->host), "%s", host);
-	snprintf(session->port, sizeof(session->port), "%u", (unsigned)member->port);
 	session->over = event_new(base, -1, 0, over_cb, session);
 	return session;
 }

@@ -38,6 +38,11 @@ char *layout_presence_path(const struct config_cluster *cluster)
 	return xstrdup(cluster->path);
 }
 
+char *layout_fleet_path(const struct config_cluster *cluster)
+{
+	return xasprintf("/segue/%s/sidecars", cluster->name);
+}
+
 static bool is_blank(const char *data, size_t len)
 {
 	for (size_t i = 0; i < len; i++)

@@ -24,6 +24,7 @@ struct report {
 	int64_t replayed;        /* the same for what a reader sees */
 	int64_t timeline;        /* 0: not known */
 	char reason[REASON_MAX]; /* why it gets no readers; "" when it does */
+	bool untagged;           /* its tags are too long to be kept */
 };
 
 struct scope {
@@ -177,6 +178,25 @@ static void set_reading(struct report *report, const json_t *json)
 	report->member.unread = report->reason[0] != '\0';
 }
 
+/* Those that a template can ask for. */
+static void set_tags(struct report *report, const json_t *tags)
+{
+	json_auto_t *kept = json_object();
+	auto_free char *text = NULL;
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)tags, name, value)
+	{
+		if (!json_is_object(value) && !json_is_array(value) && !json_is_null(value))
+			json_object_set(kept, name, value);
+	}
+	text = json_dumps(kept, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
+	report->untagged = text == NULL || strlen(text) >= TOPOLOGY_TAGS_MAX;
+	if (!report->untagged && json_object_size(kept) > 0)
+		snprintf(report->member.tags, TOPOLOGY_TAGS_MAX, "%s", text);
+}
+
 static bool read_member(const struct layout_patroni_key *key, struct report *report,
                         struct err *err)
 {
@@ -194,6 +214,7 @@ static bool read_member(const struct layout_patroni_key *key, struct report *rep
 	report->written = get_integer(json, "xlog_location", INT64_MAX, -1);
 	report->replayed = get_integer(json, "replay_lsn", INT64_MAX, report->written);
 	set_reading(report, json);
+	set_tags(report, json_object_get(json, "tags"));
 	return true;
 }
 
@@ -340,6 +361,16 @@ static void set_primary(struct scope *scope)
 	scope->out->timeline = leader->timeline;
 }
 
+static void note_untagged(struct scope *scope)
+{
+	auto_free char *why =
+	    xasprintf("its tags, which have more than %d bytes as JSON", TOPOLOGY_TAGS_MAX - 1);
+
+	for (size_t i = 0; i < scope->count; i++)
+		if (scope->reports[i].untagged)
+			leave_out(scope, scope->reports[i].member.name, why);
+}
+
 bool layout_patroni_decode(const struct layout_patroni *keys, struct topology *out,
                            struct layout_patroni_notes *notes, struct err *err)
 {
@@ -359,5 +390,6 @@ bool layout_patroni_decode(const struct layout_patroni *keys, struct topology *o
 	read_others(&scope, leader);
 	for (size_t i = out->has_primary ? 1 : 0; i < scope.count; i++)
 		add_standby(&scope, &reports[i]);
+	note_untagged(&scope);
 	return true;
 }

@@ -112,6 +112,7 @@ void zk_destroy(struct zk *zk)
 	for (size_t i = 0; i < zk->hosts.count; i++)
 		if (zk->lookups[i].query != NULL)
 			resolver_cancel(zk->lookups[i].query);
+	zk_writes_flush(zk);
 	zk_writes_silence(zk);
 	zk_handle_close(zk);
 	zk_writes_forget(zk);
@@ -120,6 +121,15 @@ void zk_destroy(struct zk *zk)
 	free(zk->auth_scheme);
 	free(zk->auth_cert);
 	free(zk);
+}
+
+void zk_end(struct zk *zk)
+{
+	if (zk == NULL)
+		return;
+	zk_writes_silence(zk);
+	zk_handle_end(zk);
+	zk_destroy(zk);
 }
 
 bool zk_connected(const struct zk *zk)

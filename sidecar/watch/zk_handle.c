@@ -61,18 +61,63 @@ bool zk_handle_create(struct zk *zk, struct err *err)
 	return true;
 }
 
+/* Answers what is in flight with ZCLOSING. */
+static void close_handle(struct zk *zk)
+{
+	zk->fd = -1;
+	zookeeper_close(zk->handle);
+	zk->handle = NULL;
+	zk->in_flight = 0;
+	zk->syncs = 0;
+	zk_nodes_forget(zk, false);
+}
+
 void zk_handle_close(struct zk *zk)
 {
 	if (zk->handle == NULL)
 		return;
 	if (zk_handle_open(zk)) /* or zookeeper_close() would wait for the server */
 		shutdown(zk->fd, SHUT_RDWR);
-	zk->fd = -1;
-	zookeeper_close(zk->handle); /* answers what is in flight with ZCLOSING */
-	zk->handle = NULL;
-	zk->in_flight = 0;
-	zk->syncs = 0;
-	zk_nodes_forget(zk, false);
+	close_handle(zk);
+}
+
+/* The request to end the session goes after what still waits to be sent: where nothing does, and
+ * the socket takes more, only an answer is waited for. */
+static bool can_say_goodbye(const struct zk *zk)
+{
+	struct pollfd socket = {.fd = zk->fd, .events = POLLOUT};
+
+	return zk_handle_open(zk) && zk->state == ZK_SYNCED && (zk->interest & POLLOUT) == 0 &&
+	       poll(&socket, 1, 0) == 1 && socket.revents == POLLOUT;
+}
+
+/* The server hangs up when the session has ended and its nodes are gone. */
+static void await_hangup(int fd, int64_t deadline_ms)
+{
+	struct pollfd socket = {.fd = fd, .events = POLLIN};
+	char unread[4096];
+	int64_t left;
+
+	while ((left = deadline_ms - clock_now_ms()) > 0)
+		if (poll(&socket, 1, (int)left) == 1 && recv(fd, unread, sizeof(unread), 0) <= 0)
+			return;
+}
+
+void zk_handle_end(struct zk *zk)
+{
+	int64_t deadline_ms = clock_now_ms() + ZK_END_MS;
+	auto_close int kept = -1;
+
+	/* The library waits for one answer, be it to an earlier request: the hang-up is heard on
+	 * a descriptor that outlives the library's. */
+	if (zk->handle != NULL && can_say_goodbye(zk))
+		kept = fcntl(zk->fd, F_DUPFD_CLOEXEC, 0);
+	if (kept < 0) {
+		zk_handle_close(zk);
+		return;
+	}
+	close_handle(zk);
+	await_hangup(kept, deadline_ms);
 }
 
 /* Takes the socket away from the library, which then turns to the next host. */

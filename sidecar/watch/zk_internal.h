@@ -128,7 +128,8 @@ void zk_handle_resolve(struct zk *zk); /* asks for the addresses of all hosts */
 bool zk_handle_resolved(const struct zk *zk, bool late);
 bool zk_handle_create(struct zk *zk, struct err *err) MUST_CHECK;
 void zk_handle_close(struct zk *zk);
-void zk_handle_cut(struct zk *zk);        /* ends the connection; the next host's turn */
+void zk_handle_end(struct zk *zk); /* closes it, and the session at the store too, if it can */
+void zk_handle_cut(struct zk *zk); /* ends the connection; the next host's turn */
 bool zk_handle_open(const struct zk *zk); /* the library holds an open socket */
 void zk_handle_receive(struct zk *zk, short what);
 void zk_handle_interest(struct zk *zk, short *what, int64_t *delay_ms);
@@ -152,6 +153,7 @@ void zk_writes_step(struct zk *zk); /* gives up what is due, sends what can be s
 void zk_writes_lost(struct zk *zk); /* the connection of all that was sent is gone */
 int64_t zk_writes_deadline(const struct zk *zk);
 void zk_writes_silence(struct zk *zk); /* no callback any more */
-void zk_writes_forget(struct zk *zk);  /* the handle is closed: frees all */
+void zk_writes_flush(struct zk *zk);  /* sends what nobody waits for, if that can be done at once */
+void zk_writes_forget(struct zk *zk); /* the handle is closed: frees all */
 
 #endif

@@ -94,6 +94,7 @@ static void fill_present(const struct zk_node *node, const struct reading *readi
 {
 	fact->mzxid = node->stat.mzxid;
 	fact->czxid = node->stat.czxid;
+	fact->owner = node->stat.ephemeralOwner;
 	if ((node->flags & ZK_WATCH_CHILDREN) != 0)
 		fact->ephemeral_children = node->ephemerals;
 	if ((node->flags & ZK_WATCH_NAMES) != 0) {

@@ -197,6 +197,18 @@ int64_t zk_writes_deadline(const struct zk *zk)
 	return nearest;
 }
 
+void zk_writes_flush(struct zk *zk)
+{
+	struct zk_write *next;
+
+	for (struct zk_write *write = zk->writes; write != NULL; write = next) {
+		next = write->next;
+		if (write->cb == NULL && !write->sent && zk->state == ZK_SYNCED &&
+		    zk_handle_open(zk))
+			zk_write_send(write);
+	}
+}
+
 void zk_writes_silence(struct zk *zk)
 {
 	for (struct zk_write *write = zk->writes; write != NULL; write = write->next)

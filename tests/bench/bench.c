@@ -339,9 +339,20 @@ static void bench_changes(struct bench *bench, bool quick)
 		samples_free(&bench->samples[i]);
 }
 
+/* What PostgreSQL servers are needed for. */
+static void bench_servers(struct bench *bench, bool quick)
+{
+	report_head();
+	probes_bench(bench->lab, bench->zk, &bench->report, bench->scale->idle_seconds);
+	verified_bench(bench->lab, bench->zk, &bench->report, bench->scale->verified_changes);
+	failover_bench(bench->lab, bench->zk, &bench->report, bench->scale->failovers);
+	report_head();
+	publish_bench(bench->lab, bench->zk, &bench->report, quick);
+}
+
 int main(int argc, char **argv)
 {
-	bool quick = false, failovers = false;
+	bool quick = false, failovers = false, endpoints = false;
 	struct bench bench = {0};
 
 	for (int i = 1; i < argc; i++)
@@ -349,21 +360,23 @@ int main(int argc, char **argv)
 			quick = true;
 		} else if (strcmp(argv[i], "--failovers") == 0) {
 			failovers = true;
+		} else if (strcmp(argv[i], "--endpoints") == 0) {
+			endpoints = true;
 		} else {
-			fprintf(stderr, "usage: %s [--quick] [--failovers]\n", argv[0]);
+			fprintf(stderr, "usage: %s [--quick] [--failovers | --endpoints]\n",
+			        argv[0]);
 			return 2;
 		}
 	bench.scale = quick ? &quick_scale : &full_scale;
 	bench.lab = lab_create("bench");
 	bench.zk = lab_zk_start(bench.lab, 1);
-	if (!failovers)
+	if (!failovers && !endpoints)
 		bench_changes(&bench, quick);
-	report_head();
-	probes_bench(bench.lab, bench.zk, &bench.report, bench.scale->idle_seconds);
-	verified_bench(bench.lab, bench.zk, &bench.report, bench.scale->verified_changes);
-	failover_bench(bench.lab, bench.zk, &bench.report, bench.scale->failovers);
-	report_head();
-	publish_bench(bench.lab, bench.zk, &bench.report, quick);
+	if (!failovers)
+		endpoints_bench(bench.lab, bench.zk, &bench.report, bench.scale->idle_seconds,
+		                bench.scale->clusters);
+	if (!endpoints)
+		bench_servers(&bench, quick);
 	lab_destroy(bench.lab);
 	return bench.report.failed > 0;
 }

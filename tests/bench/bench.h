@@ -84,4 +84,9 @@ void report_row(struct report *report, const char *what, double value, const cha
                 double limit); /* unit: " ms" or ""; PASS when value <= limit; limit 0: no target */
 void report_none(struct report *report, const char *what, int64_t count); /* PASS when 0 */
 
+/* ---- endpoints.c: how soon each path of the endpoint answers ---- */
+
+void endpoints_bench(struct lab *lab, struct lab_zk *zk, struct report *report, unsigned seconds,
+                     unsigned clusters);
+
 #endif

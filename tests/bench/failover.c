@@ -120,10 +120,12 @@ struct death { /* of the leader, process by process */
 	int64_t from_us, to_us;
 };
 
-/* Under way while the leader died. But whom PgBouncer turns away with these words had no server,
- * whenever that was. */
+/* Under way while the leader died. PgBouncer's words tell more than the times do: whom it turns
+ * away had no server, and whose server crashed had one, whenever he noticed. */
 static bool was_in_flight(const struct ledger_error *error, const struct death *death)
 {
+	if (strstr(error->text, "server conn crashed") != NULL)
+		return true;
 	return error->began_us < death->to_us && error->at_us >= death->from_us &&
 	       strstr(error->text, "server login has been failing") == NULL;
 }

@@ -155,11 +155,6 @@ static bool all_there(void *arg)
 	return traffic_all_there_us(arrival->traffic, arrival->node) != 0;
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-	return a > b ? a : b;
-}
-
 static void kill_once(struct pool *pool, struct keeper *keeper, int node, struct unplanned *result)
 {
 	struct traffic_options options = {

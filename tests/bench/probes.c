@@ -8,9 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/memory.h"
+
 #define MEMBERS          3
 #define START_TIMEOUT_MS 30000
-#define SETTLE_MS        2000
+#define SETTLE_MS        (MEMORY_SETTLE_MS + 2000)
 
 static const char ini[] = "[segue]\nname = probes\nstate_dir = %s\n[zookeeper]\nhosts = %s\n"
                           "[cluster probes]\npath = /bench/probes\nverify = require\n"

@@ -3,7 +3,6 @@
 # written, no image registry is asked, and only containers that this very script started are ever removed.
 #
 #   build/containers/store   images (SEGUE_CONTAINERS=/folder: elsewhere, to share them between worktrees)
-#   build/containers/*.conf  the configuration of podman and buildah, see containers_configure
 #
 # A test file:
 #
@@ -15,7 +14,9 @@
 #   check 'what it shows' command ...  # one test: passed or failed by the exit code
 #   wait_until 10 command ...          # until it succeeds; no sleeps
 #
-# The exit code says whether a test failed; the last line is the count that `make check-containers` adds up.
+# Where there is a function test_end, it is called before the containers are removed. CONTAINERS_DNS is the name server of
+# all containers. The exit code says whether a test failed; the last line is the count that
+# `make check-containers` adds up.
 # shellcheck shell=bash
 
 set -u
@@ -82,10 +83,11 @@ containers_end() {
 	local code=$?
 	local left
 	trap - EXIT INT TERM
-	if [ -n "${CONTAINERS_CONF:-}" ]; then
+	if [ -f "$SCRATCH/containers.conf" ]; then
+		[ "$(type -t test_end)" != function ] || test_end
 		left=$(podman ps -aq --filter "label=$OWNED")
 		# shellcheck disable=SC2086
-		[ -z "$left" ] || podman rm -f -t 0 $left >/dev/null
+		[ -z "$left" ] || podman rm -f -v -t 0 $left >/dev/null
 	fi
 	rm -rf "$SCRATCH"
 	[ "$code" = 0 ] || [ "$FAILED" != 0 ] || fail "${0##*/} ended early, with exit code $code"
@@ -140,8 +142,9 @@ containers_configure() {
 		END
 		mv "$CONTAINERS/storage.conf.$$" "$CONTAINERS/storage.conf"
 	fi
-	cat >"$CONTAINERS/containers.conf.$$" <<-END
+	cat >"$SCRATCH/containers.conf" <<-END
 		[containers]
+		dns_servers = [${CONTAINERS_DNS:+"\"$CONTAINERS_DNS\""}]
 		default_ulimits = ["nofile=1024:1024", "nproc=1000:1000"]
 		log_driver = "k8s-file"
 		[engine]
@@ -154,10 +157,10 @@ containers_configure() {
 		volume_path = "$CONTAINERS/store/volumes"
 		pull_policy = "never"
 		[network]
+		network_backend = "netavark"
 		network_config_dir = "$CONTAINERS/networks"
 	END
-	mv "$CONTAINERS/containers.conf.$$" "$CONTAINERS/containers.conf"
-	export CONTAINERS_STORAGE_CONF=$CONTAINERS/storage.conf CONTAINERS_CONF=$CONTAINERS/containers.conf
+	export CONTAINERS_STORAGE_CONF=$CONTAINERS/storage.conf CONTAINERS_CONF=$SCRATCH/containers.conf
 }
 
 # The mirror of this machine: whatever apt uses here works in a container, too.
@@ -189,7 +192,7 @@ base_image() {
 image_build() {
 	local image=$1 file=$2
 	shift 2
-	buildah bud --isolation chroot --pull-never --layers -t "$image" -f "$file" "$@" >"$SCRATCH/build.log" 2>&1 || {
+	buildah bud --isolation chroot --format docker --pull-never --layers -t "$image" -f "$file" "$@" >"$SCRATCH/build.log" 2>&1 || {
 		tail -n 30 "$SCRATCH/build.log"
 		return 1
 	}

@@ -36,18 +36,19 @@ static const char *default_target(struct run *run)
 
 static const char *make_ini(struct run *run, const struct run_options *options)
 {
+	const char *segue = options->segue != NULL ? options->segue : "";
 	const char *cluster = options->cluster != NULL ? options->cluster : "";
 	const char *target = options->target != NULL ? options->target : default_target(run);
 	const char *sections = options->sections != NULL ? options->sections : "";
 
 	return lab_printf(
 	    run->lab,
-	    "[segue]\nstate_dir = %s\n"
+	    "[segue]\nstate_dir = %s\n%s"
 	    "[zookeeper]\nhosts = %s\nsession_timeout = 4s\n"
 	    "[cluster orders]\npath = /segue/orders\nverify = disable\n%s"
 	    "[haproxy local]\ncluster = orders\ntemplate = %s\noutput = %s\nsocket = %s\n"
 	    "master_socket = %s\nvar.port = %u\n%s%s",
-	    lab_path(run->lab, "state"), lab_zk_hosts(run->zk), cluster, run->template_file,
+	    lab_path(run->lab, "state"), segue, lab_zk_hosts(run->zk), cluster, run->template_file,
 	    run->output, lab_haproxy_socket(run->haproxy), lab_haproxy_master_socket(run->haproxy),
 	    run->port, target, sections);
 }

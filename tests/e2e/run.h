@@ -14,6 +14,7 @@
 
 struct run_options {
 	int zk_servers;       /* 0: 1 */
+	const char *segue;    /* more lines for [segue]; NULL: none */
 	const char *cluster;  /* more lines for [cluster orders]; NULL: none */
 	const char *target;   /* more lines for [haproxy local]; NULL: a check_command */
 	const char *sections; /* more sections; NULL: none */

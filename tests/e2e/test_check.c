@@ -119,6 +119,59 @@ Test(check, an_operators_word_in_force_is_a_warning_and_one_that_cannot_be_read_
 	lab_destroy(lab);
 }
 
+/* Each with what was tried, what happened, and the line or command that mends it. */
+Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_haproxy *haproxy =
+	    lab_haproxy_create(lab, "frontend old\n\tbind 127.0.0.1:5001\n\tdefault_backend old\n"
+	                            "backend old\n\tserver s 127.0.0.1:1\n");
+	const char *printed, *nobody = lab_path(lab, "nobody.sock");
+	int code;
+
+	lab_haproxy_start(haproxy);
+	lab_write_file(nobody, "");
+	printed =
+	    check(lab,
+	          good_ini(lab, zk, haproxy,
+	                   lab_printf(lab,
+	                              "[haproxy none]\ncluster = a\ntemplate = %s/none.mustache\n"
+	                              "output = %s/none/a.cfg\nsocket = %s/none.sock\n"
+	                              "master_socket = %s\n",
+	                              lab_dir(lab), lab_dir(lab), lab_dir(lab), nobody)),
+	          &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed,
+	            "warn  cluster/a: /segue/a/master does not exist: nothing is moved until "
+	            "it is written: by segue publish");
+	expect_line(printed, "/none.mustache: name it in template, copy one of "
+	                     "/usr/share/segue/templates");
+	expect_line(printed, "/none: No such file or directory: make the folder, for the user that "
+	                     "segue runs as: install -d -o ");
+	expect_line(printed, lab_printf(lab,
+	                                "there has to be: stats socket %s/none.sock mode 660 "
+	                                "level admin\n",
+	                                lab_dir(lab)));
+	expect_line(printed, ": nobody listens there: is it running (systemctl status)");
+	expect_line(printed,
+	            "main.cfg listens at 127.0.0.1:5001, and so does the rendered text, at "
+	            "127.0.0.1:5001: take that section out");
+	lab_destroy(lab);
+}
+
+Test(check, without_a_configuration_it_says_who_writes_one)
+{
+	struct lab *lab = lab_create("check");
+	const char *argv[] = {lab_segue_binary(lab), "check", "-c", lab_path(lab, "none.ini"),
+	                      NULL};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	cr_expect_eq(lab_run(lab, argv, &output), CMD_USAGE);
+	expect_line(output.data, "`segue init haproxy` or `segue init pgbouncer` writes one\n");
+	lab_destroy(lab);
+}
+
 Test(check, what_is_wrong_is_found_all_at_once)
 {
 	struct lab *lab = lab_create("check");

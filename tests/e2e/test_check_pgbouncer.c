@@ -120,8 +120,28 @@ Test(check_pgbouncer, before_the_first_run_there_is_nothing_to_include_yet)
 	cr_expect_null(strstr(printed, "%include"), "%s", printed);
 	cr_assert_eq(unlink(file), 0);
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
-	expect_line(printed, ": not rendered yet: `segue run` does\n");
-	cr_expect_null(strstr(printed, "%include"), "%s", printed);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	expect_line(printed, lab_printf(lab, "warn  pgbouncer/p: there is no %s: ", file));
+	expect_line(printed, ": make it, empty, or let `segue run` write it\n");
+	lab_destroy(lab);
+}
+
+Test(check_pgbouncer, before_the_first_run_the_include_line_has_to_be_there)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer = start(lab, GOOD, "");
+	const char *file = lab_pgbouncer_databases_file(bouncer), *printed, *rest;
+	const char *main_file = lab_pgbouncer_main_file(bouncer);
+	int code;
+
+	lab_write_file(file, "");
+	rest = strchr(lab_read_file(lab, main_file), '\n');
+	lab_write_file(main_file, rest + 1);
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, lab_printf(lab, "FAIL  pgbouncer/p: %s does not take in %s: ",
+	                                main_file, file));
+	expect_line(printed, lab_printf(lab, ": add the line \"%%include %s\" at its end", file));
 	lab_destroy(lab);
 }
 
@@ -171,6 +191,6 @@ Test(check_pgbouncer, nobody_there_and_a_template_that_makes_no_sense)
 	expect_line(printed, "FAIL  pgbouncer/p: rendered line ");
 	expect_line(printed, ": a: pool_size 'many' is not a whole number");
 	expect_line(printed, "FAIL  pgbouncer/p: console: ");
-	expect_line(printed, "is PgBouncer up, and does it let segue's user in?\n");
+	expect_line(printed, ": is PgBouncer up (systemctl status pgbouncer), are host (its ");
 	lab_destroy(lab);
 }

@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/file.h"
+#include "lab/lab.h"
 #include "render/mustache.h"
 
 #define DEADLINE_MS 20000
@@ -114,29 +114,30 @@ static void stop_haproxy(void)
 
 TestSuite(escape_haproxy, .init = start_haproxy, .fini = stop_haproxy, .timeout = 60);
 
-static int connect_socket(void)
+/* HAProxy has ended, or it takes the connection. */
+static bool is_settled(void *arg)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int64_t deadline = clock_now_ms() + DEADLINE_MS;
+	int *fd = arg;
 
+	if (waitpid(haproxy, NULL, WNOHANG) != 0)
+		return true;
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_file);
-	while (clock_now_ms() < deadline && waitpid(haproxy, NULL, WNOHANG) == 0) {
-		int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-		if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
-			return fd;
-		close(fd);
-		usleep(1000);
-	}
-	return -1;
+	*fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (connect(*fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return true;
+	close(*fd);
+	*fd = -1;
+	return false;
 }
 
 static void show_env(struct strbuf *out)
 {
-	auto_close int fd = connect_socket();
+	auto_close int fd = -1;
 	ssize_t got;
 
-	cr_assert(fd >= 0, "haproxy did not start, or does not listen on %s", socket_file);
+	cr_assert(lab_wait_until(is_settled, &fd, DEADLINE_MS) && fd >= 0,
+	          "haproxy did not start, or does not listen on %s", socket_file);
 	cr_assert_eq(write(fd, "show env\n", 9), 9);
 	do {
 		strbuf_reserve(out, 4096);

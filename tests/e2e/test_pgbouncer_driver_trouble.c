@@ -257,14 +257,14 @@ Test(pgbouncer_driver_trouble, who_failed_before_the_move_is_served_right_after_
 
 Test(pgbouncer_driver_trouble, without_a_note_the_move_is_made_by_reload_alone)
 {
-	pgdriver_apply(&d, 0);
-	pgdriver_start_traffic(&d);
 	cr_assert_eq(
 	    lab_run(d.lab,
 	            (const char *[]){
 	                "mkdir", lab_path(d.lab, "state/.pgbouncer-local.paused.segue-new"), NULL},
 	            NULL),
 	    0);
+	pgdriver_apply(&d, 0);
+	pgdriver_start_traffic(&d);
 	pgdriver_apply(&d, 1);
 	cr_assert(pgdriver_leads_to(&d, 1));
 	cr_assert_eq(pgdriver_count_log(&d, "event=moved_without_pause"), 1);

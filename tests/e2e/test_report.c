@@ -24,17 +24,24 @@ static struct {
 	struct strbuf output;
 } t;
 
-static json_t *status(void *arg)
+static bool status(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	const struct endpoint *endpoint = arg;
 	struct override override;
+	json_auto_t *document = NULL;
 	struct err err;
+	char *json;
 
+	(void)at;
 	if (!override_load(endpoint->dir, "orders", &override, &err))
-		return NULL;
-	return json_pack("{s:s, s:i, s:[{s:s, s:s, s:o}]}", "segue", "0.1.0", "pid", (int)getpid(),
-	                 "clusters", "name", "orders", "state", "current", "override",
-	                 override_to_json(&override));
+		return false;
+	document = json_pack("{s:s, s:i, s:[{s:s, s:s, s:o}]}", "segue", "0.1.0", "pid",
+	                     (int)getpid(), "clusters", "name", "orders", "state", "current",
+	                     "override", override_to_json(&override));
+	json = json_dumps(document, 0);
+	strbuf_append_str(text, json);
+	free(json);
+	return false;
 }
 
 static bool take_override(void *arg, const char *cluster, const json_t *body, struct err *err)
@@ -48,11 +55,25 @@ static bool take_override(void *arg, const char *cluster, const json_t *body, st
 	       override_save(endpoint->dir, cluster, &override, err);
 }
 
+/* A cluster without an operator's word is ready. */
+static bool ready(void *arg, struct strbuf *why)
+{
+	const struct endpoint *endpoint = arg;
+	struct override override;
+	struct err err;
+
+	if (override_load(endpoint->dir, "orders", &override, &err) &&
+	    override.kind == OVERRIDE_NONE)
+		return true;
+	strbuf_append_str(why, "cluster orders: not ready\n");
+	return false;
+}
+
 static int serve(void *arg)
 {
 	struct endpoint endpoint = *(struct endpoint *)arg;
 	const struct report_source source = {
-	    .status = status, .override = take_override, .arg = &endpoint};
+	    .status = status, .ready = ready, .override = take_override, .arg = &endpoint};
 	struct event_base *base = event_base_new();
 	struct err err;
 
@@ -247,6 +268,44 @@ Test(report, over_tcp_there_is_the_status_alone)
 	cr_assert_eq(SEGUE("freeze", "-s", listen, "orders"), 1);
 	expect_printed("over TCP nobody gives orders");
 	cr_assert_eq(kept().kind, OVERRIDE_NONE);
+}
+
+Test(report, health_is_an_exit_code)
+{
+	cr_assert_eq(SEGUE("health", "-s", t.socket), 1);
+	expect_printed("segue health: ");
+	start(t.listen);
+	cr_assert_eq(SEGUE("health", "-s", t.socket), 0, "%s", t.output.data);
+	cr_assert_eq(SEGUE("health", "-s", t.socket, "--ready"), 0, "%s", t.output.data);
+	cr_assert_eq(t.output.len, 0, "%s", t.output.data);
+	cr_assert_eq(SEGUE("freeze", "-s", t.socket, "orders"), 0, "%s", t.output.data);
+	cr_assert_eq(SEGUE("health", "-s", t.socket), 0, "alive, and not ready");
+	cr_assert_eq(SEGUE("health", "-s", t.socket, "--ready"), 1);
+	cr_assert_str_eq(t.output.data, "cluster orders: not ready\n");
+}
+
+Test(report, one_that_hangs_is_not_healthy)
+{
+	struct lab_process *process = start(t.listen);
+
+	lab_process_freeze(process);
+	cr_assert_eq(SEGUE("health", "-s", t.socket), 1);
+	expect_printed("no answer in time");
+	lab_process_thaw(process);
+}
+
+Test(report, the_environment_names_the_configuration)
+{
+	const char *ini = lab_path(t.lab, "segue.ini");
+
+	lab_write_file(ini, lab_printf(t.lab,
+	                               "[segue]\nlisten = %s\n[zookeeper]\nhosts = 127.0.0.1:1\n"
+	                               "[cluster orders]\npath = /orders\n",
+	                               t.listen));
+	start(t.listen);
+	setenv("SEGUE_CONFIG", ini, 1);
+	cr_assert_eq(SEGUE("health"), 0, "%s", t.output.data);
+	cr_assert_eq(SEGUE("health", "-c", "/nonexistent/segue.ini"), 2);
 }
 
 Test(report, what_is_no_segue_is_told)

@@ -1,7 +1,5 @@
-/* templates/haproxy.cfg.mustache, with the real HAProxy as the judge. Run from the top folder of
- * the repository. */
+/* The templates for HAProxy, with the real one as the judge. */
 #include <criterion/criterion.h>
-#include <jansson.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,11 +7,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "apply/haproxy_lint.h"
 #include "base/file.h"
-#include "render/mustache.h"
-#include "render/view.h"
+#include "template_case.h"
 
-#define TEMPLATE "templates/haproxy.cfg.mustache"
+#define TEMPLATE     "templates/haproxy.cfg.mustache"
+#define TWO_CLUSTERS "templates/cookbook/two-clusters.cfg.mustache"
 
 static char folder[] = "/tmp/segue-template-XXXXXX";
 static char *config_file, *second_file;
@@ -69,54 +68,13 @@ static void check_with_haproxy(const char *what)
 	cr_expect_eq(wait_for(start(argv)), 0, "%s: haproxy -c refuses the file", what);
 }
 
-static void add_standby(struct topology *topology, int number, const char *network)
-{
-	struct member *standby = topology_add_standby(topology);
-
-	snprintf(standby->name, sizeof(standby->name), "db%d", number);
-	snprintf(standby->host, sizeof(standby->host), "db%d.example", number);
-	snprintf(standby->address, sizeof(standby->address), "%s%d", network, number);
-	standby->port = 5432;
-}
-
-static void make(struct topology *topology, bool primary, int standbys, const char *network)
-{
-	topology_init(topology);
-	for (int i = 0; i < standbys; i++)
-		add_standby(topology, i + 2, network);
-	if (primary) {
-		struct member *member = &topology->primary;
-
-		topology->has_primary = true;
-		snprintf(member->name, sizeof(member->name), "db1");
-		snprintf(member->host, sizeof(member->host), "db1.example");
-		snprintf(member->address, sizeof(member->address), "%s%d", network, 1);
-		member->port = 5432;
-	}
-}
-
-static void render(const char *cluster_name, const struct config_var *vars, size_t var_count,
+static void render(const char *cluster, const struct config_var *vars, size_t var_count,
                    const struct topology *topology, struct strbuf *out)
 {
-	const struct config_cluster cluster = {.name = (char *)cluster_name};
-	const struct config_target target = {
-	    .kind = CONFIG_TARGET_HAPROXY,
-	    .name = (char *)"local",
-	    .template_file = (char *)TEMPLATE,
-	    .output = config_file,
-	    .vars = (struct config_var *)vars,
-	    .var_count = var_count,
-	};
-	struct err err;
-	struct mustache *mustache = mustache_compile_file(TEMPLATE, NULL, &err);
-	json_t *view;
+	const struct template_case shipped = {TEMPLATE, CONFIG_TARGET_HAPROXY, cluster, vars,
+	                                      var_count};
 
-	cr_assert_not_null(mustache, "%s", err.message);
-	view = view_build(&cluster, &target, topology, &err);
-	cr_assert_not_null(view, "%s", err.message);
-	cr_assert(mustache_render(mustache, view, ESCAPE_HAPROXY, out, &err), "%s", err.message);
-	json_decref(view);
-	mustache_free(mustache);
+	template_render(&shipped, topology, out);
 }
 
 /* How often `what` stands in the text. */
@@ -150,7 +108,8 @@ Test(template_haproxy, every_topology_passes_the_check)
 		auto_strbuf struct strbuf out = STRBUF_INIT;
 		struct topology topology;
 
-		make(&topology, cases[i].has_primary, cases[i].standbys, cases[i].network);
+		template_topology(&topology, cases[i].has_primary, cases[i].standbys,
+		                  cases[i].network);
 		render("orders", NULL, 0, &topology, &out);
 		cr_expect_not_null(strstr(out.data, cases[i].primary), "%s:\n%s", cases[i].what,
 		                   out.data);
@@ -182,7 +141,7 @@ Test(template_haproxy, settings_come_from_vars)
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	struct topology topology;
 
-	make(&topology, true, 1, "10.0.0.");
+	template_topology(&topology, true, 1, "10.0.0.");
 	render("orders", vars, ARRAY_LEN(vars), &topology, &out);
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
 		cr_expect_not_null(strstr(out.data, wanted[i]), "'%s' is not in\n%s", wanted[i],
@@ -202,7 +161,7 @@ Test(template_haproxy, two_clusters_load_together)
 	auto_strbuf struct strbuf first = STRBUF_INIT, second = STRBUF_INIT;
 	struct topology topology;
 
-	make(&topology, true, 2, "10.0.0.");
+	template_topology(&topology, true, 2, "10.0.0.");
 	render("orders", NULL, 0, &topology, &first);
 	render("billing", vars, ARRAY_LEN(vars), &topology, &second);
 	write_file(config_file, &first);
@@ -218,10 +177,10 @@ Test(template_haproxy, a_failover_changes_only_server_lines)
 	struct topology topology;
 	char *left, *right, *left_rest, *right_rest;
 
-	make(&topology, true, 3, "10.0.0.");
+	template_topology(&topology, true, 3, "10.0.0.");
 	render("orders", NULL, 0, &topology, &before);
 	topology_fini(&topology);
-	make(&topology, false, 1, "2001:db8::");
+	template_topology(&topology, false, 1, "2001:db8::");
 	render("orders", NULL, 0, &topology, &after);
 	topology_fini(&topology);
 	left = strtok_r(before.data, "\n", &left_rest);
@@ -233,4 +192,67 @@ Test(template_haproxy, a_failover_changes_only_server_lines)
 		right = strtok_r(NULL, "\n", &right_rest);
 	}
 	cr_expect(left == NULL && right == NULL);
+}
+
+static void check_text(const char *what, const struct strbuf *text, void *arg)
+{
+	auto_strbuf struct strbuf findings = STRBUF_INIT;
+	auto_free char *which = xasprintf("%s, %s", (const char *)arg, what);
+
+	write_file(config_file, text);
+	check_with_haproxy(which);
+	cr_expect_eq(haproxy_lint(text->data, text->len, HAPROXY_LINT_HOLD_MS, &findings), 0,
+	             "%s: %s", which, findings.data);
+}
+
+Test(template_haproxy, the_cookbook_passes_the_check_and_holds_clients)
+{
+	static const struct config_var bind[] = {{(char *)"bind", (char *)"127.0.0.1:6000"},
+	                                         {(char *)"share", (char *)"7"}};
+	static const char *const names[] = {"single-primary", "two-clusters", "patroni-tags"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		auto_free char *file = xasprintf("templates/cookbook/%s.cfg.mustache", names[i]);
+		const struct template_case recipe = {file, CONFIG_TARGET_HAPROXY, NULL, bind,
+		                                     ARRAY_LEN(bind)};
+
+		template_each(&recipe, true, check_text, (void *)names[i]);
+	}
+}
+
+/* A place to listen that is left out must not become one that another cluster has. */
+Test(template_haproxy, of_two_clusters_each_has_to_say_where_it_listens)
+{
+	static const struct template_case recipe = {.file = TWO_CLUSTERS,
+	                                            .kind = CONFIG_TARGET_HAPROXY};
+	const char *argv[] = {"haproxy", "-c", "-q", "-f", folder, NULL};
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+	struct topology topology;
+
+	template_topology(&topology, true, 0, "10.0.0.");
+	template_render(&recipe, &topology, &out);
+	write_file(config_file, &out);
+	cr_expect_neq(wait_for(start(argv)), 0, "haproxy -c takes\n%s", out.data);
+	topology_fini(&topology);
+}
+
+Test(template_haproxy, two_clusters_of_the_cookbook_load_together)
+{
+	static const char *const clusters[] = {"orders", "billing"};
+	char **files[] = {&config_file, &second_file};
+	struct topology topology;
+
+	template_topology(&topology, true, 1, "10.0.0.");
+	for (int i = 0; i < 2; i++) {
+		auto_free char *place = xasprintf("127.0.0.1:60%d0", i);
+		const struct config_var bind = {(char *)"bind", place};
+		const struct template_case recipe = {TWO_CLUSTERS, CONFIG_TARGET_HAPROXY,
+		                                     clusters[i], &bind, 1};
+		auto_strbuf struct strbuf out = STRBUF_INIT;
+
+		template_render(&recipe, &topology, &out);
+		write_file(*files[i], &out);
+	}
+	check_with_haproxy("two clusters of the cookbook");
+	topology_fini(&topology);
 }

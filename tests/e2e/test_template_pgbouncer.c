@@ -1,8 +1,6 @@
-/* templates/pgbouncer.ini.mustache and the parser of the databases file, with the real PgBouncer as
- * the judge: what it shows after a RELOAD is what segue takes the file for. Run from the top folder
- * of the repository. */
+/* The templates for PgBouncer and the parser of the databases file, with the real PgBouncer as the
+ * judge: what it shows after a RELOAD is what segue takes the file for. */
 #include <criterion/criterion.h>
-#include <jansson.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,8 +8,7 @@
 
 #include "apply/pgbouncer_diff.h"
 #include "lab/lab.h"
-#include "render/mustache.h"
-#include "render/view.h"
+#include "template_case.h"
 
 #define TEMPLATE "templates/pgbouncer.ini.mustache"
 
@@ -88,46 +85,13 @@ static void expect_agreement(const struct judge *judge, const char *what, const 
 	pgbouncer_table_free(&table);
 }
 
-static void set_member(struct member *member, int number, const char *network)
-{
-	snprintf(member->name, sizeof(member->name), "db%d", number);
-	snprintf(member->host, sizeof(member->host), "db%d.example", number);
-	snprintf(member->address, sizeof(member->address), "%s%d", network, number);
-	member->port = 5432;
-}
-
-static void make(struct topology *topology, bool primary, int standbys, const char *network)
-{
-	topology_init(topology);
-	for (int i = 0; i < standbys; i++)
-		set_member(topology_add_standby(topology), i + 2, network);
-	topology->has_primary = primary;
-	if (primary)
-		set_member(&topology->primary, 1, network);
-}
-
 static void render(const struct config_var *vars, size_t var_count, const struct topology *topology,
                    struct strbuf *out)
 {
-	const struct config_cluster cluster = {.name = (char[]){"orders"}};
-	const struct config_target target = {
-	    .kind = CONFIG_TARGET_PGBOUNCER,
-	    .name = (char[]){"local"},
-	    .template_file = (char[]){TEMPLATE},
-	    .output = (char[]){"/o"},
-	    .vars = (struct config_var *)vars,
-	    .var_count = var_count,
-	};
-	struct err err;
-	struct mustache *mustache = mustache_compile_file(TEMPLATE, NULL, &err);
-	json_t *view;
+	const struct template_case shipped = {TEMPLATE, CONFIG_TARGET_PGBOUNCER, NULL, vars,
+	                                      var_count};
 
-	cr_assert_not_null(mustache, "%s", err.message);
-	view = view_build(&cluster, &target, topology, &err);
-	cr_assert_not_null(view, "%s", err.message);
-	cr_assert(mustache_render(mustache, view, ESCAPE_PGBOUNCER, out, &err), "%s", err.message);
-	json_decref(view);
-	mustache_free(mustache);
+	template_render(&shipped, topology, out);
 }
 
 Test(template_pgbouncer, every_topology_is_loaded_as_segue_reads_it)
@@ -155,7 +119,7 @@ Test(template_pgbouncer, every_topology_is_loaded_as_segue_reads_it)
 		auto_strbuf struct strbuf out = STRBUF_INIT;
 		struct topology topology;
 
-		make(&topology, true, cases[i].standbys, cases[i].network);
+		template_topology(&topology, true, cases[i].standbys, cases[i].network);
 		if (cases[i].last_port != 0)
 			topology.standbys[cases[i].standbys - 1].port = cases[i].last_port;
 		render(NULL, 0, &topology, &out);
@@ -165,6 +129,32 @@ Test(template_pgbouncer, every_topology_is_loaded_as_segue_reads_it)
 		                   out.data);
 		expect_agreement(&judge, cases[i].what, out.data);
 		topology_fini(&topology);
+	}
+	judge_fini(&judge);
+}
+
+static void expect_text_agreement(const char *what, const struct strbuf *text, void *arg)
+{
+	expect_agreement(arg, what, text->data);
+}
+
+Test(template_pgbouncer, the_cookbook_is_loaded_as_segue_reads_it)
+{
+	static const struct {
+		const char *file;
+		bool headless;
+	} recipes[] = {
+	    {"templates/cookbook/tls.ini.mustache", false},
+	    {"templates/cookbook/before-haproxy.ini.mustache", true},
+	};
+	struct judge judge;
+
+	judge_init(&judge);
+	for (size_t i = 0; i < ARRAY_LEN(recipes); i++) {
+		const struct template_case recipe = {.file = recipes[i].file,
+		                                     .kind = CONFIG_TARGET_PGBOUNCER};
+
+		template_each(&recipe, recipes[i].headless, expect_text_agreement, &judge);
 	}
 	judge_fini(&judge);
 }
@@ -194,7 +184,7 @@ Test(template_pgbouncer, settings_come_from_vars_and_are_quoted)
 	struct judge judge;
 
 	judge_init(&judge);
-	make(&topology, true, 1, "10.0.0.");
+	template_topology(&topology, true, 1, "10.0.0.");
 	render(vars, ARRAY_LEN(vars), &topology, &out);
 	expect_agreement(&judge, "vars", out.data);
 	expect_shown(&judge, "shop", "pool_size", "31");
@@ -213,7 +203,7 @@ Test(template_pgbouncer, without_a_primary_the_text_is_refused)
 	struct pgbouncer_ini ini;
 	struct err err;
 
-	make(&topology, false, 2, "10.0.0.");
+	template_topology(&topology, false, 2, "10.0.0.");
 	render(NULL, 0, &topology, &out);
 	cr_assert_not(pgbouncer_ini_parse(out.data, out.len, &ini, &err));
 	cr_expect_not_null(strstr(err.message, "the file names no database"), "%s", err.message);
@@ -228,7 +218,7 @@ Test(template_pgbouncer, a_name_that_the_file_cannot_hold_is_refused)
 	struct pgbouncer_ini ini;
 	struct err err;
 
-	make(&topology, true, 0, "10.0.0.");
+	template_topology(&topology, true, 0, "10.0.0.");
 	render(vars, ARRAY_LEN(vars), &topology, &out);
 	cr_assert_not(pgbouncer_ini_parse(out.data, out.len, &ini, &err));
 	cr_expect_not_null(strstr(err.message, "''my shop' ' is neither"), "%s", err.message);

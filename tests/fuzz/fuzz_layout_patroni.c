@@ -1,6 +1,7 @@
 /* Any bytes as Patroni's keys: cut at 0xff into leader, initialize, config, then name and value of
  * each member. What is accepted has to be safe to hand to resolvers, proxies, templates and the
  * state file. */
+#include <jansson.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +55,15 @@ static size_t take_members(struct input *input, struct layout_patroni_key *membe
 	return count;
 }
 
+/* What the view and the state file read again. */
+static void check_tags(const struct member *member)
+{
+	json_t *tags = json_loads(member->tags, 0, NULL);
+
+	CHECK(member->tags[0] == '\0' || json_object_size(tags) > 0);
+	json_decref(tags);
+}
+
 static void check_member(const struct member *member)
 {
 	char address[TOPOLOGY_ADDRESS_MAX];
@@ -65,6 +75,7 @@ static void check_member(const struct member *member)
 		CHECK(strcmp(member->address, address) == 0);
 	else
 		CHECK(member->address[0] == '\0');
+	check_tags(member);
 }
 
 static void check_notes(const struct strbuf *notes)

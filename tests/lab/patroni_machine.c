@@ -96,27 +96,31 @@ void machine_run_agent(struct machine *machine)
 	process_wait_ready(machine->process, agent_runs, machine, "does not start Patroni");
 }
 
+#define PROCESSES_MAX 512
+
 struct sweep {
 	pid_t init;
-	int left;
+	pid_t found[PROCESSES_MAX];
+	size_t count;
 };
 
-static void kill_below(pid_t pid, void *arg)
+static void find_below(pid_t pid, void *arg)
 {
 	struct sweep *sweep = arg;
 
-	if (pid == sweep->init)
-		return;
-	kill(pid, SIGKILL);
-	sweep->left++;
+	if (pid != sweep->init && sweep->count < PROCESSES_MAX)
+		sweep->found[sweep->count++] = pid;
 }
 
+/* A machine dies at once: all its processes are found before the first of them is killed. */
 static bool is_bare(void *arg)
 {
 	struct sweep sweep = {.init = lab_process_pid(arg)};
 
-	tree_each(sweep.init, kill_below, &sweep);
-	return sweep.left == 0;
+	tree_each(sweep.init, find_below, &sweep);
+	for (size_t i = 0; i < sweep.count; i++)
+		kill(sweep.found[i], SIGKILL);
+	return sweep.count == 0;
 }
 
 void machine_cut(struct machine *machine)

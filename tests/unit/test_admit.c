@@ -8,7 +8,6 @@ static const struct server_fact writer = {.class = SERVER_ANSWERED,
                                           .running = 1,
                                           .known = true,
                                           .timeline = 3,
-                                          .asked_us = 100,
                                           .system_identifier = "77"};
 
 static void expect(struct admit_question question, enum admission_kind kind,
@@ -25,7 +24,7 @@ static void expect(struct admit_question question, enum admission_kind kind,
 
 static struct server_fact of_class(enum server_class class)
 {
-	return (struct server_fact){.class = class, .running = 1, .asked_us = 100};
+	return (struct server_fact){.class = class, .running = 1};
 }
 
 Test(admit, verify_disable_believes_the_store)
@@ -80,12 +79,6 @@ Test(admit, a_server_in_recovery_is_waited_for)
 
 	standby.in_recovery = true;
 	expect(ASK(.server = &standby), ADMIT_LATER, "in recovery");
-}
-
-Test(admit, an_answer_from_before_the_stores_word_is_too_old)
-{
-	expect(ASK(.server = &writer, .since_us = 101), ADMIT_LATER, "asked whether");
-	expect(ASK(.server = &writer, .since_us = 100), ADMIT_YES, "");
 }
 
 Test(admit, who_cannot_be_reached_is_waited_for)

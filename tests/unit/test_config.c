@@ -47,6 +47,7 @@ Test(config, the_least_file_has_the_defaults_of_the_contract)
 	cr_assert_eq(config->cluster_count, 1);
 	cr_assert_eq(cluster->layout, CONFIG_LAYOUT_SEGUE);
 	cr_assert_not(cluster->presence);
+	cr_assert_not(cluster->fleet);
 	cr_assert_eq(cluster->max_lag, 0);
 	cr_assert_eq(cluster->verify, CONFIG_VERIFY_PREFER);
 	cr_assert_str_eq(cluster->verify_conninfo, "user=segue dbname=postgres connect_timeout=2");
@@ -109,19 +110,19 @@ Test(config, the_contract_loads_with_its_values_and_one_warning)
 
 Test(config, every_value_is_taken)
 {
-	struct config *config =
-	    load("[segue]\nname = side-1\nlog_level = debug\nlog_format = journal\n"
-	         "state_dir = /s\nlisten = [::1]:9000\n"
-	         "[zookeeper]\nhosts = zk1:2181, [fd00::1]:2182 ,10.0.0.3:1/a/b\n"
-	         "session_timeout = 10m\nauth_file = /x\n"
-	         "[cluster b]\npath = /b\n"
-	         "[cluster a]\nlayout = plain\npath = /a\nnode.n1 = [::1]:1\nnode.n_2 = "
-	         "db_2.example.org:65535\npresence = yes\nmax_lag = 16MB\nverify = disable\n"
-	         "on_primary_loss = keep\nhold_timeout = 100ms\non_store_loss = fence\n"
-	         "on_store_rollback = follow\n"
-	         "[haproxy h]\ncluster = a\ntemplate = /t\noutput = /o\nowner = :haproxy\n"
-	         "mode = 02750\nsocket = 127.0.0.1:9999\nmaster_socket = /m\n"
-	         "check_command = haproxy -c -f '{}'\n");
+	struct config *config = load(
+	    "[segue]\nname = side-1\nlog_level = debug\nlog_format = journal\n"
+	    "state_dir = /s\nlisten = [::1]:9000\n"
+	    "[zookeeper]\nhosts = zk1:2181, [fd00::1]:2182 ,10.0.0.3:1/a/b\n"
+	    "session_timeout = 10m\nauth_file = /x\n"
+	    "[cluster b]\npath = /b\n"
+	    "[cluster a]\nlayout = plain\npath = /a\nnode.n1 = [::1]:1\nnode.n_2 = "
+	    "db_2.example.org:65535\npresence = yes\nfleet = yes\nmax_lag = 16MB\nverify = disable\n"
+	    "on_primary_loss = keep\nhold_timeout = 100ms\non_store_loss = fence\n"
+	    "on_store_rollback = follow\n"
+	    "[haproxy h]\ncluster = a\ntemplate = /t\noutput = /o\nowner = :haproxy\n"
+	    "mode = 02750\nsocket = 127.0.0.1:9999\nmaster_socket = /m\n"
+	    "check_command = haproxy -c -f '{}'\n");
 
 	cr_expect_str_eq(config->name, "side-1");
 	cr_expect_eq(config->log_level, LOG_DEBUG);
@@ -131,6 +132,7 @@ Test(config, every_value_is_taken)
 	cr_expect_str_eq(config->auth_file, "/x");
 	cr_expect_eq(config->clusters[1].layout, CONFIG_LAYOUT_PLAIN);
 	cr_expect(config->clusters[1].presence);
+	cr_expect(config->clusters[1].fleet);
 	cr_expect_eq(config->clusters[1].max_lag, (int64_t)16 * 1024 * 1024);
 	cr_expect_eq(config->clusters[1].verify, CONFIG_VERIFY_DISABLE);
 	cr_expect_eq(config->clusters[1].on_primary_loss, CONFIG_LOSS_KEEP);
@@ -258,6 +260,34 @@ Test(config, variables_of_the_environment_are_put_in)
 		                 cases[i].text, config->targets[0].vars[0].value);
 		config_free(config);
 	}
+}
+
+Test(config, variables_are_put_into_names_of_sections)
+{
+	struct config *config;
+
+	setenv("SEGUE_T", "tee", 1);
+	unsetenv("SEGUE_NO");
+	config = load("[cluster ${SEGUE_T}]\npath = /a\n"
+	              "[file ${SEGUE_NO:-f}]\ncluster = ${SEGUE_T}\ntemplate = /t\noutput = /o\n");
+	cr_assert_str_eq(config->clusters[0].name, "tee");
+	cr_assert_str_eq(config->targets[0].name, "f");
+	cr_assert_str_eq(config->targets[0].cluster, "tee");
+	config_free(config);
+}
+
+Test(config, a_section_whose_name_is_not_set_is_refused)
+{
+	static const char text[] = CLUSTER "[cluster ${SEGUE_NO}]\npath = /b\n";
+	struct strbuf errors = STRBUF_INIT;
+
+	unsetenv("SEGUE_NO");
+	cr_assert_null(config_load_text("t.ini", text, strlen(text), &errors));
+	cr_assert_str_eq(errors.data,
+	                 "t.ini:3: [cluster ${SEGUE_NO}]: found ${SEGUE_NO}, which is not set in "
+	                 "the environment: allowed: a variable that is set, or "
+	                 "${SEGUE_NO:-default}\n");
+	strbuf_fini(&errors);
 }
 
 Test(config, kinds_have_the_names_of_their_sections)

@@ -14,6 +14,7 @@
 #include "apply/haproxy_closed.h"
 #include "apply/haproxy_diff.h"
 #include "apply/haproxy_note.h"
+#include "base/clock.h"
 #include "base/file.h"
 
 static const char text[] = "backend rw\n server primary 10.0.0.1:5432 check\n"
@@ -237,7 +238,8 @@ Test(haproxy_note, it_belongs_to_who_wrote_it_last)
 	cr_expect(haproxy_note_is_ours(&mine), "nobody else's");
 	haproxy_note_set(&mine, HAPROXY_NOTE_HOLD, &closed, &primary);
 	cr_assert(haproxy_note_save(&mine, 7, &err));
-	usleep(10); /* owners differ by the microsecond */
+	for (int64_t now = clock_now_us(); clock_now_us() == now;)
+		; /* owners differ by the microsecond */
 	cr_assert(haproxy_note_init(&heirs, folder, "n", &err));
 	cr_expect_not(haproxy_note_is_ours(&heirs));
 	cr_assert(haproxy_note_save(&heirs, 7, &err));

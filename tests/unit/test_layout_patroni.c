@@ -402,6 +402,36 @@ Test(layout_patroni, who_is_fit_gets_readers)
 	}
 }
 
+Test(layout_patroni, tags_are_kept_in_one_order_where_they_are_scalars)
+{
+	add_leader("pg1", V4_PRIMARY);
+	add("pg2", "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"zone\":\"b\","
+	                               "\"reporting\":true,\"old\":null,\"n\":[1],\"o\":{}}}");
+	add("pg3", "{" URL("10.0.0.3") ",\"state\":\"running\",\"tags\":[\"zone\"]}");
+	accept();
+	cr_expect_str_eq(scope.topology.primary.tags, "");
+	cr_expect_str_eq(scope.topology.standbys[0].tags, "{\"reporting\":true,\"zone\":\"b\"}");
+	cr_expect_str_eq(scope.topology.standbys[1].tags, "");
+	cr_expect_eq(scope.notes.left_out.len, 0, "%s", scope.notes.left_out.data);
+}
+
+Test(layout_patroni, more_tags_than_fit_are_left_out_and_it_is_said)
+{
+	static char json[TOPOLOGY_TAGS_MAX + 200];
+
+	snprintf(json, sizeof(json),
+	         "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"x\":\"%0*d\"}}",
+	         TOPOLOGY_TAGS_MAX, 0);
+	add_leader("pg1", V4_PRIMARY);
+	add("pg2", json);
+	accept();
+	cr_expect_eq(scope.topology.standby_count, 1);
+	cr_expect_str_eq(scope.topology.standbys[0].tags, "");
+	cr_expect_not_null(strstr(scope.notes.left_out.data, "pg2: its tags, which have more than "
+	                                                     "511 bytes"),
+	                   "%s", scope.notes.left_out.data);
+}
+
 Test(layout_patroni, odd_positions_and_timelines_are_not_known)
 {
 	add_leader("pg1", "{" URL("10.0.0.1") ",\"xlog_location\":100,\"timeline\":\"7\"}");

@@ -252,6 +252,7 @@ Test(layout, paths)
 	auto_free char *master = layout_master_path(&cluster);
 	auto_free char *presence = layout_presence_path(&cluster);
 	auto_free char *plain_master = NULL, *plain_presence = NULL, *root_master = NULL;
+	auto_free char *fleet = NULL;
 
 	cr_assert_str_eq(master, "/segue/orders/master");
 	cr_assert_str_eq(presence, "/segue/orders/publishers");
@@ -259,6 +260,9 @@ Test(layout, paths)
 	root_master = layout_master_path(&cluster);
 	cr_assert_str_eq(root_master, "/master");
 	cluster = helper_cluster(CONFIG_LAYOUT_PLAIN);
+	cluster.name = (char *)"sales";
+	fleet = layout_fleet_path(&cluster);
+	cr_assert_str_eq(fleet, "/segue/sales/sidecars");
 	plain_master = layout_master_path(&cluster);
 	plain_presence = layout_presence_path(&cluster);
 	cr_assert_str_eq(plain_master, "/segue/orders");

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "apply/pgbouncer_intent.h"
+#include "base/file.h"
 #include "base/util.h"
 
 static char folder[] = "/tmp/segue-intent-XXXXXX";
@@ -30,12 +31,12 @@ static struct pgbouncer_intent init(void)
 	return intent;
 }
 
-static void save(const struct pgbouncer_intent *intent)
+static void save(struct pgbouncer_intent *intent)
 {
 	struct err err;
 
 	cr_assert(pgbouncer_intent_save(intent, "test", &err), "%s", err.message);
-	cr_assert(pgbouncer_intent_sync(intent, &err), "%s", err.message);
+	cr_assert(pgbouncer_intent_sync(intent, "test", &err), "%s", err.message);
 }
 
 static void drop_all(struct pgbouncer_intent *intent)
@@ -85,6 +86,63 @@ Test(pgbouncer_intent, a_fence_is_found_as_one_until_its_last_name_is_gone)
 	cr_assert_not(second.fence);
 	pgbouncer_intent_fini(&first);
 	drop_all(&second);
+}
+
+static bool note_says(const struct pgbouncer_intent *intent, const char *text)
+{
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	struct err err;
+
+	cr_assert(file_read(intent->path, 4096, &note, NULL, &err), "%s", err.message);
+	return strstr(note.data, text) != NULL;
+}
+
+Test(pgbouncer_intent, a_staged_note_is_found_by_the_next_life_and_dated_when_it_is_synced)
+{
+	struct pgbouncer_intent first = init(), second;
+	char *const names[] = {(char[]){"app"}};
+	struct err err;
+
+	cr_assert(pgbouncer_intent_stage(&first, names, 1, &err), "%s", err.message);
+	second = init();
+	cr_assert_eq(second.count, 0, "nothing is paused yet");
+	pgbouncer_intent_fini(&second);
+	pgbouncer_intent_add(&first, "app");
+	cr_assert(pgbouncer_intent_save_staged(&first));
+	cr_assert_not(note_says(&first, "since"));
+	second = init();
+	cr_assert(pgbouncer_intent_has(&second, "app"));
+	pgbouncer_intent_fini(&second);
+	cr_assert(pgbouncer_intent_sync(&first, "test", &err), "%s", err.message);
+	cr_assert(note_says(&first, "since"));
+	drop_all(&first);
+}
+
+Test(pgbouncer_intent, a_note_staged_for_other_databases_is_not_used)
+{
+	struct pgbouncer_intent first = init(), second;
+	char *const names[] = {(char[]){"app"}};
+	struct err err;
+
+	cr_assert(pgbouncer_intent_stage(&first, names, 1, &err), "%s", err.message);
+	pgbouncer_intent_add(&first, "app");
+	pgbouncer_intent_add(&first, "app1");
+	cr_assert_not(pgbouncer_intent_save_staged(&first));
+	save(&first);
+	second = init();
+	cr_assert_eq(second.count, 2);
+	pgbouncer_intent_fini(&second);
+	drop_all(&first);
+}
+
+Test(pgbouncer_intent, what_was_staged_for_nothing_is_removed)
+{
+	struct pgbouncer_intent intent = init();
+	char *const names[] = {(char[]){"app"}};
+	struct err err;
+
+	cr_assert(pgbouncer_intent_stage(&intent, names, 1, &err), "%s", err.message);
+	pgbouncer_intent_fini(&intent); /* teardown finds what is left */
 }
 
 Test(pgbouncer_intent, who_saved_it_last_owns_it)

@@ -173,3 +173,20 @@ Test(server, every_class_has_a_name)
 	for (int class = SERVER_UNASKED; class < SERVER_CLASSES; class ++)
 		cr_expect_str_neq(server_class_name((enum server_class) class), "?");
 }
+
+Test(classify, some_errors_pass_and_some_ask_for_less)
+{
+	static const char *const passing[] = {"55000", "40001", "57014"};
+	static const char *const refused[] = {"42501", "42P01", "42703", "3F000"};
+
+	for (size_t i = 0; i < ARRAY_LEN(passing); i++) {
+		cr_assert(classify_may_pass(passing[i]), "%s", passing[i]);
+		cr_assert_not(classify_is_refused(passing[i]), "%s", passing[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+		cr_assert(classify_is_refused(refused[i]), "%s", refused[i]);
+		cr_assert_not(classify_may_pass(refused[i]), "%s", refused[i]);
+	}
+	cr_assert_not(classify_may_pass("53300"));
+	cr_assert_not(classify_is_refused("57P03"));
+}

@@ -137,6 +137,82 @@ static void assert_done(enum publish_result result)
 	cr_assert_not(publish_busy(script.publish));
 }
 
+/* A run that has nothing to write leaves behind what it read, in version 41, from mzxid 77. */
+static void know_version_41(void)
+{
+	script.verdict = VERDICT_SAME;
+	publish_run(script.publish);
+	answer(ZK_RESULT_OK, 41);
+	assert_done(PUBLISH_NOTHING);
+	script.verdict = VERDICT_PUBLISH;
+	script.done = script.formed = 0;
+}
+
+Test(publish, writes_without_a_read_upon_what_the_store_still_has)
+{
+	know_version_41();
+	publish_note(script.publish, 77);
+	publish_run(script.publish);
+	cr_assert_eq(script.formed_on, BALLOT_STORE_VALUE);
+	cr_assert_eq(script.asked, ASKED_SET);
+	cr_assert_eq(script.version, 41);
+	cr_assert_eq(script.done, 0, "called back inside the call");
+	answer(ZK_RESULT_OK, 42);
+	assert_done(PUBLISH_WRITTEN);
+	script.done = 0;
+	publish_run(script.publish); /* upon what it wrote itself, which the watch says is there */
+	cr_assert_eq(script.asked, ASKED_SET);
+	cr_assert_eq(script.version, 42);
+	answer(ZK_RESULT_OK, 43);
+	assert_done(PUBLISH_WRITTEN);
+}
+
+Test(publish, reads_first_what_the_watch_does_not_vouch_for)
+{
+	static const int64_t notes[] = {0, 76, 78}; /* not known, the past, another one's write */
+
+	for (size_t i = 0; i < ARRAY_LEN(notes); i++) {
+		publish_note(script.publish, 0);
+		know_version_41();
+		publish_note(script.publish, notes[i]);
+		publish_run(script.publish);
+		cr_assert_eq(script.asked, ASKED_READ);
+		cr_assert_eq(script.formed, 0);
+		answer(ZK_RESULT_LOST, -1);
+		assert_done(PUBLISH_FAILED);
+		script.done = 0;
+	}
+	publish_note(script.publish, 77); /* that failed, so that nothing is known */
+	publish_run(script.publish);
+	cr_assert_eq(script.asked, ASKED_READ);
+}
+
+Test(publish, a_write_without_a_read_that_loses_reads_and_decides_again)
+{
+	know_version_41();
+	publish_note(script.publish, 77);
+	publish_run(script.publish);
+	cr_assert_eq(script.asked, ASKED_SET);
+	script.verdict = VERDICT_SAME;
+	answer(ZK_RESULT_BAD_VERSION, -1);
+	cr_assert_eq(script.asked, ASKED_READ);
+	answer(ZK_RESULT_OK, 42);
+	assert_done(PUBLISH_NOTHING);
+	cr_assert_eq(script.formed, 2);
+	cr_assert_eq(script.races_lost, 1);
+}
+
+Test(publish, what_is_known_never_replaces_the_read_of_a_round_without_news)
+{
+	know_version_41();
+	publish_note(script.publish, 77);
+	script.verdict = VERDICT_SAME;
+	publish_run(script.publish);
+	cr_assert_eq(script.asked, ASKED_READ);
+	answer(ZK_RESULT_OK, 41);
+	assert_done(PUBLISH_NOTHING);
+}
+
 Test(publish, writes_on_the_version_that_it_read)
 {
 	publish_run(script.publish);

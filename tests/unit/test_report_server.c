@@ -26,15 +26,24 @@ static struct {
 	struct report_server *server;
 	char dir[64], path[96], listen[128];
 	int asked;
+	size_t parts; /* of the status, but for its end */
 	char ordered[512];
 	const char *why; /* it is not ready */
 } t;
 
-static json_t *status(void *arg)
+/* In parts that take a while each. */
+static bool status(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	(void)arg;
 	t.asked++;
-	return json_pack("{s:s}", "segue", "test");
+	if (at->next++ < t.parts) {
+		strbuf_append_str(text, at->next == 1 ? "{\"segue\":" : " ");
+		for (int64_t until_us = clock_now_us() + 1000; clock_now_us() < until_us;)
+			;
+		return true;
+	}
+	strbuf_append_str(text, "\"test\"}\n");
+	return false;
 }
 
 static bool override(void *arg, const char *cluster, const json_t *body, struct err *err)
@@ -55,7 +64,16 @@ static bool ready(void *arg, struct strbuf *why)
 	return t.why[0] == '\0';
 }
 
-static const struct report_source source = {.status = status, .ready = ready, .override = override};
+static bool metrics(void *arg, struct report_cursor *at, struct strbuf *text)
+{
+	(void)arg;
+	(void)at;
+	strbuf_append_str(text, "up 1\n");
+	return false;
+}
+
+static const struct report_source source = {
+    .status = status, .metrics = metrics, .ready = ready, .override = override};
 
 static struct report_server *serve(const char *listen)
 {
@@ -70,6 +88,7 @@ static void setup(void)
 {
 	log_configure(LOG_ERROR, LOG_TEXT);
 	t.why = "";
+	t.parts = 1;
 	t.base = event_base_new();
 	snprintf(t.dir, sizeof(t.dir), "/tmp/segue-report-XXXXXX");
 	cr_assert_not_null(mkdtemp(t.dir));
@@ -160,7 +179,7 @@ static void expect(const char *text, const char *head, const char *body)
 #define POST(path, body) "POST " path " HTTP/1.1\r\nContent-Length: " body
 #define ERROR(text)      "{\"error\":\"" text "\"}\n"
 
-static const char no_such_path[] = ERROR("there is /status, /healthz, /readyz");
+static const char no_such_path[] = ERROR("there is /, /status, /healthz, /readyz, /metrics");
 
 Test(report_server, the_status_is_the_source_s)
 {
@@ -168,7 +187,7 @@ Test(report_server, the_status_is_the_source_s)
 	       "{\"segue\":\"test\"}\n");
 	expect(GET("/status?pretty"), "HTTP/1.1 200 OK", "{\"segue\":\"test\"}\n");
 	expect(GET("/healthz"), "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n", "ok\n");
-	cr_assert_eq(t.asked, 2);
+	cr_assert_eq(t.asked, 4);
 }
 
 Test(report_server, who_is_not_ready_says_why)
@@ -180,6 +199,48 @@ Test(report_server, who_is_not_ready_says_why)
 	expect(POST("/readyz", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is taken here"));
 }
 
+Test(report_server, a_long_document_keeps_nobody_waiting)
+{
+	static const char long_one[] = GET("/status"), short_one[] = GET("/healthz");
+	auto_strbuf struct strbuf reply = STRBUF_INIT;
+	auto_close int patient = dial();
+
+	t.parts = 300;
+	cr_assert_gt(send(patient, long_one, strlen(long_one), MSG_NOSIGNAL), 0);
+	while (t.asked == 0)
+		loop_for(t.base, 1);
+	expect(short_one, "HTTP/1.1 200 OK", "ok\n");
+	cr_assert_lt(t.asked, 300, "the short one has waited for all of it");
+	cr_assert(talk_on(patient, "", 0, &reply), "%s", reply.data);
+	cr_assert_eq(t.asked, 301);
+	cr_assert_not_null(strstr(reply.data, "\r\nContent-Length: 316\r\n"), "%s", reply.data);
+}
+
+/* Who goes while it is made is forgotten. */
+Test(report_server, a_long_document_that_nobody_waits_for_is_given_up)
+{
+	static const char long_one[] = GET("/status");
+	int impatient = dial();
+
+	t.parts = 300;
+	cr_assert_gt(send(impatient, long_one, strlen(long_one), MSG_NOSIGNAL), 0);
+	while (t.asked == 0)
+		loop_for(t.base, 1);
+	cr_assert_eq(setsockopt(impatient, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1},
+	                        sizeof(struct linger)),
+	             0);
+	close(impatient);
+	loop_for(t.base, 20);
+	expect(GET("/healthz"), "HTTP/1.1 200 OK", "ok\n");
+}
+
+Test(report_server, metrics_are_prometheus_text)
+{
+	expect(GET("/metrics"),
+	       "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
+	       "up 1\n");
+}
+
 Test(report_server, head_is_get_without_the_body)
 {
 	expect("HEAD /status HTTP/1.1\r\n\r\n",
@@ -189,7 +250,7 @@ Test(report_server, head_is_get_without_the_body)
 
 Test(report_server, what_is_not_there_is_404_and_405)
 {
-	expect(GET("/"), "HTTP/1.1 404 Not Found", no_such_path);
+	expect(GET("/nothing"), "HTTP/1.1 404 Not Found", no_such_path);
 	expect(GET("/statusx"), "HTTP/1.1 404 ", no_such_path);
 	expect(GET("/override/orders"), "HTTP/1.1 405 ", ERROR("an override is set by POST"));
 	expect(POST("/status", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is taken here"));

@@ -20,7 +20,8 @@
 	"\"port\":5432,\"name\":\"a-long-name\",\"role\":\"primary\",\"class\":\"refused\","        \
 	"\"problem\":\"nobody listens\",\"lag_bytes\":null,\"admitted\":null,\"why\":\"\"}],"       \
 	"\"targets\":[{\"name\":\"local\",\"kind\":\"haproxy\",\"zxid\":6,\"in_sync\":true,"        \
-	"\"step\":\"idle\",\"problem\":\"\"}]}"
+	"\"step\":\"idle\",\"problem\":\"\",\"moves\":[{\"total_ms\":1.793},{\"total_ms\":2}]}],"   \
+	"\"hold\":{\"since\":\"2026-11-23T11:07:25Z\",\"left_ms\":12345,\"by\":\"store\",\"policy\":\"hold\"}}"
 
 static char *print(const char *json, const char *cluster, bool colour, bool *found)
 {
@@ -57,6 +58,7 @@ Test(report_status_table, all_of_it)
 	    "  ALARM     two servers take writes\n"
 	    "  OVERRIDE  pin to [fd00::2]:5432, by alice@p1, since 2026-11-23T11:07:20Z; ends "
 	    "with: segue release orders\n"
+	    "  hold      on the word of the store, since 2026-11-23T11:07:25Z, 12.3 s left\n"
 	    "  reason    an operator said so\n"
 	    "  primary   10.0.0.2:5432, name db2, timeline 3, since 2026-11-23T11:07:25Z, zxid "
 	    "6\n"
@@ -68,8 +70,8 @@ Test(report_status_table, all_of_it)
 	    "  [fd00::2]:5432  a-long-name  primary  refused  -         -          -         "
 	    "nobody listens\n"
 	    "\n"
-	    "  TARGET         IN SYNC  STEP  ZXID  PROBLEM\n"
-	    "  haproxy/local  yes      idle  6     -\n");
+	    "  TARGET         IN SYNC  STEP  ZXID  LAST MOVE  PROBLEM\n"
+	    "  haproxy/local  yes      idle  6     1.8 ms     -\n");
 }
 
 Test(report_status_table, everything_may_be_missing)
@@ -80,8 +82,8 @@ Test(report_status_table, everything_may_be_missing)
 	       "\nstore: -\n\ncluster -: -\n\n"
 	       "  SERVER  NAME  ROLE  ANSWERS  TIMELINE  LAG BYTES  ADMITTED  WHY\n"
 	       "  -       -     -     -        -         -          -         -\n\n"
-	       "  TARGET  IN SYNC  STEP  ZXID  PROBLEM\n"
-	       "  /       -        -     -     -\n");
+	       "  TARGET  IN SYNC  STEP  ZXID  LAST MOVE  PROBLEM\n"
+	       "  /       -        -     -     -          -\n");
 }
 
 Test(report_status_table, a_timeline_that_nobody_knows_is_a_dash)

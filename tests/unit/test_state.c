@@ -91,6 +91,8 @@ Test(state, what_was_saved_is_loaded)
 	saved.floor_zxid = 5;
 	saved.in_this_run = true;
 	saved.topology.standbys[0].unread = true;
+	snprintf(saved.topology.standbys[0].tags, TOPOLOGY_TAGS_MAX,
+	         "{\"reporting\":true,\"zone\":\"\\u00E9\"}");
 	cr_assert(state_save(dir, &cluster, HOSTS, &saved, &err), "%s", err.message);
 	cr_assert(state_load(dir, &cluster, HOSTS, &out, &note, &err), "%s", err.message);
 	cr_assert_eq(out.zxid, saved.zxid);
@@ -218,6 +220,9 @@ Test(state, what_cannot_be_understood_is_refused)
 	refuse(STATE("1", "1", "0", TOPOLOGY ",\"addresses\":[\"db1\",\"\"]"), "IP address");
 	refuse(STATE("1", "1", "0", TOPOLOGY ",\"addresses\":[\"\",7]"), "IP address");
 	refuse(STATE("1", "1", "0", TOPOLOGY ",\"addresses\":[\"0.0.0.0\",\"\"]"), "IP address");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"tags\":[{}]"), "tags does not match");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"tags\":[{},\"x\"]"),
+	       "tags holds something else");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[1]"), "slots does not match");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":{}"), "slots does not match");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[2,2]"), "different numbers");

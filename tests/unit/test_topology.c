@@ -163,6 +163,16 @@ Test(topology, slots_make_no_other_servers)
 	topology_fini(&b);
 }
 
+Test(topology, tags_make_a_difference)
+{
+	struct topology a = MAKE("db1", "db2"), b = MAKE("db1", "db2");
+
+	snprintf(a.standbys[0].tags, sizeof(a.standbys[0].tags), "{\"reporting\":true}");
+	cr_expect_not(topology_same_servers(&a, &b));
+	topology_fini(&a);
+	topology_fini(&b);
+}
+
 Test(topology, who_may_be_read_from_makes_a_difference_and_lag_does_not)
 {
 	struct topology a = MAKE("db1", "db2"), b = MAKE("db1", "db2");

@@ -93,20 +93,21 @@ Test(view, has_the_facts_of_the_store)
 	snprintf(topology.promoted_at, sizeof(topology.promoted_at), "2026-11-23T11:07:25Z");
 	view = build(&topology, &target);
 	json_object_del(view, "env");
-	check_json(view,
-	           "{\"cluster\":\"orders\",\"zxid\":4294967298,\"timeline\":7,"
-	           "\"system_identifier\":\"77113\",\"promoted_at\":\"2026-11-23T11:07:25Z\","
-	           "\"primary\":{\"name\":\"db1\",\"host\":\"10.0.0.1\",\"address\":\"10.0.0.1\","
-	           "\"port\":5432,\"endpoint\":\"10.0.0.1:5432\",\"role\":\"primary\","
-	           "\"is_primary\":true},"
-	           "\"standbys\":[],\"has_standbys\":false,"
-	           "\"members\":[{\"name\":\"db1\",\"host\":\"10.0.0.1\",\"address\":\"10.0.0.1\","
-	           "\"port\":5432,\"endpoint\":\"10.0.0.1:5432\",\"role\":\"primary\","
-	           "\"is_primary\":true,\"index\":0,\"number\":1,\"first\":true,\"last\":true}],"
-	           "\"slots\":[{\"slot\":1},{\"slot\":2},{\"slot\":3},{\"slot\":4}],"
-	           "\"target\":{\"name\":\"local\",\"kind\":\"haproxy\","
-	           "\"template\":\"/etc/segue/h.mustache\","
-	           "\"output\":\"/etc/haproxy/conf.d/orders.cfg\"},\"vars\":{}}");
+	check_json(
+	    view,
+	    "{\"cluster\":\"orders\",\"zxid\":4294967298,\"timeline\":7,"
+	    "\"system_identifier\":\"77113\",\"promoted_at\":\"2026-11-23T11:07:25Z\","
+	    "\"primary\":{\"name\":\"db1\",\"host\":\"10.0.0.1\",\"address\":\"10.0.0.1\","
+	    "\"port\":5432,\"endpoint\":\"10.0.0.1:5432\",\"role\":\"primary\","
+	    "\"is_primary\":true,\"tags\":{}},"
+	    "\"standbys\":[],\"has_standbys\":false,"
+	    "\"members\":[{\"name\":\"db1\",\"host\":\"10.0.0.1\",\"address\":\"10.0.0.1\","
+	    "\"port\":5432,\"endpoint\":\"10.0.0.1:5432\",\"role\":\"primary\","
+	    "\"is_primary\":true,\"tags\":{},\"index\":0,\"number\":1,\"first\":true,\"last\":true}],"
+	    "\"slots\":[{\"slot\":1},{\"slot\":2},{\"slot\":3},{\"slot\":4}],"
+	    "\"target\":{\"name\":\"local\",\"kind\":\"haproxy\","
+	    "\"template\":\"/etc/segue/h.mustache\","
+	    "\"output\":\"/etc/haproxy/conf.d/orders.cfg\"},\"vars\":{}}");
 	json_decref(view);
 	topology_fini(&topology);
 }
@@ -126,6 +127,25 @@ Test(view, leaves_out_what_is_not_known)
 		cr_expect_null(json_object_get(view, optional[i]), "%s", optional[i]);
 	check_list(view, "standbys", "lag_bytes", "0");
 	check_list(view, "members", "role", "\"standby\"");
+	json_decref(view);
+	topology_fini(&topology);
+}
+
+/* So that a section asks the standby's own ones, and never those of a server around it. */
+Test(view, every_server_has_tags_if_only_none)
+{
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"db1", "db2", "db3", NULL});
+	snprintf(topology.primary.tags, sizeof(topology.primary.tags), "{\"zone\":\"a\"}");
+	snprintf(topology.standbys[1].tags, sizeof(topology.standbys[1].tags),
+	         "{\"reporting\":true,\"weight\":7}");
+	view = build(&topology, &target);
+	check_list(view, "members", "tags",
+	           "{\"zone\": \"a\"} {} {\"reporting\": true, \"weight\": 7}");
+	check_list(view, "standbys", "tags", "{} {\"reporting\": true, \"weight\": 7}");
 	json_decref(view);
 	topology_fini(&topology);
 }

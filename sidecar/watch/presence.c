@@ -1,13 +1,14 @@
-/* A publisher's presence; see the header. Callbacks record what the store has, reconcile() compares
- * it with what is wanted and takes one step. Refuses to delete a node of another session, unless it
- * is an earlier one of this very process. Always holds: one request at a time; after a failure a
- * back-off; a watch that wakes it whenever the node changes or the session is another.
+/* A process's presence in the store; see the header. Callbacks record what the store has,
+ * reconcile() compares it with what is wanted and takes one step. Refuses to delete a node of
+ * another session, unless it is an earlier one of this very process. Always holds: one request at a
+ * time; after a failure a back-off; a watch that wakes it whenever the node changes or the session
+ * is another.
  *
  *   RESTING --something differs--> LOOKING --answer--> ACTING --answer--> LOOKING ...
  *      ^                              |                                     |
  *      +------- as it should be ------+-- failed: BACKING_OFF --deadline----+
  */
-#include "publisher/presence.h"
+#include "watch/presence.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -17,10 +18,10 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "watch/layout.h"
 
 #define BACKOFF_MS     50
 #define BACKOFF_MAX_MS 5000
+#define SAYS_MAX       160 /* bytes of another's text in the log: who it is stands in front */
 
 enum presence_state {
 	PRESENCE_RESTING,     /* as wanted, or no connection: the watch wakes it */
@@ -32,6 +33,7 @@ enum presence_state {
 struct presence {
 	struct zk *zk;
 	enum zk_acl acl;
+	const char *who;
 	char *path;
 	struct zk_node *node;
 	struct event *timer;
@@ -42,6 +44,8 @@ struct presence {
 	bool stale;        /* the store may be different from the last look */
 	bool made;         /* it was, or may have been; until it is known to be gone */
 	bool settled;      /* the last look showed what is wanted */
+	bool own;          /* the last look showed, or the last answer made, one of this session */
+	bool creating;     /* what ACTING does */
 	int64_t mzxid;     /* of the last look; 0: absent */
 	int64_t session;   /* that made the node last; 0: none of this process */
 	unsigned failures; /* in a row */
@@ -120,6 +124,8 @@ static void on_fact(const struct zk_node_fact *fact, void *arg)
 	bool back = fact->connected && !presence->connected; /* perhaps in another session */
 
 	presence->connected = fact->connected;
+	if (back)
+		presence->own = false;
 	if (!back && mzxid == presence->mzxid)
 		return;
 	presence->stale = true;
@@ -154,7 +160,7 @@ static void settle(struct presence *presence)
 
 static void act_create(struct presence *presence)
 {
-	presence->made = true;
+	presence->made = presence->creating = true;
 	enter(presence, PRESENCE_ACTING, "create");
 	presence->request = zk_write_create(
 	    presence->zk, presence->path, presence->wanted, strlen(presence->wanted),
@@ -176,20 +182,29 @@ static void act_delete(struct presence *presence, int32_t version, const char *w
 }
 
 /* It goes when that session ends, which the watch tells; or it stays, as two have one name. */
+static const char *taken_by(const struct presence *presence, const struct zk_answer *answer)
+{
+	if (answer->owner == 0)
+		return "a persistent znode stands there: delete it";
+	if (strcmp(presence->who, "sidecar") == 0)
+		return "another session has it: this sidecar's last life, which will expire, or a "
+		       "second sidecar with this [segue] name, of which one has to be changed";
+	return "another session has it: this publisher's last life, which will expire, or a second "
+	       "publisher of this name";
+}
+
 static void wait_out(struct presence *presence, const struct zk_answer *answer)
 {
+	size_t size = answer->size < SAYS_MAX ? answer->size : SAYS_MAX;
+	auto_free char *says = xstrndup(answer->data, size);
 	char owner[24];
 
 	snprintf(owner, sizeof(owner), "0x%" PRIx64, (uint64_t)answer->owner);
 	if (!presence->foreign_said)
-		log_warning(
-		    "presence_taken", KV_STR("path", presence->path), KV_STR("session", owner),
-		    KV_STR("problem",
-		           answer->owner == 0
-		               ? "a persistent znode stands there: delete it"
-		               : "another session has it: this publisher's last life, which "
-		                 "will expire, or a second publisher of this name"),
-		    KV_STR("action", "waiting until it is gone"));
+		log_warning("presence_taken", KV_STR("path", presence->path),
+		            KV_STR("session", owner), KV_STR("says", says),
+		            KV_STR("problem", taken_by(presence, answer)),
+		            KV_STR("action", "waiting until it is gone"));
 	presence->foreign_said = true;
 	enter(presence, PRESENCE_BACKING_OFF, "the node is another session's");
 }
@@ -216,7 +231,8 @@ static void on_looked(const struct zk_answer *answer, void *arg)
 	struct presence *presence = arg;
 
 	presence->request = NULL;
-	if (answer->result == ZK_RESULT_OK && answer->own)
+	presence->own = answer->result == ZK_RESULT_OK && answer->own;
+	if (presence->own)
 		presence->session = answer->owner;
 	if (answer->result == ZK_RESULT_OK) {
 		act_on_node(presence, answer);
@@ -237,6 +253,8 @@ static void on_acted(const struct zk_answer *answer, void *arg)
 	struct presence *presence = arg;
 
 	presence->request = NULL;
+	presence->own |= presence->creating && answer->result == ZK_RESULT_OK;
+	presence->creating = false;
 	if (answer->result == ZK_RESULT_OK)
 		enter(presence, PRESENCE_LOOKING, "done");
 	else
@@ -248,11 +266,11 @@ static void on_acted(const struct zk_answer *answer, void *arg)
 struct presence *presence_create(const struct presence_options *options)
 {
 	struct presence *presence = xcalloc(1, sizeof(*presence));
-	auto_free char *parent = layout_presence_path(options->cluster);
 
 	presence->zk = options->zk;
 	presence->acl = options->acl;
-	presence->path = xasprintf("%s/%s", parent, options->name);
+	presence->who = options->who;
+	presence->path = xstrdup(options->path);
 	presence->timer = evtimer_new(options->base, on_timer, presence);
 	presence->node =
 	    zk_watch(presence->zk, presence->path, ZK_WATCH_DATA, 0, on_fact, presence);
@@ -269,6 +287,21 @@ void presence_destroy(struct presence *presence)
 	free(presence->wanted);
 	free(presence->path);
 	free(presence);
+}
+
+/* A node of the present session can be nobody else's, whatever its version; what was sent before is
+ * carried out before. Without a connection the session's end takes it away. */
+void presence_leave(struct presence *presence)
+{
+	struct zk_write *request;
+
+	if (presence == NULL)
+		return;
+	if (presence->own && presence->connected) {
+		request = zk_write_delete(presence->zk, presence->path, -1, NULL, NULL);
+		(void)request;
+	}
+	presence_destroy(presence);
 }
 
 static void want(struct presence *presence, char *text)

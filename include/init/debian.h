@@ -1,0 +1,32 @@
+/* Debian's /etc/default/haproxy: the environment file of haproxy.service, which says with what
+ * arguments HAProxy is started. */
+#ifndef SEGUE_INIT_DEBIAN_H
+#define SEGUE_INIT_DEBIAN_H
+
+#include <stdbool.h>
+
+#include "apply/haproxy_files.h"
+#include "base/err.h"
+
+#define DEBIAN_DEFAULTS      "/etc/default/haproxy"
+#define DEBIAN_CONFIG        "/etc/haproxy/haproxy.cfg"
+#define DEBIAN_UNIT          "segue" /* of segue's own package, which runs as user segue */
+#define DEBIAN_POOLER_UNIT   "segue-pgbouncer"
+#define DEBIAN_MASTER_SOCKET "/run/haproxy-master.sock"
+
+struct debian_haproxy {
+	bool there;                 /* the file is */
+	char *config;               /* CONFIG */
+	char *extraopts;            /* EXTRAOPTS; what the unit has where it is not set */
+	char *master_socket;        /* its -S, without the options behind a comma; NULL: none */
+	struct haproxy_files files; /* its -f */
+};
+
+bool debian_has_unit(const char *unit); /* it is installed here */
+
+/* A file that is not there is no error. debian_haproxy_free() either way. */
+bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct err *err) MUST_CHECK;
+bool debian_haproxy_parse(const char *text, struct debian_haproxy *out, struct err *err) MUST_CHECK;
+void debian_haproxy_free(struct debian_haproxy *debian);
+
+#endif

@@ -1,0 +1,79 @@
+/* What `segue init` is going to write and to say: two files, what was found, and the steps that are
+ * left to the person, in their order. Filled by init_haproxy() or init_pgbouncer(). */
+#ifndef SEGUE_INIT_PLAN_H
+#define SEGUE_INIT_PLAN_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/strbuf.h"
+#include "base/util.h"
+
+struct init_options {
+	const char *proxy_config; /* NULL: where Debian has it */
+	const char *defaults;     /* Debian's environment file of HAProxy's unit */
+	const char *dir;          /* where segue.ini is to be, absolute */
+	const char *cluster;
+	const char *zookeeper, *path; /* NULL: to be filled in by hand */
+};
+
+struct init_file {
+	char *path;
+	struct strbuf text;
+	struct file_owner owner;
+};
+
+struct init_plan {
+	const struct init_options *options;
+	struct init_file ini, template_file;
+	struct strbuf found;   /* lines to print */
+	struct strbuf fill_in; /* the same: which lines of ini nobody could know */
+	struct strbuf steps;
+	unsigned step_count;
+};
+
+/* False where the proxy's configuration cannot be read. plan_fini() either way. */
+bool init_haproxy(const struct init_options *options, struct init_plan *plan,
+                  struct err *err) MUST_CHECK;
+bool init_pgbouncer(const struct init_options *options, struct init_plan *plan,
+                    struct err *err) MUST_CHECK;
+
+/* For those two. */
+
+struct plan_cluster { /* what a proxy's configuration tells of it */
+	bool patroni;
+	const char *host, *port; /* of one of its servers; NULL: none is known */
+};
+
+void plan_init(struct init_plan *plan, const struct init_options *options);
+void plan_fini(struct init_plan *plan);
+
+void plan_found(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* "\nN. text:\n\n", under which come plan_line()s to type or to write. */
+void plan_step(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void plan_line(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* A comment of segue.ini, wrapped, and a line as it is. */
+void plan_comment(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void plan_ini(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* A comment "FILL IN: what", for the line that comes next. */
+void plan_fill_in(struct init_plan *plan, const char *key, const char *what);
+
+/* The head of segue.ini, [zookeeper] and [cluster]; `source` is what was read. */
+void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
+                const struct plan_cluster *cluster);
+
+/* The steps that both proxies have: what to fill in, the role, the znode. */
+void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster);
+
+/* The line that starts segue: the unit of segue's package, where it is installed and reads this
+ * segue.ini; else `segue run` as `user` (NULL: root). */
+void plan_run_line(struct init_plan *plan, const char *unit, const char *user);
+
+/* "-c /other/segue.ini", with a blank in front; "" where segue finds it by itself. Caller frees. */
+char *plan_config_option(const struct init_plan *plan) MUST_CHECK;
+
+#endif

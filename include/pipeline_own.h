@@ -1,0 +1,28 @@
+/* The pipeline object; for pipeline*.c only. */
+#ifndef SEGUE_PIPELINE_OWN_H
+#define SEGUE_PIPELINE_OWN_H
+
+#include <stdint.h>
+
+#include "cluster.h"
+#include "pipeline.h"
+#include "watch/zk.h"
+
+struct pipeline {
+	struct event_base *base;
+	struct config *config;
+	struct mustache **templates; /* one per target */
+	struct strbuf *texts;        /* one per target, until the start: see pipeline_texts() */
+	struct strbuf auth;
+	int lock; /* on state_dir; -1: not taken */
+	struct resolver *resolver;
+	struct zk *zk;
+	struct target_hub *hub;
+	struct cluster **clusters;
+	size_t cluster_count; /* created so far */
+	struct event *settle; /* NULL before the start */
+	unsigned edition;     /* above 0; counts the reloads of the configuration */
+	int64_t started_us;   /* the first edition; clock_now_us() */
+};
+
+#endif

@@ -1,0 +1,39 @@
+/* A process's presence in the store: an ephemeral znode with a text, which goes with its session.
+ * It is made anew when the session was lost, rewritten when its text changes, and taken away on
+ * request. A node of that name by another session is waited out, never fought for. */
+#ifndef SEGUE_WATCH_PRESENCE_H
+#define SEGUE_WATCH_PRESENCE_H
+
+#include <stdbool.h>
+
+#include "watch/zk_write.h"
+
+struct event_base;
+struct presence;
+
+struct presence_options {
+	struct event_base *base;
+	struct zk *zk; /* has to outlive it */
+	enum zk_acl acl;
+	const char *path; /* of the znode; copied; its parents are made */
+	const char *who;  /* "publisher", "sidecar": for the log; static */
+};
+
+/* Nothing is there before the first presence_show(). */
+struct presence *presence_create(const struct presence_options *options) MUST_CHECK;
+
+/* The znode is left to the session, as another presence may take it over: zk_end() ends both. */
+void presence_destroy(struct presence *presence);
+
+/* As presence_destroy(), and asks the store to delete the znode, if this session made it. Nobody
+ * waits for the answer; zk_destroy() after it still sends what can be sent. */
+void presence_leave(struct presence *presence);
+
+/* From now on the znode is to be there, with this text (copied). The same text costs nothing. */
+void presence_show(struct presence *presence, const char *text);
+void presence_hide(struct presence *presence);
+
+/* It is in the store as wanted, as far as is known. */
+bool presence_settled(const struct presence *presence);
+
+#endif

@@ -1,0 +1,40 @@
+/* The targets of a cluster: made from the configuration, with what those before a reload of it
+ * remember. */
+#include <string.h>
+
+#include "cluster_own.h"
+
+/* The same target remembers its moves. */
+static void inherit(const struct outlet *outlet, const struct cluster *previous)
+{
+	for (size_t i = 0; previous != NULL && i < previous->outlet_count; i++) {
+		const struct config_target *before = previous->outlets[i].config;
+
+		if (before->kind == outlet->config->kind &&
+		    strcmp(before->name, outlet->config->name) == 0)
+			target_inherit(outlet->target, previous->outlets[i].target);
+	}
+}
+
+void cluster_create_outlets(struct cluster *cluster, const struct cluster_world *world,
+                            size_t index, const struct cluster *previous)
+{
+	const struct config *config = world->config;
+	struct outlet *outlet;
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->target_count; i++)
+		count += config->targets[i].cluster_index == index;
+	cluster->outlets = xcalloc(count, sizeof(*cluster->outlets));
+	for (size_t i = 0; i < config->target_count; i++) {
+		if (config->targets[i].cluster_index != index)
+			continue;
+		outlet = &cluster->outlets[cluster->outlet_count];
+		outlet->config = &config->targets[i];
+		outlet->template = world->templates[i];
+		outlet->target = target_create(world->hub, outlet->config, config->state_dir,
+		                               cluster_fleet_note, cluster);
+		cluster->outlet_count++;
+		inherit(outlet, previous);
+	}
+}

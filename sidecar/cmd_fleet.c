@@ -1,0 +1,94 @@
+/* segue fleet: one look at what every sidecar of a cluster says of itself. */
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cmd.h"
+#include "muster.h"
+
+#define ANSWER_MAX_S 10
+
+static const char usage[] =
+    "usage: segue fleet [-c FILE] [--json] CLUSTER\n"
+    "\n"
+    "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG "), for [zookeeper] and\n"
+    "                     [cluster CLUSTER]\n"
+    "      --json         as a document, see segue(1)\n"
+    "\n"
+    "Shows every sidecar with fleet = yes that lives, and marks those that lead elsewhere than\n"
+    "the store says, or are behind it. Exit code: 0 all are on the primary, 1 somebody is not,\n"
+    "or cannot be read, or there is nobody, 2 usage or configuration.\n";
+
+struct look {
+	struct muster *muster;
+};
+
+static void on_changed(void *arg)
+{
+	const struct look *look = arg;
+
+	if (muster_known(look->muster))
+		event_base_loopbreak(muster_base(look->muster));
+}
+
+static void print(const struct fleet_view *view, bool as_json)
+{
+	const char *no_color = getenv("NO_COLOR");
+	bool colour = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
+	json_t *document;
+
+	if (!as_json) {
+		fleet_table_print(view, colour, stdout);
+		return;
+	}
+	document = fleet_view_json(view);
+	json_dumpf(document, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(document);
+}
+
+static int show(struct look *look, const struct cmd_args *args)
+{
+	const struct timeval limit = {.tv_sec = ANSWER_MAX_S};
+	const struct fleet_view *view;
+
+	event_base_loopexit(muster_base(look->muster), &limit);
+	event_base_dispatch(muster_base(look->muster));
+	if (!muster_known(look->muster)) {
+		fprintf(stderr, "segue fleet: no answer from the store in %d s: %s\n", ANSWER_MAX_S,
+		        muster_problem(look->muster));
+		return CMD_FAILED;
+	}
+	view = muster_view(look->muster);
+	print(view, args->json);
+	if (view->count == 0)
+		fprintf(stderr,
+		        "segue fleet: no sidecar keeps a znode: fleet = yes in [cluster %s] of "
+		        "theirs makes them\n",
+		        view->cluster);
+	return fflush(stdout) == 0 && fleet_is_well(view) ? CMD_OK : CMD_FAILED;
+}
+
+int cmd_fleet(int argc, char **argv)
+{
+	static const struct cmd_syntax syntax = {
+	    .usage = usage, .words_min = 1, .words_max = 1, .takes_json = true};
+	struct look look = {.muster = NULL};
+	struct cmd_args args;
+	struct err err;
+	int code;
+
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
+		return code;
+	log_configure(LOG_ERROR, LOG_TEXT); /* what is printed says it */
+	look.muster = muster_open(args.config_file, args.words[0], on_changed, &look, &err);
+	if (look.muster == NULL) {
+		fprintf(stderr, "segue fleet: %s\n", err.message);
+		return CMD_USAGE;
+	}
+	code = show(&look, &args);
+	muster_close(look.muster);
+	return code;
+}

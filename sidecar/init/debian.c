@@ -1,0 +1,112 @@
+/* /etc/default/haproxy; see the header. systemd reads NAME=VALUE lines, the last one of a name
+ * counts, and splits the value at blanks when it becomes arguments. systemd.exec(5). */
+#include "init/debian.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "apply/command.h"
+#include "base/file.h"
+
+#define FILE_MAX ((size_t)1024 * 1024) /* bytes */
+
+bool debian_has_unit(const char *unit)
+{
+	auto_free char *file = xasprintf("/lib/systemd/system/%s.service", unit);
+
+	return access(file, F_OK) == 0;
+}
+
+static void set(char **to, const char *value)
+{
+	free(*to);
+	*to = xstrdup(value);
+}
+
+/* The words again as one: an unquoted value goes on to the end of the line. */
+static char *join(char *const *words)
+{
+	auto_strbuf struct strbuf joined = STRBUF_INIT;
+
+	for (; *words != NULL; words++)
+		strbuf_printf(&joined, "%s%s", joined.len > 0 ? " " : "", *words);
+	return strbuf_detach(&joined);
+}
+
+static bool take_line(const char *line, struct debian_haproxy *out, struct err *err)
+{
+	auto_free char *assignment = NULL;
+	char **words;
+
+	line += strspn(line, " \t");
+	if (*line == '#' || *line == ';' || *line == '\0')
+		return true;
+	words = command_split(line, NULL, err);
+	if (words == NULL)
+		return false;
+	assignment = join(words);
+	command_argv_free(words);
+	if (strncmp(assignment, "CONFIG=", strlen("CONFIG=")) == 0)
+		set(&out->config, assignment + strlen("CONFIG="));
+	else if (strncmp(assignment, "EXTRAOPTS=", strlen("EXTRAOPTS=")) == 0)
+		set(&out->extraopts, assignment + strlen("EXTRAOPTS="));
+	return true;
+}
+
+static bool take_arguments(struct debian_haproxy *out, struct err *err)
+{
+	char **argv;
+
+	if (out->extraopts[strspn(out->extraopts, " \t")] == '\0')
+		return true;
+	argv = command_split(out->extraopts, NULL, err);
+	if (argv == NULL)
+		return err_wrap(err, "EXTRAOPTS");
+	haproxy_files_of_arguments(argv, &out->files);
+	for (size_t i = 0; argv[i] != NULL && argv[i + 1] != NULL; i++)
+		if (strcmp(argv[i], "-S") == 0) {
+			free(out->master_socket);
+			out->master_socket = xstrndup(argv[i + 1], strcspn(argv[i + 1], ","));
+		}
+	command_argv_free(argv);
+	return true;
+}
+
+bool debian_haproxy_parse(const char *text, struct debian_haproxy *out, struct err *err)
+{
+	*out = (struct debian_haproxy){.config = xstrdup(DEBIAN_CONFIG),
+	                               .extraopts = xstrdup("-S " DEBIAN_MASTER_SOCKET)};
+	for (unsigned number = 1; *text != '\0'; number++) {
+		size_t len = strcspn(text, "\n");
+		auto_free char *line = xstrndup(text, len);
+
+		if (!take_line(line, out, err))
+			return err_wrap(err, "line %u", number);
+		text += len + (text[len] == '\n');
+	}
+	return take_arguments(out, err);
+}
+
+bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct err *err)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	bool missing;
+
+	*out = (struct debian_haproxy){0};
+	if (!file_read(file, FILE_MAX, &text, &missing, err) && !missing)
+		return false;
+	if (!debian_haproxy_parse(text.data, out, err))
+		return err_wrap(err, "%s", file);
+	out->there = !missing;
+	return true;
+}
+
+void debian_haproxy_free(struct debian_haproxy *debian)
+{
+	free(debian->config);
+	free(debian->extraopts);
+	free(debian->master_socket);
+	haproxy_files_free(&debian->files);
+	*debian = (struct debian_haproxy){0};
+}

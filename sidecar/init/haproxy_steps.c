@@ -1,0 +1,159 @@
+/* `segue init haproxy`, what is left to the person: lines for HAProxy's own files, which segue
+ * never changes, and commands, in the order in which clients notice nothing. */
+#include <string.h>
+
+#include "init/haproxy_plan.h"
+
+#define MASTER_OPEN ",mode,660,group,haproxy"
+#define SOCKET_NEW  "stats socket /run/haproxy/admin.sock mode 660 level admin"
+
+const char *haproxy_plan_master(const struct haproxy_plan *init)
+{
+	return init->is_debians && init->debian.master_socket != NULL ? init->debian.master_socket
+	                                                              : DEBIAN_MASTER_SOCKET;
+}
+
+static void socket_step(struct haproxy_plan *init)
+{
+	const struct found_socket *socket = found_haproxy_socket(&init->found);
+
+	if (socket != NULL && socket->admin)
+		return;
+	init->restart = true;
+	if (socket != NULL) {
+		plan_step(init->plan,
+		          "Let segue move servers. In %s, line %u becomes:", socket->file,
+		          socket->number);
+		plan_line(init->plan, "%s level admin", socket->line);
+		return;
+	}
+	plan_step(init->plan, "Let segue reach HAProxy. In %s, in the section `global`, add:",
+	          init->found.global_file != NULL ? init->found.global_file : init->main_file);
+	plan_line(init->plan, "%s", SOCKET_NEW);
+}
+
+static void hard_stop_step(struct haproxy_plan *init)
+{
+	if (init->found.has_hard_stop)
+		return;
+	init->restart = true;
+	plan_step(init->plan,
+	          "An old worker must not keep its clients for days after a reload. In %s, in the "
+	          "section `global`, add:",
+	          init->found.global_file != NULL ? init->found.global_file : init->main_file);
+	plan_line(init->plan, "hard-stop-after 1h");
+}
+
+/* The master socket is root's alone, where nothing else is said, and the unit of segue's package
+ * runs as user segue, in the group of Debian's HAProxy. */
+static bool is_master_closed(const struct haproxy_plan *init)
+{
+	const char *at = init->debian.master_socket != NULL
+	                     ? strstr(init->debian.extraopts, init->debian.master_socket)
+	                     : NULL;
+
+	return at != NULL && at[strlen(init->debian.master_socket)] != ',' &&
+	       debian_has_unit(DEBIAN_UNIT);
+}
+
+static void arguments_of_before(const struct haproxy_plan *init, struct strbuf *out)
+{
+	const char *options = init->debian.extraopts, *at = options;
+
+	if (is_master_closed(init)) {
+		at = strstr(options, init->debian.master_socket);
+		at += strlen(init->debian.master_socket);
+		strbuf_append(out, options, (size_t)(at - options));
+		strbuf_append_str(out, MASTER_OPEN);
+	}
+	strbuf_append_str(out, at);
+}
+
+static void arguments_step(struct haproxy_plan *init)
+{
+	const struct debian_haproxy *debian = &init->debian;
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+
+	if (!init->is_debians) {
+		init->restart = true;
+		plan_step(init->plan, "HAProxy has to be started in master-worker mode, and with "
+		                      "these among its arguments:");
+		plan_line(init->plan, "-W -S %s -f %s -f %s", haproxy_plan_master(init),
+		          init->main_file, init->folder);
+		return;
+	}
+	if (init->folder_known && debian->master_socket != NULL && !is_master_closed(init))
+		return;
+	init->restart = true;
+	arguments_of_before(init, &line);
+	if (debian->master_socket == NULL)
+		strbuf_printf(&line, "%s-S %s%s", line.len > 0 ? " " : "", DEBIAN_MASTER_SOCKET,
+		              debian_has_unit(DEBIAN_UNIT) ? MASTER_OPEN : "");
+	if (!init->folder_known)
+		strbuf_printf(&line, "%s-f %s", line.len > 0 ? " " : "", init->folder);
+	plan_step(init->plan,
+	          "HAProxy has to load the folder that segue writes to. In %s, in the place of "
+	          "any other EXTRAOPTS:",
+	          init->plan->options->defaults);
+	plan_line(init->plan, "EXTRAOPTS=\"%s\"", line.data);
+}
+
+static void restart_step(struct haproxy_plan *init)
+{
+	plan_step(init->plan, "%s:",
+	          init->restart ? "Make the folders, and start HAProxy anew" : "Make the folders");
+	if (debian_has_unit(DEBIAN_UNIT))
+		plan_line(init->plan, "sudo install -d -g segue -m 2775 %s", init->folder);
+	else
+		plan_line(init->plan, "sudo mkdir -p %s /var/lib/segue /run/segue", init->folder);
+	if (init->restart)
+		plan_line(init->plan, "sudo systemctl restart haproxy");
+}
+
+static void old_section_line(struct haproxy_plan *init, const struct found_section *section)
+{
+	static const char *const kinds[] = {[FOUND_DEFAULTS] = "defaults",
+	                                    [FOUND_FRONTEND] = "frontend",
+	                                    [FOUND_BACKEND] = "backend",
+	                                    [FOUND_LISTEN] = "listen"};
+
+	plan_line(init->plan, "%s %s, in %s (lines %u to %u, as it was read)", kinds[section->kind],
+	          section->name, section->file, section->first, section->last);
+}
+
+static void old_sections_step(struct haproxy_plan *init)
+{
+	const struct found_section *sections[] = {init->found.rw, init->found.ro};
+
+	if (sections[0] == NULL && sections[1] == NULL)
+		return;
+	plan_step(init->plan,
+	          "Segue's file takes the place of these sections, and listens at their "
+	          "addresses: put a # in front of each of their lines. HAProxy is not to be "
+	          "reloaded now: segue does it with its own file there:");
+	for (size_t i = 0; i < ARRAY_LEN(sections); i++) {
+		if (sections[i] != NULL && sections[i]->frontend != NULL)
+			old_section_line(init, sections[i]->frontend);
+		if (sections[i] != NULL)
+			old_section_line(init, sections[i]);
+	}
+}
+
+void haproxy_plan_last_steps(struct haproxy_plan *init)
+{
+	auto_free char *option = plan_config_option(init->plan);
+
+	old_sections_step(init);
+	plan_step(init->plan, "Look, then run:");
+	plan_line(init->plan, "sudo segue check%s", option);
+	plan_line(init->plan, "sudo segue render%s local", option);
+	plan_run_line(init->plan, DEBIAN_UNIT, NULL);
+}
+
+void haproxy_plan_first_steps(struct haproxy_plan *init)
+{
+	socket_step(init);
+	hard_stop_step(init);
+	arguments_step(init);
+	restart_step(init);
+}

@@ -1,0 +1,239 @@
+/* What segue init writes and says; see the header. Comments of segue.ini are wrapped, as its lines
+ * must not be longer than libinih reads. */
+#include "init/plan.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd.h"
+#include "init/debian.h"
+
+#define WIDTH     96 /* columns */
+#define FILE_NAME "segue.ini"
+
+void plan_init(struct init_plan *plan, const struct init_options *options)
+{
+	*plan = (struct init_plan){.options = options,
+	                           .ini = {.text = STRBUF_INIT},
+	                           .template_file = {.text = STRBUF_INIT},
+	                           .found = STRBUF_INIT,
+	                           .fill_in = STRBUF_INIT,
+	                           .steps = STRBUF_INIT};
+	plan->ini.path = xasprintf("%s/" FILE_NAME, options->dir);
+}
+
+void plan_fini(struct init_plan *plan)
+{
+	free(plan->ini.path);
+	free(plan->template_file.path);
+	strbuf_fini(&plan->ini.text);
+	strbuf_fini(&plan->template_file.text);
+	strbuf_fini(&plan->found);
+	strbuf_fini(&plan->fill_in);
+	strbuf_fini(&plan->steps);
+}
+
+/* As many words as fit. */
+static size_t take_words(const char *text, size_t width)
+{
+	size_t taken = strcspn(text, " ");
+
+	while (text[taken] == ' ') {
+		size_t next = taken + 1 + strcspn(text + taken + 1, " ");
+
+		if (next > width)
+			break;
+		taken = next;
+	}
+	return taken;
+}
+
+/* Lines of WIDTH columns; `first` before the first one, `next` before the others. */
+static void wrap(struct strbuf *out, const char *first, const char *next, const char *text)
+{
+	const char *prefix = first;
+
+	while (*text != '\0') {
+		size_t len = take_words(text, WIDTH - strlen(prefix));
+
+		strbuf_printf(out, "%s%.*s\n", prefix, (int)len, text);
+		text += len + (text[len] == ' ');
+		prefix = next;
+	}
+}
+
+void plan_found(struct init_plan *plan, const char *fmt, ...)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_vprintf(&text, fmt, args);
+	va_end(args);
+	wrap(&plan->found, "  ", "      ", text.data);
+}
+
+void plan_step(struct init_plan *plan, const char *fmt, ...)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	va_list args;
+
+	strbuf_printf(&text, "%u. ", ++plan->step_count);
+	va_start(args, fmt);
+	strbuf_vprintf(&text, fmt, args);
+	va_end(args);
+	strbuf_append_char(&plan->steps, '\n');
+	wrap(&plan->steps, "", "   ", text.data);
+	strbuf_append_char(&plan->steps, '\n');
+}
+
+void plan_line(struct init_plan *plan, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_append_str(&plan->steps, "     ");
+	strbuf_vprintf(&plan->steps, fmt, args);
+	strbuf_append_char(&plan->steps, '\n');
+	va_end(args);
+}
+
+void plan_comment(struct init_plan *plan, const char *fmt, ...)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_vprintf(&text, fmt, args);
+	va_end(args);
+	wrap(&plan->ini.text, "; ", "; ", text.data);
+}
+
+void plan_ini(struct init_plan *plan, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_vprintf(&plan->ini.text, fmt, args);
+	strbuf_append_char(&plan->ini.text, '\n');
+	va_end(args);
+}
+
+void plan_fill_in(struct init_plan *plan, const char *key, const char *what)
+{
+	unsigned line = 1;
+
+	plan_comment(plan, "FILL IN: %s", what);
+	for (const char *at = plan->ini.text.data; *at != '\0'; at++)
+		line += *at == '\n';
+	strbuf_printf(&plan->fill_in, "     line %u, %s: %s\n", line, key, what);
+}
+
+static void begin_zookeeper(struct init_plan *plan)
+{
+	plan_ini(plan, "\n[zookeeper]");
+	if (plan->options->zookeeper != NULL)
+		plan_ini(plan, "hosts = %s", plan->options->zookeeper);
+	else {
+		plan_fill_in(plan, "hosts",
+		             "the servers of your ZooKeeper, host:port, comma separated");
+		plan_ini(plan, "hosts = 127.0.0.1:2181");
+	}
+}
+
+static void begin_path(struct init_plan *plan, bool patroni)
+{
+	const struct init_options *options = plan->options;
+
+	if (options->path != NULL)
+		plan_ini(plan, "path = %s", options->path);
+	else if (patroni) {
+		plan_fill_in(plan, "path", "/NAMESPACE/SCOPE, as patroni.yml has them");
+		plan_ini(plan, "path = /service/%s", options->cluster);
+	} else {
+		plan_fill_in(plan, "path",
+		             "where your ZooKeeper names the primary: PATH/master is watched");
+		plan_ini(plan, "path = /segue/%s", options->cluster);
+	}
+}
+
+void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
+                const struct plan_cluster *cluster)
+{
+	plan_comment(plan,
+	             "Written by `segue init %s`, which has read %s. Every other key keeps its "
+	             "default: segue.ini(5) has them all. What is wrong or missing: `segue "
+	             "check`.",
+	             proxy, source);
+	begin_zookeeper(plan);
+	plan_ini(plan, "\n[cluster %s]", plan->options->cluster);
+	if (cluster->patroni) {
+		plan_comment(plan, "%s asks Patroni's REST API, so Patroni is the store's author.",
+		             source);
+		plan_ini(plan, "layout = patroni");
+	}
+	begin_path(plan, cluster->patroni);
+	plan_comment(plan, "Each server is asked, too, whether it is the primary, with this and "
+	                   "its address. Without such a role segue believes the store, and "
+	                   "warns.");
+	plan_ini(plan, "verify_conninfo = user=segue dbname=postgres");
+}
+
+/* A znode cannot be made before its parents. */
+static void parents_lines(struct init_plan *plan, const char *zk, const char *path)
+{
+	for (const char *at = path; *at != '\0';) {
+		at += 1 + strcspn(at + 1, "/");
+		plan_line(plan, "%s create %.*s ''", zk, (int)(at - path), path);
+	}
+}
+
+static void znode_step(struct init_plan *plan, const struct plan_cluster *cluster)
+{
+	const struct init_options *options = plan->options;
+	const char *hosts = options->zookeeper != NULL ? options->zookeeper : "127.0.0.1:2181";
+	auto_free char *zk = xasprintf("/usr/share/zookeeper/bin/zkCli.sh -server %s", hosts);
+	auto_free char *path = options->path != NULL ? xstrdup(options->path)
+	                                             : xasprintf("/segue/%s", options->cluster);
+
+	plan_step(plan, "Tell ZooKeeper who is primary, where nothing does so yet: by `segue "
+	                "publish` beside each PostgreSQL server (segue(1)), or by hand:");
+	parents_lines(plan, zk, path);
+	plan_line(plan,
+	          "%s create %s/master '{\"version\":1,\"primary\":{\"host\":\"%s\",\"port\":%s}}'",
+	          zk, path, cluster->host != NULL ? cluster->host : "ADDRESS",
+	          cluster->port != NULL ? cluster->port : "5432");
+}
+
+void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster)
+{
+	if (plan->fill_in.len > 0) {
+		plan_step(plan, "Fill in, in %s:", plan->ini.path);
+		strbuf_append_str(&plan->steps, plan->fill_in.data);
+	}
+	plan_step(plan, "Let segue ask the PostgreSQL servers who is primary. On the primary, and "
+	                "in pg_hba.conf of each, with the address of this machine:");
+	plan_line(plan, "CREATE ROLE segue LOGIN;");
+	plan_line(plan, "host  postgres  segue  THIS-MACHINE/32  trust");
+	if (!cluster->patroni)
+		znode_step(plan, cluster);
+}
+
+void plan_run_line(struct init_plan *plan, const char *unit, const char *user)
+{
+	auto_free char *option = plan_config_option(plan);
+
+	if (*option == '\0' && debian_has_unit(unit))
+		plan_line(plan, "sudo systemctl enable --now %s", unit);
+	else
+		plan_line(plan, "sudo %s%s%ssegue run%s", user != NULL ? "-u " : "",
+		          user != NULL ? user : "", user != NULL ? " " : "", option);
+}
+
+char *plan_config_option(const struct init_plan *plan)
+{
+	if (strcmp(plan->ini.path, CMD_DEFAULT_CONFIG) == 0)
+		return xstrdup("");
+	return xasprintf(" -c %s", plan->ini.path);
+}

@@ -1,0 +1,129 @@
+/* Samples, labels and histograms as text. Numbers are written here, as printf takes most of the
+ * time of a long text. */
+#include "report/metrics.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define EXACT_MAX 9007199254740992.0 /* 2^53: up to here a double holds every integer */
+
+void metrics_family(struct strbuf *out, const char *name, const char *type, const char *help)
+{
+	strbuf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void append_integer(struct strbuf *out, int64_t value)
+{
+	char digits[24];
+	size_t at = sizeof(digits);
+	uint64_t rest = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
+	do
+		digits[--at] = (char)('0' + rest % 10);
+	while ((rest /= 10) != 0);
+	if (value < 0)
+		digits[--at] = '-';
+	strbuf_append(out, digits + at, sizeof(digits) - at);
+}
+
+static void append_value(struct strbuf *out, double value)
+{
+	if (fabs(value) <= EXACT_MAX && value == (double)(int64_t)value)
+		append_integer(out, (int64_t)value);
+	else
+		strbuf_printf(out, "%.12g", value);
+}
+
+/* How many bytes the character of UTF-8 has that `text` begins with; 0: it is none. */
+static size_t character(const unsigned char *text)
+{
+	static const struct {
+		unsigned char mask, lead;
+	} forms[] = {{0x80, 0x00}, {0xe0, 0xc0}, {0xf0, 0xe0}, {0xf8, 0xf0}};
+
+	for (size_t len = 1; len <= 4; len++) {
+		if ((text[0] & forms[len - 1].mask) != forms[len - 1].lead)
+			continue;
+		for (size_t i = 1; i < len; i++)
+			if ((text[i] & 0xc0) != 0x80)
+				return 0;
+		/* Overlong forms, surrogates, and what is above U+10FFFF. */
+		if ((len == 2 && text[0] < 0xc2) || (text[0] == 0xe0 && text[1] < 0xa0) ||
+		    (text[0] == 0xed && text[1] > 0x9f) || (text[0] == 0xf0 && text[1] < 0x90) ||
+		    (text[0] == 0xf4 && text[1] > 0x8f) || text[0] > 0xf4)
+			return 0;
+		return len;
+	}
+	return 0;
+}
+
+static void append_escaped(struct strbuf *out, const char *value)
+{
+	while (*value != '\0') {
+		size_t len = character((const unsigned char *)value);
+
+		if (*value == '\n')
+			strbuf_append_str(out, "\\n");
+		else if (*value == '"' || *value == '\\')
+			strbuf_append(out, (const char[]){'\\', *value}, 2);
+		else if (len == 0)
+			strbuf_append_char(out, '?');
+		else
+			strbuf_append(out, value, len);
+		value += len > 0 ? len : 1;
+	}
+}
+
+static void append_labels(struct strbuf *out, const struct metrics_label *labels, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		strbuf_append_char(out, i == 0 ? '{' : ',');
+		strbuf_append_str(out, labels[i].name);
+		strbuf_append_str(out, "=\"");
+		append_escaped(out, labels[i].value);
+		strbuf_append_char(out, '"');
+	}
+	if (count > 0)
+		strbuf_append_char(out, '}');
+}
+
+void metrics_sample(struct strbuf *out, const char *name, const struct metrics_label *labels,
+                    size_t label_count, double value)
+{
+	strbuf_append_str(out, name);
+	append_labels(out, labels, label_count);
+	strbuf_append_char(out, ' ');
+	append_value(out, value);
+	strbuf_append_char(out, '\n');
+}
+
+static void append_part(struct strbuf *out, const char *name, const char *suffix,
+                        const struct metrics_label *labels, size_t label_count, double value)
+{
+	char full[96];
+
+	snprintf(full, sizeof(full), "%s%s", name, suffix);
+	metrics_sample(out, full, labels, label_count, value);
+}
+
+void metrics_histogram(struct strbuf *out, const char *name, const struct metrics_label *labels,
+                       size_t label_count, const struct metrics_histogram *histogram)
+{
+	struct metrics_label all[METRICS_LABELS_MAX + 1];
+	char bound[32];
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < label_count; i++)
+		all[i] = labels[i];
+	all[label_count] = (struct metrics_label){.name = "le", .value = bound};
+	for (size_t i = 0; i <= histogram->bound_count; i++) {
+		sum += histogram->counts[i];
+		if (i < histogram->bound_count)
+			snprintf(bound, sizeof(bound), "%g", (double)histogram->bounds_us[i] / 1e6);
+		else
+			snprintf(bound, sizeof(bound), "+Inf");
+		append_part(out, name, "_bucket", all, label_count + 1, (double)sum);
+	}
+	append_part(out, name, "_sum", labels, label_count, (double)histogram->sum_us / 1e6);
+	append_part(out, name, "_count", labels, label_count, (double)sum);
+}

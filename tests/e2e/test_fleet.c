@@ -1,0 +1,415 @@
+/* The fleet with a real ZooKeeper: each sidecar's znode from its first word to its end, and what
+ * segue fleet and segue wait make of them. */
+#include <criterion/criterion.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "armada.h"
+#include "base/clock.h"
+#include "run.h"
+#include "watch_loop.h"
+
+TestSuite(fleet_run, .timeout = 120);
+
+static const char *zxid_text(struct armada *armada, int64_t zxid)
+{
+	return lab_printf(armada->lab, "%" PRId64, zxid);
+}
+
+static void expect(const struct strbuf *output, const char *text)
+{
+	cr_assert_not_null(strstr(output->data, text), "\"%s\" is not in:\n%s", text, output->data);
+}
+
+static const char *log_of(struct armada *armada, int sidecar)
+{
+	return lab_read_file(armada->lab,
+	                     lab_process_log(lab_segue_process(armada->sidecars[sidecar])));
+}
+
+Test(fleet_run, a_sidecar_says_what_it_has_confirmed)
+{
+	struct armada armada;
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+	int64_t zxid;
+
+	armada_init(&armada, NULL);
+	armada_start(&armada, 2);
+	cr_assert(armada_wait_says(&armada, "proxy0", "\"state\":\"waiting\""), "%s",
+	          log_of(&armada, 0));
+	cr_assert(armada_wait_says(&armada, "proxy1", "\"zxid\":0,"));
+	zxid = armada_name(&armada, 1);
+	for (int i = 0; i < 2; i++)
+		cr_assert(
+		    armada_wait_confirmed(&armada, lab_printf(armada.lab, "proxy%d", i), zxid));
+	cr_assert(armada_wait_says(&armada, "proxy0",
+	                           "\"primary\":\"10.0.0.1:5432\",\"state\":\"current\""));
+	cr_assert(armada_wait_says(&armada, "proxy0", "\"started\":\"20"));
+	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 0, "%s", output.data);
+	expect(&output, "the store names 10.0.0.1:5432");
+	expect(&output, "proxy1");
+	expect(&output, "1/1");
+	armada_fini(&armada);
+}
+
+Test(fleet_run, a_change_is_confirmed_by_all_and_wait_ends)
+{
+	struct armada armada;
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+	int64_t zxid, started_ms, ms;
+
+	armada_init(&armada, NULL);
+	armada_start(&armada, 3);
+	zxid = armada_name(&armada, 1);
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "15s", NULL), 0,
+	             "%s", output.data);
+	for (int i = 0; i < 3; i++)
+		cr_assert(
+		    armada_wait_confirmed(&armada, lab_printf(armada.lab, "proxy%d", i), zxid));
+	zxid = armada_name(&armada, 2);
+	started_ms = clock_now_ms();
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid",
+	                        lab_printf(armada.lab, "0x%" PRIx64, zxid), NULL),
+	             0, "%s", output.data);
+	ms = clock_now_ms() - started_ms;
+	expect(&output,
+	       lab_printf(armada.lab, "proxy2 has confirmed zxid %" PRId64 ", on 10.0.0.2:5432\n",
+	                  zxid));
+	expect(&output, lab_printf(armada.lab,
+	                           "all sidecars of cluster orders have confirmed zxid "
+	                           "%" PRId64 ": 3\n",
+	                           zxid));
+	cr_assert_lt(ms, 5000, "%" PRId64 " ms", ms);
+	armada_fini(&armada);
+}
+
+Test(fleet_run, one_that_was_killed_vanishes_with_its_session_and_wait_ends)
+{
+	struct armada armada;
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+	int64_t zxid;
+
+	armada_init(&armada, NULL);
+	armada_start(&armada, 2);
+	zxid = armada_name(&armada, 1);
+	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	cr_assert(armada_wait_confirmed(&armada, "proxy1", zxid));
+	lab_process_kill(lab_segue_process(armada.sidecars[1]));
+	zxid = armada_name(&armada, 2);
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid",
+	                        zxid_text(&armada, zxid), "--timeout", "20s", NULL),
+	             0, "%s", output.data);
+	expect(&output, "proxy0 has confirmed");
+	expect(&output, "proxy1 has vanished with its session");
+	expect(&output, ": 1\n");
+	cr_assert(armada_wait_says(&armada, "proxy1", NULL));
+	armada_fini(&armada);
+}
+
+Test(fleet_run, one_that_is_stopped_is_named_when_the_time_is_over)
+{
+	struct armada armada;
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+	int64_t zxid;
+
+	armada_init(&armada, NULL);
+	armada_start(&armada, 2);
+	zxid = armada_name(&armada, 1);
+	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	cr_assert(armada_wait_confirmed(&armada, "proxy1", zxid));
+	lab_process_freeze(lab_segue_process(armada.sidecars[1]));
+	zxid = armada_name(&armada, 2);
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid",
+	                        zxid_text(&armada, zxid), "--timeout", "1500ms", NULL),
+	             1, "%s", output.data);
+	expect(&output, "proxy0 has confirmed");
+	expect(&output, "missing: proxy1 (host ");
+	expect(&output, "(10.0.0.1:5432)");
+	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 1, "%s", output.data);
+	expect(&output, "ELSEWHERE");
+	lab_process_thaw(lab_segue_process(armada.sidecars[1]));
+	cr_assert(armada_wait_confirmed(&armada, "proxy1", zxid));
+	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 0, "%s", output.data);
+	armada_fini(&armada);
+}
+
+struct newer {
+	struct armada *armada;
+	int64_t than;
+};
+
+static bool is_newer(void *arg)
+{
+	const struct newer *newer = arg;
+	int64_t mzxid;
+
+	return lab_zk_get(newer->armada->zk, ARMADA_NODES "/proxy0", NULL, &mzxid) &&
+	       mzxid > newer->than;
+}
+
+Test(fleet_run, an_expired_session_is_followed_by_the_same_word)
+{
+	struct armada armada;
+	struct newer newer = {.armada = &armada};
+	int64_t zxid;
+
+	armada_init(&armada, NULL);
+	armada_start(&armada, 1);
+	zxid = armada_name(&armada, 1);
+	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	cr_assert(lab_zk_get(armada.zk, ARMADA_NODES "/proxy0", NULL, &newer.than));
+	cr_assert_gt(lab_zk_expire_others(armada.zk), 0);
+	cr_assert(lab_wait_until(is_newer, &newer, ARMADA_TIMEOUT_MS));
+	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	armada_fini(&armada);
+}
+
+static bool is_gone(void *arg)
+{
+	const struct armada *armada = arg;
+
+	return !lab_zk_get(armada->zk, ARMADA_NODES "/proxy0", NULL, NULL);
+}
+
+Test(fleet_run, a_clean_end_takes_the_word_away_at_once)
+{
+	struct armada armada;
+	int64_t zxid;
+
+	armada_init(&armada, NULL);
+	armada_start(&armada, 1);
+	zxid = armada_name(&armada, 1);
+	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	cr_assert_eq(lab_process_stop(lab_segue_process(armada.sidecars[0])), 0);
+	cr_assert(lab_wait_until(is_gone, &armada, 1500), "the session has 4 s to expire");
+	armada_fini(&armada);
+}
+
+struct sought {
+	struct run *run;
+	const char *path, *text;
+};
+
+static bool is_said(void *arg)
+{
+	const struct sought *sought = arg;
+	auto_strbuf struct strbuf data = STRBUF_INIT;
+
+	return lab_zk_get(sought->run->zk, sought->path, &data, NULL) &&
+	       strstr(data.data, sought->text) != NULL;
+}
+
+Test(fleet_run, a_haproxy_is_confirmed_by_what_it_shows)
+{
+	struct run run;
+	struct sought sought = {.run = &run};
+	char host[65] = "";
+	int64_t zxid;
+
+	gethostname(host, sizeof(host) - 1);
+	run_init(&run, &(struct run_options){.cluster = "fleet = yes\n"});
+	sought.path = lab_printf(run.lab, ARMADA_NODES "/%s", host);
+	lab_segue_start(run.segue);
+	for (int backend = 0; backend < 2; backend++) {
+		zxid = run_set_primary(&run, backend);
+		sought.text = lab_printf(run.lab, "Z\",\"zxid\":%" PRId64 ",", zxid);
+		cr_assert(lab_wait_until(is_said, &sought, ARMADA_TIMEOUT_MS));
+		cr_assert(run_reaches(&run, backend));
+		cr_assert(run_file_names(&run, backend));
+	}
+	run_fini(&run);
+}
+
+static void reload(struct armada *armada, int sidecar)
+{
+	lab_segue_mark(armada->sidecars[sidecar]);
+	lab_process_signal(lab_segue_process(armada->sidecars[sidecar]), SIGHUP);
+	cr_assert_not_null(lab_segue_wait_log(armada->sidecars[sidecar], ARMADA_TIMEOUT_MS,
+	                                      "event=config_reloaded", NULL),
+	                   "%s", log_of(armada, sidecar));
+}
+
+Test(fleet_run, a_reload_keeps_the_znode_and_fleet_no_takes_it_away)
+{
+	struct armada armada;
+	struct watch_loop loop;
+	struct probe probe;
+	int64_t zxid, made;
+
+	armada_init(&armada, NULL);
+	armada_start(&armada, 1);
+	zxid = armada_name(&armada, 1);
+	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	watch_loop_open(&loop, lab_zk_hosts(armada.zk), 10000, "");
+	probe_start(&probe, &loop, ARMADA_NODES "/proxy0", ZK_WATCH_DATA, 65536);
+	probe_wait_state(&probe, &loop, ZK_NODE_PRESENT);
+	made = probe.fact.czxid;
+	reload(&armada, 0);
+	zxid = armada_name(&armada, 2);
+	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	watch_loop_turn(&loop, 300);
+	cr_assert_eq(probe.fact.czxid, made, "it was made anew");
+	armada_configure(&armada, 0, "proxy0", "verify = disable\n", "");
+	reload(&armada, 0);
+	cr_assert(armada_wait_says(&armada, "proxy0", NULL));
+	armada_configure(&armada, 0, "other", ARMADA_FLEET, "");
+	reload(&armada, 0);
+	cr_assert(armada_wait_confirmed(&armada, "other", zxid));
+	armada_configure(&armada, 0, "third", ARMADA_FLEET, "");
+	reload(&armada, 0);
+	cr_assert(armada_wait_confirmed(&armada, "third", zxid));
+	cr_assert(armada_wait_says(&armada, "other", NULL));
+	probe_fini(&probe);
+	watch_loop_close(&loop);
+	armada_fini(&armada);
+}
+
+Test(fleet_run, the_second_of_one_name_says_so_and_waits)
+{
+	struct armada armada;
+	int64_t zxid;
+
+	armada_init(&armada, NULL);
+	armada_configure(&armada, 1, "proxy0", ARMADA_FLEET, "");
+	zxid = armada_name(&armada, 1);
+	armada_start(&armada, 1);
+	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	lab_segue_start(armada.sidecars[1]);
+	cr_assert_not_null(
+	    lab_segue_wait_log(
+	        armada.sidecars[1], ARMADA_TIMEOUT_MS, "event=presence_taken",
+	        ARMADA_NODES "/proxy0", "session=0x",
+	        lab_printf(armada.lab, "\\\"pid\\\":%d",
+	                   (int)lab_process_pid(lab_segue_process(armada.sidecars[0]))),
+	        NULL),
+	    "%s", log_of(&armada, 1));
+	cr_assert_eq(lab_process_stop(lab_segue_process(armada.sidecars[0])), 0);
+	cr_assert(armada_wait_says(
+	    &armada, "proxy0",
+	    lab_printf(armada.lab, "\"pid\":%d,",
+	               (int)lab_process_pid(lab_segue_process(armada.sidecars[1])))));
+	armada_fini(&armada);
+}
+
+Test(fleet_run, a_target_that_is_not_in_sync_keeps_wait_waiting_and_says_why)
+{
+	struct armada armada;
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+	int64_t zxid;
+
+	armada_init(&armada, NULL);
+	armada_configure(&armada, 0, "proxy0", ARMADA_FLEET, "check_command = false\n");
+	zxid = armada_name(&armada, 1);
+	armada_start(&armada, 1);
+	cr_assert(armada_wait_says(&armada, "proxy0",
+	                           "\"in_sync\":false,\"primary\":null,\"problem\":\""));
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "500ms", NULL), 1,
+	             "%s", output.data);
+	expect(&output, "missing: proxy0 (host ");
+	expect(&output, lab_printf(armada.lab, "has confirmed zxid 0 and seen %" PRId64, zxid));
+	expect(&output, "file/app is not in sync: ");
+	armada_fini(&armada);
+}
+
+Test(fleet_run, a_primary_that_is_not_admitted_is_told_with_the_reason)
+{
+	struct armada armada;
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+	const char *json;
+
+	armada_init(&armada, NULL);
+	armada_configure(&armada, 0, "proxy0", "fleet = yes\nverify = require\n", "");
+	json = lab_printf(armada.lab,
+	                  "{\"version\":1,\"primary\":{\"name\":\"db\",\"host\":\"127.0.0.1\","
+	                  "\"port\":%u},\"standbys\":[]}",
+	                  lab_port(armada.lab));
+	lab_zk_set(armada.zk, "/segue/orders/master", json, strlen(json));
+	armada_start(&armada, 1);
+	cr_assert(armada_wait_says(&armada, "proxy0", "\"why\":\""), "%s", log_of(&armada, 0));
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "300ms", NULL), 1,
+	             "%s", output.data);
+	expect(&output, "has confirmed zxid 0 and seen ");
+	expect(&output, "it refuses connections");
+	armada_fini(&armada);
+}
+
+Test(fleet_run, a_null_is_held_and_said_so)
+{
+	static const char null[] = "{\"version\":1,\"primary\":null,\"standbys\":[]}";
+	struct armada armada;
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+	int64_t zxid;
+
+	armada_init(&armada, "hold_timeout = 2s\n");
+	armada_start(&armada, 1);
+	zxid = armada_name(&armada, 1);
+	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	lab_zk_set(armada.zk, "/segue/orders/master", null, strlen(null));
+	cr_assert(armada_wait_says(&armada, "proxy0", "\"holding\":true"));
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "300ms", NULL), 1,
+	             "%s", output.data);
+	expect(&output, "): held, has confirmed zxid");
+	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 1);
+	expect(&output, "the store names no primary");
+	cr_assert(armada_wait_says(&armada, "proxy0", "\"state\":\"lost\""));
+	cr_assert(armada_wait_says(&armada, "proxy0", "\"holding\":false"));
+	armada_fini(&armada);
+}
+
+Test(fleet_run, bad_bytes_are_shown_with_path_and_zxid)
+{
+	struct armada armada;
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+	json_t *document;
+	int64_t zxid, bad;
+
+	armada_init(&armada, NULL);
+	armada_start(&armada, 1);
+	zxid = armada_name(&armada, 1);
+	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	bad = lab_zk_set(armada.zk, ARMADA_NODES "/stray", "\033nonsense", 9);
+	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 1, "%s", output.data);
+	expect(&output, "UNREADABLE");
+	expect(&output,
+	       lab_printf(armada.lab, "znode " ARMADA_NODES "/stray (mzxid %" PRId64 "): no JSON",
+	                  bad));
+	expect(&output, "the value is \"\\x1bnonsense\"");
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "2s", NULL), 0,
+	             "of no session: nobody waits for it: %s", output.data);
+	cr_assert_eq(armada_run(&armada, &output, "fleet", "--json", "orders", NULL), 1);
+	document = json_loads(output.data, 0, NULL);
+	cr_assert_eq(json_array_size(json_object_get(document, "sidecars")), 2, "%s", output.data);
+	json_decref(document);
+	armada_fini(&armada);
+}
+
+Test(fleet_run, exit_codes_tell_nobody_from_a_wrong_line)
+{
+	struct armada armada;
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	armada_init(&armada, NULL);
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "300ms", NULL), 1);
+	expect(&output, "the master znode does not exist");
+	armada_name(&armada, 1);
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "300ms", NULL), 1);
+	expect(&output, "no sidecar of cluster orders lives");
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--allow-empty", NULL), 0);
+	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 1);
+	expect(&output, "no sidecar keeps a znode");
+	cr_assert_eq(armada_run(&armada, &output, "fleet", "sales", NULL), 2);
+	expect(&output, "found no [cluster sales]: there is: orders");
+	cr_assert_eq(armada_run(&armada, &output, "wait", NULL), 2);
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid", "7x", NULL), 2);
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid", "0", NULL), 2);
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "7", NULL), 2);
+	lab_process_kill(lab_zk_process(armada.zk, 0));
+	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "1s", NULL), 1);
+	expect(&output, "segue wait: the store: ");
+	armada_fini(&armada);
+}

@@ -1,0 +1,181 @@
+/* What segue init reads out of configurations of all kinds. */
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "init/debian.h"
+#include "init/found_haproxy.h"
+
+static void read_text(struct found_haproxy *found, const char *text)
+{
+	struct err err;
+
+	*found = (struct found_haproxy){0};
+	cr_assert(found_haproxy_add(found, "/a.cfg", text, strlen(text), &err), "%s", err.message);
+	found_haproxy_judge(found);
+}
+
+Test(init_found, the_first_socket_with_level_admin_is_taken)
+{
+	static const struct {
+		const char *lines, *path;
+		bool admin;
+	} cases[] = {
+	    {"stats socket /run/a level admin\n", "/run/a", true},
+	    {"stats socket /run/a\nstats socket unix@/run/b mode 600 level admin\n", "/run/b",
+	     true},
+	    {"stats socket /run/a level operator\nstats socket /run/b\n", "/run/a", false},
+	    {"stats socket \"/run/with blank\" level admin\n", "/run/with blank", true},
+	    {"stats socket ipv4@127.0.0.1:9999 level admin\n", "127.0.0.1:9999", true},
+	    {"stats socket *:9999 level admin\n", "127.0.0.1:9999", true},
+	    {"stats socket fd@3 level admin\nstats socket /run/b\n", "/run/b", false},
+	    {"stats socket \"$SOCK\" level admin\nstats socket /run/b\n", "/run/b", false},
+	    {"# stats socket /run/a level admin\n", NULL, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_free char *text = xasprintf("global\n%s", cases[i].lines);
+		const struct found_socket *socket;
+		struct found_haproxy found;
+
+		read_text(&found, text);
+		socket = found_haproxy_socket(&found);
+		cr_expect_eq(socket == NULL, cases[i].path == NULL, "%s", text);
+		if (socket != NULL) {
+			cr_expect_str_eq(socket->path, cases[i].path);
+			cr_expect_eq(socket->admin, cases[i].admin, "%s", text);
+		}
+		found_haproxy_free(&found);
+	}
+}
+
+Test(init_found, a_listen_section_for_writers_and_a_frontend_for_readers)
+{
+	struct found_haproxy found;
+
+	read_text(&found,
+	          "defaults\n\tmode http\n\ttimeout client 50s\n"
+	          "listen web\n\tbind *:80\n\tserver a 10.0.0.1:5432\n"
+	          "listen pg\n\tbind *:5432\n\tbind 127.0.0.1:6000 interface lo\n\tmode tcp\n"
+	          "\toption httpchk OPTIONS /primary\n\toption tcplog\n"
+	          "\tserver a db1.example:5432 check port 8008 maxconn 100\n"
+	          "\tserver b db2.example:5432 check port 8008 maxconn 100\n"
+	          "frontend in\n\tmode tcp\n\tbind *:5433\n\ttimeout client 30m\n"
+	          "\tdefault_backend pg-replicas\n"
+	          "backend pg-replicas\n\tmode tcp\n\toption pgsql-check\n"
+	          "\tserver b db2.example:1234\n");
+	cr_assert_not_null(found.rw);
+	cr_expect_str_eq(found.rw->name, "pg");
+	cr_expect(found.rw->patroni);
+	cr_expect_eq(found.rw->first, 7);
+	cr_expect_eq(found.rw->last, 14);
+	cr_expect_str_eq(found.rw->bind.data, "*:5432,127.0.0.1:6000");
+	cr_expect_str_eq(found.rw->maxconn, "100");
+	cr_expect_str_eq(found.rw->idle, "50s");
+	cr_expect_str_eq(found.rw->kept.data, "bind 127.0.0.1:6000 interface lo\noption tcplog\n");
+	cr_expect_eq(found.rw->server_count, 2);
+	cr_expect_str_eq(found.rw->servers[1].address, "db2.example:5432");
+	cr_assert_not_null(found.ro);
+	cr_expect_str_eq(found.ro->name, "pg-replicas");
+	cr_assert_not_null(found.ro->frontend);
+	cr_expect_str_eq(found.ro->frontend->bind.data, "*:5433");
+	cr_expect_str_eq(found.ro->frontend->idle, "30m");
+	found_haproxy_free(&found);
+}
+
+Test(init_found, what_is_no_postgresql_is_left_alone)
+{
+	static const char *const texts[] = {
+	    "",
+	    "backend b\n\tmode http\n\tserver a 10.0.0.1:5432\n",
+	    "backend b\n\tmode tcp\n\tserver a 10.0.0.1:6432\n",
+	    "backend b\n\tmode tcp\n\toption pgsql-check\n",
+	    "defaults\n\tmode http\nbackend b\n\tserver a 10.0.0.1:5432\n",
+	    "defaults w\n\tmode http\ndefaults d\n\tmode tcp\nbackend b from w\n\tserver a 1.1.1.1:5432\n",
+	    "listen b\n\tmode tcp\n\tserver a /run/socket\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct found_haproxy found;
+
+		read_text(&found, texts[i]);
+		cr_expect(found.rw == NULL && found.ro == NULL, "%s", texts[i]);
+		found_haproxy_free(&found);
+	}
+}
+
+Test(init_found, names_that_mean_readers)
+{
+	static const struct {
+		const char *name;
+		bool reads;
+	} cases[] = {
+	    {"ro", true},          {"pg_ro", true}, {"pg-Replicas", true}, {"db.standby", true},
+	    {"production", false}, {"rw", false},   {"thread", false},     {"pro_rw", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_free char *text =
+		    xasprintf("listen %s\n\tserver a 10.0.0.1:5432\n", cases[i].name);
+		struct found_haproxy found;
+
+		read_text(&found, text);
+		cr_expect_eq(found.ro != NULL, cases[i].reads, "%s", cases[i].name);
+		found_haproxy_free(&found);
+	}
+}
+
+Test(init_found, a_broken_file_is_named_with_its_line)
+{
+	struct found_haproxy found = {0};
+	struct err err = {""};
+
+	cr_expect_not(found_haproxy_add(&found, "/a.cfg", "global\n\tlog 'x\n", 16, &err));
+	cr_expect_not_null(strstr(err.message, "/a.cfg: line 2: a quote"), "%s", err.message);
+	found_haproxy_free(&found);
+}
+
+Test(init_debian, the_unit_s_arguments)
+{
+	static const struct {
+		const char *text, *config, *extraopts, *master;
+		size_t files;
+	} cases[] = {
+	    {"", DEBIAN_CONFIG, "-S " DEBIAN_MASTER_SOCKET, DEBIAN_MASTER_SOCKET, 0},
+	    {"# EXTRAOPTS=\"-x\"\n#CONFIG=/b\n", DEBIAN_CONFIG, "-S " DEBIAN_MASTER_SOCKET,
+	     DEBIAN_MASTER_SOCKET, 0},
+	    {"CONFIG=\"/etc/b.cfg\"\nEXTRAOPTS=\"-S /run/m.sock,mode,660 -f /etc/c.d\"\n",
+	     "/etc/b.cfg", "-S /run/m.sock,mode,660 -f /etc/c.d", "/run/m.sock", 1},
+	    {"EXTRAOPTS='-de -m 16'\n", DEBIAN_CONFIG, "-de -m 16", NULL, 0},
+	    {"EXTRAOPTS=-f /a -f /b\n", DEBIAN_CONFIG, "-f /a -f /b", NULL, 2},
+	    {"EXTRAOPTS=\"-f /a\"\nEXTRAOPTS=\"\"", DEBIAN_CONFIG, "", NULL, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct debian_haproxy debian;
+		struct err err;
+
+		cr_assert(debian_haproxy_parse(cases[i].text, &debian, &err), "%s", err.message);
+		cr_expect_str_eq(debian.config, cases[i].config);
+		cr_expect_str_eq(debian.extraopts, cases[i].extraopts);
+		cr_expect_eq(debian.files.count, cases[i].files);
+		cr_expect_eq(debian.master_socket == NULL, cases[i].master == NULL, "%s",
+		             cases[i].text);
+		if (cases[i].master != NULL)
+			cr_expect_str_eq(debian.master_socket, cases[i].master);
+		debian_haproxy_free(&debian);
+	}
+}
+
+Test(init_debian, a_quote_without_end_is_an_error_and_a_missing_file_is_none)
+{
+	struct debian_haproxy debian;
+	struct err err;
+
+	cr_expect_not(debian_haproxy_parse("A=1\nEXTRAOPTS=\"-f\n", &debian, &err));
+	cr_expect_not_null(strstr(err.message, "line 2: "), "%s", err.message);
+	debian_haproxy_free(&debian);
+	cr_expect(debian_haproxy_load("/nonexistent/haproxy", &debian, &err));
+	cr_expect_not(debian.there);
+	debian_haproxy_free(&debian);
+}
