@@ -227,10 +227,11 @@ void cluster_reconcile(struct cluster *cluster)
 		cluster->applied.floor_zxid = decision.floor_zxid;
 		cluster_save_soon(cluster);
 	}
-	if (decision.kind == DECIDE_HOLD || decision.kind == DECIDE_FENCE)
+	if (decision.kind == DECIDE_HOLD || decision.kind == DECIDE_FENCE) {
 		if (!cluster->primed) /* targets hold by their text */
 			apply_all(cluster, 0, 0);
-	cluster_hold(cluster, &decision, &input);
+		cluster_hold(cluster, &decision, &input);
+	}
 	decision_fini(&decision);
 	cluster_say(cluster, fact);
 	cluster_fleet_note(cluster);
