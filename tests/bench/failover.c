@@ -35,6 +35,7 @@ static const char *const mark_names[MARKS] = {
 struct tally {
 	int64_t in_flight; /* when the leader died */
 	int64_t after;
+	struct samples times; /* of those after, since the leader's death began */
 };
 
 struct failover {
@@ -133,11 +134,16 @@ static bool was_in_flight(const struct ledger_error *error, const struct death *
 static void count_errors(const struct ledger *ledger, uint32_t *counted, const struct death *death,
                          struct tally *tally)
 {
-	for (; *counted < ledger_errors(ledger); (*counted)++)
-		if (was_in_flight(ledger_error(ledger, *counted), death))
+	for (; *counted < ledger_errors(ledger); (*counted)++) {
+		const struct ledger_error *error = ledger_error(ledger, *counted);
+
+		if (was_in_flight(error, death)) {
 			tally->in_flight++;
-		else
-			tally->after++;
+			continue;
+		}
+		tally->after++;
+		samples_add(&tally->times, error->at_us - death->from_us);
+	}
 }
 
 static void count_all_errors(struct failover *failover, const struct death *death)
@@ -201,6 +207,14 @@ static void print_marks(struct failover *failover)
 	    ms(&failover->dark, 50) / 1000, FAILOVER_WRITERS);
 }
 
+static void print_times(const char *who, const struct samples *times)
+{
+	for (size_t i = 0; i < times->count; i++)
+		printf(
+		    "later, at segue's PgBouncer, %s: %.1f ms after the leader's first process\n",
+		    who, (double)times->us[i] / 1000);
+}
+
 static void print_errors(const struct failover *failover)
 {
 	static const char *const names[WAYS] = {
@@ -218,6 +232,8 @@ static void print_errors(const struct failover *failover)
 	printf("| segue's PgBouncer, clients with a write now and then | %" PRId64 " | %" PRId64
 	       " |\n",
 	       failover->holders.in_flight, failover->holders.after);
+	print_times("a client that writes all the time", &failover->writers[WAY_PGBOUNCER].times);
+	print_times("a client with a write now and then", &failover->holders.times);
 }
 
 static void report_failovers(struct failover *failover)
@@ -253,4 +269,7 @@ void failover_bench(struct lab *lab, struct lab_zk *zk, struct report *report, u
 	for (int i = 0; i < MARKS; i++)
 		samples_free(&failover.marks[i]);
 	samples_free(&failover.dark);
+	samples_free(&failover.holders.times);
+	for (int i = 0; i < WAYS; i++)
+		samples_free(&failover.writers[i].times);
 }

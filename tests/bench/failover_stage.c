@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "bench/failover.h"
 
 #define STAGE_TIMEOUT_MS 90000
 #define WRITE_LIMIT_MS   60000 /* no client gives up before */
+#define UNIT_NICE        (-10) /* segue's, as in its units for systemd */
 
 /* As the haproxy.cfg in Patroni's repository has it. Arguments: the port, then port and REST port
  * of each node. */
@@ -81,6 +83,8 @@ static void start_segues_ways(struct stage *stage)
 	               templates, lab_pgbouncer_databases_file(stage->bouncer),
 	               lab_pgbouncer_console(stage->bouncer)));
 	lab_segue_start(stage->segue);
+	setpriority(PRIO_PROCESS, (id_t)lab_process_pid(lab_segue_process(stage->segue)),
+	            UNIT_NICE);
 }
 
 struct arrival {
