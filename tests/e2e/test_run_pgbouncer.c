@@ -295,6 +295,9 @@ Test(run_pgbouncer, two_that_share_a_port_move_both)
 	bounce_start(&bounce, &(struct bounce_options){.settings = "so_reuseport = 1\n",
 	                                               .bouncers = 2,
 	                                               .share_port = true});
+	bounce_name(&bounce, -1); /* in one go, one would move while the other still drains */
+	for (int i = 0; i < 2; i++)
+		cr_assert(bounce_wait_drained(&bounce, i));
 	zxid = bounce_name(&bounce, 1);
 	for (int i = 0; i < 2; i++) {
 		cr_assert(bounce_wait_moved(&bounce, i, zxid));
