@@ -13,6 +13,7 @@
 #include "base/strbuf.h"
 #include "cmd.h"
 #include "config.h"
+#include "last_config.h"
 
 #define RESUME_TIMEOUT_MS 5000
 
@@ -130,10 +131,20 @@ static int run(const char *config_file, const char *name)
 	struct config *config = config_load(config_file, &errors);
 	int code = CMD_USAGE;
 
+	if (config == NULL) {
+		fputs(errors.data, stderr);
+		strbuf_reset(&errors);
+		config = last_config_load(&errors);
+		if (config != NULL)
+			fprintf(stderr, "segue resume: what segue run took last is used: %s\n",
+			        config->file);
+		else
+			fputs("segue resume: what segue run took last is not known either: mend "
+			      "the file, or name " LAST_CONFIG_NAME " of its state_dir with -c\n",
+			      stderr);
+	}
 	if (config != NULL)
 		code = resume_all(config, name);
-	else
-		fputs(errors.data, stderr);
 	config_free(config);
 	return code;
 }

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cmd.h"
 #include "daemon.h"
+#include "last_config.h"
 #include "pipeline.h"
 #include "pipeline_check.h"
 #include "report/server.h"
@@ -100,6 +101,7 @@ static bool replace_pipeline(struct run *run, struct pipeline *fresh, struct str
 	run->pipeline = fresh;
 	log_configure(pipeline_config(fresh)->log_level, pipeline_config(fresh)->log_format);
 	listen_anew(run);
+	last_config_keep(pipeline_config(fresh));
 	return true;
 }
 

@@ -110,3 +110,25 @@ Test(run_pgbouncer_crash, after_a_kill_at_any_step_of_a_hold_segue_resume_lets_c
 	             traffic_sum(bounce.traffic).error);
 	bounce_fini(&bounce);
 }
+
+/* The file is broken while segue runs, which refuses it; then segue dies, and nobody can start it.
+ */
+Test(run_pgbouncer_crash, a_segue_ini_broken_meanwhile_does_not_leave_clients_paused)
+{
+	struct bounce bounce;
+	const char *file;
+
+	bounce_start(&bounce, &(struct bounce_options){0});
+	file = lab_segue_ini_file(bounce.segue);
+	bounce_name(&bounce, -1);
+	cr_assert(bounce_wait_drained(&bounce, 0));
+	lab_write_file(file, "[cluster app]\nno_such_key = 1\n");
+	lab_process_kill(lab_segue_process(bounce.segue));
+	unsetenv("STATE_DIRECTORY");
+	cr_assert_neq(bounce_resume(&bounce, NULL), 0, "it looks nowhere else by itself");
+	setenv("STATE_DIRECTORY", bounce.state_dir, 1); /* as systemd does */
+	cr_assert_eq(bounce_resume(&bounce, NULL), 0);
+	cr_assert_not(bounce_is_paused(&bounce, 0));
+	traffic_stop(bounce.traffic);
+	bounce_fini(&bounce);
+}

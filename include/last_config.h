@@ -1,0 +1,17 @@
+/* The configuration that a segue run has accepted last, kept in its state_dir: whoever breaks
+ * segue.ini while clients are held must not keep `segue resume` from letting them go. */
+#ifndef SEGUE_LAST_CONFIG_H
+#define SEGUE_LAST_CONFIG_H
+
+#include "config.h"
+
+#define LAST_CONFIG_NAME "last.ini" /* in state_dir */
+
+/* Keeps config->file's text; a failure is a warning in the log. Does not wait for the disk. */
+void last_config_keep(const struct config *config);
+
+/* The one kept in $STATE_DIRECTORY (systemd sets it), or else in the default state_dir. NULL with
+ * the reason in `errors` where there is none. */
+struct config *last_config_load(struct strbuf *errors) MUST_CHECK;
+
+#endif

@@ -1,0 +1,75 @@
+/* A copy of what was accepted. Only what parses is ever kept, and read again it is checked as any
+ * other. */
+#include "last_config.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+
+#define TEXT_MAX          ((size_t)16 * 1024 * 1024)
+#define DEFAULT_STATE_DIR "/var/lib/segue"
+
+/* It may hold what only its owner may read: a console's password. */
+static bool replace(const char *path, const struct strbuf *text, struct err *err)
+{
+	static const struct file_owner owner = {.mode = 0600};
+	auto_free char *staged = file_stage(path, text->data, text->len, &owner, err);
+
+	if (staged == NULL)
+		return false;
+	if (rename(staged, path) == 0)
+		return true;
+	err_set_errno(err, errno, "cannot rename %s to %s", staged, path);
+	unlink(staged);
+	return false;
+}
+
+/* The file may have been edited since it was accepted: what does not parse is not kept. */
+static bool read_good(const char *file, struct strbuf *text, struct err *err)
+{
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	struct config *config;
+
+	if (!file_read(file, TEXT_MAX, text, NULL, err))
+		return false;
+	config = config_load_text(file, text->data, text->len, &errors);
+	if (config == NULL)
+		return err_set(err, "%s has changed since it was read", file);
+	config_free(config);
+	return true;
+}
+
+void last_config_keep(const struct config *config)
+{
+	auto_free char *path = xasprintf("%s/" LAST_CONFIG_NAME, config->state_dir);
+	auto_strbuf struct strbuf text = STRBUF_INIT, kept = STRBUF_INIT;
+	struct err err;
+
+	if (read_good(config->file, &text, &err)) {
+		if (file_read(path, TEXT_MAX, &kept, NULL, &err) &&
+		    strcmp(kept.data, text.data) == 0)
+			return;
+		if (replace(path, &text, &err))
+			return;
+	}
+	log_warning("config_not_kept", KV_STR("file", config->file), KV_STR("path", path),
+	            KV_ERR(&err),
+	            KV_STR("next", "should the file be broken when segue ends while clients are "
+	                           "held, they wait until it is mended"));
+}
+
+struct config *last_config_load(struct strbuf *errors)
+{
+	const char *dir = getenv("STATE_DIRECTORY");
+	auto_free char *path = NULL;
+
+	if (dir == NULL || *dir == '\0')
+		dir = DEFAULT_STATE_DIR;
+	path = xasprintf("%.*s/" LAST_CONFIG_NAME, (int)strcspn(dir, ":"), dir);
+	return config_load(path, errors);
+}
