@@ -126,8 +126,8 @@ $(PAGE_C): $(PAGE_SRCS) Makefile
 
 $(BUILD)/sidecar/report/page.o $(BUILD)/tidy/sidecar/report/page.c.ok: $(PAGE_C)
 
-# The templates that ship are in the binary.
-$(BUILD)/sidecar/init/shipped.o: $(wildcard templates/*.mustache)
+# The templates that ship, and the package's segue.ini, are in the binary.
+$(BUILD)/sidecar/init/shipped.o: $(wildcard templates/*.mustache) packaging/debian/segue.ini
 
 $(BUILD)/libsegue.a: $(LIB_OBJS)
 	$(call say,AR,$@)

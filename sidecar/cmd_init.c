@@ -15,6 +15,7 @@
 #include "config.h"
 #include "init/debian.h"
 #include "init/plan.h"
+#include "init/shipped.h"
 
 #define FILE_MAX    ((size_t)16 * 1024 * 1024) /* bytes */
 #define BACKUPS_MAX 100
@@ -117,7 +118,7 @@ static bool same_text(const char *path, const char *text, size_t len)
 	       memcmp(found.data, text, len) == 0;
 }
 
-/* The sample that ships, which a package puts there: nobody's work is lost with it. */
+/* What a package puts there, the sample or Debian's segue.ini: nobody's work is lost with it. */
 static bool is_sample(const char *path)
 {
 	char *text = NULL;
@@ -128,7 +129,8 @@ static bool is_sample(const char *path)
 	if (out == NULL)
 		return false;
 	config_print_sample(out);
-	same = fclose(out) == 0 && same_text(path, text, len);
+	same = (fclose(out) == 0 && same_text(path, text, len)) ||
+	       same_text(path, shipped_debian_ini, strlen(shipped_debian_ini));
 	free(text);
 	return same;
 }

@@ -1,4 +1,4 @@
-/* The shipped templates as strings; see the header. The paths are from the top of the repository,
+/* The shipped texts as strings; see the header. The paths are from the top of the repository,
  * where the compiler runs. */
 #include "init/shipped.h"
 
@@ -13,3 +13,4 @@
 
 SHIPPED(shipped_haproxy, "templates/haproxy.cfg.mustache");
 SHIPPED(shipped_pgbouncer, "templates/pgbouncer.ini.mustache");
+SHIPPED(shipped_debian_ini, "packaging/debian/segue.ini");

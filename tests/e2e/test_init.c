@@ -286,6 +286,26 @@ Test(init, nothing_of_somebodys_is_lost)
 	lab_destroy(path.lab);
 }
 
+Test(init, segue_ini_as_a_package_brings_it_is_nobodys_work)
+{
+	struct path path;
+	const char *main_file, *shipped;
+
+	path_init(&path);
+	main_file = lab_path(path.lab, "haproxy.cfg");
+	shipped = lab_read_file(path.lab, "packaging/debian/segue.ini");
+	lab_write_file(main_file, "global\n\tstats socket /run/a.sock level admin\n");
+	cr_assert_eq(mkdir(path.dir, 0755), 0);
+	lab_write_file(path.ini_file, lab_printf(path.lab, "%s; mine\n", shipped));
+	cr_expect_eq(init(&path, "haproxy", main_file, NULL), CMD_FAILED);
+	lab_write_file(path.ini_file, shipped);
+	cr_assert_eq(init(&path, "haproxy", main_file, NULL), CMD_OK, "%s", path.printed);
+	expect(&path, ", and the old one is ");
+	cr_expect_not_null(
+	    strstr(lab_read_file(path.lab, path.ini_file), "socket = /run/a.sock\n"));
+	lab_destroy(path.lab);
+}
+
 /* Takes what stands under the step that has `text` in it, line by line. */
 static const char *lines_of_step(struct path *path, const char *text)
 {
