@@ -63,10 +63,10 @@ static void add(struct roster *roster, const char *name)
 	*member = (struct roster_member){.name = xstrdup(name),
 	                                 .path = xasprintf("%s/%s", roster->parent, name),
 	                                 .state = ZK_NODE_UNKNOWN,
-	                                 .data = STRBUF_INIT,
-	                                 .problem = STRBUF_INIT,
 	                                 .roster = roster,
 	                                 .stays = true};
+	strbuf_init(&member->data);
+	strbuf_init(&member->problem);
 	member->node =
 	    zk_watch(roster->zk, member->path, ZK_WATCH_DATA, roster->max_size, on_data, member);
 	roster->members =
