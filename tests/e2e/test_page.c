@@ -27,6 +27,8 @@ static struct {
 
 static void fini(void)
 {
+	if (t.browser != NULL)
+		lab_browser_stop(t.browser);
 	run_fini(&t.run);
 	lab_destroy(t.lab);
 }

@@ -243,3 +243,10 @@ void lab_browser_shoot(struct lab_browser *browser, const char *file)
 	fclose(out);
 	json_decref(value);
 }
+
+/* Killed, chromedriver would leave the browser behind, which is no descendant of its any more. */
+void lab_browser_stop(struct lab_browser *browser)
+{
+	json_decref(command(browser, "DELETE", "", NULL));
+	lab_process_stop(browser->process);
+}

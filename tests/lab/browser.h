@@ -11,6 +11,7 @@ struct lab_browser;
 
 /* Ready, with a profile of its own in the lab's folder; ends with the lab. */
 struct lab_browser *lab_browser_start(struct lab *lab);
+void lab_browser_stop(struct lab_browser *browser); /* the browser ends, too */
 
 void lab_browser_open(struct lab_browser *browser, const char *url); /* until it is loaded */
 void lab_browser_resize(struct lab_browser *browser, int width, int height);
