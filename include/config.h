@@ -106,6 +106,7 @@ struct config {
 	struct config_publisher *publishers;
 	size_t publisher_count;
 	struct strbuf warnings; /* one a line */
+	struct strbuf text;     /* of the file, as it was read */
 };
 
 /* Reads and checks `file`. On failure returns NULL with EVERY error of the file appended to

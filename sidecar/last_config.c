@@ -1,5 +1,4 @@
-/* A copy of what was accepted. Only what parses is ever kept, and read again it is checked as any
- * other. */
+/* A copy of what was accepted, as it was read; read again it is checked as any other. */
 #include "last_config.h"
 
 #include <errno.h>
@@ -29,34 +28,17 @@ static bool replace(const char *path, const struct strbuf *text, struct err *err
 	return false;
 }
 
-/* The file may have been edited since it was accepted: what does not parse is not kept. */
-static bool read_good(const char *file, struct strbuf *text, struct err *err)
-{
-	auto_strbuf struct strbuf errors = STRBUF_INIT;
-	struct config *config;
-
-	if (!file_read(file, TEXT_MAX, text, NULL, err))
-		return false;
-	config = config_load_text(file, text->data, text->len, &errors);
-	if (config == NULL)
-		return err_set(err, "%s has changed since it was read", file);
-	config_free(config);
-	return true;
-}
-
 void last_config_keep(const struct config *config)
 {
 	auto_free char *path = xasprintf("%s/" LAST_CONFIG_NAME, config->state_dir);
-	auto_strbuf struct strbuf text = STRBUF_INIT, kept = STRBUF_INIT;
+	auto_strbuf struct strbuf kept = STRBUF_INIT;
 	struct err err;
 
-	if (read_good(config->file, &text, &err)) {
-		if (file_read(path, TEXT_MAX, &kept, NULL, &err) &&
-		    strcmp(kept.data, text.data) == 0)
-			return;
-		if (replace(path, &text, &err))
-			return;
-	}
+	if (file_read(path, TEXT_MAX, &kept, NULL, &err) && kept.len == config->text.len &&
+	    memcmp(kept.data, config->text.data, kept.len) == 0)
+		return;
+	if (replace(path, &config->text, &err))
+		return;
 	log_warning("config_not_kept", KV_STR("file", config->file), KV_STR("path", path),
 	            KV_ERR(&err),
 	            KV_STR("next", "should the file be broken when segue ends while clients are "

@@ -205,6 +205,8 @@ struct config *config_load_text(const char *file, const char *text, size_t len,
 
 	config->file = xstrdup(file);
 	strbuf_init(&config->warnings);
+	strbuf_init(&config->text);
+	strbuf_append(&config->text, text, len);
 	config_parse(text, len, &document, &wrong);
 	config_build(&document, config, &wrong);
 	check_document(config, &document, &wrong, &odd);
@@ -295,6 +297,7 @@ void config_free(struct config *config)
 	free(config->zookeeper_hosts);
 	free(config->auth_file);
 	strbuf_fini(&config->warnings);
+	strbuf_fini(&config->text);
 	free(config);
 }
 
