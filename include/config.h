@@ -48,6 +48,7 @@ struct config_cluster {
 	int64_t max_lag;           /* bytes that a standby may be behind; 0: any */
 	enum config_loss on_primary_loss;
 	int64_t hold_timeout_ms;
+	int64_t tripwires; /* silent connections to the primary; 0: none */
 	enum config_loss on_store_loss;
 	enum config_rollback on_store_rollback;
 	bool fleet; /* keep a znode that says how this sidecar stands */

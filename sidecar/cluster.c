@@ -176,6 +176,25 @@ static void follow_members(struct cluster *cluster, const struct watch_fact *fac
 	verifier_follow(cluster->verifier, members, count);
 }
 
+static bool drives_pgbouncer(const struct cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->outlet_count; i++)
+		if (cluster->outlets[i].config->kind == CONFIG_TARGET_PGBOUNCER)
+			return true;
+	return false;
+}
+
+/* From its first login that fails on, a PgBouncer turns clients away: only who knows sooner can
+ * have them wait. */
+static void guard_primary(const struct cluster *cluster)
+{
+	bool guarded = cluster->applied.has_topology &&
+	               cluster->config->on_primary_loss != CONFIG_LOSS_KEEP &&
+	               drives_pgbouncer(cluster);
+
+	verifier_guard(cluster->verifier, guarded ? &cluster->applied.topology.primary : NULL);
+}
+
 /* While somebody is asked anew or an alarm stands, it is looked again every second. */
 static void look_again(struct cluster *cluster, const struct decision *decision)
 {
@@ -233,6 +252,7 @@ void cluster_reconcile(struct cluster *cluster)
 		cluster_hold(cluster, &decision, &input);
 	}
 	decision_fini(&decision);
+	guard_primary(cluster);
 	cluster_say(cluster, fact);
 	cluster_fleet_note(cluster);
 }

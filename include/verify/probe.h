@@ -22,6 +22,9 @@ struct probe *probe_create(struct event_base *base, const struct libpq *pq,
                            probe_cb *cb, void *arg) MUST_CHECK;
 void probe_destroy(struct probe *probe); /* NULL is fine */
 
+/* Somebody beside found that nobody listens there any more: as an attempt that was refused right
+ * after the warm connection had ended. */
+void probe_lose(struct probe *probe);
 void probe_hurry(struct probe *probe, bool slowly); /* as verifier_hurry(), verifier_attend() */
 const struct server_fact *probe_fact(const struct probe *probe);
 

@@ -183,6 +183,17 @@ static const struct config_key keys[] = {
              "PgBouncer's query_wait_timeout, and than a client of a HAProxy can wait: retries "
              "times timeout connect, or times 1s where that is longer."},
     {.sections = CONFIG_SECTION_CLUSTER,
+     .name = "tripwires",
+     .type = CONFIG_TYPE_COUNT,
+     .offset = AT(config_cluster, tripwires),
+     .min = 0,
+     .max = 8,
+     .preset = "3",
+     .help = "Where a PgBouncer is driven and servers are asked: so many connections to the "
+             "primary that never say a word, each for 30s at most. They end first when it is "
+             "killed, so that clients wait before PgBouncer turns one away. They take no slot of "
+             "max_connections and need no login; log_connections = on logs each. 0: none."},
+    {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_store_loss",
      .type = CONFIG_TYPE_ENUM,
      .offset = AT(config_cluster, on_store_loss),

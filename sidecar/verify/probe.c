@@ -271,6 +271,18 @@ static void timer_cb(evutil_socket_t fd, short events, void *arg)
 	}
 }
 
+void probe_lose(struct probe *probe)
+{
+	static const struct verdict verdict = {
+	    .class = SERVER_REFUSED,
+	    .problem = "a silent connection was ended, and the next one refused"};
+
+	session_close(probe->session);
+	probe->ended = true;
+	probe->next.asked_us = clock_now_us();
+	conclude_failure(probe, &verdict);
+}
+
 void probe_hurry(struct probe *probe, bool slowly)
 {
 	int64_t now = clock_now_us();

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "verify/classify.h"
 #include "verify/probe.h"
+#include "verify/tripwire.h"
 
 /* One followed server; `probe` is NULL where libpq could not be loaded: `fact` is all then. */
 struct followed {
@@ -25,6 +26,8 @@ struct verifier {
 	struct followed *servers;
 	struct server_fact *facts; /* what verifier_facts() lends out */
 	size_t count;
+	struct tripwire *tripwire; /* NULL: nobody is guarded */
+	struct member guarded;
 	struct event *changed;
 	verifier_cb *cb;
 	void *arg;
@@ -186,6 +189,31 @@ void verifier_attend(struct verifier *verifier)
 			probe_hurry(verifier->servers[i].probe, true);
 }
 
+static void tripped(void *arg)
+{
+	struct verifier *verifier = arg;
+	struct followed *found = find(verifier->servers, verifier->count, &verifier->guarded);
+
+	if (found != NULL && found->probe != NULL)
+		probe_lose(found->probe);
+}
+
+void verifier_guard(struct verifier *verifier, const struct member *member)
+{
+	unsigned count = (unsigned)verifier->config->tripwires;
+
+	if (verifier->config->verify == CONFIG_VERIFY_DISABLE || count == 0)
+		member = NULL;
+	if (member != NULL && verifier->tripwire != NULL &&
+	    topology_same_address(member, &verifier->guarded))
+		return;
+	tripwire_destroy(STEAL(verifier->tripwire));
+	if (member == NULL)
+		return;
+	verifier->guarded = *member;
+	verifier->tripwire = tripwire_create(verifier->base, member, count, tripped, verifier);
+}
+
 const struct server_fact *verifier_facts(const struct verifier *verifier, size_t *count)
 {
 	for (size_t i = 0; i < verifier->count; i++)
@@ -211,6 +239,7 @@ void verifier_destroy(struct verifier *verifier)
 {
 	if (verifier == NULL)
 		return;
+	tripwire_destroy(verifier->tripwire);
 	drop_all(verifier->servers, verifier->count);
 	event_free(verifier->changed);
 	free(verifier->facts);

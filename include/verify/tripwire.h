@@ -1,0 +1,32 @@
+/* Connections to the primary that never say a word. When a postmaster dies, its children learn it
+ * from a pipe, and Linux wakes those that were forked last first: observed, the newest of three
+ * ends before all sessions of the server in most deaths, and one of the three does in all of them.
+ * So a PgBouncer can be paused before the last of its own connections is gone and it turns clients
+ * away.
+ *
+ * Each costs the server a process that waits for a startup packet (PostgreSQL manual, 55.2.1), for
+ * TRIPWIRE_LIFE_MS at most, which is shorter than authentication_timeout; no connection slot, no
+ * login; and a line in its log with log_connections = on. */
+#ifndef SEGUE_VERIFY_TRIPWIRE_H
+#define SEGUE_VERIFY_TRIPWIRE_H
+
+#include "base/util.h"
+#include "topology.h"
+
+#define TRIPWIRES_MAX    8
+#define TRIPWIRE_LIFE_MS 30000
+
+struct event_base;
+struct tripwire;
+
+/* The server ended one of them and refused the connection that was tried right after: nobody
+ * listens there any more. Never inside a call from the left; the tripwire may be destroyed in it.
+ * After that it is quiet until the server has let somebody in. */
+typedef void tripwire_cb(void *arg);
+
+/* `count` of them, 1 to TRIPWIRES_MAX, to the address of `member`, which is numeric. */
+struct tripwire *tripwire_create(struct event_base *base, const struct member *member,
+                                 unsigned count, tripwire_cb *cb, void *arg) MUST_CHECK;
+void tripwire_destroy(struct tripwire *tripwire); /* NULL is fine */
+
+#endif

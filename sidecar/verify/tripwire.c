@@ -1,0 +1,168 @@
+/* Silent connections to one server. Turn by turn the oldest is replaced, so that one of them is
+ * always among the youngest children of the server. An end proves nothing (the server may not like
+ * those that are silent): only a refusal right after it does. And no turn sees more than a few ends
+ * followed, as somebody may let in and hang up all the time. */
+#include "verify/tripwire.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+#define ENDS_MAX 8 /* that are followed in one turn */
+
+struct wire {
+	struct tripwire *tripwire;
+	struct event *io; /* NULL: no connection, its turn brings one */
+	bool after_end;   /* tried because one before it ended */
+};
+
+struct tripwire {
+	struct event_base *base;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} address;
+	socklen_t address_len;
+	struct wire wires[TRIPWIRES_MAX];
+	unsigned count, turn; /* whose turn comes next */
+	unsigned ends;        /* since the last turn */
+	struct event *timer;  /* the next turn; always pending */
+	tripwire_cb *cb;
+	void *arg;
+};
+
+static void set_address(struct tripwire *tripwire, const struct member *member)
+{
+	struct sockaddr_in *v4 = &tripwire->address.v4;
+	struct sockaddr_in6 *v6 = &tripwire->address.v6;
+
+	if (inet_pton(AF_INET, member->address, &v4->sin_addr) == 1) {
+		v4->sin_family = AF_INET;
+		v4->sin_port = htons(member->port);
+		tripwire->address_len = sizeof(*v4);
+	} else if (inet_pton(AF_INET6, member->address, &v6->sin6_addr) == 1) {
+		v6->sin6_family = AF_INET6;
+		v6->sin6_port = htons(member->port);
+		tripwire->address_len = sizeof(*v6);
+	}
+}
+
+static void cut(struct wire *wire)
+{
+	if (wire->io == NULL)
+		return;
+	close(event_get_fd(wire->io));
+	event_free(STEAL(wire->io));
+}
+
+static void cut_all(struct tripwire *tripwire)
+{
+	for (unsigned i = 0; i < tripwire->count; i++)
+		cut(&tripwire->wires[i]);
+}
+
+static void wire_cb(evutil_socket_t fd, short what, void *arg);
+
+static void take(struct wire *wire, int error);
+
+static void wire_cb(evutil_socket_t fd, short what, void *arg)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	(void)what;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+		error = errno;
+	take(arg, error);
+}
+
+/* Nothing is ever sent: what can be read is the end, or the last words before it. */
+static void try(struct wire *wire, bool after_end)
+{
+	struct tripwire *tripwire = wire->tripwire;
+	int fd =
+	    socket(tripwire->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return;
+	wire->after_end = after_end;
+	wire->io = event_new(tripwire->base, fd, EV_READ, wire_cb, wire);
+	if (connect(fd, &tripwire->address.any, tripwire->address_len) == 0 || errno == EINPROGRESS)
+		event_add(wire->io, NULL);
+	else
+		take(wire, errno);
+}
+
+/* The connection is over, or was not made; `error`: 0 for the end. Calls back at most once, last.
+ */
+static void take(struct wire *wire, int error)
+{
+	struct tripwire *tripwire = wire->tripwire;
+	bool ended = error == 0 || error == ECONNRESET;
+
+	cut(wire);
+	if (error == ECONNREFUSED && wire->after_end) {
+		cut_all(tripwire);
+		tripwire->cb(tripwire->arg);
+	} else if (ended && tripwire->ends++ < ENDS_MAX) {
+		try(wire, true);
+	}
+}
+
+static void wait_for_turn(struct tripwire *tripwire, int64_t ms)
+{
+	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	event_add(tripwire->timer, &after);
+}
+
+/* A refusal here follows no end, so nothing calls back. */
+static void turn_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct tripwire *tripwire = arg;
+
+	(void)fd;
+	(void)what;
+	tripwire->ends = 0;
+	cut(&tripwire->wires[tripwire->turn]);
+	tripwire->turn = (tripwire->turn + 1) % tripwire->count;
+	for (unsigned i = 0; i < tripwire->count; i++)
+		if (tripwire->wires[i].io == NULL)
+			try(&tripwire->wires[i], false);
+	wait_for_turn(tripwire, clock_jitter_ms(TRIPWIRE_LIFE_MS / tripwire->count));
+}
+
+struct tripwire *tripwire_create(struct event_base *base, const struct member *member,
+                                 unsigned count, tripwire_cb *cb, void *arg)
+{
+	struct tripwire *tripwire = xcalloc(1, sizeof(*tripwire));
+
+	tripwire->base = base;
+	tripwire->count = count;
+	tripwire->turn = count - 1; /* the first turn makes all, the second replaces the first one */
+	tripwire->cb = cb;
+	tripwire->arg = arg;
+	for (unsigned i = 0; i < count; i++)
+		tripwire->wires[i].tripwire = tripwire;
+	set_address(tripwire, member);
+	tripwire->timer = event_new(base, -1, 0, turn_cb, tripwire);
+	wait_for_turn(tripwire, 0);
+	return tripwire;
+}
+
+void tripwire_destroy(struct tripwire *tripwire)
+{
+	if (tripwire == NULL)
+		return;
+	cut_all(tripwire);
+	event_free(tripwire->timer);
+	free(tripwire);
+}
