@@ -115,6 +115,37 @@ inside 'mkdir -p /etc/systemd/system/segue-pgbouncer.service.d
 check 'one that cannot live any more lets them go, too' wait_until 10 paused 0 || explain
 inside 'systemctl stop segue-pgbouncer'
 
+# -- stopped between its death and its next start --
+
+holds() { # the first time after its start
+	primary 5432
+	inside 'systemctl start segue-pgbouncer' && wait_until 10 paused 0 && wait_until 10 unit_is StatusText '*follow*' &&
+		primary null && wait_until 10 paused 1
+}
+
+inside 'printf "[Service]\nRestartSec=1h\n" >/etc/systemd/system/segue-pgbouncer.service.d/dies.conf; systemctl daemon-reload'
+check 'it holds clients' holds || explain
+inside "kill -9 $(unit MainPID)"
+check 'killed, it is to be started again' wait_until 10 unit_is SubState auto-restart
+check 'and leaves them to that start' paused 1
+check 'stopped before that, it lets them go' inside 'systemctl stop segue-pgbouncer' && check 'at once' paused 0 || explain
+check 'with nothing left of the mark of its death' inside '! ls /run/segue/*.died'
+
+inside 'rm -r /etc/systemd/system/segue-pgbouncer.service.d; systemctl daemon-reload'
+for round in 1 2 3; do
+	check "it holds clients ($round)" holds || explain
+	check 'killed and stopped in one go, it lets them go' inside "kill -9 $(unit MainPID); systemctl stop segue-pgbouncer" &&
+		check 'at once' paused 0 || explain
+done
+
+check 'it holds clients' holds || explain
+pid=$(unit MainPID)
+inside "kill -9 $pid"
+check 'killed and not stopped, it is started again' wait_until 10 other_than "$pid" || explain
+check 'which lets nobody go' inside '! journalctl -u segue-abandoned@segue-pgbouncer --since "-5s" | grep "are let go"'
+check 'and holds them on' paused 1 || explain
+inside 'systemctl stop segue-pgbouncer'
+
 # -- the end --
 
 check 'the package goes without a trace, but what the proxies load' inside '
