@@ -21,7 +21,7 @@ check 'segue also has no MemoryDenyWriteExecute' differs_by segue '< MemoryDenyW
 check 'segue-abandoned@ may become another user' differs_by segue-abandoned@ '< CapabilityBoundingSet=
 > CapabilityBoundingSet=CAP_SETUID CAP_SETGID
 < RemoveIPC=yes
-> SystemCallFilter=@setuid'
+> SystemCallFilter=@setuid capset'
 
 installs() { # MAKE'S WORDS...
 	make -s -C "$ROOT" "$@" >"$SCRATCH/install" 2>&1 || { cat "$SCRATCH/install"; return 1; }

@@ -139,10 +139,10 @@ for round in 1 2 3; do
 done
 
 check 'it holds clients' holds || explain
-pid=$(unit MainPID)
+pid=$(unit MainPID) since=$EPOCHSECONDS
 inside "kill -9 $pid"
 check 'killed and not stopped, it is started again' wait_until 10 other_than "$pid" || explain
-check 'which lets nobody go' inside '! journalctl -u segue-abandoned@segue-pgbouncer --since "-5s" | grep "are let go"'
+check 'which lets nobody go' inside "! journalctl -u segue-abandoned@segue-pgbouncer --since @$since | grep 'are let go'"
 check 'and holds them on' paused 1 || explain
 inside 'systemctl stop segue-pgbouncer'
 
