@@ -144,7 +144,22 @@ inside "kill -9 $pid"
 check 'killed and not stopped, it is started again' wait_until 10 other_than "$pid" || explain
 check 'which lets nobody go' inside "! journalctl -u segue-abandoned@segue-pgbouncer --since @$since | grep 'are let go'"
 check 'and holds them on' paused 1 || explain
-inside 'systemctl stop segue-pgbouncer'
+
+killed_often() {
+	local pid
+	for _ in 1 2 3 4 5 6 7 8; do
+		pid=$(unit MainPID)
+		inside "kill -9 $pid"
+		wait_until 10 other_than "$pid" && wait_until 10 unit_is ActiveState active || return 1
+	done
+}
+primary 5432
+check 'with a primary, they go on' wait_until 10 paused 0 || explain
+check 'killed eight times, it is started again as often' killed_often || explain
+primary null
+check 'and holds clients' wait_until 10 paused 1 || explain
+inside "kill -9 $(unit MainPID); systemctl stop segue-pgbouncer"
+check 'killed and stopped in one go, it lets them go' paused 0 || explain
 
 # -- the end --
 
