@@ -51,7 +51,7 @@ FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/
 
 .PHONY: all build-deps deps lint-deps fuzz-deps package-deps container-deps deb check check-containers unit e2e lint lint-direction lint-format \
         lint-man lint-cppcheck lint-tidy \
-        fmt demo bench soak fuzz install clean help
+        fmt demo bench soak fuzz install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -71,7 +71,7 @@ help:
 	  'make soak         SOAK_CHANGES (10000) changes with restarts of everything at random' \
 	  'make fmt          clang-format in place' \
 	  'make deps         install missing Debian packages (apt-get)' \
-	  'make install      binary, man pages, templates, completion under DESTDIR PREFIX (/usr)' \
+	  'make install      binary, units, man pages, templates, completion under DESTDIR PREFIX (/usr); make uninstall' \
 	  'make clean        remove build/'
 
 # Asks dpkg first, so that nothing happens (and no network is needed) where all is there.
@@ -237,14 +237,46 @@ check: deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
 check-containers:
 	@tests/containers/run.sh
 
+# What goes where, for install, uninstall and the Debian package alike: MODE:FILE:DESTINATION. systemd looks below
+# /usr/local, too, and segue for its configuration nowhere but in /etc.
+UNIT_DIR   ?= $(PREFIX)/lib/systemd/system
+CONFIG_DIR := /etc/segue
+PAGES      := $(wildcard man/*.[157])
+UNITS      := $(wildcard packaging/systemd/*.service)
+TEMPLATES  := $(wildcard templates/*.mustache)
+INSTALLED  := \
+  0755:$(BUILD)/segue:$(PREFIX)/bin/segue \
+  0755:packaging/systemd/stopped:$(PREFIX)/libexec/segue/stopped \
+  0755:packaging/systemd/abandoned:$(PREFIX)/libexec/segue/abandoned \
+  0644:packaging/debian/segue.sysusers:$(PREFIX)/lib/sysusers.d/segue.conf \
+  0644:packaging/debian/segue.tmpfiles:$(PREFIX)/lib/tmpfiles.d/segue.conf \
+  0644:packaging/debian/segue.README.Debian:$(PREFIX)/share/doc/segue/README.Debian \
+  0644:packaging/bash-completion/segue:$(PREFIX)/share/bash-completion/completions/segue \
+  0644:packaging/segue.ini:$(PREFIX)/share/segue/segue.ini \
+  $(foreach u,$(UNITS),0644:$(u):$(UNIT_DIR)/$(notdir $(u))) \
+  $(foreach p,$(PAGES),0644:$(p):$(PREFIX)/share/man/man$(subst .,,$(suffix $(p)))/$(notdir $(p))) \
+  $(foreach t,$(TEMPLATES) $(wildcard templates/cookbook/*.mustache),0644:$(t):$(PREFIX)/share/segue/$(t))
+# What an administrator edits: a file that is there stays as it is, and is not uninstalled.
+KEPT       := \
+  0644:packaging/debian/segue.ini:$(CONFIG_DIR)/segue.ini \
+  $(foreach t,$(TEMPLATES),0644:$(t):$(CONFIG_DIR)/$(t))
+OWN_DIRS   := $(addprefix $(PREFIX)/,libexec/segue share/segue/templates/cookbook share/segue/templates share/segue share/doc/segue)
+
 install: $(BUILD)/segue
-	install -D -m 0755 $(BUILD)/segue $(DESTDIR)$(PREFIX)/bin/segue
-	for s in 1 5 7; do for p in man/*.$$s; do \
-	  install -D -m 0644 $$p $(DESTDIR)$(PREFIX)/share/man/man$$s/$${p##*/} || exit 1; done; done
-	for t in templates/*.mustache templates/cookbook/*.mustache; do \
-	  install -D -m 0644 $$t $(DESTDIR)$(PREFIX)/share/segue/$$t || exit 1; done
-	install -D -m 0644 packaging/segue.ini $(DESTDIR)$(PREFIX)/share/segue/segue.ini
-	install -D -m 0644 packaging/bash-completion/segue $(DESTDIR)$(PREFIX)/share/bash-completion/completions/segue
+	$(Q)set -e; for i in $(INSTALLED) $(KEPT); do IFS=:; set -- $$i; to="$(DESTDIR)$$3"; \
+	  case $$3 in $(CONFIG_DIR)/*) [ ! -e "$$to" ] || { echo "  KEPT   $$to"; continue; } ;; esac; \
+	  install -D -m "$$1" "$$2" "$$to"; \
+	  case $$2 in packaging/systemd/*) sed -i 's,/usr/\(bin/segue\|libexec\|share/doc\),$(PREFIX)/\1,' "$$to" ;; esac; done
+	@[ -n "$(DESTDIR)" ] || printf '%s\n' \
+	  'segue is installed, and nothing runs yet. Next, as root:' \
+	  '  systemd-sysusers $(PREFIX)/lib/sysusers.d/segue.conf && systemd-tmpfiles --create $(PREFIX)/lib/tmpfiles.d/segue.conf' \
+	  '  systemctl daemon-reload' \
+	  '  segue init haproxy      (or pgbouncer: it says what is left to do)'
+
+# The user segue, /etc/segue and /var/lib/segue stay: they are the administrator's.
+uninstall:
+	$(Q)for i in $(INSTALLED); do rm -f "$(DESTDIR)$${i##*:}" || exit 1; done
+	$(Q)for d in $(OWN_DIRS); do [ ! -d "$(DESTDIR)$$d" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$d"; done
 
 # build/segue_VERSION-1_ARCH.deb, from a tree of its own, as a debian/ at the top would be in everybody's way. Its time
 # stamps are the changelog's, so that the same sources make the same package.

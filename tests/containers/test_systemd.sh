@@ -3,71 +3,12 @@
 # without a network but its own loopback.
 
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/box.sh"
 containers_need
 base_image
-HERE=$(dirname "$0")
-BOX=segue-systemd-$$
-
-make -s -C "$ROOT" deb >"$SCRATCH/make" 2>&1 || die "make deb: $(tail -n 5 "$SCRATCH/make")"
-DEB=$ROOT/$(grep '^build/' "$SCRATCH/make")
-image_build localhost/segue-test-systemd "$HERE/systemd.Dockerfile" "$HERE" || die 'the image'
-container_systemd "$BOX" --network none localhost/segue-test-systemd || die 'a systemd as PID 1'
-podman cp "$DEB" "$BOX:/segue.deb"
-
-inside() {
-	podman exec "$BOX" bash -c "$*"
-}
-
-unit() { # PROPERTY: of segue.service, or of $UNIT
-	podman exec "$BOX" systemctl show --value -p "$1" "${UNIT:-segue}"
-}
-
-unit_is() { # PROPERTY PATTERN
-	local value
-	value=$(unit "$1")
-	echo "$1 is $value"
-	# shellcheck disable=SC2053
-	[[ $value == $2 ]]
-}
-
-other_than() { # PID: there is another main process
-	local pid
-	pid=$(unit MainPID)
-	echo "the main process is $pid"
-	[ "$pid" != "$1" ] && [ "$pid" != 0 ]
-}
-
-haproxy_shows() { # ADDRESS PORT
-	inside 'echo "show servers conn orders_rw" | socat - /run/haproxy/admin.sock' | grep -q "^orders_rw/primary .* $1 $2 "
-}
-
-zk() {
-	inside "echo '$1' | /usr/share/zookeeper/bin/zkCli.sh -server 127.0.0.1:2181" 2>&1
-}
-
-primary() { # PORT, or null
-	local value='{"version":1,"primary":null}'
-	[ "$1" = null ] || value='{"version":1,"primary":{"name":"db","host":"127.0.0.1","port":'$1'}}'
-	inside "/usr/share/zookeeper/bin/zkCli.sh -server 127.0.0.1:2181 set /segue/orders/master '$value'" >/dev/null 2>&1
-}
-
-zookeeper_starts() {
-	inside 'systemd-run -q --unit zk -p LimitNOFILE=1024 /usr/share/zookeeper/bin/zkServer.sh start-foreground' &&
-		wait_until 60 inside 'exec 3<>/dev/tcp/127.0.0.1/2181'
-}
-
-zookeeper_stops() {
-	inside 'systemctl stop zk; systemctl reset-failed zk 2>/dev/null; true'
-}
-
-explain() {
-	podman exec "$BOX" journalctl --no-pager -n 15 -u segue -u segue-pgbouncer | sed 's/^/         | /'
-}
-
-zookeeper_starts || die 'ZooKeeper'
-zk "create /segue ''" >/dev/null
-zk "create /segue/orders ''" >/dev/null
-zk "create /segue/orders/master ''" >/dev/null
+box_start
+segue_deb
+znode_is_made /segue/orders/master || die 'the master znode'
 inside 'pg_ctlcluster 15 main start'
 primary 5432
 
@@ -148,17 +89,6 @@ inside 'systemctl disable -q segue; systemctl stop haproxy
 	sed -i -e "/^\[haproxy/,/^check_command/d" -e "/^verify/d" -e "s/^;\(\[pgbouncer\|cluster\|template\|output\|console\)/\1/" /etc/segue/segue.ini' >"$SCRATCH/log" 2>&1
 primary 5432
 
-console() {
-	podman exec -u postgres -w / "$BOX" psql -XAtqh /var/run/postgresql -p 6432 -U pgbouncer pgbouncer -c "$1"
-}
-
-paused() { # 0 or 1
-	local rows
-	rows=$(console 'SHOW DATABASES' | grep '^orders|')
-	echo "$rows"
-	[ "$(echo "$rows" | awk -F'|' '{ print $12 }' | sort -u)" = "$1" ]
-}
-
 check 'beside PgBouncer, it starts' inside 'systemctl start segue-pgbouncer' || explain
 check 'PgBouncer has its database' wait_until 10 paused 0 || explain
 primary null
@@ -184,6 +114,52 @@ inside 'mkdir -p /etc/systemd/system/segue-pgbouncer.service.d
 	systemctl daemon-reload; kill -9 $(systemctl show --value -p MainPID segue-pgbouncer)'
 check 'one that cannot live any more lets them go, too' wait_until 10 paused 0 || explain
 inside 'systemctl stop segue-pgbouncer'
+
+# -- stopped between its death and its next start --
+
+holds() { # the first time after its start
+	primary 5432
+	inside 'systemctl start segue-pgbouncer' && wait_until 10 paused 0 && wait_until 10 unit_is StatusText '*follow*' &&
+		primary null && wait_until 10 paused 1
+}
+
+inside 'printf "[Service]\nRestartSec=1h\n" >/etc/systemd/system/segue-pgbouncer.service.d/dies.conf; systemctl daemon-reload'
+check 'it holds clients' holds || explain
+inside "kill -9 $(unit MainPID)"
+check 'killed, it is to be started again' wait_until 10 unit_is SubState auto-restart
+check 'and leaves them to that start' paused 1
+check 'stopped before that, it lets them go' inside 'systemctl stop segue-pgbouncer' && check 'at once' paused 0 || explain
+check 'with nothing left of the mark of its death' inside '! ls /run/segue/*.died'
+
+inside 'rm -r /etc/systemd/system/segue-pgbouncer.service.d; systemctl daemon-reload'
+for round in 1 2 3; do
+	check "it holds clients ($round)" holds || explain
+	check 'killed and stopped in one go, it lets them go' inside "kill -9 $(unit MainPID); systemctl stop segue-pgbouncer" &&
+		check 'at once' paused 0 || explain
+done
+
+check 'it holds clients' holds || explain
+pid=$(unit MainPID) since=$EPOCHSECONDS
+inside "kill -9 $pid"
+check 'killed and not stopped, it is started again' wait_until 10 other_than "$pid" || explain
+check 'which lets nobody go' inside "! journalctl -u segue-abandoned@segue-pgbouncer --since @$since | grep 'are let go'"
+check 'and holds them on' paused 1 || explain
+
+killed_often() {
+	local pid
+	for _ in 1 2 3 4 5 6 7 8; do
+		pid=$(unit MainPID)
+		inside "kill -9 $pid"
+		wait_until 10 other_than "$pid" && wait_until 10 unit_is ActiveState active || return 1
+	done
+}
+primary 5432
+check 'with a primary, they go on' wait_until 10 paused 0 || explain
+check 'killed eight times, it is started again as often' killed_often || explain
+primary null
+check 'and holds clients' wait_until 10 paused 1 || explain
+inside "kill -9 $(unit MainPID); systemctl stop segue-pgbouncer"
+check 'killed and stopped in one go, it lets them go' paused 0 || explain
 
 # -- the end --
 
