@@ -43,6 +43,8 @@ static void start(struct scene *scene, const char *cluster)
 	scene->address =
 	    lab_printf(stand->lab, "address=127.0.0.1 port=%u ", lab_relay_port(stand->relay));
 	stand_must_say(stand, "event=server ", scene->address, "in_recovery=no", NULL);
+	stand_must_say(stand, "event=moved ", "target=front", NULL);
+	stand_must_say(stand, "event=moved ", "target=pool", NULL);
 	lab_segue_mark(stand->segue);
 }
 
