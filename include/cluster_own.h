@@ -51,7 +51,9 @@ struct cluster {
 	                         store */
 	struct event *persist;
 	bool unsaved;
-	int64_t save_at_ms; /* when `persist` fires; 0: it does not */
+	bool save_when_confirmed; /* sooner than `persist` would: a move to another primary */
+	int64_t save_at_ms;       /* when `persist` fires; 0: it does not */
+	int64_t saved_timeline;   /* of the primary, on disk; 0: none, or not known */
 	struct verdict verdict;
 	struct cluster_fleet *fleet; /* NULL: fleet = no */
 	char *said; /* the last decision in the log, so that it stands there once */
@@ -83,6 +85,9 @@ int64_t cluster_hold_left_ms(const struct cluster *cluster);
 /* `previous`: as for cluster_create(). */
 void cluster_create_outlets(struct cluster *cluster, const struct cluster_world *world,
                             size_t index, const struct cluster *previous);
+
+/* The live target is as the applied topology says. */
+bool cluster_has_confirmed(const struct cluster *cluster, const struct outlet *outlet);
 
 /* --- cluster_status*.c --- */
 
@@ -130,8 +135,9 @@ void cluster_say_override(const struct cluster *cluster);
 
 void cluster_load(struct cluster *cluster);
 void cluster_save_soon(struct cluster *cluster);
-void cluster_save_now(struct cluster *cluster);    /* as soon as the proxies have been moved */
-void cluster_save_lazily(struct cluster *cluster); /* the same servers, under a newer zxid */
+void cluster_save_now(struct cluster *cluster);       /* as soon as the proxies have been moved */
+void cluster_save_confirmed(struct cluster *cluster); /* a target may have confirmed that */
+void cluster_save_lazily(struct cluster *cluster);    /* the same servers, under a newer zxid */
 void cluster_save(struct cluster *cluster);
 void cluster_on_persist(evutil_socket_t fd, short what, void *arg);
 

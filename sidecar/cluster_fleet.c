@@ -34,14 +34,6 @@ struct cluster_fleet {
 
 /* -- what is confirmed -- */
 
-static bool has_confirmed(const struct cluster *cluster, const struct outlet *outlet)
-{
-	struct target_status status;
-
-	target_status(outlet->target, &status);
-	return status.in_sync && status.zxid == cluster->applied.topology.zxid;
-}
-
 /* Nobody is led anywhere while clients are held, though the targets are as they should be. */
 static bool is_led(const struct cluster *cluster)
 {
@@ -60,7 +52,7 @@ static bool note_confirmed(struct cluster *cluster)
 		return false;
 	cluster_endpoint(&cluster->applied.topology.primary, primary, sizeof(primary));
 	for (size_t i = 0; i < cluster->outlet_count; i++) {
-		if (has_confirmed(cluster, &cluster->outlets[i]))
+		if (cluster_has_confirmed(cluster, &cluster->outlets[i]))
 			memcpy(fleet->primaries[i], primary, sizeof(primary));
 		else
 			all = false;

@@ -16,6 +16,20 @@ static void inherit(const struct outlet *outlet, const struct cluster *previous)
 	}
 }
 
+bool cluster_has_confirmed(const struct cluster *cluster, const struct outlet *outlet)
+{
+	struct target_status status;
+
+	target_status(outlet->target, &status);
+	return status.in_sync && status.zxid == cluster->applied.topology.zxid;
+}
+
+static void on_changed(void *arg)
+{
+	cluster_save_confirmed(arg);
+	cluster_fleet_note(arg);
+}
+
 void cluster_create_outlets(struct cluster *cluster, const struct cluster_world *world,
                             size_t index, const struct cluster *previous)
 {
@@ -33,7 +47,7 @@ void cluster_create_outlets(struct cluster *cluster, const struct cluster_world 
 		outlet->config = &config->targets[i];
 		outlet->template = world->templates[i];
 		outlet->target = target_create(world->hub, outlet->config, config->state_dir,
-		                               cluster_fleet_note, cluster);
+		                               on_changed, cluster);
 		cluster->outlet_count++;
 		inherit(outlet, previous);
 	}

@@ -7,10 +7,11 @@
 #include "cluster_own.h"
 #include "state.h"
 
-#define SAVE_NOW_MS   100
-#define SAVE_AFTER_MS 1000
-#define SAVE_LAZY_MS  60000
-#define SAVE_RETRY_MS 10000
+#define SAVE_CONFIRMED_MS 10  /* clusters that move at the same moment come first */
+#define SAVE_NOW_MS       100 /* though a proxy is still not where it should be */
+#define SAVE_AFTER_MS     1000
+#define SAVE_LAZY_MS      60000
+#define SAVE_RETRY_MS     10000
 
 /* An fsync stops the loop for milliseconds: not while a proxy waits for its command or this change
  * for its confirmation, nor for the next of many clusters at the start. */
@@ -33,12 +34,27 @@ void cluster_save_soon(struct cluster *cluster)
 
 void cluster_save_now(struct cluster *cluster)
 {
+	cluster->save_when_confirmed = true;
 	save_later(cluster, SAVE_NOW_MS);
 }
 
+/* A timeline that has become known, or has risen in place, is what an old primary is refused by. */
 void cluster_save_lazily(struct cluster *cluster)
 {
-	save_later(cluster, SAVE_LAZY_MS);
+	bool known = cluster->applied.topology.timeline == cluster->saved_timeline;
+
+	save_later(cluster, known ? SAVE_LAZY_MS : SAVE_NOW_MS);
+}
+
+void cluster_save_confirmed(struct cluster *cluster)
+{
+	if (!cluster->save_when_confirmed)
+		return;
+	for (size_t i = 0; i < cluster->outlet_count; i++)
+		if (!cluster_has_confirmed(cluster, &cluster->outlets[i]))
+			return;
+	cluster->save_when_confirmed = false;
+	save_later(cluster, SAVE_CONFIRMED_MS);
 }
 
 void cluster_save(struct cluster *cluster)
@@ -48,10 +64,12 @@ void cluster_save(struct cluster *cluster)
 	cluster->save_at_ms = 0;
 	if (!cluster->unsaved)
 		return;
-	cluster->unsaved = false;
+	cluster->unsaved = cluster->save_when_confirmed = false;
 	if (state_save(cluster->segue->state_dir, cluster->config, cluster->segue->zookeeper_hosts,
-	               &cluster->applied, &err))
+	               &cluster->applied, &err)) {
+		cluster->saved_timeline = cluster->applied.topology.timeline;
 		return;
+	}
 	log_error("state_not_saved", KV_STR("cluster", cluster->config->name),
 	          KV_INT("zxid", cluster->applied.zxid), KV_ERR(&err),
 	          KV_STR("next", "tried again every 10 s; after a restart before that, an older "
@@ -75,6 +93,7 @@ void cluster_load(struct cluster *cluster)
 	                &cluster->applied, &note, &err))
 		log_error("state_unusable", KV_STR("cluster", cluster->config->name), KV_ERR(&err),
 		          KV_STR("next", "going on as if nothing had been applied yet"));
+	cluster->saved_timeline = cluster->applied.topology.timeline;
 	if (note.len > 0)
 		log_warning("state_note", KV_STR("cluster", cluster->config->name),
 		            KV_STR("note", note.data));

@@ -27,13 +27,21 @@ const char *stand_conninfo(const struct stand *stand, int node)
 	return lab_pg_conninfo(stand->pg, node);
 }
 
+/* Where the store says that it is. */
+static uint16_t named_port(const struct stand *stand, int node)
+{
+	if (stand->relay != NULL && node == 0)
+		return lab_relay_port(stand->relay);
+	return stand_port(stand, node);
+}
+
 int64_t stand_name(struct stand *stand, int node)
 {
 	const char *json = lab_printf(
 	    stand->lab,
 	    "{\"version\":1,\"primary\":{\"name\":\"node%d\",\"host\":\"127.0.0.1\","
 	    "\"port\":%u},\"standbys\":[{\"name\":\"node%d\",\"host\":\"127.0.0.1\",\"port\":%u}]}",
-	    node + 1, stand_port(stand, node), 2 - node, stand_port(stand, 1 - node));
+	    node + 1, named_port(stand, node), 2 - node, named_port(stand, 1 - node));
 
 	return lab_zk_set(stand->zk, MASTER, json, strlen(json));
 }
@@ -158,6 +166,8 @@ void stand_start(struct stand *stand, const struct stand_options *options)
 
 	*stand = (struct stand){.lab = lab_create("stand")};
 	start_servers(stand, options->kind);
+	if (options->relay)
+		stand->relay = lab_relay_start(stand->lab, stand_port(stand, 0));
 	port = lab_port(stand->lab);
 	stand->conninfo[STAND_HAPROXY] = lab_printf(
 	    stand->lab, "host=127.0.0.1 port=%u user=postgres dbname=postgres connect_timeout=60",

@@ -27,6 +27,7 @@ struct stand_options {
 	const char *cluster; /* more lines for [cluster orders]; NULL: none */
 	const char *role;    /* whom segue asks the servers as; NULL: the superuser */
 	bool publish;        /* STAND_REPMGR: a publisher beside each server writes the znode */
+	bool relay; /* STAND_PAIR: the store names a relay in front of node 0 in its place */
 };
 
 struct stand {
@@ -35,6 +36,7 @@ struct stand {
 	struct lab_patroni *patroni; /* NULL: another kind */
 	struct lab_repmgr *repmgr;   /* NULL: another kind */
 	struct lab_pg *pg;           /* NULL: Patroni has them */
+	struct lab_relay *relay;     /* NULL: none is wanted */
 	struct lab_haproxy *haproxy;
 	struct lab_pgbouncer *bouncer;
 	struct lab_segue *segue;

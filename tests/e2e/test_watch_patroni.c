@@ -19,8 +19,7 @@ static struct watcher *watcher;
 
 /* What the watcher has told. */
 static struct {
-	int calls, gaps; /* gaps: values without a primary */
-	int resolving;
+	int calls, resolving, gaps; /* gaps: values without a primary */
 	int64_t zxid;
 } told;
 
@@ -134,9 +133,16 @@ static const struct topology *wait_value(const char *primary, size_t standbys, i
 	    .state = WATCH_VALUE, .primary = primary, .standbys = standbys, .zxid = zxid});
 }
 
-static const struct topology *wait_state(enum watch_state state)
+/* From pg1 on so many, pg1 leads, and that is seen. */
+static void start_led(int members)
 {
-	return wait_for((struct wanted){.state = state});
+	int64_t zxid;
+
+	for (int i = 1; i <= members; i++)
+		set_member(lab_printf(lab, "pg%d", i), 100);
+	zxid = set("leader", "pg1");
+	start();
+	wait_value("pg1", (size_t)members - 1, zxid);
 }
 
 Test(watch_patroni, a_scope_that_does_not_exist_yet_is_absent_until_it_does)
@@ -145,7 +151,7 @@ Test(watch_patroni, a_scope_that_does_not_exist_yet_is_absent_until_it_does)
 	int64_t zxid;
 
 	start();
-	wait_state(WATCH_ABSENT);
+	wait_for((struct wanted){.state = WATCH_ABSENT});
 	set("initialize", "7711301187118192856");
 	wait_value(NULL, 0, 0);
 	set_member("pg1", 100);
@@ -174,12 +180,7 @@ Test(watch_patroni, leader_flips_without_a_gap)
 {
 	int64_t zxid = 0;
 
-	set_member("pg1", 100);
-	set_member("pg2", 100);
-	set_member("pg3", 100);
-	set("leader", "pg1");
-	start();
-	wait_value("pg1", 2, 0);
+	start_led(3);
 	for (int i = 0; i < 50; i++) {
 		zxid = set("leader", i % 2 == 0 ? "pg2" : "pg3");
 		event_base_loop(loop.base, EVLOOP_NONBLOCK);
@@ -192,10 +193,7 @@ Test(watch_patroni, members_come_and_go_one_leads_at_once)
 {
 	int64_t zxid;
 
-	set_member("pg1", 100);
-	set("leader", "pg1");
-	start();
-	wait_value("pg1", 0, 0);
+	start_led(1);
 	for (int i = 2; i <= 20; i++)
 		zxid = set_member(lab_printf(lab, "pg%d", i), 100);
 	wait_value("pg1", 19, zxid);
@@ -214,10 +212,7 @@ Test(watch_patroni, a_deletion_is_newer_than_what_it_deleted)
 {
 	int64_t zxid;
 
-	set_member("pg1", 100);
-	set("leader", "pg1");
-	start();
-	wait_value("pg1", 0, 0);
+	start_led(1);
 	zxid = set_member("pg2", 100);
 	wait_value("pg1", 1, zxid);
 	delete ("members/pg2");
@@ -261,9 +256,7 @@ Test(watch_patroni, pause_and_resume_are_seen)
 {
 	int64_t zxid;
 
-	set_member("pg1", 100);
-	set("leader", "pg1");
-	start();
+	start_led(1);
 	cr_assert_not(wait_value("pg1", 0, 0)->paused);
 	zxid = set("config", "{\"ttl\":30,\"pause\":true}");
 	cr_assert(wait_value("pg1", 0, zxid)->paused);
@@ -276,14 +269,11 @@ Test(watch_patroni, a_bad_member_is_left_out_and_a_bad_leader_is_invalid)
 	const struct watch_fact *fact;
 	int64_t zxid;
 
-	set_member("pg1", 100);
-	zxid = set("leader", "pg1");
-	start();
-	wait_value("pg1", 0, zxid);
+	start_led(1);
 	zxid = set("members/pg2", "{\"conn_url\":\"postgres://u:secret@a b/\"}");
 	wait_value("pg1", 0, zxid);
 	set("leader", "pg2");
-	wait_state(WATCH_INVALID);
+	wait_for((struct wanted){.state = WATCH_INVALID});
 	fact = watcher_fact(watcher);
 	cr_assert_not_null(strstr(fact->problem, "the leader's member pg2"), "%s", fact->problem);
 	cr_assert_null(strstr(fact->problem, "secret"));
@@ -298,11 +288,7 @@ Test(watch_patroni, lag_alone_is_told_late_and_many_at_once)
 	int64_t zxid = 0;
 	int before;
 
-	for (int i = 1; i <= 5; i++)
-		set_member(lab_printf(lab, "pg%d", i), 100);
-	set("leader", "pg1");
-	start();
-	wait_value("pg1", 4, 0);
+	start_led(5);
 	before = told.calls;
 	for (int round = 1; round <= 20; round++)
 		for (int i = 1; i <= 5; i++) {
@@ -321,12 +307,7 @@ Test(watch_patroni, a_storm_on_one_member_does_not_hold_up_a_new_leader)
 	int64_t begin;
 	int writes = 0;
 
-	set_member("pg1", 100);
-	set_member("pg2", 100);
-	set_member("pg3", 100);
-	set("leader", "pg1");
-	start();
-	wait_value("pg1", 2, 0);
+	start_led(3);
 	set("leader", "pg2");
 	begin = clock_now_ms();
 	while (!holds(&wanted) && clock_now_ms() - begin < WAIT_MS) {
@@ -369,7 +350,7 @@ Test(watch_patroni, reconnect_shows_the_same_value_again)
 	start();
 	wait_value("pg1", 1, zxid);
 	lab_process_kill(lab_zk_process(zk, 0));
-	wait_state(WATCH_UNREACHABLE);
+	wait_for((struct wanted){.state = WATCH_UNREACHABLE});
 	cr_assert_eq(watcher_fact(watcher)->topology->zxid, zxid);
 	cr_assert_not_null(strstr(watcher_fact(watcher)->problem, "ZooKeeper"));
 	lab_zk_server_start(zk, 0);
@@ -382,11 +363,7 @@ Test(watch_patroni, what_changed_while_the_session_was_lost_is_seen)
 {
 	int64_t zxid;
 
-	set_member("pg1", 100);
-	set_member("pg2", 100);
-	set("leader", "pg1");
-	start();
-	wait_value("pg1", 1, 0);
+	start_led(2);
 	cr_assert_eq(lab_zk_expire_others(zk), 1);
 	delete ("members/pg1");
 	set_member("pg3", 100);
@@ -413,8 +390,8 @@ Test(watch_patroni, a_store_that_is_away_from_the_start_is_unreachable)
 {
 	lab_process_kill(lab_zk_process(zk, 0));
 	start();
-	wait_state(WATCH_UNREACHABLE);
+	wait_for((struct wanted){.state = WATCH_UNREACHABLE});
 	cr_assert_eq(told.calls, 1);
 	lab_zk_server_start(zk, 0);
-	wait_state(WATCH_ABSENT);
+	wait_for((struct wanted){.state = WATCH_ABSENT});
 }

@@ -115,6 +115,20 @@ const char *lab_pg_program(struct lab_pg *pg, const char *name);
  * error. */
 char *lab_pg_query(const char *conninfo, const char *sql) MUST_CHECK;
 
+/* ---- a relay in front of a server: the network to it, which can fail ---- */
+
+struct lab_relay;
+
+struct lab_relay *lab_relay_start(struct lab *lab, uint16_t server_port); /* listens */
+uint16_t lab_relay_port(const struct lab_relay *relay);
+
+/* Both take effect before they return, and hold until the relay is lit: connections that are there
+ * bring no byte; new ones are made and nobody answers (frozen), or their SYN is not even answered
+ * (dark: black-holed; that it is so has been tried). */
+void lab_relay_freeze(struct lab_relay *relay);
+void lab_relay_darken(struct lab_relay *relay);
+void lab_relay_light(struct lab_relay *relay);
+
 /* ---- a server that says its name, for HAProxy tests without PostgreSQL ---- */
 
 struct lab_backend;

@@ -1,0 +1,305 @@
+/* Layout patroni: members that are odd, hostile, not fit for readers, or too many. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "patroni_scope.h"
+
+TestSuite(layout_patroni_members, .init = scope_init, .fini = scope_fini);
+
+/* Decodes a leader alone whose conn_url is this. */
+static bool decode_url(const char *url)
+{
+	auto_free char *json = xasprintf("{\"conn_url\":\"%s\"}", url);
+	bool fine;
+
+	scope.keys.member_count = 0;
+	scope_add_leader("pg1", json);
+	fine = scope_decode();
+	scope.keys.member_count = 0;
+	return fine;
+}
+
+Test(layout_patroni_members, a_bad_member_is_left_out_but_the_leaders_is_refused)
+{
+	static const struct {
+		const char *data, *part;
+	} bad[] = {
+	    {"", "no JSON object"},
+	    {"{", "no JSON object"},
+	    {"[]", "no JSON object"},
+	    {"null", "no JSON object"},
+	    {"{\"conn_url\":\"postgres://a/\",\"conn_url\":\"postgres://b/\"}", "no JSON object"},
+	    {"{\"conn_url\":\"postgres://a\\u0000b/\"}", "no JSON object"},
+	    {"{}", "conn_url is missing"},
+	    {"{\"conn_url\":7}", "conn_url is missing"},
+	    {"{\"conn_url\":\"mysql://u:secret@a/\"}", "conn_url is something else"},
+	    {"{\"conn_url\":\"postgres:///db\"}", "conn_url: host"},
+	    {"{\"conn_url\":\"postgres://u:secret@/db\"}", "conn_url: host"},
+	    {"{\"conn_url\":\"postgres://u:secret@a:0/\"}", "conn_url: port"},
+	    {"{\"conn_url\":\"postgres://u:secret@a:65536/\"}", "conn_url: port"},
+	    {"{\"conn_url\":\"postgres://u:secret@[::1/\"}", "conn_url: byte"},
+	    {"{\"conn_url\":\"postgres://u:secret@%2Ftmp/\"}", "a unix socket"},
+	    {"{\"conn_url\":\"postgres://u:secret@0.0.0.0/\"}", "unspecified"},
+	    {"{\"conn_url\":\"postgres://a b/\"}", "conn_url: host"},
+	    {"{\"conn_url\":\"postgres://a\\nserver evil/\"}", "conn_url: host"},
+	    {"{\"conn_url\":\"postgres://,/\"}", "conn_url: host"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		scope.keys.member_count = 0;
+		scope_add_leader("pg1", V3("10.0.0.1", "master", "100"));
+		scope_add("pg2", bad[i].data);
+		scope_add("pg3", V3("10.0.0.3", "replica", "90"));
+		scope_accept();
+		cr_assert_eq(scope.topology.standby_count, 1, "%s", bad[i].data);
+		cr_expect_str_eq(scope.topology.standbys[0].name, "pg3");
+		scope_expect_left_out("pg2: ");
+		scope_expect_left_out(bad[i].part);
+		cr_expect_null(strstr(scope.notes.left_out.data, "secret"));
+		scope.keys.leader = scope_key("pg2");
+		scope_refuse(bad[i].part);
+		cr_expect_not_null(strstr(scope_err.message, "the leader's member pg2"));
+		cr_expect_null(strstr(scope_err.message, "secret"));
+	}
+}
+
+Test(layout_patroni_members, what_could_not_be_read_is_left_out)
+{
+	scope_add_leader("pg1", V3("10.0.0.1", "master", "100"));
+	scope_add("pg2", "");
+	scope.members[1].data = NULL;
+	scope.members[1].len = 70000;
+	scope_add("pg3", "");
+	scope.members[2].data = NULL;
+	scope.members[2].problem = "no permission to read it";
+	scope_add("pg 4", V3("10.0.0.4", "replica", "100"));
+	scope_accept();
+	cr_expect_eq(scope.topology.standby_count, 0);
+	scope_expect_left_out("pg2: 70000 bytes, where 65536 are allowed");
+	scope_expect_left_out("pg3: no permission to read it");
+	scope_expect_left_out("pg 4: no name");
+}
+
+Test(layout_patroni_members, conn_url_names_a_host_and_a_port)
+{
+	static const struct {
+		const char *url, *host;
+		unsigned port;
+	} urls[] = {
+	    {"postgres://db1.example.com:6432/postgres", "db1.example.com", 6432},
+	    {"postgresql://db1/postgres", "db1", 5432},
+	    {"postgres://db1", "db1", 5432},
+	    {"postgres://u:p%40ss@db1:1/postgres?application_name=http://x:8008/", "db1", 1},
+	    {"postgres://[2001:db8::1]:5433/postgres", "2001:db8::1", 5433},
+	    {"postgres://[2001:db8::1]/postgres", "2001:db8::1", 5432},
+	    {"postgres://h1,h2:5433/postgres", "h1", 5433},
+	    {"postgres://u:p@h1:5431,h2:5433/postgres", "h1", 5431},
+	    {"postgres://h1,h2/postgres", "h1", 5432},
+	    {"postgres://[::1],[fe80::2]:5434/postgres", "::1", 5434},
+	    {"postgres://[::1],[fe80::2]/a,b", "::1", 5432},
+	    {"postgres://u,v:p,q@h1:7/a,b?c=d,e", "h1", 7},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+		cr_assert(decode_url(urls[i].url), "%s: %s", urls[i].url, scope_err.message);
+		cr_expect_str_eq(scope.topology.primary.host, urls[i].host);
+		cr_expect_eq(scope.topology.primary.port, urls[i].port, "%s", urls[i].url);
+	}
+}
+
+Test(layout_patroni_members, who_is_not_fit_gets_no_readers_but_stays)
+{
+	static const struct {
+		const char *json, *note;
+	} members[] = {
+	    {STATE("10.0.0.2", "starting"), "state \"starting\""},
+	    {STATE("10.0.0.2", "stopped"), "state \"stopped\""},
+	    {STATE("10.0.0.2", "creating replica"), "state \"creating replica\""},
+	    {STATE("10.0.0.2", "\\u000a"), "state \"\\n\""},
+	    {"{" URL("10.0.0.2") "}", "state \"\""},
+	    {"{" URL("10.0.0.2") ",\"state\":\"running\",\"role\":\"primary\"}",
+	     "role \"primary\""},
+	    {"{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"noloadbalance\":true}}",
+	     "tag noloadbalance"},
+	    {"{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"noloadbalance\":\"no\"}}",
+	     "tag noloadbalance"},
+	    {"{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"noloadbalance\":1}}",
+	     "tag noloadbalance"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		scope.keys.member_count = 0;
+		scope_add_leader("pg1", V4_PRIMARY);
+		scope_add("pg2", members[i].json);
+		scope_accept();
+		cr_assert_eq(scope.topology.standby_count, 1, "%s", members[i].json);
+		cr_expect(scope.topology.standbys[0].unread, "%s", members[i].json);
+		cr_expect_not_null(strstr(scope.notes.unread.data, members[i].note), "%s",
+		                   scope.notes.unread.data);
+	}
+}
+
+Test(layout_patroni_members, who_is_fit_gets_readers)
+{
+	static const char *const members[] = {
+	    STATE("10.0.0.2", "running"),
+	    STATE("10.0.0.2", "streaming"),
+	    "{" URL("10.0.0.2") ",\"state\":\"running\",\"role\":\"sync_standby\"}",
+	    "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"noloadbalance\":false}}",
+	    "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"noloadbalance\":0}}",
+	    "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":[]}",
+	    "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"nofailover\":true}}",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
+		scope.keys.member_count = 0;
+		scope_add_leader("pg1", V4_PRIMARY);
+		scope_add("pg2", members[i]);
+		scope_accept();
+		cr_expect_not(scope.topology.standbys[0].unread, "%s", members[i]);
+	}
+}
+
+Test(layout_patroni_members, tags_are_kept_in_one_order_where_they_are_scalars)
+{
+	scope_add_leader("pg1", V4_PRIMARY);
+	scope_add("pg2",
+	          "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"zone\":\"b\","
+	                              "\"reporting\":true,\"old\":null,\"n\":[1],\"o\":{}}}");
+	scope_add("pg3", "{" URL("10.0.0.3") ",\"state\":\"running\",\"tags\":[\"zone\"]}");
+	scope_accept();
+	cr_expect_str_eq(scope.topology.primary.tags, "");
+	cr_expect_str_eq(scope.topology.standbys[0].tags, "{\"reporting\":true,\"zone\":\"b\"}");
+	cr_expect_str_eq(scope.topology.standbys[1].tags, "");
+	cr_expect_eq(scope.notes.left_out.len, 0, "%s", scope.notes.left_out.data);
+}
+
+Test(layout_patroni_members, more_tags_than_fit_are_left_out_and_it_is_said)
+{
+	static char json[TOPOLOGY_TAGS_MAX + 200];
+
+	snprintf(json, sizeof(json),
+	         "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"x\":\"%0*d\"}}",
+	         TOPOLOGY_TAGS_MAX, 0);
+	scope_add_leader("pg1", V4_PRIMARY);
+	scope_add("pg2", json);
+	scope_accept();
+	cr_expect_eq(scope.topology.standby_count, 1);
+	cr_expect_str_eq(scope.topology.standbys[0].tags, "");
+	cr_expect_not_null(strstr(scope.notes.left_out.data, "pg2: its tags, which have more than "
+	                                                     "511 bytes"),
+	                   "%s", scope.notes.left_out.data);
+}
+
+Test(layout_patroni_members, odd_positions_and_timelines_are_not_known)
+{
+	scope_add_leader("pg1", "{" URL("10.0.0.1") ",\"xlog_location\":100,\"timeline\":\"7\"}");
+	scope_add("pg2", "{" URL("10.0.0.2") ",\"xlog_location\":-1}");
+	scope_add("pg3", "{" URL("10.0.0.3") ",\"xlog_location\":\"90\"}");
+	scope_add("pg4", "{" URL("10.0.0.4") ",\"xlog_location\":110,\"timeline\":99999999999}");
+	scope_accept();
+	cr_expect_eq(scope.topology.timeline, 0);
+	cr_expect_eq(scope.topology.standbys[0].lag_bytes, -1);
+	cr_expect_eq(scope.topology.standbys[1].lag_bytes, -1);
+	cr_expect_eq(scope.topology.standbys[2].lag_bytes, 0, "ahead of an old position");
+}
+
+Test(layout_patroni_members, pause_is_read_as_Patroni_reads_it)
+{
+	static const struct {
+		const char *config;
+		bool paused;
+	} configs[] = {
+	    {"{\"pause\":true}", true},     {"{\"pause\":\"on\"}", true},
+	    {"{\"pause\":\"True\"}", true}, {"{\"pause\":1}", true},
+	    {"{\"pause\":false}", false},   {"{\"pause\":\"off\"}", false},
+	    {"{\"pause\":null}", false},    {"{\"pause\":\"x\"}", false},
+	    {"{\"ttl\":30}", false},        {"", false},
+	    {"{\"pause\":true", false},
+	};
+
+	scope_add_leader("pg1", V4_PRIMARY);
+	for (size_t i = 0; i < ARRAY_LEN(configs); i++) {
+		scope.keys.config = scope_key(configs[i].config);
+		scope_accept();
+		cr_expect_eq(scope.topology.paused, configs[i].paused, "%s", configs[i].config);
+	}
+	scope_expect_left_out("the config key: its value is no JSON object");
+}
+
+Test(layout_patroni_members, an_odd_system_identifier_is_left_out)
+{
+	static const char *const bad[] = {"x", "12345678901234567890123", "7711 ", "-1"};
+
+	scope_add_leader("pg1", V4_PRIMARY);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		scope.keys.initialize = scope_key(bad[i]);
+		scope_accept();
+		cr_expect_str_empty(scope.topology.system_identifier);
+		scope_expect_left_out("the initialize key: ");
+	}
+	scope.keys.initialize = scope_key("");
+	scope_accept();
+	cr_expect_str_empty(scope.notes.left_out.data, "empty while the cluster is made");
+}
+
+Test(layout_patroni_members, the_same_server_twice_is_left_out)
+{
+	scope_add_leader("pg1", V3("10.0.0.1", "master", "100"));
+	scope_add("pg2", V3("10.0.0.1", "replica", "100"));
+	scope_add("pg3", V3("10.0.0.3", "replica", "100"));
+	scope_accept();
+	cr_assert_eq(scope.topology.standby_count, 1);
+	cr_expect_str_eq(scope.topology.standbys[0].name, "pg3");
+	scope_expect_left_out("pg2: the name or conn_url is that of another member");
+}
+
+static void fill_members(size_t count, char (*names)[8], char **values)
+{
+	for (size_t i = 0; i < count; i++) {
+		snprintf(names[i], sizeof(names[i]), "pg%02zu", i);
+		values[i] = xasprintf("{\"conn_url\":\"postgres://10.0.1.%zu/\",\"state\":"
+		                      "\"running\",\"role\":\"replica\"}",
+		                      i + 1);
+		scope_add(names[i], values[i]);
+	}
+}
+
+Test(layout_patroni_members, more_members_than_there_is_room_for_are_left_out)
+{
+	char names[70][8];
+	char *values[70];
+
+	fill_members(70, names, values);
+	scope.keys.unread_count = 5;
+	scope.keys.leader = scope_key("pg69");
+	scope_accept();
+	cr_expect(scope.topology.has_primary);
+	cr_expect_str_eq(scope.topology.primary.name, "pg69");
+	cr_expect_eq(scope.topology.standby_count, TOPOLOGY_STANDBYS_MAX);
+	scope_expect_left_out("more members: 10, as there are 64 at most");
+	scope.keys.config = scope_key("{\"standby_cluster\":{\"host\":\"h\"}}");
+	scope_accept();
+	cr_expect_eq(scope.topology.standby_count, TOPOLOGY_STANDBYS_MAX);
+	scope_expect_left_out("more members: 11, ");
+	for (size_t i = 0; i < ARRAY_LEN(values); i++)
+		free(values[i]);
+}
+
+Test(layout_patroni_members, notes_are_bounded)
+{
+	char names[60][8];
+	char *values[60];
+
+	fill_members(60, names, values);
+	for (size_t i = 0; i < 60; i++)
+		scope.members[i].len = 1;
+	scope_accept();
+	cr_expect_eq(scope.topology.standby_count, 0);
+	cr_expect_lt(scope.notes.left_out.len, 2000);
+	scope_expect_left_out("; ...");
+	for (size_t i = 0; i < ARRAY_LEN(values); i++)
+		free(values[i]);
+}
