@@ -4,8 +4,7 @@
 
 #include "init/haproxy_plan.h"
 
-#define MASTER_OPEN ",mode,660,group,haproxy"
-#define SOCKET_NEW  "stats socket /run/haproxy/admin.sock mode 660 level admin"
+#define SOCKET_NEW "stats socket /run/haproxy/admin.sock mode 660 level admin"
 
 const char *haproxy_plan_master(const struct haproxy_plan *init)
 {
@@ -56,23 +55,10 @@ static bool is_master_closed(const struct haproxy_plan *init)
 	       debian_has_unit(DEBIAN_UNIT);
 }
 
-static void arguments_of_before(const struct haproxy_plan *init, struct strbuf *out)
-{
-	const char *options = init->debian.extraopts, *at = options;
-
-	if (is_master_closed(init)) {
-		at = strstr(options, init->debian.master_socket);
-		at += strlen(init->debian.master_socket);
-		strbuf_append(out, options, (size_t)(at - options));
-		strbuf_append_str(out, MASTER_OPEN);
-	}
-	strbuf_append_str(out, at);
-}
-
 static void arguments_step(struct haproxy_plan *init)
 {
 	const struct debian_haproxy *debian = &init->debian;
-	auto_strbuf struct strbuf line = STRBUF_INIT;
+	auto_free char *line = NULL;
 
 	if (!init->is_debians) {
 		init->restart = true;
@@ -85,17 +71,14 @@ static void arguments_step(struct haproxy_plan *init)
 	if (init->folder_known && debian->master_socket != NULL && !is_master_closed(init))
 		return;
 	init->restart = true;
-	arguments_of_before(init, &line);
-	if (debian->master_socket == NULL)
-		strbuf_printf(&line, "%s-S %s%s", line.len > 0 ? " " : "", DEBIAN_MASTER_SOCKET,
-		              debian_has_unit(DEBIAN_UNIT) ? MASTER_OPEN : "");
-	if (!init->folder_known)
-		strbuf_printf(&line, "%s-f %s", line.len > 0 ? " " : "", init->folder);
+	line = debian_haproxy_arguments(debian, haproxy_plan_master(init),
+	                                debian_has_unit(DEBIAN_UNIT),
+	                                init->folder_known ? NULL : init->folder);
 	plan_step(init->plan,
 	          "HAProxy has to load the folder that segue writes to. In %s, in the place of "
 	          "any other EXTRAOPTS:",
 	          init->plan->options->defaults);
-	plan_line(init->plan, "EXTRAOPTS=\"%s\"", line.data);
+	plan_line(init->plan, "EXTRAOPTS=\"%s\"", line);
 }
 
 static void restart_step(struct haproxy_plan *init)
