@@ -8,13 +8,15 @@
 #include "apply/haproxy_files.h"
 #include "base/err.h"
 
-#define DEBIAN_DEFAULTS      "/etc/default/haproxy"
-#define DEBIAN_CONFIG        "/etc/haproxy/haproxy.cfg"
-#define DEBIAN_UNIT          "segue" /* of segue's own package, which runs as user segue */
-#define DEBIAN_POOLER_UNIT   "segue-pgbouncer"
-#define DEBIAN_MASTER_SOCKET "/run/haproxy-master.sock"
-#define DEBIAN_MASTER_OPEN   ",mode,660,group,haproxy" /* behind a master socket: not root's alone \
-	                                                */
+#define DEBIAN_DEFAULTS       "/etc/default/haproxy"
+#define DEBIAN_CONFIG         "/etc/haproxy/haproxy.cfg"
+#define DEBIAN_UNIT           "segue" /* of segue's own package, which runs as user segue */
+#define DEBIAN_POOLER_UNIT    "segue-pgbouncer"
+#define DEBIAN_PUBLISHER_UNIT "segue-publish"
+#define DEBIAN_MASTER_SOCKET  "/run/haproxy-master.sock"
+
+/* Behind a master socket: it is not root's alone, but of the group that segue's user is in. */
+#define DEBIAN_MASTER_OPEN ",mode,660,group,haproxy"
 
 struct debian_haproxy {
 	bool there;                 /* the file is */
