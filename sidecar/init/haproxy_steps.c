@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "init/haproxy_plan.h"
+#include "init/unit.h"
 
 #define SOCKET_NEW "stats socket /run/haproxy/admin.sock mode 660 level admin"
 
@@ -81,14 +82,37 @@ static void arguments_step(struct haproxy_plan *init)
 	plan_line(init->plan, "EXTRAOPTS=\"%s\"", line);
 }
 
+/* Those that segue's user cannot write to yet: the package's own stay as it has made them. */
+static void folder_lines(const struct haproxy_plan *init, struct strbuf *out)
+{
+	const bool packaged = debian_has_unit(DEBIAN_UNIT);
+	const char *const folders[] = {init->folder, "/var/lib/segue", "/run/segue"};
+	struct account *account = plan_account(DEBIAN_UNIT, "root");
+
+	for (size_t i = 0; i < (packaged ? 1 : ARRAY_LEN(folders)); i++)
+		if (account == NULL || !account_may_write(account, folders[i]))
+			strbuf_printf(out, " %s", folders[i]);
+	account_free(account);
+	if (out->len > 0) {
+		auto_free char *names = strbuf_detach(out);
+
+		strbuf_printf(out, "sudo %s%s",
+		              packaged ? "install -d -g segue -m 2775" : "mkdir -p", names);
+	}
+}
+
 static void restart_step(struct haproxy_plan *init)
 {
-	plan_step(init->plan, "%s:",
-	          init->restart ? "Make the folders, and start HAProxy anew" : "Make the folders");
-	if (debian_has_unit(DEBIAN_UNIT))
-		plan_line(init->plan, "sudo install -d -g segue -m 2775 %s", init->folder);
-	else
-		plan_line(init->plan, "sudo mkdir -p %s /var/lib/segue /run/segue", init->folder);
+	auto_strbuf struct strbuf folders = STRBUF_INIT;
+
+	folder_lines(init, &folders);
+	if (folders.len == 0 && !init->restart)
+		return;
+	plan_step(init->plan, "%s%s%s:", folders.len > 0 ? "Make the folders" : "",
+	          folders.len > 0 && init->restart ? ", and start HAProxy anew" : "",
+	          folders.len == 0 ? "Start HAProxy anew" : "");
+	if (folders.len > 0)
+		plan_line(init->plan, "%s", folders.data);
 	if (init->restart)
 		plan_line(init->plan, "sudo systemctl restart haproxy");
 }
@@ -129,7 +153,7 @@ void haproxy_plan_last_steps(struct haproxy_plan *init)
 	old_sections_step(init);
 	plan_step(init->plan, "Look, then run:");
 	plan_line(init->plan, "sudo segue check%s", option);
-	plan_line(init->plan, "sudo segue render%s local", option);
+	plan_line(init->plan, "sudo segue render%s %s", option, init->plan->options->target);
 	plan_run_line(init->plan, DEBIAN_UNIT, NULL);
 }
 
