@@ -17,9 +17,9 @@
 #define TARGET  "local"
 
 static const char usage[] =
-    "usage: segue init [--proxy-config FILE] [--defaults FILE] [--dir DIR] [--cluster CLUSTER]\n"
-    "                  [--zookeeper HOSTS] [--path ZNODE] [--append] [--force] [--dry-run]\n"
-    "                  haproxy|pgbouncer\n"
+    "usage: segue init haproxy|pgbouncer [--proxy-config FILE] [--defaults FILE] [--dir DIR]\n"
+    "                  [--cluster CLUSTER] [--zookeeper HOSTS] [--path ZNODE] [--append] [--force]\n"
+    "                  [--dry-run]\n"
     "\n"
     "      --proxy-config FILE  the proxy's own configuration: /etc/haproxy/haproxy.cfg, or\n"
     "                           /etc/pgbouncer/pgbouncer.ini\n"
@@ -35,7 +35,7 @@ static const char usage[] =
     "\n"
     "Writes segue.ini and a template, after reading the configuration that the proxy of this machine\n"
     "has, and says what is left to do. What nobody can know is left empty, and marked FILL IN. Exit\n"
-    "code: 0 written, or shown with --dry-run, 1 nothing is written, or not all, 2 usage, or a value\n"
+    "code: 0 written, or shown where that was asked for, 1 nothing is written, or not all, 2 usage, or a value\n"
     "that segue.ini does not take.\n";
 
 struct options {
@@ -289,7 +289,7 @@ int cmd_init(int argc, char **argv)
 		return code;
 	if (!make_plan(&options, &plan))
 		code = CMD_FAILED;
-	else if (!options.force && init_file_is_in_the_way(&plan.ini))
+	else if ((options.append || !options.force) && init_file_is_in_the_way(&plan.ini))
 		code = add_to(plan.ini.path, &options);
 	else
 		code = carry_out(&plan, &options);

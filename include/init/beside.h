@@ -21,8 +21,8 @@ const struct config_target *beside_find_same(const struct config *config,
 /* The cluster is one of the file's. */
 bool beside_has_cluster(const struct config *config, const char *cluster);
 
-/* What makes the segue that runs here take the new section up: `unit` is that of a machine with
- * the plan's proxy only. */
-void beside_last_steps(struct init_plan *plan, const char *unit);
+/* What makes the segue that runs here take the new section up; `unit` and `user` (NULL: root) are
+ * those of a machine with the plan's proxy only. */
+void beside_last_steps(struct init_plan *plan, const char *unit, const char *user);
 
 #endif

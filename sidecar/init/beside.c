@@ -105,7 +105,7 @@ static void both_proxies_step(struct init_plan *plan)
 	plan_line(plan, "sudo systemctl restart " DEBIAN_POOLER_UNIT);
 }
 
-void beside_last_steps(struct init_plan *plan, const char *unit)
+void beside_last_steps(struct init_plan *plan, const char *unit, const char *user)
 {
 	const struct config *config = plan->options->beside;
 	const enum config_target_kind other =
@@ -115,7 +115,8 @@ void beside_last_steps(struct init_plan *plan, const char *unit)
 	if (*option != '\0' || !debian_has_unit(unit)) {
 		plan_step(plan, "The segue that runs here takes it up with a SIGHUP; where none "
 		                "runs, start one:");
-		plan_line(plan, "sudo segue run%s", option);
+		plan_line(plan, "sudo %s%s%ssegue run%s", user != NULL ? "-u " : "",
+		          user != NULL ? user : "", user != NULL ? " " : "", option);
 	} else if (has_kind(config, other)) {
 		both_proxies_step(plan);
 	} else {

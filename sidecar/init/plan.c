@@ -269,7 +269,7 @@ void plan_run_line(struct init_plan *plan, const char *unit, const char *user)
 	auto_free char *option = plan_config_option(plan);
 
 	if (plan->options->beside != NULL) {
-		beside_last_steps(plan, unit);
+		beside_last_steps(plan, unit, user);
 		return;
 	}
 	if (*option == '\0' && debian_has_unit(unit))
