@@ -21,8 +21,10 @@ const struct config_target *beside_find_same(const struct config *config,
 /* The cluster is one of the file's. */
 bool beside_has_cluster(const struct config *config, const char *cluster);
 
-/* What makes the segue that runs here take the new section up; `unit` and `user` (NULL: root) are
- * those of a machine with the plan's proxy only. */
-void beside_last_steps(struct init_plan *plan, const char *unit, const char *user);
+/* With the plan's, the file has a HAProxy and a PgBouncer. */
+bool beside_makes_both(const struct init_plan *plan);
+
+/* Then, with the units of segue's package: what lets that of PgBouncer drive both. */
+void beside_both_steps(struct init_plan *plan);
 
 #endif

@@ -79,15 +79,12 @@ void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
 /* The steps that both proxies have: what to fill in, the role, the znode. */
 void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster);
 
-/* The line that starts segue: the unit of segue's package, where it is installed and reads this
- * segue.ini; else `segue run` as `user` (NULL: root). Beside others: the steps for that. */
-void plan_run_line(struct init_plan *plan, const char *unit, const char *user);
+/* Look, then run: by the unit of segue's package, where it is installed and reads this segue.ini;
+ * else as `user` (NULL: root). */
+void plan_run_step(struct init_plan *plan, const char *unit, const char *user);
 
 /* Whom segue will run as: the user of the package's unit where it is installed, else `user`. NULL
  * where there is no such user; account_free(). */
 struct account *plan_account(const char *unit, const char *user) MUST_CHECK;
-
-/* "-c /other/segue.ini", with a blank in front; "" where segue finds it by itself. Caller frees. */
-char *plan_config_option(const struct init_plan *plan) MUST_CHECK;
 
 #endif

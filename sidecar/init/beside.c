@@ -89,9 +89,17 @@ static bool has_kind(const struct config *config, enum config_target_kind kind)
 	return false;
 }
 
-/* HAProxy and PgBouncer: only PgBouncer's own user needs no password at its console, so that one
- * gets HAProxy's group. */
-static void both_proxies_step(struct init_plan *plan)
+bool beside_makes_both(const struct init_plan *plan)
+{
+	const enum config_target_kind other =
+	    plan->kind == CONFIG_TARGET_HAPROXY ? CONFIG_TARGET_PGBOUNCER : CONFIG_TARGET_HAPROXY;
+
+	return plan->options->beside != NULL && has_kind(plan->options->beside, other);
+}
+
+/* Only PgBouncer's own user needs no password at its console, so that one gets HAProxy's group. The
+ * units conflict with each other. */
+void beside_both_steps(struct init_plan *plan)
 {
 	plan_step(plan, "One segue drives both proxies, as PgBouncer's user and in HAProxy's "
 	                "group. Into the editor that the first line opens go the others:");
@@ -99,28 +107,8 @@ static void both_proxies_step(struct init_plan *plan)
 	plan_line(plan, "[Service]");
 	plan_line(plan, "SupplementaryGroups=haproxy");
 	plan_line(plan, "MemoryDenyWriteExecute=no");
-	plan_step(plan, "Let that one run, instead of the other unit:");
-	plan_line(plan, "sudo systemctl disable --now " DEBIAN_UNIT);
+	plan_step(plan, "Let that unit start with the machine, and not the other, which its start "
+	                "ends:");
+	plan_line(plan, "sudo systemctl disable " DEBIAN_UNIT);
 	plan_line(plan, "sudo systemctl enable " DEBIAN_POOLER_UNIT);
-	plan_line(plan, "sudo systemctl restart " DEBIAN_POOLER_UNIT);
-}
-
-void beside_last_steps(struct init_plan *plan, const char *unit, const char *user)
-{
-	const struct config *config = plan->options->beside;
-	const enum config_target_kind other =
-	    plan->kind == CONFIG_TARGET_HAPROXY ? CONFIG_TARGET_PGBOUNCER : CONFIG_TARGET_HAPROXY;
-	auto_free char *option = plan_config_option(plan);
-
-	if (*option != '\0' || !debian_has_unit(unit)) {
-		plan_step(plan, "The segue that runs here takes it up with a SIGHUP; where none "
-		                "runs, start one:");
-		plan_line(plan, "sudo %s%s%ssegue run%s", user != NULL ? "-u " : "",
-		          user != NULL ? user : "", user != NULL ? " " : "", option);
-	} else if (has_kind(config, other)) {
-		both_proxies_step(plan);
-	} else {
-		plan_step(plan, "Let segue read it:");
-		plan_line(plan, "sudo systemctl reload-or-restart %s", unit);
-	}
 }

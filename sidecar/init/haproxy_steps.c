@@ -148,13 +148,8 @@ static void old_sections_step(struct haproxy_plan *init)
 
 void haproxy_plan_last_steps(struct haproxy_plan *init)
 {
-	auto_free char *option = plan_config_option(init->plan);
-
 	old_sections_step(init);
-	plan_step(init->plan, "Look, then run:");
-	plan_line(init->plan, "sudo segue check%s", option);
-	plan_line(init->plan, "sudo segue render%s %s", option, init->plan->options->target);
-	plan_run_line(init->plan, DEBIAN_UNIT, NULL);
+	plan_run_step(init->plan, DEBIAN_UNIT, NULL);
 }
 
 void haproxy_plan_first_steps(struct haproxy_plan *init)

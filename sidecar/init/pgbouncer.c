@@ -325,13 +325,7 @@ static void reload_step(struct pgbouncer_plan *init)
 
 static void last_steps(struct pgbouncer_plan *init)
 {
-	auto_free char *option = plan_config_option(init->plan);
-
-	plan_step(init->plan, "Look, then run, as %s:", init->user);
-	plan_line(init->plan, "sudo -u %s segue check%s", init->user, option);
-	plan_line(init->plan, "sudo -u %s segue render%s %s", init->user, option,
-	          init->plan->options->target);
-	plan_run_line(init->plan, DEBIAN_POOLER_UNIT, init->user);
+	plan_run_step(init->plan, DEBIAN_POOLER_UNIT, init->user);
 	if (init->host == NULL)
 		return;
 	plan_step(init->plan,

@@ -264,19 +264,36 @@ void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster
 		znode_step(plan, cluster);
 }
 
-void plan_run_line(struct init_plan *plan, const char *unit, const char *user)
+/* "-c /other/segue.ini", with a blank in front; "" where segue finds it by itself. */
+static char *config_option(const struct init_plan *plan)
 {
-	auto_free char *option = plan_config_option(plan);
+	if (strcmp(plan->ini.path, CMD_DEFAULT_CONFIG) == 0)
+		return xstrdup("");
+	return xasprintf(" -c %s", plan->ini.path);
+}
 
-	if (plan->options->beside != NULL) {
-		beside_last_steps(plan, unit, user);
-		return;
+void plan_run_step(struct init_plan *plan, const char *unit, const char *user)
+{
+	auto_free char *option = config_option(plan);
+	const bool packaged = *option == '\0' && debian_has_unit(unit);
+	const bool somebody = user != NULL && !packaged;
+	auto_free char *as = somebody ? xasprintf("-u %s ", user) : xstrdup("");
+
+	if (packaged && beside_makes_both(plan)) {
+		unit = DEBIAN_POOLER_UNIT;
+		beside_both_steps(plan);
 	}
-	if (*option == '\0' && debian_has_unit(unit))
-		plan_line(plan, "sudo systemctl enable --now %s", unit);
+	plan_step(plan, "Look, then run%s%s%s:", somebody ? ", as " : "", somebody ? user : "",
+	          plan->options->beside != NULL && !packaged ? ", instead of the one that runs"
+	                                                     : "");
+	plan_line(plan, "sudo %ssegue check%s", as, option);
+	plan_line(plan, "sudo %ssegue render%s %s", as, option, plan->options->target);
+	if (!packaged)
+		plan_line(plan, "sudo %ssegue run%s", as, option);
+	else if (plan->options->beside != NULL)
+		plan_line(plan, "sudo systemctl restart %s", unit);
 	else
-		plan_line(plan, "sudo %s%s%ssegue run%s", user != NULL ? "-u " : "",
-		          user != NULL ? user : "", user != NULL ? " " : "", option);
+		plan_line(plan, "sudo systemctl enable --now %s", unit);
 }
 
 struct account *plan_account(const char *unit, const char *user)
@@ -289,11 +306,4 @@ struct account *plan_account(const char *unit, const char *user)
 	                                      : account_find(user, &ignored);
 	unit_free(&found);
 	return account;
-}
-
-char *plan_config_option(const struct init_plan *plan)
-{
-	if (strcmp(plan->ini.path, CMD_DEFAULT_CONFIG) == 0)
-		return xstrdup("");
-	return xasprintf(" -c %s", plan->ini.path);
 }
