@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "init/debian.h"
@@ -21,11 +22,15 @@ static void see_mark(unsigned line, const char *key, const char *what, void *arg
 static void print_arguments(const char *text)
 {
 	struct debian_haproxy debian;
-	auto_free char *line = NULL;
 	struct err err;
 
-	if (debian_haproxy_parse(text, &debian, &err))
-		line = debian_haproxy_arguments(&debian, DEBIAN_MASTER_SOCKET, true, "/c.d");
+	if (debian_haproxy_parse(text, &debian, &err)) {
+		auto_free char *line =
+		    debian_haproxy_arguments(&debian, DEBIAN_MASTER_SOCKET, true, "/c.d");
+
+		if (strstr(line, DEBIAN_MASTER_SOCKET) == NULL)
+			abort();
+	}
 	debian_haproxy_free(&debian);
 }
 
