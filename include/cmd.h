@@ -12,6 +12,9 @@
 
 enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 };
 
+/* The end of a verb's usage, where the verb has no more to say of them. */
+#define CMD_EXIT_CODES "Exit code: 0 fine, 1 failed, 2 usage or configuration.\n"
+
 int cmd_init(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_check(int argc, char **argv);

@@ -15,10 +15,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "check/check.h"
 #include "guess.h"
+#include "init/marks.h"
+#include "init/unit.h"
 
-static const char usage[] = "usage: segue check [-c segue.ini]\n";
+#define FILE_MAX ((size_t)16 * 1024 * 1024) /* bytes */
+
+static const char usage[] =
+    "usage: segue check [-c FILE] [--user USER]\n"
+    "\n"
+    "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+    "      --user USER    look with the access of USER, as root; where this is not given, root looks\n"
+    "                     at " CMD_DEFAULT_CONFIG " as the user of the installed unit\n"
+    "\n"
+    "Tries everything that segue run would need, changes nothing, and says in a line for each thing\n"
+    "what was found and what to do. Exit code: 0 it would work, warnings or not, 1 something would\n"
+    "keep segue from its work (FAIL), 2 usage or configuration.\n";
 
 void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
                 const char *detail, ...)
@@ -108,17 +122,54 @@ void check_folder(struct check *check, const char *what, const char *folder)
 		check_note(check, CHECK_OK, what, NULL, "%s is writable", folder);
 }
 
-static void note_warnings(struct check *check)
+static void note_config(struct check *check)
 {
-	const char *line = check->config->warnings.data;
-	auto_free char *user = check_user();
+	const struct config *config = check->config;
+	const char *line = config->warnings.data;
 
 	for (; *line != '\0'; line += strcspn(line, "\n") + 1)
 		check_note(check, CHECK_WARN, "config", NULL, "%.*s", (int)strcspn(line, "\n"),
 		           line);
-	check_note(check, CHECK_OK, "config", NULL,
-	           "%s: clusters %zu, targets %zu; looked at as user %s", check->config->file,
-	           check->config->cluster_count, check->config->target_count, user);
+	if (access(config->file, R_OK) != 0)
+		check_note(check, CHECK_FAIL, "config",
+		           "segue run would not start: give it read access",
+		           "%s cannot be read, looked at as %s", config->file, check->as);
+	else
+		check_note(check, CHECK_OK, "config", NULL,
+		           "%s: clusters %zu, targets %zu; looked at as %s", config->file,
+		           config->cluster_count, config->target_count, check->as);
+	check_marks(check);
+}
+
+static void note_mark(unsigned line, const char *key, const char *what, void *arg)
+{
+	struct check *check = arg;
+
+	check_note(check, CHECK_FAIL, "config", what,
+	           "%s line %u: %s is still empty, as it was "
+	           "shipped: fill in",
+	           check->config->file, line, key);
+}
+
+void check_marks(struct check *check)
+{
+	(void)marks_find(check->config->text.data, note_mark, check);
+}
+
+/* A publisher keeps nothing on disk, and systemd makes the folder of a unit at its start. */
+static void check_state_dir(struct check *check)
+{
+	const char *folder = check->config->state_dir;
+
+	if (check->config->target_count == 0)
+		return;
+	if (check->unit != NULL && unit_makes_state(check->unit, folder) &&
+	    access(folder, W_OK) != 0)
+		check_note(check, CHECK_OK, "state_dir", NULL,
+		           "%s: %s.service makes it, for its user, when it starts", folder,
+		           check->unit->name);
+	else
+		check_folder(check, "state_dir", folder);
 }
 
 /* Until the store says more. */
@@ -132,73 +183,120 @@ static void start_topology(struct check *check, size_t index)
 		check_note(check, CHECK_WARN, what, NULL, "state: %s", problem.message);
 }
 
-static int run_checks(const struct config *config)
+static int run_checks(struct check *check)
 {
-	struct check check = {.config = config, .base = event_base_new()};
-
-	if (check.base == NULL) {
-		fputs("segue check: no event loop on this system\n", stderr);
-		return CMD_FAILED;
-	}
-	check.topologies = xcalloc(config->cluster_count, sizeof(*check.topologies));
-	note_warnings(&check);
-	if (config->target_count > 0) /* a publisher keeps nothing on disk */
-		check_folder(&check, "state_dir", config->state_dir);
-	for (size_t i = 0; i < config->cluster_count; i++)
-		start_topology(&check, i);
-	check_overrides(&check);
-	check_store(&check);
-	check_servers(&check);
-	check_publishers(&check);
-	check_targets(&check);
-	check_rendered(&check);
-	check_haproxies(&check);
-	check_pgbouncers(&check);
-	for (size_t i = 0; i < config->cluster_count; i++)
-		topology_fini(&check.topologies[i]);
-	free(check.topologies);
-	event_base_free(check.base);
+	check->topologies = xcalloc(check->config->cluster_count, sizeof(*check->topologies));
+	note_config(check);
+	check_state_dir(check);
+	for (size_t i = 0; i < check->config->cluster_count; i++)
+		start_topology(check, i);
+	check_overrides(check);
+	check_store(check);
+	check_servers(check);
+	check_publishers(check);
+	check_targets(check);
+	check_rendered(check);
+	check_haproxies(check);
+	check_pgbouncers(check);
+	for (size_t i = 0; i < check->config->cluster_count; i++)
+		topology_fini(&check->topologies[i]);
+	free(check->topologies);
 	if (fflush(stdout) != 0)
 		return CMD_FAILED;
-	return check.failed > 0 ? CMD_FAILED : CMD_OK;
+	return check->failed > 0 ? CMD_FAILED : CMD_OK;
+}
+
+static int check_as(const struct config *config, const char *user)
+{
+	struct check check = {.config = config};
+	struct unit unit = {0};
+	auto_free char *as = NULL;
+	struct err err;
+	int code = CMD_USAGE;
+
+	as = check_become(&check, user, &unit, &err);
+	check.as = as;
+	check.base = as != NULL ? event_base_new() : NULL;
+	if (as == NULL)
+		fprintf(stderr, "segue check: %s\n", err.message);
+	else if (check.base == NULL)
+		fputs("segue check: no event loop on this system\n", stderr);
+	else
+		code = run_checks(&check);
+	if (check.base != NULL)
+		event_base_free(check.base);
+	unit_free(&unit);
+	return code;
+}
+
+static void print_mark(unsigned line, const char *key, const char *what, void *arg)
+{
+	fprintf(stderr,
+	        "segue check: %s line %u: %s is still empty, as it was shipped: fill in: "
+	        "%s\n",
+	        (const char *)arg, line, key, what);
+}
+
+/* Marks first: what is wrong besides is mostly that. */
+static void explain(const char *file, const char *errors)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	char *name = xstrdup(file);
+	struct err ignored;
+	bool missing = false;
+
+	if (file_read(file, FILE_MAX, &text, &missing, &ignored))
+		(void)marks_find(text.data, print_mark, name);
+	fputs(errors, stderr);
+	if (missing)
+		fputs("segue check: `segue init haproxy` or `segue init pgbouncer` writes one\n",
+		      stderr);
+	free(name);
+}
+
+/* -1: go on; else the exit code. */
+static int read_options(int argc, char **argv, const char **file, const char **user)
+{
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {"user", required_argument, NULL, 'u'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
+	};
+	int option;
+
+	*file = cmd_config_file();
+	*user = NULL;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+		if (option != 'c' && option != 'u') {
+			fputs(usage, option == 'h' ? stdout : stderr);
+			return option == 'h' ? CMD_OK : CMD_USAGE;
+		}
+		*(option == 'c' ? file : user) = optarg;
+	}
+	if (optind == argc)
+		return -1;
+	fputs(usage, stderr);
+	return CMD_USAGE;
 }
 
 int cmd_check(int argc, char **argv)
 {
-	static const struct option longs[] = {
-	    {"config", required_argument, NULL, 'c'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
-	};
-	const char *file = cmd_config_file();
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	struct config *config;
-	int option, code;
+	const char *file, *user;
+	int code = read_options(argc, argv, &file, &user);
 
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
-		if (option == 'c') {
-			file = optarg;
-			continue;
-		}
-		fputs(usage, option == 'h' ? stdout : stderr);
-		return option == 'h' ? CMD_OK : CMD_USAGE;
-	}
-	if (optind < argc) {
-		fputs(usage, stderr);
-		return CMD_USAGE;
-	}
+	if (code >= 0)
+		return code;
 	config = config_load(file, &errors);
 	if (config == NULL) {
-		fputs(errors.data, stderr);
-		if (access(file, F_OK) != 0 && errno == ENOENT)
-			fputs("segue check: `segue init haproxy` or `segue init pgbouncer` writes "
-			      "one\n",
-			      stderr);
+		explain(file, errors.data);
 		return CMD_USAGE;
 	}
 	log_configure(LOG_ERROR, LOG_TEXT); /* the findings say it */
-	code = run_checks(config);
+	code = check_as(config, user);
 	config_free(config);
 	return code;
 }

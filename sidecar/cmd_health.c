@@ -15,8 +15,9 @@ static const char usage[] =
     "  -s, --socket SOCKET  where segue listens instead: /PATH, unix:/PATH or host:port\n"
     "      --ready          and every target is confirmed on an admitted primary\n"
     "\n"
-    "Exits with 0 when the segue run that runs here answers, within two seconds. Without --ready\n"
-    "nothing else counts: a store that is away is no reason to restart what stays where it is.\n";
+    "Asks the segue run that runs here. Without --ready nothing but its answer counts: a store that\n"
+    "is away is no reason to restart what stays where it is. Exit code: 0 it answers within two\n"
+    "seconds, 1 it does not, 2 usage or configuration.\n";
 
 int cmd_health(int argc, char **argv)
 {

@@ -1,36 +1,47 @@
 /* `segue init`: from the configuration that a HAProxy or PgBouncer has already to a segue.ini and a
- * template, and to the few steps that are left. Never changes a file of the proxy's, nor one of
- * segue's that somebody has written, unless --force says so; that one is kept under another name.
- */
+ * template, and to the few steps that are left. Never changes a file of the proxy's; to a segue.ini
+ * that somebody has written it adds (--append), or keeps it under another name (--force). */
 #include "cmd.h"
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "config.h"
+#include "init/beside.h"
 #include "init/debian.h"
 #include "init/plan.h"
-#include "init/shipped.h"
+#include "init/write.h"
 
-#define FILE_MAX    ((size_t)16 * 1024 * 1024) /* bytes */
-#define BACKUPS_MAX 100
+#define CLUSTER "orders"
+#define TARGET  "local"
 
 static const char usage[] =
     "usage: segue init haproxy|pgbouncer [--proxy-config FILE] [--defaults FILE] [--dir DIR]\n"
-    "                  [--cluster NAME] [--zookeeper HOSTS] [--path ZNODE] [--force] [--dry-run]\n"
-    "Writes DIR/segue.ini (/etc/segue) and a template, after reading the proxy's own configuration,\n"
-    "and says what is left to do. FILE: /etc/haproxy/haproxy.cfg or /etc/pgbouncer/pgbouncer.ini;\n"
-    "--defaults: what haproxy.service is started with, " DEBIAN_DEFAULTS ".\n";
+    "                  [--cluster CLUSTER] [--zookeeper HOSTS] [--path ZNODE] [--append] [--force]\n"
+    "                  [--dry-run]\n"
+    "\n"
+    "      --proxy-config FILE  the proxy's own configuration: /etc/haproxy/haproxy.cfg, or\n"
+    "                           /etc/pgbouncer/pgbouncer.ini\n"
+    "      --defaults FILE      what haproxy.service is started with: " DEBIAN_DEFAULTS "\n"
+    "      --dir DIR            where segue.ini and templates/ are to be: /etc/segue\n"
+    "      --cluster CLUSTER    the name of the [cluster] section: " CLUSTER ", or the one that a\n"
+    "                           segue.ini has already\n"
+    "      --zookeeper HOSTS    host:port, comma separated; not given: to be filled in\n"
+    "      --path ZNODE         where the primary is named; not given: to be filled in\n"
+    "      --append             add a section to the segue.ini that is there\n"
+    "      --force              write files anew that are there, and keep the old ones\n"
+    "      --dry-run            write nothing, print everything\n"
+    "\n"
+    "Writes segue.ini and a template, after reading the configuration that the proxy of this machine\n"
+    "has, and says what is left to do. What nobody can know is left empty, and marked FILL IN. Exit\n"
+    "code: 0 written, or shown where that was asked for, 1 nothing is written, or not all, 2 usage, or a value\n"
+    "that segue.ini does not take.\n";
 
 struct options {
 	struct init_options init;
-	const char *proxy;
-	bool force, dry_run;
+	const char *proxy, *cluster; /* --cluster, or NULL */
+	bool append, force, dry_run;
 };
 
 static bool take_option(int option, struct options *out)
@@ -46,13 +57,16 @@ static bool take_option(int option, struct options *out)
 		out->init.dir = optarg;
 		return true;
 	case 'C':
-		out->init.cluster = optarg;
+		out->init.cluster = out->cluster = optarg;
 		return true;
 	case 'z':
 		out->init.zookeeper = optarg;
 		return true;
 	case 'p':
 		out->init.path = optarg;
+		return true;
+	case 'a':
+		out->append = true;
 		return true;
 	case 'f':
 		out->force = true;
@@ -87,14 +101,17 @@ static int read_options(int argc, char **argv, struct options *out)
 	                                      {"cluster", required_argument, NULL, 'C'},
 	                                      {"zookeeper", required_argument, NULL, 'z'},
 	                                      {"path", required_argument, NULL, 'p'},
+	                                      {"append", no_argument, NULL, 'a'},
 	                                      {"force", no_argument, NULL, 'f'},
 	                                      {"dry-run", no_argument, NULL, 'n'},
 	                                      {"help", no_argument, NULL, 'h'},
 	                                      {NULL, 0, NULL, 0}};
 	int option;
 
-	*out = (struct options){
-	    .init = {.defaults = DEBIAN_DEFAULTS, .dir = "/etc/segue", .cluster = "main"}};
+	*out = (struct options){.init = {.defaults = DEBIAN_DEFAULTS,
+	                                 .dir = "/etc/segue",
+	                                 .cluster = CLUSTER,
+	                                 .target = TARGET}};
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		if (take_option(option, out))
@@ -109,97 +126,13 @@ static int read_options(int argc, char **argv, struct options *out)
 	return CMD_USAGE;
 }
 
-static bool same_text(const char *path, const char *text, size_t len)
-{
-	auto_strbuf struct strbuf found = STRBUF_INIT;
-	struct err ignored;
-
-	return file_read(path, FILE_MAX, &found, NULL, &ignored) && found.len == len &&
-	       memcmp(found.data, text, len) == 0;
-}
-
-/* What a package puts there, the sample or Debian's segue.ini: nobody's work is lost with it. */
-static bool is_sample(const char *path)
-{
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	bool same;
-
-	if (out == NULL)
-		return false;
-	config_print_sample(out);
-	same = (fclose(out) == 0 && same_text(path, text, len)) ||
-	       same_text(path, shipped_debian_ini, strlen(shipped_debian_ini));
-	free(text);
-	return same;
-}
-
-/* Somebody's, and something else. */
-static bool is_in_the_way(const struct init_file *file)
-{
-	return access(file->path, F_OK) == 0 &&
-	       !same_text(file->path, file->text.data, file->text.len) && !is_sample(file->path);
-}
-
-/* Under a second name, before the first one leads to the new text. NULL on failure. */
-static char *keep_old(const char *path, struct err *err)
-{
-	for (unsigned i = 1; i <= BACKUPS_MAX; i++) {
-		auto_free char *name =
-		    xasprintf("%s.before-init%s%.0u", path, i > 1 ? "-" : "", i > 1 ? i : 0);
-
-		if (link(path, name) == 0)
-			return STEAL(name);
-		if (errno != EEXIST) {
-			err_set_errno(err, errno, "cannot keep %s as %s", path, name);
-			return NULL;
-		}
-	}
-	err_set(err, "%s: there are %d kept ones: remove some", path, BACKUPS_MAX);
-	return NULL;
-}
-
-/* The folder of a file, and that one's. */
-static bool make_folders(const char *path, struct err *err)
-{
-	for (const char *at = path; (at = strchr(at + 1, '/')) != NULL;) {
-		auto_free char *folder = xstrndup(path, (size_t)(at - path));
-
-		if (mkdir(folder, 0755) != 0 && errno != EEXIST)
-			return err_set_errno(err, errno, "cannot make %s", folder);
-	}
-	return true;
-}
-
-static bool write_file(const struct init_file *file, struct err *err)
-{
-	auto_free char *kept = NULL;
-
-	if (same_text(file->path, file->text.data, file->text.len)) {
-		printf("  %s is there already, and the same\n", file->path);
-		return true;
-	}
-	if (!make_folders(file->path, err))
-		return false;
-	if (access(file->path, F_OK) == 0) {
-		kept = keep_old(file->path, err);
-		if (kept == NULL)
-			return false;
-	}
-	if (!file_replace(file->path, file->text.data, file->text.len, &file->owner, err))
-		return false;
-	printf("  %s%s%s\n", file->path, kept != NULL ? ", and the old one is " : "",
-	       kept != NULL ? kept : "");
-	return true;
-}
-
-/* What would be written has to be a configuration: a cluster name or a path may be none. */
+/* What would be written has to be a configuration, once it is filled in: a cluster name or a path
+ * may be none. */
 static bool check_plan(const struct init_plan *plan)
 {
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	struct config *config =
-	    config_load_text(plan->ini.path, plan->ini.text.data, plan->ini.text.len, &errors);
+	    config_load_text(plan->ini.path, plan->trial.data, plan->trial.len, &errors);
 
 	if (config == NULL)
 		fprintf(stderr, "segue init: nothing is written, as this would be wrong in it:\n%s",
@@ -208,37 +141,52 @@ static bool check_plan(const struct init_plan *plan)
 	return config != NULL;
 }
 
+static bool refuse_in_the_way(const struct init_file *file)
+{
+	if (!init_file_is_in_the_way(file))
+		return true;
+	fprintf(stderr,
+	        "segue init: %s is there, and nothing is written: --force writes it anew and keeps "
+	        "the old one, --dry-run shows what would be in it\n",
+	        file->path);
+	return false;
+}
+
+/* The template of a HAProxy is for all of them: one that somebody has made his own stays. */
+static bool is_shared_template(const struct init_plan *plan)
+{
+	return plan->options->beside != NULL && plan->kind == CONFIG_TARGET_HAPROXY &&
+	       init_file_is_in_the_way(&plan->template_file);
+}
+
 static bool write_files(const struct init_plan *plan, const struct options *options)
 {
-	const struct init_file *files[] = {&plan->template_file, &plan->ini};
+	const bool append = plan->options->beside != NULL;
+	const bool shared = !options->force && is_shared_template(plan);
 	struct err err;
 
-	for (size_t i = 0; !options->force && i < ARRAY_LEN(files); i++)
-		if (is_in_the_way(files[i])) {
-			fprintf(
-			    stderr,
-			    "segue init: %s is there, and nothing is written: --force writes it "
-			    "anew and keeps the old one, --dry-run shows what would be in it\n",
-			    files[i]->path);
-			return false;
-		}
+	if (!options->force && !shared && !refuse_in_the_way(&plan->template_file))
+		return false;
+	if (!options->force && !append && !refuse_in_the_way(&plan->ini))
+		return false;
 	puts("\nWritten:");
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		if (!write_file(files[i], &err)) {
-			fflush(stdout);
-			fprintf(stderr, "segue init: %s\n", err.message);
-			return false;
-		}
-	return true;
+	if (shared)
+		printf("  %s is there already, and is used as it is\n", plan->template_file.path);
+	if ((shared || init_file_write(&plan->template_file, true, &err)) &&
+	    init_file_write(&plan->ini, !append, &err))
+		return true;
+	fflush(stdout);
+	fprintf(stderr, "segue init: %s\n", err.message);
+	return false;
 }
 
 static void print_files(const struct init_plan *plan)
 {
-	const struct init_file *files[] = {&plan->template_file, &plan->ini};
-
-	for (size_t i = 0; i < ARRAY_LEN(files); i++)
-		printf("\n---- %s would be:\n\n%s", files[i]->path, files[i]->text.data);
-	puts("\n----");
+	printf("\n---- %s would be:\n\n%s", plan->template_file.path,
+	       plan->template_file.text.data);
+	printf("\n---- %s would %s:\n\n%s\n----\n", plan->ini.path,
+	       plan->options->beside != NULL ? "go on with" : "be",
+	       plan->ini.text.data + plan->added_from);
 }
 
 static int carry_out(const struct init_plan *plan, const struct options *options)
@@ -254,25 +202,97 @@ static int carry_out(const struct init_plan *plan, const struct options *options
 	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 }
 
+/* What --append would add, and nothing else is done. */
+static int show_addition(const struct init_plan *plan, const char *proxy)
+{
+	if (!check_plan(plan))
+		return CMD_USAGE;
+	printf("Found:\n%s\nFor this %s, %s has to go on with:\n\n%s\n", plan->found.data, proxy,
+	       plan->ini.path, plan->ini.text.data + plan->added_from);
+	fflush(stdout);
+	fprintf(stderr,
+	        "segue init: %s is there, and nothing is written: `segue init %s --append` adds "
+	        "these lines to it, writes the template %s, and says what is left to do; --force "
+	        "writes both anew, and keeps the old ones\n",
+	        plan->ini.path, proxy, plan->template_file.path);
+	return CMD_FAILED;
+}
+
+static bool make_plan(const struct options *options, struct init_plan *plan)
+{
+	struct err err;
+
+	if (strcmp(options->proxy, "haproxy") == 0 ? init_haproxy(&options->init, plan, &err)
+	                                           : init_pgbouncer(&options->init, plan, &err))
+		return true;
+	fprintf(stderr,
+	        "segue init: %s: is it another file (--proxy-config), or only root's to read?\n",
+	        err.message);
+	return false;
+}
+
+static int plan_beside(const struct config *config, struct options *options, struct init_plan *plan)
+{
+	const struct config_target *same;
+
+	if (!make_plan(options, plan))
+		return CMD_FAILED;
+	same = beside_find_same(config, plan);
+	if (same != NULL) {
+		fprintf(stderr,
+		        "segue init: %s has [%s %s] for this proxy and cluster %s already, and "
+		        "nothing is written: --cluster NAME adds another cluster, --force writes "
+		        "the file anew and keeps the old one\n",
+		        plan->ini.path, options->proxy, same->name, options->init.cluster);
+		return CMD_FAILED;
+	}
+	return options->append || options->dry_run ? carry_out(plan, options)
+	                                           : show_addition(plan, options->proxy);
+}
+
+/* Of a configuration that somebody has made nothing is lost: it is added to. */
+static int add_to(const char *file, struct options *options)
+{
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	struct config *config = config_load(file, &errors);
+	auto_free char *target = NULL;
+	struct init_plan plan = {.options = NULL};
+	struct err err;
+	int code = CMD_USAGE;
+
+	if (config == NULL) {
+		fprintf(stderr,
+		        "%ssegue init: %s is there, but is wrong, and nothing is written: correct "
+		        "or fill in these lines, and a section for this %s can be added; --force "
+		        "writes it anew and keeps the old one\n",
+		        errors.data, file, options->proxy);
+		return CMD_FAILED;
+	}
+	options->init.cluster = options->cluster;
+	if (beside_choose(config, &options->init, &target, &err)) {
+		code = plan_beside(config, options, &plan);
+		plan_fini(&plan);
+	} else {
+		fprintf(stderr, "segue init: %s\n", err.message);
+	}
+	config_free(config);
+	return code;
+}
+
 int cmd_init(int argc, char **argv)
 {
 	struct options options;
 	struct init_plan plan;
-	struct err err;
 	int code = read_options(argc, argv, &options);
-	bool read;
 
 	if (code >= 0)
 		return code;
-	read = strcmp(options.proxy, "haproxy") == 0 ? init_haproxy(&options.init, &plan, &err)
-	                                             : init_pgbouncer(&options.init, &plan, &err);
-	if (read)
-		code = carry_out(&plan, &options);
+	if (!make_plan(&options, &plan))
+		code = CMD_FAILED;
+	else if ((options.append || !options.force) && init_file_is_in_the_way(&plan.ini))
+		code = add_to(plan.ini.path, &options);
 	else
-		fprintf(stderr,
-		        "segue init: %s: is it another file (--proxy-config), or only root's to "
-		        "read?\n",
-		        err.message);
+		code = carry_out(&plan, &options);
 	plan_fini(&plan);
-	return read ? code : CMD_FAILED;
+	return code;
 }

@@ -101,7 +101,7 @@ int cmd_notify(int argc, char **argv)
 	        "  -s, --socket SOCKET  that socket, without a configuration\n"
 	        "\n"
 	        "Wakes the segue publish that runs here, for repmgr's event_notification_command\n"
-	        "and for promotion scripts. Always exits with 0, within a tenth of a second.\n",
+	        "and for promotion scripts. Exit code: always 0, within a tenth of a second.\n",
 	    .words_min = 1,
 	    .words_max = 1,
 	    .takes_socket = true};

@@ -207,16 +207,17 @@ int cmd_freeze(int argc, char **argv)
 	return give_simple(argc, argv,
 	                   "usage: segue freeze [-c FILE] [-s SOCKET] CLUSTER\n" OPTIONS
 	                   "All of CLUSTER stays as it is, whatever happens, also over restarts of "
-	                   "segue,\nuntil segue release.\n",
+	                   "segue,\nuntil segue release.\n" CMD_EXIT_CODES,
 	                   OVERRIDE_FREEZE);
 }
 
 int cmd_release(int argc, char **argv)
 {
-	return give_simple(argc, argv,
-	                   "usage: segue release [-c FILE] [-s SOCKET] CLUSTER\n" OPTIONS
-	                   "Ends segue pin and segue freeze: CLUSTER follows the store again.\n",
-	                   OVERRIDE_NONE);
+	return give_simple(
+	    argc, argv,
+	    "usage: segue release [-c FILE] [-s SOCKET] CLUSTER\n" OPTIONS
+	    "Ends segue pin and segue freeze: CLUSTER follows the store again.\n" CMD_EXIT_CODES,
+	    OVERRIDE_NONE);
 }
 
 int cmd_pin(int argc, char **argv)
@@ -225,7 +226,7 @@ int cmd_pin(int argc, char **argv)
 	    .usage = "usage: segue pin [-c FILE] [-s SOCKET] CLUSTER HOST:PORT\n" OPTIONS
 	             "HOST:PORT is the primary of CLUSTER, whatever the store and the servers say, "
 	             "also over\nrestarts of segue, until segue release. A name becomes an address "
-	             "here and now.\n",
+	             "here and now.\n" CMD_EXIT_CODES,
 	    .words_min = 2,
 	    .words_max = 2,
 	    .takes_socket = true};

@@ -245,7 +245,7 @@ int cmd_publish(int argc, char **argv)
 	        "\n"
 	        "Observes the servers of every [publisher NAME], or of the one that is named, and\n"
 	        "writes the master znode of its cluster. SIGHUP reads the configuration again; a bad\n"
-	        "one is refused and the running one stays. SIGTERM and SIGINT end it.\n",
+	        "one is refused and the running one stays. SIGTERM and SIGINT end it.\n" CMD_EXIT_CODES,
 	    .words_max = 1,
 	    .takes_once = true};
 	struct cmd_args args;

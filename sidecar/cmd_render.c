@@ -27,8 +27,20 @@
 static const char usage[] =
     "usage: segue render --template FILE --data FILE.json [--partials DIR]\n"
     "                    [--escape none|haproxy|pgbouncer|html]\n"
-    "       segue render [-c segue.ini] [--topology FILE.json] [--diff] TARGET\n"
-    "TARGET is the name of a [haproxy], [pgbouncer] or [file] section, or KIND/NAME.\n";
+    "       segue render [-c FILE] [--topology FILE.json] [--diff] TARGET\n"
+    "\n"
+    "  -c, --config FILE         the configuration (" CMD_DEFAULT_CONFIG ")\n"
+    "      --topology FILE.json  render with it, and not with what was applied last\n"
+    "      --diff                what would change in the output, as diff -u has it\n"
+    "      --template FILE       any template, with\n"
+    "      --data FILE.json      any data\n"
+    "      --partials DIR        where its partials are\n"
+    "      --escape none|haproxy|pgbouncer|html\n"
+    "                            how it quotes values\n"
+    "\n"
+    "Prints what TARGET would get: the name of a [haproxy], [pgbouncer] or [file] section, or\n"
+    "KIND/NAME. Exit code: 0 fine, 1 failed, or --diff has found a difference, 2 usage, template or\n"
+    "configuration.\n";
 
 struct options {
 	const char *template_file, *data, *partials, *escape;

@@ -162,7 +162,7 @@ int cmd_resume(int argc, char **argv)
 	        "the servers that segue holds back to what the installed file says. A fence is opened\n"
 	        "only where TARGET is given; without it, the targets that stay fenced are named. What\n"
 	        "a person has paused or disabled stays as it is. A segue that runs would close them\n"
-	        "again: it is meant for after its end (ExecStopPost=).\n",
+	        "again: it is meant for after its end (ExecStopPost=).\n" CMD_EXIT_CODES,
 	    .words_max = 1};
 	struct cmd_args args;
 	int code;

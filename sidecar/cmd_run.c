@@ -235,7 +235,7 @@ int cmd_run(int argc, char **argv)
 	        "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
 	        "\n"
 	        "SIGHUP reads the configuration and the templates again; a bad one is refused and the\n"
-	        "running one stays. SIGTERM and SIGINT end it; the proxies stay as they are.\n"};
+	        "running one stays. SIGTERM and SIGINT end it; the proxies stay as they are.\n" CMD_EXIT_CODES};
 	struct cmd_args args;
 	int code;
 

@@ -19,7 +19,7 @@ static const char usage[] =
     "  -s, --socket SOCKET  where segue listens instead: /PATH, unix:/PATH or host:port\n"
     "      --json           the whole document as segue gives it, see segue(1)\n"
     "\n"
-    "Prints what the segue that runs here knows and does, for CLUSTER or for all.\n";
+    "Prints what the segue that runs here knows and does, for CLUSTER or for all.\n" CMD_EXIT_CODES;
 
 static bool fetch(const char *listen, struct strbuf *body, enum client_reach *reach,
                   struct err *err)

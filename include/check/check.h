@@ -13,6 +13,7 @@
 
 struct event_base;
 struct layout_patroni;
+struct unit;
 
 enum check_grade {
 	CHECK_OK,
@@ -24,7 +25,9 @@ struct check {
 	const struct config *config;
 	struct event_base *base;
 	struct topology
-	    *topologies; /* one a cluster, to render with; made up where none is known */
+	    *topologies;         /* one a cluster, to render with; made up where none is known */
+	const struct unit *unit; /* what will run with this configuration; NULL: not known */
+	const char *as;          /* "user segue, as segue.service runs" */
 	unsigned failed;
 };
 
@@ -37,6 +40,20 @@ char *check_target_name(const struct config_target *target) MUST_CHECK;
 
 /* Whom this check runs as: "segue", or "uid 998". */
 char *check_user(void) MUST_CHECK;
+
+/* The unit of segue's package under `root` ("": this machine) that runs with this configuration:
+ * the one that is enabled, or else the one that its targets need. False where none is installed.
+ * unit_free() either way. */
+bool check_find_unit(const char *root, const struct config *config, struct unit *out) MUST_CHECK;
+
+/* Makes this process `user`; with NULL, where root looks at the file that the units read, the
+ * unit's user; else nobody else. Sets check->unit to `unit` or NULL and returns what check->as is
+ * to be, which the caller frees; NULL where there is no such user, or this one may not. */
+char *check_become(struct check *check, const char *user, struct unit *unit,
+                   struct err *err) MUST_CHECK;
+
+/* Values that are marked to be filled in, and still empty. */
+void check_marks(struct check *check);
 
 /* What to do about a unix socket that cannot be connected to: `missing` where there is none, else
  * by who may use it and whether anybody listens. Caller frees. */

@@ -14,6 +14,10 @@
  * all targets of `target`'s socket. */
 void check_settings(struct check *check, const struct config_target *target, int64_t pid);
 
+/* The line of Debian's /etc/default/haproxy, EXTRAOPTS="...", that gives HAProxy the target's
+ * master socket, open to segue's user, and has it load `folder` (NULL: none). Caller frees. */
+char *check_haproxy_arguments(const struct config_target *target, const char *folder) MUST_CHECK;
+
 /* The part of it for the addresses that both `own`, HAProxy's files without the outputs, and the
  * rendered texts listen at. */
 void check_binds(struct check *check, const struct config_target *first,

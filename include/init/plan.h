@@ -9,13 +9,18 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 #include "base/util.h"
+#include "config.h"
+
+struct account;
 
 struct init_options {
-	const char *proxy_config; /* NULL: where Debian has it */
-	const char *defaults;     /* Debian's environment file of HAProxy's unit */
-	const char *dir;          /* where segue.ini is to be, absolute */
-	const char *cluster;
+	const char *proxy_config;     /* NULL: where Debian has it */
+	const char *defaults;         /* Debian's environment file of HAProxy's unit */
+	const char *dir;              /* where segue.ini is to be, absolute */
+	const char *cluster;          /* NULL where there is a `beside`: to be chosen */
+	const char *target;           /* the name of the proxy's section */
 	const char *zookeeper, *path; /* NULL: to be filled in by hand */
+	const struct config *beside;  /* the segue.ini that is added to; NULL: it is a new one */
 };
 
 struct init_file {
@@ -27,8 +32,12 @@ struct init_file {
 struct init_plan {
 	const struct init_options *options;
 	struct init_file ini, template_file;
-	struct strbuf found;   /* lines to print */
-	struct strbuf fill_in; /* the same: which lines of ini nobody could know */
+	struct strbuf trial; /* the text of ini, with an example in every value to fill in */
+	size_t added_from;   /* the text of ini before it is what was there */
+	enum config_target_kind kind;
+	char *address, *output; /* of the proxy's section: its socket or console, and its file */
+	struct strbuf found;    /* lines to print */
+	struct strbuf fill_in;  /* the same: which lines of ini nobody could know */
 	struct strbuf steps;
 	unsigned step_count;
 };
@@ -59,8 +68,9 @@ void plan_line(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void plan_comment(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void plan_ini(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* A comment "FILL IN: what", for the line that comes next. */
-void plan_fill_in(struct init_plan *plan, const char *key, const char *what);
+/* A comment "FILL IN: what", and the key without a value: a guess would look as if it worked. The
+ * file has to load with `example` there. */
+void plan_fill_in(struct init_plan *plan, const char *key, const char *what, const char *example);
 
 /* The head of segue.ini, [zookeeper] and [cluster]; `source` is what was read. */
 void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
@@ -69,11 +79,12 @@ void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
 /* The steps that both proxies have: what to fill in, the role, the znode. */
 void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster);
 
-/* The line that starts segue: the unit of segue's package, where it is installed and reads this
- * segue.ini; else `segue run` as `user` (NULL: root). */
-void plan_run_line(struct init_plan *plan, const char *unit, const char *user);
+/* Look, then run: by the unit of segue's package, where it is installed and reads this segue.ini;
+ * else as `user` (NULL: root). */
+void plan_run_step(struct init_plan *plan, const char *unit, const char *user);
 
-/* "-c /other/segue.ini", with a blank in front; "" where segue finds it by itself. Caller frees. */
-char *plan_config_option(const struct init_plan *plan) MUST_CHECK;
+/* Whom segue will run as: the user of the package's unit where it is installed, else `user`. NULL
+ * where there is no such user; account_free(). */
+struct account *plan_account(const char *unit, const char *user) MUST_CHECK;
 
 #endif

@@ -90,25 +90,33 @@ static int64_t check_socket(struct check *check, const char *what, const char *p
 	return info.pid;
 }
 
-static void check_master(struct check *check, const char *what, const char *path)
+static char *master_fix(const struct config_target *target)
 {
+	const char *path = target->master_socket;
+	auto_free char *line = check_haproxy_arguments(target, NULL);
+	auto_free char *make = xasprintf("HAProxy makes it when it is started with -W -S; Debian: "
+	                                 "%s in /etc/default/haproxy, then systemctl restart "
+	                                 "haproxy",
+	                                 line);
+
+	if (access(path, F_OK) == 0 && access(path, W_OK) != 0)
+		return xasprintf("it is root's alone: run segue as root, or open it to a group of "
+		                 "segue's user: %s in /etc/default/haproxy, then systemctl "
+		                 "restart haproxy",
+		                 line);
+	return check_socket_fix(path, make);
+}
+
+static void check_master(struct check *check, const char *what, const struct config_target *target)
+{
+	const char *path = target->master_socket;
 	auto_strbuf struct strbuf reply = STRBUF_INIT;
 	struct haproxy_procs procs;
 	struct err err;
 
 	if (!ask(check, path, true, "show proc", &reply, &err) ||
 	    !haproxy_procs_parse(reply.data, reply.len, &procs, &err)) {
-		auto_free char *line = xasprintf(
-		    "HAProxy makes it when it is started with -W -S %s (Debian: EXTRAOPTS in "
-		    "/etc/default/haproxy, then systemctl restart haproxy)",
-		    path);
-		auto_free char *fix =
-		    access(path, F_OK) == 0 && access(path, W_OK) != 0
-		        ? xasprintf("it is root's alone: run segue as root, or open it to a group "
-		                    "of segue's user: -S %s,mode,660,group,haproxy, then restart "
-		                    "HAProxy",
-		                    path)
-		        : check_socket_fix(path, line);
+		auto_free char *fix = master_fix(target);
 
 		check_note(check, CHECK_FAIL, what, fix, "master socket %s: %s", path, err.message);
 		return;
@@ -134,7 +142,7 @@ void check_haproxies(struct check *check)
 			check_settings(check, target, check_socket(check, what, target->socket));
 		if (*target->master_socket != '\0' &&
 		    config_index_add(&masters, target->master_socket, 0, i) == NULL)
-			check_master(check, what, target->master_socket);
+			check_master(check, what, target);
 	}
 	config_index_free(&sockets);
 	config_index_free(&masters);

@@ -11,6 +11,7 @@
 #include "apply/haproxy_files.h"
 #include "apply/haproxy_lint.h"
 #include "base/file.h"
+#include "init/debian.h"
 
 static bool read_command_line(int64_t pid, struct strbuf *out)
 {
@@ -172,6 +173,26 @@ static void lint_file(struct check *check, const char *path)
 	}
 }
 
+char *check_haproxy_arguments(const struct config_target *target, const char *folder)
+{
+	const char *master = target->master_socket;
+	struct debian_haproxy debian;
+	auto_free char *line = NULL;
+	struct err ignored; /* what it was given is then not known, and cannot be kept */
+
+	if (!debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored)) {
+		debian_haproxy_free(&debian);
+		debian.extraopts = xstrdup("");
+	}
+	for (size_t i = 0; folder != NULL && i < debian.files.count; i++)
+		if (same_file(debian.files.items[i], folder))
+			folder = NULL;
+	line = debian_haproxy_arguments(&debian, *master != '\0' ? master : DEBIAN_MASTER_SOCKET,
+	                                geteuid() != 0 || debian_has_unit(DEBIAN_UNIT), folder);
+	debian_haproxy_free(&debian);
+	return xasprintf("EXTRAOPTS=\"%s\"", line);
+}
+
 static bool loads(const struct haproxy_files *arguments, const char *output)
 {
 	const char *name = strrchr(output, '/') + 1;
@@ -195,16 +216,16 @@ static const char *find_relative(const struct haproxy_files *arguments)
 
 static char *not_loaded_fix(const struct config_target *target)
 {
-	const char *name = strrchr(target->output, '/') + 1, *socket = target->master_socket;
+	const char *name = strrchr(target->output, '/') + 1;
+	auto_free char *folder = xstrndup(target->output, (size_t)(name - target->output - 1));
+	auto_free char *line = check_haproxy_arguments(target, folder);
 
 	if (!haproxy_files_is_loaded_name(name))
 		return xstrdup("from a folder, HAProxy loads only *.cfg: call it so, and name the "
 		               "folder with -f");
-	return xasprintf("add a -f for its folder; Debian: EXTRAOPTS=\"%s%s%s-f %.*s\" in "
-	                 "/etc/default/haproxy, then systemctl restart haproxy (a reload is not "
-	                 "enough)",
-	                 *socket != '\0' ? "-S " : "", socket, *socket != '\0' ? " " : "",
-	                 (int)(name - target->output - 1), target->output);
+	return xasprintf("add a -f for its folder; Debian: %s in " DEBIAN_DEFAULTS
+	                 ", then systemctl restart haproxy (a reload is not enough)",
+	                 line);
 }
 
 static void note_not_loaded(struct check *check, const struct config_target *target,

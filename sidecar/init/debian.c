@@ -102,6 +102,24 @@ bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct er
 	return true;
 }
 
+char *debian_haproxy_arguments(const struct debian_haproxy *debian, const char *master, bool open,
+                               const char *folder)
+{
+	const char *had = debian->master_socket, *options = debian->extraopts;
+	const char *at = had != NULL ? strstr(options, had) : NULL;
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+
+	if (at != NULL)
+		strbuf_append(&line, options, (size_t)(at - options));
+	else
+		strbuf_printf(&line, "%s%s-S ", options, *options != '\0' ? " " : "");
+	at = at != NULL ? at + strlen(had) : "";
+	strbuf_printf(&line, "%s%s%s", master, open && *at != ',' ? DEBIAN_MASTER_OPEN : "", at);
+	if (folder != NULL)
+		strbuf_printf(&line, " -f %s", folder);
+	return strbuf_detach(&line);
+}
+
 void debian_haproxy_free(struct debian_haproxy *debian)
 {
 	free(debian->config);

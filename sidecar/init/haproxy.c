@@ -158,17 +158,20 @@ static void ini_limits(struct haproxy_plan *init)
 
 static void ini_target(struct haproxy_plan *init)
 {
-	const struct init_options *options = init->plan->options;
+	struct init_plan *plan = init->plan;
+	const struct init_options *options = plan->options;
 	const struct found_socket *socket = found_haproxy_socket(&init->found);
 	const struct found_section *rw = init->found.rw, *ro = init->found.ro;
 
-	plan_ini(init->plan, "\n[haproxy local]");
-	plan_ini(init->plan, "cluster = %s", options->cluster);
-	plan_ini(init->plan, "template = %s", init->plan->template_file.path);
-	plan_ini(init->plan, "output = %s/%s.cfg", init->folder, options->cluster);
-	plan_ini(init->plan, "socket = %s",
-	         socket != NULL ? socket->path : "/run/haproxy/admin.sock");
-	plan_ini(init->plan, "master_socket = %s", haproxy_plan_master(init));
+	plan->kind = CONFIG_TARGET_HAPROXY;
+	plan->address = xstrdup(socket != NULL ? socket->path : "/run/haproxy/admin.sock");
+	plan->output = xasprintf("%s/%s.cfg", init->folder, options->cluster);
+	plan_ini(plan, "\n[haproxy %s]", options->target);
+	plan_ini(plan, "cluster = %s", options->cluster);
+	plan_ini(plan, "template = %s", plan->template_file.path);
+	plan_ini(plan, "output = %s", plan->output);
+	plan_ini(plan, "socket = %s", plan->address);
+	plan_ini(plan, "master_socket = %s", haproxy_plan_master(init));
 	ini_check_command(init);
 	ini_section(init, rw, "rw_bind");
 	ini_section(init, ro, "ro_bind");

@@ -3,9 +3,9 @@
 #include <string.h>
 
 #include "init/haproxy_plan.h"
+#include "init/unit.h"
 
-#define MASTER_OPEN ",mode,660,group,haproxy"
-#define SOCKET_NEW  "stats socket /run/haproxy/admin.sock mode 660 level admin"
+#define SOCKET_NEW "stats socket /run/haproxy/admin.sock mode 660 level admin"
 
 const char *haproxy_plan_master(const struct haproxy_plan *init)
 {
@@ -56,23 +56,10 @@ static bool is_master_closed(const struct haproxy_plan *init)
 	       debian_has_unit(DEBIAN_UNIT);
 }
 
-static void arguments_of_before(const struct haproxy_plan *init, struct strbuf *out)
-{
-	const char *options = init->debian.extraopts, *at = options;
-
-	if (is_master_closed(init)) {
-		at = strstr(options, init->debian.master_socket);
-		at += strlen(init->debian.master_socket);
-		strbuf_append(out, options, (size_t)(at - options));
-		strbuf_append_str(out, MASTER_OPEN);
-	}
-	strbuf_append_str(out, at);
-}
-
 static void arguments_step(struct haproxy_plan *init)
 {
 	const struct debian_haproxy *debian = &init->debian;
-	auto_strbuf struct strbuf line = STRBUF_INIT;
+	auto_free char *line = NULL;
 
 	if (!init->is_debians) {
 		init->restart = true;
@@ -85,27 +72,47 @@ static void arguments_step(struct haproxy_plan *init)
 	if (init->folder_known && debian->master_socket != NULL && !is_master_closed(init))
 		return;
 	init->restart = true;
-	arguments_of_before(init, &line);
-	if (debian->master_socket == NULL)
-		strbuf_printf(&line, "%s-S %s%s", line.len > 0 ? " " : "", DEBIAN_MASTER_SOCKET,
-		              debian_has_unit(DEBIAN_UNIT) ? MASTER_OPEN : "");
-	if (!init->folder_known)
-		strbuf_printf(&line, "%s-f %s", line.len > 0 ? " " : "", init->folder);
+	line = debian_haproxy_arguments(debian, haproxy_plan_master(init),
+	                                debian_has_unit(DEBIAN_UNIT),
+	                                init->folder_known ? NULL : init->folder);
 	plan_step(init->plan,
 	          "HAProxy has to load the folder that segue writes to. In %s, in the place of "
 	          "any other EXTRAOPTS:",
 	          init->plan->options->defaults);
-	plan_line(init->plan, "EXTRAOPTS=\"%s\"", line.data);
+	plan_line(init->plan, "EXTRAOPTS=\"%s\"", line);
+}
+
+/* Those that segue's user cannot write to yet: the package's own stay as it has made them. */
+static void folder_lines(const struct haproxy_plan *init, struct strbuf *out)
+{
+	const bool packaged = debian_has_unit(DEBIAN_UNIT);
+	const char *const folders[] = {init->folder, "/var/lib/segue", "/run/segue"};
+	struct account *account = plan_account(DEBIAN_UNIT, "root");
+
+	for (size_t i = 0; i < (packaged ? 1 : ARRAY_LEN(folders)); i++)
+		if (account == NULL || !account_may_write(account, folders[i]))
+			strbuf_printf(out, " %s", folders[i]);
+	account_free(account);
+	if (out->len > 0) {
+		auto_free char *names = strbuf_detach(out);
+
+		strbuf_printf(out, "sudo %s%s",
+		              packaged ? "install -d -g segue -m 2775" : "mkdir -p", names);
+	}
 }
 
 static void restart_step(struct haproxy_plan *init)
 {
-	plan_step(init->plan, "%s:",
-	          init->restart ? "Make the folders, and start HAProxy anew" : "Make the folders");
-	if (debian_has_unit(DEBIAN_UNIT))
-		plan_line(init->plan, "sudo install -d -g segue -m 2775 %s", init->folder);
-	else
-		plan_line(init->plan, "sudo mkdir -p %s /var/lib/segue /run/segue", init->folder);
+	auto_strbuf struct strbuf folders = STRBUF_INIT;
+
+	folder_lines(init, &folders);
+	if (folders.len == 0 && !init->restart)
+		return;
+	plan_step(init->plan, "%s%s%s:", folders.len > 0 ? "Make the folders" : "",
+	          folders.len > 0 && init->restart ? ", and start HAProxy anew" : "",
+	          folders.len == 0 ? "Start HAProxy anew" : "");
+	if (folders.len > 0)
+		plan_line(init->plan, "%s", folders.data);
 	if (init->restart)
 		plan_line(init->plan, "sudo systemctl restart haproxy");
 }
@@ -141,13 +148,8 @@ static void old_sections_step(struct haproxy_plan *init)
 
 void haproxy_plan_last_steps(struct haproxy_plan *init)
 {
-	auto_free char *option = plan_config_option(init->plan);
-
 	old_sections_step(init);
-	plan_step(init->plan, "Look, then run:");
-	plan_line(init->plan, "sudo segue check%s", option);
-	plan_line(init->plan, "sudo segue render%s local", option);
-	plan_run_line(init->plan, DEBIAN_UNIT, NULL);
+	plan_run_step(init->plan, DEBIAN_UNIT, NULL);
 }
 
 void haproxy_plan_first_steps(struct haproxy_plan *init)

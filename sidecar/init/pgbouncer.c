@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "apply/pgbouncer_ini.h"
 #include "init/debian.h"
 #include "init/plan.h"
 #include "init/shipped.h"
+#include "init/unit.h"
 
 #define DEBIAN_INI    "/etc/pgbouncer/pgbouncer.ini"
 #define DEBIAN_SOCKET "/var/run/postgresql"
@@ -215,15 +217,18 @@ static void ini_console(struct pgbouncer_plan *init)
 	             "The user pgbouncer needs no password there, and no entry in "
 	             "admin_users, where segue runs as PgBouncer's own user, %s.",
 	             init->user);
-	plan_ini(init->plan, "console = host=%s port=%s user=pgbouncer dbname=pgbouncer", folder,
-	         port);
+	init->plan->address =
+	    xasprintf("host=%s port=%s user=pgbouncer dbname=pgbouncer", folder, port);
+	plan_ini(init->plan, "console = %s", init->plan->address);
 }
 
 static void ini_target(struct pgbouncer_plan *init)
 {
 	const struct init_options *options = init->plan->options;
 
-	plan_ini(init->plan, "\n[pgbouncer local]");
+	init->plan->kind = CONFIG_TARGET_PGBOUNCER;
+	init->plan->output = xstrdup(init->output);
+	plan_ini(init->plan, "\n[pgbouncer %s]", options->target);
 	plan_ini(init->plan, "cluster = %s", options->cluster);
 	plan_ini(init->plan, "template = %s", init->plan->template_file.path);
 	plan_ini(init->plan, "output = %s", init->output);
@@ -235,18 +240,41 @@ static void ini_target(struct pgbouncer_plan *init)
 	if (init->host != NULL)
 		return;
 	plan_fill_in(init->plan, "var.dbname",
-	             "the database on the server, and its name for clients");
-	plan_ini(init->plan, "var.dbname = %s", options->cluster);
+	             "the database on the server, and its name for clients", "app");
+}
+
+/* The package makes its own folders, and its unit the one of its state: what segue's user can write
+ * to stays as it is, as another owner or mode would lock somebody out. */
+static void folder_lines(const struct pgbouncer_plan *init, struct strbuf *out)
+{
+	const bool packaged = debian_has_unit(DEBIAN_POOLER_UNIT);
+	const char *const own[] = {"/var/lib/segue", "/run/segue"};
+	struct account *account = plan_account(DEBIAN_POOLER_UNIT, init->user);
+
+	if (account == NULL || !account_may_write(account, init->folder))
+		strbuf_printf(out, "     sudo install -d -o %s %s %s\n", init->user,
+		              packaged ? "-g segue -m 2770" : "-m 0750", init->folder);
+	for (size_t i = 0; !packaged && i < ARRAY_LEN(own); i++)
+		if (account == NULL || !account_may_write(account, own[i]))
+			strbuf_printf(out, "     sudo install -d -o %s -m 0755 %s\n", init->user,
+			              own[i]);
+	account_free(account);
 }
 
 static void folder_step(struct pgbouncer_plan *init)
 {
-	plan_step(init->plan, "Make the folders, and the file that PgBouncer is to read, empty "
-	                      "for now:");
-	plan_line(init->plan, "sudo install -d -o %s -m 0750 %s", init->user, init->folder);
-	plan_line(init->plan, "sudo install -d -o %s -m 0755 /var/lib/segue /run/segue",
-	          init->user);
-	plan_line(init->plan, "sudo -u %s touch %s", init->user, init->output);
+	auto_strbuf struct strbuf lines = STRBUF_INIT;
+	const bool file = access(init->output, F_OK) != 0;
+
+	folder_lines(init, &lines);
+	if (lines.len == 0 && !file)
+		return;
+	plan_step(init->plan, "Make %s%s%s:", lines.len > 0 ? "the folders" : "",
+	          lines.len > 0 && file ? ", and " : "",
+	          file ? "the file that PgBouncer is to read, empty for now" : "");
+	strbuf_append(&init->plan->steps, lines.data, lines.len);
+	if (file)
+		plan_line(init->plan, "sudo -u %s touch %s", init->user, init->output);
 }
 
 static void include_step(struct pgbouncer_plan *init)
@@ -297,12 +325,7 @@ static void reload_step(struct pgbouncer_plan *init)
 
 static void last_steps(struct pgbouncer_plan *init)
 {
-	auto_free char *option = plan_config_option(init->plan);
-
-	plan_step(init->plan, "Look, then run, as %s:", init->user);
-	plan_line(init->plan, "sudo -u %s segue check%s", init->user, option);
-	plan_line(init->plan, "sudo -u %s segue render%s local", init->user, option);
-	plan_run_line(init->plan, DEBIAN_POOLER_UNIT, init->user);
+	plan_run_step(init->plan, DEBIAN_POOLER_UNIT, init->user);
 	if (init->host == NULL)
 		return;
 	plan_step(init->plan,

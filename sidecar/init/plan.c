@@ -7,7 +7,10 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "init/beside.h"
 #include "init/debian.h"
+#include "init/marks.h"
+#include "init/unit.h"
 
 #define WIDTH     96 /* columns */
 #define FILE_NAME "segue.ini"
@@ -18,9 +21,18 @@ void plan_init(struct init_plan *plan, const struct init_options *options)
 	                           .ini = {.text = STRBUF_INIT},
 	                           .template_file = {.text = STRBUF_INIT},
 	                           .found = STRBUF_INIT,
+	                           .trial = STRBUF_INIT,
 	                           .fill_in = STRBUF_INIT,
 	                           .steps = STRBUF_INIT};
 	plan->ini.path = xasprintf("%s/" FILE_NAME, options->dir);
+	if (options->beside == NULL)
+		return;
+	strbuf_append(&plan->ini.text, options->beside->text.data, options->beside->text.len);
+	if (plan->ini.text.len > 0 && plan->ini.text.data[plan->ini.text.len - 1] != '\n')
+		strbuf_append_char(&plan->ini.text, '\n');
+	strbuf_append_char(&plan->ini.text, '\n');
+	strbuf_append(&plan->trial, plan->ini.text.data, plan->ini.text.len);
+	plan->added_from = plan->ini.text.len;
 }
 
 void plan_fini(struct init_plan *plan)
@@ -29,6 +41,9 @@ void plan_fini(struct init_plan *plan)
 	free(plan->template_file.path);
 	strbuf_fini(&plan->ini.text);
 	strbuf_fini(&plan->template_file.text);
+	free(plan->address);
+	free(plan->output);
+	strbuf_fini(&plan->trial);
 	strbuf_fini(&plan->found);
 	strbuf_fini(&plan->fill_in);
 	strbuf_fini(&plan->steps);
@@ -108,25 +123,31 @@ void plan_comment(struct init_plan *plan, const char *fmt, ...)
 	strbuf_vprintf(&text, fmt, args);
 	va_end(args);
 	wrap(&plan->ini.text, "; ", "; ", text.data);
+	wrap(&plan->trial, "; ", "; ", text.data);
 }
 
 void plan_ini(struct init_plan *plan, const char *fmt, ...)
 {
+	auto_strbuf struct strbuf text = STRBUF_INIT;
 	va_list args;
 
 	va_start(args, fmt);
-	strbuf_vprintf(&plan->ini.text, fmt, args);
-	strbuf_append_char(&plan->ini.text, '\n');
+	strbuf_vprintf(&text, fmt, args);
 	va_end(args);
+	strbuf_append_char(&text, '\n');
+	strbuf_append(&plan->ini.text, text.data, text.len);
+	strbuf_append(&plan->trial, text.data, text.len);
 }
 
-void plan_fill_in(struct init_plan *plan, const char *key, const char *what)
+void plan_fill_in(struct init_plan *plan, const char *key, const char *what, const char *example)
 {
 	unsigned line = 1;
 
-	plan_comment(plan, "FILL IN: %s", what);
+	plan_comment(plan, MARK ": %s: %s", what, example);
+	strbuf_printf(&plan->trial, "%s = %s\n", key, example);
 	for (const char *at = plan->ini.text.data; *at != '\0'; at++)
 		line += *at == '\n';
+	strbuf_printf(&plan->ini.text, "%s =\n", key);
 	strbuf_printf(&plan->fill_in, "     line %u, %s: %s\n", line, key, what);
 }
 
@@ -135,39 +156,36 @@ static void begin_zookeeper(struct init_plan *plan)
 	plan_ini(plan, "\n[zookeeper]");
 	if (plan->options->zookeeper != NULL)
 		plan_ini(plan, "hosts = %s", plan->options->zookeeper);
-	else {
-		plan_fill_in(plan, "hosts",
-		             "the servers of your ZooKeeper, host:port, comma separated");
-		plan_ini(plan, "hosts = 127.0.0.1:2181");
-	}
+	else
+		plan_fill_in(plan, "hosts", "the servers of your ZooKeeper",
+		             "zk1:2181,zk2:2181,zk3:2181");
 }
 
 static void begin_path(struct init_plan *plan, bool patroni)
 {
 	const struct init_options *options = plan->options;
+	auto_free char *example =
+	    xasprintf("%s/%s", patroni ? "/service" : "/segue", options->cluster);
 
 	if (options->path != NULL)
 		plan_ini(plan, "path = %s", options->path);
-	else if (patroni) {
-		plan_fill_in(plan, "path", "/NAMESPACE/SCOPE, as patroni.yml has them");
-		plan_ini(plan, "path = /service/%s", options->cluster);
-	} else {
+	else if (patroni)
+		plan_fill_in(plan, "path", "/NAMESPACE/SCOPE, as patroni.yml has them", example);
+	else
 		plan_fill_in(plan, "path",
-		             "where your ZooKeeper names the primary: PATH/master is watched");
-		plan_ini(plan, "path = /segue/%s", options->cluster);
-	}
+		             "where your ZooKeeper names the primary, PATH/master is watched",
+		             example);
 }
 
-void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
-                const struct plan_cluster *cluster)
+/* Of the file that is there, or else the section of a new one. */
+static void begin_cluster(struct init_plan *plan, const char *source,
+                          const struct plan_cluster *cluster)
 {
-	plan_comment(plan,
-	             "Written by `segue init %s`, which has read %s. Every other key keeps its "
-	             "default: segue.ini(5) has them all. What is wrong or missing: `segue "
-	             "check`.",
-	             proxy, source);
-	begin_zookeeper(plan);
-	plan_ini(plan, "\n[cluster %s]", plan->options->cluster);
+	const struct init_options *options = plan->options;
+
+	if (options->beside != NULL && beside_has_cluster(options->beside, options->cluster))
+		return;
+	plan_ini(plan, "\n[cluster %s]", options->cluster);
 	if (cluster->patroni) {
 		plan_comment(plan, "%s asks Patroni's REST API, so Patroni is the store's author.",
 		             source);
@@ -178,6 +196,26 @@ void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
 	                   "its address. Without such a role segue believes the store, and "
 	                   "warns.");
 	plan_ini(plan, "verify_conninfo = user=segue dbname=postgres");
+}
+
+void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
+                const struct plan_cluster *cluster)
+{
+	if (plan->options->beside != NULL) {
+		plan_comment(plan, "Added by `segue init %s`, which has read %s.", proxy, source);
+		if (plan->options->zookeeper != NULL)
+			plan_found(plan, "[zookeeper] of %s, which counts, and not --zookeeper",
+			           plan->ini.path);
+		begin_cluster(plan, source, cluster);
+		return;
+	}
+	plan_comment(plan,
+	             "Written by `segue init %s`, which has read %s. Every other key keeps its "
+	             "default: segue.ini(5) has them all. What is wrong or missing: `segue "
+	             "check`.",
+	             proxy, source);
+	begin_zookeeper(plan);
+	begin_cluster(plan, source, cluster);
 }
 
 /* A znode cannot be made before its parents. */
@@ -192,13 +230,16 @@ static void parents_lines(struct init_plan *plan, const char *zk, const char *pa
 static void znode_step(struct init_plan *plan, const struct plan_cluster *cluster)
 {
 	const struct init_options *options = plan->options;
-	const char *hosts = options->zookeeper != NULL ? options->zookeeper : "127.0.0.1:2181";
+	const char *hosts = options->zookeeper != NULL ? options->zookeeper : "HOSTS";
 	auto_free char *zk = xasprintf("/usr/share/zookeeper/bin/zkCli.sh -server %s", hosts);
-	auto_free char *path = options->path != NULL ? xstrdup(options->path)
-	                                             : xasprintf("/segue/%s", options->cluster);
+	const char *path = options->path != NULL ? options->path : "PATH";
 
-	plan_step(plan, "Tell ZooKeeper who is primary, where nothing does so yet: by `segue "
-	                "publish` beside each PostgreSQL server (segue(1)), or by hand:");
+	plan_step(plan,
+	          "Tell ZooKeeper who is primary, where nothing does so yet: by `segue publish` "
+	          "beside each PostgreSQL server (segue(1)), or by hand%s:",
+	          options->zookeeper == NULL || options->path == NULL
+	              ? ", with what you have filled in; a parent of PATH has to be made first"
+	              : "");
 	parents_lines(plan, zk, path);
 	plan_line(plan,
 	          "%s create %s/master '{\"version\":1,\"primary\":{\"host\":\"%s\",\"port\":%s}}'",
@@ -212,6 +253,9 @@ void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster
 		plan_step(plan, "Fill in, in %s:", plan->ini.path);
 		strbuf_append_str(&plan->steps, plan->fill_in.data);
 	}
+	if (plan->options->beside != NULL &&
+	    beside_has_cluster(plan->options->beside, plan->options->cluster))
+		return; /* they were done for that one */
 	plan_step(plan, "Let segue ask the PostgreSQL servers who is primary. On the primary, and "
 	                "in pg_hba.conf of each, with the address of this machine:");
 	plan_line(plan, "CREATE ROLE segue LOGIN;");
@@ -220,20 +264,46 @@ void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster
 		znode_step(plan, cluster);
 }
 
-void plan_run_line(struct init_plan *plan, const char *unit, const char *user)
-{
-	auto_free char *option = plan_config_option(plan);
-
-	if (*option == '\0' && debian_has_unit(unit))
-		plan_line(plan, "sudo systemctl enable --now %s", unit);
-	else
-		plan_line(plan, "sudo %s%s%ssegue run%s", user != NULL ? "-u " : "",
-		          user != NULL ? user : "", user != NULL ? " " : "", option);
-}
-
-char *plan_config_option(const struct init_plan *plan)
+/* "-c /other/segue.ini", with a blank in front; "" where segue finds it by itself. */
+static char *config_option(const struct init_plan *plan)
 {
 	if (strcmp(plan->ini.path, CMD_DEFAULT_CONFIG) == 0)
 		return xstrdup("");
 	return xasprintf(" -c %s", plan->ini.path);
+}
+
+void plan_run_step(struct init_plan *plan, const char *unit, const char *user)
+{
+	auto_free char *option = config_option(plan);
+	const bool packaged = *option == '\0' && debian_has_unit(unit);
+	const bool somebody = user != NULL && !packaged;
+	auto_free char *as = somebody ? xasprintf("-u %s ", user) : xstrdup("");
+
+	if (packaged && beside_makes_both(plan)) {
+		unit = DEBIAN_POOLER_UNIT;
+		beside_both_steps(plan);
+	}
+	plan_step(plan, "Look, then run%s%s%s:", somebody ? ", as " : "", somebody ? user : "",
+	          plan->options->beside != NULL && !packaged ? ", instead of the one that runs"
+	                                                     : "");
+	plan_line(plan, "sudo %ssegue check%s", as, option);
+	plan_line(plan, "sudo %ssegue render%s %s", as, option, plan->options->target);
+	if (!packaged)
+		plan_line(plan, "sudo %ssegue run%s", as, option);
+	else if (plan->options->beside != NULL)
+		plan_line(plan, "sudo systemctl restart %s", unit);
+	else
+		plan_line(plan, "sudo systemctl enable --now %s", unit);
+}
+
+struct account *plan_account(const char *unit, const char *user)
+{
+	struct account *account;
+	struct unit found;
+	struct err ignored; /* a user who is not there may do nothing */
+
+	account = unit_load("", unit, &found) ? account_of_unit(&found, &ignored)
+	                                      : account_find(user, &ignored);
+	unit_free(&found);
+	return account;
 }

@@ -44,7 +44,7 @@ check 'it installs on a bare Debian 12' inside segue --version
 check 'and says what comes next' grep -q 'nothing runs yet: fill in /etc/segue/segue.ini' "$SCRATCH/log"
 check 'there is a user, without a shell' inside 'getent passwd segue | grep -q nologin'
 check 'HAProxy gets a folder that segue may write' inside '[ "$(stat -c %U:%G:%a /etc/haproxy/conf.d)" = root:segue:2775 ]'
-check 'the configuration waits for its three values' inside '[ "$(grep -c "<== " /etc/segue/segue.ini)" = 3 ] && ! segue check'
+check 'the configuration waits for its three values' inside '[ "$(grep -c "^; FILL IN" /etc/segue/segue.ini)" = 3 ] && ! segue check'
 
 inside 'echo "; mine" >>/etc/segue/segue.ini; echo "{{! mine }}" >>/etc/segue/templates/haproxy.cfg.mustache'
 inside 'dpkg --force-confold -i /new.deb' >"$SCRATCH/log" 2>&1

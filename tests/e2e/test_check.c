@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -169,6 +170,51 @@ Test(check, without_a_configuration_it_says_who_writes_one)
 
 	cr_expect_eq(lab_run(lab, argv, &output), CMD_USAGE);
 	expect_line(output.data, "`segue init haproxy` or `segue init pgbouncer` writes one\n");
+	lab_destroy(lab);
+}
+
+/* What root may, the sidecar of a package may not. */
+Test(check, root_looks_with_the_access_of_the_user_who_is_named)
+{
+	struct lab *lab = lab_create("check");
+	const char *folder = lab_path(lab, "closed"), *ini = lab_path(lab, "segue.ini");
+	const char *argv[] = {lab_segue_binary(lab), "check", "-c", ini, "--user", "nobody", NULL};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	if (geteuid() != 0)
+		cr_skip_test("only root can become somebody else");
+	cr_assert_eq(mkdir(folder, 0700), 0);
+	cr_assert_eq(chmod(lab_dir(lab), 0755), 0);
+	lab_write_file(ini,
+	               lab_printf(lab,
+	                          "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = 127.0.0.1:%u\n"
+	                          "[cluster a]\npath = /a\n[file f]\ncluster = a\n"
+	                          "template = %s/t\noutput = %s/out\n",
+	                          folder, (unsigned)lab_port(lab), lab_dir(lab), folder));
+	cr_assert_eq(chmod(ini, 0644), 0);
+	cr_expect_eq(lab_run(lab, argv, &output), CMD_FAILED);
+	expect_line(output.data, "looked at as user nobody\n");
+	expect_line(output.data,
+	            lab_printf(lab,
+	                       "FAIL  state_dir: %s: no file can be made there: "
+	                       "Permission denied: run as another user than nobody, or "
+	                       "give this one write access: chown nobody %s\n",
+	                       folder, folder));
+	argv[4] = NULL;
+	strbuf_reset(&output);
+	cr_expect_eq(lab_run(lab, argv, &output), CMD_FAILED, "%s", output.data);
+	expect_line(output.data, "looked at as user root\n");
+	expect_line(output.data, lab_printf(lab, "ok    state_dir: %s is writable\n", folder));
+
+	argv[4] = "--user";
+	cr_assert_eq(chmod(ini, 0600), 0);
+	strbuf_reset(&output);
+	cr_expect_eq(lab_run(lab, argv, &output), CMD_FAILED);
+	expect_line(output.data, "FAIL  config: ");
+	expect_line(output.data, " cannot be read, looked at as user nobody: ");
+	argv[5] = "no-such-user";
+	cr_expect_eq(lab_run(lab, argv, &output), CMD_USAGE);
+	expect_line(output.data, "there is no user \"no-such-user\" on this machine\n");
 	lab_destroy(lab);
 }
 

@@ -50,6 +50,8 @@ Test(completion, what_stands_behind_the_words)
 	    {{"init", "--force", "p"}, "pgbouncer\n"},
 	    {{"init", "--dr"}, "--dry-run\n"},
 	    {{"init", "--zookeeper", ""}, "\n"},
+	    {{"init", "--ap"}, "--append\n"},
+	    {{"check", "--user", "postgr"}, "postgres\n"},
 	    {{"render", "--escape", "h"}, "haproxy\nhtml\n"},
 	    {{"render", "-c", file, ""}, "front\npool\n"},
 	    {{"pin", "-c", file, ""}, "orders\nbills\n"},
@@ -99,5 +101,33 @@ Test(completion, all_verbs_and_their_help)
 		          "%s has no -c FILE in its --help", verb);
 	}
 	cr_expect_geq(count, 11);
+	lab_destroy(lab);
+}
+
+/* Whoever reads it needs no manual: a line for each option, and what the exit codes mean. */
+Test(completion, every_verb_tells_its_options_and_exit_codes)
+{
+	struct lab *lab = lab_create("completion");
+	const char *verbs = complete(lab, (const char *const[]){"", NULL});
+
+	for (size_t len; *verbs != '\0'; verbs += len + (verbs[len] == '\n')) {
+		const char *argv[] = {lab_segue_binary(lab), NULL, "--help", NULL};
+		auto_strbuf struct strbuf output = STRBUF_INIT;
+
+		len = strcspn(verbs, "\n");
+		argv[1] = lab_printf(lab, "%.*s", (int)len, verbs);
+		if (*argv[1] == '-')
+			continue;
+		cr_expect_eq(lab_run(lab, argv, &output), 0, "%s", argv[1]);
+		cr_expect_not_null(strstr(output.data, " --config FILE ") != NULL
+		                       ? output.data
+		                       : strstr(output.data, " --proxy-config FILE "),
+		                   "%s: %s", argv[1], output.data);
+		cr_expect_not_null(strcasestr(output.data, "exit"), "%s", output.data);
+		cr_expect_not_null(strstr(output.data, ": 0 ") != NULL
+		                       ? output.data
+		                       : strstr(output.data, "always 0"),
+		                   "%s", output.data);
+	}
 	lab_destroy(lab);
 }

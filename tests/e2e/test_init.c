@@ -59,6 +59,26 @@ static int run(struct path *path, const char *const *argv)
 	return code;
 }
 
+/* Without --zookeeper and --path, and with two words more. */
+static int init_bare(struct path *path, const char *proxy, const char *main_file, const char *more,
+                     const char *value)
+{
+	const char *argv[] = {lab_segue_binary(path->lab),
+	                      "init",
+	                      proxy,
+	                      "--proxy-config",
+	                      main_file,
+	                      "--defaults",
+	                      lab_path(path->lab, "defaults"),
+	                      "--dir",
+	                      path->dir,
+	                      more,
+	                      value,
+	                      NULL};
+
+	return run(path, argv);
+}
+
 static int init(struct path *path, const char *proxy, const char *main_file, const char *more)
 {
 	const char *argv[] = {lab_segue_binary(path->lab),
@@ -303,6 +323,138 @@ Test(init, segue_ini_as_a_package_brings_it_is_nobodys_work)
 	expect(&path, ", and the old one is ");
 	cr_expect_not_null(
 	    strstr(lab_read_file(path.lab, path.ini_file), "socket = /run/a.sock\n"));
+	lab_destroy(path.lab);
+}
+
+Test(init, what_nobody_can_know_is_left_empty_and_check_names_it)
+{
+	struct path path;
+	const char *main_file, *text;
+
+	path_init(&path);
+	main_file = lab_path(path.lab, "haproxy.cfg");
+	lab_write_file(main_file, "global\n\tstats socket /run/a.sock level admin\n");
+	cr_expect_eq(init_bare(&path, "haproxy", main_file, "--cluster", "no/name"), CMD_USAGE);
+	expect(&path, "nothing is written, as this would be wrong in it:");
+	cr_expect_neq(access(path.ini_file, F_OK), 0);
+	cr_assert_eq(init_bare(&path, "haproxy", main_file, NULL, NULL), CMD_OK, "%s",
+	             path.printed);
+	expect(&path, ", hosts: the servers of your ZooKeeper\n");
+	expect(&path, " -server HOSTS create PATH ''\n");
+	text = lab_read_file(path.lab, path.ini_file);
+	cr_expect_not_null(strstr(text, "; FILL IN: the servers of your ZooKeeper: "), "%s", text);
+	cr_expect_not_null(strstr(text, "\nhosts =\n"), "%s", text);
+	cr_expect_not_null(strstr(text, "\n[cluster orders]\n; FILL IN: "), "%s", text);
+	cr_expect_eq(check(&path), CMD_USAGE, "%s", path.printed);
+	expect(&path, ": hosts is still empty, as it was shipped: fill in: the servers of ");
+	expect(&path, ": path is still empty, as it was shipped: fill in: ");
+
+	cr_expect_eq(init_bare(&path, "pgbouncer", main_file, NULL, NULL), CMD_FAILED);
+	expect(&path, "segue.ini is there, but is wrong, and nothing is written: ");
+	cr_expect_str_eq(lab_read_file(path.lab, path.ini_file), text);
+	lab_destroy(path.lab);
+}
+
+/* A machine with a HAProxy that segue drives, and a PgBouncer. */
+static const char *second_proxy(struct path *path)
+{
+	const char *haproxy = lab_path(path->lab, "haproxy.cfg"),
+	           *pgbouncer = lab_path(path->lab, "pgbouncer.ini");
+
+	lab_write_file(haproxy, "global\n\tstats socket /run/a.sock level admin\n");
+	lab_write_file(pgbouncer, "[databases]\n[pgbouncer]\nlisten_port = 6000\n");
+	cr_assert_eq(init(path, "haproxy", haproxy, NULL), CMD_OK, "%s", path->printed);
+	lab_write_file(path->ini_file,
+	               lab_printf(path->lab, "%s; mine", lab_read_file(path->lab, path->ini_file)));
+	return pgbouncer;
+}
+
+Test(init, a_second_proxy_is_added_to_the_file_that_is_there)
+{
+	struct path path;
+	const char *pgbouncer, *before, *after;
+
+	path_init(&path);
+	pgbouncer = second_proxy(&path);
+	before = lab_read_file(path.lab, path.ini_file);
+	cr_expect_eq(init_bare(&path, "pgbouncer", pgbouncer, NULL, NULL), CMD_FAILED);
+	expect(&path, "\n[pgbouncer local-2]\ncluster = orders\n");
+	expect(&path, "`segue init pgbouncer --append` adds these lines to it, ");
+	cr_expect_null(strstr(path.printed, "[zookeeper]\n"), "%s", path.printed);
+	cr_expect_eq(init_bare(&path, "pgbouncer", pgbouncer, "--append", "--dry-run"), CMD_OK);
+	expect(&path, "segue.ini would go on with:\n\n; Added by `segue init pgbouncer`");
+	cr_expect_str_eq(lab_read_file(path.lab, path.ini_file), before);
+
+	cr_expect_eq(init_bare(&path, "pgbouncer", pgbouncer, "--append", NULL), CMD_OK, "%s",
+	             path.printed);
+	after = lab_read_file(path.lab, path.ini_file);
+	cr_expect(starts_with(after, lab_printf(path.lab, "%s\n\n; Added by ", before)), "%s",
+	          after);
+	cr_expect_not_null(strstr(after, "\n; FILL IN: the database on the server"), "%s", after);
+	expect(&path, " segue render -c ");
+	expect(&path, " local-2\n");
+	cr_expect_null(strstr(path.printed, "CREATE ROLE"), "was done for the first one");
+	cr_expect_eq(
+	    access(lab_printf(path.lab, "%s/templates/pgbouncer.ini.mustache", path.dir), F_OK), 0);
+	cr_expect_eq(check(&path), CMD_FAILED);
+	expect(&path, ": var.dbname is still empty, as it was shipped: fill in: the database ");
+
+	cr_expect_eq(init_bare(&path, "pgbouncer", pgbouncer, "--append", NULL), CMD_FAILED);
+	expect(&path, " has [pgbouncer local-2] for this proxy and cluster orders already");
+	cr_expect_str_eq(lab_read_file(path.lab, path.ini_file), after);
+	lab_destroy(path.lab);
+}
+
+Test(init, a_further_cluster_gets_its_sections_and_of_several_one_has_to_be_named)
+{
+	struct path path;
+	const char *pgbouncer, *haproxy, *text, *template_file;
+
+	path_init(&path);
+	pgbouncer = second_proxy(&path);
+	haproxy = lab_path(path.lab, "haproxy.cfg");
+	template_file = lab_printf(path.lab, "%s/templates/haproxy.cfg.mustache", path.dir);
+	lab_write_file(template_file, "mine\n");
+	cr_expect_eq(init_bare(&path, "haproxy", haproxy, "--append", NULL), CMD_FAILED);
+	expect(&path, " has [haproxy local] for this proxy and cluster orders already");
+	cr_expect_eq(init_bare(&path, "haproxy", haproxy, "--append", "--cluster=bills"), CMD_OK,
+	             "%s", path.printed);
+	expect(&path, "is there already, and is used as it is\n");
+	cr_expect_str_eq(lab_read_file(path.lab, template_file), "mine\n");
+	text = lab_read_file(path.lab, path.ini_file);
+	cr_expect_not_null(strstr(text, "\n[cluster bills]\n; FILL IN: "), "%s", text);
+	cr_expect_not_null(strstr(text, "\n[haproxy local-2]\ncluster = bills\n"), "%s", text);
+	cr_expect_not_null(strstr(text, "/conf.d/bills.cfg\n"), "%s", text);
+
+	lab_write_file(path.ini_file, lab_printf(path.lab, "%.*spath = /b\n%s",
+	                                         (int)(strstr(text, "path =\n") - text), text,
+	                                         strstr(text, "path =\n") + strlen("path =\n")));
+	cr_expect_eq(init_bare(&path, "pgbouncer", pgbouncer, "--append", NULL), CMD_USAGE);
+	expect(&path, " has the clusters orders, bills: --cluster says which of them ");
+	cr_expect_eq(init_bare(&path, "pgbouncer", pgbouncer, "--append", "--cluster=bills"),
+	             CMD_OK, "%s", path.printed);
+	cr_expect_not_null(strstr(lab_read_file(path.lab, path.ini_file),
+	                          "\n[pgbouncer local-3]\ncluster = bills\n"));
+	lab_destroy(path.lab);
+}
+
+Test(init, folders_that_segue_can_use_are_left_alone)
+{
+	struct path path;
+	const char *pgbouncer, *folder;
+
+	path_init(&path);
+	pgbouncer = second_proxy(&path);
+	folder = lab_path(path.lab, "segue");
+	cr_expect_eq(init_bare(&path, "pgbouncer", pgbouncer, "--append", "--dry-run"), CMD_OK);
+	expect(&path, lab_printf(path.lab, " %s\n", folder));
+	cr_assert_eq(mkdir(folder, 0777), 0);
+	cr_assert_eq(chmod(folder, 0777), 0);
+	lab_write_file(lab_printf(path.lab, "%s/orders.ini", folder), "");
+	cr_expect_eq(init_bare(&path, "pgbouncer", pgbouncer, "--append", "--dry-run"), CMD_OK);
+	cr_expect_null(strstr(path.printed, lab_printf(path.lab, " %s\n", folder)), "%s",
+	               path.printed);
+	cr_expect_null(strstr(path.printed, " touch "), "%s", path.printed);
 	lab_destroy(path.lab);
 }
 

@@ -1,19 +1,43 @@
-/* What segue init reads of a HAProxy configuration and of /etc/default/haproxy: any bytes. */
+/* What segue init reads of a HAProxy configuration and of /etc/default/haproxy, and the marks of a
+ * segue.ini: any bytes. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/util.h"
 #include "init/debian.h"
 #include "init/found_haproxy.h"
+#include "init/marks.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void see_mark(unsigned line, const char *key, const char *what, void *arg)
+{
+	(void)what;
+	if (line == 0 || *key == '=' || arg != NULL)
+		abort();
+}
+
+static void print_arguments(const char *text)
+{
+	struct debian_haproxy debian;
+	struct err err;
+
+	if (debian_haproxy_parse(text, &debian, &err)) {
+		auto_free char *line =
+		    debian_haproxy_arguments(&debian, DEBIAN_MASTER_SOCKET, true, "/c.d");
+
+		if (strstr(line, DEBIAN_MASTER_SOCKET) == NULL)
+			abort();
+	}
+	debian_haproxy_free(&debian);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_free char *text = xstrndup((const char *)data, size);
 	struct found_haproxy found = {0};
-	struct debian_haproxy debian;
 	struct err err;
 
 	if (found_haproxy_add(&found, "/a.cfg", (const char *)data, size, &err)) {
@@ -24,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 	}
 	found_haproxy_free(&found);
-	(void)!debian_haproxy_parse(text, &debian, &err);
-	debian_haproxy_free(&debian);
+	print_arguments(text);
+	(void)marks_find(text, see_mark, NULL);
 	return 0;
 }

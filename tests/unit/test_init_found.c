@@ -179,3 +179,30 @@ Test(init_debian, a_quote_without_end_is_an_error_and_a_missing_file_is_none)
 	cr_expect_not(debian.there);
 	debian_haproxy_free(&debian);
 }
+
+Test(init_debian, what_haproxy_is_to_be_started_with_keeps_what_it_has)
+{
+	static const struct {
+		const char *text, *folder, *line;
+		bool open;
+	} cases[] = {
+	    {"", "/c.d", "-S /m.sock -f /c.d", false},
+	    {"", "/c.d", "-S /m.sock,mode,660,group,haproxy -f /c.d", true},
+	    {"EXTRAOPTS=\"-de -S /m.sock -f /a\"", "/c.d",
+	     "-de -S /m.sock,mode,660,group,haproxy -f /a -f /c.d", true},
+	    {"EXTRAOPTS=\"-S /m.sock,mode,600 -f /a\"", NULL, "-S /m.sock,mode,600 -f /a", true},
+	    {"EXTRAOPTS=-de", NULL, "-de -S /m.sock,mode,660,group,haproxy", true},
+	    {"EXTRAOPTS=", "/c.d", "-S /m.sock -f /c.d", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct debian_haproxy debian;
+		auto_free char *line = NULL;
+		struct err err;
+
+		cr_assert(debian_haproxy_parse(cases[i].text, &debian, &err), "%s", err.message);
+		line = debian_haproxy_arguments(&debian, "/m.sock", cases[i].open, cases[i].folder);
+		cr_expect_str_eq(line, cases[i].line);
+		debian_haproxy_free(&debian);
+	}
+}

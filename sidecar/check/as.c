@@ -1,0 +1,68 @@
+/* `segue check`, as whom: what root may, the sidecar may not. Becomes the user that the unit of
+ * segue's package runs as before anything is tried, and stays that one. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check/check.h"
+#include "cmd.h"
+#include "init/debian.h"
+#include "init/unit.h"
+
+static const char *unit_needed(const struct config *config)
+{
+	for (size_t i = 0; i < config->target_count; i++)
+		if (config->targets[i].kind == CONFIG_TARGET_PGBOUNCER)
+			return DEBIAN_POOLER_UNIT;
+	return config->target_count > 0 ? DEBIAN_UNIT : DEBIAN_PUBLISHER_UNIT;
+}
+
+bool check_find_unit(const char *root, const struct config *config, struct unit *out)
+{
+	static const char *const sidecars[] = {DEBIAN_UNIT, DEBIAN_POOLER_UNIT};
+	const char *name = unit_needed(config);
+
+	for (size_t i = 0; config->target_count > 0 && i < ARRAY_LEN(sidecars); i++)
+		if (unit_is_enabled(root, sidecars[i]) && !unit_is_enabled(root, name))
+			name = sidecars[i];
+	return unit_load(root, name, out);
+}
+
+/* Of whom the unit knows more: further groups, and where the passwords are. */
+static bool is_units(const struct unit *unit, const char *user)
+{
+	return unit != NULL && *unit->user != '\0' &&
+	       (user == NULL || strcmp(unit->user, user) == 0);
+}
+
+static bool become(const struct account *account, const struct unit *unit, struct err *err)
+{
+	if (account->uid == geteuid())
+		return true;
+	if (geteuid() != 0)
+		return err_set(err, "only root can look as user %s: sudo segue check --user %s",
+		               account->name, account->name);
+	return account_become(account, unit, err);
+}
+
+char *check_become(struct check *check, const char *user, struct unit *unit, struct err *err)
+{
+	const bool standard = strcmp(check->config->file, CMD_DEFAULT_CONFIG) == 0;
+	struct account *account = NULL;
+	char *as = NULL;
+
+	check->unit = standard && check_find_unit("", check->config, unit) ? unit : NULL;
+	if (user == NULL && (geteuid() != 0 || check->unit == NULL || *unit->user == '\0')) {
+		auto_free char *me = check_user();
+
+		return xasprintf("user %s", me);
+	}
+	account =
+	    is_units(check->unit, user) ? account_of_unit(unit, err) : account_find(user, err);
+	if (account != NULL && become(account, is_units(check->unit, user) ? unit : NULL, err))
+		as = is_units(check->unit, user)
+		         ? xasprintf("user %s, as %s.service runs", account->name, unit->name)
+		         : xasprintf("user %s", account->name);
+	account_free(account);
+	return as;
+}

@@ -1,0 +1,211 @@
+/* Unit files of a machine that is only a folder, and whom they name. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "check/check.h"
+#include "init/marks.h"
+#include "init/unit.h"
+
+struct machine {
+	char root[64];
+};
+
+static void machine_init(struct machine *machine)
+{
+	snprintf(machine->root, sizeof(machine->root), "/tmp/segue-unit-XXXXXX");
+	cr_assert_not_null(mkdtemp(machine->root));
+	cr_assert_eq(chmod(machine->root, 0755), 0);
+}
+
+static void machine_fini(struct machine *machine)
+{
+	auto_free char *line = xasprintf("rm -rf '%s'", machine->root);
+
+	cr_assert_eq(system(line), 0); /* NOLINT(cert-env33-c): a folder of the test's */
+}
+
+static void put(const struct machine *machine, const char *path, const char *text)
+{
+	auto_free char *file = xasprintf("%s%s", machine->root, path);
+	struct file_owner owner = {.mode = 0644};
+	struct err err;
+
+	for (char *at = file; (at = strchr(at + 1, '/')) != NULL;) {
+		*at = '\0';
+		(void)mkdir(file, 0755);
+		*at = '/';
+	}
+	cr_assert(file_replace(file, text, strlen(text), &owner, &err), "%s", err.message);
+}
+
+Test(init_unit, drop_ins_change_what_the_package_brings)
+{
+	struct machine machine;
+	struct unit unit;
+
+	machine_init(&machine);
+	cr_expect_not(unit_load(machine.root, "segue", &unit));
+	cr_expect_str_eq(unit.user, "");
+	unit_free(&unit);
+	put(&machine, "/lib/systemd/system/segue.service",
+	    "[Service]\n# User=nobody\nUser = segue \nGroup=segue\nSupplementaryGroups=haproxy\n"
+	    "Environment=PGPASSFILE=/etc/segue/passfile\nStateDirectory=segue\n");
+	cr_assert(unit_load(machine.root, "segue", &unit));
+	cr_expect_str_eq(unit.user, "segue");
+	cr_expect_str_eq(unit.groups.data, "haproxy");
+	cr_expect_str_eq(unit.environment.data, "PGPASSFILE=/etc/segue/passfile");
+	cr_expect(unit_makes_state(&unit, "/var/lib/segue"));
+	cr_expect_not(unit_makes_state(&unit, "/var/lib/segue-other"));
+	cr_expect_not(unit_makes_state(&unit, "/srv/segue"));
+	unit_free(&unit);
+
+	put(&machine, "/etc/systemd/system/segue.service.d/20-later.conf",
+	    "[Service]\nUser=postgres\nSupplementaryGroups=ssl-cert\n");
+	put(&machine, "/run/systemd/system/segue.service.d/10-first.conf",
+	    "[Service]\nUser=root\nStateDirectory=\nSupplementaryGroups=\n");
+	cr_assert(unit_load(machine.root, "segue", &unit));
+	cr_expect_str_eq(unit.user, "postgres");
+	cr_expect_str_eq(unit.groups.data, "ssl-cert");
+	cr_expect_not(unit_makes_state(&unit, "/var/lib/segue"));
+	unit_free(&unit);
+
+	put(&machine, "/etc/systemd/system/segue.service", "[Service]\nUser=admin\n");
+	cr_assert(unit_load(machine.root, "segue", &unit));
+	cr_expect_str_eq(unit.user, "postgres", "the file of /etc, and the same drop-ins");
+	cr_expect_str_eq(unit.group, "");
+	unit_free(&unit);
+	machine_fini(&machine);
+}
+
+static void expect_unit(const struct machine *machine, const char *targets, const char *name)
+{
+	auto_free char *text =
+	    xasprintf("[zookeeper]\nhosts = a:1\n[cluster a]\npath = /a\n%s", targets);
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	struct config *config = config_load_text("/x.ini", text, strlen(text), &errors);
+	struct unit unit;
+
+	cr_assert_not_null(config, "%s", errors.data);
+	cr_expect_eq(check_find_unit(machine->root, config, &unit), name != NULL);
+	if (name != NULL)
+		cr_expect_str_eq(unit.name, name);
+	unit_free(&unit);
+	config_free(config);
+}
+
+Test(init_unit, the_one_that_is_enabled_runs_or_the_one_that_the_targets_need)
+{
+	static const char haproxy[] = "[haproxy h]\ncluster = a\ntemplate = /t\noutput = /o\n",
+	                  pgbouncer[] = "[pgbouncer p]\ncluster = a\ntemplate = /t\noutput = /p\n",
+	                  publisher[] = "[publisher a]\ncluster = a\nnodes = host=a\n";
+	struct machine machine;
+
+	machine_init(&machine);
+	expect_unit(&machine, haproxy, NULL);
+	put(&machine, "/lib/systemd/system/segue.service", "[Service]\nUser=segue\n");
+	put(&machine, "/lib/systemd/system/segue-pgbouncer.service", "[Service]\nUser=postgres\n");
+	put(&machine, "/lib/systemd/system/segue-publish.service", "[Service]\nUser=segue\n");
+	expect_unit(&machine, haproxy, "segue");
+	expect_unit(&machine, pgbouncer, "segue-pgbouncer");
+	expect_unit(&machine, publisher, "segue-publish");
+	put(&machine, "/etc/systemd/system/multi-user.target.wants/segue.service", "");
+	expect_unit(&machine, pgbouncer, "segue");
+	put(&machine, "/etc/systemd/system/multi-user.target.wants/segue-pgbouncer.service", "");
+	expect_unit(&machine, pgbouncer, "segue-pgbouncer");
+	machine_fini(&machine);
+}
+
+Test(init_unit, a_user_of_no_machine_is_told)
+{
+	struct unit unit = {.name = xstrdup("segue"),
+	                    .user = xstrdup("root"),
+	                    .group = xstrdup("no-such-group"),
+	                    .groups = STRBUF_INIT,
+	                    .environment = STRBUF_INIT,
+	                    .state = STRBUF_INIT};
+	struct err err;
+
+	cr_expect_null(account_find("no-such-user", &err));
+	cr_expect_str_eq(err.message, "there is no user \"no-such-user\" on this machine");
+	cr_expect_null(account_of_unit(&unit, &err));
+	cr_expect_str_eq(err.message,
+	                 "segue.service: there is no group \"no-such-group\" on this machine");
+	unit.group[0] = '\0';
+	strbuf_append_str(&unit.groups, "no-such-group");
+	cr_expect_null(account_of_unit(&unit, &err));
+	unit_free(&unit);
+}
+
+Test(init_unit, owner_group_and_mode_say_who_may_write)
+{
+	static const struct {
+		mode_t folder, above;
+		uid_t uid;
+		gid_t gid;
+		bool may;
+	} cases[] = {
+	    {0700, 0755, 7, 7, true},  {0700, 0755, 8, 7, false}, {0770, 0755, 8, 7, true},
+	    {0770, 0755, 8, 9, true},  {0770, 0755, 8, 8, false}, {0077, 0755, 7, 7, false},
+	    {0777, 0700, 7, 7, false}, {0775, 0755, 8, 8, false}, {0777, 0755, 8, 8, true},
+	    {0550, 0755, 7, 7, false}, {0666, 0755, 8, 8, false}, {0000, 0700, 0, 0, true},
+	};
+	gid_t further = 9;
+	struct machine machine;
+	auto_free char *folder = NULL;
+
+	if (geteuid() != 0)
+		cr_skip_test("only root can give folders away");
+	machine_init(&machine);
+	folder = xasprintf("%s/f", machine.root);
+	cr_assert_eq(mkdir(folder, 0700), 0);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		const struct account account = {.uid = cases[i].uid,
+		                                .gid = cases[i].gid,
+		                                .groups = &further,
+		                                .group_count = cases[i].gid == 9};
+
+		cr_assert_eq(chown(folder, 7, cases[i].gid == 9 ? 9 : 7), 0);
+		cr_assert_eq(chmod(folder, cases[i].folder), 0);
+		cr_assert_eq(chmod(machine.root, cases[i].above), 0);
+		cr_expect_eq(account_may_write(&account, folder), cases[i].may, "case %zu", i);
+	}
+	cr_expect_not(account_may_write(&(const struct account){.uid = 0}, "/nonexistent/f"));
+	machine_fini(&machine);
+}
+
+static void list_mark(unsigned line, const char *key, const char *what, void *arg)
+{
+	strbuf_printf(arg, "%u %s: %s\n", line, key, what);
+}
+
+Test(init_marks, only_an_empty_value_below_the_mark_is_left_to_fill_in)
+{
+	static const struct {
+		const char *text, *found;
+	} cases[] = {
+	    {"; FILL IN: the servers\nhosts =\n", "2 hosts: the servers\n"},
+	    {"; FILL IN: the servers,\n;  all of them\nhosts = \n",
+	     "3 hosts: the servers, all of them\n"},
+	    {"; about it\n; FILL IN: x\na=", "3 a: x\n"},
+	    {"# FILL IN what\na = ; b\n", "2 a: what\n"},
+	    {"; FILL IN: x\na = 1\nb =\n", ""},
+	    {"; FILL IN: x\n\na =\n", ""},
+	    {"; fill in all that is marked FILL IN, then\n\na =\n", ""},
+	    {"; marked FILL IN\na =\n", ""},
+	    {"; FILL IN: x\n[section]\na =\n", ""},
+	    {"; FILL IN: x\na =\r\n; FILL IN: y\nb =", "2 a: x\n4 b: y\n"},
+	    {"", ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_strbuf struct strbuf found = STRBUF_INIT;
+
+		(void)marks_find(cases[i].text, list_mark, &found);
+		cr_expect_str_eq(found.data, cases[i].found, "%s", cases[i].text);
+	}
+}
