@@ -315,7 +315,7 @@ Test(config_errors, unknown_and_double_keys_and_sections)
 	expect(
 	    "[segue]\nhost = x\nname = a\nname = b\n" CLUSTER CLUSTER "[segue]\n",
 	    "t.ini:2: [segue]: found the unknown key \"host\": allowed: name, log_level, "
-	    "log_format, state_dir, listen\n"
+	    "log_format, state_dir, listen, listen_hosts\n"
 	    "t.ini:4: [segue] name: found twice, first in line 3: allowed: once\n"
 	    "t.ini:7: [cluster a]: found twice, first in line 5: allowed: once\n"
 	    "t.ini:8: [cluster a] path: found \"/a\", which line 6 has too: allowed: another one\n"
