@@ -15,7 +15,7 @@ LIB_PKGS   := libevent_core libevent_extra jansson
 BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libsystemd-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
 TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
               postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr openssl \
-              chromium chromium-driver prometheus
+              chromium chromium-driver prometheus curl
 LINT_DEPS  := clang-tidy clang-format cppcheck man-db mandoc
 FUZZ_DEPS  := clang libclang-rt-14-dev
 PACKAGE_DEPS := dpkg-dev debhelper fakeroot lintian systemd

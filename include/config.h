@@ -96,6 +96,7 @@ struct config {
 	enum log_format log_format;
 	char *state_dir;
 	char *listen;
+	char *listen_hosts;    /* names, comma separated */
 	char *zookeeper_hosts; /* as configured, "host:port,host:port/chroot" */
 	int64_t session_timeout_ms;
 	char *auth_file;

@@ -74,14 +74,18 @@ static void listen_anew(struct run *run)
 	                                     .ready = on_ready,
 	                                     .override = on_override,
 	                                     .arg = run};
-	const char *listen = pipeline_config(run->pipeline)->listen;
+	const struct config *config = pipeline_config(run->pipeline);
+	auto_free char *names = xasprintf("%s,%s", config->name, config->listen_hosts);
+	const char *listen = config->listen;
 	struct err err;
 	bool ok;
 
 	if (run->report == NULL)
 		run->report = report_server_create(daemon_base(run->daemon), listen, &source, &err);
 	ok = run->report != NULL && report_server_set_listen(run->report, listen, &err);
-	if (!ok)
+	if (ok)
+		report_server_set_names(run->report, names);
+	else
 		log_error("listen_failed", KV_STR("listen", listen), KV_ERR(&err),
 		          KV_STR("next", "no status, no pin, freeze and release until a reload"));
 }

@@ -30,11 +30,11 @@ static void append_head(const struct pipeline *pipeline, struct strbuf *text)
 
 	clock_wall(now, sizeof(now));
 	clock_wall_at(pipeline->started_us, started, sizeof(started));
-	append_json(
-	    text, json_pack("{s:s, s:s, s:s, s:i, s:s, s:s, s:{s:b, s:s}}", "segue", SEGUE_VERSION,
-	                    "version", SEGUE_VERSION, "name", pipeline->config->name, "pid",
-	                    (int)getpid(), "started", started, "now", now, "store", "connected",
-	                    zk_connected(pipeline->zk), "description", zk_describe(pipeline->zk)));
+	append_json(text,
+	            json_pack("{s:s, s:s, s:i, s:s, s:s, s:{s:b, s:s}}", "segue", SEGUE_VERSION,
+	                      "name", pipeline->config->name, "pid", (int)getpid(), "started",
+	                      started, "now", now, "store", "connected", zk_connected(pipeline->zk),
+	                      "description", zk_describe(pipeline->zk)));
 	text->data[--text->len] = '\0';
 	strbuf_append_str(text, ",\"clusters\":[");
 }

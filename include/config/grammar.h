@@ -21,6 +21,8 @@ bool grammar_path(const char *text, size_t max);
  * is for the caller to free; both may be NULL. */
 bool grammar_host_port(const char *text, char **host, uint16_t *port);
 
+/* Comma separated, no blanks; a dot in front stands for the name and all below it. */
+bool grammar_host_names(const char *text);
 bool grammar_zookeeper_hosts(const char *text); /* no blanks; a /chroot may follow */
 bool grammar_znode(const char *text);           /* absolute, not just "/" */
 bool grammar_conninfo(const char *text);        /* libpq: keyword=value pairs, or a URI */

@@ -19,26 +19,27 @@ enum config_section_kind {
 };
 
 enum config_type {
-	CONFIG_TYPE_NAME,      /* [A-Za-z0-9._-], at most 63, no dot in front */
-	CONFIG_TYPE_CLUSTER,   /* the name of a [cluster NAME] section */
-	CONFIG_TYPE_ENUM,      /* one of `choices`; its index is the value of the C enum */
-	CONFIG_TYPE_BOOL,      /* yes | no */
-	CONFIG_TYPE_DURATION,  /* min to max, in ms */
-	CONFIG_TYPE_SIZE,      /* min to max, in bytes */
-	CONFIG_TYPE_COUNT,     /* a whole number, min to max */
-	CONFIG_TYPE_PATH,      /* an absolute file name */
-	CONFIG_TYPE_SOCKET,    /* an absolute file name that fits a unix socket, or host:port */
-	CONFIG_TYPE_UNIX,      /* an absolute file name that fits a unix socket */
-	CONFIG_TYPE_LISTEN,    /* unix:PATH or host:port */
-	CONFIG_TYPE_HOSTS,     /* host:port, ... and perhaps a /chroot */
-	CONFIG_TYPE_ZNODE,     /* an absolute znode path */
-	CONFIG_TYPE_CONNINFO,  /* libpq's keyword=value pairs, or a postgresql:// URI */
-	CONFIG_TYPE_CONNINFOS, /* several, comma separated */
-	CONFIG_TYPE_COMMAND,   /* words as sh would split them */
-	CONFIG_TYPE_MODE,      /* octal, min to max */
-	CONFIG_TYPE_OWNER,     /* user:group, user, :group */
-	CONFIG_TYPE_NODE,      /* node.NAME: host:port */
-	CONFIG_TYPE_VAR,       /* var.NAME: any text */
+	CONFIG_TYPE_NAME,       /* [A-Za-z0-9._-], at most 63, no dot in front */
+	CONFIG_TYPE_CLUSTER,    /* the name of a [cluster NAME] section */
+	CONFIG_TYPE_ENUM,       /* one of `choices`; its index is the value of the C enum */
+	CONFIG_TYPE_BOOL,       /* yes | no */
+	CONFIG_TYPE_DURATION,   /* min to max, in ms */
+	CONFIG_TYPE_SIZE,       /* min to max, in bytes */
+	CONFIG_TYPE_COUNT,      /* a whole number, min to max */
+	CONFIG_TYPE_PATH,       /* an absolute file name */
+	CONFIG_TYPE_SOCKET,     /* an absolute file name that fits a unix socket, or host:port */
+	CONFIG_TYPE_UNIX,       /* an absolute file name that fits a unix socket */
+	CONFIG_TYPE_LISTEN,     /* unix:PATH or host:port */
+	CONFIG_TYPE_HOST_NAMES, /* names, comma separated; a dot in front: and all below it */
+	CONFIG_TYPE_HOSTS,      /* host:port, ... and perhaps a /chroot */
+	CONFIG_TYPE_ZNODE,      /* an absolute znode path */
+	CONFIG_TYPE_CONNINFO,   /* libpq's keyword=value pairs, or a postgresql:// URI */
+	CONFIG_TYPE_CONNINFOS,  /* several, comma separated */
+	CONFIG_TYPE_COMMAND,    /* words as sh would split them */
+	CONFIG_TYPE_MODE,       /* octal, min to max */
+	CONFIG_TYPE_OWNER,      /* user:group, user, :group */
+	CONFIG_TYPE_NODE,       /* node.NAME: host:port */
+	CONFIG_TYPE_VAR,        /* var.NAME: any text */
 };
 
 enum config_key_flags {

@@ -9,6 +9,7 @@
 
 #define REQUEST_HEAD_MAX ((size_t)16 * 1024) /* bytes of the request line and the headers */
 #define REQUEST_BODY_MAX ((size_t)16 * 1024)
+#define REQUEST_HOST_MAX 264 /* a name of 253 bytes, a port */
 
 enum request_verdict {
 	REQUEST_PARTIAL, /* more has to come */
@@ -18,8 +19,9 @@ enum request_verdict {
 
 struct request {
 	char method[16];
-	char path[256];  /* without the query */
-	size_t head_len; /* the body starts there */
+	char path[256];              /* without the query */
+	char host[REQUEST_HOST_MAX]; /* of the Host header: visible ASCII; "": there was none */
+	size_t head_len;             /* the body starts there */
 	size_t body_len;
 	int status; /* REQUEST_REFUSED: the HTTP status to answer with */
 };

@@ -42,6 +42,10 @@ struct report_server *report_server_create(struct event_base *base, const char *
 bool report_server_set_listen(struct report_server *server, const char *listen,
                               struct err *err) MUST_CHECK;
 
+/* The names by which it may be asked over TCP, as host_is_allowed() takes them; from the next
+ * request on. Until then: none but IP addresses and localhost. */
+void report_server_set_names(struct report_server *server, const char *names);
+
 /* "" while it listens, or is to listen nowhere; otherwise why it does not. Borrowed. */
 const char *report_server_problem(const struct report_server *server);
 void report_server_destroy(struct report_server *server);

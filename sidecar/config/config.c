@@ -294,6 +294,7 @@ void config_free(struct config *config)
 	free(config->name);
 	free(config->state_dir);
 	free(config->listen);
+	free(config->listen_hosts);
 	free(config->zookeeper_hosts);
 	free(config->auth_file);
 	strbuf_fini(&config->warnings);

@@ -155,6 +155,17 @@ bool grammar_host_port(const char *text, char **host, uint16_t *port)
 	return true;
 }
 
+bool grammar_host_names(const char *text)
+{
+	auto_free char *names = xstrdup(text);
+	char *rest = names, *name;
+
+	while ((name = strsep(&rest, ",")) != NULL)
+		if (!is_host(name + (name[0] == '.')))
+			return false;
+	return true;
+}
+
 bool grammar_znode(const char *text)
 {
 	size_t len;

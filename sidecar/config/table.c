@@ -58,6 +58,16 @@ static const struct config_key keys[] = {
      .help = "Where segue status asks, and segue pin, freeze and release give their orders: a unix "
              "socket, made with mode 0660, or host:port, where nothing but GET is taken. Empty: "
              "nowhere. What cannot be listened on is tried again, and stops nothing else."},
+    {.sections = CONFIG_SECTION_SEGUE,
+     .name = "listen_hosts",
+     .type = CONFIG_TYPE_HOST_NAMES,
+     .offset = AT(config, listen_hosts),
+     .preset = "",
+     .example = "proxy1.example.org",
+     .help = "By which names host:port may be asked, besides its IP addresses, localhost and name: "
+             "a web page elsewhere cannot then read it through a browser (DNS rebinding). A dot in "
+             "front stands for all names below, too. A reverse proxy that passes the Host header "
+             "on needs its own name here."},
 
     /* [zookeeper] */
     {.sections = CONFIG_SECTION_ZOOKEEPER,

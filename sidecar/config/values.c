@@ -48,6 +48,7 @@ static const char *const allowed_words[] = {
     [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
     [CONFIG_TYPE_UNIX] = "an absolute path without blanks of at most 107 bytes",
     [CONFIG_TYPE_LISTEN] = "unix:/PATH (107 bytes, no blanks), IP:port or localhost:port",
+    [CONFIG_TYPE_HOST_NAMES] = "host names, comma separated; .NAME: that name and all below it",
     [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
     [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",
     [CONFIG_TYPE_CONNINFO] = "keyword=value pairs or a postgresql:// URI",
@@ -220,6 +221,8 @@ static bool string_is_valid(const struct config_key *key, const char *text)
 		if (strncmp(text, "unix:", 5) == 0)
 			return grammar_path(text + 5, GRAMMAR_SOCKET_MAX);
 		return is_local_port(text);
+	case CONFIG_TYPE_HOST_NAMES:
+		return grammar_host_names(text);
 	case CONFIG_TYPE_HOSTS:
 		return grammar_zookeeper_hosts(text);
 	case CONFIG_TYPE_ZNODE:
@@ -248,11 +251,11 @@ static bool string_is_valid(const struct config_key *key, const char *text)
 
 static bool set_string(const struct config_key *key, const char *text, char **at, struct err *err)
 {
-	auto_strbuf struct strbuf hosts = STRBUF_INIT;
+	auto_strbuf struct strbuf list = STRBUF_INIT;
 
-	if (key->type == CONFIG_TYPE_HOSTS) {
-		strip_blanks(text, &hosts);
-		text = hosts.data;
+	if (key->type == CONFIG_TYPE_HOSTS || key->type == CONFIG_TYPE_HOST_NAMES) {
+		strip_blanks(text, &list);
+		text = list.data;
 	}
 	if (*text != '\0' && !string_is_valid(key, text))
 		return refuse(key, text, "", err);
@@ -292,6 +295,7 @@ bool config_value_set(const struct config_key *key, const char *text, void *base
 	case CONFIG_TYPE_SOCKET:
 	case CONFIG_TYPE_UNIX:
 	case CONFIG_TYPE_LISTEN:
+	case CONFIG_TYPE_HOST_NAMES:
 	case CONFIG_TYPE_HOSTS:
 	case CONFIG_TYPE_ZNODE:
 	case CONFIG_TYPE_CONNINFO:

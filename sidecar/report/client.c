@@ -125,9 +125,10 @@ static bool exchange(int fd, const struct listen_address *address, const struct 
 	auto_strbuf struct strbuf request = STRBUF_INIT;
 
 	strbuf_printf(&request,
-	              "%s %s HTTP/1.1\r\nHost: segue\r\nConnection: close\r\n"
+	              "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"
 	              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-	              call->method, call->path, strlen(call->body), call->body);
+	              call->method, call->path, address->is_unix ? "segue" : call->listen,
+	              strlen(call->body), call->body);
 	return connect_to(fd, address, until_ms, reach, err) &&
 	       send_all(fd, &request, until_ms, err) && receive_all(fd, reply, until_ms, err);
 }

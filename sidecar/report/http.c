@@ -104,6 +104,7 @@ static const char *reason(int status)
 	               {405, "Method Not Allowed"},
 	               {409, "Conflict"},
 	               {413, "Content Too Large"},
+	               {421, "Misdirected Request"},
 	               {431, "Request Header Fields Too Large"},
 	               {501, "Not Implemented"},
 	               {503, "Service Unavailable"}};

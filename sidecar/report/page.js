@@ -396,7 +396,7 @@ function drawHead(doc, problems) {
 	$('name').textContent = text(doc.name);
 	$('store').textContent = 'store' in doc && fields(doc.store).connected === true ? '✓ store connected' : '';
 	$('store').title = text(fields(doc.store).description);
-	$('pulse').title = `segue ${text(doc.version) || text(doc.segue)}`;
+	$('pulse').title = `segue ${text(doc.segue)}`;
 	document.title = `${problems ? `(${problems} !) ` : ''}segue ${text(doc.name)}`;
 	document.querySelector('link[rel=icon]').href = `data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 9 9'><circle cx='4.5' cy='4.5' r='4' fill='${colour}'/></svg>`;
 }

@@ -1,5 +1,5 @@
-/* The request parser: lines, of which the first and Content-Length matter. What would need more
- * (chunked bodies, several lengths) is refused, never guessed. */
+/* The request parser: lines, of which the first, Host and Content-Length matter. What would need
+ * more (chunked bodies, several lengths or hosts) is refused, never guessed. */
 #include "report/request.h"
 
 #include <stdint.h>
@@ -98,7 +98,35 @@ static bool parse_length(struct line value, size_t *out)
 	return value.len > 0;
 }
 
-static enum request_verdict parse_header(struct line line, bool *has_length, struct request *out,
+/* A second one could be the one that somebody in between has looked at. */
+static enum request_verdict parse_host(struct line value, bool *seen, struct request *out,
+                                       struct err *err)
+{
+	bool fine = !*seen && (value.len == 0 || take_word(&value, out->host, sizeof(out->host)));
+
+	*seen = true;
+	if (!fine || value.len > 0)
+		return refuse(out, BAD_REQUEST, "Host must be one name", err);
+	return REQUEST_COMPLETE;
+}
+
+static enum request_verdict parse_length_header(struct line value, bool *seen, struct request *out,
+                                                struct err *err)
+{
+	if (*seen || !parse_length(value, &out->body_len))
+		return refuse(out, BAD_REQUEST, "Content-Length must be one number", err);
+	*seen = true;
+	if (out->body_len > REQUEST_BODY_MAX)
+		return refuse(out, TOO_LARGE, "the body is too large: 16 kB are allowed", err);
+	return REQUEST_COMPLETE;
+}
+
+/* Headers that may come only once. */
+struct seen {
+	bool length, host;
+};
+
+static enum request_verdict parse_header(struct line line, struct seen *seen, struct request *out,
                                          struct err *err)
 {
 	struct line value;
@@ -106,13 +134,10 @@ static enum request_verdict parse_header(struct line line, bool *has_length, str
 	if (header_value(line, "Transfer-Encoding", &value))
 		return refuse(out, NOT_IMPLEMENTED,
 		              "Transfer-Encoding is not taken: send a Content-Length", err);
-	if (!header_value(line, "Content-Length", &value))
-		return REQUEST_COMPLETE;
-	if (*has_length || !parse_length(value, &out->body_len))
-		return refuse(out, BAD_REQUEST, "Content-Length must be one number", err);
-	*has_length = true;
-	if (out->body_len > REQUEST_BODY_MAX)
-		return refuse(out, TOO_LARGE, "the body is too large: 16 kB are allowed", err);
+	if (header_value(line, "Content-Length", &value))
+		return parse_length_header(value, &seen->length, out, err);
+	if (header_value(line, "Host", &value))
+		return parse_host(value, &seen->host, out, err);
 	return REQUEST_COMPLETE;
 }
 
@@ -120,7 +145,7 @@ static enum request_verdict parse_head(const char *data, size_t len, struct requ
                                        struct err *err)
 {
 	enum request_verdict verdict = REQUEST_COMPLETE;
-	bool has_length = false;
+	struct seen seen = {false, false};
 	size_t offset = 0;
 	struct line line;
 
@@ -133,7 +158,7 @@ static enum request_verdict parse_head(const char *data, size_t len, struct requ
 		out->head_len = offset;
 		if (line.len == 0)
 			return REQUEST_COMPLETE;
-		verdict = parse_header(line, &has_length, out, err);
+		verdict = parse_header(line, &seen, out, err);
 	}
 	return verdict == REQUEST_COMPLETE ? REQUEST_PARTIAL : verdict;
 }

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/grammar.h"
+#include "report/host.h"
 #include "report/http.h"
 #include "report/listen.h"
 #include "report/metrics.h"
@@ -23,6 +24,7 @@ struct report_server {
 	struct event_base *base;
 	struct report_source source;
 	char *listen; /* as configured; "" for nowhere */
+	char *names;
 	struct listen_address address;
 	struct listen_file file;
 	struct http *http; /* NULL: it does not listen */
@@ -149,6 +151,17 @@ static void answer_get(const struct report_server *server, const char *path,
 		refuse_path(reply);
 }
 
+static void refuse_host(const struct report_server *server, const char *host,
+                        struct http_reply *reply)
+{
+	auto_free char *why = xasprintf(
+	    "the Host header is \"%s\": allowed: an IP address, localhost%s%s, and what "
+	    "listen_hosts in segue.ini lists, where this name belongs if people are to ask by it",
+	    host, *server->names != '\0' ? ", " : "", server->names);
+
+	http_refuse(reply, 421, why);
+}
+
 static void answer(const struct request *request, const char *body, struct http_reply *reply,
                    void *arg)
 {
@@ -156,7 +169,9 @@ static void answer(const struct request *request, const char *body, struct http_
 	const char *path = request->path;
 	bool is_override = strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0;
 
-	if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
+	if (!server->address.is_unix && !host_is_allowed(request->host, server->names))
+		refuse_host(server, request->host, reply);
+	else if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
 		answer_get(server, path, reply);
 	else if (!server->address.is_unix)
 		refuse_method(reply, "GET, HEAD",
@@ -240,6 +255,7 @@ struct report_server *report_server_create(struct event_base *base, const char *
 
 	server->base = base;
 	server->source = *source;
+	server->names = xstrdup("");
 	server->retry = evtimer_new(base, on_retry, server);
 	if (report_server_set_listen(server, listen, err))
 		return server;
@@ -254,7 +270,14 @@ void report_server_destroy(struct report_server *server)
 	stop(server);
 	event_free(server->retry);
 	free(server->listen);
+	free(server->names);
 	free(server);
+}
+
+void report_server_set_names(struct report_server *server, const char *names)
+{
+	free(server->names);
+	server->names = xstrdup(names);
 }
 
 const char *report_server_problem(const struct report_server *server)

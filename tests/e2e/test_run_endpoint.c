@@ -137,7 +137,7 @@ Test(run_endpoint, the_status_remembers_the_last_ten_moves)
 	             lab_printf(run.lab, "127.0.0.1:%u", lab_backend_port(run.backends[0])));
 	cr_assert_eq(json_integer_value(json_object_get(target, "old_sessions")), 0);
 	cr_assert(json_is_null(json_object_get(cluster_of(document), "hold")));
-	expect_text(document, "version", SEGUE_VERSION);
+	expect_text(document, "segue", SEGUE_VERSION);
 	cr_assert_eq(strlen(json_string_value(json_object_get(document, "now"))), 27);
 	json_decref(document);
 	run_fini(&run);
@@ -331,5 +331,58 @@ Test(run_endpoint, over_tcp_all_is_read_and_nothing_is_written)
 		cr_expect_eq(ask_at(listen, "POST", paths[i], &body), 405, "%s", paths[i]);
 		cr_expect_eq(ask_at(listen, "DELETE", paths[i], &body), 405, "%s", paths[i]);
 	}
+	run_fini(&run);
+}
+
+static void expect_code(struct run *run, uint16_t port, const char *host, const char *code)
+{
+	const char *argv[] = {"curl",
+	                      "-s",
+	                      "-o",
+	                      "/dev/null",
+	                      "-w",
+	                      "%{http_code}",
+	                      "-H",
+	                      lab_printf(run->lab, "Host: %s", host),
+	                      lab_printf(run->lab, "http://127.0.0.1:%u/", port),
+	                      NULL};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	cr_assert_eq(lab_run(run->lab, argv, &output), 0, "%s", output.data);
+	cr_assert_str_eq(output.data, code, "%s", host);
+}
+
+static void write_hosts(struct run *run, uint16_t port, const char *hosts)
+{
+	lab_write_file(lab_segue_ini_file(run->segue),
+	               lab_printf(run->lab,
+	                          "[segue]\nname = proxy1\nstate_dir = %s\nlisten = 127.0.0.1:%u\n"
+	                          "listen_hosts = %s\n[zookeeper]\nhosts = %s\n"
+	                          "[cluster orders]\npath = /segue/orders\n",
+	                          lab_path(run->lab, "state"), port, hosts, lab_zk_hosts(run->zk)));
+}
+
+/* As a page does that has led its own name here, and a reverse proxy that passes the name on. */
+Test(run_endpoint, a_page_is_given_by_a_listed_name_only_and_a_reload_lists_more)
+{
+	struct run run;
+	uint16_t port;
+
+	run_init(&run, &(struct run_options){0});
+	port = lab_port(run.lab);
+	write_hosts(&run, port, "");
+	lab_segue_start(run.segue);
+	cr_assert_not_null(
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=status_served", NULL));
+	expect_code(&run, port, lab_printf(run.lab, "127.0.0.1:%u", port), "200");
+	expect_code(&run, port, "proxy1", "200");
+	expect_code(&run, port, "status.example.org", "421");
+	write_hosts(&run, port, ".example.org");
+	lab_segue_mark(run.segue);
+	lab_process_signal(lab_segue_process(run.segue), SIGHUP);
+	cr_assert_not_null(
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_reloaded", NULL));
+	expect_code(&run, port, "status.example.org", "200");
+	expect_code(&run, port, "evil.example", "421");
 	run_fini(&run);
 }

@@ -13,6 +13,7 @@
 
 #define NAME_ALLOWED     "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
 #define LISTEN_ALLOWED   "unix:/PATH (107 bytes, no blanks), IP:port or localhost:port"
+#define NAMES_ALLOWED    "host names, comma separated; .NAME: that name and all below it"
 #define PATH_ALLOWED     "an absolute path without blanks"
 #define ZNODE_ALLOWED    "an absolute znode path, no part of it empty, . or .."
 #define SIZES_ALLOWED    "0 to 1024TB (units: B, kB, MB, GB, TB; bytes without one)"
@@ -80,6 +81,9 @@ Test(config_errors, values_of_segue_and_zookeeper)
 	    {"state_dir = /var/", "state_dir: found \"/var/\": allowed: " PATH_ALLOWED},
 	    {"listen = 80", "listen: found \"80\": allowed: " LISTEN_ALLOWED},
 	    {"listen = unix:x", "listen: found \"unix:x\": allowed: " LISTEN_ALLOWED},
+	    {"listen_hosts = a,,b", "listen_hosts: found \"a,,b\": allowed: " NAMES_ALLOWED},
+	    {"listen_hosts = ..a", "listen_hosts: found \"..a\": allowed: " NAMES_ALLOWED},
+	    {"listen_hosts = a:80", "listen_hosts: found \"a:80\": allowed: " NAMES_ALLOWED},
 	    {"listen = db1:80", "listen: found \"db1:80\": allowed: " LISTEN_ALLOWED},
 	};
 	static const struct wrong zookeeper[] = {
@@ -311,7 +315,7 @@ Test(config_errors, unknown_and_double_keys_and_sections)
 	expect(
 	    "[segue]\nhost = x\nname = a\nname = b\n" CLUSTER CLUSTER "[segue]\n",
 	    "t.ini:2: [segue]: found the unknown key \"host\": allowed: name, log_level, "
-	    "log_format, state_dir, listen\n"
+	    "log_format, state_dir, listen, listen_hosts\n"
 	    "t.ini:4: [segue] name: found twice, first in line 3: allowed: once\n"
 	    "t.ini:7: [cluster a]: found twice, first in line 5: allowed: once\n"
 	    "t.ini:8: [cluster a] path: found \"/a\", which line 6 has too: allowed: another one\n"

@@ -90,6 +90,24 @@ Test(report_request, lengths_are_never_guessed)
 	refuse(POST "Transfer-Encoding: chunked\r\n", 501);
 }
 
+Test(report_request, a_host_is_one_word_or_none)
+{
+	struct request request;
+
+	cr_assert_eq(
+	    parse("GET / HTTP/1.1\r\nhost:  a.example:80 \r\n\r\n", &request, &(struct err){""}),
+	    REQUEST_COMPLETE);
+	cr_assert_str_eq(request.host, "a.example:80");
+	cr_assert_eq(parse("GET / HTTP/1.1\r\nHost:\r\n\r\n", &request, &(struct err){""}),
+	             REQUEST_COMPLETE);
+	cr_assert_str_eq(request.host, "");
+	refuse("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n", 400);
+	refuse("GET / HTTP/1.1\r\nHost:\r\nHost: a\r\n", 400);
+	refuse("GET / HTTP/1.1\r\nHost: a b\r\n", 400);
+	refuse("GET / HTTP/1.1\r\nHost: a\x7f\r\n", 400);
+	refuse("GET / HTTP/1.1\r\nHost: \xc3\xa4\r\n", 400);
+}
+
 Test(report_request, headers_are_bounded)
 {
 	size_t len = REQUEST_HEAD_MAX;

@@ -331,11 +331,36 @@ Test(report_server, over_tcp_nobody_changes_anything)
 
 	cr_assert(report_server_set_listen(t.server, listen, &err), "%s", err.message);
 	cr_assert_str_eq(report_server_problem(t.server), "");
+	report_server_set_names(t.server, "x");
 	expect_reply(dial_tcp(port), GET("/healthz"), strlen(GET("/healthz")), "HTTP/1.1 200 OK",
 	             "ok\n");
 	expect_reply(dial_tcp(port), order, strlen(order), "HTTP/1.1 405 ",
 	             ERROR("over TCP nothing but GET is taken: orders go through a unix socket"));
 	cr_assert_str_eq(t.ordered, "");
+}
+
+#define GET_FROM(host) "GET / HTTP/1.1\r\nHost: " host "\r\n\r\n"
+
+Test(report_server, over_tcp_only_its_own_names_are_answered)
+{
+	static const char wrong[] = GET_FROM("evil.example:80"), listed[] = GET_FROM("proxy1");
+	uint16_t port = free_port();
+	auto_free char *listen = xasprintf("localhost:%u", port);
+	auto_strbuf struct strbuf reply = STRBUF_INIT;
+	int fd;
+	struct err err;
+
+	expect("GET /healthz HTTP/1.1\r\nHost: evil.example\r\n\r\n", "HTTP/1.1 200 OK", "ok\n");
+	cr_assert(report_server_set_listen(t.server, listen, &err), "%s", err.message);
+	expect_reply(dial_tcp(port), wrong, strlen(wrong), "HTTP/1.1 421 Misdirected Request",
+	             ERROR("the Host header is \\\"evil.example:80\\\": allowed: an IP address, "
+	                   "localhost, and what listen_hosts in segue.ini lists, where this name "
+	                   "belongs if people are to ask by it"));
+	report_server_set_names(t.server, "proxy1,.example.org");
+	fd = dial_tcp(port);
+	cr_assert(talk_on(fd, listed, strlen(listed), &reply));
+	close(fd);
+	cr_assert_eq(strncmp(reply.data, "HTTP/1.1 200 OK", 15), 0, "%s", reply.data);
 }
 
 static size_t count_descriptors(void)
