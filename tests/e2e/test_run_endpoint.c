@@ -143,10 +143,19 @@ Test(run_endpoint, the_status_remembers_the_last_ten_moves)
 	run_fini(&run);
 }
 
+static bool is_ready(void *arg)
+{
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+
+	return ask(arg, "/readyz", &body) == 200;
+}
+
+/* After a reload the proxy is read anew first. */
 static void expect_ready(struct run *run, const char *text)
 {
 	auto_strbuf struct strbuf body = STRBUF_INIT;
 
+	cr_assert(lab_wait_until(is_ready, run, RUN_TIMEOUT_MS));
 	cr_assert_eq(ask(run, "/readyz", &body), 200, "%s", body.data);
 	cr_assert_str_eq(body.data, text);
 }
