@@ -43,8 +43,9 @@ void verifier_hurry(struct verifier *verifier, const struct member *member);
 /* Asks all that are followed now, and again every 100 ms, for 2 s after the last call. */
 void verifier_attend(struct verifier *verifier);
 
-/* Watches this one with config->tripwires silent connections, too, so that its death is known
- * before the last client sees it (see tripwire.h); NULL: none. It is to be followed as well. */
+/* Watches this one with config->tripwires silent connections, too, from its next answer on, so that
+ * its death is known before the last client sees it (see tripwire.h); NULL: none. It is to be
+ * followed as well. */
 void verifier_guard(struct verifier *verifier, const struct member *member);
 
 /* In the order of verifier_follow(); borrowed until the next loop iteration or call. */

@@ -198,13 +198,11 @@ static const struct config_key keys[] = {
      .offset = AT(config_cluster, tripwires),
      .min = 0,
      .max = 8,
-     .preset = "0",
-     .help =
-         "Where a PgBouncer is driven and servers are asked: so many connections to the "
-         "primary that never say a word, each for 30s at most. They end first when it is "
-         "killed, so that clients wait before PgBouncer turns one away. They take no slot of "
-         "max_connections and need no login; log_connections = on logs each. A fast shutdown of the "
-         "primary may wait for them. 0: none."},
+     .preset = "3",
+     .help = "Where a PgBouncer is driven and servers are asked: so many connections to the "
+             "primary that never say a word, each for 30s at most. They end first when it is "
+             "killed, so that clients wait before PgBouncer turns one away. They take no slot of "
+             "max_connections and need no login; log_connections = on logs each. 0: none."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_store_loss",
      .type = CONFIG_TYPE_ENUM,

@@ -1,7 +1,10 @@
 /* Silent connections to one server. Turn by turn the oldest is replaced, so that one of them is
  * always among the youngest children of the server. An end proves nothing (the server may not like
- * those that are silent): only a refusal right after it does. And no turn sees more than a few ends
- * followed, as somebody may let in and hang up all the time. */
+ * those that are silent): only a refusal right after it does.
+ *
+ * A server that shuts down waits for whoever comes meanwhile and says nothing, until
+ * authentication_timeout. So none is made but right after the server took writes, and the one that
+ * is tried after an end, which only asks whether somebody listens, goes within REDIAL_MS. */
 #include "verify/tripwire.h"
 
 #include <arpa/inet.h>
@@ -15,11 +18,13 @@
 
 #include "base/clock.h"
 
-#define ENDS_MAX 8 /* that are followed in one turn */
+#define PACE_MS   500 /* of making those that are missing */
+#define REDIAL_MS 50
+#define ENDS_MAX  8 /* that are followed in PACE_MS */
 
 struct wire {
 	struct tripwire *tripwire;
-	struct event *io; /* NULL: no connection, its turn brings one */
+	struct event *io; /* NULL: no connection */
 	bool after_end;   /* tried because one before it ended */
 };
 
@@ -32,9 +37,9 @@ struct tripwire {
 	} address;
 	socklen_t address_len;
 	struct wire wires[TRIPWIRES_MAX];
-	unsigned count, turn; /* whose turn comes next */
-	unsigned ends;        /* since the last turn */
-	struct event *timer;  /* the next turn; always pending */
+	unsigned count, turn;     /* whose turn comes next */
+	unsigned ends;            /* since they were last armed */
+	int64_t next_ms, turn_ms; /* before these nothing is made, nothing replaced */
 	tripwire_cb *cb;
 	void *arg;
 };
@@ -78,7 +83,10 @@ static void wire_cb(evutil_socket_t fd, short what, void *arg)
 	int error = 0;
 	socklen_t len = sizeof(error);
 
-	(void)what;
+	if (what & EV_TIMEOUT) {
+		cut(arg);
+		return;
+	}
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
 		error = errno;
 	take(arg, error);
@@ -87,6 +95,7 @@ static void wire_cb(evutil_socket_t fd, short what, void *arg)
 /* Nothing is ever sent: what can be read is the end, or the last words before it. */
 static void try(struct wire *wire, bool after_end)
 {
+	static const struct timeval redial = {.tv_usec = REDIAL_MS * 1000};
 	struct tripwire *tripwire = wire->tripwire;
 	int fd =
 	    socket(tripwire->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -96,7 +105,7 @@ static void try(struct wire *wire, bool after_end)
 	wire->after_end = after_end;
 	wire->io = event_new(tripwire->base, fd, EV_READ, wire_cb, wire);
 	if (connect(fd, &tripwire->address.any, tripwire->address_len) == 0 || errno == EINPROGRESS)
-		event_add(wire->io, NULL);
+		event_add(wire->io, after_end ? &redial : NULL);
 	else
 		take(wire, errno);
 }
@@ -117,27 +126,33 @@ static void take(struct wire *wire, int error)
 	}
 }
 
-static void wait_for_turn(struct tripwire *tripwire, int64_t ms)
+static void replace_oldest(struct tripwire *tripwire)
 {
-	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	event_add(tripwire->timer, &after);
-}
-
-/* A refusal here follows no end, so nothing calls back. */
-static void turn_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct tripwire *tripwire = arg;
-
-	(void)fd;
-	(void)what;
-	tripwire->ends = 0;
 	cut(&tripwire->wires[tripwire->turn]);
 	tripwire->turn = (tripwire->turn + 1) % tripwire->count;
+	tripwire->turn_ms = clock_now_ms() + clock_jitter_ms(TRIPWIRE_LIFE_MS / tripwire->count);
+}
+
+/* A refusal of these follows no end, so nothing calls back. */
+void tripwire_arm(struct tripwire *tripwire)
+{
+	int64_t now = clock_now_ms();
+
+	if (now < tripwire->next_ms)
+		return;
+	tripwire->next_ms = now + PACE_MS;
+	tripwire->ends = 0;
+	if (now >= tripwire->turn_ms)
+		replace_oldest(tripwire);
 	for (unsigned i = 0; i < tripwire->count; i++)
 		if (tripwire->wires[i].io == NULL)
 			try(&tripwire->wires[i], false);
-	wait_for_turn(tripwire, clock_jitter_ms(TRIPWIRE_LIFE_MS / tripwire->count));
+}
+
+void tripwire_disarm(struct tripwire *tripwire)
+{
+	cut_all(tripwire);
+	tripwire->next_ms = 0;
 }
 
 struct tripwire *tripwire_create(struct event_base *base, const struct member *member,
@@ -153,8 +168,6 @@ struct tripwire *tripwire_create(struct event_base *base, const struct member *m
 	for (unsigned i = 0; i < count; i++)
 		tripwire->wires[i].tripwire = tripwire;
 	set_address(tripwire, member);
-	tripwire->timer = event_new(base, -1, 0, turn_cb, tripwire);
-	wait_for_turn(tripwire, 0);
 	return tripwire;
 }
 
@@ -163,6 +176,5 @@ void tripwire_destroy(struct tripwire *tripwire)
 	if (tripwire == NULL)
 		return;
 	cut_all(tripwire);
-	event_free(tripwire->timer);
 	free(tripwire);
 }

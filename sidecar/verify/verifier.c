@@ -72,12 +72,28 @@ static void log_fact(const struct verifier *verifier, const struct server_fact *
 	         KV_STR("problem", answered ? NULL : fact->problem));
 }
 
+static bool is_at(const struct server_fact *fact, const struct member *member)
+{
+	return fact->port == member->port && strcmp(fact->address, member->address) == 0;
+}
+
+static void tell_tripwire(struct verifier *verifier, const struct server_fact *fact)
+{
+	if (verifier->tripwire == NULL || !is_at(fact, &verifier->guarded))
+		return;
+	if (server_takes_writes(fact))
+		tripwire_arm(verifier->tripwire);
+	else
+		tripwire_disarm(verifier->tripwire);
+}
+
 static void probe_answered(const struct probe *probe, const struct server_fact *before,
                            bool awaited, void *arg)
 {
 	struct verifier *verifier = arg;
 	const struct server_fact *now = probe_fact(probe);
 
+	tell_tripwire(verifier, now);
 	if (!server_says_the_same(before, now))
 		log_fact(verifier, now);
 	if (awaited || is_news(before, now))
@@ -96,11 +112,6 @@ static bool load_libpq(struct verifier *verifier)
 		          KV_ERR(&verifier->load_problem),
 		          KV_STR("next", "no server can be asked before a restart"));
 	return verifier->loaded;
-}
-
-static bool is_at(const struct server_fact *fact, const struct member *member)
-{
-	return fact->port == member->port && strcmp(fact->address, member->address) == 0;
 }
 
 static const struct server_fact *fact_of(const struct followed *server)
@@ -197,7 +208,6 @@ static void tripped(void *arg)
 	if (found != NULL && found->probe != NULL)
 		probe_lose(found->probe);
 }
-
 void verifier_guard(struct verifier *verifier, const struct member *member)
 {
 	unsigned count = (unsigned)verifier->config->tripwires;

@@ -162,6 +162,50 @@ Test(verify, a_server_that_shuts_down_says_so)
 	verify_case_finish();
 }
 
+static size_t log_mark; /* what the server had logged before */
+
+static int64_t count_in_log(int node, const char *what)
+{
+	const char *at = lab_read_file(t.lab, lab_process_log(lab_pg_process(t.pg, node)));
+	int64_t count = 0;
+
+	for (at += log_mark; (at = strstr(at, what)) != NULL; at++)
+		count++;
+	return count;
+}
+
+static bool has_all_tripwires(int node)
+{
+	return count_in_log(node, "connection received") -
+	           count_in_log(node, "connection authorized") >=
+	       t.config.tripwires;
+}
+
+static bool has_ended(int node)
+{
+	return !lab_process_alive(lab_pg_process(t.pg, node));
+}
+
+/* PostgreSQL waits for whoever connects meanwhile and says nothing, until authentication_timeout,
+ * which is a minute. */
+Test(verify, a_guarded_server_shuts_down_at_once)
+{
+	verify_case_start_one();
+	verify_case_run_sql(0, "ALTER SYSTEM SET log_connections = on");
+	verify_case_run_sql(0, "SELECT pg_reload_conf()");
+	t.config.tripwires = 3;
+	verifier_guard(t.verifier, &t.members[0]);
+	for (int i = 0; i < 5; i++) {
+		verify_case_expect(verify_case_takes_writes, 0);
+		verify_case_expect(has_all_tripwires, 0);
+		lab_process_signal(lab_pg_process(t.pg, 0), SIGINT);
+		verify_case_expect(has_ended, 0);
+		log_mark = strlen(lab_read_file(t.lab, lab_process_log(lab_pg_process(t.pg, 0))));
+		lab_pg_node_start(t.pg, 0);
+	}
+	verify_case_finish();
+}
+
 Test(verify, a_server_that_does_not_take_queries_yet_says_so)
 {
 	auto_free char *file = NULL;

@@ -101,6 +101,36 @@ Test(verifier, those_that_stay_keep_their_connection)
 	close(fd);
 }
 
+/* The parent has no copy of the listener. */
+static void dies_from_its_youngest(int fd, int n)
+{
+	int silent;
+
+	(void)n;
+	fake_log_in(fd);
+	fake_take(fd);
+	fake_answer();
+	fake_take(fd); /* the answer leaves; who took it arms */
+	silent = accept(t.listener, NULL, NULL);
+	close(t.listener);
+	close(silent);
+	pause();
+}
+
+Test(verifier, a_guarded_server_is_lost_though_its_warm_connection_lives)
+{
+	t.config.tripwires = 1;
+	t.config.verify_timeout_ms = 60000;
+	probe_case_serve(dies_from_its_youngest);
+	close(t.listener);
+	probe_case_follow();
+	verifier_guard(t.verifier, &t.member);
+	verifier_guard(t.verifier, &t.member);
+	probe_case_expect(SERVER_REFUSED, 1);
+	cr_expect_geq(probe_case_fact()->unserved, SERVER_RUNNING_MATTERS);
+	t.listener = probe_case_bind(&t.member.port);
+}
+
 Test(verifier, with_verify_disable_nobody_is_asked)
 {
 	size_t count;
