@@ -223,15 +223,18 @@ fuzz-%: build/fuzz/fuzz_%
 	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -artifact_prefix=build/fuzz/ \
 	  build/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
 
+# What failed is said once more at the end: the tests log much meanwhile.
+run_tests = $(1) --tap=$(firstword $(1)).tap || { grep -v -E '^(ok |\#|TAP |1\.\.)' $(firstword $(1)).tap; exit 1; }
+
 unit: deps $(BUILD)/unit
-	$(BUILD)/unit
+	$(call run_tests,$(BUILD)/unit)
 
 e2e: deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
-	$(BUILD)/e2e -j2
+	$(call run_tests,$(BUILD)/e2e -j2)
 
 check: deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
-	$(BUILD)/unit
-	$(BUILD)/e2e -j2
+	$(call run_tests,$(BUILD)/unit)
+	$(call run_tests,$(BUILD)/e2e -j2)
 
 # Installs nothing: where podman or buildah is missing, its tests count as skipped.
 check-containers:
