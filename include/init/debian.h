@@ -26,7 +26,9 @@ struct debian_haproxy {
 	struct haproxy_files files; /* its -f */
 };
 
-bool debian_has_unit(const char *unit); /* it is installed here */
+/* It is installed here, by the package or `make install`: systemd.unit(5), Unit File Load Path. */
+bool debian_has_unit(const char *unit);
+bool debian_has_unit_below(const char *root, const char *unit);
 
 /* A file that is not there is no error. debian_haproxy_free() either way. */
 bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct err *err) MUST_CHECK;

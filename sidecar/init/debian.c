@@ -11,11 +11,23 @@
 
 #define FILE_MAX ((size_t)1024 * 1024) /* bytes */
 
+bool debian_has_unit_below(const char *root, const char *unit)
+{
+	static const char *const folders[] = {"/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"};
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		auto_free char *file =
+		    xasprintf("%s%s/systemd/system/%s.service", root, folders[i], unit);
+
+		if (access(file, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool debian_has_unit(const char *unit)
 {
-	auto_free char *file = xasprintf("/lib/systemd/system/%s.service", unit);
-
-	return access(file, F_OK) == 0;
+	return debian_has_unit_below("", unit);
 }
 
 static void set(char **to, const char *value)

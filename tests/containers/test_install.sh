@@ -76,6 +76,12 @@ check 'there is a user, without a shell' inside 'getent passwd segue | grep -q n
 check 'and the folder for its sockets' inside '[ "$(stat -c %U:%G:%a /run/segue)" = root:segue:775 ]'
 check 'systemd finds nothing wrong with the units' inside 'systemd-analyze verify --man=no /usr/local/lib/systemd/system/segue*.service'
 
+names_the_unit() {
+	inside 'segue init haproxy --dry-run --force' | tee "$SCRATCH/init"
+	grep -q 'sudo systemctl enable --now segue' "$SCRATCH/init"
+}
+check 'segue init knows them there' names_the_unit
+
 znode_is_made /segue/orders/master || die 'the master znode'
 primary 6001
 to_a_target() {

@@ -106,3 +106,45 @@ Test(config_docs, the_sample_loads_with_everything_in_it_switched_on)
 	strbuf_fini(&on);
 	strbuf_fini(&errors);
 }
+
+/* Each "${SEGUE_NAME" of the file, "${SEGUE_NAME:-default}" mostly, stands in the README. */
+static void expect_explained(const char *file, const char *text, const char *readme)
+{
+	unsigned count = 0;
+
+	while ((text = strstr(text, "${SEGUE_")) != NULL) {
+		size_t len = strcspn(text += 2, ":}");
+		auto_free char *wanted = xasprintf("`%.*s`", (int)len, text);
+
+		cr_expect_not_null(strstr(readme, wanted), "%s: README.md has no %s", file, wanted);
+		count++;
+	}
+	cr_expect_gt(count, 8);
+}
+
+Test(config_docs, the_image_s_files_load_and_their_variables_are_in_the_readme)
+{
+	static const char *const files[] = {"docker/haproxy.ini", "docker/pgbouncer.ini",
+	                                    "docker/publisher.ini"};
+	struct strbuf readme = STRBUF_INIT;
+
+	read_all("README.md", &readme);
+	setenv("SEGUE_ZOOKEEPER", "zk1:2181", 1);
+	setenv("SEGUE_CLUSTER", "orders", 1);
+	setenv("SEGUE_PATH", "/segue/orders", 1);
+	setenv("SEGUE_NODES", "host=db1, host=db2", 1);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		struct strbuf text = STRBUF_INIT, errors = STRBUF_INIT;
+		struct config *config = config_load(files[i], &errors);
+
+		cr_assert_not_null(config, "%s", errors.data);
+		cr_expect_str_eq(config->warnings.data, "", "%s: %s", files[i],
+		                 config->warnings.data);
+		config_free(config);
+		read_all(files[i], &text);
+		expect_explained(files[i], text.data, readme.data);
+		strbuf_fini(&text);
+		strbuf_fini(&errors);
+	}
+	strbuf_fini(&readme);
+}

@@ -206,3 +206,25 @@ Test(init_debian, what_haproxy_is_to_be_started_with_keeps_what_it_has)
 		debian_haproxy_free(&debian);
 	}
 }
+
+Test(init_debian, a_unit_is_found_wherever_systemd_looks)
+{
+	static const char *const folders[] = {"/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"};
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		char root[] = "/tmp/segue-unit-XXXXXX";
+		auto_free char *command = NULL;
+
+		cr_assert_not_null(mkdtemp(root));
+		cr_expect_not(debian_has_unit_below(root, "segue"));
+		command =
+		    xasprintf("d=%s%s/systemd/system && mkdir -p $d && touch $d/segue.service",
+		              root, folders[i]);
+		cr_assert_eq(system(command), 0);
+		cr_expect(debian_has_unit_below(root, "segue"), "%s", folders[i]);
+		cr_expect_not(debian_has_unit_below(root, "segue-pgbouncer"));
+		free(STEAL(command));
+		command = xasprintf("rm -r %s", root);
+		cr_assert_eq(system(command), 0);
+	}
+}
