@@ -162,8 +162,7 @@ struct tripwire *tripwire_create(struct event_base *base, const struct member *m
 
 	tripwire->base = base;
 	tripwire->count = count;
-	tripwire->turn =
-	    count - 1; /* the first turn makes all, the second replaces the first one */
+	tripwire->turn = count - 1; /* the second turn replaces the first one made */
 	tripwire->cb = cb;
 	tripwire->arg = arg;
 	for (unsigned i = 0; i < count; i++)
