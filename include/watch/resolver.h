@@ -1,5 +1,6 @@
-/* Host names -> numeric addresses without stalling the loop (libevent's evdns: /etc/hosts and the
- * name servers of /etc/resolv.conf). Numeric addresses never come here. */
+/* Host names -> numeric addresses without stalling the loop (libevent's evdns). As libc does it:
+ * what /etc/hosts has, else what the first name server of /etc/resolv.conf says that answers; both
+ * files are read anew when they have changed. Numeric addresses never come here. */
 #ifndef SEGUE_WATCH_RESOLVER_H
 #define SEGUE_WATCH_RESOLVER_H
 
@@ -11,6 +12,12 @@ struct resolver;
 struct resolver_query;
 
 struct resolver *resolver_create(struct event_base *base, struct err *err) MUST_CHECK;
+
+struct resolver_files { /* borrowed */
+	const char *resolv_conf, *hosts;
+};
+struct resolver *resolver_create_from(struct event_base *base, const struct resolver_files *files,
+                                      struct err *err) MUST_CHECK;
 void resolver_destroy(struct resolver *resolver); /* cancels what is in flight */
 struct event_base *resolver_base(const struct resolver *resolver);
 
