@@ -95,7 +95,7 @@ static void wire_cb(evutil_socket_t fd, short what, void *arg)
 /* Nothing is ever sent: what can be read is the end, or the last words before it. */
 static void try(struct wire *wire, bool after_end)
 {
-	static const struct timeval redial = {.tv_usec = REDIAL_MS * 1000};
+	static const struct timeval redial = {.tv_usec = REDIAL_MS * 1000L};
 	struct tripwire *tripwire = wire->tripwire;
 	int fd =
 	    socket(tripwire->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

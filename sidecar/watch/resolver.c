@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 
 #include "base/file.h"
+#include "base/log.h"
 
 #define QUERY_MS    5000
 #define TRIES       3 /* fit into QUERY_MS */
@@ -162,7 +163,8 @@ static void send_query(struct resolver_query *query)
 /* ---- the files ---- */
 
 /* "options" and "search" are evdns's to read. A name server that swallows the question for AAAA
- * costs 0.3 s. NULL: `address` is none. */
+ * costs 0.3 s. One that has failed is asked all the same, so it need not be probed (evdns would do
+ * it with google.com). NULL: `address` is none. */
 static struct evdns_base *make_server(const struct resolver *resolver, const char *address)
 {
 	struct evdns_base *dns = evdns_base_new(resolver->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
@@ -175,6 +177,7 @@ static struct evdns_base *make_server(const struct resolver *resolver, const cha
 	evdns_base_set_option(dns, "timeout:", TRY_S);
 	evdns_base_set_option(dns, "attempts:", "1");
 	evdns_base_set_option(dns, "getaddrinfo-allow-skew:", "0.3");
+	evdns_base_set_option(dns, "initial-probe-timeout:", "3600");
 	if (evdns_base_nameserver_ip_add(dns, address) == 0)
 		return dns;
 	evdns_base_free(dns, 1);
@@ -226,6 +229,13 @@ static void drop_servers(struct resolver *resolver)
 		evdns_base_free(resolver->servers[--resolver->count], 1);
 }
 
+/* evdns says of each name server that all have failed, as each of ours is alone. */
+static void on_library_log(int severity, const char *message)
+{
+	LOG_EMIT(severity >= EVENT_LOG_WARN ? LOG_WARNING : LOG_DEBUG, "libevent",
+	         KV_STR("message", message));
+}
+
 static void look_at_file(const char *path, struct stat *out)
 {
 	if (stat(path, out) != 0)
@@ -260,6 +270,7 @@ struct resolver *resolver_create_from(struct event_base *base, const struct reso
 {
 	struct resolver *resolver = xcalloc(1, sizeof(*resolver));
 
+	event_set_log_callback(on_library_log);
 	resolver->base = base;
 	resolver->files = *files;
 	read_files(resolver);
