@@ -1,7 +1,9 @@
 /* The stand for tests of the fleet; see the header. */
 #include "armada.h"
 
+#include <criterion/criterion.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +62,17 @@ void armada_start(struct armada *armada, int count)
 {
 	for (int i = 0; i < count; i++)
 		lab_segue_start(armada->sidecars[i]);
+}
+
+void armada_reload(struct armada *armada, int sidecar)
+{
+	struct lab_segue *segue = armada->sidecars[sidecar];
+
+	lab_segue_mark(segue);
+	lab_process_signal(lab_segue_process(segue), SIGHUP);
+	cr_assert_not_null(
+	    lab_segue_wait_log(segue, ARMADA_TIMEOUT_MS, "event=config_reloaded", NULL), "%s",
+	    lab_process_log_tail(lab_segue_process(segue)));
 }
 
 int64_t armada_name(struct armada *armada, int n)

@@ -29,7 +29,8 @@ void armada_fini(struct armada *armada);
 void armada_configure(struct armada *armada, int sidecar, const char *name, const char *cluster,
                       const char *target);
 
-void armada_start(struct armada *armada, int count); /* sidecars 0 to count - 1 */
+void armada_start(struct armada *armada, int count);    /* sidecars 0 to count - 1 */
+void armada_reload(struct armada *armada, int sidecar); /* SIGHUP, and it is done */
 
 /* Names 10.0.0.N:5432 as the primary; the zxid. */
 int64_t armada_name(struct armada *armada, int n);

@@ -3,7 +3,6 @@
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +29,20 @@ static const char *log_of(struct armada *armada, int sidecar)
 {
 	return lab_read_file(armada->lab,
 	                     lab_process_log(lab_segue_process(armada->sidecars[sidecar])));
+}
+
+/* So many sidecars, all of which have confirmed 10.0.0.1 as the primary; that zxid. */
+static int64_t start_confirmed(struct armada *armada, const char *cluster, int count)
+{
+	int64_t zxid;
+
+	armada_init(armada, cluster);
+	armada_start(armada, count);
+	zxid = armada_name(armada, 1);
+	for (int i = 0; i < count; i++)
+		cr_assert(
+		    armada_wait_confirmed(armada, lab_printf(armada->lab, "proxy%d", i), zxid));
+	return zxid;
 }
 
 Test(fleet_run, a_sidecar_says_what_it_has_confirmed)
@@ -94,11 +107,7 @@ Test(fleet_run, one_that_was_killed_vanishes_with_its_session_and_wait_ends)
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	int64_t zxid;
 
-	armada_init(&armada, NULL);
-	armada_start(&armada, 2);
-	zxid = armada_name(&armada, 1);
-	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
-	cr_assert(armada_wait_confirmed(&armada, "proxy1", zxid));
+	start_confirmed(&armada, NULL, 2);
 	lab_process_kill(lab_segue_process(armada.sidecars[1]));
 	zxid = armada_name(&armada, 2);
 	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid",
@@ -117,11 +126,7 @@ Test(fleet_run, one_that_is_stopped_is_named_when_the_time_is_over)
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	int64_t zxid;
 
-	armada_init(&armada, NULL);
-	armada_start(&armada, 2);
-	zxid = armada_name(&armada, 1);
-	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
-	cr_assert(armada_wait_confirmed(&armada, "proxy1", zxid));
+	start_confirmed(&armada, NULL, 2);
 	lab_process_freeze(lab_segue_process(armada.sidecars[1]));
 	zxid = armada_name(&armada, 2);
 	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid",
@@ -158,10 +163,7 @@ Test(fleet_run, an_expired_session_is_followed_by_the_same_word)
 	struct newer newer = {.armada = &armada};
 	int64_t zxid;
 
-	armada_init(&armada, NULL);
-	armada_start(&armada, 1);
-	zxid = armada_name(&armada, 1);
-	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	zxid = start_confirmed(&armada, NULL, 1);
 	cr_assert(lab_zk_get(armada.zk, ARMADA_NODES "/proxy0", NULL, &newer.than));
 	cr_assert_gt(lab_zk_expire_others(armada.zk), 0);
 	cr_assert(lab_wait_until(is_newer, &newer, ARMADA_TIMEOUT_MS));
@@ -179,12 +181,8 @@ static bool is_gone(void *arg)
 Test(fleet_run, a_clean_end_takes_the_word_away_at_once)
 {
 	struct armada armada;
-	int64_t zxid;
 
-	armada_init(&armada, NULL);
-	armada_start(&armada, 1);
-	zxid = armada_name(&armada, 1);
-	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	start_confirmed(&armada, NULL, 1);
 	cr_assert_eq(lab_process_stop(lab_segue_process(armada.sidecars[0])), 0);
 	cr_assert(lab_wait_until(is_gone, &armada, 1500), "the session has 4 s to expire");
 	armada_fini(&armada);
@@ -225,15 +223,6 @@ Test(fleet_run, a_haproxy_is_confirmed_by_what_it_shows)
 	run_fini(&run);
 }
 
-static void reload(struct armada *armada, int sidecar)
-{
-	lab_segue_mark(armada->sidecars[sidecar]);
-	lab_process_signal(lab_segue_process(armada->sidecars[sidecar]), SIGHUP);
-	cr_assert_not_null(lab_segue_wait_log(armada->sidecars[sidecar], ARMADA_TIMEOUT_MS,
-	                                      "event=config_reloaded", NULL),
-	                   "%s", log_of(armada, sidecar));
-}
-
 Test(fleet_run, a_reload_keeps_the_znode_and_fleet_no_takes_it_away)
 {
 	struct armada armada;
@@ -241,27 +230,24 @@ Test(fleet_run, a_reload_keeps_the_znode_and_fleet_no_takes_it_away)
 	struct probe probe;
 	int64_t zxid, made;
 
-	armada_init(&armada, NULL);
-	armada_start(&armada, 1);
-	zxid = armada_name(&armada, 1);
-	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	zxid = start_confirmed(&armada, NULL, 1);
 	watch_loop_open(&loop, lab_zk_hosts(armada.zk), 10000, "");
 	probe_start(&probe, &loop, ARMADA_NODES "/proxy0", ZK_WATCH_DATA, 65536);
 	probe_wait_state(&probe, &loop, ZK_NODE_PRESENT);
 	made = probe.fact.czxid;
-	reload(&armada, 0);
+	armada_reload(&armada, 0);
 	zxid = armada_name(&armada, 2);
 	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
 	watch_loop_turn(&loop, 300);
 	cr_assert_eq(probe.fact.czxid, made, "it was made anew");
 	armada_configure(&armada, 0, "proxy0", "verify = disable\n", "");
-	reload(&armada, 0);
+	armada_reload(&armada, 0);
 	cr_assert(armada_wait_says(&armada, "proxy0", NULL));
 	armada_configure(&armada, 0, "other", ARMADA_FLEET, "");
-	reload(&armada, 0);
+	armada_reload(&armada, 0);
 	cr_assert(armada_wait_confirmed(&armada, "other", zxid));
 	armada_configure(&armada, 0, "third", ARMADA_FLEET, "");
-	reload(&armada, 0);
+	armada_reload(&armada, 0);
 	cr_assert(armada_wait_confirmed(&armada, "third", zxid));
 	cr_assert(armada_wait_says(&armada, "other", NULL));
 	probe_fini(&probe);
@@ -343,12 +329,8 @@ Test(fleet_run, a_null_is_held_and_said_so)
 	static const char null[] = "{\"version\":1,\"primary\":null,\"standbys\":[]}";
 	struct armada armada;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
-	int64_t zxid;
 
-	armada_init(&armada, "hold_timeout = 2s\n");
-	armada_start(&armada, 1);
-	zxid = armada_name(&armada, 1);
-	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	start_confirmed(&armada, "hold_timeout = 2s\n", 1);
 	lab_zk_set(armada.zk, "/segue/orders/master", null, strlen(null));
 	cr_assert(armada_wait_says(&armada, "proxy0", "\"holding\":true"));
 	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "300ms", NULL), 1,
@@ -366,12 +348,9 @@ Test(fleet_run, bad_bytes_are_shown_with_path_and_zxid)
 	struct armada armada;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	json_t *document;
-	int64_t zxid, bad;
+	int64_t bad;
 
-	armada_init(&armada, NULL);
-	armada_start(&armada, 1);
-	zxid = armada_name(&armada, 1);
-	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	start_confirmed(&armada, NULL, 1);
 	bad = lab_zk_set(armada.zk, ARMADA_NODES "/stray", "\033nonsense", 9);
 	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 1, "%s", output.data);
 	expect(&output, "UNREADABLE");
