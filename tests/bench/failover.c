@@ -35,7 +35,6 @@ static const char *const mark_names[MARKS] = {
 struct tally {
 	int64_t in_flight; /* when the leader died */
 	int64_t after;
-	struct samples times; /* of those after, since the leader's death began */
 };
 
 struct failover {
@@ -131,8 +130,17 @@ static bool was_in_flight(const struct ledger_error *error, const struct death *
 	       strstr(error->text, "server login has been failing") == NULL;
 }
 
+static void print_error(const struct ledger_error *error, const struct death *death)
+{
+	printf("later, at segue's PgBouncer: from %.1f to %.1f ms after the leader's first process"
+	       " was killed (the last one: %.1f): %s\n",
+	       (double)(error->began_us - death->from_us) / 1000,
+	       (double)(error->at_us - death->from_us) / 1000,
+	       (double)(death->to_us - death->from_us) / 1000, error->text);
+}
+
 static void count_errors(const struct ledger *ledger, uint32_t *counted, const struct death *death,
-                         struct tally *tally)
+                         bool print, struct tally *tally)
 {
 	for (; *counted < ledger_errors(ledger); (*counted)++) {
 		const struct ledger_error *error = ledger_error(ledger, *counted);
@@ -142,19 +150,29 @@ static void count_errors(const struct ledger *ledger, uint32_t *counted, const s
 			continue;
 		}
 		tally->after++;
-		samples_add(&tally->times, error->at_us - death->from_us);
+		if (print)
+			print_error(error, death);
 	}
+}
+
+static int64_t later_at_pgbouncer(const struct failover *failover)
+{
+	return failover->writers[WAY_PGBOUNCER].after + failover->holders.after;
 }
 
 static void count_all_errors(struct failover *failover, const struct death *death)
 {
+	int64_t before = later_at_pgbouncer(failover);
+
 	for (int i = 0; i < WAYS; i++)
 		for (int j = 0; j < FAILOVER_WRITERS; j++)
 			count_errors(failover->stage.writers[i][j], &failover->counted[i][j], death,
-			             &failover->writers[i]);
+			             i == WAY_PGBOUNCER, &failover->writers[i]);
 	for (int i = 0; i < FAILOVER_HOLDERS; i++)
 		count_errors(failover->stage.holders[i], &failover->counted_of_holders[i], death,
-		             &failover->holders);
+		             true, &failover->holders);
+	if (later_at_pgbouncer(failover) > before)
+		failover_print_log(&failover->stage, death->from_us, death->from_us + 1000000);
 }
 
 static void fail_over(struct failover *failover, unsigned round)
@@ -207,14 +225,6 @@ static void print_marks(struct failover *failover)
 	    ms(&failover->dark, 50) / 1000, FAILOVER_WRITERS);
 }
 
-static void print_times(const char *who, const struct samples *times)
-{
-	for (size_t i = 0; i < times->count; i++)
-		printf(
-		    "later, at segue's PgBouncer, %s: %.1f ms after the leader's first process\n",
-		    who, (double)times->us[i] / 1000);
-}
-
 static void print_errors(const struct failover *failover)
 {
 	static const char *const names[WAYS] = {
@@ -232,8 +242,6 @@ static void print_errors(const struct failover *failover)
 	printf("| segue's PgBouncer, clients with a write now and then | %" PRId64 " | %" PRId64
 	       " |\n",
 	       failover->holders.in_flight, failover->holders.after);
-	print_times("a client that writes all the time", &failover->writers[WAY_PGBOUNCER].times);
-	print_times("a client with a write now and then", &failover->holders.times);
 }
 
 static void report_failovers(struct failover *failover)
@@ -269,7 +277,4 @@ void failover_bench(struct lab *lab, struct lab_zk *zk, struct report *report, u
 	for (int i = 0; i < MARKS; i++)
 		samples_free(&failover.marks[i]);
 	samples_free(&failover.dark);
-	samples_free(&failover.holders.times);
-	for (int i = 0; i < WAYS; i++)
-		samples_free(&failover.writers[i].times);
 }

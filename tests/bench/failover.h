@@ -61,4 +61,7 @@ int64_t dawn_wrote_us(const struct dawn *dawn); /* its own write was acknowledge
  * when it was logged, or 0: it never was. */
 int64_t failover_logged_us(struct stage *stage, int64_t timeout_ms, ...) __attribute__((sentinel));
 
+/* Its lines of that time, each with how long after `from_us`. */
+void failover_print_log(const struct stage *stage, int64_t from_us, int64_t to_us);
+
 #endif

@@ -1,5 +1,6 @@
 /* Moments of segue's log: the wall clock that a line begins with, on the clock of the bench. */
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -8,7 +9,8 @@
 #include "bench/failover.h"
 #include "bench/pool.h"
 
-#define WORDS_MAX 4
+#define WORDS_MAX   4
+#define PRINTED_MAX 200 /* bytes of a line */
 
 static int64_t time_of(const char *line)
 {
@@ -35,4 +37,19 @@ int64_t failover_logged_us(struct stage *stage, int64_t timeout_ms, ...)
 	line = lab_segue_wait_log(stage->segue, timeout_ms, words[0], words[1], words[2], words[3],
 	                          NULL);
 	return line != NULL ? time_of(line) : 0;
+}
+
+void failover_print_log(const struct stage *stage, int64_t from_us, int64_t to_us)
+{
+	const char *log = lab_process_log(lab_segue_process(stage->segue));
+
+	for (const char *line = lab_read_file(stage->lab, log); *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+		int64_t at_us = time_of(line);
+
+		if (at_us >= from_us && at_us < to_us)
+			printf("  %8.1f ms  %.*s\n", (double)(at_us - from_us) / 1000,
+			       (int)(len > PRINTED_MAX ? PRINTED_MAX : len), line);
+		line += len + (line[len] == '\n');
+	}
 }
