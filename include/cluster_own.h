@@ -50,10 +50,13 @@ struct cluster {
 	struct event *resume; /* applies what the cluster before a reload had applied, store or no
 	                         store */
 	struct event *persist;
-	bool unsaved;
+	struct saver *saver;
+	struct saver_job *saving; /* NULL: no save is under way */
+	bool unsaved;             /* there is something that not even `saving` is about */
 	bool save_when_confirmed; /* sooner than `persist` would: a move to another primary */
 	int64_t save_at_ms;       /* when `persist` fires; 0: it does not */
 	int64_t saved_timeline;   /* of the primary, on disk; 0: none, or not known */
+	int64_t saving_timeline;  /* as `saving` writes it */
 	struct verdict verdict;
 	struct cluster_fleet *fleet; /* NULL: fleet = no */
 	char *said; /* the last decision in the log, so that it stands there once */
@@ -138,7 +141,7 @@ void cluster_save_soon(struct cluster *cluster);
 void cluster_save_now(struct cluster *cluster);       /* as soon as the proxies have been moved */
 void cluster_save_confirmed(struct cluster *cluster); /* a target may have confirmed that */
 void cluster_save_lazily(struct cluster *cluster);    /* the same servers, under a newer zxid */
-void cluster_save(struct cluster *cluster);
+void cluster_save_last(struct cluster *cluster);      /* now, and waits for the disk */
 void cluster_on_persist(evutil_socket_t fd, short what, void *arg);
 
 #endif

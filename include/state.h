@@ -10,6 +10,9 @@
 #include "config.h"
 #include "decide.h"
 
+/* In front of what the disk says of it. */
+#define STATE_NOT_WRITTEN "cannot write the state file"
+
 void applied_init(struct applied *applied);
 void applied_fini(struct applied *applied);
 
@@ -21,7 +24,13 @@ bool state_load(const char *state_dir, const struct config_cluster *cluster,
                 const char *store_hosts, struct applied *out, struct strbuf *note,
                 struct err *err) MUST_CHECK;
 
-/* Replaces the file atomically and durably. */
+/* Stages the file, for the saver: see file_stage(). *path is what it is to replace; the caller
+ * frees both. NULL on failure, and *path is then NULL, too. */
+char *state_stage(const char *state_dir, const struct config_cluster *cluster,
+                  const char *store_hosts, const struct applied *applied, char **path,
+                  struct err *err) MUST_CHECK;
+
+/* Replaces the file atomically and durably: waits for the disk. */
 bool state_save(const char *state_dir, const struct config_cluster *cluster,
                 const char *store_hosts, const struct applied *applied, struct err *err) MUST_CHECK;
 

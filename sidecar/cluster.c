@@ -293,7 +293,7 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 	cluster->applied.has_topology = previous->applied.has_topology;
 	cluster->applied.zxid = previous->applied.zxid;
 	cluster->applied.floor_zxid = previous->applied.floor_zxid;
-	cluster->unsaved = previous->unsaved;
+	cluster->unsaved = previous->unsaved || previous->saving != NULL;
 	cluster->hold = previous->hold;
 	cluster->episode = previous->episode;
 	cluster->held_zxid = previous->held_zxid;
@@ -312,6 +312,7 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 
 	cluster->config = &world->config->clusters[index];
 	cluster->segue = world->config;
+	cluster->saver = target_hub_saver(world->hub);
 	applied_init(&cluster->applied);
 	cluster->persist = event_new(world->base, -1, 0, cluster_on_persist, cluster);
 	event_priority_set(cluster->persist, CLUSTER_PRIORITY_LATER);
@@ -338,7 +339,7 @@ void cluster_destroy(struct cluster *cluster)
 	verifier_destroy(cluster->verifier);
 	for (size_t i = 0; i < cluster->outlet_count; i++)
 		target_destroy(cluster->outlets[i].target);
-	cluster_save(cluster);
+	cluster_save_last(cluster);
 	free(cluster->outlets);
 	event_free(cluster->persist);
 	event_free(cluster->resume);

@@ -1,8 +1,12 @@
-/* What a cluster keeps on disk: the last applied topology, behind the backs of the proxies. */
+/* What a cluster keeps on disk: the last applied topology, behind the backs of the proxies. One
+ * save is under way at a time; what changes meanwhile is the next one's. Only the last, when the
+ * cluster ends, waits for the disk. */
 #include <event2/event.h>
 
+#include "apply/target.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/saver.h"
 #include "base/strbuf.h"
 #include "cluster_own.h"
 #include "state.h"
@@ -13,8 +17,8 @@
 #define SAVE_LAZY_MS      60000
 #define SAVE_RETRY_MS     10000
 
-/* An fsync stops the loop for milliseconds: not while a proxy waits for its command or this change
- * for its confirmation, nor for the next of many clusters at the start. */
+/* Not while a proxy waits for its command or this change for its confirmation, nor for the next of
+ * many clusters at the start. */
 static void save_later(struct cluster *cluster, int64_t after_ms)
 {
 	int64_t ms = clock_jitter_ms(after_ms);
@@ -57,31 +61,86 @@ void cluster_save_confirmed(struct cluster *cluster)
 	save_later(cluster, SAVE_CONFIRMED_MS);
 }
 
-void cluster_save(struct cluster *cluster)
+static void not_saved(struct cluster *cluster, const struct err *err)
 {
-	struct err err;
-
-	cluster->save_at_ms = 0;
-	if (!cluster->unsaved)
-		return;
-	cluster->unsaved = cluster->save_when_confirmed = false;
-	if (state_save(cluster->segue->state_dir, cluster->config, cluster->segue->zookeeper_hosts,
-	               &cluster->applied, &err)) {
-		cluster->saved_timeline = cluster->applied.topology.timeline;
-		return;
-	}
 	log_error("state_not_saved", KV_STR("cluster", cluster->config->name),
-	          KV_INT("zxid", cluster->applied.zxid), KV_ERR(&err),
+	          KV_INT("zxid", cluster->applied.zxid), KV_ERR(err),
 	          KV_STR("next", "tried again every 10 s; after a restart before that, an older "
 	                         "fact could not be told from a newer one"));
 	save_later(cluster, SAVE_RETRY_MS);
 }
 
+/* True: there is something to save, and it counts as saved from here on. */
+static bool take_up(struct cluster *cluster)
+{
+	bool wanted = cluster->unsaved;
+
+	cluster->save_at_ms = 0;
+	cluster->unsaved = cluster->save_when_confirmed = false;
+	cluster->saving_timeline = cluster->applied.topology.timeline;
+	return wanted;
+}
+
+static void start_save(struct cluster *cluster);
+
+static void saved_cb(const struct err *problem, void *arg)
+{
+	struct cluster *cluster = arg;
+	struct err err;
+
+	cluster->saving = NULL;
+	if (problem == NULL) {
+		cluster->saved_timeline = cluster->saving_timeline;
+	} else {
+		err = *problem;
+		err_wrap(&err, STATE_NOT_WRITTEN);
+		not_saved(cluster, &err);
+	}
+	if (cluster->unsaved && cluster->save_at_ms == 0)
+		start_save(cluster);
+}
+
+static void start_save(struct cluster *cluster)
+{
+	auto_free char *path = NULL;
+	auto_free char *staged = NULL;
+	struct err err;
+
+	if (!take_up(cluster))
+		return;
+	staged = state_stage(cluster->segue->state_dir, cluster->config,
+	                     cluster->segue->zookeeper_hosts, &cluster->applied, &path, &err);
+	if (staged == NULL)
+		not_saved(cluster, &err);
+	else
+		cluster->saving = saver_commit(cluster->saver, staged, path, saved_cb, cluster);
+}
+
+/* While a save is under way, its end starts the next. */
 void cluster_on_persist(evutil_socket_t fd, short what, void *arg)
 {
+	struct cluster *cluster = arg;
+
 	(void)fd;
 	(void)what;
-	cluster_save(arg);
+	cluster->save_at_ms = 0;
+	if (cluster->saving == NULL)
+		start_save(cluster);
+}
+
+/* How a save that was under way has ended is not told any more: it is made once more. */
+void cluster_save_last(struct cluster *cluster)
+{
+	struct err err;
+
+	if (cluster->saving != NULL) {
+		saver_cancel(STEAL(cluster->saving));
+		cluster->unsaved = true;
+	}
+	if (take_up(cluster) &&
+	    !state_save(cluster->segue->state_dir, cluster->config, cluster->segue->zookeeper_hosts,
+	                &cluster->applied, &err))
+		not_saved(cluster, &err);
 }
 
 void cluster_load(struct cluster *cluster)

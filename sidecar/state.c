@@ -316,21 +316,40 @@ static json_t *encode(const char *store, const struct applied *applied)
 	return root;
 }
 
-bool state_save(const char *state_dir, const struct config_cluster *cluster,
-                const char *store_hosts, const struct applied *applied, struct err *err)
+char *state_stage(const char *state_dir, const struct config_cluster *cluster,
+                  const char *store_hosts, const struct applied *applied, char **path,
+                  struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0640};
-	auto_free char *path = state_path(state_dir, cluster);
+	auto_free char *target = state_path(state_dir, cluster);
 	auto_strbuf struct strbuf store = STRBUF_INIT;
 	json_auto_t *root = NULL;
 	auto_free char *text = NULL;
+	char *staged;
 
+	*path = NULL;
 	append_store(&store, store_hosts, cluster);
 	root = encode(store.data, applied);
 	text = json_dumps(root, JSON_INDENT(1));
-	if (text == NULL)
-		return err_set(err, "cannot write the state file %s: the store's name is no UTF-8",
-		               path);
-	return file_replace(path, text, strlen(text), &owner, err) ||
-	       err_wrap(err, "cannot write the state file");
+	if (text == NULL) {
+		err_set(err, "cannot write the state file %s: the store's name is no UTF-8",
+		        target);
+		return NULL;
+	}
+	staged = file_stage(target, text, strlen(text), &owner, err);
+	if (staged == NULL)
+		err_wrap(err, STATE_NOT_WRITTEN);
+	else
+		*path = STEAL(target);
+	return staged;
+}
+
+bool state_save(const char *state_dir, const struct config_cluster *cluster,
+                const char *store_hosts, const struct applied *applied, struct err *err)
+{
+	auto_free char *path = NULL;
+	auto_free char *staged = state_stage(state_dir, cluster, store_hosts, applied, &path, err);
+
+	return staged != NULL &&
+	       (file_commit(staged, path, err) || err_wrap(err, STATE_NOT_WRITTEN));
 }

@@ -61,6 +61,8 @@ struct haproxy_sync {
 enum persist_state {
 	PERSIST_IDLE,
 	PERSIST_CHECKING,     /* the new file is staged, check_command runs */
+	PERSIST_COMMITTING,   /* what was accepted is put in place by the saver, after CHECKING or
+	                         FALLING_BACK; nothing else is staged meanwhile */
 	PERSIST_RELOADING,    /* the reloader has been asked */
 	PERSIST_CONFIRMING,   /* a reload went well; until the socket shows another worker */
 	PERSIST_FALLING_BACK, /* an earlier file with the servers of now is staged, check_command
@@ -198,6 +200,12 @@ void haproxy_persist_reconcile(struct haproxy_driver *driver);
 
 /* The file is what the text says, and nothing that HAProxy has to load is left. */
 bool haproxy_persist_done(const struct haproxy_driver *driver);
+
+/* What is installed, or was, is not the text at hand: that one has come since. */
+bool haproxy_persist_is_stale(const struct haproxy_driver *driver);
+
+/* The installation, which was accepted, until `done` gets the driver as its arg. */
+void haproxy_persist_commit(struct haproxy_driver *driver, install_done_cb *done);
 
 /* Writes the state; timer_ms -1: no timer. */
 void haproxy_persist_enter(struct haproxy_driver *driver, enum persist_state state,

@@ -13,6 +13,7 @@
 
 struct event_base;
 struct install;
+struct saver;
 
 #define INSTALL_MAX ((size_t)16 * 1024 * 1024) /* bytes; no larger output is read or compared */
 
@@ -27,17 +28,23 @@ bool install_owner(const struct config_target *config, struct file_owner *out,
 /* True when the output holds exactly these bytes now. */
 bool install_is_current(const char *output, const char *text, size_t len) MUST_CHECK;
 
-/* `config` and `owner` are borrowed until the installation ends, with install_commit() or
+/* `problem` NULL: the output holds the text, durably. Otherwise it is what it was, and `problem`
+ * (borrowed) says why. The installation has ended. Called once, never inside install_commit(),
+ * never after install_cancel(). */
+typedef void install_done_cb(const struct err *problem, void *arg);
+
+/* `config` and `owner` are borrowed until the installation ends, with install_done_cb or
  * install_cancel(). */
 struct install *install_stage(struct event_base *base, const struct config_target *config,
                               const struct file_owner *owner, const char *text, size_t len,
                               install_cb *cb, void *arg, struct err *err) MUST_CHECK;
 
-/* After an accepting callback: fsync and rename over the output. On failure the output is what it
- * was. Ends the installation either way. */
-bool install_commit(struct install *install, struct err *err) MUST_CHECK;
+/* Once, after an accepting callback: fsync and rename over the output, by the saver. Until the end
+ * nothing else may be staged for this output. `done` gets the `arg` of install_stage(). */
+void install_commit(struct install *install, struct saver *saver, install_done_cb *done);
 
-/* Stops the check, removes the staged file. Ends the installation. */
+/* Stops the check, removes the staged file; a commit is waited for, and stays. Ends the
+ * installation. */
 void install_cancel(struct install *install);
 
 #endif

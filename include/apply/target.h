@@ -11,6 +11,7 @@
 #include "config.h"
 
 struct event_base;
+struct saver;
 struct target;
 struct target_hub; /* what targets share: one reload in flight per HAProxy, few connections per
                       socket */
@@ -29,6 +30,9 @@ struct desired {
 
 struct target_hub *target_hub_create(struct event_base *base);
 void target_hub_destroy(struct target_hub *hub); /* after its targets */
+
+/* What makes files durable, for the targets and for who keeps more beside them. */
+struct saver *target_hub_saver(const struct target_hub *hub);
 
 /* `config` is borrowed until target_destroy(). `state_dir`: where the marker of a reload that is
  * still owed is kept. `changed` (may be NULL) is called when target_status() may have changed;

@@ -28,7 +28,7 @@ char *file_stage(const char *path, const void *data, size_t len, const struct fi
                  struct err *err) MUST_CHECK;
 
 /* fsync, rename over `path`, fsync of the folder (as far as the folder lets us); on failure the
- * staged file is removed and `path` is what it was. */
+ * staged file is removed and `path` is what it was. Waits for the disk; allocates nothing. */
 bool file_commit(const char *staged, const char *path, struct err *err) MUST_CHECK;
 
 /* file_stage() and file_commit() in one. */

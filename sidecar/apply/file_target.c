@@ -3,10 +3,10 @@
  * command is still owed. It cannot see whether the reader follows: the command's exit status is
  * all.
  *
- *            file differs            accepted           command owed
- *   IDLE ---------------> CHECKING ----------> IDLE ---------------> RELOADING -- exited with 0 --+
- *    ^ ^ timer, new text     | refused, no room                          | failed                 |
- *    | +------------------ WAITING <-------------------------------------+                        |
+ *      file differs          accepted            on disk      command owed
+ *   IDLE --------> CHECKING ----------> COMMITTING -----> IDLE -----------> RELOADING -- exit 0 --+
+ *    ^ ^ timer, new text | refused           | no room                          | failed          |
+ *    | +-------------- WAITING <-------------+----------------------------------+                 |
  *    +--------------------------------------------------------------------------------------------+
  */
 #include <event2/event.h>
@@ -25,9 +25,10 @@
 
 enum file_state {
 	FILE_IDLE,
-	FILE_CHECKING,  /* the new file is staged, check_command runs */
-	FILE_RELOADING, /* reload_command has been asked for */
-	FILE_WAITING,   /* after a failure, until the timer or a new text */
+	FILE_CHECKING,   /* the new file is staged, check_command runs */
+	FILE_COMMITTING, /* the saver puts it in place; nothing else is staged meanwhile */
+	FILE_RELOADING,  /* reload_command has been asked for */
+	FILE_WAITING,    /* after a failure, until the timer or a new text */
 };
 
 struct file_target {
@@ -120,16 +121,34 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 	reconcile(file);
 }
 
+/* A text that has come meanwhile does not wait. */
+static void committed_cb(const struct err *problem, void *arg)
+{
+	struct file_target *file = arg;
+	bool newest = file->install_generation == file->generation;
+
+	file->install = NULL;
+	if (problem != NULL) {
+		fail(file, "install_failed", problem->message, "the file is what it was");
+	} else {
+		file->reload_owed = file->reloader != NULL;
+		file->current = newest;
+		file->persisted_us = newest ? clock_now_us() : 0;
+	}
+	if (problem == NULL || !newest)
+		enter(file, FILE_IDLE, -1);
+	reconcile(file);
+}
+
 /* The marker goes first: a crash after the rename must not lose the reload. */
 static bool commit(struct file_target *file, struct err *err)
 {
-	struct install *install = STEAL(file->install);
-
 	if (file->reloader != NULL && !target_marker_write(&file->target, 0, err)) {
-		install_cancel(install);
+		install_cancel(STEAL(file->install));
 		return false;
 	}
-	return install_commit(install, err);
+	install_commit(file->install, target_hub_saver(file->target.hub), committed_cb);
+	return true;
 }
 
 static void checked_cb(bool accepted, const char *what, void *arg)
@@ -143,10 +162,7 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 	} else if (!commit(file, &err)) {
 		fail(file, "install_failed", err.message, "the file is what it was");
 	} else {
-		file->current = true;
-		file->reload_owed = file->reloader != NULL;
-		file->persisted_us = clock_now_us();
-		enter(file, FILE_IDLE, -1);
+		enter(file, FILE_COMMITTING, -1);
 	}
 	reconcile(file);
 }
@@ -196,6 +212,7 @@ static void reconcile(struct file_target *file)
 	case FILE_IDLE:
 		step(file);
 		break;
+	case FILE_COMMITTING:
 	case FILE_RELOADING:
 	case FILE_WAITING:
 		break;
@@ -257,6 +274,8 @@ static const char *step_name(enum file_state state)
 		return "idle";
 	case FILE_CHECKING:
 		return "checking";
+	case FILE_COMMITTING:
+		return "committing";
 	case FILE_RELOADING:
 		return "reloading";
 	case FILE_WAITING:

@@ -145,6 +145,8 @@ static const char *persist_step(enum persist_state state)
 		return "";
 	case PERSIST_CHECKING:
 		return "checking";
+	case PERSIST_COMMITTING:
+		return "committing";
 	case PERSIST_RELOADING:
 		return "reloading";
 	case PERSIST_CONFIRMING:

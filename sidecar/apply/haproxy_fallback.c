@@ -37,23 +37,37 @@ static void failed(struct haproxy_driver *driver, const char *problem)
 	        : "until it is put right, HAProxy would start with the servers before");
 }
 
-static void checked_cb(bool accepted, const char *what, void *arg)
+/* A text that has come meanwhile does not wait. */
+static void committed_cb(const struct err *problem, void *arg)
 {
 	struct haproxy_driver *driver = arg;
-	struct install *install = STEAL(driver->persist.install);
-	struct err err;
 
-	if (!accepted) {
-		install_cancel(install);
-		failed(driver, what);
-	} else if (!install_commit(install, &err)) {
-		failed(driver, err.message);
+	driver->persist.install = NULL;
+	if (problem != NULL) {
+		failed(driver, problem->message);
 	} else {
 		went_back(driver);
 		haproxy_log_fell_back(driver);
 		driver->sync.want_read = true;
 	}
-	wait_on(driver);
+	if (haproxy_persist_is_stale(driver))
+		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+	else
+		wait_on(driver);
+	haproxy_reconcile(driver);
+}
+
+static void checked_cb(bool accepted, const char *what, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+
+	if (accepted) {
+		haproxy_persist_commit(driver, committed_cb);
+	} else {
+		install_cancel(STEAL(driver->persist.install));
+		failed(driver, what);
+		wait_on(driver);
+	}
 	haproxy_reconcile(driver);
 }
 

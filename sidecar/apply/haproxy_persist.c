@@ -3,13 +3,14 @@
  * told, unless HAProxy is away; never a file that check_command refuses; whatever file is there,
  * its servers are those of now. */
 /* clang-format off */
-/*        file differs           accepted         reload owed              reported done
- *   IDLE -----------> CHECKING ----------> IDLE ------------> RELOADING ---------------> CONFIRMING
- *    ^                    | refused                               | failed                | |
- *    |                    +--------> FALLING_BACK <---------------+-- no new worker ------+ |
- *    |  timer, new text                   | done, or nothing to do                          |
- *    +--------------------------- WAITING <-- no room, ...                                  |
- *    +---------------------------------------------- a new worker answers ------------------+
+/*     file differs        accepted          on disk      reload owed           reported done
+ *   IDLE -------> CHECKING --------> COMMITTING ----> IDLE ---------> RELOADING -------> CONFIRMING
+ *    ^                | refused         | no room                         | failed          | |
+ *    |                +-----------------+-----> FALLING_BACK <------------+- no new worker -+ |
+ *    |                                     accepted |  | refused, no room, nothing to do       |
+ *    |  timer, new text               COMMITTING <--+  |                                      |
+ *    +----------------------- WAITING <-----+----------+                                      |
+ *    +---------------------------------------------- a new worker answers --------------------+
  */
 /* clang-format on */
 #include <event2/event.h>
@@ -54,6 +55,17 @@ void haproxy_persist_fail(struct haproxy_driver *driver, const char *event, cons
 	haproxy_persist_enter(driver, PERSIST_WAITING, ms);
 }
 
+bool haproxy_persist_is_stale(const struct haproxy_driver *driver)
+{
+	return driver->persist.install_generation != driver->generation;
+}
+
+void haproxy_persist_commit(struct haproxy_driver *driver, install_done_cb *done)
+{
+	install_commit(driver->persist.install, target_hub_saver(driver->target.hub), done);
+	haproxy_persist_enter(driver, PERSIST_COMMITTING, -1);
+}
+
 bool haproxy_persist_done(const struct haproxy_driver *driver)
 {
 	auto_strbuf struct strbuf why = STRBUF_INIT;
@@ -62,26 +74,61 @@ bool haproxy_persist_done(const struct haproxy_driver *driver)
 	return driver->persist.state == PERSIST_IDLE && driver->persist.current && why.len == 0;
 }
 
+static void fail_install(struct haproxy_driver *driver, const struct err *err)
+{
+	haproxy_persist_fail(driver, "install_failed", err->message, "the file is what it was",
+	                     ++driver->persist.failures);
+}
+
+static void installed(struct haproxy_driver *driver)
+{
+	struct haproxy_persist *persist = &driver->persist;
+
+	persist->refused_on_disk = false;
+	persist->failures = 0;
+	persist->installed_us = clock_now_us();
+	persist->current = !haproxy_persist_is_stale(driver);
+	if (driver->watch.told)
+		haproxy_log_drift(driver, "somebody had changed the file");
+	else if (persist->current)
+		driver->watch.persisted_us = clock_now_us();
+	if (persist->reload_failures == 0)
+		haproxy_persist_set_problem(driver, "");
+	/* A worker that came up between the push and the file has loaded the old file, and leads to
+	 * the old primary: only another look tells. */
+	driver->sync.want_read = true;
+}
+
+static void committed_cb(const struct err *problem, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+
+	driver->persist.install = NULL;
+	if (problem == NULL)
+		installed(driver);
+	else
+		fail_install(driver, problem);
+	if (problem == NULL || haproxy_persist_is_stale(driver))
+		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+	else
+		haproxy_fallback_start(driver);
+	haproxy_reconcile(driver);
+}
+
 static bool commit(struct haproxy_driver *driver, struct err *err)
 {
 	struct haproxy_persist *persist = &driver->persist;
-	struct install *install = STEAL(persist->install);
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 
 	haproxy_reload_reason(driver, &why);
 	if (why.len == 0)
 		persist->has_previous = false;
 	else if (!haproxy_reload_prepare(driver, err)) {
-		install_cancel(install);
+		install_cancel(STEAL(persist->install));
 		return false;
 	}
-	return install_commit(install, err);
-}
-
-static void fail_install(struct haproxy_driver *driver, const struct err *err)
-{
-	haproxy_persist_fail(driver, "install_failed", err->message, "the file is what it was",
-	                     ++driver->persist.failures);
+	haproxy_persist_commit(driver, committed_cb);
+	return true;
 }
 
 static void checked_cb(bool accepted, const char *what, void *arg)
@@ -99,21 +146,6 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 		/* Without a place for the note that a reload is owed, the servers still go in. */
 		fail_install(driver, &err);
 		haproxy_fallback_start(driver);
-	} else {
-		persist->current = true;
-		persist->refused_on_disk = false;
-		persist->failures = 0;
-		persist->installed_us = clock_now_us();
-		if (driver->watch.told)
-			haproxy_log_drift(driver, "somebody had changed the file");
-		else
-			driver->watch.persisted_us = clock_now_us();
-		if (persist->reload_failures == 0)
-			haproxy_persist_set_problem(driver, "");
-		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
-		/* A worker that came up between the push and the file has loaded the old file, and
-		 * leads to the old primary: only another look tells. */
-		driver->sync.want_read = true;
 	}
 	haproxy_reconcile(driver);
 }
@@ -205,11 +237,12 @@ void haproxy_persist_reconcile(struct haproxy_driver *driver)
 	switch (persist->state) {
 	case PERSIST_CHECKING:
 	case PERSIST_FALLING_BACK:
-		if (persist->install_generation == driver->generation)
+		if (!haproxy_persist_is_stale(driver))
 			return;
 		install_cancel(STEAL(persist->install));
 		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
 		break;
+	case PERSIST_COMMITTING:
 	case PERSIST_RELOADING:
 	case PERSIST_CONFIRMING:
 	case PERSIST_WAITING:

@@ -74,7 +74,10 @@ void haproxy_loaded_new_worker(struct haproxy_driver *driver, int64_t seen_us)
 		persist->cured = persist->warned = 0;
 	if (!persist->opened)
 		return; /* haproxy_loaded_open() judges */
-	/* A worker older than the file may have loaded the one before it: a reload stays owed. */
+	/* A worker older than the file, or as old, may have loaded the one before it: a reload
+	 * stays owed. */
+	if (persist->state == PERSIST_COMMITTING)
+		return;
 	if (persist->installed_us == 0 || seen_us > persist->installed_us ||
 	    sync->worker_us > persist->installed_us + 1000000)
 		load_from_file(driver);

@@ -4,11 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/saver.h"
+
 #define REREAD_MS            5000
 #define REREAD_MS_PER_TARGET 20 /* 50 re-reads a second at most, whatever the number of targets */
 
 struct target_hub {
 	struct event_base *base;
+	struct saver *saver;
 	struct haproxy_gate **gates;
 	size_t gate_count;
 	struct {
@@ -25,6 +28,7 @@ struct target_hub *target_hub_create(struct event_base *base)
 	struct target_hub *hub = xcalloc(1, sizeof(*hub));
 
 	hub->base = base;
+	hub->saver = saver_create(base);
 	return hub;
 }
 
@@ -38,6 +42,7 @@ void target_hub_destroy(struct target_hub *hub)
 		reloader_destroy(hub->reloaders[i].reloader);
 		free(hub->reloaders[i].key);
 	}
+	saver_destroy(hub->saver);
 	free(hub->gates);
 	free(hub->reloaders);
 	free(hub);
@@ -46,6 +51,11 @@ void target_hub_destroy(struct target_hub *hub)
 struct event_base *target_hub_base(const struct target_hub *hub)
 {
 	return hub->base;
+}
+
+struct saver *target_hub_saver(const struct target_hub *hub)
+{
+	return hub->saver;
 }
 
 struct haproxy_gate *target_hub_gate(struct target_hub *hub, const char *path, bool master)

@@ -1,5 +1,6 @@
-/* Stage, check, commit. The staged file stands beside the output under a hidden name, so that the
- * rename is atomic and HAProxy, which loads whole folders, never sees a half one. */
+/* Stage, check, commit, in this order, each once. The staged file stands beside the output under a
+ * hidden name, so that the rename is atomic and HAProxy, which loads whole folders, never sees a
+ * half one. */
 #include "apply/install.h"
 
 #include <event2/event.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "apply/command.h"
+#include "base/saver.h"
 
 #define CHECK_TIMEOUT_MS 30000
 
@@ -18,7 +20,9 @@ struct install {
 	char *staged;
 	struct command *check; /* NULL: none configured, or done */
 	struct event *soon;    /* calls back where there is nothing to wait for */
+	struct saver_job *job; /* NULL: not to be committed yet */
 	install_cb *cb;
+	install_done_cb *done;
 	void *arg;
 };
 
@@ -121,16 +125,28 @@ struct install *install_stage(struct event_base *base, const struct config_targe
 	return install;
 }
 
-bool install_commit(struct install *install, struct err *err)
+static void saved_cb(const struct err *problem, void *arg)
 {
-	bool ok = file_commit(install->staged, install->config->output, err);
+	struct install *install = arg;
+	install_done_cb *done = install->done;
+	void *done_arg = install->arg;
 
 	install_free(install);
-	return ok;
+	done(problem, done_arg);
+}
+
+void install_commit(struct install *install, struct saver *saver, install_done_cb *done)
+{
+	install->done = done;
+	install->job =
+	    saver_commit(saver, install->staged, install->config->output, saved_cb, install);
 }
 
 void install_cancel(struct install *install)
 {
-	unlink(install->staged);
+	if (install->job != NULL)
+		saver_cancel(install->job);
+	else
+		unlink(install->staged);
 	install_free(install);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,11 +127,13 @@ static bool sync_path(const char *path, int flags)
 }
 
 /* Once renamed, the new content is what every reader sees: a folder that cannot be opened or synced
- * costs durability, but an error would claim that the old content is still there. */
+ * costs durability, but an error would claim that the old content is still there. On the stack, as
+ * the saver's thread must not allocate; no path that could be renamed is longer. */
 static void sync_folder(const char *path)
 {
-	auto_free char *for_dir = xstrdup(path);
+	char for_dir[PATH_MAX];
 
+	snprintf(for_dir, sizeof(for_dir), "%s", path);
 	(void)sync_path(dirname(for_dir), O_DIRECTORY);
 }
 

@@ -7,7 +7,7 @@
 const char *faults_create(struct lab *lab); /* an empty folder: no fault yet */
 void faults_start(struct lab *lab, struct lab_segue *segue, const char *folder);
 
-/* kill-at, enospc: see tests/faults/faults.c. `content` NULL: no longer. */
+/* kill-at, enospc, slow-disk: see tests/faults/faults.c. `content` NULL: no longer. */
 void faults_set(struct lab *lab, const char *folder, const char *name, const char *content);
 
 #endif

@@ -74,6 +74,37 @@ static double move_and_measure(struct run *run, int backend)
 	return written_ms(run->state_file) - wall_ms(line);
 }
 
+/* --- while the disk stands still --- */
+
+Test(run_durable, a_disk_that_stands_still_stops_neither_moves_nor_answers)
+{
+	struct run run;
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+	int64_t zxid;
+
+	run_init(&run, &(struct run_options){0});
+	run_set_primary(&run, 0);
+	run_start_with_faults(&run);
+	cr_assert(run_wait_file_names(&run, 0));
+	cr_assert(run_wait_settled(&run));
+	run_fault(&run, "slow-disk", "");
+	for (int backend = 1; backend < RUN_BACKENDS; backend++) {
+		run_set_primary(&run, backend);
+		cr_assert(run_wait_reaches(&run, backend));
+		cr_expect_eq(lab_ask(lab_segue_listen(run.segue), "GET", "/healthz", &body), 200);
+		cr_expect_eq(lab_ask(lab_segue_listen(run.segue), "GET", "/readyz", &body), 503,
+		             "the file is not there yet");
+	}
+	zxid = run_set_primary(&run, 1);
+	cr_assert(run_wait_reaches(&run, 1));
+	cr_expect(run_file_names(&run, 0));
+	run_fault(&run, "slow-disk", NULL);
+	cr_assert(run_wait_file_names(&run, 1));
+	must_be_on_disk(run.lab, run.state_file,
+	                lab_printf(run.lab, "\"applied_zxid\": %" PRId64, zxid), "");
+	run_fini(&run);
+}
+
 Test(run_durable, a_move_is_on_disk_as_soon_as_the_proxy_has_confirmed_and_not_before)
 {
 	struct run run;

@@ -8,33 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/client.h"
 #include "run.h"
-
-#define ASK_TIMEOUT_MS 5000
 
 TestSuite(run_endpoint, .timeout = 120);
 
-/* The HTTP status; `body` is replaced. */
-static int ask_at(const char *listen, const char *method, const char *path, struct strbuf *body)
-{
-	const struct client_call call = {.listen = listen,
-	                                 .method = method,
-	                                 .path = path,
-	                                 .body = "",
-	                                 .timeout_ms = ASK_TIMEOUT_MS};
-	enum client_reach reach;
-	struct err err = {""};
-	int status = 0;
-
-	strbuf_reset(body);
-	return client_request(&call, &status, body, &reach, &err) ? status : -1;
-}
-
 static int ask(struct run *run, const char *path, struct strbuf *body)
 {
-	return ask_at(lab_printf(run->lab, "unix:%s/segue.sock", lab_segue_dir(run->segue)), "GET",
-	              path, body);
+	return lab_ask(lab_segue_listen(run->segue), "GET", path, body);
 }
 
 static void start(struct run *run, const struct run_options *options)
@@ -335,10 +315,10 @@ Test(run_endpoint, over_tcp_all_is_read_and_nothing_is_written)
 	cr_assert_not_null(
 	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=status_served", NULL));
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-		cr_expect_eq(ask_at(listen, "GET", paths[i], &body), 200, "%s: %s", paths[i],
+		cr_expect_eq(lab_ask(listen, "GET", paths[i], &body), 200, "%s: %s", paths[i],
 		             body.data);
-		cr_expect_eq(ask_at(listen, "POST", paths[i], &body), 405, "%s", paths[i]);
-		cr_expect_eq(ask_at(listen, "DELETE", paths[i], &body), 405, "%s", paths[i]);
+		cr_expect_eq(lab_ask(listen, "POST", paths[i], &body), 405, "%s", paths[i]);
+		cr_expect_eq(lab_ask(listen, "DELETE", paths[i], &body), 405, "%s", paths[i]);
 	}
 	run_fini(&run);
 }

@@ -3,11 +3,14 @@
  *   kill-at   holds N: the Nth call from then on that has an effect outside of the process is not
  *             made, the process dies of SIGKILL instead; the file is removed by the one that dies
  *   enospc    while it exists, writes to staged files (".NAME.segue-new") fail with ENOSPC: to
- * those whose path begins with what it holds; empty: to all A call with an effect: connect, send,
- * write to a file or socket (not stderr), fsync, rename, unlink, fork. */
+ *             those whose path begins with what it holds; empty: to all
+ *   slow-disk while it exists, an fsync does not return
+ * A call with an effect: connect, send, write to a file or socket (not stderr), fsync, rename,
+ * unlink, fork. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -20,7 +23,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-static long calls_seen;
+static _Atomic long calls_seen; /* of the loop and of the thread that saves */
 
 static bool fault_path(const char *name, char *out, size_t size)
 {
@@ -129,9 +132,18 @@ ssize_t writev(int fd, const struct iovec *parts, int count)
 	return NEXT(writev)(fd, parts, count);
 }
 
+static bool is_disk_slow(void)
+{
+	char path[512];
+
+	return fault_path("slow-disk", path, sizeof(path)) && access(path, F_OK) == 0;
+}
+
 int fsync(int fd)
 {
 	effect();
+	while (is_disk_slow())
+		poll(NULL, 0, 5);
 	return NEXT(fsync)(fd);
 }
 

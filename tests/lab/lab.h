@@ -204,7 +204,8 @@ const char *lab_segue_binary(struct lab *lab);
 const char *lab_segue_ini_file(const struct lab_segue *segue);
 const char *lab_segue_dir(const struct lab_segue *segue); /* state_dir may be here */
 struct lab_process *lab_segue_process(struct lab_segue *segue);
-void lab_segue_start(struct lab_segue *segue);   /* segue run -c INI; does not wait */
+const char *lab_segue_listen(const struct lab_segue *segue); /* where it is no test's own */
+void lab_segue_start(struct lab_segue *segue);               /* segue run -c INI; does not wait */
 void lab_segue_publish(struct lab_segue *segue); /* segue publish -c INI; does not wait */
 
 /* The log: lines after the mark that hold every one of the strings (the last argument is NULL).
@@ -213,6 +214,10 @@ void lab_segue_mark(struct lab_segue *segue); /* from here on; a start sets it t
 const char *lab_segue_wait_log(struct lab_segue *segue, int64_t timeout_ms, ...)
     __attribute__((sentinel));
 int lab_segue_count_log(struct lab_segue *segue, ...) __attribute__((sentinel));
+
+/* Asks the endpoint at `listen` (as [segue] has it), and waits: the HTTP status, or -1 where nobody
+ * answers; `body` is replaced. */
+int lab_ask(const char *listen, const char *method, const char *path, struct strbuf *body);
 double lab_log_number(const char *line, const char *key); /* of key=NUMBER; -1: not there */
 
 #endif

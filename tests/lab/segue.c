@@ -10,10 +10,13 @@
 
 #include "base/file.h"
 #include "lab/internal.h"
+#include "report/client.h"
 
 #define LOG_MAX     ((size_t)256 * 1024 * 1024)
 #define WANTED_MAX  8
 #define PATH_BUFFER 4096
+
+#define ASK_TIMEOUT_MS 10000
 
 struct lab_segue {
 	struct lab *lab;
@@ -194,4 +197,24 @@ double lab_log_number(const char *line, const char *key)
 	const char *at = line != NULL ? strstr(line, pattern) : NULL;
 
 	return at != NULL ? strtod(at + strlen(pattern), NULL) : -1;
+}
+
+const char *lab_segue_listen(const struct lab_segue *segue)
+{
+	return lab_printf(segue->lab, "unix:%s/segue.sock", segue->dir);
+}
+
+int lab_ask(const char *listen, const char *method, const char *path, struct strbuf *body)
+{
+	const struct client_call call = {.listen = listen,
+	                                 .method = method,
+	                                 .path = path,
+	                                 .body = "",
+	                                 .timeout_ms = ASK_TIMEOUT_MS};
+	enum client_reach reach;
+	struct err err = {""};
+	int status = 0;
+
+	strbuf_reset(body);
+	return client_request(&call, &status, body, &reach, &err) ? status : -1;
 }

@@ -8,15 +8,19 @@
 #include <unistd.h>
 
 #include "apply/install.h"
+#include "base/saver.h"
 #include "unit/loop.h"
 
 static struct {
 	struct event_base *base;
+	struct saver *saver;
 	char dir[64], output[96];
 	struct config_target config;
 	struct file_owner owner;
 	bool called, accepted;
 	char what[2048];
+	bool ended; /* an installation that was to be committed */
+	char problem[2048];
 } t;
 
 static void setup(void)
@@ -24,6 +28,7 @@ static void setup(void)
 	static char none[] = "";
 
 	t.base = event_base_new();
+	t.saver = saver_create(t.base);
 	snprintf(t.dir, sizeof(t.dir), "/tmp/segue-install-XXXXXX");
 	cr_assert_not_null(mkdtemp(t.dir));
 	snprintf(t.output, sizeof(t.output), "%s/orders.cfg", t.dir);
@@ -48,6 +53,7 @@ static int files_in_dir(void)
 
 static void teardown(void)
 {
+	saver_destroy(t.saver);
 	unlink(t.output);
 	cr_assert_eq(rmdir(t.dir), 0, "something was left in the folder");
 	event_base_free(t.base);
@@ -76,13 +82,28 @@ static struct install *stage(const char *text)
 	return install;
 }
 
+static void done_cb(const struct err *problem, void *arg)
+{
+	(void)arg;
+	t.ended = true;
+	snprintf(t.problem, sizeof(t.problem), "%s", problem != NULL ? problem->message : "");
+}
+
+static void commit(struct install *staged)
+{
+	t.ended = false;
+	install_commit(staged, t.saver, done_cb);
+	cr_assert_not(t.ended, "called back inside install_commit()");
+}
+
 static void install(const char *text)
 {
 	struct install *staged = stage(text);
-	struct err err;
 
 	cr_assert(t.accepted, "%s", t.what);
-	cr_assert(install_commit(staged, &err), "%s", err.message);
+	commit(staged);
+	cr_assert(loop_until(t.base, &t.ended, 10000));
+	cr_assert_str_eq(t.problem, "");
 	cr_assert(install_is_current(t.output, text, strlen(text)));
 }
 
@@ -125,6 +146,31 @@ Test(install, cancelled_while_checking_it_leaves_nothing, .init = setup, .fini =
 	loop_for(t.base, 20);
 	cr_assert_not(t.called);
 	cr_assert_eq(files_in_dir(), 0);
+}
+
+Test(install, cancelled_while_it_is_committed_it_is_there, .init = setup, .fini = teardown)
+{
+	struct install *staged = stage("new\n");
+
+	commit(staged);
+	install_cancel(staged);
+	cr_assert(install_is_current(t.output, "new\n", 4));
+	loop_for(t.base, 20);
+	cr_assert_not(t.ended);
+	cr_assert_eq(files_in_dir(), 1);
+}
+
+Test(install, what_cannot_be_renamed_leaves_the_output_as_it_was, .init = setup, .fini = teardown)
+{
+	struct install *staged = stage("new\n");
+
+	cr_assert_eq(mkdir(t.output, 0700), 0);
+	commit(staged);
+	cr_assert(loop_until(t.base, &t.ended, 10000));
+	cr_assert_not_null(strstr(t.problem, "cannot rename "), "%s", t.problem);
+	cr_assert_not_null(strstr(t.problem, t.output), "%s", t.problem);
+	cr_assert_eq(files_in_dir(), 1);
+	cr_assert_eq(rmdir(t.output), 0);
 }
 
 Test(install, problems_are_errors_that_name_the_thing, .init = setup, .fini = teardown)
