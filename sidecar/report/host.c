@@ -15,7 +15,8 @@ static bool strip(const char *host, char out[REQUEST_HOST_MAX], bool *bracketed)
 	size_t len;
 
 	*bracketed = host[0] == '[';
-	host += *bracketed;
+	if (*bracketed)
+		host++;
 	len = strcspn(host, *bracketed ? "]" : ":");
 	if (len >= REQUEST_HOST_MAX || (*bracketed && host[len] != ']'))
 		return false;
@@ -23,7 +24,9 @@ static bool strip(const char *host, char out[REQUEST_HOST_MAX], bool *bracketed)
 	out[len] = '\0';
 	if (len > 0 && out[len - 1] == '.')
 		out[len - 1] = '\0';
-	host += len + *bracketed;
+	host += len;
+	if (*bracketed)
+		host++;
 	return *host == '\0' || (*host == ':' && host[1 + strspn(host + 1, "0123456789")] == '\0');
 }
 
