@@ -207,14 +207,14 @@ test_failover() {
 	check 'the primary is killed' documented 'docker compose -f docker/compose.yaml kill db1'
 	check 'clients are held' wait_until 20 sidecar_says pgbouncer-segue 'cluster orders: held'
 	check 'the standby is promoted' documented 'docker compose -f docker/compose.yaml exec db2 pg_ctl promote'
-	check 'writes go on through HAProxy' wait_until 20 goes_on haproxy db2 "$haproxy"
-	check 'writes go on through PgBouncer' wait_until 20 goes_on pgbouncer db2 "$pgbouncer"
+	check 'writes go on through HAProxy' wait_until 60 goes_on haproxy db2 "$haproxy"
+	check 'writes go on through PgBouncer' wait_until 60 goes_on pgbouncer db2 "$pgbouncer"
 	note "errors that the client saw: $(podman logs "$(container client)" 2>&1 | grep -c ' error ')"
 	check 'the old primary comes back' documented 'docker compose -f docker/compose.yaml start db1'
 	greet db1
 	check 'it is heard, and not followed' wait_until 30 sidecar_says haproxy-segue "$SUBNET.11:5432 .* no  *[^-]"
 	haproxy=$(count haproxy)
-	check 'and nobody goes there' wait_until 20 goes_on haproxy db2 "$haproxy"
+	check 'and nobody goes there' wait_until 60 goes_on haproxy db2 "$haproxy"
 	check 'no write by the old primary after the first by the new one' no_write_by_old_after_new
 	check 'no write is lost that the new primary acknowledged' all_there
 	check 'it is stopped again' compose stop -t 5 db1
@@ -237,10 +237,10 @@ test_killed_while_paused() {
 	haproxy=$(count haproxy) pgbouncer=$(count pgbouncer)
 	check 'the primary is there again' compose start db2
 	greet db2
-	check 'writes go on through HAProxy, whose sidecar lives' wait_until 20 goes_on haproxy db2 "$haproxy"
+	check 'writes go on through HAProxy, whose sidecar lives' wait_until 60 goes_on haproxy db2 "$haproxy"
 	check 'PgBouncer is paused still' is "$(count pgbouncer)" "$pgbouncer"
 	check 'the sidecar is started' compose start pgbouncer-segue
-	check 'and resumes PgBouncer' wait_until 20 goes_on pgbouncer db2 "$pgbouncer"
+	check 'and resumes PgBouncer' wait_until 60 goes_on pgbouncer db2 "$pgbouncer"
 }
 
 test_demo() {
