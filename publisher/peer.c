@@ -19,6 +19,9 @@
 #include "verify/session.h"
 #include "watch/resolver.h"
 
+/* repmgr's table nodes, of TOPOLOGY_SLOTS_MAX rows, is in it. */
+#define ANSWER_BYTES_MAX 262144
+
 enum peer_state {
 	PEER_IDLE,      /* nothing is asked */
 	PEER_RESOLVING, /* the name server is */
@@ -123,7 +126,7 @@ static bool parse_row(const char *const *row, void *answer, struct err *err)
 }
 
 static const struct session_question question = {
-    .columns = INQUIRY_COLUMNS, .sql = sql_of, .parse = parse_row};
+    .columns = INQUIRY_COLUMNS, .bytes_max = ANSWER_BYTES_MAX, .sql = sql_of, .parse = parse_row};
 
 static void ask_server(struct peer *peer)
 {

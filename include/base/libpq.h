@@ -29,6 +29,7 @@
 	X(flush, PQflush)                             \
 	X(consume_input, PQconsumeInput)              \
 	X(is_busy, PQisBusy)                          \
+	X(notifies, PQnotifies)                       \
 	X(get_result, PQgetResult)                    \
 	X(result_status, PQresultStatus)              \
 	X(result_error_field, PQresultErrorField)     \

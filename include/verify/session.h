@@ -1,5 +1,6 @@
-/* One connection to one server, over libpq's asynchronous calls: made when it is needed, asked one
- * question at a time. It knows no time: whoever asks sets the deadline, and closes. */
+/* One connection to one server: made when it is needed, asked one question at a time. An answer is
+ * one row of a bounded size: whatever else comes ends the connection. It knows no time: whoever
+ * asks sets the deadline, and closes. */
 #ifndef SEGUE_VERIFY_SESSION_H
 #define SEGUE_VERIFY_SESSION_H
 
@@ -13,6 +14,7 @@ struct session;
  * `answer` is what session_ask() was given. */
 struct session_question {
 	int columns;
+	size_t bytes_max; /* of an answer, with all that comes in between */
 	/* Borrowed until the answer. `reduced`: without what a role may be refused, or a server may
 	 * lack; asked after such an error, as long as the connection lasts. */
 	const char *(*sql)(const void *answer, bool reduced);

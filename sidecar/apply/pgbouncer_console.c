@@ -1,7 +1,6 @@
-/* The console: connect, one query out, its result in, over and over on one connection. What libpq
- * wants to wait for is watched anew after each of its calls, as its socket changes while it tries
- * one address after the other. Every query ends in finish(), which lets go of it before the
- * callback runs, so that the callback may ask again or close.
+/* The console: one query out over a connection (base/pq_link.h), its result in, over and over.
+ * Every query ends in finish(), which lets go of it before the callback runs, so that the callback
+ * may ask again or close.
  *
  *            query, open              connected                 query
  *   CLOSED -------------> CONNECTING -----------> READY <-------------------> ASKING
@@ -15,36 +14,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/libpq.h"
+#include "base/pq_link.h"
 #include "base/strbuf.h"
 #include "base/util.h"
 
-enum console_state {
-	CONSOLE_CLOSED,     /* no connection; the next query makes one */
-	CONSOLE_CONNECTING, /* libpq is at it; a query may be waiting for the end of it */
-	CONSOLE_READY,      /* connected, nothing asked; watched for its end */
-	CONSOLE_ASKING,     /* a query is out */
-};
+/* The answers of a PgBouncer with 10,000 databases, or as many connections, have some 3 MB. */
+#define ANSWER_BYTES_MAX 16777216
+#define ANSWER_ROWS_MAX  100000
 
 struct console {
 	struct event_base *base;
 	char *conninfo;
 	struct libpq pq;
 	bool loaded;
-	enum console_state state;
-	PGconn *conn;
+	struct pq_link *link;
 	unsigned connections;
-	struct event *io;    /* NULL: nothing to watch */
 	struct event *timer; /* the deadline of the query; at once, where it has failed already */
 	char *sql;           /* of the query; NULL: none */
 	int64_t timeout_ms;
 	struct err failure; /* why it failed inside console_query(); "": it did not */
-	PGresult *result;   /* the first one of the answer */
 	console_cb *cb;
 	void *arg;
 };
-
-static void advance(struct console *console);
 
 /* PgBouncer's messages of old versions and libpq's end with a line feed, or hold several lines. */
 static void set_message(struct err *err, const char *context, const char *text)
@@ -57,42 +48,6 @@ static void set_message(struct err *err, const char *context, const char *text)
 	for (char *end = line; (end = strchr(end, '\n')) != NULL;)
 		*end = ' ';
 	err_set(err, "%s: %s", context, *line != '\0' ? line : "the connection was closed");
-}
-
-static void unwatch(struct console *console)
-{
-	if (console->io != NULL)
-		event_free(console->io);
-	console->io = NULL;
-}
-
-static void io_cb(int fd, short events, void *arg)
-{
-	(void)fd;
-	(void)events;
-	advance(arg);
-}
-
-static void watch(struct console *console, short events)
-{
-	int fd = console->pq.socket(console->conn);
-
-	if (console->io != NULL && event_get_fd(console->io) == fd &&
-	    (event_get_events(console->io) & (EV_READ | EV_WRITE)) == events)
-		return;
-	unwatch(console);
-	console->io = event_new(console->base, fd, (short)(events | EV_PERSIST), io_cb, console);
-	event_add(console->io, NULL);
-}
-
-static void disconnect(struct console *console)
-{
-	unwatch(console);
-	if (console->result != NULL)
-		console->pq.clear(STEAL(console->result));
-	if (console->conn != NULL)
-		console->pq.finish(STEAL(console->conn));
-	console->state = CONSOLE_CLOSED;
 }
 
 /* A table that borrows its texts from the result. */
@@ -119,10 +74,10 @@ static void set_result_error(const struct console *console, const PGresult *resu
 	            text != NULL ? text : console->pq.result_error_message(result));
 }
 
-/* The callback may close the console: nothing of it is touched after that. */
-static void finish(struct console *console, const struct err *err, bool lost)
+/* The callback may close the console: nothing of it is touched after that. `result` may be NULL,
+ * and is cleared. */
+static void finish(struct console *console, PGresult *result, const struct err *err, bool lost)
 {
-	PGresult *result = STEAL(console->result);
 	void (*clear)(PGresult *) = console->pq.clear;
 	bool rows = err == NULL && console->pq.result_status(result) == PGRES_TUPLES_OK;
 	struct pgbouncer_table table = {0};
@@ -144,148 +99,78 @@ static void lose(struct console *console, const char *what)
 	struct err err;
 
 	set_message(&err, "console", what);
-	disconnect(console);
+	pq_link_close(console->link);
 	if (console->sql != NULL)
-		finish(console, &err, true);
+		finish(console, NULL, &err, true);
 }
 
-static void lose_connection(struct console *console)
+static const char *loss_of(const struct console *console)
 {
-	lose(console, console->pq.error_message(console->conn));
+	const char *problem = pq_link_problem(console->link);
+
+	return problem != NULL ? problem : console->pq.error_message(pq_link_conn(console->link));
 }
 
-static void answered(struct console *console)
+static void take_answer(struct console *console)
 {
-	const PGresult *result = console->result;
+	PGresult *result = pq_link_take_result(console->link);
 	ExecStatusType status = console->pq.result_status(result);
 	struct err err;
 
-	if (console->pq.status(console->conn) == CONNECTION_BAD) {
-		lose_connection(console);
-		return;
-	}
-	console->state = CONSOLE_READY;
-	watch(console, EV_READ);
 	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-		finish(console, NULL, false);
+		finish(console, result, NULL, false);
 		return;
 	}
 	set_result_error(console, result, &err);
-	finish(console, &err, false);
+	finish(console, result, &err, false);
 }
 
-/* An error stands before whatever follows it. */
-static void keep_result(struct console *console, PGresult *result)
-{
-	if (console->result == NULL)
-		console->result = result;
-	else
-		console->pq.clear(result);
-}
-
-static void read_answer(struct console *console)
-{
-	int unsent = console->pq.flush(console->conn);
-	PGresult *result;
-
-	if (unsent < 0 || !console->pq.consume_input(console->conn)) {
-		lose_connection(console);
-		return;
-	}
-	while (!console->pq.is_busy(console->conn)) {
-		result = console->pq.get_result(console->conn);
-		if (result == NULL) {
-			answered(console);
-			return;
-		}
-		keep_result(console, result);
-	}
-	watch(console, unsent > 0 ? EV_READ | EV_WRITE : EV_READ);
-}
-
-/* The answer is not looked for before the socket says that there is one: the callback must not run
- * inside console_query(). */
 static bool send_query(struct console *console, struct err *err)
 {
-	int unsent = -1;
+	static const struct pq_link_limits limits = {.bytes = ANSWER_BYTES_MAX,
+	                                             .rows = ANSWER_ROWS_MAX};
 
-	if (console->pq.send_query(console->conn, console->sql))
-		unsent = console->pq.flush(console->conn);
-	if (unsent < 0) {
-		set_message(err, "console", console->pq.error_message(console->conn));
-		disconnect(console);
-		return false;
-	}
-	console->state = CONSOLE_ASKING;
-	watch(console, unsent > 0 ? EV_READ | EV_WRITE : EV_READ);
-	return true;
-}
-
-static void drop_notice(void *arg, const PGresult *result)
-{
-	(void)arg;
-	(void)result;
+	if (pq_link_ask(console->link, console->sql, &limits))
+		return true;
+	set_message(err, "console", loss_of(console));
+	pq_link_close(console->link);
+	return false;
 }
 
 static void connected(struct console *console)
 {
 	struct err err;
 
-	console->state = CONSOLE_READY;
 	console->connections++;
-	console->pq.set_nonblocking(console->conn, 1);
-	watch(console, EV_READ);
 	if (console->sql != NULL && !send_query(console, &err))
-		finish(console, &err, true);
+		finish(console, NULL, &err, true);
 }
 
-/* libpq may close its socket and open one with the same number: the event goes before. */
-static void go_on_connecting(struct console *console)
+static void on_link(enum pq_link_event event, void *arg)
 {
-	unwatch(console);
-	switch (console->pq.connect_poll(console->conn)) {
-	case PGRES_POLLING_READING:
-	case PGRES_POLLING_ACTIVE:
-		watch(console, EV_READ);
-		return;
-	case PGRES_POLLING_WRITING:
-		watch(console, EV_WRITE);
-		return;
-	case PGRES_POLLING_OK:
+	struct console *console = arg;
+
+	switch (event) {
+	case PQ_LINK_CONNECTED:
 		connected(console);
 		return;
-	case PGRES_POLLING_FAILED:
-		lose_connection(console);
+	case PQ_LINK_ANSWERED:
+		take_answer(console);
+		return;
+	case PQ_LINK_LOST:
+		lose(console, loss_of(console));
 		return;
 	}
 }
 
-static void advance(struct console *console)
-{
-	switch (console->state) {
-	case CONSOLE_CLOSED:
-		return;
-	case CONSOLE_CONNECTING:
-		go_on_connecting(console);
-		return;
-	case CONSOLE_READY:
-		if (!console->pq.consume_input(console->conn) ||
-		    console->pq.status(console->conn) == CONNECTION_BAD)
-			disconnect(console);
-		return;
-	case CONSOLE_ASKING:
-		read_answer(console);
-		return;
-	}
-}
-
-/* PGOPTIONS of the environment would be refused by PgBouncer; a key of the person's own comes later
- * in the text and wins. */
+/* PGOPTIONS of the environment would be refused by PgBouncer, and GSSAPI asks servers of its own
+ * with the loop standing still; a key of the person's own comes later in the text and wins. */
 static char *whole_conninfo(const char *conninfo)
 {
 	if (strstr(conninfo, "://") != NULL)
 		return xstrdup(conninfo);
-	return xasprintf("options='' fallback_application_name=segue %s", conninfo);
+	return xasprintf("options='' gssencmode=disable fallback_application_name=segue %s",
+	                 conninfo);
 }
 
 static bool start_connecting(struct console *console, struct err *err)
@@ -295,18 +180,11 @@ static bool start_connecting(struct console *console, struct err *err)
 	if (!console->loaded && !libpq_load(&console->pq, err))
 		return false;
 	console->loaded = true;
-	console->conn = console->pq.connect_start(conninfo);
-	if (console->conn == NULL)
-		return err_set(err, "console: out of memory");
-	if (console->pq.status(console->conn) == CONNECTION_BAD) {
-		set_message(err, "console", console->pq.error_message(console->conn));
-		disconnect(console);
-		return false;
-	}
-	console->pq.set_notice_receiver(console->conn, drop_notice, NULL);
-	console->state = CONSOLE_CONNECTING;
-	watch(console, EV_WRITE);
-	return true;
+	if (pq_link_open(console->link, console->pq.connect_start(conninfo)))
+		return true;
+	set_message(err, "console", loss_of(console));
+	pq_link_close(console->link);
+	return false;
 }
 
 static void timer_cb(int fd, short events, void *arg)
@@ -319,20 +197,20 @@ static void timer_cb(int fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	if (failure.message[0] != '\0')
-		finish(console, &failure, true);
+		finish(console, NULL, &failure, true);
 	else
 		lose(console, what);
 }
 
 static bool start_query(struct console *console, struct err *err)
 {
-	switch (console->state) {
-	case CONSOLE_CLOSED:
+	switch (pq_link_state(console->link)) {
+	case PQ_LINK_CLOSED:
 		return start_connecting(console, err);
-	case CONSOLE_READY:
+	case PQ_LINK_READY:
 		return send_query(console, err);
-	case CONSOLE_CONNECTING:
-	case CONSOLE_ASKING:
+	case PQ_LINK_CONNECTING:
+	case PQ_LINK_ASKING:
 		break;
 	}
 	return true;
@@ -358,7 +236,7 @@ void console_open(struct console *console)
 {
 	struct err shows_at_the_query;
 
-	if (console->state == CONSOLE_CLOSED && console->sql == NULL)
+	if (pq_link_state(console->link) == PQ_LINK_CLOSED && console->sql == NULL)
 		(void)!start_connecting(console, &shows_at_the_query);
 }
 
@@ -378,6 +256,7 @@ struct console *console_create(struct event_base *base, const char *conninfo)
 
 	console->base = base;
 	console->conninfo = xstrdup(conninfo);
+	console->link = pq_link_create(base, &console->pq, on_link, console);
 	console->timer = event_new(base, -1, 0, timer_cb, console);
 	return console;
 }
@@ -386,7 +265,7 @@ void console_close(struct console *console)
 {
 	if (console == NULL)
 		return;
-	disconnect(console);
+	pq_link_destroy(console->link);
 	event_free(console->timer);
 	free(console->sql);
 	free(console->conninfo);

@@ -18,6 +18,9 @@
 #include "verify/question.h"
 #include "verify/session.h"
 
+/* An answer has some 500. */
+#define ANSWER_BYTES_MAX 16384
+
 #define WRITER_INTERVAL_MS 1000
 #define READER_INTERVAL_MS 5000
 #define RETRY_FIRST_MS     1
@@ -322,7 +325,7 @@ static bool parse_row(const char *const *row, void *answer, struct err *err)
 }
 
 static const struct session_question question = {
-    .columns = QUESTION_COLUMNS, .sql = sql_of, .parse = parse_row};
+    .columns = QUESTION_COLUMNS, .bytes_max = ANSWER_BYTES_MAX, .sql = sql_of, .parse = parse_row};
 
 struct probe *probe_create(struct event_base *base, const struct libpq *pq,
                            const struct config_cluster *config, const struct member *member,

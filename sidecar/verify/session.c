@@ -1,18 +1,12 @@
-/* The connection. What libpq wants to wait for is watched anew after each of its calls. Whatever
- * ends it goes through end(), which closes at once and tells in a turn of its own.
- *
- *             ask                   connected               ask
- *   CLOSED ---------> CONNECTING -------------> ASKING <------------> READY
- *     ^                   |                       |       answer        |
- *     +----- failed ------+----- error, EOF ------+-------- EOF --------+
- */
+/* What is asked over a connection (base/pq_link.h), and what its answer or its end says of the
+ * server. Whatever ends the connection goes through end(), which closes at once and tells in a turn
+ * of its own. Between the answer and the next question it stays open, watched for its end. */
 #include "verify/session.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 
+#include "base/pq_link.h"
 #include "base/util.h"
 #include "verify/dial.h"
 
@@ -20,87 +14,21 @@
 #define PASSING_MAX         3
 #define SESSION_COLUMNS_MAX 16
 
-enum session_state {
-	SESSION_CLOSED,     /* no connection; the end of one may still have to be told */
-	SESSION_CONNECTING, /* libpq is at it; the question waits for the end of it */
-	SESSION_ASKING,     /* the question is out */
-	SESSION_READY,      /* connected, nothing asked; watched for its end */
-};
-
 struct session {
-	struct event_base *base;
 	const struct libpq *pq;
 	const struct session_question *question;
 	const char *conninfo;
 	struct member member;
-	enum session_state state;
-	PGconn *conn;
-	PGresult *result;       /* the first one of the answer */
-	struct event *io;       /* NULL: nothing to watch */
+	struct pq_link *link;
 	struct event *over;     /* tells the end */
 	struct verdict verdict; /* of the end */
 	void *answer;           /* where the row goes */
-	bool spoke;             /* the last that came in while connecting was bytes, not the end */
 	bool answered;          /* this connection has brought an answer */
-	bool leaving;           /* it has said that it ends */
 	bool reduced;           /* it refuses the whole question */
 	unsigned passing;       /* errors in a row that may pass by themselves */
 	session_cb *cb;
 	void *arg;
 };
-
-static void advance(struct session *session);
-
-/* The one place where the state changes. */
-static void enter(struct session *session, enum session_state state)
-{
-	session->state = state;
-}
-
-static void unwatch(struct session *session)
-{
-	if (session->io != NULL)
-		event_free(session->io);
-	session->io = NULL;
-}
-
-static void io_cb(evutil_socket_t fd, short events, void *arg)
-{
-	struct session *session = arg;
-	char byte;
-
-	/* Not before it is connected: the call would take the error that libpq looks for. */
-	if (session->state == SESSION_CONNECTING && (events & EV_READ) != 0)
-		session->spoke = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
-	advance(session);
-}
-
-static void watch(struct session *session, short events)
-{
-	int fd = session->pq->socket(session->conn);
-
-	if (session->io != NULL && event_get_fd(session->io) == fd &&
-	    (event_get_events(session->io) & (EV_READ | EV_WRITE)) == events)
-		return;
-	unwatch(session);
-	session->io = event_new(session->base, fd, (short)(events | EV_PERSIST), io_cb, session);
-	event_add(session->io, NULL);
-}
-
-static void drop_result(struct session *session)
-{
-	if (session->result != NULL)
-		session->pq->clear(STEAL(session->result));
-}
-
-static void disconnect(struct session *session)
-{
-	unwatch(session);
-	drop_result(session);
-	if (session->conn != NULL)
-		session->pq->finish(STEAL(session->conn));
-	enter(session, SESSION_CLOSED);
-}
 
 static void over_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -118,43 +46,22 @@ static void over_cb(evutil_socket_t fd, short what, void *arg)
 /* `session->verdict` says why, where the connection has not answered yet. */
 static void end(struct session *session)
 {
-	disconnect(session);
+	pq_link_close(session->link);
 	event_active(session->over, EV_TIMEOUT, 0);
 }
 
-static void fail_to_connect(struct session *session, bool started)
+static void fail_to_connect(struct session *session, bool started, bool spoke)
 {
+	const PGconn *conn = pq_link_conn(session->link);
 	const struct classify_failure failure = {
-	    .message = session->pq->error_message(session->conn),
-	    .needs_password = session->pq->needs_password(session->conn),
+	    .message = session->pq->error_message(conn),
+	    .needs_password = session->pq->needs_password(conn),
 	    .started = started,
-	    .spoke = session->spoke,
+	    .spoke = spoke,
 	};
 
 	classify_failure(&failure, &session->verdict);
 	end(session);
-}
-
-/* Connected, and the other end is gone, or said why it goes. */
-static void lose(struct session *session)
-{
-	session->spoke = false;
-	fail_to_connect(session, true);
-}
-
-static void send_question(struct session *session)
-{
-	int unsent = -1;
-
-	if (session->pq->send_query(session->conn,
-	                            session->question->sql(session->answer, session->reduced)))
-		unsent = session->pq->flush(session->conn);
-	if (unsent < 0) {
-		lose(session);
-		return;
-	}
-	enter(session, SESSION_ASKING);
-	watch(session, unsent > 0 ? EV_READ | EV_WRITE : EV_READ);
 }
 
 /* A server that answers with an error, or with nonsense, is asked over a new connection. */
@@ -165,16 +72,31 @@ static void fail_to_answer(struct session *session, const char *sqlstate, const 
 	end(session);
 }
 
-static bool has_left(const struct session *session)
+/* The connection is not made, or the other end is gone, or said why it goes, or sends what nobody
+ * asked for. */
+static void lose(struct session *session)
 {
-	(void)session->pq->is_busy(session->conn); /* reads what came: take_notice() */
-	return session->leaving || session->pq->status(session->conn) == CONNECTION_BAD;
+	const char *problem = pq_link_problem(session->link);
+	bool connecting = pq_link_state(session->link) == PQ_LINK_CONNECTING;
+
+	if (problem != NULL)
+		fail_to_answer(session, NULL, problem);
+	else
+		fail_to_connect(session, true, connecting && pq_link_spoke(session->link));
 }
 
-static void take_row(struct session *session)
+static void send_question(struct session *session)
+{
+	const struct pq_link_limits limits = {.bytes = session->question->bytes_max, .rows = 1};
+
+	if (!pq_link_ask(session->link, session->question->sql(session->answer, session->reduced),
+	                 &limits))
+		lose(session);
+}
+
+static void take_row(struct session *session, const PGresult *result)
 {
 	const struct libpq *pq = session->pq;
-	const PGresult *result = session->result;
 	const char *row[SESSION_COLUMNS_MAX] = {NULL};
 	struct err err = {"the answer is not one row of the columns that were asked for"};
 	int columns = session->question->columns;
@@ -186,21 +108,16 @@ static void take_row(struct session *session)
 		fail_to_answer(session, NULL, err.message);
 		return;
 	}
-	drop_result(session);
 	session->answered = true;
 	session->passing = 0;
-	if (has_left(session)) {
+	if (pq_link_leaving(session->link))
 		lose(session);
-		return;
-	}
-	enter(session, SESSION_READY);
-	watch(session, EV_READ);
-	session->cb(SESSION_ANSWERED, NULL, session->arg);
+	else
+		session->cb(SESSION_ANSWERED, NULL, session->arg);
 }
 
-static void take_error(struct session *session)
+static void take_error(struct session *session, const PGresult *result)
 {
-	const PGresult *result = session->result;
 	const char *sqlstate = session->pq->result_error_field(result, PG_DIAG_SQLSTATE);
 	const char *text = session->pq->result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
 
@@ -211,147 +128,78 @@ static void take_error(struct session *session)
 		fail_to_answer(session, sqlstate, text != NULL ? text : "the question failed");
 		return;
 	}
-	drop_result(session);
 	send_question(session);
 }
 
-static void take_result(struct session *session)
+/* The callback may destroy the session. */
+static void take_answer(struct session *session)
 {
-	if (session->pq->status(session->conn) == CONNECTION_BAD)
-		lose(session);
-	else if (session->pq->result_status(session->result) == PGRES_TUPLES_OK)
-		take_row(session);
+	void (*clear)(PGresult *) = session->pq->clear;
+	PGresult *result = pq_link_take_result(session->link);
+
+	if (session->pq->result_status(result) == PGRES_TUPLES_OK)
+		take_row(session, result);
 	else
-		take_error(session);
+		take_error(session, result);
+	clear(result);
 }
 
-/* An error stands before whatever follows it, a row behind statements that have none. */
-static void keep_result(struct session *session, PGresult *result)
-{
-	if (session->result != NULL &&
-	    session->pq->result_status(session->result) == PGRES_COMMAND_OK)
-		drop_result(session);
-	if (session->result == NULL)
-		session->result = result;
-	else
-		session->pq->clear(result);
-}
-
-static void read_answer(struct session *session)
-{
-	int unsent = session->pq->flush(session->conn);
-	PGresult *result;
-
-	if (unsent < 0 || !session->pq->consume_input(session->conn)) {
-		lose(session);
-		return;
-	}
-	while (!session->pq->is_busy(session->conn)) {
-		result = session->pq->get_result(session->conn);
-		if (result == NULL) {
-			take_result(session);
-			return;
-		}
-		keep_result(session, result);
-	}
-	watch(session, unsent > 0 ? EV_READ | EV_WRITE : EV_READ);
-}
-
-/* libpq may close its socket and open one with the same number: the event goes before. */
-static void go_on_connecting(struct session *session)
-{
-	unwatch(session);
-	switch (session->pq->connect_poll(session->conn)) {
-	case PGRES_POLLING_READING:
-	case PGRES_POLLING_ACTIVE:
-		watch(session, EV_READ);
-		return;
-	case PGRES_POLLING_WRITING:
-		watch(session, EV_WRITE);
-		return;
-	case PGRES_POLLING_OK:
-		session->pq->set_nonblocking(session->conn, 1);
-		send_question(session);
-		return;
-	case PGRES_POLLING_FAILED:
-		fail_to_connect(session, true);
-		return;
-	}
-}
-
-static void advance(struct session *session)
-{
-	switch (session->state) {
-	case SESSION_CLOSED:
-		return;
-	case SESSION_CONNECTING:
-		go_on_connecting(session);
-		return;
-	case SESSION_ASKING:
-		read_answer(session);
-		return;
-	case SESSION_READY:
-		if (!session->pq->consume_input(session->conn) || has_left(session))
-			lose(session);
-		return;
-	}
-}
-
-/* Its last words, in between the questions: FATAL, or what a crash of its neighbours has it say
- * (57P02). The end follows when the process is gone, which may take it milliseconds. */
-static void take_notice(void *arg, const PGresult *result)
+static void on_link(enum pq_link_event event, void *arg)
 {
 	struct session *session = arg;
-	const char *severity =
-	    session->pq->result_error_field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-	const char *sqlstate = session->pq->result_error_field(result, PG_DIAG_SQLSTATE);
 
-	session->leaving = session->leaving ||
-	                   (severity != NULL && strcmp(severity, "FATAL") == 0) ||
-	                   (sqlstate != NULL && strcmp(sqlstate, "57P02") == 0);
+	switch (event) {
+	case PQ_LINK_CONNECTED:
+		send_question(session);
+		return;
+	case PQ_LINK_ANSWERED:
+		take_answer(session);
+		return;
+	case PQ_LINK_LOST:
+		lose(session);
+		return;
+	}
 }
 
 static void connect_anew(struct session *session)
 {
-	session->spoke = session->answered = session->leaving = session->reduced = false;
+	PGconn *conn = dial(session->pq, session->conninfo, &session->member);
+
+	session->answered = session->reduced = false;
 	session->passing = 0;
-	enter(session, SESSION_CONNECTING);
-	session->conn = dial(session->pq, session->conninfo, &session->member);
-	if (session->pq->status(session->conn) == CONNECTION_BAD) {
-		fail_to_connect(session, false);
-		return;
-	}
-	session->pq->set_notice_receiver(session->conn, take_notice, session);
-	session->pq->set_verbosity(session->conn, PQERRORS_VERBOSE);
-	watch(session, EV_WRITE);
+	session->pq->set_verbosity(conn, PQERRORS_VERBOSE);
+	if (!pq_link_open(session->link, conn))
+		fail_to_connect(session, false, false);
 }
 
 void session_ask(struct session *session, void *answer)
 {
 	session->answer = answer;
 	event_del(session->over); /* an end that nobody waits for any more */
-	switch (session->state) {
-	case SESSION_CLOSED:
+	switch (pq_link_state(session->link)) {
+	case PQ_LINK_CLOSED:
 		connect_anew(session);
 		return;
-	case SESSION_READY:
+	case PQ_LINK_READY:
 		send_question(session);
 		return;
-	case SESSION_CONNECTING:
-	case SESSION_ASKING:
+	case PQ_LINK_CONNECTING:
+	case PQ_LINK_ASKING:
 		return; /* the answer to come is as good */
 	}
 }
 
 void session_close(struct session *session)
 {
-	disconnect(session);
+	pq_link_close(session->link);
 	event_del(session->over);
 }
 
 bool session_connected(const struct session *session)
 {
-	return session->state == SESSION_ASKING || session->state == SESSION_READY;
+	enum pq_link_state state = pq_link_state(session->link);
+
+	return state == PQ_LINK_ASKING || state == PQ_LINK_READY;
 }
 
 struct session *session_create(struct event_base *base, const struct libpq *pq,
@@ -360,13 +208,13 @@ struct session *session_create(struct event_base *base, const struct libpq *pq,
 {
 	struct session *session = xcalloc(1, sizeof(*session));
 
-	*session = (struct session){.base = base,
-	                            .pq = pq,
+	*session = (struct session){.pq = pq,
 	                            .question = question,
 	                            .conninfo = conninfo,
 	                            .member = *member,
 	                            .cb = cb,
 	                            .arg = arg};
+	session->link = pq_link_create(base, pq, on_link, session);
 	session->over = event_new(base, -1, 0, over_cb, session);
 	return session;
 }
@@ -375,7 +223,7 @@ void session_destroy(struct session *session)
 {
 	if (session == NULL)
 		return;
-	session_close(session);
+	pq_link_destroy(session->link);
 	event_free(session->over);
 	free(session);
 }
