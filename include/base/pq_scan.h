@@ -11,7 +11,7 @@
 #include "base/err.h"
 
 #define PQ_ITERATIONS_MAX 100000 /* of SCRAM: some 50 ms of computing; PostgreSQL's own is 4096 */
-#define PQ_PARAMETERS_MAX 1000   /* of a connection: libpq keeps each name for good */
+#define PQ_PARAMETERS_MAX 500    /* of a connection: libpq keeps each name for good */
 
 struct pq_scan {
 	enum pq_scan_state {

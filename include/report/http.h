@@ -9,7 +9,7 @@
 #include "report/cursor.h"
 #include "report/request.h"
 
-#define HTTP_GUESTS_MAX 64 /* who comes while so many are there waits in the backlog */
+#define HTTP_GUESTS_MAX 64 /* of the slow ones the oldest then goes for the next one */
 
 struct event_base;
 struct http;

@@ -24,6 +24,7 @@
 #define SLICE_US        500 /* of making a body, between two looks at everything else */
 #define LINGER_MS       1000
 #define ACCEPT_PAUSE_MS 1000
+#define SLOW_MS         100 /* who has been at it for so long goes when the next one wants its place */
 #define POLICY_NOTHING  "default-src 'none'; frame-ancestors 'none'"
 
 enum guest_state {
@@ -39,6 +40,7 @@ struct guest {
 	struct bufferevent *stream;
 	struct event *deadline, *more;
 	enum guest_state state;
+	int64_t since_ms; /* in this state */
 	struct http_reply reply;
 	bool head_only; /* the request was HEAD */
 	bool said_all;  /* the peer has closed its half */
@@ -68,6 +70,7 @@ static void guest_enter(struct guest *guest, enum guest_state state)
 	if (state == GUEST_LINGERING)
 		timeout = from_ms(LINGER_MS);
 	guest->state = state;
+	guest->since_ms = clock_now_ms();
 	event_add(guest->deadline, &timeout);
 }
 
@@ -235,6 +238,51 @@ static void on_end(struct bufferevent *stream, short what, void *arg)
 		guest_leave(guest);
 }
 
+/* Who is closed first for the next one: who still sends the request, then who has the whole reply,
+ * then who takes it slowly. */
+static int rank(enum guest_state state)
+{
+	switch (state) {
+	case GUEST_READING:
+		return 3;
+	case GUEST_LINGERING:
+		return 2;
+	case GUEST_REPLYING:
+		return 1;
+	case GUEST_MAKING:
+		break;
+	}
+	return 0;
+}
+
+static bool goes_before(const struct guest *a, const struct guest *b)
+{
+	if (b == NULL || rank(a->state) != rank(b->state))
+		return b == NULL || rank(a->state) > rank(b->state);
+	return a->since_ms < b->since_ms;
+}
+
+/* Everybody has SLOW_MS, in which whoever asks properly is done: until then the next one waits in
+ * the backlog. */
+static void make_room(struct http *http)
+{
+	int64_t slow_ms = clock_now_ms() - SLOW_MS;
+	struct guest *oldest = NULL;
+	struct timeval wait = from_ms(SLOW_MS);
+
+	for (size_t i = 0; i < http->guest_count; i++) {
+		struct guest *guest = http->guests[i];
+
+		if (guest->since_ms <= slow_ms && rank(guest->state) > 0 &&
+		    goes_before(guest, oldest))
+			oldest = guest;
+	}
+	if (oldest != NULL)
+		guest_leave(oldest);
+	else
+		event_add(http->accept_again, &wait);
+}
+
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -263,10 +311,12 @@ static void on_guest(struct evconnlistener *listener, evutil_socket_t fd, struct
 	bufferevent_setwatermark(guest->stream, EV_READ, 0, REQUEST_HEAD_MAX + REQUEST_BODY_MAX);
 	bufferevent_setcb(guest->stream, on_read, on_written, on_end, guest);
 	http->guests[http->guest_count++] = guest;
-	if (http->guest_count == HTTP_GUESTS_MAX)
-		evconnlistener_disable(listener);
 	guest_enter(guest, GUEST_READING);
 	bufferevent_enable(guest->stream, EV_READ | EV_WRITE);
+	if (http->guest_count < HTTP_GUESTS_MAX)
+		return;
+	evconnlistener_disable(listener);
+	make_room(http);
 }
 
 /* Out of descriptors, most likely: to try again at once would only burn the processor. */
@@ -287,6 +337,8 @@ static void on_accept_again(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (http->guest_count < HTTP_GUESTS_MAX)
 		evconnlistener_enable(http->listener);
+	else
+		make_room(http);
 }
 
 struct http *http_create(struct event_base *base, int fd, int timeout_ms, http_answer_fn *answer,

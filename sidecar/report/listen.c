@@ -14,7 +14,7 @@
 
 #define UNIX_PREFIX "unix:"
 #define UNIX_MODE   0660
-#define BACKLOG     64
+#define BACKLOG     1024 /* of slow clients that come back, too, nobody is turned away */
 
 static bool parse_unix(const char *path, struct listen_address *out, struct err *err)
 {

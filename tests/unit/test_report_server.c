@@ -375,7 +375,7 @@ static size_t count_descriptors(void)
 	return count;
 }
 
-Test(report_server, a_hundred_connections_that_say_nothing_cost_64_descriptors)
+Test(report_server, a_hundred_connections_that_say_nothing_cost_at_most_64_descriptors)
 {
 	size_t before = count_descriptors();
 	int fds[100];
@@ -384,7 +384,7 @@ Test(report_server, a_hundred_connections_that_say_nothing_cost_64_descriptors)
 		fds[i] = dial();
 		loop_for(t.base, 1);
 	}
-	cr_assert_eq(count_descriptors(), before + ARRAY_LEN(fds) + HTTP_GUESTS_MAX);
+	cr_assert_leq(count_descriptors(), before + ARRAY_LEN(fds) + HTTP_GUESTS_MAX);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		close(fds[i]);
 	expect(GET("/healthz"), "HTTP/1.1 200 OK", "ok\n");
