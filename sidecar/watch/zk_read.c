@@ -47,6 +47,17 @@ void zk_reply(struct zk *zk, int rc)
 
 /* -- one read -- */
 
+/* The library hands on what its server sent: a negative number of names, a name that is NULL. */
+static bool are_names(const struct String_vector *names)
+{
+	if (names == NULL || names->count < 0 || (names->count > 0 && names->data == NULL))
+		return false;
+	for (int i = 0; i < names->count; i++)
+		if (names->data[i] == NULL)
+			return false;
+	return true;
+}
+
 /* What the library's answer holds, gone when its callback returns. */
 struct reading {
 	const char *data;                  /* NULL: of no node that has any */
@@ -223,6 +234,8 @@ static void on_children(int rc, const struct String_vector *names, const struct 
 	struct zk_node *node = (struct zk_node *)data;
 	bool current = got_reply(node, rc);
 
+	if (rc == ZOK && !are_names(names))
+		rc = ZMARSHALLINGERROR;
 	note_result(node, rc);
 	if (rc == ZOK) {
 		node->stat = *stat;
