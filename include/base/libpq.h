@@ -18,6 +18,7 @@
 	X(connect_start_params, PQconnectStartParams) \
 	X(connect_poll, PQconnectPoll)                \
 	X(needs_password, PQconnectionNeedsPassword)  \
+	X(ssl_struct, PQsslStruct)                    \
 	X(set_verbosity, PQsetErrorVerbosity)         \
 	X(finish, PQfinish)                           \
 	X(status, PQstatus)                           \
@@ -45,6 +46,8 @@ struct libpq {
 #define LIBPQ_MEMBER(member, function) __typeof__ (&(function))(member);
 	LIBPQ_FUNCTIONS(LIBPQ_MEMBER)
 #undef LIBPQ_MEMBER
+	/* OpenSSL's SSL_peek(), of the library that libpq itself uses; NULL: it uses none. */
+	int (*ssl_peek)(void *ssl, void *bytes, int size);
 };
 
 /* Loads the library into the process, where it then stays, and finds the functions. */

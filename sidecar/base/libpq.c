@@ -11,7 +11,7 @@ static bool find(void *library, const char *name, void *function, size_t size, s
 	void *found = dlsym(library, name);
 
 	if (found == NULL)
-		return err_set(err, "%s has no %s: it is older than PostgreSQL 9.2", LIBPQ_FILE,
+		return err_set(err, "%s has no %s: it is older than PostgreSQL 9.5", LIBPQ_FILE,
 		               name);
 	memcpy(function, &found, size);
 	return true;
@@ -20,6 +20,7 @@ static bool find(void *library, const char *name, void *function, size_t size, s
 bool libpq_load(struct libpq *out, struct err *err)
 {
 	void *library = dlopen(LIBPQ_FILE, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	void *function;
 	bool ok;
 
 	if (library == NULL)
@@ -32,6 +33,8 @@ bool libpq_load(struct libpq *out, struct err *err)
 	&&find(library, #function, &out->member, sizeof(out->member), err)
 	ok = true LIBPQ_FUNCTIONS(LIBPQ_FIND);
 #undef LIBPQ_FIND
+	function = dlsym(library, "SSL_peek");
+	memcpy(&out->ssl_peek, &function, sizeof(function));
 	dlclose(library);
 	return ok;
 }

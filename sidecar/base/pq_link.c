@@ -18,8 +18,9 @@
 #include "base/util.h"
 
 #define CONNECTING_BYTES_MAX \
-	65536          /* of TLS's certificates and the login, with what is in between */
-#define RESULTS_MAX 16 /* of one answer */
+	65536               /* of TLS's certificates and the login, with what is in between */
+#define RESULTS_MAX    16   /* of one answer */
+#define TLS_RECORD_MAX 8192 /* of the login; as much as libpq has room for in one read */
 
 struct pq_link {
 	struct event_base *base;
@@ -27,6 +28,7 @@ struct pq_link {
 	enum pq_link_state state;
 	PGconn *conn;
 	struct pq_relay *relay; /* NULL: not connected yet */
+	struct pq_scan tls;     /* of what the login brings inside TLS */
 	struct event *io;       /* NULL: nothing to watch */
 	PGresult *result;       /* the one of the answer that counts */
 	struct pq_link_limits limits;
@@ -249,6 +251,7 @@ static bool insert_relay(struct pq_link *link)
 	    pq_relay_insert(link->base, fd, first_of(status), relay_cb, link, &link->problem);
 	if (link->relay == NULL)
 		return false;
+	pq_scan_init(&link->tls, PQ_SCAN_HEAD);
 	pq_relay_allow(link->relay, CONNECTING_BYTES_MAX);
 	return true;
 }
@@ -272,10 +275,33 @@ static void connected(struct pq_link *link)
 	link->cb(PQ_LINK_CONNECTED, link->arg);
 }
 
+/* Looks at what libpq will read next inside TLS: the rest of one record, as nothing comes to its
+ * socket but by a turn of the relay. */
+static bool scan_tls(struct pq_link *link)
+{
+	void *ssl = link->pq->ssl_struct(link->conn, "OpenSSL");
+	char bytes[TLS_RECORD_MAX];
+	int len;
+
+	if (ssl == NULL || link->pq->ssl_peek == NULL ||
+	    link->pq->status(link->conn) == CONNECTION_SSL_STARTUP)
+		return true;
+	len = link->pq->ssl_peek(ssl, bytes, sizeof(bytes));
+	if (len == TLS_RECORD_MAX)
+		return err_set(&link->problem,
+		               "it sent more than %d bytes in one step of the login",
+		               TLS_RECORD_MAX);
+	return len <= 0 || pq_scan_take(&link->tls, bytes, (size_t)len, &link->problem);
+}
+
 /* libpq may close its socket and open one with the same number: the event goes before. */
 static void go_on_connecting(struct pq_link *link)
 {
 	unwatch(link);
+	if (!scan_tls(link)) {
+		lose(link);
+		return;
+	}
 	switch (link->pq->connect_poll(link->conn)) {
 	case PGRES_POLLING_READING:
 	case PGRES_POLLING_ACTIVE:
