@@ -35,16 +35,21 @@ struct haproxy_sync {
 	struct haproxy_info info; /* pid 0: HAProxy has never answered */
 	unsigned asking, covers;  /* the wishes whose backends the batch out, and `live`, are about
 	                           */
-	unsigned sent_for, seen_for;  /* the wishes at hand when these two were asked for */
-	int64_t uptime_s, start_s;    /* as HAProxy said last; -1: it does not */
-	int64_t worker_us;            /* when this worker started, give or take a second */
-	int64_t read_us;              /* when it answered last; 0: never */
-	int64_t down_ms;              /* since when it does not; 0: it does */
-	unsigned failures;            /* in a row */
-	bool in_doubt;                /* a batch got no reply: what it said may still happen */
-	bool want_read;               /* before anything else */
-	bool push_due;                /* differences are to be pushed, not waited for */
-	unsigned tries, settles;      /* pushes that did not stick; re-reads since the last push */
+	unsigned sent_for, seen_for; /* the wishes at hand when these two were asked for */
+	int64_t uptime_s, start_s;   /* as HAProxy said last; -1: it does not */
+	int64_t worker_us;           /* when this worker started, give or take a second */
+	int64_t read_us;             /* when it answered last; 0: never */
+	int64_t down_ms;             /* since when it does not; 0: it does */
+	unsigned failures;           /* in a row */
+	bool in_doubt;               /* a batch got no reply: what it said may still happen */
+	bool want_read;              /* before anything else */
+	bool push_due;               /* differences are to be pushed, not waited for */
+	unsigned tries, settles;     /* pushes that did not stick; re-reads since the last push */
+	bool withheld;    /* the last push left out what may follow when HAProxy shows it */
+	bool tidied;      /* the tidy commands have been sent since the last timer */
+	bool queue_lasts; /* they wait until HAProxy's queue is empty */
+	int64_t sent_us, round_us;    /* when the batch was sent; how long the last one took */
+	int64_t verified_ms;          /* when the file was looked at */
 	bool refuses_add;             /* this worker refused `add server` */
 	bool sweep_owed, sweep_later; /* at once; at the next re-read */
 	unsigned sessions_left;       /* that the last sweep could not end */
@@ -114,6 +119,7 @@ struct haproxy_hold {
 	struct event *timer;        /* the end of HELD or FOUND */
 	struct haproxy_config view; /* HELD and FENCED: the servers as they are to be meanwhile */
 	struct haproxy_note note;
+	struct haproxy_place closed_at; /* HELD: where the primary's servers lead */
 	bool closed; /* HAProxy may show it closed: until it has been seen open */
 	struct haproxy_release *release;
 	unsigned failures; /* of it, in a row */

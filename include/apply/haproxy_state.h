@@ -19,8 +19,11 @@ struct haproxy_live_server {
 	unsigned operational; /* 0 stopped, 1 starting, 2 running, 3 stopping */
 	unsigned admin; /* bits of SRV_ADMF_*: 1 forced maint, 2 inherited maint, 4 maint in config,
 	                   8 forced drain, 16 inherited drain, 32 maint by resolution */
-	unsigned weight; /* the effective user weight (srv_uweight) */
-	unsigned check;  /* bits of CHK_ST_*: 2 there is a health check, 4 it is enabled */
+	unsigned weight;  /* the effective user weight (srv_uweight) */
+	unsigned check;   /* bits of CHK_ST_*: 2 there is a health check, 4 it is enabled */
+	bool counted;     /* the two below are known; see haproxy_live_count() */
+	uint64_t maxconn; /* 0: no limit */
+	uint64_t queued;  /* clients in the queues of the server and of its backend */
 };
 
 struct haproxy_live {
@@ -31,6 +34,10 @@ struct haproxy_live {
 bool haproxy_live_parse(const char *reply, size_t len, struct haproxy_live *out,
                         struct err *err) MUST_CHECK;
 void haproxy_live_free(struct haproxy_live *live);
+
+/* Adds what `show stat` says of these servers and their backends; of others it may say anything. */
+bool haproxy_live_count(const char *reply, size_t len, struct haproxy_live *live,
+                        struct err *err) MUST_CHECK;
 const struct haproxy_live_server *haproxy_live_find(const struct haproxy_live *live,
                                                     const char *backend, const char *name);
 

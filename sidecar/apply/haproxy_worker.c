@@ -37,6 +37,7 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	sync->refuses_add = false;
 	sync->sweep_owed = sync->sweep_owed || sync->confirmed != driver->wish;
 	sync->push_due = true;
+	sync->withheld = false;
 	sync->tries = sync->settles = 0;
 	if (pid_before != 0)
 		haproxy_log_restarted(driver, pid_before);
