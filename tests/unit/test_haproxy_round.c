@@ -135,7 +135,8 @@ Test(haproxy_round, questions_follow_the_commands_on_one_line)
 	                 "show stat be1 6 -1;show info");
 	strbuf_reset(&line);
 	cr_assert(haproxy_round_line("set server a/b weight 1", &nine, &line));
-	cr_assert_str_eq(line.data, "set server a/b weight 1;show servers state;show info");
+	cr_assert_str_eq(line.data,
+	                 "set server a/b weight 1;show servers state;show stat -1 6 -1;show info");
 	haproxy_config_free(&two);
 	haproxy_config_free(&nine);
 }
