@@ -53,13 +53,14 @@ struct haproxy_sync {
 	bool refuses_add;             /* this worker refused `add server` */
 	bool sweep_owed, sweep_later; /* at once; at the next re-read */
 	unsigned sessions_left;       /* that the last sweep could not end */
-	unsigned sweep_failures;      /* in a row: some worker could not be asked */
-	unsigned sweep_wish;          /* the wish that the running sweep is for */
-	unsigned push_wish;           /* the wish that the batch out, or the last one, is for */
-	unsigned offered;      /* the wish that HAProxy has been told, or cannot be told now */
-	unsigned confirmed;    /* the wish that HAProxy has been seen to follow */
-	struct strbuf answers; /* to the last commands */
-	struct strbuf needs;   /* what only a reload can cure; "": nothing */
+	int64_t unseen_pid; /* of a worker that was replaced in a hold, and cannot be asked; 0 */
+	unsigned sweep_failures; /* in a row: some worker could not be asked */
+	unsigned sweep_wish;     /* the wish that the running sweep is for */
+	unsigned push_wish;      /* the wish that the batch out, or the last one, is for */
+	unsigned offered;        /* the wish that HAProxy has been told, or cannot be told now */
+	unsigned confirmed;      /* the wish that HAProxy has been seen to follow */
+	struct strbuf answers;   /* to the last commands */
+	struct strbuf needs;     /* what only a reload can cure; "": nothing */
 	struct strbuf problem;
 };
 
@@ -247,6 +248,7 @@ void haproxy_log_in_sync(const struct haproxy_driver *driver);
 void haproxy_log_unreachable(struct haproxy_driver *driver, const struct err *err);
 void haproxy_log_back(const struct haproxy_driver *driver);
 void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before);
+void haproxy_log_out_of_reach(const struct haproxy_driver *driver);
 void haproxy_log_drift(const struct haproxy_driver *driver, const char *what);
 void haproxy_log_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff);
 void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct haproxy_diff *diff);

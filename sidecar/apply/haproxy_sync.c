@@ -191,7 +191,8 @@ static void sweep_done_cb(const struct sweep_result *result, void *arg)
 	sync->sessions_left = result->left;
 	sync->sweep_failures = result->problem[0] != '\0' ? sync->sweep_failures + 1 : 0;
 	/* The master CLI is away for a moment in every reload: once more, before it is told. */
-	sync->sweep_later = result->connecting > 0 || sync->sweep_failures == 1;
+	sync->sweep_later =
+	    (result->connecting > 0 && driver->hold.door != DOOR_HELD) || sync->sweep_failures == 1;
 	if (sync->sweep_failures != 1 || result->ended > 0)
 		haproxy_log_swept(driver, result);
 	if (sync->tries > 0)

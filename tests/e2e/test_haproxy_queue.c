@@ -2,6 +2,7 @@
  * port, the others cost nothing. All go on with the next text, and the server has its own limit
  * again. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -237,4 +238,86 @@ Test(haproxy_queue, one_that_a_hand_leads_elsewhere_is_put_right_before_others_f
 		close(clients[i]);
 	}
 	cr_assert_eq(served, CLIENTS);
+}
+
+/* --- HAProxy reloaded by a person --- */
+
+static unsigned old_sessions(void)
+{
+	struct target_status status;
+
+	target_status(d.target, &status);
+	return status.old_sessions;
+}
+
+static void expect_left_behind(const char *more)
+{
+	int session;
+
+	door_set_text(d.a, door_text_at(d.a, "", more));
+	cr_assert(driver_wait_sync(&d));
+	cr_assert_geq(session = driver_open_session(d.rw, "a"), 0);
+	door_hold(1, LONG_MS);
+	come(10);
+	driver_run(&d, 300); /* some tries */
+	cr_assert(lab_haproxy_reload(d.haproxy));
+	for (size_t i = 0; i < 10; i++) { /* now, not when their tries are over */
+		cr_assert(driver_wait_ended(&d, clients[i]), "client %zu", i);
+		close(clients[i]);
+	}
+	cr_assert(driver_wait_log(&d, "waited=10 left=0", 1));
+	cr_assert_eq(old_sessions(), 0);
+	cr_assert(driver_session_lives(session), "who runs goes on");
+	come(10);
+	driver_run(&d, 300);
+	door_set_text(d.b, door_text_at(d.b, "", more));
+	be_served(10, "b");
+	cr_assert(driver_wait_ended(&d, session));
+	cr_assert(driver_wait_sync(&d));
+	close(session);
+}
+
+Test(haproxy_queue, who_waits_in_the_old_worker_of_a_reload_in_a_hold_is_told_at_once)
+{
+	expect_left_behind("");
+}
+
+Test(haproxy_queue, who_waits_at_the_closed_port_of_an_old_worker_is_told_at_once)
+{
+	expect_left_behind("  option redispatch 1\n");
+}
+
+/* The reload and the next primary in one moment: nobody has looked between. */
+Test(haproxy_queue, who_was_left_in_an_old_worker_is_told_when_the_hold_ends)
+{
+	door_apply(d.a);
+	door_hold(1, LONG_MS);
+	come(10);
+	cr_assert(door_wait_queued(9));
+	cr_assert(lab_haproxy_reload(d.haproxy));
+	door_set(d.b);
+	for (size_t i = 0; i < 10; i++) {
+		cr_assert(driver_wait_ended(&d, clients[i]), "client %zu", i);
+		close(clients[i]);
+	}
+	cr_assert(driver_wait_sync(&d));
+	cr_assert(driver_reaches(d.rw, "b"));
+}
+
+Test(haproxy_queue, without_a_master_socket_it_is_told_that_clients_are_out_of_reach)
+{
+	door_apply(d.a);
+	free(d.config.master_socket);
+	d.config.master_socket = xstrdup("");
+	driver_restart(&d);
+	door_apply(d.a);
+	door_hold(1, LONG_MS);
+	come(1);
+	cr_assert(lab_haproxy_reload(d.haproxy));
+	cr_assert(driver_wait_log(&d, "event=clients_out_of_reach", 1));
+	cr_assert(driver_wait_problem(&d, "without master_socket"));
+	door_apply(d.b);
+	cr_assert(driver_reaches(d.rw, "b"));
+	cr_assert(driver_wait_problem(&d, "without master_socket"));
+	close(clients[0]);
 }
