@@ -241,8 +241,9 @@ static void places(const struct target *target, struct target_places *desired,
 	}
 }
 
-#define OUT_OF_REACH_MS 60000 /* how long clients wait in a worker that cannot be asked; a guess \
-	                       */
+#define OUT_OF_REACH_MS                                                          \
+	60000 /* how long clients wait in a worker that cannot be asked; a guess \
+	       */
 
 static const char *out_of_reach(const struct haproxy_driver *driver)
 {
