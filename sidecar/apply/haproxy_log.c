@@ -120,8 +120,8 @@ void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_r
 {
 	bool trouble = result->problem[0] != '\0' || result->left > 0;
 	const struct log_kv pairs[] = {
-	    WHO(driver), KV_INT("ended", result->ended), KV_INT("waited", result->waiting),
-	    KV_INT("left", result->left),
+	    WHO(driver), KV_INT("ended", result->ended), KV_INT("left", result->left),
+	    KV_INT("waited", result->waiting),
 	    KV_STR("error", result->problem[0] != '\0' ? result->problem : NULL)};
 
 	if (trouble || result->ended > 0)

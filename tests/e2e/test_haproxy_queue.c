@@ -265,7 +265,7 @@ static void expect_left_behind(const char *more)
 		cr_assert(driver_wait_ended(&d, clients[i]), "client %zu", i);
 		close(clients[i]);
 	}
-	cr_assert(driver_wait_log(&d, "waited=10 left=0", 1));
+	cr_assert(driver_wait_log(&d, "left=0 waited=10", 1));
 	cr_assert_eq(old_sessions(), 0);
 	cr_assert(driver_session_lives(session), "who runs goes on");
 	come(10);
