@@ -12,6 +12,12 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 
+#define HAPROXY_MAXCONN_UNKNOWN                                                                  \
+	(-1)                         /* a file that is not at hand may say it, or minconn is set \
+	                              */
+#define HAPROXY_MAXCONN_HELD 1       /* of a server before whose closed port clients queue */
+#define HAPROXY_MAXCONN_OPEN 1000000 /* wakes the queue of a server without a limit */
+
 struct haproxy_server {
 	char *backend; /* of a `backend` or `listen` section */
 	char *name;
@@ -26,6 +32,9 @@ struct haproxy_server {
 	                     default-server's parts first, in single blanks, with the escapes of the
 	                     runtime socket (which knows no quotes): what `add server` takes */
 	bool reload_only; /* params hold a character that no command can carry */
+	int64_t maxconn;  /* sessions at once; 0: no limit; HAPROXY_MAXCONN_UNKNOWN */
+	int64_t queue_ms; /* how long a client may wait in the queue before it, while others do not
+	                     get through; 0: clients cannot be held there */
 	bool unchecked;   /* its health checks are to rest; see haproxy_config_hold() */
 	bool cut_off;     /* no session may stay; see haproxy_config_fence() */
 	unsigned line;
@@ -74,17 +83,22 @@ struct haproxy_place {
 	uint16_t port;
 };
 
-/* What HAProxy is to show while clients wait for a primary: the servers of `config` that lead to
- * `primary` lead to `closed`, where nobody listens, and a check does not bring them down there;
- * all else is as in `config`, which `out` borrows from. Returns how many they are. Free with
+/* What HAProxy is to show while clients wait `hold_ms` for a primary: the servers of `config` that
+ * lead to `primary` lead to `closed`, where nobody listens, and a check does not bring them down
+ * there; all else is as in `config`, which `out` borrows from. Where the text lets clients wait
+ * that long in HAProxy's queue (see queue_ms), the server's limit is HAPROXY_MAXCONN_HELD: one
+ * client tries the closed port, all others wait in the queue. Returns how many they are. Free with
  * haproxy_config_open(). */
 size_t haproxy_config_hold(const struct haproxy_config *config, const struct haproxy_place *primary,
-                           const struct haproxy_place *closed, struct haproxy_config *out);
+                           const struct haproxy_place *closed, int64_t hold_ms,
+                           struct haproxy_config *out);
 
-/* The same with those servers disabled, and no session left to them. One with an agent-check, whose
- * state is the agent's to set, only loses its sessions. */
+/* Those servers disabled, and no session left to them. One with an agent-check, whose state is the
+ * agent's to set, only loses its sessions. `closed`: where a hold before it has led them; they stay
+ * there, as clients that leave the queue must not reach the primary. NULL: there was none. */
 size_t haproxy_config_fence(const struct haproxy_config *config,
-                            const struct haproxy_place *primary, struct haproxy_config *out);
+                            const struct haproxy_place *primary, const struct haproxy_place *closed,
+                            struct haproxy_config *out);
 void haproxy_config_open(struct haproxy_config *config);
 
 /* Appends `text` to `out` with the servers as in `desired`: address, weight, disabled or not; one

@@ -14,6 +14,8 @@
 struct haproxy_params {
 	unsigned weight;
 	bool check, disabled, agent, track, reload_only;
+	int64_t maxconn;
+	bool has_minconn, has_maxqueue;
 	struct strbuf text;
 };
 

@@ -17,21 +17,36 @@ struct haproxy_diff {
 	                    while sessions last, so each diff says it again until it has worked;
 	                    when these are all commands, clients are already where they belong */
 	struct strbuf
-	    summary;       /* for the log: "orders_rw/primary 10.0.0.1:5432->10.0.0.2:5432, ..." */
-	bool needs_reload; /* something is missing or too many that this version cannot add or
-	                      remove */
-	struct strbuf why; /* then: what, "; " between */
-	bool needs_sweep;  /* an address changed, or a server is cut off: its sessions are to end */
+	    summary;        /* for the log: "orders_rw/primary 10.0.0.1:5432->10.0.0.2:5432, ..." */
+	bool needs_reload;  /* something is missing or too many that this version cannot add or
+	                       remove */
+	struct strbuf why;  /* then: what, "; " between */
+	bool withholds;     /* limits are raised when HAProxy shows the new addresses: the next diff
+	                       says so, and is no failure of this one */
+	struct strbuf tidy; /* commands that change nothing for clients: "no limit" said as
+	                       HAProxy's file says it. For when all else agrees */
+	bool queue_lasts;   /* `tidy` is not complete, as clients are still in a queue */
+	bool needs_sweep; /* an address changed, or a server is cut off: its sessions are to end */
+};
+
+#define HAPROXY_LATE_ADDRESS_FROM 3 /* the major version */
+
+struct haproxy_abilities {
+	bool can_add;      /* takes add server / del server (2.6 on) */
+	bool late_address; /* shows a new address only after its answer (3.0 on) */
 };
 
 /* Compares every backend of `desired`; live backends that it does not name are nobody's business.
  * Not drift: maintenance inherited from a tracked server or from name resolution, a server that its
  * check holds down, and weight and state of a server with agent-check. A health check that a hand
- * disabled is drift, as is one that is on where it is to rest.
- * `can_add`: this HAProxy takes add server / del server (2.6 on). A surplus server is put into
- * maintenance at once either way. */
+ * disabled is drift, as is one that is on where it is to rest, and a limit (maxconn) that is not
+ * that of the text, where the text tells.
+ *
+ * Clients in a queue go on when the limit is raised, and only then: so the address changes before
+ * that. "No limit" wakes nobody: a limit that no machine reaches comes first, and `tidy` ends it
+ * when the queue is empty. A surplus server is put into maintenance at once either way. */
 void haproxy_diff(const struct haproxy_config *desired, const struct haproxy_live *live,
-                  bool can_add, struct haproxy_diff *out);
+                  struct haproxy_abilities abilities, struct haproxy_diff *out);
 void haproxy_diff_free(struct haproxy_diff *diff);
 
 #endif

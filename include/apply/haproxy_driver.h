@@ -35,26 +35,32 @@ struct haproxy_sync {
 	struct haproxy_info info; /* pid 0: HAProxy has never answered */
 	unsigned asking, covers;  /* the wishes whose backends the batch out, and `live`, are about
 	                           */
-	unsigned sent_for, seen_for;  /* the wishes at hand when these two were asked for */
-	int64_t uptime_s, start_s;    /* as HAProxy said last; -1: it does not */
-	int64_t worker_us;            /* when this worker started, give or take a second */
-	int64_t read_us;              /* when it answered last; 0: never */
-	int64_t down_ms;              /* since when it does not; 0: it does */
-	unsigned failures;            /* in a row */
-	bool in_doubt;                /* a batch got no reply: what it said may still happen */
-	bool want_read;               /* before anything else */
-	bool push_due;                /* differences are to be pushed, not waited for */
-	unsigned tries, settles;      /* pushes that did not stick; re-reads since the last push */
+	unsigned sent_for, seen_for; /* the wishes at hand when these two were asked for */
+	int64_t uptime_s, start_s;   /* as HAProxy said last; -1: it does not */
+	int64_t worker_us;           /* when this worker started, give or take a second */
+	int64_t read_us;             /* when it answered last; 0: never */
+	int64_t down_ms;             /* since when it does not; 0: it does */
+	unsigned failures;           /* in a row */
+	bool in_doubt;               /* a batch got no reply: what it said may still happen */
+	bool want_read;              /* before anything else */
+	bool push_due;               /* differences are to be pushed, not waited for */
+	unsigned tries, settles;     /* pushes that did not stick; re-reads since the last push */
+	bool withheld;    /* the last push left out what may follow when HAProxy shows it */
+	bool tidied;      /* the tidy commands have been sent since the last timer */
+	bool queue_lasts; /* they wait until HAProxy's queue is empty */
+	int64_t sent_us, round_us;    /* when the batch was sent; how long the last one took */
+	int64_t verified_ms;          /* when the file was looked at */
 	bool refuses_add;             /* this worker refused `add server` */
 	bool sweep_owed, sweep_later; /* at once; at the next re-read */
 	unsigned sessions_left;       /* that the last sweep could not end */
-	unsigned sweep_failures;      /* in a row: some worker could not be asked */
-	unsigned sweep_wish;          /* the wish that the running sweep is for */
-	unsigned push_wish;           /* the wish that the batch out, or the last one, is for */
-	unsigned offered;      /* the wish that HAProxy has been told, or cannot be told now */
-	unsigned confirmed;    /* the wish that HAProxy has been seen to follow */
-	struct strbuf answers; /* to the last commands */
-	struct strbuf needs;   /* what only a reload can cure; "": nothing */
+	int64_t unseen_pid; /* of a worker that was replaced in a hold, and cannot be asked; 0 */
+	unsigned sweep_failures; /* in a row: some worker could not be asked */
+	unsigned sweep_wish;     /* the wish that the running sweep is for */
+	unsigned push_wish;      /* the wish that the batch out, or the last one, is for */
+	unsigned offered;        /* the wish that HAProxy has been told, or cannot be told now */
+	unsigned confirmed;      /* the wish that HAProxy has been seen to follow */
+	struct strbuf answers;   /* to the last commands */
+	struct strbuf needs;     /* what only a reload can cure; "": nothing */
 	struct strbuf problem;
 };
 
@@ -114,6 +120,7 @@ struct haproxy_hold {
 	struct event *timer;        /* the end of HELD or FOUND */
 	struct haproxy_config view; /* HELD and FENCED: the servers as they are to be meanwhile */
 	struct haproxy_note note;
+	struct haproxy_place closed_at; /* HELD: where the primary's servers lead */
 	bool closed; /* HAProxy may show it closed: until it has been seen open */
 	struct haproxy_release *release;
 	unsigned failures; /* of it, in a row */
@@ -241,6 +248,7 @@ void haproxy_log_in_sync(const struct haproxy_driver *driver);
 void haproxy_log_unreachable(struct haproxy_driver *driver, const struct err *err);
 void haproxy_log_back(const struct haproxy_driver *driver);
 void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before);
+void haproxy_log_out_of_reach(const struct haproxy_driver *driver);
 void haproxy_log_drift(const struct haproxy_driver *driver, const char *what);
 void haproxy_log_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff);
 void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct haproxy_diff *diff);

@@ -29,6 +29,11 @@ const char *haproxy_gate_path(const struct haproxy_gate *gate);
 struct haproxy_call *haproxy_gate_send(struct haproxy_gate *gate, enum haproxy_urgency urgency,
                                        const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
                                        void *arg) MUST_CHECK;
+
+/* As haproxy_batch_stream(), queued. */
+struct haproxy_call *haproxy_gate_stream(struct haproxy_gate *gate, const char *line,
+                                         int64_t timeout_ms, haproxy_piece_cb *piece,
+                                         haproxy_batch_cb *cb, void *arg) MUST_CHECK;
 void haproxy_call_cancel(struct haproxy_call *call);
 
 #endif

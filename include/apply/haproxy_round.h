@@ -19,7 +19,8 @@ struct haproxy_round {
 };
 
 /* Writes the line for `commands` ("" for none), and asks for the servers of the backends of
- * `config` and for the process. False when not all commands fit in one line: the first ones do. */
+ * `config`, their limits and queues, and for the process. False when not all commands fit in one
+ * line: the first ones do. */
 bool haproxy_round_line(const char *commands, const struct haproxy_config *config,
                         struct strbuf *line) MUST_CHECK;
 

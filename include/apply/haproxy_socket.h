@@ -22,6 +22,18 @@ typedef void haproxy_batch_cb(const char *reply, size_t len, const struct err *e
 struct haproxy_batch *haproxy_batch_send(struct event_base *base, const char *path, bool master,
                                          const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
                                          void *arg) MUST_CHECK;
+
+/* The same for a long reply, which is handed out in pieces: `piece` returns false with `err` set to
+ * end it there, as a failure. `reply` is "" at the end. The timeout is for each piece, as long as
+ * all of them take no longer than HAPROXY_STREAM_MAX_MS. */
+typedef bool haproxy_piece_cb(const char *text, size_t len, void *arg, struct err *err);
+
+#define HAPROXY_STREAM_MAX_MS 60000
+
+struct haproxy_batch *haproxy_batch_stream(struct event_base *base, const char *path, bool master,
+                                           const char *line, int64_t timeout_ms,
+                                           haproxy_piece_cb *piece, haproxy_batch_cb *cb,
+                                           void *arg) MUST_CHECK;
 void haproxy_batch_cancel(struct haproxy_batch *batch);
 
 #endif

@@ -19,8 +19,11 @@ struct haproxy_live_server {
 	unsigned operational; /* 0 stopped, 1 starting, 2 running, 3 stopping */
 	unsigned admin; /* bits of SRV_ADMF_*: 1 forced maint, 2 inherited maint, 4 maint in config,
 	                   8 forced drain, 16 inherited drain, 32 maint by resolution */
-	unsigned weight; /* the effective user weight (srv_uweight) */
-	unsigned check;  /* bits of CHK_ST_*: 2 there is a health check, 4 it is enabled */
+	unsigned weight;  /* the effective user weight (srv_uweight) */
+	unsigned check;   /* bits of CHK_ST_*: 2 there is a health check, 4 it is enabled */
+	bool counted;     /* the two below are known; see haproxy_live_count() */
+	uint64_t maxconn; /* 0: no limit */
+	uint64_t queued;  /* clients in the queues of the server and of its backend */
 };
 
 struct haproxy_live {
@@ -31,6 +34,10 @@ struct haproxy_live {
 bool haproxy_live_parse(const char *reply, size_t len, struct haproxy_live *out,
                         struct err *err) MUST_CHECK;
 void haproxy_live_free(struct haproxy_live *live);
+
+/* Adds what `show stat` says of these servers and their backends; of others it may say anything. */
+bool haproxy_live_count(const char *reply, size_t len, struct haproxy_live *live,
+                        struct err *err) MUST_CHECK;
 const struct haproxy_live_server *haproxy_live_find(const struct haproxy_live *live,
                                                     const char *backend, const char *name);
 
@@ -47,7 +54,8 @@ bool haproxy_info_parse(const char *reply, size_t len, struct haproxy_info *out,
 /* Where the sessions of each server may stay. */
 struct haproxy_stay {
 	char *backend, *server;
-	char *here; /* "ADDRESS:PORT", as HAProxy writes it; "": nowhere */
+	char *here;       /* "ADDRESS:PORT", as HAProxy writes it; "": nowhere */
+	bool left_behind; /* see haproxy_stays_judge() */
 };
 
 struct haproxy_stays {
@@ -59,19 +67,39 @@ struct haproxy_stays {
 /* `address` is in its canonical spelling; NULL: every session of the server is stale. */
 void haproxy_stays_add(struct haproxy_stays *stays, const char *backend, const char *server,
                        const char *address, uint16_t port);
+
+/* Which backends are left behind in an old worker, where no command changes a server any more: all
+ * servers that it has there lead to where no session may stay. Who waits there waits in vain.
+ * `live` NULL: none is, as in the current worker. */
+void haproxy_stays_judge(struct haproxy_stays *stays, const struct haproxy_live *live);
 void haproxy_stays_free(struct haproxy_stays *stays);
 
+#define HAPROXY_SESSIONS_MAX 65536
+
 /* `show sess all`: sessions of a server in `stays` whose connected address is another, and that are
- * established there (not waiting for a connection, in the queue or between retries). */
+ * established there (not waiting for a connection, in the queue or between retries); and those
+ * that wait in a backend that is left behind. */
 struct haproxy_sessions {
-	char **ids; /* "0x55d0..." */
+	uint64_t *ids; /* HAPROXY_SESSIONS_MAX at most */
 	size_t count;
+	bool more;         /* there were more than that: end these, and ask again */
+	size_t waiting;    /* of `ids`, those that wait in a backend that is left behind */
 	size_t connecting; /* still on their way to another address, where they may yet arrive:
 	                      sweep again after the connect timeout */
 };
-bool haproxy_sessions_stale(const char *reply, size_t len, struct haproxy_stays *stays,
-                            struct haproxy_sessions *out, struct err *err) MUST_CHECK;
 void haproxy_sessions_free(struct haproxy_sessions *sessions);
+
+/* Takes the reply in pieces, as it comes: 50,000 sessions are 65 MB. `stays` is borrowed. */
+struct haproxy_session_reader;
+struct haproxy_session_reader *
+haproxy_session_reader_create(struct haproxy_stays *stays) MUST_CHECK;
+bool haproxy_session_reader_take(struct haproxy_session_reader *reader, const char *text,
+                                 size_t len, struct err *err) MUST_CHECK;
+
+/* Frees the reader; `out` is empty on an error. */
+bool haproxy_session_reader_end(struct haproxy_session_reader *reader, struct haproxy_sessions *out,
+                                struct err *err) MUST_CHECK;
+void haproxy_session_reader_destroy(struct haproxy_session_reader *reader);
 
 /* `show proc` of the master CLI. In a line of several commands for one worker each needs its own
  * "@!PID " in front, or "@!PID" stands alone as the first; the master itself takes the rest. */

@@ -18,6 +18,10 @@ struct reloader *target_hub_reloader(struct target_hub *hub, const char *master_
 
 /* How long a HAProxy target waits between slow re-reads, in ms: longer, the more there are. */
 int64_t target_hub_reread_ms(const struct target_hub *hub);
+
+/* The same while a target keeps clients from a server: whoever leads them elsewhere by hand harms
+ * them. */
+int64_t target_hub_watch_ms(const struct target_hub *hub);
 void target_hub_count(struct target_hub *hub, int change); /* a target is made (1) or ends (-1) */
 
 /* For target_hub_tally(). */

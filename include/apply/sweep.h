@@ -1,6 +1,8 @@
 /* Ends the sessions that still run to an address that a server has left, one by one, as `shutdown
  * sessions server` would also end those to the new address and the clients that wait. In the
- * current worker, and through the master CLI in every old one. */
+ * current worker, and through the master CLI in every old one; there those that wait as well, where
+ * all that the old worker has leads elsewhere, as no command leads them on. Memory is bounded
+ * whatever the number of sessions: the dump is read as it comes, and they end in slices. */
 #ifndef SEGUE_APPLY_SWEEP_H
 #define SEGUE_APPLY_SWEEP_H
 
@@ -13,8 +15,9 @@
 struct sweep;
 
 struct sweep_result {
-	unsigned ended;      /* sessions that were told to end */
-	unsigned left;       /* of those, still there when it gave up */
+	unsigned ended;   /* sessions that were told to end */
+	unsigned waiting; /* of those, who waited in an old worker, where they would wait in vain */
+	unsigned left;    /* of those, still there when it gave up */
 	unsigned connecting; /* on their way to an address that was left: sweep again later */
 	const char *problem; /* "" or why a worker could not be asked; borrowed */
 };

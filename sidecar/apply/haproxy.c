@@ -241,11 +241,28 @@ static void places(const struct target *target, struct target_places *desired,
 	}
 }
 
+#define OUT_OF_REACH_MS                                                          \
+	60000 /* how long clients wait in a worker that cannot be asked; a guess \
+	       */
+
+static const char *out_of_reach(const struct haproxy_driver *driver)
+{
+	int64_t open_ms = (clock_now_us() - driver->hold.turned_us) / 1000;
+
+	if (driver->sync.unseen_pid == 0 ||
+	    (driver->hold.door == DOOR_OPEN && open_ms > OUT_OF_REACH_MS))
+		return "";
+	return "HAProxy was reloaded in a hold: clients may wait in its old worker, which segue "
+	       "cannot reach without master_socket";
+}
+
 static void status(const struct target *target, struct target_status *out)
 {
 	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
 	const char *problem = driver->sync.problem.data;
 
+	if (*problem == '\0')
+		problem = out_of_reach(driver);
 	if (*problem == '\0')
 		problem = door_problem(driver->hold.door);
 	if (*problem == '\0')

@@ -16,9 +16,16 @@ enum section {
 	SECTION_PROXY,    /* backend or listen */
 };
 
+struct waits {         /* what of a section decides how long its clients may wait in the queue */
+	bool complete; /* nothing comes from a file that is not at hand, or from a variable */
+	long redispatch_every; /* retries; below 1: the last one at most */
+	int64_t queue_ms;      /* below 1: `timeout queue` is not set */
+};
+
 struct profile { /* a defaults section of this text */
 	char *name;
 	struct haproxy_params params;
+	struct waits waits;
 };
 
 struct reader {
@@ -27,10 +34,13 @@ struct reader {
 	struct strbuf structure;
 	enum section section;
 	struct haproxy_params defaults; /* what default-server has said so far in this section */
+	struct waits waits;             /* of this section */
+	size_t first_server;            /* of this proxy */
 	struct profile *profiles;
 	size_t profile_count;
 	unsigned conditional_depth;
-	bool uncertain; /* a section began inside a conditional block: who knows where we are */
+	bool has_global; /* the text is a whole file, not one of several */
+	bool uncertain;  /* a section began inside a conditional block: who knows where we are */
 };
 
 static bool fail(const struct reader *reader, struct err *err, const char *what)
@@ -63,16 +73,19 @@ static void append_structure(struct reader *reader)
 /* Manual 4: a section starts from the defaults section that it names, or else from the latest. */
 static void inherit_defaults(struct reader *reader, size_t from_at)
 {
-	const struct haproxy_params *found = NULL;
+	const struct profile *found = NULL;
 	bool named = word_is(reader, from_at, "from");
 
 	for (size_t i = 0; i < reader->profile_count; i++)
 		if (!named || strcmp(reader->profiles[i].name, word(reader, from_at + 1)) == 0)
-			found = &reader->profiles[i].params;
+			found = &reader->profiles[i];
 	haproxy_params_fini(&reader->defaults);
 	haproxy_params_init(&reader->defaults);
-	if (found != NULL)
-		haproxy_params_copy(&reader->defaults, found);
+	reader->waits = (struct waits){.complete = !named && reader->has_global};
+	if (found == NULL)
+		return;
+	haproxy_params_copy(&reader->defaults, &found->params);
+	reader->waits = found->waits;
 }
 
 static void start_defaults(struct reader *reader)
@@ -81,6 +94,7 @@ static void start_defaults(struct reader *reader)
 	size_t from_at = named ? 2 : 1;
 	struct profile *profile;
 
+	reader->waits = (struct waits){.complete = true};
 	if (word_is(reader, from_at, "from"))
 		inherit_defaults(reader, from_at);
 	reader->profiles =
@@ -111,13 +125,38 @@ static bool start_proxy(struct reader *reader, struct err *err)
 	out->backends =
 	    xreallocarray(out->backends, out->backend_count + 1, sizeof(*out->backends));
 	out->backends[out->backend_count++] = xstrdup(word(reader, 1));
+	reader->first_server = out->server_count;
 	reader->section = SECTION_PROXY;
 	return true;
 }
 
+/* All of the section counts, whether it stands before or after its server lines. */
+static void end_section(struct reader *reader)
+{
+	const struct waits *waits = &reader->waits;
+	bool queues = waits->redispatch_every > 1 && waits->queue_ms > 0;
+
+	if (reader->section == SECTION_DEFAULTS)
+		reader->profiles[reader->profile_count - 1].waits = *waits;
+	if (reader->section != SECTION_PROXY)
+		return;
+	for (size_t i = reader->first_server; i < reader->out->server_count; i++) {
+		struct haproxy_server *server = &reader->out->servers[i];
+
+		if (!waits->complete)
+			server->maxconn = HAPROXY_MAXCONN_UNKNOWN;
+		if (!queues || server->maxconn == HAPROXY_MAXCONN_UNKNOWN)
+			server->queue_ms = 0;
+		else if (server->queue_ms != 0)
+			server->queue_ms = waits->queue_ms;
+	}
+}
+
 static bool start_section(struct reader *reader, struct err *err)
 {
+	end_section(reader);
 	reader->section = SECTION_OTHER;
+	reader->has_global = reader->has_global || word_is(reader, 0, "global");
 	reader->uncertain = reader->conditional_depth > 0;
 	if (word_is(reader, 0, "defaults"))
 		start_defaults(reader);
@@ -215,6 +254,8 @@ static bool add_server(struct reader *reader, char *address, uint16_t port, stru
 	    .agent = params.agent,
 	    .track = params.track,
 	    .reload_only = params.reload_only,
+	    .maxconn = params.has_minconn ? HAPROXY_MAXCONN_UNKNOWN : params.maxconn,
+	    .queue_ms = params.has_maxqueue ? 0 : 1, /* end_section() knows how many */
 	    .params = strbuf_detach(&params.text),
 	    .line = reader->lines.number,
 	};
@@ -260,6 +301,19 @@ static bool may_be_proxy(const struct reader *reader)
 	       (reader->uncertain && reader->conditional_depth == 0);
 }
 
+static void read_waits(struct reader *reader)
+{
+	struct waits *waits = &reader->waits;
+	size_t at = word_is(reader, 0, "no") ? 1 : 0;
+
+	if (haproxy_lines_has_variable(&reader->lines) || reader->conditional_depth > 0)
+		waits->complete = false;
+	if (word_is(reader, at, "option") && word_is(reader, at + 1, "redispatch"))
+		waits->redispatch_every = at == 0 ? strtol(word(reader, at + 2), NULL, 10) : 0;
+	if (word_is(reader, 0, "timeout") && word_is(reader, 1, "queue"))
+		waits->queue_ms = haproxy_duration_ms(word(reader, 2));
+}
+
 static bool read_line(struct reader *reader, struct err *err)
 {
 	if (word(reader, 0)[0] == '.')
@@ -268,6 +322,7 @@ static bool read_line(struct reader *reader, struct err *err)
 		append_structure(reader);
 		return start_section(reader, err);
 	}
+	read_waits(reader);
 	if (word_is(reader, 0, "default-server") && reader->section != SECTION_OTHER)
 		return read_default_server(reader, err);
 	if (may_be_proxy(reader) && word_is(reader, 0, "server"))
@@ -285,6 +340,7 @@ static bool read_all(struct reader *reader, struct err *err)
 			return false;
 	if (reader->lines.failed)
 		return false;
+	end_section(reader);
 	return reader->conditional_depth == 0 || fail(reader, err, ".if without .endif");
 }
 

@@ -21,7 +21,8 @@ static void copy_view(const struct haproxy_config *config, struct haproxy_config
 
 /* A server that is disabled has nobody who could wait there. */
 size_t haproxy_config_hold(const struct haproxy_config *config, const struct haproxy_place *primary,
-                           const struct haproxy_place *closed, struct haproxy_config *out)
+                           const struct haproxy_place *closed, int64_t hold_ms,
+                           struct haproxy_config *out)
 {
 	size_t count = 0;
 
@@ -34,13 +35,16 @@ size_t haproxy_config_hold(const struct haproxy_config *config, const struct hap
 		server->address = (char *)closed->address;
 		server->port = closed->port;
 		server->unchecked = server->check;
+		if (server->queue_ms > 0 && server->queue_ms >= hold_ms)
+			server->maxconn = HAPROXY_MAXCONN_HELD;
 		count++;
 	}
 	return count;
 }
 
 size_t haproxy_config_fence(const struct haproxy_config *config,
-                            const struct haproxy_place *primary, struct haproxy_config *out)
+                            const struct haproxy_place *primary, const struct haproxy_place *closed,
+                            struct haproxy_config *out)
 {
 	size_t count = 0;
 
@@ -51,6 +55,10 @@ size_t haproxy_config_fence(const struct haproxy_config *config,
 		if (!leads_to(server, primary))
 			continue;
 		server->cut_off = true;
+		if (closed != NULL && !server->disabled) {
+			server->address = (char *)closed->address;
+			server->port = closed->port;
+		}
 		server->disabled = server->disabled || !server->agent;
 		count++;
 	}

@@ -3,8 +3,11 @@
 #include "apply/haproxy_config_params.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "apply/haproxy_config.h"
 
 #define WEIGHT_MAX 256
 
@@ -98,7 +101,21 @@ static void read_lasting_keyword(struct haproxy_params *params, const char *word
 		params->agent = false;
 	else if (strcmp(word, "track") == 0)
 		params->track = true;
+	else if (strcmp(word, "minconn") == 0)
+		params->has_minconn = true;
+	else if (strcmp(word, "maxqueue") == 0)
+		params->has_maxqueue = true;
 	append_word(params, word);
+}
+
+static void read_maxconn(struct haproxy_params *params, const char *text)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	params->maxconn = isdigit((unsigned char)*text) && *end == '\0' && value <= INT32_MAX
+	                      ? value
+	                      : HAPROXY_MAXCONN_UNKNOWN;
 }
 
 bool haproxy_params_read(struct haproxy_params *params, const struct haproxy_lines *line,
@@ -115,6 +132,8 @@ bool haproxy_params_read(struct haproxy_params *params, const struct haproxy_lin
 				return false;
 		} else if (!read_runtime_keyword(params, word)) {
 			read_lasting_keyword(params, word);
+			if (strcmp(word, "maxconn") == 0)
+				read_maxconn(params, haproxy_lines_word(line, i + 1));
 			if (takes_value(word) && i + 1 < line->count)
 				append_word(params, haproxy_lines_word(line, ++i));
 		}

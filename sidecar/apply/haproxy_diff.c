@@ -3,6 +3,7 @@
  * first, whatever puts it back goes last. */
 #include "apply/haproxy_diff.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #define WHY_ENOUGH 400 /* bytes after which more reasons tell a person nothing new */
@@ -101,14 +102,59 @@ static void change_check(struct haproxy_diff *out, const struct haproxy_server *
 	add_summary(out, server, server->unchecked ? "unchecked" : "checked");
 }
 
-static void change_server(struct haproxy_diff *out, const struct haproxy_server *server,
+static void set_limit(struct haproxy_diff *out, const struct haproxy_server *server,
+                      const struct haproxy_live_server *live, uint64_t limit)
+{
+	auto_free char *what = xasprintf("maxconn %" PRIu64 "->%" PRIu64, live->maxconn, limit);
+	auto_free char *rest = xasprintf(" %" PRIu64, limit);
+
+	add_command(out, "set maxconn server", server, rest);
+	add_summary(out, server, what);
+}
+
+static void end_limit(struct haproxy_diff *out, const struct haproxy_server *server,
+                      const struct haproxy_live_server *live)
+{
+	if (live->queued > 0)
+		out->queue_lasts = true;
+	else
+		strbuf_printf(&out->tidy, "%sset maxconn server %s/%s 0",
+		              out->tidy.len > 0 ? ";" : "", server->backend, server->name);
+}
+
+static bool has_its_limit(const struct haproxy_server *server,
                           const struct haproxy_live_server *live)
+{
+	return server->maxconn == HAPROXY_MAXCONN_UNKNOWN || !live->counted ||
+	       live->maxconn == (uint64_t)server->maxconn;
+}
+
+static void change_limit(struct haproxy_diff *out, const struct haproxy_server *server,
+                         const struct haproxy_live_server *live, bool withhold)
+{
+	uint64_t wanted = server->maxconn > 0 ? (uint64_t)server->maxconn : HAPROXY_MAXCONN_OPEN;
+
+	if (has_its_limit(server, live))
+		return;
+	if (live->maxconn != wanted && withhold)
+		out->withholds = true;
+	else if (live->maxconn != wanted)
+		set_limit(out, server, live, wanted);
+	else if (server->maxconn == 0)
+		end_limit(out, server, live);
+}
+
+static void change_server(struct haproxy_diff *out, const struct haproxy_server *server,
+                          const struct haproxy_live_server *live, bool late_address)
 {
 	bool moved = live->port != server->port || strcmp(live->address, server->address) != 0;
 	bool in_maint = (live->admin & ADMIN_FORCED_MAINT) != 0;
 	bool in_drain = (live->admin & ADMIN_FORCED_DRAIN) != 0;
 
 	if (server->disabled && !in_maint && !server->agent) {
+		/* Whoever waits in its queue would stay there until `timeout queue`. */
+		if (!has_its_limit(server, live))
+			set_limit(out, server, live, HAPROXY_MAXCONN_OPEN);
 		add_command(out, "set server", server, " state maint");
 		add_summary(out, server, "disabled");
 		out->needs_sweep = out->needs_sweep || server->cut_off;
@@ -119,6 +165,9 @@ static void change_server(struct haproxy_diff *out, const struct haproxy_server 
 		change_address(out, server, live);
 	if (!server->unchecked)
 		change_check(out, server, live);
+	if (!server->disabled)
+		change_limit(out, server, live,
+		             moved && late_address && server->maxconn != HAPROXY_MAXCONN_HELD);
 	if (live->weight != server->weight && !server->agent)
 		change_weight(out, server, live);
 	if (!server->disabled && (in_maint || in_drain) && !server->agent) {
@@ -260,7 +309,7 @@ static void diff_fixed(struct haproxy_diff *out, const struct haproxy_config *de
 }
 
 static void diff_servers(struct haproxy_diff *out, const struct haproxy_config *desired,
-                         const struct haproxy_live *live, bool can_add)
+                         const struct haproxy_live *live, struct haproxy_abilities abilities)
 {
 	size_t hint = 0;
 
@@ -269,12 +318,12 @@ static void diff_servers(struct haproxy_diff *out, const struct haproxy_config *
 		const struct haproxy_live_server *one = find_live(live, server, &hint);
 
 		if (one == NULL)
-			handle_missing(out, server, live, can_add);
+			handle_missing(out, server, live, abilities.can_add);
 		else if (*one->address == '\0')
 			miss_server(out, server,
 			            "has no IP in HAProxy, and no command gives it one");
 		else
-			change_server(out, server, one);
+			change_server(out, server, one, abilities.late_address);
 	}
 }
 
@@ -294,13 +343,15 @@ static void diff_surplus(struct haproxy_diff *out, const struct haproxy_config *
 }
 
 void haproxy_diff(const struct haproxy_config *desired, const struct haproxy_live *live,
-                  bool can_add, struct haproxy_diff *out)
+                  struct haproxy_abilities abilities, struct haproxy_diff *out)
 {
-	*out = (struct haproxy_diff){
-	    .commands = STRBUF_INIT, .summary = STRBUF_INIT, .why = STRBUF_INIT};
-	diff_servers(out, desired, live, can_add);
+	*out = (struct haproxy_diff){.commands = STRBUF_INIT,
+	                             .summary = STRBUF_INIT,
+	                             .why = STRBUF_INIT,
+	                             .tidy = STRBUF_INIT};
+	diff_servers(out, desired, live, abilities);
 	diff_fixed(out, desired, live);
-	diff_surplus(out, desired, live, can_add);
+	diff_surplus(out, desired, live, abilities.can_add);
 }
 
 void haproxy_diff_free(struct haproxy_diff *diff)
@@ -308,4 +359,5 @@ void haproxy_diff_free(struct haproxy_diff *diff)
 	strbuf_fini(&diff->commands);
 	strbuf_fini(&diff->summary);
 	strbuf_fini(&diff->why);
+	strbuf_fini(&diff->tidy);
 }

@@ -12,6 +12,7 @@ struct haproxy_call {
 	struct haproxy_batch *batch;
 	char *line; /* while it waits */
 	int64_t timeout_ms;
+	haproxy_piece_cb *piece;
 	haproxy_batch_cb *cb;
 	void *arg;
 };
@@ -48,13 +49,21 @@ const char *haproxy_gate_path(const struct haproxy_gate *gate)
 
 static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg);
 
+static bool piece_cb(const char *text, size_t len, void *arg, struct err *err)
+{
+	const struct haproxy_call *call = arg;
+
+	return call->piece(text, len, call->arg, err);
+}
+
 static void write_out(struct haproxy_call *call, const char *line)
 {
 	struct haproxy_gate *gate = call->gate;
 
 	gate->out++;
-	call->batch = haproxy_batch_send(gate->base, gate->path, gate->master, line,
-	                                 call->timeout_ms, reply_cb, call);
+	call->batch =
+	    haproxy_batch_stream(gate->base, gate->path, gate->master, line, call->timeout_ms,
+	                         call->piece != NULL ? piece_cb : NULL, reply_cb, call);
 }
 
 static void let_next_out(struct haproxy_gate *gate)
@@ -90,13 +99,13 @@ static void reply_cb(const char *reply, size_t len, const struct err *err, void 
 	cb(reply, len, err, cb_arg);
 }
 
-struct haproxy_call *haproxy_gate_send(struct haproxy_gate *gate, enum haproxy_urgency urgency,
-                                       const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
-                                       void *arg)
+static struct haproxy_call *send_or_queue(const struct haproxy_call *made,
+                                          enum haproxy_urgency urgency, const char *line)
 {
 	struct haproxy_call *call = xcalloc(1, sizeof(*call));
+	struct haproxy_gate *gate = made->gate;
 
-	*call = (struct haproxy_call){.gate = gate, .timeout_ms = timeout_ms, .cb = cb, .arg = arg};
+	*call = *made;
 	if (urgency == HAPROXY_AT_ONCE || gate->out < HAPROXY_GATE_MAX) {
 		write_out(call, line);
 	} else {
@@ -104,6 +113,25 @@ struct haproxy_call *haproxy_gate_send(struct haproxy_gate *gate, enum haproxy_u
 		TAILQ_INSERT_TAIL(&gate->waiting, call, entry);
 	}
 	return call;
+}
+
+struct haproxy_call *haproxy_gate_send(struct haproxy_gate *gate, enum haproxy_urgency urgency,
+                                       const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
+                                       void *arg)
+{
+	return send_or_queue(
+	    &(struct haproxy_call){.gate = gate, .timeout_ms = timeout_ms, .cb = cb, .arg = arg},
+	    urgency, line);
+}
+
+struct haproxy_call *haproxy_gate_stream(struct haproxy_gate *gate, const char *line,
+                                         int64_t timeout_ms, haproxy_piece_cb *piece,
+                                         haproxy_batch_cb *cb, void *arg)
+{
+	return send_or_queue(
+	    &(struct haproxy_call){
+	        .gate = gate, .timeout_ms = timeout_ms, .piece = piece, .cb = cb, .arg = arg},
+	    HAPROXY_QUEUED, line);
 }
 
 void haproxy_call_cancel(struct haproxy_call *call)

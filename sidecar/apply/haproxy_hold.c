@@ -107,11 +107,12 @@ static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct e
 
 	if (!haproxy_closed_find(driver->primary, &closed, err))
 		return false;
-	count = haproxy_config_hold(&driver->config, &primary, &closed, &view);
+	count = haproxy_config_hold(&driver->config, &primary, &closed, timeout_ms, &view);
 	if (count == 0 || !write_note(driver, HAPROXY_NOTE_HOLD, &closed, err)) {
 		haproxy_config_open(&view);
 		return count == 0; /* readers of standbys have nothing to wait for */
 	}
+	driver->hold.closed_at = closed;
 	haproxy_hold_enter(driver, DOOR_HELD, timeout_ms);
 	show(driver, &view);
 	haproxy_reconcile(driver);
@@ -158,7 +159,8 @@ void haproxy_fence(struct target *target, int64_t episode)
 	if (episode == hold->fenced_episode)
 		return;
 	hold->fenced_episode = episode;
-	count = haproxy_config_fence(&driver->config, &primary, &view);
+	count = haproxy_config_fence(&driver->config, &primary,
+	                             hold->door == DOOR_HELD ? &hold->closed_at : NULL, &view);
 	if (count == 0) {
 		haproxy_config_open(&view);
 		return;

@@ -25,10 +25,10 @@ enum section {
 
 struct settings {      /* of a defaults section or a proxy, with what it inherited */
 	bool complete; /* nothing comes from a file that is not at hand, or from a variable */
-	bool has_mode, has_redispatch, has_queue_timeout, checks;
-	unsigned http_line;          /* of `mode http`; 0: not */
-	int64_t redispatch_every;    /* retries; below 1: the last one at most */
-	int64_t retries, connect_ms; /* or UNSET */
+	bool has_mode, has_redispatch, checks;
+	unsigned http_line;                    /* of `mode http`; 0: not */
+	int64_t redispatch_every;              /* retries; below 1: the last one at most */
+	int64_t retries, connect_ms, queue_ms; /* or UNSET */
 };
 
 struct profile { /* a defaults section of this text */
@@ -166,7 +166,7 @@ static void judge_tries(struct lint *lint)
 	if (set->has_redispatch ? set->redispatch_every < 1 : set->complete)
 		report_hold(
 		    lint, lint->section_line,
-		    "backend %s has no \"option redispatch 1\": waiting clients keep trying the "
+		    "backend %s has no \"option redispatch 2\": waiting clients keep trying the "
 		    "address that the primary has left: add it",
 		    lint->proxy);
 	if (set->connect_ms == 0 || (set->connect_ms == UNSET && set->complete))
@@ -182,6 +182,34 @@ static void judge_tries(struct lint *lint)
 		       lint->proxy, set->connect_ms, CONNECT_MAX_MS);
 }
 
+/* While there is no primary, one client tries and all others wait in the queue; else each of them
+ * tries again every `timeout connect`, which is a third of a core with 1,000 of them. */
+static void judge_queue(struct lint *lint)
+{
+	const struct settings *set = &lint->settings;
+
+	if (set->redispatch_every == 1)
+		report(lint, lint->section_line,
+		       "backend %s has \"option redispatch 1\": during a failover each waiting "
+		       "client tries again every \"timeout connect\": with \"option redispatch "
+		       "2\" they wait in HAProxy's queue",
+		       lint->proxy);
+	if (!set->complete && set->queue_ms == UNSET)
+		return;
+	if (set->queue_ms == UNSET && (lint->primary.limited || set->redispatch_every > 1))
+		report(lint, lint->section_line,
+		       "backend %s has no \"timeout queue\": its queue lasts no longer than "
+		       "\"timeout connect\", so clients cannot wait there for a primary, nor for "
+		       "\"maxconn\": add \"timeout queue %" PRId64 "ms\"",
+		       lint->proxy, lint->hold_ms * 2);
+	else if (set->queue_ms != UNSET && set->queue_ms < lint->hold_ms)
+		report(lint, lint->section_line,
+		       "backend %s: \"timeout queue\" is %" PRId64 " ms, hold_timeout is %" PRId64
+		       " ms: during a failover each waiting client tries again every \"timeout "
+		       "connect\" instead of waiting in the queue: raise it to %" PRId64 "ms",
+		       lint->proxy, set->queue_ms, lint->hold_ms, lint->hold_ms * 2);
+}
+
 static void judge_proxy(struct lint *lint)
 {
 	if (lint->primary.line == 0 || is_web(lint))
@@ -189,17 +217,13 @@ static void judge_proxy(struct lint *lint)
 	judge_inheritance(lint);
 	judge_tries(lint);
 	judge_hold_time(lint);
+	judge_queue(lint);
 	if (lint->primary.checks)
 		report_hold(
 		    lint, lint->primary.line,
 		    "server %s/primary has \"check\": when it fails, waiting clients get errors "
 		    "and new ones are turned away; segue is the check: remove it",
 		    lint->proxy);
-	if (lint->primary.limited && lint->settings.complete && !lint->settings.has_queue_timeout)
-		report(lint, lint->primary.line,
-		       "server %s/primary has \"maxconn\", and the queue before it lasts no longer "
-		       "than \"timeout connect\": add \"timeout queue\"",
-		       lint->proxy);
 }
 
 static void end_section(struct lint *lint)
@@ -216,7 +240,8 @@ static void end_section(struct lint *lint)
 /* What the section at hand starts from, given the place of its word `from`. */
 static struct settings inherit(const struct lint *lint, size_t from_at)
 {
-	struct settings own = {.complete = true, .retries = UNSET, .connect_ms = UNSET};
+	struct settings own = {
+	    .complete = true, .retries = UNSET, .connect_ms = UNSET, .queue_ms = UNSET};
 	bool named = word_is(lint, from_at, "from");
 
 	for (size_t i = lint->profile_count; i > 0; i--)
@@ -232,7 +257,8 @@ static void start_defaults(struct lint *lint)
 	size_t from_at = named ? 2 : 1;
 
 	lint->section = SECTION_DEFAULTS;
-	lint->settings = (struct settings){.complete = true, .retries = UNSET, .connect_ms = UNSET};
+	lint->settings = (struct settings){
+	    .complete = true, .retries = UNSET, .connect_ms = UNSET, .queue_ms = UNSET};
 	if (word_is(lint, from_at, "from"))
 		lint->settings = inherit(lint, from_at);
 	lint->profiles =
@@ -292,7 +318,7 @@ static void read_settings(struct lint *lint)
 	} else if (word_is(lint, 0, "timeout") && word_is(lint, 1, "connect")) {
 		set->connect_ms = haproxy_duration_ms(word(lint, 2));
 	} else if (word_is(lint, 0, "timeout") && word_is(lint, 1, "queue")) {
-		set->has_queue_timeout = true;
+		set->queue_ms = haproxy_duration_ms(word(lint, 2));
 	} else if (word_is(lint, 0, "default-server")) {
 		set->checks =
 		    !has_word(lint, 1, "no-check") && (set->checks || has_word(lint, 1, "check"));

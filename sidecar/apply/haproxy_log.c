@@ -1,5 +1,7 @@
 /* What the HAProxy target tells, one function an event; each line names cluster and target, and a
  * line about trouble says what happens next. */
+#include <inttypes.h>
+
 #include "apply/haproxy_driver.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -79,6 +81,21 @@ void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_befo
 	         KV_INT("before", pid_before));
 }
 
+void haproxy_log_out_of_reach(const struct haproxy_driver *driver)
+{
+	auto_free char *next =
+	    xasprintf("set master_socket, so that segue ends them and they connect anew; to end "
+	              "them now, with all others there: kill -TERM %" PRId64,
+	              driver->sync.unseen_pid);
+
+	log_warning("clients_out_of_reach", WHO(driver),
+	            KV_INT("old_worker", driver->sync.unseen_pid),
+	            KV_STR("what", "HAProxy was reloaded while clients are held, and without "
+	                           "master_socket segue cannot reach those who wait in the old "
+	                           "worker: they wait until their tries are over"),
+	            KV_STR("next", next));
+}
+
 void haproxy_log_drift(const struct haproxy_driver *driver, const char *what)
 {
 	log_warning("drift", WHO(driver), KV_STR("what", what), KV_STR("next", "it is put right"));
@@ -104,6 +121,7 @@ void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_r
 	bool trouble = result->problem[0] != '\0' || result->left > 0;
 	const struct log_kv pairs[] = {
 	    WHO(driver), KV_INT("ended", result->ended), KV_INT("left", result->left),
+	    KV_INT("waited", result->waiting),
 	    KV_STR("error", result->problem[0] != '\0' ? result->problem : NULL)};
 
 	if (trouble || result->ended > 0)

@@ -1,8 +1,10 @@
 /* Asks what is closed, opens it, and asks again, as a reply is no proof; a few times over.
  *
- *   start ---> READING --- something is closed ---> OPENING --+
- *                 | nothing                            ^      | still closed: again
- *                 +--------> done <---- all open ------+------+
+ *                            something is closed
+ *   start ---> READING -------------------------------> OPENING --+
+ *               |  ^                                       |      | all open, a limit
+ *       nothing |  +--- WAITING <---- still closed --------+      | of the hold is left
+ *               +-----> done <------- all open ------------+-- TIDYING
  */
 #include "apply/haproxy_release.h"
 
@@ -13,9 +15,12 @@
 #include "apply/haproxy_diff.h"
 #include "apply/haproxy_round.h"
 #include "apply/haproxy_socket.h"
+#include "base/clock.h"
 
-#define ROUNDS_MAX  5
-#define ADMIN_MAINT 1 /* SRV_ADMF_FMAINT of HAProxy */
+#define ROUNDS_MAX    5
+#define WAIT_FIRST_MS 10 /* between two rounds: from 3.0 on an address changes after the answer */
+#define WAIT_MAX_MS   100
+#define ADMIN_MAINT   1 /* SRV_ADMF_FMAINT of HAProxy */
 
 struct haproxy_release {
 	struct event_base *base;
@@ -24,7 +29,9 @@ struct haproxy_release {
 	const struct haproxy_note *note;
 	int64_t timeout_ms;
 	struct haproxy_batch *batch;
-	unsigned rounds; /* of commands; 0: READING */
+	struct event *timer;  /* WAITING */
+	unsigned rounds;      /* of commands */
+	bool opening, tidied; /* the last batch had commands; there has been one of TIDYING */
 	size_t released;
 	haproxy_release_cb *cb;
 	void *arg;
@@ -35,9 +42,20 @@ static bool is_at(const char *address, uint16_t port, const char *at, uint16_t a
 	return port == at_port && strcmp(address, at) == 0;
 }
 
+/* Only a hold limits a server to what the text does not say, and "no limit" wakes nobody. */
+static bool has_limit_of_hold(const struct haproxy_server *server,
+                              const struct haproxy_live_server *live)
+{
+	return live->counted && live->maxconn == HAPROXY_MAXCONN_HELD &&
+	       server->maxconn != HAPROXY_MAXCONN_UNKNOWN &&
+	       server->maxconn != HAPROXY_MAXCONN_HELD;
+}
+
 static bool is_closed(const struct haproxy_note *note, const struct haproxy_server *server,
                       const struct haproxy_live_server *live)
 {
+	if (note->kind != HAPROXY_NOTE_NONE && has_limit_of_hold(server, live))
+		return true;
 	switch (note->kind) {
 	case HAPROXY_NOTE_HOLD:
 		return is_at(live->address, live->port, note->closed_address, note->closed_port) &&
@@ -55,28 +73,38 @@ static bool is_closed(const struct haproxy_note *note, const struct haproxy_serv
 }
 
 /* The commands that open what is closed; no backends, so that the diff finds no server too many. */
-static size_t find_closed(const struct haproxy_release *release, const struct haproxy_live *live,
+static size_t find_closed(const struct haproxy_release *release, const struct haproxy_round *round,
                           struct haproxy_diff *diff)
 {
+	const struct haproxy_live *live = &round->live;
+	const struct haproxy_abilities abilities = {.late_address = round->info.major >=
+	                                                            HAPROXY_LATE_ADDRESS_FROM};
 	const struct haproxy_config *config = &release->config;
 	struct haproxy_config closed = {.servers =
 	                                    xcalloc(config->server_count, sizeof(*closed.servers))};
+	size_t count = 0;
 
 	for (size_t i = 0; i < config->server_count; i++) {
 		const struct haproxy_server *server = &config->servers[i];
 		const struct haproxy_live_server *one =
 		    haproxy_live_find(live, server->backend, server->name);
 
-		if (one != NULL && is_closed(release->note, server, one))
-			closed.servers[closed.server_count++] = *server;
+		if (one == NULL)
+			continue;
+		if (is_closed(release->note, server, one))
+			count++;
+		else if (!one->counted || one->maxconn != HAPROXY_MAXCONN_OPEN)
+			continue;
+		closed.servers[closed.server_count++] = *server;
 	}
-	haproxy_diff(&closed, live, false, diff);
+	haproxy_diff(&closed, live, abilities, diff);
 	free(closed.servers);
-	return closed.server_count;
+	return count;
 }
 
 static void release_free(struct haproxy_release *release)
 {
+	event_free(release->timer);
 	haproxy_config_free(&release->config);
 	free(release->socket);
 	free(release);
@@ -103,18 +131,41 @@ static void send_round(struct haproxy_release *release, const char *commands)
 	                                    release->timeout_ms, reply_cb, release);
 }
 
+static void timer_cb(int fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	send_round(arg, "");
+}
+
+static void wait_to_read(struct haproxy_release *release)
+{
+	int64_t ms = clock_backoff_ms(release->rounds - 1, WAIT_FIRST_MS, WAIT_MAX_MS);
+	const struct timeval after = {.tv_usec = ms * 1000};
+
+	release->opening = false;
+	event_add(release->timer, &after);
+}
+
 static void go_on(struct haproxy_release *release, const struct haproxy_round *round)
 {
 	struct haproxy_diff diff;
-	size_t closed = find_closed(release, &round->live, &diff);
+	size_t closed = find_closed(release, round, &diff);
 	struct err err;
 
 	if (release->rounds == 0)
 		release->released = closed;
-	if (closed == 0) {
+	if (closed == 0 && diff.tidy.len > 0 && !release->tidied) {
+		release->tidied = true;
+		send_round(release, diff.tidy.data);
+	} else if (closed == 0) {
 		finish(release, NULL);
-	} else if (release->rounds++ < ROUNDS_MAX) {
+	} else if (!release->opening && release->rounds < ROUNDS_MAX) {
+		release->opening = true;
+		release->rounds++;
 		send_round(release, diff.commands.data);
+	} else if (release->rounds < ROUNDS_MAX) {
+		wait_to_read(release);
 	} else {
 		err_set(&err, "%s: HAProxy does not follow: still to change: %s; it answered: %s",
 		        release->socket, diff.summary.data, round->said.data);
@@ -158,13 +209,15 @@ struct haproxy_release *haproxy_release_start(struct event_base *base,
 	                                    .timeout_ms = job->timeout_ms,
 	                                    .cb = cb,
 	                                    .arg = arg};
+	release->timer = event_new(base, -1, 0, timer_cb, release);
 	send_round(release, "");
 	return release;
 }
 
 void haproxy_release_cancel(struct haproxy_release *release)
 {
-	haproxy_batch_cancel(release->batch);
+	if (release->batch != NULL)
+		haproxy_batch_cancel(release->batch);
 	release_free(release);
 }
 

@@ -25,9 +25,10 @@ bool haproxy_round_line(const char *commands, const struct haproxy_config *confi
 	if (len > 0)
 		strbuf_append_char(line, ';');
 	if (config->backend_count > BACKENDS_MAX)
-		strbuf_append_str(line, "show servers state;");
+		strbuf_append_str(line, "show servers state;show stat -1 6 -1;");
 	for (size_t i = 0; config->backend_count <= BACKENDS_MAX && i < config->backend_count; i++)
-		strbuf_printf(line, "show servers state %s;", config->backends[i]);
+		strbuf_printf(line, "show servers state %s;show stat %s 6 -1;", config->backends[i],
+		              config->backends[i]);
 	strbuf_append_str(line, "show info");
 	return whole;
 }
@@ -35,11 +36,12 @@ bool haproxy_round_line(const char *commands, const struct haproxy_config *confi
 enum part {
 	PART_SAID,  /* answers to commands */
 	PART_TABLE, /* until an empty line */
+	PART_STAT,  /* until an empty line */
 	PART_INFO,  /* until an empty line */
 };
 
 struct parts {
-	struct strbuf *table, *info, *said;
+	struct strbuf *table, *stat, *info, *said;
 };
 
 static bool starts(const char *line, size_t len, const char *prefix)
@@ -62,6 +64,8 @@ static enum part take_line(struct parts *parts, enum part part, const char *line
 		part = PART_INFO;
 	if (part == PART_SAID && len == 1 && *line == '1')
 		part = PART_TABLE;
+	if (part == PART_SAID && starts(line, len, "# pxname,"))
+		part = PART_STAT;
 	switch (part) {
 	case PART_SAID:
 		strbuf_append_str(parts->said, parts->said->len > 0 ? "; " : "");
@@ -71,6 +75,9 @@ static enum part take_line(struct parts *parts, enum part part, const char *line
 		if (parts->table->len == 0 || (*line != '#' && !(len == 1 && *line == '1')) ||
 		    strchr(parts->table->data, '#') == NULL)
 			append_line(parts->table, line, len);
+		break;
+	case PART_STAT:
+		append_line(parts->stat, line, len);
 		break;
 	case PART_INFO:
 		append_line(parts->info, line, len);
@@ -88,8 +95,8 @@ static int64_t find_number(const char *info, const char *key)
 
 bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out, struct err *err)
 {
-	auto_strbuf struct strbuf table = STRBUF_INIT, info = STRBUF_INIT;
-	struct parts parts = {.table = &table, .info = &info, .said = &out->said};
+	auto_strbuf struct strbuf table = STRBUF_INIT, stat = STRBUF_INIT, info = STRBUF_INIT;
+	struct parts parts = {.table = &table, .stat = &stat, .info = &info, .said = &out->said};
 	enum part part = PART_SAID;
 	const char *end = text + len, *eol;
 
@@ -103,12 +110,15 @@ bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out
 	/* The parsers want the empty line that proves that nothing is cut off. */
 	if (part != PART_TABLE)
 		strbuf_append_char(&table, '\n');
+	if (part != PART_STAT)
+		strbuf_append_char(&stat, '\n');
 	if (part != PART_INFO)
 		strbuf_append_char(&info, '\n');
 	out->uptime_s = find_number(info.data, "\nUptime_sec: ");
 	out->start_s = find_number(info.data, "\nStart_time_sec: ");
 	if (haproxy_info_parse(info.data, info.len, &out->info, err) &&
-	    (table.len <= 1 || haproxy_live_parse(table.data, table.len, &out->live, err))) {
+	    (table.len <= 1 || haproxy_live_parse(table.data, table.len, &out->live, err)) &&
+	    haproxy_live_count(stat.data, stat.len, &out->live, err)) {
 		if (!out->info.stopping)
 			return true;
 		err_set(err, "worker %" PRId64 " answers, which is about to stop", out->info.pid);

@@ -13,10 +13,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/strbuf.h"
 
-/* `show sess all` takes about 1,300 bytes a session: enough for 25,000 of them. */
-#define REPLY_MAX    ((size_t)32 * 1024 * 1024)
+/* `show servers state` of 100,000 servers is less. */
+#define REPLY_MAX    ((size_t)16 * 1024 * 1024)
 #define READ_AT_ONCE ((size_t)16 * 1024)
 
 union address {
@@ -31,7 +32,8 @@ struct haproxy_batch {
 	char *path;
 	int fd; /* -1: it has failed already, `error` says how */
 	bool master, writing;
-	int64_t timeout_ms;
+	int64_t timeout_ms, until_ms; /* until_ms: of a stream, for all pieces */
+	haproxy_piece_cb *piece;      /* NULL: the reply is kept whole */
 	struct strbuf line, reply;
 	size_t written;
 	struct err error;
@@ -143,6 +145,21 @@ static bool write_line(struct haproxy_batch *batch)
 	return true;
 }
 
+static bool hand_out(struct haproxy_batch *batch)
+{
+	const struct timeval after = {.tv_sec = batch->timeout_ms / 1000,
+	                              .tv_usec = batch->timeout_ms % 1000 * 1000};
+
+	if (clock_now_ms() > batch->until_ms)
+		return err_set(&batch->error, "%s: the reply has not come to its end in %d ms",
+		               batch->path, HAPROXY_STREAM_MAX_MS);
+	event_add(batch->timer, &after);
+	if (!batch->piece(batch->reply.data, batch->reply.len, batch->arg, &batch->error))
+		return false;
+	strbuf_reset(&batch->reply);
+	return true;
+}
+
 /* Reads what is there; false at the end (*eof) and on failure. */
 static bool read_reply(struct haproxy_batch *batch, bool *eof)
 {
@@ -158,6 +175,8 @@ static bool read_reply(struct haproxy_batch *batch, bool *eof)
 	*eof = got == 0;
 	batch->reply.len += (size_t)got;
 	batch->reply.data[batch->reply.len] = '\0';
+	if (batch->piece != NULL && got > 0)
+		return hand_out(batch);
 	if (batch->reply.len > REPLY_MAX)
 		return err_set(&batch->error,
 		               "%s: the reply is larger than %zu bytes: is it HAProxy?",
@@ -226,9 +245,9 @@ static bool start(struct haproxy_batch *batch)
 	return advance(batch);
 }
 
-struct haproxy_batch *haproxy_batch_send(struct event_base *base, const char *path, bool master,
-                                         const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
-                                         void *arg)
+struct haproxy_batch *haproxy_batch_stream(struct event_base *base, const char *path, bool master,
+                                           const char *line, int64_t timeout_ms,
+                                           haproxy_piece_cb *piece, haproxy_batch_cb *cb, void *arg)
 {
 	struct haproxy_batch *batch = xcalloc(1, sizeof(*batch));
 	struct timeval after = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
@@ -237,6 +256,8 @@ struct haproxy_batch *haproxy_batch_send(struct event_base *base, const char *pa
 	                                .fd = -1,
 	                                .master = master,
 	                                .timeout_ms = timeout_ms,
+	                                .until_ms = clock_now_ms() + HAPROXY_STREAM_MAX_MS,
+	                                .piece = piece,
 	                                .line = STRBUF_INIT,
 	                                .reply = STRBUF_INIT,
 	                                .cb = cb,
@@ -249,6 +270,13 @@ struct haproxy_batch *haproxy_batch_send(struct event_base *base, const char *pa
 	}
 	event_add(batch->timer, &after);
 	return batch;
+}
+
+struct haproxy_batch *haproxy_batch_send(struct event_base *base, const char *path, bool master,
+                                         const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
+                                         void *arg)
+{
+	return haproxy_batch_stream(base, path, master, line, timeout_ms, NULL, cb, arg);
 }
 
 void haproxy_batch_cancel(struct haproxy_batch *batch)

@@ -14,6 +14,8 @@ static const char state_command[] = "show servers state";
 static const char state_header[] = "# be_id be_name srv_id srv_name srv_addr srv_op_state "
                                    "srv_admin_state srv_uweight ";
 
+static const char stat_header[] = "# pxname,svname,qcur,qmax,scur,smax,slim,";
+
 enum field { /* 0-based places in a line of `show servers state` */
 	     FIELD_BACKEND = 1,
 	     FIELD_NAME = 3,
@@ -107,6 +109,87 @@ bool haproxy_live_parse(const char *reply, size_t len, struct haproxy_live *out,
 		return true;
 	haproxy_live_free(out);
 	return false;
+}
+
+enum column { /* 0-based places in a line of `show stat`, the same in every version */
+	      COLUMN_BACKEND = 0,
+	      COLUMN_NAME = 1,
+	      COLUMN_QUEUED = 2,
+	      COLUMN_LIMIT = 6,
+	      COLUMN_COUNT = 7, /* of those that are looked at */
+};
+
+/* An empty field is 0. */
+static bool read_count(struct span field, uint64_t *out)
+{
+	*out = 0;
+	return field.len == 0 || span_number(field, UINT32_MAX, out);
+}
+
+static bool split_counts(struct span line, struct span *fields)
+{
+	const char *at = line.at, *end = line.at + line.len, *comma;
+
+	for (size_t i = 0; i < COLUMN_COUNT; i++) {
+		comma = memchr(at, ',', (size_t)(end - at));
+		if (comma == NULL)
+			return false;
+		fields[i] = (struct span){at, (size_t)(comma - at)};
+		at = comma + 1;
+	}
+	return true;
+}
+
+/* The line of a backend follows those of its servers; *last is the one of them that was read last.
+ */
+static void count_backend(struct haproxy_live *live, size_t last, struct span backend,
+                          uint64_t queued)
+{
+	for (size_t i = last + 1; i-- > 0 && span_is(backend, live->servers[i].backend);)
+		live->servers[i].queued += queued;
+}
+
+static bool read_counts(struct span line, struct haproxy_live *live, size_t *last)
+{
+	struct span fields[COLUMN_COUNT];
+	uint64_t queued, limit;
+
+	if (!split_counts(line, fields) || !read_count(fields[COLUMN_QUEUED], &queued) ||
+	    !read_count(fields[COLUMN_LIMIT], &limit))
+		return false;
+	if (span_is(fields[COLUMN_NAME], "BACKEND")) {
+		if (live->count > 0)
+			count_backend(live, *last, fields[COLUMN_BACKEND], queued);
+		return true;
+	}
+	for (size_t i = 0; i < live->count; i++) {
+		size_t at = (*last + i) % live->count;
+		struct haproxy_live_server *server = &live->servers[at];
+
+		if (!span_is(fields[COLUMN_NAME], server->name) ||
+		    !span_is(fields[COLUMN_BACKEND], server->backend))
+			continue;
+		server->counted = true;
+		server->maxconn = limit;
+		server->queued = queued;
+		*last = at;
+		break;
+	}
+	return true;
+}
+
+bool haproxy_live_count(const char *reply, size_t len, struct haproxy_live *live, struct err *err)
+{
+	struct haproxy_reply lines;
+	struct span line = {0};
+	size_t last = 0;
+
+	haproxy_reply_init(&lines, reply, len);
+	while (haproxy_reply_line(&lines, &line))
+		if (span_starts(line, "#") ? !span_starts(line, stat_header)
+		                           : !read_counts(line, live, &last))
+			return haproxy_reply_unexpected(err, "show stat", line);
+	return lines.complete || haproxy_reply_cut_short(err, "show stat");
 }
 
 void haproxy_live_free(struct haproxy_live *live)

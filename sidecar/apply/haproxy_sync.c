@@ -16,18 +16,19 @@
 #include "apply/haproxy_driver.h"
 #include "base/clock.h"
 
-#define BATCH_TIMEOUT_MS   1000
-#define RETRY_FIRST_MS     50
-#define RETRY_MAX_MS       1000
-#define CONFIRM_REREAD_MS  50 /* while a reload's new worker is awaited */
+#define BATCH_TIMEOUT_MS  1000
+#define RETRY_FIRST_MS    50
+#define RETRY_MAX_MS      1000
+#define CONFIRM_REREAD_MS 50 /* while a reload's new worker is awaited */
 /* After a lost reply: a HAProxy that stood still still runs what it was told then, maybe later than
  * what it was told since. */
-#define DOUBT_REREAD_MS    250
-#define SWEEP_LATER_MS     1000 /* the connect timeout that HAProxy's retries wait at most */
-#define CLOSED_REREADS     5    /* as many times more often while clients are kept from a server */
-#define SETTLES_FROM_MAJOR 3    /* from 3.0 on addresses change after the reply */
+#define DOUBT_REREAD_MS   250
+#define SWEEP_LATER_MS    1000 /* the connect timeout that HAProxy's retries wait at most */
+#define REREAD_SHARE      20   /* a look that takes 5 ms is repeated after 100 at the earliest */
+#define QUEUE_REREAD_MS   200  /* while the queue of a hold empties */
+#define VERIFY_MIN_MS     500  /* between two looks at the file */
 
-static const int64_t settle_ms[] = {2, 5, 10, 20, 50};
+static const int64_t settle_ms[] = {1, 5, 10, 20, 50};
 
 static void enter(struct haproxy_driver *driver, enum sync_state state, int64_t timer_ms)
 {
@@ -63,7 +64,11 @@ static void be_idle(struct haproxy_driver *driver)
 	} else if (sync->sweep_later) {
 		ms = SWEEP_LATER_MS;
 	} else if (driver->hold.door != DOOR_OPEN) {
-		ms /= CLOSED_REREADS;
+		ms = target_hub_watch_ms(driver->target.hub);
+		if (ms < sync->round_us * REREAD_SHARE / 1000)
+			ms = sync->round_us * REREAD_SHARE / 1000;
+	} else if (sync->queue_lasts) {
+		ms = QUEUE_REREAD_MS;
 	}
 	enter(driver, SYNC_IDLE, ms);
 }
@@ -75,8 +80,11 @@ static void timer_cb(int fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
-	if (sync->state == SYNC_IDLE)
+	if (sync->state == SYNC_IDLE && clock_now_ms() - sync->verified_ms >= VERIFY_MIN_MS) {
 		driver->persist.verify = true;
+		sync->verified_ms = clock_now_ms();
+	}
+	sync->tidied = false;
 	sync->sweep_owed = sync->sweep_owed || sync->sweep_later;
 	sync->sweep_later = false;
 	enter(driver, SYNC_IDLE, -1);
@@ -109,6 +117,7 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 	struct err problem;
 
 	sync->call = NULL;
+	sync->round_us = clock_now_us() - sync->sent_us;
 	if (text == NULL) {
 		no_reply(driver, err);
 	} else if (!haproxy_round_parse(text, len, &reply, &problem)) {
@@ -139,6 +148,7 @@ static void send_round(struct haproxy_driver *driver, enum sync_state state, con
 	if (state == SYNC_PUSHING)
 		sync->push_due = !whole;
 	sync->asking = sync->sent_for = driver->wish;
+	sync->sent_us = clock_now_us();
 	enter(driver, state, -1);
 }
 
@@ -146,18 +156,29 @@ static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
 	struct haproxy_sync *sync = &driver->sync;
 	struct haproxy_watch *watch = &driver->watch;
+	bool drift;
 
 	send_round(driver, SYNC_PUSHING, diff->commands.data);
 	if (watch->pushed_us == 0 && !watch->told) {
 		watch->pushed_us = clock_now_us();
 		strbuf_append_str(&watch->summary, diff->summary.data);
 	}
-	if (sync->confirmed == driver->wish && sync->tries == 0) /* nobody asked for it */
+	drift = sync->confirmed == driver->wish && sync->tries == 0 && !sync->withheld;
+	if (drift) /* nobody asked for it */
 		haproxy_log_drift(driver, diff->summary.data);
 	sync->push_wish = driver->wish;
 	sync->settles = 0;
+	sync->withheld = diff->withholds;
+	/* Sessions to the primary that is held go on; those that a hand led elsewhere do not. */
 	sync->sweep_owed =
-	    sync->sweep_owed || (diff->needs_sweep && driver->hold.door != DOOR_HELD);
+	    sync->sweep_owed || (diff->needs_sweep && (drift || driver->hold.door != DOOR_HELD));
+}
+
+static void tidy(struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	send_round(driver, SYNC_PUSHING, diff->tidy.data);
+	driver->sync.push_wish = driver->wish;
+	driver->sync.tidied = true;
 }
 
 static void sweep_done_cb(const struct sweep_result *result, void *arg)
@@ -170,7 +191,8 @@ static void sweep_done_cb(const struct sweep_result *result, void *arg)
 	sync->sessions_left = result->left;
 	sync->sweep_failures = result->problem[0] != '\0' ? sync->sweep_failures + 1 : 0;
 	/* The master CLI is away for a moment in every reload: once more, before it is told. */
-	sync->sweep_later = result->connecting > 0 || sync->sweep_failures == 1;
+	sync->sweep_later =
+	    (result->connecting > 0 && driver->hold.door != DOOR_HELD) || sync->sweep_failures == 1;
 	if (sync->sweep_failures != 1 || result->ended > 0)
 		haproxy_log_swept(driver, result);
 	if (sync->tries > 0)
@@ -229,7 +251,7 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 {
 	struct haproxy_sync *sync = &driver->sync;
 
-	if (sync->info.major >= SETTLES_FROM_MAJOR && sync->settles < ARRAY_LEN(settle_ms)) {
+	if (sync->info.major >= HAPROXY_LATE_ADDRESS_FROM && sync->settles < ARRAY_LEN(settle_ms)) {
 		wait_to_read(driver, settle_ms[sync->settles++]);
 		return;
 	}
@@ -251,13 +273,15 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 		wait_to_read(driver, clock_backoff_ms(sync->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
 }
 
-static void agrees(struct haproxy_driver *driver)
+static void agrees(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
 	struct haproxy_sync *sync = &driver->sync;
 
 	sync->offered = driver->wish;
 	sync->push_due = true;
 	sync->tries = sync->settles = 0;
+	sync->withheld = false;
+	sync->queue_lasts = diff->queue_lasts;
 	strbuf_reset(&sync->problem);
 	if (sync->seen_for != driver->wish) {
 		/* What was read before this wish came may be seconds old by now. */
@@ -267,6 +291,8 @@ static void agrees(struct haproxy_driver *driver)
 	confirm(driver);
 	if (sync->sweep_owed)
 		sweep(driver);
+	else if (diff->tidy.len > 0 && !sync->tidied)
+		tidy(driver, diff);
 	else
 		be_idle(driver);
 }
@@ -275,15 +301,17 @@ static void compare(struct haproxy_driver *driver)
 {
 	struct haproxy_sync *sync = &driver->sync;
 	struct haproxy_diff diff;
-	bool can_add = !sync->refuses_add;
+	const struct haproxy_abilities abilities = {.can_add = !sync->refuses_add,
+	                                            .late_address = sync->info.major >=
+	                                                            HAPROXY_LATE_ADDRESS_FROM};
 
-	haproxy_diff(haproxy_wanted(driver), &sync->live, can_add, &diff);
+	haproxy_diff(haproxy_wanted(driver), &sync->live, abilities, &diff);
 	strbuf_reset(&sync->needs);
 	if (diff.needs_reload)
 		strbuf_append_str(&sync->needs, diff.why.data);
 	if (diff.command_count == 0)
-		agrees(driver);
-	else if (sync->push_due)
+		agrees(driver, &diff);
+	else if (sync->push_due || (sync->withheld && !diff.withholds))
 		push(driver, &diff);
 	else
 		did_not_stick(driver, &diff);
@@ -318,6 +346,7 @@ void haproxy_sync_new_wish(struct haproxy_driver *driver, bool same_backends)
 	struct haproxy_sync *sync = &driver->sync;
 
 	sync->push_due = true;
+	sync->withheld = false;
 	sync->tries = sync->settles = 0;
 	/* What was asked about the wish before answers for this one too. */
 	if (same_backends && sync->covers == driver->wish - 1)

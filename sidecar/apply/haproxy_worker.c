@@ -29,14 +29,21 @@ static bool is_same_worker(const struct haproxy_sync *sync, const struct haproxy
 
 /* Nothing that was told to the worker before holds any more. Sessions of old workers have ended
  * already, unless the text had not been confirmed there: no dump of all sessions for each target
- * after each reload. */
+ * after each reload. Clients that waited in a hold wait in vain in the old worker: no command leads
+ * them on there. */
 static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_t seen_us)
 {
 	struct haproxy_sync *sync = &driver->sync;
 
 	sync->refuses_add = false;
-	sync->sweep_owed = sync->sweep_owed || sync->confirmed != driver->wish;
+	sync->sweep_owed =
+	    sync->sweep_owed || sync->confirmed != driver->wish || driver->hold.door == DOOR_HELD;
+	if (pid_before != 0 && driver->hold.door == DOOR_HELD && driver->master == NULL) {
+		sync->unseen_pid = pid_before;
+		haproxy_log_out_of_reach(driver);
+	}
 	sync->push_due = true;
+	sync->withheld = false;
 	sync->tries = sync->settles = 0;
 	if (pid_before != 0)
 		haproxy_log_restarted(driver, pid_before);

@@ -7,6 +7,8 @@
 #include "base/saver.h"
 
 #define REREAD_MS            5000
+#define WATCH_MS             50
+#define WATCH_MS_PER_TARGET  4  /* 250 a second at most */
 #define REREAD_MS_PER_TARGET 20 /* 50 re-reads a second at most, whatever the number of targets */
 
 struct target_hub {
@@ -95,6 +97,13 @@ int64_t target_hub_reread_ms(const struct target_hub *hub)
 	int64_t ms = (int64_t)hub->targets * REREAD_MS_PER_TARGET;
 
 	return ms > REREAD_MS ? ms : REREAD_MS;
+}
+
+int64_t target_hub_watch_ms(const struct target_hub *hub)
+{
+	int64_t ms = (int64_t)hub->targets * WATCH_MS_PER_TARGET;
+
+	return ms > WATCH_MS ? ms : WATCH_MS;
 }
 
 void target_hub_count(struct target_hub *hub, int change)

@@ -3,7 +3,7 @@
  *            stale ones                     none, or ROUNDS_MAX            no more workers
  *   READING ------------> ENDING     READING ------------------> LISTING -----------------> done
  *      ^                    |           ^                            |
- *      +------ all out -----+           +------- next old worker ----+ (`show proc` once)
+ *      +------ all out -----+           +---- JUDGING <-- next old --+ (`show proc` once)
  */
 #include "apply/sweep.h"
 
@@ -15,12 +15,14 @@
 
 #define SWEEP_TIMEOUT_MS 2000
 #define ROUNDS_MAX       4
+#define SLICES_MAX       64    /* of HAPROXY_SESSIONS_MAX each */
 #define LINE_MAX_BYTES   12000 /* HAProxy takes a line of tune.bufsize, 16384 by default */
 
 enum sweep_state {
 	SWEEP_READING, /* `show sess all` is out */
 	SWEEP_ENDING,  /* a line of `shutdown session` is out, more may follow */
 	SWEEP_LISTING, /* `show proc` is out: which old workers are there? */
+	SWEEP_JUDGING, /* `show servers state` is out: where does this old worker lead? */
 };
 
 struct sweep {
@@ -31,10 +33,11 @@ struct sweep {
 	int64_t *old_pids;
 	size_t old_count, old_next;
 	int64_t pid; /* the old worker at hand; 0: the current one, through the socket */
-	char **ids;  /* stale in the worker at hand */
-	size_t id_count, id_next;
-	unsigned round;
-	unsigned ended, left, connecting;
+	struct haproxy_session_reader *reader; /* READING */
+	struct haproxy_sessions found;         /* stale in the worker at hand */
+	size_t next;                           /* of `found` */
+	unsigned round, slices;
+	unsigned ended, waiting, left, connecting;
 	struct strbuf problem;
 	sweep_cb *cb;
 	void *arg;
@@ -42,18 +45,10 @@ struct sweep {
 
 static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg);
 
-static void drop_ids(struct sweep *sweep)
-{
-	for (size_t i = 0; i < sweep->id_count; i++)
-		free(sweep->ids[i]);
-	free(sweep->ids);
-	sweep->ids = NULL;
-	sweep->id_count = sweep->id_next = 0;
-}
-
 static void sweep_free(struct sweep *sweep)
 {
-	drop_ids(sweep);
+	haproxy_session_reader_destroy(sweep->reader);
+	haproxy_sessions_free(&sweep->found);
 	haproxy_stays_free(&sweep->stays);
 	free(sweep->old_pids);
 	strbuf_fini(&sweep->problem);
@@ -64,6 +59,7 @@ static void finish(struct sweep *sweep)
 {
 	auto_strbuf struct strbuf problem = sweep->problem;
 	struct sweep_result result = {.ended = sweep->ended,
+	                              .waiting = sweep->waiting,
 	                              .left = sweep->left,
 	                              .connecting = sweep->connecting,
 	                              .problem = problem.data};
@@ -93,21 +89,39 @@ static void append_command(const struct sweep *sweep, struct strbuf *line, const
 	strbuf_append_str(line, command);
 }
 
+static bool piece_cb(const char *text, size_t len, void *arg, struct err *err)
+{
+	struct sweep *sweep = arg;
+
+	return haproxy_session_reader_take(sweep->reader, text, len, err);
+}
+
 static void read_sessions(struct sweep *sweep)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
 	append_command(sweep, &line, "show sess all");
-	ask(sweep, SWEEP_READING, line.data);
+	sweep->state = SWEEP_READING;
+	sweep->reader = haproxy_session_reader_create(&sweep->stays);
+	sweep->call = haproxy_gate_stream(sweep->pid != 0 ? sweep->master : sweep->socket,
+	                                  line.data, SWEEP_TIMEOUT_MS, piece_cb, reply_cb, sweep);
+}
+
+static void judge_servers(struct sweep *sweep)
+{
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+
+	append_command(sweep, &line, "show servers state");
+	ask(sweep, SWEEP_JUDGING, line.data);
 }
 
 static void end_some(struct sweep *sweep)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
-	while (sweep->id_next < sweep->id_count && line.len < LINE_MAX_BYTES) {
+	while (sweep->next < sweep->found.count && line.len < LINE_MAX_BYTES) {
 		auto_free char *command =
-		    xasprintf("shutdown session %s", sweep->ids[sweep->id_next++]);
+		    xasprintf("shutdown session 0x%" PRIx64, sweep->found.ids[sweep->next++]);
 
 		append_command(sweep, &line, command);
 	}
@@ -116,14 +130,14 @@ static void end_some(struct sweep *sweep)
 
 static void next_worker(struct sweep *sweep)
 {
-	drop_ids(sweep);
-	sweep->round = 0;
+	haproxy_sessions_free(&sweep->found);
+	sweep->round = sweep->slices = 0;
 	if (sweep->master == NULL || sweep->old_next == sweep->old_count) {
 		finish(sweep);
 		return;
 	}
 	sweep->pid = sweep->old_pids[sweep->old_next++];
-	read_sessions(sweep);
+	judge_servers(sweep);
 }
 
 /* The current worker is done: are there old ones? */
@@ -135,38 +149,51 @@ static void worker_done(struct sweep *sweep)
 		next_worker(sweep);
 }
 
-static bool find_stale(struct sweep *sweep, const char *reply, size_t len, struct err *err)
+/* What was told to end is counted when it is seen first: in a slice that follows a full one, most
+ * are new. */
+static void take_sessions(struct sweep *sweep)
 {
-	struct haproxy_sessions found;
-
-	if (!haproxy_sessions_stale(reply, len, &sweep->stays, &found, err))
-		return false;
-	sweep->ids = STEAL(found.ids);
-	sweep->id_count = found.count;
-	sweep->connecting += (unsigned)found.connecting;
-	return true;
-}
-
-static void take_sessions(struct sweep *sweep, const char *reply, size_t len)
-{
+	bool first = sweep->round == 0 || sweep->found.more;
+	bool again;
 	struct err err;
 
-	drop_ids(sweep);
-	if (!find_stale(sweep, reply, len, &err)) {
+	haproxy_sessions_free(&sweep->found);
+	sweep->next = 0;
+	if (!haproxy_session_reader_end(STEAL(sweep->reader), &sweep->found, &err)) {
 		if (sweep->pid == 0) /* an old worker may be gone by now */
 			strbuf_append_str(&sweep->problem, err.message);
 		worker_done(sweep);
 		return;
 	}
-	if (sweep->round == 0)
-		sweep->ended += (unsigned)sweep->id_count;
-	if (sweep->id_count > 0 && sweep->round < ROUNDS_MAX) {
+	sweep->connecting += (unsigned)sweep->found.connecting;
+	if (first) {
+		sweep->ended += (unsigned)sweep->found.count;
+		sweep->waiting += (unsigned)sweep->found.waiting;
+	}
+	if (!sweep->found.more || sweep->slices++ >= SLICES_MAX)
 		sweep->round++;
+	again = sweep->round <= ROUNDS_MAX;
+	if (sweep->found.count > 0 && again) {
 		end_some(sweep);
 		return;
 	}
-	sweep->left += (unsigned)sweep->id_count;
+	sweep->left += (unsigned)sweep->found.count;
 	worker_done(sweep);
+}
+
+/* An old worker that does not tell may be gone by now. */
+static void take_servers(struct sweep *sweep, const char *reply, size_t len)
+{
+	struct haproxy_live live;
+	struct err ignored;
+
+	if (!haproxy_live_parse(reply, len, &live, &ignored)) {
+		worker_done(sweep);
+		return;
+	}
+	haproxy_stays_judge(&sweep->stays, &live);
+	haproxy_live_free(&live);
+	read_sessions(sweep);
 }
 
 static void take_procs(struct sweep *sweep, const char *reply, size_t len)
@@ -204,21 +231,25 @@ static void reply_cb(const char *reply, size_t len, const struct err *err, void 
 
 	sweep->call = NULL;
 	if (reply == NULL) {
+		haproxy_session_reader_destroy(STEAL(sweep->reader));
 		reply_failed(sweep, err);
 		return;
 	}
 	switch (sweep->state) {
 	case SWEEP_READING:
-		take_sessions(sweep, reply, len);
+		take_sessions(sweep);
 		return;
 	case SWEEP_ENDING:
-		if (sweep->id_next < sweep->id_count)
+		if (sweep->next < sweep->found.count)
 			end_some(sweep);
 		else
 			read_sessions(sweep);
 		return;
 	case SWEEP_LISTING:
 		take_procs(sweep, reply, len);
+		return;
+	case SWEEP_JUDGING:
+		take_servers(sweep, reply, len);
 		return;
 	}
 }

@@ -352,7 +352,7 @@ static void bench_servers(struct bench *bench, bool quick)
 
 int main(int argc, char **argv)
 {
-	bool quick = false, failovers = false, endpoints = false;
+	bool quick = false, failovers = false, endpoints = false, waiting = false;
 	struct bench bench = {0};
 
 	for (int i = 1; i < argc; i++)
@@ -362,20 +362,25 @@ int main(int argc, char **argv)
 			failovers = true;
 		} else if (strcmp(argv[i], "--endpoints") == 0) {
 			endpoints = true;
+		} else if (strcmp(argv[i], "--waiting") == 0) {
+			waiting = true;
 		} else {
-			fprintf(stderr, "usage: %s [--quick] [--failovers | --endpoints]\n",
+			fprintf(stderr,
+			        "usage: %s [--quick] [--failovers | --endpoints | --waiting]\n",
 			        argv[0]);
 			return 2;
 		}
 	bench.scale = quick ? &quick_scale : &full_scale;
 	bench.lab = lab_create("bench");
 	bench.zk = lab_zk_start(bench.lab, 1);
-	if (!failovers && !endpoints)
+	if (!failovers && !endpoints && !waiting)
 		bench_changes(&bench, quick);
-	if (!failovers)
+	if (!failovers && !endpoints)
+		waiting_bench(bench.lab, bench.zk, &bench.report, quick);
+	if (!failovers && !waiting)
 		endpoints_bench(bench.lab, bench.zk, &bench.report, bench.scale->idle_seconds,
 		                bench.scale->clusters);
-	if (!endpoints)
+	if (!endpoints && !waiting)
 		bench_servers(&bench, quick);
 	lab_destroy(bench.lab);
 	return bench.report.failed > 0;

@@ -89,4 +89,8 @@ void report_none(struct report *report, const char *what, int64_t count); /* PAS
 void endpoints_bench(struct lab *lab, struct lab_zk *zk, struct report *report, unsigned seconds,
                      unsigned clusters);
 
+/* ---- waiting.c: clients that wait in HAProxy, and sessions that were left behind ---- */
+
+void waiting_bench(struct lab *lab, struct lab_zk *zk, struct report *report, bool quick);
+
 #endif

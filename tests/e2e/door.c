@@ -100,6 +100,47 @@ bool door_is_checked(void)
 	return (strtol(live_word(14), NULL, 10) & 4) != 0;
 }
 
+/* Column `number` of the lines of t_rw in `show stat`, of this name. */
+static long stat_column(const char *name, int number)
+{
+	const char *at =
+	    strstr(driver_ask(&d, "show stat t_rw 6 -1"), lab_printf(d.lab, "t_rw,%s,", name));
+
+	cr_assert_not_null(at);
+	for (; number > 0; number--)
+		at = strchr(at, ',') + 1;
+	return strtol(at, NULL, 10);
+}
+
+long door_limit(void)
+{
+	return stat_column("primary", 6);
+}
+
+long door_queued(void)
+{
+	return stat_column("primary", 2) + stat_column("BACKEND", 2);
+}
+
+static bool wait_for(long (*number)(void), long wanted)
+{
+	int64_t until = clock_now_ms() + DRIVER_TIMEOUT_MS;
+
+	while (number() != wanted && clock_now_ms() < until)
+		driver_run(&d, 5);
+	return number() == wanted;
+}
+
+bool door_wait_limit(long limit)
+{
+	return wait_for(door_limit, limit);
+}
+
+bool door_wait_queued(long clients)
+{
+	return wait_for(door_queued, clients);
+}
+
 bool door_has_note(void)
 {
 	return access(lab_path(d.lab, "state/haproxy-local.held"), F_OK) == 0;

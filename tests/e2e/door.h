@@ -27,6 +27,13 @@ bool door_leads_to(struct lab_backend *backend);
 bool door_is_checked(void);
 bool door_has_note(void);
 
+/* Of t_rw/primary: the limit of sessions, 0: none; who waits in a queue there. wait: until the
+ * limit is that, or so many wait. */
+long door_limit(void);
+long door_queued(void);
+bool door_wait_limit(long limit);
+bool door_wait_queued(long clients);
+
 /* What a crash leaves: the note is there, and nobody opens. */
 void door_crash_and_restart(void);
 

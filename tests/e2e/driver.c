@@ -103,7 +103,7 @@ const char *driver_text(struct driver *driver, const char *rw, const char *ro, c
 	return lab_printf(driver->lab,
 	                  "defaults t\n  mode tcp\n  timeout connect 100ms\n"
 	                  "  timeout client 1h\n  timeout server 1h\n"
-	                  "  retries 600\n  option redispatch 1\n"
+	                  "  timeout queue 5m\n  retries 600\n  option redispatch 2\n"
 	                  "frontend t_rw_in from t\n  bind 127.0.0.1:%u\n  default_backend t_rw\n"
 	                  "frontend t_ro_in from t\n  bind 127.0.0.1:%u\n  default_backend t_ro\n"
 	                  "backend t_rw from t\n%s%sbackend t_ro from t\n%s",

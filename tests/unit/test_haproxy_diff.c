@@ -38,7 +38,7 @@ static void make_diff(const char *text, const struct row *rows, bool can_add,
 
 	cr_assert(haproxy_config_parse(text, strlen(text), &desired, &err), "%s", err.message);
 	make_live(rows, &live);
-	haproxy_diff(&desired, &live, can_add, diff);
+	haproxy_diff(&desired, &live, (struct haproxy_abilities){.can_add = can_add}, diff);
 	haproxy_config_free(&desired);
 	haproxy_live_free(&live);
 }

@@ -51,19 +51,19 @@ Test(haproxy_hold_view, only_servers_that_lead_to_the_primary_change)
 	struct strbuf out = STRBUF_INIT;
 
 	parse(text, &config);
-	cr_expect_eq(haproxy_config_hold(&config, &primary, &closed, &view), 2);
+	cr_expect_eq(haproxy_config_hold(&config, &primary, &closed, 30000, &view), 2);
 	describe(&view, &out);
 	cr_expect_str_eq(out.data, "127.0.0.1:1u 10.0.0.2:5432 10.0.0.1:5433 127.0.0.1:1 "
 	                           "10.0.0.1:5432d ");
 	haproxy_config_open(&view);
-	cr_expect_eq(haproxy_config_hold(&config, &any, &closed, &view), 4);
+	cr_expect_eq(haproxy_config_hold(&config, &any, &closed, 30000, &view), 4);
 	describe(&view, &out);
 	cr_expect_str_eq(out.data, "127.0.0.1:1u 127.0.0.1:1u 127.0.0.1:1 127.0.0.1:1 "
 	                           "10.0.0.1:5432d ");
 	haproxy_config_open(&view);
-	cr_expect_eq(haproxy_config_hold(&config, &other, &closed, &view), 0);
+	cr_expect_eq(haproxy_config_hold(&config, &other, &closed, 30000, &view), 0);
 	haproxy_config_open(&view);
-	cr_expect_eq(haproxy_config_fence(&config, &primary, &view), 3);
+	cr_expect_eq(haproxy_config_fence(&config, &primary, NULL, &view), 3);
 	describe(&view, &out);
 	cr_expect_str_eq(out.data, "10.0.0.1:5432dc 10.0.0.2:5432 10.0.0.1:5433 10.0.0.1:5432dc "
 	                           "10.0.0.1:5432dc ");
@@ -81,7 +81,7 @@ Test(haproxy_hold_view, the_state_of_a_server_with_an_agent_stays_the_agents)
 	struct strbuf out = STRBUF_INIT;
 
 	parse("backend b\n server s 10.0.0.1:5432 agent-check agent-port 9\n", &config);
-	cr_expect_eq(haproxy_config_fence(&config, &primary, &view), 1);
+	cr_expect_eq(haproxy_config_fence(&config, &primary, NULL, &view), 1);
 	describe(&view, &out);
 	cr_expect_str_eq(out.data, "10.0.0.1:5432c ");
 	haproxy_config_open(&view);
@@ -115,7 +115,7 @@ static void expect_commands(const struct haproxy_config *wanted, const struct li
 	const struct haproxy_live live = {&server, 1};
 	struct haproxy_diff diff;
 
-	haproxy_diff(wanted, &live, true, &diff);
+	haproxy_diff(wanted, &live, (struct haproxy_abilities){.can_add = true}, &diff);
 	cr_expect_str_eq(diff.commands.data, commands, "%s:%u: %s", is->address, is->port,
 	                 diff.commands.data);
 	if (sweeps)
@@ -128,8 +128,8 @@ static void expect_all(const char *line, const struct live_case *cases, size_t c
 	struct haproxy_config config, held, fenced;
 
 	parse(line, &config);
-	haproxy_config_hold(&config, &primary, &closed, &held);
-	haproxy_config_fence(&config, &primary, &fenced);
+	haproxy_config_hold(&config, &primary, &closed, 30000, &held);
+	haproxy_config_fence(&config, &primary, NULL, &fenced);
 	for (size_t i = 0; i < count; i++) {
 		expect_commands(&held, &cases[i], cases[i].hold, false);
 		expect_commands(&fenced, &cases[i], cases[i].fence, cases[i].fence_sweeps);
@@ -174,6 +174,150 @@ Test(haproxy_hold_view, a_check_rests_before_the_address_changes_and_is_back_aft
 	};
 
 	expect_all("backend b\n server s 10.0.0.1:5432 check\n", cases, ARRAY_LEN(cases));
+}
+
+/* --- the queue --- */
+
+#define QUEUES " option redispatch 2\n timeout queue 30s\n"
+#define SERVER " server s 10.0.0.1:5432"
+
+Test(haproxy_hold_view, clients_queue_only_where_the_whole_text_lets_them_wait_long_enough)
+{
+	static const struct {
+		const char *text;
+		int64_t maxconn; /* of the text, as far as segue knows */
+		bool queues;
+	} cases[] = {
+	    {"defaults d\n" QUEUES "backend b from d\n" SERVER "\n", 0, true},
+	    {"defaults\n" QUEUES "backend b\n" SERVER " maxconn 50\n", 50, true},
+	    {"defaults d\nbackend b from d\n" SERVER "\n" QUEUES, 0, true},
+	    {"defaults d\n" QUEUES "defaults e from d\n default-server maxconn 7\n"
+	     "backend b from e\n" SERVER "\n",
+	     7, true},
+	    {"global\nbackend b\n" QUEUES SERVER "\n", 0, true},
+	    /* another file may say more */
+	    {"backend b\n" QUEUES SERVER " maxconn 50\n", -1, false},
+	    {"backend b from elsewhere\n" QUEUES SERVER "\n", -1, false},
+	    {"defaults d\n" QUEUES " timeout connect \"$T\"\nbackend b from d\n" SERVER "\n", -1,
+	     false},
+	    {"defaults d\n.if defined(X)\n" QUEUES ".endif\nbackend b from d\n" SERVER "\n", -1,
+	     false},
+	    /* each client would give its place up at every try */
+	    {"defaults d\n" QUEUES " option redispatch 1\nbackend b from d\n" SERVER "\n", 0,
+	     false},
+	    {"defaults d\n" QUEUES "backend b from d\n no option redispatch\n" SERVER "\n", 0,
+	     false},
+	    {"defaults d\n" QUEUES " option redispatch\nbackend b from d\n" SERVER "\n", 0, false},
+	    /* the queue ends before the hold */
+	    {"defaults d\n option redispatch 2\nbackend b from d\n" SERVER "\n", 0, false},
+	    {"defaults d\n" QUEUES "backend b from d\n timeout queue 29s\n" SERVER "\n", 0, false},
+	    /* `set maxconn` would change more than the limit; the queue is too short */
+	    {"defaults d\n" QUEUES "backend b from d\n" SERVER " minconn 5 maxconn 50\n", -1,
+	     false},
+	    {"defaults d\n" QUEUES "backend b from d\n" SERVER " maxqueue 5\n", 0, false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct haproxy_config config, view;
+
+		parse(cases[i].text, &config);
+		cr_expect_eq(config.servers[0].maxconn, cases[i].maxconn, "%s", cases[i].text);
+		cr_expect_eq(haproxy_config_hold(&config, &primary, &closed, 30000, &view), 1);
+		cr_expect_eq(view.servers[0].maxconn,
+		             cases[i].queues ? HAPROXY_MAXCONN_HELD : cases[i].maxconn, "%s",
+		             cases[i].text);
+		haproxy_config_open(&view);
+		haproxy_config_free(&config);
+	}
+}
+
+struct limit_case {
+	uint64_t maxconn, queued;
+	unsigned port;
+	const char *hold, *fence, *back, *tidy; /* the commands for each wish */
+	bool late, withholds, lasts;
+};
+
+static void expect_limit(const struct haproxy_config *wanted, const struct limit_case *is,
+                         const char *commands, bool back)
+{
+	struct haproxy_live_server server = {.backend = (char *)"b",
+	                                     .name = (char *)"s",
+	                                     .address = (char *)"127.0.0.1",
+	                                     .port = (uint16_t)is->port,
+	                                     .operational = RUNNING,
+	                                     .weight = 1,
+	                                     .counted = true,
+	                                     .maxconn = is->maxconn,
+	                                     .queued = is->queued};
+	const struct haproxy_live live = {&server, 1};
+	struct haproxy_diff diff;
+
+	haproxy_diff(wanted, &live, (struct haproxy_abilities){.late_address = is->late}, &diff);
+	cr_expect_str_eq(diff.commands.data, commands, "maxconn %d: %s", (int)is->maxconn,
+	                 diff.commands.data);
+	if (back) {
+		cr_expect_str_eq(diff.tidy.data, is->tidy, "%s", diff.tidy.data);
+		cr_expect_eq(diff.withholds, is->withholds);
+		cr_expect_eq(diff.queue_lasts, is->lasts);
+	}
+	haproxy_diff_free(&diff);
+}
+
+static void expect_limits(const char *params, const struct limit_case *cases, size_t count)
+{
+	static const struct haproxy_place at = {"127.0.0.1", 5432};
+	auto_free char *line =
+	    xasprintf("defaults\n" QUEUES "backend b\n server s 127.0.0.1:5432 %s\n", params);
+	struct haproxy_config config, held, fenced;
+
+	parse(line, &config);
+	haproxy_config_hold(&config, &at, &closed, 30000, &held);
+	haproxy_config_fence(&config, &at, &closed, &fenced);
+	for (size_t i = 0; i < count; i++) {
+		expect_limit(&held, &cases[i], cases[i].hold, false);
+		expect_limit(&fenced, &cases[i], cases[i].fence, false);
+		expect_limit(&config, &cases[i], cases[i].back, true);
+	}
+	haproxy_config_open(&held);
+	haproxy_config_open(&fenced);
+	haproxy_config_free(&config);
+}
+
+#define LIMIT "set maxconn server b/s "
+#define MAINT "set server b/s state maint"
+#define BACK  "set server b/s addr 127.0.0.1 port 5432"
+
+Test(haproxy_hold_view, no_limit_comes_back_by_way_of_one_that_wakes_the_queue)
+{
+	static const struct limit_case cases[] = {
+	    {0, 0, 5432, TO_CLOSED ";" LIMIT "1", MAINT ";" TO_CLOSED, "", "", .late = false},
+	    {1, 9, 1, "", LIMIT "1000000;" MAINT, BACK ";" LIMIT "1000000", "", .late = false},
+	    {1, 9, 1, "", LIMIT "1000000;" MAINT, BACK, "", .late = true, .withholds = true},
+	    {1, 9, 5432, TO_CLOSED, LIMIT "1000000;" MAINT ";" TO_CLOSED, LIMIT "1000000", "",
+	     .late = true},
+	    {1000000, 9, 5432, TO_CLOSED ";" LIMIT "1", LIMIT "1000000;" MAINT ";" TO_CLOSED, "",
+	     "", .lasts = true},
+	    {1000000, 0, 5432, TO_CLOSED ";" LIMIT "1", LIMIT "1000000;" MAINT ";" TO_CLOSED, "",
+	     LIMIT "0", .late = false},
+	    {50, 0, 5432, TO_CLOSED ";" LIMIT "1", LIMIT "1000000;" MAINT ";" TO_CLOSED,
+	     LIMIT "1000000", "", .late = false}, /* by hand */
+	};
+
+	expect_limits("", cases, ARRAY_LEN(cases));
+}
+
+Test(haproxy_hold_view, the_limit_of_the_text_comes_back_at_once)
+{
+	static const struct limit_case cases[] = {
+	    {50, 0, 5432, TO_CLOSED ";" LIMIT "1", MAINT ";" TO_CLOSED, "", "", .late = false},
+	    {1, 9, 1, "", LIMIT "1000000;" MAINT, BACK ";" LIMIT "50", "", .late = false},
+	    {1, 9, 1, "", LIMIT "1000000;" MAINT, BACK, "", .late = true, .withholds = true},
+	    {1000000, 9, 5432, TO_CLOSED ";" LIMIT "1", LIMIT "1000000;" MAINT ";" TO_CLOSED,
+	     LIMIT "50", "", .late = false},
+	};
+
+	expect_limits("maxconn 50", cases, ARRAY_LEN(cases));
 }
 
 /* --- the note --- */

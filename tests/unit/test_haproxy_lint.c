@@ -7,9 +7,9 @@
 
 #define GLOBAL \
 	"global\n stats socket /run/haproxy/admin.sock mode 660 level admin\n hard-stop-after 1h\n"
-#define DEFAULTS                                                                  \
-	"defaults segue\n mode tcp\n timeout connect 100ms\n timeout client 1h\n" \
-	" timeout server 1h\n retries 600\n option redispatch 1\n"
+#define DEFAULTS                                                                 \
+	"defaults segue\n mode tcp\n timeout connect 100ms\n timeout queue 1m\n" \
+	" timeout server 1h\n retries 600\n option redispatch 2\n"
 
 Test(haproxy_lint, a_good_text_has_no_finding)
 {
@@ -31,9 +31,10 @@ Test(haproxy_lint, a_good_text_has_no_finding)
 	    GLOBAL "defaults\n mode http\n timeout connect 9s\n"
 	           "backend web\n server web1 www:80 check resolvers dns\n"
 	           "backend api\n mode http\n server primary www:80 check\n",
-	    DEFAULTS "backend b from segue\n timeout queue 1m\n"
+	    DEFAULTS "backend b from segue\n timeout queue 30s\n"
 	             " server primary 10.0.0.1:5432 maxconn 9\n",
-	    "defaults segue\n mode tcp\n timeout connect 1s\n retries 60\n option redispatch 1\n"
+	    "defaults segue\n mode tcp\n timeout connect 1s\n retries 60\n option redispatch 2\n"
+	    " timeout queue 1m\n"
 	    "defaults more from segue\nbackend b from more\n server primary 10.0.0.1:5432\n",
 	};
 
@@ -63,12 +64,20 @@ Test(haproxy_lint, each_trap_is_found_once)
 	     "line 9: server b/primary: 'db1:5432' is a host name"},
 	    {DEFAULTS "backend b from segue\n server primary 10.0.0.1:5 resolvers dns\n",
 	     "line 9: server b/primary has \"resolvers\""},
-	    {DEFAULTS "backend b from segue\n server primary 10.0.0.1:5 maxconn 9\n",
-	     "line 9: server b/primary has \"maxconn\""},
+	    {"defaults d\n mode tcp\n timeout connect 100ms\n retries 600\n option redispatch 2\n"
+	     "backend b from d\n server primary 10.0.0.1:5 maxconn 9\n",
+	     "line 6: backend b has no \"timeout queue\": its queue lasts no longer than"},
+	    {"defaults d\n mode tcp\n timeout connect 100ms\n retries 600\n option redispatch 2\n"
+	     "backend b from d\n server primary 10.0.0.1:5\n",
+	     "line 6: backend b has no \"timeout queue\""},
+	    {DEFAULTS "backend b from segue\n timeout queue 29s\n server primary 10.0.0.1:5\n",
+	     "line 8: backend b: \"timeout queue\" is 29000 ms, hold_timeout is 30000 ms"},
+	    {DEFAULTS "backend b from segue\n option redispatch 1\n server primary 10.0.0.1:5\n",
+	     "line 8: backend b has \"option redispatch 1\": during a failover each waiting client"},
 	    {DEFAULTS "backend b from segue\n no option redispatch\n server primary 10.0.0.1:5\n",
-	     "line 8: backend b has no \"option redispatch 1\""},
+	     "line 8: backend b has no \"option redispatch 2\""},
 	    {DEFAULTS "backend b from segue\n option redispatch\n server primary 10.0.0.1:5\n",
-	     "line 8: backend b has no \"option redispatch 1\""},
+	     "line 8: backend b has no \"option redispatch 2\""},
 	    {DEFAULTS "backend b from segue\n timeout connect 10s\n server primary 10.0.0.1:5\n",
 	     "line 8: backend b: \"timeout connect\" is 10000 ms"},
 	    {DEFAULTS "backend b from segue\n timeout connect 0\n server primary 10.0.0.1:5\n",
@@ -76,11 +85,12 @@ Test(haproxy_lint, each_trap_is_found_once)
 	    {DEFAULTS "backend b from segue\n retries 3\n server primary 10.0.0.1:5\n",
 	     "line 8: backend b: 3 retries 100 ms apart: during a failover clients get errors "
 	     "after 300 ms, hold_timeout is 30000 ms: raise \"retries\" to 600"},
-	    {"defaults\n timeout connect 5s\n option redispatch 1\n"
+	    {"defaults\n timeout connect 5s\n option redispatch 2\n timeout queue 1m\n"
 	     "backend b\n server primary 10.0.0.1:5\n",
-	     "line 4: backend b: 3 retries 1000 ms apart"},
+	     "line 5: backend b: 3 retries 1000 ms apart"},
 	    {DEFAULTS "defaults\n mode http\n timeout connect 1s\n retries 60\n"
-	              " option redispatch 1\nbackend b\n server primary 10.0.0.1:5\n",
+	              " option redispatch 2\n timeout queue 1m\nbackend b\n"
+	              " server primary 10.0.0.1:5\n",
 	     "line 9: \"mode http\" reaches backend b"},
 	    {"backend b\n server primary 10.0.0.1:5\n",
 	     "line 1: backend b takes over the defaults of whichever file"},

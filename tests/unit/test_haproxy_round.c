@@ -57,6 +57,39 @@ Test(haproxy_round, backend_that_is_not_there_is_an_answer_and_no_error)
 	haproxy_round_free(&round);
 }
 
+#define STAT                           "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,\n"
+#define COUNT(be, name, queued, limit) be "," name "," queued ",0,0,0," limit ",0,0,\n"
+
+Test(haproxy_round, limits_and_queues_are_those_of_the_servers)
+{
+	const struct haproxy_live_server *server;
+	struct haproxy_round round;
+	struct err err;
+
+	cr_assert(
+	    parse("\n" HEADER ROW("rw", "primary", "5") "\n" STAT COUNT("rw", "primary", "2", "1")
+	              COUNT("rw", "BACKEND", "40", "200") "\n" HEADER ROW("ro", "r1", "6")
+	                  ROW("ro", "r2", "7") "\n" STAT COUNT("ro", "r1", "0", "")
+	                      COUNT("ro", "r2", "3", "1000000") COUNT("ro", "BACKEND", "0", "200")
+	                          COUNT("other", "r9", "1", "1") "\n" INFO("0"),
+	          &round, &err),
+	    "%s", err.message);
+	server = haproxy_live_find(&round.live, "rw", "primary");
+	cr_expect(server->counted && server->maxconn == 1 && server->queued == 42);
+	server = haproxy_live_find(&round.live, "ro", "r1");
+	cr_expect(server->counted && server->maxconn == 0 && server->queued == 0);
+	server = haproxy_live_find(&round.live, "ro", "r2");
+	cr_expect(server->counted && server->maxconn == 1000000 && server->queued == 3);
+	haproxy_round_free(&round);
+	cr_assert_not(parse("\n" HEADER ROW("rw", "primary", "5") "\n" STAT
+	                                                          "rw,primary,x,,,,,\n\n" INFO("0"),
+	                    &round, &err));
+	cr_expect_not_null(strstr(err.message, "show stat"), "%s", err.message);
+	cr_assert_not(parse("\n" HEADER "\n# pxname,svname,scur,\n\n" INFO("0"), &round, &err));
+	cr_assert_not(
+	    parse("\n" HEADER ROW("rw", "primary", "5") "\n" STAT "rw,pri", &round, &err));
+}
+
 Test(haproxy_round, replies_cut_short_or_of_something_else_are_errors)
 {
 	static const char *const replies[] = {
@@ -97,10 +130,13 @@ Test(haproxy_round, questions_follow_the_commands_on_one_line)
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
 	cr_assert(haproxy_round_line("", &two, &line));
-	cr_assert_str_eq(line.data, "show servers state be0;show servers state be1;show info");
+	cr_assert_str_eq(line.data,
+	                 "show servers state be0;show stat be0 6 -1;show servers state be1;"
+	                 "show stat be1 6 -1;show info");
 	strbuf_reset(&line);
 	cr_assert(haproxy_round_line("set server a/b weight 1", &nine, &line));
-	cr_assert_str_eq(line.data, "set server a/b weight 1;show servers state;show info");
+	cr_assert_str_eq(line.data,
+	                 "set server a/b weight 1;show servers state;show stat -1 6 -1;show info");
 	haproxy_config_free(&two);
 	haproxy_config_free(&nine);
 }
@@ -115,6 +151,7 @@ Test(haproxy_round, too_many_commands_are_cut_between_two)
 	cr_assert_not(haproxy_round_line(commands.data, &config, &line));
 	cr_assert_lt(line.len, 16000);
 	cr_assert_gt(line.len, 11000);
-	cr_assert_not_null(strstr(line.data, " weight 1;show servers state be0;show info"));
+	cr_assert_not_null(
+	    strstr(line.data, " weight 1;show servers state be0;show stat be0 6 -1;show info"));
 	haproxy_config_free(&config);
 }

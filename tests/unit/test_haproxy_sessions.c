@@ -1,5 +1,6 @@
 /* `show sess all`: which sessions stayed behind with an address that was left. */
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "apply/haproxy_state.h"
@@ -65,22 +66,53 @@ static const char reply[] =
     "  scb=0x7fb4bc048fb0 flags=0x00000001 state=EST endp=APPCTX,0x7fb4bc042200,0x02800002 sub=0\n"
     "\n";
 
+/* Reads the text in pieces of `step` bytes. */
+static bool read_in(const char *text, size_t len, size_t step, struct haproxy_stays *stays,
+                    struct haproxy_sessions *sessions, struct err *err)
+{
+	struct haproxy_session_reader *reader = haproxy_session_reader_create(stays);
+
+	*sessions = (struct haproxy_sessions){0};
+	for (size_t at = 0, piece; at < len; at += piece) {
+		piece = len - at < step ? len - at : step;
+		if (!haproxy_session_reader_take(reader, text + at, piece, err)) {
+			haproxy_session_reader_destroy(reader);
+			return false;
+		}
+	}
+	return haproxy_session_reader_end(reader, sessions, err);
+}
+
+static void describe(const char *text, size_t step, struct haproxy_stays *stays, struct strbuf *out)
+{
+	struct haproxy_sessions sessions;
+	struct err err;
+
+	strbuf_reset(out);
+	cr_assert(read_in(text, strlen(text), step, stays, &sessions, &err), "%s", err.message);
+	for (size_t i = 0; i < sessions.count; i++)
+		strbuf_printf(out, "0x%" PRIx64 " ", sessions.ids[i]);
+	strbuf_printf(out, "+%zu", sessions.connecting);
+	if (sessions.waiting > 0)
+		strbuf_printf(out, " %zu waited", sessions.waiting);
+	haproxy_sessions_free(&sessions);
+}
+
 /* The ids, blank-separated, and "+N" for those that are connecting. */
 static void stale(const char *text, const char *backend, const char *server, const char *address,
                   uint16_t port, struct strbuf *out)
 {
 	struct haproxy_stays stays = {0};
-	struct haproxy_sessions sessions;
-	struct err err;
+	struct strbuf again = STRBUF_INIT;
 
 	haproxy_stays_add(&stays, backend, server, address, port);
-	cr_assert(haproxy_sessions_stale(text, strlen(text), &stays, &sessions, &err), "%s",
-	          err.message);
+	describe(text, strlen(text), &stays, out);
+	for (size_t step = 1; step < 100; step += 31) {
+		describe(text, step, &stays, &again);
+		cr_assert_str_eq(again.data, out->data, "in pieces of %zu", step);
+	}
 	haproxy_stays_free(&stays);
-	for (size_t i = 0; i < sessions.count; i++)
-		strbuf_printf(out, "%s ", sessions.ids[i]);
-	strbuf_printf(out, "+%zu", sessions.connecting);
-	haproxy_sessions_free(&sessions);
+	strbuf_fini(&again);
 }
 
 Test(haproxy_sessions, only_those_established_elsewhere_are_stale)
@@ -165,8 +197,8 @@ Test(haproxy_sessions, what_is_no_dump_is_refused)
 		struct haproxy_sessions sessions;
 		struct err err;
 
-		cr_assert_not(haproxy_sessions_stale(cases[i].text, strlen(cases[i].text), &none,
-		                                     &sessions, &err));
+		cr_assert_not(
+		    read_in(cases[i].text, strlen(cases[i].text), 7, &none, &sessions, &err));
 		cr_expect(strstr(err.message, cases[i].error) != NULL, "%s", err.message);
 		cr_expect_null(sessions.ids);
 	}
@@ -195,11 +227,107 @@ Test(haproxy_sessions, hundreds_of_servers_are_one_pass)
 		                  i == 3 ? 1 : 5432);
 	}
 	start = clock_now_ms();
-	cr_assert(haproxy_sessions_stale(text.data, text.len, &stays, &sessions, &err), "%s",
-	          err.message);
+	cr_assert(read_in(text.data, text.len, 16384, &stays, &sessions, &err), "%s", err.message);
 	cr_assert_eq(sessions.count, 20, "ten of b3, which is elsewhere, ten of b7");
 	cr_assert_lt(clock_now_ms() - start, 1000);
 	haproxy_sessions_free(&sessions);
 	haproxy_stays_free(&stays);
 	strbuf_fini(&text);
+}
+
+/* An old worker's servers, as `show servers state` says; the end is where backend is NULL. */
+struct row {
+	const char *backend, *name, *address;
+	uint16_t port;
+	unsigned admin;
+};
+
+static void judge(struct haproxy_stays *stays, const struct row *rows)
+{
+	struct haproxy_live_server servers[4];
+	struct haproxy_live live = {servers, 0};
+
+	for (; rows->backend != NULL; rows++)
+		servers[live.count++] =
+		    (struct haproxy_live_server){.backend = (char *)rows->backend,
+		                                 .name = (char *)rows->name,
+		                                 .address = (char *)rows->address,
+		                                 .port = rows->port,
+		                                 .admin = rows->admin};
+	haproxy_stays_judge(stays, &live);
+}
+
+Test(haproxy_sessions, who_waits_in_an_old_worker_that_leads_nowhere_right_is_told_to_end)
+{
+	static const struct {
+		struct row rows[4];
+		const char *stale;
+	} cases[] = {
+	    {{{"be_rw", "primary", "127.0.0.1", 1, 0}},
+	     "0x561682b0e7d0 0x561682c39660 0x7fb4bc047f90 +0 2 waited"},
+	    {{{"be_rw", "primary", "10.0.0.9", 5432, 0}}, "0x561682b0e7d0 +1"}, /* right */
+	    {{{"be_rw", "primary", "127.0.0.1", 1, 0}, {"be_rw", "r1", "10.0.0.2", 5432, 0}},
+	     "0x561682b0e7d0 +1"},
+	    {{{"be_rw", "primary", "127.0.0.1", 1, 0}, {"be_rw", "r1", "10.0.0.2", 5432, 1}},
+	     "0x561682b0e7d0 0x561682c39660 0x7fb4bc047f90 +0 2 waited"},
+	    {{{"be_rw", "primary", "127.0.0.1", 1, 1}}, "0x561682b0e7d0 +1"}, /* nobody waits */
+	    {{{"be_q", "other", "127.0.0.1", 1, 0}}, "0x561682b0e7d0 +1"},    /* not ours */
+	    {{{"be_q", "one", "127.0.0.1", 1, 0}}, "0x561682b0e7d0 0x7fb4bc047390 +1 1 waited"},
+	    {{{0}}, "0x561682b0e7d0 +1"},
+	};
+	struct haproxy_stays stays = {0};
+	struct strbuf out = STRBUF_INIT;
+
+	haproxy_stays_add(&stays, "be_rw", "r1", "10.0.0.2", 5432);
+	haproxy_stays_add(&stays, "be_q", "one", "127.0.0.1", 52789);
+	haproxy_stays_add(&stays, "be_rw", "primary", "10.0.0.9", 5432);
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		judge(&stays, cases[i].rows);
+		describe(reply, 50, &stays, &out);
+		cr_expect_str_eq(out.data, cases[i].stale, "case %zu: %s", i, out.data);
+	}
+	haproxy_stays_judge(&stays, NULL);
+	describe(reply, 50, &stays, &out);
+	cr_expect_str_eq(out.data, "0x561682b0e7d0 +1", "the current worker: %s", out.data);
+	haproxy_stays_free(&stays);
+	strbuf_fini(&out);
+}
+
+Test(haproxy_sessions, of_very_many_a_slice_is_named)
+{
+	struct haproxy_stays stays = {0};
+	struct haproxy_sessions sessions;
+	struct haproxy_session_reader *reader;
+	struct err err;
+
+	haproxy_stays_add(&stays, "b", "s", NULL, 0);
+	reader = haproxy_session_reader_create(&stays);
+	for (unsigned i = 1; i <= HAPROXY_SESSIONS_MAX + 10; i++) {
+		auto_free char *text = xasprintf("0x%x: [x]\n  backend=b (id=3)\n  server=s (id=1) "
+		                                 "addr=10.0.0.1:5\n  scb=0x1 state=EST\n",
+		                                 i);
+
+		cr_assert(haproxy_session_reader_take(reader, text, strlen(text), &err));
+	}
+	cr_assert(haproxy_session_reader_take(reader, "\n", 1, &err));
+	cr_assert(haproxy_session_reader_end(reader, &sessions, &err));
+	cr_expect_eq(sessions.count, HAPROXY_SESSIONS_MAX);
+	cr_expect(sessions.more);
+	haproxy_sessions_free(&sessions);
+	haproxy_stays_free(&stays);
+}
+
+Test(haproxy_sessions, a_line_without_end_is_refused)
+{
+	struct haproxy_stays none = {0};
+	struct haproxy_session_reader *reader = haproxy_session_reader_create(&none);
+	char piece[1000];
+	struct err err;
+	int i = 0;
+
+	memset(piece, 'x', sizeof(piece));
+	while (i < 100 && haproxy_session_reader_take(reader, piece, sizeof(piece), &err))
+		i++;
+	cr_expect_lt(i, 20);
+	haproxy_session_reader_destroy(reader);
 }
