@@ -5,7 +5,8 @@
  * How often: a member that takes writes every second, the others every 5 s; a connection that ends
  * (a killed server's do at once) is made anew at once; failures are repeated after 1, 2, 4 ms
  * ... up to the interval. The loss of a killed server is proven by its end and the refusal that
- * follows, in some 0.3 ms. Who hangs up without a word is asked again at once, and refuses when he
+ * follows, in some 0.3 ms; where it is guarded, by two ends at the same time, without waiting for a
+ * refusal. Who hangs up without a word is asked again at once, and refuses when he
  * does so again. */
 #ifndef SEGUE_VERIFY_VERIFIER_H
 #define SEGUE_VERIFY_VERIFIER_H
