@@ -35,10 +35,10 @@ void verifier_destroy(struct verifier *verifier); /* NULL is fine */
  * stay are kept, of those that left closed. */
 void verifier_follow(struct verifier *verifier, const struct member *const *members, size_t count);
 
-/* Asks this one now, and again every 5 ms, after 2 s every 20 ms, after 10 s every 100 ms, until
- * what it says is different (see server_says_the_same()), or for 2 s after the last call: it is to
- * be repeated every second. A connection that cannot be made is tried every 100 ms at least.
- * Harmless when it is not followed. */
+/* Asks this one now, and again every 2 ms, after 0.5 s every 5 ms, after 2 s every 20 ms, after 10
+ * s every 100 ms, until what it says is different (see server_says_the_same()), or for 2 s after
+ * the last call: it is to be repeated every second. A connection that cannot be made is tried every
+ * 100 ms at least. Harmless when it is not followed. */
 void verifier_hurry(struct verifier *verifier, const struct member *member);
 
 /* Asks all that are followed now, and again every 100 ms, for 2 s after the last call. */

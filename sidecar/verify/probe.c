@@ -83,12 +83,13 @@ static int64_t interval_ms(const struct probe *probe)
 	return writes ? WRITER_INTERVAL_MS : READER_INTERVAL_MS;
 }
 
-/* Often at first, when a promotion is likely to end at any moment; there may be many that ask. */
+/* Most often at first, when a promotion is likely to end at any moment; there may be many that ask.
+ */
 static int64_t hurry_interval_ms(int64_t hurried_us)
 {
 	static const struct {
 		int64_t until_us, ms;
-	} steps[] = {{HURRY_US / 5, 5}, {HURRY_US, 20}};
+	} steps[] = {{HURRY_US / 20, 2}, {HURRY_US / 5, 5}, {HURRY_US, 20}};
 
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++)
 		if (hurried_us < steps[i].until_us)

@@ -50,7 +50,7 @@ struct failover {
 	unsigned rounds;
 	struct samples marks[MARKS], dark; /* from the cut to zero */
 	struct tally writers[WAYS], holders[WAYS_POOLED];
-	unsigned captured[WAYS_POOLED];           /* errors of this failover */
+	unsigned captured[WAYS];                  /* errors of this failover */
 	uint32_t counted[WAYS][FAILOVER_WRITERS]; /* errors of a client that are in a tally */
 	uint32_t counted_of_holders[WAYS_POOLED][FAILOVER_HOLDERS];
 };
@@ -156,9 +156,12 @@ static void print_error(const struct failover *failover, enum way way,
 	       (double)(error->at_us - death->from_us) / 1000,
 	       (double)(death->to_us - death->from_us) / 1000, error->own_port, error->text,
 	       error->trace[0] != '\0' ? error->trace : "not connected");
-	printf("  PgBouncer's log, 0 = %d ms before the first kill:\n", CAPTURE_BEFORE_US / 1000);
-	failover_print_bouncer(&failover->stage, way, from_us, to_us);
-	printf("  segue's log, the same:\n");
+	if (way < WAYS_POOLED) {
+		printf("  PgBouncer's log, 0 = %d ms before the death:\n",
+		       CAPTURE_BEFORE_US / 1000);
+		failover_print_bouncer(&failover->stage, way, from_us, to_us);
+	}
+	printf("  segue's log, 0 = %d ms before the death:\n", CAPTURE_BEFORE_US / 1000);
 	failover_print_segue(&failover->stage, from_us, to_us);
 }
 
@@ -173,7 +176,7 @@ static void count_errors(struct failover *failover, enum way way, const struct l
 			continue;
 		}
 		tally->after++;
-		if (way < WAYS_POOLED && failover->captured[way]++ < CAPTURES_MAX)
+		if (way != WAY_PATRONI && failover->captured[way]++ < CAPTURES_MAX)
 			print_error(failover, way, error, death);
 	}
 }
