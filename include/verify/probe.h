@@ -23,8 +23,14 @@ struct probe *probe_create(struct event_base *base, const struct libpq *pq,
 void probe_destroy(struct probe *probe); /* NULL is fine */
 
 /* Somebody beside found that nobody listens there any more: as an attempt that was refused right
- * after the warm connection had ended. */
-void probe_lose(struct probe *probe);
+ * after the warm connection had ended. `problem`: how it was found, in words. */
+void probe_lose(struct probe *probe, const char *problem);
+/* A connection of somebody beside has ended. Where another one, or the warm one, has ended within
+ * PROBE_TOGETHER_US, nothing but the end of the server does that: the loss is taken for proven
+ * without waiting for a refusal, which is a round trip away. A server that lives (something between
+ * was restarted) answers the next attempt, in a millisecond. */
+#define PROBE_TOGETHER_US INT64_C(1000)
+void probe_note_end(struct probe *probe);
 void probe_hurry(struct probe *probe, bool slowly); /* as verifier_hurry(), verifier_attend() */
 const struct server_fact *probe_fact(const struct probe *probe);
 

@@ -19,10 +19,16 @@
 struct event_base;
 struct tripwire;
 
-/* The server ended one of them and refused the connection that was tried right after: nobody
- * listens there any more. Never inside a call from the left; the tripwire may be destroyed in it.
- * After that it is quiet until it is armed again. */
-typedef void tripwire_cb(void *arg);
+enum tripwire_news {
+	/* The server ended one that had stood. By itself that proves nothing. */
+	TRIPWIRE_ENDED,
+	/* And refused the connection that was tried right after: nobody listens there any more.
+	 * After that it is quiet until it is armed again. */
+	TRIPWIRE_REFUSED,
+};
+
+/* Never inside a call from the left; the tripwire may be destroyed in it. */
+typedef void tripwire_cb(enum tripwire_news news, void *arg);
 
 /* `count` of them, 1 to TRIPWIRES_MAX, to the address of `member`, which is numeric; none before
  * tripwire_arm(). */
@@ -30,8 +36,9 @@ struct tripwire *tripwire_create(struct event_base *base, const struct member *m
                                  unsigned count, tripwire_cb *cb, void *arg) MUST_CHECK;
 void tripwire_destroy(struct tripwire *tripwire); /* NULL is fine */
 
-/* The server has just said that it takes writes: makes those that are missing, and replaces the
- * oldest where its turn has come. To be called after each such answer. */
+/* The server has just said that it takes writes: makes one of those that are missing, and replaces
+ * the oldest where its turn has come. To be called after each such answer. Not all at once: a limit
+ * of time (authentication_timeout, a firewall's) would end them together, as a death does. */
 void tripwire_arm(struct tripwire *tripwire);
 /* It says something else, or nothing: closes them, as one that shuts down would wait for them. */
 void tripwire_disarm(struct tripwire *tripwire);

@@ -5,7 +5,8 @@
  * How often: a member that takes writes every second, the others every 5 s; a connection that ends
  * (a killed server's do at once) is made anew at once; failures are repeated after 1, 2, 4 ms
  * ... up to the interval. The loss of a killed server is proven by its end and the refusal that
- * follows, in some 0.3 ms. Who hangs up without a word is asked again at once, and refuses when he
+ * follows, in some 0.3 ms; where it is guarded, by two ends at the same time, without waiting for a
+ * refusal. Who hangs up without a word is asked again at once, and refuses when he
  * does so again. */
 #ifndef SEGUE_VERIFY_VERIFIER_H
 #define SEGUE_VERIFY_VERIFIER_H
@@ -34,10 +35,10 @@ void verifier_destroy(struct verifier *verifier); /* NULL is fine */
  * stay are kept, of those that left closed. */
 void verifier_follow(struct verifier *verifier, const struct member *const *members, size_t count);
 
-/* Asks this one now, and again every 5 ms, after 2 s every 20 ms, after 10 s every 100 ms, until
- * what it says is different (see server_says_the_same()), or for 2 s after the last call: it is to
- * be repeated every second. A connection that cannot be made is tried every 100 ms at least.
- * Harmless when it is not followed. */
+/* Asks this one now, and again every 2 ms, after 0.5 s every 5 ms, after 2 s every 20 ms, after 10
+ * s every 100 ms, until what it says is different (see server_says_the_same()), or for 2 s after
+ * the last call: it is to be repeated every second. A connection that cannot be made is tried every
+ * 100 ms at least. Harmless when it is not followed. */
 void verifier_hurry(struct verifier *verifier, const struct member *member);
 
 /* Asks all that are followed now, and again every 100 ms, for 2 s after the last call. */

@@ -201,7 +201,8 @@ static const struct config_key keys[] = {
      .preset = "3",
      .help = "Where a PgBouncer is driven and servers are asked: so many connections to the "
              "primary that never say a word, each for 30s at most. They end first when it is "
-             "killed, so that clients wait before PgBouncer turns one away. They take no slot of "
+             "killed, so that clients wait before PgBouncer turns one away: two ends within a "
+             "millisecond prove the loss. They take no slot of "
              "max_connections and need no login; log_connections = on logs each. 0: none."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "on_store_loss",

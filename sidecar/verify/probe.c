@@ -57,6 +57,7 @@ struct probe {
 	unsigned failures;   /* attempts in a row that failed */
 	unsigned flaps;      /* connections in a row that ended soon after they were made */
 	int64_t made_us;     /* when the connection was begun */
+	int64_t end_us;      /* when a connection to the server ended last; 0: not yet */
 	int64_t hurry_from_us, hurry_until_us; /* until: 0: no hurry */
 	int64_t awaited_us; /* an answer to a question asked since then is waited for; 0: none is */
 	probe_cb *cb;
@@ -85,12 +86,13 @@ static int64_t interval_ms(const struct probe *probe)
 	return writes ? WRITER_INTERVAL_MS : READER_INTERVAL_MS;
 }
 
-/* Often at first, when a promotion is likely to end at any moment; there may be many that ask. */
+/* Most often at first, when a promotion is likely to end at any moment; there may be many that ask.
+ */
 static int64_t hurry_interval_ms(int64_t hurried_us)
 {
 	static const struct {
 		int64_t until_us, ms;
-	} steps[] = {{HURRY_US / 5, 5}, {HURRY_US, 20}};
+	} steps[] = {{HURRY_US / 20, 2}, {HURRY_US / 5, 5}, {HURRY_US, 20}};
 
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++)
 		if (hurried_us < steps[i].until_us)
@@ -203,6 +205,27 @@ static void take_failure(struct probe *probe, const struct verdict *verdict)
 	wait_to_retry(probe, probe->failures);
 }
 
+void probe_lose(struct probe *probe, const char *problem)
+{
+	struct verdict verdict = {.class = SERVER_REFUSED};
+
+	snprintf(verdict.problem, sizeof(verdict.problem), "%s", problem);
+	session_close(probe->session);
+	probe->ended = true;
+	probe->end_us = 0;
+	probe->next.asked_us = clock_now_us();
+	conclude_failure(probe, &verdict);
+}
+
+void probe_note_end(struct probe *probe)
+{
+	int64_t now = clock_now_us(), before = probe->end_us;
+
+	probe->end_us = now;
+	if (before != 0 && now - before <= PROBE_TOGETHER_US)
+		probe_lose(probe, "two of its connections ended within a millisecond");
+}
+
 /* A connection that had worked has ended: that says nothing yet, the next attempt does. */
 static void take_end(struct probe *probe)
 {
@@ -211,6 +234,8 @@ static void take_end(struct probe *probe)
 	probe->ended = true;
 	probe->flaps = settled ? 0 : probe->flaps + 1;
 	wait_to_retry(probe, probe->flaps);
+	if (settled)
+		probe_note_end(probe);
 }
 
 static void session_told(enum session_outcome outcome, const struct verdict *verdict, void *arg)
@@ -272,18 +297,6 @@ static void timer_cb(evutil_socket_t fd, short events, void *arg)
 		give_up(probe);
 		return;
 	}
-}
-
-void probe_lose(struct probe *probe)
-{
-	static const struct verdict verdict = {
-	    .class = SERVER_REFUSED,
-	    .problem = "a silent connection was ended, and the next one refused"};
-
-	session_close(probe->session);
-	probe->ended = true;
-	probe->next.asked_us = clock_now_us();
-	conclude_failure(probe, &verdict);
 }
 
 void probe_hurry(struct probe *probe, bool slowly)

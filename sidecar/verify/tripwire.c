@@ -1,6 +1,7 @@
 /* Silent connections to one server. Turn by turn the oldest is replaced, so that one of them is
  * always among the youngest children of the server. An end proves nothing (the server may not like
- * those that are silent): only a refusal right after it does.
+ * those that are silent): a refusal right after it does, or a second end at the same time, which is
+ * for the probe to judge.
  *
  * A server that shuts down waits for whoever comes meanwhile and says nothing, until
  * authentication_timeout. So none is made but right after the server took writes, and the one that
@@ -18,7 +19,7 @@
 
 #include "base/clock.h"
 
-#define PACE_MS   500 /* of making those that are missing */
+#define PACE_MS   500 /* between two that are made */
 #define REDIAL_MS 50
 #define ENDS_MAX  8 /* that are followed in PACE_MS */
 
@@ -74,8 +75,6 @@ static void cut_all(struct tripwire *tripwire)
 		cut(&tripwire->wires[i]);
 }
 
-static void wire_cb(evutil_socket_t fd, short what, void *arg);
-
 static void take(struct wire *wire, int error);
 
 static void wire_cb(evutil_socket_t fd, short what, void *arg)
@@ -92,38 +91,44 @@ static void wire_cb(evutil_socket_t fd, short what, void *arg)
 	take(arg, error);
 }
 
-/* Nothing is ever sent: what can be read is the end, or the last words before it. */
-static void try(struct wire *wire, bool after_end)
+/* Nothing is ever sent: what can be read is the end, or the last words before it. Returns the errno
+ * of a connection that could not be begun; 0: it is under way. */
+static int try(struct wire *wire, bool after_end)
 {
 	static const struct timeval redial = {.tv_usec = REDIAL_MS * 1000L};
 	struct tripwire *tripwire = wire->tripwire;
-	int fd =
-	    socket(tripwire->address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int error, fd = socket(tripwire->address.any.sa_family,
+	                       SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
-		return;
+		return errno;
 	wire->after_end = after_end;
 	wire->io = event_new(tripwire->base, fd, EV_READ, wire_cb, wire);
-	if (connect(fd, &tripwire->address.any, tripwire->address_len) == 0 || errno == EINPROGRESS)
+	if (connect(fd, &tripwire->address.any, tripwire->address_len) == 0 ||
+	    errno == EINPROGRESS) {
 		event_add(wire->io, after_end ? &redial : NULL);
-	else
-		take(wire, errno);
+		return 0;
+	}
+	error = errno;
+	cut(wire);
+	return error;
 }
 
 /* The connection is over, or was not made; `error`: 0 for the end. Calls back at most once, last.
- */
+ * The end of one that was tried after an end says no more than the end before it. */
 static void take(struct wire *wire, int error)
 {
 	struct tripwire *tripwire = wire->tripwire;
-	bool ended = error == 0 || error == ECONNRESET;
+	bool ended = error == 0 || error == ECONNRESET, stood = !wire->after_end;
+	bool refused = error == ECONNREFUSED && wire->after_end;
 
 	cut(wire);
-	if (error == ECONNREFUSED && wire->after_end) {
+	if (ended && tripwire->ends++ < ENDS_MAX)
+		refused = try(wire, true) == ECONNREFUSED;
+	if (refused)
 		cut_all(tripwire);
-		tripwire->cb(tripwire->arg);
-	} else if (ended && tripwire->ends++ < ENDS_MAX) {
-		try(wire, true);
-	}
+	if (refused || (ended && stood))
+		tripwire->cb(refused ? TRIPWIRE_REFUSED : TRIPWIRE_ENDED, tripwire->arg);
 }
 
 static void replace_oldest(struct tripwire *tripwire)
@@ -133,10 +138,10 @@ static void replace_oldest(struct tripwire *tripwire)
 	tripwire->turn_ms = clock_now_ms() + clock_jitter_ms(TRIPWIRE_LIFE_MS / tripwire->count);
 }
 
-/* A refusal of these follows no end, so nothing calls back. */
 void tripwire_arm(struct tripwire *tripwire)
 {
 	int64_t now = clock_now_ms();
+	unsigned missing = 0;
 
 	if (now < tripwire->next_ms)
 		return;
@@ -144,9 +149,10 @@ void tripwire_arm(struct tripwire *tripwire)
 	tripwire->ends = 0;
 	if (now >= tripwire->turn_ms)
 		replace_oldest(tripwire);
-	for (unsigned i = 0; i < tripwire->count; i++)
-		if (tripwire->wires[i].io == NULL)
-			try(&tripwire->wires[i], false);
+	while (missing < tripwire->count && tripwire->wires[missing].io != NULL)
+		missing++;
+	if (missing < tripwire->count)
+		(void)try(&tripwire->wires[missing], false);
 }
 
 void tripwire_disarm(struct tripwire *tripwire)

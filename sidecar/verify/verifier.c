@@ -200,14 +200,23 @@ void verifier_attend(struct verifier *verifier)
 			probe_hurry(verifier->servers[i].probe, true);
 }
 
-static void tripped(void *arg)
+static void tripped(enum tripwire_news news, void *arg)
 {
 	struct verifier *verifier = arg;
 	struct followed *found = find(verifier->servers, verifier->count, &verifier->guarded);
 
-	if (found != NULL && found->probe != NULL)
-		probe_lose(found->probe);
+	if (found == NULL || found->probe == NULL)
+		return;
+	switch (news) {
+	case TRIPWIRE_ENDED:
+		probe_note_end(found->probe);
+		return;
+	case TRIPWIRE_REFUSED:
+		probe_lose(found->probe, "a silent connection was ended, and the next one refused");
+		return;
+	}
 }
+
 void verifier_guard(struct verifier *verifier, const struct member *member)
 {
 	unsigned count = (unsigned)verifier->config->tripwires;

@@ -350,38 +350,53 @@ static void bench_servers(struct bench *bench, bool quick)
 	publish_bench(bench->lab, bench->zk, &bench->report, quick);
 }
 
+/* The number that may follow the option argv[*i]; 10 where none does. */
+static unsigned count_after(char **argv, int *i)
+{
+	unsigned long count = argv[*i + 1] != NULL ? strtoul(argv[*i + 1], NULL, 10) : 0;
+
+	if (count == 0)
+		return full_scale.failovers;
+	(*i)++;
+	return (unsigned)count;
+}
+
 int main(int argc, char **argv)
 {
-	bool quick = false, failovers = false, endpoints = false, waiting = false;
+	bool quick = false, endpoints = false, waiting = false, all;
+	unsigned failovers = 0; /* 0: not these alone */
 	struct bench bench = {0};
 
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--quick") == 0) {
 			quick = true;
 		} else if (strcmp(argv[i], "--failovers") == 0) {
-			failovers = true;
+			failovers = count_after(argv, &i);
 		} else if (strcmp(argv[i], "--endpoints") == 0) {
 			endpoints = true;
 		} else if (strcmp(argv[i], "--waiting") == 0) {
 			waiting = true;
 		} else {
 			fprintf(stderr,
-			        "usage: %s [--quick] [--failovers | --endpoints | --waiting]\n",
+			        "usage: %s [--quick] [--failovers [N] | --endpoints | --waiting]\n",
 			        argv[0]);
 			return 2;
 		}
+	all = !endpoints && !waiting && failovers == 0;
 	bench.scale = quick ? &quick_scale : &full_scale;
 	bench.lab = lab_create("bench");
 	bench.zk = lab_zk_start(bench.lab, 1);
-	if (!failovers && !endpoints && !waiting)
+	if (all)
 		bench_changes(&bench, quick);
-	if (!failovers && !endpoints)
+	if (all || waiting)
 		waiting_bench(bench.lab, bench.zk, &bench.report, quick);
-	if (!failovers && !waiting)
+	if (all || endpoints)
 		endpoints_bench(bench.lab, bench.zk, &bench.report, bench.scale->idle_seconds,
 		                bench.scale->clusters);
-	if (!endpoints && !waiting)
+	if (all)
 		bench_servers(&bench, quick);
+	if (failovers > 0)
+		failover_bench(bench.lab, bench.zk, &bench.report, failovers);
 	lab_destroy(bench.lab);
 	return bench.report.failed > 0;
 }

@@ -29,8 +29,15 @@ static const char *const mark_names[MARKS] = {
     [MARK_RESUMED] = "segue's PgBouncer leads there and is resumed",
     [MARK_FIRST + WAY_HAPROXY] = "first write through segue's HAProxy",
     [MARK_FIRST + WAY_PGBOUNCER] = "first write through segue's PgBouncer",
+    [MARK_FIRST + WAY_BEFORE_HAPROXY] = "first write through a PgBouncer before segue's HAProxy",
     [MARK_FIRST + WAY_PATRONI] = "first write through a HAProxy with Patroni's haproxy.cfg",
 };
+
+static const char *const way_names[WAYS] = {[WAY_PGBOUNCER] = "segue's PgBouncer",
+                                            [WAY_BEFORE_HAPROXY] =
+                                                "a PgBouncer before segue's HAProxy",
+                                            [WAY_HAPROXY] = "segue's HAProxy",
+                                            [WAY_PATRONI] = "a HAProxy with Patroni's haproxy.cfg"};
 
 struct tally {
 	int64_t in_flight; /* when the leader died */
@@ -42,9 +49,10 @@ struct failover {
 	struct report *report;
 	unsigned rounds;
 	struct samples marks[MARKS], dark; /* from the cut to zero */
-	struct tally writers[WAYS], holders;
+	struct tally writers[WAYS], holders[WAYS_POOLED];
+	unsigned captured[WAYS];                  /* errors of this failover */
 	uint32_t counted[WAYS][FAILOVER_WRITERS]; /* errors of a client that are in a tally */
-	uint32_t counted_of_holders[FAILOVER_HOLDERS];
+	uint32_t counted_of_holders[WAYS_POOLED][FAILOVER_HOLDERS];
 };
 
 /* ---- one ---- */
@@ -130,17 +138,35 @@ static bool was_in_flight(const struct ledger_error *error, const struct death *
 	       strstr(error->text, "server login has been failing") == NULL;
 }
 
-static void print_error(const struct ledger_error *error, const struct death *death)
+#define CAPTURES_MAX      2 /* of each way in each failover */
+#define CAPTURE_BEFORE_US 5000
+#define CAPTURE_AFTER_US  20000
+
+/* Both ends of the connection that failed: what its client saw of the protocol, and PgBouncer's log
+ * and segue's from just before the death until just after the error. */
+static void print_error(const struct failover *failover, enum way way,
+                        const struct ledger_error *error, const struct death *death)
 {
-	printf("later, at segue's PgBouncer: from %.1f to %.1f ms after the leader's first process"
-	       " was killed (the last one: %.1f): %s\n",
-	       (double)(error->began_us - death->from_us) / 1000,
+	int64_t from_us = death->from_us - CAPTURE_BEFORE_US;
+	int64_t to_us = error->at_us + CAPTURE_AFTER_US;
+
+	printf("later, at %s: from %.1f to %.1f ms after the leader's first process was killed"
+	       " (the last one: %.1f), client port %u: %s\n  the client: %s\n",
+	       way_names[way], (double)(error->began_us - death->from_us) / 1000,
 	       (double)(error->at_us - death->from_us) / 1000,
-	       (double)(death->to_us - death->from_us) / 1000, error->text);
+	       (double)(death->to_us - death->from_us) / 1000, error->own_port, error->text,
+	       error->trace[0] != '\0' ? error->trace : "not connected");
+	if (way < WAYS_POOLED) {
+		printf("  PgBouncer's log, 0 = %d ms before the death:\n",
+		       CAPTURE_BEFORE_US / 1000);
+		failover_print_bouncer(&failover->stage, way, from_us, to_us);
+	}
+	printf("  segue's log, 0 = %d ms before the death:\n", CAPTURE_BEFORE_US / 1000);
+	failover_print_segue(&failover->stage, from_us, to_us);
 }
 
-static void count_errors(const struct ledger *ledger, uint32_t *counted, const struct death *death,
-                         bool print, struct tally *tally)
+static void count_errors(struct failover *failover, enum way way, const struct ledger *ledger,
+                         uint32_t *counted, const struct death *death, struct tally *tally)
 {
 	for (; *counted < ledger_errors(ledger); (*counted)++) {
 		const struct ledger_error *error = ledger_error(ledger, *counted);
@@ -150,29 +176,43 @@ static void count_errors(const struct ledger *ledger, uint32_t *counted, const s
 			continue;
 		}
 		tally->after++;
-		if (print)
-			print_error(error, death);
+		if (way != WAY_PATRONI && failover->captured[way]++ < CAPTURES_MAX)
+			print_error(failover, way, error, death);
 	}
-}
-
-static int64_t later_at_pgbouncer(const struct failover *failover)
-{
-	return failover->writers[WAY_PGBOUNCER].after + failover->holders.after;
 }
 
 static void count_all_errors(struct failover *failover, const struct death *death)
 {
-	int64_t before = later_at_pgbouncer(failover);
+	struct stage *stage = &failover->stage;
 
+	memset(failover->captured, 0, sizeof(failover->captured));
 	for (int i = 0; i < WAYS; i++)
 		for (int j = 0; j < FAILOVER_WRITERS; j++)
-			count_errors(failover->stage.writers[i][j], &failover->counted[i][j], death,
-			             i == WAY_PGBOUNCER, &failover->writers[i]);
-	for (int i = 0; i < FAILOVER_HOLDERS; i++)
-		count_errors(failover->stage.holders[i], &failover->counted_of_holders[i], death,
-		             true, &failover->holders);
-	if (later_at_pgbouncer(failover) > before)
-		failover_print_log(&failover->stage, death->from_us, death->from_us + 1000000);
+			count_errors(failover, i, stage->writers[i][j], &failover->counted[i][j],
+			             death, &failover->writers[i]);
+	for (int i = 0; i < WAYS_POOLED; i++)
+		for (int j = 0; j < FAILOVER_HOLDERS; j++)
+			count_errors(failover, i, stage->holders[i][j],
+			             &failover->counted_of_holders[i][j], death,
+			             &failover->holders[i]);
+	fflush(stdout);
+}
+
+static int64_t later_errors(const struct failover *failover, enum way way)
+{
+	return failover->writers[way].after + failover->holders[way].after;
+}
+
+static void print_round(const struct failover *failover, unsigned round)
+{
+	const struct samples *marks = failover->marks;
+
+	printf("failover %u:", round + 1);
+	for (int i = 0; i < MARK_FIRST; i++)
+		printf(" %s %.1f;", mark_names[i], (double)marks[i].us[marks[i].count - 1] / 1000);
+	printf(" later errors: %" PRId64 " at PgBouncer, %" PRId64 " at one before HAProxy\n",
+	       later_errors(failover, WAY_PGBOUNCER), later_errors(failover, WAY_BEFORE_HAPROXY));
+	fflush(stdout);
 }
 
 static void fail_over(struct failover *failover, unsigned round)
@@ -200,6 +240,7 @@ static void fail_over(struct failover *failover, unsigned round)
 	lab_patroni_node_start(stage->patroni, old);
 	stage_settle(stage);
 	count_all_errors(failover, &death);
+	print_round(failover, round);
 }
 
 /* ---- all ---- */
@@ -219,7 +260,7 @@ static void print_marks(struct failover *failover)
 		       ms(&failover->marks[i], 100));
 	printf(
 	    "\nZero is the last question that the standby answered with \"in recovery\", asked"
-	    " every 5 ms; the leader\nwas cut off %.1f s before (p50). The three ways side by side,"
+	    " every 5 ms; the leader\nwas cut off %.1f s before (p50). The four ways side by side,"
 	    " %d clients each, that make a new\nconnection 20 ms after an error, with"
 	    " connect_timeout = 2.\n",
 	    ms(&failover->dark, 50) / 1000, FAILOVER_WRITERS);
@@ -227,21 +268,18 @@ static void print_marks(struct failover *failover)
 
 static void print_errors(const struct failover *failover)
 {
-	static const char *const names[WAYS] = {
-	    [WAY_HAPROXY] = "segue's HAProxy, clients that write all the time",
-	    [WAY_PGBOUNCER] = "segue's PgBouncer, the same",
-	    [WAY_PATRONI] = "HAProxy with Patroni's haproxy.cfg, the same"};
-
 	printf(
 	    "\n| errors of clients in these %u failovers | writes in flight when the leader died |"
 	    " later ones |\n|---|---|---|\n",
 	    failover->rounds);
 	for (int i = 0; i < WAYS; i++)
-		printf("| %s | %" PRId64 " | %" PRId64 " |\n", names[i],
-		       failover->writers[i].in_flight, failover->writers[i].after);
-	printf("| segue's PgBouncer, clients with a write now and then | %" PRId64 " | %" PRId64
-	       " |\n",
-	       failover->holders.in_flight, failover->holders.after);
+		printf("| %s, %d clients that write all the time | %" PRId64 " | %" PRId64 " |\n",
+		       way_names[i], FAILOVER_WRITERS, failover->writers[i].in_flight,
+		       failover->writers[i].after);
+	for (int i = 0; i < WAYS_POOLED; i++)
+		printf("| %s, %d clients with a write now and then | %" PRId64 " | %" PRId64 " |\n",
+		       way_names[i], FAILOVER_HOLDERS, failover->holders[i].in_flight,
+		       failover->holders[i].after);
 }
 
 static void report_failovers(struct failover *failover)
@@ -252,15 +290,19 @@ static void report_failovers(struct failover *failover)
 
 	report_head();
 	report_row(report, "failover: first write through HAProxy, p50",
-	           ms(&first[WAY_HAPROXY], 50), " ms", 50);
+	           ms(&first[WAY_HAPROXY], 50), " ms", 12);
 	report_row(report, "failover: first write through PgBouncer, p50",
-	           ms(&first[WAY_PGBOUNCER], 50), " ms", 50);
+	           ms(&first[WAY_PGBOUNCER], 50), " ms", 15);
+	report_row(report, "failover: first write through PgBouncer before HAProxy, p50",
+	           ms(&first[WAY_BEFORE_HAPROXY], 50), " ms", 0);
 	report_row(report, "failover: Patroni's haproxy.cfg, times segue's HAProxy, p50",
 	           patroni / ms(&first[WAY_HAPROXY], 50), "", 0);
 	report_row(report, "failover: Patroni's haproxy.cfg, times segue's PgBouncer, p50",
 	           patroni / ms(&first[WAY_PGBOUNCER], 50), "", 0);
 	report_none(report, "failover with hold: errors at PgBouncer, clients idle or waiting",
-	            failover->holders.after + failover->writers[WAY_PGBOUNCER].after);
+	            later_errors(failover, WAY_PGBOUNCER));
+	report_none(report, "failover with hold: the same, PgBouncer before HAProxy",
+	            later_errors(failover, WAY_BEFORE_HAPROXY));
 }
 
 void failover_bench(struct lab *lab, struct lab_zk *zk, struct report *report, unsigned rounds)

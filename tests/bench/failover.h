@@ -1,6 +1,7 @@
-/* The bench of whole failovers: two PostgreSQL servers that Patroni keeps, and three ways to their
- * primary, side by side: segue's HAProxy, segue's PgBouncer, and a HAProxy with the haproxy.cfg
- * that Patroni ships. The leader's machine is cut off; afterwards it comes back as a standby. */
+/* The bench of whole failovers: two PostgreSQL servers that Patroni keeps, and four ways to their
+ * primary, side by side: segue's HAProxy, segue's PgBouncer, a PgBouncer in front of segue's
+ * HAProxy, and a HAProxy with the haproxy.cfg that Patroni ships. The leader's machine is cut off;
+ * afterwards it comes back as a standby. */
 #ifndef SEGUE_TESTS_BENCH_FAILOVER_H
 #define SEGUE_TESTS_BENCH_FAILOVER_H
 
@@ -10,25 +11,26 @@
 
 #define FAILOVER_NODES   2
 #define FAILOVER_WRITERS 4 /* clients of each way that write all the time */
-#define FAILOVER_HOLDERS 8 /* clients of the PgBouncer that are mostly idle */
+#define FAILOVER_HOLDERS 8 /* clients of each PgBouncer that are mostly idle */
 
 /* All of it; its tables go to standard output, its targets into the report. */
 void failover_bench(struct lab *lab, struct lab_zk *zk, struct report *report, unsigned rounds);
 
 /* ---- failover_stage.c: the servers, and a client behind each way ---- */
 
-enum way { WAY_HAPROXY, WAY_PGBOUNCER, WAY_PATRONI, WAYS };
+enum way { WAY_PGBOUNCER, WAY_BEFORE_HAPROXY, WAY_HAPROXY, WAY_PATRONI, WAYS };
+#define WAYS_POOLED WAY_HAPROXY /* the ways before it lead through a PgBouncer */
 
 struct stage {
 	struct lab *lab;
 	struct lab_zk *zk;
 	struct lab_patroni *patroni;
 	struct lab_haproxy *haproxy, *patroni_haproxy;
-	struct lab_pgbouncer *bouncer;
+	struct lab_pgbouncer *bouncers[WAYS_POOLED];
 	struct lab_segue *segue;
 	const char *conninfo[WAYS];
 	struct ledger *writers[WAYS][FAILOVER_WRITERS];
-	struct ledger *holders[FAILOVER_HOLDERS];
+	struct ledger *holders[WAYS_POOLED][FAILOVER_HOLDERS];
 	int primary; /* the node */
 };
 
@@ -55,13 +57,15 @@ void dawn_end(struct dawn *dawn);
 int64_t dawn_broke_us(const struct dawn *dawn, int64_t timeout_ms);
 int64_t dawn_wrote_us(const struct dawn *dawn); /* its own write was acknowledged; 0: not yet */
 
-/* ---- failover_log.c: what segue's log says, on the clock of clock_now_us() ---- */
+/* ---- failover_log.c: what the logs say, on the clock of clock_now_us() ---- */
 
 /* Waits for a line since the mark with all these words (four at most; the last argument is NULL);
  * when it was logged, or 0: it never was. */
 int64_t failover_logged_us(struct stage *stage, int64_t timeout_ms, ...) __attribute__((sentinel));
 
-/* Its lines of that time, each with how long after `from_us`. */
-void failover_print_log(const struct stage *stage, int64_t from_us, int64_t to_us);
+/* Prints the lines of the log of that time, each with how long after `from_us`. */
+void failover_print_segue(const struct stage *stage, int64_t from_us, int64_t to_us);
+void failover_print_bouncer(const struct stage *stage, enum way way, int64_t from_us,
+                            int64_t to_us);
 
 #endif

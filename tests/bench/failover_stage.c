@@ -42,6 +42,17 @@ static const char segue_config[] = "[segue]\nname = failover\nstate_dir = %s\n"
                                    "template = %s/pgbouncer.ini.mustache\noutput = %s\n"
                                    "console = %s\nvar.dbname = postgres\n";
 
+/* Who closes what, and why, in the log: for the capture of an error. */
+static const char bouncer_settings[] = "log_connections = 1\nlog_disconnections = 1\n";
+
+/* As the cookbook's before-haproxy.ini.mustache has it. Argument: the port of HAProxy. */
+static const char before_haproxy_settings[] = "log_connections = 1\n"
+                                              "log_disconnections = 1\n"
+                                              "server_connect_timeout = 90\n"
+                                              "server_login_retry = 1\n";
+static const char before_haproxy_databases[] =
+    "[databases]\npostgres = host=127.0.0.1 port=%u dbname=postgres\n";
+
 static const char *way_through(struct lab *lab, uint16_t port)
 {
 	return lab_printf(lab, "host=127.0.0.1 port=%u user=postgres dbname=postgres", port);
@@ -60,31 +71,45 @@ static void start_patronis_way(struct stage *stage)
 	stage->conninfo[WAY_PATRONI] = way_through(stage->lab, port);
 }
 
+static void start_before_haproxy(struct stage *stage, uint16_t port)
+{
+	struct lab_pgbouncer *bouncer = lab_pgbouncer_create(stage->lab, before_haproxy_settings);
+
+	lab_write_file(lab_pgbouncer_databases_file(bouncer),
+	               lab_printf(stage->lab, before_haproxy_databases, port));
+	lab_pgbouncer_start(bouncer);
+	stage->bouncers[WAY_BEFORE_HAPROXY] = bouncer;
+	stage->conninfo[WAY_BEFORE_HAPROXY] = lab_pgbouncer_conninfo(bouncer, "postgres");
+}
+
 static void start_segues_ways(struct stage *stage)
 {
 	auto_free char *templates = realpath("templates", NULL);
 	const char *state = lab_path(stage->lab, "state-failover");
+	struct lab_pgbouncer *bouncer;
 	uint16_t port = lab_port(stage->lab);
 
 	if (mkdir(state, 0755) != 0)
 		lab_fail("cannot make %s: %s", state, strerror(errno));
 	stage->haproxy = lab_haproxy_create(stage->lab, NULL);
 	lab_haproxy_start(stage->haproxy);
-	stage->bouncer = lab_pgbouncer_create(stage->lab, NULL);
-	lab_pgbouncer_start(stage->bouncer);
+	bouncer = stage->bouncers[WAY_PGBOUNCER] =
+	    lab_pgbouncer_create(stage->lab, bouncer_settings);
+	lab_pgbouncer_start(bouncer);
 	stage->conninfo[WAY_HAPROXY] = way_through(stage->lab, port);
-	stage->conninfo[WAY_PGBOUNCER] = lab_pgbouncer_conninfo(stage->bouncer, "postgres");
+	stage->conninfo[WAY_PGBOUNCER] = lab_pgbouncer_conninfo(bouncer, "postgres");
 	stage->segue = lab_segue_create(
 	    stage->lab,
 	    lab_printf(stage->lab, segue_config, state, lab_zk_hosts(stage->zk),
 	               lab_patroni_path(stage->patroni), templates,
 	               lab_haproxy_conf_dir(stage->haproxy), lab_haproxy_socket(stage->haproxy),
 	               lab_haproxy_master_socket(stage->haproxy), port, lab_port(stage->lab),
-	               templates, lab_pgbouncer_databases_file(stage->bouncer),
-	               lab_pgbouncer_console(stage->bouncer)));
+	               templates, lab_pgbouncer_databases_file(bouncer),
+	               lab_pgbouncer_console(bouncer)));
 	lab_segue_start(stage->segue);
 	setpriority(PRIO_PROCESS, (id_t)lab_process_pid(lab_segue_process(stage->segue)),
 	            UNIT_NICE);
+	start_before_haproxy(stage, port);
 }
 
 struct arrival {
@@ -125,9 +150,10 @@ static void start_clients(struct stage *stage)
 	for (int i = 0; i < WAYS; i++)
 		for (int j = 0; j < FAILOVER_WRITERS; j++)
 			stage->writers[i][j] = start_client(stage, i, client++, 5 + 25 * j);
-	for (int i = 0; i < FAILOVER_HOLDERS; i++)
-		stage->holders[i] =
-		    start_client(stage, WAY_PGBOUNCER, client++, i % 2 == 0 ? 1000 : 100 + 20 * i);
+	for (int i = 0; i < WAYS_POOLED; i++)
+		for (int j = 0; j < FAILOVER_HOLDERS; j++)
+			stage->holders[i][j] =
+			    start_client(stage, i, client++, j % 2 == 0 ? 1000 : 100 + 20 * j);
 }
 
 void stage_start(struct stage *stage, struct lab *lab, struct lab_zk *zk)
@@ -144,10 +170,11 @@ void stage_stop(struct stage *stage)
 {
 	for (int i = 0; i < WAYS * FAILOVER_WRITERS; i++)
 		ledger_stop(stage->writers[i / FAILOVER_WRITERS][i % FAILOVER_WRITERS]);
-	for (int i = 0; i < FAILOVER_HOLDERS; i++)
-		ledger_stop(stage->holders[i]);
+	for (int i = 0; i < WAYS_POOLED * FAILOVER_HOLDERS; i++)
+		ledger_stop(stage->holders[i / FAILOVER_HOLDERS][i % FAILOVER_HOLDERS]);
 	lab_process_stop(lab_segue_process(stage->segue));
-	lab_process_stop(lab_pgbouncer_process(stage->bouncer));
+	for (int i = 0; i < WAYS_POOLED; i++)
+		lab_process_stop(lab_pgbouncer_process(stage->bouncers[i]));
 	lab_process_kill(lab_haproxy_process(stage->haproxy));
 	lab_process_kill(lab_haproxy_process(stage->patroni_haproxy));
 	for (int i = 0; i < FAILOVER_NODES; i++)
@@ -193,8 +220,10 @@ void stage_serve(struct stage *stage)
 		for (int j = 0; j < FAILOVER_WRITERS; j++)
 			must_serve(stage, stage->writers[i][j],
 			           "a client that writes all the time");
-	for (int i = 0; i < FAILOVER_HOLDERS; i++)
-		must_serve(stage, stage->holders[i], "a client with a write now and then");
+	for (int i = 0; i < WAYS_POOLED; i++)
+		for (int j = 0; j < FAILOVER_HOLDERS; j++)
+			must_serve(stage, stage->holders[i][j],
+			           "a client with a write now and then");
 }
 
 void stage_settle(struct stage *stage)

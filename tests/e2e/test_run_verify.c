@@ -141,6 +141,31 @@ Test(run_verify, a_primary_that_comes_back_takes_its_clients_again)
 	stand_fini(&stand);
 }
 
+/* All connections end at once, as with a death, but the server lives: what is held is let go as
+ * soon as it answers. The first silent connection is made a moment after the first answer. */
+Test(run_verify, a_relay_that_is_restarted_costs_those_in_flight_only)
+{
+	struct stand stand;
+	int restarts = 0;
+
+	stand_start(&stand, &(struct stand_options){.kind = STAND_PAIR, .relay = true});
+	stand_must_serve(&stand, 0);
+	do {
+		lab_segue_mark(stand.segue);
+		lab_relay_restart(stand.relay);
+		restarts++;
+		stand_must_serve(&stand, 0);
+	} while (restarts < 20 &&
+	         lab_segue_count_log(stand.segue, "ended within a millisecond", NULL) == 0);
+	cr_expect_lt(restarts, 20);
+	stand_must_say(&stand, "event=hold ", "target=pool", NULL);
+	stand_must_say(&stand, "event=primary ", "clients go on", NULL);
+	stand_must_say(&stand, "event=step ", "target=pool", "from=resuming", NULL);
+	cr_expect_leq((int)ledger_errors(stand.ledgers[STAND_PGBOUNCER]), restarts);
+	stand_judge(&stand, 0);
+	stand_fini(&stand);
+}
+
 Test(run_verify, fence_ends_all_sessions_until_there_is_a_primary)
 {
 	struct stand stand;

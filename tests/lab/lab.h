@@ -128,6 +128,7 @@ uint16_t lab_relay_port(const struct lab_relay *relay);
 void lab_relay_freeze(struct lab_relay *relay);
 void lab_relay_darken(struct lab_relay *relay);
 void lab_relay_light(struct lab_relay *relay);
+void lab_relay_restart(struct lab_relay *relay); /* every connection ends; it listens again */
 
 /* ---- a server that says its name, for HAProxy tests without PostgreSQL ---- */
 

@@ -1,6 +1,7 @@
 /* The client and its book, which is shared memory: each entry is complete before it is counted. */
 #include "lab/ledger.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <libpq-fe.h>
 #include <poll.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "lab/internal.h"
@@ -31,6 +33,9 @@ struct ledger {
 	struct book *book;
 	int64_t started_us, stopped_us; /* 0: it runs */
 	PGconn *conn;                   /* in the client only; NULL between two */
+	FILE *trace;                    /* in the client only: of the write under way */
+	char *traced;                   /* its bytes */
+	size_t traced_len;
 };
 
 void ledger_prepare(const char *conninfo)
@@ -50,6 +55,31 @@ static void note_ack(struct book *book, const struct ledger_ack *ack)
 
 	book->acks[count] = *ack;
 	atomic_store(&book->ack_count, count + 1);
+}
+
+static uint16_t own_port(PGconn *conn)
+{
+	struct sockaddr_in address = {0};
+	socklen_t len = sizeof(address);
+
+	if (PQsocket(conn) < 0 ||
+	    getsockname(PQsocket(conn), (struct sockaddr *)&address, &len) != 0)
+		return 0;
+	return address.sin_family == AF_INET ? ntohs(address.sin_port) : 0;
+}
+
+static void take_trace(struct ledger *ledger, struct ledger_error *error)
+{
+	size_t len = (size_t)ftell(ledger->trace);
+
+	fflush(ledger->trace);
+	len = len < ledger->traced_len ? len : ledger->traced_len;
+	if (len >= sizeof(error->trace))
+		len = sizeof(error->trace) - 1;
+	memcpy(error->trace, ledger->traced, len);
+	for (size_t i = 0; i < len; i++)
+		if (error->trace[i] < ' ')
+			error->trace[i] = error->trace[i] == '\n' ? ';' : ' ';
 }
 
 static void note_error(struct book *book, struct ledger_error *error, const char *text)
@@ -122,14 +152,19 @@ static bool write_row(struct ledger *ledger, uint32_t n)
 	PGresult *result = NULL;
 	bool ok;
 
-	if (ledger->conn == NULL)
+	rewind(ledger->trace);
+	if (ledger->conn == NULL) {
 		ledger->conn = PQconnectdb(ledger->options.conninfo);
+		PQtrace(ledger->conn, ledger->trace);
+	}
+	error.own_port = own_port(ledger->conn);
 	if (PQstatus(ledger->conn) == CONNECTION_OK)
 		result = insert_row(ledger, n);
 	ok = take_answer(ledger, result, &ack);
 	if (ok) {
 		note_ack(ledger->book, &ack);
 	} else {
+		take_trace(ledger, &error);
 		note_error(ledger->book, &error, why(ledger, result));
 		PQfinish(ledger->conn);
 		ledger->conn = NULL;
@@ -142,6 +177,9 @@ static int run_client(void *arg)
 {
 	struct ledger *ledger = arg;
 
+	ledger->trace = open_memstream(&ledger->traced, &ledger->traced_len);
+	if (ledger->trace == NULL)
+		lab_fail("open_memstream: %s", strerror(errno));
 	for (uint32_t n = 0; atomic_load(&ledger->book->ack_count) < ACKS_MAX; n++)
 		poll(NULL, 0, write_row(ledger, n) ? ledger->options.pause_ms : RETRY_MS);
 	poll(NULL, 0, -1);

@@ -25,7 +25,10 @@ struct ledger_ack {
 struct ledger_error {
 	int64_t began_us, at_us;
 	uint32_t n;
-	char text[160]; /* its first line */
+	uint16_t own_port; /* of the client's end of the connection; 0: there was none */
+	char text[160];    /* its first line */
+	char trace[400]; /* what PQtrace() saw of this write, as one line; "": it had no connection
+	                  */
 };
 
 struct ledger;

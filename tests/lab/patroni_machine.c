@@ -1,6 +1,7 @@
 /* The init of a Patroni node: see patroni_internal.h. SIGUSR1 has it start Patroni again. It stays
  * when Patroni ends, with whatever PostgreSQL that left, and ends by SIGKILL to all of it only. */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -112,14 +113,18 @@ static void find_below(pid_t pid, void *arg)
 		sweep->found[sweep->count++] = pid;
 }
 
-/* A machine dies at once: all its processes are found before the first of them is killed. */
+/* A machine dies at once: all its processes are found before the first of them is killed, and
+ * nobody who is woken by a death gets the processor of the one who kills (which needs root). */
 static bool is_bare(void *arg)
 {
+	static const struct sched_param urgent = {.sched_priority = 1}, usual = {0};
 	struct sweep sweep = {.init = lab_process_pid(arg)};
 
 	tree_each(sweep.init, find_below, &sweep);
+	sched_setscheduler(0, SCHED_FIFO, &urgent);
 	for (size_t i = 0; i < sweep.count; i++)
 		kill(sweep.found[i], SIGKILL);
+	sched_setscheduler(0, SCHED_OTHER, &usual);
 	return sweep.count == 0;
 }
 

@@ -191,6 +191,13 @@ struct lab_relay *lab_relay_start(struct lab *lab, uint16_t server_port)
 	return relay;
 }
 
+void lab_relay_restart(struct lab_relay *relay)
+{
+	lab_process_kill(relay->process);
+	process_fork(relay->process, serve, relay, false);
+	process_wait_ready(relay->process, listens, relay, "does not listen again");
+}
+
 uint16_t lab_relay_port(const struct lab_relay *relay)
 {
 	return relay->port;
