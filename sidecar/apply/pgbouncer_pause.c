@@ -153,6 +153,9 @@ static void note_pauses(struct pgbouncer_driver *driver)
 			return;
 	}
 	driver->note_unsynced = true;
+	if (driver->facts.drained) /* the others are: this is a new drain, with its own time */
+		*drain = (struct pgbouncer_drain){.paused_us = drain->paused_us,
+		                                  .dead = drain->dead};
 	driver->facts.drained = false;
 	driver->facts.quicken_owed = true;
 	driver->facts.fence_due = driver->fenced;
