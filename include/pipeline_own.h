@@ -18,6 +18,7 @@ struct pipeline {
 	struct resolver *resolver;
 	struct zk *zk;
 	struct target_hub *hub;
+	struct left_notes *left_notes; /* NULL: there are none */
 	struct cluster **clusters;
 	size_t cluster_count; /* created so far */
 	struct event *settle; /* NULL before the start */

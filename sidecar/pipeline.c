@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "apply/install.h"
+#include "apply/left_notes.h"
 #include "apply/target.h"
 #include "base/clock.h"
 #include "base/file.h"
@@ -305,10 +306,13 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 	pipeline->hub = target_hub_create(pipeline->base);
 	if (old != NULL)
 		target_hub_inherit(pipeline->hub, old->hub);
+	if (old == NULL)
+		left_notes_adopt(pipeline->config);
 	create_clusters(pipeline, old);
 	free_texts(pipeline);
 	pass_store_on(old, pipeline);
 	pipeline_destroy(old);
+	pipeline->left_notes = left_notes_release(pipeline->base, pipeline->config);
 	settle_soon(pipeline);
 	return true;
 }
@@ -317,6 +321,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 {
 	if (pipeline == NULL)
 		return;
+	left_notes_cancel(pipeline->left_notes);
 	for (size_t i = 0; i < pipeline->cluster_count; i++)
 		cluster_destroy(pipeline->clusters[i]);
 	free(pipeline->clusters);

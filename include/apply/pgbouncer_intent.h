@@ -17,6 +17,7 @@ struct pgbouncer_intent {
 	int max_db_connections;     /* what it has to be set to again before RESUME; -1: nothing */
 	char *staged, *staged_text; /* see pgbouncer_intent_stage(); NULL: none */
 	bool undated;               /* the file is the staged one */
+	char *console, *output; /* where it is, for who finds the note; NULL: of an older segue */
 };
 
 /* Reads the file when there is one; it then belongs to `intent` from the next save on. An intent
@@ -25,6 +26,10 @@ struct pgbouncer_intent {
 bool pgbouncer_intent_init(struct pgbouncer_intent *intent, const char *state_dir, const char *name,
                            struct err *err) MUST_CHECK;
 void pgbouncer_intent_fini(struct pgbouncer_intent *intent);
+
+/* What the file says from the next save on: it may hold the console's password, as its mode says. */
+void pgbouncer_intent_set_place(struct pgbouncer_intent *intent, const char *console,
+                                const char *output);
 
 bool pgbouncer_intent_has(const struct pgbouncer_intent *intent, const char *name);
 void pgbouncer_intent_add(struct pgbouncer_intent *intent, const char *name);

@@ -250,7 +250,9 @@ void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir)
 		haproxy_log_problem(driver, "note_unusable", err.message,
 		                    "what an earlier life of segue has closed is opened when the "
 		                    "store names a primary; then remove the file");
-	else if (hold->note.kind != HAPROXY_NOTE_NONE)
+	haproxy_note_set_place(&hold->note, driver->target.config->socket,
+	                       driver->target.config->output);
+	if (hold->note.kind != HAPROXY_NOTE_NONE)
 		haproxy_found_take_over(driver);
 }
 

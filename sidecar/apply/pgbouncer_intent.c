@@ -36,6 +36,20 @@ static bool read_file(const char *path, json_t **root, struct err *err)
 	               path, error.position);
 }
 
+static char *copy(const char *text)
+{
+	return text != NULL ? xstrdup(text) : NULL;
+}
+
+void pgbouncer_intent_set_place(struct pgbouncer_intent *intent, const char *console,
+                                const char *output)
+{
+	free(intent->console);
+	free(intent->output);
+	intent->console = copy(console);
+	intent->output = copy(output);
+}
+
 static void take_names(struct pgbouncer_intent *intent, const json_t *root)
 {
 	const json_t *names = json_object_get(root, "databases");
@@ -46,6 +60,8 @@ static void take_names(struct pgbouncer_intent *intent, const json_t *root)
 		intent->max_db_connections =
 		    (int)json_integer_value(json_object_get(root, LIMIT_KEY));
 	intent->fence = json_is_true(json_object_get(root, FENCE_KEY));
+	pgbouncer_intent_set_place(intent, json_string_value(json_object_get(root, "console")),
+	                           json_string_value(json_object_get(root, "output")));
 	json_array_foreach(names, i, name) if (json_is_string(name))
 	    pgbouncer_intent_add(intent, json_string_value(name));
 }
@@ -82,6 +98,8 @@ void pgbouncer_intent_fini(struct pgbouncer_intent *intent)
 	free(intent->names);
 	free(intent->owner);
 	free(intent->path);
+	free(intent->console);
+	free(intent->output);
 	*intent = (struct pgbouncer_intent){0};
 }
 
@@ -135,6 +153,10 @@ static char *encode(const struct pgbouncer_intent *intent, char *const *list, si
 		json_object_set_new(root, "why", json_string(why));
 	}
 	json_object_set_new(root, "owner", json_string(intent->owner));
+	if (intent->console != NULL)
+		json_object_set_new(root, "console", json_string(intent->console));
+	if (intent->output != NULL)
+		json_object_set_new(root, "output", json_string(intent->output));
 	if (intent->fence)
 		json_object_set_new(root, FENCE_KEY, json_true());
 	if (intent->max_db_connections >= 0)
@@ -144,7 +166,7 @@ static char *encode(const struct pgbouncer_intent *intent, char *const *list, si
 
 static char *stage(const struct pgbouncer_intent *intent, const char *text, struct err *err)
 {
-	static const struct file_owner owner = {.mode = 0640};
+	static const struct file_owner owner = {.mode = 0600};
 
 	return file_stage(intent->path, text, strlen(text), &owner, err);
 }

@@ -53,7 +53,7 @@ static enum pgbouncer_step plan_drain(const struct pgbouncer_facts *facts)
 static bool is_to_mend(const struct pgbouncer_facts *facts)
 {
 	return facts->mendable &&
-	       (facts->install_due || facts->reload_owed || (facts->moved && !facts->reloaded));
+	       (facts->install_due || (facts->moved && (!facts->reloaded || facts->reload_owed)));
 }
 
 static enum pgbouncer_step plan_hold(const struct pgbouncer_facts *facts)

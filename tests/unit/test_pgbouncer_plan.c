@@ -46,7 +46,7 @@ Test(pgbouncer_plan, the_file_waits_for_the_drain)
 Test(pgbouncer_plan, a_reload_comes_after_the_file_and_in_a_hold_only_to_mend)
 {
 	WHENEVER(PGBOUNCER_RELOAD, f.live_known && !f.install_due);
-	WHENEVER(PGBOUNCER_RELOAD, f.held ? f.mendable && !f.to_pause : f.has_text);
+	WHENEVER(PGBOUNCER_RELOAD, f.held ? f.mendable && f.moved && !f.to_pause : f.has_text);
 	WHENEVER(PGBOUNCER_RELOAD, !f.moved || !f.ours || f.drained || f.held);
 	WHENEVER(PGBOUNCER_RESTORE, !f.ours && !f.held && f.has_text && f.restore_due);
 }
@@ -85,7 +85,6 @@ Test(pgbouncer_plan, without_a_console_the_file_is_still_kept_true)
 Test(pgbouncer_plan, nobody_rests_in_a_hold_while_what_they_wait_for_is_missing)
 {
 	WHENEVER(PGBOUNCER_HOLD, !f.held || !f.mendable || (!f.install_due && !f.moved));
-	WHENEVER(PGBOUNCER_HOLD, !f.held || !f.mendable || !f.reload_owed);
 }
 
 Test(pgbouncer_plan, sessions_are_ended_only_for_a_fence_that_is_noted)
