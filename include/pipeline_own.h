@@ -14,7 +14,8 @@ struct pipeline {
 	struct mustache **templates; /* one per target */
 	struct strbuf *texts;        /* one per target, until the start: see pipeline_texts() */
 	struct strbuf auth;
-	int lock; /* on state_dir; -1: not taken */
+	int lock;            /* on state_dir; -1: not taken */
+	char *state_problem; /* why state_dir cannot be written; NULL: it can */
 	struct resolver *resolver;
 	struct zk *zk;
 	struct target_hub *hub;

@@ -109,7 +109,6 @@ struct pgbouncer_driver {
 	bool fenced;        /* closed without an end, and without sessions: held, or found so */
 	bool config_known;  /* SHOW CONFIG has been read over this connection */
 	bool limited;       /* max_db_connections is SET to 1 */
-	bool noteless;      /* the note cannot be written: this text is followed without a pause */
 	bool missing;       /* a database of the text is not in SHOW DATABASES */
 	bool rehosted;      /* facts.moved, and not only for a database that is new */
 	bool busy;          /* an answer is being waited for */

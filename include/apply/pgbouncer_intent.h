@@ -1,5 +1,6 @@
 /* What segue pauses, on disk before it is paused: the one thing that tells segue's pauses from a
- * person's after segue's death. In <state_dir>/pgbouncer-NAME.paused, JSON. */
+ * person's after segue's death. In <state_dir>/pgbouncer-NAME.paused, JSON; where that cannot be
+ * written in $RUNTIME_DIRECTORY or /run/segue, which is no disk, and lives as long as the pause. */
 #ifndef SEGUE_APPLY_PGBOUNCER_INTENT_H
 #define SEGUE_APPLY_PGBOUNCER_INTENT_H
 
@@ -9,7 +10,8 @@
 #include "base/err.h"
 
 struct pgbouncer_intent {
-	char *path;
+	char *path;  /* where it is written */
+	char *spare; /* where that cannot be done; the two change places then */
 	char *owner;  /* who wrote it last: process and target, see pgbouncer_intent_is_ours() */
 	char **names; /* the databases */
 	size_t count;

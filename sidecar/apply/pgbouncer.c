@@ -160,7 +160,7 @@ static void begin(struct pgbouncer_driver *driver, const struct desired *desired
 	driver->facts.held = driver->fenced = driver->facts.fence_due = false;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
-	driver->noteless = driver->drain.dead = false;
+	driver->drain.dead = false;
 	driver->live_ms = 0;
 	driver->drain.release_ms =
 	    clock_now_ms() + driver->target.config->pause_timeout_ms + PGBOUNCER_MOVE_MS;
@@ -218,7 +218,6 @@ static void note_kind(struct pgbouncer_driver *driver)
 static void begin_hold(struct pgbouncer_driver *driver)
 {
 	note_kind(driver);
-	driver->noteless = false;
 	driver->facts.held = true;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
@@ -284,7 +283,7 @@ static void timer_cb(int fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	if (driver->step == PGBOUNCER_WAIT) {
-		facts->waiting = facts->reloaded = driver->noteless = false;
+		facts->waiting = facts->reloaded = false;
 		facts->live_known = facts->live_known && !facts->held;
 		look_at_file(driver);
 	}
