@@ -26,6 +26,7 @@ struct cluster_world {
 	struct target_hub *hub;
 	const struct config *config;
 	struct mustache *const *templates; /* one per config->targets entry */
+	const char *state_problem;         /* why state_dir cannot be written; NULL: it can */
 };
 
 enum {

@@ -57,6 +57,7 @@ struct cluster {
 	int64_t save_at_ms;       /* when `persist` fires; 0: it does not */
 	int64_t saved_timeline;   /* of the primary, on disk; 0: none, or not known */
 	int64_t saving_timeline;  /* as `saving` writes it */
+	char *state_problem;      /* why nothing is kept on disk; NULL: it is */
 	struct verdict verdict;
 	struct cluster_fleet *fleet; /* NULL: fleet = no */
 	char *said; /* the last decision in the log, so that it stands there once */

@@ -38,6 +38,7 @@ struct cmd_syntax {
 	bool takes_json;          /* --json */
 	bool takes_once;          /* --once, --dry-run */
 	bool takes_ready;         /* --ready */
+	bool takes_gone;          /* --gone */
 	bool takes_wait;          /* --zxid ZXID, --timeout TIME, --allow-empty */
 };
 
@@ -52,6 +53,7 @@ struct cmd_args {
 	bool ready;
 	const char *zxid, *timeout; /* NULL: not given */
 	bool allow_empty;
+	bool gone;
 	char **words;
 	int word_count;
 };

@@ -14,10 +14,12 @@ struct pipeline {
 	struct mustache **templates; /* one per target */
 	struct strbuf *texts;        /* one per target, until the start: see pipeline_texts() */
 	struct strbuf auth;
-	int lock; /* on state_dir; -1: not taken */
+	int lock;            /* on state_dir; -1: not taken */
+	char *state_problem; /* why state_dir cannot be written; NULL: it can */
 	struct resolver *resolver;
 	struct zk *zk;
 	struct target_hub *hub;
+	struct left_notes *left_notes; /* NULL: there are none */
 	struct cluster **clusters;
 	size_t cluster_count; /* created so far */
 	struct event *settle; /* NULL before the start */

@@ -323,6 +323,8 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 		take_over(cluster, previous);
 	else
 		cluster_load(cluster);
+	if (world->state_problem != NULL)
+		cluster->state_problem = xstrdup(world->state_problem);
 	cluster_load_override(cluster);
 	cluster_create_outlets(cluster, world, index, previous);
 	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
@@ -348,6 +350,7 @@ void cluster_destroy(struct cluster *cluster)
 	applied_fini(&cluster->applied);
 	free(cluster->said);
 	free(cluster->alarm_said);
+	free(cluster->state_problem);
 	free(cluster->override_problem);
 	free(cluster);
 }

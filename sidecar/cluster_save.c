@@ -2,6 +2,7 @@
  * save is under way at a time; what changes meanwhile is the next one's. Only the last, when the
  * cluster ends, waits for the disk. */
 #include <event2/event.h>
+#include <stdlib.h>
 
 #include "apply/target.h"
 #include "base/clock.h"
@@ -63,6 +64,9 @@ void cluster_save_confirmed(struct cluster *cluster)
 
 static void not_saved(struct cluster *cluster, const struct err *err)
 {
+	free(cluster->state_problem);
+	cluster->state_problem = xstrdup(err->message);
+	event_active(cluster->tick, EV_TIMEOUT, 0); /* for the alarm */
 	log_error("state_not_saved", KV_STR("cluster", cluster->config->name),
 	          KV_INT("zxid", cluster->applied.zxid), KV_ERR(err),
 	          KV_STR("next", "tried again every 10 s; after a restart before that, an older "
@@ -91,6 +95,7 @@ static void saved_cb(const struct err *problem, void *arg)
 	cluster->saving = NULL;
 	if (problem == NULL) {
 		cluster->saved_timeline = cluster->saving_timeline;
+		free(STEAL(cluster->state_problem));
 	} else {
 		err = *problem;
 		err_wrap(&err, STATE_NOT_WRITTEN);

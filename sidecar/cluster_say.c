@@ -63,6 +63,15 @@ static void judge_alarm(const struct cluster *cluster, const struct decision *de
 	         endpoint, name_of(other), out->about[0] != '\0' ? out->about : "the primary");
 }
 
+static void judge_state(const struct cluster *cluster, struct verdict *out)
+{
+	if (out->alarm[0] == '\0' && cluster->state_problem != NULL)
+		snprintf(out->alarm, sizeof(out->alarm),
+		         "nothing is kept in state_dir: %.300s: mend it: after a restart an older "
+		         "fact could pass for a newer one",
+		         cluster->state_problem);
+}
+
 void cluster_judge(const struct cluster *cluster, const struct decision *decision,
                    struct verdict *out)
 {
@@ -79,6 +88,7 @@ void cluster_judge(const struct cluster *cluster, const struct decision *decisio
 	if (decision->about != NULL)
 		cluster_endpoint(decision->about, out->about, sizeof(out->about));
 	judge_alarm(cluster, decision, out);
+	judge_state(cluster, out);
 }
 
 static bool all_is_well(const char *said)
@@ -172,7 +182,9 @@ static void say_alarm(struct cluster *cluster)
 	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
 		return;
 	if (alarm[0] != '\0')
-		log_error(is_split(cluster) ? "split_brain" : "overruled",
+		log_error(is_split(cluster)             ? "split_brain"
+		          : cluster->verdict.overruled ? "overruled"
+		                                       : "alarm",
 		          KV_STR("cluster", cluster->config->name), KV_STR("alarm", alarm));
 	else if (was)
 		log_info("alarm_over", KV_STR("cluster", cluster->config->name));

@@ -48,6 +48,7 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 	                                      {"zxid", required_argument, NULL, 'z'},
 	                                      {"timeout", required_argument, NULL, 't'},
 	                                      {"allow-empty", no_argument, NULL, 'e'},
+	                                      {"gone", no_argument, NULL, 'g'},
 	                                      {NULL, 0, NULL, 0}};
 	int option;
 
@@ -72,6 +73,8 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 			out->timeout = optarg;
 		else if (option == 'e' && syntax->takes_wait)
 			out->allow_empty = true;
+		else if (option == 'g' && syntax->takes_gone)
+			out->gone = true;
 		else
 			return end_with(syntax, option == 'h' ? CMD_OK : CMD_USAGE, code);
 	}

@@ -7,6 +7,7 @@
 #include "apply/haproxy_note.h"
 #include "apply/haproxy_release.h"
 #include "apply/install.h"
+#include "apply/left_notes.h"
 #include "apply/pgbouncer_intent.h"
 #include "apply/pgbouncer_resume.h"
 #include "base/file.h"
@@ -103,21 +104,79 @@ static bool resume_and_tell(const struct config *config, const struct config_tar
 	return true;
 }
 
-static int resume_all(const struct config *config, const char *name)
+static void tell_placeless(const struct left_note *note)
 {
-	int code = CMD_OK;
-	bool found = false;
+	const char *kind = config_target_kind_name(note->kind);
 
-	for (size_t i = 0; i < config->target_count; i++) {
+	fprintf(stderr,
+	        "segue resume: %s/%s: segue.ini has no [%s %s] any more, and its note %s, of an older "
+	        "segue, does not say where it is: %s, then remove the note\n",
+	        kind, note->name, kind, note->name, note->path,
+	        note->kind == CONFIG_TARGET_PGBOUNCER
+	            ? "type RESUME with the name of each of its \"databases\" on that PgBouncer's "
+	              "console"
+	            : "reload that HAProxy, which leads every server to where its file says");
+}
+
+/* What the section said is in its note. */
+static bool resume_left(const struct config *config, const struct left_note *note, bool named)
+{
+	const struct config_target target = {.kind = note->kind,
+	                                     .name = note->name,
+	                                     .console = note->place,
+	                                     .socket = note->place,
+	                                     .output = note->output};
+
+	if (note->place == NULL || note->output == NULL) {
+		tell_placeless(note);
+		return false;
+	}
+	printf("%s/%s: segue.ini has no such section any more: its note %s is followed\n",
+	       config_target_kind_name(note->kind), note->name, note->path);
+	return resume_and_tell(config, &target, named);
+}
+
+static bool resume_all_left(const struct config *config, const struct left_note *notes,
+                            size_t count, const char *name, bool *found)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < count; i++) {
+		if (name != NULL && strcmp(name, notes[i].name) != 0)
+			continue;
+		*found = true;
+		ok = resume_left(config, &notes[i], name != NULL) && ok;
+	}
+	return ok;
+}
+
+/* Then the file of that name is about another proxy. */
+static bool is_left(const struct left_note *notes, size_t count, const struct config_target *target)
+{
+	for (size_t i = 0; i < count; i++)
+		if (notes[i].kind == target->kind && strcmp(notes[i].name, target->name) == 0)
+			return true;
+	return false;
+}
+
+static int resume_all(const struct config *config, const char *name, bool only_gone)
+{
+	size_t count;
+	struct left_note *notes = left_notes_find(config, &count);
+	bool found = false;
+	int code = resume_all_left(config, notes, count, name, &found) ? CMD_OK : CMD_FAILED;
+
+	for (size_t i = 0; i < config->target_count && !only_gone; i++) {
 		const struct config_target *target = &config->targets[i];
 
-		if (target->kind == CONFIG_TARGET_FILE ||
+		if (target->kind == CONFIG_TARGET_FILE || is_left(notes, count, target) ||
 		    (name != NULL && strcmp(name, target->name) != 0))
 			continue;
 		found = true;
 		if (!resume_and_tell(config, target, name != NULL))
 			code = CMD_FAILED;
 	}
+	left_notes_free(notes, count);
 	if (found || name == NULL)
 		return code;
 	fprintf(stderr, "segue resume: there is no [haproxy %s] or [pgbouncer %s] in %s\n", name,
@@ -125,7 +184,7 @@ static int resume_all(const struct config *config, const char *name)
 	return CMD_USAGE;
 }
 
-static int run(const char *config_file, const char *name)
+static int run(const char *config_file, const char *name, bool only_gone)
 {
 	struct strbuf auto_strbuf errors = STRBUF_INIT;
 	struct config *config = config_load(config_file, &errors);
@@ -144,7 +203,7 @@ static int run(const char *config_file, const char *name)
 			      stderr);
 	}
 	if (config != NULL)
-		code = resume_all(config, name);
+		code = resume_all(config, name, only_gone);
 	config_free(config);
 	return code;
 }
@@ -153,9 +212,10 @@ int cmd_resume(int argc, char **argv)
 {
 	static const struct cmd_syntax syntax = {
 	    .usage =
-	        "usage: segue resume [-c FILE] [TARGET]\n"
+	        "usage: segue resume [-c FILE] [--gone] [TARGET]\n"
 	        "\n"
 	        "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	        "  --gone             only targets that the configuration has no more\n"
 	        "\n"
 	        "Lets go of the clients that segue keeps waiting, of TARGET (the name of a section)\n"
 	        "or of all. [pgbouncer]: RESUMEs every database that segue has paused. [haproxy]: puts\n"
@@ -163,11 +223,12 @@ int cmd_resume(int argc, char **argv)
 	        "only where TARGET is given; without it, the targets that stay fenced are named. What\n"
 	        "a person has paused or disabled stays as it is. A segue that runs would close them\n"
 	        "again: it is meant for after its end (ExecStopPost=).\n" CMD_EXIT_CODES,
-	    .words_max = 1};
+	    .words_max = 1,
+	    .takes_gone = true};
 	struct cmd_args args;
 	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
-	return run(args.config_file, args.word_count > 0 ? args.words[0] : NULL);
+	return run(args.config_file, args.word_count > 0 ? args.words[0] : NULL, args.gone);
 }

@@ -12,9 +12,11 @@
 #include <unistd.h>
 
 #include "apply/install.h"
+#include "apply/left_notes.h"
 #include "apply/target.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "bind_clash.h"
 #include "guess.h"
@@ -54,21 +56,51 @@ static bool read_auth(struct pipeline *pipeline, struct err *err)
 	return true;
 }
 
-/* The folder of the state files: a fact without a memory could be replaced by an older one after a
- * restart, so it is no small matter when it cannot be there. One process at a time: two would
- * write over each other's memory, and drive the same proxies. */
+static void note_state_problem(struct pipeline *pipeline, const struct err *err)
+{
+	if (pipeline->state_problem == NULL)
+		pipeline->state_problem = xstrdup(err->message);
+}
+
+/* One process at a time: two would write over each other's memory, and drive the same proxies. A
+ * folder that cannot be used costs the memory and not the work: without segue clients would be led
+ * nowhere at all. */
 static bool take_state_dir(struct pipeline *pipeline, const struct pipeline *old, struct err *err)
 {
 	const char *dir = pipeline->config->state_dir;
 	auto_free char *lock = xasprintf("%s/.lock", dir);
+	struct err problem;
 
-	if (mkdir(dir, 0750) != 0 && errno != EEXIST)
-		return err_set_errno(err, errno, "[segue] state_dir: cannot create %s", dir);
-	if (old != NULL && strcmp(old->config->state_dir, dir) == 0)
+	if (mkdir(dir, 0750) != 0 && errno != EEXIST) {
+		err_set_errno(&problem, errno, "cannot create %s", dir);
+		note_state_problem(pipeline, &problem);
+	} else if (access(dir, W_OK) != 0) {
+		err_set_errno(&problem, errno, "cannot write to %s", dir);
+		note_state_problem(pipeline, &problem);
+	}
+	if (old != NULL && old->lock >= 0 && strcmp(old->config->state_dir, dir) == 0) {
 		pipeline->lock = fcntl(old->lock, F_DUPFD_CLOEXEC, 0);
-	else
-		pipeline->lock = file_lock(lock, err);
-	return pipeline->lock >= 0 || err_wrap(err, "[segue] state_dir");
+		return true;
+	}
+	pipeline->lock = file_lock(lock, &problem);
+	if (pipeline->lock < 0 && errno == EWOULDBLOCK) {
+		*err = problem;
+		return err_wrap(err, "[segue] state_dir");
+	}
+	if (pipeline->lock < 0)
+		note_state_problem(pipeline, &problem);
+	return true;
+}
+
+static void tell_state_problem(const struct pipeline *pipeline)
+{
+	if (pipeline->state_problem != NULL)
+		log_error("state_dir_unusable", KV_STR("state_dir", pipeline->config->state_dir),
+		          KV_STR("error", pipeline->state_problem),
+		          KV_STR("next", "segue works on without it: after its next start an older "
+		                         "fact could pass for a newer one, a pin or a freeze is "
+		                         "forgotten, and what it held when it was killed may stay "
+		                         "held; mend the folder, then restart segue"));
 }
 
 static bool compile_template(struct pipeline *pipeline, size_t index, const struct pipeline *old,
@@ -210,7 +242,8 @@ static void create_clusters(struct pipeline *pipeline, const struct pipeline *ol
 	                                    .resolver = pipeline->resolver,
 	                                    .hub = pipeline->hub,
 	                                    .config = pipeline->config,
-	                                    .templates = pipeline->templates};
+	                                    .templates = pipeline->templates,
+	                                    .state_problem = pipeline->state_problem};
 	size_t count = pipeline->config->cluster_count;
 
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
@@ -305,10 +338,14 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 	pipeline->hub = target_hub_create(pipeline->base);
 	if (old != NULL)
 		target_hub_inherit(pipeline->hub, old->hub);
+	tell_state_problem(pipeline);
+	if (old == NULL)
+		left_notes_adopt(pipeline->config);
 	create_clusters(pipeline, old);
 	free_texts(pipeline);
 	pass_store_on(old, pipeline);
 	pipeline_destroy(old);
+	pipeline->left_notes = left_notes_release(pipeline->base, pipeline->config);
 	settle_soon(pipeline);
 	return true;
 }
@@ -317,6 +354,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 {
 	if (pipeline == NULL)
 		return;
+	left_notes_cancel(pipeline->left_notes);
 	for (size_t i = 0; i < pipeline->cluster_count; i++)
 		cluster_destroy(pipeline->clusters[i]);
 	free(pipeline->clusters);
@@ -333,6 +371,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 	free(pipeline->templates);
 	free_texts(pipeline);
 	strbuf_fini(&pipeline->auth);
+	free(pipeline->state_problem);
 	util_cleanup_close(&pipeline->lock);
 	config_free(pipeline->config);
 	free(pipeline);

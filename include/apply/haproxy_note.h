@@ -22,6 +22,7 @@ struct haproxy_note {
 	enum haproxy_note_kind kind;
 	char *closed_address, *primary_address; /* NULL: any */
 	uint16_t closed_port, primary_port;
+	char *socket, *output; /* where it is, for who finds the note; NULL: of an older segue */
 };
 
 /* Reads what is there; a file that cannot be read is an error, and kind NONE. Ended with
@@ -32,6 +33,9 @@ void haproxy_note_fini(struct haproxy_note *note);
 
 void haproxy_note_set(struct haproxy_note *note, enum haproxy_note_kind kind,
                       const struct haproxy_place *closed, const struct haproxy_place *primary);
+
+/* What the file says from the next save on. */
+void haproxy_note_set_place(struct haproxy_note *note, const char *socket, const char *output);
 
 /* Writes the note, or removes it for kind NONE; `zxid` is for people. */
 bool haproxy_note_save(const struct haproxy_note *note, int64_t zxid, struct err *err) MUST_CHECK;

@@ -83,6 +83,7 @@ struct pgbouncer_driver {
 	int64_t live_ms;      /* when it was read; 0: before the text or hold at hand */
 	unsigned connections; /* of B, when the version was asked */
 	unsigned major, minor;
+	unsigned installed;           /* the text that the file has been seen to hold */
 	unsigned confirmed;           /* the text that PgBouncer has been seen to follow */
 	struct pgbouncer_stale stale; /* while links are being cut */
 	char *foreign; /* what a person paused or disabled, as last told; "": nothing */
@@ -108,7 +109,7 @@ struct pgbouncer_driver {
 	bool fenced;        /* closed without an end, and without sessions: held, or found so */
 	bool config_known;  /* SHOW CONFIG has been read over this connection */
 	bool limited;       /* max_db_connections is SET to 1 */
-	bool noteless;      /* the note cannot be written: this text is followed without a pause */
+	bool missing;       /* a database of the text is not in SHOW DATABASES */
 	bool rehosted;      /* facts.moved, and not only for a database that is new */
 	bool busy;          /* an answer is being waited for */
 	bool unsynced;      /* the file was renamed and not yet fsynced */

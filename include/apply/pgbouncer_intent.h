@@ -1,5 +1,6 @@
 /* What segue pauses, on disk before it is paused: the one thing that tells segue's pauses from a
- * person's after segue's death. In <state_dir>/pgbouncer-NAME.paused, JSON. */
+ * person's after segue's death. In <state_dir>/pgbouncer-NAME.paused, JSON; where that cannot be
+ * written in $RUNTIME_DIRECTORY or /run/segue, which is no disk, and lives as long as the pause. */
 #ifndef SEGUE_APPLY_PGBOUNCER_INTENT_H
 #define SEGUE_APPLY_PGBOUNCER_INTENT_H
 
@@ -9,7 +10,8 @@
 #include "base/err.h"
 
 struct pgbouncer_intent {
-	char *path;
+	char *path;  /* where it is written */
+	char *spare; /* where that cannot be done; the two change places then */
 	char *owner;  /* who wrote it last: process and target, see pgbouncer_intent_is_ours() */
 	char **names; /* the databases */
 	size_t count;
@@ -17,6 +19,7 @@ struct pgbouncer_intent {
 	int max_db_connections;     /* what it has to be set to again before RESUME; -1: nothing */
 	char *staged, *staged_text; /* see pgbouncer_intent_stage(); NULL: none */
 	bool undated;               /* the file is the staged one */
+	char *console, *output; /* where it is, for who finds the note; NULL: of an older segue */
 };
 
 /* Reads the file when there is one; it then belongs to `intent` from the next save on. An intent
@@ -25,6 +28,10 @@ struct pgbouncer_intent {
 bool pgbouncer_intent_init(struct pgbouncer_intent *intent, const char *state_dir, const char *name,
                            struct err *err) MUST_CHECK;
 void pgbouncer_intent_fini(struct pgbouncer_intent *intent);
+
+/* What the file says from the next save on: it may hold the console's password, as its mode says. */
+void pgbouncer_intent_set_place(struct pgbouncer_intent *intent, const char *console,
+                                const char *output);
 
 bool pgbouncer_intent_has(const struct pgbouncer_intent *intent, const char *name);
 void pgbouncer_intent_add(struct pgbouncer_intent *intent, const char *name);

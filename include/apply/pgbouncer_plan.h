@@ -16,6 +16,8 @@
  *    |        ^
  *    +--------+-- let go: from every state above
  *
+ *   While held, what somebody has changed in the file or in PgBouncer is put right as on a quiet
+ *   day (INSTALL, RELOAD), and paused again.
  *   UNLIMIT: as soon as PAUSE has worked, or has not.
  *   WAIT: after a failure, until its timer, a new text, or the deadline that lets clients go. */
 #ifndef SEGUE_APPLY_PGBOUNCER_PLAN_H
@@ -66,6 +68,8 @@ struct pgbouncer_facts {
 	bool moved;        /* SHOW DATABASES is not as the text says */
 	bool reload_owed;  /* the file is newer than the last RELOAD, or that is not known */
 	bool reloaded;     /* RELOAD was tried for the difference at hand */
+	bool mendable;     /* the text has been in the file, or PgBouncer lacks one of its databases:
+	                    * what differs while held is somebody's doing, and no move to come */
 	bool quicken_owed; /* hosts have changed or connections were cut since the last SET */
 	bool serve_owed;   /* clients were let go, and have not been seen to be served */
 	bool sweep_owed;

@@ -97,7 +97,8 @@ void haproxy_hold_forget(struct haproxy_driver *driver)
 		                           "has closed in the same way by then: remove the file"));
 }
 
-/* Without the note nothing is held, as the hold could outlive segue. */
+/* Without the note, too: a closed port ends with the next primary, or with HAProxy's retries, and
+ * clients who are not held get errors now. */
 static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct err *err)
 {
 	const struct haproxy_place primary = {driver->primary, driver->primary_port};
@@ -108,10 +109,15 @@ static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct e
 	if (!haproxy_closed_find(driver->primary, &closed, err))
 		return false;
 	count = haproxy_config_hold(&driver->config, &primary, &closed, timeout_ms, &view);
-	if (count == 0 || !write_note(driver, HAPROXY_NOTE_HOLD, &closed, err)) {
+	if (count == 0) { /* readers of standbys have nothing to wait for */
 		haproxy_config_open(&view);
-		return count == 0; /* readers of standbys have nothing to wait for */
+		return true;
 	}
+	if (!write_note(driver, HAPROXY_NOTE_HOLD, &closed, err))
+		haproxy_log_problem(driver, "note_missing", err->message,
+		                    "held all the same; should segue be killed now, clients try at "
+		                    "a closed port until a primary is admitted after its next "
+		                    "start, or HAProxy is reloaded");
 	driver->hold.closed_at = closed;
 	haproxy_hold_enter(driver, DOOR_HELD, timeout_ms);
 	show(driver, &view);
@@ -252,7 +258,9 @@ void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir)
 		haproxy_log_problem(driver, "note_unusable", err.message,
 		                    "what an earlier life of segue has closed is opened when the "
 		                    "store names a primary; then remove the file");
-	else if (hold->note.kind != HAPROXY_NOTE_NONE)
+	haproxy_note_set_place(&hold->note, driver->target.config->socket,
+	                       driver->target.config->output);
+	if (hold->note.kind != HAPROXY_NOTE_NONE)
 		haproxy_found_take_over(driver);
 }
 

@@ -48,6 +48,14 @@ static bool read_place(const json_t *place, char **address, uint16_t *port)
 	return *address != NULL;
 }
 
+void haproxy_note_set_place(struct haproxy_note *note, const char *socket, const char *output)
+{
+	free(note->socket);
+	free(note->output);
+	note->socket = socket != NULL ? xstrdup(socket) : NULL;
+	note->output = output != NULL ? xstrdup(output) : NULL;
+}
+
 static bool take(struct haproxy_note *note, const json_t *root, struct err *err)
 {
 	const char *kind = json_string_value(json_object_get(root, "kind"));
@@ -65,6 +73,8 @@ static bool take(struct haproxy_note *note, const json_t *root, struct err *err)
 	    (found == HAPROXY_NOTE_HOLD && note->closed_address == NULL))
 		return err_set(err, "%s: not a note of segue's", note->path);
 	note->kind = found;
+	haproxy_note_set_place(note, json_string_value(json_object_get(root, "socket")),
+	                       json_string_value(json_object_get(root, "output")));
 	return true;
 }
 
@@ -85,6 +95,8 @@ void haproxy_note_fini(struct haproxy_note *note)
 	free(note->owner);
 	free(note->closed_address);
 	free(note->primary_address);
+	free(note->socket);
+	free(note->output);
 	*note = (struct haproxy_note){0};
 }
 
@@ -130,6 +142,10 @@ static char *encode(const struct haproxy_note *note, int64_t zxid)
 	json_object_set_new(root, "since", json_string(when));
 	json_object_set_new(root, "zxid", json_integer(zxid));
 	json_object_set_new(root, "owner", json_string(note->owner));
+	if (note->socket != NULL)
+		json_object_set_new(root, "socket", json_string(note->socket));
+	if (note->output != NULL)
+		json_object_set_new(root, "output", json_string(note->output));
 	return json_dumps(root, JSON_INDENT(1));
 }
 

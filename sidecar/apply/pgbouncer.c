@@ -146,6 +146,8 @@ static void replace_text(struct pgbouncer_driver *driver, const struct desired *
 	driver->facts.has_text = true;
 	driver->facts.install_due =
 	    !install_is_current(driver->target.config->output, driver->text, driver->len);
+	if (!driver->facts.install_due)
+		driver->installed = driver->generation;
 	driver->facts.reloaded = false;
 	driver->failures = 0;
 }
@@ -158,7 +160,7 @@ static void begin(struct pgbouncer_driver *driver, const struct desired *desired
 	driver->facts.held = driver->fenced = driver->facts.fence_due = false;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
-	driver->noteless = driver->drain.dead = false;
+	driver->drain.dead = false;
 	driver->live_ms = 0;
 	driver->drain.release_ms =
 	    clock_now_ms() + driver->target.config->pause_timeout_ms + PGBOUNCER_MOVE_MS;
@@ -216,7 +218,6 @@ static void note_kind(struct pgbouncer_driver *driver)
 static void begin_hold(struct pgbouncer_driver *driver)
 {
 	note_kind(driver);
-	driver->noteless = false;
 	driver->facts.held = true;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
@@ -259,13 +260,12 @@ static void fence(struct target *target, int64_t episode)
 
 /* --- the rest --- */
 
-/* Somebody may have changed the one or the other. */
-static void look_again(struct pgbouncer_driver *driver)
+/* Somebody may have changed it. */
+static void look_at_file(struct pgbouncer_driver *driver)
 {
 	struct pgbouncer_facts *facts = &driver->facts;
 	const char *output = driver->target.config->output;
 
-	facts->live_known = false;
 	if (!facts->has_text || facts->install_due ||
 	    install_is_current(output, driver->text, driver->len))
 		return;
@@ -278,15 +278,19 @@ static void look_again(struct pgbouncer_driver *driver)
 static void timer_cb(int fd, short events, void *arg)
 {
 	struct pgbouncer_driver *driver = arg;
+	struct pgbouncer_facts *facts = &driver->facts;
 
 	(void)fd;
 	(void)events;
-	if (driver->step == PGBOUNCER_WAIT)
-		driver->facts.waiting = driver->facts.reloaded = driver->noteless = false;
-	if (driver->step == PGBOUNCER_HOLD)
-		driver->facts.live_known = false;
-	if (driver->step == PGBOUNCER_IDLE)
-		look_again(driver);
+	if (driver->step == PGBOUNCER_WAIT) {
+		facts->waiting = facts->reloaded = false;
+		facts->live_known = facts->live_known && !facts->held;
+		look_at_file(driver);
+	}
+	if (driver->step == PGBOUNCER_HOLD || driver->step == PGBOUNCER_IDLE) {
+		facts->live_known = false;
+		look_at_file(driver);
+	}
 	pgbouncer_reconcile(driver);
 }
 

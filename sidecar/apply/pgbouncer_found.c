@@ -19,6 +19,7 @@ void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir)
 		log_error(
 		    "intent_unusable", KV_STR("target", config->name), KV_ERR(&err),
 		    KV_STR("next", "pauses of an earlier life of segue look like a person's"));
+	pgbouncer_intent_set_place(&driver->intent, config->console, config->output);
 	driver->marked = target_marker_read(&driver->target) >= 0;
 	driver->facts.reload_owed = driver->marked || driver->intent.count > 0;
 	if (driver->intent.count == 0)

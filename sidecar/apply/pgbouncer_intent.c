@@ -17,6 +17,7 @@
 #define NOTE       "the note of what segue pauses"
 #define LIMIT_KEY  "max_db_connections"
 #define FENCE_KEY  "fence"
+#define RUNTIME_DIR "/run/segue"
 #define INTENT_MAX ((size_t)1024 * 1024) /* bytes: ten thousand databases */
 
 static bool read_file(const char *path, json_t **root, struct err *err)
@@ -36,6 +37,20 @@ static bool read_file(const char *path, json_t **root, struct err *err)
 	               path, error.position);
 }
 
+static char *copy(const char *text)
+{
+	return text != NULL ? xstrdup(text) : NULL;
+}
+
+void pgbouncer_intent_set_place(struct pgbouncer_intent *intent, const char *console,
+                                const char *output)
+{
+	free(intent->console);
+	free(intent->output);
+	intent->console = copy(console);
+	intent->output = copy(output);
+}
+
 static void take_names(struct pgbouncer_intent *intent, const json_t *root)
 {
 	const json_t *names = json_object_get(root, "databases");
@@ -46,8 +61,31 @@ static void take_names(struct pgbouncer_intent *intent, const json_t *root)
 		intent->max_db_connections =
 		    (int)json_integer_value(json_object_get(root, LIMIT_KEY));
 	intent->fence = json_is_true(json_object_get(root, FENCE_KEY));
+	pgbouncer_intent_set_place(intent, json_string_value(json_object_get(root, "console")),
+	                           json_string_value(json_object_get(root, "output")));
 	json_array_foreach(names, i, name) if (json_is_string(name))
 	    pgbouncer_intent_add(intent, json_string_value(name));
+}
+
+static char *spare_path(const char *state_dir, const char *name)
+{
+	const char *folder = getenv("RUNTIME_DIRECTORY");
+	auto_free char *whose = xstrdup(state_dir); /* another segue may run here */
+
+	if (folder == NULL || *folder == '\0')
+		folder = RUNTIME_DIR;
+	for (char *c = whose; *c != '\0'; c++)
+		*c = *c == '/' ? '-' : *c;
+	return xasprintf("%.*s/pgbouncer-%s%s.paused", (int)strcspn(folder, ":"), folder, name,
+	                 whose);
+}
+
+static void change_places(struct pgbouncer_intent *intent)
+{
+	char *path = intent->path;
+
+	intent->path = intent->spare;
+	intent->spare = path;
 }
 
 bool pgbouncer_intent_init(struct pgbouncer_intent *intent, const char *state_dir, const char *name,
@@ -58,7 +96,10 @@ bool pgbouncer_intent_init(struct pgbouncer_intent *intent, const char *state_di
 	*intent = (struct pgbouncer_intent){
 	    .max_db_connections = -1,
 	    .path = xasprintf("%s/pgbouncer-%s.paused", state_dir, name),
+	    .spare = spare_path(state_dir, name),
 	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
+	if (access(intent->spare, F_OK) == 0)
+		change_places(intent); /* it is the younger one */
 	if (!read_file(intent->path, &root, err))
 		return false;
 	take_names(intent, root);
@@ -82,6 +123,9 @@ void pgbouncer_intent_fini(struct pgbouncer_intent *intent)
 	free(intent->names);
 	free(intent->owner);
 	free(intent->path);
+	free(intent->spare);
+	free(intent->console);
+	free(intent->output);
 	*intent = (struct pgbouncer_intent){0};
 }
 
@@ -135,6 +179,10 @@ static char *encode(const struct pgbouncer_intent *intent, char *const *list, si
 		json_object_set_new(root, "why", json_string(why));
 	}
 	json_object_set_new(root, "owner", json_string(intent->owner));
+	if (intent->console != NULL)
+		json_object_set_new(root, "console", json_string(intent->console));
+	if (intent->output != NULL)
+		json_object_set_new(root, "output", json_string(intent->output));
 	if (intent->fence)
 		json_object_set_new(root, FENCE_KEY, json_true());
 	if (intent->max_db_connections >= 0)
@@ -144,7 +192,7 @@ static char *encode(const struct pgbouncer_intent *intent, char *const *list, si
 
 static char *stage(const struct pgbouncer_intent *intent, const char *text, struct err *err)
 {
-	static const struct file_owner owner = {.mode = 0640};
+	static const struct file_owner owner = {.mode = 0600};
 
 	return file_stage(intent->path, text, strlen(text), &owner, err);
 }
@@ -173,23 +221,42 @@ bool pgbouncer_intent_save_staged(struct pgbouncer_intent *intent)
 	return intent->undated;
 }
 
-bool pgbouncer_intent_save(struct pgbouncer_intent *intent, const char *why, struct err *err)
+/* A file that is not there cannot be removed from a read-only disk, and need not be. */
+static bool remove_note(const char *path, struct err *err)
 {
-	auto_free char *text = NULL, *staged = NULL;
+	return unlink(path) == 0 || errno == ENOENT || access(path, F_OK) != 0 ||
+	       err_set_errno(err, errno, "cannot remove %s", path);
+}
 
-	if (intent->count == 0)
-		return unlink(intent->path) == 0 || errno == ENOENT ||
-		       err_set_errno(err, errno, "cannot remove %s", intent->path);
-	forget_staged(intent);
-	intent->undated = false;
-	text = encode(intent, intent->names, intent->count, why);
-	staged = stage(intent, text, err);
+static bool write_note(const struct pgbouncer_intent *intent, const char *text, struct err *err)
+{
+	auto_free char *staged = stage(intent, text, err);
+
 	if (staged == NULL)
 		return err_wrap(err, NOTE);
 	if (rename(staged, intent->path) == 0)
 		return true;
 	err_set_errno(err, errno, NOTE ": cannot rename %s to %s", staged, intent->path);
 	unlink(staged);
+	return false;
+}
+
+bool pgbouncer_intent_save(struct pgbouncer_intent *intent, const char *why, struct err *err)
+{
+	auto_free char *text = NULL;
+	struct err ignored; /* the first one says what is wrong with state_dir */
+
+	if (intent->count == 0)
+		return remove_note(intent->spare, err) && remove_note(intent->path, err);
+	forget_staged(intent);
+	intent->undated = false;
+	text = encode(intent, intent->names, intent->count, why);
+	if (write_note(intent, text, err))
+		return true;
+	change_places(intent);
+	if (write_note(intent, text, &ignored))
+		return true;
+	change_places(intent);
 	return false;
 }
 

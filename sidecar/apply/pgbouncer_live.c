@@ -30,7 +30,9 @@ static void drop_resumed(struct pgbouncer_driver *driver)
 	}
 	if (before == 0 || intent->count > 0)
 		return;
-	driver->drain = (struct pgbouncer_drain){0};
+	/* A primary that was dead before PgBouncer restarted in a hold is dead still. */
+	driver->drain =
+	    (struct pgbouncer_drain){.dead = driver->facts.held && driver->drain.dead};
 	if (!pgbouncer_intent_save(intent, "", &err))
 		log_warning("intent_left", KV_STR("target", driver->target.config->name),
 		            KV_ERR(&err),
@@ -81,6 +83,7 @@ void pgbouncer_compare(struct pgbouncer_driver *driver)
 		return;
 	pgbouncer_diff(&driver->ini, &driver->live, &diff);
 	driver->rehosted = diff.moved_count > 0;
+	driver->missing = diff.missing;
 	driver->facts.moved = driver->rehosted || diff.missing;
 	if (driver->facts.moved) {
 		driver->facts.sweep_owed = true;

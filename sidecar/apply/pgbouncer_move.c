@@ -50,6 +50,7 @@ void pgbouncer_step_install(struct pgbouncer_driver *driver)
 		return;
 	}
 	driver->unsynced = true;
+	driver->installed = driver->generation;
 	driver->facts.install_due = false;
 	driver->facts.reload_owed = true;
 	if (!driver->watch.told)
@@ -107,6 +108,10 @@ void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
 	              "\"%%include %s\" in its pgbouncer.ini, and is what follows it right?",
 	              diff.summary.data, output);
 	pgbouncer_diff_free(&diff);
+	if (driver->facts.held) {
+		pgbouncer_fail(driver, "drift_stays", problem, "clients wait on");
+		return;
+	}
 	pgbouncer_fail(driver, "move_failed", problem,
 	               driver->facts.ours ? "clients are let go to where it leads"
 	                                  : "PgBouncer stays as it is");

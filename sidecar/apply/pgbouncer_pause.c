@@ -52,7 +52,7 @@ static bool wants_pause(const struct pgbouncer_driver *driver,
 
 bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver)
 {
-	for (size_t i = 0; driver->generation != 0 && !driver->noteless && i < driver->ini.count;
+	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count;
 	     i++)
 		if (wants_pause(driver, &driver->ini.databases[i]))
 			return true;
@@ -61,38 +61,16 @@ bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver)
 
 /* --- the note --- */
 
-static void forget_names(struct pgbouncer_driver *driver, size_t keep)
+/* What a disk that is full or read-only costs: the promise that the next start lets go. Not holding
+ * would cost every client an error at every failover; a kill in a hold is rare, and is told before.
+ */
+static void without_note(const struct pgbouncer_driver *driver, const struct err *err)
 {
-	while (driver->intent.count > keep)
-		pgbouncer_intent_drop(&driver->intent,
-		                      driver->intent.names[driver->intent.count - 1]);
-}
-
-/* What a full disk costs. A hold is given up, as a pause that outlives segue is for ever. A move is
- * not: clients who stay on the old primary are worse off than those who get an error. Nor is a
- * fence, which keeps writes from being lost. */
-static void without_note(struct pgbouncer_driver *driver, size_t before, const struct err *err)
-{
-	const struct config_target *config = driver->target.config;
-
-	if (driver->fenced) {
-		log_error("fence_not_noted", KV_STR("cluster", config->cluster),
-		          KV_STR("target", config->name), KV_ERR(err),
-		          KV_STR("next", "fenced all the same: if segue ends now, RESUME its "
-		                         "databases by hand"));
-		return;
-	}
-	forget_names(driver, before);
-	if (driver->facts.held) {
-		pgbouncer_fail(driver, "hold_failed", err->message,
-		               "nothing was paused: without that note a pause could outlive segue");
-		return;
-	}
-	driver->noteless = true;
-	log_error("moved_without_pause", KV_STR("cluster", config->cluster),
-	          KV_STR("target", config->name), KV_INT("zxid", driver->watch.zxid), KV_ERR(err),
-	          KV_STR("next", "the move goes on by RELOAD alone: transactions under way end on "
-	                         "the old primary, and clients may get errors"));
+	log_error("pause_not_noted", KV_STR("cluster", driver->target.config->cluster),
+	          KV_STR("target", driver->target.config->name), KV_ERR(err),
+	          KV_STR("next", "paused all the same: if segue is killed before it resumes them, "
+	                         "RESUME its databases by hand on PgBouncer's console; mend "
+	                         "state_dir"));
 }
 
 static const char *why_paused(const struct pgbouncer_driver *driver)
@@ -138,7 +116,6 @@ void pgbouncer_stage_note(struct pgbouncer_driver *driver)
 static void note_pauses(struct pgbouncer_driver *driver)
 {
 	struct pgbouncer_drain *drain = &driver->drain;
-	size_t before = driver->intent.count;
 	struct err err;
 
 	for (size_t i = 0; i < driver->ini.count; i++)
@@ -147,12 +124,12 @@ static void note_pauses(struct pgbouncer_driver *driver)
 	driver->intent.max_db_connections = driver->max_db_connections;
 	driver->intent.fence = driver->intent.fence || driver->fenced;
 	if (!(drain->dead && pgbouncer_intent_save_staged(&driver->intent)) &&
-	    !pgbouncer_intent_save(&driver->intent, why_paused(driver), &err)) {
-		without_note(driver, before, &err);
-		if (driver->intent.count == before)
-			return;
-	}
+	    !pgbouncer_intent_save(&driver->intent, why_paused(driver), &err))
+		without_note(driver, &err);
 	driver->note_unsynced = true;
+	if (driver->facts.drained) /* the others are: this is a new drain, with its own time */
+		*drain = (struct pgbouncer_drain){.paused_us = drain->paused_us,
+		                                  .dead = drain->dead};
 	driver->facts.drained = false;
 	driver->facts.quicken_owed = true;
 	driver->facts.fence_due = driver->fenced;

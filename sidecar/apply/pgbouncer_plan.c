@@ -20,7 +20,7 @@ static const struct pgbouncer_step_info steps[PGBOUNCER_STEPS] = {
     [PGBOUNCER_HOLD] = {"holding", "a primary in the store, or the end of hold_timeout", 0},
     [PGBOUNCER_INSTALL] = {"installing", "nothing: the file is renamed", 0},
     [PGBOUNCER_RELOAD] = {"reloading", "RELOAD", ANSWER_MS},
-    [PGBOUNCER_STUCK] = {"stuck", "nothing: clients are let go", 0},
+    [PGBOUNCER_STUCK] = {"stuck", "nothing: clients are let go, but for a hold", 0},
     [PGBOUNCER_QUICKEN] = {"quickening", "SET server_login_retry", ANSWER_MS},
     [PGBOUNCER_RESUME] = {"resuming", "RESUME of each database", ANSWER_MS},
     [PGBOUNCER_SERVE] = {"serving", "SHOW POOLS without clients that wait for a first server",
@@ -49,13 +49,24 @@ static enum pgbouncer_step plan_drain(const struct pgbouncer_facts *facts)
 	return facts->probe_due ? PGBOUNCER_PROBE : PGBOUNCER_DRAIN;
 }
 
+/* What PgBouncer loses in a hold, waiting clients lose too. */
+static bool is_to_mend(const struct pgbouncer_facts *facts)
+{
+	return facts->mendable &&
+	       (facts->install_due || (facts->moved && (!facts->reloaded || facts->reload_owed)));
+}
+
 static enum pgbouncer_step plan_hold(const struct pgbouncer_facts *facts)
 {
 	if (facts->to_pause)
 		return PGBOUNCER_PAUSE;
+	if (is_to_mend(facts))
+		return facts->install_due ? PGBOUNCER_INSTALL : PGBOUNCER_RELOAD;
 	if (facts->fence_due)
 		return PGBOUNCER_FENCE;
-	return facts->ours && !facts->drained ? plan_drain(facts) : PGBOUNCER_HOLD;
+	if (facts->ours && !facts->drained)
+		return plan_drain(facts);
+	return facts->mendable && facts->moved ? PGBOUNCER_STUCK : PGBOUNCER_HOLD;
 }
 
 static enum pgbouncer_step plan_move(const struct pgbouncer_facts *facts)
@@ -83,7 +94,8 @@ static enum pgbouncer_step plan_move(const struct pgbouncer_facts *facts)
 
 enum pgbouncer_step pgbouncer_plan(const struct pgbouncer_facts *facts)
 {
-	bool file_first = facts->console_down && facts->has_text && !facts->held;
+	bool file_first =
+	    facts->console_down && facts->has_text && (!facts->held || facts->mendable);
 
 	if (facts->limit_over && !facts->console_down)
 		return PGBOUNCER_UNLIMIT;

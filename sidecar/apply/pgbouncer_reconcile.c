@@ -15,6 +15,7 @@
 #define RETRY_MAX_MS    30000
 #define PAUSED_FIRST_MS 50 /* while clients wait, or PgBouncer may just be restarting */
 #define PAUSED_MAX_MS   500
+#define HELD_MAX_MS     1500 /* what PgBouncer has lost is put right within 2 s */
 #define RESTART_MAX_MS  1000
 #define FRESH_MS        50
 #define STEPS_IN_A_ROW  32 /* that need no answer; more are a mistake in the plan */
@@ -43,11 +44,13 @@ void pgbouncer_wait(struct pgbouncer_driver *driver, int64_t first_ms, int64_t m
 void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const char *problem,
                     const char *next)
 {
-	bool paused = driver->intent.count > 0;
+	bool held = driver->facts.held, paused = held || driver->intent.count > 0;
 	auto_free char *when = NULL;
 
 	pgbouncer_wait(driver, paused ? PAUSED_FIRST_MS : RETRY_FIRST_MS,
-	               paused ? PAUSED_MAX_MS : RETRY_MAX_MS);
+	               held     ? HELD_MAX_MS
+	               : paused ? PAUSED_MAX_MS
+	                        : RETRY_MAX_MS);
 	strbuf_reset(&driver->problem);
 	strbuf_append_str(&driver->problem, problem);
 	when = xasprintf("%s; tried again in %" PRId64 " ms, or when the text changes", next,
@@ -256,6 +259,8 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	facts->ours = driver->intent.count > 0;
 	facts->to_pause =
 	    facts->live_known && (driver->drain.unsent || pgbouncer_wants_pause(driver));
+	facts->mendable = driver->generation != 0 &&
+	                  (driver->installed == driver->generation || driver->missing);
 	facts->limit_over = pgbouncer_limit_is_over(driver);
 	/* What a person has just paused must not be taken for segue's own; but where the primary is
 	 * dead, PgBouncer turns clients away until it is paused, and would be resumed anyway. */

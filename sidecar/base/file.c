@@ -175,8 +175,13 @@ int file_lock(const char *path, struct err *err)
 	char owner[32] = "";
 	int taken;
 
+	if (fd < 0 && (errno == EROFS || errno == EACCES))
+		fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0) {
-		err_set_errno(err, errno, "%s", path);
+		int reason = errno;
+
+		err_set_errno(err, reason, "%s", path);
+		errno = reason;
 		return -1;
 	}
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
@@ -184,12 +189,11 @@ int file_lock(const char *path, struct err *err)
 			snprintf(owner, sizeof(owner), "unknown");
 		owner[strcspn(owner, "\n")] = '\0';
 		err_set(err, "%s: taken by another process, pid %s", path, owner);
+		errno = EWOULDBLOCK;
 		return -1;
 	}
-	if (ftruncate(fd, 0) != 0 || dprintf(fd, "%d\n", (int)getpid()) < 0) {
-		err_set_errno(err, errno, "%s", path);
-		return -1;
-	}
+	/* The pid is for people: a full or read-only disk does not cost the lock. */
+	(void)!(ftruncate(fd, 0) == 0 && dprintf(fd, "%d\n", (int)getpid()) > 0);
 	taken = fd;
 	fd = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): the cleanup reads it */
 	return taken;

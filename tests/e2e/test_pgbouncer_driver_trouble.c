@@ -255,8 +255,11 @@ Test(pgbouncer_driver_trouble, who_failed_before_the_move_is_served_right_after_
 	cr_assert_lt(clock_now_ms() - started_ms, 1500);
 }
 
-Test(pgbouncer_driver_trouble, without_a_note_the_move_is_made_by_reload_alone)
+Test(pgbouncer_driver_trouble, without_a_note_it_is_paused_all_the_same_and_told)
 {
+	setenv("RUNTIME_DIRECTORY", "/proc/nowhere", 1);
+	pgdriver_close(&d);
+	pgdriver_open(&d);
 	cr_assert_eq(
 	    lab_run(d.lab,
 	            (const char *[]){
@@ -267,11 +270,10 @@ Test(pgbouncer_driver_trouble, without_a_note_the_move_is_made_by_reload_alone)
 	pgdriver_start_traffic(&d);
 	pgdriver_apply(&d, 1);
 	cr_assert(pgdriver_leads_to(&d, 1));
-	cr_assert_eq(pgdriver_count_log(&d, "event=moved_without_pause"), 1);
-	cr_assert_eq(pgdriver_count_log(&d, "to=draining"), 0);
+	cr_assert_eq(pgdriver_count_log(&d, "event=pause_not_noted"), 1);
 	cr_assert(pgdriver_all_served(&d));
 	target_fence(d.target, 1000);
-	cr_assert(pgdriver_wait_log(&d, "event=fence_not_noted"));
+	cr_assert(pgdriver_wait_log(&d, "event=fenced"));
 	cr_assert(pgdriver_wait_paused(&d, "app", true));
 	pgdriver_apply(&d, 0);
 	cr_assert(pgdriver_leads_to(&d, 0));

@@ -386,3 +386,158 @@ Test(pgbouncer_driver_hold, killed_with_logins_limited_a_resume_allows_them_agai
 	cr_assert(pgdriver_leads_to(&d, 0));
 	pgdriver_open(&d);
 }
+
+/* --- what somebody takes away meanwhile --- */
+
+static bool writes(void)
+{
+	PGconn *conn = PQconnectdb(lab_pgbouncer_conninfo(d.bouncer, "app"));
+	bool ok = works(conn, "insert into writes (client, n) values (-1, 1)");
+
+	if (!ok)
+		printf("%s\n", PQerrorMessage(conn));
+	PQfinish(conn);
+	return ok;
+}
+
+static bool file_is(const char *text)
+{
+	return access(d.config.output, F_OK) == 0 &&
+	       strcmp(lab_read_file(d.lab, d.config.output), text) == 0;
+}
+
+static void wait_for_file(const char *text)
+{
+	int64_t until = clock_now_ms() + PGDRIVER_TIMEOUT_MS;
+
+	while (!file_is(text) && clock_now_ms() < until)
+		pgdriver_run(&d, 20);
+	cr_assert(file_is(text), "%s", lab_read_file(d.lab, d.log));
+}
+
+/* Who comes from here on waits, and is served by the next primary; returns how it went. */
+static int late_client(void *arg)
+{
+	(void)arg;
+	return writes() ? 0 : 1;
+}
+
+static void is_held_again(const char *text)
+{
+	struct lab_process *late;
+
+	wait_for_file(text);
+	cr_assert(pgdriver_wait_paused(&d, "app", true));
+	cr_assert(pgdriver_wait_step(&d, "holding"));
+	cr_assert(pgdriver_wait_log(&d, "event=drift"));
+	cr_assert_eq(access(d.intent, F_OK), 0);
+	cr_assert(pgdriver_says(&d, "app", "port", lab_printf(d.lab, "%u", lab_pg_port(d.pg, 0))));
+	late = lab_fork(d.lab, "late", late_client, NULL);
+	pgdriver_run(&d, 1500);
+	cr_assert(lab_process_alive(late), "it waits: %s", lab_process_log_tail(late));
+	pgdriver_apply(&d, 1);
+	cr_assert(pgdriver_leads_to(&d, 1));
+	cr_assert(lab_process_wait(late, PGDRIVER_TIMEOUT_MS));
+	cr_assert_eq(lab_process_exit_code(late), 0, "%s", lab_process_log_tail(late));
+}
+
+static const char *hold_and_know_file(void)
+{
+	pgdriver_apply(&d, 0);
+	be_held();
+	return lab_read_file(d.lab, d.config.output);
+}
+
+Test(pgbouncer_driver_hold, a_file_that_is_emptied_and_reloaded_in_a_hold_is_put_right)
+{
+	const char *text = hold_and_know_file();
+
+	lab_write_file(d.config.output, "[databases]\n");
+	pgdriver_command(&d, "RELOAD");
+	is_held_again(text);
+}
+
+Test(pgbouncer_driver_hold, a_file_that_is_removed_and_reloaded_in_a_hold_is_put_right)
+{
+	const char *text = hold_and_know_file();
+
+	cr_assert_eq(unlink(d.config.output), 0);
+	pgdriver_command(&d, "RELOAD");
+	is_held_again(text);
+}
+
+/* Without the file PgBouncer does not start. */
+Test(pgbouncer_driver_hold, a_file_that_is_removed_in_a_hold_is_back_for_pgbouncers_start)
+{
+	const char *text = hold_and_know_file();
+
+	lab_process_kill(lab_pgbouncer_process(d.bouncer));
+	cr_assert_eq(unlink(d.config.output), 0);
+	wait_for_file(text);
+	lab_pgbouncer_start(d.bouncer);
+	is_held_again(text);
+}
+
+Test(pgbouncer_driver_hold, a_file_that_is_emptied_before_a_restart_in_a_hold_is_put_right)
+{
+	const char *text = hold_and_know_file();
+
+	lab_process_kill(lab_pgbouncer_process(d.bouncer));
+	lab_write_file(d.config.output, "[databases]\n");
+	lab_pgbouncer_start(d.bouncer);
+	is_held_again(text);
+}
+
+Test(pgbouncer_driver_hold, an_address_that_a_person_writes_and_reloads_in_a_hold_is_put_right)
+{
+	const char *text = hold_and_know_file();
+
+	lab_write_file(d.config.output,
+	               lab_printf(d.lab, "[databases]\napp = host=127.0.0.1 port=%u\n",
+	                          lab_pg_port(d.pg, 1)));
+	pgdriver_command(&d, "RELOAD");
+	is_held_again(text);
+}
+
+Test(pgbouncer_driver_hold, of_two_databases_one_is_dropped_in_a_hold_and_the_other_stays_paused)
+{
+	const char *text;
+
+	d.databases = 2;
+	text = hold_and_know_file();
+	lab_write_file(d.config.output,
+	               lab_printf(d.lab, "[databases]\napp1 = host=127.0.0.1 port=%u\n",
+	                          lab_pg_port(d.pg, 0)));
+	pgdriver_command(&d, "RELOAD");
+	is_held_again(text);
+	cr_assert(pgdriver_says(&d, "app1", "paused", "0"));
+}
+
+Test(pgbouncer_driver_hold, what_a_person_resumes_in_a_hold_is_paused_again)
+{
+	pgdriver_apply(&d, 0);
+	be_held();
+	pgdriver_command(&d, "RESUME app");
+	cr_assert(pgdriver_wait_paused(&d, "app", true));
+	cr_assert(pgdriver_wait_step(&d, "holding"));
+	cr_assert_eq(access(d.intent, F_OK), 0);
+	pgdriver_apply(&d, 1);
+	cr_assert(pgdriver_leads_to(&d, 1));
+}
+
+Test(pgbouncer_driver_hold, a_file_that_is_not_included_any_more_is_told_and_the_hold_stays)
+{
+	const char *main_file = lab_pgbouncer_main_file(d.bouncer), *whole;
+
+	hold_and_know_file();
+	whole = lab_read_file(d.lab, main_file);
+	lab_write_file(main_file, strchr(whole, '\n') + 1);
+	pgdriver_command(&d, "RELOAD");
+	cr_assert(pgdriver_wait_log(&d, "event=drift_stays"));
+	cr_assert(pgdriver_wait_problem(&d, "%include"));
+	lab_write_file(main_file, whole);
+	cr_assert(pgdriver_wait_paused(&d, "app", true));
+	cr_assert(pgdriver_wait_step(&d, "holding"));
+	pgdriver_apply(&d, 1);
+	cr_assert(pgdriver_leads_to(&d, 1));
+}

@@ -6,7 +6,7 @@
 #include "apply/pgbouncer_plan.h"
 #include "base/util.h"
 
-#define FACTS 22 /* bools in struct pgbouncer_facts */
+#define FACTS 23 /* bools in struct pgbouncer_facts */
 #define WAYS  (1u << FACTS)
 
 _Static_assert(sizeof(struct pgbouncer_facts) == FACTS, "a new fact needs its tests");
@@ -39,14 +39,15 @@ Test(pgbouncer_plan, nothing_is_paused_but_for_a_hold_or_a_move)
 
 Test(pgbouncer_plan, the_file_waits_for_the_drain)
 {
-	WHENEVER(PGBOUNCER_INSTALL, f.has_text && f.install_due && !f.held);
-	WHENEVER(PGBOUNCER_INSTALL, !f.live_known || !f.moved || !f.ours || f.drained);
+	WHENEVER(PGBOUNCER_INSTALL, f.install_due && (f.held ? f.mendable : f.has_text));
+	WHENEVER(PGBOUNCER_INSTALL, !f.live_known || !f.moved || !f.ours || f.drained || f.held);
 }
 
-Test(pgbouncer_plan, a_reload_comes_after_the_file_and_never_during_a_hold)
+Test(pgbouncer_plan, a_reload_comes_after_the_file_and_in_a_hold_only_to_mend)
 {
-	WHENEVER(PGBOUNCER_RELOAD, f.live_known && !f.install_due && !f.held && f.has_text);
-	WHENEVER(PGBOUNCER_RELOAD, !f.moved || !f.ours || f.drained);
+	WHENEVER(PGBOUNCER_RELOAD, f.live_known && !f.install_due);
+	WHENEVER(PGBOUNCER_RELOAD, f.held ? f.mendable && f.moved && !f.to_pause : f.has_text);
+	WHENEVER(PGBOUNCER_RELOAD, !f.moved || !f.ours || f.drained || f.held);
 	WHENEVER(PGBOUNCER_RESTORE, !f.ours && !f.held && f.has_text && f.restore_due);
 }
 
@@ -78,6 +79,12 @@ Test(pgbouncer_plan, without_a_console_the_file_is_still_kept_true)
 {
 	WHENEVER(PGBOUNCER_READ, !f.live_known);
 	WHENEVER(PGBOUNCER_READ, !(f.console_down && f.has_text && f.install_due && !f.held));
+	WHENEVER(PGBOUNCER_READ, !(f.console_down && f.has_text && f.install_due && f.mendable));
+}
+
+Test(pgbouncer_plan, nobody_rests_in_a_hold_while_what_they_wait_for_is_missing)
+{
+	WHENEVER(PGBOUNCER_HOLD, !f.held || !f.mendable || (!f.install_due && !f.moved));
 }
 
 Test(pgbouncer_plan, sessions_are_ended_only_for_a_fence_that_is_noted)
@@ -167,8 +174,8 @@ static void worked(struct pgbouncer_facts *f, enum pgbouncer_step step)
 		f->live_known = false;
 		return;
 	case PGBOUNCER_STUCK:
-		f->let_go = f->ours;
-		f->waiting = !f->ours;
+		f->let_go = f->ours && !f->held;
+		f->waiting = !f->let_go;
 		return;
 	case PGBOUNCER_QUICKEN:
 		f->quicken_owed = false;

@@ -1,0 +1,195 @@
+/* A state_dir that cannot be written, from the start or from some moment on: segue works on, holds
+ * clients all the same, and says what it cannot promise. */
+#include <criterion/criterion.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bounce.h"
+#include "run.h"
+
+TestSuite(run_state_dir, .timeout = 300);
+
+#define NOWHERE "/proc/nowhere" /* nothing can be made there */
+
+/* For this process and those that it starts from here on. */
+static void make_read_only(const char *folder)
+{
+	(void)!mkdir(folder, 0755);
+	cr_assert_eq(unshare(CLONE_NEWNS), 0);
+	cr_assert_eq(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	cr_assert_eq(mount(folder, folder, NULL, MS_BIND, NULL), 0);
+	cr_assert_eq(mount(NULL, folder, NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL), 0);
+}
+
+static void make_writable(const char *folder)
+{
+	cr_assert_eq(mount(NULL, folder, NULL, MS_BIND | MS_REMOUNT, NULL), 0);
+}
+
+static void status_says(struct lab_segue *segue, const char *words)
+{
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+
+	cr_assert_eq(lab_ask(lab_segue_listen(segue), "GET", "/status", &body), 200);
+	cr_assert_not_null(strstr(body.data, words), "no %s in %s", words, body.data);
+}
+
+static void nobody_failed(struct bounce *bounce)
+{
+	traffic_stop(bounce->traffic);
+	cr_assert_eq(traffic_sum(bounce->traffic).failed, 0, "%s",
+	             traffic_sum(bounce->traffic).error);
+	bounce_fini(bounce);
+}
+
+/* Led to node 0, with clients, and a log that says what is wrong. */
+static void start_without(struct bounce *bounce, const char *runtime)
+{
+	setenv("RUNTIME_DIRECTORY", runtime, 1);
+	bounce_name(bounce, 0);
+	lab_segue_start(bounce->segue);
+	cr_assert_not_null(lab_segue_wait_log(bounce->segue, BOUNCE_TIMEOUT_MS,
+	                                      "event=state_dir_unusable ", bounce->state_dir,
+	                                      NULL));
+	cr_assert(bounce_wait_leads_to(bounce, 0, 0));
+	bounce_start_traffic(bounce);
+	status_says(bounce->segue, "nothing is kept in state_dir");
+}
+
+/* The note is in the runtime directory then. */
+Test(run_state_dir, read_only_from_the_start_a_hold_outlives_a_kill_and_is_ended_by_the_next_start)
+{
+	struct bounce bounce;
+	const char *runtime;
+
+	bounce_init(&bounce, &(struct bounce_options){0});
+	runtime = lab_path(bounce.lab, "runtime");
+	cr_assert_eq(mkdir(runtime, 0755), 0);
+	make_read_only(bounce.state_dir);
+	start_without(&bounce, runtime);
+	bounce_name(&bounce, -1);
+	cr_assert(bounce_wait_drained(&bounce, 0));
+	cr_assert_eq(lab_segue_count_log(bounce.segue, "event=pause_not_noted", NULL), 0);
+	lab_process_kill(lab_segue_process(bounce.segue));
+	lab_segue_start(bounce.segue);
+	cr_assert_not_null(
+	    lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=pauses_found ", NULL));
+	bounce_name(&bounce, 1);
+	cr_assert(bounce_wait_leads_to(&bounce, 0, 1));
+	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
+	bounce_name(&bounce, -1);
+	cr_assert(bounce_wait_drained(&bounce, 0));
+	lab_process_kill(lab_segue_process(bounce.segue));
+	cr_assert_eq(bounce_resume(&bounce, NULL), 0);
+	cr_assert_not(bounce_is_paused(&bounce, 0));
+	nobody_failed(&bounce);
+}
+
+Test(run_state_dir, without_any_place_for_a_note_clients_are_held_all_the_same_and_it_is_told)
+{
+	struct bounce bounce;
+
+	bounce_init(&bounce, &(struct bounce_options){0});
+	make_read_only(bounce.state_dir);
+	start_without(&bounce, NOWHERE);
+	bounce_name(&bounce, -1);
+	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS,
+	                                      "event=pause_not_noted ", "Read-only file system",
+	                                      NULL));
+	cr_assert(bounce_wait_drained(&bounce, 0));
+	bounce_name(&bounce, 1);
+	cr_assert(bounce_wait_leads_to(&bounce, 0, 1));
+	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
+	nobody_failed(&bounce);
+}
+
+static bool alarm_is_over(void *arg)
+{
+	const struct bounce *bounce = arg;
+
+	return lab_segue_count_log(bounce->segue, "event=alarm_over", NULL) > 0;
+}
+
+Test(run_state_dir, the_alarm_ends_when_the_folder_can_be_written_again)
+{
+	struct bounce bounce;
+
+	bounce_init(&bounce, &(struct bounce_options){0});
+	make_read_only(bounce.state_dir);
+	start_without(&bounce, NOWHERE);
+	make_writable(bounce.state_dir);
+	bounce_name(&bounce, 1);
+	cr_assert(lab_wait_until(alarm_is_over, &bounce, BOUNCE_TIMEOUT_MS));
+	traffic_stop(bounce.traffic);
+	bounce_fini(&bounce);
+}
+
+static void with_state_dir(struct run *run, const char *folder)
+{
+	const char *ini = lab_segue_ini_file(run->segue), *old = lab_read_file(run->lab, ini);
+	const char *at = strstr(old, "state_dir = "), *end = strchr(at, '\n');
+
+	lab_write_file(ini, lab_printf(run->lab, "%.*sstate_dir = %s%s", (int)(at - old), old,
+	                               folder, end));
+}
+
+Test(run_state_dir, a_folder_that_is_missing_is_made)
+{
+	struct run run;
+
+	run_init(&run, &(struct run_options){0});
+	with_state_dir(&run, lab_path(run.lab, "fresh"));
+	run_set_primary(&run, 0);
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_settled(&run));
+	cr_assert_eq(access(lab_path(run.lab, "fresh/.lock"), F_OK), 0);
+	cr_assert_eq(lab_segue_count_log(run.segue, "event=state_dir_unusable", NULL), 0);
+	run_fini(&run);
+}
+
+static const char nobody[] = "{\"version\":1,\"primary\":null,\"standbys\":[]}";
+
+Test(run_state_dir, a_folder_that_cannot_be_made_costs_haproxys_clients_nothing)
+{
+	struct run run;
+
+	run_init(&run, &(struct run_options){0});
+	with_state_dir(&run, NOWHERE "/state");
+	run_set_primary(&run, 0);
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_settled(&run));
+	cr_assert_eq(
+	    lab_segue_count_log(run.segue, "event=state_dir_unusable", NOWHERE "/state", NULL), 1);
+	status_says(run.segue, "nothing is kept in state_dir");
+	run_set(&run, nobody, strlen(nobody));
+	cr_assert_not_null(
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=note_missing ", NULL));
+	cr_assert_not_null(
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=held ", "target=local", NULL));
+	run_set_primary(&run, 1);
+	cr_assert(run_wait_reaches(&run, 1));
+	run_fini(&run);
+}
+
+/* Two would drive the same proxies. */
+Test(run_state_dir, a_folder_that_another_segue_has_ends_the_second_one)
+{
+	struct run run;
+	const char *argv[5] = {NULL, "run", "-c"};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	run_init(&run, &(struct run_options){0});
+	run_set_primary(&run, 0);
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_settled(&run));
+	argv[0] = lab_segue_binary(run.lab);
+	argv[3] = lab_segue_ini_file(run.segue);
+	cr_assert_eq(lab_run(run.lab, argv, &output), 2);
+	cr_assert_not_null(strstr(output.data, "taken by another process"), "%s", output.data);
+	run_fini(&run);
+}
