@@ -8,12 +8,13 @@
 #include "lab/lab.h"
 #include "lab/lab_ha.h"
 
-#define NODES       3
-#define STORES      3
-#define CLIENTS     16 /* of both proxies, half and half */
-#define MOVES_MAX   4096
-#define WINDOWS_MAX 16384
-#define EVENTS_MAX  65536
+#define NODES            3
+#define STORES           3
+#define CLIENTS          16 /* of both proxies, half and half */
+#define MOVES_MAX        4096
+#define PAUSE_TIMEOUT_MS 1500 /* pause_timeout: how long a move may wait for transactions */
+#define WINDOWS_MAX      16384
+#define EVENTS_MAX       65536
 
 enum proxy { PROXY_HAPROXY, PROXY_PGBOUNCER, PROXIES };
 
@@ -84,7 +85,7 @@ struct chaos {
 	size_t event_count;
 
 	unsigned rounds, faults, violations;
-	unsigned told; /* violations of this round */
+	unsigned told;    /* violations of this round */
 	unsigned excused; /* errors of clients */
 	int64_t slowest_us;
 	const char *kept; /* folder of the logs; NULL: nothing to keep yet */

@@ -174,9 +174,10 @@ static bool write_row(struct client *client, uint32_t n)
 		PQclear(PQgetResult(client->conn));
 	} else {
 		note_error(client, &error,
-		           result != NULL                                ? PQresultErrorMessage(result)
-		           : PQstatus(client->conn) == CONNECTION_OK ? "no answer in time"
-		                                                     : PQerrorMessage(client->conn));
+		           result != NULL ? PQresultErrorMessage(result)
+		           : PQstatus(client->conn) == CONNECTION_OK
+		               ? "no answer in time"
+		               : PQerrorMessage(client->conn));
 	}
 	PQclear(result);
 	if (!ok || client_kind(client->number) == CLIENT_FRESH)

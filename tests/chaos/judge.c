@@ -1,7 +1,7 @@
 /* The judge: looks at the proxies after each heal, at the clients' books after each round, and at
  * the rows in the end. */
-#include <inttypes.h>
 #include <dirent.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <libpq-fe.h>
 #include <stdio.h>
@@ -11,13 +11,13 @@
 #include "base/clock.h"
 #include "chaos/chaos.h"
 
-#define RIGHT_MS     2000   /* after a heal, beside what the fault allows */
-#define PATIENCE_MS  60000  /* then the run is over */
-#define SERVED_MS    20000  /* for every client, after a heal */
-#define LATE_US      30000000 /* an error that comes later than this after its window is none of it */
-#define EDGE_BYTES   65536  /* commit records that a promotion may have missed, after their row */
-#define GROWTH_KB    12288
-#define GROWTH_FDS   24
+#define RIGHT_MS    2000     /* after a heal, beside what the fault allows */
+#define PATIENCE_MS 60000    /* then the run is over */
+#define SERVED_MS   20000    /* for every client, after a heal */
+#define LATE_US     30000000 /* an error that comes later than this after its window is none of it */
+#define EDGE_BYTES  65536    /* commit records that a promotion may have missed, after their row */
+#define GROWTH_KB   12288
+#define GROWTH_FDS  24
 
 /* ---- after a heal ---- */
 
@@ -67,8 +67,9 @@ static const char *haproxy_is_wrong(struct chaos *chaos)
 		return "HAProxy does not answer";
 	at = strstr(state.data, " orders_rw ");
 	if (at == NULL ||
-	    sscanf(at, " orders_rw %*d %63s %63s %d %d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d "
-	               "%*s %d",
+	    sscanf(at,
+	           " orders_rw %*d %63s %63s %d %d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d "
+	           "%*s %d",
 	           name, address, &op, &admin, &port) != 5) /* NOLINT(cert-err34-c) */
 		return "HAProxy's servers cannot be read";
 	if (node_of_address(chaos, address) != chaos->primary ||
@@ -77,7 +78,8 @@ static const char *haproxy_is_wrong(struct chaos *chaos)
 	if (op != 2 || admin != 0)
 		return "HAProxy's server is not up";
 	wanted = xasprintf("server primary %s", primary_endpoint(chaos));
-	if (strstr(lab_read_file(chaos->lab, chaos->sidecars[PROXY_HAPROXY].output), wanted) == NULL)
+	if (strstr(lab_read_file(chaos->lab, chaos->sidecars[PROXY_HAPROXY].output), wanted) ==
+	    NULL)
 		return "HAProxy's file leads elsewhere";
 	return NULL;
 }
@@ -140,8 +142,8 @@ void judge_heal(struct chaos *chaos, int64_t healed_us, int64_t allowance_ms)
 	const char *wrong = heal.wrong;
 
 	if (!right && !lab_wait_until(is_right, &heal, PATIENCE_MS)) {
-		auto_free char *why = xasprintf("%d s after the heal: %s", PATIENCE_MS / 1000,
-		                                heal.wrong);
+		auto_free char *why =
+		    xasprintf("%d s after the heal: %s", PATIENCE_MS / 1000, heal.wrong);
 		give_up(chaos, why);
 	}
 	took_us = clock_now_us() - healed_us;
@@ -197,8 +199,8 @@ static bool is_at_rest(void *arg)
 	for (enum proxy proxy = 0; proxy < PROXIES; proxy++) {
 		rest->wrong = sidecar_is_wrong(rest->chaos, proxy);
 		if (rest->wrong != NULL) {
-			rest->wrong = lab_printf(rest->chaos->lab, "%s: %s", proxy_name(proxy),
-			                         rest->wrong);
+			rest->wrong =
+			    lab_printf(rest->chaos->lab, "%s: %s", proxy_name(proxy), rest->wrong);
 			return false;
 		}
 	}

@@ -63,8 +63,7 @@ int manager_standby(struct chaos *chaos)
 
 bool manager_promote(struct chaos *chaos, int node, bool mistake)
 {
-	struct promotion promotion = {
-	    .node = node, .mistake = mistake, .asked_us = clock_now_us()};
+	struct promotion promotion = {.node = node, .mistake = mistake, .asked_us = clock_now_us()};
 	auto_free char *promoted =
 	    lab_pg_query(node_conninfo(chaos, node), "select pg_promote(true, 20)");
 

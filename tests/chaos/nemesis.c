@@ -1,12 +1,12 @@
 /* The nemesis: rounds of one fault of the databases and up to two of anything else, each with its
  * heal. All that it chooses comes from the seed, not from what happened. */
-#include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -333,23 +333,27 @@ static void empty_state_dir(struct fault *fault)
 	unlink(filler(fault));
 }
 
-static void remount(struct fault *fault, unsigned long flags)
+/* Nothing can be made, renamed or removed in it: what a read-only file system does to who replaces
+ * files, also where one is open. */
+static void set_immutable(struct fault *fault, bool immutable)
 {
-	if (mount(NULL, sidecar_of(fault)->state_dir, NULL, MS_REMOUNT | flags, NULL) != 0) {
+	auto_close int fd = open(sidecar_of(fault)->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int flags = 0;
+
+	fault->skipped = fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) != 0;
+	flags = immutable ? flags | FS_IMMUTABLE_FL : flags & ~FS_IMMUTABLE_FL;
+	if (!fault->skipped && ioctl(fd, FS_IOC_SETFLAGS, &flags) != 0)
 		fault->skipped = true;
-		chaos_say(fault->chaos, "  (cannot remount %s: %s)", sidecar_of(fault)->state_dir,
-		          strerror(errno));
-	}
 }
 
 static void lock_state_dir(struct fault *fault)
 {
-	remount(fault, MS_RDONLY);
+	set_immutable(fault, true);
 }
 
 static void unlock_state_dir(struct fault *fault)
 {
-	remount(fault, 0);
+	set_immutable(fault, false);
 }
 
 /* ---- the store ---- */
@@ -465,12 +469,13 @@ static void write_other(struct fault *fault)
 	struct chaos *chaos = fault->chaos;
 	int node = (chaos->primary + 1 + (int)(fault->dice % (NODES - 1))) % NODES;
 
-	write_master(fault, lab_printf(chaos->lab,
-	                               "{\"version\":1,\"primary\":{\"name\":\"%s\",\"host\":\"%s\","
-	                               "\"port\":%u},\"standbys\":[]}",
-	                               lab_host_name(chaos->nodes[node].host),
-	                               lab_host_address(chaos->nodes[node].host),
-	                               lab_pg_port(chaos->pg, node)));
+	write_master(fault,
+	             lab_printf(chaos->lab,
+	                        "{\"version\":1,\"primary\":{\"name\":\"%s\",\"host\":\"%s\","
+	                        "\"port\":%u},\"standbys\":[]}",
+	                        lab_host_name(chaos->nodes[node].host),
+	                        lab_host_address(chaos->nodes[node].host),
+	                        lab_pg_port(chaos->pg, node)));
 }
 
 static void delete_master(struct fault *fault)
@@ -565,14 +570,20 @@ static const struct fault_kind mains[] = {
     {.name = "primary-frozen", freeze_postgres, thaw_postgres, .loses_primary = true},
     {.name = "primary-smart-shutdown", smart_shutdown, start_postgres, .loses_primary = true},
     {.name = "primary-fast-shutdown", fast_shutdown, start_postgres, .loses_primary = true},
-    {.name = "primary-immediate-shutdown", immediate_shutdown, start_postgres,
+    {.name = "primary-immediate-shutdown",
+     immediate_shutdown,
+     start_postgres,
      .loses_primary = true},
     {.name = "primary-cut-from-all", cut_from_all, join_with_all, .loses_primary = true},
     {.name = "primary-cable-pulled", pull_cable, put_cable, .loses_primary = true},
-    {.name = "primary-cut-from-proxies", cut_from_proxies, join_with_proxies,
+    {.name = "primary-cut-from-proxies",
+     cut_from_proxies,
+     join_with_proxies,
      .loses_primary = true},
     {.name = "primary-cut-one-way", cut_one_way, join_with_proxies, .loses_primary = true},
-    {.name = "primary-cut-from-one-proxy", cut_from_one_proxy, join_with_proxies,
+    {.name = "primary-cut-from-one-proxy",
+     cut_from_one_proxy,
+     join_with_proxies,
      .loses_primary = true},
     {.name = "primary-cut-from-store", cut_from_store, join_with_store},
     {.name = "primary-cut-from-standbys", cut_from_nodes, join_with_nodes},
@@ -580,11 +591,18 @@ static const struct fault_kind mains[] = {
     {.name = "primary-machine-killed", kill_machine, start_machine, .loses_primary = true},
     {.name = "split-brain", do_nothing, do_nothing, .promotes = true},
     {.name = "switchover", switch_over, start_postgres, .loses_primary = true, .promotes = true},
-    {.name = "mistaken-promotion", promote_by_mistake, undo_mistake, .loses_primary = true,
-     .stays = true, .is_named = true},
+    {.name = "mistaken-promotion",
+     promote_by_mistake,
+     undo_mistake,
+     .loses_primary = true,
+     .stays = true,
+     .is_named = true},
     {.name = "standby-killed", kill_postgres, start_postgres, .on_standby = true, .stays = true},
     {.name = "standby-frozen", freeze_postgres, thaw_postgres, .on_standby = true, .stays = true},
-    {.name = "standby-cut-from-all", cut_from_all, join_with_all, .on_standby = true,
+    {.name = "standby-cut-from-all",
+     cut_from_all,
+     join_with_all,
+     .on_standby = true,
      .stays = true},
     {.name = "nothing", do_nothing, do_nothing, .stays = true},
 };
@@ -660,9 +678,9 @@ static const struct fault_kind *choose(struct chaos *chaos, const struct fault_k
 struct round {
 	struct fault faults[1 + EXTRA_MAX]; /* the main one first; its kind may be NULL */
 	unsigned extra_count;
-	unsigned order;                   /* how many extras come before the main fault */
-	unsigned gaps_ms[1 + EXTRA_MAX];  /* after each fault */
-	unsigned failover_ms, dwell_ms;   /* after the faults */
+	unsigned order;                  /* how many extras come before the main fault */
+	unsigned gaps_ms[1 + EXTRA_MAX]; /* after each fault */
+	unsigned failover_ms, dwell_ms;  /* after the faults */
 	bool failover;
 	unsigned heal_first; /* which fault is healed first */
 };
@@ -686,8 +704,8 @@ static void draw(struct chaos *chaos, struct round *round)
 	for (unsigned i = 0; i <= EXTRA_MAX; i++) {
 		faults[i].chaos = chaos;
 		faults[i].dice = chaos_pick(chaos, 1U << 16);
-		round->gaps_ms[i] = chaos_pick(chaos, 2) == 0 ? chaos_pick(chaos, 100)
-		                                              : chaos_pick(chaos, 3000);
+		round->gaps_ms[i] =
+		    chaos_pick(chaos, 2) == 0 ? chaos_pick(chaos, 100) : chaos_pick(chaos, 3000);
 	}
 	round->failover = chaos_pick(chaos, 3) > 0;
 	round->failover_ms = chaos_pick(chaos, 4000);
@@ -758,11 +776,11 @@ static void start_what_ended(struct chaos *chaos)
 
 		if (lab_process_alive(process))
 			continue;
-		chaos_violation(chaos, "the %s of %s has ended by itself, with %d; its log ends: %s",
-		                sidecar ? "sidecar" : "publisher",
-		                lab_host_name(sidecar ? chaos->sidecars[i - NODES].host
-		                                      : chaos->nodes[i].host),
-		                lab_process_exit_code(process), lab_process_log_tail(process));
+		chaos_violation(
+		    chaos, "the %s of %s has ended by itself, with %d; its log ends: %s",
+		    sidecar ? "sidecar" : "publisher",
+		    lab_host_name(sidecar ? chaos->sidecars[i - NODES].host : chaos->nodes[i].host),
+		    lab_process_exit_code(process), lab_process_log_tail(process));
 		if (sidecar)
 			lab_segue_start(segue);
 		else
@@ -797,6 +815,7 @@ static void run_faults(struct chaos *chaos, struct round *round)
 void nemesis_round(struct chaos *chaos)
 {
 	struct round round;
+	size_t promotions = chaos->promotion_count;
 	int64_t healed_us;
 
 	draw(chaos, &round);
@@ -808,7 +827,7 @@ void nemesis_round(struct chaos *chaos)
 		heal_fault(&round.faults[(round.heal_first + i) % (round.extra_count + 1)]);
 	await_servers(chaos);
 	healed_us = clock_now_us();
-	judge_heal(chaos, healed_us, 0);
+	judge_heal(chaos, healed_us, chaos->promotion_count > promotions ? PAUSE_TIMEOUT_MS : 0);
 	windows_close_all(chaos);
 	manager_settle(chaos);
 	chaos_say(chaos, "settled");

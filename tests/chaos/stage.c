@@ -81,9 +81,8 @@ static void start_haproxy(struct chaos *chaos)
 	lab_haproxy_start(chaos->haproxy);
 	sidecar->output =
 	    lab_printf(chaos->lab, "%s/orders.cfg", lab_haproxy_conf_dir(chaos->haproxy));
-	chaos->conninfo[PROXY_HAPROXY] =
-	    lab_printf(chaos->lab, "host=%s port=%d user=postgres dbname=postgres", address,
-	               HAPROXY_PORT);
+	chaos->conninfo[PROXY_HAPROXY] = lab_printf(
+	    chaos->lab, "host=%s port=%d user=postgres dbname=postgres", address, HAPROXY_PORT);
 	make_sidecar(chaos, PROXY_HAPROXY,
 	             lab_printf(chaos->lab,
 	                        "[haproxy front]\ncluster = orders\n"
@@ -103,7 +102,8 @@ static void start_bouncer(struct chaos *chaos)
 
 	/* listen_port stays the lab's own: the name of its unix socket has it. */
 	chaos->bouncer = lab_pgbouncer_create(
-	    chaos->lab, lab_printf(chaos->lab, "listen_addr = %s\nquery_wait_timeout = 300", address));
+	    chaos->lab,
+	    lab_printf(chaos->lab, "listen_addr = %s\nquery_wait_timeout = 300", address));
 	lab_process_place(lab_pgbouncer_process(chaos->bouncer), sidecar->host);
 	lab_pgbouncer_start(chaos->bouncer);
 	sidecar->output = lab_pgbouncer_databases_file(chaos->bouncer);
@@ -114,8 +114,9 @@ static void start_bouncer(struct chaos *chaos)
 	             lab_printf(chaos->lab,
 	                        "[pgbouncer pool]\ncluster = orders\n"
 	                        "template = %s/pgbouncer.ini.mustache\noutput = %s\n"
-	                        "console = %s\nvar.dbname = postgres\n",
-	                        templates, sidecar->output, lab_pgbouncer_console(chaos->bouncer)));
+	                        "console = %s\nvar.dbname = postgres\npause_timeout = %dms\n",
+	                        templates, sidecar->output, lab_pgbouncer_console(chaos->bouncer),
+	                        PAUSE_TIMEOUT_MS));
 }
 
 static void make_hosts(struct chaos *chaos)
@@ -159,11 +160,16 @@ void stage_start(struct chaos *chaos)
 void stage_keep_logs(struct chaos *chaos)
 {
 	auto_free char *self = realpath("/proc/self/exe", NULL);
-	const char *argv[] = {"sh", "-c", "rm -rf \"$2\" && mkdir -p \"$2\" && cd \"$1\" && "
-	                                  "cp -r *.log segue*/segue.ini \"$2\" 2>/dev/null; "
-	                                  "for i in segue*; do cp \"$i\"/segue.ini \"$2/$i.ini\"; done; "
-	                                  "rm -f \"$2\"/run-*.log \"$2\"/segue.ini",
-	                      "sh", lab_dir(chaos->lab), NULL, NULL};
+	const char *argv[] = {"sh",
+	                      "-c",
+	                      "rm -rf \"$2\" && mkdir -p \"$2\" && cd \"$1\" && "
+	                      "cp -r *.log segue*/segue.ini \"$2\" 2>/dev/null; "
+	                      "for i in segue*; do cp \"$i\"/segue.ini \"$2/$i.ini\"; done; "
+	                      "rm -f \"$2\"/run-*.log \"$2\"/segue.ini",
+	                      "sh",
+	                      lab_dir(chaos->lab),
+	                      NULL,
+	                      NULL};
 
 	chaos->kept = lab_printf(chaos->lab, "%s-%u", self, chaos->seed);
 	argv[5] = chaos->kept;

@@ -1,5 +1,6 @@
-/* Hosts: a network namespace each, joined to the lab's process, which is the router between them. The
- * namespaces have no names, only descriptors of this process: they end with it, however it ends. */
+/* Hosts: a network namespace each, joined to the lab's process, which is the router between them.
+ * The namespaces have no names, only descriptors of this process: they end with it, however it
+ * ends. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -123,8 +124,8 @@ void lab_process_place(struct lab_process *process, struct lab_host *host)
 
 void lab_host_pass(struct lab_host *from, struct lab_host *to)
 {
-	const char *argv[] = {"ip",          "rule", "del",       "from", from->address, "to",
-	                      to->address, "blackhole", NULL};
+	const char *argv[] = {"ip", "rule",      "del",       "from", from->address,
+	                      "to", to->address, "blackhole", NULL};
 
 	while (process_run(from->lab, argv, false, NULL) == 0)
 		;

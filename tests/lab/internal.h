@@ -4,7 +4,7 @@
 
 #include "lab/lab.h"
 
-#define READY_TIMEOUT_MS 30000 /* for a server to come up, on a machine that is busy */
+#define READY_TIMEOUT_MS 60000 /* for a server to come up, on a machine that is busy */
 
 struct lab {
 	const char *dir;
