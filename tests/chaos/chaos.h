@@ -74,6 +74,7 @@ struct chaos {
 	struct client *clients;
 
 	unsigned seed, random; /* as given; its state */
+	long minutes;
 	int64_t started_us, ends_us;
 	int primary, timeline; /* the truth */
 

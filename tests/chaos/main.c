@@ -98,8 +98,8 @@ static void summarize(const struct chaos *chaos)
 	       (double)chaos->slowest_us / 1e6);
 	printf("violations: %u\n", chaos->violations);
 	if (chaos->violations > 0)
-		printf("the logs are in %s; again: make chaos SEED=%u MINUTES=%lld\n", chaos->kept,
-		       chaos->seed, (long long)(chaos->ends_us - chaos->started_us) / 60000000);
+		printf("the logs are in %s; again: make chaos SEED=%u MINUTES=%ld\n", chaos->kept,
+		       chaos->seed, chaos->minutes);
 }
 
 static int usage(const char *program)
@@ -128,7 +128,7 @@ int main(int argc, char **argv)
 	                                            : (unsigned)clock_now_us() % 1000000;
 	chaos.random = chaos.seed * 2654435761U + 1;
 	chaos.started_us = clock_now_us();
-	chaos.ends_us = chaos.started_us + minutes * 60000000;
+	chaos.minutes = minutes;
 	signal(SIGINT, stop);
 	signal(SIGTERM, stop);
 	printf("seed %u, %ld minutes\n", chaos.seed, minutes);
@@ -140,6 +140,7 @@ int main(int argc, char **argv)
 	judge_rest(&chaos);
 	windows_close_all(&chaos);
 	judge_round(&chaos);
+	chaos.ends_us = clock_now_us() + minutes * 60000000;
 	while (clock_now_us() < chaos.ends_us && !chaos_stopped())
 		nemesis_round(&chaos);
 	judge_end(&chaos);
