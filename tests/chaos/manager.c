@@ -161,6 +161,7 @@ static void settle_standby(struct chaos *chaos, int node)
 		follows = lab_wait_until(is_streaming, &stream, STREAM_MS / 2);
 	if (follows)
 		return;
+	chaos_say(chaos, "%s is copied anew", lab_host_name(chaos->nodes[node].host));
 	rebuild(chaos, node);
 	if (!lab_wait_until(is_streaming, &stream, SETTLE_MS))
 		lab_fail("%s does not stream from %s", lab_host_name(chaos->nodes[node].host),

@@ -18,6 +18,8 @@ struct lab_host {
 	struct lab *lab;
 	const char *name, *address, *link; /* link: the router's end of its cable */
 	int netns;
+	unsigned number;
+	bool drops[HOSTS_MAX + 1]; /* what goes to the host of that number */
 };
 
 static void run(struct lab *lab, int netns, const char *const *argv)
@@ -89,6 +91,7 @@ struct lab_host *lab_host_create(struct lab *lab, const char *name)
 	if (number > HOSTS_MAX)
 		lab_fail("more than %d hosts", HOSTS_MAX);
 	host->lab = lab;
+	host->number = number;
 	host->name = lab_printf(lab, "%s", name);
 	host->link = lab_printf(lab, "host%u", number);
 	host->address = lab_printf(lab, "10.213.%u.2", number);
@@ -122,19 +125,23 @@ void lab_process_place(struct lab_process *process, struct lab_host *host)
 	process_place(process, host->netns);
 }
 
-void lab_host_pass(struct lab_host *from, struct lab_host *to)
+static void set_rule(const struct lab_host *from, const struct lab_host *to, const char *verb)
 {
-	const char *argv[] = {"ip", "rule",      "del",       "from", from->address,
-	                      "to", to->address, "blackhole", NULL};
-
-	while (process_run(from->lab, argv, false, NULL) == 0)
-		;
+	IP(from->lab, -1, "rule", verb, "from", from->address, "to", to->address, "blackhole");
 }
 
 void lab_host_drop(struct lab_host *from, struct lab_host *to)
 {
-	lab_host_pass(from, to);
-	IP(from->lab, -1, "rule", "add", "from", from->address, "to", to->address, "blackhole");
+	if (!from->drops[to->number])
+		set_rule(from, to, "add");
+	from->drops[to->number] = true;
+}
+
+void lab_host_pass(struct lab_host *from, struct lab_host *to)
+{
+	if (from->drops[to->number])
+		set_rule(from, to, "del");
+	from->drops[to->number] = false;
 }
 
 void lab_host_link(struct lab_host *host, bool up)
