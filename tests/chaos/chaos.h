@@ -95,6 +95,8 @@ struct chaos {
 /* main.c */
 unsigned chaos_pick(struct chaos *chaos, unsigned below);
 void chaos_nap(const struct chaos *chaos, int64_t ms);
+/* As lab_wait_until(), with longer naps, as conditions here cost a connection or more. */
+bool chaos_wait(bool (*cond)(void *arg), void *arg, int64_t timeout_ms);
 bool chaos_stopped(void); /* Ctrl-C */
 void chaos_say(const struct chaos *chaos, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void chaos_violation(struct chaos *chaos, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -137,11 +137,10 @@ void judge_heal(struct chaos *chaos, int64_t healed_us, int64_t allowance_ms)
 {
 	struct heal heal = {.chaos = chaos, .at_us = healed_us};
 	int64_t limit_ms = RIGHT_MS + allowance_ms, took_us;
-	bool right =
-	    lab_wait_until(is_right, &heal, limit_ms - (clock_now_us() - healed_us) / 1000);
+	bool right = chaos_wait(is_right, &heal, limit_ms - (clock_now_us() - healed_us) / 1000);
 	const char *wrong = heal.wrong;
 
-	if (!right && !lab_wait_until(is_right, &heal, PATIENCE_MS)) {
+	if (!right && !chaos_wait(is_right, &heal, PATIENCE_MS)) {
 		auto_free char *why =
 		    xasprintf("%d s after the heal: %s", PATIENCE_MS / 1000, heal.wrong);
 		give_up(chaos, why);
@@ -313,16 +312,16 @@ void judge_rest(struct chaos *chaos)
 {
 	struct rest rest = {.chaos = chaos, .since_us = clock_now_us()};
 
-	if (!lab_wait_until(is_at_rest, &rest, SERVED_MS)) {
+	if (!chaos_wait(is_at_rest, &rest, SERVED_MS)) {
 		chaos_violation(chaos, "%d s after all is settled: %s", SERVED_MS / 1000,
 		                rest.wrong);
-		if (!lab_wait_until(is_at_rest, &rest, PATIENCE_MS))
+		if (!chaos_wait(is_at_rest, &rest, PATIENCE_MS))
 			give_up(chaos, rest.wrong);
 	}
-	if (!lab_wait_until(all_are_served, &rest, SERVED_MS)) {
+	if (!chaos_wait(all_are_served, &rest, SERVED_MS)) {
 		chaos_violation(chaos, "%d s after all is settled: %s", SERVED_MS / 1000,
 		                rest.wrong);
-		if (!lab_wait_until(all_are_served, &rest, 2 * PATIENCE_MS))
+		if (!chaos_wait(all_are_served, &rest, 2 * PATIENCE_MS))
 			give_up(chaos, rest.wrong);
 	}
 	watch_logs(chaos);

@@ -12,6 +12,7 @@
 #include "chaos/chaos.h"
 
 #define MINUTES_MAX 1440
+#define WAIT_NAP_MS 25
 #define TOLD_MAX    12 /* violations of a round that are told; all are counted */
 
 static volatile sig_atomic_t stopped;
@@ -42,6 +43,18 @@ void chaos_nap(const struct chaos *chaos, int64_t ms)
 	(void)chaos;
 	for (int64_t left = ms; left > 0 && !chaos_stopped(); left = until - clock_now_ms())
 		poll(NULL, 0, (int)(left < 100 ? left : 100));
+}
+
+bool chaos_wait(bool (*cond)(void *arg), void *arg, int64_t timeout_ms)
+{
+	int64_t deadline = clock_now_ms() + timeout_ms;
+
+	while (!cond(arg)) {
+		if (clock_now_ms() >= deadline)
+			return false;
+		poll(NULL, 0, WAIT_NAP_MS);
+	}
+	return true;
 }
 
 const char *proxy_name(enum proxy proxy)

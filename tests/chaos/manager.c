@@ -158,12 +158,12 @@ static void settle_standby(struct chaos *chaos, int node)
 
 	if (!follows && !lab_takes_writes(conninfo) && received(chaos, node) >= 0 &&
 	    lab_pg_follow(chaos->pg, node, chaos->primary))
-		follows = lab_wait_until(is_streaming, &stream, STREAM_MS / 2);
+		follows = chaos_wait(is_streaming, &stream, STREAM_MS / 2);
 	if (follows)
 		return;
 	chaos_say(chaos, "%s is copied anew", lab_host_name(chaos->nodes[node].host));
 	rebuild(chaos, node);
-	if (!lab_wait_until(is_streaming, &stream, SETTLE_MS))
+	if (!chaos_wait(is_streaming, &stream, SETTLE_MS))
 		lab_fail("%s does not stream from %s", lab_host_name(chaos->nodes[node].host),
 		         lab_host_name(chaos->nodes[chaos->primary].host));
 }

@@ -235,10 +235,30 @@ static void promote_by_mistake(struct fault *fault)
 	fault->node = standby;
 }
 
+/* As a person does after a mistake. */
+static void name_primary(struct chaos *chaos)
+{
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+	const char *argv[] = {lab_segue_binary(chaos->lab),
+	                      "set-primary",
+	                      "-c",
+	                      lab_segue_ini_file(chaos->sidecars[PROXY_HAPROXY].segue),
+	                      "orders",
+	                      lab_printf(chaos->lab, "%s:%u",
+	                                 lab_host_address(chaos->nodes[chaos->primary].host),
+	                                 lab_pg_port(chaos->pg, chaos->primary)),
+	                      NULL};
+
+	if (lab_run(chaos->lab, argv, &output) != 0)
+		chaos_say(chaos, "segue set-primary failed: %s", output.data);
+}
+
 static void undo_mistake(struct fault *fault)
 {
-	if (!fault->skipped)
-		manager_undo(fault->chaos, fault->node);
+	if (fault->skipped)
+		return;
+	manager_undo(fault->chaos, fault->node);
+	name_primary(fault->chaos);
 }
 
 /* ---- segue ---- */
