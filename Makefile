@@ -14,7 +14,7 @@ say      = $(if $(V),@:,@printf '  %-6s %s\n' '$(1)' '$(2)')
 LIB_PKGS   := libevent_core libevent_extra jansson
 BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libsystemd-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
 TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
-              postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr openssl \
+              postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr openssl iproute2 \
               chromium chromium-driver prometheus curl
 LINT_DEPS  := clang-tidy clang-format cppcheck man-db mandoc
 FUZZ_DEPS  := clang libclang-rt-14-dev
@@ -44,6 +44,7 @@ LAB_SRCS  := $(sort $(wildcard tests/lab/*.c))
 E2E_SRCS  := $(sort $(wildcard tests/e2e/*.c))
 DEMO_SRCS := $(sort $(wildcard tests/demo/*.c))
 SOAK_SRCS := tests/bench/soak.c
+CHAOS_SRCS := $(sort $(wildcard tests/chaos/*.c))
 BENCH_SRCS := $(filter-out $(SOAK_SRCS),$(sort $(wildcard tests/bench/*.c)))
 FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
@@ -51,7 +52,7 @@ FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/
 
 .PHONY: all build-deps deps lint-deps fuzz-deps package-deps container-deps deb check check-containers unit e2e lint lint-direction lint-format \
         lint-man lint-cppcheck lint-tidy \
-        fmt demo bench soak fuzz install uninstall clean help
+        fmt demo bench soak chaos fuzz install uninstall clean help
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -69,6 +70,7 @@ help:
 	  'make fuzz         every fuzz target for FUZZ_SECONDS (60)' \
 	  'make bench        the measurements of README.md (BENCH_ARGS=--quick: fewer rounds)' \
 	  'make soak         SOAK_CHANGES (10000) changes with restarts of everything at random' \
+	  'make chaos        faults of everything by SEED for MINUTES (5), with clients and a judge (as root)' \
 	  'make fmt          clang-format in place' \
 	  'make deps         install missing Debian packages (apt-get)' \
 	  'make install      binary, units, man pages, templates, completion under DESTDIR PREFIX (/usr); make uninstall' \
@@ -167,7 +169,7 @@ PURE   := publisher/ballot*.c sidecar/report/fleet*.c sidecar/decide.c sidecar/s
           sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lines.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
           sidecar/apply/pgbouncer_show.c \
           sidecar/apply/move.c sidecar/apply/pgbouncer_address.c sidecar/apply/pgbouncer_pairs.c sidecar/apply/pgbouncer_params.c
-TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/demo/*.c tests/fuzz/*.c))
+TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/chaos/*.c tests/demo/*.c tests/fuzz/*.c))
 
 lint: lint-deps lint-direction lint-format lint-man lint-cppcheck lint-tidy
 
@@ -298,11 +300,12 @@ deb: package-deps
 $(BUILD)/demo: $(call obj,$(DEMO_SRCS))
 $(BUILD)/bench: $(call obj,$(BENCH_SRCS))
 $(BUILD)/soak: $(call obj,$(SOAK_SRCS))
-$(BUILD)/demo $(BUILD)/bench $(BUILD)/soak: $(BUILD)/liblab.a $(BUILD)/libsegue.a
+$(BUILD)/chaos: $(call obj,$(CHAOS_SRCS))
+$(BUILD)/demo $(BUILD)/bench $(BUILD)/soak $(BUILD)/chaos: $(BUILD)/liblab.a $(BUILD)/libsegue.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS_) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LDLIBS_) -lpq
 
--include $(patsubst %.o,%.d,$(call obj,$(DEMO_SRCS) $(BENCH_SRCS) $(SOAK_SRCS)))
+-include $(patsubst %.o,%.d,$(call obj,$(DEMO_SRCS) $(BENCH_SRCS) $(SOAK_SRCS) $(CHAOS_SRCS)))
 
 demo: deps $(BUILD)/demo $(BUILD)/segue
 	@$(BUILD)/demo templates
@@ -314,6 +317,11 @@ bench: deps $(BUILD)/bench $(BUILD)/segue
 SOAK_CHANGES ?= 10000
 soak: deps $(BUILD)/soak $(BUILD)/segue
 	@$(BUILD)/soak $(SOAK_CHANGES) $(SOAK_SEED)
+
+# The same seed chooses the same faults again. CHAOS_FAULTS takes the named ones only.
+MINUTES ?= 5
+chaos: deps $(BUILD)/chaos $(BUILD)/segue
+	@$(BUILD)/chaos '$(SEED)' $(MINUTES)
 
 clean:
 	$(Q)rm -rf build
