@@ -128,8 +128,8 @@ static void ask_batch(struct zk_node *node)
 
 		children->batch[i].name = children->next;
 		children->next += strlen(name) + 1;
-		zk_read_ask(node, zoo_aexists(node->zk->handle, path, 0, on_child,
-		                              &children->batch[i]));
+		zk_read_ask(node,
+		            zoo_aexists(node->zk->handle, path, 0, on_child, &children->batch[i]));
 	}
 }
 

@@ -1,5 +1,6 @@
 /* What zk.c (the loop), zk_session.c (its states), zk_handle.c (the library), zk_node.c (the
- * watched nodes), zk_read.c (their requests) and zk_children.c (their ephemeral children) share. Nobody else includes it. */
+ * watched nodes), zk_read.c (their requests) and zk_children.c (their ephemeral children) share.
+ * Nobody else includes it. */
 #ifndef SEGUE_WATCH_ZK_INTERNAL_H
 #define SEGUE_WATCH_ZK_INTERNAL_H
 
@@ -90,11 +91,11 @@ struct zk_children {
 		struct zk_node *node;
 		size_t name; /* where in `names` */
 	} batch[ZK_CHILDREN_BATCH];
-	struct strbuf names;    /* to be asked for: each ends with a NUL */
-	size_t next;            /* where in `names` the next batch begins */
-	size_t slice, slices;   /* names in so many parts: this one is being asked for */
-	struct strbuf live;     /* the ephemeral ones that were found last: asked for first */
-	struct strbuf found;    /* ... and those of the present search */
+	struct strbuf names;  /* to be asked for: each ends with a NUL */
+	size_t next;          /* where in `names` the next batch begins */
+	size_t slice, slices; /* names in so many parts: this one is being asked for */
+	struct strbuf live;   /* the ephemeral ones that were found last: asked for first */
+	struct strbuf found;  /* ... and those of the present search */
 };
 
 struct zk_node {
@@ -175,7 +176,8 @@ void zk_read_go_on(struct zk_node *node, int rc); /* after it, with what it mean
 void zk_children_begin(struct zk_node *node); /* a read begins */
 /* The names are there: the first batch is asked for. */
 void zk_children_named(struct zk_node *node, const struct String_vector *names);
-/* No reply is missing: asks for the next ones, if the search goes on. True: it has sent something. */
+/* No reply is missing: asks for the next ones, if the search goes on. True: it has sent something.
+ */
 bool zk_children_more(struct zk_node *node);
 void zk_children_free(struct zk_node *node);
 

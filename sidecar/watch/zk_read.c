@@ -239,7 +239,8 @@ static void start_read(struct zk_node *node, bool with_exists)
 	node->asked_exists = with_exists;
 	zk_children_begin(node);
 	if (with_exists)
-		zk_read_ask(node, zoo_awexists(handle, node->path, on_watch, node, on_exists, node));
+		zk_read_ask(node,
+		            zoo_awexists(handle, node->path, on_watch, node, on_exists, node));
 	if (reads_children(node))
 		zk_read_names(node);
 	else if (with_exists)

@@ -107,6 +107,8 @@ struct lab_process *lab_pg_process(struct lab_pg *pg, int node);
 void lab_pg_node_start(struct lab_pg *pg, int node); /* again; does not wait */
 bool lab_pg_wait_recovery(struct lab_pg *pg, int node, bool in_recovery, int64_t timeout_ms);
 void lab_pg_promote(struct lab_pg *pg, int node); /* returns once it takes writes */
+/* Stopped, made anew as a standby of another node, and started; its data are lost. */
+void lab_pg_rejoin(struct lab_pg *pg, int node, int of);
 
 /* A program of the same version: "pgbench". */
 const char *lab_pg_program(struct lab_pg *pg, const char *name);

@@ -108,10 +108,10 @@ static void make_primary(struct lab_pg *pg)
 }
 
 /* The standby goes on calling itself nodeN (from 1) to its primary, as repmgr's do. */
-static void make_standby(struct lab_pg *pg, int i)
+static void make_standby(struct lab_pg *pg, int i, int of)
 {
 	const char *source =
-	    lab_printf(pg->lab, "%s application_name=node%d", pg->nodes[0].conninfo, i + 1);
+	    lab_printf(pg->lab, "%s application_name=node%d", pg->nodes[of].conninfo, i + 1);
 	const char *argv[] = {lab_pg_program(pg, "pg_basebackup"),
 	                      "--no-sync",
 	                      "--checkpoint=fast",
@@ -175,7 +175,7 @@ struct lab_pg *lab_pg_start_with(struct lab *lab, int nodes, const char *more_se
 		if (i == 0)
 			make_primary(pg);
 		else
-			make_standby(pg, i);
+			make_standby(pg, i, 0);
 		start_and_wait(pg, i);
 	}
 	return pg;
@@ -184,6 +184,16 @@ struct lab_pg *lab_pg_start_with(struct lab *lab, int nodes, const char *more_se
 struct lab_pg *lab_pg_start(struct lab *lab, int nodes)
 {
 	return lab_pg_start_with(lab, nodes, "");
+}
+
+void lab_pg_rejoin(struct lab_pg *pg, int node, int of)
+{
+	const char *remove[] = {"rm", "-rf", pg->nodes[node].data, NULL};
+
+	lab_process_stop(pg->nodes[node].process);
+	run_program(pg, remove);
+	make_standby(pg, node, of);
+	start_and_wait(pg, node);
 }
 
 const char *lab_pg_data(const struct lab_pg *pg, int node)
