@@ -262,6 +262,7 @@ void ballot_written(struct ballot *ballot, const struct opinion *opinion)
 {
 	if (opinion->verdict == VERDICT_PUBLISH_NULL)
 		ballot->said_null = true;
+	ballot->stored_timeline = larger(ballot->stored_timeline, opinion->topology.timeline);
 	for (size_t i = 0; i < ballot->count; i++) {
 		struct ballot_node *node = &ballot->nodes[i];
 
