@@ -17,6 +17,10 @@ enum admission_kind {
 	ADMIT_NO,         /* refused until it says something else */
 };
 
+/* The reason to refuse it that a person may overrule (segue set-primary). */
+#define ADMIT_OLD_PRIMARY \
+	"its timeline is lower than the last one applied: it is an old primary that came back"
+
 struct admission {
 	enum admission_kind kind;
 	const char *reason; /* static text; "" with ADMIT_YES */

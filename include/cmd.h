@@ -29,6 +29,7 @@ int cmd_wait(int argc, char **argv);
 int cmd_pin(int argc, char **argv);
 int cmd_freeze(int argc, char **argv);
 int cmd_release(int argc, char **argv);
+int cmd_set_primary(int argc, char **argv);
 
 /* What a verb's command line may hold: -c FILE and --help always. */
 struct cmd_syntax {
@@ -40,6 +41,7 @@ struct cmd_syntax {
 	bool takes_ready;         /* --ready */
 	bool takes_gone;          /* --gone */
 	bool takes_wait;          /* --zxid ZXID, --timeout TIME, --allow-empty */
+	bool takes_set_primary;   /* --name NAME, --force */
 };
 
 /* The configuration where no -c is given: of the environment, or CMD_DEFAULT_CONFIG. */
@@ -54,6 +56,8 @@ struct cmd_args {
 	const char *zxid, *timeout; /* NULL: not given */
 	bool allow_empty;
 	bool gone;
+	const char *name; /* NULL: not given */
+	bool force;
 	char **words;
 	int word_count;
 };
@@ -62,6 +66,10 @@ struct cmd_args {
  */
 bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
                  int *code) MUST_CHECK;
+
+/* Who runs the verb, as user@host: sudo's user rather than root. Printable ASCII, cut where it is
+ * too long: it is for people. */
+void cmd_person(char *out, size_t size);
 
 /* Where the segue that runs here listens, as segue.ini has it: -s, or what the configuration says.
  * The caller frees it; NULL after the reason was printed. */

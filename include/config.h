@@ -83,6 +83,7 @@ struct config_publisher {
 	char *repmgr_schema;
 	int64_t interval_ms;
 	int64_t null_after; /* intervals */
+	int64_t null_hold_ms;
 	int64_t drop_after; /* intervals */
 	int64_t blind_after_ms;
 	enum config_write_check write_check;

@@ -10,6 +10,7 @@
 #define TOPOLOGY_NAME_MAX     64  /* bytes of a node name, with the NUL */
 #define TOPOLOGY_HOST_MAX     254 /* bytes of a host name (RFC 1035: 253) with the NUL */
 #define TOPOLOGY_ADDRESS_MAX  46  /* INET6_ADDRSTRLEN */
+#define TOPOLOGY_WHO_MAX      128 /* bytes of user@host with the NUL */
 #define TOPOLOGY_TAGS_MAX     512 /* bytes of the tags of a node with the NUL */
 #define TOPOLOGY_STANDBYS_MAX 64
 #define TOPOLOGY_SLOTS_MAX    (TOPOLOGY_STANDBYS_MAX + 1)
@@ -26,6 +27,15 @@ struct member {
 	unsigned slot;                /* 1 to TOPOLOGY_SLOTS_MAX, nobody else's; 0: none assigned */
 };
 
+/* The word of a person who named the primary (segue set-primary). It stays in what publishers write
+ * later, so that nobody misses it. Timelines are compared between values of one id only. */
+struct topology_mark {
+	char id[TOPOLOGY_NAME_MAX]; /* of this one word; "": nobody has said any */
+	char who[TOPOLOGY_WHO_MAX]; /* printable ASCII; "" when not known */
+	char at[64];                /* ISO 8601 UTC; "" when not known */
+	int64_t timeline;           /* of the server that was named, then; 0: not known */
+};
+
 struct topology {
 	int64_t zxid;     /* mzxid of the master znode; of several, of the newest change */
 	bool has_primary; /* false: the store says that nobody is (JSON null) */
@@ -36,6 +46,9 @@ struct topology {
 	int64_t timeline;           /* 0: not known */
 	char promoted_at[64];       /* ISO 8601 UTC; "" when not known */
 	char publisher[TOPOLOGY_NAME_MAX];
+	char none_since[64]; /* without a primary: since when, as a publisher saw it; "": no
+	                        publisher wrote that there is none */
+	struct topology_mark set_by;
 	char leader[TOPOLOGY_NAME_MAX]; /* without a primary: whom Patroni's leader key names,
 	                                   though nothing else is known of it; or "" */
 	bool paused; /* Patroni's maintenance mode: no leader is no loss while the primary lives */
@@ -62,6 +75,13 @@ void topology_assign_slots(struct topology *now, const struct topology *before);
 
 /* `topology` becomes a copy of `next`, each member in the slot that it has had. */
 void topology_follow(struct topology *topology, const struct topology *next);
+
+/* A person has named the primary, and nobody was promoted since: no server overrules it. */
+bool topology_is_set(const struct topology *topology);
+
+/* `now` holds a person's word that `before` (may be NULL) does not know: no timeline of before
+ * counts any more. */
+bool topology_is_set_anew(const struct topology *now, const struct topology *before);
 
 /* The same numeric address and port, whatever the names. */
 bool topology_same_address(const struct member *a, const struct member *b);

@@ -41,6 +41,22 @@ bool ballot_stranger(const struct ballot_node *node, const struct ballot_store *
 	       strcmp(known, node->now.system_identifier) != 0;
 }
 
+/* A promotion is new where this publisher has seen the standby that was promoted, or where repmgr's
+ * event is later. Once the store has a higher timeline, the person's word is history. */
+bool ballot_stray(const struct ballot *ballot, const struct ballot_node *node,
+                  const struct ballot_store *store)
+{
+	const struct topology_mark *mark = &ballot->mark;
+	const char *event = ballot_event_of(ballot, node);
+
+	if (mark->id[0] == '\0' || mark->timeline == 0 || node->joined ||
+	    node->now.timeline <= mark->timeline)
+		return false;
+	if (store->state == BALLOT_STORE_VALUE && store->topology->timeline > mark->timeline)
+		return false;
+	return event[0] == '\0' || ballot_time_compare(event, mark->at) <= 0;
+}
+
 int64_t ballot_floor(const struct ballot *ballot, const struct ballot_store *store)
 {
 	int64_t stored = store->state == BALLOT_STORE_VALUE ? store->topology->timeline : 0;
@@ -94,9 +110,15 @@ static void note_writes(struct ballot_node *node, const char *wall)
 	snprintf(node->writes_since, sizeof(node->writes_since), "%s", wall);
 }
 
+static void note_joined(struct ballot_node *node, const struct topology_mark *mark)
+{
+	if (node->was_standby && node->now.timeline > 0 && node->now.timeline <= mark->timeline)
+		node->joined = true;
+}
+
 /* Of a server that does not answer only its silence is noted: what it was stays. */
-static void note_sighting(struct ballot_node *node, const struct sighting *sighting,
-                          const char *wall)
+static void note_sighting(const struct ballot *ballot, struct ballot_node *node,
+                          const struct sighting *sighting, const char *wall)
 {
 	node->now = *sighting;
 	node->answers = sighting->class == SERVER_ANSWERED;
@@ -108,17 +130,19 @@ static void note_sighting(struct ballot_node *node, const struct sighting *sight
 	node->dropped = false;
 	note_writes(node, wall);
 	node->was_standby = sighting->in_recovery && sighting->role != SIGHTING_WITNESS;
+	note_joined(node, &ballot->mark);
 }
 
 /* How far the standbys are behind, now that the primary's position is known, too. */
-static void note_lags(struct ballot *ballot)
+static void note_lags(struct ballot *ballot, const struct ballot_store *store)
 {
 	int64_t written = -1, timeline = -1;
 
 	for (size_t i = 0; i < ballot->count; i++) {
 		const struct ballot_node *node = &ballot->nodes[i];
 
-		if (ballot_takes_writes(node) && node->now.timeline > timeline) {
+		if (ballot_takes_writes(node) && !ballot_stray(ballot, node, store) &&
+		    node->now.timeline > timeline) {
 			timeline = node->now.timeline;
 			written = node->now.lsn;
 		}
@@ -136,10 +160,11 @@ static bool may_be_primary(const struct ballot *ballot, const struct ballot_node
                            const struct ballot_store *store)
 {
 	return ballot_takes_writes(node) && !ballot_stranger(node, store) &&
+	       !ballot_stray(ballot, node, store) &&
 	       (node->now.timeline == 0 || node->now.timeline >= ballot_floor(ballot, store));
 }
 
-static void count_round(struct ballot *ballot, const struct ballot_store *store)
+static void count_round(struct ballot *ballot, const struct ballot_store *store, const char *wall)
 {
 	bool primary = false;
 
@@ -147,12 +172,15 @@ static void count_round(struct ballot *ballot, const struct ballot_store *store)
 		const struct ballot_node *node = &ballot->nodes[i];
 
 		if (node->answers && node->now.role != SIGHTING_WITNESS &&
-		    !ballot_stranger(node, store) && node->now.timeline > ballot->floor)
+		    !ballot_stranger(node, store) && !ballot_stray(ballot, node, store) &&
+		    node->now.timeline > ballot->floor)
 			ballot->floor = node->now.timeline;
 	}
 	for (size_t i = 0; i < ballot->count; i++)
 		primary = primary || may_be_primary(ballot, &ballot->nodes[i], store);
 	ballot->rounds_null = primary ? 0 : ballot->rounds_null + 1;
+	if (ballot->rounds_null == 1)
+		snprintf(ballot->none_since, sizeof(ballot->none_since), "%s", wall);
 	ballot->said_null = ballot->said_null && !primary;
 	ballot->rounds_blind = ballot_answers(ballot) > 0 ? 0 : ballot->rounds_blind + 1;
 }
@@ -164,14 +192,62 @@ void ballot_observe(struct ballot *ballot, const struct sighting *sightings, siz
 
 	for (size_t i = 0; i < count; i++) {
 		nodes[i] = remembered(ballot, &sightings[i]);
-		note_sighting(&nodes[i], &sightings[i], wall);
+		note_sighting(ballot, &nodes[i], &sightings[i], wall);
 	}
 	free(ballot->nodes);
 	ballot->nodes = nodes;
 	ballot->count = count;
 	ballot->observed_us = now_us;
-	note_lags(ballot);
-	count_round(ballot, store);
+	note_lags(ballot, store);
+	count_round(ballot, store, wall);
+}
+
+/* -- what a person wrote into the store -- */
+
+/* The timeline that is known is the store's of before: who takes writes on a higher one was
+ * promoted after the null, or for it. */
+static void hear_null(struct ballot *ballot, const struct topology *stored, int64_t now_us)
+{
+	if (stored->has_primary || stored->none_since[0] != '\0') {
+		ballot->null.zxid = 0;
+		ballot->stored_timeline = larger(ballot->stored_timeline, stored->timeline);
+	} else if (ballot->null.zxid != stored->zxid) {
+		ballot->null.zxid = stored->zxid;
+		ballot->null.since_us = now_us;
+		ballot->null.timeline = larger(ballot->stored_timeline, stored->timeline);
+		if (ballot->null.timeline == 0)
+			ballot->null.timeline = ballot->floor;
+	}
+}
+
+static void obey(struct ballot *ballot, const struct topology *stored)
+{
+	ballot->mark = stored->set_by;
+	ballot->floor = ballot->stored_timeline = stored->timeline;
+	ballot->rounds_null = 0;
+	ballot->said_null = false;
+	for (size_t i = 0; i < ballot->count; i++) {
+		ballot->nodes[i].joined = false;
+		note_joined(&ballot->nodes[i], &ballot->mark);
+	}
+}
+
+bool ballot_hear(struct ballot *ballot, const struct ballot_store *store, int64_t now_us,
+                 int64_t *floor_before)
+{
+	const struct topology *stored = store->topology;
+	bool news;
+
+	if (store->state != BALLOT_STORE_VALUE) {
+		ballot->null.zxid = 0;
+		return false;
+	}
+	news = stored->set_by.id[0] != '\0' && strcmp(stored->set_by.id, ballot->mark.id) != 0;
+	*floor_before = larger(ballot->floor, ballot->stored_timeline);
+	if (news)
+		obey(ballot, stored);
+	hear_null(ballot, stored, now_us);
+	return news;
 }
 
 static bool is_listed(const struct ballot_node *node, const struct topology *topology)
@@ -186,6 +262,7 @@ void ballot_written(struct ballot *ballot, const struct opinion *opinion)
 {
 	if (opinion->verdict == VERDICT_PUBLISH_NULL)
 		ballot->said_null = true;
+	ballot->stored_timeline = larger(ballot->stored_timeline, opinion->topology.timeline);
 	for (size_t i = 0; i < ballot->count; i++) {
 		struct ballot_node *node = &ballot->nodes[i];
 

@@ -2,7 +2,9 @@
  * newer one, and absence is believed only by who sees at least half of the servers.
  *
  *   "primary" below is the server that takes writes on the highest timeline; one below the store's
- *   timeline, or below that of any server, is a returned old primary and is none.
+ *   timeline, or below that of any server, is a returned old primary and is none. Where a person
+ * has named the primary (struct topology_mark), the timelines of before do not count; a stray is a
+ *   server above the person's timeline that was not promoted since then, as far as is known.
  *
  *   |  # | seen                                          | store            | verdict           |
  *   |----|-----------------------------------------------|------------------|-------------------|
@@ -12,12 +14,15 @@
  *   |  4 | servers of several clusters                   | no identifier    | ALARM             |
  *   |  5 | two primaries on one timeline                 | any              | ALARM             |
  *   |  6 | a primary whose timeline is not known         | any              | WAIT              |
+ *   | 6a | a stray takes writes                          | any              | ALARM             |
  *   |  7 | a primary; fewer than half answer             | absent, invalid  | WAIT              |
  *   |  8 | a primary; half or more answer                | absent, invalid  | PUBLISH           |
  *   |  9 | a primary on a higher timeline                | value            | PUBLISH           |
  *   | 10 | the store's primary; all as the store says    | value            | SAME              |
  *   | 11 | the store's primary; other standbys, buckets  | value            | PUBLISH           |
- *   | 12 | a primary on the store's timeline             | null             | PUBLISH           |
+ *   | 11a| a primary on no higher timeline than before   | a person's null, |                   |
+ *   |    |                                               | for < null_hold  | WAIT              |
+ *   | 12 | a primary                                     | null             | PUBLISH           |
  *   | 13 | another primary there, promoted later         | value            | PUBLISH           |
  *   | 14 | another primary there, not known to be later  | value            | ALARM             |
  *   | 15 | no primary                                    | absent, invalid  | WAIT              |
@@ -35,6 +40,7 @@
 #include <string.h>
 
 #include "ballot_internal.h"
+#include "base/util.h"
 
 const char *verdict_name(enum ballot_verdict verdict)
 {
@@ -83,7 +89,21 @@ struct candidates {
 	const struct ballot_node *twin;    /* on the same timeline; NULL: none */
 	const struct ballot_node *unclear; /* takes writes on no known timeline */
 	const struct ballot_node *returned;
+	const struct ballot_node *stray; /* see the table */
 };
+
+/* "; if it is the right one: segue set-primary orders 10.0.0.1:5432 --name db1" */
+static void append_command(const struct ballot *ballot, const struct ballot_node *node,
+                           struct opinion *out)
+{
+	size_t len = strlen(out->reason);
+	bool is6 = strchr(node->now.host, ':') != NULL, named = node->now.name[0] != '\0';
+
+	snprintf(out->reason + len, sizeof(out->reason) - len,
+	         "; if %s is the right primary: segue set-primary %s %s%s%s:%u%s%s",
+	         ballot_node_name(node), ballot->rules.cluster, is6 ? "[" : "", node->now.host,
+	         is6 ? "]" : "", (unsigned)node->now.port, named ? " --name " : "", node->now.name);
+}
 
 static void place_candidate(struct candidates *found, const struct ballot_node *node, int64_t floor)
 {
@@ -108,7 +128,11 @@ static struct candidates find_candidates(const struct ballot *ballot,
 	for (size_t i = 0; i < ballot->count; i++) {
 		const struct ballot_node *node = &ballot->nodes[i];
 
-		if (ballot_takes_writes(node) && !ballot_stranger(node, store))
+		if (!ballot_takes_writes(node) || ballot_stranger(node, store))
+			continue;
+		if (ballot_stray(ballot, node, store))
+			found.stray = node;
+		else
 			place_candidate(&found, node, floor);
 	}
 	return found;
@@ -146,8 +170,8 @@ static bool refuse_strangers(const struct ballot *ballot, const struct ballot_st
 		return false;
 	say(out, VERDICT_ALARM,
 	    "no server that answers has system identifier %s, which the store has: if the cluster "
-	    "was made anew, delete the master znode; until then nothing is published",
-	    store->topology->system_identifier);
+	    "was made anew: segue set-primary %s HOST:PORT; until then nothing is published",
+	    store->topology->system_identifier, ballot->rules.cluster);
 	return true;
 }
 
@@ -219,16 +243,47 @@ static void replace(const struct ballot *ballot, const struct ballot_store *stor
 	say(out, VERDICT_ALARM,
 	    "%s takes writes on timeline %" PRId64
 	    ", on which the store has %s as the primary since "
-	    "%s, and nothing shows that it was promoted later: nothing is published; if %s is "
-	    "right, delete the master znode",
+	    "%s, and nothing shows that it was promoted later: nothing is published",
 	    ballot_node_name(primary), primary->now.timeline,
 	    stored->primary.name[0] != '\0' ? stored->primary.name : stored->primary.host,
-	    stored->promoted_at[0] != '\0' ? stored->promoted_at : "a time that is not known",
-	    ballot_node_name(primary));
+	    stored->promoted_at[0] != '\0' ? stored->promoted_at : "a time that is not known");
+	append_command(ballot, primary, out);
+}
+
+/* Rows 11a and 12. */
+static void end_null(const struct ballot *ballot, const struct ballot_store *store,
+                     const struct ballot_node *primary, int64_t now_us, struct opinion *out)
+{
+	bool persons = ballot->null.zxid != 0;
+	int64_t left_us = ballot->null.since_us + ballot->rules.null_hold_us - now_us;
+	int64_t known = ballot->null.timeline, hold_s = ballot->rules.null_hold_us / 1000000;
+	auto_free char *over = NULL;
+
+	if (persons && left_us > 0 && primary->now.timeline <= known) {
+		say(out, VERDICT_WAIT,
+		    "%s takes writes on timeline %" PRId64
+		    ", but the store says that there is no primary, and no publisher wrote that: "
+		    "respected for another %" PRId64
+		    " s (null_hold), or until a server takes writes on a higher timeline than "
+		    "%" PRId64,
+		    ballot_node_name(primary), primary->now.timeline, (left_us + 999999) / 1000000,
+		    known);
+		append_command(ballot, primary, out);
+		return;
+	}
+	if (persons)
+		over = primary->now.timeline > known
+		           ? xasprintf("a higher timeline than before the null that no publisher "
+		                       "wrote")
+		           : xasprintf("the store's null, which no publisher wrote, was respected "
+		                       "for %" PRId64 " s (null_hold)",
+		                       hold_s);
+	publish(ballot, store, primary, out,
+	        over != NULL ? over : "the store says that nobody does");
 }
 
 static void form_primary(const struct ballot *ballot, const struct ballot_store *store,
-                         const struct ballot_node *primary, struct opinion *out)
+                         const struct ballot_node *primary, int64_t now_us, struct opinion *out)
 {
 	const struct topology *stored = store->topology;
 
@@ -243,10 +298,10 @@ static void form_primary(const struct ballot *ballot, const struct ballot_store 
 		publish(ballot, store, primary, out,
 		        store->state == BALLOT_STORE_ABSENT ? "the store has no primary yet"
 		                                            : "what the store has is no topology");
+	else if (!stored->has_primary)
+		end_null(ballot, store, primary, now_us, out);
 	else if (primary->now.timeline > stored->timeline)
 		publish(ballot, store, primary, out, "a later timeline than the store's");
-	else if (!stored->has_primary)
-		publish(ballot, store, primary, out, "the store says that nobody does");
 	else if (ballot_is_member(primary, &stored->primary))
 		confirm(ballot, store, primary, out);
 	else
@@ -316,25 +371,60 @@ static void publish_null(const struct ballot *ballot, const struct ballot_store 
 	out->topology.timeline = stored->timeline;
 	snprintf(out->topology.promoted_at, sizeof(out->topology.promoted_at), "%s",
 	         stored->promoted_at);
-	if (returned != NULL)
+	snprintf(out->topology.none_since, sizeof(out->topology.none_since), "%s",
+	         ballot->none_since);
+	if (returned != NULL) {
 		say(out, VERDICT_PUBLISH_NULL,
-		    "no primary for %u rounds: %s takes writes, but on the old timeline %" PRId64,
-		    ballot->rounds_null, ballot_node_name(returned), returned->now.timeline);
-	else
+		    "no primary for %u rounds: %s takes writes, but on the old timeline %" PRId64
+		    ", below %" PRId64,
+		    ballot->rounds_null, ballot_node_name(returned), returned->now.timeline,
+		    ballot_floor(ballot, store));
+		append_command(ballot, returned, out);
+	} else {
 		say(out, VERDICT_PUBLISH_NULL,
 		    "no server takes writes for %u rounds, and %zu of %zu were seen",
 		    ballot->rounds_null, ballot_answers(ballot), ballot->count);
+	}
+}
+
+/* Row 6a. */
+static void form_stray(const struct ballot *ballot, const struct ballot_node *stray,
+                       struct opinion *out)
+{
+	const struct topology_mark *mark = &ballot->mark;
+
+	say(out, VERDICT_ALARM,
+	    "split brain: %s takes writes on timeline %" PRId64
+	    ", though %s has named another server, on timeline %" PRId64
+	    ", as the primary at %s: nothing is published, the primary that was named stays; stop %s",
+	    ballot_node_name(stray), stray->now.timeline,
+	    mark->who[0] != '\0' ? mark->who : "a person", mark->timeline,
+	    mark->at[0] != '\0' ? mark->at : "a time that is not known", ballot_node_name(stray));
+	append_command(ballot, stray, out);
+}
+
+static void say_none(const struct ballot *ballot, const struct ballot_store *store,
+                     const struct ballot_node *returned, const char *then,
+                     enum ballot_verdict verdict, struct opinion *out)
+{
+	if (returned == NULL) {
+		say(out, verdict, "no server takes writes, and %s", then);
+		return;
+	}
+	say(out, verdict,
+	    "no server takes writes but %s, on the old timeline %" PRId64 ", below %" PRId64
+	    ", and %s",
+	    ballot_node_name(returned), returned->now.timeline, ballot_floor(ballot, store), then);
+	append_command(ballot, returned, out);
 }
 
 static void form_absence(const struct ballot *ballot, const struct ballot_store *store,
                          const struct ballot_node *returned, struct opinion *out)
 {
 	if (store->state != BALLOT_STORE_VALUE)
-		say(out, VERDICT_WAIT, "no server takes writes, and the store names none%s%s",
-		    returned != NULL ? "; on an old timeline takes writes " : "",
-		    returned != NULL ? ballot_node_name(returned) : "");
+		say_none(ballot, store, returned, "the store names none", VERDICT_WAIT, out);
 	else if (!store->topology->has_primary)
-		say(out, VERDICT_SAME, "no server takes writes, as the store says");
+		say_none(ballot, store, returned, "the store says so", VERDICT_SAME, out);
 	else if (!doubt_absence(ballot, out))
 		publish_null(ballot, store, returned, out);
 }
@@ -368,8 +458,10 @@ void ballot_form(const struct ballot *ballot, const struct ballot_store *store, 
 	else if (found.unclear != NULL)
 		say(out, VERDICT_WAIT, "%s takes writes, on a timeline that is not known yet",
 		    ballot_node_name(found.unclear));
+	else if (found.stray != NULL)
+		form_stray(ballot, found.stray, out);
 	else if (found.primary != NULL)
-		form_primary(ballot, store, found.primary, out);
+		form_primary(ballot, store, found.primary, now_us, out);
 	else
 		form_absence(ballot, store, found.returned, out);
 }

@@ -15,6 +15,7 @@ struct ballot_node {
 	char writes_since[BALLOT_TIME_MAX]; /* when that was seen first */
 	bool turned;  /* it was seen as a standby before it took writes: a promotion, witnessed */
 	bool dropped; /* this publisher wrote a topology without it */
+	bool joined;  /* since a person named the primary, it was a standby on a timeline of then */
 };
 
 struct ballot {
@@ -22,15 +23,26 @@ struct ballot {
 	struct ballot_node *nodes;
 	size_t count;
 	int64_t observed_us;
-	unsigned rounds_null;  /* without a server that may be the primary */
-	unsigned rounds_blind; /* without any answer */
-	int64_t floor;         /* the highest timeline that any server was ever on */
-	bool said_null;        /* this publisher did, and has seen no primary since */
+	unsigned rounds_null;             /* without a server that may be the primary, ... */
+	char none_since[BALLOT_TIME_MAX]; /* ... the first of which was then */
+	unsigned rounds_blind;            /* without any answer */
+	int64_t floor;             /* the highest timeline that any server was ever on, ... */
+	struct topology_mark mark; /* ... since a person said this last */
+	int64_t stored_timeline;   /* the highest one that the store had since then */
+	struct {                   /* no publisher wrote the store's null */
+		int64_t zxid;      /* 0: none, or a publisher did */
+		int64_t since_us, timeline;
+	} null;
+	bool said_null; /* this publisher did, and has seen no primary since */
 };
 
 /* ballot.c */
 bool ballot_takes_writes(const struct ballot_node *node); /* a witness does not count */
 bool ballot_stranger(const struct ballot_node *node, const struct ballot_store *store);
+/* It is on a higher timeline than the server that a person has named, and is not known to have been
+ * promoted since. */
+bool ballot_stray(const struct ballot *ballot, const struct ballot_node *node,
+                  const struct ballot_store *store);
 /* The lowest timeline on which a primary may be. */
 int64_t ballot_floor(const struct ballot *ballot, const struct ballot_store *store);
 size_t ballot_answers(const struct ballot *ballot);

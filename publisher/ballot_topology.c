@@ -154,6 +154,7 @@ void ballot_topology(const struct ballot *ballot, const struct ballot_store *sto
 	snprintf(out->system_identifier, sizeof(out->system_identifier), "%s",
 	         system_identifier_of(ballot, store));
 	snprintf(out->publisher, sizeof(out->publisher), "%s", ballot->rules.publisher);
+	out->set_by = ballot->mark;
 }
 
 static bool same_lags(const struct topology *a, const struct topology *b)

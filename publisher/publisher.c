@@ -227,9 +227,12 @@ static void on_observed(const struct observation *seen, void *arg)
 static void on_form(const struct ballot_store *store, struct opinion *out, void *arg)
 {
 	struct publisher *publisher = arg;
+	int64_t now_us = clock_now_us(), before;
 	bool writes;
 
-	ballot_form(publisher->ballot, store, clock_now_us(), out);
+	if (ballot_hear(publisher->ballot, store, now_us, &before))
+		publisher_say_set(publisher, store->topology, before);
+	ballot_form(publisher->ballot, store, now_us, out);
 	publisher->known.state = store->state;
 	if (store->state == BALLOT_STORE_VALUE) {
 		topology_fini(&publisher->stored);
@@ -301,6 +304,8 @@ static void make_publish(struct publisher *publisher)
 	const struct config_publisher *config = publisher_config(publisher);
 	const struct ballot_rules rules = {
 	    .publisher = config->name,
+	    .cluster = publisher->cluster->name,
+	    .null_hold_us = config->null_hold_ms * 1000,
 	    .null_after = (unsigned)config->null_after,
 	    .drop_after = (unsigned)config->drop_after,
 	    .fresh_us = (2 * config->interval_ms + publisher->cluster->verify_timeout_ms) * 1000};

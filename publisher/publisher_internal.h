@@ -48,6 +48,9 @@ static inline const struct config_publisher *publisher_config(const struct publi
 
 /* Whether repmgr's tables were found, once, where somebody may have meant them to be. */
 void publisher_say_repmgr(struct publisher *publisher, const struct observation *seen);
+/* The word of a person in the store, which is obeyed from now on. */
+void publisher_say_set(const struct publisher *publisher, const struct topology *stored,
+                       int64_t floor_before);
 /* What came of a run, where that is news. */
 void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome);
 

@@ -25,6 +25,22 @@ void publisher_say_repmgr(struct publisher *publisher, const struct observation 
 		          KV_STR("action", "the servers of `nodes` alone are observed"));
 }
 
+void publisher_say_set(const struct publisher *publisher, const struct topology *stored,
+                       int64_t floor_before)
+{
+	const struct topology_mark *mark = &stored->set_by;
+
+	log_warning("primary_set", KV_STR("publisher", publisher_config(publisher)->name),
+	            KV_STR("cluster", publisher->cluster->name),
+	            KV_STR("primary", stored->has_primary ? stored->primary.host : "none"),
+	            KV_INT("port", stored->primary.port),
+	            KV_STR("name", stored->primary.name[0] != '\0' ? stored->primary.name : NULL),
+	            KV_INT("timeline", stored->timeline), KV_INT("zxid", stored->zxid),
+	            KV_STR("by", mark->who), KV_STR("at", mark->at), KV_STR("id", mark->id),
+	            KV_INT("lowest_timeline_before", floor_before),
+	            KV_STR("next", "timelines of before this do not count any more"));
+}
+
 static void say_written(const struct publisher *publisher, const struct publish_outcome *outcome)
 {
 	const struct topology *topology = &outcome->opinion->topology;

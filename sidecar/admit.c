@@ -40,8 +40,7 @@ static struct admission admit_answered(const struct admit_question *question)
 	if (!server->in_recovery && server->timeline > 0 &&
 	    server->timeline < question->applied_timeline &&
 	    same_system(cluster, question->applied_identifier))
-		return is(ADMIT_NO, "its timeline is lower than the last one applied: it is an old "
-		                    "primary that came back");
+		return is(ADMIT_NO, ADMIT_OLD_PRIMARY);
 	if (server->in_recovery)
 		return is(ADMIT_LATER, "it is still in recovery");
 	return is(ADMIT_YES, "");

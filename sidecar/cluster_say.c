@@ -136,6 +136,19 @@ static const char *or_null(const char *text)
 	return text[0] != '\0' ? text : NULL;
 }
 
+/* Only a person knows whether the higher timeline was a mistake. */
+static char *action_of(const struct cluster *cluster)
+{
+	const struct verdict *verdict = &cluster->verdict;
+
+	if (cluster->config->layout != CONFIG_LAYOUT_SEGUE || verdict->about[0] == '\0' ||
+	    strcmp(verdict->why, ADMIT_OLD_PRIMARY) != 0)
+		return NULL;
+	return xasprintf("if %s is the right primary, as the higher timeline was a mistake: segue "
+	                 "set-primary %s %s",
+	                 verdict->about, cluster->config->name, verdict->about);
+}
+
 /* Before this process has applied anything, what the state file says is only what was applied
  * once. */
 static void say_decision(const struct cluster *cluster, const struct watch_fact *fact,
@@ -145,17 +158,20 @@ static void say_decision(const struct cluster *cluster, const struct watch_fact 
 	const struct verdict *verdict = &cluster->verdict;
 	char endpoint[CLUSTER_ENDPOINT_MAX];
 
+	auto_free char *action = action_of(cluster);
+
 	cluster_endpoint(applied->has_topology ? &applied->topology.primary : NULL, endpoint,
 	                 sizeof(endpoint));
-	LOG_EMIT(
-	    level, manners[verdict->kind].event, KV_STR("cluster", cluster->config->name),
-	    KV_STR("path", cluster->config->path), KV_INT("zxid", fact->mzxid),
-	    KV_STR("reason", verdict->reason), KV_STR("about", or_null(verdict->about)),
-	    KV_STR("why", or_null(verdict->why)), KV_STR("problem", fact->problem),
-	    KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),
-	    KV_STR(applied->in_this_run ? "primary" : "applied_before", endpoint),
-	    KV_INT("timeline", applied->topology.timeline), KV_INT("applied_zxid", applied->zxid),
-	    KV_INT("standbys", applied->topology.standby_count), KV_STR("next", next_of(cluster)));
+	LOG_EMIT(level, manners[verdict->kind].event, KV_STR("cluster", cluster->config->name),
+	         KV_STR("path", cluster->config->path), KV_INT("zxid", fact->mzxid),
+	         KV_STR("reason", verdict->reason), KV_STR("about", or_null(verdict->about)),
+	         KV_STR("why", or_null(verdict->why)), KV_STR("problem", fact->problem),
+	         KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),
+	         KV_STR(applied->in_this_run ? "primary" : "applied_before", endpoint),
+	         KV_INT("timeline", applied->topology.timeline),
+	         KV_INT("applied_zxid", applied->zxid),
+	         KV_INT("standbys", applied->topology.standby_count),
+	         KV_STR("next", next_of(cluster)), KV_STR("action", action));
 }
 
 /* Takes over `line`; false when it is what was said before. */

@@ -1,8 +1,10 @@
 /* What the verbs share: their options, and how they find the segue that runs here. */
 #include <getopt.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/strbuf.h"
 #include "cmd.h"
@@ -49,6 +51,8 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 	                                      {"timeout", required_argument, NULL, 't'},
 	                                      {"allow-empty", no_argument, NULL, 'e'},
 	                                      {"gone", no_argument, NULL, 'g'},
+	                                      {"name", required_argument, NULL, 'm'},
+	                                      {"force", no_argument, NULL, 'f'},
 	                                      {NULL, 0, NULL, 0}};
 	int option;
 
@@ -75,12 +79,36 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 			out->allow_empty = true;
 		else if (option == 'g' && syntax->takes_gone)
 			out->gone = true;
+		else if (option == 'm' && syntax->takes_set_primary)
+			out->name = optarg;
+		else if (option == 'f' && syntax->takes_set_primary)
+			out->force = true;
 		else
 			return end_with(syntax, option == 'h' ? CMD_OK : CMD_USAGE, code);
 	}
 	out->words = argv + optind;
 	out->word_count = argc - optind;
 	return check_words(argv[0], syntax, out, code);
+}
+
+void cmd_person(char *out, size_t size)
+{
+	const char *sudo = getuid() == 0 ? getenv("SUDO_USER") : NULL;
+	const struct passwd *user = getpwuid(getuid());
+	char host[65] = "";
+	int written;
+
+	gethostname(host, sizeof(host) - 1);
+	written = snprintf(out, size, "%s@%s",
+	                   sudo != NULL && *sudo != '\0' ? sudo
+	                   : user != NULL                ? user->pw_name
+	                                                 : "?",
+	                   host);
+	if (written < 0)
+		out[0] = '\0';
+	for (; *out != '\0'; out++)
+		if (*out < ' ' || *out > '~')
+			*out = '?';
 }
 
 char *cmd_listen(const char *verb, const struct cmd_args *args)

@@ -3,11 +3,9 @@
 #include <arpa/inet.h>
 #include <jansson.h>
 #include <netdb.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/strbuf.h"
 #include "cmd.h"
@@ -27,23 +25,6 @@ struct order {
 	const char *listen, *cluster;
 	struct override override;
 };
-
-/* Who says so: sudo's user rather than root. */
-static void fill_by(struct override *override)
-{
-	const char *sudo = getuid() == 0 ? getenv("SUDO_USER") : NULL;
-	const struct passwd *user = getpwuid(getuid());
-	char host[65] = "";
-
-	gethostname(host, sizeof(host) - 1);
-	/* Cut where it is too long: it is for people. */
-	if (snprintf(override->by, sizeof(override->by), "%s@%s",
-	             sudo != NULL && *sudo != '\0' ? sudo
-	             : user != NULL                ? user->pw_name
-	                                           : "?",
-	             host) < 0)
-		override->by[0] = '\0';
-}
 
 static bool numeric(const struct addrinfo *info, char out[TOPOLOGY_ADDRESS_MAX])
 {
@@ -198,7 +179,7 @@ static int give_simple(int argc, char **argv, const char *usage, enum override_k
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
-	fill_by(&override);
+	cmd_person(override.by, sizeof(override.by));
 	return give(&args, argv[0], override);
 }
 
@@ -247,6 +228,6 @@ int cmd_pin(int argc, char **argv)
 		fprintf(stderr, "segue pin: %s; nothing was changed\n", err.message);
 		return CMD_FAILED;
 	}
-	fill_by(&override);
+	cmd_person(override.by, sizeof(override.by));
 	return give(&args, argv[0], override);
 }

@@ -75,7 +75,7 @@ static void learn(struct topology *next, const struct server_fact *server,
                   const struct applied *applied)
 {
 	bool answered = server != NULL && server_takes_writes(server);
-	bool same = applied->has_topology &&
+	bool same = applied->has_topology && !topology_is_set_anew(next, &applied->topology) &&
 	            same_system(next->system_identifier, applied->topology.system_identifier);
 
 	if (answered && server->system_identifier[0] != '\0')
@@ -86,6 +86,8 @@ static void learn(struct topology *next, const struct server_fact *server,
 		next->timeline = server->timeline;
 	else if (same)
 		next->timeline = larger(next->timeline, applied->topology.timeline);
+	if (next->set_by.id[0] == '\0' && applied->has_topology) /* obeyed, and not again */
+		next->set_by = applied->topology.set_by;
 }
 
 static void mark_unread(struct topology *topology, int64_t max_lag)

@@ -69,7 +69,9 @@ struct admission decide_admission(const struct decide_input *in, const struct to
 	    .server = server_of(in->servers, in->server_count, member),
 	    .system_identifier = identifier_of(in, named),
 	    .applied_identifier = known ? applied->topology.system_identifier : "",
-	    .applied_timeline = known ? applied->topology.timeline : 0,
+	    .applied_timeline = known && !topology_is_set_anew(named, &applied->topology)
+	                            ? applied->topology.timeline
+	                            : 0,
 	    .is_applied = same && applied->in_this_run && in->hold.by == HELD_NOT});
 }
 

@@ -55,13 +55,16 @@ static void collect(const struct electorate *electorate, struct voters *voters)
 }
 
 /* The lowest timeline of a rival: above that of the one that is named, and never below the last one
- * applied. 0: nothing is known, and nobody can be a rival. */
+ * applied. 0: nothing is known, or a person has named that one, and nobody can be a rival. */
 static int64_t lowest_of_rival(const struct electorate *electorate)
 {
 	const struct server_fact *server = find(electorate, &electorate->named->primary);
-	int64_t applied = electorate->applied != NULL ? electorate->applied->timeline : 0;
+	bool anew = topology_is_set_anew(electorate->named, electorate->applied);
+	int64_t applied = electorate->applied != NULL && !anew ? electorate->applied->timeline : 0;
 	int64_t named = electorate->named->timeline;
 
+	if (topology_is_set(electorate->named))
+		return 0;
 	if (server != NULL && server->known)
 		named = larger(named, server->timeline);
 	if (named > 0)

@@ -24,6 +24,8 @@ static const struct verb {
     {"pin", cmd_pin, "make a server the primary of a cluster, whatever the store says"},
     {"freeze", cmd_freeze, "leave a cluster as it is, whatever happens"},
     {"release", cmd_release, "end segue pin and segue freeze"},
+    {"set-primary", cmd_set_primary,
+     "name the primary of a cluster in the store, once and for all"},
     {"resume", cmd_resume, "let go of the clients that segue keeps waiting in PgBouncer"},
 };
 
@@ -36,10 +38,10 @@ static void print_help(FILE *out)
 	    "\n",
 	    out);
 	for (size_t i = 0; i < ARRAY_LEN(verbs); i++)
-		fprintf(out, "  %-10s %s\n", verbs[i].name, verbs[i].help);
+		fprintf(out, "  %-11s %s\n", verbs[i].name, verbs[i].help);
 	fputs(
-	    "  --help     this text\n"
-	    "  --version  the version\n"
+	    "  --help      this text\n"
+	    "  --version   the version\n"
 	    "\n"
 	    "Exit codes: 0 fine, 1 failed, 2 usage or configuration. Manual: segue(1), segue.ini(5),\n"
 	    "segue-templates(7).\n",

@@ -92,6 +92,8 @@ static struct store_word weigh_value(const struct config_cluster *cluster,
 	word.newer = now->zxid > newest || !applied->in_this_run;
 	if (word.newer)
 		word.reason = now->zxid > newest ? "a newer value" : "as applied before";
+	if (word.newer && applied->has_topology && topology_is_set_anew(now, &applied->topology))
+		word.reason = "a person has named the primary (segue set-primary)";
 	return word;
 }
 

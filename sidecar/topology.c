@@ -59,6 +59,17 @@ void topology_example(struct topology *topology)
 	                                                  .lag_bytes = 0};
 }
 
+bool topology_is_set(const struct topology *topology)
+{
+	return topology->set_by.id[0] != '\0' && topology->timeline <= topology->set_by.timeline;
+}
+
+bool topology_is_set_anew(const struct topology *now, const struct topology *before)
+{
+	return now->set_by.id[0] != '\0' &&
+	       (before == NULL || strcmp(now->set_by.id, before->set_by.id) != 0);
+}
+
 bool topology_same_address(const struct member *a, const struct member *b)
 {
 	return a->port == b->port && strcmp(a->address, b->address) == 0;

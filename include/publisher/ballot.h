@@ -66,10 +66,12 @@ struct opinion {
 };
 
 struct ballot_rules {
-	const char *publisher; /* goes into the topology; borrowed */
+	const char *publisher; /* goes into the topology; borrowed, as the next one */
+	const char *cluster;   /* goes into the command lines that reasons end with */
 	unsigned null_after;   /* rounds without a primary before null is published */
 	unsigned drop_after;   /* rounds without an answer before a standby drops out */
 	int64_t fresh_us;      /* older observations are no ground for anything */
+	int64_t null_hold_us;  /* for so long a person's null is respected */
 };
 
 struct ballot;
@@ -81,6 +83,12 @@ void ballot_destroy(struct ballot *ballot);
  * the sightings any more are forgotten. */
 void ballot_observe(struct ballot *ballot, const struct sighting *sightings, size_t count,
                     const struct ballot_store *store, int64_t now_us, const char *wall);
+
+/* The store was read: a person's word in it counts from now on. To be told before ballot_form(),
+ * each time. True: a person has named the primary, which is news; *floor_before is then the lowest
+ * timeline that a primary might have had until now. */
+bool ballot_hear(struct ballot *ballot, const struct ballot_store *store, int64_t now_us,
+                 int64_t *floor_before);
 
 /* `out` is initialised by the call, and the caller's to end with opinion_fini(). */
 void ballot_form(const struct ballot *ballot, const struct ballot_store *store, int64_t now_us,

@@ -75,6 +75,17 @@ static const struct config_key keys[] = {
      .help = "Intervals without a server that takes writes until it is published that there is no "
              "primary, so that the proxies hold."},
     {.sections = CONFIG_SECTION_PUBLISHER,
+     .name = "null_hold",
+     .type = CONFIG_TYPE_DURATION,
+     .offset = AT(config_publisher, null_hold_ms),
+     .min = 0,
+     .max = 24 * HOUR,
+     .preset = "60s",
+     .help =
+         "For how long a \"primary\": null that no publisher wrote is respected, as of a person "
+         "who plans a change: from when this publisher has read it, and not once a server takes "
+         "writes on a higher timeline than before. 0s: not at all."},
+    {.sections = CONFIG_SECTION_PUBLISHER,
      .name = "drop_after",
      .type = CONFIG_TYPE_COUNT,
      .offset = AT(config_publisher, drop_after),

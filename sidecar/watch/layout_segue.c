@@ -1,6 +1,6 @@
-/* Layout segue: the JSON that `segue publish` writes, version 1. Keys that this version does not
- * know are ignored, so that a later publisher may add some; a known key is typed and bounded, and
- * null stands for "not known". */
+/* Layout segue: the JSON that `segue publish` and `segue set-primary` write, version 1. Keys that
+ * this version does not know are ignored, so that a later publisher may add some; a known key is
+ * typed and bounded, and null stands for "not known". */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -183,6 +183,8 @@ static bool read_version(const struct object *root, struct err *err)
 {
 	const json_t *version = get(root, "version");
 
+	if (version == NULL && json_is_null(json_object_get(root->json, "primary")))
+		return true; /* a person's {"primary": null} */
 	if (version == NULL)
 		return err_set(err, "version is missing: this segue reads version %d", VERSION);
 	if (!json_is_integer(version))
@@ -191,6 +193,34 @@ static bool read_version(const struct object *root, struct err *err)
 		return err_set(err, "version %" JSON_INTEGER_FORMAT ": this segue reads version %d",
 		               json_integer_value(version), VERSION);
 	return true;
+}
+
+static const char *who_problem(const char *text)
+{
+	size_t len = strlen(text);
+
+	if (len == 0 || len >= TOPOLOGY_WHO_MAX)
+		return "1 to 127 bytes are allowed";
+	for (size_t i = 0; i < len; i++)
+		if (text[i] < ' ' || text[i] > '~')
+			return "printable ASCII is allowed";
+	return NULL;
+}
+
+static bool read_mark(const struct object *root, struct topology_mark *mark, struct err *err)
+{
+	struct object set_by = {get(root, "set_by"), "set_by."};
+
+	if (set_by.json == NULL)
+		return true;
+	if (!json_is_object(set_by.json))
+		return refuse_type(root, "set_by", set_by.json, "an object", err);
+	if (get(&set_by, "id") == NULL)
+		return err_set(err, "set_by.id is missing: a word that nobody used before");
+	return read_string(&set_by, "id", layout_name_problem, mark->id, sizeof(mark->id), err) &&
+	       read_string(&set_by, "who", who_problem, mark->who, sizeof(mark->who), err) &&
+	       read_string(&set_by, "at", layout_time_problem, mark->at, sizeof(mark->at), err) &&
+	       read_integer(&set_by, "timeline", 1, UINT32_MAX, &mark->timeline, err);
 }
 
 static bool read_document(const struct config_cluster *cluster, json_t *json, struct topology *out,
@@ -208,7 +238,10 @@ static bool read_document(const struct config_cluster *cluster, json_t *json, st
 	       read_string(&root, "promoted_at", layout_time_problem, out->promoted_at,
 	                   sizeof(out->promoted_at), err) &&
 	       read_string(&root, "publisher", layout_name_problem, out->publisher,
-	                   sizeof(out->publisher), err);
+	                   sizeof(out->publisher), err) &&
+	       read_string(&root, "none_since", layout_time_problem, out->none_since,
+	                   sizeof(out->none_since), err) &&
+	       read_mark(&root, &out->set_by, err);
 }
 
 /* Jansson's text ends in a quote from the input (or a key of it): whether the bytes may be shown is
@@ -258,6 +291,18 @@ static json_t *encode_member(const struct member *member, bool addresses)
 	return object;
 }
 
+static json_t *encode_mark(const struct topology_mark *mark)
+{
+	json_t *object = json_object();
+
+	put_string(object, "id", mark->id);
+	put_string(object, "who", mark->who);
+	put_string(object, "at", mark->at);
+	if (mark->timeline > 0)
+		json_object_set_new(object, "timeline", json_integer(mark->timeline));
+	return object;
+}
+
 static json_t *encode_document(const struct topology *topology, bool addresses)
 {
 	json_t *root = json_object(), *standbys = json_array();
@@ -274,6 +319,10 @@ static json_t *encode_document(const struct topology *topology, bool addresses)
 		json_object_set_new(root, "timeline", json_integer(topology->timeline));
 	put_string(root, "promoted_at", topology->promoted_at);
 	put_string(root, "publisher", topology->publisher);
+	if (!topology->has_primary)
+		put_string(root, "none_since", topology->none_since);
+	if (topology->set_by.id[0] != '\0')
+		json_object_set_new(root, "set_by", encode_mark(&topology->set_by));
 	return root;
 }
 

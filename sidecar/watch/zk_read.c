@@ -8,7 +8,6 @@
 #include "base/log.h"
 #include "zk_internal.h"
 
-#define CHILDREN_MAX    100   /* looked at for an ephemeral owner; one is enough to know "live" */
 #define REREAD_MS       30000 /* every node is read again within this time */
 #define PROBE_MIN_MS    100
 #define PROBE_TIMEOUT_N 4  /* the probe comes every 4/15 of the session timeout, plus or minus a */
@@ -71,7 +70,7 @@ static void note_result(struct zk_node *node, int rc)
 }
 
 /* A watch stands only where the read that asked for it was answered. */
-static void ask(struct zk_node *node, int rc)
+void zk_read_ask(struct zk_node *node, int rc)
 {
 	if (zk_sent(node->zk, rc))
 		node->pending++;
@@ -141,13 +140,24 @@ static void tell_read(struct zk_node *node, const struct reading *reading)
 	zk_node_tell(node, &fact);
 }
 
+/* The ephemeral child is not found yet, and there are more to be asked for. */
+static bool goes_on(struct zk_node *node)
+{
+	const struct zk *zk = node->zk;
+
+	return node->read_rc == ZOK && node->cb != NULL && node->read_epoch == zk->epoch &&
+	       zk_session_up(zk) && zk_handle_open(zk) && zk_children_more(node) &&
+	       node->pending > 0;
+}
+
 static void end_read(struct zk_node *node, const struct reading *reading)
 {
 	struct zk *zk = node->zk;
-	bool again = node->again, failed = !is_answer(node->read_rc);
+	bool again = node->again, failed;
 
-	if (node->pending > 0)
+	if (node->pending > 0 || goes_on(node))
 		return;
+	failed = !is_answer(node->read_rc);
 	if (failed && !node->suspect && zk_handle_open(zk))
 		log_warning("store_read_failed", KV_STR("path", node->path),
 		            KV_STR("problem", zerror(node->read_rc)),
@@ -160,13 +170,18 @@ static void end_read(struct zk_node *node, const struct reading *reading)
 		tell_read(node, reading);
 }
 
-/* One reply of the read is here. False: it is of no use, as it was asked for in another epoch. */
-static bool got_reply(struct zk_node *node, int rc)
+bool zk_read_replied(struct zk_node *node, int rc)
 {
 	zk_reply(node->zk, rc);
 	if (node->pending > 0)
 		node->pending--;
 	return node->read_epoch == node->zk->epoch;
+}
+
+void zk_read_go_on(struct zk_node *node, int rc)
+{
+	note_result(node, rc);
+	end_read(node, &(struct reading){.data = NULL});
 }
 
 static void on_watch(zhandle_t *handle, int type, int state, const char *path, void *arg)
@@ -183,7 +198,7 @@ static void on_exists(int rc, const struct Stat *stat, const void *data)
 	struct zk_node *node = (struct zk_node *)data;
 
 	(void)stat; /* the read behind it knows better; this one is for the watch */
-	if (got_reply(node, rc) && rc != ZNONODE)
+	if (zk_read_replied(node, rc) && rc != ZNONODE)
 		note_result(node, rc);
 	end_read(node, &(struct reading){.data = NULL});
 }
@@ -192,7 +207,7 @@ static void on_data(int rc, const char *value, int len, const struct Stat *stat,
 {
 	struct zk_node *node = (struct zk_node *)data;
 
-	if (got_reply(node, rc) && is_answer(rc) && rc != ZOK && !node->asked_exists) {
+	if (zk_read_replied(node, rc) && is_answer(rc) && rc != ZOK && !node->asked_exists) {
 		start_read(node, true); /* awget sets no watch on what it cannot read */
 		return;
 	}
@@ -205,34 +220,11 @@ static void on_data(int rc, const char *value, int len, const struct Stat *stat,
 	end_read(node, &(struct reading){.data = value != NULL ? value : ""});
 }
 
-static void on_child(int rc, const struct Stat *stat, const void *data)
-{
-	struct zk_node *node = (struct zk_node *)data;
-
-	got_reply(node, rc);
-	if (rc == ZOK && stat->ephemeralOwner != 0)
-		node->ephemerals++;
-	else if (rc != ZOK && rc != ZNONODE)
-		note_result(node, rc);
-	end_read(node, &(struct reading){.data = NULL});
-}
-
-static void ask_children(struct zk_node *node, const struct String_vector *names)
-{
-	const char *parent = strcmp(node->path, "/") == 0 ? "" : node->path;
-
-	for (int i = 0; i < names->count && i < CHILDREN_MAX; i++) {
-		auto_free char *path = xasprintf("%s/%s", parent, names->data[i]);
-
-		ask(node, zoo_aexists(node->zk->handle, path, 0, on_child, node));
-	}
-}
-
 static void on_children(int rc, const struct String_vector *names, const struct Stat *stat,
                         const void *data)
 {
 	struct zk_node *node = (struct zk_node *)data;
-	bool current = got_reply(node, rc);
+	bool current = zk_read_replied(node, rc);
 
 	if (rc == ZOK && !are_names(names))
 		rc = ZMARSHALLINGERROR;
@@ -240,9 +232,15 @@ static void on_children(int rc, const struct String_vector *names, const struct 
 	if (rc == ZOK) {
 		node->stat = *stat;
 		if (current && (node->flags & ZK_WATCH_CHILDREN) != 0)
-			ask_children(node, names);
+			zk_children_named(node, names);
 	}
 	end_read(node, &(struct reading){.names = rc == ZOK ? names : NULL});
+}
+
+void zk_read_names(struct zk_node *node)
+{
+	zk_read_ask(node, zoo_awget_children2(node->zk->handle, node->path, on_watch, node,
+	                                      on_children, node));
 }
 
 static void start_read(struct zk_node *node, bool with_exists)
@@ -252,16 +250,16 @@ static void start_read(struct zk_node *node, bool with_exists)
 	node->read_epoch = node->zk->epoch;
 	node->read_rc = ZOK;
 	node->asked_exists = with_exists;
-	node->ephemerals = 0;
+	zk_children_begin(node);
 	if (with_exists)
-		ask(node, zoo_awexists(handle, node->path, on_watch, node, on_exists, node));
+		zk_read_ask(node,
+		            zoo_awexists(handle, node->path, on_watch, node, on_exists, node));
 	if (reads_children(node))
-		ask(node,
-		    zoo_awget_children2(handle, node->path, on_watch, node, on_children, node));
+		zk_read_names(node);
 	else if (with_exists)
-		ask(node, zoo_aget(handle, node->path, 0, on_data, node));
+		zk_read_ask(node, zoo_aget(handle, node->path, 0, on_data, node));
 	else
-		ask(node, zoo_awget(handle, node->path, on_watch, node, on_data, node));
+		zk_read_ask(node, zoo_awget(handle, node->path, on_watch, node, on_data, node));
 	end_read(node, &(struct reading){.data = NULL});
 }
 

@@ -147,6 +147,77 @@ Test(watch_node, ephemeral_children_are_counted)
 	probe_fini(&probe);
 }
 
+static void make_persistent(const char *parent, const char *name, int count)
+{
+	for (int i = 0; i < count; i++) {
+		auto_free char *path = xasprintf("%s/%s-%d", parent, name, i);
+
+		set(path, "");
+	}
+}
+
+/* One ephemeral child among `count` that stay: it is found, lost, and found again. */
+static void find_among(const char *parent, const char *name, int count)
+{
+	auto_free char *live = xasprintf("%s/db1", parent);
+	struct probe probe;
+
+	make_persistent(parent, name, count);
+	probe_start(&probe, &loop, parent, ZK_WATCH_CHILDREN, 0);
+	probe_wait_ephemerals(&probe, &loop, 0);
+	for (int i = 0; i < 2; i++) {
+		lab_zk_create_ephemeral(zk, live);
+		probe_wait_ephemerals(&probe, &loop, 1);
+		lab_zk_disconnect(zk);
+		probe_wait_ephemerals(&probe, &loop, 0);
+	}
+	cr_assert_eq(probe.losses, 0);
+	probe_fini(&probe);
+}
+
+Test(watch_node, an_ephemeral_child_is_found_beside_300_persistent_ones)
+{
+	find_among("/p", "for-good", 300);
+}
+
+Test(watch_node, an_ephemeral_child_is_found_beside_5000_persistent_ones)
+{
+	find_among("/p", "for-good", 5000);
+}
+
+/* More than are kept at once: read in slices. */
+Test(watch_node, an_ephemeral_child_is_found_beside_persistent_ones_with_long_names)
+{
+	char name[201] = "";
+
+	memset(name, 'x', sizeof(name) - 1);
+	find_among("/p", name, 3000);
+}
+
+/* Children that come and go are each a reason to look again: the live one stays known, and when it
+ * goes, that is seen. */
+Test(watch_node, persistent_children_that_come_and_go_hide_no_ephemeral_one)
+{
+	struct probe probe;
+
+	make_persistent("/p", "for-good", 300);
+	lab_zk_create_ephemeral(zk, "/p/db1");
+	probe_start(&probe, &loop, "/p", ZK_WATCH_CHILDREN, 0);
+	probe_wait_ephemerals(&probe, &loop, 1);
+	for (int i = 0; i < 200; i++) {
+		auto_free char *path = xasprintf("/p/for-good-%d", i);
+		auto_free char *other = xasprintf("/p/another-%d", i);
+
+		cr_assert(lab_zk_delete(zk, path));
+		set(other, "");
+		watch_loop_turn(&loop, 1);
+		cr_assert_eq(probe.fact.ephemeral_children, 1, "after %d", i);
+	}
+	lab_zk_disconnect(zk);
+	probe_wait_ephemerals(&probe, &loop, 0);
+	probe_fini(&probe);
+}
+
 Test(watch_node, data_and_children_of_one_path)
 {
 	struct probe data, children;

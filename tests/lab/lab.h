@@ -131,6 +131,8 @@ struct lab_process *lab_pg_process(struct lab_pg *pg, int node);
 void lab_pg_node_start(struct lab_pg *pg, int node); /* again; does not wait */
 bool lab_pg_wait_recovery(struct lab_pg *pg, int node, bool in_recovery, int64_t timeout_ms);
 void lab_pg_promote(struct lab_pg *pg, int node); /* returns once it takes writes */
+/* Stopped, made anew as a standby of another node, and started; its data are lost. */
+void lab_pg_rejoin(struct lab_pg *pg, int node, int of);
 
 /* A standby goes on with another primary. False: it does not answer. */
 bool lab_pg_follow(struct lab_pg *pg, int node, int primary);

@@ -254,6 +254,14 @@ struct lab_pg *lab_pg_start(struct lab *lab, int nodes)
 	return lab_pg_start_with(lab, nodes, "");
 }
 
+void lab_pg_rejoin(struct lab_pg *pg, int node, int of)
+{
+	lab_process_stop(pg->nodes[node].process);
+	if (!lab_pg_rebuild(pg, node, of))
+		lab_fail("pg_basebackup of node %d from node %d failed", node, of);
+	start_and_wait(pg, node);
+}
+
 const char *lab_pg_data(const struct lab_pg *pg, int node)
 {
 	return pg->nodes[node].data;

@@ -19,7 +19,9 @@ static void node_init(struct sighting *node, int number)
 void ballot_case_open(struct ballot_case *c, const char *publisher)
 {
 	const struct ballot_rules rules = {.publisher = publisher,
+	                                   .cluster = "orders",
 	                                   .null_after = 3,
+	                                   .null_hold_us = 10 * (int64_t)ROUND_US,
 	                                   .drop_after = 3,
 	                                   .fresh_us = 2 * (int64_t)ROUND_US};
 
@@ -40,7 +42,10 @@ void ballot_case_close(struct ballot_case *c)
 
 enum ballot_verdict ballot_case_form(struct ballot_case *c)
 {
+	int64_t before;
+
 	opinion_fini(&c->opinion);
+	c->obeyed = ballot_hear(c->ballot, &c->store, c->now_us, &before);
 	ballot_form(c->ballot, &c->store, c->now_us, &c->opinion);
 	return c->opinion.verdict;
 }
@@ -61,6 +66,30 @@ void ballot_case_store(struct ballot_case *c, bool told)
 	c->store = (struct ballot_store){BALLOT_STORE_VALUE, &c->stored};
 	if (told)
 		ballot_written(c->ballot, &c->opinion);
+}
+
+void ballot_case_null(struct ballot_case *c)
+{
+	topology_fini(&c->stored);
+	c->stored.zxid = ++c->zxid;
+	c->store = (struct ballot_store){BALLOT_STORE_VALUE, &c->stored};
+}
+
+void ballot_case_set(struct ballot_case *c, int node, int64_t timeline)
+{
+	ballot_case_null(c);
+	c->stored.has_primary = true;
+	snprintf(c->stored.primary.name, sizeof(c->stored.primary.name), "db%d", node);
+	snprintf(c->stored.primary.host, sizeof(c->stored.primary.host), "10.0.0.%d", node);
+	c->stored.primary.port = 5432;
+	c->stored.timeline = timeline;
+	snprintf(c->stored.system_identifier, sizeof(c->stored.system_identifier), "7000");
+	snprintf(c->stored.promoted_at, sizeof(c->stored.promoted_at), "2026-11-23T10:00:%02dZ",
+	         c->second);
+	snprintf(c->stored.set_by.id, sizeof(c->stored.set_by.id), "id%d", (int)c->zxid);
+	snprintf(c->stored.set_by.who, sizeof(c->stored.set_by.who), "alice@p1");
+	memcpy(c->stored.set_by.at, c->stored.promoted_at, sizeof(c->stored.set_by.at));
+	c->stored.set_by.timeline = timeline;
 }
 
 void ballot_case_down(struct ballot_case *c, int node, enum server_class class)

@@ -16,6 +16,8 @@ struct ballot_case {
 	struct opinion opinion;
 	int64_t now_us;
 	int second; /* of the wall clock, 2026-11-23T10:00:SSZ */
+	int64_t zxid;
+	bool obeyed; /* the last opinion was formed on a person's word that is news */
 };
 
 void ballot_case_open(struct ballot_case *c, const char *publisher);
@@ -27,6 +29,10 @@ enum ballot_verdict ballot_case_form(struct ballot_case *c); /* no round in betw
 
 /* The opinion is what the store has from now on; `told`: the ballot hears that it was its own. */
 void ballot_case_store(struct ballot_case *c, bool told);
+
+/* The store has a null that no publisher wrote; a person names a node as the primary. */
+void ballot_case_null(struct ballot_case *c);
+void ballot_case_set(struct ballot_case *c, int node, int64_t timeline);
 
 void ballot_case_down(struct ballot_case *c, int node, enum server_class class);
 void ballot_case_promote(struct ballot_case *c, int node, int64_t timeline);

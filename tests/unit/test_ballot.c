@@ -249,7 +249,7 @@ Test(ballot, row_14_an_older_promotion_never_replaces_a_newer_one)
 	ballot_case_event(&c, 1, "db1", "2026-11-23T10:00:29Z");
 	ballot_case_down(&c, 3, SERVER_TIMED_OUT);
 	assert_verdict(ballot_case_round(&c), VERDICT_ALARM);
-	assert_reason("delete the master znode");
+	assert_reason("segue set-primary orders 10.0.0.1:5432 --name db1");
 	topology_fini(&other);
 }
 

@@ -95,11 +95,50 @@ Test(layout_segue, unknown_keys_and_nulls_are_ignored)
 	topology_fini(&t);
 }
 
+Test(layout_segue, a_null_by_hand_needs_no_version)
+{
+	struct topology t = accept("{\"primary\": null, \"reason\": \"planned\"}");
+
+	cr_assert_not(t.has_primary);
+	cr_assert_str_eq(t.none_since, "");
+	topology_fini(&t);
+}
+
+Test(layout_segue, a_persons_word_is_read_and_written)
+{
+	struct topology t =
+	    accept_with("{\"host\":\"db1\",\"port\":1}",
+	                ",\"timeline\":1,\"set_by\":{\"id\":\"5f01\",\"who\":\"alice@p1\","
+	                "\"at\":\"2026-11-23T10:00:00Z\",\"timeline\":1,\"more\":[]}");
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+
+	cr_assert_str_eq(t.set_by.id, "5f01");
+	cr_assert_str_eq(t.set_by.who, "alice@p1");
+	cr_assert_str_eq(t.set_by.at, "2026-11-23T10:00:00Z");
+	cr_assert_eq(t.set_by.timeline, 1);
+	cr_assert(topology_is_set(&t));
+	layout_segue_encode(&t, false, &text);
+	cr_assert_not_null(strstr(text.data, "\"set_by\":{\"id\":\"5f01\",\"who\":\"alice@p1\","
+	                                     "\"at\":\"2026-11-23T10:00:00Z\",\"timeline\":1}"),
+	                   "%s", text.data);
+	topology_fini(&t);
+}
+
+Test(layout_segue, a_bad_word_of_a_person_is_refused)
+{
+	refuse_with("null", ",\"set_by\":7", "set_by is an integer");
+	refuse_with("null", ",\"set_by\":{}", "set_by.id is missing");
+	refuse_with("null", ",\"set_by\":{\"id\":\"a b\"}", "set_by.id");
+	refuse_with("null", ",\"set_by\":{\"id\":\"a\",\"who\":\"\\n\"}", "set_by.who");
+	refuse_with("null", ",\"set_by\":{\"id\":\"a\",\"at\":\"now\"}", "set_by.at");
+	refuse_with("null", ",\"set_by\":{\"id\":\"a\",\"timeline\":0}", "set_by.timeline");
+}
+
 Test(layout_segue, other_versions_are_refused)
 {
 	refuse("{\"version\":2,\"primary\":null}", "version 2: this segue reads version 1");
 	refuse("{\"version\":0,\"primary\":null}", "version 0: this segue");
-	refuse("{\"primary\":null}", "version is missing");
+	refuse("{\"primary\":{\"host\":\"10.0.0.1\",\"port\":5432}}", "version is missing");
 	refuse("{\"version\":\"1\",\"primary\":null}", "version is a string");
 	refuse("{\"version\":1.0,\"primary\":null}", "version is a fraction");
 }
