@@ -19,6 +19,7 @@
 #define SETTLE_MS        25  /* what follows a change (file, fsync, state) is over by then */
 #define RELOAD_SETTLE_MS 300 /* for a reload: the old worker has gone */
 #define WARM_UP          20  /* changes that do not count */
+#define CUTOFFS          20  /* rounds of --patroni-defaults */
 
 struct scale {
 	unsigned changes;     /* of segue and of the floor each */
@@ -350,11 +351,25 @@ static void bench_servers(struct bench *bench, bool quick)
 	publish_bench(bench->lab, bench->zk, &bench->report, quick);
 }
 
+/* By itself, as it is in a network of its own and takes a minute a round. */
+static int bench_cutoffs(const char *rounds)
+{
+	struct bench bench = {.lab = lab_create("bench")};
+
+	lab_net_start(bench.lab);
+	cutoff_bench(bench.lab, &bench.report,
+	             rounds != NULL ? (unsigned)strtoul(rounds, NULL, 10) : CUTOFFS);
+	lab_destroy(bench.lab);
+	return bench.report.failed > 0;
+}
+
 int main(int argc, char **argv)
 {
 	bool quick = false, failovers = false, endpoints = false;
 	struct bench bench = {0};
 
+	if (argc > 1 && strcmp(argv[1], "--patroni-defaults") == 0)
+		return bench_cutoffs(argv[2]);
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--quick") == 0) {
 			quick = true;
@@ -363,8 +378,9 @@ int main(int argc, char **argv)
 		} else if (strcmp(argv[i], "--endpoints") == 0) {
 			endpoints = true;
 		} else {
-			fprintf(stderr, "usage: %s [--quick] [--failovers | --endpoints]\n",
-			        argv[0]);
+			fprintf(stderr, "usage: %s [--quick] [--failovers | --endpoints]\n"
+			        "       %s --patroni-defaults [ROUNDS]\n",
+			        argv[0], argv[0]);
 			return 2;
 		}
 	bench.scale = quick ? &quick_scale : &full_scale;

@@ -21,6 +21,7 @@ struct lab {
 	struct lab_process *processes; /* newest first */
 	struct lab_part *parts;
 	unsigned counter; /* for names of files */
+	unsigned hosts;   /* made so far */
 };
 
 /* A piece of memory that ends with the lab; `fini` runs before the processes are killed. */
@@ -31,6 +32,10 @@ struct lab_part {
 };
 
 void *lab_alloc(struct lab *lab, size_t size, void (*fini)(void *memory));
+
+/* host.c: descriptor and address; of NULL, -1 and 127.0.0.1 */
+int host_netns(const struct lab_host *host);
+const char *host_address(const struct lab_host *host);
 
 /* janitor.c */
 void janitor_start(struct lab *lab);
@@ -45,6 +50,10 @@ void process_exec(struct lab_process *process, const char *const *argv, bool as_
 void process_fork(struct lab_process *process, int (*fn)(void *arg), void *arg, bool as_postgres);
 void process_fail(struct lab_process *process, const char *what)
     __attribute__((noreturn)); /* with the tail of its log */
+/* In another network namespace, by its descriptor; -1: the lab's own. Before its start. */
+void process_place(struct lab_process *process, int netns);
+int process_run_at(struct lab *lab, int netns, const char *const *argv, bool as_postgres,
+                   struct strbuf *output);
 int process_run(struct lab *lab, const char *const *argv, bool as_postgres, struct strbuf *output);
 
 /* Waits for `cond`; when it does not come true, or the process ends before, process_fail(). */
@@ -62,6 +71,7 @@ void tree_each(pid_t pid, void (*fn)(pid_t pid, void *arg), void *arg);
 
 /* net.c: blocking, bounded; -1 and false on any failure */
 int net_connect(uint16_t port, int64_t timeout_ms);
+int net_connect_to(const char *address, uint16_t port, int64_t timeout_ms);
 int net_connect_unix(const char *path, int64_t timeout_ms);
 bool net_ask(int fd, const char *request, struct strbuf *reply); /* the reply until EOF */
 

@@ -61,9 +61,33 @@ const char *lab_process_log_tail(struct lab_process *process); /* its end, for m
  * output goes to a log of its own. */
 struct lab_process *lab_fork(struct lab *lab, const char *name, int (*fn)(void *arg), void *arg);
 
+/* ---- hosts: network namespaces, so that a machine can vanish from some or from all ---- */
+
+struct lab_host;
+
+/* Gives this process a network (and mounts) of its own, in which it is the router between the hosts
+ * that follow. As root only; before anything else is started in the lab, and never again in this
+ * process. Nothing of it is seen outside, and all of it ends with the processes. */
+void lab_net_start(struct lab *lab);
+struct lab_host *lab_host_create(struct lab *lab, const char *name);
+const char *lab_host_name(const struct lab_host *host);
+const char *lab_host_address(const struct lab_host *host);            /* IPv4 */
+void lab_process_place(struct lab_process *process, struct lab_host *host); /* before its start */
+
+/* Packets from one to the other are dropped, nobody is told; this direction only. Idempotent. */
+void lab_host_drop(struct lab_host *from, struct lab_host *to);
+void lab_host_pass(struct lab_host *from, struct lab_host *to);
+void lab_host_link(struct lab_host *host, bool up); /* its cable */
+
+/* Nothing of it answers anybody, the router included, and nobody is told; or it is back. */
+void lab_host_cut(struct lab_host *host, bool cut);
+
 /* ---- ZooKeeper ---- */
 
 struct lab_zk;
+
+/* Each server on a host of its own. */
+struct lab_zk *lab_zk_start_at(struct lab *lab, struct lab_host *const *hosts, int servers);
 
 struct lab_zk *lab_zk_start(struct lab *lab, int servers); /* 1, or an ensemble of 3; ready */
 const char *lab_zk_hosts(const struct lab_zk *zk);         /* "127.0.0.1:P,..." */
@@ -100,6 +124,9 @@ struct lab_pg;
 struct lab_pg *lab_pg_start(struct lab *lab, int nodes); /* node 0 is primary; all take queries */
 struct lab_pg *lab_pg_start_with(struct lab *lab, int nodes,
                                  const char *settings); /* more lines of postgresql.conf */
+/* Each node on a host of its own, where all hosts may connect. */
+struct lab_pg *lab_pg_start_at(struct lab *lab, struct lab_host *const *hosts, int nodes,
+                               const char *settings);
 uint16_t lab_pg_port(const struct lab_pg *pg, int node);
 const char *lab_pg_data(const struct lab_pg *pg, int node);     /* its data directory */
 const char *lab_pg_conninfo(const struct lab_pg *pg, int node); /* superuser, dbname=postgres */
@@ -107,6 +134,12 @@ struct lab_process *lab_pg_process(struct lab_pg *pg, int node);
 void lab_pg_node_start(struct lab_pg *pg, int node); /* again; does not wait */
 bool lab_pg_wait_recovery(struct lab_pg *pg, int node, bool in_recovery, int64_t timeout_ms);
 void lab_pg_promote(struct lab_pg *pg, int node); /* returns once it takes writes */
+
+/* A standby goes on with another primary. False: it does not answer. */
+bool lab_pg_follow(struct lab_pg *pg, int node, int primary);
+/* Makes a node that is down a standby of `primary`, from a new copy of its data; does not start it.
+ * False: the copy failed. */
+bool lab_pg_rebuild(struct lab_pg *pg, int node, int primary);
 
 /* A program of the same version: "pgbench". */
 const char *lab_pg_program(struct lab_pg *pg, const char *name);

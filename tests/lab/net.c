@@ -29,13 +29,18 @@ static int connect_within(const struct sockaddr *addr, socklen_t len, int64_t ti
 	return fd;
 }
 
+int net_connect_to(const char *address, uint16_t port, int64_t timeout_ms)
+{
+	struct sockaddr_in addr = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+	if (inet_pton(AF_INET, address, &addr.sin_addr) != 1)
+		lab_fail("%s: no IPv4 address", address);
+	return connect_within((struct sockaddr *)&addr, sizeof(addr), timeout_ms);
+}
+
 int net_connect(uint16_t port, int64_t timeout_ms)
 {
-	struct sockaddr_in addr = {.sin_family = AF_INET,
-	                           .sin_port = htons(port),
-	                           .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-
-	return connect_within((struct sockaddr *)&addr, sizeof(addr), timeout_ms);
+	return net_connect_to("127.0.0.1", port, timeout_ms);
 }
 
 int net_connect_unix(const char *path, int64_t timeout_ms)

@@ -1,6 +1,7 @@
 /* PostgreSQL with streaming replication: node 0 starts as primary, the others as its standbys.
  * No fsync, trust on loopback; as root it runs as the user postgres. */
 #include <errno.h>
+#include <ftw.h>
 #include <glob.h>
 #include <libpq-fe.h>
 #include <pwd.h>
@@ -17,6 +18,7 @@
 struct pg_node {
 	struct lab_process *process;
 	const char *data, *conninfo;
+	const char *address;
 	uint16_t port;
 };
 
@@ -25,12 +27,12 @@ struct lab_pg {
 	const char *bin;      /* folder of the newest PostgreSQL's programs */
 	const char *dir;      /* belongs to the user that PostgreSQL runs as */
 	const char *settings; /* more lines for postgresql.auto.conf */
+	bool hosts;           /* other hosts connect */
 	int count;
 	struct pg_node nodes[PG_NODES_MAX];
 };
 
-static const char settings[] = "listen_addresses = '127.0.0.1'\n"
-                               "unix_socket_directories = ''\n"
+static const char settings[] = "unix_socket_directories = ''\n"
                                "fsync = off\n"
                                "shared_buffers = 16MB\n"
                                "wal_keep_size = 64MB\n"
@@ -86,8 +88,19 @@ static void append_settings(struct lab_pg *pg, int i)
 	const char *path = lab_printf(pg->lab, "%s/postgresql.auto.conf", pg->nodes[i].data);
 	const char *old = lab_read_file(pg->lab, path);
 
-	lab_write_file(path, lab_printf(pg->lab, "%s%s%sport = %u\n", old, settings, pg->settings,
+	lab_write_file(path, lab_printf(pg->lab, "%s%slisten_addresses = '%s'\n%sport = %u\n", old,
+	                                settings, pg->nodes[i].address, pg->settings,
 	                                pg->nodes[i].port));
+}
+
+static void let_hosts_in(struct lab_pg *pg)
+{
+	const char *path = lab_printf(pg->lab, "%s/pg_hba.conf", pg->nodes[0].data);
+
+	lab_write_file(path, lab_printf(pg->lab,
+	                                "%shost all all 10.0.0.0/8 trust\n"
+	                                "host replication all 10.0.0.0/8 trust\n",
+	                                lab_read_file(pg->lab, path)));
 }
 
 static void make_primary(struct lab_pg *pg)
@@ -105,25 +118,71 @@ static void make_primary(struct lab_pg *pg)
 
 	run_program(pg, argv);
 	append_settings(pg, 0);
+	if (pg->hosts)
+		let_hosts_in(pg);
 }
 
 /* The standby goes on calling itself nodeN (from 1) to its primary, as repmgr's do. */
-static void make_standby(struct lab_pg *pg, int i)
+static const char *source_of(struct lab_pg *pg, int node, int primary)
 {
-	const char *source =
-	    lab_printf(pg->lab, "%s application_name=node%d", pg->nodes[0].conninfo, i + 1);
+	return lab_printf(pg->lab, "%s application_name=node%d", pg->nodes[primary].conninfo,
+	                  node + 1);
+}
+
+static int copy_primary(struct lab_pg *pg, int node, int primary, struct strbuf *output)
+{
 	const char *argv[] = {lab_pg_program(pg, "pg_basebackup"),
 	                      "--no-sync",
 	                      "--checkpoint=fast",
 	                      "--write-recovery-conf",
 	                      "--dbname",
-	                      source,
+	                      source_of(pg, node, primary),
 	                      "-D",
-	                      pg->nodes[i].data,
+	                      pg->nodes[node].data,
 	                      NULL};
+	int status = process_run(pg->lab, argv, true, output);
 
-	run_program(pg, argv);
-	append_settings(pg, i);
+	if (status == 0)
+		append_settings(pg, node);
+	return status;
+}
+
+static void make_standby(struct lab_pg *pg, int i)
+{
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	if (copy_primary(pg, i, 0, &output) != 0)
+		lab_fail("pg_basebackup failed:\n%s", output.data);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	(void)st;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
+/* postgresql.auto.conf comes with the copy, and of two lines with the same name the last counts. */
+bool lab_pg_rebuild(struct lab_pg *pg, int node, int primary)
+{
+	if (lab_process_alive(pg->nodes[node].process))
+		lab_fail("rebuilding a PostgreSQL server that runs");
+	if (nftw(pg->nodes[node].data, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+		lab_fail("cannot remove %s: %s", pg->nodes[node].data, strerror(errno));
+	return copy_primary(pg, node, primary, NULL) == 0;
+}
+
+bool lab_pg_follow(struct lab_pg *pg, int node, int primary)
+{
+	const char *conninfo = pg->nodes[node].conninfo;
+	auto_free char *set = lab_pg_query(
+	    conninfo, lab_printf(pg->lab, "alter system set primary_conninfo = '%s'",
+	                         source_of(pg, node, primary)));
+	auto_free char *loaded =
+	    set != NULL ? lab_pg_query(conninfo, "select pg_reload_conf()") : NULL;
+
+	return loaded != NULL;
 }
 
 void lab_pg_node_start(struct lab_pg *pg, int node)
@@ -153,7 +212,8 @@ static void start_and_wait(struct lab_pg *pg, int i)
 	                   "does not take queries");
 }
 
-struct lab_pg *lab_pg_start_with(struct lab *lab, int nodes, const char *more_settings)
+struct lab_pg *lab_pg_start_at(struct lab *lab, struct lab_host *const *hosts, int nodes,
+                               const char *more_settings)
 {
 	struct lab_pg *pg = lab_alloc(lab, sizeof(*pg), NULL);
 
@@ -162,16 +222,19 @@ struct lab_pg *lab_pg_start_with(struct lab *lab, int nodes, const char *more_se
 	pg->count = nodes < PG_NODES_MAX ? nodes : PG_NODES_MAX;
 	pg->dir = postgres_folder(lab, "pg");
 	pg->settings = more_settings;
+	pg->hosts = hosts != NULL;
 	for (int i = 0; i < pg->count; i++) {
 		struct pg_node *node = &pg->nodes[i];
 
 		node->process = process_create(lab, lab_printf(lab, "postgres%d", i));
 		node->data = lab_printf(lab, "%s/node%d", pg->dir, i);
 		node->port = lab_port(lab);
+		node->address = host_address(hosts != NULL ? hosts[i] : NULL);
+		process_place(node->process, host_netns(hosts != NULL ? hosts[i] : NULL));
 		node->conninfo = lab_printf(lab,
-		                            "host=127.0.0.1 port=%u user=postgres dbname=postgres "
+		                            "host=%s port=%u user=postgres dbname=postgres "
 		                            "connect_timeout=2",
-		                            node->port);
+		                            node->address, node->port);
 		if (i == 0)
 			make_primary(pg);
 		else
@@ -179,6 +242,11 @@ struct lab_pg *lab_pg_start_with(struct lab *lab, int nodes, const char *more_se
 		start_and_wait(pg, i);
 	}
 	return pg;
+}
+
+struct lab_pg *lab_pg_start_with(struct lab *lab, int nodes, const char *more_settings)
+{
+	return lab_pg_start_at(lab, NULL, nodes, more_settings);
 }
 
 struct lab_pg *lab_pg_start(struct lab *lab, int nodes)

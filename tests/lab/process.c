@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct lab_process {
 	struct lab_process *next;
 	const char *name;
 	const char *log;
+	int netns;  /* where it is started; -1: where the lab is */
 	pid_t pid;  /* 0: does not run */
 	int status; /* of the last run, as waitpid() has it */
 };
@@ -34,6 +36,7 @@ struct lab_process *process_create(struct lab *lab, const char *name)
 	struct lab_process *process = xcalloc(1, sizeof(*process));
 
 	process->lab = lab;
+	process->netns = -1;
 	process->name = lab_printf(lab, "%s", name);
 	process->log = lab_printf(lab, "%s/%s-%u.log", lab->dir, name, lab->counter++);
 	process->next = lab->processes;
@@ -65,8 +68,9 @@ static void become_postgres(void)
 }
 
 /* In the child. The death signal comes after the change of user, which would clear it. */
-static void become_child(const char *log, bool as_postgres, pid_t parent)
+static void become_child(const struct lab_process *process, bool as_postgres, pid_t parent)
 {
+	const char *log = process->log;
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int out = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 	sigset_t none;
@@ -74,6 +78,8 @@ static void become_child(const char *log, bool as_postgres, pid_t parent)
 	setpgid(0, 0);
 	if (null < 0 || out < 0 || dup2(null, 0) != 0 || dup2(out, 1) != 1 || dup2(out, 2) != 2)
 		_exit(126);
+	if (process->netns >= 0 && setns(process->netns, CLONE_NEWNET) != 0)
+		lab_fail("cannot enter the network of %s: %s", process->name, strerror(errno));
 	close_range(3, ~0U, 0);
 	for (int i = 1; i < NSIG; i++)
 		signal(i, SIG_DFL);
@@ -84,6 +90,11 @@ static void become_child(const char *log, bool as_postgres, pid_t parent)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(126);
+}
+
+void process_place(struct lab_process *process, int netns)
+{
+	process->netns = netns;
 }
 
 /* Returns in the child with true. */
@@ -98,7 +109,7 @@ static bool fork_child(struct lab_process *process, bool as_postgres)
 	if (pid < 0)
 		lab_fail("cannot fork for %s: %s", process->name, strerror(errno));
 	if (pid == 0) {
-		become_child(process->log, as_postgres, parent);
+		become_child(process, as_postgres, parent);
 		return true;
 	}
 	setpgid(pid, pid);
@@ -268,15 +279,22 @@ const char *lab_process_log(struct lab_process *process)
 	return process->log;
 }
 
-int process_run(struct lab *lab, const char *const *argv, bool as_postgres, struct strbuf *output)
+int process_run_at(struct lab *lab, int netns, const char *const *argv, bool as_postgres,
+                   struct strbuf *output)
 {
 	struct lab_process *process = process_create(lab, "run");
 	struct err err;
 
+	process_place(process, netns);
 	process_exec(process, argv, as_postgres);
 	if (!lab_process_wait(process, RUN_TIMEOUT_MS))
 		process_fail(process, lab_printf(lab, "(%s) does not end", argv[0]));
 	if (output != NULL && !file_read(process->log, LOG_MAX, output, NULL, &err))
 		lab_fail("%s", err.message);
 	return lab_process_exit_code(process);
+}
+
+int process_run(struct lab *lab, const char *const *argv, bool as_postgres, struct strbuf *output)
+{
+	return process_run_at(lab, -1, argv, as_postgres, output);
 }

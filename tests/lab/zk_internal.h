@@ -10,6 +10,7 @@
 
 struct zk_server {
 	struct lab_process *process;
+	const char *address;
 	const char *dir, *data, *config;
 	uint16_t port, peer_port, election_port;
 };

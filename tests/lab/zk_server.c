@@ -16,14 +16,14 @@ static void write_config(struct lab_zk *zk, int i)
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 
 	strbuf_printf(&text,
-	              "tickTime=2000\ndataDir=%s\nclientPort=%u\nclientPortAddress=127.0.0.1\n"
+	              "tickTime=2000\ndataDir=%s\nclientPort=%u\nclientPortAddress=%s\n"
 	              "admin.enableServer=false\n4lw.commands.whitelist=*\nmaxClientCnxns=0\n"
 	              "clientPortListenBacklog=2048\nminSessionTimeout=500\n"
 	              "maxSessionTimeout=60000\ninitLimit=10\nsyncLimit=5\n",
-	              server->data, server->port);
+	              server->data, server->port, server->address);
 	for (int j = 0; j < zk->count && zk->count > 1; j++)
-		strbuf_printf(&text, "server.%d=127.0.0.1:%u:%u\n", j + 1, zk->servers[j].peer_port,
-		              zk->servers[j].election_port);
+		strbuf_printf(&text, "server.%d=%s:%u:%u\n", j + 1, zk->servers[j].address,
+		              zk->servers[j].peer_port, zk->servers[j].election_port);
 	lab_write_file(server->config, text.data);
 }
 
@@ -38,7 +38,7 @@ static void make_data(struct lab_zk *zk, int i)
 		               lab_printf(zk->lab, "%d\n", i + 1));
 }
 
-static void prepare_server(struct lab_zk *zk, int i)
+static void prepare_server(struct lab_zk *zk, int i, const struct lab_host *host)
 {
 	struct zk_server *server = &zk->servers[i];
 
@@ -46,6 +46,8 @@ static void prepare_server(struct lab_zk *zk, int i)
 	server->data = lab_printf(zk->lab, "%s/data", server->dir);
 	server->config = lab_printf(zk->lab, "%s/zoo.cfg", server->dir);
 	server->process = process_create(zk->lab, "zookeeper");
+	process_place(server->process, host_netns(host));
+	server->address = host_address(host);
 	server->port = lab_port(zk->lab);
 	server->peer_port = lab_port(zk->lab);
 	server->election_port = lab_port(zk->lab);
@@ -74,7 +76,8 @@ void lab_zk_server_start(struct lab_zk *zk, int server)
 
 bool zk_ask(const struct lab_zk *zk, int server, const char *word, struct strbuf *reply)
 {
-	auto_close int fd = net_connect(zk->servers[server].port, WORD_TIMEOUT_MS);
+	auto_close int fd = net_connect_to(zk->servers[server].address, zk->servers[server].port,
+	                                   WORD_TIMEOUT_MS);
 
 	return fd >= 0 && net_ask(fd, word, reply);
 }
@@ -105,16 +108,22 @@ static void end_session(void *memory)
 
 struct lab_zk *lab_zk_start(struct lab *lab, int servers)
 {
+	return lab_zk_start_at(lab, NULL, servers);
+}
+
+struct lab_zk *lab_zk_start_at(struct lab *lab, struct lab_host *const *hosts, int servers)
+{
 	struct lab_zk *zk = lab_alloc(lab, sizeof(*zk), end_session);
-	auto_strbuf struct strbuf hosts = STRBUF_INIT;
+	auto_strbuf struct strbuf list = STRBUF_INIT;
 
 	zk->lab = lab;
 	zk->count = servers < ZK_SERVERS_MAX ? servers : ZK_SERVERS_MAX;
 	for (int i = 0; i < zk->count; i++) {
-		prepare_server(zk, i);
-		strbuf_printf(&hosts, "%s127.0.0.1:%u", i > 0 ? "," : "", zk->servers[i].port);
+		prepare_server(zk, i, hosts != NULL ? hosts[i] : NULL);
+		strbuf_printf(&list, "%s%s:%u", i > 0 ? "," : "", zk->servers[i].address,
+		              zk->servers[i].port);
 	}
-	zk->hosts = lab_printf(lab, "%s", hosts.data);
+	zk->hosts = lab_printf(lab, "%s", list.data);
 	for (int i = 0; i < zk->count; i++) {
 		write_config(zk, i);
 		lab_zk_server_start(zk, i);
