@@ -39,6 +39,10 @@ struct cluster {
 	size_t outlet_count;
 	bool primed; /* the targets have a text */
 	struct decide_hold hold;
+	struct manager_times times; /* as the store said last; layout patroni */
+	int64_t hold_limit_ms;      /* of this hold, from its start */
+	int64_t hold_starting_ms;   /* in it, when the server was last seen to start up; 0: never */
+	int64_t hold_timeout_said_ms;
 	int64_t episode;           /* of the hold, or of the last one */
 	int64_t held_zxid;         /* of the value at hand then */
 	struct member previous;    /* the primary before the one applied */
@@ -83,6 +87,13 @@ void cluster_hold(struct cluster *cluster, const struct decision *decision,
 
 /* For how long clients may still be held, in ms; 0 or less: that is over, or nobody is. */
 int64_t cluster_hold_left_ms(const struct cluster *cluster);
+
+/* For how long they would be, should a hold begin now; `starting` as for manager_times_ms(). */
+int64_t cluster_hold_timeout_ms(const struct cluster *cluster, bool starting);
+char *cluster_hold_source(const struct cluster *cluster) MUST_CHECK; /* in words; caller frees */
+
+/* Takes the cluster manager's times from what the store says. */
+void cluster_hold_learn(struct cluster *cluster, const struct watch_fact *fact);
 
 /* --- cluster_outlets.c --- */
 

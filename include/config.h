@@ -47,7 +47,7 @@ struct config_cluster {
 	int64_t verify_timeout_ms; /* for one question to one server */
 	int64_t max_lag;           /* bytes that a standby may be behind; 0: any */
 	enum config_loss on_primary_loss;
-	int64_t hold_timeout_ms;
+	int64_t hold_timeout_ms; /* 0: auto; see config_hold_ms() */
 	int64_t tripwires; /* silent connections to the primary; 0: none */
 	enum config_loss on_store_loss;
 	enum config_rollback on_store_rollback;
@@ -60,7 +60,9 @@ struct config_target {
 	char *name;
 	char *cluster;           /* its name */
 	size_t cluster_index;    /* into config.clusters */
-	int64_t hold_timeout_ms; /* its cluster's; 0: that never holds */
+	/* Its cluster's, by the defaults of Patroni where that is auto, and the longest that it may
+	 * become; 0: that never holds. */
+	int64_t hold_timeout_ms, hold_max_ms;
 	char *template_file;
 	char *output;
 	char *owner;                  /* "user:group", "user", ":group" or "" */
@@ -120,6 +122,13 @@ struct config *config_load(const char *file, struct strbuf *errors) MUST_CHECK;
 struct config *config_load_text(const char *file, const char *text, size_t len,
                                 struct strbuf *errors) MUST_CHECK;
 void config_free(struct config *config);
+
+#define CONFIG_HOLD_MARGIN_MS 5000 /* of auto, on top of what the cluster manager may take */
+
+/* How long clients of the cluster are held: hold_timeout, or by auto. `manager_ms`: how long its
+ * cluster manager may take to have a new primary; 0: not known, or layout segue or plain. */
+int64_t config_hold_ms(const struct config_cluster *cluster, int64_t manager_ms);
+int64_t config_hold_max_ms(const struct config_cluster *cluster); /* for any manager_ms */
 
 const char *config_target_kind_name(enum config_target_kind kind); /* "haproxy", ... */
 

@@ -36,6 +36,12 @@ struct topology_mark {
 	int64_t timeline;           /* of the server that was named, then; 0: not known */
 };
 
+/* How long the cluster manager may take to have a new primary, in seconds, by its own settings. */
+struct manager_times {
+	int64_t ttl, loop_wait, retry_timeout, start_timeout; /* ttl 0: not known */
+	bool assumed; /* Patroni's defaults: its /config is missing, or cannot be read */
+};
+
 struct topology {
 	int64_t zxid;     /* mzxid of the master znode; of several, of the newest change */
 	bool has_primary; /* false: the store says that nobody is (JSON null) */
@@ -52,6 +58,7 @@ struct topology {
 	char leader[TOPOLOGY_NAME_MAX]; /* without a primary: whom Patroni's leader key names,
 	                                   though nothing else is known of it; or "" */
 	bool paused; /* Patroni's maintenance mode: no leader is no loss while the primary lives */
+	struct manager_times times; /* layout patroni */
 };
 
 void topology_init(struct topology *topology);
@@ -89,6 +96,11 @@ bool topology_same_address(const struct member *a, const struct member *b);
 /* The order of members: by name (host, where it has none), then by address and port, as a name may
  * be missing or given twice. */
 int topology_compare(const struct member *a, const struct member *b);
+
+/* From the loss of a primary to the next one, at most, in ms; 0: not known. `starting`: its server
+ * answers that it is starting up, so that its agent lives and leaves it the time for that. */
+int64_t manager_times_ms(const struct manager_times *times, bool starting);
+bool manager_times_same(const struct manager_times *a, const struct manager_times *b);
 
 /* True when both name the same servers in the same roles, with the same tags, and the same of them
  * may be read from, whatever zxid, lag or slot. */

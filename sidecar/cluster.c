@@ -235,6 +235,7 @@ void cluster_reconcile(struct cluster *cluster)
 	struct decision decision;
 
 	note_store(cluster, fact);
+	cluster_hold_learn(cluster, fact);
 	follow_members(cluster, fact);
 	cluster_input(cluster, &input);
 	decision = decide(&input);
@@ -295,6 +296,9 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 	cluster->applied.floor_zxid = previous->applied.floor_zxid;
 	cluster->unsaved = previous->unsaved || previous->saving != NULL;
 	cluster->hold = previous->hold;
+	cluster->hold_limit_ms = previous->hold_limit_ms;
+	cluster->hold_starting_ms = previous->hold_starting_ms;
+	cluster->times = previous->times;
 	cluster->episode = previous->episode;
 	cluster->held_zxid = previous->held_zxid;
 	cluster->moved_us = previous->moved_us;

@@ -92,6 +92,12 @@ static bool hold_left(const struct cluster *cluster, double *out)
 	return cluster->hold.by != HELD_NOT && cluster->hold.policy == CONFIG_LOSS_HOLD;
 }
 
+static bool hold_timeout(const struct cluster *cluster, double *out)
+{
+	*out = (double)cluster_hold_timeout_ms(cluster, false) / 1000;
+	return true;
+}
+
 static bool overridden(const struct cluster *cluster, double *out)
 {
 	*out = cluster->override.kind != OVERRIDE_NONE;
@@ -196,6 +202,9 @@ static const struct metric metrics[] = {
      .of_cluster = held},
     {"segue_cluster_hold_left_seconds", "gauge",
      "How long clients may still be held; only while they are.", .of_cluster = hold_left},
+    {"segue_cluster_hold_timeout_seconds", "gauge",
+     "How long clients are held, by hold_timeout or by what auto makes of it.",
+     .of_cluster = hold_timeout},
     {"segue_cluster_overridden", "gauge", "1: pinned or frozen by an operator.",
      .of_cluster = overridden},
     {"segue_cluster_store_zxid", "gauge", "The zxid of what the store says; 0: nothing yet.",

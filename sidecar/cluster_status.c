@@ -239,17 +239,27 @@ static json_t *hold_json(const struct cluster *cluster)
 	                 fence ? "fence" : "hold");
 }
 
+static json_t *hold_timeout_json(const struct cluster *cluster)
+{
+	auto_free char *source = cluster_hold_source(cluster);
+
+	return json_pack("{s:I, s:I, s:s}", "ms",
+	                 (json_int_t)cluster_hold_timeout_ms(cluster, false), "starting_up_ms",
+	                 (json_int_t)cluster_hold_timeout_ms(cluster, true), "from", source);
+}
+
 json_t *cluster_status(const struct cluster *cluster)
 {
 	const struct verdict *verdict = &cluster->verdict;
 
 	return json_pack(
-	    "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	    "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 	    cluster->config->name, "state", cluster_state(cluster), "reason",
 	    cluster_text_json(cluster->override_problem != NULL ? cluster->override_problem
 	                                                        : verdict->reason),
 	    "about", cluster_text_json(verdict->about), "why", cluster_text_json(verdict->why),
 	    "store", store_json(watcher_fact(cluster->watcher)), "applied", applied_json(cluster),
-	    "override", override_json(&cluster->override), "hold", hold_json(cluster), "servers",
+	    "override", override_json(&cluster->override), "hold", hold_json(cluster),
+	    "hold_timeout", hold_timeout_json(cluster), "servers",
 	    servers_json(cluster), "targets", targets_json(cluster), "alarm", alarm_json(cluster));
 }

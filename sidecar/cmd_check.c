@@ -192,6 +192,7 @@ static int run_checks(struct check *check)
 		start_topology(check, i);
 	check_overrides(check);
 	check_store(check);
+	check_hold_times(check);
 	check_servers(check);
 	check_publishers(check);
 	check_targets(check);

@@ -94,6 +94,29 @@ bool topology_same_servers(const struct topology *a, const struct topology *b)
 	return true;
 }
 
+/* -- the cluster manager's times -- */
+
+/* The leader key lasts for ttl after the leader's last word, the others look every loop_wait, and
+ * what they ask the store and each other may be asked again for retry_timeout. A leader whose
+ * PostgreSQL has crashed sees it within loop_wait, and gives the key up a loop_wait after
+ * start_timeout. */
+int64_t manager_times_ms(const struct manager_times *times, bool starting)
+{
+	int64_t lost = times->ttl + times->loop_wait + times->retry_timeout;
+	int64_t restarted = 2 * times->loop_wait + times->start_timeout;
+
+	if (times->ttl == 0)
+		return 0;
+	return (starting && restarted > lost ? restarted : lost) * 1000;
+}
+
+bool manager_times_same(const struct manager_times *a, const struct manager_times *b)
+{
+	return a->ttl == b->ttl && a->loop_wait == b->loop_wait &&
+	       a->retry_timeout == b->retry_timeout && a->start_timeout == b->start_timeout &&
+	       a->assumed == b->assumed;
+}
+
 /* -- slots -- */
 
 static const char *name_of(const struct member *member)

@@ -8,7 +8,7 @@
 
 #include "base/strbuf.h"
 
-#define HAPROXY_LINT_HOLD_MS 30000 /* where no hold_timeout is known: its default */
+#define HAPROXY_LINT_HOLD_MS 30000 /* where clients are not held; a failover may take as long */
 
 /* Appends one line a finding to `out`: "line N: finding: what to do instead"; returns how many.
  * `hold_ms`: how long clients have to be able to wait. */

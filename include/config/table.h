@@ -44,6 +44,7 @@ enum config_type {
 
 enum config_key_flags {
 	CONFIG_REQUIRED = 1 << 0, /* must be set, and not to nothing */
+	CONFIG_AUTO = 1 << 1,     /* a duration: "auto" is allowed too, and kept as 0 */
 };
 
 #define CONFIG_NOT_KEPT SIZE_MAX /* offset of a key that is checked and then forgotten */

@@ -75,7 +75,7 @@ void haproxy_found_take_over(struct haproxy_driver *driver)
 {
 	struct haproxy_hold *hold = &driver->hold;
 	bool forever = hold->note.kind == HAPROXY_NOTE_FENCE;
-	int64_t ms = GRACE_MS + driver->target.config->hold_timeout_ms;
+	int64_t ms = GRACE_MS + driver->target.config->hold_max_ms;
 	auto_free char *next = forever ? xasprintf("it stays so until a primary is admitted, or "
 	                                           "`segue resume %s`",
 	                                           driver->target.config->name)

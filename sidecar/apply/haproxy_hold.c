@@ -43,17 +43,23 @@ const struct haproxy_config *haproxy_homes(const struct haproxy_driver *driver)
 
 /* --- the door --- */
 
+static void set_timer(struct haproxy_hold *hold, int64_t ms)
+{
+	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	event_add(hold->timer, &after);
+}
+
 void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_door door, int64_t timer_ms)
 {
 	struct haproxy_hold *hold = &driver->hold;
-	struct timeval after = {.tv_sec = timer_ms / 1000, .tv_usec = timer_ms % 1000 * 1000};
 	bool was_open = hold->door == DOOR_OPEN, is_open = door == DOOR_OPEN;
 
 	hold->door = door;
 	hold->settled = false;
 	event_del(hold->timer);
 	if (timer_ms >= 0)
-		event_add(hold->timer, &after);
+		set_timer(hold, timer_ms);
 	hold->turned_us = clock_now_us();
 	if (was_open && !is_open)
 		hold->since_us = hold->turned_us;
@@ -138,6 +144,8 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 			haproxy_found_keep(driver, &hold->held_episode, episode, timeout_ms);
 		return;
 	}
+	if (episode == hold->held_episode && hold->door == DOOR_HELD)
+		set_timer(hold, timeout_ms);
 	if (episode == hold->held_episode || episode == hold->fenced_episode)
 		return;
 	hold->held_episode = episode;

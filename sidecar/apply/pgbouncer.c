@@ -230,7 +230,13 @@ static void begin_hold(struct pgbouncer_driver *driver)
 static void hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
 {
 	struct pgbouncer_driver *driver = driver_of(target);
+	const struct timeval after = {.tv_sec = timeout_ms / 1000,
+	                              .tv_usec = timeout_ms % 1000 * 1000};
 
+	if (episode == driver->hold_episode && driver->facts.held && !driver->fenced) {
+		driver->hold_until_ms = clock_now_ms() + timeout_ms;
+		event_add(driver->alarm, &after);
+	}
 	if (episode == driver->hold_episode)
 		return;
 	driver->hold_episode = episode;

@@ -196,7 +196,6 @@ static void check_include(struct check *check, const char *what, const char *mai
 static void check_running(struct check *check, struct console *console, const char *what,
                           const struct config_target *target, const struct pgbouncer_ini *ini)
 {
-	const struct config_cluster *cluster = &check->config->clusters[target->cluster_index];
 	struct pgbouncer_table config, databases = {0};
 	auto_strbuf struct strbuf findings = STRBUF_INIT;
 	bool unrendered = is_unrendered(target->output);
@@ -219,7 +218,7 @@ static void check_running(struct check *check, struct console *console, const ch
 		                             .output = target->output,
 		                             .unrendered = unrendered,
 		                             .console = target->console,
-		                             .hold_timeout_ms = cluster->hold_timeout_ms},
+		                             .hold_timeout_ms = check_hold_ms(check, target->cluster_index)},
 		    &findings);
 		note_findings(check, what, &findings);
 		if (unrendered)

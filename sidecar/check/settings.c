@@ -148,7 +148,7 @@ static void leave_outputs_out(const struct check *check, struct haproxy_files *f
 	files->count = kept;
 }
 
-static void lint_file(struct check *check, const char *path)
+static void lint_file(struct check *check, const char *path, int64_t hold_ms)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT, findings = STRBUF_INIT;
 	struct err err;
@@ -163,7 +163,7 @@ static void lint_file(struct check *check, const char *path)
 		           err.message);
 		return;
 	}
-	if (haproxy_lint(text.data, text.len, HAPROXY_LINT_HOLD_MS, &findings) == 0)
+	if (haproxy_lint(text.data, text.len, hold_ms, &findings) == 0)
 		check_note(check, CHECK_OK, path, NULL, "nothing in it hurts a failover");
 	for (const char *line = findings.data; *line != '\0';) {
 		size_t len = strcspn(line, "\n");
@@ -259,6 +259,7 @@ static void check_outputs(struct check *check, const struct config_target *first
 
 void check_settings(struct check *check, const struct config_target *target, int64_t pid)
 {
+	int64_t hold_ms = check_hold_ms(check, target->cluster_index);
 	struct haproxy_files arguments = {.count = 0}, files = {.count = 0};
 	auto_free char *what = check_target_name(target);
 
@@ -273,7 +274,7 @@ void check_settings(struct check *check, const struct config_target *target, int
 		haproxy_files_expand(arguments.items[i], &files);
 	leave_outputs_out(check, &files); /* their templates are looked at already */
 	for (size_t i = 0; i < files.count; i++)
-		lint_file(check, files.items[i]);
+		lint_file(check, files.items[i], hold_ms > 0 ? hold_ms : HAPROXY_LINT_HOLD_MS);
 	check_binds(check, target, &files);
 	haproxy_files_free(&files);
 	haproxy_files_free(&arguments);

@@ -183,6 +183,7 @@ static void note_scope(struct question *question, const struct scope_fact *fact)
 	case SCOPE_READ:
 		if (!check_patroni(question->check, what, question->path, fact->keys, &topology))
 			return;
+		question->check->topologies[question->cluster].times = topology.times;
 		note_topology(question, &topology);
 		topology_fini(&topology);
 		return;

@@ -34,10 +34,10 @@ static void note_lint(struct check *check, const struct config_target *target, c
                       const struct strbuf *text)
 {
 	auto_strbuf struct strbuf findings = STRBUF_INIT;
-	int64_t hold_ms =
-	    target->hold_timeout_ms > 0 ? target->hold_timeout_ms : HAPROXY_LINT_HOLD_MS;
+	int64_t hold_ms = check_hold_ms(check, target->cluster_index);
 
-	(void)haproxy_lint(text->data, text->len, hold_ms, &findings);
+	(void)haproxy_lint(text->data, text->len, hold_ms > 0 ? hold_ms : HAPROXY_LINT_HOLD_MS,
+	                   &findings);
 	for (const char *line = findings.data; *line != '\0';) {
 		size_t len = strcspn(line, "\n");
 

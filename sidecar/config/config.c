@@ -80,25 +80,54 @@ static size_t check_cluster_name(struct checker *checker, const struct config_se
 	return 0;
 }
 
-static int64_t hold_timeout_ms(const struct config *config, size_t cluster_index)
+/* --- hold_timeout = auto --- */
+
+#define PATRONI_MS INT64_C(50000)  /* its defaults: ttl 30 + loop_wait 10 + retry_timeout 10 */
+#define REPMGR_MS  INT64_C(90000)  /* repmgrd tries to reconnect for 60 s, then it promotes */
+#define AUTO_MAX   INT64_C(300000) /* whatever Patroni's /config says */
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+int64_t config_hold_ms(const struct config_cluster *cluster, int64_t manager_ms)
+{
+	if (cluster->hold_timeout_ms > 0)
+		return cluster->hold_timeout_ms;
+	if (cluster->layout != CONFIG_LAYOUT_PATRONI)
+		return REPMGR_MS;
+	return smaller((manager_ms > 0 ? manager_ms : PATRONI_MS) + CONFIG_HOLD_MARGIN_MS,
+	               AUTO_MAX);
+}
+
+int64_t config_hold_max_ms(const struct config_cluster *cluster)
+{
+	return config_hold_ms(cluster, AUTO_MAX);
+}
+
+static void take_hold_times(struct config_target *target, const struct config *config)
 {
 	const struct config_cluster *cluster;
 
-	if (cluster_index >= config->cluster_count)
-		return 0;
-	cluster = &config->clusters[cluster_index];
-	return cluster->on_primary_loss == CONFIG_LOSS_HOLD ||
-	               cluster->on_store_loss == CONFIG_LOSS_HOLD
-	           ? cluster->hold_timeout_ms
-	           : 0;
+	if (target->cluster_index >= config->cluster_count)
+		return;
+	cluster = &config->clusters[target->cluster_index];
+	if (cluster->on_primary_loss != CONFIG_LOSS_HOLD &&
+	    cluster->on_store_loss != CONFIG_LOSS_HOLD)
+		return;
+	target->hold_timeout_ms = config_hold_ms(cluster, 0);
+	target->hold_max_ms = config_hold_max_ms(cluster);
 }
+
+/* --- targets --- */
 
 static void check_target(struct checker *checker, const struct config_section *section)
 {
 	struct config_target *target = &checker->config->targets[checker->target_count++];
 
 	target->cluster_index = check_cluster_name(checker, section, target->cluster);
-	target->hold_timeout_ms = hold_timeout_ms(checker->config, target->cluster_index);
+	take_hold_times(target, checker->config);
 	if (*target->output == '\0')
 		return;
 	check_unique(checker, &checker->outputs, section, "output", target->output);

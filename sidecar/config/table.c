@@ -185,13 +185,20 @@ static const struct config_key keys[] = {
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "hold_timeout",
      .type = CONFIG_TYPE_DURATION,
+     .flags = CONFIG_AUTO,
      .offset = AT(config_cluster, hold_timeout_ms),
      .min = 100,
      .max = HOUR,
-     .preset = "30s",
-     .help = "How long clients are held; then they are let go, to the last primary. Shorter than "
-             "PgBouncer's query_wait_timeout, and than a client of a HAProxy can wait: retries "
-             "times timeout connect, or times 1s where that is longer."},
+     .preset = "auto",
+     .help =
+         "How long clients are held; then they are let go, to the last primary. auto, with layout "
+         "patroni: ttl + loop_wait + retry_timeout of Patroni's /config + 5s (55s with Patroni's "
+         "defaults), followed when they change; while the server answers that it is starting up, "
+         "2 x loop_wait + primary_start_timeout + 5s where that is longer, as Patroni leaves it so "
+         "long before it gives up the leader key; 5m at most. auto, with any other layout: 90s, as "
+         "repmgrd by its defaults tries to reconnect for 60s before it promotes a standby. Has to "
+         "be shorter than PgBouncer's query_wait_timeout, and than a client of a HAProxy can wait: "
+         "retries times timeout connect, or times 1s where that is longer."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "tripwires",
      .type = CONFIG_TYPE_COUNT,

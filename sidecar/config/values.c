@@ -64,6 +64,8 @@ void config_value_allowed(const struct config_key *key, struct strbuf *out)
 	if (key->type == CONFIG_TYPE_ENUM) {
 		append_choices(out, key->choices);
 	} else if (key->type == CONFIG_TYPE_DURATION) {
+		if ((key->flags & CONFIG_AUTO) != 0)
+			strbuf_append_str(out, "auto | ");
 		append_duration(out, key->min);
 		strbuf_append_str(out, " to ");
 		append_duration(out, key->max);
@@ -136,9 +138,10 @@ static bool set_bool(const struct config_key *key, const char *text, bool *at, s
 static bool set_duration(const struct config_key *key, const char *text, int64_t *at,
                          struct err *err)
 {
-	int64_t ms;
+	bool is_auto = (key->flags & CONFIG_AUTO) != 0 && strcmp(text, "auto") == 0;
+	int64_t ms = 0;
 
-	if (!grammar_duration(text, &ms) || ms < key->min || ms > key->max)
+	if (!is_auto && (!grammar_duration(text, &ms) || ms < key->min || ms > key->max))
 		return refuse(key, text, "", err);
 	if (at != NULL)
 		*at = ms;

@@ -9,9 +9,14 @@
 #include <unistd.h>
 
 #include "base/strbuf.h"
+#include "config/grammar.h"
 
 #define SLOTS_DEFAULT 4
 #define SLOTS_MAX     64
+
+#define CONNECT_DEFAULT_MS 50   /* of the templates that ship */
+#define RETRY_MAX_MS       1000 /* between two tries HAProxy waits min(1 s, timeout connect) */
+#define WAIT_MORE_MS       30000
 
 /* Takes the value over. Bytes that are no UTF-8 (environment) go through as they are. */
 static void set(json_t *object, const char *key, json_t *value)
@@ -235,6 +240,37 @@ static bool slots_wanted(const struct config_target *target, unsigned *wanted, s
 	return true;
 }
 
+/* var.timeout_connect, as HAProxy reads it: a number without a unit is ms. What it would not read is
+ * its own to refuse. */
+static int64_t connect_ms(const struct config_target *target)
+{
+	int64_t ms = 0;
+
+	for (size_t i = 0; i < target->var_count; i++) {
+		const char *value = target->vars[i].value;
+		auto_free char *with_unit = xasprintf("%sms", value);
+
+		if (strcmp(target->vars[i].name, "timeout_connect") == 0 &&
+		    !grammar_duration(value, &ms) && !grammar_duration(with_unit, &ms))
+			ms = 0;
+	}
+	return ms > 0 ? ms : CONNECT_DEFAULT_MS;
+}
+
+/* By the longest hold that there may be: with hold_timeout = auto the present one follows Patroni's
+ * settings, and the text must not, as HAProxy takes it by a reload. */
+static void set_hold(json_t *view, const struct config_cluster *cluster,
+                     const struct config_target *target)
+{
+	int64_t wait_ms = config_hold_max_ms(cluster) + WAIT_MORE_MS;
+	int64_t period_ms = connect_ms(target);
+
+	if (period_ms > RETRY_MAX_MS)
+		period_ms = RETRY_MAX_MS;
+	set(view, "hold_wait_ms", json_integer(wait_ms));
+	set(view, "hold_retries", json_integer((wait_ms + period_ms - 1) / period_ms));
+}
+
 static void set_store_facts(json_t *view, const struct topology *topology)
 {
 	set(view, "zxid", json_integer(topology->zxid));
@@ -270,6 +306,7 @@ json_t *view_build(const struct config_cluster *cluster, const struct config_tar
 		set(view, "standbys_port", json_integer(standbys_port(&members)));
 	set(view, "members", members_view(&members));
 	set(view, "slots", slots_view(&members, slots));
+	set_hold(view, cluster, target);
 	set(view, "target", target_view(target));
 	set(view, "vars", vars_view(target));
 	set(view, "env", env_view());

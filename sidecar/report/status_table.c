@@ -339,6 +339,17 @@ static void print_text(const struct page *page, enum mood mood, const char *labe
 	print_line(page, mood, label, &line);
 }
 
+static void print_hold_timeout(const struct page *page, const json_t *timeout)
+{
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+
+	if (!json_is_object(timeout))
+		return;
+	strbuf_printf(&line, "%.1f s, by ", json_number_value(json_object_get(timeout, "ms")) / 1000);
+	append_string(timeout, "from", &line);
+	print_line(page, MOOD_PLAIN, "hold for", &line);
+}
+
 static void print_cluster(const struct page *page, const json_t *cluster)
 {
 	auto_strbuf struct strbuf name = STRBUF_INIT, state = STRBUF_INIT;
@@ -351,6 +362,7 @@ static void print_cluster(const struct page *page, const json_t *cluster)
 	print_text(page, MOOD_BAD, "ALARM", cluster, "alarm");
 	print_override(page, cluster);
 	print_hold(page, json_object_get(cluster, "hold"));
+	print_hold_timeout(page, json_object_get(cluster, "hold_timeout"));
 	print_text(page, MOOD_PLAIN, "reason", cluster, "reason");
 	print_applied(page, json_object_get(cluster, "applied"));
 	print_store(page, json_object_get(cluster, "store"));

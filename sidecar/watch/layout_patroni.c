@@ -293,6 +293,47 @@ static void read_others(struct scope *scope, const char *leader)
 		leave_out(scope, "more members", why);
 }
 
+#define SECONDS_MAX 86400 /* a longer time is taken as this */
+
+/* A setting of /config in seconds: an integer, or a string that is one. Patroni 4 raises what is
+ * below `min`; where an older one does not, this errs on the long side. */
+static int64_t get_seconds(struct scope *scope, const json_t *config, const char *name, int64_t min,
+                           int64_t otherwise)
+{
+	const json_t *value = json_object_get(config, name);
+	const char *text = json_string_value(value);
+	char *end = NULL;
+	int64_t seconds = text != NULL ? strtoll(text, &end, 10) : json_integer_value(value);
+	auto_free char *why = NULL;
+
+	if (value == NULL)
+		return otherwise;
+	if ((json_is_integer(value) || (text != NULL && end != text && *end == '\0')) &&
+	    seconds >= 0) {
+		seconds = seconds < min ? min : seconds;
+		return seconds < SECONDS_MAX ? seconds : SECONDS_MAX;
+	}
+	why = xasprintf("%s is no number of seconds: Patroni's default of %" PRId64 " is taken",
+	                name, otherwise);
+	leave_out(scope, "the config key", why);
+	return otherwise;
+}
+
+/* primary_start_timeout was master_start_timeout before Patroni 3. */
+static void read_times(struct scope *scope, const json_t *config)
+{
+	const char *start = json_object_get(config, "primary_start_timeout") != NULL
+	                        ? "primary_start_timeout"
+	                        : "master_start_timeout";
+
+	scope->out->times = (struct manager_times){
+	    .ttl = get_seconds(scope, config, "ttl", 20, 30),
+	    .loop_wait = get_seconds(scope, config, "loop_wait", 1, 10),
+	    .retry_timeout = get_seconds(scope, config, "retry_timeout", 3, 10),
+	    .start_timeout = get_seconds(scope, config, start, 0, 300),
+	    .assumed = config == NULL};
+}
+
 static void read_config(struct scope *scope)
 {
 	static const char *const standby[] = {"host", "port", "restore_command"};
@@ -303,6 +344,7 @@ static void read_config(struct scope *scope)
 
 	if (key->present && json == NULL)
 		leave_out(scope, "the config key", err.message);
+	read_times(scope, json);
 	scope->out->paused = is_yes(json_object_get(json, "pause"));
 	for (size_t i = 0; i < ARRAY_LEN(standby); i++)
 		if (is_truthy(json_object_get(section, standby[i])))

@@ -19,6 +19,7 @@
 #define SETTLE_MS        25  /* what follows a change (file, fsync, state) is over by then */
 #define RELOAD_SETTLE_MS 300 /* for a reload: the old worker has gone */
 #define WARM_UP          20  /* changes that do not count */
+#define CUTOFFS          20  /* rounds of --patroni-defaults */
 
 struct scale {
 	unsigned changes;     /* of segue and of the floor each */
@@ -361,12 +362,26 @@ static unsigned count_after(char **argv, int *i)
 	return (unsigned)count;
 }
 
+/* By itself, as it is in a network of its own and takes a minute a round. */
+static int bench_cutoffs(const char *rounds)
+{
+	struct bench bench = {.lab = lab_create("bench")};
+
+	lab_net_start(bench.lab);
+	cutoff_bench(bench.lab, &bench.report,
+	             rounds != NULL ? (unsigned)strtoul(rounds, NULL, 10) : CUTOFFS);
+	lab_destroy(bench.lab);
+	return bench.report.failed > 0;
+}
+
 int main(int argc, char **argv)
 {
 	bool quick = false, endpoints = false, waiting = false, all;
 	unsigned failovers = 0; /* 0: not these alone */
 	struct bench bench = {0};
 
+	if (argc > 1 && strcmp(argv[1], "--patroni-defaults") == 0)
+		return bench_cutoffs(argv[2]);
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--quick") == 0) {
 			quick = true;
@@ -378,8 +393,9 @@ int main(int argc, char **argv)
 			waiting = true;
 		} else {
 			fprintf(stderr,
-			        "usage: %s [--quick] [--failovers [N] | --endpoints | --waiting]\n",
-			        argv[0]);
+			        "usage: %s [--quick] [--failovers [N] | --endpoints | --waiting]\n"
+			        "       %s --patroni-defaults [ROUNDS]\n",
+			        argv[0], argv[0]);
 			return 2;
 		}
 	all = !endpoints && !waiting && failovers == 0;

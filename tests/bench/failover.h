@@ -16,6 +16,11 @@
 /* All of it; its tables go to standard output, its targets into the report. */
 void failover_bench(struct lab *lab, struct lab_zk *zk, struct report *report, unsigned rounds);
 
+/* ---- cutoff.c: Patroni at its defaults, and the leader's machine is cut off ---- */
+
+/* The lab's network has been started; see lab_net_start(). */
+void cutoff_bench(struct lab *lab, struct report *report, unsigned rounds);
+
 /* ---- failover_stage.c: the servers, and a client behind each way ---- */
 
 enum way { WAY_PGBOUNCER, WAY_BEFORE_HAPROXY, WAY_HAPROXY, WAY_PATRONI, WAYS };

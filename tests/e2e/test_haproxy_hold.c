@@ -248,3 +248,20 @@ Test(haproxy_hold, a_health_check_rests_meanwhile)
 	cr_assert(door_is_checked());
 	close(waiting);
 }
+
+/* As when Patroni's settings have changed meanwhile. */
+Test(haproxy_hold, the_same_hold_said_again_has_the_new_time)
+{
+	int waiting;
+
+	door_apply(d.a);
+	door_hold(1, LONG_MS);
+	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
+	target_hold(d.target, 1, 100, false);
+	cr_assert(driver_wait_log(&d, "event=hold_over", 1));
+	cr_assert(door_wait_name(waiting, "a"));
+	target_hold(d.target, 1, LONG_MS, false); /* what is over stays over */
+	cr_assert(driver_wait_sync(&d));
+	cr_assert(door_leads_to(d.a));
+	close(waiting);
+}

@@ -541,3 +541,17 @@ Test(pgbouncer_driver_hold, a_file_that_is_not_included_any_more_is_told_and_the
 	pgdriver_apply(&d, 1);
 	cr_assert(pgdriver_leads_to(&d, 1));
 }
+
+/* As when Patroni's settings have changed meanwhile. */
+Test(pgbouncer_driver_hold, the_same_hold_said_again_has_the_new_time)
+{
+	pgdriver_apply(&d, 0);
+	pgdriver_hold(&d, 30000);
+	cr_assert(pgdriver_wait_step(&d, "holding"));
+	target_hold(d.target, d.zxid, 100, false);
+	cr_assert(pgdriver_wait_log(&d, "event=hold_over"));
+	target_hold(d.target, d.zxid, 30000, false); /* what is over stays over */
+	cr_assert(pgdriver_wait_paused(&d, "app", false));
+	pgdriver_apply(&d, 1);
+	cr_assert(pgdriver_leads_to(&d, 1));
+}

@@ -190,7 +190,7 @@ Test(run_endpoint, ready_is_who_leads_clients_to_an_admitted_primary)
 	expect_text(hold, "by", "store");
 	expect_text(hold, "policy", "hold");
 	cr_assert_gt(json_integer_value(json_object_get(hold, "left_ms")), 1000);
-	cr_assert_leq(json_integer_value(json_object_get(hold, "left_ms")), 30000);
+	cr_assert_leq(json_integer_value(json_object_get(hold, "left_ms")), 90000);
 	json_decref(document);
 	run_set_primary(&run, 1);
 	cr_assert(wait_readyz(&run, 200));

@@ -148,3 +148,22 @@ void lab_host_link(struct lab_host *host, bool up)
 {
 	IP(host->lab, -1, "link", "set", host->link, up ? "up" : "down");
 }
+
+/* From inside, so that the router keeps its route; and it asks for no hardware address, whose lack
+ * it would know of after 3 s. */
+void lab_host_cut(struct lab_host *host, bool cut)
+{
+	struct lab *lab = host->lab;
+	const char *gateway = lab_printf(lab, "%.*s.1", (int)(strlen(host->address) - 2),
+	                                 host->address);
+
+	if (cut) {
+		IP(lab, -1, "neighbour", "replace", host->address, "lladdr", "02:00:00:00:00:01",
+		   "nud", "permanent", "dev", host->link);
+		IP(lab, host->netns, "link", "set", "eth0", "down");
+		return;
+	}
+	IP(lab, host->netns, "link", "set", "eth0", "up");
+	IP(lab, host->netns, "route", "add", "default", "via", gateway);
+	IP(lab, -1, "neighbour", "del", host->address, "dev", host->link);
+}

@@ -79,6 +79,9 @@ void lab_host_drop(struct lab_host *from, struct lab_host *to);
 void lab_host_pass(struct lab_host *from, struct lab_host *to);
 void lab_host_link(struct lab_host *host, bool up); /* its cable */
 
+/* Nothing of it answers anybody, the router included, and nobody is told; or it is back. */
+void lab_host_cut(struct lab_host *host, bool cut);
+
 /* ---- ZooKeeper ---- */
 
 struct lab_zk;

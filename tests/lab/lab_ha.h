@@ -29,8 +29,19 @@ struct lab_patroni;
 /* Ready: node 0 takes writes, the others stream from it, and the store says so. */
 struct lab_patroni *lab_patroni_start(struct lab *lab, struct lab_zk *zk, const char *scope,
                                       int nodes);
+/* Each node on a host of its own, ZooKeeper on one, too; with other times than the lab's. */
+struct lab_patroni_options {
+	const char *scope;
+	int nodes;
+	struct lab_host *const *hosts;     /* NULL: all on 127.0.0.1 */
+	int ttl, loop_wait, retry_timeout; /* s; ttl 0: those of the lab */
+};
+struct lab_patroni *lab_patroni_start_with(struct lab *lab, struct lab_zk *zk,
+                                           const struct lab_patroni_options *options);
+
 const char *lab_patroni_path(const struct lab_patroni *patroni); /* "/service/<scope>" */
 const char *lab_patroni_name(const struct lab_patroni *patroni, int node);
+const char *lab_patroni_address(const struct lab_patroni *patroni, int node);
 const char *lab_patroni_conninfo(const struct lab_patroni *patroni, int node); /* superuser */
 uint16_t lab_patroni_port(const struct lab_patroni *patroni, int node);
 uint16_t lab_patroni_api_port(const struct lab_patroni *patroni, int node); /* its REST API */

@@ -11,7 +11,7 @@
 
 struct patroni_node {
 	struct machine machine;
-	const char *name, *data, *conninfo;
+	const char *name, *data, *conninfo, *address;
 	uint16_t port, api_port;
 };
 
@@ -19,32 +19,34 @@ struct lab_patroni {
 	struct lab *lab;
 	struct lab_zk *zk;
 	const char *scope, *dir, *path;
+	struct lab_patroni_options options;
 	int count;
 	struct patroni_node nodes[NODES_MAX];
 };
 
-/* Arguments: scope, name, API port twice, ZooKeeper's hosts, PostgreSQL's port twice, its programs,
- * its data, a passfile, a folder for its socket (beside the data: pg_rewind fails on one inside).
+/* Arguments: scope, name, address and API port twice, ZooKeeper's hosts, the times, address and
+ * PostgreSQL's port twice, its programs, its data, a passfile, a folder for its socket (beside the
+ * data: pg_rewind fails on one inside).
  * The ttl is at least loop_wait + 2 * retry_timeout, as Patroni demands. */
 static const char node_config[] = "scope: %s\n"
                                   "name: %s\n"
                                   "restapi:\n"
-                                  "  listen: 127.0.0.1:%u\n"
-                                  "  connect_address: 127.0.0.1:%u\n"
+                                  "  listen: %s:%u\n"
+                                  "  connect_address: %s:%u\n"
                                   "zookeeper:\n"
                                   "  hosts: '%s'\n"
                                   "bootstrap:\n"
                                   "  dcs:\n"
-                                  "    ttl: 5\n"
-                                  "    loop_wait: 1\n"
-                                  "    retry_timeout: 2\n"
+                                  "    ttl: %d\n"
+                                  "    loop_wait: %d\n"
+                                  "    retry_timeout: %d\n"
                                   "    postgresql:\n"
                                   "      use_pg_rewind: true\n"
                                   "      parameters: {max_connections: 300}\n"
                                   "  initdb: [no-sync, {encoding: UTF8}, {locale: C}]\n"
                                   "postgresql:\n"
-                                  "  listen: 127.0.0.1:%u\n"
-                                  "  connect_address: 127.0.0.1:%u\n"
+                                  "  listen: %s:%u\n"
+                                  "  connect_address: %s:%u\n"
                                   "  bin_dir: %s\n"
                                   "  data_dir: %s\n"
                                   "  pgpass: %s\n"
@@ -57,6 +59,8 @@ static const char node_config[] = "scope: %s\n"
                                   "  pg_hba:\n"
                                   "    - host all all 127.0.0.1/32 trust\n"
                                   "    - host replication all 127.0.0.1/32 trust\n"
+                                  "    - host all all 10.213.0.0/16 trust\n"
+                                  "    - host replication all 10.213.0.0/16 trust\n"
                                   "  parameters:\n"
                                   "    fsync: 'off'\n"
                                   "    shared_buffers: 16MB\n"
@@ -70,22 +74,28 @@ static void prepare_node(struct lab_patroni *patroni, int i)
 {
 	struct patroni_node *node = &patroni->nodes[i];
 	struct lab *lab = patroni->lab;
+	const struct lab_patroni_options *options = &patroni->options;
+	struct lab_host *host = options->hosts != NULL ? options->hosts[i] : NULL;
 	const char *config;
 
+	node->address = host_address(host);
 	node->name = lab_printf(lab, "pg%d", i + 1);
 	node->data = lab_printf(lab, "%s/%s", patroni->dir, node->name);
 	node->port = lab_port(lab);
 	node->api_port = lab_port(lab);
 	node->conninfo = lab_printf(
-	    lab, "host=127.0.0.1 port=%u user=postgres dbname=postgres connect_timeout=2",
-	    node->port);
+	    lab, "host=%s port=%u user=postgres dbname=postgres connect_timeout=2",
+	    node->address, node->port);
 	config = lab_printf(lab, "%s.yml", node->data);
 	lab_write_file(config,
-	               lab_printf(lab, node_config, patroni->scope, node->name, node->api_port,
-	                          node->api_port, lab_zk_hosts(patroni->zk), node->port, node->port,
-	                          postgres_programs(lab), node->data,
+	               lab_printf(lab, node_config, patroni->scope, node->name, node->address,
+	                          node->api_port, node->address, node->api_port,
+	                          lab_zk_hosts(patroni->zk), options->ttl, options->loop_wait,
+	                          options->retry_timeout, node->address, node->port,
+	                          node->address, node->port, postgres_programs(lab), node->data,
 	                          lab_printf(lab, "%s.pgpass", node->data), patroni->dir));
 	machine_init(&node->machine, lab, lab_printf(lab, "patroni-%s", node->name), config);
+	process_place(node->machine.process, host_netns(host));
 }
 
 struct node_ref {
@@ -115,10 +125,19 @@ static bool is_replica(void *arg)
 	       lab_wait_streams(node->conninfo, 0);
 }
 
-struct lab_patroni *lab_patroni_start(struct lab *lab, struct lab_zk *zk, const char *scope,
-                                      int nodes)
+struct lab_patroni *lab_patroni_start_with(struct lab *lab, struct lab_zk *zk,
+                                           const struct lab_patroni_options *options)
 {
 	struct lab_patroni *patroni = lab_alloc(lab, sizeof(*patroni), NULL);
+	const char *scope = options->scope;
+	int nodes = options->nodes;
+
+	patroni->options = *options;
+	if (options->ttl == 0) {
+		patroni->options.ttl = 5;
+		patroni->options.loop_wait = 1;
+		patroni->options.retry_timeout = 2;
+	}
 
 	patroni->lab = lab;
 	patroni->zk = zk;
@@ -139,6 +158,13 @@ struct lab_patroni *lab_patroni_start(struct lab *lab, struct lab_zk *zk, const 
 	return patroni;
 }
 
+struct lab_patroni *lab_patroni_start(struct lab *lab, struct lab_zk *zk, const char *scope,
+                                      int nodes)
+{
+	return lab_patroni_start_with(
+	    lab, zk, &(struct lab_patroni_options){.scope = scope, .nodes = nodes});
+}
+
 const char *lab_patroni_path(const struct lab_patroni *patroni)
 {
 	return patroni->path;
@@ -147,6 +173,11 @@ const char *lab_patroni_path(const struct lab_patroni *patroni)
 const char *lab_patroni_name(const struct lab_patroni *patroni, int node)
 {
 	return patroni->nodes[node].name;
+}
+
+const char *lab_patroni_address(const struct lab_patroni *patroni, int node)
+{
+	return patroni->nodes[node].address;
 }
 
 const char *lab_patroni_conninfo(const struct lab_patroni *patroni, int node)

@@ -52,7 +52,8 @@ Test(config, the_least_file_has_the_defaults_of_the_contract)
 	cr_assert_eq(cluster->verify, CONFIG_VERIFY_PREFER);
 	cr_assert_str_eq(cluster->verify_conninfo, "user=segue dbname=postgres connect_timeout=2");
 	cr_assert_eq(cluster->on_primary_loss, CONFIG_LOSS_HOLD);
-	cr_assert_eq(cluster->hold_timeout_ms, 30000);
+	cr_assert_eq(cluster->hold_timeout_ms, 0);
+	cr_assert_eq(target->hold_timeout_ms, 90000);
 	cr_assert_eq(cluster->on_store_loss, CONFIG_LOSS_KEEP);
 	cr_assert_eq(cluster->on_store_rollback, CONFIG_ROLLBACK_REFUSE);
 	cr_assert_eq(config->target_count, 1);
@@ -344,4 +345,33 @@ Test(config, a_file_that_cannot_be_read_is_named)
 	snprintf(expected, sizeof(expected), "%s: not a regular file\n", dir);
 	expect_unreadable(dir, expected);
 	rmdir(dir);
+}
+
+/* hold_timeout = auto: by the cluster manager's own times, and never absurd. */
+Test(config, hold_timeout_auto)
+{
+	static const struct {
+		const char *lines;
+		int64_t manager_ms, ms, max_ms;
+	} cases[] = {
+	    {"layout = patroni\n", 0, 55000, 300000},
+	    {"layout = patroni\nhold_timeout = auto\n", 0, 55000, 300000},
+	    {"layout = patroni\n", 110000, 115000, 300000},
+	    {"layout = patroni\n", INT64_C(86400000) * 3, 300000, 300000},
+	    {"layout = patroni\nhold_timeout = 30s\n", 50000, 30000, 30000},
+	    {"layout = segue\n", 0, 90000, 90000},
+	    {"layout = plain\nhold_timeout = 1h\n", 0, 3600000, 3600000},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_free char *text = xasprintf("[zookeeper]\nhosts = zk1:2181\n"
+		                                 "[cluster a]\npath = /a\n%s",
+		                                 cases[i].lines);
+		struct config *config = load(text);
+
+		cr_expect_eq(config_hold_ms(&config->clusters[0], cases[i].manager_ms), cases[i].ms,
+		             "%zu", i);
+		cr_expect_eq(config_hold_max_ms(&config->clusters[0]), cases[i].max_ms, "%zu", i);
+		config_free(config);
+	}
 }

@@ -137,7 +137,7 @@ Test(config_errors, values_of_clusters)
 	     "verify_conninfo: found what is no connection string: allowed: " CONNINFO_ALLOWED},
 	    {"on_primary_loss = no", "on_primary_loss: found \"no\": allowed: hold | keep | fence"},
 	    {"hold_timeout = 2h",
-	     "hold_timeout: found \"2h\": allowed: 100ms to 1h (units: ms, s, m, h)"},
+	     "hold_timeout: found \"2h\": allowed: auto | 100ms to 1h (units: ms, s, m, h)"},
 	    {"on_store_rollback = x", "on_store_rollback: found \"x\": allowed: refuse | follow"},
 	};
 	static const struct wrong paths[] = {

@@ -151,3 +151,73 @@ Test(layout_patroni, a_leader_key_that_is_no_name_is_refused)
 	    (struct layout_patroni_key){.present = true, .problem = "no permission"};
 	scope_refuse("the leader key: no permission");
 }
+
+static void expect_times(const char *config, int64_t ttl, int64_t loop_wait, int64_t retry_timeout,
+                         int64_t start_timeout)
+{
+	const struct manager_times *times = &scope.topology.times;
+
+	scope.keys.member_count = 0;
+	scope_add_leader("pg1", V3("10.0.0.1", "master", "1"));
+	scope.keys.config =
+	    config != NULL ? scope_key(config) : (struct layout_patroni_key){.present = false};
+	scope_accept();
+	cr_expect_eq(times->ttl, ttl, "%s", config);
+	cr_expect_eq(times->loop_wait, loop_wait, "%s", config);
+	cr_expect_eq(times->retry_timeout, retry_timeout, "%s", config);
+	cr_expect_eq(times->start_timeout, start_timeout, "%s", config);
+}
+
+/* As Patroni 4 writes them, without blanks, and as a person may. */
+Test(layout_patroni, the_times_of_a_failover_are_read)
+{
+	expect_times("{\"ttl\":60,\"loop_wait\":20,\"retry_timeout\":15,"
+	             "\"primary_start_timeout\":120}",
+	             60, 20, 15, 120);
+	expect_times("{\"ttl\": \"60\", \"loop_wait\": \" 20\", \"retry_timeout\": \"15\","
+	             " \"master_start_timeout\": 0}",
+	             60, 20, 15, 0);
+	expect_times("{\"primary_start_timeout\":7,\"master_start_timeout\":8}", 30, 10, 10, 7);
+	cr_expect_str_empty(scope.notes.left_out.data);
+	cr_expect_not(scope.topology.times.assumed);
+}
+
+/* Patroni 4 does so; one that does not is done sooner. */
+Test(layout_patroni, times_below_what_Patroni_allows_are_raised)
+{
+	expect_times("{\"ttl\":5,\"loop_wait\":0,\"retry_timeout\":2}", 20, 1, 3, 300);
+}
+
+Test(layout_patroni, without_a_config_its_defaults_are_taken)
+{
+	expect_times(NULL, 30, 10, 10, 300);
+	cr_expect(scope.topology.times.assumed);
+	expect_times("{\"ttl\":", 30, 10, 10, 300);
+	cr_expect(scope.topology.times.assumed);
+	scope_expect_left_out("the config key: its value is no JSON object");
+}
+
+Test(layout_patroni, a_time_that_is_none_is_the_default_and_is_noted)
+{
+	static const char *const values[] = {"null", "-1", "true", "[30]", "\"\"", "\"30s\"", "1.5"};
+
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		auto_free char *config = xasprintf("{\"ttl\":%s,\"loop_wait\":7}", values[i]);
+
+		expect_times(config, 30, 7, 10, 300);
+		scope_expect_left_out("ttl is no number of seconds: Patroni's default of 30");
+	}
+	expect_times("{\"ttl\":9223372036854775807,\"loop_wait\":\"99999999999999999999\"}", 86400,
+	             86400, 10, 300);
+	cr_expect_eq(manager_times_ms(&scope.topology.times, true), INT64_C(173100000));
+}
+
+Test(layout_patroni, a_start_that_takes_long_is_waited_for_while_it_lasts)
+{
+	expect_times("{}", 30, 10, 10, 300);
+	cr_expect_eq(manager_times_ms(&scope.topology.times, false), 50000);
+	cr_expect_eq(manager_times_ms(&scope.topology.times, true), 320000);
+	expect_times("{\"primary_start_timeout\":0}", 30, 10, 10, 0);
+	cr_expect_eq(manager_times_ms(&scope.topology.times, true), 50000);
+	cr_expect_eq(manager_times_ms(&(struct manager_times){.ttl = 0}, true), 0);
+}

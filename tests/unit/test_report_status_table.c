@@ -21,7 +21,8 @@
 	"\"problem\":\"nobody listens\",\"lag_bytes\":null,\"admitted\":null,\"why\":\"\"}],"       \
 	"\"targets\":[{\"name\":\"local\",\"kind\":\"haproxy\",\"zxid\":6,\"in_sync\":true,"        \
 	"\"step\":\"idle\",\"problem\":\"\",\"moves\":[{\"total_ms\":1.793},{\"total_ms\":2}]}],"   \
-	"\"hold\":{\"since\":\"2026-11-23T11:07:25Z\",\"left_ms\":12345,\"by\":\"store\",\"policy\":\"hold\"}}"
+	"\"hold\":{\"since\":\"2026-11-23T11:07:25Z\",\"left_ms\":12345,\"by\":\"store\",\"policy\":\"hold\"}," \
+	"\"hold_timeout\":{\"ms\":55000,\"starting_up_ms\":300000,\"from\":\"auto, for once\"}}"
 
 static char *print(const char *json, const char *cluster, bool colour, bool *found)
 {
@@ -59,6 +60,7 @@ Test(report_status_table, all_of_it)
 	    "  OVERRIDE  pin to [fd00::2]:5432, by alice@p1, since 2026-11-23T11:07:20Z; ends "
 	    "with: segue release orders\n"
 	    "  hold      on the word of the store, since 2026-11-23T11:07:25Z, 12.3 s left\n"
+	    "  hold for  55.0 s, by auto, for once\n"
 	    "  reason    an operator said so\n"
 	    "  primary   10.0.0.2:5432, name db2, timeline 3, since 2026-11-23T11:07:25Z, zxid "
 	    "6\n"

@@ -101,6 +101,7 @@ Test(view, has_the_facts_of_the_store)
 	    "\"port\":5432,\"endpoint\":\"10.0.0.1:5432\",\"role\":\"primary\","
 	    "\"is_primary\":true,\"tags\":{}},"
 	    "\"standbys\":[],\"has_standbys\":false,"
+	    "\"hold_wait_ms\":120000,\"hold_retries\":2400,"
 	    "\"members\":[{\"name\":\"db1\",\"host\":\"10.0.0.1\",\"address\":\"10.0.0.1\","
 	    "\"port\":5432,\"endpoint\":\"10.0.0.1:5432\",\"role\":\"primary\","
 	    "\"is_primary\":true,\"tags\":{},\"index\":0,\"number\":1,\"first\":true,\"last\":true}],"
@@ -365,4 +366,47 @@ Test(view, has_vars_and_environment)
 	cr_expect_str_eq(json_string_value(json_object_get(env, "SEGUE_TEST_VIEW")), "a=b \xff");
 	json_decref(view);
 	topology_fini(&topology);
+}
+
+/* The wait of a HAProxy: the longest hold and 30 s, in tries that are min(1 s, timeout connect)
+ * apart. It does not follow the topology: the text would need a reload. */
+Test(view, how_long_a_client_has_to_be_able_to_wait)
+{
+	static const struct {
+		enum config_layout layout;
+		int64_t hold_timeout_ms;
+		const char *connect;
+		json_int_t wait_ms, retries;
+	} cases[] = {
+	    {CONFIG_LAYOUT_SEGUE, 30000, NULL, 60000, 1200},
+	    {CONFIG_LAYOUT_SEGUE, 0, NULL, 120000, 2400},
+	    {CONFIG_LAYOUT_PATRONI, 0, NULL, 330000, 6600},
+	    {CONFIG_LAYOUT_PATRONI, 30000, "100ms", 60000, 600},
+	    {CONFIG_LAYOUT_SEGUE, 30000, "4s", 60000, 60},
+	    {CONFIG_LAYOUT_SEGUE, 30000, "700", 60000, 86},
+	    {CONFIG_LAYOUT_SEGUE, 30000, "soon", 60000, 1200},
+	    {CONFIG_LAYOUT_SEGUE, 30000, "0", 60000, 1200},
+	};
+	const char *const names[] = {"db1", NULL};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct config_var var = {(char *)"timeout_connect", (char *)cases[i].connect};
+		struct config_target target = plain_target();
+		struct topology topology;
+		json_t *view;
+
+		cluster.layout = cases[i].layout;
+		cluster.hold_timeout_ms = cases[i].hold_timeout_ms;
+		target.vars = &var;
+		target.var_count = cases[i].connect != NULL;
+		make(&topology, names);
+		topology.times = (struct manager_times){.ttl = 40, .loop_wait = 5};
+		view = build(&topology, &target);
+		cr_expect_eq(json_integer_value(json_object_get(view, "hold_wait_ms")),
+		             cases[i].wait_ms, "%zu", i);
+		cr_expect_eq(json_integer_value(json_object_get(view, "hold_retries")),
+		             cases[i].retries, "%zu", i);
+		json_decref(view);
+		topology_fini(&topology);
+	}
 }
