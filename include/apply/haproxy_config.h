@@ -50,7 +50,9 @@ struct haproxy_fixed {
 struct haproxy_config {
 	struct haproxy_server *servers;
 	size_t server_count;
-	char **backends; /* names of backend and listen sections, in order */
+	bool shares_a_name; /* a frontend has the name of a backend (until 3.2): by its name `show
+	                       stat` tells of the frontend alone */
+	char **backends;    /* names of backend and listen sections, in order */
 	size_t backend_count;
 	struct haproxy_fixed *fixed;
 	size_t fixed_count;

@@ -52,6 +52,7 @@ struct haproxy_sync {
 	int64_t verified_ms;          /* when the file was looked at */
 	bool refuses_add;             /* this worker refused `add server` */
 	bool sweep_owed, sweep_later; /* at once; at the next re-read */
+	int64_t sweep_ms;             /* not earlier than that, when later */
 	unsigned sessions_left;       /* that the last sweep could not end */
 	int64_t unseen_pid; /* of a worker that was replaced in a hold, and cannot be asked; 0 */
 	unsigned sweep_failures; /* in a row: some worker could not be asked */

@@ -39,6 +39,8 @@ struct reader {
 	struct profile *profiles;
 	size_t profile_count;
 	unsigned conditional_depth;
+	char **frontends;
+	size_t frontend_count;
 	bool has_global; /* the text is a whole file, not one of several */
 	bool uncertain;  /* a section began inside a conditional block: who knows where we are */
 };
@@ -152,12 +154,40 @@ static void end_section(struct reader *reader)
 	}
 }
 
+static void add_frontend(struct reader *reader)
+{
+	reader->frontends = xreallocarray(reader->frontends, reader->frontend_count + 1,
+	                                  sizeof(*reader->frontends));
+	reader->frontends[reader->frontend_count++] = xstrdup(word(reader, 1));
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool share_a_name(struct reader *reader)
+{
+	const struct haproxy_config *config = reader->out;
+	size_t count = reader->frontend_count;
+
+	if (count > 0)
+		qsort(reader->frontends, count, sizeof(*reader->frontends), compare_names);
+	for (size_t i = 0; count > 0 && i < config->backend_count; i++)
+		if (bsearch(&config->backends[i], reader->frontends, count,
+		            sizeof(*reader->frontends), compare_names) != NULL)
+			return true;
+	return false;
+}
+
 static bool start_section(struct reader *reader, struct err *err)
 {
 	end_section(reader);
 	reader->section = SECTION_OTHER;
 	reader->has_global = reader->has_global || word_is(reader, 0, "global");
 	reader->uncertain = reader->conditional_depth > 0;
+	if (word_is(reader, 0, "frontend"))
+		add_frontend(reader);
 	if (word_is(reader, 0, "defaults"))
 		start_defaults(reader);
 	else if (word_is(reader, 0, "backend") || word_is(reader, 0, "listen"))
@@ -341,6 +371,7 @@ static bool read_all(struct reader *reader, struct err *err)
 	if (reader->lines.failed)
 		return false;
 	end_section(reader);
+	reader->out->shares_a_name = share_a_name(reader);
 	return reader->conditional_depth == 0 || fail(reader, err, ".if without .endif");
 }
 
@@ -383,6 +414,9 @@ static void reader_fini(struct reader *reader)
 		free(reader->profiles[i].name);
 		haproxy_params_fini(&reader->profiles[i].params);
 	}
+	for (size_t i = 0; i < reader->frontend_count; i++)
+		free(reader->frontends[i]);
+	free(reader->frontends);
 	free(reader->profiles);
 	haproxy_params_fini(&reader->defaults);
 	haproxy_lines_fini(&reader->lines);

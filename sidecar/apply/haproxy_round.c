@@ -17,18 +17,21 @@ bool haproxy_round_line(const char *commands, const struct haproxy_config *confi
                         struct strbuf *line)
 {
 	size_t len = strlen(commands);
-	bool whole = len <= COMMANDS_MAX;
+	bool whole = len <= COMMANDS_MAX, all = config->backend_count > BACKENDS_MAX;
 
 	for (len = whole ? len : COMMANDS_MAX; !whole && len > 0 && commands[len] != ';'; len--)
 		;
 	strbuf_append(line, commands, len);
 	if (len > 0)
 		strbuf_append_char(line, ';');
-	if (config->backend_count > BACKENDS_MAX)
-		strbuf_append_str(line, "show servers state;show stat -1 6 -1;");
-	for (size_t i = 0; config->backend_count <= BACKENDS_MAX && i < config->backend_count; i++)
-		strbuf_printf(line, "show servers state %s;show stat %s 6 -1;", config->backends[i],
-		              config->backends[i]);
+	for (size_t i = 0; !all && i < config->backend_count; i++)
+		strbuf_printf(line, "show servers state %s;", config->backends[i]);
+	if (all)
+		strbuf_append_str(line, "show servers state;");
+	for (size_t i = 0; !all && !config->shares_a_name && i < config->backend_count; i++)
+		strbuf_printf(line, "show stat %s 6 -1;", config->backends[i]);
+	if (all || config->shares_a_name)
+		strbuf_append_str(line, "show stat -1 6 -1;");
 	strbuf_append_str(line, "show info");
 	return whole;
 }

@@ -61,12 +61,12 @@ static void be_idle(struct haproxy_driver *driver)
 	} else if (sync->in_doubt) {
 		ms = DOUBT_REREAD_MS;
 		sync->in_doubt = false;
-	} else if (sync->sweep_later) {
-		ms = SWEEP_LATER_MS;
 	} else if (driver->hold.door != DOOR_OPEN) {
 		ms = target_hub_watch_ms(driver->target.hub);
 		if (ms < sync->round_us * REREAD_SHARE / 1000)
 			ms = sync->round_us * REREAD_SHARE / 1000;
+	} else if (sync->sweep_later) {
+		ms = SWEEP_LATER_MS;
 	} else if (sync->queue_lasts) {
 		ms = QUEUE_REREAD_MS;
 	}
@@ -85,8 +85,10 @@ static void timer_cb(int fd, short events, void *arg)
 		sync->verified_ms = clock_now_ms();
 	}
 	sync->tidied = false;
-	sync->sweep_owed = sync->sweep_owed || sync->sweep_later;
-	sync->sweep_later = false;
+	if (sync->sweep_later && clock_now_ms() >= sync->sweep_ms) {
+		sync->sweep_owed = true;
+		sync->sweep_later = false;
+	}
 	enter(driver, SYNC_IDLE, -1);
 	sync->want_read = true;
 	haproxy_reconcile(driver);
@@ -191,8 +193,8 @@ static void sweep_done_cb(const struct sweep_result *result, void *arg)
 	sync->sessions_left = result->left;
 	sync->sweep_failures = result->problem[0] != '\0' ? sync->sweep_failures + 1 : 0;
 	/* The master CLI is away for a moment in every reload: once more, before it is told. */
-	sync->sweep_later =
-	    (result->connecting > 0 && driver->hold.door != DOOR_HELD) || sync->sweep_failures == 1;
+	sync->sweep_later = result->connecting > 0 || sync->sweep_failures == 1;
+	sync->sweep_ms = clock_now_ms() + SWEEP_LATER_MS - 1; /* timers are no earlier than that */
 	if (sync->sweep_failures != 1 || result->ended > 0)
 		haproxy_log_swept(driver, result);
 	if (sync->tries > 0)

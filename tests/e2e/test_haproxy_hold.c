@@ -216,8 +216,11 @@ Test(haproxy_hold, a_reload_for_another_target_waits_as_well)
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	desired.len = strlen(desired.text);
 	cr_assert(target_set_desired(other, &desired, &err), "%s", err.message);
-	driver_run(&d, 500);
+	for (int64_t until = clock_now_ms() + DRIVER_TIMEOUT_MS;
+	     access(config.output, F_OK) != 0 && clock_now_ms() < until;)
+		driver_run(&d, 20);
 	cr_assert_eq(access(config.output, F_OK), 0);
+	driver_run(&d, 500); /* a reload would take 100 */
 	cr_assert_eq(driver_count_log(&d, "event=reload "), 1, "the one of the start");
 	target_status(other, &status);
 	cr_assert_not_null(strstr(status.problem, "waits until no client"), "%s", status.problem);

@@ -248,3 +248,88 @@ Test(run_haproxy_hold, after_a_kill_at_any_step_of_a_hold_segue_resume_opens)
 	cr_assert_gt(step, 3);
 	run_fini(&run);
 }
+
+/* --- a kill at every step of its end --- */
+
+#define WAITING 5
+
+static bool is_released_or_dead(void *arg)
+{
+	struct run *run = arg;
+
+	return !lab_process_alive(lab_segue_process(run->segue)) ||
+	       lab_segue_count_log(run->segue, "event=moved ", NULL) > 0;
+}
+
+/* Of the server: sessions at once, 0: no limit. */
+static long limit(struct run *run)
+{
+	auto_strbuf struct strbuf reply = STRBUF_INIT;
+	const char *at;
+
+	cr_assert(lab_haproxy_command(run->haproxy, "show stat -1 4 -1", &reply));
+	at = strstr(reply.data, "orders_rw,primary,");
+	cr_assert_not_null(at);
+	for (int i = 0; i < 6; i++)
+		at = strchr(at, ',') + 1;
+	return strtol(at, NULL, 10);
+}
+
+static bool has_no_limit(void *run)
+{
+	return limit(run) == 0;
+}
+
+static bool dies_when_it_opens(struct run *run, int step, int *clients)
+{
+	bool alive;
+
+	run_set_primary(run, 0);
+	run_start_with_faults(run);
+	cr_assert(run_wait_settled(run));
+	hold(run);
+	cr_assert_eq(limit(run), 1);
+	for (int i = 0; i < WAITING; i++)
+		clients[i] = come(run);
+	lab_segue_mark(run->segue);
+	run_fault(run, "kill-at", lab_printf(run->lab, "%d", step));
+	run_set_primary(run, 1);
+	cr_assert(lab_wait_until(is_released_or_dead, run, RUN_TIMEOUT_MS), "step %d", step);
+	alive = lab_process_alive(lab_segue_process(run->segue));
+	run_fault(run, "kill-at", NULL);
+	lab_process_kill(lab_segue_process(run->segue));
+	return !alive;
+}
+
+static void be_served_by_anybody(int fd, int step)
+{
+	const struct timeval until = {.tv_sec = RUN_TIMEOUT_MS / 1000};
+	char got;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &until, sizeof(until));
+	cr_assert_eq(recv(fd, &got, 1, 0), 1, "step %d", step);
+	close(fd);
+}
+
+Test(run_haproxy_hold, after_a_kill_at_any_step_of_its_end_nobody_stays_in_the_queue)
+{
+	int clients[WAITING], step;
+	bool died = true;
+	struct run run;
+
+	run_init(&run, &(struct run_options){0});
+	for (step = 1; died && step < STEPS_MAX; step++) {
+		died = dies_when_it_opens(&run, step, clients);
+		cr_assert_eq(resume(&run, NULL), 0, "step %d", step);
+		for (int i = 0; i < WAITING; i++)
+			be_served_by_anybody(clients[i], step);
+		cr_assert_not(has_note(&run), "step %d", step);
+		cr_assert_neq(limit(&run), 1, "step %d", step);
+	}
+	cr_assert_not(died, "still dying at step %d", step);
+	cr_assert_gt(step, 3);
+	run_set_primary(&run, 1);
+	lab_segue_start(run.segue);
+	cr_assert(lab_wait_until(has_no_limit, &run, RUN_TIMEOUT_MS));
+	run_fini(&run);
+}

@@ -126,19 +126,26 @@ static struct haproxy_config config_of(size_t backends)
 
 Test(haproxy_round, questions_follow_the_commands_on_one_line)
 {
-	struct haproxy_config two = config_of(2), nine = config_of(9);
+	static const char shared[] =
+	    "frontend b\n default_backend b\nbackend b\n  server s 127.0.0.1:1\n";
+	struct haproxy_config two = config_of(2), nine = config_of(9), same;
 	auto_strbuf struct strbuf line = STRBUF_INIT;
+	struct err err;
 
 	cr_assert(haproxy_round_line("", &two, &line));
-	cr_assert_str_eq(line.data,
-	                 "show servers state be0;show stat be0 6 -1;show servers state be1;"
-	                 "show stat be1 6 -1;show info");
+	cr_assert_str_eq(line.data, "show servers state be0;show servers state be1;"
+	                            "show stat be0 6 -1;show stat be1 6 -1;show info");
 	strbuf_reset(&line);
 	cr_assert(haproxy_round_line("set server a/b weight 1", &nine, &line));
-	cr_assert_str_eq(line.data,
-	                 "set server a/b weight 1;show servers state;show stat -1 6 -1;show info");
+	cr_assert_str_eq(line.data, "set server a/b weight 1;show servers state;show stat -1 6 -1;"
+	                            "show info");
+	strbuf_reset(&line);
+	cr_assert(haproxy_config_parse(shared, strlen(shared), &same, &err));
+	cr_assert(haproxy_round_line("", &same, &line));
+	cr_assert_str_eq(line.data, "show servers state b;show stat -1 6 -1;show info");
 	haproxy_config_free(&two);
 	haproxy_config_free(&nine);
+	haproxy_config_free(&same);
 }
 
 Test(haproxy_round, too_many_commands_are_cut_between_two)
