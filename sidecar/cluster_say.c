@@ -198,7 +198,7 @@ static void say_alarm(struct cluster *cluster)
 	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
 		return;
 	if (alarm[0] != '\0')
-		log_error(is_split(cluster)             ? "split_brain"
+		log_error(is_split(cluster)            ? "split_brain"
 		          : cluster->verdict.overruled ? "overruled"
 		                                       : "alarm",
 		          KV_STR("cluster", cluster->config->name), KV_STR("alarm", alarm));

@@ -108,14 +108,15 @@ static void tell_placeless(const struct left_note *note)
 {
 	const char *kind = config_target_kind_name(note->kind);
 
-	fprintf(stderr,
-	        "segue resume: %s/%s: segue.ini has no [%s %s] any more, and its note %s, of an older "
-	        "segue, does not say where it is: %s, then remove the note\n",
-	        kind, note->name, kind, note->name, note->path,
-	        note->kind == CONFIG_TARGET_PGBOUNCER
-	            ? "type RESUME with the name of each of its \"databases\" on that PgBouncer's "
-	              "console"
-	            : "reload that HAProxy, which leads every server to where its file says");
+	fprintf(
+	    stderr,
+	    "segue resume: %s/%s: segue.ini has no [%s %s] any more, and its note %s, of an older "
+	    "segue, does not say where it is: %s, then remove the note\n",
+	    kind, note->name, kind, note->name, note->path,
+	    note->kind == CONFIG_TARGET_PGBOUNCER
+	        ? "type RESUME with the name of each of its \"databases\" on that PgBouncer's "
+	          "console"
+	        : "reload that HAProxy, which leads every server to where its file says");
 }
 
 /* What the section said is in its note. */

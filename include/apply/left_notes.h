@@ -14,7 +14,8 @@ struct left_note {
 	enum config_target_kind kind;
 	char *name;   /* of the section that was */
 	char *path;   /* of the note */
-	char *place;  /* console or socket; NULL: a note of an older segue, or one that cannot be read */
+	char *place;  /* console or socket; NULL: a note of an older segue, or one that cannot be
+	                 read */
 	char *output; /* NULL: the same */
 };
 

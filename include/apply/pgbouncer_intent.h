@@ -10,8 +10,8 @@
 #include "base/err.h"
 
 struct pgbouncer_intent {
-	char *path;  /* where it is written */
-	char *spare; /* where that cannot be done; the two change places then */
+	char *path;   /* where it is written */
+	char *spare;  /* where that cannot be done; the two change places then */
 	char *owner;  /* who wrote it last: process and target, see pgbouncer_intent_is_ours() */
 	char **names; /* the databases */
 	size_t count;
@@ -29,7 +29,8 @@ bool pgbouncer_intent_init(struct pgbouncer_intent *intent, const char *state_di
                            struct err *err) MUST_CHECK;
 void pgbouncer_intent_fini(struct pgbouncer_intent *intent);
 
-/* What the file says from the next save on: it may hold the console's password, as its mode says. */
+/* What the file says from the next save on: it may hold the console's password, as its mode says.
+ */
 void pgbouncer_intent_set_place(struct pgbouncer_intent *intent, const char *console,
                                 const char *output);
 

@@ -64,12 +64,12 @@ struct pgbouncer_facts {
 	bool probe_due;
 	bool nudge_due;
 	bool sever_due;
-	bool install_due;  /* the file is not as the text says */
-	bool moved;        /* SHOW DATABASES is not as the text says */
-	bool reload_owed;  /* the file is newer than the last RELOAD, or that is not known */
-	bool reloaded;     /* RELOAD was tried for the difference at hand */
-	bool mendable;     /* the text has been in the file, or PgBouncer lacks one of its databases:
-	                    * what differs while held is somebody's doing, and no move to come */
+	bool install_due; /* the file is not as the text says */
+	bool moved;       /* SHOW DATABASES is not as the text says */
+	bool reload_owed; /* the file is newer than the last RELOAD, or that is not known */
+	bool reloaded;    /* RELOAD was tried for the difference at hand */
+	bool mendable;    /* the text has been in the file, or PgBouncer lacks one of its databases:
+	                   * what differs while held is somebody's doing, and no move to come */
 	bool quicken_owed; /* hosts have changed or connections were cut since the last SET */
 	bool serve_owed;   /* clients were let go, and have not been seen to be served */
 	bool sweep_owed;

@@ -266,8 +266,9 @@ static void failed(struct left_notes *left, const char *what)
 		return;
 	free(left->told);
 	left->told = xstrdup(what);
-	log_error("left_notes_stay", KV_STR("error", what),
-	          KV_STR("next", "its clients wait; tried again every 30 s, and by `segue resume`"));
+	log_error(
+	    "left_notes_stay", KV_STR("error", what),
+	    KV_STR("next", "its clients wait; tried again every 30 s, and by `segue resume`"));
 }
 
 static void ended(bool ok, const char *what, void *arg)
@@ -299,11 +300,11 @@ struct left_notes *left_notes_release(struct event_base *base, const struct conf
 	struct left_note *notes = left_notes_find(config, &count);
 
 	for (size_t i = 0; i < count; i++)
-		log_warning("note_without_target",
-		            KV_STR("kind", config_target_kind_name(notes[i].kind)),
-		            KV_STR("target", notes[i].name), KV_STR("note", notes[i].path),
-		            KV_STR("next", "segue.ini has no such section any more: what it held is "
-		                           "let go, but for a fence"));
+		log_warning(
+		    "note_without_target", KV_STR("kind", config_target_kind_name(notes[i].kind)),
+		    KV_STR("target", notes[i].name), KV_STR("note", notes[i].path),
+		    KV_STR("next", "segue.ini has no such section any more: what it held is "
+		                   "let go, but for a fence"));
 	left_notes_free(notes, count);
 	if (count == 0)
 		return NULL;

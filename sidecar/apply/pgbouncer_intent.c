@@ -14,11 +14,11 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 
-#define NOTE       "the note of what segue pauses"
-#define LIMIT_KEY  "max_db_connections"
-#define FENCE_KEY  "fence"
+#define NOTE        "the note of what segue pauses"
+#define LIMIT_KEY   "max_db_connections"
+#define FENCE_KEY   "fence"
 #define RUNTIME_DIR "/run/segue"
-#define INTENT_MAX ((size_t)1024 * 1024) /* bytes: ten thousand databases */
+#define INTENT_MAX  ((size_t)1024 * 1024) /* bytes: ten thousand databases */
 
 static bool read_file(const char *path, json_t **root, struct err *err)
 {

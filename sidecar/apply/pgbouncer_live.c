@@ -31,8 +31,7 @@ static void drop_resumed(struct pgbouncer_driver *driver)
 	if (before == 0 || intent->count > 0)
 		return;
 	/* A primary that was dead before PgBouncer restarted in a hold is dead still. */
-	driver->drain =
-	    (struct pgbouncer_drain){.dead = driver->facts.held && driver->drain.dead};
+	driver->drain = (struct pgbouncer_drain){.dead = driver->facts.held && driver->drain.dead};
 	if (!pgbouncer_intent_save(intent, "", &err))
 		log_warning("intent_left", KV_STR("target", driver->target.config->name),
 		            KV_ERR(&err),

@@ -52,8 +52,7 @@ static bool wants_pause(const struct pgbouncer_driver *driver,
 
 bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver)
 {
-	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count;
-	     i++)
+	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count; i++)
 		if (wants_pause(driver, &driver->ini.databases[i]))
 			return true;
 	return false;
@@ -128,8 +127,8 @@ static void note_pauses(struct pgbouncer_driver *driver)
 		without_note(driver, &err);
 	driver->note_unsynced = true;
 	if (driver->facts.drained) /* the others are: this is a new drain, with its own time */
-		*drain = (struct pgbouncer_drain){.paused_us = drain->paused_us,
-		                                  .dead = drain->dead};
+		*drain =
+		    (struct pgbouncer_drain){.paused_us = drain->paused_us, .dead = drain->dead};
 	driver->facts.drained = false;
 	driver->facts.quicken_owed = true;
 	driver->facts.fence_due = driver->fenced;

@@ -259,8 +259,8 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	facts->ours = driver->intent.count > 0;
 	facts->to_pause =
 	    facts->live_known && (driver->drain.unsent || pgbouncer_wants_pause(driver));
-	facts->mendable = driver->generation != 0 &&
-	                  (driver->installed == driver->generation || driver->missing);
+	facts->mendable =
+	    driver->generation != 0 && (driver->installed == driver->generation || driver->missing);
 	facts->limit_over = pgbouncer_limit_is_over(driver);
 	/* What a person has just paused must not be taken for segue's own; but where the primary is
 	 * dead, PgBouncer turns clients away until it is paused, and would be resumed anyway. */

@@ -492,9 +492,9 @@ Test(pgbouncer_driver_hold, an_address_that_a_person_writes_and_reloads_in_a_hol
 {
 	const char *text = hold_and_know_file();
 
-	lab_write_file(d.config.output,
-	               lab_printf(d.lab, "[databases]\napp = host=127.0.0.1 port=%u\n",
-	                          lab_pg_port(d.pg, 1)));
+	lab_write_file(
+	    d.config.output,
+	    lab_printf(d.lab, "[databases]\napp = host=127.0.0.1 port=%u\n", lab_pg_port(d.pg, 1)));
 	pgdriver_command(&d, "RELOAD");
 	is_held_again(text);
 }

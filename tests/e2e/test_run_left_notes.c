@@ -133,8 +133,8 @@ Test(run_left_notes, the_start_lets_go_of_a_pgbouncer_that_segue_ini_has_no_more
 	                                      "event=note_without_target ", "target=other", NULL));
 	cr_assert(bounce_wait_paused(&bounce, 1, false));
 	cr_assert(wait_gone(note_of(&bounce, "other")));
-	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS,
-	                                      "event=left_notes_done ", NULL));
+	cr_assert_not_null(
+	    lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=left_notes_done ", NULL));
 	cr_assert(bounce_is_paused(&bounce, 0), "that one is held still");
 	bounce_name(&bounce, 0);
 	cr_assert(bounce_wait_leads_to(&bounce, 0, 0));
@@ -256,7 +256,8 @@ Test(run_left_notes, segue_resume_opens_a_haproxy_that_segue_ini_has_no_more)
 	run_fini(&run);
 }
 
-/* Another file: it is not known to be of the same servers, so its own is opened by what it wrote. */
+/* Another file: it is not known to be of the same servers, so its own is opened by what it wrote.
+ */
 Test(run_left_notes, the_start_opens_a_haproxy_section_that_segue_ini_has_no_more)
 {
 	struct run run;
@@ -265,8 +266,8 @@ Test(run_left_notes, the_start_opens_a_haproxy_section_that_segue_ini_has_no_mor
 	haproxy_killed_in_a_hold(&run);
 	ini = lab_segue_ini_file(run.segue);
 	replace(run.lab, ini, "[haproxy local]", "[haproxy main]");
-	replace(run.lab, ini, run.output, lab_printf(run.lab, "%s/elsewhere.cfg",
-	                                             lab_segue_dir(run.segue)));
+	replace(run.lab, ini, run.output,
+	        lab_printf(run.lab, "%s/elsewhere.cfg", lab_segue_dir(run.segue)));
 	lab_segue_start(run.segue);
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS,
 	                                      "event=note_without_target ", "target=local", NULL));

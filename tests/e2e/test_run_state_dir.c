@@ -134,8 +134,8 @@ static void with_state_dir(struct run *run, const char *folder)
 	const char *ini = lab_segue_ini_file(run->segue), *old = lab_read_file(run->lab, ini);
 	const char *at = strstr(old, "state_dir = "), *end = strchr(at, '\n');
 
-	lab_write_file(ini, lab_printf(run->lab, "%.*sstate_dir = %s%s", (int)(at - old), old,
-	                               folder, end));
+	lab_write_file(
+	    ini, lab_printf(run->lab, "%.*sstate_dir = %s%s", (int)(at - old), old, folder, end));
 }
 
 Test(run_state_dir, a_folder_that_is_missing_is_made)
@@ -159,8 +159,12 @@ Test(run_state_dir, a_folder_that_cannot_be_made_costs_haproxys_clients_nothing)
 	struct run run;
 
 	run_init(&run, &(struct run_options){0});
-	with_state_dir(&run, NOWHERE "/state");
 	run_set_primary(&run, 0);
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_settled(&run));
+	cr_assert(run_wait_file_names(&run, 0));
+	lab_process_stop(lab_segue_process(run.segue));
+	with_state_dir(&run, NOWHERE "/state");
 	lab_segue_start(run.segue);
 	cr_assert(run_wait_settled(&run));
 	cr_assert_eq(
