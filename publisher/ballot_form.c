@@ -438,7 +438,7 @@ void ballot_form(const struct ballot *ballot, const struct ballot_store *store, 
 
 	*out = (struct opinion){.verdict = VERDICT_WAIT};
 	topology_init(&out->topology);
-	if (ballot->observed_us == 0)
+	if (ballot->observed_us == 0 || ballot->nodes == NULL)
 		say(out, VERDICT_WAIT, "no server was asked yet");
 	else if (now_us - ballot->observed_us > ballot->rules.fresh_us)
 		say(out, VERDICT_WAIT,
