@@ -378,7 +378,8 @@ int main(int argc, char **argv)
 		} else if (strcmp(argv[i], "--endpoints") == 0) {
 			endpoints = true;
 		} else {
-			fprintf(stderr, "usage: %s [--quick] [--failovers | --endpoints]\n"
+			fprintf(stderr,
+			        "usage: %s [--quick] [--failovers | --endpoints]\n"
 			        "       %s --patroni-defaults [ROUNDS]\n",
 			        argv[0], argv[0]);
 			return 2;

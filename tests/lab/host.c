@@ -1,5 +1,6 @@
-/* Hosts: a network namespace each, joined to the lab's process, which is the router between them. The
- * namespaces have no names, only descriptors of this process: they end with it, however it ends. */
+/* Hosts: a network namespace each, joined to the lab's process, which is the router between them.
+ * The namespaces have no names, only descriptors of this process: they end with it, however it
+ * ends. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -123,8 +124,8 @@ void lab_process_place(struct lab_process *process, struct lab_host *host)
 
 void lab_host_pass(struct lab_host *from, struct lab_host *to)
 {
-	const char *argv[] = {"ip",          "rule", "del",       "from", from->address, "to",
-	                      to->address, "blackhole", NULL};
+	const char *argv[] = {"ip", "rule",      "del",       "from", from->address,
+	                      "to", to->address, "blackhole", NULL};
 
 	while (process_run(from->lab, argv, false, NULL) == 0)
 		;
@@ -146,8 +147,8 @@ void lab_host_link(struct lab_host *host, bool up)
 void lab_host_cut(struct lab_host *host, bool cut)
 {
 	struct lab *lab = host->lab;
-	const char *gateway = lab_printf(lab, "%.*s.1", (int)(strlen(host->address) - 2),
-	                                 host->address);
+	const char *gateway =
+	    lab_printf(lab, "%.*s.1", (int)(strlen(host->address) - 2), host->address);
 
 	if (cut) {
 		IP(lab, -1, "neighbour", "replace", host->address, "lladdr", "02:00:00:00:00:01",

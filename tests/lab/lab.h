@@ -71,7 +71,7 @@ struct lab_host;
 void lab_net_start(struct lab *lab);
 struct lab_host *lab_host_create(struct lab *lab, const char *name);
 const char *lab_host_name(const struct lab_host *host);
-const char *lab_host_address(const struct lab_host *host);            /* IPv4 */
+const char *lab_host_address(const struct lab_host *host);                  /* IPv4 */
 void lab_process_place(struct lab_process *process, struct lab_host *host); /* before its start */
 
 /* Packets from one to the other are dropped, nobody is told; this direction only. Idempotent. */

@@ -88,9 +88,9 @@ static void append_settings(struct lab_pg *pg, int i)
 	const char *path = lab_printf(pg->lab, "%s/postgresql.auto.conf", pg->nodes[i].data);
 	const char *old = lab_read_file(pg->lab, path);
 
-	lab_write_file(path, lab_printf(pg->lab, "%s%slisten_addresses = '%s'\n%sport = %u\n", old,
-	                                settings, pg->nodes[i].address, pg->settings,
-	                                pg->nodes[i].port));
+	lab_write_file(path,
+	               lab_printf(pg->lab, "%s%slisten_addresses = '%s'\n%sport = %u\n", old,
+	                          settings, pg->nodes[i].address, pg->settings, pg->nodes[i].port));
 }
 
 static void let_hosts_in(struct lab_pg *pg)
@@ -176,9 +176,9 @@ bool lab_pg_rebuild(struct lab_pg *pg, int node, int primary)
 bool lab_pg_follow(struct lab_pg *pg, int node, int primary)
 {
 	const char *conninfo = pg->nodes[node].conninfo;
-	auto_free char *set = lab_pg_query(
-	    conninfo, lab_printf(pg->lab, "alter system set primary_conninfo = '%s'",
-	                         source_of(pg, node, primary)));
+	auto_free char *set =
+	    lab_pg_query(conninfo, lab_printf(pg->lab, "alter system set primary_conninfo = '%s'",
+	                                      source_of(pg, node, primary)));
 	auto_free char *loaded =
 	    set != NULL ? lab_pg_query(conninfo, "select pg_reload_conf()") : NULL;
 

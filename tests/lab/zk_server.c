@@ -76,8 +76,8 @@ void lab_zk_server_start(struct lab_zk *zk, int server)
 
 bool zk_ask(const struct lab_zk *zk, int server, const char *word, struct strbuf *reply)
 {
-	auto_close int fd = net_connect_to(zk->servers[server].address, zk->servers[server].port,
-	                                   WORD_TIMEOUT_MS);
+	auto_close int fd =
+	    net_connect_to(zk->servers[server].address, zk->servers[server].port, WORD_TIMEOUT_MS);
 
 	return fd >= 0 && net_ask(fd, word, reply);
 }
