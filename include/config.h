@@ -48,7 +48,7 @@ struct config_cluster {
 	int64_t max_lag;           /* bytes that a standby may be behind; 0: any */
 	enum config_loss on_primary_loss;
 	int64_t hold_timeout_ms; /* 0: auto; see config_hold_ms() */
-	int64_t tripwires; /* silent connections to the primary; 0: none */
+	int64_t tripwires;       /* silent connections to the primary; 0: none */
 	enum config_loss on_store_loss;
 	enum config_rollback on_store_rollback;
 	bool fleet; /* keep a znode that says how this sidecar stands */
@@ -58,8 +58,8 @@ struct config_target {
 	enum config_target_kind kind;
 	unsigned mode; /* permission bits */
 	char *name;
-	char *cluster;           /* its name */
-	size_t cluster_index;    /* into config.clusters */
+	char *cluster;        /* its name */
+	size_t cluster_index; /* into config.clusters */
 	/* Its cluster's, by the defaults of Patroni where that is auto, and the longest that it may
 	 * become; 0: that never holds. */
 	int64_t hold_timeout_ms, hold_max_ms;

@@ -43,12 +43,11 @@ char *cluster_hold_source(const struct cluster *cluster)
 		return xstrdup("auto, without Patroni");
 	if (times->ttl == 0)
 		return xstrdup("auto, Patroni's defaults: its /config is not known yet");
-	return xasprintf("auto, %s: ttl %" PRId64 " + loop_wait %" PRId64 " + retry_timeout %" PRId64
-	                 " + %d s",
-	                 times->assumed ? "Patroni's defaults, as its /config cannot be used"
-	                                : "Patroni's /config",
-	                 times->ttl, times->loop_wait, times->retry_timeout,
-	                 CONFIG_HOLD_MARGIN_MS / 1000);
+	return xasprintf(
+	    "auto, %s: ttl %" PRId64 " + loop_wait %" PRId64 " + retry_timeout %" PRId64 " + %d s",
+	    times->assumed ? "Patroni's defaults, as its /config cannot be used"
+	                   : "Patroni's /config",
+	    times->ttl, times->loop_wait, times->retry_timeout, CONFIG_HOLD_MARGIN_MS / 1000);
 }
 
 static void say_timeout(struct cluster *cluster)

@@ -260,6 +260,6 @@ json_t *cluster_status(const struct cluster *cluster)
 	    "about", cluster_text_json(verdict->about), "why", cluster_text_json(verdict->why),
 	    "store", store_json(watcher_fact(cluster->watcher)), "applied", applied_json(cluster),
 	    "override", override_json(&cluster->override), "hold", hold_json(cluster),
-	    "hold_timeout", hold_timeout_json(cluster), "servers",
-	    servers_json(cluster), "targets", targets_json(cluster), "alarm", alarm_json(cluster));
+	    "hold_timeout", hold_timeout_json(cluster), "servers", servers_json(cluster), "targets",
+	    targets_json(cluster), "alarm", alarm_json(cluster));
 }

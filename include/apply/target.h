@@ -51,9 +51,9 @@ bool target_set_desired(struct target *target, const struct desired *desired,
 /* There is no primary: clients are to wait, if the target can make them wait, until the next
  * target_set_desired() or until `timeout_ms` from now is over, when they are let go. `episode`
  * tells one loss from another (above 0, never used twice in a process): repeating it sets the
- * time anew while it lasts, and is harmless after its end. `dead`: the last primary lets nobody in any more, so that nothing there is
- * worth waiting for, and what is known of the proxy is not read again first. A target that has no
- * text yet holds nothing; one that cannot hold does nothing. */
+ * time anew while it lasts, and is harmless after its end. `dead`: the last primary lets nobody in
+ * any more, so that nothing there is worth waiting for, and what is known of the proxy is not read
+ * again first. A target that has no text yet holds nothing; one that cannot hold does nothing. */
 void target_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead);
 
 /* There is no primary, and nobody is to reach the last one: its sessions are ended now, and who

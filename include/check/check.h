@@ -65,8 +65,8 @@ void check_folder(struct check *check, const char *what, const char *folder);
 /* The session, and every master znode; fills check->topologies with what is read. */
 void check_store(struct check *check);
 
-/* How long clients of the cluster are held, by all that is known of it; after check_store(). 0: they
- * are not. */
+/* How long clients of the cluster are held, by all that is known of it; after check_store(). 0:
+ * they are not. */
 int64_t check_hold_ms(const struct check *check, size_t cluster_index);
 
 /* That time, and whether the cluster manager is done before it is over. */

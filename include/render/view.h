@@ -10,8 +10,9 @@
 #include "topology.h"
 
 /* cluster, zxid, timeline, primary (absent when there is none), standbys, standbys_port, members,
- * slots, hold_wait_ms, hold_retries, target, vars, env. Caller json_decref()s. Members without a slot are given one. Fails only
- * on what the config says (var.slots out of range), not on any topology. */
+ * slots, hold_wait_ms, hold_retries, target, vars, env. Caller json_decref()s. Members without a
+ * slot are given one. Fails only on what the config says (var.slots out of range), not on any
+ * topology. */
 json_t *view_build(const struct config_cluster *cluster, const struct config_target *target,
                    const struct topology *topology, struct err *err) MUST_CHECK;
 

@@ -211,15 +211,15 @@ static void check_running(struct check *check, struct console *console, const ch
 		           target->output);
 	if (ask(check, console, "SHOW CONFIG", &config, &err) &&
 	    ask(check, console, "SHOW DATABASES", &databases, &err)) {
-		(void)pgbouncer_lint(
-		    &(struct pgbouncer_lint){.config = &config,
-		                             .databases = &databases,
-		                             .ini = ini,
-		                             .output = target->output,
-		                             .unrendered = unrendered,
-		                             .console = target->console,
-		                             .hold_timeout_ms = check_hold_ms(check, target->cluster_index)},
-		    &findings);
+		(void)pgbouncer_lint(&(struct pgbouncer_lint){.config = &config,
+		                                              .databases = &databases,
+		                                              .ini = ini,
+		                                              .output = target->output,
+		                                              .unrendered = unrendered,
+		                                              .console = target->console,
+		                                              .hold_timeout_ms = check_hold_ms(
+		                                                  check, target->cluster_index)},
+		                     &findings);
 		note_findings(check, what, &findings);
 		if (unrendered)
 			check_include(check, what, pgbouncer_config_get(&config, "conffile"),

@@ -240,8 +240,8 @@ static bool slots_wanted(const struct config_target *target, unsigned *wanted, s
 	return true;
 }
 
-/* var.timeout_connect, as HAProxy reads it: a number without a unit is ms. What it would not read is
- * its own to refuse. */
+/* var.timeout_connect, as HAProxy reads it: a number without a unit is ms. What it would not read
+ * is its own to refuse. */
 static int64_t connect_ms(const struct config_target *target)
 {
 	int64_t ms = 0;

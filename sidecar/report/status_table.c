@@ -345,7 +345,8 @@ static void print_hold_timeout(const struct page *page, const json_t *timeout)
 
 	if (!json_is_object(timeout))
 		return;
-	strbuf_printf(&line, "%.1f s, by ", json_number_value(json_object_get(timeout, "ms")) / 1000);
+	strbuf_printf(&line, "%.1f s, by ",
+	              json_number_value(json_object_get(timeout, "ms")) / 1000);
 	append_string(timeout, "from", &line);
 	print_line(page, MOOD_PLAIN, "hold for", &line);
 }

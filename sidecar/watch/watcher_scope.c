@@ -17,8 +17,7 @@
 static bool same_but_lag(const struct topology *a, const struct topology *b)
 {
 	return topology_same_servers(a, b) && a->paused == b->paused &&
-	       manager_times_same(&a->times, &b->times) &&
-	       a->timeline == b->timeline &&
+	       manager_times_same(&a->times, &b->times) && a->timeline == b->timeline &&
 	       strcmp(a->system_identifier, b->system_identifier) == 0;
 }
 

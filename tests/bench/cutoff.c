@@ -78,8 +78,7 @@ static void write_row(struct voice *voice, PGconn *conn, int n)
 	if (!fine)
 		snprintf(voice->error, sizeof(voice->error), "%.*s",
 		         (int)strcspn(PQerrorMessage(conn), "\n"), PQerrorMessage(conn));
-	atomic_store(&voice->port,
-	             fine ? (uint16_t)strtol(PQgetvalue(result, 0, 0), NULL, 10) : 0);
+	atomic_store(&voice->port, fine ? (uint16_t)strtol(PQgetvalue(result, 0, 0), NULL, 10) : 0);
 	PQclear(result);
 }
 
@@ -122,21 +121,21 @@ static void start_segue(struct stage *stage)
 		lab_fail("cannot make %s: %s", state, strerror(errno));
 	stage->haproxy = lab_haproxy_create(stage->lab, NULL);
 	lab_haproxy_start(stage->haproxy);
-	stage->bouncer = lab_pgbouncer_create(stage->lab, NULL);
-	lab_pgbouncer_start(stage->bouncer);
-	stage->conninfo[WAY_HAPROXY] = lab_printf(
-	    stage->lab, "host=127.0.0.1 port=%u user=postgres dbname=postgres", port);
+	stage->bouncers[WAY_PGBOUNCER] = lab_pgbouncer_create(stage->lab, NULL);
+	lab_pgbouncer_start(stage->bouncers[WAY_PGBOUNCER]);
+	stage->conninfo[WAY_HAPROXY] =
+	    lab_printf(stage->lab, "host=127.0.0.1 port=%u user=postgres dbname=postgres", port);
 	stage->conninfo[WAY_PGBOUNCER] =
 	    lab_printf(stage->lab, "host=127.0.0.1 port=%u user=postgres dbname=postgres",
-	               lab_pgbouncer_port(stage->bouncer));
+	               lab_pgbouncer_port(stage->bouncers[WAY_PGBOUNCER]));
 	stage->segue = lab_segue_create(
 	    stage->lab,
 	    lab_printf(stage->lab, segue_config, state, lab_zk_hosts(stage->zk),
 	               lab_patroni_path(stage->patroni), templates,
 	               lab_haproxy_conf_dir(stage->haproxy), lab_haproxy_socket(stage->haproxy),
 	               lab_haproxy_master_socket(stage->haproxy), port, lab_port(stage->lab),
-	               templates, lab_pgbouncer_databases_file(stage->bouncer),
-	               lab_pgbouncer_console(stage->bouncer)));
+	               templates, lab_pgbouncer_databases_file(stage->bouncers[WAY_PGBOUNCER]),
+	               lab_pgbouncer_console(stage->bouncers[WAY_PGBOUNCER])));
 	lab_segue_start(stage->segue);
 }
 
@@ -149,14 +148,14 @@ static void start(struct cutoff *cutoff, struct lab *lab)
 	for (int i = 0; i < FAILOVER_NODES; i++)
 		cutoff->hosts[i] = lab_host_create(lab, lab_printf(lab, "pg%d", i + 1));
 	stage->zk = lab_zk_start_at(lab, &cutoff->zk_host, 1);
-	stage->patroni = lab_patroni_start_with(
-	    lab, stage->zk,
-	    &(struct lab_patroni_options){.scope = "cutoff",
-	                                  .nodes = FAILOVER_NODES,
-	                                  .hosts = cutoff->hosts,
-	                                  .ttl = 30,
-	                                  .loop_wait = 10,
-	                                  .retry_timeout = 10});
+	stage->patroni =
+	    lab_patroni_start_with(lab, stage->zk,
+	                           &(struct lab_patroni_options){.scope = "cutoff",
+	                                                         .nodes = FAILOVER_NODES,
+	                                                         .hosts = cutoff->hosts,
+	                                                         .ttl = 30,
+	                                                         .loop_wait = 10,
+	                                                         .retry_timeout = 10});
 	ledger_prepare(lab_patroni_conninfo(stage->patroni, 0));
 	start_segue(stage);
 	cutoff->voices = mmap(NULL, sizeof(struct voice) * VOICES, PROT_READ | PROT_WRITE,
@@ -210,8 +209,8 @@ static void settle(struct cutoff *cutoff)
 		    "node %d is no standby again:\n%s", !stage->primary,
 		    lab_process_log_tail(lab_patroni_machine(stage->patroni, !stage->primary)));
 	for (int i = WAY_HAPROXY; i <= WAY_PGBOUNCER; i++)
-		if (!lab_wait_until(leads_to_primary,
-		                    &(struct arrival){stage, stage->conninfo[i]}, STAGE_LIMIT_MS))
+		if (!lab_wait_until(leads_to_primary, &(struct arrival){stage, stage->conninfo[i]},
+		                    STAGE_LIMIT_MS))
 			lab_fail("way %d does not lead to the primary; segue's log:\n%s", i,
 			         lab_process_log_tail(lab_segue_process(stage->segue)));
 }
@@ -234,9 +233,9 @@ static void start_voices(struct cutoff *cutoff, struct lab_process *processes[VO
 		struct voice *voice = &cutoff->voices[i];
 
 		*voice = (struct voice){.kind = i % KINDS, .number = cutoff->next_number++};
-		voice->conninfo = cutoff->stage.conninfo[voice->kind == NEW_AT_HAPROXY
-		                                             ? WAY_HAPROXY
-		                                             : WAY_PGBOUNCER];
+		voice->conninfo =
+		    cutoff->stage
+		        .conninfo[voice->kind == NEW_AT_HAPROXY ? WAY_HAPROXY : WAY_PGBOUNCER];
 		processes[i] = lab_fork(cutoff->stage.lab, "voice", speak, voice);
 	}
 	if (!lab_wait_until(all_idle, cutoff, STAGE_LIMIT_MS))
@@ -291,7 +290,7 @@ static void judge(struct cutoff *cutoff, int64_t cut_us, int64_t known_us, int64
 		       (double)(voice->done_us - cut_us) / 1e6, voice->error);
 	}
 	if (printed)
-		failover_print_log(&cutoff->stage, cut_us - 1000000, clock_now_us());
+		failover_print_segue(&cutoff->stage, cut_us - 1000000, clock_now_us());
 }
 
 static void run_round(struct cutoff *cutoff, unsigned round)
@@ -377,7 +376,8 @@ void cutoff_bench(struct lab *lab, struct report *report, unsigned rounds)
 	       ms(&cutoff.held, 100) / 1e3);
 	errors = report_clients(&cutoff);
 	report_head();
-	report_none(report, "Patroni's defaults, machine cut off: errors of waiting and idle clients",
+	report_none(report,
+	            "Patroni's defaults, machine cut off: errors of waiting and idle clients",
 	            errors);
 	samples_free(&cutoff.noticed);
 	samples_free(&cutoff.dark);

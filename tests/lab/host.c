@@ -154,8 +154,8 @@ void lab_host_link(struct lab_host *host, bool up)
 void lab_host_cut(struct lab_host *host, bool cut)
 {
 	struct lab *lab = host->lab;
-	const char *gateway = lab_printf(lab, "%.*s.1", (int)(strlen(host->address) - 2),
-	                                 host->address);
+	const char *gateway =
+	    lab_printf(lab, "%.*s.1", (int)(strlen(host->address) - 2), host->address);
 
 	if (cut) {
 		IP(lab, -1, "neighbour", "replace", host->address, "lladdr", "02:00:00:00:00:01",

@@ -83,16 +83,16 @@ static void prepare_node(struct lab_patroni *patroni, int i)
 	node->data = lab_printf(lab, "%s/%s", patroni->dir, node->name);
 	node->port = lab_port(lab);
 	node->api_port = lab_port(lab);
-	node->conninfo = lab_printf(
-	    lab, "host=%s port=%u user=postgres dbname=postgres connect_timeout=2",
-	    node->address, node->port);
+	node->conninfo =
+	    lab_printf(lab, "host=%s port=%u user=postgres dbname=postgres connect_timeout=2",
+	               node->address, node->port);
 	config = lab_printf(lab, "%s.yml", node->data);
 	lab_write_file(config,
 	               lab_printf(lab, node_config, patroni->scope, node->name, node->address,
 	                          node->api_port, node->address, node->api_port,
 	                          lab_zk_hosts(patroni->zk), options->ttl, options->loop_wait,
-	                          options->retry_timeout, node->address, node->port,
-	                          node->address, node->port, postgres_programs(lab), node->data,
+	                          options->retry_timeout, node->address, node->port, node->address,
+	                          node->port, postgres_programs(lab), node->data,
 	                          lab_printf(lab, "%s.pgpass", node->data), patroni->dir));
 	machine_init(&node->machine, lab, lab_printf(lab, "patroni-%s", node->name), config);
 	process_place(node->machine.process, host_netns(host));
@@ -125,6 +125,17 @@ static bool is_replica(void *arg)
 	       lab_wait_streams(node->conninfo, 0);
 }
 
+/* Patroni takes some loop_waits to come up. */
+static void wait_ready(struct lab_patroni *patroni, int node, bool (*cond)(void *arg),
+                       const char *what)
+{
+	struct node_ref ref = {patroni, node};
+
+	lab_wait_until(cond, &ref,
+	               2 * READY_TIMEOUT_MS + INT64_C(10000) * patroni->options.loop_wait);
+	process_wait_ready(patroni->nodes[node].machine.process, cond, &ref, what);
+}
+
 struct lab_patroni *lab_patroni_start_with(struct lab *lab, struct lab_zk *zk,
                                            const struct lab_patroni_options *options)
 {
@@ -149,12 +160,10 @@ struct lab_patroni *lab_patroni_start_with(struct lab *lab, struct lab_zk *zk,
 		prepare_node(patroni, i);
 		machine_run_agent(&patroni->nodes[i].machine);
 		if (i == 0)
-			process_wait_ready(patroni->nodes[0].machine.process, leads,
-			                   &(struct node_ref){patroni, 0}, "does not lead");
+			wait_ready(patroni, 0, leads, "does not lead");
 	}
 	for (int i = 1; i < patroni->count; i++)
-		process_wait_ready(patroni->nodes[i].machine.process, is_replica,
-		                   &(struct node_ref){patroni, i}, "does not stream");
+		wait_ready(patroni, i, is_replica, "does not stream");
 	return patroni;
 }
 

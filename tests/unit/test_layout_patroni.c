@@ -199,7 +199,8 @@ Test(layout_patroni, without_a_config_its_defaults_are_taken)
 
 Test(layout_patroni, a_time_that_is_none_is_the_default_and_is_noted)
 {
-	static const char *const values[] = {"null", "-1", "true", "[30]", "\"\"", "\"30s\"", "1.5"};
+	static const char *const values[] = {"null", "-1",      "true", "[30]",
+	                                     "\"\"", "\"30s\"", "1.5"};
 
 	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
 		auto_free char *config = xasprintf("{\"ttl\":%s,\"loop_wait\":7}", values[i]);
