@@ -132,7 +132,7 @@ static void await_all(struct pollfd *fds, size_t count, int64_t start_us, struct
 	size_t left = count;
 	char byte;
 
-	while (left > 0 && clock_now_us() - start_us < SERVED_MS * 1000 &&
+	while (left > 0 && clock_now_us() - start_us < SERVED_MS * 1000L &&
 	       poll(fds, (nfds_t)count, SERVED_MS) > 0) {
 		int64_t now_us = clock_now_us();
 
