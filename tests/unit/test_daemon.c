@@ -76,7 +76,8 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	hear(stage);
-	if (strstr(stage->heard, "READY=1") != NULL && stage->signal == 0)
+	if (strstr(stage->heard, "READY=1") != NULL && stage->signal == 0 &&
+	    (stage->awaited == NULL || strstr(stage->heard, stage->awaited) != NULL))
 		raise_next(stage);
 }
 
@@ -169,7 +170,7 @@ Test(daemon, not_ready_is_a_status_alone_and_problems_are_one_line)
 
 Test(daemon, the_watchdog_of_this_process_is_fed)
 {
-	struct stage stage = {.ready = true, .text = "fine", .signals = {SIGTERM}};
+	struct stage stage = {.ready = true, .text = "fine", .awaited = "WATCHDOG=1|", .signals = {SIGTERM}};
 	char pid[16];
 
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
