@@ -14,7 +14,7 @@
 
 #define GOOD                                                                                     \
 	"server_login_retry = 1\ntcp_user_timeout = 2000\ntcp_keepidle = 2\ntcp_keepintvl = 1\n" \
-	"tcp_keepcnt = 2\n"
+	"tcp_keepcnt = 2\nclient_login_timeout = 120\n"
 
 static int run_check(void *arg)
 {

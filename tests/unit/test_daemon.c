@@ -12,6 +12,7 @@
 #include "daemon.h"
 
 struct stage {
+	const char *awaited; /* what has to be heard, too, before a signal comes; or NULL */
 	struct daemon *daemon;
 	int fd;
 	bool ready, takes;
@@ -170,7 +171,8 @@ Test(daemon, not_ready_is_a_status_alone_and_problems_are_one_line)
 
 Test(daemon, the_watchdog_of_this_process_is_fed)
 {
-	struct stage stage = {.ready = true, .text = "fine", .awaited = "WATCHDOG=1|", .signals = {SIGTERM}};
+	struct stage stage = {
+	    .ready = true, .text = "fine", .awaited = "WATCHDOG=1|", .signals = {SIGTERM}};
 	char pid[16];
 
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
