@@ -299,7 +299,8 @@ static void settings_step(struct pgbouncer_plan *init)
 	} wanted[] = {
 	    {"server_login_retry", "1", false}, {"tcp_user_timeout", "2000", false},
 	    {"tcp_keepidle", "2", false},       {"tcp_keepintvl", "1", false},
-	    {"tcp_keepcnt", "2", false},        {"server_fast_close", "1", true},
+	    {"tcp_keepcnt", "2", false},        {"client_login_timeout", "120", false},
+	    {"server_fast_close", "1", true},
 	};
 	bool said = false;
 

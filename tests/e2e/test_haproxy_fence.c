@@ -161,12 +161,13 @@ Test(haproxy_fence, where_nothing_leads_to_the_primary_nothing_happens)
 	cr_assert_eq(driver_count_log(&d, "event=hold"), 0);
 }
 
-Test(haproxy_fence, without_the_note_nothing_is_held)
+Test(haproxy_fence, without_the_note_it_is_held_all_the_same)
 {
 	door_apply(d.a);
 	cr_assert_eq(mkdir(lab_path(d.lab, "state/haproxy-local.held"), 0700), 0);
-	target_hold(d.target, 1, LONG_MS, false);
-	cr_assert(driver_wait_log(&d, "event=hold_refused", 1));
-	cr_assert(driver_reaches(d.rw, "a"));
+	door_hold(1, LONG_MS);
+	cr_assert(driver_wait_log(&d, "event=note_missing", 1));
+	door_apply(d.b);
+	cr_assert(door_leads_to(d.b));
 	rmdir(lab_path(d.lab, "state/haproxy-local.held"));
 }
