@@ -40,20 +40,14 @@ const char *cmd_config_file(void)
 bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
                  int *code)
 {
-	static const struct option longs[] = {{"config", required_argument, NULL, 'c'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {"socket", required_argument, NULL, 's'},
-	                                      {"json", no_argument, NULL, 'j'},
-	                                      {"once", no_argument, NULL, 'o'},
-	                                      {"dry-run", no_argument, NULL, 'n'},
-	                                      {"ready", no_argument, NULL, 'r'},
-	                                      {"zxid", required_argument, NULL, 'z'},
-	                                      {"timeout", required_argument, NULL, 't'},
-	                                      {"allow-empty", no_argument, NULL, 'e'},
-	                                      {"gone", no_argument, NULL, 'g'},
-	                                      {"name", required_argument, NULL, 'm'},
-	                                      {"force", no_argument, NULL, 'f'},
-	                                      {NULL, 0, NULL, 0}};
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},  {"help", no_argument, NULL, 'h'},
+	    {"socket", required_argument, NULL, 's'},  {"json", no_argument, NULL, 'j'},
+	    {"once", no_argument, NULL, 'o'},          {"dry-run", no_argument, NULL, 'n'},
+	    {"ready", no_argument, NULL, 'r'},         {"zxid", required_argument, NULL, 'z'},
+	    {"timeout", required_argument, NULL, 't'}, {"allow-empty", no_argument, NULL, 'e'},
+	    {"gone", no_argument, NULL, 'g'},          {"name", required_argument, NULL, 'm'},
+	    {"force", no_argument, NULL, 'f'},         {NULL, 0, NULL, 0}};
 	int option;
 
 	*out = (struct cmd_args){.config_file = cmd_config_file()};
