@@ -5,6 +5,10 @@
  *   CLOSED ---------> CONNECTING -------------> ASKING <------------> READY
  *     ^                   |                       |       answer        |
  *     +----- failed ------+----- error, EOF ------+-------- EOF --------+
+ *
+ * A server that shuts down smartly lets nobody in any more, and waits for those who are connected:
+ * a connection that lives does not tell it, and keeps it from ending. So another one is made beside
+ * it now and then, which takes its place, or is told 57P03.
  */
 #include "verify/session.h"
 
@@ -13,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/util.h"
 #include "verify/dial.h"
 
@@ -25,6 +30,14 @@ enum session_state {
 	SESSION_CONNECTING, /* libpq is at it; the question waits for the end of it */
 	SESSION_ASKING,     /* the question is out */
 	SESSION_READY,      /* connected, nothing asked; watched for its end */
+};
+
+/* A connection that is made beside the one at hand, to take its place. */
+struct successor {
+	PGconn *conn;     /* NULL: none is made */
+	struct event *io; /* NULL: it is connected, and waits for the answer to the question that is
+	                     out */
+	bool spoke;       /* as session->spoke */
 };
 
 struct session {
@@ -45,6 +58,9 @@ struct session {
 	bool leaving;           /* it has said that it ends */
 	bool reduced;           /* it refuses the whole question */
 	unsigned passing;       /* errors in a row that may pass by themselves */
+	int64_t renew_us;       /* before that it is not renewed */
+	bool shut;              /* it lets nobody in any more: the verdict says so */
+	struct successor successor;
 	session_cb *cb;
 	void *arg;
 };
@@ -93,8 +109,19 @@ static void drop_result(struct session *session)
 		session->pq->clear(STEAL(session->result));
 }
 
+static void drop_successor(struct session *session)
+{
+	struct successor *successor = &session->successor;
+
+	if (successor->io != NULL)
+		event_free(STEAL(successor->io));
+	if (successor->conn != NULL)
+		session->pq->finish(STEAL(successor->conn));
+}
+
 static void disconnect(struct session *session)
 {
+	drop_successor(session);
 	unwatch(session);
 	drop_result(session);
 	if (session->conn != NULL)
@@ -109,7 +136,9 @@ static void over_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (session->answered)
+	if (session->shut)
+		session->cb(SESSION_SHUT, &verdict, session->arg);
+	else if (session->answered)
 		session->cb(SESSION_ENDED, NULL, session->arg);
 	else
 		session->cb(SESSION_FAILED, &verdict, session->arg);
@@ -122,17 +151,37 @@ static void end(struct session *session)
 	event_active(session->over, EV_TIMEOUT, 0);
 }
 
-static void fail_to_connect(struct session *session, bool started)
+static void classify(const struct session *session, PGconn *conn, bool started, bool spoke,
+                     struct verdict *out)
 {
 	const struct classify_failure failure = {
-	    .message = session->pq->error_message(session->conn),
-	    .needs_password = session->pq->needs_password(session->conn),
+	    .message = session->pq->error_message(conn),
+	    .needs_password = session->pq->needs_password(conn),
 	    .started = started,
-	    .spoke = session->spoke,
+	    .spoke = spoke,
 	};
 
-	classify_failure(&failure, &session->verdict);
+	classify_failure(&failure, out);
+}
+
+static void fail_to_connect(struct session *session, bool started)
+{
+	classify(session, session->conn, started, session->spoke, &session->verdict);
 	end(session);
+}
+
+/* Its last words, in between the questions: FATAL, or what a crash of its neighbours has it say
+ * (57P02). The end follows when the process is gone, which may take it milliseconds. */
+static void take_notice(void *arg, const PGresult *result)
+{
+	struct session *session = arg;
+	const char *severity =
+	    session->pq->result_error_field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *sqlstate = session->pq->result_error_field(result, PG_DIAG_SQLSTATE);
+
+	session->leaving = session->leaving ||
+	                   (severity != NULL && strcmp(severity, "FATAL") == 0) ||
+	                   (sqlstate != NULL && strcmp(sqlstate, "57P02") == 0);
 }
 
 /* Connected, and the other end is gone, or said why it goes. */
@@ -171,6 +220,102 @@ static bool has_left(const struct session *session)
 	return session->leaving || session->pq->status(session->conn) == CONNECTION_BAD;
 }
 
+/* --- a successor --- */
+
+/* What the connection at hand was refused of the question, this one would be, too. */
+static void succeed(struct session *session)
+{
+	PGconn *conn = STEAL(session->successor.conn);
+
+	disconnect(session);
+	session->conn = conn;
+	session->pq->set_nonblocking(conn, 1);
+	enter(session, SESSION_READY);
+	watch(session, EV_READ);
+}
+
+static void step_successor(struct session *session);
+
+static void successor_cb(evutil_socket_t fd, short events, void *arg)
+{
+	struct session *session = arg;
+	char byte;
+
+	if ((events & EV_READ) != 0)
+		session->successor.spoke = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+	event_free(STEAL(session->successor.io));
+	step_successor(session);
+}
+
+static void watch_successor(struct session *session, short events)
+{
+	struct successor *successor = &session->successor;
+
+	successor->io = event_new(session->base, session->pq->socket(successor->conn), events,
+	                          successor_cb, session);
+	event_add(successor->io, NULL);
+}
+
+/* Only one thing that a failure may say is news: the rest is left to the connection at hand. */
+static void fail_successor(struct session *session)
+{
+	struct verdict verdict;
+
+	classify(session, session->successor.conn, true, session->successor.spoke, &verdict);
+	drop_successor(session);
+	if (!verdict.shut)
+		return;
+	session->verdict = verdict;
+	session->shut = true;
+	end(session);
+}
+
+static void step_successor(struct session *session)
+{
+	switch (session->pq->connect_poll(session->successor.conn)) {
+	case PGRES_POLLING_READING:
+	case PGRES_POLLING_ACTIVE:
+		watch_successor(session, EV_READ);
+		return;
+	case PGRES_POLLING_WRITING:
+		watch_successor(session, EV_WRITE);
+		return;
+	case PGRES_POLLING_OK:
+		session->pq->set_notice_receiver(session->successor.conn, take_notice, session);
+		if (session->state == SESSION_READY)
+			succeed(session);
+		return;
+	case PGRES_POLLING_FAILED:
+		fail_successor(session);
+		return;
+	}
+}
+
+static void set_age(struct session *session)
+{
+	session->renew_us = clock_now_us() + clock_jitter_ms(SESSION_LIFE_MS) * 1000;
+}
+
+void session_renew(struct session *session)
+{
+	struct successor *successor = &session->successor;
+
+	if (session->state != SESSION_READY || clock_now_us() < session->renew_us)
+		return;
+	drop_successor(session);
+	set_age(session);
+	*successor =
+	    (struct successor){.conn = dial(session->pq, session->conninfo, &session->member)};
+	if (session->pq->status(successor->conn) == CONNECTION_BAD) {
+		drop_successor(session);
+		return;
+	}
+	session->pq->set_verbosity(successor->conn, PQERRORS_VERBOSE);
+	watch_successor(session, EV_WRITE);
+}
+
+/* --- answers --- */
+
 static void take_row(struct session *session)
 {
 	const struct libpq *pq = session->pq;
@@ -195,6 +340,8 @@ static void take_row(struct session *session)
 	}
 	enter(session, SESSION_READY);
 	watch(session, EV_READ);
+	if (session->successor.conn != NULL && session->successor.io == NULL)
+		succeed(session);
 	session->cb(SESSION_ANSWERED, NULL, session->arg);
 }
 
@@ -297,23 +444,11 @@ static void advance(struct session *session)
 	}
 }
 
-/* Its last words, in between the questions: FATAL, or what a crash of its neighbours has it say
- * (57P02). The end follows when the process is gone, which may take it milliseconds. */
-static void take_notice(void *arg, const PGresult *result)
-{
-	struct session *session = arg;
-	const char *severity =
-	    session->pq->result_error_field(result, PG_DIAG_SEVERITY_NONLOCALIZED);
-	const char *sqlstate = session->pq->result_error_field(result, PG_DIAG_SQLSTATE);
-
-	session->leaving = session->leaving ||
-	                   (severity != NULL && strcmp(severity, "FATAL") == 0) ||
-	                   (sqlstate != NULL && strcmp(sqlstate, "57P02") == 0);
-}
-
 static void connect_anew(struct session *session)
 {
 	session->spoke = session->answered = session->leaving = session->reduced = false;
+	session->shut = false;
+	set_age(session);
 	session->passing = 0;
 	enter(session, SESSION_CONNECTING);
 	session->conn = dial(session->pq, session->conninfo, &session->member);
