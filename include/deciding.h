@@ -26,6 +26,9 @@ void deciding_move(struct deciding *deciding, const struct topology *named,
 
 /* --- decide_servers.c --- */
 
+/* What servers are held against now. */
+struct floor deciding_floor(const struct decide_input *in);
+
 /* The servers are asked about the primary of `named`. */
 void deciding_hear_servers(struct deciding *deciding, const struct topology *named);
 

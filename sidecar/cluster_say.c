@@ -8,6 +8,8 @@
 #include "cluster_own.h"
 #include "watch/watcher.h"
 
+#define SERVER_WORDS_MAX (CLUSTER_ENDPOINT_MAX + TOPOLOGY_NAME_MAX + 40)
+
 void cluster_endpoint(const struct member *member, char *out, size_t size)
 {
 	if (member == NULL)
@@ -43,28 +45,68 @@ static void judge_overruled(const struct cluster *cluster, struct verdict *out)
 	         endpoint);
 }
 
-static void judge_alarm(const struct cluster *cluster, const struct decision *decision,
-                        struct verdict *out)
+/* "127.0.0.1:5432 (pg1, timeline 2)" */
+static void describe(const struct decide_input *input, const struct member *member, char *out,
+                     size_t size)
 {
-	const struct member *other = decision->twin != NULL ? decision->twin : decision->lower;
+	const struct server_fact *server = server_of(input->servers, input->server_count, member);
 	char endpoint[CLUSTER_ENDPOINT_MAX];
 
-	if (other == NULL && decision->overruled)
-		judge_overruled(cluster, out);
-	if (other == NULL)
-		return;
-	cluster_endpoint(other, endpoint, sizeof(endpoint));
-	snprintf(out->alarm, sizeof(out->alarm),
-	         decision->twin != NULL
-	             ? "two servers take writes on one timeline: %s (%s) besides %s: nothing moves "
-	               "until one of them is stopped"
-	             : "two servers take writes: %s (%s) does so on a lower timeline than %s: no "
-	               "client is led there; stop it before somebody writes to it directly",
-	         endpoint, name_of(other), out->about[0] != '\0' ? out->about : "the primary");
+	cluster_endpoint(member, endpoint, sizeof(endpoint));
+	if (server != NULL && server->known && server->timeline > 0)
+		snprintf(out, size, "%s (%s, timeline %lld)", endpoint, name_of(member),
+		         (long long)server->timeline);
+	else
+		snprintf(out, size, "%s (%s)", endpoint, name_of(member));
 }
 
-void cluster_judge(const struct cluster *cluster, const struct decision *decision,
-                   struct verdict *out)
+/* Two servers take writes: which ones, and what a person is to do. */
+static void judge_split(const struct decide_input *input, const struct decision *decision,
+                        struct verdict *out)
+{
+	const struct applied *applied = input->applied;
+	const struct member *first = decision->about != NULL         ? decision->about
+	                             : decision->kind == DECIDE_MOVE ? &decision->next.primary
+	                                                             : &applied->topology.primary;
+	const struct member *other = decision->twin != NULL    ? decision->twin
+	                             : decision->stray != NULL ? decision->stray
+	                                                       : decision->lower;
+	char one[SERVER_WORDS_MAX], two[SERVER_WORDS_MAX];
+
+	describe(input, first, one, sizeof(one));
+	describe(input, other, two, sizeof(two));
+	if (decision->twin != NULL)
+		snprintf(out->alarm, sizeof(out->alarm),
+		         "two servers take writes on one timeline: %s besides %s: nothing moves "
+		         "until one of them is stopped",
+		         two, one);
+	else if (decision->stray != NULL)
+		snprintf(
+		    out->alarm, sizeof(out->alarm),
+		    "two servers take writes: %s does so on a higher timeline than %s, which "
+		    "holds Patroni's leader key and stays the primary: let nobody write to the "
+		    "other, as Patroni demotes and rewinds it, and what was written there is "
+		    "lost; `patronictl switchover` is the way to make it the primary",
+		    two, one);
+	else
+		snprintf(
+		    out->alarm, sizeof(out->alarm),
+		    "two servers take writes: %s does so on a lower timeline than %s: no client "
+		    "is led there; stop it before somebody writes to it directly",
+		    two, one);
+}
+
+static void judge_alarm(const struct cluster *cluster, const struct decide_input *input,
+                        const struct decision *decision, struct verdict *out)
+{
+	if (decision->twin != NULL || decision->stray != NULL || decision->lower != NULL)
+		judge_split(input, decision, out);
+	else if (decision->overruled)
+		judge_overruled(cluster, out);
+}
+
+void cluster_judge(const struct cluster *cluster, const struct decide_input *input,
+                   const struct decision *decision, struct verdict *out)
 {
 	const struct applied *applied = &cluster->applied;
 
@@ -78,7 +120,7 @@ void cluster_judge(const struct cluster *cluster, const struct decision *decisio
 	                             !topology_same_servers(&decision->next, &applied->topology)};
 	if (decision->about != NULL)
 		cluster_endpoint(decision->about, out->about, sizeof(out->about));
-	judge_alarm(cluster, decision, out);
+	judge_alarm(cluster, input, decision, out);
 }
 
 static bool all_is_well(const char *said)

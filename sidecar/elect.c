@@ -110,7 +110,9 @@ struct election elect(const struct electorate *electorate)
 
 	collect(electorate, &voters);
 	rival = find_rival(electorate, &voters);
-	if (rival != NULL) {
+	if (electorate->named_stands) {
+		election.stray = rival;
+	} else if (rival != NULL) {
 		election.candidate = rival;
 		election.against_store = true;
 	}
