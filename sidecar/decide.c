@@ -165,7 +165,8 @@ void deciding_move(struct deciding *deciding, const struct topology *named,
 	struct topology *next = &deciding->out.next;
 
 	elect_topology(named, election->candidate, next);
-	next->zxid = deciding->follows ? in->fact->topology->zxid : in->applied->zxid;
+	next->zxid = deciding->follows && in->fact->topology != NULL ? in->fact->topology->zxid
+	                                                             : in->applied->zxid;
 	learn(next, election->server, &floor);
 	mark_unread(next, in);
 	deciding->out.against_store = is_against_store(deciding, election);
