@@ -261,6 +261,11 @@ static bool is_kept_as_unconfirmed(void *stand)
 	return strstr(lab_read_file(where->lab, file), "\"confirmed\"") != NULL;
 }
 
+static bool is_kept_as_confirmed(void *stand)
+{
+	return !is_kept_as_unconfirmed(stand);
+}
+
 /* Somebody promotes the standby while the primary lives, the store is told nothing, and the mistake
  * ends with the server. */
 static void undo_a_promotion(bool restart)
@@ -308,10 +313,11 @@ Test(run_verify, a_confirmed_promotion_is_a_floor_for_good)
 	start(&stand, NULL);
 	lab_pg_promote(stand.pg, 1);
 	stand_must_serve(&stand, 1);
+	cr_assert(lab_wait_until(is_kept_as_unconfirmed, &stand, STAND_TIMEOUT_MS));
 	stand_name(&stand, 1);
-	stand_must_say(&stand, "event=alarm_over ", NULL);
+	cr_assert(lab_wait_until(is_kept_as_confirmed, &stand, STAND_TIMEOUT_MS));
 	stand_name(&stand, 0);
-	stand_must_say(&stand, "event=split_brain ", NULL);
+	cr_assert(lab_wait_until(is_kept_as_unconfirmed, &stand, STAND_TIMEOUT_MS));
 	lab_process_kill(lab_pg_process(stand.pg, 1));
 	dead_us = clock_now_us();
 	stand_must_say(&stand, "event=hold ", "successor is not ready", NULL);
