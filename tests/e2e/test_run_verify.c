@@ -90,6 +90,10 @@ Test(run_verify, a_store_that_is_late_is_not_waited_for)
 	lab_pg_promote(stand.pg, 1);
 	stand_must_serve(&stand, 1);
 	stand_must_say(&stand, "event=primary ", "higher timeline", NULL);
+	stand_must_say(
+	    &stand, "event=overruled ",
+	    lab_printf(stand.lab, "segue set-primary orders 127.0.0.1:%u;", stand_port(&stand, 1)),
+	    NULL);
 	stand_judge(&stand, 1);
 	stand_fini(&stand);
 }

@@ -1,6 +1,7 @@
 /* decide and a person's word in the store (segue set-primary): the floor that the last primary has
  * left counts for it no more, once. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "decide_scene.h"
@@ -9,7 +10,7 @@ TestSuite(decide_person, .init = scene_setup, .fini = scene_teardown, .timeout =
 
 static void set_by(struct topology *topology, const char *id, int64_t timeline)
 {
-	strcpy(topology->set_by.id, id);
+	snprintf(topology->set_by.id, sizeof(topology->set_by.id), "%s", id);
 	topology->set_by.timeline = timeline;
 }
 
