@@ -21,6 +21,12 @@ enum admission_kind {
 #define ADMIT_OLD_PRIMARY \
 	"its timeline is lower than the last one applied: it is an old primary that came back"
 
+/* What a server that takes writes must not be below; 0 and "": not known. */
+struct floor {
+	int64_t timeline;
+	char system_identifier[32];
+};
+
 struct admission {
 	enum admission_kind kind;
 	const char *reason; /* static text; "" with ADMIT_YES */
@@ -29,10 +35,9 @@ struct admission {
 struct admit_question {
 	enum config_verify verify;
 	const struct server_fact *server; /* NULL: nothing is known of it */
-	/* What it is held against; NULL, 0 and "": not known. */
-	const char *system_identifier; /* the cluster's, by the store or else by what was applied */
-	const char *applied_identifier;
-	int64_t applied_timeline;
+	const char *system_identifier; /* the cluster's, by the store or else the floor's; NULL, "":
+	                                  not known */
+	struct floor floor;
 	bool is_applied; /* clients are led to it now, as to one that was admitted */
 };
 

@@ -22,7 +22,7 @@ struct verdict {
 	enum decision_kind kind;
 	const char *reason, *why; /* static */
 	char about[CLUSTER_ENDPOINT_MAX];
-	char alarm[512]; /* "" or what a person has to look at */
+	char alarm[768]; /* "" or what a person has to look at */
 	bool news;       /* the targets are led to other servers by it */
 	bool overruled;
 };
@@ -141,8 +141,8 @@ void cluster_on_reminder(evutil_socket_t fd, short what, void *arg);
 /* --- cluster_say.c --- */
 
 /* To be taken before the decision is carried out, which moves what it points to. */
-void cluster_judge(const struct cluster *cluster, const struct decision *decision,
-                   struct verdict *out);
+void cluster_judge(const struct cluster *cluster, const struct decide_input *input,
+                   const struct decision *decision, struct verdict *out);
 void cluster_say(struct cluster *cluster, const struct watch_fact *fact);
 void cluster_say_override(const struct cluster *cluster);
 

@@ -22,7 +22,19 @@ struct applied {
 	bool in_this_run;   /* false: what follows is from the state file, the targets may differ */
 	bool has_topology;  /* false: nothing was ever applied */
 	struct topology topology; /* with the highest timeline known of its primary */
+	/* Its primary was followed against the store's word, and the store has not named it since.
+	 * It may be a mistake that is undone: `confirmed` is the floor then, that of the last
+	 * primary that the store did name; 0 and "": there was none. */
+	bool against_store;
+	struct floor confirmed; /* only with against_store */
 };
+
+/* The newest that the store has confirmed. */
+struct floor applied_confirmed(const struct applied *applied);
+
+/* A server that has not answered for so long, with the proof of its loss, is gone: it is not waited
+ * for as one that restarts. */
+#define DECIDE_GONE_US INT64_C(10000000)
 
 enum decide_held {
 	HELD_NOT,
@@ -48,6 +60,7 @@ struct decide_input { /* all borrowed */
 	int64_t moved_us; /* when the last MOVE to another primary was carried out; 0: never */
 	struct decide_hold hold;
 	bool store_lost; /* it is unreachable for longer than session_timeout */
+	int64_t now_us;  /* clock_now_us() */
 };
 
 enum decision_kind {
@@ -69,9 +82,11 @@ struct decision {
 	enum decide_held held;      /* HOLD and FENCE: on whose word */
 	bool on_news;               /* MOVE: a newer word of the store, whose times are its own */
 	bool overruled;             /* who is followed is not the one that the store names */
+	bool against_store;         /* MOVE: becomes that of struct applied */
 	/* Two servers take writes; borrowed, NULL: no. */
 	const struct member *twin;  /* on one timeline: a person has to end one of them */
 	const struct member *lower; /* on a lower timeline, asked after the move */
+	const struct member *stray; /* on a higher one than the holder of Patroni's leader key */
 	const struct member *ask;   /* whom to ask again at once; borrowed, NULL: nobody */
 	bool ask_all;               /* all others as well, now and then */
 	int64_t floor_zxid;         /* to be kept in struct applied, and saved when it changed */
@@ -79,7 +94,8 @@ struct decision {
 };
 
 /* After DECIDE_MOVE was carried out the caller sets applied->zxid and topology from `next`,
- * in_this_run and has_topology to true and floor_zxid to 0. */
+ * in_this_run and has_topology to true, floor_zxid to 0, and against_store; where that turns true,
+ * `confirmed` is what applied_confirmed() was before. */
 struct decision decide(const struct decide_input *input);
 void decision_fini(struct decision *decision);
 

@@ -26,6 +26,9 @@ void deciding_move(struct deciding *deciding, const struct topology *named,
 
 /* --- decide_servers.c --- */
 
+/* What the primary of `named` is held against now. A person's word in it leaves no timeline. */
+struct floor deciding_floor(const struct decide_input *in, const struct topology *named);
+
 /* The servers are asked about the primary of `named`. */
 void deciding_hear_servers(struct deciding *deciding, const struct topology *named);
 

@@ -1,5 +1,6 @@
 /* Election: which member is the primary by what the servers say. The one that the store names,
- * unless another takes writes on a higher timeline: then the store is late. Pure. */
+ * unless another takes writes on a higher timeline: then the store is late. Not so where the one
+ * that is named stands: then the other is a stray. Pure. */
 #ifndef SEGUE_ELECT_H
 #define SEGUE_ELECT_H
 
@@ -16,7 +17,8 @@ struct electorate {
 	const struct server_fact *servers;
 	size_t server_count;
 	const char *system_identifier; /* of the cluster; "": not known */
-	int64_t moved_us; /* who was asked before that may not know yet that it is none */
+	int64_t moved_us;  /* who was asked before that may not know yet that it is none */
+	bool named_stands; /* who is named is followed, whatever timeline another one shows */
 };
 
 struct election { /* members are borrowed from the electorate's topologies */
@@ -26,6 +28,8 @@ struct election { /* members are borrowed from the electorate's topologies */
 	const struct member *twin;  /* takes writes on the candidate's timeline as well; or NULL */
 	const struct member *lower; /* takes writes, too, on a lower timeline, and said so after
 	                               moved_us; or NULL */
+	const struct member *stray; /* takes writes on a higher timeline than the one that is named,
+	                               which stands; or NULL */
 };
 
 struct election elect(const struct electorate *electorate);

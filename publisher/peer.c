@@ -75,6 +75,8 @@ static void conclude_answer(struct peer *peer)
 	peer->answer.fact.known = true;
 	peer->answer.fact.answered_us = clock_now_us();
 	peer->answer.fact.problem[0] = '\0';
+	if (server_takes_writes(&peer->answer.fact))
+		session_renew(peer->session);
 	conclude(peer);
 }
 
@@ -98,6 +100,7 @@ static void session_told(enum session_outcome outcome, const struct verdict *ver
 		else
 			conclude_failure(peer, verdict->class, verdict->problem);
 		return;
+	case SESSION_SHUT:
 	case SESSION_ENDED:
 		if (peer->state == PEER_ASKING)
 			ask_again(peer);

@@ -13,8 +13,13 @@
  *   prefer    full, denied or other                                        unverified
  *   require   full, denied or other                                        no
  *
- * A timeline is compared within one system only: a store that names another identifier than the one
- * applied speaks of a cluster that was made anew, whose timelines begin at 1 again. */
+ * The last one is the floor: that of the server applied last, or, when that one was followed against
+ * the store's word and is the primary no more, that of the last one before it that the store named
+ * (deciding_floor() in decide_servers.c). It has no timeline where a person has named the primary
+ * since (segue set-primary).
+ *
+ * A timeline is compared within one system only: a store that names another identifier than the
+ * floor's speaks of a cluster that was made anew, whose timelines begin at 1 again. */
 /* clang-format on */
 #include "admit.h"
 
@@ -38,8 +43,8 @@ static struct admission admit_answered(const struct admit_question *question)
 	if (!same_system(server->system_identifier, cluster))
 		return is(ADMIT_NO, "its system identifier is not the cluster's");
 	if (!server->in_recovery && server->timeline > 0 &&
-	    server->timeline < question->applied_timeline &&
-	    same_system(cluster, question->applied_identifier))
+	    server->timeline < question->floor.timeline &&
+	    same_system(cluster, question->floor.system_identifier))
 		return is(ADMIT_NO, ADMIT_OLD_PRIMARY);
 	if (server->in_recovery)
 		return is(ADMIT_LATER, "it is still in recovery");

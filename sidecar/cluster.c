@@ -113,6 +113,10 @@ static void move(struct cluster *cluster, const struct decision *decision,
 	struct applied *applied = &cluster->applied;
 	bool urgent = note_move(cluster, &decision->next);
 
+	if (decision->against_store && !applied->against_store)
+		applied->confirmed = applied_confirmed(applied);
+	urgent = urgent || decision->against_store != applied->against_store;
+	applied->against_store = decision->against_store;
 	topology_follow(&applied->topology, &decision->next);
 	applied->has_topology = true;
 	applied->zxid = decision->next.zxid;
@@ -224,7 +228,8 @@ void cluster_input(const struct cluster *cluster, struct decide_input *out)
 	                             .override = &cluster->override,
 	                             .moved_us = cluster->moved_us,
 	                             .hold = cluster->hold,
-	                             .store_lost = store_is_lost(cluster)};
+	                             .store_lost = store_is_lost(cluster),
+	                             .now_us = clock_now_us()};
 	out->servers = verifier_facts(cluster->verifier, &out->server_count);
 }
 
@@ -239,7 +244,7 @@ void cluster_reconcile(struct cluster *cluster)
 	follow_members(cluster, fact);
 	cluster_input(cluster, &input);
 	decision = decide(&input);
-	cluster_judge(cluster, &decision, &cluster->verdict);
+	cluster_judge(cluster, &input, &decision, &cluster->verdict);
 	look_again(cluster, &decision);
 	if (decision.kind == DECIDE_MOVE) {
 		move(cluster, &decision, fact);
@@ -294,6 +299,8 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 	cluster->applied.has_topology = previous->applied.has_topology;
 	cluster->applied.zxid = previous->applied.zxid;
 	cluster->applied.floor_zxid = previous->applied.floor_zxid;
+	cluster->applied.against_store = previous->applied.against_store;
+	cluster->applied.confirmed = previous->applied.confirmed;
 	cluster->unsaved = previous->unsaved || previous->saving != NULL;
 	cluster->hold = previous->hold;
 	cluster->hold_limit_ms = previous->hold_limit_ms;

@@ -8,6 +8,8 @@
 #include "cluster_own.h"
 #include "watch/watcher.h"
 
+#define SERVER_WORDS_MAX (CLUSTER_ENDPOINT_MAX + TOPOLOGY_NAME_MAX + 40)
+
 void cluster_endpoint(const struct member *member, char *out, size_t size)
 {
 	if (member == NULL)
@@ -31,36 +33,98 @@ static const char *name_of(const struct member *member)
 	return member->name[0] != '\0' ? member->name : "?";
 }
 
-static void judge_overruled(const struct cluster *cluster, struct verdict *out)
+/* Whom clients are led to, once the decision is carried out. */
+static const struct member *followed_by(const struct decide_input *input,
+                                        const struct decision *decision)
 {
-	const struct topology *named = watcher_fact(cluster->watcher)->topology;
-	char endpoint[CLUSTER_ENDPOINT_MAX];
-
-	cluster_endpoint(named != NULL ? &named->primary : NULL, endpoint, sizeof(endpoint));
-	snprintf(out->alarm, sizeof(out->alarm),
-	         "the store names %s, and another server is followed, which takes writes on a "
-	         "higher timeline: correct the store",
-	         endpoint);
+	return decision->kind == DECIDE_MOVE ? &decision->next.primary
+	                                     : &input->applied->topology.primary;
 }
 
-static void judge_alarm(const struct cluster *cluster, const struct decision *decision,
-                        struct verdict *out)
+static void judge_overruled(const struct decide_input *input, const struct decision *decision,
+                            struct verdict *out)
 {
-	const struct member *other = decision->twin != NULL ? decision->twin : decision->lower;
+	const struct topology *named = input->fact->topology;
+	const struct config_cluster *cluster = input->cluster;
+	char store[CLUSTER_ENDPOINT_MAX], followed[CLUSTER_ENDPOINT_MAX];
+	auto_free char *action = NULL;
+
+	cluster_endpoint(named != NULL ? &named->primary : NULL, store, sizeof(store));
+	cluster_endpoint(followed_by(input, decision), followed, sizeof(followed));
+	if (cluster->layout == CONFIG_LAYOUT_SEGUE)
+		action = xasprintf(": segue set-primary %s %s; or, if the higher timeline was a "
+		                   "mistake: segue set-primary %s %s",
+		                   cluster->name, followed, cluster->name, store);
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "the store names %s, and %s is followed, which takes writes on a higher "
+	         "timeline: correct the store%s",
+	         store, followed, action != NULL ? action : "");
+}
+
+/* "127.0.0.1:5432 (pg1, timeline 2)" */
+static void describe(const struct decide_input *input, const struct member *member, char *out,
+                     size_t size)
+{
+	const struct server_fact *server = server_of(input->servers, input->server_count, member);
 	char endpoint[CLUSTER_ENDPOINT_MAX];
 
-	if (other == NULL && decision->overruled)
-		judge_overruled(cluster, out);
-	if (other == NULL)
-		return;
+	cluster_endpoint(member, endpoint, sizeof(endpoint));
+	if (server != NULL && server->known && server->timeline > 0)
+		snprintf(out, size, "%s (%s, timeline %lld)", endpoint, name_of(member),
+		         (long long)server->timeline);
+	else
+		snprintf(out, size, "%s (%s)", endpoint, name_of(member));
+}
+
+/* Two servers take writes: which ones, and what a person is to do. */
+static void judge_split(const struct decide_input *input, const struct decision *decision,
+                        struct verdict *out)
+{
+	const struct config_cluster *cluster = input->cluster;
+	const struct member *first =
+	    decision->about != NULL ? decision->about : followed_by(input, decision);
+	const struct member *other = decision->twin != NULL    ? decision->twin
+	                             : decision->stray != NULL ? decision->stray
+	                                                       : decision->lower;
+	char one[SERVER_WORDS_MAX], two[SERVER_WORDS_MAX], endpoint[CLUSTER_ENDPOINT_MAX];
+
+	describe(input, first, one, sizeof(one));
+	describe(input, other, two, sizeof(two));
 	cluster_endpoint(other, endpoint, sizeof(endpoint));
-	snprintf(out->alarm, sizeof(out->alarm),
-	         decision->twin != NULL
-	             ? "two servers take writes on one timeline: %s (%s) besides %s: nothing moves "
-	               "until one of them is stopped"
-	             : "two servers take writes: %s (%s) does so on a lower timeline than %s: no "
-	               "client is led there; stop it before somebody writes to it directly",
-	         endpoint, name_of(other), out->about[0] != '\0' ? out->about : "the primary");
+	if (decision->twin != NULL)
+		snprintf(out->alarm, sizeof(out->alarm),
+		         "two servers take writes on one timeline: %s besides %s: nothing moves "
+		         "until one of them is stopped",
+		         two, one);
+	else if (decision->stray != NULL && cluster->layout == CONFIG_LAYOUT_SEGUE)
+		snprintf(out->alarm, sizeof(out->alarm),
+		         "two servers take writes: %s does so on a higher timeline than %s, which "
+		         "a person named and which stays the primary: stop the other, or make it "
+		         "the primary: segue set-primary %s %s",
+		         two, one, cluster->name, endpoint);
+	else if (decision->stray != NULL)
+		snprintf(
+		    out->alarm, sizeof(out->alarm),
+		    "two servers take writes: %s does so on a higher timeline than %s, which "
+		    "holds Patroni's leader key and stays the primary: let nobody write to the "
+		    "other, as Patroni demotes and rewinds it, and what was written there is "
+		    "lost; `patronictl switchover` is the way to make it the primary",
+		    two, one);
+	else
+		snprintf(
+		    out->alarm, sizeof(out->alarm),
+		    "two servers take writes: %s does so on a lower timeline than %s: no client "
+		    "is led there; stop it before somebody writes to it directly",
+		    two, one);
+}
+
+static void judge_alarm(const struct decide_input *input, const struct decision *decision,
+                        struct verdict *out)
+{
+	if (decision->twin != NULL || decision->stray != NULL || decision->lower != NULL)
+		judge_split(input, decision, out);
+	else if (decision->overruled)
+		judge_overruled(input, decision, out);
 }
 
 static void judge_state(const struct cluster *cluster, struct verdict *out)
@@ -72,8 +136,8 @@ static void judge_state(const struct cluster *cluster, struct verdict *out)
 		         cluster->state_problem);
 }
 
-void cluster_judge(const struct cluster *cluster, const struct decision *decision,
-                   struct verdict *out)
+void cluster_judge(const struct cluster *cluster, const struct decide_input *input,
+                   const struct decision *decision, struct verdict *out)
 {
 	const struct applied *applied = &cluster->applied;
 
@@ -87,7 +151,7 @@ void cluster_judge(const struct cluster *cluster, const struct decision *decisio
 	                             !topology_same_servers(&decision->next, &applied->topology)};
 	if (decision->about != NULL)
 		cluster_endpoint(decision->about, out->about, sizeof(out->about));
-	judge_alarm(cluster, decision, out);
+	judge_alarm(input, decision, out);
 	judge_state(cluster, out);
 }
 

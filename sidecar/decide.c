@@ -15,6 +15,10 @@
  *                               primary takes writes                       KEEP; held: MOVE to it
  *   -         NOBODY            any                                        loss
  *   -         any other         the candidate is admitted                  MOVE; CURRENT
+ *   -         any other         it is, on a lower timeline than the last
+ *                               primary, which was followed against the
+ *                               store's word and is none any more; and
+ *                               all others were asked                      MOVE
  *   -         any other         it is not, and the last primary takes
  *                               writes: at the start, or held by servers   MOVE to the last one
  *   -         any other         it is not, and clients are held already    HOLD, FENCE as before
@@ -24,7 +28,21 @@
  *   -         any other         it is refused, or has a twin               REFUSE
  *
  *   The candidate (elect.h): of the store's topology for PRIMARY, of the applied one for SILENT and
- *   OLDER, which would otherwise be KEEP and REFUSE.
+ *   OLDER, which would otherwise be KEEP and REFUSE:
+ *
+ *     layout     the one that is named              another one, on a        candidate
+ *                                                   higher timeline
+ *     --------   --------------------------------   ----------------------   ------------------
+ *     any        whatever it is                     none takes writes        who is named
+ *     patroni    takes writes, not below the floor  takes writes             who is named; alarm
+ *     patroni    is in recovery                     takes writes             the other
+ *     patroni    silent, PRIMARY: not for 10 s      takes writes             who is named; alarm
+ *     patroni    silent, else: its loss not proven  takes writes             who is named; alarm
+ *     patroni    gone: silent for longer            takes writes             the other
+ *     segue      whatever it is; a person named it  takes writes             who is named; alarm
+ *     others     whatever it is                     takes writes             the other
+ *
+ *   Patroni demotes and rewinds whoever takes writes without the leader key.
  *   loss: HOLD, FENCE or KEEP by on_primary_loss; WAIT where nothing was ever applied. */
 /* clang-format on */
 #include "decide.h"
@@ -40,6 +58,20 @@ const struct topology *deciding_applied(const struct deciding *deciding)
 	const struct applied *applied = deciding->in->applied;
 
 	return applied->has_topology ? &applied->topology : NULL;
+}
+
+struct floor applied_confirmed(const struct applied *applied)
+{
+	struct floor floor = applied->confirmed;
+
+	if (applied->against_store)
+		return floor;
+	if (!applied->has_topology)
+		return (struct floor){0};
+	floor.timeline = applied->topology.timeline;
+	memcpy(floor.system_identifier, applied->topology.system_identifier,
+	       sizeof(floor.system_identifier));
+	return floor;
 }
 
 void deciding_conclude(struct deciding *deciding, enum decision_kind kind, const char *reason)
@@ -72,29 +104,35 @@ static void set_identifier(struct topology *topology, const char *identifier)
 
 /* The server itself knows its timeline and system best. */
 static void learn(struct topology *next, const struct server_fact *server,
-                  const struct applied *applied)
+                  const struct floor *floor)
 {
 	bool answered = server != NULL && server_takes_writes(server);
-	bool same = applied->has_topology && !topology_is_set_anew(next, &applied->topology) &&
-	            same_system(next->system_identifier, applied->topology.system_identifier);
 
-	if (answered && server->system_identifier[0] != '\0')
-		set_identifier(next, server->system_identifier);
-	else if (next->system_identifier[0] == '\0' && applied->has_topology)
-		set_identifier(next, applied->topology.system_identifier);
 	if (answered && server->timeline > 0)
 		next->timeline = server->timeline;
-	else if (same)
-		next->timeline = larger(next->timeline, applied->topology.timeline);
-	if (next->set_by.id[0] == '\0' && applied->has_topology) /* obeyed, and not again */
-		next->set_by = applied->topology.set_by;
+	else if (same_system(next->system_identifier, floor->system_identifier))
+		next->timeline = larger(next->timeline, floor->timeline);
+	if (answered && server->system_identifier[0] != '\0')
+		set_identifier(next, server->system_identifier);
+	else if (next->system_identifier[0] == '\0')
+		set_identifier(next, floor->system_identifier);
 }
 
-static void mark_unread(struct topology *topology, int64_t max_lag)
+/* Too far behind, or no standby: it has taken writes since the move, which the primary has not. */
+static void mark_unread(struct topology *topology, const struct decide_input *in)
 {
-	for (size_t i = 0; max_lag > 0 && i < topology->standby_count; i++)
-		if (topology->standbys[i].lag_bytes > max_lag)
-			topology->standbys[i].unread = true;
+	int64_t max_lag = in->cluster->max_lag;
+
+	for (size_t i = 0; i < topology->standby_count; i++) {
+		struct member *standby = &topology->standbys[i];
+		const struct server_fact *server =
+		    server_of(in->servers, in->server_count, standby);
+
+		if ((max_lag > 0 && standby->lag_bytes > max_lag) ||
+		    (server != NULL && server_takes_writes(server) &&
+		     server->asked_us > in->moved_us))
+			standby->unread = true;
+	}
 }
 
 static bool is_news(const struct deciding *deciding)
@@ -105,20 +143,36 @@ static bool is_news(const struct deciding *deciding)
 	return !applied->has_topology || !applied->in_this_run ||
 	       deciding->in->hold.by != HELD_NOT ||
 	       !topology_same_servers(next, &applied->topology) ||
+	       deciding->out.against_store != applied->against_store ||
 	       next->timeline != applied->topology.timeline ||
 	       strcmp(next->system_identifier, applied->topology.system_identifier) != 0;
+}
+
+/* Without a word of the store to follow, who was confirmed stays so, and who was not, too. */
+static bool is_against_store(const struct deciding *deciding, const struct election *election)
+{
+	const struct applied *applied = deciding->in->applied;
+
+	return election->against_store ||
+	       (!deciding->follows && applied->against_store &&
+	        topology_same_address(&applied->topology.primary, election->candidate));
 }
 
 void deciding_move(struct deciding *deciding, const struct topology *named,
                    const struct election *election, const char *reason)
 {
-	const struct applied *applied = deciding->in->applied;
+	const struct decide_input *in = deciding->in;
+	const struct floor floor = deciding_floor(in, named);
 	struct topology *next = &deciding->out.next;
 
 	elect_topology(named, election->candidate, next);
-	next->zxid = deciding->follows ? deciding->in->fact->topology->zxid : applied->zxid;
-	learn(next, election->server, applied);
-	mark_unread(next, deciding->in->cluster->max_lag);
+	next->zxid = deciding->follows && in->fact->topology != NULL ? in->fact->topology->zxid
+	                                                             : in->applied->zxid;
+	learn(next, election->server, &floor);
+	mark_unread(next, in);
+	deciding->out.against_store = is_against_store(deciding, election);
+	if (next->set_by.id[0] == '\0' || deciding->out.against_store)
+		next->set_by = in->applied->topology.set_by; /* it lowers the floor until obeyed */
 	deciding->out.on_news =
 	    deciding->follows && deciding->word.newer && !election->against_store;
 	if ((deciding->follows && deciding->word.newer) || is_news(deciding)) {
@@ -165,6 +219,8 @@ static void obey_pin(struct deciding *deciding)
 		if (topology_same_address(&named->standbys[i], &pinned))
 			pinned = named->standbys[i];
 	election.server = server_of(in->servers, in->server_count, &pinned);
+	election.against_store =
+	    !named->has_primary || !topology_same_address(&named->primary, &pinned);
 	deciding_move(deciding, named, &election, "pinned by an operator");
 	if (deciding->out.kind == DECIDE_CURRENT)
 		deciding->out.reason = "pinned by an operator";

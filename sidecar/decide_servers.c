@@ -13,11 +13,49 @@ static bool is_applied(const struct deciding *deciding, const struct member *mem
 	return applied != NULL && topology_same_address(&applied->primary, member);
 }
 
-static const char *identifier_of(const struct decide_input *in, const struct topology *named)
+/* --- the floor --- */
+
+/* It does not come back by itself, as one that restarts would. */
+static bool is_gone(const struct decide_input *in, const struct server_fact *server)
 {
-	if (named->system_identifier[0] != '\0' || !in->applied->has_topology)
-		return named->system_identifier;
-	return in->applied->topology.system_identifier;
+	return loss_is_proven(server) && in->now_us - server->heard_us >= DECIDE_GONE_US;
+}
+
+/* Who was followed against the store's word is no primary any more: demoted, made anew, or gone. */
+static bool is_undone(const struct decide_input *in)
+{
+	const struct applied *applied = in->applied;
+	const struct topology *topology = &applied->topology;
+	const struct server_fact *server;
+
+	if (!applied->has_topology || !applied->against_store)
+		return false;
+	server = server_of(in->servers, in->server_count, &topology->primary);
+	if (server == NULL)
+		return false;
+	if (server->class != SERVER_ANSWERED)
+		return is_gone(in, server);
+	return server->in_recovery ||
+	       (server->timeline > 0 && server->timeline < topology->timeline) ||
+	       !same_system(server->system_identifier, topology->system_identifier);
+}
+
+struct floor deciding_floor(const struct decide_input *in, const struct topology *named)
+{
+	struct applied followed = *in->applied;
+	struct floor floor;
+
+	followed.against_store = followed.against_store && is_undone(in);
+	floor = applied_confirmed(&followed);
+	if (topology_is_set_anew(named, &followed.topology))
+		floor.timeline = 0;
+	return floor;
+}
+
+static const char *identifier_of(const struct topology *named, const struct floor *floor)
+{
+	return named->system_identifier[0] != '\0' ? named->system_identifier
+	                                           : floor->system_identifier;
 }
 
 /* --- every member is heard --- */
@@ -51,7 +89,7 @@ static bool needs_all(const struct deciding *deciding, const struct member *cand
 
 	if (in->cluster->verify == CONFIG_VERIFY_DISABLE)
 		return false;
-	return !in->applied->in_this_run ||
+	return !in->applied->in_this_run || is_undone(in) ||
 	       (in->hold.by == HELD_BY_SERVERS && is_applied(deciding, candidate));
 }
 
@@ -61,17 +99,15 @@ struct admission decide_admission(const struct decide_input *in, const struct to
                                   const struct member *member)
 {
 	const struct applied *applied = in->applied;
-	bool known = applied->has_topology;
-	bool same = known && topology_same_address(&applied->topology.primary, member);
+	const struct floor floor = deciding_floor(in, named);
+	bool same =
+	    applied->has_topology && topology_same_address(&applied->topology.primary, member);
 
 	return admit(&(struct admit_question){
 	    .verify = in->cluster->verify,
 	    .server = server_of(in->servers, in->server_count, member),
-	    .system_identifier = identifier_of(in, named),
-	    .applied_identifier = known ? applied->topology.system_identifier : "",
-	    .applied_timeline = known && !topology_is_set_anew(named, &applied->topology)
-	                            ? applied->topology.timeline
-	                            : 0,
+	    .system_identifier = identifier_of(named, &floor),
+	    .floor = floor,
 	    .is_applied = same && applied->in_this_run && in->hold.by == HELD_NOT});
 }
 
@@ -110,6 +146,9 @@ static const char *move_reason(const struct deciding *deciding, const struct ele
 {
 	if (election->against_store)
 		return "it takes writes on a higher timeline than the primary that the store names";
+	if (is_undone(deciding->in) && !is_applied(deciding, election->candidate))
+		return "the store names it, and the server that was followed against the store is "
+		       "no primary any more";
 	if (deciding->follows && deciding->word.newer)
 		return deciding->word.reason;
 	if (deciding->in->hold.by == HELD_NOT)
@@ -206,22 +245,48 @@ static void conclude_unadmitted(struct deciding *deciding, const struct election
 		conclude_without(deciding, admission->kind == ADMIT_NO, same);
 }
 
+/* Patroni's leader key names one server, and Patroni demotes whoever else takes writes. What is
+ * silent for a moment may restart; with the store away its key may be gone unseen. No server
+ * overrules the person who named one. */
+static bool named_stands(const struct deciding *deciding, const struct topology *named,
+                         const struct floor *floor)
+{
+	const struct decide_input *in = deciding->in;
+	const struct server_fact *server =
+	    server_of(in->servers, in->server_count, &named->primary);
+
+	if (topology_is_set(named))
+		return true;
+	if (in->cluster->layout != CONFIG_LAYOUT_PATRONI)
+		return false;
+	if (server == NULL)
+		return true;
+	if (server->class == SERVER_ANSWERED)
+		return !server->in_recovery &&
+		       (server->timeline <= 0 || server->timeline >= floor->timeline);
+	return deciding->follows ? !is_gone(in, server) : !loss_is_proven(server);
+}
+
 void deciding_hear_servers(struct deciding *deciding, const struct topology *named)
 {
 	const struct decide_input *in = deciding->in;
+	const struct floor floor = deciding_floor(in, named);
 	const struct electorate electorate = {.named = named,
 	                                      .applied = deciding_applied(deciding),
 	                                      .previous = in->previous,
 	                                      .servers = in->servers,
 	                                      .server_count = in->server_count,
 	                                      .moved_us = in->moved_us,
-	                                      .system_identifier = identifier_of(in, named)};
+	                                      .system_identifier = identifier_of(named, &floor),
+	                                      .named_stands =
+	                                          named_stands(deciding, named, &floor)};
 	const struct election election = elect(&electorate);
 	const struct admission admission = ask_admission(deciding, named, &election);
 	bool same = is_applied(deciding, election.candidate);
 
 	deciding->out.twin = election.twin;
 	deciding->out.lower = election.lower;
+	deciding->out.stray = election.stray;
 	if (admission.kind == ADMIT_LATER || admission.kind == ADMIT_NO) {
 		conclude_unadmitted(deciding, &election, &admission);
 		return;

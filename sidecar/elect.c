@@ -55,7 +55,8 @@ static void collect(const struct electorate *electorate, struct voters *voters)
 }
 
 /* The lowest timeline of a rival: above that of the one that is named, and never below the last one
- * applied. 0: nothing is known, or a person has named that one, and nobody can be a rival. */
+ * applied, unless a person has named that one since. 0: nothing is known, and nobody can be a
+ * rival. */
 static int64_t lowest_of_rival(const struct electorate *electorate)
 {
 	const struct server_fact *server = find(electorate, &electorate->named->primary);
@@ -63,8 +64,6 @@ static int64_t lowest_of_rival(const struct electorate *electorate)
 	int64_t applied = electorate->applied != NULL && !anew ? electorate->applied->timeline : 0;
 	int64_t named = electorate->named->timeline;
 
-	if (topology_is_set(electorate->named))
-		return 0;
 	if (server != NULL && server->known)
 		named = larger(named, server->timeline);
 	if (named > 0)
@@ -113,7 +112,9 @@ struct election elect(const struct electorate *electorate)
 
 	collect(electorate, &voters);
 	rival = find_rival(electorate, &voters);
-	if (rival != NULL) {
+	if (electorate->named_stands) {
+		election.stray = rival;
+	} else if (rival != NULL) {
 		election.candidate = rival;
 		election.against_store = true;
 	}

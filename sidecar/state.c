@@ -186,6 +186,26 @@ static bool read_topology(const struct config_cluster *cluster, const json_t *ro
 	return true;
 }
 
+/* Only there for a primary that was followed against the store's word. */
+static bool read_confirmed(const json_t *confirmed, struct applied *out, struct err *err)
+{
+	const json_t *timeline = json_object_get(confirmed, "timeline");
+	const char *identifier = json_string_value(json_object_get(confirmed, "system_identifier"));
+	struct floor *floor = &out->confirmed;
+
+	if (confirmed == NULL || !out->has_topology)
+		return true;
+	if (!json_is_integer(timeline) || json_integer_value(timeline) < 0 || identifier == NULL ||
+	    (*identifier != '\0' && layout_system_identifier_problem(identifier) != NULL) ||
+	    strlen(identifier) >= sizeof(floor->system_identifier))
+		return err_set(err, "confirmed holds something else than timeline and "
+		                    "system_identifier");
+	out->against_store = true;
+	floor->timeline = json_integer_value(timeline);
+	snprintf(floor->system_identifier, sizeof(floor->system_identifier), "%s", identifier);
+	return true;
+}
+
 static bool read_document(const struct config_cluster *cluster, const json_t *root,
                           struct applied *out, struct err *err)
 {
@@ -195,7 +215,8 @@ static bool read_document(const struct config_cluster *cluster, const json_t *ro
 		return err_set(err, "version is missing or other than %d", VERSION);
 	if (!read_zxid(root, "applied_zxid", &out->zxid, err) ||
 	    !read_zxid(root, "floor_zxid", &out->floor_zxid, err) ||
-	    !read_topology(cluster, root, out, err))
+	    !read_topology(cluster, root, out, err) ||
+	    !read_confirmed(json_object_get(root, "confirmed"), out, err))
 		return false;
 	out->topology.zxid = out->zxid;
 	return true;
@@ -313,6 +334,11 @@ static json_t *encode(const char *store, const struct applied *applied)
 	json_object_set_new(root, "slots", encode_slots(&applied->topology));
 	json_object_set_new(root, "unread", encode_unread(&applied->topology));
 	json_object_set_new(root, "tags", encode_tags(&applied->topology));
+	if (applied->against_store)
+		json_object_set_new(
+		    root, "confirmed",
+		    json_pack("{s:I, s:s}", "timeline", (json_int_t)applied->confirmed.timeline,
+		              "system_identifier", applied->confirmed.system_identifier));
 	return root;
 }
 

@@ -33,11 +33,13 @@ static struct store_word says(const struct applied *applied, enum store_word_kin
 }
 
 /* A promotion of the same system, which no restored backup of the store could know of. */
-static bool is_later_timeline(const struct topology *now, const struct topology *before)
+static bool is_later_timeline(const struct topology *now, const struct applied *applied)
 {
-	return before->timeline > 0 && now->timeline > before->timeline &&
-	       before->system_identifier[0] != '\0' &&
-	       strcmp(now->system_identifier, before->system_identifier) == 0;
+	const struct floor before = applied_confirmed(applied);
+
+	return before.timeline > 0 && now->timeline > before.timeline &&
+	       before.system_identifier[0] != '\0' &&
+	       strcmp(now->system_identifier, before.system_identifier) == 0;
 }
 
 static struct store_word weigh_rollback(const struct config_cluster *cluster,
@@ -47,7 +49,7 @@ static struct store_word weigh_rollback(const struct config_cluster *cluster,
 
 	if (applied->has_topology && topology_same_servers(now, &applied->topology)) {
 		word.reason = "the store went back in time but names the same servers";
-	} else if (applied->has_topology && is_later_timeline(now, &applied->topology)) {
+	} else if (applied->has_topology && is_later_timeline(now, applied)) {
 		word.reason = "the store went back in time but names a later timeline";
 	} else if (cluster->on_store_rollback == CONFIG_ROLLBACK_FOLLOW) {
 		word.reason = "the store went back in time: on_store_rollback = follow";

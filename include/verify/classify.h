@@ -10,7 +10,8 @@
 
 struct verdict {
 	enum server_class class;
-	bool cut; /* the other end hung up without a word: once, it may be a crash in progress */
+	bool cut;  /* the other end hung up without a word: once, it may be a crash in progress */
+	bool shut; /* 57P03: it lets nobody in now, as it starts or shuts down */
 	char problem[256]; /* one line of printable ASCII */
 };
 

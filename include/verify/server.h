@@ -44,6 +44,7 @@ struct server_fact {
 	char system_identifier[32]; /* decimal digits; "": the role may not read it */
 	int64_t asked_us;           /* clock_now_us(): when the last attempt that has ended began */
 	int64_t answered_us;        /* when the last ANSWERED one ended; 0: never */
+	int64_t heard_us;  /* as answered_us; before the first answer: when it was first followed */
 	char problem[256]; /* in words, one line of printable ASCII, when class is not ANSWERED;
 	                      else "" */
 };

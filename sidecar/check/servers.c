@@ -190,19 +190,16 @@ static void note_absent(const struct line *line)
 static const char *refusal_of(const struct line *line)
 {
 	const struct asked *asked = line->asked;
-	const struct topology *applied = &asked->applied.topology;
-	bool known = asked->applied.has_topology;
+	const struct floor floor = applied_confirmed(&asked->applied);
 	const char *stored = asked->topology->system_identifier;
 	struct admission admission;
 
-	if (*stored == '\0' && known)
-		stored = applied->system_identifier;
-	admission = admit(
-	    &(struct admit_question){.verify = asked->config->verify,
-	                             .server = line->fact,
-	                             .system_identifier = stored,
-	                             .applied_identifier = known ? applied->system_identifier : "",
-	                             .applied_timeline = known ? applied->timeline : 0});
+	if (*stored == '\0')
+		stored = floor.system_identifier;
+	admission = admit(&(struct admit_question){.verify = asked->config->verify,
+	                                           .server = line->fact,
+	                                           .system_identifier = stored,
+	                                           .floor = floor});
 	return admission.kind == ADMIT_NO ? admission.reason : NULL;
 }
 
@@ -252,10 +249,13 @@ static void note_answer(const struct line *line)
 	else if (line->is_primary && line->fact->in_recovery)
 		note(line, CHECK_FAIL, "it is not moved to before it takes writes", text.data);
 	else if (!line->is_primary && !line->fact->in_recovery)
-		note(
-		    line, CHECK_FAIL,
-		    "two servers take writes, or the store is late: the higher timeline is followed",
-		    text.data);
+		note(line, CHECK_FAIL,
+		     line->asked->config->layout == CONFIG_LAYOUT_PATRONI
+		         ? "two servers take writes: the holder of the leader key is followed, and "
+		           "Patroni demotes this one; let nobody write to it"
+		         : "two servers take writes, or the store is late: the higher timeline is "
+		           "followed",
+		     text.data);
 	else if (*line->fact->system_identifier == '\0')
 		note(line, CHECK_WARN,
 		     "a server of another cluster would not be noticed: GRANT EXECUTE ON FUNCTION "

@@ -9,10 +9,11 @@
 
 #include "base/util.h"
 
-#define SQLSTATE_LEN   5
-#define SQLSTATE_CHARS "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define SQLSTATE_LEN       5
+#define CANNOT_CONNECT_NOW "57P03"
+#define SQLSTATE_CHARS     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-static const char *const shutting_down[] = {"57P01", "57P02", "57P03"};
+static const char *const shutting_down[] = {"57P01", "57P02", CANNOT_CONNECT_NOW};
 /* 28: of any kind. 55000: a database that takes no connections. */
 static const char *const not_let_in[] = {"28", "3D000", "42501", "55000"};
 
@@ -102,7 +103,9 @@ void classify_error(const char *sqlstate, const char *message, struct verdict *o
 {
 	char words[200];
 
-	*out = (struct verdict){.class = sqlstate != NULL ? class_of(sqlstate) : SERVER_OTHER};
+	*out = (struct verdict){.class = sqlstate != NULL ? class_of(sqlstate) : SERVER_OTHER,
+	                        .shut = sqlstate != NULL &&
+	                                strncmp(sqlstate, CANNOT_CONNECT_NOW, SQLSTATE_LEN) == 0};
 	classify_line(words, sizeof(words), message);
 	if (sqlstate != NULL)
 		snprintf(out->problem, sizeof(out->problem), "%s (SQLSTATE %.5s)", words, sqlstate);

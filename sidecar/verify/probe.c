@@ -174,12 +174,14 @@ static void conclude_answer(struct probe *probe)
 {
 	probe->next.class = SERVER_ANSWERED;
 	probe->next.known = true;
-	probe->next.answered_us = clock_now_us();
+	probe->next.answered_us = probe->next.heard_us = clock_now_us();
 	probe->next.problem[0] = '\0';
 	probe->cut_before = false;
 	probe->failures = 0;
 	conclude(probe);
 	wait_to_ask(probe);
+	if (server_takes_writes(&probe->fact))
+		session_renew(probe->session);
 }
 
 static void conclude_failure(struct probe *probe, const struct verdict *verdict)
@@ -238,6 +240,14 @@ static void take_end(struct probe *probe)
 		probe_note_end(probe);
 }
 
+/* As good as the end of the connection and a refusal: it is over for whoever comes now. */
+static void take_shutdown(struct probe *probe, const struct verdict *verdict)
+{
+	probe->ended = true;
+	probe->next.asked_us = clock_now_us();
+	conclude_failure(probe, verdict);
+}
+
 static void session_told(enum session_outcome outcome, const struct verdict *verdict, void *arg)
 {
 	struct probe *probe = arg;
@@ -251,6 +261,9 @@ static void session_told(enum session_outcome outcome, const struct verdict *ver
 		return;
 	case SESSION_ENDED:
 		take_end(probe);
+		return;
+	case SESSION_SHUT:
+		take_shutdown(probe, verdict);
 		return;
 	}
 }
@@ -350,6 +363,7 @@ struct probe *probe_create(struct event_base *base, const struct libpq *pq,
 	probe->cb = cb;
 	probe->arg = arg;
 	probe->fact.port = member->port;
+	probe->fact.heard_us = clock_now_us();
 	memcpy(probe->fact.address, member->address, sizeof(probe->fact.address));
 	probe->session = session_create(base, pq, &question, config->verify_conninfo, member,
 	                                session_told, probe);

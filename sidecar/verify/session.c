@@ -1,11 +1,16 @@
 /* What is asked over a connection (base/pq_link.h), and what its answer or its end says of the
  * server. Whatever ends the connection goes through end(), which closes at once and tells in a turn
- * of its own. Between the answer and the next question it stays open, watched for its end. */
+ * of its own. Between the answer and the next question it stays open, watched for its end.
+ *
+ * A server that shuts down smartly lets nobody in any more, and waits for those who are connected:
+ * a connection that lives does not tell it, and keeps it from ending. So another one is made beside
+ * it now and then, which takes its place, or is told 57P03. */
 #include "verify/session.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/pq_link.h"
 #include "base/util.h"
 #include "verify/dial.h"
@@ -14,18 +19,28 @@
 #define PASSING_MAX         3
 #define SESSION_COLUMNS_MAX 16
 
+/* One of the two connections of a session. */
+struct side {
+	struct session *session;
+	struct pq_link *link;
+};
+
 struct session {
 	const struct libpq *pq;
 	const struct session_question *question;
 	const char *conninfo;
 	struct member member;
-	struct pq_link *link;
-	struct event *over;     /* tells the end */
-	struct verdict verdict; /* of the end */
-	void *answer;           /* where the row goes */
-	bool answered;          /* this connection has brought an answer */
-	bool reduced;           /* it refuses the whole question */
-	unsigned passing;       /* errors in a row that may pass by themselves */
+	struct side sides[2];
+	struct pq_link *link;      /* of one side; it is asked */
+	struct pq_link *successor; /* of the other; not closed: it is made to take the place */
+	int64_t renew_us;          /* before that none is made */
+	bool shut;                 /* the server lets nobody in any more: the verdict says so */
+	struct event *over;        /* tells the end */
+	struct verdict verdict;    /* of the end */
+	void *answer;              /* where the row goes */
+	bool answered;             /* this connection has brought an answer */
+	bool reduced;              /* it refuses the whole question */
+	unsigned passing;          /* errors in a row that may pass by themselves */
 	session_cb *cb;
 	void *arg;
 };
@@ -37,30 +52,44 @@ static void over_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (session->answered)
+	if (session->shut)
+		session->cb(SESSION_SHUT, &verdict, session->arg);
+	else if (session->answered)
 		session->cb(SESSION_ENDED, NULL, session->arg);
 	else
 		session->cb(SESSION_FAILED, &verdict, session->arg);
 }
 
+static void disconnect(struct session *session)
+{
+	pq_link_close(session->link);
+	pq_link_close(session->successor);
+}
+
 /* `session->verdict` says why, where the connection has not answered yet. */
 static void end(struct session *session)
 {
-	pq_link_close(session->link);
+	disconnect(session);
 	event_active(session->over, EV_TIMEOUT, 0);
 }
 
-static void fail_to_connect(struct session *session, bool started, bool spoke)
+static void classify(const struct session *session, const struct pq_link *link, bool started,
+                     struct verdict *out)
 {
-	const PGconn *conn = pq_link_conn(session->link);
+	const PGconn *conn = pq_link_conn(link);
 	const struct classify_failure failure = {
 	    .message = session->pq->error_message(conn),
 	    .needs_password = session->pq->needs_password(conn),
 	    .started = started,
-	    .spoke = spoke,
+	    .spoke = pq_link_state(link) == PQ_LINK_CONNECTING && pq_link_spoke(link),
 	};
 
-	classify_failure(&failure, &session->verdict);
+	classify_failure(&failure, out);
+}
+
+static void fail_to_connect(struct session *session, bool started)
+{
+	classify(session, session->link, started, &session->verdict);
 	end(session);
 }
 
@@ -77,12 +106,11 @@ static void fail_to_answer(struct session *session, const char *sqlstate, const 
 static void lose(struct session *session)
 {
 	const char *problem = pq_link_problem(session->link);
-	bool connecting = pq_link_state(session->link) == PQ_LINK_CONNECTING;
 
 	if (problem != NULL)
 		fail_to_answer(session, NULL, problem);
 	else
-		fail_to_connect(session, true, connecting && pq_link_spoke(session->link));
+		fail_to_connect(session, true);
 }
 
 static void send_question(struct session *session)
@@ -93,6 +121,68 @@ static void send_question(struct session *session)
 	                 &limits))
 		lose(session);
 }
+
+/* --- the successor --- */
+
+/* What the connection before was refused of the question, this one would be, too. */
+static void succeed(struct session *session)
+{
+	struct pq_link *before = session->link;
+
+	session->link = session->successor;
+	session->successor = before;
+	pq_link_close(before);
+}
+
+/* Only one thing that a failure may say is news: the rest is left to the connection at hand. */
+static void lose_successor(struct session *session)
+{
+	struct verdict verdict = {.shut = false};
+
+	if (pq_link_problem(session->successor) == NULL)
+		classify(session, session->successor, true, &verdict);
+	pq_link_close(session->successor);
+	if (!verdict.shut)
+		return;
+	session->verdict = verdict;
+	session->shut = true;
+	end(session);
+}
+
+static void on_successor(struct session *session, enum pq_link_event event)
+{
+	switch (event) {
+	case PQ_LINK_CONNECTED:
+		if (pq_link_state(session->link) == PQ_LINK_READY)
+			succeed(session);
+		return;
+	case PQ_LINK_ANSWERED:
+		return; /* it is not asked */
+	case PQ_LINK_LOST:
+		lose_successor(session);
+		return;
+	}
+}
+
+static bool open_link(struct session *session, struct pq_link *link)
+{
+	PGconn *conn = dial(session->pq, session->conninfo, &session->member);
+
+	session->renew_us = clock_now_us() + clock_jitter_ms(SESSION_LIFE_MS) * 1000;
+	session->pq->set_verbosity(conn, PQERRORS_VERBOSE);
+	return pq_link_open(link, conn);
+}
+
+void session_renew(struct session *session)
+{
+	if (pq_link_state(session->link) != PQ_LINK_READY || clock_now_us() < session->renew_us)
+		return;
+	pq_link_close(session->successor);
+	if (!open_link(session, session->successor))
+		pq_link_close(session->successor);
+}
+
+/* --- answers --- */
 
 static void take_row(struct session *session, const PGresult *result)
 {
@@ -110,10 +200,13 @@ static void take_row(struct session *session, const PGresult *result)
 	}
 	session->answered = true;
 	session->passing = 0;
-	if (pq_link_leaving(session->link))
+	if (pq_link_leaving(session->link)) {
 		lose(session);
-	else
-		session->cb(SESSION_ANSWERED, NULL, session->arg);
+		return;
+	}
+	if (pq_link_state(session->successor) == PQ_LINK_READY)
+		succeed(session);
+	session->cb(SESSION_ANSWERED, NULL, session->arg);
 }
 
 static void take_error(struct session *session, const PGresult *result)
@@ -146,8 +239,13 @@ static void take_answer(struct session *session)
 
 static void on_link(enum pq_link_event event, void *arg)
 {
-	struct session *session = arg;
+	const struct side *side = arg;
+	struct session *session = side->session;
 
+	if (side->link == session->successor) {
+		on_successor(session, event);
+		return;
+	}
 	switch (event) {
 	case PQ_LINK_CONNECTED:
 		send_question(session);
@@ -163,13 +261,10 @@ static void on_link(enum pq_link_event event, void *arg)
 
 static void connect_anew(struct session *session)
 {
-	PGconn *conn = dial(session->pq, session->conninfo, &session->member);
-
-	session->answered = session->reduced = false;
+	session->answered = session->reduced = session->shut = false;
 	session->passing = 0;
-	session->pq->set_verbosity(conn, PQERRORS_VERBOSE);
-	if (!pq_link_open(session->link, conn))
-		fail_to_connect(session, false, false);
+	if (!open_link(session, session->link))
+		fail_to_connect(session, false);
 }
 
 void session_ask(struct session *session, void *answer)
@@ -191,7 +286,7 @@ void session_ask(struct session *session, void *answer)
 
 void session_close(struct session *session)
 {
-	pq_link_close(session->link);
+	disconnect(session);
 	event_del(session->over);
 }
 
@@ -214,7 +309,14 @@ struct session *session_create(struct event_base *base, const struct libpq *pq,
 	                            .member = *member,
 	                            .cb = cb,
 	                            .arg = arg};
-	session->link = pq_link_create(base, pq, on_link, session);
+	for (size_t i = 0; i < ARRAY_LEN(session->sides); i++) {
+		struct side *side = &session->sides[i];
+
+		side->session = session;
+		side->link = pq_link_create(base, pq, on_link, side);
+	}
+	session->link = session->sides[0].link;
+	session->successor = session->sides[1].link;
 	session->over = event_new(base, -1, 0, over_cb, session);
 	return session;
 }
@@ -224,6 +326,7 @@ void session_destroy(struct session *session)
 	if (session == NULL)
 		return;
 	pq_link_destroy(session->link);
+	pq_link_destroy(session->successor);
 	event_free(session->over);
 	free(session);
 }

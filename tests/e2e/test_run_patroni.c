@@ -114,3 +114,49 @@ Test(run_patroni, paused_without_a_leader_changes_nothing)
 		cr_assert_eq(ledger_errors(stand.ledgers[i]), 0);
 	stand_fini(&stand);
 }
+
+static bool is_split(void *segue)
+{
+	return lab_segue_count_log(segue, "event=split_brain ", "127.0.0.1", "(pg2, timeline 2)",
+	                           "(pg1, timeline 1)", "leader key", NULL) > 0;
+}
+
+static void must_promote_by_hand(const struct stand *stand, int node)
+{
+	auto_free char *promoted =
+	    lab_pg_query(stand_conninfo(stand, node), "select pg_promote(true, 30)");
+
+	cr_assert_not_null(promoted);
+	cr_assert_str_eq(promoted, "t");
+}
+
+/* The leader holds its key, and Patroni takes the other one back: whatever that one acknowledges is
+ * lost. Its agent stands still until segue has seen it. */
+Test(run_patroni, a_replica_promoted_by_hand_gets_no_write)
+{
+	struct stand stand;
+	pid_t agent;
+
+	stand_start(&stand, &patroni);
+	lab_patroni_set(stand.patroni, "ttl=30");
+	agent = lab_patroni_agent(stand.patroni, 1);
+	cr_assert_eq(kill(agent, SIGSTOP), 0);
+	must_promote_by_hand(&stand, 1);
+	cr_expect(lab_wait_until(is_split, stand.segue, STAND_TIMEOUT_MS), "%s",
+	          lab_process_log_tail(lab_segue_process(stand.segue)));
+	stand_must_serve(&stand, 0);
+	lab_process_kill(lab_segue_process(stand.segue));
+	lab_segue_start(stand.segue);
+	cr_expect(lab_wait_until(is_split, stand.segue, STAND_TIMEOUT_MS));
+	stand_must_serve(&stand, 0);
+	cr_assert_eq(kill(agent, SIGCONT), 0);
+	cr_assert(lab_wait_streams(stand_conninfo(&stand, 1), STAND_TIMEOUT_MS));
+	stand_must_say(&stand, "event=alarm_over ", NULL);
+	stand_must_serve(&stand, 0);
+	stand_judge(&stand, 0);
+	for (int i = 0; i < STAND_PROXIES; i++) {
+		cr_expect_eq(ledger_errors(stand.ledgers[i]), 0);
+		cr_expect_eq(ledger_acks_from(stand.ledgers[i], stand_port(&stand, 1)), 0);
+	}
+	stand_fini(&stand);
+}

@@ -1,6 +1,7 @@
 /* What segue run makes of what the servers say: when the store is early, late or away, and when the
  * primary is lost, or only looks so. */
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -89,6 +90,10 @@ Test(run_verify, a_store_that_is_late_is_not_waited_for)
 	lab_pg_promote(stand.pg, 1);
 	stand_must_serve(&stand, 1);
 	stand_must_say(&stand, "event=primary ", "higher timeline", NULL);
+	stand_must_say(
+	    &stand, "event=overruled ",
+	    lab_printf(stand.lab, "segue set-primary orders 127.0.0.1:%u;", stand_port(&stand, 1)),
+	    NULL);
 	stand_judge(&stand, 1);
 	stand_fini(&stand);
 }
@@ -247,5 +252,107 @@ Test(run_verify, a_lost_store_holds_where_that_is_wanted)
 	stand_must_serve(&stand, 0);
 	stand_judge(&stand, 0);
 	expect_no_errors(&stand);
+	stand_fini(&stand);
+}
+
+/* --- followed against the store, and undone --- */
+
+static bool is_kept_as_unconfirmed(void *stand)
+{
+	const struct stand *where = stand;
+	const char *file = lab_path(where->lab, "state/orders.json");
+
+	return strstr(lab_read_file(where->lab, file), "\"confirmed\"") != NULL;
+}
+
+static bool is_kept_as_confirmed(void *stand)
+{
+	return !is_kept_as_unconfirmed(stand);
+}
+
+/* Somebody promotes the standby while the primary lives, the store is told nothing, and the mistake
+ * ends with the server. */
+static void undo_a_promotion(bool restart)
+{
+	struct stand stand;
+
+	start(&stand, NULL);
+	lab_pg_promote(stand.pg, 1);
+	stand_must_serve(&stand, 1);
+	stand_must_say(&stand, "event=split_brain ", "timeline 1)", "timeline 2)", NULL);
+	cr_assert(lab_wait_until(is_kept_as_unconfirmed, &stand, STAND_TIMEOUT_MS));
+	if (restart) {
+		lab_process_kill(lab_segue_process(stand.segue));
+		lab_segue_start(stand.segue);
+		stand_must_say(&stand, "event=primary ", "higher timeline", NULL);
+		stand_must_serve(&stand, 1);
+	}
+	lab_process_kill(lab_pg_process(stand.pg, 1));
+	stand_must_say(&stand, "event=hold ", "successor is not ready", NULL);
+	stand_must_serve(&stand, 0);
+	stand_must_say(&stand, "event=primary ", "no primary any more", NULL);
+	lab_process_kill(lab_segue_process(stand.segue));
+	lab_segue_start(stand.segue);
+	stand_must_say(&stand, "event=primary ", NULL);
+	stand_must_serve(&stand, 0);
+	stand_fini(&stand);
+}
+
+Test(run_verify, a_promotion_that_is_undone_leads_clients_back_to_the_stores_primary)
+{
+	undo_a_promotion(false);
+}
+
+Test(run_verify, a_promotion_that_is_undone_is_no_floor_after_a_restart)
+{
+	undo_a_promotion(true);
+}
+
+/* The store has named the promoted one: the old one is not gone back to, also after a restart. */
+Test(run_verify, a_confirmed_promotion_is_a_floor_for_good)
+{
+	struct stand stand;
+	int64_t dead_us;
+
+	start(&stand, NULL);
+	lab_pg_promote(stand.pg, 1);
+	stand_must_serve(&stand, 1);
+	cr_assert(lab_wait_until(is_kept_as_unconfirmed, &stand, STAND_TIMEOUT_MS));
+	stand_name(&stand, 1);
+	cr_assert(lab_wait_until(is_kept_as_confirmed, &stand, STAND_TIMEOUT_MS));
+	stand_name(&stand, 0);
+	cr_assert(lab_wait_until(is_kept_as_unconfirmed, &stand, STAND_TIMEOUT_MS));
+	lab_process_kill(lab_pg_process(stand.pg, 1));
+	dead_us = clock_now_us();
+	stand_must_say(&stand, "event=hold ", "successor is not ready", NULL);
+	lab_process_kill(lab_segue_process(stand.segue));
+	lab_segue_start(stand.segue);
+	stand_must_say(&stand, "event=hold ", "successor is not ready", "timeline is lower", NULL);
+	lab_pg_node_start(stand.pg, 1);
+	stand_must_serve(&stand, 1);
+	expect_none_on_node0_since(&stand, dead_us);
+	stand_fini(&stand);
+}
+
+/* --- a smart shutdown --- */
+
+/* It lets nobody in any more, and waits for who is there: segue is, and so are its PgBouncer's
+ * connections, until that is paused. */
+Test(run_verify, a_smart_shutdown_holds_clients_and_is_not_held_up)
+{
+	struct stand stand;
+
+	start(&stand, NULL);
+	ledger_stop(stand.ledgers[STAND_HAPROXY]);
+	stand.lost_us = clock_now_us();
+	lab_process_signal(lab_pg_process(stand.pg, 0), SIGTERM);
+	stand_must_say(&stand, "event=server ", "class=starting", "57P03", NULL);
+	stand_must_say(&stand, "event=hold ", "the primary is lost", NULL);
+	cr_assert(lab_process_wait(lab_pg_process(stand.pg, 0), STAND_TIMEOUT_MS),
+	          "the shutdown does not end");
+	lab_pg_promote(stand.pg, 1);
+	cr_assert(ledger_wait_served(stand.ledgers[STAND_PGBOUNCER], stand_port(&stand, 1),
+	                             STAND_TIMEOUT_MS));
+	stand_judge(&stand, 1);
 	stand_fini(&stand);
 }

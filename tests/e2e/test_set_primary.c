@@ -225,6 +225,7 @@ Test(set_primary, a_stray_that_lives_on_a_higher_timeline_wins_nothing)
 	must_log(crowd.publishers[0], "event=alarm ", command(1));
 	crowd_must_name(&crowd, 0, 1);
 	expect_file(0);
+	must_log(sidecar, "event=split_brain ", command(1));
 	/* a publisher that knows nothing of before does not follow it either */
 	lab_process_kill(process(0));
 	lab_segue_publish(crowd.publishers[0]);

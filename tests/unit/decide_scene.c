@@ -93,7 +93,8 @@ static const struct decision *decided(void)
 	                             .server_count = scene.server_count,
 	                             .moved_us = scene.moved_us,
 	                             .hold = scene.hold,
-	                             .store_lost = scene.store_lost};
+	                             .store_lost = scene.store_lost,
+	                             .now_us = scene.now_us};
 
 	decision_fini(&scene.got);
 	scene.got = decide(&input);

@@ -19,6 +19,7 @@ extern struct scene {
 	int64_t moved_us;
 	struct decide_hold hold;
 	bool store_lost;
+	int64_t now_us;
 	struct decision got;
 } scene;
 

@@ -141,6 +141,11 @@ void fake_put_raw(const char *text)
 	strbuf_append_str(&out, text);
 }
 
+void fake_flush(int fd)
+{
+	send_out(fd);
+}
+
 bool fake_take_text(int fd, char *text, size_t size)
 {
 	send_out(fd);

@@ -41,6 +41,7 @@ void probe_case_expect(enum server_class class, unsigned running);
 
 bool fake_take(int fd); /* false: the other end is gone */
 bool fake_take_text(int fd, char *text, size_t size);
+void fake_flush(int fd); /* what was put leaves now */
 void fake_put_raw(const char *text);
 /* One message of the protocol: type, length, body (PostgreSQL manual, 55.7). */
 void fake_put(char type, const void *body, size_t len);

@@ -39,10 +39,9 @@ Test(admit, verify_disable_believes_the_store)
 Test(admit, a_server_that_takes_writes_is_admitted)
 {
 	expect(ASK(.server = &writer), ADMIT_YES, "");
-	expect(ASK(.server = &writer, .system_identifier = "77", .applied_identifier = "77",
-	           .applied_timeline = 3),
-	       ADMIT_YES, "");
-	expect(ASK(.server = &writer, .applied_timeline = 2), ADMIT_YES, "");
+	expect(ASK(.server = &writer, .system_identifier = "77", .floor = {3, "77"}), ADMIT_YES,
+	       "");
+	expect(ASK(.server = &writer, .floor = {2}), ADMIT_YES, "");
 }
 
 Test(admit, another_system_is_refused)
@@ -60,17 +59,15 @@ Test(admit, another_system_is_refused_even_in_recovery)
 
 Test(admit, a_lower_timeline_is_refused)
 {
-	expect(ASK(.server = &writer, .system_identifier = "77", .applied_identifier = "77",
-	           .applied_timeline = 4),
-	       ADMIT_NO, "timeline is lower");
-	expect(ASK(.server = &writer, .applied_timeline = 4), ADMIT_NO, "timeline is lower");
+	expect(ASK(.server = &writer, .system_identifier = "77", .floor = {4, "77"}), ADMIT_NO,
+	       "timeline is lower");
+	expect(ASK(.server = &writer, .floor = {4}), ADMIT_NO, "timeline is lower");
 }
 
 Test(admit, a_cluster_made_anew_begins_with_timeline_1)
 {
-	expect(ASK(.server = &writer, .system_identifier = "77", .applied_identifier = "12",
-	           .applied_timeline = 9),
-	       ADMIT_YES, "");
+	expect(ASK(.server = &writer, .system_identifier = "77", .floor = {9, "12"}), ADMIT_YES,
+	       "");
 }
 
 Test(admit, a_server_in_recovery_is_waited_for)

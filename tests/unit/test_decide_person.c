@@ -1,6 +1,7 @@
 /* decide and a person's word in the store (segue set-primary): the floor that the last primary has
  * left counts for it no more, once. */
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "decide_scene.h"
@@ -9,7 +10,7 @@ TestSuite(decide_person, .init = scene_setup, .fini = scene_teardown, .timeout =
 
 static void set_by(struct topology *topology, const char *id, int64_t timeline)
 {
-	strcpy(topology->set_by.id, id);
+	snprintf(topology->set_by.id, sizeof(topology->set_by.id), "%s", id);
 	topology->set_by.timeline = timeline;
 }
 
@@ -69,6 +70,8 @@ Test(decide_person, no_server_overrules_a_person)
 	scene_writes(2, 1);
 	scene_expect_move(2, 1, 9);
 	cr_expect_not(scene.got.overruled);
+	cr_assert_not_null(scene.got.stray);
+	cr_expect(topology_same_address(scene.got.stray, &scene.applied.topology.primary));
 }
 
 /* ... nor later, when the word is what is applied. */
@@ -76,10 +79,46 @@ Test(decide_person, a_stray_is_not_followed_back)
 {
 	name_2();
 	topology_follow(&scene.applied.topology, &scene.store);
+	scene.applied.topology.standbys[0].unread = true;
 	scene.applied.zxid = 9;
 	scene_writes(1, 2);
 	scene_writes(2, 1);
 	scene_expect(DECIDE_CURRENT, "applied");
+	cr_expect_not_null(scene.got.stray);
+}
+
+/* It was followed against the store's word: a person's counts at once, before it is undone. */
+Test(decide_person, who_was_followed_against_the_store_is_left_on_a_persons_word)
+{
+	scene.applied.against_store = true;
+	scene.applied.confirmed = (struct floor){2, "77"};
+	scene.applied.topology.timeline = 5;
+	name_2();
+	scene_writes(1, 5);
+	scene_writes(2, 1);
+	scene_expect_move(2, 1, 9);
+	cr_expect_not(scene.got.against_store);
+	cr_expect_not_null(scene.got.stray);
+}
+
+/* A pin goes before it: the word is obeyed when the pin is taken back, and only then obeyed. */
+Test(decide_person, a_pin_leaves_the_word_for_later)
+{
+	name_2();
+	scene.override = (struct override){.kind = OVERRIDE_PIN, .port = 5432};
+	strcpy(scene.override.address, "10.0.0.1");
+	scene_writes(1, 2);
+	scene_writes(2, 1);
+	scene_expect_move(1, 2, 9);
+	cr_expect(scene.got.against_store);
+	cr_expect_str_eq(scene.got.next.set_by.id, "");
+	topology_follow(&scene.applied.topology, &scene.got.next);
+	scene.applied.against_store = true;
+	scene.applied.confirmed = (struct floor){2, "77"};
+	scene.applied.zxid = 9;
+	scene.override.kind = OVERRIDE_NONE;
+	scene_expect_move(2, 1, 9);
+	cr_expect_str_eq(scene.got.next.set_by.id, "a");
 }
 
 /* Somebody was promoted since: the servers may be ahead of the store again. */

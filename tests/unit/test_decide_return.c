@@ -7,6 +7,13 @@
 
 TestSuite(decide_return, .init = scene_setup, .fini = scene_teardown);
 
+/* Who is applied was followed against the store's word, which named one on timeline 2. */
+static void follow_against_store(void)
+{
+	scene.applied.against_store = true;
+	scene.applied.confirmed = (struct floor){2, "77"};
+}
+
 /* --- two that take writes --- */
 
 Test(decide_return, the_higher_timeline_is_followed_against_the_store)
@@ -38,6 +45,7 @@ Test(decide_return, a_store_that_still_names_the_old_one_does_not_bring_it_back)
 	scene_set_member(&scene.applied.topology.standbys[0], 1);
 	scene.applied.topology.standbys[0].unread = true;
 	scene.applied.topology.timeline = 3;
+	follow_against_store();
 	scene_writes(1, 2);
 	scene_writes(2, 3);
 	scene_expect(DECIDE_CURRENT, "applied");
@@ -47,6 +55,7 @@ Test(decide_return, a_store_that_still_names_the_old_one_does_not_bring_it_back)
 
 Test(decide_return, on_equal_timelines_nothing_moves_and_it_is_an_alarm)
 {
+	scene.applied.topology.standbys[0].unread = true;
 	scene_writes(1, 2);
 	scene_writes(2, 2);
 	scene_expect(DECIDE_CURRENT, "applied");
@@ -56,6 +65,230 @@ Test(decide_return, on_equal_timelines_nothing_moves_and_it_is_an_alarm)
 	scene_expect(DECIDE_REFUSE, "on one timeline");
 	cr_assert_not_null(scene.got.twin);
 	cr_expect_str_eq(scene.got.twin->name, "db1");
+}
+
+Test(decide_return, a_standby_that_takes_writes_gets_no_readers)
+{
+	scene_writes(1, 2);
+	scene_writes(2, 1);
+	scene_expect_move(1, 2, 7);
+	cr_expect(scene.got.next.standbys[0].unread);
+	scene.moved_us = 100;
+	scene_expect(DECIDE_CURRENT, "applied");
+}
+
+/* --- followed against the store's word --- */
+
+/* 2 was followed on timeline 3, the store names 1, which takes writes on timeline 2. */
+static struct server_fact *apply_the_other(void)
+{
+	scene_set_member(&scene.applied.topology.primary, 2);
+	scene_set_member(&scene.applied.topology.standbys[0], 1);
+	scene.applied.topology.standbys[0].unread = true;
+	scene.applied.topology.timeline = 3;
+	follow_against_store();
+	scene_writes(1, 2);
+	return scene_writes(2, 3);
+}
+
+Test(decide_return, who_is_followed_against_the_store_is_not_confirmed)
+{
+	scene_writes(1, 2);
+	scene_writes(2, 3);
+	scene_expect_move(2, 3, 7);
+	cr_expect(scene.got.against_store);
+	cr_expect_eq(applied_confirmed(&scene.applied).timeline, 2);
+	cr_expect_str_eq(applied_confirmed(&scene.applied).system_identifier, "77");
+}
+
+Test(decide_return, who_is_named_then_is_confirmed)
+{
+	apply_the_other();
+	scene_store_names(2);
+	scene_expect_move(2, 3, 9);
+	cr_expect_not(scene.got.against_store);
+}
+
+Test(decide_return, without_a_word_of_the_store_it_stays_unconfirmed)
+{
+	apply_the_other();
+	scene.applied.in_this_run = true;
+	scene.fact.state = WATCH_UNREACHABLE;
+	scene_hold(HELD_BY_SERVERS);
+	scene_expect(DECIDE_MOVE, "clients go on");
+	cr_expect(scene.got.against_store);
+}
+
+static void expect_back_to_the_stores(void)
+{
+	scene_expect_move(1, 2, 7);
+	cr_expect_not(scene.got.against_store);
+	cr_expect_not_null(strstr(scene.got.reason, "no primary any more"));
+	scene.applied.in_this_run = false;
+	scene_expect_move(1, 2, 7);
+}
+
+Test(decide_return, one_that_was_demoted_leaves_clients_to_the_stores_primary)
+{
+	apply_the_other()->in_recovery = true;
+	expect_back_to_the_stores();
+}
+
+Test(decide_return, one_that_was_made_anew_leaves_clients_to_the_stores_primary)
+{
+	apply_the_other()->timeline = 1;
+	expect_back_to_the_stores();
+}
+
+Test(decide_return, one_of_another_system_leaves_clients_to_the_stores_primary)
+{
+	strcpy(apply_the_other()->system_identifier, "12");
+	scene.applied.confirmed.system_identifier[0] = '\0';
+	strcpy(scene.applied.topology.system_identifier, "77");
+	expect_back_to_the_stores();
+}
+
+/* A crash, and a restart that takes a moment: what it has taken is not given up for that. */
+Test(decide_return, one_that_is_lost_is_waited_for_before_it_counts_as_gone)
+{
+	struct server_fact *other = apply_the_other();
+
+	other->class = SERVER_REFUSED;
+	other->unserved = 3;
+	other->heard_us = 1000;
+	scene.now_us = 1000 + DECIDE_GONE_US - 1;
+	scene_expect(DECIDE_HOLD, "successor is not ready");
+	cr_expect_not_null(strstr(scene.got.why, "timeline is lower"));
+	scene_hold(HELD_BY_SERVERS);
+	scene_expect(DECIDE_HOLD, "successor is not ready");
+	scene.now_us++;
+	scene_expect_move(1, 2, 7);
+	other->unserved = 2;
+	scene_expect(DECIDE_HOLD, "successor is not ready");
+}
+
+Test(decide_return, going_back_waits_until_all_are_heard)
+{
+	apply_the_other()->in_recovery = true;
+	scene_set_member(topology_add_standby(&scene.store), 3);
+	scene_server(3, SERVER_UNASKED, 0);
+	scene_expect(DECIDE_KEEP, "not ready");
+	cr_expect_str_eq(scene.got.why, "the other servers are asked first");
+	scene.server_count = 2;
+	scene_writes(3, 4);
+	scene_expect_move(3, 4, 7);
+	cr_expect(scene.got.against_store);
+}
+
+/* The store had named it once: it is a real loss, and the other one an old primary. */
+Test(decide_return, nobody_goes_back_below_a_confirmed_timeline)
+{
+	struct server_fact *other = apply_the_other();
+
+	scene.applied.confirmed.timeline = 3;
+	other->class = SERVER_REFUSED;
+	other->unserved = 3;
+	scene.now_us = DECIDE_GONE_US;
+	scene_expect(DECIDE_HOLD, "successor is not ready");
+	scene.applied.against_store = false;
+	scene.applied.confirmed.timeline = 2;
+	scene_expect(DECIDE_HOLD, "successor is not ready");
+	cr_expect_not_null(strstr(scene.got.why, "timeline is lower"));
+}
+
+Test(decide_return, a_store_that_went_back_is_weighed_by_the_confirmed_timeline)
+{
+	apply_the_other();
+	scene_store_names(2);
+	scene.store.zxid = 5;
+	scene.store.timeline = 3;
+	scene_expect_move(2, 3, 5);
+	scene.applied.confirmed.timeline = 3;
+	scene_expect(DECIDE_REFUSE, "went back in time");
+}
+
+/* --- Patroni's leader key --- */
+
+static void use_patroni(void)
+{
+	scene.cluster.layout = CONFIG_LAYOUT_PATRONI;
+	scene.applied.topology.standbys[0].unread = true;
+}
+
+static void expect_stray(enum decision_kind kind, const char *reason_part)
+{
+	scene_expect(kind, reason_part);
+	cr_assert_not_null(scene.got.stray);
+	cr_expect_str_eq(scene.got.stray->name, "db2");
+	cr_expect_not(scene.got.overruled);
+}
+
+Test(decide_return, the_holder_of_the_leader_key_stays_whatever_timeline_another_shows)
+{
+	use_patroni();
+	scene_writes(1, 2);
+	scene_writes(2, 3);
+	expect_stray(DECIDE_CURRENT, "applied");
+	scene.applied.in_this_run = false;
+	expect_stray(DECIDE_MOVE, "as applied before");
+	cr_expect_str_eq(scene.got.next.primary.name, "db1");
+	cr_expect_eq(scene.got.next.timeline, 2);
+	cr_expect(scene.got.next.standbys[0].unread);
+}
+
+Test(decide_return, the_holder_stays_while_the_store_is_away)
+{
+	use_patroni();
+	scene.fact.state = WATCH_UNREACHABLE;
+	scene_writes(1, 2);
+	scene_writes(2, 3);
+	expect_stray(DECIDE_KEEP, "unreachable");
+}
+
+Test(decide_return, a_holder_in_recovery_yields_to_a_higher_timeline)
+{
+	use_patroni();
+	scene_recovers(1, 1);
+	scene_writes(2, 3);
+	scene_expect_move(2, 3, 7);
+	cr_expect_null(scene.got.stray);
+	cr_expect(scene.got.overruled);
+}
+
+Test(decide_return, a_holder_that_is_lost_is_waited_for_while_its_key_lives)
+{
+	use_patroni();
+	scene_server(1, SERVER_REFUSED, 3);
+	scene_writes(2, 3);
+	scene.now_us = DECIDE_GONE_US - 1;
+	expect_stray(DECIDE_HOLD, "the primary is lost");
+	scene.now_us++;
+	scene_expect_move(2, 3, 7);
+	scene.servers[0].class = SERVER_FULL;
+	scene.servers[0].unserved = 0;
+	expect_stray(DECIDE_CURRENT, "applied");
+}
+
+Test(decide_return, a_holder_that_is_lost_while_the_store_is_away_yields_at_once)
+{
+	use_patroni();
+	scene.fact.state = WATCH_UNREACHABLE;
+	scene_server(1, SERVER_REFUSED, 2);
+	scene_writes(2, 3);
+	expect_stray(DECIDE_KEEP, "unreachable");
+	scene.servers[0].unserved = 3;
+	scene_expect_move(2, 3, 7);
+}
+
+Test(decide_return, a_holder_below_the_floor_is_an_old_primary)
+{
+	use_patroni();
+	scene_store_names(2);
+	scene.store.timeline = 1;
+	scene_writes(1, 2);
+	scene_writes(2, 1);
+	scene_expect_move(1, 2, 9);
+	cr_expect(scene.got.overruled);
 }
 
 /* --- everybody is heard before clients are led back --- */
@@ -191,6 +424,7 @@ Test(decide_return, the_primary_before_is_seen_though_nobody_names_it)
 
 Test(decide_return, a_stranger_with_a_higher_timeline_is_not_followed)
 {
+	scene.applied.topology.standbys[0].unread = true;
 	scene_writes(1, 2);
 	strcpy(scene_writes(2, 9)->system_identifier, "12");
 	scene_expect(DECIDE_CURRENT, "applied");

@@ -327,3 +327,94 @@ Test(probe, a_server_that_answers_and_ends_every_connection_is_not_flooded)
 	cr_expect_leq(*t.connections, 10, "%d connections", *t.connections);
 	cr_expect_eq(t.most_running[SERVER_REFUSED], 0);
 }
+
+/* --- a smart shutdown --- */
+
+/* It turns away who comes, and answers who is there. */
+static void shut_down_smartly(int fd, int n)
+{
+	if (n > 1)
+		be_starting(fd, n);
+	else
+		fake_primary(fd, n);
+}
+
+static void have_no_slot_for_the_second(int fd, int n)
+{
+	if (n > 1) {
+		fake_take(fd);
+		fake_put_error("53300", "too many clients");
+	} else {
+		fake_primary(fd, n);
+	}
+}
+
+/* Two at a time, as both connections of a renewal are open for a moment. */
+static void in_a_process_of_its_own(int fd, int n, serve_fn *fn)
+{
+	if (fork() == 0) {
+		fn(fd, n);
+		fake_flush(fd);
+		_exit(0);
+	}
+}
+
+static void serve_shutdown(int fd, int n)
+{
+	in_a_process_of_its_own(fd, n, shut_down_smartly);
+}
+
+static void serve_full(int fd, int n)
+{
+	in_a_process_of_its_own(fd, n, have_no_slot_for_the_second);
+}
+
+static void serve_primary(int fd, int n)
+{
+	in_a_process_of_its_own(fd, n, fake_primary);
+}
+
+static void wait_for_connections(int count)
+{
+	int64_t until = clock_now_ms() + 30000;
+
+	while (*t.connections < count && clock_now_ms() < until)
+		loop_for(t.base, 20);
+	cr_assert_geq(*t.connections, count);
+}
+
+Test(probe, a_smart_shutdown_is_told_by_a_connection_beside_and_is_the_loss)
+{
+	probe_case_serve(serve_shutdown);
+	probe_case_follow();
+	probe_case_expect(SERVER_ANSWERED, 1);
+	probe_case_expect(SERVER_STARTING, 1);
+	cr_expect_geq(probe_case_fact()->unserved, SERVER_RUNNING_MATTERS);
+	cr_expect_not_null(strstr(probe_case_fact()->problem, "57P03"));
+	cr_expect(probe_case_fact()->known);
+}
+
+Test(probe, a_connection_beside_that_gets_no_slot_changes_nothing)
+{
+	int calls;
+
+	probe_case_serve(serve_full);
+	probe_case_follow();
+	probe_case_expect(SERVER_ANSWERED, 1);
+	wait_for_connections(2);
+	calls = t.calls;
+	probe_case_expect(SERVER_ANSWERED, probe_case_fact()->running + 2);
+	cr_expect_eq(t.most_running[SERVER_FULL], 0);
+	cr_expect_leq(t.calls - calls, 1);
+}
+
+Test(probe, a_connection_is_made_anew_now_and_then_without_a_gap)
+{
+	probe_case_serve(serve_primary);
+	probe_case_follow();
+	probe_case_expect(SERVER_ANSWERED, 1);
+	wait_for_connections(3);
+	probe_case_expect(SERVER_ANSWERED, probe_case_fact()->running + 2);
+	cr_expect_eq(probe_case_fact()->unserved, 0);
+	cr_expect_leq(*t.connections, 4);
+}

@@ -112,6 +112,31 @@ Test(state, what_was_saved_is_loaded)
 	remove_dir(dir);
 }
 
+Test(state, what_the_store_confirmed_is_kept_apart_from_what_was_followed)
+{
+	auto_free char *dir = make_dir();
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	struct applied saved = make_applied(), out;
+	struct err err;
+
+	saved.against_store = true;
+	saved.confirmed = (struct floor){2, "76"};
+	cr_assert(state_save(dir, &cluster, HOSTS, &saved, &err), "%s", err.message);
+	cr_assert(state_load(dir, &cluster, HOSTS, &out, &note, &err), "%s", err.message);
+	cr_expect(out.against_store);
+	cr_expect_eq(out.confirmed.timeline, 2);
+	cr_expect_str_eq(out.confirmed.system_identifier, "76");
+	cr_expect_eq(out.topology.timeline, 3);
+	applied_fini(&out);
+	saved.against_store = false;
+	cr_assert(state_save(dir, &cluster, HOSTS, &saved, &err), "%s", err.message);
+	cr_assert(state_load(dir, &cluster, HOSTS, &out, &note, &err), "%s", err.message);
+	cr_expect_not(out.against_store);
+	applied_fini(&out);
+	applied_fini(&saved);
+	remove_dir(dir);
+}
+
 Test(state, a_roll_back_seen_before_anything_was_applied_is_kept)
 {
 	auto_free char *dir = make_dir();
