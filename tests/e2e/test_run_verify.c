@@ -2,7 +2,9 @@
  * primary is lost, or only looks so. */
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "stand.h"
@@ -146,8 +148,49 @@ Test(run_verify, a_primary_that_comes_back_takes_its_clients_again)
 	stand_fini(&stand);
 }
 
+/* --- a relay in front of the server --- */
+
+static bool is_socket_of(int pid, unsigned long inode)
+{
+	char path[64], target[64], wanted[64];
+
+	snprintf(wanted, sizeof(wanted), "socket:[%lu]", inode);
+	for (int fd = 0; fd < 256; fd++) {
+		ssize_t len;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+		len = readlink(path, target, sizeof(target) - 1);
+		if (len > 0 && (size_t)len == strlen(wanted) &&
+		    strncmp(target, wanted, (size_t)len) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The warm connection and two silent ones at least, as two ends are what proves a loss. */
+static bool segue_is_guarding(void *arg)
+{
+	const struct stand *stand = arg;
+	int pid = (int)lab_process_pid(lab_segue_process(stand->segue)), count = 0;
+	FILE *table = fopen("/proc/net/tcp", "r");
+	char line[256];
+
+	while (table != NULL && fgets(line, sizeof(line), table) != NULL) {
+		unsigned port, state;
+		unsigned long inode;
+
+		if (sscanf(line, "%*s %*s %*x:%x %x %*s %*s %*s %*s %*s %lu", &port, &state,
+		           &inode) == 3 &&
+		    port == lab_relay_port(stand->relay) && state == 1 && is_socket_of(pid, inode))
+			count++;
+	}
+	if (table != NULL)
+		fclose(table);
+	return count >= 3;
+}
+
 /* All connections end at once, as with a death, but the server lives: what is held is let go as
- * soon as it answers. The first silent connection is made a moment after the first answer. */
+ * soon as it answers. */
 Test(run_verify, a_relay_that_is_restarted_costs_those_in_flight_only)
 {
 	struct stand stand;
@@ -156,6 +199,7 @@ Test(run_verify, a_relay_that_is_restarted_costs_those_in_flight_only)
 	stand_start(&stand, &(struct stand_options){.kind = STAND_PAIR, .relay = true});
 	stand_must_serve(&stand, 0);
 	do {
+		cr_assert(lab_wait_until(segue_is_guarding, &stand, STAND_TIMEOUT_MS));
 		lab_segue_mark(stand.segue);
 		lab_relay_restart(stand.relay);
 		restarts++;
