@@ -97,6 +97,7 @@ struct pgbouncer_driver {
 	int64_t restore_ms;     /* when the RELOAD that puts SETs back is due; 0: none is owed */
 	int64_t retry_ms;       /* server_login_retry, as configured */
 	int max_db_connections; /* as configured; -1: not known */
+	int min_pool_size;      /* the same */
 	unsigned sweeps;
 	unsigned stale_left; /* connections to where a database leads no more, as last seen */
 	unsigned failures;   /* in a row */

@@ -383,7 +383,7 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	driver->watch.summary = driver->problem = (struct strbuf)STRBUF_INIT;
 	driver->foreign = xstrdup("");
 	driver->facts.sweep_owed = true;
-	driver->max_db_connections = -1;
+	driver->max_db_connections = driver->min_pool_size = -1;
 	driver->retry_ms = PGBOUNCER_RETRY_MS;
 	driver->step_us = clock_now_us();
 	driver->console = console_create(driver->target.base, setup->config->console);

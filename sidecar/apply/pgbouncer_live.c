@@ -175,6 +175,7 @@ static void config_answer(struct pgbouncer_driver *driver, const struct pgbounce
 	driver->config_known = true;
 	driver->max_db_connections =
 	    table != NULL ? (int)setting(table, "max_db_connections", 1) : -1;
+	driver->min_pool_size = table != NULL ? (int)setting(table, "min_pool_size", 1) : -1;
 	driver->retry_ms = table != NULL ? setting(table, "server_login_retry", 1000) : -1;
 	if (driver->retry_ms < 0)
 		driver->retry_ms = PGBOUNCER_RETRY_MS;

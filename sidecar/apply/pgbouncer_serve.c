@@ -2,7 +2,9 @@
  * failed marks a pool until the next one works: no server is dialled for server_login_retry since
  * the last try, and who has no server meanwhile is turned away. Neither RELOAD nor a new host ends
  * the mark, and nothing shows it: so the retry is shortened before RESUME, and the configured one
- * does not come back before every mark of before is older than it. */
+ * does not come back before every mark of before is older than it. Where nobody waits PgBouncer
+ * would log in for the next query only, after turning it away: min_pool_size has it log in by
+ * itself, within a third of a second. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,6 +16,10 @@
 #define QUICKEN "SET server_login_retry='0.001'"
 /* After that: a primary that is just being promoted is dialled ten times a second. */
 #define CALM    "SET server_login_retry='0.1'"
+
+/* For as long, at least: PgBouncer looks at it three times a second. */
+#define WARM        "SET min_pool_size='1'"
+#define WARM_MIN_MS 2000
 
 #define SERVE_POLL_MS    3
 #define SERVE_MAX_MS     1000
@@ -55,15 +61,17 @@ static bool is_zero(const struct pgbouncer_table *table, size_t row, const char 
 	return value == NULL || strcmp(value, "0") == 0;
 }
 
-static bool is_row_starved(const struct pgbouncer_table *pools, size_t row)
+/* A login that worked is the end of the mark: a pool with a server has none. */
+static bool has_no_server(const struct pgbouncer_table *pools, size_t row)
 {
-	return !is_zero(pools, row, "cl_waiting") && is_zero(pools, row, "sv_active") &&
-	       is_zero(pools, row, "sv_idle") && is_zero(pools, row, "sv_used") &&
-	       is_zero(pools, row, "sv_tested");
+	return is_zero(pools, row, "sv_active") && is_zero(pools, row, "sv_idle") &&
+	       is_zero(pools, row, "sv_used") && is_zero(pools, row, "sv_tested");
 }
 
-/* A login that worked is the end of the mark: a pool with a server has none. */
-static bool is_starved(const struct pgbouncer_driver *driver, const struct pgbouncer_table *pools)
+/* Does a pool of the text have clients of this column ("cl_waiting", "cl_active"), and no server?
+ */
+static bool is_any_without_server(const struct pgbouncer_driver *driver,
+                                  const struct pgbouncer_table *pools, const char *column)
 {
 	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
 		const char *name = pgbouncer_table_get(pools, row, "database");
@@ -71,10 +79,27 @@ static bool is_starved(const struct pgbouncer_driver *driver, const struct pgbou
 		    name != NULL ? pgbouncer_live_find(&driver->live, name) : NULL;
 
 		if (live != NULL && !live->paused && !live->disabled && driver->generation != 0 &&
-		    pgbouncer_ini_find(&driver->ini, name) != NULL && is_row_starved(pools, row))
+		    pgbouncer_ini_find(&driver->ini, name) != NULL &&
+		    !is_zero(pools, row, column) && has_no_server(pools, row))
 			return true;
 	}
 	return false;
+}
+
+static bool is_starved(const struct pgbouncer_driver *driver, const struct pgbouncer_table *pools)
+{
+	return is_any_without_server(driver, pools, "cl_waiting");
+}
+
+/* A database that is still paused, another cluster's perhaps, would have each of the logins cut,
+ * and its pools marked. */
+static bool wants_warming(const struct pgbouncer_driver *driver,
+                          const struct pgbouncer_table *pools)
+{
+	for (size_t i = 0; i < driver->live.count; i++)
+		if (driver->live.databases[i].paused)
+			return false;
+	return driver->min_pool_size == 0 && is_any_without_server(driver, pools, "cl_active");
 }
 
 static void calm_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
@@ -83,6 +108,18 @@ static void calm_answer(struct pgbouncer_driver *driver, const struct pgbouncer_
 	(void)table;
 	warn_refused(driver, err);
 	driver->facts.serve_owed = false;
+}
+
+static void warm_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                        const struct err *err)
+{
+	const int64_t warm_ms = clock_now_ms() + WARM_MIN_MS;
+
+	(void)table;
+	warn_refused(driver, err);
+	if (driver->restore_ms < warm_ms)
+		driver->restore_ms = warm_ms;
+	pgbouncer_ask(driver, CALM, calm_answer);
 }
 
 /* The looks also keep PgBouncer's loop turning: it is there that it thinks of who waits. */
@@ -98,7 +135,10 @@ static void serve_answer(struct pgbouncer_driver *driver, const struct pgbouncer
 	}
 	if (!starved && driver->watch.resumed_us != 0)
 		driver->watch.served_us = clock_now_us();
-	pgbouncer_ask(driver, CALM, calm_answer);
+	if (wants_warming(driver, table))
+		pgbouncer_ask(driver, WARM, warm_answer);
+	else
+		pgbouncer_ask(driver, CALM, calm_answer);
 }
 
 void pgbouncer_step_serve(struct pgbouncer_driver *driver)

@@ -105,6 +105,69 @@ Test(run_pgbouncer, primary_killed_in_session_pooling)
 	killed_primary(BOUNCE_SESSION);
 }
 
+static bool query(PGconn *conn)
+{
+	PGresult *result = PQexec(conn, "select 1");
+	bool ok = PQresultStatus(result) == PGRES_TUPLES_OK;
+
+	PQclear(result);
+	return ok;
+}
+
+static PGconn *must_connect(const struct bounce *bounce)
+{
+	PGconn *conn = PQconnectdb(lab_pgbouncer_conninfo(bounce->bouncers[0], "app"));
+
+	cr_assert_eq(PQstatus(conn), CONNECTION_OK, "%s", PQerrorMessage(conn));
+	cr_assert(query(conn), "%s", PQerrorMessage(conn));
+	return conn;
+}
+
+static bool has_server(void *arg)
+{
+	const struct bounce *bounce = arg;
+	auto_free char *idle =
+	    lab_pgbouncer_find(bounce->bouncers[0], "SHOW POOLS", "database", "app", "sv_idle");
+
+	return idle != NULL && strcmp(idle, "1") == 0;
+}
+
+/* While a login is refused, and a client waits for the next. */
+static bool turns_away(void *arg)
+{
+	const struct bounce *bounce = arg;
+	PGconn *conn = PQconnectdb(lab_pgbouncer_conninfo(bounce->bouncers[0], "app"));
+	bool turned_away = PQstatus(conn) == CONNECTION_OK && !query(conn) &&
+	                   strstr(PQerrorMessage(conn), "server login has been failing") != NULL;
+
+	PQfinish(conn);
+	return turned_away;
+}
+
+/* A login was refused when the primary died, and after the move nobody asks for anything: the first
+ * who does is not turned away for that. */
+Test(run_pgbouncer, primary_killed_a_client_that_was_idle_is_served_though_nobody_waits)
+{
+	struct bounce bounce;
+	PGconn *idle, *other;
+
+	bounce_start(&bounce, &(struct bounce_options){.standby = true, .no_traffic = true});
+	idle = must_connect(&bounce);
+	other = must_connect(&bounce);
+	bounce_catch_up(&bounce);
+	lab_process_kill(lab_pg_process(bounce.pg, 0));
+	cr_assert(PQsendQuery(other, "select 1"), "%s", PQerrorMessage(other));
+	cr_assert(lab_wait_until(turns_away, &bounce, BOUNCE_TIMEOUT_MS));
+	PQfinish(other);
+	lab_pg_promote(bounce.pg, 1);
+	be_moved(&bounce, bounce_name(&bounce, 1));
+	cr_assert(lab_wait_until(has_server, &bounce, BOUNCE_TIMEOUT_MS), "nobody logged in");
+	cr_assert(query(idle), "%s", PQerrorMessage(idle));
+	cr_assert(bounce_wait_restored(&bounce, 0));
+	PQfinish(idle);
+	bounce_fini(&bounce);
+}
+
 /* It takes connections and never answers. What was in flight is cut, and no client hears of the old
  * primary again when it thaws. */
 static void frozen_primary(const struct bounce_options *options)

@@ -59,23 +59,27 @@ static void stop(evutil_socket_t fd, short what, void *arg)
 	*(bool *)arg = true;
 }
 
-/* The timer that asks, and the socket that brings the answer. */
+/* The timer that asks, and the socket that brings the answer. The connection may be made anew in
+ * the meantime, which takes a few turns of its own. */
 Test(verifier, a_question_wakes_the_process_twice)
 {
 	const struct timeval three_s = {.tv_sec = 3};
-	unsigned asked, turns = 0;
+	unsigned asked, turns = 0, connections;
 	bool stopped = false;
 
 	probe_case_serve(fake_primary);
 	probe_case_follow();
 	probe_case_expect(SERVER_ANSWERED, 3); /* nothing is told from then on */
 	asked = probe_case_fact()->running;
+	connections = *t.connections;
 	event_base_once(t.base, -1, EV_TIMEOUT, stop, &stopped, &three_s);
 	for (; !stopped; turns++)
 		event_base_loop(t.base, EVLOOP_ONCE);
 	asked = probe_case_fact()->running - asked;
 	cr_expect_geq(asked, 2);
-	cr_expect_leq(turns, 2 * asked + 3, "%u turns for %u questions", turns, asked);
+	connections = *t.connections - connections;
+	cr_expect_leq(turns, 2 * asked + 3 + 10 * connections,
+	              "%u turns for %u questions and %u connections", turns, asked, connections);
 }
 
 Test(verifier, those_that_stay_keep_their_connection)
