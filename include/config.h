@@ -123,6 +123,10 @@ struct config *config_load_text(const char *file, const char *text, size_t len,
                                 struct strbuf *errors) MUST_CHECK;
 void config_free(struct config *config);
 
+/* Appends the line "digest user:password" of auth_file, without its end, for zk_options; nothing
+ * where there is no auth_file. */
+bool config_read_auth(const struct config *config, struct strbuf *out, struct err *err) MUST_CHECK;
+
 #define CONFIG_HOLD_MARGIN_MS 5000 /* of auto, on top of what the cluster manager may take */
 
 /* How long clients of the cluster are held: hold_timeout, or by auto. `manager_ms`: how long its

@@ -8,15 +8,13 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "publisher/wake.h"
 #include "watch/resolver.h"
 #include "watch/zk.h"
 
-#define AUTH_FILE_MAX 4096
-#define SAY_AGAIN_US  INT64_C(1000000)
+#define SAY_AGAIN_US INT64_C(1000000)
 
 struct one {
 	struct publishers *all;
@@ -44,17 +42,6 @@ static bool is_wanted(const struct publishers *all, const struct config_publishe
 }
 
 /* The first line. */
-static bool read_auth(struct publishers *all, struct err *err)
-{
-	if (*all->config->auth_file == '\0')
-		return true;
-	if (!file_read(all->config->auth_file, AUTH_FILE_MAX, &all->auth, NULL, err))
-		return err_wrap(err, "[zookeeper] auth_file");
-	all->auth.len = strcspn(all->auth.data, "\r\n");
-	all->auth.data[all->auth.len] = '\0';
-	return true;
-}
-
 static void choose(struct publishers *all)
 {
 	all->ones = xcalloc(all->config->publisher_count + 1, sizeof(*all->ones));
@@ -78,7 +65,8 @@ struct publishers *publishers_prepare(const struct publishers_options *options,
 	all->config = config;
 	strbuf_init(&all->auth);
 	choose(all);
-	if (all->count > 0 && read_auth(all, &err) && libpq_load(&all->pq, &err))
+	if (all->count > 0 && config_read_auth(all->config, &all->auth, &err) &&
+	    libpq_load(&all->pq, &err))
 		return all;
 	if (all->count > 0)
 		strbuf_printf(errors, "%s: %s\n", options->config_file, err.message);

@@ -16,7 +16,6 @@
 #include <sys/random.h>
 
 #include "base/clock.h"
-#include "base/file.h"
 #include "base/libpq.h"
 #include "base/log.h"
 #include "base/strbuf.h"
@@ -29,9 +28,8 @@
 #include "watch/resolver.h"
 #include "watch/zk_write.h"
 
-#define AUTH_FILE_MAX 4096
-#define RACES_MAX     20 /* publishers write at most once a round */
-#define SERVERS_MAX   (TOPOLOGY_SLOTS_MAX + 1)
+#define RACES_MAX   20 /* publishers write at most once a round */
+#define SERVERS_MAX (TOPOLOGY_SLOTS_MAX + 1)
 
 struct asked {
 	struct setting *setting;
@@ -478,17 +476,6 @@ static void choose_questions(struct setting *setting)
 	inquiry_init(&setting->inquiry, &setting->publisher);
 }
 
-static bool read_auth(const struct config *config, struct strbuf *out, struct err *err)
-{
-	if (*config->auth_file == '\0')
-		return true;
-	if (!file_read(config->auth_file, AUTH_FILE_MAX, out, NULL, err))
-		return err_wrap(err, "[zookeeper] auth_file");
-	out->len = strcspn(out->data, "\r\n");
-	out->data[out->len] = '\0';
-	return true;
-}
-
 static bool connect_all(struct setting *setting, struct err *err)
 {
 	auto_strbuf struct strbuf auth = STRBUF_INIT;
@@ -496,7 +483,7 @@ static bool connect_all(struct setting *setting, struct err *err)
 	                             .session_timeout_ms =
 	                                 (int)setting->config->session_timeout_ms};
 
-	if (!read_auth(setting->config, &auth, err) || !libpq_load(&setting->pq, err))
+	if (!config_read_auth(setting->config, &auth, err) || !libpq_load(&setting->pq, err))
 		return false;
 	options.auth = auth.data;
 	setting->base = event_base_new();

@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "cluster_own.h"
 #include "watch/layout.h"
 #include "watch/resolver.h"
@@ -15,8 +14,7 @@
 #include "watch/watcher.h"
 #include "watch/zk.h"
 
-#define AUTH_FILE_MAX 4096
-#define SHOWN_MAX     100 /* bytes of a bad value */
+#define SHOWN_MAX 100 /* bytes of a bad value */
 
 struct muster {
 	struct config *config;
@@ -34,17 +32,6 @@ struct muster {
 	struct fleet_note *notes; /* one an entry */
 	struct strbuf *problems;  /* one an entry */
 };
-
-static bool read_auth(const struct config *config, struct strbuf *out, struct err *err)
-{
-	if (*config->auth_file == '\0')
-		return true;
-	if (!file_read(config->auth_file, AUTH_FILE_MAX, out, NULL, err))
-		return err_wrap(err, "[zookeeper] auth_file");
-	out->len = strcspn(out->data, "\r\n");
-	out->data[out->len] = '\0';
-	return true;
-}
 
 static bool find_cluster(struct muster *muster, const char *name, struct err *err)
 {
@@ -100,7 +87,7 @@ static bool connect_store(struct muster *muster, struct err *err)
 	struct zk_options options = {.hosts = muster->config->zookeeper_hosts,
 	                             .session_timeout_ms = (int)muster->config->session_timeout_ms};
 
-	if (!read_auth(muster->config, &auth, err))
+	if (!config_read_auth(muster->config, &auth, err))
 		return false;
 	options.auth = auth.data;
 	muster->resolver = resolver_create(muster->base, err);

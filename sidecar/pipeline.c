@@ -24,36 +24,12 @@
 #include "render/view.h"
 #include "watch/resolver.h"
 
-#define AUTH_FILE_MAX 4096
-
 static struct cluster *find_cluster(const struct pipeline *pipeline, const char *name)
 {
 	for (size_t i = 0; pipeline != NULL && i < pipeline->cluster_count; i++)
 		if (strcmp(cluster_config(pipeline->clusters[i])->name, name) == 0)
 			return pipeline->clusters[i];
 	return NULL;
-}
-
-/* The one line "digest user:password", without its line end. */
-static bool read_auth(struct pipeline *pipeline, struct err *err)
-{
-	const char *file = pipeline->config->auth_file;
-
-	if (*file == '\0')
-		return true;
-	if (!file_read(file, AUTH_FILE_MAX, &pipeline->auth, NULL, err))
-		return err_wrap(err, "[zookeeper] auth_file");
-	while (pipeline->auth.len > 0 &&
-	       strchr("\r\n", pipeline->auth.data[pipeline->auth.len - 1]))
-		pipeline->auth.data[--pipeline->auth.len] = '\0';
-	if (strncmp(pipeline->auth.data, "digest ", 7) != 0 ||
-	    strchr(pipeline->auth.data + 7, ':') == NULL ||
-	    strchr(pipeline->auth.data, '\n') != NULL)
-		return err_set(err,
-		               "[zookeeper] auth_file: %s: one line \"digest user:password\" is "
-		               "what it must hold",
-		               file);
-	return true;
 }
 
 static void note_state_problem(struct pipeline *pipeline, const struct err *err)
@@ -207,7 +183,8 @@ struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
 	pipeline->config = config_load(file, errors);
 	if (pipeline->config != NULL) {
 		prepare_targets(pipeline, old, errors);
-		note_failure(errors, read_auth(pipeline, &err), &err);
+		note_failure(errors, config_read_auth(pipeline->config, &pipeline->auth, &err),
+		             &err);
 		note_failure(errors, take_state_dir(pipeline, old, &err), &err);
 	}
 	if (pipeline->config == NULL || errors->len > before) {

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "check/check.h"
 #include "publisher/observe.h"
 #include "watch/layout.h"
@@ -163,19 +162,6 @@ static void wait_for(struct trial *trial)
 
 /* -- one publisher -- */
 
-static bool read_auth(const struct config *config, struct strbuf *out)
-{
-	struct err noted; /* by the check of the store */
-
-	if (*config->auth_file == '\0')
-		return true;
-	if (!file_read(config->auth_file, 4096, out, NULL, &noted))
-		return false;
-	out->len = strcspn(out->data, "\r\n");
-	out->data[out->len] = '\0';
-	return true;
-}
-
 static void ask(struct trial *trial, struct observe *observe, struct zk *zk)
 {
 	struct zk_write *set;
@@ -241,8 +227,8 @@ void check_publishers(struct check *check)
 	struct libpq pq;
 	struct err err;
 
-	if (config->publisher_count == 0 || !read_auth(config, &auth))
-		return;
+	if (config->publisher_count == 0 || !config_read_auth(config, &auth, &err))
+		return; /* the check of the store says it */
 	options.auth = auth.data;
 	if (libpq_load(&pq, &err))
 		resolver = resolver_create(check->base, &err);

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/file.h"
 #include "check/check.h"
 #include "watch/layout.h"
 #include "watch/resolver.h"
@@ -26,24 +25,6 @@ struct question {
 	struct zk_node *node;
 	struct scope *scope; /* layout patroni: in the place of node */
 };
-
-/* The first line of auth_file; "" when there is none. */
-static bool read_auth(struct check *check, struct strbuf *out)
-{
-	const char *file = check->config->auth_file;
-	struct err err;
-
-	if (*file == '\0')
-		return true;
-	if (!file_read(file, 4096, out, NULL, &err)) {
-		check_note(check, CHECK_FAIL, "auth_file", "let segue's user read it", "%s",
-		           err.message);
-		return false;
-	}
-	out->len = strcspn(out->data, "\r\n");
-	out->data[out->len] = '\0';
-	return true;
-}
 
 static char *what_of(const struct question *question)
 {
@@ -373,8 +354,12 @@ void check_store(struct check *check)
 	struct zk *zk;
 	struct err err;
 
-	if (!read_auth(check, &auth))
+	if (!config_read_auth(config, &auth, &err)) {
+		check_note(check, CHECK_FAIL, "auth_file",
+		           "let segue's user read it, and write one line \"digest user:password\"",
+		           "%s", err.message);
 		return;
+	}
 	options.auth = auth.data;
 	resolver = resolver_create(check->base, &err);
 	zk = resolver != NULL ? zk_create(check->base, resolver, &options, &err) : NULL;
