@@ -87,7 +87,8 @@ struct reloader *target_hub_reloader(struct target_hub *hub, const char *master_
 		return hub->reloaders[i].reloader;
 	hub->reloaders = xreallocarray(hub->reloaders, i + 1, sizeof(*hub->reloaders));
 	hub->reloaders[i].key = xstrdup(key);
-	hub->reloaders[i].reloader = reloader_create(hub->base, master_socket, reload_command);
+	hub->reloaders[i].reloader =
+	    reloader_create(hub->base, master_socket, reload_command, RELOADER_WORKER_MS);
 	hub->reloader_count++;
 	return hub->reloaders[i].reloader;
 }

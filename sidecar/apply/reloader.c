@@ -45,6 +45,7 @@ struct reloader {
 	struct haproxy_batch *batch;
 	struct command *command;
 	struct event *timer; /* the next poll, or the start of the next reload */
+	int64_t worker_ms;   /* for so long a new worker is waited for */
 	int64_t started_ms, last_ok_ms;
 	int64_t worker_before;
 	unsigned failed_before, polls;
@@ -57,13 +58,14 @@ struct reloader {
 static void timer_cb(int fd, short events, void *arg);
 
 struct reloader *reloader_create(struct event_base *base, const char *master_socket,
-                                 const char *reload_command)
+                                 const char *reload_command, int64_t worker_ms)
 {
 	struct reloader *reloader = xcalloc(1, sizeof(*reloader));
 
 	*reloader = (struct reloader){.base = base,
 	                              .master_socket = xstrdup(master_socket),
-	                              .reload_command = xstrdup(reload_command)};
+	                              .reload_command = xstrdup(reload_command),
+	                              .worker_ms = worker_ms};
 	reloader->timer = event_new(base, -1, 0, timer_cb, reloader);
 	return reloader;
 }
@@ -128,8 +130,8 @@ static void end_unconfirmed(struct reloader *reloader)
 {
 	auto_strbuf struct strbuf what = STRBUF_INIT;
 
-	strbuf_printf(&what, "%s: no new worker within %d ms of `reload`: %s",
-	              reloader->master_socket, RELOADER_CONFIRM_MS,
+	strbuf_printf(&what, "%s: no new worker within %lld ms of `reload`: %s",
+	              reloader->master_socket, (long long)reloader->worker_ms,
 	              reloader->no_reply != NULL ? reloader->no_reply
 	                                         : "the old one is still there");
 	end(reloader, false, what.data);
@@ -149,7 +151,7 @@ static void confirm(struct reloader *reloader, const struct haproxy_procs *procs
 		strbuf_printf(&what, "worker %lld took over from %lld",
 		              (long long)procs->worker_pid, (long long)reloader->worker_before);
 		end(reloader, true, what.data);
-	} else if (clock_now_ms() - reloader->started_ms > RELOADER_CONFIRM_MS) {
+	} else if (clock_now_ms() - reloader->started_ms > reloader->worker_ms) {
 		end_unconfirmed(reloader);
 	} else {
 		poll_later(reloader);
@@ -187,7 +189,7 @@ static void send_reload(struct reloader *reloader, const struct haproxy_procs *p
 	reloader->state = RELOADER_RELOADING;
 	reloader->batch =
 	    haproxy_batch_send(reloader->base, reloader->master_socket, true, "reload",
-	                       RELOADER_CONFIRM_MS, reload_reply_cb, reloader);
+	                       reloader->worker_ms, reload_reply_cb, reloader);
 }
 
 /* While the master starts itself anew it does not answer: that is no failure before the deadline.
@@ -203,7 +205,7 @@ static void no_answer(struct reloader *reloader, const struct err *err)
 	}
 	free(reloader->no_reply);
 	reloader->no_reply = xstrdup(err->message);
-	if (clock_now_ms() - reloader->started_ms > RELOADER_CONFIRM_MS)
+	if (clock_now_ms() - reloader->started_ms > reloader->worker_ms)
 		end_unconfirmed(reloader);
 	else
 		poll_later(reloader);
