@@ -33,7 +33,6 @@ struct fault_kind {
 	bool on_standby;    /* `node` is one */
 	bool promotes;      /* always */
 	bool stays;         /* nobody is promoted meanwhile */
-	bool is_named;      /* only when CHAOS_FAULTS names it: it is known to violate */
 };
 
 /* ---- the network ---- */
@@ -615,8 +614,7 @@ static const struct fault_kind mains[] = {
      promote_by_mistake,
      undo_mistake,
      .loses_primary = true,
-     .stays = true,
-     .is_named = true},
+     .stays = true},
     {.name = "standby-killed", kill_postgres, start_postgres, .on_standby = true, .stays = true},
     {.name = "standby-frozen", freeze_postgres, thaw_postgres, .on_standby = true, .stays = true},
     {.name = "standby-cut-from-all",
@@ -659,8 +657,7 @@ static const struct fault_kind extras[] = {
 void nemesis_list(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(mains); i++)
-		fprintf(stderr, "  %s%s\n", mains[i].name,
-		        mains[i].is_named ? " (only where it is named)" : "");
+		fprintf(stderr, "  %s\n", mains[i].name);
 	for (size_t i = 0; i < ARRAY_LEN(extras); i++)
 		fprintf(stderr, "  %s\n", extras[i].name);
 }
@@ -673,7 +670,7 @@ static bool is_wanted(const struct fault_kind *kind)
 	size_t len = strlen(kind->name);
 
 	if (names == NULL || *names == '\0')
-		return !kind->is_named;
+		return true;
 	for (const char *at = names; (at = strstr(at, kind->name)) != NULL; at += len)
 		if ((at == names || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
 			return true;

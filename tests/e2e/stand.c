@@ -104,12 +104,18 @@ static const char *make_ini(struct stand *stand, const struct stand_options *opt
 	    lab_pgbouncer_console(stand->bouncer));
 }
 
-static void start_servers(struct stand *stand, enum stand_kind kind)
+static void start_servers(struct stand *stand, const struct stand_options *options)
 {
+	const struct lab_patroni_options patroni = {.scope = "orders",
+	                                            .nodes = STAND_NODES,
+	                                            .ttl = options->ttl,
+	                                            .loop_wait = 1,
+	                                            .retry_timeout = 2};
+
 	stand->zk = lab_zk_start(stand->lab, 1);
-	switch (kind) {
+	switch (options->kind) {
 	case STAND_PATRONI:
-		stand->patroni = lab_patroni_start(stand->lab, stand->zk, "orders", STAND_NODES);
+		stand->patroni = lab_patroni_start_with(stand->lab, stand->zk, &patroni);
 		break;
 	case STAND_REPMGR:
 		stand->repmgr = lab_repmgr_start(
@@ -165,7 +171,7 @@ void stand_start(struct stand *stand, const struct stand_options *options)
 	uint16_t port;
 
 	*stand = (struct stand){.lab = lab_create("stand")};
-	start_servers(stand, options->kind);
+	start_servers(stand, options);
 	if (options->relay)
 		stand->relay = lab_relay_start(stand->lab, stand_port(stand, 0));
 	port = lab_port(stand->lab);

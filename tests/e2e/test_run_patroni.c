@@ -137,8 +137,7 @@ Test(run_patroni, a_replica_promoted_by_hand_gets_no_write)
 	struct stand stand;
 	pid_t agent;
 
-	stand_start(&stand, &patroni);
-	lab_patroni_set(stand.patroni, "ttl=30");
+	stand_start(&stand, &(struct stand_options){.kind = STAND_PATRONI, .ttl = 30});
 	agent = lab_patroni_agent(stand.patroni, 1);
 	cr_assert_eq(kill(agent, SIGSTOP), 0);
 	must_promote_by_hand(&stand, 1);
