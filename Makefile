@@ -161,7 +161,7 @@ $(BUILD)/faults.so: tests/faults/faults.c
 
 # One stage never includes another; the pure modules know no loop, no store, no server.
 STAGES := watch verify render apply report
-PURE   := publisher/ballot*.c sidecar/report/fleet*.c sidecar/decide.c sidecar/store_word.c sidecar/elect.c sidecar/admit.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
+PURE   := publisher/ballot*.c publisher/shown.c sidecar/report/fleet*.c sidecar/decide.c sidecar/store_word.c sidecar/elect.c sidecar/admit.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
           sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_address.c \
           sidecar/apply/haproxy_binds.c sidecar/apply/haproxy_config*.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c \
           sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \

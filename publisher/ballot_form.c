@@ -29,6 +29,7 @@
  *   | 16 | no primary                                    | null             | SAME              |
  *   | 17 | no primary; a server lives and lets nobody in | value            | WAIT              |
  *   | 18 | no primary; a standby hears from one          | value            | WAIT              |
+ *   | 18a| no primary; another publisher sees it         | value            | WAIT              |
  *   | 19 | no primary; fewer than half answer            | value            | WAIT              |
  *   | 20 | no primary for less than null_after rounds    | value            | WAIT              |
  *   | 21 | no primary; a null of this one was overruled  | value            | WAIT              |
@@ -334,7 +335,8 @@ static const struct ballot_node *find_receiving(const struct ballot *ballot)
 }
 
 /* Why absence is not to be believed, in `out`; false: it is. */
-static bool doubt_absence(const struct ballot *ballot, struct opinion *out)
+static bool doubt_absence(const struct ballot *ballot, const struct ballot_store *store,
+                          struct opinion *out)
 {
 	const struct ballot_node *closed = find_closed(ballot), *receiving = find_receiving(ballot);
 
@@ -344,6 +346,9 @@ static bool doubt_absence(const struct ballot *ballot, struct opinion *out)
 	else if (receiving != NULL)
 		say(out, VERDICT_WAIT, "no primary is seen from here, but %s hears from one",
 		    ballot_node_name(receiving));
+	else if (store->seen_by != NULL)
+		say(out, VERDICT_WAIT, "no primary is seen from here, but publisher %s sees it",
+		    store->seen_by);
 	else if (!has_half(ballot))
 		say(out, VERDICT_WAIT,
 		    "no primary is seen, but only %zu of %zu servers answer: half of them have to, "
@@ -425,7 +430,7 @@ static void form_absence(const struct ballot *ballot, const struct ballot_store 
 		say_none(ballot, store, returned, "the store names none", VERDICT_WAIT, out);
 	else if (!store->topology->has_primary)
 		say_none(ballot, store, returned, "the store says so", VERDICT_SAME, out);
-	else if (!doubt_absence(ballot, out))
+	else if (!doubt_absence(ballot, store, out))
 		publish_null(ballot, store, returned, out);
 }
 

@@ -8,7 +8,6 @@
 #include "publisher_internal.h"
 
 #include <event2/event.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -134,35 +133,12 @@ static void note_primary(struct publisher *publisher, const struct sighting *pri
 	         (long long)primary->timeline);
 }
 
-static const char *says(const struct sighting *sighting)
-{
-	if (sighting->class != SERVER_ANSWERED)
-		return server_class_name(sighting->class);
-	if (sighting->role == SIGHTING_WITNESS)
-		return "witness";
-	return sighting->in_recovery ? "standby" : "primary";
-}
-
-/* Nothing in it that changes with every transaction: each change is a write. */
 static void show(struct publisher *publisher, const struct observation *seen)
 {
-	json_auto_t *document = json_object(), *nodes = json_array();
-	char *text;
+	auto_free char *text =
+	    shown_encode(publisher_config(publisher)->name, seen->sightings, seen->count);
 
-	for (size_t i = 0; i < seen->count; i++) {
-		const struct sighting *sighting = &seen->sightings[i];
-
-		json_array_append_new(
-		    nodes, json_pack("{s:s, s:s, s:i, s:s, s:I}", "name", sighting->name, "host",
-		                     sighting->host, "port", (int)sighting->port, "says",
-		                     says(sighting), "timeline", (json_int_t)sighting->timeline));
-	}
-	json_object_set_new(document, "version", json_integer(1));
-	json_object_set_new(document, "publisher", json_string(publisher_config(publisher)->name));
-	json_object_set(document, "nodes", nodes);
-	text = json_dumps(document, JSON_COMPACT);
 	presence_show(publisher->presence, text);
-	free(text);
 }
 
 static void keep_presence(struct publisher *publisher, const struct observation *seen)
@@ -224,20 +200,40 @@ static void on_observed(const struct observation *seen, void *arg)
 
 /* -- what the store says to it -- */
 
-static void on_form(const struct ballot_store *store, struct opinion *out, void *arg)
+/* Another publisher that sees the primary of this topology; NULL: none, as far as is known. */
+static const char *find_seer(const struct publisher *publisher, const struct topology *topology)
+{
+	const struct roster_member *const *members;
+	size_t count = 0;
+
+	if (publisher->others == NULL || !topology->has_primary)
+		return NULL;
+	members = roster_members(publisher->others, &count);
+	for (size_t i = 0; i < count; i++)
+		if (members[i]->owner != 0 &&
+		    strcmp(members[i]->name, publisher_config(publisher)->name) != 0 &&
+		    shown_has_primary(members[i]->data.data, members[i]->data.len, topology))
+			return members[i]->name;
+	return NULL;
+}
+
+static void on_form(const struct ballot_store *read, struct opinion *out, void *arg)
 {
 	struct publisher *publisher = arg;
+	struct ballot_store store = *read;
 	int64_t now_us = clock_now_us(), before;
 	bool writes;
 
-	if (ballot_hear(publisher->ballot, store, now_us, &before))
-		publisher_say_set(publisher, store->topology, before);
-	ballot_form(publisher->ballot, store, now_us, out);
-	publisher->known.state = store->state;
-	if (store->state == BALLOT_STORE_VALUE) {
+	if (store.state == BALLOT_STORE_VALUE)
+		store.seen_by = find_seer(publisher, store.topology);
+	if (ballot_hear(publisher->ballot, &store, now_us, &before))
+		publisher_say_set(publisher, store.topology, before);
+	ballot_form(publisher->ballot, &store, now_us, out);
+	publisher->known.state = store.state;
+	if (store.state == BALLOT_STORE_VALUE) {
 		topology_fini(&publisher->stored);
 		topology_init(&publisher->stored);
-		topology_copy(&publisher->stored, store->topology);
+		topology_copy(&publisher->stored, store.topology);
 	}
 	writes = out->verdict == VERDICT_PUBLISH || out->verdict == VERDICT_PUBLISH_NULL;
 	publisher->word.any = true;
@@ -327,6 +323,19 @@ static struct zk_node *watch_master(struct publisher *publisher)
 	return zk_watch(publisher->options.zk, path, ZK_WATCH_DATA, 0, on_master, publisher);
 }
 
+/* They are looked at when an opinion is formed, at each round. */
+static void on_others(void *arg)
+{
+	(void)arg;
+}
+
+static struct roster *watch_others(struct publisher *publisher)
+{
+	auto_free char *parent = layout_presence_path(publisher->cluster);
+
+	return roster_create(publisher->options.zk, parent, LAYOUT_VALUE_MAX, on_others, publisher);
+}
+
 static struct presence *make_presence(const struct publisher *publisher)
 {
 	auto_free char *parent = layout_presence_path(publisher->cluster);
@@ -361,6 +370,7 @@ struct publisher *publisher_create(const struct publisher_options *options, stru
 	}
 	if (!options->once) {
 		publisher->presence = make_presence(publisher);
+		publisher->others = watch_others(publisher);
 		publisher->master = watch_master(publisher);
 	}
 	look_after(publisher, 0);
@@ -379,6 +389,7 @@ void publisher_destroy(struct publisher *publisher)
 	observe_destroy(publisher->observe);
 	if (publisher->master != NULL)
 		zk_unwatch(publisher->master);
+	roster_destroy(publisher->others);
 	publish_destroy(publisher->publish);
 	presence_destroy(publisher->presence);
 	ballot_destroy(publisher->ballot);

@@ -4,7 +4,9 @@
 
 #include "publisher/observe.h"
 #include "publisher/publisher.h"
+#include "publisher/shown.h"
 #include "watch/presence.h"
+#include "watch/roster.h"
 
 struct publisher {
 	struct publisher_options options;
@@ -15,6 +17,7 @@ struct publisher {
 	struct publish *publish;
 	struct zk_node *master; /* says whether what was read last is still there; NULL: --once */
 	struct presence *presence;
+	struct roster *others; /* present publishers, and what each sees; NULL: --once */
 	struct event *timer;
 	int64_t looked_us;      /* when the last look began */
 	int64_t counted_us;     /* when the ballot was told last; 0: never */

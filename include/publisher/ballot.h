@@ -48,6 +48,8 @@ enum ballot_store_state {
 struct ballot_store {
 	enum ballot_store_state state;
 	const struct topology *topology; /* VALUE */
+	const char *seen_by; /* VALUE: another publisher, present in the store, that sees the
+	                        primary of it take writes; NULL: none does, as far as is known */
 };
 
 enum ballot_verdict {

@@ -44,6 +44,18 @@ static const char *alone_ini(struct crowd *crowd, int node, const char *settings
 	                  lab_pg_port(crowd->pg, 1), lab_pg_port(crowd->pg, 2), end);
 }
 
+void crowd_move_node(struct crowd *crowd, int publisher, int node, uint16_t port)
+{
+	const char *file = lab_segue_ini_file(crowd->publishers[publisher]);
+	const char *ini = lab_read_file(crowd->lab, file);
+	const char *from = lab_printf(crowd->lab, "port=%u", lab_pg_port(crowd->pg, node));
+	const char *at = strstr(ini, from);
+
+	cr_assert_not_null(at, "%s", ini);
+	lab_write_file(file, lab_printf(crowd->lab, "%.*sport=%u%s", (int)(at - ini), ini, port,
+	                                at + strlen(from)));
+}
+
 /* %n is repmgr's: the node's number, which the sockets have, too. */
 static const char *event_command(struct crowd *crowd)
 {

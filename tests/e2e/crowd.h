@@ -34,6 +34,9 @@ struct crowd {
 void crowd_start(struct crowd *crowd, const struct crowd_options *options);
 void crowd_fini(struct crowd *crowd);
 
+/* Alone: for this publisher a node is at another port, from its next start on. */
+void crowd_move_node(struct crowd *crowd, int publisher, int node, uint16_t port);
+
 /* segue.ini of a publisher beside that node. */
 const char *crowd_ini(struct crowd *crowd, int node, const char *settings);
 

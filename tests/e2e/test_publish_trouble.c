@@ -47,6 +47,44 @@ Test(publish_trouble, one_is_killed_and_one_frozen_through_a_failover)
 	crowd_fini(&crowd);
 }
 
+static void must_query(struct crowd *crowd, int node, const char *sql)
+{
+	auto_free char *done = lab_pg_query(lab_pg_conninfo(crowd->pg, node), sql);
+
+	cr_assert_not_null(done, "%s", sql);
+}
+
+/* Neither the publishers beside the standbys nor these reach the primary; the one beside it lives,
+ * and says what it sees. When it is gone, so is its word. */
+Test(publish_trouble, who_is_cut_from_the_primary_believes_the_publisher_that_sees_it)
+{
+	struct crowd crowd;
+	uint16_t nobody;
+
+	crowd_start(&crowd, &(struct crowd_options){.alone = true, .quiet = true});
+	nobody = lab_port(crowd.lab);
+	lab_segue_publish(crowd.publishers[0]);
+	crowd_must_name(&crowd, 0, 1);
+	for (int i = 1; i < CROWD_NODES; i++) {
+		must_query(&crowd, i, "alter system set primary_conninfo = ''");
+		must_query(&crowd, i, "select pg_reload_conf()");
+		crowd_move_node(&crowd, i, 0, nobody);
+		lab_segue_publish(crowd.publishers[i]);
+	}
+	for (int i = 1; i < CROWD_NODES; i++)
+		cr_assert_not_null(lab_segue_wait_log(crowd.publishers[i], CROWD_TIMEOUT_MS,
+		                                      "event=opinion", "verdict=wait",
+		                                      "publisher pub1 sees it", NULL),
+		                   "%s", crowd_logs(&crowd));
+	for (int i = 1; i < CROWD_NODES; i++)
+		cr_assert(crowd_wait_present(&crowd, i, true), "%s", crowd_logs(&crowd));
+	cr_assert_eq(lab_segue_count_log(crowd.publishers[1], "primary=none", NULL), 0);
+	lab_process_kill(process(&crowd, 0));
+	crowd_must_name_nobody(&crowd);
+	cr_assert(crowd_wait_present(&crowd, 0, false));
+	crowd_fini(&crowd);
+}
+
 /* The store's own second: it is back, and knows at once what happened while it was away. */
 Test(publish_trouble, store_is_away_through_a_failover)
 {

@@ -63,7 +63,7 @@ enum ballot_verdict ballot_case_round(struct ballot_case *c)
 void ballot_case_store(struct ballot_case *c, bool told)
 {
 	topology_copy(&c->stored, &c->opinion.topology);
-	c->store = (struct ballot_store){BALLOT_STORE_VALUE, &c->stored};
+	c->store = (struct ballot_store){.state = BALLOT_STORE_VALUE, .topology = &c->stored};
 	if (told)
 		ballot_written(c->ballot, &c->opinion);
 }
@@ -72,7 +72,7 @@ void ballot_case_null(struct ballot_case *c)
 {
 	topology_fini(&c->stored);
 	c->stored.zxid = ++c->zxid;
-	c->store = (struct ballot_store){BALLOT_STORE_VALUE, &c->stored};
+	c->store = (struct ballot_store){.state = BALLOT_STORE_VALUE, .topology = &c->stored};
 }
 
 void ballot_case_set(struct ballot_case *c, int node, int64_t timeline)

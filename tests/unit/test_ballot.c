@@ -302,6 +302,27 @@ Test(ballot, row_18_a_standby_that_hears_from_it_knows_better)
 	assert_reason("db3 hears from one");
 }
 
+Test(ballot, row_18a_a_publisher_that_sees_it_knows_better)
+{
+	publish_first();
+	ballot_case_down(&c, 1, SERVER_TIMED_OUT);
+	c.store.seen_by = "pub2";
+	for (int i = 0; i < 10; i++)
+		assert_verdict(ballot_case_round(&c), VERDICT_WAIT);
+	assert_reason("publisher pub2 sees it");
+	c.store.seen_by = NULL;
+	assert_verdict(ballot_case_round(&c), VERDICT_PUBLISH_NULL);
+}
+
+Test(ballot, row_18a_a_new_primary_is_published_whoever_sees_the_old_one)
+{
+	publish_first();
+	ballot_case_promote(&c, 2, 2);
+	c.store.seen_by = "pub2";
+	assert_verdict(ballot_case_round(&c), VERDICT_PUBLISH);
+	cr_assert_str_eq(c.opinion.topology.primary.name, "db2");
+}
+
 Test(ballot, row_19_one_of_three_is_not_the_judge)
 {
 	publish_first();

@@ -1,0 +1,62 @@
+/* See the header. */
+#include "publisher/shown.h"
+
+#include <jansson.h>
+#include <string.h>
+
+static const char *says(const struct sighting *sighting)
+{
+	if (sighting->class != SERVER_ANSWERED)
+		return server_class_name(sighting->class);
+	if (sighting->role == SIGHTING_WITNESS)
+		return "witness";
+	return sighting->in_recovery ? "standby" : "primary";
+}
+
+char *shown_encode(const char *publisher, const struct sighting *sightings, size_t count)
+{
+	json_auto_t *document = json_object(), *nodes = json_array();
+
+	for (size_t i = 0; i < count; i++) {
+		const struct sighting *sighting = &sightings[i];
+
+		json_array_append_new(
+		    nodes, json_pack("{s:s, s:s, s:i, s:s, s:I}", "name", sighting->name, "host",
+		                     sighting->host, "port", (int)sighting->port, "says",
+		                     says(sighting), "timeline", (json_int_t)sighting->timeline));
+	}
+	json_object_set_new(document, "version", json_integer(1));
+	json_object_set_new(document, "publisher", json_string(publisher));
+	json_object_set(document, "nodes", nodes);
+	return json_dumps(document, JSON_COMPACT);
+}
+
+static bool is_primary_of(const json_t *node, const struct topology *topology)
+{
+	const struct member *primary = &topology->primary;
+	const char *name, *host, *what;
+	json_int_t timeline;
+	int port;
+
+	if (json_unpack((json_t *)node, "{s:s, s:s, s:i, s:s, s:I}", "name", &name, "host", &host,
+	                "port", &port, "says", &what, "timeline", &timeline) != 0)
+		return false;
+	if (strcmp(what, "primary") != 0 || timeline < topology->timeline)
+		return false;
+	if (name[0] != '\0' && primary->name[0] != '\0')
+		return strcmp(name, primary->name) == 0;
+	return port == primary->port && strcmp(host, primary->host) == 0;
+}
+
+bool shown_has_primary(const char *data, size_t size, const struct topology *topology)
+{
+	json_auto_t *document = size > 0 ? json_loadb(data, size, 0, NULL) : NULL;
+	const json_t *node;
+	size_t i;
+
+	if (!topology->has_primary)
+		return false;
+	json_array_foreach(json_object_get(document, "nodes"), i,
+	                   node) if (is_primary_of(node, topology)) return true;
+	return false;
+}
