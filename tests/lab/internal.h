@@ -20,8 +20,9 @@ struct lab {
 	} ports;
 	struct lab_process *processes; /* newest first */
 	struct lab_part *parts;
-	unsigned counter; /* for names of files */
-	unsigned hosts;   /* made so far */
+	unsigned counter;  /* for names of files */
+	unsigned hosts;    /* made so far */
+	unsigned clusters; /* of PostgreSQL, made so far */
 };
 
 /* A piece of memory that ends with the lab; `fini` runs before the processes are killed. */

@@ -1,6 +1,7 @@
 /* PostgreSQL with streaming replication: node 0 starts as primary, the others as its standbys.
  * No fsync, trust on loopback; as root it runs as the user postgres. */
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <glob.h>
 #include <libpq-fe.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -27,6 +29,7 @@ struct lab_pg {
 	const char *bin;      /* folder of the newest PostgreSQL's programs */
 	const char *dir;      /* belongs to the user that PostgreSQL runs as */
 	const char *settings; /* more lines for postgresql.auto.conf */
+	const char *template; /* folder that nodes are copies of; NULL: none */
 	bool hosts;           /* other hosts connect */
 	int count;
 	struct pg_node nodes[PG_NODES_MAX];
@@ -93,9 +96,9 @@ static void append_settings(struct lab_pg *pg, int i)
 	                          settings, pg->nodes[i].address, pg->settings, pg->nodes[i].port));
 }
 
-static void let_hosts_in(struct lab_pg *pg)
+static void let_hosts_in(struct lab_pg *pg, int i)
 {
-	const char *path = lab_printf(pg->lab, "%s/pg_hba.conf", pg->nodes[0].data);
+	const char *path = lab_printf(pg->lab, "%s/pg_hba.conf", pg->nodes[i].data);
 
 	lab_write_file(path, lab_printf(pg->lab,
 	                                "%shost all all 10.0.0.0/8 trust\n"
@@ -103,7 +106,7 @@ static void let_hosts_in(struct lab_pg *pg)
 	                                lab_read_file(pg->lab, path)));
 }
 
-static void make_primary(struct lab_pg *pg)
+static void init(struct lab_pg *pg, const char *data)
 {
 	const char *argv[] = {lab_pg_program(pg, "initdb"),
 	                      "--no-sync",
@@ -113,13 +116,72 @@ static void make_primary(struct lab_pg *pg)
 	                      "--locale=C",
 	                      "--encoding=UTF8",
 	                      "-D",
-	                      pg->nodes[0].data,
+	                      data,
 	                      NULL};
 
 	run_program(pg, argv);
+}
+
+/* ---- the template: initdb takes longer than all the rest, so that it is run once a build ---- */
+
+static bool copy_folder(struct lab_pg *pg, const char *from, const char *to)
+{
+	const char *argv[] = {"cp", "-a", from, to, NULL};
+
+	return process_run(pg->lab, argv, false, NULL) == 0;
+}
+
+static bool make_template(struct lab_pg *pg, const char *path)
+{
+	const char *fresh = lab_printf(pg->lab, "%s.new", path);
+	const char *data = lab_printf(pg->lab, "%s/node", postgres_folder(pg->lab, "template"));
+	const char *argv[] = {"rm", "-rf", fresh, NULL};
+
+	init(pg, data);
+	return process_run(pg->lab, argv, false, NULL) == 0 && copy_folder(pg, data, fresh) &&
+	       rename(fresh, path) == 0;
+}
+
+static bool is_there(struct lab_pg *pg, const char *path)
+{
+	return access(lab_printf(pg->lab, "%s/PG_VERSION", path), R_OK) == 0;
+}
+
+/* Of these programs; NULL: there is no folder build to keep one in, or it is somebody else's. */
+static const char *find_template(struct lab_pg *pg)
+{
+	char version[16];
+	const char *path;
+	auto_close int lock = -1;
+
+	if (sscanf(pg->bin, "/usr/lib/postgresql/%15[^/]/bin", version) != 1)
+		return NULL;
+	path = lab_printf(pg->lab, "build/postgresql-%s", version);
+	if (is_there(pg, path))
+		return path;
+	lock = open(lab_printf(pg->lab, "%s.lock", path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX) != 0)
+		return NULL;
+	return is_there(pg, path) || make_template(pg, path) ? path : NULL;
+}
+
+/* Copies have one system identifier: in each lab the servers of the first call alone are such. */
+static bool copy_template(struct lab_pg *pg, int i)
+{
+	if (pg->lab->clusters > 0)
+		return false;
+	if (i == 0)
+		pg->template = find_template(pg);
+	return pg->template != NULL && copy_folder(pg, pg->template, pg->nodes[i].data);
+}
+
+static void make_primary(struct lab_pg *pg)
+{
+	if (!copy_template(pg, 0))
+		init(pg, pg->nodes[0].data);
 	append_settings(pg, 0);
 	if (pg->hosts)
-		let_hosts_in(pg);
+		let_hosts_in(pg, 0);
 }
 
 /* The standby goes on calling itself nodeN (from 1) to its primary, as repmgr's do. */
@@ -147,10 +209,33 @@ static int copy_primary(struct lab_pg *pg, int node, int primary, struct strbuf 
 	return status;
 }
 
+/* A copy of what the primary is a copy of: it has yet to stream all that the primary did. */
+static void follow_primary(struct lab_pg *pg, int i)
+{
+	const char *data = pg->nodes[i].data;
+	const char *signal = lab_printf(pg->lab, "%s/standby.signal", data);
+	const char *settings_path = lab_printf(pg->lab, "%s/postgresql.auto.conf", data);
+	struct stat owner;
+
+	append_settings(pg, i);
+	lab_write_file(settings_path,
+	               lab_printf(pg->lab, "%sprimary_conninfo = '%s'\n",
+	                          lab_read_file(pg->lab, settings_path), source_of(pg, i, 0)));
+	lab_write_file(signal, "");
+	if (stat(data, &owner) != 0 || chown(signal, owner.st_uid, owner.st_gid) != 0)
+		lab_fail("cannot hand over %s: %s", signal, strerror(errno));
+	if (pg->hosts)
+		let_hosts_in(pg, i);
+}
+
 static void make_standby(struct lab_pg *pg, int i)
 {
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
+	if (pg->template != NULL && copy_template(pg, i)) {
+		follow_primary(pg, i);
+		return;
+	}
 	if (copy_primary(pg, i, 0, &output) != 0)
 		lab_fail("pg_basebackup failed:\n%s", output.data);
 }
@@ -241,6 +326,7 @@ struct lab_pg *lab_pg_start_at(struct lab *lab, struct lab_host *const *hosts, i
 			make_standby(pg, i);
 		start_and_wait(pg, i);
 	}
+	lab->clusters++;
 	return pg;
 }
 
