@@ -167,52 +167,13 @@ static void start(struct cutoff *cutoff, struct lab *lab)
 
 /* ---- a quiet day ---- */
 
-struct arrival {
-	const struct stage *stage;
-	const char *conninfo;
-};
-
-static bool leads_to_primary(void *arg)
-{
-	const struct arrival *arrival = arg;
-	const struct stage *stage = arrival->stage;
-	auto_free char *port =
-	    lab_pg_query(lab_printf(stage->lab, "%s connect_timeout=2", arrival->conninfo),
-	                 "select inet_server_port()");
-
-	return port != NULL &&
-	       strtol(port, NULL, 10) == lab_patroni_port(stage->patroni, stage->primary);
-}
-
-static bool is_listed_standby(void *arg)
-{
-	const struct stage *stage = arg;
-	auto_free char *path = xasprintf("%s/members/%s", lab_patroni_path(stage->patroni),
-	                                 lab_patroni_name(stage->patroni, !stage->primary));
-	auto_strbuf struct strbuf member = STRBUF_INIT;
-
-	return lab_zk_get(stage->zk, path, &member, NULL) &&
-	       strstr(member.data, "\"state\":\"running\"") != NULL &&
-	       strstr(member.data, "\"role\":\"replica\"") != NULL;
-}
-
 static void settle(struct cutoff *cutoff)
 {
 	struct stage *stage = &cutoff->stage;
-	const char *primary = lab_patroni_conninfo(stage->patroni, stage->primary);
-	const char *standby = lab_patroni_conninfo(stage->patroni, !stage->primary);
 
-	if (!lab_wait_streams(standby, STAGE_LIMIT_MS) ||
-	    !lab_wait_until(is_listed_standby, stage, STAGE_LIMIT_MS) ||
-	    !lab_wait_replays(primary, standby, STAGE_LIMIT_MS))
-		lab_fail(
-		    "node %d is no standby again:\n%s", !stage->primary,
-		    lab_process_log_tail(lab_patroni_machine(stage->patroni, !stage->primary)));
+	stage_await_standby(stage, STAGE_LIMIT_MS);
 	for (int i = WAY_HAPROXY; i <= WAY_PGBOUNCER; i++)
-		if (!lab_wait_until(leads_to_primary, &(struct arrival){stage, stage->conninfo[i]},
-		                    STAGE_LIMIT_MS))
-			lab_fail("way %d does not lead to the primary; segue's log:\n%s", i,
-			         lab_process_log_tail(lab_segue_process(stage->segue)));
+		stage_must_lead(stage, i, STAGE_LIMIT_MS);
 }
 
 /* ---- the clients of a round ---- */

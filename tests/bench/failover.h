@@ -45,6 +45,9 @@ void stage_stop(struct stage *stage);
 /* A quiet day: the other node is a streaming standby, the store says so and segue knows it, and
  * every client has just written to the primary. */
 void stage_settle(struct stage *stage);
+/* Its parts: the other node streams, is a member and has all; the way leads to the primary. */
+void stage_await_standby(struct stage *stage, int64_t timeout_ms);
+void stage_must_lead(struct stage *stage, enum way way, int64_t timeout_ms);
 void stage_serve(struct stage *stage); /* waits for the second half of that */
 
 /* ---- dawn.c: when a standby becomes a primary, asked of itself every 5 ms ---- */

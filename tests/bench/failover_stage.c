@@ -129,13 +129,18 @@ static bool leads_to_primary(void *arg)
 	       strtol(port, NULL, 10) == lab_patroni_port(stage->patroni, stage->primary);
 }
 
-static struct ledger *start_client(struct stage *stage, enum way way, int client, int pause_ms)
+void stage_must_lead(struct stage *stage, enum way way, int64_t timeout_ms)
 {
 	struct arrival arrival = {stage, stage->conninfo[way]};
 
-	if (!lab_wait_until(leads_to_primary, &arrival, STAGE_TIMEOUT_MS))
+	if (!lab_wait_until(leads_to_primary, &arrival, timeout_ms))
 		lab_fail("way %d does not lead to the primary; segue's log:\n%s", way,
 		         lab_process_log_tail(lab_segue_process(stage->segue)));
+}
+
+static struct ledger *start_client(struct stage *stage, enum way way, int client, int pause_ms)
+{
+	stage_must_lead(stage, way, STAGE_TIMEOUT_MS);
 	return ledger_start(stage->lab, &(struct ledger_options){.conninfo = stage->conninfo[way],
 	                                                         .client = client,
 	                                                         .pause_ms = pause_ms,
@@ -226,17 +231,22 @@ void stage_serve(struct stage *stage)
 			           "a client with a write now and then");
 }
 
-void stage_settle(struct stage *stage)
+void stage_await_standby(struct stage *stage, int64_t timeout_ms)
 {
 	const char *primary = lab_patroni_conninfo(stage->patroni, stage->primary);
 	const char *standby = lab_patroni_conninfo(stage->patroni, !stage->primary);
 
-	if (!lab_wait_streams(standby, STAGE_TIMEOUT_MS) ||
-	    !lab_wait_until(is_listed_standby, stage, STAGE_TIMEOUT_MS) ||
-	    !lab_wait_replays(primary, standby, STAGE_TIMEOUT_MS))
+	if (!lab_wait_streams(standby, timeout_ms) ||
+	    !lab_wait_until(is_listed_standby, stage, timeout_ms) ||
+	    !lab_wait_replays(primary, standby, timeout_ms))
 		lab_fail(
 		    "node %d is no standby again:\n%s", !stage->primary,
 		    lab_process_log_tail(lab_patroni_machine(stage->patroni, !stage->primary)));
+}
+
+void stage_settle(struct stage *stage)
+{
+	stage_await_standby(stage, STAGE_TIMEOUT_MS);
 	await_answer(stage);
 	stage_serve(stage);
 }
