@@ -39,6 +39,7 @@ struct publisher {
 		bool any;
 		enum publish_result result;
 		enum ballot_verdict verdict;
+		char reason[BALLOT_REASON_MAX];
 		int64_t alarm_us;
 	} said; /* in the log */
 	bool repmgr_said;

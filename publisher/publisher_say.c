@@ -1,5 +1,8 @@
 /* A publisher's words in the log. Refuses to repeat itself: an opinion is told when it changes, an
  * alarm again each minute. */
+#include <ctype.h>
+#include <stdio.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "publisher_internal.h"
@@ -88,10 +91,27 @@ static void say_changed(const struct publisher *publisher, const struct publish_
 	         KV_STR("action", failed ? "tried again with the next round" : NULL));
 }
 
+static const char *skip_digits(const char *text)
+{
+	while (isdigit((unsigned char)*text))
+		text++;
+	return text;
+}
+
+/* But for its numbers, which count rounds and servers. */
+static bool is_same_reason(const char *a, const char *b)
+{
+	for (a = skip_digits(a), b = skip_digits(b); *a != '\0' && *a == *b;
+	     a = skip_digits(a + 1), b = skip_digits(b + 1))
+		;
+	return *a == *b;
+}
+
 void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome)
 {
 	bool changed = !publisher->said.any || publisher->said.result != outcome->result ||
-	               publisher->said.verdict != publisher->word.verdict;
+	               publisher->said.verdict != publisher->word.verdict ||
+	               !is_same_reason(publisher->said.reason, publisher->word.reason);
 
 	if (outcome->result == PUBLISH_WRITTEN)
 		say_written(publisher, outcome);
@@ -104,4 +124,6 @@ void publisher_say(struct publisher *publisher, const struct publish_outcome *ou
 	publisher->said.any = true;
 	publisher->said.result = outcome->result;
 	publisher->said.verdict = publisher->word.verdict;
+	snprintf(publisher->said.reason, sizeof(publisher->said.reason), "%s",
+	         publisher->word.reason);
 }
