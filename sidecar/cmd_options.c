@@ -105,6 +105,15 @@ void cmd_person(char *out, size_t size)
 			*out = '?';
 }
 
+/* Of several the unix socket, which takes orders, too; else the first. */
+static char *pick_listen(const char *list)
+{
+	const char *at = strncmp(list, "unix:", 5) == 0 ? list : strstr(list, ",unix:");
+
+	at = at == NULL ? list : at + (*at == ',');
+	return xasprintf("%.*s", (int)strcspn(at, ","), at);
+}
+
 char *cmd_listen(const char *verb, const struct cmd_args *args)
 {
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
@@ -121,7 +130,7 @@ char *cmd_listen(const char *verb, const struct cmd_args *args)
 		fprintf(stderr, "segue %s: %s: listen is empty: this segue cannot be asked\n", verb,
 		        args->config_file);
 	else
-		listen = xstrdup(config->listen);
+		listen = pick_listen(config->listen);
 	config_free(config);
 	return listen;
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define GRAMMAR_SOCKET_MAX ((size_t)107) /* bytes: sun_path without its NUL */
+#define GRAMMAR_LISTEN_MAX 4             /* addresses of one endpoint */
 
 bool grammar_name(const char *text); /* 1 to 63 of [A-Za-z0-9._-], no dot in front */
 

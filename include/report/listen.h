@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "base/err.h"
+#include "config/grammar.h"
 
 struct listen_address {
 	struct sockaddr_storage sockaddr;
@@ -16,6 +17,12 @@ struct listen_address {
 	bool is_unix; /* the path may then be used as a string: its NUL is inside `sockaddr` */
 };
 
+#define LISTEN_MAX GRAMMAR_LISTEN_MAX
+
+/* Splits a list at its commas, in place: items[i] is the text of addresses[i]. "": none. One that
+ * is there twice counts once. */
+bool listen_split(char *list, char *items[LISTEN_MAX], struct listen_address addresses[LISTEN_MAX],
+                  size_t *count, struct err *err) MUST_CHECK;
 bool listen_parse(const char *listen, struct listen_address *out, struct err *err) MUST_CHECK;
 const char *listen_path(const struct listen_address *address); /* of a unix socket; borrowed */
 

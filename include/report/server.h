@@ -28,17 +28,17 @@ struct report_source {
 	void *arg;
 };
 
-/* `listen`: "unix:PATH" or "host:port", as segue.ini has it, or "" for nowhere; on a unix socket
- * POST is allowed, on TCP nothing but GET. `source` is copied. Fails only where `listen` is no
- * address. One that cannot be listened on now (no folder, another process there) is logged and
- * tried again, as a sidecar without its endpoint still moves the proxies. A stale socket file is
- * replaced. */
+/* `listen`: "unix:PATH" or "host:port", or several of them with commas, as segue.ini has it, or ""
+ * for nowhere; on a unix socket POST is allowed, on TCP nothing but GET. `source` is copied. Fails
+ * only where `listen` is no address. One that cannot be listened on now (no folder, another process
+ * there) is logged and tried again, as a sidecar without its endpoint still moves the proxies. A
+ * stale socket file is replaced. */
 struct report_server *report_server_create(struct event_base *base, const char *listen,
                                            const struct report_source *source,
                                            struct err *err) MUST_CHECK;
 
-/* For a reload: the same `listen` changes nothing, not even for who is connected; another one
- * replaces it. On failure all stays as it was. */
+/* For a reload: an address that stays changes nothing, not even for who is connected. On failure
+ * all stays as it was. */
 bool report_server_set_listen(struct report_server *server, const char *listen,
                               struct err *err) MUST_CHECK;
 
@@ -46,7 +46,7 @@ bool report_server_set_listen(struct report_server *server, const char *listen,
  * request on. Until then: none but IP addresses and localhost. */
 void report_server_set_names(struct report_server *server, const char *names);
 
-/* "" while it listens, or is to listen nowhere; otherwise why it does not. Borrowed. */
+/* "" while it listens everywhere, or is to listen nowhere; otherwise why it does not. Borrowed. */
 const char *report_server_problem(const struct report_server *server);
 void report_server_destroy(struct report_server *server);
 

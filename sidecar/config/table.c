@@ -55,9 +55,11 @@ static const struct config_key keys[] = {
      .type = CONFIG_TYPE_LISTEN,
      .offset = AT(config, listen),
      .preset = "unix:/run/segue/segue.sock",
-     .help = "Where segue status asks, and segue pin, freeze and release give their orders: a unix "
-             "socket, made with mode 0660, or host:port, where nothing but GET is taken. Empty: "
-             "nowhere. What cannot be listened on is tried again, and stops nothing else."},
+     .help =
+         "Where segue status asks, and segue pin, freeze and release give their orders: a unix "
+         "socket, made with mode 0660, or host:port, where nothing but GET is taken; or several "
+         "with commas, each with places of its own, so that a crowd at a TCP port shuts nobody "
+         "out of the unix socket, where segue's own commands ask then. Empty: nowhere. What cannot be listened on is tried again, and stops nothing else."},
     {.sections = CONFIG_SECTION_SEGUE,
      .name = "listen_hosts",
      .type = CONFIG_TYPE_HOST_NAMES,

@@ -73,7 +73,8 @@ static const struct config_key keys[] = {
      .max = 1000,
      .preset = "3",
      .help = "Intervals without a server that takes writes until it is published that there is no "
-             "primary, so that the proxies hold."},
+             "primary, so that the proxies hold. Not while another publisher that is present in "
+             "the store shows that it sees the primary: then only this one is cut from it."},
     {.sections = CONFIG_SECTION_PUBLISHER,
      .name = "null_hold",
      .type = CONFIG_TYPE_DURATION,

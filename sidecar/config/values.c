@@ -47,7 +47,9 @@ static const char *const allowed_words[] = {
     [CONFIG_TYPE_PATH] = "an absolute path without blanks",
     [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
     [CONFIG_TYPE_UNIX] = "an absolute path without blanks of at most 107 bytes",
-    [CONFIG_TYPE_LISTEN] = "unix:/PATH (107 bytes, no blanks), IP:port or localhost:port",
+    [CONFIG_TYPE_LISTEN] =
+        "unix:/PATH (107 bytes, no blanks), IP:port or localhost:port, up to four "
+        "with commas",
     [CONFIG_TYPE_HOST_NAMES] = "host names, comma separated; .NAME: that name and all below it",
     [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
     [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",
@@ -206,6 +208,25 @@ static bool is_local_port(const char *text)
 	        inet_pton(AF_INET6, host, bytes) == 1);
 }
 
+static bool is_listen(const char *text)
+{
+	if (strncmp(text, "unix:", 5) == 0)
+		return grammar_path(text + 5, GRAMMAR_SOCKET_MAX);
+	return is_local_port(text);
+}
+
+/* One to GRAMMAR_LISTEN_MAX of them, with commas between. */
+static bool is_listen_list(const char *text)
+{
+	auto_free char *list = xstrdup(text);
+	unsigned count = 0;
+
+	for (char *at = list, *item; (item = strsep(&at, ",")) != NULL; count++)
+		if (!is_listen(item))
+			return false;
+	return count <= GRAMMAR_LISTEN_MAX;
+}
+
 /* The value is a string whose grammar is checked and which is kept as it is. */
 static bool string_is_valid(const struct config_key *key, const char *text)
 {
@@ -221,9 +242,7 @@ static bool string_is_valid(const struct config_key *key, const char *text)
 	case CONFIG_TYPE_UNIX:
 		return grammar_path(text, GRAMMAR_SOCKET_MAX);
 	case CONFIG_TYPE_LISTEN:
-		if (strncmp(text, "unix:", 5) == 0)
-			return grammar_path(text + 5, GRAMMAR_SOCKET_MAX);
-		return is_local_port(text);
+		return is_listen_list(text);
 	case CONFIG_TYPE_HOST_NAMES:
 		return grammar_host_names(text);
 	case CONFIG_TYPE_HOSTS:
@@ -256,7 +275,8 @@ static bool set_string(const struct config_key *key, const char *text, char **at
 {
 	auto_strbuf struct strbuf list = STRBUF_INIT;
 
-	if (key->type == CONFIG_TYPE_HOSTS || key->type == CONFIG_TYPE_HOST_NAMES) {
+	if (key->type == CONFIG_TYPE_HOSTS || key->type == CONFIG_TYPE_HOST_NAMES ||
+	    key->type == CONFIG_TYPE_LISTEN) {
 		strip_blanks(text, &list);
 		text = list.data;
 	}

@@ -66,6 +66,33 @@ bool listen_parse(const char *listen, struct listen_address *out, struct err *er
 	return parse_tcp(listen, out, err);
 }
 
+static bool is_among(char *const items[], size_t count, const char *item)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(items[i], item) == 0)
+			return true;
+	return false;
+}
+
+bool listen_split(char *list, char *items[LISTEN_MAX], struct listen_address addresses[LISTEN_MAX],
+                  size_t *count, struct err *err)
+{
+	char *rest = NULL;
+
+	*count = 0;
+	for (char *item = strtok_r(list, ",", &rest); item != NULL;
+	     item = strtok_r(NULL, ",", &rest)) {
+		if (is_among(items, *count, item))
+			continue;
+		if (*count == LISTEN_MAX)
+			return err_set(err, "listen: more than %d addresses", LISTEN_MAX);
+		if (!listen_parse(item, &addresses[*count], err))
+			return false;
+		items[(*count)++] = item;
+	}
+	return true;
+}
+
 const char *listen_path(const struct listen_address *address)
 {
 	return ((const struct sockaddr_un *)&address->sockaddr)->sun_path;

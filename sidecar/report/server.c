@@ -1,5 +1,7 @@
-/* The endpoint: what may be asked, and how, and the listener that is tried again until there is
- * one. Changes nothing by itself; over TCP, which anybody may reach, nobody changes anything. */
+/* The endpoint: what may be asked, and how, and its doors, each of which is tried again until it is
+ * open. Changes nothing by itself; over TCP, which anybody may reach, nobody changes anything.
+ * Always holds: a door has places of its own, so that a crowd at one shuts nobody out of another.
+ */
 #include "report/server.h"
 
 #include <event2/event.h>
@@ -20,17 +22,24 @@
 #define RETRY_MAX_MS    30000
 #define OVERRIDE_PREFIX "/override/"
 
-struct report_server {
-	struct event_base *base;
-	struct report_source source;
-	char *listen; /* as configured; "" for nowhere */
-	char *names;
+/* One address that it listens at. */
+struct door {
+	struct report_server *server;
+	char *listen; /* as configured */
 	struct listen_address address;
 	struct listen_file file;
 	struct http *http; /* NULL: it does not listen */
 	struct event *retry;
 	unsigned attempt;
 	struct err problem; /* of the last attempt; "" when it listens */
+};
+
+struct report_server {
+	struct event_base *base;
+	struct report_source source;
+	char *names;
+	struct door *doors[LISTEN_MAX];
+	size_t door_count;
 };
 
 static void refuse_method(struct http_reply *reply, const char *allow, const char *why)
@@ -79,14 +88,14 @@ static void get_page(const struct report_server *server, struct http_reply *repl
 
 static bool more_status(struct http_reply *reply, void *arg)
 {
-	const struct report_server *server = arg;
+	const struct report_server *server = ((const struct door *)arg)->server;
 
 	return server->source.status(server->source.arg, &reply->at, &reply->body);
 }
 
 static bool more_metrics(struct http_reply *reply, void *arg)
 {
-	const struct report_server *server = arg;
+	const struct report_server *server = ((const struct door *)arg)->server;
 
 	return server->source.metrics(server->source.arg, &reply->at, &reply->body);
 }
@@ -165,15 +174,16 @@ static void refuse_host(const struct report_server *server, const char *host,
 static void answer(const struct request *request, const char *body, struct http_reply *reply,
                    void *arg)
 {
-	struct report_server *server = arg;
+	const struct door *door = arg;
+	struct report_server *server = door->server;
 	const char *path = request->path;
 	bool is_override = strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0;
 
-	if (!server->address.is_unix && !host_is_allowed(request->host, server->names))
+	if (!door->address.is_unix && !host_is_allowed(request->host, server->names))
 		refuse_host(server, request->host, reply);
 	else if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
 		answer_get(server, path, reply);
-	else if (!server->address.is_unix)
+	else if (!door->address.is_unix)
 		refuse_method(reply, "GET, HEAD",
 		              "over TCP nothing but GET is taken: orders go through a unix socket");
 	else if (!is_override)
@@ -184,67 +194,105 @@ static void answer(const struct request *request, const char *body, struct http_
 		override(server, path + strlen(OVERRIDE_PREFIX), body, request->body_len, reply);
 }
 
+/* --- the doors --- */
+
 /* Said once for each reason, not at each attempt. */
-static void note_failure(struct report_server *server, const struct err *err, int64_t retry_ms)
+static void note_failure(struct door *door, const struct err *err, int64_t retry_ms)
 {
-	if (strcmp(err->message, server->problem.message) != 0)
-		log_warning("status_unavailable", KV_STR("listen", server->listen), KV_ERR(err),
+	if (strcmp(err->message, door->problem.message) != 0)
+		log_warning("status_unavailable", KV_STR("listen", door->listen), KV_ERR(err),
 		            KV_MS("retry_ms", retry_ms * 1000));
-	server->problem = *err;
+	door->problem = *err;
 }
 
-static void try_listen(struct report_server *server)
+static void door_open(struct door *door)
 {
 	struct err err = {""};
-	int fd = listen_open(&server->address, &server->file, &err);
+	int fd = listen_open(&door->address, &door->file, &err);
 	int64_t wait_ms;
 	struct timeval wait;
 
 	if (fd >= 0) {
-		server->http = http_create(server->base, fd, TIMEOUT_MS, answer, server);
-		server->attempt = 0;
-		server->problem.message[0] = '\0';
-		log_info("status_served", KV_STR("listen", server->listen));
+		door->http = http_create(door->server->base, fd, TIMEOUT_MS, answer, door);
+		door->attempt = 0;
+		door->problem.message[0] = '\0';
+		log_info("status_served", KV_STR("listen", door->listen));
 		return;
 	}
-	wait_ms = clock_backoff_ms(++server->attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
+	wait_ms = clock_backoff_ms(++door->attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
 	wait = (struct timeval){.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
-	event_add(server->retry, &wait);
-	note_failure(server, &err, wait_ms);
+	event_add(door->retry, &wait);
+	note_failure(door, &err, wait_ms);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	try_listen(arg);
+	door_open(arg);
 }
 
-static void stop(struct report_server *server)
+static void door_destroy(struct door *door)
 {
-	event_del(server->retry);
-	if (server->http == NULL)
-		return;
-	listen_remove(&server->address, &server->file);
-	http_destroy(STEAL(server->http));
+	if (door->http != NULL) {
+		listen_remove(&door->address, &door->file);
+		http_destroy(door->http);
+	}
+	event_free(door->retry);
+	free(door->listen);
+	free(door);
 }
 
+static struct door *door_create(struct report_server *server, const char *listen,
+                                const struct listen_address *address)
+{
+	struct door *door = xcalloc(1, sizeof(*door));
+
+	door->server = server;
+	door->listen = xstrdup(listen);
+	door->address = *address;
+	door->retry = evtimer_new(server->base, on_retry, door);
+	return door;
+}
+
+/* Taken out of the server; NULL: it has none there. */
+static struct door *take_door(struct report_server *server, const char *listen)
+{
+	for (size_t i = 0; i < server->door_count; i++) {
+		struct door *door = server->doors[i];
+
+		if (strcmp(door->listen, listen) == 0) {
+			server->doors[i] = server->doors[--server->door_count];
+			return door;
+		}
+	}
+	return NULL;
+}
+
+/* Those that are gone are closed before new ones are opened, which may want the same port. */
 bool report_server_set_listen(struct report_server *server, const char *listen, struct err *err)
 {
-	struct listen_address address = {.len = 0};
+	struct listen_address addresses[LISTEN_MAX];
+	char *items[LISTEN_MAX];
+	struct door *doors[LISTEN_MAX];
+	auto_free char *list = xstrdup(listen);
+	size_t count;
 
-	if (server->listen != NULL && strcmp(server->listen, listen) == 0)
-		return true;
-	if (*listen != '\0' && !listen_parse(listen, &address, err))
+	if (!listen_split(list, items, addresses, &count, err))
 		return false;
-	stop(server);
-	free(server->listen);
-	server->listen = xstrdup(listen);
-	server->address = address;
-	server->attempt = 0;
-	server->problem.message[0] = '\0';
-	if (*listen != '\0')
-		try_listen(server);
+	for (size_t i = 0; i < count; i++)
+		doors[i] = take_door(server, items[i]);
+	while (server->door_count > 0)
+		door_destroy(server->doors[--server->door_count]);
+	for (size_t i = 0; i < count; i++) {
+		bool fresh = doors[i] == NULL;
+
+		if (fresh)
+			doors[i] = door_create(server, items[i], &addresses[i]);
+		server->doors[server->door_count++] = doors[i];
+		if (fresh)
+			door_open(doors[i]);
+	}
 	return true;
 }
 
@@ -256,7 +304,6 @@ struct report_server *report_server_create(struct event_base *base, const char *
 	server->base = base;
 	server->source = *source;
 	server->names = xstrdup("");
-	server->retry = evtimer_new(base, on_retry, server);
 	if (report_server_set_listen(server, listen, err))
 		return server;
 	report_server_destroy(server);
@@ -267,9 +314,8 @@ void report_server_destroy(struct report_server *server)
 {
 	if (server == NULL)
 		return;
-	stop(server);
-	event_free(server->retry);
-	free(server->listen);
+	while (server->door_count > 0)
+		door_destroy(server->doors[--server->door_count]);
 	free(server->names);
 	free(server);
 }
@@ -282,5 +328,8 @@ void report_server_set_names(struct report_server *server, const char *names)
 
 const char *report_server_problem(const struct report_server *server)
 {
-	return server->problem.message;
+	for (size_t i = 0; i < server->door_count; i++)
+		if (server->doors[i]->problem.message[0] != '\0')
+			return server->doors[i]->problem.message;
+	return "";
 }

@@ -57,6 +57,15 @@ static int run_health(void *arg)
 	return cmd_health(3, argv);
 }
 
+static void expect_healthy(struct lab *lab, const struct run *run)
+{
+	auto_free char *ini = xstrdup(lab_segue_ini_file(run->segue));
+	struct lab_process *health = lab_fork(lab, "health", run_health, ini);
+
+	cr_expect(lab_process_wait(health, 30000));
+	cr_expect_eq(lab_process_exit_code(health), 0, "%s", lab_process_log_tail(health));
+}
+
 Test(hostile_clients, three_hundred_that_come_back_shut_nobody_out)
 {
 	struct run run;
@@ -71,17 +80,39 @@ Test(hostile_clients, three_hundred_that_come_back_shut_nobody_out)
 	lab_fork(lab, "slow", come_back_for_ever, &port);
 	for (int i = 0; i < ASKED; i++) {
 		auto_strbuf struct strbuf body = STRBUF_INIT;
-		struct lab_process *health;
-		char *ini = xstrdup(lab_segue_ini_file(run.segue));
 
 		cr_expect_eq(lab_ask(listen, "GET", "/healthz", &body), 200);
-		health = lab_fork(lab, "health", run_health, ini);
-		cr_expect(lab_process_wait(health, 30000));
-		cr_expect_eq(lab_process_exit_code(health), 0, "%s", lab_process_log_tail(health));
-		free(ini);
+		expect_healthy(lab, &run);
 	}
 	run_set_primary(&run, 1);
 	cr_expect(run_wait_reaches(&run, 1));
+	lab_destroy(lab);
+	run_fini(&run);
+}
+
+/* The unix socket has places of its own: who holds all those of TCP, and is not slow enough yet to
+ * go for the next one, keeps nobody waiting there. */
+Test(hostile_clients, the_unix_socket_is_free_whatever_comes_over_tcp)
+{
+	struct run run;
+	struct lab *lab = lab_create("doors");
+	uint16_t port = lab_port(lab);
+	const char *path = lab_path(lab, "door.sock");
+
+	run_init(&run,
+	         &(struct run_options){.segue = lab_printf(lab, "listen = 127.0.0.1:%u, unix:%s\n",
+	                                                   (unsigned)port, path)});
+	run_set_primary(&run, 0);
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_reaches(&run, 0));
+	lab_fork(lab, "slow", come_back_for_ever, &port);
+	for (int i = 0; i < ASKED; i++) {
+		auto_strbuf struct strbuf body = STRBUF_INIT;
+
+		cr_expect_eq(lab_ask(lab_printf(lab, "unix:%s", path), "GET", "/healthz", &body),
+		             200);
+		expect_healthy(lab, &run);
+	}
 	lab_destroy(lab);
 	run_fini(&run);
 }

@@ -113,7 +113,7 @@ Test(config, every_value_is_taken)
 {
 	struct config *config = load(
 	    "[segue]\nname = side-1\nlog_level = debug\nlog_format = journal\n"
-	    "state_dir = /s\nlisten = [::1]:9000\n"
+	    "state_dir = /s\nlisten = [::1]:9000, unix:/s/s.sock\n"
 	    "listen_hosts = a.example, .b.example\n"
 	    "[zookeeper]\nhosts = zk1:2181, [fd00::1]:2182 ,10.0.0.3:1/a/b\n"
 	    "session_timeout = 10m\nauth_file = /x\n"
@@ -127,6 +127,7 @@ Test(config, every_value_is_taken)
 	    "check_command = haproxy -c -f '{}'\n");
 
 	cr_expect_str_eq(config->name, "side-1");
+	cr_expect_str_eq(config->listen, "[::1]:9000,unix:/s/s.sock");
 	cr_expect_str_eq(config->listen_hosts, "a.example,.b.example");
 	cr_expect_eq(config->log_level, LOG_DEBUG);
 	cr_expect_eq(config->log_format, LOG_JOURNAL);

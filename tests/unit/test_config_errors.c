@@ -11,8 +11,9 @@
 #define CLUSTER "[cluster a]\npath = /a\n"
 #define TARGET  "[file f]\ncluster = a\ntemplate = /t\noutput = /o\n"
 
-#define NAME_ALLOWED     "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
-#define LISTEN_ALLOWED   "unix:/PATH (107 bytes, no blanks), IP:port or localhost:port"
+#define NAME_ALLOWED "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"
+#define LISTEN_ALLOWED \
+	"unix:/PATH (107 bytes, no blanks), IP:port or localhost:port, up to four with commas"
 #define NAMES_ALLOWED    "host names, comma separated; .NAME: that name and all below it"
 #define PATH_ALLOWED     "an absolute path without blanks"
 #define ZNODE_ALLOWED    "an absolute znode path, no part of it empty, . or .."
@@ -80,6 +81,7 @@ Test(config_errors, values_of_segue_and_zookeeper)
 	    {"state_dir = var", "state_dir: found \"var\": allowed: " PATH_ALLOWED},
 	    {"state_dir = /var/", "state_dir: found \"/var/\": allowed: " PATH_ALLOWED},
 	    {"listen = 80", "listen: found \"80\": allowed: " LISTEN_ALLOWED},
+	    {"listen = unix:/s,", "listen: found \"unix:/s,\": allowed: " LISTEN_ALLOWED},
 	    {"listen = unix:x", "listen: found \"unix:x\": allowed: " LISTEN_ALLOWED},
 	    {"listen_hosts = a,,b", "listen_hosts: found \"a,,b\": allowed: " NAMES_ALLOWED},
 	    {"listen_hosts = ..a", "listen_hosts: found \"..a\": allowed: " NAMES_ALLOWED},
