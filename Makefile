@@ -15,7 +15,7 @@ LIB_PKGS   := libevent_core libevent_extra jansson
 BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libsystemd-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
 TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
               postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr openssl iproute2 \
-              chromium chromium-driver prometheus curl
+              chromium chromium-driver prometheus curl libfaketime
 LINT_DEPS  := clang-tidy clang-format cppcheck man-db mandoc
 FUZZ_DEPS  := clang libclang-rt-14-dev
 PACKAGE_DEPS := dpkg-dev debhelper fakeroot lintian systemd
@@ -232,11 +232,11 @@ unit: deps $(BUILD)/unit
 	$(call run_tests,$(BUILD)/unit)
 
 e2e: deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
-	$(call run_tests,$(BUILD)/e2e -j2)
+	$(call run_tests,$(BUILD)/e2e -j3)
 
 check: deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
 	$(call run_tests,$(BUILD)/unit)
-	$(call run_tests,$(BUILD)/e2e -j2)
+	$(call run_tests,$(BUILD)/e2e -j3)
 
 # Installs nothing: where podman or buildah is missing, its tests count as skipped.
 check-containers:

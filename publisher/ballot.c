@@ -42,7 +42,8 @@ bool ballot_stranger(const struct ballot_node *node, const struct ballot_store *
 }
 
 /* A promotion is new where this publisher has seen the standby that was promoted, or where repmgr's
- * event is later. Once the store has a higher timeline, the person's word is history. */
+ * event is later. Once the store has had a higher timeline, the person's word is history, also when
+ * the znode is gone since. */
 bool ballot_stray(const struct ballot *ballot, const struct ballot_node *node,
                   const struct ballot_store *store)
 {
@@ -52,7 +53,8 @@ bool ballot_stray(const struct ballot *ballot, const struct ballot_node *node,
 	if (mark->id[0] == '\0' || mark->timeline == 0 || node->joined ||
 	    node->now.timeline <= mark->timeline)
 		return false;
-	if (store->state == BALLOT_STORE_VALUE && store->topology->timeline > mark->timeline)
+	if (ballot->stored_timeline > mark->timeline ||
+	    (store->state == BALLOT_STORE_VALUE && store->topology->timeline > mark->timeline))
 		return false;
 	return event[0] == '\0' || ballot_time_compare(event, mark->at) <= 0;
 }

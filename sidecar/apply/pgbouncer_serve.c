@@ -61,45 +61,63 @@ static bool is_zero(const struct pgbouncer_table *table, size_t row, const char 
 	return value == NULL || strcmp(value, "0") == 0;
 }
 
-/* A login that worked is the end of the mark: a pool with a server has none. */
-static bool has_no_server(const struct pgbouncer_table *pools, size_t row)
+/* Clients of that column ("cl_waiting", "cl_active"), and no server: a login that worked is the end
+ * of the mark. */
+static bool lacks_server(const struct pgbouncer_table *pools, size_t row, const char *column)
 {
-	return is_zero(pools, row, "sv_active") && is_zero(pools, row, "sv_idle") &&
-	       is_zero(pools, row, "sv_used") && is_zero(pools, row, "sv_tested");
+	return !is_zero(pools, row, column) && is_zero(pools, row, "sv_active") &&
+	       is_zero(pools, row, "sv_idle") && is_zero(pools, row, "sv_used") &&
+	       is_zero(pools, row, "sv_tested");
 }
 
-/* Does a pool of the text have clients of this column ("cl_waiting", "cl_active"), and no server?
- */
-static bool is_any_without_server(const struct pgbouncer_driver *driver,
-                                  const struct pgbouncer_table *pools, const char *column)
+static bool is_of_text(const struct pgbouncer_driver *driver, const char *name)
+{
+	const struct pgbouncer_live_database *live = pgbouncer_live_find(&driver->live, name);
+
+	return live != NULL && !live->paused && !live->disabled && driver->generation != 0 &&
+	       pgbouncer_ini_find(&driver->ini, name) != NULL;
+}
+
+static bool is_starved(const struct pgbouncer_driver *driver, const struct pgbouncer_table *pools)
 {
 	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
 		const char *name = pgbouncer_table_get(pools, row, "database");
-		const struct pgbouncer_live_database *live =
-		    name != NULL ? pgbouncer_live_find(&driver->live, name) : NULL;
 
-		if (live != NULL && !live->paused && !live->disabled && driver->generation != 0 &&
-		    pgbouncer_ini_find(&driver->ini, name) != NULL &&
-		    !is_zero(pools, row, column) && has_no_server(pools, row))
+		if (name != NULL && is_of_text(driver, name) &&
+		    lacks_server(pools, row, "cl_waiting"))
 			return true;
 	}
 	return false;
 }
 
-static bool is_starved(const struct pgbouncer_driver *driver, const struct pgbouncer_table *pools)
+static bool is_any_paused(const struct pgbouncer_live *live)
 {
-	return is_any_without_server(driver, pools, "cl_waiting");
+	for (size_t i = 0; i < live->count; i++)
+		if (live->databases[i].paused)
+			return true;
+	return false;
 }
 
-/* A database that is still paused, another cluster's perhaps, would have each of the logins cut,
- * and its pools marked. */
+/* It is a setting of all databases: where one is paused, or another cluster's has clients and no
+ * server, the logins of that one would be cut or refused, and its pools marked. */
 static bool wants_warming(const struct pgbouncer_driver *driver,
                           const struct pgbouncer_table *pools)
 {
-	for (size_t i = 0; i < driver->live.count; i++)
-		if (driver->live.databases[i].paused)
+	bool wanted = false;
+
+	if (driver->min_pool_size != 0 || is_any_paused(&driver->live))
+		return false;
+	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
+		const char *name = pgbouncer_table_get(pools, row, "database");
+
+		if (name == NULL || strcmp(name, "pgbouncer") == 0 ||
+		    !lacks_server(pools, row, "cl_active"))
+			continue;
+		if (!is_of_text(driver, name))
 			return false;
-	return driver->min_pool_size == 0 && is_any_without_server(driver, pools, "cl_active");
+		wanted = true;
+	}
+	return wanted;
 }
 
 static void calm_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,

@@ -53,7 +53,7 @@ struct window {
 /* A line of a sidecar's log. */
 struct event {
 	enum proxy proxy;
-	enum { EVENT_PRIMARY, EVENT_HELD, EVENT_MOVED, EVENT_OTHER } kind;
+	enum { EVENT_PRIMARY, EVENT_HELD, EVENT_RESUMING, EVENT_MOVED, EVENT_OTHER } kind;
 	int64_t at_us;
 	int node; /* of the primary that it follows then; -1: unknown */
 };

@@ -15,6 +15,7 @@
 #define PATIENCE_MS 60000    /* then the run is over */
 #define SERVED_MS   20000    /* for every client, after a heal */
 #define LATE_US     30000000 /* an error that comes later than this after its window is none of it */
+#define LOGIN_US    1000000  /* for the first login after RESUME */
 #define EDGE_BYTES  65536    /* commit records that a promotion may have missed, after their row */
 #define GROWTH_KB   12288
 #define GROWTH_FDS  24
@@ -344,6 +345,28 @@ static const struct window *excuse_of(const struct chaos *chaos, enum proxy prox
 	return NULL;
 }
 
+/* PgBouncer's own: a login that failed when the primary died has it turn new queries away until one
+ * works, which is the first after RESUME. Nothing but PAUSE keeps them, and PAUSE ends logins. */
+static bool is_turned_away(const struct chaos *chaos, enum proxy proxy,
+                           const struct client_error *error)
+{
+	int64_t resumed_us = 0;
+
+	if (proxy != PROXY_PGBOUNCER || strstr(error->text, "login has been failing") == NULL)
+		return false;
+	for (size_t i = 0; i < chaos->event_count; i++) {
+		const struct event *event = &chaos->events[i];
+
+		if (event->proxy != proxy || event->at_us > error->at_us)
+			continue;
+		if (event->kind == EVENT_RESUMING)
+			resumed_us = event->at_us;
+		else if (event->kind == EVENT_MOVED)
+			resumed_us = 0;
+	}
+	return resumed_us != 0 && error->at_us - resumed_us < LOGIN_US;
+}
+
 /* Through HAProxy a connection is in flight for as long as it lives; PgBouncer's clients are when
  * they have asked, or log in. */
 static void judge_error(struct chaos *chaos, int client, const struct client_error *error)
@@ -353,7 +376,8 @@ static void judge_error(struct chaos *chaos, int client, const struct client_err
 	                      ? error->connected_us
 	                      : error->began_us;
 
-	if (excuse_of(chaos, proxy, born_us, error->at_us) != NULL) {
+	if (excuse_of(chaos, proxy, born_us, error->at_us) != NULL ||
+	    is_turned_away(chaos, proxy, error)) {
 		chaos->excused++;
 		return;
 	}

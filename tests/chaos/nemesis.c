@@ -294,6 +294,27 @@ static void restart_publishers(struct fault *fault)
 		start_publisher(fault->chaos, i);
 }
 
+/* Its clock of the day is an hour fast or slow from its next start on; the one that only runs is
+ * right, as it is on a machine. libfaketime answers in the place of the C library. */
+static void set_clock(struct fault *fault)
+{
+	unsigned i = fault->dice;
+
+	lab_process_kill(publisher(fault->chaos, i));
+	setenv("LD_PRELOAD", "/usr/$LIB/faketime/libfaketime.so.1", 1); /* $LIB: see ld.so(8) */
+	setenv("FAKETIME", i / NODES % 2 == 0 ? "+3600" : "-3600", 1);
+	setenv("FAKETIME_DONT_FAKE_MONOTONIC", "1", 1);
+	setenv("DONT_FAKE_MONOTONIC", "1", 1);
+	start_publisher(fault->chaos, i);
+	unsetenv("LD_PRELOAD");
+}
+
+static void put_clock_right(struct fault *fault)
+{
+	lab_process_kill(publisher(fault->chaos, fault->dice));
+	start_publisher(fault->chaos, fault->dice);
+}
+
 static struct sidecar *sidecar_of(struct fault *fault)
 {
 	return &fault->chaos->sidecars[fault->dice % PROXIES];
@@ -628,6 +649,7 @@ static const struct fault_kind mains[] = {
 static const struct fault_kind extras[] = {
     {.name = "publisher-killed", kill_publisher, restart_publisher},
     {.name = "publisher-frozen", freeze_publisher, thaw_publisher},
+    {.name = "publisher-clock-wrong", set_clock, put_clock_right},
     {.name = "publishers-killed", kill_publishers, restart_publishers},
     {.name = "sidecar-killed", kill_sidecar, restart_sidecar},
     {.name = "sidecar-frozen", freeze_sidecar, thaw_sidecar},

@@ -61,6 +61,9 @@ static void take_line(struct chaos *chaos, enum proxy proxy, const char *line)
 		event.node = node_named(chaos, line);
 	} else if (told && strncmp(name, "held ", 5) == 0) {
 		event.kind = EVENT_HELD;
+	} else if (told && strncmp(name, "step ", 5) == 0 &&
+	           strstr(name, " to=resuming ") != NULL) {
+		event.kind = EVENT_RESUMING;
 	} else if (told && (strncmp(name, "moved ", 6) == 0 || strncmp(name, "in_sync ", 8) == 0)) {
 		event.kind = EVENT_MOVED;
 	} else {

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "lab/internal.h"
 
-#define THINK_MS    4     /* between two writes of a client */
+#define THINK_MS    20    /* between two writes of a client */
 #define ROWS_MAX    65536 /* of a client, which rests when it has written them */
 #define CLIENTS_MAX 64
 

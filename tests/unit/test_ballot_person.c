@@ -137,6 +137,30 @@ Test(ballot_person, once_a_higher_timeline_is_stored_the_word_is_history)
 	cr_assert_eq(c.opinion.topology.timeline, 3);
 }
 
+/* make chaos, seed 31: db3 was copied from the later primary, so that nobody saw it on a timeline of
+ * the word; then the znode was deleted, the primary was lost, and db3 was promoted. */
+Test(ballot_person, a_word_that_is_history_stays_so_when_the_znode_is_gone)
+{
+	c.count = 2;
+	ballot_case_set(&c, 1, 1);
+	assert_verdict(ballot_case_round(&c), VERDICT_PUBLISH);
+	ballot_case_promote(&c, 2, 2);
+	standby(1);
+	assert_verdict(ballot_case_round(&c), VERDICT_PUBLISH);
+	ballot_case_store(&c, false); /* another publisher was the first to write it */
+	assert_verdict(ballot_case_round(&c), VERDICT_SAME);
+	c.count = 3;
+	c.nodes[2].timeline = 2;
+	assert_verdict(ballot_case_round(&c), VERDICT_PUBLISH); /* a further standby */
+	c.store.state = BALLOT_STORE_ABSENT;
+	ballot_case_down(&c, 2, SERVER_REFUSED);
+	assert_verdict(ballot_case_round(&c), VERDICT_WAIT);
+	ballot_case_promote(&c, 3, 3);
+	assert_verdict(ballot_case_round(&c), VERDICT_PUBLISH);
+	cr_assert_str_eq(c.opinion.topology.primary.name, "db3");
+	cr_assert_eq(c.opinion.topology.timeline, 3);
+}
+
 Test(ballot_person, another_word_names_the_stray)
 {
 	undo();
