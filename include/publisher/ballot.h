@@ -27,9 +27,9 @@ struct sighting {
 	uint16_t port;
 	enum server_class class; /* the rest is of this round, and only with SERVER_ANSWERED */
 	bool in_recovery;
+	bool receiving;   /* a standby that had a message from its primary within the last round */
 	int64_t timeline; /* 0: not known */
 	int64_t lsn;      /* written, or replayed by a standby; bytes; -1: not known */
-	bool receiving;   /* a standby that had a message from its primary within the last round */
 	char system_identifier[32];
 	/* What repmgr's tables say: of the server itself as anybody has it, ... */
 	enum sighting_role role;

@@ -47,9 +47,8 @@ static const char *const allowed_words[] = {
     [CONFIG_TYPE_PATH] = "an absolute path without blanks",
     [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
     [CONFIG_TYPE_UNIX] = "an absolute path without blanks of at most 107 bytes",
-    [CONFIG_TYPE_LISTEN] =
-        "unix:/PATH (107 bytes, no blanks), IP:port or localhost:port, up to four "
-        "with commas",
+    [CONFIG_TYPE_LISTEN] = ("unix:/PATH (107 bytes, no blanks), IP:port or localhost:port, "
+                            "up to four with commas"),
     [CONFIG_TYPE_HOST_NAMES] = "host names, comma separated; .NAME: that name and all below it",
     [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
     [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",

@@ -68,10 +68,10 @@ static const char *haproxy_is_wrong(struct chaos *chaos)
 		return "HAProxy does not answer";
 	at = strstr(state.data, " orders_rw ");
 	if (at == NULL ||
-	    sscanf(at,
+	    sscanf(at, /* NOLINT(cert-err34-c) */
 	           " orders_rw %*d %63s %63s %d %d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d "
 	           "%*s %d",
-	           name, address, &op, &admin, &port) != 5) /* NOLINT(cert-err34-c) */
+	           name, address, &op, &admin, &port) != 5)
 		return "HAProxy's servers cannot be read";
 	if (node_of_address(chaos, address) != chaos->primary ||
 	    port != lab_pg_port(chaos->pg, chaos->primary))
@@ -322,7 +322,7 @@ void judge_rest(struct chaos *chaos)
 	if (!chaos_wait(all_are_served, &rest, SERVED_MS)) {
 		chaos_violation(chaos, "%d s after all is settled: %s", SERVED_MS / 1000,
 		                rest.wrong);
-		if (!chaos_wait(all_are_served, &rest, 2 * PATIENCE_MS))
+		if (!chaos_wait(all_are_served, &rest, INT64_C(2) * PATIENCE_MS))
 			give_up(chaos, rest.wrong);
 	}
 	watch_logs(chaos);

@@ -226,6 +226,15 @@ static void do_nothing(struct fault *fault)
 	(void)fault;
 }
 
+/* Of both proxies, until they are held or led to another server than `node`. */
+static void lose(struct chaos *chaos, int node, const char *why)
+{
+	for (enum proxy proxy = 0; proxy < PROXIES; proxy++) {
+		window_open(chaos, proxy, true, why);
+		chaos->windows[chaos->window_count - 1].node = node;
+	}
+}
+
 static void promote_by_mistake(struct fault *fault)
 {
 	int standby = manager_standby(fault->chaos);
@@ -256,6 +265,7 @@ static void undo_mistake(struct fault *fault)
 {
 	if (fault->skipped)
 		return;
+	lose(fault->chaos, fault->node, "the mistake is undone");
 	manager_undo(fault->chaos, fault->node);
 	name_primary(fault->chaos);
 }
@@ -752,12 +762,6 @@ static void draw(struct chaos *chaos, struct round *round)
 	round->heal_first = chaos_pick(chaos, round->extra_count + 1);
 }
 
-static void lose(struct chaos *chaos, const char *why)
-{
-	for (enum proxy proxy = 0; proxy < PROXIES; proxy++)
-		window_open(chaos, proxy, true, why);
-}
-
 static void start_fault(struct fault *fault)
 {
 	struct chaos *chaos = fault->chaos;
@@ -769,7 +773,7 @@ static void start_fault(struct fault *fault)
 	if (fault->kind->on_standby)
 		fault->node = (chaos->primary + 1 + (int)(fault->dice % (NODES - 1))) % NODES;
 	if (fault->kind->loses_primary)
-		lose(chaos, fault->kind->name);
+		lose(chaos, chaos->primary, fault->kind->name);
 	fault->kind->start(fault);
 	chaos_say(chaos, "fault: %s (%s, dice %u)%s", fault->kind->name,
 	          lab_host_name(chaos->nodes[fault->node].host), fault->dice,
@@ -788,7 +792,7 @@ static void fail_over(struct chaos *chaos, const struct round *round)
 	if (standby < 0)
 		return;
 	if (!kind->loses_primary)
-		lose(chaos, "a second server was promoted");
+		lose(chaos, chaos->primary, "a second server was promoted");
 	if (manager_promote(chaos, standby, false))
 		chaos_say(chaos, "promoted: %s, timeline %d",
 		          lab_host_name(chaos->nodes[standby].host), chaos->timeline);

@@ -41,14 +41,19 @@ static void publish_first(void)
 	ballot_case_store(&c, true);
 }
 
-/* db2 was promoted by mistake, published, and made a standby again. */
-static void undo(void)
+static void promote_by_mistake(void)
 {
 	publish_first();
 	ballot_case_promote(&c, 2, 2);
 	assert_verdict(ballot_case_round(&c), VERDICT_PUBLISH);
 	cr_assert_str_eq(c.opinion.topology.primary.name, "db2");
 	ballot_case_store(&c, true);
+}
+
+/* db2 was promoted by mistake, published, and made a standby again. */
+static void undo(void)
+{
+	promote_by_mistake();
 	standby(2);
 	for (int i = 0; i < 2; i++)
 		assert_verdict(ballot_case_round(&c), VERDICT_WAIT);
@@ -137,8 +142,8 @@ Test(ballot_person, once_a_higher_timeline_is_stored_the_word_is_history)
 	cr_assert_eq(c.opinion.topology.timeline, 3);
 }
 
-/* make chaos, seed 31: db3 was copied from the later primary, so that nobody saw it on a timeline of
- * the word; then the znode was deleted, the primary was lost, and db3 was promoted. */
+/* make chaos, seed 31: db3 was copied from the later primary, so that nobody saw it on a timeline
+ * of the word; then the znode was deleted, the primary was lost, and db3 was promoted. */
 Test(ballot_person, a_word_that_is_history_stays_so_when_the_znode_is_gone)
 {
 	c.count = 2;
