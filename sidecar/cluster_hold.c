@@ -120,7 +120,8 @@ void cluster_hold(struct cluster *cluster, const struct decision *decision,
 	const struct server_fact *last =
 	    server_of(input->servers, input->server_count, &cluster->applied.topology.primary);
 	bool dead =
-	    last != NULL && (last->class == SERVER_REFUSED || last->class == SERVER_STARTING);
+	    last != NULL && (last->class == SERVER_REFUSED || last->class == SERVER_STARTING ||
+	                     last->class == SERVER_TIMED_OUT);
 	bool fence = decision->kind == DECIDE_FENCE;
 	bool is_new = is_new_hold(cluster, decision, fact);
 	int64_t left_ms;

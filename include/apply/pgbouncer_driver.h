@@ -44,7 +44,9 @@ struct pgbouncer_drain {
 	bool nudged;
 	unsigned severs;    /* 1: by the gentlest way; 2: by KILL */
 	bool unsent;        /* noted, and PAUSE not sent yet */
-	bool dead;          /* logins are not waited for: nobody listens there */
+	bool dead;          /* logins are not waited for: nobody is let in there */
+	bool silent;        /* the same: nothing there has answered for a while */
+	int64_t asked_ms;   /* whether anything answers */
 	bool looked;        /* since the last PAUSE */
 	int64_t poll_ms;    /* until the next look */
 	int64_t release_ms; /* clients are let go then, whatever has been reached */

@@ -10,12 +10,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define LOGINS_POLL_MS 2
-#define HOLD_REREAD_MS 1000
+#define LOGINS_POLL_MS   2
+#define HOLD_REREAD_MS   1000
 /* A login that PAUSE cuts costs the idle clients of its pool an error each after RESUME. One of a
- * busy machine takes a few hundred ms; a server that is dead ends the wait at once. */
-#define LOGINS_MAX_MS  1000
-#define ANSWER_MORE_MS 10000 /* a PAUSE's answer comes when it has drained, which SHOW tells */
+ * busy machine takes a few hundred ms. A server that is dead ends the wait at once, and one that
+ * says nothing soon: meanwhile queries go to its connections, and are lost. */
+#define LOGINS_MAX_MS    1000
+#define LOGINS_SILENT_MS 200
+#define ANSWER_MORE_MS   10000 /* a PAUSE's answer comes when it has drained, which SHOW tells */
 
 /* A database with a server connection gets no second one. Those that have no connection at all may
  * still start one. */
@@ -195,18 +197,21 @@ static void send_pauses(struct pgbouncer_driver *driver)
 	}
 }
 
-/* Nobody listens there any more: a login can only fail. Any other answer is left to PROBE, which
- * gives it more time. */
+/* Nobody listens there any more, or nothing answers: a login can only fail. How long the drain may
+ * take is left to PROBE, which gives it more time. */
 static void early_answer(enum liveness_answer answer, void *arg)
 {
 	struct pgbouncer_driver *driver = arg;
 
 	driver->liveness = NULL;
-	if (answer != LIVENESS_REFUSED)
+	if (answer == LIVENESS_ALIVE)
 		return;
-	driver->drain.dead = true;
-	driver->drain.old = answer;
-	driver->drain.probed_ms = clock_now_ms();
+	driver->drain.silent = answer == LIVENESS_SILENT;
+	driver->drain.dead = driver->drain.dead || answer == LIVENESS_REFUSED;
+	if (driver->drain.dead) {
+		driver->drain.old = answer;
+		driver->drain.probed_ms = clock_now_ms();
+	}
 	if (driver->step == PGBOUNCER_PAUSE)
 		event_del(driver->timer);
 	pgbouncer_reconcile(driver);
@@ -215,17 +220,20 @@ static void early_answer(enum liveness_answer answer, void *arg)
 static void logins_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                           const struct err *err)
 {
-	const struct pgbouncer_drain *drain = &driver->drain;
+	struct pgbouncer_drain *drain = &driver->drain;
+	int64_t now_ms = clock_now_ms();
 
 	(void)err;
-	if (!has_logins(driver, table) || drain->dead ||
-	    clock_now_ms() - drain->since_ms >= LOGINS_MAX_MS) {
+	if (!has_logins(driver, table) || drain->dead || drain->silent ||
+	    now_ms - drain->since_ms >= LOGINS_MAX_MS) {
 		send_pauses(driver);
 		return;
 	}
 	pgbouncer_timer(driver, LOGINS_POLL_MS);
-	if (driver->liveness == NULL)
-		pgbouncer_ask_liveness(driver, LOGINS_MAX_MS, early_answer);
+	if (driver->liveness != NULL || now_ms - drain->asked_ms < LOGINS_SILENT_MS)
+		return;
+	drain->asked_ms = now_ms;
+	pgbouncer_ask_liveness(driver, LOGINS_SILENT_MS, early_answer);
 }
 
 static void limit_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
@@ -242,7 +250,7 @@ void pgbouncer_step_pause(struct pgbouncer_driver *driver)
 		note_pauses(driver);
 	if (!driver->drain.unsent)
 		return;
-	if (driver->drain.dead) { /* a login can only fail, with or without PAUSE */
+	if (driver->drain.dead || driver->drain.silent) { /* a login can only fail */
 		send_pauses(driver);
 		return;
 	}
