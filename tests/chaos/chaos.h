@@ -14,6 +14,7 @@
 #define MOVES_MAX        4096
 #define PAUSE_TIMEOUT_MS 1500 /* pause_timeout: how long a move may wait for transactions */
 #define WINDOWS_MAX      16384
+#define NULL_HOLD_MS     8000 /* null_hold of the publishers */
 #define EVENTS_MAX       65536
 
 enum proxy { PROXY_HAPROXY, PROXY_PGBOUNCER, PROXIES };
@@ -77,6 +78,8 @@ struct chaos {
 	long minutes;
 	int64_t started_us, ends_us;
 	int primary, timeline; /* the truth */
+	bool null_by_hand;     /* of this round: a person wrote that there is no primary */
+	bool null_is_all; /* and a publisher was started after that, and knows of nothing else */
 
 	struct promotion promotions[MOVES_MAX];
 	size_t promotion_count;

@@ -350,21 +350,16 @@ static const struct window *excuse_of(const struct chaos *chaos, enum proxy prox
 static bool is_turned_away(const struct chaos *chaos, enum proxy proxy,
                            const struct client_error *error)
 {
-	int64_t resumed_us = 0;
-
 	if (proxy != PROXY_PGBOUNCER || strstr(error->text, "login has been failing") == NULL)
 		return false;
-	for (size_t i = 0; i < chaos->event_count; i++) {
-		const struct event *event = &chaos->events[i];
+	for (size_t i = chaos->event_count; i > 0; i--) {
+		const struct event *event = &chaos->events[i - 1];
 
-		if (event->proxy != proxy || event->at_us > error->at_us)
-			continue;
-		if (event->kind == EVENT_RESUMING)
-			resumed_us = event->at_us;
-		else if (event->kind == EVENT_MOVED)
-			resumed_us = 0;
+		if (event->proxy == proxy && event->kind == EVENT_RESUMING &&
+		    event->at_us <= error->at_us && error->at_us - event->at_us < LOGIN_US)
+			return true;
 	}
-	return resumed_us != 0 && error->at_us - resumed_us < LOGIN_US;
+	return false;
 }
 
 /* Through HAProxy a connection is in flight for as long as it lives; PgBouncer's clients are when

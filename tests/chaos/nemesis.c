@@ -185,8 +185,10 @@ static struct lab_process *publisher(struct chaos *chaos, unsigned i)
 
 static void start_publisher(struct chaos *chaos, unsigned i)
 {
-	if (!lab_process_alive(publisher(chaos, i)))
-		lab_segue_publish(chaos->nodes[i % NODES].publisher);
+	if (lab_process_alive(publisher(chaos, i)))
+		return;
+	chaos->null_is_all = chaos->null_by_hand;
+	lab_segue_publish(chaos->nodes[i % NODES].publisher);
 }
 
 static void freeze_machine(struct fault *fault)
@@ -510,6 +512,7 @@ static void write_garbage(struct fault *fault)
 
 static void write_null(struct fault *fault)
 {
+	fault->chaos->null_by_hand = true;
 	write_master(fault, "{\"version\":1,\"primary\":null,\"standbys\":[]}");
 }
 
@@ -859,9 +862,10 @@ void nemesis_round(struct chaos *chaos)
 {
 	struct round round;
 	size_t promotions = chaos->promotion_count;
-	int64_t healed_us;
+	int64_t healed_us, allowance_ms;
 
 	draw(chaos, &round);
+	chaos->null_by_hand = chaos->null_is_all = false;
 	chaos->rounds++;
 	chaos->told = 0;
 	chaos_say(chaos, "round %u", chaos->rounds);
@@ -870,7 +874,9 @@ void nemesis_round(struct chaos *chaos)
 		heal_fault(&round.faults[(round.heal_first + i) % (round.extra_count + 1)]);
 	await_servers(chaos);
 	healed_us = clock_now_us();
-	judge_heal(chaos, healed_us, chaos->promotion_count > promotions ? PAUSE_TIMEOUT_MS : 0);
+	allowance_ms = (chaos->promotion_count > promotions ? PAUSE_TIMEOUT_MS : 0) +
+	               (chaos->null_is_all ? NULL_HOLD_MS : 0);
+	judge_heal(chaos, healed_us, allowance_ms);
 	windows_close_all(chaos);
 	manager_settle(chaos);
 	chaos_say(chaos, "settled");

@@ -32,13 +32,15 @@ static void make_publisher(struct chaos *chaos, int node)
 	               "[cluster orders]\npath = /segue/orders\n"
 	               "node.%s = %s:%u\nnode.%s = %s:%u\nnode.%s = %s:%u\n"
 	               "[publisher orders]\ncluster = orders\nname = %s\nnodes = %s\n"
-	               "conninfo = user=postgres dbname=postgres\nnotify_socket =\n",
+	               "conninfo = user=postgres dbname=postgres\nnotify_socket =\n"
+	               "null_hold = %dms\n",
 	               lab_host_name(this->host), lab_zk_hosts(chaos->zk),
 	               lab_host_name(chaos->nodes[0].host), lab_host_address(chaos->nodes[0].host),
 	               lab_pg_port(chaos->pg, 0), lab_host_name(chaos->nodes[1].host),
 	               lab_host_address(chaos->nodes[1].host), lab_pg_port(chaos->pg, 1),
 	               lab_host_name(chaos->nodes[2].host), lab_host_address(chaos->nodes[2].host),
-	               lab_pg_port(chaos->pg, 2), lab_host_name(this->host), nodes.data));
+	               lab_pg_port(chaos->pg, 2), lab_host_name(this->host), nodes.data,
+	               NULL_HOLD_MS));
 	lab_process_place(lab_segue_process(this->publisher), this->host);
 	lab_segue_publish(this->publisher);
 }
