@@ -134,10 +134,10 @@ static bool print(const struct strbuf *text)
 	return fwrite(text->data, 1, text->len, stdout) == text->len && fflush(stdout) == 0;
 }
 
-static bool render_file(const char *template_file, const char *partials, const json_t *view,
-                        enum escape_mode mode, struct strbuf *out, struct err *err)
+/* `mustache` is ended, and may be NULL: `err` says why. */
+static bool render_once(struct mustache *mustache, const json_t *view, enum escape_mode mode,
+                        struct strbuf *out, struct err *err)
 {
-	struct mustache *mustache = mustache_compile_file(template_file, partials, err);
 	bool ok = mustache != NULL && mustache_render(mustache, view, mode, out, err);
 
 	mustache_free(mustache);
@@ -161,7 +161,8 @@ static int run_template(const struct options *options)
 		return fail_usage("--escape: none, haproxy, pgbouncer or html is allowed");
 	data = load_json(options->data, &err);
 	ok = data != NULL &&
-	     render_file(options->template_file, options->partials, data, mode, &out, &err);
+	     render_once(mustache_compile_file(options->template_file, options->partials, &err),
+	                 data, mode, &out, &err);
 	json_decref(data);
 	if (!ok)
 		return fail(CMD_FAILED, err.message);
@@ -253,7 +254,7 @@ static bool render_target(const struct config *config, const struct config_targe
 		return false;
 	view = view_build(cluster, target, &topology, err);
 	ok = view != NULL &&
-	     render_file(target->template_file, NULL, view, view_escape(target->kind), out, err);
+	     render_once(view_compile(target, err), view, view_escape(target->kind), out, err);
 	json_decref(view);
 	topology_fini(&topology);
 	return ok;

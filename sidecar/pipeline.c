@@ -85,7 +85,7 @@ static bool compile_template(struct pipeline *pipeline, size_t index, const stru
 	const struct config_target *target = &pipeline->config->targets[index];
 	const struct cluster *running = find_cluster(old, target->cluster);
 
-	pipeline->templates[index] = mustache_compile_file(target->template_file, NULL, err);
+	pipeline->templates[index] = view_compile(target, err);
 	if (pipeline->templates[index] == NULL)
 		return err_wrap(err, "[%s %s] template", config_target_kind_name(target->kind),
 		                target->name);

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "config.h"
 #include "render/escape.h"
+#include "render/mustache_names.h"
 #include "topology.h"
 
 /* cluster, zxid, timeline, primary (absent when there is none), standbys, standbys_port, members,
@@ -15,6 +16,13 @@
  * topology. */
 json_t *view_build(const struct config_cluster *cluster, const struct config_target *target,
                    const struct topology *topology, struct err *err) MUST_CHECK;
+
+/* Compiles the target's template, and refuses names that no view has, partials that are missing,
+ * and a var.NAME of segue.ini that nothing in them reads, as each of these renders as nothing. */
+struct mustache *view_compile(const struct config_target *target, struct err *err) MUST_CHECK;
+bool view_check_template(const struct mustache *mustache, const struct config_target *target,
+                         struct err *err) MUST_CHECK;
+const struct mustache_fields *view_fields(void); /* all that may be looked up in a view */
 
 /* How values are escaped for a target of that kind. */
 enum escape_mode view_escape(enum config_target_kind kind);

@@ -20,7 +20,7 @@ bool check_render(struct check *check, const struct config_target *target, struc
 {
 	const struct config_cluster *cluster = &check->config->clusters[target->cluster_index];
 	const struct topology *topology = &check->topologies[target->cluster_index];
-	struct mustache *mustache = mustache_compile_file(target->template_file, NULL, err);
+	struct mustache *mustache = view_compile(target, err);
 	json_t *view = mustache != NULL ? view_build(cluster, target, topology, err) : NULL;
 	bool fine =
 	    view != NULL && mustache_render(mustache, view, view_escape(target->kind), out, err);

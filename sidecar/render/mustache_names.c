@@ -1,0 +1,269 @@
+/* Goes through a template as the renderer does, with tables of names in the place of values; each
+ * section is entered, whatever its value would be. */
+#include "render/mustache_names.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include "render/mustache_ast.h"
+
+/* What a section has pushed: the fields that are found in it. */
+struct names {
+	const struct names *up;
+	const struct mustache_fields *field; /* of which this is the inside */
+};
+
+/* As in the renderer: the arguments of the parents on the way, innermost first. */
+struct arguments {
+	const struct arguments *outer;
+	const struct ast_node *parent;
+	const struct ast_template *template;
+};
+
+struct scope {
+	const struct ast_template *template;
+	const struct names *names;
+	const struct arguments *arguments;
+};
+
+struct walk {
+	mustache_read_fn *read;
+	void *arg;
+	unsigned depth, steps;
+	struct err *err;
+};
+
+static bool check_list(struct walk *walk, const struct ast_list *list, const struct scope *scope);
+
+/* --- the nearest name --- */
+
+#define NAME_LEN_MAX 64
+
+static size_t smallest(size_t a, size_t b, size_t c)
+{
+	size_t least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+/* How many letters have to be added, left out or replaced (Levenshtein). */
+static size_t distance(const char *a, const char *b)
+{
+	size_t row[NAME_LEN_MAX + 1], len = strnlen(b, NAME_LEN_MAX);
+
+	for (size_t j = 0; j <= len; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i] != '\0'; i++) {
+		size_t before = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 1; j <= len; j++) {
+			size_t above = row[j];
+
+			row[j] = smallest(above + 1, row[j - 1] + 1, before + (a[i] != b[j - 1]));
+			before = above;
+		}
+	}
+	return row[len];
+}
+
+static void take_nearest(const struct mustache_fields *fields, const char *name,
+                         const char **nearest, size_t *least)
+{
+	for (; fields != NULL && fields->name != NULL; fields++) {
+		size_t letters = distance(name, fields->name);
+
+		if (letters < *least) {
+			*least = letters;
+			*nearest = fields->name;
+		}
+	}
+}
+
+static bool refuse(struct walk *walk, const struct scope *scope, const struct ast_node *node,
+                   const char *name, const char *nearest)
+{
+	return ast_fail(scope->template, node->offset, walk->err,
+	                "{{%.*s}}: nothing is called \"%s\" here%s%s%s",
+	                (int)(node->content.len < 80 ? node->content.len : 80), node->content.at,
+	                name, nearest != NULL ? "; the nearest name is \"" : "",
+	                nearest != NULL ? nearest : "", nearest != NULL ? "\"" : "");
+}
+
+/* --- a name --- */
+
+static const struct mustache_fields *find_in(const struct mustache_fields *fields, const char *name)
+{
+	for (; fields != NULL && fields->name != NULL; fields++)
+		if (strcmp(fields->name, name) == 0)
+			return fields;
+	return NULL;
+}
+
+/* In the sections around, innermost first. An open one may have it, or leave it to the next. */
+static const struct mustache_fields *find_first(struct walk *walk, const struct scope *scope,
+                                                const char *name, bool *maybe)
+{
+	const struct mustache_fields *found;
+
+	for (const struct names *names = scope->names; names != NULL; names = names->up) {
+		if (names->field->open) {
+			*maybe = true;
+			if (walk->read != NULL)
+				walk->read(walk->arg, names->field->name, name);
+		}
+		found = find_in(names->field->fields, name);
+		if (found != NULL)
+			return found;
+	}
+	return NULL;
+}
+
+static bool refuse_first(struct walk *walk, const struct scope *scope, const struct ast_node *node)
+{
+	size_t least = strlen(node->name) / 2 + 1;
+	const char *nearest = NULL;
+
+	for (const struct names *names = scope->names; names != NULL; names = names->up)
+		take_nearest(names->field->fields, node->name, &nearest, &least);
+	return refuse(walk, scope, node, node->name, nearest);
+}
+
+/* *found: what the name leads to; NULL: it is somebody's own, of which nothing is known. */
+static bool look_up(struct walk *walk, const struct scope *scope, const struct ast_node *node,
+                    const struct mustache_fields **found)
+{
+	const char *name = node->name;
+	bool maybe = false;
+
+	*found = scope->names->field;
+	if (node->parts == 0)
+		return true;
+	*found = find_first(walk, scope, name, &maybe);
+	if (*found == NULL)
+		return maybe || refuse_first(walk, scope, node);
+	for (size_t i = 1; i < node->parts; i++) {
+		const struct mustache_fields *in = *found;
+		size_t least = SIZE_MAX;
+		const char *nearest = NULL;
+
+		name += strlen(name) + 1;
+		if (in->open && walk->read != NULL)
+			walk->read(walk->arg, in->name, name);
+		*found = find_in(in->fields, name);
+		if (*found != NULL)
+			continue;
+		if (in->open)
+			return true;
+		take_nearest(in->fields, name, &nearest, &least);
+		return refuse(walk, scope, node, name, nearest);
+	}
+	return true;
+}
+
+/* --- the nodes --- */
+
+static bool check_section(struct walk *walk, const struct ast_node *node, const struct scope *scope)
+{
+	static const struct mustache_fields text = {.name = ""}; /* all that an open value has */
+	const struct mustache_fields *found;
+	struct names names = {.up = scope->names};
+	struct scope inner = *scope;
+
+	if (!look_up(walk, scope, node, &found))
+		return false;
+	names.field = found != NULL ? found : &text;
+	if (node->kind == AST_SECTION)
+		inner.names = &names;
+	return check_list(walk, &node->children, &inner);
+}
+
+static bool check_elsewhere(struct walk *walk, const struct ast_list *list,
+                            const struct scope *scope)
+{
+	bool ok;
+
+	if (walk->depth == MUSTACHE_DEPTH_MAX) /* a partial in itself: it was looked at */
+		return true;
+	walk->depth++;
+	ok = check_list(walk, list, scope);
+	walk->depth--;
+	return ok;
+}
+
+static bool check_partial(struct walk *walk, const struct ast_node *node, const struct scope *scope)
+{
+	const struct arguments arguments = {scope->arguments, node, scope->template};
+	const struct scope inner = {node->target, scope->names, &arguments};
+	const struct mustache_fields *found;
+
+	if (node->dynamic)
+		return look_up(walk, scope, node, &found);
+	if (node->target == NULL)
+		return ast_fail(scope->template, node->offset, walk->err,
+		                "partial '%s' is missing: %s.mustache in the folder of the "
+		                "template is wanted",
+		                node->name, node->name);
+	return check_elsewhere(walk, &node->target->list, &inner);
+}
+
+/* The outermost argument of that name wins. */
+static bool check_block(struct walk *walk, const struct ast_node *node, const struct scope *scope)
+{
+	const struct ast_node *argument = NULL;
+	struct scope inner = *scope;
+
+	for (const struct arguments *a = scope->arguments; a != NULL; a = a->outer)
+		for (size_t i = 0; i < a->parent->children.count; i++)
+			if (strcmp(a->parent->children.nodes[i].name, node->name) == 0) {
+				argument = &a->parent->children.nodes[i];
+				inner.template = a->template;
+				inner.arguments = a->outer;
+			}
+	return check_elsewhere(walk, argument != NULL ? &argument->children : &node->children,
+	                       &inner);
+}
+
+static bool check_node(struct walk *walk, const struct ast_node *node, const struct scope *scope)
+{
+	const struct mustache_fields *found;
+
+	switch (node->kind) {
+	case AST_TEXT:
+		return true;
+	case AST_VALUE:
+	case AST_RAW:
+		return look_up(walk, scope, node, &found);
+	case AST_SECTION:
+	case AST_INVERTED:
+		return check_section(walk, node, scope);
+	case AST_PARTIAL:
+	case AST_PARENT:
+		return check_partial(walk, node, scope);
+	case AST_BLOCK:
+		return check_block(walk, node, scope);
+	}
+	return true;
+}
+
+static bool check_list(struct walk *walk, const struct ast_list *list, const struct scope *scope)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		if (++walk->steps > MUSTACHE_STEPS_MAX) /* the renderer gives up on it, too */
+			return true;
+		if (!check_node(walk, &list->nodes[i], scope))
+			return false;
+	}
+	return true;
+}
+
+bool mustache_check_names(const struct mustache *mustache, const struct mustache_fields *fields,
+                          mustache_read_fn *read, void *arg, struct err *err)
+{
+	const struct mustache_fields view = {.name = "", .fields = fields};
+	const struct names names = {.field = &view};
+	const struct scope scope = {mustache->templates[0], &names, NULL};
+	struct walk walk = {.read = read, .arg = arg, .err = err};
+
+	return check_list(&walk, &scope.template->list, &scope);
+}
