@@ -34,16 +34,17 @@ static bool expand_one(const char *at, const char **end, struct strbuf *out, str
 	auto_free char *name = xstrndup(at, len);
 	auto_free char *fallback = NULL;
 	const char *value = getenv(name);
+	bool or_empty = strncmp(at + len, ":-", 2) == 0; /* as sh has it */
+	const char *instead = at + len + (or_empty ? 2 : 1);
 
-	if (len == 0 || close == NULL ||
-	    (at + len != close && (at[len] != ':' || at[len + 1] != '-')))
+	if (len == 0 || close == NULL || (at + len != close && at[len] != '-' && !or_empty))
 		return err_set(err,
-		               "found \"${%.*s\": allowed: ${NAME} or ${NAME:-default}; $$ is "
-		               "one $",
+		               "found \"${%.*s\": allowed: ${NAME}, ${NAME:-default} or "
+		               "${NAME-default}; $$ is one $",
 		               40, at);
 	*end = close + 1;
-	if (at + len != close && (value == NULL || *value == '\0')) {
-		fallback = xstrndup(at + len + 2, (size_t)(close - (at + len + 2)));
+	if (at + len != close && (value == NULL || (or_empty && *value == '\0'))) {
+		fallback = xstrndup(instead, (size_t)(close - instead));
 		value = fallback;
 	}
 	if (value == NULL)

@@ -95,7 +95,7 @@ bool view_check_template(const struct mustache *mustache, const struct config_ta
 	for (size_t i = 0; ok && i < target->var_count; i++) {
 		const char *name = target->vars[i].name;
 
-		if (!is_read(&reads, name) && !is_of_view(name))
+		if (target->vars[i].value[0] != '\0' && !is_read(&reads, name) && !is_of_view(name))
 			ok = mustache_is_dynamic(mustache) || refuse_var(target, name, &reads, err);
 	}
 	for (size_t i = 0; i < reads.count; i++)

@@ -247,6 +247,7 @@ Test(config, variables_of_the_environment_are_put_in)
 	    {"${SEGUE_T}", "tee"},         {"a${SEGUE_T}b${SEGUE_T}", "ateebtee"},
 	    {"${SEGUE_NO:-d e}", "d e"},   {"${SEGUE_EMPTY:-d}", "d"},
 	    {"x${SEGUE_EMPTY}y", "xy"},    {"${SEGUE_NO:-}", ""},
+	    {"${SEGUE_NO-d e}", "d e"},    {"x${SEGUE_EMPTY-d}y", "xy"},
 	    {"$${SEGUE_T}", "${SEGUE_T}"}, {"$", "$"},
 	    {"$5 $$ $", "$5 $ $"},         {"${SEGUE_T:-d}", "tee"},
 	};

@@ -113,7 +113,7 @@ static void expect_explained(const char *file, const char *text, const char *rea
 	unsigned count = 0;
 
 	while ((text = strstr(text, "${SEGUE_")) != NULL) {
-		size_t len = strcspn(text += 2, ":}");
+		size_t len = strcspn(text += 2, ":-}");
 		auto_free char *wanted = xasprintf("`%.*s`", (int)len, text);
 
 		cr_expect_not_null(strstr(readme, wanted), "%s: README.md has no %s", file, wanted);

@@ -370,12 +370,14 @@ Test(config_errors, variables_of_the_environment)
 	     "found ${SEGUE_NO}, which is not set in the environment: allowed: a variable that is "
 	     "set, or ${SEGUE_NO:-default}"},
 	    {"var.v = ${SEGUE_NO",
-	     "found \"${SEGUE_NO\": allowed: ${NAME} or ${NAME:-default}; $$ is "
+	     "found \"${SEGUE_NO\": allowed: ${NAME}, ${NAME:-default} or ${NAME-default}; $$ is "
 	     "one $"},
-	    {"var.v = ${}", "found \"${}\": allowed: ${NAME} or ${NAME:-default}; $$ is one $"},
-	    {"var.v = ${1}", "found \"${1}\": allowed: ${NAME} or ${NAME:-default}; $$ is one $"},
-	    {"var.v = ${A-b}",
-	     "found \"${A-b}\": allowed: ${NAME} or ${NAME:-default}; $$ is one $"},
+	    {"var.v = ${}",
+	     "found \"${}\": allowed: ${NAME}, ${NAME:-default} or ${NAME-default}; $$ is one $"},
+	    {"var.v = ${1}",
+	     "found \"${1}\": allowed: ${NAME}, ${NAME:-default} or ${NAME-default}; $$ is one $"},
+	    {"var.v = ${A+b}",
+	     "found \"${A+b}\": allowed: ${NAME}, ${NAME:-default} or ${NAME-default}; $$ is one $"},
 	    {"var.v = ${SEGUE_LINES}",
 	     "found ${SEGUE_LINES} with the control character \\x0a in it: allowed: text"},
 	};

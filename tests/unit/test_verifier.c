@@ -77,7 +77,8 @@ Test(verifier, a_question_wakes_the_process_twice)
 		event_base_loop(t.base, EVLOOP_ONCE);
 	asked = probe_case_fact()->running - asked;
 	cr_expect_geq(asked, 2);
-	loop_for(t.base, 300); /* the server's word of a new connection comes after its first turn */
+	loop_for(t.base,
+	         300); /* the server's word of a new connection comes after its first turn */
 	connections = *t.connections - connections;
 	cr_expect_leq(turns, 2 * asked + 3 + 10 * connections,
 	              "%u turns for %u questions and %u connections", turns, asked, connections);

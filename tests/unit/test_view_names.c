@@ -9,7 +9,8 @@
 
 TestSuite(view_names, .timeout = 30);
 
-static struct config_var vars[] = {{.name = (char *)"dbname", .value = (char *)"app"},
+static char dbname[] = "app";
+static struct config_var vars[] = {{.name = (char *)"dbname", .value = dbname},
                                    {.name = (char *)"slots", .value = (char *)"2"}};
 
 static const struct config_target target = {.kind = CONFIG_TARGET_HAPROXY,
@@ -114,6 +115,9 @@ Test(view_names, a_variable_that_nothing_reads_is_refused)
 	expect("{{vars.db_name}} {{#vars.port}}{{.}}{{/vars.port}}", 2,
 	       "var.dbname: t.mustache and its partials do not read vars.dbname: they read "
 	       "db_name, port");
+	vars[0].value[0] = '\0'; /* as an environment variable that is not set */
+	expect("{{cluster}}", 1, "");
+	vars[0].value[0] = 'a';
 	expect("{{cluster}}", 1,
 	       "var.dbname: t.mustache and its partials do not read vars.dbname: they read none");
 }
