@@ -47,6 +47,17 @@ struct move {
 	size_t step_count;
 };
 
+/* When the stopwatch of a text began: with its notification, or without one (a SIGHUP, a server
+ * that overrules the store) with the first thing that is known; of these the first that is not 0.
+ */
+int64_t move_begin_us(int64_t notified_us, int64_t read_us, int64_t rendered_us, int64_t set_us);
+
+/* Appends a pair for each lap, from the begin on, and counts it; one that was not needed, or that
+ * was over before the begin, is left out. There has to be room for all. */
+struct log_kv;
+void move_log_laps(struct log_kv *pairs, size_t *pair_count, int64_t begin_us,
+                   const struct move_lap *laps, size_t count);
+
 /* The steps between the laps, of which none is given twice. `what` is cut where it is too long. */
 void move_make(struct move *out, int64_t zxid, const char *what, int64_t begin_us,
                const struct move_lap *laps, size_t count);

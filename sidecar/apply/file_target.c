@@ -83,16 +83,16 @@ static void tell_moved(struct file_target *file)
 	const struct move_lap laps[] = {{MOVE_READ, file->read_us},
 	                                {MOVE_RENDERED, file->rendered_us},
 	                                {MOVE_PERSISTED, file->persisted_us}};
-	int64_t start_us = file->started_us;
+	struct log_kv pairs[4 + ARRAY_LEN(laps)] = {KV_STR("cluster", file->target.config->cluster),
+	                                            KV_STR("target", file->target.config->name),
+	                                            KV_INT("zxid", file->zxid),
+	                                            KV_STR("what", what)};
+	size_t count = 4;
 	struct move move;
 
-	move_make(&move, file->zxid, what, start_us, laps, ARRAY_LEN(laps));
-	log_info("moved", KV_STR("cluster", file->target.config->cluster),
-	         KV_STR("target", file->target.config->name), KV_INT("zxid", file->zxid),
-	         KV_STR("what", what),
-	         KV_MS("read_ms", file->read_us != 0 ? file->read_us - start_us : 0),
-	         KV_MS("rendered_ms", file->rendered_us != 0 ? file->rendered_us - start_us : 0),
-	         KV_MS("persisted_ms", file->persisted_us - start_us));
+	move_make(&move, file->zxid, what, file->started_us, laps, ARRAY_LEN(laps));
+	move_log_laps(pairs, &count, file->started_us, laps, ARRAY_LEN(laps));
+	log_emit(LOG_INFO, "moved", pairs, count);
 	target_moved(&file->target, &move);
 }
 
@@ -231,16 +231,10 @@ static void timer_cb(int fd, short events, void *arg)
 	reconcile(file);
 }
 
-/* Without a notification (a SIGHUP, say) the clock starts at the first thing that is known. */
 static void start_watch(struct file_target *file, const struct desired *desired)
 {
-	const int64_t known[] = {desired->notified_us, desired->read_us, desired->rendered_us,
-	                         clock_now_us()};
-	size_t first = 0;
-
-	while (known[first] == 0)
-		first++;
-	file->started_us = known[first];
+	file->started_us = move_begin_us(desired->notified_us, desired->read_us,
+	                                 desired->rendered_us, clock_now_us());
 	file->read_us = desired->read_us;
 	file->rendered_us = desired->rendered_us;
 }

@@ -10,14 +10,9 @@
 	KV_STR("cluster", (driver)->target.config->cluster), \
 	    KV_STR("target", (driver)->target.config->name)
 
-/* Without a notification (a SIGHUP, say) the clock starts at the first thing that is known. */
 static int64_t start_us(const struct haproxy_watch *watch)
 {
-	if (watch->notified_us != 0)
-		return watch->notified_us;
-	if (watch->read_us != 0)
-		return watch->read_us;
-	return watch->rendered_us != 0 ? watch->rendered_us : watch->set_us;
+	return move_begin_us(watch->notified_us, watch->read_us, watch->rendered_us, watch->set_us);
 }
 
 /* A reload may have moved all of the traffic, without one command. */
@@ -46,10 +41,7 @@ void haproxy_log_moved(struct haproxy_driver *driver)
 	size_t count = 5;
 	struct move move;
 
-	for (size_t i = 0; i < ARRAY_LEN(laps); i++)
-		if (laps[i].us != 0)
-			pairs[count++] =
-			    KV_MS(move_step_log_key(laps[i].kind), laps[i].us - start_us(watch));
+	move_log_laps(pairs, &count, start_us(watch), laps, ARRAY_LEN(laps));
 	log_emit(LOG_INFO, "moved", pairs, count);
 	move_make(&move, watch->zxid, what_moved(watch), start_us(watch), laps, ARRAY_LEN(laps));
 	target_moved(&driver->target, &move);

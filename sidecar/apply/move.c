@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "base/util.h"
+
 static const struct {
 	const char *name, *log_key;
 } steps[MOVE_STEPS] = {
@@ -31,6 +34,30 @@ const char *move_step_name(enum move_step_kind kind)
 const char *move_step_log_key(enum move_step_kind kind)
 {
 	return steps[kind].log_key;
+}
+
+int64_t move_begin_us(int64_t notified_us, int64_t read_us, int64_t rendered_us, int64_t set_us)
+{
+	const int64_t known[] = {notified_us, read_us, rendered_us};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (known[i] != 0)
+			return known[i];
+	return set_us;
+}
+
+static bool counts(const struct move_lap *lap, int64_t begin_us)
+{
+	return lap->us != 0 && lap->us >= begin_us;
+}
+
+void move_log_laps(struct log_kv *pairs, size_t *pair_count, int64_t begin_us,
+                   const struct move_lap *laps, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (counts(&laps[i], begin_us))
+			pairs[(*pair_count)++] =
+			    KV_MS(move_step_log_key(laps[i].kind), laps[i].us - begin_us);
 }
 
 /* Not within a character of UTF-8. */
@@ -67,7 +94,7 @@ void move_make(struct move *out, int64_t zxid, const char *what, int64_t begin_u
 	*out = (struct move){.zxid = zxid, .begin_us = begin_us};
 	copy_what(out->what, what);
 	for (size_t i = 0; i < count; i++)
-		if (laps[i].us != 0 && laps[i].us >= begin_us)
+		if (counts(&laps[i], begin_us))
 			insert_end(out, laps[i].kind, laps[i].us - begin_us);
 	for (size_t i = 0; i < out->step_count; i++) {
 		int64_t end = out->steps[i].start_us;

@@ -31,7 +31,7 @@ static bool in_sync(const struct pgbouncer_driver *driver)
 
 static int64_t start_us(const struct pgbouncer_watch *watch)
 {
-	return watch->notified_us != 0 ? watch->notified_us : watch->set_us;
+	return move_begin_us(watch->notified_us, watch->read_us, watch->rendered_us, watch->set_us);
 }
 
 static int64_t held_us(const struct pgbouncer_watch *watch)
@@ -60,16 +60,13 @@ void pgbouncer_tell(struct pgbouncer_driver *driver, const char *event, const ch
 {
 	const struct pgbouncer_watch *watch = &driver->watch;
 	struct move_lap laps[MOVE_STEPS];
-	size_t lap_count = take_laps(watch, laps), count = 5;
+	size_t count = 5;
 	struct log_kv pairs[6 + MOVE_STEPS] = {KV_STR("cluster", driver->target.config->cluster),
 	                                       KV_STR("target", driver->target.config->name),
 	                                       KV_INT("zxid", watch->zxid), KV_STR("what", what),
 	                                       KV_TIME("notified", watch->notified_us)};
 
-	for (size_t i = 0; i < lap_count; i++)
-		if (laps[i].us != 0)
-			pairs[count++] =
-			    KV_MS(move_step_log_key(laps[i].kind), laps[i].us - start_us(watch));
+	move_log_laps(pairs, &count, start_us(watch), laps, take_laps(watch, laps));
 	if (held_us(watch) != 0)
 		pairs[count++] = KV_MS("held_ms", held_us(watch));
 	log_emit(LOG_INFO, event, pairs, count);

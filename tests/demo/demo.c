@@ -153,9 +153,12 @@ static void show_stopwatch(struct demo *demo, const struct crowd *crowd, const s
 		              lab_printf(demo->stage.lab, "%s is not moved", crowd->proxy));
 	printf("             segue's own stopwatch for %s, from the notification on:\n",
 	       crowd->proxy);
-	for (; steps->key != NULL; steps++)
-		printf("             %8.2f ms  %s\n", lab_log_number(line, steps->key),
-		       steps->text);
+	for (; steps->key != NULL; steps++) {
+		double ms = lab_log_number(line, steps->key);
+
+		if (ms >= 0) /* else it was not needed */
+			printf("             %8.2f ms  %s\n", ms, steps->text);
+	}
 }
 
 static void move(struct demo *demo)

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "apply/move.h"
+#include "base/log.h"
 #include "base/util.h"
 
 static void expect_step(const struct move *move, size_t i, enum move_step_kind kind,
@@ -45,6 +46,29 @@ Test(move, what_was_not_needed_or_came_before_is_no_step)
 	move_make(&move, 1, "", 1000, NULL, 0);
 	cr_assert_eq(move.step_count, 0);
 	cr_assert_eq(move.total_us, 0);
+}
+
+Test(move, the_stopwatch_begins_with_what_is_known_first)
+{
+	cr_expect_eq(move_begin_us(4, 3, 2, 1), 4);
+	cr_expect_eq(move_begin_us(0, 3, 2, 1), 3);
+	cr_expect_eq(move_begin_us(0, 0, 2, 1), 2);
+	cr_expect_eq(move_begin_us(0, 0, 0, 1), 1);
+}
+
+Test(move, what_was_not_needed_or_came_before_is_not_logged)
+{
+	const struct move_lap laps[] = {
+	    {MOVE_READ, 900}, {MOVE_RENDERED, 1000}, {MOVE_PUSHED, 0}, {MOVE_CONFIRMED, 3500}};
+	struct log_kv pairs[1 + ARRAY_LEN(laps)] = {KV_STR("what", "x")};
+	size_t count = 1;
+
+	move_log_laps(pairs, &count, 1000, laps, ARRAY_LEN(laps));
+	cr_assert_eq(count, 3);
+	cr_expect_str_eq(pairs[1].key, "rendered_ms");
+	cr_expect_eq(pairs[1].number, 0);
+	cr_expect_str_eq(pairs[2].key, "confirmed_ms");
+	cr_expect_eq(pairs[2].number, 2500);
 }
 
 Test(move, a_long_what_is_cut_between_characters)
