@@ -162,16 +162,11 @@ void stage_start(struct chaos *chaos)
 void stage_keep_logs(struct chaos *chaos)
 {
 	auto_free char *self = realpath("/proc/self/exe", NULL);
-	const char *argv[] = {"sh",
-	                      "-c",
-	                      "rm -rf \"$2\" && mkdir -p \"$2\" && cd \"$1\" && "
-	                      "cp -r *.log segue*/segue.ini \"$2\" 2>/dev/null; "
-	                      "for i in segue*; do cp \"$i\"/segue.ini \"$2/$i.ini\"; done; "
-	                      "rm -f \"$2\"/run-*.log \"$2\"/segue.ini",
-	                      "sh",
-	                      lab_dir(chaos->lab),
-	                      NULL,
-	                      NULL};
+	static const char copy[] = "rm -rf \"$2\" && mkdir -p \"$2\" && cd \"$1\" && "
+	                           "cp -r *.log segue*/segue.ini \"$2\" 2>/dev/null; "
+	                           "for i in segue*; do cp \"$i\"/segue.ini \"$2/$i.ini\"; done; "
+	                           "rm -f \"$2\"/run-*.log \"$2\"/segue.ini";
+	const char *argv[] = {"sh", "-c", copy, "sh", lab_dir(chaos->lab), NULL, NULL};
 
 	chaos->kept = lab_printf(chaos->lab, "%s-%u", self, chaos->seed);
 	argv[5] = chaos->kept;

@@ -245,7 +245,7 @@ Test(fleet_run, a_reload_keeps_the_znode_and_fleet_no_takes_it_away)
 	struct probe probe;
 	int64_t zxid, made;
 
-	zxid = start_confirmed(&armada, NULL, 1);
+	start_confirmed(&armada, NULL, 1);
 	watch_loop_open(&loop, lab_zk_hosts(armada.zk), 10000, "");
 	probe_start(&probe, &loop, ARMADA_NODES "/proxy0", ZK_WATCH_DATA, 65536);
 	probe_wait_state(&probe, &loop, ZK_NODE_PRESENT);
