@@ -41,7 +41,6 @@ static bool is_wanted(const struct publishers *all, const struct config_publishe
 	return all->options.section == NULL || strcmp(all->options.section, config->section) == 0;
 }
 
-/* The first line. */
 static void choose(struct publishers *all)
 {
 	all->ones = xcalloc(all->config->publisher_count + 1, sizeof(*all->ones));

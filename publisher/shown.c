@@ -56,7 +56,10 @@ bool shown_has_primary(const char *data, size_t size, const struct topology *top
 
 	if (!topology->has_primary)
 		return false;
-	json_array_foreach(json_object_get(document, "nodes"), i,
-	                   node) if (is_primary_of(node, topology)) return true;
+	json_array_foreach(json_object_get(document, "nodes"), i, node)
+	{
+		if (is_primary_of(node, topology))
+			return true;
+	}
 	return false;
 }

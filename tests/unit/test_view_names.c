@@ -139,7 +139,10 @@ static void expect_listed(const json_t *value, const struct mustache_fields *fie
 	size_t i;
 
 	if (json_is_array(value))
-		json_array_foreach(value, i, inner) expect_listed(inner, fields);
+		json_array_foreach(value, i, inner)
+		{
+			expect_listed(inner, fields);
+		}
 	if (!json_is_object(value))
 		return;
 	for (void *at = json_object_iter((json_t *)value); at != NULL;
@@ -162,8 +165,11 @@ static bool has(const json_t *value, const char *name)
 
 	if (!json_is_array(value))
 		return json_object_get(value, name) != NULL;
-	json_array_foreach(value, i,
-	                   element) if (json_object_get(element, name) != NULL) return true;
+	json_array_foreach(value, i, element)
+	{
+		if (json_object_get(element, name) != NULL)
+			return true;
+	}
 	return false;
 }
 
