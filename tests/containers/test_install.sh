@@ -20,7 +20,6 @@ check 'segue also has no MemoryDenyWriteExecute' differs_by segue '< MemoryDenyW
 > SystemCallFilter=@chown'
 check 'segue-abandoned@ may become another user' differs_by segue-abandoned@ '< CapabilityBoundingSet=
 > CapabilityBoundingSet=CAP_SETUID CAP_SETGID
-< RemoveIPC=yes
 > SystemCallFilter=@setuid capset'
 
 installs() { # MAKE'S WORDS...

@@ -128,14 +128,14 @@ check 'it holds clients' holds || explain
 inside "kill -9 $(unit MainPID)"
 check 'killed, it is to be started again' wait_until 10 unit_is SubState auto-restart
 check 'and leaves them to that start' paused 1
-check 'stopped before that, it lets them go' inside 'systemctl stop segue-pgbouncer' && check 'at once' paused 0 || explain
+check 'stopped before that, it lets them go' inside 'systemctl stop segue-pgbouncer' && check 'within a moment' wait_until 5 paused 0 || explain
 check 'with nothing left of the mark of its death' inside '! ls /run/segue/*.died'
 
 inside 'rm -r /etc/systemd/system/segue-pgbouncer.service.d; systemctl daemon-reload'
 for round in 1 2 3; do
 	check "it holds clients ($round)" holds || explain
 	check 'killed and stopped in one go, it lets them go' inside "kill -9 $(unit MainPID); systemctl stop segue-pgbouncer" &&
-		check 'at once' paused 0 || explain
+		check 'within a moment' wait_until 5 paused 0 || explain
 done
 
 check 'it holds clients' holds || explain
@@ -159,10 +159,44 @@ check 'killed eight times, it is started again as often' killed_often || explain
 primary null
 check 'and holds clients' wait_until 10 paused 1 || explain
 inside "kill -9 $(unit MainPID); systemctl stop segue-pgbouncer"
-check 'killed and stopped in one go, it lets them go' paused 0 || explain
+check 'killed and stopped in one go, it lets them go' wait_until 5 paused 0 || explain
 
-# -- the end --
+# -- a PostgreSQL of the same user --
 
-check 'the package goes without a trace, but what the proxies load' inside '
-	dpkg -P segue && ! getent passwd segue && [ ! -e /var/lib/segue ] && [ -e /etc/pgbouncer/segue/orders.ini ] &&
-	systemctl restart pgbouncer && systemctl is-active pgbouncer'
+primary 5432
+inside 'systemctl start segue-pgbouncer'
+wait_until 10 paused 0 >/dev/null
+check 'PostgreSQL on this machine has shared memory' inside 'ls /dev/shm/PostgreSQL.*'
+check 'stopping the unit of its user' inside 'systemctl stop segue-pgbouncer'
+check 'leaves that memory alone' inside 'ls /dev/shm/PostgreSQL.*'
+check 'and a new login works' inside 'cd /; su postgres -c "psql -Atqc \"select 1\"" | grep -qx 1'
+
+# -- upgraded and removed, with clients held --
+
+newer_package() {
+	podman cp "$BOX:/segue.deb" "$SCRATCH/old.deb" && dpkg-deb -R "$SCRATCH/old.deb" "$SCRATCH/new" &&
+		sed -i 's/^Version: .*/Version: 99.0-1/' "$SCRATCH/new/DEBIAN/control" &&
+		dpkg-deb --root-owner-group -b "$SCRATCH/new" "$SCRATCH/new.deb" && podman cp "$SCRATCH/new.deb" "$BOX:/new.deb"
+}
+newer_package >"$SCRATCH/log" 2>&1 || die "a newer package: $(cat "$SCRATCH/log")"
+
+check 'it holds clients' holds || explain
+pid=$(unit MainPID)
+check 'the package is upgraded' inside 'dpkg --force-confold -i /new.deb'
+check 'which starts the new program' wait_until 10 other_than "$pid" || explain
+check 'and it is active' wait_until 10 unit_is ActiveState active || explain
+check 'clients are held on' paused 1 || explain
+primary 5432
+check 'with a primary, they go on' wait_until 10 paused 0 || explain
+
+check 'it holds clients' holds || explain
+check 'removed, the package stops it' inside 'dpkg -r segue && ! pgrep -x segue' || explain
+check 'and lets clients go' paused 0 || explain
+
+inside 'dpkg -i /new.deb' >"$SCRATCH/log" 2>&1
+check 'installed anew, it holds clients' holds || explain
+check 'purged, it goes without a trace, but what the proxies load' inside '
+	dpkg -P segue && ! pgrep -x segue && ! getent passwd segue && ! getent group segue && [ ! -e /var/lib/segue ] &&
+	[ -e /etc/pgbouncer/segue/orders.ini ]' || explain
+check 'and lets clients go' paused 0 || explain
+check 'PgBouncer starts without it' inside 'systemctl restart pgbouncer && systemctl is-active pgbouncer'
