@@ -56,7 +56,20 @@ bool cluster_set_override(struct cluster *cluster, const struct override *overri
 json_t *cluster_status(const struct cluster *cluster) MUST_CHECK;
 
 /* See pipeline_is_ready(). */
-bool cluster_is_ready(const struct cluster *cluster, struct strbuf *why) MUST_CHECK;
+bool cluster_is_ready(const struct cluster *cluster) MUST_CHECK;
+
+enum cluster_level { /* as the status page has them */
+	CLUSTER_WELL,
+	CLUSTER_BUSY,  /* it passes by itself */
+	CLUSTER_WATCH, /* to be looked at */
+	CLUSTER_BAD,   /* clients wait or get errors, or may do so soon */
+	CLUSTER_LEVELS,
+};
+
+/* Appends what a person has to know, one line each, the worst first; nothing where all is well.
+ * Returns the worst level of them. */
+enum cluster_level cluster_headlines(const struct cluster *cluster, const char *prefix,
+                                     struct strbuf *out);
 
 /* The families of metrics that there is a sample of for each cluster, target or server; numbered
  * from 0. They are made family by family, as Prometheus wants it. */

@@ -114,6 +114,9 @@ json_t *cluster_target_json(const struct outlet *outlet) MUST_CHECK;
 
 const char *cluster_state(const struct cluster *cluster); /* "current", "held", ... */
 
+/* What would be said of the server there as the primary. */
+struct admission cluster_admission(const struct cluster *cluster, const struct member *at);
+
 /* Clients are let go by then, to a server that may well be dead. */
 bool cluster_hold_is_over(const struct cluster *cluster);
 

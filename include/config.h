@@ -68,7 +68,8 @@ struct config_target {
 	char *owner;                  /* "user:group", "user", ":group" or "" */
 	char *socket, *master_socket; /* haproxy */
 	char *check_command, *reload_command;
-	char *console; /* pgbouncer */
+	char *console;         /* pgbouncer */
+	bool leads_to_primary; /* haproxy, pgbouncer */
 	int64_t pause_timeout_ms;
 	struct config_var *vars;
 	size_t var_count;

@@ -37,8 +37,12 @@ bool pipeline_metrics(const struct pipeline *pipeline, struct report_cursor *at,
                       struct strbuf *text) MUST_CHECK;
 
 /* Is every target of every cluster confirmed on a primary that was admitted, or that the operator
- * named? Otherwise why not: one line for each reason is appended. To be asked again. */
-bool pipeline_is_ready(const struct pipeline *pipeline, struct strbuf *why) MUST_CHECK;
+ * named? To be asked again. */
+bool pipeline_is_ready(const struct pipeline *pipeline) MUST_CHECK;
+
+/* Appends what a person has to know of the clusters, one line each, the worst cluster first: why it
+ * is not ready, and what else is not as usual. */
+void pipeline_headlines(const struct pipeline *pipeline, struct strbuf *out);
 
 /* What is wrong with the session to ZooKeeper; NULL: nothing, it is connected. */
 const char *pipeline_store_problem(const struct pipeline *pipeline);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/haproxy_config.h"
+#include "apply/sense.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cluster_own.h"
@@ -36,21 +36,33 @@ static bool render_text(const struct cluster *cluster, const struct config_targe
 	return ok;
 }
 
+static const struct outlet *find_outlet(const struct cluster *cluster,
+                                        const struct config_target *target)
+{
+	for (size_t i = 0; i < cluster->outlet_count; i++)
+		if (cluster->outlets[i].config->kind == target->kind &&
+		    strcmp(cluster->outlets[i].config->name, target->name) == 0)
+			return &cluster->outlets[i];
+	return NULL;
+}
+
 bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,
                           const struct mustache *template, struct strbuf *text, struct err *err)
 {
-	struct haproxy_config parsed;
+	const struct topology *topology = &cluster->applied.topology;
+	const struct outlet *running = find_outlet(cluster, target);
+	auto_strbuf struct strbuf before = STRBUF_INIT;
+	struct err ignored;
 
 	if (!cluster->applied.has_topology)
 		return true;
-	if (!render_text(cluster, target, template, text, err))
+	if (!render_text(cluster, target, template, text, err) ||
+	    !sense_leads(target, text->data, text->len, topology->primary.address,
+	                 topology->primary.port, err))
 		return false;
-	if (target->kind != CONFIG_TARGET_HAPROXY)
-		return true;
-	if (!haproxy_config_parse(text->data, text->len, &parsed, err))
-		return false;
-	haproxy_config_free(&parsed);
-	return true;
+	return running == NULL ||
+	       !render_text(cluster, running->config, running->template, &before, &ignored) ||
+	       sense_keeps(target, before.data, before.len, text->data, text->len, err);
 }
 
 /* Renders one outlet and hands it to its target. Times are those of the change, or 0 where the same

@@ -98,14 +98,13 @@ static void fill_words(const struct cluster *cluster, struct fleet_note *out)
 static void fill(const struct cluster *cluster, struct fleet_note *out)
 {
 	const struct cluster_fleet *fleet = cluster->fleet;
-	auto_strbuf struct strbuf ignored = STRBUF_INIT;
 
 	out->pid = getpid();
 	out->zxid = fleet->confirmed.zxid;
 	out->seen_zxid = watcher_fact(cluster->watcher)->mzxid;
 	out->holding =
 	    cluster->hold.policy == CONFIG_LOSS_HOLD && cluster_hold_left_ms(cluster) > 0;
-	out->ready = cluster_is_ready(cluster, &ignored);
+	out->ready = cluster_is_ready(cluster);
 	fleet_copy(out->segue, sizeof(out->segue), SEGUE_VERSION);
 	fleet_copy(out->host, sizeof(out->host), fleet->host);
 	fleet_copy(out->started, sizeof(out->started), fleet->started);

@@ -66,9 +66,7 @@ static bool applied_zxid(const struct cluster *cluster, double *out)
 
 static bool ready(const struct cluster *cluster, double *out)
 {
-	auto_strbuf struct strbuf ignored = STRBUF_INIT;
-
-	*out = cluster_is_ready(cluster, &ignored);
+	*out = cluster_is_ready(cluster);
 	return true;
 }
 

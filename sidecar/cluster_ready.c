@@ -9,38 +9,19 @@ static bool is_led(const struct cluster *cluster)
 	return cluster->primed && cluster->hold.by == HELD_NOT;
 }
 
-static void say_unled(const struct cluster *cluster, struct strbuf *why)
-{
-	const struct verdict *verdict = &cluster->verdict;
-	bool told = verdict->reason != NULL && verdict->reason[0] != '\0';
-
-	strbuf_printf(why, "cluster %s: no primary is admitted: %s\n", cluster->config->name,
-	              told ? verdict->reason : "the store has not answered yet");
-}
-
-static bool outlet_is_ready(const struct outlet *outlet, struct strbuf *why)
+static bool is_confirmed(const struct cluster *cluster)
 {
 	struct target_status status;
 
-	target_status(outlet->target, &status);
-	if (status.in_sync)
-		return true;
-	strbuf_printf(why, "cluster %s: %s/%s: not confirmed: %s\n", outlet->config->cluster,
-	              config_target_kind_name(outlet->config->kind), outlet->config->name,
-	              status.problem[0] != '\0' ? status.problem : status.step);
-	return false;
+	for (size_t i = 0; i < cluster->outlet_count; i++) {
+		target_status(cluster->outlets[i].target, &status);
+		if (!status.in_sync)
+			return false;
+	}
+	return true;
 }
 
-bool cluster_is_ready(const struct cluster *cluster, struct strbuf *why)
+bool cluster_is_ready(const struct cluster *cluster)
 {
-	bool ready = true;
-
-	if (cluster->outlet_count > 0 && !is_led(cluster)) {
-		say_unled(cluster, why);
-		return false;
-	}
-	for (size_t i = 0; i < cluster->outlet_count; i++)
-		if (!outlet_is_ready(&cluster->outlets[i], why))
-			ready = false;
-	return ready;
+	return cluster->outlet_count == 0 || (is_led(cluster) && is_confirmed(cluster));
 }

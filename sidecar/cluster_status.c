@@ -149,7 +149,7 @@ const struct member *cluster_find_member(const struct topology *topology, const 
 	return NULL;
 }
 
-static struct admission admission_of(const struct cluster *cluster, const struct member *at)
+struct admission cluster_admission(const struct cluster *cluster, const struct member *at)
 {
 	struct decide_input input;
 
@@ -188,7 +188,7 @@ static json_t *server_json(const struct cluster *cluster, const struct server_fa
 	memcpy(at.address, server->address, sizeof(at.address));
 	member = cluster_find_member(&cluster->applied.topology, &at, &role);
 	lag = cluster_lag_bytes(member, server, primary);
-	admission = admission_of(cluster, &at);
+	admission = cluster_admission(cluster, &at);
 	admitted = admission.kind == ADMIT_YES || admission.kind == ADMIT_UNVERIFIED;
 
 	return json_pack("{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "address",
@@ -248,11 +248,30 @@ static json_t *hold_timeout_json(const struct cluster *cluster)
 	                 (json_int_t)cluster_hold_timeout_ms(cluster, true), "from", source);
 }
 
+/* Adds "level" and "headlines", an array. */
+static json_t *add_headlines(json_t *status, const struct cluster *cluster)
+{
+	static const char *const levels[CLUSTER_LEVELS] = {[CLUSTER_WELL] = "good",
+	                                                   [CLUSTER_BUSY] = "busy",
+	                                                   [CLUSTER_WATCH] = "watch",
+	                                                   [CLUSTER_BAD] = "bad"};
+	auto_strbuf struct strbuf lines = STRBUF_INIT;
+	enum cluster_level level = cluster_headlines(cluster, "", &lines);
+	json_t *headlines = json_array();
+
+	for (char *at = lines.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+		*end = '\0';
+		json_array_append_new(headlines, cluster_text_json(at));
+	}
+	json_object_set_new(status, "level", json_string(levels[level]));
+	json_object_set_new(status, "headlines", headlines);
+	return status;
+}
+
 json_t *cluster_status(const struct cluster *cluster)
 {
 	const struct verdict *verdict = &cluster->verdict;
-
-	return json_pack(
+	json_t *status = json_pack(
 	    "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 	    cluster->config->name, "state", cluster_state(cluster), "reason",
 	    cluster_text_json(cluster->override_problem != NULL ? cluster->override_problem
@@ -262,4 +281,6 @@ json_t *cluster_status(const struct cluster *cluster)
 	    "override", override_json(&cluster->override), "hold", hold_json(cluster),
 	    "hold_timeout", hold_timeout_json(cluster), "servers", servers_json(cluster), "targets",
 	    targets_json(cluster), "alarm", alarm_json(cluster));
+
+	return add_headlines(status, cluster);
 }

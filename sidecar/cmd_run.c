@@ -52,7 +52,10 @@ static bool on_ready(void *arg, struct strbuf *why)
 {
 	const struct run *run = arg;
 
-	return pipeline_is_ready(run->pipeline, why);
+	if (pipeline_is_ready(run->pipeline))
+		return true;
+	pipeline_headlines(run->pipeline, why);
+	return false;
 }
 
 static bool on_override(void *arg, const char *cluster, const json_t *body, struct err *err)
@@ -172,20 +175,18 @@ static void on_reload(void *arg)
 	run->reload.check = pipeline_check_start(daemon_base(run->daemon), &request);
 }
 
-/* For systemctl status: what is not as it should be, or that all of it is. */
+/* For systemctl status: what is not as it should be, the worst first, or that all of it is. */
 static bool on_status_line(struct strbuf *text, void *arg)
 {
 	const struct run *run = arg;
 	const struct config *config = pipeline_config(run->pipeline);
 	const char *store = pipeline_store_problem(run->pipeline);
-	auto_strbuf struct strbuf why = STRBUF_INIT;
-	bool ready = pipeline_is_ready(run->pipeline, &why);
+	bool ready = pipeline_is_ready(run->pipeline);
 
+	pipeline_headlines(run->pipeline, text);
 	if (store != NULL)
 		strbuf_printf(text, "%s, what was applied stays\n", store);
-	if (!ready)
-		strbuf_printf(text, "waiting for %s", why.data);
-	else
+	if (ready)
 		strbuf_printf(text, "%zu of %zu targets follow their primary", config->target_count,
 		              config->target_count);
 	return ready;

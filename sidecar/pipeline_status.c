@@ -55,12 +55,28 @@ bool pipeline_status(const struct pipeline *pipeline, struct report_cursor *at, 
 	return false;
 }
 
-bool pipeline_is_ready(const struct pipeline *pipeline, struct strbuf *why)
+bool pipeline_is_ready(const struct pipeline *pipeline)
 {
-	bool ready = true;
-
 	for (size_t i = 0; i < pipeline->cluster_count; i++)
-		if (!cluster_is_ready(pipeline->clusters[i], why))
-			ready = false;
-	return ready;
+		if (!cluster_is_ready(pipeline->clusters[i]))
+			return false;
+	return true;
+}
+
+void pipeline_headlines(const struct pipeline *pipeline, struct strbuf *out)
+{
+	struct strbuf lines[CLUSTER_LEVELS] = {STRBUF_INIT, STRBUF_INIT, STRBUF_INIT, STRBUF_INIT};
+
+	for (size_t i = 0; i < pipeline->cluster_count; i++) {
+		const struct cluster *cluster = pipeline->clusters[i];
+		auto_free char *prefix = xasprintf("cluster %s: ", cluster_config(cluster)->name);
+		auto_strbuf struct strbuf own = STRBUF_INIT;
+		enum cluster_level level = cluster_headlines(cluster, prefix, &own);
+
+		strbuf_append(&lines[level], own.data, own.len);
+	}
+	for (int level = CLUSTER_LEVELS - 1; level >= 0; level--) {
+		strbuf_append(out, lines[level].data, lines[level].len);
+		strbuf_fini(&lines[level]);
+	}
 }

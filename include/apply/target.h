@@ -43,7 +43,8 @@ struct target *target_create(struct target_hub *hub, const struct config_target 
 void target_destroy(struct target *target); /* cancels all that is in flight */
 
 /* The text that the target is to be kept at from now on. Refused (false) when it cannot be read as
- * what the target needs; the last good one stays. Writes to the proxy at once, in this very call,
+ * what the target needs, or leads no client to the primary (sense.h); the last good one stays, and
+ * target_status() says so. Writes to the proxy at once, in this very call,
  * where live state is known. */
 bool target_set_desired(struct target *target, const struct desired *desired,
                         struct err *err) MUST_CHECK;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apply/sense.h"
 #include "apply/target_ops.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -42,7 +43,15 @@ void target_destroy(struct target *target)
 
 bool target_set_desired(struct target *target, const struct desired *desired, struct err *err)
 {
-	return target->ops->set_desired(target, desired, err);
+	bool told = desired->primary != NULL && desired->primary[0] != '\0';
+	bool taken = (!told || sense_leads(target->config, desired->text, desired->len,
+	                                   desired->primary, desired->primary_port, err)) &&
+	             target->ops->set_desired(target, desired, err);
+
+	free(target->refused);
+	target->refused =
+	    taken ? NULL : xasprintf("the rendered text is refused: %s", err->message);
+	return taken;
 }
 
 void target_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
@@ -60,6 +69,10 @@ void target_fence(struct target *target, int64_t episode)
 void target_status(const struct target *target, struct target_status *out)
 {
 	target->ops->status(target, out);
+	if (target->refused != NULL) {
+		out->in_sync = false;
+		out->problem = target->refused;
+	}
 }
 
 void target_places(const struct target *target, struct target_places *desired,
@@ -148,6 +161,7 @@ void target_fini(struct target *target)
 {
 	event_free(target->changed_event);
 	free(target->marker);
+	free(target->refused);
 }
 
 void target_changed(struct target *target)

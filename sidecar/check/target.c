@@ -11,6 +11,7 @@
 #include "apply/haproxy_lint.h"
 #include "apply/install.h"
 #include "apply/pgbouncer_ini.h"
+#include "apply/sense.h"
 #include "check/check.h"
 #include "render/mustache.h"
 #include "render/view.h"
@@ -46,6 +47,19 @@ static void note_lint(struct check *check, const struct config_target *target, c
 	}
 }
 
+static void check_sense(struct check *check, const struct config_target *target, const char *what,
+                        const struct strbuf *text)
+{
+	const struct topology *topology = &check->topologies[target->cluster_index];
+	struct err err;
+
+	if (topology->has_primary && topology->primary.address[0] != '\0' &&
+	    !sense_leads(target, text->data, text->len, topology->primary.address,
+	                 topology->primary.port, &err))
+		check_note(check, CHECK_FAIL, what, "correct the template", "rendered: %s",
+		           err.message);
+}
+
 static void check_haproxy_text(struct check *check, const struct config_target *target,
                                const char *what, const struct strbuf *text)
 {
@@ -64,10 +78,12 @@ static void check_haproxy_text(struct check *check, const struct config_target *
 		check_note(check, CHECK_OK, what, NULL, "rendered: backends %zu, servers %zu",
 		           parsed.backend_count, parsed.server_count);
 	haproxy_config_free(&parsed);
+	check_sense(check, target, what, text);
 	note_lint(check, target, what, text);
 }
 
-static void check_pgbouncer_text(struct check *check, const char *what, const struct strbuf *text)
+static void check_pgbouncer_text(struct check *check, const struct config_target *target,
+                                 const char *what, const struct strbuf *text)
 {
 	struct pgbouncer_ini parsed;
 	struct err err;
@@ -79,6 +95,7 @@ static void check_pgbouncer_text(struct check *check, const char *what, const st
 	}
 	check_note(check, CHECK_OK, what, NULL, "rendered: databases %zu", parsed.count);
 	pgbouncer_ini_free(&parsed);
+	check_sense(check, target, what, text);
 }
 
 static void check_text(struct check *check, const struct config_target *target, const char *what)
@@ -96,7 +113,7 @@ static void check_text(struct check *check, const struct config_target *target, 
 	else if (target->kind == CONFIG_TARGET_HAPROXY)
 		check_haproxy_text(check, target, what, &text);
 	else if (target->kind == CONFIG_TARGET_PGBOUNCER)
-		check_pgbouncer_text(check, what, &text);
+		check_pgbouncer_text(check, target, what, &text);
 	else
 		check_note(check, CHECK_OK, what, NULL, "rendered: %zu bytes", text.len);
 }

@@ -358,6 +358,13 @@ static const struct config_key keys[] = {
      .preset = "5s",
      .help = "How long PAUSE may wait for running transactions. Then they are cut off if the "
              "primary has moved; a hold (see on_primary_loss) is given up."},
+    {.sections = CONFIG_SECTION_HAPROXY | CONFIG_SECTION_PGBOUNCER,
+     .name = "leads_to_primary",
+     .type = CONFIG_TYPE_BOOL,
+     .offset = AT(config_target, leads_to_primary),
+     .preset = "yes",
+     .help = "yes: a rendered text in which nothing leads clients to the primary is refused, and "
+             "the last good one stays. no: it is for readers only, or leads to another proxy."},
     {.sections = TARGETS,
      .name = "var.",
      .type = CONFIG_TYPE_VAR,

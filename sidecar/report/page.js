@@ -38,8 +38,10 @@ const stateOf = (c) => (Object.hasOwn(STATES, stateName(c)) ? STATES[stateName(c
 const endpoint = (s) => text(s.address).includes(':') ? `[${text(s.address)}]:${text(s.port)}` : `${text(s.address)}:${text(s.port)}`;
 const targetLevel = (t) => text(t.problem) ? 'bad' : t.in_sync === true ? 'good' : 'busy';
 
+const headlines = (c) => (Array.isArray(c.headlines) ? c.headlines.map(text) : []);
+
 function levelOf(c) {
-	const levels = [stateOf(c)[0], text(c.alarm) ? 'bad' : 'good', ...list(c.targets).map(targetLevel)];
+	const levels = [stateOf(c)[0], LEVELS.includes(c.level) ? c.level : 'good'];
 
 	return LEVELS[Math.max(...levels.map((level) => LEVELS.indexOf(level)))];
 }
@@ -150,14 +152,9 @@ function holdText(c) {
 }
 
 function note(c) {
-	const [level, , meaning] = stateOf(c), troubled = list(c.targets).find((t) => text(t.problem));
-	const said = holdText(c) || meaning;
+	const level = levelOf(c), said = headlines(c).join('; ') || (level === 'good' ? '' : stateOf(c)[2]);
 
-	if (troubled)
-		return h('span.note.bad', {}, `${text(troubled.kind)}/${text(troubled.name)}: ${text(troubled.problem)}`);
-	if (level === 'good')
-		return null;
-	return h(`span.note.${level}`, {}, said, said && text(c.reason) ? ': ' : '', text(c.reason));
+	return said ? h(`span.note.${level}`, {}, said) : null;
 }
 
 function who(c) {
@@ -380,7 +377,7 @@ function say(alarms) {
 
 function drawAlarms(doc, clusters) {
 	const loud = clusters.filter((c) => levelOf(c) === 'bad');
-	const words = (c) => [text(c.name), text(c.state), text(c.alarm) || text((note(c) || {}).textContent)].filter(Boolean).join(': ');
+	const words = (c) => [text(c.name), headlines(c)[0] || stateName(c)].join(': ');
 	const away = fields(doc.store).connected === false ? `The store is not connected: ${text(fields(doc.store).description)}` : '';
 
 	morphKids($('alarms'), h('div', {}, away ? h('div.banner.watch', {}, away) : '', !loud.length ? '' : h('div.banner.bad', {},

@@ -300,21 +300,22 @@ static void print_store(const struct page *page, const json_t *store)
 	           &line);
 }
 
-static void print_override(const struct page *page, const json_t *cluster)
+static void print_headlines(const struct page *page, const json_t *cluster)
 {
-	const json_t *override = json_object_get(cluster, "override");
-	auto_strbuf struct strbuf line = STRBUF_INIT, address = STRBUF_INIT;
+	enum mood mood = strcmp(string_of(cluster, "level"), "bad") == 0 ? MOOD_BAD : MOOD_WATCH;
+	const json_t *one;
+	size_t index;
 
-	if (!json_is_object(override))
-		return;
-	append_address(&address, override);
-	append_string(override, "kind", &line);
-	strbuf_printf(&line, "%s%s", address.len > 0 ? " to " : "", address.data);
-	append_labelled_string(&line, "by ", override, "by");
-	append_labelled_string(&line, "since ", override, "since");
-	strbuf_append_str(&line, "; ends with: segue release ");
-	append_string(cluster, "name", &line);
-	print_line(page, MOOD_BAD, "OVERRIDE", &line);
+	json_array_foreach(json_object_get(cluster, "headlines"), index, one)
+	{
+		auto_strbuf struct strbuf line = STRBUF_INIT;
+		const char *text = json_string_value(one);
+
+		append_clean(&line, text != NULL ? text : "");
+		fputs("  ", page->out);
+		print_coloured(page, mood, line.data);
+		fputc('\n', page->out);
+	}
 }
 
 static void print_hold(const struct page *page, const json_t *hold)
@@ -360,8 +361,7 @@ static void print_cluster(const struct page *page, const json_t *cluster)
 	fprintf(page->out, "\ncluster %s: ", name.len > 0 ? name.data : NOTHING);
 	print_coloured(page, state_mood(state.data), state.len > 0 ? state.data : NOTHING);
 	fputc('\n', page->out);
-	print_text(page, MOOD_BAD, "ALARM", cluster, "alarm");
-	print_override(page, cluster);
+	print_headlines(page, cluster);
 	print_hold(page, json_object_get(cluster, "hold"));
 	print_hold_timeout(page, json_object_get(cluster, "hold_timeout"));
 	print_text(page, MOOD_PLAIN, "reason", cluster, "reason");

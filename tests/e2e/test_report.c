@@ -35,9 +35,10 @@ static bool status(void *arg, struct report_cursor *at, struct strbuf *text)
 	(void)at;
 	if (!override_load(endpoint->dir, "orders", &override, &err))
 		return false;
-	document = json_pack("{s:s, s:i, s:[{s:s, s:s, s:o}]}", "segue", "0.1.0", "pid",
+	document = json_pack("{s:s, s:i, s:[{s:s, s:s, s:[s], s:o}]}", "segue", "0.1.0", "pid",
 	                     (int)getpid(), "clusters", "name", "orders", "state", "current",
-	                     "override", override_to_json(&override));
+	                     "headlines", "PINNED by somebody", "override",
+	                     override_to_json(&override));
 	json = json_dumps(document, 0);
 	strbuf_append_str(text, json);
 	free(json);
@@ -158,7 +159,7 @@ Test(report, a_pin_is_given_shown_and_released)
 	cr_assert_eq(override.port, 5433);
 	cr_assert_not_null(strchr(override.by, '@'), "%s", override.by);
 	cr_assert_eq(SEGUE("status", "-s", t.socket, "orders"), 0);
-	expect_printed("cluster orders: current\n  OVERRIDE  pin to [fd00::1]:5433, by ");
+	expect_printed("cluster orders: current\n  PINNED by somebody\n");
 	cr_assert_eq(SEGUE("release", "orders", "-s", t.socket), 0, "%s", t.output.data);
 	expect_printed("orders is released: segue follows the store again\n");
 	cr_assert_eq(kept().kind, OVERRIDE_NONE);

@@ -178,13 +178,13 @@ Test(run_endpoint, ready_is_who_leads_clients_to_an_admitted_primary)
 	run_init(&run, &(struct run_options){0});
 	lab_segue_start(run.segue);
 	cr_assert(wait_readyz(&run, 503));
-	expect_unready(&run, "cluster orders: no primary is admitted: ");
+	expect_unready(&run, "cluster orders: WAITING, no primary is admitted: ");
 	run_set_primary(&run, 0);
 	cr_assert(wait_readyz(&run, 200));
 	expect_ready(&run, "ready\n");
 	run_set(&run, nobody, strlen(nobody));
 	cr_assert(wait_readyz(&run, 503));
-	expect_unready(&run, "cluster orders: no primary is admitted: ");
+	expect_unready(&run, "cluster orders: HELD, clients wait, ");
 	document = status(&run);
 	hold = json_object_get(cluster_of(document), "hold");
 	expect_text(hold, "by", "store");
@@ -198,6 +198,59 @@ Test(run_endpoint, ready_is_who_leads_clients_to_an_admitted_primary)
 	cr_assert_not_null(
 	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "kept", "cluster=orders", NULL));
 	expect_ready(&run, "ready\n");
+	run_fini(&run);
+}
+
+struct headline { /* of cluster orders */
+	struct run *run;
+	size_t index;
+	const char *text; /* how it begins */
+};
+
+static bool headline_is(void *arg)
+{
+	const struct headline *wanted = arg;
+	json_t *document = status(wanted->run);
+	const json_t *first =
+	    json_array_get(json_object_get(cluster_of(document), "headlines"), wanted->index);
+	const char *text = json_string_value(first);
+	bool is = text != NULL && strncmp(text, wanted->text, strlen(wanted->text)) == 0;
+
+	json_decref(document);
+	return is;
+}
+
+static void expect_headline(struct run *run, size_t index, const char *text)
+{
+	cr_expect(lab_wait_until(headline_is, &(struct headline){run, index, text}, RUN_TIMEOUT_MS),
+	          "%s", text);
+}
+
+static void order(struct run *run, const char *verb, const char *server)
+{
+	const char *argv[] = {lab_segue_binary(run->lab), verb, "-s",
+	                      lab_segue_listen(run->segue), "orders", server, NULL};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	cr_assert_eq(lab_run(run->lab, argv, &output), 0, "%s", output.data);
+}
+
+Test(run_endpoint, what_a_person_has_to_know_comes_first_and_the_worst_of_it)
+{
+	struct run run;
+
+	start(&run, &(struct run_options){0});
+	run_set(&run, "garbage", 7);
+	expect_headline(&run, 0, "KEPT, the last primary stays: ");
+	order(&run, "freeze", NULL);
+	expect_headline(&run, 0, "FROZEN by ");
+	lab_process_kill(lab_haproxy_process(run.haproxy));
+	expect_headline(&run, 0, "haproxy/local: not confirmed: ");
+	expect_headline(&run, 1, "FROZEN by ");
+	lab_haproxy_start(run.haproxy);
+	order(&run, "release", NULL);
+	run_set(&run, nobody, strlen(nobody));
+	expect_headline(&run, 0, "HELD, clients wait, ");
 	run_fini(&run);
 }
 

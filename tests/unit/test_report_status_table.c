@@ -9,8 +9,8 @@
 
 #define CLUSTERS(text) "{\"clusters\":[" text "]}"
 #define ORDERS                                                                                                  \
-	"{\"name\":\"orders\",\"state\":\"pinned\",\"reason\":\"an operator said so\",\"alarm\":"               \
-	"\"two servers take writes\",\"store\":{\"state\":\"value\",\"zxid\":7,\"primary\":"                    \
+	"{\"name\":\"orders\",\"state\":\"pinned\",\"reason\":\"an operator said so\",\"level\":\"bad\","        \
+	"\"headlines\":[\"ALARM: two servers take writes\",\"PINNED to [fd00::2]:5432\"],\"store\":{\"state\":\"value\",\"zxid\":7,\"primary\":"                    \
 	"\"10.0.0.1:5432\",\"problem\":null},\"applied\":{\"zxid\":6,\"primary\":"                              \
 	"\"10.0.0.2:5432\",\"name\":\"db2\",\"timeline\":3,\"since\":\"2026-11-23T11:07:25Z\"},"                \
 	"\"override\":{\"kind\":\"pin\",\"address\":\"fd00::2\",\"port\":5432,\"by\":\"alice@p1\","             \
@@ -56,9 +56,8 @@ Test(report_status_table, all_of_it)
 	    "store: connected, zk1:2181\n"
 	    "\n"
 	    "cluster orders: pinned\n"
-	    "  ALARM     two servers take writes\n"
-	    "  OVERRIDE  pin to [fd00::2]:5432, by alice@p1, since 2026-11-23T11:07:20Z; ends "
-	    "with: segue release orders\n"
+	    "  ALARM: two servers take writes\n"
+	    "  PINNED to [fd00::2]:5432\n"
 	    "  hold      on the word of the store, since 2026-11-23T11:07:25Z, 12.3 s left\n"
 	    "  hold for  55.0 s, by auto, for once\n"
 	    "  reason    an operator said so\n"
