@@ -64,6 +64,8 @@ static const char *why_not_followed(const struct cluster *cluster, const struct 
 
 	if (admission.reason[0] != '\0')
 		return admission.reason;
+	if (topology_same_address(at, &cluster->applied.topology.primary))
+		return "it is the last primary, and the store names it no more";
 	if (last == 0)
 		return "the store does not name it, and the timeline of the last primary is not "
 		       "known";

@@ -61,6 +61,29 @@ Test(run_verify, status_shows_what_each_server_says_and_why_it_is_refused)
 	stand_fini(&stand);
 }
 
+Test(run_verify, status_says_why_a_server_that_takes_writes_is_not_followed_and_what_to_do)
+{
+	static const char nobody[] = "{\"version\":1,\"primary\":null}";
+	struct stand stand;
+	const char *status, *server;
+
+	start(&stand, NULL);
+	server = lab_printf(stand.lab, "127.0.0.1:%u", stand_port(&stand, 0));
+	lab_zk_set(stand.zk, "/segue/orders/master", nobody, strlen(nobody));
+	stand_must_say(&stand, "event=hold ", "the store names no primary", NULL);
+	status = status_of(&stand);
+	expect_in(status, "\n  HELD, clients wait, ");
+	expect_in(status, lab_printf(stand.lab,
+	                             "; %s takes writes, and is not followed: it is the last "
+	                             "primary, and the store names it no more; if it is the right "
+	                             "one: segue set-primary orders %s\n",
+	                             server, server));
+	stand_name(&stand, 0);
+	stand_must_serve(&stand, 0);
+	expect_no_errors(&stand);
+	stand_fini(&stand);
+}
+
 Test(run_verify, a_store_that_is_early_is_waited_for)
 {
 	struct stand stand;
