@@ -107,6 +107,14 @@ static bool check_owner(const struct config_target *target, struct err *err)
 	return err_wrap(err, "[%s %s]", config_target_kind_name(target->kind), target->name);
 }
 
+static bool check_output(const struct config_target *target, struct err *err)
+{
+	auto_free char *path = install_path(target, err);
+
+	return path != NULL ||
+	       err_wrap(err, "[%s %s]", config_target_kind_name(target->kind), target->name);
+}
+
 /* With the servers of the state file, or made-up ones. True when they are those of the state file;
  * a text that cannot be rendered stays empty, as with real servers it may well be. */
 static bool render_guess(struct pipeline *pipeline, size_t index)
@@ -164,6 +172,7 @@ static void prepare_targets(struct pipeline *pipeline, const struct pipeline *ol
 		strbuf_init(&pipeline->texts[i]);
 		note_failure(errors, compile_template(pipeline, i, old, &err), &err);
 		note_failure(errors, check_owner(&config->targets[i], &err), &err);
+		note_failure(errors, check_output(&config->targets[i], &err), &err);
 	}
 	find_clashes(pipeline, errors);
 }

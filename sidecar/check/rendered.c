@@ -1,10 +1,11 @@
-/* `segue check`, the rendered texts of all targets: would their check_commands take them, and do
- * two of them listen on one address? */
+/* `segue check`, the rendered texts of all targets: would their check_commands take them, and could
+ * HAProxy listen where they say? */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "apply/install.h"
 #include "bind_clash.h"
 #include "check/check.h"
 #include "pipeline_check.h"
@@ -47,16 +48,17 @@ static void find_clashes(struct check *check, const struct strbuf *texts)
 		check_note(check, CHECK_FAIL, "bind", NULL, "%.*s", (int)strcspn(line, "\n"), line);
 }
 
-/* Where there is no folder, check_targets() has said so, and no command could be run on a file in
- * it. */
+/* Where there is no folder, or no file can be put there, check_targets() has said so, and no
+ * command could be run on a file in it. */
 static void leave_homeless_out(const struct check *check, struct strbuf *texts)
 {
 	for (size_t i = 0; i < check->config->target_count; i++) {
-		const char *output = check->config->targets[i].output;
-		auto_free char *folder =
-		    xstrndup(output, (size_t)(strrchr(output, '/') - output) + 1);
+		struct err ignored;
+		auto_free char *folder = install_path(&check->config->targets[i], &ignored);
 
-		if (access(folder, W_OK) != 0)
+		if (folder != NULL)
+			strrchr(folder, '/')[1] = '\0';
+		if (folder == NULL || access(folder, W_OK) != 0)
 			strbuf_reset(&texts[i]);
 	}
 }

@@ -1,8 +1,10 @@
 /* `segue check`: what only shows when the rendered texts are tried, and what it must not take for a
  * mistake. */
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -74,6 +76,43 @@ Test(check_rendered, check_command_is_run_and_its_words_are_shown)
 	            "FAIL  haproxy/a: check_command, on the rendered text: haproxy exited ");
 	expect_line(printed, "unknown keyword 'frobnicate'");
 	cr_expect_eq(rmdir(lab_haproxy_conf_dir(haproxy)), 0, "a probe was left behind");
+	lab_destroy(lab);
+}
+
+Test(check_rendered, a_link_is_followed_and_a_mount_point_fails)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	const char *output = lab_path(lab, "out"), *real = lab_path(lab, "real"), *printed;
+	const char *sections = lab_printf(lab,
+	                                  "[cluster a]\npath = /segue/a\nverify = disable\n"
+	                                  "[file f]\ncluster = a\ntemplate = %s\noutput = %s\n"
+	                                  "check_command = grep -q made {}\n",
+	                                  lab_path(lab, "t.mustache"), output);
+	int code;
+
+	if (unshare(CLONE_NEWNS) != 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		cr_skip_test("only root can mount");
+	lab_write_file(lab_path(lab, "t.mustache"), "made of {{cluster}}\n");
+	cr_assert_eq(symlink("real", output), 0);
+	printed = check(lab, lab_zk_hosts(zk), sections, &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	expect_line(printed, lab_printf(lab,
+	                                "ok    file/f: %s is a symbolic link, which stays: the "
+	                                "file that is replaced is %s\n",
+	                                output, real));
+	expect_line(printed, "ok    file/f: check_command accepts the rendered text\n");
+	unlink(output);
+	lab_write_file(output, "");
+	lab_write_file(real, "");
+	cr_assert_eq(mount(real, output, NULL, MS_BIND, NULL), 0);
+	printed = check(lab, lab_zk_hosts(zk), sections, &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, lab_printf(lab,
+	                                "FAIL  file/f: %s: the output is a mount point (a "
+	                                "single-file volume): mount its folder\n",
+	                                output));
+	cr_assert_eq(umount(output), 0);
 	lab_destroy(lab);
 }
 
