@@ -209,6 +209,75 @@ Test(run_config, two_clusters_on_one_address_are_refused_at_the_start)
 	run_fini(&run);
 }
 
+/* Of the shipped template, with one address for writers and for readers. */
+static const char *shipped_twice(struct run *run)
+{
+	char *file = realpath("templates/haproxy.cfg.mustache", NULL);
+	const char *section =
+	    lab_printf(run->lab,
+	               "[haproxy twice]\ncluster = orders\ntemplate = %s\noutput = %s/twice.cfg\n"
+	               "socket = %s\nmaster_socket = %s\nvar.rw_bind = 127.0.0.1:%u\n"
+	               "var.ro_bind = 127.0.0.1:%u\n",
+	               file, lab_haproxy_conf_dir(run->haproxy), lab_haproxy_socket(run->haproxy),
+	               lab_haproxy_master_socket(run->haproxy), run->port, run->port);
+
+	free(file);
+	return section;
+}
+
+Test(run_config, two_sections_of_one_target_on_one_address_are_refused)
+{
+	static const char problem[] = "in \"frontend orders_rw_in\" and in \"frontend "
+	                              "orders_ro_in\"";
+	struct run run;
+	const char *ini;
+
+	start_on(&run, &(struct run_options){0}, 0);
+	ini = ini_of(&run);
+	lab_write_file(lab_segue_ini_file(run.segue),
+	               lab_printf(run.lab, "%.*s%s", (int)(strstr(ini, "[haproxy ") - ini), ini,
+	                          shipped_twice(&run)));
+	hup(&run);
+	expect_refused(&run, "[haproxy twice] binds 127.0.0.1:", "var.rw_bind");
+	expect_moves(&run, 1);
+	cr_expect_eq(lab_process_stop(lab_segue_process(run.segue)), CMD_OK);
+	lab_segue_start(run.segue);
+	cr_assert(lab_process_wait(lab_segue_process(run.segue), RUN_TIMEOUT_MS));
+	cr_expect_eq(lab_process_exit_code(lab_segue_process(run.segue)), CMD_USAGE);
+	cr_expect_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, problem, NULL));
+	run_fini(&run);
+}
+
+/* What was taken after the file was written keeps nobody from a start. */
+Test(run_config, an_address_that_another_process_has_is_refused_unless_the_file_has_it)
+{
+	struct run run;
+	const char *ini, *refused;
+	uint16_t taken;
+
+	start_on(&run, &(struct run_options){0}, 0);
+	taken = lab_backend_port(run.backends[2]);
+	ini = ini_of(&run);
+	refused = lab_printf(run.lab,
+	                     "[haproxy other] binds 127.0.0.1:%u in \"frontend other_rw\", and "
+	                     "another process, ",
+	                     taken);
+	lab_write_file(lab_segue_ini_file(run.segue), with_other(&run, ini, taken));
+	hup(&run);
+	expect_refused(&run, "[haproxy other] binds 127.0.0.1:", "and another process, ");
+	cr_expect_eq(lab_process_stop(lab_segue_process(run.segue)), CMD_OK);
+	lab_segue_start(run.segue);
+	cr_assert(lab_process_wait(lab_segue_process(run.segue), RUN_TIMEOUT_MS));
+	cr_expect_eq(lab_process_exit_code(lab_segue_process(run.segue)), CMD_USAGE);
+	cr_expect_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, refused, NULL));
+	lab_write_file(lab_printf(run.lab, "%s/other.cfg", lab_haproxy_conf_dir(run.haproxy)),
+	               lab_printf(run.lab, "frontend other_rw\n\tbind 127.0.0.1:%u\n", taken));
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_settled(&run));
+	expect_moves(&run, 1);
+	run_fini(&run);
+}
+
 Test(run_config, an_output_that_is_a_link_stays_one_and_the_file_behind_it_is_replaced)
 {
 	struct run run;
