@@ -1,4 +1,5 @@
-/* Targets of one HAProxy whose rendered texts listen on the same address. */
+/* Where the rendered texts have HAProxy listen: at no address twice, whether by two targets of one
+ * HAProxy or by two sections of one, and at none that another process has. */
 #ifndef SEGUE_BIND_CLASH_H
 #define SEGUE_BIND_CLASH_H
 
@@ -6,7 +7,7 @@
 #include "config.h"
 
 /* `texts`: one a target, empty where it is not known. Appends one line for each address that is
- * taken twice. */
+ * taken twice, or that another process has and no output of this HAProxy yet. */
 void bind_clash_find(const struct config *config, const struct strbuf *texts, struct strbuf *out);
 
 #endif

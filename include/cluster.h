@@ -14,6 +14,7 @@
 
 struct cluster;
 struct event_base;
+struct listeners;
 struct resolver;
 struct target_hub;
 struct zk;
@@ -26,7 +27,8 @@ struct cluster_world {
 	struct target_hub *hub;
 	const struct config *config;
 	struct mustache *const *templates; /* one per config->targets entry */
-	const char *state_problem;         /* why state_dir cannot be written; NULL: it can */
+	const struct listeners *listeners;
+	const char *state_problem; /* why state_dir cannot be written; NULL: it can */
 };
 
 enum {
@@ -47,8 +49,13 @@ void cluster_fleet_pass_on(struct cluster *cluster, const struct cluster *next);
 
 const struct config_cluster *cluster_config(const struct cluster *cluster);
 
-/* The operator's word: kept on disk first, then followed at once. False: it could not be kept, and
- * nothing is changed. */
+/* False, with words, when a HAProxy that listens as `listeners` says would be led to itself by what
+ * is applied. `index`: the cluster's in their configuration. */
+bool cluster_try_listeners(const struct cluster *cluster, const struct listeners *listeners,
+                           size_t index, struct err *err) MUST_CHECK;
+
+/* The operator's word: kept on disk first, then followed at once. False: it cannot be followed, or
+ * could not be kept, and nothing is changed. */
 bool cluster_set_override(struct cluster *cluster, const struct override *override,
                           struct err *err) MUST_CHECK;
 

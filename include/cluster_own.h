@@ -25,11 +25,15 @@ struct verdict {
 	char alarm[768]; /* "" or what a person has to look at */
 	bool news;       /* the targets are led to other servers by it */
 	bool overruled;
+	const struct config_target *own; /* where `about` leads back to; NULL: no */
 };
 
 struct cluster {
 	const struct config_cluster *config;
 	const struct config *segue;
+	const struct listeners *listeners;
+	struct own_listener *own; /* as was looked last */
+	size_t own_count;
 	struct applied applied;
 	struct override override;
 	char *override_problem; /* NULL: its file could be read */
@@ -78,6 +82,21 @@ void cluster_reconcile(struct cluster *cluster);
 
 /* What it decides by. */
 void cluster_input(const struct cluster *cluster, struct decide_input *out);
+
+/* --- cluster_own_listener.c --- */
+
+/* Looks which members of the fact, of what is applied, and of a pin are an own listener. */
+void cluster_find_own(struct cluster *cluster, const struct watch_fact *fact);
+
+/* "the own listener of [haproxy local]"; caller frees. */
+char *cluster_own_words(const struct config_target *target) MUST_CHECK;
+
+/* What a person is to do about it; caller frees. */
+char *cluster_own_cure(const struct cluster *cluster) MUST_CHECK;
+
+/* False, with words, when the address is that of an own listener. */
+bool cluster_may_lead_to(const struct cluster *cluster, const char *address, uint16_t port,
+                         struct err *err) MUST_CHECK;
 
 /* --- cluster_hold.c --- */
 

@@ -36,6 +36,13 @@ struct floor applied_confirmed(const struct applied *applied);
  * for as one that restarts. */
 #define DECIDE_GONE_US INT64_C(10000000)
 
+/* A member that is one of the proxies which it would be led to by: its address is where that one
+ * listens itself. */
+struct own_listener {
+	struct member at;
+	const struct config_target *target; /* whose proxy */
+};
+
 enum decide_held {
 	HELD_NOT,
 	HELD_BY_SERVERS, /* they said that the primary is lost: they may take it back */
@@ -57,6 +64,8 @@ struct decide_input { /* all borrowed */
 	const struct override *override;
 	const struct server_fact *servers;
 	size_t server_count;
+	const struct own_listener *own; /* of the members of the fact, the one applied, the pin */
+	size_t own_count;
 	int64_t moved_us; /* when the last MOVE to another primary was carried out; 0: never */
 	struct decide_hold hold;
 	bool store_lost; /* it is unreachable for longer than session_timeout */
@@ -87,10 +96,12 @@ struct decision {
 	const struct member *twin;  /* on one timeline: a person has to end one of them */
 	const struct member *lower; /* on a lower timeline, asked after the move */
 	const struct member *stray; /* on a higher one than the holder of Patroni's leader key */
-	const struct member *ask;   /* whom to ask again at once; borrowed, NULL: nobody */
-	bool ask_all;               /* all others as well, now and then */
-	int64_t floor_zxid;         /* to be kept in struct applied, and saved when it changed */
-	struct topology next;       /* MOVE: becomes applied->topology, its zxid applied->zxid */
+	/* Whom the store or the operator names as the primary, and must not; borrowed, NULL: no. */
+	const struct own_listener *own;
+	const struct member *ask; /* whom to ask again at once; borrowed, NULL: nobody */
+	bool ask_all;             /* all others as well, now and then */
+	int64_t floor_zxid;       /* to be kept in struct applied, and saved when it changed */
+	struct topology next;     /* MOVE: becomes applied->topology, its zxid applied->zxid */
 };
 
 /* After DECIDE_MOVE was carried out the caller sets applied->zxid and topology from `next`,
@@ -98,6 +109,10 @@ struct decision {
  * `confirmed` is what applied_confirmed() was before. */
 struct decision decide(const struct decide_input *input);
 void decision_fini(struct decision *decision);
+
+/* The proxy that `member` is; NULL: it is none. */
+const struct own_listener *decide_own(const struct decide_input *input,
+                                      const struct member *member);
 
 /* What it would say of this server as the primary; `named`: the topology that names it. */
 struct admission decide_admission(const struct decide_input *input, const struct topology *named,

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "config.h"
+#include "render/mustache.h"
 #include "topology.h"
 
 /* `out` (initialised by the call, ended with topology_fini()) becomes what was applied last, going
@@ -14,5 +15,10 @@
  * `problem` gets words when the state file cannot be used, else "". */
 bool guess_topology(const struct config *config, size_t cluster, struct topology *out,
                     struct err *problem);
+
+/* Appends what the target's template makes of that topology. True: of what was applied last. A text
+ * that cannot be rendered stays empty, as with real servers it may well be. */
+bool guess_render(const struct config *config, size_t target, const struct mustache *template,
+                  struct strbuf *text);
 
 #endif

@@ -14,10 +14,10 @@
 struct event_base;
 struct pipeline;
 
-/* Loads `file`, compiles every template, looks up every owner, reads auth_file, and finds targets
- * of one HAProxy that would listen on the same address; with `old`, also renders what is applied
- * now. Every problem is appended to `errors`, one a line; NULL when there is one. Starts nothing
- * yet. */
+/* Loads `file`, compiles every template, looks up every owner and output, reads auth_file, and
+ * finds addresses that HAProxy would listen on twice, or that another process has; with `old`, also
+ * renders what is applied now. Every problem is appended to `errors`, one a line; NULL when there
+ * is one. Starts nothing yet. */
 struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
                                   const struct pipeline *old, struct strbuf *errors) MUST_CHECK;
 

@@ -13,6 +13,7 @@ struct pipeline {
 	struct config *config;
 	struct mustache **templates; /* one per target */
 	struct strbuf *texts;        /* one per target, until the start: see pipeline_texts() */
+	struct listeners *listeners;
 	struct strbuf auth;
 	int lock;            /* on state_dir; -1: not taken */
 	char *state_problem; /* why state_dir cannot be written; NULL: it can */

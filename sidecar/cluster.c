@@ -161,14 +161,16 @@ static bool store_is_lost(const struct cluster *cluster)
 	       clock_now_ms() - cluster->away_ms >= cluster->segue->session_timeout_ms;
 }
 
-static size_t add_members(const struct topology *topology, const struct member **out)
+static size_t add_members(const struct decide_input *input, const struct topology *topology,
+                          const struct member **out)
 {
 	size_t count = 0;
 
-	if (topology->has_primary)
+	if (topology->has_primary && decide_own(input, &topology->primary) == NULL)
 		out[count++] = &topology->primary;
 	for (size_t i = 0; i < topology->standby_count; i++)
-		out[count++] = &topology->standbys[i];
+		if (decide_own(input, &topology->standbys[i]) == NULL)
+			out[count++] = &topology->standbys[i];
 	return count;
 }
 
@@ -177,16 +179,18 @@ static const struct member *previous(const struct cluster *cluster)
 	return clock_now_ms() < cluster->previous_until_ms ? &cluster->previous : NULL;
 }
 
-/* Who is or was a member is asked, so that an old primary that comes back is seen. */
+/* Who is or was a member is asked, so that an old primary that comes back is seen. The proxy itself
+ * would answer with what a server behind it says. */
 static void follow_members(struct cluster *cluster, const struct watch_fact *fact)
 {
+	const struct decide_input input = {.own = cluster->own, .own_count = cluster->own_count};
 	const struct member *members[2 * TOPOLOGY_SLOTS_MAX + 1];
 	size_t count = 0;
 
 	if (fact->topology != NULL)
-		count = add_members(fact->topology, members);
+		count = add_members(&input, fact->topology, members);
 	if (cluster->applied.has_topology)
-		count += add_members(&cluster->applied.topology, members + count);
+		count += add_members(&input, &cluster->applied.topology, members + count);
 	if (previous(cluster) != NULL)
 		members[count++] = previous(cluster);
 	verifier_follow(cluster->verifier, members, count);
@@ -238,6 +242,8 @@ void cluster_input(const struct cluster *cluster, struct decide_input *out)
 	                             .applied = &cluster->applied,
 	                             .previous = previous(cluster),
 	                             .override = &cluster->override,
+	                             .own = cluster->own,
+	                             .own_count = cluster->own_count,
 	                             .moved_us = cluster->moved_us,
 	                             .hold = cluster->hold,
 	                             .store_lost = store_is_lost(cluster),
@@ -253,6 +259,7 @@ void cluster_reconcile(struct cluster *cluster)
 
 	note_store(cluster, fact);
 	cluster_hold_learn(cluster, fact);
+	cluster_find_own(cluster, fact);
 	follow_members(cluster, fact);
 	cluster_input(cluster, &input);
 	decision = decide(&input);
@@ -335,6 +342,7 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 
 	cluster->config = &world->config->clusters[index];
 	cluster->segue = world->config;
+	cluster->listeners = world->listeners;
 	cluster->saver = target_hub_saver(world->hub);
 	applied_init(&cluster->applied);
 	cluster->persist = event_new(world->base, -1, 0, cluster_on_persist, cluster);
@@ -371,6 +379,7 @@ void cluster_destroy(struct cluster *cluster)
 	event_free(cluster->tick);
 	event_free(cluster->reminder);
 	applied_fini(&cluster->applied);
+	free(cluster->own);
 	free(cluster->said);
 	free(cluster->alarm_said);
 	free(cluster->state_problem);

@@ -43,6 +43,9 @@ void cluster_load_override(struct cluster *cluster)
 
 bool cluster_set_override(struct cluster *cluster, const struct override *override, struct err *err)
 {
+	if (override->kind == OVERRIDE_PIN &&
+	    !cluster_may_lead_to(cluster, override->address, override->port, err))
+		return false;
 	if (!override_save(cluster->segue->state_dir, cluster->config->name, override, err))
 		return false;
 	if (override->kind == OVERRIDE_NONE && cluster->override.kind != OVERRIDE_NONE)

@@ -118,13 +118,43 @@ static void judge_split(const struct decide_input *input, const struct decision 
 		    two, one);
 }
 
-static void judge_alarm(const struct decide_input *input, const struct decision *decision,
-                        struct verdict *out)
+static void judge_own(const struct cluster *cluster, const struct own_listener *own,
+                      const char *who, struct verdict *out)
+{
+	char endpoint[CLUSTER_ENDPOINT_MAX];
+	auto_free char *words = cluster_own_words(own->target);
+	auto_free char *cure = cluster_own_cure(cluster);
+
+	cluster_endpoint(&own->at, endpoint, sizeof(endpoint));
+	snprintf(out->alarm, sizeof(out->alarm), "%s, %s, is %s: no client is led there; %s", who,
+	         endpoint, words, cure);
+}
+
+static const struct own_listener *own_standby(const struct decide_input *input)
+{
+	const struct topology *topology = input->fact->topology;
+	const struct own_listener *own = NULL;
+
+	for (size_t i = 0; topology != NULL && own == NULL && i < topology->standby_count; i++)
+		own = decide_own(input, &topology->standbys[i]);
+	return own;
+}
+
+static void judge_alarm(const struct cluster *cluster, const struct decide_input *input,
+                        const struct decision *decision, struct verdict *out)
 {
 	if (decision->twin != NULL || decision->stray != NULL || decision->lower != NULL)
 		judge_split(input, decision, out);
+	else if (decision->own != NULL)
+		judge_own(cluster, decision->own,
+		          cluster->override.kind == OVERRIDE_PIN
+		              ? "the primary that an operator pinned"
+		              : "the primary that the store names",
+		          out);
 	else if (decision->overruled)
 		judge_overruled(input, decision, out);
+	else if (own_standby(input) != NULL)
+		judge_own(cluster, own_standby(input), "a standby that the store names", out);
 }
 
 static void judge_state(const struct cluster *cluster, struct verdict *out)
@@ -146,12 +176,13 @@ void cluster_judge(const struct cluster *cluster, const struct decide_input *inp
 	                     .reason = decision->reason,
 	                     .why = decision->why,
 	                     .overruled = decision->overruled,
+	                     .own = decision->own != NULL ? decision->own->target : NULL,
 	                     .news = decision->kind != DECIDE_MOVE || !applied->in_this_run ||
 	                             !applied->has_topology || cluster->hold.by != HELD_NOT ||
 	                             !topology_same_servers(&decision->next, &applied->topology)};
 	if (decision->about != NULL)
 		cluster_endpoint(decision->about, out->about, sizeof(out->about));
-	judge_alarm(input, decision, out);
+	judge_alarm(cluster, input, decision, out);
 	judge_state(cluster, out);
 }
 
@@ -200,11 +231,13 @@ static const char *or_null(const char *text)
 	return text[0] != '\0' ? text : NULL;
 }
 
-/* Only a person knows whether the higher timeline was a mistake. */
+/* What a person is to do; only one knows whether a higher timeline was a mistake. */
 static char *action_of(const struct cluster *cluster)
 {
 	const struct verdict *verdict = &cluster->verdict;
 
+	if (verdict->own != NULL)
+		return cluster_own_cure(cluster);
 	if (cluster->config->layout != CONFIG_LAYOUT_SEGUE || verdict->about[0] == '\0' ||
 	    strcmp(verdict->why, ADMIT_OLD_PRIMARY) != 0)
 		return NULL;
@@ -229,6 +262,7 @@ static void say_decision(const struct cluster *cluster, const struct watch_fact 
 	LOG_EMIT(level, manners[verdict->kind].event, KV_STR("cluster", cluster->config->name),
 	         KV_STR("path", cluster->config->path), KV_INT("zxid", fact->mzxid),
 	         KV_STR("reason", verdict->reason), KV_STR("about", or_null(verdict->about)),
+	         KV_STR("target", verdict->own != NULL ? verdict->own->name : NULL),
 	         KV_STR("why", or_null(verdict->why)), KV_STR("problem", fact->problem),
 	         KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),
 	         KV_STR(applied->in_this_run ? "primary" : "applied_before", endpoint),

@@ -10,6 +10,7 @@
  */
 #include <event2/event.h>
 #include <inttypes.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,10 @@
 #include "cmd.h"
 #include "config.h"
 #include "config/grammar.h"
+#include "guess.h"
+#include "listeners.h"
 #include "publisher/peer.h"
+#include "render/view.h"
 #include "watch/layout.h"
 #include "watch/layout_parts.h"
 #include "watch/resolver.h"
@@ -262,15 +266,65 @@ static const struct server_fact *fact_of(const struct asked *asked)
 	return &peer_answer(asked->peer)->fact;
 }
 
+/* By what the HAProxies of this machine have rendered; NULL: none listens there. */
+static const struct config_target *find_listener(const struct config *config, size_t cluster,
+                                                 const struct strbuf *texts, const char *host,
+                                                 uint16_t port)
+{
+	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+	struct listeners *listeners = listeners_create(config, texts);
+	const struct config_target *target = NULL;
+	char address[TOPOLOGY_ADDRESS_MAX];
+	struct addrinfo *found = NULL;
+
+	if (getaddrinfo(host, NULL, &hints, &found) != 0)
+		found = NULL;
+	for (const struct addrinfo *at = found; at != NULL && target == NULL; at = at->ai_next)
+		if (getnameinfo(at->ai_addr, at->ai_addrlen, address, sizeof(address), NULL, 0,
+		                NI_NUMERICHOST) == 0)
+			target = listeners_find(listeners, cluster, address, port);
+	if (found != NULL)
+		freeaddrinfo(found);
+	listeners_destroy(listeners);
+	return target;
+}
+
+static const struct config_target *find_own(const struct setting *setting)
+{
+	const struct config *config = setting->config;
+	struct strbuf *texts = xcalloc(config->target_count, sizeof(*texts));
+	const struct config_target *target;
+	struct mustache *template;
+	struct err ignored; /* `segue check` says it */
+
+	for (size_t i = 0; i < config->target_count; i++) {
+		strbuf_init(&texts[i]);
+		template = view_compile(&config->targets[i], &ignored);
+		if (template != NULL)
+			(void)guess_render(config, i, template, &texts[i]);
+		mustache_free(template);
+	}
+	target = find_listener(config, (size_t)(setting->cluster - config->clusters), texts,
+	                       setting->member.host, setting->member.port);
+	for (size_t i = 0; i < config->target_count; i++)
+		strbuf_fini(&texts[i]);
+	free(texts);
+	return target;
+}
+
 /* What speaks against the one that is to be the primary. */
 static void object(const struct setting *setting, struct strbuf *out)
 {
 	const struct inquiry_answer *answer = peer_answer(setting->servers[0].peer);
 	const struct server_fact *fact = &answer->fact;
+	const struct config_target *own = find_own(setting);
 	const char *cluster = setting->old.system_identifier;
 
 	append_place(&setting->member, out);
-	if (fact->class != SERVER_ANSWERED)
+	if (own != NULL)
+		strbuf_printf(out, " is where [haproxy %s] listens itself: no sidecar obeys this",
+		              own->name);
+	else if (fact->class != SERVER_ANSWERED)
 		strbuf_printf(out, " cannot be asked: %s: %s", server_class_name(fact->class),
 		              fact->problem);
 	else if (fact->in_recovery)

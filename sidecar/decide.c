@@ -5,7 +5,11 @@
  *   --------  ----------------  -----------------------------------------  ----------------------
  *   freeze    any               held by the servers, and the primary back  MOVE to it: clients go on
  *   freeze    any               otherwise                                  KEEP
+ *   pin       any               any; it is an own listener                 REFUSE
  *   pin       any               any                                        MOVE to it; CURRENT
+ *   -         PRIMARY           any; it is an own listener, and the one
+ *                               that clients are led to                    loss
+ *   -         PRIMARY           any; it is an own listener                 as OLDER
  *   -         SILENT, too long  on_store_loss = hold, fence; not before
  *                               the first move of this run                 HOLD, FENCE
  *   -         SILENT            (nothing applied in this run)              KEEP, WAIT
@@ -43,6 +47,7 @@
  *     others     whatever it is                     takes writes             the other
  *
  *   Patroni demotes and rewinds whoever takes writes without the leader key.
+ *   An own listener is where a proxy that clients are led on by listens itself: decide_own().
  *   loss: HOLD, FENCE or KEEP by on_primary_loss; WAIT where nothing was ever applied. */
 /* clang-format on */
 #include "decide.h"
@@ -58,6 +63,14 @@ const struct topology *deciding_applied(const struct deciding *deciding)
 	const struct applied *applied = deciding->in->applied;
 
 	return applied->has_topology ? &applied->topology : NULL;
+}
+
+const struct own_listener *decide_own(const struct decide_input *input, const struct member *member)
+{
+	for (size_t i = 0; i < input->own_count; i++)
+		if (topology_same_address(&input->own[i].at, member))
+			return &input->own[i];
+	return NULL;
 }
 
 struct floor applied_confirmed(const struct applied *applied)
@@ -118,7 +131,8 @@ static void learn(struct topology *next, const struct server_fact *server,
 		set_identifier(next, floor->system_identifier);
 }
 
-/* Too far behind, or no standby: it has taken writes since the move, which the primary has not. */
+/* Too far behind, or no standby: it has taken writes since the move, which the primary has not; or
+ * the proxy itself. */
 static void mark_unread(struct topology *topology, const struct decide_input *in)
 {
 	int64_t max_lag = in->cluster->max_lag;
@@ -129,6 +143,7 @@ static void mark_unread(struct topology *topology, const struct decide_input *in
 		    server_of(in->servers, in->server_count, standby);
 
 		if ((max_lag > 0 && standby->lag_bytes > max_lag) ||
+		    decide_own(in, standby) != NULL ||
 		    (server != NULL && server_takes_writes(server) &&
 		     server->asked_us > in->moved_us))
 			standby->unread = true;
@@ -210,8 +225,16 @@ static void obey_pin(struct deciding *deciding)
 	struct member pinned = {.port = in->override->port, .lag_bytes = -1};
 	struct election election = {.candidate = &pinned};
 
-	deciding->follows = deciding->word.kind == STORE_PRIMARY;
 	memcpy(pinned.address, in->override->address, sizeof(pinned.address));
+	deciding->out.own = decide_own(in, &pinned);
+	if (deciding->out.own != NULL) {
+		deciding->out.about = &deciding->out.own->at;
+		deciding_conclude(deciding, DECIDE_REFUSE,
+		                  "the primary that an operator pinned is this proxy's own "
+		                  "listener");
+		return;
+	}
+	deciding->follows = deciding->word.kind == STORE_PRIMARY;
 	memcpy(pinned.host, pinned.address, sizeof(pinned.address));
 	if (named->has_primary && topology_same_address(&named->primary, &pinned))
 		pinned = named->primary;
@@ -265,6 +288,26 @@ static void do_nothing(struct deciding *deciding, const char *reason)
 		deciding_conclude(deciding, DECIDE_KEEP, reason);
 }
 
+/* The value is not followed, nor is it one that was seen. */
+static void refuse_own(struct deciding *deciding)
+{
+	const struct decide_input *in = deciding->in;
+	const struct member *at = &deciding->out.own->at;
+	struct decision *out = &deciding->out;
+
+	deciding->word.reason = "the primary that the store names is this proxy's own listener";
+	out->floor_zxid = in->applied->floor_zxid;
+	if (in->applied->in_this_run && topology_same_address(&in->applied->topology.primary, at))
+		deciding_lose(deciding, in->cluster->on_primary_loss, HELD_BY_STORE,
+		              deciding->word.reason);
+	else
+		stay(deciding, DECIDE_REFUSE);
+	if (out->reason == deciding->word.reason) {
+		out->about = at;
+		out->why = "";
+	}
+}
+
 static void hear_store(struct deciding *deciding)
 {
 	switch (deciding->word.kind) {
@@ -281,6 +324,12 @@ static void hear_store(struct deciding *deciding)
 		stay(deciding, DECIDE_REFUSE);
 		return;
 	case STORE_PRIMARY:
+		deciding->out.own =
+		    decide_own(deciding->in, &deciding->in->fact->topology->primary);
+		if (deciding->out.own != NULL) {
+			refuse_own(deciding);
+			return;
+		}
 		deciding->follows = true;
 		deciding_hear_servers(deciding, deciding->in->fact->topology);
 		return;

@@ -1,6 +1,7 @@
 /* What was applied last, or the example: nothing ever answers there. */
 #include "guess.h"
 
+#include "render/view.h"
 #include "state.h"
 
 bool guess_topology(const struct config *config, size_t cluster, struct topology *out,
@@ -20,5 +21,21 @@ bool guess_topology(const struct config *config, size_t cluster, struct topology
 	else
 		topology_example(out);
 	applied_fini(&applied);
+	return known;
+}
+
+bool guess_render(const struct config *config, size_t target, const struct mustache *template,
+                  struct strbuf *text)
+{
+	const struct config_target *of = &config->targets[target];
+	struct topology topology;
+	struct err ignored;
+	bool known = guess_topology(config, of->cluster_index, &topology, &ignored);
+	json_t *view = view_build(&config->clusters[of->cluster_index], of, &topology, &ignored);
+
+	if (view == NULL || !mustache_render(template, view, view_escape(of->kind), text, &ignored))
+		strbuf_reset(text);
+	json_decref(view);
+	topology_fini(&topology);
 	return known;
 }

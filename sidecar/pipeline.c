@@ -20,6 +20,7 @@
 #include "base/memory.h"
 #include "bind_clash.h"
 #include "guess.h"
+#include "listeners.h"
 #include "render/mustache.h"
 #include "render/view.h"
 #include "watch/resolver.h"
@@ -107,25 +108,12 @@ static bool check_owner(const struct config_target *target, struct err *err)
 	return err_wrap(err, "[%s %s]", config_target_kind_name(target->kind), target->name);
 }
 
-/* With the servers of the state file, or made-up ones. True when they are those of the state file;
- * a text that cannot be rendered stays empty, as with real servers it may well be. */
-static bool render_guess(struct pipeline *pipeline, size_t index)
+static bool check_output(const struct config_target *target, struct err *err)
 {
-	const struct config *config = pipeline->config;
-	const struct config_target *target = &config->targets[index];
-	struct strbuf *text = &pipeline->texts[index];
-	struct topology topology;
-	struct err ignored;
-	bool known = guess_topology(config, target->cluster_index, &topology, &ignored);
-	json_t *view =
-	    view_build(&config->clusters[target->cluster_index], target, &topology, &ignored);
+	auto_free char *path = install_path(target, err);
 
-	if (view == NULL || !mustache_render(pipeline->templates[index], view,
-	                                     view_escape(target->kind), text, &ignored))
-		strbuf_reset(text);
-	json_decref(view);
-	topology_fini(&topology);
-	return known;
+	return path != NULL ||
+	       err_wrap(err, "[%s %s]", config_target_kind_name(target->kind), target->name);
 }
 
 /* Where a target listens hardly depends on the servers behind it, so that made-up ones will do; to
@@ -138,11 +126,25 @@ static void find_clashes(struct pipeline *pipeline, struct strbuf *errors)
 	for (size_t i = 0; i < count; i++)
 		if (pipeline->config->targets[i].kind == CONFIG_TARGET_HAPROXY &&
 		    pipeline->templates[i] != NULL && pipeline->texts[i].len == 0)
-			made_up[i] = !render_guess(pipeline, i);
+			made_up[i] = !guess_render(pipeline->config, i, pipeline->templates[i],
+			                           &pipeline->texts[i]);
 	bind_clash_find(pipeline->config, pipeline->texts, errors);
+	pipeline->listeners = listeners_create(pipeline->config, pipeline->texts);
 	for (size_t i = 0; i < count; i++)
 		if (made_up[i])
 			strbuf_reset(&pipeline->texts[i]);
+}
+
+/* What runs must not be led to itself by another address to listen at. */
+static bool try_listeners(const struct pipeline *pipeline, size_t cluster,
+                          const struct pipeline *old, struct err *err)
+{
+	const char *name = pipeline->config->clusters[cluster].name;
+	const struct cluster *running = find_cluster(old, name);
+
+	return running == NULL ||
+	       cluster_try_listeners(running, pipeline->listeners, cluster, err) ||
+	       err_wrap(err, "[cluster %s] the primary that is applied", name);
 }
 
 static void note_failure(struct strbuf *errors, bool ok, const struct err *err)
@@ -164,8 +166,11 @@ static void prepare_targets(struct pipeline *pipeline, const struct pipeline *ol
 		strbuf_init(&pipeline->texts[i]);
 		note_failure(errors, compile_template(pipeline, i, old, &err), &err);
 		note_failure(errors, check_owner(&config->targets[i], &err), &err);
+		note_failure(errors, check_output(&config->targets[i], &err), &err);
 	}
 	find_clashes(pipeline, errors);
+	for (size_t i = 0; i < config->cluster_count; i++)
+		note_failure(errors, try_listeners(pipeline, i, old, &err), &err);
 }
 
 struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
@@ -220,6 +225,7 @@ static void create_clusters(struct pipeline *pipeline, const struct pipeline *ol
 	                                    .hub = pipeline->hub,
 	                                    .config = pipeline->config,
 	                                    .templates = pipeline->templates,
+	                                    .listeners = pipeline->listeners,
 	                                    .state_problem = pipeline->state_problem};
 	size_t count = pipeline->config->cluster_count;
 
@@ -347,6 +353,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 		mustache_free(pipeline->templates[i]);
 	free(pipeline->templates);
 	free_texts(pipeline);
+	listeners_destroy(pipeline->listeners);
 	strbuf_fini(&pipeline->auth);
 	free(pipeline->state_problem);
 	util_cleanup_close(&pipeline->lock);

@@ -51,11 +51,13 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 	check->request.checked(target, accepted, what, check->request.arg);
 }
 
-/* Beside the output, as a check_command may go by the folder. The pid keeps a `segue check` apart
- * from the daemon. */
-static char *probe_output(const char *output)
+/* Beside the file that is to be replaced, as a check_command may go by the folder. The pid keeps a
+ * `segue check` apart from the daemon. NULL: nothing could be installed there. */
+static char *probe_output(const struct config_target *target, struct err *err)
 {
-	return xasprintf("%s.check-%d", output, (int)getpid());
+	auto_free char *path = install_path(target, err);
+
+	return path != NULL ? xasprintf("%s.check-%d", path, (int)getpid()) : NULL;
 }
 
 static void start(struct lane *lane, size_t target)
@@ -66,8 +68,8 @@ static void start(struct lane *lane, size_t target)
 
 	lane->target = target;
 	lane->probe = request->config->targets[target];
-	lane->probe.output = probe_output(lane->probe.output);
-	if (install_owner(&lane->probe, &lane->owner, &err))
+	lane->probe.output = probe_output(&lane->probe, &err);
+	if (lane->probe.output != NULL && install_owner(&lane->probe, &lane->owner, &err))
 		lane->install = install_stage(lane->check->base, &lane->probe, &lane->owner,
 		                              text->data, text->len, checked_cb, lane, &err);
 	if (lane->install != NULL)

@@ -1,5 +1,5 @@
-/* Where a rendered HAProxy text listens, and which texts of one HAProxy would share an address: the
- * kernel then deals the connections out among them, and `haproxy -c` sees nothing of it. Pure.
+/* Where a rendered HAProxy text listens, and which sections of one HAProxy would share an address:
+ * the kernel then deals the connections out among them, and `haproxy -c` sees nothing of it. Pure.
  * Configuration Manual 4.2 (bind), 5.1. */
 #ifndef SEGUE_APPLY_HAPROXY_BINDS_H
 #define SEGUE_APPLY_HAPROXY_BINDS_H
@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#include "base/util.h"
 
 enum haproxy_bind_kind {
 	HAPROXY_BIND_NAME, /* a unix or abstract socket; a host name or variable, as it is spelled
@@ -21,6 +23,8 @@ enum haproxy_bind_kind {
 
 struct haproxy_bind {
 	size_t group, owner; /* the caller's: only texts of one group share a HAProxy */
+	size_t section;      /* of its text, counted */
+	char *section_name;  /* "frontend orders_rw_in" */
 	char *spelled;       /* as the text has it, without what stands around it in a list */
 	enum haproxy_bind_kind kind;
 	struct in6_addr address; /* the first 4 bytes for IPv4 */
@@ -39,12 +43,20 @@ struct haproxy_binds {
 void haproxy_binds_read(struct haproxy_binds *binds, const char *text, size_t len, size_t group,
                         size_t owner);
 
-/* Calls `found` for every bind that shares an address with another owner of its group: once each,
- * with the owners in ascending order. Reorders the binds. */
+/* Calls `found` for every bind that shares an address with another section of its group, of the
+ * same owner or of another one: once each, in the order of owners and sections. One section may
+ * have an address twice. Reorders the binds. */
 typedef void haproxy_binds_cb(const struct haproxy_bind *a, const struct haproxy_bind *b,
                               void *arg);
 void haproxy_binds_clashes(struct haproxy_binds *binds, haproxy_binds_cb *found, void *arg);
 
 void haproxy_binds_free(struct haproxy_binds *binds);
+
+/* One numeric address and port, with nothing to free; 0.0.0.0 and :: stand for all, and an IPv4
+ * address in an IPv6 one for itself. False: it is no address. */
+bool haproxy_bind_of(const char *address, uint16_t port, struct haproxy_bind *out) MUST_CHECK;
+
+/* Is there an IP address and port that both take? */
+bool haproxy_bind_overlaps(const struct haproxy_bind *a, const struct haproxy_bind *b);
 
 #endif

@@ -1,5 +1,5 @@
 /* The installation of a rendered text as a file, in the two halves that a target puts its own steps
- * between: staged beside the output and checked by check_command; then committed. What the check
+ * between: staged beside it and checked by check_command; then committed. What the check
  * refuses is never installed. */
 #ifndef SEGUE_APPLY_INSTALL_H
 #define SEGUE_APPLY_INSTALL_H
@@ -25,6 +25,11 @@ typedef void install_cb(bool accepted, const char *what, void *arg);
 bool install_owner(const struct config_target *config, struct file_owner *out,
                    struct err *err) MUST_CHECK;
 
+/* The file that is to be replaced: the output, or what stands behind it where that is a symbolic
+ * link, there or not yet. Caller frees. NULL: the output is a mount point, which no rename
+ * replaces, or a link that segue does not follow. */
+char *install_path(const struct config_target *config, struct err *err) MUST_CHECK;
+
 /* True when the output holds exactly these bytes now. */
 bool install_is_current(const char *output, const char *text, size_t len) MUST_CHECK;
 
@@ -39,8 +44,8 @@ struct install *install_stage(struct event_base *base, const struct config_targe
                               const struct file_owner *owner, const char *text, size_t len,
                               install_cb *cb, void *arg, struct err *err) MUST_CHECK;
 
-/* Once, after an accepting callback: fsync and rename over the output, by the saver. Until the end
- * nothing else may be staged for this output. `done` gets the `arg` of install_stage(). */
+/* Once, after an accepting callback: fsync and rename over install_path(), by the saver. Until the
+ * end nothing else may be staged for this output. `done` gets the `arg` of install_stage(). */
 void install_commit(struct install *install, struct saver *saver, install_done_cb *done);
 
 /* Stops the check, removes the staged file; a commit is waited for, and stays. Ends the

@@ -1,5 +1,5 @@
 /* Hosts as PgBouncer takes them: one numeric address, a list of them (round robin, from 1.17 on),
- * the folder of a unix socket. Pure. */
+ * the folder of a unix socket. */
 #ifndef SEGUE_APPLY_PGBOUNCER_ADDRESS_H
 #define SEGUE_APPLY_PGBOUNCER_ADDRESS_H
 
@@ -15,5 +15,9 @@ char *pgbouncer_host_canonical(const char *host) MUST_CHECK;
 /* True when a server connection that SHOW SERVERS reports at `address` ("10.0.0.1", "unix") may
  * belong to `host`, which is canonical. */
 bool pgbouncer_host_has(const char *host, const char *address);
+
+/* Does a PgBouncer on this machine with this listen_addr ("*", a list, "": none) listen at the
+ * numeric address? Of names only localhost is known. */
+bool pgbouncer_listens_at(const char *listen_addr, const char *address);
 
 #endif

@@ -100,6 +100,8 @@ struct pgbouncer_driver {
 	int64_t retry_ms;       /* server_login_retry, as configured */
 	int max_db_connections; /* as configured; -1: not known */
 	int min_pool_size;      /* the same */
+	char *listen_addr;      /* as configured; NULL: not known */
+	int64_t listen_port;    /* the same; -1: not known */
 	unsigned sweeps;
 	unsigned stale_left; /* connections to where a database leads no more, as last seen */
 	unsigned failures;   /* in a row */

@@ -87,6 +87,9 @@ struct target_places {
 void target_places(const struct target *target, struct target_places *desired,
                    struct target_places *live);
 
+/* Its proxy is known to listen there itself; false of a HAProxy, whose text says it. */
+bool target_listens_at(const struct target *target, const char *address, uint16_t port);
+
 #define TARGET_MOVES_MAX 10
 /* The last moves, 0 the newest; NULL: there is none. Borrowed until something is called. */
 const struct move *target_move(const struct target *target, size_t back);

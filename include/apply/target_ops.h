@@ -19,6 +19,8 @@ struct target_ops {
 	/* NULL: it has none */
 	void (*places)(const struct target *target, struct target_places *desired,
 	               struct target_places *live);
+	/* NULL: it is not known of it */
+	bool (*listens_at)(const struct target *target, const char *address, uint16_t port);
 	void (*status)(const struct target *target, struct target_status *out);
 	void (*destroy)(struct target *target); /* frees it too, by way of target_fini() */
 };

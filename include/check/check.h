@@ -93,8 +93,14 @@ void check_targets(struct check *check);
 bool check_render(struct check *check, const struct config_target *target, struct strbuf *out,
                   struct err *err) MUST_CHECK;
 
-/* All rendered texts together: what check_command says of them, and addresses taken twice. */
+/* All rendered texts together: what check_command says of them, addresses taken twice, and
+ * primaries that are where HAProxy listens itself. */
 void check_rendered(struct check *check);
+
+/* Notes that the primary of its cluster is where the target's proxy listens itself. `whose`: "that
+ * the store names". */
+void check_note_own(struct check *check, const struct config_target *target, const char *whose,
+                    const char *address, uint16_t port);
 
 /* The sockets of every [haproxy], and the settings that the running HAProxy was started with. */
 void check_haproxies(struct check *check);

@@ -14,7 +14,9 @@ struct reader {
 	struct haproxy_lines lines;
 	struct haproxy_binds *out;
 	size_t group, owner;
-	size_t section_start; /* the first bind of the section */
+	size_t section;
+	char *section_name;
+	size_t section_start; /* its first bind */
 	bool disabled;        /* so is the section */
 	unsigned conditional_depth;
 };
@@ -30,6 +32,7 @@ static struct haproxy_bind *add(struct haproxy_binds *binds)
 
 static void bind_fini(struct haproxy_bind *bind)
 {
+	free(bind->section_name);
 	free(bind->spelled);
 	free(bind->name);
 	free(bind->interface);
@@ -140,8 +143,10 @@ static void read_address(struct reader *reader, const char *spelled, size_t len)
 {
 	const struct haproxy_lines *line = &reader->lines;
 	const char *interface = parameter(line, "interface"), *netns = parameter(line, "namespace");
-	struct haproxy_bind bind = {
-	    .group = reader->group, .owner = reader->owner, .spelled = xstrndup(spelled, len)};
+	struct haproxy_bind bind = {.group = reader->group,
+	                            .owner = reader->owner,
+	                            .section = reader->section,
+	                            .spelled = xstrndup(spelled, len)};
 	auto_free char *copy = xstrdup(bind.spelled);
 	const char *rest = copy;
 	int family;
@@ -157,6 +162,7 @@ static void read_address(struct reader *reader, const char *spelled, size_t len)
 		free(bind.spelled);
 		return;
 	}
+	bind.section_name = xstrdup(reader->section_name);
 	bind.interface = xstrdup(interface != NULL ? interface : "");
 	bind.netns = xstrdup(netns != NULL ? netns : "");
 	*add(reader->out) = bind;
@@ -185,6 +191,15 @@ static void end_section(struct reader *reader)
 	reader->disabled = false;
 }
 
+static void begin_section(struct reader *reader)
+{
+	end_section(reader);
+	reader->section++;
+	free(reader->section_name);
+	reader->section_name = xasprintf("%s %s", haproxy_lines_word(&reader->lines, 0),
+	                                 haproxy_lines_word(&reader->lines, 1));
+}
+
 static void read_line(struct reader *reader)
 {
 	const char *word = haproxy_lines_word(&reader->lines, 0);
@@ -194,7 +209,7 @@ static void read_line(struct reader *reader)
 	else if (strcmp(word, ".endif") == 0 && reader->conditional_depth > 0)
 		reader->conditional_depth--;
 	else if (haproxy_keyword_is_section(word))
-		end_section(reader);
+		begin_section(reader);
 	else if (strcmp(word, "disabled") == 0 || strcmp(word, "enabled") == 0)
 		reader->disabled = *word == 'd';
 	else if (strcmp(word, "bind") == 0)
@@ -204,14 +219,18 @@ static void read_line(struct reader *reader)
 void haproxy_binds_read(struct haproxy_binds *binds, const char *text, size_t len, size_t group,
                         size_t owner)
 {
-	struct reader reader = {
-	    .out = binds, .group = group, .owner = owner, .section_start = binds->count};
+	struct reader reader = {.out = binds,
+	                        .group = group,
+	                        .owner = owner,
+	                        .section_name = xstrdup(""),
+	                        .section_start = binds->count};
 	struct err ignored; /* haproxy_config_parse() reports it */
 
 	haproxy_lines_init(&reader.lines, text, len);
 	while (haproxy_lines_next(&reader.lines, &ignored))
 		read_line(&reader);
 	end_section(&reader);
+	free(reader.section_name);
 	haproxy_lines_fini(&reader.lines);
 }
 
@@ -220,6 +239,11 @@ void haproxy_binds_free(struct haproxy_binds *binds)
 	truncate_to(binds, 0);
 	free(binds->items);
 	*binds = (struct haproxy_binds){.items = NULL};
+}
+
+static bool is_before(const struct haproxy_bind *a, const struct haproxy_bind *b)
+{
+	return a->owner != b->owner ? a->owner < b->owner : a->section < b->section;
 }
 
 /* By group, then by port; names, which have port 0, among themselves by name. */
@@ -233,7 +257,7 @@ static int compare(const void *left, const void *right)
 		return a->first < b->first ? -1 : 1;
 	if (a->name != NULL && b->name != NULL && strcmp(a->name, b->name) != 0)
 		return strcmp(a->name, b->name);
-	return (a->owner > b->owner) - (a->owner < b->owner);
+	return is_before(b, a) - is_before(a, b);
 }
 
 static bool takes_ipv4(enum haproxy_bind_kind kind)
@@ -260,16 +284,35 @@ static bool same_ip(const struct haproxy_bind *a, const struct haproxy_bind *b)
 	       memcmp(&a->address, &b->address, sizeof(a->address)) == 0;
 }
 
-/* Their ports meet, or both are names. */
+bool haproxy_bind_of(const char *address, uint16_t port, struct haproxy_bind *out)
+{
+	*out = (struct haproxy_bind){
+	    .first = port, .last = port, .interface = (char *)"", .netns = (char *)""};
+	if (*address == '\0' || !read_ip(address, AF_UNSPEC, false, out))
+		return false;
+	if (out->kind == HAPROXY_BIND_IPV6 && IN6_IS_ADDR_V4MAPPED(&out->address)) {
+		out->kind = HAPROXY_BIND_IPV4;
+		memmove(&out->address, &out->address.s6_addr[12], 4);
+		memset(&out->address.s6_addr[4], 0, 12);
+	}
+	return true;
+}
+
+bool haproxy_bind_overlaps(const struct haproxy_bind *a, const struct haproxy_bind *b)
+{
+	return a->first <= b->last && b->first <= a->last && same_ip(a, b) &&
+	       strcmp(a->netns, b->netns) == 0 &&
+	       (*a->interface == '\0' || *b->interface == '\0' ||
+	        strcmp(a->interface, b->interface) == 0);
+}
+
 static bool clash(const struct haproxy_bind *a, const struct haproxy_bind *b)
 {
-	if (a->owner == b->owner)
+	if (a->owner == b->owner && a->section == b->section)
 		return false;
 	if (a->kind == HAPROXY_BIND_NAME || b->kind == HAPROXY_BIND_NAME)
 		return a->kind == b->kind && strcmp(a->name, b->name) == 0;
-	return same_ip(a, b) && strcmp(a->netns, b->netns) == 0 &&
-	       (*a->interface == '\0' || *b->interface == '\0' ||
-	        strcmp(a->interface, b->interface) == 0);
+	return haproxy_bind_overlaps(a, b);
 }
 
 /* Could `b`, which stands behind `a`, or one behind it, clash with `a`? */
@@ -295,7 +338,7 @@ void haproxy_binds_clashes(struct haproxy_binds *binds, haproxy_binds_cb *found,
 			if (told[j] || !clash(a, b))
 				continue;
 			told[j] = true;
-			found(a->owner < b->owner ? a : b, a->owner < b->owner ? b : a, arg);
+			found(is_before(a, b) ? a : b, is_before(a, b) ? b : a, arg);
 		}
 	}
 }

@@ -85,14 +85,15 @@ static bool read_source(struct haproxy_driver *driver, struct strbuf *text)
 
 static void remove_output(struct haproxy_driver *driver)
 {
-	const char *output = driver->target.config->output;
 	struct err err;
+	auto_free char *path = install_path(driver->target.config, &err);
 
-	if (unlink(output) == 0) {
+	if (path != NULL && unlink(path) == 0) {
 		went_back(driver);
 		return;
 	}
-	err_set_errno(&err, errno, "cannot remove %s", output);
+	if (path != NULL)
+		err_set_errno(&err, errno, "cannot remove %s", path);
 	failed(driver, err.message);
 }
 
@@ -100,9 +101,9 @@ static void remove_output(struct haproxy_driver *driver)
 static void put_back(struct haproxy_driver *driver, const struct strbuf *text)
 {
 	struct err err;
+	auto_free char *path = install_path(driver->target.config, &err);
 
-	if (file_replace(driver->target.config->output, text->data, text->len,
-	                 &driver->persist.owner, &err))
+	if (path != NULL && file_replace(path, text->data, text->len, &driver->persist.owner, &err))
 		went_back(driver);
 	else
 		failed(driver, err.message);

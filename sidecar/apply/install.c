@@ -3,20 +3,26 @@
  * half one. */
 #include "apply/install.h"
 
+#include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "apply/command.h"
 #include "base/saver.h"
 
 #define CHECK_TIMEOUT_MS 30000
+#define LINKS_MAX        40 /* in a chain, as path_resolution(7) has it */
 
 struct install {
 	const struct config_target *config;
+	char *path; /* install_path() */
 	char *staged;
 	struct command *check; /* NULL: none configured, or done */
 	struct event *soon;    /* calls back where there is nothing to wait for */
@@ -52,6 +58,64 @@ bool install_owner(const struct config_target *config, struct file_owner *out, s
 	return true;
 }
 
+/* Who plants a link in a folder that others may write to must not have segue overwrite what the
+ * link names: only root's links are followed, and those of segue's own user. */
+static char *follow(const char *link, const struct stat *st, struct err *err)
+{
+	char target[PATH_MAX];
+	ssize_t len;
+
+	if (st->st_uid != 0 && st->st_uid != geteuid()) {
+		err_set(err,
+		        "%s: the output is a symbolic link of another user, and not followed: make "
+		        "it as root, or name the file behind it",
+		        link);
+		return NULL;
+	}
+	len = readlink(link, target, sizeof(target) - 1);
+	if (len < 0) {
+		err_set_errno(err, errno, "%s", link);
+		return NULL;
+	}
+	target[len] = '\0';
+	return *target == '/'
+	           ? xstrdup(target)
+	           : xasprintf("%.*s%s", (int)(strrchr(link, '/') + 1 - link), link, target);
+}
+
+/* Linux before 5.8 does not tell, and rename() fails there. */
+static bool is_mount_point(const char *path)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &st) == 0 &&
+	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+char *install_path(const struct config_target *config, struct err *err)
+{
+	auto_free char *path = xstrdup(config->output);
+	struct stat st;
+
+	for (int links = 0; lstat(path, &st) == 0 && S_ISLNK(st.st_mode); links++) {
+		char *next = links < LINKS_MAX ? follow(path, &st, err) : NULL;
+
+		if (links == LINKS_MAX)
+			err_set_errno(err, ELOOP, "%s", config->output);
+		if (next == NULL)
+			return NULL;
+		free(path);
+		path = next;
+	}
+	if (is_mount_point(path)) {
+		err_set(err,
+		        "%s: the output is a mount point (a single-file volume): mount its folder",
+		        path);
+		return NULL;
+	}
+	return STEAL(path);
+}
+
 bool install_is_current(const char *output, const char *text, size_t len)
 {
 	auto_strbuf struct strbuf now = STRBUF_INIT;
@@ -67,6 +131,7 @@ static void install_free(struct install *install)
 		command_cancel(install->check);
 	if (install->soon != NULL)
 		event_free(install->soon);
+	free(install->path);
 	free(install->staged);
 	free(install);
 }
@@ -113,7 +178,9 @@ struct install *install_stage(struct event_base *base, const struct config_targe
 	struct install *install = xcalloc(1, sizeof(*install));
 
 	*install = (struct install){.config = config, .cb = cb, .arg = arg};
-	install->staged = file_stage(config->output, text, len, owner, err);
+	install->path = install_path(config, err);
+	if (install->path != NULL)
+		install->staged = file_stage(install->path, text, len, owner, err);
 	if (install->staged == NULL) {
 		install_free(install);
 		return NULL;
@@ -138,8 +205,7 @@ static void saved_cb(const struct err *problem, void *arg)
 void install_commit(struct install *install, struct saver *saver, install_done_cb *done)
 {
 	install->done = done;
-	install->job =
-	    saver_commit(saver, install->staged, install->config->output, saved_cb, install);
+	install->job = saver_commit(saver, install->staged, install->path, saved_cb, install);
 }
 
 void install_cancel(struct install *install)

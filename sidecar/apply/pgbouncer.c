@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "apply/install.h"
+#include "apply/pgbouncer_address.h"
 #include "apply/pgbouncer_diff.h"
 #include "apply/pgbouncer_driver.h"
 #include "base/clock.h"
@@ -320,6 +321,14 @@ static void places(const struct target *target, struct target_places *desired,
 	}
 }
 
+static bool listens_at(const struct target *target, const char *address, uint16_t port)
+{
+	const struct pgbouncer_driver *driver = (const struct pgbouncer_driver *)target;
+
+	return driver->listen_addr != NULL && driver->listen_port == port &&
+	       pgbouncer_listens_at(driver->listen_addr, address);
+}
+
 static void status(const struct target *target, struct target_status *out)
 {
 	const struct pgbouncer_driver *driver = (const struct pgbouncer_driver *)target;
@@ -359,6 +368,7 @@ static void destroy(struct target *target)
 	free(driver->owner_problem);
 	free(driver->foreign);
 	free(driver->primary);
+	free(driver->listen_addr);
 	free(driver->text);
 	target_hub_count(target->hub, -1);
 	target_fini(target);
@@ -371,6 +381,7 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	                                      .hold = hold,
 	                                      .fence = fence,
 	                                      .places = places,
+	                                      .listens_at = listens_at,
 	                                      .status = status,
 	                                      .destroy = destroy};
 	struct pgbouncer_driver *driver = xcalloc(1, sizeof(*driver));
@@ -381,6 +392,7 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	driver->foreign = xstrdup("");
 	driver->facts.sweep_owed = true;
 	driver->max_db_connections = driver->min_pool_size = -1;
+	driver->listen_port = -1;
 	driver->retry_ms = PGBOUNCER_RETRY_MS;
 	driver->step_us = clock_now_us();
 	driver->console = console_create(driver->target.base, setup->config->console);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "apply/haproxy_address.h"
+#include "base/machine.h"
 #include "base/strbuf.h"
 
 static bool is_socket(const char *host)
@@ -46,6 +47,33 @@ bool pgbouncer_host_has(const char *host, const char *address)
 			return true;
 		if (host[len] == '\0')
 			return false;
+	}
+	return false;
+}
+
+static bool listens_at(const char *listener, const char *address)
+{
+	auto_free char *own = haproxy_address_canonical(listener);
+
+	if (strcmp(listener, "*") == 0 ||
+	    (own != NULL && (strcmp(own, "0.0.0.0") == 0 || strcmp(own, "::") == 0)))
+		return machine_has_address(address);
+	if (strcmp(listener, "localhost") == 0)
+		return machine_is_loopback(address);
+	return own != NULL && strcmp(own, address) == 0;
+}
+
+bool pgbouncer_listens_at(const char *listen_addr, const char *address)
+{
+	static const char blanks[] = ", \t";
+	auto_free char *wanted = haproxy_address_canonical(address);
+
+	while (wanted != NULL && *(listen_addr += strspn(listen_addr, blanks)) != '\0') {
+		auto_free char *listener = xstrndup(listen_addr, strcspn(listen_addr, blanks));
+
+		if (listens_at(listener, wanted))
+			return true;
+		listen_addr += strlen(listener);
 	}
 	return false;
 }

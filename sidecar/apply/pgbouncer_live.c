@@ -168,11 +168,22 @@ static int64_t setting(const struct pgbouncer_table *config, const char *key, do
 	return value >= 0 && value < 1e9 ? (int64_t)(value * unit) : -1;
 }
 
+static void take_listener(struct pgbouncer_driver *driver, const struct pgbouncer_table *config)
+{
+	const char *address = pgbouncer_config_get(config, "listen_addr");
+
+	free(driver->listen_addr);
+	driver->listen_addr = address != NULL ? xstrdup(address) : NULL;
+	driver->listen_port = setting(config, "listen_port", 1);
+}
+
 static void config_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                           const struct err *err)
 {
 	(void)err; /* without them, some clients may have a worse time of it */
 	driver->config_known = true;
+	if (table != NULL)
+		take_listener(driver, table);
 	driver->max_db_connections =
 	    table != NULL ? (int)setting(table, "max_db_connections", 1) : -1;
 	driver->min_pool_size = table != NULL ? (int)setting(table, "min_pool_size", 1) : -1;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "apply/install.h"
 #include "apply/pgbouncer_diff.h"
 #include "apply/pgbouncer_driver.h"
 #include "base/clock.h"
@@ -23,20 +24,21 @@ bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err)
  * paused, by the marker. */
 static bool install(struct pgbouncer_driver *driver, struct err *err)
 {
-	const char *output = driver->target.config->output;
-	auto_free char *staged = NULL;
+	auto_free char *path = install_path(driver->target.config, err), *staged = NULL;
 
+	if (path == NULL)
+		return false;
 	if (driver->intent.count == 0 && !pgbouncer_mark(driver, err))
 		log_warning("marker_missing", KV_STR("target", driver->target.config->name),
 		            KV_ERR(err),
 		            KV_STR("next", "if segue dies now, PgBouncer may not be told of the "
 		                           "new file before the next change"));
-	staged = file_stage(output, driver->text, driver->len, &driver->owner, err);
+	staged = file_stage(path, driver->text, driver->len, &driver->owner, err);
 	if (staged == NULL)
 		return false;
-	if (rename(staged, output) == 0)
+	if (rename(staged, path) == 0)
 		return true;
-	err_set_errno(err, errno, "cannot rename %s to %s", staged, output);
+	err_set_errno(err, errno, "cannot rename %s to %s", staged, path);
 	unlink(staged);
 	return false;
 }

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/install.h"
 #include "apply/pgbouncer_driver.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -194,9 +195,12 @@ void pgbouncer_step_restore(struct pgbouncer_driver *driver)
 
 void pgbouncer_settle(struct pgbouncer_driver *driver)
 {
+	auto_free char *path = NULL;
 	struct err err;
 
-	if (driver->unsynced && !file_sync(driver->target.config->output, &err))
+	if (driver->unsynced)
+		path = install_path(driver->target.config, &err);
+	if (driver->unsynced && (path == NULL || !file_sync(path, &err)))
 		log_warning("not_synced", KV_STR("target", driver->target.config->name),
 		            KV_ERR(&err),
 		            KV_STR("next", "after a power cut the file may be the one before"));

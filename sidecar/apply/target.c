@@ -83,6 +83,11 @@ void target_places(const struct target *target, struct target_places *desired,
 		target->ops->places(target, desired, live);
 }
 
+bool target_listens_at(const struct target *target, const char *address, uint16_t port)
+{
+	return target->ops->listens_at != NULL && target->ops->listens_at(target, address, port);
+}
+
 void target_add_place(struct target_places *places, const char *name, const char *address,
                       uint16_t port)
 {

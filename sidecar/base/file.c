@@ -145,7 +145,8 @@ bool file_commit(const char *staged, const char *path, struct err *err)
 		return false;
 	}
 	if (rename(staged, path) != 0) {
-		err_set_errno(err, errno, "cannot rename %s to %s", staged, path);
+		err_set_errno(err, errno, "cannot rename %s to %s%s", staged, path,
+		              errno == EBUSY ? ", a mount point: mount its folder instead" : "");
 		unlink(staged);
 		return false;
 	}

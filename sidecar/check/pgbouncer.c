@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "apply/install.h"
+#include "apply/pgbouncer_address.h"
 #include "apply/pgbouncer_console.h"
 #include "apply/pgbouncer_ini.h"
 #include "apply/pgbouncer_lint.h"
@@ -193,6 +194,21 @@ static void check_include(struct check *check, const char *what, const char *mai
 	pgbouncer_main_free(&found);
 }
 
+static void check_own(struct check *check, const struct config_target *target,
+                      const struct pgbouncer_table *config)
+{
+	const struct topology *topology = &check->topologies[target->cluster_index];
+	const char *address = pgbouncer_config_get(config, "listen_addr");
+	const char *port = pgbouncer_config_get(config, "listen_port");
+	const struct member *primary = &topology->primary;
+
+	if (topology->has_primary && address != NULL && port != NULL &&
+	    strtoul(port, NULL, 10) == primary->port &&
+	    pgbouncer_listens_at(address, primary->address))
+		check_note_own(check, target, "that the store names", primary->address,
+		               primary->port);
+}
+
 static void check_running(struct check *check, struct console *console, const char *what,
                           const struct config_target *target, const struct pgbouncer_ini *ini)
 {
@@ -221,6 +237,7 @@ static void check_running(struct check *check, struct console *console, const ch
 		                                                  check, target->cluster_index)},
 		                     &findings);
 		note_findings(check, what, &findings);
+		check_own(check, target, &config);
 		if (unrendered)
 			check_include(check, what, pgbouncer_config_get(&config, "conffile"),
 			              target->output);

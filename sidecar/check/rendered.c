@@ -1,12 +1,15 @@
-/* `segue check`, the rendered texts of all targets: would their check_commands take them, and do
- * two of them listen on one address? */
+/* `segue check`, the rendered texts of all targets: would their check_commands take them, and could
+ * HAProxy listen where they say? */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "apply/install.h"
 #include "bind_clash.h"
 #include "check/check.h"
+#include "listeners.h"
+#include "override.h"
 #include "pipeline_check.h"
 
 static void note_checked(size_t target, bool accepted, const char *what, void *arg)
@@ -47,16 +50,60 @@ static void find_clashes(struct check *check, const struct strbuf *texts)
 		check_note(check, CHECK_FAIL, "bind", NULL, "%.*s", (int)strcspn(line, "\n"), line);
 }
 
-/* Where there is no folder, check_targets() has said so, and no command could be run on a file in
- * it. */
+void check_note_own(struct check *check, const struct config_target *target, const char *whose,
+                    const char *address, uint16_t port)
+{
+	auto_free char *what = check_target_name(target);
+
+	check_note(check, CHECK_FAIL, what,
+	           "nothing is led there, as a connection would go round in it for ever: name the "
+	           "address of the PostgreSQL server",
+	           "the primary %s, %s port %u, is this proxy's own listener", whose, address,
+	           (unsigned)port);
+}
+
+static void find_own(struct check *check, const struct listeners *listeners, size_t cluster)
+{
+	const struct config *config = check->config;
+	const struct topology *topology = &check->topologies[cluster];
+	const struct member *primary = &topology->primary;
+	const struct config_target *target = NULL;
+	struct override word;
+	struct err ignored; /* noted by check_overrides() */
+
+	if (topology->has_primary)
+		target = listeners_find(listeners, cluster, primary->address, primary->port);
+	if (target != NULL)
+		check_note_own(check, target, "that the store names", primary->address,
+		               primary->port);
+	if (!override_load(config->state_dir, config->clusters[cluster].name, &word, &ignored) ||
+	    word.kind != OVERRIDE_PIN)
+		return;
+	target = listeners_find(listeners, cluster, word.address, word.port);
+	if (target != NULL)
+		check_note_own(check, target, "that is pinned", word.address, word.port);
+}
+
+static void find_all_own(struct check *check, const struct strbuf *texts)
+{
+	struct listeners *listeners = listeners_create(check->config, texts);
+
+	for (size_t i = 0; i < check->config->cluster_count; i++)
+		find_own(check, listeners, i);
+	listeners_destroy(listeners);
+}
+
+/* Where there is no folder, or no file can be put there, check_targets() has said so, and no
+ * command could be run on a file in it. */
 static void leave_homeless_out(const struct check *check, struct strbuf *texts)
 {
 	for (size_t i = 0; i < check->config->target_count; i++) {
-		const char *output = check->config->targets[i].output;
-		auto_free char *folder =
-		    xstrndup(output, (size_t)(strrchr(output, '/') - output) + 1);
+		struct err ignored;
+		auto_free char *folder = install_path(&check->config->targets[i], &ignored);
 
-		if (access(folder, W_OK) != 0)
+		if (folder != NULL)
+			strrchr(folder, '/')[1] = '\0';
+		if (folder == NULL || access(folder, W_OK) != 0)
 			strbuf_reset(&texts[i]);
 	}
 }
@@ -73,6 +120,7 @@ void check_rendered(struct check *check)
 			strbuf_reset(&texts[i]);
 	}
 	find_clashes(check, texts);
+	find_all_own(check, texts);
 	leave_homeless_out(check, texts);
 	run_commands(check, texts);
 	for (size_t i = 0; i < count; i++)

@@ -120,14 +120,23 @@ static void check_text(struct check *check, const struct config_target *target, 
 
 static void check_output(struct check *check, const struct config_target *target, const char *what)
 {
-	auto_free char *folder =
-	    xstrndup(target->output, (size_t)(strrchr(target->output, '/') - target->output));
 	struct file_owner owner;
 	struct stat st;
 	struct err err;
+	auto_free char *path = install_path(target, &err);
 
-	check_folder(check, what, *folder != '\0' ? folder : "/");
-	if (stat(target->output, &st) == 0 && !S_ISREG(st.st_mode))
+	if (path == NULL) {
+		check_note(check, CHECK_FAIL, what, NULL, "%s", err.message);
+	} else {
+		auto_free char *folder = xstrndup(path, (size_t)(strrchr(path, '/') - path));
+
+		check_folder(check, what, *folder != '\0' ? folder : "/");
+	}
+	if (path != NULL && strcmp(path, target->output) != 0)
+		check_note(check, CHECK_OK, what, NULL,
+		           "%s is a symbolic link, which stays: the file that is replaced is %s",
+		           target->output, path);
+	if (path != NULL && stat(target->output, &st) == 0 && !S_ISREG(st.st_mode))
 		check_note(check, CHECK_FAIL, what, "name a file", "%s is no regular file",
 		           target->output);
 	if (!install_owner(target, &owner, &err))

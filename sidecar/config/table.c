@@ -12,6 +12,10 @@
 #define TARGETS (CONFIG_SECTION_HAPROXY | CONFIG_SECTION_PGBOUNCER | CONFIG_SECTION_FILE)
 #define TB      ((int64_t)1 << 40)
 
+#define OUTPUT_HELP                                                                                \
+	"A symbolic link stays one: the file behind it is replaced. A mount point (a single-file " \
+	"volume of a container) is refused: mount its folder."
+
 /* In the order of the enums of config.h and log.h. */
 static const char *const log_levels[] = {"debug", "info", "warning", "error", NULL};
 static const char *const log_formats[] = {"text", "json", "journal", NULL};
@@ -276,7 +280,8 @@ static const struct config_key keys[] = {
      .flags = CONFIG_REQUIRED,
      .offset = AT(config_target, output),
      .example = "/etc/haproxy/conf.d/orders.cfg",
-     .help = "The file that is rendered, one that HAProxy loads at its next start (a further -f)."},
+     .help =
+         "The file that is rendered, one that HAProxy loads at its next start (a further -f). " OUTPUT_HELP},
     {.sections = CONFIG_SECTION_PGBOUNCER,
      .name = "output",
      .type = CONFIG_TYPE_PATH,
@@ -284,14 +289,14 @@ static const struct config_key keys[] = {
      .offset = AT(config_target, output),
      .example = "/etc/pgbouncer/orders.ini",
      .help = "The file that is rendered: what pgbouncer.ini takes in, by a line %include and this "
-             "path. It has to be there when PgBouncer starts: an empty file will do."},
+             "path. It has to be there when PgBouncer starts: an empty file will do. " OUTPUT_HELP},
     {.sections = CONFIG_SECTION_FILE,
      .name = "output",
      .type = CONFIG_TYPE_PATH,
      .flags = CONFIG_REQUIRED,
      .offset = AT(config_target, output),
      .example = "/etc/app/conf.d/database.conf",
-     .help = "The file that is rendered."},
+     .help = "The file that is rendered. " OUTPUT_HELP},
     {.sections = TARGETS,
      .name = "owner",
      .type = CONFIG_TYPE_OWNER,

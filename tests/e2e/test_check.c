@@ -48,8 +48,8 @@ static struct lab_haproxy *start_haproxy(struct lab *lab)
 }
 
 /* Everything as it should be, but for what `more` adds to the target. */
-static const char *good_ini(struct lab *lab, struct lab_zk *zk, struct lab_haproxy *haproxy,
-                            const char *more)
+static const char *good_ini_at(struct lab *lab, struct lab_zk *zk, struct lab_haproxy *haproxy,
+                               uint16_t ro_port, const char *more)
 {
 	char *template_file = realpath("templates/haproxy.cfg.mustache", NULL);
 	const char *ini;
@@ -61,12 +61,19 @@ static const char *good_ini(struct lab *lab, struct lab_zk *zk, struct lab_hapro
 	               "[cluster a]\npath = /segue/a\n"
 	               "[haproxy h]\ncluster = a\ntemplate = %s\n"
 	               "output = %s/a.cfg\nsocket = %s\nmaster_socket = %s\n"
-	               "check_command = haproxy -c -q -f %s -f {}\nvar.rw_bind = 127.0.0.1:%u\n%s",
+	               "check_command = haproxy -c -q -f %s -f {}\nvar.rw_bind = 127.0.0.1:%u\n"
+	               "var.ro_bind = 127.0.0.1:%u\n%s",
 	               lab_dir(lab), lab_zk_hosts(zk), template_file, lab_haproxy_conf_dir(haproxy),
 	               lab_haproxy_socket(haproxy), lab_haproxy_master_socket(haproxy),
-	               lab_haproxy_main_file(haproxy), lab_port(lab), more);
+	               lab_haproxy_main_file(haproxy), lab_port(lab), ro_port, more);
 	free(template_file);
 	return ini;
+}
+
+static const char *good_ini(struct lab *lab, struct lab_zk *zk, struct lab_haproxy *haproxy,
+                            const char *more)
+{
+	return good_ini_at(lab, zk, haproxy, lab_port(lab), more);
 }
 
 Test(check, all_is_fine)
@@ -125,23 +132,26 @@ Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 {
 	struct lab *lab = lab_create("check");
 	struct lab_zk *zk = lab_zk_start(lab, 1);
-	struct lab_haproxy *haproxy =
-	    lab_haproxy_create(lab, "frontend old\n\tbind 127.0.0.1:5001\n\tdefault_backend old\n"
-	                            "backend old\n\tserver s 127.0.0.1:1\n");
+	const uint16_t port = lab_port(lab);
+	struct lab_haproxy *haproxy = lab_haproxy_create(
+	    lab, lab_printf(lab,
+	                    "frontend old\n\tbind 127.0.0.1:%u\n\tdefault_backend old\n"
+	                    "backend old\n\tserver s 127.0.0.1:1\n",
+	                    port));
 	const char *printed, *nobody = lab_path(lab, "nobody.sock");
 	int code;
 
 	lab_haproxy_start(haproxy);
 	lab_write_file(nobody, "");
-	printed =
-	    check(lab,
-	          good_ini(lab, zk, haproxy,
-	                   lab_printf(lab,
-	                              "[haproxy none]\ncluster = a\ntemplate = %s/none.mustache\n"
-	                              "output = %s/none/a.cfg\nsocket = %s/none.sock\n"
-	                              "master_socket = %s\n",
-	                              lab_dir(lab), lab_dir(lab), lab_dir(lab), nobody)),
-	          &code);
+	printed = check(
+	    lab,
+	    good_ini_at(lab, zk, haproxy, port,
+	                lab_printf(lab,
+	                           "[haproxy none]\ncluster = a\ntemplate = %s/none.mustache\n"
+	                           "output = %s/none/a.cfg\nsocket = %s/none.sock\n"
+	                           "master_socket = %s\n",
+	                           lab_dir(lab), lab_dir(lab), lab_dir(lab), nobody)),
+	    &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
 	expect_line(printed,
 	            "warn  cluster/a: /segue/a/master does not exist: nothing is moved until "
@@ -155,9 +165,13 @@ Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 	                                "level admin\n",
 	                                lab_dir(lab)));
 	expect_line(printed, ": nobody listens there: is it running (systemctl status)");
-	expect_line(printed,
-	            "main.cfg listens at 127.0.0.1:5001, and so does the rendered text, at "
-	            "127.0.0.1:5001: take that section out");
+	expect_line(
+	    printed,
+	    lab_printf(lab,
+	               "main.cfg listens at 127.0.0.1:%u, and so does the rendered text, at "
+	               "127.0.0.1:%u: take that section out",
+	               port, port));
+	cr_expect_null(strstr(printed, "another process"), "%s", printed);
 	lab_destroy(lab);
 }
 

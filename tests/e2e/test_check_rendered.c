@@ -1,8 +1,10 @@
 /* `segue check`: what only shows when the rendered texts are tried, and what it must not take for a
  * mistake. */
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -37,15 +39,15 @@ static const char *check(struct lab *lab, const char *hosts, const char *targets
 }
 
 static const char *target(struct lab *lab, struct lab_haproxy *haproxy, const char *name,
-                          const char *bind)
+                          const char *host, uint16_t port)
 {
 	return lab_printf(lab,
 	                  "[cluster %s]\npath = /segue/%s\n"
 	                  "[haproxy %s]\ncluster = %s\ntemplate = %s\noutput = %s/%s.cfg\n"
-	                  "socket = %s\ncheck_command = haproxy -c -f %s -f {}\nvar.bind = %s\n",
+	                  "socket = %s\ncheck_command = haproxy -c -f %s -f {}\nvar.bind = %s:%u\n",
 	                  name, name, name, name, lab_path(lab, "t.mustache"),
 	                  lab_haproxy_conf_dir(haproxy), name, lab_haproxy_socket(haproxy),
-	                  lab_haproxy_main_file(haproxy), bind);
+	                  lab_haproxy_main_file(haproxy), host, port);
 }
 
 static void expect_line(const char *printed, const char *line)
@@ -58,22 +60,60 @@ Test(check_rendered, check_command_is_run_and_its_words_are_shown)
 	struct lab *lab = lab_create("check");
 	struct lab_zk *zk = lab_zk_start(lab, 1);
 	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
+	const uint16_t port = lab_port(lab);
 	const char *printed;
 	int code;
 
 	lab_haproxy_start(haproxy);
 	lab_write_file(lab_path(lab, "t.mustache"), template_text);
-	printed = check(lab, lab_zk_hosts(zk), target(lab, haproxy, "a", "127.0.0.1:5000"), &code);
+	printed = check(lab, lab_zk_hosts(zk), target(lab, haproxy, "a", "127.0.0.1", port), &code);
 	cr_expect_eq(code, CMD_OK, "%s", printed);
 	expect_line(printed, "ok    haproxy/a: check_command accepts the rendered text\n");
 	lab_write_file(lab_path(lab, "t.mustache"),
 	               lab_printf(lab, "%s\tfrobnicate 1\n", template_text));
-	printed = check(lab, lab_zk_hosts(zk), target(lab, haproxy, "a", "127.0.0.1:5000"), &code);
+	printed = check(lab, lab_zk_hosts(zk), target(lab, haproxy, "a", "127.0.0.1", port), &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
 	expect_line(printed,
 	            "FAIL  haproxy/a: check_command, on the rendered text: haproxy exited ");
 	expect_line(printed, "unknown keyword 'frobnicate'");
 	cr_expect_eq(rmdir(lab_haproxy_conf_dir(haproxy)), 0, "a probe was left behind");
+	lab_destroy(lab);
+}
+
+Test(check_rendered, a_link_is_followed_and_a_mount_point_fails)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	const char *output = lab_path(lab, "out"), *real = lab_path(lab, "real"), *printed;
+	const char *sections = lab_printf(lab,
+	                                  "[cluster a]\npath = /segue/a\nverify = disable\n"
+	                                  "[file f]\ncluster = a\ntemplate = %s\noutput = %s\n"
+	                                  "check_command = grep -q made {}\n",
+	                                  lab_path(lab, "t.mustache"), output);
+	int code;
+
+	if (unshare(CLONE_NEWNS) != 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		cr_skip_test("only root can mount");
+	lab_write_file(lab_path(lab, "t.mustache"), "made of {{cluster}}\n");
+	cr_assert_eq(symlink("real", output), 0);
+	printed = check(lab, lab_zk_hosts(zk), sections, &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	expect_line(printed, lab_printf(lab,
+	                                "ok    file/f: %s is a symbolic link, which stays: the "
+	                                "file that is replaced is %s\n",
+	                                output, real));
+	expect_line(printed, "ok    file/f: check_command accepts the rendered text\n");
+	unlink(output);
+	lab_write_file(output, "");
+	lab_write_file(real, "");
+	cr_assert_eq(mount(real, output, NULL, MS_BIND, NULL), 0);
+	printed = check(lab, lab_zk_hosts(zk), sections, &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, lab_printf(lab,
+	                                "FAIL  file/f: %s: the output is a mount point (a "
+	                                "single-file volume): mount its folder\n",
+	                                output));
+	cr_assert_eq(umount(output), 0);
 	lab_destroy(lab);
 }
 
@@ -87,13 +127,71 @@ Test(check_rendered, an_address_that_two_targets_take_is_found)
 
 	lab_write_file(lab_path(lab, "t.mustache"), template_text);
 	printed = check(lab, lab_zk_hosts(zk),
-	                lab_printf(lab, "%s%s", target(lab, haproxy, "a", "127.0.0.1:5000"),
-	                           target(lab, haproxy, "b", "*:5000")),
+	                lab_printf(lab, "%s%s", target(lab, haproxy, "a", "127.0.0.1", 5000),
+	                           target(lab, haproxy, "b", "*", 5000)),
 	                &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
 	expect_line(printed,
 	            "FAIL  bind: [haproxy a] and [haproxy b] both bind 127.0.0.1:5000 (the "
 	            "second as *:5000), ");
+	lab_destroy(lab);
+}
+
+Test(check_rendered, an_address_that_two_sections_of_one_target_take_is_found)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
+	char *shipped = realpath("templates/haproxy.cfg.mustache", NULL);
+	const char *printed;
+	int code;
+
+	cr_assert_not_null(shipped, "run from the top of the repository");
+	printed =
+	    check(lab, lab_zk_hosts(zk),
+	          lab_printf(lab,
+	                     "[cluster a]\npath = /segue/a\n"
+	                     "[haproxy h]\ncluster = a\ntemplate = %s\noutput = %s/a.cfg\n"
+	                     "socket = %s\nvar.rw_bind = 127.0.0.1:5001\n",
+	                     shipped, lab_haproxy_conf_dir(haproxy), lab_haproxy_socket(haproxy)),
+	          &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed,
+	            "FAIL  bind: [haproxy h] binds 127.0.0.1:5001 in \"frontend a_rw_in\" and in "
+	            "\"frontend a_ro_in\", and clients would reach either section by chance: ");
+	free(shipped);
+	lab_destroy(lab);
+}
+
+/* A section that a person has put a # in front of is HAProxy's until it is reloaded. */
+Test(check_rendered, an_address_that_another_process_has_is_found_and_haproxys_own_is_not)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_backend *other = lab_backend_start(lab, "other");
+	const uint16_t port = lab_port(lab), taken = lab_backend_port(other);
+	struct lab_haproxy *haproxy =
+	    lab_haproxy_create(lab, lab_printf(lab, "listen old\n\tbind 127.0.0.1:%u\n", port));
+	const char *printed;
+	int code;
+
+	lab_haproxy_start(haproxy);
+	lab_write_file(lab_path(lab, "t.mustache"), template_text);
+	printed =
+	    check(lab, lab_zk_hosts(zk), target(lab, haproxy, "a", "127.0.0.1", taken), &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(
+	    printed,
+	    lab_printf(lab,
+	               "FAIL  bind: [haproxy a] binds 127.0.0.1:%u in \"frontend a_rw\", and "
+	               "another process, of uid %u, listens at port %u there: ",
+	               taken, (unsigned)geteuid(), taken));
+	lab_write_file(lab_haproxy_main_file(haproxy),
+	               lab_printf(lab, "global\n\tstats socket %s level admin\n",
+	                          lab_haproxy_socket(haproxy)));
+	printed = check(lab, lab_zk_hosts(zk), target(lab, haproxy, "a", "127.0.0.1", port), &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	cr_expect_null(strstr(printed, "another process"), "%s", printed);
 	lab_destroy(lab);
 }
 
@@ -133,6 +231,7 @@ Test(check_rendered, relative_files_of_haproxy_are_found_from_its_folder)
 	struct lab_haproxy *haproxy =
 	    lab_haproxy_create(lab, "global\n\tchroot /var/lib/haproxy\n");
 	char *folder = xstrdup(lab_haproxy_conf_dir(haproxy));
+	const uint16_t port = lab_port(lab);
 	const char *printed;
 	int code;
 
@@ -148,9 +247,9 @@ Test(check_rendered, relative_files_of_haproxy_are_found_from_its_folder)
 	    lab, lab_zk_hosts(zk),
 	    lab_printf(lab,
 	               "%s[haproxy stray]\ncluster = a\ntemplate = %s\noutput = %s/stray.cfg\n"
-	               "socket = %s\nvar.bind = 127.0.0.1:5001\n",
-	               target(lab, haproxy, "a", "127.0.0.1:5000"), lab_path(lab, "t.mustache"),
-	               lab_dir(lab), lab_haproxy_socket(haproxy)),
+	               "socket = %s\nvar.bind = 127.0.0.1:%u\n",
+	               target(lab, haproxy, "a", "127.0.0.1", port), lab_path(lab, "t.mustache"),
+	               lab_dir(lab), lab_haproxy_socket(haproxy), lab_port(lab)),
 	    &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
 	cr_expect_null(strstr(printed, "FAIL  haproxy/a:"), "%s", printed);

@@ -1,9 +1,12 @@
 /* segue run and SIGHUP: what could not work is refused with its reason, and what runs goes on. */
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -203,6 +206,135 @@ Test(run_config, two_clusters_on_one_address_are_refused_at_the_start)
 	cr_expect_eq(lab_process_exit_code(lab_segue_process(run.segue)), CMD_USAGE);
 	cr_expect_not_null(lab_segue_wait_log(
 	    run.segue, RUN_TIMEOUT_MS, "[haproxy local] and [haproxy other] both bind", NULL));
+	run_fini(&run);
+}
+
+/* Of the shipped template, with one address for writers and for readers. */
+static const char *shipped_twice(struct run *run)
+{
+	char *file = realpath("templates/haproxy.cfg.mustache", NULL);
+	const char *section =
+	    lab_printf(run->lab,
+	               "[haproxy twice]\ncluster = orders\ntemplate = %s\noutput = %s/twice.cfg\n"
+	               "socket = %s\nmaster_socket = %s\nvar.rw_bind = 127.0.0.1:%u\n"
+	               "var.ro_bind = 127.0.0.1:%u\n",
+	               file, lab_haproxy_conf_dir(run->haproxy), lab_haproxy_socket(run->haproxy),
+	               lab_haproxy_master_socket(run->haproxy), run->port, run->port);
+
+	free(file);
+	return section;
+}
+
+Test(run_config, two_sections_of_one_target_on_one_address_are_refused)
+{
+	static const char problem[] = "in \"frontend orders_rw_in\" and in \"frontend "
+	                              "orders_ro_in\"";
+	struct run run;
+	const char *ini;
+
+	start_on(&run, &(struct run_options){0}, 0);
+	ini = ini_of(&run);
+	lab_write_file(lab_segue_ini_file(run.segue),
+	               lab_printf(run.lab, "%.*s%s", (int)(strstr(ini, "[haproxy ") - ini), ini,
+	                          shipped_twice(&run)));
+	hup(&run);
+	expect_refused(&run, "[haproxy twice] binds 127.0.0.1:", "var.rw_bind");
+	expect_moves(&run, 1);
+	cr_expect_eq(lab_process_stop(lab_segue_process(run.segue)), CMD_OK);
+	lab_segue_start(run.segue);
+	cr_assert(lab_process_wait(lab_segue_process(run.segue), RUN_TIMEOUT_MS));
+	cr_expect_eq(lab_process_exit_code(lab_segue_process(run.segue)), CMD_USAGE);
+	cr_expect_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, problem, NULL));
+	run_fini(&run);
+}
+
+/* What was taken after the file was written keeps nobody from a start. */
+Test(run_config, an_address_that_another_process_has_is_refused_unless_the_file_has_it)
+{
+	struct run run;
+	const char *ini, *refused;
+	uint16_t taken;
+
+	start_on(&run, &(struct run_options){0}, 0);
+	taken = lab_backend_port(run.backends[2]);
+	ini = ini_of(&run);
+	refused = lab_printf(run.lab,
+	                     "[haproxy other] binds 127.0.0.1:%u in \"frontend other_rw\", and "
+	                     "another process, ",
+	                     taken);
+	lab_write_file(lab_segue_ini_file(run.segue), with_other(&run, ini, taken));
+	hup(&run);
+	expect_refused(&run, "[haproxy other] binds 127.0.0.1:", "and another process, ");
+	cr_expect_eq(lab_process_stop(lab_segue_process(run.segue)), CMD_OK);
+	lab_segue_start(run.segue);
+	cr_assert(lab_process_wait(lab_segue_process(run.segue), RUN_TIMEOUT_MS));
+	cr_expect_eq(lab_process_exit_code(lab_segue_process(run.segue)), CMD_USAGE);
+	cr_expect_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, refused, NULL));
+	lab_write_file(lab_printf(run.lab, "%s/other.cfg", lab_haproxy_conf_dir(run.haproxy)),
+	               lab_printf(run.lab, "frontend other_rw\n\tbind 127.0.0.1:%u\n", taken));
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_settled(&run));
+	expect_moves(&run, 1);
+	run_fini(&run);
+}
+
+Test(run_config, an_output_that_is_a_link_stays_one_and_the_file_behind_it_is_replaced)
+{
+	struct run run;
+	const char *folder, *real;
+	struct stat st;
+
+	run_init(&run, &(struct run_options){0});
+	folder = lab_path(run.lab, "behind");
+	real = lab_path(run.lab, "behind/real");
+	cr_assert_eq(mkdir(folder, 0700), 0);
+	cr_assert_eq(symlink(real, run.output), 0);
+	run_set_primary(&run, 0);
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_reaches(&run, 0));
+	cr_assert(run_wait_settled(&run));
+	run_write_template(&run, "\ttimeout queue 7s\n");
+	hup(&run);
+	expect_reloaded(&run);
+	cr_assert_not_null(
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=reloaded", "target=local", NULL));
+	expect_moves(&run, 1);
+	cr_assert_eq(lstat(run.output, &st), 0);
+	cr_assert(S_ISLNK(st.st_mode), "the link was replaced by a file");
+	cr_assert_str_eq(lab_read_file(run.lab, real), lab_read_file(run.lab, run.output));
+	cr_assert(lab_wait_until(no_hidden_file, &run, RUN_TIMEOUT_MS));
+	unlink(real);
+	cr_assert_eq(rmdir(folder), 0, "something was left in it");
+	run_fini(&run);
+}
+
+/* A file that no rename can replace would never become true. */
+Test(run_config, an_output_that_is_a_mount_point_is_refused)
+{
+	static const char cure[] =
+	    "the output is a mount point (a single-file volume): mount its folder";
+	struct run run;
+	const char *real;
+
+	if (unshare(CLONE_NEWNS) != 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		cr_skip_test("only root can mount");
+	start_on(&run, &(struct run_options){0}, 0);
+	real = lab_path(run.lab, "real");
+	lab_write_file(real, lab_read_file(run.lab, run.output));
+	cr_assert_eq(mount(real, run.output, NULL, MS_BIND, NULL), 0);
+	lab_segue_mark(run.segue);
+	run_set_primary(&run, 1);
+	cr_assert(run_wait_reaches(&run, 1));
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=install_failed",
+	                                      "target=local", cure, NULL));
+	hup(&run);
+	expect_refused(&run, "[haproxy local]: ", cure);
+	cr_expect_eq(lab_process_stop(lab_segue_process(run.segue)), CMD_OK);
+	lab_segue_start(run.segue);
+	cr_assert(lab_process_wait(lab_segue_process(run.segue), RUN_TIMEOUT_MS));
+	cr_expect_eq(lab_process_exit_code(lab_segue_process(run.segue)), CMD_USAGE);
+	cr_expect_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, cure, NULL));
+	cr_assert_eq(umount(run.output), 0);
 	run_fini(&run);
 }
 

@@ -78,6 +78,16 @@ struct server_fact *scene_recovers(int number, unsigned running)
 	return fact;
 }
 
+void scene_own(int number)
+{
+	static const struct config_target target = {.kind = CONFIG_TARGET_HAPROXY,
+	                                            .name = (char *)"local"};
+	struct own_listener *own = &scene.own[scene.own_count++];
+
+	scene_set_member(&own->at, number);
+	own->target = &target;
+}
+
 void scene_hold(enum decide_held by)
 {
 	scene.hold = (struct decide_hold){.by = by, .policy = CONFIG_LOSS_HOLD, .since_us = 60};
@@ -91,6 +101,8 @@ static const struct decision *decided(void)
 	                             .override = &scene.override,
 	                             .servers = scene.servers,
 	                             .server_count = scene.server_count,
+	                             .own = scene.own,
+	                             .own_count = scene.own_count,
 	                             .moved_us = scene.moved_us,
 	                             .hold = scene.hold,
 	                             .store_lost = scene.store_lost,

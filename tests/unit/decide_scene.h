@@ -16,6 +16,8 @@ extern struct scene {
 	struct override override;
 	struct server_fact servers[SERVERS_MAX];
 	size_t server_count;
+	struct own_listener own[SERVERS_MAX];
+	size_t own_count;
 	int64_t moved_us;
 	struct decide_hold hold;
 	bool store_lost;
@@ -35,6 +37,9 @@ void scene_store_names(int number);
 struct server_fact *scene_server(int number, enum server_class class, unsigned running);
 struct server_fact *scene_writes(int number, int64_t timeline);
 struct server_fact *scene_recovers(int number, unsigned running);
+
+/* This one is where a proxy of the cluster's targets listens itself. */
+void scene_own(int number);
 
 /* Since before all answers, unless the test says something else. */
 void scene_hold(enum decide_held by);

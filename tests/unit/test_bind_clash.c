@@ -1,5 +1,5 @@
-/* Targets of one HAProxy on one address are named, those of two are not; and the topology that
- * stands in while nothing is known. */
+/* Targets and sections of one HAProxy on one address are named, those of two are not; and the
+ * topology that stands in while nothing is known. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +43,25 @@ Test(bind_clash, two_targets_of_one_socket_are_named_with_the_fix)
 	                 "[haproxy a] and [haproxy d] both bind 127.0.0.1:5000 (the second as "
 	                 "*:5000), and clients would reach either cluster by chance: set "
 	                 "another address in one of them (shipped template: var.rw_bind, "
+	                 "var.ro_bind)\n");
+	cr_expect_str_eq(none, "");
+}
+
+Test(bind_clash, two_sections_of_one_target_are_named_with_the_fix)
+{
+	const struct config_target targets[] = {
+	    {.kind = CONFIG_TARGET_HAPROXY, .name = (char *)"a", .socket = one}};
+	const char *const twice[] = {"frontend a_rw_in\n bind 127.0.0.1:6500\n"
+	                             "frontend a_ro_in\n bind 127.0.0.1:6500\n"};
+	const char *const apart[] = {"frontend a_rw_in\n bind 127.0.0.1:6500\n"
+	                             " bind 127.0.0.1:6500\n"
+	                             "frontend a_ro_in\n bind 127.0.0.1:6501\n"};
+	auto_free char *found = find(targets, twice, 1), *none = find(targets, apart, 1);
+
+	cr_expect_str_eq(found,
+	                 "[haproxy a] binds 127.0.0.1:6500 in \"frontend a_rw_in\" and in "
+	                 "\"frontend a_ro_in\", and clients would reach either section by chance: "
+	                 "set another address in one of them (shipped template: var.rw_bind, "
 	                 "var.ro_bind)\n");
 	cr_expect_str_eq(none, "");
 }

@@ -132,6 +132,65 @@ Test(haproxy_binds, only_live_bind_lines_of_other_owners_in_the_same_group_count
 	haproxy_binds_free(&binds);
 }
 
+static void note_sections(const struct haproxy_bind *a, const struct haproxy_bind *b, void *arg)
+{
+	strbuf_printf(arg, "%zu:%s:%s %zu:%s:%s\n", a->owner, a->section_name, a->spelled, b->owner,
+	              b->section_name, b->spelled);
+}
+
+Test(haproxy_binds, two_sections_of_one_text_clash_and_one_section_does_not)
+{
+	struct haproxy_binds binds = {.items = NULL};
+	struct strbuf out = STRBUF_INIT;
+
+	read_text(&binds,
+	          "listen b\n bind :7\n bind :7\nfrontend a\n bind :6\n bind 127.0.0.1:7\n"
+	          "listen off\n bind :6\n disabled\n",
+	          0, 0);
+	haproxy_binds_clashes(&binds, note_sections, &out);
+	cr_expect_str_eq(out.data, "0:listen b::7 0:frontend a:127.0.0.1:7\n");
+	strbuf_reset(&out);
+	read_text(&binds, "frontend a\n bind :6\n", 0, 1);
+	haproxy_binds_clashes(&binds, note_sections, &out);
+	cr_expect_str_eq(out.data, "0:frontend a::6 1:frontend a::6\n"
+	                           "0:listen b::7 0:frontend a:127.0.0.1:7\n");
+	strbuf_fini(&out);
+	haproxy_binds_free(&binds);
+}
+
+static bool overlaps(const char *line, const char *address, uint16_t port)
+{
+	struct haproxy_binds binds = {.items = NULL};
+	auto_free char *text = xasprintf("frontend f\n\tbind %s\n", line);
+	struct haproxy_bind one;
+	bool found;
+
+	read_text(&binds, text, 0, 0);
+	cr_assert_eq(binds.count, 1, "%s", line);
+	found =
+	    haproxy_bind_of(address, port, &one) && haproxy_bind_overlaps(&one, &binds.items[0]);
+	haproxy_binds_free(&binds);
+	return found;
+}
+
+Test(haproxy_binds, one_address_is_among_those_of_a_bind)
+{
+	cr_expect(overlaps("127.0.0.1:5000", "127.0.0.1", 5000));
+	cr_expect(overlaps("127.0.0.1:5000", "::ffff:127.0.0.1", 5000));
+	cr_expect(overlaps("127.0.0.1:5000", "0.0.0.0", 5000));
+	cr_expect(overlaps("[::1]:5000-5009", "::1", 5009));
+	cr_expect(overlaps("*:5000", "10.0.0.1", 5000));
+	cr_expect(overlaps(":::5000", "10.0.0.1", 5000));
+	cr_expect_not(overlaps("127.0.0.1:5000", "127.0.0.1", 5001));
+	cr_expect_not(overlaps("127.0.0.1:5000", "127.0.0.2", 5000));
+	cr_expect_not(overlaps(":::5000 v6only", "10.0.0.1", 5000));
+	cr_expect_not(overlaps("*:5000 namespace blue", "10.0.0.1", 5000));
+	cr_expect_not(overlaps("localhost:5000", "127.0.0.1", 5000));
+	cr_expect_not(overlaps("/run/a.sock", "127.0.0.1", 5000));
+	cr_expect_not(overlaps("*:5000", "", 5000));
+	cr_expect_not(overlaps("*:5000", "db1", 5000));
+}
+
 Test(haproxy_binds, each_one_is_told_once_however_many_there_are)
 {
 	const char *lines[2000];

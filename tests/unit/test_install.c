@@ -1,9 +1,11 @@
 /* Stage, check, commit: the output is the old content or the new, and nothing is left beside it. */
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -171,6 +173,137 @@ Test(install, what_cannot_be_renamed_leaves_the_output_as_it_was, .init = setup,
 	cr_assert_not_null(strstr(t.problem, t.output), "%s", t.problem);
 	cr_assert_eq(files_in_dir(), 1);
 	cr_assert_eq(rmdir(t.output), 0);
+}
+
+/* --- outputs that are links or mount points --- */
+
+#define SOMEBODY 12345
+
+static char *in_dir(const char *name)
+{
+	return xasprintf("%s/%s", t.dir, name);
+}
+
+static void expect_link(void)
+{
+	struct stat st;
+
+	cr_assert_eq(lstat(t.output, &st), 0);
+	cr_assert(S_ISLNK(st.st_mode), "the link was replaced by a file");
+}
+
+static void expect_path(const char *path)
+{
+	struct err err = {""};
+	auto_free char *found = install_path(&t.config, &err);
+
+	cr_assert_not_null(found, "%s", err.message);
+	cr_assert_str_eq(found, path);
+}
+
+static void expect_no_path(const char *why)
+{
+	struct err err = {""};
+	auto_free char *found = install_path(&t.config, &err);
+
+	cr_assert_null(found, "%s", found);
+	cr_assert_not_null(strstr(err.message, why), "%s", err.message);
+}
+
+Test(install, a_link_stays_and_the_file_behind_it_is_replaced, .init = setup, .fini = teardown)
+{
+	auto_free char *second = in_dir("second"), *folder = in_dir("folder"),
+	               *real = in_dir("folder/real.cfg");
+
+	expect_path(t.output);
+	cr_assert_eq(mkdir(folder, 0700), 0);
+	cr_assert_eq(symlink(second, t.output), 0);
+	cr_assert_eq(symlink("folder/../folder/real.cfg", second), 0);
+	install("there was nothing behind it\n");
+	expect_link();
+	cr_assert(install_is_current(real, "there was nothing behind it\n", 28));
+	install("new\n");
+	expect_link();
+	cr_assert(install_is_current(real, "new\n", 4));
+	cr_assert_eq(files_in_dir(), 3);
+	unlink(real);
+	unlink(second);
+	cr_assert_eq(rmdir(folder), 0, "something was left in the folder behind the link");
+}
+
+Test(install, a_link_that_leads_nowhere_says_so, .init = setup, .fini = teardown)
+{
+	struct err err;
+
+	cr_assert_eq(symlink("none/real.cfg", t.output), 0);
+	cr_assert_null(install_stage(t.base, &t.config, &t.owner, "x", 1, record_cb, NULL, &err));
+	cr_assert_not_null(strstr(err.message, "/none/.real.cfg.segue-new: No such file"), "%s",
+	                   err.message);
+	unlink(t.output);
+	cr_assert_eq(symlink("orders.cfg", t.output), 0);
+	expect_no_path("/orders.cfg: Too many levels of symbolic links");
+}
+
+Test(install, a_link_of_another_user_is_not_followed, .init = setup, .fini = teardown)
+{
+	auto_free char *real = in_dir("real.cfg");
+
+	if (geteuid() != 0)
+		cr_skip_test("only root can give links away");
+	cr_assert_eq(symlink("real.cfg", t.output), 0);
+	cr_assert_eq(lchown(t.output, SOMEBODY, SOMEBODY), 0);
+	expect_no_path("/orders.cfg: the output is a symbolic link of another user, and not "
+	               "followed: make it as root, or name the file behind it");
+	cr_assert_eq(chmod(t.dir, 0755), 0);
+	cr_assert_eq(seteuid(SOMEBODY), 0);
+	expect_path(real);
+	cr_assert_eq(seteuid(0), 0);
+}
+
+/* Only the folder behind it is written to. */
+Test(install, the_folder_of_a_link_may_be_closed, .init = setup, .fini = teardown)
+{
+	auto_free char *folder = in_dir("folder"), *real = in_dir("folder/real.cfg");
+
+	if (geteuid() != 0)
+		cr_skip_test("root may write to every folder");
+	cr_assert_eq(mkdir(folder, 0700), 0);
+	cr_assert_eq(chown(folder, SOMEBODY, SOMEBODY), 0);
+	cr_assert_eq(chmod(t.dir, 0755), 0);
+	cr_assert_eq(symlink("folder/real.cfg", t.output), 0);
+	cr_assert_eq(seteuid(SOMEBODY), 0);
+	install("new\n");
+	cr_assert_eq(seteuid(0), 0);
+	expect_link();
+	unlink(real);
+	cr_assert_eq(rmdir(folder), 0);
+}
+
+Test(install, a_mount_point_is_refused_with_the_cure, .init = setup, .fini = teardown)
+{
+	static const char cure[] =
+	    "/orders.cfg: the output is a mount point (a single-file volume): mount its folder";
+	auto_free char *real = in_dir("real.cfg"), *link = in_dir("link.cfg");
+	struct err err;
+
+	if (unshare(CLONE_NEWNS) != 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		cr_skip_test("only root can mount");
+	install("old\n");
+	cr_assert(file_replace(real, "", 0, &t.owner, &err), "%s", err.message);
+	cr_assert_eq(mount(real, t.output, NULL, MS_BIND, NULL), 0);
+	expect_no_path(cure);
+	cr_assert_null(install_stage(t.base, &t.config, &t.owner, "x", 1, record_cb, NULL, &err));
+	cr_assert_not_null(strstr(err.message, cure), "%s", err.message);
+	cr_assert_not(file_replace(t.output, "x", 1, &t.owner, &err));
+	cr_assert_not_null(strstr(err.message, ", a mount point: mount its folder instead: "), "%s",
+	                   err.message);
+	cr_assert_eq(symlink("orders.cfg", link), 0);
+	t.config.output = link;
+	expect_no_path(cure);
+	cr_assert_eq(umount(t.output), 0);
+	expect_path(t.output);
+	unlink(real);
+	unlink(link);
 }
 
 Test(install, problems_are_errors_that_name_the_thing, .init = setup, .fini = teardown)

@@ -1,0 +1,25 @@
+/* Addresses that HAProxy is about to listen on, and another process has already: HAProxy would not
+ * get them, or share the clients with that process (SO_REUSEPORT). `haproxy -c` does not try. */
+#ifndef SEGUE_APPLY_HAPROXY_TAKEN_H
+#define SEGUE_APPLY_HAPROXY_TAKEN_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "apply/haproxy_binds.h"
+
+/* `user`: whose process listens at the port of the bind, or, of a range, at this one of it. */
+typedef void haproxy_taken_cb(const struct haproxy_bind *bind, uint16_t port, uid_t user,
+                              void *arg);
+
+/* Calls `found` once for every bind of the group at whose address a process listens that is not the
+ * HAProxy behind this stats socket. What cannot be known is passed over: a HAProxy that is not up,
+ * or not in this network namespace, names, binds to an interface or a namespace, and a listener of
+ * HAProxy's user where this process may not see which files HAProxy has open. */
+void haproxy_taken_find(const char *socket, const struct haproxy_binds *binds, size_t group,
+                        haproxy_taken_cb *found, void *arg);
+
+/* It answers at this stats socket, and is in another network namespace, or behind an address. */
+bool haproxy_is_elsewhere(const char *socket) MUST_CHECK;
+
+#endif

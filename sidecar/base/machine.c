@@ -1,0 +1,75 @@
+/* Whose address it is; see the header. */
+#include "base/machine.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/util.h"
+
+/* IPv4 as an address of ::ffff:0:0/96. */
+static bool parse(const char *address, struct in6_addr *out)
+{
+	struct in_addr v4;
+
+	if (inet_pton(AF_INET6, address, out) == 1)
+		return true;
+	if (inet_pton(AF_INET, address, &v4) != 1)
+		return false;
+	*out = (struct in6_addr){.s6_addr = {[10] = 0xff, [11] = 0xff}};
+	memcpy(&out->s6_addr[12], &v4, sizeof(v4));
+	return true;
+}
+
+bool machine_is_loopback(const char *address)
+{
+	struct in6_addr ip;
+
+	if (!parse(address, &ip))
+		return false;
+	if (IN6_IS_ADDR_V4MAPPED(&ip))
+		return ip.s6_addr[12] == 127 || ip.s6_addr32[3] == INADDR_ANY;
+	return IN6_IS_ADDR_LOOPBACK(&ip) || IN6_IS_ADDR_UNSPECIFIED(&ip);
+}
+
+/* At once, for nearly every address that is another machine's. One that can be bound to is mostly
+ * of this machine (net.ipv4.ip_nonlocal_bind). */
+static bool can_bind(const struct in6_addr *ip)
+{
+	const struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = *ip};
+	auto_close int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 || bind(fd, (const struct sockaddr *)&at, sizeof(at)) == 0;
+}
+
+static bool is_interfaces(const struct sockaddr *of, const struct in6_addr *ip)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)of;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)of;
+
+	if (of == NULL)
+		return false;
+	if (of->sa_family == AF_INET6)
+		return IN6_ARE_ADDR_EQUAL(&in6->sin6_addr, ip);
+	return of->sa_family == AF_INET && IN6_IS_ADDR_V4MAPPED(ip) &&
+	       in->sin_addr.s_addr == ip->s6_addr32[3];
+}
+
+bool machine_has_address(const char *address)
+{
+	struct ifaddrs *all = NULL;
+	struct in6_addr ip;
+	bool found = false;
+
+	if (machine_is_loopback(address))
+		return true;
+	if (!parse(address, &ip) || !can_bind(&ip) || getifaddrs(&all) != 0)
+		return false;
+	for (const struct ifaddrs *at = all; at != NULL && !found; at = at->ifa_next)
+		found = is_interfaces(at->ifa_addr, &ip);
+	freeifaddrs(all);
+	return found;
+}
