@@ -1,0 +1,188 @@
+/* Servers asked once, each over a connection of its own, all at the same time; see the header. */
+#include "asking.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admit.h"
+#include "base/libpq.h"
+#include "publisher/peer.h"
+
+#define SERVERS_MAX (TOPOLOGY_SLOTS_MAX + 1)
+
+struct asked {
+	struct asking *asking;
+	struct nodes_target target;
+	struct peer *peer;
+	bool told;
+};
+
+struct asking {
+	struct event_base *base;
+	struct resolver *resolver;
+	const struct config_cluster *cluster;
+	struct config_publisher publisher; /* how servers are asked: a section's, or made up */
+	struct libpq pq;
+	struct inquiry inquiry;
+	asking_cb *cb;
+	void *arg;
+	struct asked servers[SERVERS_MAX];
+	size_t count;
+};
+
+static void choose_questions(struct asking *asking, const struct config *config)
+{
+	asking->publisher = (struct config_publisher){.conninfo = asking->cluster->verify_conninfo,
+	                                              .repmgr_schema = (char *)"repmgr",
+	                                              .interval_ms = 1000,
+	                                              .write_check = CONFIG_WRITE_CHECK_NO};
+	for (size_t i = config->publisher_count; i-- > 0;)
+		if (strcmp(config->publishers[i].cluster, asking->cluster->name) == 0)
+			asking->publisher = config->publishers[i];
+	asking->publisher.repmgr = CONFIG_REPMGR_NO;
+	inquiry_init(&asking->inquiry, &asking->publisher);
+}
+
+struct asking *asking_create(struct event_base *base, struct resolver *resolver,
+                             const struct config *config, const struct config_cluster *cluster,
+                             asking_cb *cb, void *arg, struct err *err)
+{
+	struct asking *asking = xcalloc(1, sizeof(*asking));
+
+	asking->base = base;
+	asking->resolver = resolver;
+	asking->cluster = cluster;
+	asking->cb = cb;
+	asking->arg = arg;
+	if (!libpq_load(&asking->pq, err)) {
+		free(asking);
+		return NULL;
+	}
+	choose_questions(asking, config);
+	return asking;
+}
+
+void asking_destroy(struct asking *asking)
+{
+	if (asking == NULL)
+		return;
+	for (size_t i = 0; i < asking->count; i++) {
+		peer_destroy(asking->servers[i].peer);
+		nodes_target_fini(&asking->servers[i].target);
+	}
+	inquiry_fini(&asking->inquiry);
+	free(asking);
+}
+
+static void on_peer(enum peer_event event, void *arg)
+{
+	struct asked *asked = arg;
+	struct asking *asking = asked->asking;
+
+	if (event != PEER_TOLD || asked->told)
+		return;
+	asked->told = true;
+	for (size_t i = 0; i < asking->count; i++)
+		if (!asking->servers[i].told)
+			return;
+	asking->cb(asking->arg);
+}
+
+/* The string of `nodes` for this server, as it may have settings of its own. */
+static bool find_target(const struct asking *asking, const struct member *member,
+                        struct nodes_target *out)
+{
+	const char *list = asking->publisher.nodes, *common = asking->publisher.conninfo;
+	struct err ignored;
+	char *conninfo;
+
+	while (list != NULL && (conninfo = nodes_next(&list)) != NULL) {
+		bool found =
+		    nodes_parse(&asking->pq, common, conninfo, NODES_OWN_FIRST, out, &ignored) &&
+		    out->member.port == member->port && strcmp(out->member.host, member->host) == 0;
+
+		free(conninfo);
+		if (found)
+			return true;
+		nodes_target_fini(out);
+	}
+	return false;
+}
+
+bool asking_add(struct asking *asking, const struct member *member, struct err *err)
+{
+	struct asked *asked = &asking->servers[asking->count];
+	auto_free char *own = xasprintf("host='%s' port=%u", member->host, (unsigned)member->port);
+	const struct peer_options options = {.base = asking->base,
+	                                     .pq = &asking->pq,
+	                                     .resolver = asking->resolver,
+	                                     .inquiry = &asking->inquiry,
+	                                     .timeout_ms = asking->cluster->verify_timeout_ms,
+	                                     .cb = on_peer,
+	                                     .arg = asked};
+
+	*asked = (struct asked){.asking = asking};
+	if (!find_target(asking, member, &asked->target) &&
+	    !nodes_parse(&asking->pq, asking->publisher.conninfo, own, NODES_OWN_FIRST,
+	                 &asked->target, err))
+		return false;
+	snprintf(asked->target.member.name, sizeof(asked->target.member.name), "%s", member->name);
+	asked->peer = peer_create(&options, &asked->target);
+	asking->count++;
+	return true;
+}
+
+void asking_begin(struct asking *asking)
+{
+	for (size_t i = 0; i < asking->count; i++)
+		peer_ask(asking->servers[i].peer);
+}
+
+size_t asking_count(const struct asking *asking)
+{
+	return asking->count;
+}
+
+const struct member *asking_member(const struct asking *asking, size_t i)
+{
+	return &asking->servers[i].target.member;
+}
+
+const struct inquiry_answer *asking_answer(const struct asking *asking, size_t i)
+{
+	return peer_answer(asking->servers[i].peer);
+}
+
+void asking_append_place(const struct member *member, struct strbuf *out)
+{
+	bool is6 = strchr(member->host, ':') != NULL;
+
+	strbuf_printf(out, "%s%s%s:%u", is6 ? "[" : "", member->host, is6 ? "]" : "",
+	              (unsigned)member->port);
+	if (member->name[0] != '\0')
+		strbuf_printf(out, " (%s)", member->name);
+}
+
+void asking_object(const struct asking *asking, size_t i, const char *system_identifier,
+                   struct strbuf *out)
+{
+	const struct inquiry_answer *answer = asking_answer(asking, i);
+	const struct server_fact *fact = &answer->fact;
+	auto_strbuf struct strbuf problem = STRBUF_INIT;
+
+	if (fact->class != SERVER_ANSWERED)
+		strbuf_printf(&problem, "cannot be asked: %s: %s", server_class_name(fact->class),
+		              fact->problem);
+	else if (!same_system(system_identifier, fact->system_identifier))
+		strbuf_printf(&problem, "has system identifier %s, and the cluster has %s",
+		              fact->system_identifier, system_identifier);
+	else if (fact->in_recovery)
+		strbuf_append_str(&problem, "is a standby: promote it first");
+	else if (answer->refused[0] != '\0')
+		strbuf_printf(&problem, "takes no row: %s", answer->refused);
+	if (problem.len == 0)
+		return;
+	asking_append_place(asking_member(asking, i), out);
+	strbuf_printf(out, " %s", problem.data);
+}
