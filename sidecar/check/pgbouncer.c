@@ -163,12 +163,16 @@ static void check_include(struct check *check, const char *what, const char *mai
 	check_note(check, CHECK_FAIL, what, fix, "%s does not take in %s", main_file, output);
 }
 
+/* Somewhere else than here, or for PgBouncer's user only. */
 static void note_unread(struct check *check, const char *what, const char *main_file,
-                        const char *problem)
+                        const char *output, const char *problem)
 {
 	auto_free char *fix = xasprintf("let %s read it", check->as);
 
-	if (access(main_file, F_OK) == 0)
+	if (is_unrendered(output))
+		check_note(check, CHECK_WARN, what, "look for it yourself",
+		           "whether %%include %s is in it is not known: %s", output, problem);
+	else if (access(main_file, F_OK) == 0)
 		check_note(check, CHECK_WARN, what, fix,
 		           "whether PgBouncer would load it is not known: %s", problem);
 }
@@ -176,15 +180,18 @@ static void note_unread(struct check *check, const char *what, const char *main_
 /* pgbouncer.ini, as a RELOAD would read it. False where it cannot be read here; free `found` either
  * way. */
 static bool check_main(struct check *check, const char *what, const char *main_file,
-                       const struct pgbouncer_reading *reading, struct pgbouncer_main *found)
+                       const char *output, const struct pgbouncer_reading *reading,
+                       struct pgbouncer_main *found)
 {
 	struct err err;
 
 	*found = (struct pgbouncer_main){0};
-	if (main_file == NULL || *main_file != '/')
+	if (main_file == NULL)
 		return false;
-	if (!pgbouncer_main_load(main_file, reading, found, &err)) {
-		note_unread(check, what, main_file, err.message);
+	if (*main_file != '/')
+		err_set(&err, "%s, where PgBouncer was started", main_file);
+	if (*main_file != '/' || !pgbouncer_main_load(main_file, reading, found, &err)) {
+		note_unread(check, what, main_file, output, err.message);
 		return false;
 	}
 	if (found->problem != NULL)
@@ -229,7 +236,7 @@ static void check_settings(struct check *check, const char *what,
 	                                          .len = rendered->text.len};
 	auto_strbuf struct strbuf findings = STRBUF_INIT;
 	struct pgbouncer_main found;
-	bool known = check_main(check, what, main_file, &reading, &found);
+	bool known = check_main(check, what, main_file, target->output, &reading, &found);
 
 	if (unrendered && known)
 		check_include(check, what, main_file, &found, target->output);
@@ -238,6 +245,8 @@ static void check_settings(struct check *check, const char *what,
 	                             .databases = databases,
 	                             .ini = rendered->ini,
 	                             .output = target->output,
+	                             .main = known ? &found : NULL,
+	                             .topology = &check->topologies[target->cluster_index],
 	                             .unrendered = unrendered,
 	                             .console = target->console,
 	                             .hold_timeout_ms =
