@@ -41,7 +41,8 @@ struct cmd_syntax {
 	bool takes_ready;         /* --ready */
 	bool takes_gone;          /* --gone */
 	bool takes_wait;          /* --zxid ZXID, --timeout TIME, --allow-empty */
-	bool takes_set_primary;   /* --name NAME, --force */
+	bool takes_name;          /* --name NAME */
+	bool takes_force;         /* --force */
 };
 
 /* The configuration where no -c is given: of the environment, or CMD_DEFAULT_CONFIG. */

@@ -319,7 +319,8 @@ static const struct ballot_node *find_closed(const struct ballot *ballot)
 		enum server_class class = node->now.class;
 
 		if (node->now.role != SIGHTING_WITNESS &&
-		    (class == SERVER_FULL || class == SERVER_DENIED || class == SERVER_OTHER))
+		    (class == SERVER_FULL || class == SERVER_DENIED || class == SERVER_FAULTY ||
+		     class == SERVER_OTHER))
 			return node;
 	}
 	return NULL;

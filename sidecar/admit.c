@@ -8,7 +8,8 @@
  *   any       answered: in recovery                                        later
  *   any       answered: takes writes                                       yes
  *   any       not asked yet, refused, timed out, starting                  later
- *   any       full, denied or other; it is the primary already             yes: it lives
+ *   any       full, denied, faulty or other; it is the primary already     yes: it lives
+ *   any       faulty                                                       later
  *   prefer    full, denied or other; in recovery when it last answered     later
  *   prefer    full, denied or other                                        unverified
  *   require   full, denied or other                                        no
@@ -55,6 +56,8 @@ static struct admission admit_living(const struct admit_question *question)
 {
 	if (question->is_applied)
 		return is(ADMIT_YES, "");
+	if (question->server->class == SERVER_FAULTY)
+		return is(ADMIT_LATER, "it lets nobody in: its error is not about segue's access");
 	if (question->verify == CONFIG_VERIFY_PREFER && question->server->known &&
 	    question->server->in_recovery)
 		return is(ADMIT_LATER, "it lets segue in no more, and was in recovery before");
@@ -83,6 +86,7 @@ struct admission admit(const struct admit_question *question)
 		return is(ADMIT_LATER, "it is starting or shutting down");
 	case SERVER_FULL:
 	case SERVER_DENIED:
+	case SERVER_FAULTY:
 	case SERVER_OTHER:
 		return admit_living(question);
 	case SERVER_CLASSES:

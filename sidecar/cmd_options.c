@@ -73,9 +73,9 @@ bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct 
 			out->allow_empty = true;
 		else if (option == 'g' && syntax->takes_gone)
 			out->gone = true;
-		else if (option == 'm' && syntax->takes_set_primary)
+		else if (option == 'm' && syntax->takes_name)
 			out->name = optarg;
-		else if (option == 'f' && syntax->takes_set_primary)
+		else if (option == 'f' && syntax->takes_force)
 			out->force = true;
 		else
 			return end_with(syntax, option == 'h' ? CMD_OK : CMD_USAGE, code);

@@ -1,17 +1,28 @@
 /* segue pin, freeze and release: the operator's last word, given to the segue that runs here. It is
- * segue that keeps it: without one nothing is written, as nobody would know whether it counts. */
+ * segue that keeps it: without one nothing is written, as nobody would know whether it counts. The
+ * server of a pin is asked first, and what is no primary of the cluster is refused, but for
+ * --force.
+ */
 #include <arpa/inet.h>
+#include <event2/event.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "asking.h"
+#include "base/log.h"
 #include "base/strbuf.h"
 #include "cmd.h"
+#include "config.h"
 #include "config/grammar.h"
 #include "override.h"
 #include "report/client.h"
+#include "state.h"
+#include "watch/layout_parts.h"
+#include "watch/resolver.h"
 
 #define TIMEOUT_MS 5000
 #define OPTIONS                                                                               \
@@ -105,6 +116,129 @@ static bool send_order(const struct order *order, enum client_reach *reach, stru
 
 	return client_request(&call, &status, &reply, reach, err) && judge(status, &reply, err);
 }
+
+/* --- the server of a pin --- */
+
+struct pin {
+	const struct cmd_args *args;
+	struct config *config;
+	const struct config_cluster *cluster;
+	struct member member;
+	struct event_base *base;
+	struct resolver *resolver;
+	struct asking *asking;
+};
+
+static bool find_cluster(struct pin *pin, struct err *err)
+{
+	const char *file = pin->args->config_file, *name = pin->args->words[0];
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+
+	pin->config = config_load(file, &errors);
+	if (pin->config == NULL) {
+		fputs(errors.data, stderr);
+		return err_set(err, "%s cannot be read", file);
+	}
+	for (size_t i = 0; i < pin->config->cluster_count; i++)
+		if (strcmp(pin->config->clusters[i].name, name) == 0)
+			pin->cluster = &pin->config->clusters[i];
+	return pin->cluster != NULL || err_set(err, "%s: found no [cluster %s]", file, name);
+}
+
+static void on_asked(void *base)
+{
+	event_base_loopbreak(base);
+}
+
+static bool ask(struct pin *pin, struct err *err)
+{
+	pin->base = event_base_new();
+	if (pin->base == NULL)
+		return err_set(err, "cannot create an event loop");
+	pin->resolver = resolver_create(pin->base, err);
+	if (pin->resolver == NULL)
+		return false;
+	pin->asking = asking_create(pin->base, pin->resolver, pin->config, pin->cluster, on_asked,
+	                            pin->base, err);
+	if (pin->asking == NULL || !asking_add(pin->asking, &pin->member, err))
+		return false;
+	asking_begin(pin->asking);
+	event_base_dispatch(pin->base);
+	return true;
+}
+
+/* As segue run has learned it; "": it has not, or who asks here may not read its file. */
+static void find_identifier(const struct pin *pin, char out[32])
+{
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	struct applied applied;
+	struct err ignored;
+
+	*out = '\0';
+	if (state_load(pin->config->state_dir, pin->cluster, pin->config->zookeeper_hosts, &applied,
+	               &note, &ignored))
+		snprintf(out, 32, "%s", applied.topology.system_identifier);
+	applied_fini(&applied);
+}
+
+static void tell_server(const struct pin *pin, const char *identifier)
+{
+	const struct server_fact *fact = &asking_answer(pin->asking, 0)->fact;
+	auto_strbuf struct strbuf place = STRBUF_INIT;
+
+	asking_append_place(&pin->member, &place);
+	printf("%s takes writes on timeline %" PRId64 "%s\n", place.data, fact->timeline,
+	       *identifier == '\0' || fact->system_identifier[0] == '\0'
+	           ? "; whether it is of this cluster is not known"
+	           : "");
+}
+
+/* Appends to `problem` what speaks against the server. */
+static void judge_server(struct pin *pin, struct strbuf *problem)
+{
+	char identifier[32];
+	struct err err;
+
+	if (!find_cluster(pin, &err)) {
+		strbuf_printf(problem, "it cannot be asked: %s", err.message);
+	} else if (pin->cluster->verify == CONFIG_VERIFY_DISABLE) {
+		printf("the server was not asked: verify = disable\n");
+	} else if (!ask(pin, &err)) {
+		strbuf_printf(problem, "it cannot be asked: %s", err.message);
+	} else {
+		find_identifier(pin, identifier);
+		asking_object(pin->asking, 0, identifier, problem);
+		if (problem->len == 0)
+			tell_server(pin, identifier);
+	}
+}
+
+static bool may_be_pinned(const struct cmd_args *args, const struct override *override)
+{
+	struct pin pin = {.args = args, .member = {.lag_bytes = -1}};
+	auto_strbuf struct strbuf problem = STRBUF_INIT;
+	struct err err;
+
+	log_configure(LOG_ERROR, LOG_TEXT); /* what is printed says it */
+	if (layout_member_set(&pin.member, "HOST:PORT", override->address, override->port, false,
+	                      &err))
+		judge_server(&pin, &problem);
+	else
+		strbuf_append_str(&problem, err.message);
+	asking_destroy(pin.asking);
+	resolver_destroy(pin.resolver);
+	if (pin.base != NULL)
+		event_base_free(pin.base);
+	config_free(pin.config);
+	if (problem.len == 0)
+		return true;
+	fprintf(stderr, "segue pin: %s: %s; %s\n", args->words[0], problem.data,
+	        args->force ? "done all the same, as --force says"
+	                    : "nothing was changed (--force does it all the same)");
+	return args->force;
+}
+
+/* --- what is said, and done --- */
 
 static void tell_done(const struct order *order)
 {
@@ -204,13 +338,24 @@ int cmd_release(int argc, char **argv)
 int cmd_pin(int argc, char **argv)
 {
 	static const struct cmd_syntax syntax = {
-	    .usage = "usage: segue pin [-c FILE] [-s SOCKET] CLUSTER HOST:PORT\n" OPTIONS
-	             "HOST:PORT is the primary of CLUSTER, whatever the store and the servers say, "
-	             "also over\nrestarts of segue, until segue release. A name becomes an address "
-	             "here and now.\n" CMD_EXIT_CODES,
+	    .usage =
+	        "usage: segue pin [-c FILE] [-s SOCKET] [--force] CLUSTER HOST:PORT\n"
+	        "\n"
+	        "  -c, --config FILE    the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	        "  -s, --socket SOCKET  the unix socket of the segue that runs here, instead of "
+	        "its listen\n"
+	        "      --force          also a server that is a standby, does not answer, or is "
+	        "of\n"
+	        "                       another cluster\n"
+	        "\n"
+	        "HOST:PORT is the primary of CLUSTER, whatever the store and the servers say, "
+	        "also over\nrestarts of segue, until segue release. The server is asked first, "
+	        "and has to take\nwrites. A name becomes an address here and "
+	        "now.\n" CMD_EXIT_CODES,
 	    .words_min = 2,
 	    .words_max = 2,
-	    .takes_socket = true};
+	    .takes_socket = true,
+	    .takes_force = true};
 	struct override override = {.kind = OVERRIDE_PIN};
 	auto_free char *host = NULL;
 	struct cmd_args args;
@@ -228,6 +373,8 @@ int cmd_pin(int argc, char **argv)
 		fprintf(stderr, "segue pin: %s; nothing was changed\n", err.message);
 		return CMD_FAILED;
 	}
+	if (!may_be_pinned(&args, &override))
+		return CMD_FAILED;
 	cmd_person(override.by, sizeof(override.by));
 	return give(&args, argv[0], override);
 }

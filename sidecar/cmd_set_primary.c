@@ -10,55 +10,38 @@
  */
 #include <event2/event.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
+#include "asking.h"
 #include "base/clock.h"
-#include "base/libpq.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "cmd.h"
 #include "config.h"
 #include "config/grammar.h"
-#include "guess.h"
-#include "listeners.h"
-#include "publisher/peer.h"
-#include "render/view.h"
 #include "watch/layout.h"
 #include "watch/layout_parts.h"
 #include "watch/resolver.h"
 #include "watch/zk_write.h"
 
-#define RACES_MAX   20 /* publishers write at most once a round */
-#define SERVERS_MAX (TOPOLOGY_SLOTS_MAX + 1)
-
-struct asked {
-	struct setting *setting;
-	struct nodes_target target;
-	struct peer *peer;
-	bool told;
-};
+#define RACES_MAX 20 /* publishers write at most once a round */
 
 struct setting {
 	const struct cmd_args *args;
 	struct config *config;
 	const struct config_cluster *cluster;
-	struct config_publisher publisher; /* how servers are asked: a section's, or made up */
 	struct event_base *base;
 	struct resolver *resolver;
-	struct libpq pq;
-	struct inquiry inquiry;
+	struct asking *asking; /* the first one is to be the primary */
 	struct zk *zk;
 	struct zk_write *request;
 	char *path;
-	struct member member;              /* who is to be the primary */
-	struct asked servers[SERVERS_MAX]; /* the first is that one */
-	size_t server_count;
-	bool asked;          /* all have been told of */
-	struct topology old; /* what the store has; an empty one where that is nothing */
+	struct member member; /* who is to be the primary */
+	bool asked;           /* all have been told of */
+	struct topology old;  /* what the store has; an empty one where that is nothing */
 	bool exists;
 	int32_t version;
 	unsigned races;
@@ -86,16 +69,6 @@ static void give_up(struct setting *setting, const char *fmt, ...)
 	va_end(args);
 	fprintf(stderr, "segue set-primary: %s: %s\n", setting->cluster->name, text.data);
 	end(setting, CMD_FAILED);
-}
-
-static void append_place(const struct member *member, struct strbuf *out)
-{
-	bool is6 = strchr(member->host, ':') != NULL;
-
-	strbuf_printf(out, "%s%s%s:%u", is6 ? "[" : "", member->host, is6 ? "]" : "",
-	              (unsigned)member->port);
-	if (member->name[0] != '\0')
-		strbuf_printf(out, " (%s)", member->name);
 }
 
 static bool same_place(const struct member *a, const struct member *b)
@@ -158,7 +131,7 @@ static bool fill_mark(const struct setting *setting, struct topology *next, stru
 
 static bool make_next(struct setting *setting, struct err *err)
 {
-	const struct server_fact *fact = &peer_answer(setting->servers[0].peer)->fact;
+	const struct server_fact *fact = &asking_answer(setting->asking, 0)->fact;
 	struct topology *next = &setting->next;
 
 	topology_fini(next);
@@ -203,12 +176,12 @@ static void tell_done(struct setting *setting, int64_t mzxid)
 	const struct topology *next = &setting->next, *old = &setting->old;
 
 	strbuf_printf(&text, "%s: the primary is ", setting->cluster->name);
-	append_place(&next->primary, &text);
+	asking_append_place(&next->primary, &text);
 	if (next->timeline > 0)
 		strbuf_printf(&text, " on timeline %" PRId64, next->timeline);
 	strbuf_append_str(&text, "; before: ");
 	if (old->has_primary)
-		append_place(&old->primary, &text);
+		asking_append_place(&old->primary, &text);
 	else
 		strbuf_append_str(&text, "none");
 	if (old->timeline > 0)
@@ -261,105 +234,28 @@ static void on_written(const struct zk_answer *answer, void *arg)
 
 /* -- what the servers say -- */
 
-static const struct server_fact *fact_of(const struct asked *asked)
-{
-	return &peer_answer(asked->peer)->fact;
-}
-
-/* By what the HAProxies of this machine have rendered; NULL: none listens there. */
-static const struct config_target *find_listener(const struct config *config, size_t cluster,
-                                                 const struct strbuf *texts, const char *host,
-                                                 uint16_t port)
-{
-	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-	struct listeners *listeners = listeners_create(config, texts);
-	const struct config_target *target = NULL;
-	char address[TOPOLOGY_ADDRESS_MAX];
-	struct addrinfo *found = NULL;
-
-	if (getaddrinfo(host, NULL, &hints, &found) != 0)
-		found = NULL;
-	for (const struct addrinfo *at = found; at != NULL && target == NULL; at = at->ai_next)
-		if (getnameinfo(at->ai_addr, at->ai_addrlen, address, sizeof(address), NULL, 0,
-		                NI_NUMERICHOST) == 0)
-			target = listeners_find(listeners, cluster, address, port);
-	if (found != NULL)
-		freeaddrinfo(found);
-	listeners_destroy(listeners);
-	return target;
-}
-
-static const struct config_target *find_own(const struct setting *setting)
-{
-	const struct config *config = setting->config;
-	struct strbuf *texts = xcalloc(config->target_count, sizeof(*texts));
-	const struct config_target *target;
-	struct mustache *template;
-	struct err ignored; /* `segue check` says it */
-
-	for (size_t i = 0; i < config->target_count; i++) {
-		strbuf_init(&texts[i]);
-		template = view_compile(&config->targets[i], &ignored);
-		if (template != NULL)
-			(void)guess_render(config, i, template, &texts[i]);
-		mustache_free(template);
-	}
-	target = find_listener(config, (size_t)(setting->cluster - config->clusters), texts,
-	                       setting->member.host, setting->member.port);
-	for (size_t i = 0; i < config->target_count; i++)
-		strbuf_fini(&texts[i]);
-	free(texts);
-	return target;
-}
-
-/* What speaks against the one that is to be the primary. */
-static void object(const struct setting *setting, struct strbuf *out)
-{
-	const struct inquiry_answer *answer = peer_answer(setting->servers[0].peer);
-	const struct server_fact *fact = &answer->fact;
-	const struct config_target *own = find_own(setting);
-	const char *cluster = setting->old.system_identifier;
-
-	append_place(&setting->member, out);
-	if (own != NULL)
-		strbuf_printf(out, " is where [haproxy %s] listens itself: no sidecar obeys this",
-		              own->name);
-	else if (fact->class != SERVER_ANSWERED)
-		strbuf_printf(out, " cannot be asked: %s: %s", server_class_name(fact->class),
-		              fact->problem);
-	else if (fact->in_recovery)
-		strbuf_append_str(out, " is a standby: promote it first");
-	else if (answer->refused[0] != '\0')
-		strbuf_printf(out, " takes no row: %s", answer->refused);
-	else if (cluster[0] != '\0' && fact->system_identifier[0] != '\0' &&
-	         strcmp(cluster, fact->system_identifier) != 0)
-		strbuf_printf(out, " has system identifier %s, and the cluster has %s",
-		              fact->system_identifier, cluster);
-	else
-		strbuf_reset(out);
-}
-
 static void object_others(const struct setting *setting, struct strbuf *out)
 {
-	for (size_t i = 1; i < setting->server_count; i++) {
-		const struct asked *other = &setting->servers[i];
+	for (size_t i = 1; i < asking_count(setting->asking); i++) {
+		const struct server_fact *fact = &asking_answer(setting->asking, i)->fact;
 
-		if (!server_takes_writes(fact_of(other)))
+		if (!server_takes_writes(fact))
 			continue;
 		if (out->len > 0)
 			strbuf_append_str(out, "; ");
-		append_place(&other->target.member, out);
+		asking_append_place(asking_member(setting->asking, i), out);
 		strbuf_printf(out, " takes writes, too, on timeline %" PRId64 ": stop it first",
-		              fact_of(other)->timeline);
+		              fact->timeline);
 	}
 }
 
-static void judge(struct setting *setting)
+static void judge(void *arg)
 {
+	struct setting *setting = arg;
 	auto_strbuf struct strbuf problem = STRBUF_INIT;
 
 	setting->asked = true;
-	object(setting, &problem);
+	asking_object(setting->asking, 0, setting->old.system_identifier, &problem);
 	object_others(setting, &problem);
 	if (problem.len > 0 && !setting->args->force) {
 		give_up(setting, "%s; nothing was changed (--force does it all the same)",
@@ -372,76 +268,18 @@ static void judge(struct setting *setting)
 	write_next(setting);
 }
 
-static void on_peer(enum peer_event event, void *arg)
-{
-	struct asked *asked = arg;
-	struct setting *setting = asked->setting;
-
-	if (event != PEER_TOLD || asked->told)
-		return;
-	asked->told = true;
-	for (size_t i = 0; i < setting->server_count; i++)
-		if (!setting->servers[i].told)
-			return;
-	judge(setting);
-}
-
-/* The string of `nodes` for this server, as it may have settings of its own. */
-static bool find_target(const struct setting *setting, const struct member *member,
-                        struct nodes_target *out)
-{
-	const char *list = setting->publisher.nodes, *common = setting->publisher.conninfo;
-	struct err ignored;
-	char *conninfo;
-
-	while (list != NULL && (conninfo = nodes_next(&list)) != NULL) {
-		bool found =
-		    nodes_parse(&setting->pq, common, conninfo, NODES_OWN_FIRST, out, &ignored) &&
-		    same_place(&out->member, member);
-
-		free(conninfo);
-		if (found)
-			return true;
-		nodes_target_fini(out);
-	}
-	return false;
-}
-
-static bool add_server(struct setting *setting, const struct member *member, struct err *err)
-{
-	struct asked *asked = &setting->servers[setting->server_count];
-	auto_free char *own = xasprintf("host='%s' port=%u", member->host, (unsigned)member->port);
-	const struct peer_options options = {.base = setting->base,
-	                                     .pq = &setting->pq,
-	                                     .resolver = setting->resolver,
-	                                     .inquiry = &setting->inquiry,
-	                                     .timeout_ms = setting->cluster->verify_timeout_ms,
-	                                     .cb = on_peer,
-	                                     .arg = asked};
-
-	*asked = (struct asked){.setting = setting};
-	if (!find_target(setting, member, &asked->target) &&
-	    !nodes_parse(&setting->pq, setting->publisher.conninfo, own, NODES_OWN_FIRST,
-	                 &asked->target, err))
-		return false;
-	snprintf(asked->target.member.name, sizeof(asked->target.member.name), "%s", member->name);
-	asked->peer = peer_create(&options, &asked->target);
-	setting->server_count++;
-	return true;
-}
-
 static bool add_servers(struct setting *setting, struct err *err)
 {
 	const struct topology *old = &setting->old;
 
-	if (!add_server(setting, &setting->member, err))
+	if (!asking_add(setting->asking, &setting->member, err))
 		return false;
 	if (old->has_primary && !same_place(&old->primary, &setting->member) &&
-	    !add_server(setting, &old->primary, err))
+	    !asking_add(setting->asking, &old->primary, err))
 		return false;
 	for (size_t i = 0; i < old->standby_count; i++)
 		if (!same_place(&old->standbys[i], &setting->member) &&
-		    !add_server(setting, &old->standbys[i], err))
+		    !asking_add(setting->asking, &old->standbys[i], err))
 			return false;
 	return true;
 }
@@ -476,8 +314,7 @@ static void on_read(const struct zk_answer *answer, void *arg)
 	if (setting->asked) {
 		write_next(setting);
 	} else if (add_servers(setting, &err)) {
-		for (size_t i = 0; i < setting->server_count; i++)
-			peer_ask(setting->servers[i].peer);
+		asking_begin(setting->asking);
 	} else {
 		give_up(setting, "%s; nothing was changed", err.message);
 	}
@@ -513,23 +350,6 @@ static bool find_cluster(struct setting *setting, struct err *err)
 	               name, setting->cluster->path, config->state_dir, name);
 }
 
-/* As the publishers ask, where one is configured here; else as the sidecar does. */
-static void choose_questions(struct setting *setting)
-{
-	const struct config *config = setting->config;
-
-	setting->publisher =
-	    (struct config_publisher){.conninfo = setting->cluster->verify_conninfo,
-	                              .repmgr_schema = (char *)"repmgr",
-	                              .interval_ms = 1000,
-	                              .write_check = CONFIG_WRITE_CHECK_NO};
-	for (size_t i = config->publisher_count; i-- > 0;)
-		if (strcmp(config->publishers[i].cluster, setting->cluster->name) == 0)
-			setting->publisher = config->publishers[i];
-	setting->publisher.repmgr = CONFIG_REPMGR_NO;
-	inquiry_init(&setting->inquiry, &setting->publisher);
-}
-
 static bool connect_all(struct setting *setting, struct err *err)
 {
 	auto_strbuf struct strbuf auth = STRBUF_INIT;
@@ -537,7 +357,7 @@ static bool connect_all(struct setting *setting, struct err *err)
 	                             .session_timeout_ms =
 	                                 (int)setting->config->session_timeout_ms};
 
-	if (!config_read_auth(setting->config, &auth, err) || !libpq_load(&setting->pq, err))
+	if (!config_read_auth(setting->config, &auth, err))
 		return false;
 	options.auth = auth.data;
 	setting->base = event_base_new();
@@ -546,6 +366,10 @@ static bool connect_all(struct setting *setting, struct err *err)
 	setting->resolver = resolver_create(setting->base, err);
 	if (setting->resolver == NULL)
 		return false;
+	setting->asking = asking_create(setting->base, setting->resolver, setting->config,
+	                                setting->cluster, judge, setting, err);
+	if (setting->asking == NULL)
+		return false;
 	setting->zk = zk_create(setting->base, setting->resolver, &options, err);
 	return setting->zk != NULL || err_wrap(err, "[zookeeper]");
 }
@@ -553,15 +377,11 @@ static bool connect_all(struct setting *setting, struct err *err)
 static void fini(struct setting *setting)
 {
 	zk_write_cancel(setting->request);
-	for (size_t i = 0; i < setting->server_count; i++) {
-		peer_destroy(setting->servers[i].peer);
-		nodes_target_fini(&setting->servers[i].target);
-	}
+	asking_destroy(setting->asking);
 	zk_end(setting->zk);
 	resolver_destroy(setting->resolver);
 	if (setting->base != NULL)
 		event_base_free(setting->base);
-	inquiry_fini(&setting->inquiry);
 	topology_fini(&setting->old);
 	topology_fini(&setting->next);
 	strbuf_fini(&setting->text);
@@ -587,7 +407,6 @@ static int set_primary(const struct cmd_args *args, struct member *member)
 		fprintf(stderr, "segue set-primary: %s\n", err.message);
 		setting.code = setting.cluster == NULL ? CMD_USAGE : CMD_FAILED;
 	} else {
-		choose_questions(&setting);
 		setting.path = layout_master_path(setting.cluster);
 		log_configure(LOG_ERROR, LOG_TEXT); /* what is printed says it */
 		if (connect_all(&setting, &err)) {
@@ -618,7 +437,8 @@ int cmd_set_primary(int argc, char **argv)
 	        "writes, and no other one may.\n" CMD_EXIT_CODES,
 	    .words_min = 2,
 	    .words_max = 2,
-	    .takes_set_primary = true};
+	    .takes_name = true,
+	    .takes_force = true};
 	struct member member = {.lag_bytes = -1};
 	auto_free char *host = NULL;
 	struct cmd_args args;

@@ -41,13 +41,14 @@ struct haproxy_sync {
 	int64_t read_us;             /* when it answered last; 0: never */
 	int64_t down_ms;             /* since when it does not; 0: it does */
 	unsigned failures;           /* in a row */
-	bool in_doubt;               /* a batch got no reply: what it said may still happen */
-	bool want_read;              /* before anything else */
-	bool push_due;               /* differences are to be pushed, not waited for */
-	unsigned tries, settles;     /* pushes that did not stick; re-reads since the last push */
-	bool withheld;    /* the last push left out what may follow when HAProxy shows it */
-	bool tidied;      /* the tidy commands have been sent since the last timer */
-	bool queue_lasts; /* they wait until HAProxy's queue is empty */
+	const char *level; /* of the socket, where it is none that takes changes; NULL: it is */
+	bool in_doubt;     /* a batch got no reply: what it said may still happen */
+	bool want_read;    /* before anything else */
+	bool push_due;     /* differences are to be pushed, not waited for */
+	unsigned tries, settles; /* pushes that did not stick; re-reads since the last push */
+	bool withheld;           /* the last push left out what may follow when HAProxy shows it */
+	bool tidied;             /* the tidy commands have been sent since the last timer */
+	bool queue_lasts;        /* they wait until HAProxy's queue is empty */
 	int64_t sent_us, round_us;    /* when the batch was sent; how long the last one took */
 	int64_t verified_ms;          /* when the file was looked at */
 	bool refuses_add;             /* this worker refused `add server` */
@@ -251,6 +252,7 @@ void haproxy_log_back(const struct haproxy_driver *driver);
 void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before);
 void haproxy_log_out_of_reach(const struct haproxy_driver *driver);
 void haproxy_log_drift(const struct haproxy_driver *driver, const char *what);
+void haproxy_log_level(struct haproxy_driver *driver);
 void haproxy_log_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff);
 void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct haproxy_diff *diff);
 void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_result *result);

@@ -16,11 +16,12 @@ struct haproxy_round {
 	int64_t uptime_s;   /* of the worker; -1: it does not say; lags after it stood still */
 	int64_t start_s;    /* when it started, by the clock; -1: it does not say (before 2.5) */
 	struct strbuf said; /* what it answered to the commands: "a; b", without empty answers */
+	const char *level; /* of the socket, other than admin: HAProxy refuses changes; else NULL */
 };
 
 /* Writes the line for `commands` ("" for none), and asks for the servers of the backends of
- * `config`, their limits and queues, and for the process. False when not all commands fit in one
- * line: the first ones do. */
+ * `config`, their limits and queues, and for the process; without commands also for the socket's
+ * level. False when not all commands fit in one line: the first ones do. */
 bool haproxy_round_line(const char *commands, const struct haproxy_config *config,
                         struct strbuf *line) MUST_CHECK;
 

@@ -9,6 +9,10 @@
 
 #include "base/err.h"
 
+/* Where the socket has another level, HAProxy refuses all that changes something. */
+#define HAPROXY_ADMIN_CURE \
+	"put \"level admin\" behind its \"stats socket\" line in haproxy.cfg, and reload HAProxy"
+
 struct event_base;
 struct haproxy_batch;
 

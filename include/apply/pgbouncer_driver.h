@@ -85,8 +85,10 @@ struct pgbouncer_driver {
 	int64_t live_ms;      /* when it was read; 0: before the text or hold at hand */
 	unsigned connections; /* of B, when the version was asked */
 	unsigned major, minor;
-	unsigned installed;           /* the text that the file has been seen to hold */
-	unsigned confirmed;           /* the text that PgBouncer has been seen to follow */
+	struct pgbouncer_table config; /* SHOW CONFIG, over that connection; empty: not known */
+	char *ini_problem;  /* where PgBouncer would stop reading pgbouncer.ini; NULL: nowhere */
+	unsigned installed; /* the text that the file has been seen to hold */
+	unsigned confirmed; /* the text that PgBouncer has been seen to follow */
 	struct pgbouncer_stale stale; /* while links are being cut */
 	char *foreign; /* what a person paused or disabled, as last told; "": nothing */
 
@@ -112,7 +114,8 @@ struct pgbouncer_driver {
 	struct pgbouncer_facts facts;
 	uint16_t primary_port;
 	bool fenced;        /* closed without an end, and without sessions: held, or found so */
-	bool config_known;  /* SHOW CONFIG has been read over this connection */
+	bool config_asked;  /* SHOW CONFIG, over this connection */
+	bool config_known;  /* the settings above, over this connection */
 	bool limited;       /* max_db_connections is SET to 1 */
 	bool missing;       /* a database of the text is not in SHOW DATABASES */
 	bool rehosted;      /* facts.moved, and not only for a database that is new */
@@ -121,6 +124,7 @@ struct pgbouncer_driver {
 	bool note_unsynced; /* the same of the note of pauses */
 	bool marked;        /* the marker of an owed RELOAD is on disk */
 	bool down_told;     /* that B does not answer */
+	bool unread_told;   /* that pgbouncer.ini cannot be read here */
 };
 
 /* --- pgbouncer.c --- */
@@ -165,6 +169,12 @@ bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer
                          const struct err *err);
 void pgbouncer_compare(struct pgbouncer_driver *driver);
 void pgbouncer_step_sweep(struct pgbouncer_driver *driver);
+
+/* --- pgbouncer_block.c: no RELOAD of a pgbouncer.ini that would not load --- */
+
+/* Reads it as PgBouncer would, with the text at hand in its place: facts.blocked. */
+void pgbouncer_look_at_ini(struct pgbouncer_driver *driver);
+void pgbouncer_step_blocked(struct pgbouncer_driver *driver);
 
 /* --- pgbouncer_pause.c: up to PAUSE, and the wait in it --- */
 

@@ -4,6 +4,7 @@
 #ifndef SEGUE_APPLY_PGBOUNCER_LINES_H
 #define SEGUE_APPLY_PGBOUNCER_LINES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
@@ -18,7 +19,8 @@ enum pgbouncer_statement {
 
 struct pgbouncer_lines {
 	const char *at, *end;
-	unsigned line; /* of the statement at hand, from 1; at the end: the last one */
+	bool quoted_names; /* 'NAME' = ..., from 1.25 on; the caller's to set */
+	unsigned line;     /* of the statement at hand, from 1; at the end: the last one */
 	char *name;
 	const char *value; /* without blanks around it, not NUL terminated */
 	size_t value_len;

@@ -8,14 +8,18 @@
 #include <stdint.h>
 
 #include "apply/pgbouncer_ini.h"
+#include "apply/pgbouncer_main.h"
 #include "apply/pgbouncer_show.h"
 #include "base/strbuf.h"
+#include "topology.h"
 
 struct pgbouncer_lint {
 	const struct pgbouncer_table *config;    /* SHOW CONFIG */
 	const struct pgbouncer_table *databases; /* SHOW DATABASES */
 	const struct pgbouncer_ini *ini;         /* the rendered file; NULL: not known */
 	const char *output;                      /* where that file is, for the message */
+	const struct pgbouncer_main *main;       /* pgbouncer.ini; NULL: not known */
+	const struct topology *topology;         /* the servers of the cluster */
 	bool unrendered;                         /* nothing is in it yet */
 	const char *console;                     /* how segue reaches it: a conninfo */
 	int64_t hold_timeout_ms;

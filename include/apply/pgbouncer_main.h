@@ -1,5 +1,6 @@
 /* A person's own pgbouncer.ini, with the files that it takes in: settings, databases, %include
- * lines. Only read, never judged: what PgBouncer runs with is its own business. */
+ * lines, and where PgBouncer would stop reading it. What it would read is not judged: that is the
+ * person's business. */
 #ifndef SEGUE_APPLY_PGBOUNCER_MAIN_H
 #define SEGUE_APPLY_PGBOUNCER_MAIN_H
 
@@ -7,6 +8,7 @@
 #include <stddef.h>
 
 #include "apply/pgbouncer_pairs.h"
+#include "apply/pgbouncer_show.h"
 #include "base/err.h"
 
 struct pgbouncer_setting { /* of [pgbouncer] */
@@ -30,8 +32,22 @@ struct pgbouncer_main {
 	char *problem; /* where reading ended early, as PgBouncer's would; NULL: it did not */
 };
 
-/* False only when `file` itself cannot be read. Free with pgbouncer_main_free() either way. */
-bool pgbouncer_main_load(const char *file, struct pgbouncer_main *out, struct err *err) MUST_CHECK;
+/* Who is to read it; all of it borrowed. */
+struct pgbouncer_reading {
+	unsigned minor; /* of PgBouncer 1.x; 0: not known, and keys and sections that no PgBouncer
+	                 * has are let pass */
+	const struct pgbouncer_table *config; /* its SHOW CONFIG, for the settings that it has;
+	                                       * NULL: not known, and all are let pass */
+	const char *output; /* this file holds `text` by then, whatever it holds now; NULL: none */
+	const char *text;
+	size_t len;
+};
+
+/* False only when `file` itself cannot be read. What only this user may not read, or has a path
+ * that depends on where PgBouncer was started, is passed over. Free with pgbouncer_main_free()
+ * either way. */
+bool pgbouncer_main_load(const char *file, const struct pgbouncer_reading *reading,
+                         struct pgbouncer_main *out, struct err *err) MUST_CHECK;
 void pgbouncer_main_free(struct pgbouncer_main *config);
 
 /* NULL: not set there. */

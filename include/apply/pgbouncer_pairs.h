@@ -1,6 +1,5 @@
-/* A connect string of PgBouncer's ini, "key=value key='it''s'", as pairs. Pure. Refuses what
- * PgBouncer would take for something else than it looks like: pgbouncer(5), "Section [databases]".
- */
+/* A connect string of PgBouncer's ini, "key=value key='it''s'", as pairs. Pure. pgbouncer(5),
+ * "Section [databases]". */
 #ifndef SEGUE_APPLY_PGBOUNCER_PAIRS_H
 #define SEGUE_APPLY_PGBOUNCER_PAIRS_H
 
@@ -19,9 +18,13 @@ struct pgbouncer_pairs { /* sorted by key */
 	size_t count;
 };
 
-/* The errors show keys, never values, as a value may be a password. */
+/* Refuses what PgBouncer would take for something else than it looks like. The errors show keys,
+ * never values, as a value may be a password. */
 bool pgbouncer_pairs_parse(const char *text, size_t len, struct pgbouncer_pairs *out,
                            struct err *err) MUST_CHECK;
+/* As PgBouncer takes it, accidents included: refuses only what PgBouncer refuses. */
+bool pgbouncer_pairs_read(const char *text, size_t len, struct pgbouncer_pairs *out,
+                          struct err *err) MUST_CHECK;
 void pgbouncer_pairs_free(struct pgbouncer_pairs *pairs);
 
 /* NULL when there is none. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include "apply/pgbouncer_ini.h"
+#include "apply/pgbouncer_pairs.h"
 #include "base/err.h"
 
 /* Fills host, port, dbname and params of `database`, whose name is set; pgbouncer_database_fini()
@@ -14,6 +15,10 @@
 bool pgbouncer_database_read(struct pgbouncer_database *database, const char *text, size_t len,
                              struct err *err) MUST_CHECK;
 void pgbouncer_database_fini(struct pgbouncer_database *database);
+
+/* Would PgBouncer go on reading after such an entry? What it would misread passes. */
+bool pgbouncer_database_passes(const struct pgbouncer_pairs *pairs, struct err *err) MUST_CHECK;
+bool pgbouncer_user_passes(const struct pgbouncer_pairs *pairs, struct err *err) MUST_CHECK;
 
 bool pgbouncer_user_check(const char *text, size_t len, struct err *err) MUST_CHECK;
 

@@ -19,6 +19,7 @@
  *   While held, what somebody has changed in the file or in PgBouncer is put right as on a quiet
  *   day (INSTALL, RELOAD), and paused again.
  *   UNLIMIT: as soon as PAUSE has worked, or has not.
+ *   BLOCKED: before PAUSE or RELOAD, as long as pgbouncer.ini would not load. The file is in place.
  *   WAIT: after a failure, until its timer, a new text, or the deadline that lets clients go. */
 #ifndef SEGUE_APPLY_PGBOUNCER_PLAN_H
 #define SEGUE_APPLY_PGBOUNCER_PLAN_H
@@ -40,6 +41,7 @@ enum pgbouncer_step {
 	PGBOUNCER_HOLD,    /* drained; clients wait for the store to name a primary */
 	PGBOUNCER_INSTALL, /* the file in place */
 	PGBOUNCER_RELOAD,
+	PGBOUNCER_BLOCKED, /* no RELOAD, until pgbouncer.ini is right: it is looked at again */
 	PGBOUNCER_STUCK,   /* reloaded, and SHOW DATABASES still says something else */
 	PGBOUNCER_QUICKEN, /* SET server_login_retry, so that the new primary is dialled at once */
 	PGBOUNCER_RESUME,  /* each that segue paused */
@@ -70,6 +72,8 @@ struct pgbouncer_facts {
 	bool reloaded;    /* RELOAD was tried for the difference at hand */
 	bool mendable;    /* the text has been in the file, or PgBouncer lacks one of its databases:
 	                   * what differs while held is somebody's doing, and no move to come */
+	bool blocked; /* pgbouncer.ini would not load: RELOAD would reset settings in it, and drop
+	               * databases */
 	bool quicken_owed; /* hosts have changed or connections were cut since the last SET */
 	bool serve_owed;   /* clients were let go, and have not been seen to be served */
 	bool sweep_owed;

@@ -18,6 +18,7 @@ struct pgbouncer_table {
 	char **cells; /* row by row */
 	size_t row_count;
 };
+void pgbouncer_table_copy(const struct pgbouncer_table *from, struct pgbouncer_table *to);
 void pgbouncer_table_free(struct pgbouncer_table *table);
 /* NULL: no such column, or SQL NULL. */
 const char *pgbouncer_table_get(const struct pgbouncer_table *table, size_t row,

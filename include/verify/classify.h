@@ -25,7 +25,8 @@ struct classify_failure {
 };
 void classify_failure(const struct classify_failure *failure, struct verdict *out);
 
-/* How a question failed on a connection that lives. `sqlstate` may be NULL. */
+/* How a question failed on a connection that lives: most codes are about the question. `sqlstate`
+ * may be NULL. */
 void classify_error(const char *sqlstate, const char *message, struct verdict *out);
 
 /* It is worth asking the same again: a conflict with recovery, a cancel. */

@@ -19,6 +19,7 @@ enum server_class {
 	SERVER_STARTING,  /* 57P03: starting up, shutting down, in crash recovery */
 	SERVER_FULL,      /* 53300: it lives, all its connections are taken */
 	SERVER_DENIED,    /* 28xxx, 3D000, 42501, no password: it lives, we are not let in */
+	SERVER_FAULTY,    /* it lives, and lets nobody in: any other SQLSTATE, as 58P01 */
 	SERVER_OTHER,     /* it lives, as it said something; `problem` has it */
 	SERVER_CLASSES,
 };

@@ -8,6 +8,7 @@
 
 #include "apply/haproxy_address.h"
 #include "apply/haproxy_driver.h"
+#include "apply/haproxy_socket.h"
 #include "base/clock.h"
 
 static struct haproxy_driver *driver_of(struct target *target)
@@ -20,7 +21,7 @@ static bool in_sync(const struct haproxy_driver *driver)
 	const struct haproxy_sync *sync = &driver->sync;
 
 	return driver->generation != 0 && sync->known && sync->down_ms == 0 &&
-	       sync->confirmed == driver->wish && sync->needs.len == 0 &&
+	       sync->confirmed == driver->wish && sync->needs.len == 0 && sync->level == NULL &&
 	       driver->hold.door == DOOR_OPEN && haproxy_persist_done(driver);
 }
 
@@ -261,6 +262,9 @@ static void status(const struct target *target, struct target_status *out)
 	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
 	const char *problem = driver->sync.problem.data;
 
+	if (driver->sync.level != NULL)
+		problem = "the socket has no level admin, so that HAProxy refuses every "
+		          "change: " HAPROXY_ADMIN_CURE;
 	if (*problem == '\0')
 		problem = out_of_reach(driver);
 	if (*problem == '\0')

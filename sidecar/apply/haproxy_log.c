@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "apply/haproxy_driver.h"
+#include "apply/haproxy_socket.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -91,6 +92,21 @@ void haproxy_log_out_of_reach(const struct haproxy_driver *driver)
 void haproxy_log_drift(const struct haproxy_driver *driver, const char *what)
 {
 	log_warning("drift", WHO(driver), KV_STR("what", what), KV_STR("next", "it is put right"));
+}
+
+void haproxy_log_level(struct haproxy_driver *driver)
+{
+	const char *socket = driver->target.config->socket, *level = driver->sync.level;
+
+	if (level == NULL) {
+		log_info("socket_admin", WHO(driver), KV_STR("socket", socket));
+		return;
+	}
+	log_error("socket_not_admin", WHO(driver), KV_STR("socket", socket), KV_STR("level", level),
+	          KV_STR("error", "HAProxy refuses every change over this socket: a failover would "
+	                          "not be followed"),
+	          KV_STR("next", HAPROXY_ADMIN_CURE));
+	target_failed(&driver->target);
 }
 
 void haproxy_log_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff)

@@ -32,6 +32,8 @@ bool haproxy_round_line(const char *commands, const struct haproxy_config *confi
 		strbuf_printf(line, "show stat %s 6 -1;", config->backends[i]);
 	if (all || config->shares_a_name)
 		strbuf_append_str(line, "show stat -1 6 -1;");
+	if (len == 0)
+		strbuf_append_str(line, "show cli level;");
 	strbuf_append_str(line, "show info");
 	return whole;
 }
@@ -45,6 +47,7 @@ enum part {
 
 struct parts {
 	struct strbuf *table, *stat, *info, *said;
+	const char *level;
 };
 
 static bool starts(const char *line, size_t len, const char *prefix)
@@ -56,6 +59,19 @@ static void append_line(struct strbuf *out, const char *line, size_t len)
 {
 	strbuf_append(out, line, len);
 	strbuf_append_char(out, '\n');
+}
+
+/* The answer to `show cli level`, which HAProxy has since 1.9, is one word. */
+static bool take_level(struct parts *parts, const char *line, size_t len)
+{
+	static const char *const lower[] = {"operator", "user"};
+
+	for (size_t i = 0; i < ARRAY_LEN(lower); i++)
+		if (len == strlen(lower[i]) && strncmp(line, lower[i], len) == 0) {
+			parts->level = lower[i];
+			return true;
+		}
+	return len == strlen("admin") && strncmp(line, "admin", len) == 0;
 }
 
 /* The tables of several backends become one: the version and the header are taken once. */
@@ -71,6 +87,8 @@ static enum part take_line(struct parts *parts, enum part part, const char *line
 		part = PART_STAT;
 	switch (part) {
 	case PART_SAID:
+		if (take_level(parts, line, len))
+			break;
 		strbuf_append_str(parts->said, parts->said->len > 0 ? "; " : "");
 		strbuf_append_escaped(parts->said, line, len, 200);
 		break;
@@ -119,6 +137,7 @@ bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out
 		strbuf_append_char(&info, '\n');
 	out->uptime_s = find_number(info.data, "\nUptime_sec: ");
 	out->start_s = find_number(info.data, "\nStart_time_sec: ");
+	out->level = parts.level;
 	if (haproxy_info_parse(info.data, info.len, &out->info, err) &&
 	    (table.len <= 1 || haproxy_live_parse(table.data, table.len, &out->live, err)) &&
 	    haproxy_live_count(stat.data, stat.len, &out->live, err)) {

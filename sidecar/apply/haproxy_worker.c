@@ -50,6 +50,19 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	haproxy_loaded_new_worker(driver, seen_us);
 }
 
+/* Asked for at each look, so that it is known before the failover that needs it. */
+static void take_level(struct haproxy_driver *driver, const struct haproxy_round *reply)
+{
+	struct haproxy_sync *sync = &driver->sync;
+	bool asked = sync->state == SYNC_READING, before = sync->level != NULL;
+
+	if (!asked)
+		return;
+	sync->level = reply->level;
+	if (before != (sync->level != NULL))
+		haproxy_log_level(driver);
+}
+
 void haproxy_worker_answered(struct haproxy_driver *driver, struct haproxy_round *reply)
 {
 	struct haproxy_sync *sync = &driver->sync;
@@ -71,6 +84,7 @@ void haproxy_worker_answered(struct haproxy_driver *driver, struct haproxy_round
 	sync->seen_for = sync->sent_for;
 	sync->want_read = false;
 	came_back(driver);
+	take_level(driver, reply);
 	if (!same)
 		new_worker(driver, pid_before, seen_us);
 }

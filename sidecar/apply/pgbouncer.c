@@ -27,7 +27,7 @@ static bool in_sync(const struct pgbouncer_driver *driver)
 	return driver->generation != 0 && driver->confirmed == driver->generation &&
 	       !facts->console_down && !facts->moved && driver->intent.count == 0 && !facts->held &&
 	       !facts->install_due && !facts->reload_owed && !facts->serve_owed &&
-	       !facts->sweep_owed && !facts->waiting;
+	       !facts->sweep_owed && !facts->waiting && !facts->blocked;
 }
 
 static int64_t start_us(const struct pgbouncer_watch *watch)
@@ -291,7 +291,8 @@ static void timer_cb(int fd, short events, void *arg)
 		facts->live_known = facts->live_known && !facts->held;
 		look_at_file(driver);
 	}
-	if (driver->step == PGBOUNCER_HOLD || driver->step == PGBOUNCER_IDLE) {
+	if (driver->step == PGBOUNCER_HOLD || driver->step == PGBOUNCER_IDLE ||
+	    driver->step == PGBOUNCER_BLOCKED) {
 		facts->live_known = false;
 		look_at_file(driver);
 	}
@@ -336,6 +337,8 @@ static void status(const struct target *target, struct target_status *out)
 
 	if (*problem == '\0')
 		problem = driver->foreign;
+	if (driver->ini_problem != NULL)
+		problem = driver->ini_problem;
 	if (driver->owner_problem != NULL)
 		problem = driver->owner_problem;
 	*out = (struct target_status){
@@ -366,6 +369,8 @@ static void destroy(struct target *target)
 	strbuf_fini(&driver->watch.summary);
 	strbuf_fini(&driver->problem);
 	free(driver->owner_problem);
+	pgbouncer_table_free(&driver->config);
+	free(driver->ini_problem);
 	free(driver->foreign);
 	free(driver->primary);
 	free(driver->listen_addr);

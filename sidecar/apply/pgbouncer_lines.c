@@ -77,11 +77,14 @@ static enum pgbouncer_statement fail_at(const char *at, const char *end, struct 
 static enum pgbouncer_statement read_entry(struct pgbouncer_lines *lines, struct err *err)
 {
 	const char *start = lines->at, *end = line_end(lines), *at = start;
+	const char *quote = lines->quoted_names && *start == '\''
+	                        ? memchr(start + 1, '\'', (size_t)(end - start - 1))
+	                        : NULL;
 
 	while (at < end && is_name_char(*at))
 		at++;
-	take_name(lines, start, at);
-	at = skip_blanks(at, end);
+	take_name(lines, quote != NULL ? start + 1 : start, quote != NULL ? quote : at);
+	at = skip_blanks(quote != NULL ? quote + 1 : at, end);
 	if (*lines->name == '\0' || at == end || *at != '=')
 		return fail_at(start, end, err);
 	take_value(lines, at + 1);

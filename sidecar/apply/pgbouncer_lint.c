@@ -14,6 +14,7 @@
 #define KEEPIDLE_MAX_MS  INT64_C(60000) /* the kernel's own is 7200 s */
 #define NAMES_SHOWN_MAX  200            /* bytes of a list of databases in one message */
 #define CONSOLE_DATABASE "pgbouncer"
+#define SERVER_PORT      5432 /* of a database that has none */
 
 struct findings {
 	const struct pgbouncer_lint *lint;
@@ -198,14 +199,29 @@ static void judge_include(struct findings *findings, const struct pgbouncer_live
 		       main_file != NULL ? main_file : "pgbouncer.ini");
 }
 
-static bool leads_to_ours(const struct findings *findings,
-                          const struct pgbouncer_live_database *database)
+/* `host` as a file or SHOW DATABASES has it: a name, an address, or a list. */
+static bool is_at(const struct member *member, const char *host, uint16_t port)
+{
+	auto_free char *canonical = pgbouncer_host_canonical(host);
+
+	return member->port == port && (strcmp(member->host, host) == 0 ||
+	                                (canonical != NULL && member->address[0] != '\0' &&
+	                                 pgbouncer_host_has(canonical, member->address)));
+}
+
+static bool leads_to_ours(const struct findings *findings, const char *host, uint16_t port)
 {
 	const struct pgbouncer_ini *ini = findings->lint->ini;
+	const struct topology *topology = findings->lint->topology;
 
 	for (size_t i = 0; ini != NULL && i < ini->count; i++)
-		if (ini->databases[i].port == database->port &&
-		    pgbouncer_host_has(ini->databases[i].host, database->host))
+		if (ini->databases[i].port == port &&
+		    pgbouncer_host_has(ini->databases[i].host, host))
+			return true;
+	if (topology->has_primary && is_at(&topology->primary, host, port))
+		return true;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (is_at(&topology->standbys[i], host, port))
 			return true;
 	return false;
 }
@@ -223,14 +239,16 @@ static void judge_strangers(struct findings *findings, const struct pgbouncer_li
 
 	for (size_t i = 0; i < live->count; i++) {
 		const struct pgbouncer_live_database *database = &live->databases[i];
+		auto_free char *place = xasprintf("%s at %s port %u", database->name,
+		                                  database->host, (unsigned)database->port);
 
 		if (strcmp(database->name, CONSOLE_DATABASE) == 0 ||
 		    is_ours(findings, database->name))
 			continue;
-		if (is_host_name(database->host))
+		if (leads_to_ours(findings, database->host, database->port))
+			append_name(&left, place);
+		else if (is_host_name(database->host))
 			append_name(&named, database->name);
-		else if (leads_to_ours(findings, database))
-			append_name(&left, database->name);
 	}
 	if (left.len > 0)
 		report(findings,
@@ -243,6 +261,30 @@ static void judge_strangers(struct findings *findings, const struct pgbouncer_li
 		       "itself, and segue does not move it: if it belongs to this cluster, put it "
 		       "into the template",
 		       shown(findings, "dns_max_ttl"), named.data);
+}
+
+/* SHOW DATABASES does not have the entry '*', only what clients have asked for by it. */
+static void judge_wildcard(struct findings *findings)
+{
+	const struct pgbouncer_main *file = findings->lint->main;
+	const struct pgbouncer_main_database *any = NULL;
+	const char *host, *port;
+
+	for (size_t i = 0; file != NULL && i < file->database_count; i++)
+		if (strcmp(file->databases[i].name, "*") == 0)
+			any = &file->databases[i];
+	host = any != NULL ? pgbouncer_pairs_get(&any->pairs, "host") : NULL;
+	if (host == NULL) /* a server on this machine */
+		return;
+	port = pgbouncer_pairs_get(&any->pairs, "port");
+	if (leads_to_ours(findings, host,
+	                  port != NULL ? (uint16_t)strtoul(port, NULL, 10) : SERVER_PORT))
+		report(findings,
+		       "[databases]: * at %s port %s (%s line %u): leads to a server of this "
+		       "cluster, and segue does not move it: every database without an entry of "
+		       "its own would be left behind in a failover: name them in the template, "
+		       "and remove the '*'",
+		       host, port != NULL ? port : "5432", any->file, any->line);
 }
 
 size_t pgbouncer_lint(const struct pgbouncer_lint *lint, struct strbuf *out)
@@ -264,6 +306,7 @@ size_t pgbouncer_lint(const struct pgbouncer_lint *lint, struct strbuf *out)
 	if (!lint->unrendered) /* it cannot show whether PgBouncer reads it */
 		judge_include(&findings, &live);
 	judge_strangers(&findings, &live);
+	judge_wildcard(&findings);
 	pgbouncer_live_free(&live);
 	return findings.count;
 }

@@ -135,6 +135,7 @@ bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer
 	drop_resumed(driver);
 	tell_foreign(driver);
 	pgbouncer_compare(driver);
+	pgbouncer_look_at_ini(driver);
 	return true;
 }
 
@@ -156,7 +157,8 @@ static void version_answer(struct pgbouncer_driver *driver, const struct pgbounc
 	if (text == NULL || !pgbouncer_version_parse(text, &driver->major, &driver->minor))
 		driver->major = driver->minor = 0;
 	driver->connections = console_connections(driver->console);
-	driver->config_known = false;
+	driver->config_known = driver->config_asked = false;
+	pgbouncer_table_free(&driver->config);
 	pgbouncer_step_read(driver);
 }
 
@@ -177,22 +179,6 @@ static void take_listener(struct pgbouncer_driver *driver, const struct pgbounce
 	driver->listen_port = setting(config, "listen_port", 1);
 }
 
-static void config_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                          const struct err *err)
-{
-	(void)err; /* without them, some clients may have a worse time of it */
-	driver->config_known = true;
-	if (table != NULL)
-		take_listener(driver, table);
-	driver->max_db_connections =
-	    table != NULL ? (int)setting(table, "max_db_connections", 1) : -1;
-	driver->min_pool_size = table != NULL ? (int)setting(table, "min_pool_size", 1) : -1;
-	driver->retry_ms = table != NULL ? setting(table, "server_login_retry", 1000) : -1;
-	if (driver->retry_ms < 0)
-		driver->retry_ms = PGBOUNCER_RETRY_MS;
-	pgbouncer_ask(driver, "SHOW DATABASES", databases_answer);
-}
-
 /* What it has now is as configured, and not what segue has SET. */
 static bool is_untouched(const struct pgbouncer_driver *driver)
 {
@@ -200,11 +186,37 @@ static bool is_untouched(const struct pgbouncer_driver *driver)
 	       !driver->facts.reload_owed;
 }
 
+static void take_settings(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
+{
+	driver->config_known = true;
+	driver->max_db_connections =
+	    table != NULL ? (int)setting(table, "max_db_connections", 1) : -1;
+	driver->min_pool_size = table != NULL ? (int)setting(table, "min_pool_size", 1) : -1;
+	driver->retry_ms = table != NULL ? setting(table, "server_login_retry", 1000) : -1;
+	if (driver->retry_ms < 0)
+		driver->retry_ms = PGBOUNCER_RETRY_MS;
+}
+
+static void config_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                          const struct err *err)
+{
+	(void)err; /* without them, some clients may have a worse time of it */
+	if (is_untouched(driver))
+		take_settings(driver, table);
+	driver->config_asked = true;
+	pgbouncer_table_free(&driver->config);
+	if (table != NULL) {
+		take_listener(driver, table);
+		pgbouncer_table_copy(table, &driver->config);
+	}
+	pgbouncer_ask(driver, "SHOW DATABASES", databases_answer);
+}
+
 void pgbouncer_step_read(struct pgbouncer_driver *driver)
 {
 	if (driver->connections == 0 || driver->connections != console_connections(driver->console))
 		pgbouncer_ask(driver, "SHOW VERSION", version_answer);
-	else if (!driver->config_known && is_untouched(driver))
+	else if (!driver->config_asked || (!driver->config_known && is_untouched(driver)))
 		pgbouncer_ask(driver, "SHOW CONFIG", config_answer);
 	else
 		pgbouncer_ask(driver, "SHOW DATABASES", databases_answer);

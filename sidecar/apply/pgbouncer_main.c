@@ -2,35 +2,130 @@
  * it is taken in from, as PgBouncer reads it. */
 #include "apply/pgbouncer_main.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "apply/pgbouncer_lines.h"
+#include "apply/pgbouncer_params.h"
 #include "base/file.h"
 
-#define FILE_MAX  ((size_t)16 * 1024 * 1024) /* bytes */
-#define DEPTH_MAX 10                         /* files in files: PgBouncer's own limit */
+#define FILE_MAX    ((size_t)16 * 1024 * 1024) /* bytes */
+#define DEPTH_MAX   10                         /* files in files: PgBouncer's own limit */
+#define SHOWN_MAX   32                         /* bytes of the text in a message */
+#define NEWEST      26 /* 1.26: a later one may have keys and sections that nobody here knows */
+#define QUOTES_FROM 25 /* 1.25: 'NAME' = ... */
+#define PEERS_FROM  19 /* 1.19: [peers] */
 
 enum section {
+	SECTION_NONE,
 	SECTION_OTHER,
 	SECTION_DATABASES,
+	SECTION_USERS,
 	SECTION_PGBOUNCER,
 };
 
 struct reader {
+	const struct pgbouncer_reading *how;
 	struct pgbouncer_main *out;
 	enum section section;
 	unsigned depth;
 };
 
-static void set_setting(struct pgbouncer_main *out, const char *name, const char *value, size_t len)
+static bool is_version_known(const struct reader *reader)
 {
+	return reader->how->minor > 0 && reader->how->minor <= NEWEST;
+}
+
+/* --- [pgbouncer] --- */
+
+static bool is_number(const char *text)
+{
+	char *end;
+
+	(void)!strtod(text, &end);
+	return end != text && *end == '\0';
+}
+
+static bool is_word(const char *text, const char *const *words)
+{
+	while (*words != NULL && strcasecmp(text, *words) != 0)
+		words++;
+	return *words != NULL;
+}
+
+/* What all versions allow, where that is a list; NULL: anything, as far as is known here. */
+static const char *const *words_of(const char *name)
+{
+	static const char *const modes[] = {"session", "transaction", "statement", NULL};
+	static const char *const auths[] = {"any", "trust", "plain", "md5",           "cert",
+	                                    "hba", "pam",   "ldap",  "scram-sha-256", NULL};
+	static const char *const ssl[] = {"disable",   "allow",       "prefer", "require",
+	                                  "verify-ca", "verify-full", NULL};
+
+	if (strcmp(name, "pool_mode") == 0)
+		return modes;
+	if (strcmp(name, "auth_type") == 0)
+		return auths;
+	return strcmp(name, "client_tls_sslmode") == 0 || strcmp(name, "server_tls_sslmode") == 0
+	           ? ssl
+	           : NULL;
+}
+
+/* As PgBouncer's setters would: those of settings that a RELOAD does not change look at nothing,
+ * and what it runs with is fine. A setting whose default is a number is one. */
+static bool check_setting(const struct pgbouncer_table *config, size_t row, const char *value,
+                          struct err *err)
+{
+	const char *now = pgbouncer_table_get(config, row, "value");
+	const char *preset = pgbouncer_table_get(config, row, "default");
+	const char *changeable = pgbouncer_table_get(config, row, "changeable");
+	const char *const *words = words_of(pgbouncer_table_get(config, row, "key"));
+
+	if ((changeable != NULL && strcmp(changeable, "yes") != 0) ||
+	    (now != NULL && strcmp(now, value) == 0))
+		return true;
+	if (preset != NULL && is_number(preset) && !is_number(value))
+		return err_set(err, "'%.*s' is no number: PgBouncer would stop reading here",
+		               SHOWN_MAX, value);
+	if (words != NULL && !is_word(value, words))
+		return err_set(err, "PgBouncer has no '%.*s' for it, and would stop reading here",
+		               SHOWN_MAX, value);
+	return true;
+}
+
+static bool judge_setting(const struct reader *reader, const struct pgbouncer_setting *setting,
+                          struct err *err)
+{
+	const struct pgbouncer_table *config = reader->how->config;
+
+	for (size_t row = 0; config != NULL && row < config->row_count; row++) {
+		const char *key = pgbouncer_table_get(config, row, "key");
+
+		if (key != NULL && strcmp(key, setting->name) == 0)
+			return check_setting(config, row, setting->value, err);
+	}
+	return config == NULL || config->row_count == 0 ||
+	       err_set(err, "PgBouncer has no setting of this name, and would stop reading here");
+}
+
+static bool take_setting(struct reader *reader, const struct pgbouncer_lines *lines,
+                         struct err *err)
+{
+	struct pgbouncer_main *out = reader->out;
+	struct pgbouncer_setting *setting;
+
 	out->settings =
 	    xreallocarray(out->settings, out->setting_count + 1, sizeof(*out->settings));
-	out->settings[out->setting_count++] =
-	    (struct pgbouncer_setting){xstrdup(name), xstrndup(value, len)};
+	setting = &out->settings[out->setting_count++];
+	*setting = (struct pgbouncer_setting){xstrdup(lines->name),
+	                                      xstrndup(lines->value, lines->value_len)};
+	return judge_setting(reader, setting, err);
 }
+
+/* --- [databases] and [users] --- */
 
 static void database_fini(struct pgbouncer_main_database *database)
 {
@@ -53,42 +148,99 @@ static void set_database(struct pgbouncer_main *out, struct pgbouncer_main_datab
 	out->databases[out->database_count++] = *database;
 }
 
+/* The text of the entry '*' is looked at when a client asks for a database without one. */
 static bool take_database(struct reader *reader, const struct pgbouncer_lines *lines,
                           const char *file, struct err *err)
 {
 	struct pgbouncer_main_database database = {.line = lines->line};
+	bool any = strcmp(lines->name, "*") == 0;
 
-	if (!pgbouncer_pairs_parse(lines->value, lines->value_len, &database.pairs, err))
-		return err_wrap(err, "%s", lines->name);
+	if (strcmp(lines->name, "pgbouncer") == 0)
+		return err_set(err, "the name is reserved: it is PgBouncer's console");
+	if (!pgbouncer_pairs_read(lines->value, lines->value_len, &database.pairs, err) && !any)
+		return false;
+	if (is_version_known(reader) && !any && !pgbouncer_database_passes(&database.pairs, err)) {
+		pgbouncer_pairs_free(&database.pairs);
+		return false;
+	}
 	database.name = xstrdup(lines->name);
 	database.file = xstrdup(file);
 	set_database(reader->out, &database);
 	return true;
 }
 
+static bool judge_user(const struct reader *reader, const struct pgbouncer_lines *lines,
+                       struct err *err)
+{
+	struct pgbouncer_pairs pairs;
+	bool ok = pgbouncer_pairs_read(lines->value, lines->value_len, &pairs, err);
+
+	ok = ok && (!is_version_known(reader) || pgbouncer_user_passes(&pairs, err));
+	pgbouncer_pairs_free(&pairs);
+	return ok;
+}
+
+/* --- the files --- */
+
 static bool take_entry(struct reader *reader, const struct pgbouncer_lines *lines, const char *file,
                        struct err *err)
 {
 	switch (reader->section) {
+	case SECTION_NONE:
+		return err_set(err, "there is no section above it: PgBouncer would stop reading "
+		                    "here");
 	case SECTION_OTHER:
 		return true;
 	case SECTION_DATABASES:
 		return take_database(reader, lines, file, err);
+	case SECTION_USERS:
+		return judge_user(reader, lines, err);
 	case SECTION_PGBOUNCER:
-		set_setting(reader->out, lines->name, lines->value, lines->value_len);
-		return true;
+		return take_setting(reader, lines, err);
 	}
 	return true;
 }
 
-static enum section section_of(const char *name)
+static bool enter_section(struct reader *reader, const char *name, struct err *err)
 {
-	if (strcmp(name, "databases") == 0)
-		return SECTION_DATABASES;
-	return strcmp(name, "pgbouncer") == 0 ? SECTION_PGBOUNCER : SECTION_OTHER;
+	static const struct {
+		const char *name;
+		enum section section;
+	} sections[] = {{"databases", SECTION_DATABASES},
+	                {"users", SECTION_USERS},
+	                {"pgbouncer", SECTION_PGBOUNCER}};
+
+	reader->section = SECTION_OTHER;
+	for (size_t i = 0; i < ARRAY_LEN(sections); i++)
+		if (strcmp(name, sections[i].name) == 0)
+			reader->section = sections[i].section;
+	if (reader->section != SECTION_OTHER || !is_version_known(reader) ||
+	    (reader->how->minor >= PEERS_FROM && strcmp(name, "peers") == 0))
+		return true;
+	return err_set(err, "PgBouncer has no section [%.*s], and would stop reading here",
+	               SHOWN_MAX, name);
+}
+
+static bool is_same_file(const char *path, const char *file)
+{
+	struct stat a, b;
+
+	return strcmp(path, file) == 0 || (stat(path, &a) == 0 && stat(file, &b) == 0 &&
+	                                   a.st_dev == b.st_dev && a.st_ino == b.st_ino);
 }
 
 static bool read_file(struct reader *reader, const char *file, struct err *err);
+
+static bool is_ours(const struct reader *reader, const char *path)
+{
+	return reader->how->output != NULL && is_same_file(path, reader->how->output);
+}
+
+static bool is_out_of_sight(const struct reader *reader, const char *path)
+{
+	return !is_ours(reader, path) && access(path, R_OK) != 0 &&
+	       (errno == EACCES || *path != '/');
+}
 
 static bool take_include(struct reader *reader, const struct pgbouncer_lines *lines,
                          struct err *err)
@@ -104,7 +256,7 @@ static bool take_include(struct reader *reader, const struct pgbouncer_lines *li
 		return err_set(err, "%%include %s: more than %d files in each other", path,
 		               DEPTH_MAX);
 	reader->depth++;
-	ok = read_file(reader, path, err);
+	ok = is_out_of_sight(reader, path) || read_file(reader, path, err);
 	reader->depth--;
 	return ok;
 }
@@ -117,10 +269,10 @@ static bool take_statement(struct reader *reader, struct pgbouncer_lines *lines,
 		*more = false;
 		return true;
 	case PGBOUNCER_STATEMENT_SECTION:
-		reader->section = section_of(lines->name);
-		return true;
+		return enter_section(reader, lines->name, err);
 	case PGBOUNCER_STATEMENT_ENTRY:
-		return take_entry(reader, lines, file, err);
+		return take_entry(reader, lines, file, err) ||
+		       err_wrap(err, "%.*s", SHOWN_MAX, lines->name);
 	case PGBOUNCER_STATEMENT_INCLUDE:
 		return take_include(reader, lines, err);
 	case PGBOUNCER_STATEMENT_BROKEN:
@@ -136,9 +288,12 @@ static bool read_file(struct reader *reader, const char *file, struct err *err)
 	struct pgbouncer_lines lines;
 	bool more = true, ok = true;
 
-	if (!file_read(file, FILE_MAX, &text, NULL, err))
+	if (is_ours(reader, file))
+		strbuf_append(&text, reader->how->text, reader->how->len);
+	else if (!file_read(file, FILE_MAX, &text, NULL, err))
 		return false;
 	pgbouncer_lines_init(&lines, text.data, text.len);
+	lines.quoted_names = reader->how->minor >= QUOTES_FROM;
 	while (ok && more)
 		ok = take_statement(reader, &lines, file, &more, err);
 	if (!ok)
@@ -147,9 +302,10 @@ static bool read_file(struct reader *reader, const char *file, struct err *err)
 	return ok;
 }
 
-bool pgbouncer_main_load(const char *file, struct pgbouncer_main *out, struct err *err)
+bool pgbouncer_main_load(const char *file, const struct pgbouncer_reading *reading,
+                         struct pgbouncer_main *out, struct err *err)
 {
-	struct reader reader = {.out = out};
+	struct reader reader = {.how = reading, .out = out};
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 
 	*out = (struct pgbouncer_main){0};
@@ -187,17 +343,8 @@ const char *pgbouncer_main_get(const struct pgbouncer_main *config, const char *
 
 bool pgbouncer_main_includes(const struct pgbouncer_main *config, const char *file)
 {
-	struct stat wanted, found;
-	bool there = stat(file, &wanted) == 0;
-
-	for (size_t i = 0; i < config->include_count; i++) {
-		const char *path = config->includes[i];
-
-		if (strcmp(path, file) == 0)
+	for (size_t i = 0; i < config->include_count; i++)
+		if (is_same_file(config->includes[i], file))
 			return true;
-		if (there && stat(path, &found) == 0 && found.st_dev == wanted.st_dev &&
-		    found.st_ino == wanted.st_ino)
-			return true;
-	}
 	return false;
 }

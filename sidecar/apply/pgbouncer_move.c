@@ -93,6 +93,9 @@ static void reload_answer(struct pgbouncer_driver *driver, const struct pgbounce
 
 void pgbouncer_step_reload(struct pgbouncer_driver *driver)
 {
+	pgbouncer_look_at_ini(driver);
+	if (driver->facts.blocked)
+		return;
 	if (driver->watch.pushed_us == 0 && !driver->watch.told)
 		driver->watch.pushed_us = clock_now_us();
 	pgbouncer_ask(driver, "RELOAD", reload_answer);

@@ -7,6 +7,7 @@
 
 struct cursor {
 	const char *at, *end;
+	bool as_it_is; /* as PgBouncer reads it */
 };
 
 static void skip_spaces(struct cursor *cursor)
@@ -52,7 +53,9 @@ static bool read_quoted(struct cursor *cursor, const char *key, struct strbuf *v
 	if (cursor->at == cursor->end)
 		return err_set(err, "%s: the closing quote is missing on this line", key);
 	cursor->at++;
-	if (cursor->at < cursor->end && *cursor->at != ' ')
+	if (cursor->as_it_is && cursor->at < cursor->end)
+		cursor->at++;
+	else if (cursor->at < cursor->end && *cursor->at != ' ')
 		return err_set(err,
 		               "%s: a space has to follow the closing quote: PgBouncer drops the "
 		               "character that stands there",
@@ -67,7 +70,7 @@ static bool read_bare(struct cursor *cursor, const char *key, struct strbuf *val
 	while (cursor->at < cursor->end && *cursor->at != ' ')
 		cursor->at++;
 	strbuf_append(value, start, (size_t)(cursor->at - start));
-	if (strchr(value->data, '\t') != NULL)
+	if (!cursor->as_it_is && strchr(value->data, '\t') != NULL)
 		return err_set(err,
 		               "%s: a tab would become a part of the value: put spaces between the "
 		               "pairs",
@@ -79,6 +82,8 @@ static bool read_value(struct cursor *cursor, const char *key, char **out, struc
 {
 	auto_strbuf struct strbuf value = STRBUF_INIT;
 
+	if (cursor->as_it_is)
+		skip_spaces(cursor);
 	if (cursor->at < cursor->end && *cursor->at == '\'') {
 		if (!read_quoted(cursor, key, &value, err))
 			return false;
@@ -102,6 +107,20 @@ static int compare_keys(const void *left, const void *right)
 	return strcmp(a->key, b->key);
 }
 
+/* The last one of a key counts. */
+static void add_pair(struct pgbouncer_pairs *out, char *key, char *value)
+{
+	for (size_t i = 0; i < out->count; i++)
+		if (strcmp(out->pairs[i].key, key) == 0) {
+			free(key);
+			free(out->pairs[i].value);
+			out->pairs[i].value = value;
+			return;
+		}
+	out->pairs = xreallocarray(out->pairs, out->count + 1, sizeof(*out->pairs));
+	out->pairs[out->count++] = (struct pgbouncer_pair){key, value};
+}
+
 static bool read_pairs(struct cursor *cursor, struct pgbouncer_pairs *out, struct err *err)
 {
 	for (skip_spaces(cursor); cursor->at < cursor->end; skip_spaces(cursor)) {
@@ -110,35 +129,38 @@ static bool read_pairs(struct cursor *cursor, struct pgbouncer_pairs *out, struc
 
 		if (!read_key(cursor, &key, err) || !read_value(cursor, key, &value, err))
 			return false;
-		out->pairs = xreallocarray(out->pairs, out->count + 1, sizeof(*out->pairs));
-		out->pairs[out->count++] = (struct pgbouncer_pair){STEAL(key), value};
+		if (!cursor->as_it_is && pgbouncer_pairs_get(out, key) != NULL) {
+			free(value);
+			return err_set(err, "%s is there twice: PgBouncer would take the last one",
+			               key);
+		}
+		add_pair(out, STEAL(key), value);
 	}
 	return true;
 }
 
-static bool refuse_duplicates(const struct pgbouncer_pairs *pairs, struct err *err)
+static bool read_all(struct cursor cursor, struct pgbouncer_pairs *out, struct err *err)
 {
-	for (size_t i = 1; i < pairs->count; i++)
-		if (strcmp(pairs->pairs[i - 1].key, pairs->pairs[i].key) == 0)
-			return err_set(err, "%s is there twice: PgBouncer would take the last one",
-			               pairs->pairs[i].key);
-	return true;
+	*out = (struct pgbouncer_pairs){0};
+	if (read_pairs(&cursor, out, err)) {
+		if (out->count > 0)
+			qsort(out->pairs, out->count, sizeof(*out->pairs), compare_keys);
+		return true;
+	}
+	pgbouncer_pairs_free(out);
+	return false;
 }
 
 bool pgbouncer_pairs_parse(const char *text, size_t len, struct pgbouncer_pairs *out,
                            struct err *err)
 {
-	struct cursor cursor = {text, text + len};
+	return read_all((struct cursor){.at = text, .end = text + len}, out, err);
+}
 
-	*out = (struct pgbouncer_pairs){0};
-	if (read_pairs(&cursor, out, err)) {
-		if (out->count > 0)
-			qsort(out->pairs, out->count, sizeof(*out->pairs), compare_keys);
-		if (refuse_duplicates(out, err))
-			return true;
-	}
-	pgbouncer_pairs_free(out);
-	return false;
+bool pgbouncer_pairs_read(const char *text, size_t len, struct pgbouncer_pairs *out,
+                          struct err *err)
+{
+	return read_all((struct cursor){.at = text, .end = text + len, .as_it_is = true}, out, err);
 }
 
 void pgbouncer_pairs_free(struct pgbouncer_pairs *pairs)

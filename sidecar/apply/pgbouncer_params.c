@@ -158,6 +158,12 @@ static bool take_param(const struct param *param, const struct pgbouncer_pair *p
 	return true;
 }
 
+static bool refuse_key(const char *key, struct err *err)
+{
+	return err_set(err, "PgBouncer has no key '%.*s' here, and would stop reading the file",
+	               SHOWN_MAX, key);
+}
+
 static bool take_params(const struct pgbouncer_pairs *pairs, const struct param *params,
                         size_t count, struct pgbouncer_database *database, struct err *err)
 {
@@ -168,10 +174,7 @@ static bool take_params(const struct pgbouncer_pairs *pairs, const struct param 
 		const struct param *param = find_param(params, count, pair->key);
 
 		if (param == NULL)
-			return err_set(err,
-			               "PgBouncer has no key '%.*s' here, and would stop reading "
-			               "the file",
-			               SHOWN_MAX, pair->key);
+			return refuse_key(pair->key, err);
 		if (!take_param(param, pair, database, &rest, err))
 			return false;
 	}
@@ -216,4 +219,31 @@ bool pgbouncer_user_check(const char *text, size_t len, struct err *err)
 
 	pgbouncer_database_fini(&unused);
 	return ok;
+}
+
+static bool pass_all(const struct pgbouncer_pairs *pairs, const struct param *params, size_t count,
+                     struct err *err)
+{
+	for (size_t i = 0; i < pairs->count; i++) {
+		const struct pgbouncer_pair *pair = &pairs->pairs[i];
+		const struct param *param = find_param(params, count, pair->key);
+
+		if (param == NULL)
+			return refuse_key(pair->key, err);
+		if (param->kind == PARAM_PORT && strtol(pair->value, NULL, 10) == 0)
+			return err_set(err, "port '%s' is no number", pair->value);
+		if (param->kind == PARAM_MODE && !check_mode(pair, err))
+			return false;
+	}
+	return true;
+}
+
+bool pgbouncer_database_passes(const struct pgbouncer_pairs *pairs, struct err *err)
+{
+	return pass_all(pairs, database_params, ARRAY_LEN(database_params), err);
+}
+
+bool pgbouncer_user_passes(const struct pgbouncer_pairs *pairs, struct err *err)
+{
+	return pass_all(pairs, user_params, ARRAY_LEN(user_params), err);
 }

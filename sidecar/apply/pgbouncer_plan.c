@@ -20,6 +20,7 @@ static const struct pgbouncer_step_info steps[PGBOUNCER_STEPS] = {
     [PGBOUNCER_HOLD] = {"holding", "a primary in the store, or the end of hold_timeout", 0},
     [PGBOUNCER_INSTALL] = {"installing", "nothing: the file is renamed", 0},
     [PGBOUNCER_RELOAD] = {"reloading", "RELOAD", ANSWER_MS},
+    [PGBOUNCER_BLOCKED] = {"blocked", "a pgbouncer.ini that PgBouncer can load", 0},
     [PGBOUNCER_STUCK] = {"stuck", "nothing: clients are let go, but for a hold", 0},
     [PGBOUNCER_QUICKEN] = {"quickening", "SET server_login_retry", ANSWER_MS},
     [PGBOUNCER_RESUME] = {"resuming", "RESUME of each database", ANSWER_MS},
@@ -53,7 +54,8 @@ static enum pgbouncer_step plan_drain(const struct pgbouncer_facts *facts)
 static bool is_to_mend(const struct pgbouncer_facts *facts)
 {
 	return facts->mendable &&
-	       (facts->install_due || (facts->moved && (!facts->reloaded || facts->reload_owed)));
+	       (facts->install_due ||
+	        (facts->moved && !facts->blocked && (!facts->reloaded || facts->reload_owed)));
 }
 
 static enum pgbouncer_step plan_hold(const struct pgbouncer_facts *facts)
@@ -66,18 +68,23 @@ static enum pgbouncer_step plan_hold(const struct pgbouncer_facts *facts)
 		return PGBOUNCER_FENCE;
 	if (facts->ours && !facts->drained)
 		return plan_drain(facts);
-	return facts->mendable && facts->moved ? PGBOUNCER_STUCK : PGBOUNCER_HOLD;
+	return facts->mendable && facts->moved && !facts->blocked ? PGBOUNCER_STUCK
+	                                                          : PGBOUNCER_HOLD;
 }
 
 static enum pgbouncer_step plan_move(const struct pgbouncer_facts *facts)
 {
+	bool may_install = facts->install_due && (!facts->ours || facts->drained);
+
+	if (facts->moved && facts->blocked) /* nobody is paused for what cannot be done */
+		return may_install ? PGBOUNCER_INSTALL : PGBOUNCER_BLOCKED;
 	if (facts->to_pause)
 		return PGBOUNCER_PAUSE;
 	if (facts->moved && facts->ours && !facts->drained)
 		return plan_drain(facts);
 	if (facts->install_due)
 		return PGBOUNCER_INSTALL;
-	if (facts->reload_owed || (facts->moved && !facts->reloaded))
+	if ((facts->reload_owed && !facts->blocked) || (facts->moved && !facts->reloaded))
 		return PGBOUNCER_RELOAD;
 	if (facts->moved)
 		return PGBOUNCER_STUCK;
@@ -89,6 +96,8 @@ static enum pgbouncer_step plan_move(const struct pgbouncer_facts *facts)
 		return PGBOUNCER_SERVE;
 	if (facts->sweep_owed)
 		return PGBOUNCER_SWEEP;
+	if (facts->blocked)
+		return facts->reload_owed ? PGBOUNCER_BLOCKED : PGBOUNCER_IDLE;
 	return facts->restore_due ? PGBOUNCER_RESTORE : PGBOUNCER_IDLE;
 }
 

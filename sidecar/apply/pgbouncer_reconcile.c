@@ -11,14 +11,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define RETRY_FIRST_MS  1000
-#define RETRY_MAX_MS    30000
-#define PAUSED_FIRST_MS 50 /* while clients wait, or PgBouncer may just be restarting */
-#define PAUSED_MAX_MS   500
-#define HELD_MAX_MS     1500 /* what PgBouncer has lost is put right within 2 s */
-#define RESTART_MAX_MS  1000
-#define FRESH_MS        50
-#define STEPS_IN_A_ROW  32 /* that need no answer; more are a mistake in the plan */
+#define RETRY_FIRST_MS    1000
+#define RETRY_MAX_MS      30000
+#define PAUSED_FIRST_MS   50 /* while clients wait, or PgBouncer may just be restarting */
+#define PAUSED_MAX_MS     500
+#define HELD_MAX_MS       1500 /* what PgBouncer has lost is put right within 2 s */
+#define RESTART_MAX_MS    1000
+#define FRESH_MS          50
+#define BLOCKED_REREAD_MS 1000
+#define STEPS_IN_A_ROW    32 /* that need no answer; more are a mistake in the plan */
 
 /* --- timers and failures --- */
 
@@ -88,6 +89,7 @@ static void console_lost(struct pgbouncer_driver *driver, const struct err *err)
 		driver->down_ms = clock_now_ms();
 		return;
 	}
+	pgbouncer_look_at_ini(driver); /* somebody's RELOAD may be why */
 	strbuf_reset(&driver->problem);
 	strbuf_append_str(&driver->problem, err->message);
 	pgbouncer_wait(driver, lasting ? RETRY_FIRST_MS : PAUSED_FIRST_MS,
@@ -221,7 +223,7 @@ static void keep_deadlines(struct pgbouncer_driver *driver, int64_t now_ms)
 
 	if (facts->let_go && !ours) {
 		facts->let_go = facts->reloaded = false;
-		if (facts->has_text && facts->moved && !facts->held)
+		if (facts->has_text && facts->moved && !facts->held && !facts->blocked)
 			pgbouncer_wait(driver, RETRY_FIRST_MS, RETRY_MAX_MS);
 	}
 	if (driver->fenced)
@@ -279,8 +281,9 @@ static enum log_level step_level(const struct pgbouncer_driver *driver, enum pgb
 {
 	enum pgbouncer_step from = driver->step;
 	bool in_move = driver->intent.count > 0 || driver->facts.held || driver->facts.moved;
-	bool is_reread = (from == PGBOUNCER_HOLD && to == PGBOUNCER_READ) ||
-	                 (from == PGBOUNCER_READ && to == PGBOUNCER_HOLD);
+	bool is_reread =
+	    (to == PGBOUNCER_READ && (from == PGBOUNCER_HOLD || from == PGBOUNCER_BLOCKED)) ||
+	    (from == PGBOUNCER_READ && (to == PGBOUNCER_HOLD || to == PGBOUNCER_BLOCKED));
 
 	return in_move && !is_reread ? LOG_INFO : LOG_DEBUG;
 }
@@ -307,6 +310,8 @@ static int64_t idle_ms(const struct pgbouncer_driver *driver)
 	int64_t reread_ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
 	int64_t restore_ms = driver->restore_ms - clock_now_ms();
 
+	if (driver->facts.blocked) /* a RESTORE, too */
+		return reread_ms < BLOCKED_REREAD_MS ? reread_ms : BLOCKED_REREAD_MS;
 	return driver->restore_ms != 0 && restore_ms < reread_ms ? restore_ms : reread_ms;
 }
 
@@ -338,6 +343,7 @@ static void run(struct pgbouncer_driver *driver)
 	    [PGBOUNCER_HOLD] = pgbouncer_step_hold,
 	    [PGBOUNCER_INSTALL] = pgbouncer_step_install,
 	    [PGBOUNCER_RELOAD] = pgbouncer_step_reload,
+	    [PGBOUNCER_BLOCKED] = pgbouncer_step_blocked,
 	    [PGBOUNCER_STUCK] = pgbouncer_step_stuck,
 	    [PGBOUNCER_QUICKEN] = pgbouncer_step_quicken,
 	    [PGBOUNCER_RESUME] = pgbouncer_step_resume,

@@ -182,9 +182,10 @@ static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer
                          const struct err *err)
 {
 	(void)err;
+	pgbouncer_look_at_ini(driver);
 	if (is_starved(driver, table))
 		driver->restore_ms = clock_now_ms() + RESTORE_AGAIN_MS;
-	else
+	else if (!driver->facts.blocked)
 		pgbouncer_ask(driver, "RELOAD", reload_answer);
 }
 

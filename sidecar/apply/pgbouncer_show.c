@@ -12,6 +12,24 @@
 
 #define NO_COLUMN ((size_t)-1)
 
+static char *copy(const char *text)
+{
+	return text != NULL ? xstrdup(text) : NULL;
+}
+
+void pgbouncer_table_copy(const struct pgbouncer_table *from, struct pgbouncer_table *to)
+{
+	size_t cells = from->row_count * from->column_count;
+
+	*to = *from;
+	to->columns = xcalloc(from->column_count, sizeof(char *));
+	to->cells = xcalloc(cells, sizeof(char *));
+	for (size_t i = 0; i < from->column_count; i++)
+		to->columns[i] = copy(from->columns[i]);
+	for (size_t i = 0; i < cells; i++)
+		to->cells[i] = copy(from->cells[i]);
+}
+
 void pgbouncer_table_free(struct pgbouncer_table *table)
 {
 	for (size_t i = 0; i < table->column_count; i++)

@@ -53,9 +53,7 @@ static void check_level(struct check *check, const char *what, const char *path)
 	if (!ask(check, path, false, ADMIN_QUESTION, &reply, &err))
 		check_note(check, CHECK_FAIL, what, NULL, "%s: %s", path, err.message);
 	else if (strcasestr(reply.data, "permission denied") != NULL)
-		check_note(check, CHECK_FAIL, what,
-		           "put \"level admin\" behind its \"stats socket\" line in haproxy.cfg, "
-		           "and reload HAProxy",
+		check_note(check, CHECK_FAIL, what, HAPROXY_ADMIN_CURE,
 		           "%s does not let servers be changed", path);
 	else
 		check_note(check, CHECK_OK, what, NULL, "%s has level admin", path);

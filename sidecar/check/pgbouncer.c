@@ -27,25 +27,7 @@ struct answer {
 	struct err *err;
 };
 
-static char *copy(const char *text)
-{
-	return text != NULL ? xstrdup(text) : NULL;
-}
-
 /* The table of the callback is the console's. */
-static void copy_table(const struct pgbouncer_table *from, struct pgbouncer_table *to)
-{
-	size_t cells = from->row_count * from->column_count;
-
-	*to = *from;
-	to->columns = xcalloc(from->column_count, sizeof(char *));
-	to->cells = xcalloc(cells, sizeof(char *));
-	for (size_t i = 0; i < from->column_count; i++)
-		to->columns[i] = copy(from->columns[i]);
-	for (size_t i = 0; i < cells; i++)
-		to->cells[i] = copy(from->cells[i]);
-}
-
 static void take_answer(const struct pgbouncer_table *table, const struct err *err, bool lost,
                         void *arg)
 {
@@ -57,7 +39,7 @@ static void take_answer(const struct pgbouncer_table *table, const struct err *e
 	if (err != NULL)
 		*answer->err = *err;
 	else if (table != NULL)
-		copy_table(table, answer->table);
+		pgbouncer_table_copy(table, answer->table);
 }
 
 /* pgbouncer_table_free() the table, which is empty after an error. */
@@ -168,29 +150,110 @@ static bool is_unrendered(const char *output)
 	return text.data[strspn(text.data, " \t\r\n")] == '\0';
 }
 
-/* Once something is in the file, SHOW DATABASES tells; until then only pgbouncer.ini can, where
- * this user may read it. */
+/* Where only pgbouncer.ini can tell whether it reads the rendered file: once something is in that,
+ * SHOW DATABASES does. */
 static void check_include(struct check *check, const char *what, const char *main_file,
-                          const char *output)
+                          const struct pgbouncer_main *found, const char *output)
 {
 	auto_free char *fix = NULL;
-	struct pgbouncer_main found;
-	struct err err = {""};
 
-	if (main_file == NULL)
+	if (pgbouncer_main_includes(found, output))
 		return;
-	if (!pgbouncer_main_load(main_file, &found, &err))
+	fix = xasprintf("add the line \"%%include %s\" at its end, then systemctl reload pgbouncer",
+	                output);
+	check_note(check, CHECK_FAIL, what, fix, "%s does not take in %s", main_file, output);
+}
+
+/* Somewhere else than here, or for PgBouncer's user only. */
+static void note_unread(struct check *check, const char *what, const char *main_file,
+                        const char *output, const char *problem)
+{
+	auto_free char *fix = xasprintf("let %s read it", check->as);
+
+	if (is_unrendered(output))
 		check_note(check, CHECK_WARN, what, "look for it yourself",
-		           "whether %%include %s is in it is not known: %s", output, err.message);
-	else if (!pgbouncer_main_includes(&found, output)) {
-		fix = xasprintf("add the line \"%%include %s\" at its end, then systemctl reload "
-		                "pgbouncer",
-		                output);
-		check_note(check, CHECK_FAIL, what, fix, "%s does not take in %s", main_file,
+		           "whether %%include %s is in it is not known: %s", output, problem);
+	else if (access(main_file, F_OK) == 0)
+		check_note(check, CHECK_WARN, what, fix,
+		           "whether PgBouncer would load it is not known: %s", problem);
+}
+
+/* pgbouncer.ini, as a RELOAD would read it. False where it cannot be read here; free `found` either
+ * way. */
+static bool check_main(struct check *check, const char *what, const char *main_file,
+                       const char *output, const struct pgbouncer_reading *reading,
+                       struct pgbouncer_main *found)
+{
+	struct err err;
+
+	*found = (struct pgbouncer_main){0};
+	if (main_file == NULL)
+		return false;
+	if (*main_file != '/')
+		err_set(&err, "%s, where PgBouncer was started", main_file);
+	if (*main_file != '/' || !pgbouncer_main_load(main_file, reading, found, &err)) {
+		note_unread(check, what, main_file, output, err.message);
+		return false;
+	}
+	if (found->problem != NULL)
+		check_note(
+		    check, CHECK_FAIL, what, "correct it, then systemctl reload pgbouncer",
+		    "a RELOAD would reset settings and drop databases, and segue sends none: "
+		    "%s",
+		    found->problem);
+	return true;
+}
+
+/* What is rendered for a target, as far as it could be. */
+struct rendered {
+	struct strbuf text;
+	struct pgbouncer_ini storage, *ini; /* NULL: the template has been found wanting already */
+};
+
+static void note_unrendered(struct check *check, const char *what, const char *output)
+{
+	if (access(output, F_OK) != 0)
+		check_note(check, CHECK_WARN, what, "make it, empty, or let `segue run` write it",
+		           "there is no %s: PgBouncer does not start with a %%include of a file "
+		           "that is missing",
 		           output);
-	} else if (found.problem != NULL && access(output, F_OK) == 0)
-		check_note(check, CHECK_FAIL, what, "correct it, then systemctl reload pgbouncer",
-		           "PgBouncer stops reading: %s", found.problem);
+	else
+		check_note(check, CHECK_OK, what, NULL, "%s: not rendered yet: `segue run` does",
+		           output);
+}
+
+static void check_settings(struct check *check, const char *what,
+                           const struct config_target *target, const struct rendered *rendered,
+                           unsigned minor, const struct pgbouncer_table *config,
+                           const struct pgbouncer_table *databases)
+{
+	bool unrendered = is_unrendered(target->output);
+	const char *main_file = pgbouncer_config_get(config, "conffile");
+	const struct pgbouncer_reading reading = {.minor = minor,
+	                                          .config = config,
+	                                          .output =
+	                                              rendered->ini != NULL ? target->output : NULL,
+	                                          .text = rendered->text.data,
+	                                          .len = rendered->text.len};
+	auto_strbuf struct strbuf findings = STRBUF_INIT;
+	struct pgbouncer_main found;
+	bool known = check_main(check, what, main_file, target->output, &reading, &found);
+
+	if (unrendered && known)
+		check_include(check, what, main_file, &found, target->output);
+	(void)pgbouncer_lint(
+	    &(struct pgbouncer_lint){.config = config,
+	                             .databases = databases,
+	                             .ini = rendered->ini,
+	                             .output = target->output,
+	                             .main = known ? &found : NULL,
+	                             .topology = &check->topologies[target->cluster_index],
+	                             .unrendered = unrendered,
+	                             .console = target->console,
+	                             .hold_timeout_ms =
+	                                 check_hold_ms(check, target->cluster_index)},
+	    &findings);
+	note_findings(check, what, &findings);
 	pgbouncer_main_free(&found);
 }
 
@@ -210,37 +273,18 @@ static void check_own(struct check *check, const struct config_target *target,
 }
 
 static void check_running(struct check *check, struct console *console, const char *what,
-                          const struct config_target *target, const struct pgbouncer_ini *ini)
+                          const struct config_target *target, const struct rendered *rendered,
+                          unsigned minor)
 {
 	struct pgbouncer_table config, databases = {0};
-	auto_strbuf struct strbuf findings = STRBUF_INIT;
-	bool unrendered = is_unrendered(target->output);
 	struct err err;
 
-	if (unrendered && access(target->output, F_OK) != 0)
-		check_note(check, CHECK_WARN, what, "make it, empty, or let `segue run` write it",
-		           "there is no %s: PgBouncer does not start with a %%include of a file "
-		           "that is missing",
-		           target->output);
-	else if (unrendered)
-		check_note(check, CHECK_OK, what, NULL, "%s: not rendered yet: `segue run` does",
-		           target->output);
+	if (is_unrendered(target->output))
+		note_unrendered(check, what, target->output);
 	if (ask(check, console, "SHOW CONFIG", &config, &err) &&
 	    ask(check, console, "SHOW DATABASES", &databases, &err)) {
-		(void)pgbouncer_lint(&(struct pgbouncer_lint){.config = &config,
-		                                              .databases = &databases,
-		                                              .ini = ini,
-		                                              .output = target->output,
-		                                              .unrendered = unrendered,
-		                                              .console = target->console,
-		                                              .hold_timeout_ms = check_hold_ms(
-		                                                  check, target->cluster_index)},
-		                     &findings);
-		note_findings(check, what, &findings);
+		check_settings(check, what, target, rendered, minor, &config, &databases);
 		check_own(check, target, &config);
-		if (unrendered)
-			check_include(check, what, pgbouncer_config_get(&config, "conffile"),
-			              target->output);
 	} else {
 		check_note(check, CHECK_FAIL, what, console_fix(&err), "console: %s", err.message);
 	}
@@ -248,35 +292,33 @@ static void check_running(struct check *check, struct console *console, const ch
 	pgbouncer_table_free(&databases);
 }
 
-/* NULL, where the template has been found wanting already. */
-static struct pgbouncer_ini *rendered(struct check *check, const struct config_target *target,
-                                      struct pgbouncer_ini *ini)
+static void render(struct check *check, const struct config_target *target, struct rendered *out)
 {
-	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct err ignored;
 
-	*ini = (struct pgbouncer_ini){0};
-	return check_render(check, target, &text, &ignored) &&
-	               pgbouncer_ini_parse(text.data, text.len, ini, &ignored)
-	           ? ini
-	           : NULL;
+	*out = (struct rendered){.text = STRBUF_INIT};
+	if (check_render(check, target, &out->text, &ignored) &&
+	    pgbouncer_ini_parse(out->text.data, out->text.len, &out->storage, &ignored))
+		out->ini = &out->storage;
 }
 
 static void check_console(struct check *check, const struct config_target *target)
 {
 	auto_free char *what = check_target_name(target);
 	struct console *console = console_create(check->base, target->console);
-	struct pgbouncer_ini storage, *ini = rendered(check, target, &storage);
+	struct rendered rendered;
 	unsigned minor = 0;
 
+	render(check, target, &rendered);
 	if (check_version(check, console, what, &minor)) {
 		check_admin(check, console, what);
-		if (ini != NULL)
-			check_lists(check, what, ini, minor);
-		check_running(check, console, what, target, ini);
+		if (rendered.ini != NULL)
+			check_lists(check, what, rendered.ini, minor);
+		check_running(check, console, what, target, &rendered, minor);
 	}
 	console_close(console);
-	pgbouncer_ini_free(&storage);
+	pgbouncer_ini_free(&rendered.storage);
+	strbuf_fini(&rendered.text);
 }
 
 void check_pgbouncers(struct check *check)

@@ -177,6 +177,15 @@ static void note_unverified(const struct line *line, const char *fix)
 	note(line, require ? CHECK_FAIL : CHECK_WARN, fix, text);
 }
 
+/* It lets nobody in, so that clients would get nothing but errors there. */
+static void note_faulty(const struct line *line)
+{
+	auto_free char *text =
+	    xasprintf("faulty, %s: it lets nobody in, and is not moved to", line->fact->problem);
+
+	note(line, line->is_primary ? CHECK_FAIL : CHECK_WARN, "see the server's log", text);
+}
+
 static void note_absent(const struct line *line)
 {
 	auto_free char *text =
@@ -281,6 +290,9 @@ static void note_server(const struct line *line)
 		return;
 	case SERVER_FULL:
 		note_unverified(line, "raise max_connections, or the limit of the role");
+		return;
+	case SERVER_FAULTY:
+		note_faulty(line);
 		return;
 	case SERVER_DENIED:
 	case SERVER_OTHER:

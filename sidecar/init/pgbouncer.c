@@ -376,7 +376,8 @@ bool init_pgbouncer(const struct init_options *options, struct init_plan *plan, 
 	bool ok;
 
 	plan_init(plan, options);
-	ok = pgbouncer_main_load(init.main_file, &init.config, err);
+	ok = pgbouncer_main_load(init.main_file, &(struct pgbouncer_reading){.minor = 0},
+	                         &init.config, err);
 	if (ok) {
 		init.folder =
 		    xasprintf("%.*s/segue", (int)(strrchr(init.main_file, '/') - init.main_file),

@@ -16,6 +16,8 @@
 static const char *const shutting_down[] = {"57P01", "57P02", CANNOT_CONNECT_NOW};
 /* 28: of any kind. 55000: a database that takes no connections. */
 static const char *const not_let_in[] = {"28", "3D000", "42501", "55000"};
+/* What a question meets only where the server itself is broken: no disk, no memory, no file. */
+static const char *const broken[] = {"53", "58", "F0", "XX"};
 
 /* 55000: not during recovery, or only then. */
 static const char *const passing[] = {"55000", "40001", "57014"};
@@ -29,7 +31,8 @@ static bool is_one_of(const char *sqlstate, const char *const *list, size_t coun
 	return false;
 }
 
-static enum server_class class_of(const char *sqlstate)
+/* `others`: what a code means that is not about segue's own access. */
+static enum server_class class_of(const char *sqlstate, enum server_class others)
 {
 	if (is_one_of(sqlstate, shutting_down, ARRAY_LEN(shutting_down)))
 		return SERVER_STARTING;
@@ -37,7 +40,7 @@ static enum server_class class_of(const char *sqlstate)
 		return SERVER_FULL;
 	if (is_one_of(sqlstate, not_let_in, ARRAY_LEN(not_let_in)))
 		return SERVER_DENIED;
-	return SERVER_OTHER;
+	return others;
 }
 
 bool classify_may_pass(const char *sqlstate)
@@ -99,11 +102,12 @@ static const char *without_address(const char *message)
 	                                                                    : message;
 }
 
-void classify_error(const char *sqlstate, const char *message, struct verdict *out)
+static void say(enum server_class class, const char *sqlstate, const char *message,
+                struct verdict *out)
 {
 	char words[200];
 
-	*out = (struct verdict){.class = sqlstate != NULL ? class_of(sqlstate) : SERVER_OTHER,
+	*out = (struct verdict){.class = class,
 	                        .shut = sqlstate != NULL &&
 	                                strncmp(sqlstate, CANNOT_CONNECT_NOW, SQLSTATE_LEN) == 0};
 	classify_line(words, sizeof(words), message);
@@ -113,11 +117,22 @@ void classify_error(const char *sqlstate, const char *message, struct verdict *o
 		snprintf(out->problem, sizeof(out->problem), "%s", words);
 }
 
+void classify_error(const char *sqlstate, const char *message, struct verdict *out)
+{
+	enum server_class class = SERVER_OTHER;
+
+	if (sqlstate != NULL)
+		class = class_of(sqlstate, is_one_of(sqlstate, broken, ARRAY_LEN(broken))
+		                               ? SERVER_FAULTY
+		                               : SERVER_OTHER);
+	say(class, sqlstate, message, out);
+}
+
 static void classify_without_sqlstate(const struct classify_failure *failure, struct verdict *out)
 {
 	const char *text = without_address(failure->message);
 
-	classify_error(NULL, text, out);
+	say(SERVER_OTHER, NULL, text, out);
 	if (failure->needs_password) {
 		out->class = SERVER_DENIED;
 		snprintf(out->problem, sizeof(out->problem),
@@ -139,7 +154,7 @@ void classify_failure(const struct classify_failure *failure, struct verdict *ou
 	const char *sqlstate = find_sqlstate(failure->message);
 
 	if (sqlstate != NULL)
-		classify_error(sqlstate, sqlstate + SQLSTATE_LEN + 2, out);
+		say(class_of(sqlstate, SERVER_FAULTY), sqlstate, sqlstate + SQLSTATE_LEN + 2, out);
 	else
 		classify_without_sqlstate(failure, out);
 }

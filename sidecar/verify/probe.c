@@ -130,6 +130,7 @@ static bool takes_no_writes(const struct server_fact *fact)
 	case SERVER_UNASKED:
 	case SERVER_FULL:
 	case SERVER_DENIED:
+	case SERVER_FAULTY:
 	case SERVER_OTHER:
 	case SERVER_CLASSES:
 		break;

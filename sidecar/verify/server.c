@@ -20,6 +20,8 @@ const char *server_class_name(enum server_class class)
 		return "full";
 	case SERVER_DENIED:
 		return "denied";
+	case SERVER_FAULTY:
+		return "faulty";
 	case SERVER_OTHER:
 		return "other";
 	case SERVER_CLASSES:

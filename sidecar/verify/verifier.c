@@ -59,8 +59,10 @@ static void log_fact(const struct verifier *verifier, const struct server_fact *
 {
 	bool answered = fact->class == SERVER_ANSWERED;
 	auto_free char *timeline = xasprintf("%lld", (long long)fact->timeline);
-	enum log_level level =
-	    fact->class == SERVER_DENIED || fact->class == SERVER_OTHER ? LOG_WARNING : LOG_INFO;
+	enum log_level level = fact->class == SERVER_DENIED || fact->class == SERVER_FAULTY ||
+	                               fact->class == SERVER_OTHER
+	                           ? LOG_WARNING
+	                           : LOG_INFO;
 
 	LOG_EMIT(level, "server", KV_STR("cluster", verifier->config->name),
 	         KV_STR("address", fact->address), KV_INT("port", fact->port),

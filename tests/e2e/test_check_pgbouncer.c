@@ -102,7 +102,8 @@ Test(check_pgbouncer, what_would_cost_a_failover_is_a_warning)
 	expect_line(printed, "warn  pgbouncer/p: tcp_user_timeout: 0: ");
 	expect_line(printed, "warn  pgbouncer/p: tcp_keepidle: 0 ");
 	expect_line(printed, "warn  pgbouncer/p: [databases]: SHOW DATABASES has no a_ro: ");
-	expect_line(printed, "warn  pgbouncer/p: [databases]: old: leads to a server of this");
+	expect_line(printed,
+	            "warn  pgbouncer/p: [databases]: old at 127.0.0.1 port 5432: leads to a");
 	lab_destroy(lab);
 }
 
@@ -142,6 +143,46 @@ Test(check_pgbouncer, before_the_first_run_the_include_line_has_to_be_there)
 	expect_line(printed, lab_printf(lab, "FAIL  pgbouncer/p: %s does not take in %s: ",
 	                                main_file, file));
 	expect_line(printed, lab_printf(lab, ": add the line \"%%include %s\" at its end", file));
+	lab_destroy(lab);
+}
+
+/* As a person leaves it who has edited it and not reloaded yet. */
+Test(check_pgbouncer, a_pgbouncer_ini_that_would_not_load)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer =
+	    start(lab, GOOD, "a = host=10.0.0.9\na_ro = host=10.0.0.9,10.0.0.8");
+	const char *main_file = lab_pgbouncer_main_file(bouncer), *printed;
+	int code;
+
+	lab_write_file(main_file, lab_printf(lab, "[databases]\n[pgbouncer]\nadmin_user = boss\n%s",
+	                                     lab_read_file(lab, main_file)));
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, lab_printf(lab,
+	                                "segue sends none: %s line 3: admin_user: PgBouncer has no "
+	                                "setting of this name, and would stop reading here: "
+	                                "correct it, then systemctl reload pgbouncer\n",
+	                                main_file));
+	lab_destroy(lab);
+}
+
+Test(check_pgbouncer, a_wildcard_that_leads_to_a_server_of_the_cluster)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer =
+	    start(lab, GOOD, "a = host=10.0.0.9\na_ro = host=10.0.0.9,10.0.0.8");
+	const char *main_file = lab_pgbouncer_main_file(bouncer), *printed;
+	int code;
+
+	lab_write_file(main_file, lab_printf(lab, "[databases]\n* = host=127.0.0.2\n%s",
+	                                     lab_read_file(lab, main_file)));
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	expect_line(printed, lab_printf(lab,
+	                                "warn  pgbouncer/p: [databases]: * at 127.0.0.2 port 5432 "
+	                                "(%s line 2): leads to a server of this cluster",
+	                                main_file));
 	lab_destroy(lab);
 }
 

@@ -205,20 +205,35 @@ Test(haproxy_trouble, haproxy_that_stood_still_ends_at_the_last_text)
 	cr_assert(driver_file_is(&d, primary_at(d.b)));
 }
 
-Test(haproxy_trouble, a_socket_that_may_not_change_anything_is_named)
+static void write_socket(const char *socket, const char *level)
 {
-	const char *socket = lab_path(d.lab, "operator.sock");
-
 	lab_write_file(lab_printf(d.lab, "%s/socket.cfg", lab_haproxy_conf_dir(d.haproxy)),
-	               lab_printf(d.lab, "global\n  stats socket %s level operator\n", socket));
+	               lab_printf(d.lab, "global\n  stats socket %s level %s\n", socket, level));
 	cr_assert(lab_haproxy_reload(d.haproxy));
+}
+
+Test(haproxy_trouble, a_socket_that_lost_level_admin_is_found_before_the_failover)
+{
+	const char *socket = lab_path(d.lab, "second.sock");
+	struct target_status status;
+
+	write_socket(socket, "admin");
 	replace_config(&d.config.socket, socket);
 	driver_restart(&d);
 	driver_apply(&d, primary_at(d.a));
+	write_socket(socket, "operator");
+	cr_assert(driver_wait_problem(&d, "put \"level admin\" behind"));
+	target_status(d.target, &status);
+	cr_expect_not(status.in_sync);
+	cr_expect_eq(driver_count_log(&d, "event=socket_not_admin"), 1);
+	cr_expect_eq(driver_count_log(&d, "level=operator"), 1);
 	driver_set(&d, primary_at(d.b));
-	cr_assert(driver_wait_problem(&d, "Permission denied"));
-	cr_assert_eq(driver_count_log(&d, "event=move_failed"), 1);
+	cr_assert(driver_wait_log(&d, "event=move_failed", 1));
 	cr_assert(driver_wait_file(&d, primary_at(d.b)), "the file is kept true all the same");
+	write_socket(socket, "admin");
+	cr_assert(driver_wait_sync(&d));
+	cr_expect_eq(driver_count_log(&d, "event=socket_admin"), 1);
+	cr_assert(driver_reaches(d.rw, "b"));
 }
 
 /* The second text comes while the first one's reload is owed: what was never loaded is nothing to

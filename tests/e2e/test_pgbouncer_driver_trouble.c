@@ -150,6 +150,85 @@ Test(pgbouncer_driver_trouble, a_file_that_is_not_included_is_told_and_clients_g
 	cr_assert(pgdriver_leads_to(&d, 0));
 }
 
+/* --- a pgbouncer.ini that would not load --- */
+
+/* A line that is none, in the place of line 3, above all settings. Returns what was there. */
+static const char *break_main_file(void)
+{
+	const char *file = lab_pgbouncer_main_file(d.bouncer);
+	const char *text = lab_read_file(d.lab, file);
+	const char *settings = strstr(text, "[pgbouncer]\n");
+
+	cr_assert_not_null(settings);
+	lab_write_file(file, lab_printf(d.lab, "%.*s[pgbouncer]\nthis is no setting\n%s",
+	                                (int)(settings - text), text, strchr(settings, '\n') + 1));
+	return text;
+}
+
+static const char *admin_users(void)
+{
+	char *found = lab_pgbouncer_find(d.bouncer, "SHOW CONFIG", "key", "admin_users", "value");
+	const char *kept = lab_printf(d.lab, "%s", found != NULL ? found : "");
+
+	free(found);
+	return kept;
+}
+
+Test(pgbouncer_driver_trouble, a_broken_pgbouncer_ini_is_not_reloaded_and_followed_once_it_is_right)
+{
+	const char *port = lab_printf(d.lab, "%u", lab_pg_port(d.pg, 1)), *good;
+
+	pgdriver_apply(&d, 0);
+	pgdriver_start_traffic(&d);
+	good = break_main_file();
+	pgdriver_name(&d, 1);
+	cr_assert(pgdriver_wait_problem(&d, "pgbouncer.ini line 3: 'this is no setting'"));
+	cr_assert(pgdriver_wait_step(&d, "blocked"));
+	pgdriver_run(&d, 1500);
+	cr_expect_str_eq(admin_users(), "pgbouncer");
+	cr_expect(pgdriver_says(&d, "app", "paused", "0"));
+	cr_expect(pgdriver_leads_to(&d, 0));
+	cr_expect_not_null(strstr(lab_read_file(d.lab, d.config.output), port));
+	cr_expect_eq(pgdriver_count_log(&d, "event=pgbouncer_ini_broken"), 1);
+	lab_write_file(lab_pgbouncer_main_file(d.bouncer), good);
+	cr_assert(pgdriver_wait_sync(&d));
+	cr_expect(pgdriver_leads_to(&d, 1));
+	cr_expect_eq(pgdriver_count_log(&d, "event=pgbouncer_ini_right"), 1);
+	cr_expect_eq(pgdriver_count_log(&d, "event=move_failed"), 0);
+	cr_expect(pgdriver_all_served(&d));
+}
+
+Test(pgbouncer_driver_trouble, a_pgbouncer_ini_that_breaks_on_a_quiet_day_is_told_then)
+{
+	const char *good;
+
+	pgdriver_apply(&d, 0);
+	good = break_main_file();
+	cr_assert(pgdriver_wait_problem(&d, "pgbouncer.ini line 3: "));
+	lab_write_file(lab_pgbouncer_main_file(d.bouncer), good);
+	cr_assert(pgdriver_wait_sync(&d));
+	cr_expect(pgdriver_leads_to(&d, 0));
+}
+
+Test(pgbouncer_driver_trouble, who_is_held_when_pgbouncer_ini_breaks_is_let_go_in_time)
+{
+	const char *good;
+
+	pgdriver_apply(&d, 0);
+	pgdriver_hold(&d, 30000);
+	cr_assert(pgdriver_wait_step(&d, "holding"));
+	good = break_main_file();
+	pgdriver_name(&d, 1);
+	cr_assert(pgdriver_wait_step(&d, "blocked"));
+	cr_expect(pgdriver_says(&d, "app", "paused", "1"));
+	cr_assert(pgdriver_wait_log(&d, "event=move_failed"));
+	cr_assert(pgdriver_wait_paused(&d, "app", false));
+	cr_expect_str_eq(admin_users(), "pgbouncer");
+	lab_write_file(lab_pgbouncer_main_file(d.bouncer), good);
+	cr_assert(pgdriver_wait_sync(&d));
+	cr_expect(pgdriver_leads_to(&d, 1));
+}
+
 static void replace_console(const char *conninfo)
 {
 	pgdriver_close(&d);

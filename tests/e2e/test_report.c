@@ -149,7 +149,7 @@ Test(report, a_pin_is_given_shown_and_released)
 	struct override override;
 
 	start(t.listen);
-	cr_assert_eq(SEGUE("pin", "-s", t.socket, "orders", "[fd00::1]:5433"), 0, "%s",
+	cr_assert_eq(SEGUE("pin", "-s", t.socket, "--force", "orders", "[fd00::1]:5433"), 0, "%s",
 	             t.output.data);
 	expect_printed("orders is pinned to [fd00::1]:5433, whatever the store says, until: segue "
 	               "release orders\n");
@@ -168,7 +168,7 @@ Test(report, a_pin_is_given_shown_and_released)
 Test(report, a_name_becomes_an_address_and_is_told)
 {
 	start(t.listen);
-	cr_assert_eq(SEGUE("pin", "-s", t.socket, "orders", "localhost:5432"), 0, "%s",
+	cr_assert_eq(SEGUE("pin", "-s", t.socket, "--force", "orders", "localhost:5432"), 0, "%s",
 	             t.output.data);
 	expect_printed("localhost is ");
 	cr_assert_eq(kept().port, 5432);
@@ -199,7 +199,7 @@ Test(report, what_segue_refuses_is_told)
 	start(t.listen);
 	cr_assert_eq(SEGUE("freeze", "-s", t.socket, "other"), 1);
 	expect_printed("segue freeze: there is no cluster \"other\"");
-	cr_assert_eq(SEGUE("pin", "-s", t.socket, "orders", "0.0.0.0:5432"), 1);
+	cr_assert_eq(SEGUE("pin", "-s", t.socket, "--force", "orders", "0.0.0.0:5432"), 1);
 	expect_printed("segue pin: address is \"0.0.0.0\": one server's IP address");
 	cr_assert_eq(kept().kind, OVERRIDE_NONE);
 	cr_assert_eq(SEGUE("status", "-s", t.socket, "other"), 1);

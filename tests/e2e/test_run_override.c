@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "run.h"
+#include "stand.h"
 
 TestSuite(run_override, .timeout = 120);
 
@@ -166,4 +167,53 @@ Test(run_override, status_shows_store_applied_and_targets)
 	cr_expect(json_is_null(json_object_get(cluster, "override")));
 	json_decref(document);
 	run_fini(&run);
+}
+
+/* --- the server of a pin is asked first --- */
+
+/* `segue pin -c INI orders 127.0.0.1:PORT [--force]`; what it printed. */
+static const char *pin(struct stand *stand, uint16_t port, bool force, int expected)
+{
+	const char *argv[] = {lab_segue_binary(stand->lab),
+	                      "pin",
+	                      "-c",
+	                      lab_segue_ini_file(stand->segue),
+	                      "orders",
+	                      lab_printf(stand->lab, "127.0.0.1:%u", port),
+	                      force ? "--force" : NULL,
+	                      NULL};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	cr_assert_eq(lab_run(stand->lab, argv, &output), expected, "%s", output.data);
+	return lab_printf(stand->lab, "%s", output.data);
+}
+
+static void must_refuse_pin(struct stand *stand, uint16_t port, const char *reason)
+{
+	const char *output = pin(stand, port, false, 1);
+
+	cr_expect_not_null(strstr(output, reason), "no \"%s\" in\n%s", reason, output);
+	cr_expect_not_null(strstr(output, "nothing was changed (--force"), "%s", output);
+}
+
+Test(run_override, a_pin_to_what_is_no_primary_of_the_cluster_is_refused_without_force)
+{
+	struct lab_pg *other;
+	struct stand stand;
+	const char *output;
+
+	stand_start(&stand, &(struct stand_options){.kind = STAND_PAIR});
+	other = lab_pg_start(stand.lab, 1);
+	must_refuse_pin(&stand, stand_port(&stand, 1), "is a standby: promote it first");
+	must_refuse_pin(&stand, 1, "cannot be asked: refused");
+	must_refuse_pin(&stand, lab_pg_port(other, 0), "has system identifier");
+	cr_expect_eq(lab_segue_count_log(stand.segue, "event=pinned", NULL), 0);
+	output = pin(&stand, stand_port(&stand, 0), false, 0);
+	cr_expect_not_null(strstr(output, "takes writes on timeline 1\n"), "%s", output);
+	stand_must_say(&stand, "event=pinned ", NULL);
+	lab_segue_mark(stand.segue);
+	output = pin(&stand, lab_pg_port(other, 0), true, 0);
+	cr_expect_not_null(strstr(output, "done all the same, as --force says"), "%s", output);
+	stand_must_say(&stand, "event=pinned ", NULL);
+	stand_fini(&stand);
 }

@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -288,6 +289,32 @@ Test(run_verify, who_does_not_let_segue_in_is_refused_where_that_is_required)
 	stand_must_say(&stand, "event=server ", "class=denied", NULL);
 	stand_name(&stand, 1);
 	stand_must_say(&stand, "event=refused ", "verify = require", NULL);
+	stand_must_serve(&stand, 0);
+	stand_judge(&stand, 0);
+	expect_no_errors(&stand);
+	stand_fini(&stand);
+}
+
+/* Its data directory is damaged, so that no login comes to its end: clients would get errors only.
+ */
+Test(run_verify, who_lets_nobody_in_is_not_moved_to)
+{
+	struct stand stand;
+	auto_free char *session = NULL;
+	const char *map;
+
+	stand_start(&stand, &(struct stand_options){.kind = STAND_PAIR, .role = "segue"});
+	stand_must_say(&stand, "event=server ", "class=answered", "in_recovery=yes", NULL);
+	session = lab_pg_query(stand_conninfo(&stand, 1), "select pid from pg_stat_activity "
+	                                                  "where usename = 'segue' limit 1");
+	cr_assert_not_null(session);
+	map = lab_printf(stand.lab, "%s/global/pg_filenode.map", lab_pg_data(stand.pg, 1));
+	cr_assert_eq(rename(map, lab_printf(stand.lab, "%s.away", map)), 0);
+	cr_assert_eq(kill((pid_t)strtol(session, NULL, 10), SIGTERM), 0);
+	stand_must_say(&stand, "event=server ", "class=faulty", "58P01", NULL);
+	stand_name(&stand, 1);
+	stand_must_say(&stand, "event=kept ", "it lets nobody in", NULL);
+	expect_in(status_of(&stand), "it lets nobody in");
 	stand_must_serve(&stand, 0);
 	stand_judge(&stand, 0);
 	expect_no_errors(&stand);

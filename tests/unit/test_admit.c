@@ -110,6 +110,16 @@ Test(admit, who_lives_and_does_not_let_us_in_is_unverified_or_refused)
 	}
 }
 
+Test(admit, who_lets_nobody_in_is_waited_for)
+{
+	struct server_fact server = of_class(SERVER_FAULTY);
+
+	expect(ASK(.server = &server), ADMIT_LATER, "lets nobody in");
+	expect((struct admit_question){.verify = CONFIG_VERIFY_REQUIRE, .server = &server},
+	       ADMIT_LATER, "lets nobody in");
+	expect(ASK(.server = &server, .is_applied = true), ADMIT_YES, "");
+}
+
 Test(admit, who_lets_segue_in_no_more_and_was_in_recovery_is_waited_for)
 {
 	struct server_fact server = of_class(SERVER_DENIED);

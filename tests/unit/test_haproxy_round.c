@@ -90,6 +90,32 @@ Test(haproxy_round, limits_and_queues_are_those_of_the_servers)
 	    parse("\n" HEADER ROW("rw", "primary", "5") "\n" STAT "rw,pri", &round, &err));
 }
 
+Test(haproxy_round, a_level_below_admin_is_told)
+{
+	static const struct {
+		const char *reply, *level, *said;
+	} rows[] = {
+	    {"admin\n\n", NULL, ""},
+	    {"operator\n\n", "operator", ""},
+	    {"user\n\n", "user", ""},
+	    {"Unknown command: 'show cli level'\n\n", NULL, "Unknown command: 'show cli level'"},
+	    {"", NULL, ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_free char *text =
+		    xasprintf(HEADER ROW("rw", "primary", "5") "\n%s" INFO("0"), rows[i].reply);
+		struct haproxy_round round;
+		struct err err;
+
+		cr_assert(parse(text, &round, &err), "%s", err.message);
+		cr_expect_str_eq(round.level != NULL ? round.level : "admin",
+		                 rows[i].level != NULL ? rows[i].level : "admin");
+		cr_expect_str_eq(round.said.data, rows[i].said);
+		haproxy_round_free(&round);
+	}
+}
+
 Test(haproxy_round, replies_cut_short_or_of_something_else_are_errors)
 {
 	static const char *const replies[] = {
@@ -133,8 +159,9 @@ Test(haproxy_round, questions_follow_the_commands_on_one_line)
 	struct err err;
 
 	cr_assert(haproxy_round_line("", &two, &line));
-	cr_assert_str_eq(line.data, "show servers state be0;show servers state be1;"
-	                            "show stat be0 6 -1;show stat be1 6 -1;show info");
+	cr_assert_str_eq(line.data,
+	                 "show servers state be0;show servers state be1;"
+	                 "show stat be0 6 -1;show stat be1 6 -1;show cli level;show info");
 	strbuf_reset(&line);
 	cr_assert(haproxy_round_line("set server a/b weight 1", &nine, &line));
 	cr_assert_str_eq(line.data, "set server a/b weight 1;show servers state;show stat -1 6 -1;"
@@ -142,7 +169,8 @@ Test(haproxy_round, questions_follow_the_commands_on_one_line)
 	strbuf_reset(&line);
 	cr_assert(haproxy_config_parse(shared, strlen(shared), &same, &err));
 	cr_assert(haproxy_round_line("", &same, &line));
-	cr_assert_str_eq(line.data, "show servers state b;show stat -1 6 -1;show info");
+	cr_assert_str_eq(line.data, "show servers state b;show stat -1 6 -1;show cli level;"
+	                            "show info");
 	haproxy_config_free(&two);
 	haproxy_config_free(&nine);
 	haproxy_config_free(&same);

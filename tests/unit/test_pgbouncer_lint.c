@@ -1,5 +1,6 @@
 /* Settings that cost a failover. */
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "apply/pgbouncer_lint.h"
@@ -19,10 +20,28 @@
 
 #define TCP_CONSOLE "host=127.0.0.1 port=6432 user=pgbouncer"
 
+static struct pgbouncer_main_database *main_databases; /* of pgbouncer.ini; NULL: none */
+
+static struct topology one_standby(void)
+{
+	struct topology topology;
+	struct member *standby;
+
+	topology_init(&topology);
+	topology.has_primary = true;
+	topology.primary = (struct member){.host = "10.0.0.1", .address = "10.0.0.1", .port = 5432};
+	standby = topology_add_standby(&topology);
+	*standby = (struct member){.host = "db2.example", .address = "10.0.0.2", .port = 5433};
+	return topology;
+}
+
 /* The findings for the rendered file of one database, app at 10.0.0.1. */
 static char *lint_file(bool unrendered, const char *console, const char *config_rows,
                        const char *databases, size_t *count)
 {
+	struct topology topology = one_standby();
+	struct pgbouncer_main person = {.databases = main_databases,
+	                                .database_count = main_databases != NULL};
 	static const char file[] = "[databases]\napp = host=10.0.0.1 port=5432\n";
 	auto_free char *config_text = xasprintf("key|value|default|changeable\n%s", config_rows);
 	struct pgbouncer_table config = table_of(config_text), live = table_of(databases);
@@ -35,10 +54,13 @@ static char *lint_file(bool unrendered, const char *console, const char *config_
 	                                                 .databases = &live,
 	                                                 .ini = &ini,
 	                                                 .output = "/etc/pgbouncer/a.ini",
+	                                                 .main = &person,
+	                                                 .topology = &topology,
 	                                                 .unrendered = unrendered,
 	                                                 .console = console,
 	                                                 .hold_timeout_ms = 30000},
 	                        &out);
+	topology_fini(&topology);
 	pgbouncer_ini_free(&ini);
 	pgbouncer_table_free(&config);
 	pgbouncer_table_free(&live);
@@ -155,12 +177,52 @@ Test(pgbouncer_lint, databases_that_a_failover_would_not_move)
 	           "[databases]: SHOW DATABASES has no app: PgBouncer does not read "
 	           "/etc/pgbouncer/a.ini, so it would never move: add the line \"%include "
 	           "/etc/pgbouncer/a.ini\" to /etc/pgbouncer/pgbouncer.ini, then RELOAD\n");
-	expect_one(GOOD, APP "old|10.0.0.1|5432|app|NULL|0|0\nelse|10.0.0.1|5433|app|NULL|0|0\n",
-	           "[databases]: old: leads to a server of this cluster, but is not in "
-	           "/etc/pgbouncer/a.ini");
+	expect_one(
+	    GOOD, APP "old|10.0.0.1|5432|app|NULL|0|0\nelse|10.0.0.1|5433|app|NULL|0|0\n",
+	    "[databases]: old at 10.0.0.1 port 5432: leads to a server of this cluster, but "
+	    "is not in /etc/pgbouncer/a.ini, so a failover would leave it behind: put it into "
+	    "the template\n");
+	expect_one(GOOD, APP "old|10.0.0.9,10.0.0.2|5433|app|NULL|0|0\n",
+	           "[databases]: old at 10.0.0.9,10.0.0.2 port 5433: leads to a server of this");
+	expect_one(GOOD, APP "old|db2.example|5433|app|NULL|0|0\n",
+	           "[databases]: old at db2.example port 5433: leads to a server of this");
 	expect_one(GOOD, APP "old|db1.example|5432|app|NULL|0|0\n",
 	           "dns_max_ttl: 15 s, and host is a name in old: ");
 	expect_one(GOOD, "version\nPgBouncer 1.18.0\n", "[databases]: SHOW DATABASES: the answer");
+}
+
+/* One entry of pgbouncer.ini, in line 4. */
+static void expect_entry(const char *name, const char *pairs, const char *finding)
+{
+	struct pgbouncer_main_database entry = {
+	    .name = xstrdup(name), .file = xstrdup("/etc/p.ini"), .line = 4};
+	struct err err;
+
+	cr_assert(pgbouncer_pairs_read(pairs, strlen(pairs), &entry.pairs, &err));
+	main_databases = &entry;
+	if (finding != NULL)
+		expect_one(GOOD, APP, finding);
+	else
+		expect_none(GOOD, APP);
+	main_databases = NULL;
+	pgbouncer_pairs_free(&entry.pairs);
+	free(entry.name);
+	free(entry.file);
+}
+
+Test(pgbouncer_lint, a_wildcard_that_leads_to_the_cluster_stays_behind)
+{
+	expect_entry(
+	    "*", "host=10.0.0.1 port=5432",
+	    "[databases]: * at 10.0.0.1 port 5432 (/etc/p.ini line 4): leads to a server of "
+	    "this cluster, and segue does not move it: ");
+	expect_entry("*", "host=10.0.0.1", "[databases]: * at 10.0.0.1 port 5432 (");
+	expect_entry("*", "host=db2.example port=5433",
+	             "[databases]: * at db2.example port 5433 (");
+	expect_entry("*", "host=10.0.0.1 port=5433", NULL);
+	expect_entry("*", "host=10.0.0.9", NULL);
+	expect_entry("*", "", NULL);
+	expect_entry("app", "host=10.0.0.1", NULL);
 }
 
 Test(pgbouncer_lint, a_file_with_nothing_in_it_yet_does_not_show_whether_it_is_read)

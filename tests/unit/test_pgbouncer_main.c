@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include "apply/pgbouncer_main.h"
+#include "pgbouncer_table.h"
+
+static const struct pgbouncer_reading any = {.minor = 0};
 
 struct folder {
 	char path[32];
@@ -52,7 +55,7 @@ Test(pgbouncer_main, settings_databases_and_what_is_included)
 	                 "[users]\nbob = pool_mode=session\n",
 	                 folder.other);
 	write_text(folder.main_file, text);
-	cr_assert(pgbouncer_main_load(folder.main_file, &config, &err), "%s", err.message);
+	cr_assert(pgbouncer_main_load(folder.main_file, &any, &config, &err), "%s", err.message);
 	cr_expect_null(config.problem, "%s", config.problem);
 	cr_assert_eq(config.database_count, 2);
 	cr_expect_str_eq(config.databases[0].name, "a");
@@ -90,7 +93,7 @@ Test(pgbouncer_main, where_pgbouncer_stops_reading_is_said)
 
 		folder_init(&folder);
 		write_text(folder.main_file, cases[i].text);
-		cr_assert(pgbouncer_main_load(folder.main_file, &config, &err));
+		cr_assert(pgbouncer_main_load(folder.main_file, &any, &config, &err));
 		cr_assert_not_null(config.problem, "%s", cases[i].text);
 		cr_expect_not_null(strstr(config.problem, cases[i].problem), "%s", config.problem);
 		cr_expect_eq(config.database_count, cases[i].databases);
@@ -109,12 +112,110 @@ Test(pgbouncer_main, a_file_that_includes_itself_ends)
 	folder_init(&folder);
 	text = xasprintf("%%include %s\n", folder.main_file);
 	write_text(folder.main_file, text);
-	cr_assert(pgbouncer_main_load(folder.main_file, &config, &err));
+	cr_assert(pgbouncer_main_load(folder.main_file, &any, &config, &err));
 	cr_assert_not_null(config.problem);
 	cr_expect_not_null(strstr(config.problem, "files in each other"), "%s", config.problem);
 	pgbouncer_main_free(&config);
-	cr_expect_not(pgbouncer_main_load(folder.other, &config, &err));
+	cr_expect_not(pgbouncer_main_load(folder.other, &any, &config, &err));
 	pgbouncer_main_free(&config);
 	free(text);
 	folder_fini(&folder);
+}
+
+/* --- where PgBouncer 1.18 stops --- */
+
+#define CONFIG                                                                            \
+	"key|value|default|changeable\n"                                                  \
+	"admin_users|boss||yes\nauth_type|trust|md5|yes\npool_mode|session|session|yes\n" \
+	"default_pool_size|20|20|yes\nlisten_port|6432|6432|no\n"                         \
+	"server_lifetime|3600|3600|yes\nserver_tls_sslmode|disable|disable|yes\n"
+
+/* The problem of this pgbouncer.ini for PgBouncer 1.`minor`, without its file; "": none. %s in the
+ * text is the file that segue writes, which is empty on disk and not by then. */
+static void expect_problem(unsigned minor, const char *format, const char *problem)
+{
+	static const char output_text[] = "[databases]\napp = host=10.0.0.1 port=5432\n";
+	struct pgbouncer_table config = table_of(CONFIG);
+	struct pgbouncer_reading reading = {
+	    .minor = minor, .config = &config, .text = output_text, .len = strlen(output_text)};
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct pgbouncer_main found;
+	struct folder folder;
+	struct err err;
+	const char *said, *mark = strstr(format, "%s");
+
+	folder_init(&folder);
+	reading.output = folder.other;
+	strbuf_append(&text, format, mark != NULL ? (size_t)(mark - format) : strlen(format));
+	if (mark != NULL)
+		strbuf_printf(&text, "%s%s", folder.other, mark + 2);
+	write_text(folder.main_file, text.data);
+	cr_assert(pgbouncer_main_load(folder.main_file, &reading, &found, &err), "%s", err.message);
+	said = found.problem != NULL ? found.problem + strlen(folder.main_file) + 1 : "";
+	cr_expect_eq(strncmp(said, problem, strlen(problem)), 0, "\"%s\" instead of \"%s\" of\n%s",
+	             said, problem, text.data);
+	cr_expect(*problem != '\0' || *said == '\0', "\"%s\" of\n%s", said, text.data);
+	pgbouncer_main_free(&found);
+	pgbouncer_table_free(&config);
+	folder_fini(&folder);
+}
+
+Test(pgbouncer_main, where_1_18_stops_is_named_with_its_line)
+{
+	static const struct {
+		const char *text, *problem;
+	} cases[] = {
+	    {"[databases]\n[pgbouncer]\nthis is no setting\nadmin_users = boss\n%include %s\n",
+	     "line 3: 'this is no setting' is neither"},
+	    {"listen_port = 1\n", "line 1: listen_port: there is no section above it"},
+	    {"[pgbouncer]\n\nadmin_user = boss\n",
+	     "line 3: admin_user: PgBouncer has no setting of this name"},
+	    {"[pgbouncer]\ndefault_pool_size = 2o\n",
+	     "line 2: default_pool_size: '2o' is no number"},
+	    {"[pgbouncer]\nserver_lifetime = 1h\n", "line 2: server_lifetime: '1h' is no number"},
+	    {"[pgbouncer]\nauth_type = scram\n",
+	     "line 2: auth_type: PgBouncer has no 'scram' for it"},
+	    {"[pgbouncer]\nserver_tls_sslmode = on\n",
+	     "line 2: server_tls_sslmode: PgBouncer has no"},
+	    {"[peers]\n1 = host=a\n", "line 1: PgBouncer has no section [peers]"},
+	    {"[databases]\n'my db' = host=a\n", "line 2: ''my db' ' is neither"},
+	    {"[databases]\na = host=a hots=b\n", "line 2: a: PgBouncer has no key 'hots'"},
+	    {"[databases]\na = host=a port=x\n", "line 2: a: port 'x' is no number"},
+	    {"[databases]\na = host=a pool_mode=x\n", "line 2: a: pool_mode 'x'"},
+	    {"[databases]\npgbouncer = host=a\n", "line 2: pgbouncer: the name is reserved"},
+	    {"[users]\nbob = pool_size\n", "line 2: bob: KEY=VALUE is expected"},
+	    {"[databases]\n%include %s\n[pgbouncer]\n%include /nonexistent/x.ini\n",
+	     "line 4: /nonexistent/x.ini: No such file"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		expect_problem(18, cases[i].text, cases[i].problem);
+}
+
+/* What would be an error in segue's own file is none where it is the person's and PgBouncer goes
+ * on. */
+Test(pgbouncer_main, what_1_18_reads_is_no_problem)
+{
+	static const char *const texts[] = {
+	    "[databases]\n%include %s\nb = host=b\n[pgbouncer]\nadmin_users = boss\n",
+	    "[databases]\n* = host=a what=ever 'x\n",
+	    "[databases]\na = host=a host=b port=5432abc password= x dbname='y'zpool_size=many\n",
+	    "[pgbouncer]\nlisten_port = none\n", /* no RELOAD looks at it */
+	    "[pgbouncer]\nauth_type = TRUST\nserver_lifetime = 0.5\n",
+	    "[pgbouncer]\nadmin_users =\n; comment\n# comment\n",
+	    "[users]\nbob = pool_mode=session max_user_connections=1\n",
+	    "%include relative.ini\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		expect_problem(18, texts[i], "");
+}
+
+Test(pgbouncer_main, later_versions_read_more)
+{
+	expect_problem(19, "[peers]\n1 = host=a\n", "");
+	expect_problem(25, "[databases]\n'my db' = host=a\n", "");
+	expect_problem(25, "[databases]\n'my db = host=a\n", "line 2: ''my db ' is neither");
+	expect_problem(26, "[databases]\na = hots=b\n", "line 2: a: PgBouncer has no key 'hots'");
+	expect_problem(40, "[databases]\na = new_key=b\n[new_section]\nx = y\n", "");
 }

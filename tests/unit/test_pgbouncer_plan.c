@@ -6,7 +6,7 @@
 #include "apply/pgbouncer_plan.h"
 #include "base/util.h"
 
-#define FACTS 23 /* bools in struct pgbouncer_facts */
+#define FACTS 24 /* bools in struct pgbouncer_facts */
 #define WAYS  (1u << FACTS)
 
 _Static_assert(sizeof(struct pgbouncer_facts) == FACTS, "a new fact needs its tests");
@@ -51,10 +51,20 @@ Test(pgbouncer_plan, a_reload_comes_after_the_file_and_in_a_hold_only_to_mend)
 	WHENEVER(PGBOUNCER_RESTORE, !f.ours && !f.held && f.has_text && f.restore_due);
 }
 
+Test(pgbouncer_plan, what_would_not_load_is_not_reloaded_and_nobody_is_paused_for_it)
+{
+	WHENEVER(PGBOUNCER_RELOAD, !f.blocked);
+	WHENEVER(PGBOUNCER_RESTORE, !f.blocked);
+	WHENEVER(PGBOUNCER_STUCK, !f.blocked);
+	WHENEVER(PGBOUNCER_PAUSE, !f.blocked || f.held || !f.moved);
+	WHENEVER(PGBOUNCER_BLOCKED, f.blocked && !f.held && (f.moved || f.reload_owed));
+}
+
 Test(pgbouncer_plan, clients_are_let_go_to_the_right_place_or_at_a_deadline)
 {
 	WHENEVER(PGBOUNCER_RESUME, f.ours && f.live_known && !f.quicken_owed);
-	WHENEVER(PGBOUNCER_RESUME, f.let_go || (!f.moved && !f.held && !f.reload_owed));
+	WHENEVER(PGBOUNCER_RESUME,
+	         f.let_go || (!f.moved && !f.held && (!f.reload_owed || f.blocked)));
 }
 
 Test(pgbouncer_plan, links_are_cut_only_when_the_primary_has_changed)
@@ -84,7 +94,8 @@ Test(pgbouncer_plan, without_a_console_the_file_is_still_kept_true)
 
 Test(pgbouncer_plan, nobody_rests_in_a_hold_while_what_they_wait_for_is_missing)
 {
-	WHENEVER(PGBOUNCER_HOLD, !f.held || !f.mendable || (!f.install_due && !f.moved));
+	WHENEVER(PGBOUNCER_HOLD,
+	         !f.held || !f.mendable || (!f.install_due && (!f.moved || f.blocked)));
 }
 
 Test(pgbouncer_plan, sessions_are_ended_only_for_a_fence_that_is_noted)
@@ -172,6 +183,9 @@ static void worked(struct pgbouncer_facts *f, enum pgbouncer_step step)
 		f->reload_owed = f->moved = false;
 		f->reloaded = true;
 		f->live_known = false;
+		return;
+	case PGBOUNCER_BLOCKED:
+		f->blocked = false;
 		return;
 	case PGBOUNCER_STUCK:
 		f->let_go = f->ours && !f->held;
@@ -268,6 +282,21 @@ Test(pgbouncer_plan, straight_from_one_primary_to_another)
 	                              .install_due = true,
 	                              .sweep_owed = true,
 	                              .restore_due = true},
+	     wanted, ARRAY_LEN(wanted));
+}
+
+Test(pgbouncer_plan, the_file_is_in_place_when_pgbouncer_ini_is_right_again)
+{
+	static const enum pgbouncer_step wanted[] = {
+	    PGBOUNCER_INSTALL, PGBOUNCER_BLOCKED, PGBOUNCER_PAUSE,   PGBOUNCER_DRAIN,
+	    PGBOUNCER_RELOAD,  PGBOUNCER_READ,    PGBOUNCER_QUICKEN, PGBOUNCER_RESUME};
+
+	walk((struct pgbouncer_facts){.live_known = true,
+	                              .has_text = true,
+	                              .to_pause = true,
+	                              .moved = true,
+	                              .install_due = true,
+	                              .blocked = true},
 	     wanted, ARRAY_LEN(wanted));
 }
 

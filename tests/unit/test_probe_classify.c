@@ -32,14 +32,16 @@ Test(classify, a_sqlstate_decides_in_any_language)
 	    {"SCHWERWIEGEND:  57P03: das Datenbanksystem startet\n", SERVER_STARTING},
 	    {"FATAL:  53300: sorry, too many clients already\n", SERVER_FULL},
 	    {"FATAL:  53300: remaining connection slots are reserved for\n", SERVER_FULL},
-	    {"FATAL:  53200: out of memory\n", SERVER_OTHER},
+	    {"FATAL:  53200: out of memory\n", SERVER_FAULTY},
 	    {"FATAL:  28P01: password authentication failed for user \"segue\"\n", SERVER_DENIED},
 	    {"FATAL:  28000: no pg_hba.conf entry for host\n", SERVER_DENIED},
 	    {"FATAL:  3D000: database \"x:  57P03: \" does not exist\n", SERVER_DENIED},
 	    {"FATAL:  42501: permission denied for database\n", SERVER_DENIED},
 	    {"FATAL:  55000: database \"x\" is not currently accepting connections\n",
 	     SERVER_DENIED},
-	    {"FATAL:  XX000: what nobody expects\n", SERVER_OTHER},
+	    {"FATAL:  58P01: could not open file \"global/pg_filenode.map\"\n", SERVER_FAULTY},
+	    {"FATAL:  XX000: what nobody expects\n", SERVER_FAULTY},
+	    {"FATAL:  08P01: server login has been failing\n", SERVER_FAULTY},
 	};
 	char message[256];
 
@@ -49,6 +51,22 @@ Test(classify, a_sqlstate_decides_in_any_language)
 			cr_expect_eq(of(message, spoke).class, rows[i].class, "%s", rows[i].text);
 			cr_expect_not(of(message, spoke).cut);
 		}
+	}
+}
+
+Test(classify, an_error_of_a_question_speaks_of_the_server_only_where_that_is_broken)
+{
+	static const struct {
+		const char *sqlstate;
+		enum server_class class;
+	} rows[] = {{"58P01", SERVER_FAULTY}, {"53100", SERVER_FAULTY}, {"XX001", SERVER_FAULTY},
+	            {"53300", SERVER_FULL},   {"42501", SERVER_DENIED}, {"57P01", SERVER_STARTING},
+	            {"0A000", SERVER_OTHER},  {"57014", SERVER_OTHER}};
+	struct verdict verdict;
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		classify_error(rows[i].sqlstate, "words", &verdict);
+		cr_expect_eq(verdict.class, rows[i].class, "%s", rows[i].sqlstate);
 	}
 }
 
