@@ -143,6 +143,18 @@ static void take_same(struct watcher *watcher, struct topology *next, const stru
 	}
 }
 
+/* Nobody is named, and there is nobody whose host name could be asked for. */
+static void take_strange(struct watcher *watcher, struct topology *next,
+                         const struct scope_fact *fact)
+{
+	watcher_drop_value(watcher);
+	topology_fini(&watcher->topology);
+	watcher->topology = *next; /* taken over */
+	watcher->fact.topology = &watcher->topology;
+	strbuf_append_str(&watcher->problem, fact->problem);
+	watcher_tell(watcher, WATCH_VALUE);
+}
+
 static void take_keys(struct watcher *watcher, const struct scope_fact *fact)
 {
 	auto_patroni_notes struct layout_patroni_notes notes = LAYOUT_PATRONI_NOTES_INIT;
@@ -159,13 +171,16 @@ static void take_keys(struct watcher *watcher, const struct scope_fact *fact)
 	say_notes(watcher, &notes);
 	if (watcher->has_value)
 		inherit_addresses(&next, &watcher->value, fact->keys);
-	if (watcher->has_value && same_but_lag(&watcher->value, &next)) {
+	if (fact->problem == NULL && watcher->has_value && same_but_lag(&watcher->value, &next)) {
 		take_same(watcher, &next, fact);
 		return;
 	}
 	begin_news(watcher, fact);
 	watcher->fact.mzxid = fact->zxid;
-	take_new(watcher, &next);
+	if (fact->problem != NULL)
+		take_strange(watcher, &next, fact);
+	else
+		take_new(watcher, &next);
 }
 
 static void on_scope(const struct scope_fact *fact, void *arg)

@@ -282,6 +282,27 @@ Test(watch_patroni, a_bad_member_is_left_out_and_a_bad_leader_is_invalid)
 	wait_value("pg1", 0, zxid);
 }
 
+/* A Citus cluster without its group; a leader that Patroni writes there ends it. */
+Test(watch_patroni, a_path_without_a_key_of_Patronis_is_told_with_the_children_that_are_there)
+{
+	const struct watch_fact *fact;
+	int64_t zxid;
+
+	set("1/leader", "pg1");
+	set("0/leader", "pg1");
+	start();
+	wait_value(NULL, 0, 0);
+	fact = watcher_fact(watcher);
+	cr_assert_not_null(fact->problem);
+	cr_expect_str_eq(fact->problem, "no key of Patroni below " SCOPE
+	                                " (initialize, leader, members): is path right? its "
+	                                "children are 0, 1");
+	set_member("pg1", 100);
+	zxid = set("leader", "pg1");
+	wait_value("pg1", 0, zxid);
+	cr_expect_null(fact->problem);
+}
+
 /* Patroni writes every member's position every few seconds. */
 Test(watch_patroni, lag_alone_is_told_late_and_many_at_once)
 {
