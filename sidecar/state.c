@@ -152,11 +152,10 @@ static bool read_tags(const json_t *tags, struct topology *topology, struct err 
 		const json_t *value = json_array_get(tags, i);
 		auto_free char *text = json_dumps(value, TAGS_FLAGS);
 
-		if (!json_is_object(value) || strlen(text) >= TOPOLOGY_TAGS_MAX)
-			return err_set(err, "tags holds something else than objects of %d bytes",
-			               TOPOLOGY_TAGS_MAX - 1);
-		if (json_object_size(value) > 0)
-			snprintf(member->tags, TOPOLOGY_TAGS_MAX, "%s", text);
+		if (!json_is_object(value) ||
+		    (json_object_size(value) > 0 && !topology_set_tags(member, text)))
+			return err_set(err, "tags holds something else than objects that have "
+			                    "room behind a name");
 	}
 	return true;
 }
@@ -303,7 +302,9 @@ static json_t *encode_unread(const struct topology *topology)
 
 static json_t *encode_member_tags(const struct member *member)
 {
-	return member->tags[0] != '\0' ? json_loads(member->tags, 0, NULL) : json_object();
+	const char *tags = topology_tags(member);
+
+	return *tags != '\0' ? json_loads(tags, 0, NULL) : json_object();
 }
 
 static json_t *encode_tags(const struct topology *topology)

@@ -46,3 +46,36 @@ Test(run_scope, a_path_without_a_key_of_Patronis_is_logged_and_shown)
 	cr_assert(run_wait_reaches(&run, 0));
 	run_fini(&run);
 }
+
+/* Each is a server in HAProxy, which takes few letters, and in the state file. */
+Test(run_scope, members_of_any_name_are_servers_and_moved_to)
+{
+	struct run run;
+	const char *text;
+
+	run_init(&run, &patroni);
+	run_write_template(&run, "{{#members}}\tserver {{name}} {{endpoint}}"
+	                         "{{^is_primary}} disabled{{/is_primary}}\n{{/members}}");
+	set_member(&run, "pg 1", 0);
+	set_member(&run, "pg:201", 1);
+	set_member(&run, "M\xc3\xbcnchen", 2);
+	set(&run, "leader", "pg 1");
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_reaches(&run, 0), "%s",
+	          lab_process_log_tail(lab_segue_process(run.segue)));
+	set(&run, "leader", "M\xc3\xbcnchen");
+	cr_assert(run_wait_reaches(&run, 2));
+	cr_assert(run_wait_file_names(&run, 2));
+	text = lab_read_file(run.lab, run.output);
+	cr_expect_not_null(strstr(text, "\tserver pg:201 127.0.0.1:"), "%s", text);
+	cr_expect_not_null(strstr(text, "\tserver pg:3a201 127.0.0.1:"), "%s", text);
+	cr_expect_not_null(strstr(text, "\tserver M:c3:bcnchen 127.0.0.1:"), "%s", text);
+	lab_process_kill(lab_segue_process(run.segue));
+	lab_segue_start(run.segue);
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=primary",
+	                                      "name=\"M\\xc3\\xbcnchen\"", "as applied before",
+	                                      NULL));
+	set(&run, "leader", "pg:201");
+	cr_assert(run_wait_reaches(&run, 1));
+	run_fini(&run);
+}

@@ -303,6 +303,27 @@ Test(watch_patroni, a_path_without_a_key_of_Patronis_is_told_with_the_children_t
 	cr_expect_null(fact->problem);
 }
 
+Test(watch_patroni, members_of_any_name_are_followed)
+{
+	const char *longest = lab_printf(lab, "%0255d", 0);
+	int64_t zxid;
+
+	set_member_at("pg 1", "10.0.0.1", 100);
+	set_member_at("10.0.0.2:5432", "10.0.0.2", 100);
+	set_member_at("M\xc3\xbcnchen", "10.0.0.3", 100);
+	set_member_at(longest, "10.0.0.4", 100);
+	set_member_at(lab_printf(lab, "%0256d", 0), "10.0.0.5", 100);
+	zxid = set("leader", "pg 1");
+	start();
+	wait_value("pg 1", 3, zxid);
+	zxid = set("leader", "10.0.0.2:5432");
+	wait_value("10.0.0.2:5432", 3, zxid);
+	zxid = set("leader", "M\xc3\xbcnchen");
+	wait_value("M\xc3\xbcnchen", 3, zxid);
+	zxid = set("leader", longest);
+	cr_expect_str_eq(wait_value(longest, 3, zxid)->primary.address, "10.0.0.4");
+}
+
 /* Patroni writes every member's position every few seconds. */
 Test(watch_patroni, lag_alone_is_told_late_and_many_at_once)
 {
