@@ -14,9 +14,16 @@
 
 /* -- what is new in it -- */
 
+static bool same_leader(const struct topology *a, const struct topology *b)
+{
+	if (a->leader == NULL || b->leader == NULL)
+		return a->leader == b->leader;
+	return strcmp(a->leader, b->leader) == 0;
+}
+
 static bool same_but_lag(const struct topology *a, const struct topology *b)
 {
-	return topology_same_servers(a, b) && a->paused == b->paused &&
+	return topology_same_servers(a, b) && same_leader(a, b) && a->paused == b->paused &&
 	       manager_times_same(&a->times, &b->times) && a->timeline == b->timeline &&
 	       strcmp(a->system_identifier, b->system_identifier) == 0;
 }

@@ -252,6 +252,26 @@ Test(watch_patroni, a_member_that_comes_after_its_leader_is_taken_at_once)
 	wait_value("pg1", 0, zxid);
 }
 
+static bool leads_alone(void *arg)
+{
+	const struct topology *topology = watcher_fact(watcher)->topology;
+	const char *leader = topology != NULL ? topology->leader : NULL;
+
+	return leader != NULL && strcmp(leader, arg) == 0;
+}
+
+/* A member key that is away for a moment holds nobody, but only the last primary's own. */
+Test(watch_patroni, another_leader_without_a_member_is_news)
+{
+	char pg1[] = "pg1", pg2[] = "pg2";
+
+	set("leader", pg1);
+	start();
+	cr_assert(watch_loop_until(&loop, leads_alone, pg1, WAIT_MS));
+	set("leader", pg2);
+	cr_assert(watch_loop_until(&loop, leads_alone, pg2, WAIT_MS));
+}
+
 Test(watch_patroni, pause_and_resume_are_seen)
 {
 	int64_t zxid;
