@@ -31,7 +31,7 @@ void applied_fini(struct applied *applied)
 	applied_init(applied);
 }
 
-static char *state_path(const char *state_dir, const struct config_cluster *cluster)
+char *state_file(const char *state_dir, const struct config_cluster *cluster)
 {
 	/* What config.c has checked; here a file name is made of it. */
 	assert(cluster->name[0] != '.' && strchr(cluster->name, '/') == NULL);
@@ -253,7 +253,7 @@ static bool parse(const struct config_cluster *cluster, const char *path, const 
 bool state_load(const char *state_dir, const struct config_cluster *cluster,
                 const char *store_hosts, struct applied *out, struct strbuf *note, struct err *err)
 {
-	auto_free char *path = state_path(state_dir, cluster);
+	auto_free char *path = state_file(state_dir, cluster);
 	auto_strbuf struct strbuf text = STRBUF_INIT, store = STRBUF_INIT;
 	struct err reason = {""};
 	bool missing;
@@ -348,7 +348,7 @@ char *state_stage(const char *state_dir, const struct config_cluster *cluster,
                   struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0640};
-	auto_free char *target = state_path(state_dir, cluster);
+	auto_free char *target = state_file(state_dir, cluster);
 	auto_strbuf struct strbuf store = STRBUF_INIT;
 	json_auto_t *root = NULL;
 	auto_free char *text = NULL;

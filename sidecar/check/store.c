@@ -446,6 +446,9 @@ void check_store(struct check *check)
 	struct zk *zk;
 	struct err err;
 
+	if (*config->auth_file != '\0' &&
+	    !check_may_read(check, CHECK_FAIL, "auth_file", config->auth_file))
+		return;
 	if (!config_read_auth(config, &auth, &err)) {
 		check_note(check, CHECK_FAIL, "auth_file",
 		           "let segue's user read it, and write one line \"digest user:password\"",

@@ -395,3 +395,58 @@ Test(check, a_path_that_is_no_scope_of_Patronis_is_a_failure)
 	                     "moved until it is written: by segue publish");
 	lab_destroy(lab);
 }
+
+static int run_check_as_nobody(void *arg)
+{
+	return setgid(65534) == 0 && setuid(65534) == 0 ? run_check(arg) : CMD_USAGE;
+}
+
+/* What is root's alone says nothing of the sidecar. */
+Test(check, an_ordinary_user_is_told_who_can_read_what_it_cannot)
+{
+	struct lab *lab = lab_create("check");
+	const char *dir = lab_dir(lab), *ini = lab_path(lab, "segue.ini"), *printed;
+	const char *const files[] = {"a.override", "a.json", "auth", "t"};
+	struct lab_process *process;
+	char *copy = xstrdup(ini);
+
+	if (geteuid() != 0)
+		cr_skip_test("only root can become somebody else");
+	cr_assert_eq(chmod(dir, 0755), 0);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		const char *file = lab_path(lab, files[i]);
+
+		lab_write_file(file, "");
+		cr_assert_eq(chmod(file, 0600), 0);
+	}
+	lab_write_file(ini,
+	               lab_printf(lab,
+	                          "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = 127.0.0.1:%u\n"
+	                          "auth_file = %s/auth\n[cluster a]\npath = /a\n"
+	                          "[file f]\ncluster = a\ntemplate = %s/t\noutput = %s/out\n",
+	                          dir, (unsigned)lab_port(lab), dir, dir, dir));
+	cr_assert_eq(chmod(ini, 0644), 0);
+	process = lab_fork(lab, "check", run_check_as_nobody, copy);
+	cr_assert(lab_process_wait(process, 30000));
+	cr_expect_eq(lab_process_exit_code(process), CMD_FAILED);
+	printed = lab_read_file(lab, lab_process_log(process));
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		expect_line(printed, lab_printf(lab,
+		                                ": cannot read %s/%s as nobody: run it as root or "
+		                                "segue's user\n",
+		                                dir, files[i]));
+	cr_expect_null(strstr(printed, "frozen"), "%s", printed);
+	cr_expect_null(strstr(printed, "repair it"), "%s", printed);
+	cr_expect_null(strstr(printed, "correct the template"), "%s", printed);
+	cr_assert_eq(chmod(ini, 0600), 0);
+	process = lab_fork(lab, "check", run_check_as_nobody, copy);
+	cr_assert(lab_process_wait(process, 30000));
+	cr_expect_eq(lab_process_exit_code(process), CMD_USAGE);
+	expect_line(lab_read_file(lab, lab_process_log(process)),
+	            lab_printf(lab,
+	                       "segue check: cannot read %s as nobody: run it as root or "
+	                       "segue's user\n",
+	                       ini));
+	free(copy);
+	lab_destroy(lab);
+}
