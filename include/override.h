@@ -31,6 +31,9 @@ const char *override_kind_name(enum override_kind kind); /* "none", "pin", "free
 bool override_from_json(const json_t *document, struct override *out, struct err *err) MUST_CHECK;
 json_t *override_to_json(const struct override *override); /* a new reference; null for NONE */
 
+/* The file's name; caller frees. */
+char *override_file(const char *state_dir, const char *cluster) MUST_CHECK;
+
 /* No file: OVERRIDE_NONE, success. A file that cannot be read as one is an error, and `out` is a
  * freeze: an operator's word must not be lost by a bad file. */
 bool override_load(const char *state_dir, const char *cluster, struct override *out,

@@ -16,6 +16,9 @@
 void applied_init(struct applied *applied);
 void applied_fini(struct applied *applied);
 
+/* Its name; caller frees. */
+char *state_file(const char *state_dir, const struct config_cluster *cluster) MUST_CHECK;
+
 /* Reads the cluster's state file. `out` is initialised by the call and to be ended with
  * applied_fini() in any case. No file: nothing was applied, success. A file that was written for
  * another store (other hosts, chroot or path: zxids do not compare) gives the topology with zxid

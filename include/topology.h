@@ -7,24 +7,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/util.h"
+
 #define TOPOLOGY_NAME_MAX     64  /* bytes of a node name, with the NUL */
+#define TOPOLOGY_MEMBER_MAX   256 /* bytes of a member's name in Patroni, with the NUL */
 #define TOPOLOGY_HOST_MAX     254 /* bytes of a host name (RFC 1035: 253) with the NUL */
 #define TOPOLOGY_ADDRESS_MAX  46  /* INET6_ADDRSTRLEN */
 #define TOPOLOGY_WHO_MAX      128 /* bytes of user@host with the NUL */
-#define TOPOLOGY_TAGS_MAX     512 /* bytes of the tags of a node with the NUL */
+#define TOPOLOGY_TEXT_MAX     576 /* bytes of a name and tags, with both NULs */
 #define TOPOLOGY_STANDBYS_MAX 64
 #define TOPOLOGY_SLOTS_MAX    (TOPOLOGY_STANDBYS_MAX + 1)
 
 struct member {
-	char name[TOPOLOGY_NAME_MAX]; /* "" when the store has none */
+	char name[TOPOLOGY_TEXT_MAX]; /* "" when the store has none; the tags are behind its NUL */
 	char host[TOPOLOGY_HOST_MAX]; /* as the store has it: a name or an address, no brackets */
 	char address[TOPOLOGY_ADDRESS_MAX]; /* numeric, no brackets; "" until resolved */
 	uint16_t port;                      /* 1 to 65535 */
 	int64_t lag_bytes;                  /* of a standby; -1: not known */
-	bool unread; /* of a standby: it is to get no read-only traffic, but may become primary */
-	char tags[TOPOLOGY_TAGS_MAX]; /* Patroni's, a JSON object of scalars, keys sorted; "": none
-	                               */
-	unsigned slot;                /* 1 to TOPOLOGY_SLOTS_MAX, nobody else's; 0: none assigned */
+	bool unread;   /* of a standby: it is to get no read-only traffic, but may become primary */
+	unsigned slot; /* 1 to TOPOLOGY_SLOTS_MAX, nobody else's; 0: none assigned */
 };
 
 /* The word of a person who named the primary (segue set-primary). It stays in what publishers write
@@ -55,9 +56,9 @@ struct topology {
 	char none_since[64]; /* without a primary: since when, as a publisher saw it; "": no
 	                        publisher wrote that there is none */
 	struct topology_mark set_by;
-	char leader[TOPOLOGY_NAME_MAX]; /* without a primary: whom Patroni's leader key names,
-	                                   though nothing else is known of it; or "" */
-	bool paused; /* Patroni's maintenance mode: no leader is no loss while the primary lives */
+	char *leader; /* owned; without a primary: whom Patroni's leader key names, though nothing
+	                 else is known of it; or NULL */
+	bool paused;  /* Patroni's maintenance mode: no leader is no loss while the primary lives */
 	struct manager_times times; /* layout patroni */
 };
 
@@ -69,6 +70,11 @@ void topology_copy(struct topology *to,
 /* Appends an empty member and returns it, borrowed until the next add; NULL when there are
  * TOPOLOGY_STANDBYS_MAX already. */
 struct member *topology_add_standby(struct topology *topology);
+
+/* Patroni's tags, a JSON object of scalars, keys sorted; "": none. They are set after the name, and
+ * leave it as it is where they do not fit behind it: false. */
+const char *topology_tags(const struct member *member);
+bool topology_set_tags(struct member *member, const char *tags) MUST_CHECK;
 
 /* Two servers of 192.0.2.0/24 (RFC 5737), that nobody has: to try a template with before anything
  * is known. `topology` is an empty one. */

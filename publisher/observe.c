@@ -104,7 +104,8 @@ static void fill_sighting(struct sighting *sighting, const struct observed *serv
 	/* It lives and takes no row: no writer, and no reason to believe that there is none. */
 	if (fact->class == SERVER_ANSWERED && !fact->in_recovery && *answer->refused != '\0')
 		sighting->class = SERVER_OTHER;
-	snprintf(sighting->name, sizeof(sighting->name), "%s", server->member.name);
+	snprintf(sighting->name, sizeof(sighting->name), "%.*s", TOPOLOGY_NAME_MAX - 1,
+	         server->member.name);
 	snprintf(sighting->host, sizeof(sighting->host), "%s", server->member.host);
 	snprintf(sighting->system_identifier, sizeof(sighting->system_identifier), "%s",
 	         fact->system_identifier);

@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "cluster_own.h"
 #include "watch/watcher.h"
 
-#define SERVER_WORDS_MAX (CLUSTER_ENDPOINT_MAX + TOPOLOGY_NAME_MAX + 40)
+#define NAME_SHOWN_MAX   63 /* bytes of a name in an alarm */
+#define SERVER_WORDS_MAX (CLUSTER_ENDPOINT_MAX + NAME_SHOWN_MAX + 40)
 
 void cluster_endpoint(const struct member *member, char *out, size_t size)
 {
@@ -66,14 +68,17 @@ static void describe(const struct decide_input *input, const struct member *memb
                      size_t size)
 {
 	const struct server_fact *server = server_of(input->servers, input->server_count, member);
+	const char *name = name_of(member);
+	int shown = (int)utf8_cut(name, NAME_SHOWN_MAX);
+	const char *rest = name[shown] != '\0' ? "..." : "";
 	char endpoint[CLUSTER_ENDPOINT_MAX];
 
 	cluster_endpoint(member, endpoint, sizeof(endpoint));
 	if (server != NULL && server->known && server->timeline > 0)
-		snprintf(out, size, "%s (%s, timeline %lld)", endpoint, name_of(member),
+		snprintf(out, size, "%s (%.*s%s, timeline %lld)", endpoint, shown, name, rest,
 		         (long long)server->timeline);
 	else
-		snprintf(out, size, "%s (%s)", endpoint, name_of(member));
+		snprintf(out, size, "%s (%.*s%s)", endpoint, shown, name, rest);
 }
 
 /* Two servers take writes: which ones, and what a person is to do. */

@@ -20,6 +20,7 @@
 #include "guess.h"
 #include "init/marks.h"
 #include "init/unit.h"
+#include "state.h"
 
 #define FILE_MAX ((size_t)16 * 1024 * 1024) /* bytes */
 
@@ -111,7 +112,9 @@ void check_folder(struct check *check, const char *what, const char *folder)
 	                                 user, user, folder);
 	struct stat st;
 
-	if (stat(folder, &st) != 0)
+	if (check_is_shut(check, folder))
+		check_denied(check, CHECK_FAIL, what, "write to", folder);
+	else if (stat(folder, &st) != 0)
 		check_note(check, CHECK_FAIL, what, make, "%s: %s", folder, strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
 		check_note(check, CHECK_FAIL, what, "name a folder", "%s is no folder", folder);
@@ -175,11 +178,13 @@ static void check_state_dir(struct check *check)
 /* Until the store says more. */
 static void start_topology(struct check *check, size_t index)
 {
-	auto_free char *what = xasprintf("cluster/%s", check->config->clusters[index].name);
+	const struct config_cluster *cluster = &check->config->clusters[index];
+	auto_free char *what = xasprintf("cluster/%s", cluster->name);
+	auto_free char *file = state_file(check->config->state_dir, cluster);
 	struct err problem;
 
 	(void)guess_topology(check->config, index, &check->topologies[index], &problem);
-	if (*problem.message != '\0')
+	if (*problem.message != '\0' && check_may_read(check, CHECK_WARN, what, file))
 		check_note(check, CHECK_WARN, what, NULL, "state: %s", problem.message);
 }
 
@@ -199,6 +204,7 @@ static int run_checks(struct check *check)
 	check_rendered(check);
 	check_haproxies(check);
 	check_pgbouncers(check);
+	check_unknown(check);
 	for (size_t i = 0; i < check->config->cluster_count; i++)
 		topology_fini(&check->topologies[i]);
 	free(check->topologies);
@@ -242,12 +248,17 @@ static void print_mark(unsigned line, const char *key, const char *what, void *a
 static void explain(const char *file, const char *errors)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
+	auto_free char *user = check_user();
 	char *name = xstrdup(file);
 	struct err ignored;
 	bool missing = false;
 
 	if (file_read(file, FILE_MAX, &text, &missing, &ignored))
 		(void)marks_find(text.data, print_mark, name);
+	else if (access(file, R_OK) != 0 && errno == EACCES)
+		fprintf(stderr,
+		        "segue check: cannot read %s as %s: run it as root or segue's user\n", file,
+		        user);
 	fputs(errors, stderr);
 	if (missing)
 		fputs("segue check: `segue init haproxy` or `segue init pgbouncer` writes one\n",

@@ -125,7 +125,7 @@ json_t *override_to_json(const struct override *override)
 	return document;
 }
 
-static char *file_name(const char *state_dir, const char *cluster)
+char *override_file(const char *state_dir, const char *cluster)
 {
 	/* What config.c has checked; here a file name is made of it. */
 	assert(cluster[0] != '.' && strchr(cluster, '/') == NULL);
@@ -145,7 +145,7 @@ static bool parse(const struct strbuf *text, struct override *out, struct err *e
 bool override_load(const char *state_dir, const char *cluster, struct override *out,
                    struct err *err)
 {
-	auto_free char *path = file_name(state_dir, cluster);
+	auto_free char *path = override_file(state_dir, cluster);
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct err reason = {""};
 	bool missing;
@@ -178,7 +178,7 @@ bool override_save(const char *state_dir, const char *cluster, const struct over
                    struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0640};
-	auto_free char *path = file_name(state_dir, cluster);
+	auto_free char *path = override_file(state_dir, cluster);
 	json_auto_t *document = NULL;
 	auto_free char *text = NULL;
 

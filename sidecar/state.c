@@ -31,7 +31,7 @@ void applied_fini(struct applied *applied)
 	applied_init(applied);
 }
 
-static char *state_path(const char *state_dir, const struct config_cluster *cluster)
+char *state_file(const char *state_dir, const struct config_cluster *cluster)
 {
 	/* What config.c has checked; here a file name is made of it. */
 	assert(cluster->name[0] != '.' && strchr(cluster->name, '/') == NULL);
@@ -152,11 +152,10 @@ static bool read_tags(const json_t *tags, struct topology *topology, struct err 
 		const json_t *value = json_array_get(tags, i);
 		auto_free char *text = json_dumps(value, TAGS_FLAGS);
 
-		if (!json_is_object(value) || strlen(text) >= TOPOLOGY_TAGS_MAX)
-			return err_set(err, "tags holds something else than objects of %d bytes",
-			               TOPOLOGY_TAGS_MAX - 1);
-		if (json_object_size(value) > 0)
-			snprintf(member->tags, TOPOLOGY_TAGS_MAX, "%s", text);
+		if (!json_is_object(value) ||
+		    (json_object_size(value) > 0 && !topology_set_tags(member, text)))
+			return err_set(err, "tags holds something else than objects that have "
+			                    "room behind a name");
 	}
 	return true;
 }
@@ -254,7 +253,7 @@ static bool parse(const struct config_cluster *cluster, const char *path, const 
 bool state_load(const char *state_dir, const struct config_cluster *cluster,
                 const char *store_hosts, struct applied *out, struct strbuf *note, struct err *err)
 {
-	auto_free char *path = state_path(state_dir, cluster);
+	auto_free char *path = state_file(state_dir, cluster);
 	auto_strbuf struct strbuf text = STRBUF_INIT, store = STRBUF_INIT;
 	struct err reason = {""};
 	bool missing;
@@ -303,7 +302,9 @@ static json_t *encode_unread(const struct topology *topology)
 
 static json_t *encode_member_tags(const struct member *member)
 {
-	return member->tags[0] != '\0' ? json_loads(member->tags, 0, NULL) : json_object();
+	const char *tags = topology_tags(member);
+
+	return *tags != '\0' ? json_loads(tags, 0, NULL) : json_object();
 }
 
 static json_t *encode_tags(const struct topology *topology)
@@ -347,7 +348,7 @@ char *state_stage(const char *state_dir, const struct config_cluster *cluster,
                   struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0640};
-	auto_free char *target = state_path(state_dir, cluster);
+	auto_free char *target = state_file(state_dir, cluster);
 	auto_strbuf struct strbuf store = STRBUF_INIT;
 	json_auto_t *root = NULL;
 	auto_free char *text = NULL;

@@ -69,7 +69,7 @@ static int64_t newest_seen(const struct applied *applied)
 
 static struct store_word weigh_nobody(const struct topology *now, const struct applied *applied)
 {
-	bool named = applied->has_topology && now->leader[0] != '\0' &&
+	bool named = applied->has_topology && now->leader != NULL &&
 	             strcmp(now->leader, applied->topology.primary.name) == 0;
 
 	if (named) /* Patroni makes member keys anew, one and a half seconds after a promotion, too

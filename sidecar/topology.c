@@ -15,11 +15,13 @@ void topology_init(struct topology *topology)
 void topology_fini(struct topology *topology)
 {
 	free(topology->standbys);
+	free(topology->leader);
 	topology_init(topology);
 }
 
 void topology_copy(struct topology *to, const struct topology *from)
 {
+	char *leader = from->leader != NULL ? xstrdup(from->leader) : NULL;
 	struct member *standbys = NULL;
 
 	if (from->standby_count > 0) {
@@ -27,8 +29,10 @@ void topology_copy(struct topology *to, const struct topology *from)
 		memcpy(standbys, from->standbys, from->standby_count * sizeof(*standbys));
 	}
 	free(to->standbys);
+	free(to->leader);
 	*to = *from;
 	to->standbys = standbys;
+	to->leader = leader;
 }
 
 struct member *topology_add_standby(struct topology *topology)
@@ -42,6 +46,21 @@ struct member *topology_add_standby(struct topology *topology)
 	added = &topology->standbys[topology->standby_count++];
 	*added = (struct member){.lag_bytes = -1};
 	return added;
+}
+
+const char *topology_tags(const struct member *member)
+{
+	return member->name + strlen(member->name) + 1;
+}
+
+bool topology_set_tags(struct member *member, const char *tags)
+{
+	size_t at = strlen(member->name) + 1, size = strlen(tags) + 1;
+
+	if (size > sizeof(member->name) - at)
+		return false;
+	memcpy(member->name + at, tags, size);
+	return true;
 }
 
 void topology_example(struct topology *topology)
@@ -79,7 +98,7 @@ static bool same_server(const struct member *a, const struct member *b)
 {
 	return a->port == b->port && a->unread == b->unread && strcmp(a->name, b->name) == 0 &&
 	       strcmp(a->host, b->host) == 0 && strcmp(a->address, b->address) == 0 &&
-	       strcmp(a->tags, b->tags) == 0;
+	       strcmp(topology_tags(a), topology_tags(b)) == 0;
 }
 
 bool topology_same_servers(const struct topology *a, const struct topology *b)

@@ -25,10 +25,11 @@ struct check {
 	const struct config *config;
 	struct event_base *base;
 	struct topology
-	    *topologies;         /* one a cluster, to render with; made up where none is known */
-	const struct unit *unit; /* what will run with this configuration; NULL: not known */
-	const char *as;          /* "user segue, as segue.service runs" */
-	unsigned failed;
+	    *topologies;          /* one a cluster, to render with; made up where none is known */
+	const struct unit *unit;  /* what will run with this configuration; NULL: not known */
+	const char *as;           /* "user segue, as segue.service runs" */
+	bool bystander;           /* neither root nor the user of `unit`, and not asked for */
+	unsigned failed, unknown; /* unknown: what a bystander could not look at */
 };
 
 /* Prints "ok|warn|FAIL  what: detail: fix"; `fix` may be NULL. */
@@ -54,6 +55,22 @@ char *check_become(struct check *check, const char *user, struct unit *unit,
 
 /* Values that are marked to be filled in, and still empty. */
 void check_marks(struct check *check);
+
+/* Notes "cannot VERB THING as USER", and who could: of this grade, or of a bystander a warning, as
+ * it says nothing of segue. */
+void check_denied(struct check *check, enum check_grade grade, const char *what, const char *verb,
+                  const char *thing);
+
+/* False where a file or folder is there, or may be, and this user is kept from it; that is noted.
+ */
+bool check_may_read(struct check *check, enum check_grade grade, const char *what,
+                    const char *path) MUST_CHECK;
+
+/* A bystander may not write to this folder or socket: whether segue may is not known. */
+bool check_is_shut(const struct check *check, const char *path) MUST_CHECK;
+
+/* In the end: what is not known is not fine. */
+void check_unknown(struct check *check);
 
 /* What to do about a unix socket that cannot be connected to: `missing` where there is none, else
  * by who may use it and whether anybody listens. Caller frees. */

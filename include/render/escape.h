@@ -26,4 +26,10 @@ bool escape_mode_parse(const char *name, enum escape_mode *mode); /* none haprox
 bool escape_append(struct strbuf *out, enum escape_mode mode, const char *value, size_t len,
                    struct err *err) MUST_CHECK;
 
+/* Appends the name of a server of PostgreSQL so that it can be that of a server of HAProxy's, or of
+ * a database of PgBouncer's: a byte that is no letter, no digit and none of "_.-" becomes ":" or
+ * "*", for PgBouncer, and two hexadecimal digits. No two names become one; other modes change
+ * nothing. */
+void escape_name(struct strbuf *out, enum escape_mode mode, const char *name);
+
 #endif

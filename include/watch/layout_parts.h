@@ -18,8 +18,9 @@
 /* NULL when `text` is fine, otherwise what is wrong with it and what is allowed: static text that
  * never holds the value, which may be part of a password. */
 typedef const char *layout_problem_fn(const char *text);
-layout_problem_fn layout_name_problem; /* [A-Za-z0-9._-]{1,63} */
-layout_problem_fn layout_host_problem; /* host name, IPv4, or IPv6 without brackets and zone */
+layout_problem_fn layout_name_problem;   /* [A-Za-z0-9._-]{1,63} */
+layout_problem_fn layout_member_problem; /* a name as Patroni takes one: 1 to 255 bytes of UTF-8 */
+layout_problem_fn layout_host_problem;   /* host name, IPv4, or IPv6 without brackets and zone */
 layout_problem_fn layout_system_identifier_problem; /* 1 to 20 decimal digits */
 layout_problem_fn layout_time_problem;              /* ISO 8601, seconds, optional fraction, Z */
 

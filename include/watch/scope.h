@@ -3,8 +3,11 @@
 #ifndef SEGUE_WATCH_SCOPE_H
 #define SEGUE_WATCH_SCOPE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "base/strbuf.h"
 #include "base/util.h"
 #include "watch/layout.h"
 
@@ -16,7 +19,7 @@ enum scope_state {
 	SCOPE_UNREACHABLE, /* there is no connection to the store now */
 	SCOPE_ABSENT,      /* there is no such znode */
 	SCOPE_DENIED,      /* what has to be read may not be; `problem` says it */
-	SCOPE_READ,        /* `keys` are what the store says */
+	SCOPE_READ,        /* `keys` are what the store says; it may be none */
 };
 
 /* Borrowed until the callback returns. */
@@ -26,8 +29,14 @@ struct scope_fact {
 	int64_t zxid; /* READ: of the newest change; never goes back while the store does not */
 	int64_t notified_us; /* of the first change that this tells of */
 	int64_t read_us;
-	const char *problem;
+	const char *problem; /* DENIED; READ: why there can be no key of Patroni's, or NULL */
 };
+
+/* Of the children of a znode: is one of them a key that every scope of Patroni's has? */
+bool scope_has_keys(char *const *names, size_t count);
+
+/* Appends them sorted and escaped, ", " between them, as many as a person would read. */
+void scope_append_names(struct strbuf *out, char *const *names, size_t count);
 
 /* Never called inside scope_watch(), nor for a change that leaves everything as it was. */
 typedef void scope_cb(const struct scope_fact *fact, void *arg);

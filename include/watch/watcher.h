@@ -30,8 +30,9 @@ struct watch_fact {
 	int publishers;                  /* live ones; -1: not known or presence = no */
 	int64_t mzxid;                   /* of the value read last, good or not */
 	int64_t notified_us, read_us;    /* of what was read last, value or presence */
-	const char *problem; /* INVALID, UNREACHABLE, and RESOLVING when a name does not resolve:
-	                        path, zxid, reason, escaped bytes; else NULL */
+	const char *problem; /* INVALID, UNREACHABLE, RESOLVING when a name does not resolve: path,
+	                        zxid, reason, escaped bytes; VALUE where nobody can be named, as no
+	                        key of Patroni's is below the path; else NULL */
 };
 
 typedef void watcher_cb(void *arg); /* something is different: look with watcher_fact() */

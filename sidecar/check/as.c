@@ -55,6 +55,8 @@ char *check_become(struct check *check, const char *user, struct unit *unit, str
 	if (user == NULL && (geteuid() != 0 || check->unit == NULL || *unit->user == '\0')) {
 		auto_free char *me = check_user();
 
+		check->bystander =
+		    geteuid() != 0 && check->unit != NULL && strcmp(check->unit->user, me) != 0;
 		return xasprintf("user %s", me);
 	}
 	account =

@@ -66,6 +66,10 @@ static int64_t check_socket(struct check *check, const char *what, const char *p
 	struct haproxy_info info;
 	struct err err;
 
+	if (check_is_shut(check, path)) {
+		check_denied(check, CHECK_FAIL, what, "connect to", path);
+		return 0;
+	}
 	if (!ask(check, path, false, "show info", &reply, &err)) {
 		auto_free char *line = xasprintf(
 		    "is HAProxy up? In the section global of haproxy.cfg there has to be: stats "
@@ -112,6 +116,10 @@ static void check_master(struct check *check, const char *what, const struct con
 	struct haproxy_procs procs;
 	struct err err;
 
+	if (check_is_shut(check, path)) {
+		check_denied(check, CHECK_FAIL, what, "connect to", path);
+		return;
+	}
 	if (!ask(check, path, true, "show proc", &reply, &err) ||
 	    !haproxy_procs_parse(reply.data, reply.len, &procs, &err)) {
 		auto_free char *fix = master_fix(target);

@@ -32,11 +32,14 @@ void check_overrides(struct check *check)
 {
 	for (size_t i = 0; i < check->config->cluster_count; i++) {
 		const char *cluster = check->config->clusters[i].name;
+		auto_free char *file = override_file(check->config->state_dir, cluster);
 		auto_free char *what = xasprintf("cluster/%s", cluster);
 		auto_free char *fix = xasprintf("segue release %s ends it", cluster);
 		struct override word;
 		struct err err;
 
+		if (!check_may_read(check, CHECK_FAIL, what, file))
+			continue;
 		if (override_load(check->config->state_dir, cluster, &word, &err))
 			note_word(check, what, fix, &word);
 		else

@@ -77,6 +77,17 @@ static const char *console_fix(const struct err *err)
 	return NULL;
 }
 
+/* Whom the console lets in goes by the system user, and by the passwords that this one has. */
+static void note_refused(struct check *check, const char *what, const struct err *err)
+{
+	auto_free char *thing = xasprintf("PgBouncer's console (%s)", err->message);
+
+	if (check->bystander)
+		check_denied(check, CHECK_FAIL, what, "ask", thing);
+	else
+		check_note(check, CHECK_FAIL, what, console_fix(err), "console: %s", err->message);
+}
+
 static bool check_version(struct check *check, struct console *console, const char *what,
                           unsigned *minor)
 {
@@ -86,7 +97,7 @@ static bool check_version(struct check *check, struct console *console, const ch
 	struct err err;
 
 	if (!ask(check, console, "SHOW VERSION", &table, &err)) {
-		check_note(check, CHECK_FAIL, what, console_fix(&err), "console: %s", err.message);
+		note_refused(check, what, &err);
 		return false;
 	}
 	if (table.row_count > 0)
@@ -112,7 +123,7 @@ static void check_admin(struct check *check, struct console *console, const char
 	if (fine || strstr(err.message, "SET failed") != NULL)
 		check_note(check, CHECK_OK, what, NULL, "console: its user is an admin");
 	else
-		check_note(check, CHECK_FAIL, what, console_fix(&err), "console: %s", err.message);
+		note_refused(check, what, &err);
 }
 
 /* PgBouncer before 1.17 takes a list for one name, which nobody has. */
@@ -187,7 +198,8 @@ static bool check_main(struct check *check, const char *what, const char *main_f
 	struct err err;
 
 	*found = (struct pgbouncer_main){0};
-	if (main_file == NULL)
+	if (main_file == NULL ||
+	    (check->bystander && !check_may_read(check, CHECK_WARN, what, main_file)))
 		return false;
 	if (*main_file != '/')
 		err_set(&err, "%s, where PgBouncer was started", main_file);
@@ -286,7 +298,7 @@ static void check_running(struct check *check, struct console *console, const ch
 		check_settings(check, what, target, rendered, minor, &config, &databases);
 		check_own(check, target, &config);
 	} else {
-		check_note(check, CHECK_FAIL, what, console_fix(&err), "console: %s", err.message);
+		note_refused(check, what, &err);
 	}
 	pgbouncer_table_free(&config);
 	pgbouncer_table_free(&databases);

@@ -93,7 +93,9 @@ static void on_observed(const struct observation *seen, void *arg)
 		note_sighting(trial, &seen->sightings[i]);
 		answers += seen->sightings[i].class == SERVER_ANSWERED;
 	}
-	if (answers == 0)
+	if (answers == 0 && trial->check->bystander)
+		check_denied(trial->check, CHECK_FAIL, trial->what, "ask", "any server");
+	else if (answers == 0)
 		check_note(trial->check, CHECK_FAIL, trial->what,
 		           "segue publish would be blind: see above", "none of %zu servers answers",
 		           seen->count);

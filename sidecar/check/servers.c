@@ -169,12 +169,18 @@ static void note(const struct line *line, enum check_grade grade, const char *fi
 static void note_unverified(const struct line *line, const char *fix)
 {
 	bool require = line->asked->config->verify == CONFIG_VERIFY_REQUIRE;
+	auto_free char *server = xasprintf("%s port %u (%s)", line->fact->address,
+	                                   (unsigned)line->fact->port, line->fact->problem);
 	auto_free char *text =
 	    xasprintf("%s, %s: with verify = %s it %s", server_class_name(line->fact->class),
 	              line->fact->problem, require ? "require" : "prefer",
 	              require ? "is not moved to" : "is believed to be what the store says");
 
-	note(line, require ? CHECK_FAIL : CHECK_WARN, fix, text);
+	/* The password is in the passfile of segue's user. */
+	if (line->asked->check->bystander && line->fact->class == SERVER_DENIED)
+		check_denied(line->asked->check, CHECK_FAIL, line->what, "log in at", server);
+	else
+		note(line, require ? CHECK_FAIL : CHECK_WARN, fix, text);
 }
 
 /* It lets nobody in, so that clients would get nothing but errors there. */

@@ -127,6 +127,13 @@ static bool same_file(const char *a, const char *b)
 	       left.st_ino == right.st_ino;
 }
 
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static bool is_output(const struct check *check, const char *path)
 {
 	for (size_t i = 0; i < check->config->target_count; i++)
@@ -158,6 +165,8 @@ static void lint_file(struct check *check, const char *path, int64_t hold_ms)
 		           "not looked at, as it is relative");
 		return;
 	}
+	if (!check_may_read(check, CHECK_WARN, "haproxy settings", path))
+		return;
 	if (!file_read(path, CHECK_SETTINGS_FILE_MAX, &text, NULL, &err)) {
 		check_note(check, CHECK_WARN, "haproxy settings", "not looked at", "%s",
 		           err.message);
@@ -271,7 +280,9 @@ void check_settings(struct check *check, const struct config_target *target, int
 		return;
 	}
 	for (size_t i = 0; i < arguments.count; i++)
-		haproxy_files_expand(arguments.items[i], &files);
+		if (!is_folder(arguments.items[i]) ||
+		    check_may_read(check, CHECK_WARN, "haproxy settings", arguments.items[i]))
+			haproxy_files_expand(arguments.items[i], &files);
 	leave_outputs_out(check, &files); /* their templates are looked at already */
 	for (size_t i = 0; i < files.count; i++)
 		lint_file(check, files.items[i], hold_ms > 0 ? hold_ms : HAPROXY_LINT_HOLD_MS);

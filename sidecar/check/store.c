@@ -20,10 +20,14 @@ struct question {
 	bool chroot; /* the root: there is one everywhere but under a chroot that does not exist */
 	bool answered;
 	struct event_base *base;
+	struct zk *zk;
 	size_t *open; /* how many still wait */
 	char *path;
 	struct zk_node *node;
 	struct scope *scope; /* layout patroni: in the place of node */
+	/* Where path does not exist: a znode above it, whose children are looked at. */
+	char *above_path;
+	struct zk_node *above;
 };
 
 static char *what_of(const struct question *question)
@@ -97,20 +101,31 @@ static void note_chroot(struct question *question, const struct zk_node_fact *fa
 		           strchr(hosts, '/'));
 }
 
+static enum config_layout layout_of(const struct question *question)
+{
+	return question->check->config->clusters[question->cluster].layout;
+}
+
 /* A znode of layout plain may hold anything that names a server; who writes it knows. */
 static const char *absent_fix(const struct question *question)
 {
-	const struct config *config = question->check->config;
-
 	if (question->presence)
 		return "nothing is moved until a publisher lives: start segue publish beside a "
 		       "PostgreSQL server, or presence = no";
-	if (config->clusters[question->cluster].layout == CONFIG_LAYOUT_PLAIN)
+	if (layout_of(question) == CONFIG_LAYOUT_PLAIN)
 		return "nothing is moved until it is written; is path in its [cluster] right?";
 	return "nothing is moved until it is written: by segue publish beside a PostgreSQL "
 	       "server, or by hand, its parents first: zkCli.sh create ... "
 	       "'{\"version\":1,\"primary\":{\"host\":\"ADDRESS\",\"port\":5432}}'; or is path "
 	       "in its [cluster] wrong?";
+}
+
+static void note_absent(struct question *question)
+{
+	auto_free char *what = what_of(question);
+
+	check_note(question->check, CHECK_WARN, what, absent_fix(question), "%s does not exist",
+	           question->path);
 }
 
 static void note_answer(struct question *question, const struct zk_node_fact *fact)
@@ -121,8 +136,7 @@ static void note_answer(struct question *question, const struct zk_node_fact *fa
 	case ZK_NODE_UNKNOWN:
 		return;
 	case ZK_NODE_ABSENT:
-		check_note(question->check, CHECK_WARN, what, absent_fix(question),
-		           "%s does not exist", question->path);
+		note_absent(question);
 		return;
 	case ZK_NODE_DENIED:
 		check_note(question->check, CHECK_FAIL, what, "auth_file, or the znode's ACL",
@@ -144,24 +158,91 @@ static void end_answer(struct question *question)
 		event_base_loopbreak(question->base);
 }
 
+/* -- what does not exist -- */
+
+static void above_answered(const struct zk_node_fact *fact, void *arg);
+
+static void look_above(struct question *question, const char *path)
+{
+	size_t len = (size_t)(strrchr(path, '/') - path);
+	char *above_path = xstrndup(path, len > 0 ? len : 1);
+
+	if (question->above != NULL)
+		zk_unwatch(question->above);
+	free(question->above_path);
+	question->above_path = above_path;
+	question->above =
+	    zk_watch(question->zk, above_path, ZK_WATCH_NAMES, 0, above_answered, question);
+}
+
+/* Patroni makes it when it first runs. */
+static void note_no_scope(struct question *question, const struct zk_node_fact *above)
+{
+	auto_free char *what = what_of(question);
+	auto_strbuf struct strbuf fix = STRBUF_INIT;
+
+	strbuf_append_str(&fix, "is path right, NAMESPACE/SCOPE of a Patroni that has run? ");
+	if (above->state == ZK_NODE_DENIED)
+		strbuf_append_str(&fix, above->problem);
+	else
+		strbuf_printf(&fix, "%s has %s", question->above_path,
+		              above->name_count > 0 ? "the children " : "no children");
+	scope_append_names(&fix, above->names, above->name_count);
+	check_note(question->check, CHECK_FAIL, what, fix.data, "%s does not exist",
+	           question->path);
+}
+
+/* In a scope of Patroni's nobody is to make one. */
+static void note_no_master(struct question *question, const struct zk_node_fact *above)
+{
+	auto_free char *what = what_of(question);
+
+	if (scope_has_keys(above->names, above->name_count))
+		check_note(question->check, CHECK_FAIL, what, "layout = patroni, in its [cluster]",
+		           "%s is a scope of Patroni's, by its keys, and layout is segue",
+		           question->above_path);
+	else
+		note_absent(question);
+}
+
+static void above_answered(const struct zk_node_fact *fact, void *arg)
+{
+	struct question *question = arg;
+	bool is_patroni = layout_of(question) == CONFIG_LAYOUT_PATRONI;
+
+	if (question->answered || fact->state == ZK_NODE_UNKNOWN || !fact->connected)
+		return;
+	if (is_patroni && fact->state == ZK_NODE_ABSENT && question->above_path[1] != '\0') {
+		look_above(question, question->above_path);
+		return;
+	}
+	if (is_patroni)
+		note_no_scope(question, fact);
+	else
+		note_no_master(question, fact);
+	end_answer(question);
+}
+
+/* -- answers -- */
+
 static void note_scope(struct question *question, const struct scope_fact *fact)
 {
-	const char *fix = "nothing is moved until a Patroni with this namespace and scope runs";
 	auto_free char *what = what_of(question);
 	struct topology topology;
 
 	switch (fact->state) {
 	case SCOPE_UNREACHABLE:
-		return;
 	case SCOPE_ABSENT:
-		check_note(question->check, CHECK_WARN, what, fix, "%s does not exist",
-		           question->path);
 		return;
 	case SCOPE_DENIED:
 		check_note(question->check, CHECK_FAIL, what, "auth_file, or the znode's ACL",
 		           "%s: %s", question->path, fact->problem);
 		return;
 	case SCOPE_READ:
+		if (fact->problem != NULL) {
+			check_note(question->check, CHECK_FAIL, what, NULL, "%s", fact->problem);
+			return;
+		}
 		if (!check_patroni(question->check, what, question->path, fact->keys, &topology))
 			return;
 		question->check->topologies[question->cluster].times = topology.times;
@@ -181,8 +262,19 @@ static void scope_answered(const struct scope_fact *fact, void *arg)
 		event_base_loopbreak(question->base);
 		return;
 	}
+	if (fact->state == SCOPE_ABSENT) {
+		look_above(question, question->path);
+		return;
+	}
 	note_scope(question, fact);
 	end_answer(question);
+}
+
+/* The one of layout segue, PATH/master. */
+static bool is_master(const struct question *question)
+{
+	return !question->chroot && !question->presence &&
+	       layout_of(question) == CONFIG_LAYOUT_SEGUE;
 }
 
 static void answered(const struct zk_node_fact *fact, void *arg)
@@ -195,6 +287,10 @@ static void answered(const struct zk_node_fact *fact, void *arg)
 	}
 	if (question->answered || fact->state == ZK_NODE_UNKNOWN || !fact->connected)
 		return;
+	if (is_master(question) && fact->state == ZK_NODE_ABSENT) {
+		look_above(question, question->path);
+		return;
+	}
 	if (question->chroot)
 		note_chroot(question, fact);
 	else
@@ -207,17 +303,10 @@ static size_t question_count(const struct config *config)
 	return config->cluster_count * 2 + 1;
 }
 
-static bool is_scope(const struct question *question)
-{
-	const struct config *config = question->check->config;
-
-	return !question->chroot &&
-	       config->clusters[question->cluster].layout == CONFIG_LAYOUT_PATRONI;
-}
-
 static void ask(struct question *question, struct zk *zk)
 {
-	if (is_scope(question))
+	question->zk = zk;
+	if (!question->chroot && layout_of(question) == CONFIG_LAYOUT_PATRONI)
 		question->scope =
 		    scope_watch(zk, question->base, question->path, scope_answered, question);
 	else
@@ -286,6 +375,9 @@ static void end_question(struct question *question, bool connected)
 	scope_unwatch(question->scope);
 	if (question->node != NULL)
 		zk_unwatch(question->node);
+	if (question->above != NULL)
+		zk_unwatch(question->above);
+	free(question->above_path);
 	free(question->path);
 }
 
@@ -354,6 +446,9 @@ void check_store(struct check *check)
 	struct zk *zk;
 	struct err err;
 
+	if (*config->auth_file != '\0' &&
+	    !check_may_read(check, CHECK_FAIL, "auth_file", config->auth_file))
+		return;
 	if (!config_read_auth(config, &auth, &err)) {
 		check_note(check, CHECK_FAIL, "auth_file",
 		           "let segue's user read it, and write one line \"digest user:password\"",

@@ -108,6 +108,8 @@ static void check_text(struct check *check, const struct config_target *target, 
 		           "name it in template, copy one of /usr/share/segue/templates, or let "
 		           "segue init write it",
 		           "there is no template %s", target->template_file);
+	else if (!check_may_read(check, CHECK_FAIL, what, target->template_file))
+		return;
 	else if (!check_render(check, target, &text, &err))
 		check_note(check, CHECK_FAIL, what, "correct the template", "%s", err.message);
 	else if (target->kind == CONFIG_TARGET_HAPROXY)

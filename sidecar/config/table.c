@@ -126,7 +126,8 @@ static const struct config_key keys[] = {
      .offset = AT(config_cluster, path),
      .example = "/segue/orders",
      .help = "The znode path. Layout segue: the parent of master; layout plain: the master znode "
-             "itself; layout patroni: its namespace and scope, as in /service/orders."},
+             "itself; layout patroni: its namespace and scope, as in /service/orders, and of a "
+             "Citus cluster the group, too, as in /service/orders/0."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "node.",
      .type = CONFIG_TYPE_NODE,

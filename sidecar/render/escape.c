@@ -6,6 +6,8 @@
 
 #include "base/util.h"
 
+#define LETTERS_DIGITS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+
 static const char *const mode_names[] = {
     [ESCAPE_NONE] = "none",
     [ESCAPE_HAPROXY] = "haproxy",
@@ -67,8 +69,7 @@ static bool append_haproxy(struct strbuf *out, const char *value, size_t len, st
 
 static bool is_plain(const char *value, size_t len)
 {
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	                            "0123456789._:/@,*-";
+	static const char plain[] = LETTERS_DIGITS "._:/@,*-";
 
 	for (size_t i = 0; i < len; i++)
 		if (value[i] == '\0' || strchr(plain, value[i]) == NULL)
@@ -142,4 +143,21 @@ bool escape_append(struct strbuf *out, enum escape_mode mode, const char *value,
 		return true;
 	}
 	return true;
+}
+
+/* HAProxy takes ":" in a name, PgBouncer "*"; as each is replaced, too, it always begins a byte. */
+void escape_name(struct strbuf *out, enum escape_mode mode, const char *name)
+{
+	char mark = mode == ESCAPE_HAPROXY ? ':' : '*';
+
+	if (mode != ESCAPE_HAPROXY && mode != ESCAPE_PGBOUNCER) {
+		strbuf_append_str(out, name);
+		return;
+	}
+	for (; *name != '\0'; name++) {
+		if (strchr(LETTERS_DIGITS "_.-", *name) != NULL)
+			strbuf_append_char(out, *name);
+		else
+			strbuf_printf(out, "%c%02x", mark, (unsigned char)*name);
+	}
 }

@@ -35,30 +35,35 @@ static const char *member_address(const struct member *member)
 	return member->address[0] != '\0' ? member->address : member->host;
 }
 
-static const char *member_name(const struct member *member)
-{
-	return member->name[0] != '\0' ? member->name : member->host;
-}
-
 /* There even without any: a template that asks for one of a standby must not get the primary's from
  * a section further out. */
 static json_t *tags_view(const struct member *member)
 {
-	json_t *tags = member->tags[0] != '\0' ? json_loads(member->tags, 0, NULL) : NULL;
+	const char *text = topology_tags(member);
+	json_t *tags = *text != '\0' ? json_loads(text, 0, NULL) : NULL;
 
 	return tags != NULL ? tags : json_object();
 }
 
-static json_t *member_view(const struct member *member, bool is_primary)
+struct members {
+	const struct member **all;    /* sorted, the primary among them */
+	size_t count, readable;       /* readable: standbys for the read-only pool */
+	const struct member *primary; /* or NULL */
+	enum escape_mode mode;        /* of the target's names */
+};
+
+static json_t *member_view(const struct members *members, const struct member *member)
 {
 	const char *address = member_address(member);
-	bool v6 = strchr(address, ':') != NULL;
+	bool v6 = strchr(address, ':') != NULL, is_primary = member == members->primary;
+	auto_strbuf struct strbuf name = STRBUF_INIT;
 	char endpoint[TOPOLOGY_HOST_MAX + 16];
 	json_t *view = json_object();
 
 	snprintf(endpoint, sizeof(endpoint), v6 ? "[%s]:%u" : "%s:%u", address,
 	         (unsigned)member->port);
-	set_str(view, "name", member_name(member));
+	escape_name(&name, members->mode, member->name);
+	set_str(view, "name", name.len > 0 ? name.data : member->host);
 	set_str(view, "host", member->host);
 	set_str(view, "address", address);
 	set(view, "port", json_integer(member->port));
@@ -79,12 +84,6 @@ static int compare_members(const void *left, const void *right)
 
 	return topology_compare(*a, *b);
 }
-
-struct members {
-	const struct member **all;    /* sorted, the primary among them */
-	size_t count, readable;       /* readable: standbys for the read-only pool */
-	const struct member *primary; /* or NULL */
-};
 
 static void sort_members(const struct topology *topology, struct members *out)
 {
@@ -122,7 +121,7 @@ static json_t *standbys_view(const struct members *members)
 
 	for (size_t i = 0; i < members->count; i++)
 		if (is_readable(members, members->all[i]))
-			append_numbered(list, member_view(members->all[i], false),
+			append_numbered(list, member_view(members, members->all[i]),
 			                members->readable);
 	return list;
 }
@@ -148,10 +147,11 @@ static json_t *members_view(const struct members *members)
 	json_t *list = json_array();
 
 	if (members->primary != NULL)
-		append_numbered(list, member_view(members->primary, true), members->count);
+		append_numbered(list, member_view(members, members->primary), members->count);
 	for (size_t i = 0; i < members->count; i++)
 		if (members->all[i] != members->primary)
-			append_numbered(list, member_view(members->all[i], false), members->count);
+			append_numbered(list, member_view(members, members->all[i]),
+			                members->count);
 	return list;
 }
 
@@ -177,7 +177,7 @@ static json_t *slots_view(const struct members *members, unsigned wanted)
 
 		set(slot, "slot", json_integer(i));
 		if (in[i] != NULL)
-			set(slot, "server", member_view(in[i], false));
+			set(slot, "server", member_view(members, in[i]));
 		json_array_append_new(list, slot);
 	}
 	return list;
@@ -285,7 +285,7 @@ json_t *view_build(const struct config_cluster *cluster, const struct config_tar
                    const struct topology *topology, struct err *err)
 {
 	struct topology own;
-	struct members members;
+	struct members members = {.mode = view_escape(target->kind)};
 	unsigned slots;
 	json_t *view;
 
@@ -299,7 +299,7 @@ json_t *view_build(const struct config_cluster *cluster, const struct config_tar
 	set_str(view, "cluster", cluster->name);
 	set_store_facts(view, &own);
 	if (members.primary != NULL)
-		set(view, "primary", member_view(members.primary, true));
+		set(view, "primary", member_view(&members, members.primary));
 	set(view, "standbys", standbys_view(&members));
 	set(view, "has_standbys", json_boolean(members.readable > 0));
 	if (standbys_port(&members) != 0)

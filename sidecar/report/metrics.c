@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/utf8.h"
+
 #define EXACT_MAX 9007199254740992.0 /* 2^53: up to here a double holds every integer */
 
 void metrics_family(struct strbuf *out, const char *name, const char *type, const char *help)
@@ -34,33 +36,10 @@ static void append_value(struct strbuf *out, double value)
 		strbuf_printf(out, "%.12g", value);
 }
 
-/* How many bytes the character of UTF-8 has that `text` begins with; 0: it is none. */
-static size_t character(const unsigned char *text)
-{
-	static const struct {
-		unsigned char mask, lead;
-	} forms[] = {{0x80, 0x00}, {0xe0, 0xc0}, {0xf0, 0xe0}, {0xf8, 0xf0}};
-
-	for (size_t len = 1; len <= 4; len++) {
-		if ((text[0] & forms[len - 1].mask) != forms[len - 1].lead)
-			continue;
-		for (size_t i = 1; i < len; i++)
-			if ((text[i] & 0xc0) != 0x80)
-				return 0;
-		/* Overlong forms, surrogates, and what is above U+10FFFF. */
-		if ((len == 2 && text[0] < 0xc2) || (text[0] == 0xe0 && text[1] < 0xa0) ||
-		    (text[0] == 0xed && text[1] > 0x9f) || (text[0] == 0xf0 && text[1] < 0x90) ||
-		    (text[0] == 0xf4 && text[1] > 0x8f) || text[0] > 0xf4)
-			return 0;
-		return len;
-	}
-	return 0;
-}
-
 static void append_escaped(struct strbuf *out, const char *value)
 {
 	while (*value != '\0') {
-		size_t len = character((const unsigned char *)value);
+		size_t len = utf8_length(value);
 
 		if (*value == '\n')
 			strbuf_append_str(out, "\\n");

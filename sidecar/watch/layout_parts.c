@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/utf8.h"
 #include "watch/layout.h"
 
 #define SHOWN_MAX      80 /* bytes of a refused value in an error */
@@ -20,6 +21,27 @@ const char *layout_name_problem(const char *text)
 
 	if (len == 0 || len >= TOPOLOGY_NAME_MAX || strspn(text, LETTERS_DIGITS "._-") != len)
 		return "no name: 1 to 63 letters, digits, \".\", \"_\" and \"-\" are allowed";
+	return NULL;
+}
+
+/* The control characters of C1, too; ZooKeeper has none of them in a path. */
+static bool is_control(const char *text)
+{
+	unsigned char c = (unsigned char)text[0];
+
+	return c < ' ' || c == 0x7f || (c == 0xc2 && (unsigned char)text[1] < 0xa0);
+}
+
+const char *layout_member_problem(const char *text)
+{
+	const char *at = text;
+	size_t len;
+
+	while (*at != '\0' && *at != '/' && !is_control(at) && (len = utf8_length(at)) > 0)
+		at += len;
+	if (at == text || *at != '\0' || at - text >= TOPOLOGY_MEMBER_MAX)
+		return "no name: 1 to 255 bytes of UTF-8 without \"/\" and control characters are "
+		       "allowed";
 	return NULL;
 }
 

@@ -192,15 +192,14 @@ static void set_tags(struct report *report, const json_t *tags)
 			json_object_set(kept, name, value);
 	}
 	text = json_dumps(kept, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII);
-	report->untagged = text == NULL || strlen(text) >= TOPOLOGY_TAGS_MAX;
-	if (!report->untagged && json_object_size(kept) > 0)
-		snprintf(report->member.tags, TOPOLOGY_TAGS_MAX, "%s", text);
+	report->untagged = json_object_size(kept) > 0 &&
+	                   (text == NULL || !topology_set_tags(&report->member, text));
 }
 
 static bool read_member(const struct layout_patroni_key *key, struct report *report,
                         struct err *err)
 {
-	const char *problem = layout_name_problem(key->name);
+	const char *problem = layout_member_problem(key->name);
 	json_auto_t *json = problem == NULL ? load_object(key, err) : NULL;
 
 	*report = (struct report){.member = {.lag_bytes = -1}};
@@ -220,20 +219,22 @@ static bool read_member(const struct layout_patroni_key *key, struct report *rep
 
 /* -- the scope -- */
 
-static bool read_leader_name(const struct layout_patroni_key *key, char name[TOPOLOGY_NAME_MAX],
-                             struct err *err)
+/* Caller frees; NULL with `err` set where it is none. */
+static char *read_leader_name(const struct layout_patroni_key *key, struct err *err)
 {
 	auto_free char *text = key->data != NULL ? xstrndup(key->data, key->len) : NULL;
-	const char *problem = text != NULL ? layout_name_problem(text) : NULL;
+	const char *problem = text != NULL ? layout_member_problem(text) : NULL;
 
 	if (key->problem != NULL)
-		return err_set(err, "the leader key: %s", key->problem);
-	if (text == NULL || key->len >= TOPOLOGY_NAME_MAX || strlen(text) != key->len)
-		return err_set(err, "the leader key has %zu bytes that are no name", key->len);
-	if (problem != NULL)
-		return layout_refuse(err, "the leader key", text, problem);
-	snprintf(name, TOPOLOGY_NAME_MAX, "%s", text);
-	return true;
+		err_set(err, "the leader key: %s", key->problem);
+	else if (text == NULL || key->len >= TOPOLOGY_MEMBER_MAX || strlen(text) != key->len)
+		err_set(err, "the leader key has %zu bytes that are no name: 1 to %d are allowed",
+		        key->len, TOPOLOGY_MEMBER_MAX - 1);
+	else if (problem != NULL)
+		layout_refuse(err, "the leader key", text, problem);
+	else
+		return STEAL(text);
+	return NULL;
 }
 
 /* A server is in the topology once; the leader comes first. */
@@ -258,13 +259,21 @@ static void read_other(struct scope *scope, const struct layout_patroni_key *key
 		scope->count++;
 }
 
+static bool refuse_leader(const char *name, struct err *err)
+{
+	auto_strbuf struct strbuf shown = STRBUF_INIT;
+
+	strbuf_append_escaped(&shown, name, strlen(name), SHOWN_MAX);
+	return err_wrap(err, "the leader's member %s", shown.data);
+}
+
 static bool read_leader(struct scope *scope, const char *name, struct err *err)
 {
 	for (size_t i = 0; i < scope->keys->member_count; i++) {
 		if (strcmp(scope->keys->members[i].name, name) != 0)
 			continue;
 		if (!read_member(&scope->keys->members[i], &scope->reports[0], err))
-			return err_wrap(err, "the leader's member %s", name);
+			return refuse_leader(name, err);
 		scope->leader = &scope->reports[0];
 		scope->count = 1;
 		return true;
@@ -405,12 +414,14 @@ static void set_primary(struct scope *scope)
 
 static void note_untagged(struct scope *scope)
 {
-	auto_free char *why =
-	    xasprintf("its tags, which have more than %d bytes as JSON", TOPOLOGY_TAGS_MAX - 1);
+	for (size_t i = 0; i < scope->count; i++) {
+		const char *name = scope->reports[i].member.name;
+		auto_free char *why = xasprintf("its tags, which have more than %zu bytes as JSON",
+		                                TOPOLOGY_TEXT_MAX - strlen(name) - 2);
 
-	for (size_t i = 0; i < scope->count; i++)
 		if (scope->reports[i].untagged)
-			leave_out(scope, scope->reports[i].member.name, why);
+			leave_out(scope, name, why);
+	}
 }
 
 bool layout_patroni_decode(const struct layout_patroni *keys, struct topology *out,
@@ -418,18 +429,20 @@ bool layout_patroni_decode(const struct layout_patroni *keys, struct topology *o
 {
 	auto_free struct report *reports = xcalloc(MEMBERS_MAX, sizeof(*reports));
 	struct scope scope = {.keys = keys, .out = out, .notes = notes, .reports = reports};
-	char leader[TOPOLOGY_NAME_MAX] = "";
+	auto_free char *leader = NULL;
 
 	topology_init(out);
-	if (keys->leader.present &&
-	    (!read_leader_name(&keys->leader, leader, err) || !read_leader(&scope, leader, err)))
-		return false;
+	if (keys->leader.present) {
+		leader = read_leader_name(&keys->leader, err);
+		if (leader == NULL || !read_leader(&scope, leader, err))
+			return false;
+	}
 	read_config(&scope);
 	read_initialize(&scope);
 	set_primary(&scope);
+	read_others(&scope, leader != NULL ? leader : "");
 	if (scope.leader == NULL)
-		memcpy(out->leader, leader, sizeof(out->leader));
-	read_others(&scope, leader);
+		out->leader = STEAL(leader);
 	for (size_t i = out->has_primary ? 1 : 0; i < scope.count; i++)
 		add_standby(&scope, &reports[i]);
 	note_untagged(&scope);

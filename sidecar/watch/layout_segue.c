@@ -122,8 +122,11 @@ static bool read_place(const struct config_cluster *cluster, const struct object
 static bool read_member(const struct config_cluster *cluster, const struct object *object,
                         struct member *member, struct err *err)
 {
-	return read_string(object, "name", layout_name_problem, member->name, sizeof(member->name),
-	                   err) &&
+	/* What a state file of layout patroni keeps are Patroni's names. */
+	layout_problem_fn *problem =
+	    cluster->layout == CONFIG_LAYOUT_PATRONI ? layout_member_problem : layout_name_problem;
+
+	return read_string(object, "name", problem, member->name, sizeof(member->name), err) &&
 	       read_place(cluster, object, member, err) &&
 	       read_integer(object, "lag_bytes", 0, INT64_MAX, &member->lag_bytes, err);
 }

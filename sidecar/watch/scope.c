@@ -10,7 +10,8 @@
 #include "base/clock.h"
 #include "scope_internal.h"
 
-#define LATE_MS 100 /* then a key that is read again and again has to do */
+#define LATE_MS   100 /* then a key that is read again and again has to do */
+#define SHOWN_MAX 200 /* bytes of a path in a message */
 
 static void check(struct scope *scope);
 
@@ -91,6 +92,42 @@ void scope_on_key(const struct zk_node_fact *fact, void *arg)
 	struct key *key = arg;
 
 	note_fact(key, fact);
+	check(key->scope);
+}
+
+bool scope_has_keys(char *const *names, size_t count)
+{
+	static const char *const keys[] = {"initialize", "leader", "members"};
+
+	for (size_t i = 0; i < count; i++)
+		for (size_t j = 0; j < ARRAY_LEN(keys); j++)
+			if (strcmp(names[i], keys[j]) == 0)
+				return true;
+	return false;
+}
+
+/* A typing error in the path, or a Citus cluster without its group. */
+static void look_for_keys(struct scope *scope, const struct zk_node_fact *fact)
+{
+	struct strbuf *out = &scope->strange;
+
+	strbuf_reset(out);
+	if (fact->state != ZK_NODE_PRESENT || scope_has_keys(fact->names, fact->name_count))
+		return;
+	strbuf_append_str(out, "no key of Patroni below ");
+	strbuf_append_escaped(out, scope->path, strlen(scope->path), SHOWN_MAX);
+	strbuf_append_str(out, " (initialize, leader, members): is path right? ");
+	strbuf_append_str(out, fact->name_count > 0 ? "its children are " : "it has no children");
+	scope_append_names(out, fact->names, fact->name_count);
+}
+
+static void on_root(const struct zk_node_fact *fact, void *arg)
+{
+	struct key *key = arg;
+
+	note_fact(key, fact);
+	if (fact->connected && fact->state != ZK_NODE_UNKNOWN)
+		look_for_keys(key->scope, fact);
 	check(key->scope);
 }
 
@@ -210,12 +247,17 @@ static void tell_keys(struct scope *scope)
 	                              .initialize = key_value(&scope->initialize),
 	                              .config = key_value(&scope->config),
 	                              .members = members};
+	bool strange;
 
 	for (size_t i = 0; i < scope->peer_count; i++)
 		if (scope->peers[i]->state != ZK_NODE_ABSENT)
 			members[keys.member_count++] = key_value(scope->peers[i]);
 	keys.unread_count = scope->name_count - scope->peer_count + scope->uncounted;
-	tell(scope, (struct scope_fact){.state = SCOPE_READ, .keys = &keys, .zxid = newest(scope)});
+	strange = scope->strange.len > 0 && !keys.config.present;
+	tell(scope, (struct scope_fact){.state = SCOPE_READ,
+	                                .keys = &keys,
+	                                .zxid = newest(scope),
+	                                .problem = strange ? scope->strange.data : NULL});
 }
 
 static void tell_settled(struct scope *scope)
@@ -267,8 +309,9 @@ struct scope *scope_watch(struct zk *zk, struct event_base *base, const char *pa
 	struct scope *scope = xcalloc(1, sizeof(*scope));
 
 	*scope = (struct scope){.zk = zk, .path = xstrdup(path), .cb = cb, .arg = arg};
+	strbuf_init(&scope->strange);
 	scope->late = event_new(base, -1, 0, on_late, scope);
-	scope_key_open(&scope->root, scope, "", ZK_WATCH_NAMES, scope_on_key);
+	scope_key_open(&scope->root, scope, "", ZK_WATCH_NAMES, on_root);
 	scope_key_open(&scope->members, scope, "/members", ZK_WATCH_NAMES, on_members);
 	scope_key_open(&scope->leader, scope, "/leader", ZK_WATCH_DATA, on_leader);
 	scope_key_open(&scope->initialize, scope, "/initialize", ZK_WATCH_DATA, scope_on_key);
@@ -287,6 +330,7 @@ void scope_unwatch(struct scope *scope)
 	scope_key_close(&scope->initialize);
 	scope_key_close(&scope->config);
 	event_free(scope->late);
+	strbuf_fini(&scope->strange);
 	free(scope->path);
 	free(scope);
 }

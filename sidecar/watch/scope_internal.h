@@ -29,7 +29,8 @@ struct scope {
 	scope_cb *cb;
 	void *arg;
 	struct key root, leader, members, initialize, config; /* root: for what it lost */
-	struct key *peers[SCOPE_MEMBERS_MAX];                 /* sorted by name */
+	struct strbuf strange;                /* root is none of Patroni's, by its children: why */
+	struct key *peers[SCOPE_MEMBERS_MAX]; /* sorted by name */
 	size_t peer_count;
 	char **names; /* of all members, sorted */
 	size_t name_count, uncounted;

@@ -6,7 +6,9 @@
 #include "base/util.h"
 #include "scope_internal.h"
 
-#define NAMES_MAX ((size_t)1024) /* further ones are only counted */
+#define NAMES_MAX   ((size_t)1024) /* further ones are only counted */
+#define NAMES_SHOWN 8
+#define SHOWN_MAX   64 /* bytes of a name in a message */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -24,15 +26,35 @@ void scope_forget_names(struct scope *scope)
 	scope->name_count = 0;
 }
 
+/* In the order of the names; caller frees the list alone. */
+static const char **sort_names(char *const *names, size_t count)
+{
+	const char **sorted = xcalloc(count + 1, sizeof(*sorted));
+
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = names[i];
+	qsort(sorted, count, sizeof(*sorted), compare_names);
+	return sorted;
+}
+
+void scope_append_names(struct strbuf *out, char *const *names, size_t count)
+{
+	auto_free const char **sorted = sort_names(names, count);
+
+	for (size_t i = 0; i < count && i < NAMES_SHOWN; i++) {
+		strbuf_append_str(out, i > 0 ? ", " : "");
+		strbuf_append_escaped(out, sorted[i], strlen(sorted[i]), SHOWN_MAX);
+	}
+	if (count > NAMES_SHOWN)
+		strbuf_printf(out, " and %zu more", count - NAMES_SHOWN);
+}
+
 /* Sorted first, so that of too many the same ones are taken each time. */
 void scope_take_names(struct scope *scope, const struct zk_node_fact *fact)
 {
 	size_t kept = fact->name_count < NAMES_MAX ? fact->name_count : NAMES_MAX;
-	auto_free const char **sorted = xcalloc(fact->name_count + 1, sizeof(*sorted));
+	auto_free const char **sorted = sort_names(fact->names, fact->name_count);
 
-	for (size_t i = 0; i < fact->name_count; i++)
-		sorted[i] = fact->names[i];
-	qsort(sorted, fact->name_count, sizeof(*sorted), compare_names);
 	scope_forget_names(scope);
 	scope->names = xcalloc(kept + 1, sizeof(*scope->names));
 	for (size_t i = 0; i < kept; i++)

@@ -14,9 +14,16 @@
 
 /* -- what is new in it -- */
 
+static bool same_leader(const struct topology *a, const struct topology *b)
+{
+	if (a->leader == NULL || b->leader == NULL)
+		return a->leader == b->leader;
+	return strcmp(a->leader, b->leader) == 0;
+}
+
 static bool same_but_lag(const struct topology *a, const struct topology *b)
 {
-	return topology_same_servers(a, b) && a->paused == b->paused &&
+	return topology_same_servers(a, b) && same_leader(a, b) && a->paused == b->paused &&
 	       manager_times_same(&a->times, &b->times) && a->timeline == b->timeline &&
 	       strcmp(a->system_identifier, b->system_identifier) == 0;
 }
@@ -143,6 +150,18 @@ static void take_same(struct watcher *watcher, struct topology *next, const stru
 	}
 }
 
+/* Nobody is named, and there is nobody whose host name could be asked for. */
+static void take_strange(struct watcher *watcher, struct topology *next,
+                         const struct scope_fact *fact)
+{
+	watcher_drop_value(watcher);
+	topology_fini(&watcher->topology);
+	watcher->topology = *next; /* taken over */
+	watcher->fact.topology = &watcher->topology;
+	strbuf_append_str(&watcher->problem, fact->problem);
+	watcher_tell(watcher, WATCH_VALUE);
+}
+
 static void take_keys(struct watcher *watcher, const struct scope_fact *fact)
 {
 	auto_patroni_notes struct layout_patroni_notes notes = LAYOUT_PATRONI_NOTES_INIT;
@@ -159,13 +178,16 @@ static void take_keys(struct watcher *watcher, const struct scope_fact *fact)
 	say_notes(watcher, &notes);
 	if (watcher->has_value)
 		inherit_addresses(&next, &watcher->value, fact->keys);
-	if (watcher->has_value && same_but_lag(&watcher->value, &next)) {
+	if (fact->problem == NULL && watcher->has_value && same_but_lag(&watcher->value, &next)) {
 		take_same(watcher, &next, fact);
 		return;
 	}
 	begin_news(watcher, fact);
 	watcher->fact.mzxid = fact->zxid;
-	take_new(watcher, &next);
+	if (fact->problem != NULL)
+		take_strange(watcher, &next, fact);
+	else
+		take_new(watcher, &next);
 }
 
 static void on_scope(const struct scope_fact *fact, void *arg)

@@ -76,7 +76,7 @@ void template_each(const struct template_case *template, bool headless, template
 		template_topology(&topology, !cases[i].headless, cases[i].standbys,
 		                  cases[i].network);
 		if (cases[i].standbys > 0)
-			snprintf(topology.standbys[0].tags, TOPOLOGY_TAGS_MAX, "%s", cases[i].tags);
+			cr_assert(topology_set_tags(&topology.standbys[0], cases[i].tags));
 		template_render(template, &topology, &text);
 		judge(cases[i].what, &text, arg);
 		topology_fini(&topology);

@@ -349,6 +349,7 @@ Test(check, patroni_shows_leader_members_and_reasons)
 	set(zk, "/service/a/members/pg3",
 	    PATRONI("10.0.0.3", "replica", "100,\"tags\":{\"noloadbalance\":true}"));
 	set(zk, "/service/a/members/pg4", PATRONI("10.0.0.0.4", "replica", "100"));
+	set(zk, "/service/b/initialize", "");
 	printed = check(lab, patroni_ini(lab, zk), &code);
 	cr_expect_eq(code, CMD_OK, "%d\n%s", code, printed);
 	expect_line(printed, "ok    cluster/a: /service/a names pg1 at 10.0.0.1 port 5432\n");
@@ -358,12 +359,108 @@ Test(check, patroni_shows_leader_members_and_reasons)
 	expect_line(printed, "without readers: pg3: tag noloadbalance\n");
 	expect_line(printed, "left out: pg4: conn_url: host: looks like an IPv4 address");
 	expect_line(printed, "warn  cluster/a: /service/a: Patroni is paused");
-	expect_line(printed, "warn  cluster/b: /service/b does not exist");
+	expect_line(printed, "warn  cluster/b: /service/b names no primary: ");
 	cr_expect_null(strstr(printed, "secret"), "%s", printed);
 	set(zk, "/service/a/leader", "pg4");
 	printed = check(lab, patroni_ini(lab, zk), &code);
 	cr_expect_eq(code, CMD_FAILED, "%d\n%s", code, printed);
 	expect_line(printed,
 	            "FAIL  cluster/a: /service/a: the leader's member pg4: conn_url: host");
+	lab_destroy(lab);
+}
+
+/* Each with what is there: of a typing error the right name, of Citus the groups. */
+Test(check, a_path_that_is_no_scope_of_Patronis_is_a_failure)
+{
+	struct lab *lab = lab_create("check-patroni");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	const char *printed;
+	int code;
+
+	set(zk, "/service/batman/initialize", "77");
+	set(zk, "/service/citus/0/initialize", "77");
+	set(zk, "/service/citus/1/initialize", "77");
+	set(zk, "/service/empty", "");
+	printed = check(lab,
+	                lab_printf(lab,
+	                           "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = %s\n"
+	                           "[cluster a]\npath = /service/batmann\nlayout = patroni\n"
+	                           "[cluster b]\npath = /service/citus\nlayout = patroni\n"
+	                           "[cluster c]\npath = /service/empty\nlayout = patroni\n"
+	                           "[cluster d]\npath = /srvice/batman\nlayout = patroni\n"
+	                           "[cluster e]\npath = /service/batman\n"
+	                           "[cluster f]\npath = /service/other\n",
+	                           lab_dir(lab), lab_zk_hosts(zk)),
+	                &code);
+	cr_expect_eq(code, CMD_FAILED, "%d\n%s", code, printed);
+	expect_line(printed, "FAIL  cluster/a: /service/batmann does not exist: is path right, "
+	                     "NAMESPACE/SCOPE of a Patroni that has run? /service has the "
+	                     "children batman, citus, empty\n");
+	expect_line(printed, "FAIL  cluster/b: no key of Patroni below /service/citus (initialize, "
+	                     "leader, members): is path right? its children are 0, 1\n");
+	expect_line(printed, "FAIL  cluster/c: no key of Patroni below /service/empty (initialize, "
+	                     "leader, members): is path right? it has no children\n");
+	expect_line(printed, "FAIL  cluster/d: /srvice/batman does not exist: is path right, "
+	                     "NAMESPACE/SCOPE of a Patroni that has run? / has the children "
+	                     "service, zookeeper\n");
+	expect_line(printed, "FAIL  cluster/e: /service/batman is a scope of Patroni's, by its "
+	                     "keys, and layout is segue: layout = patroni, in its [cluster]\n");
+	expect_line(printed, "warn  cluster/f: /service/other/master does not exist: nothing is "
+	                     "moved until it is written: by segue publish");
+	lab_destroy(lab);
+}
+
+static int run_check_as_nobody(void *arg)
+{
+	return setgid(65534) == 0 && setuid(65534) == 0 ? run_check(arg) : CMD_USAGE;
+}
+
+/* What is root's alone says nothing of the sidecar. */
+Test(check, an_ordinary_user_is_told_who_can_read_what_it_cannot)
+{
+	struct lab *lab = lab_create("check");
+	const char *dir = lab_dir(lab), *ini = lab_path(lab, "segue.ini"), *printed;
+	const char *const files[] = {"a.override", "a.json", "auth", "t"};
+	struct lab_process *process;
+	char *copy = xstrdup(ini);
+
+	if (geteuid() != 0)
+		cr_skip_test("only root can become somebody else");
+	cr_assert_eq(chmod(dir, 0755), 0);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		const char *file = lab_path(lab, files[i]);
+
+		lab_write_file(file, "");
+		cr_assert_eq(chmod(file, 0600), 0);
+	}
+	lab_write_file(ini,
+	               lab_printf(lab,
+	                          "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = 127.0.0.1:%u\n"
+	                          "auth_file = %s/auth\n[cluster a]\npath = /a\n"
+	                          "[file f]\ncluster = a\ntemplate = %s/t\noutput = %s/out\n",
+	                          dir, (unsigned)lab_port(lab), dir, dir, dir));
+	cr_assert_eq(chmod(ini, 0644), 0);
+	process = lab_fork(lab, "check", run_check_as_nobody, copy);
+	cr_assert(lab_process_wait(process, 30000));
+	cr_expect_eq(lab_process_exit_code(process), CMD_FAILED);
+	printed = lab_read_file(lab, lab_process_log(process));
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		expect_line(printed, lab_printf(lab,
+		                                ": cannot read %s/%s as nobody: run it as root or "
+		                                "segue's user\n",
+		                                dir, files[i]));
+	cr_expect_null(strstr(printed, "frozen"), "%s", printed);
+	cr_expect_null(strstr(printed, "repair it"), "%s", printed);
+	cr_expect_null(strstr(printed, "correct the template"), "%s", printed);
+	cr_assert_eq(chmod(ini, 0600), 0);
+	process = lab_fork(lab, "check", run_check_as_nobody, copy);
+	cr_assert(lab_process_wait(process, 30000));
+	cr_expect_eq(lab_process_exit_code(process), CMD_USAGE);
+	expect_line(lab_read_file(lab, lab_process_log(process)),
+	            lab_printf(lab,
+	                       "segue check: cannot read %s as nobody: run it as root or "
+	                       "segue's user\n",
+	                       ini));
+	free(copy);
 	lab_destroy(lab);
 }

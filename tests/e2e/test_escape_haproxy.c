@@ -31,7 +31,11 @@ static const char template[] = "global\n"
                                "\ttimeout client 1s\n"
                                "\ttimeout server 1s\n"
                                "listen x\n"
-                               "\tbind unix@{{folder}}/x.sock\n";
+                               "\tbind unix@{{folder}}/x.sock\n"
+                               "backend names\n"
+                               "{{#values}}\n"
+                               "\tserver {{name}} 127.0.0.1:1\n"
+                               "{{/values}}\n";
 
 /* As JSON, as the NUL and the line break cannot come here anyhow. */
 static const char *const values[] = {
@@ -72,8 +76,11 @@ static void render_config(void)
 
 	cr_assert_not_null(mustache, "%s", err.message);
 	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		auto_strbuf struct strbuf name = STRBUF_INIT;
 		json_t *value = json_object();
 
+		escape_name(&name, ESCAPE_HAPROXY, values[i]);
+		json_object_set_new(value, "name", json_string(name.data));
 		json_object_set_new(value, "n", json_integer((json_int_t)i));
 		json_object_set_new_nocheck(value, "v", json_string_nocheck(values[i]));
 		json_array_append_new(list, value);
@@ -131,14 +138,14 @@ static bool is_settled(void *arg)
 	return false;
 }
 
-static void show_env(struct strbuf *out)
+static void show(const char *command, struct strbuf *out)
 {
 	auto_close int fd = -1;
 	ssize_t got;
 
 	cr_assert(lab_wait_until(is_settled, &fd, DEADLINE_MS) && fd >= 0,
 	          "haproxy did not start, or does not listen on %s", socket_file);
-	cr_assert_eq(write(fd, "show env\n", 9), 9);
+	cr_assert_eq(write(fd, command, strlen(command)), (ssize_t)strlen(command));
 	do {
 		strbuf_reserve(out, 4096);
 		got = read(fd, out->data + out->len, 4096);
@@ -160,10 +167,26 @@ Test(escape_haproxy, every_value_arrives_as_it_is)
 {
 	auto_strbuf struct strbuf env = STRBUF_INIT;
 
-	show_env(&env);
+	show("show env\n", &env);
 	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
 		check_shown(&env, "BARE", i, "", values[i], "");
 		check_shown(&env, "QUOTED", i, "", values[i], "");
 		check_shown(&env, "MIDDLE", i, "<", values[i], ">");
+	}
+}
+
+/* It does not start with a letter that it does not take, nor with a name that is there twice. */
+Test(escape_haproxy, every_name_can_be_that_of_a_server)
+{
+	auto_strbuf struct strbuf servers = STRBUF_INIT;
+
+	show("show servers state names\n", &servers);
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		auto_strbuf struct strbuf name = STRBUF_INIT, line = STRBUF_INIT;
+
+		escape_name(&name, ESCAPE_HAPROXY, values[i]);
+		strbuf_printf(&line, " names %zu %s 127.0.0.1 ", i + 1, name.data);
+		cr_expect_not_null(strstr(servers.data, line.data), "no \"%s\" in\n%s", line.data,
+		                   servers.data);
 	}
 }

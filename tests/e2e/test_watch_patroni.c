@@ -252,6 +252,26 @@ Test(watch_patroni, a_member_that_comes_after_its_leader_is_taken_at_once)
 	wait_value("pg1", 0, zxid);
 }
 
+static bool leads_alone(void *arg)
+{
+	const struct topology *topology = watcher_fact(watcher)->topology;
+	const char *leader = topology != NULL ? topology->leader : NULL;
+
+	return leader != NULL && strcmp(leader, arg) == 0;
+}
+
+/* A member key that is away for a moment holds nobody, but only the last primary's own. */
+Test(watch_patroni, another_leader_without_a_member_is_news)
+{
+	char pg1[] = "pg1", pg2[] = "pg2";
+
+	set("leader", pg1);
+	start();
+	cr_assert(watch_loop_until(&loop, leads_alone, pg1, WAIT_MS));
+	set("leader", pg2);
+	cr_assert(watch_loop_until(&loop, leads_alone, pg2, WAIT_MS));
+}
+
 Test(watch_patroni, pause_and_resume_are_seen)
 {
 	int64_t zxid;
@@ -280,6 +300,48 @@ Test(watch_patroni, a_bad_member_is_left_out_and_a_bad_leader_is_invalid)
 	cr_assert_str_eq(fact->topology->primary.name, "pg1");
 	zxid = set("leader", "pg1");
 	wait_value("pg1", 0, zxid);
+}
+
+/* A Citus cluster without its group; a leader that Patroni writes there ends it. */
+Test(watch_patroni, a_path_without_a_key_of_Patronis_is_told_with_the_children_that_are_there)
+{
+	const struct watch_fact *fact;
+	int64_t zxid;
+
+	set("1/leader", "pg1");
+	set("0/leader", "pg1");
+	start();
+	wait_value(NULL, 0, 0);
+	fact = watcher_fact(watcher);
+	cr_assert_not_null(fact->problem);
+	cr_expect_str_eq(fact->problem, "no key of Patroni below " SCOPE
+	                                " (initialize, leader, members): is path right? its "
+	                                "children are 0, 1");
+	set_member("pg1", 100);
+	zxid = set("leader", "pg1");
+	wait_value("pg1", 0, zxid);
+	cr_expect_null(fact->problem);
+}
+
+Test(watch_patroni, members_of_any_name_are_followed)
+{
+	const char *longest = lab_printf(lab, "%0255d", 0);
+	int64_t zxid;
+
+	set_member_at("pg 1", "10.0.0.1", 100);
+	set_member_at("10.0.0.2:5432", "10.0.0.2", 100);
+	set_member_at("M\xc3\xbcnchen", "10.0.0.3", 100);
+	set_member_at(longest, "10.0.0.4", 100);
+	set_member_at(lab_printf(lab, "%0256d", 0), "10.0.0.5", 100);
+	zxid = set("leader", "pg 1");
+	start();
+	wait_value("pg 1", 3, zxid);
+	zxid = set("leader", "10.0.0.2:5432");
+	wait_value("10.0.0.2:5432", 3, zxid);
+	zxid = set("leader", "M\xc3\xbcnchen");
+	wait_value("M\xc3\xbcnchen", 3, zxid);
+	zxid = set("leader", longest);
+	cr_expect_str_eq(wait_value(longest, 3, zxid)->primary.address, "10.0.0.4");
 }
 
 /* Patroni writes every member's position every few seconds. */

@@ -58,9 +58,10 @@ static size_t take_members(struct input *input, struct layout_patroni_key *membe
 /* What the view and the state file read again. */
 static void check_tags(const struct member *member)
 {
-	json_t *tags = json_loads(member->tags, 0, NULL);
+	const char *text = topology_tags(member);
+	json_t *tags = json_loads(text, 0, NULL);
 
-	CHECK(member->tags[0] == '\0' || json_object_size(tags) > 0);
+	CHECK(*text == '\0' || json_object_size(tags) > 0);
 	json_decref(tags);
 }
 
@@ -68,7 +69,7 @@ static void check_member(const struct member *member)
 {
 	char address[TOPOLOGY_ADDRESS_MAX];
 
-	CHECK(layout_name_problem(member->name) == NULL);
+	CHECK(layout_member_problem(member->name) == NULL);
 	CHECK(layout_host_problem(member->host) == NULL);
 	CHECK(member->port >= 1 && member->lag_bytes >= -1);
 	if (layout_host_numeric(member->host, address))
@@ -88,7 +89,7 @@ static void check_notes(const struct strbuf *notes)
 /* As the state file keeps it. */
 static void check_stored(const struct topology *topology)
 {
-	const struct config_cluster cluster = {.layout = CONFIG_LAYOUT_SEGUE};
+	const struct config_cluster cluster = {.layout = CONFIG_LAYOUT_PATRONI};
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct topology again;
 	struct err err;

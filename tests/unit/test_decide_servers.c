@@ -185,13 +185,13 @@ Test(decide_servers, a_leader_whose_member_key_is_away_for_a_moment_holds_nobody
 {
 	scene.store.has_primary = false;
 	scene.store.zxid = 9;
-	strcpy(scene.store.leader, "db1");
+	scene.store.leader = xstrdup("db1");
 	scene_writes(1, 2);
 	scene_expect(DECIDE_KEEP, "its member key is not there");
 	scene.servers[0].class = SERVER_REFUSED;
 	scene.servers[0].unserved = 3;
 	scene_expect(DECIDE_HOLD, "the primary is lost");
-	strcpy(scene.store.leader, "db2");
+	strcpy(scene.store.leader, "db2"); /* as long as the other */
 	scene_expect(DECIDE_HOLD, "names no primary");
 }
 

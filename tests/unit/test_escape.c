@@ -107,6 +107,34 @@ Test(escape, pgbouncer_refuses_control_characters)
 	check_refused(ESCAPE_PGBOUNCER, "a PgBouncer connect string");
 }
 
+static void check_name(enum escape_mode mode, const char *name, const char *want)
+{
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+
+	escape_name(&out, mode, name);
+	cr_expect_str_eq(out.data, want);
+}
+
+/* A server's in HAProxy, a database's in PgBouncer. */
+Test(escape, a_name_of_any_letters_becomes_one_that_the_proxy_takes)
+{
+	static const struct {
+		const char *name, *haproxy, *pgbouncer;
+	} cases[] = {
+	    {"db1.example-2_A", "db1.example-2_A", "db1.example-2_A"},
+	    {"pg 1", "pg:201", "pg*201"},
+	    {"pg:201", "pg:3a201", "pg*3a201"},
+	    {"pg*201", "pg:2a201", "pg*2a201"},
+	    {"M\xc3\xbc/#'\"", "M:c3:bc:2f:23:27:22", "M*c3*bc*2f*23*27*22"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		check_name(ESCAPE_HAPROXY, cases[i].name, cases[i].haproxy);
+		check_name(ESCAPE_PGBOUNCER, cases[i].name, cases[i].pgbouncer);
+		check_name(ESCAPE_NONE, cases[i].name, cases[i].name);
+	}
+}
+
 Test(escape, html_has_five_entities)
 {
 	static const struct escape_case cases[] = {

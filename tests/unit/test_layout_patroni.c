@@ -130,7 +130,7 @@ Test(layout_patroni, an_empty_scope_has_nobody)
 
 Test(layout_patroni, a_leader_key_that_is_no_name_is_refused)
 {
-	static const char *const bad[] = {"", "pg 1", "a/b", "pg1\n", "10.0.0.1:5432"};
+	static const char *const bad[] = {"", "a/b", "pg1\n", "pg1\xff", "pg1\xc2\x85"};
 	char huge[300];
 
 	scope_add("pg1", V3("10.0.0.1", "master", "100"));

@@ -74,12 +74,12 @@ Test(layout_patroni_members, what_could_not_be_read_is_left_out)
 	scope_add("pg3", "");
 	scope.members[2].data = NULL;
 	scope.members[2].problem = "no permission to read it";
-	scope_add("pg 4", V3("10.0.0.4", "replica", "100"));
+	scope_add("pg/4", V3("10.0.0.4", "replica", "100"));
 	scope_accept();
 	cr_expect_eq(scope.topology.standby_count, 0);
 	scope_expect_left_out("pg2: 70000 bytes, where 65536 are allowed");
 	scope_expect_left_out("pg3: no permission to read it");
-	scope_expect_left_out("pg 4: no name");
+	scope_expect_left_out("pg/4: no name");
 }
 
 Test(layout_patroni_members, conn_url_names_a_host_and_a_port)
@@ -170,27 +170,111 @@ Test(layout_patroni_members, tags_are_kept_in_one_order_where_they_are_scalars)
 	                              "\"reporting\":true,\"old\":null,\"n\":[1],\"o\":{}}}");
 	scope_add("pg3", "{" URL("10.0.0.3") ",\"state\":\"running\",\"tags\":[\"zone\"]}");
 	scope_accept();
-	cr_expect_str_eq(scope.topology.primary.tags, "");
-	cr_expect_str_eq(scope.topology.standbys[0].tags, "{\"reporting\":true,\"zone\":\"b\"}");
-	cr_expect_str_eq(scope.topology.standbys[1].tags, "");
+	cr_expect_str_eq(topology_tags(&scope.topology.primary), "");
+	cr_expect_str_eq(topology_tags(&scope.topology.standbys[0]),
+	                 "{\"reporting\":true,\"zone\":\"b\"}");
+	cr_expect_str_eq(topology_tags(&scope.topology.standbys[1]), "");
 	cr_expect_eq(scope.notes.left_out.len, 0, "%s", scope.notes.left_out.data);
 }
 
 Test(layout_patroni_members, more_tags_than_fit_are_left_out_and_it_is_said)
 {
-	static char json[TOPOLOGY_TAGS_MAX + 200];
+	static char json[TOPOLOGY_TEXT_MAX + 200];
 
 	snprintf(json, sizeof(json),
 	         "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"x\":\"%0*d\"}}",
-	         TOPOLOGY_TAGS_MAX, 0);
+	         TOPOLOGY_TEXT_MAX, 0);
 	scope_add_leader("pg1", V4_PRIMARY);
 	scope_add("pg2", json);
 	scope_accept();
 	cr_expect_eq(scope.topology.standby_count, 1);
-	cr_expect_str_eq(scope.topology.standbys[0].tags, "");
+	cr_expect_str_eq(topology_tags(&scope.topology.standbys[0]), "");
 	cr_expect_not_null(strstr(scope.notes.left_out.data, "pg2: its tags, which have more than "
-	                                                     "511 bytes"),
+	                                                     "571 bytes"),
 	                   "%s", scope.notes.left_out.data);
+}
+
+/* ZooKeeper has neither "/" nor control characters in a path; Patroni minds no others. */
+Test(layout_patroni_members, names_may_hold_any_letters)
+{
+	static const char *const names[] = {"pg 1",
+	                                    "10.0.0.1:5432",
+	                                    "db@host",
+	                                    "M\xc3\xbcnchen",
+	                                    "\xd0\xb4\xd0\xb1",
+	                                    "\xf0\x9f\x90\x98",
+	                                    "it's \"$1\"",
+	                                    "#1;%2",
+	                                    ".",
+	                                    "\xc2\xa0"};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		scope.keys.member_count = 0;
+		scope_add_leader(names[i], V4_PRIMARY);
+		scope_add("other", V4_REPLICA);
+		scope_accept();
+		cr_assert(scope.topology.has_primary, "%s", names[i]);
+		cr_expect_str_eq(scope.topology.primary.name, names[i]);
+		scope.keys.leader = scope_key("other");
+		scope_accept();
+		cr_assert_eq(scope.topology.standby_count, 1, "%s", names[i]);
+		cr_expect_str_eq(scope.topology.standbys[0].name, names[i]);
+		cr_expect_str_empty(scope.notes.left_out.data);
+	}
+}
+
+Test(layout_patroni_members, what_is_no_name_is_left_out_and_shown_escaped)
+{
+	static const struct {
+		const char *name, *shown;
+	} bad[] = {{"a/b", "a/b: no name"},
+	           {"a\tb", "a\\tb: no name"},
+	           {"a\x7f", "a\\x7f: no name"},
+	           {"a\xc2\x85", "a\\xc2\\x85: no name"},
+	           {"a\xff", "a\\xff: no name"},
+	           {"a\xc3", "a\\xc3: no name"},
+	           {"\xed\xa0\x80", "\\xed\\xa0\\x80: no name"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		scope.keys.member_count = 0;
+		scope_add_leader("pg1", V4_PRIMARY);
+		scope_add(bad[i].name, V4_REPLICA);
+		scope_accept();
+		cr_expect_eq(scope.topology.standby_count, 0);
+		scope_expect_left_out(bad[i].shown);
+	}
+}
+
+/* Beside it there is less room for tags. */
+Test(layout_patroni_members, names_have_up_to_255_bytes)
+{
+	static char name[TOPOLOGY_MEMBER_MAX + 1], json[TOPOLOGY_TEXT_MAX];
+
+	memset(name, 'n', TOPOLOGY_MEMBER_MAX);
+	snprintf(json, sizeof(json),
+	         "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"x\":\"%0*d\"}}", 300, 0);
+	scope_add_leader("pg1", V4_PRIMARY);
+	scope_add(name + 1, json);
+	scope_accept();
+	cr_assert_eq(scope.topology.standby_count, 1);
+	cr_expect_str_eq(scope.topology.standbys[0].name, name + 1);
+	cr_expect_eq(strlen(topology_tags(&scope.topology.standbys[0])), 308);
+	scope.keys.leader = scope_key(name + 1);
+	scope_accept();
+	cr_expect_str_eq(scope.topology.primary.name, name + 1);
+	scope.members[1].name = name;
+	scope.keys.leader = scope_key("pg1");
+	scope_accept();
+	cr_expect_eq(scope.topology.standby_count, 0);
+	scope_expect_left_out("nnn...(256 bytes): no name: 1 to 255 bytes of UTF-8");
+	scope.keys.leader = scope_key(name);
+	scope_refuse("the leader key has 256 bytes that are no name: 1 to 255 are allowed");
+}
+
+Test(layout_patroni_members, the_leaders_name_is_escaped_where_it_is_refused)
+{
+	scope_add_leader("M\xc3\xbcnchen", "{}");
+	scope_refuse("the leader's member M\\xc3\\xbcnchen: conn_url is missing");
 }
 
 Test(layout_patroni_members, odd_positions_and_timelines_are_not_known)

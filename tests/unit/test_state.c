@@ -91,8 +91,8 @@ Test(state, what_was_saved_is_loaded)
 	saved.floor_zxid = 5;
 	saved.in_this_run = true;
 	saved.topology.standbys[0].unread = true;
-	snprintf(saved.topology.standbys[0].tags, TOPOLOGY_TAGS_MAX,
-	         "{\"reporting\":true,\"zone\":\"\\u00E9\"}");
+	cr_assert(topology_set_tags(&saved.topology.standbys[0],
+	                            "{\"reporting\":true,\"zone\":\"\\u00E9\"}"));
 	cr_assert(state_save(dir, &cluster, HOSTS, &saved, &err), "%s", err.message);
 	cr_assert(state_load(dir, &cluster, HOSTS, &out, &note, &err), "%s", err.message);
 	cr_assert_eq(out.zxid, saved.zxid);
@@ -107,6 +107,32 @@ Test(state, what_was_saved_is_loaded)
 	cr_assert_eq(out.topology.primary.slot, 65);
 	cr_assert_eq(out.topology.standbys[0].slot, 2);
 	cr_assert_eq(note.len, 0, "%s", note.data);
+	applied_fini(&out);
+	applied_fini(&saved);
+	remove_dir(dir);
+}
+
+Test(state, a_name_of_Patronis_is_kept_with_its_tags)
+{
+	static const struct config_cluster patroni = {.name = (char *)"orders",
+	                                              .path = (char *)"/service/orders",
+	                                              .layout = CONFIG_LAYOUT_PATRONI};
+	auto_free char *dir = make_dir();
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	struct applied saved = make_applied(), out;
+	struct member *primary = &saved.topology.primary;
+	struct err err;
+
+	memset(primary->name, 'n', TOPOLOGY_MEMBER_MAX - 1);
+	memcpy(primary->name, "M\xc3\xbc \"1\":", strlen("M\xc3\xbc \"1\":"));
+	cr_assert(topology_set_tags(primary, "{\"zone\":\"b\"}"));
+	cr_assert(state_save(dir, &patroni, HOSTS, &saved, &err), "%s", err.message);
+	cr_assert(state_load(dir, &patroni, HOSTS, &out, &note, &err), "%s", err.message);
+	cr_assert(topology_same_servers(&out.topology, &saved.topology));
+	cr_assert_str_eq(topology_tags(&out.topology.primary), "{\"zone\":\"b\"}");
+	applied_fini(&out);
+	cr_assert_not(state_load(dir, &cluster, HOSTS, &out, &note, &err));
+	cr_assert_not_null(strstr(err.message, "primary.name"), "%s", err.message);
 	applied_fini(&out);
 	applied_fini(&saved);
 	remove_dir(dir);

@@ -167,9 +167,39 @@ Test(topology, tags_make_a_difference)
 {
 	struct topology a = MAKE("db1", "db2"), b = MAKE("db1", "db2");
 
-	snprintf(a.standbys[0].tags, sizeof(a.standbys[0].tags), "{\"reporting\":true}");
+	cr_assert(topology_set_tags(&a.standbys[0], "{\"reporting\":true}"));
 	cr_expect_not(topology_same_servers(&a, &b));
 	topology_fini(&a);
+	topology_fini(&b);
+}
+
+Test(topology, tags_have_the_room_that_a_name_leaves)
+{
+	struct member member = {.name = "db1"};
+	static char tags[TOPOLOGY_TEXT_MAX];
+
+	cr_expect_str_eq(topology_tags(&member), "");
+	memset(tags, 't', sizeof(tags) - strlen("db1") - 1);
+	cr_expect_not(topology_set_tags(&member, tags));
+	cr_expect_str_eq(topology_tags(&member), "");
+	tags[strlen(tags) - 1] = '\0';
+	cr_assert(topology_set_tags(&member, tags));
+	cr_expect_str_eq(topology_tags(&member), tags);
+	cr_expect_str_eq(member.name, "db1");
+}
+
+Test(topology, a_copy_has_a_leader_of_its_own)
+{
+	struct topology a = MAKE(""), b = MAKE("");
+
+	a.leader = xstrdup("db3");
+	topology_copy(&b, &a);
+	topology_copy(&b, &a);
+	cr_expect_str_eq(b.leader, "db3");
+	topology_fini(&a);
+	cr_expect_null(a.leader);
+	topology_copy(&b, &a);
+	cr_expect_null(b.leader);
 	topology_fini(&b);
 }
 

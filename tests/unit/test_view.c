@@ -140,13 +140,35 @@ Test(view, every_server_has_tags_if_only_none)
 	json_t *view;
 
 	make(&topology, (const char *const[]){"db1", "db2", "db3", NULL});
-	snprintf(topology.primary.tags, sizeof(topology.primary.tags), "{\"zone\":\"a\"}");
-	snprintf(topology.standbys[1].tags, sizeof(topology.standbys[1].tags),
-	         "{\"reporting\":true,\"weight\":7}");
+	cr_assert(topology_set_tags(&topology.primary, "{\"zone\":\"a\"}"));
+	cr_assert(topology_set_tags(&topology.standbys[1], "{\"reporting\":true,\"weight\":7}"));
 	view = build(&topology, &target);
 	check_list(view, "members", "tags",
 	           "{\"zone\": \"a\"} {} {\"reporting\": true, \"weight\": 7}");
 	check_list(view, "standbys", "tags", "{} {\"reporting\": true, \"weight\": 7}");
+	json_decref(view);
+	topology_fini(&topology);
+}
+
+/* Patroni's may hold any letters, and a template may make a server or a database of each. */
+Test(view, names_are_such_that_the_proxy_takes_them)
+{
+	struct config_target target = plain_target();
+	struct topology topology;
+	json_t *view;
+
+	make(&topology, (const char *const[]){"db 1", "db:201", "db*201", "", NULL});
+	fill(&topology.standbys[2], "", "2001:db8::9", "2001:db8::9");
+	view = build(&topology, &target);
+	check_list(view, "members", "name", "\"db:201\" \"2001:db8::9\" \"db:2a201\" \"db:3a201\"");
+	json_decref(view);
+	target.kind = CONFIG_TARGET_PGBOUNCER;
+	view = build(&topology, &target);
+	check_list(view, "slots", "name", "\"2001:db8::9\" - \"db*2a201\" \"db*3a201\"");
+	json_decref(view);
+	target.kind = CONFIG_TARGET_FILE;
+	view = build(&topology, &target);
+	check_list(view, "members", "name", "\"db 1\" \"2001:db8::9\" \"db*201\" \"db:201\"");
 	json_decref(view);
 	topology_fini(&topology);
 }
