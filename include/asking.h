@@ -40,4 +40,8 @@ void asking_append_place(const struct member *member, struct strbuf *out);
 void asking_object(const struct asking *asking, size_t i, const char *system_identifier,
                    struct strbuf *out);
 
+/* The same, going by this answer alone. */
+void asking_object_answer(const struct member *member, const struct inquiry_answer *answer,
+                          const char *system_identifier, struct strbuf *out);
+
 #endif

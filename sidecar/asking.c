@@ -218,18 +218,13 @@ static const struct config_target *find_own(const struct asking *asking,
 	return target;
 }
 
-void asking_object(const struct asking *asking, size_t i, const char *system_identifier,
-                   struct strbuf *out)
+void asking_object_answer(const struct member *member, const struct inquiry_answer *answer,
+                          const char *system_identifier, struct strbuf *out)
 {
-	const struct inquiry_answer *answer = asking_answer(asking, i);
 	const struct server_fact *fact = &answer->fact;
-	const struct config_target *own = find_own(asking, asking_member(asking, i));
 	auto_strbuf struct strbuf problem = STRBUF_INIT;
 
-	if (own != NULL)
-		strbuf_printf(&problem, "is where [haproxy %s] listens itself: no sidecar follows it",
-		              own->name);
-	else if (fact->class != SERVER_ANSWERED)
+	if (fact->class != SERVER_ANSWERED)
 		strbuf_printf(&problem, "cannot be asked: %s: %s", server_class_name(fact->class),
 		              fact->problem);
 	else if (!same_system(system_identifier, fact->system_identifier))
@@ -241,6 +236,21 @@ void asking_object(const struct asking *asking, size_t i, const char *system_ide
 		strbuf_printf(&problem, "takes no row: %s", answer->refused);
 	if (problem.len == 0)
 		return;
-	asking_append_place(asking_member(asking, i), out);
+	asking_append_place(member, out);
 	strbuf_printf(out, " %s", problem.data);
+}
+
+void asking_object(const struct asking *asking, size_t i, const char *system_identifier,
+                   struct strbuf *out)
+{
+	const struct member *member = asking_member(asking, i);
+	const struct config_target *own = find_own(asking, member);
+
+	if (own == NULL) {
+		asking_object_answer(member, asking_answer(asking, i), system_identifier, out);
+		return;
+	}
+	asking_append_place(member, out);
+	strbuf_printf(out, " is where [haproxy %s] listens itself: no sidecar follows it",
+	              own->name);
 }

@@ -49,12 +49,14 @@ struct haproxy_sync {
 	bool withheld;           /* the last push left out what may follow when HAProxy shows it */
 	bool tidied;             /* the tidy commands have been sent since the last timer */
 	bool queue_lasts;        /* they wait until HAProxy's queue is empty */
-	int64_t sent_us, round_us;    /* when the batch was sent; how long the last one took */
-	int64_t verified_ms;          /* when the file was looked at */
-	bool refuses_add;             /* this worker refused `add server` */
-	bool sweep_owed, sweep_later; /* at once; at the next re-read */
-	int64_t sweep_ms;             /* not earlier than that, when later */
-	unsigned sessions_left;       /* that the last sweep could not end */
+	int64_t sent_us, round_us;       /* when the batch was sent; how long the last one took */
+	int64_t verified_ms;             /* when the file was looked at */
+	bool refuses_add;                /* this worker refused `add server` */
+	bool sweep_owed, sweep_later;    /* at once; at the next re-read */
+	bool sweep_due;                  /* the move is not over before a sweep */
+	int64_t sweep_wait_ms, sweep_ms; /* when later: the time until then, and that moment */
+	unsigned sweep_repeats;          /* in a row, as sessions were left */
+	unsigned sessions_left;          /* that the last sweep could not end */
 	int64_t unseen_pid; /* of a worker that was replaced in a hold, and cannot be asked; 0 */
 	unsigned sweep_failures; /* in a row: some worker could not be asked */
 	unsigned sweep_wish;     /* the wish that the running sweep is for */

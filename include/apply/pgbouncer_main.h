@@ -41,6 +41,7 @@ struct pgbouncer_reading {
 	const char *output; /* this file holds `text` by then, whatever it holds now; NULL: none */
 	const char *text;
 	size_t len;
+	bool only_problem; /* databases are not listed: on the path of a move, there may be many */
 };
 
 /* False only when `file` itself cannot be read. What only this user may not read, or has a path

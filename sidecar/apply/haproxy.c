@@ -22,7 +22,7 @@ static bool in_sync(const struct haproxy_driver *driver)
 
 	return driver->generation != 0 && sync->known && sync->down_ms == 0 &&
 	       sync->confirmed == driver->wish && sync->needs.len == 0 && sync->level == NULL &&
-	       driver->hold.door == DOOR_OPEN && haproxy_persist_done(driver);
+	       !sync->sweep_due && driver->hold.door == DOOR_OPEN && haproxy_persist_done(driver);
 }
 
 static void tell_when_done(struct haproxy_driver *driver)

@@ -16,17 +16,19 @@
 #include "apply/haproxy_driver.h"
 #include "base/clock.h"
 
-#define BATCH_TIMEOUT_MS  1000
-#define RETRY_FIRST_MS    50
-#define RETRY_MAX_MS      1000
-#define CONFIRM_REREAD_MS 50 /* while a reload's new worker is awaited */
+#define BATCH_TIMEOUT_MS   1000
+#define RETRY_FIRST_MS     50
+#define RETRY_MAX_MS       1000
+#define CONFIRM_REREAD_MS  50 /* while a reload's new worker is awaited */
 /* After a lost reply: a HAProxy that stood still still runs what it was told then, maybe later than
  * what it was told since. */
-#define DOUBT_REREAD_MS   250
-#define SWEEP_LATER_MS    1000 /* the connect timeout that HAProxy's retries wait at most */
-#define REREAD_SHARE      20   /* a look that takes 5 ms is repeated after 100 at the earliest */
-#define QUEUE_REREAD_MS   200  /* while the queue of a hold empties */
-#define VERIFY_MIN_MS     500  /* between two looks at the file */
+#define DOUBT_REREAD_MS    250
+#define SWEEP_AGAIN_MS     50 /* a HAProxy that is busy needs a moment to end a session */
+#define SWEEP_AGAIN_MAX_MS 5000
+#define SWEEP_LATER_MS     1000 /* the connect timeout that HAProxy's retries wait at most */
+#define REREAD_SHARE       20   /* a look that takes 5 ms is repeated after 100 at the earliest */
+#define QUEUE_REREAD_MS    200  /* while the queue of a hold empties */
+#define VERIFY_MIN_MS      500  /* between two looks at the file */
 
 static const int64_t settle_ms[] = {1, 5, 10, 20, 50};
 
@@ -66,7 +68,7 @@ static void be_idle(struct haproxy_driver *driver)
 		if (ms < sync->round_us * REREAD_SHARE / 1000)
 			ms = sync->round_us * REREAD_SHARE / 1000;
 	} else if (sync->sweep_later) {
-		ms = SWEEP_LATER_MS;
+		ms = sync->sweep_wait_ms;
 	} else if (sync->queue_lasts) {
 		ms = QUEUE_REREAD_MS;
 	}
@@ -172,8 +174,8 @@ static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 	sync->settles = 0;
 	sync->withheld = diff->withholds;
 	/* Sessions to the primary that is held go on; those that a hand led elsewhere do not. */
-	sync->sweep_owed =
-	    sync->sweep_owed || (diff->needs_sweep && (drift || driver->hold.door != DOOR_HELD));
+	if (diff->needs_sweep && (drift || driver->hold.door != DOOR_HELD))
+		sync->sweep_owed = sync->sweep_due = true;
 }
 
 static void tidy(struct haproxy_driver *driver, const struct haproxy_diff *diff)
@@ -188,14 +190,22 @@ static void sweep_done_cb(const struct sweep_result *result, void *arg)
 	struct haproxy_driver *driver = arg;
 	struct haproxy_sync *sync = &driver->sync;
 
+	bool told = result->left > 0 && result->left == sync->sessions_left;
+
 	sync->sweep = NULL;
-	sync->sweep_owed = false;
+	sync->sweep_owed = sync->sweep_due = false;
 	sync->sessions_left = result->left;
+	sync->sweep_repeats = result->left > 0 ? sync->sweep_repeats + 1 : 0;
 	sync->sweep_failures = result->problem[0] != '\0' ? sync->sweep_failures + 1 : 0;
 	/* The master CLI is away for a moment in every reload: once more, before it is told. */
-	sync->sweep_later = result->connecting > 0 || sync->sweep_failures == 1;
-	sync->sweep_ms = clock_now_ms() + SWEEP_LATER_MS - 1; /* timers are no earlier than that */
-	if (sync->sweep_failures != 1 || result->ended > 0)
+	sync->sweep_later = result->left > 0 || result->connecting > 0 || sync->sweep_failures == 1;
+	sync->sweep_wait_ms =
+	    result->left > 0
+	        ? clock_backoff_ms(sync->sweep_repeats, SWEEP_AGAIN_MS, SWEEP_AGAIN_MAX_MS)
+	        : SWEEP_LATER_MS;
+	/* timers are no earlier than that */
+	sync->sweep_ms = clock_now_ms() + sync->sweep_wait_ms - 1;
+	if (!told && (sync->sweep_failures != 1 || result->ended > 0))
 		haproxy_log_swept(driver, result);
 	if (sync->tries > 0)
 		wait_to_read(driver, clock_backoff_ms(sync->tries, RETRY_FIRST_MS, RETRY_MAX_MS));

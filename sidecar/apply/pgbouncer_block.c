@@ -60,7 +60,8 @@ void pgbouncer_look_at_ini(struct pgbouncer_driver *driver)
 	                                          .config = &driver->config,
 	                                          .output = driver->target.config->output,
 	                                          .text = driver->text != NULL ? driver->text : "",
-	                                          .len = driver->len};
+	                                          .len = driver->len,
+	                                          .only_problem = true};
 	struct pgbouncer_main found;
 	struct err err;
 

@@ -153,15 +153,16 @@ static bool take_database(struct reader *reader, const struct pgbouncer_lines *l
                           const char *file, struct err *err)
 {
 	struct pgbouncer_main_database database = {.line = lines->line};
-	bool any = strcmp(lines->name, "*") == 0;
+	bool any = strcmp(lines->name, "*") == 0, ok;
 
 	if (strcmp(lines->name, "pgbouncer") == 0)
 		return err_set(err, "the name is reserved: it is PgBouncer's console");
 	if (!pgbouncer_pairs_read(lines->value, lines->value_len, &database.pairs, err) && !any)
 		return false;
-	if (is_version_known(reader) && !any && !pgbouncer_database_passes(&database.pairs, err)) {
+	ok = any || !is_version_known(reader) || pgbouncer_database_passes(&database.pairs, err);
+	if (!ok || reader->how->only_problem) {
 		pgbouncer_pairs_free(&database.pairs);
-		return false;
+		return ok;
 	}
 	database.name = xstrdup(lines->name);
 	database.file = xstrdup(file);

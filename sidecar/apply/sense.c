@@ -10,7 +10,7 @@
 #include "apply/haproxy_config_words.h"
 #include "apply/pgbouncer_ini.h"
 
-#define CURE                                                                                        \
+#define CURE                                                                                       \
 	"is a mark of the template in the wrong place? A target for readers only, or in front of " \
 	"another proxy, has leads_to_primary = no"
 
@@ -47,10 +47,11 @@ static bool haproxy_leads(const char *text, size_t len, const char *address, uin
 		        strcmp(server->address, address) == 0;
 	}
 	haproxy_config_free(&config);
-	return leads || err_set(err,
-	                        "no server that takes clients (not disabled, no backup, weight above "
-	                        "0) is the primary, %s port %u: " CURE,
-	                        address, (unsigned)port);
+	return leads ||
+	       err_set(err,
+	               "no server that takes clients (not disabled, no backup, weight above "
+	               "0) is the primary, %s port %u: " CURE,
+	               address, (unsigned)port);
 }
 
 /* `host` may be a list. */
@@ -132,16 +133,15 @@ static bool sections_read(const char *text, size_t len, struct sections *out, st
 		const char *word = haproxy_lines_word(&lines, 0);
 
 		if (haproxy_keyword_is_section(word)) {
-			out->items =
-			    xreallocarray(out->items, out->count + 1, sizeof(*out->items));
+			out->items = xreallocarray(out->items, out->count + 1, sizeof(*out->items));
 			out->items[out->count++] = (struct section){
 			    .name = xasprintf("%s %s", word, haproxy_lines_word(&lines, 1))};
 		} else if (out->count > 0) {
 			struct section *section = &out->items[out->count - 1];
 
 			section->binds += strcmp(word, "bind") == 0;
-			section->servers += strcmp(word, "server") == 0 ||
-			                    strcmp(word, "server-template") == 0;
+			section->servers +=
+			    strcmp(word, "server") == 0 || strcmp(word, "server-template") == 0;
 		}
 	}
 	failed = lines.failed;

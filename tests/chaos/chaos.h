@@ -78,8 +78,9 @@ struct chaos {
 	long minutes;
 	int64_t started_us, ends_us;
 	int primary, timeline; /* the truth */
-	bool null_by_hand;     /* of this round: a person wrote that there is no primary */
-	bool null_is_all; /* and a publisher was started after that, and knows of nothing else */
+	/* When publishers saw last that a person wrote, in this round, that there is no primary; 0:
+	 * nobody did. */
+	int64_t null_from_us;
 
 	struct promotion promotions[MOVES_MAX];
 	size_t promotion_count;

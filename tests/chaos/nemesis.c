@@ -187,7 +187,8 @@ static void start_publisher(struct chaos *chaos, unsigned i)
 {
 	if (lab_process_alive(publisher(chaos, i)))
 		return;
-	chaos->null_is_all = chaos->null_by_hand;
+	if (chaos->null_from_us != 0)
+		chaos->null_from_us = clock_now_us();
 	lab_segue_publish(chaos->nodes[i % NODES].publisher);
 }
 
@@ -512,7 +513,7 @@ static void write_garbage(struct fault *fault)
 
 static void write_null(struct fault *fault)
 {
-	fault->chaos->null_by_hand = true;
+	fault->chaos->null_from_us = clock_now_us();
 	write_master(fault, "{\"version\":1,\"primary\":null,\"standbys\":[]}");
 }
 
@@ -858,6 +859,14 @@ static void run_faults(struct chaos *chaos, struct round *round)
 	chaos_nap(chaos, round->dwell_ms);
 }
 
+/* For how long publishers will respect a person's null yet. */
+static int64_t null_left_ms(const struct chaos *chaos, int64_t now_us)
+{
+	int64_t left_ms = NULL_HOLD_MS - (now_us - chaos->null_from_us) / 1000;
+
+	return chaos->null_from_us != 0 && left_ms > 0 ? left_ms : 0;
+}
+
 void nemesis_round(struct chaos *chaos)
 {
 	struct round round;
@@ -865,7 +874,7 @@ void nemesis_round(struct chaos *chaos)
 	int64_t healed_us, allowance_ms;
 
 	draw(chaos, &round);
-	chaos->null_by_hand = chaos->null_is_all = false;
+	chaos->null_from_us = 0;
 	chaos->rounds++;
 	chaos->told = 0;
 	chaos_say(chaos, "round %u", chaos->rounds);
@@ -875,7 +884,7 @@ void nemesis_round(struct chaos *chaos)
 	await_servers(chaos);
 	healed_us = clock_now_us();
 	allowance_ms = (chaos->promotion_count > promotions ? PAUSE_TIMEOUT_MS : 0) +
-	               (chaos->null_is_all ? NULL_HOLD_MS : 0);
+	               null_left_ms(chaos, healed_us);
 	judge_heal(chaos, healed_us, allowance_ms);
 	windows_close_all(chaos);
 	manager_settle(chaos);

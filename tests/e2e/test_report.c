@@ -35,10 +35,10 @@ static bool status(void *arg, struct report_cursor *at, struct strbuf *text)
 	(void)at;
 	if (!override_load(endpoint->dir, "orders", &override, &err))
 		return false;
-	document = json_pack("{s:s, s:i, s:[{s:s, s:s, s:[s], s:o}]}", "segue", "0.1.0", "pid",
-	                     (int)getpid(), "clusters", "name", "orders", "state", "current",
-	                     "headlines", "PINNED by somebody", "override",
-	                     override_to_json(&override));
+	document =
+	    json_pack("{s:s, s:i, s:[{s:s, s:s, s:[s], s:o}]}", "segue", "0.1.0", "pid",
+	              (int)getpid(), "clusters", "name", "orders", "state", "current", "headlines",
+	              "PINNED by somebody", "override", override_to_json(&override));
 	json = json_dumps(document, 0);
 	strbuf_append_str(text, json);
 	free(json);

@@ -228,8 +228,13 @@ static void expect_headline(struct run *run, size_t index, const char *text)
 
 static void order(struct run *run, const char *verb, const char *server)
 {
-	const char *argv[] = {lab_segue_binary(run->lab), verb, "-s",
-	                      lab_segue_listen(run->segue), "orders", server, NULL};
+	const char *argv[] = {lab_segue_binary(run->lab),
+	                      verb,
+	                      "-s",
+	                      lab_segue_listen(run->segue),
+	                      "orders",
+	                      server,
+	                      NULL};
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
 	cr_assert_eq(lab_run(run->lab, argv, &output), 0, "%s", output.data);

@@ -8,11 +8,11 @@
 
 TestSuite(run_sense, .timeout = 120);
 
-#define HEAD \
+#define HEAD                                                                          \
 	"defaults orders\n\tmode tcp\n\ttimeout connect 500ms\n\ttimeout client 1m\n" \
 	"\ttimeout server 1m\n"
 
-#define SERVER \
+#define SERVER                                                    \
 	"{{#primary}}\tserver primary {{endpoint}}\n{{/primary}}" \
 	"{{^primary}}\tserver primary 127.0.0.1:1\n{{/primary}}"
 

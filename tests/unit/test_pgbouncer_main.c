@@ -136,8 +136,11 @@ static void expect_problem(unsigned minor, const char *format, const char *probl
 {
 	static const char output_text[] = "[databases]\napp = host=10.0.0.1 port=5432\n";
 	struct pgbouncer_table config = table_of(CONFIG);
-	struct pgbouncer_reading reading = {
-	    .minor = minor, .config = &config, .text = output_text, .len = strlen(output_text)};
+	struct pgbouncer_reading reading = {.minor = minor,
+	                                    .config = &config,
+	                                    .only_problem = true,
+	                                    .text = output_text,
+	                                    .len = strlen(output_text)};
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct pgbouncer_main found;
 	struct folder folder;

@@ -8,20 +8,20 @@
 #include "report/status_table.h"
 
 #define CLUSTERS(text) "{\"clusters\":[" text "]}"
-#define ORDERS                                                                                                  \
-	"{\"name\":\"orders\",\"state\":\"pinned\",\"reason\":\"an operator said so\",\"level\":\"bad\","        \
-	"\"headlines\":[\"ALARM: two servers take writes\",\"PINNED to [fd00::2]:5432\"],\"store\":{\"state\":\"value\",\"zxid\":7,\"primary\":"                    \
-	"\"10.0.0.1:5432\",\"problem\":null},\"applied\":{\"zxid\":6,\"primary\":"                              \
-	"\"10.0.0.2:5432\",\"name\":\"db2\",\"timeline\":3,\"since\":\"2026-11-23T11:07:25Z\"},"                \
-	"\"override\":{\"kind\":\"pin\",\"address\":\"fd00::2\",\"port\":5432,\"by\":\"alice@p1\","             \
-	"\"since\":\"2026-11-23T11:07:20Z\"},\"servers\":[{\"address\":\"10.0.0.1\",\"port\":5432,"             \
-	"\"name\":\"db1\",\"role\":\"standby\",\"class\":\"ok\",\"problem\":\"\",\"timeline\":3,"               \
-	"\"lag_bytes\":0,\"admitted\":false,\"why\":\"in recovery\"},{\"address\":\"fd00::2\","                 \
-	"\"port\":5432,\"name\":\"a-long-name\",\"role\":\"primary\",\"class\":\"refused\","                    \
-	"\"problem\":\"nobody listens\",\"lag_bytes\":null,\"admitted\":null,\"why\":\"\"}],"                   \
-	"\"targets\":[{\"name\":\"local\",\"kind\":\"haproxy\",\"zxid\":6,\"in_sync\":true,"                    \
-	"\"step\":\"idle\",\"problem\":\"\",\"moves\":[{\"total_ms\":1.793},{\"total_ms\":2}]}],"               \
-	"\"hold\":{\"since\":\"2026-11-23T11:07:25Z\",\"left_ms\":12345,\"by\":\"store\",\"policy\":\"hold\"}," \
+#define ORDERS                                                                                                                                   \
+	"{\"name\":\"orders\",\"state\":\"pinned\",\"reason\":\"an operator said so\",\"level\":\"bad\","                                        \
+	"\"headlines\":[\"ALARM: two servers take writes\",\"PINNED to [fd00::2]:5432\"],\"store\":{\"state\":\"value\",\"zxid\":7,\"primary\":" \
+	"\"10.0.0.1:5432\",\"problem\":null},\"applied\":{\"zxid\":6,\"primary\":"                                                               \
+	"\"10.0.0.2:5432\",\"name\":\"db2\",\"timeline\":3,\"since\":\"2026-11-23T11:07:25Z\"},"                                                 \
+	"\"override\":{\"kind\":\"pin\",\"address\":\"fd00::2\",\"port\":5432,\"by\":\"alice@p1\","                                              \
+	"\"since\":\"2026-11-23T11:07:20Z\"},\"servers\":[{\"address\":\"10.0.0.1\",\"port\":5432,"                                              \
+	"\"name\":\"db1\",\"role\":\"standby\",\"class\":\"ok\",\"problem\":\"\",\"timeline\":3,"                                                \
+	"\"lag_bytes\":0,\"admitted\":false,\"why\":\"in recovery\"},{\"address\":\"fd00::2\","                                                  \
+	"\"port\":5432,\"name\":\"a-long-name\",\"role\":\"primary\",\"class\":\"refused\","                                                     \
+	"\"problem\":\"nobody listens\",\"lag_bytes\":null,\"admitted\":null,\"why\":\"\"}],"                                                    \
+	"\"targets\":[{\"name\":\"local\",\"kind\":\"haproxy\",\"zxid\":6,\"in_sync\":true,"                                                     \
+	"\"step\":\"idle\",\"problem\":\"\",\"moves\":[{\"total_ms\":1.793},{\"total_ms\":2}]}],"                                                \
+	"\"hold\":{\"since\":\"2026-11-23T11:07:25Z\",\"left_ms\":12345,\"by\":\"store\",\"policy\":\"hold\"},"                                  \
 	"\"hold_timeout\":{\"ms\":55000,\"starting_up_ms\":300000,\"from\":\"auto, for once\"}}"
 
 static char *print(const char *json, const char *cluster, bool colour, bool *found)

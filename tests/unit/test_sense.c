@@ -86,7 +86,7 @@ Test(sense, who_says_so_may_lead_elsewhere)
 	cr_assert(leads(&readers, LISTEN " server a 10.0.0.2:5432\n", &err));
 }
 
-#define BEFORE                                                                  \
+#define BEFORE                                                                      \
 	"listen rw\n bind :5000\n server a 10.0.0.1:5432\nlisten ro\n bind :5001\n" \
 	" server b 10.0.0.2:5432\n"
 
