@@ -256,12 +256,14 @@ static void must_do(PGconn *conn, const char *sql)
 
 static void run_chain(struct cookbook *book, uint16_t port)
 {
-	cookbook_run(book, lab_printf(book->lab,
-	                              "[cluster orders]\npath = /segue/orders\n"
-	                              "verify_conninfo = user=postgres dbname=postgres\n"
-	                              "%svar.bind = 127.0.0.1:%u\n%svar.rw_port = %u\n",
-	                              cookbook_haproxy(book, "orders", "single-primary"), port,
-	                              cookbook_pgbouncer(book, "orders", "before-haproxy"), port));
+	cookbook_run(
+	    book,
+	    lab_printf(book->lab,
+	               "[cluster orders]\npath = /segue/orders\n"
+	               "verify_conninfo = user=postgres dbname=postgres\n"
+	               "%svar.bind = 127.0.0.1:%u\n%sleads_to_primary = no\nvar.rw_port = %u\n",
+	               cookbook_haproxy(book, "orders", "single-primary"), port,
+	               cookbook_pgbouncer(book, "orders", "before-haproxy"), port));
 }
 
 /* Ready, and PgBouncer leads through HAProxy to node 0. Returns HAProxy's port. */
