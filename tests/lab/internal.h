@@ -66,6 +66,10 @@ void process_wait_ready(struct lab_process *process, bool (*cond)(void *arg), vo
 const char *postgres_folder(struct lab *lab, const char *name);
 const char *postgres_programs(struct lab *lab);
 
+/* once.c: build/NAME; NULL: it cannot be made there. `make` makes the file or folder `path`. */
+const char *once_made(struct lab *lab, const char *name, bool (*make)(void *arg, const char *path),
+                      void *arg);
+
 /* tree.c */
 void tree_signal(pid_t pid, int signal); /* to `pid` and all its descendants */
 void tree_each(pid_t pid, void (*fn)(pid_t pid, void *arg), void *arg);

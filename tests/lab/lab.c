@@ -17,6 +17,7 @@
 #include "lab/internal.h"
 
 #define NAP_MS        5
+#define NAP_MAX_MS    100
 #define FILE_READ_MAX ((size_t)64 * 1024 * 1024)
 #define DIR_MAX       60 /* bytes: leaves room for a socket's name in the 107 of sun_path */
 
@@ -33,16 +34,29 @@ void lab_fail(const char *fmt, ...)
 	_exit(1);
 }
 
+/* A question that costs much, such as a new connection to PostgreSQL, is asked less often: whoever
+ * is asked needs the processor, too. */
+static int nap_after(int64_t took_ms)
+{
+	int64_t nap = NAP_MS + 3 * took_ms;
+
+	return nap < NAP_MAX_MS ? (int)nap : NAP_MAX_MS;
+}
+
 bool lab_wait_until(bool (*cond)(void *arg), void *arg, int64_t timeout_ms)
 {
 	int64_t deadline = clock_now_ms() + timeout_ms;
 
-	while (!cond(arg)) {
-		if (clock_now_ms() >= deadline)
+	for (;;) {
+		int64_t asked = clock_now_ms(), answered;
+
+		if (cond(arg))
+			return true;
+		answered = clock_now_ms();
+		if (answered >= deadline)
 			return false;
-		poll(NULL, 0, NAP_MS);
+		poll(NULL, 0, nap_after(answered - asked));
 	}
-	return true;
 }
 
 /* PostgreSQL, running as another user, has to pass through the folder: hence the x for all. */

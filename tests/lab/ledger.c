@@ -15,7 +15,7 @@
 #include "base/clock.h"
 #include "lab/internal.h"
 
-#define ACKS_MAX           65536 /* then the client rests */
+#define ACKS_MAX           1048576 /* then the client rests */
 #define ERRORS_MAX         4096  /* those after are not kept */
 #define DEFAULT_PAUSE_MS   5
 #define DEFAULT_TIMEOUT_MS 5000

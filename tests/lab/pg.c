@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,6 +36,9 @@ struct lab_pg {
 
 static const char settings[] = "unix_socket_directories = ''\n"
                                "fsync = off\n"
+                               "dynamic_shared_memory_type = mmap\n" /* a kill leaves nothing */
+                               "autovacuum = off\n"
+                               "max_logical_replication_workers = 0\n"
                                "shared_buffers = 16MB\n"
                                "wal_keep_size = 64MB\n"
                                "max_wal_size = 128MB\n"
@@ -115,6 +117,7 @@ static void init(struct lab_pg *pg, const char *data)
 	                      "--no-instructions",
 	                      "--locale=C",
 	                      "--encoding=UTF8",
+	                      "--wal-segsize=1",
 	                      "-D",
 	                      data,
 	                      NULL};
@@ -131,38 +134,23 @@ static bool copy_folder(struct lab_pg *pg, const char *from, const char *to)
 	return process_run(pg->lab, argv, false, NULL) == 0;
 }
 
-static bool make_template(struct lab_pg *pg, const char *path)
+static bool make_template(void *arg, const char *path)
 {
-	const char *fresh = lab_printf(pg->lab, "%s.new", path);
+	struct lab_pg *pg = arg;
 	const char *data = lab_printf(pg->lab, "%s/node", postgres_folder(pg->lab, "template"));
-	const char *argv[] = {"rm", "-rf", fresh, NULL};
 
 	init(pg, data);
-	return process_run(pg->lab, argv, false, NULL) == 0 && copy_folder(pg, data, fresh) &&
-	       rename(fresh, path) == 0;
+	return copy_folder(pg, data, path);
 }
 
-static bool is_there(struct lab_pg *pg, const char *path)
-{
-	return access(lab_printf(pg->lab, "%s/PG_VERSION", path), R_OK) == 0;
-}
-
-/* Of these programs; NULL: there is no folder build to keep one in, or it is somebody else's. */
+/* Of these programs; NULL: it cannot be kept. */
 static const char *find_template(struct lab_pg *pg)
 {
 	char version[16];
-	const char *path;
-	auto_close int lock = -1;
 
 	if (sscanf(pg->bin, "/usr/lib/postgresql/%15[^/]/bin", version) != 1)
 		return NULL;
-	path = lab_printf(pg->lab, "build/postgresql-%s", version);
-	if (is_there(pg, path))
-		return path;
-	lock = open(lab_printf(pg->lab, "%s.lock", path), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (lock < 0 || flock(lock, LOCK_EX) != 0)
-		return NULL;
-	return is_there(pg, path) || make_template(pg, path) ? path : NULL;
+	return once_made(pg->lab, lab_printf(pg->lab, "postgresql-%s", version), make_template, pg);
 }
 
 /* Copies have one system identifier: in each lab the servers of the first call alone are such. */

@@ -33,6 +33,7 @@ struct lab_zk {
 	int count;
 	struct zk_server servers[ZK_SERVERS_MAX];
 	const char *hosts;
+	const char *classes;     /* an option for Java; NULL: none */
 	zhandle_t *session;      /* the lab's own; NULL: not open */
 	struct zk_request begun; /* between lab_zk_set_begin() and _finish() */
 };
