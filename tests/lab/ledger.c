@@ -16,7 +16,7 @@
 #include "lab/internal.h"
 
 #define ACKS_MAX           1048576 /* then the client rests */
-#define ERRORS_MAX         4096  /* those after are not kept */
+#define ERRORS_MAX         4096    /* those after are not kept */
 #define DEFAULT_PAUSE_MS   5
 #define DEFAULT_TIMEOUT_MS 5000
 #define RETRY_MS           20 /* after an error, before the next connection */

@@ -155,9 +155,9 @@ struct lab_zk *lab_zk_start_at(struct lab *lab, struct lab_host *const *hosts, i
 {
 	const char *archive = once_made(lab, "zookeeper.jsa", archive_classes, lab);
 
-	return start_with(
-	    lab, hosts, servers,
-	    archive != NULL ? lab_printf(lab, "-XX:SharedArchiveFile=%s", archive) : NULL);
+	return start_with(lab, hosts, servers,
+	                  archive != NULL ? lab_printf(lab, "-XX:SharedArchiveFile=%s", archive)
+	                                  : NULL);
 }
 
 const char *lab_zk_hosts(const struct lab_zk *zk)
