@@ -209,6 +209,7 @@ static void look_into(struct search *search, pid_t pid)
 	while ((entry = readdir(dir)) != NULL) {
 		ssize_t len = readlinkat(dirfd(dir), entry->d_name, link, sizeof(link) - 1);
 
+		search->unseen = search->unseen || (len < 0 && errno == EACCES);
 		link[len > 0 ? len : 0] = '\0';
 		note_socket(search, link);
 	}

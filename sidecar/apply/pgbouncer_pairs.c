@@ -32,10 +32,11 @@ static bool read_key(struct cursor *cursor, char **key, struct err *err)
 		return true;
 	}
 	strbuf_append_escaped(&shown, start, len, 32);
-	return err_set(err,
-	               "KEY=VALUE is expected at '%s': a value with a space or a quote in it has "
-	               "to be in '...', and no comment can stand behind a value",
-	               shown.data);
+	err_set(err,
+	        "KEY=VALUE is expected at '%s': a value with a space or a quote in it has to be "
+	        "in '...', and no comment can stand behind a value",
+	        shown.data);
+	return false;
 }
 
 static bool read_quoted(struct cursor *cursor, const char *key, struct strbuf *value,

@@ -283,8 +283,8 @@ static const struct config_key keys[] = {
      .flags = CONFIG_REQUIRED,
      .offset = AT(config_target, output),
      .example = "/etc/haproxy/conf.d/orders.cfg",
-     .help =
-         "The file that is rendered, one that HAProxy loads at its next start (a further -f). " OUTPUT_HELP},
+     .help = "The file that is rendered, one that HAProxy loads at its next start "
+             "(a further -f). " OUTPUT_HELP},
     {.sections = CONFIG_SECTION_PGBOUNCER,
      .name = "output",
      .type = CONFIG_TYPE_PATH,

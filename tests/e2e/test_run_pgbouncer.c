@@ -3,7 +3,10 @@
  * primary once the new one has had its first. */
 #include <criterion/criterion.h>
 #include <libpq-fe.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "bounce.h"
@@ -367,5 +370,30 @@ Test(run_pgbouncer, two_that_share_a_port_move_both)
 		cr_assert(bounce_leads_to(&bounce, i, 1));
 	}
 	bounce_judge(&bounce, 0);
+	bounce_fini(&bounce);
+}
+
+Test(run_pgbouncer, an_output_that_is_a_link_stays_one)
+{
+	const struct bounce_options options = {.no_traffic = true};
+	struct bounce bounce;
+	const char *output, *real;
+	struct stat st;
+
+	bounce_init(&bounce, &options);
+	output = lab_pgbouncer_databases_file(bounce.bouncers[0]);
+	real = lab_path(bounce.lab, "real.ini");
+	cr_assert_eq(rename(output, real), 0);
+	cr_assert_eq(symlink(real, output), 0);
+	bounce_name(&bounce, 0);
+	lab_segue_start(bounce.segue);
+	cr_assert(bounce_wait_leads_to(&bounce, 0, 0));
+	cr_assert(bounce_wait_moved(&bounce, 0, bounce_name(&bounce, 1)));
+	cr_assert(bounce_leads_to(&bounce, 0, 1));
+	cr_assert_eq(lstat(output, &st), 0);
+	cr_expect(S_ISLNK(st.st_mode), "the link was replaced by a file");
+	cr_expect_not_null(strstr(lab_read_file(bounce.lab, real),
+	                          lab_printf(bounce.lab, "port=%u ", lab_pg_port(bounce.pg, 1))));
+	cr_expect_eq(lab_segue_count_log(bounce.segue, "event=not_synced", NULL), 0);
 	bounce_fini(&bounce);
 }
