@@ -3,6 +3,7 @@
  * primary once the new one has had its first. */
 #include <criterion/criterion.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -135,14 +136,21 @@ static bool has_server(void *arg)
 	return idle != NULL && strcmp(idle, "1") == 0;
 }
 
-/* While a login is refused, and a client waits for the next. */
+/* While a login is refused, and a client waits for the next. Who comes before the refusal waits,
+ * too. */
 static bool turns_away(void *arg)
 {
 	const struct bounce *bounce = arg;
 	PGconn *conn = PQconnectdb(lab_pgbouncer_conninfo(bounce->bouncers[0], "app"));
-	bool turned_away = PQstatus(conn) == CONNECTION_OK && !query(conn) &&
-	                   strstr(PQerrorMessage(conn), "server login has been failing") != NULL;
+	struct pollfd answer = {.fd = PQsocket(conn), .events = POLLIN};
+	PGresult *result = NULL;
+	bool turned_away;
 
+	if (PQstatus(conn) == CONNECTION_OK && PQsendQuery(conn, "select 1") &&
+	    poll(&answer, 1, 500) == 1)
+		result = PQgetResult(conn);
+	turned_away = strstr(PQresultErrorMessage(result), "server login has been failing") != NULL;
+	PQclear(result);
 	PQfinish(conn);
 	return turned_away;
 }
