@@ -44,7 +44,7 @@ static const char node_config[] =
     "    postgresql:\n"
     "      use_pg_rewind: true\n"
     "      parameters: {max_connections: 300}\n"
-    "  initdb: [no-sync, {encoding: UTF8}, {locale: C}, {wal-segsize: 1}]\n"
+    "  initdb: [no-sync, {encoding: UTF8}, {locale: C}, {wal-segsize: '1'}]\n"
     "postgresql:\n"
     "  listen: %s:%u\n"
     "  connect_address: %s:%u\n"
