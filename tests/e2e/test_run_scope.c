@@ -48,6 +48,17 @@ Test(run_scope, a_path_without_a_key_of_Patronis_is_logged_and_shown)
 }
 
 /* Each is a server in HAProxy, which takes few letters, and in the state file. */
+/* On disk is whom clients were led to last. */
+static bool has_saved_backend_2(void *arg)
+{
+	struct run *run = arg;
+	const char *primary = strstr(lab_read_file(run->lab, run->state_file), "\"primary\"");
+	auto_free char *port = xasprintf("\"port\": %u", lab_backend_port(run->backends[2]));
+	const char *found = primary != NULL ? strstr(primary, "\"port\": ") : NULL;
+
+	return found != NULL && strncmp(found, port, strlen(port)) == 0;
+}
+
 Test(run_scope, members_of_any_name_are_servers_and_moved_to)
 {
 	struct run run;
@@ -70,6 +81,8 @@ Test(run_scope, members_of_any_name_are_servers_and_moved_to)
 	cr_expect_not_null(strstr(text, "\tserver pg:201 127.0.0.1:"), "%s", text);
 	cr_expect_not_null(strstr(text, "\tserver pg:3a201 127.0.0.1:"), "%s", text);
 	cr_expect_not_null(strstr(text, "\tserver M:c3:bcnchen 127.0.0.1:"), "%s", text);
+	cr_assert(lab_wait_until(has_saved_backend_2, &run, RUN_TIMEOUT_MS), "%s",
+	          lab_read_file(run.lab, run.state_file));
 	lab_process_kill(lab_segue_process(run.segue));
 	lab_segue_start(run.segue);
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=primary",
