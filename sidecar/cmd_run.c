@@ -1,5 +1,6 @@
 /* segue run: the sidecar as a daemon. The pipeline does the work; here it is swapped, on SIGHUP,
  * for one that is known to be good, and people and systemd are told of it. */
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -184,7 +185,7 @@ static bool on_status_line(struct strbuf *text, void *arg)
 	bool ready = pipeline_is_ready(run->pipeline);
 
 	pipeline_headlines(run->pipeline, text);
-	if (store != NULL)
+	if (store != NULL && strstr(text->data, store) == NULL)
 		strbuf_printf(text, "%s, what was applied stays\n", store);
 	if (ready)
 		strbuf_printf(text, "%zu of %zu targets follow their primary", config->target_count,
