@@ -65,12 +65,13 @@ json_t *cluster_status(const struct cluster *cluster) MUST_CHECK;
 /* See pipeline_is_ready(). */
 bool cluster_is_ready(const struct cluster *cluster) MUST_CHECK;
 
-enum cluster_level { /* as the status page has them */
-	             CLUSTER_WELL,
-	             CLUSTER_BUSY,  /* it passes by itself */
-	             CLUSTER_WATCH, /* to be looked at */
-	             CLUSTER_BAD,   /* clients wait or get errors, or may do so soon */
-	             CLUSTER_LEVELS,
+/* As the status page has them. */
+enum cluster_level {
+	CLUSTER_WELL,
+	CLUSTER_BUSY,  /* it passes by itself */
+	CLUSTER_WATCH, /* to be looked at */
+	CLUSTER_BAD,   /* clients wait or get errors, or may do so soon */
+	CLUSTER_LEVELS,
 };
 
 /* Appends what a person has to know, one line each, the worst first; nothing where all is well.

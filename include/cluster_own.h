@@ -74,6 +74,7 @@ struct cluster {
 
 /* "10.0.0.1:5432", "[::1]:5432"; "none" for NULL. */
 void cluster_endpoint(const struct member *member, char *out, size_t size);
+void cluster_endpoint_at(const char *address, uint16_t port, char *out, size_t size);
 
 /* --- cluster.c --- */
 

@@ -186,12 +186,10 @@ static void say_override(struct saying *saying)
 	const struct cluster *cluster = saying->cluster;
 	const struct override *override = &cluster->override;
 	char endpoint[CLUSTER_ENDPOINT_MAX];
-	struct member at = {.port = override->port};
 
 	if (override->kind == OVERRIDE_NONE)
 		return;
-	memcpy(at.address, override->address, sizeof(at.address));
-	cluster_endpoint(&at, endpoint, sizeof(endpoint));
+	cluster_endpoint_at(override->address, override->port, endpoint, sizeof(endpoint));
 	if (override->kind == OVERRIDE_PIN)
 		strbuf_printf(&saying->line, "PINNED to %s", endpoint);
 	else

@@ -88,11 +88,9 @@ static bool refuse(const struct config_target *target, const char *address, uint
                    struct err *err)
 {
 	auto_free char *words = cluster_own_words(target);
-	struct member at = {.port = port};
 	char endpoint[CLUSTER_ENDPOINT_MAX];
 
-	snprintf(at.address, sizeof(at.address), "%s", address);
-	cluster_endpoint(&at, endpoint, sizeof(endpoint));
+	cluster_endpoint_at(address, port, endpoint, sizeof(endpoint));
 	return err_set(err, "%s is %s: a connection would go round in it for ever", endpoint,
 	               words);
 }

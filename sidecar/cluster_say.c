@@ -12,13 +12,17 @@
 #define NAME_SHOWN_MAX   63 /* bytes of a name in an alarm */
 #define SERVER_WORDS_MAX (CLUSTER_ENDPOINT_MAX + NAME_SHOWN_MAX + 40)
 
+void cluster_endpoint_at(const char *address, uint16_t port, char *out, size_t size)
+{
+	snprintf(out, size, strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, (unsigned)port);
+}
+
 void cluster_endpoint(const struct member *member, char *out, size_t size)
 {
 	if (member == NULL)
 		snprintf(out, size, "none");
 	else
-		snprintf(out, size, strchr(member->address, ':') ? "[%s]:%u" : "%s:%u",
-		         member->address, (unsigned)member->port);
+		cluster_endpoint_at(member->address, member->port, out, size);
 }
 
 static const struct decision_manner {
@@ -326,7 +330,6 @@ void cluster_say(struct cluster *cluster, const struct watch_fact *fact)
 void cluster_say_override(const struct cluster *cluster)
 {
 	const struct override *override = &cluster->override;
-	struct member pinned = {.port = override->port};
 	char endpoint[CLUSTER_ENDPOINT_MAX];
 
 	switch (override->kind) {
@@ -340,8 +343,7 @@ void cluster_say_override(const struct cluster *cluster)
 	case OVERRIDE_PIN:
 		break;
 	}
-	memcpy(pinned.address, override->address, sizeof(pinned.address));
-	cluster_endpoint(&pinned, endpoint, sizeof(endpoint));
+	cluster_endpoint_at(override->address, override->port, endpoint, sizeof(endpoint));
 	log_warning("pinned", KV_STR("cluster", cluster->config->name), KV_STR("primary", endpoint),
 	            KV_STR("by", override->by), KV_STR("since", override->since),
 	            KV_STR("next", "this one is the primary, whatever the store and the servers "
