@@ -121,6 +121,11 @@ void cluster_hold_learn(struct cluster *cluster, const struct watch_fact *fact);
 void cluster_create_outlets(struct cluster *cluster, const struct cluster_world *world,
                             size_t index, const struct cluster *previous);
 
+/* The one with the kind and name of this target, of another edition of the configuration maybe;
+ * NULL: there is none. */
+const struct outlet *cluster_find_outlet(const struct cluster *cluster,
+                                         const struct config_target *target);
+
 /* The live target is as the applied topology says. */
 bool cluster_has_confirmed(const struct cluster *cluster, const struct outlet *outlet);
 

@@ -36,21 +36,11 @@ static bool render_text(const struct cluster *cluster, const struct config_targe
 	return ok;
 }
 
-static const struct outlet *find_outlet(const struct cluster *cluster,
-                                        const struct config_target *target)
-{
-	for (size_t i = 0; i < cluster->outlet_count; i++)
-		if (cluster->outlets[i].config->kind == target->kind &&
-		    strcmp(cluster->outlets[i].config->name, target->name) == 0)
-			return &cluster->outlets[i];
-	return NULL;
-}
-
 bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,
                           const struct mustache *template, struct strbuf *text, struct err *err)
 {
 	const struct topology *topology = &cluster->applied.topology;
-	const struct outlet *running = find_outlet(cluster, target);
+	const struct outlet *running = cluster_find_outlet(cluster, target);
 	auto_strbuf struct strbuf before = STRBUF_INIT;
 	struct err ignored;
 

@@ -4,16 +4,24 @@
 
 #include "cluster_own.h"
 
+const struct outlet *cluster_find_outlet(const struct cluster *cluster,
+                                         const struct config_target *target)
+{
+	for (size_t i = 0; i < cluster->outlet_count; i++)
+		if (cluster->outlets[i].config->kind == target->kind &&
+		    strcmp(cluster->outlets[i].config->name, target->name) == 0)
+			return &cluster->outlets[i];
+	return NULL;
+}
+
 /* The same target remembers its moves. */
 static void inherit(const struct outlet *outlet, const struct cluster *previous)
 {
-	for (size_t i = 0; previous != NULL && i < previous->outlet_count; i++) {
-		const struct config_target *before = previous->outlets[i].config;
+	const struct outlet *before =
+	    previous != NULL ? cluster_find_outlet(previous, outlet->config) : NULL;
 
-		if (before->kind == outlet->config->kind &&
-		    strcmp(before->name, outlet->config->name) == 0)
-			target_inherit(outlet->target, previous->outlets[i].target);
-	}
+	if (before != NULL)
+		target_inherit(outlet->target, before->target);
 }
 
 bool cluster_has_confirmed(const struct cluster *cluster, const struct outlet *outlet)
