@@ -265,7 +265,7 @@ static void run_round(struct cutoff *cutoff, unsigned round)
 	settle(cutoff);
 	start_voices(cutoff, processes);
 	lab_segue_mark(stage->segue);
-	dawn = dawn_watch(stage->lab, lab_patroni_conninfo(stage->patroni, new), round);
+	dawn = dawn_watch(stage->lab, lab_patroni_conninfo(stage->patroni, new), round, false);
 	cut_us = clock_now_us();
 	lab_host_cut(cutoff->hosts[old], true);
 	for (int i = 0; i < VOICES; i++)
@@ -284,7 +284,7 @@ static void run_round(struct cutoff *cutoff, unsigned round)
 	printf("round %u: held after %.1f s, the new primary takes writes after %.1f s,"
 	       " its own first write %.1f ms later, HAProxy released %.1f ms later\n",
 	       round + 1, (double)(known_us - cut_us) / 1e6, (double)(zero_us - cut_us) / 1e6,
-	       (double)(dawn_wrote_us(dawn) - zero_us) / 1e3,
+	       (double)(dawn_wrote_us(dawn, ROUND_LIMIT_MS) - zero_us) / 1e3,
 	       (double)(released_us - zero_us) / 1e3);
 	fflush(stdout);
 	dawn_end(dawn);

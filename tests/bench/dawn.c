@@ -1,6 +1,6 @@
 /* The witness of a promotion: a process that asks one standby every 5 ms, on one connection,
- * whether it is still in recovery, and writes a row as soon as it is not. It never reconnects: a
- * connection that breaks fails the bench. */
+ * whether it is still in recovery, and writes a row as soon as it is not. A connection that breaks
+ * fails the bench. */
 #include <errno.h>
 #include <libpq-fe.h>
 #include <poll.h>
@@ -22,6 +22,7 @@ struct sight {
 
 struct dawn {
 	const char *conninfo, *insert;
+	bool anew;
 	struct lab_process *process;
 	struct sight *sight;
 };
@@ -48,10 +49,19 @@ static void write_row(const struct dawn *dawn, PGconn *conn)
 	atomic_store(&dawn->sight->wrote_us, clock_now_us());
 }
 
+static PGconn *must_connect(const struct dawn *dawn)
+{
+	PGconn *conn = PQconnectdb(dawn->conninfo);
+
+	if (PQstatus(conn) != CONNECTION_OK)
+		lab_fail("no connection to the standby: %s", PQerrorMessage(conn));
+	return conn;
+}
+
 static int run_witness(void *arg)
 {
 	const struct dawn *dawn = arg;
-	PGconn *conn = PQconnectdb(dawn->conninfo);
+	PGconn *conn = must_connect(dawn);
 	int64_t asked_us, night_us = clock_now_us();
 
 	while (asked_us = clock_now_us(), is_in_recovery(conn)) {
@@ -60,6 +70,10 @@ static int run_witness(void *arg)
 		poll(NULL, 0, ASK_MS);
 	}
 	atomic_store(&dawn->sight->broke_us, night_us);
+	if (dawn->anew) {
+		PQfinish(conn);
+		conn = must_connect(dawn);
+	}
 	write_row(dawn, conn);
 	PQfinish(conn);
 	poll(NULL, 0, -1);
@@ -71,12 +85,14 @@ static bool is_warm(void *arg)
 	return atomic_load(&((struct dawn *)arg)->sight->asked_us) != 0;
 }
 
-struct dawn *dawn_watch(struct lab *lab, const char *conninfo, unsigned row)
+struct dawn *dawn_watch(struct lab *lab, const char *conninfo, unsigned row, bool anew)
 {
 	struct dawn *dawn = xcalloc(1, sizeof(*dawn));
 
 	dawn->conninfo = conninfo;
-	dawn->insert = lab_printf(lab, "insert into ledger values (%d, %u)", FAILOVER_DAWN, row);
+	dawn->anew = anew;
+	dawn->insert =
+	    lab_printf(lab, "insert into ledger values (%d, %u)", FAILOVER_DAWN + anew, row);
 	dawn->sight = mmap(NULL, sizeof(*dawn->sight), PROT_READ | PROT_WRITE,
 	                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (dawn->sight == MAP_FAILED)
@@ -113,7 +129,21 @@ int64_t dawn_broke_us(const struct dawn *dawn, int64_t timeout_ms)
 	return broke_us;
 }
 
-int64_t dawn_wrote_us(const struct dawn *dawn)
+static bool has_written(void *arg)
 {
-	return atomic_load(&dawn->sight->wrote_us);
+	const struct dawn *dawn = arg;
+
+	return atomic_load(&dawn->sight->wrote_us) != 0 || !lab_process_alive(dawn->process);
+}
+
+int64_t dawn_wrote_us(const struct dawn *dawn, int64_t timeout_ms)
+{
+	int64_t wrote_us;
+
+	lab_wait_until(has_written, (void *)dawn, timeout_ms);
+	wrote_us = atomic_load(&dawn->sight->wrote_us);
+	if (wrote_us == 0)
+		lab_fail("a witness of the promotion wrote nothing in %lld ms: %s",
+		         (long long)timeout_ms, lab_process_log_tail(dawn->process));
+	return wrote_us;
 }

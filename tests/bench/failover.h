@@ -55,15 +55,17 @@ void stage_serve(struct stage *stage); /* waits for the second half of that */
 struct dawn;
 
 /* A process with a warm connection, which asks from its return on. `row`: what it writes into the
- * ledger's table as soon as it may, as client FAILOVER_DAWN. */
-#define FAILOVER_DAWN 99
-struct dawn *dawn_watch(struct lab *lab, const char *conninfo, unsigned row);
+ * ledger's table as soon as it may, as client FAILOVER_DAWN. `anew`: it writes on a connection that
+ * it makes at that moment, as whoever waits in a proxy has to, and is client FAILOVER_DAWN + 1. */
+#define FAILOVER_DAWN 98
+struct dawn *dawn_watch(struct lab *lab, const char *conninfo, unsigned row, bool anew);
 void dawn_end(struct dawn *dawn);
 
 /* Waits for it: when the last question was sent that a server in recovery answered, on the clock of
  * clock_now_us(). No write was acknowledged before that. */
 int64_t dawn_broke_us(const struct dawn *dawn, int64_t timeout_ms);
-int64_t dawn_wrote_us(const struct dawn *dawn); /* its own write was acknowledged; 0: not yet */
+/* Waits for its own write to be acknowledged. */
+int64_t dawn_wrote_us(const struct dawn *dawn, int64_t timeout_ms);
 
 /* ---- failover_log.c: what the logs say, on the clock of clock_now_us() ---- */
 
