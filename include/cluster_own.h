@@ -89,6 +89,10 @@ void cluster_input(const struct cluster *cluster, struct decide_input *out);
 /* Looks which members of the fact, of what is applied, and of a pin are an own listener. */
 void cluster_find_own(struct cluster *cluster, const struct watch_fact *fact);
 
+/* The same; has anything changed since it was looked last? A PgBouncer says late where it listens.
+ */
+bool cluster_own_changed(struct cluster *cluster, const struct watch_fact *fact);
+
 /* "the own listener of [haproxy local]"; caller frees. */
 char *cluster_own_words(const struct config_target *target) MUST_CHECK;
 

@@ -34,8 +34,12 @@ bool cluster_has_confirmed(const struct cluster *cluster, const struct outlet *o
 
 static void on_changed(void *arg)
 {
-	cluster_save_confirmed(arg);
-	cluster_fleet_note(arg);
+	struct cluster *cluster = arg;
+
+	cluster_save_confirmed(cluster);
+	if (cluster_own_changed(cluster, watcher_fact(cluster->watcher)))
+		cluster_reconcile(cluster);
+	cluster_fleet_note(cluster);
 }
 
 void cluster_create_outlets(struct cluster *cluster, const struct cluster_world *world,

@@ -64,6 +64,24 @@ void cluster_find_own(struct cluster *cluster, const struct watch_fact *fact)
 		look_at(cluster, &pinned);
 }
 
+static bool is_same_own(const struct own_listener *a, const struct own_listener *b)
+{
+	return a->target == b->target && topology_same_address(&a->at, &b->at);
+}
+
+bool cluster_own_changed(struct cluster *cluster, const struct watch_fact *fact)
+{
+	auto_free struct own_listener *before = STEAL(cluster->own);
+	size_t count = cluster->own_count;
+	bool same;
+
+	cluster_find_own(cluster, fact);
+	same = cluster->own_count == count;
+	for (size_t i = 0; same && i < count; i++)
+		same = is_same_own(&before[i], &cluster->own[i]);
+	return !same;
+}
+
 char *cluster_own_words(const struct config_target *target)
 {
 	return xasprintf("the own listener of [%s %s]", config_target_kind_name(target->kind),

@@ -127,16 +127,28 @@ static void judge_split(const struct decide_input *input, const struct decision 
 		    two, one);
 }
 
-static void judge_own(const struct cluster *cluster, const struct own_listener *own,
-                      const char *who, struct verdict *out)
+/* With on_primary_loss = keep they stay there. */
+static bool is_led_to(const struct decide_input *input, const struct member *member)
+{
+	const struct applied *applied = input->applied;
+
+	return applied->in_this_run && applied->has_topology && input->hold.by == HELD_NOT &&
+	       topology_same_address(&applied->topology.primary, member);
+}
+
+static void judge_own(const struct cluster *cluster, const struct decide_input *input,
+                      const struct own_listener *own, const char *who, struct verdict *out)
 {
 	char endpoint[CLUSTER_ENDPOINT_MAX];
 	auto_free char *words = cluster_own_words(own->target);
 	auto_free char *cure = cluster_own_cure(cluster);
 
 	cluster_endpoint(&own->at, endpoint, sizeof(endpoint));
-	snprintf(out->alarm, sizeof(out->alarm), "%s, %s, is %s: no client is led there; %s", who,
-	         endpoint, words, cure);
+	snprintf(out->alarm, sizeof(out->alarm), "%s, %s, is %s: %s; %s", who, endpoint, words,
+	         is_led_to(input, &own->at)
+	             ? "clients are led there, and none of them reaches a PostgreSQL server"
+	             : "no client is led there",
+	         cure);
 }
 
 static const struct own_listener *own_standby(const struct decide_input *input)
@@ -155,7 +167,7 @@ static void judge_alarm(const struct cluster *cluster, const struct decide_input
 	if (decision->twin != NULL || decision->stray != NULL || decision->lower != NULL)
 		judge_split(input, decision, out);
 	else if (decision->own != NULL)
-		judge_own(cluster, decision->own,
+		judge_own(cluster, input, decision->own,
 		          cluster->override.kind == OVERRIDE_PIN
 		              ? "the primary that an operator pinned"
 		              : "the primary that the store names",
@@ -163,7 +175,8 @@ static void judge_alarm(const struct cluster *cluster, const struct decide_input
 	else if (decision->overruled)
 		judge_overruled(input, decision, out);
 	else if (own_standby(input) != NULL)
-		judge_own(cluster, own_standby(input), "a standby that the store names", out);
+		judge_own(cluster, input, own_standby(input), "a standby that the store names",
+		          out);
 }
 
 static void judge_state(const struct cluster *cluster, struct verdict *out)

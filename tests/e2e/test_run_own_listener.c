@@ -218,3 +218,35 @@ Test(run_own_listener, a_pgbouncer_is_not_led_to_itself)
 	cr_assert(bounce_wait_moved(&bounce, 0, bounce_name(&bounce, 1)));
 	bounce_fini(&bounce);
 }
+
+/* What PgBouncer says of itself comes after the first move. */
+Test(run_own_listener, with_keep_the_alarm_says_that_clients_are_led_there)
+{
+	const struct bounce_options options = {.no_traffic = true,
+	                                       .cluster = "on_primary_loss = keep\n"};
+	struct bounce bounce;
+	const char *json;
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	bounce_init(&bounce, &options);
+	lab_process_stop(lab_pgbouncer_process(bounce.bouncers[0]));
+	json = lab_printf(bounce.lab,
+	                  "{\"version\":1,\"primary\":{\"host\":\"127.0.0.1\",\"port\":%u}}",
+	                  lab_pgbouncer_port(bounce.bouncers[0]));
+	lab_zk_set(bounce.zk, RUN_MASTER, json, strlen(json));
+	lab_segue_start(bounce.segue);
+	cr_assert_not_null(
+	    lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=primary ", NULL), "%s",
+	    lab_process_log_tail(lab_segue_process(bounce.segue)));
+	lab_pgbouncer_start(bounce.bouncers[0]);
+	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=alarm ",
+	                                      "clients are led there", NULL),
+	                   "%s", lab_process_log_tail(lab_segue_process(bounce.segue)));
+	cr_expect_eq(lab_ask(lab_segue_listen(bounce.segue), "GET", "/status", &output), 200);
+	expect(&output, "clients are led there, and none of them reaches a PostgreSQL server");
+	cr_assert_not_null(lab_segue_wait_log(
+	    bounce.segue, BOUNCE_TIMEOUT_MS, "event=moved",
+	    lab_printf(bounce.lab, "zxid=%lld", (long long)bounce_name(&bounce, 1)), "target=local",
+	    NULL));
+	bounce_fini(&bounce);
+}
