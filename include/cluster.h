@@ -59,6 +59,11 @@ bool cluster_try_listeners(const struct cluster *cluster, const struct listeners
 bool cluster_set_override(struct cluster *cluster, const struct override *override,
                           struct err *err) MUST_CHECK;
 
+/* What is wrong around this target of the configuration, for a person to mend; "": nothing. Logged
+ * when it is news. */
+void cluster_set_alarm(const struct cluster *cluster, const struct config_target *target,
+                       const char *alarm);
+
 /* This cluster in the document of GET /status; a new reference. */
 json_t *cluster_status(const struct cluster *cluster) MUST_CHECK;
 

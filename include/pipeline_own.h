@@ -24,8 +24,13 @@ struct pipeline {
 	struct cluster **clusters;
 	size_t cluster_count; /* created so far */
 	struct event *settle; /* NULL before the start */
+	struct event *look;   /* NULL before the start */
 	unsigned edition;     /* above 0; counts the reloads of the configuration */
 	int64_t started_us;   /* the first edition; clock_now_us() */
 };
+
+/* pipeline_look.c: what is around the targets, and may be changed without segue: looked at after
+ * the start, and then from time to time, until event_free(pipeline->look). */
+void pipeline_look_start(struct pipeline *pipeline);
 
 #endif

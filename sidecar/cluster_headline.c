@@ -159,7 +159,13 @@ static void say_targets(struct saying *saying)
 		bool troubled;
 
 		target_status(cluster->outlets[i].target, &status);
-		troubled = status.problem[0] != '\0';
+		if (*status.alarm != '\0') {
+			strbuf_printf(&saying->line, "ALARM: %s/%s: %s",
+			              config_target_kind_name(config->kind), config->name,
+			              status.alarm);
+			end_line(saying, CLUSTER_BAD);
+		}
+		troubled = status.problem[0] != '\0' && status.problem != status.alarm;
 		if (status.in_sync || (!troubled && !cluster->primed))
 			continue;
 		strbuf_printf(&saying->line, "%s/%s: not confirmed: %s",

@@ -2,6 +2,7 @@
  * remember. */
 #include <string.h>
 
+#include "base/log.h"
 #include "cluster_own.h"
 
 const struct outlet *cluster_find_outlet(const struct cluster *cluster,
@@ -30,6 +31,23 @@ bool cluster_has_confirmed(const struct cluster *cluster, const struct outlet *o
 
 	target_status(outlet->target, &status);
 	return status.in_sync && status.zxid == cluster->applied.topology.zxid;
+}
+
+void cluster_set_alarm(const struct cluster *cluster, const struct config_target *target,
+                       const char *alarm)
+{
+	const struct outlet *outlet = cluster_find_outlet(cluster, target);
+
+	if (outlet == NULL || !target_set_alarm(outlet->target, alarm))
+		return;
+	if (*alarm != '\0')
+		log_error("target_alarm", KV_STR("cluster", target->cluster),
+		          KV_STR("kind", config_target_kind_name(target->kind)),
+		          KV_STR("target", target->name), KV_STR("alarm", alarm));
+	else
+		log_info("target_alarm_over", KV_STR("cluster", target->cluster),
+		         KV_STR("kind", config_target_kind_name(target->kind)),
+		         KV_STR("target", target->name));
 }
 
 static void on_changed(void *arg)

@@ -15,7 +15,7 @@ static bool is_confirmed(const struct cluster *cluster)
 
 	for (size_t i = 0; i < cluster->outlet_count; i++) {
 		target_status(cluster->outlets[i].target, &status);
-		if (!status.in_sync)
+		if (!status.in_sync || *status.alarm != '\0')
 			return false;
 	}
 	return true;

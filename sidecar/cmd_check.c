@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apply/install.h"
 #include "base/file.h"
 #include "check/check.h"
 #include "guess.h"
@@ -89,40 +90,24 @@ char *check_socket_fix(const char *path, const char *missing)
 	                 user, group->gr_name, user);
 }
 
-/* A file without a name leaves nothing behind, whatever happens; not every file system has them. */
-static bool can_create(const char *folder)
-{
-	auto_free char *name = xasprintf("%s/.segue-check-XXXXXX", folder);
-	auto_close int fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-
-	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
-		return fd >= 0;
-	fd = mkostemp(name, O_CLOEXEC);
-	return fd >= 0 && unlink(name) == 0;
-}
-
 void check_folder(struct check *check, const char *what, const char *folder)
 {
-	auto_free char *user = check_user();
-	auto_free char *make = xasprintf("make the folder, for the user that segue runs as: "
-	                                 "install -d -o %s %s",
-	                                 user, folder);
-	auto_free char *give = xasprintf("run as another user than %s, or give this one write "
-	                                 "access: chown %s %s",
-	                                 user, user, folder);
+	auto_free char *fix = NULL;
 	struct stat st;
 
-	if (check_is_shut(check, folder))
+	if (check_is_shut(check, folder)) {
 		check_denied(check, CHECK_FAIL, what, "write to", folder);
-	else if (stat(folder, &st) != 0)
-		check_note(check, CHECK_FAIL, what, make, "%s: %s", folder, strerror(errno));
-	else if (!S_ISDIR(st.st_mode))
+	} else if (stat(folder, &st) == 0 && !S_ISDIR(st.st_mode)) {
 		check_note(check, CHECK_FAIL, what, "name a folder", "%s is no folder", folder);
-	else if (!can_create(folder))
-		check_note(check, CHECK_FAIL, what, give, "%s: no file can be made there: %s",
-		           folder, strerror(errno));
-	else
+	} else if (!file_can_create(folder)) {
+		const int error = errno;
+
+		fix = install_folder_cure(folder, error);
+		check_note(check, CHECK_FAIL, what, fix, "%s: no file can be made there: %s",
+		           folder, strerror(error));
+	} else {
 		check_note(check, CHECK_OK, what, NULL, "%s is writable", folder);
+	}
 }
 
 static void note_config(struct check *check)

@@ -4,9 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/haproxy_binds.h"
+#include "apply/haproxy_names.h"
 #include "apply/haproxy_taken.h"
+#include "base/file.h"
 #include "base/machine.h"
+
+#define FILE_MAX ((size_t)4 * 1024 * 1024) /* bytes of one file of HAProxy's */
 
 struct listeners {
 	const struct config *config;
@@ -85,4 +88,68 @@ const struct config_target *listeners_find(const struct listeners *listeners, si
 			return target;
 	}
 	return NULL;
+}
+
+/* --- HAProxy's own files --- */
+
+struct shared {
+	const struct listeners *listeners;
+	const char *socket;
+	const struct haproxy_files *files;
+	bool ask;
+	listeners_shared_cb *found;
+	void *arg;
+};
+
+/* Numbers in place of a name that has some. */
+static struct haproxy_bind as_bound(const struct haproxy_bind *bind, bool ask)
+{
+	struct haproxy_bind bound;
+
+	return haproxy_bind_resolve(bind, ask, &bound) ? bound : *bind;
+}
+
+static void find_rendered(const struct shared *shared, const struct haproxy_bind *own)
+{
+	const struct haproxy_binds *binds = &shared->listeners->binds;
+	const struct haproxy_bind bound = as_bound(own, shared->ask);
+
+	for (size_t i = 0; i < binds->count; i++) {
+		const struct haproxy_bind *rendered = &binds->items[i];
+		const struct config_target *target =
+		    &shared->listeners->config->targets[rendered->owner];
+		struct haproxy_bind at;
+
+		if (strcmp(target->socket, shared->socket) != 0)
+			continue;
+		at = as_bound(rendered, shared->ask);
+		if (!haproxy_bind_shares(&at, &bound))
+			continue;
+		shared->found(target, rendered, shared->files->items[own->owner], own, shared->arg);
+		return;
+	}
+}
+
+void listeners_find_shared(const struct listeners *listeners, const char *socket,
+                           const struct haproxy_files *files, bool ask, listeners_shared_cb *found,
+                           void *arg)
+{
+	const struct shared shared = {.listeners = listeners,
+	                              .socket = socket,
+	                              .files = files,
+	                              .ask = ask,
+	                              .found = found,
+	                              .arg = arg};
+	struct haproxy_binds own = {.count = 0};
+	struct err ignored; /* `segue check` says it */
+
+	for (size_t i = 0; i < files->count; i++) {
+		auto_strbuf struct strbuf text = STRBUF_INIT;
+
+		if (file_read(files->items[i], FILE_MAX, &text, NULL, &ignored))
+			haproxy_binds_read(&own, text.data, text.len, 0, i);
+	}
+	for (size_t i = 0; i < own.count; i++)
+		find_rendered(&shared, &own.items[i]);
+	haproxy_binds_free(&own);
 }

@@ -330,6 +330,7 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 	pipeline_destroy(old);
 	pipeline->left_notes = left_notes_release(pipeline->base, pipeline->config);
 	settle_soon(pipeline);
+	pipeline_look_start(pipeline);
 	return true;
 }
 
@@ -343,6 +344,8 @@ void pipeline_destroy(struct pipeline *pipeline)
 	free(pipeline->clusters);
 	if (pipeline->settle != NULL)
 		event_free(pipeline->settle);
+	if (pipeline->look != NULL)
+		event_free(pipeline->look);
 	if (pipeline->hub != NULL)
 		target_hub_destroy(pipeline->hub);
 	if (pipeline->zk != NULL)

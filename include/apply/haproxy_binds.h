@@ -30,6 +30,9 @@ struct haproxy_bind {
 	struct in6_addr address; /* the first 4 bytes for IPv4 */
 	uint16_t first, last;    /* ports; 0 for a name */
 	char *name;              /* of HAPROXY_BIND_NAME: the same for every spelling */
+	char *host;              /* where that is a host name; see haproxy_bind_resolve() */
+	int host_family;         /* AF_UNSPEC: any */
+	uint16_t host_first, host_last;
 	char *interface, *netns; /* "": any; the machine's own */
 };
 
@@ -56,7 +59,15 @@ void haproxy_binds_free(struct haproxy_binds *binds);
  * address in an IPv6 one for itself. False: it is no address. */
 bool haproxy_bind_of(const char *address, uint16_t port, struct haproxy_bind *out) MUST_CHECK;
 
+/* What HAProxy binds for a bind with a host name: `address` is what the name stands for. False: it
+ * has none, or `address` is no address. Nothing to free; shares the words of `bind`. */
+bool haproxy_bind_at(const struct haproxy_bind *bind, const char *address,
+                     struct haproxy_bind *out) MUST_CHECK;
+
 /* Is there an IP address and port that both take? */
 bool haproxy_bind_overlaps(const struct haproxy_bind *a, const struct haproxy_bind *b);
+
+/* The same; or are both the same unix socket or name? */
+bool haproxy_bind_shares(const struct haproxy_bind *a, const struct haproxy_bind *b);
 
 #endif

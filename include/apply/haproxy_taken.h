@@ -19,6 +19,10 @@ typedef void haproxy_taken_cb(const struct haproxy_bind *bind, uint16_t port, ui
 void haproxy_taken_find(const char *socket, const struct haproxy_binds *binds, size_t group,
                         haproxy_taken_cb *found, void *arg);
 
+/* The process that listens at this stats socket: the master, or a worker; 0: none, or none that
+ * this process could see. */
+int64_t haproxy_pid_at(const char *socket) MUST_CHECK;
+
 /* It answers at this stats socket, and is in another network namespace, or behind an address. */
 bool haproxy_is_elsewhere(const char *socket) MUST_CHECK;
 

@@ -30,6 +30,10 @@ bool install_owner(const struct config_target *config, struct file_owner *out,
  * replaces, or a link that segue does not follow. */
 char *install_path(const struct config_target *config, struct err *err) MUST_CHECK;
 
+/* What a person does where no file can be made in the folder, by the errno of that. Caller frees.
+ */
+char *install_folder_cure(const char *folder, int error) MUST_CHECK;
+
 /* True when the output holds exactly these bytes now. */
 bool install_is_current(const char *output, const char *text, size_t len) MUST_CHECK;
 

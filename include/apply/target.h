@@ -64,11 +64,16 @@ void target_fence(struct target *target, int64_t episode);
 struct target_status {
 	int64_t zxid;          /* of the desired text; 0: none yet */
 	bool in_sync;          /* live state read back and agrees, file installed, no reload owed */
-	const char *problem;   /* "" or what keeps it from being in sync; borrowed */
+	const char *problem;   /* "" or what keeps it from being in sync; or `alarm`; borrowed */
+	const char *alarm;     /* "" or what a person has to mend around it; borrowed */
 	const char *step;      /* what it does now: "idle", "reading", "pushing", ... */
 	unsigned old_sessions; /* to a former primary, that could not be ended when last tried */
 };
 void target_status(const struct target *target, struct target_status *out);
+
+/* What is wrong around the target, in sync or not, for a person to mend; "": nothing. True: it was
+ * something else before. */
+bool target_set_alarm(struct target *target, const char *alarm);
 
 /* Where clients are led. */
 struct target_place {

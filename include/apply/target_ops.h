@@ -36,6 +36,7 @@ struct target {
 	struct event_base *base;
 	const struct config_target *config;
 	char *refused; /* why the last text was not taken; NULL: it was */
+	char *alarm;   /* NULL: none */
 	char *marker;  /* "<state_dir>/KIND-NAME.reload": there while a reload is owed */
 	struct event *changed_event;
 	void (*changed)(void *arg);

@@ -35,6 +35,9 @@ bool file_commit(const char *staged, const char *path, struct err *err) MUST_CHE
 bool file_replace(const char *path, const void *data, size_t len, const struct file_owner *owner,
                   struct err *err) MUST_CHECK;
 
+/* Can this process make files in the folder? Leaves nothing behind; false: errno says why not. */
+bool file_can_create(const char *folder) MUST_CHECK;
+
 /* Takes the lock file `path` for this process, for as long as the returned descriptor (or a copy of
  * it) is open, and writes the pid into it. -1 where it cannot, or where another process has it: the
  * error then names its pid. */

@@ -35,6 +35,7 @@ static void bind_fini(struct haproxy_bind *bind)
 	free(bind->section_name);
 	free(bind->spelled);
 	free(bind->name);
+	free(bind->host);
 	free(bind->interface);
 	free(bind->netns);
 }
@@ -88,7 +89,8 @@ static bool skip_prefix(const char **text, int *family)
 	return *family == AF_UNIX || strchr(*text, '@') == NULL;
 }
 
-/* An IP of the family, or one of the ways to write "all". False: a host name. */
+/* An IP of the family, or one of the ways to write "all". An IPv4 address in an IPv6 one is the
+ * former. False: a host name. */
 static bool read_ip(const char *host, int family, bool v6only, struct haproxy_bind *bind)
 {
 	bool any = *host == '\0' || strcmp(host, "*") == 0;
@@ -105,8 +107,13 @@ static bool read_ip(const char *host, int family, bool v6only, struct haproxy_bi
 	bind->kind = HAPROXY_BIND_IPV6;
 	if (inet_pton(AF_INET6, host, &bind->address) != 1)
 		return false;
-	if (IN6_IS_ADDR_UNSPECIFIED(&bind->address))
+	if (IN6_IS_ADDR_UNSPECIFIED(&bind->address)) {
 		bind->kind = v6only ? HAPROXY_BIND_ANY_IPV6 : HAPROXY_BIND_ANY;
+	} else if (IN6_IS_ADDR_V4MAPPED(&bind->address)) {
+		bind->kind = HAPROXY_BIND_IPV4;
+		memmove(&bind->address, &bind->address.s6_addr[12], 4);
+		memset(&bind->address.s6_addr[4], 0, 12);
+	}
 	return true;
 }
 
@@ -126,6 +133,10 @@ static bool read_host_port(char *text, int family, bool v6only, struct haproxy_b
 		return true;
 	bind->kind = HAPROXY_BIND_NAME;
 	bind->name = xstrdup(bind->spelled);
+	bind->host = xstrdup(host);
+	bind->host_family = family;
+	bind->host_first = bind->first;
+	bind->host_last = bind->last;
 	bind->first = bind->last = 0;
 	return true;
 }
@@ -288,14 +299,15 @@ bool haproxy_bind_of(const char *address, uint16_t port, struct haproxy_bind *ou
 {
 	*out = (struct haproxy_bind){
 	    .first = port, .last = port, .interface = (char *)"", .netns = (char *)""};
-	if (*address == '\0' || !read_ip(address, AF_UNSPEC, false, out))
-		return false;
-	if (out->kind == HAPROXY_BIND_IPV6 && IN6_IS_ADDR_V4MAPPED(&out->address)) {
-		out->kind = HAPROXY_BIND_IPV4;
-		memmove(&out->address, &out->address.s6_addr[12], 4);
-		memset(&out->address.s6_addr[4], 0, 12);
-	}
-	return true;
+	return *address != '\0' && read_ip(address, AF_UNSPEC, false, out);
+}
+
+bool haproxy_bind_at(const struct haproxy_bind *bind, const char *address, struct haproxy_bind *out)
+{
+	*out = *bind;
+	out->first = bind->host_first;
+	out->last = bind->host_last;
+	return bind->host != NULL && *address != '\0' && read_ip(address, AF_UNSPEC, false, out);
 }
 
 bool haproxy_bind_overlaps(const struct haproxy_bind *a, const struct haproxy_bind *b)
@@ -306,13 +318,16 @@ bool haproxy_bind_overlaps(const struct haproxy_bind *a, const struct haproxy_bi
 	        strcmp(a->interface, b->interface) == 0);
 }
 
-static bool clash(const struct haproxy_bind *a, const struct haproxy_bind *b)
+bool haproxy_bind_shares(const struct haproxy_bind *a, const struct haproxy_bind *b)
 {
-	if (a->owner == b->owner && a->section == b->section)
-		return false;
 	if (a->kind == HAPROXY_BIND_NAME || b->kind == HAPROXY_BIND_NAME)
 		return a->kind == b->kind && strcmp(a->name, b->name) == 0;
 	return haproxy_bind_overlaps(a, b);
+}
+
+static bool clash(const struct haproxy_bind *a, const struct haproxy_bind *b)
+{
+	return (a->owner != b->owner || a->section != b->section) && haproxy_bind_shares(a, b);
 }
 
 /* Could `b`, which stands behind `a`, or one behind it, clash with `a`? */

@@ -106,6 +106,13 @@ static bool find_haproxy(const char *path, struct ucred *out)
 	       getsockopt(fd, SOL_SOCKET, SO_PEERCRED, out, &len) == 0;
 }
 
+int64_t haproxy_pid_at(const char *socket)
+{
+	struct ucred haproxy;
+
+	return *socket == '/' && find_haproxy(socket, &haproxy) ? haproxy.pid : 0;
+}
+
 bool haproxy_is_elsewhere(const char *socket)
 {
 	struct ucred haproxy;

@@ -116,6 +116,32 @@ char *install_path(const struct config_target *config, struct err *err)
 	return STEAL(path);
 }
 
+char *install_folder_cure(const char *folder, int error)
+{
+	const struct group *found = getgrgid(getegid());
+	const char *group = found != NULL ? found->gr_name : "GROUP";
+
+	switch (error) {
+	case ENOENT:
+		return xasprintf("make it, open to the group that segue runs with: install -d -g "
+		                 "%s -m 2775 %s",
+		                 group, folder);
+	case EROFS:
+		return xasprintf(
+		    "the sandbox of segue's unit keeps it read-only: ReadWritePaths=%s "
+		    "under [Service] (systemctl edit segue, or segue-pgbouncer), then "
+		    "restart that",
+		    folder);
+	case EACCES:
+	case EPERM:
+		return xasprintf("open it to the group that segue runs with: chgrp %s %s && chmod "
+		                 "g+ws %s",
+		                 group, folder, folder);
+	default:
+		return xasprintf("see to its file system: df -h -i %s", folder);
+	}
+}
+
 bool install_is_current(const char *output, const char *text, size_t len)
 {
 	auto_strbuf struct strbuf now = STRBUF_INIT;

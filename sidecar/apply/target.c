@@ -73,6 +73,19 @@ void target_status(const struct target *target, struct target_status *out)
 		out->in_sync = false;
 		out->problem = target->refused;
 	}
+	out->alarm = target->alarm != NULL ? target->alarm : "";
+	if (*out->problem == '\0')
+		out->problem = out->alarm;
+}
+
+bool target_set_alarm(struct target *target, const char *alarm)
+{
+	if (strcmp(target->alarm != NULL ? target->alarm : "", alarm) == 0)
+		return false;
+	free(target->alarm);
+	target->alarm = *alarm != '\0' ? xstrdup(alarm) : NULL;
+	target_changed(target);
+	return true;
 }
 
 void target_places(const struct target *target, struct target_places *desired,
@@ -167,6 +180,7 @@ void target_fini(struct target *target)
 	event_free(target->changed_event);
 	free(target->marker);
 	free(target->refused);
+	free(target->alarm);
 }
 
 void target_changed(struct target *target)

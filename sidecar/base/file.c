@@ -54,6 +54,18 @@ bool file_read(const char *path, size_t max, struct strbuf *out, bool *missing, 
 	return false;
 }
 
+/* A file without a name leaves nothing behind, whatever happens; not every file system has them. */
+bool file_can_create(const char *folder)
+{
+	auto_free char *name = xasprintf("%s/.segue-try-XXXXXX", folder);
+	auto_close int fd = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+
+	if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL))
+		return fd >= 0;
+	fd = mkostemp(name, O_CLOEXEC);
+	return fd >= 0 && unlink(name) == 0;
+}
+
 static char *staged_name(const char *path)
 {
 	auto_free char *for_dir = xstrdup(path);

@@ -135,7 +135,7 @@ Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 	const uint16_t port = lab_port(lab);
 	struct lab_haproxy *haproxy = lab_haproxy_create(
 	    lab, lab_printf(lab,
-	                    "frontend old\n\tbind 127.0.0.1:%u\n\tdefault_backend old\n"
+	                    "frontend old\n\tbind 127.0.1:%u\n\tdefault_backend old\n"
 	                    "backend old\n\tserver s 127.0.0.1:1\n",
 	                    port));
 	const char *printed, *nobody = lab_path(lab, "nobody.sock");
@@ -158,8 +158,9 @@ Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 	            "it is written: by segue publish");
 	expect_line(printed, "/none.mustache: name it in template, copy one of "
 	                     "/usr/share/segue/templates");
-	expect_line(printed, "/none: No such file or directory: make the folder, for the user that "
-	                     "segue runs as: install -d -o ");
+	expect_line(printed,
+	            "/none: no file can be made there: No such file or directory: make it, open "
+	            "to the group that segue runs with: install -d -g ");
 	expect_line(printed, lab_printf(lab,
 	                                "there has to be: stats socket %s/none.sock mode 660 "
 	                                "level admin\n",
@@ -167,10 +168,11 @@ Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 	expect_line(printed, ": nobody listens there: is it running (systemctl status)");
 	expect_line(
 	    printed,
-	    lab_printf(lab,
-	               "main.cfg listens at 127.0.0.1:%u, and so does the rendered text, at "
-	               "127.0.0.1:%u: take that section out",
-	               port, port));
+	    lab_printf(
+	        lab,
+	        "main.cfg listens at 127.0.1:%u (frontend old), and so does the rendered text, at "
+	        "127.0.0.1:%u: take that section out",
+	        port, port));
 	cr_expect_null(strstr(printed, "another process"), "%s", printed);
 	lab_destroy(lab);
 }
@@ -211,9 +213,9 @@ Test(check, root_looks_with_the_access_of_the_user_who_is_named)
 	expect_line(output.data,
 	            lab_printf(lab,
 	                       "FAIL  state_dir: %s: no file can be made there: "
-	                       "Permission denied: run as another user than nobody, or "
-	                       "give this one write access: chown nobody %s\n",
-	                       folder, folder));
+	                       "Permission denied: open it to the group that segue runs with: "
+	                       "chgrp nogroup %s && chmod g+ws %s\n",
+	                       folder, folder, folder));
 	argv[4] = NULL;
 	strbuf_reset(&output);
 	cr_expect_eq(lab_run(lab, argv, &output), CMD_FAILED, "%s", output.data);
@@ -259,7 +261,7 @@ Test(check, what_is_wrong_is_found_all_at_once)
 	expect_line(printed, "warn  cluster/b: /segue/b/master does not exist: ");
 	expect_line(printed, "FAIL  haproxy/g: ");
 	expect_line(printed, "bad.mustache:1:");
-	expect_line(printed, "/no: No such file or directory: make the folder");
+	expect_line(printed, "/no: no file can be made there: No such file or directory: make it");
 	expect_line(printed, "nobody-of-segue");
 	expect_line(printed, "no.sock: ");
 	expect_line(printed, "FAIL  file/f: ");

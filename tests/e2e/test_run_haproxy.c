@@ -245,3 +245,75 @@ Test(run_haproxy, a_full_disk_does_not_stop_the_move_and_the_file_follows)
 	cr_assert(run_file_names(&run, 1));
 	run_fini(&run);
 }
+
+static bool readyz_is(void *arg)
+{
+	const struct worker *wanted = arg; /* pid: the code */
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+
+	return lab_ask(lab_segue_listen(wanted->run->segue), "GET", "/readyz", &body) ==
+	       wanted->pid;
+}
+
+static bool wait_readyz(struct run *run, int code)
+{
+	return lab_wait_until(readyz_is, &(struct worker){run, code}, RUN_TIMEOUT_MS);
+}
+
+static void reload(struct run *run)
+{
+	lab_segue_mark(run->segue);
+	lab_process_signal(lab_segue_process(run->segue), SIGHUP);
+	cr_assert_not_null(
+	    lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=config_reloaded", NULL));
+}
+
+/* haproxy -c and HAProxy see nothing in it, and the kernel would deal the clients out. */
+Test(run_haproxy, a_section_of_haproxys_own_on_the_same_address_is_an_alarm_until_it_is_gone)
+{
+	struct run run;
+	const char *file, *good;
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+
+	start_on(&run, &(struct run_options){0}, 0);
+	cr_assert(wait_readyz(&run, 200));
+	file = lab_haproxy_main_file(run.haproxy);
+	good = lab_read_file(run.lab, file);
+	lab_write_file(file, lab_printf(run.lab,
+	                                "%s\nlisten old\n\tmode tcp\n\tbind 127.0.1:%u\n"
+	                                "\tserver s 127.0.0.1:%u\n",
+	                                good, run.port, lab_backend_port(run.backends[2])));
+	reload(&run);
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=target_alarm",
+	                                      "kind=haproxy", "target=local", "(listen old)",
+	                                      "take that section out", NULL));
+	cr_assert_eq(lab_ask(lab_segue_listen(run.segue), "GET", "/readyz", &body), 503);
+	cr_expect_not_null(strstr(body.data, "ALARM: haproxy/local: "), "%s", body.data);
+	cr_expect_null(strstr(body.data, "not confirmed"), "%s", body.data);
+	cr_assert(run_wait_moved(&run, run_set_primary(&run, 1)));
+	lab_write_file(file, good);
+	reload(&run);
+	cr_assert(wait_readyz(&run, 200));
+	run_fini(&run);
+}
+
+/* Found out before the day when the file has to be replaced. */
+Test(run_haproxy, an_output_folder_that_takes_no_file_is_an_alarm_at_the_start)
+{
+	struct run run;
+	const char *folder;
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+
+	start_on(&run, &(struct run_options){.target = ""}, 0);
+	cr_assert(wait_readyz(&run, 200));
+	folder = lab_haproxy_conf_dir(run.haproxy);
+	cr_assert_eq(rename(folder, lab_path(run.lab, "away")), 0);
+	reload(&run);
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=target_alarm",
+	                                      "no file can be made in ", "install -d -g ", NULL));
+	cr_assert_eq(lab_ask(lab_segue_listen(run.segue), "GET", "/readyz", &body), 503);
+	cr_assert_eq(rename(lab_path(run.lab, "away"), folder), 0);
+	reload(&run);
+	cr_assert(wait_readyz(&run, 200));
+	run_fini(&run);
+}

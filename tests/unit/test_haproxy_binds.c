@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "apply/haproxy_binds.h"
+#include "apply/haproxy_names.h"
 #include "base/strbuf.h"
 
 static void read_text(struct haproxy_binds *binds, const char *text, size_t group, size_t owner)
@@ -47,6 +48,8 @@ Test(haproxy_binds, one_address_in_two_texts_is_found_however_it_is_spelled)
 	       "0:ipv4@127.0.0.1:5000 1:tcp@127.0.0.1:5000\n");
 	expect("[::1]:5000", "0:0::1:5000", "0:[::1]:5000 1:0:0::1:5000\n");
 	expect("\"127.0.0.1\":5000", "127.0.0.1:'5000'", "0:127.0.0.1:5000 1:127.0.0.1:5000\n");
+	expect("[::ffff:127.0.0.1]:5000", "127.0.0.1:5000",
+	       "0:[::ffff:127.0.0.1]:5000 1:127.0.0.1:5000\n");
 	expect("localhost:5000", "localhost:5000", "0:localhost:5000 1:localhost:5000\n");
 	expect("\"${ADDR}:5000\"", "\"${ADDR}:5000\"", "0:${ADDR}:5000 1:${ADDR}:5000\n");
 }
@@ -205,4 +208,41 @@ Test(haproxy_binds, each_one_is_told_once_however_many_there_are)
 	cr_expect_eq(told, ARRAY_LEN(lines) - 1);
 	cr_expect_eq(strncmp(found, "0:127.0.0.1:5000 1:127.0.0.1:5000\n0:127.0.0.1:5000 2:", 53),
 	             0);
+}
+
+/* As a bind of this one address is. */
+static void expect_resolved(const char *spelled, const char *address)
+{
+	auto_free char *text = xasprintf("frontend f\n bind %s\n", spelled);
+	struct haproxy_binds binds = {.items = NULL};
+	struct haproxy_bind found, wanted;
+
+	read_text(&binds, text, 0, 0);
+	cr_assert_eq(binds.count, 1, "%s", spelled);
+	cr_assert(haproxy_bind_of(address, 5000, &wanted));
+	if (haproxy_bind_resolve(&binds.items[0], false, &found))
+		cr_expect(haproxy_bind_shares(&found, &wanted), "%s", spelled);
+	else
+		cr_expect_fail("%s", spelled);
+	haproxy_binds_free(&binds);
+}
+
+Test(haproxy_binds, a_host_name_becomes_what_haproxy_takes_it_for)
+{
+	expect_resolved("127.0.1:5000", "127.0.0.1");
+	expect_resolved("ipv4@localhost:5000-5009", "127.0.0.1");
+}
+
+Test(haproxy_binds, names_in_etc_hosts)
+{
+	static const char hosts[] =
+	    "# a b\n127.0.0.1\tlocalhost  db1 # db2\n\n  ::1 ip6-localhost\r\n";
+
+	cr_expect(haproxy_names_has(hosts, "LocalHost"));
+	cr_expect(haproxy_names_has(hosts, "db1"));
+	cr_expect(haproxy_names_has(hosts, "ip6-localhost"));
+	cr_expect_not(haproxy_names_has(hosts, "db2"));
+	cr_expect_not(haproxy_names_has(hosts, "db"));
+	cr_expect_not(haproxy_names_has(hosts, "127.0.0.1"), "an address");
+	cr_expect_not(haproxy_names_has(hosts, "b"));
 }
