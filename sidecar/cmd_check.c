@@ -105,6 +105,12 @@ void check_folder(struct check *check, const char *what, const char *folder)
 		fix = install_folder_cure(folder, error);
 		check_note(check, CHECK_FAIL, what, fix, "%s: no file can be made there: %s",
 		           folder, strerror(error));
+	} else if (check->unit != NULL && !unit_leaves_writable(check->unit, folder)) {
+		fix = xasprintf("ReadWritePaths=%s under [Service]: systemctl edit %s", folder,
+		                check->unit->name);
+		check_note(check, CHECK_FAIL, what, fix,
+		           "%s.service may not write to %s (ProtectSystem=%s)", check->unit->name,
+		           folder, check->unit->protect);
 	} else {
 		check_note(check, CHECK_OK, what, NULL, "%s is writable", folder);
 	}
@@ -127,6 +133,11 @@ static void note_config(struct check *check)
 		           "%s: clusters %zu, targets %zu; looked at as %s", config->file,
 		           config->cluster_count, config->target_count, check->as);
 	check_marks(check);
+	line = check->unit != NULL ? check->unit->ignored.data : "";
+	for (; *line != '\0'; line += strcspn(line, "\n") + 1)
+		check_note(check, CHECK_WARN, check->unit->name,
+		           "put it under [Service], then systemctl daemon-reload", "%.*s",
+		           (int)strcspn(line, "\n"), line);
 }
 
 static void note_mark(unsigned line, const char *key, const char *what, void *arg)
@@ -287,7 +298,8 @@ int cmd_check(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	config = config_load(file, &errors);
+	config = strcmp(file, CMD_DEFAULT_CONFIG) == 0 ? check_load("", file, &errors)
+	                                               : config_load(file, &errors);
 	if (config == NULL) {
 		explain(file, errors.data);
 		return CMD_USAGE;

@@ -47,6 +47,9 @@ char *check_user(void) MUST_CHECK;
  * unit_free() either way. */
 bool check_find_unit(const char *root, const struct config *config, struct unit *out) MUST_CHECK;
 
+/* config_load() with the environment that the unit of this configuration has below `root`. */
+struct config *check_load(const char *root, const char *file, struct strbuf *errors) MUST_CHECK;
+
 /* Makes this process `user`; with NULL, where root looks at the file that the units read, the
  * unit's user; else nobody else. Sets check->unit to `unit` or NULL and returns what check->as is
  * to be, which the caller frees; NULL where there is no such user, or this one may not. */

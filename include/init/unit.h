@@ -13,9 +13,14 @@
 #include "base/util.h"
 
 struct unit {
-	char *name;                               /* "segue", without .service */
-	char *user, *group;                       /* "": root, and the user's own */
+	char *name;         /* "segue", without .service */
+	char *user, *group; /* "": root, and the user's own */
+	char *where;        /* file and line of the last of these, and groups */
 	struct strbuf groups, environment, state; /* words, as the files have them */
+	struct strbuf environment_files;          /* words; a - before one that need not be there */
+	struct strbuf writable;                   /* words of ReadWritePaths= and the like */
+	char *protect;                            /* ProtectSystem */
+	struct strbuf ignored; /* keys of these that stand where systemd ignores them, one a line */
 };
 
 /* Whether it is installed under `root` ("": this machine); where it is not, `out` is empty.
@@ -28,6 +33,13 @@ bool unit_is_enabled(const char *root, const char *name);
 
 /* /var/lib/NAME is made, and given to the user, when the unit starts. */
 bool unit_makes_state(const struct unit *unit, const char *folder);
+
+/* The sandbox of the unit leaves the folder writable, whatever owner and mode say. */
+bool unit_leaves_writable(const struct unit *unit, const char *folder);
+
+/* This process gets the environment of the unit: Environment=, and then its files. Without the
+ * variables of libpq, where those are not wanted. Returns how many. */
+size_t unit_set_environment(const struct unit *unit, bool libpq);
 
 /* Somebody whose access is looked at. */
 struct account {

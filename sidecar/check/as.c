@@ -28,6 +28,65 @@ bool check_find_unit(const char *root, const struct config *config, struct unit 
 	return unit_load(root, name, out);
 }
 
+/* The next unit of those that are installed, enabled ones first; NULL: there is none left. */
+static const char *next_unit(const char *root, size_t *at)
+{
+	static const char *const names[] = {DEBIAN_POOLER_UNIT, DEBIAN_UNIT, DEBIAN_PUBLISHER_UNIT};
+
+	while (*at < 2 * ARRAY_LEN(names)) {
+		const char *name = names[*at % ARRAY_LEN(names)];
+		bool first = (*at)++ < ARRAY_LEN(names);
+
+		if (debian_has_unit_below(root, name) && unit_is_enabled(root, name) == first)
+			return name;
+	}
+	return NULL;
+}
+
+/* With the environment of this unit. */
+static struct config *load_as(const char *root, const char *name, const char *file,
+                              struct strbuf *errors)
+{
+	struct config *config;
+	struct unit unit;
+	size_t count = 0;
+
+	if (unit_load(root, name, &unit))
+		count = unit_set_environment(&unit, false);
+	config = config_load(file, errors);
+	if (config == NULL && count > 0)
+		strbuf_printf(errors,
+		              "segue check: looked at with the environment of %s.service "
+		              "(Environment=, EnvironmentFile=)\n",
+		              name);
+	unit_free(&unit);
+	return config;
+}
+
+/* By the unit that can read it, and then by the one that it turns out to be for. */
+struct config *check_load(const char *root, const char *file, struct strbuf *errors)
+{
+	size_t before = errors->len, at = 0;
+	struct config *config = NULL;
+	struct unit unit;
+	const char *name;
+
+	while (config == NULL && (name = next_unit(root, &at)) != NULL) {
+		errors->len = before;
+		config = load_as(root, name, file, errors);
+	}
+	if (at > 0 && name == NULL && errors->len == before)
+		return config_load(file, errors); /* no unit is installed */
+	if (config == NULL)
+		return NULL;
+	if (check_find_unit(root, config, &unit) && strcmp(unit.name, name) != 0) {
+		config_free(config);
+		config = load_as(root, unit.name, file, errors);
+	}
+	unit_free(&unit);
+	return config;
+}
+
 /* Of whom the unit knows more: further groups, and where the passwords are. */
 static bool is_units(const struct unit *unit, const char *user)
 {

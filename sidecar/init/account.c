@@ -66,6 +66,14 @@ static bool group_id(const char *name, gid_t *out, struct err *err)
 	return true;
 }
 
+static bool tell_unit(const struct unit *unit, struct err *err)
+{
+	bool known = unit->where != NULL && *unit->where != '\0';
+
+	return err_wrap(err, "%s.service%s%s", unit->name, known ? ", " : "",
+	                known ? unit->where : "");
+}
+
 static bool add_groups_of_unit(const struct unit *unit, struct account *account, struct err *err)
 {
 	auto_free char *words = xstrdup(unit->groups.data);
@@ -76,7 +84,7 @@ static bool add_groups_of_unit(const struct unit *unit, struct account *account,
 		if (*word == '\0')
 			continue;
 		if (!group_id(word, &gid, err))
-			return err_wrap(err, "%s.service", unit->name);
+			return tell_unit(unit, err);
 		add_group(account, gid);
 	}
 	return true;
@@ -89,10 +97,12 @@ struct account *account_of_unit(const struct unit *unit, struct err *err)
 	gid_t gid = 0;
 
 	if (*unit->group != '\0' && !group_id(unit->group, &gid, err)) {
-		(void)err_wrap(err, "%s.service", unit->name);
+		(void)tell_unit(unit, err);
 		return NULL;
 	}
 	account = find(user, *unit->group != '\0' ? &gid : NULL, err);
+	if (account == NULL)
+		(void)tell_unit(unit, err);
 	if (account == NULL || add_groups_of_unit(unit, account, err))
 		return account;
 	account_free(account);
@@ -140,22 +150,6 @@ bool account_may_write(const struct account *account, const char *folder)
 	return stat(folder, &st) == 0 && S_ISDIR(st.st_mode) && (rights(account, &st) & 03) == 03;
 }
 
-/* NAME=VALUE words without quotes, which is what segue's units have. */
-static void take_environment(const struct unit *unit)
-{
-	auto_free char *words = xstrdup(unit->environment.data);
-	char *rest = words, *word;
-
-	while ((word = strsep(&rest, " \t")) != NULL) {
-		char *equals = strchr(word, '=');
-
-		if (equals == NULL || strchr("\"'", *word) != NULL)
-			continue;
-		*equals = '\0';
-		setenv(word, equals + 1, 1);
-	}
-}
-
 bool account_become(const struct account *account, const struct unit *unit, struct err *err)
 {
 	if (setgroups((size_t)account->group_count, account->groups) != 0 ||
@@ -164,6 +158,6 @@ bool account_become(const struct account *account, const struct unit *unit, stru
 	setenv("HOME", account->home, 1);
 	unsetenv("PGPASSFILE"); /* root's own */
 	if (unit != NULL)
-		take_environment(unit);
+		(void)unit_set_environment(unit, true);
 	return true;
 }

@@ -1,18 +1,22 @@
 /* Unit files; see the header. systemd.unit(5): a file in /etc hides the one of the same name in
  * /lib, drop-ins of all folders are added in the order of their names, the last assignment counts,
- * and of lists an empty one starts anew. */
+ * and of lists an empty one starts anew. Only [Service] counts here. */
 #include "init/unit.h"
 
 #include <glob.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "apply/command.h"
 #include "base/file.h"
 
 #define FILE_MAX ((size_t)1024 * 1024) /* bytes */
 
+/* systemd.unit(5), Unit File Load Path: the first one counts. */
 static const char *const folders[] = {"/etc/systemd/system", "/run/systemd/system",
+                                      "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
                                       "/lib/systemd/system"};
 
 static void set_text(char **to, const char *value)
@@ -29,26 +33,72 @@ static void add_words(struct strbuf *to, const char *value)
 		strbuf_printf(to, "%s%s", to->len > 0 ? " " : "", value);
 }
 
-static void take(struct unit *unit, const char *key, const char *value)
+static char **text_of(struct unit *unit, const char *key)
 {
 	if (strcmp(key, "User") == 0)
-		set_text(&unit->user, value);
-	else if (strcmp(key, "Group") == 0)
-		set_text(&unit->group, value);
-	else if (strcmp(key, "SupplementaryGroups") == 0)
-		add_words(&unit->groups, value);
-	else if (strcmp(key, "Environment") == 0)
-		add_words(&unit->environment, value);
-	else if (strcmp(key, "StateDirectory") == 0)
-		add_words(&unit->state, value);
+		return &unit->user;
+	if (strcmp(key, "Group") == 0)
+		return &unit->group;
+	return strcmp(key, "ProtectSystem") == 0 ? &unit->protect : NULL;
+}
+
+static struct strbuf *words_of(struct unit *unit, const char *key)
+{
+	static const char *const writable[] = {"ReadWritePaths", "ReadWriteDirectories"};
+
+	for (size_t i = 0; i < ARRAY_LEN(writable); i++)
+		if (strcmp(key, writable[i]) == 0)
+			return &unit->writable;
+	if (strcmp(key, "SupplementaryGroups") == 0)
+		return &unit->groups;
+	if (strcmp(key, "Environment") == 0)
+		return &unit->environment;
+	if (strcmp(key, "EnvironmentFile") == 0)
+		return &unit->environment_files;
+	return strcmp(key, "StateDirectory") == 0 ? &unit->state : NULL;
+}
+
+struct place {
+	const char *file;
+	unsigned line;
+	char section[64]; /* "[Service]" */
+};
+
+static void take(struct unit *unit, const struct place *place, const char *key, const char *value)
+{
+	char **text = text_of(unit, key);
+	struct strbuf *words = words_of(unit, key);
+
+	if (text == NULL && words == NULL)
+		return;
+	if (strcmp(place->section, "[Service]") != 0) {
+		strbuf_printf(&unit->ignored, "%s line %u: systemd ignores %s= %s%s\n", place->file,
+		              place->line, key,
+		              *place->section != '\0' ? "under " : "outside of a section",
+		              place->section);
+		return;
+	}
+	if (text != NULL)
+		set_text(text, value);
+	else
+		add_words(words, value);
+	if (text == &unit->user || text == &unit->group || words == &unit->groups) {
+		free(unit->where);
+		unit->where = xasprintf("%s line %u", place->file, place->line);
+	}
 }
 
 /* "User=segue " in place; a line without = is none. */
-static void take_line(struct unit *unit, char *line)
+static void take_line(struct unit *unit, struct place *place, char *line)
 {
 	char *equals = strchr(line, '='), *value, *end;
 
 	line += strspn(line, " \t");
+	if (*line == '[') {
+		snprintf(place->section, sizeof(place->section), "%.*s",
+		         (int)(strcspn(line, "]") + 1), line);
+		return;
+	}
 	if (*line == '#' || *line == ';' || equals == NULL)
 		return;
 	value = equals + 1 + strspn(equals + 1, " \t");
@@ -56,48 +106,87 @@ static void take_line(struct unit *unit, char *line)
 		end[-1] = '\0';
 	for (*equals = '\0'; equals > line && strchr(" \t", equals[-1]) != NULL; equals--)
 		equals[-1] = '\0';
-	take(unit, line, value);
+	take(unit, place, line, value);
+}
+
+/* The next line, with those that it goes on in behind a \; *lines becomes how many these are. */
+static char *next_line(char **rest, unsigned *lines)
+{
+	char *line = strsep(rest, "\n"), *end = line != NULL ? line + strlen(line) : NULL;
+
+	for (*lines = 1; line != NULL && end > line && end[-1] == '\\' && *rest != NULL; ++*lines) {
+		end[-1] = ' ';
+		*end = ' ';
+		end = strchr(line, '\n') != NULL ? strchr(line, '\n') : line + strlen(line);
+		*rest = *end == '\n' ? end + 1 : NULL;
+		*end = '\0';
+	}
+	return line;
 }
 
 static bool take_file(struct unit *unit, const char *path)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct place place = {.file = path, .line = 1};
 	struct err ignored; /* systemd says what is wrong with a unit */
 	char *rest, *line;
+	unsigned lines;
 
 	if (!file_read(path, FILE_MAX, &text, NULL, &ignored))
 		return false;
 	rest = text.data;
-	while ((line = strsep(&rest, "\n")) != NULL)
-		take_line(unit, line);
+	while ((line = next_line(&rest, &lines)) != NULL) {
+		take_line(unit, &place, line);
+		place.line += lines;
+	}
 	return true;
+}
+
+struct drop_in {
+	char *path;
+	size_t rank; /* of its folder */
+};
+
+static const char *name_of(const struct drop_in *drop_in)
+{
+	return strrchr(drop_in->path, '/');
 }
 
 static int by_name(const void *a, const void *b)
 {
-	const char *left = *(char *const *)a, *right = *(char *const *)b;
+	const struct drop_in *left = a, *right = b;
+	int names = strcmp(name_of(left), name_of(right));
 
-	return strcmp(strrchr(left, '/'), strrchr(right, '/'));
+	return names != 0 ? names : (left->rank > right->rank) - (left->rank < right->rank);
 }
 
+/* Of two with one name, that of the first folder counts. */
 static void take_drop_ins(struct unit *unit, const char *root)
 {
-	glob_t found = {0};
-	int flags = 0;
+	struct drop_in *all = NULL;
+	size_t count = 0;
 
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		auto_free char *pattern =
 		    xasprintf("%s%s/%s.service.d/*.conf", root, folders[i], unit->name);
+		glob_t found = {0};
 
-		if (glob(pattern, flags, NULL, &found) == 0)
-			flags = GLOB_APPEND;
+		if (glob(pattern, 0, NULL, &found) != 0)
+			continue;
+		all = xreallocarray(all, count + found.gl_pathc, sizeof(*all));
+		for (size_t j = 0; j < found.gl_pathc; j++)
+			all[count++] =
+			    (struct drop_in){.path = xstrdup(found.gl_pathv[j]), .rank = i};
+		globfree(&found);
 	}
-	if (flags == 0)
-		return;
-	qsort(found.gl_pathv, found.gl_pathc, sizeof(*found.gl_pathv), by_name);
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		(void)take_file(unit, found.gl_pathv[i]);
-	globfree(&found);
+	if (count > 0)
+		qsort(all, count, sizeof(*all), by_name);
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || strcmp(name_of(&all[i]), name_of(&all[i - 1])) != 0)
+			(void)take_file(unit, all[i].path);
+	for (size_t i = 0; i < count; i++)
+		free(all[i].path);
+	free(all);
 }
 
 bool unit_load(const char *root, const char *name, struct unit *out)
@@ -105,9 +194,14 @@ bool unit_load(const char *root, const char *name, struct unit *out)
 	*out = (struct unit){.name = xstrdup(name),
 	                     .user = xstrdup(""),
 	                     .group = xstrdup(""),
+	                     .where = xstrdup(""),
+	                     .protect = xstrdup(""),
 	                     .groups = STRBUF_INIT,
 	                     .environment = STRBUF_INIT,
-	                     .state = STRBUF_INIT};
+	                     .state = STRBUF_INIT,
+	                     .environment_files = STRBUF_INIT,
+	                     .writable = STRBUF_INIT,
+	                     .ignored = STRBUF_INIT};
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		auto_free char *file = xasprintf("%s%s/%s.service", root, folders[i], name);
 
@@ -127,6 +221,11 @@ void unit_free(struct unit *unit)
 	strbuf_fini(&unit->groups);
 	strbuf_fini(&unit->environment);
 	strbuf_fini(&unit->state);
+	strbuf_fini(&unit->environment_files);
+	strbuf_fini(&unit->writable);
+	strbuf_fini(&unit->ignored);
+	free(unit->where);
+	free(unit->protect);
 	*unit = (struct unit){0};
 }
 
@@ -153,4 +252,124 @@ bool unit_makes_state(const struct unit *unit, const char *folder)
 		at += len;
 	}
 	return false;
+}
+
+/* --- the sandbox --- */
+
+static bool is_below(const char *path, const char *top)
+{
+	size_t len = strlen(top);
+
+	while (len > 1 && top[len - 1] == '/')
+		len--;
+	return strncmp(path, top, len) == 0 && (path[len] == '/' || path[len] == '\0' || len == 1);
+}
+
+static bool is_below_one(const char *path, const char *const *tops, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_below(path, tops[i]))
+			return true;
+	return false;
+}
+
+/* ReadWritePaths= follows symbolic links. */
+static bool is_listed(const struct unit *unit, const char *folder)
+{
+	auto_free char *words = xstrdup(unit->writable.len > 0 ? unit->writable.data : "");
+	auto_free char *real = realpath(folder, NULL);
+	char *rest = words, *word;
+
+	while ((word = strsep(&rest, " \t")) != NULL) {
+		auto_free char *top = NULL;
+
+		word += strspn(word, "-+");
+		if (*word != '/')
+			continue;
+		top = realpath(word, NULL);
+		if (is_below(folder, word) || (real != NULL && top != NULL && is_below(real, top)))
+			return true;
+	}
+	return false;
+}
+
+bool unit_leaves_writable(const struct unit *unit, const char *folder)
+{
+	static const char *const system[] = {"/usr", "/boot", "/efi", "/lib", "/bin", "/sbin"};
+	static const char *const spared[] = {"/dev", "/proc", "/sys", "/tmp", "/var/tmp"};
+	const char *protect = unit->protect != NULL ? unit->protect : "";
+	bool full = strcmp(protect, "full") == 0, strict = strcmp(protect, "strict") == 0;
+
+	if (is_listed(unit, folder) || unit_makes_state(unit, folder))
+		return true;
+	if (strict)
+		return is_below_one(folder, spared, ARRAY_LEN(spared));
+	if (*protect == '\0' || strcmp(protect, "no") == 0 || strcmp(protect, "false") == 0)
+		return true;
+	return !is_below_one(folder, system, ARRAY_LEN(system)) &&
+	       !(full && is_below(folder, "/etc"));
+}
+
+/* --- the environment --- */
+
+static size_t set_variable(const char *assignment, bool libpq)
+{
+	auto_free char *name = xstrndup(assignment, strcspn(assignment, "="));
+
+	if (assignment[strlen(name)] != '=' || *name == '\0' ||
+	    (!libpq && strncmp(name, "PG", 2) == 0))
+		return 0;
+	return setenv(name, assignment + strlen(name) + 1, 1) == 0;
+}
+
+/* An unquoted value of a file goes on to the end of the line. */
+static size_t set_line(const char *line, bool whole, bool libpq)
+{
+	auto_strbuf struct strbuf joined = STRBUF_INIT;
+	struct err ignored; /* systemd says what is wrong with it */
+	char **words = command_split(line, NULL, &ignored);
+	size_t count = 0;
+
+	if (words == NULL)
+		return 0;
+	for (size_t i = 0; words[i] != NULL; i++) {
+		if (!whole)
+			count += set_variable(words[i], libpq);
+		strbuf_printf(&joined, "%s%s", i > 0 ? " " : "", words[i]);
+	}
+	command_argv_free(words);
+	return whole ? set_variable(joined.data, libpq) : count;
+}
+
+static size_t set_file(const char *path, bool libpq)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct err ignored;
+	char *rest, *line;
+	unsigned lines;
+	size_t count = 0;
+
+	if (!file_read(path, FILE_MAX, &text, NULL, &ignored))
+		return 0;
+	rest = text.data;
+	while ((line = next_line(&rest, &lines)) != NULL) {
+		line += strspn(line, " \t");
+		if (*line != '\0' && *line != '#' && *line != ';')
+			count += set_line(line, true, libpq);
+	}
+	return count;
+}
+
+size_t unit_set_environment(const struct unit *unit, bool libpq)
+{
+	auto_free char *files = xstrdup(unit->environment_files.data);
+	char *rest = files, *file;
+	size_t count = 0;
+
+	if (unit->environment.len > 0)
+		count += set_line(unit->environment.data, false, libpq);
+	while ((file = strsep(&rest, " \t")) != NULL)
+		if (*file != '\0')
+			count += set_file(file + (*file == '-'), libpq);
+	return count;
 }

@@ -82,6 +82,94 @@ Test(init_unit, drop_ins_change_what_the_package_brings)
 	machine_fini(&machine);
 }
 
+Test(init_unit, only_the_service_section_counts_and_of_drop_ins_of_one_name_the_first)
+{
+	struct machine machine;
+	struct unit unit;
+
+	machine_init(&machine);
+	put(&machine, "/usr/local/lib/systemd/system/segue.service",
+	    "[Unit]\nDescription=x \\\n  User=nobody\n[Service]\nUser=segue\n");
+	put(&machine, "/etc/systemd/system/segue.service.d/a.conf",
+	    "[Unit]\n\nSupplementaryGroups=haproxy\n[Service]\nGroup=\\\nadm\n");
+	put(&machine, "/usr/lib/systemd/system/segue.service.d/a.conf", "[Service]\nUser=root\n");
+	cr_assert(unit_load(machine.root, "segue", &unit));
+	cr_expect_str_eq(unit.user, "segue");
+	cr_expect_str_eq(unit.groups.data, "");
+	cr_expect_str_eq(unit.group, "adm");
+	cr_expect_not_null(strstr(unit.where, "/a.conf line 5"), "%s", unit.where);
+	cr_expect_not_null(strstr(unit.ignored.data, "/a.conf line 3: systemd ignores "
+	                                             "SupplementaryGroups= under [Unit]\n"),
+	                   "%s", unit.ignored.data);
+	unit_free(&unit);
+	machine_fini(&machine);
+}
+
+Test(init_unit, what_the_sandbox_leaves_writable)
+{
+	struct machine machine;
+	struct unit unit;
+
+	machine_init(&machine);
+	put(&machine, "/usr/lib/systemd/system/segue.service",
+	    "[Service]\nProtectSystem=strict\nStateDirectory=segue\n"
+	    "ReadWritePaths=/run/segue -/etc/haproxy/conf.d\n");
+	cr_assert(unit_load(machine.root, "segue", &unit));
+	cr_expect(unit_leaves_writable(&unit, "/etc/haproxy/conf.d"));
+	cr_expect(unit_leaves_writable(&unit, "/etc/haproxy/conf.d/below"));
+	cr_expect(unit_leaves_writable(&unit, "/var/lib/segue"));
+	cr_expect(unit_leaves_writable(&unit, "/tmp/x"));
+	cr_expect_not(unit_leaves_writable(&unit, "/etc/haproxy/conf.d2"));
+	cr_expect_not(unit_leaves_writable(&unit, "/srv"));
+	unit_free(&unit);
+	put(&machine, "/etc/systemd/system/segue.service.d/a.conf",
+	    "[Service]\nReadWritePaths=\nReadWritePaths=/run/segue\n");
+	cr_assert(unit_load(machine.root, "segue", &unit));
+	cr_expect_not(unit_leaves_writable(&unit, "/etc/haproxy/conf.d"));
+	unit_free(&unit);
+	put(&machine, "/etc/systemd/system/segue.service.d/a.conf",
+	    "[Service]\nProtectSystem=full\nReadWritePaths=\n");
+	cr_assert(unit_load(machine.root, "segue", &unit));
+	cr_expect_not(unit_leaves_writable(&unit, "/etc/haproxy/conf.d"));
+	cr_expect(unit_leaves_writable(&unit, "/srv"));
+	unit_free(&unit);
+	machine_fini(&machine);
+}
+
+Test(init_unit, the_configuration_is_read_with_the_environment_of_the_unit)
+{
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	struct machine machine;
+	struct config *config;
+	auto_free char *file = NULL, *line = NULL;
+
+	machine_init(&machine);
+	file = xasprintf("%s/segue.ini", machine.root);
+	line = xasprintf("[Service]\nEnvironment=\"T_PATH=/a b\" PGT=1\nEnvironmentFile=-/no\n"
+	                 "EnvironmentFile=%s/env\n",
+	                 machine.root);
+	put(&machine, "/segue.ini",
+	    "[zookeeper]\nhosts = ${T_HOSTS}\n[cluster a]\npath = ${T_PATH}\n"
+	    "[haproxy h]\ncluster = a\ntemplate = /t\noutput = /o\n");
+	put(&machine, "/env", "# x\nT_HOSTS = 'z:1'\nT_HOSTS=\"a:1\"\n");
+	cr_expect_null(check_load(machine.root, file, &errors));
+	cr_expect_not_null(strstr(errors.data, "not set in the environment"));
+	cr_expect_null(strstr(errors.data, "with the environment of"));
+	put(&machine, "/lib/systemd/system/segue.service", line);
+	strbuf_reset(&errors);
+	config = check_load(machine.root, file, &errors);
+	cr_assert_not_null(config, "%s", errors.data);
+	cr_expect_str_eq(config->zookeeper_hosts, "a:1");
+	cr_expect_null(getenv("PGT"), "libpq's are for who becomes the unit's user");
+	config_free(config);
+	put(&machine, "/segue.ini", "[zookeeper]\nhosts = ${T_HOST}\n");
+	strbuf_reset(&errors);
+	cr_expect_null(check_load(machine.root, file, &errors));
+	cr_expect_not_null(strstr(errors.data, "with the environment of segue.service"), "%s",
+	                   errors.data);
+	machine_fini(&machine);
+}
+
 static void expect_unit(const struct machine *machine, const char *targets, const char *name)
 {
 	auto_free char *text =
