@@ -34,6 +34,9 @@ bool debian_has_unit_below(const char *root, const char *unit);
 bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct err *err) MUST_CHECK;
 bool debian_haproxy_parse(const char *text, struct debian_haproxy *out, struct err *err) MUST_CHECK;
 
+/* Its -S lets somebody in beside root: by group, by user, or all. */
+bool debian_master_is_open(const struct debian_haproxy *debian) MUST_CHECK;
+
 /* The EXTRAOPTS with which HAProxy has the master socket `master` and loads `folder` (NULL: it does
  * already), and all that it had before. `open`: segue is not root, but in HAProxy's group. Caller
  * frees. */

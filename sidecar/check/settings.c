@@ -119,6 +119,71 @@ static void check_outputs(struct check *check, const struct config_target *first
 	}
 }
 
+static bool is_among(const struct haproxy_files *arguments, const char *file)
+{
+	for (size_t i = 0; i < arguments->count; i++)
+		if (haproxy_started_same_file(arguments->items[i], file))
+			return true;
+	return false;
+}
+
+static void note_next_start(struct check *check, const struct config_target *target,
+                            const struct debian_haproxy *debian)
+{
+	const char *master = target->master_socket;
+	const char *next = debian->master_socket != NULL ? debian->master_socket : "none";
+	auto_free char *what = check_target_name(target);
+	struct haproxy_files files = {.count = 0};
+
+	haproxy_files_add(&files, xstrdup(debian->config));
+	for (size_t i = 0; i < debian->files.count; i++)
+		haproxy_files_add(&files, xstrdup(debian->files.items[i]));
+	if (!haproxy_started_loads(&files, target->output)) {
+		auto_free char *fix = not_loaded_fix(target);
+
+		check_note(check, CHECK_FAIL, what, fix,
+		           "EXTRAOPTS in " DEBIAN_DEFAULTS " does not load %s: HAProxy runs with "
+		           "it now, and will not after its next restart",
+		           target->output);
+	}
+	if (*master != '\0' && strcmp(next, master) != 0) {
+		auto_free char *fix = check_haproxy_arguments(target, NULL);
+
+		check_note(check, CHECK_FAIL, what, fix,
+		           "EXTRAOPTS in " DEBIAN_DEFAULTS " has the master socket %s: after "
+		           "HAProxy's next restart there is no master_socket = %s",
+		           next, master);
+	} else if (*master != '\0' && geteuid() != 0 && !debian_master_is_open(debian)) {
+		auto_free char *fix = check_haproxy_arguments(target, NULL);
+
+		check_note(check, CHECK_FAIL, what, fix,
+		           "EXTRAOPTS in " DEBIAN_DEFAULTS " keeps the master socket %s closed to "
+		           "segue's user, from HAProxy's next restart on",
+		           master);
+	}
+	haproxy_files_free(&files);
+}
+
+/* What Debian's unit starts HAProxy with the next time, where it has started this one. */
+static void check_next_start(struct check *check, const struct config_target *first,
+                             const struct haproxy_files *arguments)
+{
+	struct debian_haproxy debian;
+	struct err ignored; /* HAProxy would not start: systemd says it */
+	bool its = debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored) && debian.there &&
+	           is_among(arguments, debian.config);
+
+	for (size_t i = 0; its && i < check->config->target_count; i++) {
+		const struct config_target *target = &check->config->targets[i];
+
+		if (target->kind == CONFIG_TARGET_HAPROXY &&
+		    strcmp(target->socket, first->socket) == 0 &&
+		    haproxy_started_loads(arguments, target->output))
+			note_next_start(check, target, &debian);
+	}
+	debian_haproxy_free(&debian);
+}
+
 void check_settings(struct check *check, const struct config_target *target, int64_t pid)
 {
 	int64_t hold_ms = check_hold_ms(check, target->cluster_index);
@@ -128,6 +193,7 @@ void check_settings(struct check *check, const struct config_target *target, int
 	switch (haproxy_started_with(target, pid, &arguments)) {
 	case HAPROXY_STARTED_PROCESS:
 		check_outputs(check, target, &arguments);
+		check_next_start(check, target, &arguments);
 		break;
 	case HAPROXY_STARTED_UNKNOWN:
 		check_note(check, CHECK_WARN, what, "name them with -f in check_command",

@@ -114,19 +114,85 @@ bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct er
 	return true;
 }
 
+/* Behind a master socket: ",mode,600,user,x", until a blank. What keeps its group out is replaced.
+ */
+static bool is_open(const char *options, size_t len)
+{
+	auto_free char *words = xstrndup(options, len);
+	char *rest = words;
+	const char *word, *value;
+	bool group = false, user = false;
+	unsigned long mode = 0;
+
+	while ((word = strsep(&rest, ",")) != NULL) {
+		if (*word == '\0' || (value = strsep(&rest, ",")) == NULL)
+			continue;
+		if (strcmp(word, "mode") == 0)
+			mode = strtoul(value, NULL, 8);
+		group = group || strcmp(word, "group") == 0 || strcmp(word, "gid") == 0;
+		user = user || strcmp(word, "user") == 0 || strcmp(word, "uid") == 0;
+	}
+	return user || (mode & 06) == 06 || (group && (mode & 060) == 060);
+}
+
+static void append_opened(struct strbuf *line, const char *options, size_t len)
+{
+	auto_free char *words = xstrndup(options, len);
+	char *rest = words;
+	const char *word, *value, *group = NULL;
+	bool gid = false;
+
+	while ((word = strsep(&rest, ",")) != NULL) {
+		if (*word == '\0' || (value = strsep(&rest, ",")) == NULL)
+			continue;
+		if (strcmp(word, "group") == 0 || strcmp(word, "gid") == 0) {
+			group = value;
+			gid = *word == 'g' && word[1] == 'i';
+		} else if (strcmp(word, "mode") != 0) {
+			strbuf_printf(line, ",%s,%s", word, value);
+		}
+	}
+	if (group == NULL)
+		strbuf_append_str(line, DEBIAN_MASTER_OPEN);
+	else
+		strbuf_printf(line, ",mode,660,%s,%s", gid ? "gid" : "group", group);
+}
+
+static const char *find_master(const struct debian_haproxy *debian)
+{
+	return debian->master_socket != NULL ? strstr(debian->extraopts, debian->master_socket)
+	                                     : NULL;
+}
+
+bool debian_master_is_open(const struct debian_haproxy *debian)
+{
+	const char *at = find_master(debian);
+
+	if (at == NULL)
+		return false;
+	at += strlen(debian->master_socket);
+	return is_open(at, strcspn(at, " \t"));
+}
+
 char *debian_haproxy_arguments(const struct debian_haproxy *debian, const char *master, bool open,
                                const char *folder)
 {
-	const char *had = debian->master_socket, *options = debian->extraopts;
-	const char *at = had != NULL ? strstr(options, had) : NULL;
+	const char *options = debian->extraopts, *at = find_master(debian);
 	auto_strbuf struct strbuf line = STRBUF_INIT;
+	size_t len;
 
 	if (at != NULL)
 		strbuf_append(&line, options, (size_t)(at - options));
 	else
 		strbuf_printf(&line, "%s%s-S ", options, *options != '\0' ? " " : "");
-	at = at != NULL ? at + strlen(had) : "";
-	strbuf_printf(&line, "%s%s%s", master, open && *at != ',' ? DEBIAN_MASTER_OPEN : "", at);
+	at = at != NULL ? at + strlen(debian->master_socket) : "";
+	len = strcspn(at, " \t");
+	strbuf_append_str(&line, master);
+	if (open && !is_open(at, len))
+		append_opened(&line, at, len);
+	else
+		strbuf_append(&line, at, len);
+	strbuf_append_str(&line, at + len);
 	if (folder != NULL)
 		strbuf_printf(&line, " -f %s", folder);
 	return strbuf_detach(&line);

@@ -48,11 +48,7 @@ static void hard_stop_step(struct haproxy_plan *init)
  * runs as user segue, in the group of Debian's HAProxy. */
 static bool is_master_closed(const struct haproxy_plan *init)
 {
-	const char *at = init->debian.master_socket != NULL
-	                     ? strstr(init->debian.extraopts, init->debian.master_socket)
-	                     : NULL;
-
-	return at != NULL && at[strlen(init->debian.master_socket)] != ',' &&
+	return init->debian.master_socket != NULL && !debian_master_is_open(&init->debian) &&
 	       debian_has_unit(DEBIAN_UNIT);
 }
 

@@ -1,8 +1,10 @@
 /* `segue check` against real servers: what it finds, and its exit codes. */
 #include <criterion/criterion.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -464,5 +466,48 @@ Test(check, an_ordinary_user_is_told_who_can_read_what_it_cannot)
 	                       "segue's user\n",
 	                       ini));
 	free(copy);
+	lab_destroy(lab);
+}
+
+/* In a mount namespace of its own, with this file as Debian's defaults for HAProxy. */
+static int run_check_with_defaults(void *arg)
+{
+	char *const *words = arg; /* the file, segue.ini */
+
+	if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+	    mount(words[0], "/etc/default/haproxy", NULL, MS_BIND, NULL) != 0)
+		return 77;
+	return run_check(words[1]);
+}
+
+Test(check, what_haproxy_will_not_be_started_with_the_next_time_is_a_failure)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_haproxy *haproxy = start_haproxy(lab);
+	const char *ini = lab_path(lab, "segue.ini"), *defaults = lab_path(lab, "defaults");
+	char *words[] = {xstrdup(defaults), xstrdup(ini)};
+	struct lab_process *process;
+	const char *printed;
+
+	lab_write_file(ini, good_ini(lab, zk, haproxy, ""));
+	lab_write_file(defaults,
+	               lab_printf(lab, "CONFIG=%s\nEXTRAOPTS=\"-S %s/other.sock,mode,600 -f %s\"\n",
+	                          lab_haproxy_main_file(haproxy), lab_dir(lab), lab_dir(lab)));
+	process = lab_fork(lab, "check", run_check_with_defaults, words);
+	cr_assert(lab_process_wait(process, 30000));
+	free(words[0]);
+	free(words[1]);
+	printed = lab_read_file(lab, lab_process_log(process));
+	if (lab_process_exit_code(process) == 77)
+		cr_skip_test("no mount namespace, or no /etc/default/haproxy to put a file over");
+	cr_expect_eq(lab_process_exit_code(process), CMD_FAILED);
+	expect_line(printed, "FAIL  haproxy/h: EXTRAOPTS in /etc/default/haproxy does not load ");
+	expect_line(printed, lab_printf(lab,
+	                                "has the master socket %s/other.sock: after HAProxy's "
+	                                "next restart there is no master_socket = %s: "
+	                                "EXTRAOPTS=\"-S %s,mode,600 -f ",
+	                                lab_dir(lab), lab_haproxy_master_socket(haproxy),
+	                                lab_haproxy_master_socket(haproxy)));
 	lab_destroy(lab);
 }
