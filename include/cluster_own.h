@@ -70,6 +70,7 @@ struct cluster {
 	struct cluster_fleet *fleet; /* NULL: fleet = no */
 	char *said; /* the last decision in the log, so that it stands there once */
 	char *alarm_said;
+	int64_t overruled_ms; /* since when the servers overrule the store; 0: they do not */
 };
 
 /* "10.0.0.1:5432", "[::1]:5432"; "none" for NULL. */

@@ -4,12 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "cluster_own.h"
 #include "watch/watcher.h"
 
-#define NAME_SHOWN_MAX   63 /* bytes of a name in an alarm */
+#define NAME_SHOWN_MAX   63   /* bytes of a name in an alarm */
+#define OVERRULED_MS     1000 /* an ordinary failover of a publisher takes some 100 ms */
 #define SERVER_WORDS_MAX (CLUSTER_ENDPOINT_MAX + NAME_SHOWN_MAX + 40)
 
 void cluster_endpoint_at(const char *address, uint16_t port, char *out, size_t size)
@@ -310,11 +312,28 @@ static bool is_split(const struct cluster *cluster)
 	return strncmp(cluster->verdict.alarm, "two", 3) == 0;
 }
 
+/* After a promotion the servers say it sooner than the store does: a moment later that does, too,
+ * and nobody needs to correct it. The cluster is looked at again every second. */
+static bool is_brief(struct cluster *cluster)
+{
+	int64_t now_ms = clock_now_ms();
+
+	if (!cluster->verdict.overruled) {
+		cluster->overruled_ms = 0;
+		return false;
+	}
+	if (cluster->overruled_ms == 0)
+		cluster->overruled_ms = now_ms;
+	return now_ms - cluster->overruled_ms < OVERRULED_MS;
+}
+
 static void say_alarm(struct cluster *cluster)
 {
 	const char *alarm = cluster->verdict.alarm;
 	bool was = cluster->alarm_said != NULL && cluster->alarm_said[0] != '\0';
 
+	if (is_brief(cluster))
+		return;
 	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
 		return;
 	if (alarm[0] != '\0')
