@@ -30,6 +30,9 @@ bool haproxy_started_loads(const struct haproxy_files *arguments, const char *ou
 void haproxy_started_own_files(const struct config *config, const struct haproxy_files *arguments,
                                struct haproxy_files *out);
 
+/* Who reads the files: a worker's master, or the process itself. */
+int64_t haproxy_starter(int64_t pid) MUST_CHECK;
+
 /* However they are spelled: "./", "..", symbolic links. */
 bool haproxy_started_same_file(const char *a, const char *b) MUST_CHECK;
 

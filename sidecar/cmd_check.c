@@ -7,7 +7,6 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apply/haproxy_socket.h"
 #include "apply/install.h"
 #include "base/file.h"
 #include "check/check.h"
@@ -67,27 +67,16 @@ char *check_user(void)
 
 char *check_socket_fix(const char *path, const char *missing)
 {
-	auto_free char *user = check_user();
-	const struct group *group;
-	struct stat st;
+	char *shut = haproxy_socket_shut(path);
 
 	if (*path != '/')
 		return xstrdup("is anybody listening there?");
-	if (stat(path, &st) != 0 && errno == EACCES)
-		return xasprintf("a folder above it is closed to the user %s", user);
-	if (stat(path, &st) != 0)
-		return xstrdup(missing);
-	if (access(path, W_OK) == 0)
-		return xstrdup("nobody listens there: is it running (systemctl status), or is this "
-		               "socket left over?");
-	group = getgrgid(st.st_gid);
-	if ((st.st_mode & S_IWGRP) == 0 || st.st_gid == 0 || group == NULL)
-		return xasprintf("its mode keeps out the user %s: give it a group and mode 660 "
-		                 "where it is configured",
-		                 user);
-	return xasprintf("put the user %s into its group: usermod -a -G %s %s, and start segue "
-	                 "anew",
-	                 user, group->gr_name, user);
+	if (shut != NULL)
+		return shut;
+	return xstrdup(access(path, F_OK) != 0
+	                   ? missing
+	                   : "nobody listens there: is it running (systemctl status), or is this "
+	                     "socket left over?");
 }
 
 void check_folder(struct check *check, const char *what, const char *folder)
@@ -171,6 +160,24 @@ static void check_state_dir(struct check *check)
 		check_folder(check, "state_dir", folder);
 }
 
+/* Without its socket segue moves clients as well, but nobody sees it, nor can stop it. */
+static void check_listen(struct check *check)
+{
+	const char *listen = check->config->listen, *end;
+	auto_free char *folder = NULL, *fix = NULL;
+
+	if (*listen != '/' || check_is_shut(check, listen))
+		return;
+	end = strrchr(listen, '/');
+	folder = xstrndup(listen, (size_t)(end - listen) + (end == listen));
+	if (file_can_create(folder))
+		return;
+	fix = install_folder_cure(folder, errno);
+	check_note(check, CHECK_WARN, "listen", fix,
+	           "%s cannot be made: segue runs without /readyz, segue status and segue pin",
+	           listen);
+}
+
 /* Until the store says more. */
 static void start_topology(struct check *check, size_t index)
 {
@@ -189,6 +196,7 @@ static int run_checks(struct check *check)
 	check->topologies = xcalloc(check->config->cluster_count, sizeof(*check->topologies));
 	note_config(check);
 	check_state_dir(check);
+	check_listen(check);
 	for (size_t i = 0; i < check->config->cluster_count; i++)
 		start_topology(check, i);
 	check_overrides(check);

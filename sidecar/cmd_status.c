@@ -101,10 +101,12 @@ int cmd_status(int argc, char **argv)
 		return CMD_USAGE;
 	if (fetch(listen, &body, &reach, &err))
 		return show(&body, &args);
-	fprintf(stderr, "segue status: %s%s\n",
-	        reach == CLIENT_NOBODY
-	            ? "segue does not run here (systemctl status segue tells more): "
-	            : "",
-	        err.message);
+	fprintf(
+	    stderr, "segue status: %s%s\n",
+	    reach == CLIENT_NOBODY
+	        ? "segue does not run here (systemctl status segue segue-pgbouncer), or it could "
+	          "not make its socket (event=status_unavailable in its log): "
+	        : "",
+	    err.message);
 	return CMD_FAILED;
 }

@@ -64,17 +64,22 @@ static char *proc_link(int64_t pid, const char *name)
 	return realpath(link, NULL);
 }
 
+int64_t haproxy_starter(int64_t pid)
+{
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+	int64_t parent = parent_of(pid);
+
+	return parent > 1 && read_command_line(parent, &line) && is_haproxy(line.data) ? parent
+	                                                                               : pid;
+}
+
 /* The folder that HAProxy was started in. A worker with a chroot is no longer there, but then its
  * master is; NULL: cannot be known. */
 static char *start_folder(int64_t pid)
 {
-	auto_strbuf struct strbuf line = STRBUF_INIT;
-	int64_t parent = parent_of(pid), starter = pid;
-	auto_free char *root = NULL;
+	int64_t starter = haproxy_starter(pid);
+	auto_free char *root = proc_link(starter, "root");
 
-	if (parent > 1 && read_command_line(parent, &line) && is_haproxy(line.data))
-		starter = parent;
-	root = proc_link(starter, "root");
 	return root != NULL && strcmp(root, "/") == 0 ? proc_link(starter, "cwd") : NULL;
 }
 

@@ -42,6 +42,7 @@ struct haproxy_sync {
 	int64_t down_ms;             /* since when it does not; 0: it does */
 	unsigned failures;           /* in a row */
 	const char *level; /* of the socket, where it is none that takes changes; NULL: it is */
+	bool shut;         /* the socket keeps this user out, since it was tried last */
 	bool in_doubt;     /* a batch got no reply: what it said may still happen */
 	bool want_read;    /* before anything else */
 	bool push_due;     /* differences are to be pushed, not waited for */
@@ -249,7 +250,7 @@ void haproxy_reload_failed(struct haproxy_driver *driver, const char *what);
 /* haproxy_log.c: one function for each event, with the cluster and the target in all of them. */
 void haproxy_log_moved(struct haproxy_driver *driver); /* and remembers it */
 void haproxy_log_in_sync(const struct haproxy_driver *driver);
-void haproxy_log_unreachable(struct haproxy_driver *driver, const struct err *err);
+void haproxy_log_unreachable(struct haproxy_driver *driver);
 void haproxy_log_back(const struct haproxy_driver *driver);
 void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before);
 void haproxy_log_out_of_reach(const struct haproxy_driver *driver);

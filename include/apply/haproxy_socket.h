@@ -40,4 +40,8 @@ struct haproxy_batch *haproxy_batch_stream(struct event_base *base, const char *
                                            void *arg) MUST_CHECK;
 void haproxy_batch_cancel(struct haproxy_batch *batch);
 
+/* Why this user may not connect to the unix socket, and what to do about it: by owner, group and
+ * mode. NULL: it may, or there is none. Caller frees. */
+char *haproxy_socket_shut(const char *path) MUST_CHECK;
+
 #endif

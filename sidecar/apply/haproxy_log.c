@@ -54,9 +54,9 @@ void haproxy_log_in_sync(const struct haproxy_driver *driver)
 	         KV_STR("what", "HAProxy and file were as they should be"));
 }
 
-void haproxy_log_unreachable(struct haproxy_driver *driver, const struct err *err)
+void haproxy_log_unreachable(struct haproxy_driver *driver)
 {
-	log_warning("haproxy_unreachable", WHO(driver), KV_ERR(err),
+	log_warning("haproxy_unreachable", WHO(driver), KV_STR("error", driver->sync.problem.data),
 	            KV_STR("next", "tried again every second at the latest; the file is kept true "
 	                           "meanwhile"));
 	target_failed(&driver->target);

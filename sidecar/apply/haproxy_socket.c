@@ -5,11 +5,14 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -282,4 +285,27 @@ struct haproxy_batch *haproxy_batch_send(struct event_base *base, const char *pa
 void haproxy_batch_cancel(struct haproxy_batch *batch)
 {
 	batch_free(batch);
+}
+
+char *haproxy_socket_shut(const char *path)
+{
+	bool shut = *path == '/' && access(path, W_OK) != 0 && errno == EACCES;
+	const struct passwd *user = shut ? getpwuid(geteuid()) : NULL;
+	const struct group *group;
+	auto_free char *name =
+	    user != NULL ? xstrdup(user->pw_name) : xasprintf("%lu", (unsigned long)geteuid());
+	struct stat st;
+
+	if (!shut)
+		return NULL;
+	if (stat(path, &st) != 0)
+		return xasprintf("a folder above it is closed to the user %s", name);
+	group = getgrgid(st.st_gid);
+	if ((st.st_mode & S_IWGRP) == 0 || st.st_gid == 0 || group == NULL)
+		return xasprintf("its mode keeps out the user %s: give it a group and mode 660 "
+		                 "where it is configured",
+		                 name);
+	return xasprintf("put the user %s into its group: usermod -a -G %s %s, and start segue "
+	                 "anew",
+	                 name, group->gr_name, name);
 }

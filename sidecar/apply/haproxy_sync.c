@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "apply/haproxy_driver.h"
+#include "apply/haproxy_socket.h"
 #include "base/clock.h"
 
 #define BATCH_TIMEOUT_MS   1000
@@ -96,20 +97,25 @@ static void timer_cb(int fd, short events, void *arg)
 	haproxy_reconcile(driver);
 }
 
-/* The first failure is tried again at once and makes no noise; the second one is told, once. */
+/* The first failure is tried again at once and makes no noise; the second one is told, once, and
+ * again where it becomes a matter of access. */
 static void no_reply(struct haproxy_driver *driver, const struct err *err)
 {
 	struct haproxy_sync *sync = &driver->sync;
+	auto_free char *shut = haproxy_socket_shut(driver->target.config->socket);
+	bool was_shut = sync->shut;
 
+	sync->shut = shut != NULL;
 	sync->known = false;
 	sync->in_doubt = true;
 	sync->offered = driver->wish;
 	strbuf_reset(&sync->problem);
-	strbuf_append_str(&sync->problem, err->message);
+	strbuf_printf(&sync->problem, "%s%s%s", err->message, shut != NULL ? ": " : "",
+	              shut != NULL ? shut : "");
 	if (sync->down_ms == 0)
 		sync->down_ms = clock_now_ms();
-	if (sync->failures == 1)
-		haproxy_log_unreachable(driver, err);
+	if (sync->failures == 1 || (sync->failures > 1 && sync->shut && !was_shut))
+		haproxy_log_unreachable(driver);
 	wait_to_read(driver, clock_backoff_ms(sync->failures++, RETRY_FIRST_MS, RETRY_MAX_MS));
 }
 

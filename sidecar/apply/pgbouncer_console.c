@@ -45,8 +45,11 @@ static void set_message(struct err *err, const char *context, const char *text)
 
 	while (len > 0 && line[len - 1] == '\n')
 		line[--len] = '\0';
-	for (char *end = line; (end = strchr(end, '\n')) != NULL;)
-		*end = ' ';
+	for (char *end = line; (end = strpbrk(end, "\n\t")) != NULL;)
+		if (end > line && end[-1] == ' ')
+			memmove(end, end + 1, strlen(end));
+		else
+			*end = ' ';
 	err_set(err, "%s: %s", context, *line != '\0' ? line : "the connection was closed");
 }
 

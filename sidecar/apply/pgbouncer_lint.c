@@ -250,7 +250,7 @@ static void judge_strangers(struct findings *findings, const struct pgbouncer_li
 		else if (is_host_name(database->host))
 			append_name(&named, database->name);
 	}
-	if (left.len > 0)
+	if (left.len > 0 && findings->lint->ini != NULL)
 		report(findings,
 		       "[databases]: %s: leads to a server of this cluster, but is not in %s, so a "
 		       "failover would leave it behind: put it into the template",

@@ -31,6 +31,8 @@ struct reader {
 	const struct pgbouncer_reading *how;
 	struct pgbouncer_main *out;
 	enum section section;
+	unsigned turned; /* the line of the %include that has ended in another one; 0: a section has
+	                    begun since, or there was none */
 	unsigned depth;
 };
 
@@ -183,6 +185,17 @@ static bool judge_user(const struct reader *reader, const struct pgbouncer_lines
 
 /* --- the files --- */
 
+/* A setting of [pgbouncer] has become a database. */
+static bool tell_turned(const struct reader *reader, struct err *err)
+{
+	if (reader->turned == 0)
+		return false;
+	return err_set(err,
+	               "this is read as a database, as the %%include in line %u ends in "
+	               "[databases]: put that %%include at the end of the file",
+	               reader->turned);
+}
+
 static bool take_entry(struct reader *reader, const struct pgbouncer_lines *lines, const char *file,
                        struct err *err)
 {
@@ -193,7 +206,7 @@ static bool take_entry(struct reader *reader, const struct pgbouncer_lines *line
 	case SECTION_OTHER:
 		return true;
 	case SECTION_DATABASES:
-		return take_database(reader, lines, file, err);
+		return take_database(reader, lines, file, err) || tell_turned(reader, err);
 	case SECTION_USERS:
 		return judge_user(reader, lines, err);
 	case SECTION_PGBOUNCER:
@@ -211,6 +224,7 @@ static bool enter_section(struct reader *reader, const char *name, struct err *e
 	                {"users", SECTION_USERS},
 	                {"pgbouncer", SECTION_PGBOUNCER}};
 
+	reader->turned = 0;
 	reader->section = SECTION_OTHER;
 	for (size_t i = 0; i < ARRAY_LEN(sections); i++)
 		if (strcmp(name, sections[i].name) == 0)
@@ -248,6 +262,7 @@ static bool take_include(struct reader *reader, const struct pgbouncer_lines *li
 {
 	struct pgbouncer_main *out = reader->out;
 	auto_free char *path = xstrndup(lines->value, lines->value_len);
+	const enum section before = reader->section;
 	bool ok;
 
 	out->includes =
@@ -259,6 +274,7 @@ static bool take_include(struct reader *reader, const struct pgbouncer_lines *li
 	reader->depth++;
 	ok = is_out_of_sight(reader, path) || read_file(reader, path, err);
 	reader->depth--;
+	reader->turned = reader->section != before ? lines->line : 0;
 	return ok;
 }
 

@@ -68,7 +68,9 @@ static const char *advice(const struct err *err, bool *lasting)
 {
 	*lasting = true;
 	if (pgbouncer_problem_of(err->message) == PGBOUNCER_NOT_ALLOWED)
-		return "put the console's user into admin_users of pgbouncer.ini";
+		return "run segue as the user that PgBouncer runs as, the owner of its unix socket "
+		       "(User= of the unit), or name in console a user of admin_users who has a "
+		       "password in passfile";
 	if (strstr(err->message, "password") != NULL || strstr(err->message, "auth") != NULL)
 		return "look at user and passfile of console = (mode 0600; its host field is the "
 		       "socket's folder)";

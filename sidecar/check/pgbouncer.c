@@ -59,11 +59,14 @@ static bool ask(struct check *check, struct console *console, const char *sql,
 static const char *console_fix(const struct err *err)
 {
 	switch (pgbouncer_problem_of(err->message)) {
-	case PGBOUNCER_NOT_ALLOWED:
 	case PGBOUNCER_NO_ADMIN:
-		return "name an admin in console, or add its user to admin_users in pgbouncer.ini "
-		       "(admin_users = segue), then systemctl reload pgbouncer; the user pgbouncer "
-		       "needs neither, over the unix socket and as PgBouncer's own system user";
+		return "name an admin in console, or add its user to admin_users in pgbouncer.ini, "
+		       "then systemctl reload pgbouncer";
+	case PGBOUNCER_NOT_ALLOWED:
+		return "run segue as PgBouncer's own system user, the owner of its unix socket "
+		       "(User=postgres in the unit; segue-pgbouncer.service has it), whom it lets "
+		       "in as user=pgbouncer; or name in console a user of admin_users in "
+		       "pgbouncer.ini who has a password in passfile";
 	case PGBOUNCER_NO_DATABASE:
 		return "dbname=pgbouncer, in console";
 	case PGBOUNCER_OTHER:
@@ -85,7 +88,9 @@ static void note_refused(struct check *check, const char *what, const struct err
 	if (check->bystander)
 		check_denied(check, CHECK_FAIL, what, "ask", thing);
 	else
-		check_note(check, CHECK_FAIL, what, console_fix(err), "console: %s", err->message);
+		check_note(
+		    check, CHECK_FAIL, what, console_fix(err), "%s%s",
+		    strncmp(err->message, "console: ", 9) == 0 ? "" : "console: ", err->message);
 }
 
 static bool check_version(struct check *check, struct console *console, const char *what,

@@ -349,7 +349,7 @@ static void print_hold_timeout(const struct page *page, const json_t *timeout)
 	strbuf_printf(&line, "%.1f s, by ",
 	              json_number_value(json_object_get(timeout, "ms")) / 1000);
 	append_string(timeout, "from", &line);
-	print_line(page, MOOD_PLAIN, "hold for", &line);
+	print_line(page, MOOD_PLAIN, "may hold", &line);
 }
 
 static void print_cluster(const struct page *page, const json_t *cluster)
@@ -387,7 +387,10 @@ static void print_head(const struct page *page, const json_t *document)
 	else
 		fputs(NOTHING, page->out);
 	append_string(store, "description", &description);
-	fprintf(page->out, "%s%s\n", description.len > 0 ? ", " : "", description.data);
+	if (json_is_true(connected) && strncmp(description.data, "connected ", 10) == 0)
+		fprintf(page->out, " %s\n", description.data + 10);
+	else
+		fprintf(page->out, "%s%s\n", description.len > 0 ? ", " : "", description.data);
 }
 
 bool status_table_print(const json_t *document, const char *cluster, bool colour, FILE *out)

@@ -215,7 +215,7 @@ Test(check_pgbouncer, a_user_who_may_not_ask)
 	                           lab_pgbouncer_dir(bouncer), lab_pgbouncer_port(bouncer)),
 	                "", &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
-	expect_line(printed, "not allowed: name an admin in console, or add");
+	expect_line(printed, "not allowed: run segue as PgBouncer's own system user");
 	lab_destroy(lab);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -262,4 +263,31 @@ Test(haproxy_gate, only_so_many_are_out_and_an_urgent_one_goes_at_once, .init = 
 	haproxy_call_cancel(calls[HAPROXY_GATE_MAX + 1]);
 	haproxy_gate_destroy(gate);
 	close(listener);
+}
+
+/* Root may all: a child becomes nobody. */
+Test(haproxy_socket, whom_its_mode_keeps_out_is_told_what_to_do)
+{
+	char path[] = "/tmp/segue-shut-XXXXXX";
+	int fd = mkstemp(path), status = 0;
+	pid_t child;
+
+	cr_assert(fd >= 0);
+	close(fd);
+	if (geteuid() != 0) {
+		unlink(path);
+		cr_skip_test("only root can become somebody else");
+	}
+	cr_expect_null(haproxy_socket_shut(path));
+	cr_expect_null(haproxy_socket_shut("127.0.0.1:1"));
+	cr_assert_eq(chmod(path, 0600), 0);
+	child = fork();
+	if (child == 0) {
+		auto_free char *shut = setuid(65534) == 0 ? haproxy_socket_shut(path) : NULL;
+
+		_exit(shut != NULL && strstr(shut, "its mode keeps out the user ") != NULL ? 0 : 1);
+	}
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	unlink(path);
 }

@@ -180,6 +180,8 @@ Test(pgbouncer_main, where_1_18_stops_is_named_with_its_line)
 	     "line 2: auth_type: PgBouncer has no 'scram' for it"},
 	    {"[pgbouncer]\nserver_tls_sslmode = on\n",
 	     "line 2: server_tls_sslmode: PgBouncer has no"},
+	    {"[pgbouncer]\n%include %s\nserver_fast_close = 1\n",
+	     "line 3: server_fast_close: this is read as a database, as the %include in line 2"},
 	    {"[peers]\n1 = host=a\n", "line 1: PgBouncer has no section [peers]"},
 	    {"[databases]\n'my db' = host=a\n", "line 2: ''my db' ' is neither"},
 	    {"[databases]\na = host=a hots=b\n", "line 2: a: PgBouncer has no key 'hots'"},

@@ -50,16 +50,16 @@ Test(report_status_table, all_of_it)
 {
 	expect(
 	    "{\"segue\":\"0.1.0\",\"name\":\"p1\",\"pid\":77,\"started\":\"2026-11-23T11:00:00Z\","
-	    "\"store\":{\"connected\":true,\"description\":\"zk1:2181\"},\"clusters\":[" ORDERS
+	    "\"store\":{\"connected\":true,\"description\":\"connected to zk1:2181\"},\"clusters\":[" ORDERS
 	    "]}",
 	    "segue 0.1.0, name p1, pid 77, since 2026-11-23T11:00:00Z\n"
-	    "store: connected, zk1:2181\n"
+	    "store: connected to zk1:2181\n"
 	    "\n"
 	    "cluster orders: pinned\n"
 	    "  ALARM: two servers take writes\n"
 	    "  PINNED to [fd00::2]:5432\n"
 	    "  hold      on the word of the store, since 2026-11-23T11:07:25Z, 12.3 s left\n"
-	    "  hold for  55.0 s, by auto, for once\n"
+	    "  may hold  55.0 s, by auto, for once\n"
 	    "  reason    an operator said so\n"
 	    "  primary   10.0.0.2:5432, name db2, timeline 3, since 2026-11-23T11:07:25Z, zxid "
 	    "6\n"
