@@ -1,11 +1,13 @@
 /* What is around the targets, and may be changed without segue: HAProxy's own files, which may
- * listen where a rendered text does, and the folders of the outputs, which have to take a new file
- * when a primary is to be followed. Read from time to time, with the lowest priority. */
+ * listen where a rendered text does, its master socket, and the folders of the outputs, which have
+ * to take a new file when a primary is to be followed. Read from time to time, with the lowest
+ * priority. */
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "apply/haproxy_socket.h"
 #include "apply/haproxy_taken.h"
 #include "apply/install.h"
 #include "base/file.h"
@@ -85,6 +87,20 @@ static void look_at_folder(struct look *look, const struct config_target *target
 	              look->folder, path, strerror(error), cure);
 }
 
+/* Then HAProxy is not reloaded, and the sessions of its old workers are not ended. */
+static void look_at_master(const struct look *look, const struct config_target *target)
+{
+	auto_free char *shut = target->kind == CONFIG_TARGET_HAPROXY
+	                           ? haproxy_socket_shut(target->master_socket)
+	                           : NULL;
+
+	if (shut != NULL)
+		strbuf_printf(alarm_of(look, target),
+		              "no reload, and no end for sessions of old workers: master_socket "
+		              "%s: Permission denied: %s",
+		              target->master_socket, shut);
+}
+
 static void tell(const struct look *look)
 {
 	const struct pipeline *pipeline = look->pipeline;
@@ -112,6 +128,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 		strbuf_init(&look.alarms[i]);
 		look_at_folder(&look, target);
+		look_at_master(&look, target);
 	}
 	for (size_t i = 0; i < config->target_count; i++)
 		if (config->targets[i].kind == CONFIG_TARGET_HAPROXY &&
