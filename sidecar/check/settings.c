@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apply/haproxy_config_words.h"
 #include "apply/haproxy_lint.h"
 #include "base/file.h"
 #include "haproxy_started.h"
@@ -184,13 +185,64 @@ static void check_next_start(struct check *check, const struct config_target *fi
 	debian_haproxy_free(&debian);
 }
 
+/* The `stats socket` lines of HAProxy's files. */
+struct sockets {
+	const char *wanted;
+	bool found, unknown; /* unknown: a file or a path that cannot be read here */
+	char *other;         /* "/etc/haproxy/haproxy.cfg line 3 has /run/b.sock"; NULL: none */
+};
+
+static void read_sockets(struct sockets *sockets, const char *file)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct haproxy_lines lines;
+	struct err ignored; /* noted by lint_file() */
+
+	sockets->unknown =
+	    !file_read(file, CHECK_SETTINGS_FILE_MAX, &text, NULL, &ignored) || sockets->unknown;
+	haproxy_lines_init(&lines, text.data, text.len);
+	while (haproxy_lines_next(&lines, &ignored)) {
+		const char *path = haproxy_lines_word(&lines, 2);
+
+		if (strcmp(haproxy_lines_word(&lines, 0), "stats") != 0 ||
+		    strcmp(haproxy_lines_word(&lines, 1), "socket") != 0)
+			continue;
+		path += strncmp(path, "unix@", 5) == 0 ? 5 : 0;
+		sockets->unknown = sockets->unknown || haproxy_lines_has_variable(&lines);
+		sockets->found = sockets->found || haproxy_started_same_file(path, sockets->wanted);
+		if (sockets->other == NULL)
+			sockets->other = xasprintf("%s line %u has %s", file, lines.number, path);
+	}
+	haproxy_lines_fini(&lines);
+}
+
+/* What it listens at now may be gone after its next start or reload. */
+static void check_next_socket(struct check *check, const struct config_target *target,
+                              const struct haproxy_files *files)
+{
+	struct sockets sockets = {.wanted = target->socket};
+	auto_free char *what = check_target_name(target);
+
+	for (size_t i = 0; *target->socket == '/' && i < files->count; i++)
+		read_sockets(&sockets, files->items[i]);
+	if (sockets.other != NULL && !sockets.found && !sockets.unknown)
+		check_note(check, CHECK_FAIL, what,
+		           "correct that line, or socket in the target's section",
+		           "no file of HAProxy has \"stats socket %s\" (%s): segue cannot reach it "
+		           "from its next start or reload on",
+		           target->socket, sockets.other);
+	free(sockets.other);
+}
+
 void check_settings(struct check *check, const struct config_target *target, int64_t pid)
 {
 	int64_t hold_ms = check_hold_ms(check, target->cluster_index);
 	struct haproxy_files arguments = {.count = 0}, files = {.count = 0};
 	auto_free char *what = check_target_name(target);
+	enum haproxy_started how;
 
-	switch (haproxy_started_with(target, pid, &arguments)) {
+	how = haproxy_started_with(target, pid, &arguments);
+	switch (how) {
 	case HAPROXY_STARTED_PROCESS:
 		check_outputs(check, target, &arguments);
 		check_next_start(check, target, &arguments);
@@ -212,6 +264,8 @@ void check_settings(struct check *check, const struct config_target *target, int
 	haproxy_started_own_files(check->config, &arguments, &files);
 	for (size_t i = 0; i < files.count; i++)
 		lint_file(check, files.items[i], hold_ms > 0 ? hold_ms : HAPROXY_LINT_HOLD_MS);
+	if (how != HAPROXY_STARTED_COMMAND) /* which may see a container's folders elsewhere */
+		check_next_socket(check, target, &files);
 	check_binds(check, target, &files);
 	haproxy_files_free(&files);
 	haproxy_files_free(&arguments);

@@ -489,6 +489,7 @@ Test(check, what_haproxy_will_not_be_started_with_the_next_time_is_a_failure)
 	char *words[] = {xstrdup(defaults), xstrdup(ini)};
 	struct lab_process *process;
 	const char *printed;
+	int code;
 
 	lab_write_file(ini, good_ini(lab, zk, haproxy, ""));
 	lab_write_file(defaults,
@@ -509,5 +510,15 @@ Test(check, what_haproxy_will_not_be_started_with_the_next_time_is_a_failure)
 	                                "EXTRAOPTS=\"-S %s,mode,600 -f ",
 	                                lab_dir(lab), lab_haproxy_master_socket(haproxy),
 	                                lab_haproxy_master_socket(haproxy)));
+	lab_write_file(lab_haproxy_main_file(haproxy),
+	               lab_printf(lab, "global\n\tstats socket %s.old level admin\n",
+	                          lab_haproxy_socket(haproxy)));
+	printed = check(lab, good_ini(lab, zk, haproxy, ""), &code);
+	cr_expect_eq(code, CMD_FAILED);
+	expect_line(printed, lab_printf(lab,
+	                                "FAIL  haproxy/h: no file of HAProxy has \"stats socket "
+	                                "%s\" (%s line 2 has %s.old): ",
+	                                lab_haproxy_socket(haproxy), lab_haproxy_main_file(haproxy),
+	                                lab_haproxy_socket(haproxy)));
 	lab_destroy(lab);
 }
