@@ -1,6 +1,7 @@
 /* Stage, check, commit: the output is the old content or the new, and nothing is left beside it. */
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -341,4 +342,15 @@ Test(install, owner_is_looked_up_and_unknown_ones_are_named)
 			cr_assert_not_null(strstr(err.message, "no-such-"), "%s", err.message);
 		free(config.owner);
 	}
+}
+
+Test(install, what_to_do_goes_by_why_no_file_can_be_made)
+{
+	auto_free char *missing = install_folder_cure("/c.d", ENOENT);
+	auto_free char *closed = install_folder_cure("/c.d", EACCES);
+	auto_free char *sandbox = install_folder_cure("/c.d", EROFS);
+
+	cr_expect_not_null(strstr(missing, "install -d -g "), "%s", missing);
+	cr_expect_not_null(strstr(closed, " /c.d && chmod g+ws /c.d"), "%s", closed);
+	cr_expect_not_null(strstr(sandbox, "ReadWritePaths=/c.d under [Service]"), "%s", sandbox);
 }
