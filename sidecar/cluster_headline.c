@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "cluster_own.h"
+#include "store_word.h"
 #include "watch/watcher.h"
 
 struct saying {
@@ -92,8 +93,12 @@ static void append_writable(struct saying *saying)
 	              "; %s takes writes, and is not followed: %s; if it is the right one: segue "
 	              "%s %s %s",
 	              endpoint, why_not_followed(saying->cluster, server, &at),
-	              config->layout == CONFIG_LAYOUT_SEGUE ? "set-primary" : "pin", config->name,
-	              endpoint);
+	              config->layout == CONFIG_LAYOUT_SEGUE &&
+	                      !store_is_strange(watcher_fact(saying->cluster->watcher),
+	                                        &saying->cluster->applied)
+	                  ? "set-primary"
+	                  : "pin",
+	              config->name, endpoint);
 }
 
 static void say_hold(struct saying *saying)

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "cluster_own.h"
+#include "store_word.h"
 #include "watch/watcher.h"
 
 #define NAME_SHOWN_MAX   63 /* bytes of a name in an alarm */
@@ -179,6 +180,19 @@ static void judge_alarm(const struct cluster *cluster, const struct decide_input
 		          out);
 }
 
+static void judge_store(const struct cluster *cluster, const struct decide_input *input,
+                        struct verdict *out)
+{
+	const struct config_cluster *config = cluster->config;
+
+	if (out->alarm[0] == '\0' && store_is_strange(input->fact, input->applied))
+		snprintf(out->alarm, sizeof(out->alarm),
+		         "there is nothing at path = %.200s in the store, and what was followed "
+		         "before came from another path, store or layout: nothing is moved until "
+		         "it exists: correct path in [cluster %s], or hosts in [zookeeper]",
+		         config->path, config->name);
+}
+
 static void judge_state(const struct cluster *cluster, struct verdict *out)
 {
 	if (out->alarm[0] == '\0' && cluster->state_problem != NULL)
@@ -205,6 +219,7 @@ void cluster_judge(const struct cluster *cluster, const struct decide_input *inp
 	if (decision->about != NULL)
 		cluster_endpoint(decision->about, out->about, sizeof(out->about));
 	judge_alarm(cluster, input, decision, out);
+	judge_store(cluster, input, out);
 	judge_state(cluster, out);
 }
 

@@ -4,6 +4,8 @@
  *   ---------------------------------------------   ------------------------------
  *   waiting, resolving, unreachable, invalid        SILENT
  *   presence = yes, and no live publisher           BARRED
+ *   the znode is absent, and what was applied is
+ *     of another store or path                      SILENT
  *   the znode is absent                             NOBODY
  *   no primary, newer, but Patroni's leader key
  *     names the one applied                         SILENT
@@ -99,6 +101,11 @@ static struct store_word weigh_value(const struct config_cluster *cluster,
 	return word;
 }
 
+bool store_is_strange(const struct watch_fact *fact, const struct applied *applied)
+{
+	return fact->state == WATCH_ABSENT && applied->has_topology && applied->zxid == 0;
+}
+
 struct store_word store_word(const struct config_cluster *cluster, const struct watch_fact *fact,
                              const struct applied *applied)
 {
@@ -124,6 +131,11 @@ struct store_word store_word(const struct config_cluster *cluster, const struct 
 		return says(applied, STORE_BARRED,
 		            fact->publishers < 0 ? "live publishers not known yet"
 		                                 : "no live publisher");
-	return known ? weigh_value(cluster, fact->topology, applied)
-	             : says(applied, STORE_NOBODY, "the znode does not exist");
+	if (known)
+		return weigh_value(cluster, fact->topology, applied);
+	if (store_is_strange(fact, applied))
+		return says(applied, STORE_SILENT,
+		            "the znode does not exist; what was applied came from another store "
+		            "or path");
+	return says(applied, STORE_NOBODY, "the znode does not exist");
 }

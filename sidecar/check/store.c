@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check/check.h"
+#include "state.h"
 #include "watch/layout.h"
 #include "watch/resolver.h"
 #include "watch/scope.h"
@@ -106,6 +107,35 @@ static enum config_layout layout_of(const struct question *question)
 	return question->check->config->clusters[question->cluster].layout;
 }
 
+/* What `segue run` makes of it: by what it has followed before. False: nothing, as far as is known.
+ */
+static bool note_followed_before(const struct question *question, const char *what)
+{
+	const struct config *config = question->check->config;
+	const struct config_cluster *cluster = &config->clusters[question->cluster];
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	auto_free char *file = state_file(config->state_dir, cluster);
+	struct applied applied;
+	struct err unused;
+	bool followed = state_load(config->state_dir, cluster, config->zookeeper_hosts, &applied,
+	                           &note, &unused) &&
+	                applied.has_topology;
+
+	if (followed && applied.zxid == 0)
+		check_note(question->check, CHECK_FAIL, what,
+		           "correct path in its [cluster], or hosts in [zookeeper]; until it "
+		           "exists segue run keeps the last primary",
+		           "%s does not exist, and %s is of another path, store or layout",
+		           question->path, file);
+	else if (followed)
+		check_note(question->check, CHECK_FAIL, what,
+		           "segue run has followed it before, and takes it for \"no primary\": "
+		           "on_primary_loss applies until it is written again",
+		           "%s does not exist any more", question->path);
+	applied_fini(&applied);
+	return followed;
+}
+
 /* A znode of layout plain may hold anything that names a server; who writes it knows. */
 static const char *absent_fix(const struct question *question)
 {
@@ -124,6 +154,8 @@ static void note_absent(struct question *question)
 {
 	auto_free char *what = what_of(question);
 
+	if (!question->presence && note_followed_before(question, what))
+		return;
 	check_note(question->check, CHECK_WARN, what, absent_fix(question), "%s does not exist",
 	           question->path);
 }
