@@ -79,7 +79,7 @@ static const char *good_ini(struct lab *lab, struct lab_zk *zk, struct lab_hapro
 Test(check, all_is_fine)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = start_haproxy(lab);
 	const char *printed;
 	int code;
@@ -102,7 +102,7 @@ Test(check, all_is_fine)
 Test(check, an_operators_word_in_force_is_a_warning_and_one_that_cannot_be_read_a_failure)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = start_haproxy(lab);
 	const char *word = lab_path(lab, "a.override"), *printed;
 	int code;
@@ -131,7 +131,7 @@ Test(check, an_operators_word_in_force_is_a_warning_and_one_that_cannot_be_read_
 Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	const uint16_t port = lab_port(lab);
 	struct lab_haproxy *haproxy = lab_haproxy_create(
 	    lab, lab_printf(lab,
@@ -235,7 +235,7 @@ Test(check, root_looks_with_the_access_of_the_user_who_is_named)
 Test(check, what_is_wrong_is_found_all_at_once)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = start_haproxy(lab);
 	const char *printed, *dir = lab_dir(lab);
 	int code;
@@ -338,7 +338,7 @@ static const char *patroni_ini(struct lab *lab, struct lab_zk *zk)
 Test(check, patroni_shows_leader_members_and_reasons)
 {
 	struct lab *lab = lab_create("check-patroni");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	const char *printed;
 	int code;
 

@@ -30,7 +30,7 @@ static const char *check(struct lab *lab, struct lab_pgbouncer *bouncer, const c
 {
 	char *template_file = realpath("templates/pgbouncer.ini.mustache", NULL);
 	char *ini = xstrdup(lab_path(lab, "segue.ini"));
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_process *process;
 
 	cr_assert_not_null(template_file, "run from the top of the repository");

@@ -58,7 +58,7 @@ static void expect_line(const char *printed, const char *line)
 Test(check_rendered, check_command_is_run_and_its_words_are_shown)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
 	const uint16_t port = lab_port(lab);
 	const char *printed;
@@ -83,7 +83,7 @@ Test(check_rendered, check_command_is_run_and_its_words_are_shown)
 Test(check_rendered, a_link_is_followed_and_a_mount_point_fails)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	const char *output = lab_path(lab, "out"), *real = lab_path(lab, "real"), *printed;
 	const char *sections = lab_printf(lab,
 	                                  "[cluster a]\npath = /segue/a\nverify = disable\n"
@@ -120,7 +120,7 @@ Test(check_rendered, a_link_is_followed_and_a_mount_point_fails)
 Test(check_rendered, an_address_that_two_targets_take_is_found)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
 	const char *printed;
 	int code;
@@ -140,7 +140,7 @@ Test(check_rendered, an_address_that_two_targets_take_is_found)
 Test(check_rendered, an_address_that_two_sections_of_one_target_take_is_found)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
 	char *shipped = realpath("templates/haproxy.cfg.mustache", NULL);
 	const char *printed;
@@ -167,7 +167,7 @@ Test(check_rendered, an_address_that_two_sections_of_one_target_take_is_found)
 Test(check_rendered, an_address_that_another_process_has_is_found_and_haproxys_own_is_not)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_backend *other = lab_backend_start(lab, "other");
 	const uint16_t port = lab_port(lab), taken = lab_backend_port(other);
 	struct lab_haproxy *haproxy =
@@ -227,7 +227,7 @@ static bool answers(void *arg)
 Test(check_rendered, relative_files_of_haproxy_are_found_from_its_folder)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy =
 	    lab_haproxy_create(lab, "global\n\tchroot /var/lib/haproxy\n");
 	char *folder = xstrdup(lab_haproxy_conf_dir(haproxy));

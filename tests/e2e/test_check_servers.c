@@ -88,7 +88,7 @@ Test(check_servers, each_is_asked_and_what_it_means_is_said, .timeout = 120)
 	const char *printed;
 
 	t.lab = lab_create("checksrv");
-	t.zk = lab_zk_start(t.lab, 1);
+	t.zk = lab_zk_share(t.lab);
 	t.pg = lab_pg_start(t.lab, 2);
 	made = lab_pg_query(lab_pg_conninfo(t.pg, 0), "CREATE ROLE segue LOGIN");
 	cr_assert_not_null(made);

@@ -175,7 +175,7 @@ Test(run_endpoint, ready_is_who_leads_clients_to_an_admitted_primary)
 	json_t *document;
 	struct run run;
 
-	run_init(&run, &(struct run_options){0});
+	run_init(&run, &(struct run_options){.zk_servers = 1});
 	lab_segue_start(run.segue);
 	cr_assert(wait_readyz(&run, 503));
 	expect_unready(&run, "cluster orders: WAITING, no primary is admitted: ");

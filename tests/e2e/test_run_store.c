@@ -45,7 +45,7 @@ Test(run_store, the_store_may_come_up_after_the_sidecar)
 	struct run run;
 	int64_t zxid;
 
-	run_init(&run, &(struct run_options){0});
+	run_init(&run, &(struct run_options){.zk_servers = 1});
 	zxid = run_set_primary(&run, 0);
 	lab_process_kill(lab_zk_process(run.zk, 0));
 	lab_segue_start(run.segue);
@@ -176,7 +176,7 @@ Test(run_store, a_restarted_server_brings_the_next_change)
 {
 	struct run run;
 
-	start_on(&run, &(struct run_options){0}, 0);
+	start_on(&run, &(struct run_options){.zk_servers = 1}, 0);
 	lab_process_kill(lab_zk_process(run.zk, 0));
 	cr_assert_not_null(
 	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=kept", "unreachable", NULL));
@@ -191,7 +191,7 @@ Test(run_store, an_expired_session_is_replaced_and_misses_nothing)
 {
 	struct run run;
 
-	start_on(&run, &(struct run_options){0}, 0);
+	start_on(&run, &(struct run_options){.zk_servers = 1}, 0);
 	for (int i = 1; i <= 3; i++) {
 		cr_assert_gt(lab_zk_expire_others(run.zk), 0);
 		cr_assert(run_wait_moved(&run, run_set_primary(&run, i % RUN_BACKENDS)));
@@ -251,7 +251,7 @@ Test(run_store, a_sidecar_that_was_frozen_takes_the_newest_value)
 	struct expiry expiry = {&run};
 	int64_t zxid;
 
-	start_on(&run, &(struct run_options){0}, 0);
+	start_on(&run, &(struct run_options){.zk_servers = 1}, 0);
 	lab_process_freeze(lab_segue_process(run.segue));
 	run_set_primary(&run, 1);
 	cr_assert(lab_wait_until(session_is_gone, &expiry, RUN_TIMEOUT_MS));
@@ -271,7 +271,7 @@ Test(run_store, a_store_that_went_back_in_time_is_refused_until_it_is_written_ag
 	struct run run;
 	int64_t zxid = 0;
 
-	start_on(&run, &(struct run_options){0}, 0);
+	start_on(&run, &(struct run_options){.zk_servers = 1}, 0);
 	for (int i = 0; i < 50; i++)
 		zxid = run_set_primary(&run, 1 + (i & 1));
 	cr_assert(run_wait_moved(&run, zxid));

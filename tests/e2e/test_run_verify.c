@@ -325,7 +325,7 @@ Test(run_verify, a_lost_store_changes_nothing)
 {
 	struct stand stand;
 
-	start(&stand, NULL);
+	stand_start(&stand, &(struct stand_options){.kind = STAND_PAIR, .own_zk = true});
 	lab_process_kill(lab_zk_process(stand.zk, 0));
 	stand_must_say(&stand, "event=kept ", "the store is unreachable", NULL);
 	stand_must_serve(&stand, 0);
@@ -338,7 +338,10 @@ Test(run_verify, a_lost_store_holds_where_that_is_wanted)
 {
 	struct stand stand;
 
-	start(&stand, "on_store_loss = hold\nhold_timeout = 60s\n");
+	stand_start(&stand, &(struct stand_options){
+	                        .kind = STAND_PAIR,
+	                        .own_zk = true,
+	                        .cluster = "on_store_loss = hold\nhold_timeout = 60s\n"});
 	lab_process_kill(lab_zk_process(stand.zk, 0));
 	stand_must_say(&stand, "event=hold ", "the store is unreachable", NULL);
 	lab_zk_server_start(stand.zk, 0);
