@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apply/haproxy_tried.h"
 #include "apply/install.h"
 #include "apply/left_notes.h"
 #include "apply/target.h"
@@ -20,6 +21,7 @@
 #include "base/memory.h"
 #include "bind_clash.h"
 #include "guess.h"
+#include "left_outputs.h"
 #include "listeners.h"
 #include "render/mustache.h"
 #include "render/view.h"
@@ -316,18 +318,24 @@ static void pass_store_on(struct pipeline *old, const struct pipeline *next)
 
 bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)
 {
+	struct left_outputs *left;
+
 	if (!connect_store(pipeline, old, err))
 		return false;
 	pipeline->hub = target_hub_create(pipeline->base);
 	if (old != NULL)
 		target_hub_inherit(pipeline->hub, old->hub);
 	tell_state_problem(pipeline);
-	if (old == NULL)
+	if (old == NULL) {
+		haproxy_tried_undo_all(pipeline->config->state_dir);
 		left_notes_adopt(pipeline->config);
+	}
+	left = left_outputs_find(old != NULL ? old->config : NULL, pipeline->config);
 	create_clusters(pipeline, old);
 	free_texts(pipeline);
 	pass_store_on(old, pipeline);
-	pipeline_destroy(old);
+	pipeline_destroy(old); /* takes away what it has only tried */
+	left_outputs_tell(left);
 	pipeline->left_notes = left_notes_release(pipeline->base, pipeline->config);
 	settle_soon(pipeline);
 	return true;
