@@ -20,7 +20,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "bind_clash.h"
+#include "config/where.h"
 #include "guess.h"
+#include "last_config.h"
 #include "left_outputs.h"
 #include "listeners.h"
 #include "render/mustache.h"
@@ -89,6 +91,8 @@ static bool compile_template(struct pipeline *pipeline, size_t index, const stru
 	const struct cluster *running = find_cluster(old, target->cluster);
 
 	pipeline->templates[index] = view_compile(target, err);
+	if (pipeline->templates[index] == NULL && config_place_var(pipeline->config, target, err))
+		return false;
 	if (pipeline->templates[index] == NULL)
 		return err_wrap(err, "[%s %s] template", config_target_kind_name(target->kind),
 		                target->name);
