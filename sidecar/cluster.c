@@ -36,6 +36,15 @@ static bool render_text(const struct cluster *cluster, const struct config_targe
 	return ok;
 }
 
+/* Its lines are those of the rendered text; always false. */
+static bool of_rendered(struct err *err)
+{
+	const struct err text = *err;
+
+	return err_set(err, strncmp(text.message, "line ", 5) == 0 ? "rendered %s" : "rendered: %s",
+	               text.message);
+}
+
 bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,
                           const struct mustache *template, struct strbuf *text, struct err *err)
 {
@@ -46,13 +55,15 @@ bool cluster_try_template(const struct cluster *cluster, const struct config_tar
 
 	if (!cluster->applied.has_topology)
 		return true;
-	if (!render_text(cluster, target, template, text, err) ||
-	    !sense_leads(target, text->data, text->len, topology->primary.address,
-	                 topology->primary.port, err))
+	if (!render_text(cluster, target, template, text, err))
 		return false;
+	if (!sense_leads(target, text->data, text->len, topology->primary.address,
+	                 topology->primary.port, err))
+		return of_rendered(err);
 	return running == NULL ||
 	       !render_text(cluster, running->config, running->template, &before, &ignored) ||
-	       sense_keeps(target, before.data, before.len, text->data, text->len, err);
+	       sense_keeps(target, before.data, before.len, text->data, text->len, err) ||
+	       of_rendered(err);
 }
 
 /* Renders one outlet and hands it to its target. Times are those of the change, or 0 where the same
@@ -74,7 +85,7 @@ static void apply_outlet(struct cluster *cluster, const struct outlet *outlet, i
 		desired.text = text.data;
 		desired.len = text.len;
 		desired.rendered_us = clock_now_us();
-		ok = target_set_desired(outlet->target, &desired, &err);
+		ok = target_set_desired(outlet->target, &desired, &err) || of_rendered(&err);
 	}
 	if (!ok)
 		log_error("render_refused", KV_STR("cluster", cluster->config->name),
