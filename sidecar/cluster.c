@@ -340,6 +340,9 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
                                const struct cluster *previous)
 {
 	struct cluster *cluster = xcalloc(1, sizeof(*cluster));
+	const char *state_dir = world->config->state_dir;
+	const char *dir_before = previous != NULL ? previous->segue->state_dir : state_dir;
+	bool same_dir = strcmp(state_dir, dir_before) == 0;
 
 	cluster->config = &world->config->clusters[index];
 	cluster->segue = world->config;
@@ -354,10 +357,12 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	if (previous != NULL && same_store(cluster, previous))
 		take_over(cluster, previous);
 	else
-		cluster_load(cluster);
+		cluster_load(cluster, dir_before);
+	if (!same_dir)
+		cluster_save_soon(cluster);
 	if (world->state_problem != NULL)
 		cluster->state_problem = xstrdup(world->state_problem);
-	cluster_load_override(cluster);
+	cluster_load_override(cluster, same_dir ? NULL : previous);
 	cluster_create_outlets(cluster, world, index, previous);
 	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
 	cluster->watcher =

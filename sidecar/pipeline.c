@@ -73,8 +73,29 @@ static bool take_state_dir(struct pipeline *pipeline, const struct pipeline *old
 	return true;
 }
 
-static void tell_state_problem(const struct pipeline *pipeline)
+/* Each run keeps its configuration there. */
+static bool is_new(const char *state_dir)
 {
+	auto_free char *kept = xasprintf("%s/" LAST_CONFIG_NAME, state_dir);
+
+	return access(kept, F_OK) != 0 && errno == ENOENT;
+}
+
+static void tell_state_dir(const struct pipeline *pipeline, const struct pipeline *old)
+{
+	const char *dir = pipeline->config->state_dir;
+
+	if (old != NULL && strcmp(old->config->state_dir, dir) != 0)
+		log_warning("state_dir_changed", KV_STR("state_dir", dir),
+		            KV_STR("was", old->config->state_dir),
+		            KV_STR("next", "the pins, freezes and last topologies in force are "
+		                           "carried over; what the folder held of these clusters "
+		                           "does not count"));
+	if (old == NULL && pipeline->state_problem == NULL && is_new(dir))
+		log_warning("state_dir_new", KV_STR("state_dir", dir),
+		            KV_STR("next", "no segue has run with it: pins, freezes and the last "
+		                           "timeline that another folder keeps do not count; is "
+		                           "state_dir right?"));
 	if (pipeline->state_problem != NULL)
 		log_error("state_dir_unusable", KV_STR("state_dir", pipeline->config->state_dir),
 		          KV_STR("error", pipeline->state_problem),
@@ -329,7 +350,7 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 	pipeline->hub = target_hub_create(pipeline->base);
 	if (old != NULL)
 		target_hub_inherit(pipeline->hub, old->hub);
-	tell_state_problem(pipeline);
+	tell_state_dir(pipeline, old);
 	if (old == NULL) {
 		haproxy_tried_undo_all(pipeline->config->state_dir);
 		left_notes_adopt(pipeline->config);
