@@ -167,7 +167,8 @@ void cluster_fleet_close(struct cluster *cluster);
 
 /* --- cluster_override.c --- */
 
-void cluster_load_override(struct cluster *cluster);
+/* `previous`: the same cluster, before a reload that changed state_dir; NULL: the file counts. */
+void cluster_load_override(struct cluster *cluster, const struct cluster *previous);
 void cluster_on_reminder(evutil_socket_t fd, short what, void *arg);
 
 /* --- cluster_say.c --- */
@@ -180,7 +181,7 @@ void cluster_say_override(const struct cluster *cluster);
 
 /* --- cluster_save.c --- */
 
-void cluster_load(struct cluster *cluster);
+void cluster_load(struct cluster *cluster, const char *state_dir);
 void cluster_save_soon(struct cluster *cluster);
 void cluster_save_now(struct cluster *cluster);       /* as soon as the proxies have been moved */
 void cluster_save_confirmed(struct cluster *cluster); /* a target may have confirmed that */

@@ -36,6 +36,15 @@ static bool render_text(const struct cluster *cluster, const struct config_targe
 	return ok;
 }
 
+/* Its lines are those of the rendered text; always false. */
+static bool of_rendered(struct err *err)
+{
+	const struct err text = *err;
+
+	return err_set(err, strncmp(text.message, "line ", 5) == 0 ? "rendered %s" : "rendered: %s",
+	               text.message);
+}
+
 bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,
                           const struct mustache *template, struct strbuf *text, struct err *err)
 {
@@ -46,13 +55,15 @@ bool cluster_try_template(const struct cluster *cluster, const struct config_tar
 
 	if (!cluster->applied.has_topology)
 		return true;
-	if (!render_text(cluster, target, template, text, err) ||
-	    !sense_leads(target, text->data, text->len, topology->primary.address,
-	                 topology->primary.port, err))
+	if (!render_text(cluster, target, template, text, err))
 		return false;
+	if (!sense_leads(target, text->data, text->len, topology->primary.address,
+	                 topology->primary.port, err))
+		return of_rendered(err);
 	return running == NULL ||
 	       !render_text(cluster, running->config, running->template, &before, &ignored) ||
-	       sense_keeps(target, before.data, before.len, text->data, text->len, err);
+	       sense_keeps(target, before.data, before.len, text->data, text->len, err) ||
+	       of_rendered(err);
 }
 
 /* Renders one outlet and hands it to its target. Times are those of the change, or 0 where the same
@@ -74,7 +85,7 @@ static void apply_outlet(struct cluster *cluster, const struct outlet *outlet, i
 		desired.text = text.data;
 		desired.len = text.len;
 		desired.rendered_us = clock_now_us();
-		ok = target_set_desired(outlet->target, &desired, &err);
+		ok = target_set_desired(outlet->target, &desired, &err) || of_rendered(&err);
 	}
 	if (!ok)
 		log_error("render_refused", KV_STR("cluster", cluster->config->name),
@@ -329,6 +340,9 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
                                const struct cluster *previous)
 {
 	struct cluster *cluster = xcalloc(1, sizeof(*cluster));
+	const char *state_dir = world->config->state_dir;
+	const char *dir_before = previous != NULL ? previous->segue->state_dir : state_dir;
+	bool same_dir = strcmp(state_dir, dir_before) == 0;
 
 	cluster->config = &world->config->clusters[index];
 	cluster->segue = world->config;
@@ -343,10 +357,12 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	if (previous != NULL && same_store(cluster, previous))
 		take_over(cluster, previous);
 	else
-		cluster_load(cluster);
+		cluster_load(cluster, dir_before);
+	if (!same_dir)
+		cluster_save_soon(cluster);
 	if (world->state_problem != NULL)
 		cluster->state_problem = xstrdup(world->state_problem);
-	cluster_load_override(cluster);
+	cluster_load_override(cluster, same_dir ? NULL : previous);
 	cluster_create_outlets(cluster, world, index, previous);
 	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
 	cluster->watcher =

@@ -126,10 +126,20 @@ static void say_hold(struct saying *saying)
 static void say_nothing_applied(struct saying *saying)
 {
 	const struct cluster *cluster = saying->cluster;
+	char endpoint[CLUSTER_ENDPOINT_MAX];
 
 	if (cluster->primed || cluster->hold.by != HELD_NOT || cluster->outlet_count == 0)
 		return;
-	strbuf_append_str(&saying->line, "WAITING, no primary is admitted");
+	if (cluster->applied.has_topology) {
+		cluster_endpoint(&cluster->applied.topology.primary, endpoint, sizeof(endpoint));
+		strbuf_printf(
+		    &saying->line,
+		    "WAITING, nothing is changed: the proxies stay as they are, and were led "
+		    "to %s last",
+		    endpoint);
+	} else {
+		strbuf_append_str(&saying->line, "WAITING, no primary is admitted");
+	}
 	if (cluster->verdict.reason == NULL)
 		append_why(&saying->line, "the store has not answered yet");
 	append_reason(saying);

@@ -193,6 +193,7 @@ static int run_checks(struct check *check)
 	check->topologies = xcalloc(check->config->cluster_count, sizeof(*check->topologies));
 	note_config(check);
 	check_state_dir(check);
+	check_live_segue(check);
 	for (size_t i = 0; i < check->config->cluster_count; i++)
 		start_topology(check, i);
 	check_overrides(check);

@@ -39,14 +39,14 @@ static bool on_status(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	const struct run *run = arg;
 
-	return pipeline_status(run->pipeline, at, text);
+	return pipeline_status(run->pipeline, daemon_refused(run->daemon), at, text);
 }
 
 static bool on_metrics(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	const struct run *run = arg;
 
-	return pipeline_metrics(run->pipeline, at, text);
+	return pipeline_metrics(run->pipeline, daemon_refused(run->daemon) != NULL, at, text);
 }
 
 static bool on_ready(void *arg, struct strbuf *why)
@@ -126,14 +126,14 @@ static void end_reload(struct run *run)
 
 	if (problems->len == 0 && replace_pipeline(run, STEAL(run->reload.fresh), problems)) {
 		announce(run, "config_reloaded", run->reload.started_us);
-		daemon_reloaded(run->daemon, true);
+		daemon_reloaded(run->daemon, NULL);
 		return;
 	}
 	daemon_log_problems(LOG_ERROR, "config_problem", run->config_file, problems->data);
 	log_error("config_refused", KV_STR("file", run->config_file),
 	          KV_STR("next", "the running configuration and templates stay"));
+	daemon_reloaded(run->daemon, problems->data);
 	cancel_reload(run);
-	daemon_reloaded(run->daemon, false);
 }
 
 static void on_checked(size_t index, bool accepted, const char *what, void *arg)

@@ -12,6 +12,7 @@
 #include "apply/haproxy_release.h"
 #include "apply/haproxy_round.h"
 #include "apply/haproxy_state.h"
+#include "apply/haproxy_tried.h"
 #include "apply/install.h"
 #include "apply/sweep.h"
 #include "apply/target_ops.h"
@@ -93,6 +94,7 @@ struct haproxy_persist {
 	unsigned install_generation, reload_generation; /* the texts that these two are for */
 	bool loaded_known;
 	struct haproxy_config loaded; /* what HAProxy has loaded */
+	char *note;                   /* keeps `previous` on disk; see haproxy_tried.h */
 	struct strbuf previous;       /* what is put back when a reload fails */
 	bool has_previous, previous_missing;
 	int64_t installed_us;     /* by this process; 0: never */
@@ -204,7 +206,7 @@ void haproxy_found_keep(struct haproxy_driver *driver, int64_t *last, int64_t ep
                         int64_t timer_ms);
 
 /* haproxy_persist.c: the file half. */
-void haproxy_persist_init(struct haproxy_driver *driver);
+void haproxy_persist_init(struct haproxy_driver *driver, const char *state_dir);
 void haproxy_persist_fini(struct haproxy_driver *driver);
 void haproxy_persist_new_text(struct haproxy_driver *driver);
 void haproxy_persist_reconcile(struct haproxy_driver *driver);
@@ -245,6 +247,8 @@ void haproxy_reload_reason(const struct haproxy_driver *driver, struct strbuf *w
 bool haproxy_reload_prepare(struct haproxy_driver *driver, struct err *err) MUST_CHECK;
 void haproxy_reload_start(struct haproxy_driver *driver, const char *why);
 void haproxy_reload_failed(struct haproxy_driver *driver, const char *what);
+void haproxy_forget_previous(struct haproxy_driver *driver); /* the file that is there is good */
+void haproxy_reload_abandon(struct haproxy_driver *driver);  /* at the end of the target */
 
 /* haproxy_log.c: one function for each event, with the cluster and the target in all of them. */
 void haproxy_log_moved(struct haproxy_driver *driver); /* and remembers it */
@@ -260,6 +264,7 @@ void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct h
 void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_result *result);
 void haproxy_log_problem(struct haproxy_driver *driver, const char *event, const char *problem,
                          const char *next);
+void haproxy_log_put_back(const struct haproxy_driver *driver);
 void haproxy_log_fell_back(const struct haproxy_driver *driver);
 void haproxy_log_cannot_hold(const struct haproxy_driver *driver, const char *findings);
 void haproxy_log_hold(const struct haproxy_driver *driver, size_t servers, int64_t timeout_ms);

@@ -89,6 +89,10 @@ int64_t check_hold_ms(const struct check *check, size_t cluster_index);
 /* That time, and whether the cluster manager is done before it is over. */
 void check_hold_times(struct check *check);
 
+/* The segue that runs here, asked over its socket: has it another state_dir, or refused segue.ini?
+ */
+void check_live_segue(struct check *check);
+
 /* A pin or a freeze that is in force, by the files in state_dir. */
 void check_overrides(struct check *check);
 

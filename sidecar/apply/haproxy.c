@@ -318,7 +318,7 @@ struct target *haproxy_target_create(const struct target_setup *setup)
 	    target_hub_reloader(setup->hub, config->master_socket, config->reload_command);
 	target_hub_count(setup->hub, 1);
 	haproxy_sync_init(driver);
-	haproxy_persist_init(driver);
+	haproxy_persist_init(driver, setup->state_dir);
 	haproxy_hold_init(driver, setup->state_dir);
 	return &driver->target;
 }

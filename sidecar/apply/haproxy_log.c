@@ -151,6 +151,16 @@ void haproxy_log_fell_back(const struct haproxy_driver *driver)
 	         KV_STR("what", "an earlier file, with the servers as they are now"));
 }
 
+void haproxy_log_put_back(const struct haproxy_driver *driver)
+{
+	log_warning(
+	    "put_back", WHO(driver), KV_STR("file", driver->target.config->output),
+	    KV_STR("what", driver->persist.previous_missing ? "removed" : "what was there before"),
+	    KV_STR("next", "segue ends, or is configured anew, before HAProxy has loaded "
+	                   "what was installed there; it is installed anew if it is still "
+	                   "wanted"));
+}
+
 /* The findings, one a line, on one line. */
 void haproxy_log_cannot_hold(const struct haproxy_driver *driver, const char *findings)
 {

@@ -13,6 +13,7 @@
 #include "apply/pgbouncer_ini.h"
 #include "apply/sense.h"
 #include "check/check.h"
+#include "config/where.h"
 #include "render/mustache.h"
 #include "render/view.h"
 
@@ -98,6 +99,16 @@ static void check_pgbouncer_text(struct check *check, const struct config_target
 	check_sense(check, target, what, text);
 }
 
+static void note_not_rendered(struct check *check, const struct config_target *target,
+                              const char *what, struct err *err)
+{
+	const char *fix = config_place_var(check->config, target, err)
+	                      ? "correct the name there, or have the template read it"
+	                      : "correct the template";
+
+	check_note(check, CHECK_FAIL, what, fix, "%s", err->message);
+}
+
 static void check_text(struct check *check, const struct config_target *target, const char *what)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
@@ -111,7 +122,7 @@ static void check_text(struct check *check, const struct config_target *target, 
 	else if (!check_may_read(check, CHECK_FAIL, what, target->template_file))
 		return;
 	else if (!check_render(check, target, &text, &err))
-		check_note(check, CHECK_FAIL, what, "correct the template", "%s", err.message);
+		note_not_rendered(check, target, what, &err);
 	else if (target->kind == CONFIG_TARGET_HAPROXY)
 		check_haproxy_text(check, target, what, &text);
 	else if (target->kind == CONFIG_TARGET_PGBOUNCER)

@@ -66,7 +66,7 @@ Test(run_sense, a_text_without_a_way_to_the_primary_is_refused)
 	start(&run, NULL);
 	file = lab_read_file(run.lab, run.output);
 	hup(&run, inverted);
-	expect_log(&run, "event=config_problem", "no server that takes clients");
+	expect_log(&run, "event=config_problem", ".mustache: rendered: ");
 	expect_log(&run, "event=config_refused", "");
 	cr_assert(run_reaches(&run, 0));
 	expect_check(&run, 1, "no server that takes clients");
