@@ -162,6 +162,22 @@ static const struct own_listener *own_standby(const struct decide_input *input)
 	return own;
 }
 
+static void judge_misnamed(const struct decide_input *input, struct verdict *out)
+{
+	static const char *const keys[] = {[CONFIG_LAYOUT_SEGUE] = "/master",
+	                                   [CONFIG_LAYOUT_PLAIN] = "",
+	                                   [CONFIG_LAYOUT_PATRONI] = "/initialize"};
+	const struct topology *applied = &input->applied->topology;
+	char endpoint[CLUSTER_ENDPOINT_MAX];
+
+	cluster_endpoint(&applied->primary, endpoint, sizeof(endpoint));
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "the store says system_identifier %s, and the primary, %s, has %s, as it had when "
+	         "clients were led to it: nothing is moved: correct it in %.300s%s",
+	         input->fact->topology->system_identifier, endpoint, applied->system_identifier,
+	         input->cluster->path, keys[input->cluster->layout]);
+}
+
 static void judge_alarm(const struct cluster *cluster, const struct decide_input *input,
                         const struct decision *decision, struct verdict *out)
 {
@@ -173,6 +189,8 @@ static void judge_alarm(const struct cluster *cluster, const struct decide_input
 		              ? "the primary that an operator pinned"
 		              : "the primary that the store names",
 		          out);
+	else if (decision->misnamed && input->fact->topology != NULL)
+		judge_misnamed(input, out);
 	else if (decision->overruled)
 		judge_overruled(input, decision, out);
 	else if (own_standby(input) != NULL)

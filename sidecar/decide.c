@@ -25,6 +25,9 @@
  *                               all others were asked                      MOVE
  *   -         any other         it is not, and the last primary takes
  *                               writes: at the start, or held by servers   MOVE to the last one
+ *   -         any other         it is the last primary, refused for its
+ *                               system identifier, which is the one that
+ *                               was applied: the store's is wrong          REFUSE; held: MOVE
  *   -         any other         it is not, and clients are held already    HOLD, FENCE as before
  *   -         any other         it is not, and the last primary is lost,
  *                               or is itself refused: it is another now    loss

@@ -85,6 +85,42 @@ Test(run_verify, status_says_why_a_server_that_takes_writes_is_not_followed_and_
 	stand_fini(&stand);
 }
 
+/* The primary of the store, with a wrong digit in its system identifier. */
+static void misname(struct stand *stand)
+{
+	const char *value = lab_printf(stand->lab,
+	                               "{\"version\":1,\"system_identifier\":\"7123\","
+	                               "\"primary\":{\"host\":\"127.0.0.1\",\"port\":%u}}",
+	                               stand_port(stand, 0));
+
+	lab_zk_set(stand->zk, "/segue/orders/master", value, strlen(value));
+}
+
+Test(run_verify, a_wrong_digit_in_the_stores_system_identifier_holds_nobody)
+{
+	struct stand stand;
+	const char *status;
+
+	start(&stand, NULL);
+	misname(&stand);
+	stand_must_say(&stand, "event=refused ", "a system identifier that it never had", NULL);
+	status = status_of(&stand);
+	expect_in(status, "\n  REFUSED, the last primary stays: ");
+	expect_in(status, "\n  ALARM: the store says system_identifier 7123, and the primary, ");
+	expect_in(status, ": nothing is moved: correct it in /segue/orders/master\n");
+	lab_segue_mark(stand.segue);
+	lab_process_kill(lab_segue_process(stand.segue));
+	lab_segue_start(stand.segue);
+	stand_must_say(&stand, "event=refused ", "a system identifier that it never had", NULL);
+	stand_must_serve(&stand, 0);
+	cr_expect_eq(lab_segue_count_log(stand.segue, "event=hold ", NULL), 0);
+	stand_name(&stand, 0);
+	stand_must_say(&stand, "event=alarm_over ", NULL);
+	stand_judge(&stand, 0);
+	expect_no_errors(&stand);
+	stand_fini(&stand);
+}
+
 Test(run_verify, a_store_that_is_early_is_waited_for)
 {
 	struct stand stand;

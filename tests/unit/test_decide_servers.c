@@ -94,6 +94,37 @@ Test(decide_servers, another_system_is_refused)
 	cr_expect_str_eq(scene.got.about->name, "db2");
 }
 
+/* A wrong digit in the znode: the server is what it was. */
+Test(decide_servers, another_identifier_of_the_same_primary_is_refused_and_nobody_waits)
+{
+	strcpy(scene.store.system_identifier, "78");
+	scene.store.zxid = 9;
+	scene_writes(1, 2);
+	scene_expect(DECIDE_REFUSE, "that it never had");
+	cr_expect(scene.got.misnamed);
+	scene.applied.in_this_run = false;
+	scene_recovers(2, 1);
+	scene_expect_move(1, 2, 7);
+	cr_expect(scene.got.misnamed);
+	cr_expect_str_eq(scene.got.next.system_identifier, "77");
+	scene.applied.in_this_run = true;
+	scene_hold(HELD_BY_STORE);
+	scene_expect_move(1, 2, 7);
+}
+
+/* Its data were replaced, and the store says so, or not yet. */
+Test(decide_servers, another_identifier_of_a_server_that_was_made_anew_is_followed)
+{
+	strcpy(scene_writes(1, 2)->system_identifier, "78");
+	scene_expect(DECIDE_HOLD, "the primary is lost");
+	strcpy(scene.store.system_identifier, "78");
+	scene.store.zxid = 9;
+	scene_expect_move(1, 2, 9);
+	strcpy(scene.store.system_identifier, "79");
+	scene_expect(DECIDE_HOLD, "the primary is lost");
+	cr_expect_not(scene.got.misnamed);
+}
+
 Test(decide_servers, an_old_primary_that_comes_back_is_refused_by_its_timeline)
 {
 	scene_set_member(&scene.applied.topology.primary, 2);
