@@ -148,7 +148,10 @@ static void say_alarm(struct saying *saying)
 		end_line(saying, CLUSTER_BAD);
 	}
 	if (verdict->alarm[0] != '\0') {
-		strbuf_printf(&saying->line, "%s: %s", verdict->overruled ? "OVERRULED" : "ALARM",
+		strbuf_printf(&saying->line, "%s: %s",
+		              verdict->overruled    ? "OVERRULED"
+		              : verdict->unverified ? "UNVERIFIED"
+		                                    : "ALARM",
 		              verdict->alarm);
 		end_line(saying, CLUSTER_BAD);
 	}

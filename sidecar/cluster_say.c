@@ -8,6 +8,7 @@
 #include "base/utf8.h"
 #include "cluster_own.h"
 #include "store_word.h"
+#include "watch/layout_parts.h"
 #include "watch/watcher.h"
 
 #define NAME_SHOWN_MAX   63 /* bytes of a name in an alarm */
@@ -211,6 +212,27 @@ static void judge_store(const struct cluster *cluster, const struct decide_input
 		         config->path, config->name);
 }
 
+static void judge_unverified(const struct decide_input *input, struct verdict *out)
+{
+	bool require = input->cluster->verify == CONFIG_VERIFY_REQUIRE;
+	const struct server_fact *denial = find_denial(input->servers, input->server_count);
+	auto_free char *login = NULL;
+	char endpoint[CLUSTER_ENDPOINT_MAX];
+
+	if (out->alarm[0] != '\0' || denial == NULL)
+		return;
+	login = conninfo_login(input->cluster->verify_conninfo);
+	cluster_endpoint_at(denial->address, denial->port, endpoint, sizeof(endpoint));
+	out->unverified = true;
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "no server lets segue in, as %s: %s: %s: correct verify_conninfo%s%.100s in "
+	         "[cluster %s], or the role on the servers; segue check says more",
+	         endpoint, denial->problem,
+	         require ? "no other primary is admitted"
+	                 : "whom the store names next is believed without a check",
+	         login[0] != '\0' ? " = " : "", login, input->cluster->name);
+}
+
 static void judge_state(const struct cluster *cluster, struct verdict *out)
 {
 	if (out->alarm[0] == '\0' && cluster->state_problem != NULL)
@@ -238,6 +260,7 @@ void cluster_judge(const struct cluster *cluster, const struct decide_input *inp
 		cluster_endpoint(decision->about, out->about, sizeof(out->about));
 	judge_alarm(cluster, input, decision, out);
 	judge_store(cluster, input, out);
+	judge_unverified(input, out);
 	judge_state(cluster, out);
 }
 
@@ -351,9 +374,10 @@ static void say_alarm(struct cluster *cluster)
 	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
 		return;
 	if (alarm[0] != '\0')
-		log_error(is_split(cluster)            ? "split_brain"
-		          : cluster->verdict.overruled ? "overruled"
-		                                       : "alarm",
+		log_error(is_split(cluster)             ? "split_brain"
+		          : cluster->verdict.overruled  ? "overruled"
+		          : cluster->verdict.unverified ? "unverified"
+		                                        : "alarm",
 		          KV_STR("cluster", cluster->config->name), KV_STR("alarm", alarm));
 	else if (was)
 		log_info("alarm_over", KV_STR("cluster", cluster->config->name));

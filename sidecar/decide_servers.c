@@ -95,19 +95,34 @@ static bool needs_all(const struct deciding *deciding, const struct member *cand
 
 /* --- admission --- */
 
+/* A person's word counts more. */
+static bool last_lives(const struct decide_input *in, const struct topology *named)
+{
+	const struct topology *applied = &in->applied->topology;
+	const struct server_fact *server =
+	    server_of(in->servers, in->server_count, &applied->primary);
+
+	return server != NULL && server->known && !server->in_recovery && !server->interrupted &&
+	       server->class != SERVER_FAULTY && !topology_is_set_anew(named, applied);
+}
+
 struct admission decide_admission(const struct decide_input *in, const struct topology *named,
                                   const struct member *member)
 {
 	const struct applied *applied = in->applied;
 	const struct floor floor = deciding_floor(in, named);
+	const struct server_fact *server = server_of(in->servers, in->server_count, member);
 	bool same =
 	    applied->has_topology && topology_same_address(&applied->topology.primary, member);
 
 	return admit(&(struct admit_question){
 	    .verify = in->cluster->verify,
-	    .server = server_of(in->servers, in->server_count, member),
+	    .server = server,
 	    .system_identifier = identifier_of(named, &floor),
 	    .floor = floor,
+	    .last_lives = applied->has_topology && !same && last_lives(in, named),
+	    .is_old_news =
+	        !same && server != NULL && in->now_us - server->answered_us >= DECIDE_GONE_US,
 	    .is_applied = same && applied->in_this_run && in->hold.by == HELD_NOT});
 }
 
@@ -232,9 +247,8 @@ static bool is_misnamed(const struct deciding *deciding, const struct election *
 {
 	const struct topology *applied = deciding_applied(deciding);
 
-	return is_applied(deciding, election->candidate) &&
-	       applied->system_identifier[0] != '\0' && election->server != NULL &&
-	       server_takes_writes(election->server) &&
+	return is_applied(deciding, election->candidate) && applied->system_identifier[0] != '\0' &&
+	       election->server != NULL && server_takes_writes(election->server) &&
 	       decide_admission(deciding->in, applied, &applied->primary).kind == ADMIT_YES;
 }
 

@@ -331,6 +331,57 @@ Test(run_verify, who_does_not_let_segue_in_is_refused_where_that_is_required)
 	stand_fini(&stand);
 }
 
+/* --- verify_conninfo with a typo --- */
+
+/* Puts other words into segue.ini, and reloads. */
+static void replace_in_ini(struct stand *stand, const char *words, const char *others)
+{
+	const char *ini = lab_segue_ini_file(stand->segue);
+	const char *text = lab_read_file(stand->lab, ini), *at = strstr(text, words);
+
+	cr_assert_not_null(at, "no \"%s\" in\n%s", words, text);
+	lab_write_file(ini, lab_printf(stand->lab, "%.*s%s%s", (int)(at - text), text, others,
+	                               at + strlen(words)));
+	lab_process_signal(lab_segue_process(stand->segue), SIGHUP);
+}
+
+/* Nobody can check the store's word any more: that is said, the primary that took writes when it
+ * could be asked is not left for a standby, and a true failover goes on. */
+Test(run_verify, a_typo_in_verify_conninfo_is_told_and_leads_nobody_to_a_standby)
+{
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+	struct stand stand;
+	const char *status, *listen;
+
+	stand_start(&stand, &(struct stand_options){.kind = STAND_PAIR, .role = "segue"});
+	stand_must_say(&stand, "event=server ", "class=answered", "in_recovery=yes", NULL);
+	replace_in_ini(&stand, "user=segue", "user=seuge");
+	stand_must_say(&stand, "event=unverified ", "no server lets segue in", "seuge", NULL);
+	listen = lab_printf(stand.lab, "unix:%s", lab_path(stand.lab, "segue.sock"));
+	status = status_of(&stand);
+	expect_in(status, "\n  UNVERIFIED: no server lets segue in, as 127.0.0.1:");
+	expect_in(status, "whom the store names next is believed without a check");
+	cr_expect_eq(lab_ask(listen, "GET", "/readyz", &body), 200);
+	cr_expect_eq(lab_ask(listen, "GET", "/metrics", &body), 200);
+	expect_in(body.data, "\nsegue_cluster_alarm{cluster=\"orders\"} 1\n");
+	lab_segue_mark(stand.segue);
+	stand_name(&stand, 1);
+	stand_must_say(&stand, "event=kept ", "not ready", "the last primary, which took writes",
+	               NULL);
+	stand_must_serve(&stand, 0);
+	cr_assert(lab_wait_replays(stand_conninfo(&stand, 0), stand_conninfo(&stand, 1),
+	                           STAND_TIMEOUT_MS));
+	stand.lost_us = clock_now_us();
+	lab_process_kill(lab_pg_process(stand.pg, 0));
+	lab_pg_promote(stand.pg, 1);
+	stand_must_serve(&stand, 1);
+	replace_in_ini(&stand, "user=seuge", "user=segue");
+	stand_must_say(&stand, "event=server ", "class=answered", "in_recovery=no", NULL);
+	cr_expect_null(strstr(status_of(&stand), "UNVERIFIED"));
+	stand_judge(&stand, 1);
+	stand_fini(&stand);
+}
+
 /* Its data directory is damaged, so that no login comes to its end: clients would get errors only.
  */
 Test(run_verify, who_lets_nobody_in_is_not_moved_to)
