@@ -52,8 +52,8 @@ struct admission admit(const struct admit_question *question);
 #define LOSS_UNSERVED SERVER_RUNNING_MATTERS
 bool loss_is_proven(const struct server_fact *server);
 
-/* Nobody can be verified: no server answers, and at least one that lives does not let segue in, for
- * a reason that does not pass by itself. Such a one; or NULL. */
+/* Nobody can be verified: no server answers, and at least one that lives does not let segue in.
+ * Such a one; or NULL. */
 const struct server_fact *find_denial(const struct server_fact *servers, size_t count);
 
 /* The fact of a member's server; NULL: none. */

@@ -112,8 +112,7 @@ const struct server_fact *find_denial(const struct server_fact *servers, size_t 
 	for (size_t i = 0; i < count; i++) {
 		if (servers[i].class == SERVER_ANSWERED || servers[i].class == SERVER_UNASKED)
 			return NULL;
-		if (denial == NULL &&
-		    (servers[i].class == SERVER_DENIED || servers[i].class == SERVER_OTHER))
+		if (denial == NULL && servers[i].class == SERVER_DENIED)
 			denial = &servers[i];
 	}
 	return denial;

@@ -92,14 +92,12 @@ static void judge_split(const struct decide_input *input, const struct decision 
                         struct verdict *out)
 {
 	const struct config_cluster *cluster = input->cluster;
-	const struct member *first =
-	    decision->about != NULL ? decision->about : followed_by(input, decision);
 	const struct member *other = decision->twin != NULL    ? decision->twin
 	                             : decision->stray != NULL ? decision->stray
 	                                                       : decision->lower;
 	char one[SERVER_WORDS_MAX], two[SERVER_WORDS_MAX], endpoint[CLUSTER_ENDPOINT_MAX];
 
-	describe(input, first, one, sizeof(one));
+	describe(input, decision->beside, one, sizeof(one));
 	describe(input, other, two, sizeof(two));
 	cluster_endpoint(other, endpoint, sizeof(endpoint));
 	if (decision->twin != NULL)
@@ -179,6 +177,38 @@ static void judge_misnamed(const struct decide_input *input, struct verdict *out
 	         input->cluster->path, keys[input->cluster->layout]);
 }
 
+/* The store has the last primary at an address where nobody is. */
+static bool has_moved(const struct decide_input *input)
+{
+	const struct topology *named = input->fact->topology;
+	const struct topology *applied = &input->applied->topology;
+	const struct server_fact *last =
+	    server_of(input->servers, input->server_count, &applied->primary);
+	const struct server_fact *now =
+	    named != NULL ? server_of(input->servers, input->server_count, &named->primary) : NULL;
+
+	return now != NULL && last != NULL && server_takes_writes(last) &&
+	       (now->class == SERVER_REFUSED || now->class == SERVER_TIMED_OUT) &&
+	       named->primary.name[0] != '\0' &&
+	       strcmp(named->primary.name, applied->primary.name) == 0 &&
+	       !topology_same_address(&named->primary, &applied->primary);
+}
+
+static void judge_moved(const struct decide_input *input, struct verdict *out)
+{
+	char store[SERVER_WORDS_MAX], last[SERVER_WORDS_MAX];
+
+	describe(input, &input->fact->topology->primary, store, sizeof(store));
+	describe(input, &input->applied->topology.primary, last, sizeof(last));
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "the store names %s, where nobody answers, and clients are led to %s, which takes "
+	         "writes and has the same name: is the address in the store right%s?",
+	         store, last,
+	         input->cluster->layout == CONFIG_LAYOUT_PATRONI
+	             ? ", from connect_address of postgresql in its patroni.yml"
+	             : "");
+}
+
 static void judge_alarm(const struct cluster *cluster, const struct decide_input *input,
                         const struct decision *decision, struct verdict *out)
 {
@@ -192,6 +222,8 @@ static void judge_alarm(const struct cluster *cluster, const struct decide_input
 		          out);
 	else if (decision->misnamed && input->fact->topology != NULL)
 		judge_misnamed(input, out);
+	else if (has_moved(input))
+		judge_moved(input, out);
 	else if (decision->overruled)
 		judge_overruled(input, decision, out);
 	else if (own_standby(input) != NULL)

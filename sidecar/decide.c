@@ -43,12 +43,13 @@
  *     any        whatever it is                     none takes writes        who is named
  *     patroni    takes writes, not below the floor  takes writes             who is named; alarm
  *     patroni    is in recovery                     takes writes             the other
- *     patroni    silent, PRIMARY: not for 10 s      takes writes             who is named; alarm
- *     patroni    silent, else: its loss not proven  takes writes             who is named; alarm
+ *     patroni    silent, PRIMARY: not for 10 s      takes writes             who is named
+ *     patroni    silent, else: its loss not proven  takes writes             who is named
  *     patroni    gone: silent for longer            takes writes             the other
  *     segue      whatever it is; a person named it  takes writes             who is named; alarm
  *     others     whatever it is                     takes writes             the other
  *
+ *   An alarm only where the one that is named was seen to take writes, and is not lost.
  *   Patroni demotes and rewinds whoever takes writes without the leader key.
  *   An own listener is where a proxy that clients are led on by listens itself: decide_own().
  *   loss: HOLD, FENCE or KEEP by on_primary_loss; WAIT where nothing was ever applied. */

@@ -319,6 +319,7 @@ void deciding_hear_servers(struct deciding *deciding, const struct topology *nam
 	deciding->out.twin = election.twin;
 	deciding->out.lower = election.lower;
 	deciding->out.stray = election.stray;
+	deciding->out.beside = election.candidate;
 	if (admission.kind == ADMIT_LATER || admission.kind == ADMIT_NO) {
 		conclude_unadmitted(deciding, &election, &admission);
 		return;

@@ -203,6 +203,29 @@ static void note_faulty(const struct line *line)
 	note(line, line->is_primary ? CHECK_FAIL : CHECK_WARN, "see the server's log", text);
 }
 
+/* The last primary that segue run led clients to has the name of this one, and another address. */
+static bool note_moved(const struct line *line)
+{
+	const struct topology *applied = &line->asked->applied.topology;
+	const struct member *last = &applied->primary;
+	auto_free char *text = NULL;
+
+	if (!line->is_primary || !line->asked->applied.has_topology ||
+	    *line->member->name == '\0' || strcmp(last->name, line->member->name) != 0 ||
+	    topology_same_address(last, line->member))
+		return false;
+	text = xasprintf("%s, %s, and the last primary that clients were led to, %s port %u, has "
+	                 "the same name",
+	                 server_class_name(line->fact->class), line->fact->problem, last->address,
+	                 (unsigned)last->port);
+	note(line, CHECK_FAIL,
+	     line->asked->config->layout == CONFIG_LAYOUT_PATRONI
+	         ? "is connect_address of postgresql in its patroni.yml right?"
+	         : "is its address in the store right?",
+	     text);
+	return true;
+}
+
 static void note_absent(const struct line *line)
 {
 	auto_free char *text =
@@ -305,7 +328,8 @@ static void note_server(const struct line *line)
 	case SERVER_REFUSED:
 	case SERVER_TIMED_OUT:
 	case SERVER_STARTING:
-		note_absent(line);
+		if (!note_moved(line))
+			note_absent(line);
 		return;
 	case SERVER_FULL:
 		note_unverified(line, "raise max_connections, or the limit of the role");

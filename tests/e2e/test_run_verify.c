@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cmd.h"
 #include "stand.h"
 
 TestSuite(run_verify, .timeout = 180);
@@ -31,15 +32,20 @@ static void expect_no_errors(const struct stand *stand)
 		             ledger_error(stand->ledgers[i], 0)->text);
 }
 
-/* `segue status`, for people. */
-static const char *status_of(struct stand *stand)
+static const char *output_of(struct stand *stand, const char *verb, int rc)
 {
-	const char *argv[] = {lab_segue_binary(stand->lab), "status", "-c",
+	const char *argv[] = {lab_segue_binary(stand->lab), verb, "-c",
 	                      lab_segue_ini_file(stand->segue), NULL};
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
-	cr_assert_eq(lab_run(stand->lab, argv, &output), 0, "%s", output.data);
+	cr_assert_eq(lab_run(stand->lab, argv, &output), rc, "%s", output.data);
 	return lab_printf(stand->lab, "%s", output.data);
+}
+
+/* `segue status`, for people. */
+static const char *status_of(struct stand *stand)
+{
+	return output_of(stand, "status", 0);
 }
 
 static void expect_in(const char *text, const char *part)
@@ -96,12 +102,20 @@ static void misname(struct stand *stand)
 	lab_zk_set(stand->zk, "/segue/orders/master", value, strlen(value));
 }
 
+static bool has_state_file(void *stand)
+{
+	const struct stand *where = stand;
+
+	return access(lab_path(where->lab, "state/orders.json"), F_OK) == 0;
+}
+
 Test(run_verify, a_wrong_digit_in_the_stores_system_identifier_holds_nobody)
 {
 	struct stand stand;
 	const char *status;
 
 	start(&stand, NULL);
+	cr_assert(lab_wait_until(has_state_file, &stand, STAND_TIMEOUT_MS));
 	misname(&stand);
 	stand_must_say(&stand, "event=refused ", "a system identifier that it never had", NULL);
 	status = status_of(&stand);
@@ -378,6 +392,64 @@ Test(run_verify, a_typo_in_verify_conninfo_is_told_and_leads_nobody_to_a_standby
 	replace_in_ini(&stand, "user=seuge", "user=segue");
 	stand_must_say(&stand, "event=server ", "class=answered", "in_recovery=no", NULL);
 	cr_expect_null(strstr(status_of(&stand), "UNVERIFIED"));
+	stand_judge(&stand, 1);
+	stand_fini(&stand);
+}
+
+/* --- Patroni's keys, by hand --- */
+
+static void set_key(struct stand *stand, const char *key, const char *value)
+{
+	lab_zk_set(stand->zk, lab_printf(stand->lab, "/service/orders/%s", key), value,
+	           strlen(value));
+}
+
+/* On the timeline before the one that it has come to. */
+static void set_leader(struct stand *stand, unsigned port)
+{
+	set_key(stand, "members/node2",
+	        lab_printf(stand->lab,
+	                   "{\"conn_url\":\"postgres://127.0.0.1:%u/postgres\",\"state\":"
+	                   "\"running\",\"role\":\"master\",\"timeline\":1}",
+	                   port));
+}
+
+/* Where the leader's key points nobody listens, and the leader is where it always was. */
+Test(run_verify, a_wrong_digit_in_the_leaders_conn_url_is_no_second_primary)
+{
+	struct stand stand;
+
+	start(&stand, NULL);
+	cr_assert(lab_wait_replays(stand_conninfo(&stand, 0), stand_conninfo(&stand, 1),
+	                           STAND_TIMEOUT_MS));
+	stand.lost_us = clock_now_us();
+	lab_process_kill(lab_pg_process(stand.pg, 0));
+	lab_pg_promote(stand.pg, 1);
+	stand_must_serve(&stand, 1);
+	set_key(&stand, "leader", "node2");
+	set_leader(&stand, stand_port(&stand, 1));
+	lab_segue_mark(stand.segue);
+	replace_in_ini(&stand, "layout = segue\npath = /segue/orders",
+	               "layout = patroni\npath = /service/orders");
+	stand_must_say(&stand, "event=primary ", NULL);
+	lab_segue_mark(stand.segue);
+	set_leader(&stand, lab_port(stand.lab));
+	stand_must_say(&stand, "event=kept ", "not ready", NULL);
+	stand_must_say(&stand, "event=alarm ", "(node2), where nobody answers, ",
+	               "(node2, timeline 2), which takes writes and has the same name", NULL);
+	lab_process_kill(lab_segue_process(stand.segue));
+	lab_segue_start(stand.segue);
+	stand_must_say(&stand, "event=alarm ", "which takes writes and has the same name", NULL);
+	cr_expect_eq(lab_segue_count_log(stand.segue, "event=split_brain ", NULL), 0);
+	expect_in(output_of(&stand, "check", CMD_FAILED),
+	          lab_printf(stand.lab,
+	                     ", and the last primary that clients were led to, 127.0.0.1 port %u, "
+	                     "has the same name: is connect_address of postgresql in its "
+	                     "patroni.yml right?\n",
+	                     stand_port(&stand, 1)));
+	stand_must_serve(&stand, 1);
+	set_leader(&stand, stand_port(&stand, 1));
+	stand_must_say(&stand, "event=alarm_over ", NULL);
 	stand_judge(&stand, 1);
 	stand_fini(&stand);
 }
