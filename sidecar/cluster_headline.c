@@ -37,11 +37,14 @@ static void append_why(struct strbuf *line, const char *text)
 static void append_reason(struct saying *saying)
 {
 	const struct verdict *verdict = &saying->cluster->verdict;
+	const struct watch_fact *fact = watcher_fact(saying->cluster->watcher);
 
 	append_why(&saying->line, verdict->reason);
 	append_why(&saying->line, verdict->about);
 	append_why(&saying->line, verdict->why);
-	append_why(&saying->line, watcher_fact(saying->cluster->watcher)->problem);
+	append_why(&saying->line, fact->problem);
+	if (fact->topology != NULL)
+		append_why(&saying->line, fact->topology->leader);
 }
 
 /* --- nobody is led to a primary --- */

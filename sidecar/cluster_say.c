@@ -374,6 +374,7 @@ static void say_decision(const struct cluster *cluster, const struct watch_fact 
 	         KV_STR("reason", verdict->reason), KV_STR("about", or_null(verdict->about)),
 	         KV_STR("target", verdict->own != NULL ? verdict->own->name : NULL),
 	         KV_STR("why", or_null(verdict->why)), KV_STR("problem", fact->problem),
+	         KV_STR("leader", fact->topology != NULL ? fact->topology->leader : NULL),
 	         KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),
 	         KV_STR(applied->in_this_run ? "primary" : "applied_before", endpoint),
 	         KV_INT("timeline", applied->topology.timeline),

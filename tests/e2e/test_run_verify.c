@@ -450,6 +450,13 @@ Test(run_verify, a_wrong_digit_in_the_leaders_conn_url_is_no_second_primary)
 	stand_must_serve(&stand, 1);
 	set_leader(&stand, stand_port(&stand, 1));
 	stand_must_say(&stand, "event=alarm_over ", NULL);
+	set_key(&stand, "leader", "node21");
+	stand_must_say(&stand, "event=hold ", "a member that has no key of its own",
+	               "leader=node21", NULL);
+	expect_in(status_of(&stand), ": Patroni's leader key names a member that has no key of its "
+	                             "own: node21; ");
+	set_key(&stand, "leader", "node2");
+	stand_must_serve(&stand, 1);
 	stand_judge(&stand, 1);
 	stand_fini(&stand);
 }
