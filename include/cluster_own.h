@@ -25,6 +25,7 @@ struct verdict {
 	char alarm[768]; /* "" or what a person has to look at */
 	bool news;       /* the targets are led to other servers by it */
 	bool overruled;
+	bool unverified;                 /* the alarm says that no server lets segue in */
 	const struct config_target *own; /* where `about` leads back to; NULL: no */
 };
 

@@ -365,6 +365,8 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	cluster_load_override(cluster, same_dir ? NULL : previous);
 	cluster_create_outlets(cluster, world, index, previous);
 	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
+	if (previous != NULL)
+		verifier_recall(cluster->verifier, previous->verifier);
 	cluster->watcher =
 	    watcher_create(world->zk, world->resolver, cluster->config, on_facts, cluster);
 	cluster_fleet_open(cluster, world);

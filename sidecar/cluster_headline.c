@@ -37,11 +37,14 @@ static void append_why(struct strbuf *line, const char *text)
 static void append_reason(struct saying *saying)
 {
 	const struct verdict *verdict = &saying->cluster->verdict;
+	const struct watch_fact *fact = watcher_fact(saying->cluster->watcher);
 
 	append_why(&saying->line, verdict->reason);
 	append_why(&saying->line, verdict->about);
 	append_why(&saying->line, verdict->why);
-	append_why(&saying->line, watcher_fact(saying->cluster->watcher)->problem);
+	append_why(&saying->line, fact->problem);
+	if (fact->topology != NULL)
+		append_why(&saying->line, fact->topology->leader);
 }
 
 /* --- nobody is led to a primary --- */
@@ -158,7 +161,10 @@ static void say_alarm(struct saying *saying)
 		end_line(saying, CLUSTER_BAD);
 	}
 	if (verdict->alarm[0] != '\0') {
-		strbuf_printf(&saying->line, "%s: %s", verdict->overruled ? "OVERRULED" : "ALARM",
+		strbuf_printf(&saying->line, "%s: %s",
+		              verdict->overruled    ? "OVERRULED"
+		              : verdict->unverified ? "UNVERIFIED"
+		                                    : "ALARM",
 		              verdict->alarm);
 		end_line(saying, CLUSTER_BAD);
 	}

@@ -80,7 +80,10 @@ static struct store_word weigh_nobody(const struct topology *now, const struct a
 		            "the leader is the last primary, and its member key is not there");
 	if (now->zxid <= newest_seen(applied))
 		return says(applied, STORE_SILENT, "an older value of the store names no primary");
-	return says(applied, STORE_NOBODY, "the store names no primary");
+	return says(applied, STORE_NOBODY,
+	            now->leader != NULL ? "the store names no primary: Patroni's leader key names "
+	                                  "a member that has no key of its own"
+	                                : "the store names no primary");
 }
 
 static struct store_word weigh_value(const struct config_cluster *cluster,

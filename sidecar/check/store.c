@@ -38,6 +38,20 @@ static char *what_of(const struct question *question)
 	return xasprintf("cluster/%s", question->check->config->clusters[question->cluster].name);
 }
 
+static const char *loss_words(enum config_loss policy)
+{
+	switch (policy) {
+	case CONFIG_LOSS_HOLD:
+		return "clients are held until it does, for hold_timeout at most (on_primary_loss = "
+		       "hold)";
+	case CONFIG_LOSS_FENCE:
+		return "nobody is let through until it does (on_primary_loss = fence)";
+	case CONFIG_LOSS_KEEP:
+		break;
+	}
+	return "clients stay with the last primary (on_primary_loss = keep)";
+}
+
 static void note_topology(struct question *question, const struct topology *topology)
 {
 	struct check *check = question->check;
@@ -45,7 +59,8 @@ static void note_topology(struct question *question, const struct topology *topo
 	auto_free char *what = what_of(question);
 
 	if (!topology->has_primary) {
-		check_note(check, CHECK_WARN, what, "the topology applied last stays",
+		check_note(check, CHECK_WARN, what,
+		           loss_words(check->config->clusters[question->cluster].on_primary_loss),
 		           "%s names no primary", question->path);
 		return;
 	}

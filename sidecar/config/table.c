@@ -160,8 +160,9 @@ static const struct config_key keys[] = {
      .help = "Ask the servers, by libpq, who takes writes, before moving to one and all the time. "
              "prefer: a server that is alive but does not let segue in is believed to be what the "
              "store says, with a warning; its error has to be about segue's own access: SQLSTATE "
-             "28xxx, 3D000, 42501, 53300 or 55000. require: it is not moved to. disable: nobody is "
-             "asked."},
+             "28xxx, 3D000, 42501, 53300 or 55000; but not while the last primary, which took "
+             "writes when it could be asked, lives. require: it is not moved to. disable: nobody "
+             "is asked."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "verify_conninfo",
      .type = CONFIG_TYPE_CONNINFO,

@@ -359,13 +359,26 @@ Test(check, patroni_shows_leader_members_and_reasons)
 	expect_line(printed, "without readers: pg3: tag noloadbalance\n");
 	expect_line(printed, "left out: pg4: conn_url: host: looks like an IPv4 address");
 	expect_line(printed, "warn  cluster/a: /service/a: Patroni is paused");
-	expect_line(printed, "warn  cluster/b: /service/b names no primary: ");
+	expect_line(printed, "warn  cluster/b: /service/b names no primary: clients are held until "
+	                     "it does, ");
 	cr_expect_null(strstr(printed, "secret"), "%s", printed);
 	set(zk, "/service/a/leader", "pg4");
 	printed = check(lab, patroni_ini(lab, zk), &code);
 	cr_expect_eq(code, CMD_FAILED, "%d\n%s", code, printed);
 	expect_line(printed,
 	            "FAIL  cluster/a: /service/a: the leader's member pg4: conn_url: host");
+	set(zk, "/service/a/leader", "pg21");
+	set(zk, "/service/a/config", "{\"ttl\":300}");
+	printed = check(lab, patroni_ini(lab, zk), &code);
+	cr_expect_eq(code, CMD_FAILED, "%d\n%s", code, printed);
+	expect_line(printed, "FAIL  cluster/a: /service/a: the leader key names pg21, which has no "
+	                     "member key; members: pg1, pg2, pg3, pg4: ");
+	expect_line(printed,
+	            "hold_timeout: 300000 ms, and Patroni may take 320000 ms to have a new "
+	            "primary (ttl 300 + loop_wait 10 + retry_timeout 10): clients that "
+	            "wait may get errors before: auto is 5 minutes at most: a smaller ttl "
+	            "in Patroni (patronictl edit-config), or hold_timeout = 325s in "
+	            "[cluster a]\n");
 	lab_destroy(lab);
 }
 
