@@ -23,7 +23,8 @@ static bool in_sync(const struct haproxy_driver *driver)
 
 	return driver->generation != 0 && sync->known && sync->down_ms == 0 &&
 	       sync->confirmed == driver->wish && sync->needs.len == 0 && sync->level == NULL &&
-	       !sync->sweep_due && driver->hold.door == DOOR_OPEN && haproxy_persist_done(driver);
+	       !sync->sweep_due && *haproxy_sync_unfit(driver) == '\0' &&
+	       driver->hold.door == DOOR_OPEN && haproxy_persist_done(driver);
 }
 
 static void tell_when_done(struct haproxy_driver *driver)
@@ -317,6 +318,8 @@ static void status(const struct target *target, struct target_status *out)
 		problem = out_of_reach(driver);
 	if (*problem == '\0')
 		problem = door_problem(driver->hold.door);
+	if (*problem == '\0')
+		problem = haproxy_sync_unfit(driver);
 	if (*problem == '\0')
 		problem = driver->persist.problem.data;
 	*out = (struct target_status){
