@@ -15,6 +15,9 @@ struct outlet { /* a target with its template */
 	const struct config_target *config;
 	const struct mustache *template;
 	struct target *target;
+	bool taken;  /* the target has taken a text of this template */
+	bool looked; /* and `alarm` is about it */
+	char *alarm; /* what a person has to look at; NULL: nothing */
 };
 
 /* A decision in words that outlive what it points to. */
@@ -36,6 +39,9 @@ struct cluster {
 	struct own_listener *own; /* as was looked last */
 	size_t own_count;
 	struct applied applied;
+	struct member
+	    found; /* the primary applied before this cluster was made; its files name it */
+	bool has_found;
 	struct override override;
 	char *override_problem; /* NULL: its file could be read */
 	struct watcher *watcher;
@@ -131,8 +137,27 @@ void cluster_create_outlets(struct cluster *cluster, const struct cluster_world 
 const struct outlet *cluster_find_outlet(const struct cluster *cluster,
                                          const struct config_target *target);
 
+void cluster_destroy_outlets(struct cluster *cluster);
+
 /* The live target is as the applied topology says. */
 bool cluster_has_confirmed(const struct cluster *cluster, const struct outlet *outlet);
+
+/* --- cluster_template.c --- */
+
+/* Appends what the template makes of what is applied. */
+bool cluster_render(const struct cluster *cluster, const struct config_target *target,
+                    const struct mustache *template, struct strbuf *text,
+                    struct err *err) MUST_CHECK;
+
+/* Says that the lines in it are those of the rendered text; always false. */
+bool cluster_of_rendered(struct err *err);
+
+/* Looks, once, at the texts that the targets have taken from a new template, and sets `alarm`. In
+ * the turn of the loop in which they were taken: the files are still what they were before. */
+void cluster_look_at_texts(struct cluster *cluster);
+
+/* What a person has to look at; NULL: nothing. Borrowed. */
+const char *cluster_alarm(const struct cluster *cluster);
 
 /* --- cluster_status*.c --- */
 

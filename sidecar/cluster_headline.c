@@ -153,7 +153,8 @@ static void say_nothing_applied(struct saying *saying)
 
 static void say_alarm(struct saying *saying)
 {
-	const struct verdict *verdict = &saying->cluster->verdict;
+	const struct cluster *cluster = saying->cluster;
+	const struct verdict *verdict = &cluster->verdict;
 
 	if (verdict->kind == DECIDE_REFUSE) {
 		strbuf_append_str(&saying->line, "REFUSED, the last primary stays");
@@ -166,6 +167,12 @@ static void say_alarm(struct saying *saying)
 		              : verdict->unverified ? "UNVERIFIED"
 		                                    : "ALARM",
 		              verdict->alarm);
+		end_line(saying, CLUSTER_BAD);
+	}
+	for (size_t i = 0; i < cluster->outlet_count; i++) {
+		if (cluster->outlets[i].alarm == NULL)
+			continue;
+		strbuf_printf(&saying->line, "ALARM: %s", cluster->outlets[i].alarm);
 		end_line(saying, CLUSTER_BAD);
 	}
 }

@@ -50,11 +50,13 @@ struct haproxy_sync {
 	bool withheld;           /* the last push left out what may follow when HAProxy shows it */
 	bool tidied;             /* the tidy commands have been sent since the last timer */
 	bool queue_lasts;        /* they wait until HAProxy's queue is empty */
-	int64_t sent_us, round_us;       /* when the batch was sent; how long the last one took */
-	int64_t verified_ms;             /* when the file was looked at */
-	bool refuses_add;                /* this worker refused `add server` */
-	bool sweep_owed, sweep_later;    /* at once; at the next re-read */
-	bool sweep_due;                  /* the move is not over before a sweep */
+	int64_t sent_us, round_us;    /* when the batch was sent; how long the last one took */
+	int64_t verified_ms;          /* when the file was looked at */
+	bool refuses_add;             /* this worker refused `add server` */
+	bool sweep_owed, sweep_later; /* at once; at the next re-read */
+	bool sweep_due;               /* the move is not over before a sweep */
+	bool unfit_told;              /* what is below has been told */
+	int64_t unfit_ms; /* since when HAProxy's own check has the primary down; 0: not */
 	int64_t sweep_wait_ms, sweep_ms; /* when later: the time until then, and that moment */
 	unsigned sweep_repeats;          /* in a row, as sessions were left */
 	unsigned sessions_left;          /* that the last sweep could not end */
@@ -64,6 +66,7 @@ struct haproxy_sync {
 	unsigned push_wish;      /* the wish that the batch out, or the last one, is for */
 	unsigned offered;        /* the wish that HAProxy has been told, or cannot be told now */
 	unsigned confirmed;      /* the wish that HAProxy has been seen to follow */
+	struct strbuf unfit;     /* that check, in words */
 	struct strbuf answers;   /* to the last commands */
 	struct strbuf needs;     /* what only a reload can cure; "": nothing */
 	struct strbuf problem;
@@ -162,6 +165,9 @@ struct haproxy_driver {
 void haproxy_reconcile(struct haproxy_driver *driver);
 
 /* haproxy_sync.c: the runtime half. */
+/* HAProxy's own check has a server down that is to take the primary's clients, and had the time to
+ * find it up: in words; "": it has not. */
+const char *haproxy_sync_unfit(const struct haproxy_driver *driver);
 void haproxy_sync_init(struct haproxy_driver *driver);
 void haproxy_sync_fini(struct haproxy_driver *driver);
 void haproxy_sync_new_wish(struct haproxy_driver *driver,
@@ -254,6 +260,7 @@ void haproxy_reload_abandon(struct haproxy_driver *driver);  /* at the end of th
 void haproxy_log_moved(struct haproxy_driver *driver); /* and remembers it */
 void haproxy_log_in_sync(const struct haproxy_driver *driver);
 void haproxy_log_unreachable(struct haproxy_driver *driver, const struct err *err);
+void haproxy_log_unfit(const struct haproxy_driver *driver, bool over);
 void haproxy_log_back(const struct haproxy_driver *driver);
 void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before);
 void haproxy_log_out_of_reach(const struct haproxy_driver *driver);
