@@ -164,7 +164,7 @@ STAGES := watch verify render apply report
 PURE   := publisher/ballot*.c publisher/shown.c sidecar/report/fleet*.c sidecar/decide.c sidecar/store_word.c sidecar/elect.c sidecar/admit.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
           sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_address.c \
           sidecar/apply/haproxy_binds.c sidecar/apply/haproxy_config*.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c \
-          sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \
+          sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_ways.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \
           sidecar/apply/haproxy_sessions.c sidecar/apply/haproxy_state.c sidecar/apply/pgbouncer_diff.c \
           sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lines.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
           sidecar/apply/pgbouncer_show.c \

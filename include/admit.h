@@ -38,7 +38,11 @@ struct admit_question {
 	const char *system_identifier; /* the cluster's, by the store or else the floor's; NULL, "":
 	                                  not known */
 	struct floor floor;
-	bool is_applied; /* clients are led to it now, as to one that was admitted */
+	bool last_lives;  /* another one is the last primary: it took writes when it answered last,
+	                     and was not interrupted since */
+	bool is_old_news; /* what the server answered last was long ago, and another one is the last
+	                     primary */
+	bool is_applied;  /* clients are led to it now, as to one that was admitted */
 };
 
 struct admission admit(const struct admit_question *question);
@@ -47,6 +51,10 @@ struct admission admit(const struct admit_question *question);
  * Never a server that lives and does not let us in. */
 #define LOSS_UNSERVED SERVER_RUNNING_MATTERS
 bool loss_is_proven(const struct server_fact *server);
+
+/* Nobody can be verified: no server answers, and at least one that lives does not let segue in.
+ * Such a one; or NULL. */
+const struct server_fact *find_denial(const struct server_fact *servers, size_t count);
 
 /* The fact of a member's server; NULL: none. */
 const struct server_fact *server_of(const struct server_fact *servers, size_t count,

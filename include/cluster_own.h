@@ -15,6 +15,9 @@ struct outlet { /* a target with its template */
 	const struct config_target *config;
 	const struct mustache *template;
 	struct target *target;
+	bool taken;  /* the target has taken a text of this template */
+	bool looked; /* and `alarm` is about it */
+	char *alarm; /* what a person has to look at; NULL: nothing */
 };
 
 /* A decision in words that outlive what it points to. */
@@ -25,6 +28,7 @@ struct verdict {
 	char alarm[768]; /* "" or what a person has to look at */
 	bool news;       /* the targets are led to other servers by it */
 	bool overruled;
+	bool unverified;                 /* the alarm says that no server lets segue in */
 	const struct config_target *own; /* where `about` leads back to; NULL: no */
 };
 
@@ -35,6 +39,9 @@ struct cluster {
 	struct own_listener *own; /* as was looked last */
 	size_t own_count;
 	struct applied applied;
+	struct member
+	    found; /* the primary applied before this cluster was made; its files name it */
+	bool has_found;
 	struct override override;
 	char *override_problem; /* NULL: its file could be read */
 	struct watcher *watcher;
@@ -131,8 +138,27 @@ void cluster_create_outlets(struct cluster *cluster, const struct cluster_world 
 const struct outlet *cluster_find_outlet(const struct cluster *cluster,
                                          const struct config_target *target);
 
+void cluster_destroy_outlets(struct cluster *cluster);
+
 /* The live target is as the applied topology says. */
 bool cluster_has_confirmed(const struct cluster *cluster, const struct outlet *outlet);
+
+/* --- cluster_template.c --- */
+
+/* Appends what the template makes of what is applied. */
+bool cluster_render(const struct cluster *cluster, const struct config_target *target,
+                    const struct mustache *template, struct strbuf *text,
+                    struct err *err) MUST_CHECK;
+
+/* Says that the lines in it are those of the rendered text; always false. */
+bool cluster_of_rendered(struct err *err);
+
+/* Looks, once, at the texts that the targets have taken from a new template, and sets `alarm`. In
+ * the turn of the loop in which they were taken: the files are still what they were before. */
+void cluster_look_at_texts(struct cluster *cluster);
+
+/* What a person has to look at; NULL: nothing. Borrowed. */
+const char *cluster_alarm(const struct cluster *cluster);
 
 /* --- cluster_status*.c --- */
 
@@ -168,7 +194,8 @@ void cluster_fleet_close(struct cluster *cluster);
 
 /* --- cluster_override.c --- */
 
-void cluster_load_override(struct cluster *cluster);
+/* `previous`: the same cluster, before a reload that changed state_dir; NULL: the file counts. */
+void cluster_load_override(struct cluster *cluster, const struct cluster *previous);
 void cluster_on_reminder(evutil_socket_t fd, short what, void *arg);
 
 /* --- cluster_say.c --- */
@@ -181,7 +208,7 @@ void cluster_say_override(const struct cluster *cluster);
 
 /* --- cluster_save.c --- */
 
-void cluster_load(struct cluster *cluster);
+void cluster_load(struct cluster *cluster, const char *state_dir);
 void cluster_save_soon(struct cluster *cluster);
 void cluster_save_now(struct cluster *cluster);       /* as soon as the proxies have been moved */
 void cluster_save_confirmed(struct cluster *cluster); /* a target may have confirmed that */

@@ -76,4 +76,7 @@ void cmd_person(char *out, size_t size);
  * The caller frees it; NULL after the reason was printed. */
 char *cmd_listen(const char *verb, const struct cmd_args *args) MUST_CHECK;
 
+/* Of several the unix socket, which takes orders, too; else the first. Caller frees. */
+char *cmd_pick_listen(const char *list) MUST_CHECK;
+
 #endif

@@ -136,6 +136,7 @@ int64_t config_hold_ms(const struct config_cluster *cluster, int64_t manager_ms)
 int64_t config_hold_max_ms(const struct config_cluster *cluster); /* for any manager_ms */
 
 const char *config_target_kind_name(enum config_target_kind kind); /* "haproxy", ... */
+const char *config_layout_name(enum config_layout layout);         /* "segue", ... */
 
 /* The key table as the SECTIONS part of man/segue.ini.5 (man(7) macros) and as a commented sample
  * file that loads as it is. */

@@ -36,7 +36,12 @@ struct event_base *daemon_base(const struct daemon *daemon); /* until daemon_des
 /* Runs the loop until SIGTERM or SIGINT. The log is deferred from here until daemon_destroy(). */
 void daemon_serve(struct daemon *daemon);
 
-void daemon_reloaded(struct daemon *daemon, bool taken); /* false: the old configuration stays */
+/* `problems`: why the old configuration stays, one a line; NULL: it does not. */
+void daemon_reloaded(struct daemon *daemon, const char *problems);
+
+/* The same on one line, with its time, until a reload is taken; NULL: none was refused. Borrowed.
+ */
+const char *daemon_refused(const struct daemon *daemon);
 
 /* Problems, one a line: to the log, one event each, and to standard error. */
 void daemon_log_problems(enum log_level level, const char *event, const char *file,

@@ -92,10 +92,13 @@ struct decision {
 	bool on_news;               /* MOVE: a newer word of the store, whose times are its own */
 	bool overruled;             /* who is followed is not the one that the store names */
 	bool against_store;         /* MOVE: becomes that of struct applied */
+	bool misnamed;              /* the store's system identifier is not the last primary's,
+	                               which has the one that was applied */
 	/* Two servers take writes; borrowed, NULL: no. */
-	const struct member *twin;  /* on one timeline: a person has to end one of them */
-	const struct member *lower; /* on a lower timeline, asked after the move */
-	const struct member *stray; /* on a higher one than the holder of Patroni's leader key */
+	const struct member *twin;   /* on one timeline: a person has to end one of them */
+	const struct member *lower;  /* on a lower timeline, asked after the move */
+	const struct member *stray;  /* on a higher one than the holder of Patroni's leader key */
+	const struct member *beside; /* the other one that does; not NULL with one of the three */
 	/* Whom the store or the operator names as the primary, and must not; borrowed, NULL: no. */
 	const struct own_listener *own;
 	const struct member *ask; /* whom to ask again at once; borrowed, NULL: nobody */

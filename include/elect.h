@@ -29,7 +29,7 @@ struct election { /* members are borrowed from the electorate's topologies */
 	const struct member *lower; /* takes writes, too, on a lower timeline, and said so after
 	                               moved_us; or NULL */
 	const struct member *stray; /* takes writes on a higher timeline than the one that is named,
-	                               which stands; or NULL */
+	                               which stands, and was seen to take writes; or NULL */
 };
 
 struct election elect(const struct electorate *electorate);

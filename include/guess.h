@@ -21,4 +21,10 @@ bool guess_topology(const struct config *config, size_t cluster, struct topology
 bool guess_render(const struct config *config, size_t target, const struct mustache *template,
                   struct strbuf *text);
 
+/* The text is to lead to the primary whoever that is: false, with words, when it would not with one
+ * of the standbys (where there is none, with a server that nobody has) as the primary. */
+bool guess_leads_to_any(const struct config_cluster *cluster, const struct config_target *target,
+                        const struct mustache *template, const struct topology *topology,
+                        struct err *err) MUST_CHECK;
+
 #endif

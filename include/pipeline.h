@@ -28,12 +28,13 @@ const struct config *pipeline_config(const struct pipeline *pipeline);
 const struct strbuf *pipeline_texts(const struct pipeline *pipeline);
 
 /* Appends the next part of the document of GET /status; false: that was the last one. May start
- * anew, with an empty `text`, as the pipeline may be another one by now. */
-bool pipeline_status(const struct pipeline *pipeline, struct report_cursor *at,
+ * anew, with an empty `text`, as the pipeline may be another one by now. `refused`: why the file is
+ * not what runs, or NULL. */
+bool pipeline_status(const struct pipeline *pipeline, const char *refused, struct report_cursor *at,
                      struct strbuf *text) MUST_CHECK;
 
 /* The same for GET /metrics. */
-bool pipeline_metrics(const struct pipeline *pipeline, struct report_cursor *at,
+bool pipeline_metrics(const struct pipeline *pipeline, bool refused, struct report_cursor *at,
                       struct strbuf *text) MUST_CHECK;
 
 /* Is every target of every cluster confirmed on a primary that was admitted, or that the operator

@@ -21,8 +21,8 @@ char *state_file(const char *state_dir, const struct config_cluster *cluster) MU
 
 /* Reads the cluster's state file. `out` is initialised by the call and to be ended with
  * applied_fini() in any case. No file: nothing was applied, success. A file that was written for
- * another store (other hosts, chroot or path: zxids do not compare) gives the topology with zxid
- * and floor 0; `note` then says so, for the log. `store_hosts` is config's zookeeper_hosts. */
+ * another store (other hosts, chroot, path or layout: zxids do not compare) gives the topology with
+ * zxid and floor 0; `note` then says so, for the log. `store_hosts` is config's zookeeper_hosts. */
 bool state_load(const char *state_dir, const struct config_cluster *cluster,
                 const char *store_hosts, struct applied *out, struct strbuf *note,
                 struct err *err) MUST_CHECK;

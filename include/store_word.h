@@ -22,6 +22,10 @@ struct store_word {
 	int64_t floor_zxid; /* see struct applied */
 };
 
+/* Nothing is to be found in this store, below this path, and nothing of it was ever applied, though
+ * something of another one was: the path, or the hosts, may be wrong. */
+bool store_is_strange(const struct watch_fact *fact, const struct applied *applied);
+
 struct store_word store_word(const struct config_cluster *cluster, const struct watch_fact *fact,
                              const struct applied *applied);
 

@@ -10,9 +10,11 @@
  *   any       not asked yet, refused, timed out, starting                  later
  *   any       full, denied, faulty or other; it is the primary already     yes: it lives
  *   any       faulty                                                       later
+ *   require   full, denied or other                                        no
+ *   prefer    full, denied or other; the last primary took writes when it
+ *             answered last, and lives                                     later
  *   prefer    full, denied or other; in recovery when it last answered     later
  *   prefer    full, denied or other                                        unverified
- *   require   full, denied or other                                        no
  *
  * The last one is the floor: that of the server applied last, or, when that one was followed against
  * the store's word and is the primary no more, that of the last one before it that the store named
@@ -58,13 +60,16 @@ static struct admission admit_living(const struct admit_question *question)
 		return is(ADMIT_YES, "");
 	if (question->server->class == SERVER_FAULTY)
 		return is(ADMIT_LATER, "it lets nobody in: its error is not about segue's access");
-	if (question->verify == CONFIG_VERIFY_PREFER && question->server->known &&
-	    question->server->in_recovery)
+	if (question->verify == CONFIG_VERIFY_REQUIRE)
+		return is(ADMIT_NO, "it does not let segue in (verify = require)");
+	if (question->last_lives)
+		return is(ADMIT_LATER, "it does not let segue in, and the last primary, which took "
+		                       "writes when it was asked, lives");
+	if (question->server->known && question->server->in_recovery && !question->is_old_news)
 		return is(ADMIT_LATER, "it lets segue in no more, and was in recovery before");
-	if (question->verify == CONFIG_VERIFY_PREFER)
-		return is(ADMIT_UNVERIFIED, "it lives but does not let segue in, so that nobody "
-		                            "has checked whether it is the primary");
-	return is(ADMIT_NO, "it does not let segue in (verify = require)");
+	return is(ADMIT_UNVERIFIED,
+	          "it lives but does not let segue in, so that nobody has checked "
+	          "whether it is the primary");
 }
 
 struct admission admit(const struct admit_question *question)
@@ -98,6 +103,19 @@ struct admission admit(const struct admit_question *question)
 bool loss_is_proven(const struct server_fact *server)
 {
 	return server != NULL && server->unserved >= LOSS_UNSERVED;
+}
+
+const struct server_fact *find_denial(const struct server_fact *servers, size_t count)
+{
+	const struct server_fact *denial = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		if (servers[i].class == SERVER_ANSWERED || servers[i].class == SERVER_UNASKED)
+			return NULL;
+		if (denial == NULL && servers[i].class == SERVER_DENIED)
+			denial = &servers[i];
+	}
+	return denial;
 }
 
 const struct server_fact *server_of(const struct server_fact *servers, size_t count,

@@ -8,11 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/sense.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "cluster_own.h"
-#include "render/view.h"
 #include "state.h"
 #include "watch/watcher.h"
 
@@ -25,39 +23,9 @@ const struct config_cluster *cluster_config(const struct cluster *cluster)
 	return cluster->config;
 }
 
-static bool render_text(const struct cluster *cluster, const struct config_target *target,
-                        const struct mustache *template, struct strbuf *text, struct err *err)
-{
-	json_t *view = view_build(cluster->config, target, &cluster->applied.topology, err);
-	bool ok =
-	    view != NULL && mustache_render(template, view, view_escape(target->kind), text, err);
-
-	json_decref(view);
-	return ok;
-}
-
-bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,
-                          const struct mustache *template, struct strbuf *text, struct err *err)
-{
-	const struct topology *topology = &cluster->applied.topology;
-	const struct outlet *running = cluster_find_outlet(cluster, target);
-	auto_strbuf struct strbuf before = STRBUF_INIT;
-	struct err ignored;
-
-	if (!cluster->applied.has_topology)
-		return true;
-	if (!render_text(cluster, target, template, text, err) ||
-	    !sense_leads(target, text->data, text->len, topology->primary.address,
-	                 topology->primary.port, err))
-		return false;
-	return running == NULL ||
-	       !render_text(cluster, running->config, running->template, &before, &ignored) ||
-	       sense_keeps(target, before.data, before.len, text->data, text->len, err);
-}
-
 /* Renders one outlet and hands it to its target. Times are those of the change, or 0 where the same
  * fact is applied again. */
-static void apply_outlet(struct cluster *cluster, const struct outlet *outlet, int64_t notified_us,
+static void apply_outlet(struct cluster *cluster, struct outlet *outlet, int64_t notified_us,
                          int64_t read_us)
 {
 	struct strbuf auto_strbuf text = STRBUF_INIT;
@@ -65,22 +33,28 @@ static void apply_outlet(struct cluster *cluster, const struct outlet *outlet, i
 	struct desired desired = {.zxid = topology->zxid,
 	                          .primary = topology->primary.address,
 	                          .primary_port = topology->primary.port,
+	                          .former = cluster->has_found ? cluster->found.address : NULL,
+	                          .former_port = cluster->found.port,
+	                          .new_template = !outlet->taken,
 	                          .notified_us = notified_us,
 	                          .read_us = read_us};
 	struct err err;
-	bool ok = render_text(cluster, outlet->config, outlet->template, &text, &err);
+	bool ok = cluster_render(cluster, outlet->config, outlet->template, &text, &err);
 
 	if (ok) {
 		desired.text = text.data;
 		desired.len = text.len;
 		desired.rendered_us = clock_now_us();
-		ok = target_set_desired(outlet->target, &desired, &err);
+		ok = target_set_desired(outlet->target, &desired, &err) ||
+		     cluster_of_rendered(&err);
+		outlet->taken = outlet->taken || ok;
 	}
 	if (!ok)
 		log_error("render_refused", KV_STR("cluster", cluster->config->name),
 		          KV_STR("target", outlet->config->name), KV_INT("zxid", desired.zxid),
 		          KV_STR("template", outlet->config->template_file), KV_ERR(&err),
-		          KV_STR("next", "the target keeps its last good text"));
+		          KV_STR("next", "the target keeps its last good text; a HAProxy's is "
+		                         "led to the primary; correct the template"));
 }
 
 static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read_us)
@@ -88,6 +62,7 @@ static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read
 	cluster->primed = true;
 	for (size_t i = 0; i < cluster->outlet_count; i++)
 		apply_outlet(cluster, &cluster->outlets[i], notified_us, read_us);
+	cluster_look_at_texts(cluster);
 }
 
 /* --- a primary --- */
@@ -329,6 +304,9 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
                                const struct cluster *previous)
 {
 	struct cluster *cluster = xcalloc(1, sizeof(*cluster));
+	const char *state_dir = world->config->state_dir;
+	const char *dir_before = previous != NULL ? previous->segue->state_dir : state_dir;
+	bool same_dir = strcmp(state_dir, dir_before) == 0;
 
 	cluster->config = &world->config->clusters[index];
 	cluster->segue = world->config;
@@ -343,12 +321,18 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	if (previous != NULL && same_store(cluster, previous))
 		take_over(cluster, previous);
 	else
-		cluster_load(cluster);
+		cluster_load(cluster, dir_before);
+	if (!same_dir)
+		cluster_save_soon(cluster);
+	cluster->has_found = cluster->applied.has_topology;
+	cluster->found = cluster->applied.topology.primary;
 	if (world->state_problem != NULL)
 		cluster->state_problem = xstrdup(world->state_problem);
-	cluster_load_override(cluster);
+	cluster_load_override(cluster, same_dir ? NULL : previous);
 	cluster_create_outlets(cluster, world, index, previous);
 	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
+	if (previous != NULL)
+		verifier_recall(cluster->verifier, previous->verifier);
 	cluster->watcher =
 	    watcher_create(world->zk, world->resolver, cluster->config, on_facts, cluster);
 	cluster_fleet_open(cluster, world);
@@ -360,10 +344,8 @@ void cluster_destroy(struct cluster *cluster)
 	cluster_fleet_close(cluster);
 	watcher_destroy(cluster->watcher);
 	verifier_destroy(cluster->verifier);
-	for (size_t i = 0; i < cluster->outlet_count; i++)
-		target_destroy(cluster->outlets[i].target);
+	cluster_destroy_outlets(cluster);
 	cluster_save_last(cluster);
-	free(cluster->outlets);
 	event_free(cluster->persist);
 	event_free(cluster->resume);
 	event_free(cluster->tick);

@@ -92,7 +92,7 @@ static void fill_words(const struct cluster *cluster, struct fleet_note *out)
 	fleet_copy(out->reason, sizeof(out->reason), problem != NULL ? problem : verdict->reason);
 	fleet_copy(out->about, sizeof(out->about), verdict->about);
 	fleet_copy(out->why, sizeof(out->why), verdict->why);
-	fleet_copy(out->alarm, sizeof(out->alarm), verdict->alarm);
+	fleet_copy(out->alarm, sizeof(out->alarm), cluster_alarm(cluster));
 }
 
 static void fill(const struct cluster *cluster, struct fleet_note *out)

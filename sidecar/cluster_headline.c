@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "cluster_own.h"
+#include "store_word.h"
 #include "watch/watcher.h"
 
 struct saying {
@@ -36,11 +37,14 @@ static void append_why(struct strbuf *line, const char *text)
 static void append_reason(struct saying *saying)
 {
 	const struct verdict *verdict = &saying->cluster->verdict;
+	const struct watch_fact *fact = watcher_fact(saying->cluster->watcher);
 
 	append_why(&saying->line, verdict->reason);
 	append_why(&saying->line, verdict->about);
 	append_why(&saying->line, verdict->why);
-	append_why(&saying->line, watcher_fact(saying->cluster->watcher)->problem);
+	append_why(&saying->line, fact->problem);
+	if (fact->topology != NULL)
+		append_why(&saying->line, fact->topology->leader);
 }
 
 /* --- nobody is led to a primary --- */
@@ -92,8 +96,12 @@ static void append_writable(struct saying *saying)
 	              "; %s takes writes, and is not followed: %s; if it is the right one: segue "
 	              "%s %s %s",
 	              endpoint, why_not_followed(saying->cluster, server, &at),
-	              config->layout == CONFIG_LAYOUT_SEGUE ? "set-primary" : "pin", config->name,
-	              endpoint);
+	              config->layout == CONFIG_LAYOUT_SEGUE &&
+	                      !store_is_strange(watcher_fact(saying->cluster->watcher),
+	                                        &saying->cluster->applied)
+	                  ? "set-primary"
+	                  : "pin",
+	              config->name, endpoint);
 }
 
 static void say_hold(struct saying *saying)
@@ -121,10 +129,20 @@ static void say_hold(struct saying *saying)
 static void say_nothing_applied(struct saying *saying)
 {
 	const struct cluster *cluster = saying->cluster;
+	char endpoint[CLUSTER_ENDPOINT_MAX];
 
 	if (cluster->primed || cluster->hold.by != HELD_NOT || cluster->outlet_count == 0)
 		return;
-	strbuf_append_str(&saying->line, "WAITING, no primary is admitted");
+	if (cluster->applied.has_topology) {
+		cluster_endpoint(&cluster->applied.topology.primary, endpoint, sizeof(endpoint));
+		strbuf_printf(
+		    &saying->line,
+		    "WAITING, nothing is changed: the proxies stay as they are, and were led "
+		    "to %s last",
+		    endpoint);
+	} else {
+		strbuf_append_str(&saying->line, "WAITING, no primary is admitted");
+	}
 	if (cluster->verdict.reason == NULL)
 		append_why(&saying->line, "the store has not answered yet");
 	append_reason(saying);
@@ -135,7 +153,8 @@ static void say_nothing_applied(struct saying *saying)
 
 static void say_alarm(struct saying *saying)
 {
-	const struct verdict *verdict = &saying->cluster->verdict;
+	const struct cluster *cluster = saying->cluster;
+	const struct verdict *verdict = &cluster->verdict;
 
 	if (verdict->kind == DECIDE_REFUSE) {
 		strbuf_append_str(&saying->line, "REFUSED, the last primary stays");
@@ -143,8 +162,17 @@ static void say_alarm(struct saying *saying)
 		end_line(saying, CLUSTER_BAD);
 	}
 	if (verdict->alarm[0] != '\0') {
-		strbuf_printf(&saying->line, "%s: %s", verdict->overruled ? "OVERRULED" : "ALARM",
+		strbuf_printf(&saying->line, "%s: %s",
+		              verdict->overruled    ? "OVERRULED"
+		              : verdict->unverified ? "UNVERIFIED"
+		                                    : "ALARM",
 		              verdict->alarm);
+		end_line(saying, CLUSTER_BAD);
+	}
+	for (size_t i = 0; i < cluster->outlet_count; i++) {
+		if (cluster->outlets[i].alarm == NULL)
+			continue;
+		strbuf_printf(&saying->line, "ALARM: %s", cluster->outlets[i].alarm);
 		end_line(saying, CLUSTER_BAD);
 	}
 }

@@ -72,7 +72,7 @@ static bool ready(const struct cluster *cluster, double *out)
 
 static bool alarm(const struct cluster *cluster, double *out)
 {
-	*out = cluster->verdict.alarm[0] != '\0' || cluster_hold_is_over(cluster);
+	*out = cluster_alarm(cluster) != NULL || cluster_hold_is_over(cluster);
 	return true;
 }
 

@@ -1,5 +1,6 @@
 /* The targets of a cluster: made from the configuration, with what those before a reload of it
  * remember. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -81,4 +82,14 @@ void cluster_create_outlets(struct cluster *cluster, const struct cluster_world 
 		cluster->outlet_count++;
 		inherit(outlet, previous);
 	}
+}
+
+void cluster_destroy_outlets(struct cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->outlet_count; i++) {
+		target_destroy(cluster->outlets[i].target);
+		free(cluster->outlets[i].alarm);
+	}
+	free(STEAL(cluster->outlets));
+	cluster->outlet_count = 0;
 }

@@ -27,12 +27,30 @@ void cluster_on_reminder(evutil_socket_t fd, short what, void *arg)
 	remind(arg);
 }
 
-void cluster_load_override(struct cluster *cluster)
+/* What is in force, whatever a folder may hold that state_dir names now. */
+static void carry_over(struct cluster *cluster, const struct cluster *previous)
+{
+	struct err err;
+
+	cluster->override = previous->override;
+	if (previous->override_problem != NULL)
+		cluster->override_problem = xstrdup(previous->override_problem);
+	if (!override_save(cluster->segue->state_dir, cluster->config->name, &cluster->override,
+	                   &err))
+		log_error("override_not_kept", KV_STR("cluster", cluster->config->name),
+		          KV_ERR(&err),
+		          KV_STR("next", "it is in force until segue ends: mend state_dir, then "
+		                         "say it again"));
+}
+
+void cluster_load_override(struct cluster *cluster, const struct cluster *previous)
 {
 	const char *name = cluster->config->name;
 	struct err err;
 
-	if (!override_load(cluster->segue->state_dir, name, &cluster->override, &err)) {
+	if (previous != NULL)
+		carry_over(cluster, previous);
+	else if (!override_load(cluster->segue->state_dir, name, &cluster->override, &err)) {
 		cluster->override_problem = xstrdup(err.message);
 		log_error("override_unusable", KV_STR("cluster", name), KV_ERR(&err),
 		          KV_STR("next", "frozen, as an operator's word may be in it: `segue pin`, "

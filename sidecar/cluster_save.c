@@ -148,12 +148,12 @@ void cluster_save_last(struct cluster *cluster)
 		not_saved(cluster, &err);
 }
 
-void cluster_load(struct cluster *cluster)
+void cluster_load(struct cluster *cluster, const char *state_dir)
 {
 	struct strbuf auto_strbuf note = STRBUF_INIT;
 	struct err err;
 
-	if (!state_load(cluster->segue->state_dir, cluster->config, cluster->segue->zookeeper_hosts,
+	if (!state_load(state_dir, cluster->config, cluster->segue->zookeeper_hosts,
 	                &cluster->applied, &note, &err))
 		log_error("state_unusable", KV_STR("cluster", cluster->config->name), KV_ERR(&err),
 		          KV_STR("next", "going on as if nothing had been applied yet"));

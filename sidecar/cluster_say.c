@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "cluster_own.h"
+#include "store_word.h"
+#include "watch/layout_parts.h"
 #include "watch/watcher.h"
 
 #define NAME_SHOWN_MAX   63   /* bytes of a name in an alarm */
@@ -92,14 +94,12 @@ static void judge_split(const struct decide_input *input, const struct decision 
                         struct verdict *out)
 {
 	const struct config_cluster *cluster = input->cluster;
-	const struct member *first =
-	    decision->about != NULL ? decision->about : followed_by(input, decision);
 	const struct member *other = decision->twin != NULL    ? decision->twin
 	                             : decision->stray != NULL ? decision->stray
 	                                                       : decision->lower;
 	char one[SERVER_WORDS_MAX], two[SERVER_WORDS_MAX], endpoint[CLUSTER_ENDPOINT_MAX];
 
-	describe(input, first, one, sizeof(one));
+	describe(input, decision->beside, one, sizeof(one));
 	describe(input, other, two, sizeof(two));
 	cluster_endpoint(other, endpoint, sizeof(endpoint));
 	if (decision->twin != NULL)
@@ -163,6 +163,54 @@ static const struct own_listener *own_standby(const struct decide_input *input)
 	return own;
 }
 
+static void judge_misnamed(const struct decide_input *input, struct verdict *out)
+{
+	static const char *const keys[] = {[CONFIG_LAYOUT_SEGUE] = "/master",
+	                                   [CONFIG_LAYOUT_PLAIN] = "",
+	                                   [CONFIG_LAYOUT_PATRONI] = "/initialize"};
+	const struct topology *applied = &input->applied->topology;
+	char endpoint[CLUSTER_ENDPOINT_MAX];
+
+	cluster_endpoint(&applied->primary, endpoint, sizeof(endpoint));
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "the store says system_identifier %s, and the primary, %s, has %s, as it had when "
+	         "clients were led to it: nothing is moved: correct it in %.300s%s",
+	         input->fact->topology->system_identifier, endpoint, applied->system_identifier,
+	         input->cluster->path, keys[input->cluster->layout]);
+}
+
+/* The store has the last primary at an address where nobody is. */
+static bool has_moved(const struct decide_input *input)
+{
+	const struct topology *named = input->fact->topology;
+	const struct topology *applied = &input->applied->topology;
+	const struct server_fact *last =
+	    server_of(input->servers, input->server_count, &applied->primary);
+	const struct server_fact *now =
+	    named != NULL ? server_of(input->servers, input->server_count, &named->primary) : NULL;
+
+	return now != NULL && last != NULL && server_takes_writes(last) &&
+	       (now->class == SERVER_REFUSED || now->class == SERVER_TIMED_OUT) &&
+	       named->primary.name[0] != '\0' &&
+	       strcmp(named->primary.name, applied->primary.name) == 0 &&
+	       !topology_same_address(&named->primary, &applied->primary);
+}
+
+static void judge_moved(const struct decide_input *input, struct verdict *out)
+{
+	char store[SERVER_WORDS_MAX], last[SERVER_WORDS_MAX];
+
+	describe(input, &input->fact->topology->primary, store, sizeof(store));
+	describe(input, &input->applied->topology.primary, last, sizeof(last));
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "the store names %s, where nobody answers, and clients are led to %s, which takes "
+	         "writes and has the same name: is the address in the store right%s?",
+	         store, last,
+	         input->cluster->layout == CONFIG_LAYOUT_PATRONI
+	             ? ", from connect_address of postgresql in its patroni.yml"
+	             : "");
+}
+
 static void judge_alarm(const struct cluster *cluster, const struct decide_input *input,
                         const struct decision *decision, struct verdict *out)
 {
@@ -174,11 +222,49 @@ static void judge_alarm(const struct cluster *cluster, const struct decide_input
 		              ? "the primary that an operator pinned"
 		              : "the primary that the store names",
 		          out);
+	else if (decision->misnamed && input->fact->topology != NULL)
+		judge_misnamed(input, out);
+	else if (has_moved(input))
+		judge_moved(input, out);
 	else if (decision->overruled)
 		judge_overruled(input, decision, out);
 	else if (own_standby(input) != NULL)
 		judge_own(cluster, input, own_standby(input), "a standby that the store names",
 		          out);
+}
+
+static void judge_store(const struct cluster *cluster, const struct decide_input *input,
+                        struct verdict *out)
+{
+	const struct config_cluster *config = cluster->config;
+
+	if (out->alarm[0] == '\0' && store_is_strange(input->fact, input->applied))
+		snprintf(out->alarm, sizeof(out->alarm),
+		         "there is nothing at path = %.200s in the store, and what was followed "
+		         "before came from another path, store or layout: nothing is moved until "
+		         "it exists: correct path in [cluster %s], or hosts in [zookeeper]",
+		         config->path, config->name);
+}
+
+static void judge_unverified(const struct decide_input *input, struct verdict *out)
+{
+	bool require = input->cluster->verify == CONFIG_VERIFY_REQUIRE;
+	const struct server_fact *denial = find_denial(input->servers, input->server_count);
+	auto_free char *login = NULL;
+	char endpoint[CLUSTER_ENDPOINT_MAX];
+
+	if (out->alarm[0] != '\0' || denial == NULL)
+		return;
+	login = conninfo_login(input->cluster->verify_conninfo);
+	cluster_endpoint_at(denial->address, denial->port, endpoint, sizeof(endpoint));
+	out->unverified = true;
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "no server lets segue in, as %s: %s: %s: correct verify_conninfo%s%.100s in "
+	         "[cluster %s], or the role on the servers; segue check says more",
+	         endpoint, denial->problem,
+	         require ? "no other primary is admitted"
+	                 : "whom the store names next is believed without a check",
+	         login[0] != '\0' ? " = " : "", login, input->cluster->name);
 }
 
 static void judge_state(const struct cluster *cluster, struct verdict *out)
@@ -207,6 +293,8 @@ void cluster_judge(const struct cluster *cluster, const struct decide_input *inp
 	if (decision->about != NULL)
 		cluster_endpoint(decision->about, out->about, sizeof(out->about));
 	judge_alarm(cluster, input, decision, out);
+	judge_store(cluster, input, out);
+	judge_unverified(input, out);
 	judge_state(cluster, out);
 }
 
@@ -288,6 +376,7 @@ static void say_decision(const struct cluster *cluster, const struct watch_fact 
 	         KV_STR("reason", verdict->reason), KV_STR("about", or_null(verdict->about)),
 	         KV_STR("target", verdict->own != NULL ? verdict->own->name : NULL),
 	         KV_STR("why", or_null(verdict->why)), KV_STR("problem", fact->problem),
+	         KV_STR("leader", fact->topology != NULL ? fact->topology->leader : NULL),
 	         KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),
 	         KV_STR(applied->in_this_run ? "primary" : "applied_before", endpoint),
 	         KV_INT("timeline", applied->topology.timeline),
@@ -337,9 +426,10 @@ static void say_alarm(struct cluster *cluster)
 	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
 		return;
 	if (alarm[0] != '\0')
-		log_error(is_split(cluster)            ? "split_brain"
-		          : cluster->verdict.overruled ? "overruled"
-		                                       : "alarm",
+		log_error(is_split(cluster)             ? "split_brain"
+		          : cluster->verdict.overruled  ? "overruled"
+		          : cluster->verdict.unverified ? "unverified"
+		                                        : "alarm",
 		          KV_STR("cluster", cluster->config->name), KV_STR("alarm", alarm));
 	else if (was)
 		log_info("alarm_over", KV_STR("cluster", cluster->config->name));

@@ -51,7 +51,7 @@ static json_t *alarm_json(const struct cluster *cluster)
 		return json_sprintf("no primary for %lld s, longer than hold_timeout: clients get "
 		                    "errors",
 		                    (long long)(clock_now_us() - cluster->hold.since_us) / 1000000);
-	return cluster_text_json(cluster->verdict.alarm);
+	return cluster_text_json(cluster_alarm(cluster));
 }
 
 const char *cluster_state(const struct cluster *cluster)

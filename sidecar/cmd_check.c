@@ -197,6 +197,7 @@ static int run_checks(struct check *check)
 	note_config(check);
 	check_state_dir(check);
 	check_listen(check);
+	check_live_segue(check);
 	for (size_t i = 0; i < check->config->cluster_count; i++)
 		start_topology(check, i);
 	check_overrides(check);
@@ -205,6 +206,7 @@ static int run_checks(struct check *check)
 	check_servers(check);
 	check_publishers(check);
 	check_targets(check);
+	check_databases(check);
 	check_rendered(check);
 	check_haproxies(check);
 	check_pgbouncers(check);

@@ -9,6 +9,9 @@
 #include "base/strbuf.h"
 #include "cmd.h"
 #include "config.h"
+#include "last_config.h"
+
+#define DEFAULT_LISTEN "unix:/run/segue/segue.sock"
 
 static bool end_with(const struct cmd_syntax *syntax, int result, int *code)
 {
@@ -105,13 +108,26 @@ void cmd_person(char *out, size_t size)
 			*out = '?';
 }
 
-/* Of several the unix socket, which takes orders, too; else the first. */
-static char *pick_listen(const char *list)
+char *cmd_pick_listen(const char *list)
 {
 	const char *at = strncmp(list, "unix:", 5) == 0 ? list : strstr(list, ",unix:");
 
 	at = at == NULL ? list : at + (*at == ',');
 	return xasprintf("%.*s", (int)strcspn(at, ","), at);
+}
+
+/* The segue that runs goes on with the configuration that it has taken last. */
+static void print_way_without(const char *verb, const char *problems)
+{
+	auto_strbuf struct strbuf ignored = STRBUF_INIT;
+	struct config *last = last_config_load(&ignored);
+	auto_free char *listen =
+	    cmd_pick_listen(last != NULL && *last->listen != '\0' ? last->listen : DEFAULT_LISTEN);
+
+	fprintf(stderr,
+	        "%ssegue %s: the segue that runs here can be asked all the same: segue %s -s %s\n",
+	        problems, verb, verb, listen + (strncmp(listen, "unix:", 5) == 0 ? 5 : 0));
+	config_free(last);
 }
 
 char *cmd_listen(const char *verb, const struct cmd_args *args)
@@ -124,13 +140,12 @@ char *cmd_listen(const char *verb, const struct cmd_args *args)
 		return xasprintf("%s%s", args->socket[0] == '/' ? "unix:" : "", args->socket);
 	config = config_load(args->config_file, &errors);
 	if (config == NULL)
-		fprintf(stderr, "%ssegue %s: -s names the socket without a configuration\n",
-		        errors.data, verb);
+		print_way_without(verb, errors.data);
 	else if (*config->listen == '\0')
 		fprintf(stderr, "segue %s: %s: listen is empty: this segue cannot be asked\n", verb,
 		        args->config_file);
 	else
-		listen = pick_listen(config->listen);
+		listen = cmd_pick_listen(config->listen);
 	config_free(config);
 	return listen;
 }

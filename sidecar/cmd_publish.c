@@ -77,7 +77,7 @@ static void on_reload(void *arg)
 		log_error("config_refused", KV_STR("file", file),
 		          KV_STR("next", "the running configuration stays"));
 	}
-	daemon_reloaded(publish->daemon, taken);
+	daemon_reloaded(publish->daemon, taken ? NULL : errors.data);
 }
 
 /* -- what systemd is told -- */

@@ -39,14 +39,14 @@ static bool on_status(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	const struct run *run = arg;
 
-	return pipeline_status(run->pipeline, at, text);
+	return pipeline_status(run->pipeline, daemon_refused(run->daemon), at, text);
 }
 
 static bool on_metrics(void *arg, struct report_cursor *at, struct strbuf *text)
 {
 	const struct run *run = arg;
 
-	return pipeline_metrics(run->pipeline, at, text);
+	return pipeline_metrics(run->pipeline, daemon_refused(run->daemon) != NULL, at, text);
 }
 
 static bool on_ready(void *arg, struct strbuf *why)
@@ -126,14 +126,14 @@ static void end_reload(struct run *run)
 
 	if (problems->len == 0 && replace_pipeline(run, STEAL(run->reload.fresh), problems)) {
 		announce(run, "config_reloaded", run->reload.started_us);
-		daemon_reloaded(run->daemon, true);
+		daemon_reloaded(run->daemon, NULL);
 		return;
 	}
 	daemon_log_problems(LOG_ERROR, "config_problem", run->config_file, problems->data);
 	log_error("config_refused", KV_STR("file", run->config_file),
 	          KV_STR("next", "the running configuration and templates stay"));
+	daemon_reloaded(run->daemon, problems->data);
 	cancel_reload(run);
-	daemon_reloaded(run->daemon, false);
 }
 
 static void on_checked(size_t index, bool accepted, const char *what, void *arg)
@@ -144,6 +144,18 @@ static void on_checked(size_t index, bool accepted, const char *what, void *arg)
 	if (!accepted)
 		strbuf_printf(&run->reload.problems,
 		              "[%s %s] check_command refuses what %s renders to: %s\n",
+		              config_target_kind_name(target->kind), target->name,
+		              target->template_file, what);
+}
+
+/* Of those that nobody uses, the target tells when it takes the text up. */
+static void on_lost(size_t index, bool used, const char *what, void *arg)
+{
+	struct run *run = arg;
+	const struct config_target *target = &pipeline_config(run->reload.fresh)->targets[index];
+
+	if (used)
+		strbuf_printf(&run->reload.problems, "[%s %s] %s: %s\n",
 		              config_target_kind_name(target->kind), target->name,
 		              target->template_file, what);
 }
@@ -160,8 +172,11 @@ static void on_all_checked(void *arg)
 static void on_reload(void *arg)
 {
 	struct run *run = arg;
-	struct pipeline_check_request request = {
-	    .changed_only = true, .checked = on_checked, .done = on_all_checked, .arg = run};
+	struct pipeline_check_request request = {.changed_only = true,
+	                                         .checked = on_checked,
+	                                         .lost = on_lost,
+	                                         .done = on_all_checked,
+	                                         .arg = run};
 
 	cancel_reload(run);
 	run->reload.started_us = clock_now_us();

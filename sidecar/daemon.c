@@ -37,8 +37,9 @@ struct daemon {
 	struct event *tell, *beat;
 	struct strbuf told; /* the last STATUS= */
 	int64_t started_us;
-	bool ready;   /* READY=1 was said */
-	bool refused; /* what the last SIGHUP offered */
+	bool ready;    /* READY=1 was said */
+	char *refused; /* what the last SIGHUP offered, in words; NULL: it was taken */
+	char refused_since[CLOCK_WALL_MAX];
 };
 
 /* -- systemd -- */
@@ -64,8 +65,8 @@ static bool read_status(const struct daemon *daemon, struct strbuf *text)
 {
 	bool ready;
 
-	if (daemon->refused)
-		strbuf_append_str(text, "the configuration read last is refused, see the log\n");
+	if (daemon->refused != NULL)
+		strbuf_printf(text, "%s\n", daemon->refused);
 	ready = daemon->options.status(text, daemon->options.arg);
 	flatten(text);
 	return ready || clock_now_us() - daemon->started_us >= READY_WITHIN_US;
@@ -127,11 +128,32 @@ static void greet_systemd(struct daemon *daemon)
 	}
 }
 
-void daemon_reloaded(struct daemon *daemon, bool taken)
+static void note_refused(struct daemon *daemon, const char *problems)
+{
+	size_t len = strcspn(problems, "\n");
+	bool more = problems[len] == '\n' && problems[len + 1] != '\0';
+
+	if (daemon->refused == NULL)
+		clock_wall(daemon->refused_since, sizeof(daemon->refused_since));
+	free(daemon->refused);
+	daemon->refused =
+	    xasprintf("CONFIG REFUSED since %s, the one before is in force: %.*s%s",
+	              daemon->refused_since, (int)len, problems, more ? " (the log has more)" : "");
+}
+
+const char *daemon_refused(const struct daemon *daemon)
+{
+	return daemon->refused;
+}
+
+void daemon_reloaded(struct daemon *daemon, const char *problems)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 
-	daemon->refused = !taken;
+	if (problems != NULL)
+		note_refused(daemon, problems);
+	else
+		free(STEAL(daemon->refused));
 	if (daemon->notify == NULL)
 		return;
 	(void)read_status(daemon, &text);
@@ -234,6 +256,7 @@ void daemon_destroy(struct daemon *daemon)
 	event_base_free(daemon->base);
 	libevent_global_shutdown();
 	strbuf_fini(&daemon->told);
+	free(daemon->refused);
 	free(daemon);
 }
 

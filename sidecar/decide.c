@@ -25,6 +25,9 @@
  *                               all others were asked                      MOVE
  *   -         any other         it is not, and the last primary takes
  *                               writes: at the start, or held by servers   MOVE to the last one
+ *   -         any other         it is the last primary, refused for its
+ *                               system identifier, which is the one that
+ *                               was applied: the store's is wrong          REFUSE; held: MOVE
  *   -         any other         it is not, and clients are held already    HOLD, FENCE as before
  *   -         any other         it is not, and the last primary is lost,
  *                               or is itself refused: it is another now    loss
@@ -40,12 +43,13 @@
  *     any        whatever it is                     none takes writes        who is named
  *     patroni    takes writes, not below the floor  takes writes             who is named; alarm
  *     patroni    is in recovery                     takes writes             the other
- *     patroni    silent, PRIMARY: not for 10 s      takes writes             who is named; alarm
- *     patroni    silent, else: its loss not proven  takes writes             who is named; alarm
+ *     patroni    silent, PRIMARY: not for 10 s      takes writes             who is named
+ *     patroni    silent, else: its loss not proven  takes writes             who is named
  *     patroni    gone: silent for longer            takes writes             the other
  *     segue      whatever it is; a person named it  takes writes             who is named; alarm
  *     others     whatever it is                     takes writes             the other
  *
+ *   An alarm only where the one that is named was seen to take writes, and is not lost.
  *   Patroni demotes and rewinds whoever takes writes without the leader key.
  *   An own listener is where a proxy that clients are led on by listens itself: decide_own().
  *   loss: HOLD, FENCE or KEEP by on_primary_loss; WAIT where nothing was ever applied. */

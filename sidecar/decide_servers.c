@@ -95,19 +95,34 @@ static bool needs_all(const struct deciding *deciding, const struct member *cand
 
 /* --- admission --- */
 
+/* A person's word counts more. */
+static bool last_lives(const struct decide_input *in, const struct topology *named)
+{
+	const struct topology *applied = &in->applied->topology;
+	const struct server_fact *server =
+	    server_of(in->servers, in->server_count, &applied->primary);
+
+	return server != NULL && server->known && !server->in_recovery && !server->interrupted &&
+	       server->class != SERVER_FAULTY && !topology_is_set_anew(named, applied);
+}
+
 struct admission decide_admission(const struct decide_input *in, const struct topology *named,
                                   const struct member *member)
 {
 	const struct applied *applied = in->applied;
 	const struct floor floor = deciding_floor(in, named);
+	const struct server_fact *server = server_of(in->servers, in->server_count, member);
 	bool same =
 	    applied->has_topology && topology_same_address(&applied->topology.primary, member);
 
 	return admit(&(struct admit_question){
 	    .verify = in->cluster->verify,
-	    .server = server_of(in->servers, in->server_count, member),
+	    .server = server,
 	    .system_identifier = identifier_of(named, &floor),
 	    .floor = floor,
+	    .last_lives = applied->has_topology && !same && last_lives(in, named),
+	    .is_old_news =
+	        !same && server != NULL && in->now_us - server->answered_us >= DECIDE_GONE_US,
 	    .is_applied = same && applied->in_this_run && in->hold.by == HELD_NOT});
 }
 
@@ -226,23 +241,40 @@ bool deciding_release(struct deciding *deciding)
 	       stay_with_applied(deciding, "the primary takes writes: clients go on");
 }
 
+/* The last primary is named, and has the system identifier that it had when it was applied: the
+ * store's is wrong. */
+static bool is_misnamed(const struct deciding *deciding, const struct election *election)
+{
+	const struct topology *applied = deciding_applied(deciding);
+
+	return is_applied(deciding, election->candidate) && applied->system_identifier[0] != '\0' &&
+	       election->server != NULL && server_takes_writes(election->server) &&
+	       decide_admission(deciding->in, applied, &applied->primary).kind == ADMIT_YES;
+}
+
 /* Who is not admitted leaves clients with the last primary, which has to be led to, too, after a
  * start, or when it was held. */
 static void conclude_unadmitted(struct deciding *deciding, const struct election *election,
                                 const struct admission *admission)
 {
 	const struct decide_input *in = deciding->in;
-	bool same = is_applied(deciding, election->candidate);
+	bool misnamed = admission->kind == ADMIT_NO && is_misnamed(deciding, election);
+	bool same = is_applied(deciding, election->candidate) && !misnamed;
 	bool led = in->applied->in_this_run && in->hold.by == HELD_NOT;
+	bool waits = in->hold.by == HELD_BY_STORE && !misnamed;
 
 	deciding->out.about = election->candidate;
 	deciding->out.why = admission->reason;
+	deciding->out.misnamed = misnamed;
 	if (admission->kind == ADMIT_LATER)
 		deciding->out.ask = election->candidate;
-	if (same || led || in->hold.by == HELD_BY_STORE ||
+	if (same || led || waits ||
 	    !stay_with_applied(deciding, "the server that the store names is not admitted, and the "
 	                                 "last primary takes writes"))
 		conclude_without(deciding, admission->kind == ADMIT_NO, same);
+	if (misnamed && deciding->out.kind == DECIDE_REFUSE)
+		deciding->out.reason = "the store names the last primary, with a system identifier "
+		                       "that it never had";
 }
 
 /* Patroni's leader key names one server, and Patroni demotes whoever else takes writes. What is
@@ -287,6 +319,7 @@ void deciding_hear_servers(struct deciding *deciding, const struct topology *nam
 	deciding->out.twin = election.twin;
 	deciding->out.lower = election.lower;
 	deciding->out.stray = election.stray;
+	deciding->out.beside = election.candidate;
 	if (admission.kind == ADMIT_LATER || admission.kind == ADMIT_NO) {
 		conclude_unadmitted(deciding, &election, &admission);
 		return;

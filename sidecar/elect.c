@@ -104,6 +104,14 @@ static void find_others(const struct electorate *electorate, const struct voters
 	}
 }
 
+/* Who never said so, or is down, is no second one. */
+static bool was_seen_to_write(const struct electorate *electorate)
+{
+	const struct server_fact *server = find(electorate, &electorate->named->primary);
+
+	return server != NULL && server->known && !server->in_recovery && !loss_is_proven(server);
+}
+
 struct election elect(const struct electorate *electorate)
 {
 	struct election election = {.candidate = &electorate->named->primary};
@@ -113,7 +121,7 @@ struct election elect(const struct electorate *electorate)
 	collect(electorate, &voters);
 	rival = find_rival(electorate, &voters);
 	if (electorate->named_stands) {
-		election.stray = rival;
+		election.stray = was_seen_to_write(electorate) ? rival : NULL;
 	} else if (rival != NULL) {
 		election.candidate = rival;
 		election.against_store = true;

@@ -28,14 +28,29 @@ static bool replace(const char *path, const struct strbuf *text, struct err *err
 	return false;
 }
 
+static bool is_kept(const char *path, const struct config *config)
+{
+	auto_strbuf struct strbuf kept = STRBUF_INIT;
+	struct err ignored;
+
+	return file_read(path, TEXT_MAX, &kept, NULL, &ignored) && kept.len == config->text.len &&
+	       memcmp(kept.data, config->text.data, kept.len) == 0;
+}
+
+struct config *last_config_before(const struct config *now)
+{
+	auto_free char *path = xasprintf("%s/" LAST_CONFIG_NAME, now->state_dir);
+	auto_strbuf struct strbuf ignored = STRBUF_INIT;
+
+	return is_kept(path, now) ? NULL : config_load(path, &ignored);
+}
+
 void last_config_keep(const struct config *config)
 {
 	auto_free char *path = xasprintf("%s/" LAST_CONFIG_NAME, config->state_dir);
-	auto_strbuf struct strbuf kept = STRBUF_INIT;
 	struct err err;
 
-	if (file_read(path, TEXT_MAX, &kept, NULL, &err) && kept.len == config->text.len &&
-	    memcmp(kept.data, config->text.data, kept.len) == 0)
+	if (is_kept(path, config))
 		return;
 	if (replace(path, &config->text, &err))
 		return;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "apply/haproxy_tried.h"
 #include "apply/install.h"
 #include "apply/left_notes.h"
 #include "apply/target.h"
@@ -19,7 +20,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "bind_clash.h"
+#include "config/where.h"
 #include "guess.h"
+#include "last_config.h"
+#include "left_outputs.h"
 #include "listeners.h"
 #include "render/mustache.h"
 #include "render/view.h"
@@ -69,8 +73,29 @@ static bool take_state_dir(struct pipeline *pipeline, const struct pipeline *old
 	return true;
 }
 
-static void tell_state_problem(const struct pipeline *pipeline)
+/* Each run keeps its configuration there. */
+static bool is_new(const char *state_dir)
 {
+	auto_free char *kept = xasprintf("%s/" LAST_CONFIG_NAME, state_dir);
+
+	return access(kept, F_OK) != 0 && errno == ENOENT;
+}
+
+static void tell_state_dir(const struct pipeline *pipeline, const struct pipeline *old)
+{
+	const char *dir = pipeline->config->state_dir;
+
+	if (old != NULL && strcmp(old->config->state_dir, dir) != 0)
+		log_warning("state_dir_changed", KV_STR("state_dir", dir),
+		            KV_STR("was", old->config->state_dir),
+		            KV_STR("next", "the pins, freezes and last topologies in force are "
+		                           "carried over; what the folder held of these clusters "
+		                           "does not count"));
+	if (old == NULL && pipeline->state_problem == NULL && is_new(dir))
+		log_warning("state_dir_new", KV_STR("state_dir", dir),
+		            KV_STR("next", "no segue has run with it: pins, freezes and the last "
+		                           "timeline that another folder keeps do not count; is "
+		                           "state_dir right?"));
 	if (pipeline->state_problem != NULL)
 		log_error("state_dir_unusable", KV_STR("state_dir", pipeline->config->state_dir),
 		          KV_STR("error", pipeline->state_problem),
@@ -87,6 +112,8 @@ static bool compile_template(struct pipeline *pipeline, size_t index, const stru
 	const struct cluster *running = find_cluster(old, target->cluster);
 
 	pipeline->templates[index] = view_compile(target, err);
+	if (pipeline->templates[index] == NULL && config_place_var(pipeline->config, target, err))
+		return false;
 	if (pipeline->templates[index] == NULL)
 		return err_wrap(err, "[%s %s] template", config_target_kind_name(target->kind),
 		                target->name);
@@ -316,18 +343,24 @@ static void pass_store_on(struct pipeline *old, const struct pipeline *next)
 
 bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)
 {
+	struct left_outputs *left;
+
 	if (!connect_store(pipeline, old, err))
 		return false;
 	pipeline->hub = target_hub_create(pipeline->base);
 	if (old != NULL)
 		target_hub_inherit(pipeline->hub, old->hub);
-	tell_state_problem(pipeline);
-	if (old == NULL)
+	tell_state_dir(pipeline, old);
+	if (old == NULL) {
+		haproxy_tried_undo_all(pipeline->config->state_dir);
 		left_notes_adopt(pipeline->config);
+	}
+	left = left_outputs_find(old != NULL ? old->config : NULL, pipeline->config);
 	create_clusters(pipeline, old);
 	free_texts(pipeline);
 	pass_store_on(old, pipeline);
-	pipeline_destroy(old);
+	pipeline_destroy(old); /* takes away what it has only tried */
+	left_outputs_tell(left);
 	pipeline->left_notes = left_notes_release(pipeline->base, pipeline->config);
 	settle_soon(pipeline);
 	pipeline_look_start(pipeline);

@@ -78,7 +78,7 @@ static void append_moves(struct strbuf *out, const struct move_tally *tally)
 	}
 }
 
-static void append_once(const struct pipeline *pipeline, struct strbuf *out)
+static void append_once(const struct pipeline *pipeline, bool refused, struct strbuf *out)
 {
 	append_build(out);
 	metrics_process(out, pipeline->started_us);
@@ -89,11 +89,16 @@ static void append_once(const struct pipeline *pipeline, struct strbuf *out)
 	metrics_family(out, "segue_config_reloads_total", "counter",
 	               "Reloads of the configuration that were not refused.");
 	metrics_sample(out, "segue_config_reloads_total", NULL, 0, pipeline->edition - 1);
+	append_gauge(
+	    out, "segue_config_refused",
+	    "1: the last reload of the configuration was refused, and the one before is in "
+	    "force.",
+	    refused);
 	append_log(out);
 	append_moves(out, target_hub_tally(pipeline->hub));
 }
 
-bool pipeline_metrics(const struct pipeline *pipeline, struct report_cursor *at,
+bool pipeline_metrics(const struct pipeline *pipeline, bool refused, struct report_cursor *at,
                       struct strbuf *text)
 {
 	size_t count = pipeline->cluster_count, metric, cluster;
@@ -101,7 +106,7 @@ bool pipeline_metrics(const struct pipeline *pipeline, struct report_cursor *at,
 	if (at->edition != pipeline->edition) {
 		*at = (struct report_cursor){.edition = pipeline->edition};
 		strbuf_reset(text);
-		append_once(pipeline, text);
+		append_once(pipeline, refused, text);
 	}
 	if (at->next == count * cluster_metric_count())
 		return false;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cluster_own.h"
 #include "pipeline_own.h"
 
 /* Enough digits for microseconds in a move of a day, and no 0.51200000000000001. */
@@ -24,27 +25,30 @@ static void append_json(struct strbuf *text, json_t *json)
 }
 
 /* Up to where the clusters begin. */
-static void append_head(const struct pipeline *pipeline, struct strbuf *text)
+static void append_head(const struct pipeline *pipeline, const char *refused, struct strbuf *text)
 {
 	char now[CLOCK_WALL_MAX], started[CLOCK_WALL_MAX];
 
 	clock_wall(now, sizeof(now));
 	clock_wall_at(pipeline->started_us, started, sizeof(started));
-	append_json(text,
-	            json_pack("{s:s, s:s, s:i, s:s, s:s, s:{s:b, s:s}}", "segue", SEGUE_VERSION,
-	                      "name", pipeline->config->name, "pid", (int)getpid(), "started",
-	                      started, "now", now, "store", "connected", zk_connected(pipeline->zk),
-	                      "description", zk_describe(pipeline->zk)));
+	append_json(text, json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:{s:b, s:s}}", "segue",
+	                            SEGUE_VERSION, "name", pipeline->config->name, "pid",
+	                            (int)getpid(), "started", started, "now", now, "state_dir",
+	                            cluster_text_json(pipeline->config->state_dir),
+	                            "config_refused", cluster_text_json(refused), "store",
+	                            "connected", zk_connected(pipeline->zk), "description",
+	                            zk_describe(pipeline->zk)));
 	text->data[--text->len] = '\0';
 	strbuf_append_str(text, ",\"clusters\":[");
 }
 
-bool pipeline_status(const struct pipeline *pipeline, struct report_cursor *at, struct strbuf *text)
+bool pipeline_status(const struct pipeline *pipeline, const char *refused, struct report_cursor *at,
+                     struct strbuf *text)
 {
 	if (at->edition != pipeline->edition) {
 		*at = (struct report_cursor){.edition = pipeline->edition};
 		strbuf_reset(text);
-		append_head(pipeline, text);
+		append_head(pipeline, refused, text);
 	}
 	if (at->next < pipeline->cluster_count) {
 		strbuf_append_str(text, at->next > 0 ? "," : "");

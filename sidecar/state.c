@@ -221,14 +221,23 @@ static bool read_document(const struct config_cluster *cluster, const json_t *ro
 	return true;
 }
 
-static void check_store(const json_t *root, const char *path, const char *store,
-                        struct applied *out, struct strbuf *note)
+static void check_store(const struct config_cluster *cluster, const json_t *root, const char *path,
+                        const char *store, struct applied *out, struct strbuf *note)
 {
 	const char *written_for = json_string_value(json_object_get(root, "store"));
+	const char *layout = json_string_value(json_object_get(root, "layout"));
+	const char *layout_now = config_layout_name(cluster->layout);
+	bool same_layout = layout == NULL || strcmp(layout, layout_now) == 0;
 
-	if (written_for != NULL && strcmp(written_for, store) == 0)
+	if (same_layout && written_for != NULL && strcmp(written_for, store) == 0)
 		return;
 	out->zxid = out->floor_zxid = out->topology.zxid = 0;
+	if (!same_layout) {
+		strbuf_printf(note, "%s was written for layout = ", path);
+		strbuf_append_escaped(note, layout, strlen(layout), 20);
+		strbuf_printf(note, ", now it is %s: its zxid does not count", layout_now);
+		return;
+	}
 	strbuf_printf(note, "%s was written for the store \"", path);
 	if (written_for != NULL)
 		strbuf_append_escaped(note, written_for, strlen(written_for), 200);
@@ -246,7 +255,7 @@ static bool parse(const struct config_cluster *cluster, const char *path, const 
 		return err_set(err, "byte %d: no JSON, or cut off", error.position);
 	if (!read_document(cluster, root, out, err))
 		return false;
-	check_store(root, path, store, out, note);
+	check_store(cluster, root, path, store, out, note);
 	return true;
 }
 
@@ -318,13 +327,15 @@ static json_t *encode_tags(const struct topology *topology)
 	return tags;
 }
 
-static json_t *encode(const char *store, const struct applied *applied)
+static json_t *encode(const struct config_cluster *cluster, const char *store,
+                      const struct applied *applied)
 {
 	json_t *root = json_object();
 	auto_strbuf struct strbuf topology = STRBUF_INIT;
 
 	json_object_set_new(root, "version", json_integer(VERSION));
 	json_object_set_new(root, "store", json_string(store));
+	json_object_set_new(root, "layout", json_string(config_layout_name(cluster->layout)));
 	json_object_set_new(root, "applied_zxid", json_integer(applied->zxid));
 	json_object_set_new(root, "floor_zxid", json_integer(applied->floor_zxid));
 	if (!applied->has_topology)
@@ -356,7 +367,7 @@ char *state_stage(const char *state_dir, const struct config_cluster *cluster,
 
 	*path = NULL;
 	append_store(&store, store_hosts, cluster);
-	root = encode(store.data, applied);
+	root = encode(cluster, store.data, applied);
 	text = json_dumps(root, JSON_INDENT(1));
 	if (text == NULL) {
 		err_set(err, "cannot write the state file %s: the store's name is no UTF-8",

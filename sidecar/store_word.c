@@ -4,6 +4,8 @@
  *   ---------------------------------------------   ------------------------------
  *   waiting, resolving, unreachable, invalid        SILENT
  *   presence = yes, and no live publisher           BARRED
+ *   the znode is absent, and what was applied is
+ *     of another store or path                      SILENT
  *   the znode is absent                             NOBODY
  *   no primary, newer, but Patroni's leader key
  *     names the one applied                         SILENT
@@ -78,7 +80,10 @@ static struct store_word weigh_nobody(const struct topology *now, const struct a
 		            "the leader is the last primary, and its member key is not there");
 	if (now->zxid <= newest_seen(applied))
 		return says(applied, STORE_SILENT, "an older value of the store names no primary");
-	return says(applied, STORE_NOBODY, "the store names no primary");
+	return says(applied, STORE_NOBODY,
+	            now->leader != NULL ? "the store names no primary: Patroni's leader key names "
+	                                  "a member that has no key of its own"
+	                                : "the store names no primary");
 }
 
 static struct store_word weigh_value(const struct config_cluster *cluster,
@@ -97,6 +102,11 @@ static struct store_word weigh_value(const struct config_cluster *cluster,
 	if (word.newer && applied->has_topology && topology_is_set_anew(now, &applied->topology))
 		word.reason = "a person has named the primary (segue set-primary)";
 	return word;
+}
+
+bool store_is_strange(const struct watch_fact *fact, const struct applied *applied)
+{
+	return fact->state == WATCH_ABSENT && applied->has_topology && applied->zxid == 0;
 }
 
 struct store_word store_word(const struct config_cluster *cluster, const struct watch_fact *fact,
@@ -124,6 +134,11 @@ struct store_word store_word(const struct config_cluster *cluster, const struct 
 		return says(applied, STORE_BARRED,
 		            fact->publishers < 0 ? "live publishers not known yet"
 		                                 : "no live publisher");
-	return known ? weigh_value(cluster, fact->topology, applied)
-	             : says(applied, STORE_NOBODY, "the znode does not exist");
+	if (known)
+		return weigh_value(cluster, fact->topology, applied);
+	if (store_is_strange(fact, applied))
+		return says(applied, STORE_SILENT,
+		            "the znode does not exist; what was applied came from another store "
+		            "or path");
+	return says(applied, STORE_NOBODY, "the znode does not exist");
 }

@@ -49,4 +49,11 @@ void haproxy_diff(const struct haproxy_config *desired, const struct haproxy_liv
                   struct haproxy_abilities abilities, struct haproxy_diff *out);
 void haproxy_diff_free(struct haproxy_diff *diff);
 
+/* A server of `config` that gets the primary's clients, of a backend where HAProxy's own checks
+ * have all servers down that do; NULL: there is none. Backends that lead to other servers, too, are
+ * not looked at: there a check may well be for who is no primary. */
+const struct haproxy_server *haproxy_find_down(const struct haproxy_config *config,
+                                               const struct haproxy_place *primary,
+                                               const struct haproxy_live *live);
+
 #endif

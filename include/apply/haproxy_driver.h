@@ -12,6 +12,7 @@
 #include "apply/haproxy_release.h"
 #include "apply/haproxy_round.h"
 #include "apply/haproxy_state.h"
+#include "apply/haproxy_tried.h"
 #include "apply/install.h"
 #include "apply/sweep.h"
 #include "apply/target_ops.h"
@@ -50,11 +51,13 @@ struct haproxy_sync {
 	bool withheld;           /* the last push left out what may follow when HAProxy shows it */
 	bool tidied;             /* the tidy commands have been sent since the last timer */
 	bool queue_lasts;        /* they wait until HAProxy's queue is empty */
-	int64_t sent_us, round_us;       /* when the batch was sent; how long the last one took */
-	int64_t verified_ms;             /* when the file was looked at */
-	bool refuses_add;                /* this worker refused `add server` */
-	bool sweep_owed, sweep_later;    /* at once; at the next re-read */
-	bool sweep_due;                  /* the move is not over before a sweep */
+	int64_t sent_us, round_us;    /* when the batch was sent; how long the last one took */
+	int64_t verified_ms;          /* when the file was looked at */
+	bool refuses_add;             /* this worker refused `add server` */
+	bool sweep_owed, sweep_later; /* at once; at the next re-read */
+	bool sweep_due;               /* the move is not over before a sweep */
+	bool unfit_told;              /* what is below has been told */
+	int64_t unfit_ms; /* since when HAProxy's own check has the primary down; 0: not */
 	int64_t sweep_wait_ms, sweep_ms; /* when later: the time until then, and that moment */
 	unsigned sweep_repeats;          /* in a row, as sessions were left */
 	unsigned sessions_left;          /* that the last sweep could not end */
@@ -64,6 +67,7 @@ struct haproxy_sync {
 	unsigned push_wish;      /* the wish that the batch out, or the last one, is for */
 	unsigned offered;        /* the wish that HAProxy has been told, or cannot be told now */
 	unsigned confirmed;      /* the wish that HAProxy has been seen to follow */
+	struct strbuf unfit;     /* that check, in words */
 	struct strbuf answers;   /* to the last commands */
 	struct strbuf needs;     /* what only a reload can cure; "": nothing */
 	struct strbuf problem;
@@ -94,6 +98,7 @@ struct haproxy_persist {
 	unsigned install_generation, reload_generation; /* the texts that these two are for */
 	bool loaded_known;
 	struct haproxy_config loaded; /* what HAProxy has loaded */
+	char *note;                   /* keeps `previous` on disk; see haproxy_tried.h */
 	struct strbuf previous;       /* what is put back when a reload fails */
 	bool has_previous, previous_missing;
 	int64_t installed_us;     /* by this process; 0: never */
@@ -161,6 +166,9 @@ struct haproxy_driver {
 void haproxy_reconcile(struct haproxy_driver *driver);
 
 /* haproxy_sync.c: the runtime half. */
+/* HAProxy's own check has a server down that is to take the primary's clients, and had the time to
+ * find it up: in words; "": it has not. */
+const char *haproxy_sync_unfit(const struct haproxy_driver *driver);
 void haproxy_sync_init(struct haproxy_driver *driver);
 void haproxy_sync_fini(struct haproxy_driver *driver);
 void haproxy_sync_new_wish(struct haproxy_driver *driver,
@@ -205,7 +213,7 @@ void haproxy_found_keep(struct haproxy_driver *driver, int64_t *last, int64_t ep
                         int64_t timer_ms);
 
 /* haproxy_persist.c: the file half. */
-void haproxy_persist_init(struct haproxy_driver *driver);
+void haproxy_persist_init(struct haproxy_driver *driver, const char *state_dir);
 void haproxy_persist_fini(struct haproxy_driver *driver);
 void haproxy_persist_new_text(struct haproxy_driver *driver);
 void haproxy_persist_reconcile(struct haproxy_driver *driver);
@@ -246,11 +254,14 @@ void haproxy_reload_reason(const struct haproxy_driver *driver, struct strbuf *w
 bool haproxy_reload_prepare(struct haproxy_driver *driver, struct err *err) MUST_CHECK;
 void haproxy_reload_start(struct haproxy_driver *driver, const char *why);
 void haproxy_reload_failed(struct haproxy_driver *driver, const char *what);
+void haproxy_forget_previous(struct haproxy_driver *driver); /* the file that is there is good */
+void haproxy_reload_abandon(struct haproxy_driver *driver);  /* at the end of the target */
 
 /* haproxy_log.c: one function for each event, with the cluster and the target in all of them. */
 void haproxy_log_moved(struct haproxy_driver *driver); /* and remembers it */
 void haproxy_log_in_sync(const struct haproxy_driver *driver);
 void haproxy_log_unreachable(struct haproxy_driver *driver);
+void haproxy_log_unfit(const struct haproxy_driver *driver, bool over);
 void haproxy_log_back(const struct haproxy_driver *driver);
 void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before);
 void haproxy_log_out_of_reach(const struct haproxy_driver *driver);
@@ -261,6 +272,7 @@ void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct h
 void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_result *result);
 void haproxy_log_problem(struct haproxy_driver *driver, const char *event, const char *problem,
                          const char *next);
+void haproxy_log_put_back(const struct haproxy_driver *driver);
 void haproxy_log_fell_back(const struct haproxy_driver *driver);
 void haproxy_log_cannot_hold(const struct haproxy_driver *driver, const char *findings);
 void haproxy_log_hold(const struct haproxy_driver *driver, size_t servers, int64_t timeout_ms);

@@ -17,4 +17,7 @@ size_t haproxy_lint(const char *text, size_t len, int64_t hold_ms, struct strbuf
 /* Only what keeps the clients of a backend from waiting that long. */
 size_t haproxy_lint_hold(const char *text, size_t len, int64_t hold_ms, struct strbuf *out);
 
+/* Only timeouts below 1 s that end idle sessions; all on one line. */
+size_t haproxy_lint_idle(const char *text, size_t len, struct strbuf *out);
+
 #endif

@@ -26,6 +26,10 @@ struct desired {
 	const char *primary; /* its numeric address; copied. NULL: not told: every server that the
 	                        text names may be it */
 	uint16_t primary_port;
+	const char *former; /* whom the proxy's files name as the primary, where the target has had
+	                       no text yet; copied. NULL: not known */
+	uint16_t former_port;
+	bool new_template; /* it is judged by all that there is to see (sense_judge()) */
 };
 
 struct target_hub *target_hub_create(struct event_base *base);
@@ -43,8 +47,9 @@ struct target *target_create(struct target_hub *hub, const struct config_target 
 void target_destroy(struct target *target); /* cancels all that is in flight */
 
 /* The text that the target is to be kept at from now on. Refused (false) when it cannot be read as
- * what the target needs, or leads no client to the primary (sense.h); the last good one stays, and
- * target_status() says so. Writes to the proxy at once, in this very call,
+ * what the target needs, or leads no client to the primary (sense.h); the last good one stays, of a
+ * HAProxy with those servers moved to the primary that led to the one before, and target_status()
+ * says so. Writes to the proxy at once, in this very call,
  * where live state is known. */
 bool target_set_desired(struct target *target, const struct desired *desired,
                         struct err *err) MUST_CHECK;

@@ -13,6 +13,9 @@ struct event;
 
 struct target_ops {
 	bool (*set_desired)(struct target *target, const struct desired *desired, struct err *err);
+	/* The text of `desired` is refused: has the last good one lead to its primary. NULL, or
+	 * false: it cannot, and nothing is changed */
+	bool (*follow)(struct target *target, const struct desired *desired);
 	/* NULL: cannot */
 	void (*hold)(struct target *target, int64_t episode, int64_t timeout_ms, bool dead);
 	void (*fence)(struct target *target, int64_t episode);

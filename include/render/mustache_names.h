@@ -12,6 +12,10 @@ struct mustache_fields {
 	bool open;                            /* any name: what a person or the environment sets */
 };
 
+/* The one of `fields` that is spelled most alike; NULL: none is near. */
+const char *mustache_nearest_name(const struct mustache_fields *fields,
+                                  const char *name) MUST_CHECK;
+
 /* Called for each name that may have been looked up in an open value: `in` is that value's name. */
 typedef void mustache_read_fn(void *arg, const char *in, const char *name);
 

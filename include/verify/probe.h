@@ -22,6 +22,9 @@ struct probe *probe_create(struct event_base *base, const struct libpq *pq,
                            probe_cb *cb, void *arg) MUST_CHECK;
 void probe_destroy(struct probe *probe); /* NULL is fine */
 
+/* What it last answered to the probe before a reload. Before the first question goes out. */
+void probe_recall(struct probe *probe, const struct server_fact *before);
+
 /* Somebody beside found that nobody listens there any more: as an attempt that was refused right
  * after the warm connection had ended. `problem`: how it was found, in words. */
 void probe_lose(struct probe *probe, const char *problem);

@@ -39,6 +39,8 @@ struct server_fact {
 	                     in_recovery. 0: UNASKED */
 	/* Of the last attempt that was ANSWERED; they stay when later ones fail. */
 	bool known;       /* there was one */
+	bool interrupted; /* since then it refused, was starting, or was silent for so long that
+	                     its loss was proven: it may be something else by now */
 	bool in_recovery; /* pg_is_in_recovery() */
 	int64_t timeline; /* of a server that takes writes: from pg_walfile_name(); 0: not known */
 	int64_t lsn;      /* pg_current_wal_lsn(), or what a standby has replayed; bytes */

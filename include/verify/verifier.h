@@ -30,6 +30,11 @@ struct verifier *verifier_create(struct event_base *base, const struct config_cl
                                  verifier_cb *cb, void *arg) MUST_CHECK;
 void verifier_destroy(struct verifier *verifier); /* NULL is fine */
 
+/* What the servers last answered to the verifier before a reload is known to this one, too, until
+ * they answer it: not how they end attempts, as the login may be another. Before the first
+ * verifier_follow(). */
+void verifier_recall(struct verifier *verifier, const struct verifier *before);
+
 /* These are the servers to be asked from now on (NULLs and members without an address are skipped,
  * doubles are one). The first question to a new one goes out at once; the connections of those that
  * stay are kept, of those that left closed. */

@@ -50,24 +50,30 @@ bool layout_member_set_node(struct member *member, const char *what,
                             const struct config_cluster *cluster, const char *name,
                             struct err *err) MUST_CHECK;
 
-/* What a libpq connection string says of the server; empty where it says nothing. */
+/* What a libpq connection string says of the server, and, where it is no URI, of the login; empty
+ * where it says nothing. */
 struct conninfo {
-	struct strbuf host, hostaddr, port;
+	struct strbuf host, hostaddr, port, user, dbname;
 };
 
 #define CONNINFO_INIT                                                              \
 	{                                                                          \
 		.host = STRBUF_INIT, .hostaddr = STRBUF_INIT, .port = STRBUF_INIT, \
+		.user = STRBUF_INIT, .dbname = STRBUF_INIT,                        \
 	}
 void conninfo_fini(struct conninfo *conninfo);
 #define auto_conninfo __attribute__((cleanup(conninfo_fini)))
 
-/* Keyword/value strings and URIs (PostgreSQL manual, 34.1.1). Keys other than host, hostaddr and
- * port are skipped, known or not. Errors name the byte, counted from `text`, and never show any. */
+/* Keyword/value strings and URIs (PostgreSQL manual, 34.1.1). Other keys are skipped, known or
+ * not. Errors name the byte, counted from `text`, and never show any. */
 bool conninfo_is_uri(const char *text);
 bool conninfo_parse(const char *text, struct conninfo *out, struct err *err) MUST_CHECK;
 bool conninfo_parse_uri(const char *text, const char *uri, struct conninfo *out,
                         struct err *err) MUST_CHECK;
+
+/* "user=segue dbname=postgres", for people: no password. "" of a URI, or where neither is named;
+ * caller frees. */
+char *conninfo_login(const char *text) MUST_CHECK;
 
 /* Appends a URI that has one host: of several the first, with the port of the last where it has
  * none of its own, as Patroni means host1,host2:5432. */

@@ -9,6 +9,7 @@
 #include "apply/haproxy_address.h"
 #include "apply/haproxy_driver.h"
 #include "apply/haproxy_socket.h"
+#include "apply/haproxy_ways.h"
 #include "base/clock.h"
 
 static struct haproxy_driver *driver_of(struct target *target)
@@ -22,7 +23,8 @@ static bool in_sync(const struct haproxy_driver *driver)
 
 	return driver->generation != 0 && sync->known && sync->down_ms == 0 &&
 	       sync->confirmed == driver->wish && sync->needs.len == 0 && sync->level == NULL &&
-	       !sync->sweep_due && driver->hold.door == DOOR_OPEN && haproxy_persist_done(driver);
+	       !sync->sweep_due && *haproxy_sync_unfit(driver) == '\0' &&
+	       driver->hold.door == DOOR_OPEN && haproxy_persist_done(driver);
 }
 
 static void tell_when_done(struct haproxy_driver *driver)
@@ -119,6 +121,53 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	if (!same)
 		haproxy_hold_judge(driver);
 	return true;
+}
+
+/* Moves the servers at `from` to `to`; false: no client would reach `to` by that. */
+static bool lead_on(struct haproxy_config *config, const char *from, uint16_t from_port,
+                    const char *to, uint16_t to_port)
+{
+	bool leads = false;
+
+	for (size_t i = 0; i < config->server_count; i++) {
+		struct haproxy_server *server = &config->servers[i];
+
+		if (server->port != from_port || strcmp(server->address, from) != 0)
+			continue;
+		free(server->address);
+		server->address = xstrdup(to);
+		server->port = to_port;
+		leads = leads || haproxy_takes_clients(server);
+	}
+	return leads;
+}
+
+/* A text that is refused must not keep clients at the primary before, nor at a closed port. The
+ * last good one is what is at hand, or what an earlier life of segue has left in the file. */
+static bool follow(struct target *target, const struct desired *desired)
+{
+	struct haproxy_driver *driver = driver_of(target);
+	bool has_text = driver->generation != 0;
+	const char *from = has_text ? driver->primary : desired->former;
+	uint16_t from_port = has_text ? driver->primary_port : desired->former_port;
+	auto_strbuf struct strbuf before = STRBUF_INIT, text = STRBUF_INIT;
+	struct desired next = *desired;
+	struct haproxy_config config;
+	struct err ignored; /* that the rendered one is refused is what is told */
+	bool found;
+
+	if (has_text)
+		strbuf_append(&before, driver->text, driver->len);
+	else if (!file_read(target->config->output, INSTALL_MAX, &before, NULL, &ignored))
+		return false;
+	if (from == NULL || !haproxy_config_parse(before.data, before.len, &config, &ignored))
+		return false;
+	found = lead_on(&config, from, from_port, desired->primary, desired->primary_port) &&
+	        haproxy_config_patch(before.data, before.len, &config, &text, &ignored);
+	haproxy_config_free(&config);
+	next.text = text.data;
+	next.len = text.len;
+	return found && set_desired(target, &next, &ignored);
 }
 
 static const char *sync_step(enum sync_state state)
@@ -270,6 +319,8 @@ static void status(const struct target *target, struct target_status *out)
 	if (*problem == '\0')
 		problem = door_problem(driver->hold.door);
 	if (*problem == '\0')
+		problem = haproxy_sync_unfit(driver);
+	if (*problem == '\0')
 		problem = driver->persist.problem.data;
 	*out = (struct target_status){
 	    .zxid = driver->generation != 0 ? driver->watch.zxid : 0,
@@ -300,6 +351,7 @@ static void destroy(struct target *target)
 struct target *haproxy_target_create(const struct target_setup *setup)
 {
 	static const struct target_ops ops = {.set_desired = set_desired,
+	                                      .follow = follow,
 	                                      .hold = haproxy_hold,
 	                                      .fence = haproxy_fence,
 	                                      .places = places,
@@ -318,7 +370,7 @@ struct target *haproxy_target_create(const struct target_setup *setup)
 	    target_hub_reloader(setup->hub, config->master_socket, config->reload_command);
 	target_hub_count(setup->hub, 1);
 	haproxy_sync_init(driver);
-	haproxy_persist_init(driver);
+	haproxy_persist_init(driver, setup->state_dir);
 	haproxy_hold_init(driver, setup->state_dir);
 	return &driver->target;
 }

@@ -6,6 +6,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "apply/haproxy_ways.h"
+
 #define WHY_ENOUGH 400 /* bytes after which more reasons tell a person nothing new */
 
 enum admin_bit { /* SRV_ADMF_* of HAProxy */
@@ -360,4 +362,40 @@ void haproxy_diff_free(struct haproxy_diff *diff)
 	strbuf_fini(&diff->summary);
 	strbuf_fini(&diff->why);
 	strbuf_fini(&diff->tidy);
+}
+
+static bool is_down(const struct haproxy_live_server *live)
+{
+	const unsigned maint = ADMIN_FORCED_MAINT | ADMIN_INHERITED_MAINT | ADMIN_RESOLUTION_MAINT;
+
+	return live != NULL && live->operational == 0 && (live->admin & maint) == 0;
+}
+
+const struct haproxy_server *haproxy_find_down(const struct haproxy_config *config,
+                                               const struct haproxy_place *primary,
+                                               const struct haproxy_live *live)
+{
+	const struct haproxy_server *down = NULL;
+	const char *backend = "";
+	bool passes = false; /* the backend at hand has a server that is up, or not the primary */
+	size_t hint = 0;
+
+	for (size_t i = 0; i < config->server_count; i++) {
+		const struct haproxy_server *server = &config->servers[i];
+
+		if (strcmp(server->backend, backend) != 0) {
+			if (down != NULL && !passes)
+				return down;
+			backend = server->backend;
+			down = NULL;
+			passes = false;
+		}
+		if (passes || !haproxy_takes_clients(server))
+			continue;
+		passes = server->port != primary->port ||
+		         strcmp(server->address, primary->address) != 0 ||
+		         !is_down(find_live(live, server, &hint));
+		down = server;
+	}
+	return passes ? NULL : down;
 }

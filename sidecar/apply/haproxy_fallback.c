@@ -23,7 +23,8 @@ static void went_back(struct haproxy_driver *driver)
 	persist->installed_us = clock_now_us();
 	if (!persist->refused_on_disk)
 		return;
-	persist->has_previous = persist->refused_on_disk = false;
+	haproxy_forget_previous(driver);
+	persist->refused_on_disk = false;
 	if (persist->loaded_known)
 		target_marker_remove(&driver->target);
 }

@@ -15,6 +15,7 @@
 #define RETRIES_DEFAULT 3
 #define RETRY_MAX_MS    1000 /* between two tries HAProxy waits min(1 s, timeout connect) */
 #define CONNECT_MAX_MS  5000
+#define TIMEOUT_MIN_MS  1000 /* below it, a number without a unit is likely to be a mistake */
 
 enum section {
 	SECTION_OTHER,
@@ -356,8 +357,46 @@ static void read_primary(struct lint *lint)
 	free(address);
 }
 
+/* What `timeout NAME VALUE` of the current line says, in ms; 0: it is none, or not known. */
+static int64_t read_timeout(const struct haproxy_lines *lines)
+{
+	int64_t ms = -1;
+
+	if (strcmp(haproxy_lines_word(lines, 0), "timeout") == 0 &&
+	    !haproxy_lines_has_variable(lines))
+		ms = haproxy_duration_ms(haproxy_lines_word(lines, 2));
+	return ms > 0 ? ms : 0;
+}
+
+/* Of these a session ends that is idle for so long. */
+static bool is_idle_timeout(const char *name)
+{
+	return strcmp(name, "client") == 0 || strcmp(name, "server") == 0 ||
+	       strcmp(name, "tunnel") == 0;
+}
+
+static void judge_timeout(struct lint *lint)
+{
+	int64_t ms = read_timeout(&lint->lines);
+	const char *value = word(lint, 2);
+
+	if (ms == 0 || ms >= TIMEOUT_MIN_MS)
+		return;
+	if (value[strspn(value, "0123456789")] == '\0')
+		report(lint, lint->lines.number,
+		       "\"timeout %s %s\" is %s ms, as it has no unit: write %ss, or %sms if that "
+		       "is meant",
+		       word(lint, 1), value, value, value, value);
+	else if (is_idle_timeout(word(lint, 1)))
+		report(lint, lint->lines.number,
+		       "\"timeout %s %s\": sessions end when they are idle for so short a time: "
+		       "take 1s or more",
+		       word(lint, 1), value);
+}
+
 static void read_line(struct lint *lint)
 {
+	judge_timeout(lint);
 	if (haproxy_keyword_is_section(word(lint, 0))) {
 		start_section(lint);
 		return;
@@ -405,4 +444,27 @@ size_t haproxy_lint_hold(const char *text, size_t len, int64_t hold_ms, struct s
 	struct lint lint = {.hold_ms = hold_ms, .only_hold = true, .out = out};
 
 	return lint_text(&lint, text, len);
+}
+
+size_t haproxy_lint_idle(const char *text, size_t len, struct strbuf *out)
+{
+	struct haproxy_lines lines;
+	struct err ignored;
+	size_t findings = 0;
+
+	haproxy_lines_init(&lines, text, len);
+	while (haproxy_lines_next(&lines, &ignored)) {
+		const char *name = haproxy_lines_word(&lines, 1);
+		int64_t ms = read_timeout(&lines);
+
+		if (ms == 0 || ms >= TIMEOUT_MIN_MS || !is_idle_timeout(name))
+			continue;
+		strbuf_printf(out, "%srendered line %u: \"timeout %s\" is %" PRId64 " ms",
+		              findings++ > 0 ? ", " : "", lines.number, name, ms);
+	}
+	haproxy_lines_fini(&lines);
+	if (findings > 0)
+		strbuf_append_str(out, ": sessions end when they are idle for so short a time, and "
+		                       "new ones before they begin: is a unit missing?");
+	return findings;
 }

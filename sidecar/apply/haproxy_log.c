@@ -62,6 +62,17 @@ void haproxy_log_unreachable(struct haproxy_driver *driver)
 	target_failed(&driver->target);
 }
 
+void haproxy_log_unfit(const struct haproxy_driver *driver, bool over)
+{
+	LOG_EMIT(over ? LOG_INFO : LOG_WARNING, over ? "check_passes" : "check_failed", WHO(driver),
+	         KV_STR("socket", driver->target.config->socket),
+	         KV_STR("what", driver->sync.unfit.data),
+	         KV_STR("next", over ? NULL
+	                             : "clients are turned away there: does the server line's "
+	                               "check ask the right port? Without check HAProxy leaves "
+	                               "that to segue"));
+}
+
 void haproxy_log_back(const struct haproxy_driver *driver)
 {
 	log_info("haproxy_back", WHO(driver), KV_INT("worker_pid", driver->sync.info.pid),
@@ -149,6 +160,16 @@ void haproxy_log_fell_back(const struct haproxy_driver *driver)
 {
 	log_info("fell_back", WHO(driver),
 	         KV_STR("what", "an earlier file, with the servers as they are now"));
+}
+
+void haproxy_log_put_back(const struct haproxy_driver *driver)
+{
+	log_warning(
+	    "put_back", WHO(driver), KV_STR("file", driver->target.config->output),
+	    KV_STR("what", driver->persist.previous_missing ? "removed" : "what was there before"),
+	    KV_STR("next", "segue ends, or is configured anew, before HAProxy has loaded "
+	                   "what was installed there; it is installed anew if it is still "
+	                   "wanted"));
 }
 
 /* The findings, one a line, on one line. */

@@ -122,7 +122,7 @@ static bool commit(struct haproxy_driver *driver, struct err *err)
 
 	haproxy_reload_reason(driver, &why);
 	if (why.len == 0)
-		persist->has_previous = false;
+		haproxy_forget_previous(driver);
 	else if (!haproxy_reload_prepare(driver, err)) {
 		install_cancel(STEAL(persist->install));
 		return false;
@@ -264,12 +264,15 @@ void haproxy_persist_new_text(struct haproxy_driver *driver)
 		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
 }
 
-void haproxy_persist_init(struct haproxy_driver *driver)
+void haproxy_persist_init(struct haproxy_driver *driver, const char *state_dir)
 {
 	struct haproxy_persist *persist = &driver->persist;
 	struct err ignored; /* asked again, and told, when there is something to install */
 
-	*persist = (struct haproxy_persist){.previous = STRBUF_INIT, .problem = STRBUF_INIT};
+	*persist = (struct haproxy_persist){
+	    .note = xasprintf("%s/haproxy-%s.tried", state_dir, driver->target.config->name),
+	    .previous = STRBUF_INIT,
+	    .problem = STRBUF_INIT};
 	persist->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
 	persist->owner_known = install_owner(driver->target.config, &persist->owner, &ignored);
 }
@@ -282,8 +285,10 @@ void haproxy_persist_fini(struct haproxy_driver *driver)
 		install_cancel(persist->install);
 	if (persist->reload != NULL)
 		reload_cancel(persist->reload);
+	haproxy_reload_abandon(driver);
 	haproxy_loaded_fini(driver);
 	event_free(persist->timer);
+	free(persist->note);
 	strbuf_fini(&persist->previous);
 	strbuf_fini(&persist->problem);
 }

@@ -3,8 +3,10 @@
  * file that HAProxy refuses is put back to what it was; a reload that does not help is not tried
  * again. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "apply/haproxy_driver.h"
+#include "apply/haproxy_files.h"
 #include "base/clock.h"
 
 /* A new worker so soon after one of segue's own reloads is the one that it made. */
@@ -34,7 +36,8 @@ static void load_from_file(struct haproxy_driver *driver)
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct err ignored;
 
-	driver->persist.has_previous = driver->persist.refused_on_disk = false;
+	haproxy_forget_previous(driver);
+	driver->persist.refused_on_disk = false;
 	if (file_read(driver->target.config->output, INSTALL_MAX, &text, NULL, &ignored)) {
 		set_loaded(driver, text.data, text.len);
 		return;
@@ -99,33 +102,115 @@ void haproxy_reload_reason(const struct haproxy_driver *driver, struct strbuf *w
 		strbuf_append_str(why, driver->sync.needs.data);
 }
 
+void haproxy_forget_previous(struct haproxy_driver *driver)
+{
+	if (driver->persist.has_previous)
+		haproxy_tried_forget(driver->persist.note);
+	driver->persist.has_previous = false;
+}
+
 /* A file that was installed, but never loaded, is nothing to go back to. */
-static void keep_previous(struct haproxy_driver *driver)
+static bool keep_previous(struct haproxy_driver *driver, struct err *err)
 {
 	struct haproxy_persist *persist = &driver->persist;
+	auto_free char *path = NULL;
 	struct err ignored;
 
 	if (persist->has_previous)
-		return;
+		return true;
 	strbuf_reset(&persist->previous);
 	persist->previous_missing = false;
-	persist->has_previous =
-	    file_read(driver->target.config->output, INSTALL_MAX, &persist->previous,
-	              &persist->previous_missing, &ignored) ||
-	    persist->previous_missing;
+	if (!file_read(driver->target.config->output, INSTALL_MAX, &persist->previous,
+	               &persist->previous_missing, &ignored) &&
+	    !persist->previous_missing)
+		return true;
+	if (driver->reloader != NULL) { /* else a person reloads, and sees what comes of it */
+		path = install_path(driver->target.config, err);
+		if (path == NULL ||
+		    !haproxy_tried_note(persist->note, path,
+		                        persist->previous_missing ? NULL : &persist->previous, err))
+			return false;
+	}
+	persist->has_previous = true;
+	return true;
 }
 
 bool haproxy_reload_prepare(struct haproxy_driver *driver, struct err *err)
 {
-	keep_previous(driver);
-	return target_marker_write(&driver->target, driver->sync.info.pid, err);
+	return target_marker_write(&driver->target, driver->sync.info.pid, err) &&
+	       keep_previous(driver, err);
 }
 
-/* A text that has come meanwhile does not wait for the one that failed. */
-void haproxy_reload_failed(struct haproxy_driver *driver, const char *what)
+/* HAProxy may refuse the file, or load it twice, at its next start, when nobody looks. */
+void haproxy_reload_abandon(struct haproxy_driver *driver)
+{
+	struct haproxy_persist *persist = &driver->persist;
+	auto_free char *path = NULL;
+	struct err err;
+
+	if (!persist->has_previous || driver->reloader == NULL)
+		return;
+	path = install_path(driver->target.config, &err);
+	if (path != NULL &&
+	    haproxy_tried_undo(path, persist->previous_missing ? NULL : &persist->previous,
+	                       &driver->config, &persist->owner, &err)) {
+		haproxy_forget_previous(driver);
+		haproxy_log_put_back(driver);
+	} else {
+		haproxy_log_problem(driver, "not_put_back", err.message,
+		                    "HAProxy may refuse the file at its next start: see what it "
+		                    "holds; tried again at the next start of segue");
+	}
+}
+
+/* --- a reload that failed --- */
+
+static const char *shared_section(const struct haproxy_config *ours, const char *file)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	const char *found = NULL;
+	struct haproxy_config theirs;
+	struct err ignored;
+
+	if (!file_read(file, INSTALL_MAX, &text, NULL, &ignored) ||
+	    !haproxy_config_parse(text.data, text.len, &theirs, &ignored))
+		return NULL;
+	for (size_t i = 0; i < ours->backend_count && found == NULL; i++)
+		for (size_t k = 0; k < theirs.backend_count && found == NULL; k++)
+			if (strcmp(ours->backends[i], theirs.backends[k]) == 0)
+				found = ours->backends[i];
+	haproxy_config_free(&theirs);
+	return found;
+}
+
+/* HAProxy 2.6 does not say why. Where segue.ini has got another output, it is mostly the file of
+ * before, or the one of before is right and this one has a letter too few. */
+static void append_twins(const struct haproxy_driver *driver, struct strbuf *what)
+{
+	const char *output = driver->target.config->output;
+	auto_free char *folder = xstrndup(output, (size_t)(strrchr(output, '/') - output));
+	struct haproxy_files files = {.count = 0};
+
+	haproxy_files_expand(folder, &files);
+	for (size_t i = 0; i < files.count; i++) {
+		const char *section = strcmp(files.items[i], output) != 0
+		                          ? shared_section(&driver->config, files.items[i])
+		                          : NULL;
+
+		if (section != NULL)
+			strbuf_printf(what,
+			              "; %s has the section %s, too: remove that file, or is the "
+			              "output of segue.ini wrong?",
+			              files.items[i], section);
+	}
+	haproxy_files_free(&files);
+}
+
+static void reload_failed(struct haproxy_driver *driver, const char *what)
 {
 	struct haproxy_persist *persist = &driver->persist;
 
+	/* A text that has come meanwhile does not wait for the one that failed. */
 	persist->current = false;
 	persist->refused_on_disk = persist->has_previous;
 	if (persist->reload_generation != driver->generation) {
@@ -139,6 +224,15 @@ void haproxy_reload_failed(struct haproxy_driver *driver, const char *what)
 	                                           : "HAProxy goes on as it is",
 	                     ++persist->reload_failures);
 	haproxy_fallback_start(driver);
+}
+
+void haproxy_reload_failed(struct haproxy_driver *driver, const char *what)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+
+	strbuf_append_str(&text, what);
+	append_twins(driver, &text);
+	reload_failed(driver, text.data);
 }
 
 static void reloaded_cb(bool ok, const char *what, void *arg)

@@ -30,6 +30,7 @@
 #define REREAD_SHARE       20   /* a look that takes 5 ms is repeated after 100 at the earliest */
 #define QUEUE_REREAD_MS    200  /* while the queue of a hold empties */
 #define VERIFY_MIN_MS      500  /* between two looks at the file */
+#define UNFIT_AFTER_MS     3000 /* HAProxy's check repeats every 2 s unless told otherwise */
 
 static const int64_t settle_ms[] = {1, 5, 10, 20, 50};
 
@@ -291,6 +292,43 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 		wait_to_read(driver, clock_backoff_ms(sync->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
 }
 
+/* An address that has just been moved is looked at by HAProxy's check only after some time. */
+const char *haproxy_sync_unfit(const struct haproxy_driver *driver)
+{
+	const struct haproxy_sync *sync = &driver->sync;
+
+	return sync->unfit_ms != 0 && clock_now_ms() - sync->unfit_ms >= UNFIT_AFTER_MS
+	           ? sync->unfit.data
+	           : "";
+}
+
+static void look_at_checks(struct haproxy_driver *driver)
+{
+	const struct haproxy_place primary = {driver->primary, driver->primary_port};
+	struct haproxy_sync *sync = &driver->sync;
+	const struct haproxy_server *down =
+	    driver->primary != NULL && driver->hold.door == DOOR_OPEN
+	        ? haproxy_find_down(&driver->config, &primary, &sync->live)
+	        : NULL;
+
+	if (down == NULL) {
+		if (sync->unfit_told)
+			haproxy_log_unfit(driver, true);
+		sync->unfit_ms = 0;
+		sync->unfit_told = false;
+		return;
+	}
+	if (sync->unfit_ms == 0)
+		sync->unfit_ms = clock_now_ms();
+	strbuf_reset(&sync->unfit);
+	strbuf_printf(&sync->unfit, "HAProxy's own check has %s/%s DOWN, %s:%u", down->backend,
+	              down->name, down->address, (unsigned)down->port);
+	if (!sync->unfit_told && *haproxy_sync_unfit(driver) != '\0') {
+		haproxy_log_unfit(driver, false);
+		sync->unfit_told = true;
+	}
+}
+
 static void agrees(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
 	struct haproxy_sync *sync = &driver->sync;
@@ -307,6 +345,7 @@ static void agrees(struct haproxy_driver *driver, const struct haproxy_diff *dif
 		return;
 	}
 	confirm(driver);
+	look_at_checks(driver);
 	if (sync->sweep_owed)
 		sweep(driver);
 	else if (diff->tidy.len > 0 && !sync->tidied)
@@ -366,6 +405,7 @@ void haproxy_sync_new_wish(struct haproxy_driver *driver, bool same_backends)
 	sync->push_due = true;
 	sync->withheld = false;
 	sync->tries = sync->settles = 0;
+	sync->unfit_ms = 0;
 	/* What was asked about the wish before answers for this one too. */
 	if (same_backends && sync->covers == driver->wish - 1)
 		sync->covers = driver->wish;
@@ -389,6 +429,7 @@ void haproxy_sync_forget(struct haproxy_driver *driver)
 void haproxy_sync_init(struct haproxy_driver *driver)
 {
 	driver->sync = (struct haproxy_sync){.sweep_owed = true,
+	                                     .unfit = STRBUF_INIT,
 	                                     .answers = STRBUF_INIT,
 	                                     .needs = STRBUF_INIT,
 	                                     .problem = STRBUF_INIT};
@@ -405,6 +446,7 @@ void haproxy_sync_fini(struct haproxy_driver *driver)
 		sweep_cancel(sync->sweep);
 	event_free(sync->timer);
 	haproxy_live_free(&sync->live);
+	strbuf_fini(&sync->unfit);
 	strbuf_fini(&sync->answers);
 	strbuf_fini(&sync->needs);
 	strbuf_fini(&sync->problem);

@@ -6,7 +6,7 @@
 
 #include "base/saver.h"
 
-#define REREAD_MS            5000
+#define REREAD_MS            1500 /* what a person changes by hand is found within 2 s */
 #define WATCH_MS             50
 #define WATCH_MS_PER_TARGET  4  /* 250 a second at most */
 #define REREAD_MS_PER_TARGET 20 /* 50 re-reads a second at most, whatever the number of targets */

@@ -101,17 +101,27 @@ void pgbouncer_step_reload(struct pgbouncer_driver *driver)
 	pgbouncer_ask(driver, "RELOAD", reload_answer);
 }
 
+/* segue has written it, and may not even read it itself. */
+static char *stuck_problem(const char *differs, const char *output)
+{
+	if (access(output, R_OK) != 0)
+		return xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: "
+		                 "%s: it cannot read the file %s (%s): correct mode and owner in "
+		                 "its section",
+		                 differs, output, strerror(errno));
+	return xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: %s: is "
+	                 "\"%%include %s\" in its pgbouncer.ini, is what follows it right, and may "
+	                 "PgBouncer's user read that file?",
+	                 differs, output);
+}
+
 void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
 {
-	const char *output = driver->target.config->output;
 	auto_free char *problem = NULL;
 	struct pgbouncer_diff diff;
 
 	pgbouncer_diff(&driver->ini, &driver->live, &diff);
-	problem =
-	    xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: %s: is "
-	              "\"%%include %s\" in its pgbouncer.ini, and is what follows it right?",
-	              diff.summary.data, output);
+	problem = stuck_problem(diff.summary.data, driver->target.config->output);
 	pgbouncer_diff_free(&diff);
 	if (driver->facts.held) {
 		pgbouncer_fail(driver, "drift_stays", problem, "clients wait on");

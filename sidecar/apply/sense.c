@@ -8,28 +8,10 @@
 
 #include "apply/haproxy_config.h"
 #include "apply/haproxy_config_words.h"
+#include "apply/haproxy_ways.h"
 #include "apply/pgbouncer_ini.h"
 
-#define CURE                                                                                       \
-	"is a mark of the template in the wrong place? A target for readers only, or in front of " \
-	"another proxy, has leads_to_primary = no"
-
 /* --- the way to the primary --- */
-
-static bool has_word(const char *words, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (const char *at = words; (at = strstr(at, word)) != NULL; at += len)
-		if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
-			return true;
-	return false;
-}
-
-static bool takes_clients(const struct haproxy_server *server)
-{
-	return !server->disabled && server->weight > 0 && !has_word(server->params, "backup");
-}
 
 static bool haproxy_leads(const char *text, size_t len, const char *address, uint16_t port,
                           struct err *err)
@@ -43,14 +25,14 @@ static bool haproxy_leads(const char *text, size_t len, const char *address, uin
 	for (size_t i = 0; i < config.server_count && !leads; i++) {
 		const struct haproxy_server *server = &config.servers[i];
 
-		leads = takes_clients(server) && server->port == port &&
+		leads = haproxy_takes_clients(server) && server->port == port &&
 		        strcmp(server->address, address) == 0;
 	}
 	haproxy_config_free(&config);
 	return leads ||
 	       err_set(err,
 	               "no server that takes clients (not disabled, no backup, weight above "
-	               "0) is the primary, %s port %u: " CURE,
+	               "0) is the primary, %s port %u: " SENSE_CURE,
 	               address, (unsigned)port);
 }
 
@@ -83,8 +65,8 @@ static bool pgbouncer_leads(const char *text, size_t len, const char *address, u
 		        (database->port == port && names_host(database->host, address));
 	}
 	pgbouncer_ini_free(&ini);
-	return leads || err_set(err, "no database leads to the primary, %s port %u: " CURE, address,
-	                        (unsigned)port);
+	return leads || err_set(err, "no database leads to the primary, %s port %u: " SENSE_CURE,
+	                        address, (unsigned)port);
 }
 
 bool sense_leads(const struct config_target *target, const char *text, size_t len,
@@ -101,6 +83,18 @@ bool sense_leads(const struct config_target *target, const char *text, size_t le
 		break;
 	}
 	return true;
+}
+
+bool sense_judge(const struct config_target *target, const char *text, size_t len,
+                 const char *address, uint16_t port, struct err *err)
+{
+	const struct haproxy_place primary = {address, port};
+
+	if (target->kind != CONFIG_TARGET_HAPROXY)
+		return sense_leads(target, text, len, address, port, err);
+	if (!haproxy_ways_end(text, len, err))
+		return false;
+	return !target->leads_to_primary || haproxy_ways_lead(text, len, &primary, err);
 }
 
 /* --- what a section has --- */

@@ -44,14 +44,23 @@ void target_destroy(struct target *target)
 bool target_set_desired(struct target *target, const struct desired *desired, struct err *err)
 {
 	bool told = desired->primary != NULL && desired->primary[0] != '\0';
-	bool taken = (!told || sense_leads(target->config, desired->text, desired->len,
-	                                   desired->primary, desired->primary_port, err)) &&
+	bool (*judge)(const struct config_target *, const char *, size_t, const char *, uint16_t,
+	              struct err *) = desired->new_template ? sense_judge : sense_leads;
+	bool taken = (!told || judge(target->config, desired->text, desired->len, desired->primary,
+	                             desired->primary_port, err)) &&
 	             target->ops->set_desired(target, desired, err);
 
-	free(target->refused);
-	target->refused =
-	    taken ? NULL : xasprintf("the rendered text is refused: %s", err->message);
-	return taken;
+	free(STEAL(target->refused));
+	if (taken)
+		return true;
+	if (told && target->ops->follow != NULL && target->ops->follow(target, desired))
+		target->refused =
+		    xasprintf("the rendered text is refused, and the last good one is led to %s "
+		              "port %u: %s",
+		              desired->primary, (unsigned)desired->primary_port, err->message);
+	else
+		target->refused = xasprintf("the rendered text is refused: %s", err->message);
+	return false;
 }
 
 void target_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)

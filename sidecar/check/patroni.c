@@ -14,6 +14,21 @@ static void note_standby(struct check *check, const char *what, const struct mem
 	           standby->host, standby->port, lag, standby->unread ? ", no readers" : "");
 }
 
+/* Patroni makes it anew within loop_wait, where it lives. */
+static void note_lost_leader(struct check *check, const char *what, const char *path,
+                             const struct layout_patroni *keys, const char *leader)
+{
+	auto_strbuf struct strbuf members = STRBUF_INIT;
+
+	for (size_t i = 0; i < keys->member_count; i++)
+		strbuf_printf(&members, "%s%s", i > 0 ? ", " : "", keys->members[i].name);
+	check_note(check, CHECK_FAIL, what,
+	           "does its Patroni run (patronictl list)? Nobody but Patroni is to write the "
+	           "leader key",
+	           "%s: the leader key names %s, which has no member key; members: %s", path,
+	           leader, members.len > 0 ? members.data : "none");
+}
+
 bool check_patroni(struct check *check, const char *what, const char *path,
                    const struct layout_patroni *keys, struct topology *out)
 {
@@ -36,8 +51,10 @@ bool check_patroni(struct check *check, const char *what, const char *path,
 	if (out->paused)
 		check_note(check, CHECK_WARN, what, "patronictl resume",
 		           "%s: Patroni is paused: nobody is promoted by itself", path);
-	if (!out->has_primary && keys->leader.present)
-		check_note(check, CHECK_WARN, what, NULL, "%s: %s", path,
-		           "the leader has no member key yet, or this is a standby cluster");
+	if (!out->has_primary && out->leader != NULL)
+		note_lost_leader(check, what, path, keys, out->leader);
+	else if (!out->has_primary && keys->leader.present)
+		check_note(check, CHECK_WARN, what, NULL,
+		           "%s: this is a standby cluster: its leader takes no writes", path);
 	return true;
 }

@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "apply/install.h"
@@ -166,18 +167,14 @@ static bool is_unrendered(const char *output)
 	return text.data[strspn(text.data, " \t\r\n")] == '\0';
 }
 
-/* Where only pgbouncer.ini can tell whether it reads the rendered file: once something is in that,
- * SHOW DATABASES does. */
+/* That SHOW DATABASES looks right does not tell: another file may say the same today. */
 static void check_include(struct check *check, const char *what, const char *main_file,
                           const struct pgbouncer_main *found, const char *output)
 {
-	auto_free char *fix = NULL;
+	auto_free char *fix = xasprintf(PGBOUNCER_NOT_INCLUDED_CURE, output);
 
-	if (pgbouncer_main_includes(found, output))
-		return;
-	fix = xasprintf("add the line \"%%include %s\" at its end, then systemctl reload pgbouncer",
-	                output);
-	check_note(check, CHECK_FAIL, what, fix, "%s does not take in %s", main_file, output);
+	if (pgbouncer_main_leaves_out(found))
+		check_note(check, CHECK_FAIL, what, fix, PGBOUNCER_NOT_INCLUDED, main_file, output);
 }
 
 /* Somewhere else than here, or for PgBouncer's user only. */
@@ -246,17 +243,17 @@ static void check_settings(struct check *check, const char *what,
 {
 	bool unrendered = is_unrendered(target->output);
 	const char *main_file = pgbouncer_config_get(config, "conffile");
-	const struct pgbouncer_reading reading = {.minor = minor,
-	                                          .config = config,
-	                                          .output =
-	                                              rendered->ini != NULL ? target->output : NULL,
-	                                          .text = rendered->text.data,
-	                                          .len = rendered->text.len};
+	const struct pgbouncer_reading reading = {
+	    .minor = minor,
+	    .config = config,
+	    .output = target->output,
+	    .text = rendered->ini != NULL ? rendered->text.data : NULL,
+	    .len = rendered->text.len};
 	auto_strbuf struct strbuf findings = STRBUF_INIT;
 	struct pgbouncer_main found;
 	bool known = check_main(check, what, main_file, target->output, &reading, &found);
 
-	if (unrendered && known)
+	if (known)
 		check_include(check, what, main_file, &found, target->output);
 	(void)pgbouncer_lint(
 	    &(struct pgbouncer_lint){.config = config,
@@ -272,6 +269,22 @@ static void check_settings(struct check *check, const char *what,
 	    &findings);
 	note_findings(check, what, &findings);
 	pgbouncer_main_free(&found);
+}
+
+/* By its unix socket, which is made by whom it runs as. Nothing is known of one on another machine,
+ * or without a socket. */
+static void check_user_of(struct check *check, const struct config_target *target,
+                          const struct pgbouncer_table *config)
+{
+	const char *folder = pgbouncer_config_get(config, "unix_socket_dir");
+	const char *port = pgbouncer_config_get(config, "listen_port");
+	auto_free char *socket = folder != NULL && port != NULL && *folder == '/'
+	                             ? xasprintf("%s/.s.PGSQL.%s", folder, port)
+	                             : NULL;
+	struct stat st;
+
+	if (socket != NULL && stat(socket, &st) == 0 && S_ISSOCK(st.st_mode))
+		check_reader(check, target, "PgBouncer", st.st_uid);
 }
 
 static void check_own(struct check *check, const struct config_target *target,
@@ -302,6 +315,7 @@ static void check_running(struct check *check, struct console *console, const ch
 	    ask(check, console, "SHOW DATABASES", &databases, &err)) {
 		check_settings(check, what, target, rendered, minor, &config, &databases);
 		check_own(check, target, &config);
+		check_user_of(check, target, &config);
 	} else {
 		note_refused(check, what, &err);
 	}

@@ -9,6 +9,7 @@
 #include "check/check.h"
 #include "state.h"
 #include "verify/verifier.h"
+#include "watch/layout_parts.h"
 
 #define SLACK_MS 100
 
@@ -19,6 +20,7 @@ struct asked {
 	const struct topology *topology;
 	struct applied applied; /* by segue run, as the state file has it */
 	struct verifier *verifier;
+	bool denied; /* no server lets segue in: the login is more likely wrong than all of them */
 	const struct member *members[TOPOLOGY_SLOTS_MAX];
 	size_t member_count;
 };
@@ -36,18 +38,6 @@ struct line {
 static void something_changed(void *arg)
 {
 	event_base_loopbreak(arg);
-}
-
-static bool is_example(const struct topology *topology)
-{
-	struct topology example;
-	bool same;
-
-	topology_init(&example);
-	topology_example(&example);
-	same = topology_same_servers(topology, &example);
-	topology_fini(&example);
-	return same;
 }
 
 /* A state file that cannot be read is somebody else's to note. */
@@ -69,7 +59,7 @@ static void start(struct check *check, size_t index, struct asked *asked)
 	*asked = (struct asked){
 	    .check = check, .config = &check->config->clusters[index], .topology = topology};
 	load_applied(asked);
-	if (asked->config->verify == CONFIG_VERIFY_DISABLE || is_example(topology))
+	if (asked->config->verify == CONFIG_VERIFY_DISABLE || topology_is_example(topology))
 		return;
 	if (topology->has_primary)
 		asked->members[asked->member_count++] = &topology->primary;
@@ -132,8 +122,9 @@ static void wait_for_all(struct check *check, const struct asked *asked, size_t 
 	event_free(timer);
 }
 
-/* What to do about a server that is alive and does not answer, by the SQLSTATE in the problem. */
-static const char *fix_of_denial(const struct server_fact *fact)
+/* What to do about a server that is alive and does not answer, by the SQLSTATE in the problem;
+ * caller frees. */
+static char *fix_of_denial(const struct line *line)
 {
 	static const struct {
 		const char *sqlstate, *fix;
@@ -142,18 +133,22 @@ static const char *fix_of_denial(const struct server_fact *fact)
 	    {"passfile", "put the password into the passfile of segue's user, or name one in "
 	                 "verify_conninfo"},
 	    {"28000",
-	     "on the primary: CREATE ROLE segue LOGIN; in pg_hba.conf of each server: host "
-	     "postgres segue THIS-MACHINE/32 trust (or scram-sha-256, with a passfile), "
-	     "then SELECT pg_reload_conf()"},
-	    {"3D000", "name a database that is there in verify_conninfo"},
-	    {"55000", "name a database that takes connections in verify_conninfo"},
+	     "if that is the role, on the primary: CREATE ROLE with LOGIN; in pg_hba.conf of each "
+	     "server a line for this database, this role and THIS-MACHINE/32: trust (or "
+	     "scram-sha-256, with a passfile), then SELECT pg_reload_conf()"},
+	    {"3D000", "name a database that is there"},
+	    {"55000", "name a database that takes connections"},
 	    {"42501", "GRANT the role what it may not do"},
 	};
+	const struct config_cluster *cluster = line->asked->config;
+	auto_free char *login = conninfo_login(cluster->verify_conninfo);
+	const char *fix = "see the server's log";
 
 	for (size_t i = 0; i < sizeof(fixes) / sizeof(fixes[0]); i++)
-		if (strstr(fact->problem, fixes[i].sqlstate) != NULL)
-			return fixes[i].fix;
-	return "see verify_conninfo, and the server's log";
+		if (strstr(line->fact->problem, fixes[i].sqlstate) != NULL)
+			fix = fixes[i].fix;
+	return xasprintf("verify_conninfo in [cluster %s]%s%s: %s", cluster->name,
+	                 *login != '\0' ? " has " : "", login, fix);
 }
 
 static void note(const struct line *line, enum check_grade grade, const char *fix, const char *text)
@@ -169,18 +164,22 @@ static void note(const struct line *line, enum check_grade grade, const char *fi
 static void note_unverified(const struct line *line, const char *fix)
 {
 	bool require = line->asked->config->verify == CONFIG_VERIFY_REQUIRE;
+	bool fails = require || line->asked->denied;
 	auto_free char *server = xasprintf("%s port %u (%s)", line->fact->address,
 	                                   (unsigned)line->fact->port, line->fact->problem);
 	auto_free char *text =
 	    xasprintf("%s, %s: with verify = %s it %s", server_class_name(line->fact->class),
 	              line->fact->problem, require ? "require" : "prefer",
-	              require ? "is not moved to" : "is believed to be what the store says");
+	              require               ? "is not moved to"
+	              : line->asked->denied ? "is believed to be what the store says, as are all: "
+	                                      "no server lets segue in"
+	                                    : "is believed to be what the store says");
 
 	/* The password is in the passfile of segue's user. */
 	if (line->asked->check->bystander && line->fact->class == SERVER_DENIED)
 		check_denied(line->asked->check, CHECK_FAIL, line->what, "log in at", server);
 	else
-		note(line, require ? CHECK_FAIL : CHECK_WARN, fix, text);
+		note(line, fails ? CHECK_FAIL : CHECK_WARN, fix, text);
 }
 
 /* It lets nobody in, so that clients would get nothing but errors there. */
@@ -190,6 +189,29 @@ static void note_faulty(const struct line *line)
 	    xasprintf("faulty, %s: it lets nobody in, and is not moved to", line->fact->problem);
 
 	note(line, line->is_primary ? CHECK_FAIL : CHECK_WARN, "see the server's log", text);
+}
+
+/* The last primary that segue run led clients to has the name of this one, and another address. */
+static bool note_moved(const struct line *line)
+{
+	const struct topology *applied = &line->asked->applied.topology;
+	const struct member *last = &applied->primary;
+	auto_free char *text = NULL;
+
+	if (!line->is_primary || !line->asked->applied.has_topology ||
+	    *line->member->name == '\0' || strcmp(last->name, line->member->name) != 0 ||
+	    topology_same_address(last, line->member))
+		return false;
+	text = xasprintf("%s, %s, and the last primary that clients were led to, %s port %u, has "
+	                 "the same name",
+	                 server_class_name(line->fact->class), line->fact->problem, last->address,
+	                 (unsigned)last->port);
+	note(line, CHECK_FAIL,
+	     line->asked->config->layout == CONFIG_LAYOUT_PATRONI
+	         ? "is connect_address of postgresql in its patroni.yml right?"
+	         : "is its address in the store right?",
+	     text);
+	return true;
 }
 
 static void note_absent(const struct line *line)
@@ -282,6 +304,8 @@ static void note_answer(const struct line *line)
 
 static void note_server(const struct line *line)
 {
+	auto_free char *fix = NULL;
+
 	switch (line->fact->class) {
 	case SERVER_ANSWERED:
 		note_answer(line);
@@ -292,7 +316,8 @@ static void note_server(const struct line *line)
 	case SERVER_REFUSED:
 	case SERVER_TIMED_OUT:
 	case SERVER_STARTING:
-		note_absent(line);
+		if (!note_moved(line))
+			note_absent(line);
 		return;
 	case SERVER_FULL:
 		note_unverified(line, "raise max_connections, or the limit of the role");
@@ -302,7 +327,8 @@ static void note_server(const struct line *line)
 		return;
 	case SERVER_DENIED:
 	case SERVER_OTHER:
-		note_unverified(line, fix_of_denial(line->fact));
+		fix = fix_of_denial(line);
+		note_unverified(line, fix);
 		return;
 	case SERVER_CLASSES:
 		return;
@@ -317,6 +343,7 @@ static void note_cluster(struct asked *asked)
 	size_t count;
 
 	facts = verifier_facts(asked->verifier, &count);
+	asked->denied = find_denial(facts, count) != NULL;
 	if (topology->has_primary)
 		primary = server_of(facts, count, &topology->primary);
 	if (primary != NULL && !server_takes_writes(primary))

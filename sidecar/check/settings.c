@@ -2,6 +2,7 @@
 #include "check/settings.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -84,14 +85,15 @@ static char *not_loaded_fix(const struct config_target *target)
 
 	if (!haproxy_files_is_loaded_name(name))
 		return xstrdup("from a folder, HAProxy loads only *.cfg: call it so, and name the "
-		               "folder with -f");
+		               "folder with -f; or, if that is another HAProxy, correct socket");
 	return xasprintf("add a -f for its folder; Debian: %s in " DEBIAN_DEFAULTS
-	                 ", then systemctl restart haproxy (a reload is not enough)",
+	                 ", then systemctl restart haproxy (a reload is not enough); or, if that "
+	                 "is another HAProxy, correct socket",
 	                 line);
 }
 
 static void note_not_loaded(struct check *check, const struct config_target *target,
-                            const struct haproxy_files *arguments)
+                            const struct haproxy_files *arguments, int64_t pid)
 {
 	auto_free char *what = check_target_name(target);
 	const char *relative = find_relative(arguments);
@@ -104,19 +106,28 @@ static void note_not_loaded(struct check *check, const struct config_target *tar
 		           target->output, relative);
 	else
 		check_note(check, CHECK_FAIL, what, fix,
-		           "the running HAProxy was not started with %s", target->output);
+		           "the HAProxy that answers at %s, pid %" PRId64
+		           ", was not started with %s",
+		           target->socket, pid, target->output);
 }
 
 static void check_outputs(struct check *check, const struct config_target *first,
-                          const struct haproxy_files *arguments)
+                          const struct haproxy_files *arguments, int64_t pid)
 {
+	auto_free char *starter = xasprintf("/proc/%" PRId64, haproxy_starter(pid));
+	struct stat st;
+	bool known = stat(starter, &st) == 0;
+
 	for (size_t i = 0; i < check->config->target_count; i++) {
 		const struct config_target *target = &check->config->targets[i];
 
-		if (target->kind == CONFIG_TARGET_HAPROXY &&
-		    strcmp(target->socket, first->socket) == 0 &&
-		    !haproxy_started_loads(arguments, target->output))
-			note_not_loaded(check, target, arguments);
+		if (target->kind != CONFIG_TARGET_HAPROXY ||
+		    strcmp(target->socket, first->socket) != 0)
+			continue;
+		if (!haproxy_started_loads(arguments, target->output))
+			note_not_loaded(check, target, arguments, pid);
+		if (known)
+			check_reader(check, target, "HAProxy", st.st_uid);
 	}
 }
 
@@ -244,7 +255,7 @@ void check_settings(struct check *check, const struct config_target *target, int
 	how = haproxy_started_with(target, pid, &arguments);
 	switch (how) {
 	case HAPROXY_STARTED_PROCESS:
-		check_outputs(check, target, &arguments);
+		check_outputs(check, target, &arguments, pid);
 		check_next_start(check, target, &arguments);
 		break;
 	case HAPROXY_STARTED_UNKNOWN:

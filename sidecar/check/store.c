@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check/check.h"
+#include "state.h"
 #include "watch/layout.h"
 #include "watch/resolver.h"
 #include "watch/scope.h"
@@ -37,6 +38,20 @@ static char *what_of(const struct question *question)
 	return xasprintf("cluster/%s", question->check->config->clusters[question->cluster].name);
 }
 
+static const char *loss_words(enum config_loss policy)
+{
+	switch (policy) {
+	case CONFIG_LOSS_HOLD:
+		return "clients are held until it does, for hold_timeout at most (on_primary_loss = "
+		       "hold)";
+	case CONFIG_LOSS_FENCE:
+		return "nobody is let through until it does (on_primary_loss = fence)";
+	case CONFIG_LOSS_KEEP:
+		break;
+	}
+	return "clients stay with the last primary (on_primary_loss = keep)";
+}
+
 static void note_topology(struct question *question, const struct topology *topology)
 {
 	struct check *check = question->check;
@@ -44,7 +59,8 @@ static void note_topology(struct question *question, const struct topology *topo
 	auto_free char *what = what_of(question);
 
 	if (!topology->has_primary) {
-		check_note(check, CHECK_WARN, what, "the topology applied last stays",
+		check_note(check, CHECK_WARN, what,
+		           loss_words(check->config->clusters[question->cluster].on_primary_loss),
 		           "%s names no primary", question->path);
 		return;
 	}
@@ -106,6 +122,35 @@ static enum config_layout layout_of(const struct question *question)
 	return question->check->config->clusters[question->cluster].layout;
 }
 
+/* What `segue run` makes of it: by what it has followed before. False: nothing, as far as is known.
+ */
+static bool note_followed_before(const struct question *question, const char *what)
+{
+	const struct config *config = question->check->config;
+	const struct config_cluster *cluster = &config->clusters[question->cluster];
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	auto_free char *file = state_file(config->state_dir, cluster);
+	struct applied applied;
+	struct err unused;
+	bool followed = state_load(config->state_dir, cluster, config->zookeeper_hosts, &applied,
+	                           &note, &unused) &&
+	                applied.has_topology;
+
+	if (followed && applied.zxid == 0)
+		check_note(question->check, CHECK_FAIL, what,
+		           "correct path in its [cluster], or hosts in [zookeeper]; until it "
+		           "exists segue run keeps the last primary",
+		           "%s does not exist, and %s is of another path, store or layout",
+		           question->path, file);
+	else if (followed)
+		check_note(question->check, CHECK_FAIL, what,
+		           "segue run has followed it before, and takes it for \"no primary\": "
+		           "on_primary_loss applies until it is written again",
+		           "%s does not exist any more", question->path);
+	applied_fini(&applied);
+	return followed;
+}
+
 /* A znode of layout plain may hold anything that names a server; who writes it knows. */
 static const char *absent_fix(const struct question *question)
 {
@@ -124,6 +169,8 @@ static void note_absent(struct question *question)
 {
 	auto_free char *what = what_of(question);
 
+	if (!question->presence && note_followed_before(question, what))
+		return;
 	check_note(question->check, CHECK_WARN, what, absent_fix(question), "%s does not exist",
 	           question->path);
 }

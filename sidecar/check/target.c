@@ -9,10 +9,14 @@
 #include "apply/command.h"
 #include "apply/haproxy_config.h"
 #include "apply/haproxy_lint.h"
+#include "apply/haproxy_ways.h"
 #include "apply/install.h"
 #include "apply/pgbouncer_ini.h"
 #include "apply/sense.h"
+#include "base/file.h"
 #include "check/check.h"
+#include "config/where.h"
+#include "guess.h"
 #include "render/mustache.h"
 #include "render/view.h"
 
@@ -47,17 +51,63 @@ static void note_lint(struct check *check, const struct config_target *target, c
 	}
 }
 
+static bool leads_to_any(const struct check *check, const struct config_target *target,
+                         const struct topology *topology, struct err *err)
+{
+	struct mustache *mustache = view_compile(target, err);
+	bool fine =
+	    mustache != NULL && guess_leads_to_any(&check->config->clusters[target->cluster_index],
+	                                           target, mustache, topology, err);
+
+	mustache_free(mustache);
+	return fine;
+}
+
 static void check_sense(struct check *check, const struct config_target *target, const char *what,
                         const struct strbuf *text)
 {
 	const struct topology *topology = &check->topologies[target->cluster_index];
 	struct err err;
 
-	if (topology->has_primary && topology->primary.address[0] != '\0' &&
-	    !sense_leads(target, text->data, text->len, topology->primary.address,
-	                 topology->primary.port, &err))
+	if (!topology->has_primary || topology->primary.address[0] == '\0')
+		return;
+	if (!sense_judge(target, text->data, text->len, topology->primary.address,
+	                 topology->primary.port, &err) ||
+	    !leads_to_any(check, target, topology, &err))
 		check_note(check, CHECK_FAIL, what, "correct the template", "rendered: %s",
 		           err.message);
+}
+
+/* The file is what HAProxy runs with, as segue wrote it last. */
+static void check_ways(struct check *check, const struct config_target *target, const char *what,
+                       const struct strbuf *text)
+{
+	const struct topology *topology = &check->topologies[target->cluster_index];
+	auto_strbuf struct strbuf file = STRBUF_INIT, found = STRBUF_INIT;
+	struct topology last;
+	struct err ignored;
+
+	if (!target->leads_to_primary || !topology->has_primary ||
+	    !file_read(target->output, INSTALL_MAX, &file, NULL, &ignored))
+		return;
+	if (guess_topology(check->config, target->cluster_index, &last, &ignored)) {
+		const struct haproxy_ways_text before = {file.data,
+		                                         file.len,
+		                                         {last.primary.address, last.primary.port}},
+		                               now = {text->data,
+		                                      text->len,
+		                                      {topology->primary.address,
+		                                       topology->primary.port}};
+
+		haproxy_ways_compare(&before, &now, &found);
+	}
+	topology_fini(&last);
+	if (found.len > 0)
+		check_note(check, CHECK_WARN, what,
+		           "put it right, unless it is meant: then tell the clients of the old "
+		           "address",
+		           "unlike %s, the rendered text leads elsewhere: %s", target->output,
+		           found.data);
 }
 
 static void check_haproxy_text(struct check *check, const struct config_target *target,
@@ -79,6 +129,7 @@ static void check_haproxy_text(struct check *check, const struct config_target *
 		           parsed.backend_count, parsed.server_count);
 	haproxy_config_free(&parsed);
 	check_sense(check, target, what, text);
+	check_ways(check, target, what, text);
 	note_lint(check, target, what, text);
 }
 
@@ -98,6 +149,16 @@ static void check_pgbouncer_text(struct check *check, const struct config_target
 	check_sense(check, target, what, text);
 }
 
+static void note_not_rendered(struct check *check, const struct config_target *target,
+                              const char *what, struct err *err)
+{
+	const char *fix = config_place_var(check->config, target, err)
+	                      ? "correct the name there, or have the template read it"
+	                      : "correct the template";
+
+	check_note(check, CHECK_FAIL, what, fix, "%s", err->message);
+}
+
 static void check_text(struct check *check, const struct config_target *target, const char *what)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
@@ -111,7 +172,7 @@ static void check_text(struct check *check, const struct config_target *target, 
 	else if (!check_may_read(check, CHECK_FAIL, what, target->template_file))
 		return;
 	else if (!check_render(check, target, &text, &err))
-		check_note(check, CHECK_FAIL, what, "correct the template", "%s", err.message);
+		note_not_rendered(check, target, what, &err);
 	else if (target->kind == CONFIG_TARGET_HAPROXY)
 		check_haproxy_text(check, target, what, &text);
 	else if (target->kind == CONFIG_TARGET_PGBOUNCER)

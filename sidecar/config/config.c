@@ -331,6 +331,19 @@ void config_free(struct config *config)
 	free(config);
 }
 
+const char *config_layout_name(enum config_layout layout)
+{
+	switch (layout) {
+	case CONFIG_LAYOUT_SEGUE:
+		return "segue";
+	case CONFIG_LAYOUT_PLAIN:
+		return "plain";
+	case CONFIG_LAYOUT_PATRONI:
+		return "patroni";
+	}
+	return "?";
+}
+
 const char *config_target_kind_name(enum config_target_kind kind)
 {
 	switch (kind) {

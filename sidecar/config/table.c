@@ -160,8 +160,9 @@ static const struct config_key keys[] = {
      .help = "Ask the servers, by libpq, who takes writes, before moving to one and all the time. "
              "prefer: a server that is alive but does not let segue in is believed to be what the "
              "store says, with a warning; its error has to be about segue's own access: SQLSTATE "
-             "28xxx, 3D000, 42501, 53300 or 55000. require: it is not moved to. disable: nobody is "
-             "asked."},
+             "28xxx, 3D000, 42501, 53300 or 55000; but not while the last primary, which took "
+             "writes when it could be asked, lives. require: it is not moved to. disable: nobody "
+             "is asked."},
     {.sections = CONFIG_SECTION_CLUSTER,
      .name = "verify_conninfo",
      .type = CONFIG_TYPE_CONNINFO,
@@ -313,7 +314,9 @@ static const struct config_key keys[] = {
      .min = 0,
      .max = 07777,
      .preset = "0644",
-     .help = "Permission bits of the output, octal. 0: those of the file that is replaced."},
+     .help = "Permission bits of the output, octal. 0: those of the file that is replaced. Without "
+             "0400, by which its owner may read it, they are refused. What reads the file has to "
+             "be let in: segue check looks."},
     {.sections = CONFIG_SECTION_HAPROXY,
      .name = "socket",
      .type = CONFIG_TYPE_SOCKET,

@@ -80,6 +80,15 @@ static void take_nearest(const struct mustache_fields *fields, const char *name,
 	}
 }
 
+const char *mustache_nearest_name(const struct mustache_fields *fields, const char *name)
+{
+	size_t least = strlen(name) / 2 + 1;
+	const char *nearest = NULL;
+
+	take_nearest(fields, name, &nearest, &least);
+	return nearest;
+}
+
 static bool refuse(struct walk *walk, const struct scope *scope, const struct ast_node *node,
                    const char *name, const char *nearest)
 {

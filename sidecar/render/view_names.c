@@ -79,11 +79,19 @@ static bool refuse_var(const struct config_target *target, const char *name,
                        const struct reads *reads, struct err *err)
 {
 	auto_strbuf struct strbuf list = STRBUF_INIT;
+	auto_free struct mustache_fields *fields = xcalloc(reads->count + 1, sizeof(*fields));
+	const char *nearest;
 
-	for (size_t i = 0; i < reads->count; i++)
+	for (size_t i = 0; i < reads->count; i++) {
 		strbuf_printf(&list, "%s%s", i > 0 ? ", " : "", reads->names[i]);
-	return err_set(err, "var.%s: %s and its partials do not read vars.%s: they read %s", name,
-	               target->template_file, name, reads->count > 0 ? list.data : "none");
+		fields[i].name = reads->names[i];
+	}
+	nearest = mustache_nearest_name(fields, name);
+	return err_set(err, "var.%s: %s and its partials do not read vars.%s%s%s%s; they read %s",
+	               name, target->template_file, name,
+	               nearest != NULL ? "; the nearest name is \"" : "",
+	               nearest != NULL ? nearest : "", nearest != NULL ? "\"" : "",
+	               reads->count > 0 ? list.data : "none");
 }
 
 bool view_check_template(const struct mustache *mustache, const struct config_target *target,

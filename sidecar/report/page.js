@@ -378,13 +378,14 @@ function say(alarms) {
 function drawAlarms(doc, clusters) {
 	const loud = clusters.filter((c) => levelOf(c) === 'bad');
 	const words = (c) => [text(c.name), headlines(c)[0] || stateName(c)].join(': ');
+	const refused = text(doc.config_refused);
 	const away = fields(doc.store).connected === false ? `The store is not connected: ${text(fields(doc.store).description)}` : '';
 
-	morphKids($('alarms'), h('div', {}, away ? h('div.banner.watch', {}, away) : '', !loud.length ? '' : h('div.banner.bad', {},
+	morphKids($('alarms'), h('div', {}, refused ? h('div.banner.bad', {}, refused) : '', away ? h('div.banner.watch', {}, away) : '', !loud.length ? '' : h('div.banner.bad', {},
 		loud.slice(0, ALARMS_SHOWN).map((c) => h('button', {type: 'button', 'data-goto': text(c.name)}, h('span', {'aria-hidden': 'true'}, '▲ '), words(c))),
 		loud.length > ALARMS_SHOWN ? h('p.more', {}, `and ${plural(loud.length - ALARMS_SHOWN, 'cluster')} more`) : '')));
-	say([...loud.map(words), away].filter(Boolean));
-	return loud.length + (away ? 1 : 0);
+	say([refused, ...loud.map(words), away].filter(Boolean));
+	return loud.length + (refused ? 1 : 0) + (away ? 1 : 0);
 }
 
 function drawHead(doc, problems) {

@@ -375,6 +375,7 @@ static void print_head(const struct page *page, const json_t *document)
 	const json_t *store = json_object_get(document, "store");
 	const json_t *connected = json_object_get(store, "connected");
 	auto_strbuf struct strbuf line = STRBUF_INIT, description = STRBUF_INIT;
+	auto_strbuf struct strbuf refused = STRBUF_INIT;
 
 	append_labelled_string(&line, "segue ", document, "segue");
 	append_labelled_string(&line, "name ", document, "name");
@@ -391,6 +392,11 @@ static void print_head(const struct page *page, const json_t *document)
 		fprintf(page->out, " %s\n", description.data + 10);
 	else
 		fprintf(page->out, "%s%s\n", description.len > 0 ? ", " : "", description.data);
+	append_string(document, "config_refused", &refused);
+	if (refused.len > 0) {
+		print_coloured(page, MOOD_BAD, refused.data);
+		fputc('\n', page->out);
+	}
 }
 
 bool status_table_print(const json_t *document, const char *cluster, bool colour, FILE *out)

@@ -151,6 +151,28 @@ static unsigned count_unserved(const struct probe *probe, const struct server_fa
 	return count;
 }
 
+/* A promotion interrupts nothing, a demotion does. */
+static bool is_interrupted(const struct server_fact *now)
+{
+	switch (now->class) {
+	case SERVER_ANSWERED:
+		return false;
+	case SERVER_REFUSED:
+	case SERVER_STARTING:
+		return true;
+	case SERVER_TIMED_OUT:
+		return now->interrupted || now->unserved >= SERVER_RUNNING_MATTERS;
+	case SERVER_UNASKED:
+	case SERVER_FULL:
+	case SERVER_DENIED:
+	case SERVER_FAULTY:
+	case SERVER_OTHER:
+	case SERVER_CLASSES:
+		break;
+	}
+	return now->interrupted;
+}
+
 /* An attempt has ended; probe->next is what it brought. */
 static void conclude(struct probe *probe)
 {
@@ -162,6 +184,7 @@ static void conclude(struct probe *probe)
 
 	now->running = again ? before.running + 1 : 1;
 	now->unserved = count_unserved(probe, now);
+	now->interrupted = is_interrupted(now);
 	probe->ended = false;
 	if (!server_says_the_same(now, &before))
 		probe->hurry_until_us = 0;
@@ -333,6 +356,19 @@ void probe_hurry(struct probe *probe, bool slowly)
 	case PROBE_ASKING:
 		return; /* it is being asked */
 	}
+}
+
+void probe_recall(struct probe *probe, const struct server_fact *before)
+{
+	struct server_fact *fact = &probe->fact;
+
+	fact->known = before->known;
+	fact->interrupted = before->interrupted;
+	fact->in_recovery = before->in_recovery;
+	fact->timeline = before->timeline;
+	fact->lsn = before->lsn;
+	fact->answered_us = before->answered_us;
+	memcpy(fact->system_identifier, before->system_identifier, sizeof(fact->system_identifier));
 }
 
 const struct server_fact *probe_fact(const struct probe *probe)

@@ -26,6 +26,8 @@ struct verifier {
 	struct followed *servers;
 	struct server_fact *facts; /* what verifier_facts() lends out */
 	size_t count;
+	struct server_fact *recalled; /* of the verifier before; each one is taken once */
+	size_t recalled_count;
 	struct tripwire *tripwire; /* NULL: nobody is guarded */
 	struct member guarded;
 	struct event *changed;
@@ -139,13 +141,28 @@ static void give_problem(struct verifier *verifier, const struct member *member,
 	event_active(verifier->changed, EV_TIMEOUT, 0);
 }
 
+static void recall(struct verifier *verifier, const struct member *member, struct probe *probe)
+{
+	for (size_t i = 0; i < verifier->recalled_count; i++) {
+		struct server_fact *before = &verifier->recalled[i];
+
+		if (!is_at(before, member))
+			continue;
+		probe_recall(probe, before);
+		before->address[0] = '\0';
+		return;
+	}
+}
+
 static void add(struct verifier *verifier, const struct member *member, struct followed *out)
 {
-	if (load_libpq(verifier))
-		out->probe = probe_create(verifier->base, &verifier->pq, verifier->config, member,
-		                          probe_answered, verifier);
-	else
+	if (!load_libpq(verifier)) {
 		give_problem(verifier, member, &out->fact);
+		return;
+	}
+	out->probe = probe_create(verifier->base, &verifier->pq, verifier->config, member,
+	                          probe_answered, verifier);
+	recall(verifier, member, out->probe);
 }
 
 /* Takes the server out of `old`, which keeps an empty place, or makes one. */
@@ -243,6 +260,18 @@ const struct server_fact *verifier_facts(const struct verifier *verifier, size_t
 	return verifier->facts;
 }
 
+void verifier_recall(struct verifier *verifier, const struct verifier *before)
+{
+	size_t count;
+	const struct server_fact *facts = verifier_facts(before, &count);
+
+	free(verifier->recalled);
+	verifier->recalled = xcalloc(count, sizeof(*verifier->recalled));
+	verifier->recalled_count = count;
+	for (size_t i = 0; i < count; i++)
+		verifier->recalled[i] = facts[i];
+}
+
 struct verifier *verifier_create(struct event_base *base, const struct config_cluster *config,
                                  verifier_cb *cb, void *arg)
 {
@@ -264,5 +293,6 @@ void verifier_destroy(struct verifier *verifier)
 	drop_all(verifier->servers, verifier->count);
 	event_free(verifier->changed);
 	free(verifier->facts);
+	free(verifier->recalled);
 	free(verifier);
 }

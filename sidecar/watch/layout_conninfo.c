@@ -1,5 +1,5 @@
 /* libpq's connection strings, without libpq: a layout is pure and small, libpq is neither. Takes
- * the grammar of the PostgreSQL manual, 34.1.1; keeps host, hostaddr and port, and forgets the
+ * the grammar of the PostgreSQL manual, 34.1.1; keeps what struct conninfo has, and forgets the
  * rest. The last of equal keys wins, as in libpq. */
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,8 @@ void conninfo_fini(struct conninfo *conninfo)
 	strbuf_fini(&conninfo->host);
 	strbuf_fini(&conninfo->hostaddr);
 	strbuf_fini(&conninfo->port);
+	strbuf_fini(&conninfo->user);
+	strbuf_fini(&conninfo->dbname);
 }
 
 static struct strbuf *field_of(struct conninfo *out, const char *key)
@@ -23,6 +25,10 @@ static struct strbuf *field_of(struct conninfo *out, const char *key)
 		return &out->hostaddr;
 	if (strcmp(key, "port") == 0)
 		return &out->port;
+	if (strcmp(key, "user") == 0)
+		return &out->user;
+	if (strcmp(key, "dbname") == 0)
+		return &out->dbname;
 	return NULL;
 }
 
@@ -99,6 +105,21 @@ bool conninfo_parse(const char *text, struct conninfo *out, struct err *err)
 		keep(out, key.data, &value);
 	}
 	return true;
+}
+
+char *conninfo_login(const char *text)
+{
+	struct conninfo auto_conninfo login = CONNINFO_INIT;
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+	struct err ignored;
+
+	if (conninfo_is_uri(text) || !conninfo_parse(text, &login, &ignored))
+		return xstrdup("");
+	if (login.user.len > 0)
+		strbuf_printf(&out, "user=%s", login.user.data);
+	if (login.dbname.len > 0)
+		strbuf_printf(&out, "%sdbname=%s", out.len > 0 ? " " : "", login.dbname.data);
+	return xstrdup(out.data);
 }
 
 static const char *after_scheme(const char *text)

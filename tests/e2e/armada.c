@@ -29,12 +29,10 @@ static struct lab_segue *make_sidecar(struct armada *armada, const char *name, c
 	return lab_segue_create(armada->lab, make_ini(armada, dir, name, cluster, ""));
 }
 
-void armada_init(struct armada *armada, const char *cluster)
+static void make_sidecars(struct armada *armada, const char *cluster)
 {
 	const char *more;
 
-	armada->lab = lab_create("fleet");
-	armada->zk = lab_zk_start(armada->lab, 1);
 	lab_write_file(lab_path(armada->lab, "app.mustache"),
 	               "{{#primary}}{{endpoint}}{{/primary}}\n");
 	more = lab_printf(armada->lab, ARMADA_FLEET "%s", cluster != NULL ? cluster : "");
@@ -42,6 +40,20 @@ void armada_init(struct armada *armada, const char *cluster)
 		armada->sidecars[i] =
 		    make_sidecar(armada, lab_printf(armada->lab, "proxy%d", i), more);
 	armada->person = make_sidecar(armada, "person", more);
+}
+
+void armada_init(struct armada *armada, const char *cluster)
+{
+	armada->lab = lab_create("fleet");
+	armada->zk = lab_zk_share(armada->lab);
+	make_sidecars(armada, cluster);
+}
+
+void armada_init_own(struct armada *armada, const char *cluster)
+{
+	armada->lab = lab_create("fleet");
+	armada->zk = lab_zk_start(armada->lab, 1);
+	make_sidecars(armada, cluster);
 }
 
 void armada_fini(struct armada *armada)

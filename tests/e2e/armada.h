@@ -23,6 +23,7 @@ struct armada {
 
 /* `cluster`: more lines for [cluster orders]; NULL: none. Nothing but the store runs yet. */
 void armada_init(struct armada *armada, const char *cluster);
+void armada_init_own(struct armada *armada, const char *cluster); /* shares no ZooKeeper server */
 void armada_fini(struct armada *armada);
 
 /* A sidecar's segue.ini anew: its name, whether it is in the fleet, more lines for its target. */

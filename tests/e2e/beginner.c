@@ -11,7 +11,7 @@
 void beginner_start(struct beginner *beginner)
 {
 	beginner->lab = lab_create("init");
-	beginner->zk = lab_zk_start(beginner->lab, 1);
+	beginner->zk = lab_zk_share(beginner->lab);
 	beginner->dir = lab_path(beginner->lab, "etc");
 	beginner->ini_file = lab_printf(beginner->lab, "%s/segue.ini", beginner->dir);
 }

@@ -73,7 +73,7 @@ void bounce_init(struct bounce *bounce, const struct bounce_options *options)
 	*bounce = (struct bounce){.lab = lab_create("bounce"),
 	                          .standby = options->standby,
 	                          .databases = options->databases > 0 ? options->databases : 1};
-	bounce->zk = lab_zk_start(bounce->lab, 1);
+	bounce->zk = options->own_zk ? lab_zk_start(bounce->lab, 1) : lab_zk_share(bounce->lab);
 	bounce->template_file = lab_path(bounce->lab, "databases.mustache");
 	bounce->state_dir = lab_path(bounce->lab, "state");
 	bounce->faults = faults_create(bounce->lab);

@@ -25,6 +25,7 @@ struct bounce_options {
 	bool synchronous; /* with standby: no commit without it */
 	bool share_port;  /* of the bouncers; settings have so_reuseport then */
 	bool no_traffic;
+	bool own_zk; /* else it shares a ZooKeeper server */
 };
 
 #define BOUNCE_SESSION "pool_mode = session\n"

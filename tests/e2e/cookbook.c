@@ -9,7 +9,7 @@
 void cookbook_init(struct cookbook *book)
 {
 	*book = (struct cookbook){.lab = lab_create("cookbook")};
-	book->zk = lab_zk_start(book->lab, 1);
+	book->zk = lab_zk_share(book->lab);
 	book->haproxy = lab_haproxy_create(book->lab, NULL);
 	lab_haproxy_start(book->haproxy);
 }

@@ -67,7 +67,7 @@ static void start_servers(struct crowd *crowd, const struct crowd_options *optio
 {
 	struct lab_repmgr_options repmgr = {.nodes = CROWD_NODES, .witness = true};
 
-	crowd->zk = lab_zk_start(crowd->lab, 1);
+	crowd->zk = options->own_zk ? lab_zk_start(crowd->lab, 1) : lab_zk_share(crowd->lab);
 	if (options->alone) {
 		crowd->pg = lab_pg_start(crowd->lab, CROWD_NODES);
 		return;

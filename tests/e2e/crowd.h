@@ -19,6 +19,7 @@ struct crowd_options {
 	bool alone;           /* no repmgr: a primary and its standbys, promoted by hand */
 	bool quiet;           /* no publisher is started */
 	const char *settings; /* more lines for [publisher orders]; NULL: none */
+	bool own_zk;          /* else it shares a ZooKeeper server */
 	bool events;          /* repmgr's event_notification_command is segue notify */
 };
 

@@ -65,7 +65,8 @@ void run_init(struct run *run, const struct run_options *options)
 	run->haproxy = lab_haproxy_create(run->lab, NULL);
 	if (!options->no_haproxy)
 		lab_haproxy_start(run->haproxy);
-	run->zk = lab_zk_start(run->lab, options->zk_servers > 0 ? options->zk_servers : 1);
+	run->zk = options->zk_servers > 0 ? lab_zk_start(run->lab, options->zk_servers)
+	                                  : lab_zk_share(run->lab);
 	run->template_file = lab_path(run->lab, "orders.cfg.mustache");
 	run->output = lab_printf(run->lab, "%s/orders.cfg", lab_haproxy_conf_dir(run->haproxy));
 	run->state_file = lab_path(run->lab, "state/orders.json");

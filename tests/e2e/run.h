@@ -13,7 +13,7 @@
 #define RUN_MASTER     "/segue/orders/master"
 
 struct run_options {
-	int zk_servers;       /* 0: 1 */
+	int zk_servers;       /* its own ones; 0: it shares one */
 	const char *segue;    /* more lines for [segue]; NULL: none */
 	const char *cluster;  /* more lines for [cluster orders]; NULL: none */
 	const char *target;   /* more lines for [haproxy local]; NULL: a check_command */

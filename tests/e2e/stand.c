@@ -112,7 +112,8 @@ static void start_servers(struct stand *stand, const struct stand_options *optio
 	                                            .loop_wait = 1,
 	                                            .retry_timeout = 2};
 
-	stand->zk = lab_zk_start(stand->lab, 1);
+	stand->zk = options->own_zk || options->kind == STAND_PATRONI ? lab_zk_start(stand->lab, 1)
+	                                                              : lab_zk_share(stand->lab);
 	switch (options->kind) {
 	case STAND_PATRONI:
 		stand->patroni = lab_patroni_start_with(stand->lab, stand->zk, &patroni);

@@ -27,6 +27,7 @@ struct stand_options {
 	const char *cluster; /* more lines for [cluster orders]; NULL: none */
 	const char *role;    /* whom segue asks the servers as; NULL: the superuser */
 	int ttl;             /* STAND_PATRONI: s; 0: the lab's, which is short */
+	bool own_zk;         /* else it shares a ZooKeeper server, but not with Patroni */
 	bool publish;        /* STAND_REPMGR: a publisher beside each server writes the znode */
 	bool relay; /* STAND_PAIR: the store names a relay in front of node 0 in its place */
 };

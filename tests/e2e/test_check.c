@@ -81,7 +81,7 @@ static const char *good_ini(struct lab *lab, struct lab_zk *zk, struct lab_hapro
 Test(check, all_is_fine)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = start_haproxy(lab);
 	const char *printed;
 	int code;
@@ -104,7 +104,7 @@ Test(check, all_is_fine)
 Test(check, an_operators_word_in_force_is_a_warning_and_one_that_cannot_be_read_a_failure)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = start_haproxy(lab);
 	const char *word = lab_path(lab, "a.override"), *printed;
 	int code;
@@ -133,7 +133,7 @@ Test(check, an_operators_word_in_force_is_a_warning_and_one_that_cannot_be_read_
 Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	const uint16_t port = lab_port(lab);
 	struct lab_haproxy *haproxy = lab_haproxy_create(
 	    lab, lab_printf(lab,
@@ -239,7 +239,7 @@ Test(check, root_looks_with_the_access_of_the_user_who_is_named)
 Test(check, what_is_wrong_is_found_all_at_once)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = start_haproxy(lab);
 	const char *printed, *dir = lab_dir(lab);
 	int code;
@@ -342,7 +342,7 @@ static const char *patroni_ini(struct lab *lab, struct lab_zk *zk)
 Test(check, patroni_shows_leader_members_and_reasons)
 {
 	struct lab *lab = lab_create("check-patroni");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	const char *printed;
 	int code;
 
@@ -363,13 +363,26 @@ Test(check, patroni_shows_leader_members_and_reasons)
 	expect_line(printed, "without readers: pg3: tag noloadbalance\n");
 	expect_line(printed, "left out: pg4: conn_url: host: looks like an IPv4 address");
 	expect_line(printed, "warn  cluster/a: /service/a: Patroni is paused");
-	expect_line(printed, "warn  cluster/b: /service/b names no primary: ");
+	expect_line(printed, "warn  cluster/b: /service/b names no primary: clients are held until "
+	                     "it does, ");
 	cr_expect_null(strstr(printed, "secret"), "%s", printed);
 	set(zk, "/service/a/leader", "pg4");
 	printed = check(lab, patroni_ini(lab, zk), &code);
 	cr_expect_eq(code, CMD_FAILED, "%d\n%s", code, printed);
 	expect_line(printed,
 	            "FAIL  cluster/a: /service/a: the leader's member pg4: conn_url: host");
+	set(zk, "/service/a/leader", "pg21");
+	set(zk, "/service/a/config", "{\"ttl\":300}");
+	printed = check(lab, patroni_ini(lab, zk), &code);
+	cr_expect_eq(code, CMD_FAILED, "%d\n%s", code, printed);
+	expect_line(printed, "FAIL  cluster/a: /service/a: the leader key names pg21, which has no "
+	                     "member key; members: pg1, pg2, pg3, pg4: ");
+	expect_line(printed,
+	            "hold_timeout: 300000 ms, and Patroni may take 320000 ms to have a new "
+	            "primary (ttl 300 + loop_wait 10 + retry_timeout 10): clients that "
+	            "wait may get errors before: auto is 5 minutes at most: a smaller ttl "
+	            "in Patroni (patronictl edit-config), or hold_timeout = 325s in "
+	            "[cluster a]\n");
 	lab_destroy(lab);
 }
 

@@ -58,7 +58,7 @@ static void expect_line(const char *printed, const char *line)
 Test(check_rendered, check_command_is_run_and_its_words_are_shown)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
 	const uint16_t port = lab_port(lab);
 	const char *printed;
@@ -83,7 +83,7 @@ Test(check_rendered, check_command_is_run_and_its_words_are_shown)
 Test(check_rendered, a_link_is_followed_and_a_mount_point_fails)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	const char *output = lab_path(lab, "out"), *real = lab_path(lab, "real"), *printed;
 	const char *sections = lab_printf(lab,
 	                                  "[cluster a]\npath = /segue/a\nverify = disable\n"
@@ -120,7 +120,7 @@ Test(check_rendered, a_link_is_followed_and_a_mount_point_fails)
 Test(check_rendered, an_address_that_two_targets_take_is_found)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
 	const char *printed;
 	int code;
@@ -140,7 +140,7 @@ Test(check_rendered, an_address_that_two_targets_take_is_found)
 Test(check_rendered, an_address_that_two_sections_of_one_target_take_is_found)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
 	char *shipped = realpath("templates/haproxy.cfg.mustache", NULL);
 	const char *printed;
@@ -167,7 +167,7 @@ Test(check_rendered, an_address_that_two_sections_of_one_target_take_is_found)
 Test(check_rendered, an_address_that_another_process_has_is_found_and_haproxys_own_is_not)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_backend *other = lab_backend_start(lab, "other");
 	const uint16_t port = lab_port(lab), taken = lab_backend_port(other);
 	struct lab_haproxy *haproxy =
@@ -227,7 +227,7 @@ static bool answers(void *arg)
 Test(check_rendered, relative_files_of_haproxy_are_found_from_its_folder)
 {
 	struct lab *lab = lab_create("check");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	struct lab_haproxy *haproxy =
 	    lab_haproxy_create(lab, "global\n\tchroot /var/lib/haproxy\n");
 	char *folder = xstrdup(lab_haproxy_conf_dir(haproxy));
@@ -253,8 +253,47 @@ Test(check_rendered, relative_files_of_haproxy_are_found_from_its_folder)
 	    &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
 	cr_expect_null(strstr(printed, "FAIL  haproxy/a:"), "%s", printed);
-	expect_line(printed, "FAIL  haproxy/stray: the running HAProxy was not started with ");
+	expect_line(printed, "FAIL  haproxy/stray: the HAProxy that answers at ");
 	cr_expect_null(strstr(printed, "is relative"), "%s", printed);
 	free(folder);
+	lab_destroy(lab);
+}
+
+Test(check_rendered, the_socket_of_another_haproxy)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
+	struct lab_haproxy *other = lab_haproxy_create(lab, NULL);
+	const char *printed;
+	int code;
+
+	lab_write_file(lab_path(lab, "t.mustache"), template_text);
+	lab_haproxy_start(haproxy);
+	lab_haproxy_start(other);
+	printed = check(lab, lab_zk_hosts(zk),
+	                lab_printf(lab,
+	                           "[cluster a]\npath = /segue/a\n[haproxy a]\ncluster = a\n"
+	                           "template = %s\noutput = %s/a.cfg\nsocket = %s\n"
+	                           "master_socket = %s\nvar.bind = 127.0.0.1:%u\n",
+	                           lab_path(lab, "t.mustache"), lab_haproxy_conf_dir(haproxy),
+	                           lab_haproxy_socket(other), lab_haproxy_master_socket(haproxy),
+	                           lab_port(lab)),
+	                &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed,
+	            lab_printf(lab, "FAIL  haproxy/a: the HAProxy that answers at %s, pid ",
+	                       lab_haproxy_socket(other)));
+	expect_line(printed, "; or, if that is another HAProxy, correct socket\n");
+	expect_line(printed,
+	            lab_printf(lab, " answers at %s, and is no worker of the master at %s",
+	                       lab_haproxy_socket(other), lab_haproxy_master_socket(haproxy)));
+	printed = check(lab, lab_zk_hosts(zk),
+	                lab_printf(lab, "%smaster_socket = %s\n",
+	                           target(lab, haproxy, "a", "127.0.0.1", lab_port(lab)),
+	                           lab_haproxy_master_socket(haproxy)),
+	                &code);
+	cr_expect_null(strstr(printed, "is no worker of"), "%s", printed);
+	cr_expect_null(strstr(printed, "the HAProxy that answers"), "%s", printed);
 	lab_destroy(lab);
 }

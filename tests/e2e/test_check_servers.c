@@ -88,7 +88,7 @@ Test(check_servers, each_is_asked_and_what_it_means_is_said, .timeout = 120)
 	const char *printed;
 
 	t.lab = lab_create("checksrv");
-	t.zk = lab_zk_start(t.lab, 1);
+	t.zk = lab_zk_share(t.lab);
 	t.pg = lab_pg_start(t.lab, 2);
 	made = lab_pg_query(lab_pg_conninfo(t.pg, 0), "CREATE ROLE segue LOGIN");
 	cr_assert_not_null(made);
@@ -108,12 +108,20 @@ Test(check_servers, each_is_asked_and_what_it_means_is_said, .timeout = 120)
 
 	name_servers(0, 1);
 	printed = check("verify_conninfo = user=segue dbname=nosuch");
-	expect_line(printed, "warn  cluster/a: one at ");
+	expect_line(printed, "FAIL  cluster/a: one at ");
 	expect_line(printed, "3D000");
-	expect_line(printed, "name a database that is there in verify_conninfo\n");
+	expect_line(printed, "is believed to be what the store says, as are all: no server lets "
+	                     "segue in: ");
+	expect_line(printed, "verify_conninfo in [cluster a] has user=segue dbname=nosuch: name a "
+	                     "database that is there\n");
+	printed = check("verify_conninfo = user=seuge password=secret");
+	expect_line(printed, "FAIL  cluster/a: one at ");
+	expect_line(printed, "FAIL  cluster/a: two at ");
+	expect_line(printed, "verify_conninfo in [cluster a] has user=seuge: if that is the role");
+	cr_expect_null(strstr(printed, "secret"));
 	printed = check("verify = require\nverify_conninfo = user=nobody dbname=postgres");
 	expect_line(printed, "FAIL  cluster/a: one at ");
-	expect_line(printed, "CREATE ROLE segue LOGIN");
+	expect_line(printed, "CREATE ROLE with LOGIN");
 	cr_expect_null(strstr(check("verify = disable"), "takes writes"));
 
 	remember_timeline(5);

@@ -47,17 +47,22 @@ static const char *log_of(struct armada *armada, int sidecar)
 }
 
 /* So many sidecars, all of which have confirmed 10.0.0.1 as the primary; that zxid. */
-static int64_t start_confirmed(struct armada *armada, const char *cluster, int count)
+static int64_t confirm_first(struct armada *armada, int count)
 {
 	int64_t zxid;
 
-	armada_init(armada, cluster);
 	armada_start(armada, count);
 	zxid = armada_name(armada, 1);
 	for (int i = 0; i < count; i++)
 		cr_assert(
 		    armada_wait_confirmed(armada, lab_printf(armada->lab, "proxy%d", i), zxid));
 	return zxid;
+}
+
+static int64_t start_confirmed(struct armada *armada, const char *cluster, int count)
+{
+	armada_init(armada, cluster);
+	return confirm_first(armada, count);
 }
 
 Test(fleet_run, a_sidecar_says_what_it_has_confirmed)
@@ -178,7 +183,8 @@ Test(fleet_run, an_expired_session_is_followed_by_the_same_word)
 	struct newer newer = {.armada = &armada};
 	int64_t zxid;
 
-	zxid = start_confirmed(&armada, NULL, 1);
+	armada_init_own(&armada, NULL);
+	zxid = confirm_first(&armada, 1);
 	cr_assert(lab_zk_get(armada.zk, ARMADA_NODES "/proxy0", NULL, &newer.than));
 	cr_assert_gt(lab_zk_expire_others(armada.zk), 0);
 	cr_assert(lab_wait_until(is_newer, &newer, ARMADA_TIMEOUT_MS));
@@ -384,7 +390,7 @@ Test(fleet_run, exit_codes_tell_nobody_from_a_wrong_line)
 	struct armada armada;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
-	armada_init(&armada, NULL);
+	armada_init_own(&armada, NULL);
 	must_wait_in_vain(&armada, &output);
 	expect(&output, "the master znode does not exist");
 	armada_name(&armada, 1);

@@ -149,6 +149,46 @@ Test(haproxy_fallback, a_text_that_comes_during_a_reload_does_not_wait_for_its_f
 	cr_assert_lt(clock_now_ms() - start, 700, "a backoff is 800 ms at least");
 }
 
+/* A reload that lasts until the file `go` is there, and fails then. */
+static void reload_slowly(void)
+{
+	replace_config(&d.config.master_socket, "");
+	replace_config(&d.config.reload_command,
+	               lab_printf(d.lab, "sh -c 'until [ -e %s ]; do :; done; exit 1'",
+	                          lab_path(d.lab, "go")));
+	driver_restart(&d);
+}
+
+Test(haproxy_fallback, a_target_that_ends_during_a_reload_puts_back_what_was_there)
+{
+	const char *note = lab_path(d.lab, "state/haproxy-local.tried");
+
+	driver_apply(&d, primary_at(d.a));
+	reload_slowly();
+	driver_set(&d, text_with(d.b, "  fullconn 9\n"));
+	cr_assert(driver_wait_log(&d, "event=reload cluster", 2));
+	cr_assert(driver_file_is(&d, text_with(d.b, "  fullconn 9\n")));
+	cr_assert_eq(access(note, F_OK), 0);
+	driver_restart(&d);
+	cr_assert(driver_file_is(&d, primary_at(d.b)), "with the servers of now");
+	cr_assert_eq(driver_count_log(&d, "event=put_back"), 1);
+	cr_assert_eq(access(note, F_OK), -1);
+	lab_write_file(lab_path(d.lab, "go"), "");
+	driver_set(&d, text_with(d.b, "  fullconn 9\n"));
+	cr_assert(driver_wait_log(&d, "event=reload_failed", 1));
+	cr_assert(driver_wait_file(&d, primary_at(d.b)));
+}
+
+Test(haproxy_fallback, a_target_that_ends_during_its_first_reload_removes_the_file)
+{
+	reload_slowly();
+	driver_set(&d, primary_at(d.a));
+	cr_assert(driver_wait_log(&d, "event=reload cluster", 1));
+	cr_assert(driver_file_is(&d, primary_at(d.a)));
+	driver_restart(&d);
+	cr_assert_eq(access(d.config.output, F_OK), -1);
+}
+
 /* The check's retries (after 1, 2, 4 s) must not push the slow re-read (5 s) back. */
 Test(haproxy_fallback, a_check_that_fails_does_not_delay_the_slow_re_read)
 {

@@ -108,7 +108,7 @@ Test(hostile_postgres, another_cluster_goes_on)
 Test(hostile_postgres, a_publisher_goes_on)
 {
 	struct lab *lab = lab_create("hostile");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 
 	for (int way = 0; way < HOSTILE_WAYS; way++) {
 		uint16_t port = hostile_start(lab, (enum hostile_way)way);
@@ -153,7 +153,7 @@ static const char *check(struct lab *lab, const char *text)
 Test(hostile_postgres, check_says_so_of_a_server_and_of_a_console)
 {
 	struct lab *lab = lab_create("hostile");
-	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_zk *zk = lab_zk_share(lab);
 	char *template_file = realpath("templates/pgbouncer.ini.mustache", NULL);
 
 	for (int way = 0; way < HOSTILE_WAYS; way++) {

@@ -27,7 +27,8 @@ static void must_survive(enum hostile_zk_way way)
 	struct run run;
 	struct hostile_zk hostile;
 
-	run_init(&run, &(struct run_options){.sections = "[cluster other]\npath = /segue/other\n"
+	run_init(&run, &(struct run_options){.zk_servers = 1,
+	                                     .sections = "[cluster other]\npath = /segue/other\n"
 	                                                 "verify = disable\npresence = yes\n"});
 	lab_zk_set(run.zk, "/segue/other/publishers/one", "", 0);
 	run_set_primary(&run, 0);
@@ -63,7 +64,7 @@ Test(hostile_zk, whoever_waits_is_let_go_when_the_c_client_ends_segue)
 	struct hostile_zk hostile;
 	struct lab_process *process;
 
-	bounce_init(&bounce, &(struct bounce_options){.no_traffic = true});
+	bounce_init(&bounce, &(struct bounce_options){.own_zk = true, .no_traffic = true});
 	bounce_name(&bounce, 0);
 	hostile = hostile_zk_start(bounce.lab, bounce.zk);
 	lead_through(bounce.lab, bounce.segue, lab_zk_hosts(bounce.zk), hostile.port);

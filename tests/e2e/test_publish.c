@@ -27,7 +27,7 @@ static const struct config_cluster cluster = {
 static void setup(void)
 {
 	lab = lab_create("publish");
-	zk = lab_zk_start(lab, 1);
+	zk = lab_zk_share(lab);
 }
 
 static void teardown(void)

@@ -15,7 +15,7 @@ static struct lab_zk *zk;
 static void setup(void)
 {
 	lab = lab_create("presence");
-	zk = lab_zk_start(lab, 1);
+	zk = lab_zk_share(lab);
 }
 
 static void teardown(void)
@@ -79,6 +79,7 @@ Test(publish_presence, presence_comes_back_after_the_session_expired)
 	struct probe data;
 	int64_t mzxid, again;
 
+	zk = lab_zk_start(lab, 1);
 	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
 	presence = presence_open(&loop);
 	presence_show(presence, "one");
@@ -149,6 +150,7 @@ Test(publish_presence, a_frozen_store_holds_up_the_end_of_the_session_for_a_mome
 	struct presence *presence;
 	int64_t begun_ms, took_ms;
 
+	zk = lab_zk_start(lab, 1);
 	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
 	presence = presence_open(&loop);
 	show_and_settle(presence, &loop);

@@ -40,7 +40,7 @@ static const char *with_sections(struct pair *pair, const char *a, const char *b
 static void pair_start(struct pair *pair)
 {
 	pair->lab = lab_create("several");
-	pair->zk = lab_zk_start(pair->lab, 1);
+	pair->zk = lab_zk_share(pair->lab);
 	for (int i = 0; i < 2; i++)
 		pair->pg[i] = lab_pg_start(pair->lab, 1);
 	pair->segue = lab_segue_create(pair->lab, with_sections(pair, section(pair, "orders", 0),

@@ -90,7 +90,7 @@ Test(publish_trouble, store_is_away_through_a_failover)
 {
 	struct crowd crowd;
 
-	crowd_start(&crowd, &(struct crowd_options){.settings = ""});
+	crowd_start(&crowd, &(struct crowd_options){.own_zk = true, .settings = ""});
 	lab_process_kill(lab_zk_process(crowd.zk, 0));
 	fail_over(&crowd);
 	cr_assert_not_null(

@@ -78,7 +78,7 @@ Test(publish_verbs, once_tells_and_a_dry_run_writes_nothing)
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	const char *ini;
 
-	crowd_start(&crowd, &(struct crowd_options){.quiet = true});
+	crowd_start(&crowd, &(struct crowd_options){.own_zk = true, .quiet = true});
 	ini = ini_of(&crowd, 0);
 	cr_assert_eq(segue(&crowd, &out, "publish", "-c", ini, "--once", "--dry-run"), 0, "%s",
 	             out.data);

@@ -401,3 +401,60 @@ Test(run_config, sigterm_ends_a_check)
 	cr_expect(no_hidden_file(&run), "a probe was left behind");
 	run_fini(&run);
 }
+
+static const char *status_of(struct run *run)
+{
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+
+	cr_assert_eq(lab_ask(lab_segue_listen(run->segue), "GET", "/status", &body), 200);
+	return lab_printf(run->lab, "%s", body.data);
+}
+
+static const char *output_of(struct run *run, const char *const *argv, int wanted)
+{
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	cr_assert_eq(lab_run(run->lab, argv, &output), wanted, "%s", output.data);
+	return lab_printf(run->lab, "%s", output.data);
+}
+
+/* With file and line, wherever a person may look; and with an unreadable segue.ini there is a way
+ * to ask. */
+Test(run_config, a_refused_reload_stands_in_the_status_until_one_is_taken)
+{
+	struct run run;
+	const char *good, *file, *segue, *said, *place;
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+
+	start_on(&run, &(struct run_options){0}, 0);
+	segue = lab_segue_binary(run.lab);
+	file = lab_segue_ini_file(run.segue);
+	good = ini_of(&run);
+	cr_assert_not_null(strstr(status_of(&run), "\"config_refused\":null"));
+	lab_write_file(file, lab_printf(run.lab, "%s\nvar.prt = 1\n", good));
+	hup(&run);
+	place = lab_printf(run.lab, "%s line ", file);
+	expect_refused(&run, place, "[haproxy local]: var.prt: ");
+	said = strstr(status_of(&run), "\"config_refused\":\"CONFIG REFUSED since ");
+	cr_assert_not_null(said);
+	cr_assert_not_null(strstr(said, place), "%s", said);
+	said = output_of(&run, (const char *[]){segue, "status", "-c", file, NULL}, 0);
+	cr_assert_not_null(strstr(said, "CONFIG REFUSED since "), "%s", said);
+	said = output_of(&run, (const char *[]){segue, "check", "-c", file, NULL}, 1);
+	cr_assert_not_null(strstr(said, "correct the name there"), "%s", said);
+	cr_assert_eq(lab_ask(lab_segue_listen(run.segue), "GET", "/metrics", &text), 200);
+	cr_assert_not_null(strstr(text.data, "\nsegue_config_refused 1\n"));
+	cr_assert_eq(lab_ask(lab_segue_listen(run.segue), "GET", "/readyz", &text), 200);
+	lab_write_file(file, "[segue\n");
+	setenv("STATE_DIRECTORY", lab_path(run.lab, "state"), 1);
+	said = output_of(&run, (const char *[]){segue, "status", "-c", file, NULL}, 2);
+	cr_assert_not_null(
+	    strstr(said, lab_printf(run.lab, "can be asked all the same: segue status -s %s\n",
+	                            strchr(lab_segue_listen(run.segue), '/'))),
+	    "%s", said);
+	lab_write_file(file, good);
+	hup(&run);
+	expect_reloaded(&run);
+	cr_assert_not_null(strstr(status_of(&run), "\"config_refused\":null"));
+	run_fini(&run);
+}

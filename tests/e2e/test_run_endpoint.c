@@ -175,7 +175,7 @@ Test(run_endpoint, ready_is_who_leads_clients_to_an_admitted_primary)
 	json_t *document;
 	struct run run;
 
-	run_init(&run, &(struct run_options){0});
+	run_init(&run, &(struct run_options){.zk_servers = 1});
 	lab_segue_start(run.segue);
 	cr_assert(wait_readyz(&run, 503));
 	expect_unready(&run, "cluster orders: WAITING, no primary is admitted: ");
@@ -198,6 +198,14 @@ Test(run_endpoint, ready_is_who_leads_clients_to_an_admitted_primary)
 	cr_assert_not_null(
 	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "kept", "cluster=orders", NULL));
 	expect_ready(&run, "ready\n");
+	lab_process_stop(lab_segue_process(run.segue));
+	lab_segue_start(run.segue);
+	cr_assert(wait_readyz(&run, 503));
+	expect_unready(
+	    &run, lab_printf(run.lab,
+	                     "cluster orders: WAITING, nothing is changed: the proxies stay as "
+	                     "they are, and were led to 127.0.0.1:%u last: ",
+	                     lab_backend_port(run.backends[1])));
 	run_fini(&run);
 }
 

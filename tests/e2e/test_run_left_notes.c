@@ -268,6 +268,7 @@ Test(run_left_notes, the_start_opens_a_haproxy_section_that_segue_ini_has_no_mor
 	replace(run.lab, ini, "[haproxy local]", "[haproxy main]");
 	replace(run.lab, ini, run.output,
 	        lab_printf(run.lab, "%s/elsewhere.cfg", lab_segue_dir(run.segue)));
+	run_set_primary(&run, 0); /* or the new section would hold at once */
 	lab_segue_start(run.segue);
 	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS,
 	                                      "event=note_without_target ", "target=local", NULL));

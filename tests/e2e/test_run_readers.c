@@ -61,7 +61,7 @@ static void stand_init(struct stand *stand)
 		stand->servers[i] = lab_backend_start(stand->lab, names[i]);
 	stand->haproxy = lab_haproxy_create(stand->lab, NULL);
 	lab_haproxy_start(stand->haproxy);
-	stand->zk = lab_zk_start(stand->lab, 1);
+	stand->zk = lab_zk_share(stand->lab);
 	stand->state_file = lab_path(stand->lab, "state/orders.json");
 	stand->segue = lab_segue_create(stand->lab, make_ini(stand));
 }

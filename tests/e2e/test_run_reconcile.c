@@ -11,7 +11,7 @@ static const char nobody[] = "{\"version\":1,\"primary\":null,\"standbys\":[]}";
 
 static void start(struct run *run)
 {
-	run_init(run, &(struct run_options){.cluster = "hold_timeout = 60s\n"});
+	run_init(run, &(struct run_options){.zk_servers = 1, .cluster = "hold_timeout = 60s\n"});
 	run_set_primary(run, 0);
 	lab_segue_start(run->segue);
 	cr_assert(run_wait_settled(run));

@@ -2,6 +2,7 @@
  * clients all the same, and says what it cannot promise. */
 #include <criterion/criterion.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,5 +196,80 @@ Test(run_state_dir, a_folder_that_another_segue_has_ends_the_second_one)
 	argv[3] = lab_segue_ini_file(run.segue);
 	cr_assert_eq(lab_run(run.lab, argv, &output), 2);
 	cr_assert_not_null(strstr(output.data, "taken by another process"), "%s", output.data);
+	run_fini(&run);
+}
+
+/* --- another folder --- */
+
+static int say(struct run *run, const char *verb, const char *socket)
+{
+	const char *argv[] = {lab_segue_binary(run->lab), verb, "-s", socket, "orders", NULL};
+
+	return lab_run(run->lab, argv, NULL);
+}
+
+static void hup(struct run *run)
+{
+	lab_segue_mark(run->segue);
+	lab_process_signal(lab_segue_process(run->segue), SIGHUP);
+	cr_assert_not_null(
+	    lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=config_reloaded ", NULL));
+}
+
+static void check_says(struct run *run, const char *words)
+{
+	const char *argv[] = {lab_segue_binary(run->lab), "check", "-c",
+	                      lab_segue_ini_file(run->segue), NULL};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	(void)lab_run(run->lab, argv, &output);
+	cr_assert_not_null(strstr(output.data, words), "%s", output.data);
+}
+
+Test(run_state_dir, a_reload_with_another_folder_carries_a_freeze_and_the_last_primary_over)
+{
+	struct run run;
+	const char *typo, *socket;
+
+	run_init(&run, &(struct run_options){0});
+	typo = lab_path(run.lab, "stat");
+	run_set_primary(&run, 0);
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_settled(&run));
+	cr_assert_eq(lab_segue_count_log(run.segue, "event=state_dir_new ", NULL), 1);
+	socket = lab_segue_listen(run.segue);
+	cr_assert_eq(say(&run, "freeze", socket), 0);
+	with_state_dir(&run, typo);
+	check_says(&run, "the segue that runs here keeps them in ");
+	hup(&run);
+	cr_assert_eq(lab_segue_count_log(run.segue, "event=state_dir_changed ", typo, NULL), 1);
+	status_says(run.segue, "FROZEN by ");
+	lab_process_stop(lab_segue_process(run.segue));
+	cr_assert_eq(access(lab_path(run.lab, "stat/orders.json"), F_OK), 0);
+	lab_segue_start(run.segue);
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=started ", NULL));
+	status_says(run.segue, "FROZEN by ");
+	cr_assert_eq(lab_segue_count_log(run.segue, "event=state_dir_new ", NULL), 0);
+	cr_assert_eq(say(&run, "release", socket), 0);
+	with_state_dir(&run, lab_path(run.lab, "state"));
+	hup(&run);
+	cr_assert_eq(access(lab_path(run.lab, "state/orders.override"), F_OK), -1,
+	             "what was released comes back");
+	run_fini(&run);
+}
+
+Test(run_state_dir, a_start_with_an_empty_folder_says_what_does_not_count)
+{
+	struct run run;
+
+	run_init(&run, &(struct run_options){0});
+	run_set_primary(&run, 0);
+	lab_segue_start(run.segue);
+	cr_assert(run_wait_settled(&run));
+	lab_process_stop(lab_segue_process(run.segue));
+	with_state_dir(&run, lab_path(run.lab, "stat"));
+	lab_segue_start(run.segue);
+	cr_assert_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=state_dir_new ",
+	                                      lab_path(run.lab, "stat"), NULL));
 	run_fini(&run);
 }

@@ -1,6 +1,7 @@
 /* segue run and the store: what the znode says reaches HAProxy, and nothing else does. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,7 @@ Test(run_store, the_store_may_come_up_after_the_sidecar)
 	struct run run;
 	int64_t zxid;
 
-	run_init(&run, &(struct run_options){0});
+	run_init(&run, &(struct run_options){.zk_servers = 1});
 	zxid = run_set_primary(&run, 0);
 	lab_process_kill(lab_zk_process(run.zk, 0));
 	lab_segue_start(run.segue);
@@ -175,7 +176,7 @@ Test(run_store, a_restarted_server_brings_the_next_change)
 {
 	struct run run;
 
-	start_on(&run, &(struct run_options){0}, 0);
+	start_on(&run, &(struct run_options){.zk_servers = 1}, 0);
 	lab_process_kill(lab_zk_process(run.zk, 0));
 	cr_assert_not_null(
 	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=kept", "unreachable", NULL));
@@ -190,7 +191,7 @@ Test(run_store, an_expired_session_is_replaced_and_misses_nothing)
 {
 	struct run run;
 
-	start_on(&run, &(struct run_options){0}, 0);
+	start_on(&run, &(struct run_options){.zk_servers = 1}, 0);
 	for (int i = 1; i <= 3; i++) {
 		cr_assert_gt(lab_zk_expire_others(run.zk), 0);
 		cr_assert(run_wait_moved(&run, run_set_primary(&run, i % RUN_BACKENDS)));
@@ -250,7 +251,7 @@ Test(run_store, a_sidecar_that_was_frozen_takes_the_newest_value)
 	struct expiry expiry = {&run};
 	int64_t zxid;
 
-	start_on(&run, &(struct run_options){0}, 0);
+	start_on(&run, &(struct run_options){.zk_servers = 1}, 0);
 	lab_process_freeze(lab_segue_process(run.segue));
 	run_set_primary(&run, 1);
 	cr_assert(lab_wait_until(session_is_gone, &expiry, RUN_TIMEOUT_MS));
@@ -270,7 +271,7 @@ Test(run_store, a_store_that_went_back_in_time_is_refused_until_it_is_written_ag
 	struct run run;
 	int64_t zxid = 0;
 
-	start_on(&run, &(struct run_options){0}, 0);
+	start_on(&run, &(struct run_options){.zk_servers = 1}, 0);
 	for (int i = 0; i < 50; i++)
 		zxid = run_set_primary(&run, 1 + (i & 1));
 	cr_assert(run_wait_moved(&run, zxid));
@@ -334,5 +335,61 @@ Test(run_store, layout_plain_follows_a_node_name)
 	    "{:node-id 2, :event-timestamp #inst \"2015-03-16T13:48:00.000-00:00\", :name \"node2\"}";
 	lab_zk_set(run.zk, "/db/master", nodes, strlen(nodes));
 	cr_assert(run_wait_reaches(&run, 2));
+	run_fini(&run);
+}
+
+static void set_path(struct run *run, const char *from, const char *to)
+{
+	const char *ini = lab_read_file(run->lab, lab_segue_ini_file(run->segue));
+	const char *at = strstr(ini, from);
+
+	cr_assert_not_null(at, "%s", ini);
+	lab_write_file(
+	    lab_segue_ini_file(run->segue),
+	    lab_printf(run->lab, "%.*s%s%s", (int)(at - ini), ini, to, at + strlen(from)));
+	lab_segue_mark(run->segue);
+}
+
+static void expect_alarm(struct run *run)
+{
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	cr_assert_not_null(lab_segue_wait_log(run->segue, RUN_TIMEOUT_MS, "event=alarm ",
+	                                      "there is nothing at path = /segue/oders ", NULL),
+	                   "%s", lab_process_log_tail(lab_segue_process(run->segue)));
+	cr_assert(run_reaches(run, 0));
+	lab_ask(lab_segue_listen(run->segue), "GET", "/status", &output);
+	cr_expect_not_null(strstr(output.data, "correct path in [cluster orders]"), "%s",
+	                   output.data);
+	cr_expect_eq(lab_segue_count_log(run->segue, "event=hold ", NULL), 0);
+}
+
+/* A letter is missing in path: nobody is held for it, neither then nor after a restart. */
+Test(run_store, a_path_that_was_changed_to_nothing_changes_nothing)
+{
+	const char *argv[] = {NULL, "check", "-c", NULL, NULL};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+	struct run run;
+
+	start_on(&run, &(struct run_options){0}, 0);
+	set_path(&run, "path = /segue/orders\n", "path = /segue/oders\n");
+	lab_process_signal(lab_segue_process(run.segue), SIGHUP);
+	expect_alarm(&run);
+	argv[0] = lab_segue_binary(run.lab);
+	argv[3] = lab_segue_ini_file(run.segue);
+	cr_expect_neq(lab_run(run.lab, argv, &output), 0);
+	cr_expect_not_null(strstr(output.data, "FAIL  cluster/orders: /segue/oders/master does not "
+	                                       "exist, and "),
+	                   "%s", output.data);
+	lab_process_stop(lab_segue_process(run.segue));
+	lab_segue_mark(run.segue);
+	lab_segue_start(run.segue);
+	expect_alarm(&run);
+	set_path(&run, "path = /segue/oders\n", "path = /segue/orders\n");
+	lab_process_signal(lab_segue_process(run.segue), SIGHUP);
+	cr_assert_not_null(
+	    lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS, "event=config_reloaded", NULL));
+	cr_assert(run_wait_moved(&run, run_set_primary(&run, 1)));
+	cr_assert(run_reaches(&run, 1));
 	run_fini(&run);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cmd.h"
 #include "stand.h"
 
 TestSuite(run_verify, .timeout = 180);
@@ -31,15 +32,20 @@ static void expect_no_errors(const struct stand *stand)
 		             ledger_error(stand->ledgers[i], 0)->text);
 }
 
-/* `segue status`, for people. */
-static const char *status_of(struct stand *stand)
+static const char *output_of(struct stand *stand, const char *verb, int rc)
 {
-	const char *argv[] = {lab_segue_binary(stand->lab), "status", "-c",
+	const char *argv[] = {lab_segue_binary(stand->lab), verb, "-c",
 	                      lab_segue_ini_file(stand->segue), NULL};
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
-	cr_assert_eq(lab_run(stand->lab, argv, &output), 0, "%s", output.data);
+	cr_assert_eq(lab_run(stand->lab, argv, &output), rc, "%s", output.data);
 	return lab_printf(stand->lab, "%s", output.data);
+}
+
+/* `segue status`, for people. */
+static const char *status_of(struct stand *stand)
+{
+	return output_of(stand, "status", 0);
 }
 
 static void expect_in(const char *text, const char *part)
@@ -81,6 +87,50 @@ Test(run_verify, status_says_why_a_server_that_takes_writes_is_not_followed_and_
 	                             server, server));
 	stand_name(&stand, 0);
 	stand_must_serve(&stand, 0);
+	expect_no_errors(&stand);
+	stand_fini(&stand);
+}
+
+/* The primary of the store, with a wrong digit in its system identifier. */
+static void misname(struct stand *stand)
+{
+	const char *value = lab_printf(stand->lab,
+	                               "{\"version\":1,\"system_identifier\":\"7123\","
+	                               "\"primary\":{\"host\":\"127.0.0.1\",\"port\":%u}}",
+	                               stand_port(stand, 0));
+
+	lab_zk_set(stand->zk, "/segue/orders/master", value, strlen(value));
+}
+
+static bool has_state_file(void *stand)
+{
+	const struct stand *where = stand;
+
+	return access(lab_path(where->lab, "state/orders.json"), F_OK) == 0;
+}
+
+Test(run_verify, a_wrong_digit_in_the_stores_system_identifier_holds_nobody)
+{
+	struct stand stand;
+	const char *status;
+
+	start(&stand, NULL);
+	cr_assert(lab_wait_until(has_state_file, &stand, STAND_TIMEOUT_MS));
+	misname(&stand);
+	stand_must_say(&stand, "event=refused ", "a system identifier that it never had", NULL);
+	status = status_of(&stand);
+	expect_in(status, "\n  REFUSED, the last primary stays: ");
+	expect_in(status, "\n  ALARM: the store says system_identifier 7123, and the primary, ");
+	expect_in(status, ": nothing is moved: correct it in /segue/orders/master\n");
+	lab_segue_mark(stand.segue);
+	lab_process_kill(lab_segue_process(stand.segue));
+	lab_segue_start(stand.segue);
+	stand_must_say(&stand, "event=refused ", "a system identifier that it never had", NULL);
+	stand_must_serve(&stand, 0);
+	cr_expect_eq(lab_segue_count_log(stand.segue, "event=hold ", NULL), 0);
+	stand_name(&stand, 0);
+	stand_must_say(&stand, "event=alarm_over ", NULL);
+	stand_judge(&stand, 0);
 	expect_no_errors(&stand);
 	stand_fini(&stand);
 }
@@ -295,6 +345,122 @@ Test(run_verify, who_does_not_let_segue_in_is_refused_where_that_is_required)
 	stand_fini(&stand);
 }
 
+/* --- verify_conninfo with a typo --- */
+
+/* Puts other words into segue.ini, and reloads. */
+static void replace_in_ini(struct stand *stand, const char *words, const char *others)
+{
+	const char *ini = lab_segue_ini_file(stand->segue);
+	const char *text = lab_read_file(stand->lab, ini), *at = strstr(text, words);
+
+	cr_assert_not_null(at, "no \"%s\" in\n%s", words, text);
+	lab_write_file(ini, lab_printf(stand->lab, "%.*s%s%s", (int)(at - text), text, others,
+	                               at + strlen(words)));
+	lab_process_signal(lab_segue_process(stand->segue), SIGHUP);
+}
+
+/* Nobody can check the store's word any more: that is said, the primary that took writes when it
+ * could be asked is not left for a standby, and a true failover goes on. */
+Test(run_verify, a_typo_in_verify_conninfo_is_told_and_leads_nobody_to_a_standby)
+{
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+	struct stand stand;
+	const char *status, *listen;
+
+	stand_start(&stand, &(struct stand_options){.kind = STAND_PAIR, .role = "segue"});
+	stand_must_say(&stand, "event=server ", "class=answered", "in_recovery=yes", NULL);
+	replace_in_ini(&stand, "user=segue", "user=seuge");
+	stand_must_say(&stand, "event=unverified ", "no server lets segue in", "seuge", NULL);
+	listen = lab_printf(stand.lab, "unix:%s", lab_path(stand.lab, "segue.sock"));
+	status = status_of(&stand);
+	expect_in(status, "\n  UNVERIFIED: no server lets segue in, as 127.0.0.1:");
+	expect_in(status, "whom the store names next is believed without a check");
+	cr_expect_eq(lab_ask(listen, "GET", "/readyz", &body), 200);
+	cr_expect_eq(lab_ask(listen, "GET", "/metrics", &body), 200);
+	expect_in(body.data, "\nsegue_cluster_alarm{cluster=\"orders\"} 1\n");
+	lab_segue_mark(stand.segue);
+	stand_name(&stand, 1);
+	stand_must_say(&stand, "event=kept ", "not ready", "the last primary, which took writes",
+	               NULL);
+	stand_must_serve(&stand, 0);
+	cr_assert(lab_wait_replays(stand_conninfo(&stand, 0), stand_conninfo(&stand, 1),
+	                           STAND_TIMEOUT_MS));
+	stand.lost_us = clock_now_us();
+	lab_process_kill(lab_pg_process(stand.pg, 0));
+	lab_pg_promote(stand.pg, 1);
+	stand_must_serve(&stand, 1);
+	replace_in_ini(&stand, "user=seuge", "user=segue");
+	stand_must_say(&stand, "event=server ", "class=answered", "in_recovery=no", NULL);
+	cr_expect_null(strstr(status_of(&stand), "UNVERIFIED"));
+	stand_judge(&stand, 1);
+	stand_fini(&stand);
+}
+
+/* --- Patroni's keys, by hand --- */
+
+static void set_key(struct stand *stand, const char *key, const char *value)
+{
+	lab_zk_set(stand->zk, lab_printf(stand->lab, "/service/orders/%s", key), value,
+	           strlen(value));
+}
+
+/* On the timeline before the one that it has come to. */
+static void set_leader(struct stand *stand, unsigned port)
+{
+	set_key(stand, "members/node2",
+	        lab_printf(stand->lab,
+	                   "{\"conn_url\":\"postgres://127.0.0.1:%u/postgres\",\"state\":"
+	                   "\"running\",\"role\":\"master\",\"timeline\":1}",
+	                   port));
+}
+
+/* Where the leader's key points nobody listens, and the leader is where it always was. */
+Test(run_verify, a_wrong_digit_in_the_leaders_conn_url_is_no_second_primary)
+{
+	struct stand stand;
+
+	start(&stand, NULL);
+	cr_assert(lab_wait_replays(stand_conninfo(&stand, 0), stand_conninfo(&stand, 1),
+	                           STAND_TIMEOUT_MS));
+	stand.lost_us = clock_now_us();
+	lab_process_kill(lab_pg_process(stand.pg, 0));
+	lab_pg_promote(stand.pg, 1);
+	stand_must_serve(&stand, 1);
+	set_key(&stand, "leader", "node2");
+	set_leader(&stand, stand_port(&stand, 1));
+	lab_segue_mark(stand.segue);
+	replace_in_ini(&stand, "layout = segue\npath = /segue/orders",
+	               "layout = patroni\npath = /service/orders");
+	stand_must_say(&stand, "event=primary ", NULL);
+	lab_segue_mark(stand.segue);
+	set_leader(&stand, lab_port(stand.lab));
+	stand_must_say(&stand, "event=kept ", "not ready", NULL);
+	stand_must_say(&stand, "event=alarm ", "(node2), where nobody answers, ",
+	               "(node2, timeline 2), which takes writes and has the same name", NULL);
+	lab_process_kill(lab_segue_process(stand.segue));
+	lab_segue_start(stand.segue);
+	stand_must_say(&stand, "event=alarm ", "which takes writes and has the same name", NULL);
+	cr_expect_eq(lab_segue_count_log(stand.segue, "event=split_brain ", NULL), 0);
+	expect_in(output_of(&stand, "check", CMD_FAILED),
+	          lab_printf(stand.lab,
+	                     ", and the last primary that clients were led to, 127.0.0.1 port %u, "
+	                     "has the same name: is connect_address of postgresql in its "
+	                     "patroni.yml right?\n",
+	                     stand_port(&stand, 1)));
+	stand_must_serve(&stand, 1);
+	set_leader(&stand, stand_port(&stand, 1));
+	stand_must_say(&stand, "event=alarm_over ", NULL);
+	set_key(&stand, "leader", "node21");
+	stand_must_say(&stand, "event=hold ", "a member that has no key of its own",
+	               "leader=node21", NULL);
+	expect_in(status_of(&stand), ": Patroni's leader key names a member that has no key of its "
+	                             "own: node21; ");
+	set_key(&stand, "leader", "node2");
+	stand_must_serve(&stand, 1);
+	stand_judge(&stand, 1);
+	stand_fini(&stand);
+}
+
 /* Its data directory is damaged, so that no login comes to its end: clients would get errors only.
  */
 Test(run_verify, who_lets_nobody_in_is_not_moved_to)
@@ -325,7 +491,7 @@ Test(run_verify, a_lost_store_changes_nothing)
 {
 	struct stand stand;
 
-	start(&stand, NULL);
+	stand_start(&stand, &(struct stand_options){.kind = STAND_PAIR, .own_zk = true});
 	lab_process_kill(lab_zk_process(stand.zk, 0));
 	stand_must_say(&stand, "event=kept ", "the store is unreachable", NULL);
 	stand_must_serve(&stand, 0);
@@ -338,7 +504,10 @@ Test(run_verify, a_lost_store_holds_where_that_is_wanted)
 {
 	struct stand stand;
 
-	start(&stand, "on_store_loss = hold\nhold_timeout = 60s\n");
+	stand_start(&stand, &(struct stand_options){
+	                        .kind = STAND_PAIR,
+	                        .own_zk = true,
+	                        .cluster = "on_store_loss = hold\nhold_timeout = 60s\n"});
 	lab_process_kill(lab_zk_process(stand.zk, 0));
 	stand_must_say(&stand, "event=hold ", "the store is unreachable", NULL);
 	lab_zk_server_start(stand.zk, 0);

@@ -17,7 +17,7 @@ static struct lab_zk *zk;
 static void setup(void)
 {
 	lab = lab_create("watch-acl");
-	zk = lab_zk_start(lab, 1);
+	zk = lab_zk_share(lab);
 }
 
 static void teardown(void)
@@ -113,6 +113,7 @@ Test(watch_acl, the_right_auth_opens_it)
 	struct watch_loop loop;
 	struct probe probe;
 
+	zk = lab_zk_start(lab, 1);
 	create_protected("/locked", "one");
 	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "digest owner:secret");
 	probe_start(&probe, &loop, "/locked", ZK_WATCH_DATA, MAX_SIZE);

@@ -28,7 +28,7 @@ static void on_fact(void *arg)
 static void setup(void)
 {
 	lab = lab_create("watch-cluster");
-	zk = lab_zk_start(lab, 1);
+	zk = lab_zk_share(lab);
 	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
 	cluster = (struct config_cluster){
 	    .name = (char *)"orders", .layout = CONFIG_LAYOUT_SEGUE, .path = (char *)"/orders"};
@@ -39,6 +39,14 @@ static void teardown(void)
 	watcher_destroy(watcher);
 	watch_loop_close(&loop);
 	lab_destroy(lab);
+}
+
+/* For a test that stops the server or ends sessions. */
+static void use_own_server(void)
+{
+	watch_loop_close(&loop);
+	zk = lab_zk_start(lab, 1);
+	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
 }
 
 TestSuite(watch_cluster, .init = setup, .fini = teardown, .timeout = 60);
@@ -104,6 +112,7 @@ Test(watch_cluster, four_events_stay_four)
 	const struct watch_fact *fact;
 	int64_t zxid;
 
+	use_own_server();
 	start();
 	wait_state(WATCH_ABSENT);
 	fact = watcher_fact(watcher);
@@ -191,8 +200,10 @@ Test(watch_cluster, primary_without_an_address_waits_and_a_newer_value_wins)
 
 Test(watch_cluster, reconnect_shows_the_same_value_again_without_asking_names)
 {
-	int64_t zxid = set(JSON(MEMBER("db1", "localhost"), ""));
+	int64_t zxid;
 
+	use_own_server();
+	zxid = set(JSON(MEMBER("db1", "localhost"), ""));
 	start();
 	wait_value(zxid, 0);
 	lab_process_kill(lab_zk_process(zk, 0));
@@ -216,8 +227,10 @@ static void wait_publishers(int count)
 
 Test(watch_cluster, publishers_are_counted_with_presence_only)
 {
-	int64_t zxid = set(JSON(MEMBER("db1", "10.0.0.1"), ""));
+	int64_t zxid;
 
+	use_own_server();
+	zxid = set(JSON(MEMBER("db1", "10.0.0.1"), ""));
 	cluster.presence = true;
 	start();
 	cr_assert_eq(watcher_fact(watcher)->publishers, -1);

@@ -19,7 +19,7 @@ static struct watch_loop loop;
 static void setup(void)
 {
 	lab = lab_create("watch-node");
-	zk = lab_zk_start(lab, 1);
+	zk = lab_zk_share(lab);
 	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
 }
 
@@ -147,22 +147,14 @@ Test(watch_node, ephemeral_children_are_counted)
 	probe_fini(&probe);
 }
 
-static void make_persistent(const char *parent, const char *name, int count)
-{
-	for (int i = 0; i < count; i++) {
-		auto_free char *path = xasprintf("%s/%s-%d", parent, name, i);
-
-		set(path, "");
-	}
-}
-
 /* One ephemeral child among `count` that stay: it is found, lost, and found again. */
 static void find_among(const char *parent, const char *name, int count)
 {
 	auto_free char *live = xasprintf("%s/db1", parent);
+	auto_free char *others = xasprintf("%s/%s", parent, name);
 	struct probe probe;
 
-	make_persistent(parent, name, count);
+	lab_zk_create_many(zk, others, count);
 	probe_start(&probe, &loop, parent, ZK_WATCH_CHILDREN, 0);
 	probe_wait_ephemerals(&probe, &loop, 0);
 	for (int i = 0; i < 2; i++) {
@@ -200,7 +192,7 @@ Test(watch_node, persistent_children_that_come_and_go_hide_no_ephemeral_one)
 {
 	struct probe probe;
 
-	make_persistent("/p", "for-good", 300);
+	lab_zk_create_many(zk, "/p/for-good", 300);
 	lab_zk_create_ephemeral(zk, "/p/db1");
 	probe_start(&probe, &loop, "/p", ZK_WATCH_CHILDREN, 0);
 	probe_wait_ephemerals(&probe, &loop, 1);

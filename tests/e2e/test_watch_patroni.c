@@ -40,7 +40,7 @@ static void on_fact(void *arg)
 static void setup(void)
 {
 	lab = lab_create("watch-patroni");
-	zk = lab_zk_start(lab, 1);
+	zk = lab_zk_share(lab);
 	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
 	cluster = (struct config_cluster){
 	    .name = (char *)"orders", .layout = CONFIG_LAYOUT_PATRONI, .path = (char *)SCOPE};
@@ -51,6 +51,14 @@ static void teardown(void)
 	watcher_destroy(watcher);
 	watch_loop_close(&loop);
 	lab_destroy(lab);
+}
+
+/* For a test that stops the server or ends sessions. */
+static void use_own_server(void)
+{
+	watch_loop_close(&loop);
+	zk = lab_zk_start(lab, 1);
+	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
 }
 
 TestSuite(watch_patroni, .init = setup, .fini = teardown, .timeout = 60);
@@ -406,6 +414,7 @@ Test(watch_patroni, reconnect_shows_the_same_value_again)
 {
 	int64_t zxid;
 
+	use_own_server();
 	set_member_at("pg1", "localhost", 100);
 	set_member("pg2", 100);
 	zxid = set("leader", "pg1");
@@ -425,6 +434,7 @@ Test(watch_patroni, what_changed_while_the_session_was_lost_is_seen)
 {
 	int64_t zxid;
 
+	use_own_server();
 	start_led(2);
 	cr_assert_eq(lab_zk_expire_others(zk), 1);
 	delete ("members/pg1");
@@ -450,6 +460,7 @@ Test(watch_patroni, more_members_than_there_is_room_for_and_the_leader_is_one_of
 
 Test(watch_patroni, a_store_that_is_away_from_the_start_is_unreachable)
 {
+	use_own_server();
 	lab_process_kill(lab_zk_process(zk, 0));
 	start();
 	wait_for((struct wanted){.state = WATCH_UNREACHABLE});

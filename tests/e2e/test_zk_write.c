@@ -13,7 +13,7 @@ static struct lab_zk *zk;
 static void setup(void)
 {
 	lab = lab_create("zk_write");
-	zk = lab_zk_start(lab, 1);
+	zk = lab_zk_share(lab);
 }
 
 static void teardown(void)
@@ -99,6 +99,7 @@ Test(zk_write, every_result_has_its_class)
 	struct watch_loop loop;
 	struct attempt attempt = {.done = false};
 
+	zk = lab_zk_start(lab, 1);
 	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
 	cr_assert_not_null(zk_write_read(loop.zk, "/n", on_attempt, &attempt));
 	cr_assert_not(attempt.done, "called back inside the call");
@@ -133,6 +134,7 @@ Test(zk_write, cancelled_and_destroyed_requests_never_call)
 	struct attempt attempt = {.done = false};
 	struct zk_write *request;
 
+	zk = lab_zk_start(lab, 1);
 	watch_loop_open(&loop, lab_zk_hosts(zk), TIMEOUT_MS, "");
 	request = zk_write_read(loop.zk, "/n", on_attempt, &attempt);
 	zk_write_cancel(request);

@@ -91,6 +91,15 @@ struct lab_zk *lab_zk_start_at(struct lab *lab, struct lab_host *const *hosts, i
 
 struct lab_zk *lab_zk_start(struct lab *lab, int servers); /* 1, or an ensemble of 3; ready */
 const char *lab_zk_hosts(const struct lab_zk *zk);         /* "127.0.0.1:P,..." */
+
+/* For a test that needs nothing of ZooKeeper but znodes: a chroot of its own, empty, on the one
+ * server that all tests of this run share, which costs next to nothing. Its hosts are
+ * "127.0.0.1:P/tN", its paths begin below that; zxids and session ids are shared with the other
+ * tests. Whoever kills, freezes, wipes or asks the server, ends the sessions of others, or gives
+ * the hosts to a program that takes no chroot, calls lab_zk_start(): the functions from
+ * lab_zk_port() to lab_zk_wipe(), and lab_zk_expire_others(), fail on a shared one. Outside a
+ * Criterion test the server is the lab's own. */
+struct lab_zk *lab_zk_share(struct lab *lab);
 uint16_t lab_zk_port(const struct lab_zk *zk, int server);
 struct lab_process *lab_zk_process(struct lab_zk *zk, int server);
 void lab_zk_server_start(struct lab_zk *zk, int server); /* again, on its port; does not wait */
@@ -103,7 +112,9 @@ void lab_zk_wipe(struct lab_zk *zk, int server); /* removes the data of a server
 int64_t lab_zk_set(struct lab_zk *zk, const char *path, const void *data,
                    size_t len); /* makes it and its parents where missing; the new mzxid */
 int64_t lab_zk_create_ephemeral(struct lab_zk *zk, const char *path); /* with parents; czxid */
-bool lab_zk_delete(struct lab_zk *zk, const char *path);              /* false: there was none */
+void lab_zk_create_many(struct lab_zk *zk, const char *path,
+                        int count); /* "path-0" and so on, empty; with parents */
+bool lab_zk_delete(struct lab_zk *zk, const char *path); /* false: there was none */
 bool lab_zk_get(struct lab_zk *zk, const char *path, struct strbuf *data,
                 int64_t *mzxid); /* false: there is none; both may be NULL */
 

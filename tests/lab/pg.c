@@ -134,30 +134,55 @@ static bool copy_folder(struct lab_pg *pg, const char *from, const char *to)
 	return process_run(pg->lab, argv, false, NULL) == 0;
 }
 
+/* Every node copies all of it, so that a third of initdb's files has to do: one database, postgres
+ * (who wants another: CREATE DATABASE copies template1, which is gone), and one segment of WAL.
+ * Free space maps are made again at need. The new WAL says wal_level = minimal, which no standby
+ * takes, until a server has run on it. */
+static void shrink(struct lab_pg *pg, const char *data)
+{
+	const char *script = lab_printf(pg->lab,
+	                                "printf '%%s\\n' "
+	                                "\"update pg_database set datistemplate = false\" "
+	                                "'drop database template0' 'drop database template1' | "
+	                                "%s/postgres --single -D %s postgres",
+	                                pg->bin, data);
+	const char *drop[] = {"sh", "-c", script, NULL};
+	const char *wal[] = {lab_pg_program(pg, "pg_resetwal"), "-D", data, NULL};
+	const char *level[] = {
+	    lab_pg_program(pg, "postgres"), "--single", "-D", data, "postgres", NULL};
+	const char *maps[] = {"find", data, "-name", "*_fsm", "-delete", NULL};
+
+	run_program(pg, drop);
+	run_program(pg, wal);
+	run_program(pg, level);
+	run_program(pg, maps);
+}
+
 static bool make_template(void *arg, const char *path)
 {
 	struct lab_pg *pg = arg;
 	const char *data = lab_printf(pg->lab, "%s/node", postgres_folder(pg->lab, "template"));
 
 	init(pg, data);
+	shrink(pg, data);
 	return copy_folder(pg, data, path);
 }
 
-/* Of these programs; NULL: it cannot be kept. */
+/* Of these programs; NULL: it cannot be kept. Copies of one template have one system identifier, so
+ * that each cluster of a lab has another template. */
 static const char *find_template(struct lab_pg *pg)
 {
 	char version[16];
 
 	if (sscanf(pg->bin, "/usr/lib/postgresql/%15[^/]/bin", version) != 1)
 		return NULL;
-	return once_made(pg->lab, lab_printf(pg->lab, "postgresql-%s", version), make_template, pg);
+	return once_made(pg->lab,
+	                 lab_printf(pg->lab, "postgresql-%s-cluster%u", version, pg->lab->clusters),
+	                 make_template, pg);
 }
 
-/* Copies have one system identifier: in each lab the servers of the first call alone are such. */
 static bool copy_template(struct lab_pg *pg, int i)
 {
-	if (pg->lab->clusters > 0)
-		return false;
 	if (i == 0)
 		pg->template = find_template(pg);
 	return pg->template != NULL && copy_folder(pg, pg->template, pg->nodes[i].data);

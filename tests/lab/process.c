@@ -16,10 +16,11 @@
 #include "base/file.h"
 #include "lab/internal.h"
 
-#define STOP_TIMEOUT_MS 10000
-#define RUN_TIMEOUT_MS  60000
-#define LOG_TAIL        3000
-#define LOG_MAX         ((size_t)256 * 1024 * 1024)
+#define FREEZE_TIMEOUT_MS 10000
+#define STOP_TIMEOUT_MS   10000
+#define RUN_TIMEOUT_MS    60000
+#define LOG_TAIL          3000
+#define LOG_MAX           ((size_t)256 * 1024 * 1024)
 
 struct lab_process {
 	struct lab *lab;
@@ -219,10 +220,54 @@ static void freeze_one(pid_t pid, void *arg)
 	kill(pid, SIGSTOP);
 }
 
+struct freezing {
+	struct lab_process *process;
+	bool still;
+};
+
+/* proc(5): the state follows the name, which is in brackets and may hold anything. */
+static char state_of(pid_t pid)
+{
+	auto_free char *path = xasprintf("/proc/%d/stat", (int)pid);
+	FILE *file = fopen(path, "re");
+	char line[512], *end = NULL;
+
+	if (file != NULL && fgets(line, sizeof(line), file) != NULL)
+		end = strrchr(line, ')');
+	if (file != NULL)
+		fclose(file);
+	return end != NULL && end[1] == ' ' ? end[2] : '\0'; /* it has ended */
+}
+
+static void freeze_unless_still(pid_t pid, void *arg)
+{
+	struct freezing *freezing = arg;
+	char state = state_of(pid);
+
+	if (state == 'T' || state == 'Z' || state == '\0')
+		return;
+	freezing->still = false;
+	freeze_one(pid, freezing->process->lab);
+}
+
+/* Nobody forks any more once all are seen to stand still, twice: a child may be younger than the
+ * list that its parent was found in. */
+static bool is_still(void *arg)
+{
+	struct freezing *freezing = arg;
+
+	freezing->still = true;
+	for (int i = 0; i < 2 && freezing->still; i++)
+		tree_each(freezing->process->pid, freeze_unless_still, freezing);
+	return freezing->still;
+}
+
 void lab_process_freeze(struct lab_process *process)
 {
-	if (lab_process_alive(process))
-		tree_each(process->pid, freeze_one, process->lab);
+	struct freezing freezing = {.process = process};
+
+	if (lab_process_alive(process) && !lab_wait_until(is_still, &freezing, FREEZE_TIMEOUT_MS))
+		lab_fail("%s (process %d) does not stand still", process->name, (int)process->pid);
 }
 
 static void thaw_one(pid_t pid, void *arg)

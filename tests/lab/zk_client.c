@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -12,6 +13,7 @@
 #define SESSION_TIMEOUT_MS 60000
 #define REQUEST_TIMEOUT_MS 30000
 #define STUCK_MS           1000
+#define BATCH_MAX          250 /* of a transaction; ZooKeeper takes 1 MB */
 
 /* One turn of the client library's loop, for at most `wait_ms`; returns its socket or -1. */
 static int pump(zhandle_t *zh, int wait_ms)
@@ -152,6 +154,8 @@ static int send_request(zhandle_t *zh, struct zk_request *r)
 		return zoo_aget(zh, r->path, 0, data_done, r);
 	case ZK_EXISTS:
 		return zoo_aexists(zh, r->path, 0, stat_done, r);
+	case ZK_MULTI:
+		return zoo_amulti(zh, (int)r->len, r->ops, r->results, void_done, r);
 	}
 	return ZBADARGUMENTS;
 }
@@ -232,6 +236,31 @@ int64_t lab_zk_set(struct lab_zk *zk, const char *path, const void *data, size_t
 	if (perform(zk, &set) == ZOK)
 		return set.stat.mzxid;
 	return create_node(zk, &create);
+}
+
+/* ZNODEEXISTS is an attempt whose answer was lost: all of a transaction is done, or nothing. */
+static void create_batch(struct lab_zk *zk, const char *path, int from, int count)
+{
+	zoo_op_t ops[BATCH_MAX];
+	zoo_op_result_t results[BATCH_MAX] = {0};
+	char *paths[BATCH_MAX];
+	struct zk_request multi = {
+	    .verb = ZK_MULTI, .path = path, .len = (size_t)count, .ops = ops, .results = results};
+
+	for (int i = 0; i < count; i++) {
+		paths[i] = xasprintf("%s-%d", path, from + i);
+		zoo_create_op_init(&ops[i], paths[i], "", 0, &ZOO_OPEN_ACL_UNSAFE, 0, NULL, 0);
+	}
+	perform(zk, &multi);
+	for (int i = 0; i < count; i++)
+		free(paths[i]);
+}
+
+void lab_zk_create_many(struct lab_zk *zk, const char *path, int count)
+{
+	create_parents(zk, path);
+	for (int i = 0; i < count; i += BATCH_MAX)
+		create_batch(zk, path, i, count - i < BATCH_MAX ? count - i : BATCH_MAX);
 }
 
 int64_t lab_zk_create_ephemeral(struct lab_zk *zk, const char *path)

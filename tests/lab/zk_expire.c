@@ -60,6 +60,7 @@ int lab_zk_expire_others(struct lab_zk *zk)
 	size_t count = 0;
 	int expired = 0;
 
+	zk_must_own(zk);
 	for (int i = 0; i < zk->count; i++)
 		count += sessions_of(zk, i, ids + count, SESSIONS_MAX - count);
 	for (size_t i = 0; i < count; i++)

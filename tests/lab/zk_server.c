@@ -57,6 +57,19 @@ static void prepare_server(struct lab_zk *zk, int i, const struct lab_host *host
 	make_data(zk, i);
 }
 
+void zk_must_own(const struct lab_zk *zk)
+{
+	if (zk->count == 0)
+		lab_fail("this test shares its ZooKeeper server: lab_zk_start() starts one that it "
+		         "may stop and ask");
+}
+
+static const struct zk_server *server_of(const struct lab_zk *zk, int server)
+{
+	zk_must_own(zk);
+	return &zk->servers[server];
+}
+
 void lab_zk_server_start(struct lab_zk *zk, int server)
 {
 	const char *classes = zk->classes != NULL ? zk->classes : "-Xshare:auto";
@@ -71,7 +84,7 @@ void lab_zk_server_start(struct lab_zk *zk, int server)
 	                      "-cp",
 	                      "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar",
 	                      "org.apache.zookeeper.server.quorum.QuorumPeerMain",
-	                      zk->servers[server].config,
+	                      server_of(zk, server)->config,
 	                      NULL};
 
 	process_exec(zk->servers[server].process, argv, false);
@@ -79,8 +92,8 @@ void lab_zk_server_start(struct lab_zk *zk, int server)
 
 bool zk_ask(const struct lab_zk *zk, int server, const char *word, struct strbuf *reply)
 {
-	auto_close int fd =
-	    net_connect_to(zk->servers[server].address, zk->servers[server].port, WORD_TIMEOUT_MS);
+	const struct zk_server *asked = server_of(zk, server);
+	auto_close int fd = net_connect_to(asked->address, asked->port, WORD_TIMEOUT_MS);
 
 	return fd >= 0 && net_ask(fd, word, reply);
 }
@@ -109,6 +122,15 @@ static void end_session(void *memory)
 	lab_zk_disconnect(memory);
 }
 
+struct lab_zk *zk_of(struct lab *lab, const char *hosts)
+{
+	struct lab_zk *zk = lab_alloc(lab, sizeof(*zk), end_session);
+
+	zk->lab = lab;
+	zk->hosts = hosts;
+	return zk;
+}
+
 struct lab_zk *lab_zk_start(struct lab *lab, int servers)
 {
 	return lab_zk_start_at(lab, NULL, servers);
@@ -117,10 +139,9 @@ struct lab_zk *lab_zk_start(struct lab *lab, int servers)
 static struct lab_zk *start_with(struct lab *lab, struct lab_host *const *hosts, int servers,
                                  const char *classes)
 {
-	struct lab_zk *zk = lab_alloc(lab, sizeof(*zk), end_session);
+	struct lab_zk *zk = zk_of(lab, NULL);
 	auto_strbuf struct strbuf list = STRBUF_INIT;
 
-	zk->lab = lab;
 	zk->count = servers < ZK_SERVERS_MAX ? servers : ZK_SERVERS_MAX;
 	zk->classes = classes;
 	for (int i = 0; i < zk->count; i++) {
@@ -167,16 +188,17 @@ const char *lab_zk_hosts(const struct lab_zk *zk)
 
 uint16_t lab_zk_port(const struct lab_zk *zk, int server)
 {
-	return zk->servers[server].port;
+	return server_of(zk, server)->port;
 }
 
 struct lab_process *lab_zk_process(struct lab_zk *zk, int server)
 {
-	return zk->servers[server].process;
+	return server_of(zk, server)->process;
 }
 
 int lab_zk_leader(struct lab_zk *zk)
 {
+	zk_must_own(zk);
 	for (int i = 0; i < zk->count; i++) {
 		auto_strbuf struct strbuf reply = STRBUF_INIT;
 
@@ -198,7 +220,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 void lab_zk_wipe(struct lab_zk *zk, int server)
 {
-	struct zk_server *wiped = &zk->servers[server];
+	const struct zk_server *wiped = server_of(zk, server);
 
 	if (lab_process_alive(wiped->process))
 		lab_fail("wiping the data of a ZooKeeper server that runs");

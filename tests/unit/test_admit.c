@@ -128,6 +128,33 @@ Test(admit, who_lets_segue_in_no_more_and_was_in_recovery_is_waited_for)
 	expect(ASK(.server = &server), ADMIT_LATER, "was in recovery");
 }
 
+/* The store may be early or wrong, and nobody can tell. */
+Test(admit, nobody_leaves_a_primary_that_lives_for_one_that_cannot_be_asked)
+{
+	struct server_fact server = of_class(SERVER_DENIED);
+
+	expect(ASK(.server = &server, .last_lives = true), ADMIT_LATER, "lives");
+	expect((struct admit_question){.verify = CONFIG_VERIFY_REQUIRE,
+	                               .server = &server,
+	                               .last_lives = true},
+	       ADMIT_NO, "require");
+	server.known = server.in_recovery = true;
+	expect(ASK(.server = &server, .is_old_news = true), ADMIT_UNVERIFIED, "lives");
+}
+
+Test(admit, nobody_lets_segue_in_when_none_answers_and_one_denies)
+{
+	struct server_fact servers[] = {of_class(SERVER_DENIED), of_class(SERVER_REFUSED)};
+
+	cr_expect_eq(find_denial(servers, 2), &servers[0]);
+	cr_expect_null(find_denial(&servers[1], 1));
+	servers[1].class = SERVER_UNASKED;
+	cr_expect_null(find_denial(servers, 2));
+	servers[1].class = SERVER_ANSWERED;
+	cr_expect_null(find_denial(servers, 2));
+	cr_expect_null(find_denial(servers, 0));
+}
+
 /* --- loss --- */
 
 Test(loss, takes_three_in_a_row_that_say_so)

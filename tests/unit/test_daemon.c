@@ -53,7 +53,7 @@ static void on_reload(void *arg)
 {
 	struct stage *stage = arg;
 
-	daemon_reloaded(stage->daemon, stage->takes);
+	daemon_reloaded(stage->daemon, stage->takes ? NULL : "a.ini line 3: bad\nmore\n");
 	raise_next(stage);
 }
 
@@ -128,8 +128,9 @@ Test(daemon, a_reload_that_is_refused_is_ready_too_and_the_status_says_so)
 	struct stage stage = {.ready = true, .text = "fine", .signals = {SIGHUP, SIGTERM}};
 
 	play(&stage);
-	cr_assert_not_null(strstr(stage.heard, "STATUS=the configuration read last is refused, see "
-	                                       "the log;fine\nREADY=1|"),
+	cr_assert_not_null(strstr(stage.heard, "STATUS=CONFIG REFUSED since 2"), "%s", stage.heard);
+	cr_assert_not_null(strstr(stage.heard, ", the one before is in force: a.ini line 3: bad "
+	                                       "(the log has more);fine\nREADY=1|"),
 	                   "%s", stage.heard);
 }
 

@@ -82,6 +82,21 @@ Test(decide, an_absent_znode_is_a_loss_of_the_primary)
 	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_FENCE, "does not exist", 3);
 }
 
+/* zxid 0: its path, its hosts or its layout have changed since. */
+Test(decide, an_absent_znode_where_nothing_was_followed_before_is_no_loss)
+{
+	struct config_cluster cluster = {.on_primary_loss = CONFIG_LOSS_HOLD};
+	struct watch_fact fact = {.state = WATCH_ABSENT};
+	struct topology nobody = {.zxid = 9};
+	struct applied applied = {.zxid = 0, .has_topology = true};
+
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_KEEP, "another store or path", 0);
+	applied.in_this_run = true;
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_KEEP, "another store or path", 0);
+	fact = (struct watch_fact){.state = WATCH_VALUE, .topology = &nobody};
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_HOLD, "names no primary", 0);
+}
+
 static struct decision with_publishers(bool presence, int publishers, bool has_applied)
 {
 	struct config_cluster cluster = {.presence = presence};

@@ -220,6 +220,7 @@ static void expect_stray(enum decision_kind kind, const char *reason_part)
 	scene_expect(kind, reason_part);
 	cr_assert_not_null(scene.got.stray);
 	cr_expect_str_eq(scene.got.stray->name, "db2");
+	cr_expect_str_eq(scene.got.beside->name, "db1");
 	cr_expect_not(scene.got.overruled);
 }
 
@@ -258,10 +259,11 @@ Test(decide_return, a_holder_in_recovery_yields_to_a_higher_timeline)
 Test(decide_return, a_holder_that_is_lost_is_waited_for_while_its_key_lives)
 {
 	use_patroni();
-	scene_server(1, SERVER_REFUSED, 3);
+	scene_server(1, SERVER_REFUSED, 3)->known = true;
 	scene_writes(2, 3);
 	scene.now_us = DECIDE_GONE_US - 1;
-	expect_stray(DECIDE_HOLD, "the primary is lost");
+	scene_expect(DECIDE_HOLD, "the primary is lost");
+	cr_expect_null(scene.got.stray);
 	scene.now_us++;
 	scene_expect_move(2, 3, 7);
 	scene.servers[0].class = SERVER_FULL;
@@ -269,11 +271,26 @@ Test(decide_return, a_holder_that_is_lost_is_waited_for_while_its_key_lives)
 	expect_stray(DECIDE_CURRENT, "applied");
 }
 
+/* The leader's conn_url with a wrong digit: nobody was ever seen to take writes there. */
+Test(decide_return, a_holder_that_never_answered_is_no_second_primary)
+{
+	use_patroni();
+	scene_store_names(3);
+	scene.store.timeline = 1;
+	scene_writes(1, 2);
+	scene_server(3, SERVER_REFUSED, 1);
+	scene_expect(DECIDE_KEEP, "not ready");
+	cr_expect_null(scene.got.stray);
+	scene.applied.in_this_run = false;
+	scene_expect_move(1, 2, 7);
+	cr_expect_null(scene.got.stray);
+}
+
 Test(decide_return, a_holder_that_is_lost_while_the_store_is_away_yields_at_once)
 {
 	use_patroni();
 	scene.fact.state = WATCH_UNREACHABLE;
-	scene_server(1, SERVER_REFUSED, 2);
+	scene_server(1, SERVER_REFUSED, 2)->known = true;
 	scene_writes(2, 3);
 	expect_stray(DECIDE_KEEP, "unreachable");
 	scene.servers[0].unserved = 3;

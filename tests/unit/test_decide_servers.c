@@ -94,6 +94,37 @@ Test(decide_servers, another_system_is_refused)
 	cr_expect_str_eq(scene.got.about->name, "db2");
 }
 
+/* A wrong digit in the znode: the server is what it was. */
+Test(decide_servers, another_identifier_of_the_same_primary_is_refused_and_nobody_waits)
+{
+	strcpy(scene.store.system_identifier, "78");
+	scene.store.zxid = 9;
+	scene_writes(1, 2);
+	scene_expect(DECIDE_REFUSE, "that it never had");
+	cr_expect(scene.got.misnamed);
+	scene.applied.in_this_run = false;
+	scene_recovers(2, 1);
+	scene_expect_move(1, 2, 7);
+	cr_expect(scene.got.misnamed);
+	cr_expect_str_eq(scene.got.next.system_identifier, "77");
+	scene.applied.in_this_run = true;
+	scene_hold(HELD_BY_STORE);
+	scene_expect_move(1, 2, 7);
+}
+
+/* Its data were replaced, and the store says so, or not yet. */
+Test(decide_servers, another_identifier_of_a_server_that_was_made_anew_is_followed)
+{
+	strcpy(scene_writes(1, 2)->system_identifier, "78");
+	scene_expect(DECIDE_HOLD, "the primary is lost");
+	strcpy(scene.store.system_identifier, "78");
+	scene.store.zxid = 9;
+	scene_expect_move(1, 2, 9);
+	strcpy(scene.store.system_identifier, "79");
+	scene_expect(DECIDE_HOLD, "the primary is lost");
+	cr_expect_not(scene.got.misnamed);
+}
+
 Test(decide_servers, an_old_primary_that_comes_back_is_refused_by_its_timeline)
 {
 	scene_set_member(&scene.applied.topology.primary, 2);
@@ -114,7 +145,7 @@ Test(decide_servers, an_old_primary_that_comes_back_is_refused_by_its_timeline)
 Test(decide_servers, an_unverified_server_is_admitted_with_a_warning_or_refused)
 {
 	scene_store_names(2);
-	scene_writes(1, 2);
+	scene_server(1, SERVER_DENIED, 1);
 	scene_server(2, SERVER_DENIED, 1);
 	scene_expect_move(2, 2, 9);
 	cr_expect_not_null(strstr(scene.got.why, "does not let segue in"));
@@ -123,6 +154,43 @@ Test(decide_servers, an_unverified_server_is_admitted_with_a_warning_or_refused)
 	scene.cluster.verify = CONFIG_VERIFY_DISABLE;
 	scene_expect_move(2, 2, 9);
 	cr_expect_str_eq(scene.got.why, "");
+}
+
+/* It took writes when it answered last, before a reload maybe, and was there all the time. */
+Test(decide_servers, a_primary_that_lives_is_not_left_for_one_that_nobody_can_check)
+{
+	struct server_fact *last = scene_writes(1, 2);
+
+	scene_store_names(2);
+	scene_server(2, SERVER_DENIED, 1);
+	scene_expect(DECIDE_KEEP, "not ready");
+	cr_expect_not_null(strstr(scene.got.why, "lives"));
+	last->class = SERVER_DENIED;
+	scene_expect(DECIDE_KEEP, "not ready");
+	last->class = SERVER_UNASKED;
+	scene_expect(DECIDE_KEEP, "not ready");
+	last->class = SERVER_DENIED;
+	last->interrupted = true;
+	scene_expect_move(2, 2, 9);
+	last->interrupted = false;
+	last->in_recovery = true;
+	scene_expect_move(2, 2, 9);
+}
+
+/* Who was a standby when it last answered, some seconds ago, may be none any more. */
+Test(decide_servers, what_a_server_said_long_ago_does_not_keep_clients_waiting)
+{
+	struct server_fact *named;
+
+	scene_store_names(2);
+	scene_server(1, SERVER_REFUSED, 3);
+	named = scene_recovers(2, 1);
+	named->class = SERVER_DENIED;
+	named->unserved = 0;
+	scene.now_us = DECIDE_GONE_US - 1;
+	scene_expect(DECIDE_HOLD, "not ready");
+	scene.now_us++;
+	scene_expect_move(2, 2, 9);
 }
 
 /* --- loss --- */

@@ -308,3 +308,50 @@ Test(haproxy_diff, what_no_command_can_do_needs_a_reload)
 		haproxy_diff_free(&diff);
 	}
 }
+
+Test(haproxy_diff, a_primary_that_haproxys_check_has_down_is_found)
+{
+	static const struct {
+		const char *text;
+		struct row live[4];
+		const char *down; /* NULL: none */
+	} rows[] = {
+	    {"backend rw\n server a 10.0.0.1:5432 check\n",
+	     {{"rw", "a", "10.0.0.1", 5432, 0, 0, 1}},
+	     "a"},
+	    {"backend rw\n server a 10.0.0.1:5432 check\n",
+	     {{"rw", "a", "10.0.0.1", 5432, RUNNING, 0, 1}},
+	     NULL},
+	    {"backend rw\n server a 10.0.0.1:5432 check\n", /* a hand put it there */
+	     {{"rw", "a", "10.0.0.1", 5432, 0, 1, 1}},
+	     NULL},
+	    {"backend rw\n server a 10.0.0.1:5432 check\n server b 10.0.0.2:5432 backup\n",
+	     {{"rw", "a", "10.0.0.1", 5432, 0, 0, 1}, {"rw", "b", "10.0.0.2", 5432, RUNNING, 0, 1}},
+	     "a"},
+	    {"backend ro\n server a 10.0.0.1:5432 check\n server b 10.0.0.2:5432 check\n",
+	     {{"ro", "a", "10.0.0.1", 5432, 0, 0, 1}, {"ro", "b", "10.0.0.2", 5432, RUNNING, 0, 1}},
+	     NULL},
+	    {"backend ro\n server a 10.0.0.1:5432 backup check\nbackend rw\n server a 10.0.0.1:5432\n",
+	     {{"ro", "a", "10.0.0.1", 5432, 0, 0, 1}, {"rw", "a", "10.0.0.1", 5432, RUNNING, 0, 1}},
+	     NULL},
+	    {"backend rw\n server a 10.0.0.1:5432 check\nbackend ro\n server b 10.0.0.2:5432\n",
+	     {{"rw", "a", "10.0.0.1", 5432, 0, 0, 1}, {"ro", "b", "10.0.0.2", 5432, RUNNING, 0, 1}},
+	     "a"},
+	};
+	const struct haproxy_place primary = {"10.0.0.1", 5432};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const struct haproxy_server *down;
+		struct haproxy_config config;
+		struct haproxy_live live;
+		struct err err;
+
+		cr_assert(haproxy_config_parse(rows[i].text, strlen(rows[i].text), &config, &err));
+		make_live(rows[i].live, &live);
+		down = haproxy_find_down(&config, &primary, &live);
+		cr_expect_eq(down != NULL, rows[i].down != NULL, "%zu", i);
+		cr_expect(down == NULL || strcmp(down->name, rows[i].down) == 0, "%zu", i);
+		haproxy_config_free(&config);
+		haproxy_live_free(&live);
+	}
+}

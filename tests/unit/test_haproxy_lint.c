@@ -56,6 +56,10 @@ Test(haproxy_lint, each_trap_is_found_once)
 	    {"global\n hard-stop-after 1h\n", "line 1: global has no \"stats socket\""},
 	    {"global\n stats socket /x\n hard-stop-after 1h\n", "line 2: no \"stats socket\" has"},
 	    {"global\n stats socket /x level admin\n", "line 1: global has no \"hard-stop-after\""},
+	    {"defaults d\n mode tcp\n timeout client 1\n",
+	     "line 3: \"timeout client 1\" is 1 ms, as it has no unit: write 1s, or 1ms"},
+	    {"frontend f\n timeout client 90\n", "line 2: \"timeout client 90\" is 90 ms"},
+	    {"defaults d\n timeout server 20ms\n", "line 2: \"timeout server 20ms\": sessions end"},
 	    {DEFAULTS "backend b from segue\n server primary 10.0.0.1:5432 check\n",
 	     "line 9: server b/primary has \"check\""},
 	    {DEFAULTS "backend b from segue\n default-server check\n server primary 10.0.0.1:5\n",
@@ -160,4 +164,19 @@ Test(haproxy_lint, of_a_hold_only_what_keeps_clients_from_waiting_counts)
 		cr_expect_eq(haproxy_lint_hold(harmful[i], strlen(harmful[i]), 30000, &out), 1,
 		             "text %zu: %s", i, out.data);
 	strbuf_fini(&out);
+}
+
+Test(haproxy_lint, what_ends_sessions_at_once_is_an_alarm)
+{
+	static const char good[] =
+	    "defaults d\n timeout connect 50\n timeout client 1h\n"
+	    " timeout server 0\n timeout tunnel \"$T\"\n timeout client-fin 1s\n";
+	static const char bad[] = "defaults d\n timeout client 1\n timeout server 200ms\n";
+	auto_strbuf struct strbuf out = STRBUF_INIT;
+
+	cr_assert_eq(haproxy_lint_idle(good, strlen(good), &out), 0, "%s", out.data);
+	cr_assert_eq(haproxy_lint_idle(bad, strlen(bad), &out), 2);
+	cr_assert_not_null(strstr(out.data, "rendered line 2: \"timeout client\" is 1 ms, rendered "
+	                                    "line 3: \"timeout server\" is 200 ms: sessions end"),
+	                   "%s", out.data);
 }

@@ -87,6 +87,13 @@ Test(report_status_table, everything_may_be_missing)
 	       "  /       -        -     -     -          -\n");
 }
 
+Test(report_status_table, a_refused_configuration_stands_above_the_clusters)
+{
+	expect("{\"config_refused\":\"CONFIG REFUSED since 2026: a.ini line 3: bad\\u001b[2J\","
+	       "\"clusters\":[{}]}",
+	       "\nstore: -\nCONFIG REFUSED since 2026: a.ini line 3: bad?[2J\n\ncluster -: -\n");
+}
+
 Test(report_status_table, a_timeline_that_nobody_knows_is_a_dash)
 {
 	expect(CLUSTERS("{\"applied\":{\"primary\":\"10.0.0.2:5432\",\"timeline\":null},"

@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "apply/haproxy_ways.h"
 #include "apply/sense.h"
 
 static struct config_target haproxy = {.kind = CONFIG_TARGET_HAPROXY, .leads_to_primary = true};
@@ -75,6 +76,90 @@ Test(sense, a_database_has_to_lead_to_the_primary)
 
 		cr_expect_eq(leads(&pgbouncer, rows[i].text, &err), rows[i].leads, "%s: %s",
 		             rows[i].text, err.message);
+	}
+}
+
+#define FRONTENDS                                                                            \
+	"frontend w\n mode tcp\n bind :5000\n default_backend rw\nfrontend r\n bind :5001\n" \
+	" default_backend ro\n"
+#define RW "backend rw\n server a 10.0.0.1:5432\n"
+#define RO "backend ro\n server b 10.0.0.2:5432\n server a 10.0.0.1:5432 backup\n"
+
+Test(sense, a_new_text_is_followed_from_the_bind_to_the_server)
+{
+	static const struct {
+		const char *text, *problem; /* NULL: none */
+	} rows[] = {
+	    {FRONTENDS RW RO, NULL},
+	    {"frontend w\n bind :5000\n default_backend ro\n" RW RO,
+	     "no bind leads to the primary, 10.0.0.1 port 5432: :5000 (frontend w) leads to other "
+	     "servers"},
+	    {"global\nfrontend w\n bind :5000\n" RW RO,
+	     "line 2: frontend w has a bind and no backend"},
+	    {"defaults\n default_backend rw\nfrontend w\n bind :5000\n" RW, NULL},
+	    {"frontend w\n bind :5000\n" RW, NULL}, /* defaults of another file may say it */
+	    {"frontend w\n bind :5000\n default_backend elsewhere\n" RW, NULL},
+	    {"frontend w\n bind :5000\n use_backend %[src]\n" RW, NULL},
+	    {"global\nfrontend w\n bind :5000\n use_backend rw if TRUE\n" RW, NULL},
+	    {"global\nfrontend s\n mode http\n bind :80\n stats enable\n" FRONTENDS RW RO, NULL},
+	    {"global\nfrontend s\n mode http\n bind :80\n http-request return status 200\n"
+	     "frontend w\n bind :5000\n default_backend ro\n" RW RO,
+	     "no bind leads to the primary"},
+	    {RW RO, NULL}, /* their frontends are in another file */
+	    {RO, "no server that takes clients"},
+	    {"listen w\n bind :5000\n server a 10.0.0.1:5432\n", NULL},
+	    {"listen w\n bind :5000\n server a db:5432\n", "line 3"},
+	    {"listen w\n bind :5000\n server a unix@/run/relay\n", NULL},
+	    {"listen w\n disabled\n bind :5000\n server a 10.0.0.1:5432\nlisten r\n bind :5001\n"
+	     " server b 10.0.0.2:5432\n",
+	     "no bind leads to the primary"},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct err err = {""};
+		bool fine = sense_judge(&haproxy, rows[i].text, strlen(rows[i].text), "10.0.0.1",
+		                        5432, &err);
+
+		cr_expect_eq(fine, rows[i].problem == NULL, "%s: %s", rows[i].text, err.message);
+		cr_expect(rows[i].problem == NULL || strstr(err.message, rows[i].problem) != NULL,
+		          "%s: %s", rows[i].text, err.message);
+	}
+}
+
+Test(sense, an_address_that_leads_elsewhere_than_before_is_told)
+{
+	static const char before[] = FRONTENDS RW RO;
+	static const struct {
+		const char *text, *told;
+	} rows[] = {
+	    {FRONTENDS RW RO, ""},
+	    {"frontend w\n bind :5001\n default_backend rw\nfrontend r\n bind :5000\n"
+	     " default_backend ro\n" RW RO,
+	     ":5000 (frontend w) led to the primary, and now leads to other servers (frontend r); "
+	     ":5001 (frontend w) leads to it now"},
+	    {"frontend w\n bind :6000\n default_backend rw\n" RW,
+	     ":5000 (frontend w) led to the primary, and nothing is bound there any more; :6000 "
+	     "(frontend w) leads to it now"},
+	    {"frontend w\n bind 10.0.0.9:5000\n default_backend rw\n" RW, ""},
+	    {FRONTENDS "backend rw\n server a 10.0.0.1:5432\n server b 10.0.0.2:5432\n" RO,
+	     ":5000 (frontend w) led to the primary, and now leads to other servers, too (frontend "
+	     "w)"},
+	    {FRONTENDS "backend rw\n server a 10.0.0.1:5432 disabled\n" RO,
+	     ":5000 (frontend w) led to the primary, and now leads to no server that takes clients "
+	     "(not disabled, no backup, weight above 0) (frontend w)"},
+	    {FRONTENDS "frontend x\n bind :7000\n default_backend rw\n" RW RO, ""},
+	    {"not read", ""},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_strbuf struct strbuf told = STRBUF_INIT;
+		const struct haproxy_ways_text old = {before, strlen(before), {"10.0.0.1", 5432}},
+		                               new = {rows[i].text,
+		                                      strlen(rows[i].text),
+		                                      {"10.0.0.1", 5432}};
+
+		haproxy_ways_compare(&old, &new, &told);
+		cr_expect_str_eq(told.data, rows[i].told);
 	}
 }
 

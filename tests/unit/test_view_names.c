@@ -113,13 +113,15 @@ Test(view_names, a_variable_that_nothing_reads_is_refused)
 	expect("{{#members}}{{>row}}{{/members}}", 2, "");
 	expect("{{#vars}}{{dbname}}{{/vars}}", 2, "");
 	expect("{{vars.db_name}} {{#vars.port}}{{.}}{{/vars.port}}", 2,
-	       "var.dbname: t.mustache and its partials do not read vars.dbname: they read "
-	       "db_name, port");
+	       "var.dbname: t.mustache and its partials do not read vars.dbname; the nearest name "
+	       "is \"db_name\"; they read db_name, port");
+	expect("{{vars.port}}", 1,
+	       "var.dbname: t.mustache and its partials do not read vars.dbname; they read port");
 	vars[0].value[0] = '\0'; /* as an environment variable that is not set */
 	expect("{{cluster}}", 1, "");
 	vars[0].value[0] = 'a';
 	expect("{{cluster}}", 1,
-	       "var.dbname: t.mustache and its partials do not read vars.dbname: they read none");
+	       "var.dbname: t.mustache and its partials do not read vars.dbname; they read none");
 }
 
 /* --- the table and the view are one --- */
