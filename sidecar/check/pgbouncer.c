@@ -237,7 +237,8 @@ static void note_unrendered(struct check *check, const char *what, const char *o
 static void check_settings(struct check *check, const char *what,
                            const struct config_target *target, const struct rendered *rendered,
                            unsigned minor, const struct pgbouncer_table *config,
-                           const struct pgbouncer_table *databases)
+                           const struct pgbouncer_table *databases,
+                           const struct pgbouncer_table *users)
 {
 	bool unrendered = is_unrendered(target->output);
 	const char *main_file = pgbouncer_config_get(config, "conffile");
@@ -256,6 +257,7 @@ static void check_settings(struct check *check, const char *what,
 	(void)pgbouncer_lint(
 	    &(struct pgbouncer_lint){.config = config,
 	                             .databases = databases,
+	                             .users = users,
 	                             .ini = rendered->ini,
 	                             .output = target->output,
 	                             .main = known ? &found : NULL,
@@ -288,20 +290,22 @@ static void check_running(struct check *check, struct console *console, const ch
                           const struct config_target *target, const struct rendered *rendered,
                           unsigned minor)
 {
-	struct pgbouncer_table config, databases = {0};
+	struct pgbouncer_table config, databases = {0}, users = {0};
 	struct err err;
 
 	if (is_unrendered(target->output))
 		note_unrendered(check, what, target->output);
 	if (ask(check, console, "SHOW CONFIG", &config, &err) &&
-	    ask(check, console, "SHOW DATABASES", &databases, &err)) {
-		check_settings(check, what, target, rendered, minor, &config, &databases);
+	    ask(check, console, "SHOW DATABASES", &databases, &err) &&
+	    ask(check, console, "SHOW USERS", &users, &err)) {
+		check_settings(check, what, target, rendered, minor, &config, &databases, &users);
 		check_own(check, target, &config);
 	} else {
 		note_refused(check, what, &err);
 	}
 	pgbouncer_table_free(&config);
 	pgbouncer_table_free(&databases);
+	pgbouncer_table_free(&users);
 }
 
 static void render(struct check *check, const struct config_target *target, struct rendered *out)

@@ -87,7 +87,9 @@ Test(check_pgbouncer, what_would_cost_a_failover_is_a_warning)
 {
 	struct lab *lab = lab_create("check");
 	struct lab_pgbouncer *bouncer =
-	    start(lab, "pool_mode = session\nquery_wait_timeout = 20\nclient_login_timeout = 10\n",
+	    start(lab,
+	          "pool_mode = session\nquery_wait_timeout = 20\nclient_login_timeout = 10\n"
+	          "[users]\nwatcher = pool_mode=session\n",
 	          "old = host=127.0.0.1 port=5432\na = host=localhost");
 	const char *printed;
 	int code;
@@ -98,7 +100,7 @@ Test(check_pgbouncer, what_would_cost_a_failover_is_a_warning)
 	expect_line(printed, "warn  pgbouncer/p: query_wait_timeout: 20 s, and hold_timeout");
 	expect_line(printed, "warn  pgbouncer/p: client_login_timeout: 10 s, and hold_timeout");
 	expect_line(printed,
-	            "warn  pgbouncer/p: server_fast_close: 0, and pool_mode is session (a)");
+	            "warn  pgbouncer/p: server_fast_close: 0, and pool_mode is session (a, user watcher)");
 	expect_line(printed, "warn  pgbouncer/p: tcp_user_timeout: 0: ");
 	expect_line(printed, "warn  pgbouncer/p: tcp_keepidle: 0 ");
 	expect_line(printed, "warn  pgbouncer/p: [databases]: SHOW DATABASES has no a_ro: ");
