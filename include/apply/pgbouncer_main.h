@@ -7,12 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "apply/pgbouncer_ini.h"
 #include "apply/pgbouncer_pairs.h"
 #include "apply/pgbouncer_show.h"
 #include "base/err.h"
 
 struct pgbouncer_setting { /* of [pgbouncer] */
 	char *name, *value;
+	char *file;
+	unsigned line;
 };
 
 struct pgbouncer_main_database {
@@ -29,7 +32,10 @@ struct pgbouncer_main {
 	size_t database_count;
 	char **includes; /* as they are spelled */
 	size_t include_count;
-	char *problem; /* where reading ended early, as PgBouncer's would; NULL: it did not */
+	char *problem;    /* where reading ended early, as PgBouncer's would; NULL: it did not */
+	bool passed_over; /* a file was not read, as its path or its mode did not let it */
+	char *overruled;  /* where a database of the output is defined once more behind it: name,
+	                   * file and line of the first one; NULL: nowhere */
 };
 
 /* Who is to read it; all of it borrowed. */
@@ -41,6 +47,7 @@ struct pgbouncer_reading {
 	const char *output; /* this file holds `text` by then, whatever it holds now; NULL: none */
 	const char *text;
 	size_t len;
+	const struct pgbouncer_ini *ini; /* the databases of `text`; NULL: not known */
 	bool only_problem; /* databases are not listed: on the path of a move, there may be many */
 };
 
@@ -52,9 +59,16 @@ bool pgbouncer_main_load(const char *file, const struct pgbouncer_reading *readi
 void pgbouncer_main_free(struct pgbouncer_main *config);
 
 /* NULL: not set there. */
+const struct pgbouncer_setting *pgbouncer_main_find(const struct pgbouncer_main *config,
+                                                    const char *name);
 const char *pgbouncer_main_get(const struct pgbouncer_main *config, const char *name);
 
 /* One of the %include lines leads to `file`, however it is spelled. */
 bool pgbouncer_main_includes(const struct pgbouncer_main *config, const char *file);
+
+/* Does PgBouncer lead the databases of `output` where that says, once it has read it? Not where one
+ * is defined once more behind it: `err` then names the file and line, and what to do. */
+bool pgbouncer_main_obeys(const struct pgbouncer_main *config, const char *output,
+                          struct err *err) MUST_CHECK;
 
 #endif

@@ -104,14 +104,16 @@ void pgbouncer_step_reload(struct pgbouncer_driver *driver)
 void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
 {
 	const char *output = driver->target.config->output;
-	auto_free char *problem = NULL;
+	auto_free char *problem = NULL, *cause = NULL;
 	struct pgbouncer_diff diff;
 
 	pgbouncer_diff(&driver->ini, &driver->live, &diff);
+	cause = driver->ini_trouble != NULL
+	            ? xstrdup(driver->ini_trouble)
+	            : xasprintf("is \"%%include %s\" in its pgbouncer.ini?", output);
 	problem =
-	    xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: %s: is "
-	              "\"%%include %s\" in its pgbouncer.ini, and is what follows it right?",
-	              diff.summary.data, output);
+	    xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: %s: %s",
+	              diff.summary.data, cause);
 	pgbouncer_diff_free(&diff);
 	if (driver->facts.held) {
 		pgbouncer_fail(driver, "drift_stays", problem, "clients wait on");

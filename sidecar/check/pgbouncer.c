@@ -12,6 +12,7 @@
 #include "apply/pgbouncer_ini.h"
 #include "apply/pgbouncer_lint.h"
 #include "apply/pgbouncer_main.h"
+#include "apply/pgbouncer_next.h"
 #include "apply/pgbouncer_show.h"
 #include "base/file.h"
 #include "check/check.h"
@@ -161,26 +162,52 @@ static bool is_unrendered(const char *output)
 	return text.data[strspn(text.data, " \t\r\n")] == '\0';
 }
 
-/* Where only pgbouncer.ini can tell whether it reads the rendered file: once something is in that,
- * SHOW DATABASES does. */
+/* SHOW DATABASES does not tell: before the first failover a copy of the rendered file leads to the
+ * same server, and so does an older entry of the same name. */
 static void check_include(struct check *check, const char *what, const char *main_file,
                           const struct pgbouncer_main *found, const char *output)
 {
 	auto_free char *fix = NULL;
+	struct err err;
 
-	if (pgbouncer_main_includes(found, output))
+	if (!pgbouncer_main_obeys(found, output, &err))
+		check_note(check, CHECK_FAIL, what, "systemctl reload pgbouncer", "%s",
+		           err.message);
+	if (found->passed_over || pgbouncer_main_includes(found, output))
 		return;
 	fix = xasprintf("add the line \"%%include %s\" at its end, then systemctl reload pgbouncer",
 	                output);
 	check_note(check, CHECK_FAIL, what, fix, "%s does not take in %s", main_file, output);
 }
 
+/* Who reaches PgBouncer after its next start? */
+static void check_next(struct check *check, const char *what, const struct pgbouncer_table *config,
+                       const struct pgbouncer_main *found)
+{
+	auto_strbuf struct strbuf differs = STRBUF_INIT;
+	struct err err;
+	bool some;
+
+	if (!pgbouncer_next_lets_in(config, found, &some, &err))
+		check_note(check, some ? CHECK_WARN : CHECK_FAIL, what, NULL, "%s", err.message);
+	if (pgbouncer_next_differs(config, found, false, &differs) > 0)
+		note_findings(check, what, &differs);
+}
+
 /* Somewhere else than here, or for PgBouncer's user only. */
 static void note_unread(struct check *check, const char *what, const char *main_file,
-                        const char *output, const char *problem)
+                        const struct pgbouncer_table *config, const char *output,
+                        const char *problem)
 {
 	auto_free char *fix = xasprintf("let %s read it", check->as);
+	struct err err;
 
+	if (*main_file == '/' && !pgbouncer_next_reads(config, main_file, &err)) {
+		check_note(check, CHECK_FAIL, what,
+		           "until then it follows no failover, and does not start again", "%s",
+		           err.message);
+		return;
+	}
 	if (is_unrendered(output))
 		check_note(check, CHECK_WARN, what, "look for it yourself",
 		           "whether %%include %s is in it is not known: %s", output, problem);
@@ -204,7 +231,7 @@ static bool check_main(struct check *check, const char *what, const char *main_f
 	if (*main_file != '/')
 		err_set(&err, "%s, where PgBouncer was started", main_file);
 	if (*main_file != '/' || !pgbouncer_main_load(main_file, reading, found, &err)) {
-		note_unread(check, what, main_file, output, err.message);
+		note_unread(check, what, main_file, reading->config, output, err.message);
 		return false;
 	}
 	if (found->problem != NULL)
@@ -247,13 +274,16 @@ static void check_settings(struct check *check, const char *what,
 	                                          .output =
 	                                              rendered->ini != NULL ? target->output : NULL,
 	                                          .text = rendered->text.data,
-	                                          .len = rendered->text.len};
+	                                          .len = rendered->text.len,
+	                                          .ini = rendered->ini};
 	auto_strbuf struct strbuf findings = STRBUF_INIT;
 	struct pgbouncer_main found;
 	bool known = check_main(check, what, main_file, target->output, &reading, &found);
 
-	if (unrendered && known)
+	if (known && found.problem == NULL) {
 		check_include(check, what, main_file, &found, target->output);
+		check_next(check, what, config, &found);
+	}
 	(void)pgbouncer_lint(
 	    &(struct pgbouncer_lint){.config = config,
 	                             .databases = databases,
