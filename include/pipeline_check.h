@@ -1,5 +1,6 @@
-/* The check_commands of a configuration, run on its rendered texts before anything is installed:
- * on probe files beside the outputs, hidden, with names that no target uses, removed afterwards. */
+/* What is asked about the rendered texts of a configuration before anything is installed: who uses
+ * the databases that a PgBouncer would lose, and the check_commands, on probe files beside the
+ * outputs, hidden, with names that no target uses, removed afterwards. */
 #ifndef SEGUE_PIPELINE_CHECK_H
 #define SEGUE_PIPELINE_CHECK_H
 
@@ -20,6 +21,9 @@ struct pipeline_check_request {
 	/* The word on one target: `what` is how its command ended, with the end of its output, on
 	 * one line, or why it could not be run. */
 	void (*checked)(size_t target, bool accepted, const char *what, void *arg);
+	/* Databases that the output of a [pgbouncer] has and the text has not; see
+	 * pgbouncer_lost.h. The check_command's word comes after it. */
+	void (*lost)(size_t target, bool used, const char *what, void *arg);
 	void (*done)(void *arg); /* once, after the last word; the check is gone by then */
 	void *arg;
 };

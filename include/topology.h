@@ -79,6 +79,7 @@ bool topology_set_tags(struct member *member, const char *tags) MUST_CHECK;
 /* Two servers of 192.0.2.0/24 (RFC 5737), that nobody has: to try a template with before anything
  * is known. `topology` is an empty one. */
 void topology_example(struct topology *topology);
+bool topology_is_example(const struct topology *topology);
 
 /* Gives every member of `now` a slot: the one that it has in `before` (may be NULL, or `now`
  * itself), and new members, in order, the lowest that are free. A member is known by its name, or

@@ -201,6 +201,7 @@ static int run_checks(struct check *check)
 	check_servers(check);
 	check_publishers(check);
 	check_targets(check);
+	check_databases(check);
 	check_rendered(check);
 	check_haproxies(check);
 	check_pgbouncers(check);

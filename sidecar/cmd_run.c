@@ -148,6 +148,18 @@ static void on_checked(size_t index, bool accepted, const char *what, void *arg)
 		              target->template_file, what);
 }
 
+/* Of those that nobody uses, the target tells when it takes the text up. */
+static void on_lost(size_t index, bool used, const char *what, void *arg)
+{
+	struct run *run = arg;
+	const struct config_target *target = &pipeline_config(run->reload.fresh)->targets[index];
+
+	if (used)
+		strbuf_printf(&run->reload.problems, "[%s %s] %s: %s\n",
+		              config_target_kind_name(target->kind), target->name,
+		              target->template_file, what);
+}
+
 static void on_all_checked(void *arg)
 {
 	struct run *run = arg;
@@ -160,8 +172,11 @@ static void on_all_checked(void *arg)
 static void on_reload(void *arg)
 {
 	struct run *run = arg;
-	struct pipeline_check_request request = {
-	    .changed_only = true, .checked = on_checked, .done = on_all_checked, .arg = run};
+	struct pipeline_check_request request = {.changed_only = true,
+	                                         .checked = on_checked,
+	                                         .lost = on_lost,
+	                                         .done = on_all_checked,
+	                                         .arg = run};
 
 	cancel_reload(run);
 	run->reload.started_us = clock_now_us();

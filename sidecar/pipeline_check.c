@@ -1,5 +1,6 @@
-/* A few lanes take one target after the other, each through install_stage() and install_cancel() on
- * an output of the probe's own: what is checked here is never installed. */
+/* A few lanes take one target after the other: PgBouncer is asked who uses the databases that the
+ * text has no more; then the check_command looks at it, through install_stage() and
+ * install_cancel() on an output of the probe's own: what is checked here is never installed. */
 #include "pipeline_check.h"
 
 #include <event2/event.h>
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "apply/install.h"
+#include "apply/pgbouncer_lost.h"
 
 #define LANES 2 /* each may be a `haproxy -c` of a whole configuration, beside working proxies */
 
@@ -16,7 +18,8 @@ struct lane {
 	size_t target;
 	struct config_target probe; /* the target's own, but for `output` */
 	struct file_owner owner;
-	struct install *install; /* NULL: the lane is free */
+	struct install *install;     /* with `lost` NULL, too: the lane is free */
+	struct pgbouncer_lost *lost; /* before that */
 };
 
 struct pipeline_check {
@@ -32,8 +35,14 @@ static void wake(struct pipeline_check *check)
 	event_active(check->more, EV_TIMEOUT, 0);
 }
 
+static bool is_free(const struct lane *lane)
+{
+	return lane->install == NULL && lane->lost == NULL;
+}
+
 static void leave(struct lane *lane)
 {
+	pgbouncer_lost_cancel(STEAL(lane->lost));
 	if (lane->install != NULL)
 		install_cancel(STEAL(lane->install));
 	free(lane->probe.output);
@@ -60,13 +69,15 @@ static char *probe_output(const struct config_target *target, struct err *err)
 	return path != NULL ? xasprintf("%s.check-%d", path, (int)getpid()) : NULL;
 }
 
-static void start(struct lane *lane, size_t target)
+static void start_command(struct lane *lane)
 {
 	const struct pipeline_check_request *request = &lane->check->request;
+	const size_t target = lane->target;
 	const struct strbuf *text = &request->texts[target];
 	struct err err;
 
-	lane->target = target;
+	if (*request->config->targets[target].check_command == '\0')
+		return;
 	lane->probe = request->config->targets[target];
 	lane->probe.output = probe_output(&lane->probe, &err);
 	if (lane->probe.output != NULL && install_owner(&lane->probe, &lane->owner, &err))
@@ -78,12 +89,38 @@ static void start(struct lane *lane, size_t target)
 	request->checked(target, false, err.message, request->arg);
 }
 
+static void lost_cb(bool used, const char *what, void *arg)
+{
+	struct lane *lane = arg;
+	const struct pipeline_check_request *request = &lane->check->request;
+
+	lane->lost = NULL;
+	wake(lane->check);
+	request->lost(lane->target, used, what, request->arg);
+	start_command(lane);
+}
+
+static void start(struct lane *lane, size_t target)
+{
+	const struct pipeline_check_request *request = &lane->check->request;
+	const struct config_target *config = &request->config->targets[target];
+	const struct strbuf *text = &request->texts[target];
+
+	lane->target = target;
+	if (config->kind == CONFIG_TARGET_PGBOUNCER)
+		lane->lost = pgbouncer_lost_ask(lane->check->base, config, text->data, text->len,
+		                                lost_cb, lane);
+	if (lane->lost == NULL)
+		start_command(lane);
+}
+
 static bool is_wanted(const struct pipeline_check *check, size_t target)
 {
 	const struct config_target *config = &check->request.config->targets[target];
 	const struct strbuf *text = &check->request.texts[target];
 
-	if (*config->check_command == '\0' || text->len == 0)
+	if (text->len == 0 ||
+	    (*config->check_command == '\0' && config->kind != CONFIG_TARGET_PGBOUNCER))
 		return false;
 	return !check->request.changed_only ||
 	       !install_is_current(config->output, text->data, text->len);
@@ -97,7 +134,7 @@ static void fill_lanes(struct pipeline_check *check)
 	bool busy = false;
 
 	for (size_t i = 0; i < LANES; i++) {
-		if (check->lanes[i].install == NULL)
+		if (is_free(&check->lanes[i]))
 			free_lane = &check->lanes[i];
 		else
 			busy = true;

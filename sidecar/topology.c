@@ -78,6 +78,18 @@ void topology_example(struct topology *topology)
 	                                                  .lag_bytes = 0};
 }
 
+bool topology_is_example(const struct topology *topology)
+{
+	struct topology example;
+	bool same;
+
+	topology_init(&example);
+	topology_example(&example);
+	same = topology_same_servers(topology, &example);
+	topology_fini(&example);
+	return same;
+}
+
 bool topology_is_set(const struct topology *topology)
 {
 	return topology->set_by.id[0] != '\0' && topology->timeline <= topology->set_by.timeline;

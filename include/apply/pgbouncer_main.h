@@ -1,6 +1,6 @@
-/* A person's own pgbouncer.ini, with the files that it takes in: settings, databases, %include
- * lines, and where PgBouncer would stop reading it. What it would read is not judged: that is the
- * person's business. */
+/* A person's own pgbouncer.ini, with the files that it takes in: settings, databases, whether it
+ * takes in the file that segue writes, and where PgBouncer would stop reading it. What it would
+ * read is not judged: that is the person's business. */
 #ifndef SEGUE_APPLY_PGBOUNCER_MAIN_H
 #define SEGUE_APPLY_PGBOUNCER_MAIN_H
 
@@ -32,10 +32,11 @@ struct pgbouncer_main {
 	size_t database_count;
 	char **includes; /* as they are spelled */
 	size_t include_count;
-	char *problem;    /* where reading ended early, as PgBouncer's would; NULL: it did not */
-	bool passed_over; /* a file was not read, as its path or its mode did not let it */
-	char *overruled;  /* where a database of the output is defined once more behind it: name,
-	                   * file and line of the first one; NULL: nowhere */
+	bool takes_output; /* it is, or one of the %include lines leads to, the output */
+	bool passed_over;  /* some %include line leads to what cannot be read here */
+	char *problem;     /* where reading ended early, as PgBouncer's would; NULL: it did not */
+	char *overruled;   /* where a database of the output is defined once more behind it: name,
+	                    * file and line of the first one; NULL: nowhere */
 };
 
 /* Who is to read it; all of it borrowed. */
@@ -45,7 +46,7 @@ struct pgbouncer_reading {
 	const struct pgbouncer_table *config; /* its SHOW CONFIG, for the settings that it has;
 	                                       * NULL: not known, and all are let pass */
 	const char *output; /* this file holds `text` by then, whatever it holds now; NULL: none */
-	const char *text;
+	const char *text;   /* NULL: what it holds now */
 	size_t len;
 	const struct pgbouncer_ini *ini; /* the databases of `text`; NULL: not known */
 	bool only_problem; /* databases are not listed: on the path of a move, there may be many */
@@ -63,8 +64,16 @@ const struct pgbouncer_setting *pgbouncer_main_find(const struct pgbouncer_main 
                                                     const char *name);
 const char *pgbouncer_main_get(const struct pgbouncer_main *config, const char *name);
 
-/* One of the %include lines leads to `file`, however it is spelled. */
-bool pgbouncer_main_includes(const struct pgbouncer_main *config, const char *file);
+/* It is certain that PgBouncer does not read the output with this file. */
+bool pgbouncer_main_leaves_out(const struct pgbouncer_main *config);
+
+/* What is wrong then, and what a person is to do. */
+#define PGBOUNCER_NOT_INCLUDED                                                                    \
+	"the PgBouncer of console was started with %s, which does not take in %s" /* file, output \
+	                                                                           */
+#define PGBOUNCER_NOT_INCLUDED_CURE                                                                  \
+	"add the line \"%%include %s\" at its end, then systemctl reload pgbouncer; or, if that is " \
+	"another PgBouncer, correct console" /* output */
 
 /* Does PgBouncer lead the databases of `output` where that says, once it has read it? Not where one
  * is defined once more behind it: `err` then names the file and line, and what to do. */

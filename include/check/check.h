@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/strbuf.h"
@@ -79,6 +80,10 @@ char *check_socket_fix(const char *path, const char *missing) MUST_CHECK;
 /* Can this process make files there? Leaves nothing behind. */
 void check_folder(struct check *check, const char *what, const char *folder);
 
+/* Notes where the user whom `proxy` runs as could not read the output, as it will be written. */
+void check_reader(struct check *check, const struct config_target *target, const char *proxy,
+                  uid_t uid);
+
 /* The session, and every master znode; fills check->topologies with what is read. */
 void check_store(struct check *check);
 
@@ -109,6 +114,9 @@ void check_targets(struct check *check);
 /* The text of the target's template, with the topology at hand. */
 bool check_render(struct check *check, const struct config_target *target, struct strbuf *out,
                   struct err *err) MUST_CHECK;
+
+/* Does the primary have the databases that the texts of [pgbouncer] targets lead to? */
+void check_databases(struct check *check);
 
 /* All rendered texts together: what check_command says of them, addresses taken twice, and
  * primaries that are where HAProxy listens itself. */

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -49,6 +50,10 @@ void account_free(struct account *account);
 /* May it make files in this folder? By owner, group and mode, also of the folders above; lists of
  * access rights (setfacl) are not known here. False where there is none. */
 bool account_may_write(const struct account *account, const char *folder) MUST_CHECK;
+
+/* May it read a file there that has this owner, group and mode? */
+bool account_may_read(const struct account *account, const char *path,
+                      const struct stat *st) MUST_CHECK;
 
 /* This process, which is root, becomes it for good: groups, ids, HOME and the unit's environment
  * (`unit` may be NULL). */

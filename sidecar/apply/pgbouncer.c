@@ -10,6 +10,7 @@
 #include "apply/pgbouncer_address.h"
 #include "apply/pgbouncer_diff.h"
 #include "apply/pgbouncer_driver.h"
+#include "apply/pgbouncer_lost.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -132,6 +133,22 @@ static bool names_can_be_said(const struct pgbouncer_ini *ini, struct err *err)
 	return true;
 }
 
+/* A template or a var that has been changed while segue did not run, or by SIGHUP while nobody used
+ * the database. */
+static void tell_lost(const struct pgbouncer_driver *driver)
+{
+	const struct config_target *config = driver->target.config;
+	auto_strbuf struct strbuf names = STRBUF_INIT;
+
+	pgbouncer_lost_names(config->output, &driver->ini, &names);
+	if (names.len > 0)
+		log_warning("databases_gone", KV_STR("cluster", config->cluster),
+		            KV_STR("target", config->name), KV_STR("what", names.data),
+		            KV_STR("next", "PgBouncer drops them, and who asks for them gets an "
+		                           "error: if that is not meant, put them back into the "
+		                           "template"));
+}
+
 /* Takes over `ini`. */
 static void replace_text(struct pgbouncer_driver *driver, const struct desired *desired,
                          const struct pgbouncer_ini *ini)
@@ -151,6 +168,8 @@ static void replace_text(struct pgbouncer_driver *driver, const struct desired *
 	    !install_is_current(driver->target.config->output, driver->text, driver->len);
 	if (!driver->facts.install_due)
 		driver->installed = driver->generation;
+	else if (driver->generation == 1)
+		tell_lost(driver);
 	driver->facts.reloaded = false;
 	driver->failures = 0;
 }

@@ -1,6 +1,8 @@
 /* May PgBouncer be told to RELOAD? It resets its settings first, then reads its own file, and where
- * that is broken it stops: admin_users and auth_type may be gone then, and so may databases. So the
- * file is read here before each RELOAD, and with each look at PgBouncer, as it would be read. */
+ * that is broken it stops: admin_users and auth_type may be gone then, and so may databases. Where
+ * that file does not take in the output, databases that it took in before are dropped, and a
+ * PgBouncer that never did is another one. So the file is read here before each RELOAD, and with
+ * each look at PgBouncer, as it would be read. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,8 +26,9 @@ static void tell(struct pgbouncer_driver *driver, const char *file)
 	log_error("pgbouncer_ini_broken", KV_STR("cluster", config->cluster),
 	          KV_STR("target", config->name), KV_STR("error", driver->ini_problem),
 	          KV_STR("next",
-	                 "PgBouncer is not told to RELOAD, which would reset its settings: it "
-	                 "stays as it is, and follows as soon as that line is right"));
+	                 "PgBouncer is not told to RELOAD, which would reset its settings or drop "
+	                 "databases: it stays as it is, and follows as soon as that file is "
+	                 "right"));
 	target_failed(&driver->target);
 }
 
@@ -55,8 +58,8 @@ static void set_trouble(struct pgbouncer_driver *driver, char *trouble)
 		return;
 	log_error("pgbouncer_ini_trouble", KV_STR("cluster", config->cluster),
 	          KV_STR("target", config->name), KV_STR("error", trouble),
-	          KV_STR("next", "correct it before the next failover; it is looked at again with "
-	                         "each look at PgBouncer"));
+	          KV_STR("next", "correct it before the next failover or start of PgBouncer; segue "
+	                         "reads it again with every look at PgBouncer"));
 	target_failed(&driver->target);
 }
 
@@ -112,6 +115,15 @@ static void tell_differs(struct pgbouncer_driver *driver, const struct pgbouncer
 	driver->ini_differs = strbuf_detach(&now);
 }
 
+/* Takes what is found of it. Caller frees; NULL: nothing is wrong. */
+static char *problem_of(struct pgbouncer_main *found, const char *file, const char *output)
+{
+	if (pgbouncer_main_leaves_out(found))
+		return xasprintf(PGBOUNCER_NOT_INCLUDED ": " PGBOUNCER_NOT_INCLUDED_CURE, file,
+		                 output, output);
+	return STEAL(found->problem);
+}
+
 void pgbouncer_look_at_ini(struct pgbouncer_driver *driver)
 {
 	const char *file = pgbouncer_config_get(&driver->config, "conffile");
@@ -131,7 +143,7 @@ void pgbouncer_look_at_ini(struct pgbouncer_driver *driver)
 	if (pgbouncer_main_load(file, &reading, &found, &err)) {
 		set_trouble(driver, find_trouble(driver, &found));
 		tell_differs(driver, &found);
-		set_problem(driver, STEAL(found.problem), file);
+		set_problem(driver, problem_of(&found, file, reading.output), file);
 	} else {
 		set_trouble(driver, NULL);
 		set_problem(driver, judge_unread(driver, file, &err), file);

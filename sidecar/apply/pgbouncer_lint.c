@@ -75,6 +75,14 @@ static void judge_login_retry(struct findings *findings)
 		       shown(findings, "server_login_retry"));
 }
 
+static void judge_pool_size(struct findings *findings)
+{
+	if (is_zero(findings, "default_pool_size"))
+		report(findings,
+		       "default_pool_size: 0: clients of every database without a pool_size of its "
+		       "own wait for ever: set default_pool_size = 20 or so");
+}
+
 /* 0 is for ever. */
 static void judge_hold(struct findings *findings, const char *name, const char *cost)
 {
@@ -200,6 +208,7 @@ static void judge_reuseport(struct findings *findings)
 
 static void judge_include(struct findings *findings, const struct pgbouncer_live *live)
 {
+	const struct pgbouncer_main *file = findings->lint->main;
 	const struct pgbouncer_ini *ini = findings->lint->ini;
 	const char *main_file = setting(findings, "conffile");
 	auto_strbuf struct strbuf names = STRBUF_INIT;
@@ -207,9 +216,19 @@ static void judge_include(struct findings *findings, const struct pgbouncer_live
 	for (size_t i = 0; ini != NULL && i < ini->count; i++)
 		if (pgbouncer_live_find(live, ini->databases[i].name) == NULL)
 			append_name(&names, ini->databases[i].name);
-	if (names.len > 0)
+	if (names.len == 0)
+		return;
+	if (file != NULL && file->takes_output)
+		report(
+		    findings,
+		    "[databases]: SHOW DATABASES has no %s: the rendered text has it, and "
+		    "PgBouncer takes that in with the next RELOAD, which segue run sends once it "
+		    "goes by this template",
+		    names.data);
+	else if (file == NULL || !pgbouncer_main_leaves_out(file)) /* a failure of its own */
 		report(findings,
-		       "[databases]: SHOW DATABASES has no %s: PgBouncer does not read %s, so it "
+		       "[databases]: SHOW DATABASES has no %s: unless the template has just been "
+		       "changed, PgBouncer does not read %s, so it "
 		       "would never move: add the line \"%%include %s\" to %s, then RELOAD",
 		       names.data, findings->lint->output, findings->lint->output,
 		       main_file != NULL ? main_file : "pgbouncer.ini");
@@ -310,6 +329,7 @@ size_t pgbouncer_lint(const struct pgbouncer_lint *lint, struct strbuf *out)
 	struct err err;
 
 	judge_login_retry(&findings);
+	judge_pool_size(&findings);
 	judge_hold(&findings, "query_wait_timeout", "clients that wait get an error");
 	judge_hold(&findings, "client_login_timeout", "clients that log in meanwhile are cut off");
 	judge_pool_mode(&findings);

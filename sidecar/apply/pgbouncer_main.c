@@ -245,17 +245,16 @@ static bool is_same_file(const char *path, const char *file)
 	                                   a.st_dev == b.st_dev && a.st_ino == b.st_ino);
 }
 
-static bool read_file(struct reader *reader, const char *file, struct err *err);
+static bool read_file(struct reader *reader, const char *file, bool given, struct err *err);
 
 static bool is_ours(const struct reader *reader, const char *path)
 {
 	return reader->how->output != NULL && is_same_file(path, reader->how->output);
 }
 
-static bool is_out_of_sight(const struct reader *reader, const char *path)
+static bool is_out_of_sight(const char *path)
 {
-	return !is_ours(reader, path) && access(path, R_OK) != 0 &&
-	       (errno == EACCES || *path != '/');
+	return access(path, R_OK) != 0 && (errno == EACCES || *path != '/');
 }
 
 static bool take_include(struct reader *reader, const struct pgbouncer_lines *lines,
@@ -263,20 +262,21 @@ static bool take_include(struct reader *reader, const struct pgbouncer_lines *li
 {
 	struct pgbouncer_main *out = reader->out;
 	auto_free char *path = xstrndup(lines->value, lines->value_len);
-	bool ok;
+	bool ours = is_ours(reader, path), given = ours && reader->how->text != NULL, ok;
 
 	out->includes =
 	    xreallocarray(out->includes, out->include_count + 1, sizeof(*out->includes));
 	out->includes[out->include_count++] = xstrdup(path);
-	if (reader->depth == DEPTH_MAX)
-		return err_set(err, "%%include %s: more than %d files in each other", path,
-		               DEPTH_MAX);
-	if (is_out_of_sight(reader, path)) {
+	out->takes_output = out->takes_output || ours;
+	if (!given && is_out_of_sight(path)) {
 		out->passed_over = true;
 		return true;
 	}
+	if (reader->depth == DEPTH_MAX)
+		return err_set(err, "%%include %s: more than %d files in each other", path,
+		               DEPTH_MAX);
 	reader->depth++;
-	ok = read_file(reader, path, err);
+	ok = read_file(reader, path, given, err);
 	reader->depth--;
 	return ok;
 }
@@ -309,15 +309,16 @@ static void enter_output(struct reader *reader, struct strbuf *text)
 	free(STEAL(reader->out->overruled));
 }
 
-/* NOLINTNEXTLINE(misc-no-recursion): a %include in an included file; depth is bounded */
-static bool read_file(struct reader *reader, const char *file, struct err *err)
+/* given: it holds the text at hand by then.
+ * NOLINTNEXTLINE(misc-no-recursion): a %include in an included file; depth is bounded */
+static bool read_file(struct reader *reader, const char *file, bool given, struct err *err)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct pgbouncer_lines lines;
 	bool more = true, ok = true, around = reader->in_output;
 
-	reader->in_output = is_ours(reader, file);
-	if (reader->in_output)
+	reader->in_output = given;
+	if (given)
 		enter_output(reader, &text);
 	else if (!file_read(file, FILE_MAX, &text, NULL, err))
 		return false;
@@ -338,10 +339,10 @@ bool pgbouncer_main_load(const char *file, const struct pgbouncer_reading *readi
 	struct reader reader = {.how = reading, .out = out};
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 
-	*out = (struct pgbouncer_main){0};
+	*out = (struct pgbouncer_main){.takes_output = is_ours(&reader, file)};
 	if (!file_read(file, FILE_MAX, &text, NULL, err))
 		return false;
-	if (!read_file(&reader, file, err))
+	if (!read_file(&reader, file, out->takes_output && reading->text != NULL, err))
 		out->problem = xstrdup(err->message);
 	return true;
 }
@@ -357,9 +358,9 @@ void pgbouncer_main_free(struct pgbouncer_main *config)
 		database_fini(&config->databases[i]);
 	for (size_t i = 0; i < config->include_count; i++)
 		free(config->includes[i]);
+	free(config->includes);
 	free(config->settings);
 	free(config->databases);
-	free(config->includes);
 	free(config->problem);
 	free(config->overruled);
 	*config = (struct pgbouncer_main){0};
@@ -381,12 +382,9 @@ const char *pgbouncer_main_get(const struct pgbouncer_main *config, const char *
 	return setting != NULL ? setting->value : NULL;
 }
 
-bool pgbouncer_main_includes(const struct pgbouncer_main *config, const char *file)
+bool pgbouncer_main_leaves_out(const struct pgbouncer_main *config)
 {
-	for (size_t i = 0; i < config->include_count; i++)
-		if (is_same_file(config->includes[i], file))
-			return true;
-	return false;
+	return !config->takes_output && !config->passed_over && config->problem == NULL;
 }
 
 bool pgbouncer_main_obeys(const struct pgbouncer_main *config, const char *output, struct err *err)

@@ -101,19 +101,33 @@ void pgbouncer_step_reload(struct pgbouncer_driver *driver)
 	pgbouncer_ask(driver, "RELOAD", reload_answer);
 }
 
+/* segue has written it, and may not even read it itself. */
+static char *stuck_problem(const char *differs, const char *output, const char *trouble)
+{
+	if (trouble != NULL)
+		return xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: "
+		                 "%s: %s",
+		                 differs, trouble);
+	if (access(output, R_OK) != 0)
+		return xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: "
+		                 "%s: it cannot read the file %s (%s): correct mode and owner in "
+		                 "its section",
+		                 differs, output, strerror(errno));
+	return xasprintf(
+	    "PgBouncer was told to RELOAD, and SHOW DATABASES still differs: %s: is "
+	    "\"%%include %s\" in its pgbouncer.ini, and may PgBouncer's user read that "
+	    "file?",
+	    differs, output);
+}
+
 void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
 {
-	const char *output = driver->target.config->output;
-	auto_free char *problem = NULL, *cause = NULL;
+	auto_free char *problem = NULL;
 	struct pgbouncer_diff diff;
 
 	pgbouncer_diff(&driver->ini, &driver->live, &diff);
-	cause = driver->ini_trouble != NULL
-	            ? xstrdup(driver->ini_trouble)
-	            : xasprintf("is \"%%include %s\" in its pgbouncer.ini?", output);
 	problem =
-	    xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: %s: %s",
-	              diff.summary.data, cause);
+	    stuck_problem(diff.summary.data, driver->target.config->output, driver->ini_trouble);
 	pgbouncer_diff_free(&diff);
 	if (driver->facts.held) {
 		pgbouncer_fail(driver, "drift_stays", problem, "clients wait on");

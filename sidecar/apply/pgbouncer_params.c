@@ -18,6 +18,7 @@ enum param_kind {
 	PARAM_PORT,
 	PARAM_DBNAME,
 	PARAM_NUMBER, /* PgBouncer reads letters as 0 */
+	PARAM_SIZE,   /* the same, and with 0 no client is ever served */
 	PARAM_MODE,
 	PARAM_TEXT,
 };
@@ -46,7 +47,7 @@ static const struct param database_params[] = {
     {"server_lifetime", PARAM_TEXT},
     {"query_wait_timeout", PARAM_TEXT},
     {"pool_mode", PARAM_MODE},
-    {"pool_size", PARAM_NUMBER},
+    {"pool_size", PARAM_SIZE},
     {"min_pool_size", PARAM_NUMBER},
     {"reserve_pool", PARAM_NUMBER},
     {"reserve_pool_size", PARAM_NUMBER},
@@ -56,7 +57,7 @@ static const struct param database_params[] = {
 
 static const struct param user_params[] = {
     {"pool_mode", PARAM_MODE},
-    {"pool_size", PARAM_NUMBER},
+    {"pool_size", PARAM_SIZE},
     {"reserve_pool_size", PARAM_NUMBER},
     {"max_user_connections", PARAM_NUMBER},
     {"max_user_client_connections", PARAM_NUMBER},
@@ -85,13 +86,17 @@ static bool read_number(const char *text, unsigned long max, unsigned long *out)
 	return *end == '\0' && *out <= max;
 }
 
-static bool check_number(const struct pgbouncer_pair *pair, struct err *err)
+static bool check_number(enum param_kind kind, const struct pgbouncer_pair *pair, struct err *err)
 {
 	unsigned long number;
 
-	if (read_number(pair->value, NUMBER_MAX, &number))
-		return true;
-	return err_set(err, "%s '%s' is not a whole number, which PgBouncer would not tell",
+	if (!read_number(pair->value, NUMBER_MAX, &number))
+		return err_set(err, "%s '%s' is not a whole number, which PgBouncer would not tell",
+		               pair->key, pair->value);
+	return number > 0 || kind != PARAM_SIZE ||
+	       err_set(err,
+	               "%s '%s': all clients would wait for ever, as no server connection may be "
+	               "made: write 1 or more, or leave it out for PgBouncer's own",
 	               pair->key, pair->value);
 }
 
@@ -146,8 +151,9 @@ static bool take_param(const struct param *param, const struct pgbouncer_pair *p
 		database->dbname = xstrdup(pair->value);
 		return true;
 	case PARAM_NUMBER:
+	case PARAM_SIZE:
 		pgbouncer_pair_append(pair, rest);
-		return check_number(pair, err);
+		return check_number(param->kind, pair, err);
 	case PARAM_MODE:
 		pgbouncer_pair_append(pair, rest);
 		return check_mode(pair, err);

@@ -109,7 +109,17 @@ static char *master_fix(const struct config_target *target)
 	return check_socket_fix(path, make);
 }
 
-static void check_master(struct check *check, const char *what, const struct config_target *target)
+static bool has_worker(const struct haproxy_procs *procs, int64_t pid)
+{
+	for (size_t i = 0; i < procs->old_count; i++)
+		if (procs->old_pids[i] == pid)
+			return true;
+	return procs->worker_pid == pid;
+}
+
+/* `pid`: of who answers at the stats socket; 0: not known. */
+static void check_master(struct check *check, const char *what, const struct config_target *target,
+                         int64_t pid)
 {
 	const char *path = target->master_socket;
 	auto_strbuf struct strbuf reply = STRBUF_INIT;
@@ -131,12 +141,19 @@ static void check_master(struct check *check, const char *what, const struct con
 	           procs.failed > 0 ? "haproxy -c says what is wrong with its files" : NULL,
 	           "%s: master %" PRId64 ", worker %" PRId64 ", old workers %zu, failed reloads %u",
 	           path, procs.master_pid, procs.worker_pid, procs.old_count, procs.failed);
+	if (pid != 0 && !has_worker(&procs, pid))
+		check_note(check, CHECK_FAIL, what,
+		           "correct the one that is another HAProxy's: servers are changed over "
+		           "socket, and master_socket reloads",
+		           "pid %" PRId64 " answers at %s, and is no worker of the master at %s",
+		           pid, target->socket, path);
 	haproxy_procs_free(&procs);
 }
 
 void check_haproxies(struct check *check)
 {
 	struct config_index sockets = {.root = NULL}, masters = {.root = NULL};
+	int64_t pid;
 
 	for (size_t i = 0; i < check->config->target_count; i++) {
 		const struct config_target *target = &check->config->targets[i];
@@ -144,11 +161,14 @@ void check_haproxies(struct check *check)
 
 		if (target->kind != CONFIG_TARGET_HAPROXY)
 			continue;
-		if (config_index_add(&sockets, target->socket, 0, i) == NULL)
-			check_settings(check, target, check_socket(check, what, target->socket));
+		pid = 0;
+		if (config_index_add(&sockets, target->socket, 0, i) == NULL) {
+			pid = check_socket(check, what, target->socket);
+			check_settings(check, target, pid);
+		}
 		if (*target->master_socket != '\0' &&
 		    config_index_add(&masters, target->master_socket, 0, i) == NULL)
-			check_master(check, what, target);
+			check_master(check, what, target, pid);
 	}
 	config_index_free(&sockets);
 	config_index_free(&masters);

@@ -4,6 +4,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "apply/install.h"
@@ -162,22 +163,20 @@ static bool is_unrendered(const char *output)
 	return text.data[strspn(text.data, " \t\r\n")] == '\0';
 }
 
-/* SHOW DATABASES does not tell: before the first failover a copy of the rendered file leads to the
- * same server, and so does an older entry of the same name. */
+/* That SHOW DATABASES looks right does not tell: a copy of the output, or an older entry of the
+ * same name, may say the same today. */
 static void check_include(struct check *check, const char *what, const char *main_file,
                           const struct pgbouncer_main *found, const char *output)
 {
-	auto_free char *fix = NULL;
+	auto_free char *fix = xasprintf(PGBOUNCER_NOT_INCLUDED_CURE, output);
+
 	struct err err;
 
 	if (!pgbouncer_main_obeys(found, output, &err))
 		check_note(check, CHECK_FAIL, what, "systemctl reload pgbouncer", "%s",
 		           err.message);
-	if (found->passed_over || pgbouncer_main_includes(found, output))
-		return;
-	fix = xasprintf("add the line \"%%include %s\" at its end, then systemctl reload pgbouncer",
-	                output);
-	check_note(check, CHECK_FAIL, what, fix, "%s does not take in %s", main_file, output);
+	if (pgbouncer_main_leaves_out(found))
+		check_note(check, CHECK_FAIL, what, fix, PGBOUNCER_NOT_INCLUDED, main_file, output);
 }
 
 /* Who reaches PgBouncer after its next start? */
@@ -269,18 +268,18 @@ static void check_settings(struct check *check, const char *what,
 {
 	bool unrendered = is_unrendered(target->output);
 	const char *main_file = pgbouncer_config_get(config, "conffile");
-	const struct pgbouncer_reading reading = {.minor = minor,
-	                                          .config = config,
-	                                          .output =
-	                                              rendered->ini != NULL ? target->output : NULL,
-	                                          .text = rendered->text.data,
-	                                          .len = rendered->text.len,
-	                                          .ini = rendered->ini};
+	const struct pgbouncer_reading reading = {
+	    .minor = minor,
+	    .config = config,
+	    .output = target->output,
+	    .text = rendered->ini != NULL ? rendered->text.data : NULL,
+	    .len = rendered->text.len,
+	    .ini = rendered->ini};
 	auto_strbuf struct strbuf findings = STRBUF_INIT;
 	struct pgbouncer_main found;
 	bool known = check_main(check, what, main_file, target->output, &reading, &found);
 
-	if (known && found.problem == NULL) {
+	if (known) {
 		check_include(check, what, main_file, &found, target->output);
 		check_next(check, what, config, &found);
 	}
@@ -299,6 +298,22 @@ static void check_settings(struct check *check, const char *what,
 	    &findings);
 	note_findings(check, what, &findings);
 	pgbouncer_main_free(&found);
+}
+
+/* By its unix socket, which is made by whom it runs as. Nothing is known of one on another machine,
+ * or without a socket. */
+static void check_user_of(struct check *check, const struct config_target *target,
+                          const struct pgbouncer_table *config)
+{
+	const char *folder = pgbouncer_config_get(config, "unix_socket_dir");
+	const char *port = pgbouncer_config_get(config, "listen_port");
+	auto_free char *socket = folder != NULL && port != NULL && *folder == '/'
+	                             ? xasprintf("%s/.s.PGSQL.%s", folder, port)
+	                             : NULL;
+	struct stat st;
+
+	if (socket != NULL && stat(socket, &st) == 0 && S_ISSOCK(st.st_mode))
+		check_reader(check, target, "PgBouncer", st.st_uid);
 }
 
 static void check_own(struct check *check, const struct config_target *target,
@@ -330,6 +345,7 @@ static void check_running(struct check *check, struct console *console, const ch
 	    ask(check, console, "SHOW USERS", &users, &err)) {
 		check_settings(check, what, target, rendered, minor, &config, &databases, &users);
 		check_own(check, target, &config);
+		check_user_of(check, target, &config);
 	} else {
 		note_refused(check, what, &err);
 	}

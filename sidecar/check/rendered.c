@@ -24,6 +24,14 @@ static void note_checked(size_t target, bool accepted, const char *what, void *a
 		           "check_command, on the rendered text: %s", what);
 }
 
+static void note_lost(size_t target, bool used, const char *what, void *arg)
+{
+	struct check *check = arg;
+	auto_free char *name = check_target_name(&check->config->targets[target]);
+
+	check_note(check, used ? CHECK_FAIL : CHECK_WARN, name, NULL, "%s", what);
+}
+
 static void all_checked(void *arg)
 {
 	(void)arg; /* the loop ends by itself, as nothing is left to wait for */
@@ -34,6 +42,7 @@ static void run_commands(struct check *check, const struct strbuf *texts)
 	const struct pipeline_check_request request = {.config = check->config,
 	                                               .texts = texts,
 	                                               .checked = note_checked,
+	                                               .lost = note_lost,
 	                                               .done = all_checked,
 	                                               .arg = check};
 

@@ -38,18 +38,6 @@ static void something_changed(void *arg)
 	event_base_loopbreak(arg);
 }
 
-static bool is_example(const struct topology *topology)
-{
-	struct topology example;
-	bool same;
-
-	topology_init(&example);
-	topology_example(&example);
-	same = topology_same_servers(topology, &example);
-	topology_fini(&example);
-	return same;
-}
-
 /* A state file that cannot be read is somebody else's to note. */
 static void load_applied(struct asked *asked)
 {
@@ -69,7 +57,7 @@ static void start(struct check *check, size_t index, struct asked *asked)
 	*asked = (struct asked){
 	    .check = check, .config = &check->config->clusters[index], .topology = topology};
 	load_applied(asked);
-	if (asked->config->verify == CONFIG_VERIFY_DISABLE || is_example(topology))
+	if (asked->config->verify == CONFIG_VERIFY_DISABLE || topology_is_example(topology))
 		return;
 	if (topology->has_primary)
 		asked->members[asked->member_count++] = &topology->primary;

@@ -50,16 +50,23 @@ static char *proc_link(int64_t pid, const char *name)
 	return realpath(link, NULL);
 }
 
+/* Who reads the files: a worker's master. */
+static int64_t starter_of(int64_t pid)
+{
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+	int64_t parent = parent_of(pid);
+
+	return parent > 1 && read_command_line(parent, &line) && is_haproxy(line.data) ? parent
+	                                                                               : pid;
+}
+
 /* The folder that HAProxy was started in. A worker with a chroot is no longer there, but then its
  * master is; NULL: cannot be known. */
 static char *start_folder(int64_t pid)
 {
-	auto_strbuf struct strbuf line = STRBUF_INIT;
-	int64_t parent = parent_of(pid), starter = pid;
+	const int64_t starter = starter_of(pid);
 	auto_free char *root = NULL;
 
-	if (parent > 1 && read_command_line(parent, &line) && is_haproxy(line.data))
-		starter = parent;
 	root = proc_link(starter, "root");
 	return root != NULL && strcmp(root, "/") == 0 ? proc_link(starter, "cwd") : NULL;
 }
@@ -231,14 +238,15 @@ static char *not_loaded_fix(const struct config_target *target)
 
 	if (!haproxy_files_is_loaded_name(name))
 		return xstrdup("from a folder, HAProxy loads only *.cfg: call it so, and name the "
-		               "folder with -f");
+		               "folder with -f; or, if that is another HAProxy, correct socket");
 	return xasprintf("add a -f for its folder; Debian: %s in " DEBIAN_DEFAULTS
-	                 ", then systemctl restart haproxy (a reload is not enough)",
+	                 ", then systemctl restart haproxy (a reload is not enough); or, if that "
+	                 "is another HAProxy, correct socket",
 	                 line);
 }
 
 static void note_not_loaded(struct check *check, const struct config_target *target,
-                            const struct haproxy_files *arguments)
+                            const struct haproxy_files *arguments, int64_t pid)
 {
 	auto_free char *what = check_target_name(target);
 	const char *relative = find_relative(arguments);
@@ -251,18 +259,28 @@ static void note_not_loaded(struct check *check, const struct config_target *tar
 		           target->output, relative);
 	else
 		check_note(check, CHECK_FAIL, what, fix,
-		           "the running HAProxy was not started with %s", target->output);
+		           "the HAProxy that answers at %s, pid %" PRId64
+		           ", was not started with %s",
+		           target->socket, pid, target->output);
 }
 
 static void check_outputs(struct check *check, const struct config_target *first,
-                          const struct haproxy_files *arguments)
+                          const struct haproxy_files *arguments, int64_t pid)
 {
+	auto_free char *starter = xasprintf("/proc/%" PRId64, starter_of(pid));
+	struct stat st;
+	bool known = stat(starter, &st) == 0;
+
 	for (size_t i = 0; i < check->config->target_count; i++) {
 		const struct config_target *target = &check->config->targets[i];
 
-		if (target->kind == CONFIG_TARGET_HAPROXY &&
-		    strcmp(target->socket, first->socket) == 0 && !loads(arguments, target->output))
-			note_not_loaded(check, target, arguments);
+		if (target->kind != CONFIG_TARGET_HAPROXY ||
+		    strcmp(target->socket, first->socket) != 0)
+			continue;
+		if (!loads(arguments, target->output))
+			note_not_loaded(check, target, arguments, pid);
+		if (known)
+			check_reader(check, target, "HAProxy", st.st_uid);
 	}
 }
 
@@ -273,7 +291,7 @@ void check_settings(struct check *check, const struct config_target *target, int
 	auto_free char *what = check_target_name(target);
 
 	if (files_of_process(pid, &arguments)) {
-		check_outputs(check, target, &arguments);
+		check_outputs(check, target, &arguments, pid);
 	} else if (!files_of_command(target, &arguments)) {
 		check_note(check, CHECK_WARN, what, "name them with -f in check_command",
 		           "HAProxy's own files are not known, and not looked at");

@@ -313,7 +313,9 @@ static const struct config_key keys[] = {
      .min = 0,
      .max = 07777,
      .preset = "0644",
-     .help = "Permission bits of the output, octal. 0: those of the file that is replaced."},
+     .help = "Permission bits of the output, octal. 0: those of the file that is replaced. Without "
+             "0400, by which its owner may read it, they are refused. What reads the file has to "
+             "be let in: segue check looks."},
     {.sections = CONFIG_SECTION_HAPROXY,
      .name = "socket",
      .type = CONFIG_TYPE_SOCKET,

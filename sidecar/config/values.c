@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "config/grammar.h"
 
@@ -183,6 +184,8 @@ static bool set_mode(const struct config_key *key, const char *text, unsigned *a
 		value = value * 8 + (unsigned)(text[i] - '0');
 	if (value < key->min || value > key->max)
 		return refuse(key, text, "", err);
+	if (value != 0 && (value & S_IRUSR) == 0)
+		return refuse(key, text, "without 0400 its owner could not read it", err);
 	if (at != NULL)
 		*at = value;
 	return true;

@@ -127,17 +127,31 @@ static mode_t rights(const struct account *account, const struct stat *st)
 	return is_in_group(account, st->st_gid) ? st->st_mode >> 3 & 07 : st->st_mode & 07;
 }
 
-bool account_may_write(const struct account *account, const char *folder)
+/* Through all folders above. */
+static bool may_reach(const struct account *account, const char *path)
 {
 	struct stat st;
 
-	for (const char *at = folder; (at = strchr(at + 1, '/')) != NULL;) {
-		auto_free char *above = xstrndup(folder, (size_t)(at - folder));
+	for (const char *at = path; (at = strchr(at + 1, '/')) != NULL;) {
+		auto_free char *above = xstrndup(path, (size_t)(at - path));
 
 		if (stat(above, &st) != 0 || (rights(account, &st) & 01) == 0)
 			return false;
 	}
-	return stat(folder, &st) == 0 && S_ISDIR(st.st_mode) && (rights(account, &st) & 03) == 03;
+	return true;
+}
+
+bool account_may_write(const struct account *account, const char *folder)
+{
+	struct stat st;
+
+	return may_reach(account, folder) && stat(folder, &st) == 0 && S_ISDIR(st.st_mode) &&
+	       (rights(account, &st) & 03) == 03;
+}
+
+bool account_may_read(const struct account *account, const char *path, const struct stat *st)
+{
+	return may_reach(account, path) && (rights(account, st) & 04) != 0;
 }
 
 /* NAME=VALUE words without quotes, which is what segue's units have. */

@@ -279,7 +279,7 @@ static void folder_step(struct pgbouncer_plan *init)
 
 static void include_step(struct pgbouncer_plan *init)
 {
-	if (pgbouncer_main_includes(&init->config, init->output))
+	if (init->config.takes_output)
 		return;
 	plan_step(init->plan, "At the end of %s add:", init->main_file);
 	plan_line(init->plan, "%%include %s", init->output);
@@ -376,13 +376,12 @@ bool init_pgbouncer(const struct init_options *options, struct init_plan *plan, 
 	bool ok;
 
 	plan_init(plan, options);
-	ok = pgbouncer_main_load(init.main_file, &(struct pgbouncer_reading){.minor = 0},
+	init.folder = xasprintf("%.*s/segue", (int)(strrchr(init.main_file, '/') - init.main_file),
+	                        init.main_file);
+	init.output = xasprintf("%s/%s.ini", init.folder, options->cluster);
+	ok = pgbouncer_main_load(init.main_file, &(struct pgbouncer_reading){.output = init.output},
 	                         &init.config, err);
 	if (ok) {
-		init.folder =
-		    xasprintf("%.*s/segue", (int)(strrchr(init.main_file, '/') - init.main_file),
-		              init.main_file);
-		init.output = xasprintf("%s/%s.ini", init.folder, options->cluster);
 		find_user(&init);
 		choose_primary(&init);
 		make_plan(&init);

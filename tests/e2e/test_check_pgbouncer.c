@@ -112,7 +112,8 @@ Test(check_pgbouncer, what_would_cost_a_failover_is_a_warning)
 	    "warn  pgbouncer/p: server_fast_close: 0, and pool_mode is session (a, user watcher)");
 	expect_line(printed, "warn  pgbouncer/p: tcp_user_timeout: 0: ");
 	expect_line(printed, "warn  pgbouncer/p: tcp_keepidle: 0 ");
-	expect_line(printed, "warn  pgbouncer/p: [databases]: SHOW DATABASES has no a_ro: ");
+	expect_line(printed, "warn  pgbouncer/p: [databases]: SHOW DATABASES has no a_ro: the "
+	                     "rendered text has it, and PgBouncer takes that in with the next");
 	expect_line(printed,
 	            "warn  pgbouncer/p: [databases]: old at 127.0.0.1 port 5432: leads to a");
 	lab_destroy(lab);
@@ -151,9 +152,49 @@ Test(check_pgbouncer, before_the_first_run_the_include_line_has_to_be_there)
 	lab_write_file(main_file, rest + 1);
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
-	expect_line(printed, lab_printf(lab, "FAIL  pgbouncer/p: %s does not take in %s: ",
+	expect_line(printed, lab_printf(lab,
+	                                "FAIL  pgbouncer/p: the PgBouncer of console was started "
+	                                "with %s, which does not take in %s: ",
 	                                main_file, file));
 	expect_line(printed, lab_printf(lab, ": add the line \"%%include %s\" at its end", file));
+	lab_destroy(lab);
+}
+
+Test(check_pgbouncer, the_console_of_another_pgbouncer)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer = start(lab, GOOD, "a =\na_ro =");
+	struct lab_pgbouncer *other = start(lab, GOOD, "a =\na_ro =");
+	const char *printed;
+	int code;
+
+	printed = check(lab, bouncer, lab_pgbouncer_console(other), "", &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, lab_printf(lab,
+	                                "FAIL  pgbouncer/p: the PgBouncer of console was started "
+	                                "with %s, which does not take in %s: ",
+	                                lab_pgbouncer_main_file(other),
+	                                lab_pgbouncer_databases_file(bouncer)));
+	expect_line(printed, "; or, if that is another PgBouncer, correct console\n");
+	lab_destroy(lab);
+}
+
+Test(check_pgbouncer, an_output_that_pgbouncers_user_could_not_read)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer = start(lab, GOOD, "a =\na_ro =");
+	const char *printed;
+	int code;
+
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "mode = 0600\n", &code);
+	if (geteuid() == 0) /* PgBouncer runs as postgres */
+		expect_line(printed, lab_printf(lab,
+		                                "FAIL  pgbouncer/p: %s, mode 0600, uid 0, gid 0: "
+		                                "PgBouncer runs as postgres, and cannot read it: ",
+		                                lab_pgbouncer_databases_file(bouncer)));
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer),
+	                "mode = 0600\nowner = postgres\n", &code);
+	cr_expect_null(strstr(printed, "cannot read it"), "%s", printed);
 	lab_destroy(lab);
 }
 
@@ -244,8 +285,8 @@ Test(check_pgbouncer, a_copy_is_included_or_a_database_defined_once_more)
 	lab_write_file(main_file, lab_printf(lab, "%%include %s%s", copy, strchr(good, '\n')));
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
-	expect_line(printed, lab_printf(lab, "FAIL  pgbouncer/p: %s does not take in %s: ",
-	                                main_file, output));
+	expect_line(printed,
+	            lab_printf(lab, "with %s, which does not take in %s: ", main_file, output));
 	lab_write_file(main_file, lab_printf(lab, "%%include %s\n%%include %s%s", output, copy,
 	                                     strchr(good, '\n')));
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);

@@ -253,8 +253,47 @@ Test(check_rendered, relative_files_of_haproxy_are_found_from_its_folder)
 	    &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
 	cr_expect_null(strstr(printed, "FAIL  haproxy/a:"), "%s", printed);
-	expect_line(printed, "FAIL  haproxy/stray: the running HAProxy was not started with ");
+	expect_line(printed, "FAIL  haproxy/stray: the HAProxy that answers at ");
 	cr_expect_null(strstr(printed, "is relative"), "%s", printed);
 	free(folder);
+	lab_destroy(lab);
+}
+
+Test(check_rendered, the_socket_of_another_haproxy)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_zk *zk = lab_zk_start(lab, 1);
+	struct lab_haproxy *haproxy = lab_haproxy_create(lab, NULL);
+	struct lab_haproxy *other = lab_haproxy_create(lab, NULL);
+	const char *printed;
+	int code;
+
+	lab_write_file(lab_path(lab, "t.mustache"), template_text);
+	lab_haproxy_start(haproxy);
+	lab_haproxy_start(other);
+	printed = check(lab, lab_zk_hosts(zk),
+	                lab_printf(lab,
+	                           "[cluster a]\npath = /segue/a\n[haproxy a]\ncluster = a\n"
+	                           "template = %s\noutput = %s/a.cfg\nsocket = %s\n"
+	                           "master_socket = %s\nvar.bind = 127.0.0.1:%u\n",
+	                           lab_path(lab, "t.mustache"), lab_haproxy_conf_dir(haproxy),
+	                           lab_haproxy_socket(other), lab_haproxy_master_socket(haproxy),
+	                           lab_port(lab)),
+	                &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed,
+	            lab_printf(lab, "FAIL  haproxy/a: the HAProxy that answers at %s, pid ",
+	                       lab_haproxy_socket(other)));
+	expect_line(printed, "; or, if that is another HAProxy, correct socket\n");
+	expect_line(printed,
+	            lab_printf(lab, " answers at %s, and is no worker of the master at %s",
+	                       lab_haproxy_socket(other), lab_haproxy_master_socket(haproxy)));
+	printed = check(lab, lab_zk_hosts(zk),
+	                lab_printf(lab, "%smaster_socket = %s\n",
+	                           target(lab, haproxy, "a", "127.0.0.1", lab_port(lab)),
+	                           lab_haproxy_master_socket(haproxy)),
+	                &code);
+	cr_expect_null(strstr(printed, "is no worker of"), "%s", printed);
+	cr_expect_null(strstr(printed, "the HAProxy that answers"), "%s", printed);
 	lab_destroy(lab);
 }

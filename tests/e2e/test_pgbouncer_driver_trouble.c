@@ -138,18 +138,48 @@ Test(pgbouncer_driver_trouble, what_is_down_at_the_change_finds_its_file_right)
 	cr_assert_eq(pgdriver_count_log(&d, "event=pgbouncer_unreachable"), 1);
 }
 
-Test(pgbouncer_driver_trouble, a_file_that_is_not_included_is_told_and_clients_go_on)
+/* --- a pgbouncer.ini without the output --- */
+
+static void write_elsewhere(void)
 {
-	pgdriver_apply(&d, 0);
 	pgdriver_close(&d);
 	free(d.config.output);
 	d.config.output = xstrdup(lab_path(d.lab, "elsewhere.ini"));
 	pgdriver_open(&d);
+}
+
+static bool was_reloaded(void)
+{
+	return strstr(lab_read_file(d.lab, lab_process_log(lab_pgbouncer_process(d.bouncer))),
+	              "RELOAD command issued") != NULL;
+}
+
+Test(pgbouncer_driver_trouble, a_file_that_is_not_included_is_told_on_a_quiet_day)
+{
+	const char *text;
+
+	pgdriver_apply(&d, 0);
+	text = lab_read_file(d.lab, lab_pgbouncer_main_file(d.bouncer));
+	write_elsewhere();
+	pgdriver_name(&d, 0);
+	cr_assert(pgdriver_wait_problem(&d, "elsewhere.ini: add the line \"%include "),
+	          "though SHOW DATABASES is as it should be");
+	lab_write_file(lab_pgbouncer_main_file(d.bouncer),
+	               lab_printf(d.lab, "%s\n%%include %s\n", text, d.config.output));
+	cr_assert(pgdriver_wait_sync(&d));
+}
+
+/* As with the console of another PgBouncer. */
+Test(pgbouncer_driver_trouble, a_file_that_is_not_included_is_told_and_clients_go_on)
+{
+	write_elsewhere();
 	pgdriver_name(&d, 1);
-	cr_assert(pgdriver_wait_log(&d, "event=move_failed"));
-	cr_assert(pgdriver_wait_problem(&d, "%include"));
-	cr_assert(pgdriver_wait_paused(&d, "app", false));
-	cr_assert(pgdriver_leads_to(&d, 0));
+	cr_assert(pgdriver_wait_problem(&d, "elsewhere.ini: add the line \"%include "));
+	cr_assert(pgdriver_wait_step(&d, "blocked"));
+	pgdriver_run(&d, 2500);
+	cr_expect_not(was_reloaded());
+	cr_expect_eq(pgdriver_count_log(&d, "event=pgbouncer_ini_broken"), 1);
+	cr_expect_eq(access(d.config.output, F_OK), 0);
 }
 
 /* --- a pgbouncer.ini that would not load --- */

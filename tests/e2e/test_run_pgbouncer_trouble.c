@@ -366,3 +366,96 @@ Test(run_pgbouncer_trouble, a_full_state_dir_costs_neither_a_move_nor_a_hold)
 	bounce_judge(&bounce, 0);
 	bounce_fini(&bounce);
 }
+
+/* ---- a template that loses a database ---- */
+
+static void write_names(struct bounce *bounce, const char *name, const char *dbname)
+{
+	lab_write_file(bounce->template_file,
+	               lab_printf(bounce->lab,
+	                          "[databases]\n{{#primary}}\n%s = host={{address}} "
+	                          "port={{port}} dbname=%s\n{{/primary}}\n",
+	                          name, dbname));
+}
+
+/* `segue check`, with servers that are asked; returns what it printed. */
+static const char *check(struct bounce *bounce)
+{
+	const char *ini = lab_read_file(bounce->lab, lab_segue_ini_file(bounce->segue));
+	const char *asked = lab_path(bounce->lab, "asked.ini"), *verify = "verify = disable\n";
+	const char *at = strstr(ini, verify);
+	const char *argv[] = {lab_segue_binary(bounce->lab), "check", "-c", asked, NULL};
+	auto_strbuf struct strbuf output = STRBUF_INIT;
+
+	cr_assert_not_null(at);
+	lab_write_file(asked, lab_printf(bounce->lab,
+	                                 "%.*sverify_conninfo = user=postgres dbname=postgres\n%s",
+	                                 (int)(at - ini), ini, at + strlen(verify)));
+	(void)lab_run(bounce->lab, argv, &output);
+	return lab_printf(bounce->lab, "%s", output.data);
+}
+
+static void expect_said(const char *printed, const char *words)
+{
+	cr_expect_not_null(strstr(printed, words), "no \"%s\" in\n%s", words, printed);
+}
+
+static bool nobody_is_connected(void *arg)
+{
+	struct bounce *bounce = arg;
+	char *found =
+	    lab_pgbouncer_find(bounce->bouncers[0], "SHOW POOLS", "database", "app", "cl_active");
+	bool none = found != NULL && (*found == '\0' || strcmp(found, "0") == 0);
+
+	free(found);
+	return none;
+}
+
+static void hup(struct bounce *bounce, const char *event, const char *words)
+{
+	lab_segue_mark(bounce->segue);
+	lab_process_signal(lab_segue_process(bounce->segue), SIGHUP);
+	cr_assert_not_null(lab_segue_wait_log(bounce->segue, BOUNCE_TIMEOUT_MS, event, words, NULL),
+	                   "%s", lab_process_log_tail(lab_segue_process(bounce->segue)));
+}
+
+Test(run_pgbouncer_trouble, a_database_goes_away_when_nobody_uses_it)
+{
+	struct bounce bounce;
+	const char *printed;
+
+	bounce_start(&bounce, &(struct bounce_options){0});
+	write_names(&bounce, "aap", "postgres");
+	printed = check(&bounce);
+	expect_said(printed, "FAIL  pgbouncer/local: app (clients: 8) goes away: ");
+	expect_said(printed, "warn  pgbouncer/local: [databases]: SHOW DATABASES has no aap: the "
+	                     "rendered text has it, and PgBouncer takes that in");
+	cr_expect_null(strstr(printed, "add the line"), "%s", printed);
+	hup(&bounce, "event=config_problem", "app (clients: 8) goes away");
+	hup(&bounce, "event=config_refused", "the running configuration and templates stay");
+	no_write_failed(&bounce);
+	cr_assert(bounce_leads_to(&bounce, 0, 0));
+
+	traffic_stop(bounce.traffic);
+	cr_assert(lab_wait_until(nobody_is_connected, &bounce, BOUNCE_TIMEOUT_MS));
+	expect_said(check(&bounce), "warn  pgbouncer/local: app goes away: ");
+	hup(&bounce, "event=databases_gone", "what=app");
+	cr_assert(bounce_wait_settled(&bounce, 0));
+	bounce_fini(&bounce);
+}
+
+Test(run_pgbouncer_trouble, a_database_that_the_server_does_not_have_is_told_by_check)
+{
+	struct bounce bounce;
+
+	bounce_start(&bounce, &(struct bounce_options){.no_traffic = true});
+	cr_expect_null(strstr(check(&bounce), "does not have"));
+	write_names(&bounce, "app", "\'it\'\'s\'");
+	expect_said(check(&bounce),
+	            lab_printf(bounce.lab,
+	                       "FAIL  pgbouncer/local: rendered line 2: app leads to a database "
+	                       "that the primary, 127.0.0.1 port %u, does not have, or lets "
+	                       "nobody into: it\'s: correct dbname",
+	                       lab_pg_port(bounce.pg, 0)));
+	bounce_fini(&bounce);
+}

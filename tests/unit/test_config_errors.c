@@ -162,6 +162,8 @@ Test(config_errors, values_of_targets)
 	    {"owner = :", "owner: found \":\": allowed: user:group, user or :group"},
 	    {"mode = 0888", "mode: found \"0888\": allowed: 0 to 07777, octal"},
 	    {"mode = 17777", "mode: found \"17777\": allowed: 0 to 07777, octal"},
+	    {"mode = 0044", "mode: found \"0044\" (without 0400 its owner could not read it): "
+	                    "allowed: 0 to 07777, octal"},
 	    {"mode =", "mode: found \"\": allowed: 0 to 07777, octal"},
 	    {"check_command = x 'y", "check_command: found \"x 'y\": allowed: a program and its "
 	                             "arguments, quotes closed"},

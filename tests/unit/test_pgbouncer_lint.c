@@ -22,6 +22,8 @@
 
 static struct pgbouncer_main_database *main_databases; /* of pgbouncer.ini; NULL: none */
 
+static bool takes_output; /* does pgbouncer.ini; false: it is not known */
+
 static struct topology one_standby(void)
 {
 	struct topology topology;
@@ -40,7 +42,9 @@ static char *lint_file(bool unrendered, const char *console, const char *config_
                        const char *databases, size_t *count)
 {
 	struct topology topology = one_standby();
-	struct pgbouncer_main person = {.databases = main_databases,
+	struct pgbouncer_main person = {.passed_over = !takes_output,
+	                                .takes_output = takes_output,
+	                                .databases = main_databases,
 	                                .database_count = main_databases != NULL};
 	static const char file[] = "[databases]\napp = host=10.0.0.1 port=5432\n";
 	auto_free char *config_text = xasprintf("key|value|default|changeable\n%s", config_rows);
@@ -174,7 +178,8 @@ Test(pgbouncer_lint, session_pooling_without_fast_close)
 Test(pgbouncer_lint, databases_that_a_failover_would_not_move)
 {
 	expect_one(GOOD "conffile|/etc/pgbouncer/pgbouncer.ini|NULL|yes\n", DATABASES CONSOLE,
-	           "[databases]: SHOW DATABASES has no app: PgBouncer does not read "
+	           "[databases]: SHOW DATABASES has no app: unless the template has just been "
+	           "changed, PgBouncer does not read "
 	           "/etc/pgbouncer/a.ini, so it would never move: add the line \"%include "
 	           "/etc/pgbouncer/a.ini\" to /etc/pgbouncer/pgbouncer.ini, then RELOAD\n");
 	expect_one(
@@ -189,6 +194,21 @@ Test(pgbouncer_lint, databases_that_a_failover_would_not_move)
 	expect_one(GOOD, APP "old|db1.example|5432|app|NULL|0|0\n",
 	           "dns_max_ttl: 15 s, and host is a name in old: ");
 	expect_one(GOOD, "version\nPgBouncer 1.18.0\n", "[databases]: SHOW DATABASES: the answer");
+}
+
+Test(pgbouncer_lint, a_file_that_is_included_needs_a_reload_only)
+{
+	takes_output = true;
+	expect_one(GOOD, DATABASES CONSOLE,
+	           "[databases]: SHOW DATABASES has no app: the rendered text has it, and "
+	           "PgBouncer takes that in with the next RELOAD");
+}
+
+Test(pgbouncer_lint, a_pool_of_no_size)
+{
+	expect_one(GOOD "default_pool_size|0|20|yes\n", APP,
+	           "default_pool_size: 0: clients of every database without a pool_size");
+	expect_none(GOOD "default_pool_size|1|20|yes\n", APP);
 }
 
 /* One entry of pgbouncer.ini, in line 4. */

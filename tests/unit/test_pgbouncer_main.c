@@ -66,11 +66,41 @@ Test(pgbouncer_main, settings_databases_and_what_is_included)
 	cr_expect_str_eq(pgbouncer_main_get(&config, "listen_port"), "7000");
 	cr_expect_str_eq(pgbouncer_main_get(&config, "auth_query"), "");
 	cr_expect_null(pgbouncer_main_get(&config, "bob"));
-	cr_expect(pgbouncer_main_includes(&config, folder.other));
-	cr_expect_not(pgbouncer_main_includes(&config, folder.main_file));
 	pgbouncer_main_free(&config);
 	free(text);
 	folder_fini(&folder);
+}
+
+/* %s in the text is the output, which is not there yet. */
+static void expect_left_out(const char *format, bool left_out)
+{
+	struct pgbouncer_reading reading = {.text = "", .only_problem = true};
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	const char *mark = strstr(format, "%s");
+	struct pgbouncer_main config;
+	struct folder folder;
+	struct err err;
+
+	folder_init(&folder);
+	strbuf_append(&text, format, mark != NULL ? (size_t)(mark - format) : strlen(format));
+	if (mark != NULL)
+		strbuf_printf(&text, "%s%s", folder.other, mark + 2);
+	write_text(folder.main_file, text.data);
+	reading.output = folder.other;
+	cr_assert(pgbouncer_main_load(folder.main_file, &reading, &config, &err), "%s",
+	          err.message);
+	cr_expect_eq(pgbouncer_main_leaves_out(&config), left_out, "%s", format);
+	pgbouncer_main_free(&config);
+	folder_fini(&folder);
+}
+
+Test(pgbouncer_main, an_output_that_is_not_taken_in)
+{
+	expect_left_out("[databases]\n", true);
+	expect_left_out("[databases]\n%include %s\n", false);
+	expect_left_out("[databases]\n;%include %s\n", true);
+	expect_left_out("[databases]\nb = host=x\n%include %sx\n", false); /* that is a problem */
+	expect_left_out("%include other/databases.ini\n", false); /* PgBouncer knows what that is */
 }
 
 Test(pgbouncer_main, where_pgbouncer_stops_reading_is_said)
