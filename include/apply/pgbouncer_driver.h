@@ -86,9 +86,12 @@ struct pgbouncer_driver {
 	unsigned connections; /* of B, when the version was asked */
 	unsigned major, minor;
 	struct pgbouncer_table config; /* SHOW CONFIG, over that connection; empty: not known */
-	char *ini_problem;  /* where PgBouncer would stop reading pgbouncer.ini; NULL: nowhere */
-	unsigned installed; /* the text that the file has been seen to hold */
-	unsigned confirmed; /* the text that PgBouncer has been seen to follow */
+	char *ini_problem; /* where PgBouncer would stop reading pgbouncer.ini; NULL: nowhere */
+	char *ini_trouble; /* what else in it would cost clients, with the next move or start; NULL:
+	                      nothing */
+	char *ini_differs; /* what in it PgBouncer runs without, as last told; "": nothing */
+	unsigned installed;           /* the text that the file has been seen to hold */
+	unsigned confirmed;           /* the text that PgBouncer has been seen to follow */
 	struct pgbouncer_stale stale; /* while links are being cut */
 	char *foreign; /* what a person paused or disabled, as last told; "": nothing */
 
@@ -172,7 +175,7 @@ void pgbouncer_step_sweep(struct pgbouncer_driver *driver);
 
 /* --- pgbouncer_block.c: no RELOAD of a pgbouncer.ini that would not load --- */
 
-/* Reads it as PgBouncer would, with the text at hand in its place: facts.blocked. */
+/* Reads it as PgBouncer would, with the text at hand in its place: facts.blocked, ini_trouble. */
 void pgbouncer_look_at_ini(struct pgbouncer_driver *driver);
 void pgbouncer_step_blocked(struct pgbouncer_driver *driver);
 

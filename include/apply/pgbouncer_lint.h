@@ -16,6 +16,7 @@
 struct pgbouncer_lint {
 	const struct pgbouncer_table *config;    /* SHOW CONFIG */
 	const struct pgbouncer_table *databases; /* SHOW DATABASES */
+	const struct pgbouncer_table *users;     /* SHOW USERS; NULL: not known */
 	const struct pgbouncer_ini *ini;         /* the rendered file; NULL: not known */
 	const char *output;                      /* where that file is, for the message */
 	const struct pgbouncer_main *main;       /* pgbouncer.ini; NULL: not known */

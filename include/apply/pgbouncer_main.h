@@ -7,12 +7,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "apply/pgbouncer_ini.h"
 #include "apply/pgbouncer_pairs.h"
 #include "apply/pgbouncer_show.h"
 #include "base/err.h"
 
 struct pgbouncer_setting { /* of [pgbouncer] */
 	char *name, *value;
+	char *file;
+	unsigned line;
 };
 
 struct pgbouncer_main_database {
@@ -32,6 +35,8 @@ struct pgbouncer_main {
 	bool takes_output; /* it is, or one of the %include lines leads to, the output */
 	bool passed_over;  /* some %include line leads to what cannot be read here */
 	char *problem;     /* where reading ended early, as PgBouncer's would; NULL: it did not */
+	char *overruled;   /* where a database of the output is defined once more behind it: name,
+	                    * file and line of the first one; NULL: nowhere */
 };
 
 /* Who is to read it; all of it borrowed. */
@@ -43,6 +48,7 @@ struct pgbouncer_reading {
 	const char *output; /* this file holds `text` by then, whatever it holds now; NULL: none */
 	const char *text;   /* NULL: what it holds now */
 	size_t len;
+	const struct pgbouncer_ini *ini; /* the databases of `text`; NULL: not known */
 	bool only_problem; /* databases are not listed: on the path of a move, there may be many */
 };
 
@@ -54,6 +60,8 @@ bool pgbouncer_main_load(const char *file, const struct pgbouncer_reading *readi
 void pgbouncer_main_free(struct pgbouncer_main *config);
 
 /* NULL: not set there. */
+const struct pgbouncer_setting *pgbouncer_main_find(const struct pgbouncer_main *config,
+                                                    const char *name);
 const char *pgbouncer_main_get(const struct pgbouncer_main *config, const char *name);
 
 /* It is certain that PgBouncer does not read the output with this file. */
@@ -66,5 +74,10 @@ bool pgbouncer_main_leaves_out(const struct pgbouncer_main *config);
 #define PGBOUNCER_NOT_INCLUDED_CURE                                                                  \
 	"add the line \"%%include %s\" at its end, then systemctl reload pgbouncer; or, if that is " \
 	"another PgBouncer, correct console" /* output */
+
+/* Does PgBouncer lead the databases of `output` where that says, once it has read it? Not where one
+ * is defined once more behind it: `err` then names the file and line, and what to do. */
+bool pgbouncer_main_obeys(const struct pgbouncer_main *config, const char *output,
+                          struct err *err) MUST_CHECK;
 
 #endif

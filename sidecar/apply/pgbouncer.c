@@ -21,7 +21,7 @@ static struct pgbouncer_driver *driver_of(struct target *target)
 
 /* --- being done --- */
 
-static bool in_sync(const struct pgbouncer_driver *driver)
+static bool is_followed(const struct pgbouncer_driver *driver)
 {
 	const struct pgbouncer_facts *facts = &driver->facts;
 
@@ -29,6 +29,11 @@ static bool in_sync(const struct pgbouncer_driver *driver)
 	       !facts->console_down && !facts->moved && driver->intent.count == 0 && !facts->held &&
 	       !facts->install_due && !facts->reload_owed && !facts->serve_owed &&
 	       !facts->sweep_owed && !facts->waiting && !facts->blocked;
+}
+
+static bool in_sync(const struct pgbouncer_driver *driver)
+{
+	return is_followed(driver) && driver->ini_trouble == NULL;
 }
 
 static int64_t start_us(const struct pgbouncer_watch *watch)
@@ -90,7 +95,7 @@ void pgbouncer_tell_when_done(struct pgbouncer_driver *driver)
 {
 	struct pgbouncer_watch *watch = &driver->watch;
 
-	if (watch->told || !in_sync(driver))
+	if (watch->told || !is_followed(driver))
 		return;
 	watch->told = true;
 	driver->failures = 0;
@@ -355,7 +360,9 @@ static void status(const struct target *target, struct target_status *out)
 	const char *problem = driver->problem.data;
 
 	if (*problem == '\0')
-		problem = driver->foreign;
+		problem = *driver->foreign != '\0' ? driver->foreign : driver->ini_differs;
+	if (driver->ini_trouble != NULL)
+		problem = driver->ini_trouble;
 	if (driver->ini_problem != NULL)
 		problem = driver->ini_problem;
 	if (driver->owner_problem != NULL)
@@ -390,6 +397,8 @@ static void destroy(struct target *target)
 	free(driver->owner_problem);
 	pgbouncer_table_free(&driver->config);
 	free(driver->ini_problem);
+	free(driver->ini_trouble);
+	free(driver->ini_differs);
 	free(driver->foreign);
 	free(driver->primary);
 	free(driver->listen_addr);
@@ -414,6 +423,7 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	target_init(&driver->target, &ops, setup);
 	driver->watch.summary = driver->problem = (struct strbuf)STRBUF_INIT;
 	driver->foreign = xstrdup("");
+	driver->ini_differs = xstrdup("");
 	driver->facts.sweep_owed = true;
 	driver->max_db_connections = driver->min_pool_size = -1;
 	driver->listen_port = -1;

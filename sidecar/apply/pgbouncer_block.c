@@ -9,6 +9,7 @@
 
 #include "apply/pgbouncer_driver.h"
 #include "apply/pgbouncer_main.h"
+#include "apply/pgbouncer_next.h"
 #include "base/log.h"
 
 #define LOOK_MS 500
@@ -44,16 +45,74 @@ static void set_problem(struct pgbouncer_driver *driver, char *problem, const ch
 		tell(driver, file);
 }
 
-/* In a container of its own, or for PgBouncer's user only: nothing is known then. */
-static void tell_unread(struct pgbouncer_driver *driver, const char *file, const struct err *err)
+/* Not blocked: the databases that are right are moved. Takes over `trouble`. */
+static void set_trouble(struct pgbouncer_driver *driver, char *trouble)
 {
-	if (driver->unread_told || access(file, F_OK) != 0)
+	const struct config_target *config = driver->target.config;
+	const char *before = driver->ini_trouble != NULL ? driver->ini_trouble : "";
+	bool same = strcmp(before, trouble != NULL ? trouble : "") == 0;
+
+	free(driver->ini_trouble);
+	driver->ini_trouble = trouble;
+	if (same || trouble == NULL)
 		return;
+	log_error("pgbouncer_ini_trouble", KV_STR("cluster", config->cluster),
+	          KV_STR("target", config->name), KV_STR("error", trouble),
+	          KV_STR("next", "correct it before the next failover or start of PgBouncer; segue "
+	                         "reads it again with every look at PgBouncer"));
+	target_failed(&driver->target);
+}
+
+/* In a container of its own, or for PgBouncer's user only: nothing is known then. */
+static char *judge_unread(struct pgbouncer_driver *driver, const char *file, const struct err *err)
+{
+	struct err problem;
+
+	if (!pgbouncer_next_reads(&driver->config, file, &problem))
+		return xstrdup(problem.message);
+	if (driver->facts.console_down && driver->ini_problem != NULL) /* why it does not start */
+		return xstrdup(driver->ini_problem);
+	if (driver->unread_told || access(file, F_OK) != 0)
+		return NULL;
 	driver->unread_told = true;
 	log_warning("pgbouncer_ini_unread", KV_STR("cluster", driver->target.config->cluster),
 	            KV_STR("target", driver->target.config->name), KV_ERR(err),
 	            KV_STR("next", "PgBouncer is told to RELOAD without a look at it: let segue's "
 	                           "user read it"));
+	return NULL;
+}
+
+/* Caller frees; NULL: none. */
+static char *find_trouble(const struct pgbouncer_driver *driver, const struct pgbouncer_main *found)
+{
+	struct err err;
+	bool some;
+
+	if (!pgbouncer_main_obeys(found, driver->target.config->output, &err) ||
+	    (!pgbouncer_next_lets_in(&driver->config, found, &some, &err) && !some))
+		return xstrdup(err.message);
+	return NULL;
+}
+
+/* A person may mean it: it is said once. */
+static void tell_differs(struct pgbouncer_driver *driver, const struct pgbouncer_main *found)
+{
+	auto_strbuf struct strbuf now = STRBUF_INIT;
+
+	(void)pgbouncer_next_differs(&driver->config, found, true, &now);
+	for (size_t i = 0; i < now.len; i++)
+		if (now.data[i] == '\n')
+			now.data[i] = i + 1 < now.len ? ';' : ' ';
+	if (strcmp(driver->ini_differs, now.data) == 0)
+		return;
+	if (now.len > 0)
+		log_warning(
+		    "pgbouncer_ini_differs", KV_STR("cluster", driver->target.config->cluster),
+		    KV_STR("target", driver->target.config->name), KV_STR("what", now.data),
+		    KV_STR("next", "nothing is done: restart PgBouncer when you like, or put "
+		                   "the setting back"));
+	free(driver->ini_differs);
+	driver->ini_differs = strbuf_detach(&now);
 }
 
 /* Takes what is found of it. Caller frees; NULL: nothing is wrong. */
@@ -73,6 +132,8 @@ void pgbouncer_look_at_ini(struct pgbouncer_driver *driver)
 	                                          .output = driver->target.config->output,
 	                                          .text = driver->text != NULL ? driver->text : "",
 	                                          .len = driver->len,
+	                                          .ini =
+	                                              driver->generation != 0 ? &driver->ini : NULL,
 	                                          .only_problem = true};
 	struct pgbouncer_main found;
 	struct err err;
@@ -80,10 +141,12 @@ void pgbouncer_look_at_ini(struct pgbouncer_driver *driver)
 	if (file == NULL || *file != '/') /* relative to where PgBouncer was started */
 		return;
 	if (pgbouncer_main_load(file, &reading, &found, &err)) {
+		set_trouble(driver, find_trouble(driver, &found));
+		tell_differs(driver, &found);
 		set_problem(driver, problem_of(&found, file, reading.output), file);
 	} else {
-		tell_unread(driver, file, &err);
-		set_problem(driver, NULL, file);
+		set_trouble(driver, NULL);
+		set_problem(driver, judge_unread(driver, file, &err), file);
 	}
 	pgbouncer_main_free(&found);
 }

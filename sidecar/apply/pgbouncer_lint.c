@@ -109,6 +109,21 @@ static void append_name(struct strbuf *names, const char *name)
 		strbuf_append_str(names, ", ...");
 }
 
+/* A user's own pool_mode counts before that of the database. */
+static void append_session_users(const struct findings *findings, struct strbuf *names)
+{
+	const struct pgbouncer_table *users = findings->lint->users;
+
+	for (size_t i = 0; users != NULL && i < users->row_count; i++) {
+		const char *name = pgbouncer_table_get(users, i, "name");
+		const char *mode = pgbouncer_table_get(users, i, "pool_mode");
+		auto_free char *shown = xasprintf("user %s", name != NULL ? name : "?");
+
+		if (mode != NULL && strcmp(mode, "session") == 0)
+			append_name(names, shown);
+	}
+}
+
 static void judge_pool_mode(struct findings *findings)
 {
 	const struct pgbouncer_table *databases = findings->lint->databases;
@@ -126,6 +141,7 @@ static void judge_pool_mode(struct findings *findings)
 		    is_ours(findings, name))
 			append_name(&names, name);
 	}
+	append_session_users(findings, &names);
 	if (names.len > 0)
 		report(findings,
 		       "server_fast_close: 0, and pool_mode is session (%s): clients keep their "

@@ -34,6 +34,7 @@ struct reader {
 	unsigned turned; /* the line of the %include that has ended in another one; 0: a section has
 	                    begun since, or there was none */
 	unsigned depth;
+	bool in_output, behind_output;
 };
 
 static bool is_version_known(const struct reader *reader)
@@ -114,7 +115,7 @@ static bool judge_setting(const struct reader *reader, const struct pgbouncer_se
 }
 
 static bool take_setting(struct reader *reader, const struct pgbouncer_lines *lines,
-                         struct err *err)
+                         const char *file, struct err *err)
 {
 	struct pgbouncer_main *out = reader->out;
 	struct pgbouncer_setting *setting;
@@ -122,8 +123,10 @@ static bool take_setting(struct reader *reader, const struct pgbouncer_lines *li
 	out->settings =
 	    xreallocarray(out->settings, out->setting_count + 1, sizeof(*out->settings));
 	setting = &out->settings[out->setting_count++];
-	*setting = (struct pgbouncer_setting){xstrdup(lines->name),
-	                                      xstrndup(lines->value, lines->value_len)};
+	*setting = (struct pgbouncer_setting){.name = xstrdup(lines->name),
+	                                      .value = xstrndup(lines->value, lines->value_len),
+	                                      .file = xstrdup(file),
+	                                      .line = lines->line};
 	return judge_setting(reader, setting, err);
 }
 
@@ -150,6 +153,17 @@ static void set_database(struct pgbouncer_main *out, struct pgbouncer_main_datab
 	out->databases[out->database_count++] = *database;
 }
 
+/* The last definition of a database is the one that counts. One is enough to tell. */
+static void note_overruled(struct reader *reader, const struct pgbouncer_lines *lines,
+                           const char *file)
+{
+	struct pgbouncer_main *out = reader->out;
+
+	if (reader->behind_output && !reader->in_output && out->overruled == NULL &&
+	    reader->how->ini != NULL && pgbouncer_ini_find(reader->how->ini, lines->name) != NULL)
+		out->overruled = xasprintf("%s line %u defines %s", file, lines->line, lines->name);
+}
+
 /* The text of the entry '*' is looked at when a client asks for a database without one. */
 static bool take_database(struct reader *reader, const struct pgbouncer_lines *lines,
                           const char *file, struct err *err)
@@ -161,6 +175,7 @@ static bool take_database(struct reader *reader, const struct pgbouncer_lines *l
 		return err_set(err, "the name is reserved: it is PgBouncer's console");
 	if (!pgbouncer_pairs_read(lines->value, lines->value_len, &database.pairs, err) && !any)
 		return false;
+	note_overruled(reader, lines, file);
 	ok = any || !is_version_known(reader) || pgbouncer_database_passes(&database.pairs, err);
 	if (!ok || reader->how->only_problem) {
 		pgbouncer_pairs_free(&database.pairs);
@@ -210,7 +225,7 @@ static bool take_entry(struct reader *reader, const struct pgbouncer_lines *line
 	case SECTION_USERS:
 		return judge_user(reader, lines, err);
 	case SECTION_PGBOUNCER:
-		return take_setting(reader, lines, err);
+		return take_setting(reader, lines, file, err);
 	}
 	return true;
 }
@@ -302,16 +317,25 @@ static bool take_statement(struct reader *reader, struct pgbouncer_lines *lines,
 	return false;
 }
 
+/* What stands above it is overruled by it. */
+static void enter_output(struct reader *reader, struct strbuf *text)
+{
+	strbuf_append(text, reader->how->text, reader->how->len);
+	reader->behind_output = true;
+	free(STEAL(reader->out->overruled));
+}
+
 /* given: it holds the text at hand by then.
  * NOLINTNEXTLINE(misc-no-recursion): a %include in an included file; depth is bounded */
 static bool read_file(struct reader *reader, const char *file, bool given, struct err *err)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct pgbouncer_lines lines;
-	bool more = true, ok = true;
+	bool more = true, ok = true, around = reader->in_output;
 
+	reader->in_output = given;
 	if (given)
-		strbuf_append(&text, reader->how->text, reader->how->len);
+		enter_output(reader, &text);
 	else if (!file_read(file, FILE_MAX, &text, NULL, err))
 		return false;
 	pgbouncer_lines_init(&lines, text.data, text.len);
@@ -321,6 +345,7 @@ static bool read_file(struct reader *reader, const char *file, bool given, struc
 	if (!ok)
 		err_wrap(err, "%s line %u", file, lines.line);
 	pgbouncer_lines_fini(&lines);
+	reader->in_output = around;
 	return ok;
 }
 
@@ -343,6 +368,7 @@ void pgbouncer_main_free(struct pgbouncer_main *config)
 	for (size_t i = 0; i < config->setting_count; i++) {
 		free(config->settings[i].name);
 		free(config->settings[i].value);
+		free(config->settings[i].file);
 	}
 	for (size_t i = 0; i < config->database_count; i++)
 		database_fini(&config->databases[i]);
@@ -352,18 +378,36 @@ void pgbouncer_main_free(struct pgbouncer_main *config)
 	free(config->settings);
 	free(config->databases);
 	free(config->problem);
+	free(config->overruled);
 	*config = (struct pgbouncer_main){0};
+}
+
+const struct pgbouncer_setting *pgbouncer_main_find(const struct pgbouncer_main *config,
+                                                    const char *name)
+{
+	for (size_t i = config->setting_count; i > 0; i--) /* the last one counts */
+		if (strcmp(config->settings[i - 1].name, name) == 0)
+			return &config->settings[i - 1];
+	return NULL;
 }
 
 const char *pgbouncer_main_get(const struct pgbouncer_main *config, const char *name)
 {
-	for (size_t i = config->setting_count; i > 0; i--) /* the last one counts */
-		if (strcmp(config->settings[i - 1].name, name) == 0)
-			return config->settings[i - 1].value;
-	return NULL;
+	const struct pgbouncer_setting *setting = pgbouncer_main_find(config, name);
+
+	return setting != NULL ? setting->value : NULL;
 }
 
 bool pgbouncer_main_leaves_out(const struct pgbouncer_main *config)
 {
 	return !config->takes_output && !config->passed_over && config->problem == NULL;
+}
+
+bool pgbouncer_main_obeys(const struct pgbouncer_main *config, const char *output, struct err *err)
+{
+	return config->overruled == NULL ||
+	       err_set(err,
+	               "%s once more, behind the %%include of %s, and the last definition is the "
+	               "one that PgBouncer follows: remove that one",
+	               config->overruled, output);
 }

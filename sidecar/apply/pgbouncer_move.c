@@ -102,17 +102,22 @@ void pgbouncer_step_reload(struct pgbouncer_driver *driver)
 }
 
 /* segue has written it, and may not even read it itself. */
-static char *stuck_problem(const char *differs, const char *output)
+static char *stuck_problem(const char *differs, const char *output, const char *trouble)
 {
+	if (trouble != NULL)
+		return xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: "
+		                 "%s: %s",
+		                 differs, trouble);
 	if (access(output, R_OK) != 0)
 		return xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: "
 		                 "%s: it cannot read the file %s (%s): correct mode and owner in "
 		                 "its section",
 		                 differs, output, strerror(errno));
-	return xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: %s: is "
-	                 "\"%%include %s\" in its pgbouncer.ini, is what follows it right, and may "
-	                 "PgBouncer's user read that file?",
-	                 differs, output);
+	return xasprintf(
+	    "PgBouncer was told to RELOAD, and SHOW DATABASES still differs: %s: is "
+	    "\"%%include %s\" in its pgbouncer.ini, and may PgBouncer's user read that "
+	    "file?",
+	    differs, output);
 }
 
 void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
@@ -121,7 +126,8 @@ void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
 	struct pgbouncer_diff diff;
 
 	pgbouncer_diff(&driver->ini, &driver->live, &diff);
-	problem = stuck_problem(diff.summary.data, driver->target.config->output);
+	problem =
+	    stuck_problem(diff.summary.data, driver->target.config->output, driver->ini_trouble);
 	pgbouncer_diff_free(&diff);
 	if (driver->facts.held) {
 		pgbouncer_fail(driver, "drift_stays", problem, "clients wait on");

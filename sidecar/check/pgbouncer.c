@@ -13,6 +13,7 @@
 #include "apply/pgbouncer_ini.h"
 #include "apply/pgbouncer_lint.h"
 #include "apply/pgbouncer_main.h"
+#include "apply/pgbouncer_next.h"
 #include "apply/pgbouncer_show.h"
 #include "base/file.h"
 #include "check/check.h"
@@ -167,22 +168,50 @@ static bool is_unrendered(const char *output)
 	return text.data[strspn(text.data, " \t\r\n")] == '\0';
 }
 
-/* That SHOW DATABASES looks right does not tell: another file may say the same today. */
+/* That SHOW DATABASES looks right does not tell: a copy of the output, or an older entry of the
+ * same name, may say the same today. */
 static void check_include(struct check *check, const char *what, const char *main_file,
                           const struct pgbouncer_main *found, const char *output)
 {
 	auto_free char *fix = xasprintf(PGBOUNCER_NOT_INCLUDED_CURE, output);
 
+	struct err err;
+
+	if (!pgbouncer_main_obeys(found, output, &err))
+		check_note(check, CHECK_FAIL, what, "systemctl reload pgbouncer", "%s",
+		           err.message);
 	if (pgbouncer_main_leaves_out(found))
 		check_note(check, CHECK_FAIL, what, fix, PGBOUNCER_NOT_INCLUDED, main_file, output);
 }
 
+/* Who reaches PgBouncer after its next start? */
+static void check_next(struct check *check, const char *what, const struct pgbouncer_table *config,
+                       const struct pgbouncer_main *found)
+{
+	auto_strbuf struct strbuf differs = STRBUF_INIT;
+	struct err err;
+	bool some;
+
+	if (!pgbouncer_next_lets_in(config, found, &some, &err))
+		check_note(check, some ? CHECK_WARN : CHECK_FAIL, what, NULL, "%s", err.message);
+	if (pgbouncer_next_differs(config, found, false, &differs) > 0)
+		note_findings(check, what, &differs);
+}
+
 /* Somewhere else than here, or for PgBouncer's user only. */
 static void note_unread(struct check *check, const char *what, const char *main_file,
-                        const char *output, const char *problem)
+                        const struct pgbouncer_table *config, const char *output,
+                        const char *problem)
 {
 	auto_free char *fix = xasprintf("let %s read it", check->as);
+	struct err err;
 
+	if (*main_file == '/' && !pgbouncer_next_reads(config, main_file, &err)) {
+		check_note(check, CHECK_FAIL, what,
+		           "until then it follows no failover, and does not start again", "%s",
+		           err.message);
+		return;
+	}
 	if (is_unrendered(output))
 		check_note(check, CHECK_WARN, what, "look for it yourself",
 		           "whether %%include %s is in it is not known: %s", output, problem);
@@ -206,7 +235,7 @@ static bool check_main(struct check *check, const char *what, const char *main_f
 	if (*main_file != '/')
 		err_set(&err, "%s, where PgBouncer was started", main_file);
 	if (*main_file != '/' || !pgbouncer_main_load(main_file, reading, found, &err)) {
-		note_unread(check, what, main_file, output, err.message);
+		note_unread(check, what, main_file, reading->config, output, err.message);
 		return false;
 	}
 	if (found->problem != NULL)
@@ -239,7 +268,8 @@ static void note_unrendered(struct check *check, const char *what, const char *o
 static void check_settings(struct check *check, const char *what,
                            const struct config_target *target, const struct rendered *rendered,
                            unsigned minor, const struct pgbouncer_table *config,
-                           const struct pgbouncer_table *databases)
+                           const struct pgbouncer_table *databases,
+                           const struct pgbouncer_table *users)
 {
 	bool unrendered = is_unrendered(target->output);
 	const char *main_file = pgbouncer_config_get(config, "conffile");
@@ -248,16 +278,20 @@ static void check_settings(struct check *check, const char *what,
 	    .config = config,
 	    .output = target->output,
 	    .text = rendered->ini != NULL ? rendered->text.data : NULL,
-	    .len = rendered->text.len};
+	    .len = rendered->text.len,
+	    .ini = rendered->ini};
 	auto_strbuf struct strbuf findings = STRBUF_INIT;
 	struct pgbouncer_main found;
 	bool known = check_main(check, what, main_file, target->output, &reading, &found);
 
-	if (known)
+	if (known) {
 		check_include(check, what, main_file, &found, target->output);
+		check_next(check, what, config, &found);
+	}
 	(void)pgbouncer_lint(
 	    &(struct pgbouncer_lint){.config = config,
 	                             .databases = databases,
+	                             .users = users,
 	                             .ini = rendered->ini,
 	                             .output = target->output,
 	                             .main = known ? &found : NULL,
@@ -306,14 +340,15 @@ static void check_running(struct check *check, struct console *console, const ch
                           const struct config_target *target, const struct rendered *rendered,
                           unsigned minor)
 {
-	struct pgbouncer_table config, databases = {0};
+	struct pgbouncer_table config, databases = {0}, users = {0};
 	struct err err;
 
 	if (is_unrendered(target->output))
 		note_unrendered(check, what, target->output);
 	if (ask(check, console, "SHOW CONFIG", &config, &err) &&
-	    ask(check, console, "SHOW DATABASES", &databases, &err)) {
-		check_settings(check, what, target, rendered, minor, &config, &databases);
+	    ask(check, console, "SHOW DATABASES", &databases, &err) &&
+	    ask(check, console, "SHOW USERS", &users, &err)) {
+		check_settings(check, what, target, rendered, minor, &config, &databases, &users);
 		check_own(check, target, &config);
 		check_user_of(check, target, &config);
 	} else {
@@ -321,6 +356,7 @@ static void check_running(struct check *check, struct console *console, const ch
 	}
 	pgbouncer_table_free(&config);
 	pgbouncer_table_free(&databases);
+	pgbouncer_table_free(&users);
 }
 
 static void render(struct check *check, const struct config_target *target, struct rendered *out)

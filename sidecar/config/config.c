@@ -13,6 +13,7 @@
 #include "config/grammar.h"
 #include "config/index.h"
 #include "config/parse.h"
+#include "config/unread.h"
 #include "config/values.h"
 
 #define FILE_MAX ((size_t)1024 * 1024) /* bytes of segue.ini */
@@ -237,6 +238,7 @@ struct config *config_load_text(const char *file, const char *text, size_t len,
 	strbuf_init(&config->text);
 	strbuf_append(&config->text, text, len);
 	config_parse(text, len, &document, &wrong);
+	config_unread_find(config->text.data, environ, &wrong, &odd);
 	config_build(&document, config, &wrong);
 	check_document(config, &document, &wrong, &odd);
 	name_after_host(&config->name, "segue", &wrong);

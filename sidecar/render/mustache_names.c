@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/letters.h"
 #include "render/mustache_ast.h"
 
 /* What a section has pushed: the fields that are found in it. */
@@ -37,41 +38,11 @@ static bool check_list(struct walk *walk, const struct ast_list *list, const str
 
 /* --- the nearest name --- */
 
-#define NAME_LEN_MAX 64
-
-static size_t smallest(size_t a, size_t b, size_t c)
-{
-	size_t least = a < b ? a : b;
-
-	return least < c ? least : c;
-}
-
-/* How many letters have to be added, left out or replaced (Levenshtein). */
-static size_t distance(const char *a, const char *b)
-{
-	size_t row[NAME_LEN_MAX + 1], len = strnlen(b, NAME_LEN_MAX);
-
-	for (size_t j = 0; j <= len; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		size_t before = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 1; j <= len; j++) {
-			size_t above = row[j];
-
-			row[j] = smallest(above + 1, row[j - 1] + 1, before + (a[i] != b[j - 1]));
-			before = above;
-		}
-	}
-	return row[len];
-}
-
 static void take_nearest(const struct mustache_fields *fields, const char *name,
                          const char **nearest, size_t *least)
 {
 	for (; fields != NULL && fields->name != NULL; fields++) {
-		size_t letters = distance(name, fields->name);
+		size_t letters = letters_apart(name, fields->name);
 
 		if (letters < *least) {
 			*least = letters;

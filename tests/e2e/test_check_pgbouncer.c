@@ -1,7 +1,9 @@
 /* `segue check` against real PgBouncers. */
 #include <criterion/criterion.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
@@ -16,11 +18,17 @@
 	"server_login_retry = 1\ntcp_user_timeout = 2000\ntcp_keepidle = 2\ntcp_keepintvl = 1\n" \
 	"tcp_keepcnt = 2\nclient_login_timeout = 120\n"
 
+static bool as_pgbouncer; /* the next check runs as PgBouncer's user */
+
 static int run_check(void *arg)
 {
+	const struct passwd *postgres =
+	    as_pgbouncer && geteuid() == 0 ? getpwnam("postgres") : NULL;
 	char verb[] = "check", option[] = "-c";
 	char *argv[] = {verb, option, arg, NULL};
 
+	if (postgres != NULL && setresuid(postgres->pw_uid, postgres->pw_uid, 0) != 0)
+		return -1;
 	return cmd_check(3, argv);
 }
 
@@ -87,7 +95,9 @@ Test(check_pgbouncer, what_would_cost_a_failover_is_a_warning)
 {
 	struct lab *lab = lab_create("check");
 	struct lab_pgbouncer *bouncer =
-	    start(lab, "pool_mode = session\nquery_wait_timeout = 20\nclient_login_timeout = 10\n",
+	    start(lab,
+	          "pool_mode = session\nquery_wait_timeout = 20\nclient_login_timeout = 10\n"
+	          "[users]\nwatcher = pool_mode=session\n",
 	          "old = host=127.0.0.1 port=5432\na = host=localhost");
 	const char *printed;
 	int code;
@@ -97,8 +107,9 @@ Test(check_pgbouncer, what_would_cost_a_failover_is_a_warning)
 	expect_line(printed, "warn  pgbouncer/p: server_login_retry: 15 s: ");
 	expect_line(printed, "warn  pgbouncer/p: query_wait_timeout: 20 s, and hold_timeout");
 	expect_line(printed, "warn  pgbouncer/p: client_login_timeout: 10 s, and hold_timeout");
-	expect_line(printed,
-	            "warn  pgbouncer/p: server_fast_close: 0, and pool_mode is session (a)");
+	expect_line(
+	    printed,
+	    "warn  pgbouncer/p: server_fast_close: 0, and pool_mode is session (a, user watcher)");
 	expect_line(printed, "warn  pgbouncer/p: tcp_user_timeout: 0: ");
 	expect_line(printed, "warn  pgbouncer/p: tcp_keepidle: 0 ");
 	expect_line(printed, "warn  pgbouncer/p: [databases]: SHOW DATABASES has no a_ro: the "
@@ -205,6 +216,87 @@ Test(check_pgbouncer, a_pgbouncer_ini_that_would_not_load)
 	                                "setting of this name, and would stop reading here: "
 	                                "correct it, then systemctl reload pgbouncer\n",
 	                                main_file));
+	lab_destroy(lab);
+}
+
+Test(check_pgbouncer, a_pgbouncer_ini_that_pgbouncer_cannot_read_either)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer =
+	    start(lab, GOOD, "a = host=10.0.0.9\na_ro = host=10.0.0.9,10.0.0.8");
+	const char *main_file = lab_pgbouncer_main_file(bouncer), *printed;
+	int code;
+
+	as_pgbouncer = true;
+	cr_assert_eq(chmod(main_file, geteuid() == 0 ? 0600 : 0), 0);
+	cr_assert(geteuid() != 0 || chown(main_file, 0, 0) == 0);
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, lab_printf(lab, "FAIL  pgbouncer/p: PgBouncer cannot read %s, as its ",
+	                                main_file));
+	lab_destroy(lab);
+}
+
+/* It goes on as long as it runs. */
+Test(check_pgbouncer, a_pgbouncer_that_would_let_nobody_in_after_its_next_start)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer =
+	    start(lab, GOOD, "a = host=10.0.0.9\na_ro = host=10.0.0.9,10.0.0.8");
+	const char *main_file = lab_pgbouncer_main_file(bouncer), *printed;
+	const char *file = lab_path(lab, "userlist.tx"), *good = lab_read_file(lab, main_file);
+	int code;
+
+	lab_write_file(main_file, lab_printf(lab, "%s[pgbouncer]\nauth_file = %s\n", good, file));
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, lab_printf(lab, "FAIL  pgbouncer/p: %s line ", main_file));
+	expect_line(printed,
+	            lab_printf(lab,
+	                       ": auth_file = %s: after its next start PgBouncer lets in nobody "
+	                       "whose name it has to read there: there is no such file: ",
+	                       file));
+	lab_write_file(main_file, lab_printf(lab,
+	                                     "%s[pgbouncer]\nlisten_addr = 127.0.0.11\n"
+	                                     "max_client_conn = 1\n",
+	                                     good));
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	cr_expect_eq(code, CMD_OK, "%s", printed);
+	expect_line(printed, ": listen_addr = 127.0.0.11, and PgBouncer runs with 127.0.0.1: its "
+	                     "next start changes that: ");
+	expect_line(printed,
+	            ": max_client_conn = 1, and PgBouncer runs with 1000: its next RELOAD, "
+	            "and segue sends one with each move, changes that: ");
+	lab_destroy(lab);
+}
+
+/* All of them lead to the right server until the next failover. */
+Test(check_pgbouncer, a_copy_is_included_or_a_database_defined_once_more)
+{
+	struct lab *lab = lab_create("check");
+	struct lab_pgbouncer *bouncer =
+	    start(lab, GOOD, "a = host=127.0.0.1\na_ro = host=127.0.0.2,127.0.0.3");
+	const char *main_file = lab_pgbouncer_main_file(bouncer), *printed;
+	const char *output = lab_pgbouncer_databases_file(bouncer);
+	const char *good = lab_read_file(lab, main_file), *copy = lab_path(lab, "copy.ini");
+	int code;
+
+	lab_write_file(copy, lab_read_file(lab, output));
+	lab_write_file(main_file, lab_printf(lab, "%%include %s%s", copy, strchr(good, '\n')));
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed,
+	            lab_printf(lab, "with %s, which does not take in %s: ", main_file, output));
+	lab_write_file(main_file, lab_printf(lab, "%%include %s\n%%include %s%s", output, copy,
+	                                     strchr(good, '\n')));
+	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
+	cr_expect_eq(code, CMD_FAILED, "%s", printed);
+	expect_line(printed, lab_printf(lab,
+	                                "FAIL  pgbouncer/p: %s line 2 defines a once more, behind "
+	                                "the %%include of %s, and the last definition is the one "
+	                                "that PgBouncer follows: remove that one: systemctl reload "
+	                                "pgbouncer\n",
+	                                copy, output));
 	lab_destroy(lab);
 }
 

@@ -1,8 +1,10 @@
 /* The PgBouncer target and what goes wrong around it: crashes, people, refusals. */
 #include <criterion/criterion.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -257,6 +259,121 @@ Test(pgbouncer_driver_trouble, who_is_held_when_pgbouncer_ini_breaks_is_let_go_i
 	lab_write_file(lab_pgbouncer_main_file(d.bouncer), good);
 	cr_assert(pgdriver_wait_sync(&d));
 	cr_expect(pgdriver_leads_to(&d, 1));
+}
+
+/* --- a database that is defined once more, behind the %include --- */
+
+static const char *define_once_more(void)
+{
+	const char *file = lab_pgbouncer_main_file(d.bouncer), *text = lab_read_file(d.lab, file);
+
+	lab_write_file(file, lab_printf(d.lab,
+	                                "%s[databases]\napp = host=127.0.0.1 port=%u "
+	                                "dbname=postgres\n",
+	                                text, lab_pg_port(d.pg, 0)));
+	return text;
+}
+
+Test(pgbouncer_driver_trouble, a_database_that_is_defined_once_more_is_told_before_the_failover)
+{
+	struct target_status status;
+	const char *good;
+
+	pgdriver_apply(&d, 0);
+	good = define_once_more();
+	cr_assert(pgdriver_wait_problem(&d, " defines app once more, behind the %include of "));
+	target_status(d.target, &status);
+	cr_expect_not(status.in_sync);
+	cr_expect_eq(pgdriver_count_log(&d, "event=pgbouncer_ini_trouble"), 1);
+	cr_expect(pgdriver_leads_to(&d, 0));
+	lab_write_file(lab_pgbouncer_main_file(d.bouncer), good);
+	cr_assert(pgdriver_wait_sync(&d));
+}
+
+Test(pgbouncer_driver_trouble, a_move_that_stops_at_a_second_definition_names_its_line)
+{
+	const char *good;
+
+	d.databases = 2;
+	pgdriver_apply(&d, 0);
+	good = define_once_more();
+	pgdriver_name(&d, 1);
+	cr_assert(pgdriver_wait_log(&d, "event=move_failed"));
+	cr_expect(pgdriver_wait_problem(&d, " defines app once more"));
+	cr_expect(pgdriver_wait_paused(&d, "app", false));
+	cr_expect(pgdriver_says(&d, "app1", "port", lab_printf(d.lab, "%u", lab_pg_port(d.pg, 1))),
+	          "the others are moved");
+	lab_write_file(lab_pgbouncer_main_file(d.bouncer), good);
+	cr_assert(pgdriver_wait_sync(&d));
+	cr_expect(pgdriver_leads_to(&d, 1));
+}
+
+/* --- a pgbouncer.ini that costs clients at the next start --- */
+
+Test(pgbouncer_driver_trouble, an_auth_file_that_is_missing_is_told_before_the_next_start)
+{
+	const char *file = lab_pgbouncer_main_file(d.bouncer), *good;
+	struct target_status status;
+
+	pgdriver_apply(&d, 0);
+	good = lab_read_file(d.lab, file);
+	lab_write_file(file, lab_printf(d.lab, "%s[pgbouncer]\nauth_file = %s/userlist.tx\n", good,
+	                                lab_dir(d.lab)));
+	cr_assert(pgdriver_wait_problem(&d, "/userlist.tx: after its next start PgBouncer lets in "
+	                                    "nobody "));
+	target_status(d.target, &status);
+	cr_expect_not(status.in_sync);
+	lab_write_file(file, good);
+	cr_assert(pgdriver_wait_sync(&d));
+}
+
+Test(pgbouncer_driver_trouble, another_address_to_listen_at_is_told_and_no_fault)
+{
+	const char *file = lab_pgbouncer_main_file(d.bouncer);
+	struct target_status status;
+
+	pgdriver_apply(&d, 0);
+	lab_write_file(file, lab_printf(d.lab, "%s[pgbouncer]\nlisten_addr = 127.0.0.11\n",
+	                                lab_read_file(d.lab, file)));
+	cr_assert(pgdriver_wait_problem(&d, ": listen_addr = 127.0.0.11, and PgBouncer runs with "
+	                                    "127.0.0.1: its next start changes that"));
+	target_status(d.target, &status);
+	cr_expect(status.in_sync);
+	cr_expect_eq(pgdriver_count_log(&d, "event=pgbouncer_ini_differs"), 1);
+}
+
+static void become(const struct passwd *user)
+{
+	if (user != NULL)
+		cr_assert_eq(setresuid(user->pw_uid, user->pw_uid, 0), 0);
+}
+
+static void become_again(const struct passwd *user)
+{
+	if (user != NULL)
+		cr_assert_eq(setresuid(0, 0, 0), 0);
+}
+
+Test(pgbouncer_driver_trouble,
+     a_pgbouncer_ini_that_pgbouncer_cannot_read_is_told_before_the_failover)
+{
+	const struct passwd *postgres = geteuid() == 0 ? getpwnam("postgres") : NULL;
+	const char *file = lab_pgbouncer_main_file(d.bouncer);
+	struct target_status status;
+
+	pgdriver_apply(&d, 0);
+	cr_assert(postgres == NULL || chown(file, 0, 0) == 0);
+	cr_assert_eq(chmod(file, postgres != NULL ? 0600 : 0), 0);
+	become(postgres);
+	cr_assert(pgdriver_wait_problem(&d, "PgBouncer cannot read "));
+	target_status(d.target, &status);
+	cr_expect_not(status.in_sync);
+	cr_expect(pgdriver_leads_to(&d, 0));
+	become_again(postgres);
+	cr_assert_eq(chmod(file, 0644), 0);
+	become(postgres);
+	cr_assert(pgdriver_wait_sync(&d));
+	become_again(postgres);
 }
 
 static void replace_console(const char *conninfo)

@@ -281,6 +281,24 @@ Test(config, variables_are_put_into_names_of_sections)
 	config_free(config);
 }
 
+Test(config, a_variable_that_is_one_letter_off_is_refused)
+{
+	static const char text[] = CLUSTER TARGET "var.v = ${SEGUE_DBNAME:-}\n";
+	struct strbuf errors = STRBUF_INIT;
+	struct config *config;
+
+	setenv("SEGUE_DBNAM", "orders", 1);
+	cr_assert_null(config_load_text("t.ini", text, strlen(text), &errors));
+	cr_expect_not_null(strstr(errors.data, ": found SEGUE_DBNAM in the environment, "), "%s",
+	                   errors.data);
+	setenv("SEGUE_DBNAME", "orders", 1);
+	config = load(text);
+	cr_expect_not_null(strstr(config->warnings.data, "the nearest name is SEGUE_DBNAME\n"),
+	                   "%s", config->warnings.data);
+	config_free(config);
+	strbuf_fini(&errors);
+}
+
 Test(config, a_section_whose_name_is_not_set_is_refused)
 {
 	static const char text[] = CLUSTER "[cluster ${SEGUE_NO}]\npath = /b\n";

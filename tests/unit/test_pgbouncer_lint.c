@@ -267,3 +267,31 @@ Test(pgbouncer_lint, a_long_list_of_databases_is_cut)
 	cr_expect_not_null(strstr(found, ", ...: leads to a server"), "%s", found);
 	cr_expect_lt(strlen(found), 500);
 }
+
+Test(pgbouncer_lint, a_user_with_a_pool_mode_of_its_own)
+{
+	struct topology topology = one_standby();
+	struct pgbouncer_table config = table_of("key|value|default|changeable\n"
+	                                         "pool_mode|transaction|session|yes\n"
+	                                         "server_fast_close|0|0|yes\n"),
+	                       live = table_of(APP),
+	                       users = table_of("name|pool_mode\nbob|session\neve|statement\n"
+	                                        "app|NULL\n");
+	struct strbuf out = STRBUF_INIT;
+
+	cr_expect_eq(pgbouncer_lint(&(struct pgbouncer_lint){.config = &config,
+	                                                     .databases = &live,
+	                                                     .users = &users,
+	                                                     .output = "/a.ini",
+	                                                     .topology = &topology,
+	                                                     .unrendered = true,
+	                                                     .console = TCP_CONSOLE},
+	                            &out),
+	             2, "%s", out.data);
+	cr_expect_not_null(strstr(out.data, "pool_mode is session (user bob): "), "%s", out.data);
+	strbuf_fini(&out);
+	topology_fini(&topology);
+	pgbouncer_table_free(&config);
+	pgbouncer_table_free(&live);
+	pgbouncer_table_free(&users);
+}

@@ -254,3 +254,78 @@ Test(pgbouncer_main, later_versions_read_more)
 	expect_problem(26, "[databases]\na = hots=b\n", "line 2: a: PgBouncer has no key 'hots'");
 	expect_problem(40, "[databases]\na = new_key=b\n[new_section]\nx = y\n", "");
 }
+
+/* The last definition counts, whoever includes it. */
+Test(pgbouncer_main, a_database_of_the_output_that_is_defined_once_more)
+{
+	static const char output[] = "[databases]\na = host=10.0.0.1\nb = host=10.0.0.1\n";
+	static const struct {
+		const char *before, *behind, *says;
+	} cases[] = {
+	    {"[databases]\na = host=old\n", "", NULL},
+	    {"", "c = host=old\n* = host=old\n", NULL},
+	    {"", "[pgbouncer]\na = 1\n", NULL},
+	    {"[databases]\n", "[users]\na = pool_mode=session\n", NULL},
+	    {"", "b = host=10.0.0.1\na = host=old\n", "/pgbouncer.ini line 2 defines b once more"},
+	    {"; x\n", "[databases]\na=\n", "/pgbouncer.ini line 4 defines a once more"},
+	};
+
+	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+		struct pgbouncer_reading reading = {.text = output, .len = strlen(output)};
+		struct folder folder;
+		struct pgbouncer_ini ini;
+		struct pgbouncer_main config;
+		struct err err = {""};
+		auto_free char *text = NULL;
+		size_t row = i / 2;
+
+		folder_init(&folder);
+		cr_assert(pgbouncer_ini_parse(output, strlen(output), &ini, &err));
+		reading.output = folder.other;
+		reading.ini = &ini;
+		reading.only_problem = i % 2 == 0;
+		write_text(folder.other, "");
+		text = xasprintf("%s%%include %s\n%s", cases[row].before, folder.other,
+		                 cases[row].behind);
+		write_text(folder.main_file, text);
+		cr_assert(pgbouncer_main_load(folder.main_file, &reading, &config, &err));
+		cr_expect_eq(pgbouncer_main_obeys(&config, folder.other, &err),
+		             cases[row].says == NULL, "%s", text);
+		if (cases[row].says != NULL)
+			cr_expect_not_null(strstr(err.message, cases[row].says), "%s", err.message);
+		pgbouncer_main_free(&config);
+		pgbouncer_ini_free(&ini);
+		folder_fini(&folder);
+	}
+}
+
+Test(pgbouncer_main, a_copy_that_is_taken_in_behind_the_output)
+{
+	static const char output[] = "[databases]\na = host=10.0.0.1\n";
+	struct pgbouncer_reading reading = {.text = output, .len = strlen(output)};
+	struct folder folder;
+	struct pgbouncer_ini ini;
+	struct pgbouncer_main config;
+	struct err err;
+	auto_free char *copied = NULL, *right = NULL;
+
+	folder_init(&folder);
+	cr_assert(pgbouncer_ini_parse(output, strlen(output), &ini, &err));
+	reading.output = "/nonexistent/output.ini";
+	reading.ini = &ini;
+	write_text(folder.other, output);
+	copied = xasprintf("%%include %s\n%%include %s\n", reading.output, folder.other);
+	right = xasprintf("%s%%include %s\n", copied, reading.output);
+	write_text(folder.main_file, copied);
+	cr_assert(pgbouncer_main_load(folder.main_file, &reading, &config, &err));
+	cr_assert_not(pgbouncer_main_obeys(&config, reading.output, &err));
+	cr_expect_not_null(strstr(err.message, "/other.ini line 2 defines a once more, behind"),
+	                   "%s", err.message);
+	pgbouncer_main_free(&config);
+	write_text(folder.main_file, right);
+	cr_assert(pgbouncer_main_load(folder.main_file, &reading, &config, &err));
+	cr_expect(pgbouncer_main_obeys(&config, reading.output, &err));
+	pgbouncer_main_free(&config);
+	pgbouncer_ini_free(&ini);
+	folder_fini(&folder);
+}

@@ -1,0 +1,136 @@
+/* SEGUE_* in the environment, and nobody who reads it; see the header. */
+#include "config/unread.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/letters.h"
+#include "base/util.h"
+
+#define PREFIX     "SEGUE_"
+#define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
+#define PROGRAMS   PREFIX "CONFIG" /* is not for the file: it names it */
+
+struct read {
+	char *name;
+	unsigned line;
+};
+
+struct reads {
+	struct read *list;
+	size_t count;
+};
+
+static void add_read(struct reads *reads, const char *name, size_t len, unsigned line)
+{
+	reads->list = xreallocarray(reads->list, reads->count + 1, sizeof(*reads->list));
+	reads->list[reads->count++] = (struct read){xstrndup(name, len), line};
+}
+
+static const struct read *find_read(const struct reads *reads, const char *name)
+{
+	for (size_t i = 0; i < reads->count; i++)
+		if (strcmp(reads->list[i].name, name) == 0)
+			return &reads->list[i];
+	return NULL;
+}
+
+static void read_line(struct reads *reads, const char *line, size_t len, unsigned number)
+{
+	const char *end = line + len, *at = line + strspn(line, " \t");
+
+	if (*at == ';' || *at == '#')
+		return;
+	for (; at < end; at++) {
+		size_t name_len;
+
+		if (*at != '$')
+			continue;
+		at++; /* of "$$", the second is none */
+		if (*at != '{')
+			continue;
+		name_len = strspn(at + 1, NAME_BYTES);
+		if (strncmp(at + 1, PREFIX, strlen(PREFIX)) == 0)
+			add_read(reads, at + 1, name_len, number);
+	}
+}
+
+static void find_reads(const char *text, struct reads *out)
+{
+	unsigned number = 1;
+
+	for (const char *line = text; *line != '\0'; number++) {
+		size_t len = strcspn(line, "\n");
+
+		read_line(out, line, len, number);
+		line += len + (line[len] == '\n');
+	}
+}
+
+/* What Kubernetes and Docker set for a service or a link of segue's name. */
+static bool is_of_link(const char *name, const char *value)
+{
+	return strstr(name, "_SERVICE_") != NULL || strstr(name, "_TCP") != NULL ||
+	       strstr(name, "_UDP") != NULL || strstr(value, "tcp://") == value ||
+	       strstr(value, "udp://") == value;
+}
+
+static bool is_set(const char *name, char *const *environment)
+{
+	size_t len = strlen(name);
+
+	for (; *environment != NULL; environment++)
+		if (strncmp(*environment, name, len) == 0 && (*environment)[len] == '=')
+			return true;
+	return false;
+}
+
+static void judge(const struct reads *reads, const char *name, char *const *environment,
+                  struct config_problems *errors, struct config_problems *warnings)
+{
+	size_t least = strlen(name) / 2;
+	const struct read *nearest = NULL;
+
+	for (size_t i = 0; i < reads->count; i++) {
+		size_t letters = letters_apart(name, reads->list[i].name);
+
+		if (letters < least) {
+			least = letters;
+			nearest = &reads->list[i];
+		}
+	}
+	if (nearest == NULL)
+		config_problem_add(warnings, 0, NULL, NULL,
+		                   "the environment has %s, and no ${%s} is in this file", name,
+		                   name);
+	else if (least == 1 && !is_set(nearest->name, environment))
+		config_problem_add(errors, nearest->line, NULL, NULL,
+		                   "found %s in the environment, which this file does not read: "
+		                   "allowed: %s, which it reads here, and which is not set",
+		                   name, nearest->name);
+	else
+		config_problem_add(warnings, nearest->line, NULL, NULL,
+		                   "the environment has %s, which this file does not read; the "
+		                   "nearest name is %s",
+		                   name, nearest->name);
+}
+
+void config_unread_find(const char *text, char *const *environment, struct config_problems *errors,
+                        struct config_problems *warnings)
+{
+	struct reads reads = {.count = 0};
+
+	find_reads(text, &reads);
+	for (char *const *at = environment; reads.count > 0 && *at != NULL; at++) {
+		size_t len = strcspn(*at, "=");
+		auto_free char *name = xstrndup(*at, len);
+
+		if (strncmp(name, PREFIX, strlen(PREFIX)) == 0 && strcmp(name, PROGRAMS) != 0 &&
+		    find_read(&reads, name) == NULL &&
+		    !is_of_link(name, *at + len + ((*at)[len] == '=')))
+			judge(&reads, name, environment, errors, warnings);
+	}
+	for (size_t i = 0; i < reads.count; i++)
+		free(reads.list[i].name);
+	free(reads.list);
+}

@@ -1,0 +1,118 @@
+/* SEGUE_* in the environment that segue.ini does not read. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/util.h"
+#include "config/unread.h"
+
+static const char text[] = "; ${SEGUE_OLD}\n[cluster ${SEGUE_CLUSTER}]\npath = ${SEGUE_PATH:-/x}\n"
+                           "var.dbname = ${SEGUE_DBNAME:-}\nvar.x = $${SEGUE_PRICE}\n";
+
+static void find(const char *ini, char *const *environment, struct strbuf *errors,
+                 struct strbuf *warnings)
+{
+	struct config_problems wrong = {.file = "a.ini"}, odd = {.file = "a.ini"};
+
+	config_unread_find(ini, environment, &wrong, &odd);
+	config_problems_flush(&wrong, errors);
+	config_problems_flush(&odd, warnings);
+}
+
+static void expect(const char *variable, const char *error, const char *warning)
+{
+	struct strbuf errors = STRBUF_INIT, warnings = STRBUF_INIT;
+	auto_free char *entry = xstrdup(variable), *cluster = xstrdup("SEGUE_CLUSTER=a");
+	char *environment[] = {cluster, entry, NULL};
+
+	find(text, environment, &errors, &warnings);
+	cr_expect_str_eq(errors.data, error, "%s", variable);
+	cr_expect_str_eq(warnings.data, warning, "%s", variable);
+	strbuf_fini(&errors);
+	strbuf_fini(&warnings);
+}
+
+Test(config_unread, what_is_one_letter_off_is_an_error)
+{
+	expect("SEGUE_DBNAM=orders",
+	       "a.ini:4: found SEGUE_DBNAM in the environment, which this file does not read: "
+	       "allowed: SEGUE_DBNAME, which it reads here, and which is not set\n",
+	       "");
+	expect(
+	    "SEGUE_PAHT=/a", "",
+	    "a.ini:3: the environment has SEGUE_PAHT, which this file does not read; the nearest "
+	    "name is SEGUE_PATH\n");
+	expect("SEGUE_CLUSTERS=a", "",
+	       "a.ini:2: the environment has SEGUE_CLUSTERS, which this file does not read; the "
+	       "nearest name is SEGUE_CLUSTER\n");
+}
+
+Test(config_unread, what_is_far_from_all_is_a_warning)
+{
+	expect(
+	    "SEGUE_RETRIES_OF_MINE=3", "",
+	    "a.ini: the environment has SEGUE_RETRIES_OF_MINE, and no ${SEGUE_RETRIES_OF_MINE} is "
+	    "in this file\n");
+	expect(
+	    "SEGUE_PRICE=3", "",
+	    "a.ini:3: the environment has SEGUE_PRICE, which this file does not read; the nearest "
+	    "name is SEGUE_PATH\n");
+}
+
+Test(config_unread, what_is_read_or_not_for_the_file_is_fine)
+{
+	static const char *const fine[] = {
+	    "SEGUE_PATH=/segue/a",
+	    "SEGUE_CONFIG=/a.ini",
+	    "SEGUE_SERVICE_HOST=10.0.0.1",
+	    "SEGUE_PORT=tcp://10.0.0.1:9187",
+	    "SEGUE_PORT_9187_TCP_PORT=9187",
+	    "PATH=/bin",
+	    "SEGUE",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(fine); i++)
+		expect(fine[i], "", "");
+}
+
+Test(config_unread, a_file_that_reads_none_says_nothing)
+{
+	struct strbuf errors = STRBUF_INIT, warnings = STRBUF_INIT;
+	char entry[] = "SEGUE_DBNAM=a";
+	char *environment[] = {entry, NULL};
+
+	find("[segue]\nname = ${HOSTNAME}\n", environment, &errors, &warnings);
+	cr_expect_eq(errors.len + warnings.len, 0);
+	strbuf_fini(&errors);
+	strbuf_fini(&warnings);
+}
+
+/* One environment for several containers: what another one of the files in the image reads. */
+Test(config_unread, the_variables_of_the_other_files_in_the_image_are_no_error)
+{
+	static const char *const files[] = {"docker/haproxy.ini", "docker/pgbouncer.ini",
+	                                    "docker/publisher.ini"};
+
+	for (size_t i = 0; i < ARRAY_LEN(files) * ARRAY_LEN(files); i++) {
+		struct strbuf mine = STRBUF_INIT, other = STRBUF_INIT;
+		struct err err;
+
+		cr_assert(file_read(files[i / 3], 65536, &mine, NULL, &err), "%s", err.message);
+		cr_assert(file_read(files[i % 3], 65536, &other, NULL, &err), "%s", err.message);
+		for (const char *at = other.data; (at = strstr(at, "${SEGUE_")) != NULL; at++) {
+			struct strbuf errors = STRBUF_INIT, warnings = STRBUF_INIT;
+			auto_free char *entry =
+			    xasprintf("%.*s=x", (int)strcspn(at + 2, ":-}"), at + 2);
+			char *environment[] = {entry, NULL};
+
+			find(mine.data, environment, &errors, &warnings);
+			cr_expect_str_eq(errors.data, "", "%s", entry);
+			strbuf_fini(&errors);
+			strbuf_fini(&warnings);
+		}
+		strbuf_fini(&mine);
+		strbuf_fini(&other);
+	}
+}
