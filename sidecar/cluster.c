@@ -45,8 +45,8 @@ static void apply_outlet(struct cluster *cluster, struct outlet *outlet, int64_t
 		desired.text = text.data;
 		desired.len = text.len;
 		desired.rendered_us = clock_now_us();
-		ok = target_set_desired(outlet->target, &desired, &err) ||
-		     cluster_of_rendered(&err);
+		ok =
+		    target_set_desired(outlet->target, &desired, &err) || cluster_of_rendered(&err);
 		outlet->taken = outlet->taken || ok;
 	}
 	if (!ok)
