@@ -287,7 +287,7 @@ Test(pgbouncer_lint, a_user_with_a_pool_mode_of_its_own)
 	                                                     .unrendered = true,
 	                                                     .console = TCP_CONSOLE},
 	                            &out),
-	             2, "%s", out.data);
+	             1, "%s", out.data);
 	cr_expect_not_null(strstr(out.data, "pool_mode is session (user bob): "), "%s", out.data);
 	strbuf_fini(&out);
 	topology_fini(&topology);
