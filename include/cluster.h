@@ -40,7 +40,7 @@ enum {
 /* `previous`: the same cluster before a reload of the configuration, or NULL; what it had applied
  * goes on. Otherwise the state file says it. Nothing is applied inside the call. */
 struct cluster *cluster_create(const struct cluster_world *world, size_t index,
-                               const struct cluster *previous) MUST_CHECK;
+                               struct cluster *previous) MUST_CHECK;
 void cluster_destroy(struct cluster *cluster); /* persists first what is not yet on disk */
 
 /* After a reload, where the session is the same: if `next` keeps the same znode in the fleet, this

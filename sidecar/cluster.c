@@ -301,7 +301,7 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 }
 
 struct cluster *cluster_create(const struct cluster_world *world, size_t index,
-                               const struct cluster *previous)
+                               struct cluster *previous)
 {
 	struct cluster *cluster = xcalloc(1, sizeof(*cluster));
 	const char *state_dir = world->config->state_dir;
@@ -318,10 +318,13 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	cluster->resume = event_new(world->base, -1, 0, on_resume, cluster);
 	cluster->tick = event_new(world->base, -1, 0, on_tick, cluster);
 	cluster->reminder = event_new(world->base, -1, 0, cluster_on_reminder, cluster);
-	if (previous != NULL && same_store(cluster, previous))
+	if (previous != NULL && same_store(cluster, previous)) {
 		take_over(cluster, previous);
-	else
+	} else {
+		if (previous != NULL) /* what it has applied just now is not on disk yet */
+			cluster_save_last(previous);
 		cluster_load(cluster, dir_before);
+	}
 	if (!same_dir)
 		cluster_save_soon(cluster);
 	cluster->has_found = cluster->applied.has_topology;

@@ -533,7 +533,7 @@ Test(pgbouncer_driver_hold, a_file_that_is_not_included_any_more_is_told_and_the
 	whole = lab_read_file(d.lab, main_file);
 	lab_write_file(main_file, strchr(whole, '\n') + 1);
 	pgdriver_command(&d, "RELOAD");
-	cr_assert(pgdriver_wait_log(&d, "event=drift_stays"));
+	cr_assert(pgdriver_wait_log(&d, "event=pgbouncer_ini_broken"));
 	cr_assert(pgdriver_wait_problem(&d, "%include"));
 	lab_write_file(main_file, whole);
 	cr_assert(pgdriver_wait_paused(&d, "app", true));
