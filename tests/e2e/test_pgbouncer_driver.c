@@ -54,9 +54,19 @@ Test(pgbouncer_driver, straight_move_fails_no_write)
 	cr_assert_eq(traffic_sum(d.traffic).failed, 0, "%s", traffic_sum(d.traffic).error);
 }
 
+/* By the server: a client may count an answer late. */
+static char *rows_of_old_primary(void)
+{
+	char *rows = lab_pg_query(lab_pg_conninfo(d.pg, 0), "select count(*) from writes");
+
+	cr_assert_not_null(rows);
+	return rows;
+}
+
 Test(pgbouncer_driver, planned_move_holds_clients_until_the_new_primary_is_named)
 {
-	int64_t served;
+	auto_free char *before = NULL;
+	auto_free char *after = NULL;
 
 	pgdriver_apply(&d, 0);
 	pgdriver_start_traffic(&d);
@@ -64,9 +74,10 @@ Test(pgbouncer_driver, planned_move_holds_clients_until_the_new_primary_is_named
 	cr_assert(pgdriver_wait_step(&d, "holding"));
 	cr_assert(pgdriver_says(&d, "app", "paused", "1"));
 	cr_assert_not(nothing_is_noted());
-	served = traffic_sum(d.traffic).ok[0];
+	before = rows_of_old_primary();
 	pgdriver_run(&d, 200);
-	cr_assert_eq(traffic_sum(d.traffic).ok[0], served, "written during the hold");
+	after = rows_of_old_primary();
+	cr_assert_str_eq(after, before, "written during the hold");
 	pgdriver_apply(&d, 1);
 	cr_assert(pgdriver_leads_to(&d, 1));
 	cr_assert(pgdriver_all_served(&d));
