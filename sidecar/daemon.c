@@ -49,15 +49,15 @@ struct daemon {
 
 static void flatten(struct strbuf *text)
 {
-	auto_strbuf struct strbuf lines = *text;
+	auto_strbuf struct strbuf lines = *text, line = STRBUF_INIT;
 
 	while (lines.len > 0 && lines.data[lines.len - 1] == '\n')
 		lines.len--;
-	for (size_t i = 0; i < lines.len; i++)
-		if (lines.data[i] == '\n')
-			lines.data[i] = ';';
 	strbuf_init(text);
-	strbuf_append_escaped(text, lines.data, lines.len, STATUS_MAX);
+	for (size_t i = 0; i < lines.len; i++)
+		strbuf_append(&line, lines.data[i] == '\n' ? "; " : &lines.data[i],
+		              lines.data[i] == '\n' ? 2 : 1);
+	strbuf_append_escaped(text, line.data, line.len, STATUS_MAX);
 }
 
 /* True: the daemon's work is done, or it has waited long enough to say that it waits. */

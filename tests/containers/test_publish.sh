@@ -81,7 +81,7 @@ check 'PostgreSQL is started: it sees the primary' wait_until 10 unit_is StatusT
 # -- reloaded --
 
 inside 'echo "wrong = 1" >>/etc/segue/segue.ini; systemctl reload segue-publish'
-check 'a bad configuration is refused on reload, and the status says so' wait_until 5 unit_is StatusText '*refused*' || explain
+check 'a bad configuration is refused on reload, and the status says so' wait_until 5 unit_is StatusText 'CONFIG REFUSED*' || explain
 check 'the running one stays' unit_is ActiveState active
 check 'and publishes' is_present
 owner=$(presence_owner)

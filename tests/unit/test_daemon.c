@@ -130,7 +130,7 @@ Test(daemon, a_reload_that_is_refused_is_ready_too_and_the_status_says_so)
 	play(&stage);
 	cr_assert_not_null(strstr(stage.heard, "STATUS=CONFIG REFUSED since 2"), "%s", stage.heard);
 	cr_assert_not_null(strstr(stage.heard, ", the one before is in force: a.ini line 3: bad "
-	                                       "(the log has more);fine\nREADY=1|"),
+	                                       "(the log has more); fine\nREADY=1|"),
 	                   "%s", stage.heard);
 }
 
@@ -160,7 +160,7 @@ Test(daemon, not_ready_is_a_status_alone_and_problems_are_one_line)
 	event_add(later, &soon);
 	daemon_serve(stage.daemon);
 	cr_assert_eq(
-	    strncmp(stage.heard, "STATUS=waiting for\\x01;this\n|STATUS=done\nREADY=1|", 46), 0,
+	    strncmp(stage.heard, "STATUS=waiting for\\x01; this\n|STATUS=done\nREADY=1|", 47), 0,
 	    "%s", stage.heard);
 	event_free(poll);
 	event_free(later);
