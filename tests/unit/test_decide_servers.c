@@ -259,7 +259,7 @@ Test(decide_servers, a_leader_whose_member_key_is_away_for_a_moment_holds_nobody
 	scene.servers[0].class = SERVER_REFUSED;
 	scene.servers[0].unserved = 3;
 	scene_expect(DECIDE_HOLD, "the primary is lost");
-	strcpy(scene.store.leader, "db2"); /* as long as the other */
+	memcpy(scene.store.leader, "db2", sizeof("db2")); /* as long as the other */
 	scene_expect(DECIDE_HOLD, "names no primary");
 }
 
