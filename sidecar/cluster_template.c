@@ -17,12 +17,8 @@
 bool cluster_render(const struct cluster *cluster, const struct config_target *target,
                     const struct mustache *template, struct strbuf *text, struct err *err)
 {
-	json_t *view = view_build(cluster->config, target, &cluster->applied.topology, err);
-	bool ok =
-	    view != NULL && mustache_render(template, view, view_escape(target->kind), text, err);
-
-	json_decref(view);
-	return ok;
+	return view_render(cluster->config, target, &cluster->applied.topology, template, text,
+	                   err);
 }
 
 bool cluster_of_rendered(struct err *err)

@@ -34,11 +34,10 @@ bool guess_render(const struct config *config, size_t target, const struct musta
 	struct topology topology;
 	struct err ignored;
 	bool known = guess_topology(config, of->cluster_index, &topology, &ignored);
-	json_t *view = view_build(&config->clusters[of->cluster_index], of, &topology, &ignored);
 
-	if (view == NULL || !mustache_render(template, view, view_escape(of->kind), text, &ignored))
+	if (!view_render(&config->clusters[of->cluster_index], of, &topology, template, text,
+	                 &ignored))
 		strbuf_reset(text);
-	json_decref(view);
 	topology_fini(&topology);
 	return known;
 }
@@ -48,13 +47,9 @@ static bool leads(const struct config_cluster *cluster, const struct config_targ
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	const struct member *primary = &topology->primary;
-	json_t *view = view_build(cluster, target, topology, err);
-	bool fine = view != NULL &&
-	            mustache_render(template, view, view_escape(target->kind), &text, err) &&
-	            sense_judge(target, text.data, text.len, primary->address, primary->port, err);
 
-	json_decref(view);
-	return fine;
+	return view_render(cluster, target, topology, template, &text, err) &&
+	       sense_judge(target, text.data, text.len, primary->address, primary->port, err);
 }
 
 /* All but the address is the primary's, as a template may look at its port and name. */

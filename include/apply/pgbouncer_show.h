@@ -25,6 +25,9 @@ const char *pgbouncer_table_get(const struct pgbouncer_table *table, size_t row,
                                 const char *column);
 /* The value of `key` in SHOW CONFIG; NULL: this version has no such setting. */
 const char *pgbouncer_config_get(const struct pgbouncer_table *config, const char *key);
+/* The same of another column: "default", "changeable". NULL as well where there is no such one. */
+const char *pgbouncer_config_cell(const struct pgbouncer_table *config, const char *key,
+                                  const char *column);
 
 struct pgbouncer_live_database { /* SHOW DATABASES */
 	char *name, *host, *dbname;

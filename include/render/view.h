@@ -24,6 +24,11 @@ bool view_check_template(const struct mustache *mustache, const struct config_ta
                          struct err *err) MUST_CHECK;
 const struct mustache_fields *view_fields(void); /* all that may be looked up in a view */
 
+/* Appends what the template makes of the view of that topology. */
+bool view_render(const struct config_cluster *cluster, const struct config_target *target,
+                 const struct topology *topology, const struct mustache *template,
+                 struct strbuf *out, struct err *err) MUST_CHECK;
+
 /* How values are escaped for a target of that kind. */
 enum escape_mode view_escape(enum config_target_kind kind);
 

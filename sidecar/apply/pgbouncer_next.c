@@ -57,24 +57,9 @@ static bool is_known(const struct pgbouncer_main *found)
 	return found->problem == NULL && !found->passed_over;
 }
 
-static size_t find_row(const struct pgbouncer_table *config, const char *key)
+static const char *cell(const struct pgbouncer_table *config, const char *key, const char *column)
 {
-	size_t row = 0;
-
-	while (row < config->row_count) {
-		const char *name = pgbouncer_table_get(config, row, "key");
-
-		if (name != NULL && strcmp(name, key) == 0)
-			break;
-		row++;
-	}
-	return row;
-}
-
-static const char *cell(const struct pgbouncer_table *config, size_t row, const char *column)
-{
-	const char *value =
-	    row < config->row_count ? pgbouncer_table_get(config, row, column) : NULL;
+	const char *value = pgbouncer_config_cell(config, key, column);
 
 	return value != NULL ? value : "";
 }
@@ -84,7 +69,7 @@ static const char *next_value(const struct pgbouncer_table *config,
 {
 	const char *value = pgbouncer_main_get(found, key);
 
-	return value != NULL ? value : cell(config, find_row(config, key), "default");
+	return value != NULL ? value : cell(config, key, "default");
 }
 
 static bool needs_file(const char *auth_type)
@@ -135,7 +120,7 @@ static void append_place(const struct pgbouncer_table *config,
 		strbuf_printf(out, "%s line %u: %s = %s", setting->file, setting->line, key, value);
 	else
 		strbuf_printf(out, "%s: %s is not set, which is %s",
-		              cell(config, find_row(config, "conffile"), "value"), key,
+		              cell(config, "conffile", "value"), key,
 		              *value != '\0' ? value : "none");
 }
 
@@ -143,12 +128,12 @@ static bool judge(const struct pgbouncer_table *config, const struct pgbouncer_m
                   const char *key, bool only_start, struct strbuf *out)
 {
 	const struct pgbouncer_setting *setting = pgbouncer_main_find(found, key);
-	size_t row = find_row(config, key);
-	bool by_reload = strcmp(cell(config, row, "changeable"), "yes") == 0;
-	const char *now = cell(config, row, "value"), *next = next_value(config, found, key);
+	bool by_reload = strcmp(cell(config, key, "changeable"), "yes") == 0;
+	const char *now = cell(config, key, "value"), *next = next_value(config, found, key);
 
-	if (row == config->row_count || (only_start && by_reload) || is_same(now, next) ||
-	    (setting == NULL && pgbouncer_table_get(config, row, "default") == NULL))
+	if (pgbouncer_config_cell(config, key, "key") == NULL || (only_start && by_reload) ||
+	    is_same(now, next) ||
+	    (setting == NULL && pgbouncer_config_cell(config, key, "default") == NULL))
 		return false;
 	append_place(config, setting, key, next, out);
 	strbuf_printf(out,

@@ -56,15 +56,21 @@ const char *pgbouncer_table_get(const struct pgbouncer_table *table, size_t row,
 	return i != NO_COLUMN ? table->cells[row * table->column_count + i] : NULL;
 }
 
-const char *pgbouncer_config_get(const struct pgbouncer_table *config, const char *key)
+const char *pgbouncer_config_cell(const struct pgbouncer_table *config, const char *key,
+                                  const char *column)
 {
 	for (size_t row = 0; row < config->row_count; row++) {
 		const char *found = pgbouncer_table_get(config, row, "key");
 
 		if (found != NULL && strcmp(found, key) == 0)
-			return pgbouncer_table_get(config, row, "value");
+			return pgbouncer_table_get(config, row, column);
 	}
 	return NULL;
+}
+
+const char *pgbouncer_config_get(const struct pgbouncer_table *config, const char *key)
+{
+	return pgbouncer_config_cell(config, key, "value");
 }
 
 static bool has_columns(const struct pgbouncer_table *table, const char *command,

@@ -26,11 +26,8 @@ bool check_render(struct check *check, const struct config_target *target, struc
 	const struct config_cluster *cluster = &check->config->clusters[target->cluster_index];
 	const struct topology *topology = &check->topologies[target->cluster_index];
 	struct mustache *mustache = view_compile(target, err);
-	json_t *view = mustache != NULL ? view_build(cluster, target, topology, err) : NULL;
-	bool fine =
-	    view != NULL && mustache_render(mustache, view, view_escape(target->kind), out, err);
+	bool fine = mustache != NULL && view_render(cluster, target, topology, mustache, out, err);
 
-	json_decref(view);
 	mustache_free(mustache);
 	return fine;
 }

@@ -327,3 +327,15 @@ enum escape_mode view_escape(enum config_target_kind kind)
 	}
 	return ESCAPE_NONE;
 }
+
+bool view_render(const struct config_cluster *cluster, const struct config_target *target,
+                 const struct topology *topology, const struct mustache *template,
+                 struct strbuf *out, struct err *err)
+{
+	json_t *view = view_build(cluster, target, topology, err);
+	bool ok =
+	    view != NULL && mustache_render(template, view, view_escape(target->kind), out, err);
+
+	json_decref(view);
+	return ok;
+}

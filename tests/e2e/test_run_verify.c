@@ -359,6 +359,17 @@ static void replace_in_ini(struct stand *stand, const char *words, const char *o
 	lab_process_signal(lab_segue_process(stand->segue), SIGHUP);
 }
 
+/* From node 0, which dies, to node 1. */
+static void fail_over(struct stand *stand)
+{
+	cr_assert(
+	    lab_wait_replays(stand_conninfo(stand, 0), stand_conninfo(stand, 1), STAND_TIMEOUT_MS));
+	stand->lost_us = clock_now_us();
+	lab_process_kill(lab_pg_process(stand->pg, 0));
+	lab_pg_promote(stand->pg, 1);
+	stand_must_serve(stand, 1);
+}
+
 /* Nobody can check the store's word any more: that is said, the primary that took writes when it
  * could be asked is not left for a standby, and a true failover goes on. */
 Test(run_verify, a_typo_in_verify_conninfo_is_told_and_leads_nobody_to_a_standby)
@@ -383,12 +394,7 @@ Test(run_verify, a_typo_in_verify_conninfo_is_told_and_leads_nobody_to_a_standby
 	stand_must_say(&stand, "event=kept ", "not ready", "the last primary, which took writes",
 	               NULL);
 	stand_must_serve(&stand, 0);
-	cr_assert(lab_wait_replays(stand_conninfo(&stand, 0), stand_conninfo(&stand, 1),
-	                           STAND_TIMEOUT_MS));
-	stand.lost_us = clock_now_us();
-	lab_process_kill(lab_pg_process(stand.pg, 0));
-	lab_pg_promote(stand.pg, 1);
-	stand_must_serve(&stand, 1);
+	fail_over(&stand);
 	replace_in_ini(&stand, "user=seuge", "user=segue");
 	stand_must_say(&stand, "event=server ", "class=answered", "in_recovery=no", NULL);
 	cr_expect_null(strstr(status_of(&stand), "UNVERIFIED"));
@@ -420,12 +426,7 @@ Test(run_verify, a_wrong_digit_in_the_leaders_conn_url_is_no_second_primary)
 	struct stand stand;
 
 	start(&stand, NULL);
-	cr_assert(lab_wait_replays(stand_conninfo(&stand, 0), stand_conninfo(&stand, 1),
-	                           STAND_TIMEOUT_MS));
-	stand.lost_us = clock_now_us();
-	lab_process_kill(lab_pg_process(stand.pg, 0));
-	lab_pg_promote(stand.pg, 1);
-	stand_must_serve(&stand, 1);
+	fail_over(&stand);
 	set_key(&stand, "leader", "node2");
 	set_leader(&stand, stand_port(&stand, 1));
 	lab_segue_mark(stand.segue);
