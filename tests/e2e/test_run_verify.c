@@ -359,6 +359,14 @@ static void replace_in_ini(struct stand *stand, const char *words, const char *o
 	lab_process_signal(lab_segue_process(stand->segue), SIGHUP);
 }
 
+/* The alarm may come before HAProxy is confirmed after the SIGHUP. */
+static bool is_ready(void *arg)
+{
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+
+	return lab_ask(arg, "GET", "/readyz", &body) == 200;
+}
+
 /* From node 0, which dies, to node 1. */
 static void fail_over(struct stand *stand)
 {
@@ -386,7 +394,7 @@ Test(run_verify, a_typo_in_verify_conninfo_is_told_and_leads_nobody_to_a_standby
 	status = status_of(&stand);
 	expect_in(status, "\n  UNVERIFIED: no server lets segue in, as 127.0.0.1:");
 	expect_in(status, "whom the store names next is believed without a check");
-	cr_expect_eq(lab_ask(listen, "GET", "/readyz", &body), 200);
+	cr_expect(lab_wait_until(is_ready, (void *)listen, STAND_TIMEOUT_MS));
 	cr_expect_eq(lab_ask(listen, "GET", "/metrics", &body), 200);
 	expect_in(body.data, "\nsegue_cluster_alarm{cluster=\"orders\"} 1\n");
 	lab_segue_mark(stand.segue);
