@@ -50,13 +50,15 @@ static void check_servers(const struct haproxy_config *config)
 	}
 }
 
+static const struct haproxy_abilities abilities = {.can_add = true};
+
 static void check_settled(const struct haproxy_config *config)
 {
 	struct haproxy_live live = {0};
 	struct haproxy_diff diff;
 
 	make_live(config, &live);
-	haproxy_diff(config, &live, true, &diff);
+	haproxy_diff(config, &live, abilities, &diff);
 	require(diff.commands.len == 0 && diff.command_count == 0);
 	haproxy_diff_free(&diff);
 	haproxy_live_free(&live);
@@ -72,7 +74,7 @@ static void check_one_line(const struct haproxy_config *config)
 	if (config->server_count == 0)
 		return;
 	other.backend = config->servers[0].backend;
-	haproxy_diff(config, &live, true, &diff);
+	haproxy_diff(config, &live, abilities, &diff);
 	require(strchr(diff.commands.data, '\n') == NULL);
 	require(strlen(diff.commands.data) == diff.commands.len);
 	haproxy_diff_free(&diff);
