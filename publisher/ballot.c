@@ -208,14 +208,14 @@ void ballot_observe(struct ballot *ballot, const struct sighting *sightings, siz
 
 /* The timeline that is known is the store's of before: who takes writes on a higher one was
  * promoted after the null, or for it. */
-static void hear_null(struct ballot *ballot, const struct topology *stored, int64_t now_us)
+static void hear_null(struct ballot *ballot, const struct topology *stored, int64_t since_us)
 {
 	if (stored->has_primary || stored->none_since[0] != '\0') {
 		ballot->null.zxid = 0;
 		ballot->stored_timeline = larger(ballot->stored_timeline, stored->timeline);
 	} else if (ballot->null.zxid != stored->zxid) {
 		ballot->null.zxid = stored->zxid;
-		ballot->null.since_us = now_us;
+		ballot->null.since_us = since_us;
 		ballot->null.timeline = larger(ballot->stored_timeline, stored->timeline);
 		if (ballot->null.timeline == 0)
 			ballot->null.timeline = ballot->floor;
@@ -248,7 +248,7 @@ bool ballot_hear(struct ballot *ballot, const struct ballot_store *store, int64_
 	*floor_before = larger(ballot->floor, ballot->stored_timeline);
 	if (news)
 		obey(ballot, stored);
-	hear_null(ballot, stored, now_us);
+	hear_null(ballot, stored, store->since_us != 0 ? store->since_us : now_us);
 	return news;
 }
 
