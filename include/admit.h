@@ -32,7 +32,7 @@ struct admission {
 	const char *reason; /* static text; "" with ADMIT_YES */
 };
 
-struct admit_question {
+struct admission_input {
 	enum config_verify verify;
 	const struct server_fact *server; /* NULL: nothing is known of it */
 	const char *system_identifier; /* the cluster's, by the store or else the floor's; NULL, "":
@@ -45,7 +45,7 @@ struct admit_question {
 	bool is_applied;  /* clients are led to it now, as to one that was admitted */
 };
 
-struct admission admit(const struct admit_question *question);
+struct admission admission_decide(const struct admission_input *question);
 
 /* Three attempts in a row that say it takes no writes: refused, timed out, starting, in recovery.
  * Never a server that lives and does not let us in. */

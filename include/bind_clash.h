@@ -8,6 +8,7 @@
 
 /* `texts`: one a target, empty where it is not known. Appends one line for each address that is
  * taken twice, or that another process has and no output of this HAProxy yet. */
-void bind_clash_find(const struct config *config, const struct strbuf *texts, struct strbuf *out);
+void bind_conflicts_find(const struct config *config, const struct strbuf *texts,
+                         struct strbuf *out);
 
 #endif

@@ -11,7 +11,7 @@
 
 #define CLUSTER_ENDPOINT_MAX (TOPOLOGY_ADDRESS_MAX + 16)
 
-struct outlet { /* a target with its template */
+struct cluster_target { /* a target with its template */
 	const struct config_target *config;
 	const struct mustache *template;
 	struct target *target;
@@ -21,7 +21,7 @@ struct outlet { /* a target with its template */
 };
 
 /* A decision in words that outlive what it points to. */
-struct verdict {
+struct last_decision {
 	enum decision_kind kind;
 	const char *reason, *why; /* static */
 	char about[CLUSTER_ENDPOINT_MAX];
@@ -46,8 +46,8 @@ struct cluster {
 	char *override_problem; /* NULL: its file could be read */
 	struct watcher *watcher;
 	struct verifier *verifier;
-	struct outlet *outlets;
-	size_t outlet_count;
+	struct cluster_target *outlets;
+	size_t target_count;
 	bool primed; /* the targets have a text */
 	struct decide_hold hold;
 	struct manager_times times; /* as the store said last; layout patroni */
@@ -65,15 +65,15 @@ struct cluster {
 	struct event *resume; /* applies what the cluster before a reload had applied, store or no
 	                         store */
 	struct event *persist;
-	struct saver *saver;
-	struct saver_job *saving; /* NULL: no save is under way */
-	bool unsaved;             /* there is something that not even `saving` is about */
-	bool save_when_confirmed; /* sooner than `persist` would: a move to another primary */
-	int64_t save_at_ms;       /* when `persist` fires; 0: it does not */
-	int64_t saved_timeline;   /* of the primary, on disk; 0: none, or not known */
-	int64_t saving_timeline;  /* as `saving` writes it */
-	char *state_problem;      /* why nothing is kept on disk; NULL: it is */
-	struct verdict verdict;
+	struct file_writer *file_writer;
+	struct file_writer_job *saving; /* NULL: no save is under way */
+	bool unsaved;                   /* there is something that not even `saving` is about */
+	bool save_when_confirmed;       /* sooner than `persist` would: a move to another primary */
+	int64_t save_at_ms;             /* when `persist` fires; 0: it does not */
+	int64_t saved_timeline;         /* of the primary, on disk; 0: none, or not known */
+	int64_t saving_timeline;        /* as `saving` writes it */
+	char *state_problem;            /* why nothing is kept on disk; NULL: it is */
+	struct last_decision last_decision;
 	struct cluster_fleet *fleet; /* NULL: fleet = no */
 	char *said; /* the last decision in the log, so that it stands there once */
 	char *alarm_said;
@@ -135,13 +135,13 @@ void cluster_create_outlets(struct cluster *cluster, const struct cluster_world 
 
 /* The one with the kind and name of this target, of another edition of the configuration maybe;
  * NULL: there is none. */
-const struct outlet *cluster_find_outlet(const struct cluster *cluster,
-                                         const struct config_target *target);
+const struct cluster_target *cluster_find_outlet(const struct cluster *cluster,
+                                                 const struct config_target *target);
 
 void cluster_destroy_outlets(struct cluster *cluster);
 
 /* The live target is as the applied topology says. */
-bool cluster_has_confirmed(const struct cluster *cluster, const struct outlet *outlet);
+bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *outlet);
 
 /* --- cluster_template.c --- */
 
@@ -166,7 +166,7 @@ const char *cluster_alarm(const struct cluster *cluster);
 json_t *cluster_text_json(const char *text) MUST_CHECK;
 /* A moment of clock_now_us() by the wall clock; 0 becomes null. */
 json_t *cluster_time_json(int64_t us) MUST_CHECK;
-json_t *cluster_target_json(const struct outlet *outlet) MUST_CHECK;
+json_t *cluster_target_json(const struct cluster_target *outlet) MUST_CHECK;
 
 const char *cluster_state(const struct cluster *cluster); /* "current", "held", ... */
 
@@ -202,7 +202,7 @@ void cluster_on_reminder(evutil_socket_t fd, short what, void *arg);
 
 /* To be taken before the decision is carried out, which moves what it points to. */
 void cluster_judge(const struct cluster *cluster, const struct decide_input *input,
-                   const struct decision *decision, struct verdict *out);
+                   const struct decision *decision, struct last_decision *out);
 void cluster_say(struct cluster *cluster, const struct watch_fact *fact);
 void cluster_say_override(const struct cluster *cluster);
 

@@ -95,9 +95,11 @@ struct decision {
 	bool misnamed;              /* the store's system identifier is not the last primary's,
 	                               which has the one that was applied */
 	/* Two servers take writes; borrowed, NULL: no. */
-	const struct member *twin;   /* on one timeline: a person has to end one of them */
-	const struct member *lower;  /* on a lower timeline, asked after the move */
-	const struct member *stray;  /* on a higher one than the holder of Patroni's leader key */
+	const struct member
+	    *same_timeline_primary;         /* on one timeline: a person has to end one of them */
+	const struct member *stale_primary; /* on a lower timeline, asked after the move */
+	const struct member
+	    *stray_primary;          /* on a higher one than the holder of Patroni's leader key */
 	const struct member *beside; /* the other one that does; not NULL with one of the three */
 	/* Whom the store or the operator names as the primary, and must not; borrowed, NULL: no. */
 	const struct own_listener *own;

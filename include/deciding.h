@@ -8,7 +8,7 @@
 
 struct deciding {
 	const struct decide_input *in;
-	struct store_word word;
+	struct store_value word;
 	bool follows; /* the store's value at hand is being followed: its zxid becomes ours */
 	struct decision out;
 };
@@ -30,7 +30,7 @@ void deciding_move(struct deciding *deciding, const struct topology *named,
 struct floor deciding_floor(const struct decide_input *in, const struct topology *named);
 
 /* The servers are asked about the primary of `named`. */
-void deciding_hear_servers(struct deciding *deciding, const struct topology *named);
+void decide_by_servers(struct deciding *deciding, const struct topology *named);
 
 /* Clients are held, and the applied primary is admitted again: they go on. */
 bool deciding_release(struct deciding *deciding);

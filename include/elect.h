@@ -10,7 +10,7 @@
 #include "topology.h"
 #include "verify/server.h"
 
-struct electorate {
+struct election_input {
 	const struct topology *named;   /* has a primary */
 	const struct topology *applied; /* the last one; NULL: none */
 	const struct member *previous;  /* the primary before that one; NULL: none, or long ago */
@@ -21,22 +21,24 @@ struct electorate {
 	bool named_stands; /* who is named is followed, whatever timeline another one shows */
 };
 
-struct election { /* members are borrowed from the electorate's topologies */
+struct election { /* members are borrowed from the election_input's topologies */
 	const struct member *candidate;
 	const struct server_fact *server; /* the candidate's; NULL: none */
 	bool against_store;               /* the candidate is not the one that is named */
-	const struct member *twin;  /* takes writes on the candidate's timeline as well; or NULL */
-	const struct member *lower; /* takes writes, too, on a lower timeline, and said so after
-	                               moved_us; or NULL */
-	const struct member *stray; /* takes writes on a higher timeline than the one that is named,
-	                               which stands, and was seen to take writes; or NULL */
+	const struct member
+	    *same_timeline_primary; /* takes writes on the candidate's timeline as well; or NULL */
+	const struct member *stale_primary; /* takes writes, too, on a lower timeline, and said so
+	                               after moved_us; or NULL */
+	const struct member
+	    *stray_primary; /* takes writes on a higher timeline than the one that is named,
+	               which stands, and was seen to take writes; or NULL */
 };
 
-struct election elect(const struct electorate *electorate);
+struct election election_decide(const struct election_input *election_input);
 
 /* `named` with `candidate` as its primary; whom it replaces becomes a standby that gets no traffic.
  * `out` is initialised by the call, and the caller's to end. */
-void elect_topology(const struct topology *named, const struct member *candidate,
-                    struct topology *out);
+void election_topology(const struct topology *named, const struct member *candidate,
+                       struct topology *out);
 
 #endif

@@ -5,14 +5,14 @@
 
 #include "config.h"
 
-struct left_outputs;
+struct orphaned_outputs;
 
 /* The outputs of `before` (NULL: of what state_dir keeps of the last run) that `now` does not have.
  */
-struct left_outputs *left_outputs_find(const struct config *before,
-                                       const struct config *now) MUST_CHECK;
+struct orphaned_outputs *orphaned_outputs_find(const struct config *before,
+                                               const struct config *now) MUST_CHECK;
 
 /* Tells of those that are there, and frees. */
-void left_outputs_tell(struct left_outputs *left);
+void orphaned_outputs_tell(struct orphaned_outputs *left);
 
 #endif

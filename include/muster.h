@@ -9,24 +9,26 @@
 #include "report/fleet_view.h"
 
 struct event_base;
-struct muster;
+struct fleet_reader;
 
 /* Reads `config_file`, of which it takes [zookeeper] and that cluster. `changed`: look again; it is
- * not called inside a call, and must not close the muster. NULL: the file or the name is wrong. */
-struct muster *muster_open(const char *config_file, const char *cluster, void (*changed)(void *arg),
-                           void *arg, struct err *err) MUST_CHECK;
-void muster_close(struct muster *muster);
+ * not called inside a call, and must not close the fleet_reader. NULL: the file or the name is
+ * wrong. */
+struct fleet_reader *fleet_reader_open(const char *config_file, const char *cluster,
+                                       void (*changed)(void *arg), void *arg,
+                                       struct err *err) MUST_CHECK;
+void fleet_reader_close(struct fleet_reader *fleet_reader);
 
-struct event_base *muster_base(const struct muster *muster);
+struct event_base *fleet_reader_base(const struct fleet_reader *fleet_reader);
 
 /* All that there is to know at this moment is in the view. */
-bool muster_known(const struct muster *muster);
+bool fleet_reader_known(const struct fleet_reader *fleet_reader);
 /* The zxid of the master znode's value, good or bad; 0: not known, or there is none. */
-int64_t muster_zxid(const struct muster *muster);
+int64_t fleet_reader_zxid(const struct fleet_reader *fleet_reader);
 /* Why not all is known. Borrowed. */
-const char *muster_problem(const struct muster *muster);
+const char *fleet_reader_problem(const struct fleet_reader *fleet_reader);
 
 /* As of now; borrowed until the next call, and the next loop iteration. */
-const struct fleet_view *muster_view(struct muster *muster);
+const struct fleet_view *fleet_reader_view(struct fleet_reader *fleet_reader);
 
 #endif

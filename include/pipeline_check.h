@@ -12,9 +12,9 @@
 #include "config.h"
 
 struct event_base;
-struct pipeline_check;
+struct precheck;
 
-struct pipeline_check_request {
+struct precheck_request {
 	const struct config *config; /* borrowed, with the texts, until the end */
 	const struct strbuf *texts;  /* one a target; an empty one is not checked */
 	bool changed_only;           /* not those whose output holds the text already */
@@ -22,16 +22,15 @@ struct pipeline_check_request {
 	 * one line, or why it could not be run. */
 	void (*checked)(size_t target, bool accepted, const char *what, void *arg);
 	/* Databases that the output of a [pgbouncer] has and the text has not; see
-	 * pgbouncer_lost.h. The check_command's word comes after it. */
+	 * lost_databases.h. The check_command's word comes after it. */
 	void (*lost)(size_t target, bool used, const char *what, void *arg);
 	void (*done)(void *arg); /* once, after the last word; the check is gone by then */
 	void *arg;
 };
 
-/* Few at a time. Never calls back inside the call, nor after pipeline_check_cancel(). */
-struct pipeline_check *
-pipeline_check_start(struct event_base *base,
-                     const struct pipeline_check_request *request) MUST_CHECK;
-void pipeline_check_cancel(struct pipeline_check *check); /* stops the commands; NULL is fine */
+/* Few at a time. Never calls back inside the call, nor after precheck_cancel(). */
+struct precheck *precheck_start(struct event_base *base,
+                                const struct precheck_request *request) MUST_CHECK;
+void precheck_cancel(struct precheck *check); /* stops the commands; NULL is fine */
 
 #endif

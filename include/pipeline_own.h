@@ -20,7 +20,7 @@ struct pipeline {
 	struct resolver *resolver;
 	struct zk *zk;
 	struct target_hub *hub;
-	struct left_notes *left_notes; /* NULL: there are none */
+	struct orphaned_holds *orphaned_holds; /* NULL: there are none */
 	struct cluster **clusters;
 	size_t cluster_count; /* created so far */
 	struct event *settle; /* NULL before the start */

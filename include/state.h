@@ -27,8 +27,8 @@ bool state_load(const char *state_dir, const struct config_cluster *cluster,
                 const char *store_hosts, struct applied *out, struct strbuf *note,
                 struct err *err) MUST_CHECK;
 
-/* Stages the file, for the saver: see file_stage(). *path is what it is to replace; the caller
- * frees both. NULL on failure, and *path is then NULL, too. */
+/* Stages the file, for the file_writer: see file_stage(). *path is what it is to replace; the
+ * caller frees both. NULL on failure, and *path is then NULL, too. */
 char *state_stage(const char *state_dir, const struct config_cluster *cluster,
                   const char *store_hosts, const struct applied *applied, char **path,
                   struct err *err) MUST_CHECK;

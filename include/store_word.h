@@ -7,16 +7,18 @@
 #include "decide.h"
 #include "watch/watcher.h"
 
-enum store_word_kind {
-	STORE_SILENT,  /* it says nothing that can be used; the last one stays */
-	STORE_BARRED,  /* presence = yes and no publisher lives: nothing is to be done at all */
-	STORE_NOBODY,  /* nobody is primary */
-	STORE_OLDER,   /* an older fact than the one applied: the last one stays, and an alarm */
-	STORE_PRIMARY, /* the fact's topology */
+enum store_value_kind {
+	STORE_NO_VALUE,     /* it says nothing that can be used; the last one stays */
+	STORE_NO_PUBLISHER, /* presence = yes and no publisher lives: nothing is to be done at all
+	                     */
+	STORE_NO_PRIMARY,   /* nobody is primary */
+	STORE_ROLLED_BACK,  /* an older fact than the one applied: the last one stays, and an alarm
+	                     */
+	STORE_PRIMARY,      /* the fact's topology */
 };
 
-struct store_word {
-	enum store_word_kind kind;
+struct store_value {
+	enum store_value_kind kind;
 	bool newer; /* PRIMARY: than what this process has applied, or it has applied nothing */
 	const char *reason; /* static text */
 	int64_t floor_zxid; /* see struct applied */
@@ -26,7 +28,7 @@ struct store_word {
  * something of another one was: the path, or the hosts, may be wrong. */
 bool store_is_strange(const struct watch_fact *fact, const struct applied *applied);
 
-struct store_word store_word(const struct config_cluster *cluster, const struct watch_fact *fact,
-                             const struct applied *applied);
+struct store_value store_value(const struct config_cluster *cluster, const struct watch_fact *fact,
+                               const struct applied *applied);
 
 #endif

@@ -1,4 +1,4 @@
-/* The rules of the ballot. Pure. Always holds: an older (timeline, promoted_at) never replaces a
+/* The rules of the decider. Pure. Always holds: an older (timeline, promoted_at) never replaces a
  * newer one, and absence is believed only by who sees at least half of the servers.
  *
  *   "primary" below is the server that takes writes on the highest timeline; one below the store's
@@ -6,7 +6,7 @@
  * has named the primary (struct topology_mark), the timelines of before do not count; a stray is a
  *   server above the person's timeline that was not promoted since then, as far as is known.
  *
- *   |  # | seen                                          | store            | verdict           |
+ *   |  # | seen                                          | store            | action           |
  *   |----|-----------------------------------------------|------------------|-------------------|
  *   |  1 | nothing yet, or for longer than fresh_us      | any              | WAIT              |
  *   |  2 | no server answers                             | any              | BLIND             |
@@ -43,70 +43,71 @@
 #include "ballot_internal.h"
 #include "base/util.h"
 
-const char *verdict_name(enum ballot_verdict verdict)
+const char *publish_action_name(enum publish_action action)
 {
-	switch (verdict) {
-	case VERDICT_SAME:
+	switch (action) {
+	case PUBLISH_DO_SAME:
 		return "same";
-	case VERDICT_WAIT:
+	case PUBLISH_DO_WAIT:
 		return "wait";
-	case VERDICT_PUBLISH:
+	case PUBLISH_DO_PUBLISH:
 		return "publish";
-	case VERDICT_PUBLISH_NULL:
+	case PUBLISH_DO_PUBLISH_NULL:
 		return "publish null";
-	case VERDICT_ALARM:
+	case PUBLISH_DO_ALARM:
 		return "alarm";
-	case VERDICT_BLIND:
+	case PUBLISH_DO_BLIND:
 		return "blind";
 	}
 	return "?";
 }
 
-void opinion_fini(struct opinion *opinion)
+void publish_decision_fini(struct publish_decision *decision)
 {
-	topology_fini(&opinion->topology);
+	topology_fini(&decision->topology);
 }
 
 PRINTF_LIKE(3, 4)
-static void say(struct opinion *out, enum ballot_verdict verdict, const char *fmt, ...)
+static void say(struct publish_decision *out, enum publish_action action, const char *fmt, ...)
 {
 	va_list args;
 
-	out->verdict = verdict;
+	out->action = action;
 	va_start(args, fmt);
 	vsnprintf(out->reason, sizeof(out->reason), fmt, args);
 	va_end(args);
 }
 
-static bool has_half(const struct ballot *ballot)
+static bool has_half(const struct decider *decider)
 {
-	return 2 * ballot_answers(ballot) >= ballot->count;
+	return 2 * decider_answers(decider) >= decider->count;
 }
 
 /* -- who the primary is -- */
 
 struct candidates {
-	const struct ballot_node *primary; /* NULL: none */
-	const struct ballot_node *twin;    /* on the same timeline; NULL: none */
-	const struct ballot_node *unclear; /* takes writes on no known timeline */
-	const struct ballot_node *returned;
-	const struct ballot_node *stray; /* see the table */
+	const struct decider_node *primary; /* NULL: none */
+	const struct decider_node *twin;    /* on the same timeline; NULL: none */
+	const struct decider_node *unclear; /* takes writes on no known timeline */
+	const struct decider_node *returned;
+	const struct decider_node *stray; /* see the table */
 };
 
 /* "; if it is the right one: segue set-primary orders 10.0.0.1:5432 --name db1" */
-static void append_command(const struct ballot *ballot, const struct ballot_node *node,
-                           struct opinion *out)
+static void append_command(const struct decider *decider, const struct decider_node *node,
+                           struct publish_decision *out)
 {
 	size_t len = strlen(out->reason);
 	bool is6 = strchr(node->now.host, ':') != NULL, named = node->now.name[0] != '\0';
 
 	snprintf(out->reason + len, sizeof(out->reason) - len,
 	         "; if %s is the right primary: segue set-primary %s %s%s%s:%u%s%s",
-	         ballot_node_name(node), ballot->rules.cluster, is6 ? "[" : "", node->now.host,
+	         decider_node_name(node), decider->rules.cluster, is6 ? "[" : "", node->now.host,
 	         is6 ? "]" : "", (unsigned)node->now.port, named ? " --name " : "", node->now.name);
 }
 
-static void place_candidate(struct candidates *found, const struct ballot_node *node, int64_t floor)
+static void place_candidate(struct candidates *found, const struct decider_node *node,
+                            int64_t floor)
 {
 	if (node->now.timeline == 0) {
 		found->unclear = node;
@@ -120,18 +121,18 @@ static void place_candidate(struct candidates *found, const struct ballot_node *
 	}
 }
 
-static struct candidates find_candidates(const struct ballot *ballot,
-                                         const struct ballot_store *store)
+static struct candidates find_candidates(const struct decider *decider,
+                                         const struct stored_value *store)
 {
 	struct candidates found = {.primary = NULL};
-	int64_t floor = ballot_floor(ballot, store);
+	int64_t floor = decider_floor(decider, store);
 
-	for (size_t i = 0; i < ballot->count; i++) {
-		const struct ballot_node *node = &ballot->nodes[i];
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct decider_node *node = &decider->nodes[i];
 
-		if (!ballot_takes_writes(node) || ballot_stranger(node, store))
+		if (!decider_takes_writes(node) || decider_stranger(node, store))
 			continue;
-		if (ballot_stray(ballot, node, store))
+		if (decider_stray(decider, node, store))
 			found.stray = node;
 		else
 			place_candidate(&found, node, floor);
@@ -141,135 +142,138 @@ static struct candidates find_candidates(const struct ballot *ballot,
 
 /* -- rows 3 and 4: are they one cluster? -- */
 
-static bool refuse_strangers(const struct ballot *ballot, const struct ballot_store *store,
-                             struct opinion *out)
+static bool refuse_strangers(const struct decider *decider, const struct stored_value *store,
+                             struct publish_decision *out)
 {
 	size_t candidates = 0, strangers = 0;
-	const struct ballot_node *first = NULL;
+	const struct decider_node *first = NULL;
 
-	for (size_t i = 0; i < ballot->count; i++) {
-		const struct ballot_node *node = &ballot->nodes[i];
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct decider_node *node = &decider->nodes[i];
 		const char *id = node->now.system_identifier;
 
-		if (!node->answers || node->now.role == SIGHTING_WITNESS)
+		if (!node->answers || node->now.role == NODE_WITNESS)
 			continue;
 		candidates++;
-		strangers += ballot_stranger(node, store);
-		if (ballot_stranger(node, store) || id[0] == '\0')
+		strangers += decider_stranger(node, store);
+		if (decider_stranger(node, store) || id[0] == '\0')
 			continue;
 		if (first != NULL && strcmp(first->now.system_identifier, id) != 0) {
-			say(out, VERDICT_ALARM,
+			say(out, PUBLISH_DO_ALARM,
 			    "%s has system identifier %s and %s has %s: these are two clusters; "
 			    "nothing is published until one of them is taken out of `nodes`",
-			    ballot_node_name(first), first->now.system_identifier,
-			    ballot_node_name(node), id);
+			    decider_node_name(first), first->now.system_identifier,
+			    decider_node_name(node), id);
 			return true;
 		}
 		first = node;
 	}
 	if (candidates == 0 || strangers < candidates)
 		return false;
-	say(out, VERDICT_ALARM,
+	say(out, PUBLISH_DO_ALARM,
 	    "no server that answers has system identifier %s, which the store has: if the cluster "
 	    "was made anew: segue set-primary %s HOST:PORT; until then nothing is published",
-	    store->topology->system_identifier, ballot->rules.cluster);
+	    store->topology->system_identifier, decider->rules.cluster);
 	return true;
 }
 
 /* -- a primary is seen -- */
 
-static void promoted_at(const struct ballot *ballot, const struct ballot_store *store,
-                        const struct ballot_node *primary, struct topology *topology)
+static void promoted_at(const struct decider *decider, const struct stored_value *store,
+                        const struct decider_node *primary, struct topology *topology)
 {
-	const char *event = ballot_event_of(ballot, primary), *stored = "", *at = event;
+	const char *event = decider_event_of(decider, primary), *stored = "", *at = event;
 	bool after_null = false;
 
-	if (store->state == BALLOT_STORE_VALUE) {
+	if (store->state == STORED_VALUE) {
 		stored = store->topology->promoted_at;
 		after_null = !store->topology->has_primary &&
 		             store->topology->timeline == primary->now.timeline;
 	}
 	/* an event not later than the store's is of an earlier promotion: repmgr is late */
-	if (event[0] == '\0' || (!after_null && ballot_time_compare(event, stored) <= 0))
+	if (event[0] == '\0' || (!after_null && promotion_time_compare(event, stored) <= 0))
 		at = primary->writes_since;
-	if (ballot_time_compare(at, stored) < 0)
+	if (promotion_time_compare(at, stored) < 0)
 		at = stored; /* the clocks differ; the order of promotions does not */
 	snprintf(topology->promoted_at, sizeof(topology->promoted_at), "%s", at);
 }
 
-static void publish(const struct ballot *ballot, const struct ballot_store *store,
-                    const struct ballot_node *primary, struct opinion *out, const char *why)
+static void publish(const struct decider *decider, const struct stored_value *store,
+                    const struct decider_node *primary, struct publish_decision *out,
+                    const char *why)
 {
-	ballot_topology(ballot, store, primary, &out->topology);
+	decider_topology(decider, store, primary, &out->topology);
 	out->topology.timeline = primary->now.timeline;
-	promoted_at(ballot, store, primary, &out->topology);
-	say(out, VERDICT_PUBLISH, "%s takes writes on timeline %" PRId64 "%s%s: %s",
-	    ballot_node_name(primary), primary->now.timeline,
-	    ballot_event_of(ballot, primary)[0] != '\0' ? ", and repmgr has its promotion" : "",
-	    primary->now.role == SIGHTING_STANDBY ? ", though repmgr still calls it a standby" : "",
+	promoted_at(decider, store, primary, &out->topology);
+	say(out, PUBLISH_DO_PUBLISH, "%s takes writes on timeline %" PRId64 "%s%s: %s",
+	    decider_node_name(primary), primary->now.timeline,
+	    decider_event_of(decider, primary)[0] != '\0' ? ", and repmgr has its promotion" : "",
+	    primary->now.role == NODE_STANDBY ? ", though repmgr still calls it a standby" : "",
 	    why);
 }
 
 /* Rows 10 and 11. The store's promoted_at stays: publishers see the first write at different
  * moments, and which of them came first is of no interest. */
-static void confirm(const struct ballot *ballot, const struct ballot_store *store,
-                    const struct ballot_node *primary, struct opinion *out)
+static void confirm(const struct decider *decider, const struct stored_value *store,
+                    const struct decider_node *primary, struct publish_decision *out)
 {
 	const struct topology *stored = store->topology;
 
-	publish(ballot, store, primary, out, "its standbys, or their lags, are others now");
+	publish(decider, store, primary, out, "its standbys, or their lags, are others now");
 	if (stored->promoted_at[0] != '\0')
 		snprintf(out->topology.promoted_at, sizeof(out->topology.promoted_at), "%s",
 		         stored->promoted_at);
-	if (ballot_same_topology(&out->topology, stored))
-		say(out, VERDICT_SAME, "%s takes writes on timeline %" PRId64 ", as the store says",
-		    ballot_node_name(primary), primary->now.timeline);
+	if (decider_same_topology(&out->topology, stored))
+		say(out, PUBLISH_DO_SAME,
+		    "%s takes writes on timeline %" PRId64 ", as the store says",
+		    decider_node_name(primary), primary->now.timeline);
 }
 
 /* Rows 13 and 14. That it takes writes is no proof where another did on the same timeline: when it
  * was promoted has to be known, from repmgr or because this publisher saw it turn. */
-static void replace(const struct ballot *ballot, const struct ballot_store *store,
-                    const struct ballot_node *primary, struct opinion *out)
+static void replace(const struct decider *decider, const struct stored_value *store,
+                    const struct decider_node *primary, struct publish_decision *out)
 {
 	const struct topology *stored = store->topology;
-	const char *event = ballot_event_of(ballot, primary);
-	bool later = ballot_time_compare(event, stored->promoted_at) > 0 ||
+	const char *event = decider_event_of(decider, primary);
+	bool later = promotion_time_compare(event, stored->promoted_at) > 0 ||
 	             (primary->turned &&
-	              ballot_time_compare(primary->writes_since, stored->promoted_at) > 0);
+	              promotion_time_compare(primary->writes_since, stored->promoted_at) > 0);
 
 	if (later) {
-		publish(ballot, store, primary, out, "it was promoted after the one in the store");
+		publish(decider, store, primary, out, "it was promoted after the one in the store");
 		return;
 	}
-	say(out, VERDICT_ALARM,
+	say(out, PUBLISH_DO_ALARM,
 	    "%s takes writes on timeline %" PRId64
 	    ", on which the store has %s as the primary since "
 	    "%s, and nothing shows that it was promoted later: nothing is published",
-	    ballot_node_name(primary), primary->now.timeline,
+	    decider_node_name(primary), primary->now.timeline,
 	    stored->primary.name[0] != '\0' ? stored->primary.name : stored->primary.host,
 	    stored->promoted_at[0] != '\0' ? stored->promoted_at : "a time that is not known");
-	append_command(ballot, primary, out);
+	append_command(decider, primary, out);
 }
 
 /* Rows 11a and 12. */
-static void end_null(const struct ballot *ballot, const struct ballot_store *store,
-                     const struct ballot_node *primary, int64_t now_us, struct opinion *out)
+static void end_null(const struct decider *decider, const struct stored_value *store,
+                     const struct decider_node *primary, int64_t now_us,
+                     struct publish_decision *out)
 {
-	bool persons = ballot->null.zxid != 0;
-	int64_t left_us = ballot->null.since_us + ballot->rules.null_hold_us - now_us;
-	int64_t known = ballot->null.timeline, hold_s = ballot->rules.null_hold_us / 1000000;
+	bool persons = decider->null.zxid != 0;
+	int64_t left_us = decider->null.since_us + decider->rules.null_hold_us - now_us;
+	int64_t known = decider->null.timeline, hold_s = decider->rules.null_hold_us / 1000000;
 	auto_free char *over = NULL;
 
 	if (persons && left_us > 0 && primary->now.timeline <= known) {
-		say(out, VERDICT_WAIT,
+		say(out, PUBLISH_DO_WAIT,
 		    "%s takes writes on timeline %" PRId64
 		    ", but the store says that there is no primary, and no publisher wrote that: "
 		    "respected for another %" PRId64
 		    " s (null_hold), or until a server takes writes on a higher timeline than "
 		    "%" PRId64,
-		    ballot_node_name(primary), primary->now.timeline, (left_us + 999999) / 1000000,
+		    decider_node_name(primary), primary->now.timeline, (left_us + 999999) / 1000000,
 		    known);
-		append_command(ballot, primary, out);
+		append_command(decider, primary, out);
 		return;
 	}
 	if (persons)
@@ -279,46 +283,47 @@ static void end_null(const struct ballot *ballot, const struct ballot_store *sto
 		           : xasprintf("the store's null, which no publisher wrote, was respected "
 		                       "for %" PRId64 " s (null_hold)",
 		                       hold_s);
-	publish(ballot, store, primary, out,
+	publish(decider, store, primary, out,
 	        over != NULL ? over : "the store says that nobody does");
 }
 
-static void form_primary(const struct ballot *ballot, const struct ballot_store *store,
-                         const struct ballot_node *primary, int64_t now_us, struct opinion *out)
+static void form_primary(const struct decider *decider, const struct stored_value *store,
+                         const struct decider_node *primary, int64_t now_us,
+                         struct publish_decision *out)
 {
 	const struct topology *stored = store->topology;
 
-	if (store->state != BALLOT_STORE_VALUE && !has_half(ballot))
-		say(out, VERDICT_WAIT,
+	if (store->state != STORED_VALUE && !has_half(decider))
+		say(out, PUBLISH_DO_WAIT,
 		    "%s takes writes on timeline %" PRId64
 		    ", but only %zu of %zu servers answer, and "
 		    "the store says nothing to compare it with: it may be an old primary",
-		    ballot_node_name(primary), primary->now.timeline, ballot_answers(ballot),
-		    ballot->count);
-	else if (store->state != BALLOT_STORE_VALUE)
-		publish(ballot, store, primary, out,
-		        store->state == BALLOT_STORE_ABSENT ? "the store has no primary yet"
-		                                            : "what the store has is no topology");
+		    decider_node_name(primary), primary->now.timeline, decider_answers(decider),
+		    decider->count);
+	else if (store->state != STORED_VALUE)
+		publish(decider, store, primary, out,
+		        store->state == STORED_ABSENT ? "the store has no primary yet"
+		                                      : "what the store has is no topology");
 	else if (!stored->has_primary)
-		end_null(ballot, store, primary, now_us, out);
+		end_null(decider, store, primary, now_us, out);
 	else if (primary->now.timeline > stored->timeline)
-		publish(ballot, store, primary, out, "a later timeline than the store's");
-	else if (ballot_is_member(primary, &stored->primary))
-		confirm(ballot, store, primary, out);
+		publish(decider, store, primary, out, "a later timeline than the store's");
+	else if (decider_is_member(primary, &stored->primary))
+		confirm(decider, store, primary, out);
 	else
-		replace(ballot, store, primary, out);
+		replace(decider, store, primary, out);
 }
 
 /* -- no primary is seen -- */
 
 /* It lives and may be the primary: all its connections taken, say. */
-static const struct ballot_node *find_closed(const struct ballot *ballot)
+static const struct decider_node *find_closed(const struct decider *decider)
 {
-	for (size_t i = 0; i < ballot->count; i++) {
-		const struct ballot_node *node = &ballot->nodes[i];
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct decider_node *node = &decider->nodes[i];
 		enum server_class class = node->now.class;
 
-		if (node->now.role != SIGHTING_WITNESS &&
+		if (node->now.role != NODE_WITNESS &&
 		    (class == SERVER_FULL || class == SERVER_DENIED || class == SERVER_FAULTY ||
 		     class == SERVER_OTHER))
 			return node;
@@ -326,40 +331,43 @@ static const struct ballot_node *find_closed(const struct ballot *ballot)
 	return NULL;
 }
 
-static const struct ballot_node *find_receiving(const struct ballot *ballot)
+static const struct decider_node *find_receiving(const struct decider *decider)
 {
-	for (size_t i = 0; i < ballot->count; i++)
-		if (ballot->nodes[i].answers && ballot->nodes[i].now.in_recovery &&
-		    ballot->nodes[i].now.receiving)
-			return &ballot->nodes[i];
+	for (size_t i = 0; i < decider->count; i++)
+		if (decider->nodes[i].answers && decider->nodes[i].now.in_recovery &&
+		    decider->nodes[i].now.receiving)
+			return &decider->nodes[i];
 	return NULL;
 }
 
 /* Why absence is not to be believed, in `out`; false: it is. */
-static bool doubt_absence(const struct ballot *ballot, const struct ballot_store *store,
-                          struct opinion *out)
+static bool doubt_absence(const struct decider *decider, const struct stored_value *store,
+                          struct publish_decision *out)
 {
-	const struct ballot_node *closed = find_closed(ballot), *receiving = find_receiving(ballot);
+	const struct decider_node *closed = find_closed(decider),
+	                          *receiving = find_receiving(decider);
 
 	if (closed != NULL)
-		say(out, VERDICT_WAIT, "no primary is seen, but %s lives and lets nobody in (%s)",
-		    ballot_node_name(closed), server_class_name(closed->now.class));
+		say(out, PUBLISH_DO_WAIT,
+		    "no primary is seen, but %s lives and lets nobody in (%s)",
+		    decider_node_name(closed), server_class_name(closed->now.class));
 	else if (receiving != NULL)
-		say(out, VERDICT_WAIT, "no primary is seen from here, but %s hears from one",
-		    ballot_node_name(receiving));
+		say(out, PUBLISH_DO_WAIT, "no primary is seen from here, but %s hears from one",
+		    decider_node_name(receiving));
 	else if (store->seen_by != NULL)
-		say(out, VERDICT_WAIT, "no primary is seen from here, but publisher %s sees it",
+		say(out, PUBLISH_DO_WAIT, "no primary is seen from here, but publisher %s sees it",
 		    store->seen_by);
-	else if (!has_half(ballot))
-		say(out, VERDICT_WAIT,
+	else if (!has_half(decider))
+		say(out, PUBLISH_DO_WAIT,
 		    "no primary is seen, but only %zu of %zu servers answer: half of them have to, "
 		    "before null is published",
-		    ballot_answers(ballot), ballot->count);
-	else if (ballot->rounds_null < ballot->rules.null_after)
-		say(out, VERDICT_WAIT, "no primary is seen for %u rounds; null is published at %u",
-		    ballot->rounds_null, ballot->rules.null_after);
-	else if (ballot->said_null)
-		say(out, VERDICT_WAIT,
+		    decider_answers(decider), decider->count);
+	else if (decider->rounds_null < decider->rules.null_after)
+		say(out, PUBLISH_DO_WAIT,
+		    "no primary is seen for %u rounds; null is published at %u",
+		    decider->rounds_null, decider->rules.null_after);
+	else if (decider->said_null)
+		say(out, PUBLISH_DO_WAIT,
 		    "no primary is seen from here, but another publisher sees one");
 	else
 		return false;
@@ -368,106 +376,107 @@ static bool doubt_absence(const struct ballot *ballot, const struct ballot_store
 
 /* Null keeps timeline and promoted_at: the order of promotions outlives a time without a primary.
  */
-static void publish_null(const struct ballot *ballot, const struct ballot_store *store,
-                         const struct ballot_node *returned, struct opinion *out)
+static void publish_null(const struct decider *decider, const struct stored_value *store,
+                         const struct decider_node *returned, struct publish_decision *out)
 {
 	const struct topology *stored = store->topology;
 
-	ballot_topology(ballot, store, NULL, &out->topology);
+	decider_topology(decider, store, NULL, &out->topology);
 	out->topology.timeline = stored->timeline;
 	snprintf(out->topology.promoted_at, sizeof(out->topology.promoted_at), "%s",
 	         stored->promoted_at);
 	snprintf(out->topology.none_since, sizeof(out->topology.none_since), "%s",
-	         ballot->none_since);
+	         decider->none_since);
 	if (returned != NULL) {
-		say(out, VERDICT_PUBLISH_NULL,
+		say(out, PUBLISH_DO_PUBLISH_NULL,
 		    "no primary for %u rounds: %s takes writes, but on the old timeline %" PRId64
 		    ", below %" PRId64,
-		    ballot->rounds_null, ballot_node_name(returned), returned->now.timeline,
-		    ballot_floor(ballot, store));
-		append_command(ballot, returned, out);
+		    decider->rounds_null, decider_node_name(returned), returned->now.timeline,
+		    decider_floor(decider, store));
+		append_command(decider, returned, out);
 	} else {
-		say(out, VERDICT_PUBLISH_NULL,
+		say(out, PUBLISH_DO_PUBLISH_NULL,
 		    "no server takes writes for %u rounds, and %zu of %zu were seen",
-		    ballot->rounds_null, ballot_answers(ballot), ballot->count);
+		    decider->rounds_null, decider_answers(decider), decider->count);
 	}
 }
 
 /* Row 6a. */
-static void form_stray(const struct ballot *ballot, const struct ballot_node *stray,
-                       struct opinion *out)
+static void form_stray(const struct decider *decider, const struct decider_node *stray,
+                       struct publish_decision *out)
 {
-	const struct topology_mark *mark = &ballot->mark;
+	const struct topology_mark *mark = &decider->mark;
 
-	say(out, VERDICT_ALARM,
+	say(out, PUBLISH_DO_ALARM,
 	    "split brain: %s takes writes on timeline %" PRId64
 	    ", though %s has named another server, on timeline %" PRId64
 	    ", as the primary at %s: nothing is published, the primary that was named stays; stop %s",
-	    ballot_node_name(stray), stray->now.timeline,
+	    decider_node_name(stray), stray->now.timeline,
 	    mark->who[0] != '\0' ? mark->who : "a person", mark->timeline,
-	    mark->at[0] != '\0' ? mark->at : "a time that is not known", ballot_node_name(stray));
-	append_command(ballot, stray, out);
+	    mark->at[0] != '\0' ? mark->at : "a time that is not known", decider_node_name(stray));
+	append_command(decider, stray, out);
 }
 
-static void say_none(const struct ballot *ballot, const struct ballot_store *store,
-                     const struct ballot_node *returned, const char *then,
-                     enum ballot_verdict verdict, struct opinion *out)
+static void say_none(const struct decider *decider, const struct stored_value *store,
+                     const struct decider_node *returned, const char *then,
+                     enum publish_action action, struct publish_decision *out)
 {
 	if (returned == NULL) {
-		say(out, verdict, "no server takes writes, and %s", then);
+		say(out, action, "no server takes writes, and %s", then);
 		return;
 	}
-	say(out, verdict,
+	say(out, action,
 	    "no server takes writes but %s, on the old timeline %" PRId64 ", below %" PRId64
 	    ", and %s",
-	    ballot_node_name(returned), returned->now.timeline, ballot_floor(ballot, store), then);
-	append_command(ballot, returned, out);
+	    decider_node_name(returned), returned->now.timeline, decider_floor(decider, store),
+	    then);
+	append_command(decider, returned, out);
 }
 
-static void form_absence(const struct ballot *ballot, const struct ballot_store *store,
-                         const struct ballot_node *returned, struct opinion *out)
+static void form_absence(const struct decider *decider, const struct stored_value *store,
+                         const struct decider_node *returned, struct publish_decision *out)
 {
-	if (store->state != BALLOT_STORE_VALUE)
-		say_none(ballot, store, returned, "the store names none", VERDICT_WAIT, out);
+	if (store->state != STORED_VALUE)
+		say_none(decider, store, returned, "the store names none", PUBLISH_DO_WAIT, out);
 	else if (!store->topology->has_primary)
-		say_none(ballot, store, returned, "the store says so", VERDICT_SAME, out);
-	else if (!doubt_absence(ballot, store, out))
-		publish_null(ballot, store, returned, out);
+		say_none(decider, store, returned, "the store says so", PUBLISH_DO_SAME, out);
+	else if (!doubt_absence(decider, store, out))
+		publish_null(decider, store, returned, out);
 }
 
 /* -- all rows -- */
 
-void ballot_form(const struct ballot *ballot, const struct ballot_store *store, int64_t now_us,
-                 struct opinion *out)
+void publish_decide(const struct decider *decider, const struct stored_value *store, int64_t now_us,
+                    struct publish_decision *out)
 {
-	struct candidates found = find_candidates(ballot, store);
+	struct candidates found = find_candidates(decider, store);
 
-	*out = (struct opinion){.verdict = VERDICT_WAIT};
+	*out = (struct publish_decision){.action = PUBLISH_DO_WAIT};
 	topology_init(&out->topology);
-	if (ballot->observed_us == 0 || ballot->nodes == NULL)
-		say(out, VERDICT_WAIT, "no server was asked yet");
-	else if (now_us - ballot->observed_us > ballot->rules.fresh_us)
-		say(out, VERDICT_WAIT,
+	if (decider->observed_us == 0 || decider->nodes == NULL)
+		say(out, PUBLISH_DO_WAIT, "no server was asked yet");
+	else if (now_us - decider->observed_us > decider->rules.fresh_us)
+		say(out, PUBLISH_DO_WAIT,
 		    "the servers were asked %" PRId64 " ms ago: too long for an opinion",
-		    (now_us - ballot->observed_us) / 1000);
-	else if (ballot_answers(ballot) == 0)
-		say(out, VERDICT_BLIND, "none of %zu servers answers: this publisher is blind",
-		    ballot->count);
-	else if (refuse_strangers(ballot, store, out))
+		    (now_us - decider->observed_us) / 1000);
+	else if (decider_answers(decider) == 0)
+		say(out, PUBLISH_DO_BLIND, "none of %zu servers answers: this publisher is blind",
+		    decider->count);
+	else if (refuse_strangers(decider, store, out))
 		return;
 	else if (found.twin != NULL)
-		say(out, VERDICT_ALARM,
+		say(out, PUBLISH_DO_ALARM,
 		    "%s and %s both take writes on timeline %" PRId64
 		    ": nothing is published; stop the one that is not the primary",
-		    ballot_node_name(found.primary), ballot_node_name(found.twin),
+		    decider_node_name(found.primary), decider_node_name(found.twin),
 		    found.primary->now.timeline);
 	else if (found.unclear != NULL)
-		say(out, VERDICT_WAIT, "%s takes writes, on a timeline that is not known yet",
-		    ballot_node_name(found.unclear));
+		say(out, PUBLISH_DO_WAIT, "%s takes writes, on a timeline that is not known yet",
+		    decider_node_name(found.unclear));
 	else if (found.stray != NULL)
-		form_stray(ballot, found.stray, out);
+		form_stray(decider, found.stray, out);
 	else if (found.primary != NULL)
-		form_primary(ballot, store, found.primary, now_us, out);
+		form_primary(decider, store, found.primary, now_us, out);
 	else
-		form_absence(ballot, store, found.returned, out);
+		form_absence(decider, store, found.returned, out);
 }

@@ -1,4 +1,4 @@
-/* What is written: the topology that a ballot's servers make, in a form that two publishers agree
+/* What is written: the topology that a decider's servers make, in a form that two publishers agree
  * on and that small changes leave as it is. Pure. Always holds: members in a fixed order, lags in
  * buckets. */
 #include <ctype.h>
@@ -17,7 +17,7 @@ static char digit_at(const char **at)
 	return isdigit((unsigned char)**at) ? *(*at)++ : '0';
 }
 
-int ballot_time_compare(const char *a, const char *b)
+int promotion_time_compare(const char *a, const char *b)
 {
 	int order = strncmp(a, b, SECONDS_LEN);
 
@@ -30,23 +30,23 @@ int ballot_time_compare(const char *a, const char *b)
 	return order;
 }
 
-bool ballot_is_member(const struct ballot_node *node, const struct member *member)
+bool decider_is_member(const struct decider_node *node, const struct member *member)
 {
 	if (node->now.name[0] != '\0' && member->name[0] != '\0')
 		return strcmp(node->now.name, member->name) == 0;
 	return node->now.port == member->port && strcmp(node->now.host, member->host) == 0;
 }
 
-const char *ballot_event_of(const struct ballot *ballot, const struct ballot_node *node)
+const char *decider_event_of(const struct decider *decider, const struct decider_node *node)
 {
 	const char *latest = "";
 
-	for (size_t i = 0; i < ballot->count; i++) {
-		const struct sighting *by = &ballot->nodes[i].now;
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct node_state *by = &decider->nodes[i].now;
 
-		if (ballot->nodes[i].answers && node->now.name[0] != '\0' &&
+		if (decider->nodes[i].answers && node->now.name[0] != '\0' &&
 		    strcmp(by->promoted_name, node->now.name) == 0 &&
-		    ballot_time_compare(by->promoted_at, latest) > 0)
+		    promotion_time_compare(by->promoted_at, latest) > 0)
 			latest = by->promoted_at;
 	}
 	return latest;
@@ -72,32 +72,32 @@ static int64_t lag_bucket(int64_t behind, int64_t stored)
 	return bucket;
 }
 
-static const struct member *stored_standby(const struct ballot_store *store,
-                                           const struct ballot_node *node)
+static const struct member *stored_standby(const struct stored_value *store,
+                                           const struct decider_node *node)
 {
-	if (store->state != BALLOT_STORE_VALUE)
+	if (store->state != STORED_VALUE)
 		return NULL;
 	for (size_t i = 0; i < store->topology->standby_count; i++)
-		if (ballot_is_member(node, &store->topology->standbys[i]))
+		if (decider_is_member(node, &store->topology->standbys[i]))
 			return &store->topology->standbys[i];
 	return NULL;
 }
 
 /* A silent one stays for drop_after rounds if the store has it, and for good if it was dropped here
  * and somebody put it back. */
-static bool is_standby(const struct ballot *ballot, const struct ballot_store *store,
-                       const struct ballot_node *node)
+static bool is_standby(const struct decider *decider, const struct stored_value *store,
+                       const struct decider_node *node)
 {
-	if (node->now.role == SIGHTING_WITNESS || ballot_stranger(node, store))
+	if (node->now.role == NODE_WITNESS || decider_stranger(node, store))
 		return false;
 	if (node->answers)
 		return node->now.in_recovery;
 	if (stored_standby(store, node) == NULL)
 		return false;
-	return node->dropped || node->unanswered < ballot->rules.drop_after;
+	return node->dropped || node->unanswered < decider->rules.drop_after;
 }
 
-static void fill_member(struct member *member, const struct ballot_node *node)
+static void fill_member(struct member *member, const struct decider_node *node)
 {
 	snprintf(member->name, sizeof(member->name), "%s", node->now.name);
 	snprintf(member->host, sizeof(member->host), "%s", node->now.host);
@@ -109,15 +109,15 @@ static int by_order(const void *a, const void *b)
 	return topology_compare(a, b);
 }
 
-static void add_standbys(const struct ballot *ballot, const struct ballot_store *store,
-                         const struct ballot_node *primary, struct topology *out)
+static void add_standbys(const struct decider *decider, const struct stored_value *store,
+                         const struct decider_node *primary, struct topology *out)
 {
-	for (size_t i = 0; i < ballot->count; i++) {
-		const struct ballot_node *node = &ballot->nodes[i];
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct decider_node *node = &decider->nodes[i];
 		const struct member *stored = stored_standby(store, node);
 		struct member *member;
 
-		if (node == primary || !is_standby(ballot, store, node))
+		if (node == primary || !is_standby(decider, store, node))
 			continue;
 		member = topology_add_standby(out);
 		if (member == NULL)
@@ -131,30 +131,30 @@ static void add_standbys(const struct ballot *ballot, const struct ballot_store 
 }
 
 /* The store's, or that of the primary, or of any standby: they are all the same by now. */
-static const char *system_identifier_of(const struct ballot *ballot,
-                                        const struct ballot_store *store)
+static const char *system_identifier_of(const struct decider *decider,
+                                        const struct stored_value *store)
 {
-	if (store->state == BALLOT_STORE_VALUE && store->topology->system_identifier[0] != '\0')
+	if (store->state == STORED_VALUE && store->topology->system_identifier[0] != '\0')
 		return store->topology->system_identifier;
-	for (size_t i = 0; i < ballot->count; i++)
-		if (ballot->nodes[i].answers && ballot->nodes[i].now.role != SIGHTING_WITNESS &&
-		    ballot->nodes[i].now.system_identifier[0] != '\0')
-			return ballot->nodes[i].now.system_identifier;
+	for (size_t i = 0; i < decider->count; i++)
+		if (decider->nodes[i].answers && decider->nodes[i].now.role != NODE_WITNESS &&
+		    decider->nodes[i].now.system_identifier[0] != '\0')
+			return decider->nodes[i].now.system_identifier;
 	return "";
 }
 
-void ballot_topology(const struct ballot *ballot, const struct ballot_store *store,
-                     const struct ballot_node *primary, struct topology *out)
+void decider_topology(const struct decider *decider, const struct stored_value *store,
+                      const struct decider_node *primary, struct topology *out)
 {
 	topology_init(out);
 	out->has_primary = primary != NULL;
 	if (primary != NULL)
 		fill_member(&out->primary, primary);
-	add_standbys(ballot, store, primary, out);
+	add_standbys(decider, store, primary, out);
 	snprintf(out->system_identifier, sizeof(out->system_identifier), "%s",
-	         system_identifier_of(ballot, store));
-	snprintf(out->publisher, sizeof(out->publisher), "%s", ballot->rules.publisher);
-	out->set_by = ballot->mark;
+	         system_identifier_of(decider, store));
+	snprintf(out->publisher, sizeof(out->publisher), "%s", decider->rules.publisher);
+	out->set_by = decider->mark;
 }
 
 static bool same_lags(const struct topology *a, const struct topology *b)
@@ -171,7 +171,7 @@ static bool same_member(const struct member *a, const struct member *b)
 }
 
 /* Who wrote it, and addresses, which a reader fills in, make no difference. */
-bool ballot_same_topology(const struct topology *a, const struct topology *b)
+bool decider_same_topology(const struct topology *a, const struct topology *b)
 {
 	if (a->has_primary != b->has_primary || a->standby_count != b->standby_count ||
 	    a->timeline != b->timeline || strcmp(a->promoted_at, b->promoted_at) != 0 ||

@@ -114,49 +114,48 @@ static char *make_sql(const struct config_publisher *config, bool identifier, bo
 	return strbuf_detach(&sql);
 }
 
-void inquiry_init(struct inquiry *inquiry, const struct config_publisher *config)
+void node_query_init(struct node_query *node_query, const struct config_publisher *config)
 {
-	inquiry->plain = make_sql(config, true, false);
-	inquiry->reduced = make_sql(config, false, false);
-	inquiry->with_repmgr = make_sql(config, true, true);
+	node_query->plain = make_sql(config, true, false);
+	node_query->reduced = make_sql(config, false, false);
+	node_query->with_repmgr = make_sql(config, true, true);
 }
 
-void inquiry_fini(struct inquiry *inquiry)
+void node_query_fini(struct node_query *node_query)
 {
-	free(inquiry->plain);
-	free(inquiry->reduced);
-	free(inquiry->with_repmgr);
+	free(node_query->plain);
+	free(node_query->reduced);
+	free(node_query->with_repmgr);
 }
 
 /* -- the answer -- */
 
-static void free_nodes(struct inquiry_node *nodes, size_t count)
+static void free_nodes(struct repmgr_node *nodes, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		free(nodes[i].conninfo);
 	free(nodes);
 }
 
-void inquiry_answer_fini(struct inquiry_answer *answer)
+void node_query_answer_fini(struct node_query_answer *answer)
 {
 	free_nodes(answer->nodes, answer->node_count);
 	answer->nodes = NULL;
 	answer->node_count = 0;
 }
 
-static enum sighting_role role_of(const char *type)
+static enum node_role role_of(const char *type)
 {
 	static const struct {
 		const char *type;
-		enum sighting_role role;
-	} roles[] = {{"primary", SIGHTING_PRIMARY},
-	             {"standby", SIGHTING_STANDBY},
-	             {"witness", SIGHTING_WITNESS}};
+		enum node_role role;
+	} roles[] = {
+	    {"primary", NODE_PRIMARY}, {"standby", NODE_STANDBY}, {"witness", NODE_WITNESS}};
 
 	for (size_t i = 0; type != NULL && i < ARRAY_LEN(roles); i++)
 		if (strcmp(type, roles[i].type) == 0)
 			return roles[i].role;
-	return SIGHTING_ROLE_UNKNOWN;
+	return NODE_ROLE_UNKNOWN;
 }
 
 static void copy_name(char name[TOPOLOGY_NAME_MAX], const char *text)
@@ -166,7 +165,7 @@ static void copy_name(char name[TOPOLOGY_NAME_MAX], const char *text)
 	snprintf(name, TOPOLOGY_NAME_MAX, "%s", fine ? text : "");
 }
 
-static void take_node(struct inquiry_node *node, const json_t *row)
+static void take_node(struct repmgr_node *node, const json_t *row)
 {
 	const char *conninfo = json_string_value(json_object_get(row, "conninfo"));
 
@@ -176,7 +175,7 @@ static void take_node(struct inquiry_node *node, const json_t *row)
 	node->conninfo = xstrdup(conninfo != NULL ? conninfo : "");
 }
 
-static bool parse_nodes(const char *text, struct inquiry_node **nodes, size_t *count,
+static bool parse_nodes(const char *text, struct repmgr_node **nodes, size_t *count,
                         struct err *err)
 {
 	json_error_t error;
@@ -196,14 +195,15 @@ static bool parse_nodes(const char *text, struct inquiry_node **nodes, size_t *c
 	return true;
 }
 
-static enum inquiry_repmgr repmgr_state(const char *text)
+static enum node_query_repmgr repmgr_state(const char *text)
 {
 	if (text == NULL)
-		return INQUIRY_REPMGR_ABSENT;
-	return strcmp(text, "readable") == 0 ? INQUIRY_REPMGR_READABLE : INQUIRY_REPMGR_DENIED;
+		return NODE_QUERY_REPMGR_ABSENT;
+	return strcmp(text, "readable") == 0 ? NODE_QUERY_REPMGR_READABLE
+	                                     : NODE_QUERY_REPMGR_DENIED;
 }
 
-static void take_promotion(struct inquiry_answer *answer, const char *name, const char *at)
+static void take_promotion(struct node_query_answer *answer, const char *name, const char *at)
 {
 	bool fine = at != NULL && layout_time_problem(at) == NULL;
 
@@ -212,10 +212,10 @@ static void take_promotion(struct inquiry_answer *answer, const char *name, cons
 	         *answer->promoted_name != '\0' ? at : "");
 }
 
-bool inquiry_parse(const char *const row[INQUIRY_COLUMNS], struct inquiry_answer *out,
-                   struct err *err)
+bool node_query_parse(const char *const row[NODE_QUERY_COLUMNS], struct node_query_answer *out,
+                      struct err *err)
 {
-	struct inquiry_answer answer = {.fact = out->fact};
+	struct node_query_answer answer = {.fact = out->fact};
 
 	if (!question_parse(row, &answer.fact, err))
 		return false;
@@ -226,7 +226,7 @@ bool inquiry_parse(const char *const row[INQUIRY_COLUMNS], struct inquiry_answer
 	answer.repmgr = repmgr_state(row[6]);
 	take_promotion(&answer, row[8], row[9]);
 	snprintf(answer.refused, sizeof(answer.refused), "%s", row[10] != NULL ? row[10] : "");
-	inquiry_answer_fini(out);
+	node_query_answer_fini(out);
 	*out = answer;
 	return true;
 }

@@ -27,7 +27,7 @@ static const char *skip_string(const char *at)
 	return at;
 }
 
-char *nodes_next(const char **list)
+char *conninfo_list_next(const char **list)
 {
 	const char *start = *list + strspn(*list, BLANKS), *end = skip_string(start);
 
@@ -113,10 +113,10 @@ static bool take_member(const struct place *place, struct member *member, struct
 
 /* Of equal keys the last one counts. The server is the string's own, but for a common port. */
 static bool merge(const PQconninfoOption *all, const PQconninfoOption *own,
-                  enum nodes_precedence precedence, struct nodes_target *out, struct err *err)
+                  enum conninfo_precedence precedence, struct conninfo_target *out, struct err *err)
 {
 	auto_strbuf struct strbuf common = STRBUF_INIT, single = STRBUF_INIT;
-	bool own_first = precedence == NODES_OWN_FIRST;
+	bool own_first = precedence == CONNINFO_OWN_FIRST;
 	struct place ours = {.host = NULL}, place;
 
 	take_options(all, &ours, &common);
@@ -129,8 +129,9 @@ static bool merge(const PQconninfoOption *all, const PQconninfoOption *own,
 	return true;
 }
 
-bool nodes_parse(const struct libpq *pq, const char *common, const char *conninfo,
-                 enum nodes_precedence precedence, struct nodes_target *out, struct err *err)
+bool conninfo_target_parse(const struct libpq *pq, const char *common, const char *conninfo,
+                           enum conninfo_precedence precedence, struct conninfo_target *out,
+                           struct err *err)
 {
 	PQconninfoOption *all = read_options(pq, common, err), *own = NULL;
 	bool fine = false;
@@ -146,7 +147,7 @@ bool nodes_parse(const struct libpq *pq, const char *common, const char *conninf
 	return fine;
 }
 
-void nodes_target_fini(struct nodes_target *target)
+void conninfo_target_fini(struct conninfo_target *target)
 {
 	free(target->conninfo);
 	target->conninfo = NULL;

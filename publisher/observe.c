@@ -28,8 +28,8 @@
 static bool is_over(const struct observe *observe)
 {
 	for (size_t i = 0; i < observe->count; i++)
-		if (observe->servers[i]->awaited && observe->servers[i]->peer != NULL &&
-		    peer_is_asked(observe->servers[i]->peer))
+		if (observe->servers[i]->awaited && observe->servers[i]->node != NULL &&
+		    node_is_asked(observe->servers[i]->node))
 			return false;
 	return true;
 }
@@ -40,12 +40,12 @@ static void end_when_over(struct observe *observe)
 		event_active(observe->over, EV_TIMEOUT, 0);
 }
 
-void observe_peer_event(enum peer_event event, void *arg)
+void observe_node_event(enum node_event event, void *arg)
 {
 	struct observed *server = arg;
 	struct observe *observe = server->observe;
 
-	if (event == PEER_TOLD)
+	if (event == NODE_TOLD)
 		end_when_over(observe);
 	else
 		observe->options.callbacks.lost(observe->options.callbacks.arg);
@@ -53,7 +53,7 @@ void observe_peer_event(enum peer_event event, void *arg)
 
 static bool is_due(const struct observed *server, int64_t now_us)
 {
-	const struct server_fact *fact = &peer_answer(server->peer)->fact;
+	const struct server_fact *fact = &node_answer(server->node)->fact;
 
 	return fact->class == SERVER_UNASKED || fact->class == SERVER_ANSWERED ||
 	       now_us - fact->asked_us >= RETRY_US;
@@ -68,12 +68,12 @@ static void begin(struct observe *observe)
 		struct observed *server = observe->servers[i];
 		enum server_class class;
 
-		if (server->peer == NULL)
+		if (server->node == NULL)
 			continue;
-		class = peer_answer(server->peer)->fact.class;
+		class = node_answer(server->node)->fact.class;
 		server->awaited = class == SERVER_ANSWERED || class == SERVER_UNASKED;
 		if (is_due(server, observe->started_us))
-			peer_ask(server->peer);
+			node_ask(server->node);
 	}
 	end_when_over(observe); /* nobody to wait for */
 }
@@ -88,79 +88,80 @@ void observe_look(struct observe *observe)
 
 /* -- the end of a round -- */
 
-static void fill_sighting(struct sighting *sighting, const struct observed *server)
+static void fill_sighting(struct node_state *node_state, const struct observed *server)
 {
-	const struct inquiry_answer *answer = peer_answer(server->peer);
+	const struct node_query_answer *answer = node_answer(server->node);
 	const struct server_fact *fact = &answer->fact;
 
-	*sighting = (struct sighting){.port = server->member.port,
-	                              .class = fact->class,
-	                              .in_recovery = fact->in_recovery,
-	                              .timeline = fact->timeline,
-	                              .lsn = fact->lsn,
-	                              .receiving = answer->receiving,
-	                              .role = server->role,
-	                              .inactive = server->inactive};
+	*node_state = (struct node_state){.port = server->member.port,
+	                                  .class = fact->class,
+	                                  .in_recovery = fact->in_recovery,
+	                                  .timeline = fact->timeline,
+	                                  .lsn = fact->lsn,
+	                                  .receiving = answer->receiving,
+	                                  .role = server->role,
+	                                  .inactive = server->inactive};
 	/* It lives and takes no row: no writer, and no reason to believe that there is none. */
 	if (fact->class == SERVER_ANSWERED && !fact->in_recovery && *answer->refused != '\0')
-		sighting->class = SERVER_OTHER;
-	snprintf(sighting->name, sizeof(sighting->name), "%.*s", TOPOLOGY_NAME_MAX - 1,
+		node_state->class = SERVER_OTHER;
+	snprintf(node_state->name, sizeof(node_state->name), "%.*s", TOPOLOGY_NAME_MAX - 1,
 	         server->member.name);
-	snprintf(sighting->host, sizeof(sighting->host), "%s", server->member.host);
-	snprintf(sighting->system_identifier, sizeof(sighting->system_identifier), "%s",
+	snprintf(node_state->host, sizeof(node_state->host), "%s", server->member.host);
+	snprintf(node_state->system_identifier, sizeof(node_state->system_identifier), "%s",
 	         fact->system_identifier);
-	snprintf(sighting->promoted_name, sizeof(sighting->promoted_name), "%s",
+	snprintf(node_state->promoted_name, sizeof(node_state->promoted_name), "%s",
 	         answer->promoted_name);
-	snprintf(sighting->promoted_at, sizeof(sighting->promoted_at), "%s", answer->promoted_at);
+	snprintf(node_state->promoted_at, sizeof(node_state->promoted_at), "%s",
+	         answer->promoted_at);
 }
 
 static const char *problem_of(const struct observed *server)
 {
-	const struct inquiry_answer *answer = peer_answer(server->peer);
+	const struct node_query_answer *answer = node_answer(server->node);
 
 	return answer->fact.class == SERVER_ANSWERED && !answer->fact.in_recovery
 	           ? answer->refused
 	           : answer->fact.problem;
 }
 
-static void log_server(struct observed *server, const struct sighting *sighting)
+static void log_server(struct observed *server, const struct node_state *node_state)
 {
-	bool answers = sighting->class == SERVER_ANSWERED;
+	bool answers = node_state->class == SERVER_ANSWERED;
 	const char *problem = problem_of(server);
 	const struct observe_options *options = &server->observe->options;
 
-	if (server->told && server->told_class == sighting->class &&
-	    (!answers || (server->told_recovery == sighting->in_recovery &&
-	                  server->told_timeline == sighting->timeline)))
+	if (server->told && server->told_class == node_state->class &&
+	    (!answers || (server->told_recovery == node_state->in_recovery &&
+	                  server->told_timeline == node_state->timeline)))
 		return;
 	server->told = true;
-	server->told_class = sighting->class;
-	server->told_recovery = sighting->in_recovery;
-	server->told_timeline = sighting->timeline;
+	server->told_class = node_state->class;
+	server->told_recovery = node_state->in_recovery;
+	server->told_timeline = node_state->timeline;
 	log_info("server", KV_STR("publisher", options->config->name),
-	         KV_STR("cluster", options->cluster->name), KV_STR("node", sighting->name),
-	         KV_STR("host", sighting->host), KV_INT("port", sighting->port),
-	         KV_STR("class", server_class_name(sighting->class)),
-	         KV_STR("in_recovery", !answers                ? NULL
-	                               : sighting->in_recovery ? "yes"
-	                                                       : "no"),
-	         KV_INT("timeline", answers ? sighting->timeline : 0),
+	         KV_STR("cluster", options->cluster->name), KV_STR("node", node_state->name),
+	         KV_STR("host", node_state->host), KV_INT("port", node_state->port),
+	         KV_STR("class", server_class_name(node_state->class)),
+	         KV_STR("in_recovery", !answers                  ? NULL
+	                               : node_state->in_recovery ? "yes"
+	                                                         : "no"),
+	         KV_INT("timeline", answers ? node_state->timeline : 0),
 	         KV_STR("problem", *problem != '\0' ? problem : NULL));
 }
 
-static void note_repmgr(struct observation *out, const struct inquiry_answer *answer)
+static void note_repmgr(struct observation *out, const struct node_query_answer *answer)
 {
 	if (answer->fact.class != SERVER_ANSWERED || out->repmgr == OBSERVE_REPMGR_READ)
 		return;
 	switch (answer->repmgr) {
-	case INQUIRY_REPMGR_ABSENT:
+	case NODE_QUERY_REPMGR_ABSENT:
 		if (out->repmgr == OBSERVE_REPMGR_UNKNOWN)
 			out->repmgr = OBSERVE_REPMGR_ABSENT;
 		return;
-	case INQUIRY_REPMGR_DENIED:
+	case NODE_QUERY_REPMGR_DENIED:
 		out->repmgr = OBSERVE_REPMGR_DENIED;
 		return;
-	case INQUIRY_REPMGR_READABLE:
+	case NODE_QUERY_REPMGR_READABLE:
 		out->repmgr = OBSERVE_REPMGR_READ;
 		return;
 	}
@@ -168,40 +169,40 @@ static void note_repmgr(struct observation *out, const struct inquiry_answer *an
 
 static void tell(struct observe *observe)
 {
-	struct sighting *sightings = xcalloc(observe->count + 1, sizeof(*sightings));
-	struct observation observation = {.sightings = sightings, .asked_us = observe->started_us};
+	struct node_state *states = xcalloc(observe->count + 1, sizeof(*states));
+	struct observation observation = {.states = states, .asked_us = observe->started_us};
 
 	for (size_t i = 0; i < observe->count; i++) {
 		struct observed *server = observe->servers[i];
-		const struct inquiry_answer *answer;
-		struct sighting *sighting = &sightings[observation.count];
+		const struct node_query_answer *answer;
+		struct node_state *node_state = &states[observation.count];
 
-		if (server->peer == NULL)
+		if (server->node == NULL)
 			continue;
-		answer = peer_answer(server->peer);
+		answer = node_answer(server->node);
 		observation.count++;
-		fill_sighting(sighting, server);
-		log_server(server, sighting);
+		fill_sighting(node_state, server);
+		log_server(server, node_state);
 		note_repmgr(&observation, answer);
 		if (answer->fact.class == SERVER_ANSWERED &&
 		    answer->fact.asked_us < observation.asked_us)
 			observation.asked_us = answer->fact.asked_us;
 	}
 	observe->options.callbacks.observed(&observation, observe->options.callbacks.arg);
-	free(sightings);
+	free(states);
 }
 
 /* repmgr.nodes is read by the question after the one that found it: only then is the list whole. */
 static bool list_is_open(const struct observe *observe)
 {
 	for (size_t i = 0; i < observe->count; i++) {
-		const struct inquiry_answer *answer;
+		const struct node_query_answer *answer;
 
-		if (observe->servers[i]->peer == NULL)
+		if (observe->servers[i]->node == NULL)
 			continue;
-		answer = peer_answer(observe->servers[i]->peer);
+		answer = node_answer(observe->servers[i]->node);
 		if (answer->fact.class == SERVER_ANSWERED &&
-		    answer->repmgr == INQUIRY_REPMGR_READABLE && answer->node_count == 0 &&
+		    answer->repmgr == NODE_QUERY_REPMGR_READABLE && answer->node_count == 0 &&
 		    !observe->servers[i]->told)
 			return true;
 	}
@@ -235,7 +236,7 @@ void observe_describe(const struct observe *observe, struct strbuf *out)
 	for (size_t i = 0; i < observe->count; i++) {
 		const struct observed *server = observe->servers[i];
 
-		if (server->peer != NULL && *problem_of(server) != '\0')
+		if (server->node != NULL && *problem_of(server) != '\0')
 			strbuf_printf(out, "%s port %u: %s\n", server->member.host,
 			              (unsigned)server->member.port, problem_of(server));
 	}
@@ -246,7 +247,7 @@ struct observe *observe_create(const struct observe_options *options, struct err
 	struct observe *observe = xcalloc(1, sizeof(*observe));
 
 	observe->options = *options;
-	inquiry_init(&observe->inquiry, options->config);
+	node_query_init(&observe->node_query, options->config);
 	observe->over = event_new(options->base, -1, 0, on_over, observe);
 	if (observe_list_configured(observe, err))
 		return observe;
@@ -262,6 +263,6 @@ void observe_destroy(struct observe *observe)
 		observed_destroy(observe->servers[i]);
 	free(observe->servers);
 	event_free(observe->over);
-	inquiry_fini(&observe->inquiry);
+	node_query_fini(&observe->node_query);
 	free(observe);
 }

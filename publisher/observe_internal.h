@@ -7,12 +7,12 @@
 
 struct observed {
 	struct observe *observe;
-	struct peer *peer; /* NULL: shadowed */
+	struct node *node; /* NULL: shadowed */
 	struct member member;
 	char *conninfo;          /* as the list had it: known by it until its name is */
 	bool configured, listed; /* in `nodes`; in repmgr.nodes */
 	bool awaited;            /* the round is not over without it */
-	enum sighting_role role; /* by repmgr, as are the next two */
+	enum node_role role;     /* by repmgr, as are the next two */
 	bool inactive;
 	bool told; /* something of it is in the log: */
 	enum server_class told_class;
@@ -22,7 +22,7 @@ struct observed {
 
 struct observe {
 	struct observe_options options;
-	struct inquiry inquiry;
+	struct node_query node_query;
 	struct observed **servers;
 	size_t count;
 	struct event *over; /* ends the round in a turn of its own */
@@ -38,6 +38,6 @@ bool observe_list_configured(struct observe *observe, struct err *err) MUST_CHEC
 bool observe_list_merge(struct observe *observe);
 void observed_destroy(struct observed *server);
 
-peer_cb observe_peer_event;
+node_cb observe_node_event;
 
 #endif

@@ -14,14 +14,14 @@
 
 void observed_destroy(struct observed *server)
 {
-	peer_destroy(server->peer);
+	node_destroy(server->node);
 	free(server->conninfo);
 	free(server);
 }
 
 static bool answered(const struct observed *server)
 {
-	return server->peer != NULL && peer_answer(server->peer)->fact.class == SERVER_ANSWERED;
+	return server->node != NULL && node_answer(server->node)->fact.class == SERVER_ANSWERED;
 }
 
 static void say(const struct observe *observe, const struct observed *server, const char *event,
@@ -52,28 +52,28 @@ static void append(struct observe *observe, struct observed *server)
 }
 
 static struct observed *add(struct observe *observe, const char *conninfo,
-                            enum nodes_precedence precedence, struct err *err)
+                            enum conninfo_precedence precedence, struct err *err)
 {
 	const struct observe_options *options = &observe->options;
-	struct nodes_target target;
+	struct conninfo_target target;
 	struct observed *server;
-	struct peer_options peer = {.base = options->base,
+	struct node_options node = {.base = options->base,
 	                            .pq = options->pq,
 	                            .resolver = options->resolver,
-	                            .inquiry = &observe->inquiry,
+	                            .node_query = &observe->node_query,
 	                            .timeout_ms = options->cluster->verify_timeout_ms,
-	                            .cb = observe_peer_event};
+	                            .cb = observe_node_event};
 
-	if (!nodes_parse(options->pq, options->config->conninfo, conninfo, precedence, &target,
-	                 err))
+	if (!conninfo_target_parse(options->pq, options->config->conninfo, conninfo, precedence,
+	                           &target, err))
 		return NULL;
 	server = xcalloc(1, sizeof(*server));
 	server->observe = observe;
 	server->member = target.member;
 	server->conninfo = xstrdup(conninfo);
-	peer.arg = server;
-	server->peer = peer_create(&peer, &target);
-	nodes_target_fini(&target);
+	node.arg = server;
+	server->node = node_create(&node, &target);
+	conninfo_target_fini(&target);
 	append(observe, server);
 	return server;
 }
@@ -83,9 +83,9 @@ bool observe_list_configured(struct observe *observe, struct err *err)
 	const char *list = observe->options.config->nodes;
 	char *conninfo;
 
-	while ((conninfo = nodes_next(&list)) != NULL) {
+	while ((conninfo = conninfo_list_next(&list)) != NULL) {
 		auto_free char *text = conninfo;
-		struct observed *server = add(observe, text, NODES_OWN_FIRST, err);
+		struct observed *server = add(observe, text, CONNINFO_OWN_FIRST, err);
 
 		if (server == NULL)
 			return err_wrap(err, "[publisher %s] nodes",
@@ -104,20 +104,20 @@ bool observe_list_configured(struct observe *observe, struct err *err)
 
 /* Who takes writes on the highest timeline knows best who belongs to it; a witness and a standby
  * have copies, a returned old primary its own past. */
-static const struct inquiry_answer *find_authority(const struct observe *observe)
+static const struct node_query_answer *find_authority(const struct observe *observe)
 {
-	const struct inquiry_answer *best = NULL;
+	const struct node_query_answer *best = NULL;
 
 	for (size_t i = 0; i < observe->count; i++) {
 		const struct observed *server = observe->servers[i];
-		const struct inquiry_answer *answer;
+		const struct node_query_answer *answer;
 
 		if (!answered(server))
 			continue;
-		answer = peer_answer(server->peer);
+		answer = node_answer(server->node);
 		if (answer->node_count == 0)
 			continue;
-		if (best == NULL || server->role != SIGHTING_WITNESS)
+		if (best == NULL || server->role != NODE_WITNESS)
 			if (best == NULL || answer->fact.timeline > best->fact.timeline ||
 			    (answer->fact.timeline == best->fact.timeline &&
 			     best->fact.in_recovery && !answer->fact.in_recovery))
@@ -150,7 +150,7 @@ static struct observed *adopt(const struct observe *observe, const struct member
 	for (size_t i = 0; i < observe->count; i++) {
 		struct observed *server = observe->servers[i];
 
-		if (server->listed || server->peer == NULL || !same_place(&server->member, member))
+		if (server->listed || server->node == NULL || !same_place(&server->member, member))
 			continue;
 		free(server->conninfo);
 		server->conninfo = xstrdup(conninfo);
@@ -159,33 +159,33 @@ static struct observed *adopt(const struct observe *observe, const struct member
 	return NULL;
 }
 
-static struct observed *list_server(struct observe *observe, const struct inquiry_node *node,
+static struct observed *list_server(struct observe *observe, const struct repmgr_node *node,
                                     bool *is_new)
 {
 	struct observed *server = find_listed(observe, node->conninfo);
-	struct nodes_target target;
+	struct conninfo_target target;
 	struct err err;
 
 	if (server != NULL)
 		return server;
-	if (!nodes_parse(observe->options.pq, observe->options.config->conninfo, node->conninfo,
-	                 NODES_COMMON_FIRST, &target, &err)) {
+	if (!conninfo_target_parse(observe->options.pq, observe->options.config->conninfo,
+	                           node->conninfo, CONNINFO_COMMON_FIRST, &target, &err)) {
 		log_warning("node_unusable", KV_STR("publisher", observe->options.config->name),
 		            KV_STR("node", node->name), KV_STR("problem", err.message),
 		            KV_STR("action", "not asked; correct its conninfo in repmgr.nodes"));
 		return NULL;
 	}
 	server = adopt(observe, &target.member, node->conninfo);
-	nodes_target_fini(&target);
+	conninfo_target_fini(&target);
 	if (server != NULL)
 		return server;
-	server = add(observe, node->conninfo, NODES_COMMON_FIRST, &err);
+	server = add(observe, node->conninfo, CONNINFO_COMMON_FIRST, &err);
 	*is_new = server != NULL;
 	return server;
 }
 
 static void follow(const struct observe *observe, struct observed *server,
-                   const struct inquiry_node *node, bool is_new)
+                   const struct repmgr_node *node, bool is_new)
 {
 	bool fresh = !server->listed;
 
@@ -203,15 +203,15 @@ static void follow(const struct observe *observe, struct observed *server,
 static void shadow(const struct observe *observe, struct observed *server)
 {
 	say(observe, server, "node_merged", "the same server as one that repmgr lists");
-	peer_destroy(STEAL(server->peer));
+	node_destroy(STEAL(server->node));
 }
 
 static bool same_instance(const struct observed *a, const struct observed *b)
 {
-	return answered(a) && answered(b) && *peer_answer(a->peer)->instance != '\0' &&
-	       strcmp(peer_answer(a->peer)->instance, peer_answer(b->peer)->instance) == 0 &&
-	       strcmp(peer_answer(a->peer)->fact.system_identifier,
-	              peer_answer(b->peer)->fact.system_identifier) == 0;
+	return answered(a) && answered(b) && *node_answer(a->node)->instance != '\0' &&
+	       strcmp(node_answer(a->node)->instance, node_answer(b->node)->instance) == 0 &&
+	       strcmp(node_answer(a->node)->fact.system_identifier,
+	              node_answer(b->node)->fact.system_identifier) == 0;
 }
 
 static void merge_instances(struct observe *observe)
@@ -235,7 +235,7 @@ static void forget(struct observe *observe, const bool *kept)
 		if (kept[i] || server->configured) {
 			server->listed = server->listed && kept[i];
 			if (!server->listed)
-				server->role = SIGHTING_ROLE_UNKNOWN;
+				server->role = NODE_ROLE_UNKNOWN;
 			observe->servers[count++] = server;
 			continue;
 		}
@@ -245,12 +245,12 @@ static void forget(struct observe *observe, const bool *kept)
 	observe->count = count;
 }
 
-static bool merge_rows(struct observe *observe, const struct inquiry_answer *authority)
+static bool merge_rows(struct observe *observe, const struct node_query_answer *authority)
 {
 	bool kept[SERVERS_MAX] = {false}, added = false;
 
 	for (size_t i = 0; i < authority->node_count; i++) {
-		const struct inquiry_node *node = &authority->nodes[i];
+		const struct repmgr_node *node = &authority->nodes[i];
 		bool is_new = false;
 		struct observed *server;
 
@@ -270,7 +270,7 @@ static bool merge_rows(struct observe *observe, const struct inquiry_answer *aut
 
 bool observe_list_merge(struct observe *observe)
 {
-	const struct inquiry_answer *authority = find_authority(observe);
+	const struct node_query_answer *authority = find_authority(observe);
 	bool added = authority != NULL && merge_rows(observe, authority);
 
 	merge_instances(observe);

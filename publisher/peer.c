@@ -22,90 +22,91 @@
 /* repmgr's table nodes, of TOPOLOGY_SLOTS_MAX rows, is in it. */
 #define ANSWER_BYTES_MAX 262144
 
-enum peer_state {
-	PEER_IDLE,      /* nothing is asked */
-	PEER_RESOLVING, /* the name server is */
-	PEER_ASKING,    /* the server is, with connecting where that is needed */
+enum node_progress {
+	NODE_IDLE,      /* nothing is asked */
+	NODE_RESOLVING, /* the name server is */
+	NODE_ASKING,    /* the server is, with connecting where that is needed */
 };
 
-struct peer {
-	struct peer_options options;
+struct node {
+	struct node_options options;
 	char *conninfo;
 	struct member member;
-	bool by_name;            /* the address is looked up */
-	struct session *session; /* to member.address; NULL: none yet */
+	bool by_name;                  /* the address is looked up */
+	struct pg_connection *session; /* to member.address; NULL: none yet */
 	struct resolver_query *query;
 	struct event *timer;
-	enum peer_state state;
-	struct inquiry_answer answer, next;
+	enum node_progress state;
+	struct node_query_answer answer, next;
 	bool again; /* the connection had ended, or was cut: asked once more */
 };
 
 /* The one place where the state changes. */
-static void enter(struct peer *peer, enum peer_state state)
+static void enter(struct node *node, enum node_progress state)
 {
-	peer->state = state;
+	node->state = state;
 }
 
-static void conclude(struct peer *peer)
+static void conclude(struct node *node)
 {
-	event_del(peer->timer);
-	enter(peer, PEER_IDLE);
-	peer->options.cb(PEER_TOLD, peer->options.arg);
+	event_del(node->timer);
+	enter(node, NODE_IDLE);
+	node->options.cb(NODE_TOLD, node->options.arg);
 }
 
-static void conclude_failure(struct peer *peer, enum server_class class, const char *problem)
+static void conclude_failure(struct node *node, enum server_class class, const char *problem)
 {
-	struct server_fact *fact = &peer->answer.fact;
+	struct server_fact *fact = &node->answer.fact;
 
 	fact->class = class;
-	fact->asked_us = peer->next.fact.asked_us;
+	fact->asked_us = node->next.fact.asked_us;
 	snprintf(fact->problem, sizeof(fact->problem), "%s", problem);
-	conclude(peer);
+	conclude(node);
 }
 
-/* `next` has become the answer by inquiry_parse(), and is what the next one is read into. */
-static void conclude_answer(struct peer *peer)
+/* `next` has become the answer by node_query_parse(), and is what the next one is read into. */
+static void conclude_answer(struct node *node)
 {
-	struct inquiry_answer next = peer->next;
+	struct node_query_answer next = node->next;
 
-	peer->next = peer->answer;
-	peer->answer = next;
-	peer->answer.fact.class = SERVER_ANSWERED;
-	peer->answer.fact.known = true;
-	peer->answer.fact.answered_us = clock_now_us();
-	peer->answer.fact.problem[0] = '\0';
-	if (server_takes_writes(&peer->answer.fact))
-		session_renew(peer->session);
-	conclude(peer);
+	node->next = node->answer;
+	node->answer = next;
+	node->answer.fact.class = SERVER_ANSWERED;
+	node->answer.fact.known = true;
+	node->answer.fact.answered_us = clock_now_us();
+	node->answer.fact.problem[0] = '\0';
+	if (server_takes_writes(&node->answer.fact))
+		pg_connection_renew(node->session);
+	conclude(node);
 }
 
-static void ask_again(struct peer *peer)
+static void ask_again(struct node *node)
 {
-	peer->again = true;
-	session_ask(peer->session, &peer->next);
+	node->again = true;
+	pg_connection_ask(node->session, &node->next);
 }
 
-static void session_told(enum session_outcome outcome, const struct verdict *verdict, void *arg)
+static void pg_connection_told(enum pg_connection_outcome outcome,
+                               const struct connect_failure *verdict, void *arg)
 {
-	struct peer *peer = arg;
+	struct node *node = arg;
 
 	switch (outcome) {
-	case SESSION_ANSWERED:
-		conclude_answer(peer);
+	case PG_CONNECTION_ANSWERED:
+		conclude_answer(node);
 		return;
-	case SESSION_FAILED:
-		if (verdict->cut && !peer->again)
-			ask_again(peer);
+	case PG_CONNECTION_FAILED:
+		if (verdict->cut && !node->again)
+			ask_again(node);
 		else
-			conclude_failure(peer, verdict->class, verdict->problem);
+			conclude_failure(node, verdict->class, verdict->problem);
 		return;
-	case SESSION_SHUT:
-	case SESSION_ENDED:
-		if (peer->state == PEER_ASKING)
-			ask_again(peer);
+	case PG_CONNECTION_SHUT:
+	case PG_CONNECTION_ENDED:
+		if (node->state == NODE_ASKING)
+			ask_again(node);
 		else
-			peer->options.cb(PEER_LOST, peer->options.arg);
+			node->options.cb(NODE_LOST, node->options.arg);
 		return;
 	}
 }
@@ -113,122 +114,125 @@ static void session_told(enum session_outcome outcome, const struct verdict *ver
 /* repmgr's tables are read as soon as a server said that it has them. */
 static const char *sql_of(const void *answer, bool reduced)
 {
-	const struct peer *peer =
-	    (const struct peer *)((const char *)answer - offsetof(struct peer, next));
-	const struct inquiry *inquiry = peer->options.inquiry;
+	const struct node *node =
+	    (const struct node *)((const char *)answer - offsetof(struct node, next));
+	const struct node_query *node_query = node->options.node_query;
 
 	if (reduced)
-		return inquiry->reduced;
-	return peer->answer.repmgr == INQUIRY_REPMGR_READABLE ? inquiry->with_repmgr
-	                                                      : inquiry->plain;
+		return node_query->reduced;
+	return node->answer.repmgr == NODE_QUERY_REPMGR_READABLE ? node_query->with_repmgr
+	                                                         : node_query->plain;
 }
 
 static bool parse_row(const char *const *row, void *answer, struct err *err)
 {
-	return inquiry_parse(row, answer, err);
+	return node_query_parse(row, answer, err);
 }
 
-static const struct session_question question = {
-    .columns = INQUIRY_COLUMNS, .bytes_max = ANSWER_BYTES_MAX, .sql = sql_of, .parse = parse_row};
+static const struct pg_connection_question question = {.columns = NODE_QUERY_COLUMNS,
+                                                       .bytes_max = ANSWER_BYTES_MAX,
+                                                       .sql = sql_of,
+                                                       .parse = parse_row};
 
-static void ask_server(struct peer *peer)
+static void ask_server(struct node *node)
 {
-	if (peer->session == NULL)
-		peer->session = session_create(peer->options.base, peer->options.pq, &question,
-		                               peer->conninfo, &peer->member, session_told, peer);
-	enter(peer, PEER_ASKING);
-	session_ask(peer->session, &peer->next);
+	if (node->session == NULL)
+		node->session =
+		    pg_connection_create(node->options.base, node->options.pq, &question,
+		                         node->conninfo, &node->member, pg_connection_told, node);
+	enter(node, NODE_ASKING);
+	pg_connection_ask(node->session, &node->next);
 }
 
 /* A session leads to one address: another one takes another session. */
 static void on_resolved(const char *address, const char *problem, void *arg)
 {
-	struct peer *peer = arg;
+	struct node *node = arg;
 
-	peer->query = NULL;
+	node->query = NULL;
 	if (address == NULL) {
-		conclude_failure(peer, SERVER_REFUSED, problem);
+		conclude_failure(node, SERVER_REFUSED, problem);
 		return;
 	}
-	if (strcmp(peer->member.address, address) != 0) {
-		session_destroy(STEAL(peer->session));
-		snprintf(peer->member.address, sizeof(peer->member.address), "%s", address);
+	if (strcmp(node->member.address, address) != 0) {
+		pg_connection_destroy(STEAL(node->session));
+		snprintf(node->member.address, sizeof(node->member.address), "%s", address);
 	}
-	ask_server(peer);
+	ask_server(node);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)
 {
-	struct peer *peer = arg;
+	struct node *node = arg;
 	char problem[64];
-	bool connected = peer->session != NULL && session_connected(peer->session);
+	bool connected = node->session != NULL && pg_connection_connected(node->session);
 
 	(void)fd;
 	(void)what;
 	snprintf(problem, sizeof(problem), "no %s within %lld ms",
-	         connected ? "answer" : "connection", (long long)peer->options.timeout_ms);
-	if (peer->query != NULL)
-		resolver_cancel(STEAL(peer->query));
-	if (peer->session != NULL)
-		session_close(peer->session);
-	conclude_failure(peer, SERVER_TIMED_OUT, problem);
+	         connected ? "answer" : "connection", (long long)node->options.timeout_ms);
+	if (node->query != NULL)
+		resolver_cancel(STEAL(node->query));
+	if (node->session != NULL)
+		pg_connection_close(node->session);
+	conclude_failure(node, SERVER_TIMED_OUT, problem);
 }
 
-static bool must_resolve(const struct peer *peer)
+static bool must_resolve(const struct node *node)
 {
-	return peer->by_name && (peer->session == NULL || !session_connected(peer->session));
+	return node->by_name && (node->session == NULL || !pg_connection_connected(node->session));
 }
 
-void peer_ask(struct peer *peer)
+void node_ask(struct node *node)
 {
-	int64_t ms = peer->options.timeout_ms;
+	int64_t ms = node->options.timeout_ms;
 	const struct timeval deadline = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
-	if (peer->state != PEER_IDLE)
+	if (node->state != NODE_IDLE)
 		return;
-	peer->again = false;
-	peer->next.fact.asked_us = clock_now_us();
-	event_add(peer->timer, &deadline);
-	if (!must_resolve(peer)) {
-		ask_server(peer);
+	node->again = false;
+	node->next.fact.asked_us = clock_now_us();
+	event_add(node->timer, &deadline);
+	if (!must_resolve(node)) {
+		ask_server(node);
 		return;
 	}
-	enter(peer, PEER_RESOLVING);
-	peer->query = resolver_ask(peer->options.resolver, peer->member.host, on_resolved, peer);
+	enter(node, NODE_RESOLVING);
+	node->query = resolver_ask(node->options.resolver, node->member.host, on_resolved, node);
 }
 
-bool peer_is_asked(const struct peer *peer)
+bool node_is_asked(const struct node *node)
 {
-	return peer->state != PEER_IDLE;
+	return node->state != NODE_IDLE;
 }
 
-const struct inquiry_answer *peer_answer(const struct peer *peer)
+const struct node_query_answer *node_answer(const struct node *node)
 {
-	return &peer->answer;
+	return &node->answer;
 }
 
-struct peer *peer_create(const struct peer_options *options, const struct nodes_target *target)
+struct node *node_create(const struct node_options *options, const struct conninfo_target *target)
 {
-	struct peer *peer = xcalloc(1, sizeof(*peer));
+	struct node *node = xcalloc(1, sizeof(*node));
 
-	peer->options = *options;
-	peer->conninfo = xstrdup(target->conninfo);
-	peer->member = target->member;
-	peer->by_name = *peer->member.address == '\0';
-	peer->timer = evtimer_new(options->base, on_deadline, peer);
-	return peer;
+	node->options = *options;
+	node->conninfo = xstrdup(target->conninfo);
+	node->member = target->member;
+	node->by_name = *node->member.address == '\0';
+	node->timer = evtimer_new(options->base, on_deadline, node);
+	return node;
 }
 
-void peer_destroy(struct peer *peer)
+void node_destroy(struct node *node)
 {
-	if (peer == NULL)
+	if (node == NULL)
 		return;
-	if (peer->query != NULL)
-		resolver_cancel(peer->query);
-	session_destroy(peer->session);
-	event_free(peer->timer);
-	inquiry_answer_fini(&peer->answer);
-	inquiry_answer_fini(&peer->next);
-	free(peer->conninfo);
-	free(peer);
+	if (node->query != NULL)
+		resolver_cancel(node->query);
+	pg_connection_destroy(node->session);
+	event_free(node->timer);
+	node_query_answer_fini(&node->answer);
+	node_query_answer_fini(&node->next);
+	free(node->conninfo);
+	free(node);
 }

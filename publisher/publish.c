@@ -1,14 +1,14 @@
-/* Publishing; see the header. Refuses to write on a version that the opinion was not formed on.
+/* Publishing; see the header. Refuses to write on a version that the decision was not formed on.
  * Always holds: one request is under way in READING and WRITING, none in IDLE, so that `done` comes
  * once a run; every request ends by its own deadline.
  *
- *          +--opinion on what is known: write--+
+ *          +--decision on what is known: write--+
  *          |                                   v
- *   IDLE --+-> READING --opinion: write--> WRITING --done--> IDLE
+ *   IDLE --+-> READING --decision: write--> WRITING --done--> IDLE
  *                |   ^                        |
  *                |   +--- other version, -----+
  *                |        or answer lost
- *                +--opinion: nothing, or no answer--> IDLE
+ *                +--decision: nothing, or no answer--> IDLE
  */
 #include "publisher/publish.h"
 
@@ -24,7 +24,7 @@
 enum publish_state {
 	PUBLISH_IDLE,
 	PUBLISH_READING, /* what the store says now */
-	PUBLISH_WRITING, /* the opinion, on the version that was read */
+	PUBLISH_WRITING, /* the decision, on the version that was read */
 };
 
 struct publish {
@@ -43,7 +43,7 @@ struct publish {
 	int64_t noted_mzxid; /* what a watch said last */
 	bool again;          /* a run was asked for during this one */
 	unsigned races_lost;
-	struct opinion opinion;
+	struct publish_decision decision;
 	bool formed;
 	struct strbuf text; /* what is being written */
 	bool lost;          /* ... and its answer did not come: the read will show it */
@@ -68,7 +68,7 @@ static const char *state_name(enum publish_state state)
 static void forget_opinion(struct publish *publish)
 {
 	if (publish->formed)
-		opinion_fini(&publish->opinion);
+		publish_decision_fini(&publish->decision);
 	publish->formed = false;
 }
 
@@ -100,15 +100,15 @@ static void begin(struct publish *publish)
 	publish->lost = false;
 }
 
-/* The next run begins before the callback, which may end it all; with a read, as the opinion that
+/* The next run begins before the callback, which may end it all; with a read, as the decision that
  * the callback is about is still the caller's last one. */
 static void finish(struct publish *publish, enum publish_result result, const char *problem,
                    int64_t mzxid)
 {
-	struct opinion opinion = publish->opinion;
+	struct publish_decision decision = publish->decision;
 	bool formed = publish->formed;
 	const struct publish_outcome outcome = {.result = result,
-	                                        .opinion = formed ? &opinion : NULL,
+	                                        .decision = formed ? &decision : NULL,
 	                                        .problem = problem,
 	                                        .mzxid = mzxid,
 	                                        .races_lost = publish->races_lost};
@@ -123,7 +123,7 @@ static void finish(struct publish *publish, enum publish_result result, const ch
 	}
 	done(&outcome, arg);
 	if (formed)
-		opinion_fini(&opinion);
+		publish_decision_fini(&decision);
 }
 
 static void fail(struct publish *publish, const char *what, const struct zk_answer *answer)
@@ -147,27 +147,27 @@ static void know(struct publish *publish, const char *data, size_t size,
 	publish->known_mzxid = answer->mzxid;
 }
 
-/* True: the opinion is to write. */
-static bool form(struct publish *publish, const struct ballot_store *store)
+/* True: the decision is to write. */
+static bool form(struct publish *publish, const struct stored_value *store)
 {
 	forget_opinion(publish);
-	publish->form(store, &publish->opinion, publish->arg);
+	publish->form(store, &publish->decision, publish->arg);
 	publish->formed = true;
-	return publish->opinion.verdict == VERDICT_PUBLISH ||
-	       publish->opinion.verdict == VERDICT_PUBLISH_NULL;
+	return publish->decision.action == PUBLISH_DO_PUBLISH ||
+	       publish->decision.action == PUBLISH_DO_PUBLISH_NULL;
 }
 
 static bool form_on_known(struct publish *publish)
 {
 	const struct strbuf *known = &publish->known;
-	struct ballot_store store = {.state = BALLOT_STORE_VALUE};
+	struct stored_value store = {.state = STORED_VALUE};
 	struct topology topology;
 	struct err err;
 	bool writes;
 
 	if (known->len > LAYOUT_VALUE_MAX ||
 	    !layout_decode(publish->cluster, known->data, known->len, &topology, &err))
-		return form(publish, &(struct ballot_store){.state = BALLOT_STORE_INVALID});
+		return form(publish, &(struct stored_value){.state = STORED_INVALID});
 	topology.zxid = publish->known_mzxid;
 	store.topology = &topology;
 	writes = form(publish, &store);
@@ -178,7 +178,7 @@ static bool form_on_known(struct publish *publish)
 static void follow_opinion(struct publish *publish, bool writes)
 {
 	if (writes)
-		enter(publish, PUBLISH_WRITING, publish->opinion.reason);
+		enter(publish, PUBLISH_WRITING, publish->decision.reason);
 	else
 		finish(publish, PUBLISH_NOTHING, NULL, 0);
 }
@@ -205,7 +205,7 @@ static void on_read(const struct zk_answer *answer, void *arg)
 		follow_opinion(publish, form_on_known(publish));
 	else if (answer->result == ZK_RESULT_NO_NODE)
 		follow_opinion(publish,
-		               form(publish, &(struct ballot_store){.state = BALLOT_STORE_ABSENT}));
+		               form(publish, &(struct stored_value){.state = STORED_ABSENT}));
 	else
 		fail(publish,
 		     publish->lost ? "whether it was written is not known, as it cannot be read"
@@ -220,7 +220,7 @@ static struct zk_write *send_opinion(struct publish *publish)
 	const struct publish_store *store = &publish->store;
 
 	strbuf_reset(&publish->text);
-	layout_segue_encode(&publish->opinion.topology, false, &publish->text);
+	layout_segue_encode(&publish->decision.topology, false, &publish->text);
 	if (!publish->exists)
 		return store->create(store->store, publish->path, publish->text.data,
 		                     publish->text.len, on_written, publish);
@@ -317,7 +317,7 @@ void publish_run(struct publish *publish)
 		return;
 	begin(publish);
 	if (is_current(publish) && form_on_known(publish))
-		enter(publish, PUBLISH_WRITING, publish->opinion.reason);
+		enter(publish, PUBLISH_WRITING, publish->decision.reason);
 	else
 		enter(publish, PUBLISH_READING, "a round of observations");
 }

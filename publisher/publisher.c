@@ -1,9 +1,9 @@
 /* A publisher; see the header. Refuses to count a look that was only a closer one as a round of the
- * ballot: rounds are intervals, or a null would be published after a blink. Always holds: a round
+ * decider: rounds are intervals, or a null would be published after a blink. Always holds: a round
  * is under way, or the timer runs that begins the next one.
  *
  *   timer, wake, a connection lost --> look --> observed --> [a round is due, or a new primary is
- *   seen] --> ballot --> publish (reads the store, forms the opinion, writes) --> log
+ *   seen] --> decider --> publish (reads the store, forms the decision, writes) --> log
  */
 #include "publisher_internal.h"
 
@@ -81,36 +81,35 @@ void publisher_wake(struct publisher *publisher)
 /* -- what was seen -- */
 
 /* Who takes writes on the highest timeline that is not below the store's; NULL: nobody. */
-static const struct sighting *find_primary(const struct publisher *publisher,
-                                           const struct observation *seen)
+static const struct node_state *find_primary(const struct publisher *publisher,
+                                             const struct observation *seen)
 {
-	const struct sighting *best = NULL;
-	int64_t floor =
-	    publisher->known.state == BALLOT_STORE_VALUE ? publisher->stored.timeline : 0;
+	const struct node_state *best = NULL;
+	int64_t floor = publisher->known.state == STORED_VALUE ? publisher->stored.timeline : 0;
 
 	for (size_t i = 0; i < seen->count; i++) {
-		const struct sighting *sighting = &seen->sightings[i];
+		const struct node_state *node_state = &seen->states[i];
 
-		if (sighting->class != SERVER_ANSWERED || sighting->in_recovery ||
-		    sighting->role == SIGHTING_WITNESS || sighting->timeline < floor)
+		if (node_state->class != SERVER_ANSWERED || node_state->in_recovery ||
+		    node_state->role == NODE_WITNESS || node_state->timeline < floor)
 			continue;
-		if (best == NULL || sighting->timeline > best->timeline)
-			best = sighting;
+		if (best == NULL || node_state->timeline > best->timeline)
+			best = node_state;
 	}
 	return best;
 }
 
 /* A promotion that is news, of a server that is not the primary yet: it is about to be. */
 static void note_promotions(struct publisher *publisher, const struct observation *seen,
-                            const struct sighting *primary)
+                            const struct node_state *primary)
 {
 	const char *latest = publisher->promoted_at, *name = "";
 
 	for (size_t i = 0; i < seen->count; i++)
-		if (seen->sightings[i].class == SERVER_ANSWERED &&
-		    strcmp(seen->sightings[i].promoted_at, latest) > 0) {
-			latest = seen->sightings[i].promoted_at;
-			name = seen->sightings[i].promoted_name;
+		if (seen->states[i].class == SERVER_ANSWERED &&
+		    strcmp(seen->states[i].promoted_at, latest) > 0) {
+			latest = seen->states[i].promoted_at;
+			name = seen->states[i].promoted_name;
 		}
 	if (*name == '\0')
 		return;
@@ -119,7 +118,7 @@ static void note_promotions(struct publisher *publisher, const struct observatio
 	snprintf(publisher->promoted_at, sizeof(publisher->promoted_at), "%s", latest);
 }
 
-static void note_primary(struct publisher *publisher, const struct sighting *primary, char *who,
+static void note_primary(struct publisher *publisher, const struct node_state *primary, char *who,
                          size_t size)
 {
 	*who = '\0';
@@ -136,15 +135,15 @@ static void note_primary(struct publisher *publisher, const struct sighting *pri
 static void show(struct publisher *publisher, const struct observation *seen)
 {
 	auto_free char *text =
-	    shown_encode(publisher_config(publisher)->name, seen->sightings, seen->count);
+	    seen_nodes_encode(publisher_config(publisher)->name, seen->states, seen->count);
 
-	presence_show(publisher->presence, text);
+	zk_ephemeral_show(publisher->presence, text);
 }
 
 static void keep_presence(struct publisher *publisher, const struct observation *seen)
 {
 	int64_t blind_ms =
-	    ballot_rounds_blind(publisher->ballot) * publisher_config(publisher)->interval_ms;
+	    decider_rounds_blind(publisher->decider) * publisher_config(publisher)->interval_ms;
 
 	publisher->seen = publisher->seen || blind_ms == 0;
 	if (publisher->presence == NULL)
@@ -152,7 +151,7 @@ static void keep_presence(struct publisher *publisher, const struct observation 
 	if (publisher->seen && blind_ms < publisher_config(publisher)->blind_after_ms)
 		show(publisher, seen);
 	else
-		presence_hide(publisher->presence);
+		zk_ephemeral_hide(publisher->presence);
 }
 
 static void count_round(struct publisher *publisher, const struct observation *seen)
@@ -160,8 +159,8 @@ static void count_round(struct publisher *publisher, const struct observation *s
 	char wall[CLOCK_WALL_MAX];
 
 	clock_wall_at(seen->asked_us, wall, sizeof(wall));
-	ballot_observe(publisher->ballot, seen->sightings, seen->count, &publisher->known,
-	               seen->asked_us, wall);
+	decider_observe(publisher->decider, seen->states, seen->count, &publisher->known,
+	                seen->asked_us, wall);
 	publisher->counted_us = seen->asked_us;
 	keep_presence(publisher, seen);
 	publish_run(publisher->publish);
@@ -180,7 +179,7 @@ static bool round_is_due(const struct publisher *publisher, int64_t asked_us)
 static void on_observed(const struct observation *seen, void *arg)
 {
 	struct publisher *publisher = arg;
-	const struct sighting *primary = find_primary(publisher, seen);
+	const struct node_state *primary = find_primary(publisher, seen);
 	char who[sizeof(publisher->primary)];
 	bool news;
 
@@ -203,47 +202,47 @@ static void on_observed(const struct observation *seen, void *arg)
 /* Another publisher that sees the primary of this topology; NULL: none, as far as is known. */
 static const char *find_seer(const struct publisher *publisher, const struct topology *topology)
 {
-	const struct roster_member *const *members;
+	const struct zk_child *const *members;
 	size_t count = 0;
 
 	if (publisher->others == NULL || !topology->has_primary)
 		return NULL;
-	members = roster_members(publisher->others, &count);
+	members = zk_children_list(publisher->others, &count);
 	for (size_t i = 0; i < count; i++)
 		if (members[i]->owner != 0 &&
 		    strcmp(members[i]->name, publisher_config(publisher)->name) != 0 &&
-		    shown_has_primary(members[i]->data.data, members[i]->data.len, topology))
+		    seen_nodes_has_primary(members[i]->data.data, members[i]->data.len, topology))
 			return members[i]->name;
 	return NULL;
 }
 
-static void on_form(const struct ballot_store *read, struct opinion *out, void *arg)
+static void on_form(const struct stored_value *read, struct publish_decision *out, void *arg)
 {
 	struct publisher *publisher = arg;
-	struct ballot_store store = *read;
+	struct stored_value store = *read;
 	int64_t now_us = clock_now_us(), before;
 	bool writes;
 
-	if (store.state == BALLOT_STORE_VALUE)
+	if (store.state == STORED_VALUE)
 		store.seen_by = find_seer(publisher, store.topology);
-	if (ballot_hear(publisher->ballot, &store, now_us, &before))
+	if (decider_hear(publisher->decider, &store, now_us, &before))
 		publisher_say_set(publisher, store.topology, before);
-	ballot_form(publisher->ballot, &store, now_us, out);
+	publish_decide(publisher->decider, &store, now_us, out);
 	publisher->known.state = store.state;
-	if (store.state == BALLOT_STORE_VALUE) {
+	if (store.state == STORED_VALUE) {
 		topology_fini(&publisher->stored);
 		topology_init(&publisher->stored);
 		topology_copy(&publisher->stored, store.topology);
 	}
-	writes = out->verdict == VERDICT_PUBLISH || out->verdict == VERDICT_PUBLISH_NULL;
+	writes = out->action == PUBLISH_DO_PUBLISH || out->action == PUBLISH_DO_PUBLISH_NULL;
 	publisher->word.any = true;
-	publisher->word.verdict = out->verdict;
+	publisher->word.action = out->action;
 	snprintf(publisher->word.reason, sizeof(publisher->word.reason), "%s", out->reason);
 	strbuf_reset(&publisher->word.text);
 	if (writes)
 		layout_segue_encode(&out->topology, false, &publisher->word.text);
 	if (writes && publisher->options.dry_run)
-		out->verdict = VERDICT_WAIT;
+		out->action = PUBLISH_DO_WAIT;
 }
 
 static void on_done(const struct publish_outcome *outcome, void *arg)
@@ -251,13 +250,13 @@ static void on_done(const struct publish_outcome *outcome, void *arg)
 	struct publisher *publisher = arg;
 	const struct publisher_word word = {.result = outcome->result,
 	                                    .store_read = publisher->word.any,
-	                                    .verdict = publisher->word.verdict,
+	                                    .action = publisher->word.action,
 	                                    .reason = publisher->word.reason,
 	                                    .text = publisher->word.text.data,
 	                                    .problem = outcome->problem};
 
 	if (outcome->result == PUBLISH_WRITTEN)
-		ballot_written(publisher->ballot, outcome->opinion);
+		decider_written(publisher->decider, outcome->decision);
 	if (!publisher->options.once)
 		publisher_say(publisher, outcome);
 	if (publisher->options.told != NULL)
@@ -275,7 +274,7 @@ static void on_master(const struct zk_node_fact *fact, void *arg)
 
 void publisher_describe(const struct publisher *publisher, struct strbuf *out)
 {
-	ballot_describe(publisher->ballot, out);
+	decider_describe(publisher->decider, out);
 	observe_describe(publisher->observe, out);
 }
 
@@ -298,7 +297,7 @@ static struct observe *make_observe(struct publisher *publisher, struct err *err
 static void make_publish(struct publisher *publisher)
 {
 	const struct config_publisher *config = publisher_config(publisher);
-	const struct ballot_rules rules = {
+	const struct publish_rules rules = {
 	    .publisher = config->name,
 	    .cluster = publisher->cluster->name,
 	    .null_hold_us = config->null_hold_ms * 1000,
@@ -312,7 +311,7 @@ static void make_publish(struct publisher *publisher)
 	                                        .done = on_done,
 	                                        .arg = publisher};
 
-	publisher->ballot = ballot_create(&rules);
+	publisher->decider = decider_create(&rules);
 	publisher->publish = publish_create(&options);
 }
 
@@ -323,30 +322,31 @@ static struct zk_node *watch_master(struct publisher *publisher)
 	return zk_watch(publisher->options.zk, path, ZK_WATCH_DATA, 0, on_master, publisher);
 }
 
-/* They are looked at when an opinion is formed, at each round. */
+/* They are looked at when an decision is formed, at each round. */
 static void on_others(void *arg)
 {
 	(void)arg;
 }
 
-static struct roster *watch_others(struct publisher *publisher)
+static struct zk_children *watch_others(struct publisher *publisher)
 {
 	auto_free char *parent = layout_presence_path(publisher->cluster);
 
-	return roster_create(publisher->options.zk, parent, LAYOUT_VALUE_MAX, on_others, publisher);
+	return zk_children_create(publisher->options.zk, parent, LAYOUT_VALUE_MAX, on_others,
+	                          publisher);
 }
 
-static struct presence *make_presence(const struct publisher *publisher)
+static struct zk_ephemeral *make_presence(const struct publisher *publisher)
 {
 	auto_free char *parent = layout_presence_path(publisher->cluster);
 	auto_free char *path = xasprintf("%s/%s", parent, publisher_config(publisher)->name);
-	const struct presence_options options = {.base = publisher->options.base,
-	                                         .zk = publisher->options.zk,
-	                                         .acl = publisher->store.acl,
-	                                         .path = path,
-	                                         .who = "publisher"};
+	const struct zk_ephemeral_options options = {.base = publisher->options.base,
+	                                             .zk = publisher->options.zk,
+	                                             .acl = publisher->store.acl,
+	                                             .path = path,
+	                                             .who = "publisher"};
 
-	return presence_create(&options);
+	return zk_ephemeral_create(&options);
 }
 
 struct publisher *publisher_create(const struct publisher_options *options, struct err *err)
@@ -379,7 +379,7 @@ struct publisher *publisher_create(const struct publisher_options *options, stru
 
 void publisher_leave(struct publisher *publisher)
 {
-	presence_leave(STEAL(publisher->presence));
+	zk_ephemeral_leave(STEAL(publisher->presence));
 }
 
 void publisher_destroy(struct publisher *publisher)
@@ -389,10 +389,10 @@ void publisher_destroy(struct publisher *publisher)
 	observe_destroy(publisher->observe);
 	if (publisher->master != NULL)
 		zk_unwatch(publisher->master);
-	roster_destroy(publisher->others);
+	zk_children_destroy(publisher->others);
 	publish_destroy(publisher->publish);
-	presence_destroy(publisher->presence);
-	ballot_destroy(publisher->ballot);
+	zk_ephemeral_destroy(publisher->presence);
+	decider_destroy(publisher->decider);
 	event_free(publisher->timer);
 	topology_fini(&publisher->stored);
 	strbuf_fini(&publisher->word.text);

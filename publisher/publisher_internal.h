@@ -12,34 +12,34 @@ struct publisher {
 	struct publisher_options options;
 	const struct config_cluster *cluster;
 	struct observe *observe;
-	struct ballot *ballot;
+	struct decider *decider;
 	struct publish_zk store;
 	struct publish *publish;
 	struct zk_node *master; /* says whether what was read last is still there; NULL: --once */
-	struct presence *presence;
-	struct roster *others; /* present publishers, and what each sees; NULL: --once */
+	struct zk_ephemeral *presence;
+	struct zk_children *others; /* present publishers, and what each sees; NULL: --once */
 	struct event *timer;
 	int64_t looked_us;      /* when the last look began */
-	int64_t counted_us;     /* when the ballot was told last; 0: never */
+	int64_t counted_us;     /* when the decider was told last; 0: never */
 	int64_t close_until_us; /* look every CLOSE_MS until then */
 	int64_t lost_from_us;   /* since when no primary is seen; 0: one is */
 	bool seen;              /* any server, ever */
 	struct topology stored; /* as it was read last */
-	struct ballot_store known;
-	char
-	    primary[TOPOLOGY_HOST_MAX + 32]; /* who takes writes on which timeline, by the ballot */
-	char promoted_at[BALLOT_TIME_MAX];   /* the latest that any server's events have */
+	struct stored_value known;
+	char primary[TOPOLOGY_HOST_MAX +
+	             32];                   /* who takes writes on which timeline, by the decider */
+	char promoted_at[PUBLISH_TIME_MAX]; /* the latest that any server's events have */
 	struct {
 		bool any;
-		enum ballot_verdict verdict; /* before a dry run makes it WAIT */
-		char reason[BALLOT_REASON_MAX];
+		enum publish_action action; /* before a dry run makes it WAIT */
+		char reason[PUBLISH_REASON_MAX];
 		struct strbuf text;
 	} word;
 	struct {
 		bool any;
 		enum publish_result result;
-		enum ballot_verdict verdict;
-		char reason[BALLOT_REASON_MAX];
+		enum publish_action action;
+		char reason[PUBLISH_REASON_MAX];
 		int64_t alarm_us;
 	} said; /* in the log */
 	bool repmgr_said;

@@ -1,4 +1,4 @@
-/* A publisher's words in the log. Refuses to repeat itself: an opinion is told when it changes, an
+/* A publisher's words in the log. Refuses to repeat itself: an decision is told when it changes, an
  * alarm again each minute. */
 #include <ctype.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ void publisher_say_set(const struct publisher *publisher, const struct topology 
 
 static void say_written(const struct publisher *publisher, const struct publish_outcome *outcome)
 {
-	const struct topology *topology = &outcome->opinion->topology;
+	const struct topology *topology = &outcome->decision->topology;
 	const struct member *primary = &topology->primary;
 
 	log_info(
@@ -70,7 +70,7 @@ static void say_alarm(struct publisher *publisher)
 	    publisher->said.alarm_us != 0)
 		return;
 	publisher->said.alarm_us = clock_now_us();
-	ballot_describe(publisher->ballot, &servers);
+	decider_describe(publisher->decider, &servers);
 	log_error("alarm", KV_STR("publisher", publisher_config(publisher)->name),
 	          KV_STR("cluster", publisher->cluster->name),
 	          KV_STR("problem", publisher->word.reason), KV_STR("servers", servers.data),
@@ -85,7 +85,7 @@ static void say_changed(const struct publisher *publisher, const struct publish_
 	LOG_EMIT(level, failed ? "publish_failed" : "opinion",
 	         KV_STR("publisher", publisher_config(publisher)->name),
 	         KV_STR("cluster", publisher->cluster->name),
-	         KV_STR("verdict", failed ? NULL : verdict_name(publisher->word.verdict)),
+	         KV_STR("verdict", failed ? NULL : publish_action_name(publisher->word.action)),
 	         KV_STR("reason", failed ? NULL : publisher->word.reason),
 	         KV_STR("problem", outcome->problem),
 	         KV_STR("action", failed ? "tried again with the next round" : NULL));
@@ -110,20 +110,20 @@ static bool is_same_reason(const char *a, const char *b)
 void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome)
 {
 	bool changed = !publisher->said.any || publisher->said.result != outcome->result ||
-	               publisher->said.verdict != publisher->word.verdict ||
+	               publisher->said.action != publisher->word.action ||
 	               !is_same_reason(publisher->said.reason, publisher->word.reason);
 
 	if (outcome->result == PUBLISH_WRITTEN)
 		say_written(publisher, outcome);
-	else if (outcome->result == PUBLISH_NOTHING && publisher->word.verdict == VERDICT_ALARM)
+	else if (outcome->result == PUBLISH_NOTHING && publisher->word.action == PUBLISH_DO_ALARM)
 		say_alarm(publisher);
 	else if (changed)
 		say_changed(publisher, outcome);
-	if (publisher->word.verdict != VERDICT_ALARM)
+	if (publisher->word.action != PUBLISH_DO_ALARM)
 		publisher->said.alarm_us = 0;
 	publisher->said.any = true;
 	publisher->said.result = outcome->result;
-	publisher->said.verdict = publisher->word.verdict;
+	publisher->said.action = publisher->word.action;
 	snprintf(publisher->said.reason, sizeof(publisher->said.reason), "%s",
 	         publisher->word.reason);
 }

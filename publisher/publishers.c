@@ -20,7 +20,7 @@ struct one {
 	struct publishers *all;
 	const struct config_publisher *config;
 	struct publisher *publisher;
-	struct wake *wake; /* NULL: none, or that of an earlier one */
+	struct notify_socket *wake; /* NULL: none, or that of an earlier one */
 };
 
 struct publishers {
@@ -151,7 +151,7 @@ static void open_wakes(struct publishers *all)
 
 		if (*path == '\0' || has_wake(all, i, path))
 			continue;
-		one->wake = wake_create(all->options.base, path, on_wake, all, &err);
+		one->wake = notify_socket_create(all->options.base, path, on_wake, all, &err);
 		if (one->wake == NULL)
 			log_warning("notify_socket_failed", KV_STR("publisher", one->config->name),
 			            KV_ERR(&err), KV_STR("next", "segue notify wakes nobody here"));
@@ -193,7 +193,7 @@ static void stop(struct publishers *all)
 {
 	for (size_t i = 0; i < all->count; i++) {
 		publisher_destroy(STEAL(all->ones[i].publisher));
-		wake_destroy(STEAL(all->ones[i].wake));
+		notify_socket_destroy(STEAL(all->ones[i].wake));
 	}
 }
 

@@ -4,26 +4,27 @@
 #include <jansson.h>
 #include <string.h>
 
-static const char *says(const struct sighting *sighting)
+static const char *says(const struct node_state *node_state)
 {
-	if (sighting->class != SERVER_ANSWERED)
-		return server_class_name(sighting->class);
-	if (sighting->role == SIGHTING_WITNESS)
+	if (node_state->class != SERVER_ANSWERED)
+		return server_class_name(node_state->class);
+	if (node_state->role == NODE_WITNESS)
 		return "witness";
-	return sighting->in_recovery ? "standby" : "primary";
+	return node_state->in_recovery ? "standby" : "primary";
 }
 
-char *shown_encode(const char *publisher, const struct sighting *sightings, size_t count)
+char *seen_nodes_encode(const char *publisher, const struct node_state *states, size_t count)
 {
 	json_auto_t *document = json_object(), *nodes = json_array();
 
 	for (size_t i = 0; i < count; i++) {
-		const struct sighting *sighting = &sightings[i];
+		const struct node_state *node_state = &states[i];
 
-		json_array_append_new(
-		    nodes, json_pack("{s:s, s:s, s:i, s:s, s:I}", "name", sighting->name, "host",
-		                     sighting->host, "port", (int)sighting->port, "says",
-		                     says(sighting), "timeline", (json_int_t)sighting->timeline));
+		json_array_append_new(nodes,
+		                      json_pack("{s:s, s:s, s:i, s:s, s:I}", "name",
+		                                node_state->name, "host", node_state->host, "port",
+		                                (int)node_state->port, "says", says(node_state),
+		                                "timeline", (json_int_t)node_state->timeline));
 	}
 	json_object_set_new(document, "version", json_integer(1));
 	json_object_set_new(document, "publisher", json_string(publisher));
@@ -48,7 +49,7 @@ static bool is_primary_of(const json_t *node, const struct topology *topology)
 	return port == primary->port && strcmp(host, primary->host) == 0;
 }
 
-bool shown_has_primary(const char *data, size_t size, const struct topology *topology)
+bool seen_nodes_has_primary(const char *data, size_t size, const struct topology *topology)
 {
 	json_auto_t *document = size > 0 ? json_loadb(data, size, 0, NULL) : NULL;
 	const json_t *node;

@@ -15,11 +15,11 @@
 #define MESSAGE_MAX  128
 #define MESSAGES_MAX 64 /* read in a row */
 
-struct wake {
+struct notify_socket {
 	char *path;
 	int fd;
 	struct event *readable;
-	wake_cb *cb;
+	notify_socket_cb *cb;
 	void *arg;
 };
 
@@ -58,7 +58,7 @@ static int connect_to(const char *path, struct err *err)
 	return dup(fd);
 }
 
-bool wake_send(const char *path, const char *cluster, struct err *err)
+bool notify_socket_send(const char *path, const char *cluster, struct err *err)
 {
 	auto_close int fd = connect_to(path, err);
 
@@ -90,7 +90,7 @@ static bool clear_path(const char *path, struct err *err)
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
-	const struct wake *wake = arg;
+	const struct notify_socket *wake = arg;
 	char message[MESSAGE_MAX + 1];
 	ssize_t len;
 
@@ -104,7 +104,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
-static bool bind_socket(struct wake *wake, struct err *err)
+static bool bind_socket(struct notify_socket *wake, struct err *err)
 {
 	struct sockaddr_un address;
 
@@ -121,12 +121,12 @@ static bool bind_socket(struct wake *wake, struct err *err)
 	return true;
 }
 
-struct wake *wake_create(struct event_base *base, const char *path, wake_cb *cb, void *arg,
-                         struct err *err)
+struct notify_socket *notify_socket_create(struct event_base *base, const char *path,
+                                           notify_socket_cb *cb, void *arg, struct err *err)
 {
-	struct wake *wake = xcalloc(1, sizeof(*wake));
+	struct notify_socket *wake = xcalloc(1, sizeof(*wake));
 
-	*wake = (struct wake){.path = xstrdup(path), .fd = -1, .cb = cb, .arg = arg};
+	*wake = (struct notify_socket){.path = xstrdup(path), .fd = -1, .cb = cb, .arg = arg};
 	if (!bind_socket(wake, err)) {
 		if (wake->fd >= 0)
 			close(wake->fd);
@@ -139,7 +139,7 @@ struct wake *wake_create(struct event_base *base, const char *path, wake_cb *cb,
 	return wake;
 }
 
-void wake_destroy(struct wake *wake)
+void notify_socket_destroy(struct notify_socket *wake)
 {
 	if (wake == NULL)
 		return;

@@ -38,7 +38,7 @@ bool same_system(const char *a, const char *b)
 	return a == NULL || b == NULL || *a == '\0' || *b == '\0' || strcmp(a, b) == 0;
 }
 
-static struct admission admit_answered(const struct admit_question *question)
+static struct admission admit_answered(const struct admission_input *question)
 {
 	const struct server_fact *server = question->server;
 	const char *cluster = question->system_identifier;
@@ -54,7 +54,7 @@ static struct admission admit_answered(const struct admit_question *question)
 	return is(ADMIT_YES, "");
 }
 
-static struct admission admit_living(const struct admit_question *question)
+static struct admission admit_living(const struct admission_input *question)
 {
 	if (question->is_applied)
 		return is(ADMIT_YES, "");
@@ -72,7 +72,7 @@ static struct admission admit_living(const struct admit_question *question)
 	          "whether it is the primary");
 }
 
-struct admission admit(const struct admit_question *question)
+struct admission admission_decide(const struct admission_input *question)
 {
 	if (question->verify == CONFIG_VERIFY_DISABLE)
 		return is(ADMIT_YES, "");

@@ -17,27 +17,27 @@
 #define SERVERS_MAX (TOPOLOGY_SLOTS_MAX + 1)
 
 struct asked {
-	struct asking *asking;
-	struct nodes_target target;
-	struct peer *peer;
+	struct ask_server *asking;
+	struct conninfo_target target;
+	struct node *peer;
 	bool told;
 };
 
-struct asking {
+struct ask_server {
 	struct event_base *base;
 	struct resolver *resolver;
 	const struct config *config;
 	const struct config_cluster *cluster;
 	struct config_publisher publisher; /* how servers are asked: a section's, or made up */
 	struct libpq pq;
-	struct inquiry inquiry;
-	asking_cb *cb;
+	struct node_query node_query;
+	ask_server_cb *cb;
 	void *arg;
 	struct asked servers[SERVERS_MAX];
 	size_t count;
 };
 
-static void choose_questions(struct asking *asking, const struct config *config)
+static void choose_questions(struct ask_server *asking, const struct config *config)
 {
 	asking->publisher = (struct config_publisher){.conninfo = asking->cluster->verify_conninfo,
 	                                              .repmgr_schema = (char *)"repmgr",
@@ -47,14 +47,15 @@ static void choose_questions(struct asking *asking, const struct config *config)
 		if (strcmp(config->publishers[i].cluster, asking->cluster->name) == 0)
 			asking->publisher = config->publishers[i];
 	asking->publisher.repmgr = CONFIG_REPMGR_NO;
-	inquiry_init(&asking->inquiry, &asking->publisher);
+	node_query_init(&asking->node_query, &asking->publisher);
 }
 
-struct asking *asking_create(struct event_base *base, struct resolver *resolver,
-                             const struct config *config, const struct config_cluster *cluster,
-                             asking_cb *cb, void *arg, struct err *err)
+struct ask_server *ask_server_create(struct event_base *base, struct resolver *resolver,
+                                     const struct config *config,
+                                     const struct config_cluster *cluster, ask_server_cb *cb,
+                                     void *arg, struct err *err)
 {
-	struct asking *asking = xcalloc(1, sizeof(*asking));
+	struct ask_server *asking = xcalloc(1, sizeof(*asking));
 
 	asking->base = base;
 	asking->resolver = resolver;
@@ -70,24 +71,24 @@ struct asking *asking_create(struct event_base *base, struct resolver *resolver,
 	return asking;
 }
 
-void asking_destroy(struct asking *asking)
+void ask_server_destroy(struct ask_server *asking)
 {
 	if (asking == NULL)
 		return;
 	for (size_t i = 0; i < asking->count; i++) {
-		peer_destroy(asking->servers[i].peer);
-		nodes_target_fini(&asking->servers[i].target);
+		node_destroy(asking->servers[i].peer);
+		conninfo_target_fini(&asking->servers[i].target);
 	}
-	inquiry_fini(&asking->inquiry);
+	node_query_fini(&asking->node_query);
 	free(asking);
 }
 
-static void on_peer(enum peer_event event, void *arg)
+static void on_peer(enum node_event event, void *arg)
 {
 	struct asked *asked = arg;
-	struct asking *asking = asked->asking;
+	struct ask_server *asking = asked->asking;
 
-	if (event != PEER_TOLD || asked->told)
+	if (event != NODE_TOLD || asked->told)
 		return;
 	asked->told = true;
 	for (size_t i = 0; i < asking->count; i++)
@@ -97,71 +98,72 @@ static void on_peer(enum peer_event event, void *arg)
 }
 
 /* The string of `nodes` for this server, as it may have settings of its own. */
-static bool find_target(const struct asking *asking, const struct member *member,
-                        struct nodes_target *out)
+static bool find_target(const struct ask_server *asking, const struct member *member,
+                        struct conninfo_target *out)
 {
 	const char *list = asking->publisher.nodes, *common = asking->publisher.conninfo;
 	struct err ignored;
 	char *conninfo;
 
-	while (list != NULL && (conninfo = nodes_next(&list)) != NULL) {
-		bool found =
-		    nodes_parse(&asking->pq, common, conninfo, NODES_OWN_FIRST, out, &ignored) &&
-		    out->member.port == member->port && strcmp(out->member.host, member->host) == 0;
+	while (list != NULL && (conninfo = conninfo_list_next(&list)) != NULL) {
+		bool found = conninfo_target_parse(&asking->pq, common, conninfo,
+		                                   CONNINFO_OWN_FIRST, out, &ignored) &&
+		             out->member.port == member->port &&
+		             strcmp(out->member.host, member->host) == 0;
 
 		free(conninfo);
 		if (found)
 			return true;
-		nodes_target_fini(out);
+		conninfo_target_fini(out);
 	}
 	return false;
 }
 
-bool asking_add(struct asking *asking, const struct member *member, struct err *err)
+bool ask_server_add(struct ask_server *asking, const struct member *member, struct err *err)
 {
 	struct asked *asked = &asking->servers[asking->count];
 	auto_free char *own = xasprintf("host='%s' port=%u", member->host, (unsigned)member->port);
-	const struct peer_options options = {.base = asking->base,
+	const struct node_options options = {.base = asking->base,
 	                                     .pq = &asking->pq,
 	                                     .resolver = asking->resolver,
-	                                     .inquiry = &asking->inquiry,
+	                                     .node_query = &asking->node_query,
 	                                     .timeout_ms = asking->cluster->verify_timeout_ms,
 	                                     .cb = on_peer,
 	                                     .arg = asked};
 
 	*asked = (struct asked){.asking = asking};
 	if (!find_target(asking, member, &asked->target) &&
-	    !nodes_parse(&asking->pq, asking->publisher.conninfo, own, NODES_OWN_FIRST,
-	                 &asked->target, err))
+	    !conninfo_target_parse(&asking->pq, asking->publisher.conninfo, own, CONNINFO_OWN_FIRST,
+	                           &asked->target, err))
 		return false;
 	snprintf(asked->target.member.name, sizeof(asked->target.member.name), "%s", member->name);
-	asked->peer = peer_create(&options, &asked->target);
+	asked->peer = node_create(&options, &asked->target);
 	asking->count++;
 	return true;
 }
 
-void asking_begin(struct asking *asking)
+void ask_server_begin(struct ask_server *asking)
 {
 	for (size_t i = 0; i < asking->count; i++)
-		peer_ask(asking->servers[i].peer);
+		node_ask(asking->servers[i].peer);
 }
 
-size_t asking_count(const struct asking *asking)
+size_t ask_server_count(const struct ask_server *asking)
 {
 	return asking->count;
 }
 
-const struct member *asking_member(const struct asking *asking, size_t i)
+const struct member *ask_server_member(const struct ask_server *asking, size_t i)
 {
 	return &asking->servers[i].target.member;
 }
 
-const struct inquiry_answer *asking_answer(const struct asking *asking, size_t i)
+const struct node_query_answer *ask_server_answer(const struct ask_server *asking, size_t i)
 {
-	return peer_answer(asking->servers[i].peer);
+	return node_answer(asking->servers[i].peer);
 }
 
-void asking_append_place(const struct member *member, struct strbuf *out)
+void ask_server_append_place(const struct member *member, struct strbuf *out)
 {
 	bool is6 = strchr(member->host, ':') != NULL;
 
@@ -194,7 +196,7 @@ static const struct config_target *find_listener(const struct config *config, si
 	return target;
 }
 
-static const struct config_target *find_own(const struct asking *asking,
+static const struct config_target *find_own(const struct ask_server *asking,
                                             const struct member *member)
 {
 	const struct config *config = asking->config;
@@ -207,7 +209,7 @@ static const struct config_target *find_own(const struct asking *asking,
 		strbuf_init(&texts[i]);
 		template = view_compile(&config->targets[i], &ignored);
 		if (template != NULL)
-			(void)guess_render(config, i, template, &texts[i]);
+			(void)state_or_example_render(config, i, template, &texts[i]);
 		mustache_free(template);
 	}
 	target = find_listener(config, (size_t)(asking->cluster - config->clusters), texts,
@@ -218,8 +220,8 @@ static const struct config_target *find_own(const struct asking *asking,
 	return target;
 }
 
-void asking_object_answer(const struct member *member, const struct inquiry_answer *answer,
-                          const char *system_identifier, struct strbuf *out)
+void ask_server_object_answer(const struct member *member, const struct node_query_answer *answer,
+                              const char *system_identifier, struct strbuf *out)
 {
 	const struct server_fact *fact = &answer->fact;
 	auto_strbuf struct strbuf problem = STRBUF_INIT;
@@ -236,21 +238,22 @@ void asking_object_answer(const struct member *member, const struct inquiry_answ
 		strbuf_printf(&problem, "takes no row: %s", answer->refused);
 	if (problem.len == 0)
 		return;
-	asking_append_place(member, out);
+	ask_server_append_place(member, out);
 	strbuf_printf(out, " %s", problem.data);
 }
 
-void asking_object(const struct asking *asking, size_t i, const char *system_identifier,
-                   struct strbuf *out)
+void ask_server_object(const struct ask_server *asking, size_t i, const char *system_identifier,
+                       struct strbuf *out)
 {
-	const struct member *member = asking_member(asking, i);
+	const struct member *member = ask_server_member(asking, i);
 	const struct config_target *own = find_own(asking, member);
 
 	if (own == NULL) {
-		asking_object_answer(member, asking_answer(asking, i), system_identifier, out);
+		ask_server_object_answer(member, ask_server_answer(asking, i), system_identifier,
+		                         out);
 		return;
 	}
-	asking_append_place(member, out);
+	ask_server_append_place(member, out);
 	strbuf_printf(out, " is where [haproxy %s] listens itself: no sidecar follows it",
 	              own->name);
 }

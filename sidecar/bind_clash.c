@@ -94,7 +94,8 @@ static void append_taken(const struct haproxy_bind *bind, uint16_t port, uid_t u
 	    (unsigned long)user, (unsigned)port);
 }
 
-void bind_clash_find(const struct config *config, const struct strbuf *texts, struct strbuf *out)
+void bind_conflicts_find(const struct config *config, const struct strbuf *texts,
+                         struct strbuf *out)
 {
 	struct finding finding = {.config = config, .out = out};
 	struct haproxy_binds binds = {.items = NULL};

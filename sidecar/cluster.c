@@ -14,9 +14,10 @@
 #include "state.h"
 #include "watch/watcher.h"
 
-#define TICK_MS       1000
-#define FOREBODING_MS 10000   /* after a move the old primary is looked at closely for so long, */
-#define PREVIOUS_MS   3600000 /* and now and then for so long */
+#define TICK_MS 1000
+#define WATCH_OLD_PRIMARY_MS \
+	10000               /* after a move the old primary is looked at closely for so long, */
+#define PREVIOUS_MS 3600000 /* and now and then for so long */
 
 const struct config_cluster *cluster_config(const struct cluster *cluster)
 {
@@ -25,8 +26,8 @@ const struct config_cluster *cluster_config(const struct cluster *cluster)
 
 /* Renders one outlet and hands it to its target. Times are those of the change, or 0 where the same
  * fact is applied again. */
-static void apply_outlet(struct cluster *cluster, struct outlet *outlet, int64_t notified_us,
-                         int64_t read_us)
+static void apply_outlet(struct cluster *cluster, struct cluster_target *outlet,
+                         int64_t notified_us, int64_t read_us)
 {
 	struct strbuf auto_strbuf text = STRBUF_INIT;
 	const struct topology *topology = &cluster->applied.topology;
@@ -60,7 +61,7 @@ static void apply_outlet(struct cluster *cluster, struct outlet *outlet, int64_t
 static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read_us)
 {
 	cluster->primed = true;
-	for (size_t i = 0; i < cluster->outlet_count; i++)
+	for (size_t i = 0; i < cluster->target_count; i++)
 		apply_outlet(cluster, &cluster->outlets[i], notified_us, read_us);
 	cluster_look_at_texts(cluster);
 }
@@ -104,7 +105,7 @@ static void move(struct cluster *cluster, const struct decision *decision,
 	          decision->on_news ? fact->read_us : 0);
 	if (urgent)
 		cluster_save_now(cluster);
-	else if (cluster->verdict.news)
+	else if (cluster->last_decision.news)
 		cluster_save_soon(cluster);
 	else
 		cluster_save_lazily(cluster);
@@ -163,7 +164,7 @@ static void follow_members(struct cluster *cluster, const struct watch_fact *fac
 
 static bool drives_pgbouncer(const struct cluster *cluster)
 {
-	for (size_t i = 0; i < cluster->outlet_count; i++)
+	for (size_t i = 0; i < cluster->target_count; i++)
 		if (cluster->outlets[i].config->kind == CONFIG_TARGET_PGBOUNCER)
 			return true;
 	return false;
@@ -186,8 +187,8 @@ static void look_again(struct cluster *cluster, const struct decision *decision)
 	const struct timeval after = {.tv_sec = TICK_MS / 1000};
 	bool foreboding = cluster->config->verify != CONFIG_VERIFY_DISABLE &&
 	                  cluster->moved_us != 0 &&
-	                  clock_now_us() - cluster->moved_us < FOREBODING_MS * (int64_t)1000;
-	bool due = foreboding || cluster->verdict.alarm[0] != '\0' ||
+	                  clock_now_us() - cluster->moved_us < WATCH_OLD_PRIMARY_MS * (int64_t)1000;
+	bool due = foreboding || cluster->last_decision.alarm[0] != '\0' ||
 	           (cluster->away_ms != 0 && cluster->config->on_store_loss != CONFIG_LOSS_KEEP);
 
 	if (decision->ask_all)
@@ -228,7 +229,7 @@ void cluster_reconcile(struct cluster *cluster)
 	follow_members(cluster, fact);
 	cluster_input(cluster, &input);
 	decision = decide(&input);
-	cluster_judge(cluster, &input, &decision, &cluster->verdict);
+	cluster_judge(cluster, &input, &decision, &cluster->last_decision);
 	look_again(cluster, &decision);
 	if (decision.kind == DECIDE_MOVE) {
 		move(cluster, &decision, fact);
@@ -311,7 +312,7 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	cluster->config = &world->config->clusters[index];
 	cluster->segue = world->config;
 	cluster->listeners = world->listeners;
-	cluster->saver = target_hub_saver(world->hub);
+	cluster->file_writer = target_hub_saver(world->hub);
 	applied_init(&cluster->applied);
 	cluster->persist = event_new(world->base, -1, 0, cluster_on_persist, cluster);
 	event_priority_set(cluster->persist, CLUSTER_PRIORITY_LATER);

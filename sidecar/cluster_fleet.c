@@ -20,7 +20,7 @@
 #define FLEET_CALM_MS 200
 
 struct cluster_fleet {
-	struct presence *presence;
+	struct zk_ephemeral *presence;
 	char *path;
 	struct event *write;
 	int64_t due_ms; /* when `write` fires; 0: it does not */
@@ -51,7 +51,7 @@ static bool note_confirmed(struct cluster *cluster)
 	if (!all)
 		return false;
 	cluster_endpoint(&cluster->applied.topology.primary, primary, sizeof(primary));
-	for (size_t i = 0; i < cluster->outlet_count; i++) {
+	for (size_t i = 0; i < cluster->target_count; i++) {
 		if (cluster_has_confirmed(cluster, &cluster->outlets[i]))
 			memcpy(fleet->primaries[i], primary, sizeof(primary));
 		else
@@ -70,7 +70,7 @@ static bool note_confirmed(struct cluster *cluster)
 
 static void fill_target(const struct cluster *cluster, size_t index, struct fleet_target *out)
 {
-	const struct outlet *outlet = &cluster->outlets[index];
+	const struct cluster_target *outlet = &cluster->outlets[index];
 	struct target_status status;
 
 	target_status(outlet->target, &status);
@@ -85,13 +85,14 @@ static void fill_target(const struct cluster *cluster, size_t index, struct flee
 
 static void fill_words(const struct cluster *cluster, struct fleet_note *out)
 {
-	const struct verdict *verdict = &cluster->verdict;
+	const struct last_decision *last_decision = &cluster->last_decision;
 	const char *problem = cluster->override_problem;
 
 	fleet_copy(out->state, sizeof(out->state), cluster_state(cluster));
-	fleet_copy(out->reason, sizeof(out->reason), problem != NULL ? problem : verdict->reason);
-	fleet_copy(out->about, sizeof(out->about), verdict->about);
-	fleet_copy(out->why, sizeof(out->why), verdict->why);
+	fleet_copy(out->reason, sizeof(out->reason),
+	           problem != NULL ? problem : last_decision->reason);
+	fleet_copy(out->about, sizeof(out->about), last_decision->about);
+	fleet_copy(out->why, sizeof(out->why), last_decision->why);
 	fleet_copy(out->alarm, sizeof(out->alarm), cluster_alarm(cluster));
 }
 
@@ -136,10 +137,10 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	cluster->fleet->due_ms = 0;
-	fleet_note_init(&note, cluster->outlet_count);
+	fleet_note_init(&note, cluster->target_count);
 	fill(cluster, &note);
 	fleet_encode(&note, &text);
-	presence_show(cluster->fleet->presence, text.data);
+	zk_ephemeral_show(cluster->fleet->presence, text.data);
 	if (note.holding)
 		arm(cluster->fleet, cluster_hold_left_ms(cluster) + FLEET_CALM_MS);
 	fleet_note_fini(&note);
@@ -181,7 +182,7 @@ void cluster_fleet_open(struct cluster *cluster, const struct cluster_world *wor
 		return;
 	fleet = xcalloc(1, sizeof(*fleet));
 	fleet->path = xasprintf("%s/%s", parent, world->config->name);
-	fleet->presence = presence_create(&(struct presence_options){
+	fleet->presence = zk_ephemeral_create(&(struct zk_ephemeral_options){
 	    .base = world->base,
 	    .zk = world->zk,
 	    .acl = world->config->acl == CONFIG_ACL_CREATOR ? ZK_ACL_CREATOR : ZK_ACL_OPEN,
@@ -189,7 +190,7 @@ void cluster_fleet_open(struct cluster *cluster, const struct cluster_world *wor
 	    .who = "sidecar"});
 	fleet->write = event_new(world->base, -1, 0, on_write, cluster);
 	event_priority_set(fleet->write, CLUSTER_PRIORITY_LATER);
-	fleet->primaries = xcalloc(cluster->outlet_count + 1, sizeof(*fleet->primaries));
+	fleet->primaries = xcalloc(cluster->target_count + 1, sizeof(*fleet->primaries));
 	gethostname(fleet->host, sizeof(fleet->host) - 1);
 	fill_started(fleet->started, sizeof(fleet->started));
 	cluster->fleet = fleet;
@@ -210,7 +211,7 @@ void cluster_fleet_close(struct cluster *cluster)
 
 	if (fleet == NULL)
 		return;
-	presence_leave(fleet->presence);
+	zk_ephemeral_leave(fleet->presence);
 	end(fleet);
 }
 
@@ -222,6 +223,6 @@ void cluster_fleet_pass_on(struct cluster *cluster, const struct cluster *next)
 	    strcmp(fleet->path, next->fleet->path) != 0)
 		return;
 	cluster->fleet = NULL;
-	presence_destroy(fleet->presence);
+	zk_ephemeral_destroy(fleet->presence);
 	end(fleet);
 }

@@ -36,12 +36,12 @@ static void append_why(struct strbuf *line, const char *text)
 
 static void append_reason(struct saying *saying)
 {
-	const struct verdict *verdict = &saying->cluster->verdict;
+	const struct last_decision *last_decision = &saying->cluster->last_decision;
 	const struct watch_fact *fact = watcher_fact(saying->cluster->watcher);
 
-	append_why(&saying->line, verdict->reason);
-	append_why(&saying->line, verdict->about);
-	append_why(&saying->line, verdict->why);
+	append_why(&saying->line, last_decision->reason);
+	append_why(&saying->line, last_decision->about);
+	append_why(&saying->line, last_decision->why);
 	append_why(&saying->line, fact->problem);
 	if (fact->topology != NULL)
 		append_why(&saying->line, fact->topology->leader);
@@ -131,7 +131,7 @@ static void say_nothing_applied(struct saying *saying)
 	const struct cluster *cluster = saying->cluster;
 	char endpoint[CLUSTER_ENDPOINT_MAX];
 
-	if (cluster->primed || cluster->hold.by != HELD_NOT || cluster->outlet_count == 0)
+	if (cluster->primed || cluster->hold.by != HELD_NOT || cluster->target_count == 0)
 		return;
 	if (cluster->applied.has_topology) {
 		cluster_endpoint(&cluster->applied.topology.primary, endpoint, sizeof(endpoint));
@@ -143,7 +143,7 @@ static void say_nothing_applied(struct saying *saying)
 	} else {
 		strbuf_append_str(&saying->line, "WAITING, no primary is admitted");
 	}
-	if (cluster->verdict.reason == NULL)
+	if (cluster->last_decision.reason == NULL)
 		append_why(&saying->line, "the store has not answered yet");
 	append_reason(saying);
 	end_line(saying, CLUSTER_BUSY);
@@ -154,22 +154,22 @@ static void say_nothing_applied(struct saying *saying)
 static void say_alarm(struct saying *saying)
 {
 	const struct cluster *cluster = saying->cluster;
-	const struct verdict *verdict = &cluster->verdict;
+	const struct last_decision *last_decision = &cluster->last_decision;
 
-	if (verdict->kind == DECIDE_REFUSE) {
+	if (last_decision->kind == DECIDE_REFUSE) {
 		strbuf_append_str(&saying->line, "REFUSED, the last primary stays");
 		append_reason(saying);
 		end_line(saying, CLUSTER_BAD);
 	}
-	if (verdict->alarm[0] != '\0') {
+	if (last_decision->alarm[0] != '\0') {
 		strbuf_printf(&saying->line, "%s: %s",
-		              verdict->overruled    ? "OVERRULED"
-		              : verdict->unverified ? "UNVERIFIED"
-		                                    : "ALARM",
-		              verdict->alarm);
+		              last_decision->overruled    ? "OVERRULED"
+		              : last_decision->unverified ? "UNVERIFIED"
+		                                          : "ALARM",
+		              last_decision->alarm);
 		end_line(saying, CLUSTER_BAD);
 	}
-	for (size_t i = 0; i < cluster->outlet_count; i++) {
+	for (size_t i = 0; i < cluster->target_count; i++) {
 		if (cluster->outlets[i].alarm == NULL)
 			continue;
 		strbuf_printf(&saying->line, "ALARM: %s", cluster->outlets[i].alarm);
@@ -181,7 +181,7 @@ static void say_targets(struct saying *saying)
 {
 	const struct cluster *cluster = saying->cluster;
 
-	for (size_t i = 0; i < cluster->outlet_count; i++) {
+	for (size_t i = 0; i < cluster->target_count; i++) {
 		const struct config_target *config = cluster->outlets[i].config;
 		struct target_status status;
 		bool troubled;
@@ -207,7 +207,7 @@ static void say_kept(struct saying *saying)
 {
 	const struct cluster *cluster = saying->cluster;
 
-	if (cluster->verdict.kind != DECIDE_KEEP || cluster->hold.by != HELD_NOT ||
+	if (cluster->last_decision.kind != DECIDE_KEEP || cluster->hold.by != HELD_NOT ||
 	    cluster->override.kind != OVERRIDE_NONE || !cluster->primed)
 		return;
 	strbuf_append_str(&saying->line, "KEPT, the last primary stays");

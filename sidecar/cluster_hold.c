@@ -101,7 +101,7 @@ static void set_limit(struct cluster *cluster, bool is_new, const struct server_
 static void hold_outlets(const struct cluster *cluster, bool fence, int64_t left_ms, bool dead,
                          bool bouncers)
 {
-	for (size_t i = 0; i < cluster->outlet_count; i++) {
+	for (size_t i = 0; i < cluster->target_count; i++) {
 		struct target *target = cluster->outlets[i].target;
 
 		if ((cluster->outlets[i].config->kind == CONFIG_TARGET_PGBOUNCER) != bouncers)

@@ -246,7 +246,7 @@ void cluster_metric_head(size_t index, struct strbuf *out)
 	metrics_family(out, metrics[index].name, metrics[index].type, metrics[index].help);
 }
 
-static void sample_target(const struct metric *metric, const struct outlet *outlet,
+static void sample_target(const struct metric *metric, const struct cluster_target *outlet,
                           struct strbuf *out)
 {
 	const struct metrics_label labels[] = {
@@ -286,7 +286,7 @@ void cluster_metric_samples(size_t index, const struct cluster *cluster, struct 
 		metric->of_itself(metric->name, cluster, out);
 	if (metric->of_cluster != NULL && metric->of_cluster(cluster, &value))
 		metrics_sample(out, metric->name, &label, 1, value);
-	for (size_t i = 0; metric->of_target != NULL && i < cluster->outlet_count; i++)
+	for (size_t i = 0; metric->of_target != NULL && i < cluster->target_count; i++)
 		sample_target(metric, &cluster->outlets[i], out);
 	for (size_t i = 0; metric->of_server != NULL && i < server_count; i++)
 		sample_server(metric, cluster, &servers[i], out);

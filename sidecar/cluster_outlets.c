@@ -6,10 +6,10 @@
 #include "base/log.h"
 #include "cluster_own.h"
 
-const struct outlet *cluster_find_outlet(const struct cluster *cluster,
-                                         const struct config_target *target)
+const struct cluster_target *cluster_find_outlet(const struct cluster *cluster,
+                                                 const struct config_target *target)
 {
-	for (size_t i = 0; i < cluster->outlet_count; i++)
+	for (size_t i = 0; i < cluster->target_count; i++)
 		if (cluster->outlets[i].config->kind == target->kind &&
 		    strcmp(cluster->outlets[i].config->name, target->name) == 0)
 			return &cluster->outlets[i];
@@ -17,16 +17,16 @@ const struct outlet *cluster_find_outlet(const struct cluster *cluster,
 }
 
 /* The same target remembers its moves. */
-static void inherit(const struct outlet *outlet, const struct cluster *previous)
+static void inherit(const struct cluster_target *outlet, const struct cluster *previous)
 {
-	const struct outlet *before =
+	const struct cluster_target *before =
 	    previous != NULL ? cluster_find_outlet(previous, outlet->config) : NULL;
 
 	if (before != NULL)
 		target_inherit(outlet->target, before->target);
 }
 
-bool cluster_has_confirmed(const struct cluster *cluster, const struct outlet *outlet)
+bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *outlet)
 {
 	struct target_status status;
 
@@ -37,7 +37,7 @@ bool cluster_has_confirmed(const struct cluster *cluster, const struct outlet *o
 void cluster_set_alarm(const struct cluster *cluster, const struct config_target *target,
                        const char *alarm)
 {
-	const struct outlet *outlet = cluster_find_outlet(cluster, target);
+	const struct cluster_target *outlet = cluster_find_outlet(cluster, target);
 
 	if (outlet == NULL || !target_set_alarm(outlet->target, alarm))
 		return;
@@ -65,7 +65,7 @@ void cluster_create_outlets(struct cluster *cluster, const struct cluster_world 
                             size_t index, const struct cluster *previous)
 {
 	const struct config *config = world->config;
-	struct outlet *outlet;
+	struct cluster_target *outlet;
 	size_t count = 0;
 
 	for (size_t i = 0; i < config->target_count; i++)
@@ -74,22 +74,22 @@ void cluster_create_outlets(struct cluster *cluster, const struct cluster_world 
 	for (size_t i = 0; i < config->target_count; i++) {
 		if (config->targets[i].cluster_index != index)
 			continue;
-		outlet = &cluster->outlets[cluster->outlet_count];
+		outlet = &cluster->outlets[cluster->target_count];
 		outlet->config = &config->targets[i];
 		outlet->template = world->templates[i];
 		outlet->target = target_create(world->hub, outlet->config, config->state_dir,
 		                               on_changed, cluster);
-		cluster->outlet_count++;
+		cluster->target_count++;
 		inherit(outlet, previous);
 	}
 }
 
 void cluster_destroy_outlets(struct cluster *cluster)
 {
-	for (size_t i = 0; i < cluster->outlet_count; i++) {
+	for (size_t i = 0; i < cluster->target_count; i++) {
 		target_destroy(cluster->outlets[i].target);
 		free(cluster->outlets[i].alarm);
 	}
 	free(STEAL(cluster->outlets));
-	cluster->outlet_count = 0;
+	cluster->target_count = 0;
 }

@@ -16,7 +16,7 @@ static const struct config_target *find(const struct cluster *cluster, const cha
 	const struct config_target *target =
 	    listeners_find(cluster->listeners, index, address, port);
 
-	for (size_t i = 0; target == NULL && i < cluster->outlet_count; i++)
+	for (size_t i = 0; target == NULL && i < cluster->target_count; i++)
 		if (target_listens_at(cluster->outlets[i].target, address, port))
 			target = cluster->outlets[i].config;
 	return target;

@@ -13,7 +13,7 @@ static bool is_confirmed(const struct cluster *cluster)
 {
 	struct target_status status;
 
-	for (size_t i = 0; i < cluster->outlet_count; i++) {
+	for (size_t i = 0; i < cluster->target_count; i++) {
 		target_status(cluster->outlets[i].target, &status);
 		if (!status.in_sync || *status.alarm != '\0')
 			return false;
@@ -23,5 +23,5 @@ static bool is_confirmed(const struct cluster *cluster)
 
 bool cluster_is_ready(const struct cluster *cluster)
 {
-	return cluster->outlet_count == 0 || (is_led(cluster) && is_confirmed(cluster));
+	return cluster->target_count == 0 || (is_led(cluster) && is_confirmed(cluster));
 }

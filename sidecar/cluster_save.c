@@ -55,7 +55,7 @@ void cluster_save_confirmed(struct cluster *cluster)
 {
 	if (!cluster->save_when_confirmed)
 		return;
-	for (size_t i = 0; i < cluster->outlet_count; i++)
+	for (size_t i = 0; i < cluster->target_count; i++)
 		if (!cluster_has_confirmed(cluster, &cluster->outlets[i]))
 			return;
 	cluster->save_when_confirmed = false;
@@ -118,7 +118,8 @@ static void start_save(struct cluster *cluster)
 	if (staged == NULL)
 		not_saved(cluster, &err);
 	else
-		cluster->saving = saver_commit(cluster->saver, staged, path, saved_cb, cluster);
+		cluster->saving =
+		    file_writer_commit(cluster->file_writer, staged, path, saved_cb, cluster);
 }
 
 /* While a save is under way, its end starts the next. */
@@ -139,7 +140,7 @@ void cluster_save_last(struct cluster *cluster)
 	struct err err;
 
 	if (cluster->saving != NULL) {
-		saver_cancel(STEAL(cluster->saving));
+		file_writer_cancel(STEAL(cluster->saving));
 		cluster->unsaved = true;
 	}
 	if (take_up(cluster) &&

@@ -52,7 +52,7 @@ static const struct member *followed_by(const struct decide_input *input,
 }
 
 static void judge_overruled(const struct decide_input *input, const struct decision *decision,
-                            struct verdict *out)
+                            struct last_decision *out)
 {
 	const struct topology *named = input->fact->topology;
 	const struct config_cluster *cluster = input->cluster;
@@ -91,29 +91,30 @@ static void describe(const struct decide_input *input, const struct member *memb
 
 /* Two servers take writes: which ones, and what a person is to do. */
 static void judge_split(const struct decide_input *input, const struct decision *decision,
-                        struct verdict *out)
+                        struct last_decision *out)
 {
 	const struct config_cluster *cluster = input->cluster;
-	const struct member *other = decision->twin != NULL    ? decision->twin
-	                             : decision->stray != NULL ? decision->stray
-	                                                       : decision->lower;
+	const struct member *other = decision->same_timeline_primary != NULL
+	                                 ? decision->same_timeline_primary
+	                             : decision->stray_primary != NULL ? decision->stray_primary
+	                                                               : decision->stale_primary;
 	char one[SERVER_WORDS_MAX], two[SERVER_WORDS_MAX], endpoint[CLUSTER_ENDPOINT_MAX];
 
 	describe(input, decision->beside, one, sizeof(one));
 	describe(input, other, two, sizeof(two));
 	cluster_endpoint(other, endpoint, sizeof(endpoint));
-	if (decision->twin != NULL)
+	if (decision->same_timeline_primary != NULL)
 		snprintf(out->alarm, sizeof(out->alarm),
 		         "two servers take writes on one timeline: %s besides %s: nothing moves "
 		         "until one of them is stopped",
 		         two, one);
-	else if (decision->stray != NULL && cluster->layout == CONFIG_LAYOUT_SEGUE)
+	else if (decision->stray_primary != NULL && cluster->layout == CONFIG_LAYOUT_SEGUE)
 		snprintf(out->alarm, sizeof(out->alarm),
 		         "two servers take writes: %s does so on a higher timeline than %s, which "
 		         "a person named and which stays the primary: stop the other, or make it "
 		         "the primary: segue set-primary %s %s",
 		         two, one, cluster->name, endpoint);
-	else if (decision->stray != NULL)
+	else if (decision->stray_primary != NULL)
 		snprintf(
 		    out->alarm, sizeof(out->alarm),
 		    "two servers take writes: %s does so on a higher timeline than %s, which "
@@ -139,7 +140,7 @@ static bool is_led_to(const struct decide_input *input, const struct member *mem
 }
 
 static void judge_own(const struct cluster *cluster, const struct decide_input *input,
-                      const struct own_listener *own, const char *who, struct verdict *out)
+                      const struct own_listener *own, const char *who, struct last_decision *out)
 {
 	char endpoint[CLUSTER_ENDPOINT_MAX];
 	auto_free char *words = cluster_own_words(own->target);
@@ -163,7 +164,7 @@ static const struct own_listener *own_standby(const struct decide_input *input)
 	return own;
 }
 
-static void judge_misnamed(const struct decide_input *input, struct verdict *out)
+static void judge_misnamed(const struct decide_input *input, struct last_decision *out)
 {
 	static const char *const keys[] = {[CONFIG_LAYOUT_SEGUE] = "/master",
 	                                   [CONFIG_LAYOUT_PLAIN] = "",
@@ -196,7 +197,7 @@ static bool has_moved(const struct decide_input *input)
 	       !topology_same_address(&named->primary, &applied->primary);
 }
 
-static void judge_moved(const struct decide_input *input, struct verdict *out)
+static void judge_moved(const struct decide_input *input, struct last_decision *out)
 {
 	char store[SERVER_WORDS_MAX], last[SERVER_WORDS_MAX];
 
@@ -212,9 +213,10 @@ static void judge_moved(const struct decide_input *input, struct verdict *out)
 }
 
 static void judge_alarm(const struct cluster *cluster, const struct decide_input *input,
-                        const struct decision *decision, struct verdict *out)
+                        const struct decision *decision, struct last_decision *out)
 {
-	if (decision->twin != NULL || decision->stray != NULL || decision->lower != NULL)
+	if (decision->same_timeline_primary != NULL || decision->stray_primary != NULL ||
+	    decision->stale_primary != NULL)
 		judge_split(input, decision, out);
 	else if (decision->own != NULL)
 		judge_own(cluster, input, decision->own,
@@ -234,7 +236,7 @@ static void judge_alarm(const struct cluster *cluster, const struct decide_input
 }
 
 static void judge_store(const struct cluster *cluster, const struct decide_input *input,
-                        struct verdict *out)
+                        struct last_decision *out)
 {
 	const struct config_cluster *config = cluster->config;
 
@@ -246,7 +248,7 @@ static void judge_store(const struct cluster *cluster, const struct decide_input
 		         config->path, config->name);
 }
 
-static void judge_unverified(const struct decide_input *input, struct verdict *out)
+static void judge_unverified(const struct decide_input *input, struct last_decision *out)
 {
 	bool require = input->cluster->verify == CONFIG_VERIFY_REQUIRE;
 	const struct server_fact *denial = find_denial(input->servers, input->server_count);
@@ -267,7 +269,7 @@ static void judge_unverified(const struct decide_input *input, struct verdict *o
 	         login[0] != '\0' ? " = " : "", login, input->cluster->name);
 }
 
-static void judge_state(const struct cluster *cluster, struct verdict *out)
+static void judge_state(const struct cluster *cluster, struct last_decision *out)
 {
 	if (out->alarm[0] == '\0' && cluster->state_problem != NULL)
 		snprintf(out->alarm, sizeof(out->alarm),
@@ -277,19 +279,19 @@ static void judge_state(const struct cluster *cluster, struct verdict *out)
 }
 
 void cluster_judge(const struct cluster *cluster, const struct decide_input *input,
-                   const struct decision *decision, struct verdict *out)
+                   const struct decision *decision, struct last_decision *out)
 {
 	const struct applied *applied = &cluster->applied;
 
-	*out =
-	    (struct verdict){.kind = decision->kind,
-	                     .reason = decision->reason,
-	                     .why = decision->why,
-	                     .overruled = decision->overruled,
-	                     .own = decision->own != NULL ? decision->own->target : NULL,
-	                     .news = decision->kind != DECIDE_MOVE || !applied->in_this_run ||
-	                             !applied->has_topology || cluster->hold.by != HELD_NOT ||
-	                             !topology_same_servers(&decision->next, &applied->topology)};
+	*out = (struct last_decision){
+	    .kind = decision->kind,
+	    .reason = decision->reason,
+	    .why = decision->why,
+	    .overruled = decision->overruled,
+	    .own = decision->own != NULL ? decision->own->target : NULL,
+	    .news = decision->kind != DECIDE_MOVE || !applied->in_this_run ||
+	            !applied->has_topology || cluster->hold.by != HELD_NOT ||
+	            !topology_same_servers(&decision->next, &applied->topology)};
 	if (decision->about != NULL)
 		cluster_endpoint(decision->about, out->about, sizeof(out->about));
 	judge_alarm(cluster, input, decision, out);
@@ -308,20 +310,21 @@ static bool all_is_well(const char *said)
  */
 static enum log_level level_of(const struct cluster *cluster, const struct watch_fact *fact)
 {
-	const struct verdict *verdict = &cluster->verdict;
+	const struct last_decision *last_decision = &cluster->last_decision;
 	bool passing = fact->state == WATCH_RESOLVING && fact->problem == NULL;
-	bool quiet = verdict->kind == DECIDE_CURRENT && all_is_well(cluster->said);
+	bool quiet = last_decision->kind == DECIDE_CURRENT && all_is_well(cluster->said);
 
-	if (passing || quiet || !verdict->news)
+	if (passing || quiet || !last_decision->news)
 		return LOG_DEBUG;
-	if (verdict->kind == DECIDE_MOVE && (verdict->why[0] != '\0' || verdict->overruled))
+	if (last_decision->kind == DECIDE_MOVE &&
+	    (last_decision->why[0] != '\0' || last_decision->overruled))
 		return LOG_WARNING;
-	return manners[verdict->kind].level;
+	return manners[last_decision->kind].level;
 }
 
 static const char *next_of(const struct cluster *cluster)
 {
-	switch (cluster->verdict.kind) {
+	switch (cluster->last_decision.kind) {
 	case DECIDE_HOLD:
 		return "clients wait where the target can make them, for hold_timeout at most";
 	case DECIDE_FENCE:
@@ -346,16 +349,16 @@ static const char *or_null(const char *text)
 /* What a person is to do; only one knows whether a higher timeline was a mistake. */
 static char *action_of(const struct cluster *cluster)
 {
-	const struct verdict *verdict = &cluster->verdict;
+	const struct last_decision *last_decision = &cluster->last_decision;
 
-	if (verdict->own != NULL)
+	if (last_decision->own != NULL)
 		return cluster_own_cure(cluster);
-	if (cluster->config->layout != CONFIG_LAYOUT_SEGUE || verdict->about[0] == '\0' ||
-	    strcmp(verdict->why, ADMIT_OLD_PRIMARY) != 0)
+	if (cluster->config->layout != CONFIG_LAYOUT_SEGUE || last_decision->about[0] == '\0' ||
+	    strcmp(last_decision->why, ADMIT_OLD_PRIMARY) != 0)
 		return NULL;
 	return xasprintf("if %s is the right primary, as the higher timeline was a mistake: segue "
 	                 "set-primary %s %s",
-	                 verdict->about, cluster->config->name, verdict->about);
+	                 last_decision->about, cluster->config->name, last_decision->about);
 }
 
 /* Before this process has applied anything, what the state file says is only what was applied
@@ -364,25 +367,25 @@ static void say_decision(const struct cluster *cluster, const struct watch_fact 
                          enum log_level level)
 {
 	const struct applied *applied = &cluster->applied;
-	const struct verdict *verdict = &cluster->verdict;
+	const struct last_decision *last_decision = &cluster->last_decision;
 	char endpoint[CLUSTER_ENDPOINT_MAX];
 
 	auto_free char *action = action_of(cluster);
 
 	cluster_endpoint(applied->has_topology ? &applied->topology.primary : NULL, endpoint,
 	                 sizeof(endpoint));
-	LOG_EMIT(level, manners[verdict->kind].event, KV_STR("cluster", cluster->config->name),
-	         KV_STR("path", cluster->config->path), KV_INT("zxid", fact->mzxid),
-	         KV_STR("reason", verdict->reason), KV_STR("about", or_null(verdict->about)),
-	         KV_STR("target", verdict->own != NULL ? verdict->own->name : NULL),
-	         KV_STR("why", or_null(verdict->why)), KV_STR("problem", fact->problem),
-	         KV_STR("leader", fact->topology != NULL ? fact->topology->leader : NULL),
-	         KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),
-	         KV_STR(applied->in_this_run ? "primary" : "applied_before", endpoint),
-	         KV_INT("timeline", applied->topology.timeline),
-	         KV_INT("applied_zxid", applied->zxid),
-	         KV_INT("standbys", applied->topology.standby_count),
-	         KV_STR("next", next_of(cluster)), KV_STR("action", action));
+	LOG_EMIT(
+	    level, manners[last_decision->kind].event, KV_STR("cluster", cluster->config->name),
+	    KV_STR("path", cluster->config->path), KV_INT("zxid", fact->mzxid),
+	    KV_STR("reason", last_decision->reason), KV_STR("about", or_null(last_decision->about)),
+	    KV_STR("target", last_decision->own != NULL ? last_decision->own->name : NULL),
+	    KV_STR("why", or_null(last_decision->why)), KV_STR("problem", fact->problem),
+	    KV_STR("leader", fact->topology != NULL ? fact->topology->leader : NULL),
+	    KV_STR("name", applied->in_this_run ? applied->topology.primary.name : NULL),
+	    KV_STR(applied->in_this_run ? "primary" : "applied_before", endpoint),
+	    KV_INT("timeline", applied->topology.timeline), KV_INT("applied_zxid", applied->zxid),
+	    KV_INT("standbys", applied->topology.standby_count), KV_STR("next", next_of(cluster)),
+	    KV_STR("action", action));
 }
 
 /* Takes over `line`; false when it is what was said before. */
@@ -398,7 +401,7 @@ static bool is_new(char **said, char *line)
 
 static bool is_split(const struct cluster *cluster)
 {
-	return strncmp(cluster->verdict.alarm, "two", 3) == 0;
+	return strncmp(cluster->last_decision.alarm, "two", 3) == 0;
 }
 
 /* After a promotion the servers say it sooner than the store does: a moment later that does, too,
@@ -407,7 +410,7 @@ static bool is_brief(struct cluster *cluster)
 {
 	int64_t now_ms = clock_now_ms();
 
-	if (!cluster->verdict.overruled) {
+	if (!cluster->last_decision.overruled) {
 		cluster->overruled_ms = 0;
 		return false;
 	}
@@ -418,7 +421,7 @@ static bool is_brief(struct cluster *cluster)
 
 static void say_alarm(struct cluster *cluster)
 {
-	const char *alarm = cluster->verdict.alarm;
+	const char *alarm = cluster->last_decision.alarm;
 	bool was = cluster->alarm_said != NULL && cluster->alarm_said[0] != '\0';
 
 	if (is_brief(cluster))
@@ -426,10 +429,10 @@ static void say_alarm(struct cluster *cluster)
 	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
 		return;
 	if (alarm[0] != '\0')
-		log_error(is_split(cluster)             ? "split_brain"
-		          : cluster->verdict.overruled  ? "overruled"
-		          : cluster->verdict.unverified ? "unverified"
-		                                        : "alarm",
+		log_error(is_split(cluster)                   ? "split_brain"
+		          : cluster->last_decision.overruled  ? "overruled"
+		          : cluster->last_decision.unverified ? "unverified"
+		                                              : "alarm",
 		          KV_STR("cluster", cluster->config->name), KV_STR("alarm", alarm));
 	else if (was)
 		log_info("alarm_over", KV_STR("cluster", cluster->config->name));
@@ -437,13 +440,13 @@ static void say_alarm(struct cluster *cluster)
 
 void cluster_say(struct cluster *cluster, const struct watch_fact *fact)
 {
-	const struct verdict *verdict = &cluster->verdict;
+	const struct last_decision *last_decision = &cluster->last_decision;
 	enum log_level level = level_of(cluster, fact);
-	int64_t zxid = verdict->kind == DECIDE_MOVE ? fact->mzxid : 0;
+	int64_t zxid = last_decision->kind == DECIDE_MOVE ? fact->mzxid : 0;
 
 	if (is_new(&cluster->said,
-	           xasprintf("%d %s %s %s %lld %s", (int)verdict->kind, verdict->reason,
-	                     verdict->about, verdict->why, (long long)zxid,
+	           xasprintf("%d %s %s %s %lld %s", (int)last_decision->kind, last_decision->reason,
+	                     last_decision->about, last_decision->why, (long long)zxid,
 	                     fact->problem != NULL ? fact->problem : "")))
 		say_decision(cluster, fact, level);
 	say_alarm(cluster);

@@ -47,7 +47,7 @@ bool cluster_hold_is_over(const struct cluster *cluster)
 
 static json_t *alarm_json(const struct cluster *cluster)
 {
-	if (cluster->verdict.alarm[0] == '\0' && cluster_hold_is_over(cluster))
+	if (cluster->last_decision.alarm[0] == '\0' && cluster_hold_is_over(cluster))
 		return json_sprintf("no primary for %lld s, longer than hold_timeout: clients get "
 		                    "errors",
 		                    (long long)(clock_now_us() - cluster->hold.since_us) / 1000000);
@@ -60,7 +60,7 @@ const char *cluster_state(const struct cluster *cluster)
 		return cluster->override.kind == OVERRIDE_PIN ? "pinned" : "frozen";
 	if (cluster_hold_is_over(cluster))
 		return "lost";
-	switch (cluster->verdict.kind) {
+	switch (cluster->last_decision.kind) {
 	case DECIDE_HOLD:
 		return "held";
 	case DECIDE_FENCE:
@@ -76,9 +76,9 @@ const char *cluster_state(const struct cluster *cluster)
 	case DECIDE_KINDS:
 		break;
 	}
-	if (cluster->verdict.overruled)
+	if (cluster->last_decision.overruled)
 		return "overruled";
-	for (size_t i = 0; i < cluster->outlet_count; i++) {
+	for (size_t i = 0; i < cluster->target_count; i++) {
 		struct target_status status;
 
 		target_status(cluster->outlets[i].target, &status);
@@ -220,7 +220,7 @@ static json_t *targets_json(const struct cluster *cluster)
 {
 	json_t *targets = json_array();
 
-	for (size_t i = 0; i < cluster->outlet_count; i++)
+	for (size_t i = 0; i < cluster->target_count; i++)
 		json_array_append_new(targets, cluster_target_json(&cluster->outlets[i]));
 	return targets;
 }
@@ -270,14 +270,15 @@ static json_t *add_headlines(json_t *status, const struct cluster *cluster)
 
 json_t *cluster_status(const struct cluster *cluster)
 {
-	const struct verdict *verdict = &cluster->verdict;
+	const struct last_decision *last_decision = &cluster->last_decision;
 	json_t *status = json_pack(
 	    "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
 	    cluster->config->name, "state", cluster_state(cluster), "reason",
 	    cluster_text_json(cluster->override_problem != NULL ? cluster->override_problem
-	                                                        : verdict->reason),
-	    "about", cluster_text_json(verdict->about), "why", cluster_text_json(verdict->why),
-	    "store", store_json(watcher_fact(cluster->watcher)), "applied", applied_json(cluster),
+	                                                        : last_decision->reason),
+	    "about", cluster_text_json(last_decision->about), "why",
+	    cluster_text_json(last_decision->why), "store",
+	    store_json(watcher_fact(cluster->watcher)), "applied", applied_json(cluster),
 	    "override", override_json(&cluster->override), "hold", hold_json(cluster),
 	    "hold_timeout", hold_timeout_json(cluster), "servers", servers_json(cluster), "targets",
 	    targets_json(cluster), "alarm", alarm_json(cluster));

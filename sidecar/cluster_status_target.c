@@ -7,7 +7,7 @@ static double ms(int64_t us)
 	return (double)us / 1000;
 }
 
-static json_t *places_json(const struct target_places *places)
+static json_t *places_json(const struct target_endpoints *places)
 {
 	json_t *json = json_array();
 
@@ -46,14 +46,14 @@ static json_t *moves_json(const struct target *target)
 	return json;
 }
 
-json_t *cluster_target_json(const struct outlet *outlet)
+json_t *cluster_target_json(const struct cluster_target *outlet)
 {
 	struct target_status status;
-	struct target_places desired, live;
+	struct target_endpoints desired, live;
 	struct target_counts counts;
 
 	target_status(outlet->target, &status);
-	target_places(outlet->target, &desired, &live);
+	target_endpoints(outlet->target, &desired, &live);
 	target_counts(outlet->target, &counts);
 	return json_pack(
 	    "{s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:I, s:o, s:I, s:i, s:I, s:I, s:o}", "name",

@@ -33,7 +33,7 @@ bool cluster_try_template(const struct cluster *cluster, const struct config_tar
                           const struct mustache *template, struct strbuf *text, struct err *err)
 {
 	const struct topology *topology = &cluster->applied.topology;
-	const struct outlet *running = cluster_find_outlet(cluster, target);
+	const struct cluster_target *running = cluster_find_outlet(cluster, target);
 	auto_strbuf struct strbuf before = STRBUF_INIT;
 	struct err ignored;
 
@@ -41,13 +41,13 @@ bool cluster_try_template(const struct cluster *cluster, const struct config_tar
 		return true;
 	if (!cluster_render(cluster, target, template, text, err))
 		return false;
-	if (!sense_judge(target, text->data, text->len, topology->primary.address,
-	                 topology->primary.port, err) ||
-	    !guess_leads_to_any(cluster->config, target, template, topology, err))
+	if (!text_check_judge(target, text->data, text->len, topology->primary.address,
+	                      topology->primary.port, err) ||
+	    !state_or_example_leads_to_any(cluster->config, target, template, topology, err))
 		return cluster_of_rendered(err);
 	return running == NULL ||
 	       !cluster_render(cluster, running->config, running->template, &before, &ignored) ||
-	       sense_keeps(target, before.data, before.len, text->data, text->len, err) ||
+	       text_check_keeps(target, before.data, before.len, text->data, text->len, err) ||
 	       cluster_of_rendered(err);
 }
 
@@ -64,24 +64,24 @@ static void compare_ways(const struct cluster *cluster, const struct config_targ
                          const struct strbuf *text, struct strbuf *alarm)
 {
 	const struct member *primary = &cluster->applied.topology.primary;
-	const struct haproxy_ways_text now = {
+	const struct haproxy_routes_text now = {
 	    text->data, text->len, {primary->address, primary->port}};
 	auto_strbuf struct strbuf file = STRBUF_INIT, found = STRBUF_INIT;
-	struct haproxy_ways_text before;
+	struct haproxy_routes_text before;
 	struct err ignored;
 
 	if (!target->leads_to_primary || !cluster->has_found ||
 	    !file_read(target->output, INSTALL_MAX, &file, NULL, &ignored))
 		return;
-	before = (struct haproxy_ways_text){
+	before = (struct haproxy_routes_text){
 	    file.data, file.len, {cluster->found.address, cluster->found.port}};
-	haproxy_ways_compare(&before, &now, &found);
+	haproxy_routes_compare(&before, &now, &found);
 	if (found.len > 0)
 		strbuf_printf(&found, ": if that is meant, the next SIGHUP ends this alarm");
 	add(alarm, found.data);
 }
 
-static void look_at(struct cluster *cluster, struct outlet *outlet)
+static void look_at(struct cluster *cluster, struct cluster_target *outlet)
 {
 	const struct config_target *target = outlet->config;
 	auto_strbuf struct strbuf text = STRBUF_INIT, alarm = STRBUF_INIT, idle = STRBUF_INIT;
@@ -94,8 +94,8 @@ static void look_at(struct cluster *cluster, struct outlet *outlet)
 		haproxy_lint_idle(text.data, text.len, &idle);
 		add(&alarm, idle.data);
 	}
-	if (!guess_leads_to_any(cluster->config, target, outlet->template,
-	                        &cluster->applied.topology, &err))
+	if (!state_or_example_leads_to_any(cluster->config, target, outlet->template,
+	                                   &cluster->applied.topology, &err))
 		add(&alarm, err.message);
 	if (alarm.len == 0)
 		return;
@@ -110,8 +110,8 @@ static void look_at(struct cluster *cluster, struct outlet *outlet)
 
 void cluster_look_at_texts(struct cluster *cluster)
 {
-	for (size_t i = 0; i < cluster->outlet_count; i++) {
-		struct outlet *outlet = &cluster->outlets[i];
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		struct cluster_target *outlet = &cluster->outlets[i];
 
 		if (!outlet->taken || outlet->looked)
 			continue;
@@ -122,9 +122,9 @@ void cluster_look_at_texts(struct cluster *cluster)
 
 const char *cluster_alarm(const struct cluster *cluster)
 {
-	if (cluster->verdict.alarm[0] != '\0')
-		return cluster->verdict.alarm;
-	for (size_t i = 0; i < cluster->outlet_count; i++)
+	if (cluster->last_decision.alarm[0] != '\0')
+		return cluster->last_decision.alarm;
+	for (size_t i = 0; i < cluster->target_count; i++)
 		if (cluster->outlets[i].alarm != NULL)
 			return cluster->outlets[i].alarm;
 	return NULL;

@@ -141,7 +141,7 @@ static void note_mark(unsigned line, const char *key, const char *what, void *ar
 
 void check_marks(struct check *check)
 {
-	(void)marks_find(check->config->text.data, note_mark, check);
+	(void)fill_in_find(check->config->text.data, note_mark, check);
 }
 
 /* A publisher keeps nothing on disk, and systemd makes the folder of a unit at its start. */
@@ -186,7 +186,7 @@ static void start_topology(struct check *check, size_t index)
 	auto_free char *file = state_file(check->config->state_dir, cluster);
 	struct err problem;
 
-	(void)guess_topology(check->config, index, &check->topologies[index], &problem);
+	(void)state_or_example_topology(check->config, index, &check->topologies[index], &problem);
 	if (*problem.message != '\0' && check_may_read(check, CHECK_WARN, what, file))
 		check_note(check, CHECK_WARN, what, NULL, "state: %s", problem.message);
 }
@@ -260,7 +260,7 @@ static void explain(const char *file, const char *errors)
 	bool missing = false;
 
 	if (file_read(file, FILE_MAX, &text, &missing, &ignored))
-		(void)marks_find(text.data, print_mark, name);
+		(void)fill_in_find(text.data, print_mark, name);
 	else if (access(file, R_OK) != 0 && errno == EACCES)
 		fprintf(stderr,
 		        "segue check: cannot read %s as %s: run it as root or segue's user\n", file,

@@ -22,15 +22,15 @@ static const char usage[] =
     "or cannot be read, or there is nobody, 2 usage or configuration.\n";
 
 struct look {
-	struct muster *muster;
+	struct fleet_reader *fleet_reader;
 };
 
 static void on_changed(void *arg)
 {
 	const struct look *look = arg;
 
-	if (muster_known(look->muster))
-		event_base_loopbreak(muster_base(look->muster));
+	if (fleet_reader_known(look->fleet_reader))
+		event_base_loopbreak(fleet_reader_base(look->fleet_reader));
 }
 
 static void print(const struct fleet_view *view, bool as_json)
@@ -54,14 +54,14 @@ static int show(struct look *look, const struct cmd_args *args)
 	const struct timeval limit = {.tv_sec = ANSWER_MAX_S};
 	const struct fleet_view *view;
 
-	event_base_loopexit(muster_base(look->muster), &limit);
-	event_base_dispatch(muster_base(look->muster));
-	if (!muster_known(look->muster)) {
+	event_base_loopexit(fleet_reader_base(look->fleet_reader), &limit);
+	event_base_dispatch(fleet_reader_base(look->fleet_reader));
+	if (!fleet_reader_known(look->fleet_reader)) {
 		fprintf(stderr, "segue fleet: no answer from the store in %d s: %s\n", ANSWER_MAX_S,
-		        muster_problem(look->muster));
+		        fleet_reader_problem(look->fleet_reader));
 		return CMD_FAILED;
 	}
-	view = muster_view(look->muster);
+	view = fleet_reader_view(look->fleet_reader);
 	print(view, args->json);
 	if (view->count == 0)
 		fprintf(stderr,
@@ -75,7 +75,7 @@ int cmd_fleet(int argc, char **argv)
 {
 	static const struct cmd_syntax syntax = {
 	    .usage = usage, .words_min = 1, .words_max = 1, .takes_json = true};
-	struct look look = {.muster = NULL};
+	struct look look = {.fleet_reader = NULL};
 	struct cmd_args args;
 	struct err err;
 	int code;
@@ -83,12 +83,13 @@ int cmd_fleet(int argc, char **argv)
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
 	log_configure(LOG_ERROR, LOG_TEXT); /* what is printed says it */
-	look.muster = muster_open(args.config_file, args.words[0], on_changed, &look, &err);
-	if (look.muster == NULL) {
+	look.fleet_reader =
+	    fleet_reader_open(args.config_file, args.words[0], on_changed, &look, &err);
+	if (look.fleet_reader == NULL) {
 		fprintf(stderr, "segue fleet: %s\n", err.message);
 		return CMD_USAGE;
 	}
 	code = show(&look, &args);
-	muster_close(look.muster);
+	fleet_reader_close(look.fleet_reader);
 	return code;
 }

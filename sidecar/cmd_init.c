@@ -237,7 +237,7 @@ static int plan_beside(const struct config *config, struct options *options, str
 
 	if (!make_plan(options, plan))
 		return CMD_FAILED;
-	same = beside_find_same(config, plan);
+	same = append_find_same(config, plan);
 	if (same != NULL) {
 		fprintf(stderr,
 		        "segue init: %s has [%s %s] for this proxy and cluster %s already, and "
@@ -269,7 +269,7 @@ static int add_to(const char *file, struct options *options)
 		return CMD_FAILED;
 	}
 	options->init.cluster = options->cluster;
-	if (beside_choose(config, &options->init, &target, &err)) {
+	if (append_choose(config, &options->init, &target, &err)) {
 		code = plan_beside(config, options, &plan);
 		plan_fini(&plan);
 	} else {

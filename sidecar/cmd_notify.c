@@ -44,7 +44,7 @@ static void send_one(const char *path, const char *cluster)
 {
 	struct err err;
 
-	if (!wake_send(path, cluster, &err))
+	if (!notify_socket_send(path, cluster, &err))
 		fprintf(stderr,
 		        "segue notify: nobody was woken, the publishers look by themselves: %s\n",
 		        err.message);

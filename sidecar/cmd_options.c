@@ -120,7 +120,7 @@ char *cmd_pick_listen(const char *list)
 static void print_way_without(const char *verb, const char *problems)
 {
 	auto_strbuf struct strbuf ignored = STRBUF_INIT;
-	struct config *last = last_config_load(&ignored);
+	struct config *last = last_good_load(&ignored);
 	auto_free char *listen =
 	    cmd_pick_listen(last != NULL && *last->listen != '\0' ? last->listen : DEFAULT_LISTEN);
 

@@ -126,7 +126,7 @@ struct pin {
 	struct member member;
 	struct event_base *base;
 	struct resolver *resolver;
-	struct asking *asking;
+	struct ask_server *asking;
 };
 
 static bool find_cluster(struct pin *pin, struct err *err)
@@ -158,11 +158,11 @@ static bool ask(struct pin *pin, struct err *err)
 	pin->resolver = resolver_create(pin->base, err);
 	if (pin->resolver == NULL)
 		return false;
-	pin->asking = asking_create(pin->base, pin->resolver, pin->config, pin->cluster, on_asked,
-	                            pin->base, err);
-	if (pin->asking == NULL || !asking_add(pin->asking, &pin->member, err))
+	pin->asking = ask_server_create(pin->base, pin->resolver, pin->config, pin->cluster,
+	                                on_asked, pin->base, err);
+	if (pin->asking == NULL || !ask_server_add(pin->asking, &pin->member, err))
 		return false;
-	asking_begin(pin->asking);
+	ask_server_begin(pin->asking);
 	event_base_dispatch(pin->base);
 	return true;
 }
@@ -183,10 +183,10 @@ static void find_identifier(const struct pin *pin, char out[32])
 
 static void tell_server(const struct pin *pin, const char *identifier)
 {
-	const struct server_fact *fact = &asking_answer(pin->asking, 0)->fact;
+	const struct server_fact *fact = &ask_server_answer(pin->asking, 0)->fact;
 	auto_strbuf struct strbuf place = STRBUF_INIT;
 
-	asking_append_place(&pin->member, &place);
+	ask_server_append_place(&pin->member, &place);
 	printf("%s takes writes on timeline %" PRId64 "%s\n", place.data, fact->timeline,
 	       *identifier == '\0' || fact->system_identifier[0] == '\0'
 	           ? "; whether it is of this cluster is not known"
@@ -207,7 +207,7 @@ static void judge_server(struct pin *pin, struct strbuf *problem)
 		strbuf_printf(problem, "it cannot be asked: %s", err.message);
 	} else {
 		find_identifier(pin, identifier);
-		asking_object(pin->asking, 0, identifier, problem);
+		ask_server_object(pin->asking, 0, identifier, problem);
 		if (problem->len == 0)
 			tell_server(pin, identifier);
 	}
@@ -225,7 +225,7 @@ static bool may_be_pinned(const struct cmd_args *args, const struct override *ov
 		judge_server(&pin, &problem);
 	else
 		strbuf_append_str(&problem, err.message);
-	asking_destroy(pin.asking);
+	ask_server_destroy(pin.asking);
 	resolver_destroy(pin.resolver);
 	if (pin.base != NULL)
 		event_base_free(pin.base);

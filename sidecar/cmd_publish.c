@@ -139,14 +139,14 @@ static bool is_fine(const struct publisher_word *word)
 {
 	if (word->result == PUBLISH_FAILED || word->result == PUBLISH_CONTENDED)
 		return false;
-	switch (word->verdict) {
-	case VERDICT_SAME:
-	case VERDICT_WAIT:
-	case VERDICT_PUBLISH:
-	case VERDICT_PUBLISH_NULL:
+	switch (word->action) {
+	case PUBLISH_DO_SAME:
+	case PUBLISH_DO_WAIT:
+	case PUBLISH_DO_PUBLISH:
+	case PUBLISH_DO_PUBLISH_NULL:
 		return true;
-	case VERDICT_ALARM:
-	case VERDICT_BLIND:
+	case PUBLISH_DO_ALARM:
+	case PUBLISH_DO_BLIND:
 		return false;
 	}
 	return false;
@@ -171,7 +171,7 @@ static void on_told(const struct publisher *publisher, const struct config_publi
 	if (word->problem != NULL)
 		printf("store: %s\n", word->problem);
 	if (word->store_read)
-		printf("%s: %s: %s\n%s%s", action_of(word), verdict_name(word->verdict),
+		printf("%s: %s: %s\n%s%s", action_of(word), publish_action_name(word->action),
 		       word->reason, word->text, *word->text != '\0' ? "\n" : "");
 	publish->failed = publish->failed || !word->store_read || !is_fine(word);
 	if (--publish->waiting == 0)

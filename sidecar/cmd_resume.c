@@ -26,18 +26,18 @@ struct outcome {
 static bool resume_pgbouncer(const struct config *config, const struct config_target *target,
                              bool named, struct outcome *out, struct err *err)
 {
-	struct pgbouncer_intent intent;
-	bool ok = pgbouncer_intent_init(&intent, config->state_dir, target->name, err);
+	struct pgbouncer_hold_record record;
+	bool ok = pgbouncer_hold_record_init(&record, config->state_dir, target->name, err);
 
-	out->fenced = ok && intent.fence && !named;
-	out->opened = ok && !out->fenced ? intent.count : 0;
+	out->fenced = ok && record.fence && !named;
+	out->opened = ok && !out->fenced ? record.count : 0;
 	if (out->opened > 0)
-		ok = pgbouncer_resume(target->console, &intent, RESUME_TIMEOUT_MS, err);
-	pgbouncer_intent_fini(&intent);
+		ok = pgbouncer_resume(target->console, &record, RESUME_TIMEOUT_MS, err);
+	pgbouncer_hold_record_fini(&record);
 	return ok;
 }
 
-static bool open_servers(const struct config_target *target, struct haproxy_note *note,
+static bool open_servers(const struct config_target *target, struct haproxy_hold_record *note,
                          size_t *count, struct err *err)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
@@ -50,20 +50,20 @@ static bool open_servers(const struct config_target *target, struct haproxy_note
 	job.len = text.len;
 	if (!haproxy_release_wait(&job, count, err))
 		return false;
-	haproxy_note_set(note, HAPROXY_NOTE_NONE, NULL, NULL);
-	return haproxy_note_save(note, 0, err);
+	haproxy_hold_record_set(note, HAPROXY_RECORD_NONE, NULL, NULL);
+	return haproxy_hold_record_save(note, 0, err);
 }
 
 static bool resume_haproxy(const struct config *config, const struct config_target *target,
                            bool named, struct outcome *out, struct err *err)
 {
-	struct haproxy_note note;
-	bool ok = haproxy_note_init(&note, config->state_dir, target->name, err);
+	struct haproxy_hold_record note;
+	bool ok = haproxy_hold_record_init(&note, config->state_dir, target->name, err);
 
-	out->fenced = ok && note.kind == HAPROXY_NOTE_FENCE && !named;
-	if (ok && note.kind != HAPROXY_NOTE_NONE && !out->fenced)
+	out->fenced = ok && note.kind == HAPROXY_RECORD_FENCE && !named;
+	if (ok && note.kind != HAPROXY_RECORD_NONE && !out->fenced)
 		ok = open_servers(target, &note, &out->opened, err);
-	haproxy_note_fini(&note);
+	haproxy_hold_record_fini(&note);
 	return ok;
 }
 
@@ -104,7 +104,7 @@ static bool resume_and_tell(const struct config *config, const struct config_tar
 	return true;
 }
 
-static void tell_placeless(const struct left_note *note)
+static void tell_placeless(const struct orphaned_hold *note)
 {
 	const char *kind = config_target_kind_name(note->kind);
 
@@ -120,7 +120,7 @@ static void tell_placeless(const struct left_note *note)
 }
 
 /* What the section said is in its note. */
-static bool resume_left(const struct config *config, const struct left_note *note, bool named)
+static bool resume_left(const struct config *config, const struct orphaned_hold *note, bool named)
 {
 	const struct config_target target = {.kind = note->kind,
 	                                     .name = note->name,
@@ -137,7 +137,7 @@ static bool resume_left(const struct config *config, const struct left_note *not
 	return resume_and_tell(config, &target, named);
 }
 
-static bool resume_all_left(const struct config *config, const struct left_note *notes,
+static bool resume_all_left(const struct config *config, const struct orphaned_hold *notes,
                             size_t count, const char *name, bool *found)
 {
 	bool ok = true;
@@ -152,7 +152,8 @@ static bool resume_all_left(const struct config *config, const struct left_note 
 }
 
 /* Then the file of that name is about another proxy. */
-static bool is_left(const struct left_note *notes, size_t count, const struct config_target *target)
+static bool is_left(const struct orphaned_hold *notes, size_t count,
+                    const struct config_target *target)
 {
 	for (size_t i = 0; i < count; i++)
 		if (notes[i].kind == target->kind && strcmp(notes[i].name, target->name) == 0)
@@ -163,7 +164,7 @@ static bool is_left(const struct left_note *notes, size_t count, const struct co
 static int resume_all(const struct config *config, const char *name, bool only_gone)
 {
 	size_t count;
-	struct left_note *notes = left_notes_find(config, &count);
+	struct orphaned_hold *notes = orphaned_holds_find(config, &count);
 	bool found = false;
 	int code = resume_all_left(config, notes, count, name, &found) ? CMD_OK : CMD_FAILED;
 
@@ -177,7 +178,7 @@ static int resume_all(const struct config *config, const char *name, bool only_g
 		if (!resume_and_tell(config, target, name != NULL))
 			code = CMD_FAILED;
 	}
-	left_notes_free(notes, count);
+	orphaned_holds_free(notes, count);
 	if (found || name == NULL)
 		return code;
 	fprintf(stderr, "segue resume: there is no [haproxy %s] or [pgbouncer %s] in %s\n", name,
@@ -194,7 +195,7 @@ static int run(const char *config_file, const char *name, bool only_gone)
 	if (config == NULL) {
 		fputs(errors.data, stderr);
 		strbuf_reset(&errors);
-		config = last_config_load(&errors);
+		config = last_good_load(&errors);
 		if (config != NULL)
 			fprintf(stderr, "segue resume: what segue run took last is used: %s\n",
 			        config->file);

@@ -18,7 +18,7 @@ struct run {
 	struct report_server *report;
 	struct { /* of the last SIGHUP, while check_commands run on its texts */
 		struct pipeline *fresh;
-		struct pipeline_check *check;
+		struct precheck *check;
 		struct strbuf problems;
 		int64_t started_us;
 	} reload;
@@ -109,13 +109,13 @@ static bool replace_pipeline(struct run *run, struct pipeline *fresh, struct str
 	run->pipeline = fresh;
 	log_configure(pipeline_config(fresh)->log_level, pipeline_config(fresh)->log_format);
 	listen_anew(run);
-	last_config_keep(pipeline_config(fresh));
+	last_good_keep(pipeline_config(fresh));
 	return true;
 }
 
 static void cancel_reload(struct run *run)
 {
-	pipeline_check_cancel(STEAL(run->reload.check));
+	precheck_cancel(STEAL(run->reload.check));
 	pipeline_destroy(STEAL(run->reload.fresh));
 	strbuf_reset(&run->reload.problems);
 }
@@ -172,11 +172,11 @@ static void on_all_checked(void *arg)
 static void on_reload(void *arg)
 {
 	struct run *run = arg;
-	struct pipeline_check_request request = {.changed_only = true,
-	                                         .checked = on_checked,
-	                                         .lost = on_lost,
-	                                         .done = on_all_checked,
-	                                         .arg = run};
+	struct precheck_request request = {.changed_only = true,
+	                                   .checked = on_checked,
+	                                   .lost = on_lost,
+	                                   .done = on_all_checked,
+	                                   .arg = run};
 
 	cancel_reload(run);
 	run->reload.started_us = clock_now_us();
@@ -188,7 +188,7 @@ static void on_reload(void *arg)
 	}
 	request.config = pipeline_config(run->reload.fresh);
 	request.texts = pipeline_texts(run->reload.fresh);
-	run->reload.check = pipeline_check_start(daemon_base(run->daemon), &request);
+	run->reload.check = precheck_start(daemon_base(run->daemon), &request);
 }
 
 /* For systemctl status: what is not as it should be, the worst first, or that all of it is. */

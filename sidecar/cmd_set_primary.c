@@ -35,7 +35,7 @@ struct setting {
 	const struct config_cluster *cluster;
 	struct event_base *base;
 	struct resolver *resolver;
-	struct asking *asking; /* the first one is to be the primary */
+	struct ask_server *asking; /* the first one is to be the primary */
 	struct zk *zk;
 	struct zk_write *request;
 	char *path;
@@ -131,7 +131,7 @@ static bool fill_mark(const struct setting *setting, struct topology *next, stru
 
 static bool make_next(struct setting *setting, struct err *err)
 {
-	const struct server_fact *fact = &asking_answer(setting->asking, 0)->fact;
+	const struct server_fact *fact = &ask_server_answer(setting->asking, 0)->fact;
 	struct topology *next = &setting->next;
 
 	topology_fini(next);
@@ -176,12 +176,12 @@ static void tell_done(struct setting *setting, int64_t mzxid)
 	const struct topology *next = &setting->next, *old = &setting->old;
 
 	strbuf_printf(&text, "%s: the primary is ", setting->cluster->name);
-	asking_append_place(&next->primary, &text);
+	ask_server_append_place(&next->primary, &text);
 	if (next->timeline > 0)
 		strbuf_printf(&text, " on timeline %" PRId64, next->timeline);
 	strbuf_append_str(&text, "; before: ");
 	if (old->has_primary)
-		asking_append_place(&old->primary, &text);
+		ask_server_append_place(&old->primary, &text);
 	else
 		strbuf_append_str(&text, "none");
 	if (old->timeline > 0)
@@ -236,14 +236,14 @@ static void on_written(const struct zk_answer *answer, void *arg)
 
 static void object_others(const struct setting *setting, struct strbuf *out)
 {
-	for (size_t i = 1; i < asking_count(setting->asking); i++) {
-		const struct server_fact *fact = &asking_answer(setting->asking, i)->fact;
+	for (size_t i = 1; i < ask_server_count(setting->asking); i++) {
+		const struct server_fact *fact = &ask_server_answer(setting->asking, i)->fact;
 
 		if (!server_takes_writes(fact))
 			continue;
 		if (out->len > 0)
 			strbuf_append_str(out, "; ");
-		asking_append_place(asking_member(setting->asking, i), out);
+		ask_server_append_place(ask_server_member(setting->asking, i), out);
 		strbuf_printf(out, " takes writes, too, on timeline %" PRId64 ": stop it first",
 		              fact->timeline);
 	}
@@ -255,7 +255,7 @@ static void judge(void *arg)
 	auto_strbuf struct strbuf problem = STRBUF_INIT;
 
 	setting->asked = true;
-	asking_object(setting->asking, 0, setting->old.system_identifier, &problem);
+	ask_server_object(setting->asking, 0, setting->old.system_identifier, &problem);
 	object_others(setting, &problem);
 	if (problem.len > 0 && !setting->args->force) {
 		give_up(setting, "%s; nothing was changed (--force does it all the same)",
@@ -272,14 +272,14 @@ static bool add_servers(struct setting *setting, struct err *err)
 {
 	const struct topology *old = &setting->old;
 
-	if (!asking_add(setting->asking, &setting->member, err))
+	if (!ask_server_add(setting->asking, &setting->member, err))
 		return false;
 	if (old->has_primary && !same_place(&old->primary, &setting->member) &&
-	    !asking_add(setting->asking, &old->primary, err))
+	    !ask_server_add(setting->asking, &old->primary, err))
 		return false;
 	for (size_t i = 0; i < old->standby_count; i++)
 		if (!same_place(&old->standbys[i], &setting->member) &&
-		    !asking_add(setting->asking, &old->standbys[i], err))
+		    !ask_server_add(setting->asking, &old->standbys[i], err))
 			return false;
 	return true;
 }
@@ -314,7 +314,7 @@ static void on_read(const struct zk_answer *answer, void *arg)
 	if (setting->asked) {
 		write_next(setting);
 	} else if (add_servers(setting, &err)) {
-		asking_begin(setting->asking);
+		ask_server_begin(setting->asking);
 	} else {
 		give_up(setting, "%s; nothing was changed", err.message);
 	}
@@ -366,8 +366,8 @@ static bool connect_all(struct setting *setting, struct err *err)
 	setting->resolver = resolver_create(setting->base, err);
 	if (setting->resolver == NULL)
 		return false;
-	setting->asking = asking_create(setting->base, setting->resolver, setting->config,
-	                                setting->cluster, judge, setting, err);
+	setting->asking = ask_server_create(setting->base, setting->resolver, setting->config,
+	                                    setting->cluster, judge, setting, err);
 	if (setting->asking == NULL)
 		return false;
 	setting->zk = zk_create(setting->base, setting->resolver, &options, err);
@@ -377,7 +377,7 @@ static bool connect_all(struct setting *setting, struct err *err)
 static void fini(struct setting *setting)
 {
 	zk_write_cancel(setting->request);
-	asking_destroy(setting->asking);
+	ask_server_destroy(setting->asking);
 	zk_end(setting->zk);
 	resolver_destroy(setting->resolver);
 	if (setting->base != NULL)

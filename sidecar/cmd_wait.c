@@ -36,7 +36,7 @@ struct heard { /* a sidecar that was there */
 };
 
 struct wait {
-	struct muster *muster;
+	struct fleet_reader *fleet_reader;
 	int64_t zxid; /* 0: not known yet */
 	bool allow_empty;
 	bool done;
@@ -114,17 +114,17 @@ static void on_changed(void *arg)
 	struct wait *wait = arg;
 	const struct fleet_view *view;
 
-	if (wait->done || !muster_known(wait->muster))
+	if (wait->done || !fleet_reader_known(wait->fleet_reader))
 		return;
 	if (wait->zxid == 0)
-		wait->zxid = muster_zxid(wait->muster);
+		wait->zxid = fleet_reader_zxid(wait->fleet_reader);
 	if (wait->zxid == 0)
 		return;
-	view = muster_view(wait->muster);
+	view = fleet_reader_view(wait->fleet_reader);
 	follow_all(wait, view);
 	wait->done = fleet_all_confirmed(view, wait->zxid, wait->allow_empty);
 	if (wait->done)
-		event_base_loopbreak(muster_base(wait->muster));
+		event_base_loopbreak(fleet_reader_base(wait->fleet_reader));
 }
 
 /* -- the end -- */
@@ -161,7 +161,7 @@ static void tell_missing(const struct wait *wait, const struct fleet_view *view)
 static int end(const struct wait *wait)
 {
 	if (wait->done) {
-		const struct fleet_view *view = muster_view(wait->muster);
+		const struct fleet_view *view = fleet_reader_view(wait->fleet_reader);
 
 		printf("all sidecars of cluster %s have confirmed zxid %" PRId64 ": %zu\n",
 		       view->cluster, wait->zxid, alive(view));
@@ -169,13 +169,14 @@ static int end(const struct wait *wait)
 	}
 	fprintf(stderr, "segue wait: the time is over after %.1f s\n",
 	        (double)(clock_now_us() - wait->started_us) / 1e6);
-	if (!muster_known(wait->muster))
-		fprintf(stderr, "segue wait: the store: %s\n", muster_problem(wait->muster));
+	if (!fleet_reader_known(wait->fleet_reader))
+		fprintf(stderr, "segue wait: the store: %s\n",
+		        fleet_reader_problem(wait->fleet_reader));
 	else if (wait->zxid == 0)
 		fputs("segue wait: the master znode does not exist: --zxid says what to wait for\n",
 		      stderr);
 	else
-		tell_missing(wait, muster_view(wait->muster));
+		tell_missing(wait, fleet_reader_view(wait->fleet_reader));
 	return CMD_FAILED;
 }
 
@@ -184,8 +185,8 @@ static int run(struct wait *wait, int64_t timeout_ms)
 	const struct timeval limit = {.tv_sec = timeout_ms / 1000,
 	                              .tv_usec = timeout_ms % 1000 * 1000};
 
-	event_base_loopexit(muster_base(wait->muster), &limit);
-	event_base_dispatch(muster_base(wait->muster));
+	event_base_loopexit(fleet_reader_base(wait->fleet_reader), &limit);
+	event_base_dispatch(fleet_reader_base(wait->fleet_reader));
 	return end(wait);
 }
 
@@ -239,13 +240,14 @@ int cmd_wait(int argc, char **argv)
 	if (!parse(&args, &wait, &timeout_ms))
 		return CMD_USAGE;
 	log_configure(LOG_ERROR, LOG_TEXT); /* what is printed says it */
-	wait.muster = muster_open(args.config_file, args.words[0], on_changed, &wait, &err);
-	if (wait.muster == NULL) {
+	wait.fleet_reader =
+	    fleet_reader_open(args.config_file, args.words[0], on_changed, &wait, &err);
+	if (wait.fleet_reader == NULL) {
 		fprintf(stderr, "segue wait: %s\n", err.message);
 		return CMD_USAGE;
 	}
 	code = run(&wait, timeout_ms);
-	muster_close(wait.muster);
+	fleet_reader_close(wait.fleet_reader);
 	for (size_t i = 0; i < wait.count; i++)
 		free(wait.heard[i].name);
 	free(wait.heard);

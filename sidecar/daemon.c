@@ -80,7 +80,7 @@ static void tell_status(struct daemon *daemon, struct strbuf *text, const char *
 	if (also == NULL && strcmp(text->data, daemon->told.data) == 0)
 		return;
 	strbuf_printf(&state, "STATUS=%s\n%s", text->data, also != NULL ? also : "");
-	notify_send(daemon->notify, state.data);
+	systemd_send(daemon->notify, state.data);
 	strbuf_reset(&daemon->told);
 	strbuf_append(&daemon->told, text->data, text->len);
 }
@@ -104,7 +104,7 @@ static void on_beat(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	notify_send(daemon->notify, "WATCHDOG=1");
+	systemd_send(daemon->notify, "WATCHDOG=1");
 }
 
 /* The beat has the priority of the work: a loop that does not get to its work is to be noticed, and
@@ -113,12 +113,12 @@ static void greet_systemd(struct daemon *daemon)
 {
 	uint64_t beat_us;
 
-	daemon->notify = notify_open();
+	daemon->notify = systemd_open();
 	if (daemon->notify == NULL)
 		return;
 	daemon->tell = event_new(daemon->base, -1, 0, on_tell, daemon);
 	event_active(daemon->tell, EV_TIMEOUT, 0);
-	beat_us = notify_watchdog_us(daemon->notify) / BEATS;
+	beat_us = systemd_watchdog_us(daemon->notify) / BEATS;
 	if (beat_us > 0) {
 		const struct timeval beat = {.tv_sec = (time_t)(beat_us / 1000000),
 		                             .tv_usec = (suseconds_t)(beat_us % 1000000)};
@@ -169,7 +169,7 @@ static void on_hup(evutil_socket_t signal, short what, void *arg)
 
 	(void)signal;
 	(void)what;
-	notify_reloading(daemon->notify);
+	systemd_reloading(daemon->notify);
 	daemon->options.reload(daemon->options.arg);
 }
 
@@ -179,7 +179,7 @@ static void on_stop(evutil_socket_t signal, short what, void *arg)
 
 	(void)what;
 	log_info("stopping", KV_STR("signal", strsignal(signal)));
-	notify_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
+	systemd_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
 	event_base_loopbreak(daemon->base);
 }
 
@@ -244,7 +244,7 @@ struct daemon *daemon_create(const struct daemon_options *options)
 void daemon_destroy(struct daemon *daemon)
 {
 	log_set_deferred(NULL, NULL);
-	notify_close(daemon->notify);
+	systemd_close(daemon->notify);
 	if (daemon->tell != NULL)
 		event_free(daemon->tell);
 	if (daemon->beat != NULL)

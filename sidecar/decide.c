@@ -184,7 +184,7 @@ void deciding_move(struct deciding *deciding, const struct topology *named,
 	const struct floor floor = deciding_floor(in, named);
 	struct topology *next = &deciding->out.next;
 
-	elect_topology(named, election->candidate, next);
+	election_topology(named, election->candidate, next);
 	next->zxid = deciding->follows && in->fact->topology != NULL ? in->fact->topology->zxid
 	                                                             : in->applied->zxid;
 	learn(next, election->server, &floor);
@@ -213,7 +213,7 @@ static void stay(struct deciding *deciding, enum decision_kind otherwise)
 		deciding_conclude(deciding, otherwise, deciding->word.reason);
 		return;
 	}
-	deciding_hear_servers(deciding, &in->applied->topology);
+	decide_by_servers(deciding, &in->applied->topology);
 	if (out->kind == DECIDE_CURRENT || out->kind == DECIDE_KEEP)
 		deciding_conclude(deciding, otherwise, deciding->word.reason);
 }
@@ -315,16 +315,16 @@ static void refuse_own(struct deciding *deciding)
 static void hear_store(struct deciding *deciding)
 {
 	switch (deciding->word.kind) {
-	case STORE_SILENT:
+	case STORE_NO_VALUE:
 		hear_silence(deciding);
 		return;
-	case STORE_BARRED:
+	case STORE_NO_PUBLISHER:
 		do_nothing(deciding, deciding->word.reason);
 		return;
-	case STORE_NOBODY:
+	case STORE_NO_PRIMARY:
 		hear_nobody(deciding);
 		return;
-	case STORE_OLDER:
+	case STORE_ROLLED_BACK:
 		stay(deciding, DECIDE_REFUSE);
 		return;
 	case STORE_PRIMARY:
@@ -335,7 +335,7 @@ static void hear_store(struct deciding *deciding)
 			return;
 		}
 		deciding->follows = true;
-		deciding_hear_servers(deciding, deciding->in->fact->topology);
+		decide_by_servers(deciding, deciding->in->fact->topology);
 		return;
 	}
 }
@@ -343,7 +343,7 @@ static void hear_store(struct deciding *deciding)
 struct decision decide(const struct decide_input *input)
 {
 	struct deciding deciding = {
-	    .in = input, .word = store_word(input->cluster, input->fact, input->applied)};
+	    .in = input, .word = store_value(input->cluster, input->fact, input->applied)};
 
 	deciding.out.floor_zxid = deciding.word.floor_zxid;
 	deciding.out.why = "";

@@ -115,7 +115,7 @@ struct admission decide_admission(const struct decide_input *in, const struct to
 	bool same =
 	    applied->has_topology && topology_same_address(&applied->topology.primary, member);
 
-	return admit(&(struct admit_question){
+	return admission_decide(&(struct admission_input){
 	    .verify = in->cluster->verify,
 	    .server = server,
 	    .system_identifier = identifier_of(named, &floor),
@@ -299,32 +299,32 @@ static bool named_stands(const struct deciding *deciding, const struct topology 
 	return deciding->follows ? !is_gone(in, server) : !loss_is_proven(server);
 }
 
-void deciding_hear_servers(struct deciding *deciding, const struct topology *named)
+void decide_by_servers(struct deciding *deciding, const struct topology *named)
 {
 	const struct decide_input *in = deciding->in;
 	const struct floor floor = deciding_floor(in, named);
-	const struct electorate electorate = {.named = named,
-	                                      .applied = deciding_applied(deciding),
-	                                      .previous = in->previous,
-	                                      .servers = in->servers,
-	                                      .server_count = in->server_count,
-	                                      .moved_us = in->moved_us,
-	                                      .system_identifier = identifier_of(named, &floor),
-	                                      .named_stands =
-	                                          named_stands(deciding, named, &floor)};
-	const struct election election = elect(&electorate);
+	const struct election_input election_input = {
+	    .named = named,
+	    .applied = deciding_applied(deciding),
+	    .previous = in->previous,
+	    .servers = in->servers,
+	    .server_count = in->server_count,
+	    .moved_us = in->moved_us,
+	    .system_identifier = identifier_of(named, &floor),
+	    .named_stands = named_stands(deciding, named, &floor)};
+	const struct election election = election_decide(&election_input);
 	const struct admission admission = ask_admission(deciding, named, &election);
 	bool same = is_applied(deciding, election.candidate);
 
-	deciding->out.twin = election.twin;
-	deciding->out.lower = election.lower;
-	deciding->out.stray = election.stray;
+	deciding->out.same_timeline_primary = election.same_timeline_primary;
+	deciding->out.stale_primary = election.stale_primary;
+	deciding->out.stray_primary = election.stray_primary;
 	deciding->out.beside = election.candidate;
 	if (admission.kind == ADMIT_LATER || admission.kind == ADMIT_NO) {
 		conclude_unadmitted(deciding, &election, &admission);
 		return;
 	}
-	if (election.twin != NULL && !same) {
+	if (election.same_timeline_primary != NULL && !same) {
 		conclude_twin(deciding, &election);
 		return;
 	}

@@ -19,19 +19,19 @@ struct voters {
 	size_t count;
 };
 
-static const struct server_fact *find(const struct electorate *electorate,
+static const struct server_fact *find(const struct election_input *election_input,
                                       const struct member *member)
 {
-	return server_of(electorate->servers, electorate->server_count, member);
+	return server_of(election_input->servers, election_input->server_count, member);
 }
 
-static void add(struct voters *voters, const struct electorate *electorate,
+static void add(struct voters *voters, const struct election_input *election_input,
                 const struct member *member)
 {
-	const struct server_fact *server = find(electorate, member);
+	const struct server_fact *server = find(election_input, member);
 
 	if (server == NULL || !server_takes_writes(server) || server->timeline <= 0 ||
-	    !same_system(server->system_identifier, electorate->system_identifier))
+	    !same_system(server->system_identifier, election_input->system_identifier))
 		return;
 	for (size_t i = 0; i < voters->count; i++)
 		if (topology_same_address(voters->of[i].member, member))
@@ -40,29 +40,30 @@ static void add(struct voters *voters, const struct electorate *electorate,
 	    .member = member, .timeline = server->timeline, .asked_us = server->asked_us};
 }
 
-static void collect(const struct electorate *electorate, struct voters *voters)
+static void collect(const struct election_input *election_input, struct voters *voters)
 {
-	const struct topology *named = electorate->named;
+	const struct topology *named = election_input->named;
 
 	voters->count = 0;
-	add(voters, electorate, &named->primary);
+	add(voters, election_input, &named->primary);
 	for (size_t i = 0; i < named->standby_count; i++)
-		add(voters, electorate, &named->standbys[i]);
-	if (electorate->applied != NULL && electorate->applied->has_primary)
-		add(voters, electorate, &electorate->applied->primary);
-	if (electorate->previous != NULL)
-		add(voters, electorate, electorate->previous);
+		add(voters, election_input, &named->standbys[i]);
+	if (election_input->applied != NULL && election_input->applied->has_primary)
+		add(voters, election_input, &election_input->applied->primary);
+	if (election_input->previous != NULL)
+		add(voters, election_input, election_input->previous);
 }
 
 /* The lowest timeline of a rival: above that of the one that is named, and never below the last one
  * applied, unless a person has named that one since. 0: nothing is known, and nobody can be a
  * rival. */
-static int64_t lowest_of_rival(const struct electorate *electorate)
+static int64_t lowest_of_rival(const struct election_input *election_input)
 {
-	const struct server_fact *server = find(electorate, &electorate->named->primary);
-	bool anew = topology_is_set_anew(electorate->named, electorate->applied);
-	int64_t applied = electorate->applied != NULL && !anew ? electorate->applied->timeline : 0;
-	int64_t named = electorate->named->timeline;
+	const struct server_fact *server = find(election_input, &election_input->named->primary);
+	bool anew = topology_is_set_anew(election_input->named, election_input->applied);
+	int64_t applied =
+	    election_input->applied != NULL && !anew ? election_input->applied->timeline : 0;
+	int64_t named = election_input->named->timeline;
 
 	if (server != NULL && server->known)
 		named = larger(named, server->timeline);
@@ -71,10 +72,10 @@ static int64_t lowest_of_rival(const struct electorate *electorate)
 	return applied > 0 ? applied + 1 : 0;
 }
 
-static const struct member *find_rival(const struct electorate *electorate,
+static const struct member *find_rival(const struct election_input *election_input,
                                        const struct voters *voters)
 {
-	int64_t lowest = lowest_of_rival(electorate);
+	int64_t lowest = lowest_of_rival(election_input);
 	const struct member *rival = NULL;
 
 	for (size_t i = 0; lowest > 0 && i < voters->count; i++)
@@ -82,11 +83,12 @@ static const struct member *find_rival(const struct electorate *electorate,
 			lowest = voters->of[i].timeline + 1;
 			rival = voters->of[i].member;
 		}
-	return rival != NULL && !topology_same_address(rival, &electorate->named->primary) ? rival
-	                                                                                   : NULL;
+	return rival != NULL && !topology_same_address(rival, &election_input->named->primary)
+	           ? rival
+	           : NULL;
 }
 
-static void find_others(const struct electorate *electorate, const struct voters *voters,
+static void find_others(const struct election_input *election_input, const struct voters *voters,
                         struct election *election)
 {
 	if (election->server == NULL || !server_takes_writes(election->server))
@@ -97,37 +99,37 @@ static void find_others(const struct electorate *electorate, const struct voters
 		if (topology_same_address(voter->member, election->candidate))
 			continue;
 		if (voter->timeline == election->server->timeline)
-			election->twin = voter->member;
+			election->same_timeline_primary = voter->member;
 		else if (voter->timeline < election->server->timeline &&
-		         voter->asked_us > electorate->moved_us)
-			election->lower = voter->member;
+		         voter->asked_us > election_input->moved_us)
+			election->stale_primary = voter->member;
 	}
 }
 
 /* Who never said so, or is down, is no second one. */
-static bool was_seen_to_write(const struct electorate *electorate)
+static bool was_seen_to_write(const struct election_input *election_input)
 {
-	const struct server_fact *server = find(electorate, &electorate->named->primary);
+	const struct server_fact *server = find(election_input, &election_input->named->primary);
 
 	return server != NULL && server->known && !server->in_recovery && !loss_is_proven(server);
 }
 
-struct election elect(const struct electorate *electorate)
+struct election election_decide(const struct election_input *election_input)
 {
-	struct election election = {.candidate = &electorate->named->primary};
+	struct election election = {.candidate = &election_input->named->primary};
 	const struct member *rival;
 	struct voters voters;
 
-	collect(electorate, &voters);
-	rival = find_rival(electorate, &voters);
-	if (electorate->named_stands) {
-		election.stray = was_seen_to_write(electorate) ? rival : NULL;
+	collect(election_input, &voters);
+	rival = find_rival(election_input, &voters);
+	if (election_input->named_stands) {
+		election.stray_primary = was_seen_to_write(election_input) ? rival : NULL;
 	} else if (rival != NULL) {
 		election.candidate = rival;
 		election.against_store = true;
 	}
-	election.server = find(electorate, election.candidate);
-	find_others(electorate, &voters, &election);
+	election.server = find(election_input, election.candidate);
+	find_others(election_input, &voters, &election);
 	return election;
 }
 
@@ -141,8 +143,8 @@ static void remove_standby(struct topology *topology, const struct member *membe
 	topology->standby_count = kept;
 }
 
-void elect_topology(const struct topology *named, const struct member *candidate,
-                    struct topology *out)
+void election_topology(const struct topology *named, const struct member *candidate,
+                       struct topology *out)
 {
 	struct member primary = *candidate;
 	struct member *replaced;

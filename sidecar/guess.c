@@ -7,8 +7,8 @@
 #include "render/view.h"
 #include "state.h"
 
-bool guess_topology(const struct config *config, size_t cluster, struct topology *out,
-                    struct err *problem)
+bool state_or_example_topology(const struct config *config, size_t cluster, struct topology *out,
+                               struct err *problem)
 {
 	auto_strbuf struct strbuf note = STRBUF_INIT;
 	struct applied applied;
@@ -27,13 +27,13 @@ bool guess_topology(const struct config *config, size_t cluster, struct topology
 	return known;
 }
 
-bool guess_render(const struct config *config, size_t target, const struct mustache *template,
-                  struct strbuf *text)
+bool state_or_example_render(const struct config *config, size_t target,
+                             const struct mustache *template, struct strbuf *text)
 {
 	const struct config_target *of = &config->targets[target];
 	struct topology topology;
 	struct err ignored;
-	bool known = guess_topology(config, of->cluster_index, &topology, &ignored);
+	bool known = state_or_example_topology(config, of->cluster_index, &topology, &ignored);
 
 	if (!view_render(&config->clusters[of->cluster_index], of, &topology, template, text,
 	                 &ignored))
@@ -49,7 +49,7 @@ static bool leads(const struct config_cluster *cluster, const struct config_targ
 	const struct member *primary = &topology->primary;
 
 	return view_render(cluster, target, topology, template, &text, err) &&
-	       sense_judge(target, text.data, text.len, primary->address, primary->port, err);
+	       text_check_judge(target, text.data, text.len, primary->address, primary->port, err);
 }
 
 /* All but the address is the primary's, as a template may look at its port and name. */
@@ -63,9 +63,10 @@ static void add_nobody(struct topology *topology)
 	memcpy(nobody->host, "192.0.2.1", sizeof("192.0.2.1"));
 }
 
-bool guess_leads_to_any(const struct config_cluster *cluster, const struct config_target *target,
-                        const struct mustache *template, const struct topology *topology,
-                        struct err *err)
+bool state_or_example_leads_to_any(const struct config_cluster *cluster,
+                                   const struct config_target *target,
+                                   const struct mustache *template, const struct topology *topology,
+                                   struct err *err)
 {
 	struct topology trial = {0};
 	bool fine = true;

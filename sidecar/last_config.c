@@ -37,7 +37,7 @@ static bool is_kept(const char *path, const struct config *config)
 	       memcmp(kept.data, config->text.data, kept.len) == 0;
 }
 
-struct config *last_config_before(const struct config *now)
+struct config *last_good_before(const struct config *now)
 {
 	auto_free char *path = xasprintf("%s/" LAST_CONFIG_NAME, now->state_dir);
 	auto_strbuf struct strbuf ignored = STRBUF_INIT;
@@ -45,7 +45,7 @@ struct config *last_config_before(const struct config *now)
 	return is_kept(path, now) ? NULL : config_load(path, &ignored);
 }
 
-void last_config_keep(const struct config *config)
+void last_good_keep(const struct config *config)
 {
 	auto_free char *path = xasprintf("%s/" LAST_CONFIG_NAME, config->state_dir);
 	struct err err;
@@ -60,7 +60,7 @@ void last_config_keep(const struct config *config)
 	                           "held, they wait until it is mended"));
 }
 
-struct config *last_config_load(struct strbuf *errors)
+struct config *last_good_load(struct strbuf *errors)
 {
 	const char *dir = getenv("STATE_DIRECTORY");
 	auto_free char *path = NULL;

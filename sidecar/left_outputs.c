@@ -9,12 +9,12 @@
 #include "base/log.h"
 #include "last_config.h"
 
-struct left_output {
+struct orphaned_output {
 	char *target, *file;
 };
 
-struct left_outputs {
-	struct left_output *items;
+struct orphaned_outputs {
+	struct orphaned_output *items;
 	size_t count;
 };
 
@@ -26,18 +26,19 @@ static bool has_output(const struct config *config, const char *output)
 	return false;
 }
 
-static void add(struct left_outputs *left, const struct config_target *target)
+static void add(struct orphaned_outputs *left, const struct config_target *target)
 {
 	left->items = xreallocarray(left->items, left->count + 1, sizeof(*left->items));
-	left->items[left->count++] = (struct left_output){
+	left->items[left->count++] = (struct orphaned_output){
 	    .target = xasprintf("%s/%s", config_target_kind_name(target->kind), target->name),
 	    .file = xstrdup(target->output)};
 }
 
-struct left_outputs *left_outputs_find(const struct config *before, const struct config *now)
+struct orphaned_outputs *orphaned_outputs_find(const struct config *before,
+                                               const struct config *now)
 {
-	struct left_outputs *left = xcalloc(1, sizeof(*left));
-	struct config *kept = before == NULL ? last_config_before(now) : NULL;
+	struct orphaned_outputs *left = xcalloc(1, sizeof(*left));
+	struct config *kept = before == NULL ? last_good_before(now) : NULL;
 
 	if (before == NULL)
 		before = kept;
@@ -48,10 +49,10 @@ struct left_outputs *left_outputs_find(const struct config *before, const struct
 	return left;
 }
 
-void left_outputs_tell(struct left_outputs *left)
+void orphaned_outputs_tell(struct orphaned_outputs *left)
 {
 	for (size_t i = 0; i < left->count; i++) {
-		const struct left_output *output = &left->items[i];
+		const struct orphaned_output *output = &left->items[i];
 
 		if (access(output->file, F_OK) == 0)
 			log_warning("output_left", KV_STR("target", output->target),

@@ -16,14 +16,14 @@
 
 #define SHOWN_MAX 100 /* bytes of a bad value */
 
-struct muster {
+struct fleet_reader {
 	struct config *config;
 	struct config_cluster cluster; /* as configured, but for its publishers: nobody is to act */
 	struct event_base *base;
 	struct resolver *resolver;
 	struct zk *zk;
 	struct watcher *watcher;
-	struct roster *roster;
+	struct zk_children *children;
 	struct event *look;
 	void (*changed)(void *arg);
 	void *arg;
@@ -33,31 +33,32 @@ struct muster {
 	struct strbuf *problems;  /* one an entry */
 };
 
-static bool find_cluster(struct muster *muster, const char *name, struct err *err)
+static bool find_cluster(struct fleet_reader *fleet_reader, const char *name, struct err *err)
 {
 	auto_strbuf struct strbuf known = STRBUF_INIT;
 
-	for (size_t i = 0; i < muster->config->cluster_count; i++) {
-		const struct config_cluster *cluster = &muster->config->clusters[i];
+	for (size_t i = 0; i < fleet_reader->config->cluster_count; i++) {
+		const struct config_cluster *cluster = &fleet_reader->config->clusters[i];
 
 		strbuf_printf(&known, "%s%s", i == 0 ? "" : ", ", cluster->name);
 		if (strcmp(cluster->name, name) != 0)
 			continue;
-		muster->cluster = *cluster;
-		muster->cluster.presence = false;
+		fleet_reader->cluster = *cluster;
+		fleet_reader->cluster.presence = false;
 		return true;
 	}
-	return err_set(err, "%s: found no [cluster %s]: there is: %s", muster->config->file, name,
-	               known.len > 0 ? known.data : "none");
+	return err_set(err, "%s: found no [cluster %s]: there is: %s", fleet_reader->config->file,
+	               name, known.len > 0 ? known.data : "none");
 }
 
-static bool load(struct muster *muster, const char *file, const char *cluster, struct err *err)
+static bool load(struct fleet_reader *fleet_reader, const char *file, const char *cluster,
+                 struct err *err)
 {
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 
-	muster->config = config_load(file, &errors);
-	if (muster->config != NULL)
-		return find_cluster(muster, cluster, err);
+	fleet_reader->config = config_load(file, &errors);
+	if (fleet_reader->config != NULL)
+		return find_cluster(fleet_reader, cluster, err);
 	while (errors.len > 0 && errors.data[errors.len - 1] == '\n')
 		errors.data[--errors.len] = '\0';
 	return err_set(err, "%s", errors.data);
@@ -66,92 +67,94 @@ static bool load(struct muster *muster, const char *file, const char *cluster, s
 /* Many sidecars tell at once; one look at all of them will do. */
 static void on_changed(void *arg)
 {
-	const struct muster *muster = arg;
+	const struct fleet_reader *fleet_reader = arg;
 
-	event_active(muster->look, EV_TIMEOUT, 0);
+	event_active(fleet_reader->look, EV_TIMEOUT, 0);
 }
 
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
-	const struct muster *muster = arg;
+	const struct fleet_reader *fleet_reader = arg;
 
 	(void)fd;
 	(void)what;
-	muster->changed(muster->arg);
+	fleet_reader->changed(fleet_reader->arg);
 }
 
-static bool connect_store(struct muster *muster, struct err *err)
+static bool connect_store(struct fleet_reader *fleet_reader, struct err *err)
 {
 	auto_strbuf struct strbuf auth = STRBUF_INIT;
-	auto_free char *parent = layout_fleet_path(&muster->cluster);
-	struct zk_options options = {.hosts = muster->config->zookeeper_hosts,
-	                             .session_timeout_ms = (int)muster->config->session_timeout_ms};
+	auto_free char *parent = layout_fleet_path(&fleet_reader->cluster);
+	struct zk_options options = {.hosts = fleet_reader->config->zookeeper_hosts,
+	                             .session_timeout_ms =
+	                                 (int)fleet_reader->config->session_timeout_ms};
 
-	if (!config_read_auth(muster->config, &auth, err))
+	if (!config_read_auth(fleet_reader->config, &auth, err))
 		return false;
 	options.auth = auth.data;
-	muster->resolver = resolver_create(muster->base, err);
-	if (muster->resolver == NULL)
+	fleet_reader->resolver = resolver_create(fleet_reader->base, err);
+	if (fleet_reader->resolver == NULL)
 		return false;
-	muster->zk = zk_create(muster->base, muster->resolver, &options, err);
-	if (muster->zk == NULL)
+	fleet_reader->zk = zk_create(fleet_reader->base, fleet_reader->resolver, &options, err);
+	if (fleet_reader->zk == NULL)
 		return err_wrap(err, "[zookeeper]");
-	muster->look = event_new(muster->base, -1, 0, on_look, muster);
-	muster->watcher =
-	    watcher_create(muster->zk, muster->resolver, &muster->cluster, on_changed, muster);
-	muster->roster = roster_create(muster->zk, parent, LAYOUT_VALUE_MAX, on_changed, muster);
+	fleet_reader->look = event_new(fleet_reader->base, -1, 0, on_look, fleet_reader);
+	fleet_reader->watcher = watcher_create(fleet_reader->zk, fleet_reader->resolver,
+	                                       &fleet_reader->cluster, on_changed, fleet_reader);
+	fleet_reader->children = zk_children_create(fleet_reader->zk, parent, LAYOUT_VALUE_MAX,
+	                                            on_changed, fleet_reader);
 	return true;
 }
 
-struct muster *muster_open(const char *config_file, const char *cluster, void (*changed)(void *arg),
-                           void *arg, struct err *err)
+struct fleet_reader *fleet_reader_open(const char *config_file, const char *cluster,
+                                       void (*changed)(void *arg), void *arg, struct err *err)
 {
-	struct muster *muster = xcalloc(1, sizeof(*muster));
+	struct fleet_reader *fleet_reader = xcalloc(1, sizeof(*fleet_reader));
 
-	muster->changed = changed;
-	muster->arg = arg;
-	muster->base = event_base_new();
-	if (muster->base == NULL)
+	fleet_reader->changed = changed;
+	fleet_reader->arg = arg;
+	fleet_reader->base = event_base_new();
+	if (fleet_reader->base == NULL)
 		err_set(err, "cannot create an event loop");
-	else if (load(muster, config_file, cluster, err) && connect_store(muster, err))
-		return muster;
-	muster_close(muster);
+	else if (load(fleet_reader, config_file, cluster, err) && connect_store(fleet_reader, err))
+		return fleet_reader;
+	fleet_reader_close(fleet_reader);
 	return NULL;
 }
 
-static void forget_view(struct muster *muster)
+static void forget_view(struct fleet_reader *fleet_reader)
 {
-	for (size_t i = 0; i < muster->view.count; i++) {
-		fleet_note_fini(&muster->notes[i]);
-		strbuf_fini(&muster->problems[i]);
+	for (size_t i = 0; i < fleet_reader->view.count; i++) {
+		fleet_note_fini(&fleet_reader->notes[i]);
+		strbuf_fini(&fleet_reader->problems[i]);
 	}
-	free(muster->entries);
-	free(muster->notes);
-	free(muster->problems);
-	muster->view.count = 0;
+	free(fleet_reader->entries);
+	free(fleet_reader->notes);
+	free(fleet_reader->problems);
+	fleet_reader->view.count = 0;
 }
 
-void muster_close(struct muster *muster)
+void fleet_reader_close(struct fleet_reader *fleet_reader)
 {
-	if (muster == NULL)
+	if (fleet_reader == NULL)
 		return;
-	forget_view(muster);
-	roster_destroy(muster->roster);
-	watcher_destroy(muster->watcher);
-	zk_destroy(muster->zk);
-	resolver_destroy(muster->resolver);
-	config_free(muster->config);
-	if (muster->look != NULL)
-		event_free(muster->look);
-	if (muster->base != NULL)
-		event_base_free(muster->base);
-	free(muster);
+	forget_view(fleet_reader);
+	zk_children_destroy(fleet_reader->children);
+	watcher_destroy(fleet_reader->watcher);
+	zk_destroy(fleet_reader->zk);
+	resolver_destroy(fleet_reader->resolver);
+	config_free(fleet_reader->config);
+	if (fleet_reader->look != NULL)
+		event_free(fleet_reader->look);
+	if (fleet_reader->base != NULL)
+		event_base_free(fleet_reader->base);
+	free(fleet_reader);
 	libevent_global_shutdown();
 }
 
-struct event_base *muster_base(const struct muster *muster)
+struct event_base *fleet_reader_base(const struct fleet_reader *fleet_reader)
 {
-	return muster->base;
+	return fleet_reader->base;
 }
 
 /* -- what is known -- */
@@ -172,35 +175,36 @@ static bool store_known(const struct watch_fact *fact)
 	return true;
 }
 
-bool muster_known(const struct muster *muster)
+bool fleet_reader_known(const struct fleet_reader *fleet_reader)
 {
-	return store_known(watcher_fact(muster->watcher)) && roster_known(muster->roster);
+	return store_known(watcher_fact(fleet_reader->watcher)) &&
+	       zk_children_known(fleet_reader->children);
 }
 
-int64_t muster_zxid(const struct muster *muster)
+int64_t fleet_reader_zxid(const struct fleet_reader *fleet_reader)
 {
-	const struct watch_fact *fact = watcher_fact(muster->watcher);
+	const struct watch_fact *fact = watcher_fact(fleet_reader->watcher);
 
 	return store_known(fact) && fact->state != WATCH_ABSENT ? fact->mzxid : 0;
 }
 
-const char *muster_problem(const struct muster *muster)
+const char *fleet_reader_problem(const struct fleet_reader *fleet_reader)
 {
-	const char *problem = roster_problem(muster->roster);
+	const char *problem = zk_children_problem(fleet_reader->children);
 
 	if (problem != NULL)
 		return problem;
-	return zk_connected(muster->zk) ? "it has not answered everything yet"
-	                                : zk_describe(muster->zk);
+	return zk_connected(fleet_reader->zk) ? "it has not answered everything yet"
+	                                      : zk_describe(fleet_reader->zk);
 }
 
 /* -- the view -- */
 
-static void fill_store(struct muster *muster)
+static void fill_store(struct fleet_reader *fleet_reader)
 {
-	const struct watch_fact *fact = watcher_fact(muster->watcher);
+	const struct watch_fact *fact = watcher_fact(fleet_reader->watcher);
 	const struct topology *topology = fact->topology;
-	struct fleet_view *view = &muster->view;
+	struct fleet_view *view = &fleet_reader->view;
 
 	view->primary[0] = '\0';
 	view->store_problem = fact->problem;
@@ -210,7 +214,7 @@ static void fill_store(struct muster *muster)
 		cluster_endpoint(&topology->primary, view->primary, sizeof(view->primary));
 }
 
-static void say_bytes(const struct roster_member *member, const struct err *err, struct strbuf *out)
+static void say_bytes(const struct zk_child *member, const struct err *err, struct strbuf *out)
 {
 	strbuf_append_str(out, "znode ");
 	strbuf_append_escaped(out, member->path, strlen(member->path), FLEET_TEXT_MAX);
@@ -223,7 +227,7 @@ static void say_bytes(const struct roster_member *member, const struct err *err,
 }
 
 /* False: it cannot be read, with the reason in `problem`. */
-static bool fill_note(const struct roster_member *member, struct fleet_note *note,
+static bool fill_note(const struct zk_child *member, struct fleet_note *note,
                       struct strbuf *problem)
 {
 	struct err err;
@@ -242,38 +246,38 @@ static bool fill_note(const struct roster_member *member, struct fleet_note *not
 	return ok;
 }
 
-static void fill_entry(struct muster *muster, const struct roster_member *member)
+static void fill_entry(struct fleet_reader *fleet_reader, const struct zk_child *member)
 {
-	size_t i = muster->view.count++;
+	size_t i = fleet_reader->view.count++;
 	bool ok;
 
-	strbuf_init(&muster->problems[i]);
-	ok = fill_note(member, &muster->notes[i], &muster->problems[i]);
-	muster->entries[i] =
+	strbuf_init(&fleet_reader->problems[i]);
+	ok = fill_note(member, &fleet_reader->notes[i], &fleet_reader->problems[i]);
+	fleet_reader->entries[i] =
 	    (struct fleet_entry){.name = member->name,
 	                         .path = member->path,
 	                         .mzxid = member->mzxid,
 	                         .alive = member->owner != 0 || member->state == ZK_NODE_DENIED,
-	                         .note = ok ? &muster->notes[i] : NULL,
-	                         .problem = ok ? NULL : muster->problems[i].data};
+	                         .note = ok ? &fleet_reader->notes[i] : NULL,
+	                         .problem = ok ? NULL : fleet_reader->problems[i].data};
 }
 
-const struct fleet_view *muster_view(struct muster *muster)
+const struct fleet_view *fleet_reader_view(struct fleet_reader *fleet_reader)
 {
 	size_t count;
-	const struct roster_member *const *members = roster_members(muster->roster, &count);
+	const struct zk_child *const *members = zk_children_list(fleet_reader->children, &count);
 
-	forget_view(muster);
-	muster->entries = xcalloc(count + 1, sizeof(*muster->entries));
-	muster->notes = xcalloc(count + 1, sizeof(*muster->notes));
-	muster->problems = xcalloc(count + 1, sizeof(*muster->problems));
-	muster->view.cluster = muster->cluster.name;
-	muster->view.zxid = muster_zxid(muster);
-	muster->view.now = time(NULL);
-	fill_store(muster);
+	forget_view(fleet_reader);
+	fleet_reader->entries = xcalloc(count + 1, sizeof(*fleet_reader->entries));
+	fleet_reader->notes = xcalloc(count + 1, sizeof(*fleet_reader->notes));
+	fleet_reader->problems = xcalloc(count + 1, sizeof(*fleet_reader->problems));
+	fleet_reader->view.cluster = fleet_reader->cluster.name;
+	fleet_reader->view.zxid = fleet_reader_zxid(fleet_reader);
+	fleet_reader->view.now = time(NULL);
+	fill_store(fleet_reader);
 	for (size_t i = 0; i < count; i++)
 		if (members[i]->state == ZK_NODE_PRESENT || members[i]->state == ZK_NODE_DENIED)
-			fill_entry(muster, members[i]);
-	muster->view.entries = muster->entries;
-	return &muster->view;
+			fill_entry(fleet_reader, members[i]);
+	fleet_reader->view.entries = fleet_reader->entries;
+	return &fleet_reader->view;
 }

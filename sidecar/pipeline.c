@@ -153,9 +153,9 @@ static void find_clashes(struct pipeline *pipeline, struct strbuf *errors)
 	for (size_t i = 0; i < count; i++)
 		if (pipeline->config->targets[i].kind == CONFIG_TARGET_HAPROXY &&
 		    pipeline->templates[i] != NULL && pipeline->texts[i].len == 0)
-			made_up[i] = !guess_render(pipeline->config, i, pipeline->templates[i],
-			                           &pipeline->texts[i]);
-	bind_clash_find(pipeline->config, pipeline->texts, errors);
+			made_up[i] = !state_or_example_render(
+			    pipeline->config, i, pipeline->templates[i], &pipeline->texts[i]);
+	bind_conflicts_find(pipeline->config, pipeline->texts, errors);
 	pipeline->listeners = listeners_create(pipeline->config, pipeline->texts);
 	for (size_t i = 0; i < count; i++)
 		if (made_up[i])
@@ -343,7 +343,7 @@ static void pass_store_on(struct pipeline *old, const struct pipeline *next)
 
 bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)
 {
-	struct left_outputs *left;
+	struct orphaned_outputs *left;
 
 	if (!connect_store(pipeline, old, err))
 		return false;
@@ -352,16 +352,16 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 		target_hub_inherit(pipeline->hub, old->hub);
 	tell_state_dir(pipeline, old);
 	if (old == NULL) {
-		haproxy_tried_undo_all(pipeline->config->state_dir);
-		left_notes_adopt(pipeline->config);
+		haproxy_trial_undo_all(pipeline->config->state_dir);
+		orphaned_holds_adopt(pipeline->config);
 	}
-	left = left_outputs_find(old != NULL ? old->config : NULL, pipeline->config);
+	left = orphaned_outputs_find(old != NULL ? old->config : NULL, pipeline->config);
 	create_clusters(pipeline, old);
 	free_texts(pipeline);
 	pass_store_on(old, pipeline);
 	pipeline_destroy(old); /* takes away what it has only tried */
-	left_outputs_tell(left);
-	pipeline->left_notes = left_notes_release(pipeline->base, pipeline->config);
+	orphaned_outputs_tell(left);
+	pipeline->orphaned_holds = orphaned_holds_release(pipeline->base, pipeline->config);
 	settle_soon(pipeline);
 	pipeline_look_start(pipeline);
 	return true;
@@ -371,7 +371,7 @@ void pipeline_destroy(struct pipeline *pipeline)
 {
 	if (pipeline == NULL)
 		return;
-	left_notes_cancel(pipeline->left_notes);
+	orphaned_holds_cancel(pipeline->orphaned_holds);
 	for (size_t i = 0; i < pipeline->cluster_count; i++)
 		cluster_destroy(pipeline->clusters[i]);
 	free(pipeline->clusters);

@@ -14,23 +14,23 @@
 #define LANES 2 /* each may be a `haproxy -c` of a whole configuration, beside working proxies */
 
 struct lane {
-	struct pipeline_check *check;
+	struct precheck *check;
 	size_t target;
 	struct config_target probe; /* the target's own, but for `output` */
 	struct file_owner owner;
 	struct install *install;     /* with `lost` NULL, too: the lane is free */
-	struct pgbouncer_lost *lost; /* before that */
+	struct lost_databases *lost; /* before that */
 };
 
-struct pipeline_check {
+struct precheck {
 	struct event_base *base;
-	struct pipeline_check_request request;
+	struct precheck_request request;
 	struct event *more; /* fills the free lanes */
 	size_t next;        /* target to look at */
 	struct lane lanes[LANES];
 };
 
-static void wake(struct pipeline_check *check)
+static void wake(struct precheck *check)
 {
 	event_active(check->more, EV_TIMEOUT, 0);
 }
@@ -42,7 +42,7 @@ static bool is_free(const struct lane *lane)
 
 static void leave(struct lane *lane)
 {
-	pgbouncer_lost_cancel(STEAL(lane->lost));
+	lost_databases_cancel(STEAL(lane->lost));
 	if (lane->install != NULL)
 		install_cancel(STEAL(lane->install));
 	free(lane->probe.output);
@@ -52,7 +52,7 @@ static void leave(struct lane *lane)
 static void checked_cb(bool accepted, const char *what, void *arg)
 {
 	struct lane *lane = arg;
-	struct pipeline_check *check = lane->check;
+	struct precheck *check = lane->check;
 	size_t target = lane->target;
 
 	leave(lane);
@@ -71,7 +71,7 @@ static char *probe_output(const struct config_target *target, struct err *err)
 
 static void start_command(struct lane *lane)
 {
-	const struct pipeline_check_request *request = &lane->check->request;
+	const struct precheck_request *request = &lane->check->request;
 	const size_t target = lane->target;
 	const struct strbuf *text = &request->texts[target];
 	struct err err;
@@ -92,7 +92,7 @@ static void start_command(struct lane *lane)
 static void lost_cb(bool used, const char *what, void *arg)
 {
 	struct lane *lane = arg;
-	const struct pipeline_check_request *request = &lane->check->request;
+	const struct precheck_request *request = &lane->check->request;
 
 	lane->lost = NULL;
 	wake(lane->check);
@@ -102,19 +102,19 @@ static void lost_cb(bool used, const char *what, void *arg)
 
 static void start(struct lane *lane, size_t target)
 {
-	const struct pipeline_check_request *request = &lane->check->request;
+	const struct precheck_request *request = &lane->check->request;
 	const struct config_target *config = &request->config->targets[target];
 	const struct strbuf *text = &request->texts[target];
 
 	lane->target = target;
 	if (config->kind == CONFIG_TARGET_PGBOUNCER)
-		lane->lost = pgbouncer_lost_ask(lane->check->base, config, text->data, text->len,
+		lane->lost = lost_databases_ask(lane->check->base, config, text->data, text->len,
 		                                lost_cb, lane);
 	if (lane->lost == NULL)
 		start_command(lane);
 }
 
-static bool is_wanted(const struct pipeline_check *check, size_t target)
+static bool is_wanted(const struct precheck *check, size_t target)
 {
 	const struct config_target *config = &check->request.config->targets[target];
 	const struct strbuf *text = &check->request.texts[target];
@@ -127,7 +127,7 @@ static bool is_wanted(const struct pipeline_check *check, size_t target)
 }
 
 /* One target a turn of the loop: reading a thousand outputs must not hold up a move. */
-static void fill_lanes(struct pipeline_check *check)
+static void fill_lanes(struct precheck *check)
 {
 	size_t count = check->request.config->target_count;
 	struct lane *free_lane = NULL;
@@ -146,9 +146,9 @@ static void fill_lanes(struct pipeline_check *check)
 		if (is_wanted(check, check->next++))
 			start(free_lane, check->next - 1);
 	} else if (!busy) {
-		struct pipeline_check_request request = check->request;
+		struct precheck_request request = check->request;
 
-		pipeline_check_cancel(check);
+		precheck_cancel(check);
 		request.done(request.arg);
 	}
 }
@@ -160,10 +160,9 @@ static void more_cb(evutil_socket_t fd, short what, void *arg)
 	fill_lanes(arg);
 }
 
-struct pipeline_check *pipeline_check_start(struct event_base *base,
-                                            const struct pipeline_check_request *request)
+struct precheck *precheck_start(struct event_base *base, const struct precheck_request *request)
 {
-	struct pipeline_check *check = xcalloc(1, sizeof(*check));
+	struct precheck *check = xcalloc(1, sizeof(*check));
 
 	check->base = base;
 	check->request = *request;
@@ -175,7 +174,7 @@ struct pipeline_check *pipeline_check_start(struct event_base *base,
 	return check;
 }
 
-void pipeline_check_cancel(struct pipeline_check *check)
+void precheck_cancel(struct precheck *check)
 {
 	if (check == NULL)
 		return;

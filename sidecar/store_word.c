@@ -27,10 +27,10 @@
 
 #include <string.h>
 
-static struct store_word says(const struct applied *applied, enum store_word_kind kind,
-                              const char *reason)
+static struct store_value says(const struct applied *applied, enum store_value_kind kind,
+                               const char *reason)
 {
-	return (struct store_word){
+	return (struct store_value){
 	    .kind = kind, .reason = reason, .floor_zxid = applied->floor_zxid};
 }
 
@@ -44,10 +44,10 @@ static bool is_later_timeline(const struct topology *now, const struct applied *
 	       strcmp(now->system_identifier, before.system_identifier) == 0;
 }
 
-static struct store_word weigh_rollback(const struct config_cluster *cluster,
-                                        const struct topology *now, const struct applied *applied)
+static struct store_value weigh_rollback(const struct config_cluster *cluster,
+                                         const struct topology *now, const struct applied *applied)
 {
-	struct store_word word = {.kind = STORE_PRIMARY, .newer = true, .floor_zxid = now->zxid};
+	struct store_value word = {.kind = STORE_PRIMARY, .newer = true, .floor_zxid = now->zxid};
 
 	if (applied->has_topology && topology_same_servers(now, &applied->topology)) {
 		word.reason = "the store went back in time but names the same servers";
@@ -56,7 +56,7 @@ static struct store_word weigh_rollback(const struct config_cluster *cluster,
 	} else if (cluster->on_store_rollback == CONFIG_ROLLBACK_FOLLOW) {
 		word.reason = "the store went back in time: on_store_rollback = follow";
 	} else {
-		word.kind = STORE_OLDER;
+		word.kind = STORE_ROLLED_BACK;
 		word.reason = "the store went back in time: the last primary stays until a "
 		              "newer value is written (on_store_rollback = refuse)";
 	}
@@ -69,28 +69,29 @@ static int64_t newest_seen(const struct applied *applied)
 	return applied->floor_zxid != 0 ? applied->floor_zxid : applied->zxid;
 }
 
-static struct store_word weigh_nobody(const struct topology *now, const struct applied *applied)
+static struct store_value weigh_nobody(const struct topology *now, const struct applied *applied)
 {
 	bool named = applied->has_topology && now->leader != NULL &&
 	             strcmp(now->leader, applied->topology.primary.name) == 0;
 
 	if (named) /* Patroni makes member keys anew, one and a half seconds after a promotion, too
 	            */
-		return says(applied, STORE_SILENT,
+		return says(applied, STORE_NO_VALUE,
 		            "the leader is the last primary, and its member key is not there");
 	if (now->zxid <= newest_seen(applied))
-		return says(applied, STORE_SILENT, "an older value of the store names no primary");
-	return says(applied, STORE_NOBODY,
+		return says(applied, STORE_NO_VALUE,
+		            "an older value of the store names no primary");
+	return says(applied, STORE_NO_PRIMARY,
 	            now->leader != NULL ? "the store names no primary: Patroni's leader key names "
 	                                  "a member that has no key of its own"
 	                                : "the store names no primary");
 }
 
-static struct store_word weigh_value(const struct config_cluster *cluster,
-                                     const struct topology *now, const struct applied *applied)
+static struct store_value weigh_value(const struct config_cluster *cluster,
+                                      const struct topology *now, const struct applied *applied)
 {
 	int64_t newest = newest_seen(applied);
-	struct store_word word = says(applied, STORE_PRIMARY, "applied");
+	struct store_value word = says(applied, STORE_PRIMARY, "applied");
 
 	if (!now->has_primary)
 		return weigh_nobody(now, applied);
@@ -109,21 +110,21 @@ bool store_is_strange(const struct watch_fact *fact, const struct applied *appli
 	return fact->state == WATCH_ABSENT && applied->has_topology && applied->zxid == 0;
 }
 
-struct store_word store_word(const struct config_cluster *cluster, const struct watch_fact *fact,
-                             const struct applied *applied)
+struct store_value store_value(const struct config_cluster *cluster, const struct watch_fact *fact,
+                               const struct applied *applied)
 {
 	bool known = false;
 
 	switch (fact->state) {
 	case WATCH_WAITING:
-		return says(applied, STORE_SILENT, "waiting for the store");
+		return says(applied, STORE_NO_VALUE, "waiting for the store");
 	case WATCH_RESOLVING:
-		return says(applied, STORE_SILENT,
+		return says(applied, STORE_NO_VALUE,
 		            "a host name of the new value is being resolved");
 	case WATCH_UNREACHABLE:
-		return says(applied, STORE_SILENT, "the store is unreachable");
+		return says(applied, STORE_NO_VALUE, "the store is unreachable");
 	case WATCH_INVALID:
-		return says(applied, STORE_SILENT, "what the store says cannot be used");
+		return says(applied, STORE_NO_VALUE, "what the store says cannot be used");
 	case WATCH_ABSENT:
 		break;
 	case WATCH_VALUE:
@@ -131,14 +132,14 @@ struct store_word store_word(const struct config_cluster *cluster, const struct 
 		break;
 	}
 	if (cluster->presence && fact->publishers < 1)
-		return says(applied, STORE_BARRED,
+		return says(applied, STORE_NO_PUBLISHER,
 		            fact->publishers < 0 ? "live publishers not known yet"
 		                                 : "no live publisher");
 	if (known)
 		return weigh_value(cluster, fact->topology, applied);
 	if (store_is_strange(fact, applied))
-		return says(applied, STORE_SILENT,
+		return says(applied, STORE_NO_VALUE,
 		            "the znode does not exist; what was applied came from another store "
 		            "or path");
-	return says(applied, STORE_NOBODY, "the znode does not exist");
+	return says(applied, STORE_NO_PRIMARY, "the znode does not exist");
 }

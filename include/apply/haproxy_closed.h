@@ -9,7 +9,7 @@
 /* Looks, as somebody might listen after all, and HAProxy is taken to have segue's loopback.
  * `primary`: the address that is left, of the same family where that can be; may be NULL.
  * out->address is static. */
-bool haproxy_closed_find(const char *primary, struct haproxy_place *out,
+bool haproxy_closed_find(const char *primary, struct haproxy_endpoint *out,
                          struct err *err) MUST_CHECK;
 
 #endif

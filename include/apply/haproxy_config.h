@@ -80,7 +80,7 @@ bool haproxy_config_needs_reload(const struct haproxy_config *old, const struct 
 const struct haproxy_server *haproxy_config_find(const struct haproxy_config *config,
                                                  const struct haproxy_server *like, size_t *hint);
 
-struct haproxy_place {
+struct haproxy_endpoint {
 	const char *address; /* as haproxy_address_canonical() spells it; NULL: any */
 	uint16_t port;
 };
@@ -91,16 +91,17 @@ struct haproxy_place {
  * that long in HAProxy's queue (see queue_ms), the server's limit is HAPROXY_MAXCONN_HELD: one
  * client tries the closed port, all others wait in the queue. Returns how many they are. Free with
  * haproxy_config_open(). */
-size_t haproxy_config_hold(const struct haproxy_config *config, const struct haproxy_place *primary,
-                           const struct haproxy_place *closed, int64_t hold_ms,
+size_t haproxy_config_hold(const struct haproxy_config *config,
+                           const struct haproxy_endpoint *primary,
+                           const struct haproxy_endpoint *closed, int64_t hold_ms,
                            struct haproxy_config *out);
 
 /* Those servers disabled, and no session left to them. One with an agent-check, whose state is the
  * agent's to set, only loses its sessions. `closed`: where a hold before it has led them; they stay
  * there, as clients that leave the queue must not reach the primary. NULL: there was none. */
 size_t haproxy_config_fence(const struct haproxy_config *config,
-                            const struct haproxy_place *primary, const struct haproxy_place *closed,
-                            struct haproxy_config *out);
+                            const struct haproxy_endpoint *primary,
+                            const struct haproxy_endpoint *closed, struct haproxy_config *out);
 void haproxy_config_open(struct haproxy_config *config);
 
 /* Appends `text` to `out` with the servers as in `desired`: address, weight, disabled or not; one

@@ -26,7 +26,8 @@ struct haproxy_diff {
 	struct strbuf tidy; /* commands that change nothing for clients: "no limit" said as
 	                       HAProxy's file says it. For when all else agrees */
 	bool queue_lasts;   /* `tidy` is not complete, as clients are still in a queue */
-	bool needs_sweep; /* an address changed, or a server is cut off: its sessions are to end */
+	bool
+	    needs_cleanup; /* an address changed, or a server is cut off: its sessions are to end */
 };
 
 #define HAPROXY_LATE_ADDRESS_FROM 3 /* the major version */
@@ -53,7 +54,7 @@ void haproxy_diff_free(struct haproxy_diff *diff);
  * have all servers down that do; NULL: there is none. Backends that lead to other servers, too, are
  * not looked at: there a check may well be for who is no primary. */
 const struct haproxy_server *haproxy_find_down(const struct haproxy_config *config,
-                                               const struct haproxy_place *primary,
+                                               const struct haproxy_endpoint *primary,
                                                const struct haproxy_live *live);
 
 #endif

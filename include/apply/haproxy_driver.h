@@ -1,5 +1,5 @@
-/* The HAProxy target: state machines side by side over the same facts. sync keeps the running
- * HAProxy as the text says, through its socket; persist keeps the file as the text says, and has
+/* The HAProxy target: state machines side by side over the same facts. runtime keeps the running
+ * HAProxy as the text says, through its socket; file keeps the file as the text says, and has
  * HAProxy reloaded where the socket cannot do it; hold says when HAProxy is to show something else
  * than the text, as there is no primary. For haproxy*.c only. */
 #ifndef SEGUE_APPLY_HAPROXY_DRIVER_H
@@ -18,18 +18,18 @@
 #include "apply/target_ops.h"
 #include "base/strbuf.h"
 
-enum sync_state {
-	SYNC_IDLE,    /* live and desired agree, or nothing is desired; the timer asks to re-read */
-	SYNC_READING, /* a batch is out that only reads */
-	SYNC_PUSHING, /* a batch is out with commands, and the re-read behind them */
-	SYNC_SWEEPING, /* sessions to addresses that were left are being ended */
-	SYNC_WAITING,  /* after a failure, until the timer or a new text: reads again */
+enum runtime_state {
+	RUNTIME_IDLE, /* live and desired agree, or nothing is desired; the timer asks to re-read */
+	RUNTIME_READING,  /* a batch is out that only reads */
+	RUNTIME_PUSHING,  /* a batch is out with commands, and the re-read behind them */
+	RUNTIME_CLEANING, /* sessions to addresses that were left are being ended */
+	RUNTIME_WAITING,  /* after a failure, until the timer or a new text: reads again */
 };
 
-struct haproxy_sync {
-	enum sync_state state;
+struct haproxy_runtime {
+	enum runtime_state state;
 	struct haproxy_call *call;
-	struct sweep *sweep;
+	struct session_cleanup *cleanup;
 	struct event *timer;
 	bool known; /* `live` is what HAProxy shows, as far as anybody told segue */
 	struct haproxy_live live;
@@ -51,42 +51,42 @@ struct haproxy_sync {
 	bool withheld;           /* the last push left out what may follow when HAProxy shows it */
 	bool tidied;             /* the tidy commands have been sent since the last timer */
 	bool queue_lasts;        /* they wait until HAProxy's queue is empty */
-	int64_t sent_us, round_us;    /* when the batch was sent; how long the last one took */
-	int64_t verified_ms;          /* when the file was looked at */
-	bool refuses_add;             /* this worker refused `add server` */
-	bool sweep_owed, sweep_later; /* at once; at the next re-read */
-	bool sweep_due;               /* the move is not over before a sweep */
-	bool unfit_told;              /* what is below has been told */
+	int64_t sent_us, round_us;        /* when the batch was sent; how long the last one took */
+	int64_t verified_ms;              /* when the file was looked at */
+	bool refuses_add;                 /* this worker refused `add server` */
+	bool cleanup_owed, cleanup_later; /* at once; at the next re-read */
+	bool cleanup_due;                 /* the move is not over before a cleanup */
+	bool unfit_told;                  /* what is below has been told */
 	int64_t unfit_ms; /* since when HAProxy's own check has the primary down; 0: not */
-	int64_t sweep_wait_ms, sweep_ms; /* when later: the time until then, and that moment */
-	unsigned sweep_repeats;          /* in a row, as sessions were left */
-	unsigned sessions_left;          /* that the last sweep could not end */
+	int64_t cleanup_wait_ms, cleanup_ms; /* when later: the time until then, and that moment */
+	unsigned cleanup_repeats;            /* in a row, as sessions were left */
+	unsigned sessions_left;              /* that the last cleanup could not end */
 	int64_t unseen_pid; /* of a worker that was replaced in a hold, and cannot be asked; 0 */
-	unsigned sweep_failures; /* in a row: some worker could not be asked */
-	unsigned sweep_wish;     /* the wish that the running sweep is for */
-	unsigned push_wish;      /* the wish that the batch out, or the last one, is for */
-	unsigned offered;        /* the wish that HAProxy has been told, or cannot be told now */
-	unsigned confirmed;      /* the wish that HAProxy has been seen to follow */
-	struct strbuf unfit;     /* that check, in words */
-	struct strbuf answers;   /* to the last commands */
-	struct strbuf needs;     /* what only a reload can cure; "": nothing */
+	unsigned cleanup_failures; /* in a row: some worker could not be asked */
+	unsigned cleanup_seq;      /* the desired_seq that the running cleanup is for */
+	unsigned push_seq;         /* the desired_seq that the batch out, or the last one, is for */
+	unsigned offered;    /* the desired_seq that HAProxy has been told, or cannot be told now */
+	unsigned confirmed;  /* the desired_seq that HAProxy has been seen to follow */
+	struct strbuf unfit; /* that check, in words */
+	struct strbuf answers; /* to the last commands */
+	struct strbuf needs;   /* what only a reload can cure; "": nothing */
 	struct strbuf problem;
 };
 
-enum persist_state {
-	PERSIST_IDLE,
-	PERSIST_CHECKING,     /* the new file is staged, check_command runs */
-	PERSIST_COMMITTING,   /* what was accepted is put in place by the saver, after CHECKING or
-	                         FALLING_BACK; nothing else is staged meanwhile */
-	PERSIST_RELOADING,    /* the reloader has been asked */
-	PERSIST_CONFIRMING,   /* a reload went well; until the socket shows another worker */
-	PERSIST_FALLING_BACK, /* an earlier file with the servers of now is staged, check_command
-	                         runs; then WAITING */
-	PERSIST_WAITING,      /* after a failure, until the timer or a new text */
+enum config_file_state {
+	CONFIG_FILE_IDLE,
+	CONFIG_FILE_CHECKING,     /* the new file is staged, check_command runs */
+	CONFIG_FILE_COMMITTING,   /* what was accepted is put in place by the file_writer, after
+	                         CHECKING or   FALLING_BACK; nothing else is staged meanwhile */
+	CONFIG_FILE_RELOADING,    /* the reloader has been asked */
+	CONFIG_FILE_CONFIRMING,   /* a reload went well; until the socket shows another worker */
+	CONFIG_FILE_FALLING_BACK, /* an earlier file with the servers of now is staged,
+	                         check_command runs; then WAITING */
+	CONFIG_FILE_WAITING,      /* after a failure, until the timer or a new text */
 };
 
-struct haproxy_persist {
-	enum persist_state state;
+struct haproxy_config_file {
+	enum config_file_state state;
 	struct install *install;
 	struct reload *reload;
 	struct event *timer;
@@ -98,7 +98,7 @@ struct haproxy_persist {
 	unsigned install_generation, reload_generation; /* the texts that these two are for */
 	bool loaded_known;
 	struct haproxy_config loaded; /* what HAProxy has loaded */
-	char *note;                   /* keeps `previous` on disk; see haproxy_tried.h */
+	char *note;                   /* keeps `previous` on disk; see haproxy_trial.h */
 	struct strbuf previous;       /* what is put back when a reload fails */
 	bool has_previous, previous_missing;
 	int64_t installed_us;     /* by this process; 0: never */
@@ -113,24 +113,24 @@ struct haproxy_persist {
 };
 
 /* The way to the primary. */
-enum haproxy_door {
-	DOOR_OPEN,   /* as the text says; the note is there until HAProxy has been seen so */
-	DOOR_HELD,   /* leads to a closed port, where clients wait; until the timer or a new text */
-	DOOR_FENCED, /* in maintenance, and without sessions; until a new text */
-	DOOR_FOUND,  /* no text yet, and a note of an earlier life; the timer asks to open it */
-	DOOR_OPENING, /* FOUND for too long: it is being opened as the file says */
+enum haproxy_hold_state {
+	HOLD_OPEN,   /* as the text says; the note is there until HAProxy has been seen so */
+	HOLD_HELD,   /* leads to a closed port, where clients wait; until the timer or a new text */
+	HOLD_FENCED, /* in maintenance, and without sessions; until a new text */
+	HOLD_RECOVERED, /* no text yet, and a note of an earlier life; the timer asks to open it */
+	HOLD_OPENING,   /* FOUND for too long: it is being opened as the file says */
 };
 
 struct haproxy_hold {
-	enum haproxy_door door;
+	enum haproxy_hold_state state;
 	int64_t held_episode, fenced_episode; /* the last ones; 0: none */
 	int64_t since_us;                     /* when it closed, or was found closed */
 	int64_t turned_us;                    /* when it turned last */
 	bool settled;               /* HAProxy has been seen to follow, and it has been told */
 	struct event *timer;        /* the end of HELD or FOUND */
 	struct haproxy_config view; /* HELD and FENCED: the servers as they are to be meanwhile */
-	struct haproxy_note note;
-	struct haproxy_place closed_at; /* HELD: where the primary's servers lead */
+	struct haproxy_hold_record note;
+	struct haproxy_endpoint closed_at; /* HELD: where the primary's servers lead */
 	bool closed; /* HAProxy may show it closed: until it has been seen open */
 	struct haproxy_release *release;
 	unsigned failures; /* of it, in a row */
@@ -147,41 +147,43 @@ struct haproxy_watch {
 
 struct haproxy_driver {
 	struct target target;
-	struct haproxy_gate *socket, *master; /* master: NULL without master_socket */
-	struct reloader *reloader;            /* NULL: a person has to reload */
-	unsigned generation;                  /* counts the texts; 0: none yet */
+	struct haproxy_queue *socket, *master; /* master: NULL without master_socket */
+	struct reloader *reloader;             /* NULL: a person has to reload */
+	unsigned generation;                   /* counts the texts; 0: none yet */
 	char *text;
 	size_t len;
 	struct haproxy_config config; /* the text, parsed */
-	unsigned wish; /* counts what HAProxy is to show: each text, each turn of the door */
-	char *primary; /* where the primary's servers lead in the text; NULL: every one does */
+	unsigned
+	    desired_seq; /* counts what HAProxy is to show: each text, each turn of the state */
+	char *primary;   /* where the primary's servers lead in the text; NULL: every one does */
 	uint16_t primary_port;
 	struct haproxy_hold hold;
 	struct haproxy_watch watch;
-	struct haproxy_sync sync;
-	struct haproxy_persist persist;
+	struct haproxy_runtime runtime;
+	struct haproxy_config_file file;
 };
 
 /* Decides what to do next from all facts; every callback ends with it. */
 void haproxy_reconcile(struct haproxy_driver *driver);
 
-/* haproxy_sync.c: the runtime half. */
+/* haproxy_runtime.c: the runtime half. */
 /* HAProxy's own check has a server down that is to take the primary's clients, and had the time to
  * find it up: in words; "": it has not. */
-const char *haproxy_sync_unfit(const struct haproxy_driver *driver);
-void haproxy_sync_init(struct haproxy_driver *driver);
-void haproxy_sync_fini(struct haproxy_driver *driver);
-void haproxy_sync_new_wish(struct haproxy_driver *driver,
-                           bool same_backends); /* as in the wish before it */
-void haproxy_sync_reconcile(struct haproxy_driver *driver);
+const char *haproxy_runtime_unfit(const struct haproxy_driver *driver);
+void haproxy_runtime_init(struct haproxy_driver *driver);
+void haproxy_runtime_fini(struct haproxy_driver *driver);
+void haproxy_runtime_desired_changed(struct haproxy_driver *driver,
+                                     bool same_backends); /* as in the desired_seq before it */
+void haproxy_runtime_reconcile(struct haproxy_driver *driver);
 
 /* haproxy_worker.c: takes over what the reply says; was it the same worker? */
-void haproxy_worker_answered(struct haproxy_driver *driver, struct haproxy_round *reply);
+void haproxy_worker_answered(struct haproxy_driver *driver, struct haproxy_batch *reply);
 
 /* The worker is about to be, or has been, replaced: ask before anything else. */
-void haproxy_sync_forget(struct haproxy_driver *driver);
+void haproxy_runtime_forget(struct haproxy_driver *driver);
 
-/* haproxy_hold.c: the door. Closing it is one more thing to wish for; the runtime half does it. */
+/* haproxy_hold.c: the state. Closing it is one more thing to desired_seq for; the runtime half does
+ * it. */
 void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir);
 void haproxy_hold_fini(struct haproxy_driver *driver); /* opens a hold, leaves a fence */
 void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead);
@@ -193,48 +195,49 @@ void haproxy_hold_forget(struct haproxy_driver *driver); /* removes the note */
 /* Tells, once, of what in the first text keeps clients from waiting for hold_timeout. */
 void haproxy_hold_judge(const struct haproxy_driver *driver);
 
-/* Writes the door; timer_ms -1: no timer. */
-void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_door door, int64_t timer_ms);
+/* Writes the state; timer_ms -1: no timer. */
+void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_state state,
+                        int64_t timer_ms);
 
-/* What HAProxy is to show: the text, or what stands for it while the door is closed. */
+/* What HAProxy is to show: the text, or what stands for it while the state is closed. */
 const struct haproxy_config *haproxy_wanted(const struct haproxy_driver *driver);
 
 /* Where sessions may stay: those that run go on while new ones wait. */
-const struct haproxy_config *haproxy_homes(const struct haproxy_driver *driver);
+const struct haproxy_config *haproxy_keep_sessions_at(const struct haproxy_driver *driver);
 
-/* haproxy_found.c: a closed door without a text. */
-void haproxy_found_take_over(struct haproxy_driver *driver); /* there is a note */
-void haproxy_found_open(struct haproxy_driver *driver);
-void haproxy_found_let_go(struct haproxy_driver *driver); /* at the end; waits for HAProxy */
+/* haproxy_found.c: a closed state without a text. */
+void haproxy_recovered_take_over(struct haproxy_driver *driver); /* there is a note */
+void haproxy_recovered_open(struct haproxy_driver *driver);
+void haproxy_recovered_let_go(struct haproxy_driver *driver); /* at the end; waits for HAProxy */
 
 /* A hold (or fence) of what was found: it stays so for as long as it would have been closed now.
  * *last: the episode before. */
-void haproxy_found_keep(struct haproxy_driver *driver, int64_t *last, int64_t episode,
-                        int64_t timer_ms);
+void haproxy_recovered_keep(struct haproxy_driver *driver, int64_t *last, int64_t episode,
+                            int64_t timer_ms);
 
-/* haproxy_persist.c: the file half. */
-void haproxy_persist_init(struct haproxy_driver *driver, const char *state_dir);
-void haproxy_persist_fini(struct haproxy_driver *driver);
-void haproxy_persist_new_text(struct haproxy_driver *driver);
-void haproxy_persist_reconcile(struct haproxy_driver *driver);
+/* haproxy_config_file.c: the file half. */
+void haproxy_config_file_init(struct haproxy_driver *driver, const char *state_dir);
+void haproxy_config_file_fini(struct haproxy_driver *driver);
+void haproxy_config_file_new_text(struct haproxy_driver *driver);
+void haproxy_config_file_reconcile(struct haproxy_driver *driver);
 
 /* The file is what the text says, and nothing that HAProxy has to load is left. */
-bool haproxy_persist_done(const struct haproxy_driver *driver);
+bool haproxy_config_file_done(const struct haproxy_driver *driver);
 
 /* What is installed, or was, is not the text at hand: that one has come since. */
-bool haproxy_persist_is_stale(const struct haproxy_driver *driver);
+bool haproxy_config_file_is_stale(const struct haproxy_driver *driver);
 
 /* The installation, which was accepted, until `done` gets the driver as its arg. */
-void haproxy_persist_commit(struct haproxy_driver *driver, install_done_cb *done);
+void haproxy_config_file_commit(struct haproxy_driver *driver, install_done_cb *done);
 
 /* Writes the state; timer_ms -1: no timer. */
-void haproxy_persist_enter(struct haproxy_driver *driver, enum persist_state state,
-                           int64_t timer_ms);
-void haproxy_persist_set_problem(struct haproxy_driver *driver, const char *problem);
+void haproxy_config_file_enter(struct haproxy_driver *driver, enum config_file_state state,
+                               int64_t timer_ms);
+void haproxy_config_file_set_problem(struct haproxy_driver *driver, const char *problem);
 /* Logs it as `event`, with what happens `next`, and waits before the next try, the longer, the
  * more failures there have been. */
-void haproxy_persist_fail(struct haproxy_driver *driver, const char *event, const char *problem,
-                          const char *next, unsigned failures);
+void haproxy_config_file_fail(struct haproxy_driver *driver, const char *event, const char *problem,
+                              const char *next, unsigned failures);
 
 /* haproxy_fallback.c: after a failure, while WAITING: an earlier file with the servers of now. */
 void haproxy_fallback_start(struct haproxy_driver *driver);
@@ -269,7 +272,8 @@ void haproxy_log_drift(const struct haproxy_driver *driver, const char *what);
 void haproxy_log_level(struct haproxy_driver *driver);
 void haproxy_log_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff);
 void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct haproxy_diff *diff);
-void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_result *result);
+void haproxy_log_swept(const struct haproxy_driver *driver,
+                       const struct session_cleanup_result *result);
 void haproxy_log_problem(struct haproxy_driver *driver, const char *event, const char *problem,
                          const char *next);
 void haproxy_log_put_back(const struct haproxy_driver *driver);

@@ -10,38 +10,41 @@
 #include "apply/haproxy_config.h"
 #include "base/err.h"
 
-enum haproxy_note_kind {
-	HAPROXY_NOTE_NONE,
-	HAPROXY_NOTE_HOLD, /* servers lead to `closed` */
-	HAPROXY_NOTE_FENCE /* servers of `primary` are in maintenance */
+enum haproxy_hold_record_kind {
+	HAPROXY_RECORD_NONE,
+	HAPROXY_RECORD_HOLD, /* servers lead to `closed` */
+	HAPROXY_RECORD_FENCE /* servers of `primary` are in maintenance */
 };
 
-struct haproxy_note {
+struct haproxy_hold_record {
 	char *path;
 	char *owner; /* of what this process writes */
-	enum haproxy_note_kind kind;
+	enum haproxy_hold_record_kind kind;
 	char *closed_address, *primary_address; /* NULL: any */
 	uint16_t closed_port, primary_port;
 	char *socket, *output; /* where it is, for who finds the note; NULL: of an older segue */
 };
 
 /* Reads what is there; a file that cannot be read is an error, and kind NONE. Ended with
- * haproxy_note_fini() in any case. */
-bool haproxy_note_init(struct haproxy_note *note, const char *state_dir, const char *name,
-                       struct err *err) MUST_CHECK;
-void haproxy_note_fini(struct haproxy_note *note);
+ * haproxy_hold_record_fini() in any case. */
+bool haproxy_hold_record_init(struct haproxy_hold_record *note, const char *state_dir,
+                              const char *name, struct err *err) MUST_CHECK;
+void haproxy_hold_record_fini(struct haproxy_hold_record *note);
 
-void haproxy_note_set(struct haproxy_note *note, enum haproxy_note_kind kind,
-                      const struct haproxy_place *closed, const struct haproxy_place *primary);
+void haproxy_hold_record_set(struct haproxy_hold_record *note, enum haproxy_hold_record_kind kind,
+                             const struct haproxy_endpoint *closed,
+                             const struct haproxy_endpoint *primary);
 
 /* What the file says from the next save on. */
-void haproxy_note_set_place(struct haproxy_note *note, const char *socket, const char *output);
+void haproxy_hold_record_set_origin(struct haproxy_hold_record *note, const char *socket,
+                                    const char *output);
 
 /* Writes the note, or removes it for kind NONE; `zxid` is for people. */
-bool haproxy_note_save(const struct haproxy_note *note, int64_t zxid, struct err *err) MUST_CHECK;
+bool haproxy_hold_record_save(const struct haproxy_hold_record *note, int64_t zxid,
+                              struct err *err) MUST_CHECK;
 
 /* False when another target of the same name, made by a reload of the configuration, has written
  * the file since. */
-bool haproxy_note_is_ours(const struct haproxy_note *note);
+bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *note);
 
 #endif

@@ -18,8 +18,8 @@ struct haproxy_release_job {
 	const char *socket;
 	const char *text; /* read during the start only, as the file that HAProxy loads */
 	size_t len;
-	const struct haproxy_note *note; /* borrowed until the end */
-	int64_t timeout_ms;              /* for one answer */
+	const struct haproxy_hold_record *note; /* borrowed until the end */
+	int64_t timeout_ms;                     /* for one answer */
 };
 
 /* `err` NULL: all are open, `released` of them by this. Called once, never inside the start, never

@@ -10,7 +10,7 @@
 #include "apply/haproxy_state.h"
 #include "base/strbuf.h"
 
-struct haproxy_round {
+struct haproxy_batch {
 	struct haproxy_live live;
 	struct haproxy_info info;
 	int64_t uptime_s;   /* of the worker; -1: it does not say; lags after it stood still */
@@ -22,12 +22,12 @@ struct haproxy_round {
 /* Writes the line for `commands` ("" for none), and asks for the servers of the backends of
  * `config`, their limits and queues, and for the process; without commands also for the socket's
  * level. False when not all commands fit in one line: the first ones do. */
-bool haproxy_round_line(const char *commands, const struct haproxy_config *config,
+bool haproxy_batch_line(const char *commands, const struct haproxy_config *config,
                         struct strbuf *line) MUST_CHECK;
 
 /* The reply to such a line; that of a worker which is about to stop is an error. */
-bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out,
+bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch *out,
                          struct err *err) MUST_CHECK;
-void haproxy_round_free(struct haproxy_round *round);
+void haproxy_batch_free(struct haproxy_batch *round);
 
 #endif

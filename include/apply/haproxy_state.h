@@ -55,24 +55,24 @@ bool haproxy_info_parse(const char *reply, size_t len, struct haproxy_info *out,
 struct haproxy_stay {
 	char *backend, *server;
 	char *here;       /* "ADDRESS:PORT", as HAProxy writes it; "": nowhere */
-	bool left_behind; /* see haproxy_stays_judge() */
+	bool left_behind; /* see haproxy_expected_judge() */
 };
 
-struct haproxy_stays {
+struct haproxy_expected {
 	struct haproxy_stay *list; /* sorted by backend and server once `ready` */
 	size_t count, capacity;
 	bool ready;
 };
 
 /* `address` is in its canonical spelling; NULL: every session of the server is stale. */
-void haproxy_stays_add(struct haproxy_stays *stays, const char *backend, const char *server,
-                       const char *address, uint16_t port);
+void haproxy_expected_add(struct haproxy_expected *stays, const char *backend, const char *server,
+                          const char *address, uint16_t port);
 
 /* Which backends are left behind in an old worker, where no command changes a server any more: all
  * servers that it has there lead to where no session may stay. Who waits there waits in vain.
  * `live` NULL: none is, as in the current worker. */
-void haproxy_stays_judge(struct haproxy_stays *stays, const struct haproxy_live *live);
-void haproxy_stays_free(struct haproxy_stays *stays);
+void haproxy_expected_judge(struct haproxy_expected *stays, const struct haproxy_live *live);
+void haproxy_expected_free(struct haproxy_expected *stays);
 
 #define HAPROXY_SESSIONS_MAX 65536
 
@@ -85,14 +85,14 @@ struct haproxy_sessions {
 	bool more;         /* there were more than that: end these, and ask again */
 	size_t waiting;    /* of `ids`, those that wait in a backend that is left behind */
 	size_t connecting; /* still on their way to another address, where they may yet arrive:
-	                      sweep again after the connect timeout */
+	                      cleanup again after the connect timeout */
 };
 void haproxy_sessions_free(struct haproxy_sessions *sessions);
 
 /* Takes the reply in pieces, as it comes: 50,000 sessions are 65 MB. `stays` is borrowed. */
 struct haproxy_session_reader;
 struct haproxy_session_reader *
-haproxy_session_reader_create(struct haproxy_stays *stays) MUST_CHECK;
+haproxy_session_reader_create(struct haproxy_expected *stays) MUST_CHECK;
 bool haproxy_session_reader_take(struct haproxy_session_reader *reader, const char *text,
                                  size_t len, struct err *err) MUST_CHECK;
 

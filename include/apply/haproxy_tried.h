@@ -13,18 +13,18 @@
 #include "base/strbuf.h"
 
 /* Before the file is installed at `path`. `previous` NULL: there was none. */
-bool haproxy_tried_note(const char *note, const char *path, const struct strbuf *previous,
+bool haproxy_trial_note(const char *note, const char *path, const struct strbuf *previous,
                         struct err *err) MUST_CHECK;
-void haproxy_tried_forget(const char *note); /* if it is there */
+void haproxy_trial_forget(const char *note); /* if it is there */
 
 /* Puts `previous` back, with the servers of `now` (NULL: as it is), or removes the file where
  * `previous` is NULL. Waits for the disk. */
-bool haproxy_tried_undo(const char *path, const struct strbuf *previous,
+bool haproxy_trial_undo(const char *path, const struct strbuf *previous,
                         const struct haproxy_config *now, const struct file_owner *owner,
                         struct err *err) MUST_CHECK;
 
 /* At the start of segue, before the targets are made: undoes what the notes in state_dir say, with
  * the servers of the files that are there now. */
-void haproxy_tried_undo_all(const char *state_dir);
+void haproxy_trial_undo_all(const char *state_dir);
 
 #endif

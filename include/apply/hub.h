@@ -9,8 +9,8 @@
 
 struct event_base *target_hub_base(const struct target_hub *hub);
 
-struct haproxy_gate *target_hub_gate(struct target_hub *hub, const char *path,
-                                     bool master) MUST_CHECK;
+struct haproxy_queue *target_hub_queue(struct target_hub *hub, const char *path,
+                                       bool master) MUST_CHECK;
 
 /* The one of master_socket, else of reload_command; NULL when both are "". */
 struct reloader *target_hub_reloader(struct target_hub *hub, const char *master_socket,

@@ -13,7 +13,7 @@
 
 struct event_base;
 struct install;
-struct saver;
+struct file_writer;
 
 #define INSTALL_MAX ((size_t)16 * 1024 * 1024) /* bytes; no larger output is read or compared */
 
@@ -48,9 +48,11 @@ struct install *install_stage(struct event_base *base, const struct config_targe
                               const struct file_owner *owner, const char *text, size_t len,
                               install_cb *cb, void *arg, struct err *err) MUST_CHECK;
 
-/* Once, after an accepting callback: fsync and rename over install_path(), by the saver. Until the
- * end nothing else may be staged for this output. `done` gets the `arg` of install_stage(). */
-void install_commit(struct install *install, struct saver *saver, install_done_cb *done);
+/* Once, after an accepting callback: fsync and rename over install_path(), by the file_writer.
+ * Until the end nothing else may be staged for this output. `done` gets the `arg` of
+ * install_stage(). */
+void install_commit(struct install *install, struct file_writer *file_writer,
+                    install_done_cb *done);
 
 /* Stops the check, removes the staged file; a commit is waited for, and stays. Ends the
  * installation. */

@@ -8,9 +8,9 @@
 #include "config.h"
 
 struct event_base;
-struct left_notes;
+struct orphaned_holds;
 
-struct left_note {
+struct orphaned_hold {
 	enum config_target_kind kind;
 	char *name;   /* of the section that was */
 	char *path;   /* of the note */
@@ -19,18 +19,18 @@ struct left_note {
 	char *output; /* NULL: the same */
 };
 
-/* In state_dir; the array, of `count`, is freed with left_notes_free(). */
-struct left_note *left_notes_find(const struct config *config, size_t *count) MUST_CHECK;
-void left_notes_free(struct left_note *notes, size_t count);
+/* In state_dir; the array, of `count`, is freed with orphaned_holds_free(). */
+struct orphaned_hold *orphaned_holds_find(const struct config *config, size_t *count) MUST_CHECK;
+void orphaned_holds_free(struct orphaned_hold *notes, size_t count);
 
 /* Before the targets are made: the note of a proxy that another section drives now becomes that
  * section's, which goes on as if it had always had that name. */
-void left_notes_adopt(const struct config *config);
+void orphaned_holds_adopt(const struct config *config);
 
 /* Lets go of what the notes that are left say, by `segue resume --gone` in a child, again and again
  * until it has worked. NULL: there are none. `config` is borrowed until the end. */
-struct left_notes *left_notes_release(struct event_base *base,
-                                      const struct config *config) MUST_CHECK;
-void left_notes_cancel(struct left_notes *left); /* may be NULL */
+struct orphaned_holds *orphaned_holds_release(struct event_base *base,
+                                              const struct config *config) MUST_CHECK;
+void orphaned_holds_cancel(struct orphaned_holds *left); /* may be NULL */
 
 #endif

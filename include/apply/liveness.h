@@ -9,14 +9,14 @@
 #include "base/util.h"
 
 struct event_base;
-struct liveness;
+struct pg_ping;
 
-enum liveness_answer { LIVENESS_ALIVE, LIVENESS_REFUSED, LIVENESS_SILENT };
+enum pg_ping_answer { PG_PING_ALIVE, PG_PING_REFUSED, PG_PING_SILENT };
 
-/* Calls back once, never inside the call, never after liveness_cancel(). */
-typedef void liveness_cb(enum liveness_answer answer, void *arg);
-struct liveness *liveness_ask(struct event_base *base, const char *address, uint16_t port,
-                              int64_t timeout_ms, liveness_cb *cb, void *arg) MUST_CHECK;
-void liveness_cancel(struct liveness *liveness);
+/* Calls back once, never inside the call, never after pg_ping_cancel(). */
+typedef void pg_ping_cb(enum pg_ping_answer answer, void *arg);
+struct pg_ping *pg_ping_ask(struct event_base *base, const char *address, uint16_t port,
+                            int64_t timeout_ms, pg_ping_cb *cb, void *arg) MUST_CHECK;
+void pg_ping_cancel(struct pg_ping *pg_ping);
 
 #endif

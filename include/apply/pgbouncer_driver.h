@@ -39,7 +39,7 @@ struct pgbouncer_drain {
 	int64_t paused_us; /* clock_now_us() of the first PAUSE; 0: by an earlier life of segue */
 	int64_t since_ms;  /* the same, or when that life's note was found */
 	int64_t probed_ms; /* 0: not asked yet */
-	enum liveness_answer old; /* what the old primary answered then */
+	enum pg_ping_answer old; /* what the old primary answered then */
 	int64_t severed_ms;
 	bool nudged;
 	unsigned severs;    /* 1: by the gentlest way; 2: by KILL */
@@ -65,7 +65,7 @@ struct pgbouncer_driver {
 	struct target target;
 	struct console *console; /* B: all but PAUSE */
 	struct pauser *pauser;   /* A */
-	struct liveness *liveness;
+	struct pg_ping *pg_ping;
 	struct event *timer; /* of the step at hand: polls, re-reads, tries again */
 	struct event *alarm; /* when clients are to be let go, though nothing happens */
 	int64_t step_us;
@@ -95,7 +95,7 @@ struct pgbouncer_driver {
 	struct pgbouncer_stale stale; /* while links are being cut */
 	char *foreign; /* what a person paused or disabled, as last told; "": nothing */
 
-	struct pgbouncer_intent intent;
+	struct pgbouncer_hold_record record;
 	struct pgbouncer_drain drain;
 	int64_t hold_episode; /* of the last hold, so that its repetition is none */
 	int64_t fence_episode;
@@ -107,7 +107,7 @@ struct pgbouncer_driver {
 	int min_pool_size;      /* the same */
 	char *listen_addr;      /* as configured; NULL: not known */
 	int64_t listen_port;    /* the same; -1: not known */
-	unsigned sweeps;
+	unsigned cleanups;
 	unsigned stale_left; /* connections to where a database leads no more, as last seen */
 	unsigned failures;   /* in a row */
 	int64_t wait_ms;     /* of the last one */
@@ -139,7 +139,7 @@ void pgbouncer_tell(struct pgbouncer_driver *driver, const char *event, const ch
 /* --- pgbouncer_found.c: what an earlier life has left, and what this one leaves --- */
 
 void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir);
-void pgbouncer_part(struct pgbouncer_driver *driver);
+void pgbouncer_release_on_exit(struct pgbouncer_driver *driver);
 
 /* --- pgbouncer_reconcile.c --- */
 
@@ -192,17 +192,17 @@ void pgbouncer_step_hold(struct pgbouncer_driver *driver);
 /* --- pgbouncer_drain.c: until no server connection is left --- */
 
 /* Does anybody listen where the paused ones lead to? */
-void pgbouncer_ask_liveness(struct pgbouncer_driver *driver, int64_t timeout_ms, liveness_cb *cb);
+void pgbouncer_ask_liveness(struct pgbouncer_driver *driver, int64_t timeout_ms, pg_ping_cb *cb);
 void pgbouncer_step_drain(struct pgbouncer_driver *driver);
 void pgbouncer_step_probe(struct pgbouncer_driver *driver);
 bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
-bool pgbouncer_nudge_is_due(const struct pgbouncer_driver *driver);
-bool pgbouncer_sever_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
+bool pgbouncer_close_after_transaction_is_due(const struct pgbouncer_driver *driver);
+bool pgbouncer_kill_connections_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
 
 /* --- pgbouncer_sever.c: the links that stay --- */
 
-void pgbouncer_step_nudge(struct pgbouncer_driver *driver);
-void pgbouncer_step_sever(struct pgbouncer_driver *driver);
+void pgbouncer_step_close_after_transaction(struct pgbouncer_driver *driver);
+void pgbouncer_step_kill_connections(struct pgbouncer_driver *driver);
 void pgbouncer_step_fence(struct pgbouncer_driver *driver);
 
 /* --- pgbouncer_move.c: file, RELOAD, RESUME --- */
@@ -217,8 +217,8 @@ void pgbouncer_step_resume(struct pgbouncer_driver *driver);
 
 /* --- pgbouncer_serve.c: around RESUME, what makes clients be served soon --- */
 
-void pgbouncer_step_quicken(struct pgbouncer_driver *driver);
-void pgbouncer_step_serve(struct pgbouncer_driver *driver);
+void pgbouncer_step_shorten_retry(struct pgbouncer_driver *driver);
+void pgbouncer_step_wait_served(struct pgbouncer_driver *driver);
 void pgbouncer_step_restore(struct pgbouncer_driver *driver);
 /* What has to be done off the path, once clients are served. */
 void pgbouncer_settle(struct pgbouncer_driver *driver);

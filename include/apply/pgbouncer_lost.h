@@ -11,24 +11,24 @@
 
 struct event_base;
 struct pgbouncer_ini;
-struct pgbouncer_lost;
+struct lost_databases;
 struct pgbouncer_table;
 
 /* Appends their names, ", " between them. Nothing where the output cannot be read. */
-void pgbouncer_lost_names(const char *output, const struct pgbouncer_ini *now, struct strbuf *out);
+void lost_databases_names(const char *output, const struct pgbouncer_ini *now, struct strbuf *out);
 
 /* `used`: clients are connected to one of them. `what`: which ones, how many, and what to do. */
-typedef void pgbouncer_lost_cb(bool used, const char *what, void *arg);
+typedef void lost_databases_cb(bool used, const char *what, void *arg);
 
 /* Asks PgBouncer who uses them. NULL: there are none, or the text cannot be read. Otherwise `cb` is
- * called once, never inside this call, and never after pgbouncer_lost_cancel(). */
-struct pgbouncer_lost *pgbouncer_lost_ask(struct event_base *base,
+ * called once, never inside this call, and never after lost_databases_cancel(). */
+struct lost_databases *lost_databases_ask(struct event_base *base,
                                           const struct config_target *target, const char *text,
-                                          size_t len, pgbouncer_lost_cb *cb, void *arg) MUST_CHECK;
-void pgbouncer_lost_cancel(struct pgbouncer_lost *lost);
+                                          size_t len, lost_databases_cb *cb, void *arg) MUST_CHECK;
+void lost_databases_cancel(struct lost_databases *lost);
 
 /* The words of the answer, SHOW POOLS; NULL with `err`: there was none. Returns `used`. */
-bool pgbouncer_lost_judge(const char *const *names, size_t count,
+bool lost_databases_judge(const char *const *names, size_t count,
                           const struct pgbouncer_table *pools, const struct err *err,
                           struct strbuf *out);
 

@@ -16,19 +16,17 @@
 
 /* False where PgBouncer's user may not read `file`, which is known where that user is this one: by
  * whose its unix socket is. */
-bool pgbouncer_next_reads(const struct pgbouncer_table *config, const char *file,
-                          struct err *err) MUST_CHECK;
+bool next_start_reads(const struct pgbouncer_table *config, const char *file,
+                      struct err *err) MUST_CHECK;
 
 /* False where auth_file is missing or cannot be read: `err` names file, line and what to do. *some:
  * there is an auth_user, who may let clients in without it. */
-bool pgbouncer_next_lets_in(const struct pgbouncer_table *config,
-                            const struct pgbouncer_main *found, bool *some,
-                            struct err *err) MUST_CHECK;
+bool next_start_lets_in(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
+                        bool *some, struct err *err) MUST_CHECK;
 
 /* Appends one line for each setting by which clients reach PgBouncer that is not what it runs with,
  * and returns how many. only_start: those only that a RELOAD does not change. */
-size_t pgbouncer_next_differs(const struct pgbouncer_table *config,
-                              const struct pgbouncer_main *found, bool only_start,
-                              struct strbuf *out);
+size_t next_start_differs(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
+                          bool only_start, struct strbuf *out);
 
 #endif

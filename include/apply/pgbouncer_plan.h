@@ -31,7 +31,7 @@ enum pgbouncer_step {
 	PGBOUNCER_IDLE,  /* as it should be, or nothing is wanted yet; the timer asks to re-read */
 	PGBOUNCER_WAIT,  /* after a failure */
 	PGBOUNCER_READ,  /* SHOW DATABASES */
-	PGBOUNCER_PAUSE, /* intent to disk, no new logins, PAUSE sent for each */
+	PGBOUNCER_PAUSE, /* record to disk, no new logins, PAUSE sent for each */
 	PGBOUNCER_UNLIMIT, /* SET max_db_connections back: new logins are allowed again */
 	PGBOUNCER_DRAIN,   /* until no server connection of what segue paused is left */
 	PGBOUNCER_PROBE,   /* not drained in good time: does the old primary answer at all? */
@@ -74,9 +74,9 @@ struct pgbouncer_facts {
 	                   * what differs while held is somebody's doing, and no move to come */
 	bool blocked; /* pgbouncer.ini would not load: RELOAD would reset settings in it, and drop
 	               * databases */
-	bool quicken_owed; /* hosts have changed or connections were cut since the last SET */
-	bool serve_owed;   /* clients were let go, and have not been seen to be served */
-	bool sweep_owed;
+	bool shorten_retry_owed; /* hosts have changed or connections were cut since the last SET */
+	bool serve_owed;         /* clients were let go, and have not been seen to be served */
+	bool cleanup_owed;
 	bool restore_due;
 };
 

@@ -9,9 +9,9 @@
 #include "apply/pgbouncer_intent.h"
 #include "base/err.h"
 
-/* Blocks for `timeout_ms` at most, on a loop of its own. On success none of the intent's databases
- * is paused any more, the intent is empty and its file gone. */
-bool pgbouncer_resume(const char *conninfo, struct pgbouncer_intent *intent, int64_t timeout_ms,
-                      struct err *err) MUST_CHECK;
+/* Blocks for `timeout_ms` at most, on a loop of its own. On success none of the record's databases
+ * is paused any more, the record is empty and its file gone. */
+bool pgbouncer_resume(const char *conninfo, struct pgbouncer_hold_record *record,
+                      int64_t timeout_ms, struct err *err) MUST_CHECK;
 
 #endif

@@ -17,17 +17,17 @@
  * backup, weight above 0), of [pgbouncer] a database. `address`: numeric, as inet_ntop(3) spells
  * it. True where that cannot be known, as with a server that has a host name, and where the target
  * has leads_to_primary = no. A text that cannot be read is an error, too. */
-bool sense_leads(const struct config_target *target, const char *text, size_t len,
-                 const char *address, uint16_t port, struct err *err) MUST_CHECK;
+bool text_check_leads(const struct config_target *target, const char *text, size_t len,
+                      const char *address, uint16_t port, struct err *err) MUST_CHECK;
 
 /* The same with all that there is to see, for a text of a new template: of [haproxy], the way from
- * each bind to the servers (haproxy_ways.h). */
-bool sense_judge(const struct config_target *target, const char *text, size_t len,
-                 const char *address, uint16_t port, struct err *err) MUST_CHECK;
+ * each bind to the servers (haproxy_routes.h). */
+bool text_check_judge(const struct config_target *target, const char *text, size_t len,
+                      const char *address, uint16_t port, struct err *err) MUST_CHECK;
 
 /* [haproxy]: no section of `before` that is still there has lost all its binds, or all its servers.
  * Both rendered with the same servers, by an old template and a new one. */
-bool sense_keeps(const struct config_target *target, const char *before, size_t before_len,
-                 const char *text, size_t len, struct err *err) MUST_CHECK;
+bool text_check_keeps(const struct config_target *target, const char *before, size_t before_len,
+                      const char *text, size_t len, struct err *err) MUST_CHECK;
 
 #endif

@@ -12,25 +12,27 @@
 #include "apply/haproxy_gate.h"
 #include "apply/haproxy_state.h"
 
-struct sweep;
+struct session_cleanup;
 
-struct sweep_result {
+struct session_cleanup_result {
 	unsigned ended;   /* sessions that were told to end */
 	unsigned waiting; /* of those, who waited in an old worker, where they would wait in vain */
 	unsigned left;    /* of those, still there when it gave up */
-	unsigned connecting; /* on their way to an address that was left: sweep again later */
+	unsigned connecting; /* on their way to an address that was left: cleanup again later */
 	const char *problem; /* "" or why a worker could not be asked; borrowed */
 };
 
-/* Called once, never inside sweep_start(), never after sweep_cancel(). */
-typedef void sweep_cb(const struct sweep_result *result, void *arg);
+/* Called once, never inside session_cleanup_start(), never after session_cleanup_cancel(). */
+typedef void session_cleanup_cb(const struct session_cleanup_result *result, void *arg);
 
 /* Right are the addresses of `desired`; a server that `live` has more in the same backends loses
  * all its sessions, as does one that is to be cut off. Both are read during the call only. `master`
  * may be NULL: no old workers. */
-struct sweep *sweep_start(struct haproxy_gate *socket, struct haproxy_gate *master,
-                          const struct haproxy_config *desired, const struct haproxy_live *live,
-                          sweep_cb *cb, void *arg) MUST_CHECK;
-void sweep_cancel(struct sweep *sweep);
+struct session_cleanup *session_cleanup_start(struct haproxy_queue *socket,
+                                              struct haproxy_queue *master,
+                                              const struct haproxy_config *desired,
+                                              const struct haproxy_live *live,
+                                              session_cleanup_cb *cb, void *arg) MUST_CHECK;
+void session_cleanup_cancel(struct session_cleanup *cleanup);
 
 #endif

@@ -11,7 +11,7 @@
 #include "config.h"
 
 struct event_base;
-struct saver;
+struct file_writer;
 struct target;
 struct target_hub; /* what targets share: one reload in flight per HAProxy, few connections per
                       socket */
@@ -29,14 +29,14 @@ struct desired {
 	const char *former; /* whom the proxy's files name as the primary, where the target has had
 	                       no text yet; copied. NULL: not known */
 	uint16_t former_port;
-	bool new_template; /* it is judged by all that there is to see (sense_judge()) */
+	bool new_template; /* it is judged by all that there is to see (text_check_judge()) */
 };
 
 struct target_hub *target_hub_create(struct event_base *base);
 void target_hub_destroy(struct target_hub *hub); /* after its targets */
 
 /* What makes files durable, for the targets and for who keeps more beside them. */
-struct saver *target_hub_saver(const struct target_hub *hub);
+struct file_writer *target_hub_saver(const struct target_hub *hub);
 
 /* `config` is borrowed until target_destroy(). `state_dir`: where the marker of a reload that is
  * still owed is kept. `changed` (may be NULL) is called when target_status() may have changed;
@@ -81,21 +81,21 @@ void target_status(const struct target *target, struct target_status *out);
 bool target_set_alarm(struct target *target, const char *alarm);
 
 /* Where clients are led. */
-struct target_place {
+struct target_endpoint {
 	char name[96];    /* "backend/server", or a PgBouncer database; cut where it is longer */
 	char address[96]; /* "10.0.0.1:5432", "[::1]:5432" */
 };
 
 #define TARGET_PLACES_MAX 8
-struct target_places {
-	struct target_place list[TARGET_PLACES_MAX];
+struct target_endpoints {
+	struct target_endpoint list[TARGET_PLACES_MAX];
 	size_t listed, count; /* count: of all, also of those that have no room in `list` */
 };
 
 /* What the text says, and what the proxy was last seen to do; servers in maintenance are left out.
  * Both stay empty where nothing is known: a file has no places. */
-void target_places(const struct target *target, struct target_places *desired,
-                   struct target_places *live);
+void target_endpoints(const struct target *target, struct target_endpoints *desired,
+                      struct target_endpoints *live);
 
 /* Its proxy is known to listen there itself; false of a HAProxy, whose text says it. */
 bool target_listens_at(const struct target *target, const char *address, uint16_t port);

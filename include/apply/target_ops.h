@@ -20,8 +20,8 @@ struct target_ops {
 	void (*hold)(struct target *target, int64_t episode, int64_t timeout_ms, bool dead);
 	void (*fence)(struct target *target, int64_t episode);
 	/* NULL: it has none */
-	void (*places)(const struct target *target, struct target_places *desired,
-	               struct target_places *live);
+	void (*places)(const struct target *target, struct target_endpoints *desired,
+	               struct target_endpoints *live);
 	/* NULL: it is not known of it */
 	bool (*listens_at)(const struct target *target, const char *address, uint16_t port);
 	void (*status)(const struct target *target, struct target_status *out);
@@ -73,8 +73,8 @@ void target_moved(struct target *target, const struct move *move);
 void target_failed(struct target *target);
 
 /* For `places`. The address is written with its port, in brackets where it is IPv6. */
-void target_add_place(struct target_places *places, const char *name, const char *address,
-                      uint16_t port);
+void target_add_endpoint(struct target_endpoints *places, const char *name, const char *address,
+                         uint16_t port);
 
 /* The marker's number (a pid, or 0); -1: there is none. */
 int64_t target_marker_read(const struct target *target);

@@ -10,14 +10,14 @@
 struct notify;
 
 /* NULL where NOTIFY_SOCKET is not set, or libsystemd cannot be had, which is logged. */
-struct notify *notify_open(void) MUST_CHECK;
-void notify_close(struct notify *notify);
+struct notify *systemd_open(void) MUST_CHECK;
+void systemd_close(struct notify *notify);
 
 /* "READY=1", "STOPPING=1", "STATUS=...", "WATCHDOG=1"; several are separated by line ends. */
-void notify_send(const struct notify *notify, const char *state);
-void notify_reloading(const struct notify *notify); /* with the time that it wants */
+void systemd_send(const struct notify *notify, const char *state);
+void systemd_reloading(const struct notify *notify); /* with the time that it wants */
 
 /* How often systemd wants to hear WATCHDOG=1 from this very process, microseconds; 0: never. */
-uint64_t notify_watchdog_us(const struct notify *notify) MUST_CHECK;
+uint64_t systemd_watchdog_us(const struct notify *notify) MUST_CHECK;
 
 #endif

@@ -40,29 +40,30 @@ struct found_section {
 	const struct found_section *frontend; /* of a backend: where its clients come in */
 };
 
-struct found_haproxy {
+struct haproxy_survey {
 	struct found_section *sections;
 	size_t section_count;
 	struct found_socket *sockets;
 	size_t socket_count;
 	char *global_file; /* of the first global section; NULL: there is none */
 	bool has_hard_stop;
-	struct found_section *rw, *ro; /* NULL: none; set by found_haproxy_judge() */
+	struct found_section *rw, *ro; /* NULL: none; set by haproxy_survey_judge() */
 };
 
-/* Adds a file's text; found_haproxy_free() after a failure, too. Errors read "FILE line N: ...". */
-bool found_haproxy_add(struct found_haproxy *found, const char *file, const char *text, size_t len,
-                       struct err *err) MUST_CHECK;
+/* Adds a file's text; haproxy_survey_free() after a failure, too. Errors read "FILE line N: ...".
+ */
+bool haproxy_survey_add(struct haproxy_survey *found, const char *file, const char *text,
+                        size_t len, struct err *err) MUST_CHECK;
 
 /* After the last file: which section is PostgreSQL's, for writing and for reading. */
-void found_haproxy_judge(struct found_haproxy *found);
+void haproxy_survey_judge(struct haproxy_survey *found);
 
 /* A backend or listen section whose servers are PostgreSQL's. */
 bool found_section_is_postgres(const struct found_section *section);
 
 /* The first one with level admin; else the first one; NULL: none. */
-const struct found_socket *found_haproxy_socket(const struct found_haproxy *found);
+const struct found_socket *haproxy_survey_socket(const struct haproxy_survey *found);
 
-void found_haproxy_free(struct found_haproxy *found);
+void haproxy_survey_free(struct haproxy_survey *found);
 
 #endif

@@ -14,7 +14,7 @@ struct haproxy_plan {
 	struct init_plan *plan;
 	struct debian_haproxy debian;
 	struct haproxy_files files; /* all that HAProxy reads; the main one first */
-	struct found_haproxy found;
+	struct haproxy_survey found;
 	const char *main_file;
 	bool is_debians;   /* the main file is the one that Debian's unit loads */
 	char *folder;      /* where segue's file is to be */

@@ -8,9 +8,9 @@
 #define MARK "FILL IN"
 
 /* `what` is what the comment says behind the mark, on one line. */
-typedef void marks_cb(unsigned line, const char *key, const char *what, void *arg);
+typedef void fill_in_cb(unsigned line, const char *key, const char *what, void *arg);
 
 /* Calls back for each marked key of the text whose value is still empty; returns how many. */
-size_t marks_find(const char *text, marks_cb *cb, void *arg);
+size_t fill_in_find(const char *text, fill_in_cb *cb, void *arg);
 
 #endif

@@ -1,9 +1,10 @@
-/* The ballot: from what all servers of a cluster said, and what the store says, to what a publisher
- * is to write, if anything. Pure: no I/O, no clock of its own; it remembers only what it was told.
+/* The decider: from what all servers of a cluster said, and what the store says, to what a
+ * publisher is to write, if anything. Pure: no I/O, no clock of its own; it remembers only what it
+ * was told.
  *
- * A ballot is told each round of observations once (ballot_observe), and asked for an opinion as
- * often as the store is read (ballot_form): a publisher that lost a compare-and-set forms it anew
- * on what the store says then. */
+ * A decider is told each round of observations once (decider_observe), and asked for an decision as
+ * often as the store is read (publish_decide): a publisher that lost a compare-and-set forms it
+ * anew on what the store says then. */
 #ifndef SEGUE_PUBLISHER_BALLOT_H
 #define SEGUE_PUBLISHER_BALLOT_H
 
@@ -15,13 +16,13 @@
 #include "topology.h"
 #include "verify/server.h"
 
-#define BALLOT_TIME_MAX   64 /* as struct topology's promoted_at */
-#define BALLOT_REASON_MAX 640
+#define PUBLISH_TIME_MAX   64 /* as struct topology's promoted_at */
+#define PUBLISH_REASON_MAX 640
 
-enum sighting_role { SIGHTING_ROLE_UNKNOWN, SIGHTING_PRIMARY, SIGHTING_STANDBY, SIGHTING_WITNESS };
+enum node_role { NODE_ROLE_UNKNOWN, NODE_PRIMARY, NODE_STANDBY, NODE_WITNESS };
 
 /* One server in one round. */
-struct sighting {
+struct node_state {
 	char name[TOPOLOGY_NAME_MAX]; /* repmgr's node name, or the configured one; may be "" */
 	char host[TOPOLOGY_HOST_MAX]; /* with the port, what names it where `name` is "" */
 	uint16_t port;
@@ -32,42 +33,42 @@ struct sighting {
 	int64_t lsn;      /* written, or replayed by a standby; bytes; -1: not known */
 	char system_identifier[32];
 	/* What repmgr's tables say: of the server itself as anybody has it, ... */
-	enum sighting_role role;
+	enum node_role role;
 	bool inactive;
 	/* ... and the latest successful promotion in this server's own event table. */
 	char promoted_name[TOPOLOGY_NAME_MAX];
-	char promoted_at[BALLOT_TIME_MAX]; /* ISO 8601 UTC; "": none */
+	char promoted_at[PUBLISH_TIME_MAX]; /* ISO 8601 UTC; "": none */
 };
 
-enum ballot_store_state {
-	BALLOT_STORE_ABSENT,
-	BALLOT_STORE_INVALID, /* there is something that is no topology */
-	BALLOT_STORE_VALUE,
+enum stored_state {
+	STORED_ABSENT,
+	STORED_INVALID, /* there is something that is no topology */
+	STORED_VALUE,
 };
 
-struct ballot_store {
-	enum ballot_store_state state;
+struct stored_value {
+	enum stored_state state;
 	const struct topology *topology; /* VALUE */
 	const char *seen_by; /* VALUE: another publisher, present in the store, that sees the
 	                        primary of it take writes; NULL: none does, as far as is known */
 };
 
-enum ballot_verdict {
-	VERDICT_SAME,         /* the store says what is so */
-	VERDICT_WAIT,         /* it does not, but nothing may be written (yet): `reason` */
-	VERDICT_PUBLISH,      /* write `topology` */
-	VERDICT_PUBLISH_NULL, /* write `topology`, which has no primary */
-	VERDICT_ALARM,        /* a person has to look */
-	VERDICT_BLIND,        /* no server can be seen */
+enum publish_action {
+	PUBLISH_DO_SAME,         /* the store says what is so */
+	PUBLISH_DO_WAIT,         /* it does not, but nothing may be written (yet): `reason` */
+	PUBLISH_DO_PUBLISH,      /* write `topology` */
+	PUBLISH_DO_PUBLISH_NULL, /* write `topology`, which has no primary */
+	PUBLISH_DO_ALARM,        /* a person has to look */
+	PUBLISH_DO_BLIND,        /* no server can be seen */
 };
 
-struct opinion {
-	enum ballot_verdict verdict;
+struct publish_decision {
+	enum publish_action action;
 	struct topology topology; /* PUBLISH, PUBLISH_NULL, SAME; else empty */
-	char reason[BALLOT_REASON_MAX];
+	char reason[PUBLISH_REASON_MAX];
 };
 
-struct ballot_rules {
+struct publish_rules {
 	const char *publisher; /* goes into the topology; borrowed, as the next one */
 	const char *cluster;   /* goes into the command lines that reasons end with */
 	unsigned null_after;   /* rounds without a primary before null is published */
@@ -76,35 +77,35 @@ struct ballot_rules {
 	int64_t null_hold_us;  /* for so long a person's null is respected */
 };
 
-struct ballot;
+struct decider;
 
-struct ballot *ballot_create(const struct ballot_rules *rules) MUST_CHECK;
-void ballot_destroy(struct ballot *ballot);
+struct decider *decider_create(const struct publish_rules *rules) MUST_CHECK;
+void decider_destroy(struct decider *decider);
 
 /* A round is over. `wall`: the same moment as `now_us` in ISO 8601 UTC. Servers that are not among
- * the sightings any more are forgotten. */
-void ballot_observe(struct ballot *ballot, const struct sighting *sightings, size_t count,
-                    const struct ballot_store *store, int64_t now_us, const char *wall);
+ * the states any more are forgotten. */
+void decider_observe(struct decider *decider, const struct node_state *states, size_t count,
+                     const struct stored_value *store, int64_t now_us, const char *wall);
 
-/* The store was read: a person's word in it counts from now on. To be told before ballot_form(),
+/* The store was read: a person's word in it counts from now on. To be told before publish_decide(),
  * each time. True: a person has named the primary, which is news; *floor_before is then the lowest
  * timeline that a primary might have had until now. */
-bool ballot_hear(struct ballot *ballot, const struct ballot_store *store, int64_t now_us,
-                 int64_t *floor_before);
+bool decider_hear(struct decider *decider, const struct stored_value *store, int64_t now_us,
+                  int64_t *floor_before);
 
-/* `out` is initialised by the call, and the caller's to end with opinion_fini(). */
-void ballot_form(const struct ballot *ballot, const struct ballot_store *store, int64_t now_us,
-                 struct opinion *out);
-void opinion_fini(struct opinion *opinion);
+/* `out` is initialised by the call, and the caller's to end with publish_decision_fini(). */
+void publish_decide(const struct decider *decider, const struct stored_value *store, int64_t now_us,
+                    struct publish_decision *out);
+void publish_decision_fini(struct publish_decision *decision);
 
-/* The opinion was written. Where somebody else takes back what only absence speaks for (a null, a
+/* The decision was written. Where somebody else takes back what only absence speaks for (a null, a
  * standby that dropped out), they see more than this one, which then does not insist. */
-void ballot_written(struct ballot *ballot, const struct opinion *opinion);
+void decider_written(struct decider *decider, const struct publish_decision *decision);
 
-unsigned ballot_rounds_blind(const struct ballot *ballot); /* since a server answered */
+unsigned decider_rounds_blind(const struct decider *decider); /* since a server answered */
 
 /* A line for each server: for --dry-run and the log of an alarm. */
-void ballot_describe(const struct ballot *ballot, struct strbuf *out);
-const char *verdict_name(enum ballot_verdict verdict);
+void decider_describe(const struct decider *decider, struct strbuf *out);
+const char *publish_action_name(enum publish_action action);
 
 #endif

@@ -12,24 +12,25 @@
 
 /* The next string of a comma separated list that the configuration has let pass; the caller frees
  * it. NULL at the end. */
-char *nodes_next(const char **list) MUST_CHECK;
+char *conninfo_list_next(const char **list) MUST_CHECK;
 
 /* Where a string leads to, and with which settings. */
-struct nodes_target {
+struct conninfo_target {
 	struct member member; /* host and port; the address where the host is one, or hostaddr */
 	char *conninfo;       /* keyword=value pairs: both strings, without the server */
 };
 
-enum nodes_precedence {
-	NODES_OWN_FIRST,    /* what the string says counts, then what is common: `nodes` */
-	NODES_COMMON_FIRST, /* the other way round, but for the server: repmgr's, who is not segue
-	                     */
+enum conninfo_precedence {
+	CONNINFO_OWN_FIRST,    /* what the string says counts, then what is common: `nodes` */
+	CONNINFO_COMMON_FIRST, /* the other way round, but for the server: repmgr's, who is not
+	                        * segue
+	                        */
 };
 
 /* Refuses what a proxy could not be led to: no host, a socket's folder, several hosts. */
-bool nodes_parse(const struct libpq *pq, const char *common, const char *conninfo,
-                 enum nodes_precedence precedence, struct nodes_target *out,
-                 struct err *err) MUST_CHECK;
-void nodes_target_fini(struct nodes_target *target);
+bool conninfo_target_parse(const struct libpq *pq, const char *common, const char *conninfo,
+                           enum conninfo_precedence precedence, struct conninfo_target *out,
+                           struct err *err) MUST_CHECK;
+void conninfo_target_fini(struct conninfo_target *target);
 
 #endif

@@ -18,7 +18,7 @@ struct observe;
 
 /* Borrowed until the callback returns. */
 struct observation {
-	const struct sighting *sightings;
+	const struct node_state *states;
 	size_t count;
 	int64_t asked_us; /* when the oldest answer among them was asked for, or the round began */
 	enum {

@@ -9,36 +9,36 @@
 
 struct event_base;
 struct resolver;
-struct peer;
+struct node;
 
-enum peer_event {
-	PEER_TOLD, /* what was asked has come to its end */
-	PEER_LOST, /* the connection has ended while nothing was asked */
+enum node_event {
+	NODE_TOLD, /* what was asked has come to its end */
+	NODE_LOST, /* the connection has ended while nothing was asked */
 };
 
-/* Never inside a call from the left. The peer is not to be destroyed in it. */
-typedef void peer_cb(enum peer_event event, void *arg);
+/* Never inside a call from the left. The node is not to be destroyed in it. */
+typedef void node_cb(enum node_event event, void *arg);
 
-struct peer_options {
+struct node_options {
 	struct event_base *base;
 	const struct libpq *pq;
 	struct resolver *resolver;
-	const struct inquiry *inquiry;
+	const struct node_query *node_query;
 	int64_t timeout_ms; /* for one question, with all that it needs */
-	peer_cb *cb;
+	node_cb *cb;
 	void *arg;
 };
 
 /* What is borrowed in the options has to outlive it; `target` is copied. */
-struct peer *peer_create(const struct peer_options *options,
-                         const struct nodes_target *target) MUST_CHECK;
-void peer_destroy(struct peer *peer); /* NULL is fine */
+struct node *node_create(const struct node_options *options,
+                         const struct conninfo_target *target) MUST_CHECK;
+void node_destroy(struct node *node); /* NULL is fine */
 
-void peer_ask(struct peer *peer); /* nothing new while it is being asked */
-bool peer_is_asked(const struct peer *peer);
+void node_ask(struct node *node); /* nothing new while it is being asked */
+bool node_is_asked(const struct node *node);
 
 /* Class, problem, asked_us and answered_us are those of the last question that has ended; the rest
  * is of the last one that was ANSWERED. */
-const struct inquiry_answer *peer_answer(const struct peer *peer);
+const struct node_query_answer *node_answer(const struct node *node);
 
 #endif

@@ -1,8 +1,8 @@
-/* Publishing: the master znode by compare-and-set, on the version that the opinion was formed on.
+/* Publishing: the master znode by compare-and-set, on the version that the decision was formed on.
  *
- * One run reads the znode, has the caller form an opinion on it, and writes if that says so. What
+ * One run reads the znode, has the caller form an decision on it, and writes if that says so. What
  * was read last, while the store is known to have it still, may be written upon without another
- * read. Who loses the race reads again and forms the opinion anew; nothing is ever written twice
+ * read. Who loses the race reads again and forms the decision anew; nothing is ever written twice
  * unread. */
 #ifndef SEGUE_PUBLISHER_PUBLISH_H
 #define SEGUE_PUBLISHER_PUBLISH_H
@@ -26,8 +26,8 @@ struct publish_store {
 };
 
 enum publish_result {
-	PUBLISH_WRITTEN,   /* the store has the opinion's topology, and this publisher wrote it */
-	PUBLISH_NOTHING,   /* the opinion is not to write; also when another one was faster */
+	PUBLISH_WRITTEN,   /* the store has the decision's topology, and this publisher wrote it */
+	PUBLISH_NOTHING,   /* the decision is not to write; also when another one was faster */
 	PUBLISH_CONTENDED, /* others write all the time: given up until the next run */
 	PUBLISH_FAILED,    /* `problem`; whether the store was written may not be known */
 };
@@ -35,14 +35,16 @@ enum publish_result {
 /* Borrowed until the callback returns. */
 struct publish_outcome {
 	enum publish_result result;
-	const struct opinion *opinion; /* the last one formed; NULL: none, the read failed */
-	const char *problem;           /* FAILED, CONTENDED */
-	int64_t mzxid;                 /* WRITTEN: of the write, when known; else 0 */
+	const struct publish_decision
+	    *decision;       /* the last one formed; NULL: none, the read failed */
+	const char *problem; /* FAILED, CONTENDED */
+	int64_t mzxid;       /* WRITTEN: of the write, when known; else 0 */
 	unsigned races_lost;
 };
 
-/* Forms the opinion on what the store says now, perhaps several times a run; publish ends it. */
-typedef void publish_form_cb(const struct ballot_store *store, struct opinion *out, void *arg);
+/* Forms the decision on what the store says now, perhaps several times a run; publish ends it. */
+typedef void publish_form_cb(const struct stored_value *store, struct publish_decision *out,
+                             void *arg);
 /* A run is over; a new one may be started. */
 typedef void publish_done_cb(const struct publish_outcome *outcome, void *arg);
 

@@ -1,5 +1,5 @@
 /* A publisher: one [publisher] section at work. It observes the servers each interval, sooner when
- * something happens, forms its opinion, and writes the master znode when that says so; while it
+ * something happens, forms its decision, and writes the master znode when that says so; while it
  * sees anything, it keeps its presence in the store. */
 #ifndef SEGUE_PUBLISHER_PUBLISHER_H
 #define SEGUE_PUBLISHER_PUBLISHER_H
@@ -15,12 +15,12 @@ struct event_base;
 struct resolver;
 struct publisher;
 
-/* One round and what came of it in the store; `store_read`: the opinion was formed on what is
+/* One round and what came of it in the store; `store_read`: the decision was formed on what is
  * there. Borrowed until the callback returns. */
 struct publisher_word {
 	enum publish_result result;
 	bool store_read;
-	enum ballot_verdict verdict;
+	enum publish_action action;
 	const char *reason;
 	const char *text;    /* of the znode, to be written or written; "": nothing is */
 	const char *problem; /* of the store; NULL: none */

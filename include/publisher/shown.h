@@ -7,11 +7,11 @@
 #include "publisher/ballot.h"
 
 /* Nothing in it changes with every transaction, as each change is a write. The caller's to free. */
-char *shown_encode(const char *publisher, const struct sighting *sightings,
-                   size_t count) MUST_CHECK;
+char *seen_nodes_encode(const char *publisher, const struct node_state *states,
+                        size_t count) MUST_CHECK;
 
 /* Does it show the primary of the topology taking writes, on its timeline or a later one? Bytes
  * that are no such document show nothing. */
-bool shown_has_primary(const char *data, size_t size, const struct topology *topology);
+bool seen_nodes_has_primary(const char *data, size_t size, const struct topology *topology);
 
 #endif

@@ -8,7 +8,7 @@
 
 #include "verify/server.h"
 
-struct verdict {
+struct connect_failure {
 	enum server_class class;
 	bool cut;  /* the other end hung up without a word: once, it may be a crash in progress */
 	bool shut; /* 57P03: it lets nobody in now, as it starts or shuts down */
@@ -23,11 +23,11 @@ struct classify_failure {
 	bool started;
 	bool spoke;
 };
-void classify_failure(const struct classify_failure *failure, struct verdict *out);
+void classify_failure(const struct classify_failure *failure, struct connect_failure *out);
 
 /* How a question failed on a connection that lives: most codes are about the question. `sqlstate`
  * may be NULL. */
-void classify_error(const char *sqlstate, const char *message, struct verdict *out);
+void classify_error(const char *sqlstate, const char *message, struct connect_failure *out);
 
 /* It is worth asking the same again: a conflict with recovery, a cancel. */
 bool classify_may_pass(const char *sqlstate);

@@ -9,9 +9,9 @@
 #include "watch/zk_write.h"
 
 struct event_base;
-struct presence;
+struct zk_ephemeral;
 
-struct presence_options {
+struct zk_ephemeral_options {
 	struct event_base *base;
 	struct zk *zk; /* has to outlive it */
 	enum zk_acl acl;
@@ -19,21 +19,21 @@ struct presence_options {
 	const char *who;  /* "publisher", "sidecar": for the log; static */
 };
 
-/* Nothing is there before the first presence_show(). */
-struct presence *presence_create(const struct presence_options *options) MUST_CHECK;
+/* Nothing is there before the first zk_ephemeral_show(). */
+struct zk_ephemeral *zk_ephemeral_create(const struct zk_ephemeral_options *options) MUST_CHECK;
 
 /* The znode is left to the session, as another presence may take it over: zk_end() ends both. */
-void presence_destroy(struct presence *presence);
+void zk_ephemeral_destroy(struct zk_ephemeral *presence);
 
-/* As presence_destroy(), and asks the store to delete the znode, if this session made it. Nobody
- * waits for the answer; zk_destroy() after it still sends what can be sent. */
-void presence_leave(struct presence *presence);
+/* As zk_ephemeral_destroy(), and asks the store to delete the znode, if this session made it.
+ * Nobody waits for the answer; zk_destroy() after it still sends what can be sent. */
+void zk_ephemeral_leave(struct zk_ephemeral *presence);
 
 /* From now on the znode is to be there, with this text (copied). The same text costs nothing. */
-void presence_show(struct presence *presence, const char *text);
-void presence_hide(struct presence *presence);
+void zk_ephemeral_show(struct zk_ephemeral *presence, const char *text);
+void zk_ephemeral_hide(struct zk_ephemeral *presence);
 
 /* It is in the store as wanted, as far as is known. */
-bool presence_settled(const struct presence *presence);
+bool zk_ephemeral_settled(const struct zk_ephemeral *presence);
 
 #endif

@@ -10,9 +10,9 @@
 #include "base/strbuf.h"
 #include "watch/zk.h"
 
-struct roster;
+struct zk_children;
 
-struct roster_member {
+struct zk_child {
 	char *name, *path;
 	enum zk_node_state state;
 	int64_t mzxid;
@@ -20,24 +20,24 @@ struct roster_member {
 	size_t size;           /* the true one */
 	struct strbuf data;    /* empty when it is larger than was asked for */
 	struct strbuf problem; /* why it cannot be read; empty: it can */
-	/* for the roster alone */
-	struct roster *roster;
+	/* for the children alone */
+	struct zk_children *children;
 	struct zk_node *node;
 	bool stays;
 };
 
-typedef void roster_cb(void *arg); /* something is different: look */
+typedef void zk_children_cb(void *arg); /* something is different: look */
 
-struct roster *roster_create(struct zk *zk, const char *parent, size_t max_size, roster_cb *cb,
-                             void *arg) MUST_CHECK;
-void roster_destroy(struct roster *roster);
+struct zk_children *zk_children_create(struct zk *zk, const char *parent, size_t max_size,
+                                       zk_children_cb *cb, void *arg) MUST_CHECK;
+void zk_children_destroy(struct zk_children *children);
 
 /* Names and bytes of all are known, on the present connection. */
-bool roster_known(const struct roster *roster);
+bool zk_children_known(const struct zk_children *children);
 
 /* Why the names cannot be read, or NULL. Borrowed, as the members are, until the next loop
  * iteration. The order is that of the names. */
-const char *roster_problem(const struct roster *roster);
-const struct roster_member *const *roster_members(const struct roster *roster, size_t *count);
+const char *zk_children_problem(const struct zk_children *children);
+const struct zk_child *const *zk_children_list(const struct zk_children *children, size_t *count);
 
 #endif

@@ -12,19 +12,19 @@
 #include "watch/layout.h"
 
 struct event_base;
-struct scope;
+struct patroni_keys;
 struct zk;
 
-enum scope_state {
-	SCOPE_UNREACHABLE, /* there is no connection to the store now */
-	SCOPE_ABSENT,      /* there is no such znode */
-	SCOPE_DENIED,      /* what has to be read may not be; `problem` says it */
-	SCOPE_READ,        /* `keys` are what the store says; it may be none */
+enum patroni_keys_state {
+	PATRONI_KEYS_UNREACHABLE, /* there is no connection to the store now */
+	PATRONI_KEYS_ABSENT,      /* there is no such znode */
+	PATRONI_KEYS_DENIED,      /* what has to be read may not be; `problem` says it */
+	PATRONI_KEYS_READ,        /* `keys` are what the store says; it may be none */
 };
 
 /* Borrowed until the callback returns. */
-struct scope_fact {
-	enum scope_state state;
+struct patroni_keys_fact {
+	enum patroni_keys_state state;
 	const struct layout_patroni *keys;
 	int64_t zxid; /* READ: of the newest change; never goes back while the store does not */
 	int64_t notified_us; /* of the first change that this tells of */
@@ -33,15 +33,15 @@ struct scope_fact {
 };
 
 /* Of the children of a znode: is one of them a key that every scope of Patroni's has? */
-bool scope_has_keys(char *const *names, size_t count);
+bool patroni_keys_has_keys(char *const *names, size_t count);
 
 /* Appends them sorted and escaped, ", " between them, as many as a person would read. */
-void scope_append_names(struct strbuf *out, char *const *names, size_t count);
+void patroni_keys_append_names(struct strbuf *out, char *const *names, size_t count);
 
-/* Never called inside scope_watch(), nor for a change that leaves everything as it was. */
-typedef void scope_cb(const struct scope_fact *fact, void *arg);
-struct scope *scope_watch(struct zk *zk, struct event_base *base, const char *path, scope_cb *cb,
-                          void *arg) MUST_CHECK;
-void scope_unwatch(struct scope *scope);
+/* Never called inside patroni_keys_watch(), nor for a change that leaves everything as it was. */
+typedef void patroni_keys_cb(const struct patroni_keys_fact *fact, void *arg);
+struct patroni_keys *patroni_keys_watch(struct zk *zk, struct event_base *base, const char *path,
+                                        patroni_keys_cb *cb, void *arg) MUST_CHECK;
+void patroni_keys_unwatch(struct patroni_keys *scope);
 
 #endif

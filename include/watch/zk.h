@@ -2,7 +2,7 @@
  * loop.
  *
  * A node watched here is re-read on every change, every (re)connect and session, and slowly as a
- * safety net; the session's own reads are its liveness probe, so that a server that swallows
+ * safety net; the session's own reads are its pg_ping probe, so that a server that swallows
  * packets is left within seconds. Facts that shape this: libzookeeper-st 3.8's cursor bug with even
  * host counts (ZOOKEEPER-2466), no watch from awget on an absent node, watches lost on expiry. */
 #ifndef SEGUE_WATCH_ZK_H

@@ -26,7 +26,7 @@
 enum file_state {
 	FILE_IDLE,
 	FILE_CHECKING,   /* the new file is staged, check_command runs */
-	FILE_COMMITTING, /* the saver puts it in place; nothing else is staged meanwhile */
+	FILE_COMMITTING, /* the file_writer puts it in place; nothing else is staged meanwhile */
 	FILE_RELOADING,  /* reload_command has been asked for */
 	FILE_WAITING,    /* after a failure, until the timer or a new text */
 };

@@ -1,7 +1,7 @@
 /* The HAProxy target: takes texts from the left, keeps the history of each, and lets the halves
- * (haproxy_sync.c, haproxy_persist.c) work until proxy and file agree with it; haproxy_hold.c is
- * for the time without a primary. A text that cannot
- * be read as HAProxy would read it is refused, and the one before it stays. */
+ * (haproxy_runtime.c, haproxy_config_file.c) work until proxy and file agree with it;
+ * haproxy_hold.c is for the time without a primary. A text that cannot be read as HAProxy would
+ * read it is refused, and the one before it stays. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,12 +19,13 @@ static struct haproxy_driver *driver_of(struct target *target)
 
 static bool in_sync(const struct haproxy_driver *driver)
 {
-	const struct haproxy_sync *sync = &driver->sync;
+	const struct haproxy_runtime *runtime = &driver->runtime;
 
-	return driver->generation != 0 && sync->known && sync->down_ms == 0 &&
-	       sync->confirmed == driver->wish && sync->needs.len == 0 && sync->level == NULL &&
-	       !sync->sweep_due && *haproxy_sync_unfit(driver) == '\0' &&
-	       driver->hold.door == DOOR_OPEN && haproxy_persist_done(driver);
+	return driver->generation != 0 && runtime->known && runtime->down_ms == 0 &&
+	       runtime->confirmed == driver->desired_seq && runtime->needs.len == 0 &&
+	       runtime->level == NULL && !runtime->cleanup_due &&
+	       *haproxy_runtime_unfit(driver) == '\0' && driver->hold.state == HOLD_OPEN &&
+	       haproxy_config_file_done(driver);
 }
 
 static void tell_when_done(struct haproxy_driver *driver)
@@ -44,9 +45,9 @@ void haproxy_reconcile(struct haproxy_driver *driver)
 {
 	if (driver->generation == 0)
 		return;
-	haproxy_sync_reconcile(driver);
+	haproxy_runtime_reconcile(driver);
 	haproxy_hold_settle(driver);
-	haproxy_persist_reconcile(driver);
+	haproxy_config_file_reconcile(driver);
 	tell_when_done(driver);
 	target_changed(&driver->target);
 }
@@ -85,10 +86,10 @@ static void replace_text(struct haproxy_driver *driver, const struct desired *de
 	driver->text = xstrndup(desired->text, desired->len);
 	driver->len = desired->len;
 	driver->generation++;
-	driver->wish++;
+	driver->desired_seq++;
 	start_watch(driver, desired);
-	haproxy_sync_new_wish(driver, same);
-	haproxy_persist_new_text(driver);
+	haproxy_runtime_desired_changed(driver, same);
+	haproxy_config_file_new_text(driver);
 }
 
 static void take_primary(struct haproxy_driver *driver, const struct desired *desired)
@@ -104,7 +105,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	struct haproxy_driver *driver = driver_of(target);
 	bool same = driver->generation != 0 && desired->len == driver->len &&
 	            memcmp(desired->text, driver->text, driver->len) == 0;
-	bool closed = driver->hold.door != DOOR_OPEN;
+	bool closed = driver->hold.state != HOLD_OPEN;
 	struct haproxy_config config;
 
 	if (!same && !haproxy_config_parse(desired->text, desired->len, &config, err))
@@ -170,40 +171,40 @@ static bool follow(struct target *target, const struct desired *desired)
 	return found && set_desired(target, &next, &ignored);
 }
 
-static const char *sync_step(enum sync_state state)
+static const char *sync_step(enum runtime_state state)
 {
 	switch (state) {
-	case SYNC_IDLE:
+	case RUNTIME_IDLE:
 		return "idle";
-	case SYNC_READING:
+	case RUNTIME_READING:
 		return "reading";
-	case SYNC_PUSHING:
+	case RUNTIME_PUSHING:
 		return "pushing";
-	case SYNC_SWEEPING:
+	case RUNTIME_CLEANING:
 		return "sweeping";
-	case SYNC_WAITING:
+	case RUNTIME_WAITING:
 		return "waiting";
 	}
 	return "?";
 }
 
 /* "" while there is nothing to do. */
-static const char *persist_step(enum persist_state state)
+static const char *persist_step(enum config_file_state state)
 {
 	switch (state) {
-	case PERSIST_IDLE:
+	case CONFIG_FILE_IDLE:
 		return "";
-	case PERSIST_CHECKING:
+	case CONFIG_FILE_CHECKING:
 		return "checking";
-	case PERSIST_COMMITTING:
+	case CONFIG_FILE_COMMITTING:
 		return "committing";
-	case PERSIST_RELOADING:
+	case CONFIG_FILE_RELOADING:
 		return "reloading";
-	case PERSIST_CONFIRMING:
+	case CONFIG_FILE_CONFIRMING:
 		return "confirming the reload";
-	case PERSIST_FALLING_BACK:
+	case CONFIG_FILE_FALLING_BACK:
 		return "falling back to an earlier file";
-	case PERSIST_WAITING:
+	case CONFIG_FILE_WAITING:
 		return "waiting";
 	}
 	return "?";
@@ -211,36 +212,36 @@ static const char *persist_step(enum persist_state state)
 
 static const char *current_step(const struct haproxy_driver *driver)
 {
-	const char *persist = persist_step(driver->persist.state);
+	const char *file = persist_step(driver->file.state);
 
-	switch (driver->hold.door) {
-	case DOOR_OPEN:
-		return *persist != '\0' && driver->sync.state == SYNC_IDLE
-		           ? persist
-		           : sync_step(driver->sync.state);
-	case DOOR_HELD:
+	switch (driver->hold.state) {
+	case HOLD_OPEN:
+		return *file != '\0' && driver->runtime.state == RUNTIME_IDLE
+		           ? file
+		           : sync_step(driver->runtime.state);
+	case HOLD_HELD:
 		return "holding";
-	case DOOR_FENCED:
+	case HOLD_FENCED:
 		return "fenced";
-	case DOOR_FOUND:
+	case HOLD_RECOVERED:
 		return "found closed";
-	case DOOR_OPENING:
+	case HOLD_OPENING:
 		return "opening";
 	}
 	return "?";
 }
 
-static const char *door_problem(enum haproxy_door door)
+static const char *door_problem(enum haproxy_hold_state state)
 {
-	switch (door) {
-	case DOOR_OPEN:
+	switch (state) {
+	case HOLD_OPEN:
 		return "";
-	case DOOR_HELD:
+	case HOLD_HELD:
 		return "no primary: clients are held until one is named, or hold_timeout is over";
-	case DOOR_FENCED:
+	case HOLD_FENCED:
 		return "no primary: fenced until one is named";
-	case DOOR_FOUND:
-	case DOOR_OPENING:
+	case HOLD_RECOVERED:
+	case HOLD_OPENING:
 		return "an earlier life of segue has left it held or fenced";
 	}
 	return "?";
@@ -249,13 +250,13 @@ static const char *door_problem(enum haproxy_door door)
 /* What leads nowhere is no place: disabled in the text, or in maintenance of whatever kind. */
 #define MAINTENANCE_BITS (1U | 2U | 4U | 32U)
 
-static void add_place(struct target_places *places, const char *backend, const char *server,
+static void add_place(struct target_endpoints *places, const char *backend, const char *server,
                       const char *address, uint16_t port)
 {
 	char name[sizeof(places->list[0].name)];
 
 	snprintf(name, sizeof(name), "%s/%s", backend, server);
-	target_add_place(places, name, address, port);
+	target_add_endpoint(places, name, address, port);
 }
 
 static bool is_ours(const struct haproxy_driver *driver, const char *backend)
@@ -266,12 +267,12 @@ static bool is_ours(const struct haproxy_driver *driver, const char *backend)
 	return false;
 }
 
-static void places(const struct target *target, struct target_places *desired,
-                   struct target_places *live)
+static void places(const struct target *target, struct target_endpoints *desired,
+                   struct target_endpoints *live)
 {
 	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
 	const struct haproxy_config *config = &driver->config;
-	const struct haproxy_live *shown = &driver->sync.live;
+	const struct haproxy_live *shown = &driver->runtime.live;
 
 	if (driver->generation == 0)
 		return;
@@ -282,7 +283,7 @@ static void places(const struct target *target, struct target_places *desired,
 			add_place(desired, server->backend, server->name, server->address,
 			          server->port);
 	}
-	for (size_t i = 0; driver->sync.known && i < shown->count; i++) {
+	for (size_t i = 0; driver->runtime.known && i < shown->count; i++) {
 		const struct haproxy_live_server *server = &shown->servers[i];
 
 		if ((server->admin & MAINTENANCE_BITS) == 0 && is_ours(driver, server->backend))
@@ -299,8 +300,8 @@ static const char *out_of_reach(const struct haproxy_driver *driver)
 {
 	int64_t open_ms = (clock_now_us() - driver->hold.turned_us) / 1000;
 
-	if (driver->sync.unseen_pid == 0 ||
-	    (driver->hold.door == DOOR_OPEN && open_ms > OUT_OF_REACH_MS))
+	if (driver->runtime.unseen_pid == 0 ||
+	    (driver->hold.state == HOLD_OPEN && open_ms > OUT_OF_REACH_MS))
 		return "";
 	return "HAProxy was reloaded in a hold: clients may wait in its old worker, which segue "
 	       "cannot reach without master_socket";
@@ -309,25 +310,25 @@ static const char *out_of_reach(const struct haproxy_driver *driver)
 static void status(const struct target *target, struct target_status *out)
 {
 	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
-	const char *problem = driver->sync.problem.data;
+	const char *problem = driver->runtime.problem.data;
 
-	if (driver->sync.level != NULL)
+	if (driver->runtime.level != NULL)
 		problem = "the socket has no level admin, so that HAProxy refuses every "
 		          "change: " HAPROXY_ADMIN_CURE;
 	if (*problem == '\0')
 		problem = out_of_reach(driver);
 	if (*problem == '\0')
-		problem = door_problem(driver->hold.door);
+		problem = door_problem(driver->hold.state);
 	if (*problem == '\0')
-		problem = haproxy_sync_unfit(driver);
+		problem = haproxy_runtime_unfit(driver);
 	if (*problem == '\0')
-		problem = driver->persist.problem.data;
+		problem = driver->file.problem.data;
 	*out = (struct target_status){
 	    .zxid = driver->generation != 0 ? driver->watch.zxid : 0,
 	    .in_sync = in_sync(driver),
 	    .problem = problem,
 	    .step = current_step(driver),
-	    .old_sessions = driver->sync.sessions_left,
+	    .old_sessions = driver->runtime.sessions_left,
 	};
 }
 
@@ -335,8 +336,8 @@ static void destroy(struct target *target)
 {
 	struct haproxy_driver *driver = driver_of(target);
 
-	haproxy_sync_fini(driver);
-	haproxy_persist_fini(driver);
+	haproxy_runtime_fini(driver);
+	haproxy_config_file_fini(driver);
 	haproxy_hold_fini(driver);
 	if (driver->generation != 0)
 		haproxy_config_free(&driver->config);
@@ -362,15 +363,15 @@ struct target *haproxy_target_create(const struct target_setup *setup)
 
 	target_init(&driver->target, &ops, setup);
 	driver->watch.summary = (struct strbuf)STRBUF_INIT;
-	driver->socket = target_hub_gate(setup->hub, config->socket, false);
+	driver->socket = target_hub_queue(setup->hub, config->socket, false);
 	driver->master = config->master_socket[0] != '\0'
-	                     ? target_hub_gate(setup->hub, config->master_socket, true)
+	                     ? target_hub_queue(setup->hub, config->master_socket, true)
 	                     : NULL;
 	driver->reloader =
 	    target_hub_reloader(setup->hub, config->master_socket, config->reload_command);
 	target_hub_count(setup->hub, 1);
-	haproxy_sync_init(driver);
-	haproxy_persist_init(driver, setup->state_dir);
+	haproxy_runtime_init(driver);
+	haproxy_config_file_init(driver, setup->state_dir);
 	haproxy_hold_init(driver, setup->state_dir);
 	return &driver->target;
 }

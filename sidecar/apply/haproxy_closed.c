@@ -38,27 +38,27 @@ static bool is_closed(const struct sockaddr *address, socklen_t len)
 	return errno == ECONNREFUSED || (errno == EINPROGRESS && ends_refused(fd));
 }
 
-static bool find_ipv4(uint16_t port, struct haproxy_place *out)
+static bool find_ipv4(uint16_t port, struct haproxy_endpoint *out)
 {
 	const struct sockaddr_in address = {.sin_family = AF_INET,
 	                                    .sin_port = htons(port),
 	                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 
-	*out = (struct haproxy_place){"127.0.0.1", port};
+	*out = (struct haproxy_endpoint){"127.0.0.1", port};
 	return is_closed((const struct sockaddr *)&address, sizeof(address));
 }
 
-static bool find_ipv6(uint16_t port, struct haproxy_place *out)
+static bool find_ipv6(uint16_t port, struct haproxy_endpoint *out)
 {
 	const struct sockaddr_in6 address = {
 	    .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
 
-	*out = (struct haproxy_place){"::1", port};
+	*out = (struct haproxy_endpoint){"::1", port};
 	return is_closed((const struct sockaddr *)&address, sizeof(address));
 }
 
 /* Of the primary's family where there is one: a server line may bind a source address. */
-bool haproxy_closed_find(const char *primary, struct haproxy_place *out, struct err *err)
+bool haproxy_closed_find(const char *primary, struct haproxy_endpoint *out, struct err *err)
 {
 	bool is_ipv6 = primary != NULL && strchr(primary, ':') != NULL;
 

@@ -5,7 +5,7 @@
 
 #include "apply/haproxy_config.h"
 
-static bool leads_to(const struct haproxy_server *server, const struct haproxy_place *place)
+static bool leads_to(const struct haproxy_server *server, const struct haproxy_endpoint *place)
 {
 	return place->address == NULL ||
 	       (server->port == place->port && strcmp(server->address, place->address) == 0);
@@ -20,8 +20,9 @@ static void copy_view(const struct haproxy_config *config, struct haproxy_config
 }
 
 /* A server that is disabled has nobody who could wait there. */
-size_t haproxy_config_hold(const struct haproxy_config *config, const struct haproxy_place *primary,
-                           const struct haproxy_place *closed, int64_t hold_ms,
+size_t haproxy_config_hold(const struct haproxy_config *config,
+                           const struct haproxy_endpoint *primary,
+                           const struct haproxy_endpoint *closed, int64_t hold_ms,
                            struct haproxy_config *out)
 {
 	size_t count = 0;
@@ -43,8 +44,8 @@ size_t haproxy_config_hold(const struct haproxy_config *config, const struct hap
 }
 
 size_t haproxy_config_fence(const struct haproxy_config *config,
-                            const struct haproxy_place *primary, const struct haproxy_place *closed,
-                            struct haproxy_config *out)
+                            const struct haproxy_endpoint *primary,
+                            const struct haproxy_endpoint *closed, struct haproxy_config *out)
 {
 	size_t count = 0;
 

@@ -63,7 +63,7 @@ static void change_address(struct haproxy_diff *out, const struct haproxy_server
 
 	add_command(out, "set server", server, rest);
 	add_summary(out, server, what);
-	out->needs_sweep = true;
+	out->needs_cleanup = true;
 }
 
 static void change_weight(struct haproxy_diff *out, const struct haproxy_server *server,
@@ -159,7 +159,7 @@ static void change_server(struct haproxy_diff *out, const struct haproxy_server 
 			set_limit(out, server, live, HAPROXY_MAXCONN_OPEN);
 		add_command(out, "set server", server, " state maint");
 		add_summary(out, server, "disabled");
-		out->needs_sweep = out->needs_sweep || server->cut_off;
+		out->needs_cleanup = out->needs_cleanup || server->cut_off;
 	}
 	if (server->unchecked)
 		change_check(out, server, live);
@@ -372,7 +372,7 @@ static bool is_down(const struct haproxy_live_server *live)
 }
 
 const struct haproxy_server *haproxy_find_down(const struct haproxy_config *config,
-                                               const struct haproxy_place *primary,
+                                               const struct haproxy_endpoint *primary,
                                                const struct haproxy_live *live)
 {
 	const struct haproxy_server *down = NULL;

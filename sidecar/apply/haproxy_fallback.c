@@ -10,22 +10,22 @@
 
 static void wait_on(struct haproxy_driver *driver)
 {
-	int64_t ms = driver->persist.retry_at_ms - clock_now_ms();
+	int64_t ms = driver->file.retry_at_ms - clock_now_ms();
 
-	haproxy_persist_enter(driver, PERSIST_WAITING, ms > 0 ? ms : 0);
+	haproxy_config_file_enter(driver, CONFIG_FILE_WAITING, ms > 0 ? ms : 0);
 }
 
 /* The file is one that HAProxy has loaded, or would, but for its servers. */
 static void went_back(struct haproxy_driver *driver)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 
-	persist->installed_us = clock_now_us();
-	if (!persist->refused_on_disk)
+	file->installed_us = clock_now_us();
+	if (!file->refused_on_disk)
 		return;
 	haproxy_forget_previous(driver);
-	persist->refused_on_disk = false;
-	if (persist->loaded_known)
+	file->refused_on_disk = false;
+	if (file->loaded_known)
 		target_marker_remove(&driver->target);
 }
 
@@ -33,7 +33,7 @@ static void failed(struct haproxy_driver *driver, const char *problem)
 {
 	haproxy_log_problem(
 	    driver, "fallback_failed", problem,
-	    driver->persist.refused_on_disk
+	    driver->file.refused_on_disk
 	        ? "HAProxy would refuse the file at its next start"
 	        : "until it is put right, HAProxy would start with the servers before");
 }
@@ -43,16 +43,16 @@ static void committed_cb(const struct err *problem, void *arg)
 {
 	struct haproxy_driver *driver = arg;
 
-	driver->persist.install = NULL;
+	driver->file.install = NULL;
 	if (problem != NULL) {
 		failed(driver, problem->message);
 	} else {
 		went_back(driver);
 		haproxy_log_fell_back(driver);
-		driver->sync.want_read = true;
+		driver->runtime.want_read = true;
 	}
-	if (haproxy_persist_is_stale(driver))
-		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+	if (haproxy_config_file_is_stale(driver))
+		haproxy_config_file_enter(driver, CONFIG_FILE_IDLE, -1);
 	else
 		wait_on(driver);
 	haproxy_reconcile(driver);
@@ -63,9 +63,9 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 	struct haproxy_driver *driver = arg;
 
 	if (accepted) {
-		haproxy_persist_commit(driver, committed_cb);
+		haproxy_config_file_commit(driver, committed_cb);
 	} else {
-		install_cancel(STEAL(driver->persist.install));
+		install_cancel(STEAL(driver->file.install));
 		failed(driver, what);
 		wait_on(driver);
 	}
@@ -75,13 +75,13 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 /* What is to be on disk. False when nothing is known to be right. */
 static bool read_source(struct haproxy_driver *driver, struct strbuf *text)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	struct err ignored;
 
-	if (!persist->refused_on_disk)
+	if (!file->refused_on_disk)
 		return file_read(driver->target.config->output, INSTALL_MAX, text, NULL, &ignored);
-	strbuf_append(text, persist->previous.data, persist->previous.len);
-	return !persist->previous_missing;
+	strbuf_append(text, file->previous.data, file->previous.len);
+	return !file->previous_missing;
 }
 
 static void remove_output(struct haproxy_driver *driver)
@@ -104,7 +104,7 @@ static void put_back(struct haproxy_driver *driver, const struct strbuf *text)
 	struct err err;
 	auto_free char *path = install_path(driver->target.config, &err);
 
-	if (path != NULL && file_replace(path, text->data, text->len, &driver->persist.owner, &err))
+	if (path != NULL && file_replace(path, text->data, text->len, &driver->file.owner, &err))
 		went_back(driver);
 	else
 		failed(driver, err.message);
@@ -112,29 +112,28 @@ static void put_back(struct haproxy_driver *driver, const struct strbuf *text)
 
 static void stage(struct haproxy_driver *driver, const struct strbuf *text)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	struct err err;
 
-	persist->install_generation = driver->generation;
-	persist->install =
-	    install_stage(driver->target.base, driver->target.config, &persist->owner, text->data,
-	                  text->len, checked_cb, driver, &err);
-	if (persist->install == NULL)
+	file->install_generation = driver->generation;
+	file->install = install_stage(driver->target.base, driver->target.config, &file->owner,
+	                              text->data, text->len, checked_cb, driver, &err);
+	if (file->install == NULL)
 		failed(driver, err.message);
 	else
-		haproxy_persist_enter(driver, PERSIST_FALLING_BACK, -1);
+		haproxy_config_file_enter(driver, CONFIG_FILE_FALLING_BACK, -1);
 }
 
 void haproxy_fallback_start(struct haproxy_driver *driver)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	const char *output = driver->target.config->output;
 	auto_strbuf struct strbuf source = STRBUF_INIT, patched = STRBUF_INIT;
 	struct err err;
 	bool readable = read_source(driver, &source);
 
 	if (!readable) {
-		if (persist->refused_on_disk)
+		if (file->refused_on_disk)
 			remove_output(driver);
 		return;
 	}

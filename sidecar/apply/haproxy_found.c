@@ -1,4 +1,4 @@
-/* The door of a target that has no text: what an earlier life of segue has left closed, until the
+/* The state of a target that has no text: what an earlier life of segue has left closed, until the
  * store tells where the primary is, or the time for that is over; and what this life would leave
  * closed at its end. Opened are only servers that are as the note says. */
 #include <inttypes.h>
@@ -12,13 +12,13 @@
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS   30000
 
-void haproxy_found_keep(struct haproxy_driver *driver, int64_t *last, int64_t episode,
-                        int64_t timer_ms)
+void haproxy_recovered_keep(struct haproxy_driver *driver, int64_t *last, int64_t episode,
+                            int64_t timer_ms)
 {
-	if (driver->hold.door != DOOR_FOUND || *last == episode)
+	if (driver->hold.state != HOLD_RECOVERED || *last == episode)
 		return;
 	*last = episode;
-	haproxy_hold_enter(driver, DOOR_FOUND, timer_ms);
+	haproxy_hold_enter(driver, HOLD_RECOVERED, timer_ms);
 }
 
 static void opening_failed(struct haproxy_driver *driver, const struct err *err)
@@ -29,7 +29,7 @@ static void opening_failed(struct haproxy_driver *driver, const struct err *err)
 	                                 ms);
 
 	haproxy_log_problem(driver, "release_failed", err->message, next);
-	haproxy_hold_enter(driver, DOOR_FOUND, ms);
+	haproxy_hold_enter(driver, HOLD_RECOVERED, ms);
 }
 
 static void opened_cb(size_t released, const struct err *err, void *arg)
@@ -42,13 +42,13 @@ static void opened_cb(size_t released, const struct err *err, void *arg)
 		opening_failed(driver, err);
 		return;
 	}
-	haproxy_hold_enter(driver, DOOR_OPEN, -1);
+	haproxy_hold_enter(driver, HOLD_OPEN, -1);
 	haproxy_log_released(driver, "nobody has been admitted as the primary since segue's start: "
 	                             "clients go on where HAProxy's file leads them");
 	haproxy_hold_forget(driver);
 }
 
-void haproxy_found_open(struct haproxy_driver *driver)
+void haproxy_recovered_open(struct haproxy_driver *driver)
 {
 	const struct config_target *config = driver->target.config;
 	struct haproxy_hold *hold = &driver->hold;
@@ -68,13 +68,13 @@ void haproxy_found_open(struct haproxy_driver *driver)
 	if (hold->release == NULL)
 		opening_failed(driver, &err);
 	else
-		haproxy_hold_enter(driver, DOOR_OPENING, -1);
+		haproxy_hold_enter(driver, HOLD_OPENING, -1);
 }
 
-void haproxy_found_take_over(struct haproxy_driver *driver)
+void haproxy_recovered_take_over(struct haproxy_driver *driver)
 {
 	struct haproxy_hold *hold = &driver->hold;
-	bool forever = hold->note.kind == HAPROXY_NOTE_FENCE;
+	bool forever = hold->note.kind == HAPROXY_RECORD_FENCE;
 	int64_t ms = GRACE_MS + driver->target.config->hold_max_ms;
 	auto_free char *next = forever ? xasprintf("it stays so until a primary is admitted, or "
 	                                           "`segue resume %s`",
@@ -84,14 +84,14 @@ void haproxy_found_take_over(struct haproxy_driver *driver)
 	                                           ms);
 	struct err err;
 
-	haproxy_hold_enter(driver, DOOR_FOUND, forever ? -1 : ms);
+	haproxy_hold_enter(driver, HOLD_RECOVERED, forever ? -1 : ms);
 	haproxy_log_found(driver, next);
-	if (!haproxy_note_save(&hold->note, 0, &err)) /* with the new owner */
+	if (!haproxy_hold_record_save(&hold->note, 0, &err)) /* with the new owner */
 		haproxy_log_problem(driver, "note_not_saved", err.message, "it is kept as it is");
 }
 
 /* Whoever ends segue for good must not find clients waiting. */
-void haproxy_found_let_go(struct haproxy_driver *driver)
+void haproxy_recovered_let_go(struct haproxy_driver *driver)
 {
 	const struct config_target *config = driver->target.config;
 	struct haproxy_release_job job = {.socket = config->socket,

@@ -7,8 +7,8 @@
 #include <sys/queue.h>
 
 struct haproxy_call {
-	TAILQ_ENTRY(haproxy_call) entry; /* in gate->waiting, while batch is NULL */
-	struct haproxy_gate *gate;
+	TAILQ_ENTRY(haproxy_call) entry; /* in queue->waiting, while batch is NULL */
+	struct haproxy_queue *queue;
 	struct haproxy_batch *batch;
 	char *line; /* while it waits */
 	int64_t timeout_ms;
@@ -17,7 +17,7 @@ struct haproxy_call {
 	void *arg;
 };
 
-struct haproxy_gate {
+struct haproxy_queue {
 	struct event_base *base;
 	char *path;
 	bool master;
@@ -25,26 +25,26 @@ struct haproxy_gate {
 	TAILQ_HEAD(haproxy_calls, haproxy_call) waiting;
 };
 
-struct haproxy_gate *haproxy_gate_create(struct event_base *base, const char *path, bool master)
+struct haproxy_queue *haproxy_queue_create(struct event_base *base, const char *path, bool master)
 {
-	struct haproxy_gate *gate = xcalloc(1, sizeof(*gate));
+	struct haproxy_queue *queue = xcalloc(1, sizeof(*queue));
 
-	*gate = (struct haproxy_gate){.base = base, .path = xstrdup(path), .master = master};
-	TAILQ_INIT(&gate->waiting);
-	return gate;
+	*queue = (struct haproxy_queue){.base = base, .path = xstrdup(path), .master = master};
+	TAILQ_INIT(&queue->waiting);
+	return queue;
 }
 
-void haproxy_gate_destroy(struct haproxy_gate *gate)
+void haproxy_queue_destroy(struct haproxy_queue *queue)
 {
-	if (gate == NULL)
+	if (queue == NULL)
 		return;
-	free(gate->path);
-	free(gate);
+	free(queue->path);
+	free(queue);
 }
 
-const char *haproxy_gate_path(const struct haproxy_gate *gate)
+const char *haproxy_queue_path(const struct haproxy_queue *queue)
 {
-	return gate->path;
+	return queue->path;
 }
 
 static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg);
@@ -58,35 +58,35 @@ static bool piece_cb(const char *text, size_t len, void *arg, struct err *err)
 
 static void write_out(struct haproxy_call *call, const char *line)
 {
-	struct haproxy_gate *gate = call->gate;
+	struct haproxy_queue *queue = call->queue;
 
-	gate->out++;
+	queue->out++;
 	call->batch =
-	    haproxy_batch_stream(gate->base, gate->path, gate->master, line, call->timeout_ms,
+	    haproxy_batch_stream(queue->base, queue->path, queue->master, line, call->timeout_ms,
 	                         call->piece != NULL ? piece_cb : NULL, reply_cb, call);
 }
 
-static void let_next_out(struct haproxy_gate *gate)
+static void let_next_out(struct haproxy_queue *queue)
 {
 	struct haproxy_call *next;
 
-	while (gate->out < HAPROXY_GATE_MAX && (next = TAILQ_FIRST(&gate->waiting)) != NULL) {
-		TAILQ_REMOVE(&gate->waiting, next, entry);
+	while (queue->out < HAPROXY_QUEUE_MAX && (next = TAILQ_FIRST(&queue->waiting)) != NULL) {
+		TAILQ_REMOVE(&queue->waiting, next, entry);
 		write_out(next, next->line);
 	}
 }
 
 static void call_end(struct haproxy_call *call)
 {
-	struct haproxy_gate *gate = call->gate;
+	struct haproxy_queue *queue = call->queue;
 
 	if (call->batch == NULL)
-		TAILQ_REMOVE(&gate->waiting, call, entry);
+		TAILQ_REMOVE(&queue->waiting, call, entry);
 	else
-		gate->out--;
+		queue->out--;
 	free(call->line);
 	free(call);
-	let_next_out(gate);
+	let_next_out(queue);
 }
 
 static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg)
@@ -103,34 +103,34 @@ static struct haproxy_call *send_or_queue(const struct haproxy_call *made,
                                           enum haproxy_urgency urgency, const char *line)
 {
 	struct haproxy_call *call = xcalloc(1, sizeof(*call));
-	struct haproxy_gate *gate = made->gate;
+	struct haproxy_queue *queue = made->queue;
 
 	*call = *made;
-	if (urgency == HAPROXY_AT_ONCE || gate->out < HAPROXY_GATE_MAX) {
+	if (urgency == HAPROXY_AT_ONCE || queue->out < HAPROXY_QUEUE_MAX) {
 		write_out(call, line);
 	} else {
 		call->line = xstrdup(line);
-		TAILQ_INSERT_TAIL(&gate->waiting, call, entry);
+		TAILQ_INSERT_TAIL(&queue->waiting, call, entry);
 	}
 	return call;
 }
 
-struct haproxy_call *haproxy_gate_send(struct haproxy_gate *gate, enum haproxy_urgency urgency,
-                                       const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
-                                       void *arg)
+struct haproxy_call *haproxy_queue_send(struct haproxy_queue *queue, enum haproxy_urgency urgency,
+                                        const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
+                                        void *arg)
 {
 	return send_or_queue(
-	    &(struct haproxy_call){.gate = gate, .timeout_ms = timeout_ms, .cb = cb, .arg = arg},
+	    &(struct haproxy_call){.queue = queue, .timeout_ms = timeout_ms, .cb = cb, .arg = arg},
 	    urgency, line);
 }
 
-struct haproxy_call *haproxy_gate_stream(struct haproxy_gate *gate, const char *line,
-                                         int64_t timeout_ms, haproxy_piece_cb *piece,
-                                         haproxy_batch_cb *cb, void *arg)
+struct haproxy_call *haproxy_queue_stream(struct haproxy_queue *queue, const char *line,
+                                          int64_t timeout_ms, haproxy_piece_cb *piece,
+                                          haproxy_batch_cb *cb, void *arg)
 {
 	return send_or_queue(
 	    &(struct haproxy_call){
-	        .gate = gate, .timeout_ms = timeout_ms, .piece = piece, .cb = cb, .arg = arg},
+	        .queue = queue, .timeout_ms = timeout_ms, .piece = piece, .cb = cb, .arg = arg},
 	    HAPROXY_QUEUED, line);
 }
 

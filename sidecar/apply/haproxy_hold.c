@@ -1,4 +1,4 @@
-/* The door between clients and the primary, for the time when there is none. Closing it is a view
+/* The state between clients and the primary, for the time when there is none. Closing it is a view
  * of the text with other servers, which the runtime half pushes and keeps like any text; the file
  * never changes for it. Whatever is closed stands in a note on disk before the first command, until
  * HAProxy has been seen open again; so no hold outlives segue for good. A fence does: it protects
@@ -24,24 +24,24 @@
 
 const struct haproxy_config *haproxy_wanted(const struct haproxy_driver *driver)
 {
-	switch (driver->hold.door) {
-	case DOOR_HELD:
-	case DOOR_FENCED:
+	switch (driver->hold.state) {
+	case HOLD_HELD:
+	case HOLD_FENCED:
 		return &driver->hold.view;
-	case DOOR_OPEN:
-	case DOOR_FOUND:
-	case DOOR_OPENING:
+	case HOLD_OPEN:
+	case HOLD_RECOVERED:
+	case HOLD_OPENING:
 		break;
 	}
 	return &driver->config;
 }
 
-const struct haproxy_config *haproxy_homes(const struct haproxy_driver *driver)
+const struct haproxy_config *haproxy_keep_sessions_at(const struct haproxy_driver *driver)
 {
-	return driver->hold.door == DOOR_FENCED ? &driver->hold.view : &driver->config;
+	return driver->hold.state == HOLD_FENCED ? &driver->hold.view : &driver->config;
 }
 
-/* --- the door --- */
+/* --- the state --- */
 
 static void set_timer(struct haproxy_hold *hold, int64_t ms)
 {
@@ -50,12 +50,13 @@ static void set_timer(struct haproxy_hold *hold, int64_t ms)
 	event_add(hold->timer, &after);
 }
 
-void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_door door, int64_t timer_ms)
+void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_state state,
+                        int64_t timer_ms)
 {
 	struct haproxy_hold *hold = &driver->hold;
-	bool was_open = hold->door == DOOR_OPEN, is_open = door == DOOR_OPEN;
+	bool was_open = hold->state == HOLD_OPEN, is_open = state == HOLD_OPEN;
 
-	hold->door = door;
+	hold->state = state;
 	hold->settled = false;
 	event_del(hold->timer);
 	if (timer_ms >= 0)
@@ -75,18 +76,18 @@ static void show(struct haproxy_driver *driver, const struct haproxy_config *vie
 	haproxy_config_open(&driver->hold.view);
 	if (view != NULL)
 		driver->hold.view = *view;
-	driver->wish++;
-	haproxy_sync_new_wish(driver, true);
+	driver->desired_seq++;
+	haproxy_runtime_desired_changed(driver, true);
 }
 
-static bool write_note(struct haproxy_driver *driver, enum haproxy_note_kind kind,
-                       const struct haproxy_place *closed, struct err *err)
+static bool write_note(struct haproxy_driver *driver, enum haproxy_hold_record_kind kind,
+                       const struct haproxy_endpoint *closed, struct err *err)
 {
-	const struct haproxy_place primary = {driver->primary, driver->primary_port};
+	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
 	struct haproxy_hold *hold = &driver->hold;
 
-	haproxy_note_set(&hold->note, kind, closed, &primary);
-	return haproxy_note_save(&hold->note, driver->watch.zxid, err);
+	haproxy_hold_record_set(&hold->note, kind, closed, &primary);
+	return haproxy_hold_record_save(&hold->note, driver->watch.zxid, err);
 }
 
 void haproxy_hold_forget(struct haproxy_driver *driver)
@@ -94,9 +95,9 @@ void haproxy_hold_forget(struct haproxy_driver *driver)
 	struct haproxy_hold *hold = &driver->hold;
 	struct err err;
 
-	haproxy_note_set(&hold->note, HAPROXY_NOTE_NONE, NULL, NULL);
+	haproxy_hold_record_set(&hold->note, HAPROXY_RECORD_NONE, NULL, NULL);
 	hold->closed = false;
-	if (!haproxy_note_save(&hold->note, 0, &err))
+	if (!haproxy_hold_record_save(&hold->note, 0, &err))
 		log_warning("note_left", KV_STR("target", driver->target.config->name),
 		            KV_ERR(&err),
 		            KV_STR("next", "after its next start segue would open what a person "
@@ -107,8 +108,8 @@ void haproxy_hold_forget(struct haproxy_driver *driver)
  * clients who are not held get errors now. */
 static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct err *err)
 {
-	const struct haproxy_place primary = {driver->primary, driver->primary_port};
-	struct haproxy_place closed;
+	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
+	struct haproxy_endpoint closed;
 	struct haproxy_config view;
 	size_t count;
 
@@ -119,13 +120,13 @@ static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct e
 		haproxy_config_open(&view);
 		return true;
 	}
-	if (!write_note(driver, HAPROXY_NOTE_HOLD, &closed, err))
+	if (!write_note(driver, HAPROXY_RECORD_HOLD, &closed, err))
 		haproxy_log_problem(driver, "note_missing", err->message,
 		                    "held all the same; should segue be killed now, clients try at "
 		                    "a closed port until a primary is admitted after its next "
 		                    "start, or HAProxy is reloaded");
 	driver->hold.closed_at = closed;
-	haproxy_hold_enter(driver, DOOR_HELD, timeout_ms);
+	haproxy_hold_enter(driver, HOLD_HELD, timeout_ms);
 	show(driver, &view);
 	haproxy_reconcile(driver);
 	haproxy_log_hold(driver, count, timeout_ms);
@@ -140,11 +141,11 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 
 	(void)dead; /* its sessions end by themselves, or are ended by the next move */
 	if (driver->generation == 0) {
-		if (hold->note.kind != HAPROXY_NOTE_FENCE) /* the stronger one */
-			haproxy_found_keep(driver, &hold->held_episode, episode, timeout_ms);
+		if (hold->note.kind != HAPROXY_RECORD_FENCE) /* the stronger one */
+			haproxy_recovered_keep(driver, &hold->held_episode, episode, timeout_ms);
 		return;
 	}
-	if (episode == hold->held_episode && hold->door == DOOR_HELD)
+	if (episode == hold->held_episode && hold->state == HOLD_HELD)
 		set_timer(hold, timeout_ms);
 	if (episode == hold->held_episode || episode == hold->fenced_episode)
 		return;
@@ -160,32 +161,32 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 void haproxy_fence(struct target *target, int64_t episode)
 {
 	struct haproxy_driver *driver = (struct haproxy_driver *)target;
-	const struct haproxy_place primary = {driver->primary, driver->primary_port};
+	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
 	struct haproxy_hold *hold = &driver->hold;
 	struct haproxy_config view;
 	struct err err;
 	size_t count;
 
 	if (driver->generation == 0) {
-		haproxy_found_keep(driver, &hold->fenced_episode, episode, -1);
+		haproxy_recovered_keep(driver, &hold->fenced_episode, episode, -1);
 		return;
 	}
 	if (episode == hold->fenced_episode)
 		return;
 	hold->fenced_episode = episode;
 	count = haproxy_config_fence(&driver->config, &primary,
-	                             hold->door == DOOR_HELD ? &hold->closed_at : NULL, &view);
+	                             hold->state == HOLD_HELD ? &hold->closed_at : NULL, &view);
 	if (count == 0) {
 		haproxy_config_open(&view);
 		return;
 	}
-	if (!write_note(driver, HAPROXY_NOTE_FENCE, NULL, &err))
+	if (!write_note(driver, HAPROXY_RECORD_FENCE, NULL, &err))
 		haproxy_log_problem(driver, "note_missing", err.message,
 		                    "it is fenced all the same; should segue end, only its next "
 		                    "start opens it");
-	haproxy_hold_enter(driver, DOOR_FENCED, -1);
+	haproxy_hold_enter(driver, HOLD_FENCED, -1);
 	show(driver, &view);
-	driver->sync.sweep_owed = true; /* of servers that are in maintenance already, too */
+	driver->runtime.cleanup_owed = true; /* of servers that are in maintenance already, too */
 	haproxy_reconcile(driver);
 	haproxy_log_fence(driver, count);
 }
@@ -194,21 +195,21 @@ void haproxy_hold_end(struct haproxy_driver *driver)
 {
 	struct haproxy_hold *hold = &driver->hold;
 
-	switch (hold->door) {
-	case DOOR_OPEN:
+	switch (hold->state) {
+	case HOLD_OPEN:
 		return;
-	case DOOR_HELD:
-	case DOOR_FENCED:
+	case HOLD_HELD:
+	case HOLD_FENCED:
 		break;
-	case DOOR_OPENING:
+	case HOLD_OPENING:
 		haproxy_release_cancel(STEAL(hold->release));
-		driver->sync.in_doubt = true;
+		driver->runtime.in_doubt = true;
 		/* fall through */
-	case DOOR_FOUND:
+	case HOLD_RECOVERED:
 		hold->held_episode = hold->fenced_episode = 0;
 		break;
 	}
-	haproxy_hold_enter(driver, DOOR_OPEN, -1);
+	haproxy_hold_enter(driver, HOLD_OPEN, -1);
 	show(driver, NULL);
 }
 
@@ -216,10 +217,10 @@ void haproxy_hold_settle(struct haproxy_driver *driver)
 {
 	struct haproxy_hold *hold = &driver->hold;
 
-	if (hold->settled || driver->sync.confirmed != driver->wish)
+	if (hold->settled || driver->runtime.confirmed != driver->desired_seq)
 		return;
 	hold->settled = true;
-	if (hold->door != DOOR_OPEN) {
+	if (hold->state != HOLD_OPEN) {
 		haproxy_log_closed(driver);
 	} else if (hold->closed) {
 		haproxy_log_released(driver, "clients go on where the text leads them");
@@ -233,12 +234,12 @@ static void timer_cb(int fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
-	if (driver->hold.door == DOOR_FOUND) {
-		haproxy_found_open(driver);
+	if (driver->hold.state == HOLD_RECOVERED) {
+		haproxy_recovered_open(driver);
 		return;
 	}
 	haproxy_log_hold_over(driver);
-	haproxy_hold_enter(driver, DOOR_OPEN, -1);
+	haproxy_hold_enter(driver, HOLD_OPEN, -1);
 	show(driver, NULL);
 	haproxy_reconcile(driver);
 }
@@ -262,28 +263,28 @@ void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir)
 	struct err err;
 
 	hold->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
-	if (!haproxy_note_init(&hold->note, state_dir, driver->target.config->name, &err))
+	if (!haproxy_hold_record_init(&hold->note, state_dir, driver->target.config->name, &err))
 		haproxy_log_problem(driver, "note_unusable", err.message,
 		                    "what an earlier life of segue has closed is opened when the "
 		                    "store names a primary; then remove the file");
-	haproxy_note_set_place(&hold->note, driver->target.config->socket,
-	                       driver->target.config->output);
-	if (hold->note.kind != HAPROXY_NOTE_NONE)
-		haproxy_found_take_over(driver);
+	haproxy_hold_record_set_origin(&hold->note, driver->target.config->socket,
+	                               driver->target.config->output);
+	if (hold->note.kind != HAPROXY_RECORD_NONE)
+		haproxy_recovered_take_over(driver);
 }
 
 /* A text that has come since ends a fence, though HAProxy may not have been seen to follow yet. */
 static bool is_fence(const struct haproxy_hold *hold)
 {
-	switch (hold->door) {
-	case DOOR_OPEN:
-	case DOOR_HELD:
+	switch (hold->state) {
+	case HOLD_OPEN:
+	case HOLD_HELD:
 		return false;
-	case DOOR_FENCED:
+	case HOLD_FENCED:
 		return true;
-	case DOOR_FOUND:
-	case DOOR_OPENING:
-		return hold->note.kind == HAPROXY_NOTE_FENCE;
+	case HOLD_RECOVERED:
+	case HOLD_OPENING:
+		return hold->note.kind == HAPROXY_RECORD_FENCE;
 	}
 	return false;
 }
@@ -292,12 +293,12 @@ static bool is_fence(const struct haproxy_hold *hold)
  * and goes on. */
 static void part(struct haproxy_driver *driver)
 {
-	if (!driver->hold.closed || !haproxy_note_is_ours(&driver->hold.note))
+	if (!driver->hold.closed || !haproxy_hold_record_is_ours(&driver->hold.note))
 		return;
 	if (is_fence(&driver->hold))
 		haproxy_log_left_fenced(driver);
 	else
-		haproxy_found_let_go(driver);
+		haproxy_recovered_let_go(driver);
 }
 
 void haproxy_hold_fini(struct haproxy_driver *driver)
@@ -307,9 +308,9 @@ void haproxy_hold_fini(struct haproxy_driver *driver)
 	if (hold->release != NULL)
 		haproxy_release_cancel(hold->release);
 	part(driver);
-	if (hold->door != DOOR_OPEN && driver->reloader != NULL)
+	if (hold->state != HOLD_OPEN && driver->reloader != NULL)
 		reloader_hold(driver->reloader, -1);
 	haproxy_config_open(&hold->view);
 	event_free(hold->timer);
-	haproxy_note_fini(&hold->note);
+	haproxy_hold_record_fini(&hold->note);
 }

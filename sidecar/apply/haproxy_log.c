@@ -56,7 +56,8 @@ void haproxy_log_in_sync(const struct haproxy_driver *driver)
 
 void haproxy_log_unreachable(struct haproxy_driver *driver)
 {
-	log_warning("haproxy_unreachable", WHO(driver), KV_STR("error", driver->sync.problem.data),
+	log_warning("haproxy_unreachable", WHO(driver),
+	            KV_STR("error", driver->runtime.problem.data),
 	            KV_STR("next", "tried again every second at the latest; the file is kept true "
 	                           "meanwhile"));
 	target_failed(&driver->target);
@@ -66,7 +67,7 @@ void haproxy_log_unfit(const struct haproxy_driver *driver, bool over)
 {
 	LOG_EMIT(over ? LOG_INFO : LOG_WARNING, over ? "check_passes" : "check_failed", WHO(driver),
 	         KV_STR("socket", driver->target.config->socket),
-	         KV_STR("what", driver->sync.unfit.data),
+	         KV_STR("what", driver->runtime.unfit.data),
 	         KV_STR("next", over ? NULL
 	                             : "clients are turned away there: does the server line's "
 	                               "check ask the right port? Without check HAProxy leaves "
@@ -75,13 +76,13 @@ void haproxy_log_unfit(const struct haproxy_driver *driver, bool over)
 
 void haproxy_log_back(const struct haproxy_driver *driver)
 {
-	log_info("haproxy_back", WHO(driver), KV_INT("worker_pid", driver->sync.info.pid),
-	         KV_MS("away_ms", (clock_now_ms() - driver->sync.down_ms) * 1000));
+	log_info("haproxy_back", WHO(driver), KV_INT("worker_pid", driver->runtime.info.pid),
+	         KV_MS("away_ms", (clock_now_ms() - driver->runtime.down_ms) * 1000));
 }
 
 void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before)
 {
-	log_info("haproxy_restarted", WHO(driver), KV_INT("worker_pid", driver->sync.info.pid),
+	log_info("haproxy_restarted", WHO(driver), KV_INT("worker_pid", driver->runtime.info.pid),
 	         KV_INT("before", pid_before));
 }
 
@@ -90,10 +91,10 @@ void haproxy_log_out_of_reach(const struct haproxy_driver *driver)
 	auto_free char *next =
 	    xasprintf("set master_socket, so that segue ends them and they connect anew; to end "
 	              "them now, with all others there: kill -TERM %" PRId64,
-	              driver->sync.unseen_pid);
+	              driver->runtime.unseen_pid);
 
 	log_warning("clients_out_of_reach", WHO(driver),
-	            KV_INT("old_worker", driver->sync.unseen_pid),
+	            KV_INT("old_worker", driver->runtime.unseen_pid),
 	            KV_STR("what", "HAProxy was reloaded while clients are held, and without "
 	                           "master_socket segue cannot reach those who wait in the old "
 	                           "worker: they wait until their tries are over"),
@@ -107,7 +108,7 @@ void haproxy_log_drift(const struct haproxy_driver *driver, const char *what)
 
 void haproxy_log_level(struct haproxy_driver *driver)
 {
-	const char *socket = driver->target.config->socket, *level = driver->sync.level;
+	const char *socket = driver->target.config->socket, *level = driver->runtime.level;
 
 	if (level == NULL) {
 		log_info("socket_admin", WHO(driver), KV_STR("socket", socket));
@@ -123,7 +124,8 @@ void haproxy_log_level(struct haproxy_driver *driver)
 void haproxy_log_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
 	log_error("move_failed", WHO(driver), KV_INT("zxid", driver->watch.zxid),
-	          KV_STR("tried", diff->commands.data), KV_STR("error", driver->sync.problem.data),
+	          KV_STR("tried", diff->commands.data),
+	          KV_STR("error", driver->runtime.problem.data),
 	          KV_STR("next", "it is tried again, every second at the latest"));
 	target_failed(&driver->target);
 }
@@ -131,11 +133,12 @@ void haproxy_log_stuck(struct haproxy_driver *driver, const struct haproxy_diff 
 void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
 	log_warning("add_refused", WHO(driver), KV_STR("tried", diff->commands.data),
-	            KV_STR("answer", driver->sync.answers.data),
+	            KV_STR("answer", driver->runtime.answers.data),
 	            KV_STR("next", "a reload takes up the server"));
 }
 
-void haproxy_log_swept(const struct haproxy_driver *driver, const struct sweep_result *result)
+void haproxy_log_swept(const struct haproxy_driver *driver,
+                       const struct session_cleanup_result *result)
 {
 	bool trouble = result->problem[0] != '\0' || result->left > 0;
 	const struct log_kv pairs[] = {
@@ -166,7 +169,7 @@ void haproxy_log_put_back(const struct haproxy_driver *driver)
 {
 	log_warning(
 	    "put_back", WHO(driver), KV_STR("file", driver->target.config->output),
-	    KV_STR("what", driver->persist.previous_missing ? "removed" : "what was there before"),
+	    KV_STR("what", driver->file.previous_missing ? "removed" : "what was there before"),
 	    KV_STR("next", "segue ends, or is configured anew, before HAProxy has loaded "
 	                   "what was installed there; it is installed anew if it is still "
 	                   "wanted"));
@@ -202,7 +205,7 @@ static int64_t closed_for_us(const struct haproxy_driver *driver)
 
 void haproxy_log_hold(const struct haproxy_driver *driver, size_t servers, int64_t timeout_ms)
 {
-	const struct haproxy_note *note = &driver->hold.note;
+	const struct haproxy_hold_record *note = &driver->hold.note;
 	auto_free char *primary = primary_name(driver);
 	auto_free char *closed =
 	    xasprintf("%s port %u", note->closed_address, (unsigned)note->closed_port);
@@ -225,7 +228,7 @@ void haproxy_log_fence(const struct haproxy_driver *driver, size_t servers)
 
 void haproxy_log_closed(const struct haproxy_driver *driver)
 {
-	log_info(driver->hold.door == DOOR_HELD ? "held" : "fenced", WHO(driver),
+	log_info(driver->hold.state == HOLD_HELD ? "held" : "fenced", WHO(driver),
 	         KV_INT("zxid", driver->watch.zxid),
 	         KV_MS("took_ms", clock_now_us() - driver->hold.turned_us));
 }
@@ -257,10 +260,10 @@ void haproxy_log_left_fenced(const struct haproxy_driver *driver)
 
 void haproxy_log_found(const struct haproxy_driver *driver, const char *next)
 {
-	const struct haproxy_note *note = &driver->hold.note;
+	const struct haproxy_hold_record *note = &driver->hold.note;
 
 	log_warning("found_closed", WHO(driver),
-	            KV_STR("what", note->kind == HAPROXY_NOTE_HOLD
+	            KV_STR("what", note->kind == HAPROXY_RECORD_HOLD
 	                               ? "an earlier life of segue has left clients waiting"
 	                               : "an earlier life of segue has fenced the primary"),
 	            KV_STR("note", note->path), KV_STR("next", next));

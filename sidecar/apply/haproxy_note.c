@@ -17,7 +17,7 @@
 #define NOTE_MAX ((size_t)4096) /* bytes */
 
 static const char *const kinds[] = {
-    [HAPROXY_NOTE_NONE] = "", [HAPROXY_NOTE_HOLD] = "hold", [HAPROXY_NOTE_FENCE] = "fence"};
+    [HAPROXY_RECORD_NONE] = "", [HAPROXY_RECORD_HOLD] = "hold", [HAPROXY_RECORD_FENCE] = "fence"};
 
 static bool read_file(const char *path, json_t **root, struct err *err)
 {
@@ -48,7 +48,8 @@ static bool read_place(const json_t *place, char **address, uint16_t *port)
 	return *address != NULL;
 }
 
-void haproxy_note_set_place(struct haproxy_note *note, const char *socket, const char *output)
+void haproxy_hold_record_set_origin(struct haproxy_hold_record *note, const char *socket,
+                                    const char *output)
 {
 	free(note->socket);
 	free(note->output);
@@ -56,40 +57,40 @@ void haproxy_note_set_place(struct haproxy_note *note, const char *socket, const
 	note->output = output != NULL ? xstrdup(output) : NULL;
 }
 
-static bool take(struct haproxy_note *note, const json_t *root, struct err *err)
+static bool take(struct haproxy_hold_record *note, const json_t *root, struct err *err)
 {
 	const char *kind = json_string_value(json_object_get(root, "kind"));
-	enum haproxy_note_kind found = HAPROXY_NOTE_NONE;
+	enum haproxy_hold_record_kind found = HAPROXY_RECORD_NONE;
 
-	if (kind != NULL && strcmp(kind, kinds[HAPROXY_NOTE_HOLD]) == 0)
-		found = HAPROXY_NOTE_HOLD;
-	if (kind != NULL && strcmp(kind, kinds[HAPROXY_NOTE_FENCE]) == 0)
-		found = HAPROXY_NOTE_FENCE;
-	if (found == HAPROXY_NOTE_NONE ||
+	if (kind != NULL && strcmp(kind, kinds[HAPROXY_RECORD_HOLD]) == 0)
+		found = HAPROXY_RECORD_HOLD;
+	if (kind != NULL && strcmp(kind, kinds[HAPROXY_RECORD_FENCE]) == 0)
+		found = HAPROXY_RECORD_FENCE;
+	if (found == HAPROXY_RECORD_NONE ||
 	    !read_place(json_object_get(root, "closed"), &note->closed_address,
 	                &note->closed_port) ||
 	    !read_place(json_object_get(root, "primary"), &note->primary_address,
 	                &note->primary_port) ||
-	    (found == HAPROXY_NOTE_HOLD && note->closed_address == NULL))
+	    (found == HAPROXY_RECORD_HOLD && note->closed_address == NULL))
 		return err_set(err, "%s: not a note of segue's", note->path);
 	note->kind = found;
-	haproxy_note_set_place(note, json_string_value(json_object_get(root, "socket")),
-	                       json_string_value(json_object_get(root, "output")));
+	haproxy_hold_record_set_origin(note, json_string_value(json_object_get(root, "socket")),
+	                               json_string_value(json_object_get(root, "output")));
 	return true;
 }
 
-bool haproxy_note_init(struct haproxy_note *note, const char *state_dir, const char *name,
-                       struct err *err)
+bool haproxy_hold_record_init(struct haproxy_hold_record *note, const char *state_dir,
+                              const char *name, struct err *err)
 {
 	json_auto_t *root = NULL;
 
-	*note =
-	    (struct haproxy_note){.path = xasprintf("%s/haproxy-%s.held", state_dir, name),
-	                          .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
+	*note = (struct haproxy_hold_record){
+	    .path = xasprintf("%s/haproxy-%s.held", state_dir, name),
+	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
 	return read_file(note->path, &root, err) && (root == NULL || take(note, root, err));
 }
 
-void haproxy_note_fini(struct haproxy_note *note)
+void haproxy_hold_record_fini(struct haproxy_hold_record *note)
 {
 	free(note->path);
 	free(note->owner);
@@ -97,16 +98,17 @@ void haproxy_note_fini(struct haproxy_note *note)
 	free(note->primary_address);
 	free(note->socket);
 	free(note->output);
-	*note = (struct haproxy_note){0};
+	*note = (struct haproxy_hold_record){0};
 }
 
-static char *copy_address(const struct haproxy_place *place)
+static char *copy_address(const struct haproxy_endpoint *place)
 {
 	return place != NULL && place->address != NULL ? xstrdup(place->address) : NULL;
 }
 
-void haproxy_note_set(struct haproxy_note *note, enum haproxy_note_kind kind,
-                      const struct haproxy_place *closed, const struct haproxy_place *primary)
+void haproxy_hold_record_set(struct haproxy_hold_record *note, enum haproxy_hold_record_kind kind,
+                             const struct haproxy_endpoint *closed,
+                             const struct haproxy_endpoint *primary)
 {
 	free(note->closed_address);
 	free(note->primary_address);
@@ -129,7 +131,7 @@ static json_t *encode_place(const char *address, uint16_t port)
 	return place;
 }
 
-static char *encode(const struct haproxy_note *note, int64_t zxid)
+static char *encode(const struct haproxy_hold_record *note, int64_t zxid)
 {
 	json_auto_t *root = json_object();
 	char when[CLOCK_WALL_MAX];
@@ -151,12 +153,12 @@ static char *encode(const struct haproxy_note *note, int64_t zxid)
 
 /* Without fsync, which clients would wait for: after a power cut HAProxy starts with its file, and
  * that has never been closed. */
-bool haproxy_note_save(const struct haproxy_note *note, int64_t zxid, struct err *err)
+bool haproxy_hold_record_save(const struct haproxy_hold_record *note, int64_t zxid, struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0640};
 	auto_free char *text = NULL, *staged = NULL;
 
-	if (note->kind == HAPROXY_NOTE_NONE)
+	if (note->kind == HAPROXY_RECORD_NONE)
 		return unlink(note->path) == 0 || errno == ENOENT ||
 		       err_set_errno(err, errno, "cannot remove %s", note->path);
 	text = encode(note, zxid);
@@ -170,7 +172,7 @@ bool haproxy_note_save(const struct haproxy_note *note, int64_t zxid, struct err
 	return false;
 }
 
-bool haproxy_note_is_ours(const struct haproxy_note *note)
+bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *note)
 {
 	json_auto_t *root = NULL;
 	struct err ignored; /* no file, or none that can be read: nobody else's */

@@ -24,92 +24,92 @@
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS   60000
 
-void haproxy_persist_enter(struct haproxy_driver *driver, enum persist_state state,
-                           int64_t timer_ms)
+void haproxy_config_file_enter(struct haproxy_driver *driver, enum config_file_state state,
+                               int64_t timer_ms)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	struct timeval after = {.tv_sec = timer_ms / 1000, .tv_usec = timer_ms % 1000 * 1000};
 
-	persist->state = state;
-	event_del(persist->timer);
+	file->state = state;
+	event_del(file->timer);
 	if (timer_ms >= 0)
-		event_add(persist->timer, &after);
+		event_add(file->timer, &after);
 }
 
-void haproxy_persist_set_problem(struct haproxy_driver *driver, const char *problem)
+void haproxy_config_file_set_problem(struct haproxy_driver *driver, const char *problem)
 {
-	strbuf_reset(&driver->persist.problem);
-	strbuf_append_str(&driver->persist.problem, problem);
+	strbuf_reset(&driver->file.problem);
+	strbuf_append_str(&driver->file.problem, problem);
 }
 
-void haproxy_persist_fail(struct haproxy_driver *driver, const char *event, const char *problem,
-                          const char *next, unsigned failures)
+void haproxy_config_file_fail(struct haproxy_driver *driver, const char *event, const char *problem,
+                              const char *next, unsigned failures)
 {
 	int64_t ms = clock_backoff_ms(failures, RETRY_FIRST_MS, RETRY_MAX_MS);
 	auto_free char *when = xasprintf(
 	    "%s; tried again in %" PRId64 " s, or when the text changes", next, (ms + 999) / 1000);
 
-	haproxy_persist_set_problem(driver, problem);
+	haproxy_config_file_set_problem(driver, problem);
 	haproxy_log_problem(driver, event, problem, when);
-	driver->persist.retry_at_ms = clock_now_ms() + ms;
-	haproxy_persist_enter(driver, PERSIST_WAITING, ms);
+	driver->file.retry_at_ms = clock_now_ms() + ms;
+	haproxy_config_file_enter(driver, CONFIG_FILE_WAITING, ms);
 }
 
-bool haproxy_persist_is_stale(const struct haproxy_driver *driver)
+bool haproxy_config_file_is_stale(const struct haproxy_driver *driver)
 {
-	return driver->persist.install_generation != driver->generation;
+	return driver->file.install_generation != driver->generation;
 }
 
-void haproxy_persist_commit(struct haproxy_driver *driver, install_done_cb *done)
+void haproxy_config_file_commit(struct haproxy_driver *driver, install_done_cb *done)
 {
-	install_commit(driver->persist.install, target_hub_saver(driver->target.hub), done);
-	haproxy_persist_enter(driver, PERSIST_COMMITTING, -1);
+	install_commit(driver->file.install, target_hub_saver(driver->target.hub), done);
+	haproxy_config_file_enter(driver, CONFIG_FILE_COMMITTING, -1);
 }
 
-bool haproxy_persist_done(const struct haproxy_driver *driver)
+bool haproxy_config_file_done(const struct haproxy_driver *driver)
 {
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 
 	haproxy_reload_reason(driver, &why);
-	return driver->persist.state == PERSIST_IDLE && driver->persist.current && why.len == 0;
+	return driver->file.state == CONFIG_FILE_IDLE && driver->file.current && why.len == 0;
 }
 
 static void fail_install(struct haproxy_driver *driver, const struct err *err)
 {
-	haproxy_persist_fail(driver, "install_failed", err->message, "the file is what it was",
-	                     ++driver->persist.failures);
+	haproxy_config_file_fail(driver, "install_failed", err->message, "the file is what it was",
+	                         ++driver->file.failures);
 }
 
 static void installed(struct haproxy_driver *driver)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 
-	persist->refused_on_disk = false;
-	persist->failures = 0;
-	persist->installed_us = clock_now_us();
-	persist->current = !haproxy_persist_is_stale(driver);
+	file->refused_on_disk = false;
+	file->failures = 0;
+	file->installed_us = clock_now_us();
+	file->current = !haproxy_config_file_is_stale(driver);
 	if (driver->watch.told)
 		haproxy_log_drift(driver, "somebody had changed the file");
-	else if (persist->current)
+	else if (file->current)
 		driver->watch.persisted_us = clock_now_us();
-	if (persist->reload_failures == 0)
-		haproxy_persist_set_problem(driver, "");
+	if (file->reload_failures == 0)
+		haproxy_config_file_set_problem(driver, "");
 	/* A worker that came up between the push and the file has loaded the old file, and leads to
 	 * the old primary: only another look tells. */
-	driver->sync.want_read = true;
+	driver->runtime.want_read = true;
 }
 
 static void committed_cb(const struct err *problem, void *arg)
 {
 	struct haproxy_driver *driver = arg;
 
-	driver->persist.install = NULL;
+	driver->file.install = NULL;
 	if (problem == NULL)
 		installed(driver);
 	else
 		fail_install(driver, problem);
-	if (problem == NULL || haproxy_persist_is_stale(driver))
-		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+	if (problem == NULL || haproxy_config_file_is_stale(driver))
+		haproxy_config_file_enter(driver, CONFIG_FILE_IDLE, -1);
 	else
 		haproxy_fallback_start(driver);
 	haproxy_reconcile(driver);
@@ -117,30 +117,30 @@ static void committed_cb(const struct err *problem, void *arg)
 
 static bool commit(struct haproxy_driver *driver, struct err *err)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 
 	haproxy_reload_reason(driver, &why);
 	if (why.len == 0)
 		haproxy_forget_previous(driver);
 	else if (!haproxy_reload_prepare(driver, err)) {
-		install_cancel(STEAL(persist->install));
+		install_cancel(STEAL(file->install));
 		return false;
 	}
-	haproxy_persist_commit(driver, committed_cb);
+	haproxy_config_file_commit(driver, committed_cb);
 	return true;
 }
 
 static void checked_cb(bool accepted, const char *what, void *arg)
 {
 	struct haproxy_driver *driver = arg;
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	struct err err;
 
 	if (!accepted) {
-		install_cancel(STEAL(persist->install));
-		haproxy_persist_fail(driver, "check_refused", what, "the last good file stays",
-		                     ++persist->failures);
+		install_cancel(STEAL(file->install));
+		haproxy_config_file_fail(driver, "check_refused", what, "the last good file stays",
+		                         ++file->failures);
 		haproxy_fallback_start(driver);
 	} else if (!commit(driver, &err)) {
 		/* Without a place for the note that a reload is owed, the servers still go in. */
@@ -152,35 +152,35 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 
 static void start_install(struct haproxy_driver *driver)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	struct err err;
 
-	persist->install_generation = driver->generation;
+	file->install_generation = driver->generation;
 	/* Asked again each time: the user may have been made meanwhile. */
-	if (!persist->owner_known)
-		persist->owner_known = install_owner(driver->target.config, &persist->owner, &err);
-	if (persist->owner_known)
-		persist->install =
-		    install_stage(driver->target.base, driver->target.config, &persist->owner,
+	if (!file->owner_known)
+		file->owner_known = install_owner(driver->target.config, &file->owner, &err);
+	if (file->owner_known)
+		file->install =
+		    install_stage(driver->target.base, driver->target.config, &file->owner,
 		                  driver->text, driver->len, checked_cb, driver, &err);
-	if (persist->install == NULL)
+	if (file->install == NULL)
 		fail_install(driver, &err);
 	else
-		haproxy_persist_enter(driver, PERSIST_CHECKING, -1);
+		haproxy_config_file_enter(driver, CONFIG_FILE_CHECKING, -1);
 }
 
 /* Stale sessions are ended before a reload, where it takes one question to find them. */
 static bool sync_is_settled(const struct haproxy_driver *driver)
 {
-	const struct haproxy_sync *sync = &driver->sync;
+	const struct haproxy_runtime *runtime = &driver->runtime;
 
-	return sync->known && sync->state == SYNC_IDLE && !sync->sweep_owed;
+	return runtime->known && runtime->state == RUNTIME_IDLE && !runtime->cleanup_owed;
 }
 
 /* Clients that wait would be left behind in the old worker, where no command leads them on. */
 static bool must_not_reload(const struct haproxy_driver *driver)
 {
-	return driver->hold.door != DOOR_OPEN ||
+	return driver->hold.state != HOLD_OPEN ||
 	       (driver->reloader != NULL && reloader_is_held(driver->reloader));
 }
 
@@ -189,7 +189,7 @@ static void tell_reload_waits(struct haproxy_driver *driver, const char *why)
 	auto_free char *problem =
 	    xasprintf("a reload waits until no client of this HAProxy is held: %s", why);
 
-	haproxy_persist_set_problem(driver, problem);
+	haproxy_config_file_set_problem(driver, problem);
 }
 
 static void timer_cb(int fd, short events, void *arg)
@@ -198,97 +198,97 @@ static void timer_cb(int fd, short events, void *arg)
 
 	(void)fd;
 	(void)events;
-	if (driver->persist.state == PERSIST_CONFIRMING)
+	if (driver->file.state == CONFIG_FILE_CONFIRMING)
 		haproxy_reload_failed(
 		    driver, "the reload was reported as done, but the same worker goes on "
 		            "answering at the socket");
 	else
-		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+		haproxy_config_file_enter(driver, CONFIG_FILE_IDLE, -1);
 	haproxy_reconcile(driver);
 }
 
 static void step(struct haproxy_driver *driver)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 
 	haproxy_loaded_open(driver);
-	if (!persist->current || persist->verify)
-		persist->current =
+	if (!file->current || file->verify)
+		file->current =
 		    install_is_current(driver->target.config->output, driver->text, driver->len);
-	persist->verify = false;
-	if (!persist->current) {
+	file->verify = false;
+	if (!file->current) {
 		start_install(driver);
 		return;
 	}
 	haproxy_reload_reason(driver, &why);
 	if (why.len == 0)
-		haproxy_persist_set_problem(driver, "");
+		haproxy_config_file_set_problem(driver, "");
 	else if (must_not_reload(driver))
 		tell_reload_waits(driver, why.data);
 	else if (sync_is_settled(driver))
 		haproxy_reload_start(driver, why.data);
 }
 
-void haproxy_persist_reconcile(struct haproxy_driver *driver)
+void haproxy_config_file_reconcile(struct haproxy_driver *driver)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 
-	switch (persist->state) {
-	case PERSIST_CHECKING:
-	case PERSIST_FALLING_BACK:
-		if (!haproxy_persist_is_stale(driver))
+	switch (file->state) {
+	case CONFIG_FILE_CHECKING:
+	case CONFIG_FILE_FALLING_BACK:
+		if (!haproxy_config_file_is_stale(driver))
 			return;
-		install_cancel(STEAL(persist->install));
-		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+		install_cancel(STEAL(file->install));
+		haproxy_config_file_enter(driver, CONFIG_FILE_IDLE, -1);
 		break;
-	case PERSIST_COMMITTING:
-	case PERSIST_RELOADING:
-	case PERSIST_CONFIRMING:
-	case PERSIST_WAITING:
+	case CONFIG_FILE_COMMITTING:
+	case CONFIG_FILE_RELOADING:
+	case CONFIG_FILE_CONFIRMING:
+	case CONFIG_FILE_WAITING:
 		return;
-	case PERSIST_IDLE:
+	case CONFIG_FILE_IDLE:
 		break;
 	}
-	if (driver->sync.offered == driver->wish)
+	if (driver->runtime.offered == driver->desired_seq)
 		step(driver);
 }
 
-void haproxy_persist_new_text(struct haproxy_driver *driver)
+void haproxy_config_file_new_text(struct haproxy_driver *driver)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 
-	persist->current = false;
-	persist->failures = persist->reload_failures = 0;
-	if (persist->state == PERSIST_WAITING)
-		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+	file->current = false;
+	file->failures = file->reload_failures = 0;
+	if (file->state == CONFIG_FILE_WAITING)
+		haproxy_config_file_enter(driver, CONFIG_FILE_IDLE, -1);
 }
 
-void haproxy_persist_init(struct haproxy_driver *driver, const char *state_dir)
+void haproxy_config_file_init(struct haproxy_driver *driver, const char *state_dir)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	struct err ignored; /* asked again, and told, when there is something to install */
 
-	*persist = (struct haproxy_persist){
+	*file = (struct haproxy_config_file){
 	    .note = xasprintf("%s/haproxy-%s.tried", state_dir, driver->target.config->name),
 	    .previous = STRBUF_INIT,
 	    .problem = STRBUF_INIT};
-	persist->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
-	persist->owner_known = install_owner(driver->target.config, &persist->owner, &ignored);
+	file->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
+	file->owner_known = install_owner(driver->target.config, &file->owner, &ignored);
 }
 
-void haproxy_persist_fini(struct haproxy_driver *driver)
+void haproxy_config_file_fini(struct haproxy_driver *driver)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 
-	if (persist->install != NULL)
-		install_cancel(persist->install);
-	if (persist->reload != NULL)
-		reload_cancel(persist->reload);
+	if (file->install != NULL)
+		install_cancel(file->install);
+	if (file->reload != NULL)
+		reload_cancel(file->reload);
 	haproxy_reload_abandon(driver);
 	haproxy_loaded_fini(driver);
-	event_free(persist->timer);
-	free(persist->note);
-	strbuf_fini(&persist->previous);
-	strbuf_fini(&persist->problem);
+	event_free(file->timer);
+	free(file->note);
+	strbuf_fini(&file->previous);
+	strbuf_fini(&file->problem);
 }

@@ -26,7 +26,7 @@ struct haproxy_release {
 	struct event_base *base;
 	char *socket;
 	struct haproxy_config config;
-	const struct haproxy_note *note;
+	const struct haproxy_hold_record *note;
 	int64_t timeout_ms;
 	struct haproxy_batch *batch;
 	struct event *timer;  /* WAITING */
@@ -51,29 +51,29 @@ static bool has_limit_of_hold(const struct haproxy_server *server,
 	       server->maxconn != HAPROXY_MAXCONN_HELD;
 }
 
-static bool is_closed(const struct haproxy_note *note, const struct haproxy_server *server,
+static bool is_closed(const struct haproxy_hold_record *note, const struct haproxy_server *server,
                       const struct haproxy_live_server *live)
 {
-	if (note->kind != HAPROXY_NOTE_NONE && has_limit_of_hold(server, live))
+	if (note->kind != HAPROXY_RECORD_NONE && has_limit_of_hold(server, live))
 		return true;
 	switch (note->kind) {
-	case HAPROXY_NOTE_HOLD:
+	case HAPROXY_RECORD_HOLD:
 		return is_at(live->address, live->port, note->closed_address, note->closed_port) &&
 		       !is_at(server->address, server->port, note->closed_address,
 		              note->closed_port);
-	case HAPROXY_NOTE_FENCE:
+	case HAPROXY_RECORD_FENCE:
 		return (live->admin & ADMIN_MAINT) != 0 && !server->disabled &&
 		       (note->primary_address == NULL ||
 		        is_at(server->address, server->port, note->primary_address,
 		              note->primary_port));
-	case HAPROXY_NOTE_NONE:
+	case HAPROXY_RECORD_NONE:
 		return false;
 	}
 	return false;
 }
 
 /* The commands that open what is closed; no backends, so that the diff finds no server too many. */
-static size_t find_closed(const struct haproxy_release *release, const struct haproxy_round *round,
+static size_t find_closed(const struct haproxy_release *release, const struct haproxy_batch *round,
                           struct haproxy_diff *diff)
 {
 	const struct haproxy_live *live = &round->live;
@@ -126,7 +126,7 @@ static void send_round(struct haproxy_release *release, const char *commands)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
-	(void)!haproxy_round_line(commands, &release->config, &line); /* the rest: next round */
+	(void)!haproxy_batch_line(commands, &release->config, &line); /* the rest: next round */
 	release->batch = haproxy_batch_send(release->base, release->socket, false, line.data,
 	                                    release->timeout_ms, reply_cb, release);
 }
@@ -147,7 +147,7 @@ static void wait_to_read(struct haproxy_release *release)
 	event_add(release->timer, &after);
 }
 
-static void go_on(struct haproxy_release *release, const struct haproxy_round *round)
+static void go_on(struct haproxy_release *release, const struct haproxy_batch *round)
 {
 	struct haproxy_diff diff;
 	size_t closed = find_closed(release, round, &diff);
@@ -177,18 +177,18 @@ static void go_on(struct haproxy_release *release, const struct haproxy_round *r
 static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg)
 {
 	struct haproxy_release *release = arg;
-	struct haproxy_round round;
+	struct haproxy_batch round;
 	struct err problem;
 
 	release->batch = NULL;
 	if (reply == NULL) {
 		finish(release, err);
-	} else if (!haproxy_round_parse(reply, len, &round, &problem)) {
+	} else if (!haproxy_batch_parse(reply, len, &round, &problem)) {
 		err_wrap(&problem, "%s", release->socket);
 		finish(release, &problem);
 	} else {
 		go_on(release, &round);
-		haproxy_round_free(&round);
+		haproxy_batch_free(&round);
 	}
 }
 

@@ -14,21 +14,21 @@
 
 static void set_loaded(struct haproxy_driver *driver, const char *text, size_t len)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	struct err ignored; /* a file that segue cannot read says nothing of what is loaded */
 
-	if (persist->loaded_known)
-		haproxy_config_free(&persist->loaded);
-	persist->loaded_known = haproxy_config_parse(text, len, &persist->loaded, &ignored);
-	if (persist->loaded_known)
+	if (file->loaded_known)
+		haproxy_config_free(&file->loaded);
+	file->loaded_known = haproxy_config_parse(text, len, &file->loaded, &ignored);
+	if (file->loaded_known)
 		target_marker_remove(&driver->target);
 }
 
 void haproxy_loaded_fini(struct haproxy_driver *driver)
 {
-	if (driver->persist.loaded_known)
-		haproxy_config_free(&driver->persist.loaded);
-	driver->persist.loaded_known = false;
+	if (driver->file.loaded_known)
+		haproxy_config_free(&driver->file.loaded);
+	driver->file.loaded_known = false;
 }
 
 static void load_from_file(struct haproxy_driver *driver)
@@ -37,7 +37,7 @@ static void load_from_file(struct haproxy_driver *driver)
 	struct err ignored;
 
 	haproxy_forget_previous(driver);
-	driver->persist.refused_on_disk = false;
+	driver->file.refused_on_disk = false;
 	if (file_read(driver->target.config->output, INSTALL_MAX, &text, NULL, &ignored)) {
 		set_loaded(driver, text.data, text.len);
 		return;
@@ -49,111 +49,111 @@ static void load_from_file(struct haproxy_driver *driver)
  * was still owed: the pid in it is that of the worker which had not loaded the file. */
 void haproxy_loaded_open(struct haproxy_driver *driver)
 {
-	struct haproxy_persist *persist = &driver->persist;
-	int64_t marker = target_marker_read(&driver->target), pid = driver->sync.info.pid;
+	struct haproxy_config_file *file = &driver->file;
+	int64_t marker = target_marker_read(&driver->target), pid = driver->runtime.info.pid;
 
-	if (persist->opened)
+	if (file->opened)
 		return;
-	persist->opened = true;
+	file->opened = true;
 	if (marker < 0 || (marker != 0 && pid != 0 && marker != pid))
 		load_from_file(driver);
 }
 
 void haproxy_loaded_new_worker(struct haproxy_driver *driver, int64_t seen_us)
 {
-	struct haproxy_persist *persist = &driver->persist;
-	const struct haproxy_sync *sync = &driver->sync;
+	struct haproxy_config_file *file = &driver->file;
+	const struct haproxy_runtime *runtime = &driver->runtime;
 	int64_t own_ms = driver->reloader != NULL ? reloader_last_ok_ms(driver->reloader) : 0;
 	bool own = own_ms != 0 && clock_now_ms() - own_ms < OWN_RELOAD_MS;
 
-	if (persist->state == PERSIST_CONFIRMING) {
+	if (file->state == CONFIG_FILE_CONFIRMING) {
 		load_from_file(driver);
-		persist->reload_failures = 0;
-		persist->cured = persist->reload_generation;
-		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+		file->reload_failures = 0;
+		file->cured = file->reload_generation;
+		haproxy_config_file_enter(driver, CONFIG_FILE_IDLE, -1);
 		return;
 	}
 	if (!own)
-		persist->cured = persist->warned = 0;
-	if (!persist->opened)
+		file->cured = file->warned = 0;
+	if (!file->opened)
 		return; /* haproxy_loaded_open() judges */
 	/* A worker older than the file, or as old, may have loaded the one before it: a reload
 	 * stays owed. */
-	if (persist->state == PERSIST_COMMITTING)
+	if (file->state == CONFIG_FILE_COMMITTING)
 		return;
-	if (persist->installed_us == 0 || seen_us > persist->installed_us ||
-	    sync->worker_us > persist->installed_us + 1000000)
+	if (file->installed_us == 0 || seen_us > file->installed_us ||
+	    runtime->worker_us > file->installed_us + 1000000)
 		load_from_file(driver);
 }
 
 /* In words, what a reload is needed for; "" when it is not. */
 void haproxy_reload_reason(const struct haproxy_driver *driver, struct strbuf *why)
 {
-	const struct haproxy_persist *persist = &driver->persist;
+	const struct haproxy_config_file *file = &driver->file;
 
-	if (!persist->loaded_known)
+	if (!file->loaded_known)
 		strbuf_printf(why,
 		              "it is not known what HAProxy has loaded: %s was not there, not "
 		              "readable, or a reload was owed",
 		              driver->target.config->output);
 	else
-		haproxy_config_needs_reload(&persist->loaded, &driver->config, why);
+		haproxy_config_needs_reload(&file->loaded, &driver->config, why);
 	if (why->len == 0)
-		strbuf_append_str(why, driver->sync.needs.data);
+		strbuf_append_str(why, driver->runtime.needs.data);
 }
 
 void haproxy_forget_previous(struct haproxy_driver *driver)
 {
-	if (driver->persist.has_previous)
-		haproxy_tried_forget(driver->persist.note);
-	driver->persist.has_previous = false;
+	if (driver->file.has_previous)
+		haproxy_trial_forget(driver->file.note);
+	driver->file.has_previous = false;
 }
 
 /* A file that was installed, but never loaded, is nothing to go back to. */
 static bool keep_previous(struct haproxy_driver *driver, struct err *err)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	auto_free char *path = NULL;
 	struct err ignored;
 
-	if (persist->has_previous)
+	if (file->has_previous)
 		return true;
-	strbuf_reset(&persist->previous);
-	persist->previous_missing = false;
-	if (!file_read(driver->target.config->output, INSTALL_MAX, &persist->previous,
-	               &persist->previous_missing, &ignored) &&
-	    !persist->previous_missing)
+	strbuf_reset(&file->previous);
+	file->previous_missing = false;
+	if (!file_read(driver->target.config->output, INSTALL_MAX, &file->previous,
+	               &file->previous_missing, &ignored) &&
+	    !file->previous_missing)
 		return true;
 	if (driver->reloader != NULL) { /* else a person reloads, and sees what comes of it */
 		path = install_path(driver->target.config, err);
 		if (path == NULL ||
-		    !haproxy_tried_note(persist->note, path,
-		                        persist->previous_missing ? NULL : &persist->previous, err))
+		    !haproxy_trial_note(file->note, path,
+		                        file->previous_missing ? NULL : &file->previous, err))
 			return false;
 	}
-	persist->has_previous = true;
+	file->has_previous = true;
 	return true;
 }
 
 bool haproxy_reload_prepare(struct haproxy_driver *driver, struct err *err)
 {
-	return target_marker_write(&driver->target, driver->sync.info.pid, err) &&
+	return target_marker_write(&driver->target, driver->runtime.info.pid, err) &&
 	       keep_previous(driver, err);
 }
 
 /* HAProxy may refuse the file, or load it twice, at its next start, when nobody looks. */
 void haproxy_reload_abandon(struct haproxy_driver *driver)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	auto_free char *path = NULL;
 	struct err err;
 
-	if (!persist->has_previous || driver->reloader == NULL)
+	if (!file->has_previous || driver->reloader == NULL)
 		return;
 	path = install_path(driver->target.config, &err);
 	if (path != NULL &&
-	    haproxy_tried_undo(path, persist->previous_missing ? NULL : &persist->previous,
-	                       &driver->config, &persist->owner, &err)) {
+	    haproxy_trial_undo(path, file->previous_missing ? NULL : &file->previous,
+	                       &driver->config, &file->owner, &err)) {
 		haproxy_forget_previous(driver);
 		haproxy_log_put_back(driver);
 	} else {
@@ -208,21 +208,21 @@ static void append_twins(const struct haproxy_driver *driver, struct strbuf *wha
 
 static void reload_failed(struct haproxy_driver *driver, const char *what)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 
 	/* A text that has come meanwhile does not wait for the one that failed. */
-	persist->current = false;
-	persist->refused_on_disk = persist->has_previous;
-	if (persist->reload_generation != driver->generation) {
+	file->current = false;
+	file->refused_on_disk = file->has_previous;
+	if (file->reload_generation != driver->generation) {
 		haproxy_log_problem(driver, "reload_failed", what,
 		                    "the text has changed meanwhile: that one is tried at once");
-		haproxy_persist_enter(driver, PERSIST_IDLE, -1);
+		haproxy_config_file_enter(driver, CONFIG_FILE_IDLE, -1);
 		return;
 	}
-	haproxy_persist_fail(driver, "reload_failed", what,
-	                     persist->has_previous ? "the file that was there before is put back"
-	                                           : "HAProxy goes on as it is",
-	                     ++persist->reload_failures);
+	haproxy_config_file_fail(driver, "reload_failed", what,
+	                         file->has_previous ? "the file that was there before is put back"
+	                                            : "HAProxy goes on as it is",
+	                         ++file->reload_failures);
 	haproxy_fallback_start(driver);
 }
 
@@ -238,19 +238,19 @@ void haproxy_reload_failed(struct haproxy_driver *driver, const char *what)
 static void reloaded_cb(bool ok, const char *what, void *arg)
 {
 	struct haproxy_driver *driver = arg;
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 
-	persist->reload = NULL;
+	file->reload = NULL;
 	if (!ok) {
 		haproxy_reload_failed(driver, what);
 	} else {
 		haproxy_log_reload(driver, "reloaded", what);
-		driver->watch.reloaded = persist->reload_generation == driver->generation;
-		haproxy_persist_enter(driver, PERSIST_CONFIRMING, RELOADER_CONFIRM_MS);
+		driver->watch.reloaded = file->reload_generation == driver->generation;
+		haproxy_config_file_enter(driver, CONFIG_FILE_CONFIRMING, RELOADER_CONFIRM_MS);
 		/* The socket may have shown the new worker before the reloader was sure of it. */
-		if (driver->sync.known && driver->sync.info.pid != persist->reload_from_pid)
-			haproxy_loaded_new_worker(driver, driver->sync.read_us);
-		haproxy_sync_forget(driver);
+		if (driver->runtime.known && driver->runtime.info.pid != file->reload_from_pid)
+			haproxy_loaded_new_worker(driver, driver->runtime.read_us);
+		haproxy_runtime_forget(driver);
 	}
 	haproxy_reconcile(driver);
 }
@@ -260,22 +260,22 @@ static void warn_once(struct haproxy_driver *driver, const char *event, const ch
 {
 	auto_free char *problem = xasprintf("%s: %s", why, next);
 
-	haproxy_persist_set_problem(driver, problem);
-	if (driver->persist.warned == driver->generation)
+	haproxy_config_file_set_problem(driver, problem);
+	if (driver->file.warned == driver->generation)
 		return;
-	driver->persist.warned = driver->generation;
+	driver->file.warned = driver->generation;
 	haproxy_log_problem(driver, event, why, next);
 }
 
 void haproxy_reload_start(struct haproxy_driver *driver, const char *why)
 {
-	struct haproxy_persist *persist = &driver->persist;
+	struct haproxy_config_file *file = &driver->file;
 	auto_free char *next =
 	    xasprintf("is %s among HAProxy's -f files? segue tries again when the text changes or "
 	              "HAProxy is restarted",
 	              driver->target.config->output);
 
-	if (persist->cured == driver->generation) {
+	if (file->cured == driver->generation) {
 		warn_once(driver, "reload_did_not_help", why, next);
 		return;
 	}
@@ -286,8 +286,8 @@ void haproxy_reload_start(struct haproxy_driver *driver, const char *why)
 		return;
 	}
 	haproxy_log_reload(driver, "reload", why);
-	persist->reload_generation = driver->generation;
-	persist->reload_from_pid = driver->sync.info.pid;
-	persist->reload = reloader_request(driver->reloader, reloaded_cb, driver);
-	haproxy_persist_enter(driver, PERSIST_RELOADING, -1);
+	file->reload_generation = driver->generation;
+	file->reload_from_pid = driver->runtime.info.pid;
+	file->reload = reloader_request(driver->reloader, reloaded_cb, driver);
+	haproxy_config_file_enter(driver, CONFIG_FILE_RELOADING, -1);
 }

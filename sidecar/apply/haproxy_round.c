@@ -13,7 +13,7 @@
 /* More backends than this: one question for all is shorter than one for each. */
 #define BACKENDS_MAX 8
 
-bool haproxy_round_line(const char *commands, const struct haproxy_config *config,
+bool haproxy_batch_line(const char *commands, const struct haproxy_config *config,
                         struct strbuf *line)
 {
 	size_t len = strlen(commands);
@@ -114,14 +114,14 @@ static int64_t find_number(const char *info, const char *key)
 	return found != NULL ? strtoll(found + strlen(key), NULL, 10) : -1;
 }
 
-bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out, struct err *err)
+bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch *out, struct err *err)
 {
 	auto_strbuf struct strbuf table = STRBUF_INIT, stat = STRBUF_INIT, info = STRBUF_INIT;
 	struct parts parts = {.table = &table, .stat = &stat, .info = &info, .said = &out->said};
 	enum part part = PART_SAID;
 	const char *end = text + len, *eol;
 
-	*out = (struct haproxy_round){.said = STRBUF_INIT};
+	*out = (struct haproxy_batch){.said = STRBUF_INIT};
 	for (const char *line = text; line < end; line = eol + 1) {
 		eol = memchr(line, '\n', (size_t)(end - line));
 		if (eol == NULL)
@@ -147,11 +147,11 @@ bool haproxy_round_parse(const char *text, size_t len, struct haproxy_round *out
 	} else if (out->said.len > 0) {
 		err_wrap(err, "it answered '%.200s'", out->said.data);
 	}
-	haproxy_round_free(out);
+	haproxy_batch_free(out);
 	return false;
 }
 
-void haproxy_round_free(struct haproxy_round *round)
+void haproxy_batch_free(struct haproxy_batch *round)
 {
 	haproxy_live_free(&round->live);
 	strbuf_fini(&round->said);

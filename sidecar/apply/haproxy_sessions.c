@@ -26,7 +26,7 @@ struct session {                       /* what has been seen of the session that
 };
 
 struct haproxy_session_reader {
-	const struct haproxy_stays *stays;
+	const struct haproxy_expected *stays;
 	struct session session;
 	struct strbuf rest; /* the start of a line whose end has not come */
 	bool complete;      /* the blank line that ends the reply has come */
@@ -36,8 +36,8 @@ struct haproxy_session_reader {
 
 /* --- where sessions may stay --- */
 
-void haproxy_stays_add(struct haproxy_stays *stays, const char *backend, const char *server,
-                       const char *address, uint16_t port)
+void haproxy_expected_add(struct haproxy_expected *stays, const char *backend, const char *server,
+                          const char *address, uint16_t port)
 {
 	if (stays->count == stays->capacity) {
 		stays->capacity = stays->capacity > 0 ? stays->capacity * 2 : 16;
@@ -51,7 +51,7 @@ void haproxy_stays_add(struct haproxy_stays *stays, const char *backend, const c
 	stays->ready = false;
 }
 
-void haproxy_stays_free(struct haproxy_stays *stays)
+void haproxy_expected_free(struct haproxy_expected *stays)
 {
 	for (size_t i = 0; i < stays->count; i++) {
 		free(stays->list[i].backend);
@@ -59,7 +59,7 @@ void haproxy_stays_free(struct haproxy_stays *stays)
 		free(stays->list[i].here);
 	}
 	free(stays->list);
-	*stays = (struct haproxy_stays){0};
+	*stays = (struct haproxy_expected){0};
 }
 
 static int compare_stays(const void *a, const void *b)
@@ -77,14 +77,14 @@ static int compare_backends(const void *a, const void *b)
 	return strcmp(left->backend, right->backend);
 }
 
-static void sort(struct haproxy_stays *stays)
+static void sort(struct haproxy_expected *stays)
 {
 	if (!stays->ready && stays->count > 0)
 		qsort(stays->list, stays->count, sizeof(*stays->list), compare_stays);
 	stays->ready = true;
 }
 
-static struct haproxy_stay *find_stay(const struct haproxy_stays *stays, const char *backend,
+static struct haproxy_stay *find_stay(const struct haproxy_expected *stays, const char *backend,
                                       const char *server)
 {
 	const struct haproxy_stay key = {.backend = (char *)backend, .server = (char *)server};
@@ -94,7 +94,7 @@ static struct haproxy_stay *find_stay(const struct haproxy_stays *stays, const c
 	           : NULL;
 }
 
-static bool is_left_behind(const struct haproxy_stays *stays, const char *backend)
+static bool is_left_behind(const struct haproxy_expected *stays, const char *backend)
 {
 	const struct haproxy_stay key = {.backend = (char *)backend};
 	const struct haproxy_stay *one =
@@ -108,7 +108,7 @@ static bool is_left_behind(const struct haproxy_stays *stays, const char *backen
 /* What is in maintenance takes nobody. */
 #define MAINTENANCE_BITS (1U | 2U | 4U | 32U)
 
-void haproxy_stays_judge(struct haproxy_stays *stays, const struct haproxy_live *live)
+void haproxy_expected_judge(struct haproxy_expected *stays, const struct haproxy_live *live)
 {
 	auto_free bool *right = xcalloc(stays->count, sizeof(*right));
 
@@ -309,7 +309,7 @@ bool haproxy_session_reader_take(struct haproxy_session_reader *reader, const ch
 	return true;
 }
 
-struct haproxy_session_reader *haproxy_session_reader_create(struct haproxy_stays *stays)
+struct haproxy_session_reader *haproxy_session_reader_create(struct haproxy_expected *stays)
 {
 	struct haproxy_session_reader *reader = xcalloc(1, sizeof(*reader));
 

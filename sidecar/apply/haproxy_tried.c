@@ -16,7 +16,7 @@
 #define PREFIX "haproxy-"
 #define SUFFIX ".tried"
 
-bool haproxy_tried_note(const char *note, const char *path, const struct strbuf *previous,
+bool haproxy_trial_note(const char *note, const char *path, const struct strbuf *previous,
                         struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0600}; /* texts may hold passwords */
@@ -36,7 +36,7 @@ bool haproxy_tried_note(const char *note, const char *path, const struct strbuf 
 	return false;
 }
 
-void haproxy_tried_forget(const char *note)
+void haproxy_trial_forget(const char *note)
 {
 	struct err err;
 
@@ -48,7 +48,7 @@ void haproxy_tried_forget(const char *note)
 	                           "that it holds"));
 }
 
-bool haproxy_tried_undo(const char *path, const struct strbuf *previous,
+bool haproxy_trial_undo(const char *path, const struct strbuf *previous,
                         const struct haproxy_config *now, const struct file_owner *owner,
                         struct err *err)
 {
@@ -86,7 +86,7 @@ static bool undo(const char *path, const struct strbuf *previous, struct err *er
 	struct err ignored;
 	bool known = file_read(path, INSTALL_MAX, &tried, NULL, &ignored) &&
 	             haproxy_config_parse(tried.data, tried.len, &now, &ignored);
-	bool ok = haproxy_tried_undo(path, previous, known ? &now : NULL, &as_it_is, err);
+	bool ok = haproxy_trial_undo(path, previous, known ? &now : NULL, &as_it_is, err);
 
 	if (known)
 		haproxy_config_free(&now);
@@ -105,7 +105,7 @@ static void undo_note(const char *note)
 		log_warning("note_unusable", KV_STR("note", note),
 		            KV_STR("next", "it is removed; it was to say which file segue had "
 		                           "installed before it was killed"));
-		haproxy_tried_forget(note);
+		haproxy_trial_forget(note);
 		return;
 	}
 	missing = strcmp(kind, "missing") == 0;
@@ -115,7 +115,7 @@ static void undo_note(const char *note)
 		                         "holds; tried again at the next start of segue"));
 		return;
 	}
-	haproxy_tried_forget(note);
+	haproxy_trial_forget(note);
 	log_warning("put_back", KV_STR("file", path),
 	            KV_STR("what", missing ? "removed" : "what was there before"),
 	            KV_STR("next", "segue was killed before HAProxy had loaded what it had "
@@ -130,7 +130,7 @@ static bool is_note(const char *name)
 	       strcmp(name + len - suffix, SUFFIX) == 0;
 }
 
-void haproxy_tried_undo_all(const char *state_dir)
+void haproxy_trial_undo_all(const char *state_dir)
 {
 	DIR *folder = opendir(state_dir);
 	const struct dirent *entry;

@@ -232,13 +232,13 @@ static struct section *find_backend(const struct ways *ways, const char *name)
 	return NULL;
 }
 
-static bool is_at(const struct haproxy_server *server, const struct haproxy_place *place)
+static bool is_at(const struct haproxy_server *server, const struct haproxy_endpoint *place)
 {
 	return server->port == place->port && strcmp(server->address, place->address) == 0;
 }
 
 static void count_servers(struct ways *ways, const struct haproxy_config *config,
-                          const struct haproxy_place *primary)
+                          const struct haproxy_endpoint *primary)
 {
 	struct section *section = NULL;
 
@@ -261,7 +261,7 @@ static void count_servers(struct ways *ways, const struct haproxy_config *config
 
 /* False, with words and nothing to free, when the text cannot be read. `primary` NULL: the servers
  * do not matter. */
-static bool ways_read(const char *text, size_t len, const struct haproxy_place *primary,
+static bool ways_read(const char *text, size_t len, const struct haproxy_endpoint *primary,
                       struct ways *out, struct err *err)
 {
 	struct reader reader = {.out = out};
@@ -324,7 +324,7 @@ static enum way way_of(const struct ways *ways, const struct section *section)
 	return sum.others > 0 ? WAY_ELSEWHERE : WAY_NOWHERE;
 }
 
-bool haproxy_ways_end(const char *text, size_t len, struct err *err)
+bool haproxy_routes_end(const char *text, size_t len, struct err *err)
 {
 	struct ways ways;
 	bool fine = true;
@@ -377,8 +377,8 @@ static const char *way_words(enum way way)
 	return "leads to the primary";
 }
 
-bool haproxy_ways_lead(const char *text, size_t len, const struct haproxy_place *primary,
-                       struct err *err)
+bool haproxy_routes_lead(const char *text, size_t len, const struct haproxy_endpoint *primary,
+                         struct err *err)
 {
 	auto_strbuf struct strbuf ends = STRBUF_INIT;
 	struct ways ways;
@@ -477,8 +477,8 @@ static void tell_gained(const struct ways *before, const struct ways *now, struc
 	}
 }
 
-void haproxy_ways_compare(const struct haproxy_ways_text *before,
-                          const struct haproxy_ways_text *now, struct strbuf *out)
+void haproxy_routes_compare(const struct haproxy_routes_text *before,
+                            const struct haproxy_routes_text *now, struct strbuf *out)
 {
 	struct ways old, new;
 	struct err ignored;

@@ -13,9 +13,9 @@
 
 struct target_hub {
 	struct event_base *base;
-	struct saver *saver;
-	struct haproxy_gate **gates;
-	size_t gate_count;
+	struct file_writer *file_writer;
+	struct haproxy_queue **queues;
+	size_t queue_count;
 	struct {
 		char *key;
 		struct reloader *reloader;
@@ -30,7 +30,7 @@ struct target_hub *target_hub_create(struct event_base *base)
 	struct target_hub *hub = xcalloc(1, sizeof(*hub));
 
 	hub->base = base;
-	hub->saver = saver_create(base);
+	hub->file_writer = file_writer_create(base);
 	return hub;
 }
 
@@ -38,14 +38,14 @@ void target_hub_destroy(struct target_hub *hub)
 {
 	if (hub == NULL)
 		return;
-	for (size_t i = 0; i < hub->gate_count; i++)
-		haproxy_gate_destroy(hub->gates[i]);
+	for (size_t i = 0; i < hub->queue_count; i++)
+		haproxy_queue_destroy(hub->queues[i]);
 	for (size_t i = 0; i < hub->reloader_count; i++) {
 		reloader_destroy(hub->reloaders[i].reloader);
 		free(hub->reloaders[i].key);
 	}
-	saver_destroy(hub->saver);
-	free(hub->gates);
+	file_writer_destroy(hub->file_writer);
+	free(hub->queues);
 	free(hub->reloaders);
 	free(hub);
 }
@@ -55,22 +55,23 @@ struct event_base *target_hub_base(const struct target_hub *hub)
 	return hub->base;
 }
 
-struct saver *target_hub_saver(const struct target_hub *hub)
+struct file_writer *target_hub_saver(const struct target_hub *hub)
 {
-	return hub->saver;
+	return hub->file_writer;
 }
 
-struct haproxy_gate *target_hub_gate(struct target_hub *hub, const char *path, bool master)
+struct haproxy_queue *target_hub_queue(struct target_hub *hub, const char *path, bool master)
 {
-	struct haproxy_gate *gate;
+	struct haproxy_queue *queue;
 
-	for (size_t i = 0; i < hub->gate_count; i++)
-		if (strcmp(haproxy_gate_path(hub->gates[i]), path) == 0)
-			return hub->gates[i];
-	gate = haproxy_gate_create(hub->base, path, master);
-	hub->gates = xreallocarray(hub->gates, hub->gate_count + 1, sizeof(struct haproxy_gate *));
-	hub->gates[hub->gate_count++] = gate;
-	return gate;
+	for (size_t i = 0; i < hub->queue_count; i++)
+		if (strcmp(haproxy_queue_path(hub->queues[i]), path) == 0)
+			return hub->queues[i];
+	queue = haproxy_queue_create(hub->base, path, master);
+	hub->queues =
+	    xreallocarray(hub->queues, hub->queue_count + 1, sizeof(struct haproxy_queue *));
+	hub->queues[hub->queue_count++] = queue;
+	return queue;
 }
 
 struct reloader *target_hub_reloader(struct target_hub *hub, const char *master_socket,

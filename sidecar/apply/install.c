@@ -24,9 +24,9 @@ struct install {
 	const struct config_target *config;
 	char *path; /* install_path() */
 	char *staged;
-	struct command *check; /* NULL: none configured, or done */
-	struct event *soon;    /* calls back where there is nothing to wait for */
-	struct saver_job *job; /* NULL: not to be committed yet */
+	struct command *check;       /* NULL: none configured, or done */
+	struct event *soon;          /* calls back where there is nothing to wait for */
+	struct file_writer_job *job; /* NULL: not to be committed yet */
 	install_cb *cb;
 	install_done_cb *done;
 	void *arg;
@@ -228,16 +228,17 @@ static void saved_cb(const struct err *problem, void *arg)
 	done(problem, done_arg);
 }
 
-void install_commit(struct install *install, struct saver *saver, install_done_cb *done)
+void install_commit(struct install *install, struct file_writer *file_writer, install_done_cb *done)
 {
 	install->done = done;
-	install->job = saver_commit(saver, install->staged, install->path, saved_cb, install);
+	install->job =
+	    file_writer_commit(file_writer, install->staged, install->path, saved_cb, install);
 }
 
 void install_cancel(struct install *install)
 {
 	if (install->job != NULL)
-		saver_cancel(install->job);
+		file_writer_cancel(install->job);
 	else
 		unlink(install->staged);
 	install_free(install);

@@ -55,22 +55,22 @@ static const struct config_target *find_target(const struct config *config,
 
 /* --- where a note's proxy is --- */
 
-static void read_place(struct left_note *note, const char *state_dir)
+static void read_place(struct orphaned_hold *note, const char *state_dir)
 {
-	struct pgbouncer_intent intent;
-	struct haproxy_note held;
+	struct pgbouncer_hold_record record;
+	struct haproxy_hold_record held;
 	struct err ignored; /* it is told by who acts upon it */
 
 	if (note->kind == CONFIG_TARGET_PGBOUNCER) {
-		(void)!pgbouncer_intent_init(&intent, state_dir, note->name, &ignored);
-		note->place = STEAL(intent.console);
-		note->output = STEAL(intent.output);
-		pgbouncer_intent_fini(&intent);
+		(void)!pgbouncer_hold_record_init(&record, state_dir, note->name, &ignored);
+		note->place = STEAL(record.console);
+		note->output = STEAL(record.output);
+		pgbouncer_hold_record_fini(&record);
 	} else {
-		(void)!haproxy_note_init(&held, state_dir, note->name, &ignored);
+		(void)!haproxy_hold_record_init(&held, state_dir, note->name, &ignored);
 		note->place = STEAL(held.socket);
 		note->output = STEAL(held.output);
-		haproxy_note_fini(&held);
+		haproxy_hold_record_fini(&held);
 	}
 }
 
@@ -98,7 +98,7 @@ static char *console_place(const char *conninfo)
 	return place;
 }
 
-static bool is_at(const struct left_note *note, const struct config_target *target)
+static bool is_at(const struct orphaned_hold *note, const struct config_target *target)
 {
 	auto_free char *is = NULL, *was = NULL;
 
@@ -113,7 +113,7 @@ static bool is_at(const struct left_note *note, const struct config_target *targ
 
 /* --- all of them --- */
 
-static void note_fini(struct left_note *note)
+static void note_fini(struct orphaned_hold *note)
 {
 	free(note->name);
 	free(note->path);
@@ -121,10 +121,10 @@ static void note_fini(struct left_note *note)
 	free(note->output);
 }
 
-static void add(struct left_note **notes, size_t *count, const struct config *config,
+static void add(struct orphaned_hold **notes, size_t *count, const struct config *config,
                 const char *file)
 {
-	struct left_note note = {.path = NULL};
+	struct orphaned_hold note = {.path = NULL};
 	auto_free char *name = NULL;
 	const struct kind *kind = kind_of(file, &name);
 	const struct config_target *target =
@@ -144,9 +144,9 @@ static void add(struct left_note **notes, size_t *count, const struct config *co
 	(*notes)[(*count)++] = note;
 }
 
-struct left_note *left_notes_find(const struct config *config, size_t *count)
+struct orphaned_hold *orphaned_holds_find(const struct config *config, size_t *count)
 {
-	struct left_note *notes = NULL;
+	struct orphaned_hold *notes = NULL;
 	DIR *folder = opendir(config->state_dir);
 	const struct dirent *entry;
 
@@ -158,7 +158,7 @@ struct left_note *left_notes_find(const struct config *config, size_t *count)
 	return notes;
 }
 
-void left_notes_free(struct left_note *notes, size_t count)
+void orphaned_holds_free(struct orphaned_hold *notes, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		note_fini(&notes[i]);
@@ -169,7 +169,7 @@ void left_notes_free(struct left_note *notes, size_t count)
 
 /* Several sections may drive one proxy: then it is the one that writes the same file. */
 static const struct config_target *find_heir(const struct config *config,
-                                             const struct left_note *note)
+                                             const struct orphaned_hold *note)
 {
 	const struct config_target *heir = NULL;
 	size_t count = 0;
@@ -188,8 +188,8 @@ static const struct config_target *find_heir(const struct config *config,
 }
 
 /* `more`: what no name of a section can hold, or "". */
-static char *note_path(const struct config *config, const struct left_note *note, const char *name,
-                       const char *more)
+static char *note_path(const struct config *config, const struct orphaned_hold *note,
+                       const char *name, const char *more)
 {
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
 		if (kinds[i].kind == note->kind)
@@ -199,7 +199,7 @@ static char *note_path(const struct config *config, const struct left_note *note
 }
 
 /* The section of that name leads to another proxy now, and needs the file's name. */
-static void set_aside(const struct config *config, const struct left_note *note)
+static void set_aside(const struct config *config, const struct orphaned_hold *note)
 {
 	auto_free char *path = note_path(config, note, note->name, "@gone");
 	struct err err;
@@ -212,7 +212,7 @@ static void set_aside(const struct config *config, const struct left_note *note)
 	                         "and let go by hand"));
 }
 
-static void adopt(const struct config *config, const struct left_note *note)
+static void adopt(const struct config *config, const struct orphaned_hold *note)
 {
 	const struct config_target *heir = find_heir(config, note);
 	auto_free char *path = heir != NULL ? note_path(config, note, heir->name, "") : NULL;
@@ -235,19 +235,19 @@ static void adopt(const struct config *config, const struct left_note *note)
 	          KV_STR("next", "its clients are let go instead"));
 }
 
-void left_notes_adopt(const struct config *config)
+void orphaned_holds_adopt(const struct config *config)
 {
 	size_t count;
-	struct left_note *notes = left_notes_find(config, &count);
+	struct orphaned_hold *notes = orphaned_holds_find(config, &count);
 
 	for (size_t i = 0; i < count; i++)
 		adopt(config, &notes[i]);
-	left_notes_free(notes, count);
+	orphaned_holds_free(notes, count);
 }
 
 /* --- letting go --- */
 
-struct left_notes {
+struct orphaned_holds {
 	struct event_base *base;
 	const struct config *config;
 	struct command *child;
@@ -256,7 +256,7 @@ struct left_notes {
 	char *told; /* the last failure; NULL: none */
 };
 
-static void failed(struct left_notes *left, const char *what)
+static void failed(struct orphaned_holds *left, const char *what)
 {
 	int64_t ms = clock_backoff_ms(++left->failures, RETRY_FIRST_MS, RETRY_MAX_MS);
 	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
@@ -273,7 +273,7 @@ static void failed(struct left_notes *left, const char *what)
 
 static void ended(bool ok, const char *what, void *arg)
 {
-	struct left_notes *left = arg;
+	struct orphaned_holds *left = arg;
 
 	left->child = NULL;
 	if (ok)
@@ -284,7 +284,7 @@ static void ended(bool ok, const char *what, void *arg)
 
 static void start(int fd, short events, void *arg)
 {
-	struct left_notes *left = arg;
+	struct orphaned_holds *left = arg;
 	char self[] = "/proc/self/exe", verb[] = "resume", gone[] = "--gone", c[] = "-c";
 	char *argv[] = {self, verb, gone, c, left->config->file, NULL};
 
@@ -293,11 +293,11 @@ static void start(int fd, short events, void *arg)
 	left->child = command_run(left->base, argv, CHILD_MS, ended, left);
 }
 
-struct left_notes *left_notes_release(struct event_base *base, const struct config *config)
+struct orphaned_holds *orphaned_holds_release(struct event_base *base, const struct config *config)
 {
-	struct left_notes *left;
+	struct orphaned_holds *left;
 	size_t count;
-	struct left_note *notes = left_notes_find(config, &count);
+	struct orphaned_hold *notes = orphaned_holds_find(config, &count);
 
 	for (size_t i = 0; i < count; i++)
 		log_warning(
@@ -305,7 +305,7 @@ struct left_notes *left_notes_release(struct event_base *base, const struct conf
 		    KV_STR("target", notes[i].name), KV_STR("note", notes[i].path),
 		    KV_STR("next", "segue.ini has no such section any more: what it held is "
 		                   "let go, but for a fence"));
-	left_notes_free(notes, count);
+	orphaned_holds_free(notes, count);
 	if (count == 0)
 		return NULL;
 	left = xcalloc(1, sizeof(*left));
@@ -316,7 +316,7 @@ struct left_notes *left_notes_release(struct event_base *base, const struct conf
 	return left;
 }
 
-void left_notes_cancel(struct left_notes *left)
+void orphaned_holds_cancel(struct orphaned_holds *left)
 {
 	if (left == NULL)
 		return;

@@ -14,12 +14,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-struct liveness {
+struct pg_ping {
 	int fd;
-	enum liveness_answer answer; /* what the timer brings */
-	struct event *io;            /* NULL: nothing to wait for but the timer */
+	enum pg_ping_answer answer; /* what the timer brings */
+	struct event *io;           /* NULL: nothing to wait for but the timer */
 	struct event *timer;
-	liveness_cb *cb;
+	pg_ping_cb *cb;
 	void *arg;
 };
 
@@ -32,30 +32,30 @@ union address {
 /* SSLRequest: length 8, code 80877103. */
 static const unsigned char ssl_request[] = {0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f};
 
-static void liveness_free(struct liveness *liveness)
+static void pg_ping_free(struct pg_ping *pg_ping)
 {
-	if (liveness->io != NULL)
-		event_free(liveness->io);
-	if (liveness->fd >= 0)
-		close(liveness->fd);
-	event_free(liveness->timer);
-	free(liveness);
+	if (pg_ping->io != NULL)
+		event_free(pg_ping->io);
+	if (pg_ping->fd >= 0)
+		close(pg_ping->fd);
+	event_free(pg_ping->timer);
+	free(pg_ping);
 }
 
-static void finish(struct liveness *liveness, enum liveness_answer answer)
+static void finish(struct pg_ping *pg_ping, enum pg_ping_answer answer)
 {
-	liveness_cb *cb = liveness->cb;
-	void *arg = liveness->arg;
+	pg_ping_cb *cb = pg_ping->cb;
+	void *arg = pg_ping->arg;
 
-	liveness_free(liveness);
+	pg_ping_free(pg_ping);
 	cb(answer, arg);
 }
 
-static enum liveness_answer answer_of(int error)
+static enum pg_ping_answer answer_of(int error)
 {
 	return error == EHOSTUNREACH || error == ENETUNREACH || error == ETIMEDOUT
-	           ? LIVENESS_SILENT
-	           : LIVENESS_REFUSED;
+	           ? PG_PING_SILENT
+	           : PG_PING_REFUSED;
 }
 
 static void readable_cb(int fd, short events, void *arg)
@@ -67,27 +67,27 @@ static void readable_cb(int fd, short events, void *arg)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got == 1)
-		finish(arg, LIVENESS_ALIVE);
+		finish(arg, PG_PING_ALIVE);
 	else
-		finish(arg, got < 0 ? answer_of(errno) : LIVENESS_REFUSED);
+		finish(arg, got < 0 ? answer_of(errno) : PG_PING_REFUSED);
 }
 
 static void writable_cb(int fd, short events, void *arg)
 {
-	struct liveness *liveness = arg;
+	struct pg_ping *pg_ping = arg;
 	ssize_t sent = send(fd, ssl_request, sizeof(ssl_request), MSG_NOSIGNAL);
 
 	(void)events;
 	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (sent != (ssize_t)sizeof(ssl_request)) {
-		finish(liveness, sent < 0 ? answer_of(errno) : LIVENESS_SILENT);
+		finish(pg_ping, sent < 0 ? answer_of(errno) : PG_PING_SILENT);
 		return;
 	}
-	event_del(liveness->io);
-	event_assign(liveness->io, event_get_base(liveness->timer), fd, EV_READ | EV_PERSIST,
-	             readable_cb, liveness);
-	event_add(liveness->io, NULL);
+	event_del(pg_ping->io);
+	event_assign(pg_ping->io, event_get_base(pg_ping->timer), fd, EV_READ | EV_PERSIST,
+	             readable_cb, pg_ping);
+	event_add(pg_ping->io, NULL);
 }
 
 static bool parse_address(const char *text, uint16_t port, union address *out, socklen_t *len)
@@ -113,55 +113,55 @@ static bool parse_address(const char *text, uint16_t port, union address *out, s
 }
 
 /* False: it has failed already, `answer` says how. */
-static bool start(struct liveness *liveness, const char *text, uint16_t port)
+static bool start(struct pg_ping *pg_ping, const char *text, uint16_t port)
 {
 	union address address = {0};
 	socklen_t len = 0;
 
-	liveness->answer = LIVENESS_REFUSED;
+	pg_ping->answer = PG_PING_REFUSED;
 	if (!parse_address(text, port, &address, &len))
 		return false;
-	liveness->fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (liveness->fd < 0)
+	pg_ping->fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (pg_ping->fd < 0)
 		return false;
-	if (connect(liveness->fd, &address.any, len) == 0 || errno == EINPROGRESS)
+	if (connect(pg_ping->fd, &address.any, len) == 0 || errno == EINPROGRESS)
 		return true;
 	/* A unix socket with a full backlog says EAGAIN: its server does not accept any more. */
-	liveness->answer = errno == EAGAIN ? LIVENESS_SILENT : answer_of(errno);
+	pg_ping->answer = errno == EAGAIN ? PG_PING_SILENT : answer_of(errno);
 	return false;
 }
 
 static void timer_cb(int fd, short events, void *arg)
 {
-	struct liveness *liveness = arg;
+	struct pg_ping *pg_ping = arg;
 
 	(void)fd;
 	(void)events;
-	finish(liveness, liveness->answer);
+	finish(pg_ping, pg_ping->answer);
 }
 
-struct liveness *liveness_ask(struct event_base *base, const char *address, uint16_t port,
-                              int64_t timeout_ms, liveness_cb *cb, void *arg)
+struct pg_ping *pg_ping_ask(struct event_base *base, const char *address, uint16_t port,
+                            int64_t timeout_ms, pg_ping_cb *cb, void *arg)
 {
-	struct liveness *liveness = xcalloc(1, sizeof(*liveness));
+	struct pg_ping *pg_ping = xcalloc(1, sizeof(*pg_ping));
 	struct timeval after = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
 
-	*liveness = (struct liveness){.fd = -1, .cb = cb, .arg = arg};
-	liveness->timer = event_new(base, -1, 0, timer_cb, liveness);
-	if (start(liveness, address, port)) {
-		liveness->answer = LIVENESS_SILENT;
-		liveness->io =
-		    event_new(base, liveness->fd, EV_WRITE | EV_PERSIST, writable_cb, liveness);
-		event_add(liveness->io, NULL);
+	*pg_ping = (struct pg_ping){.fd = -1, .cb = cb, .arg = arg};
+	pg_ping->timer = event_new(base, -1, 0, timer_cb, pg_ping);
+	if (start(pg_ping, address, port)) {
+		pg_ping->answer = PG_PING_SILENT;
+		pg_ping->io =
+		    event_new(base, pg_ping->fd, EV_WRITE | EV_PERSIST, writable_cb, pg_ping);
+		event_add(pg_ping->io, NULL);
 	} else {
 		after = (struct timeval){0};
 	}
-	event_add(liveness->timer, &after);
-	return liveness;
+	event_add(pg_ping->timer, &after);
+	return pg_ping;
 }
 
-void liveness_cancel(struct liveness *liveness)
+void pg_ping_cancel(struct pg_ping *pg_ping)
 {
-	if (liveness != NULL)
-		liveness_free(liveness);
+	if (pg_ping != NULL)
+		pg_ping_free(pg_ping);
 }

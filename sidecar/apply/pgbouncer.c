@@ -26,9 +26,9 @@ static bool is_followed(const struct pgbouncer_driver *driver)
 	const struct pgbouncer_facts *facts = &driver->facts;
 
 	return driver->generation != 0 && driver->confirmed == driver->generation &&
-	       !facts->console_down && !facts->moved && driver->intent.count == 0 && !facts->held &&
+	       !facts->console_down && !facts->moved && driver->record.count == 0 && !facts->held &&
 	       !facts->install_due && !facts->reload_owed && !facts->serve_owed &&
-	       !facts->sweep_owed && !facts->waiting && !facts->blocked;
+	       !facts->cleanup_owed && !facts->waiting && !facts->blocked;
 }
 
 static bool in_sync(const struct pgbouncer_driver *driver)
@@ -140,7 +140,7 @@ static void tell_lost(const struct pgbouncer_driver *driver)
 	const struct config_target *config = driver->target.config;
 	auto_strbuf struct strbuf names = STRBUF_INIT;
 
-	pgbouncer_lost_names(config->output, &driver->ini, &names);
+	lost_databases_names(config->output, &driver->ini, &names);
 	if (names.len > 0)
 		log_warning("databases_gone", KV_STR("cluster", config->cluster),
 		            KV_STR("target", config->name), KV_STR("what", names.data),
@@ -201,7 +201,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 
 	if (driver->owner_problem != NULL)
 		return err_set(err, "%s", driver->owner_problem);
-	if (same && !driver->facts.held && driver->intent.count == 0) {
+	if (same && !driver->facts.held && driver->record.count == 0) {
 		driver->watch.zxid = desired->zxid;
 		return true;
 	}
@@ -221,14 +221,14 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 /* Who finds the note has to know what it may let go of. */
 static void note_kind(struct pgbouncer_driver *driver)
 {
-	struct pgbouncer_intent *intent = &driver->intent;
+	struct pgbouncer_hold_record *record = &driver->record;
 	struct err err;
 
-	if (intent->count == 0 || intent->fence == driver->fenced)
+	if (record->count == 0 || record->fence == driver->fenced)
 		return;
-	intent->fence = driver->fenced;
+	record->fence = driver->fenced;
 	driver->note_unsynced = true;
-	if (!pgbouncer_intent_save(intent, driver->fenced ? "fenced" : "held", &err))
+	if (!pgbouncer_hold_record_save(record, driver->fenced ? "fenced" : "held", &err))
 		log_error("intent_not_saved", KV_STR("cluster", driver->target.config->cluster),
 		          KV_STR("target", driver->target.config->name), KV_ERR(&err),
 		          KV_STR("next", driver->fenced
@@ -330,8 +330,8 @@ static void alarm_cb(int fd, short events, void *arg)
 	pgbouncer_reconcile(arg);
 }
 
-static void places(const struct target *target, struct target_places *desired,
-                   struct target_places *live)
+static void places(const struct target *target, struct target_endpoints *desired,
+                   struct target_endpoints *live)
 {
 	const struct pgbouncer_driver *driver = (const struct pgbouncer_driver *)target;
 
@@ -340,9 +340,9 @@ static void places(const struct target *target, struct target_places *desired,
 		const struct pgbouncer_live_database *shown =
 		    pgbouncer_live_find(&driver->live, database->name);
 
-		target_add_place(desired, database->name, database->host, database->port);
+		target_add_endpoint(desired, database->name, database->host, database->port);
 		if (shown != NULL)
-			target_add_place(live, shown->name, shown->host, shown->port);
+			target_add_endpoint(live, shown->name, shown->host, shown->port);
 	}
 }
 
@@ -382,15 +382,15 @@ static void destroy(struct target *target)
 
 	pauser_destroy(driver->pauser);
 	console_close(driver->console);
-	liveness_cancel(driver->liveness);
+	pg_ping_cancel(driver->pg_ping);
 	event_free(driver->timer);
 	event_free(driver->alarm);
-	pgbouncer_part(driver);
+	pgbouncer_release_on_exit(driver);
 	if (driver->generation != 0)
 		pgbouncer_ini_free(&driver->ini);
 	pgbouncer_live_free(&driver->live);
 	pgbouncer_stale_free(&driver->stale);
-	pgbouncer_intent_fini(&driver->intent);
+	pgbouncer_hold_record_fini(&driver->record);
 	pgbouncer_script_clear(driver);
 	strbuf_fini(&driver->watch.summary);
 	strbuf_fini(&driver->problem);
@@ -424,7 +424,7 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	driver->watch.summary = driver->problem = (struct strbuf)STRBUF_INIT;
 	driver->foreign = xstrdup("");
 	driver->ini_differs = xstrdup("");
-	driver->facts.sweep_owed = true;
+	driver->facts.cleanup_owed = true;
 	driver->max_db_connections = driver->min_pool_size = -1;
 	driver->listen_port = -1;
 	driver->retry_ms = PGBOUNCER_RETRY_MS;

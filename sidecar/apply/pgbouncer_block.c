@@ -68,7 +68,7 @@ static char *judge_unread(struct pgbouncer_driver *driver, const char *file, con
 {
 	struct err problem;
 
-	if (!pgbouncer_next_reads(&driver->config, file, &problem))
+	if (!next_start_reads(&driver->config, file, &problem))
 		return xstrdup(problem.message);
 	if (driver->facts.console_down && driver->ini_problem != NULL) /* why it does not start */
 		return xstrdup(driver->ini_problem);
@@ -89,7 +89,7 @@ static char *find_trouble(const struct pgbouncer_driver *driver, const struct pg
 	bool some;
 
 	if (!pgbouncer_main_obeys(found, driver->target.config->output, &err) ||
-	    (!pgbouncer_next_lets_in(&driver->config, found, &some, &err) && !some))
+	    (!next_start_lets_in(&driver->config, found, &some, &err) && !some))
 		return xstrdup(err.message);
 	return NULL;
 }
@@ -99,7 +99,7 @@ static void tell_differs(struct pgbouncer_driver *driver, const struct pgbouncer
 {
 	auto_strbuf struct strbuf now = STRBUF_INIT;
 
-	(void)pgbouncer_next_differs(&driver->config, found, true, &now);
+	(void)next_start_differs(&driver->config, found, true, &now);
 	for (size_t i = 0; i < now.len; i++)
 		if (now.data[i] == '\n')
 			now.data[i] = i + 1 < now.len ? ';' : ' ';

@@ -42,7 +42,7 @@ static void tell_held(const struct pgbouncer_driver *driver)
 	struct log_kv pairs[] = {
 	    KV_STR("cluster", driver->target.config->cluster),
 	    KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
-	    KV_INT("databases", driver->intent.count),
+	    KV_INT("databases", driver->record.count),
 	    KV_MS("drained_ms", driver->watch.drained_us - driver->drain.paused_us)};
 
 	log_emit(LOG_INFO, "held", pairs, ARRAY_LEN(pairs) - (driver->drain.paused_us == 0));
@@ -51,10 +51,10 @@ static void tell_held(const struct pgbouncer_driver *driver)
 static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                          const struct err *err)
 {
-	bool drained = table != NULL && err == NULL && driver->intent.count > 0;
+	bool drained = table != NULL && err == NULL && driver->record.count > 0;
 
-	for (size_t i = 0; drained && i < driver->intent.count; i++)
-		drained = is_drained(driver, table, driver->intent.names[i]);
+	for (size_t i = 0; drained && i < driver->record.count; i++)
+		drained = is_drained(driver, table, driver->record.names[i]);
 	if (!drained) {
 		poll_later(driver);
 		return;
@@ -89,19 +89,19 @@ bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_m
 {
 	const struct pgbouncer_drain *drain = &driver->drain;
 
-	return driver->liveness == NULL && now_ms - drain->since_ms >= PROBE_AFTER_MS &&
+	return driver->pg_ping == NULL && now_ms - drain->since_ms >= PROBE_AFTER_MS &&
 	       (drain->probed_ms == 0 || now_ms - drain->probed_ms >= PROBE_AGAIN_MS);
 }
 
 /* A session of a primary that lives would stay as long as its client does. */
-bool pgbouncer_nudge_is_due(const struct pgbouncer_driver *driver)
+bool pgbouncer_close_after_transaction_is_due(const struct pgbouncer_driver *driver)
 {
 	const struct pgbouncer_drain *drain = &driver->drain;
 
-	return drain->probed_ms != 0 && drain->old == LIVENESS_ALIVE && !drain->nudged;
+	return drain->probed_ms != 0 && drain->old == PG_PING_ALIVE && !drain->nudged;
 }
 
-bool pgbouncer_sever_is_due(const struct pgbouncer_driver *driver, int64_t now_ms)
+bool pgbouncer_kill_connections_is_due(const struct pgbouncer_driver *driver, int64_t now_ms)
 {
 	const struct pgbouncer_drain *drain = &driver->drain;
 	int64_t waited_ms = now_ms - drain->since_ms;
@@ -111,41 +111,41 @@ bool pgbouncer_sever_is_due(const struct pgbouncer_driver *driver, int64_t now_m
 	if (drain->severs > 1 || drain->probed_ms == 0)
 		return false;
 	switch (drain->old) {
-	case LIVENESS_SILENT:
+	case PG_PING_SILENT:
 		return true;
-	case LIVENESS_REFUSED:
+	case PG_PING_REFUSED:
 		return waited_ms >= REFUSED_SEVER_MS;
-	case LIVENESS_ALIVE:
+	case PG_PING_ALIVE:
 		return waited_ms >= driver->target.config->pause_timeout_ms;
 	}
 	return false;
 }
 
-static void liveness_answer(enum liveness_answer answer, void *arg)
+static void pg_ping_answer(enum pg_ping_answer answer, void *arg)
 {
 	struct pgbouncer_driver *driver = arg;
 
-	driver->liveness = NULL;
+	driver->pg_ping = NULL;
 	driver->busy = false;
 	driver->drain.old = answer;
 	driver->drain.probed_ms = clock_now_ms();
 	pgbouncer_reconcile(driver);
 }
 
-void pgbouncer_ask_liveness(struct pgbouncer_driver *driver, int64_t timeout_ms, liveness_cb *cb)
+void pgbouncer_ask_liveness(struct pgbouncer_driver *driver, int64_t timeout_ms, pg_ping_cb *cb)
 {
 	const struct pgbouncer_live_database *live =
-	    pgbouncer_live_find(&driver->live, driver->intent.names[0]);
+	    pgbouncer_live_find(&driver->live, driver->record.names[0]);
 	auto_free char *host = xstrdup(live != NULL ? live->host : "");
 
 	host[strcspn(host, ",")] = '\0';
-	driver->liveness = liveness_ask(driver->target.base, host, live != NULL ? live->port : 0,
-	                                timeout_ms, cb, driver);
+	driver->pg_ping = pg_ping_ask(driver->target.base, host, live != NULL ? live->port : 0,
+	                              timeout_ms, cb, driver);
 }
 
 void pgbouncer_step_probe(struct pgbouncer_driver *driver)
 {
 	pgbouncer_ask_liveness(driver, pgbouncer_step_info(PGBOUNCER_PROBE)->deadline_ms,
-	                       liveness_answer);
+	                       pg_ping_answer);
 	driver->busy = true;
 }

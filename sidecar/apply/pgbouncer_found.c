@@ -15,32 +15,32 @@ void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir)
 	const struct config_target *config = driver->target.config;
 	struct err err;
 
-	if (!pgbouncer_intent_init(&driver->intent, state_dir, config->name, &err))
+	if (!pgbouncer_hold_record_init(&driver->record, state_dir, config->name, &err))
 		log_error(
 		    "intent_unusable", KV_STR("target", config->name), KV_ERR(&err),
 		    KV_STR("next", "pauses of an earlier life of segue look like a person's"));
-	pgbouncer_intent_set_place(&driver->intent, config->console, config->output);
+	pgbouncer_hold_record_set_origin(&driver->record, config->console, config->output);
 	driver->marked = target_marker_read(&driver->target) >= 0;
-	driver->facts.reload_owed = driver->marked || driver->intent.count > 0;
-	if (driver->intent.count == 0)
+	driver->facts.reload_owed = driver->marked || driver->record.count > 0;
+	if (driver->record.count == 0)
 		return;
-	driver->facts.quicken_owed = true;
-	driver->fenced = driver->intent.fence;
-	driver->max_db_connections = driver->intent.max_db_connections;
+	driver->facts.shorten_retry_owed = true;
+	driver->fenced = driver->record.fence;
+	driver->max_db_connections = driver->record.max_db_connections;
 	driver->limited = driver->max_db_connections >= 0;
 	driver->drain.since_ms = clock_now_ms();
 	driver->drain.release_ms =
 	    driver->drain.since_ms + larger(GRACE_MS, config->pause_timeout_ms);
 	log_warning("pauses_found", KV_STR("cluster", config->cluster),
-	            KV_STR("target", config->name), KV_STR("first", driver->intent.names[0]),
-	            KV_INT("databases", driver->intent.count),
+	            KV_STR("target", config->name), KV_STR("first", driver->record.names[0]),
+	            KV_INT("databases", driver->record.count),
 	            KV_STR("next", driver->fenced
 	                               ? "fenced until a primary is admitted, or `segue resume` "
 	                                 "with this target's name"
 	                               : "resumed when a primary is admitted and they lead to it, "
 	                                 "or when the time for that is over"));
-	if (!pgbouncer_intent_save(&driver->intent, "taken over", &err) ||
-	    !pgbouncer_intent_sync(&driver->intent, "taken over", &err))
+	if (!pgbouncer_hold_record_save(&driver->record, "taken over", &err) ||
+	    !pgbouncer_hold_record_sync(&driver->record, "taken over", &err))
 		log_warning("intent_not_saved", KV_STR("target", config->name), KV_ERR(&err));
 }
 
@@ -52,24 +52,24 @@ static void leave_fenced(const struct pgbouncer_driver *driver)
 	                                 config->name);
 
 	log_warning("left_fenced", KV_STR("cluster", config->cluster),
-	            KV_STR("target", config->name), KV_INT("databases", driver->intent.count),
-	            KV_STR("note", driver->intent.path), KV_STR("next", next));
+	            KV_STR("target", config->name), KV_INT("databases", driver->record.count),
+	            KV_STR("note", driver->record.path), KV_STR("next", next));
 }
 
 /* Whoever ends segue for good must not find clients waiting, but for a fence; and another target
  * with the same name, made by a reload of the configuration, has taken the pauses over and goes on.
  */
-void pgbouncer_part(struct pgbouncer_driver *driver)
+void pgbouncer_release_on_exit(struct pgbouncer_driver *driver)
 {
 	struct err err;
 
-	if (driver->intent.count == 0 || !pgbouncer_intent_is_ours(&driver->intent))
+	if (driver->record.count == 0 || !pgbouncer_hold_record_is_ours(&driver->record))
 		return;
-	if (driver->intent.fence) {
+	if (driver->record.fence) {
 		leave_fenced(driver);
 		return;
 	}
-	if (pgbouncer_resume(driver->target.config->console, &driver->intent, FAREWELL_MS, &err)) {
+	if (pgbouncer_resume(driver->target.config->console, &driver->record, FAREWELL_MS, &err)) {
 		pgbouncer_tell(driver, "resumed_at_stop",
 		               "clients go on where PgBouncer leads them");
 		return;

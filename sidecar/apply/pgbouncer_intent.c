@@ -42,29 +42,30 @@ static char *copy(const char *text)
 	return text != NULL ? xstrdup(text) : NULL;
 }
 
-void pgbouncer_intent_set_place(struct pgbouncer_intent *intent, const char *console,
-                                const char *output)
+void pgbouncer_hold_record_set_origin(struct pgbouncer_hold_record *record, const char *console,
+                                      const char *output)
 {
-	free(intent->console);
-	free(intent->output);
-	intent->console = copy(console);
-	intent->output = copy(output);
+	free(record->console);
+	free(record->output);
+	record->console = copy(console);
+	record->output = copy(output);
 }
 
-static void take_names(struct pgbouncer_intent *intent, const json_t *root)
+static void take_names(struct pgbouncer_hold_record *record, const json_t *root)
 {
 	const json_t *names = json_object_get(root, "databases");
 	const json_t *name;
 	size_t i;
 
 	if (json_is_integer(json_object_get(root, LIMIT_KEY)))
-		intent->max_db_connections =
+		record->max_db_connections =
 		    (int)json_integer_value(json_object_get(root, LIMIT_KEY));
-	intent->fence = json_is_true(json_object_get(root, FENCE_KEY));
-	pgbouncer_intent_set_place(intent, json_string_value(json_object_get(root, "console")),
-	                           json_string_value(json_object_get(root, "output")));
+	record->fence = json_is_true(json_object_get(root, FENCE_KEY));
+	pgbouncer_hold_record_set_origin(record,
+	                                 json_string_value(json_object_get(root, "console")),
+	                                 json_string_value(json_object_get(root, "output")));
 	json_array_foreach(names, i, name) if (json_is_string(name))
-	    pgbouncer_intent_add(intent, json_string_value(name));
+	    pgbouncer_hold_record_add(record, json_string_value(name));
 }
 
 static char *spare_path(const char *state_dir, const char *name)
@@ -80,90 +81,90 @@ static char *spare_path(const char *state_dir, const char *name)
 	                 whose);
 }
 
-static void change_places(struct pgbouncer_intent *intent)
+static void change_places(struct pgbouncer_hold_record *record)
 {
-	char *path = intent->path;
+	char *path = record->path;
 
-	intent->path = intent->spare;
-	intent->spare = path;
+	record->path = record->spare;
+	record->spare = path;
 }
 
-bool pgbouncer_intent_init(struct pgbouncer_intent *intent, const char *state_dir, const char *name,
-                           struct err *err)
+bool pgbouncer_hold_record_init(struct pgbouncer_hold_record *record, const char *state_dir,
+                                const char *name, struct err *err)
 {
 	json_auto_t *root = NULL;
 
-	*intent = (struct pgbouncer_intent){
+	*record = (struct pgbouncer_hold_record){
 	    .max_db_connections = -1,
 	    .path = xasprintf("%s/pgbouncer-%s.paused", state_dir, name),
 	    .spare = spare_path(state_dir, name),
 	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
-	if (access(intent->spare, F_OK) == 0)
-		change_places(intent); /* it is the younger one */
-	if (!read_file(intent->path, &root, err))
+	if (access(record->spare, F_OK) == 0)
+		change_places(record); /* it is the younger one */
+	if (!read_file(record->path, &root, err))
 		return false;
-	take_names(intent, root);
+	take_names(record, root);
 	return true;
 }
 
 /* The file beside is overwritten, or used up. */
-static void forget_staged(struct pgbouncer_intent *intent)
+static void forget_staged(struct pgbouncer_hold_record *record)
 {
-	free(STEAL(intent->staged));
-	free(STEAL(intent->staged_text));
+	free(STEAL(record->staged));
+	free(STEAL(record->staged_text));
 }
 
-void pgbouncer_intent_fini(struct pgbouncer_intent *intent)
+void pgbouncer_hold_record_fini(struct pgbouncer_hold_record *record)
 {
-	for (size_t i = 0; i < intent->count; i++)
-		free(intent->names[i]);
-	if (intent->staged != NULL)
-		unlink(intent->staged);
-	forget_staged(intent);
-	free(intent->names);
-	free(intent->owner);
-	free(intent->path);
-	free(intent->spare);
-	free(intent->console);
-	free(intent->output);
-	*intent = (struct pgbouncer_intent){0};
+	for (size_t i = 0; i < record->count; i++)
+		free(record->names[i]);
+	if (record->staged != NULL)
+		unlink(record->staged);
+	forget_staged(record);
+	free(record->names);
+	free(record->owner);
+	free(record->path);
+	free(record->spare);
+	free(record->console);
+	free(record->output);
+	*record = (struct pgbouncer_hold_record){0};
 }
 
-static size_t find(const struct pgbouncer_intent *intent, const char *name)
+static size_t find(const struct pgbouncer_hold_record *record, const char *name)
 {
 	size_t i = 0;
 
-	while (i < intent->count && strcmp(intent->names[i], name) != 0)
+	while (i < record->count && strcmp(record->names[i], name) != 0)
 		i++;
 	return i;
 }
 
-bool pgbouncer_intent_has(const struct pgbouncer_intent *intent, const char *name)
+bool pgbouncer_hold_record_has(const struct pgbouncer_hold_record *record, const char *name)
 {
-	return find(intent, name) < intent->count;
+	return find(record, name) < record->count;
 }
 
-void pgbouncer_intent_add(struct pgbouncer_intent *intent, const char *name)
+void pgbouncer_hold_record_add(struct pgbouncer_hold_record *record, const char *name)
 {
-	if (pgbouncer_intent_has(intent, name))
+	if (pgbouncer_hold_record_has(record, name))
 		return;
-	intent->names = xreallocarray(intent->names, intent->count + 1, sizeof(char *));
-	intent->names[intent->count++] = xstrdup(name);
+	record->names = xreallocarray(record->names, record->count + 1, sizeof(char *));
+	record->names[record->count++] = xstrdup(name);
 }
 
-void pgbouncer_intent_drop(struct pgbouncer_intent *intent, const char *name)
+void pgbouncer_hold_record_drop(struct pgbouncer_hold_record *record, const char *name)
 {
-	size_t i = find(intent, name);
+	size_t i = find(record, name);
 
-	if (i == intent->count)
+	if (i == record->count)
 		return;
-	free(intent->names[i]);
-	intent->names[i] = intent->names[--intent->count];
-	intent->fence = intent->fence && intent->count > 0;
+	free(record->names[i]);
+	record->names[i] = record->names[--record->count];
+	record->fence = record->fence && record->count > 0;
 }
 
 /* Without `why` also without the time: the words of a note that is staged. */
-static char *encode(const struct pgbouncer_intent *intent, char *const *list, size_t count,
+static char *encode(const struct pgbouncer_hold_record *record, char *const *list, size_t count,
                     const char *why)
 {
 	json_auto_t *root = json_object();
@@ -178,47 +179,47 @@ static char *encode(const struct pgbouncer_intent *intent, char *const *list, si
 		json_object_set_new(root, "since", json_string(when));
 		json_object_set_new(root, "why", json_string(why));
 	}
-	json_object_set_new(root, "owner", json_string(intent->owner));
-	if (intent->console != NULL)
-		json_object_set_new(root, "console", json_string(intent->console));
-	if (intent->output != NULL)
-		json_object_set_new(root, "output", json_string(intent->output));
-	if (intent->fence)
+	json_object_set_new(root, "owner", json_string(record->owner));
+	if (record->console != NULL)
+		json_object_set_new(root, "console", json_string(record->console));
+	if (record->output != NULL)
+		json_object_set_new(root, "output", json_string(record->output));
+	if (record->fence)
 		json_object_set_new(root, FENCE_KEY, json_true());
-	if (intent->max_db_connections >= 0)
-		json_object_set_new(root, LIMIT_KEY, json_integer(intent->max_db_connections));
+	if (record->max_db_connections >= 0)
+		json_object_set_new(root, LIMIT_KEY, json_integer(record->max_db_connections));
 	return json_dumps(root, JSON_INDENT(1));
 }
 
-static char *stage(const struct pgbouncer_intent *intent, const char *text, struct err *err)
+static char *stage(const struct pgbouncer_hold_record *record, const char *text, struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0600};
 
-	return file_stage(intent->path, text, strlen(text), &owner, err);
+	return file_stage(record->path, text, strlen(text), &owner, err);
 }
 
-bool pgbouncer_intent_stage(struct pgbouncer_intent *intent, char *const *names, size_t count,
-                            struct err *err)
+bool pgbouncer_hold_record_stage(struct pgbouncer_hold_record *record, char *const *names,
+                                 size_t count, struct err *err)
 {
-	auto_free char *text = encode(intent, names, count, NULL);
+	auto_free char *text = encode(record, names, count, NULL);
 
-	if (intent->staged != NULL && strcmp(intent->staged_text, text) == 0)
+	if (record->staged != NULL && strcmp(record->staged_text, text) == 0)
 		return true;
-	forget_staged(intent);
-	intent->staged = stage(intent, text, err);
-	intent->staged_text = STEAL(text);
-	return intent->staged != NULL || err_wrap(err, NOTE);
+	forget_staged(record);
+	record->staged = stage(record, text, err);
+	record->staged_text = STEAL(text);
+	return record->staged != NULL || err_wrap(err, NOTE);
 }
 
-bool pgbouncer_intent_save_staged(struct pgbouncer_intent *intent)
+bool pgbouncer_hold_record_save_staged(struct pgbouncer_hold_record *record)
 {
-	auto_free char *text = encode(intent, intent->names, intent->count, NULL);
+	auto_free char *text = encode(record, record->names, record->count, NULL);
 
-	intent->undated = intent->staged != NULL && strcmp(intent->staged_text, text) == 0 &&
-	                  rename(intent->staged, intent->path) == 0;
-	if (intent->undated)
-		forget_staged(intent);
-	return intent->undated;
+	record->undated = record->staged != NULL && strcmp(record->staged_text, text) == 0 &&
+	                  rename(record->staged, record->path) == 0;
+	if (record->undated)
+		forget_staged(record);
+	return record->undated;
 }
 
 /* A file that is not there cannot be removed from a read-only disk, and need not be. */
@@ -228,55 +229,58 @@ static bool remove_note(const char *path, struct err *err)
 	       err_set_errno(err, errno, "cannot remove %s", path);
 }
 
-static bool write_note(const struct pgbouncer_intent *intent, const char *text, struct err *err)
+static bool write_note(const struct pgbouncer_hold_record *record, const char *text,
+                       struct err *err)
 {
-	auto_free char *staged = stage(intent, text, err);
+	auto_free char *staged = stage(record, text, err);
 
 	if (staged == NULL)
 		return err_wrap(err, NOTE);
-	if (rename(staged, intent->path) == 0)
+	if (rename(staged, record->path) == 0)
 		return true;
-	err_set_errno(err, errno, NOTE ": cannot rename %s to %s", staged, intent->path);
+	err_set_errno(err, errno, NOTE ": cannot rename %s to %s", staged, record->path);
 	unlink(staged);
 	return false;
 }
 
-bool pgbouncer_intent_save(struct pgbouncer_intent *intent, const char *why, struct err *err)
+bool pgbouncer_hold_record_save(struct pgbouncer_hold_record *record, const char *why,
+                                struct err *err)
 {
 	auto_free char *text = NULL;
 	struct err ignored; /* the first one says what is wrong with state_dir */
 
-	if (intent->count == 0)
-		return remove_note(intent->spare, err) && remove_note(intent->path, err);
-	forget_staged(intent);
-	intent->undated = false;
-	text = encode(intent, intent->names, intent->count, why);
-	if (write_note(intent, text, err))
+	if (record->count == 0)
+		return remove_note(record->spare, err) && remove_note(record->path, err);
+	forget_staged(record);
+	record->undated = false;
+	text = encode(record, record->names, record->count, why);
+	if (write_note(record, text, err))
 		return true;
-	change_places(intent);
-	if (write_note(intent, text, &ignored))
+	change_places(record);
+	if (write_note(record, text, &ignored))
 		return true;
-	change_places(intent);
+	change_places(record);
 	return false;
 }
 
-bool pgbouncer_intent_sync(struct pgbouncer_intent *intent, const char *why, struct err *err)
+bool pgbouncer_hold_record_sync(struct pgbouncer_hold_record *record, const char *why,
+                                struct err *err)
 {
-	if (intent->count == 0)
+	if (record->count == 0)
 		return true;
-	if (intent->undated && !pgbouncer_intent_save(intent, why, err))
+	if (record->undated && !pgbouncer_hold_record_save(record, why, err))
 		return false;
-	return file_sync(intent->path, err) || err_wrap(err, NOTE);
+	return file_sync(record->path, err) || err_wrap(err, NOTE);
 }
 
-bool pgbouncer_intent_is_ours(const struct pgbouncer_intent *intent)
+bool pgbouncer_hold_record_is_ours(const struct pgbouncer_hold_record *record)
 {
 	json_auto_t *root = NULL;
 	struct err ignored; /* no file, or none that can be read: nobody else's */
 	const char *owner;
 
-	if (!read_file(intent->path, &root, &ignored))
+	if (!read_file(record->path, &root, &ignored))
 		return true;
 	owner = json_string_value(json_object_get(root, "owner"));
-	return owner == NULL || strcmp(owner, intent->owner) == 0;
+	return owner == NULL || strcmp(owner, record->owner) == 0;
 }

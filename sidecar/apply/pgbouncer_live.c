@@ -16,23 +16,23 @@
 /* What was paused and is not any more was resumed by segue, by a person, or by a restart. */
 static void drop_resumed(struct pgbouncer_driver *driver)
 {
-	struct pgbouncer_intent *intent = &driver->intent;
-	size_t before = intent->count;
+	struct pgbouncer_hold_record *record = &driver->record;
+	size_t before = record->count;
 	struct err err;
 
-	for (size_t i = intent->count; i-- > 0;) {
+	for (size_t i = record->count; i-- > 0;) {
 		const struct pgbouncer_live_database *live =
-		    pgbouncer_live_find(&driver->live, intent->names[i]);
+		    pgbouncer_live_find(&driver->live, record->names[i]);
 
 		if ((live == NULL || !live->paused) &&
-		    !pauser_is_pending(driver->pauser, intent->names[i]))
-			pgbouncer_intent_drop(intent, intent->names[i]);
+		    !pauser_is_pending(driver->pauser, record->names[i]))
+			pgbouncer_hold_record_drop(record, record->names[i]);
 	}
-	if (before == 0 || intent->count > 0)
+	if (before == 0 || record->count > 0)
 		return;
 	/* A primary that was dead before PgBouncer restarted in a hold is dead still. */
 	driver->drain = (struct pgbouncer_drain){.dead = driver->facts.held && driver->drain.dead};
-	if (!pgbouncer_intent_save(intent, "", &err))
+	if (!pgbouncer_hold_record_save(record, "", &err))
 		log_warning("intent_left", KV_STR("target", driver->target.config->name),
 		            KV_ERR(&err),
 		            KV_STR("next", "after its next start segue would resume what a person "
@@ -50,7 +50,7 @@ static void tell_foreign(struct pgbouncer_driver *driver)
 		    pgbouncer_live_find(&driver->live, name);
 
 		if (live == NULL || (!live->disabled && !live->paused) ||
-		    pgbouncer_intent_has(&driver->intent, name))
+		    pgbouncer_hold_record_has(&driver->record, name))
 			continue;
 		strbuf_printf(&now, "%s%s is %s", now.len > 0 ? ", " : "", name,
 		              live->disabled ? "disabled" : "paused");
@@ -85,7 +85,7 @@ void pgbouncer_compare(struct pgbouncer_driver *driver)
 	driver->missing = diff.missing;
 	driver->facts.moved = driver->rehosted || diff.missing;
 	if (driver->facts.moved) {
-		driver->facts.sweep_owed = true;
+		driver->facts.cleanup_owed = true;
 		if (driver->watch.summary.len == 0)
 			strbuf_append_str(&driver->watch.summary, diff.summary.data);
 		if (driver->confirmed == driver->generation)
@@ -182,7 +182,7 @@ static void take_listener(struct pgbouncer_driver *driver, const struct pgbounce
 /* What it has now is as configured, and not what segue has SET. */
 static bool is_untouched(const struct pgbouncer_driver *driver)
 {
-	return !driver->limited && driver->restore_ms == 0 && driver->intent.count == 0 &&
+	return !driver->limited && driver->restore_ms == 0 && driver->record.count == 0 &&
 	       !driver->facts.reload_owed;
 }
 
@@ -263,9 +263,9 @@ static void servers_answer(struct pgbouncer_driver *driver, const struct pgbounc
 
 	(void)err;
 	driver->stale_left = stale;
-	if (stale == 0 || ++driver->sweeps >= SWEEPS_MAX) {
-		driver->facts.sweep_owed = false;
-		driver->sweeps = 0;
+	if (stale == 0 || ++driver->cleanups >= SWEEPS_MAX) {
+		driver->facts.cleanup_owed = false;
+		driver->cleanups = 0;
 		if (stale > 0)
 			log_warning(
 			    "servers_left", KV_STR("cluster", driver->target.config->cluster),
@@ -275,7 +275,7 @@ static void servers_answer(struct pgbouncer_driver *driver, const struct pgbounc
 		return;
 	}
 	pgbouncer_timer(driver, SWEEP_POLL_MS);
-	if (driver->sweeps == SWEEP_RECONNECT_AT)
+	if (driver->cleanups == SWEEP_RECONNECT_AT)
 		reconnect_stale(driver);
 }
 

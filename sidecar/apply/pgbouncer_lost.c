@@ -13,15 +13,15 @@
 
 #define ANSWER_MAX_MS 2000
 
-struct pgbouncer_lost {
+struct lost_databases {
 	char **names;
 	size_t count;
 	struct console *console;
-	pgbouncer_lost_cb *cb;
+	lost_databases_cb *cb;
 	void *arg;
 };
 
-static void add_name(struct pgbouncer_lost *lost, const char *name)
+static void add_name(struct lost_databases *lost, const char *name)
 {
 	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	lost->names = xreallocarray(lost->names, lost->count + 1, sizeof(*lost->names));
@@ -29,7 +29,7 @@ static void add_name(struct pgbouncer_lost *lost, const char *name)
 }
 
 static void find_names(const char *output, const struct pgbouncer_ini *now,
-                       struct pgbouncer_lost *out)
+                       struct lost_databases *out)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct pgbouncer_ini before;
@@ -44,16 +44,16 @@ static void find_names(const char *output, const struct pgbouncer_ini *now,
 	pgbouncer_ini_free(&before);
 }
 
-static void free_names(struct pgbouncer_lost *lost)
+static void free_names(struct lost_databases *lost)
 {
 	for (size_t i = 0; i < lost->count; i++)
 		free(lost->names[i]);
 	free(lost->names);
 }
 
-void pgbouncer_lost_names(const char *output, const struct pgbouncer_ini *now, struct strbuf *out)
+void lost_databases_names(const char *output, const struct pgbouncer_ini *now, struct strbuf *out)
 {
-	struct pgbouncer_lost lost = {.count = 0};
+	struct lost_databases lost = {.count = 0};
 
 	find_names(output, now, &lost);
 	for (size_t i = 0; i < lost.count; i++)
@@ -61,7 +61,7 @@ void pgbouncer_lost_names(const char *output, const struct pgbouncer_ini *now, s
 	free_names(&lost);
 }
 
-bool pgbouncer_lost_judge(const char *const *names, size_t count,
+bool lost_databases_judge(const char *const *names, size_t count,
                           const struct pgbouncer_table *pools, const struct err *err,
                           struct strbuf *out)
 {
@@ -98,23 +98,23 @@ bool pgbouncer_lost_judge(const char *const *names, size_t count,
 static void answered(const struct pgbouncer_table *table, const struct err *err, bool gone,
                      void *arg)
 {
-	struct pgbouncer_lost *lost = arg;
+	struct lost_databases *lost = arg;
 	auto_strbuf struct strbuf what = STRBUF_INIT;
-	pgbouncer_lost_cb *cb = lost->cb;
+	lost_databases_cb *cb = lost->cb;
 	void *cb_arg = lost->arg;
 	bool used =
-	    pgbouncer_lost_judge((const char *const *)lost->names, lost->count, table, err, &what);
+	    lost_databases_judge((const char *const *)lost->names, lost->count, table, err, &what);
 
 	(void)gone;
-	pgbouncer_lost_cancel(lost);
+	lost_databases_cancel(lost);
 	cb(used, what.data, cb_arg);
 }
 
-struct pgbouncer_lost *pgbouncer_lost_ask(struct event_base *base,
+struct lost_databases *lost_databases_ask(struct event_base *base,
                                           const struct config_target *target, const char *text,
-                                          size_t len, pgbouncer_lost_cb *cb, void *arg)
+                                          size_t len, lost_databases_cb *cb, void *arg)
 {
-	struct pgbouncer_lost *lost = xcalloc(1, sizeof(*lost));
+	struct lost_databases *lost = xcalloc(1, sizeof(*lost));
 	struct pgbouncer_ini now;
 	struct err ignored; /* a text that cannot be read is refused elsewhere */
 
@@ -125,7 +125,7 @@ struct pgbouncer_lost *pgbouncer_lost_ask(struct event_base *base,
 		pgbouncer_ini_free(&now);
 	}
 	if (lost->count == 0) {
-		pgbouncer_lost_cancel(lost);
+		lost_databases_cancel(lost);
 		return NULL;
 	}
 	lost->console = console_create(base, target->console);
@@ -133,7 +133,7 @@ struct pgbouncer_lost *pgbouncer_lost_ask(struct event_base *base,
 	return lost;
 }
 
-void pgbouncer_lost_cancel(struct pgbouncer_lost *lost)
+void lost_databases_cancel(struct lost_databases *lost)
 {
 	if (lost == NULL)
 		return;

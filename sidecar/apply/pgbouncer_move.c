@@ -28,7 +28,7 @@ static bool install(struct pgbouncer_driver *driver, struct err *err)
 
 	if (path == NULL)
 		return false;
-	if (driver->intent.count == 0 && !pgbouncer_mark(driver, err))
+	if (driver->record.count == 0 && !pgbouncer_mark(driver, err))
 		log_warning("marker_missing", KV_STR("target", driver->target.config->name),
 		            KV_ERR(err),
 		            KV_STR("next", "if segue dies now, PgBouncer may not be told of the "
@@ -88,7 +88,7 @@ static void reload_answer(struct pgbouncer_driver *driver, const struct pgbounce
 	driver->facts.reload_owed = false;
 	driver->facts.reloaded = true;
 	driver->facts.live_known = false;
-	driver->facts.quicken_owed = driver->facts.ours || driver->rehosted;
+	driver->facts.shorten_retry_owed = driver->facts.ours || driver->rehosted;
 }
 
 void pgbouncer_step_reload(struct pgbouncer_driver *driver)
@@ -161,11 +161,11 @@ static void resumed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 void pgbouncer_step_resume(struct pgbouncer_driver *driver)
 {
 	pauser_forget_unsent(driver->pauser);
-	for (size_t i = 0; i < driver->intent.count; i++) {
+	for (size_t i = 0; i < driver->record.count; i++) {
 		auto_strbuf struct strbuf name = STRBUF_INIT;
 		struct err ignored; /* a name that could be paused can be quoted */
 
-		if (pgbouncer_quote_name(driver->intent.names[i], &name, &ignored))
+		if (pgbouncer_quote_name(driver->record.names[i], &name, &ignored))
 			pgbouncer_script_add(driver, "RESUME %s", name.data);
 	}
 	pgbouncer_script_run(driver, resumed);

@@ -26,7 +26,7 @@ static bool is_own_user(const struct pgbouncer_table *config)
 	return stat(path, &st) == 0 && st.st_uid == geteuid();
 }
 
-bool pgbouncer_next_reads(const struct pgbouncer_table *config, const char *file, struct err *err)
+bool next_start_reads(const struct pgbouncer_table *config, const char *file, struct err *err)
 {
 	const struct passwd *user;
 
@@ -82,8 +82,8 @@ static bool needs_file(const char *auth_type)
 	return true;
 }
 
-bool pgbouncer_next_lets_in(const struct pgbouncer_table *config,
-                            const struct pgbouncer_main *found, bool *some, struct err *err)
+bool next_start_lets_in(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
+                        bool *some, struct err *err)
 {
 	const struct pgbouncer_setting *setting = pgbouncer_main_find(found, "auth_file");
 
@@ -93,7 +93,7 @@ bool pgbouncer_next_lets_in(const struct pgbouncer_table *config,
 		return true;
 	if (is_missing(setting->value))
 		err_set(err, "there is no such file: correct the path");
-	else if (pgbouncer_next_reads(config, setting->value, err))
+	else if (next_start_reads(config, setting->value, err))
 		return true;
 	return err_wrap(err,
 	                "%s line %u: auth_file = %s: after its next start PgBouncer lets in "
@@ -145,9 +145,8 @@ static bool judge(const struct pgbouncer_table *config, const struct pgbouncer_m
 	return true;
 }
 
-size_t pgbouncer_next_differs(const struct pgbouncer_table *config,
-                              const struct pgbouncer_main *found, bool only_start,
-                              struct strbuf *out)
+size_t next_start_differs(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
+                          bool only_start, struct strbuf *out)
 {
 	static const char *const keys[] = {"listen_addr", "listen_port",    "unix_socket_dir",
 	                                   "auth_type",   "auth_file",      "auth_hba_file",

@@ -49,7 +49,7 @@ static bool wants_pause(const struct pgbouncer_driver *driver,
 	    pgbouncer_live_find(&driver->live, database->name);
 
 	return live != NULL && !live->paused && (!live->disabled || driver->fenced) &&
-	       !pgbouncer_intent_has(&driver->intent, database->name) &&
+	       !pgbouncer_hold_record_has(&driver->record, database->name) &&
 	       pgbouncer_is_primarys(driver, database) &&
 	       (driver->facts.held || leads_elsewhere(database, live));
 }
@@ -107,13 +107,13 @@ void pgbouncer_stage_note(struct pgbouncer_driver *driver)
 	struct err ignored;
 	size_t count;
 
-	if (driver->generation == 0 || !driver->facts.live_known || driver->intent.count > 0)
+	if (driver->generation == 0 || !driver->facts.live_known || driver->record.count > 0)
 		return;
 	names = xcalloc(driver->ini.count + 1, sizeof(*names));
 	count = names_to_hold(driver, names);
-	driver->intent.max_db_connections = driver->max_db_connections;
+	driver->record.max_db_connections = driver->max_db_connections;
 	if (count > 0)
-		(void)!pgbouncer_intent_stage(&driver->intent, names, count, &ignored);
+		(void)!pgbouncer_hold_record_stage(&driver->record, names, count, &ignored);
 }
 
 static void note_pauses(struct pgbouncer_driver *driver)
@@ -123,18 +123,18 @@ static void note_pauses(struct pgbouncer_driver *driver)
 
 	for (size_t i = 0; i < driver->ini.count; i++)
 		if (wants_pause(driver, &driver->ini.databases[i]))
-			pgbouncer_intent_add(&driver->intent, driver->ini.databases[i].name);
-	driver->intent.max_db_connections = driver->max_db_connections;
-	driver->intent.fence = driver->intent.fence || driver->fenced;
-	if (!(drain->dead && pgbouncer_intent_save_staged(&driver->intent)) &&
-	    !pgbouncer_intent_save(&driver->intent, why_paused(driver), &err))
+			pgbouncer_hold_record_add(&driver->record, driver->ini.databases[i].name);
+	driver->record.max_db_connections = driver->max_db_connections;
+	driver->record.fence = driver->record.fence || driver->fenced;
+	if (!(drain->dead && pgbouncer_hold_record_save_staged(&driver->record)) &&
+	    !pgbouncer_hold_record_save(&driver->record, why_paused(driver), &err))
 		without_note(driver, &err);
 	driver->note_unsynced = true;
 	if (driver->facts.drained) /* the others are: this is a new drain, with its own time */
 		*drain =
 		    (struct pgbouncer_drain){.paused_us = drain->paused_us, .dead = drain->dead};
 	driver->facts.drained = false;
-	driver->facts.quicken_owed = true;
+	driver->facts.shorten_retry_owed = true;
 	driver->facts.fence_due = driver->fenced;
 	drain->unsent = !driver->fenced;
 	if (drain->since_ms != 0)
@@ -151,7 +151,7 @@ void pgbouncer_step_hold(struct pgbouncer_driver *driver)
 	struct err err;
 
 	if (driver->note_unsynced &&
-	    !pgbouncer_intent_sync(&driver->intent, why_paused(driver), &err))
+	    !pgbouncer_hold_record_sync(&driver->record, why_paused(driver), &err))
 		log_warning("note_not_synced", KV_STR("target", driver->target.config->name),
 		            KV_ERR(&err),
 		            KV_STR("next", "after a power cut that PgBouncer survives, its pauses "
@@ -169,7 +169,7 @@ static bool has_logins(const struct pgbouncer_driver *driver, const struct pgbou
 		const char *logins = pgbouncer_table_get(pools, row, "sv_login");
 
 		if (name != NULL && logins != NULL && strcmp(logins, "0") != 0 &&
-		    pgbouncer_intent_has(&driver->intent, name))
+		    pgbouncer_hold_record_has(&driver->record, name))
 			return true;
 	}
 	return false;
@@ -187,8 +187,8 @@ static void send_pauses(struct pgbouncer_driver *driver)
 	driver->watch.paused_us = drain->paused_us;
 	if (driver->watch.pushed_us == 0 && !driver->facts.held)
 		driver->watch.pushed_us = clock_now_us();
-	for (size_t i = 0; i < driver->intent.count; i++) {
-		const char *name = driver->intent.names[i];
+	for (size_t i = 0; i < driver->record.count; i++) {
+		const char *name = driver->record.names[i];
 		const struct pgbouncer_live_database *live =
 		    pgbouncer_live_find(&driver->live, name);
 
@@ -199,15 +199,15 @@ static void send_pauses(struct pgbouncer_driver *driver)
 
 /* Nobody listens there any more, or nothing answers: a login can only fail. How long the drain may
  * take is left to PROBE, which gives it more time. */
-static void early_answer(enum liveness_answer answer, void *arg)
+static void early_answer(enum pg_ping_answer answer, void *arg)
 {
 	struct pgbouncer_driver *driver = arg;
 
-	driver->liveness = NULL;
-	if (answer == LIVENESS_ALIVE)
+	driver->pg_ping = NULL;
+	if (answer == PG_PING_ALIVE)
 		return;
-	driver->drain.silent = answer == LIVENESS_SILENT;
-	driver->drain.dead = driver->drain.dead || answer == LIVENESS_REFUSED;
+	driver->drain.silent = answer == PG_PING_SILENT;
+	driver->drain.dead = driver->drain.dead || answer == PG_PING_REFUSED;
 	if (driver->drain.dead) {
 		driver->drain.old = answer;
 		driver->drain.probed_ms = clock_now_ms();
@@ -230,7 +230,7 @@ static void logins_answer(struct pgbouncer_driver *driver, const struct pgbounce
 		return;
 	}
 	pgbouncer_timer(driver, LOGINS_POLL_MS);
-	if (driver->liveness != NULL || now_ms - drain->asked_ms < LOGINS_SILENT_MS)
+	if (driver->pg_ping != NULL || now_ms - drain->asked_ms < LOGINS_SILENT_MS)
 		return;
 	drain->asked_ms = now_ms;
 	pgbouncer_ask_liveness(driver, LOGINS_SILENT_MS, early_answer);
@@ -266,9 +266,9 @@ void pgbouncer_step_pause(struct pgbouncer_driver *driver)
  * the others need their logins. */
 bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver)
 {
-	for (size_t i = 0; i < driver->intent.count; i++) {
+	for (size_t i = 0; i < driver->record.count; i++) {
 		const struct pgbouncer_live_database *live =
-		    pgbouncer_live_find(&driver->live, driver->intent.names[i]);
+		    pgbouncer_live_find(&driver->live, driver->record.names[i]);
 
 		if (live != NULL && !live->paused)
 			return false;
@@ -300,10 +300,10 @@ static void refused(struct pgbouncer_driver *driver, const char *name, const str
 {
 	struct err ignored; /* a name too many in the file does no harm */
 
-	pgbouncer_intent_drop(&driver->intent, name);
-	if (driver->intent.count == 0) {
+	pgbouncer_hold_record_drop(&driver->record, name);
+	if (driver->record.count == 0) {
 		driver->drain = (struct pgbouncer_drain){0};
-		(void)!pgbouncer_intent_save(&driver->intent, "", &ignored);
+		(void)!pgbouncer_hold_record_save(&driver->record, "", &ignored);
 	}
 	driver->facts.live_known = false;
 	switch (pgbouncer_problem_of(err->message)) {

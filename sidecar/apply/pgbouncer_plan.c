@@ -37,7 +37,7 @@ const struct pgbouncer_step_info *pgbouncer_step_info(enum pgbouncer_step step)
 
 static enum pgbouncer_step plan_resume(const struct pgbouncer_facts *facts)
 {
-	return facts->quicken_owed ? PGBOUNCER_QUICKEN : PGBOUNCER_RESUME;
+	return facts->shorten_retry_owed ? PGBOUNCER_QUICKEN : PGBOUNCER_RESUME;
 }
 
 /* Links are cut only for a primary that has changed: a held one may yet be named again. */
@@ -88,13 +88,13 @@ static enum pgbouncer_step plan_move(const struct pgbouncer_facts *facts)
 		return PGBOUNCER_RELOAD;
 	if (facts->moved)
 		return PGBOUNCER_STUCK;
-	if (facts->quicken_owed)
+	if (facts->shorten_retry_owed)
 		return PGBOUNCER_QUICKEN;
 	if (facts->ours)
 		return PGBOUNCER_RESUME;
 	if (facts->serve_owed)
 		return PGBOUNCER_SERVE;
-	if (facts->sweep_owed)
+	if (facts->cleanup_owed)
 		return PGBOUNCER_SWEEP;
 	if (facts->blocked)
 		return facts->reload_owed ? PGBOUNCER_BLOCKED : PGBOUNCER_IDLE;

@@ -45,7 +45,7 @@ void pgbouncer_wait(struct pgbouncer_driver *driver, int64_t first_ms, int64_t m
 void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const char *problem,
                     const char *next)
 {
-	bool held = driver->facts.held, paused = held || driver->intent.count > 0;
+	bool held = driver->facts.held, paused = held || driver->record.count > 0;
 	auto_free char *when = NULL;
 
 	pgbouncer_wait(driver, paused ? PAUSED_FIRST_MS : RETRY_FIRST_MS,
@@ -205,7 +205,7 @@ static void release(struct pgbouncer_driver *driver, const char *event, const ch
 	tell_release(driver, event, why);
 	driver->facts.held = false;
 	driver->facts.waiting = false;
-	driver->facts.let_go = driver->intent.count > 0;
+	driver->facts.let_go = driver->record.count > 0;
 }
 
 /* A primary that lives and has transactions that do not end is still the primary. */
@@ -213,15 +213,15 @@ static bool drain_is_hopeless(const struct pgbouncer_driver *driver, int64_t now
 {
 	const struct pgbouncer_drain *drain = &driver->drain;
 
-	return driver->intent.count > 0 && !driver->facts.drained && drain->probed_ms != 0 &&
-	       drain->old == LIVENESS_ALIVE &&
+	return driver->record.count > 0 && !driver->facts.drained && drain->probed_ms != 0 &&
+	       drain->old == PG_PING_ALIVE &&
 	       now_ms - drain->since_ms >= driver->target.config->pause_timeout_ms;
 }
 
 static void keep_deadlines(struct pgbouncer_driver *driver, int64_t now_ms)
 {
 	struct pgbouncer_facts *facts = &driver->facts;
-	bool ours = driver->intent.count > 0;
+	bool ours = driver->record.count > 0;
 
 	if (facts->let_go && !ours) {
 		facts->let_go = facts->reloaded = false;
@@ -244,7 +244,7 @@ static void keep_deadlines(struct pgbouncer_driver *driver, int64_t now_ms)
 
 static void set_alarm(struct pgbouncer_driver *driver, int64_t now_ms)
 {
-	bool releasing = !driver->facts.held && driver->intent.count > 0 && !driver->facts.let_go;
+	bool releasing = !driver->facts.held && driver->record.count > 0 && !driver->facts.let_go;
 	int64_t at_ms = driver->facts.held ? driver->hold_until_ms : driver->drain.release_ms;
 	struct timeval after = to_timeval(at_ms - now_ms);
 
@@ -260,7 +260,7 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 {
 	struct pgbouncer_facts *facts = &driver->facts;
 
-	facts->ours = driver->intent.count > 0;
+	facts->ours = driver->record.count > 0;
 	facts->to_pause =
 	    facts->live_known && (driver->drain.unsent || pgbouncer_wants_pause(driver));
 	facts->mendable =
@@ -273,8 +273,8 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	    now_ms - driver->live_ms > FRESH_MS)
 		facts->live_known = false;
 	facts->probe_due = pgbouncer_probe_is_due(driver, now_ms);
-	facts->nudge_due = pgbouncer_nudge_is_due(driver);
-	facts->sever_due = pgbouncer_sever_is_due(driver, now_ms);
+	facts->nudge_due = pgbouncer_close_after_transaction_is_due(driver);
+	facts->sever_due = pgbouncer_kill_connections_is_due(driver, now_ms);
 	facts->restore_due = driver->restore_ms != 0 && now_ms >= driver->restore_ms;
 }
 
@@ -282,7 +282,7 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 static enum log_level step_level(const struct pgbouncer_driver *driver, enum pgbouncer_step to)
 {
 	enum pgbouncer_step from = driver->step;
-	bool in_move = driver->intent.count > 0 || driver->facts.held || driver->facts.moved;
+	bool in_move = driver->record.count > 0 || driver->facts.held || driver->facts.moved;
 	bool is_reread =
 	    (to == PGBOUNCER_READ && (from == PGBOUNCER_HOLD || from == PGBOUNCER_BLOCKED)) ||
 	    (from == PGBOUNCER_READ && (to == PGBOUNCER_HOLD || to == PGBOUNCER_BLOCKED));
@@ -339,17 +339,17 @@ static void run(struct pgbouncer_driver *driver)
 	    [PGBOUNCER_UNLIMIT] = pgbouncer_step_unlimit,
 	    [PGBOUNCER_DRAIN] = pgbouncer_step_drain,
 	    [PGBOUNCER_PROBE] = pgbouncer_step_probe,
-	    [PGBOUNCER_NUDGE] = pgbouncer_step_nudge,
-	    [PGBOUNCER_SEVER] = pgbouncer_step_sever,
+	    [PGBOUNCER_NUDGE] = pgbouncer_step_close_after_transaction,
+	    [PGBOUNCER_SEVER] = pgbouncer_step_kill_connections,
 	    [PGBOUNCER_FENCE] = pgbouncer_step_fence,
 	    [PGBOUNCER_HOLD] = pgbouncer_step_hold,
 	    [PGBOUNCER_INSTALL] = pgbouncer_step_install,
 	    [PGBOUNCER_RELOAD] = pgbouncer_step_reload,
 	    [PGBOUNCER_BLOCKED] = pgbouncer_step_blocked,
 	    [PGBOUNCER_STUCK] = pgbouncer_step_stuck,
-	    [PGBOUNCER_QUICKEN] = pgbouncer_step_quicken,
+	    [PGBOUNCER_QUICKEN] = pgbouncer_step_shorten_retry,
 	    [PGBOUNCER_RESUME] = pgbouncer_step_resume,
-	    [PGBOUNCER_SERVE] = pgbouncer_step_serve,
+	    [PGBOUNCER_SERVE] = pgbouncer_step_wait_served,
 	    [PGBOUNCER_SWEEP] = pgbouncer_step_sweep,
 	    [PGBOUNCER_RESTORE] = pgbouncer_step_restore,
 	};

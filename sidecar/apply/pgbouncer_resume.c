@@ -1,4 +1,4 @@
-/* RESUME after RESUME on one console, until the intent is empty or the time is over; what is left
+/* RESUME after RESUME on one console, until the record is empty or the time is over; what is left
  * stays in its file, for the next one who tries. */
 #include "apply/pgbouncer_resume.h"
 
@@ -12,7 +12,7 @@
 struct resume {
 	struct event_base *base;
 	struct console *console;
-	struct pgbouncer_intent *intent;
+	struct pgbouncer_hold_record *record;
 	int64_t until_ms;
 	bool failed;
 	struct err *err;
@@ -36,10 +36,10 @@ static void answer_cb(const struct pgbouncer_table *table, const struct err *err
 		*resume->err = *err;
 		resume->failed = true;
 	} else {
-		pgbouncer_intent_drop(resume->intent, resume->intent->names[0]);
+		pgbouncer_hold_record_drop(resume->record, resume->record->names[0]);
 		resume->failed = !ask_next(resume);
 	}
-	if (resume->failed || resume->intent->count == 0)
+	if (resume->failed || resume->record->count == 0)
 		event_base_loopbreak(resume->base);
 }
 
@@ -48,10 +48,10 @@ static bool ask_next(struct resume *resume)
 	auto_strbuf struct strbuf sql = STRBUF_INIT;
 	int64_t left_ms = resume->until_ms - clock_now_ms();
 
-	if (resume->intent->count == 0)
+	if (resume->record->count == 0)
 		return true;
 	strbuf_append_str(&sql, "RESUME ");
-	if (!pgbouncer_quote_name(resume->intent->names[0], &sql, resume->err))
+	if (!pgbouncer_quote_name(resume->record->names[0], &sql, resume->err))
 		return false;
 	console_query(resume->console, sql.data, left_ms > 0 ? left_ms : 0, answer_cb, resume);
 	return true;
@@ -68,7 +68,7 @@ static void undone(const struct pgbouncer_table *table, const struct err *err, b
 	} else {
 		resume->failed = !ask_next(resume);
 	}
-	if (resume->failed || resume->intent->count == 0)
+	if (resume->failed || resume->record->count == 0)
 		event_base_loopbreak(resume->base);
 }
 
@@ -76,27 +76,27 @@ static void undone(const struct pgbouncer_table *table, const struct err *err, b
 static void undo_limit(struct resume *resume)
 {
 	auto_free char *sql =
-	    xasprintf("SET max_db_connections='%d'", resume->intent->max_db_connections);
+	    xasprintf("SET max_db_connections='%d'", resume->record->max_db_connections);
 
 	console_query(resume->console, sql, resume->until_ms - clock_now_ms(), undone, resume);
 }
 
-bool pgbouncer_resume(const char *conninfo, struct pgbouncer_intent *intent, int64_t timeout_ms,
-                      struct err *err)
+bool pgbouncer_resume(const char *conninfo, struct pgbouncer_hold_record *record,
+                      int64_t timeout_ms, struct err *err)
 {
 	struct resume resume = {.base = event_base_new(),
-	                        .intent = intent,
+	                        .record = record,
 	                        .until_ms = clock_now_ms() + timeout_ms,
 	                        .err = err};
 
 	resume.console = console_create(resume.base, conninfo);
-	if (intent->count > 0 && intent->max_db_connections >= 0)
+	if (record->count > 0 && record->max_db_connections >= 0)
 		undo_limit(&resume);
 	else
 		resume.failed = !ask_next(&resume);
-	if (!resume.failed && intent->count > 0)
+	if (!resume.failed && record->count > 0)
 		event_base_dispatch(resume.base);
 	console_close(resume.console);
 	event_base_free(resume.base);
-	return !resume.failed && pgbouncer_intent_save(intent, "", err);
+	return !resume.failed && pgbouncer_hold_record_save(record, "", err);
 }

@@ -37,20 +37,20 @@ static void warn_refused(const struct pgbouncer_driver *driver, const struct err
 		                           "server_login_retry"));
 }
 
-static void quicken_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                           const struct err *err)
+static void shorten_retry_answer(struct pgbouncer_driver *driver,
+                                 const struct pgbouncer_table *table, const struct err *err)
 {
 	(void)table;
 	warn_refused(driver, err);
-	driver->facts.quicken_owed = false;
+	driver->facts.shorten_retry_owed = false;
 	driver->facts.serve_owed = true;
 	driver->serve_ms = clock_now_ms();
 	driver->restore_ms = driver->serve_ms + driver->retry_ms;
 }
 
-void pgbouncer_step_quicken(struct pgbouncer_driver *driver)
+void pgbouncer_step_shorten_retry(struct pgbouncer_driver *driver)
 {
-	pgbouncer_ask(driver, QUICKEN, quicken_answer);
+	pgbouncer_ask(driver, QUICKEN, shorten_retry_answer);
 }
 
 /* --- until they are served --- */
@@ -121,8 +121,8 @@ static bool wants_warming(const struct pgbouncer_driver *driver,
 	return wanted;
 }
 
-static void calm_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                        const struct err *err)
+static void restore_retry_answer(struct pgbouncer_driver *driver,
+                                 const struct pgbouncer_table *table, const struct err *err)
 {
 	(void)table;
 	warn_refused(driver, err);
@@ -138,7 +138,7 @@ static void warm_answer(struct pgbouncer_driver *driver, const struct pgbouncer_
 	warn_refused(driver, err);
 	if (driver->restore_ms < warm_ms)
 		driver->restore_ms = warm_ms;
-	pgbouncer_ask(driver, CALM, calm_answer);
+	pgbouncer_ask(driver, CALM, restore_retry_answer);
 }
 
 /* The looks also keep PgBouncer's loop turning: it is there that it thinks of who waits. */
@@ -157,10 +157,10 @@ static void serve_answer(struct pgbouncer_driver *driver, const struct pgbouncer
 	if (wants_warming(driver, table))
 		pgbouncer_ask(driver, WARM, warm_answer);
 	else
-		pgbouncer_ask(driver, CALM, calm_answer);
+		pgbouncer_ask(driver, CALM, restore_retry_answer);
 }
 
-void pgbouncer_step_serve(struct pgbouncer_driver *driver)
+void pgbouncer_step_wait_served(struct pgbouncer_driver *driver)
 {
 	pgbouncer_ask(driver, "SHOW POOLS", serve_answer);
 }

@@ -18,9 +18,9 @@
 
 static void tell(const struct pgbouncer_driver *driver, unsigned links, const char *how)
 {
-	static const char *const old[] = {[LIVENESS_ALIVE] = "alive",
-	                                  [LIVENESS_REFUSED] = "refuses connections",
-	                                  [LIVENESS_SILENT] = "does not answer"};
+	static const char *const old[] = {[PG_PING_ALIVE] = "alive",
+	                                  [PG_PING_REFUSED] = "refuses connections",
+	                                  [PG_PING_SILENT] = "does not answer"};
 
 	log_warning("links_cut", KV_STR("cluster", driver->target.config->cluster),
 	            KV_STR("target", driver->target.config->name),
@@ -37,9 +37,9 @@ static struct pgbouncer_stale find_stale(const struct pgbouncer_driver *driver,
 {
 	struct pgbouncer_stale all = {0};
 
-	for (size_t i = 0; i < driver->intent.count; i++) {
+	for (size_t i = 0; i < driver->record.count; i++) {
 		const struct pgbouncer_database *database =
-		    pgbouncer_ini_find(&driver->ini, driver->intent.names[i]);
+		    pgbouncer_ini_find(&driver->ini, driver->record.names[i]);
 		struct pgbouncer_stale one;
 		struct err ignored; /* nothing found is nothing cut; KILL follows */
 
@@ -57,11 +57,11 @@ static struct pgbouncer_stale find_stale(const struct pgbouncer_driver *driver,
 
 static void for_each_paused(struct pgbouncer_driver *driver, const char *verb)
 {
-	for (size_t i = 0; i < driver->intent.count; i++) {
+	for (size_t i = 0; i < driver->record.count; i++) {
 		auto_strbuf struct strbuf name = STRBUF_INIT;
 		struct err ignored; /* a name that could be paused can be quoted */
 
-		if (pgbouncer_quote_name(driver->intent.names[i], &name, &ignored))
+		if (pgbouncer_quote_name(driver->record.names[i], &name, &ignored))
 			pgbouncer_script_add(driver, "%s %s", verb, name.data);
 	}
 }
@@ -76,7 +76,7 @@ static void severed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 	driver->drain.severs++;
 	driver->drain.severed_ms = clock_now_ms();
 	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
-	driver->facts.quicken_owed = true;
+	driver->facts.shorten_retry_owed = true;
 	driver->facts.reload_owed = true; /* what was SET must not reach who comes after it */
 }
 
@@ -96,7 +96,7 @@ static void nudged(struct pgbouncer_driver *driver, const struct pgbouncer_table
 	                        "transactions"));
 }
 
-void pgbouncer_step_nudge(struct pgbouncer_driver *driver)
+void pgbouncer_step_close_after_transaction(struct pgbouncer_driver *driver)
 {
 	pgbouncer_script_add(driver, "SET server_fast_close='1'");
 	for_each_paused(driver, "RECONNECT");
@@ -159,7 +159,7 @@ static void servers_answer(struct pgbouncer_driver *driver, const struct pgbounc
 	pgbouncer_script_run(driver, severed);
 }
 
-void pgbouncer_step_sever(struct pgbouncer_driver *driver)
+void pgbouncer_step_kill_connections(struct pgbouncer_driver *driver)
 {
 	pgbouncer_ask(driver, "SHOW SERVERS", servers_answer);
 }
@@ -179,7 +179,7 @@ static void fenced(struct pgbouncer_driver *driver, const struct pgbouncer_table
 	driver->facts.fence_due = false;
 	log_warning("fenced", KV_STR("cluster", driver->target.config->cluster),
 	            KV_STR("target", driver->target.config->name),
-	            KV_INT("zxid", driver->watch.zxid), KV_INT("databases", driver->intent.count),
+	            KV_INT("zxid", driver->watch.zxid), KV_INT("databases", driver->record.count),
 	            KV_STR("next", "who comes waits until a primary is admitted"));
 }
 

@@ -69,8 +69,8 @@ static bool pgbouncer_leads(const char *text, size_t len, const char *address, u
 	                        address, (unsigned)port);
 }
 
-bool sense_leads(const struct config_target *target, const char *text, size_t len,
-                 const char *address, uint16_t port, struct err *err)
+bool text_check_leads(const struct config_target *target, const char *text, size_t len,
+                      const char *address, uint16_t port, struct err *err)
 {
 	if (!target->leads_to_primary)
 		return true;
@@ -85,16 +85,16 @@ bool sense_leads(const struct config_target *target, const char *text, size_t le
 	return true;
 }
 
-bool sense_judge(const struct config_target *target, const char *text, size_t len,
-                 const char *address, uint16_t port, struct err *err)
+bool text_check_judge(const struct config_target *target, const char *text, size_t len,
+                      const char *address, uint16_t port, struct err *err)
 {
-	const struct haproxy_place primary = {address, port};
+	const struct haproxy_endpoint primary = {address, port};
 
 	if (target->kind != CONFIG_TARGET_HAPROXY)
-		return sense_leads(target, text, len, address, port, err);
-	if (!haproxy_ways_end(text, len, err))
+		return text_check_leads(target, text, len, address, port, err);
+	if (!haproxy_routes_end(text, len, err))
 		return false;
-	return !target->leads_to_primary || haproxy_ways_lead(text, len, &primary, err);
+	return !target->leads_to_primary || haproxy_routes_lead(text, len, &primary, err);
 }
 
 /* --- what a section has --- */
@@ -166,8 +166,8 @@ static bool section_keeps(const struct section *before, const struct section *no
 	               before->name, lost);
 }
 
-bool sense_keeps(const struct config_target *target, const char *before, size_t before_len,
-                 const char *text, size_t len, struct err *err)
+bool text_check_keeps(const struct config_target *target, const char *before, size_t before_len,
+                      const char *text, size_t len, struct err *err)
 {
 	struct sections old, new;
 	bool keeps = true;

@@ -45,7 +45,7 @@ bool target_set_desired(struct target *target, const struct desired *desired, st
 {
 	bool told = desired->primary != NULL && desired->primary[0] != '\0';
 	bool (*judge)(const struct config_target *, const char *, size_t, const char *, uint16_t,
-	              struct err *) = desired->new_template ? sense_judge : sense_leads;
+	              struct err *) = desired->new_template ? text_check_judge : text_check_leads;
 	bool taken = (!told || judge(target->config, desired->text, desired->len, desired->primary,
 	                             desired->primary_port, err)) &&
 	             target->ops->set_desired(target, desired, err);
@@ -97,8 +97,8 @@ bool target_set_alarm(struct target *target, const char *alarm)
 	return true;
 }
 
-void target_places(const struct target *target, struct target_places *desired,
-                   struct target_places *live)
+void target_endpoints(const struct target *target, struct target_endpoints *desired,
+                      struct target_endpoints *live)
 {
 	desired->listed = desired->count = live->listed = live->count = 0;
 	if (target->ops->places != NULL)
@@ -110,11 +110,11 @@ bool target_listens_at(const struct target *target, const char *address, uint16_
 	return target->ops->listens_at != NULL && target->ops->listens_at(target, address, port);
 }
 
-void target_add_place(struct target_places *places, const char *name, const char *address,
-                      uint16_t port)
+void target_add_endpoint(struct target_endpoints *places, const char *name, const char *address,
+                         uint16_t port)
 {
 	bool is6 = strchr(address, ':') != NULL;
-	struct target_place *place;
+	struct target_endpoint *place;
 
 	places->count++;
 	if (places->listed == TARGET_PLACES_MAX)

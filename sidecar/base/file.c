@@ -140,7 +140,7 @@ static bool sync_path(const char *path, int flags)
 
 /* Once renamed, the new content is what every reader sees: a folder that cannot be opened or synced
  * costs durability, but an error would claim that the old content is still there. On the stack, as
- * the saver's thread must not allocate; no path that could be renamed is longer. */
+ * the file_writer's thread must not allocate; no path that could be renamed is longer. */
 static void sync_folder(const char *path)
 {
 	char for_dir[PATH_MAX];

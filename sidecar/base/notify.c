@@ -29,7 +29,7 @@ static bool find_function(void *library, const char *name, void *function)
 	return found != NULL;
 }
 
-struct notify *notify_open(void)
+struct notify *systemd_open(void)
 {
 	struct notify *notify;
 
@@ -42,11 +42,11 @@ struct notify *notify_open(void)
 		return notify;
 	log_warning("systemd_not_told", KV_STR("problem", dlerror()),
 	            KV_STR("action", "install libsystemd0, or use Type=exec without WatchdogSec="));
-	notify_close(notify);
+	systemd_close(notify);
 	return NULL;
 }
 
-void notify_close(struct notify *notify)
+void systemd_close(struct notify *notify)
 {
 	if (notify == NULL)
 		return;
@@ -55,13 +55,13 @@ void notify_close(struct notify *notify)
 	free(notify);
 }
 
-void notify_send(const struct notify *notify, const char *state)
+void systemd_send(const struct notify *notify, const char *state)
 {
 	if (notify != NULL)
 		notify->send(0, state);
 }
 
-void notify_reloading(const struct notify *notify)
+void systemd_reloading(const struct notify *notify)
 {
 	struct timespec now;
 	char state[64];
@@ -69,10 +69,10 @@ void notify_reloading(const struct notify *notify)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
 	         (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-	notify_send(notify, state);
+	systemd_send(notify, state);
 }
 
-uint64_t notify_watchdog_us(const struct notify *notify)
+uint64_t systemd_watchdog_us(const struct notify *notify)
 {
 	uint64_t interval_us = 0;
 

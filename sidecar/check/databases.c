@@ -49,7 +49,8 @@ static bool parse_row(const char *const *row, void *answer, struct err *err)
 	return true;
 }
 
-static void told(enum session_outcome outcome, const struct verdict *verdict, void *arg)
+static void told(enum pg_connection_outcome outcome, const struct connect_failure *verdict,
+                 void *arg)
 {
 	struct question *question = arg;
 
@@ -91,23 +92,23 @@ static bool make_sql(const struct pgbouncer_ini *ini, const struct member *prima
 static void wait_for(struct question *question, const struct libpq *pq,
                      const struct config_cluster *cluster, const struct member *primary)
 {
-	const struct session_question asked = {.columns = 1,
-	                                       .bytes_max = ANSWER_BYTES + question->sql.len,
-	                                       .sql = sql_of,
-	                                       .parse = parse_row};
+	const struct pg_connection_question asked = {.columns = 1,
+	                                             .bytes_max = ANSWER_BYTES + question->sql.len,
+	                                             .sql = sql_of,
+	                                             .parse = parse_row};
 	struct event_base *base = question->check->base;
 	const struct timeval limit = {.tv_sec = cluster->verify_timeout_ms / 1000,
 	                              .tv_usec = cluster->verify_timeout_ms % 1000 * 1000};
-	struct session *session =
-	    session_create(base, pq, &asked, cluster->verify_conninfo, primary, told, question);
+	struct pg_connection *session = pg_connection_create(
+	    base, pq, &asked, cluster->verify_conninfo, primary, told, question);
 	struct event *timer = evtimer_new(base, out_of_time, question);
 
 	evtimer_add(timer, &limit);
-	session_ask(session, question);
+	pg_connection_ask(session, question);
 	while (!question->done && event_base_loop(base, EVLOOP_ONCE) == 0)
 		;
 	event_free(timer);
-	session_destroy(session);
+	pg_connection_destroy(session);
 }
 
 static void note_missing(struct check *check, const struct config_target *target,

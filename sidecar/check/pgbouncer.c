@@ -192,9 +192,9 @@ static void check_next(struct check *check, const char *what, const struct pgbou
 	struct err err;
 	bool some;
 
-	if (!pgbouncer_next_lets_in(config, found, &some, &err))
+	if (!next_start_lets_in(config, found, &some, &err))
 		check_note(check, some ? CHECK_WARN : CHECK_FAIL, what, NULL, "%s", err.message);
-	if (pgbouncer_next_differs(config, found, false, &differs) > 0)
+	if (next_start_differs(config, found, false, &differs) > 0)
 		note_findings(check, what, &differs);
 }
 
@@ -206,7 +206,7 @@ static void note_unread(struct check *check, const char *what, const char *main_
 	auto_free char *fix = xasprintf("let %s read it", check->as);
 	struct err err;
 
-	if (*main_file == '/' && !pgbouncer_next_reads(config, main_file, &err)) {
+	if (*main_file == '/' && !next_start_reads(config, main_file, &err)) {
 		check_note(check, CHECK_FAIL, what,
 		           "until then it follows no failover, and does not start again", "%s",
 		           err.message);

@@ -32,36 +32,38 @@ static void end_one(struct trial *trial)
 
 /* -- the servers -- */
 
-static void note_standby(const struct trial *trial, const struct sighting *sighting,
+static void note_standby(const struct trial *trial, const struct node_state *node_state,
                          const char *name)
 {
-	if (sighting->timeline == 0 && sighting->receiving)
+	if (node_state->timeline == 0 && node_state->receiving)
 		check_note(trial->check, CHECK_WARN, trial->what,
 		           "GRANT pg_monitor TO the role of conninfo",
 		           "%s is a standby, whose timeline the role may not read", name);
 	else
 		check_note(trial->check, CHECK_OK, trial->what, NULL,
-		           "%s is a standby on timeline %lld", name, (long long)sighting->timeline);
+		           "%s is a standby on timeline %lld", name,
+		           (long long)node_state->timeline);
 }
 
-static void note_sighting(const struct trial *trial, const struct sighting *sighting)
+static void note_sighting(const struct trial *trial, const struct node_state *node_state)
 {
 	auto_free char *name =
-	    xasprintf("%s%s%s port %u", sighting->name, *sighting->name != '\0' ? " at " : "",
-	              sighting->host, (unsigned)sighting->port);
+	    xasprintf("%s%s%s port %u", node_state->name, *node_state->name != '\0' ? " at " : "",
+	              node_state->host, (unsigned)node_state->port);
 
-	if (sighting->class != SERVER_ANSWERED)
+	if (node_state->class != SERVER_ANSWERED)
 		check_note(trial->check, CHECK_WARN, trial->what,
 		           "is it up, and does pg_hba.conf let the role of conninfo in?", "%s: %s",
-		           name, server_class_name(sighting->class));
-	else if (sighting->role == SIGHTING_WITNESS)
+		           name, server_class_name(node_state->class));
+	else if (node_state->role == NODE_WITNESS)
 		check_note(trial->check, CHECK_OK, trial->what, NULL, "%s is repmgr's witness",
 		           name);
-	else if (sighting->in_recovery)
-		note_standby(trial, sighting, name);
+	else if (node_state->in_recovery)
+		note_standby(trial, node_state, name);
 	else
 		check_note(trial->check, CHECK_OK, trial->what, NULL,
-		           "%s takes writes on timeline %lld", name, (long long)sighting->timeline);
+		           "%s takes writes on timeline %lld", name,
+		           (long long)node_state->timeline);
 }
 
 static void note_repmgr(const struct trial *trial, const struct observation *seen)
@@ -90,8 +92,8 @@ static void on_observed(const struct observation *seen, void *arg)
 	size_t answers = 0;
 
 	for (size_t i = 0; i < seen->count; i++) {
-		note_sighting(trial, &seen->sightings[i]);
-		answers += seen->sightings[i].class == SERVER_ANSWERED;
+		note_sighting(trial, &seen->states[i]);
+		answers += seen->states[i].class == SERVER_ANSWERED;
 	}
 	if (answers == 0 && trial->check->bystander)
 		check_denied(trial->check, CHECK_FAIL, trial->what, "ask", "any server");

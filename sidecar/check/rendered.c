@@ -39,14 +39,14 @@ static void all_checked(void *arg)
 
 static void run_commands(struct check *check, const struct strbuf *texts)
 {
-	const struct pipeline_check_request request = {.config = check->config,
-	                                               .texts = texts,
-	                                               .checked = note_checked,
-	                                               .lost = note_lost,
-	                                               .done = all_checked,
-	                                               .arg = check};
+	const struct precheck_request request = {.config = check->config,
+	                                         .texts = texts,
+	                                         .checked = note_checked,
+	                                         .lost = note_lost,
+	                                         .done = all_checked,
+	                                         .arg = check};
 
-	if (pipeline_check_start(check->base, &request) != NULL)
+	if (precheck_start(check->base, &request) != NULL)
 		event_base_dispatch(check->base);
 }
 
@@ -54,7 +54,7 @@ static void find_clashes(struct check *check, const struct strbuf *texts)
 {
 	auto_strbuf struct strbuf clashes = STRBUF_INIT;
 
-	bind_clash_find(check->config, texts, &clashes);
+	bind_conflicts_find(check->config, texts, &clashes);
 	for (const char *line = clashes.data; *line != '\0'; line += strcspn(line, "\n") + 1)
 		check_note(check, CHECK_FAIL, "bind", NULL, "%.*s", (int)strcspn(line, "\n"), line);
 }

@@ -233,10 +233,10 @@ static const char *refusal_of(const struct line *line)
 
 	if (*stored == '\0')
 		stored = floor.system_identifier;
-	admission = admit(&(struct admit_question){.verify = asked->config->verify,
-	                                           .server = line->fact,
-	                                           .system_identifier = stored,
-	                                           .floor = floor});
+	admission = admission_decide(&(struct admission_input){.verify = asked->config->verify,
+	                                                       .server = line->fact,
+	                                                       .system_identifier = stored,
+	                                                       .floor = floor});
 	return admission.kind == ADMIT_NO ? admission.reason : NULL;
 }
 

@@ -25,7 +25,7 @@ struct question {
 	size_t *open; /* how many still wait */
 	char *path;
 	struct zk_node *node;
-	struct scope *scope; /* layout patroni: in the place of node */
+	struct patroni_keys *scope; /* layout patroni: in the place of node */
 	/* Where path does not exist: a znode above it, whose children are looked at. */
 	char *above_path;
 	struct zk_node *above;
@@ -234,7 +234,7 @@ static void note_no_scope(struct question *question, const struct zk_node_fact *
 	else
 		strbuf_printf(&fix, "%s has %s", question->above_path,
 		              above->name_count > 0 ? "the children " : "no children");
-	scope_append_names(&fix, above->names, above->name_count);
+	patroni_keys_append_names(&fix, above->names, above->name_count);
 	check_note(question->check, CHECK_FAIL, what, fix.data, "%s does not exist",
 	           question->path);
 }
@@ -244,7 +244,7 @@ static void note_no_master(struct question *question, const struct zk_node_fact 
 {
 	auto_free char *what = what_of(question);
 
-	if (scope_has_keys(above->names, above->name_count))
+	if (patroni_keys_has_keys(above->names, above->name_count))
 		check_note(question->check, CHECK_FAIL, what, "layout = patroni, in its [cluster]",
 		           "%s is a scope of Patroni's, by its keys, and layout is segue",
 		           question->above_path);
@@ -272,20 +272,20 @@ static void above_answered(const struct zk_node_fact *fact, void *arg)
 
 /* -- answers -- */
 
-static void note_scope(struct question *question, const struct scope_fact *fact)
+static void note_scope(struct question *question, const struct patroni_keys_fact *fact)
 {
 	auto_free char *what = what_of(question);
 	struct topology topology;
 
 	switch (fact->state) {
-	case SCOPE_UNREACHABLE:
-	case SCOPE_ABSENT:
+	case PATRONI_KEYS_UNREACHABLE:
+	case PATRONI_KEYS_ABSENT:
 		return;
-	case SCOPE_DENIED:
+	case PATRONI_KEYS_DENIED:
 		check_note(question->check, CHECK_FAIL, what, "auth_file, or the znode's ACL",
 		           "%s: %s", question->path, fact->problem);
 		return;
-	case SCOPE_READ:
+	case PATRONI_KEYS_READ:
 		if (fact->problem != NULL) {
 			check_note(question->check, CHECK_FAIL, what, NULL, "%s", fact->problem);
 			return;
@@ -299,17 +299,17 @@ static void note_scope(struct question *question, const struct scope_fact *fact)
 	}
 }
 
-static void scope_answered(const struct scope_fact *fact, void *arg)
+static void patroni_keys_answered(const struct patroni_keys_fact *fact, void *arg)
 {
 	struct question *question = arg;
 
 	if (question->answered)
 		return;
-	if (fact->state == SCOPE_UNREACHABLE) {
+	if (fact->state == PATRONI_KEYS_UNREACHABLE) {
 		event_base_loopbreak(question->base);
 		return;
 	}
-	if (fact->state == SCOPE_ABSENT) {
+	if (fact->state == PATRONI_KEYS_ABSENT) {
 		look_above(question, question->path);
 		return;
 	}
@@ -354,8 +354,8 @@ static void ask(struct question *question, struct zk *zk)
 {
 	question->zk = zk;
 	if (!question->chroot && layout_of(question) == CONFIG_LAYOUT_PATRONI)
-		question->scope =
-		    scope_watch(zk, question->base, question->path, scope_answered, question);
+		question->scope = patroni_keys_watch(zk, question->base, question->path,
+		                                     patroni_keys_answered, question);
 	else
 		question->node = zk_watch(zk, question->path,
 		                          question->presence ? ZK_WATCH_CHILDREN : ZK_WATCH_DATA,
@@ -419,7 +419,7 @@ static void end_question(struct question *question, bool connected)
 	if (!question->answered && connected)
 		check_note(question->check, CHECK_FAIL, what, "is the ensemble overloaded?",
 		           "%s: no answer within %d s", question->path, ANSWER_MAX_MS / 1000);
-	scope_unwatch(question->scope);
+	patroni_keys_unwatch(question->scope);
 	if (question->node != NULL)
 		zk_unwatch(question->node);
 	if (question->above != NULL)

@@ -52,9 +52,9 @@ static bool leads_to_any(const struct check *check, const struct config_target *
                          const struct topology *topology, struct err *err)
 {
 	struct mustache *mustache = view_compile(target, err);
-	bool fine =
-	    mustache != NULL && guess_leads_to_any(&check->config->clusters[target->cluster_index],
-	                                           target, mustache, topology, err);
+	bool fine = mustache != NULL &&
+	            state_or_example_leads_to_any(&check->config->clusters[target->cluster_index],
+	                                          target, mustache, topology, err);
 
 	mustache_free(mustache);
 	return fine;
@@ -68,8 +68,8 @@ static void check_sense(struct check *check, const struct config_target *target,
 
 	if (!topology->has_primary || topology->primary.address[0] == '\0')
 		return;
-	if (!sense_judge(target, text->data, text->len, topology->primary.address,
-	                 topology->primary.port, &err) ||
+	if (!text_check_judge(target, text->data, text->len, topology->primary.address,
+	                      topology->primary.port, &err) ||
 	    !leads_to_any(check, target, topology, &err))
 		check_note(check, CHECK_FAIL, what, "correct the template", "rendered: %s",
 		           err.message);
@@ -87,16 +87,13 @@ static void check_ways(struct check *check, const struct config_target *target, 
 	if (!target->leads_to_primary || !topology->has_primary ||
 	    !file_read(target->output, INSTALL_MAX, &file, NULL, &ignored))
 		return;
-	if (guess_topology(check->config, target->cluster_index, &last, &ignored)) {
-		const struct haproxy_ways_text before = {file.data,
-		                                         file.len,
-		                                         {last.primary.address, last.primary.port}},
-		                               now = {text->data,
-		                                      text->len,
-		                                      {topology->primary.address,
-		                                       topology->primary.port}};
+	if (state_or_example_topology(check->config, target->cluster_index, &last, &ignored)) {
+		const struct haproxy_routes_text
+		    before = {file.data, file.len, {last.primary.address, last.primary.port}},
+		    now = {
+		        text->data, text->len, {topology->primary.address, topology->primary.port}};
 
-		haproxy_ways_compare(&before, &now, &found);
+		haproxy_routes_compare(&before, &now, &found);
 	}
 	topology_fini(&last);
 	if (found.len > 0)

@@ -47,7 +47,7 @@ static bool choose_cluster(const struct config *config, struct init_options *opt
 	return true;
 }
 
-bool beside_choose(const struct config *config, struct init_options *options, char **target,
+bool append_choose(const struct config *config, struct init_options *options, char **target,
                    struct err *err)
 {
 	*target = free_name(config);
@@ -56,7 +56,7 @@ bool beside_choose(const struct config *config, struct init_options *options, ch
 	return choose_cluster(config, options, err);
 }
 
-const struct config_target *beside_find_same(const struct config *config,
+const struct config_target *append_find_same(const struct config *config,
                                              const struct init_plan *plan)
 {
 	for (size_t i = 0; i < config->target_count; i++) {
@@ -73,7 +73,7 @@ const struct config_target *beside_find_same(const struct config *config,
 	return NULL;
 }
 
-bool beside_has_cluster(const struct config *config, const char *cluster)
+bool append_has_cluster(const struct config *config, const char *cluster)
 {
 	for (size_t i = 0; i < config->cluster_count; i++)
 		if (strcmp(config->clusters[i].name, cluster) == 0)
@@ -89,7 +89,7 @@ static bool has_kind(const struct config *config, enum config_target_kind kind)
 	return false;
 }
 
-bool beside_makes_both(const struct init_plan *plan)
+bool append_makes_both(const struct init_plan *plan)
 {
 	const enum config_target_kind other =
 	    plan->kind == CONFIG_TARGET_HAPROXY ? CONFIG_TARGET_PGBOUNCER : CONFIG_TARGET_HAPROXY;
@@ -99,7 +99,7 @@ bool beside_makes_both(const struct init_plan *plan)
 
 /* Only PgBouncer's own user needs no password at its console, so that one gets HAProxy's group. The
  * units conflict with each other. */
-void beside_both_steps(struct init_plan *plan)
+void append_both_steps(struct init_plan *plan)
 {
 	plan_step(plan, "One segue drives both proxies, as PgBouncer's user and in HAProxy's "
 	                "group. Into the editor that the first line opens go the others:");

@@ -11,7 +11,7 @@
 #define POSTGRES_PORT_MAX 5439
 
 struct reader {
-	struct found_haproxy *found;
+	struct haproxy_survey *found;
 	const char *file;
 	struct haproxy_lines lines;
 	bool global;
@@ -81,7 +81,7 @@ static char *socket_path(const char *spelled)
 
 static void take_socket(struct reader *reader)
 {
-	struct found_haproxy *found = reader->found;
+	struct haproxy_survey *found = reader->found;
 	char *path =
 	    haproxy_lines_has_variable(&reader->lines) ? NULL : socket_path(word(reader, 2));
 	size_t level = find_word(reader, "level");
@@ -109,7 +109,7 @@ static void take_global(struct reader *reader)
 /* The named defaults section, or the last one before. */
 static const struct found_section *defaults_of(const struct reader *reader)
 {
-	const struct found_haproxy *found = reader->found;
+	const struct haproxy_survey *found = reader->found;
 	size_t from = find_word(reader, "from");
 	const char *name = from > 0 ? word(reader, from + 1) : NULL;
 
@@ -158,7 +158,7 @@ static bool is_for_readers(const char *name)
 
 static void start_section(struct reader *reader)
 {
-	struct found_haproxy *found = reader->found;
+	struct haproxy_survey *found = reader->found;
 	const struct found_section *inherited = defaults_of(reader);
 	struct found_section section = {.bind = STRBUF_INIT, .kept = STRBUF_INIT};
 
@@ -283,8 +283,8 @@ static void take_line(struct reader *reader, struct found_section *section)
 		keep_line(reader, section);
 }
 
-bool found_haproxy_add(struct found_haproxy *found, const char *file, const char *text, size_t len,
-                       struct err *err)
+bool haproxy_survey_add(struct haproxy_survey *found, const char *file, const char *text,
+                        size_t len, struct err *err)
 {
 	struct reader reader = {.found = found, .file = file};
 	bool ok;
@@ -322,7 +322,7 @@ static void section_fini(struct found_section *section)
 	free(section->servers);
 }
 
-void found_haproxy_free(struct found_haproxy *found)
+void haproxy_survey_free(struct haproxy_survey *found)
 {
 	for (size_t i = 0; i < found->section_count; i++)
 		section_fini(&found->sections[i]);
@@ -334,5 +334,5 @@ void found_haproxy_free(struct found_haproxy *found)
 	free(found->sections);
 	free(found->sockets);
 	free(found->global_file);
-	*found = (struct found_haproxy){0};
+	*found = (struct haproxy_survey){0};
 }

@@ -14,7 +14,7 @@ bool found_section_is_postgres(const struct found_section *section)
 	return section->pgsql_check || section->patroni || section->postgres_port;
 }
 
-static const struct found_section *frontend_of(const struct found_haproxy *found,
+static const struct found_section *frontend_of(const struct haproxy_survey *found,
                                                const struct found_section *backend)
 {
 	for (size_t i = 0; i < found->section_count; i++) {
@@ -27,7 +27,7 @@ static const struct found_section *frontend_of(const struct found_haproxy *found
 	return NULL;
 }
 
-void found_haproxy_judge(struct found_haproxy *found)
+void haproxy_survey_judge(struct haproxy_survey *found)
 {
 	found->rw = found->ro = NULL;
 	for (size_t i = 0; i < found->section_count; i++) {
@@ -44,7 +44,7 @@ void found_haproxy_judge(struct found_haproxy *found)
 	}
 }
 
-const struct found_socket *found_haproxy_socket(const struct found_haproxy *found)
+const struct found_socket *haproxy_survey_socket(const struct haproxy_survey *found)
 {
 	for (size_t i = 0; i < found->socket_count; i++)
 		if (found->sockets[i].admin)

@@ -53,10 +53,10 @@ static bool read_files(struct haproxy_plan *init, struct err *err)
 				continue;
 			return false;
 		}
-		if (!found_haproxy_add(&init->found, file, text.data, text.len, err))
+		if (!haproxy_survey_add(&init->found, file, text.data, text.len, err))
 			return false;
 	}
-	found_haproxy_judge(&init->found);
+	haproxy_survey_judge(&init->found);
 	return true;
 }
 
@@ -83,8 +83,8 @@ static void say_section(struct haproxy_plan *init, const struct found_section *s
 
 static void say_found(struct haproxy_plan *init)
 {
-	const struct found_haproxy *found = &init->found;
-	const struct found_socket *socket = found_haproxy_socket(found);
+	const struct haproxy_survey *found = &init->found;
+	const struct found_socket *socket = haproxy_survey_socket(found);
 
 	if (socket != NULL)
 		plan_found(init->plan, "stats socket %s (%s line %u), %s", socket->path,
@@ -160,7 +160,7 @@ static void ini_target(struct haproxy_plan *init)
 {
 	struct init_plan *plan = init->plan;
 	const struct init_options *options = plan->options;
-	const struct found_socket *socket = found_haproxy_socket(&init->found);
+	const struct found_socket *socket = haproxy_survey_socket(&init->found);
 	const struct found_section *rw = init->found.rw, *ro = init->found.ro;
 
 	plan->kind = CONFIG_TARGET_HAPROXY;
@@ -236,7 +236,7 @@ bool init_haproxy(const struct init_options *options, struct init_plan *plan, st
 	if (ok)
 		make_plan(&init);
 	haproxy_files_free(&init.files);
-	found_haproxy_free(&init.found);
+	haproxy_survey_free(&init.found);
 	debian_haproxy_free(&init.debian);
 	free(init.folder);
 	return ok;

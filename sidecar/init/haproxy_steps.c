@@ -15,7 +15,7 @@ const char *haproxy_plan_master(const struct haproxy_plan *init)
 
 static void socket_step(struct haproxy_plan *init)
 {
-	const struct found_socket *socket = found_haproxy_socket(&init->found);
+	const struct found_socket *socket = haproxy_survey_socket(&init->found);
 
 	if (socket != NULL && socket->admin)
 		return;

@@ -50,7 +50,7 @@ static bool is_empty_key(const char *line, size_t len, struct strbuf *key)
 	return value.len == 0 || *value.data == ';';
 }
 
-size_t marks_find(const char *text, marks_cb *cb, void *arg)
+size_t fill_in_find(const char *text, fill_in_cb *cb, void *arg)
 {
 	auto_strbuf struct strbuf what = STRBUF_INIT;
 	bool marked = false;

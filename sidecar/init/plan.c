@@ -183,7 +183,7 @@ static void begin_cluster(struct init_plan *plan, const char *source,
 {
 	const struct init_options *options = plan->options;
 
-	if (options->beside != NULL && beside_has_cluster(options->beside, options->cluster))
+	if (options->beside != NULL && append_has_cluster(options->beside, options->cluster))
 		return;
 	plan_ini(plan, "\n[cluster %s]", options->cluster);
 	if (cluster->patroni) {
@@ -254,7 +254,7 @@ void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster
 		strbuf_append_str(&plan->steps, plan->fill_in.data);
 	}
 	if (plan->options->beside != NULL &&
-	    beside_has_cluster(plan->options->beside, plan->options->cluster))
+	    append_has_cluster(plan->options->beside, plan->options->cluster))
 		return; /* they were done for that one */
 	plan_step(plan, "Let segue ask the PostgreSQL servers who is primary. On the primary, and "
 	                "in pg_hba.conf of each, with the address of this machine:");
@@ -279,9 +279,9 @@ void plan_run_step(struct init_plan *plan, const char *unit, const char *user)
 	const bool somebody = user != NULL && !packaged;
 	auto_free char *as = somebody ? xasprintf("-u %s ", user) : xstrdup("");
 
-	if (packaged && beside_makes_both(plan)) {
+	if (packaged && append_makes_both(plan)) {
 		unit = DEBIAN_POOLER_UNIT;
-		beside_both_steps(plan);
+		append_both_steps(plan);
 	}
 	plan_step(plan, "Look, then run%s%s%s:", somebody ? ", as " : "", somebody ? user : "",
 	          plan->options->beside != NULL && !packaged ? ", instead of the one that runs"

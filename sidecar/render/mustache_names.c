@@ -21,7 +21,7 @@ struct arguments {
 	const struct ast_template *template;
 };
 
-struct scope {
+struct patroni_keys {
 	const struct ast_template *template;
 	const struct names *names;
 	const struct arguments *arguments;
@@ -34,7 +34,8 @@ struct walk {
 	struct err *err;
 };
 
-static bool check_list(struct walk *walk, const struct ast_list *list, const struct scope *scope);
+static bool check_list(struct walk *walk, const struct ast_list *list,
+                       const struct patroni_keys *scope);
 
 /* --- the nearest name --- */
 
@@ -60,7 +61,7 @@ const char *mustache_nearest_name(const struct mustache_fields *fields, const ch
 	return nearest;
 }
 
-static bool refuse(struct walk *walk, const struct scope *scope, const struct ast_node *node,
+static bool refuse(struct walk *walk, const struct patroni_keys *scope, const struct ast_node *node,
                    const char *name, const char *nearest)
 {
 	return ast_fail(scope->template, node->offset, walk->err,
@@ -81,7 +82,7 @@ static const struct mustache_fields *find_in(const struct mustache_fields *field
 }
 
 /* In the sections around, innermost first. An open one may have it, or leave it to the next. */
-static const struct mustache_fields *find_first(struct walk *walk, const struct scope *scope,
+static const struct mustache_fields *find_first(struct walk *walk, const struct patroni_keys *scope,
                                                 const char *name, bool *maybe)
 {
 	const struct mustache_fields *found;
@@ -99,7 +100,8 @@ static const struct mustache_fields *find_first(struct walk *walk, const struct 
 	return NULL;
 }
 
-static bool refuse_first(struct walk *walk, const struct scope *scope, const struct ast_node *node)
+static bool refuse_first(struct walk *walk, const struct patroni_keys *scope,
+                         const struct ast_node *node)
 {
 	size_t least = strlen(node->name) / 2 + 1;
 	const char *nearest = NULL;
@@ -110,8 +112,8 @@ static bool refuse_first(struct walk *walk, const struct scope *scope, const str
 }
 
 /* *found: what the name leads to; NULL: it is somebody's own, of which nothing is known. */
-static bool look_up(struct walk *walk, const struct scope *scope, const struct ast_node *node,
-                    const struct mustache_fields **found)
+static bool look_up(struct walk *walk, const struct patroni_keys *scope,
+                    const struct ast_node *node, const struct mustache_fields **found)
 {
 	const char *name = node->name;
 	bool maybe = false;
@@ -143,12 +145,13 @@ static bool look_up(struct walk *walk, const struct scope *scope, const struct a
 
 /* --- the nodes --- */
 
-static bool check_section(struct walk *walk, const struct ast_node *node, const struct scope *scope)
+static bool check_section(struct walk *walk, const struct ast_node *node,
+                          const struct patroni_keys *scope)
 {
 	static const struct mustache_fields text = {.name = ""}; /* all that an open value has */
 	const struct mustache_fields *found;
 	struct names names = {.up = scope->names};
-	struct scope inner = *scope;
+	struct patroni_keys inner = *scope;
 
 	if (!look_up(walk, scope, node, &found))
 		return false;
@@ -159,7 +162,7 @@ static bool check_section(struct walk *walk, const struct ast_node *node, const 
 }
 
 static bool check_elsewhere(struct walk *walk, const struct ast_list *list,
-                            const struct scope *scope)
+                            const struct patroni_keys *scope)
 {
 	bool ok;
 
@@ -171,10 +174,11 @@ static bool check_elsewhere(struct walk *walk, const struct ast_list *list,
 	return ok;
 }
 
-static bool check_partial(struct walk *walk, const struct ast_node *node, const struct scope *scope)
+static bool check_partial(struct walk *walk, const struct ast_node *node,
+                          const struct patroni_keys *scope)
 {
 	const struct arguments arguments = {scope->arguments, node, scope->template};
-	const struct scope inner = {node->target, scope->names, &arguments};
+	const struct patroni_keys inner = {node->target, scope->names, &arguments};
 	const struct mustache_fields *found;
 
 	if (node->dynamic)
@@ -188,10 +192,11 @@ static bool check_partial(struct walk *walk, const struct ast_node *node, const 
 }
 
 /* The outermost argument of that name wins. */
-static bool check_block(struct walk *walk, const struct ast_node *node, const struct scope *scope)
+static bool check_block(struct walk *walk, const struct ast_node *node,
+                        const struct patroni_keys *scope)
 {
 	const struct ast_node *argument = NULL;
-	struct scope inner = *scope;
+	struct patroni_keys inner = *scope;
 
 	for (const struct arguments *a = scope->arguments; a != NULL; a = a->outer)
 		for (size_t i = 0; i < a->parent->children.count; i++)
@@ -204,7 +209,8 @@ static bool check_block(struct walk *walk, const struct ast_node *node, const st
 	                       &inner);
 }
 
-static bool check_node(struct walk *walk, const struct ast_node *node, const struct scope *scope)
+static bool check_node(struct walk *walk, const struct ast_node *node,
+                       const struct patroni_keys *scope)
 {
 	const struct mustache_fields *found;
 
@@ -226,7 +232,8 @@ static bool check_node(struct walk *walk, const struct ast_node *node, const str
 	return true;
 }
 
-static bool check_list(struct walk *walk, const struct ast_list *list, const struct scope *scope)
+static bool check_list(struct walk *walk, const struct ast_list *list,
+                       const struct patroni_keys *scope)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (++walk->steps > MUSTACHE_STEPS_MAX) /* the renderer gives up on it, too */
@@ -242,7 +249,7 @@ bool mustache_check_names(const struct mustache *mustache, const struct mustache
 {
 	const struct mustache_fields view = {.name = "", .fields = fields};
 	const struct names names = {.field = &view};
-	const struct scope scope = {mustache->templates[0], &names, NULL};
+	const struct patroni_keys scope = {mustache->templates[0], &names, NULL};
 	struct walk walk = {.read = read, .arg = arg, .err = err};
 
 	return check_list(&walk, &scope.template->list, &scope);

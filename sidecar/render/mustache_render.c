@@ -13,7 +13,7 @@ struct arguments {
 };
 
 /* Where the renderer is. */
-struct scope {
+struct patroni_keys {
 	const struct ast_template *template;
 	const struct context *context;
 	const struct arguments *arguments;
@@ -32,10 +32,11 @@ struct renderer {
 	struct err *err;
 };
 
-static bool render_list(struct renderer *r, const struct ast_list *list, const struct scope *scope);
+static bool render_list(struct renderer *r, const struct ast_list *list,
+                        const struct patroni_keys *scope);
 
-static bool fail_at(struct renderer *r, const struct scope *scope, const struct ast_node *node,
-                    const char *reason)
+static bool fail_at(struct renderer *r, const struct patroni_keys *scope,
+                    const struct ast_node *node, const char *reason)
 {
 	return ast_fail(scope->template, node->offset, r->err, "{{%.*s}}: %s",
 	                (int)(node->content.len < 80 ? node->content.len : 80), node->content.at,
@@ -71,7 +72,8 @@ static void render_text(struct renderer *r, const struct ast_node *node)
 	}
 }
 
-static bool render_value(struct renderer *r, const struct ast_node *node, const struct scope *scope)
+static bool render_value(struct renderer *r, const struct ast_node *node,
+                         const struct patroni_keys *scope)
 {
 	const json_t *value = context_find(scope->context, node->name, node->parts);
 	enum escape_mode mode = node->kind == AST_RAW ? ESCAPE_NONE : r->mode;
@@ -81,18 +83,18 @@ static bool render_value(struct renderer *r, const struct ast_node *node, const 
 	       fail_at(r, scope, node, reason.message);
 }
 
-static bool render_with(struct renderer *r, const struct ast_node *node, const struct scope *scope,
-                        const json_t *value)
+static bool render_with(struct renderer *r, const struct ast_node *node,
+                        const struct patroni_keys *scope, const json_t *value)
 {
 	struct context context = {.up = scope->context, .value = value};
-	struct scope inner = *scope;
+	struct patroni_keys inner = *scope;
 
 	inner.context = &context;
 	return render_list(r, &node->children, &inner);
 }
 
 static bool render_section(struct renderer *r, const struct ast_node *node,
-                           const struct scope *scope)
+                           const struct patroni_keys *scope)
 {
 	const json_t *value = context_find(scope->context, node->name, node->parts);
 
@@ -107,7 +109,7 @@ static bool render_section(struct renderer *r, const struct ast_node *node,
 }
 
 static bool render_inverted(struct renderer *r, const struct ast_node *node,
-                            const struct scope *scope)
+                            const struct patroni_keys *scope)
 {
 	if (value_is_true(context_find(scope->context, node->name, node->parts)))
 		return true;
@@ -117,8 +119,8 @@ static bool render_inverted(struct renderer *r, const struct ast_node *node,
 /* The text of another place, with what that is indented by added to (`inner`) or instead of (NULL)
  * the indentation in force. */
 static bool render_elsewhere(struct renderer *r, const struct ast_node *node,
-                             const struct scope *scope, const struct ast_list *list,
-                             const struct scope *inner, const struct ast_span *indent)
+                             const struct patroni_keys *scope, const struct ast_list *list,
+                             const struct patroni_keys *inner, const struct ast_span *indent)
 {
 	size_t indent_len = r->indent.len, indent_from = r->indent_from;
 	bool ok;
@@ -142,7 +144,7 @@ static bool render_elsewhere(struct renderer *r, const struct ast_node *node,
 }
 
 static const struct ast_template *find_target(const struct renderer *r, const struct ast_node *node,
-                                              const struct scope *scope)
+                                              const struct patroni_keys *scope)
 {
 	const json_t *value;
 
@@ -153,11 +155,11 @@ static const struct ast_template *find_target(const struct renderer *r, const st
 }
 
 static bool render_partial(struct renderer *r, const struct ast_node *node,
-                           const struct scope *scope)
+                           const struct patroni_keys *scope)
 {
 	const struct ast_template *target = find_target(r, node, scope);
 	const struct arguments arguments = {scope->arguments, node, scope->template};
-	const struct scope inner = {target, scope->context, &arguments};
+	const struct patroni_keys inner = {target, scope->context, &arguments};
 
 	if (!node->standalone && node->margin) {
 		begin_line(r);
@@ -188,20 +190,22 @@ static const struct ast_node *find_argument(const struct arguments **arguments, 
 	return found;
 }
 
-static bool render_block(struct renderer *r, const struct ast_node *node, const struct scope *scope)
+static bool render_block(struct renderer *r, const struct ast_node *node,
+                         const struct patroni_keys *scope)
 {
 	const struct arguments *from = scope->arguments;
 	const struct ast_node *argument = find_argument(&from, node->name);
-	struct scope inner;
+	struct patroni_keys inner;
 
 	if (argument == NULL)
 		return render_list(r, &node->children, scope);
-	inner = (struct scope){from->template, scope->context, from->outer};
+	inner = (struct patroni_keys){from->template, scope->context, from->outer};
 	return render_elsewhere(r, node, scope, &argument->children, &inner,
 	                        node->standalone || node->margin ? &node->text : NULL);
 }
 
-static bool render_node(struct renderer *r, const struct ast_node *node, const struct scope *scope)
+static bool render_node(struct renderer *r, const struct ast_node *node,
+                        const struct patroni_keys *scope)
 {
 	switch (node->kind) {
 	case AST_TEXT:
@@ -223,7 +227,8 @@ static bool render_node(struct renderer *r, const struct ast_node *node, const s
 	return true;
 }
 
-static bool render_list(struct renderer *r, const struct ast_list *list, const struct scope *scope)
+static bool render_list(struct renderer *r, const struct ast_list *list,
+                        const struct patroni_keys *scope)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct ast_node *node = &list->nodes[i];
@@ -245,7 +250,7 @@ bool mustache_render(const struct mustache *mustache, const json_t *view, enum e
                      struct strbuf *out, struct err *err)
 {
 	struct context context = {.up = NULL, .value = view};
-	struct scope scope = {mustache->templates[0], &context, NULL};
+	struct patroni_keys scope = {mustache->templates[0], &context, NULL};
 	struct renderer r = {
 	    .mustache = mustache,
 	    .mode = mode,

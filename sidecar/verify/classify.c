@@ -103,13 +103,13 @@ static const char *without_address(const char *message)
 }
 
 static void say(enum server_class class, const char *sqlstate, const char *message,
-                struct verdict *out)
+                struct connect_failure *out)
 {
 	char words[200];
 
-	*out = (struct verdict){.class = class,
-	                        .shut = sqlstate != NULL &&
-	                                strncmp(sqlstate, CANNOT_CONNECT_NOW, SQLSTATE_LEN) == 0};
+	*out = (struct connect_failure){
+	    .class = class,
+	    .shut = sqlstate != NULL && strncmp(sqlstate, CANNOT_CONNECT_NOW, SQLSTATE_LEN) == 0};
 	classify_line(words, sizeof(words), message);
 	if (sqlstate != NULL)
 		snprintf(out->problem, sizeof(out->problem), "%s (SQLSTATE %.5s)", words, sqlstate);
@@ -117,7 +117,7 @@ static void say(enum server_class class, const char *sqlstate, const char *messa
 		snprintf(out->problem, sizeof(out->problem), "%s", words);
 }
 
-void classify_error(const char *sqlstate, const char *message, struct verdict *out)
+void classify_error(const char *sqlstate, const char *message, struct connect_failure *out)
 {
 	enum server_class class = SERVER_OTHER;
 
@@ -128,7 +128,8 @@ void classify_error(const char *sqlstate, const char *message, struct verdict *o
 	say(class, sqlstate, message, out);
 }
 
-static void classify_without_sqlstate(const struct classify_failure *failure, struct verdict *out)
+static void classify_without_sqlstate(const struct classify_failure *failure,
+                                      struct connect_failure *out)
 {
 	const char *text = without_address(failure->message);
 
@@ -149,7 +150,7 @@ static void classify_without_sqlstate(const struct classify_failure *failure, st
 	}
 }
 
-void classify_failure(const struct classify_failure *failure, struct verdict *out)
+void classify_failure(const struct classify_failure *failure, struct connect_failure *out)
 {
 	const char *sqlstate = find_sqlstate(failure->message);
 

@@ -44,7 +44,7 @@ enum probe_state {
 
 struct probe {
 	const struct config_cluster *config;
-	struct session *session;
+	struct pg_connection *session;
 	struct server_fact fact;
 	struct server_fact next; /* what an answer makes of it */
 	enum probe_state state;
@@ -205,26 +205,26 @@ static void conclude_answer(struct probe *probe)
 	conclude(probe);
 	wait_to_ask(probe);
 	if (server_takes_writes(&probe->fact))
-		session_renew(probe->session);
+		pg_connection_renew(probe->session);
 }
 
-static void conclude_failure(struct probe *probe, const struct verdict *verdict)
+static void conclude_failure(struct probe *probe, const struct connect_failure *failure)
 {
 	int64_t asked_us = probe->next.asked_us;
 
 	probe->next = probe->fact;
 	probe->next.asked_us = asked_us;
-	probe->next.class = verdict->class;
-	snprintf(probe->next.problem, sizeof(probe->next.problem), "%s", verdict->problem);
-	probe->cut_before = verdict->cut;
+	probe->next.class = failure->class;
+	snprintf(probe->next.problem, sizeof(probe->next.problem), "%s", failure->problem);
+	probe->cut_before = failure->cut;
 	conclude(probe);
 	wait_to_retry(probe, ++probe->failures);
 }
 
-static void take_failure(struct probe *probe, const struct verdict *verdict)
+static void take_failure(struct probe *probe, const struct connect_failure *failure)
 {
-	if (!verdict->cut || probe->cut_before) {
-		conclude_failure(probe, verdict);
+	if (!failure->cut || probe->cut_before) {
+		conclude_failure(probe, failure);
 		return;
 	}
 	probe->cut_before = true;
@@ -233,14 +233,14 @@ static void take_failure(struct probe *probe, const struct verdict *verdict)
 
 void probe_lose(struct probe *probe, const char *problem)
 {
-	struct verdict verdict = {.class = SERVER_REFUSED};
+	struct connect_failure failure = {.class = SERVER_REFUSED};
 
-	snprintf(verdict.problem, sizeof(verdict.problem), "%s", problem);
-	session_close(probe->session);
+	snprintf(failure.problem, sizeof(failure.problem), "%s", problem);
+	pg_connection_close(probe->session);
 	probe->ended = true;
 	probe->end_us = 0;
 	probe->next.asked_us = clock_now_us();
-	conclude_failure(probe, &verdict);
+	conclude_failure(probe, &failure);
 }
 
 void probe_note_end(struct probe *probe)
@@ -265,29 +265,30 @@ static void take_end(struct probe *probe)
 }
 
 /* As good as the end of the connection and a refusal: it is over for whoever comes now. */
-static void take_shutdown(struct probe *probe, const struct verdict *verdict)
+static void take_shutdown(struct probe *probe, const struct connect_failure *failure)
 {
 	probe->ended = true;
 	probe->next.asked_us = clock_now_us();
-	conclude_failure(probe, verdict);
+	conclude_failure(probe, failure);
 }
 
-static void session_told(enum session_outcome outcome, const struct verdict *verdict, void *arg)
+static void pg_connection_told(enum pg_connection_outcome outcome,
+                               const struct connect_failure *failure, void *arg)
 {
 	struct probe *probe = arg;
 
 	switch (outcome) {
-	case SESSION_ANSWERED:
+	case PG_CONNECTION_ANSWERED:
 		conclude_answer(probe);
 		return;
-	case SESSION_FAILED:
-		take_failure(probe, verdict);
+	case PG_CONNECTION_FAILED:
+		take_failure(probe, failure);
 		return;
-	case SESSION_ENDED:
+	case PG_CONNECTION_ENDED:
 		take_end(probe);
 		return;
-	case SESSION_SHUT:
-		take_shutdown(probe, verdict);
+	case PG_CONNECTION_SHUT:
+		take_shutdown(probe, failure);
 		return;
 	}
 }
@@ -297,26 +298,26 @@ static void ask(struct probe *probe)
 	probe->next = probe->fact;
 	probe->next.asked_us = clock_now_us();
 	probe->extended = false;
-	if (!session_connected(probe->session))
+	if (!pg_connection_connected(probe->session))
 		probe->made_us = probe->next.asked_us;
 	enter(probe, PROBE_ASKING, probe->config->verify_timeout_ms);
-	session_ask(probe->session, &probe->next);
+	pg_connection_ask(probe->session, &probe->next);
 }
 
 static void give_up(struct probe *probe)
 {
-	struct verdict verdict = {.class = SERVER_TIMED_OUT};
+	struct connect_failure failure = {.class = SERVER_TIMED_OUT};
 
 	if (!probe->extended && clock_now_us() - probe->due_us > STALLED_US) {
 		probe->extended = true;
 		enter(probe, PROBE_ASKING, probe->config->verify_timeout_ms);
 		return;
 	}
-	snprintf(verdict.problem, sizeof(verdict.problem), "no %s within %lld ms",
-	         session_connected(probe->session) ? "answer" : "connection",
+	snprintf(failure.problem, sizeof(failure.problem), "no %s within %lld ms",
+	         pg_connection_connected(probe->session) ? "answer" : "connection",
 	         (long long)probe->config->verify_timeout_ms);
-	session_close(probe->session);
-	conclude_failure(probe, &verdict);
+	pg_connection_close(probe->session);
+	conclude_failure(probe, &failure);
 }
 
 static void timer_cb(evutil_socket_t fd, short events, void *arg)
@@ -387,7 +388,7 @@ static bool parse_row(const char *const *row, void *answer, struct err *err)
 	return question_parse(row, answer, err);
 }
 
-static const struct session_question question = {
+static const struct pg_connection_question question = {
     .columns = QUESTION_COLUMNS, .bytes_max = ANSWER_BYTES_MAX, .sql = sql_of, .parse = parse_row};
 
 struct probe *probe_create(struct event_base *base, const struct libpq *pq,
@@ -402,8 +403,8 @@ struct probe *probe_create(struct event_base *base, const struct libpq *pq,
 	probe->fact.port = member->port;
 	probe->fact.heard_us = clock_now_us();
 	memcpy(probe->fact.address, member->address, sizeof(probe->fact.address));
-	probe->session = session_create(base, pq, &question, config->verify_conninfo, member,
-	                                session_told, probe);
+	probe->session = pg_connection_create(base, pq, &question, config->verify_conninfo, member,
+	                                      pg_connection_told, probe);
 	probe->timer = event_new(base, -1, 0, timer_cb, probe);
 	enter(probe, PROBE_WAITING, 0);
 	return probe;
@@ -413,7 +414,7 @@ void probe_destroy(struct probe *probe)
 {
 	if (probe == NULL)
 		return;
-	session_destroy(probe->session);
+	pg_connection_destroy(probe->session);
 	event_free(probe->timer);
 	free(probe);
 }

@@ -21,60 +21,60 @@
 
 /* One of the two connections of a session. */
 struct side {
-	struct session *session;
+	struct pg_connection *session;
 	struct pq_link *link;
 };
 
-struct session {
+struct pg_connection {
 	const struct libpq *pq;
-	const struct session_question *question;
+	const struct pg_connection_question *question;
 	const char *conninfo;
 	struct member member;
 	struct side sides[2];
 	struct pq_link *link;      /* of one side; it is asked */
 	struct pq_link *successor; /* of the other; not closed: it is made to take the place */
 	int64_t renew_us;          /* before that none is made */
-	bool shut;                 /* the server lets nobody in any more: the verdict says so */
+	bool shut;                 /* the server lets nobody in any more: the failure says so */
 	struct event *over;        /* tells the end */
-	struct verdict verdict;    /* of the end */
-	void *answer;              /* where the row goes */
-	bool answered;             /* this connection has brought an answer */
-	bool reduced;              /* it refuses the whole question */
-	unsigned passing;          /* errors in a row that may pass by themselves */
-	session_cb *cb;
+	struct connect_failure failure; /* of the end */
+	void *answer;                   /* where the row goes */
+	bool answered;                  /* this connection has brought an answer */
+	bool reduced;                   /* it refuses the whole question */
+	unsigned passing;               /* errors in a row that may pass by themselves */
+	pg_connection_cb *cb;
 	void *arg;
 };
 
 static void over_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct session *session = arg;
-	struct verdict verdict = session->verdict;
+	struct pg_connection *session = arg;
+	struct connect_failure failure = session->failure;
 
 	(void)fd;
 	(void)what;
 	if (session->shut)
-		session->cb(SESSION_SHUT, &verdict, session->arg);
+		session->cb(PG_CONNECTION_SHUT, &failure, session->arg);
 	else if (session->answered)
-		session->cb(SESSION_ENDED, NULL, session->arg);
+		session->cb(PG_CONNECTION_ENDED, NULL, session->arg);
 	else
-		session->cb(SESSION_FAILED, &verdict, session->arg);
+		session->cb(PG_CONNECTION_FAILED, &failure, session->arg);
 }
 
-static void disconnect(struct session *session)
+static void disconnect(struct pg_connection *session)
 {
 	pq_link_close(session->link);
 	pq_link_close(session->successor);
 }
 
-/* `session->verdict` says why, where the connection has not answered yet. */
-static void end(struct session *session)
+/* `session->failure` says why, where the connection has not answered yet. */
+static void end(struct pg_connection *session)
 {
 	disconnect(session);
 	event_active(session->over, EV_TIMEOUT, 0);
 }
 
-static void classify(const struct session *session, const struct pq_link *link, bool started,
-                     struct verdict *out)
+static void classify(const struct pg_connection *session, const struct pq_link *link, bool started,
+                     struct connect_failure *out)
 {
 	const PGconn *conn = pq_link_conn(link);
 	const struct classify_failure failure = {
@@ -87,23 +87,23 @@ static void classify(const struct session *session, const struct pq_link *link, 
 	classify_failure(&failure, out);
 }
 
-static void fail_to_connect(struct session *session, bool started)
+static void fail_to_connect(struct pg_connection *session, bool started)
 {
-	classify(session, session->link, started, &session->verdict);
+	classify(session, session->link, started, &session->failure);
 	end(session);
 }
 
 /* A server that answers with an error, or with nonsense, is asked over a new connection. */
-static void fail_to_answer(struct session *session, const char *sqlstate, const char *text)
+static void fail_to_answer(struct pg_connection *session, const char *sqlstate, const char *text)
 {
-	classify_error(sqlstate, text, &session->verdict);
+	classify_error(sqlstate, text, &session->failure);
 	session->answered = false;
 	end(session);
 }
 
 /* The connection is not made, or the other end is gone, or said why it goes, or sends what nobody
  * asked for. */
-static void lose(struct session *session)
+static void lose(struct pg_connection *session)
 {
 	const char *problem = pq_link_problem(session->link);
 
@@ -113,7 +113,7 @@ static void lose(struct session *session)
 		fail_to_connect(session, true);
 }
 
-static void send_question(struct session *session)
+static void send_question(struct pg_connection *session)
 {
 	const struct pq_link_limits limits = {.bytes = session->question->bytes_max, .rows = 1};
 
@@ -125,7 +125,7 @@ static void send_question(struct session *session)
 /* --- the successor --- */
 
 /* What the connection before was refused of the question, this one would be, too. */
-static void succeed(struct session *session)
+static void succeed(struct pg_connection *session)
 {
 	struct pq_link *before = session->link;
 
@@ -135,21 +135,21 @@ static void succeed(struct session *session)
 }
 
 /* Only one thing that a failure may say is news: the rest is left to the connection at hand. */
-static void lose_successor(struct session *session)
+static void lose_successor(struct pg_connection *session)
 {
-	struct verdict verdict = {.shut = false};
+	struct connect_failure failure = {.shut = false};
 
 	if (pq_link_problem(session->successor) == NULL)
-		classify(session, session->successor, true, &verdict);
+		classify(session, session->successor, true, &failure);
 	pq_link_close(session->successor);
-	if (!verdict.shut)
+	if (!failure.shut)
 		return;
-	session->verdict = verdict;
+	session->failure = failure;
 	session->shut = true;
 	end(session);
 }
 
-static void on_successor(struct session *session, enum pq_link_event event)
+static void on_successor(struct pg_connection *session, enum pq_link_event event)
 {
 	switch (event) {
 	case PQ_LINK_CONNECTED:
@@ -164,7 +164,7 @@ static void on_successor(struct session *session, enum pq_link_event event)
 	}
 }
 
-static bool open_link(struct session *session, struct pq_link *link)
+static bool open_link(struct pg_connection *session, struct pq_link *link)
 {
 	PGconn *conn = dial(session->pq, session->conninfo, &session->member);
 
@@ -173,7 +173,7 @@ static bool open_link(struct session *session, struct pq_link *link)
 	return pq_link_open(link, conn);
 }
 
-void session_renew(struct session *session)
+void pg_connection_renew(struct pg_connection *session)
 {
 	if (pq_link_state(session->link) != PQ_LINK_READY || clock_now_us() < session->renew_us)
 		return;
@@ -184,7 +184,7 @@ void session_renew(struct session *session)
 
 /* --- answers --- */
 
-static void take_row(struct session *session, const PGresult *result)
+static void take_row(struct pg_connection *session, const PGresult *result)
 {
 	const struct libpq *pq = session->pq;
 	const char *row[SESSION_COLUMNS_MAX] = {NULL};
@@ -206,10 +206,10 @@ static void take_row(struct session *session, const PGresult *result)
 	}
 	if (pq_link_state(session->successor) == PQ_LINK_READY)
 		succeed(session);
-	session->cb(SESSION_ANSWERED, NULL, session->arg);
+	session->cb(PG_CONNECTION_ANSWERED, NULL, session->arg);
 }
 
-static void take_error(struct session *session, const PGresult *result)
+static void take_error(struct pg_connection *session, const PGresult *result)
 {
 	const char *sqlstate = session->pq->result_error_field(result, PG_DIAG_SQLSTATE);
 	const char *text = session->pq->result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
@@ -225,7 +225,7 @@ static void take_error(struct session *session, const PGresult *result)
 }
 
 /* The callback may destroy the session. */
-static void take_answer(struct session *session)
+static void take_answer(struct pg_connection *session)
 {
 	void (*clear)(PGresult *) = session->pq->clear;
 	PGresult *result = pq_link_take_result(session->link);
@@ -240,7 +240,7 @@ static void take_answer(struct session *session)
 static void on_link(enum pq_link_event event, void *arg)
 {
 	const struct side *side = arg;
-	struct session *session = side->session;
+	struct pg_connection *session = side->session;
 
 	if (side->link == session->successor) {
 		on_successor(session, event);
@@ -259,7 +259,7 @@ static void on_link(enum pq_link_event event, void *arg)
 	}
 }
 
-static void connect_anew(struct session *session)
+static void connect_anew(struct pg_connection *session)
 {
 	session->answered = session->reduced = session->shut = false;
 	session->passing = 0;
@@ -267,7 +267,7 @@ static void connect_anew(struct session *session)
 		fail_to_connect(session, false);
 }
 
-void session_ask(struct session *session, void *answer)
+void pg_connection_ask(struct pg_connection *session, void *answer)
 {
 	session->answer = answer;
 	event_del(session->over); /* an end that nobody waits for any more */
@@ -284,31 +284,32 @@ void session_ask(struct session *session, void *answer)
 	}
 }
 
-void session_close(struct session *session)
+void pg_connection_close(struct pg_connection *session)
 {
 	disconnect(session);
 	event_del(session->over);
 }
 
-bool session_connected(const struct session *session)
+bool pg_connection_connected(const struct pg_connection *session)
 {
 	enum pq_link_state state = pq_link_state(session->link);
 
 	return state == PQ_LINK_ASKING || state == PQ_LINK_READY;
 }
 
-struct session *session_create(struct event_base *base, const struct libpq *pq,
-                               const struct session_question *question, const char *conninfo,
-                               const struct member *member, session_cb *cb, void *arg)
+struct pg_connection *pg_connection_create(struct event_base *base, const struct libpq *pq,
+                                           const struct pg_connection_question *question,
+                                           const char *conninfo, const struct member *member,
+                                           pg_connection_cb *cb, void *arg)
 {
-	struct session *session = xcalloc(1, sizeof(*session));
+	struct pg_connection *session = xcalloc(1, sizeof(*session));
 
-	*session = (struct session){.pq = pq,
-	                            .question = question,
-	                            .conninfo = conninfo,
-	                            .member = *member,
-	                            .cb = cb,
-	                            .arg = arg};
+	*session = (struct pg_connection){.pq = pq,
+	                                  .question = question,
+	                                  .conninfo = conninfo,
+	                                  .member = *member,
+	                                  .cb = cb,
+	                                  .arg = arg};
 	for (size_t i = 0; i < ARRAY_LEN(session->sides); i++) {
 		struct side *side = &session->sides[i];
 
@@ -321,7 +322,7 @@ struct session *session_create(struct event_base *base, const struct libpq *pq,
 	return session;
 }
 
-void session_destroy(struct session *session)
+void pg_connection_destroy(struct pg_connection *session)
 {
 	if (session == NULL)
 		return;

@@ -27,7 +27,7 @@ struct report {
 	bool untagged;           /* its tags are too long to be kept */
 };
 
-struct scope {
+struct patroni_keys {
 	const struct layout_patroni *keys;
 	struct topology *out;
 	struct layout_patroni_notes *notes;
@@ -45,7 +45,7 @@ void layout_patroni_notes_fini(struct layout_patroni_notes *notes)
 	strbuf_fini(&notes->unread);
 }
 
-static void note(struct scope *scope, struct strbuf *out, const char *who, const char *why)
+static void note(struct patroni_keys *scope, struct strbuf *out, const char *who, const char *why)
 {
 	if (scope->notes->count++ >= NOTES_MAX) {
 		if (scope->notes->count == NOTES_MAX + 1)
@@ -58,7 +58,7 @@ static void note(struct scope *scope, struct strbuf *out, const char *who, const
 	strbuf_printf(out, ": %s", why);
 }
 
-static void leave_out(struct scope *scope, const char *who, const char *why)
+static void leave_out(struct patroni_keys *scope, const char *who, const char *why)
 {
 	note(scope, &scope->notes->left_out, who, why);
 }
@@ -238,7 +238,7 @@ static char *read_leader_name(const struct layout_patroni_key *key, struct err *
 }
 
 /* A server is in the topology once; the leader comes first. */
-static bool is_taken(const struct scope *scope, const struct report *report)
+static bool is_taken(const struct patroni_keys *scope, const struct report *report)
 {
 	for (size_t i = 0; i < scope->count; i++)
 		if (layout_same_server(&scope->reports[i].member, &report->member))
@@ -246,7 +246,7 @@ static bool is_taken(const struct scope *scope, const struct report *report)
 	return false;
 }
 
-static void read_other(struct scope *scope, const struct layout_patroni_key *key)
+static void read_other(struct patroni_keys *scope, const struct layout_patroni_key *key)
 {
 	struct report *report = &scope->reports[scope->count];
 	struct err err;
@@ -267,7 +267,7 @@ static bool refuse_leader(const char *name, struct err *err)
 	return err_wrap(err, "the leader's member %s", shown.data);
 }
 
-static bool read_leader(struct scope *scope, const char *name, struct err *err)
+static bool read_leader(struct patroni_keys *scope, const char *name, struct err *err)
 {
 	for (size_t i = 0; i < scope->keys->member_count; i++) {
 		if (strcmp(scope->keys->members[i].name, name) != 0)
@@ -281,7 +281,7 @@ static bool read_leader(struct scope *scope, const char *name, struct err *err)
 	return true;
 }
 
-static void read_others(struct scope *scope, const char *leader)
+static void read_others(struct patroni_keys *scope, const char *leader)
 {
 	size_t room = TOPOLOGY_STANDBYS_MAX + (scope->out->has_primary ? 1 : 0);
 	size_t left_out = scope->keys->unread_count;
@@ -306,8 +306,8 @@ static void read_others(struct scope *scope, const char *leader)
 
 /* A setting of /config in seconds: an integer, or a string that is one. Patroni 4 raises what is
  * below `min`; where an older one does not, this errs on the long side. */
-static int64_t get_seconds(struct scope *scope, const json_t *config, const char *name, int64_t min,
-                           int64_t otherwise)
+static int64_t get_seconds(struct patroni_keys *scope, const json_t *config, const char *name,
+                           int64_t min, int64_t otherwise)
 {
 	const json_t *value = json_object_get(config, name);
 	const char *text = json_string_value(value);
@@ -329,7 +329,7 @@ static int64_t get_seconds(struct scope *scope, const json_t *config, const char
 }
 
 /* primary_start_timeout was master_start_timeout before Patroni 3. */
-static void read_times(struct scope *scope, const json_t *config)
+static void read_times(struct patroni_keys *scope, const json_t *config)
 {
 	const char *start = json_object_get(config, "primary_start_timeout") != NULL
 	                        ? "primary_start_timeout"
@@ -343,7 +343,7 @@ static void read_times(struct scope *scope, const json_t *config)
 	    .assumed = config == NULL};
 }
 
-static void read_config(struct scope *scope)
+static void read_config(struct patroni_keys *scope)
 {
 	static const char *const standby[] = {"host", "port", "restore_command"};
 	const struct layout_patroni_key *key = &scope->keys->config;
@@ -361,7 +361,7 @@ static void read_config(struct scope *scope)
 }
 
 /* Empty for as long as the cluster is made. */
-static void read_initialize(struct scope *scope)
+static void read_initialize(struct patroni_keys *scope)
 {
 	const struct layout_patroni_key *key = &scope->keys->initialize;
 	size_t room = sizeof(scope->out->system_identifier);
@@ -380,7 +380,7 @@ static void read_initialize(struct scope *scope)
 		snprintf(scope->out->system_identifier, room, "%s", text);
 }
 
-static int64_t lag_of(const struct scope *scope, const struct report *report)
+static int64_t lag_of(const struct patroni_keys *scope, const struct report *report)
 {
 	int64_t written = scope->leader != NULL ? scope->leader->written : -1;
 
@@ -389,7 +389,7 @@ static int64_t lag_of(const struct scope *scope, const struct report *report)
 	return written > report->replayed ? written - report->replayed : 0;
 }
 
-static void add_standby(struct scope *scope, struct report *report)
+static void add_standby(struct patroni_keys *scope, struct report *report)
 {
 	struct member *standby = topology_add_standby(scope->out);
 
@@ -400,7 +400,7 @@ static void add_standby(struct scope *scope, struct report *report)
 }
 
 /* The leader of a standby cluster follows a primary elsewhere: nobody here is to be written to. */
-static void set_primary(struct scope *scope)
+static void set_primary(struct patroni_keys *scope)
 {
 	const struct report *leader = scope->leader;
 
@@ -412,7 +412,7 @@ static void set_primary(struct scope *scope)
 	scope->out->timeline = leader->timeline;
 }
 
-static void note_untagged(struct scope *scope)
+static void note_untagged(struct patroni_keys *scope)
 {
 	for (size_t i = 0; i < scope->count; i++) {
 		const char *name = scope->reports[i].member.name;
@@ -428,7 +428,7 @@ bool layout_patroni_decode(const struct layout_patroni *keys, struct topology *o
                            struct layout_patroni_notes *notes, struct err *err)
 {
 	auto_free struct report *reports = xcalloc(MEMBERS_MAX, sizeof(*reports));
-	struct scope scope = {.keys = keys, .out = out, .notes = notes, .reports = reports};
+	struct patroni_keys scope = {.keys = keys, .out = out, .notes = notes, .reports = reports};
 	auto_free char *leader = NULL;
 
 	topology_init(out);

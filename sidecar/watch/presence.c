@@ -23,14 +23,14 @@
 #define BACKOFF_MAX_MS 5000
 #define SAYS_MAX       160 /* bytes of another's text in the log: who it is stands in front */
 
-enum presence_state {
+enum zk_ephemeral_state {
 	PRESENCE_RESTING,     /* as wanted, or no connection: the watch wakes it */
 	PRESENCE_LOOKING,     /* reading the node: whose is it, in which version? */
 	PRESENCE_ACTING,      /* creating, rewriting or deleting it */
 	PRESENCE_BACKING_OFF, /* a request failed, or the node is another session's; a timer runs */
 };
 
-struct presence {
+struct zk_ephemeral {
 	struct zk *zk;
 	enum zk_acl acl;
 	const char *who;
@@ -38,7 +38,7 @@ struct presence {
 	struct zk_node *node;
 	struct event *timer;
 	struct zk_write *request;
-	enum presence_state state;
+	enum zk_ephemeral_state state;
 	char *wanted;      /* NULL: it is not to be there */
 	bool connected;    /* the watch's word */
 	bool stale;        /* the store may be different from the last look */
@@ -54,7 +54,7 @@ struct presence {
 
 static zk_write_cb on_looked, on_acted;
 
-static const char *state_name(enum presence_state state)
+static const char *state_name(enum zk_ephemeral_state state)
 {
 	switch (state) {
 	case PRESENCE_RESTING:
@@ -70,7 +70,7 @@ static const char *state_name(enum presence_state state)
 }
 
 /* The only writer of the state. */
-static void enter(struct presence *presence, enum presence_state next, const char *why)
+static void enter(struct zk_ephemeral *presence, enum zk_ephemeral_state next, const char *why)
 {
 	int64_t ms;
 
@@ -97,7 +97,7 @@ static void enter(struct presence *presence, enum presence_state next, const cha
 }
 
 /* Looks where that may show something to do. While there is no connection, its return wakes us. */
-static void reconcile(struct presence *presence)
+static void reconcile(struct zk_ephemeral *presence)
 {
 	bool concerned = presence->wanted != NULL || presence->made;
 
@@ -108,7 +108,7 @@ static void reconcile(struct presence *presence)
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct presence *presence = arg;
+	struct zk_ephemeral *presence = arg;
 
 	(void)fd;
 	(void)what;
@@ -119,7 +119,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 static void on_fact(const struct zk_node_fact *fact, void *arg)
 {
-	struct presence *presence = arg;
+	struct zk_ephemeral *presence = arg;
 	int64_t mzxid = fact->state == ZK_NODE_PRESENT ? fact->mzxid : 0;
 	bool back = fact->connected && !presence->connected; /* perhaps in another session */
 
@@ -137,7 +137,7 @@ static void on_fact(const struct zk_node_fact *fact, void *arg)
 
 /* -- one step -- */
 
-static void fail(struct presence *presence, const struct zk_answer *answer)
+static void fail(struct zk_ephemeral *presence, const struct zk_answer *answer)
 {
 	if (presence->failures == 1) /* at the second in a row, once */
 		log_warning("presence_failed", KV_STR("path", presence->path),
@@ -147,7 +147,7 @@ static void fail(struct presence *presence, const struct zk_answer *answer)
 	enter(presence, PRESENCE_BACKING_OFF, zk_result_name(answer->result));
 }
 
-static void settle(struct presence *presence)
+static void settle(struct zk_ephemeral *presence)
 {
 	presence->failures = 0;
 	presence->foreign_said = false;
@@ -158,7 +158,7 @@ static void settle(struct presence *presence)
 	reconcile(presence);
 }
 
-static void act_create(struct presence *presence)
+static void act_create(struct zk_ephemeral *presence)
 {
 	presence->made = presence->creating = true;
 	enter(presence, PRESENCE_ACTING, "create");
@@ -167,14 +167,14 @@ static void act_create(struct presence *presence)
 	    ZK_CREATE_EPHEMERAL | ZK_CREATE_PARENTS, presence->acl, on_acted, presence);
 }
 
-static void act_set(struct presence *presence, int32_t version)
+static void act_set(struct zk_ephemeral *presence, int32_t version)
 {
 	enter(presence, PRESENCE_ACTING, "rewrite");
 	presence->request = zk_write_set(presence->zk, presence->path, presence->wanted,
 	                                 strlen(presence->wanted), version, on_acted, presence);
 }
 
-static void act_delete(struct presence *presence, int32_t version, const char *why)
+static void act_delete(struct zk_ephemeral *presence, int32_t version, const char *why)
 {
 	enter(presence, PRESENCE_ACTING, why);
 	presence->request =
@@ -182,7 +182,7 @@ static void act_delete(struct presence *presence, int32_t version, const char *w
 }
 
 /* It goes when that session ends, which the watch tells; or it stays, as two have one name. */
-static const char *taken_by(const struct presence *presence, const struct zk_answer *answer)
+static const char *taken_by(const struct zk_ephemeral *presence, const struct zk_answer *answer)
 {
 	if (answer->owner == 0)
 		return "a persistent znode stands there: delete it";
@@ -193,7 +193,7 @@ static const char *taken_by(const struct presence *presence, const struct zk_ans
 	       "publisher of this name";
 }
 
-static void wait_out(struct presence *presence, const struct zk_answer *answer)
+static void wait_out(struct zk_ephemeral *presence, const struct zk_answer *answer)
 {
 	size_t size = answer->size < SAYS_MAX ? answer->size : SAYS_MAX;
 	auto_free char *says = xstrndup(answer->data, size);
@@ -209,7 +209,7 @@ static void wait_out(struct presence *presence, const struct zk_answer *answer)
 	enter(presence, PRESENCE_BACKING_OFF, "the node is another session's");
 }
 
-static void act_on_node(struct presence *presence, const struct zk_answer *answer)
+static void act_on_node(struct zk_ephemeral *presence, const struct zk_answer *answer)
 {
 	const char *wanted = presence->wanted;
 
@@ -228,7 +228,7 @@ static void act_on_node(struct presence *presence, const struct zk_answer *answe
 
 static void on_looked(const struct zk_answer *answer, void *arg)
 {
-	struct presence *presence = arg;
+	struct zk_ephemeral *presence = arg;
 
 	presence->request = NULL;
 	presence->own = answer->result == ZK_RESULT_OK && answer->own;
@@ -250,7 +250,7 @@ static void on_looked(const struct zk_answer *answer, void *arg)
 /* What came of it the next look shows: whose the node is, and whether the text is still wanted. */
 static void on_acted(const struct zk_answer *answer, void *arg)
 {
-	struct presence *presence = arg;
+	struct zk_ephemeral *presence = arg;
 
 	presence->request = NULL;
 	presence->own |= presence->creating && answer->result == ZK_RESULT_OK;
@@ -263,9 +263,9 @@ static void on_acted(const struct zk_answer *answer, void *arg)
 
 /* -- what the caller calls -- */
 
-struct presence *presence_create(const struct presence_options *options)
+struct zk_ephemeral *zk_ephemeral_create(const struct zk_ephemeral_options *options)
 {
-	struct presence *presence = xcalloc(1, sizeof(*presence));
+	struct zk_ephemeral *presence = xcalloc(1, sizeof(*presence));
 
 	presence->zk = options->zk;
 	presence->acl = options->acl;
@@ -277,7 +277,7 @@ struct presence *presence_create(const struct presence_options *options)
 	return presence;
 }
 
-void presence_destroy(struct presence *presence)
+void zk_ephemeral_destroy(struct zk_ephemeral *presence)
 {
 	if (presence == NULL)
 		return;
@@ -291,7 +291,7 @@ void presence_destroy(struct presence *presence)
 
 /* A node of the present session can be nobody else's, whatever its version; what was sent before is
  * carried out before. Without a connection the session's end takes it away. */
-void presence_leave(struct presence *presence)
+void zk_ephemeral_leave(struct zk_ephemeral *presence)
 {
 	struct zk_write *request;
 
@@ -301,10 +301,10 @@ void presence_leave(struct presence *presence)
 		request = zk_write_delete(presence->zk, presence->path, -1, NULL, NULL);
 		(void)request;
 	}
-	presence_destroy(presence);
+	zk_ephemeral_destroy(presence);
 }
 
-static void want(struct presence *presence, char *text)
+static void want(struct zk_ephemeral *presence, char *text)
 {
 	free(presence->wanted);
 	presence->wanted = text;
@@ -313,19 +313,19 @@ static void want(struct presence *presence, char *text)
 	reconcile(presence);
 }
 
-void presence_show(struct presence *presence, const char *text)
+void zk_ephemeral_show(struct zk_ephemeral *presence, const char *text)
 {
 	if (presence->wanted == NULL || strcmp(presence->wanted, text) != 0)
 		want(presence, xstrdup(text));
 }
 
-void presence_hide(struct presence *presence)
+void zk_ephemeral_hide(struct zk_ephemeral *presence)
 {
 	if (presence->wanted != NULL)
 		want(presence, NULL);
 }
 
-bool presence_settled(const struct presence *presence)
+bool zk_ephemeral_settled(const struct zk_ephemeral *presence)
 {
 	return presence->settled;
 }

@@ -6,22 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct roster {
+struct zk_children {
 	struct zk *zk;
 	char *parent;
 	size_t max_size;
-	roster_cb *cb;
+	zk_children_cb *cb;
 	void *arg;
 	struct zk_node *names;
 	bool named; /* the list is of the present connection */
 	struct strbuf problem;
-	struct roster_member **members;
+	struct zk_child **members;
 	size_t count;
 };
 
 static void on_data(const struct zk_node_fact *fact, void *arg)
 {
-	struct roster_member *member = arg;
+	struct zk_child *member = arg;
 
 	if (!fact->connected)
 		return;
@@ -35,10 +35,10 @@ static void on_data(const struct zk_node_fact *fact, void *arg)
 	strbuf_reset(&member->problem);
 	if (fact->problem != NULL)
 		strbuf_append_str(&member->problem, fact->problem);
-	member->roster->cb(member->roster->arg);
+	member->children->cb(member->children->arg);
 }
 
-static void free_member(struct roster_member *member)
+static void free_member(struct zk_child *member)
 {
 	zk_unwatch(member->node);
 	strbuf_fini(&member->data);
@@ -48,128 +48,128 @@ static void free_member(struct roster_member *member)
 	free(member);
 }
 
-static struct roster_member *find(const struct roster *roster, const char *name)
+static struct zk_child *find(const struct zk_children *children, const char *name)
 {
-	for (size_t i = 0; i < roster->count; i++)
-		if (strcmp(roster->members[i]->name, name) == 0)
-			return roster->members[i];
+	for (size_t i = 0; i < children->count; i++)
+		if (strcmp(children->members[i]->name, name) == 0)
+			return children->members[i];
 	return NULL;
 }
 
-static void add(struct roster *roster, const char *name)
+static void add(struct zk_children *children, const char *name)
 {
-	struct roster_member *member = xcalloc(1, sizeof(*member));
+	struct zk_child *member = xcalloc(1, sizeof(*member));
 
-	*member = (struct roster_member){.name = xstrdup(name),
-	                                 .path = xasprintf("%s/%s", roster->parent, name),
-	                                 .state = ZK_NODE_UNKNOWN,
-	                                 .roster = roster,
-	                                 .stays = true};
+	*member = (struct zk_child){.name = xstrdup(name),
+	                            .path = xasprintf("%s/%s", children->parent, name),
+	                            .state = ZK_NODE_UNKNOWN,
+	                            .children = children,
+	                            .stays = true};
 	strbuf_init(&member->data);
 	strbuf_init(&member->problem);
-	member->node =
-	    zk_watch(roster->zk, member->path, ZK_WATCH_DATA, roster->max_size, on_data, member);
-	roster->members =
-	    xreallocarray(roster->members, roster->count + 1, sizeof(struct roster_member *));
-	roster->members[roster->count++] = member;
+	member->node = zk_watch(children->zk, member->path, ZK_WATCH_DATA, children->max_size,
+	                        on_data, member);
+	children->members =
+	    xreallocarray(children->members, children->count + 1, sizeof(struct zk_child *));
+	children->members[children->count++] = member;
 }
 
-static void drop_those_gone(struct roster *roster)
+static void drop_those_gone(struct zk_children *children)
 {
 	size_t kept = 0;
 
-	for (size_t i = 0; i < roster->count; i++)
-		if (roster->members[i]->stays)
-			roster->members[kept++] = roster->members[i];
+	for (size_t i = 0; i < children->count; i++)
+		if (children->members[i]->stays)
+			children->members[kept++] = children->members[i];
 		else
-			free_member(roster->members[i]);
-	roster->count = kept;
+			free_member(children->members[i]);
+	children->count = kept;
 }
 
 static int by_name(const void *a, const void *b)
 {
-	const struct roster_member *const *one = a, *const *other = b;
+	const struct zk_child *const *one = a, *const *other = b;
 
 	return strcmp((*one)->name, (*other)->name);
 }
 
-static void follow_names(struct roster *roster, char *const *names, size_t count)
+static void follow_names(struct zk_children *children, char *const *names, size_t count)
 {
-	for (size_t i = 0; i < roster->count; i++)
-		roster->members[i]->stays = false;
+	for (size_t i = 0; i < children->count; i++)
+		children->members[i]->stays = false;
 	for (size_t i = 0; i < count; i++) {
-		struct roster_member *member = find(roster, names[i]);
+		struct zk_child *member = find(children, names[i]);
 
 		if (member != NULL)
 			member->stays = true;
 		else
-			add(roster, names[i]);
+			add(children, names[i]);
 	}
-	drop_those_gone(roster);
-	if (roster->count > 0)
-		qsort(roster->members, roster->count, sizeof(struct roster_member *), by_name);
+	drop_those_gone(children);
+	if (children->count > 0)
+		qsort(children->members, children->count, sizeof(struct zk_child *), by_name);
 }
 
 static void on_names(const struct zk_node_fact *fact, void *arg)
 {
-	struct roster *roster = arg;
+	struct zk_children *children = arg;
 
-	roster->named = fact->connected && fact->state != ZK_NODE_UNKNOWN;
-	strbuf_reset(&roster->problem);
+	children->named = fact->connected && fact->state != ZK_NODE_UNKNOWN;
+	strbuf_reset(&children->problem);
 	if (!fact->connected)
-		strbuf_append_str(&roster->problem, zk_describe(roster->zk));
+		strbuf_append_str(&children->problem, zk_describe(children->zk));
 	else if (fact->problem != NULL)
-		strbuf_append_str(&roster->problem, fact->problem);
-	else if (roster->named)
-		follow_names(roster, fact->names, fact->name_count);
-	roster->cb(roster->arg);
+		strbuf_append_str(&children->problem, fact->problem);
+	else if (children->named)
+		follow_names(children, fact->names, fact->name_count);
+	children->cb(children->arg);
 }
 
-struct roster *roster_create(struct zk *zk, const char *parent, size_t max_size, roster_cb *cb,
-                             void *arg)
+struct zk_children *zk_children_create(struct zk *zk, const char *parent, size_t max_size,
+                                       zk_children_cb *cb, void *arg)
 {
-	struct roster *roster = xcalloc(1, sizeof(*roster));
+	struct zk_children *children = xcalloc(1, sizeof(*children));
 
-	*roster = (struct roster){.zk = zk,
-	                          .parent = xstrdup(parent),
-	                          .max_size = max_size,
-	                          .cb = cb,
-	                          .arg = arg,
-	                          .problem = STRBUF_INIT};
-	roster->names = zk_watch(zk, parent, ZK_WATCH_NAMES, 0, on_names, roster);
-	return roster;
+	*children = (struct zk_children){.zk = zk,
+	                                 .parent = xstrdup(parent),
+	                                 .max_size = max_size,
+	                                 .cb = cb,
+	                                 .arg = arg,
+	                                 .problem = STRBUF_INIT};
+	children->names = zk_watch(zk, parent, ZK_WATCH_NAMES, 0, on_names, children);
+	return children;
 }
 
-void roster_destroy(struct roster *roster)
+void zk_children_destroy(struct zk_children *children)
 {
-	if (roster == NULL)
+	if (children == NULL)
 		return;
-	zk_unwatch(roster->names);
-	for (size_t i = 0; i < roster->count; i++)
-		free_member(roster->members[i]);
-	free(roster->members);
-	strbuf_fini(&roster->problem);
-	free(roster->parent);
-	free(roster);
+	zk_unwatch(children->names);
+	for (size_t i = 0; i < children->count; i++)
+		free_member(children->members[i]);
+	free(children->members);
+	strbuf_fini(&children->problem);
+	free(children->parent);
+	free(children);
 }
 
-bool roster_known(const struct roster *roster)
+bool zk_children_known(const struct zk_children *children)
 {
-	if (!roster->named || roster->problem.len > 0)
+	if (!children->named || children->problem.len > 0)
 		return false;
-	for (size_t i = 0; i < roster->count; i++)
-		if (roster->members[i]->state == ZK_NODE_UNKNOWN)
+	for (size_t i = 0; i < children->count; i++)
+		if (children->members[i]->state == ZK_NODE_UNKNOWN)
 			return false;
 	return true;
 }
 
-const char *roster_problem(const struct roster *roster)
+const char *zk_children_problem(const struct zk_children *children)
 {
-	return roster->problem.len > 0 ? roster->problem.data : NULL;
+	return children->problem.len > 0 ? children->problem.data : NULL;
 }
 
-const struct roster_member *const *roster_members(const struct roster *roster, size_t *count)
+const struct zk_child *const *zk_children_list(const struct zk_children *children, size_t *count)
 {
-	*count = roster->count;
-	return (const struct roster_member *const *)roster->members;
+	*count = children->count;
+	return (const struct zk_child *const *)children->members;
 }

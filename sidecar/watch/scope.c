@@ -13,7 +13,7 @@
 #define LATE_MS   100 /* then a key that is read again and again has to do */
 #define SHOWN_MAX 200 /* bytes of a path in a message */
 
-static void check(struct scope *scope);
+static void check(struct patroni_keys *scope);
 
 /* -- keys -- */
 
@@ -48,8 +48,8 @@ static void key_take(struct key *key, const struct zk_node_fact *fact)
 		strbuf_append(&key->data, fact->data, fact->size);
 }
 
-void scope_key_open(struct key *key, struct scope *scope, const char *child,
-                    enum zk_watch_flags flags, zk_node_cb *cb)
+void patroni_keys_key_open(struct key *key, struct patroni_keys *scope, const char *child,
+                           enum zk_watch_flags flags, zk_node_cb *cb)
 {
 	bool at_root = strcmp(scope->path, "/") == 0 && *child != '\0';
 	auto_free char *path = xasprintf("%s%s", at_root ? "" : scope->path, child);
@@ -61,7 +61,7 @@ void scope_key_open(struct key *key, struct scope *scope, const char *child,
 	                     LAYOUT_VALUE_MAX, cb, key);
 }
 
-void scope_key_close(struct key *key)
+void patroni_keys_key_close(struct key *key)
 {
 	zk_unwatch(key->node);
 	strbuf_fini(&key->data);
@@ -76,7 +76,7 @@ static bool key_settled(const struct key *key)
 
 static void note_fact(struct key *key, const struct zk_node_fact *fact)
 {
-	struct scope *scope = key->scope;
+	struct patroni_keys *scope = key->scope;
 
 	if (key_changed(key, fact)) {
 		if (!scope->changed)
@@ -87,7 +87,7 @@ static void note_fact(struct key *key, const struct zk_node_fact *fact)
 	key_take(key, fact);
 }
 
-void scope_on_key(const struct zk_node_fact *fact, void *arg)
+void patroni_keys_on_key(const struct zk_node_fact *fact, void *arg)
 {
 	struct key *key = arg;
 
@@ -95,7 +95,7 @@ void scope_on_key(const struct zk_node_fact *fact, void *arg)
 	check(key->scope);
 }
 
-bool scope_has_keys(char *const *names, size_t count)
+bool patroni_keys_has_keys(char *const *names, size_t count)
 {
 	static const char *const keys[] = {"initialize", "leader", "members"};
 
@@ -107,18 +107,18 @@ bool scope_has_keys(char *const *names, size_t count)
 }
 
 /* A typing error in the path, or a Citus cluster without its group. */
-static void look_for_keys(struct scope *scope, const struct zk_node_fact *fact)
+static void look_for_keys(struct patroni_keys *scope, const struct zk_node_fact *fact)
 {
 	struct strbuf *out = &scope->strange;
 
 	strbuf_reset(out);
-	if (fact->state != ZK_NODE_PRESENT || scope_has_keys(fact->names, fact->name_count))
+	if (fact->state != ZK_NODE_PRESENT || patroni_keys_has_keys(fact->names, fact->name_count))
 		return;
 	strbuf_append_str(out, "no key of Patroni below ");
 	strbuf_append_escaped(out, scope->path, strlen(scope->path), SHOWN_MAX);
 	strbuf_append_str(out, " (initialize, leader, members): is path right? ");
 	strbuf_append_str(out, fact->name_count > 0 ? "its children are " : "it has no children");
-	scope_append_names(out, fact->names, fact->name_count);
+	patroni_keys_append_names(out, fact->names, fact->name_count);
 }
 
 static void on_root(const struct zk_node_fact *fact, void *arg)
@@ -137,8 +137,8 @@ static void on_members(const struct zk_node_fact *fact, void *arg)
 
 	note_fact(key, fact);
 	if (fact->connected && fact->state != ZK_NODE_UNKNOWN) {
-		scope_take_names(key->scope, fact);
-		scope_follow_members(key->scope);
+		patroni_keys_take_names(key->scope, fact);
+		patroni_keys_follow_members(key->scope);
 	}
 	check(key->scope);
 }
@@ -148,15 +148,15 @@ static void on_leader(const struct zk_node_fact *fact, void *arg)
 	struct key *key = arg;
 
 	note_fact(key, fact);
-	if (key->scope->name_count > SCOPE_MEMBERS_MAX)
-		scope_follow_members(key->scope);
+	if (key->scope->name_count > PATRONI_KEYS_MEMBERS_MAX)
+		patroni_keys_follow_members(key->scope);
 	check(key->scope);
 }
 
 /* -- all of them -- */
 
 /* The keys that are always there, in the order of their meaning, then the peers; NULL behind. */
-static const struct key *key_at(const struct scope *scope, size_t index)
+static const struct key *key_at(const struct patroni_keys *scope, size_t index)
 {
 	const struct key *const fixed[] = {&scope->root, &scope->leader, &scope->members,
 	                                   &scope->initialize, &scope->config};
@@ -169,13 +169,13 @@ static const struct key *key_at(const struct scope *scope, size_t index)
 
 /* A key is waited for when it can change who is primary; of the others, what was told last will do
  * when it takes long. */
-static bool settled(const struct scope *scope)
+static bool settled(const struct patroni_keys *scope)
 {
 	const struct key *key;
 
 	for (size_t i = 0; (key = key_at(scope, i)) != NULL; i++) {
 		bool needed = key->name != NULL
-		                  ? scope_is_leader(scope, key->name)
+		                  ? patroni_keys_is_leader(scope, key->name)
 		                  : key != &scope->initialize && key != &scope->config;
 
 		if (!key->told || ((needed || !scope->is_late) && !key_settled(key)))
@@ -185,7 +185,7 @@ static bool settled(const struct scope *scope)
 }
 
 /* Told once, not yet told again since the connection was lost. */
-static bool unreachable(const struct scope *scope)
+static bool unreachable(const struct patroni_keys *scope)
 {
 	const struct key *key;
 
@@ -195,7 +195,7 @@ static bool unreachable(const struct scope *scope)
 	return false;
 }
 
-static const struct key *denied(const struct scope *scope)
+static const struct key *denied(const struct patroni_keys *scope)
 {
 	const struct key *const needed[] = {&scope->root, &scope->leader, &scope->members};
 
@@ -206,7 +206,7 @@ static const struct key *denied(const struct scope *scope)
 }
 
 /* A key that went away left its trace in the znode above it. */
-static int64_t newest(const struct scope *scope)
+static int64_t newest(const struct patroni_keys *scope)
 {
 	const struct key *key;
 	int64_t zxid = 0;
@@ -229,7 +229,7 @@ static struct layout_patroni_key key_value(const struct key *key)
 	    .czxid = key->czxid};
 }
 
-static void tell(struct scope *scope, struct scope_fact fact)
+static void tell(struct patroni_keys *scope, struct patroni_keys_fact fact)
 {
 	fact.notified_us = scope->notified_us;
 	fact.read_us = scope->read_us;
@@ -240,9 +240,9 @@ static void tell(struct scope *scope, struct scope_fact fact)
 	scope->cb(&fact, scope->arg);
 }
 
-static void tell_keys(struct scope *scope)
+static void tell_keys(struct patroni_keys *scope)
 {
-	struct layout_patroni_key members[SCOPE_MEMBERS_MAX];
+	struct layout_patroni_key members[PATRONI_KEYS_MEMBERS_MAX];
 	struct layout_patroni keys = {.leader = key_value(&scope->leader),
 	                              .initialize = key_value(&scope->initialize),
 	                              .config = key_value(&scope->config),
@@ -254,26 +254,26 @@ static void tell_keys(struct scope *scope)
 			members[keys.member_count++] = key_value(scope->peers[i]);
 	keys.unread_count = scope->name_count - scope->peer_count + scope->uncounted;
 	strange = scope->strange.len > 0 && !keys.config.present;
-	tell(scope, (struct scope_fact){.state = SCOPE_READ,
-	                                .keys = &keys,
-	                                .zxid = newest(scope),
-	                                .problem = strange ? scope->strange.data : NULL});
+	tell(scope, (struct patroni_keys_fact){.state = PATRONI_KEYS_READ,
+	                                       .keys = &keys,
+	                                       .zxid = newest(scope),
+	                                       .problem = strange ? scope->strange.data : NULL});
 }
 
-static void tell_settled(struct scope *scope)
+static void tell_settled(struct patroni_keys *scope)
 {
 	const struct key *refused = denied(scope);
 
 	if (scope->root.state == ZK_NODE_ABSENT)
-		tell(scope, (struct scope_fact){.state = SCOPE_ABSENT});
+		tell(scope, (struct patroni_keys_fact){.state = PATRONI_KEYS_ABSENT});
 	else if (refused != NULL)
-		tell(scope,
-		     (struct scope_fact){.state = SCOPE_DENIED, .problem = refused->problem.data});
+		tell(scope, (struct patroni_keys_fact){.state = PATRONI_KEYS_DENIED,
+		                                       .problem = refused->problem.data});
 	else
 		tell_keys(scope);
 }
 
-static void wait_for_reads(struct scope *scope)
+static void wait_for_reads(struct patroni_keys *scope)
 {
 	const struct timeval tv = {.tv_usec = LATE_MS * 1000L};
 
@@ -281,11 +281,11 @@ static void wait_for_reads(struct scope *scope)
 		event_add(scope->late, &tv);
 }
 
-static void check(struct scope *scope)
+static void check(struct patroni_keys *scope)
 {
 	if (unreachable(scope)) {
-		if (!scope->told || scope->state != SCOPE_UNREACHABLE)
-			tell(scope, (struct scope_fact){.state = SCOPE_UNREACHABLE});
+		if (!scope->told || scope->state != PATRONI_KEYS_UNREACHABLE)
+			tell(scope, (struct patroni_keys_fact){.state = PATRONI_KEYS_UNREACHABLE});
 	} else if (scope->changed && settled(scope)) {
 		tell_settled(scope);
 	} else if (scope->changed) {
@@ -295,7 +295,7 @@ static void check(struct scope *scope)
 
 static void on_late(evutil_socket_t fd, short what, void *arg)
 {
-	struct scope *scope = arg;
+	struct patroni_keys *scope = arg;
 
 	(void)fd;
 	(void)what;
@@ -303,32 +303,33 @@ static void on_late(evutil_socket_t fd, short what, void *arg)
 	check(scope);
 }
 
-struct scope *scope_watch(struct zk *zk, struct event_base *base, const char *path, scope_cb *cb,
-                          void *arg)
+struct patroni_keys *patroni_keys_watch(struct zk *zk, struct event_base *base, const char *path,
+                                        patroni_keys_cb *cb, void *arg)
 {
-	struct scope *scope = xcalloc(1, sizeof(*scope));
+	struct patroni_keys *scope = xcalloc(1, sizeof(*scope));
 
-	*scope = (struct scope){.zk = zk, .path = xstrdup(path), .cb = cb, .arg = arg};
+	*scope = (struct patroni_keys){.zk = zk, .path = xstrdup(path), .cb = cb, .arg = arg};
 	strbuf_init(&scope->strange);
 	scope->late = event_new(base, -1, 0, on_late, scope);
-	scope_key_open(&scope->root, scope, "", ZK_WATCH_NAMES, on_root);
-	scope_key_open(&scope->members, scope, "/members", ZK_WATCH_NAMES, on_members);
-	scope_key_open(&scope->leader, scope, "/leader", ZK_WATCH_DATA, on_leader);
-	scope_key_open(&scope->initialize, scope, "/initialize", ZK_WATCH_DATA, scope_on_key);
-	scope_key_open(&scope->config, scope, "/config", ZK_WATCH_DATA, scope_on_key);
+	patroni_keys_key_open(&scope->root, scope, "", ZK_WATCH_NAMES, on_root);
+	patroni_keys_key_open(&scope->members, scope, "/members", ZK_WATCH_NAMES, on_members);
+	patroni_keys_key_open(&scope->leader, scope, "/leader", ZK_WATCH_DATA, on_leader);
+	patroni_keys_key_open(&scope->initialize, scope, "/initialize", ZK_WATCH_DATA,
+	                      patroni_keys_on_key);
+	patroni_keys_key_open(&scope->config, scope, "/config", ZK_WATCH_DATA, patroni_keys_on_key);
 	return scope;
 }
 
-void scope_unwatch(struct scope *scope)
+void patroni_keys_unwatch(struct patroni_keys *scope)
 {
 	if (scope == NULL)
 		return;
-	scope_close_members(scope);
-	scope_key_close(&scope->root);
-	scope_key_close(&scope->members);
-	scope_key_close(&scope->leader);
-	scope_key_close(&scope->initialize);
-	scope_key_close(&scope->config);
+	patroni_keys_close_members(scope);
+	patroni_keys_key_close(&scope->root);
+	patroni_keys_key_close(&scope->members);
+	patroni_keys_key_close(&scope->leader);
+	patroni_keys_key_close(&scope->initialize);
+	patroni_keys_key_close(&scope->config);
 	event_free(scope->late);
 	strbuf_fini(&scope->strange);
 	free(scope->path);

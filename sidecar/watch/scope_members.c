@@ -1,5 +1,5 @@
-/* Which members of a Patroni scope are watched. Always holds: at most SCOPE_MEMBERS_MAX of them,
- * the leader's among these, and of too many the same ones each time. */
+/* Which members of a Patroni scope are watched. Always holds: at most PATRONI_KEYS_MEMBERS_MAX of
+ * them, the leader's among these, and of too many the same ones each time. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*left, *right);
 }
 
-void scope_forget_names(struct scope *scope)
+void patroni_keys_forget_names(struct patroni_keys *scope)
 {
 	for (size_t i = 0; i < scope->name_count; i++)
 		free(scope->names[i]);
@@ -37,7 +37,7 @@ static const char **sort_names(char *const *names, size_t count)
 	return sorted;
 }
 
-void scope_append_names(struct strbuf *out, char *const *names, size_t count)
+void patroni_keys_append_names(struct strbuf *out, char *const *names, size_t count)
 {
 	auto_free const char **sorted = sort_names(names, count);
 
@@ -50,12 +50,12 @@ void scope_append_names(struct strbuf *out, char *const *names, size_t count)
 }
 
 /* Sorted first, so that of too many the same ones are taken each time. */
-void scope_take_names(struct scope *scope, const struct zk_node_fact *fact)
+void patroni_keys_take_names(struct patroni_keys *scope, const struct zk_node_fact *fact)
 {
 	size_t kept = fact->name_count < NAMES_MAX ? fact->name_count : NAMES_MAX;
 	auto_free const char **sorted = sort_names(fact->names, fact->name_count);
 
-	scope_forget_names(scope);
+	patroni_keys_forget_names(scope);
 	scope->names = xcalloc(kept + 1, sizeof(*scope->names));
 	for (size_t i = 0; i < kept; i++)
 		scope->names[i] = xstrdup(sorted[i]);
@@ -63,12 +63,12 @@ void scope_take_names(struct scope *scope, const struct zk_node_fact *fact)
 	scope->uncounted = fact->name_count - kept;
 }
 
-static struct key *open_peer(struct scope *scope, const char *name)
+static struct key *open_peer(struct patroni_keys *scope, const char *name)
 {
 	auto_free char *child = xasprintf("/members/%s", name);
 	struct key *peer = xcalloc(1, sizeof(*peer));
 
-	scope_key_open(peer, scope, child, ZK_WATCH_DATA, scope_on_key);
+	patroni_keys_key_open(peer, scope, child, ZK_WATCH_DATA, patroni_keys_on_key);
 	peer->name = xstrdup(name);
 	return peer;
 }
@@ -82,7 +82,7 @@ static struct key *take_peer(struct key **peers, size_t count, const char *name)
 	return NULL;
 }
 
-bool scope_is_leader(const struct scope *scope, const char *name)
+bool patroni_keys_is_leader(const struct patroni_keys *scope, const char *name)
 {
 	const struct key *leader = &scope->leader;
 
@@ -90,24 +90,24 @@ bool scope_is_leader(const struct scope *scope, const char *name)
 }
 
 /* Who has place `index`: the first ones by name; the leader the last place, when behind it. */
-static const char *name_at(const struct scope *scope, size_t index)
+static const char *name_at(const struct patroni_keys *scope, size_t index)
 {
-	if (index + 1 == SCOPE_MEMBERS_MAX)
+	if (index + 1 == PATRONI_KEYS_MEMBERS_MAX)
 		for (size_t i = index; i < scope->name_count; i++)
-			if (scope_is_leader(scope, scope->names[i]))
+			if (patroni_keys_is_leader(scope, scope->names[i]))
 				return scope->names[i];
 	return scope->names[index];
 }
 
 /* Watches who is to be watched, keeps who is already, and ends the rest. */
-void scope_follow_members(struct scope *scope)
+void patroni_keys_follow_members(struct patroni_keys *scope)
 {
-	struct key *old[SCOPE_MEMBERS_MAX];
+	struct key *old[PATRONI_KEYS_MEMBERS_MAX];
 	size_t old_count = scope->peer_count;
 
 	memcpy(old, scope->peers, sizeof(old));
-	scope->peer_count =
-	    scope->name_count < SCOPE_MEMBERS_MAX ? scope->name_count : SCOPE_MEMBERS_MAX;
+	scope->peer_count = scope->name_count < PATRONI_KEYS_MEMBERS_MAX ? scope->name_count
+	                                                                 : PATRONI_KEYS_MEMBERS_MAX;
 	for (size_t i = 0; i < scope->peer_count; i++) {
 		const char *name = name_at(scope, i);
 		struct key *known = take_peer(old, old_count, name);
@@ -117,16 +117,16 @@ void scope_follow_members(struct scope *scope)
 	for (size_t i = 0; i < old_count; i++) {
 		if (old[i] == NULL)
 			continue;
-		scope_key_close(old[i]);
+		patroni_keys_key_close(old[i]);
 		free(old[i]);
 	}
 }
 
-void scope_close_members(struct scope *scope)
+void patroni_keys_close_members(struct patroni_keys *scope)
 {
 	for (size_t i = 0; i < scope->peer_count; i++) {
-		scope_key_close(scope->peers[i]);
+		patroni_keys_key_close(scope->peers[i]);
 		free(scope->peers[i]);
 	}
-	scope_forget_names(scope);
+	patroni_keys_forget_names(scope);
 }

@@ -174,7 +174,7 @@ struct watcher *watcher_create(struct zk *zk, struct resolver *resolver,
 	topology_init(&watcher->topology);
 	watcher->retry = event_new(resolver_base(resolver), -1, 0, watcher_on_retry, watcher);
 	if (cluster->layout == CONFIG_LAYOUT_PATRONI)
-		watcher_open_scope(watcher);
+		watcher_open_patroni(watcher);
 	else
 		watcher->master = zk_watch(zk, watcher->path, ZK_WATCH_DATA, LAYOUT_VALUE_MAX,
 		                           on_master, watcher);
@@ -190,7 +190,7 @@ void watcher_destroy(struct watcher *watcher)
 		return;
 	if (watcher->master != NULL)
 		zk_unwatch(watcher->master);
-	watcher_close_scope(watcher);
+	watcher_close_patroni(watcher);
 	if (watcher->presence != NULL)
 		zk_unwatch(watcher->presence);
 	watcher_stop_resolving(watcher);

@@ -26,7 +26,7 @@ struct watcher {
 	void *arg;
 	char *path;
 	struct zk_node *master, *presence;
-	struct scope *scope; /* layout patroni: in the place of master */
+	struct patroni_keys *scope; /* layout patroni: in the place of master */
 
 	struct watch_fact fact;
 	struct strbuf shown;      /* the problem of `fact` */
@@ -61,7 +61,7 @@ size_t watcher_copy_resolved(struct topology *to, const struct topology *value);
 void watcher_on_retry(evutil_socket_t fd, short what, void *arg);
 
 /* watcher_scope.c */
-void watcher_open_scope(struct watcher *watcher);
-void watcher_close_scope(struct watcher *watcher);
+void watcher_open_patroni(struct watcher *watcher);
+void watcher_close_patroni(struct watcher *watcher);
 
 #endif

@@ -119,7 +119,7 @@ static void say_notes(struct watcher *watcher, const struct layout_patroni_notes
 /* -- the scope -- */
 
 /* What comes is told with the times of this. */
-static void begin_news(struct watcher *watcher, const struct scope_fact *fact)
+static void begin_news(struct watcher *watcher, const struct patroni_keys_fact *fact)
 {
 	watcher_stop_resolving(watcher);
 	event_del(watcher->lazy);
@@ -137,7 +137,8 @@ static void take_new(struct watcher *watcher, struct topology *next)
 }
 
 /* Names that are being asked for go on being asked for. */
-static void take_same(struct watcher *watcher, struct topology *next, const struct scope_fact *fact)
+static void take_same(struct watcher *watcher, struct topology *next,
+                      const struct patroni_keys_fact *fact)
 {
 	take_lag(&watcher->value, next);
 	topology_fini(next);
@@ -152,7 +153,7 @@ static void take_same(struct watcher *watcher, struct topology *next, const stru
 
 /* Nobody is named, and there is nobody whose host name could be asked for. */
 static void take_strange(struct watcher *watcher, struct topology *next,
-                         const struct scope_fact *fact)
+                         const struct patroni_keys_fact *fact)
 {
 	watcher_drop_value(watcher);
 	topology_fini(&watcher->topology);
@@ -162,7 +163,7 @@ static void take_strange(struct watcher *watcher, struct topology *next,
 	watcher_tell(watcher, WATCH_VALUE);
 }
 
-static void take_keys(struct watcher *watcher, const struct scope_fact *fact)
+static void take_keys(struct watcher *watcher, const struct patroni_keys_fact *fact)
 {
 	auto_patroni_notes struct layout_patroni_notes notes = LAYOUT_PATRONI_NOTES_INIT;
 	struct topology next;
@@ -190,42 +191,42 @@ static void take_keys(struct watcher *watcher, const struct scope_fact *fact)
 		take_new(watcher, &next);
 }
 
-static void on_scope(const struct scope_fact *fact, void *arg)
+static void on_scope(const struct patroni_keys_fact *fact, void *arg)
 {
 	struct watcher *watcher = arg;
 
-	if (fact->state != SCOPE_READ)
+	if (fact->state != PATRONI_KEYS_READ)
 		begin_news(watcher, fact);
 	switch (fact->state) {
-	case SCOPE_UNREACHABLE:
+	case PATRONI_KEYS_UNREACHABLE:
 		strbuf_append_str(&watcher->problem, zk_describe(watcher->zk));
 		watcher_tell(watcher, WATCH_UNREACHABLE);
 		break;
-	case SCOPE_ABSENT:
+	case PATRONI_KEYS_ABSENT:
 		watcher_tell(watcher, WATCH_ABSENT);
 		break;
-	case SCOPE_DENIED:
+	case PATRONI_KEYS_DENIED:
 		strbuf_append_str(&watcher->problem, fact->problem);
 		watcher_tell(watcher, WATCH_INVALID);
 		break;
-	case SCOPE_READ:
+	case PATRONI_KEYS_READ:
 		take_keys(watcher, fact);
 		break;
 	}
 }
 
-void watcher_open_scope(struct watcher *watcher)
+void watcher_open_patroni(struct watcher *watcher)
 {
 	struct event_base *base = resolver_base(watcher->resolver);
 
 	watcher->lazy = event_new(base, -1, 0, on_lazy, watcher);
-	watcher->scope = scope_watch(watcher->zk, base, watcher->path, on_scope, watcher);
+	watcher->scope = patroni_keys_watch(watcher->zk, base, watcher->path, on_scope, watcher);
 }
 
-void watcher_close_scope(struct watcher *watcher)
+void watcher_close_patroni(struct watcher *watcher)
 {
 	if (watcher->scope == NULL)
 		return;
-	scope_unwatch(watcher->scope);
+	patroni_keys_unwatch(watcher->scope);
 	event_free(watcher->lazy);
 }

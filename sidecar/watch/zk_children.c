@@ -2,8 +2,8 @@
  * asked for. The search asks for a batch at a time and ends with the first batch that has an
  * ephemeral child, beginning with those that were ephemeral last time: persistent children, however
  * many, hide none of them and cost nothing while one lives. Always holds: at most
- * ZK_CHILDREN_BATCH requests are under way a node, and about SLICE_BYTES of names are kept; where
- * there are more, the names are read again for each slice. */
+ * ZK_CHILD_SEARCH_BATCH requests are under way a node, and about SLICE_BYTES of names are kept;
+ * where there are more, the names are read again for each slice. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,9 +12,9 @@
 
 #define SLICE_BYTES ((size_t)256 * 1024)
 
-void zk_children_begin(struct zk_node *node)
+void zk_child_search_begin(struct zk_node *node)
 {
-	struct zk_children *children = node->children;
+	struct zk_child_search *children = node->children;
 
 	node->ephemerals = 0;
 	if (children == NULL)
@@ -24,21 +24,21 @@ void zk_children_begin(struct zk_node *node)
 	children->next = children->slice = 0;
 }
 
-static struct zk_children *make(struct zk_node *node)
+static struct zk_child_search *make(struct zk_node *node)
 {
-	struct zk_children *children = xcalloc(1, sizeof(*children));
+	struct zk_child_search *children = xcalloc(1, sizeof(*children));
 
 	strbuf_init(&children->names);
 	strbuf_init(&children->live);
 	strbuf_init(&children->found);
-	for (size_t i = 0; i < ZK_CHILDREN_BATCH; i++)
+	for (size_t i = 0; i < ZK_CHILD_SEARCH_BATCH; i++)
 		children->batch[i].node = node;
 	return children;
 }
 
-void zk_children_free(struct zk_node *node)
+void zk_child_search_free(struct zk_node *node)
 {
-	struct zk_children *children = STEAL(node->children);
+	struct zk_child_search *children = STEAL(node->children);
 
 	if (children == NULL)
 		return;
@@ -55,7 +55,7 @@ static void append_name(struct strbuf *names, const char *name)
 	strbuf_append(names, name, strlen(name) + 1);
 }
 
-static bool is_live(const struct zk_children *children, const char *name)
+static bool is_live(const struct zk_child_search *children, const char *name)
 {
 	const struct strbuf *live = &children->live;
 
@@ -84,7 +84,7 @@ static size_t count_slices(const struct String_vector *names)
 	return bytes / SLICE_BYTES + 1;
 }
 
-static void take_names(struct zk_children *children, const struct String_vector *names)
+static void take_names(struct zk_child_search *children, const struct String_vector *names)
 {
 	bool first = children->slice == 0;
 
@@ -107,7 +107,7 @@ static void on_child(int rc, const struct Stat *stat, const void *data)
 {
 	const struct zk_child *child = data;
 	struct zk_node *node = child->node;
-	struct zk_children *children = node->children;
+	struct zk_child_search *children = node->children;
 
 	if (zk_read_replied(node, rc) && rc == ZOK && stat->ephemeralOwner != 0) {
 		node->ephemerals++;
@@ -118,11 +118,11 @@ static void on_child(int rc, const struct Stat *stat, const void *data)
 
 static void ask_batch(struct zk_node *node)
 {
-	struct zk_children *children = node->children;
+	struct zk_child_search *children = node->children;
 	const struct strbuf *names = &children->names;
 	const char *parent = strcmp(node->path, "/") == 0 ? "" : node->path;
 
-	for (size_t i = 0; i < ZK_CHILDREN_BATCH && children->next < names->len; i++) {
+	for (size_t i = 0; i < ZK_CHILD_SEARCH_BATCH && children->next < names->len; i++) {
 		const char *name = names->data + children->next;
 		auto_free char *path = xasprintf("%s/%s", parent, name);
 
@@ -134,7 +134,7 @@ static void ask_batch(struct zk_node *node)
 }
 
 /* With none found there is nothing to begin the next search with. */
-static void end_search(struct zk_children *children)
+static void end_search(struct zk_child_search *children)
 {
 	struct strbuf live = children->live;
 
@@ -144,7 +144,7 @@ static void end_search(struct zk_children *children)
 	children->next = 0;
 }
 
-void zk_children_named(struct zk_node *node, const struct String_vector *names)
+void zk_child_search_named(struct zk_node *node, const struct String_vector *names)
 {
 	if (node->children == NULL && names->count == 0)
 		return;
@@ -154,9 +154,9 @@ void zk_children_named(struct zk_node *node, const struct String_vector *names)
 	ask_batch(node);
 }
 
-bool zk_children_more(struct zk_node *node)
+bool zk_child_search_more(struct zk_node *node)
 {
-	struct zk_children *children = node->children;
+	struct zk_child_search *children = node->children;
 
 	if (children == NULL)
 		return false;

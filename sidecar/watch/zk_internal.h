@@ -1,6 +1,6 @@
 /* What zk.c (the loop), zk_session.c (its states), zk_handle.c (the library), zk_node.c (the
- * watched nodes), zk_read.c (their requests) and zk_children.c (their ephemeral children) share.
- * Nobody else includes it. */
+ * watched nodes), zk_read.c (their requests) and zk_child_search.c (their ephemeral children)
+ * share. Nobody else includes it. */
 #ifndef SEGUE_WATCH_ZK_INTERNAL_H
 #define SEGUE_WATCH_ZK_INTERNAL_H
 
@@ -83,14 +83,14 @@ struct zk {
 	struct zk_write *writes; /* waiting, or sent and not answered */
 };
 
-#define ZK_CHILDREN_BATCH 100 /* children that are asked for at once */
+#define ZK_CHILD_SEARCH_BATCH 100 /* children that are asked for at once */
 
-/* The search for the ephemeral ones among a node's children: see zk_children.c. */
-struct zk_children {
+/* The search for the ephemeral ones among a node's children: see zk_child_search.c. */
+struct zk_child_search {
 	struct zk_child { /* one request of a batch: the library gives it back with the reply */
 		struct zk_node *node;
 		size_t name; /* where in `names` */
-	} batch[ZK_CHILDREN_BATCH];
+	} batch[ZK_CHILD_SEARCH_BATCH];
 	struct strbuf names;  /* to be asked for: each ends with a NUL */
 	size_t next;          /* where in `names` the next batch begins */
 	size_t slice, slices; /* names in so many parts: this one is being asked for */
@@ -124,7 +124,7 @@ struct zk_node {
 	int read_rc;       /* what makes the fact; ZOK, ZNONODE or the first failure */
 	struct Stat stat;
 	int ephemerals;
-	struct zk_children *children; /* ZK_WATCH_CHILDREN, once it had any; NULL: none yet */
+	struct zk_child_search *children; /* ZK_WATCH_CHILDREN, once it had any; NULL: none yet */
 };
 
 /* zk.c */
@@ -165,21 +165,21 @@ int64_t zk_read_probe_interval(const struct zk *zk); /* ms, with jitter */
 void zk_reply(struct zk *zk, int rc);                /* every completion begins with it */
 bool zk_sent(struct zk *zk, int rc); /* every request ends with it; false: it was not sent */
 
-/* For zk_children.c: a request of the read is sent, or not. */
+/* For zk_child_search.c: a request of the read is sent, or not. */
 void zk_read_ask(struct zk_node *node, int rc);
 void zk_read_names(struct zk_node *node); /* the children's names once more */
 /* A reply of the read is here. False: it is of no use, as it was asked for in another epoch. */
 bool zk_read_replied(struct zk_node *node, int rc);
 void zk_read_go_on(struct zk_node *node, int rc); /* after it, with what it means for the read */
 
-/* zk_children.c */
-void zk_children_begin(struct zk_node *node); /* a read begins */
+/* zk_child_search.c */
+void zk_child_search_begin(struct zk_node *node); /* a read begins */
 /* The names are there: the first batch is asked for. */
-void zk_children_named(struct zk_node *node, const struct String_vector *names);
+void zk_child_search_named(struct zk_node *node, const struct String_vector *names);
 /* No reply is missing: asks for the next ones, if the search goes on. True: it has sent something.
  */
-bool zk_children_more(struct zk_node *node);
-void zk_children_free(struct zk_node *node);
+bool zk_child_search_more(struct zk_node *node);
+void zk_child_search_free(struct zk_node *node);
 
 /* zk_write.c */
 void zk_writes_step(struct zk *zk); /* gives up what is due, sends what can be sent */

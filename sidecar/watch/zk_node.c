@@ -81,7 +81,7 @@ void zk_nodes_refresh(struct zk *zk)
 static void node_free(struct zk_node *node)
 {
 	free(node->path);
-	zk_children_free(node);
+	zk_child_search_free(node);
 	strbuf_fini(&node->problem);
 	free(node);
 }

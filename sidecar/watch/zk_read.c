@@ -1,5 +1,5 @@
 /* The requests: one read at most under way a node, pipelined over the nodes, and the slow re-reads
- * that are liveness probe and safety net in one. A reply is believed only when its request was sent
+ * that are pg_ping probe and safety net in one. A reply is believed only when its request was sent
  * in the present epoch, that is after the last sync, pause or loss of the connection. */
 #include <stdio.h>
 #include <string.h>
@@ -146,7 +146,7 @@ static bool goes_on(struct zk_node *node)
 	const struct zk *zk = node->zk;
 
 	return node->read_rc == ZOK && node->cb != NULL && node->read_epoch == zk->epoch &&
-	       zk_session_up(zk) && zk_handle_open(zk) && zk_children_more(node) &&
+	       zk_session_up(zk) && zk_handle_open(zk) && zk_child_search_more(node) &&
 	       node->pending > 0;
 }
 
@@ -232,7 +232,7 @@ static void on_children(int rc, const struct String_vector *names, const struct 
 	if (rc == ZOK) {
 		node->stat = *stat;
 		if (current && (node->flags & ZK_WATCH_CHILDREN) != 0)
-			zk_children_named(node, names);
+			zk_child_search_named(node, names);
 	}
 	end_read(node, &(struct reading){.names = rc == ZOK ? names : NULL});
 }
@@ -250,7 +250,7 @@ static void start_read(struct zk_node *node, bool with_exists)
 	node->read_epoch = node->zk->epoch;
 	node->read_rc = ZOK;
 	node->asked_exists = with_exists;
-	zk_children_begin(node);
+	zk_child_search_begin(node);
 	if (with_exists)
 		zk_read_ask(node,
 		            zoo_awexists(handle, node->path, on_watch, node, on_exists, node));

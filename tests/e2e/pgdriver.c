@@ -54,7 +54,7 @@ void pgdriver_init(struct pgdriver *driver, const char *settings)
 	log_to_file(driver);
 	cr_assert_eq(lab_run(lab, (const char *[]){"mkdir", lab_path(lab, "state"), NULL}, NULL),
 	             0);
-	driver->intent = lab_path(lab, "state/pgbouncer-local.paused");
+	driver->record = lab_path(lab, "state/pgbouncer-local.paused");
 	driver->config = (struct config_target){
 	    .kind = CONFIG_TARGET_PGBOUNCER,
 	    .name = xstrdup("local"),

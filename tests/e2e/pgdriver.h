@@ -26,7 +26,7 @@ struct pgdriver {
 	int databases; /* "app", "app1", ... in every text */
 	int64_t zxid;
 	const char *log;    /* path; what segue logs goes there */
-	const char *intent; /* path of the note of pauses */
+	const char *record; /* path of the note of pauses */
 };
 
 /* PgBouncer runs with an empty [databases] and these settings; the target exists, pause_timeout is

@@ -25,7 +25,7 @@ TestSuite(pgbouncer_driver, .init = setup, .fini = teardown, .timeout = 90);
 
 static bool nothing_is_noted(void)
 {
-	return access(d.intent, F_OK) != 0;
+	return access(d.record, F_OK) != 0;
 }
 
 Test(pgbouncer_driver, first_text_is_installed_and_reloaded)

@@ -21,7 +21,7 @@ static void fail_over(struct crowd *crowd)
 	cr_assert_eq(lab_repmgr_wait_primary(crowd->repmgr, 0, CROWD_TIMEOUT_MS), 1);
 }
 
-/* The frozen one has the opinion that node1 is the primary, and a session that is gone. */
+/* The frozen one has the decision that node1 is the primary, and a session that is gone. */
 Test(publish_trouble, one_is_killed_and_one_frozen_through_a_failover)
 {
 	struct crowd crowd;

@@ -11,15 +11,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_free char *text = xcalloc(size + 1, 1);
-	struct haproxy_round round;
+	struct haproxy_batch round;
 	struct err err;
 
 	for (size_t i = 0; i < size; i++)
 		text[i] = (char)data[i];
-	if (!haproxy_round_parse(text, size, &round, &err))
+	if (!haproxy_batch_parse(text, size, &round, &err))
 		return 0;
 	if (round.info.pid <= 0 || round.info.stopping)
 		abort();
-	haproxy_round_free(&round);
+	haproxy_batch_free(&round);
 	return 0;
 }

@@ -35,24 +35,25 @@
 #define STATE(name, state) \
 	"{" URL(name) ",\"state\":\"" state "\",\"role\":\"replica\",\"xlog_location\":1}"
 
-extern struct scope {
+extern struct patroni_keys {
 	struct layout_patroni keys;
 	struct layout_patroni_key members[KEYS_MAX];
 	struct topology topology;
 	struct layout_patroni_notes notes;
 } scope;
-extern struct err scope_err;
+extern struct err patroni_keys_err;
 
-void scope_init(void);
-void scope_fini(void);
+void patroni_keys_init(void);
+void patroni_keys_fini(void);
 
-struct layout_patroni_key scope_key(const char *data);
-void scope_add(const char *name, const char *data);
-void scope_add_leader(const char *name, const char *data); /* the leader key, and its member */
+struct layout_patroni_key patroni_keys_key(const char *data);
+void patroni_keys_add(const char *name, const char *data);
+void patroni_keys_add_leader(const char *name,
+                             const char *data); /* the leader key, and its member */
 
-bool scope_decode(void);
-void scope_accept(void);
-void scope_refuse(const char *part); /* of the error */
-void scope_expect_left_out(const char *part);
+bool patroni_keys_decode(void);
+void patroni_keys_accept(void);
+void patroni_keys_refuse(const char *part); /* of the error */
+void patroni_keys_expect_left_out(const char *part);
 
 #endif

@@ -10,17 +10,17 @@ static const struct server_fact writer = {.class = SERVER_ANSWERED,
                                           .timeline = 3,
                                           .system_identifier = "77"};
 
-static void expect(struct admit_question question, enum admission_kind kind,
+static void expect(struct admission_input question, enum admission_kind kind,
                    const char *reason_part)
 {
-	struct admission got = admit(&question);
+	struct admission got = admission_decide(&question);
 
 	cr_assert_eq(got.kind, kind, "kind %d: %s", (int)got.kind, got.reason);
 	cr_assert_not_null(strstr(got.reason, reason_part), "\"%s\" is not in \"%s\"", reason_part,
 	                   got.reason);
 }
 
-#define ASK(...) ((struct admit_question){.verify = CONFIG_VERIFY_PREFER, __VA_ARGS__})
+#define ASK(...) ((struct admission_input){.verify = CONFIG_VERIFY_PREFER, __VA_ARGS__})
 
 static struct server_fact of_class(enum server_class class)
 {
@@ -31,9 +31,9 @@ Test(admit, verify_disable_believes_the_store)
 {
 	struct server_fact refused = of_class(SERVER_REFUSED);
 
-	expect((struct admit_question){.verify = CONFIG_VERIFY_DISABLE, .server = &refused},
+	expect((struct admission_input){.verify = CONFIG_VERIFY_DISABLE, .server = &refused},
 	       ADMIT_YES, "");
-	expect((struct admit_question){.verify = CONFIG_VERIFY_DISABLE}, ADMIT_YES, "");
+	expect((struct admission_input){.verify = CONFIG_VERIFY_DISABLE}, ADMIT_YES, "");
 }
 
 Test(admit, a_server_that_takes_writes_is_admitted)
@@ -101,11 +101,11 @@ Test(admit, who_lives_and_does_not_let_us_in_is_unverified_or_refused)
 		struct server_fact server = of_class(alive[i]);
 
 		expect(ASK(.server = &server), ADMIT_UNVERIFIED, "lives");
-		expect((struct admit_question){.verify = CONFIG_VERIFY_REQUIRE, .server = &server},
+		expect((struct admission_input){.verify = CONFIG_VERIFY_REQUIRE, .server = &server},
 		       ADMIT_NO, "require");
-		expect((struct admit_question){.verify = CONFIG_VERIFY_REQUIRE,
-		                               .server = &server,
-		                               .is_applied = true},
+		expect((struct admission_input){.verify = CONFIG_VERIFY_REQUIRE,
+		                                .server = &server,
+		                                .is_applied = true},
 		       ADMIT_YES, "");
 	}
 }
@@ -115,7 +115,7 @@ Test(admit, who_lets_nobody_in_is_waited_for)
 	struct server_fact server = of_class(SERVER_FAULTY);
 
 	expect(ASK(.server = &server), ADMIT_LATER, "lets nobody in");
-	expect((struct admit_question){.verify = CONFIG_VERIFY_REQUIRE, .server = &server},
+	expect((struct admission_input){.verify = CONFIG_VERIFY_REQUIRE, .server = &server},
 	       ADMIT_LATER, "lets nobody in");
 	expect(ASK(.server = &server, .is_applied = true), ADMIT_YES, "");
 }
@@ -134,9 +134,9 @@ Test(admit, nobody_leaves_a_primary_that_lives_for_one_that_cannot_be_asked)
 	struct server_fact server = of_class(SERVER_DENIED);
 
 	expect(ASK(.server = &server, .last_lives = true), ADMIT_LATER, "lives");
-	expect((struct admit_question){.verify = CONFIG_VERIFY_REQUIRE,
-	                               .server = &server,
-	                               .last_lives = true},
+	expect((struct admission_input){.verify = CONFIG_VERIFY_REQUIRE,
+	                                .server = &server,
+	                                .last_lives = true},
 	       ADMIT_NO, "require");
 	server.known = server.in_recovery = true;
 	expect(ASK(.server = &server, .is_old_news = true), ADMIT_UNVERIFIED, "lives");

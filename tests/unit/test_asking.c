@@ -7,17 +7,18 @@
 
 static const struct member member = {.host = "fd00::1", .port = 5432, .name = "db1"};
 
-static void expect(const struct inquiry_answer *answer, const char *identifier, const char *wanted)
+static void expect(const struct node_query_answer *answer, const char *identifier,
+                   const char *wanted)
 {
 	auto_strbuf struct strbuf said = STRBUF_INIT;
 
-	asking_object_answer(&member, answer, identifier, &said);
+	ask_server_object_answer(&member, answer, identifier, &said);
 	cr_expect_str_eq(said.data, wanted);
 }
 
 Test(asking, a_primary_of_the_cluster_is_fine)
 {
-	struct inquiry_answer answer = {
+	struct node_query_answer answer = {
 	    .fact = {.class = SERVER_ANSWERED, .system_identifier = "77", .timeline = 3}};
 
 	expect(&answer, "77", "");
@@ -28,11 +29,11 @@ Test(asking, a_primary_of_the_cluster_is_fine)
 
 Test(asking, what_is_none_is_said)
 {
-	struct inquiry_answer standby = {
+	struct node_query_answer standby = {
 	    .fact = {.class = SERVER_ANSWERED, .in_recovery = true, .system_identifier = "77"}};
-	struct inquiry_answer silent = {
+	struct node_query_answer silent = {
 	    .fact = {.class = SERVER_REFUSED, .problem = "Connection refused"}};
-	struct inquiry_answer full = {.fact = {.class = SERVER_ANSWERED}};
+	struct node_query_answer full = {.fact = {.class = SERVER_ANSWERED}};
 
 	snprintf(full.refused, sizeof(full.refused), "no space left");
 	expect(&standby, "77", "[fd00::1]:5432 (db1) is a standby: promote it first");

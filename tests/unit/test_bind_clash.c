@@ -21,7 +21,7 @@ static char *find(const struct config_target *targets, const char *const *texts,
 		strbuf_init(&buffers[i]);
 		strbuf_append_str(&buffers[i], texts[i]);
 	}
-	bind_clash_find(&config, buffers, &out);
+	bind_conflicts_find(&config, buffers, &out);
 	for (size_t i = 0; i < count; i++)
 		strbuf_fini(&buffers[i]);
 	return strbuf_detach(&out);
@@ -79,7 +79,7 @@ Test(guess, what_was_applied_last_or_else_servers_that_nobody_has)
 	struct applied applied;
 	struct err problem;
 
-	cr_assert_not(guess_topology(&config, 0, &topology, &problem));
+	cr_assert_not(state_or_example_topology(&config, 0, &topology, &problem));
 	cr_expect_str_eq(problem.message, "");
 	cr_expect(topology.has_primary && topology.standby_count == 1);
 	cr_expect_str_eq(topology.primary.address, "192.0.2.1");
@@ -94,11 +94,11 @@ Test(guess, what_was_applied_last_or_else_servers_that_nobody_has)
 	                                           .lag_bytes = -1};
 	cr_assert(state_save(dir, &cluster, config.zookeeper_hosts, &applied, &problem));
 	applied_fini(&applied);
-	cr_assert(guess_topology(&config, 0, &topology, &problem));
+	cr_assert(state_or_example_topology(&config, 0, &topology, &problem));
 	cr_expect_str_eq(topology.primary.address, "10.0.0.1");
 	topology_fini(&topology);
 	cr_assert_eq(truncate(file, 3), 0);
-	cr_assert_not(guess_topology(&config, 0, &topology, &problem));
+	cr_assert_not(state_or_example_topology(&config, 0, &topology, &problem));
 	cr_expect_not_null(strstr(problem.message, "a.json"));
 	cr_expect(topology.has_primary);
 	topology_fini(&topology);

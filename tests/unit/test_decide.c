@@ -1,4 +1,4 @@
-/* decide: what the store says (the table of store_word.c), with nobody asking the servers. */
+/* decide: what the store says (the table of store_value.c), with nobody asking the servers. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>

@@ -17,14 +17,14 @@
 	"Uptime: 0d 0h00m01s\nUptime_sec: 71\nStopping: " stopping                        \
 	"\nStart_time_sec: 1795452520\n\n"
 
-static bool parse(const char *text, struct haproxy_round *round, struct err *err)
+static bool parse(const char *text, struct haproxy_batch *round, struct err *err)
 {
-	return haproxy_round_parse(text, strlen(text), round, err);
+	return haproxy_batch_parse(text, strlen(text), round, err);
 }
 
 Test(haproxy_round, tables_of_several_backends_become_one)
 {
-	struct haproxy_round round;
+	struct haproxy_batch round;
 	struct err err;
 
 	cr_assert(parse("no need to change the addr, port changed from '1' to '2'\n\n\n" HEADER ROW(
@@ -39,22 +39,22 @@ Test(haproxy_round, tables_of_several_backends_become_one)
 	cr_assert_eq(round.start_s, 1795452520);
 	cr_assert_str_eq(round.said.data,
 	                 "no need to change the addr, port changed from '1' to '2'");
-	haproxy_round_free(&round);
+	haproxy_batch_free(&round);
 }
 
 Test(haproxy_round, backend_that_is_not_there_is_an_answer_and_no_error)
 {
-	struct haproxy_round round;
+	struct haproxy_batch round;
 	struct err err;
 
 	cr_assert(parse("Can't find backend.\n\n" HEADER ROW("rw", "primary", "5") "\n" INFO("0"),
 	                &round, &err));
 	cr_assert_eq(round.live.count, 1);
-	haproxy_round_free(&round);
+	haproxy_batch_free(&round);
 	cr_assert(parse("Can't find backend.\n\n" INFO("0"), &round, &err), "%s", err.message);
 	cr_assert_eq(round.live.count, 0);
 	cr_assert_str_eq(round.said.data, "Can't find backend.");
-	haproxy_round_free(&round);
+	haproxy_batch_free(&round);
 }
 
 #define STAT                           "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,\n"
@@ -63,7 +63,7 @@ Test(haproxy_round, backend_that_is_not_there_is_an_answer_and_no_error)
 Test(haproxy_round, limits_and_queues_are_those_of_the_servers)
 {
 	const struct haproxy_live_server *server;
-	struct haproxy_round round;
+	struct haproxy_batch round;
 	struct err err;
 
 	cr_assert(
@@ -80,7 +80,7 @@ Test(haproxy_round, limits_and_queues_are_those_of_the_servers)
 	cr_expect(server->counted && server->maxconn == 0 && server->queued == 0);
 	server = haproxy_live_find(&round.live, "ro", "r2");
 	cr_expect(server->counted && server->maxconn == 1000000 && server->queued == 3);
-	haproxy_round_free(&round);
+	haproxy_batch_free(&round);
 	cr_assert_not(parse("\n" HEADER ROW("rw", "primary", "5") "\n" STAT
 	                                                          "rw,primary,x,,,,,\n\n" INFO("0"),
 	                    &round, &err));
@@ -105,14 +105,14 @@ Test(haproxy_round, a_level_below_admin_is_told)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_free char *text =
 		    xasprintf(HEADER ROW("rw", "primary", "5") "\n%s" INFO("0"), rows[i].reply);
-		struct haproxy_round round;
+		struct haproxy_batch round;
 		struct err err;
 
 		cr_assert(parse(text, &round, &err), "%s", err.message);
 		cr_expect_str_eq(round.level != NULL ? round.level : "admin",
 		                 rows[i].level != NULL ? rows[i].level : "admin");
 		cr_expect_str_eq(round.said.data, rows[i].said);
-		haproxy_round_free(&round);
+		haproxy_batch_free(&round);
 	}
 }
 
@@ -131,7 +131,7 @@ Test(haproxy_round, replies_cut_short_or_of_something_else_are_errors)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
-		struct haproxy_round round;
+		struct haproxy_batch round;
 		struct err err;
 
 		cr_assert_not(parse(replies[i], &round, &err), "%s", replies[i]);
@@ -158,17 +158,17 @@ Test(haproxy_round, questions_follow_the_commands_on_one_line)
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 	struct err err;
 
-	cr_assert(haproxy_round_line("", &two, &line));
+	cr_assert(haproxy_batch_line("", &two, &line));
 	cr_assert_str_eq(line.data,
 	                 "show servers state be0;show servers state be1;"
 	                 "show stat be0 6 -1;show stat be1 6 -1;show cli level;show info");
 	strbuf_reset(&line);
-	cr_assert(haproxy_round_line("set server a/b weight 1", &nine, &line));
+	cr_assert(haproxy_batch_line("set server a/b weight 1", &nine, &line));
 	cr_assert_str_eq(line.data, "set server a/b weight 1;show servers state;show stat -1 6 -1;"
 	                            "show info");
 	strbuf_reset(&line);
 	cr_assert(haproxy_config_parse(shared, strlen(shared), &same, &err));
-	cr_assert(haproxy_round_line("", &same, &line));
+	cr_assert(haproxy_batch_line("", &same, &line));
 	cr_assert_str_eq(line.data, "show servers state b;show stat -1 6 -1;show cli level;"
 	                            "show info");
 	haproxy_config_free(&two);
@@ -183,7 +183,7 @@ Test(haproxy_round, too_many_commands_are_cut_between_two)
 
 	for (int i = 0; i < 1000; i++)
 		strbuf_printf(&commands, "%sset server be0/s%d weight 1", i > 0 ? ";" : "", i);
-	cr_assert_not(haproxy_round_line(commands.data, &config, &line));
+	cr_assert_not(haproxy_batch_line(commands.data, &config, &line));
 	cr_assert_lt(line.len, 16000);
 	cr_assert_gt(line.len, 11000);
 	cr_assert_not_null(

@@ -293,7 +293,7 @@ Test(init_marks, only_an_empty_value_below_the_mark_is_left_to_fill_in)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_strbuf struct strbuf found = STRBUF_INIT;
 
-		(void)marks_find(cases[i].text, list_mark, &found);
+		(void)fill_in_find(cases[i].text, list_mark, &found);
 		cr_expect_str_eq(found.data, cases[i].found, "%s", cases[i].text);
 	}
 }

@@ -15,13 +15,13 @@ static void expect(const char *rows, bool used, const char *words)
 	struct pgbouncer_table pools = table_of(rows);
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 
-	cr_expect_eq(pgbouncer_lost_judge(names, ARRAY_LEN(names), &pools, NULL, &out), used, "%s",
+	cr_expect_eq(lost_databases_judge(names, ARRAY_LEN(names), &pools, NULL, &out), used, "%s",
 	             out.data);
 	cr_expect_not_null(strstr(out.data, words), "no \"%s\" in %s", words, out.data);
 	pgbouncer_table_free(&pools);
 }
 
-Test(pgbouncer_lost, clients_of_all_users_count)
+Test(lost_databases, clients_of_all_users_count)
 {
 	expect(POOLS "app|2|1|0|0|0|0|0\napp|1|0|0|0|0|0|0\nelse|9|0|0|0|0|0|0\n", true,
 	       "app (clients: 4), app_ro go away: ");
@@ -29,7 +29,7 @@ Test(pgbouncer_lost, clients_of_all_users_count)
 	expect(POOLS "app|0|0|0|3|0|0|0\nelse|9|0|0|0|0|0|0\n", false, ": none is connected now");
 }
 
-Test(pgbouncer_lost, an_answer_that_cannot_be_read_is_not_nobody)
+Test(lost_databases, an_answer_that_cannot_be_read_is_not_nobody)
 {
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	struct err err;
@@ -37,7 +37,7 @@ Test(pgbouncer_lost, an_answer_that_cannot_be_read_is_not_nobody)
 	expect("name\nx\n", false,
 	       "whether it has any is not known: SHOW POOLS: the answer has no");
 	err_set(&err, "no such socket");
-	cr_expect_not(pgbouncer_lost_judge(names, 1, NULL, &err, &out));
+	cr_expect_not(lost_databases_judge(names, 1, NULL, &err, &out));
 	cr_expect_not_null(strstr(out.data, "app goes away: "), "%s", out.data);
 	cr_expect_not_null(strstr(out.data, "is not known: no such socket"), "%s", out.data);
 }

@@ -60,12 +60,12 @@ static char *differs(const char *rows, const char *setting, bool only_start, siz
 	init(&scene, rows);
 	if (setting != NULL)
 		set(&scene, setting);
-	*count = pgbouncer_next_differs(&scene.config, &scene.found, only_start, &out);
+	*count = next_start_differs(&scene.config, &scene.found, only_start, &out);
 	fini(&scene);
 	return strbuf_detach(&out);
 }
 
-Test(pgbouncer_next, what_is_set_as_it_runs_is_no_difference)
+Test(next_start, what_is_set_as_it_runs_is_no_difference)
 {
 	static const struct {
 		const char *rows, *setting;
@@ -88,7 +88,7 @@ Test(pgbouncer_next, what_is_set_as_it_runs_is_no_difference)
 	}
 }
 
-Test(pgbouncer_next, what_a_start_or_a_reload_changes_is_told)
+Test(next_start, what_a_start_or_a_reload_changes_is_told)
 {
 	static const struct {
 		const char *rows, *setting, *says;
@@ -120,7 +120,7 @@ Test(pgbouncer_next, what_a_start_or_a_reload_changes_is_told)
 }
 
 /* As SHOW CONFIG is before 1.16. */
-Test(pgbouncer_next, without_a_column_of_defaults_nothing_is_known_of_what_is_not_set)
+Test(next_start, without_a_column_of_defaults_nothing_is_known_of_what_is_not_set)
 {
 	struct strbuf out = STRBUF_INIT;
 	struct scene scene;
@@ -128,14 +128,14 @@ Test(pgbouncer_next, without_a_column_of_defaults_nothing_is_known_of_what_is_no
 	init(&scene, "");
 	pgbouncer_table_free(&scene.config);
 	scene.config = table_of("key|value|changeable\nlisten_addr|127.0.0.1|no\n");
-	cr_expect_eq(pgbouncer_next_differs(&scene.config, &scene.found, false, &out), 0);
+	cr_expect_eq(next_start_differs(&scene.config, &scene.found, false, &out), 0);
 	set(&scene, "listen_addr=::1");
-	cr_expect_eq(pgbouncer_next_differs(&scene.config, &scene.found, false, &out), 1);
+	cr_expect_eq(next_start_differs(&scene.config, &scene.found, false, &out), 1);
 	strbuf_fini(&out);
 	fini(&scene);
 }
 
-Test(pgbouncer_next, an_auth_file_that_is_missing_lets_nobody_in)
+Test(next_start, an_auth_file_that_is_missing_lets_nobody_in)
 {
 	static const struct {
 		const char *more;
@@ -154,7 +154,7 @@ Test(pgbouncer_next, an_auth_file_that_is_missing_lets_nobody_in)
 		setting = xasprintf("auth_file=%s/userlist.tx", scene.folder);
 		set(&scene, cases[i].more);
 		set(&scene, setting);
-		cr_expect_eq(pgbouncer_next_lets_in(&scene.config, &scene.found, &some, &err),
+		cr_expect_eq(next_start_lets_in(&scene.config, &scene.found, &some, &err),
 		             cases[i].fine, "%s", cases[i].more);
 		cr_expect_eq(some, cases[i].some, "%s", cases[i].more);
 		if (!cases[i].fine)
@@ -165,7 +165,7 @@ Test(pgbouncer_next, an_auth_file_that_is_missing_lets_nobody_in)
 }
 
 /* PgBouncer may be in a container, with folders of its own. */
-Test(pgbouncer_next, an_auth_file_in_a_folder_that_is_not_here_is_not_known)
+Test(next_start, an_auth_file_in_a_folder_that_is_not_here_is_not_known)
 {
 	static const char *const files[] = {"auth_file=/nonexistent/userlist.txt",
 	                                    "auth_file=userlist.txt", "auth_file=/etc/passwd"};
@@ -177,7 +177,7 @@ Test(pgbouncer_next, an_auth_file_in_a_folder_that_is_not_here_is_not_known)
 
 		init(&scene, "auth_type|md5|md5|yes\n");
 		set(&scene, files[i]);
-		cr_expect(pgbouncer_next_lets_in(&scene.config, &scene.found, &some, &err), "%s",
+		cr_expect(next_start_lets_in(&scene.config, &scene.found, &some, &err), "%s",
 		          files[i]);
 		fini(&scene);
 	}
@@ -185,10 +185,10 @@ Test(pgbouncer_next, an_auth_file_in_a_folder_that_is_not_here_is_not_known)
 
 static const char *try_to_read(const struct scene *scene, const char *file, struct err *err)
 {
-	return pgbouncer_next_reads(&scene->config, file, err) ? "" : err->message;
+	return next_start_reads(&scene->config, file, err) ? "" : err->message;
 }
 
-Test(pgbouncer_next, what_this_user_may_not_read_pgbouncer_may_not_where_it_is_the_same_user)
+Test(next_start, what_this_user_may_not_read_pgbouncer_may_not_where_it_is_the_same_user)
 {
 	auto_free char *rows = NULL, *socket = NULL, *file = NULL;
 	bool was_root = geteuid() == 0;

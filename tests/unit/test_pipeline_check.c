@@ -18,7 +18,7 @@ static struct {
 	struct config_target targets[TARGETS];
 	struct config config;
 	struct strbuf texts[TARGETS];
-	struct pipeline_check_request request;
+	struct precheck_request request;
 	struct strbuf said;
 	bool done;
 } t;
@@ -53,7 +53,7 @@ static void setup(void)
 		strbuf_printf(&t.texts[i], "text %zu\n", i);
 	}
 	t.config = (struct config){.targets = t.targets, .target_count = TARGETS};
-	t.request = (struct pipeline_check_request){
+	t.request = (struct precheck_request){
 	    .config = &t.config, .texts = t.texts, .checked = checked, .done = done};
 }
 
@@ -71,18 +71,18 @@ static void teardown(void)
 
 static void run_all(void)
 {
-	cr_assert_not_null(pipeline_check_start(t.base, &t.request));
+	cr_assert_not_null(precheck_start(t.base, &t.request));
 	cr_assert_not(t.done, "called back inside the call");
 	cr_assert(loop_until(t.base, &t.done, 10000));
 }
 
-Test(pipeline_check, without_a_command_there_is_nothing_to_ask, .init = setup, .fini = teardown)
+Test(precheck, without_a_command_there_is_nothing_to_ask, .init = setup, .fini = teardown)
 {
 	run_all();
 	cr_expect_str_eq(t.said.data, "");
 }
 
-Test(pipeline_check, each_text_is_checked_on_a_hidden_probe_beside_the_output, .init = setup,
+Test(precheck, each_text_is_checked_on_a_hidden_probe_beside_the_output, .init = setup,
      .fini = teardown)
 {
 	auto_free char *wanted = NULL;
@@ -102,7 +102,7 @@ Test(pipeline_check, each_text_is_checked_on_a_hidden_probe_beside_the_output, .
 	cr_expect_null(strstr(t.said.data, "4 "), "%s", t.said.data);
 }
 
-Test(pipeline_check, what_is_installed_already_need_not_be_checked, .init = setup, .fini = teardown)
+Test(precheck, what_is_installed_already_need_not_be_checked, .init = setup, .fini = teardown)
 {
 	const struct file_owner owner = {.mode = 0644};
 	struct err err;
@@ -115,7 +115,7 @@ Test(pipeline_check, what_is_installed_already_need_not_be_checked, .init = setu
 	cr_expect_str_eq(t.said.data, "1 no: false exited with 1\n");
 }
 
-Test(pipeline_check, a_probe_that_cannot_be_written_is_a_refusal, .init = setup, .fini = teardown)
+Test(precheck, a_probe_that_cannot_be_written_is_a_refusal, .init = setup, .fini = teardown)
 {
 	char *output = t.targets[0].output;
 
@@ -127,7 +127,7 @@ Test(pipeline_check, a_probe_that_cannot_be_written_is_a_refusal, .init = setup,
 	             t.said.data);
 }
 
-Test(pipeline_check, at_most_two_run_at_a_time, .init = setup, .fini = teardown)
+Test(precheck, at_most_two_run_at_a_time, .init = setup, .fini = teardown)
 {
 	auto_free char *command = xasprintf("sh -c 'cd %s; mkdir one 2>/dev/null && d=one || "
 	                                    "{ mkdir two && d=two; } || exit 9; "
@@ -144,15 +144,15 @@ Test(pipeline_check, at_most_two_run_at_a_time, .init = setup, .fini = teardown)
 	}
 }
 
-Test(pipeline_check, cancelled_it_says_nothing_and_leaves_nothing, .init = setup, .fini = teardown)
+Test(precheck, cancelled_it_says_nothing_and_leaves_nothing, .init = setup, .fini = teardown)
 {
-	struct pipeline_check *check;
+	struct precheck *check;
 
 	t.targets[0].check_command = t.targets[1].check_command = (char[]){"sleep 60"};
-	check = pipeline_check_start(t.base, &t.request);
+	check = precheck_start(t.base, &t.request);
 	loop_for(t.base, 20);
-	pipeline_check_cancel(check);
-	pipeline_check_cancel(NULL);
+	precheck_cancel(check);
+	precheck_cancel(NULL);
 	loop_for(t.base, 20);
 	cr_expect_not(t.done);
 	cr_expect_str_eq(t.said.data, "");

@@ -16,7 +16,7 @@
 
 static struct {
 	struct event_base *base;
-	struct saver *saver;
+	struct file_writer *file_writer;
 	char dir[64];
 	char paths[FILES][96];
 	int called;
@@ -28,7 +28,7 @@ static void init(void)
 {
 	memset(&t, 0, sizeof(t));
 	t.base = event_base_new();
-	t.saver = saver_create(t.base);
+	t.file_writer = file_writer_create(t.base);
 	snprintf(t.dir, sizeof(t.dir), "/tmp/segue-saver-XXXXXX");
 	cr_assert_not_null(mkdtemp(t.dir));
 	for (int i = 0; i < FILES; i++)
@@ -37,15 +37,15 @@ static void init(void)
 
 static void fini(void)
 {
-	if (t.saver != NULL)
-		saver_destroy(t.saver);
+	if (t.file_writer != NULL)
+		file_writer_destroy(t.file_writer);
 	for (int i = 0; i < FILES; i++)
 		unlink(t.paths[i]);
 	cr_assert_eq(rmdir(t.dir), 0, "something was left in the folder");
 	event_base_free(t.base);
 }
 
-TestSuite(saver, .init = init, .fini = fini, .timeout = 60);
+TestSuite(file_writer, .init = init, .fini = fini, .timeout = 60);
 
 static int threads(void)
 {
@@ -67,16 +67,16 @@ static void on_done(const struct err *problem, void *arg)
 	         problem != NULL ? problem->message : "");
 }
 
-static struct saver_job *commit(int i, const char *text)
+static struct file_writer_job *commit(int i, const char *text)
 {
 	struct file_owner owner = {.mode = 0600};
 	struct err err;
 	auto_free char *staged = file_stage(t.paths[i], text, strlen(text), &owner, &err);
-	struct saver_job *job;
+	struct file_writer_job *job;
 	int called = t.called;
 
 	cr_assert_not_null(staged, "%s", err.message);
-	job = saver_commit(t.saver, staged, t.paths[i], on_done, t.paths[i]);
+	job = file_writer_commit(t.file_writer, staged, t.paths[i], on_done, t.paths[i]);
 	cr_assert_eq(t.called, called, "called back inside saver_commit()");
 	return job;
 }
@@ -100,7 +100,7 @@ static void expect_text(int i, const char *text)
 	cr_assert_str_eq(found.data, text);
 }
 
-Test(saver, all_are_in_place_and_told_in_their_order)
+Test(file_writer, all_are_in_place_and_told_in_their_order)
 {
 	int before = threads();
 
@@ -115,17 +115,17 @@ Test(saver, all_are_in_place_and_told_in_their_order)
 	}
 }
 
-Test(saver, unused_it_is_no_thread)
+Test(file_writer, unused_it_is_no_thread)
 {
 	int before = threads();
-	struct saver *unused = saver_create(t.base);
+	struct file_writer *unused = file_writer_create(t.base);
 
 	loop_for(t.base, 5);
 	cr_expect_eq(threads(), before);
-	saver_destroy(unused);
+	file_writer_destroy(unused);
 }
 
-Test(saver, one_path_again_and_again)
+Test(file_writer, one_path_again_and_again)
 {
 	for (int i = 0; i < 50; i++) {
 		auto_free char *text = xasprintf("%d", i);
@@ -137,7 +137,7 @@ Test(saver, one_path_again_and_again)
 	}
 }
 
-Test(saver, a_failure_is_told_and_stops_no_other)
+Test(file_writer, a_failure_is_told_and_stops_no_other)
 {
 	cr_assert_eq(mkdir(t.paths[1], 0700), 0);
 	for (int i = 0; i < 3; i++)
@@ -149,13 +149,13 @@ Test(saver, a_failure_is_told_and_stops_no_other)
 	cr_assert_eq(rmdir(t.paths[1]), 0);
 }
 
-Test(saver, cancelled_it_is_written_and_not_told)
+Test(file_writer, cancelled_it_is_written_and_not_told)
 {
-	struct saver_job *jobs[3];
+	struct file_writer_job *jobs[3];
 
 	for (int i = 0; i < 3; i++)
 		jobs[i] = commit(i, "text");
-	saver_cancel(jobs[1]);
+	file_writer_cancel(jobs[1]);
 	expect_text(1, "text");
 	(void)commit(1, "newer"); /* may be staged again at once */
 	expect_calls(3);
@@ -165,11 +165,11 @@ Test(saver, cancelled_it_is_written_and_not_told)
 	expect_text(1, "newer");
 }
 
-Test(saver, destroyed_it_has_written_all_and_tells_nobody)
+Test(file_writer, destroyed_it_has_written_all_and_tells_nobody)
 {
 	for (int i = 0; i < FILES; i++)
 		(void)commit(i, "text");
-	saver_destroy(STEAL(t.saver));
+	file_writer_destroy(STEAL(t.file_writer));
 	for (int i = 0; i < FILES; i++)
 		expect_text(i, "text");
 	loop_for(t.base, 20);

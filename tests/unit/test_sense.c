@@ -10,7 +10,7 @@ static struct config_target pgbouncer = {.kind = CONFIG_TARGET_PGBOUNCER, .leads
 
 static bool leads(const struct config_target *target, const char *text, struct err *err)
 {
-	return sense_leads(target, text, strlen(text), "10.0.0.1", 5432, err);
+	return text_check_leads(target, text, strlen(text), "10.0.0.1", 5432, err);
 }
 
 #define LISTEN "listen rw\n mode tcp\n bind :5000\n"
@@ -117,8 +117,8 @@ Test(sense, a_new_text_is_followed_from_the_bind_to_the_server)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct err err = {""};
-		bool fine = sense_judge(&haproxy, rows[i].text, strlen(rows[i].text), "10.0.0.1",
-		                        5432, &err);
+		bool fine = text_check_judge(&haproxy, rows[i].text, strlen(rows[i].text),
+		                             "10.0.0.1", 5432, &err);
 
 		cr_expect_eq(fine, rows[i].problem == NULL, "%s: %s", rows[i].text, err.message);
 		cr_expect(rows[i].problem == NULL || strstr(err.message, rows[i].problem) != NULL,
@@ -153,12 +153,12 @@ Test(sense, an_address_that_leads_elsewhere_than_before_is_told)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_strbuf struct strbuf told = STRBUF_INIT;
-		const struct haproxy_ways_text old = {before, strlen(before), {"10.0.0.1", 5432}},
-		                               new = {rows[i].text,
-		                                      strlen(rows[i].text),
-		                                      {"10.0.0.1", 5432}};
+		const struct haproxy_routes_text old = {before, strlen(before), {"10.0.0.1", 5432}},
+		                                 new = {rows[i].text,
+		                                        strlen(rows[i].text),
+		                                        {"10.0.0.1", 5432}};
 
-		haproxy_ways_compare(&old, &new, &told);
+		haproxy_routes_compare(&old, &new, &told);
 		cr_expect_str_eq(told.data, rows[i].told);
 	}
 }
@@ -194,8 +194,8 @@ Test(sense, a_section_keeps_a_bind_and_a_server_where_it_had_some)
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		struct err err = {""};
-		bool keeps = sense_keeps(&haproxy, BEFORE, strlen(BEFORE), rows[i].text,
-		                         strlen(rows[i].text), &err);
+		bool keeps = text_check_keeps(&haproxy, BEFORE, strlen(BEFORE), rows[i].text,
+		                              strlen(rows[i].text), &err);
 
 		cr_expect_eq(keeps, rows[i].problem == NULL, "%s: %s", rows[i].text, err.message);
 		cr_expect(rows[i].problem == NULL || strstr(err.message, rows[i].problem) != NULL,

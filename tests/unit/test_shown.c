@@ -8,7 +8,7 @@
 
 TestSuite(shown, .timeout = 30);
 
-static const struct sighting seen[] = {
+static const struct node_state seen[] = {
     {.name = "db1", .host = "10.0.0.1", .port = 5432, .class = SERVER_ANSWERED, .timeline = 7},
     {.name = "db2",
      .host = "10.0.0.2",
@@ -21,19 +21,19 @@ static const struct sighting seen[] = {
      .host = "10.0.0.4",
      .port = 5432,
      .class = SERVER_ANSWERED,
-     .role = SIGHTING_WITNESS,
+     .role = NODE_WITNESS,
      .timeline = 9},
 };
 
 static bool shows(const char *name, const char *host, int64_t timeline)
 {
-	auto_free char *text = shown_encode("pub1", seen, sizeof(seen) / sizeof(*seen));
+	auto_free char *text = seen_nodes_encode("pub1", seen, sizeof(seen) / sizeof(*seen));
 	struct topology topology = {
 	    .has_primary = true, .primary.port = 5432, .timeline = timeline};
 
 	snprintf(topology.primary.name, sizeof(topology.primary.name), "%s", name);
 	snprintf(topology.primary.host, sizeof(topology.primary.host), "%s", host);
-	return shown_has_primary(text, strlen(text), &topology);
+	return seen_nodes_has_primary(text, strlen(text), &topology);
 }
 
 Test(shown, a_primary_is_known_by_its_name_or_where_there_is_none_by_its_address)
@@ -64,14 +64,14 @@ Test(shown, bytes_that_are_no_view_show_nothing)
 	struct topology topology = {.has_primary = true, .primary = {.name = "db1", .port = 5432}};
 
 	for (size_t i = 0; i < sizeof(bytes) / sizeof(*bytes); i++)
-		cr_expect_not(shown_has_primary(bytes[i], strlen(bytes[i]), &topology), "%s",
+		cr_expect_not(seen_nodes_has_primary(bytes[i], strlen(bytes[i]), &topology), "%s",
 		              bytes[i]);
 }
 
 Test(shown, the_store_names_nobody)
 {
-	auto_free char *text = shown_encode("pub1", seen, 1);
+	auto_free char *text = seen_nodes_encode("pub1", seen, 1);
 	struct topology topology = {.has_primary = false};
 
-	cr_expect_not(shown_has_primary(text, strlen(text), &topology));
+	cr_expect_not(seen_nodes_has_primary(text, strlen(text), &topology));
 }

@@ -40,21 +40,21 @@ Test(wake, names_come_through_and_the_socket_goes_with_its_owner)
 	struct event_base *base = event_base_new();
 	struct stat st;
 	struct err err;
-	struct wake *wake = wake_create(base, path, on_wake, NULL, &err);
+	struct notify_socket *wake = notify_socket_create(base, path, on_wake, NULL, &err);
 
 	cr_assert_not_null(wake, "%s", err.message);
 	cr_assert_eq(stat(path, &st), 0);
 	cr_assert_eq(st.st_mode & 0777, 0666);
-	cr_assert(wake_send(path, "orders", &err));
-	cr_assert(wake_send(path, "", &err));
-	cr_assert(wake_send(path, "bills", &err));
+	cr_assert(notify_socket_send(path, "orders", &err));
+	cr_assert(notify_socket_send(path, "", &err));
+	cr_assert(notify_socket_send(path, "bills", &err));
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	cr_assert_str_eq(heard, "orders;;bills;");
-	cr_assert_null(wake_create(base, path, on_wake, NULL, &err));
+	cr_assert_null(notify_socket_create(base, path, on_wake, NULL, &err));
 	cr_assert_not_null(strstr(err.message, "another segue publish listens there"));
-	wake_destroy(wake);
+	notify_socket_destroy(wake);
 	cr_assert_eq(access(path, F_OK), -1);
-	cr_assert_not(wake_send(path, "orders", &err));
+	cr_assert_not(notify_socket_send(path, "orders", &err));
 	event_base_free(base);
 }
 
@@ -62,23 +62,23 @@ Test(wake, what_a_dead_one_left_is_replaced_and_a_file_is_not)
 {
 	struct event_base *base = event_base_new();
 	struct err err;
-	struct wake *wake;
+	struct notify_socket *wake;
 	pid_t child = fork();
 	FILE *file;
 
 	if (child == 0) {
-		wake = wake_create(base, path, on_wake, NULL, &err);
+		wake = notify_socket_create(base, path, on_wake, NULL, &err);
 		_exit(wake != NULL ? 0 : 1);
 	}
 	waitpid(child, NULL, 0);
 	cr_assert_eq(access(path, F_OK), 0);
-	wake = wake_create(base, path, on_wake, NULL, &err);
+	wake = notify_socket_create(base, path, on_wake, NULL, &err);
 	cr_assert_not_null(wake, "%s", err.message);
-	wake_destroy(wake);
+	notify_socket_destroy(wake);
 	file = fopen(path, "we");
 	cr_assert_not_null(file);
 	fclose(file);
-	cr_assert_null(wake_create(base, path, on_wake, NULL, &err));
+	cr_assert_null(notify_socket_create(base, path, on_wake, NULL, &err));
 	cr_assert_not_null(strstr(err.message, "no socket"), "%s", err.message);
 	cr_assert_eq(access(path, F_OK), 0);
 	event_base_free(base);
