@@ -28,14 +28,14 @@ SAN_ALL  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 SANFLAGS := $(if $(SAN),$(SAN_ALL))
 # PKG is evaluated when a recipe runs, so that `make deps` works where pkg-config is still missing.
 PKG       = $(shell pkg-config $(1) $(LIB_PKGS))
-# libpq is loaded at run time (sidecar/base/libpq.c): only its header is needed here.
+# libpq is loaded at run time (sidecar/postgres/libpq.c): only its header is needed here.
 PQ_INCLUDE := -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 CPPFLAGS += -D_GNU_SOURCE -DSEGUE_VERSION='"$(VERSION)"' -Iinclude -I$(BUILD)/generated $(PQ_INCLUDE)
 CFLAGS   ?= -O2 -g
 CFLAGS_   = -std=gnu11 $(WARNINGS) $(HARDEN) $(SANFLAGS) $(CFLAGS)
 LDFLAGS_  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
 LDLIBS_   = $(call PKG,--libs) -lzookeeper_st -linih
-TEST_CPPFLAGS = -Itests
+TEST_CPPFLAGS = -Itests -I.
 
 SRCS      := $(shell find sidecar publisher -name '*.c' | sort)
 LIB_OBJS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sidecar/main.c,$(SRCS)))
@@ -126,10 +126,10 @@ $(PAGE_C): $(PAGE_SRCS) Makefile
 	  echo 'static const char page_bytes[] = {'; \
 	  od -An -v -tx1 $(@:.h=.html) | sed 's/ \(..\)/0x\1,/g'; echo '};'; } >$@
 
-$(BUILD)/sidecar/report/page.o $(BUILD)/tidy/sidecar/report/page.c.ok: $(PAGE_C)
+$(BUILD)/sidecar/report/endpoint.o $(BUILD)/tidy/sidecar/report/endpoint.c.ok: $(PAGE_C)
 
 # The templates that ship, and the package's segue.ini, are in the binary.
-$(BUILD)/sidecar/init/shipped.o: $(wildcard templates/*.mustache) packaging/debian/segue.ini
+$(BUILD)/sidecar/setup/shipped.o: $(wildcard templates/*.mustache) packaging/debian/segue.ini
 
 $(BUILD)/libsegue.a: $(LIB_OBJS)
 	$(call say,AR,$@)

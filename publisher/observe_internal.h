@@ -1,9 +1,9 @@
-/* What observe.c (the rounds) and observe_list.c (who is asked) share. Nobody else includes it. */
+/* What observe.c (the rounds) and observe.c (who is asked) share. Nobody else includes it. */
 #ifndef SEGUE_PUBLISHER_OBSERVE_INTERNAL_H
 #define SEGUE_PUBLISHER_OBSERVE_INTERNAL_H
 
+#include "publisher/node.h"
 #include "publisher/observe.h"
-#include "publisher/peer.h"
 
 struct observed {
 	struct observe *observe;
@@ -30,13 +30,6 @@ struct observe {
 	int64_t started_us;
 	unsigned rounds_more; /* that this look took so far */
 };
-
-/* Those of `nodes`. */
-bool observe_list_configured(struct observe *observe, struct err *err) MUST_CHECK;
-/* Those of repmgr.nodes, by the server that is most likely to know; true: there are new ones, which
- * nobody has asked yet. */
-bool observe_list_merge(struct observe *observe);
-void observed_destroy(struct observed *server);
 
 node_cb observe_node_event;
 

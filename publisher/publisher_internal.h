@@ -1,12 +1,13 @@
-/* What publisher.c (the work) and publisher_say.c (the log) share. Nobody else includes it. */
+/* What setup/check_publisher.c (the work) and publisher.c (the log) share. Nobody else includes it.
+ */
 #ifndef SEGUE_PUBLISHER_PUBLISHER_INTERNAL_H
 #define SEGUE_PUBLISHER_PUBLISHER_INTERNAL_H
 
 #include "publisher/observe.h"
 #include "publisher/publisher.h"
-#include "publisher/shown.h"
-#include "watch/presence.h"
-#include "watch/roster.h"
+#include "seen_nodes_internal.h"
+#include "zookeeper/children.h"
+#include "zookeeper/ephemeral.h"
 
 struct publisher {
 	struct publisher_options options;
@@ -49,13 +50,5 @@ static inline const struct config_publisher *publisher_config(const struct publi
 {
 	return publisher->options.publisher;
 }
-
-/* Whether repmgr's tables were found, once, where somebody may have meant them to be. */
-void publisher_say_repmgr(struct publisher *publisher, const struct observation *seen);
-/* The word of a person in the store, which is obeyed from now on. */
-void publisher_say_set(const struct publisher *publisher, const struct topology *stored,
-                       int64_t floor_before);
-/* What came of a run, where that is news. */
-void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome);
 
 #endif

@@ -10,9 +10,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "publisher/wake.h"
-#include "watch/resolver.h"
-#include "watch/zk.h"
+#include "publisher/notify_socket.h"
+#include "zookeeper/resolver.h"
+#include "zookeeper/session.h"
 
 #define SAY_AGAIN_US INT64_C(1000000)
 

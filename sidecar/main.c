@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "cmd.h"
+#include "cli/cli.h"
 
 static const struct verb {
 	const char *name;

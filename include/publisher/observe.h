@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/libpq.h"
-#include "config.h"
-#include "publisher/ballot.h"
+#include "config/config.h"
+#include "postgres/libpq.h"
+#include "publisher/decide.h"
 
 struct event_base;
 struct resolver;

@@ -6,10 +6,10 @@
 
 #include <stdbool.h>
 
-#include "base/libpq.h"
 #include "base/strbuf.h"
-#include "config.h"
-#include "publisher/publish.h"
+#include "config/config.h"
+#include "postgres/libpq.h"
+#include "publisher/write.h"
 
 struct event_base;
 struct resolver;

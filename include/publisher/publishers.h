@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "base/strbuf.h"
-#include "config.h"
+#include "config/config.h"
 #include "publisher/publisher.h"
 
 struct publishers;

@@ -5,10 +5,10 @@
 #include <jansson.h>
 
 #include "base/err.h"
-#include "config.h"
+#include "config/config.h"
 #include "render/escape.h"
 #include "render/mustache_names.h"
-#include "topology.h"
+#include "topology/topology.h"
 
 /* cluster, zxid, timeline, primary (absent when there is none), standbys, standbys_port, members,
  * slots, hold_wait_ms, hold_retries, target, vars, env. Caller json_decref()s. Members without a

@@ -31,7 +31,7 @@ struct metrics_histogram {
 void metrics_histogram(struct strbuf *out, const char *name, const struct metrics_label *labels,
                        size_t label_count, const struct metrics_histogram *histogram);
 
-/* metrics_process.c: this process as Linux has it, by the names that every client library of
+/* report/metrics.c: this process as Linux has it, by the names that every client library of
  * Prometheus has for it. Not pure. */
 void metrics_process(struct strbuf *out, int64_t started_us); /* clock_now_us() */
 

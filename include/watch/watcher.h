@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "config.h"
-#include "topology.h"
-#include "watch/zk.h"
+#include "config/config.h"
+#include "topology/topology.h"
+#include "zookeeper/session.h"
 
 struct watcher;
 struct resolver;

@@ -1,15 +1,12 @@
 /* Sections -> struct config; see the header.
  * Defaults come first, so that a value that is refused leaves something sound behind for the checks
  * that follow. */
-#include "config/build.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/grammar.h"
 #include "config/index.h"
-#include "config/table.h"
-#include "config/values.h"
+#include "config_internal.h"
 
 struct builder {
 	struct config *config;

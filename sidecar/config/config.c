@@ -1,7 +1,8 @@
 /* segue.ini: read, built, then checked for what no single section can show: names that must exist,
  * files that two targets would both write.
  * Every problem of the file is found before the answer is no; nothing half-valid ever comes out. */
-#include "config.h"
+#include "config/config.h"
+#include "config_internal.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -9,12 +10,76 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "config/build.h"
 #include "config/grammar.h"
 #include "config/index.h"
-#include "config/parse.h"
-#include "config/unread.h"
-#include "config/values.h"
+
+/* Lines of segue.ini by section and key; see the header. */
+
+/* 0: it is not there, as in a section whose name comes from the environment. */
+static unsigned line_of_key(const struct config *config, const char *section, const char *key)
+{
+	struct config_reader reader;
+	bool end = false, inside = false;
+	unsigned found = 0;
+	struct err ignored;
+
+	config_reader_init(&reader, config->text.data, config->text.len);
+	while (found == 0 && config_reader_next(&reader, &end, &ignored) && !end) {
+		const struct config_line *line = &reader.current;
+
+		if (line->kind == CONFIG_LINE_HEADER)
+			inside = strcmp(line->key.data, section) == 0;
+		else if (line->kind == CONFIG_LINE_ENTRY && inside &&
+		         strcmp(line->key.data, key) == 0)
+			found = reader.line;
+	}
+	config_reader_fini(&reader);
+	return found;
+}
+
+bool config_place_var(const struct config *config, const struct config_target *target,
+                      struct err *err)
+{
+	static const char prefix[] = "var.";
+	size_t len = strcspn(err->message, ":");
+	auto_free char *section =
+	    xasprintf("%s %s", config_target_kind_name(target->kind), target->name);
+	auto_free char *key = xstrndup(err->message, len);
+	unsigned line;
+
+	if (strncmp(key, prefix, strlen(prefix)) != 0)
+		return false;
+	line = line_of_key(config, section, key);
+	err_wrap(err, "[%s]", section);
+	if (line != 0)
+		err_wrap(err, "%s line %u", config->file, line);
+	else
+		err_wrap(err, "%s", config->file);
+	return true;
+}
+
+/* The credentials for ZooKeeper, which are in a file of their own. */
+
+#define AUTH_FILE_MAX 4096
+
+bool config_read_auth(const struct config *config, struct strbuf *out, struct err *err)
+{
+	const char *file = config->auth_file;
+
+	if (*file == '\0')
+		return true;
+	if (!file_read(file, AUTH_FILE_MAX, out, NULL, err))
+		return err_wrap(err, "[zookeeper] auth_file");
+	while (out->len > 0 && strchr("\r\n", out->data[out->len - 1]) != NULL)
+		out->data[--out->len] = '\0';
+	if (strncmp(out->data, "digest ", 7) != 0 || strchr(out->data + 7, ':') == NULL ||
+	    strchr(out->data, '\n') != NULL)
+		return err_set(err,
+		               "[zookeeper] auth_file: %s: one line \"digest user:password\" is "
+		               "what it must hold",
+		               file);
+	return true;
+}
 
 #define FILE_MAX ((size_t)1024 * 1024) /* bytes of segue.ini */
 

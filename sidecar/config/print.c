@@ -2,9 +2,8 @@
  * Both are printed from the rows that the loader goes by, so that they cannot say otherwise. */
 #include <string.h>
 
-#include "config.h"
-#include "config/table.h"
-#include "config/values.h"
+#include "config/config.h"
+#include "config_internal.h"
 
 #define SAMPLE_WIDTH 98
 

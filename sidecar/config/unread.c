@@ -1,11 +1,10 @@
 /* SEGUE_* in the environment, and nobody who reads it; see the header. */
-#include "config/unread.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/letters.h"
+#include "base/text.h"
 #include "base/util.h"
+#include "config_internal.h"
 
 #define PREFIX     "SEGUE_"
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "base/letters.h"
-#include "render/mustache_ast.h"
+#include "base/text.h"
+#include "mustache_internal.h"
 
 /* What a section has pushed: the fields that are found in it. */
 struct names {

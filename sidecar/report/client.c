@@ -1,5 +1,5 @@
 /* The HTTP client of the verbs: one connection, one request, one deadline for all of it. Reads only
- * what report/http.c sends: a status line, a Content-Length, a body. */
+ * what http.c sends: a status line, a Content-Length, a body. */
 #include "report/client.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "report/listen.h"
+#include "listen_internal.h"
 
 #define HEAD_END "\r\n\r\n"
 #define LENGTH   "\r\nContent-Length: "

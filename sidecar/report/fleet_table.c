@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "report/fleet_view.h"
+#include "report/fleet.h"
 
 #define CELL_MAX 64
 #define MINUTE   INT64_C(60) /* seconds */

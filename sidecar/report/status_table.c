@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/endpoint.h"
 #include "base/strbuf.h"
 
 #define COLUMNS_MAX 8
@@ -65,14 +66,13 @@ static void append_integer(const json_t *object, const char *key, struct strbuf 
 /* "10.0.0.1:5432" or "[::1]:5432". */
 static void append_address(struct strbuf *out, const json_t *object)
 {
-	bool is6 = strchr(string_of(object, "address"), ':') != NULL;
+	const char *address = string_of(object, "address");
+	json_int_t port = json_integer_value(json_object_get(object, "port"));
+	char endpoint[ENDPOINT_MAX];
 
-	if (*string_of(object, "address") == '\0')
-		return;
-	strbuf_append_str(out, is6 ? "[" : "");
-	append_string(object, "address", out);
-	strbuf_append_str(out, is6 ? "]:" : ":");
-	append_integer(object, "port", out);
+	if (*address != '\0')
+		strbuf_append_str(
+		    out, endpoint_format(endpoint, sizeof(endpoint), address, (uint16_t)port));
 }
 
 static void print_coloured(const struct page *page, enum mood mood, const char *text)

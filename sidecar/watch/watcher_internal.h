@@ -1,4 +1,4 @@
-/* What watcher.c (the master znode and presence), watcher_names.c (host names) and watcher_scope.c
+/* What watcher.c (the master znode and presence), watcher.c (host names) and watcher.c
  * (layout patroni) share. Nobody else includes it. */
 #ifndef SEGUE_WATCH_WATCHER_INTERNAL_H
 #define SEGUE_WATCH_WATCHER_INTERNAL_H
@@ -6,9 +6,9 @@
 #include <event2/event.h>
 
 #include "base/strbuf.h"
-#include "watch/resolver.h"
-#include "watch/scope.h"
+#include "watch/patroni_keys.h"
 #include "watch/watcher.h"
+#include "zookeeper/resolver.h"
 
 #define MEMBERS_MAX (TOPOLOGY_STANDBYS_MAX + 1)
 
@@ -47,21 +47,5 @@ struct watcher {
 	struct event *lazy; /* tells that the lag has changed, and nothing else */
 	struct strbuf noted;
 };
-
-/* watcher.c */
-void watcher_tell(struct watcher *watcher, enum watch_state state);
-void watcher_problem_begin(struct watcher *watcher);
-void watcher_invalid(struct watcher *watcher, const char *reason, const char *data, size_t size);
-void watcher_drop_value(struct watcher *watcher);
-
-/* watcher_names.c */
-void watcher_resolve_names(struct watcher *watcher);
-void watcher_stop_resolving(struct watcher *watcher);
-size_t watcher_copy_resolved(struct topology *to, const struct topology *value);
-void watcher_on_retry(evutil_socket_t fd, short what, void *arg);
-
-/* watcher_scope.c */
-void watcher_open_patroni(struct watcher *watcher);
-void watcher_close_patroni(struct watcher *watcher);
 
 #endif

@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 #include "bench/publish.h"
-#include "publisher/publish.h"
-#include "watch/layout.h"
-#include "watch/resolver.h"
+#include "publisher/write.h"
+#include "topology/layout.h"
+#include "zookeeper/resolver.h"
 
 #define RACERS   10
 #define FRESH_US INT64_C(60000000)

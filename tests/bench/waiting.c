@@ -14,9 +14,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "apply/sweep.h"
 #include "base/clock.h"
 #include "bench/bench.h"
+#include "sidecar/haproxy/session_cleanup_internal.h"
 
 #define HELD_MS       2000
 #define SETTLE_MS     1000

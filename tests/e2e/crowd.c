@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "watch/layout.h"
+#include "topology/layout.h"
 
 #define MASTER CROWD_PATH "/master"
 

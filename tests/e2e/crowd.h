@@ -9,7 +9,7 @@
 #include "base/strbuf.h"
 #include "lab/lab.h"
 #include "lab/lab_ha.h"
-#include "topology.h"
+#include "topology/topology.h"
 
 #define CROWD_NODES      3
 #define CROWD_TIMEOUT_MS 30000

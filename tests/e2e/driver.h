@@ -6,9 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "apply/target.h"
-#include "config.h"
+#include "config/config.h"
 #include "lab/lab.h"
+#include "target/target.h"
 
 #define DRIVER_TIMEOUT_MS 15000
 

@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "apply/target.h"
-#include "config.h"
+#include "config/config.h"
 #include "lab/lab.h"
 #include "lab/traffic.h"
+#include "target/target.h"
 
 #define PGDRIVER_TIMEOUT_MS 20000
 #define PGDRIVER_CLIENTS    8

@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 #include "base/strbuf.h"
-#include "config.h"
-#include "topology.h"
+#include "config/config.h"
+#include "topology/topology.h"
 
 struct template_case {
 	const char *file; /* "templates/..." */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
+#include "cli/cli.h"
 #include "hostile.h"
 #include "run.h"
 

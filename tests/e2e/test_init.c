@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "beginner.h"
-#include "cmd.h"
+#include "cli/cli.h"
 
 /* Debian's own, in what a HAProxy of the lab can do without. */
 static const char haproxy_cfg[] = "global\n"

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "beginner.h"
-#include "cmd.h"
+#include "cli/cli.h"
 
 /* A machine with a HAProxy that segue drives, and a PgBouncer. */
 static const char *second_proxy(struct beginner *beginner)

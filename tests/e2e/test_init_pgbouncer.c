@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "beginner.h"
-#include "cmd.h"
+#include "cli/cli.h"
 
 /* Takes what stands under the step that has `text` in it, line by line. */
 static const char *lines_of_step(struct beginner *beginner, const char *text)

@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "publisher/publish.h"
-#include "watch/layout.h"
-#include "watch/presence.h"
+#include "publisher/write.h"
+#include "topology/layout.h"
 #include "watch_loop.h"
+#include "zookeeper/ephemeral.h"
 
 #define TIMEOUT_MS 6000
 #define RACERS     10

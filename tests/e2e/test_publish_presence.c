@@ -3,8 +3,8 @@
 #include <criterion/criterion.h>
 
 #include "base/clock.h"
-#include "watch/presence.h"
 #include "watch_loop.h"
+#include "zookeeper/ephemeral.h"
 
 #define TIMEOUT_MS 6000
 #define PRESENCE   "/segue/race/publishers/pub1"

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmd.h"
+#include "cli/cli.h"
 #include "run.h"
 
 /* The second one would write over the first one's memory, and drive the same proxies. */

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "bounce.h"
-#include "cmd.h"
+#include "cli/cli.h"
 #include "run.h"
 
 #define REASON "reason=\"the primary that the store names is this proxy's own listener\""

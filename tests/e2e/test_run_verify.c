@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "cmd.h"
+#include "cli/cli.h"
 #include "stand.h"
 
 TestSuite(run_verify, .timeout = 180);

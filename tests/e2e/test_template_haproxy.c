@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apply/haproxy_lint.h"
 #include "base/file.h"
+#include "haproxy/model/lint.h"
 #include "template_case.h"
 
 #define TEMPLATE     "templates/haproxy.cfg.mustache"

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/pgbouncer_diff.h"
 #include "lab/lab.h"
+#include "pgbouncer/model/diff.h"
 #include "template_case.h"
 
 #define TEMPLATE "templates/pgbouncer.ini.mustache"

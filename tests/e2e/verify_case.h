@@ -7,7 +7,7 @@
 #include <libpq-fe.h>
 
 #include "lab/lab.h"
-#include "verify/verifier.h"
+#include "postgres/verifier.h"
 
 #define NODES    2
 #define LIMIT_MS 20000

@@ -7,8 +7,8 @@
 
 #include "base/strbuf.h"
 #include "lab/lab.h"
-#include "watch/resolver.h"
-#include "watch/zk.h"
+#include "zookeeper/resolver.h"
+#include "zookeeper/session.h"
 
 #define WAIT_MS 20000
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/haproxy_state.h"
+#include "haproxy/model/replies.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "apply/haproxy_round.h"
+#include "haproxy/model/batch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "init/debian.h"
-#include "init/found_haproxy.h"
-#include "init/marks.h"
+#include "setup/debian.h"
+#include "setup/fill_in.h"
+#include "sidecar/setup/haproxy_survey_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

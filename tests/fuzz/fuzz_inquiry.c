@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "publisher/inquiry.h"
-#include "publisher/nodes.h"
+#include "publisher/conninfo_list.h"
+#include "publisher/node_query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

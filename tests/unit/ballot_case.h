@@ -2,7 +2,7 @@
 #ifndef SEGUE_TESTS_BALLOT_CASE_H
 #define SEGUE_TESTS_BALLOT_CASE_H
 
-#include "publisher/ballot.h"
+#include "publisher/decide.h"
 
 #define PUBLISH_NODES 3
 #define ROUND_US      1000000

@@ -3,7 +3,7 @@
 #ifndef SEGUE_TESTS_UNIT_PATRONI_SCOPE_H
 #define SEGUE_TESTS_UNIT_PATRONI_SCOPE_H
 
-#include "watch/layout.h"
+#include "topology/layout.h"
 
 #define KEYS_MAX 80
 

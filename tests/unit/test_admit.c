@@ -1,8 +1,8 @@
-/* admit: the table of admit.c, row by row; the evidence of a loss. */
+/* admit: the table of decide/election.c, row by row; the evidence of a loss. */
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "admit.h"
+#include "decide/election.h"
 
 static const struct server_fact writer = {.class = SERVER_ANSWERED,
                                           .running = 1,

@@ -5,9 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bind_clash.h"
-#include "guess.h"
-#include "state.h"
+#include "cluster/state_file.h"
+#include "run/bind_conflicts.h"
 
 static char one[] = "/run/one.sock", two[] = "/run/two.sock";
 

@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apply/liveness.h"
-#include "apply/pgbouncer_console.h"
+#include "pgbouncer/console.h"
+#include "postgres/ping.h"
 #include "unit/loop.h"
 
 /* What the fake server does with each connection, in a process of its own. */

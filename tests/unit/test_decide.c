@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "decide.h"
+#include "decide/decide.h"
 
 /* A value of the store, or what was applied: all that a row may vary. */
 struct version {

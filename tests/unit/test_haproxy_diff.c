@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/haproxy_diff.h"
+#include "haproxy/model/diff.h"
 
 #define RUNNING 2
 

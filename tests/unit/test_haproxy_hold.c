@@ -11,11 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "apply/haproxy_closed.h"
-#include "apply/haproxy_diff.h"
-#include "apply/haproxy_note.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "haproxy/hold_record.h"
+#include "haproxy/model/diff.h"
+#include "sidecar/haproxy/driver_internal.h"
 
 static const char text[] = "backend rw\n server primary 10.0.0.1:5432 check\n"
                            "backend ro\n server r1 10.0.0.2:5432 check\n"

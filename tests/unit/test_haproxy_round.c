@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "apply/haproxy_round.h"
+#include "haproxy/model/batch.h"
 
 #define HEADER                                                                                  \
 	"1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight " \

@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "apply/haproxy_state.h"
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "haproxy/model/replies.h"
 
 /* Taken from 2.6.12 after be_rw/primary went from port 52789 to the closed port 39581: in be_rw one
  * session established to the old port (id=4), one connecting to the new (id=10), one between

@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apply/haproxy_gate.h"
-#include "apply/haproxy_socket.h"
+#include "haproxy/queue.h"
+#include "haproxy/socket.h"
 #include "unit/loop.h"
 
 /* What the fake server does with each connection, in a process of its own. */

@@ -12,8 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apply/haproxy_taken.h"
 #include "base/strbuf.h"
+#include "haproxy/listening.h"
 
 #define SOMEBODY 12345
 

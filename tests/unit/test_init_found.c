@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "init/debian.h"
-#include "init/found_haproxy.h"
+#include "setup/debian.h"
+#include "sidecar/setup/haproxy_survey_internal.h"
 
 static void read_text(struct haproxy_survey *found, const char *text)
 {

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "check/check.h"
-#include "init/marks.h"
-#include "init/unit.h"
+#include "setup/check.h"
+#include "setup/fill_in.h"
+#include "setup/unit.h"
 
 struct machine {
 	char root[64];

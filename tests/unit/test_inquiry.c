@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "publisher/inquiry.h"
+#include "publisher/node_query.h"
 
 static const char nodes[] =
     "[{\"name\":\"db1\",\"type\":\"primary\",\"active\":true,\"conninfo\":\"host=a\"},"

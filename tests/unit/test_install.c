@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apply/install.h"
-#include "base/saver.h"
+#include "base/file_writer.h"
+#include "target/install.h"
 #include "unit/loop.h"
 
 static struct {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "publisher/nodes.h"
+#include "publisher/conninfo_list.h"
 
 static void expect_list(const char *list, const char *const *wanted)
 {

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "apply/pgbouncer_ini.h"
+#include "pgbouncer/model/databases.h"
 
 #define DB "[databases]\n"
 

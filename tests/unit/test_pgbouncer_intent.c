@@ -4,9 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "apply/pgbouncer_intent.h"
 #include "base/file.h"
 #include "base/util.h"
+#include "pgbouncer/hold_record.h"
 
 static char folder[] = "/tmp/segue-intent-XXXXXX";
 

@@ -2,8 +2,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "apply/pgbouncer_lost.h"
-#include "apply/pgbouncer_show.h"
+#include "pgbouncer/lost_databases.h"
+#include "pgbouncer/model/show.h"
 #include "pgbouncer_table.h"
 
 #define POOLS "database|cl_active|cl_waiting|sv_active|sv_idle|sv_used|sv_tested|sv_login\n"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "apply/pgbouncer_main.h"
+#include "pgbouncer/model/config.h"
 #include "pgbouncer_table.h"
 
 static const struct pgbouncer_reading any = {.minor = 0};

@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apply/pgbouncer_next.h"
+#include "pgbouncer/model/next_start.h"
 #include "pgbouncer_table.h"
 
 #define NOBODY 65534

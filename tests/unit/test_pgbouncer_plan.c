@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "apply/pgbouncer_plan.h"
 #include "base/util.h"
+#include "pgbouncer/model/plan.h"
 
 #define FACTS 24 /* bools in struct pgbouncer_facts */
 #define WAYS  (1u << FACTS)

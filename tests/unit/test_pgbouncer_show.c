@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "apply/pgbouncer_show.h"
+#include "pgbouncer/model/show.h"
 #include "pgbouncer_table.h"
 
 #define DATABASES_1_18                                                              \

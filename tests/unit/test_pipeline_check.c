@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "pipeline_check.h"
+#include "run/precheck.h"
 #include "unit/loop.h"
 
 #define TARGETS 5

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/pq_scan.h"
 #include "base/strbuf.h"
+#include "sidecar/postgres/relay_internal.h"
 
 static void append(struct strbuf *out, char type, const void *body, size_t len)
 {

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "verify/classify.h"
-#include "verify/question.h"
+#include "postgres/classify.h"
+#include "postgres/question.h"
 
 #define AT "connection to server at \"10.0.0.1\", port 5432 failed: "
 

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "publisher/publish.h"
+#include "publisher/write.h"
 
 /* The store: keeps the request under way, until the test answers it. */
 struct script {

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apply/reloader.h"
+#include "target/reload.h"
 #include "unit/loop.h"
 
 #define PROCS                                                                                   \

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/request.h"
+#include "sidecar/report/http_internal.h"
 
 static enum request_verdict parse(const char *text, struct request *out, struct err *err)
 {

@@ -14,9 +14,9 @@
 
 #include "base/log.h"
 #include "base/strbuf.h"
-#include "report/http.h"
-#include "report/listen.h"
-#include "report/server.h"
+#include "report/endpoint.h"
+#include "sidecar/report/http_internal.h"
+#include "sidecar/report/listen_internal.h"
 #include "unit/loop.h"
 
 #define PATIENCE_MS 5000

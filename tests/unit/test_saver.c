@@ -9,7 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
-#include "base/saver.h"
+#include "base/file_writer.h"
 #include "unit/loop.h"
 
 #define FILES 20

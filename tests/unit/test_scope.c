@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "watch/scope.h"
+#include "watch/patroni_keys.h"
 
 #define LIST(...)  ((const char *const[]){__VA_ARGS__})
 #define NAMES(...) (char *const *)LIST(__VA_ARGS__), ARRAY_LEN(LIST(__VA_ARGS__))

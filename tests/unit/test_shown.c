@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "publisher/shown.h"
+#include "publisher/seen_nodes_internal.h"
 
 TestSuite(shown, .timeout = 30);
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "state.h"
+#include "cluster/state_file.h"
 
 #define HOSTS "zk2:2181,zk1:2181,zk3:2181/prod"
 #define STORE "zk1:2181,zk2:2181,zk3:2181/prod /segue/orders"

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "publisher/wake.h"
+#include "publisher/notify_socket.h"
 
 static char folder[] = "/tmp/segue-wake-XXXXXX";
 static char path[64];

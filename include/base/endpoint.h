@@ -1,0 +1,13 @@
+/* How a host and its port are written in one word. */
+#ifndef SEGUE_BASE_ENDPOINT_H
+#define SEGUE_BASE_ENDPOINT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define ENDPOINT_MAX 264 /* bytes: a host name of 253, two brackets, a port, the NUL */
+
+/* "10.0.0.1:5432", "[::1]:5432"; cut to `size`. Returns `out`. */
+const char *endpoint_format(char *out, size_t size, const char *host, uint16_t port);
+
+#endif

@@ -1,0 +1,46 @@
+/* The operator's last word on a cluster, kept in <state_dir>/<cluster>.override over restarts. */
+#ifndef SEGUE_DECIDE_OVERRIDE_H
+#define SEGUE_DECIDE_OVERRIDE_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "topology/topology.h"
+
+enum override_kind {
+	OVERRIDE_NONE,
+	OVERRIDE_PIN,    /* this server is the primary, whatever the store and the servers say */
+	OVERRIDE_FREEZE, /* all stays as it is: no move, no hold */
+};
+
+struct override {
+	enum override_kind kind;
+	char address[TOPOLOGY_ADDRESS_MAX]; /* PIN: numeric, no brackets */
+	uint16_t port;
+	char by[64];    /* who said so: user@host, "" when not known */
+	char since[32]; /* ISO 8601 UTC */
+};
+
+const char *override_kind_name(enum override_kind kind); /* "none", "pin", "freeze" */
+
+/* From {"kind": "pin", "address": "10.0.0.1", "port": 5432, "by": ..., "since": ...}, {"kind":
+ * "freeze", ...} or {"kind": "none"}; by and since may be missing or null, other keys are ignored.
+ * Checks all of it, as the file and what comes through the socket are trusted alike. */
+bool override_from_json(const json_t *document, struct override *out, struct err *err) MUST_CHECK;
+json_t *override_to_json(const struct override *override); /* a new reference; null for NONE */
+
+/* The file's name; caller frees. */
+char *override_file(const char *state_dir, const char *cluster) MUST_CHECK;
+
+/* No file: OVERRIDE_NONE, success. A file that cannot be read as one is an error, and `out` is a
+ * freeze: an operator's word must not be lost by a bad file. */
+bool override_load(const char *state_dir, const char *cluster, struct override *out,
+                   struct err *err) MUST_CHECK;
+
+/* Replaces the file durably; OVERRIDE_NONE removes it. */
+bool override_save(const char *state_dir, const char *cluster, const struct override *override,
+                   struct err *err) MUST_CHECK;
+
+#endif

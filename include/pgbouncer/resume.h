@@ -1,0 +1,17 @@
+/* RESUME of what segue paused, to the end and in one call: for `segue resume`, and for a target
+ * that ends in the middle of a move. */
+#ifndef SEGUE_PGBOUNCER_RESUME_H
+#define SEGUE_PGBOUNCER_RESUME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "pgbouncer/hold_record.h"
+
+/* Blocks for `timeout_ms` at most, on a loop of its own. On success none of the record's databases
+ * is paused any more, the record is empty and its file gone. */
+bool pgbouncer_resume(const char *conninfo, struct pgbouncer_hold_record *record,
+                      int64_t timeout_ms, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,25 @@
+/* Inside `segue init haproxy`: what was read, and the steps that follow from it. Nobody else
+ * includes this. */
+#ifndef SEGUE_SETUP_INIT_HAPROXY_INTERNAL_H
+#define SEGUE_SETUP_INIT_HAPROXY_INTERNAL_H
+
+#include <stdbool.h>
+
+#include "haproxy/process_args.h"
+#include "haproxy_survey_internal.h"
+#include "setup/debian.h"
+#include "setup/init_plan.h"
+
+struct haproxy_plan {
+	struct init_plan *plan;
+	struct debian_haproxy debian;
+	struct haproxy_files files; /* all that HAProxy reads; the main one first */
+	struct haproxy_survey found;
+	const char *main_file;
+	bool is_debians;   /* the main file is the one that Debian's unit loads */
+	char *folder;      /* where segue's file is to be */
+	bool folder_known; /* HAProxy loads it already */
+	bool restart;      /* a step changes what HAProxy is started with */
+};
+
+#endif
