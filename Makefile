@@ -159,29 +159,27 @@ $(BUILD)/faults.so: tests/faults/faults.c
 
 -include $(patsubst %.o,%.d,$(LIB_OBJS) $(BUILD)/sidecar/main.o $(call obj,$(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS)))
 
-# One stage never includes another; the pure modules know no loop, no store, no server.
-STAGES := watch verify render apply report
-PURE   := publisher/ballot*.c publisher/shown.c sidecar/report/fleet*.c sidecar/decide.c sidecar/store_word.c sidecar/elect.c sidecar/admit.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
-          sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_address.c \
-          sidecar/apply/haproxy_binds.c sidecar/apply/haproxy_config*.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c \
-          sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_ways.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \
-          sidecar/apply/haproxy_sessions.c sidecar/apply/haproxy_state.c sidecar/apply/pgbouncer_diff.c \
-          sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lines.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
-          sidecar/apply/pgbouncer_show.c \
-          sidecar/apply/move.c sidecar/apply/pgbouncer_address.c sidecar/apply/pgbouncer_pairs.c sidecar/apply/pgbouncer_params.c
+# The rooms of the house, in the order of the flow: a folder includes its own files and what stands before it here, and
+# those named PURE know no loop, no store and no server. docs/architecture.md says what each room is for.
+ROOMS := base config topology decide render zookeeper postgres watch publisher target haproxy/model haproxy \
+         pgbouncer/model pgbouncer report cluster run setup cli
+PURE  := $(wildcard $(addsuffix /*.[ch],$(foreach r,topology decide render haproxy/model pgbouncer/model,sidecar/$r include/$r))) \
+         publisher/decide.c publisher/decide_topology.c publisher/seen_nodes.c
+
 TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/chaos/*.c tests/demo/*.c tests/fuzz/*.c))
 
 lint: lint-deps lint-direction lint-format lint-man lint-cppcheck lint-tidy
 
 lint-direction:
-	$(call say,LINT,dependency direction)
-	@bad=0; for s in $(STAGES); do for o in $(filter-out base,$(STAGES)); do [ $$s = $$o ] || \
-	  ! grep -n "#include \"$$o/" sidecar/$$s/*.c include/$$s/*.h 2>/dev/null || bad=1; done; done; \
-	! grep -nE '#include "(config|topology|decide|cluster|watch/|render/|apply/|report/|verify/)' sidecar/base/*.c include/base/*.h || bad=1; \
-	! grep -nE '#include "(decide|cluster|render/|apply/|report/)' publisher/*.[ch] include/publisher/*.h || bad=1; \
-	! grep -rn '#include "publisher/' sidecar include --include='*.[ch]' | grep -vE '^(sidecar/(asking|cmd_publish|cmd_notify|check/publisher)\.c|include/(asking\.h|publisher/))' || bad=1; \
-	! grep -nE '#include <(event2|zookeeper|libpq)' $(wildcard $(PURE)) || bad=1; \
-	[ $$bad = 0 ] || { echo 'lint: the lines above point against the one direction of flow'; exit 1; }
+	$(call say,LINT,direction of includes)
+	@find sidecar include publisher -name '*.[ch]' ! -path sidecar/main.c | sort | xargs awk -v rooms='$(ROOMS)' ' \
+	  BEGIN { n = split(rooms, list, " "); for (i = 1; i <= n; i++) at[list[i]] = i } \
+	  FNR == 1 { own = FILENAME; sub(/^(sidecar|include)\//, "", own); sub(/\/[^\/]*$$/, "", own); \
+	    if (!(own in at)) { print FILENAME ": its folder is none of ROOMS"; bad = 1 } } \
+	  /^#include "[^"]*\// { to = $$2; gsub(/"/, "", to); sub(/\/[^\/]*$$/, "", to); \
+	    if (!(to in at) || at[to] > at[own]) { print FILENAME ":" FNR ": " $$0; bad = 1 } } \
+	  END { exit bad }' || { echo 'lint: the lines above point against the direction of the flow (ROOMS in the Makefile)'; exit 1; }
+	@! grep -nE '#include <(event2|zookeeper|libpq)' $(PURE) || { echo 'lint: these files are pure'; exit 1; }
 
 lint-format:
 	$(call say,LINT,format)

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 
 #include "base/util.h"
+#include "config/config.h"
 
-#define CMD_DEFAULT_CONFIG  "/etc/segue/segue.ini"
 #define CMD_CONFIG_VARIABLE "SEGUE_CONFIG"
 
 enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 };
@@ -45,7 +45,7 @@ struct cmd_syntax {
 	bool takes_force;         /* --force */
 };
 
-/* The configuration where no -c is given: of the environment, or CMD_DEFAULT_CONFIG. */
+/* The configuration where no -c is given: of the environment, or CONFIG_DEFAULT_FILE. */
 const char *cmd_config_file(void);
 
 struct cmd_args {
@@ -75,8 +75,5 @@ void cmd_person(char *out, size_t size);
 /* Where the segue that runs here listens, as segue.ini has it: -s, or what the configuration says.
  * The caller frees it; NULL after the reason was printed. */
 char *cmd_listen(const char *verb, const struct cmd_args *args) MUST_CHECK;
-
-/* Of several the unix socket, which takes orders, too; else the first. Caller frees. */
-char *cmd_pick_listen(const char *list) MUST_CHECK;
 
 #endif

@@ -15,6 +15,9 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 
+/* What is read where neither -c nor SEGUE_CONFIG names another. */
+#define CONFIG_DEFAULT_FILE "/etc/segue/segue.ini"
+
 enum config_layout { CONFIG_LAYOUT_SEGUE, CONFIG_LAYOUT_PLAIN, CONFIG_LAYOUT_PATRONI };
 enum config_acl { CONFIG_ACL_OPEN, CONFIG_ACL_CREATOR };
 enum config_verify { CONFIG_VERIFY_DISABLE, CONFIG_VERIFY_PREFER, CONFIG_VERIFY_REQUIRE };

@@ -12,7 +12,6 @@
 #include "decide/override.h"
 #include "topology/facts.h"
 #include "topology/topology.h"
-#include "watch/watcher.h"
 
 /* What was applied last, kept over restarts. */
 struct applied {

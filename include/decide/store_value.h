@@ -5,7 +5,7 @@
 
 #include "config/config.h"
 #include "decide/decide.h"
-#include "watch/watcher.h"
+#include "topology/facts.h"
 
 enum store_value_kind {
 	STORE_NO_VALUE,     /* it says nothing that can be used; the last one stays */

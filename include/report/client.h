@@ -28,4 +28,8 @@ enum client_reach {
 bool client_request(const struct client_call *call, int *status, struct strbuf *body,
                     enum client_reach *reach, struct err *err) MUST_CHECK;
 
+/* Of the addresses in the key `listen` the unix socket, which takes orders, too; else the first.
+ * Caller frees. */
+char *client_pick_listen(const char *list) MUST_CHECK;
+
 #endif

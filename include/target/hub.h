@@ -1,18 +1,20 @@
-/* What targets share, made when the first one asks: the way to each socket, and the reloader of
- * each HAProxy. Borrowed by the targets until target_hub_destroy(). */
+/* What targets share, made when the first one asks: the connections to each socket, and the reloads
+ * of each HAProxy. Borrowed by the targets until target_hub_destroy(). */
 #ifndef SEGUE_TARGET_HUB_H
 #define SEGUE_TARGET_HUB_H
 
-#include "haproxy/queue.h"
 #include "target/reload.h"
 #include "target/target.h"
 
-struct haproxy_queue *target_hub_queue(struct target_hub *hub, const char *path,
-                                       bool master) MUST_CHECK;
+/* The thing of this key that targets share. The first who asks has it made, by `create`; `destroy`
+ * ends it with the hub, and tells one kind of thing from another. */
+void *target_hub_share(struct target_hub *hub, const char *key,
+                       void *(*create)(struct event_base *base, const char *key, const void *arg),
+                       void (*destroy)(void *thing), const void *arg) MUST_CHECK;
 
-/* The one of master_socket, else of reload_command; NULL when both are "". */
-struct reloader *target_hub_reloader(struct target_hub *hub, const char *master_socket,
-                                     const char *reload_command) MUST_CHECK;
+/* The one that reloads this object in this way; NULL where the object is "". */
+struct reloader *target_hub_reloader(struct target_hub *hub, const struct reload_method *method,
+                                     const char *object) MUST_CHECK;
 
 /* How long a HAProxy target waits between slow re-reads, in ms: longer, the more there are. */
 int64_t target_hub_reread_ms(const struct target_hub *hub);

@@ -7,25 +7,33 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/util.h"
 
 struct event_base;
 struct reloader;
 struct reload;
 
-/* For the new worker to show up in the master CLI: one with many servers, certificates or names to
- * resolve takes its time to start, and that it refuses its configuration is told before that. */
-#define RELOADER_WORKER_MS  30000
-#define RELOADER_CONFIRM_MS 5000  /* after that: for its stats socket to say so, too */
-#define RELOADER_COMMAND_MS 30000 /* for reload_command */
-
-/* `ok`: the master CLI shows a new worker, or the command exited with 0; `what` says how it went,
- * in one line. Called once, never inside reloader_request(), never after reload_cancel(). */
+/* `ok`: the reload is known to have gone well; `what` says how it went, in one line. Called once,
+ * never inside reloader_request(), never after reload_cancel(). */
 typedef void reload_cb(bool ok, const char *what, void *arg);
 
-/* With a master_socket the command is not used; one of the two is not "". `worker_ms`: how long a
- * new worker is waited for, RELOADER_WORKER_MS but in tests. */
-struct reloader *reloader_create(struct event_base *base, const char *master_socket,
-                                 const char *reload_command, int64_t worker_ms) MUST_CHECK;
+/* How a reload is made. */
+struct reload_method {
+	/* Begins one. NULL, with words, when it cannot begin; else `done` comes once, within about
+	 * `limit_ms`, never inside the call. */
+	void *(*start)(struct event_base *base, const char *object, int64_t limit_ms,
+	               reload_cb *done, void *arg, struct err *err);
+	void (*cancel)(void *run); /* before `done` */
+	int64_t limit_ms;
+};
+
+/* The object is a command; it went well when it exits with 0. */
+extern const struct reload_method reload_by_command;
+
+/* `object` says what is reloaded, in the method's way; copied. `limit_ms`: the method's, but in
+ * tests. */
+struct reloader *reloader_create(struct event_base *base, const struct reload_method *method,
+                                 const char *object, int64_t limit_ms) MUST_CHECK;
 void reloader_destroy(struct reloader *reloader); /* after its requests have ended */
 
 /* A reload that starts after this call; so it takes up all that is on disk now. */

@@ -38,17 +38,16 @@ void target_hub_destroy(struct target_hub *hub); /* after its targets */
 /* What makes files durable, for the targets and for who keeps more beside them. */
 struct file_writer *target_hub_saver(const struct target_hub *hub);
 
-/* `config` is borrowed until target_destroy(). `state_dir`: where the marker of a reload that is
- * still owed is kept. `changed` (may be NULL) is called when target_status() may have changed;
- * never inside a call from the left. */
-struct target *target_create(struct target_hub *hub, const struct config_target *config,
-                             const char *state_dir, void (*changed)(void *arg),
-                             void *arg) MUST_CHECK;
 void target_destroy(struct target *target); /* cancels all that is in flight */
 
+/* How an error ends that says of a text that it leads nobody to the primary. */
+#define TARGET_TEXT_CURE                                                                           \
+	"is a mark of the template in the wrong place? A target for readers only, or in front of " \
+	"another proxy, has leads_to_primary = no"
+
 /* The text that the target is to be kept at from now on. Refused (false) when it cannot be read as
- * what the target needs, or leads no client to the primary (text_check.h); the last good one stays,
- * of a HAProxy with those servers moved to the primary that led to the one before, and
+ * what the target needs, or leads no client to the primary (text_check_leads()); the last good one
+ * stays, of a HAProxy with those servers moved to the primary that led to the one before, and
  * target_status() says so. Writes to the proxy at once, in this very call, where live state is
  * known. */
 bool target_set_desired(struct target *target, const struct desired *desired,

@@ -12,6 +12,9 @@ struct event;
 #define HOLD_OVER_WHY "nobody has been admitted as the primary in hold_timeout"
 
 struct target_ops {
+	/* The text leads clients to the primary; see text_check_leads(). NULL: nobody can tell */
+	bool (*leads)(const struct config_target *config, bool whole, const char *text, size_t len,
+	              const char *address, uint16_t port, struct err *err);
 	bool (*set_desired)(struct target *target, const struct desired *desired, struct err *err);
 	/* The text of `desired` is refused: has the last good one lead to its primary. NULL, or
 	 * false: it cannot, and nothing is changed */
@@ -47,7 +50,7 @@ struct target {
 	struct target_history history;
 };
 
-/* The arguments of target_create(). */
+/* The arguments of target_create() (cluster/target_kinds.h). */
 struct target_setup {
 	struct target_hub *hub;
 	const struct config_target *config;
@@ -55,10 +58,6 @@ struct target_setup {
 	void (*changed)(void *arg);
 	void *changed_arg;
 };
-
-struct target *haproxy_target_create(const struct target_setup *setup) MUST_CHECK;
-struct target *pgbouncer_target_create(const struct target_setup *setup) MUST_CHECK;
-struct target *file_target_create(const struct target_setup *setup) MUST_CHECK;
 
 void target_init(struct target *target, const struct target_ops *ops,
                  const struct target_setup *setup);

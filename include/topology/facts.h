@@ -1,5 +1,5 @@
-/* What is known of one PostgreSQL server by asking it: plain values, made by verify/, read by
- * decide(). */
+/* The facts that a decision is made from: what the store said (made by watch/) and what a server
+ * answered (made by postgres/). Plain values, read by decide(). */
 #ifndef SEGUE_TOPOLOGY_FACTS_H
 #define SEGUE_TOPOLOGY_FACTS_H
 
@@ -7,6 +7,32 @@
 #include <stdint.h>
 
 #include "topology/topology.h"
+
+/* --- the store --- */
+
+enum watch_state {
+	WATCH_WAITING,   /* since the start no answer from the store */
+	WATCH_RESOLVING, /* a value whose primary has a name that is being resolved; with `problem`,
+	                    one that did not, and is asked again */
+	WATCH_UNREACHABLE, /* there is no connection to the store now */
+	WATCH_ABSENT,      /* the znode does not exist (believed only after a sync) */
+	WATCH_INVALID,     /* empty, garbage, too large or unreadable; `problem` says all of it */
+	WATCH_VALUE,       /* `topology` is what the store says */
+};
+
+struct watch_fact {
+	enum watch_state state;
+	const struct topology *topology; /* the last good one ever read by this watcher, or NULL; is
+	                                    current when state is WATCH_VALUE */
+	int publishers;                  /* live ones; -1: not known or presence = no */
+	int64_t mzxid;                   /* of the value read last, good or not */
+	int64_t notified_us, read_us;    /* of what was read last, value or presence */
+	const char *problem; /* INVALID, UNREACHABLE, RESOLVING when a name does not resolve: path,
+	                        zxid, reason, escaped bytes; VALUE where nobody can be named, as no
+	                        key of Patroni's is below the path; else NULL */
+};
+
+/* --- a server --- */
 
 /* How the last attempt ended. */
 enum server_class {

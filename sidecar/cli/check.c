@@ -26,9 +26,9 @@
 static const char usage[] =
     "usage: segue check [-c FILE] [--user USER]\n"
     "\n"
-    "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+    "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
     "      --user USER    look with the access of USER, as root; where this is not given, root looks\n"
-    "                     at " CMD_DEFAULT_CONFIG " as the user of the installed unit\n"
+    "                     at " CONFIG_DEFAULT_FILE " as the user of the installed unit\n"
     "\n"
     "Tries everything that segue run would need, changes nothing, and says in a line for each thing\n"
     "what was found and what to do. Exit code: 0 it would work, warnings or not, 1 something would\n"
@@ -309,8 +309,8 @@ int cmd_check(int argc, char **argv)
 
 	if (code >= 0)
 		return code;
-	config = strcmp(file, CMD_DEFAULT_CONFIG) == 0 ? check_load("", file, &errors)
-	                                               : config_load(file, &errors);
+	config = strcmp(file, CONFIG_DEFAULT_FILE) == 0 ? check_load("", file, &errors)
+	                                                : config_load(file, &errors);
 	if (config == NULL) {
 		explain(file, errors.data);
 		return CMD_USAGE;

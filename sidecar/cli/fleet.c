@@ -13,7 +13,7 @@
 static const char usage[] =
     "usage: segue fleet [-c FILE] [--json] CLUSTER\n"
     "\n"
-    "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG "), for [zookeeper] and\n"
+    "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE "), for [zookeeper] and\n"
     "                     [cluster CLUSTER]\n"
     "      --json         as a document, see segue(1)\n"
     "\n"

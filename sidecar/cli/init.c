@@ -7,7 +7,7 @@
 
 #include "cli/cli.h"
 #include "config/config.h"
-#include "setup/debian.h"
+#include "haproxy/debian.h"
 #include "setup/init_plan.h"
 
 #define CLUSTER "orders"

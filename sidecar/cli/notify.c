@@ -96,7 +96,7 @@ int cmd_notify(int argc, char **argv)
 	    .usage =
 	        "usage: segue notify [-c FILE] [-s SOCKET] CLUSTER\n"
 	        "\n"
-	        "  -c, --config FILE    the configuration (" CMD_DEFAULT_CONFIG
+	        "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE
 	        "), for its notify_socket\n"
 	        "  -s, --socket SOCKET  that socket, without a configuration\n"
 	        "\n"

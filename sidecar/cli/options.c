@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "config/config.h"
 #include "config/last_good.h"
+#include "report/client.h"
 
 #define DEFAULT_LISTEN "unix:/run/segue/segue.sock"
 
@@ -37,7 +38,7 @@ const char *cmd_config_file(void)
 {
 	const char *file = getenv(CMD_CONFIG_VARIABLE);
 
-	return file != NULL && *file != '\0' ? file : CMD_DEFAULT_CONFIG;
+	return file != NULL && *file != '\0' ? file : CONFIG_DEFAULT_FILE;
 }
 
 bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
@@ -108,21 +109,13 @@ void cmd_person(char *out, size_t size)
 			*out = '?';
 }
 
-char *cmd_pick_listen(const char *list)
-{
-	const char *at = strncmp(list, "unix:", 5) == 0 ? list : strstr(list, ",unix:");
-
-	at = at == NULL ? list : at + (*at == ',');
-	return xasprintf("%.*s", (int)strcspn(at, ","), at);
-}
-
 /* The segue that runs goes on with the configuration that it has taken last. */
 static void print_way_without(const char *verb, const char *problems)
 {
 	auto_strbuf struct strbuf ignored = STRBUF_INIT;
 	struct config *last = last_good_load(&ignored);
-	auto_free char *listen =
-	    cmd_pick_listen(last != NULL && *last->listen != '\0' ? last->listen : DEFAULT_LISTEN);
+	auto_free char *listen = client_pick_listen(
+	    last != NULL && *last->listen != '\0' ? last->listen : DEFAULT_LISTEN);
 
 	fprintf(stderr,
 	        "%ssegue %s: the segue that runs here can be asked all the same: segue %s -s %s\n",
@@ -145,7 +138,7 @@ char *cmd_listen(const char *verb, const struct cmd_args *args)
 		fprintf(stderr, "segue %s: %s: listen is empty: this segue cannot be asked\n", verb,
 		        args->config_file);
 	else
-		listen = cmd_pick_listen(config->listen);
+		listen = client_pick_listen(config->listen);
 	config_free(config);
 	return listen;
 }

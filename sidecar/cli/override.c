@@ -26,10 +26,10 @@
 #include "zookeeper/resolver.h"
 
 #define TIMEOUT_MS 5000
-#define OPTIONS                                                                               \
-	"\n"                                                                                  \
-	"  -c, --config FILE    the configuration (" CMD_DEFAULT_CONFIG "), for its listen\n" \
-	"  -s, --socket SOCKET  the unix socket of the segue that runs here instead\n"        \
+#define OPTIONS                                                                                \
+	"\n"                                                                                   \
+	"  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE "), for its listen\n" \
+	"  -s, --socket SOCKET  the unix socket of the segue that runs here instead\n"         \
 	"\n"
 
 struct order {
@@ -343,7 +343,7 @@ int cmd_pin(int argc, char **argv)
 	    .usage =
 	        "usage: segue pin [-c FILE] [-s SOCKET] [--force] CLUSTER HOST:PORT\n"
 	        "\n"
-	        "  -c, --config FILE    the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	        "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE ")\n"
 	        "  -s, --socket SOCKET  the unix socket of the segue that runs here, instead of "
 	        "its listen\n"
 	        "      --force          also a server that is a standby, does not answer, or is "

@@ -239,7 +239,7 @@ int cmd_publish(int argc, char **argv)
 	    .usage =
 	        "usage: segue publish [-c FILE] [--once [--dry-run]] [NAME]\n"
 	        "\n"
-	        "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
 	        "      --once         look once, write what is to be written, and tell\n"
 	        "      --dry-run      with --once: write nothing\n"
 	        "\n"

@@ -28,7 +28,7 @@ static const char usage[] =
     "                    [--escape none|haproxy|pgbouncer|html]\n"
     "       segue render [-c FILE] [--topology FILE.json] [--diff] TARGET\n"
     "\n"
-    "  -c, --config FILE         the configuration (" CMD_DEFAULT_CONFIG ")\n"
+    "  -c, --config FILE         the configuration (" CONFIG_DEFAULT_FILE ")\n"
     "      --topology FILE.json  render with it, and not with what was applied last\n"
     "      --diff                what would change in the output, as diff -u has it\n"
     "      --template FILE       any template, with\n"

@@ -216,7 +216,7 @@ int cmd_resume(int argc, char **argv)
 	    .usage =
 	        "usage: segue resume [-c FILE] [--gone] [TARGET]\n"
 	        "\n"
-	        "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
 	        "  --gone             only targets that the configuration has no more\n"
 	        "\n"
 	        "Lets go of the clients that segue keeps waiting, of TARGET (the name of a section)\n"

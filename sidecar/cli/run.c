@@ -253,7 +253,7 @@ int cmd_run(int argc, char **argv)
 	    .usage =
 	        "usage: segue run [-c FILE]\n"
 	        "\n"
-	        "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
 	        "\n"
 	        "SIGHUP reads the configuration and the templates again; a bad one is refused and the\n"
 	        "running one stays. SIGTERM and SIGINT end it; the proxies stay as they are.\n" CMD_EXIT_CODES};

@@ -427,7 +427,7 @@ int cmd_set_primary(int argc, char **argv)
 	    .usage =
 	        "usage: segue set-primary [-c FILE] [--name NODE] [--force] CLUSTER HOST:PORT\n"
 	        "\n"
-	        "  -c, --config FILE  the configuration (" CMD_DEFAULT_CONFIG ")\n"
+	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
 	        "      --name NODE    the server's name, where the store does not know it\n"
 	        "      --force        also where the servers speak against it\n"
 	        "\n"

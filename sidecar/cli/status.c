@@ -15,7 +15,7 @@
 static const char usage[] =
     "usage: segue status [-c FILE] [-s SOCKET] [--json] [CLUSTER]\n"
     "\n"
-    "  -c, --config FILE    the configuration (" CMD_DEFAULT_CONFIG "), for its listen\n"
+    "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE "), for its listen\n"
     "  -s, --socket SOCKET  where segue listens instead: /PATH, unix:/PATH or host:port\n"
     "      --json           the whole document as segue gives it, see segue(1)\n"
     "\n"
@@ -119,7 +119,7 @@ int cmd_status(int argc, char **argv)
 static const char health_usage[] =
     "health_usage: segue health [-c FILE] [-s SOCKET] [--ready]\n"
     "\n"
-    "  -c, --config FILE    the configuration (" CMD_DEFAULT_CONFIG "), for its listen\n"
+    "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE "), for its listen\n"
     "  -s, --socket SOCKET  where segue listens instead: /PATH, unix:/PATH or host:port\n"
     "      --ready          and every target is confirmed on an admitted primary\n"
     "\n"

@@ -18,7 +18,7 @@
 static const char usage[] =
     "usage: segue wait [-c FILE] [--zxid ZXID] [--timeout TIME] [--allow-empty] CLUSTER\n"
     "\n"
-    "  -c, --config FILE   the configuration (" CMD_DEFAULT_CONFIG "), for [zookeeper] and\n"
+    "  -c, --config FILE   the configuration (" CONFIG_DEFAULT_FILE "), for [zookeeper] and\n"
     "                      [cluster CLUSTER]\n"
     "      --zxid ZXID     what is to be confirmed, decimal or 0x; without it, what the master\n"
     "                      znode holds at the start (its mzxid)\n"

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "cluster/target_kinds.h"
 #include "render/view.h"
-#include "target/text_check.h"
 #include "topology/layout.h"
 #include "topology/layout_fields.h"
 

@@ -7,12 +7,12 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "cluster/state_file.h"
+#include "cluster/target_kinds.h"
 #include "cluster_internal.h"
 #include "haproxy/model/lint.h"
 #include "haproxy/model/routes.h"
 #include "render/view.h"
 #include "target/install.h"
-#include "target/text_check.h"
 
 bool cluster_render(const struct cluster *cluster, const struct config_target *target,
                     const struct mustache *template, struct strbuf *text, struct err *err)

@@ -2,6 +2,7 @@
  * (haproxy_runtime.c, haproxy_config_file.c) work until proxy and file agree with it;
  * hold.c is for the time without a primary. A text that cannot be read as HAProxy would
  * read it is refused, and the one before it stays. */
+#include "haproxy/driver.h"
 #include "driver_internal.h"
 
 #include <stdio.h>
@@ -11,7 +12,9 @@
 #include "base/clock.h"
 #include "haproxy/model/address.h"
 #include "haproxy/model/routes.h"
+#include "haproxy/model/text_check.h"
 #include "haproxy/socket.h"
+#include "master_reload_internal.h"
 
 static struct haproxy_driver *driver_of(struct target *target)
 {
@@ -350,9 +353,25 @@ static void destroy(struct target *target)
 	free(driver);
 }
 
+static void *create_queue(struct event_base *base, const char *key, const void *arg)
+{
+	return haproxy_queue_create(base, key, *(const bool *)arg);
+}
+
+static void destroy_queue(void *thing)
+{
+	haproxy_queue_destroy(thing);
+}
+
+static struct haproxy_queue *shared_queue(struct target_hub *hub, const char *path, bool master)
+{
+	return target_hub_share(hub, path, create_queue, destroy_queue, &master);
+}
+
 struct target *haproxy_target_create(const struct target_setup *setup)
 {
-	static const struct target_ops ops = {.set_desired = set_desired,
+	static const struct target_ops ops = {.leads = haproxy_text_leads,
+	                                      .set_desired = set_desired,
 	                                      .follow = follow,
 	                                      .hold = haproxy_hold,
 	                                      .fence = haproxy_fence,
@@ -361,15 +380,19 @@ struct target *haproxy_target_create(const struct target_setup *setup)
 	                                      .destroy = destroy};
 	struct haproxy_driver *driver = xcalloc(1, sizeof(*driver));
 	const struct config_target *config = setup->config;
+	bool has_master = config->master_socket[0] != '\0';
 
 	target_init(&driver->target, &ops, setup);
 	driver->watch.summary = (struct strbuf)STRBUF_INIT;
-	driver->socket = target_hub_queue(setup->hub, config->socket, false);
-	driver->master = config->master_socket[0] != '\0'
-	                     ? target_hub_queue(setup->hub, config->master_socket, true)
-	                     : NULL;
-	driver->reloader =
-	    target_hub_reloader(setup->hub, config->master_socket, config->reload_command);
+	driver->socket = shared_queue(setup->hub, config->socket, false);
+	if (has_master) {
+		driver->master = shared_queue(setup->hub, config->master_socket, true);
+		driver->reloader =
+		    target_hub_reloader(setup->hub, &haproxy_master_reload, config->master_socket);
+	} else {
+		driver->reloader =
+		    target_hub_reloader(setup->hub, &reload_by_command, config->reload_command);
+	}
 	target_hub_count(setup->hub, 1);
 	haproxy_runtime_init(driver);
 	haproxy_config_file_init(driver, setup->state_dir);

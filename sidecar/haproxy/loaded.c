@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "driver_internal.h"
 #include "haproxy/process_args.h"
+#include "master_reload_internal.h"
 
 /* A new worker so soon after one of segue's own reloads is the one that it made. */
 #define OWN_RELOAD_MS 10000
@@ -246,7 +247,7 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 	} else {
 		haproxy_log_reload(driver, "reloaded", what);
 		driver->watch.reloaded = file->reload_generation == driver->generation;
-		haproxy_config_file_enter(driver, CONFIG_FILE_CONFIRMING, RELOADER_CONFIRM_MS);
+		haproxy_config_file_enter(driver, CONFIG_FILE_CONFIRMING, MASTER_RELOAD_CONFIRM_MS);
 		/* The socket may have shown the new worker before the reloader was sure of it. */
 		if (driver->runtime.known && driver->runtime.info.pid != file->reload_from_pid)
 			haproxy_loaded_new_worker(driver, driver->runtime.read_us);

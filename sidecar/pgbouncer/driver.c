@@ -1,6 +1,7 @@
 /* The PgBouncer target: takes texts and holds from the left and records them as facts; the engine
  * (engine.c) does the rest. A text that PgBouncer would misread is refused, and the
  * one before it stays, as a RELOAD of a broken file drops databases. */
+#include "pgbouncer/driver.h"
 #include "driver_internal.h"
 
 #include <event2/event.h>
@@ -491,7 +492,8 @@ static void destroy(struct target *target)
 
 struct target *pgbouncer_target_create(const struct target_setup *setup)
 {
-	static const struct target_ops ops = {.set_desired = set_desired,
+	static const struct target_ops ops = {.leads = pgbouncer_text_leads,
+	                                      .set_desired = set_desired,
 	                                      .hold = hold,
 	                                      .fence = fence,
 	                                      .places = places,

@@ -150,3 +150,11 @@ bool client_request(const struct client_call *call, int *status, struct strbuf *
 	        parse_reply(&reply, status, body, err)) ||
 	       err_wrap(err, "%s", call->listen);
 }
+
+char *client_pick_listen(const char *list)
+{
+	const char *at = strncmp(list, "unix:", 5) == 0 ? list : strstr(list, ",unix:");
+
+	at = at == NULL ? list : at + (*at == ',');
+	return xasprintf("%.*s", (int)strcspn(at, ","), at);
+}

@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "base/systemd.h"
-#include "cli/cli.h"
 #include "cluster/cluster.h"
 
 /* By then systemd is told READY=1 all the same, with a STATUS= that says what is waited for: what
@@ -214,7 +213,7 @@ static struct event_base *make_base(const char *verb)
 	event_config_free(config);
 	if (base == NULL || event_base_priority_init(base, CLUSTER_PRIORITIES) != 0) {
 		fprintf(stderr, "segue %s: cannot create an event loop\n", verb);
-		exit(CMD_FAILED);
+		exit(EXIT_FAILURE);
 	}
 	return base;
 }

@@ -11,9 +11,9 @@
 #include "cluster/listeners.h"
 #include "config/index.h"
 #include "haproxy/listening.h"
+#include "haproxy/process_args.h"
 #include "haproxy/socket.h"
 #include "pipeline_internal.h"
-#include "setup/haproxy_started.h"
 #include "target/install.h"
 
 static const struct timeval every = {.tv_sec = 30};

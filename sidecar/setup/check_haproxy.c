@@ -10,13 +10,13 @@
 #include "base/file.h"
 #include "cluster/listeners.h"
 #include "config/index.h"
+#include "haproxy/debian.h"
 #include "haproxy/model/lint.h"
 #include "haproxy/model/replies.h"
 #include "haproxy/model/syntax.h"
+#include "haproxy/process_args.h"
 #include "haproxy/socket.h"
 #include "setup/check.h"
-#include "setup/debian.h"
-#include "setup/haproxy_started.h"
 
 /* `segue check`: do HAProxy's own files listen where a rendered text does? Neither `haproxy -c` nor
  * HAProxy itself sees anything in that: the kernel would deal the clients out among both. */

@@ -2,7 +2,6 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "cli/cli.h"
 #include "report/client.h"
 #include "setup/check.h"
 
@@ -29,7 +28,7 @@ static json_t *ask_status(const char *listen)
 void check_live_segue(struct check *check)
 {
 	const struct config *config = check->config;
-	auto_free char *listen = cmd_pick_listen(config->listen);
+	auto_free char *listen = client_pick_listen(config->listen);
 	json_auto_t *status = *listen != '\0' ? ask_status(listen) : NULL;
 	const char *folder = json_string_value(json_object_get(status, "state_dir"));
 	const char *refused = json_string_value(json_object_get(status, "config_refused"));

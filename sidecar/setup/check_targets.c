@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "cluster/listeners.h"
 #include "cluster/state_file.h"
+#include "cluster/target_kinds.h"
 #include "config/config.h"
 #include "decide/override.h"
 #include "haproxy/model/config.h"
@@ -25,7 +26,6 @@
 #include "setup/unit.h"
 #include "target/command.h"
 #include "target/install.h"
-#include "target/text_check.h"
 
 /* `segue check`, may the proxy read the output? A proxy that runs keeps what it has read, so that
  * nothing shows until it is reloaded, and then it is too late: PgBouncer stops at that line, and at

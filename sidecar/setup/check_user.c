@@ -5,9 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "haproxy/debian.h"
 #include "setup/check.h"
-#include "setup/debian.h"
 #include "setup/unit.h"
 
 static const char *unit_needed(const struct config *config)
@@ -107,7 +106,7 @@ static bool become(const struct account *account, const struct unit *unit, struc
 
 char *check_become(struct check *check, const char *user, struct unit *unit, struct err *err)
 {
-	const bool standard = strcmp(check->config->file, CMD_DEFAULT_CONFIG) == 0;
+	const bool standard = strcmp(check->config->file, CONFIG_DEFAULT_FILE) == 0;
 	struct account *account = NULL;
 	char *as = NULL;
 

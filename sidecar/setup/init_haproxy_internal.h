@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
+#include "haproxy/debian.h"
 #include "haproxy/process_args.h"
 #include "haproxy_survey_internal.h"
-#include "setup/debian.h"
 #include "setup/init_plan.h"
 
 struct haproxy_plan {

@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "haproxy/debian.h"
 #include "pgbouncer/model/config.h"
 #include "pgbouncer/model/databases.h"
-#include "setup/debian.h"
 #include "setup/init_plan.h"
 #include "setup/unit.h"
 #include "shipped_internal.h"

@@ -10,9 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
 #include "config/config.h"
-#include "setup/debian.h"
+#include "haproxy/debian.h"
 #include "setup/fill_in.h"
 #include "setup/unit.h"
 #include "shipped_internal.h"
@@ -474,7 +473,7 @@ void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster
 /* "-c /other/segue.ini", with a blank in front; "" where segue finds it by itself. */
 static char *config_option(const struct init_plan *plan)
 {
-	if (strcmp(plan->ini.path, CMD_DEFAULT_CONFIG) == 0)
+	if (strcmp(plan->ini.path, CONFIG_DEFAULT_FILE) == 0)
 		return xstrdup("");
 	return xasprintf(" -c %s", plan->ini.path);
 }

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "target/file_target.h"
 #include "target/install.h"
 #include "target/target_ops.h"
 
@@ -316,7 +317,8 @@ struct target *file_target_create(const struct target_setup *setup)
 	target_init(&file->target, &ops, setup);
 	file->problem = (struct strbuf)STRBUF_INIT;
 	file->timer = event_new(file->target.base, -1, 0, timer_cb, file);
-	file->reloader = target_hub_reloader(setup->hub, "", setup->config->reload_command);
+	file->reloader =
+	    target_hub_reloader(setup->hub, &reload_by_command, setup->config->reload_command);
 	file->reload_owed = file->reloader != NULL && target_marker_read(&file->target) >= 0;
 	file->owner_known = install_owner(setup->config, &file->owner, &ignored);
 	target_hub_count(setup->hub, 1);

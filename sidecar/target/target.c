@@ -1,4 +1,4 @@
-/* What all kinds of target have in common: dispatch by kind, the deferred `changed` call, and the
+/* What all kinds of target have in common: what they share, the deferred `changed` call, and the
  * marker file that outlives a crash between an installed file and its reload. */
 #include <errno.h>
 #include <event2/event.h>
@@ -14,7 +14,6 @@
 #include "base/log.h"
 #include "target/hub.h"
 #include "target/target_ops.h"
-#include "target/text_check.h"
 
 /* The things that targets share, found by their path or command. */
 
@@ -26,13 +25,12 @@
 struct target_hub {
 	struct event_base *base;
 	struct file_writer *file_writer;
-	struct haproxy_queue **queues;
-	size_t queue_count;
-	struct {
+	struct shared {
 		char *key;
-		struct reloader *reloader;
-	} * reloaders;
-	size_t reloader_count;
+		void *thing;
+		void (*destroy)(void *thing);
+	} * shared;
+	size_t shared_count;
 	int targets;
 	struct move_tally tally;
 };
@@ -50,15 +48,12 @@ void target_hub_destroy(struct target_hub *hub)
 {
 	if (hub == NULL)
 		return;
-	for (size_t i = 0; i < hub->queue_count; i++)
-		haproxy_queue_destroy(hub->queues[i]);
-	for (size_t i = 0; i < hub->reloader_count; i++) {
-		reloader_destroy(hub->reloaders[i].reloader);
-		free(hub->reloaders[i].key);
+	for (size_t i = 0; i < hub->shared_count; i++) {
+		hub->shared[i].destroy(hub->shared[i].thing);
+		free(hub->shared[i].key);
 	}
 	file_writer_destroy(hub->file_writer);
-	free(hub->queues);
-	free(hub->reloaders);
+	free(hub->shared);
 	free(hub);
 }
 
@@ -72,38 +67,37 @@ struct file_writer *target_hub_saver(const struct target_hub *hub)
 	return hub->file_writer;
 }
 
-struct haproxy_queue *target_hub_queue(struct target_hub *hub, const char *path, bool master)
+void *target_hub_share(struct target_hub *hub, const char *key,
+                       void *(*create)(struct event_base *base, const char *key, const void *arg),
+                       void (*destroy)(void *thing), const void *arg)
 {
-	struct haproxy_queue *queue;
-
-	for (size_t i = 0; i < hub->queue_count; i++)
-		if (strcmp(haproxy_queue_path(hub->queues[i]), path) == 0)
-			return hub->queues[i];
-	queue = haproxy_queue_create(hub->base, path, master);
-	hub->queues =
-	    xreallocarray(hub->queues, hub->queue_count + 1, sizeof(struct haproxy_queue *));
-	hub->queues[hub->queue_count++] = queue;
-	return queue;
+	for (size_t i = 0; i < hub->shared_count; i++)
+		if (hub->shared[i].destroy == destroy && strcmp(hub->shared[i].key, key) == 0)
+			return hub->shared[i].thing;
+	hub->shared = xreallocarray(hub->shared, hub->shared_count + 1, sizeof(*hub->shared));
+	hub->shared[hub->shared_count] =
+	    (struct shared){xstrdup(key), create(hub->base, key, arg), destroy};
+	return hub->shared[hub->shared_count++].thing;
 }
 
-struct reloader *target_hub_reloader(struct target_hub *hub, const char *master_socket,
-                                     const char *reload_command)
+static void *create_reloader(struct event_base *base, const char *key, const void *arg)
 {
-	const char *key = *master_socket != '\0' ? master_socket : reload_command;
-	size_t i = 0;
+	const struct reload_method *method = arg;
 
-	if (*key == '\0')
-		return NULL;
-	while (i < hub->reloader_count && strcmp(hub->reloaders[i].key, key) != 0)
-		i++;
-	if (i < hub->reloader_count)
-		return hub->reloaders[i].reloader;
-	hub->reloaders = xreallocarray(hub->reloaders, i + 1, sizeof(*hub->reloaders));
-	hub->reloaders[i].key = xstrdup(key);
-	hub->reloaders[i].reloader =
-	    reloader_create(hub->base, master_socket, reload_command, RELOADER_WORKER_MS);
-	hub->reloader_count++;
-	return hub->reloaders[i].reloader;
+	return reloader_create(base, method, key, method->limit_ms);
+}
+
+static void destroy_reloader(void *thing)
+{
+	reloader_destroy(thing);
+}
+
+struct reloader *target_hub_reloader(struct target_hub *hub, const struct reload_method *method,
+                                     const char *object)
+{
+	return *object != '\0'
+	           ? target_hub_share(hub, object, create_reloader, destroy_reloader, method)
+	           : NULL;
 }
 
 int64_t target_hub_reread_ms(const struct target_hub *hub)
@@ -144,26 +138,6 @@ void target_hub_inherit(struct target_hub *hub, const struct target_hub *before)
 
 #define MARKER_MAX 64 /* bytes */
 
-struct target *target_create(struct target_hub *hub, const struct config_target *config,
-                             const char *state_dir, void (*changed)(void *arg), void *arg)
-{
-	const struct target_setup setup = {.hub = hub,
-	                                   .config = config,
-	                                   .state_dir = state_dir,
-	                                   .changed = changed,
-	                                   .changed_arg = arg};
-
-	switch (config->kind) {
-	case CONFIG_TARGET_HAPROXY:
-		return haproxy_target_create(&setup);
-	case CONFIG_TARGET_PGBOUNCER:
-		return pgbouncer_target_create(&setup);
-	case CONFIG_TARGET_FILE:
-		return file_target_create(&setup);
-	}
-	return NULL;
-}
-
 void target_destroy(struct target *target)
 {
 	if (target != NULL)
@@ -173,11 +147,11 @@ void target_destroy(struct target *target)
 bool target_set_desired(struct target *target, const struct desired *desired, struct err *err)
 {
 	bool told = desired->primary != NULL && desired->primary[0] != '\0';
-	bool (*judge)(const struct config_target *, const char *, size_t, const char *, uint16_t,
-	              struct err *) = desired->new_template ? text_check_judge : text_check_leads;
-	bool taken = (!told || judge(target->config, desired->text, desired->len, desired->primary,
-	                             desired->primary_port, err)) &&
-	             target->ops->set_desired(target, desired, err);
+	bool taken =
+	    (!told || target->ops->leads == NULL ||
+	     target->ops->leads(target->config, desired->new_template, desired->text, desired->len,
+	                        desired->primary, desired->primary_port, err)) &&
+	    target->ops->set_desired(target, desired, err);
 
 	free(STEAL(target->refused));
 	if (taken)

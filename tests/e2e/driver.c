@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "cluster/target_kinds.h"
 #include "unit/loop.h"
 
 static void open_target(struct driver *driver)

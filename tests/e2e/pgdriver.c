@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cluster/target_kinds.h"
 #include "unit/loop.h"
 
 void pgdriver_open(struct pgdriver *driver)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cluster/target_kinds.h"
 #include "lab/lab.h"
 #include "target/target.h"
 #include "unit/loop.h"

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cluster/target_kinds.h"
 #include "door.h"
 
 TestSuite(haproxy_fence, .init = door_setup, .fini = door_teardown, .timeout = 120);

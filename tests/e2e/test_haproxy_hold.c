@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cluster/target_kinds.h"
 #include "door.h"
 
 #define CLIENTS 200

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cluster/target_kinds.h"
 #include "e2e/pgdriver.h"
 
 static struct pgdriver d;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "setup/debian.h"
+#include "haproxy/debian.h"
 #include "setup/fill_in.h"
 #include "sidecar/setup/haproxy_survey_internal.h"
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "setup/debian.h"
+#include "haproxy/debian.h"
 #include "sidecar/setup/haproxy_survey_internal.h"
 
 static void read_text(struct haproxy_survey *found, const char *text)

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sidecar/haproxy/master_reload_internal.h"
 #include "target/reload.h"
 #include "unit/loop.h"
 
@@ -48,6 +49,14 @@ static void setup(void)
 	snprintf(t.dir, sizeof(t.dir), "/tmp/segue-reload-XXXXXX");
 	cr_assert_not_null(mkdtemp(t.dir));
 	snprintf(t.path, sizeof(t.path), "%s/sock", t.dir);
+}
+
+/* By the master CLI where there is a socket, else by the command. */
+static struct reloader *new_reloader(const char *socket, const char *command)
+{
+	return *socket != '\0' ? reloader_create(t.base, &haproxy_master_reload, socket, WORKER_MS)
+	                       : reloader_create(t.base, &reload_by_command, command,
+	                                         reload_by_command.limit_ms);
 }
 
 static void remove_file(const char *name)
@@ -126,7 +135,7 @@ static void record_cb(bool ok, const char *what, void *arg)
 
 static struct outcome reload_once(const char *socket, const char *command)
 {
-	struct reloader *reloader = reloader_create(t.base, socket, command, WORKER_MS);
+	struct reloader *reloader = new_reloader(socket, command);
 	struct outcome outcome = {0};
 
 	cr_assert_not_null(reloader_request(reloader, record_cb, &outcome));
@@ -226,7 +235,7 @@ Test(reloader, requests_made_during_one_share_the_next)
 	snprintf(runs, sizeof(runs), "%s/runs", t.dir);
 	snprintf(command, sizeof(command),
 	         "sh -c 'echo run >>%s; while [ ! -e %s/go ]; do :; done'", runs, t.dir);
-	reloader = reloader_create(t.base, "", command, WORKER_MS);
+	reloader = new_reloader("", command);
 	cr_assert_not_null(reloader_request(reloader, record_cb, &first));
 	for (int64_t until = clock_now_ms() + 10000; count_lines(runs) == 0;) {
 		cr_assert_lt(clock_now_ms(), until);
@@ -247,7 +256,7 @@ Test(reloader, requests_made_during_one_share_the_next)
 
 Test(reloader, cancelled_by_all_it_calls_nobody)
 {
-	struct reloader *reloader = reloader_create(t.base, "", "true", WORKER_MS);
+	struct reloader *reloader = new_reloader("", "true");
 	struct outcome outcome = {0};
 	struct reload *reload = reloader_request(reloader, record_cb, &outcome);
 

@@ -2,8 +2,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "cluster/target_kinds.h"
 #include "haproxy/model/routes.h"
-#include "target/text_check.h"
 
 static struct config_target haproxy = {.kind = CONFIG_TARGET_HAPROXY, .leads_to_primary = true};
 static struct config_target pgbouncer = {.kind = CONFIG_TARGET_PGBOUNCER, .leads_to_primary = true};

@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "base/util.h"
+#include "config/config.h"
 
 /* With every address in the one spelling of inet_ntop(3), in the order given; a socket's folder,
  * and "" for the default one, as it is. Caller frees; NULL when there is a name in it. */
@@ -57,5 +58,10 @@ bool pgbouncer_ini_parse(const char *text, size_t len, struct pgbouncer_ini *out
 void pgbouncer_ini_free(struct pgbouncer_ini *ini);
 const struct pgbouncer_database *pgbouncer_ini_find(const struct pgbouncer_ini *ini,
                                                     const char *name);
+
+/* As text_check_leads() (cluster/target_kinds.h); `whole` changes nothing. */
+bool pgbouncer_text_leads(const struct config_target *config, bool whole, const char *text,
+                          size_t len, const char *address, uint16_t port,
+                          struct err *err) MUST_CHECK;
 
 #endif

@@ -7,7 +7,7 @@
 
 #include "haproxy/model/binds.h"
 #include "haproxy/model/syntax.h"
-#include "target/text_check.h"
+#include "target/target.h"
 
 enum way {
 	WAY_NOWHERE,   /* no server takes clients */
@@ -399,12 +399,12 @@ bool haproxy_routes_lead(const char *text, size_t len, const struct haproxy_endp
 	}
 	leads = leads || (!has_binds && any_server_leads(&ways));
 	if (!leads && has_binds)
-		err_set(err, "no bind leads to the primary, %s port %u: %s: " SENSE_CURE,
+		err_set(err, "no bind leads to the primary, %s port %u: %s: " TARGET_TEXT_CURE,
 		        primary->address, (unsigned)primary->port, ends.data);
 	else if (!leads)
 		err_set(err,
 		        "no server that takes clients (not disabled, no backup, weight above 0) is "
-		        "the primary, %s port %u: " SENSE_CURE,
+		        "the primary, %s port %u: " TARGET_TEXT_CURE,
 		        primary->address, (unsigned)primary->port);
 	ways_fini(&ways);
 	return leads;

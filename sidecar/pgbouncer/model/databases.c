@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 #include "haproxy/model/address.h"
 #include "pgbouncer/model/ini_syntax.h"
+#include "target/target.h"
 
 /* Hosts as PgBouncer takes them; see the header. */
 
@@ -511,4 +512,43 @@ const struct pgbouncer_database *pgbouncer_ini_find(const struct pgbouncer_ini *
 		if (strcmp(ini->databases[i].name, name) == 0)
 			return &ini->databases[i];
 	return NULL;
+}
+
+/* --- the way to the primary --- */
+
+/* `host` may be a list. */
+static bool names_host(const char *host, const char *address)
+{
+	size_t len = strlen(address);
+
+	for (;; host++) {
+		if (strncmp(host, address, len) == 0 && (host[len] == ',' || host[len] == '\0'))
+			return true;
+		host = strchr(host, ',');
+		if (host == NULL)
+			return false;
+	}
+}
+
+bool pgbouncer_text_leads(const struct config_target *config, bool whole, const char *text,
+                          size_t len, const char *address, uint16_t port, struct err *err)
+{
+	struct pgbouncer_ini ini;
+	bool leads = false;
+
+	(void)whole;
+	if (!config->leads_to_primary)
+		return true;
+	if (!pgbouncer_ini_parse(text, len, &ini, err))
+		return false;
+	for (size_t i = 0; i < ini.count && !leads; i++) {
+		const struct pgbouncer_database *database = &ini.databases[i];
+
+		leads = *database->host == '\0' || *database->host == '/' ||
+		        (database->port == port && names_host(database->host, address));
+	}
+	pgbouncer_ini_free(&ini);
+	return leads ||
+	       err_set(err, "no database leads to the primary, %s port %u: " TARGET_TEXT_CURE,
+	               address, (unsigned)port);
 }

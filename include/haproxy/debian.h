@@ -1,7 +1,7 @@
 /* Debian's /etc/default/haproxy: the environment file of haproxy.service, which says with what
  * arguments HAProxy is started. */
-#ifndef SEGUE_SETUP_DEBIAN_H
-#define SEGUE_SETUP_DEBIAN_H
+#ifndef SEGUE_HAPROXY_DEBIAN_H
+#define SEGUE_HAPROXY_DEBIAN_H
 
 #include <stdbool.h>
 

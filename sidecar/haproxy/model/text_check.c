@@ -1,7 +1,6 @@
-/* What is wrong with a text though it can be read; see the header. Refuses a template whose marks
- * are spelled right and mean nothing: `haproxy -c` takes a section without a server, and clients
- * would be led nowhere. */
-#include "target/text_check.h"
+/* What is wrong with a text though HAProxy would take it. `haproxy -c` takes a section without a
+ * server, and clients would be led nowhere. */
+#include "haproxy/model/text_check.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +8,12 @@
 #include "haproxy/model/config.h"
 #include "haproxy/model/routes.h"
 #include "haproxy/model/syntax.h"
-#include "pgbouncer/model/databases.h"
+#include "target/target.h"
 
 /* --- the way to the primary --- */
 
-static bool haproxy_leads(const char *text, size_t len, const char *address, uint16_t port,
-                          struct err *err)
+static bool some_server_leads(const char *text, size_t len, const char *address, uint16_t port,
+                              struct err *err)
 {
 	struct haproxy_config config;
 	bool leads;
@@ -32,69 +31,21 @@ static bool haproxy_leads(const char *text, size_t len, const char *address, uin
 	return leads ||
 	       err_set(err,
 	               "no server that takes clients (not disabled, no backup, weight above "
-	               "0) is the primary, %s port %u: " SENSE_CURE,
+	               "0) is the primary, %s port %u: " TARGET_TEXT_CURE,
 	               address, (unsigned)port);
 }
 
-/* `host` may be a list. */
-static bool names_host(const char *host, const char *address)
-{
-	size_t len = strlen(address);
-
-	for (;; host++) {
-		if (strncmp(host, address, len) == 0 && (host[len] == ',' || host[len] == '\0'))
-			return true;
-		host = strchr(host, ',');
-		if (host == NULL)
-			return false;
-	}
-}
-
-static bool pgbouncer_leads(const char *text, size_t len, const char *address, uint16_t port,
-                            struct err *err)
-{
-	struct pgbouncer_ini ini;
-	bool leads = false;
-
-	if (!pgbouncer_ini_parse(text, len, &ini, err))
-		return false;
-	for (size_t i = 0; i < ini.count && !leads; i++) {
-		const struct pgbouncer_database *database = &ini.databases[i];
-
-		leads = *database->host == '\0' || *database->host == '/' ||
-		        (database->port == port && names_host(database->host, address));
-	}
-	pgbouncer_ini_free(&ini);
-	return leads || err_set(err, "no database leads to the primary, %s port %u: " SENSE_CURE,
-	                        address, (unsigned)port);
-}
-
-bool text_check_leads(const struct config_target *target, const char *text, size_t len,
-                      const char *address, uint16_t port, struct err *err)
-{
-	if (!target->leads_to_primary)
-		return true;
-	switch (target->kind) {
-	case CONFIG_TARGET_HAPROXY:
-		return haproxy_leads(text, len, address, port, err);
-	case CONFIG_TARGET_PGBOUNCER:
-		return pgbouncer_leads(text, len, address, port, err);
-	case CONFIG_TARGET_FILE:
-		break;
-	}
-	return true;
-}
-
-bool text_check_judge(const struct config_target *target, const char *text, size_t len,
-                      const char *address, uint16_t port, struct err *err)
+bool haproxy_text_leads(const struct config_target *config, bool whole, const char *text,
+                        size_t len, const char *address, uint16_t port, struct err *err)
 {
 	const struct haproxy_endpoint primary = {address, port};
 
-	if (target->kind != CONFIG_TARGET_HAPROXY)
-		return text_check_leads(target, text, len, address, port, err);
+	if (!whole)
+		return !config->leads_to_primary ||
+		       some_server_leads(text, len, address, port, err);
 	if (!haproxy_routes_end(text, len, err))
 		return false;
-	return !target->leads_to_primary || haproxy_routes_lead(text, len, &primary, err);
+	return !config->leads_to_primary || haproxy_routes_lead(text, len, &primary, err);
 }
 
 /* --- what a section has --- */
@@ -166,14 +117,12 @@ static bool section_keeps(const struct section *before, const struct section *no
 	               before->name, lost);
 }
 
-bool text_check_keeps(const struct config_target *target, const char *before, size_t before_len,
-                      const char *text, size_t len, struct err *err)
+bool haproxy_text_keeps(const char *before, size_t before_len, const char *text, size_t len,
+                        struct err *err)
 {
 	struct sections old, new;
 	bool keeps = true;
 
-	if (target->kind != CONFIG_TARGET_HAPROXY)
-		return true;
 	if (!sections_read(text, len, &new, err))
 		return false;
 	if (!sections_read(before, before_len, &old, err)) {

@@ -1,6 +1,6 @@
 /* /etc/default/haproxy; see the header. systemd reads NAME=VALUE lines, the last one of a name
  * counts, and splits the value at blanks when it becomes arguments. systemd.exec(5). */
-#include "setup/debian.h"
+#include "haproxy/debian.h"
 
 #include <stdlib.h>
 #include <string.h>
