@@ -213,14 +213,14 @@ void decider_observe(struct decider *decider, const struct node_state *states, s
 
 /* The timeline that is known is the store's of before: who takes writes on a higher one was
  * promoted after the null, or for it. */
-static void hear_null(struct decider *decider, const struct topology *stored, int64_t now_us)
+static void hear_null(struct decider *decider, const struct topology *stored, int64_t since_us)
 {
 	if (stored->has_primary || stored->none_since[0] != '\0') {
 		decider->null.zxid = 0;
 		decider->stored_timeline = larger(decider->stored_timeline, stored->timeline);
 	} else if (decider->null.zxid != stored->zxid) {
 		decider->null.zxid = stored->zxid;
-		decider->null.since_us = now_us;
+		decider->null.since_us = since_us;
 		decider->null.timeline = larger(decider->stored_timeline, stored->timeline);
 		if (decider->null.timeline == 0)
 			decider->null.timeline = decider->floor;
@@ -253,7 +253,7 @@ bool decider_hear(struct decider *decider, const struct stored_value *store, int
 	*floor_before = larger(decider->floor, decider->stored_timeline);
 	if (news)
 		obey(decider, stored);
-	hear_null(decider, stored, now_us);
+	hear_null(decider, stored, store->since_us != 0 ? store->since_us : now_us);
 	return news;
 }
 

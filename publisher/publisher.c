@@ -230,8 +230,11 @@ static void on_form(const struct stored_value *read, struct publish_decision *ou
 	int64_t now_us = clock_now_us(), before;
 	bool writes;
 
-	if (store.state == STORED_VALUE)
+	if (store.state == STORED_VALUE) {
 		store.seen_by = find_seer(publisher, store.topology);
+		if (store.topology->zxid == publisher->told_zxid)
+			store.since_us = publisher->told_us;
+	}
 	if (decider_hear(publisher->decider, &store, now_us, &before))
 		publisher_say_set(publisher, store.topology, before);
 	publish_decide(publisher->decider, &store, now_us, out);
@@ -273,9 +276,13 @@ static void on_done(const struct publish_outcome *outcome, void *arg)
 
 static void on_master(const struct zk_node_fact *fact, void *arg)
 {
-	const struct publisher *publisher = arg;
+	struct publisher *publisher = arg;
 	bool known = fact->connected && fact->state == ZK_NODE_PRESENT;
 
+	if (known && fact->mzxid != publisher->told_zxid) {
+		publisher->told_zxid = fact->mzxid;
+		publisher->told_us = fact->read_us;
+	}
 	publish_note(publisher->publish, known ? fact->mzxid : 0);
 }
 

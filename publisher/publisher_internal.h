@@ -20,12 +20,14 @@ struct publisher {
 	struct zk_ephemeral *presence;
 	struct zk_children *others; /* present publishers, and what each sees; NULL: --once */
 	struct event *timer;
-	int64_t looked_us;      /* when the last look began */
-	int64_t counted_us;     /* when the decider was told last; 0: never */
-	int64_t close_until_us; /* look every CLOSE_MS until then */
-	int64_t lost_from_us;   /* since when no primary is seen; 0: one is */
-	bool seen;              /* any server, ever */
-	struct topology stored; /* as it was read last */
+	int64_t looked_us;          /* when the last look began */
+	int64_t counted_us;         /* when the decider was told last; 0: never */
+	int64_t close_until_us;     /* look every CLOSE_MS until then */
+	int64_t lost_from_us;       /* since when no primary is seen; 0: one is */
+	bool seen;                  /* any server, ever */
+	int64_t told_zxid, told_us; /* the watch's last word of the master znode, and when it came:
+	                               it may be read much later, as a round waits for servers */
+	struct topology stored;     /* as it was read last */
 	struct stored_value known;
 	char primary[TOPOLOGY_HOST_MAX +
 	             32];                   /* who takes writes on which timeline, by the decider */

@@ -51,6 +51,7 @@ struct stored_value {
 	const struct topology *topology; /* VALUE */
 	const char *seen_by; /* VALUE: another publisher, present in the store, that sees the
 	                        primary of it take writes; NULL: none does, as far as is known */
+	int64_t since_us;    /* VALUE: when this publisher was told that it is there; 0: now */
 };
 
 enum publish_action {

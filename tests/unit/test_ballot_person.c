@@ -195,6 +195,17 @@ Test(decider_person, row_11a_a_null_by_hand_is_respected_for_null_hold)
 	assert_reason("was respected for 10 s (null_hold)");
 }
 
+/* A round waits for a server that does not answer, and reads the store after it. */
+Test(ballot_person, row_11a_null_hold_counts_from_when_the_null_was_told_of)
+{
+	publish_first();
+	decider_case_null(&c);
+	c.store.since_us = c.now_us - 3 * (int64_t)ROUND_US;
+	for (int i = 0; i < 6; i++)
+		assert_verdict(decider_case_round(&c), PUBLISH_DO_WAIT);
+	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
+}
+
 Test(decider_person, row_11a_a_null_by_hand_ends_with_a_promotion)
 {
 	publish_first();
