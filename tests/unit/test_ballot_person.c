@@ -196,7 +196,7 @@ Test(decider_person, row_11a_a_null_by_hand_is_respected_for_null_hold)
 }
 
 /* A round waits for a server that does not answer, and reads the store after it. */
-Test(ballot_person, row_11a_null_hold_counts_from_when_the_null_was_told_of)
+Test(decider_person, row_11a_null_hold_counts_from_when_the_null_was_told_of)
 {
 	publish_first();
 	decider_case_null(&c);
