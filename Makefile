@@ -13,7 +13,8 @@ say      = $(if $(V),@:,@printf '  %-6s %s\n' '$(1)' '$(2)')
 
 LIB_PKGS   := libevent_core libevent_extra jansson
 BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libsystemd-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
-TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
+UNIT_DEPS  := libcriterion-dev
+TEST_DEPS  := haproxy zookeeper default-jre-headless libslf4j-java \
               postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr openssl iproute2 \
               chromium chromium-driver prometheus curl libfaketime
 LINT_DEPS  := clang-tidy clang-format cppcheck man-db mandoc
@@ -41,7 +42,7 @@ SRCS      := $(shell find sidecar publisher -name '*.c' | sort)
 LIB_OBJS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sidecar/main.c,$(SRCS)))
 UNIT_SRCS := $(sort $(wildcard tests/unit/*.c))
 LAB_SRCS  := $(sort $(wildcard tests/lab/*.c))
-E2E_SRCS  := $(sort $(wildcard tests/e2e/*.c))
+E2E_SRCS  := $(sort $(wildcard tests/e2e/*.c tests/e2e/fixtures/*.c))
 DEMO_SRCS := $(sort $(wildcard tests/demo/*.c))
 SOAK_SRCS := tests/bench/soak.c
 CHAOS_SRCS := $(sort $(wildcard tests/chaos/*.c))
@@ -50,7 +51,7 @@ FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
 FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/null | sort)
 
-.PHONY: all build-deps deps lint-deps fuzz-deps package-deps container-deps deb check check-containers unit e2e lint lint-direction lint-format \
+.PHONY: all deps unit-deps test-deps lint-deps fuzz-deps package-deps container-deps deb check check-containers unit e2e lint lint-direction lint-format \
         lint-man lint-cppcheck lint-tidy \
         fmt demo bench soak chaos fuzz install uninstall clean help
 .DELETE_ON_ERROR:
@@ -63,7 +64,7 @@ help:
 	  'make              build the segue binary in build/' \
 	  'make demo         a failover, live, on loopback servers that it starts and stops itself' \
 	  'make check        install what is missing, build, unit tests, end-to-end tests (SAN=1: sanitizers)' \
-	  'make unit, e2e    unit tests; every end-to-end test' \
+	  'make unit, e2e    unit tests; every end-to-end test; one of them: T=SUITE/TEST, * for any; J: at a time' \
 	  'make deb          the Debian package in build/ (installs debhelper)' \
 	  'make check-containers  the Docker image and its compose file, in containers (as root; make container-deps)' \
 	  'make lint         clang-tidy, cppcheck, format, manual, dependency direction' \
@@ -72,7 +73,7 @@ help:
 	  'make soak         SOAK_CHANGES (10000) changes with restarts of everything at random' \
 	  'make chaos        faults of everything by SEED for MINUTES (5), with clients and a judge (as root)' \
 	  'make fmt          clang-format in place' \
-	  'make deps         install missing Debian packages (apt-get)' \
+	  'make deps         install the Debian packages that a build needs (apt-get); test-deps, lint-deps, ...: for those' \
 	  'make install      binary, units, man pages, templates, completion under DESTDIR PREFIX (/usr); make uninstall' \
 	  'make clean        remove build/'
 
@@ -86,11 +87,14 @@ if [ -n "$$missing" ]; then echo "  DEPS  $$missing"; \
   $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-build-deps:
+deps:
 	$(call install_missing,$(BUILD_DEPS))
 
-deps:
-	$(call install_missing,$(BUILD_DEPS) $(TEST_DEPS))
+unit-deps:
+	$(call install_missing,$(BUILD_DEPS) $(UNIT_DEPS))
+
+test-deps:
+	$(call install_missing,$(BUILD_DEPS) $(UNIT_DEPS) $(TEST_DEPS))
 
 lint-deps:
 	$(call install_missing,$(LINT_DEPS))
@@ -195,15 +199,19 @@ lint-man:
 lint-cppcheck:
 	$(call say,LINT,cppcheck)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
-	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) -Itests sidecar publisher tests/lab
+	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) $(TEST_CPPFLAGS) sidecar publisher tests/lab
 
 lint-tidy: $(TIDY_SRCS:%=$(BUILD)/tidy/%.ok)
 
-$(BUILD)/tidy/%.ok: % .clang-tidy $(wildcard include/*.h include/*/*.h)
+# Checked again only after a change of the file or of a header that it includes: the compiler writes down which.
+$(BUILD)/tidy/%.ok: % .clang-tidy
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(TEST_CPPFLAGS) -std=gnu11 $(call PKG,--cflags) -MM -MP -MG -MT $@ -MF $(@:.ok=.d) $<
 	$(Q)clang-tidy --quiet $< -- $(CPPFLAGS) $(TEST_CPPFLAGS) -std=gnu11 $(WARNINGS:-Werror=) $(call PKG,--cflags) 2>/dev/null
 	@touch $@
+
+-include $(wildcard $(TIDY_SRCS:%=$(BUILD)/tidy/%.d))
 
 fmt:
 	$(Q)clang-format -i $(FORMATTED)
@@ -212,29 +220,47 @@ fmt:
 FUZZ_SECONDS ?= 60
 fuzz: fuzz-deps $(FUZZ_SRCS:tests/fuzz/fuzz_%.c=fuzz-%)
 
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(filter-out sidecar/main.c,$(SRCS)) $(wildcard include/*.h include/*/*.h) $(PAGE_C)
-	$(call say,FUZZ,$@)
+FUZZ_FLAGS = $(CPPFLAGS) $(TEST_CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(call PKG,--cflags)
+FUZZ_OBJS := $(patsubst %.c,build/fuzz/%.o,$(filter-out sidecar/main.c,$(SRCS)))
+
+build/fuzz/%.o: %.c Makefile
+	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	  $(call PKG,--cflags) -o $@ $< $(filter-out sidecar/main.c,$(SRCS)) $(LDLIBS_)
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+build/fuzz/sidecar/report/endpoint.o: $(PAGE_C)
+build/fuzz/sidecar/setup/shipped.o: $(wildcard templates/*.mustache) packaging/debian/segue.ini
+
+build/fuzz/libsegue.a: $(FUZZ_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libsegue.a
+	$(call say,FUZZ,$@)
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< build/fuzz/libsegue.a $(LDLIBS_)
+
+-include $(FUZZ_OBJS:.o=.d) $(wildcard build/fuzz/fuzz_*.d)
 
 fuzz-%: build/fuzz/fuzz_%
 	@mkdir -p build/fuzz/corpus/$*
 	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -artifact_prefix=build/fuzz/ \
 	  build/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
 
+# One test or some: make unit T='decide/*', make e2e T='run_haproxy/*' J=2 (J: how many at a time).
+T ?=
+J ?= $(shell echo $$(($$(nproc) + 1)))
 # What failed is said once more at the end: the tests log much meanwhile.
-run_tests = $(1) --tap=$(firstword $(1)).tap || { grep -v -E '^(ok |\#|TAP |1\.\.)' $(firstword $(1)).tap; exit 1; }
+run_tests = $(1) -j$(2) $(if $(T),--filter '$(T)') --tap=$(1).tap || { grep -v -E '^(ok |\#|TAP |1\.\.)' $(1).tap; exit 1; }
 
-unit: deps $(BUILD)/unit
-	$(call run_tests,$(BUILD)/unit)
+unit: unit-deps $(BUILD)/unit
+	$(call run_tests,$(BUILD)/unit,$(J))
 
-e2e: deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
-	$(call run_tests,$(BUILD)/e2e -j3)
+e2e: test-deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
+	$(call run_tests,$(BUILD)/e2e,$(J))
 
-check: deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
-	$(call run_tests,$(BUILD)/unit)
-	$(call run_tests,$(BUILD)/e2e -j3)
+check: test-deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
+	$(call run_tests,$(BUILD)/unit,$(J))
+	$(call run_tests,$(BUILD)/e2e,$(J))
 
 # Installs nothing: where podman or buildah is missing, its tests count as skipped.
 check-containers:
@@ -305,20 +331,20 @@ $(BUILD)/demo $(BUILD)/bench $(BUILD)/soak $(BUILD)/chaos: $(BUILD)/liblab.a $(B
 
 -include $(patsubst %.o,%.d,$(call obj,$(DEMO_SRCS) $(BENCH_SRCS) $(SOAK_SRCS) $(CHAOS_SRCS)))
 
-demo: deps $(BUILD)/demo $(BUILD)/segue
+demo: test-deps $(BUILD)/demo $(BUILD)/segue
 	@$(BUILD)/demo templates
 
-bench: deps $(BUILD)/bench $(BUILD)/segue
+bench: test-deps $(BUILD)/bench $(BUILD)/segue
 	@$(BUILD)/bench $(BENCH_ARGS)
 
 # SOAK_SEED repeats a run, as far as chance allows.
 SOAK_CHANGES ?= 10000
-soak: deps $(BUILD)/soak $(BUILD)/segue
+soak: test-deps $(BUILD)/soak $(BUILD)/segue
 	@$(BUILD)/soak $(SOAK_CHANGES) $(SOAK_SEED)
 
 # The same seed chooses the same faults again. CHAOS_FAULTS takes the named ones only.
 MINUTES ?= 5
-chaos: deps $(BUILD)/chaos $(BUILD)/segue
+chaos: test-deps $(BUILD)/chaos $(BUILD)/segue
 	@$(BUILD)/chaos '$(SEED)' $(MINUTES)
 
 clean:

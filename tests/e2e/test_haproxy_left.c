@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "driver.h"
+#include "fixtures/haproxy_target.h"
 
 static struct driver d;
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
-#include "run.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(hostile_clients, .timeout = 120);
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "hostile.h"
-#include "run.h"
+#include "fixtures/hostile_postgres.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(hostile_postgres, .timeout = 240);
 

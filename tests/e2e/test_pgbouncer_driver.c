@@ -8,7 +8,7 @@
 
 #include "base/clock.h"
 #include "cluster/target_kinds.h"
-#include "e2e/pgdriver.h"
+#include "fixtures/pgbouncer_target.h"
 
 static struct pgdriver d;
 

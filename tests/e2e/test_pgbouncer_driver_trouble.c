@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "e2e/pgdriver.h"
+#include "fixtures/pgbouncer_target.h"
 
 static struct pgdriver d;
 

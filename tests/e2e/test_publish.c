@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "fixtures/zookeeper_loop.h"
 #include "publisher/write.h"
 #include "topology/layout.h"
-#include "watch_loop.h"
 #include "zookeeper/ephemeral.h"
 
 #define TIMEOUT_MS 6000

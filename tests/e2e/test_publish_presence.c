@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 
 #include "base/clock.h"
-#include "watch_loop.h"
+#include "fixtures/zookeeper_loop.h"
 #include "zookeeper/ephemeral.h"
 
 #define TIMEOUT_MS 6000

@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/strbuf.h"
-#include "bounce.h"
-#include "run.h"
+#include "fixtures/pgbouncer_stage.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(run_left_notes, .timeout = 300);
 
@@ -39,167 +39,187 @@ static bool wait_gone(const char *file)
 
 /* --- PgBouncer --- */
 
-static const char *note_of(const struct bounce *bounce, const char *target)
+static const char *note_of(const struct pgbouncer_stage *pgbouncer_stage, const char *target)
 {
-	return lab_printf(bounce->lab, "%s/pgbouncer-%s.paused", bounce->state_dir, target);
+	return lab_printf(pgbouncer_stage->lab, "%s/pgbouncer-%s.paused",
+	                  pgbouncer_stage->state_dir, target);
 }
 
-static const char *ini_of(const struct bounce *bounce)
+static const char *ini_of(const struct pgbouncer_stage *pgbouncer_stage)
 {
-	return lab_segue_ini_file(bounce->segue);
+	return lab_segue_ini_file(pgbouncer_stage->segue);
 }
 
-static void killed_in_a_hold(struct bounce *bounce, int bouncers)
+static void killed_in_a_hold(struct pgbouncer_stage *pgbouncer_stage, int bouncers)
 {
-	bounce_start(bounce, &(struct bounce_options){.bouncers = bouncers});
-	bounce_name(bounce, -1);
+	pgbouncer_stage_start(pgbouncer_stage,
+	                      &(struct pgbouncer_stage_options){.bouncers = bouncers});
+	pgbouncer_stage_name(pgbouncer_stage, -1);
 	for (int i = 0; i < bouncers; i++)
-		cr_assert(bounce_wait_drained(bounce, i));
-	lab_process_kill(lab_segue_process(bounce->segue));
-	cr_assert(bounce_is_paused(bounce, 0));
+		cr_assert(pgbouncer_stage_wait_drained(pgbouncer_stage, i));
+	lab_process_kill(lab_segue_process(pgbouncer_stage->segue));
+	cr_assert(pgbouncer_stage_is_paused(pgbouncer_stage, 0));
 }
 
-static void nobody_failed(struct bounce *bounce)
+static void nobody_failed(struct pgbouncer_stage *pgbouncer_stage)
 {
-	traffic_stop(bounce->traffic);
-	cr_assert_eq(traffic_sum(bounce->traffic).failed, 0, "%s",
-	             traffic_sum(bounce->traffic).error);
-	bounce_fini(bounce);
+	traffic_stop(pgbouncer_stage->traffic);
+	cr_assert_eq(traffic_sum(pgbouncer_stage->traffic).failed, 0, "%s",
+	             traffic_sum(pgbouncer_stage->traffic).error);
+	pgbouncer_stage_fini(pgbouncer_stage);
 }
 
-static int resume(const struct bounce *bounce, const char *option, struct strbuf *output)
+static int resume(const struct pgbouncer_stage *pgbouncer_stage, const char *option,
+                  struct strbuf *output)
 {
-	const char *argv[] = {
-	    lab_segue_binary(bounce->lab), "resume", "-c", ini_of(bounce), option, NULL};
+	const char *argv[] = {lab_segue_binary(pgbouncer_stage->lab),
+	                      "resume",
+	                      "-c",
+	                      ini_of(pgbouncer_stage),
+	                      option,
+	                      NULL};
 
-	return lab_run(bounce->lab, argv, output);
+	return lab_run(pgbouncer_stage->lab, argv, output);
 }
 
 /* It is the same PgBouncer: who waits goes on to wait, and is led to the next primary. */
 Test(run_left_notes, a_pgbouncer_section_of_another_name_goes_on_with_the_hold)
 {
-	struct bounce bounce;
+	struct pgbouncer_stage pgbouncer_stage;
 
-	killed_in_a_hold(&bounce, 1);
-	replace(bounce.lab, ini_of(&bounce), "[pgbouncer local]", "[pgbouncer main]");
-	replace(bounce.lab, ini_of(&bounce), "connect_timeout=2", "connect_timeout=3");
-	lab_segue_start(bounce.segue);
-	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS,
+	killed_in_a_hold(&pgbouncer_stage, 1);
+	replace(pgbouncer_stage.lab, ini_of(&pgbouncer_stage), "[pgbouncer local]",
+	        "[pgbouncer main]");
+	replace(pgbouncer_stage.lab, ini_of(&pgbouncer_stage), "connect_timeout=2",
+	        "connect_timeout=3");
+	lab_segue_start(pgbouncer_stage.segue);
+	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
 	                                      "event=note_adopted ", "target=main", NULL));
-	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS,
+	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
 	                                      "event=pauses_found ", "target=main", NULL));
-	cr_assert(bounce_is_paused(&bounce, 0));
-	bounce_name(&bounce, 1);
-	cr_assert(bounce_wait_leads_to(&bounce, 0, 1));
-	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
-	cr_assert(wait_gone(note_of(&bounce, "main")));
-	cr_assert(wait_gone(note_of(&bounce, "local")));
-	cr_assert_eq(lab_segue_count_log(bounce.segue, "event=note_without_target", NULL), 0);
-	nobody_failed(&bounce);
+	cr_assert(pgbouncer_stage_is_paused(&pgbouncer_stage, 0));
+	pgbouncer_stage_name(&pgbouncer_stage, 1);
+	cr_assert(pgbouncer_stage_wait_leads_to(&pgbouncer_stage, 0, 1));
+	cr_assert(traffic_all_served(pgbouncer_stage.traffic, BOUNCE_TIMEOUT_MS));
+	cr_assert(wait_gone(note_of(&pgbouncer_stage, "main")));
+	cr_assert(wait_gone(note_of(&pgbouncer_stage, "local")));
+	cr_assert_eq(lab_segue_count_log(pgbouncer_stage.segue, "event=note_without_target", NULL),
+	             0);
+	nobody_failed(&pgbouncer_stage);
 }
 
 Test(run_left_notes, segue_resume_lets_go_of_a_pgbouncer_that_segue_ini_has_no_more)
 {
-	struct bounce bounce;
+	struct pgbouncer_stage pgbouncer_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
-	killed_in_a_hold(&bounce, 1);
-	replace(bounce.lab, ini_of(&bounce), "[pgbouncer local]", "[pgbouncer main]");
-	cr_assert_eq(resume(&bounce, NULL, &output), 0, "%s", output.data);
+	killed_in_a_hold(&pgbouncer_stage, 1);
+	replace(pgbouncer_stage.lab, ini_of(&pgbouncer_stage), "[pgbouncer local]",
+	        "[pgbouncer main]");
+	cr_assert_eq(resume(&pgbouncer_stage, NULL, &output), 0, "%s", output.data);
 	cr_assert_not_null(strstr(output.data, "pgbouncer/local: segue.ini has no such section"),
 	                   "%s", output.data);
 	cr_assert_not_null(strstr(output.data, "pgbouncer/local: 1 database resumed"), "%s",
 	                   output.data);
-	cr_assert_not(bounce_is_paused(&bounce, 0));
-	cr_assert_neq(access(note_of(&bounce, "local"), F_OK), 0);
-	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
-	nobody_failed(&bounce);
+	cr_assert_not(pgbouncer_stage_is_paused(&pgbouncer_stage, 0));
+	cr_assert_neq(access(note_of(&pgbouncer_stage, "local"), F_OK), 0);
+	cr_assert(traffic_all_served(pgbouncer_stage.traffic, BOUNCE_TIMEOUT_MS));
+	nobody_failed(&pgbouncer_stage);
 }
 
 /* The second PgBouncer is nobody's any more. */
 Test(run_left_notes, the_start_lets_go_of_a_pgbouncer_that_segue_ini_has_no_more)
 {
-	struct bounce bounce;
+	struct pgbouncer_stage pgbouncer_stage;
 	char *section;
 	const char *ini;
 
-	killed_in_a_hold(&bounce, 2);
-	ini = lab_read_file(bounce.lab, ini_of(&bounce));
+	killed_in_a_hold(&pgbouncer_stage, 2);
+	ini = lab_read_file(pgbouncer_stage.lab, ini_of(&pgbouncer_stage));
 	section = strstr(ini, "[pgbouncer other]");
 	cr_assert_not_null(section);
-	lab_write_file(ini_of(&bounce), lab_printf(bounce.lab, "%.*s", (int)(section - ini), ini));
-	lab_segue_start(bounce.segue);
-	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS,
+	lab_write_file(ini_of(&pgbouncer_stage),
+	               lab_printf(pgbouncer_stage.lab, "%.*s", (int)(section - ini), ini));
+	lab_segue_start(pgbouncer_stage.segue);
+	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
 	                                      "event=note_without_target ", "target=other", NULL));
-	cr_assert(bounce_wait_paused(&bounce, 1, false));
-	cr_assert(wait_gone(note_of(&bounce, "other")));
-	cr_assert_not_null(
-	    lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=left_notes_done ", NULL));
-	cr_assert(bounce_is_paused(&bounce, 0), "that one is held still");
-	bounce_name(&bounce, 0);
-	cr_assert(bounce_wait_leads_to(&bounce, 0, 0));
-	nobody_failed(&bounce);
+	cr_assert(pgbouncer_stage_wait_paused(&pgbouncer_stage, 1, false));
+	cr_assert(wait_gone(note_of(&pgbouncer_stage, "other")));
+	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
+	                                      "event=left_notes_done ", NULL));
+	cr_assert(pgbouncer_stage_is_paused(&pgbouncer_stage, 0), "that one is held still");
+	pgbouncer_stage_name(&pgbouncer_stage, 0);
+	cr_assert(pgbouncer_stage_wait_leads_to(&pgbouncer_stage, 0, 0));
+	nobody_failed(&pgbouncer_stage);
 }
 
 /* One that does not answer keeps its note, is told, and is tried again. */
 Test(run_left_notes, a_pgbouncer_that_is_away_is_let_go_when_it_is_back)
 {
-	struct bounce bounce;
+	struct pgbouncer_stage pgbouncer_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
-	killed_in_a_hold(&bounce, 1);
-	lab_process_freeze(lab_pgbouncer_process(bounce.bouncers[0]));
-	replace(bounce.lab, ini_of(&bounce), "[pgbouncer local]", "[pgbouncer main]");
-	cr_assert_eq(resume(&bounce, NULL, &output), 1, "%s", output.data);
-	cr_assert_eq(access(note_of(&bounce, "local"), F_OK), 0);
-	lab_process_thaw(lab_pgbouncer_process(bounce.bouncers[0]));
-	cr_assert_eq(resume(&bounce, "--gone", &output), 0, "%s", output.data);
-	cr_assert_not(bounce_is_paused(&bounce, 0));
-	nobody_failed(&bounce);
+	killed_in_a_hold(&pgbouncer_stage, 1);
+	lab_process_freeze(lab_pgbouncer_process(pgbouncer_stage.bouncers[0]));
+	replace(pgbouncer_stage.lab, ini_of(&pgbouncer_stage), "[pgbouncer local]",
+	        "[pgbouncer main]");
+	cr_assert_eq(resume(&pgbouncer_stage, NULL, &output), 1, "%s", output.data);
+	cr_assert_eq(access(note_of(&pgbouncer_stage, "local"), F_OK), 0);
+	lab_process_thaw(lab_pgbouncer_process(pgbouncer_stage.bouncers[0]));
+	cr_assert_eq(resume(&pgbouncer_stage, "--gone", &output), 0, "%s", output.data);
+	cr_assert_not(pgbouncer_stage_is_paused(&pgbouncer_stage, 0));
+	nobody_failed(&pgbouncer_stage);
 }
 
 /* The section has its name still, and leads to another PgBouncer. */
 Test(run_left_notes, the_note_of_the_pgbouncer_before_is_not_taken_for_that_of_the_next_one)
 {
-	struct bounce bounce;
+	struct pgbouncer_stage pgbouncer_stage;
 	char *section;
 	const char *ini;
 
-	killed_in_a_hold(&bounce, 2);
-	cr_assert_eq(unlink(note_of(&bounce, "other")), 0);
-	ini = lab_read_file(bounce.lab, ini_of(&bounce));
+	killed_in_a_hold(&pgbouncer_stage, 2);
+	cr_assert_eq(unlink(note_of(&pgbouncer_stage, "other")), 0);
+	ini = lab_read_file(pgbouncer_stage.lab, ini_of(&pgbouncer_stage));
 	section = strstr(ini, "[pgbouncer other]");
-	lab_write_file(ini_of(&bounce), lab_printf(bounce.lab, "%.*s", (int)(section - ini), ini));
-	replace(bounce.lab, ini_of(&bounce), lab_pgbouncer_console(bounce.bouncers[0]),
-	        lab_pgbouncer_console(bounce.bouncers[1]));
-	replace(bounce.lab, ini_of(&bounce), lab_pgbouncer_databases_file(bounce.bouncers[0]),
-	        lab_pgbouncer_databases_file(bounce.bouncers[1]));
-	lab_segue_start(bounce.segue);
-	cr_assert(bounce_wait_paused(&bounce, 0, false));
-	cr_assert(bounce_is_paused(&bounce, 1), "a person's, for all that segue knows");
-	cr_assert(wait_gone(note_of(&bounce, "local@gone")));
-	traffic_stop(bounce.traffic);
-	bounce_fini(&bounce);
+	lab_write_file(ini_of(&pgbouncer_stage),
+	               lab_printf(pgbouncer_stage.lab, "%.*s", (int)(section - ini), ini));
+	replace(pgbouncer_stage.lab, ini_of(&pgbouncer_stage),
+	        lab_pgbouncer_console(pgbouncer_stage.bouncers[0]),
+	        lab_pgbouncer_console(pgbouncer_stage.bouncers[1]));
+	replace(pgbouncer_stage.lab, ini_of(&pgbouncer_stage),
+	        lab_pgbouncer_databases_file(pgbouncer_stage.bouncers[0]),
+	        lab_pgbouncer_databases_file(pgbouncer_stage.bouncers[1]));
+	lab_segue_start(pgbouncer_stage.segue);
+	cr_assert(pgbouncer_stage_wait_paused(&pgbouncer_stage, 0, false));
+	cr_assert(pgbouncer_stage_is_paused(&pgbouncer_stage, 1),
+	          "a person's, for all that segue knows");
+	cr_assert(wait_gone(note_of(&pgbouncer_stage, "local@gone")));
+	traffic_stop(pgbouncer_stage.traffic);
+	pgbouncer_stage_fini(&pgbouncer_stage);
 }
 
 Test(run_left_notes, a_note_that_does_not_say_where_is_told_with_what_to_type)
 {
-	struct bounce bounce;
+	struct pgbouncer_stage pgbouncer_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
-	bounce_init(&bounce, &(struct bounce_options){0});
-	cr_assert_eq(
-	    lab_run(bounce.lab, (const char *[]){"mkdir", "-p", bounce.state_dir, NULL}, NULL), 0);
-	lab_write_file(note_of(&bounce, "old"), "{\"databases\": [\"app\"]}\n");
-	cr_assert_eq(resume(&bounce, NULL, &output), 1, "%s", output.data);
+	pgbouncer_stage_init(&pgbouncer_stage, &(struct pgbouncer_stage_options){0});
+	cr_assert_eq(lab_run(pgbouncer_stage.lab,
+	                     (const char *[]){"mkdir", "-p", pgbouncer_stage.state_dir, NULL},
+	                     NULL),
+	             0);
+	lab_write_file(note_of(&pgbouncer_stage, "old"), "{\"databases\": [\"app\"]}\n");
+	cr_assert_eq(resume(&pgbouncer_stage, NULL, &output), 1, "%s", output.data);
 	cr_assert_not_null(strstr(output.data, "type RESUME"), "%s", output.data);
-	cr_assert_eq(access(note_of(&bounce, "old"), F_OK), 0);
-	bounce_name(&bounce, 0);
-	lab_segue_start(bounce.segue);
-	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS,
+	cr_assert_eq(access(note_of(&pgbouncer_stage, "old"), F_OK), 0);
+	pgbouncer_stage_name(&pgbouncer_stage, 0);
+	lab_segue_start(pgbouncer_stage.segue);
+	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
 	                                      "event=left_notes_stay ", "type RESUME", NULL));
-	cr_assert(bounce_wait_settled(&bounce, 0), "it keeps nobody from anything");
-	bounce_fini(&bounce);
+	cr_assert(pgbouncer_stage_wait_settled(&pgbouncer_stage, 0),
+	          "it keeps nobody from anything");
+	pgbouncer_stage_fini(&pgbouncer_stage);
 }
 
 /* --- HAProxy --- */

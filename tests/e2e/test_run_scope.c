@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(run_scope, .timeout = 120);
 

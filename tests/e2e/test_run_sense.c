@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "run.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(run_sense, .timeout = 120);
 

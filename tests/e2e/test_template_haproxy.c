@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "fixtures/rendered_template.h"
 #include "haproxy/model/lint.h"
-#include "template_case.h"
 
 #define TEMPLATE     "templates/haproxy.cfg.mustache"
 #define TWO_CLUSTERS "templates/cookbook/two-clusters.cfg.mustache"

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fixtures/rendered_template.h"
 #include "lab/lab.h"
 #include "pgbouncer/model/diff.h"
-#include "template_case.h"
 
 #define TEMPLATE "templates/pgbouncer.ini.mustache"
 

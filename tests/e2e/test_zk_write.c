@@ -2,7 +2,7 @@
  * ones. */
 #include <criterion/criterion.h>
 
-#include "watch_loop.h"
+#include "fixtures/zookeeper_loop.h"
 #include "zookeeper/write.h"
 
 #define TIMEOUT_MS 6000
