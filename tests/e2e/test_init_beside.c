@@ -25,7 +25,7 @@ static const char *second_proxy(struct newcomer *newcomer)
 	return pgbouncer;
 }
 
-Test(init_beside, a_second_proxy_is_added_to_the_file_that_is_there)
+Test(init_append, a_second_proxy_is_added_to_the_file_that_is_there)
 {
 	struct newcomer newcomer;
 	const char *pgbouncer, *before, *after;
@@ -70,7 +70,7 @@ Test(init_beside, a_second_proxy_is_added_to_the_file_that_is_there)
 	lab_destroy(newcomer.lab);
 }
 
-Test(init_beside, a_further_cluster_gets_its_sections_and_of_several_one_has_to_be_named)
+Test(init_append, a_further_cluster_gets_its_sections_and_of_several_one_has_to_be_named)
 {
 	struct newcomer newcomer;
 	const char *pgbouncer, *haproxy, *text, *template_file;
@@ -110,7 +110,7 @@ Test(init_beside, a_further_cluster_gets_its_sections_and_of_several_one_has_to_
 	lab_destroy(newcomer.lab);
 }
 
-Test(init_beside, folders_that_segue_can_use_are_left_alone)
+Test(init_append, folders_that_segue_can_use_are_left_alone)
 {
 	struct newcomer newcomer;
 	const char *pgbouncer, *folder;

@@ -271,7 +271,7 @@ static void list_mark(unsigned line, const char *key, const char *what, void *ar
 	strbuf_printf(arg, "%u %s: %s\n", line, key, what);
 }
 
-Test(init_marks, only_an_empty_value_below_the_mark_is_left_to_fill_in)
+Test(init_fill_in, only_an_empty_value_below_the_mark_is_left_to_fill_in)
 {
 	static const struct {
 		const char *text, *found;

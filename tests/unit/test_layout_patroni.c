@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "patroni_scope.h"
+#include "patroni_keys_case.h"
 
 TestSuite(layout_patroni, .init = patroni_keys_init, .fini = patroni_keys_fini);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "patroni_scope.h"
+#include "patroni_keys_case.h"
 
 TestSuite(layout_patroni_members, .init = patroni_keys_init, .fini = patroni_keys_fini);
 

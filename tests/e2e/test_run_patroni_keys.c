@@ -5,7 +5,7 @@
 
 #include "fixtures/run_stage.h"
 
-TestSuite(run_scope, .timeout = 120);
+TestSuite(run_patroni_keys, .timeout = 120);
 
 static const struct run_options patroni = {.cluster = "layout = patroni\n"};
 
@@ -23,7 +23,7 @@ static void set_member(struct run *run, const char *name, int backend)
 	               (unsigned)lab_backend_port(run->backends[backend])));
 }
 
-Test(run_scope, a_path_without_a_key_of_Patronis_is_logged_and_shown)
+Test(run_patroni_keys, a_path_without_a_key_of_Patronis_is_logged_and_shown)
 {
 	static const char words[] = "no key of Patroni below /segue/orders (initialize, leader, "
 	                            "members): is path right? its children are 0, 1";
@@ -59,7 +59,7 @@ static bool has_saved_backend_2(void *arg)
 	return found != NULL && strncmp(found, port, strlen(port)) == 0;
 }
 
-Test(run_scope, members_of_any_name_are_servers_and_moved_to)
+Test(run_patroni_keys, members_of_any_name_are_servers_and_moved_to)
 {
 	struct run run;
 	const char *text;

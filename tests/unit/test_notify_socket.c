@@ -26,7 +26,7 @@ static void teardown(void)
 	rmdir(folder);
 }
 
-TestSuite(wake, .init = setup, .fini = teardown);
+TestSuite(notify_socket, .init = setup, .fini = teardown);
 
 static void on_wake(const char *cluster, void *arg)
 {
@@ -35,7 +35,7 @@ static void on_wake(const char *cluster, void *arg)
 	strncat(heard, ";", 2);
 }
 
-Test(wake, names_come_through_and_the_socket_goes_with_its_owner)
+Test(notify_socket, names_come_through_and_the_socket_goes_with_its_owner)
 {
 	struct event_base *base = event_base_new();
 	struct stat st;
@@ -58,7 +58,7 @@ Test(wake, names_come_through_and_the_socket_goes_with_its_owner)
 	event_base_free(base);
 }
 
-Test(wake, what_a_dead_one_left_is_replaced_and_a_file_is_not)
+Test(notify_socket, what_a_dead_one_left_is_replaced_and_a_file_is_not)
 {
 	struct event_base *base = event_base_new();
 	struct err err;

@@ -19,7 +19,7 @@ static void expect_list(const char *list, const char *const *wanted)
 	cr_assert_null(*wanted);
 }
 
-Test(nodes, a_list_is_taken_apart_at_its_commas)
+Test(conninfo_list, a_list_is_taken_apart_at_its_commas)
 {
 	static const char *const wanted[] = {"host=a port=1", "postgresql://u@b:2/db?x=y",
 	                                     "host='c,d'", "host = e\\,f", NULL};
@@ -40,7 +40,7 @@ static void parse(const char *conninfo, struct conninfo_target *target)
 	          "%s", err.message);
 }
 
-Test(nodes, a_string_stands_over_what_is_common)
+Test(conninfo_list, a_string_stands_over_what_is_common)
 {
 	struct conninfo_target target;
 
@@ -56,7 +56,7 @@ Test(nodes, a_string_stands_over_what_is_common)
 	conninfo_target_fini(&target);
 }
 
-Test(nodes, a_uri_and_an_address_beside_a_name)
+Test(conninfo_list, a_uri_and_an_address_beside_a_name)
 {
 	struct conninfo_target target;
 
@@ -71,7 +71,7 @@ Test(nodes, a_uri_and_an_address_beside_a_name)
 	conninfo_target_fini(&target);
 }
 
-Test(nodes, what_no_proxy_can_be_led_to_is_refused)
+Test(conninfo_list, what_no_proxy_can_be_led_to_is_refused)
 {
 	static const char *const wrong[] = {"user=x",         "host=/run/postgresql", "host=a,b",
 	                                    "host=a port=0",  "host=-bad-",           "nonsense",
@@ -87,7 +87,7 @@ Test(nodes, what_no_proxy_can_be_led_to_is_refused)
 		    "%s", wrong[i]);
 }
 
-Test(nodes, repmgrs_string_says_where_and_not_as_whom)
+Test(conninfo_list, repmgrs_string_says_where_and_not_as_whom)
 {
 	struct conninfo_target target;
 	struct libpq pq;

@@ -10,7 +10,7 @@
 #include "fixtures/pgbouncer_stage.h"
 #include "fixtures/run_stage.h"
 
-TestSuite(run_left_notes, .timeout = 300);
+TestSuite(run_orphaned_holds, .timeout = 300);
 
 /* In a file, each `from` becomes `to`. */
 static void replace(struct lab *lab, const char *file, const char *from, const char *to)
@@ -83,7 +83,7 @@ static int resume(const struct pgbouncer_stage *pgbouncer_stage, const char *opt
 }
 
 /* It is the same PgBouncer: who waits goes on to wait, and is led to the next primary. */
-Test(run_left_notes, a_pgbouncer_section_of_another_name_goes_on_with_the_hold)
+Test(run_orphaned_holds, a_pgbouncer_section_of_another_name_goes_on_with_the_hold)
 {
 	struct pgbouncer_stage pgbouncer_stage;
 
@@ -108,7 +108,7 @@ Test(run_left_notes, a_pgbouncer_section_of_another_name_goes_on_with_the_hold)
 	nobody_failed(&pgbouncer_stage);
 }
 
-Test(run_left_notes, segue_resume_lets_go_of_a_pgbouncer_that_segue_ini_has_no_more)
+Test(run_orphaned_holds, segue_resume_lets_go_of_a_pgbouncer_that_segue_ini_has_no_more)
 {
 	struct pgbouncer_stage pgbouncer_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
@@ -128,7 +128,7 @@ Test(run_left_notes, segue_resume_lets_go_of_a_pgbouncer_that_segue_ini_has_no_m
 }
 
 /* The second PgBouncer is nobody's any more. */
-Test(run_left_notes, the_start_lets_go_of_a_pgbouncer_that_segue_ini_has_no_more)
+Test(run_orphaned_holds, the_start_lets_go_of_a_pgbouncer_that_segue_ini_has_no_more)
 {
 	struct pgbouncer_stage pgbouncer_stage;
 	char *section;
@@ -154,7 +154,7 @@ Test(run_left_notes, the_start_lets_go_of_a_pgbouncer_that_segue_ini_has_no_more
 }
 
 /* One that does not answer keeps its note, is told, and is tried again. */
-Test(run_left_notes, a_pgbouncer_that_is_away_is_let_go_when_it_is_back)
+Test(run_orphaned_holds, a_pgbouncer_that_is_away_is_let_go_when_it_is_back)
 {
 	struct pgbouncer_stage pgbouncer_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
@@ -172,7 +172,7 @@ Test(run_left_notes, a_pgbouncer_that_is_away_is_let_go_when_it_is_back)
 }
 
 /* The section has its name still, and leads to another PgBouncer. */
-Test(run_left_notes, the_note_of_the_pgbouncer_before_is_not_taken_for_that_of_the_next_one)
+Test(run_orphaned_holds, the_note_of_the_pgbouncer_before_is_not_taken_for_that_of_the_next_one)
 {
 	struct pgbouncer_stage pgbouncer_stage;
 	char *section;
@@ -199,7 +199,7 @@ Test(run_left_notes, the_note_of_the_pgbouncer_before_is_not_taken_for_that_of_t
 	pgbouncer_stage_fini(&pgbouncer_stage);
 }
 
-Test(run_left_notes, a_note_that_does_not_say_where_is_told_with_what_to_type)
+Test(run_orphaned_holds, a_note_that_does_not_say_where_is_told_with_what_to_type)
 {
 	struct pgbouncer_stage pgbouncer_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
@@ -245,7 +245,7 @@ static void haproxy_killed_in_a_hold(struct run *run)
 	cr_assert(run_wait_reaches(run, -1));
 }
 
-Test(run_left_notes, a_haproxy_section_of_another_name_goes_on_with_the_hold)
+Test(run_orphaned_holds, a_haproxy_section_of_another_name_goes_on_with_the_hold)
 {
 	struct run run;
 
@@ -259,7 +259,7 @@ Test(run_left_notes, a_haproxy_section_of_another_name_goes_on_with_the_hold)
 	run_fini(&run);
 }
 
-Test(run_left_notes, segue_resume_opens_a_haproxy_that_segue_ini_has_no_more)
+Test(run_orphaned_holds, segue_resume_opens_a_haproxy_that_segue_ini_has_no_more)
 {
 	struct run run;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
@@ -278,7 +278,7 @@ Test(run_left_notes, segue_resume_opens_a_haproxy_that_segue_ini_has_no_more)
 
 /* Another file: it is not known to be of the same servers, so its own is opened by what it wrote.
  */
-Test(run_left_notes, the_start_opens_a_haproxy_section_that_segue_ini_has_no_more)
+Test(run_orphaned_holds, the_start_opens_a_haproxy_section_that_segue_ini_has_no_more)
 {
 	struct run run;
 	const char *ini;

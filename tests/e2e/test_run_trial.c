@@ -8,7 +8,7 @@
 
 #include "fixtures/run_stage.h"
 
-TestSuite(run_tried, .timeout = 300);
+TestSuite(run_trial, .timeout = 300);
 
 static const char *at_order_cfg(struct run *run)
 {
@@ -59,7 +59,7 @@ static void haproxy_starts(struct run *run)
 	cr_assert(run_wait_reaches(run, 0));
 }
 
-Test(run_tried, the_reload_that_fails_names_the_other_file_and_a_mended_output_leaves_one)
+Test(run_trial, the_reload_that_fails_names_the_other_file_and_a_mended_output_leaves_one)
 {
 	struct run run;
 	const char *ini = start(&run);
@@ -80,7 +80,7 @@ Test(run_tried, the_reload_that_fails_names_the_other_file_and_a_mended_output_l
 	run_fini(&run);
 }
 
-Test(run_tried, what_a_killed_segue_had_only_tried_is_taken_away_at_the_next_start)
+Test(run_trial, what_a_killed_segue_had_only_tried_is_taken_away_at_the_next_start)
 {
 	struct run run;
 	const char *ini = start(&run);
@@ -99,7 +99,7 @@ Test(run_tried, what_a_killed_segue_had_only_tried_is_taken_away_at_the_next_sta
 	run_fini(&run);
 }
 
-Test(run_tried, an_output_of_the_run_before_is_told_of_at_the_start)
+Test(run_trial, an_output_of_the_run_before_is_told_of_at_the_start)
 {
 	struct run run;
 	const char *ini = start(&run);

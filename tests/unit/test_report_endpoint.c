@@ -107,7 +107,7 @@ static void teardown(void)
 	libevent_global_shutdown();
 }
 
-TestSuite(report_server, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(report_endpoint, .init = setup, .fini = teardown, .timeout = 60);
 
 static int dial(void)
 {
@@ -181,7 +181,7 @@ static void expect(const char *text, const char *head, const char *body)
 
 static const char no_such_path[] = ERROR("there is /, /status, /healthz, /readyz, /metrics");
 
-Test(report_server, the_status_is_the_source_s)
+Test(report_endpoint, the_status_is_the_source_s)
 {
 	expect(GET("/status"), "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n",
 	       "{\"segue\":\"test\"}\n");
@@ -190,7 +190,7 @@ Test(report_server, the_status_is_the_source_s)
 	cr_assert_eq(t.asked, 4);
 }
 
-Test(report_server, who_is_not_ready_says_why)
+Test(report_endpoint, who_is_not_ready_says_why)
 {
 	expect(GET("/readyz?verbose"), "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n",
 	       "ready\n");
@@ -199,7 +199,7 @@ Test(report_server, who_is_not_ready_says_why)
 	expect(POST("/readyz", "0\r\n\r\n"), "HTTP/1.1 405 ", ERROR("only GET is taken here"));
 }
 
-Test(report_server, a_long_document_keeps_nobody_waiting)
+Test(report_endpoint, a_long_document_keeps_nobody_waiting)
 {
 	static const char long_one[] = GET("/status"), short_one[] = GET("/healthz");
 	auto_strbuf struct strbuf reply = STRBUF_INIT;
@@ -217,7 +217,7 @@ Test(report_server, a_long_document_keeps_nobody_waiting)
 }
 
 /* Who goes while it is made is forgotten. */
-Test(report_server, a_long_document_that_nobody_waits_for_is_given_up)
+Test(report_endpoint, a_long_document_that_nobody_waits_for_is_given_up)
 {
 	static const char long_one[] = GET("/status");
 	int impatient = dial();
@@ -234,21 +234,21 @@ Test(report_server, a_long_document_that_nobody_waits_for_is_given_up)
 	expect(GET("/healthz"), "HTTP/1.1 200 OK", "ok\n");
 }
 
-Test(report_server, metrics_are_prometheus_text)
+Test(report_endpoint, metrics_are_prometheus_text)
 {
 	expect(GET("/metrics"),
 	       "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n",
 	       "up 1\n");
 }
 
-Test(report_server, head_is_get_without_the_body)
+Test(report_endpoint, head_is_get_without_the_body)
 {
 	expect("HEAD /status HTTP/1.1\r\n\r\n",
 	       "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 17\r\n", "");
 	expect("HEAD /nothing HTTP/1.1\r\n\r\n", "HTTP/1.1 404 ", "");
 }
 
-Test(report_server, what_is_not_there_is_404_and_405)
+Test(report_endpoint, what_is_not_there_is_404_and_405)
 {
 	expect(GET("/nothing"), "HTTP/1.1 404 Not Found", no_such_path);
 	expect(GET("/statusx"), "HTTP/1.1 404 ", no_such_path);
@@ -259,7 +259,7 @@ Test(report_server, what_is_not_there_is_404_and_405)
 	cr_assert_str_eq(t.ordered, "");
 }
 
-Test(report_server, an_order_reaches_the_source)
+Test(report_endpoint, an_order_reaches_the_source)
 {
 	expect(POST("/override/orders", "17\r\n\r\n{\"kind\":\"freeze\"}"), "HTTP/1.1 200 OK",
 	       "{\"ok\":true}\n");
@@ -268,7 +268,7 @@ Test(report_server, an_order_reaches_the_source)
 	       ERROR("there is no cluster \\\"other\\\""));
 }
 
-Test(report_server, an_order_that_is_none_does_not)
+Test(report_endpoint, an_order_that_is_none_does_not)
 {
 	static const char none[] = ERROR("the body is no JSON object");
 
@@ -282,7 +282,7 @@ Test(report_server, an_order_that_is_none_does_not)
 	cr_assert_str_eq(t.ordered, "");
 }
 
-Test(report_server, nonsense_is_answered_with_its_reason)
+Test(report_endpoint, nonsense_is_answered_with_its_reason)
 {
 	expect("GARBAGE\r\n\r\n", "HTTP/1.1 400 Bad Request",
 	       ERROR("the request line is no \\\"GET /path HTTP/1.1\\\""));
@@ -291,7 +291,7 @@ Test(report_server, nonsense_is_answered_with_its_reason)
 }
 
 /* The reply is read although the server has not taken all that was sent. */
-Test(report_server, big_bodies_and_heads_are_refused)
+Test(report_endpoint, big_bodies_and_heads_are_refused)
 {
 	static const char slow_head[] = "GET / HTTP/1.1\r\nA: ";
 	static const char big_body[] = POST("/override/orders", "1048000\r\n\r\n");
@@ -322,7 +322,7 @@ static uint16_t free_port(void)
 	return ntohs(address.sin_port);
 }
 
-Test(report_server, over_tcp_nobody_changes_anything)
+Test(report_endpoint, over_tcp_nobody_changes_anything)
 {
 	uint16_t port = free_port();
 	auto_free char *listen = xasprintf("localhost:%u", port);
@@ -341,7 +341,7 @@ Test(report_server, over_tcp_nobody_changes_anything)
 
 #define GET_FROM(host) "GET / HTTP/1.1\r\nHost: " host "\r\n\r\n"
 
-Test(report_server, over_tcp_only_its_own_names_are_answered)
+Test(report_endpoint, over_tcp_only_its_own_names_are_answered)
 {
 	static const char wrong[] = GET_FROM("evil.example:80"), listed[] = GET_FROM("proxy1");
 	uint16_t port = free_port();
@@ -375,7 +375,7 @@ static size_t count_descriptors(void)
 	return count;
 }
 
-Test(report_server, a_hundred_connections_that_say_nothing_cost_at_most_64_descriptors)
+Test(report_endpoint, a_hundred_connections_that_say_nothing_cost_at_most_64_descriptors)
 {
 	size_t before = count_descriptors();
 	int fds[100];
@@ -391,7 +391,7 @@ Test(report_server, a_hundred_connections_that_say_nothing_cost_at_most_64_descr
 	cr_assert_leq(count_descriptors(), before + 1);
 }
 
-Test(report_server, a_hundred_that_ask_at_once_are_all_answered)
+Test(report_endpoint, a_hundred_that_ask_at_once_are_all_answered)
 {
 	int fds[100];
 
@@ -404,7 +404,7 @@ Test(report_server, a_hundred_that_ask_at_once_are_all_answered)
 		expect_reply(fds[i], "", 0, "HTTP/1.1 200 OK", "ok\n");
 }
 
-Test(report_server, a_client_that_closes_its_half_gets_its_answer)
+Test(report_endpoint, a_client_that_closes_its_half_gets_its_answer)
 {
 	int fd = dial();
 
@@ -413,7 +413,7 @@ Test(report_server, a_client_that_closes_its_half_gets_its_answer)
 	expect_reply(fd, "", 0, "HTTP/1.1 200 OK", "ok\n");
 }
 
-Test(report_server, the_socket_is_for_owner_and_group)
+Test(report_endpoint, the_socket_is_for_owner_and_group)
 {
 	struct stat st;
 
@@ -421,7 +421,7 @@ Test(report_server, the_socket_is_for_owner_and_group)
 	cr_assert_eq(st.st_mode & 0777, 0660);
 }
 
-Test(report_server, it_ends_with_clients_in_every_state)
+Test(report_endpoint, it_ends_with_clients_in_every_state)
 {
 	int silent = dial(), half = dial(), asking = dial();
 
@@ -435,7 +435,7 @@ Test(report_server, it_ends_with_clients_in_every_state)
 	close(asking);
 }
 
-Test(report_server, two_on_one_socket_the_second_takes_over_when_the_first_is_gone)
+Test(report_endpoint, two_on_one_socket_the_second_takes_over_when_the_first_is_gone)
 {
 	struct report_server *second = serve(t.listen);
 	struct stat before, after;
@@ -455,7 +455,7 @@ Test(report_server, two_on_one_socket_the_second_takes_over_when_the_first_is_go
 	expect(GET("/healthz"), "HTTP/1.1 200 OK", "ok\n");
 }
 
-Test(report_server, who_did_not_get_the_socket_does_not_remove_it)
+Test(report_endpoint, who_did_not_get_the_socket_does_not_remove_it)
 {
 	report_server_destroy(serve(t.listen));
 	expect(GET("/healthz"), "HTTP/1.1 200 OK", "ok\n");
@@ -472,7 +472,7 @@ static void leave_stale_socket(void)
 	close(fd);
 }
 
-Test(report_server, a_stale_socket_is_replaced)
+Test(report_endpoint, a_stale_socket_is_replaced)
 {
 	report_server_destroy(t.server);
 	leave_stale_socket();
@@ -481,7 +481,7 @@ Test(report_server, a_stale_socket_is_replaced)
 	expect(GET("/healthz"), "HTTP/1.1 200 OK", "ok\n");
 }
 
-Test(report_server, a_file_that_is_no_socket_stays)
+Test(report_endpoint, a_file_that_is_no_socket_stays)
 {
 	int fd;
 
@@ -494,7 +494,7 @@ Test(report_server, a_file_that_is_no_socket_stays)
 	cr_assert_eq(unlink(t.path), 0);
 }
 
-Test(report_server, a_missing_folder_is_said_and_waited_for)
+Test(report_endpoint, a_missing_folder_is_said_and_waited_for)
 {
 	auto_free char *folder = xasprintf("%s/later", t.dir);
 	auto_free char *listen = xasprintf("unix:%s/sock", folder);
@@ -513,7 +513,7 @@ Test(report_server, a_missing_folder_is_said_and_waited_for)
 	cr_assert_eq(rmdir(folder), 0, "the socket was left");
 }
 
-Test(report_server, a_reload_with_the_same_address_keeps_listener_and_clients)
+Test(report_endpoint, a_reload_with_the_same_address_keeps_listener_and_clients)
 {
 	int fd = dial();
 	struct stat before, after;
@@ -527,7 +527,7 @@ Test(report_server, a_reload_with_the_same_address_keeps_listener_and_clients)
 	expect_reply(fd, GET("/healthz"), strlen(GET("/healthz")), "HTTP/1.1 200 OK", "ok\n");
 }
 
-Test(report_server, of_several_addresses_each_answers_by_its_own_rules)
+Test(report_endpoint, of_several_addresses_each_answers_by_its_own_rules)
 {
 	uint16_t port = free_port();
 	auto_free char *both = xasprintf("127.0.0.1:%u,%s", port, t.listen);
@@ -550,7 +550,7 @@ Test(report_server, of_several_addresses_each_answers_by_its_own_rules)
 }
 
 /* They say nothing, and are not slow enough yet to go for the next one. */
-Test(report_server, who_fills_one_address_shuts_nobody_out_of_the_other)
+Test(report_endpoint, who_fills_one_address_shuts_nobody_out_of_the_other)
 {
 	uint16_t port = free_port();
 	auto_free char *both = xasprintf("127.0.0.1:%u,%s", port, t.listen);
@@ -577,7 +577,7 @@ static void never(const struct request *request, const char *body, struct http_r
 }
 
 /* A byte now and then keeps nobody in: the time counts for the whole request. */
-Test(report_server, who_sends_slowly_is_shown_out)
+Test(report_endpoint, who_sends_slowly_is_shown_out)
 {
 	auto_free char *path = xasprintf("%s/slow", t.dir);
 	auto_free char *listen = xasprintf("unix:%s", path);
@@ -605,7 +605,7 @@ Test(report_server, who_sends_slowly_is_shown_out)
 	cr_assert_lt(took_ms, PATIENCE_MS);
 }
 
-Test(report_server, what_is_no_address_is_refused)
+Test(report_endpoint, what_is_no_address_is_refused)
 {
 	static const char *const wrong[] = {"80",
 	                                    "unix:sock",

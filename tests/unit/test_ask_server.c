@@ -16,7 +16,7 @@ static void expect(const struct node_query_answer *answer, const char *identifie
 	cr_expect_str_eq(said.data, wanted);
 }
 
-Test(asking, a_primary_of_the_cluster_is_fine)
+Test(ask_server, a_primary_of_the_cluster_is_fine)
 {
 	struct node_query_answer answer = {
 	    .fact = {.class = SERVER_ANSWERED, .system_identifier = "77", .timeline = 3}};
@@ -27,7 +27,7 @@ Test(asking, a_primary_of_the_cluster_is_fine)
 	expect(&answer, "77", "");
 }
 
-Test(asking, what_is_none_is_said)
+Test(ask_server, what_is_none_is_said)
 {
 	struct node_query_answer standby = {
 	    .fact = {.class = SERVER_ANSWERED, .in_recovery = true, .system_identifier = "77"}};

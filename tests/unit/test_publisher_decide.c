@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "ballot_case.h"
+#include "decider_case.h"
 
 static struct decider_case c;
 
@@ -16,7 +16,7 @@ static void teardown(void)
 	decider_case_close(&c);
 }
 
-TestSuite(decider, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(publisher_decide, .init = setup, .fini = teardown, .timeout = 30);
 
 #define assert_verdict(actual, wanted)                                                \
 	do {                                                                          \
@@ -47,12 +47,12 @@ static void publish_null(void)
 	decider_case_store(&c, true);
 }
 
-Test(decider, row_1_nothing_was_asked_yet)
+Test(publisher_decide, row_1_nothing_was_asked_yet)
 {
 	assert_verdict(decider_case_form(&c), PUBLISH_DO_WAIT);
 }
 
-Test(decider, row_1_old_observations_are_no_ground)
+Test(publisher_decide, row_1_old_observations_are_no_ground)
 {
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 	c.now_us += 3 * (int64_t)ROUND_US;
@@ -60,7 +60,7 @@ Test(decider, row_1_old_observations_are_no_ground)
 	assert_reason("3000 ms ago");
 }
 
-Test(decider, row_2_who_reaches_nobody_is_blind)
+Test(publisher_decide, row_2_who_reaches_nobody_is_blind)
 {
 	publish_first();
 	for (int i = 1; i <= PUBLISH_NODES; i++)
@@ -74,7 +74,7 @@ Test(decider, row_2_who_reaches_nobody_is_blind)
 	cr_assert_eq(decider_rounds_blind(c.decider), 0);
 }
 
-Test(decider, row_3_a_cluster_made_anew_is_not_the_one_of_the_store)
+Test(publisher_decide, row_3_a_cluster_made_anew_is_not_the_one_of_the_store)
 {
 	publish_first();
 	for (int i = 0; i < PUBLISH_NODES; i++)
@@ -83,7 +83,7 @@ Test(decider, row_3_a_cluster_made_anew_is_not_the_one_of_the_store)
 	assert_reason("7000");
 }
 
-Test(decider, a_single_server_of_another_cluster_is_left_out)
+Test(publisher_decide, a_single_server_of_another_cluster_is_left_out)
 {
 	publish_first();
 	strcpy(c.nodes[2].system_identifier, "8000");
@@ -94,14 +94,14 @@ Test(decider, a_single_server_of_another_cluster_is_left_out)
 	cr_assert_eq(c.decision.topology.standby_count, 1);
 }
 
-Test(decider, row_4_two_clusters_and_a_store_that_knows_neither)
+Test(publisher_decide, row_4_two_clusters_and_a_store_that_knows_neither)
 {
 	strcpy(c.nodes[2].system_identifier, "8000");
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_ALARM);
 	assert_reason("two clusters");
 }
 
-Test(decider, row_5_two_on_one_timeline)
+Test(publisher_decide, row_5_two_on_one_timeline)
 {
 	publish_first();
 	decider_case_promote(&c, 2, 2);
@@ -111,7 +111,7 @@ Test(decider, row_5_two_on_one_timeline)
 	assert_reason("db2 and db3 both take writes on timeline 2");
 }
 
-Test(decider, row_6_a_timeline_that_is_not_known)
+Test(publisher_decide, row_6_a_timeline_that_is_not_known)
 {
 	publish_first();
 	c.nodes[0].timeline = 0;
@@ -120,7 +120,7 @@ Test(decider, row_6_a_timeline_that_is_not_known)
 	assert_reason("not known yet");
 }
 
-Test(decider, row_7_one_of_three_and_an_empty_store_say_nothing)
+Test(publisher_decide, row_7_one_of_three_and_an_empty_store_say_nothing)
 {
 	decider_case_down(&c, 2, SERVER_TIMED_OUT);
 	decider_case_down(&c, 3, SERVER_TIMED_OUT);
@@ -130,7 +130,7 @@ Test(decider, row_7_one_of_three_and_an_empty_store_say_nothing)
 	assert_reason("1 of 3");
 }
 
-Test(decider, row_8_half_of_them_and_an_empty_or_broken_store)
+Test(publisher_decide, row_8_half_of_them_and_an_empty_or_broken_store)
 {
 	decider_case_down(&c, 3, SERVER_TIMED_OUT);
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
@@ -145,7 +145,7 @@ Test(decider, row_8_half_of_them_and_an_empty_or_broken_store)
 	assert_verdict(decider_case_form(&c), PUBLISH_DO_PUBLISH);
 }
 
-Test(decider, row_9_a_promotion_is_published_at_once_without_repmgr)
+Test(publisher_decide, row_9_a_promotion_is_published_at_once_without_repmgr)
 {
 	publish_first();
 	decider_case_down(&c, 1, SERVER_REFUSED);
@@ -157,7 +157,7 @@ Test(decider, row_9_a_promotion_is_published_at_once_without_repmgr)
 	cr_assert_str_eq(c.decision.topology.promoted_at, "2026-11-23T10:00:02Z");
 }
 
-Test(decider, row_9_the_event_of_repmgr_dates_the_promotion)
+Test(publisher_decide, row_9_the_event_of_repmgr_dates_the_promotion)
 {
 	publish_first();
 	decider_case_promote(&c, 2, 2);
@@ -167,7 +167,7 @@ Test(decider, row_9_the_event_of_repmgr_dates_the_promotion)
 	assert_reason("repmgr has its promotion");
 }
 
-Test(decider, row_9_an_event_of_an_earlier_promotion_does_not_date_this_one)
+Test(publisher_decide, row_9_an_event_of_an_earlier_promotion_does_not_date_this_one)
 {
 	publish_first();
 	decider_case_promote(&c, 2, 3);
@@ -176,7 +176,7 @@ Test(decider, row_9_an_event_of_an_earlier_promotion_does_not_date_this_one)
 	cr_assert_str_eq(c.decision.topology.promoted_at, "2026-11-23T10:00:02Z");
 }
 
-Test(decider, row_9_promoted_at_never_goes_back_when_clocks_differ)
+Test(publisher_decide, row_9_promoted_at_never_goes_back_when_clocks_differ)
 {
 	publish_first();
 	strcpy(c.stored.promoted_at, "2026-11-23T11:00:00Z");
@@ -185,21 +185,21 @@ Test(decider, row_9_promoted_at_never_goes_back_when_clocks_differ)
 	cr_assert_str_eq(c.decision.topology.promoted_at, "2026-11-23T11:00:00Z");
 }
 
-Test(decider, row_10_the_store_says_what_is_so)
+Test(publisher_decide, row_10_the_store_says_what_is_so)
 {
 	publish_first();
 	for (int i = 0; i < 5; i++)
 		assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
 }
 
-Test(decider, row_10_an_event_that_comes_late_changes_nothing)
+Test(publisher_decide, row_10_an_event_that_comes_late_changes_nothing)
 {
 	publish_first();
 	decider_case_event(&c, 1, "db1", "2026-11-23T10:00:00.1Z");
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
 }
 
-Test(decider, row_11_a_standby_that_is_new)
+Test(publisher_decide, row_11_a_standby_that_is_new)
 {
 	c.count = 2;
 	publish_first();
@@ -209,7 +209,7 @@ Test(decider, row_11_a_standby_that_is_new)
 	cr_assert_str_eq(c.decision.topology.promoted_at, "2026-11-23T10:00:01Z");
 }
 
-Test(decider, row_12_the_primary_is_back_after_a_null)
+Test(publisher_decide, row_12_the_primary_is_back_after_a_null)
 {
 	publish_null();
 	decider_case_down(&c, 1, SERVER_ANSWERED);
@@ -218,7 +218,7 @@ Test(decider, row_12_the_primary_is_back_after_a_null)
 	cr_assert_str_eq(c.decision.topology.promoted_at, "2026-11-23T10:00:01Z");
 }
 
-Test(decider, row_13_promoted_later_on_the_same_timeline_by_the_event)
+Test(publisher_decide, row_13_promoted_later_on_the_same_timeline_by_the_event)
 {
 	publish_first();
 	decider_case_down(&c, 1, SERVER_REFUSED);
@@ -228,7 +228,7 @@ Test(decider, row_13_promoted_later_on_the_same_timeline_by_the_event)
 	cr_assert_str_eq(c.decision.topology.promoted_at, "2026-11-23T10:00:01.9Z");
 }
 
-Test(decider, row_13_promoted_later_on_the_same_timeline_before_our_eyes)
+Test(publisher_decide, row_13_promoted_later_on_the_same_timeline_before_our_eyes)
 {
 	publish_first();
 	decider_case_down(&c, 1, SERVER_REFUSED);
@@ -237,7 +237,7 @@ Test(decider, row_13_promoted_later_on_the_same_timeline_before_our_eyes)
 	cr_assert_str_eq(c.decision.topology.primary.name, "db2");
 }
 
-Test(decider, row_14_an_older_promotion_never_replaces_a_newer_one)
+Test(publisher_decide, row_14_an_older_promotion_never_replaces_a_newer_one)
 {
 	struct topology other;
 
@@ -254,7 +254,7 @@ Test(decider, row_14_an_older_promotion_never_replaces_a_newer_one)
 	topology_fini(&other);
 }
 
-Test(decider, row_14_having_started_to_look_later_is_no_later_promotion)
+Test(publisher_decide, row_14_having_started_to_look_later_is_no_later_promotion)
 {
 	struct decider_case fresh;
 
@@ -268,7 +268,7 @@ Test(decider, row_14_having_started_to_look_later_is_no_later_promotion)
 	decider_case_close(&fresh);
 }
 
-Test(decider, row_15_nobody_writes_and_the_store_names_nobody)
+Test(publisher_decide, row_15_nobody_writes_and_the_store_names_nobody)
 {
 	c.nodes[0].in_recovery = true;
 	for (int i = 0; i < 5; i++)
@@ -277,14 +277,14 @@ Test(decider, row_15_nobody_writes_and_the_store_names_nobody)
 	assert_verdict(decider_case_form(&c), PUBLISH_DO_WAIT);
 }
 
-Test(decider, row_16_a_null_is_said_once)
+Test(publisher_decide, row_16_a_null_is_said_once)
 {
 	publish_null();
 	for (int i = 0; i < 5; i++)
 		assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
 }
 
-Test(decider, row_17_a_primary_with_all_connections_taken_is_no_loss)
+Test(publisher_decide, row_17_a_primary_with_all_connections_taken_is_no_loss)
 {
 	publish_first();
 	decider_case_down(&c, 1, SERVER_FULL);
@@ -293,7 +293,7 @@ Test(decider, row_17_a_primary_with_all_connections_taken_is_no_loss)
 	assert_reason("db1 lives");
 }
 
-Test(decider, row_18_a_standby_that_hears_from_it_knows_better)
+Test(publisher_decide, row_18_a_standby_that_hears_from_it_knows_better)
 {
 	publish_first();
 	decider_case_down(&c, 1, SERVER_TIMED_OUT);
@@ -303,7 +303,7 @@ Test(decider, row_18_a_standby_that_hears_from_it_knows_better)
 	assert_reason("db3 hears from one");
 }
 
-Test(decider, row_18a_a_publisher_that_sees_it_knows_better)
+Test(publisher_decide, row_18a_a_publisher_that_sees_it_knows_better)
 {
 	publish_first();
 	decider_case_down(&c, 1, SERVER_TIMED_OUT);
@@ -315,7 +315,7 @@ Test(decider, row_18a_a_publisher_that_sees_it_knows_better)
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH_NULL);
 }
 
-Test(decider, row_18a_a_new_primary_is_published_whoever_sees_the_old_one)
+Test(publisher_decide, row_18a_a_new_primary_is_published_whoever_sees_the_old_one)
 {
 	publish_first();
 	decider_case_promote(&c, 2, 2);
@@ -324,7 +324,7 @@ Test(decider, row_18a_a_new_primary_is_published_whoever_sees_the_old_one)
 	cr_assert_str_eq(c.decision.topology.primary.name, "db2");
 }
 
-Test(decider, row_19_one_of_three_is_not_the_judge)
+Test(publisher_decide, row_19_one_of_three_is_not_the_judge)
 {
 	publish_first();
 	decider_case_down(&c, 1, SERVER_TIMED_OUT);
@@ -334,7 +334,7 @@ Test(decider, row_19_one_of_three_is_not_the_judge)
 	assert_reason("1 of 3");
 }
 
-Test(decider, rows_20_and_22_null_after_three_rounds)
+Test(publisher_decide, rows_20_and_22_null_after_three_rounds)
 {
 	publish_null();
 	cr_assert_not(c.stored.has_primary);
@@ -343,7 +343,7 @@ Test(decider, rows_20_and_22_null_after_three_rounds)
 	cr_assert_eq(c.stored.standby_count, 2);
 }
 
-Test(decider, row_20_a_primary_in_between_starts_the_count_anew)
+Test(publisher_decide, row_20_a_primary_in_between_starts_the_count_anew)
 {
 	publish_first();
 	for (int i = 0; i < 10; i++) {
@@ -352,7 +352,7 @@ Test(decider, row_20_a_primary_in_between_starts_the_count_anew)
 	}
 }
 
-Test(decider, row_21_a_null_that_was_overruled_is_not_repeated)
+Test(publisher_decide, row_21_a_null_that_was_overruled_is_not_repeated)
 {
 	struct topology before;
 

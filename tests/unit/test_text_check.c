@@ -15,7 +15,7 @@ static bool leads(const struct config_target *target, const char *text, struct e
 
 #define LISTEN "listen rw\n mode tcp\n bind :5000\n"
 
-Test(sense, a_server_that_takes_clients_has_to_be_the_primary)
+Test(text_check, a_server_that_takes_clients_has_to_be_the_primary)
 {
 	static const struct {
 		const char *text;
@@ -46,7 +46,7 @@ Test(sense, a_server_that_takes_clients_has_to_be_the_primary)
 	}
 }
 
-Test(sense, the_error_names_the_primary_and_the_key)
+Test(text_check, the_error_names_the_primary_and_the_key)
 {
 	struct err err;
 
@@ -56,7 +56,7 @@ Test(sense, the_error_names_the_primary_and_the_key)
 	cr_assert_not_null(strstr(err.message, "leads_to_primary = no"), "%s", err.message);
 }
 
-Test(sense, a_database_has_to_lead_to_the_primary)
+Test(text_check, a_database_has_to_lead_to_the_primary)
 {
 	static const struct {
 		const char *text;
@@ -85,7 +85,7 @@ Test(sense, a_database_has_to_lead_to_the_primary)
 #define RW "backend rw\n server a 10.0.0.1:5432\n"
 #define RO "backend ro\n server b 10.0.0.2:5432\n server a 10.0.0.1:5432 backup\n"
 
-Test(sense, a_new_text_is_followed_from_the_bind_to_the_server)
+Test(text_check, a_new_text_is_followed_from_the_bind_to_the_server)
 {
 	static const struct {
 		const char *text, *problem; /* NULL: none */
@@ -126,7 +126,7 @@ Test(sense, a_new_text_is_followed_from_the_bind_to_the_server)
 	}
 }
 
-Test(sense, an_address_that_leads_elsewhere_than_before_is_told)
+Test(text_check, an_address_that_leads_elsewhere_than_before_is_told)
 {
 	static const char before[] = FRONTENDS RW RO;
 	static const struct {
@@ -163,7 +163,7 @@ Test(sense, an_address_that_leads_elsewhere_than_before_is_told)
 	}
 }
 
-Test(sense, who_says_so_may_lead_elsewhere)
+Test(text_check, who_says_so_may_lead_elsewhere)
 {
 	struct config_target readers = {.kind = CONFIG_TARGET_HAPROXY};
 	struct err err;
@@ -175,7 +175,7 @@ Test(sense, who_says_so_may_lead_elsewhere)
 	"listen rw\n bind :5000\n server a 10.0.0.1:5432\nlisten ro\n bind :5001\n" \
 	" server b 10.0.0.2:5432\n"
 
-Test(sense, a_section_keeps_a_bind_and_a_server_where_it_had_some)
+Test(text_check, a_section_keeps_a_bind_and_a_server_where_it_had_some)
 {
 	static const struct {
 		const char *text, *problem; /* NULL: none */

@@ -6,7 +6,7 @@
 
 #include "fixtures/run_stage.h"
 
-TestSuite(run_sense, .timeout = 120);
+TestSuite(run_text_check, .timeout = 120);
 
 #define HEAD                                                                          \
 	"defaults orders\n\tmode tcp\n\ttimeout connect 500ms\n\ttimeout client 1m\n" \
@@ -85,7 +85,7 @@ static const char inverted[] = HEAD "listen orders_rw from orders\n\tbind 127.0.
                                     "{{^primary}}\tserver primary 127.0.0.1:2\n{{/primary}}"
                                     "\tserver none 127.0.0.1:1\n";
 
-Test(run_sense, a_text_without_a_way_to_the_primary_is_refused)
+Test(run_text_check, a_text_without_a_way_to_the_primary_is_refused)
 {
 	const char *file;
 	struct run run;
@@ -133,7 +133,7 @@ static const char *two_ports(struct run *run, int rw_port, int ro_port, const ch
 
 #define TO_RW "\tdefault_backend rw\n"
 
-Test(run_sense, an_address_that_leads_elsewhere_than_before_is_told)
+Test(run_text_check, an_address_that_leads_elsewhere_than_before_is_told)
 {
 	const char *moved;
 	struct run run;
@@ -167,7 +167,7 @@ Test(run_sense, an_address_that_leads_elsewhere_than_before_is_told)
 	run_fini(&run);
 }
 
-Test(run_sense, a_text_for_one_primary_only_is_refused_or_told)
+Test(run_text_check, a_text_for_one_primary_only_is_refused_or_told)
 {
 	const char *port, *json;
 	struct run run;
@@ -208,7 +208,7 @@ Test(run_sense, a_text_for_one_primary_only_is_refused_or_told)
 	run_fini(&run);
 }
 
-Test(run_sense, a_primary_that_haproxys_check_has_down_is_told)
+Test(run_text_check, a_primary_that_haproxys_check_has_down_is_told)
 {
 	static const char text[] =
 	    HEAD "listen orders_rw from orders\n\tbind 127.0.0.1:{{vars.port}}\n\tserver primary "
@@ -229,7 +229,7 @@ Test(run_sense, a_primary_that_haproxys_check_has_down_is_told)
 	run_fini(&run);
 }
 
-Test(run_sense, a_timeout_that_lost_its_unit_is_told)
+Test(run_text_check, a_timeout_that_lost_its_unit_is_told)
 {
 	struct run run;
 
@@ -245,7 +245,7 @@ Test(run_sense, a_timeout_that_lost_its_unit_is_told)
 	run_fini(&run);
 }
 
-Test(run_sense, a_section_that_would_lose_its_bind_is_refused)
+Test(run_text_check, a_section_that_would_lose_its_bind_is_refused)
 {
 	struct run run;
 
@@ -257,7 +257,7 @@ Test(run_sense, a_section_that_would_lose_its_bind_is_refused)
 	run_fini(&run);
 }
 
-Test(run_sense, a_target_for_readers_says_so)
+Test(run_text_check, a_target_for_readers_says_so)
 {
 	struct run run;
 

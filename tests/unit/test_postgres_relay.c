@@ -53,7 +53,7 @@ static void expect(enum pq_scan_state first, const struct strbuf *bytes, const c
 	}
 }
 
-Test(pq_scan, a_login_and_an_answer_pass)
+Test(postgres_relay, a_login_and_an_answer_pass)
 {
 	auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
@@ -68,7 +68,7 @@ Test(pq_scan, a_login_and_an_answer_pass)
 	expect(PQ_SCAN_HEAD, &bytes, NULL);
 }
 
-Test(pq_scan, iterations_are_bounded)
+Test(postgres_relay, iterations_are_bounded)
 {
 	static const struct {
 		const char *iterations;
@@ -85,7 +85,7 @@ Test(pq_scan, iterations_are_bounded)
 	}
 }
 
-Test(pq_scan, a_nonce_that_hides_them_does_not)
+Test(postgres_relay, a_nonce_that_hides_them_does_not)
 {
 	auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
@@ -93,7 +93,7 @@ Test(pq_scan, a_nonce_that_hides_them_does_not)
 	expect(PQ_SCAN_HEAD, &bytes, "iterations of SCRAM");
 }
 
-Test(pq_scan, a_long_message_about_authentication_is_refused)
+Test(postgres_relay, a_long_message_about_authentication_is_refused)
 {
 	static char body[2000] = "\0\0\0\v";
 	auto_strbuf struct strbuf bytes = STRBUF_INIT;
@@ -102,7 +102,7 @@ Test(pq_scan, a_long_message_about_authentication_is_refused)
 	expect(PQ_SCAN_HEAD, &bytes, "bytes about authentication");
 }
 
-Test(pq_scan, what_is_no_message_is_refused)
+Test(postgres_relay, what_is_no_message_is_refused)
 {
 	auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
@@ -110,7 +110,7 @@ Test(pq_scan, what_is_no_message_is_refused)
 	expect(PQ_SCAN_HEAD, &bytes, "no message of PostgreSQL");
 }
 
-Test(pq_scan, parameters_are_counted)
+Test(postgres_relay, parameters_are_counted)
 {
 	auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
@@ -121,7 +121,7 @@ Test(pq_scan, parameters_are_counted)
 	expect(PQ_SCAN_HEAD, &bytes, "reported parameters");
 }
 
-Test(pq_scan, behind_a_refused_request_for_tls_it_goes_on_and_behind_a_granted_one_it_is_blind)
+Test(postgres_relay, behind_a_refused_request_for_tls_it_goes_on_and_behind_a_granted_one_it_is_blind)
 {
 	auto_strbuf struct strbuf refused = STRBUF_INIT, granted = STRBUF_INIT,
 	                          failed = STRBUF_INIT;

@@ -41,7 +41,7 @@ static void write_text(const char *path, const char *text)
 	cr_assert_eq(fclose(file), 0);
 }
 
-Test(pgbouncer_main, settings_databases_and_what_is_included)
+Test(pgbouncer_config, settings_databases_and_what_is_included)
 {
 	struct folder folder;
 	struct pgbouncer_main config;
@@ -94,7 +94,7 @@ static void expect_left_out(const char *format, bool left_out)
 	folder_fini(&folder);
 }
 
-Test(pgbouncer_main, an_output_that_is_not_taken_in)
+Test(pgbouncer_config, an_output_that_is_not_taken_in)
 {
 	expect_left_out("[databases]\n", true);
 	expect_left_out("[databases]\n%include %s\n", false);
@@ -103,7 +103,7 @@ Test(pgbouncer_main, an_output_that_is_not_taken_in)
 	expect_left_out("%include other/databases.ini\n", false); /* PgBouncer knows what that is */
 }
 
-Test(pgbouncer_main, where_pgbouncer_stops_reading_is_said)
+Test(pgbouncer_config, where_pgbouncer_stops_reading_is_said)
 {
 	static const struct {
 		const char *text, *problem;
@@ -132,7 +132,7 @@ Test(pgbouncer_main, where_pgbouncer_stops_reading_is_said)
 	}
 }
 
-Test(pgbouncer_main, a_file_that_includes_itself_ends)
+Test(pgbouncer_config, a_file_that_includes_itself_ends)
 {
 	struct folder folder;
 	struct pgbouncer_main config;
@@ -193,7 +193,7 @@ static void expect_problem(unsigned minor, const char *format, const char *probl
 	folder_fini(&folder);
 }
 
-Test(pgbouncer_main, where_1_18_stops_is_named_with_its_line)
+Test(pgbouncer_config, where_1_18_stops_is_named_with_its_line)
 {
 	static const struct {
 		const char *text, *problem;
@@ -229,7 +229,7 @@ Test(pgbouncer_main, where_1_18_stops_is_named_with_its_line)
 
 /* What would be an error in segue's own file is none where it is the person's and PgBouncer goes
  * on. */
-Test(pgbouncer_main, what_1_18_reads_is_no_problem)
+Test(pgbouncer_config, what_1_18_reads_is_no_problem)
 {
 	static const char *const texts[] = {
 	    "[databases]\n%include %s\nb = host=b\n[pgbouncer]\nadmin_users = boss\n",
@@ -246,7 +246,7 @@ Test(pgbouncer_main, what_1_18_reads_is_no_problem)
 		expect_problem(18, texts[i], "");
 }
 
-Test(pgbouncer_main, later_versions_read_more)
+Test(pgbouncer_config, later_versions_read_more)
 {
 	expect_problem(19, "[peers]\n1 = host=a\n", "");
 	expect_problem(25, "[databases]\n'my db' = host=a\n", "");
@@ -256,7 +256,7 @@ Test(pgbouncer_main, later_versions_read_more)
 }
 
 /* The last definition counts, whoever includes it. */
-Test(pgbouncer_main, a_database_of_the_output_that_is_defined_once_more)
+Test(pgbouncer_config, a_database_of_the_output_that_is_defined_once_more)
 {
 	static const char output[] = "[databases]\na = host=10.0.0.1\nb = host=10.0.0.1\n";
 	static const struct {
@@ -299,7 +299,7 @@ Test(pgbouncer_main, a_database_of_the_output_that_is_defined_once_more)
 	}
 }
 
-Test(pgbouncer_main, a_copy_that_is_taken_in_behind_the_output)
+Test(pgbouncer_config, a_copy_that_is_taken_in_behind_the_output)
 {
 	static const char output[] = "[databases]\na = host=10.0.0.1\n";
 	struct pgbouncer_reading reading = {.text = output, .len = strlen(output)};

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "ballot_case.h"
+#include "decider_case.h"
 
 static struct decider_case c;
 
@@ -16,7 +16,7 @@ static void teardown(void)
 	decider_case_close(&c);
 }
 
-TestSuite(decider_person, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(publisher_decide_person, .init = setup, .fini = teardown, .timeout = 30);
 
 #define assert_verdict(actual, wanted)                                                \
 	do {                                                                          \
@@ -65,7 +65,7 @@ static void undo(void)
 	decider_case_store(&c, true);
 }
 
-Test(decider_person, a_word_lowers_the_floor_once)
+Test(publisher_decide_person, a_word_lowers_the_floor_once)
 {
 	undo();
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
@@ -83,7 +83,7 @@ Test(decider_person, a_word_lowers_the_floor_once)
 	}
 }
 
-Test(decider_person, a_promotion_after_the_word_is_followed_on_the_same_timeline_again)
+Test(publisher_decide_person, a_promotion_after_the_word_is_followed_on_the_same_timeline_again)
 {
 	undo();
 	decider_case_set(&c, 1, 1);
@@ -100,7 +100,7 @@ Test(decider_person, a_promotion_after_the_word_is_followed_on_the_same_timeline
 	cr_assert_eq(c.decision.topology.timeline, 2);
 }
 
-Test(decider_person, row_6a_a_stray_wins_nothing_while_it_lives)
+Test(publisher_decide_person, row_6a_a_stray_wins_nothing_while_it_lives)
 {
 	publish_first();
 	decider_case_promote(&c, 2, 2);
@@ -121,7 +121,7 @@ Test(decider_person, row_6a_a_stray_wins_nothing_while_it_lives)
 	cr_assert_str_eq(c.decision.topology.primary.name, "db1");
 }
 
-Test(decider_person, row_6a_for_a_publisher_that_was_started_after_the_word)
+Test(publisher_decide_person, row_6a_for_a_publisher_that_was_started_after_the_word)
 {
 	decider_case_promote(&c, 2, 2);
 	decider_case_set(&c, 1, 1);
@@ -132,7 +132,7 @@ Test(decider_person, row_6a_for_a_publisher_that_was_started_after_the_word)
 	cr_assert_str_eq(c.decision.topology.primary.name, "db2");
 }
 
-Test(decider_person, once_a_higher_timeline_is_stored_the_word_is_history)
+Test(publisher_decide_person, once_a_higher_timeline_is_stored_the_word_is_history)
 {
 	decider_case_promote(&c, 2, 3);
 	c.nodes[0].class = SERVER_REFUSED;
@@ -145,7 +145,7 @@ Test(decider_person, once_a_higher_timeline_is_stored_the_word_is_history)
 
 /* make chaos, seed 31: db3 was copied from the later primary, so that nobody saw it on a timeline
  * of the word; then the znode was deleted, the primary was lost, and db3 was promoted. */
-Test(decider_person, a_word_that_is_history_stays_so_when_the_znode_is_gone)
+Test(publisher_decide_person, a_word_that_is_history_stays_so_when_the_znode_is_gone)
 {
 	c.count = 2;
 	decider_case_set(&c, 1, 1);
@@ -167,7 +167,7 @@ Test(decider_person, a_word_that_is_history_stays_so_when_the_znode_is_gone)
 	cr_assert_eq(c.decision.topology.timeline, 3);
 }
 
-Test(decider_person, another_word_names_the_stray)
+Test(publisher_decide_person, another_word_names_the_stray)
 {
 	undo();
 	decider_case_promote(&c, 2, 2);
@@ -181,7 +181,7 @@ Test(decider_person, another_word_names_the_stray)
 
 /* -- a null by hand -- */
 
-Test(decider_person, row_11a_a_null_by_hand_is_respected_for_null_hold)
+Test(publisher_decide_person, row_11a_a_null_by_hand_is_respected_for_null_hold)
 {
 	publish_first();
 	decider_case_null(&c);
@@ -196,7 +196,7 @@ Test(decider_person, row_11a_a_null_by_hand_is_respected_for_null_hold)
 }
 
 /* A round waits for a server that does not answer, and reads the store after it. */
-Test(decider_person, row_11a_null_hold_counts_from_when_the_null_was_told_of)
+Test(publisher_decide_person, row_11a_null_hold_counts_from_when_the_null_was_told_of)
 {
 	publish_first();
 	decider_case_null(&c);
@@ -206,7 +206,7 @@ Test(decider_person, row_11a_null_hold_counts_from_when_the_null_was_told_of)
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 }
 
-Test(decider_person, row_11a_a_null_by_hand_ends_with_a_promotion)
+Test(publisher_decide_person, row_11a_a_null_by_hand_ends_with_a_promotion)
 {
 	publish_first();
 	decider_case_null(&c);
@@ -217,7 +217,7 @@ Test(decider_person, row_11a_a_null_by_hand_ends_with_a_promotion)
 }
 
 /* Seen by the publisher in one round with the null: it is no reason to wait. */
-Test(decider_person, row_11a_the_promotion_may_be_seen_before_the_null)
+Test(publisher_decide_person, row_11a_the_promotion_may_be_seen_before_the_null)
 {
 	publish_first();
 	decider_case_promote(&c, 2, 2);
@@ -225,7 +225,7 @@ Test(decider_person, row_11a_the_promotion_may_be_seen_before_the_null)
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 }
 
-Test(decider_person, row_11a_for_a_publisher_that_knows_nothing_of_before)
+Test(publisher_decide_person, row_11a_for_a_publisher_that_knows_nothing_of_before)
 {
 	decider_case_null(&c);
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_WAIT);
@@ -233,7 +233,7 @@ Test(decider_person, row_11a_for_a_publisher_that_knows_nothing_of_before)
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 }
 
-Test(decider_person, a_null_written_again_is_respected_anew)
+Test(publisher_decide_person, a_null_written_again_is_respected_anew)
 {
 	publish_first();
 	for (int n = 0; n < 3; n++) {
@@ -244,7 +244,7 @@ Test(decider_person, a_null_written_again_is_respected_anew)
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 }
 
-Test(decider_person, a_null_of_another_publisher_is_not_held)
+Test(publisher_decide_person, a_null_of_another_publisher_is_not_held)
 {
 	publish_first();
 	decider_case_null(&c);

@@ -11,7 +11,7 @@
 	"srv_port srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr "              \
 	"srv_agent_port\n"
 
-Test(haproxy_live, servers_of_every_state_are_read)
+Test(haproxy_replies, servers_of_every_state_are_read)
 {
 	static const char reply[] =
 	    HEADER "3 be_rw 1 primary 127.0.0.1 2 0 1 1 2 1 0 2 0 0 0 0 - 52789 - 0 0 - - 0\n"
@@ -42,7 +42,7 @@ Test(haproxy_live, servers_of_every_state_are_read)
 	haproxy_live_free(&live);
 }
 
-Test(haproxy_live, no_servers_is_a_reply_too)
+Test(haproxy_replies, no_servers_is_a_reply_too)
 {
 	static const char reply[] = HEADER "\n";
 	struct haproxy_live live;
@@ -53,7 +53,7 @@ Test(haproxy_live, no_servers_is_a_reply_too)
 	haproxy_live_free(&live);
 }
 
-Test(haproxy_live, what_is_no_state_is_refused_and_shown)
+Test(haproxy_replies, what_is_no_state_is_refused_and_shown)
 {
 	static const struct {
 		const char *reply, *error;

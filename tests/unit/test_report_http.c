@@ -10,7 +10,7 @@ static enum request_verdict parse(const char *text, struct request *out, struct 
 	return request_parse(text, strlen(text), out, err);
 }
 
-Test(report_request, a_get_is_complete)
+Test(report_http, a_get_is_complete)
 {
 	struct request request;
 	struct err err;
@@ -23,7 +23,7 @@ Test(report_request, a_get_is_complete)
 	cr_assert_eq(request.head_len, strlen("GET /status?x=1 HTTP/1.1\r\nHost: a\r\n\r\n"));
 }
 
-Test(report_request, lines_may_end_as_a_person_types_them)
+Test(report_http, lines_may_end_as_a_person_types_them)
 {
 	struct request request;
 	struct err err;
@@ -32,7 +32,7 @@ Test(report_request, lines_may_end_as_a_person_types_them)
 	cr_assert_str_eq(request.path, "/");
 }
 
-Test(report_request, the_body_is_waited_for)
+Test(report_http, the_body_is_waited_for)
 {
 	const char *text = "POST /a HTTP/1.1\r\ncontent-length:\t 4 \r\n\r\n{\"a\"";
 	struct request request;
@@ -61,7 +61,7 @@ static void refuse(const char *text, int status)
 
 #define POST "POST / HTTP/1.1\r\n"
 
-Test(report_request, what_is_no_request_is_refused)
+Test(report_http, what_is_no_request_is_refused)
 {
 	refuse("\r\n", 400);
 	refuse("GARBAGE\r\n", 400);
@@ -78,7 +78,7 @@ Test(report_request, what_is_no_request_is_refused)
 	refuse("\x16\x03\x01\x02\n", 400);
 }
 
-Test(report_request, lengths_are_never_guessed)
+Test(report_http, lengths_are_never_guessed)
 {
 	refuse(POST "Content-Length: -1\r\n", 400);
 	refuse(POST "Content-Length: 1 2\r\n", 400);
@@ -90,7 +90,7 @@ Test(report_request, lengths_are_never_guessed)
 	refuse(POST "Transfer-Encoding: chunked\r\n", 501);
 }
 
-Test(report_request, a_host_is_one_word_or_none)
+Test(report_http, a_host_is_one_word_or_none)
 {
 	struct request request;
 
@@ -108,7 +108,7 @@ Test(report_request, a_host_is_one_word_or_none)
 	refuse("GET / HTTP/1.1\r\nHost: \xc3\xa4\r\n", 400);
 }
 
-Test(report_request, headers_are_bounded)
+Test(report_http, headers_are_bounded)
 {
 	size_t len = REQUEST_HEAD_MAX;
 	char *text = calloc(len + 1, 1);

@@ -40,7 +40,7 @@ static void teardown(void)
 	cr_assert_eq(rmdir(t.dir), 0);
 }
 
-TestSuite(haproxy_taken, .init = setup, .fini = teardown);
+TestSuite(haproxy_listening, .init = setup, .fini = teardown);
 
 /* A listener at a port of the kernel's choice, which is returned. */
 static uint16_t listen_at(const char *address, bool v6only)
@@ -138,7 +138,7 @@ static void expect_free(const char *address, uint16_t port)
 	cr_expect_str_eq(found, "");
 }
 
-Test(haproxy_taken, a_listener_of_haproxys_own_takes_nothing_from_it)
+Test(haproxy_listening, a_listener_of_haproxys_own_takes_nothing_from_it)
 {
 	uint16_t port = start_haproxy(HAPROXY_ALONE);
 
@@ -147,12 +147,12 @@ Test(haproxy_taken, a_listener_of_haproxys_own_takes_nothing_from_it)
 	cr_expect_not(haproxy_is_elsewhere(t.socket));
 }
 
-Test(haproxy_taken, nor_does_one_of_its_workers)
+Test(haproxy_listening, nor_does_one_of_its_workers)
 {
 	expect_free("127.0.0.1", start_haproxy(HAPROXY_WITH_WORKER));
 }
 
-Test(haproxy_taken, a_listener_of_somebody_else_does)
+Test(haproxy_listening, a_listener_of_somebody_else_does)
 {
 	uint16_t port;
 
@@ -164,7 +164,7 @@ Test(haproxy_taken, a_listener_of_somebody_else_does)
 	expect_free("127.0.0.1", port == 65535 ? 1 : port + 1);
 }
 
-Test(haproxy_taken, a_listener_at_all_addresses_holds_each_one_of_its_families)
+Test(haproxy_listening, a_listener_at_all_addresses_holds_each_one_of_its_families)
 {
 	uint16_t both, six;
 
@@ -177,7 +177,7 @@ Test(haproxy_taken, a_listener_at_all_addresses_holds_each_one_of_its_families)
 	expect_free("127.0.0.1", six);
 }
 
-Test(haproxy_taken, another_user_is_named)
+Test(haproxy_listening, another_user_is_named)
 {
 	uint16_t port;
 
@@ -190,7 +190,7 @@ Test(haproxy_taken, another_user_is_named)
 	expect_taken("127.0.0.1", port, SOMEBODY);
 }
 
-Test(haproxy_taken, without_its_haproxy_here_nothing_can_be_said)
+Test(haproxy_listening, without_its_haproxy_here_nothing_can_be_said)
 {
 	uint16_t port = listen_at("127.0.0.1", false);
 

@@ -66,7 +66,7 @@ static struct applied make_applied(void)
 	return applied;
 }
 
-Test(state, without_a_file_nothing_was_applied)
+Test(state_file, without_a_file_nothing_was_applied)
 {
 	auto_free char *dir = make_dir();
 	auto_strbuf struct strbuf note = STRBUF_INIT;
@@ -81,7 +81,7 @@ Test(state, without_a_file_nothing_was_applied)
 	remove_dir(dir);
 }
 
-Test(state, what_was_saved_is_loaded)
+Test(state_file, what_was_saved_is_loaded)
 {
 	auto_free char *dir = make_dir();
 	auto_strbuf struct strbuf note = STRBUF_INIT;
@@ -112,7 +112,7 @@ Test(state, what_was_saved_is_loaded)
 	remove_dir(dir);
 }
 
-Test(state, a_name_of_Patronis_is_kept_with_its_tags)
+Test(state_file, a_name_of_Patronis_is_kept_with_its_tags)
 {
 	static const struct config_cluster patroni = {.name = (char *)"orders",
 	                                              .path = (char *)"/service/orders",
@@ -138,7 +138,7 @@ Test(state, a_name_of_Patronis_is_kept_with_its_tags)
 	remove_dir(dir);
 }
 
-Test(state, what_the_store_confirmed_is_kept_apart_from_what_was_followed)
+Test(state_file, what_the_store_confirmed_is_kept_apart_from_what_was_followed)
 {
 	auto_free char *dir = make_dir();
 	auto_strbuf struct strbuf note = STRBUF_INIT;
@@ -163,7 +163,7 @@ Test(state, what_the_store_confirmed_is_kept_apart_from_what_was_followed)
 	remove_dir(dir);
 }
 
-Test(state, a_roll_back_seen_before_anything_was_applied_is_kept)
+Test(state_file, a_roll_back_seen_before_anything_was_applied_is_kept)
 {
 	auto_free char *dir = make_dir();
 	auto_strbuf struct strbuf note = STRBUF_INIT;
@@ -216,7 +216,7 @@ static void load_from(const char *hosts, const char *path, bool same_store)
 	load_as(hosts, path, CONFIG_LAYOUT_SEGUE, same_store);
 }
 
-Test(state, zxids_of_another_store_do_not_count)
+Test(state_file, zxids_of_another_store_do_not_count)
 {
 	load_from("zk1:2181,zk2:2181,zk3:2181/prod", "/segue/orders", true);
 	load_from("zk3:2181, zk1:2181,zk2:2181/prod", "/segue/orders", true);
@@ -258,7 +258,7 @@ static void refuse(const char *text, const char *message_part)
 	"[{\"host\":\"db2\",\"port\":1}]}"
 #define ADDRESSES ",\"addresses\":[\"\",\"\"]"
 
-Test(state, what_cannot_be_understood_is_refused)
+Test(state_file, what_cannot_be_understood_is_refused)
 {
 	refuse("", "no JSON, or cut off");
 	refuse("[1]", "version is missing");
@@ -295,7 +295,7 @@ Test(state, what_cannot_be_understood_is_refused)
 }
 
 /* As the segue before had them in its text. */
-Test(state, a_file_without_slots_has_them_by_name)
+Test(state_file, a_file_without_slots_has_them_by_name)
 {
 	auto_free char *dir = make_dir();
 	auto_strbuf struct strbuf note = STRBUF_INIT;
@@ -313,7 +313,7 @@ Test(state, a_file_without_slots_has_them_by_name)
 	remove_dir(dir);
 }
 
-Test(state, a_truncated_file_is_refused_at_every_length)
+Test(state_file, a_truncated_file_is_refused_at_every_length)
 {
 	const char *text = STATE("1", "7", "0", TOPOLOGY ",\"addresses\":[\"10.0.0.1\",\"\"]");
 
@@ -324,7 +324,7 @@ Test(state, a_truncated_file_is_refused_at_every_length)
 	}
 }
 
-Test(state, a_huge_file_is_refused)
+Test(state_file, a_huge_file_is_refused)
 {
 	auto_free char *huge = xcalloc(300 * 1024 + 1, 1);
 
@@ -332,7 +332,7 @@ Test(state, a_huge_file_is_refused)
 	refuse(huge, "larger than");
 }
 
-Test(state, a_missing_folder_is_an_error_when_saving)
+Test(state_file, a_missing_folder_is_an_error_when_saving)
 {
 	struct applied saved = make_applied();
 	struct err err = {""};

@@ -71,10 +71,10 @@ static void teardown(void)
 	driver_fini(&d);
 }
 
-TestSuite(haproxy_left, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(haproxy_old_sessions, .init = setup, .fini = teardown, .timeout = 60);
 
 /* A round ends them four times. */
-Test(haproxy_left, sessions_that_were_left_are_ended_a_moment_later)
+Test(haproxy_old_sessions, sessions_that_were_left_are_ended_a_moment_later)
 {
 	struct deaf deaf = {.address = {.sun_family = AF_UNIX}, .socket = d.config.socket};
 	const char *path = lab_path(d.lab, "deaf.sock");

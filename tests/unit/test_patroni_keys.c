@@ -7,7 +7,7 @@
 #define LIST(...)  ((const char *const[]){__VA_ARGS__})
 #define NAMES(...) (char *const *)LIST(__VA_ARGS__), ARRAY_LEN(LIST(__VA_ARGS__))
 
-Test(scope, one_of_three_keys_tells_it)
+Test(patroni_keys, one_of_three_keys_tells_it)
 {
 	cr_expect(patroni_keys_has_keys(NAMES("config", "leader")));
 	cr_expect(patroni_keys_has_keys(NAMES("initialize")));
@@ -16,7 +16,7 @@ Test(scope, one_of_three_keys_tells_it)
 	cr_expect_not(patroni_keys_has_keys(NULL, 0));
 }
 
-Test(scope, names_are_shown_in_order_escaped_and_not_too_many)
+Test(patroni_keys, names_are_shown_in_order_escaped_and_not_too_many)
 {
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 

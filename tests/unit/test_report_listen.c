@@ -6,7 +6,7 @@
 
 static const char names[] = "proxy1,status.example.org,.db.example,";
 
-Test(report_host, addresses_localhost_and_listed_names_are_allowed)
+Test(report_listen, addresses_localhost_and_listed_names_are_allowed)
 {
 	static const char *const fine[] = {
 	    "",
@@ -27,7 +27,7 @@ Test(report_host, addresses_localhost_and_listed_names_are_allowed)
 		cr_expect(host_is_allowed(fine[i], names), "%s", fine[i]);
 }
 
-Test(report_host, what_a_stranger_may_own_is_refused)
+Test(report_listen, what_a_stranger_may_own_is_refused)
 {
 	static const char *const wrong[] = {
 	    "evil.example",

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "ballot_case.h"
+#include "decider_case.h"
 
 #define MB ((int64_t)1 << 20)
 
@@ -18,7 +18,7 @@ static void teardown(void)
 	decider_case_close(&c);
 }
 
-TestSuite(decider_trouble, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(publisher_decide_trouble, .init = setup, .fini = teardown, .timeout = 30);
 
 #define assert_verdict(actual, wanted)                                                \
 	do {                                                                          \
@@ -44,7 +44,7 @@ static void fail_over(void)
 	decider_case_store(&c, true);
 }
 
-Test(decider_trouble, returned_primary_believes_in_itself_and_nobody_else_does)
+Test(publisher_decide_trouble, returned_primary_believes_in_itself_and_nobody_else_does)
 {
 	fail_over();
 	decider_case_down(&c, 1, SERVER_ANSWERED);
@@ -55,7 +55,7 @@ Test(decider_trouble, returned_primary_believes_in_itself_and_nobody_else_does)
 	cr_assert_eq(c.decision.topology.standby_count, 1);
 }
 
-Test(decider_trouble, returned_primary_alone_becomes_null_never_the_primary)
+Test(publisher_decide_trouble, returned_primary_alone_becomes_null_never_the_primary)
 {
 	fail_over();
 	decider_case_down(&c, 1, SERVER_ANSWERED);
@@ -70,7 +70,7 @@ Test(decider_trouble, returned_primary_alone_becomes_null_never_the_primary)
 	assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
 }
 
-Test(decider_trouble, a_standby_on_a_later_timeline_unmasks_an_old_primary)
+Test(publisher_decide_trouble, a_standby_on_a_later_timeline_unmasks_an_old_primary)
 {
 	c.nodes[2].timeline = 2;
 	decider_case_down(&c, 2, SERVER_TIMED_OUT);
@@ -78,7 +78,7 @@ Test(decider_trouble, a_standby_on_a_later_timeline_unmasks_an_old_primary)
 		assert_verdict(decider_case_round(&c), PUBLISH_DO_WAIT);
 }
 
-Test(decider_trouble, a_fresh_publisher_does_not_bring_back_what_the_store_has_passed)
+Test(publisher_decide_trouble, a_fresh_publisher_does_not_bring_back_what_the_store_has_passed)
 {
 	struct decider_case fresh;
 
@@ -91,7 +91,7 @@ Test(decider_trouble, a_fresh_publisher_does_not_bring_back_what_the_store_has_p
 	decider_case_close(&fresh);
 }
 
-Test(decider_trouble, a_witness_takes_writes_and_is_no_candidate)
+Test(publisher_decide_trouble, a_witness_takes_writes_and_is_no_candidate)
 {
 	decider_case_promote(&c, 3, 5);
 	c.nodes[2].role = NODE_WITNESS;
@@ -106,7 +106,7 @@ Test(decider_trouble, a_witness_takes_writes_and_is_no_candidate)
 	               PUBLISH_DO_PUBLISH_NULL); /* it does count as a witness */
 }
 
-Test(decider_trouble, repmgr_calling_it_a_standby_does_not_hold_up_a_promotion)
+Test(publisher_decide_trouble, repmgr_calling_it_a_standby_does_not_hold_up_a_promotion)
 {
 	publish_first();
 	decider_case_promote(&c, 2, 2);
@@ -128,7 +128,7 @@ static int64_t published_lag(int64_t behind)
 	return c.stored.standbys[0].lag_bytes;
 }
 
-Test(decider_trouble, lag_comes_in_buckets_with_room_at_their_bounds)
+Test(publisher_decide_trouble, lag_comes_in_buckets_with_room_at_their_bounds)
 {
 	cr_assert_eq(published_lag(0), 0);
 	cr_assert_eq(published_lag(MB - 1), 0);
@@ -142,7 +142,7 @@ Test(decider_trouble, lag_comes_in_buckets_with_room_at_their_bounds)
 	cr_assert_eq(published_lag(0), 0);
 }
 
-Test(decider_trouble, a_lag_that_wanders_in_its_bucket_writes_nothing)
+Test(publisher_decide_trouble, a_lag_that_wanders_in_its_bucket_writes_nothing)
 {
 	publish_first();
 	for (int i = 0; i < 20; i++) {
@@ -153,7 +153,7 @@ Test(decider_trouble, a_lag_that_wanders_in_its_bucket_writes_nothing)
 	}
 }
 
-Test(decider_trouble, a_silent_standby_drops_out_after_three_rounds_and_comes_back)
+Test(publisher_decide_trouble, a_silent_standby_drops_out_after_three_rounds_and_comes_back)
 {
 	publish_first();
 	decider_case_down(&c, 3, SERVER_TIMED_OUT);
@@ -168,7 +168,7 @@ Test(decider_trouble, a_silent_standby_drops_out_after_three_rounds_and_comes_ba
 	cr_assert_eq(c.decision.topology.standby_count, 2);
 }
 
-Test(decider_trouble, a_standby_that_others_see_is_dropped_once_and_not_again)
+Test(publisher_decide_trouble, a_standby_that_others_see_is_dropped_once_and_not_again)
 {
 	struct topology full;
 
@@ -185,7 +185,7 @@ Test(decider_trouble, a_standby_that_others_see_is_dropped_once_and_not_again)
 	topology_fini(&full);
 }
 
-Test(decider_trouble, the_order_of_the_servers_makes_no_difference)
+Test(publisher_decide_trouble, the_order_of_the_servers_makes_no_difference)
 {
 	struct node_state first;
 
@@ -198,7 +198,7 @@ Test(decider_trouble, the_order_of_the_servers_makes_no_difference)
 	cr_assert_str_eq(c.decision.topology.standbys[1].name, "db3");
 }
 
-Test(decider_trouble, nodes_are_told_apart_by_their_place_where_they_have_no_name)
+Test(publisher_decide_trouble, nodes_are_told_apart_by_their_place_where_they_have_no_name)
 {
 	for (int i = 0; i < PUBLISH_NODES; i++)
 		c.nodes[i].name[0] = '\0';
@@ -209,7 +209,7 @@ Test(decider_trouble, nodes_are_told_apart_by_their_place_where_they_have_no_nam
 	cr_assert_str_eq(c.decision.topology.primary.host, "10.0.0.3");
 }
 
-Test(decider_trouble, description_has_a_line_for_each_server)
+Test(publisher_decide_trouble, description_has_a_line_for_each_server)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 

@@ -26,7 +26,7 @@ static char *find(const struct config_target *targets, const char *const *texts,
 	return strbuf_detach(&out);
 }
 
-Test(bind_clash, two_targets_of_one_socket_are_named_with_the_fix)
+Test(bind_conflicts, two_targets_of_one_socket_are_named_with_the_fix)
 {
 	const struct config_target targets[] = {
 	    {.kind = CONFIG_TARGET_HAPROXY, .name = (char *)"a", .socket = one},
@@ -46,7 +46,7 @@ Test(bind_clash, two_targets_of_one_socket_are_named_with_the_fix)
 	cr_expect_str_eq(none, "");
 }
 
-Test(bind_clash, two_sections_of_one_target_are_named_with_the_fix)
+Test(bind_conflicts, two_sections_of_one_target_are_named_with_the_fix)
 {
 	const struct config_target targets[] = {
 	    {.kind = CONFIG_TARGET_HAPROXY, .name = (char *)"a", .socket = one}};
@@ -65,7 +65,7 @@ Test(bind_clash, two_sections_of_one_target_are_named_with_the_fix)
 	cr_expect_str_eq(none, "");
 }
 
-Test(guess, what_was_applied_last_or_else_servers_that_nobody_has)
+Test(state_or_example, what_was_applied_last_or_else_servers_that_nobody_has)
 {
 	char dir[] = "/tmp/segue-guess-XXXXXX";
 	struct config_cluster cluster = {.name = (char *)"a", .path = (char *)"/a"};

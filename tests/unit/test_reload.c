@@ -147,9 +147,9 @@ static struct outcome reload_once(const char *socket, const char *command)
 	return outcome;
 }
 
-TestSuite(reloader, .init = setup, .fini = teardown);
+TestSuite(reload, .init = setup, .fini = teardown);
 
-Test(reloader, is_done_when_a_new_worker_shows_up)
+Test(reload, is_done_when_a_new_worker_shows_up)
 {
 	struct outcome outcome;
 
@@ -159,7 +159,7 @@ Test(reloader, is_done_when_a_new_worker_shows_up)
 	cr_assert_str_eq(outcome.what, "worker 201 took over from 200");
 }
 
-Test(reloader, failures_are_told_apart_by_their_words)
+Test(reload, failures_are_told_apart_by_their_words)
 {
 	static const struct {
 		enum manner manner;
@@ -182,7 +182,7 @@ Test(reloader, failures_are_told_apart_by_their_words)
 	}
 }
 
-Test(reloader, a_worker_that_never_comes_is_a_failure_in_time)
+Test(reload, a_worker_that_never_comes_is_a_failure_in_time)
 {
 	struct outcome outcome;
 
@@ -193,7 +193,7 @@ Test(reloader, a_worker_that_never_comes_is_a_failure_in_time)
 	                   outcome.what);
 }
 
-Test(reloader, nobody_at_the_socket_is_a_failure)
+Test(reload, nobody_at_the_socket_is_a_failure)
 {
 	struct outcome outcome = reload_once(t.path, "");
 
@@ -201,7 +201,7 @@ Test(reloader, nobody_at_the_socket_is_a_failure)
 	cr_assert_not_null(strstr(outcome.what, t.path), "%s", outcome.what);
 }
 
-Test(reloader, a_command_counts_by_its_exit_status)
+Test(reload, a_command_counts_by_its_exit_status)
 {
 	struct outcome good = reload_once("", "true"),
 	               bad = reload_once("", "sh -c 'echo no; exit 2'"),
@@ -226,7 +226,7 @@ static int count_lines(const char *path)
 	return lines;
 }
 
-Test(reloader, requests_made_during_one_share_the_next)
+Test(reload, requests_made_during_one_share_the_next)
 {
 	struct outcome first = {0}, more[5] = {{0}}, gone = {0};
 	char command[256], runs[128];
@@ -254,7 +254,7 @@ Test(reloader, requests_made_during_one_share_the_next)
 	reloader_destroy(reloader);
 }
 
-Test(reloader, cancelled_by_all_it_calls_nobody)
+Test(reload, cancelled_by_all_it_calls_nobody)
 {
 	struct reloader *reloader = new_reloader("", "true");
 	struct outcome outcome = {0};

@@ -23,7 +23,7 @@ static void expect_refused(const char *text, size_t len, const char *error)
 	                   err.message);
 }
 
-Test(pgbouncer_ini, an_entry_is_read)
+Test(pgbouncer_databases, an_entry_is_read)
 {
 	struct pgbouncer_ini ini;
 	const struct pgbouncer_database *app;
@@ -44,7 +44,7 @@ Test(pgbouncer_ini, an_entry_is_read)
 	pgbouncer_ini_free(&ini);
 }
 
-Test(pgbouncer_ini, what_is_left_out_is_what_pgbouncer_takes)
+Test(pgbouncer_databases, what_is_left_out_is_what_pgbouncer_takes)
 {
 	struct pgbouncer_ini ini;
 
@@ -60,7 +60,7 @@ Test(pgbouncer_ini, what_is_left_out_is_what_pgbouncer_takes)
 	pgbouncer_ini_free(&ini);
 }
 
-Test(pgbouncer_ini, hosts_have_one_spelling)
+Test(pgbouncer_databases, hosts_have_one_spelling)
 {
 	static const struct {
 		const char *written, *host;
@@ -84,7 +84,7 @@ Test(pgbouncer_ini, hosts_have_one_spelling)
 	}
 }
 
-Test(pgbouncer_ini, names_and_sections_as_pgbouncer_reads_them)
+Test(pgbouncer_databases, names_and_sections_as_pgbouncer_reads_them)
 {
 	static const char text[] =
 	    "\t[users]\r\nbob = pool_mode=session max_user_connections=3\r\n" DB
@@ -105,7 +105,7 @@ Test(pgbouncer_ini, names_and_sections_as_pgbouncer_reads_them)
 	expect_refused(text, strlen(text), "line 5: d: port has no value");
 }
 
-Test(pgbouncer_ini, params_do_not_depend_on_order_and_quotes)
+Test(pgbouncer_databases, params_do_not_depend_on_order_and_quotes)
 {
 	struct pgbouncer_ini ini;
 
@@ -121,7 +121,7 @@ Test(pgbouncer_ini, params_do_not_depend_on_order_and_quotes)
 }
 
 /* Each of these stops PgBouncer's reading, or drops the rest of the file. */
-Test(pgbouncer_ini, what_pgbouncer_refuses_is_refused)
+Test(pgbouncer_databases, what_pgbouncer_refuses_is_refused)
 {
 	static const struct {
 		const char *text, *error;
@@ -156,7 +156,7 @@ Test(pgbouncer_ini, what_pgbouncer_refuses_is_refused)
 }
 
 /* PgBouncer takes all of these, for something else than they look like. */
-Test(pgbouncer_ini, what_pgbouncer_misreads_is_refused)
+Test(pgbouncer_databases, what_pgbouncer_misreads_is_refused)
 {
 	static const struct {
 		const char *text, *error;
@@ -197,7 +197,7 @@ Test(pgbouncer_ini, what_pgbouncer_misreads_is_refused)
 	expect_refused(DB "a =\n\0b =\n", strlen(DB) + 8, "line 3: a control character (\\x00)");
 }
 
-Test(pgbouncer_ini, a_password_is_never_shown)
+Test(pgbouncer_databases, a_password_is_never_shown)
 {
 	static const char *const cases[] = {
 	    DB "a = host=1.1.1.1 password=se cret",

@@ -22,7 +22,7 @@ static bool parse(const char *text, struct haproxy_batch *round, struct err *err
 	return haproxy_batch_parse(text, strlen(text), round, err);
 }
 
-Test(haproxy_round, tables_of_several_backends_become_one)
+Test(haproxy_batch, tables_of_several_backends_become_one)
 {
 	struct haproxy_batch round;
 	struct err err;
@@ -42,7 +42,7 @@ Test(haproxy_round, tables_of_several_backends_become_one)
 	haproxy_batch_free(&round);
 }
 
-Test(haproxy_round, backend_that_is_not_there_is_an_answer_and_no_error)
+Test(haproxy_batch, backend_that_is_not_there_is_an_answer_and_no_error)
 {
 	struct haproxy_batch round;
 	struct err err;
@@ -60,7 +60,7 @@ Test(haproxy_round, backend_that_is_not_there_is_an_answer_and_no_error)
 #define STAT                           "# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,\n"
 #define COUNT(be, name, queued, limit) be "," name "," queued ",0,0,0," limit ",0,0,\n"
 
-Test(haproxy_round, limits_and_queues_are_those_of_the_servers)
+Test(haproxy_batch, limits_and_queues_are_those_of_the_servers)
 {
 	const struct haproxy_live_server *server;
 	struct haproxy_batch round;
@@ -90,7 +90,7 @@ Test(haproxy_round, limits_and_queues_are_those_of_the_servers)
 	    parse("\n" HEADER ROW("rw", "primary", "5") "\n" STAT "rw,pri", &round, &err));
 }
 
-Test(haproxy_round, a_level_below_admin_is_told)
+Test(haproxy_batch, a_level_below_admin_is_told)
 {
 	static const struct {
 		const char *reply, *level, *said;
@@ -116,7 +116,7 @@ Test(haproxy_round, a_level_below_admin_is_told)
 	}
 }
 
-Test(haproxy_round, replies_cut_short_or_of_something_else_are_errors)
+Test(haproxy_batch, replies_cut_short_or_of_something_else_are_errors)
 {
 	static const char *const replies[] = {
 	    "",
@@ -150,7 +150,7 @@ static struct haproxy_config config_of(size_t backends)
 	return config;
 }
 
-Test(haproxy_round, questions_follow_the_commands_on_one_line)
+Test(haproxy_batch, questions_follow_the_commands_on_one_line)
 {
 	static const char shared[] =
 	    "frontend b\n default_backend b\nbackend b\n  server s 127.0.0.1:1\n";
@@ -176,7 +176,7 @@ Test(haproxy_round, questions_follow_the_commands_on_one_line)
 	haproxy_config_free(&same);
 }
 
-Test(haproxy_round, too_many_commands_are_cut_between_two)
+Test(haproxy_batch, too_many_commands_are_cut_between_two)
 {
 	struct haproxy_config config = config_of(1);
 	auto_strbuf struct strbuf commands = STRBUF_INIT, line = STRBUF_INIT;

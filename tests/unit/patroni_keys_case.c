@@ -1,5 +1,5 @@
 /* The scope of the tests of the layout patroni; see the header. */
-#include "patroni_scope.h"
+#include "patroni_keys_case.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

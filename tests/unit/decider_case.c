@@ -1,5 +1,5 @@
 /* See the header. */
-#include "ballot_case.h"
+#include "decider_case.h"
 
 #include <stdio.h>
 #include <string.h>

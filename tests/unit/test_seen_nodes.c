@@ -6,7 +6,7 @@
 
 #include "publisher/seen_nodes_internal.h"
 
-TestSuite(shown, .timeout = 30);
+TestSuite(seen_nodes, .timeout = 30);
 
 static const struct node_state seen[] = {
     {.name = "db1", .host = "10.0.0.1", .port = 5432, .class = SERVER_ANSWERED, .timeline = 7},
@@ -36,7 +36,7 @@ static bool shows(const char *name, const char *host, int64_t timeline)
 	return seen_nodes_has_primary(text, strlen(text), &topology);
 }
 
-Test(shown, a_primary_is_known_by_its_name_or_where_there_is_none_by_its_address)
+Test(seen_nodes, a_primary_is_known_by_its_name_or_where_there_is_none_by_its_address)
 {
 	cr_expect(shows("db1", "10.0.0.1", 7));
 	cr_expect(shows("db1", "db1.example.org", 7));
@@ -45,7 +45,7 @@ Test(shown, a_primary_is_known_by_its_name_or_where_there_is_none_by_its_address
 	cr_expect_not(shows("db9", "10.0.0.1", 7));
 }
 
-Test(shown, only_who_takes_writes_on_that_timeline_or_a_later_one_is_the_primary)
+Test(seen_nodes, only_who_takes_writes_on_that_timeline_or_a_later_one_is_the_primary)
 {
 	cr_expect(shows("db1", "10.0.0.1", 6));
 	cr_expect_not(shows("db1", "10.0.0.1", 8));
@@ -54,7 +54,7 @@ Test(shown, only_who_takes_writes_on_that_timeline_or_a_later_one_is_the_primary
 	cr_expect_not(shows("w", "10.0.0.4", 7));
 }
 
-Test(shown, bytes_that_are_no_view_show_nothing)
+Test(seen_nodes, bytes_that_are_no_view_show_nothing)
 {
 	static const char host_is_a_number[] =
 	    "{\"nodes\":[{\"name\":\"db1\",\"host\":7,\"port\":5432,\"says\":\"primary\","
@@ -68,7 +68,7 @@ Test(shown, bytes_that_are_no_view_show_nothing)
 		              bytes[i]);
 }
 
-Test(shown, the_store_names_nobody)
+Test(seen_nodes, the_store_names_nobody)
 {
 	auto_free char *text = seen_nodes_encode("pub1", seen, 1);
 	struct topology topology = {.has_primary = false};

@@ -1,7 +1,7 @@
 /* What the tests of the layout patroni stand on: the keys of a scope, as each version writes them,
  * and what was made of them. */
-#ifndef SEGUE_TESTS_UNIT_PATRONI_SCOPE_H
-#define SEGUE_TESTS_UNIT_PATRONI_SCOPE_H
+#ifndef SEGUE_TESTS_UNIT_PATRONI_KEYS_CASE_H
+#define SEGUE_TESTS_UNIT_PATRONI_KEYS_CASE_H
 
 #include "topology/layout.h"
 
