@@ -234,8 +234,8 @@ void log_set_deferred(void (*wanted)(void *arg), void *arg)
 
 /* Returns how many bytes were written; 0: stderr takes nothing now. On any other error the bytes
  * count as written and are lost. A pipe that poll() reports as writable takes PIPE_BUF bytes
- * without blocking (pipe(7)); a socket takes MSG_DONTWAIT. stderr may be shared with other processes, so
- * O_NONBLOCK must not be set on it. */
+ * without blocking (pipe(7)); a socket takes MSG_DONTWAIT. stderr may be shared with other
+ * processes, so O_NONBLOCK must not be set on it. */
 static size_t write_some(const char *data, size_t len)
 {
 	struct pollfd sink = {.fd = STDERR_FILENO, .events = POLLOUT};

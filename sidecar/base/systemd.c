@@ -1,6 +1,7 @@
 /* sd_notify(3) of libsystemd. The library is loaded only if NOTIFY_SOCKET is set: it needs
- * libgcrypt and three compression libraries, and most containers and tests of segue have no systemd. A failed
- * notification is ignored here: systemd notices it itself (TimeoutStartSec, WatchdogSec). */
+ * libgcrypt and three compression libraries, and most containers and tests of segue have no
+ * systemd. A failed notification is ignored here: systemd notices it itself (TimeoutStartSec,
+ * WatchdogSec). */
 #include "base/systemd.h"
 
 #include <dlfcn.h>
