@@ -132,7 +132,7 @@ void config_free(struct config *config);
  * Appends nothing if auth_file is not set. */
 bool config_read_auth(const struct config *config, struct strbuf *out, struct err *err) MUST_CHECK;
 
-#define CONFIG_HOLD_MARGIN_MS 5000 /* hold_timeout = auto adds this to the cluster manager's time */
+#define CONFIG_HOLD_MARGIN_MS 5000 /* hold_timeout = auto adds it to the cluster manager's time */
 
 /* How long clients of the cluster are held, in ms: hold_timeout, or the value that auto stands for.
  * `manager_ms`: how long the cluster manager may take until there is a new primary; 0: not known,

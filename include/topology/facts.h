@@ -11,9 +11,9 @@
 /* --- ZooKeeper --- */
 
 enum watch_state {
-	WATCH_WAITING,   /* ZooKeeper has not answered yet since the start */
-	WATCH_RESOLVING, /* a new value; the host name of its primary is being resolved. With
-	                    `problem`: it could not be resolved, and is tried again */
+	WATCH_WAITING,     /* ZooKeeper has not answered yet since the start */
+	WATCH_RESOLVING,   /* a new value; the host name of its primary is being resolved. With
+	                      `problem`: it could not be resolved, and is tried again */
 	WATCH_UNREACHABLE, /* there is no connection to ZooKeeper now */
 	WATCH_ABSENT,      /* the znode does not exist (reported only after a sync) */
 	WATCH_INVALID,     /* the value is empty, invalid, too large or unreadable; see `problem` */
@@ -62,8 +62,8 @@ struct server_fact {
 	                      out, starting, or answered in recovery. After an open connection has
 	                      ended, one refused, timed out or starting attempt already counts as
 	                      SERVER_RUNNING_MATTERS */
-	unsigned running; /* attempts in a row with this class; for ANSWERED also with the same
-	                     in_recovery. 0: UNASKED */
+	unsigned running;  /* attempts in a row with this class; for ANSWERED also with the same
+	                      in_recovery. 0: UNASKED */
 	/* From the last ANSWERED attempt; they keep their values when later attempts fail. */
 	bool known;       /* there was an ANSWERED attempt */
 	bool interrupted; /* since then it refused, was starting, or timed out until its loss was

@@ -20,7 +20,7 @@
 struct report {
 	struct member member;
 	bool standby_leader;
-	int64_t written; /* WAL position written or received, in bytes; -1: not known */
+	int64_t written;         /* WAL position written or received, in bytes; -1: not known */
 	int64_t replayed;        /* WAL position that readers see; `written` if unknown */
 	int64_t timeline;        /* 0: not known */
 	char reason[REASON_MAX]; /* why it gets no read-only traffic; "": it gets some */
