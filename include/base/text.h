@@ -1,18 +1,20 @@
-/* How near two names are, to propose the one that a person may have meant. Pure. */
+/* Distance between names (to suggest the name that was meant), and UTF-8. Pure. */
 #ifndef SEGUE_BASE_TEXT_H
 #define SEGUE_BASE_TEXT_H
 
 #include <stddef.h>
 
-/* How many letters have to be added, left out or replaced, for one name to be the other. */
+/* The number of bytes to add, remove or replace to make one name the other (Levenshtein). Of `b`,
+ * only the first 64 bytes count. */
 size_t letters_apart(const char *a, const char *b);
 
-/* UTF-8, as Unicode 15 defines it in its table 3-7. */
+/* UTF-8, as table 3-7 of Unicode 15 defines it. */
 
-/* How many bytes the character has that `text` begins with, 1 for the final NUL; 0: it is none. */
+/* Bytes of the first character of `text`; 1 for the final NUL; 0 if it is not valid UTF-8. */
 size_t utf8_length(const char *text);
 
-/* How many bytes of it, `max` at most, end with a character; what is none counts as a byte. */
+/* The length of the longest start of `text` that has at most `max` bytes and ends with a whole
+ * character. A byte that is not valid UTF-8 counts as one character. */
 size_t utf8_cut(const char *text, size_t max);
 
 #endif

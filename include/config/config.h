@@ -1,8 +1,9 @@
-/* segue.ini as values: typed, bounded, with defaults filled in; immutable once loaded.
+/* segue.ini as values: typed, checked against their bounds, with defaults filled in. Never changed
+ * after loading.
  *
- * config/table.c holds the one table of keys (section, name, type, bounds, default, help) that the
- * loader, man/segue.ini.5 and the sample file share. Strings are never NULL: an unset one is "".
- * All owned by struct config. Durations are ms. */
+ * config/table.c has the only table of keys (section, name, type, bounds, default, help). The
+ * loader, man/segue.ini.5 and the sample file all use it. Strings are never NULL: one that is not
+ * set is "". struct config owns everything. Durations are in ms. */
 #ifndef SEGUE_CONFIG_CONFIG_H
 #define SEGUE_CONFIG_CONFIG_H
 
@@ -15,7 +16,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 
-/* What is read where neither -c nor SEGUE_CONFIG names another. */
+/* The file that is read if neither -c nor SEGUE_CONFIG is given. */
 #define CONFIG_DEFAULT_FILE "/etc/segue/segue.ini"
 
 enum config_layout { CONFIG_LAYOUT_SEGUE, CONFIG_LAYOUT_PLAIN, CONFIG_LAYOUT_PATRONI };
@@ -47,24 +48,24 @@ struct config_cluster {
 	bool presence;
 	enum config_verify verify;
 	char *verify_conninfo;
-	int64_t verify_timeout_ms; /* for one question to one server */
-	int64_t max_lag;           /* bytes that a standby may be behind; 0: any */
+	int64_t verify_timeout_ms; /* of one question to one server, connecting included */
+	int64_t max_lag;           /* bytes that a standby may lag behind; 0: no limit */
 	enum config_loss on_primary_loss;
 	int64_t hold_timeout_ms; /* 0: auto; see config_hold_ms() */
 	int64_t tripwires;       /* silent connections to the primary; 0: none */
 	enum config_loss on_store_loss;
 	enum config_rollback on_store_rollback;
-	bool fleet; /* keep a znode that says how this sidecar stands */
+	bool fleet; /* keep a znode with the state of this sidecar */
 };
 
 struct config_target {
 	enum config_target_kind kind;
 	unsigned mode; /* permission bits */
 	char *name;
-	char *cluster;        /* its name */
+	char *cluster;        /* name of its cluster */
 	size_t cluster_index; /* into config.clusters */
-	/* Its cluster's, by the defaults of Patroni where that is auto, and the longest that it may
-	 * become; 0: that never holds. */
+	/* hold_timeout of its cluster (with auto: for Patroni's default settings), and the longest
+	 * that it can become. Both 0: the cluster never holds. */
 	int64_t hold_timeout_ms, hold_max_ms;
 	char *template_file;
 	char *output;
@@ -80,11 +81,11 @@ struct config_target {
 
 struct config_publisher {
 	char *section;        /* [publisher SECTION] */
-	char *name;           /* this publisher; the host's where it is not set */
-	char *cluster;        /* its name */
-	size_t cluster_index; /* into config.clusters; layout segue */
+	char *name;           /* name of this publisher; not set: the host name */
+	char *cluster;        /* name of its cluster */
+	size_t cluster_index; /* into config.clusters; its layout is segue */
 	char *nodes;          /* as configured: connection strings, comma separated */
-	char *conninfo;       /* what is common to them */
+	char *conninfo;       /* what these connection strings have in common */
 	enum config_repmgr repmgr;
 	char *repmgr_schema;
 	int64_t interval_ms;
@@ -97,7 +98,7 @@ struct config_publisher {
 };
 
 struct config {
-	char *file; /* where it was read from */
+	char *file; /* the file that was read */
 	char *name;
 	enum log_level log_level;
 	enum log_format log_format;
@@ -107,7 +108,7 @@ struct config {
 	char *zookeeper_hosts; /* as configured, "host:port,host:port/chroot" */
 	int64_t session_timeout_ms;
 	char *auth_file;
-	enum config_acl acl; /* of znodes that segue makes */
+	enum config_acl acl; /* of znodes that segue creates */
 	struct config_cluster *clusters;
 	size_t cluster_count;
 	struct config_target *targets;
@@ -115,41 +116,42 @@ struct config {
 	struct config_publisher *publishers;
 	size_t publisher_count;
 	struct strbuf warnings; /* one a line */
-	struct strbuf text;     /* of the file, as it was read */
+	struct strbuf text;     /* content of the file, as it was read */
 };
 
-/* Reads and checks `file`. On failure returns NULL with EVERY error of the file appended to
- * `errors`, one a line: "file:line: [section] key: what was found: what is allowed". */
+/* Reads and checks `file`. On failure returns NULL and appends EVERY error of the file to `errors`,
+ * one a line: "file:line: [section] key: what was found: what is allowed". Caller frees. */
 struct config *config_load(const char *file, struct strbuf *errors) MUST_CHECK;
 
-/* The same for a text in memory; `file` is for messages. */
+/* The same for a text in memory. `file` is only used in messages. */
 struct config *config_load_text(const char *file, const char *text, size_t len,
                                 struct strbuf *errors) MUST_CHECK;
 void config_free(struct config *config);
 
-/* Appends the line "digest user:password" of auth_file, without its end, for zk_options; nothing
- * where there is no auth_file. */
+/* Appends the line "digest user:password" of auth_file, without the line end, for zk_options.
+ * Appends nothing if auth_file is not set. */
 bool config_read_auth(const struct config *config, struct strbuf *out, struct err *err) MUST_CHECK;
 
-#define CONFIG_HOLD_MARGIN_MS 5000 /* of auto, on top of what the cluster manager may take */
+#define CONFIG_HOLD_MARGIN_MS 5000 /* hold_timeout = auto adds it to the cluster manager's time */
 
-/* How long clients of the cluster are held: hold_timeout, or by auto. `manager_ms`: how long its
- * cluster manager may take to have a new primary; 0: not known, or layout segue or plain. */
+/* How long clients of the cluster are held, in ms: hold_timeout, or the value that auto stands for.
+ * `manager_ms`: how long the cluster manager may take until there is a new primary; 0: not known,
+ * or layout segue or plain. */
 int64_t config_hold_ms(const struct config_cluster *cluster, int64_t manager_ms);
-int64_t config_hold_max_ms(const struct config_cluster *cluster); /* for any manager_ms */
+int64_t config_hold_max_ms(const struct config_cluster *cluster); /* largest, for any manager_ms */
 
 const char *config_target_kind_name(enum config_target_kind kind); /* "haproxy", ... */
 const char *config_layout_name(enum config_layout layout);         /* "segue", ... */
 
-/* The key table as the SECTIONS part of man/segue.ini.5 (man(7) macros) and as a commented sample
- * file that loads as it is. */
+/* Print the key table: as the SECTIONS part of man/segue.ini.5 (man(7) macros), and as a commented
+ * sample file that can be loaded as it is. */
 void config_print_man(FILE *out);
 void config_print_sample(FILE *out);
 
-/* Where something stands in segue.ini, for messages about what is only found out later. */
+/* --- the place in segue.ini, for errors that are found only later --- */
 
-/* Puts "FILE line N" in front of an error that begins with "var.NAME: ", as view_compile() makes
- * them. False: it is another one, and stays as it is. */
+/* Puts "FILE line N: [SECTION]: " in front of an error that begins with "var.NAME: ", as those of
+ * view_compile() do. Any other error stays as it is; then returns false. */
 bool config_place_var(const struct config *config, const struct config_target *target,
                       struct err *err);
 

@@ -1,5 +1,5 @@
-/* The configuration that a segue run has accepted last, kept in its state_dir: whoever breaks
- * segue.ini while clients are held must not keep `segue resume` from letting them go. */
+/* A copy of the last configuration that `segue run` has accepted, in its state_dir. With it `segue
+ * resume` can release held clients even if segue.ini has been broken since. */
 #ifndef SEGUE_CONFIG_LAST_GOOD_H
 #define SEGUE_CONFIG_LAST_GOOD_H
 
@@ -7,15 +7,15 @@
 
 #define LAST_CONFIG_NAME "last.ini" /* in state_dir */
 
-/* Keeps config->file's text; a failure is a warning in the log. Does not wait for the disk. */
+/* Saves the text of config->file. A failure is logged as a warning. Calls no fsync. */
 void last_good_keep(const struct config *config);
 
-/* What is kept in now->state_dir, where it is another text than `now`. NULL: it is not, or none
- * that could be loaded. */
+/* Loads the copy in now->state_dir if its text differs from that of `now`. NULL if it is the same,
+ * is missing, or cannot be loaded. Caller frees. */
 struct config *last_good_before(const struct config *now) MUST_CHECK;
 
-/* The one kept in $STATE_DIRECTORY (systemd sets it), or else in the default state_dir. NULL with
- * the reason in `errors` where there is none. */
+/* Loads the copy in $STATE_DIRECTORY (set by systemd), or else in the default state_dir. On failure
+ * returns NULL with the reason in `errors`. Caller frees. */
 struct config *last_good_load(struct strbuf *errors) MUST_CHECK;
 
 #endif

@@ -1,5 +1,5 @@
-/* What the layouts share: the grammar of names, hosts, ports and times, and how a refusal is
- * worded. Nothing passes into a topology but through here. */
+/* What the layouts share: the grammar of names, hosts, ports and times, and the form of their
+ * errors. Every value of a topology is checked here. */
 #ifndef SEGUE_TOPOLOGY_LAYOUT_FIELDS_H
 #define SEGUE_TOPOLOGY_LAYOUT_FIELDS_H
 
@@ -13,45 +13,45 @@
 #include "topology/topology.h"
 
 #define LAYOUT_PORT_DEFAULT 5432
-#define LAYOUT_TIME_MAX     64 /* as struct topology's promoted_at */
+#define LAYOUT_TIME_MAX     64 /* bytes, as promoted_at of struct topology */
 
-/* NULL when `text` is fine, otherwise what is wrong with it and what is allowed: static text that
- * never holds the value, which may be part of a password. */
+/* Returns NULL if `text` is valid. Otherwise returns what is wrong and what is allowed, as static
+ * text. It never contains the value, which may be a part of a password. */
 typedef const char *layout_problem_fn(const char *text);
 layout_problem_fn layout_name_problem;   /* [A-Za-z0-9._-]{1,63} */
-layout_problem_fn layout_member_problem; /* a name as Patroni takes one: 1 to 255 bytes of UTF-8 */
+layout_problem_fn layout_member_problem; /* a member name of Patroni: 1 to 255 bytes of UTF-8 */
 layout_problem_fn layout_host_problem;   /* host name, IPv4, or IPv6 without brackets and zone */
 layout_problem_fn layout_system_identifier_problem; /* 1 to 20 decimal digits */
 layout_problem_fn layout_time_problem;              /* ISO 8601, seconds, optional fraction, Z */
 
-/* Is `host` an IP address? Writes it as inet_ntop(3) does. */
+/* True if `host` is an IP address, which is written to `address` as inet_ntop(3) does. */
 bool layout_host_numeric(const char *host, char address[TOPOLOGY_ADDRESS_MAX]);
 
 bool layout_port_parse(const char *text, uint16_t *port); /* decimal, 1 to 65535 */
 
-/* Have they one name, or one place? */
+/* True if they have the same name, or the same port and the same host or address. */
 bool layout_same_server(const struct member *a, const struct member *b);
 
-/* ISO 8601 with any offset, rewritten to UTC with Z. */
+/* Converts ISO 8601 with any offset to UTC with Z. False if `text` is no such time. */
 bool layout_time_to_utc(const char *text, char utc[LAYOUT_TIME_MAX]);
 
-/* Sets `<what> "<value, escaped>": <problem>`; a NULL value is not shown. Returns false. */
+/* Sets the error `<what> "<value, escaped>": <problem>`, or `<what>: <problem>` if `value` is NULL
+ * or may contain a password. Always returns false. */
 bool layout_refuse(struct err *err, const char *what, const char *value, const char *problem);
 
-/* Fills host, port and, for a numeric host, address. `secret`: do not show the value. */
+/* Sets host, port and, if the host is numeric, address. `secret`: errors do not show the host. */
 bool layout_member_set(struct member *member, const char *what, const char *host, uint16_t port,
                        bool secret, struct err *err) MUST_CHECK;
 
-/* The cluster's node.NAME key of exactly this name; NULL when there is none. */
+/* The node.NAME key of the cluster with exactly this name; NULL if there is none. */
 const struct config_node *layout_node_find(const struct config_cluster *cluster, const char *name);
 
-/* Name, host and port of a node.NAME key. Fails for an unknown name, naming the known ones. */
+/* Sets name, host and port from a node.NAME key. For an unknown name the error lists the known. */
 bool layout_member_set_node(struct member *member, const char *what,
                             const struct config_cluster *cluster, const char *name,
                             struct err *err) MUST_CHECK;
 
-/* What a libpq connection string says of the server, and, where it is no URI, of the login; empty
- * where it says nothing. */
+/* The server of a libpq connection string and, if it is no URI, user and database. Not set: "". */
 struct conninfo {
 	struct strbuf host, hostaddr, port, user, dbname;
 };
@@ -64,19 +64,20 @@ struct conninfo {
 void conninfo_fini(struct conninfo *conninfo);
 #define auto_conninfo __attribute__((cleanup(conninfo_fini)))
 
-/* Keyword/value strings and URIs (PostgreSQL manual, 34.1.1). Other keys are skipped, known or
- * not. Errors name the byte, counted from `text`, and never show any. */
+/* Parse keyword/value strings and URIs (PostgreSQL manual, 34.1.1). All other keys are skipped,
+ * known to libpq or not. Errors have the byte offset from `text` and never contain bytes of it.
+ * `uri` points into `text`, after leading blanks. */
 bool conninfo_is_uri(const char *text);
 bool conninfo_parse(const char *text, struct conninfo *out, struct err *err) MUST_CHECK;
 bool conninfo_parse_uri(const char *text, const char *uri, struct conninfo *out,
                         struct err *err) MUST_CHECK;
 
-/* "user=segue dbname=postgres", for people: no password. "" of a URI, or where neither is named;
- * caller frees. */
+/* "user=segue dbname=postgres", for messages; never a password. "" for a URI, or if neither is set.
+ * Caller frees. */
 char *conninfo_login(const char *text) MUST_CHECK;
 
-/* Appends a URI that has one host: of several the first, with the port of the last where it has
- * none of its own, as Patroni means host1,host2:5432. */
+/* Appends a URI with one host. Of several hosts it has the first; if that has no port, the port of
+ * the last one, which is what Patroni means by host1,host2:5432. */
 void conninfo_first_host(const char *uri, struct strbuf *out);
 
 #endif

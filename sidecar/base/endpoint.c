@@ -1,3 +1,4 @@
+/* Formats a host and its port; see the header. */
 #include "base/endpoint.h"
 
 #include <stdio.h>

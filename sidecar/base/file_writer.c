@@ -1,6 +1,6 @@
-/* The loop appends jobs, the thread does the first one that is not done, the loop takes the done
- * ones off. The thread allocates nothing (it would get a heap of its own), takes no signal, and
- * never renames before the fsync: after a power cut that may be an empty file. */
+/* The loop appends jobs to a list, the thread does the first job that is not done, the loop removes
+ * the done ones. The thread never allocates (malloc would create a heap for it), takes no signal,
+ * and never renames before the fsync: after a power failure the file could then be empty. */
 #include "base/file_writer.h"
 
 #include <event2/event.h>
@@ -12,32 +12,32 @@
 
 #include "base/file.h"
 
-/* Of an error message and a path, and what a sanitizer adds. */
+/* Stack of the thread: enough for an error message, a path, and what a sanitizer adds. */
 #define STACK_BYTES ((size_t)256 * 1024)
 
 struct file_writer_job {
 	struct file_writer *file_writer;
 	struct file_writer_job *next;
 	char *staged, *path;
-	file_writer_cb *cb; /* NULL: cancelled; the loop's alone */
+	file_writer_cb *cb; /* NULL: cancelled; only the loop uses it */
 	void *arg;
-	bool done, ok; /* under the lock */
+	bool done, ok; /* protected by the lock */
 	struct err err;
 };
 
 struct file_writer {
 	struct event_base *base;
-	struct event *woken; /* NULL: never used */
-	int fd;              /* of `woken`, an eventfd; -1: none to be had */
+	struct event *woken; /* NULL: no job was ever committed */
+	int fd;              /* the eventfd of `woken`; -1: it could not be created */
 	pthread_t thread;
-	bool running; /* there is the thread */
+	bool running; /* the thread exists */
 	pthread_mutex_t lock;
-	pthread_cond_t changed;        /* a job has come, a job is done, it is to end */
-	struct file_writer_job *first; /* in order; done ones lie in front */
+	pthread_cond_t changed;        /* a new job, a job is done, or `ending` is set */
+	struct file_writer_job *first; /* in order; the done ones come first */
 	bool ending;
 };
 
-/* Under the lock. */
+/* The caller holds the lock. */
 static struct file_writer_job *next_to_do(const struct file_writer *file_writer)
 {
 	struct file_writer_job *job = file_writer->first;
@@ -55,7 +55,7 @@ static void tell_loop(const struct file_writer *file_writer)
 		event_active(file_writer->woken, EV_READ, 0); /* no thread: this is the loop */
 }
 
-/* Called with the lock held, which it lets go of while the disk works. */
+/* The caller holds the lock. It is released while the disk works. */
 static void do_job(struct file_writer *file_writer, struct file_writer_job *job)
 {
 	bool ok;
@@ -106,7 +106,7 @@ static struct file_writer_job *take_done(struct file_writer *file_writer)
 	return job;
 }
 
-/* One by one: a callback may cancel other jobs. */
+/* Takes one job at a time, because a callback may cancel other jobs. */
 static void woken_cb(evutil_socket_t fd, short events, void *arg)
 {
 	struct file_writer *file_writer = arg;
@@ -123,7 +123,7 @@ static void woken_cb(evutil_socket_t fd, short events, void *arg)
 	}
 }
 
-/* Signals are the loop's: a new thread takes over the mask of who makes it. */
+/* Only the loop handles signals. A new thread inherits the signal mask of its creator. */
 static void start_thread(struct file_writer *file_writer)
 {
 	pthread_attr_t attr;
@@ -184,7 +184,7 @@ void file_writer_destroy(struct file_writer *file_writer)
 	free(file_writer);
 }
 
-/* Under the lock. */
+/* The caller holds the lock. */
 static void append(struct file_writer *file_writer, struct file_writer_job *job)
 {
 	struct file_writer_job **last = &file_writer->first;

@@ -1,7 +1,7 @@
-/* sd_notify(3), from libsystemd, which is loaded when there is somebody to tell and not before: it
- * brings libgcrypt and three compressors, and most of segue's containers and tests have no systemd.
- * A failure to tell is systemd's to notice (TimeoutStartSec, WatchdogSec), and stops nothing here.
- */
+/* sd_notify(3) of libsystemd. The library is loaded only if NOTIFY_SOCKET is set: it needs
+ * libgcrypt and three compression libraries, and most containers and tests of segue have no
+ * systemd. A failed notification is ignored here: systemd notices it itself (TimeoutStartSec,
+ * WatchdogSec). */
 #include "base/systemd.h"
 
 #include <dlfcn.h>

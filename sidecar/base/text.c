@@ -1,4 +1,5 @@
-/* UTF-8; see the header. Refuses overlong forms, surrogates, and what is above U+10FFFF. */
+/* UTF-8 and the distance between names; see the header. Overlong forms, surrogates and values above
+ * U+10FFFF are not valid. */
 #include "base/text.h"
 
 #include <string.h>
@@ -41,9 +42,9 @@ size_t utf8_cut(const char *text, size_t max)
 	return end;
 }
 
-/* How near two names are: Levenshtein. */
+/* --- the distance between two names: Levenshtein --- */
 
-#define NAME_LEN_MAX 64 /* bytes; what the second name has more is not looked at */
+#define NAME_LEN_MAX 64 /* bytes of the second name; the rest is ignored */
 
 static size_t smallest(size_t a, size_t b, size_t c)
 {

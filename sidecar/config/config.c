@@ -1,6 +1,6 @@
-/* segue.ini: read, built, then checked for what no single section can show: names that must exist,
- * files that two targets would both write.
- * Every problem of the file is found before the answer is no; nothing half-valid ever comes out. */
+/* Loads segue.ini: reads it, builds struct config, then checks what needs several sections: names
+ * that must exist, files that two targets would write. All errors of the file are reported
+ * together. A file with an error gives no struct config at all. */
 #include "config/config.h"
 #include "config_internal.h"
 
@@ -13,9 +13,9 @@
 #include "config/grammar.h"
 #include "config/index.h"
 
-/* Lines of segue.ini by section and key; see the header. */
+/* --- the line of a key in segue.ini --- */
 
-/* 0: it is not there, as in a section whose name comes from the environment. */
+/* 0: not found, for example because the section name in the file is a ${NAME}. */
 static unsigned line_of_key(const struct config *config, const char *section, const char *key)
 {
 	struct config_reader reader;
@@ -58,7 +58,7 @@ bool config_place_var(const struct config *config, const struct config_target *t
 	return true;
 }
 
-/* The credentials for ZooKeeper, which are in a file of their own. */
+/* --- the credentials for ZooKeeper, which are in a separate file --- */
 
 #define AUTH_FILE_MAX 4096
 
@@ -81,17 +81,19 @@ bool config_read_auth(const struct config *config, struct strbuf *out, struct er
 	return true;
 }
 
+/* --- checks of the whole file --- */
+
 #define FILE_MAX ((size_t)1024 * 1024) /* bytes of segue.ini */
 
-/* What is known of the whole file while its sections are walked. */
+/* What is known of the whole file while its sections are checked one by one. */
 struct checker {
 	struct config *config;
 	struct config_problems *errors;
 	struct config_index headers, clusters, znodes, outputs;
-	size_t cluster_count, target_count, publisher_count; /* walked so far */
+	size_t cluster_count, target_count, publisher_count; /* checked so far */
 };
 
-/* Of a key, or of its section where the default stands. */
+/* The line of the key, or of its section if the key is not in the file. */
 static unsigned line_of(const struct config_section *section, const char *key)
 {
 	const struct config_entry *entry = config_entry_find(section, key);
@@ -131,7 +133,7 @@ static void check_headers(struct checker *checker, const struct config_document 
 	checker->cluster_count = 0;
 }
 
-/* Returns the cluster's index; 0, with the error noted, when there is none. */
+/* Returns the index of the cluster. If there is none, adds an error and returns 0. */
 static size_t check_cluster_name(struct checker *checker, const struct config_section *section,
                                  const char *name)
 {
@@ -149,8 +151,8 @@ static size_t check_cluster_name(struct checker *checker, const struct config_se
 /* --- hold_timeout = auto --- */
 
 #define PATRONI_MS INT64_C(50000)  /* its defaults: ttl 30 + loop_wait 10 + retry_timeout 10 */
-#define REPMGR_MS  INT64_C(90000)  /* repmgrd tries to reconnect for 60 s, then it promotes */
-#define AUTO_MAX   INT64_C(300000) /* whatever Patroni's /config says */
+#define REPMGR_MS  INT64_C(90000)  /* repmgrd tries to reconnect for 60 s, then promotes */
+#define AUTO_MAX   INT64_C(300000) /* the limit for any Patroni /config */
 
 static int64_t smaller(int64_t a, int64_t b)
 {
@@ -272,7 +274,7 @@ static void check_document(struct config *config, const struct config_document *
 	config_index_free(&checker.outputs);
 }
 
-/* A host may have a name that is no name here; then the person has to choose one. */
+/* The host name may not be valid as a name here. Then the key `name` has to be set. */
 static void name_after_host(char **name, const char *section, struct config_problems *errors)
 {
 	char host[HOST_NAME_MAX + 1];

@@ -1,4 +1,5 @@
-/* A copy of what was accepted, as it was read; read again it is checked as any other. */
+/* The copy of the last accepted configuration; see the header. It has the text as it was read, and
+ * is checked like any other file when it is loaded. */
 #include "config/last_good.h"
 
 #include <errno.h>
@@ -13,7 +14,7 @@
 #define TEXT_MAX          ((size_t)16 * 1024 * 1024)
 #define DEFAULT_STATE_DIR "/var/lib/segue"
 
-/* It may hold what only its owner may read: a console's password. */
+/* Mode 0600, because the text may have a password for a PgBouncer console. Without fsync. */
 static bool replace(const char *path, const struct strbuf *text, struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0600};

@@ -1,6 +1,6 @@
-/* segue.ini -> sections and entries; see the header.
- * libinih walks the lines, but sees only what parse.c has checked; it says neither line
- * numbers nor more than one error, so both are kept here. */
+/* segue.ini -> sections and entries; see config_internal.h. libinih parses the lines, but gets only
+ * lines that this file has checked. It reports no line numbers and at most one error, so this file
+ * keeps both. */
 #include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "config/grammar.h"
 #include "config_internal.h"
 
-/* Lines of segue.ini; see the header. */
+/* --- lines --- */
 
 #define SHOWN_MAX 60 /* bytes of a line that an error shows */
 
@@ -70,8 +70,9 @@ static bool refuse(const char *start, const char *end, const char *allowed, stru
 	return err_set(err, "found \"%s\": allowed: %s", shown.data, allowed);
 }
 
-/* Follows the quotes of a value. A backslash is taken both ways, as sh and libpq disagree about it
- * inside '...': in doubt the quote counts as open, and a comment behind it is refused. */
+/* Returns the quote that is open after the byte at `at`. sh and libpq disagree about a backslash
+ * inside '...', so an escaped quote can open a quote but not close one: in doubt the quote counts
+ * as open, and a comment after it is refused. */
 static char quote_after(char quote, const char *at, bool escaped)
 {
 	if (*at != '\'' && *at != '"')
@@ -83,8 +84,8 @@ static char quote_after(char quote, const char *at, bool escaped)
 	return quote == *at ? 0 : quote;
 }
 
-/* Where the comment of a value begins, or its end. `start` is right behind the '=' or at the indent
- * of a continuation line. */
+/* Sets *comment to the start of the comment, or to `end` if there is none. `start` is directly
+ * after the '=', or at the indentation of a continuation line. */
 static bool find_comment(struct config_reader *reader, const char *start, const char *end,
                          const char **comment, struct err *err)
 {
@@ -173,7 +174,7 @@ static bool check_bytes(const char *start, const char *end, struct err *err)
 	return true;
 }
 
-/* What libinih will be given: key, '=' and value. */
+/* Checks the length of what libinih gets: key, '=' and value. */
 static bool check_length(const struct config_line *line, struct err *err)
 {
 	size_t len = line->key.len + line->value.len + 1;
@@ -225,11 +226,13 @@ bool config_reader_next(struct config_reader *reader, bool *end, struct err *err
 	       check_length(&reader->current, err);
 }
 
-/* What an indented line would go on with. */
+/* --- sections and entries --- */
+
+/* What an indented line continues. */
 enum open_value {
-	OPEN_NOTHING, /* no key yet in this section */
-	OPEN_ENTRY,   /* the entry read last */
-	OPEN_IGNORED, /* a line that was refused: what goes on with it is passed over */
+	OPEN_NOTHING, /* there is no key yet in this section */
+	OPEN_ENTRY,   /* the last entry */
+	OPEN_IGNORED, /* a refused line: its continuation lines are skipped */
 };
 
 struct parser {
@@ -292,7 +295,7 @@ static struct config_section *last_section(const struct parser *parser)
 	return document->count > 0 ? &document->sections[document->count - 1] : NULL;
 }
 
-/* "[segue], [zookeeper], [cluster NAME], ..." */
+/* Adds the error, with the list of allowed sections. */
 static void refuse_section(struct parser *parser, const struct config_section *section)
 {
 	auto_strbuf struct strbuf shown = STRBUF_INIT, allowed = STRBUF_INIT;
@@ -317,7 +320,7 @@ static void add_section(struct parser *parser, struct config_section section)
 	parser->open = OPEN_NOTHING;
 }
 
-/* A section whose name cannot be expanded. */
+/* Adds a section whose name cannot be expanded, and the error. */
 static void refuse_name(struct parser *parser, const char *header, const struct err *err)
 {
 	struct config_section section = {
@@ -358,7 +361,7 @@ static void open_section(struct parser *parser)
 	add_section(parser, section);
 }
 
-/* A header that could not be read still ends the section above it. */
+/* A refused header still ends the section above it. */
 static void open_unreadable_section(struct parser *parser)
 {
 	add_section(parser, (struct config_section){.header = xstrdup("?"),
@@ -380,7 +383,7 @@ static const struct config_entry *add_entry(struct parser *parser, bool refused)
 	return &section->entries[section->count - 1];
 }
 
-/* The entry read last. */
+/* Marks the last entry as refused and returns it. */
 static const struct config_entry *refuse_entry(struct parser *parser)
 {
 	struct config_section *section = last_section(parser);
@@ -390,14 +393,14 @@ static const struct config_entry *refuse_entry(struct parser *parser)
 	return entry;
 }
 
-/* Text that may well hold a ';' of its own. */
+/* Types whose values may contain a ';'. */
 static bool is_free_text(enum config_type type)
 {
 	return type == CONFIG_TYPE_COMMAND || type == CONFIG_TYPE_CONNINFO ||
 	       type == CONFIG_TYPE_CONNINFOS || type == CONFIG_TYPE_VAR;
 }
 
-/* False, and the error noted, when the person may have meant the ';' as a part of the value. */
+/* Adds an error and returns false if the ';' may be meant as a part of the value. */
 static bool comment_is_meant(struct parser *parser, const struct config_section *section,
                              const char *key)
 {
@@ -413,7 +416,7 @@ static bool comment_is_meant(struct parser *parser, const struct config_section 
 	return false;
 }
 
-/* True when the line goes to libinih. */
+/* True if the line is to be passed to libinih. */
 static bool accept_entry(struct parser *parser)
 {
 	const char *key = parser->reader.current.key.data;
@@ -432,8 +435,8 @@ static bool accept_entry(struct parser *parser)
 	return true;
 }
 
-/* An indented line that reads like a key of this section is a slip that would vanish in the value
- * above it. */
+/* True if an indented line looks like a key of this section. That is a mistake, which would become
+ * a part of the value above. */
 static bool looks_like_key(const struct config_section *section, const char *value)
 {
 	auto_free char *word = xstrndup(value, strcspn(value, " \t="));
@@ -495,8 +498,9 @@ static void write_line(const struct config_line *line, char *out, size_t size)
 	}
 }
 
-/* A line that cannot be read: still, its header ends the section above it, its key is there, and
- * what it went on with is incomplete. */
+/* Handles a line that cannot be read. A header still ends the section above. An entry is still
+ * added, so that its key is not reported as missing. After a bad continuation line the entry is
+ * refused. */
 static void refuse_line(struct parser *parser, const struct err *err)
 {
 	const struct config_section *section = last_section(parser);
@@ -522,7 +526,7 @@ static void refuse_line(struct parser *parser, const struct err *err)
 	parser->open = OPEN_IGNORED;
 }
 
-/* libinih's idea of fgets(). */
+/* The ini_reader of libinih; works like fgets(). */
 static char *give_line(char *out, int size, void *stream)
 {
 	struct parser *parser = stream;
@@ -551,7 +555,7 @@ static int take_entry(void *arg, const char *section_name, const char *key, cons
 	(void)section_name;
 	(void)key;
 	if (section == NULL || strcmp(value, line->value.data) != 0)
-		return 0; /* another libinih, with other limits: never take half a value */
+		return 0; /* a libinih with other limits: never take a part of a value */
 	if (line->kind == CONFIG_LINE_ENTRY)
 		add_entry(parser, false);
 	entry = &section->entries[section->count - 1];

@@ -1,13 +1,13 @@
-/* The table of sections and keys of segue.ini; see the header.
- * A key is added here (one of a [publisher] in table.c) and nowhere else: default,
- * bounds, manual and sample all follow. */
+/* The table of sections and keys of segue.ini; see config_internal.h. A new key needs a row here
+ * (in publisher_keys for [publisher NAME]) and nothing else: default, bounds, manual and sample
+ * file are made from it. */
 #include <string.h>
 
 #include "base/util.h"
 #include "config/config.h"
 #include "config_internal.h"
 
-/* The publisher_keys of [publisher NAME]: the part of the table that segue publish reads. */
+/* --- the keys of [publisher NAME], which segue publish reads --- */
 
 /* In the order of the enums of config/config.h. */
 static const char *const repmgrs[] = {"auto", "yes", "no", NULL};
@@ -127,13 +127,13 @@ static const struct config_key publisher_keys[] = {
              "anybody on this host may write to. Several sections may share one. Empty: none."},
 };
 
-/* NULL: behind the last one */
+/* NULL after the last row. */
 static const struct config_key *table_publisher(size_t index)
 {
 	return index < ARRAY_LEN(publisher_keys) ? &publisher_keys[index] : NULL;
 }
 
-/* The kinds of sections of segue.ini; see config_internal.h. */
+/* --- the kinds of sections --- */
 
 static const struct config_section_info sections[] = {
     {.kind = CONFIG_SECTION_SEGUE, .word = "segue", .help = "The sidecar itself."},
@@ -182,6 +182,8 @@ const struct config_section_info *config_section_find(const char *word)
 			return &sections[i];
 	return NULL;
 }
+
+/* --- the other keys --- */
 
 #define TARGETS (CONFIG_SECTION_HAPROXY | CONFIG_SECTION_PGBOUNCER | CONFIG_SECTION_FILE)
 #define TB      ((int64_t)1 << 40)

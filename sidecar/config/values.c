@@ -1,4 +1,4 @@
-/* Typed values of segue.ini; see the header. */
+/* The typed values of segue.ini, ${NAME} in them, and the index of texts; see the headers. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -12,7 +12,7 @@
 #include "config/index.h"
 #include "config_internal.h"
 
-/* ${NAME} in values of segue.ini; see config_internal.h. */
+/* --- ${NAME} in values --- */
 
 #define EXPANDED_MAX ((size_t)64 * 1024) /* bytes of one value */
 
@@ -35,7 +35,7 @@ static bool append_checked(struct strbuf *out, const char *name, const char *val
 	return true;
 }
 
-/* `at` is behind "${"; *end is put behind the "}". */
+/* `at` is after the "${". Sets *end to the byte after the "}". */
 static bool expand_one(const char *at, const char **end, struct strbuf *out, struct err *err)
 {
 	size_t len = strspn(at, letters) > 0 ? strspn(at, letters_digits) : 0;
@@ -43,7 +43,7 @@ static bool expand_one(const char *at, const char **end, struct strbuf *out, str
 	auto_free char *name = xstrndup(at, len);
 	auto_free char *fallback = NULL;
 	const char *value = getenv(name);
-	bool or_empty = strncmp(at + len, ":-", 2) == 0; /* as sh has it */
+	bool or_empty = strncmp(at + len, ":-", 2) == 0; /* as in sh */
 	const char *instead = at + len + (or_empty ? 2 : 1);
 
 	if (len == 0 || close == NULL || (at + len != close && at[len] != '-' && !or_empty))
@@ -82,7 +82,7 @@ bool config_value_expand(const char *text, struct strbuf *out, struct err *err)
 	return true;
 }
 
-/* Texts seen, in a tree of the C library; see the header. */
+/* --- the index of texts, in a tree of the C library; see config/index.h --- */
 
 static int compare(const void *a, const void *b)
 {
@@ -106,7 +106,7 @@ const struct config_seen *config_index_add(struct config_index *index, const cha
 	*item = (struct config_seen){.text = xstrdup(text), .line = line, .number = number};
 	kept = tsearch(item, &index->root, compare);
 	if (kept == NULL)
-		abort(); /* as xcalloc() does without memory */
+		abort(); /* out of memory: as xcalloc() does */
 	if (*kept == item)
 		return NULL;
 	free_seen(item);
@@ -127,6 +127,8 @@ void config_index_free(struct config_index *index)
 	tdestroy(index->root, free_seen);
 	index->root = NULL;
 }
+
+/* --- types --- */
 
 #define SHOWN_MAX 80 /* bytes of a value that an error shows */
 
@@ -158,7 +160,7 @@ static void append_choices(struct strbuf *out, const char *const *choices)
 		strbuf_printf(out, "%s%s", i > 0 ? " | " : "", choices[i]);
 }
 
-/* For the types whose rows all allow the same. */
+/* For the types whose allowed values are the same in all rows. */
 static const char *const allowed_words[] = {
     [CONFIG_TYPE_NAME] = "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front",
     [CONFIG_TYPE_CLUSTER] = "the NAME of a [cluster NAME] section",
@@ -205,7 +207,7 @@ void config_value_allowed(const struct config_key *key, struct strbuf *out)
 	}
 }
 
-/* "found ...: allowed: ..."; connection strings are not shown, as they may hold a password. */
+/* "found ...: allowed: ...". A connection string is not shown, because it may have a password. */
 static bool refuse(const struct config_key *key, const char *text, const char *detail,
                    struct err *err)
 {
@@ -309,7 +311,7 @@ static bool set_mode(const struct config_key *key, const char *text, unsigned *a
 	return true;
 }
 
-/* Blanks around the commas are a person's; ZooKeeper's client takes none. */
+/* A person may put blanks around the commas; the client library of ZooKeeper refuses them. */
 static void strip_blanks(const char *text, struct strbuf *out)
 {
 	for (; *text != '\0'; text++)
@@ -317,7 +319,7 @@ static void strip_blanks(const char *text, struct strbuf *out)
 			strbuf_append_char(out, *text);
 }
 
-/* No name that would have to be looked up: the listener is made in the event loop. */
+/* Accepts no name that needs a name server, because the event loop creates the listener. */
 static bool is_local_port(const char *text)
 {
 	auto_free char *host = NULL;
@@ -335,7 +337,7 @@ static bool is_listen(const char *text)
 	return is_local_port(text);
 }
 
-/* One to GRAMMAR_LISTEN_MAX of them, with commas between. */
+/* 1 to GRAMMAR_LISTEN_MAX addresses, comma separated. */
 static bool is_listen_list(const char *text)
 {
 	auto_free char *list = xstrdup(text);
@@ -347,7 +349,7 @@ static bool is_listen_list(const char *text)
 	return count <= GRAMMAR_LISTEN_MAX;
 }
 
-/* The value is a string whose grammar is checked and which is kept as it is. */
+/* Checks the grammar of the types that are stored as strings. */
 static bool string_is_valid(const struct config_key *key, const char *text)
 {
 	switch (key->type) {

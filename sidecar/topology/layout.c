@@ -1,5 +1,5 @@
-/* The door to the layouts: which znodes a layout uses, and which decoder reads them. Refuses what
- * is empty or too large for every layout alike. */
+/* The entry point of the layouts: which znodes a layout uses, and which decoder reads them. Refuses
+ * empty and too large values for every layout. */
 #include "topology/layout.h"
 
 #include <stdlib.h>
@@ -70,7 +70,7 @@ bool layout_decode(const struct config_cluster *cluster, const char *data, size_
 	return layout_plain_decode(cluster, data, len, out, err);
 }
 
-/* The byte at *i with %XX undone; steps over what it took. */
+/* The byte at *i, with %XX decoded. Advances *i over the digits. */
 static char unescaped(const char *data, size_t len, size_t *i)
 {
 	char hex[3] = {0}, *end, c = data[*i];
@@ -86,8 +86,8 @@ static char unescaped(const char *data, size_t len, size_t *i)
 	return (char)value;
 }
 
-/* Errs on the side of "secret": a broken URI has its ":" and "@" where no grammar expects them, and
- * what is hidden in vain can still be read in ZooKeeper. */
+/* In doubt returns true: an invalid URI can have its ":" and "@" anywhere, and a value that is
+ * hidden without need can still be read in ZooKeeper. */
 bool layout_secret(const char *data, size_t len)
 {
 	auto_strbuf struct strbuf plain = STRBUF_INIT;

@@ -1,5 +1,5 @@
-/* The grammar that every value from the store has to pass. A host that passes is either an address
- * that inet_pton(3) takes or a name that no resolver would take for an address. */
+/* The grammar that every value from ZooKeeper has to pass. A valid host is either an address that
+ * inet_pton(3) accepts, or a name that no resolver takes for an address. */
 #include "topology/layout_fields.h"
 
 #include <arpa/inet.h>
@@ -11,12 +11,13 @@
 #include "base/text.h"
 #include "topology/layout.h"
 
-/* Times as the store has them: ISO 8601 to the second, with a fraction and an offset. Checked by
- * grammar and calendar, as they end up in logs and templates. */
+/* --- times: ISO 8601 with seconds, an optional fraction, and an offset ---
+ *
+ * Grammar and calendar are checked, because the times are used in logs and templates. */
 
 struct iso_time {
 	int year, month, day, hour, minute, second;
-	const char *fraction; /* with the dot */
+	const char *fraction; /* with its dot */
 	int fraction_len;     /* 0: none */
 	int offset_s;
 	bool is_utc; /* written with Z */
@@ -134,6 +135,8 @@ bool layout_time_to_utc(const char *text, char utc[LAYOUT_TIME_MAX])
 	return true;
 }
 
+/* --- names, hosts, ports --- */
+
 #define SHOWN_MAX      80 /* bytes of a refused value in an error */
 #define NAMES_SHOWN    8
 #define DIGITS         "0123456789"
@@ -148,7 +151,7 @@ const char *layout_name_problem(const char *text)
 	return NULL;
 }
 
-/* The control characters of C1, too; ZooKeeper has none of them in a path. */
+/* Including the C1 control characters: ZooKeeper allows none of them in a path. */
 static bool is_control(const char *text)
 {
 	unsigned char c = (unsigned char)text[0];
@@ -192,7 +195,7 @@ bool layout_host_numeric(const char *host, char address[TOPOLOGY_ADDRESS_MAX])
 	       inet_ntop(family, bytes, address, TOPOLOGY_ADDRESS_MAX) != NULL;
 }
 
-/* The unspecified address is refused above all: it connects to the proxy's own host. */
+/* The unspecified address is the worst: a connection to it reaches the proxy's own host. */
 static const char *address_problem(const char *address)
 {
 	unsigned char bytes[sizeof(struct in6_addr)] = {0};
@@ -204,7 +207,7 @@ static const char *address_problem(const char *address)
 	return NULL;
 }
 
-/* getaddrinfo(3) takes "0x7f.1" and "10.1" for addresses; a name that ends so is no host name. */
+/* getaddrinfo(3) takes "0x7f.1" and "10.1" for addresses, so no host name may end in a number. */
 static bool ends_in_number(const char *host)
 {
 	const char *dot = strrchr(host, '.');
@@ -344,6 +347,6 @@ bool layout_member_set_node(struct member *member, const char *what,
 		return layout_refuse(err, what, name, problem);
 	if (node == NULL)
 		return refuse_unknown(cluster, what, name, err);
-	memmove(member->name, name, strlen(name) + 1); /* `name` may be the member's own */
+	memmove(member->name, name, strlen(name) + 1); /* `name` may be member->name */
 	return layout_member_set(member, what, node->host, node->port, false, err);
 }

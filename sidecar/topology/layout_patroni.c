@@ -1,6 +1,6 @@
-/* Layout patroni: leader, members, initialize and config as Patroni 2 to 4 writes them. Refuses a
- * leader that cannot be understood; any other member is left out, and it is said. Always holds: the
- * same keys make the same topology, members in the order given. */
+/* Layout patroni: the keys leader, members, initialize and config of Patroni 2 to 4. Refuses a
+ * leader that cannot be decoded. Any other bad member is ignored, with a note. The same keys always
+ * give the same topology, with the members in the given order. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -12,29 +12,29 @@
 #include "topology/layout_fields.h"
 
 #define MEMBERS_MAX ((size_t)TOPOLOGY_STANDBYS_MAX + 1)
-#define NOTES_MAX   8   /* then "..." */
-#define SHOWN_MAX   64  /* bytes of a name or a word of Patroni's in a note */
+#define NOTES_MAX   8   /* after that "..." */
+#define SHOWN_MAX   64  /* bytes of a name or of a value in a note */
 #define REASON_MAX  128 /* bytes */
 
-/* What one member's key says. */
+/* What one member key contains. */
 struct report {
 	struct member member;
 	bool standby_leader;
-	int64_t written; /* byte of the WAL up to which it has written or received; -1: not known */
-	int64_t replayed;        /* the same for what a reader sees */
+	int64_t written;         /* WAL position written or received, in bytes; -1: not known */
+	int64_t replayed;        /* WAL position that readers see; `written` if unknown */
 	int64_t timeline;        /* 0: not known */
-	char reason[REASON_MAX]; /* why it gets no readers; "" when it does */
-	bool untagged;           /* its tags are too long to be kept */
+	char reason[REASON_MAX]; /* why it gets no read-only traffic; "": it gets some */
+	bool untagged;           /* its tags were too long and were ignored */
 };
 
 struct patroni_keys {
 	const struct layout_patroni *keys;
 	struct topology *out;
 	struct layout_patroni_notes *notes;
-	struct report *reports; /* of the members that can be used */
+	struct report *reports; /* of the usable members */
 	size_t count;
-	const struct report *leader; /* one of them, or NULL */
-	bool standby_cluster;        /* by /config */
+	const struct report *leader; /* one of `reports`, or NULL */
+	bool standby_cluster;        /* according to /config */
 };
 
 /* -- notes -- */
@@ -100,7 +100,7 @@ static int64_t get_integer(const json_t *json, const char *name, int64_t max, in
 	return json_is_integer(value) && number >= 0 && number <= max ? number : otherwise;
 }
 
-/* As Patroni takes a tag, through Python's bool(): "no" is true. */
+/* Patroni reads a tag with Python's bool(), so the string "no" is true. */
 static bool is_truthy(const json_t *value)
 {
 	return json_is_true(value) || json_string_length(value) > 0 ||
@@ -108,7 +108,7 @@ static bool is_truthy(const json_t *value)
 	       json_object_size(value) > 0;
 }
 
-/* As Patroni takes a setting of /config. */
+/* The values that Patroni reads as true in a setting of /config. */
 static bool is_yes(const json_t *value)
 {
 	static const char *const words[] = {"on", "true", "yes", "1"};
@@ -122,9 +122,9 @@ static bool is_yes(const json_t *value)
 	return false;
 }
 
-/* -- a member's place -- */
+/* -- host and port of a member -- */
 
-/* The URL may hold a password, so none of it is ever shown. */
+/* The URL may contain a password, so no part of it is ever shown. */
 static bool set_place(struct member *member, const char *url, struct err *err)
 {
 	auto_conninfo struct conninfo parts = CONNINFO_INIT;
@@ -144,7 +144,8 @@ static bool set_place(struct member *member, const char *url, struct err *err)
 
 /* -- a member -- */
 
-/* Roles of a server that takes or took writes: without the leader key it is no standby to read. */
+/* The listed roles are those of a server that takes or took writes, or has no data yet. Without the
+ * leader key such a server is no standby for readers. */
 static bool is_standby_role(const char *role)
 {
 	static const char *const others[] = {"primary", "master", "promoted", "demoted",
@@ -178,7 +179,7 @@ static void set_reading(struct report *report, const json_t *json)
 	report->member.unread = report->reason[0] != '\0';
 }
 
-/* Those that a template can ask for. */
+/* Keeps only scalars, because a template can use no other tags. */
 static void set_tags(struct report *report, const json_t *tags)
 {
 	json_auto_t *kept = json_object();
@@ -219,7 +220,7 @@ static bool read_member(const struct layout_patroni_key *key, struct report *rep
 
 /* -- the scope -- */
 
-/* Caller frees; NULL with `err` set where it is none. */
+/* Caller frees. NULL with `err` set if it is no valid name. */
 static char *read_leader_name(const struct layout_patroni_key *key, struct err *err)
 {
 	auto_free char *text = key->data != NULL ? xstrndup(key->data, key->len) : NULL;
@@ -237,7 +238,7 @@ static char *read_leader_name(const struct layout_patroni_key *key, struct err *
 	return NULL;
 }
 
-/* A server is in the topology once; the leader comes first. */
+/* A server may be in the topology only once. The leader is read first and so takes precedence. */
 static bool is_taken(const struct patroni_keys *scope, const struct report *report)
 {
 	for (size_t i = 0; i < scope->count; i++)
@@ -302,10 +303,11 @@ static void read_others(struct patroni_keys *scope, const char *leader)
 		leave_out(scope, "more members", why);
 }
 
-#define SECONDS_MAX 86400 /* a longer time is taken as this */
+#define SECONDS_MAX 86400 /* upper limit; a longer time is reduced to it */
 
-/* A setting of /config in seconds: an integer, or a string that is one. Patroni 4 raises what is
- * below `min`; where an older one does not, this errs on the long side. */
+/* A setting of /config in seconds: an integer, or a string with one. Patroni 4 raises a value below
+ * `min` to `min`. Older versions may not do so; then the result may be too long, but never too
+ * short. */
 static int64_t get_seconds(struct patroni_keys *scope, const json_t *config, const char *name,
                            int64_t min, int64_t otherwise)
 {
@@ -328,7 +330,7 @@ static int64_t get_seconds(struct patroni_keys *scope, const json_t *config, con
 	return otherwise;
 }
 
-/* primary_start_timeout was master_start_timeout before Patroni 3. */
+/* Before Patroni 3, primary_start_timeout was called master_start_timeout. */
 static void read_times(struct patroni_keys *scope, const json_t *config)
 {
 	const char *start = json_object_get(config, "primary_start_timeout") != NULL
@@ -360,7 +362,7 @@ static void read_config(struct patroni_keys *scope)
 			scope->standby_cluster = true;
 }
 
-/* Empty for as long as the cluster is made. */
+/* The key is empty while the cluster is being initialised. */
 static void read_initialize(struct patroni_keys *scope)
 {
 	const struct layout_patroni_key *key = &scope->keys->initialize;
@@ -399,7 +401,7 @@ static void add_standby(struct patroni_keys *scope, struct report *report)
 		note(scope, &scope->notes->unread, report->member.name, report->reason);
 }
 
-/* The leader of a standby cluster follows a primary elsewhere: nobody here is to be written to. */
+/* The leader of a standby cluster follows a primary elsewhere, so this cluster has no primary. */
 static void set_primary(struct patroni_keys *scope)
 {
 	const struct report *leader = scope->leader;

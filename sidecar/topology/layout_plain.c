@@ -1,6 +1,6 @@
-/* Layout plain: the znode itself names the primary, the way some other tool writes it: a node name,
- * host, host:port, [v6]:port, a libpq connection string or URI, or Agrajag's EDN map. Never shows
- * the bytes of a value that may hold a password. */
+/* Layout plain: the znode itself names the primary, as another tool writes it: a node name, host,
+ * host:port, [v6]:port, a libpq connection string or URI, or the EDN map of Agrajag. Never shows
+ * bytes of a value that may contain a password. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +8,12 @@
 #include "topology/layout.h"
 #include "topology/layout_fields.h"
 
-/* The EDN map that Agrajag writes into the master znode:
+/* --- the EDN map that Agrajag writes into the master znode ---
+ *
  *   {:node-id 2, :event-timestamp #inst "2015-03-16T13:48:00.000-00:00", :name "node2"}
- * Reads two keys, steps over everything else by EDN's grammar, refuses what is after the map. */
+ *
+ * Reads :name and :event-timestamp, skips everything else by the grammar of EDN, and refuses
+ * anything after the map. */
 
 #define EDN_BLANKS " \t\n\v\f\r,"
 #define DELIMITERS EDN_BLANKS "()[]{}\";"
@@ -29,7 +32,7 @@ static bool refuse_edn(const struct reader *r, const char *problem)
 
 static bool skip_value(struct reader *r);
 
-/* Blanks, commas, comments, and #_ with the value that it discards. */
+/* Skips blanks, commas, comments, and #_ with the value after it. */
 static bool skip_blanks(struct reader *r)
 {
 	for (;;) {
@@ -61,7 +64,7 @@ static void append_utf8(struct strbuf *out, unsigned code)
 	strbuf_append_char(out, (char)(0x80 | (code & 0x3f)));
 }
 
-/* The four digits after \u. */
+/* The four hexadecimal digits after \u, as UTF-8. */
 static bool take_code_point(struct reader *r, struct strbuf *out)
 {
 	char hex[5] = {0};
@@ -78,7 +81,7 @@ static bool take_code_point(struct reader *r, struct strbuf *out)
 	return true;
 }
 
-/* What is after a backslash. */
+/* The escape sequence after a backslash. */
 static bool take_escape(struct reader *r, struct strbuf *out)
 {
 	static const char names[] = "tnrbf\\\"", bytes[] = "\t\n\r\b\f\\\"";
@@ -136,7 +139,7 @@ static bool skip_collection(struct reader *r, char close)
 	}
 }
 
-/* A number, keyword, symbol, nil, boolean, or \c. */
+/* A number, keyword, symbol, nil, boolean, or character (\c). */
 static bool skip_atom(struct reader *r)
 {
 	size_t character = *r->p == '\\' && r->p[1] != '\0' ? 2 : 0;
@@ -198,7 +201,7 @@ static bool take_atom_if(struct reader *r, const char *atom)
 	return true;
 }
 
-/* A string, after `tag` unless that is NULL; nil leaves `out` empty. */
+/* Reads a string, which follows `tag` unless `tag` is NULL. nil leaves `out` empty. */
 static bool take_field(struct reader *r, const char *tag, struct strbuf *out, const char *wanted)
 {
 	if (out->len > 0)
@@ -223,7 +226,7 @@ static bool take_pair(struct reader *r, struct strbuf *name, struct strbuf *inst
 	if (take_atom_if(r, ":event-timestamp"))
 		return take_field(r, "#inst", instant,
 		                  "#inst \"...\" is expected after :event-timestamp");
-	if (!skip_value(r)) /* a key that nobody asks for */
+	if (!skip_value(r)) /* any other key */
 		return false;
 	return skip_value(r);
 }
@@ -245,8 +248,8 @@ static bool take_map(struct reader *r, struct strbuf *name, struct strbuf *insta
 	return true;
 }
 
-/* The EDN map that Agrajag writes. `name` and `instant` hold the strings of :name and
- * :event-timestamp, empty when absent or nil. */
+/* Parses the EDN map of Agrajag. `name` and `instant` get the strings of :name and
+ * :event-timestamp. They are empty if the key is missing or nil. */
 static bool edn_parse_master(const char *text, struct strbuf *name, struct strbuf *instant,
                              struct err *err)
 {
@@ -257,9 +260,11 @@ static bool edn_parse_master(const char *text, struct strbuf *name, struct strbu
 	return *r->p == '\0' || refuse_edn(r, "nothing is allowed after the map");
 }
 
-/* libpq's connection strings, without libpq: a layout is pure and small, libpq is neither. Takes
- * the grammar of the PostgreSQL manual, 34.1.1; keeps what struct conninfo has, and forgets the
- * rest. The last of equal keys wins, as in libpq. */
+/* --- connection strings of libpq ---
+ *
+ * Parsed without libpq, because the layouts are pure and libpq is large. The grammar is that of the
+ * PostgreSQL manual, 34.1.1. Only the keys of struct conninfo are kept. The last of equal keys
+ * wins, as in libpq. */
 
 #define CONNINFO_BLANKS " \t\n\v\f\r"
 
@@ -302,7 +307,7 @@ static bool refuse_at(const char *text, const char *at, const char *problem, str
 	return err_set(err, "byte %td: %s", at - text, problem);
 }
 
-/* The keyword, blanks, "=", blanks. */
+/* Reads the keyword, blanks, "=", blanks. */
 static bool take_keyword(const char *text, const char **p, struct strbuf *key, struct err *err)
 {
 	size_t len = strcspn(*p, "=" CONNINFO_BLANKS);
@@ -320,7 +325,7 @@ static bool take_keyword(const char *text, const char **p, struct strbuf *key, s
 	return true;
 }
 
-/* Bytes up to one of `stop` or the end; a backslash takes the next byte as it is. */
+/* Reads the bytes up to one of `stop` or the end. A backslash escapes the next byte. */
 static void take_escaped(const char **p, const char *stop, struct strbuf *value)
 {
 	for (; **p != '\0' && strchr(stop, **p) == NULL; (*p)++) {
@@ -400,7 +405,7 @@ static int hex_digit(char c)
 	return found != NULL ? (int)((found - digits) % 16) : -1;
 }
 
-/* Percent-decodes `len` bytes at *p into `out` and steps over them. */
+/* Percent-decodes `len` bytes at *p into `out` and advances *p over them. */
 static bool take_decoded(const char *text, const char **p, size_t len, struct strbuf *out,
                          struct err *err)
 {
@@ -431,7 +436,7 @@ static bool skip_decoded(const char *text, const char **p, size_t len, struct er
 	return take_decoded(text, p, len, &ignored, err);
 }
 
-/* user:password@, which nobody here wants */
+/* Skips user:password@, which is not used. */
 static bool skip_userinfo(const char *text, const char **p, struct err *err)
 {
 	size_t len = strcspn(*p, "@/");
@@ -516,7 +521,7 @@ bool conninfo_parse_uri(const char *text, const char *uri, struct conninfo *out,
 	return true;
 }
 
-/* The ":port" at the end of one host; empty where there is none. */
+/* Returns the ":port" at the end of one host, or the end of the host if there is none. */
 static const char *port_of(const char *host, size_t len)
 {
 	const char *bracket = memrchr(host, ']', len);
@@ -548,9 +553,11 @@ void conninfo_first_host(const char *uri, struct strbuf *out)
 	}
 }
 
+/* --- the value of the znode --- */
+
 #define BLANKS " \t\r\n"
 
-/* One value being decoded. */
+/* The value that is being decoded. */
 struct plain {
 	const struct config_cluster *cluster;
 	const char *text;  /* without trailing blanks */
@@ -611,7 +618,7 @@ static bool decode_address(const struct plain *plain)
 	return set_host(plain, host, colon + 1);
 }
 
-/* hostaddr is where libpq connects; the name stays for people, unless it is a number itself. */
+/* libpq connects to hostaddr. A host name is kept, for people to read; a numeric host is not. */
 static bool set_hostaddr(const struct plain *plain, const struct conninfo *conninfo)
 {
 	struct member *primary = plain->primary;

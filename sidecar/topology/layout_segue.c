@@ -1,6 +1,6 @@
-/* Layout segue: the JSON that `segue publish` and `segue set-primary` write, version 1. Keys that
- * this version does not know are ignored, so that a later publisher may add some; a known key is
- * typed and bounded, and null stands for "not known". */
+/* Layout segue: the JSON that `segue publish` and `segue set-primary` write, version 1. Unknown
+ * keys are ignored, so that later publishers may add keys. Type and bounds of a known key are
+ * checked; null means "not known". */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -11,9 +11,9 @@
 #include "topology/layout_fields.h"
 
 #define VERSION  1
-#define WHAT_MAX 64 /* bytes of "standbys[63].lag_bytes" and the like */
+#define WHAT_MAX 64 /* bytes of a key in an error, as "standbys[63].lag_bytes" */
 
-/* An object of the document, and the prefix that its keys have in errors. */
+/* An object of the document, and the prefix of its keys in errors. */
 struct object {
 	json_t *json;
 	char where[WHAT_MAX / 2];
@@ -41,7 +41,7 @@ static const char *type_name(const json_t *value)
 	return "null";
 }
 
-/* The key's value; NULL for null as for absent. */
+/* The value of the key; NULL if it is null or missing. */
 static json_t *get(const struct object *object, const char *key)
 {
 	json_t *value = json_object_get(object->json, key);
@@ -56,7 +56,7 @@ static bool refuse_type(const struct object *object, const char *key, const json
 	               wanted);
 }
 
-/* Copies a string that passes `problem`, which also bounds it to `size`; "" when there is none. */
+/* Copies a string that `problem` accepts, which also limits it to `size`. "" if there is none. */
 static bool read_string(const struct object *object, const char *key, layout_problem_fn *problem,
                         char *out, size_t size, struct err *err)
 {
@@ -78,7 +78,7 @@ static bool read_string(const struct object *object, const char *key, layout_pro
 	return true;
 }
 
-/* Leaves *out as it is when there is none. */
+/* Does not change *out if there is none. */
 static bool read_integer(const struct object *object, const char *key, int64_t min, int64_t max,
                          int64_t *out, struct err *err)
 {
@@ -95,7 +95,8 @@ static bool read_integer(const struct object *object, const char *key, int64_t m
 	return true;
 }
 
-/* Host and port from the document, or what is missing of them from the node.NAME key. */
+/* Reads host and port. If the document has no host, the node.NAME key gives the host, and the port
+ * unless the document has one. */
 static bool read_place(const struct config_cluster *cluster, const struct object *object,
                        struct member *member, struct err *err)
 {
@@ -122,7 +123,7 @@ static bool read_place(const struct config_cluster *cluster, const struct object
 static bool read_member(const struct config_cluster *cluster, const struct object *object,
                         struct member *member, struct err *err)
 {
-	/* What a state file of layout patroni keeps are Patroni's names. */
+	/* A state file of layout patroni uses this format, too, with the names of Patroni. */
 	layout_problem_fn *problem =
 	    cluster->layout == CONFIG_LAYOUT_PATRONI ? layout_member_problem : layout_name_problem;
 
@@ -187,7 +188,7 @@ static bool read_version(const struct object *root, struct err *err)
 	const json_t *version = get(root, "version");
 
 	if (version == NULL && json_is_null(json_object_get(root->json, "primary")))
-		return true; /* a person's {"primary": null} */
+		return true; /* {"primary": null}, written by a person */
 	if (version == NULL)
 		return err_set(err, "version is missing: this segue reads version %d", VERSION);
 	if (!json_is_integer(version))
@@ -247,8 +248,8 @@ static bool read_document(const struct config_cluster *cluster, json_t *json, st
 	       read_mark(&root, &out->set_by, err);
 }
 
-/* Jansson's text ends in a quote from the input (or a key of it): whether the bytes may be shown is
- * the caller's business, so the quote is cut off. */
+/* The error text of jansson ends with a quote of the input (or with a key). It is cut off, because
+ * the caller decides whether these bytes may be shown. */
 static bool refuse_json(const json_error_t *error, struct err *err)
 {
 	const char *quote = strstr(error->text, " near ");
@@ -259,7 +260,7 @@ static bool refuse_json(const json_error_t *error, struct err *err)
 	return err_set(err, "byte %d: no JSON: %.*s", error->position, len, error->text);
 }
 
-/* Depth is bounded by jansson itself (2,048), size by layout_decode(); \u0000 is refused. */
+/* jansson limits the depth (2,048) and refuses \u0000; layout_decode() limits the size. */
 bool layout_segue_decode(const struct config_cluster *cluster, const char *data, size_t len,
                          struct topology *out, struct err *err)
 {

@@ -134,12 +134,12 @@ bool topology_same_servers(const struct topology *a, const struct topology *b)
 	return true;
 }
 
-/* -- the cluster manager's times -- */
+/* -- the times of the cluster manager -- */
 
-/* The leader key lasts for ttl after the leader's last word, the others look every loop_wait, and
- * what they ask the store and each other may be asked again for retry_timeout. A leader whose
- * PostgreSQL has crashed sees it within loop_wait, and gives the key up a loop_wait after
- * start_timeout. */
+/* Lost leader: its key expires ttl after its last update, the other members look every loop_wait,
+ * and may retry their requests to the store and to each other for retry_timeout. Crashed PostgreSQL
+ * under a running leader: the leader notices it within loop_wait, and gives up the key one
+ * loop_wait after start_timeout. */
 int64_t manager_times_ms(const struct manager_times *times, bool starting)
 {
 	int64_t lost = times->ttl + times->loop_wait + times->retry_timeout;
@@ -178,7 +178,7 @@ int topology_compare(const struct member *a, const struct member *b)
 	return order != 0 ? order : (int)a->port - (int)b->port;
 }
 
-/* The primary first, then the standbys; NULL behind the last one. */
+/* The primary first, then the standbys; NULL after the last one. */
 static struct member *member_at(const struct topology *topology, size_t index)
 {
 	if (topology->has_primary && index-- == 0)
@@ -191,7 +191,7 @@ static bool same_place(const struct member *a, const struct member *b)
 	return a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
-/* A name given twice is told apart by its place as long as that stays. */
+/* Members with the same name are told apart by host and port, as long as these do not change. */
 static bool is_unchanged(const struct member *a, const struct member *b)
 {
 	return strcmp(a->name, b->name) == 0 && same_place(a, b);
@@ -205,8 +205,8 @@ static bool is_same_member(const struct member *a, const struct member *b)
 }
 
 struct slots {
-	unsigned of[TOPOLOGY_SLOTS_MAX];    /* of the member at that index; 0: none yet */
-	bool taken[TOPOLOGY_SLOTS_MAX + 1]; /* [0] is of no use */
+	unsigned of[TOPOLOGY_SLOTS_MAX];    /* by the index of member_at(); 0: none yet */
+	bool taken[TOPOLOGY_SLOTS_MAX + 1]; /* [0] is not used */
 };
 
 static void inherit(struct slots *slots, const struct topology *now, const struct topology *before,
@@ -222,7 +222,7 @@ static void inherit(struct slots *slots, const struct topology *now, const struc
 			}
 }
 
-/* The index of the first member, in order, that has no slot; -1: all have one. */
+/* The index of the first member without a slot, in the order of topology_compare(); -1: none. */
 static int find_without(const struct slots *slots, const struct topology *now)
 {
 	const struct member *member, *first = NULL;
