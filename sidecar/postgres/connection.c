@@ -33,8 +33,7 @@ struct pg_connection {
 	struct member member;
 	struct side sides[2];
 	struct pq_link *link;      /* of one side; questions go over this one */
-	struct pq_link *successor; /* of the other side; when not closed, it is about to replace
-	                              `link` */
+	struct pq_link *successor; /* of the other side; if not closed, it is to replace `link` */
 	int64_t renew_us;          /* no successor is opened before this time */
 	bool shut;                 /* the server accepts no connections any more; see `failure` */
 	struct event *over;        /* reports the end */

@@ -36,10 +36,10 @@
 
 enum probe_state {
 	PROBE_WAITING, /* no connection; the timer starts the next attempt */
-	/* the question is sent, or the connection for it is being opened; the timer is the deadline */
+	/* the question is sent, or the connection for it is being opened; the timer is the deadline
+	 */
 	PROBE_ASKING,
-	PROBE_IDLE,    /* connected; the timer starts the next question, the socket reports the
-	                  end */
+	PROBE_IDLE, /* connected; the timer starts the next question */
 };
 
 struct probe {
@@ -50,7 +50,7 @@ struct probe {
 	enum probe_state state;
 	struct event *timer; /* always pending */
 	int64_t due_us;      /* when the timer is due */
-	bool hurry_slowly;   /* the hurry is verifier_attend()'s */
+	bool hurry_slowly;   /* requested by verifier_attend() */
 	bool extended;       /* this attempt got a second deadline */
 	bool cut_before;     /* the last attempt ended without a byte from the server */
 	bool ended;          /* a connection that worked has ended since the last attempt */
@@ -59,8 +59,7 @@ struct probe {
 	int64_t made_us;     /* when opening the connection began */
 	int64_t end_us;      /* when a connection to the server last ended; 0: never */
 	int64_t hurry_from_us, hurry_until_us; /* hurry_until_us 0: no hurry */
-	int64_t awaited_us; /* the caller waits for an answer to a question asked since then; 0:
-	                       it does not */
+	int64_t awaited_us; /* a question asked since then is awaited; 0: none is */
 	probe_cb *cb;
 	void *arg;
 };

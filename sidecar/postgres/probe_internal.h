@@ -34,8 +34,8 @@ void probe_lose(struct probe *probe, const char *problem);
  * (something between was restarted) answers the next attempt, within a millisecond. */
 #define PROBE_TOGETHER_US INT64_C(1000)
 void probe_note_end(struct probe *probe);
-void probe_hurry(struct probe *probe, bool slowly); /* see verifier_hurry(); slowly:
-                                                       verifier_attend() */
+/* As verifier_hurry(); `slowly`: as verifier_attend(). */
+void probe_hurry(struct probe *probe, bool slowly);
 const struct server_fact *probe_fact(const struct probe *probe);
 
 #endif

@@ -10,9 +10,8 @@
 
 #include "base/err.h"
 
-#define PQ_ITERATIONS_MAX 100000 /* of SCRAM: about 50 ms of computing; PostgreSQL's default is
-                                    4096 */
-#define PQ_PARAMETERS_MAX 500    /* reported on one connection: libpq never frees the names */
+#define PQ_ITERATIONS_MAX 100000 /* of SCRAM, about 50 ms; PostgreSQL's default is 4096 */
+#define PQ_PARAMETERS_MAX 500    /* of one connection: libpq never frees the names */
 
 struct pq_scan {
 	enum pq_scan_state {

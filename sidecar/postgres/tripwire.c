@@ -41,8 +41,7 @@ struct tripwire {
 	struct wire wires[TRIPWIRES_MAX];
 	unsigned count, turn;     /* turn: the one to replace next */
 	unsigned ends;            /* since tripwire_arm() */
-	int64_t next_ms, turn_ms; /* nothing is opened before next_ms, nothing replaced before
-	                             turn_ms */
+	int64_t next_ms, turn_ms; /* the earliest time to open one, to replace one */
 	tripwire_cb *cb;
 	void *arg;
 };
