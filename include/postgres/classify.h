@@ -13,9 +13,7 @@ struct connect_failure {
 	/* the other end closed the connection without sending anything; if this happens only
 	 * once, it may be a crash in progress */
 	bool cut;
-	/* 57P03: the server accepts no connections now, because it is starting up or shutting down
-	 */
-	bool shut;
+	bool shut;         /* 57P03: the server is starting up or shutting down */
 	char problem[256]; /* one line of printable ASCII */
 };
 

@@ -43,7 +43,7 @@ void verifier_recall(struct verifier *verifier, const struct verifier *before);
 void verifier_follow(struct verifier *verifier, const struct member *const *members, size_t count);
 
 /* Asks this server now, then every 2 ms, after 0.5 s every 5 ms, after 2 s every 20 ms, after 10 s
- * every 100 ms. It ends when the answer differs (see server_says_the_same()), and 2 s after the
+ * every 100 ms. This ends when the answer differs (see server_says_the_same()), and 2 s after the
  * last call: the caller repeats the call every second. A connection that cannot be opened is tried
  * at least every 100 ms. Has no effect if the server is not followed. */
 void verifier_hurry(struct verifier *verifier, const struct member *member);
@@ -51,10 +51,9 @@ void verifier_hurry(struct verifier *verifier, const struct member *member);
 /* Asks all followed servers now, and again every 100 ms, until 2 s after the last call. */
 void verifier_attend(struct verifier *verifier);
 
-/* From its next answer on, watches this server also with config->tripwires silent connections, so
- * that its death is known before the last client notices it (see
- * sidecar/postgres/tripwire_internal.h). NULL: watches none. The server has to be followed as well.
- */
+/* From its next answer on, watches this server also with config->tripwires silent connections (see
+ * sidecar/postgres/tripwire_internal.h), so that its death is known before the last client notices
+ * it. NULL: watches none. The server has to be followed as well. */
 void verifier_guard(struct verifier *verifier, const struct member *member);
 
 /* In the order of verifier_follow(); borrowed until the next loop iteration or call. */

@@ -10,8 +10,7 @@ struct mustache_fields {
 	/* of an object, or of the elements of a list; NULL for text and numbers, which have no
 	 * fields */
 	const struct mustache_fields *fields;
-	bool open; /* accepts any name: a person or the environment
-	              sets them */
+	bool open; /* has any name: a person or the environment sets them */
 };
 
 /* Returns the name in `fields` with the most similar spelling; NULL if none is similar. */

@@ -1,4 +1,4 @@
-/* One blocking HTTP request to a segue that runs, for the verbs of the command line. */
+/* One blocking HTTP request to a running segue, for the verbs of the command line. */
 #ifndef SEGUE_REPORT_CLIENT_H
 #define SEGUE_REPORT_CLIENT_H
 

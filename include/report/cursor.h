@@ -1,5 +1,4 @@
-/* The position in a long document that is made part by part, while the event loop runs in between.
- */
+/* The position in a long document that is made part by part; the event loop runs in between. */
 #ifndef SEGUE_REPORT_CURSOR_H
 #define SEGUE_REPORT_CURSOR_H
 

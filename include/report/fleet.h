@@ -78,8 +78,7 @@ enum fleet_mark {
 struct fleet_entry {
 	const char *name, *path;       /* of the znode */
 	int64_t mzxid;                 /* of the znode; 0: not read */
-	bool alive;                    /* a session owns the znode; a persistent znode has no
-	                                  owner */
+	bool alive;                    /* a session owns the znode; it is not persistent */
 	const struct fleet_note *note; /* NULL: it cannot be read; see `problem` */
 	const char *problem;           /* why `note` is NULL */
 };
@@ -111,8 +110,8 @@ json_t *fleet_view_json(const struct fleet_view *view) MUST_CHECK;
 
 /* -- segue wait -- */
 
-/* True if the sidecar is alive, and its targets have confirmed the value of `zxid` or a newer one.
- */
+/* True if the sidecar is alive and its targets have confirmed the value of `zxid`, or a newer
+ * one. */
 bool fleet_has_confirmed(const struct fleet_entry *entry, int64_t zxid);
 
 /* True if this is so for every live sidecar. `empty_is_fine`: also if there is none. */

@@ -17,8 +17,7 @@
 static const char *const shutting_down[] = {"57P01", "57P02", CANNOT_CONNECT_NOW};
 /* 28: all codes of that class. 55000: a database that does not accept connections. */
 static const char *const not_let_in[] = {"28", "3D000", "42501", "55000"};
-/* A query gets these only if the server itself is broken: no disk space, no memory, a file missing.
- */
+/* A query gets these only if the server itself is broken: no disk space, no memory, no file. */
 static const char *const broken[] = {"53", "58", "F0", "XX"};
 
 /* 55000: not possible during recovery, or only during recovery. */

@@ -5,7 +5,8 @@
  *            open                   connected               ask
  *   CLOSED ---------> CONNECTING -------------> READY <------------> ASKING
  *     ^                   |                       |       answer       |
- *     +------------ close, after PQ_LINK_LOST -----+--------------------+ */
+ *     +------------ close, after PQ_LINK_LOST -----+--------------------+
+ */
 #include "postgres/link.h"
 
 #include <event2/event.h>
@@ -59,8 +60,8 @@ static void io_cb(evutil_socket_t fd, short events, void *arg)
 	struct pq_link *link = arg;
 	char byte;
 
-	/* Only EV_READ: before the socket is connected, recv() would clear the error that libpq
-	 * reads. */
+	/* Not before EV_READ: until the socket is connected, recv() would clear the error that
+	 * libpq reads. */
 	if (link->state == PQ_LINK_CONNECTING && (events & EV_READ) != 0)
 		link->spoke = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 	advance(link);
@@ -120,8 +121,7 @@ static const char *problem_of(const struct pq_link *link, const PGresult *result
 	return NULL;
 }
 
-/* An error stays, whatever follows it. Rows replace the result of a statement that returned none.
- */
+/* An error stays, whatever follows it. Rows replace the result of a statement without rows. */
 static void keep_result(struct pq_link *link, PGresult *result)
 {
 	if (link->result != NULL && link->pq->result_status(link->result) == PGRES_COMMAND_OK)

@@ -5,7 +5,8 @@
  *                 timer               answered
  *   WAITING ---------------> ASKING <----------> IDLE
  *      ^                       |   timer, hurry   |
- *      +--- failed, deadline --+------ EOF -------+ */
+ *      +--- failed, deadline --+------ EOF -------+
+ */
 #include "probe_internal.h"
 
 #include <event2/event.h>
@@ -36,10 +37,8 @@
 
 enum probe_state {
 	PROBE_WAITING, /* no connection; the timer starts the next attempt */
-	/* the question is sent, or the connection for it is being opened; the timer is the deadline
-	 */
-	PROBE_ASKING,
-	PROBE_IDLE, /* connected; the timer starts the next question */
+	PROBE_ASKING,  /* connecting, or the question is sent; the timer is the deadline */
+	PROBE_IDLE,    /* connected; the timer starts the next question, EOF ends it */
 };
 
 struct probe {
@@ -59,7 +58,7 @@ struct probe {
 	int64_t made_us;     /* when opening the connection began */
 	int64_t end_us;      /* when a connection to the server last ended; 0: never */
 	int64_t hurry_from_us, hurry_until_us; /* hurry_until_us 0: no hurry */
-	int64_t awaited_us; /* a question asked since then is awaited; 0: none is */
+	int64_t awaited_us; /* an answer to a question asked since then is awaited; 0: none is */
 	probe_cb *cb;
 	void *arg;
 };

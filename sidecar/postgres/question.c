@@ -26,7 +26,7 @@ const char *question_sql(bool with_identifier)
 	           : QUESTION("NULL");
 }
 
-/* `text` has to consist of digits of this base. */
+/* All of `text` has to be digits of this base. */
 static bool parse_number(const char *text, const char *digits, int base, int64_t *out)
 {
 	if (*text == '\0' || text[strspn(text, digits)] != '\0')

@@ -31,8 +31,7 @@ enum ast_kind {
 	AST_INVERTED, /* {{^name}} */
 	AST_PARTIAL,  /* {{>name}} */
 	AST_PARENT,   /* {{<name}}: a partial with arguments; its children are blocks */
-	/* {{$name}}: a parameter and its default; directly inside a parent: an argument */
-	AST_BLOCK,
+	AST_BLOCK,    /* {{$name}}: a parameter and its default; in a parent: an argument */
 };
 
 struct ast_list {
@@ -42,14 +41,12 @@ struct ast_list {
 
 struct ast_node {
 	enum ast_kind kind;
-	/* TEXT: begins a line, so the current indentation is written in front of it */
-	bool line_start;
-	bool margin; /* PARENT, BLOCK: only blanks in front of it on its line */
-	/* PARTIAL, PARENT: alone on its lines; BLOCK: its opening tag is alone */
-	bool standalone;
-	bool argument; /* BLOCK: directly inside a parent */
-	bool dynamic;  /* PARTIAL, PARENT: the name is looked up in the data */
-	size_t offset; /* of the tag in the template, for messages */
+	bool line_start; /* TEXT: begins a line, so the current indentation goes in front */
+	bool margin;     /* PARENT, BLOCK: only blanks in front of it on its line */
+	bool standalone; /* PARTIAL, PARENT: alone on its lines; BLOCK: its opening tag is alone */
+	bool argument;   /* BLOCK: directly inside a parent */
+	bool dynamic;    /* PARTIAL, PARENT: the name is looked up in the data */
+	size_t offset;   /* of the tag in the template, for messages */
 	/* TEXT: the bytes; PARTIAL, PARENT, BLOCK: the indentation for what is put in its place */
 	struct ast_span text;
 	struct ast_span content; /* the name as written, for messages and the closing tag */

@@ -150,8 +150,7 @@ static bool look_up(struct walk *walk, const struct patroni_keys *scope,
 static bool check_section(struct walk *walk, const struct ast_node *node,
                           const struct patroni_keys *scope)
 {
-	static const struct mustache_fields text = {.name = ""}; /* an unknown value: it has no
-	                                                            fields */
+	static const struct mustache_fields text = {.name = ""}; /* unknown: no fields */
 	const struct mustache_fields *found;
 	struct names names = {.up = scope->names};
 	struct patroni_keys inner = *scope;
@@ -169,8 +168,7 @@ static bool check_elsewhere(struct walk *walk, const struct ast_list *list,
 {
 	bool ok;
 
-	if (walk->depth == MUSTACHE_DEPTH_MAX) /* a partial that includes itself: it is checked
-	                                          already */
+	if (walk->depth == MUSTACHE_DEPTH_MAX) /* a partial in itself: already checked */
 		return true;
 	walk->depth++;
 	ok = check_list(walk, list, scope);
@@ -240,8 +238,7 @@ static bool check_list(struct walk *walk, const struct ast_list *list,
                        const struct patroni_keys *scope)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		if (++walk->steps > MUSTACHE_STEPS_MAX) /* the renderer refuses such a template,
-		                                           too */
+		if (++walk->steps > MUSTACHE_STEPS_MAX) /* the renderer refuses it, too */
 			return true;
 		if (!check_node(walk, &list->nodes[i], scope))
 			return false;

@@ -105,12 +105,9 @@ struct renderer {
 	enum escape_mode mode;
 	struct strbuf *out;
 	size_t out_start;
-	/* the indentation of everything around, outermost first */
-	struct strbuf indent;
-	/* offset in `indent`: the current indentation begins here */
-	size_t indent_from;
-	/* offset in `indent`: the line that begins next has its indentation up to here already */
-	size_t covered;
+	struct strbuf indent; /* of everything around, outermost first */
+	size_t indent_from;   /* offset where the current indentation begins */
+	size_t covered;       /* up to this offset the next line has its indentation already */
 	unsigned depth;
 	unsigned steps;
 	struct err *err;
@@ -253,8 +250,7 @@ static bool render_partial(struct renderer *r, const struct ast_node *node,
 	                                          node->standalone ? &node->text : NULL);
 }
 
-/* The outermost argument of that name wins. Only parents further out can replace the blocks in it.
- */
+/* The outermost argument of that name wins. Only parents further out can replace its blocks. */
 static const struct ast_node *find_argument(const struct arguments **arguments, const char *name)
 {
 	const struct arguments *from = NULL;

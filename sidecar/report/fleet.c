@@ -328,8 +328,7 @@ void fleet_say_missing(const struct fleet_entry *entry, struct strbuf *out)
 	              note->state, note->zxid);
 	append_part(out, " (", note->primary, ")");
 	strbuf_printf(out, " and seen %" PRId64, note->seen_zxid);
-	if (strcmp(note->state, "current") != 0) { /* in state current the reason is why all is
-		                                      well */
+	if (strcmp(note->state, "current") != 0) { /* else it says why all is well */
 		append_part(out, ": ", note->reason, "");
 		append_part(out, ": ", note->about, "");
 		append_part(out, ": ", note->why, "");

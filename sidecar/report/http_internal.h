@@ -1,6 +1,5 @@
 /* Parses what an HTTP client has sent, as far as the endpoint needs it. Pure. The input may be
- * hostile; the result is checked. One request per connection: bytes behind the body are never read.
- */
+ * hostile; the result is checked. One request per connection: what follows the body is ignored. */
 #ifndef SEGUE_REPORT_HTTP_INTERNAL_H
 #define SEGUE_REPORT_HTTP_INTERNAL_H
 
@@ -39,7 +38,7 @@ enum request_verdict request_parse(const char *data, size_t len, struct request 
  * although the drivers of the proxies need the file descriptors. It also answers refused requests
  * with HTML pages. */
 
-#define HTTP_GUESTS_MAX 64 /* then the oldest slow one is closed for the next one */
+#define HTTP_GUESTS_MAX 64 /* then the oldest slow one is closed for the next client */
 
 struct event_base;
 struct http;
@@ -51,7 +50,7 @@ struct http_reply {
 	/* The Content-Security-Policy: what a browser may load with it. A static string, or NULL
 	 * for nothing at all. */
 	const char *policy;
-	struct strbuf body; /* after HEAD not sent, but its length is */
+	struct strbuf body; /* not sent in reply to HEAD, but its length is */
 	/* For a body that takes long to make: appends the next part. It is called again, from the
 	 * event loop, as long as it returns true. NULL: the body is complete. `arg` is
 	 * http_create()'s. */

@@ -21,7 +21,7 @@
  * Refuses every name that a stranger could own. A stranger's page cannot have an IP address for its
  * name, so a page that uses one is the endpoint's own. */
 
-/* Copies the host into `out`, without its port and the final dot of the root; IPv6 without its
+/* Copies the host into `out`, without its port and the final dot (of the root); IPv6 without its
  * brackets. False if it is not host:port. */
 static bool strip(const char *host, char out[REQUEST_HOST_MAX], bool *bracketed)
 {
@@ -86,7 +86,7 @@ bool host_is_allowed(const char *host, const char *names)
 
 #define UNIX_PREFIX "unix:"
 #define UNIX_MODE   0660
-#define BACKLOG     1024 /* even if slow clients try again, no client is rejected */
+#define BACKLOG     1024 /* enough for slow clients that return: none is rejected */
 
 static bool parse_unix(const char *path, struct listen_address *out, struct err *err)
 {
