@@ -1,5 +1,5 @@
-/* What an attempt that failed says of the server. Pure. By SQLSTATE wherever there is one, as the
- * words are in the language of the server. */
+/* What a failed connection or query says about the server. Pure. The SQLSTATE decides wherever
+ * there is one, because the text of a message is in the server's language. */
 #ifndef SEGUE_POSTGRES_CLASSIFY_H
 #define SEGUE_POSTGRES_CLASSIFY_H
 
@@ -10,13 +10,16 @@
 
 struct connect_failure {
 	enum server_class class;
-	bool cut;  /* the other end hung up without a word: once, it may be a crash in progress */
-	bool shut; /* 57P03: it lets nobody in now, as it starts or shuts down */
+	/* the other end closed the connection without sending anything; if this happens only
+	 * once, it may be a crash in progress */
+	bool cut;
+	bool shut;         /* 57P03: the server is starting up or shutting down */
 	char problem[256]; /* one line of printable ASCII */
 };
 
-/* How a connection could not be made. `message` is libpq's, of PQERRORS_VERBOSE. `started`: it went
- * as far as waiting for the network; `spoke`: the server's last sign was bytes, not the end. */
+/* How a connection attempt failed. `message`: libpq's, with PQERRORS_VERBOSE. `started`: the
+ * attempt got as far as waiting for the network. `spoke`: the last thing that came from the server
+ * was bytes, not the end of the connection. */
 struct classify_failure {
 	const char *message;
 	bool needs_password;
@@ -25,17 +28,19 @@ struct classify_failure {
 };
 void classify_failure(const struct classify_failure *failure, struct connect_failure *out);
 
-/* How a question failed on a connection that lives: most codes are about the question. `sqlstate`
- * may be NULL. */
+/* How a query failed on an open connection: most SQLSTATEs are then about the query, not about the
+ * server. `sqlstate` may be NULL. */
 void classify_error(const char *sqlstate, const char *message, struct connect_failure *out);
 
-/* It is worth asking the same again: a conflict with recovery, a cancel. */
+/* True if the same query may succeed when it is sent again: after a conflict with recovery or a
+ * cancel. */
 bool classify_may_pass(const char *sqlstate);
 
-/* It is worth asking for less: not allowed, or no such table, column or schema. */
+/* True if a query that asks for less may succeed: permission denied, or no such table, column or
+ * schema. */
 bool classify_is_refused(const char *sqlstate);
 
-/* `text` as one line of printable ASCII, up to its first line feed. */
+/* Copies `text` up to its first line feed; what is not printable ASCII becomes "?". */
 void classify_line(char *out, size_t size, const char *text);
 
 #endif

@@ -1,6 +1,6 @@
-/* libpq, loaded when the first console or probe is made and not before: with OpenSSL, Kerberos and
- * LDAP it brings 5 MB of resident memory that a sidecar without either does not pay. The prototypes
- * are those of libpq-fe.h, so the compiler checks every call. */
+/* libpq, loaded when the first console or probe is created, not before: with OpenSSL, Kerberos and
+ * LDAP it takes 5 MB of resident memory, which a sidecar with neither of the two does not need. The
+ * prototypes are those of libpq-fe.h, so the compiler checks every call. */
 #ifndef SEGUE_POSTGRES_LIBPQ_H
 #define SEGUE_POSTGRES_LIBPQ_H
 
@@ -46,11 +46,11 @@ struct libpq {
 #define LIBPQ_MEMBER(member, function) __typeof__ (&(function))(member);
 	LIBPQ_FUNCTIONS(LIBPQ_MEMBER)
 #undef LIBPQ_MEMBER
-	/* OpenSSL's SSL_peek(), of the library that libpq itself uses; NULL: it uses none. */
+	/* OpenSSL's SSL_peek() from the library that libpq itself uses; NULL if it uses none. */
 	int (*ssl_peek)(void *ssl, void *bytes, int size);
 };
 
-/* Loads the library into the process, where it then stays, and finds the functions. */
+/* Loads the library, which then stays in the process, and looks up the functions. */
 bool libpq_load(struct libpq *out, struct err *err) MUST_CHECK;
 
 #endif

@@ -1,5 +1,5 @@
-/* The one question, in one round trip, that a role with nothing but LOGIN may ask of PostgreSQL 10
- * and later, primary or standby: and its answer as values. Pure. */
+/* The verifier's question, and the parser of its answer. A role with only LOGIN may ask it, in one
+ * round trip, of PostgreSQL 10 and later, of a primary or a standby. Pure. */
 #ifndef SEGUE_POSTGRES_QUESTION_H
 #define SEGUE_POSTGRES_QUESTION_H
 
@@ -10,10 +10,11 @@
 
 #define QUESTION_COLUMNS 4 /* recovery, timeline, lsn, identifier */
 
-/* Without the identifier: for a role that may not execute pg_control_system(). */
+/* `with_identifier` is false for a role that may not execute pg_control_system(). */
 const char *question_sql(bool with_identifier);
 
-/* Writes what the row says into `fact`; NULL is SQL's. On failure `fact` is as it was. */
+/* Writes the values of `row` into `fact`; NULL in `row` is an SQL NULL. On failure `fact` is
+ * unchanged. */
 bool question_parse(const char *const row[QUESTION_COLUMNS], struct server_fact *fact,
                     struct err *err) MUST_CHECK;
 

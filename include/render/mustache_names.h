@@ -1,27 +1,29 @@
-/* Which names a template may look up: a misspelt one renders as nothing, without a word. */
+/* Checks which names a template looks up, because a misspelt name silently renders as nothing. */
 #ifndef SEGUE_RENDER_MUSTACHE_NAMES_H
 #define SEGUE_RENDER_MUSTACHE_NAMES_H
 
 #include "render/mustache.h"
 
-/* What may be looked up in a value of the view. A list stands for each of its elements. */
+/* The names that may be looked up in a value of the view. For a list: in each of its elements. */
 struct mustache_fields {
-	const char *name;                     /* NULL: the end of the table */
-	const struct mustache_fields *fields; /* of an object or of the elements of a list; NULL: it
-	                                         has none, as text and numbers */
-	bool open;                            /* any name: what a person or the environment sets */
+	const char *name; /* NULL: the end of the table */
+	/* of an object, or of the elements of a list; NULL for text and numbers, which have no
+	 * fields */
+	const struct mustache_fields *fields;
+	bool open; /* has any name: a person or the environment sets them */
 };
 
-/* The one of `fields` that is spelled most alike; NULL: none is near. */
+/* Returns the name in `fields` with the most similar spelling; NULL if none is similar. */
 const char *mustache_nearest_name(const struct mustache_fields *fields,
                                   const char *name) MUST_CHECK;
 
-/* Called for each name that may have been looked up in an open value: `in` is that value's name. */
+/* Called for each name that may have been looked up in an open value. `in` is the name of that
+ * value. */
 typedef void mustache_read_fn(void *arg, const char *in, const char *name);
 
-/* Follows the template and all partials that it reaches, each where it stands. Refuses a name that
- * no view of `fields` can have there, with the nearest one that there is, and a partial that is
- * missing. What a dynamic name leads to is not followed. `read` may be NULL. */
+/* Follows the template and all partials that it reaches, each in its context. Refuses a name that
+ * no view with `fields` has at that place (the error proposes the nearest name), and a missing
+ * partial. Partials behind a dynamic name are not followed. `read` may be NULL. */
 bool mustache_check_names(const struct mustache *mustache, const struct mustache_fields *fields,
                           mustache_read_fn *read, void *arg, struct err *err) MUST_CHECK;
 

@@ -1,6 +1,6 @@
-/* Classes of failures. libpq hands out no SQLSTATE for a connection that failed, but writes it into
- * its message when it is verbose: severity, colon, two blanks, code, colon. What the system's calls
- * say it takes from strerror(), in this very process: the same text as here. */
+/* Classes of failures. libpq has no function for the SQLSTATE of a failed connection, but its
+ * verbose message has it: severity, colon, two spaces, SQLSTATE, colon. The text for an errno comes
+ * from strerror() in this same process, so it is the same text as here. */
 #include "postgres/classify.h"
 
 #include <errno.h>
@@ -15,12 +15,12 @@
 #define SQLSTATE_CHARS     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 static const char *const shutting_down[] = {"57P01", "57P02", CANNOT_CONNECT_NOW};
-/* 28: of any kind. 55000: a database that takes no connections. */
+/* 28: all codes of that class. 55000: a database that does not accept connections. */
 static const char *const not_let_in[] = {"28", "3D000", "42501", "55000"};
-/* What a question meets only where the server itself is broken: no disk, no memory, no file. */
+/* A query gets these only if the server itself is broken: no disk space, no memory, no file. */
 static const char *const broken[] = {"53", "58", "F0", "XX"};
 
-/* 55000: not during recovery, or only then. */
+/* 55000: not possible during recovery, or only during recovery. */
 static const char *const passing[] = {"55000", "40001", "57014"};
 static const char *const too_much[] = {"42501", "42P01", "42703", "3F000"};
 
@@ -32,7 +32,7 @@ static bool is_one_of(const char *sqlstate, const char *const *list, size_t coun
 	return false;
 }
 
-/* `others`: what a code means that is not about segue's own access. */
+/* `others`: the class of all codes that are not about segue's own access. */
 static enum server_class class_of(const char *sqlstate, enum server_class others)
 {
 	if (is_one_of(sqlstate, shutting_down, ARRAY_LEN(shutting_down)))
@@ -54,7 +54,7 @@ bool classify_is_refused(const char *sqlstate)
 	return is_one_of(sqlstate, too_much, ARRAY_LEN(too_much));
 }
 
-/* The first one: behind it comes text that anybody may have written. */
+/* Takes the first one: the text behind it can be anybody's. */
 static const char *find_sqlstate(const char *message)
 {
 	for (const char *at = message; (at = strstr(at, ":  ")) != NULL; at++) {
@@ -67,7 +67,8 @@ static const char *find_sqlstate(const char *message)
 	return NULL;
 }
 
-/* Nobody is there, or no way leads there. `text` begins with what connect() said, if it did. */
+/* True if no process listens there, or there is no route. If connect() failed, `text` begins with
+ * its error. */
 static bool is_refusal(const char *text)
 {
 	static const int errors[] = {ECONNREFUSED, ENETUNREACH, EHOSTUNREACH,
@@ -93,7 +94,7 @@ void classify_line(char *out, size_t size, const char *text)
 			*out = '?';
 }
 
-/* The fact has the address already: it goes from libpq's "connection to server at ... failed: ". */
+/* Leaves out libpq's "connection to server at ... failed: ": the fact has the address already. */
 static const char *without_address(const char *message)
 {
 	static const char mark[] = " failed: ";
@@ -161,7 +162,7 @@ void classify_failure(const struct classify_failure *failure, struct connect_fai
 		classify_without_sqlstate(failure, out);
 }
 
-/* Words and comparisons for what is known of a server. */
+/* --- facts about a server --- */
 
 const char *server_class_name(enum server_class class)
 {

@@ -1,10 +1,11 @@
-/* What is asked over a connection (postgres/link.h), and what its answer or its end says of the
- * server. Whatever ends the connection goes through end(), which closes at once and tells in a turn
- * of its own. Between the answer and the next question it stays open, watched for its end.
+/* Asks questions over a connection (postgres/link.h), and reports what the answer, or the end of
+ * the connection, says about the server. Every end goes through end(), which closes at once and
+ * reports from an event of its own. Between an answer and the next question the connection stays
+ * open and is watched for its end.
  *
- * A server that shuts down smartly lets nobody in any more, and waits for those who are connected:
- * a connection that lives does not tell it, and keeps it from ending. So another one is made beside
- * it now and then, which takes its place, or is told 57P03. */
+ * A server in a smart shutdown accepts no new connections, and waits until the open ones are
+ * closed. An open connection does not learn of it, and delays it. Therefore a second connection is
+ * opened now and then: it replaces the first one, or is refused with 57P03. */
 #include "postgres/connection.h"
 
 #include <event2/event.h>
@@ -15,11 +16,11 @@
 #include "base/util.h"
 #include "postgres/link.h"
 
-/* Errors that pass by themselves, before one is believed. */
+/* Errors in a row that may pass by themselves, before one is reported. */
 #define PASSING_MAX         3
 #define SESSION_COLUMNS_MAX 16
 
-/* One of the two connections of a session. */
+/* One of the two connections of a struct pg_connection. */
 struct side {
 	struct pg_connection *session;
 	struct pq_link *link;
@@ -31,15 +32,15 @@ struct pg_connection {
 	const char *conninfo;
 	struct member member;
 	struct side sides[2];
-	struct pq_link *link;      /* of one side; it is asked */
-	struct pq_link *successor; /* of the other; not closed: it is made to take the place */
-	int64_t renew_us;          /* before that none is made */
-	bool shut;                 /* the server lets nobody in any more: the failure says so */
-	struct event *over;        /* tells the end */
-	struct connect_failure failure; /* of the end */
-	void *answer;                   /* where the row goes */
-	bool answered;                  /* this connection has brought an answer */
-	bool reduced;                   /* it refuses the whole question */
+	struct pq_link *link;      /* of one side; questions go over this one */
+	struct pq_link *successor; /* of the other side; if not closed, it is to replace `link` */
+	int64_t renew_us;          /* no successor is opened before this time */
+	bool shut;                 /* the server accepts no connections any more; see `failure` */
+	struct event *over;        /* reports the end */
+	struct connect_failure failure; /* why the connection ended */
+	void *answer;                   /* where parse() writes the row */
+	bool answered;                  /* this connection has returned an answer */
+	bool reduced;                   /* this connection was refused the full statement */
 	unsigned passing;               /* errors in a row that may pass by themselves */
 	pg_connection_cb *cb;
 	void *arg;
@@ -66,7 +67,7 @@ static void disconnect(struct pg_connection *session)
 	pq_link_close(session->successor);
 }
 
-/* `session->failure` says why, where the connection has not answered yet. */
+/* The caller has set session->failure, unless the connection had answered. */
 static void end(struct pg_connection *session)
 {
 	disconnect(session);
@@ -93,7 +94,7 @@ static void fail_to_connect(struct pg_connection *session, bool started)
 	end(session);
 }
 
-/* A server that answers with an error, or with nonsense, is asked over a new connection. */
+/* After an error or an invalid answer the server is asked over a new connection. */
 static void fail_to_answer(struct pg_connection *session, const char *sqlstate, const char *text)
 {
 	classify_error(sqlstate, text, &session->failure);
@@ -101,8 +102,8 @@ static void fail_to_answer(struct pg_connection *session, const char *sqlstate, 
 	end(session);
 }
 
-/* The connection is not made, or the other end is gone, or said why it goes, or sends what nobody
- * asked for. */
+/* The connection was not established, or the other end closed it, announced that it will, or sent
+ * something unexpected. */
 static void lose(struct pg_connection *session)
 {
 	const char *problem = pq_link_problem(session->link);
@@ -124,7 +125,7 @@ static void send_question(struct pg_connection *session)
 
 /* --- the successor --- */
 
-/* What the connection before was refused of the question, this one would be, too. */
+/* `reduced` stays: what the old connection was refused, the new one would be refused, too. */
 static void succeed(struct pg_connection *session)
 {
 	struct pq_link *before = session->link;
@@ -134,7 +135,7 @@ static void succeed(struct pg_connection *session)
 	pq_link_close(before);
 }
 
-/* Only one thing that a failure may say is news: the rest is left to the connection at hand. */
+/* Only 57P03 is news. Anything else the connection in use finds out itself. */
 static void lose_successor(struct pg_connection *session)
 {
 	struct connect_failure failure = {.shut = false};
@@ -157,7 +158,7 @@ static void on_successor(struct pg_connection *session, enum pq_link_event event
 			succeed(session);
 		return;
 	case PQ_LINK_ANSWERED:
-		return; /* it is not asked */
+		return; /* no question goes over it */
 	case PQ_LINK_LOST:
 		lose_successor(session);
 		return;
@@ -270,7 +271,7 @@ static void connect_anew(struct pg_connection *session)
 void pg_connection_ask(struct pg_connection *session, void *answer)
 {
 	session->answer = answer;
-	event_del(session->over); /* an end that nobody waits for any more */
+	event_del(session->over); /* nobody waits for the end of the last connection any more */
 	switch (pq_link_state(session->link)) {
 	case PQ_LINK_CLOSED:
 		connect_anew(session);
@@ -280,7 +281,7 @@ void pg_connection_ask(struct pg_connection *session, void *answer)
 		return;
 	case PQ_LINK_CONNECTING:
 	case PQ_LINK_ASKING:
-		return; /* the answer to come is as good */
+		return; /* the answer in progress is as good */
 	}
 }
 
@@ -332,11 +333,11 @@ void pg_connection_destroy(struct pg_connection *session)
 	free(session);
 }
 
-/* How a connection to a server is begun. */
+/* --- opening a connection --- */
 
-/* What stands before verify_conninfo it may set otherwise, what stands behind it may not: an
- * address, so that no name is looked up, and the name beside it for TLS and the passfile. GSSAPI
- * asks name servers and ticket servers with the loop standing still. */
+/* verify_conninfo ("dbname") may override the parameters in front of it, but not those behind it:
+ * an address, so that no name is looked up, and the host name for TLS and the password file. GSSAPI
+ * is disabled because it asks name servers and ticket servers with blocking calls. */
 PGconn *dial(const struct libpq *pq, const char *conninfo, const struct member *member)
 {
 	const char *host = *member->host != '\0' ? member->host : member->address;

@@ -1,11 +1,11 @@
-/* The one place that loads libpq. It is never unloaded: OpenSSL leaves handlers behind that would
- * point into nothing. Loading it again costs only a look-up, so nothing is kept here. */
+/* The only place that loads libpq. It is never unloaded: OpenSSL leaves handlers behind that would
+ * then point to unmapped memory. Loading it again costs only a lookup, so nothing is kept here. */
 #include "postgres/libpq.h"
 
 #include <dlfcn.h>
 #include <string.h>
 
-/* ISO C has no conversion from void * to a function; POSIX dlsym() is defined by this copy. */
+/* ISO C cannot convert void * to a pointer to a function. POSIX defines dlsym() by this copy. */
 static bool find(void *library, const char *name, void *function, size_t size, struct err *err)
 {
 	void *found = dlsym(library, name);

@@ -1,6 +1,6 @@
-/* The connection. What libpq wants to wait for is watched anew after each of its calls, as its
- * socket changes while it tries one address after the other. As soon as it is connected, a relay
- * stands in between, before the first byte is read.
+/* The connection. After each call of libpq its socket is watched for what libpq wants to wait for,
+ * because libpq changes the socket while it tries one address after the other. As soon as the
+ * connection is established, a relay is inserted, before the first byte is read.
  *
  *            open                   connected               ask
  *   CLOSED ---------> CONNECTING -------------> READY <------------> ASKING
@@ -18,9 +18,9 @@
 #include "relay_internal.h"
 
 #define CONNECTING_BYTES_MAX \
-	65536               /* of TLS's certificates and the login, with what is in between */
-#define RESULTS_MAX    16   /* of one answer */
-#define TLS_RECORD_MAX 8192 /* of the login; as much as libpq has room for in one read */
+	65536               /* received until the login is complete, TLS certificates included */
+#define RESULTS_MAX    16   /* in one answer */
+#define TLS_RECORD_MAX 8192 /* in one step of the login; libpq reads at most this much at once */
 
 struct pq_link {
 	struct event_base *base;
@@ -28,13 +28,13 @@ struct pq_link {
 	enum pq_link_state state;
 	PGconn *conn;
 	struct pq_relay *relay; /* NULL: not connected yet */
-	struct pq_scan tls;     /* of what the login brings inside TLS */
+	struct pq_scan tls;     /* scans what the login sends inside TLS */
 	struct event *io;       /* NULL: nothing to watch */
-	PGresult *result;       /* the one of the answer that counts */
+	PGresult *result;       /* the result of the answer that counts */
 	struct pq_link_limits limits;
-	unsigned results;   /* of this answer */
-	bool spoke;         /* the last that came while connecting was bytes, not the end */
-	bool leaving;       /* the server has said that it ends the connection */
+	unsigned results;   /* received for this answer */
+	bool spoke;         /* the last thing that came while connecting was bytes, not the end */
+	bool leaving;       /* the server has announced that it ends the connection */
 	struct err problem; /* why segue ends it; "": it does not */
 	pq_link_cb *cb;
 	void *arg;
@@ -42,7 +42,7 @@ struct pq_link {
 
 static void advance(struct pq_link *link);
 
-/* The one place where the state changes. */
+/* The only place where the state changes. */
 static void enter(struct pq_link *link, enum pq_link_state state)
 {
 	link->state = state;
@@ -60,7 +60,8 @@ static void io_cb(evutil_socket_t fd, short events, void *arg)
 	struct pq_link *link = arg;
 	char byte;
 
-	/* Not before it is connected: the call would take the error that libpq looks for. */
+	/* Not before EV_READ: until the socket is connected, recv() would clear the error that
+	 * libpq reads. */
 	if (link->state == PQ_LINK_CONNECTING && (events & EV_READ) != 0)
 		link->spoke = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
 	advance(link);
@@ -78,8 +79,8 @@ static void watch(struct pq_link *link, short events)
 	event_add(link->io, NULL);
 }
 
-/* The same as when the socket tells, a turn of the loop sooner. What one read of libpq's leaves in
- * its socket, the event brings. */
+/* Does what the event of the socket would do, one loop iteration earlier. If one read by libpq
+ * leaves bytes in its socket, the event follows. */
 static void relay_cb(void *arg)
 {
 	struct pq_link *link = arg;
@@ -94,7 +95,7 @@ static void drop_result(struct pq_link *link)
 		link->pq->clear(STEAL(link->result));
 }
 
-/* The callback may close: nothing of the link is touched after that. */
+/* The callback may close the link: nothing of it may be used after the call. */
 static void lose(struct pq_link *link)
 {
 	unwatch(link);
@@ -120,7 +121,7 @@ static const char *problem_of(const struct pq_link *link, const PGresult *result
 	return NULL;
 }
 
-/* An error stands before whatever follows it, a row behind statements that have none. */
+/* An error stays, whatever follows it. Rows replace the result of a statement without rows. */
 static void keep_result(struct pq_link *link, PGresult *result)
 {
 	if (link->result != NULL && link->pq->result_status(link->result) == PGRES_COMMAND_OK)
@@ -131,7 +132,7 @@ static void keep_result(struct pq_link *link, PGresult *result)
 		link->pq->clear(result);
 }
 
-/* False: the connection is not to go on. */
+/* False: the connection must end. */
 static bool take_result(struct pq_link *link, PGresult *result)
 {
 	const char *problem;
@@ -157,7 +158,7 @@ static void conclude(struct pq_link *link)
 	link->cb(PQ_LINK_ANSWERED, link->arg);
 }
 
-/* libpq keeps a notification until somebody takes it. */
+/* libpq keeps every notification until it is fetched. */
 static bool consume(struct pq_link *link)
 {
 	bool good = link->pq->consume_input(link->conn) == 1;
@@ -211,8 +212,9 @@ bool pq_link_ask(struct pq_link *link, const char *sql, const struct pq_link_lim
 
 /* -- connecting -- */
 
-/* Last words in between the questions: FATAL, or what a crash of its neighbours has a server
- * process say (57P02). The end follows when the process is gone, which may take milliseconds. */
+/* The last message between two questions: a FATAL error, or what a server process sends when
+ * another process has crashed (57P02). The connection ends when the process is gone, which may take
+ * milliseconds. */
 static void take_notice(void *arg, const PGresult *result)
 {
 	struct pq_link *link = arg;
@@ -223,8 +225,8 @@ static void take_notice(void *arg, const PGresult *result)
 	                (sqlstate != NULL && strcmp(sqlstate, "57P02") == 0);
 }
 
-/* The connection is made, and libpq has read nothing: in these states it has not yet sent anything,
- * either, and looks at its socket as it is (requirepeer). */
+/* In these states libpq has sent nothing yet, and still checks the socket itself (requirepeer).
+ * Right after them the connection is established, and libpq has read nothing. */
 static bool is_before_relay(ConnStatusType status)
 {
 	return status == CONNECTION_NEEDED || status == CONNECTION_STARTED ||
@@ -275,8 +277,8 @@ static void connected(struct pq_link *link)
 	link->cb(PQ_LINK_CONNECTED, link->arg);
 }
 
-/* Looks at what libpq will read next inside TLS: the rest of one record, as nothing comes to its
- * socket but by a turn of the relay. */
+/* Scans what libpq reads next inside TLS. It is the rest of one record, because only a run of the
+ * relay brings more bytes to libpq's socket. */
 static bool scan_tls(struct pq_link *link)
 {
 	void *ssl = link->pq->ssl_struct(link->conn, "OpenSSL");
@@ -294,7 +296,8 @@ static bool scan_tls(struct pq_link *link)
 	return len <= 0 || pq_scan_take(&link->tls, bytes, (size_t)len, &link->problem);
 }
 
-/* libpq may close its socket and open one with the same number: the event goes before. */
+/* libpq may close its socket and open another one with the same number, so the event is removed
+ * first. */
 static void go_on_connecting(struct pq_link *link)
 {
 	unwatch(link);
@@ -321,7 +324,7 @@ static void go_on_connecting(struct pq_link *link)
 
 bool pq_link_leaving(struct pq_link *link)
 {
-	(void)link->pq->is_busy(link->conn); /* reads what came: take_notice() */
+	(void)link->pq->is_busy(link->conn); /* parses what has come, and calls take_notice() */
 	return link->leaving || link->pq->status(link->conn) == CONNECTION_BAD;
 }
 

@@ -1,5 +1,5 @@
-/* One question to one address: connect, eight bytes out, one byte in. A reset or an end before that
- * byte counts as refused: who answers like that has no session of ours alive. */
+/* One request to one address: connect, send eight bytes, receive one. A reset, or an end before
+ * that byte, counts as refused: a server that answers like that has no session of ours left. */
 #include "postgres/ping.h"
 
 #include <errno.h>
@@ -16,8 +16,8 @@
 
 struct pg_ping {
 	int fd;
-	enum pg_ping_answer answer; /* what the timer brings */
-	struct event *io;           /* NULL: nothing to wait for but the timer */
+	enum pg_ping_answer answer; /* what the timer reports */
+	struct event *io;           /* NULL: only the timer is left to wait for */
 	struct event *timer;
 	pg_ping_cb *cb;
 	void *arg;
@@ -112,7 +112,7 @@ static bool parse_address(const char *text, uint16_t port, union address *out, s
 	return true;
 }
 
-/* False: it has failed already, `answer` says how. */
+/* False: it has failed already, and pg_ping->answer says how. */
 static bool start(struct pg_ping *pg_ping, const char *text, uint16_t port)
 {
 	union address address = {0};
@@ -126,7 +126,8 @@ static bool start(struct pg_ping *pg_ping, const char *text, uint16_t port)
 		return false;
 	if (connect(pg_ping->fd, &address.any, len) == 0 || errno == EINPROGRESS)
 		return true;
-	/* A unix socket with a full backlog says EAGAIN: its server does not accept any more. */
+	/* EAGAIN: the backlog of a unix socket is full, so its server does not accept connections
+	 * any more. */
 	pg_ping->answer = errno == EAGAIN ? PG_PING_SILENT : answer_of(errno);
 	return false;
 }

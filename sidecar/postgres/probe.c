@@ -1,6 +1,6 @@
-/* One server in time: when it is asked, for how long, and what its answers and failures come to. At
- * any moment one thing at most is under way, and `timer` is its end: the deadline of a question
- * (with connecting, where that is needed), the next question or attempt of a wait.
+/* One server over time: when it is asked, how long an attempt may take, and what the answers and
+ * failures mean. At most one thing is in progress, and `timer` ends it: it is the deadline of a
+ * question (including the connecting, if needed), or starts the next question or attempt.
  *
  *                 timer               answered
  *   WAITING ---------------> ASKING <----------> IDLE
@@ -18,7 +18,7 @@
 #include "postgres/connection.h"
 #include "postgres/question.h"
 
-/* An answer has some 500. */
+/* An answer has about 500. */
 #define ANSWER_BYTES_MAX 16384
 
 #define WRITER_INTERVAL_MS 1000
@@ -27,44 +27,43 @@
 
 #define HURRY_SLOW_MS    100
 #define HURRY_US         INT64_C(10000000)
-/* Whoever is in a hurry says so every second. */
+/* Callers renew the request every second. */
 #define HURRY_LINGERS_US INT64_C(2000000)
 
-/* A connection that ends sooner than that was not warm: the next ones back off. */
+/* If a connection ends sooner than this, opening the next ones backs off. */
 #define SETTLED_US INT64_C(1000000)
-/* A timer that comes so late comes from a loop that stood still: the server may have answered. */
+/* If a timer fires this late, the event loop was blocked, and the server may have answered. */
 #define STALLED_US INT64_C(50000)
 
 enum probe_state {
-	PROBE_WAITING, /* no connection; the timer brings the next attempt */
-	PROBE_ASKING,  /* the question is out, or the connection for it is made, until the deadline
-	                */
-	PROBE_IDLE,    /* connected; the timer brings the next question, the socket its end */
+	PROBE_WAITING, /* no connection; the timer starts the next attempt */
+	PROBE_ASKING,  /* connecting, or the question is sent; the timer is the deadline */
+	PROBE_IDLE,    /* connected; the timer starts the next question, EOF ends it */
 };
 
 struct probe {
 	const struct config_cluster *config;
 	struct pg_connection *session;
 	struct server_fact fact;
-	struct server_fact next; /* what an answer makes of it */
+	struct server_fact next; /* the fact after the attempt in progress */
 	enum probe_state state;
 	struct event *timer; /* always pending */
 	int64_t due_us;      /* when the timer is due */
-	bool hurry_slowly;   /* as it was asked for */
+	bool hurry_slowly;   /* requested by verifier_attend() */
 	bool extended;       /* this attempt got a second deadline */
-	bool cut_before;     /* the last attempt was cut without a word */
+	bool cut_before;     /* the last attempt ended without a byte from the server */
 	bool ended;          /* a connection that worked has ended since the last attempt */
-	unsigned failures;   /* attempts in a row that failed */
-	unsigned flaps;      /* connections in a row that ended soon after they were made */
-	int64_t made_us;     /* when the connection was begun */
-	int64_t end_us;      /* when a connection to the server ended last; 0: not yet */
-	int64_t hurry_from_us, hurry_until_us; /* until: 0: no hurry */
-	int64_t awaited_us; /* an answer to a question asked since then is waited for; 0: none is */
+	unsigned failures;   /* failed attempts in a row */
+	unsigned flaps;      /* connections in a row that ended soon after they were opened */
+	int64_t made_us;     /* when opening the connection began */
+	int64_t end_us;      /* when a connection to the server last ended; 0: never */
+	int64_t hurry_from_us, hurry_until_us; /* hurry_until_us 0: no hurry */
+	int64_t awaited_us; /* an answer to a question asked since then is awaited; 0: none is */
 	probe_cb *cb;
 	void *arg;
 };
 
-/* The one place where the state changes, with the timer that ends it. */
+/* The only place where the state changes; it also starts the timer that ends the state. */
 static void enter(struct probe *probe, enum probe_state state, int64_t ms)
 {
 	struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
@@ -86,8 +85,8 @@ static int64_t interval_ms(const struct probe *probe)
 	return writes ? WRITER_INTERVAL_MS : READER_INTERVAL_MS;
 }
 
-/* Most often at first, when a promotion is likely to end at any moment; there may be many that ask.
- */
+/* Most often at first, when a promotion may finish at any moment; then less often, because many
+ * sidecars may ask. */
 static int64_t hurry_interval_ms(int64_t hurried_us)
 {
 	static const struct {
@@ -105,7 +104,7 @@ static void wait_to_ask(struct probe *probe)
 	int64_t now = clock_now_us(), ms = clock_jitter_ms(interval_ms(probe));
 
 	if (probe->awaited_us != 0)
-		ms = 0; /* what was answered had been asked before */
+		ms = 0; /* the last answer is to a question that was asked before the hurry */
 	else if (in_hurry(probe, now))
 		ms = hurry_interval_ms(now - probe->hurry_from_us);
 	enter(probe, PROBE_IDLE, ms);
@@ -138,8 +137,8 @@ static bool takes_no_writes(const struct server_fact *fact)
 	return false;
 }
 
-/* Who hung up on a warm connection and lets nobody in right after is lost: to ask a third time
- * costs clients of a PgBouncer that turns them away meanwhile. */
+/* A server that closed an open connection, and accepts no new one right after, is lost. A third
+ * attempt would cost clients: a PgBouncer rejects them meanwhile. */
 static unsigned count_unserved(const struct probe *probe, const struct server_fact *now)
 {
 	unsigned count = probe->fact.unserved + 1;
@@ -151,7 +150,8 @@ static unsigned count_unserved(const struct probe *probe, const struct server_fa
 	return count;
 }
 
-/* A promotion interrupts nothing, a demotion does. */
+/* True if the server may have another role since its last answer. A demotion restarts a server, a
+ * promotion does not. */
 static bool is_interrupted(const struct server_fact *now)
 {
 	switch (now->class) {
@@ -173,7 +173,7 @@ static bool is_interrupted(const struct server_fact *now)
 	return now->interrupted;
 }
 
-/* An attempt has ended; probe->next is what it brought. */
+/* An attempt has ended; probe->next is its result. */
 static void conclude(struct probe *probe)
 {
 	struct server_fact before = probe->fact, *now = &probe->next;
@@ -252,7 +252,7 @@ void probe_note_end(struct probe *probe)
 		probe_lose(probe, "two of its connections ended within a millisecond");
 }
 
-/* A connection that had worked has ended: that says nothing yet, the next attempt does. */
+/* A connection that had worked has ended. This alone proves nothing: the next attempt decides. */
 static void take_end(struct probe *probe)
 {
 	bool settled = clock_now_us() - probe->made_us >= SETTLED_US;
@@ -264,7 +264,7 @@ static void take_end(struct probe *probe)
 		probe_note_end(probe);
 }
 
-/* As good as the end of the connection and a refusal: it is over for whoever comes now. */
+/* Counts as the end of the connection and a refusal: no new connection is accepted any more. */
 static void take_shutdown(struct probe *probe, const struct connect_failure *failure)
 {
 	probe->ended = true;
@@ -355,7 +355,7 @@ void probe_hurry(struct probe *probe, bool slowly)
 		enter(probe, probe->state, 0);
 		return;
 	case PROBE_ASKING:
-		return; /* it is being asked */
+		return; /* it is being asked already */
 	}
 }
 

@@ -1,6 +1,6 @@
-/* The question and its answer. A server may be promoted while it is at it, so that recovery is
- * asked once, behind an OFFSET that keeps the planner from asking it again; once a server has left
- * recovery it does not come back to it, and what a primary alone can say is asked only then. */
+/* The question and its answer. A server may be promoted while it runs the query. Therefore recovery
+ * is read only once, behind an OFFSET that keeps the planner from reading it again. A server that
+ * has left recovery never returns to it, so what only a primary can answer is read only then. */
 #include "postgres/question.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ const char *question_sql(bool with_identifier)
 	           : QUESTION("NULL");
 }
 
-/* All of `text` in digits of this base. */
+/* All of `text` has to be digits of this base. */
 static bool parse_number(const char *text, const char *digits, int base, int64_t *out)
 {
 	if (*text == '\0' || text[strspn(text, digits)] != '\0')

@@ -1,5 +1,5 @@
-/* Two flows of bytes, each with one small buffer: it is read again when it is empty. Always holds:
- * no byte reaches libpq that has not been counted and looked at. */
+/* Two flows of bytes, each with one small buffer, which is filled again only when it is empty.
+ * Always holds: no byte reaches libpq that has not been counted and scanned. */
 #include "relay_internal.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 
 #include "base/util.h"
 
-#define TURN_BYTES 8192 /* in one turn of the loop */
+#define TURN_BYTES 8192 /* per loop iteration */
 
 struct flow {
 	struct pq_relay *relay;
@@ -21,13 +21,13 @@ struct flow {
 	struct event *readable, *writable;
 	char bytes[TURN_BYTES];
 	size_t start, end; /* what is still to be written */
-	bool inward;       /* to libpq */
-	bool over;         /* nothing more comes, or may come */
+	bool inward;       /* towards libpq */
+	bool over;         /* no more bytes come, or are allowed to */
 };
 
 struct pq_relay {
 	int net, inner;
-	ino_t inode; /* of libpq's end of the pair */
+	ino_t inode; /* of libpq's end of the socket pair */
 	struct flow in, out;
 	struct pq_scan scan;
 	size_t left; /* bytes that may still come */
@@ -37,7 +37,7 @@ struct pq_relay {
 	void *arg;
 };
 
-/* True once all is written. */
+/* True once everything is written. */
 static bool write_on(struct flow *flow)
 {
 	while (flow->start < flow->end) {
@@ -65,7 +65,7 @@ static bool admit_bytes(struct pq_relay *relay, const char *bytes, size_t len)
 	return pq_scan_take(&relay->scan, bytes, len, &relay->problem);
 }
 
-/* An error is the end, too: libpq says the same of both. */
+/* An error is treated as the end, because libpq reports both alike. */
 static void read_on(struct flow *flow)
 {
 	ssize_t n = recv(flow->from, flow->bytes, sizeof(flow->bytes), MSG_DONTWAIT);
@@ -138,8 +138,8 @@ static ino_t inode_of(int fd)
 	return fstat(fd, &status) == 0 ? status.st_ino : 0;
 }
 
-/* Moves the connection to `net` and one end of a pair to where it was; the other end is returned.
- */
+/* Moves the connection to *net, and puts one end of a socket pair in its place. Returns the other
+ * end; -1 on failure. */
 static int swap(int fd, int *net, struct err *err)
 {
 	int pair[2];
@@ -214,8 +214,10 @@ const char *pq_relay_problem(const struct pq_relay *relay)
 	return relay->problem.message[0] != '\0' ? relay->problem.message : NULL;
 }
 
-/* The messages of the PostgreSQL protocol, version 3: a type, a length that counts itself, a body.
- * Of the body no more is kept than one message of SCRAM needs. */
+/* --- scanning: messages of the PostgreSQL protocol, version 3 ---
+ *
+ * A message is a type, a length that includes itself, and a body. Of the body no more is kept than
+ * one message of SCRAM needs. */
 
 #define AUTH_SASL_CONTINUE 11
 
@@ -238,7 +240,8 @@ static bool take_head(struct pq_scan *scan, struct err *err)
 	return true;
 }
 
-/* AuthenticationSASLContinue: "r=NONCE,s=SALT,i=ITERATIONS". More digits than fit are many. */
+/* AuthenticationSASLContinue: "r=NONCE,s=SALT,i=ITERATIONS". If there are more digits than fit,
+ * strtoul() returns its maximum, which is refused. */
 static bool take_authentication(struct pq_scan *scan, struct err *err)
 {
 	static const unsigned char code[] = {0, 0, 0, AUTH_SASL_CONTINUE};
@@ -278,8 +281,8 @@ static size_t take_body(struct pq_scan *scan, const unsigned char *bytes, size_t
 	return taken;
 }
 
-/* libpq takes a message about authentication of up to 2,000 bytes, and of 30,000 in old versions;
- * PostgreSQL's have some 100. */
+/* libpq accepts a message about authentication of up to 2,000 bytes (old versions: 30,000).
+ * PostgreSQL's have about 100. */
 static bool is_too_long(const struct pq_scan *scan, struct err *err)
 {
 	if (scan->head[0] != 'R' || scan->left < sizeof(scan->body))
@@ -298,7 +301,7 @@ static bool take_byte_of_head(struct pq_scan *scan, unsigned char byte, struct e
 	return scan->left > 0 || finish_body(scan, err);
 }
 
-/* 'E' begins an error message. */
+/* 'E' is the first byte of an error message. */
 static bool take_tls_reply(struct pq_scan *scan, unsigned char byte, struct err *err)
 {
 	scan->state = byte == 'N' || byte == 'E' ? PQ_SCAN_HEAD : PQ_SCAN_OPAQUE;

@@ -1,11 +1,12 @@
-/* Silent connections to one server. Turn by turn the oldest is replaced, so that one of them is
- * always among the youngest children of the server. An end proves nothing (the server may not like
- * those that are silent): a refusal right after it does, or a second end at the same time, which is
- * for the probe to judge.
+/* Silent connections to one server. The oldest is replaced in turn, so that one of them is always
+ * among the youngest child processes of the server. One end proves nothing (the server may reject
+ * silent connections). A refusal right after it does, and so does a second end at the same time,
+ * which the probe judges.
  *
- * A server that shuts down waits for whoever comes meanwhile and says nothing, until
- * authentication_timeout. So none is made but right after the server took writes, and the one that
- * is tried after an end, which only asks whether somebody listens, goes within REDIAL_MS. */
+ * A server that shuts down waits for new connections that send nothing, until
+ * authentication_timeout. Therefore connections are opened only right after the server accepted
+ * writes. The connection that is tried after an end only checks whether a process listens, and is
+ * closed after REDIAL_MS. */
 #include "tripwire_internal.h"
 
 #include <arpa/inet.h>
@@ -19,14 +20,14 @@
 
 #include "base/clock.h"
 
-#define PACE_MS   500 /* between two that are made */
+#define PACE_MS   500 /* between two that are opened */
 #define REDIAL_MS 50
-#define ENDS_MAX  8 /* that are followed in PACE_MS */
+#define ENDS_MAX  8 /* in PACE_MS that are followed by a new attempt */
 
 struct wire {
 	struct tripwire *tripwire;
 	struct event *io; /* NULL: no connection */
-	bool after_end;   /* tried because one before it ended */
+	bool after_end;   /* tried because a connection before it ended */
 };
 
 struct tripwire {
@@ -38,9 +39,9 @@ struct tripwire {
 	} address;
 	socklen_t address_len;
 	struct wire wires[TRIPWIRES_MAX];
-	unsigned count, turn;     /* whose turn comes next */
-	unsigned ends;            /* since they were last armed */
-	int64_t next_ms, turn_ms; /* before these nothing is made, nothing replaced */
+	unsigned count, turn;     /* turn: the one to replace next */
+	unsigned ends;            /* since tripwire_arm() */
+	int64_t next_ms, turn_ms; /* the earliest time to open one, to replace one */
 	tripwire_cb *cb;
 	void *arg;
 };
@@ -91,8 +92,8 @@ static void wire_cb(evutil_socket_t fd, short what, void *arg)
 	take(arg, error);
 }
 
-/* Nothing is ever sent: what can be read is the end, or the last words before it. Returns the errno
- * of a connection that could not be begun; 0: it is under way. */
+/* Nothing is ever sent: the socket becomes readable at the end, or by a last message before it.
+ * Returns the errno of a connection that failed at once; 0: it is in progress. */
 static int try(struct wire *wire, bool after_end)
 {
 	static const struct timeval redial = {.tv_usec = REDIAL_MS * 1000L};
@@ -114,8 +115,9 @@ static int try(struct wire *wire, bool after_end)
 	return error;
 }
 
-/* The connection is over, or was not made; `error`: 0 for the end. Calls back at most once, last.
- * The end of one that was tried after an end says no more than the end before it. */
+/* The connection has ended, or could not be opened. `error`: 0 for the end. Calls back at most
+ * once, as the last step. If a connection that was tried after an end ends, too, that proves no
+ * more than the end before it. */
 static void take(struct wire *wire, int error)
 {
 	struct tripwire *tripwire = wire->tripwire;
@@ -168,7 +170,7 @@ struct tripwire *tripwire_create(struct event_base *base, const struct member *m
 
 	tripwire->base = base;
 	tripwire->count = count;
-	tripwire->turn = count - 1; /* the second turn replaces the first one made */
+	tripwire->turn = count - 1; /* so that the second turn replaces the first one opened */
 	tripwire->cb = cb;
 	tripwire->arg = arg;
 	for (unsigned i = 0; i < count; i++)

@@ -1,5 +1,5 @@
-/* The probes of a cluster. They report after each attempt; what is worth telling is told once a
- * loop iteration, from an event of its own, so that whoever is told may call whatever he likes. */
+/* The probes of a cluster. They report after each attempt. What is worth reporting is reported once
+ * per loop iteration, from an event of its own, so that the callback may call any function here. */
 #include "postgres/verifier.h"
 
 #include <event2/event.h>
@@ -11,7 +11,7 @@
 #include "probe_internal.h"
 #include "tripwire_internal.h"
 
-/* One followed server; `probe` is NULL where libpq could not be loaded: `fact` is all then. */
+/* One followed server. `probe` is NULL if libpq could not be loaded; then `fact` says so. */
 struct followed {
 	struct probe *probe;
 	struct server_fact fact;
@@ -24,11 +24,11 @@ struct verifier {
 	bool tried, loaded;
 	struct err load_problem;
 	struct followed *servers;
-	struct server_fact *facts; /* what verifier_facts() lends out */
+	struct server_fact *facts; /* what verifier_facts() returns */
 	size_t count;
-	struct server_fact *recalled; /* of the verifier before; each one is taken once */
+	struct server_fact *recalled; /* of the verifier before a reload; each one is used once */
 	size_t recalled_count;
-	struct tripwire *tripwire; /* NULL: nobody is guarded */
+	struct tripwire *tripwire; /* NULL: no server is guarded */
 	struct member guarded;
 	struct event *changed;
 	verifier_cb *cb;
@@ -104,7 +104,7 @@ static void probe_answered(const struct probe *probe, const struct server_fact *
 		event_active(verifier->changed, EV_TIMEOUT, 0);
 }
 
-/* Once; a cluster that is not verified never loads it. */
+/* Tried once. A cluster with verify = disable never loads libpq. */
 static bool load_libpq(struct verifier *verifier)
 {
 	if (verifier->tried)
@@ -165,7 +165,7 @@ static void add(struct verifier *verifier, const struct member *member, struct f
 	recall(verifier, member, out->probe);
 }
 
-/* Takes the server out of `old`, which keeps an empty place, or makes one. */
+/* Moves the server out of `old`, which keeps an empty entry, or adds a new one. */
 static void take_or_add(struct verifier *verifier, struct followed *old, size_t old_count,
                         const struct member *member, struct followed *out)
 {

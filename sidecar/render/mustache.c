@@ -1,5 +1,5 @@
 /* A set of compiled Mustache templates: the one to render and every partial that it reaches, each
- * compiled once. Immutable from then on. */
+ * compiled once. The set never changes after that. */
 #include "render/mustache.h"
 #include "mustache_internal.h"
 
@@ -12,12 +12,14 @@
 
 #include "base/file.h"
 
-/* Templates and partials from files: NAME is <folder>/NAME.mustache. Everything is read here, once;
- * rendering touches no file. */
+/* --- reading files ---
+ *
+ * The partial NAME is the file <folder>/NAME.mustache. Everything is read here, once; rendering
+ * reads no file. */
 
 static const char suffix[] = ".mustache";
 
-/* A partial stays in its folder, or in one below. */
+/* A partial has to be in its folder, or in one below. */
 static bool name_is_safe(const char *name)
 {
 	return name[0] != '/' && name[0] != '\0' && strstr(name, "..") == NULL;
@@ -45,7 +47,7 @@ static int is_template(const struct dirent *entry)
 	       strcmp(entry->d_name + len - (sizeof(suffix) - 1), suffix) == 0;
 }
 
-/* A dynamic name may turn out to be any of them. */
+/* Loads all partials of the folder: a dynamic name may lead to any of them. */
 static bool load_folder(struct mustache *mustache, char *folder, struct err *err)
 {
 	struct dirent **entries;
@@ -74,7 +76,8 @@ struct mustache *mustache_compile_file(const char *file, const char *partials, s
 
 	if (!file_read(file, MUSTACHE_TEXT_MAX, &text, NULL, err))
 		return NULL;
-	/* A missing partial renders as nothing; a misspelt folder should not. */
+	/* A missing partial renders as nothing. A missing folder is an error, because it is likely
+	 * misspelt. */
 	if (access(folder, X_OK) != 0) {
 		err_set_errno(err, errno, "partials folder %s", folder);
 		return NULL;
@@ -120,7 +123,7 @@ const struct ast_template *ast_find(const struct mustache *mustache, const char 
 	return NULL;
 }
 
-/* Parses `text` and adds it to the set, its own partials not yet loaded; NULL on failure. */
+/* Parses `text` and adds it to the set; the partials in it are not loaded yet. NULL on failure. */
 static struct ast_template *add_template(struct mustache *mustache, const char *name,
                                          const char *file, const char *text, size_t len,
                                          struct err *err)
@@ -142,7 +145,7 @@ static struct ast_template *add_template(struct mustache *mustache, const char *
 	return template;
 }
 
-/* *target is NULL where there is no such partial. */
+/* *target is NULL if there is no such partial. */
 static bool load_partial(struct mustache *mustache, const struct loader *loader, const char *name,
                          const struct ast_template **target, struct err *err)
 {
@@ -179,8 +182,8 @@ static bool resolve_list(struct mustache *mustache, const struct loader *loader,
 	return true;
 }
 
-/* Resolves and checks the templates from number `from` on; what that loads is appended, and done
- * too. */
+/* Resolves and checks the templates from number `from` on, including those that are loaded
+ * meanwhile. */
 static bool resolve(struct mustache *mustache, const struct loader *loader, size_t from,
                     struct err *err)
 {

@@ -1,5 +1,5 @@
-/* Inside the Mustache renderer: the tree of a template, and what the mustache_*.c files share.
- * Nobody else includes this. A tree borrows the bytes of its template's text. */
+/* Internals of the Mustache renderer: the tree of a template, and what the mustache*.c files share.
+ * A tree borrows the bytes of its template's text. */
 #ifndef SEGUE_RENDER_MUSTACHE_INTERNAL_H
 #define SEGUE_RENDER_MUSTACHE_INTERNAL_H
 
@@ -12,7 +12,7 @@
 #include "render/escape.h"
 #include "render/mustache.h"
 
-#define MUSTACHE_DEPTH_MAX    64 /* sections in sections, and partials in partials */
+#define MUSTACHE_DEPTH_MAX    64 /* sections in sections, partials in partials */
 #define MUSTACHE_PARTIALS_MAX 256
 #define MUSTACHE_TEXT_MAX     ((size_t)1024 * 1024)      /* bytes of one template */
 #define MUSTACHE_OUTPUT_MAX   ((size_t)16 * 1024 * 1024) /* bytes of one rendering */
@@ -26,12 +26,12 @@ struct ast_span {
 enum ast_kind {
 	AST_TEXT,     /* bytes of the template */
 	AST_VALUE,    /* {{name}}: escaped */
-	AST_RAW,      /* {{{name}}} or {{&name}}: as it is */
+	AST_RAW,      /* {{{name}}} or {{&name}}: not escaped */
 	AST_SECTION,  /* {{#name}} */
 	AST_INVERTED, /* {{^name}} */
 	AST_PARTIAL,  /* {{>name}} */
 	AST_PARENT,   /* {{<name}}: a partial with arguments; its children are blocks */
-	AST_BLOCK,    /* {{$name}}: a parameter and its default; in a parent, an argument */
+	AST_BLOCK,    /* {{$name}}: a parameter and its default; in a parent: an argument */
 };
 
 struct ast_list {
@@ -41,23 +41,23 @@ struct ast_list {
 
 struct ast_node {
 	enum ast_kind kind;
-	bool line_start;      /* TEXT: begins a line, so the indentation in force goes in front */
-	bool margin;          /* PARENT, BLOCK: nothing but blanks in front of it on its line */
-	bool standalone;      /* PARTIAL, PARENT: alone on its lines; BLOCK: its opening tag is */
-	bool argument;        /* BLOCK: directly inside a parent */
-	bool dynamic;         /* PARTIAL, PARENT: the name is looked up in the data */
-	size_t offset;        /* of the tag in the template, for messages */
-	struct ast_span text; /* TEXT: the bytes; PARTIAL, PARENT, BLOCK: the indentation that
-	                         what is put in its place gets */
-	struct ast_span content; /* the name as it is written, for messages and the closing tag */
-	char *name;              /* of a looked-up name the dots are replaced by NULs */
-	size_t parts;            /* of a looked-up name; 0: "." */
+	bool line_start; /* TEXT: begins a line, so the current indentation goes in front */
+	bool margin;     /* PARENT, BLOCK: only blanks in front of it on its line */
+	bool standalone; /* PARTIAL, PARENT: alone on its lines; BLOCK: its opening tag is alone */
+	bool argument;   /* BLOCK: directly inside a parent */
+	bool dynamic;    /* PARTIAL, PARENT: the name is looked up in the data */
+	size_t offset;   /* of the tag in the template, for messages */
+	/* TEXT: the bytes; PARTIAL, PARENT, BLOCK: the indentation for what is put in its place */
+	struct ast_span text;
+	struct ast_span content; /* the name as written, for messages and the closing tag */
+	char *name;              /* in a looked-up name the dots are replaced by NULs */
+	size_t parts;            /* number of parts of a looked-up name; 0: "." */
 	struct ast_list children;
 	const struct ast_template *target; /* PARTIAL, PARENT: NULL when missing or dynamic */
 };
 
 struct ast_template {
-	char *name; /* as a partial; "" for the one compiled first */
+	char *name; /* the partial's name; "" for the template compiled first */
 	char *file; /* for messages */
 	char *text;
 	size_t len;
@@ -67,10 +67,10 @@ struct ast_template {
 struct mustache {
 	struct ast_template **templates; /* the first is the one to render */
 	size_t count;
-	bool dynamic; /* one of them has a dynamic name */
+	bool dynamic; /* a template of the set has a dynamic name */
 };
 
-/* Sets "file:line:column: message"; false. */
+/* Sets "file:line:column: message". Returns false. */
 bool ast_fail(const struct ast_template *template, size_t offset, struct err *err, const char *fmt,
               ...) PRINTF_LIKE(4, 5);
 
@@ -78,14 +78,15 @@ bool ast_fail(const struct ast_template *template, size_t offset, struct err *er
 bool ast_parse(struct ast_template *template, struct err *err) MUST_CHECK;
 void ast_list_free(struct ast_list *list);
 
-/* Refuses a block inside a parent that the parent, with all it reaches, does not have. */
+/* Refuses a block inside a parent if neither the parent nor anything that it reaches has that
+ * block. */
 bool ast_check(const struct mustache *mustache, const struct ast_template *template,
                const struct ast_list *list, struct err *err) MUST_CHECK;
 
-/* The partial of that name; NULL when the set has none. */
+/* Returns the partial of that name; NULL if the set has none. */
 const struct ast_template *ast_find(const struct mustache *mustache, const char *name);
 
-/* A tag as the scanner finds it. */
+/* A tag, as the scanner finds it. */
 enum tag_kind {
 	TAG_VALUE,
 	TAG_RAW,
@@ -101,23 +102,23 @@ enum tag_kind {
 
 struct tag {
 	enum tag_kind kind;
-	size_t at, end;          /* offsets: where it begins, and the first byte after it */
-	struct ast_span content; /* without the sigil and the blanks around */
-	size_t line;             /* offset of its line's first byte */
-	bool margin;             /* only blanks from there to the tag */
+	size_t at, end;          /* offsets of its first byte, and of the first byte after it */
+	struct ast_span content; /* without the sigil and the blanks around it */
+	size_t line;             /* offset of the blanks in front of it */
+	bool margin;             /* only blanks from the beginning of its line to the tag */
 	bool tail;               /* only blanks from the tag to the end of its line */
-	size_t next;             /* then: offset of the line after */
+	size_t next;             /* if `tail`: offset of the next line */
 };
 
 struct scanner {
 	const struct ast_template *template;
 	size_t at;
-	struct ast_span open, close; /* the delimiters in force */
+	struct ast_span open, close; /* the current delimiters */
 };
 
-/* Inside the Mustache renderer: how JSON is seen from a template. Nobody else includes this. */
+/* --- JSON as a template sees it --- */
 
-/* The context stack: what the sections around have pushed, innermost first. */
+/* The context stack: the values of the sections around, innermost first. */
 struct context {
 	const struct context *up;
 	const json_t *value;

@@ -1,7 +1,7 @@
-/* A Mustache template's text -> its tree. Everything about lines is settled here: standalone tags
- * take their line with them, and the content of a block given to a parent loses the indentation
- * that it has in this file, as it gets that of the place it goes to. Refuses whatever the
- * specification leaves open. */
+/* Parses the text of a Mustache template into its tree. Everything about lines is settled here: a
+ * standalone tag removes its line, and an argument of a parent loses the indentation that it has in
+ * this file, because it gets the indentation of the place where it is put. What the specification
+ * leaves open is refused. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +9,10 @@
 
 #include "mustache_internal.h"
 
-/* Finds the tags of a Mustache template, under whatever delimiters are in force, and says how each
- * stands on its line. Builds nothing; knows nothing of nesting. */
+/* --- scanning ---
+ *
+ * Finds the tags of a template, with the current delimiters, and how each tag stands on its line.
+ * Builds no tree, and knows nothing about nesting. */
 
 bool ast_fail(const struct ast_template *template, size_t offset, struct err *err, const char *fmt,
               ...)
@@ -59,7 +61,7 @@ static void scanner_init(struct scanner *scanner, const struct ast_template *tem
 	};
 }
 
-/* Offset of `what` at or after `from`; the text's length when it is not there. */
+/* Offset of `what` at or after `from`; the length of the text if it is not found. */
 static size_t find(const struct ast_template *template, size_t from, const char *what, size_t len)
 {
 	const char *found = memmem(template->text + from, template->len - from, what, len);
@@ -78,7 +80,8 @@ static enum tag_kind kind_of(char sigil)
 	return found != NULL ? kinds[found - sigils] : TAG_VALUE;
 }
 
-/* {{{name}}} and {{=a b=}} end with one byte more than the closing delimiter. */
+/* Finds the end of a tag. {{{name}}} and {{=a b=}} have one more byte, `extra`, in front of the
+ * closing delimiter. Returns the offset after the tag; 0 if the tag is not closed. */
 static size_t find_end(const struct scanner *scanner, char extra, size_t from, size_t *content_end)
 {
 	const struct ast_template *template = scanner->template;
@@ -90,7 +93,7 @@ static size_t find_end(const struct scanner *scanner, char extra, size_t from, s
 			return 0;
 		if (extra == '\0' || (end > from && template->text[end - 1] == extra))
 			break;
-		/* "}}}": the closing delimiter is also found one byte early. */
+		/* In "}}}" the first match of "}}" is one byte too early. */
 	}
 	*content_end = extra == '\0' ? end : end - 1;
 	return end + scanner->close.len;
@@ -136,8 +139,8 @@ static bool set_delimiters(struct scanner *scanner, const struct tag *tag, struc
 	return true;
 }
 
-/* The next tag from scanner->at on; *found is false at the end of the text. Moves scanner->at
- * behind the tag, and obeys set-delimiter tags. */
+/* Finds the next tag from scanner->at on; *found is false at the end of the text. Moves scanner->at
+ * behind the tag, and applies set-delimiter tags. */
 static bool scanner_next(struct scanner *scanner, struct tag *tag, bool *found, struct err *err)
 {
 	const struct ast_template *template = scanner->template;
@@ -149,7 +152,7 @@ static bool scanner_next(struct scanner *scanner, struct tag *tag, bool *found, 
 	if (!*found)
 		return true;
 	inside = tag->at + scanner->open.len;
-	/* {{ # name }} is the section "name" too. */
+	/* {{ # name }} is a section, too. */
 	while (inside < template->len && is_space(template->text[inside]))
 		inside++;
 	sigil = inside < template->len ? template->text[inside] : '\0';
@@ -169,7 +172,7 @@ static bool scanner_next(struct scanner *scanner, struct tag *tag, bool *found, 
 	return tag->kind != TAG_DELIMITERS || set_delimiters(scanner, tag, err);
 }
 
-/* The blanks that the first line with anything in it, from offset `at` on, begins with. */
+/* Returns the blanks in front of the first text that is not blank, from offset `at` on. */
 static struct ast_span scanner_indent(const struct ast_template *template, size_t at)
 {
 	struct ast_span indent = {template->text + at, 0};
@@ -183,8 +186,10 @@ static struct ast_span scanner_indent(const struct ast_template *template, size_
 	return indent;
 }
 
-/* Finds arguments that no block of the parent can take: a misspelt name would otherwise leave the
- * default in place without a word. Silent where that cannot be known before rendering. */
+/* --- checking arguments ---
+ *
+ * Finds arguments that no block of the parent takes: with a misspelt name the default would
+ * silently stay. Accepts what cannot be known before rendering. */
 
 struct search {
 	const char *name;                 /* of the block */
@@ -194,7 +199,7 @@ struct search {
 
 static bool search_list(struct search *search, const struct ast_list *list);
 
-/* A parent or partial that is missing or dynamic may have any block. */
+/* A missing or dynamic parent or partial may have any block. */
 static bool search_template(struct search *search, const struct ast_template *template)
 {
 	if (template == NULL)
@@ -252,7 +257,7 @@ bool ast_check(const struct mustache *mustache, const struct ast_template *templ
 struct parser {
 	struct ast_template *template;
 	struct scanner scanner;
-	struct ast_span dedent; /* blanks that each line loses */
+	struct ast_span dedent; /* the blanks that each line loses */
 	unsigned depth;
 	struct err *err;
 };
@@ -277,7 +282,7 @@ static struct ast_node *add_node(struct ast_list *list, enum ast_kind kind, size
 	return &list->nodes[list->count++];
 }
 
-/* The span without the blanks it shares with the indentation that lines lose here. */
+/* Returns `span` without the blanks at its start that are also at the start of parser->dedent. */
 static struct ast_span dedented(const struct parser *parser, struct ast_span span)
 {
 	size_t lost = 0;
@@ -293,13 +298,13 @@ static bool at_line_start(const struct parser *parser, size_t at)
 	return at == 0 || parser->template->text[at - 1] == '\n';
 }
 
-/* An empty text that begins a line: what stands there is no text, but the indentation is due. */
+/* Adds an empty text that begins a line: the line begins with a tag, but needs its indentation. */
 static void add_line_start(struct ast_list *list, size_t offset)
 {
 	add_node(list, AST_TEXT, offset)->line_start = true;
 }
 
-/* One node for all of it, or one a line where lines lose something. */
+/* Adds one node for all of the text, or one node per line if lines lose blanks. */
 static void add_text(struct parser *parser, struct ast_list *list, size_t from, size_t to)
 {
 	while (from < to) {
@@ -316,7 +321,7 @@ static void add_text(struct parser *parser, struct ast_list *list, size_t from, 
 	}
 }
 
-/* The text in front of a tag that stays in its line. */
+/* Adds the text in front of a tag that does not stand alone on its line. */
 static void add_text_before(struct parser *parser, struct ast_list *list, size_t from,
                             const struct tag *tag)
 {
@@ -332,7 +337,7 @@ static bool fail_at(const struct parser *parser, const struct tag *tag, const ch
 	                reason);
 }
 
-/* Cuts a.b.c into parts; "." has none. */
+/* Cuts a.b.c into its parts; "." has none. */
 static bool cut_path(const struct parser *parser, const struct tag *tag, struct ast_node *node)
 {
 	size_t len = strlen(node->name);
@@ -375,8 +380,8 @@ static bool set_name(const struct parser *parser, const struct tag *tag, struct 
 
 static bool parse_list(struct parser *parser, struct ast_node *enclosing, struct ast_list *list);
 
-/* Everything up to the closing tag, as children of `node`. The tree is built in a list of its own,
- * as `node` moves when its own list grows. */
+/* Parses everything up to the closing tag into node->children. `node` stays valid, because the list
+ * that contains it does not grow meanwhile. */
 static bool parse_children(struct parser *parser, struct ast_node *node)
 {
 	bool ok;
@@ -399,7 +404,8 @@ static bool parse_value(struct parser *parser, struct ast_list *list, const stru
 	return set_name(parser, tag, node);
 }
 
-/* Text in front of a tag that may stand alone; then its line goes, too. */
+/* Adds the text in front of a tag that may stand alone. If it does, its line is removed, too.
+ * Returns whether it does. */
 static bool take_line(struct parser *parser, struct ast_list *list, const struct tag *tag,
                       size_t from)
 {
@@ -443,8 +449,8 @@ static bool parse_partial(struct parser *parser, struct ast_list *list, const st
 	return set_name(parser, tag, node);
 }
 
-/* Whether a parent stands alone is known at its closing tag; until then the blanks in front wait in
- * the node. */
+/* Whether a parent stands alone is known only at its closing tag. Until then node->text keeps the
+ * blanks in front of it. */
 static bool parse_parent(struct parser *parser, struct ast_list *list, const struct tag *tag,
                          size_t from)
 {
@@ -457,7 +463,7 @@ static bool parse_parent(struct parser *parser, struct ast_list *list, const str
 	return set_name(parser, tag, node) && parse_children(parser, node);
 }
 
-/* A parameter: what is put in its place is indented as its default is. */
+/* A parameter. What is put in its place is indented like its default. */
 static bool parse_parameter(struct parser *parser, struct ast_list *list, const struct tag *tag,
                             size_t from)
 {
@@ -477,7 +483,7 @@ static bool parse_parameter(struct parser *parser, struct ast_list *list, const 
 	return true;
 }
 
-/* An argument: only its content counts, without the indentation it has here. */
+/* An argument. Only its content counts, without the indentation that it has here. */
 static bool parse_argument(struct parser *parser, struct ast_list *list, const struct tag *tag)
 {
 	struct ast_span outer = parser->dedent;
@@ -504,8 +510,8 @@ static bool parse_argument(struct parser *parser, struct ast_list *list, const s
 	return true;
 }
 
-/* The line of a closing tag goes with it, where it has the line for itself; behind an argument or
- * inside a parent there is nothing that could be kept. */
+/* A closing tag that stands alone removes its line. Text after an argument, and text directly
+ * inside a parent, is ignored anyway. */
 static bool parse_close(struct parser *parser, struct ast_node *enclosing, struct ast_list *list,
                         const struct tag *tag, size_t from)
 {
@@ -533,7 +539,7 @@ static bool parse_close(struct parser *parser, struct ast_node *enclosing, struc
 	return true;
 }
 
-/* Inside a parent only blocks mean something; text is ignored, as the specification says. */
+/* Inside a parent only blocks count; text is ignored, as the specification says. */
 static bool parse_in_parent(struct parser *parser, struct ast_list *list, const struct tag *tag)
 {
 	switch (tag->kind) {
@@ -580,7 +586,7 @@ static bool parse_tag(struct parser *parser, struct ast_list *list, const struct
 	return true;
 }
 
-/* Up to the closing tag of `enclosing`, or to the end of the text where that is NULL. */
+/* Parses up to the closing tag of `enclosing`, or to the end of the text if `enclosing` is NULL. */
 static bool parse_list(struct parser *parser, struct ast_node *enclosing, struct ast_list *list)
 {
 	bool in_parent = enclosing != NULL && enclosing->kind == AST_PARENT;

@@ -1,15 +1,15 @@
-/* A compiled Mustache template and a view -> text. No I/O; bounded in depth, in output and in work,
- * whatever the template and the data are. */
+/* Renders a compiled Mustache template with a view. Does no I/O. Depth, output and work are
+ * limited, whatever the template and the data are. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "mustache_internal.h"
 
-/* JSON as a template sees it: names looked up, truth, and text. */
+/* --- JSON as a template sees it: lookup of names, truth, text --- */
 
-/* `path`: `parts` names, each ended by a NUL; 0 parts are ".", the innermost value. The first name
- * is searched through the stack, the others only in what it led to. NULL: not there. */
+/* `path`: `parts` names, each ended by a NUL; 0 parts mean ".", the innermost value. The first name
+ * is searched in the whole stack, the others only in the value that was found. NULL: not found. */
 static const json_t *context_find(const struct context *context, const char *path, size_t parts)
 {
 	const json_t *found = NULL;
@@ -25,7 +25,7 @@ static const json_t *context_find(const struct context *context, const char *pat
 	return found;
 }
 
-/* False: missing, null, false, an empty list, an empty string. Numbers are all true: a lag of 0
+/* False: missing, null, false, an empty list, an empty string. All numbers are true: a lag of 0
  * bytes is a known lag. */
 static bool value_is_true(const json_t *value)
 {
@@ -58,8 +58,8 @@ static bool append_real(struct strbuf *out, enum escape_mode mode, double real, 
 	return escape_append(out, mode, text, strlen(text), err);
 }
 
-/* Appends text, numbers (the shortest form that reads back as the same), true, false; nothing for
- * null and NULL. Fails on a list or an object, and where escaping does. */
+/* Appends text, numbers (in the shortest form that reads back as the same number), true and false;
+ * nothing for null and NULL. Fails for a list, an object, and what cannot be escaped. */
 static bool value_append(struct strbuf *out, enum escape_mode mode, const json_t *value,
                          struct err *err)
 {
@@ -86,14 +86,14 @@ static bool value_append(struct strbuf *out, enum escape_mode mode, const json_t
 	return true;
 }
 
-/* The arguments of the parents that rendering went through, innermost first. */
+/* The arguments of the parents that were entered, innermost first. */
 struct arguments {
 	const struct arguments *outer;
 	const struct ast_node *parent;
-	const struct ast_template *template; /* that the parent tag stands in */
+	const struct ast_template *template; /* that contains the parent's tag */
 };
 
-/* Where the renderer is. */
+/* The place in the templates and in the data. */
 struct patroni_keys {
 	const struct ast_template *template;
 	const struct context *context;
@@ -105,9 +105,9 @@ struct renderer {
 	enum escape_mode mode;
 	struct strbuf *out;
 	size_t out_start;
-	struct strbuf indent; /* of all that is around, outermost first; in force from .. */
-	size_t indent_from;   /* .. here on */
-	size_t covered;       /* up to here the line that begins next has its indentation already */
+	struct strbuf indent; /* of everything around, outermost first */
+	size_t indent_from;   /* offset where the current indentation begins */
+	size_t covered;       /* up to this offset the next line has its indentation already */
 	unsigned depth;
 	unsigned steps;
 	struct err *err;
@@ -197,8 +197,8 @@ static bool render_inverted(struct renderer *r, const struct ast_node *node,
 	return render_list(r, &node->children, scope);
 }
 
-/* The text of another place, with what that is indented by added to (`inner`) or instead of (NULL)
- * the indentation in force. */
+/* Renders `list`, the text of another place. `indent` is added to the current indentation; NULL:
+ * the text gets no indentation. */
 static bool render_elsewhere(struct renderer *r, const struct ast_node *node,
                              const struct patroni_keys *scope, const struct ast_list *list,
                              const struct patroni_keys *inner, const struct ast_span *indent)
@@ -250,8 +250,7 @@ static bool render_partial(struct renderer *r, const struct ast_node *node,
 	                                          node->standalone ? &node->text : NULL);
 }
 
-/* The outermost argument of that name wins; its own blocks can be replaced only from further
- * out. */
+/* The outermost argument of that name wins. Only parents further out can replace its blocks. */
 static const struct ast_node *find_argument(const struct arguments **arguments, const char *name)
 {
 	const struct arguments *from = NULL;

@@ -1,5 +1,5 @@
-/* The view: topology, config and environment as the JSON that a template sees. The same servers
- * make the same view, whatever order the store lists them in. */
+/* The view: topology, configuration and environment as the JSON that a template reads. The same
+ * servers give the same view, in whatever order the store lists them. */
 #include "render/view.h"
 
 #include <inttypes.h>
@@ -17,11 +17,11 @@
 #define SLOTS_DEFAULT 4
 #define SLOTS_MAX     64
 
-#define CONNECT_DEFAULT_MS 50   /* of the templates that ship */
-#define RETRY_MAX_MS       1000 /* between two tries HAProxy waits min(1 s, timeout connect) */
+#define CONNECT_DEFAULT_MS 50   /* in the templates that are shipped */
+#define RETRY_MAX_MS       1000 /* HAProxy waits min(1 s, timeout connect) between two attempts */
 #define WAIT_MORE_MS       30000
 
-/* Takes the value over. Bytes that are no UTF-8 (environment) go through as they are. */
+/* Takes over `value`. Bytes that are not UTF-8 (in the environment) are passed on unchanged. */
 static void set(json_t *object, const char *key, json_t *value)
 {
 	json_object_set_new_nocheck(object, key, value);
@@ -38,8 +38,8 @@ static const char *member_address(const struct member *member)
 	return member->address[0] != '\0' ? member->address : member->host;
 }
 
-/* There even without any: a template that asks for one of a standby must not get the primary's from
- * a section further out. */
+/* Returns an object even if there are no tags: a template that asks for a tag of a standby must not
+ * get the primary's from an outer section. */
 static json_t *tags_view(const struct member *member)
 {
 	const char *text = topology_tags(member);
@@ -52,7 +52,7 @@ struct members {
 	const struct member **all;    /* sorted, the primary among them */
 	size_t count, readable;       /* readable: standbys for the read-only pool */
 	const struct member *primary; /* or NULL */
-	enum escape_mode mode;        /* of the target's names */
+	enum escape_mode mode;        /* for the names of the target */
 };
 
 static json_t *member_view(const struct members *members, const struct member *member)
@@ -128,7 +128,7 @@ static json_t *standbys_view(const struct members *members)
 	return list;
 }
 
-/* For readers that take a list of hosts, but one port. 0: there is none for all. */
+/* For clients that take a list of hosts, but only one port. 0: the standbys have no common port. */
 static unsigned standbys_port(const struct members *members)
 {
 	unsigned port = 0;
@@ -157,9 +157,9 @@ static json_t *members_view(const struct members *members)
 	return list;
 }
 
-/* A standby stands in its slot, that of the primary or of one that is not to be read is empty, so
- * that a failover moves nobody from one to another. There are as many slots as asked for, or as it
- * takes to have that of every member. */
+/* A standby is in its slot. The slot of the primary, and of a standby that must not be read from,
+ * is empty, so that a failover moves no server to another slot. There are as many slots as
+ * requested, or more if a member has a higher slot. */
 static json_t *slots_view(const struct members *members, unsigned wanted)
 {
 	const struct member *in[TOPOLOGY_SLOTS_MAX + 1] = {NULL};
@@ -221,7 +221,7 @@ static json_t *env_view(void)
 	return view;
 }
 
-/* var.slots, where the template has use for it. */
+/* The number of slots that var.slots requests: 1 to SLOTS_MAX. */
 static bool slots_wanted(const struct config_target *target, unsigned *wanted, struct err *err)
 {
 	*wanted = SLOTS_DEFAULT;
@@ -242,8 +242,8 @@ static bool slots_wanted(const struct config_target *target, unsigned *wanted, s
 	return true;
 }
 
-/* var.timeout_connect, as HAProxy reads it: a number without a unit is ms. What it would not read
- * is its own to refuse. */
+/* var.timeout_connect as HAProxy reads it: a number without a unit is in ms. A value that HAProxy
+ * would not accept is left to HAProxy to refuse. */
 static int64_t connect_ms(const struct config_target *target)
 {
 	int64_t ms = 0;
@@ -259,8 +259,8 @@ static int64_t connect_ms(const struct config_target *target)
 	return ms > 0 ? ms : CONNECT_DEFAULT_MS;
 }
 
-/* By the longest hold that there may be: with hold_timeout = auto the present one follows Patroni's
- * settings, and the text must not, as HAProxy takes it by a reload. */
+/* Uses the longest hold that is possible. With hold_timeout = auto the current one follows
+ * Patroni's settings, but the text must not change with it, because HAProxy would need a reload. */
 static void set_hold(json_t *view, const struct config_cluster *cluster,
                      const struct config_target *target)
 {
@@ -342,7 +342,7 @@ bool view_render(const struct config_cluster *cluster, const struct config_targe
 	return ok;
 }
 
-/* The names of the view, for templates: what view.c makes, and man/segue-templates.7 describes. */
+/* --- the names of the view: what is made above, and what man/segue-templates.7 describes --- */
 
 static const struct mustache_fields member[] = {
     {.name = "name"},       {.name = "host"},
@@ -384,7 +384,7 @@ const struct mustache_fields *view_fields(void)
 	return view;
 }
 
-/* Those that the template may read, each once. */
+/* The names in `vars` that the template may read, each once. */
 struct reads {
 	char **names;
 	size_t count;
@@ -408,7 +408,7 @@ static void note_read(void *arg, const char *in, const char *name)
 	reads->names[reads->count++] = xstrdup(name);
 }
 
-/* These count for the view itself: see view_build(). */
+/* The view itself uses these: see view_build(). */
 static bool is_of_view(const char *name)
 {
 	return strcmp(name, "slots") == 0 || strcmp(name, "timeout_connect") == 0;

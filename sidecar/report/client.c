@@ -1,5 +1,5 @@
-/* The HTTP client of the verbs: one connection, one request, one deadline for all of it. Reads only
- * what http.c sends: a status line, a Content-Length, a body. */
+/* The HTTP client of the verbs: one connection, one request, one deadline for everything. It reads
+ * only what http.c sends: a status line, a Content-Length, a body. */
 #include "report/client.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
-/* The endpoint: what may be asked, and how, and its doors, each of which is tried again until it is
- * open. Changes nothing by itself; over TCP, which anybody may reach, nobody changes anything.
- * Always holds: a door has places of its own, so that a crowd at one shuts nobody out of another.
- */
+/* The endpoint: which requests it accepts, and its listeners, each of which is tried again until it
+ * listens. It changes nothing by itself. Anybody may connect over TCP, so no request over TCP
+ * changes anything. Always holds: each listener has its own limit of connections, so that many
+ * clients on one do not block another. */
 #include "report/endpoint.h"
 
 #include <event2/event.h>
@@ -22,7 +22,7 @@
 #define RETRY_MAX_MS    30000
 #define OVERRIDE_PREFIX "/override/"
 
-/* One address that it listens at. */
+/* One address that it listens on. */
 struct door {
 	struct report_server *server;
 	char *listen; /* as configured */
@@ -31,7 +31,7 @@ struct door {
 	struct http *http; /* NULL: it does not listen */
 	struct event *retry;
 	unsigned attempt;
-	struct err problem; /* of the last attempt; "" when it listens */
+	struct err problem; /* of the last attempt; "" while it listens */
 };
 
 struct report_server {
@@ -80,7 +80,7 @@ static void override(struct report_server *server, const char *cluster, const ch
 		set_json(reply, json_pack("{s:b}", "ok", 1));
 }
 
-/* --- what may be read --- */
+/* --- GET --- */
 
 static void get_page(const struct report_server *server, struct http_reply *reply)
 {
@@ -196,9 +196,9 @@ static void answer(const struct request *request, const char *body, struct http_
 		override(server, path + strlen(OVERRIDE_PREFIX), body, request->body_len, reply);
 }
 
-/* --- the doors --- */
+/* --- listeners --- */
 
-/* Said once for each reason, not at each attempt. */
+/* Logged once for each reason, not for each attempt. */
 static void note_failure(struct door *door, const struct err *err, int64_t retry_ms)
 {
 	if (strcmp(err->message, door->problem.message) != 0)
@@ -257,7 +257,7 @@ static struct door *door_create(struct report_server *server, const char *listen
 	return door;
 }
 
-/* Taken out of the server; NULL: it has none there. */
+/* Removes the listener from the server and returns it; NULL: the server has none for `listen`. */
 static struct door *take_door(struct report_server *server, const char *listen)
 {
 	for (size_t i = 0; i < server->door_count; i++) {
@@ -271,7 +271,8 @@ static struct door *take_door(struct report_server *server, const char *listen)
 	return NULL;
 }
 
-/* Those that are gone are closed before new ones are opened, which may want the same port. */
+/* Listeners that are no longer configured are closed before new ones are opened, because a new one
+ * may need the same port. */
 bool report_server_set_listen(struct report_server *server, const char *listen, struct err *err)
 {
 	struct listen_address addresses[LISTEN_MAX];
@@ -336,16 +337,18 @@ const char *report_server_problem(const struct report_server *server)
 	return "";
 }
 
-/* The status page, as the Makefile packs it from page.html, page.css and page.js. The same bytes
- * for everybody: what is shown is asked for by its script. */
+/* --- the status page ---
+ *
+ * The Makefile builds it from page.html, page.css and page.js. Everybody gets the same bytes: its
+ * script requests the data. */
 
 #define POLICY                                                                               \
 	"default-src 'none'; connect-src 'self'; img-src data:; style-src '" PAGE_STYLE_HASH \
 	"'; script-src '" PAGE_SCRIPT_HASH                                                   \
 	"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-/* Makes `reply` the page, with a policy that runs its own script and asks its own origin, and no
- * other. */
+/* Makes `reply` the page, with a policy that allows its own script and requests to its own origin,
+ * and nothing else. */
 static void page_fill(struct http_reply *reply)
 {
 	reply->type = "text/html; charset=utf-8";

@@ -1,5 +1,6 @@
-/* Who of a fleet is where the store points; see the header. A znode that is no session's is nobody:
- * it is shown, as a person may have to delete it, and it never keeps anybody waiting. */
+/* Which sidecars of a fleet lead to the primary that the store names; see the header. A znode that
+ * no session owns does not count as a sidecar. It is shown, because a person may have to delete it,
+ * but nobody waits for it. */
 #include "report/fleet.h"
 
 #include <inttypes.h>
@@ -7,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The JSON of a sidecar's znode in the fleet; see the header. Refuses what is no object of version
- * 1 with a zxid; whatever else is missing or of another type is as if nobody had said it. */
+/* --- the JSON of a sidecar's znode ---
+ *
+ * See the header. Refuses everything but an object of version 1 with a zxid. Any other key that is
+ * missing or of a wrong type counts as not set. */
 
 #define VERSION 1
 
@@ -37,7 +40,7 @@ void fleet_note_fini(struct fleet_note *note)
 	note->target_count = 0;
 }
 
-/* -- out -- */
+/* --- encoding --- */
 
 static json_t *text_or_null(const char *text)
 {
@@ -86,7 +89,7 @@ void fleet_encode(const struct fleet_note *note, struct strbuf *out)
 	free(text);
 }
 
-/* -- in -- */
+/* --- decoding --- */
 
 static void take_text(const json_t *object, const char *key, char *out, size_t size)
 {
@@ -94,7 +97,7 @@ static void take_text(const json_t *object, const char *key, char *out, size_t s
 }
 #define TAKE_TEXT(object, key, field) take_text(object, key, field, sizeof(field))
 
-/* `missing` for what is no integer from 0 on. */
+/* Returns `missing` if the value is not an integer of 0 or more. */
 static int64_t take_number(const json_t *object, const char *key, int64_t missing)
 {
 	const json_t *value = json_object_get(object, key);
@@ -214,7 +217,7 @@ bool fleet_is_well(const struct fleet_view *view)
 	return view->count > 0 && view->primary[0] != '\0' && view->store_problem == NULL;
 }
 
-/* Those beyond the ones that are told one by one count as what `ready` says of all. */
+/* Targets that are not in `targets` count as in sync if the sidecar is ready. */
 size_t fleet_in_sync(const struct fleet_note *note)
 {
 	size_t count = 0;
@@ -236,9 +239,9 @@ int64_t fleet_old_sessions(const struct fleet_note *note)
 	return sum;
 }
 
-/* -- JSON -- */
+/* --- JSON --- */
 
-/* In UTF-8 whatever it holds. */
+/* Returns valid UTF-8, whatever `text` holds. */
 static json_t *json_or_null(const char *text)
 {
 	char clean[2 * FLEET_TEXT_MAX];
@@ -283,7 +286,7 @@ json_t *fleet_view_json(const struct fleet_view *view)
 	                 "sidecars", sidecars);
 }
 
-/* -- segue wait -- */
+/* --- segue wait --- */
 
 bool fleet_has_confirmed(const struct fleet_entry *entry, int64_t zxid)
 {
@@ -325,7 +328,7 @@ void fleet_say_missing(const struct fleet_entry *entry, struct strbuf *out)
 	              note->state, note->zxid);
 	append_part(out, " (", note->primary, ")");
 	strbuf_printf(out, " and seen %" PRId64, note->seen_zxid);
-	if (strcmp(note->state, "current") != 0) { /* or it is why all was well */
+	if (strcmp(note->state, "current") != 0) { /* else it says why all is well */
 		append_part(out, ": ", note->reason, "");
 		append_part(out, ": ", note->about, "");
 		append_part(out, ": ", note->why, "");

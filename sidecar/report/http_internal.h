@@ -1,5 +1,5 @@
-/* What an HTTP client has sent, as far as the endpoint needs it. Pure; hostile bytes in, a checked
- * value out. One request a connection: nothing behind the body is ever looked at. */
+/* Parses what an HTTP client has sent, as far as the endpoint needs it. Pure. The input may be
+ * hostile; the result is checked. One request per connection: what follows the body is ignored. */
 #ifndef SEGUE_REPORT_HTTP_INTERNAL_H
 #define SEGUE_REPORT_HTTP_INTERNAL_H
 
@@ -11,60 +11,62 @@
 
 #define REQUEST_HEAD_MAX ((size_t)16 * 1024) /* bytes of the request line and the headers */
 #define REQUEST_BODY_MAX ((size_t)16 * 1024)
-#define REQUEST_HOST_MAX 264 /* a name of 253 bytes, a port */
+#define REQUEST_HOST_MAX 264 /* a name of 253 bytes and a port */
 
 enum request_verdict {
-	REQUEST_PARTIAL, /* more has to come */
+	REQUEST_PARTIAL, /* more bytes have to come */
 	REQUEST_COMPLETE,
-	REQUEST_REFUSED, /* never will be one */
+	REQUEST_REFUSED, /* it can never become a valid request */
 };
 
 struct request {
 	char method[16];
 	char path[256];              /* without the query */
 	char host[REQUEST_HOST_MAX]; /* of the Host header: visible ASCII; "": there was none */
-	size_t head_len;             /* the body starts there */
+	size_t head_len;             /* offset of the body */
 	size_t body_len;
 	int status; /* REQUEST_REFUSED: the HTTP status to answer with */
 };
 
-/* `err` says why where the verdict is REQUEST_REFUSED. */
+/* Sets `err` if it returns REQUEST_REFUSED. */
 enum request_verdict request_parse(const char *data, size_t len, struct request *out,
                                    struct err *err);
 
-/* A small HTTP server: one request a connection, few connections, little time for each.
+/* A small HTTP server: one request per connection, few connections, little time for each.
  *
- * Not evhttp of libevent 2.1: that bounds neither the number nor the age of connections, whose
- * descriptors the proxies need, and answers what it refuses with pages of HTML. */
+ * It is not evhttp of libevent 2.1, which limits neither the number nor the age of connections,
+ * although the drivers of the proxies need the file descriptors. It also answers refused requests
+ * with HTML pages. */
 
-#define HTTP_GUESTS_MAX 64 /* of the slow ones the oldest then goes for the next one */
+#define HTTP_GUESTS_MAX 64 /* then the oldest slow one is closed for the next client */
 
 struct event_base;
 struct http;
 
 struct http_reply {
 	int status;
-	const char *type;   /* Content-Type; static */
-	const char *allow;  /* of a 405; static, or NULL */
-	const char *policy; /* what a browser may load with it: the Content-Security-Policy; static,
-	                       or NULL for nothing at all */
-	struct strbuf body; /* not sent after HEAD, but counted */
-	/* Where the body takes long to make: appends more of it, and is called again, from the
-	 * loop, for as long as it says true. NULL: the body is complete. `arg` is http_create()'s.
-	 */
+	const char *type;  /* Content-Type; a static string */
+	const char *allow; /* for a 405; a static string, or NULL */
+	/* The Content-Security-Policy: what a browser may load with it. A static string, or NULL
+	 * for nothing at all. */
+	const char *policy;
+	struct strbuf body; /* not sent in reply to HEAD, but its length is */
+	/* For a body that takes long to make: appends the next part. It is called again, from the
+	 * event loop, as long as it returns true. NULL: the body is complete. `arg` is
+	 * http_create()'s. */
 	bool (*more)(struct http_reply *reply, void *arg);
-	struct report_cursor at; /* more()'s */
+	struct report_cursor at; /* used by more() */
 };
 
-/* `body` has request->body_len bytes and is borrowed, as all here. Must not destroy the server. */
+/* `body` has request->body_len bytes. All pointers are borrowed. Must not destroy the server. */
 typedef void http_answer_fn(const struct request *request, const char *body,
                             struct http_reply *reply, void *arg);
 
-/* Makes `reply` an error with {"error": "..."} for its body. */
+/* Makes `reply` an error with the body {"error": "..."}. */
 void http_refuse(struct http_reply *reply, int status, const char *why);
 
-/* `fd` listens already, and is closed with the server. A client has `timeout_ms` to send its whole
- * request, and again to take the whole reply. */
+/* `fd` listens already, and is closed with the server. A client has `timeout_ms` to send the whole
+ * request, and again to read the whole reply. */
 struct http *http_create(struct event_base *base, int fd, int timeout_ms, http_answer_fn *answer,
                          void *arg);
 void http_destroy(struct http *http);

@@ -1,5 +1,6 @@
-/* Where the endpoint listens. A file is removed only when it is a socket that nobody answers on,
- * and the socket is never open to more than owner and group, not even while it is being made. */
+/* Opens the sockets that the endpoint listens on. Of files only a socket that no process listens on
+ * is removed. A unix socket is never open to others than its owner and group, not even while it is
+ * being created. */
 #include "listen_internal.h"
 
 #include <arpa/inet.h>
@@ -15,11 +16,13 @@
 #include "config/grammar.h"
 #include "http_internal.h"
 
-/* The Host header against the names of the endpoint. Refuses any name that a stranger could own;
- * an IP address is nobody's name, so that a page that asks by it is the endpoint's own. */
+/* --- the Host header ---
+ *
+ * Refuses every name that a stranger could own. A stranger's page cannot have an IP address for its
+ * name, so a page that uses one is the endpoint's own. */
 
-/* Copies the host without its port and the dot of the root into `out`; IPv6 comes out of its
- * brackets. False where it is no host:port at all. */
+/* Copies the host into `out`, without its port and the final dot (of the root); IPv6 without its
+ * brackets. False if it is not host:port. */
 static bool strip(const char *host, char out[REQUEST_HOST_MAX], bool *bracketed)
 {
 	size_t len;
@@ -83,7 +86,7 @@ bool host_is_allowed(const char *host, const char *names)
 
 #define UNIX_PREFIX "unix:"
 #define UNIX_MODE   0660
-#define BACKLOG     1024 /* of slow clients that come back, too, nobody is turned away */
+#define BACKLOG     1024 /* enough for slow clients that return: none is rejected */
 
 static bool parse_unix(const char *path, struct listen_address *out, struct err *err)
 {
@@ -162,7 +165,7 @@ bool listen_split(char *list, char *items[LISTEN_MAX], struct listen_address add
 	return true;
 }
 
-/* of a unix socket; borrowed */
+/* Of a unix socket; borrowed. */
 static const char *listen_path(const struct listen_address *address)
 {
 	return ((const struct sockaddr_un *)&address->sockaddr)->sun_path;
@@ -173,7 +176,7 @@ static int make_socket(const struct listen_address *address)
 	return socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-/* True when nobody listens there any more, or never has. */
+/* True if no process listens there any more, or none ever did. Removes a stale socket file. */
 static bool check_free(const struct listen_address *address, struct err *err)
 {
 	const char *path = listen_path(address);
@@ -186,7 +189,7 @@ static bool check_free(const struct listen_address *address, struct err *err)
 		return err_set(err, "%s is in the way, and no socket: it stays", path);
 	if (fd < 0)
 		return err_set_errno(err, errno, "no socket can be made");
-	/* EAGAIN: somebody is there, but slow. */
+	/* EAGAIN: a process listens, but is slow. */
 	if (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) == 0 ||
 	    errno == EAGAIN)
 		return err_set(err, "another process listens on %s", path);
@@ -203,7 +206,8 @@ static bool bind_unix(int fd, const struct listen_address *address, struct liste
 
 	if (!check_free(address, err))
 		return false;
-	/* The file gets the mode of the socket less the umask, which chmod() gives back. */
+	/* The file gets the mode of the socket without the bits of the umask; chmod() adds these
+	 * again. */
 	if (fchmod(fd, UNIX_MODE) != 0 ||
 	    bind(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0)
 		return err_set_errno(err, errno, "cannot make the socket %s", path);

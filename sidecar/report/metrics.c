@@ -1,5 +1,5 @@
-/* Samples, labels and histograms as text. Numbers are written here, as printf takes most of the
- * time of a long text. */
+/* Writes samples, labels and histograms as text. Numbers are formatted here, because printf() would
+ * take most of the time of a long text. */
 #include "report/metrics.h"
 
 #include <dirent.h>
@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 
-/* The process_ metrics: what Linux says of this process. */
+/* --- metrics of the process, read from Linux --- */
 
 static void gauge(struct strbuf *out, const char *name, const char *help, double value)
 {
@@ -44,7 +44,7 @@ static double resident_bytes(void)
 	return (double)strtoull(resident, NULL, 10) * (double)sysconf(_SC_PAGESIZE);
 }
 
-/* Without the one that looks. */
+/* Without the descriptor that reads the folder. */
 static double open_descriptors(void)
 {
 	DIR *dir = opendir("/proc/self/fd");
@@ -75,7 +75,7 @@ void metrics_process(struct strbuf *out, int64_t started_us)
 		      (double)files.rlim_cur);
 }
 
-#define EXACT_MAX 9007199254740992.0 /* 2^53: up to here a double holds every integer */
+#define EXACT_MAX 9007199254740992.0 /* 2^53: up to this a double holds every integer */
 
 void metrics_family(struct strbuf *out, const char *name, const char *type, const char *help)
 {
