@@ -1,5 +1,5 @@
-/* Debian's /etc/default/haproxy: the environment file of haproxy.service, which says with what
- * arguments HAProxy is started. */
+/* Debian's /etc/default/haproxy: the environment file of haproxy.service, with the arguments that
+ * HAProxy is started with. */
 #ifndef SEGUE_HAPROXY_DEBIAN_H
 #define SEGUE_HAPROXY_DEBIAN_H
 
@@ -10,36 +10,37 @@
 
 #define DEBIAN_DEFAULTS       "/etc/default/haproxy"
 #define DEBIAN_CONFIG         "/etc/haproxy/haproxy.cfg"
-#define DEBIAN_UNIT           "segue" /* of segue's own package, which runs as user segue */
+#define DEBIAN_UNIT           "segue" /* of segue's own package; it runs as user segue */
 #define DEBIAN_POOLER_UNIT    "segue-pgbouncer"
 #define DEBIAN_PUBLISHER_UNIT "segue-publish"
 #define DEBIAN_MASTER_SOCKET  "/run/haproxy-master.sock"
 
-/* Behind a master socket: it is not root's alone, but of the group that segue's user is in. */
+/* Appended to a master socket in -S: opens it to the group that segue's user is in. */
 #define DEBIAN_MASTER_OPEN ",mode,660,group,haproxy"
 
 struct debian_haproxy {
-	bool there;                 /* the file is */
+	bool there;                 /* the file exists */
 	char *config;               /* CONFIG */
-	char *extraopts;            /* EXTRAOPTS; what the unit has where it is not set */
-	char *master_socket;        /* its -S, without the options behind a comma; NULL: none */
-	struct haproxy_files files; /* its -f */
+	char *extraopts;            /* EXTRAOPTS; if it is not set, the default in the unit */
+	char *master_socket;        /* -S in extraopts, without what follows a comma; NULL: none */
+	struct haproxy_files files; /* -f in extraopts */
 };
 
-/* It is installed here, by the package or `make install`: systemd.unit(5), Unit File Load Path. */
+/* The unit is installed, by the package or by `make install`. The folders are those of
+ * systemd.unit(5), Unit File Load Path. */
 bool debian_has_unit(const char *unit);
 bool debian_has_unit_below(const char *root, const char *unit);
 
-/* A file that is not there is no error. debian_haproxy_free() either way. */
+/* A missing file is no error. Call debian_haproxy_free() in any case. */
 bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct err *err) MUST_CHECK;
 bool debian_haproxy_parse(const char *text, struct debian_haproxy *out, struct err *err) MUST_CHECK;
 
-/* Its -S lets somebody in beside root: by group, by user, or all. */
+/* The master socket admits another user than root: by group, by user, or everybody. */
 bool debian_master_is_open(const struct debian_haproxy *debian) MUST_CHECK;
 
-/* The EXTRAOPTS with which HAProxy has the master socket `master` and loads `folder` (NULL: it does
- * already), and all that it had before. `open`: segue is not root, but in HAProxy's group. Caller
- * frees. */
+/* The present EXTRAOPTS, changed so that HAProxy has the master socket `master` and loads `folder`
+ * (NULL: nothing to add). `open`: segue is not root, but in HAProxy's group, and the socket has to
+ * admit it. Caller frees. */
 char *debian_haproxy_arguments(const struct debian_haproxy *debian, const char *master, bool open,
                                const char *folder) MUST_CHECK;
 

@@ -3,7 +3,7 @@
 
 #include "target/target_ops.h"
 
-/* A target that drives one HAProxy; ended with target_destroy(). */
+/* A target that drives one HAProxy. Free it with target_destroy(). */
 struct target *haproxy_target_create(const struct target_setup *setup) MUST_CHECK;
 
 #endif

@@ -1,6 +1,6 @@
-/* The note on disk that a HAProxy target has closed the way to the primary: there from before the
- * first command until all is open again, so that whoever comes after a crash finds what to open.
- * "<state_dir>/haproxy-NAME.held". */
+/* The hold record: a file that says what a HAProxy target holds or fences. It exists from before
+ * the first command until HAProxy shows the text again, so that after a crash the next process
+ * finds what to release. "<state_dir>/haproxy-NAME.held". */
 #ifndef SEGUE_HAPROXY_HOLD_RECORD_H
 #define SEGUE_HAPROXY_HOLD_RECORD_H
 
@@ -18,14 +18,16 @@ enum haproxy_hold_record_kind {
 
 struct haproxy_hold_record {
 	char *path;
-	char *owner; /* of what this process writes */
+	char *owner; /* identifies this target in the records that it writes */
 	enum haproxy_hold_record_kind kind;
 	char *closed_address, *primary_address; /* NULL: any */
 	uint16_t closed_port, primary_port;
-	char *socket, *output; /* where it is, for who finds the note; NULL: of an older segue */
+	/* Of the target: segue.ini may not have it any more when the record is found. NULL: an
+	 * older segue wrote the record. */
+	char *socket, *output;
 };
 
-/* Reads what is there; a file that cannot be read is an error, and kind NONE. Ended with
+/* Reads the file. No file: kind NONE. A file that cannot be read: an error, and kind NONE. Call
  * haproxy_hold_record_fini() in any case. */
 bool haproxy_hold_record_init(struct haproxy_hold_record *note, const char *state_dir,
                               const char *name, struct err *err) MUST_CHECK;
@@ -35,16 +37,16 @@ void haproxy_hold_record_set(struct haproxy_hold_record *note, enum haproxy_hold
                              const struct haproxy_endpoint *closed,
                              const struct haproxy_endpoint *primary);
 
-/* What the file says from the next save on. */
+/* Sets socket and output (copied), for the next save. */
 void haproxy_hold_record_set_origin(struct haproxy_hold_record *note, const char *socket,
                                     const char *output);
 
-/* Writes the note, or removes it for kind NONE; `zxid` is for people. */
+/* Writes the file, or removes it for kind NONE. segue never reads `zxid`: it is for people. */
 bool haproxy_hold_record_save(const struct haproxy_hold_record *note, int64_t zxid,
                               struct err *err) MUST_CHECK;
 
 /* False when another target of the same name, made by a reload of the configuration, has written
- * the file since. */
+ * the file since this one did. */
 bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *note);
 
 #endif

@@ -1,5 +1,5 @@
-/* Addresses that HAProxy is about to listen on, and another process has already: HAProxy would not
- * get them, or share the clients with that process (SO_REUSEPORT). `haproxy -c` does not try. */
+/* Finds addresses in a HAProxy text that another process already listens on: HAProxy could not bind
+ * them, or would share the clients with that process (SO_REUSEPORT). `haproxy -c` does not bind. */
 #ifndef SEGUE_HAPROXY_LISTENING_H
 #define SEGUE_HAPROXY_LISTENING_H
 
@@ -8,34 +8,35 @@
 
 #include "haproxy/model/binds.h"
 
-/* `user`: whose process listens at the port of the bind, or, of a range, at this one of it. */
+/* A process of `user` listens at `port`: the port of the bind, or one in its range. */
 typedef void haproxy_taken_cb(const struct haproxy_bind *bind, uint16_t port, uid_t user,
                               void *arg);
 
-/* Calls `found` once for every bind of the group at whose address a process listens that is not the
- * HAProxy behind this stats socket. What cannot be known is passed over: a HAProxy that is not up,
- * or not in this network namespace, names, binds to an interface or a namespace, and a listener of
- * HAProxy's user where this process may not see which files HAProxy has open. */
+/* Calls `found` once for every bind of the group whose address another process listens on, that is,
+ * a process other than the HAProxy of this stats socket. Cases that cannot be known are skipped: a
+ * HAProxy that is not running, or in another network namespace; names; binds to an interface or a
+ * namespace; a listener of HAProxy's user, if segue may not see the open files of HAProxy. */
 void haproxy_taken_find(const char *socket, const struct haproxy_binds *binds, size_t group,
                         haproxy_taken_cb *found, void *arg);
 
-/* The process that listens at this stats socket: the master, or a worker; 0: none, or none that
- * this process could see. */
+/* The pid of the process that made this stats socket: the master, or the only process. 0: no unix
+ * socket, nobody listens, or a process in another pid namespace. */
 int64_t haproxy_pid_at(const char *socket) MUST_CHECK;
 
-/* It answers at this stats socket, and is in another network namespace, or behind an address. */
+/* HAProxy is in another network namespace, or `socket` is no unix socket but an address. False also
+ * if nobody listens at the socket. */
 bool haproxy_is_elsewhere(const char *socket) MUST_CHECK;
 
-/* The addresses that HAProxy listens at for a host name in a bind line. */
+/* --- host names in bind lines --- */
 
-/* Becomes the first address that getaddrinfo(3) has for the name, as HAProxy takes that one; all
- * else stays as it is. `ask`: a name server may be asked, and waited for; otherwise only numbers
- * ("127.1") and the names in /etc/hosts are known. False: it is no host name, or has no address.
- * Nothing to free; shares the words of `bind`. */
+/* Sets `out` to `bind` with the first address that getaddrinfo(3) returns for its host name, as
+ * HAProxy does. `ask`: a name server may be asked, which blocks; otherwise only numbers ("127.1")
+ * and names in /etc/hosts are resolved. False: no host name, or no address. Nothing to free: `out`
+ * shares the strings of `bind`. */
 bool haproxy_bind_resolve(const struct haproxy_bind *bind, bool ask,
                           struct haproxy_bind *out) MUST_CHECK;
 
-/* A text in the form of hosts(5) names this host. */
+/* `hosts`, a text in the format of hosts(5), has an entry for this host name. */
 bool haproxy_names_has(const char *hosts, const char *host) MUST_CHECK;
 
 #endif

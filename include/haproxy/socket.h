@@ -1,5 +1,5 @@
-/* One batch of commands to HAProxy's runtime socket or master CLI: a fresh connection, one line,
- * the reply until EOF. Asynchronous, bounded in time and size. */
+/* One batch of commands to HAProxy's runtime socket or master CLI: a new connection, one line, the
+ * reply until EOF. Asynchronous, bounded in time and size. */
 #ifndef SEGUE_HAPROXY_SOCKET_H
 #define SEGUE_HAPROXY_SOCKET_H
 
@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 
-/* Where the socket has another level, HAProxy refuses all that changes something. */
+/* If the socket has a lower level than admin, HAProxy refuses all changes. */
 #define HAPROXY_ADMIN_CURE \
 	"put \"level admin\" behind its \"stats socket\" line in haproxy.cfg, and reload HAProxy"
 
@@ -20,24 +20,24 @@ struct haproxy_batch;
  * failure. Called once, never inside haproxy_batch_send(), never after haproxy_batch_cancel(). */
 typedef void haproxy_batch_cb(const char *reply, size_t len, const struct err *err, void *arg);
 
-/* Connects to the unix socket `path` (or "ipv4@host:port"-less "host:port" TCP address) and writes
- * `line` plus newline at once. `master`: it is the master CLI, which does not close after a reply,
- * so the writing side is shut down. */
+/* Connects to `path`, a unix socket or a numeric "ADDRESS:PORT" (without a prefix like "ipv4@"),
+ * and writes `line` plus newline inside this call. `master`: the master CLI does not close the
+ * connection after a reply, so the writing side is shut down. `timeout_ms`: for the whole reply. */
 struct haproxy_batch *haproxy_batch_send(struct event_base *base, const char *path, bool master,
                                          const char *line, int64_t timeout_ms, haproxy_batch_cb *cb,
                                          void *arg) MUST_CHECK;
 
-/* The same for a long reply, which is handed out in pieces: `piece` returns false with `err` set to
- * end it there, as a failure. `reply` is "" at the end. The timeout is for each piece, as long as
- * all of them take no longer than HAPROXY_STREAM_MAX_MS. */
+/* For a long reply, which is passed on in pieces (haproxy_queue_stream()). It returns false, with
+ * `err` set, to end the batch as failed. After the last piece haproxy_batch_cb gets the reply "".
+ * The timeout is for each piece; all of them together may take HAPROXY_STREAM_MAX_MS. */
 typedef bool haproxy_piece_cb(const char *text, size_t len, void *arg, struct err *err);
 
 #define HAPROXY_STREAM_MAX_MS 60000
 
 void haproxy_batch_cancel(struct haproxy_batch *batch);
 
-/* Why this user may not connect to the unix socket, and what to do about it: by owner, group and
- * mode. NULL: it may, or there is none. Caller frees. */
+/* Why this user may not connect to the unix socket, and what to do about it, judged by the socket's
+ * group and mode. NULL: it may connect, or there is no socket. Caller frees. */
 char *haproxy_socket_shut(const char *path) MUST_CHECK;
 
 #endif

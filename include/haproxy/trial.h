@@ -1,7 +1,6 @@
-/* A file of HAProxy's that is installed for a reload which has not been confirmed yet: until then
- * what was there before is kept, and put back when segue ends, or is configured anew, before
- * HAProxy has loaded the new one. "<state_dir>/haproxy-NAME.tried" keeps it for a segue that is
- * killed. */
+/* Undo of a HAProxy file that was installed for a reload which is not confirmed yet. If segue ends,
+ * or reloads its configuration, before HAProxy has loaded the new file, the old one is put back. If
+ * segue is killed, its next start does that, from the note "<state_dir>/haproxy-NAME.tried". */
 #ifndef SEGUE_HAPROXY_TRIAL_H
 #define SEGUE_HAPROXY_TRIAL_H
 
@@ -12,19 +11,20 @@
 #include "base/strbuf.h"
 #include "haproxy/model/config.h"
 
-/* Before the file is installed at `path`. `previous` NULL: there was none. */
+/* Writes the note; to be called before the new file is installed at `path`. `previous`: the old
+ * file; NULL: there was none. */
 bool haproxy_trial_note(const char *note, const char *path, const struct strbuf *previous,
                         struct err *err) MUST_CHECK;
-void haproxy_trial_forget(const char *note); /* if it is there */
+void haproxy_trial_forget(const char *note); /* removes the note, if there is one */
 
-/* Puts `previous` back, with the servers of `now` (NULL: as it is), or removes the file where
- * `previous` is NULL. Waits for the disk. */
+/* Puts `previous` back, with the servers of `now` (NULL: unchanged). Removes the file at `path` if
+ * `previous` is NULL. Blocks until the file is on disk. */
 bool haproxy_trial_undo(const char *path, const struct strbuf *previous,
                         const struct haproxy_config *now, const struct file_owner *owner,
                         struct err *err) MUST_CHECK;
 
-/* At the start of segue, before the targets are made: undoes what the notes in state_dir say, with
- * the servers of the files that are there now. */
+/* At the start of segue, before the targets are created: puts the files of all notes in state_dir
+ * back, with the servers of the files that are on disk now. */
 void haproxy_trial_undo_all(const char *state_dir);
 
 #endif

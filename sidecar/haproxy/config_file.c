@@ -1,13 +1,13 @@
-/* The file half: keeps the output as the text says, for HAProxy's next start, and has HAProxy
- * reloaded where a change is beyond its socket. Never before HAProxy has been told what it can be
- * told, unless HAProxy is away; never a file that check_command refuses; whatever file is there,
- * its servers are those of now. */
+/* Keeps HAProxy's file equal to the text, for HAProxy's next start, and has HAProxy reloaded for a
+ * change that the runtime API cannot make. Acts only after the runtime commands were sent, unless
+ * HAProxy does not answer. Never installs a file that check_command refuses. If the text cannot be
+ * installed or loaded, the file on disk still gets the current servers. */
 /* clang-format off */
 /*     file differs        accepted          on disk      reload owed           reported done
  *   IDLE -------> CHECKING --------> COMMITTING ----> IDLE ---------> RELOADING -------> CONFIRMING
- *    ^                | refused         | no room                         | failed          | |
+ *    ^                | refused         | failed                          | failed          | |
  *    |                +-----------------+-----> FALLING_BACK <------------+- no new worker -+ |
- *    |                                     accepted |  | refused, no room, nothing to do       |
+ *    |                                     accepted |  | refused, failed, nothing to do        |
  *    |  timer, new text               COMMITTING <--+  |                                      |
  *    +----------------------- WAITING <-----+----------+                                      |
  *    +---------------------------------------------- a new worker answers --------------------+
@@ -23,9 +23,10 @@
 #include "base/clock.h"
 #include "driver_internal.h"
 
-/* While the text at hand cannot be installed or loaded: the file that HAProxy would start with is
- * an earlier one, which must not lead to the old primary. So it gets the servers of the text at
- * hand, as they are at the socket. Never a file that check_command refuses; never the bad text. */
+/* --- falling back ---
+ * While the current text cannot be installed or loaded, HAProxy would start with an earlier file.
+ * That file must not lead to the old primary, so it gets the servers of the current text. The text
+ * itself is not installed, nor is a file that check_command refuses. */
 
 static bool haproxy_config_file_is_stale(const struct haproxy_driver *driver);
 static void haproxy_config_file_commit(struct haproxy_driver *driver, install_done_cb *done);
@@ -37,7 +38,7 @@ static void wait_on(struct haproxy_driver *driver)
 	haproxy_config_file_enter(driver, CONFIG_FILE_WAITING, ms > 0 ? ms : 0);
 }
 
-/* The file is one that HAProxy has loaded, or would, but for its servers. */
+/* The file on disk is now one that HAProxy has loaded, or would load, except for its servers. */
 static void went_back(struct haproxy_driver *driver)
 {
 	struct haproxy_config_file *file = &driver->file;
@@ -60,7 +61,7 @@ static void failed(struct haproxy_driver *driver, const char *problem)
 	        : "until it is put right, HAProxy would start with the servers before");
 }
 
-/* A text that has come meanwhile does not wait. */
+/* A text that came during the commit is installed without waiting. */
 static void fallback_committed_cb(const struct err *problem, void *arg)
 {
 	struct haproxy_driver *driver = arg;
@@ -94,7 +95,7 @@ static void fallback_checked_cb(bool accepted, const char *what, void *arg)
 	haproxy_reconcile(driver);
 }
 
-/* What is to be on disk. False when nothing is known to be right. */
+/* Reads the file to fall back to, before its servers are replaced. False: no good one is known. */
 static bool read_source(struct haproxy_driver *driver, struct strbuf *text)
 {
 	struct haproxy_config_file *file = &driver->file;
@@ -120,7 +121,7 @@ static void remove_output(struct haproxy_driver *driver)
 	failed(driver, err.message);
 }
 
-/* What was there before, byte for byte, was there without a check. */
+/* Puts exactly the bytes of the earlier file back: these need no check_command. */
 static void put_back(struct haproxy_driver *driver, const struct strbuf *text)
 {
 	struct err err;
@@ -206,13 +207,13 @@ void haproxy_config_file_fail(struct haproxy_driver *driver, const char *event, 
 	haproxy_config_file_enter(driver, CONFIG_FILE_WAITING, ms);
 }
 
-/* What is installed, or was, is not the text at hand: that one has come since. */
+/* A new text has come since the installation was started. */
 static bool haproxy_config_file_is_stale(const struct haproxy_driver *driver)
 {
 	return driver->file.install_generation != driver->generation;
 }
 
-/* The installation, which was accepted, until `done` gets the driver as its arg. */
+/* Commits the accepted installation; calls `done` with the driver as its arg. */
 static void haproxy_config_file_commit(struct haproxy_driver *driver, install_done_cb *done)
 {
 	install_commit(driver->file.install, target_hub_saver(driver->target.hub), done);
@@ -247,8 +248,8 @@ static void installed(struct haproxy_driver *driver)
 		driver->watch.persisted_us = clock_now_us();
 	if (file->reload_failures == 0)
 		haproxy_config_file_set_problem(driver, "");
-	/* A worker that came up between the push and the file has loaded the old file, and leads to
-	 * the old primary: only another look tells. */
+	/* A worker that started after the push, but before this file was in place, has loaded the
+	 * old file and leads to the old primary. Only a re-read shows that. */
 	driver->runtime.want_read = true;
 }
 
@@ -296,7 +297,8 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 		                         ++file->failures);
 		haproxy_fallback_start(driver);
 	} else if (!commit(driver, &err)) {
-		/* Without a place for the note that a reload is owed, the servers still go in. */
+		/* The marker that a reload is owed, or the copy of the old file, cannot be written.
+		 * At least the servers in the file are updated. */
 		fail_install(driver, &err);
 		haproxy_fallback_start(driver);
 	}
@@ -309,7 +311,7 @@ static void start_install(struct haproxy_driver *driver)
 	struct err err;
 
 	file->install_generation = driver->generation;
-	/* Asked again each time: the user may have been made meanwhile. */
+	/* Looked up again each time: the user may have been created meanwhile. */
 	if (!file->owner_known)
 		file->owner_known = install_owner(driver->target.config, &file->owner, &err);
 	if (file->owner_known)
@@ -322,7 +324,8 @@ static void start_install(struct haproxy_driver *driver)
 		haproxy_config_file_enter(driver, CONFIG_FILE_CHECKING, -1);
 }
 
-/* Stale sessions are ended before a reload, where it takes one question to find them. */
+/* Stale sessions are ended before a reload: one query finds them while their worker is the current
+ * one. */
 static bool sync_is_settled(const struct haproxy_driver *driver)
 {
 	const struct haproxy_runtime *runtime = &driver->runtime;
@@ -330,7 +333,7 @@ static bool sync_is_settled(const struct haproxy_driver *driver)
 	return runtime->known && runtime->state == RUNTIME_IDLE && !runtime->cleanup_owed;
 }
 
-/* Clients that wait would be left behind in the old worker, where no command leads them on. */
+/* A reload would leave held clients in the old worker, where no command can move them. */
 static bool must_not_reload(const struct haproxy_driver *driver)
 {
 	return driver->hold.state != HOLD_OPEN ||
@@ -420,7 +423,7 @@ void haproxy_config_file_new_text(struct haproxy_driver *driver)
 void haproxy_config_file_init(struct haproxy_driver *driver, const char *state_dir)
 {
 	struct haproxy_config_file *file = &driver->file;
-	struct err ignored; /* asked again, and told, when there is something to install */
+	struct err ignored; /* start_install() tries again and reports it */
 
 	*file = (struct haproxy_config_file){
 	    .note = xasprintf("%s/haproxy-%s.tried", state_dir, driver->target.config->name),

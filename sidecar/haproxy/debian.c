@@ -1,5 +1,5 @@
-/* /etc/default/haproxy; see the header. systemd reads NAME=VALUE lines, the last one of a name
- * counts, and splits the value at blanks when it becomes arguments. systemd.exec(5). */
+/* /etc/default/haproxy; see the header. systemd reads lines NAME=VALUE. The last line of a name
+ * wins. The value is split at blanks when it becomes arguments. systemd.exec(5). */
 #include "haproxy/debian.h"
 
 #include <stdlib.h>
@@ -36,7 +36,7 @@ static void set(char **to, const char *value)
 	*to = xstrdup(value);
 }
 
-/* The words again as one: an unquoted value goes on to the end of the line. */
+/* Joins the words with blanks: an unquoted value goes on to the end of the line. */
 static char *join(char *const *words)
 {
 	auto_strbuf struct strbuf joined = STRBUF_INIT;
@@ -114,8 +114,8 @@ bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct er
 	return true;
 }
 
-/* Behind a master socket: ",mode,600,user,x", until a blank. What keeps its group out is replaced.
- */
+/* `options` follow a master socket up to a blank: ",mode,600,user,x". True if they admit another
+ * user than root; else append_opened() sets mode 660 and a group. */
 static bool is_open(const char *options, size_t len)
 {
 	auto_free char *words = xstrndup(options, len);

@@ -1,7 +1,6 @@
-/* The HAProxy target: takes texts from the left, keeps the history of each, and lets the halves
- * (haproxy_runtime.c, haproxy_config_file.c) work until proxy and file agree with it;
- * hold.c is for the time without a primary. A text that cannot be read as HAProxy would
- * read it is refused, and the one before it stays. */
+/* The HAProxy target. It takes rendered texts and has runtime.c and config_file.c work until the
+ * running HAProxy and its file agree with the text; hold.c acts while there is no primary. A text
+ * that HAProxy could not read is refused, and the text before it stays. */
 #include "haproxy/driver.h"
 #include "driver_internal.h"
 
@@ -77,7 +76,7 @@ static bool same_backends(const struct haproxy_config *a, const struct haproxy_c
 	return true;
 }
 
-/* Takes over `config`. */
+/* Takes ownership of `config`. */
 static void replace_text(struct haproxy_driver *driver, const struct desired *desired,
                          const struct haproxy_config *config)
 {
@@ -128,7 +127,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	return true;
 }
 
-/* Moves the servers at `from` to `to`; false: no client would reach `to` by that. */
+/* Moves the servers at `from` to `to`. False: none of them gets clients. */
 static bool lead_on(struct haproxy_config *config, const char *from, uint16_t from_port,
                     const char *to, uint16_t to_port)
 {
@@ -147,8 +146,9 @@ static bool lead_on(struct haproxy_config *config, const char *from, uint16_t fr
 	return leads;
 }
 
-/* A text that is refused must not keep clients at the primary before, nor at a closed port. The
- * last good one is what is at hand, or what an earlier life of segue has left in the file. */
+/* When a text is refused, clients must neither stay at the former primary nor wait at a closed
+ * port. So the last good text is used with the new primary's address. The last good text is the
+ * current one, or, if there is none yet, the file that an earlier segue process left. */
 static bool follow(struct target *target, const struct desired *desired)
 {
 	struct haproxy_driver *driver = driver_of(target);
@@ -158,7 +158,7 @@ static bool follow(struct target *target, const struct desired *desired)
 	auto_strbuf struct strbuf before = STRBUF_INIT, text = STRBUF_INIT;
 	struct desired next = *desired;
 	struct haproxy_config config;
-	struct err ignored; /* that the rendered one is refused is what is told */
+	struct err ignored; /* only the refusal of the rendered text is reported */
 	bool found;
 
 	if (has_text)
@@ -192,7 +192,7 @@ static const char *sync_step(enum runtime_state state)
 	return "?";
 }
 
-/* "" while there is nothing to do. */
+/* "": nothing to do. */
 static const char *persist_step(enum config_file_state state)
 {
 	switch (state) {
@@ -251,7 +251,8 @@ static const char *door_problem(enum haproxy_hold_state state)
 	return "?";
 }
 
-/* What leads nowhere is no place: disabled in the text, or in maintenance of whatever kind. */
+/* Servers that get no clients are not listed as endpoints: those that are disabled in the text, and
+ * those in maintenance of any kind (SRV_ADMF_* of HAProxy, see struct haproxy_live_server). */
 #define MAINTENANCE_BITS (1U | 2U | 4U | 32U)
 
 static void add_place(struct target_endpoints *places, const char *backend, const char *server,
@@ -296,9 +297,8 @@ static void places(const struct target *target, struct target_endpoints *desired
 	}
 }
 
-#define OUT_OF_REACH_MS                                                          \
-	60000 /* how long clients wait in a worker that cannot be asked; a guess \
-	       */
+#define OUT_OF_REACH_MS \
+	60000 /* how long clients may wait in a worker that segue cannot reach; an estimate */
 
 static const char *out_of_reach(const struct haproxy_driver *driver)
 {

@@ -1,7 +1,7 @@
-/* The HAProxy target: state machines side by side over the same facts. runtime keeps the running
- * HAProxy as the text says, through its socket; file keeps the file as the text says, and has
- * HAProxy reloaded where the socket cannot do it; hold says when HAProxy is to show something else
- * than the text, as there is no primary. For haproxy*.c only. */
+/* Internals of the HAProxy driver, for sidecar/haproxy/ only. Three state machines use the same
+ * facts. runtime makes the running HAProxy show the rendered text, through the runtime API.
+ * config_file keeps HAProxy's file equal to the text, and requests a reload for a change that the
+ * runtime API cannot make. hold replaces servers of the text while there is no primary. */
 #ifndef SEGUE_HAPROXY_DRIVER_INTERNAL_H
 #define SEGUE_HAPROXY_DRIVER_INTERNAL_H
 
@@ -20,11 +20,11 @@
 #include "target/target_ops.h"
 
 enum runtime_state {
-	RUNTIME_IDLE, /* live and desired agree, or nothing is desired; the timer asks to re-read */
-	RUNTIME_READING,  /* a batch is out that only reads */
-	RUNTIME_PUSHING,  /* a batch is out with commands, and the re-read behind them */
-	RUNTIME_CLEANING, /* sessions to addresses that were left are being ended */
-	RUNTIME_WAITING,  /* after a failure, until the timer or a new text: reads again */
+	RUNTIME_IDLE,     /* live and desired agree, or no desired text; the timer starts a read */
+	RUNTIME_READING,  /* a batch that only reads is in flight */
+	RUNTIME_PUSHING,  /* a batch of commands, followed by a re-read, is in flight */
+	RUNTIME_CLEANING, /* sessions to former addresses are being ended */
+	RUNTIME_WAITING,  /* after a failure; reads again on the timer or a new text */
 };
 
 struct haproxy_runtime {
@@ -32,58 +32,60 @@ struct haproxy_runtime {
 	struct haproxy_call *call;
 	struct session_cleanup *cleanup;
 	struct event *timer;
-	bool known; /* `live` is what HAProxy shows, as far as anybody told segue */
+	bool known; /* `live` is valid; false after a lost reply, and when a reload has been made */
 	struct haproxy_live live;
 	struct haproxy_info info; /* pid 0: HAProxy has never answered */
-	unsigned asking, covers;  /* the wishes whose backends the batch out, and `live`, are about
-	                           */
-	unsigned sent_for, seen_for; /* the wishes at hand when these two were asked for */
-	int64_t uptime_s, start_s;   /* as HAProxy said last; -1: it does not */
-	int64_t worker_us;           /* when this worker started, give or take a second */
-	int64_t read_us;             /* when it answered last; 0: never */
-	int64_t down_ms;             /* since when it does not; 0: it does */
-	unsigned failures;           /* in a row */
-	const char *level; /* of the socket, where it is none that takes changes; NULL: it is */
-	bool shut;         /* the socket keeps this user out, since it was tried last */
-	bool in_doubt;     /* a batch got no reply: what it said may still happen */
-	bool want_read;    /* before anything else */
-	bool push_due;     /* differences are to be pushed, not waited for */
-	unsigned tries, settles; /* pushes that did not stick; re-reads since the last push */
-	bool withheld;           /* the last push left out what may follow when HAProxy shows it */
-	bool tidied;             /* the tidy commands have been sent since the last timer */
-	bool queue_lasts;        /* they wait until HAProxy's queue is empty */
+	/* The desired_seq whose backends are covered by the batch in flight, and by `live`. */
+	unsigned asking, covers;
+	/* desired_seq at the time when that batch was sent, and when `live` was requested. */
+	unsigned sent_for, seen_for;
+	int64_t uptime_s, start_s; /* as HAProxy reported last; -1: not reported */
+	int64_t worker_us;         /* when this worker started; accurate to about 1 s */
+	int64_t read_us;           /* when HAProxy answered last; 0: never */
+	int64_t down_ms;           /* since when HAProxy does not answer; 0: it answers */
+	unsigned failures;         /* batches without a usable reply, in a row */
+	const char *level; /* of the socket, if HAProxy refuses changes there; NULL: level admin */
+	bool shut;         /* at the last failure, permissions kept this user out of the socket */
+	bool in_doubt;     /* a batch got no reply: HAProxy may still execute its commands */
+	bool want_read;    /* read before anything else */
+	bool push_due;     /* true: send differences. false: sent, see whether they take effect */
+	unsigned tries, settles; /* pushes without effect, in a row; re-reads since the last push */
+	bool withheld;    /* the last push left out limits, until HAProxy shows the new addresses */
+	bool tidied;      /* the diff's `tidy` commands have been sent since the last timer */
+	bool queue_lasts; /* those commands wait until HAProxy's queue is empty */
 	int64_t sent_us, round_us;        /* when the batch was sent; how long the last one took */
-	int64_t verified_ms;              /* when the file was looked at */
+	int64_t verified_ms;              /* when a check of the file was last requested */
 	bool refuses_add;                 /* this worker refused `add server` */
-	bool cleanup_owed, cleanup_later; /* at once; at the next re-read */
-	bool cleanup_due;                 /* the move is not over before a cleanup */
-	bool unfit_told;                  /* what is below has been told */
-	int64_t unfit_ms; /* since when HAProxy's own check has the primary down; 0: not */
-	int64_t cleanup_wait_ms, cleanup_ms; /* when later: the time until then, and that moment */
-	unsigned cleanup_repeats;            /* in a row, as sessions were left */
-	unsigned sessions_left;              /* that the last cleanup could not end */
-	int64_t unseen_pid; /* of a worker that was replaced in a hold, and cannot be asked; 0 */
-	unsigned cleanup_failures; /* in a row: some worker could not be asked */
-	unsigned cleanup_seq;      /* the desired_seq that the running cleanup is for */
-	unsigned push_seq;         /* the desired_seq that the batch out, or the last one, is for */
-	unsigned offered;    /* the desired_seq that HAProxy has been told, or cannot be told now */
-	unsigned confirmed;  /* the desired_seq that HAProxy has been seen to follow */
-	struct strbuf unfit; /* that check, in words */
+	bool cleanup_owed, cleanup_later; /* clean up now; clean up after cleanup_ms */
+	bool cleanup_due;                 /* the move is complete only after a cleanup */
+	bool unfit_told;                  /* `unfit` has been logged */
+	int64_t unfit_ms; /* since when HAProxy's own check has the primary DOWN; 0: it has not */
+	int64_t cleanup_wait_ms, cleanup_ms; /* cleanup_later: how long to wait; until when */
+	unsigned cleanup_repeats;            /* cleanups in a row that left sessions */
+	unsigned sessions_left;              /* sessions that the last cleanup could not end */
+	int64_t unseen_pid; /* a worker replaced during a hold that segue cannot reach; 0: none */
+	unsigned cleanup_failures; /* cleanups in a row in which a worker could not be asked */
+	unsigned cleanup_seq;      /* the desired_seq of the running cleanup */
+	unsigned push_seq;         /* the desired_seq of the last push, in flight or not */
+	unsigned offered;      /* the desired_seq that HAProxy was sent, or cannot be sent now */
+	unsigned confirmed;    /* the desired_seq that HAProxy was seen to show */
+	struct strbuf unfit;   /* the failed check, in words */
 	struct strbuf answers; /* to the last commands */
-	struct strbuf needs;   /* what only a reload can cure; "": nothing */
+	struct strbuf needs;   /* changes that only a reload can make; "": none */
 	struct strbuf problem;
 };
 
 enum config_file_state {
 	CONFIG_FILE_IDLE,
-	CONFIG_FILE_CHECKING,     /* the new file is staged, check_command runs */
-	CONFIG_FILE_COMMITTING,   /* what was accepted is put in place by the file_writer, after
-	                         CHECKING or   FALLING_BACK; nothing else is staged meanwhile */
-	CONFIG_FILE_RELOADING,    /* the reloader has been asked */
-	CONFIG_FILE_CONFIRMING,   /* a reload went well; until the socket shows another worker */
-	CONFIG_FILE_FALLING_BACK, /* an earlier file with the servers of now is staged,
-	                         check_command runs; then WAITING */
-	CONFIG_FILE_WAITING,      /* after a failure, until the timer or a new text */
+	CONFIG_FILE_CHECKING, /* the new file is staged, check_command runs */
+	/* The file_writer puts the accepted file in place, after CHECKING or FALLING_BACK. Nothing
+	 * else is staged meanwhile. */
+	CONFIG_FILE_COMMITTING,
+	CONFIG_FILE_RELOADING,  /* a reload has been requested from the reloader */
+	CONFIG_FILE_CONFIRMING, /* the reload succeeded; waits for a new worker at the socket */
+	/* An earlier file with the current servers is staged, check_command runs; then WAITING. */
+	CONFIG_FILE_FALLING_BACK,
+	CONFIG_FILE_WAITING, /* after a failure, until the timer or a new text */
 };
 
 struct haproxy_config_file {
@@ -92,71 +94,77 @@ struct haproxy_config_file {
 	struct reload *reload;
 	struct event *timer;
 	struct file_owner owner;
-	bool owner_known; /* else nothing can be installed */
+	bool owner_known; /* without an owner nothing can be installed */
 	bool opened;      /* the file that was there before segue has been read */
-	bool verify;      /* look at the file again */
+	bool verify;      /* compare the file with the text again */
 	bool current;     /* the file holds the desired text */
-	unsigned install_generation, reload_generation; /* the texts that these two are for */
+	unsigned install_generation, reload_generation; /* generation of the text in each */
 	bool loaded_known;
-	struct haproxy_config loaded; /* what HAProxy has loaded */
-	char *note;                   /* keeps `previous` on disk; see haproxy_trial.h */
-	struct strbuf previous;       /* what is put back when a reload fails */
-	bool has_previous, previous_missing;
-	int64_t installed_us;     /* by this process; 0: never */
-	unsigned failures;        /* of installations, in a row */
-	unsigned reload_failures; /* with this text */
-	bool refused_on_disk;     /* HAProxy would not load the file: `previous` is better */
-	int64_t retry_at_ms;      /* when WAITING ends */
-	unsigned cured;  /* the text that a reload was made for; another would not help it */
-	unsigned warned; /* the text that a person was told about */
+	struct haproxy_config loaded;        /* what HAProxy has loaded */
+	char *note;                          /* path of a copy of `previous`; see haproxy/trial.h */
+	struct strbuf previous;              /* the file to put back when a reload fails */
+	bool has_previous, previous_missing; /* `previous` is valid; there was no file before */
+	int64_t installed_us;                /* when this process installed a file; 0: never */
+	unsigned failures;                   /* of installations, in a row */
+	unsigned reload_failures;            /* with this text */
+	bool refused_on_disk; /* HAProxy does not load the file on disk: `previous` is better */
+	int64_t retry_at_ms;  /* when WAITING ends */
+	unsigned cured;       /* generation that was reloaded; a second reload would not help */
+	unsigned warned;      /* generation that a warning was logged for */
 	int64_t reload_from_pid;
 	struct strbuf problem;
 };
 
-/* The way to the primary. */
+/* Whether clients reach the primary through HAProxy. */
 enum haproxy_hold_state {
-	HOLD_OPEN,   /* as the text says; the note is there until HAProxy has been seen so */
-	HOLD_HELD,   /* leads to a closed port, where clients wait; until the timer or a new text */
-	HOLD_FENCED, /* in maintenance, and without sessions; until a new text */
-	HOLD_RECOVERED, /* no text yet, and a note of an earlier life; the timer asks to open it */
-	HOLD_OPENING,   /* FOUND for too long: it is being opened as the file says */
+	/* As in the text. The hold record stays until HAProxy was seen to show the text. */
+	HOLD_OPEN,
+	/* The primary's servers lead to a closed port, and clients wait; until the timer or a new
+	 * text. */
+	HOLD_HELD,
+	/* The primary's servers are in maintenance, without sessions; until a new text. */
+	HOLD_FENCED,
+	/* A hold record of an earlier process was found; no text yet. The timer starts OPENING. */
+	HOLD_RECOVERED,
+	/* The servers are being set as in HAProxy's file. */
+	HOLD_OPENING,
 };
 
 struct haproxy_hold {
 	enum haproxy_hold_state state;
-	int64_t held_episode, fenced_episode; /* the last ones; 0: none */
-	int64_t since_us;                     /* when it closed, or was found closed */
-	int64_t turned_us;                    /* when it turned last */
-	bool settled;               /* HAProxy has been seen to follow, and it has been told */
-	struct event *timer;        /* the end of HELD or FOUND */
-	struct haproxy_config view; /* HELD and FENCED: the servers as they are to be meanwhile */
+	int64_t held_episode, fenced_episode; /* the last ones, as in target_hold(); 0: none */
+	int64_t since_us;                     /* when the state last left OPEN */
+	int64_t turned_us;                    /* when the state last changed */
+	bool settled;               /* HAProxy was seen to show this state, and that was logged */
+	struct event *timer;        /* ends HELD and RECOVERED */
+	struct haproxy_config view; /* HELD and FENCED: the config that replaces the text's */
 	struct haproxy_hold_record note;
 	struct haproxy_endpoint closed_at; /* HELD: where the primary's servers lead */
-	bool closed; /* HAProxy may show it closed: until it has been seen open */
+	bool closed; /* HAProxy may still hold or fence; false once it was seen open */
 	struct haproxy_release *release;
-	unsigned failures; /* of it, in a row */
+	unsigned failures; /* of `release`, in a row */
 };
 
-/* The history of the text at hand; clock_now_us(), 0: not yet, or not needed. */
+/* When the steps of the current text were done, by clock_now_us(). 0: not yet, or not needed. */
 struct haproxy_watch {
 	int64_t zxid, set_us, notified_us, read_us, rendered_us;
 	int64_t pushed_us, confirmed_us, persisted_us;
-	bool told;     /* event=moved is out, or there was nothing to tell */
-	bool reloaded; /* HAProxy has taken up the file */
+	bool told;     /* event=moved or event=in_sync has been logged */
+	bool reloaded; /* HAProxy has loaded the file by a reload */
 	struct strbuf summary;
 };
 
 struct haproxy_driver {
 	struct target target;
 	struct haproxy_queue *socket, *master; /* master: NULL without master_socket */
-	struct reloader *reloader;             /* NULL: a person has to reload */
+	struct reloader *reloader;             /* NULL: a person has to reload HAProxy */
 	unsigned generation;                   /* counts the texts; 0: none yet */
 	char *text;
 	size_t len;
 	struct haproxy_config config; /* the text, parsed */
-	unsigned
-	    desired_seq; /* counts what HAProxy is to show: each text, each turn of the state */
-	char *primary;   /* where the primary's servers lead in the text; NULL: every one does */
+	/* Counts the changes of what HAProxy is to show: each text, each change of the hold. */
+	unsigned desired_seq;
+	char *primary; /* address of the primary in the text; NULL: every server counts as it */
 	uint16_t primary_port;
 	struct haproxy_hold hold;
 	struct haproxy_watch watch;
@@ -164,81 +172,87 @@ struct haproxy_driver {
 	struct haproxy_config_file file;
 };
 
-/* Decides what to do next from all facts; every callback ends with it. */
+/* Decides from all facts what to do next. Every callback ends with this call. */
 void haproxy_reconcile(struct haproxy_driver *driver);
 
-/* haproxy_runtime.c: the runtime half. */
-/* HAProxy's own check has a server down that is to take the primary's clients, and had the time to
- * find it up: in words; "": it has not. */
+/* --- runtime.c --- */
+
+/* If HAProxy's own health check reports a server for the primary's clients as DOWN, and had the
+ * time to find it up: says so. "": it does not. Borrowed. */
 const char *haproxy_runtime_unfit(const struct haproxy_driver *driver);
 void haproxy_runtime_init(struct haproxy_driver *driver);
 void haproxy_runtime_fini(struct haproxy_driver *driver);
 void haproxy_runtime_desired_changed(struct haproxy_driver *driver,
-                                     bool same_backends); /* as in the desired_seq before it */
+                                     bool same_backends); /* as before the change */
 void haproxy_runtime_reconcile(struct haproxy_driver *driver);
 
-/* The worker is about to be, or has been, replaced: ask before anything else. */
+/* The worker is about to be replaced, or has been: reads before anything else. */
 void haproxy_runtime_forget(struct haproxy_driver *driver);
 
-/* hold.c: the state. Closing it is one more thing to desired_seq for; the runtime half does
- * it. */
+/* --- hold.c: sets what HAProxy is to show; runtime.c sends it --- */
+
 void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir);
-void haproxy_hold_fini(struct haproxy_driver *driver); /* opens a hold, leaves a fence */
+void haproxy_hold_fini(struct haproxy_driver *driver); /* ends a hold, leaves a fence */
 void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead);
 void haproxy_fence(struct target *target, int64_t episode);
-void haproxy_hold_end(struct haproxy_driver *driver); /* before a text is taken */
+void haproxy_hold_end(struct haproxy_driver *driver); /* before a new text is taken */
 void haproxy_hold_settle(struct haproxy_driver *driver);
 
-/* Tells, once, of what in the first text keeps clients from waiting for hold_timeout. */
+/* Logs, for the first text only, the settings that keep clients from waiting for hold_timeout. */
 void haproxy_hold_judge(const struct haproxy_driver *driver);
 
-/* What HAProxy is to show: the text, or what stands for it while the state is closed. */
+/* What HAProxy is to show: the text, or while HELD or FENCED the view that replaces it. */
 const struct haproxy_config *haproxy_wanted(const struct haproxy_driver *driver);
 
-/* Where sessions may stay: those that run go on while new ones wait. */
+/* Addresses whose existing sessions must not be killed. In a hold these are the addresses of the
+ * text: sessions to the primary continue while new clients wait. */
 const struct haproxy_config *haproxy_keep_sessions_at(const struct haproxy_driver *driver);
 
-/* haproxy_config_file.c: the file half. */
+/* --- config_file.c --- */
+
 void haproxy_config_file_init(struct haproxy_driver *driver, const char *state_dir);
 void haproxy_config_file_fini(struct haproxy_driver *driver);
 void haproxy_config_file_new_text(struct haproxy_driver *driver);
 void haproxy_config_file_reconcile(struct haproxy_driver *driver);
 
-/* The file is what the text says, and nothing that HAProxy has to load is left. */
+/* The file holds the text, and no reload is owed. */
 bool haproxy_config_file_done(const struct haproxy_driver *driver);
 
-/* Writes the state; timer_ms -1: no timer. */
+/* Sets the state. timer_ms -1: no timer. */
 void haproxy_config_file_enter(struct haproxy_driver *driver, enum config_file_state state,
                                int64_t timer_ms);
 void haproxy_config_file_set_problem(struct haproxy_driver *driver, const char *problem);
-/* Logs it as `event`, with what happens `next`, and waits before the next try, the longer, the
- * more failures there have been. */
+
+/* Logs `event` with the problem and with what happens `next`. Then waits before the next try: the
+ * more failures, the longer. */
 void haproxy_config_file_fail(struct haproxy_driver *driver, const char *event, const char *problem,
                               const char *next, unsigned failures);
 
-/* config_file.c: after a failure, while WAITING: an earlier file with the servers of now. */
+/* After a failure, while WAITING: installs an earlier file with the current servers. */
 void haproxy_fallback_start(struct haproxy_driver *driver);
 
-/* loaded.c: what HAProxy has loaded, and how it is made to load the file. */
-void haproxy_loaded_open(struct haproxy_driver *driver); /* before the first install */
+/* --- loaded.c: what HAProxy has loaded, and reloads --- */
+
+void haproxy_loaded_open(struct haproxy_driver *driver); /* before the first installation */
 void haproxy_loaded_fini(struct haproxy_driver *driver);
 
-/* A worker answered that has not been seen before. `seen_us`: when the one before answered last; 0:
- * there was none. */
+/* A new worker has answered. `seen_us`: when the worker before it answered last; 0: none did. */
 void haproxy_loaded_new_worker(struct haproxy_driver *driver, int64_t seen_us);
 
-/* Why a reload is needed; nothing is written when it is not. */
+/* Appends why a reload is needed, or nothing when none is. */
 void haproxy_reload_reason(const struct haproxy_driver *driver, struct strbuf *why);
 
-/* Before a file is installed that HAProxy has to load: keeps the old one, writes the marker. */
+/* To be called before a file is installed that HAProxy has to load: writes the marker that a reload
+ * is owed, and keeps the old file. */
 bool haproxy_reload_prepare(struct haproxy_driver *driver, struct err *err) MUST_CHECK;
 void haproxy_reload_start(struct haproxy_driver *driver, const char *why);
 void haproxy_reload_failed(struct haproxy_driver *driver, const char *what);
-void haproxy_forget_previous(struct haproxy_driver *driver); /* the file that is there is good */
+void haproxy_forget_previous(struct haproxy_driver *driver); /* the file on disk is good */
 void haproxy_reload_abandon(struct haproxy_driver *driver);  /* at the end of the target */
 
-/* log.c: one function for each event, with the cluster and the target in all of them. */
-void haproxy_log_moved(struct haproxy_driver *driver); /* and remembers it */
+/* --- log.c: one function for each event --- */
+
+void haproxy_log_moved(struct haproxy_driver *driver); /* also adds it to the target's history */
 void haproxy_log_in_sync(const struct haproxy_driver *driver);
 void haproxy_log_unreachable(struct haproxy_driver *driver);
 void haproxy_log_unfit(const struct haproxy_driver *driver, bool over);
@@ -265,12 +279,13 @@ void haproxy_log_left_fenced(const struct haproxy_driver *driver);
 void haproxy_log_found(const struct haproxy_driver *driver, const char *next);
 void haproxy_log_reload(const struct haproxy_driver *driver, const char *event, const char *what);
 
-/* A port of this machine where nobody listens: what the servers of a held primary lead to, so that
- * each try of a waiting client is refused at once, and the next one may find the new primary. */
+/* --- hold.c: the closed port --- */
 
-/* Looks, as somebody might listen after all, and HAProxy is taken to have segue's loopback.
- * `primary`: the address that is left, of the same family where that can be; may be NULL.
- * out->address is static. */
+/* Finds a loopback port where nobody listens. The primary's servers lead there during a hold:
+ * HAProxy's connection attempt for a waiting client is refused at once, and the next attempt may
+ * reach the new primary. The port is tried, as somebody might listen there. HAProxy is assumed to
+ * have the same loopback interface as segue. The result has the address family of `primary` (may be
+ * NULL) if possible. out->address is static. */
 bool haproxy_closed_find(const char *primary, struct haproxy_endpoint *out,
                          struct err *err) MUST_CHECK;
 

@@ -1,18 +1,19 @@
-/* The state between clients and the primary, for the time when there is none. Closing it is a view
- * of the text with other servers, which the runtime half pushes and keeps like any text; the file
- * never changes for it. Whatever is closed stands in a note on disk before the first command, until
- * HAProxy has been seen open again; so no hold outlives segue for good. A fence does: it protects
- * data, and only a primary or a person opens it.
+/* Holds or fences clients while there is no primary. A hold or fence is a view of the text with
+ * other servers; runtime.c sends it and keeps it like any text, and HAProxy's file never changes
+ * for it. A record on disk names it from before the first command until HAProxy was seen as in the
+ * text again; so no hold stays for good when segue ends. A fence does stay: it protects data, and
+ * only a new primary or a person ends it.
  *
  *            hold                         fence
- *   OPEN -----------------------> HELD <---------> FENCED      from OPEN, too
+ *   OPEN -----------------------> HELD <---------> FENCED      (a fence also from OPEN)
  *    ^ ^    new text, timeout      |       hold       | new text
  *    | +---------------------------+------------------+
- *    |  new text                          (a note when the target is made)
- *    +------------------------------------ FOUND -- timeout --> OPENING --+
- *    |                                       ^                 | | failed |
- *    |                                       +-----------------+-+        |
- *    +--------------------------------------------------------------------+
+ *    |  new text                 timeout
+ *    +--------------- RECOVERED ---------> OPENING --+
+ *    |                 ^     ^    failed      |      |
+ *    |   record found  |     +----------------+      |
+ *    |   at the start                                |
+ *    +------------------ new text, done -------------+
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,13 +30,14 @@
 #include "driver_internal.h"
 #include "haproxy/model/lint.h"
 
-/* Finds a closed port by connecting to it; see the header. Only ports below 1024, which no outgoing
- * connection takes as its own: a client could otherwise connect to itself. */
+/* --- the closed port; see driver_internal.h --- */
 
-#define CONNECT_MS 20 /* the loopback answers within the call; a firewall may swallow it */
-#define PORT_LAST                                                                      \
-	8 /* of those nobody has used for decades: tcpmux, compressnet, rje, echo, ... \
-	   */
+/* Connects to each port to see whether it is closed. Only ports below 1024 are tried: no outgoing
+ * connection gets one of them as its own port, so HAProxy cannot connect to itself. */
+
+#define CONNECT_MS 20 /* loopback answers inside connect(); a firewall may drop the packet */
+#define PORT_LAST \
+	8 /* ports 1 to 8 have been out of use for decades: tcpmux, compressnet, rje, echo */
 
 static void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_state state,
                                int64_t timer_ms);
@@ -82,7 +84,7 @@ static bool find_ipv6(uint16_t port, struct haproxy_endpoint *out)
 	return is_closed((const struct sockaddr *)&address, sizeof(address));
 }
 
-/* Of the primary's family where there is one: a server line may bind a source address. */
+/* Prefers the primary's address family: a server line may set a source address. */
 bool haproxy_closed_find(const char *primary, struct haproxy_endpoint *out, struct err *err)
 {
 	bool is_ipv6 = primary != NULL && strchr(primary, ':') != NULL;
@@ -99,17 +101,18 @@ bool haproxy_closed_find(const char *primary, struct haproxy_endpoint *out, stru
 	               PORT_LAST);
 }
 
-/* The state of a target that has no text: what an earlier life of segue has left closed, until the
- * store tells where the primary is, or the time for that is over; and what this life would leave
- * closed at its end. Opened are only servers that are as the note says. */
+/* --- a hold or fence that an earlier process left, and the end of this process --- */
 
-#define GRACE_MS       10000 /* for the store to tell, when what an earlier life left is found */
-#define ANSWER_MS      1000  /* for each answer of HAProxy */
+/* RECOVERED lasts until a text comes, or until the timer fires. Only servers that are as the hold
+ * record says are set back. */
+
+#define GRACE_MS       10000 /* for ZooKeeper to name a primary, when a record was found */
+#define ANSWER_MS      1000  /* for each reply of HAProxy */
 #define RETRY_FIRST_MS 1000
 #define RETRY_MAX_MS   30000
 
-/* A hold (or fence) of what was found: it stays so for as long as it would have been closed now.
- * *last: the episode before. */
+/* A hold or fence is requested while RECOVERED: the recovered one stays for `timer_ms` more (-1:
+ * until a text comes). *last: the last episode of this kind. */
 static void haproxy_recovered_keep(struct haproxy_driver *driver, int64_t *last, int64_t episode,
                                    int64_t timer_ms)
 {
@@ -169,7 +172,8 @@ static void haproxy_recovered_open(struct haproxy_driver *driver)
 		haproxy_hold_enter(driver, HOLD_OPENING, -1);
 }
 
-/* there is a note */
+/* Requires a hold record of an earlier process, or of this target before a reload of the
+ * configuration. */
 static void haproxy_recovered_take_over(struct haproxy_driver *driver)
 {
 	struct haproxy_hold *hold = &driver->hold;
@@ -189,7 +193,7 @@ static void haproxy_recovered_take_over(struct haproxy_driver *driver)
 		haproxy_log_problem(driver, "note_not_saved", err.message, "it is kept as it is");
 }
 
-/* Whoever ends segue for good must not find clients waiting. */
+/* When segue ends for good, no client may be left waiting. */
 static void haproxy_recovered_let_go(struct haproxy_driver *driver)
 {
 	const struct config_target *config = driver->target.config;
@@ -246,7 +250,7 @@ static void set_timer(struct haproxy_hold *hold, int64_t ms)
 	event_add(hold->timer, &after);
 }
 
-/* Writes the state; timer_ms -1: no timer. */
+/* Sets the state. timer_ms -1: no timer. */
 static void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_state state,
                                int64_t timer_ms)
 {
@@ -267,7 +271,7 @@ static void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_
 	target_changed(&driver->target);
 }
 
-/* Takes over `view`; NULL: the text. */
+/* Takes ownership of `view`. NULL: show the text. */
 static void show(struct haproxy_driver *driver, const struct haproxy_config *view)
 {
 	haproxy_config_open(&driver->hold.view);
@@ -287,7 +291,7 @@ static bool write_note(struct haproxy_driver *driver, enum haproxy_hold_record_k
 	return haproxy_hold_record_save(&hold->note, driver->watch.zxid, err);
 }
 
-/* removes the note */
+/* Removes the hold record. */
 static void haproxy_hold_forget(struct haproxy_driver *driver)
 {
 	struct haproxy_hold *hold = &driver->hold;
@@ -302,8 +306,8 @@ static void haproxy_hold_forget(struct haproxy_driver *driver)
 		                           "has closed in the same way by then: remove the file"));
 }
 
-/* Without the note, too: a closed port ends with the next primary, or with HAProxy's retries, and
- * clients who are not held get errors now. */
+/* Holds even when the record cannot be written: clients that are not held get errors now, while a
+ * hold ends with the next primary, or for each client when HAProxy's retries are over. */
 static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct err *err)
 {
 	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
@@ -314,7 +318,7 @@ static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct e
 	if (!haproxy_closed_find(driver->primary, &closed, err))
 		return false;
 	count = haproxy_config_hold(&driver->config, &primary, &closed, timeout_ms, &view);
-	if (count == 0) { /* readers of standbys have nothing to wait for */
+	if (count == 0) { /* no server leads to the primary: readers of standbys need no hold */
 		haproxy_config_open(&view);
 		return true;
 	}
@@ -337,9 +341,9 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 	struct haproxy_hold *hold = &driver->hold;
 	struct err err;
 
-	(void)dead; /* its sessions end by themselves, or are ended by the next move */
+	(void)dead; /* its sessions end by themselves, or by the cleanup of the next move */
 	if (driver->generation == 0) {
-		if (hold->note.kind != HAPROXY_RECORD_FENCE) /* the stronger one */
+		if (hold->note.kind != HAPROXY_RECORD_FENCE) /* a hold does not replace a fence */
 			haproxy_recovered_keep(driver, &hold->held_episode, episode, timeout_ms);
 		return;
 	}
@@ -354,8 +358,8 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 		                    "dead primary are over");
 }
 
-/* Even without the note: a fence that outlives segue is opened by the next text, and does no harm
- * to data. */
+/* Fences even when the record cannot be written: if segue ends, the fence stays until the first
+ * text of the next process, and does no harm to data. */
 void haproxy_fence(struct target *target, int64_t episode)
 {
 	struct haproxy_driver *driver = (struct haproxy_driver *)target;
@@ -384,7 +388,7 @@ void haproxy_fence(struct target *target, int64_t episode)
 		                    "start opens it");
 	haproxy_hold_enter(driver, HOLD_FENCED, -1);
 	show(driver, &view);
-	driver->runtime.cleanup_owed = true; /* of servers that are in maintenance already, too */
+	driver->runtime.cleanup_owed = true; /* also for servers already in maintenance */
 	haproxy_reconcile(driver);
 	haproxy_log_fence(driver, count);
 }
@@ -471,7 +475,7 @@ void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir)
 		haproxy_recovered_take_over(driver);
 }
 
-/* A text that has come since ends a fence, though HAProxy may not have been seen to follow yet. */
+/* In HOLD_OPEN a text has ended the fence, even if HAProxy was not yet seen to show it. */
 static bool is_fence(const struct haproxy_hold *hold)
 {
 	switch (hold->state) {
@@ -487,8 +491,8 @@ static bool is_fence(const struct haproxy_hold *hold)
 	return false;
 }
 
-/* Another target with the same name, made by a reload of the configuration, has taken the note over
- * and goes on. */
+/* Releases a hold, leaves a fence. Does nothing if another target of the same name, made by a
+ * reload of the configuration, has taken over the hold record: that one continues. */
 static void part(struct haproxy_driver *driver)
 {
 	if (!driver->hold.closed || !haproxy_hold_record_is_ours(&driver->hold.note))

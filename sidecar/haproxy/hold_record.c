@@ -1,4 +1,4 @@
-/* The file that says what a HAProxy target holds or fences; see the header. */
+/* The hold record of a HAProxy target, as a JSON file; see the header. */
 #include "haproxy/hold_record.h"
 
 #include <errno.h>
@@ -31,7 +31,7 @@ static bool read_file(const char *path, json_t **root, struct err *err)
 	return *root != NULL || err_set(err, "%s: no JSON, or cut off", path);
 }
 
-/* Null: any address. */
+/* JSON null: any address. */
 static bool read_place(const json_t *place, char **address, uint16_t *port)
 {
 	const char *text;
@@ -151,8 +151,8 @@ static char *encode(const struct haproxy_hold_record *note, int64_t zxid)
 	return json_dumps(root, JSON_INDENT(1));
 }
 
-/* Without fsync, which clients would wait for: after a power cut HAProxy starts with its file, and
- * that has never been closed. */
+/* No fsync, as clients would wait for it. None is needed: after a power failure HAProxy starts with
+ * its file, which never holds or fences. */
 bool haproxy_hold_record_save(const struct haproxy_hold_record *note, int64_t zxid, struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0640};
@@ -175,7 +175,7 @@ bool haproxy_hold_record_save(const struct haproxy_hold_record *note, int64_t zx
 bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *note)
 {
 	json_auto_t *root = NULL;
-	struct err ignored; /* no file, or none that can be read: nobody else's */
+	struct err ignored; /* no file, or an unreadable one: no other target wrote it */
 	const char *owner;
 
 	if (!read_file(note->path, &root, &ignored))

@@ -1,6 +1,6 @@
-/* The kernel's tables of sockets against the addresses of a text; see the header. A listener counts
- * as HAProxy's own when it is of the user that made the stats socket, unless all processes of
- * HAProxy can be looked into and none has it open. */
+/* Compares the kernel's tables of sockets with the addresses of a text; see the header. A listener
+ * counts as HAProxy's own if it belongs to the user that made the stats socket, unless the open
+ * files of all HAProxy processes can be read and none of them has it open. */
 #include "haproxy/listening.h"
 
 #include <arpa/inet.h>
@@ -20,7 +20,7 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 
-#define NET          "/proc/self/net/"     /* /proc/net is hidden from the units (ProcSubset=pid) */
+#define NET          "/proc/self/net/"     /* the units hide /proc/net (ProcSubset=pid) */
 #define LISTENS      " 00000000 00010000 " /* protocol, and the flag __SO_ACCEPTCON */
 #define CHILDREN_MAX ((size_t)64 * 1024)   /* bytes of a list of pids */
 
@@ -34,9 +34,9 @@ struct search {
 	struct ucred haproxy;
 	struct listener *listeners;
 	size_t count;
-	unsigned long *held; /* inodes of sockets that HAProxy has open, sorted */
+	unsigned long *held; /* inodes of the sockets that HAProxy has open, sorted */
 	size_t held_count;
-	bool looked, unseen; /* unseen: nor are all of them in `held` */
+	bool looked, unseen; /* `held` has been read; `held` is incomplete */
 };
 
 /* --- HAProxy --- */
@@ -49,7 +49,7 @@ static bool same_file(const char *a, const char *b)
 	                             left.st_dev == right.st_dev && left.st_ino == right.st_ino);
 }
 
-/* HAProxy binds its sockets as NAME.PID.tmp and renames them; the kernel keeps the first name. */
+/* HAProxy binds a unix socket as NAME.PID.tmp and renames it; the kernel keeps the first name. */
 static void cut_suffix(char *path)
 {
 	static const char suffix[] = ".tmp";
@@ -64,7 +64,7 @@ static void cut_suffix(char *path)
 		end[-1] = '\0';
 }
 
-/* Only names that end alike are looked at on disk. */
+/* stat(2) is called only if the last part of both paths is the same. */
 static bool is_socket(char *path, const char *socket)
 {
 	const char *name;
@@ -74,8 +74,9 @@ static bool is_socket(char *path, const char *socket)
 	return strcmp(name, strrchr(socket, '/')) == 0 && same_file(path, socket);
 }
 
-/* This table is that of one network namespace. The socket of a connection stands in the table of
- * who connected, under the listener's name: only one that listens tells. */
+/* HAProxy is in the same network namespace: the table of unix sockets is that of one namespace.
+ * Only a listening socket counts: an accepted connection is listed under the listener's name in the
+ * namespace of the process that connected. */
 static bool shares_network(const char *socket)
 {
 	FILE *table = *socket == '/' ? fopen(NET "unix", "re") : NULL;
@@ -96,7 +97,7 @@ static bool shares_network(const char *socket)
 	return found;
 }
 
-/* Who made the socket: the master, or the only process. */
+/* The process that made the socket: the master, or the only process. */
 static bool find_haproxy(const char *path, struct ucred *out)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -122,7 +123,7 @@ bool haproxy_is_elsewhere(const char *socket)
 	return *socket != '/' || (find_haproxy(socket, &haproxy) && !shares_network(socket));
 }
 
-/* --- who listens --- */
+/* --- TCP listeners: /proc/net/tcp and tcp6 --- */
 
 #define ROW_FIELDS 10
 enum { ROW_LOCAL = 1, ROW_STATE = 3, ROW_USER = 7, ROW_INODE = 9 };
@@ -137,7 +138,8 @@ static bool split_row(char *line, char *fields[ROW_FIELDS])
 	return fields[ROW_INODE] != NULL;
 }
 
-/* "0100007F:1F90", or four such words: numbers of this machine's byte order. */
+/* "0100007F:1F90". IPv6 has four words of 8 digits before the colon. Each word is a number in the
+ * byte order of this machine. */
 static bool read_local(const char *field, struct haproxy_bind *out)
 {
 	size_t len = strcspn(field, ":");
@@ -155,7 +157,7 @@ static bool read_local(const char *field, struct haproxy_bind *out)
 	       haproxy_bind_of(text, (uint16_t)strtoul(field + len + 1, NULL, 16), out);
 }
 
-/* False: this row is none of a listener, nor is any after it. */
+/* False: not the row of a listener. The kernel lists listeners first, so none follows. */
 static bool take_row(struct search *search, char *line)
 {
 	struct listener listener;
@@ -179,13 +181,13 @@ static void read_table(struct search *search, const char *file)
 
 	if (table == NULL)
 		return;
-	if (getline(&line, &capacity, table) > 0) /* the head */
+	if (getline(&line, &capacity, table) > 0) /* the header line */
 		while (getline(&line, &capacity, table) > 0 && take_row(search, line))
 			;
 	fclose(table);
 }
 
-/* --- whose it is --- */
+/* --- which process has a listener --- */
 
 static int compare_inodes(const void *left, const void *right)
 {
@@ -225,7 +227,7 @@ static void look_into(struct search *search, pid_t pid)
 	closedir(dir);
 }
 
-/* Workers are the master's children. */
+/* Reads the open sockets of the master and of its children, the workers. */
 static void look_into_all(struct search *search)
 {
 	int master = (int)search->haproxy.pid;
@@ -246,7 +248,7 @@ static void look_into_all(struct search *search)
 		qsort(search->held, search->held_count, sizeof(*search->held), compare_inodes);
 }
 
-/* True where that cannot be seen. */
+/* HAProxy has this socket open, or that cannot be known. */
 static bool haproxy_may_hold(struct search *search, unsigned long inode)
 {
 	if (!search->looked)
@@ -257,7 +259,8 @@ static bool haproxy_may_hold(struct search *search, unsigned long inode)
 	                                          sizeof(inode), compare_inodes) != NULL);
 }
 
-/* As HAProxy would; without SO_REUSEPORT, so that nothing is shared, and without listen(). */
+/* Tries to bind as HAProxy would, but without SO_REUSEPORT, so that no address is shared, and
+ * without listen(). True: the address is in use. */
 static bool is_refused(const struct haproxy_bind *wanted, uint16_t port)
 {
 	bool v4 = wanted->kind == HAPROXY_BIND_IPV4 || wanted->kind == HAPROXY_BIND_ANY_IPV4;
@@ -318,7 +321,7 @@ void haproxy_taken_find(const char *socket, const struct haproxy_binds *binds, s
 	free(search.held);
 }
 
-/* Host names in bind lines; see the header. */
+/* --- host names in bind lines; see the header --- */
 
 #define HOSTS_FILE "/etc/hosts"
 #define HOSTS_MAX  ((size_t)4 * 1024 * 1024) /* bytes */
@@ -327,7 +330,7 @@ static bool line_has(const char *line, size_t len, const char *host)
 {
 	static const char blanks[] = " \t\r";
 	const char *end = line + len;
-	bool address = true; /* the first word is one */
+	bool address = true; /* the first word of a line is the address */
 
 	for (const char *at = line; at < end && *at != '#';) {
 		size_t word = strcspn(at, " \t\r\n#");

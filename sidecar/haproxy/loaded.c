@@ -1,7 +1,6 @@
-/* What HAProxy has loaded, as far as segue can tell, and how it is made to load the file: through
- * the reloader, or by telling a person. A marker file says across a crash that a reload is owed; a
- * file that HAProxy refuses is put back to what it was; a reload that does not help is not tried
- * again. */
+/* Tracks what HAProxy has loaded, and has it load the file: by the reloader, or by asking a person
+ * in the log. A marker file keeps an owed reload across a crash. A file that HAProxy refuses is
+ * replaced by the file before it. A reload that does not help is not repeated. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,13 +9,13 @@
 #include "haproxy/process_args.h"
 #include "master_reload_internal.h"
 
-/* A new worker so soon after one of segue's own reloads is the one that it made. */
+/* A new worker within this time after a reload by segue comes from that reload. */
 #define OWN_RELOAD_MS 10000
 
 static void set_loaded(struct haproxy_driver *driver, const char *text, size_t len)
 {
 	struct haproxy_config_file *file = &driver->file;
-	struct err ignored; /* a file that segue cannot read says nothing of what is loaded */
+	struct err ignored; /* segue cannot read the file: what is loaded is not known */
 
 	if (file->loaded_known)
 		haproxy_config_free(&file->loaded);
@@ -46,8 +45,9 @@ static void load_from_file(struct haproxy_driver *driver)
 	haproxy_loaded_fini(driver);
 }
 
-/* What the file held when segue came is what HAProxy has loaded, unless a marker says that a reload
- * was still owed: the pid in it is that of the worker which had not loaded the file. */
+/* HAProxy has loaded what the file held at segue's start, unless the marker says that a reload is
+ * owed. The marker holds the pid of the worker that had not loaded the file (0: not known); a
+ * worker with another pid has loaded it. */
 void haproxy_loaded_open(struct haproxy_driver *driver)
 {
 	struct haproxy_config_file *file = &driver->file;
@@ -77,9 +77,10 @@ void haproxy_loaded_new_worker(struct haproxy_driver *driver, int64_t seen_us)
 	if (!own)
 		file->cured = file->warned = 0;
 	if (!file->opened)
-		return; /* haproxy_loaded_open() judges */
-	/* A worker older than the file, or as old, may have loaded the one before it: a reload
-	 * stays owed. */
+		return; /* haproxy_loaded_open() decides */
+	/* The new worker has loaded the file only if it is younger than the file by more than 1 s
+	 * (the accuracy of worker_us), or if the worker before it still answered after the
+	 * installation. Otherwise a reload stays owed. */
 	if (file->state == CONFIG_FILE_COMMITTING)
 		return;
 	if (file->installed_us == 0 || seen_us > file->installed_us ||
@@ -87,7 +88,6 @@ void haproxy_loaded_new_worker(struct haproxy_driver *driver, int64_t seen_us)
 		load_from_file(driver);
 }
 
-/* In words, what a reload is needed for; "" when it is not. */
 void haproxy_reload_reason(const struct haproxy_driver *driver, struct strbuf *why)
 {
 	const struct haproxy_config_file *file = &driver->file;
@@ -110,7 +110,8 @@ void haproxy_forget_previous(struct haproxy_driver *driver)
 	driver->file.has_previous = false;
 }
 
-/* A file that was installed, but never loaded, is nothing to go back to. */
+/* Keeps the file on disk as `previous`. If there is a `previous` already, that one stays: then the
+ * file on disk was installed, but never loaded. */
 static bool keep_previous(struct haproxy_driver *driver, struct err *err)
 {
 	struct haproxy_config_file *file = &driver->file;
@@ -125,7 +126,7 @@ static bool keep_previous(struct haproxy_driver *driver, struct err *err)
 	               &file->previous_missing, &ignored) &&
 	    !file->previous_missing)
 		return true;
-	if (driver->reloader != NULL) { /* else a person reloads, and sees what comes of it */
+	if (driver->reloader != NULL) { /* else a person reloads, and sees the result */
 		path = install_path(driver->target.config, err);
 		if (path == NULL ||
 		    !haproxy_trial_note(file->note, path,
@@ -142,7 +143,8 @@ bool haproxy_reload_prepare(struct haproxy_driver *driver, struct err *err)
 	       keep_previous(driver, err);
 }
 
-/* HAProxy may refuse the file, or load it twice, at its next start, when nobody looks. */
+/* The target ends before HAProxy has loaded the file: puts the old one back. At its next start,
+ * with nobody watching, HAProxy might refuse the new file, or load its sections twice. */
 void haproxy_reload_abandon(struct haproxy_driver *driver)
 {
 	struct haproxy_config_file *file = &driver->file;
@@ -184,8 +186,9 @@ static const char *shared_section(const struct haproxy_config *ours, const char 
 	return found;
 }
 
-/* HAProxy 2.6 does not say why. Where segue.ini has got another output, it is mostly the file of
- * before, or the one of before is right and this one has a letter too few. */
+/* HAProxy 2.6 does not report why a reload failed. After a change of `output` in segue.ini the
+ * usual reason is that the old file is still there, or that the new path is misspelled. In both
+ * cases two files hold the same section, and HAProxy refuses that. */
 static void append_twins(const struct haproxy_driver *driver, struct strbuf *what)
 {
 	const char *output = driver->target.config->output;
@@ -211,7 +214,7 @@ static void reload_failed(struct haproxy_driver *driver, const char *what)
 {
 	struct haproxy_config_file *file = &driver->file;
 
-	/* A text that has come meanwhile does not wait for the one that failed. */
+	/* A text that came during the reload does not wait for the retry of the failed one. */
 	file->current = false;
 	file->refused_on_disk = file->has_previous;
 	if (file->reload_generation != driver->generation) {
@@ -248,7 +251,7 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 		haproxy_log_reload(driver, "reloaded", what);
 		driver->watch.reloaded = file->reload_generation == driver->generation;
 		haproxy_config_file_enter(driver, CONFIG_FILE_CONFIRMING, MASTER_RELOAD_CONFIRM_MS);
-		/* The socket may have shown the new worker before the reloader was sure of it. */
+		/* The socket may have shown the new worker before the reloader reported success. */
 		if (driver->runtime.known && driver->runtime.info.pid != file->reload_from_pid)
 			haproxy_loaded_new_worker(driver, driver->runtime.read_us);
 		haproxy_runtime_forget(driver);

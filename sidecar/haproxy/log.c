@@ -1,5 +1,5 @@
-/* What the HAProxy target tells, one function an event; each line names cluster and target, and a
- * line about trouble says what happens next. */
+/* The log events of the HAProxy target, one function for each. Each line names the cluster and the
+ * target; a line about a problem says what happens next. */
 #include <inttypes.h>
 
 #include "base/clock.h"
@@ -16,7 +16,7 @@ static int64_t start_us(const struct haproxy_watch *watch)
 	return move_begin_us(watch->notified_us, watch->read_us, watch->rendered_us, watch->set_us);
 }
 
-/* A reload may have moved all of the traffic, without one command. */
+/* Without a command at the socket, a reload may have moved all of the traffic. */
 static const char *what_moved(const struct haproxy_watch *watch)
 {
 	if (watch->summary.len > 0)
@@ -24,7 +24,7 @@ static const char *what_moved(const struct haproxy_watch *watch)
 	return watch->reloaded ? "all of the file, by a reload" : "the file only";
 }
 
-/* A stopwatch that did not run (no command was needed, say) is left out. */
+/* A step that was not needed (such as a command) is left out. */
 void haproxy_log_moved(struct haproxy_driver *driver)
 {
 	const struct haproxy_watch *watch = &driver->watch;
@@ -175,7 +175,7 @@ void haproxy_log_put_back(const struct haproxy_driver *driver)
 	                   "wanted"));
 }
 
-/* The findings, one a line, on one line. */
+/* `findings` has one line for each finding; they are logged as one line. */
 void haproxy_log_cannot_hold(const struct haproxy_driver *driver, const char *findings)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;

@@ -1,6 +1,7 @@
-/* A reload by the master CLI. HAProxy 2.6 answers `reload` with nothing, well or not, and drops the
- * connection: so the worker's pid and the count of failures are read before, and polled after it.
- * From 2.7 on the reply says Success=0 or 1; the pid is awaited all the same.
+/* A reload by the master CLI. HAProxy 2.6 closes the connection after `reload` without any reply,
+ * whether it succeeds or fails. So the worker's pid and the count of failed reloads are read
+ * before, and polled afterwards. From 2.7 on the reply says Success=0 or 1; the pid is polled all
+ * the same.
  *
  *           `show proc` read            EOF or Success=1
  *   ASKING ----------------> RELOADING ----------------> CONFIRMING --+
@@ -20,14 +21,14 @@
 #define MASTER_TIMEOUT_MS 1000
 #define POLL_FIRST_MS     20
 #define POLL_MAX_MS       200
-/* For the new worker to show up: one with many servers, certificates or names to resolve takes its
- * time to start, and that it refuses its configuration is told before that. */
+/* How long to wait for the new worker: with many servers, certificates or host names it takes long
+ * to start. If HAProxy refuses the configuration, that is known earlier. */
 #define WORKER_MS         30000
 
 enum master_reload_state {
-	MASTER_ASKING,     /* `show proc` is out: which worker is there before? */
-	MASTER_RELOADING,  /* `reload` is out */
-	MASTER_CONFIRMING, /* `show proc` is out, or the timer runs until the next one */
+	MASTER_ASKING,     /* `show proc` is in flight, for the worker before the reload */
+	MASTER_RELOADING,  /* `reload` is in flight */
+	MASTER_CONFIRMING, /* `show proc` is in flight, or the timer runs until the next one */
 };
 
 struct master_reload {
@@ -36,10 +37,10 @@ struct master_reload {
 	enum master_reload_state state;
 	struct haproxy_batch *batch;
 	struct event *timer; /* the next poll */
-	int64_t limit_ms;    /* for so long a new worker is waited for */
+	int64_t limit_ms;    /* how long to wait for the new worker */
 	int64_t started_ms, worker_before;
 	unsigned failed_before, polls;
-	char *no_reply; /* what the last failed poll said */
+	char *no_reply; /* why the last poll failed; NULL: it did not */
 	reload_cb *done;
 	void *arg;
 };
@@ -112,7 +113,7 @@ static void confirm(struct master_reload *run, const struct haproxy_procs *procs
 	}
 }
 
-/* The last "Success=" line and what HAProxy wrote at start-up follow one another in the reply. */
+/* The reply is a line "Success=0" or "Success=1", and then what HAProxy wrote at its start. */
 static void reload_reply_cb(const char *reply, size_t len, const struct err *err, void *arg)
 {
 	struct master_reload *run = arg;
@@ -144,8 +145,8 @@ static void send_reload(struct master_reload *run, const struct haproxy_procs *p
 	                                reload_reply_cb, run);
 }
 
-/* While the master starts itself anew it does not answer: that is no failure before the deadline.
- */
+/* During a reload the master executes itself again and does not answer. Before the deadline that is
+ * no failure. */
 static void no_answer(struct master_reload *run, const struct err *err)
 {
 	auto_strbuf struct strbuf what = STRBUF_INIT;

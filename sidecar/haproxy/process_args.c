@@ -1,4 +1,4 @@
-/* Which files a HAProxy reads; see the header. */
+/* The files that a HAProxy loads; see the header. */
 #include "haproxy/process_args.h"
 
 #include <dirent.h>
@@ -74,12 +74,12 @@ void haproxy_files_expand(const char *path, struct haproxy_files *out)
 		free(entries);
 }
 
-/* The arguments of a HAProxy; see the header. Its process tells them best; a sidecar that systemd
- * keeps from seeing other users' processes (ProtectProc=invisible) goes by what starts it. */
+/* The arguments of a HAProxy are best read from its process. Under systemd with
+ * ProtectProc=invisible the sidecar does not see other users' processes; then they are read from
+ * what starts HAProxy. */
 
 #define FILE_MAX ((size_t)4 * 1024 * 1024) /* bytes */
 
-/* However they are spelled: "./", "..", symbolic links. */
 bool haproxy_started_same_file(const char *a, const char *b)
 {
 	struct stat left, right;
@@ -90,12 +90,12 @@ bool haproxy_started_same_file(const char *a, const char *b)
 	       left.st_ino == right.st_ino;
 }
 
-/* --- its process --- */
+/* --- HAProxy's process --- */
 
 static bool read_command_line(int64_t pid, struct strbuf *out)
 {
 	auto_free char *file = xasprintf("/proc/%" PRId64 "/cmdline", pid);
-	struct err ignored; /* another namespace, or hidepid: check_command has to do */
+	struct err ignored; /* another pid namespace, or hidepid: other sources are tried */
 
 	return file_read(file, FILE_MAX, out, NULL, &ignored) && out->len > 0;
 }
@@ -107,7 +107,7 @@ static bool is_haproxy(const char *program)
 	return strstr(slash != NULL ? slash + 1 : program, "haproxy") != NULL;
 }
 
-/* 0 where it cannot be read. */
+/* 0: it cannot be read. */
 static int64_t parent_of(int64_t pid)
 {
 	auto_free char *file = xasprintf("/proc/%" PRId64 "/status", pid);
@@ -121,7 +121,7 @@ static int64_t parent_of(int64_t pid)
 	return found != NULL ? strtoll(found + strlen("\nPPid:"), NULL, 10) : 0;
 }
 
-/* What /proc/PID/`name` leads to; NULL where it cannot be read. */
+/* The target of the link /proc/PID/`name`. NULL: it cannot be read. Caller frees. */
 static char *proc_link(int64_t pid, const char *name)
 {
 	auto_free char *link = xasprintf("/proc/%" PRId64 "/%s", pid, name);
@@ -138,8 +138,8 @@ int64_t haproxy_starter(int64_t pid)
 	                                                                               : pid;
 }
 
-/* The folder that HAProxy was started in. A worker with a chroot is no longer there, but then its
- * master is; NULL: cannot be known. */
+/* The folder that HAProxy was started in. NULL: not known. Caller frees. Looks at the master, if
+ * there is one: a worker with a chroot has left that folder. */
 static char *start_folder(int64_t pid)
 {
 	int64_t starter = haproxy_starter(pid);
@@ -180,14 +180,14 @@ static bool files_of_process(int64_t pid, struct haproxy_files *out)
 	return out->count > 0;
 }
 
-/* --- what starts it --- */
+/* --- what starts HAProxy --- */
 
-/* Of another HAProxy, where it does not have it load the output. */
+/* If HAProxy would not load the output, the file is for another HAProxy, and is not used. */
 static bool files_of_debian(const struct config_target *target, struct haproxy_files *out)
 {
 	struct debian_haproxy debian;
 	struct haproxy_files files = {.count = 0};
-	struct err ignored; /* `segue check` has words for a broken one */
+	struct err ignored; /* `segue check` reports a file that cannot be parsed */
 	bool fine = debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored) && debian.there;
 
 	if (fine) {
@@ -203,10 +203,10 @@ static bool files_of_debian(const struct config_target *target, struct haproxy_f
 	return fine;
 }
 
-/* {} stays as it is, and is no file. */
+/* The "{}" in check_command, which stands for the staged output, is left out. */
 static bool files_of_command(const struct config_target *target, struct haproxy_files *out)
 {
-	struct err ignored; /* noted by check_targets() */
+	struct err ignored; /* reported by `segue check` */
 	char **argv = *target->check_command != '\0'
 	                  ? command_split(target->check_command, NULL, &ignored)
 	                  : NULL;
@@ -233,7 +233,7 @@ enum haproxy_started haproxy_started_with(const struct config_target *target, in
 	return files_of_command(target, out) ? HAPROXY_STARTED_COMMAND : HAPROXY_STARTED_UNKNOWN;
 }
 
-/* --- its files --- */
+/* --- the files that HAProxy loads --- */
 
 bool haproxy_started_loads(const struct haproxy_files *arguments, const char *output)
 {

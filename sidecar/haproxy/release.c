@@ -1,4 +1,5 @@
-/* Asks what is closed, opens it, and asks again, as a reply is no proof; a few times over.
+/* Reads which servers are still held or fenced ("closed"), sets them as in the text, and reads
+ * again, as the reply to a command proves nothing. At most ROUNDS_MAX rounds of commands.
  *
  *                            something is closed
  *   start ---> READING -------------------------------> OPENING --+
@@ -18,7 +19,7 @@
 #include "haproxy/socket.h"
 
 #define ROUNDS_MAX    5
-#define WAIT_FIRST_MS 10 /* between two rounds: from 3.0 on an address changes after the answer */
+#define WAIT_FIRST_MS 10 /* HAProxy 3.0 and later change an address only after the reply */
 #define WAIT_MAX_MS   100
 #define ADMIN_MAINT   1 /* SRV_ADMF_FMAINT of HAProxy */
 
@@ -31,7 +32,7 @@ struct haproxy_release {
 	struct haproxy_batch *batch;
 	struct event *timer;  /* WAITING */
 	unsigned rounds;      /* of commands */
-	bool opening, tidied; /* the last batch had commands; there has been one of TIDYING */
+	bool opening, tidied; /* the last batch had commands; the batch of TIDYING has been sent */
 	size_t released;
 	haproxy_release_cb *cb;
 	void *arg;
@@ -42,7 +43,8 @@ static bool is_at(const char *address, uint16_t port, const char *at, uint16_t a
 	return port == at_port && strcmp(address, at) == 0;
 }
 
-/* Only a hold limits a server to what the text does not say, and "no limit" wakes nobody. */
+/* Such a maxconn that the text does not have comes from a hold. It has to be raised to a number:
+ * setting "no limit" does not wake the clients in the queue. */
 static bool has_limit_of_hold(const struct haproxy_server *server,
                               const struct haproxy_live_server *live)
 {
@@ -72,7 +74,8 @@ static bool is_closed(const struct haproxy_hold_record *note, const struct hapro
 	return false;
 }
 
-/* The commands that open what is closed; no backends, so that the diff finds no server too many. */
+/* Returns the number of closed servers, and in `diff` the commands that open them. `closed` names
+ * no backends, so that haproxy_diff() does not remove other servers. */
 static size_t find_closed(const struct haproxy_release *release, const struct haproxy_batch *round,
                           struct haproxy_diff *diff)
 {
@@ -126,7 +129,8 @@ static void send_round(struct haproxy_release *release, const char *commands)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
-	(void)!haproxy_batch_line(commands, &release->config, &line); /* the rest: next round */
+	/* commands that do not fit into the line are left to the next round */
+	(void)!haproxy_batch_line(commands, &release->config, &line);
 	release->batch = haproxy_batch_send(release->base, release->socket, false, line.data,
 	                                    release->timeout_ms, reply_cb, release);
 }
@@ -243,7 +247,7 @@ bool haproxy_release_wait(const struct haproxy_release_job *job, size_t *release
 	struct outcome outcome = {.err = err};
 
 	if (haproxy_release_start(base, job, take_outcome, &outcome, err) != NULL)
-		event_base_dispatch(base); /* until nothing is left to wait for */
+		event_base_dispatch(base); /* returns when no event is pending */
 	event_base_free(base);
 	*released = outcome.released;
 	return outcome.ok;

@@ -1,13 +1,13 @@
-/* The runtime half: makes HAProxy show what is wished (the text, or a hold in its place), and is
- * done only when HAProxy, asked again, shows it. Commands go out with the question behind them, in
- * one batch; a change whose live state is known is written inside the reconcile that follows
- * haproxy_runtime_desired_changed(), before it returns.
+/* Makes the running HAProxy show what is desired (the text, or a hold in its place). Done only when
+ * HAProxy, asked again, shows it. One batch holds the commands and the re-read that follows them.
+ * If the live state is known, haproxy_runtime_reconcile() writes the commands to the socket before
+ * it returns.
  *
- *                  not known                differs             agrees, sessions owed
- *   WAITING ---> IDLE --------> READING --> IDLE ------> PUSHING --> IDLE ---------> SWEEPING
+ *                  not known                differs             agrees, cleanup owed
+ *   WAITING ---> IDLE --------> READING --> IDLE ------> PUSHING --> IDLE ---------> CLEANING
  *      ^   timer,  ^                |        ^              |         ^                 |
  *      |  new text |                |        +--- reply ----+         +---- result -----+
- *      +-----------+-- no reply ----+-- no reply, or the commands do not stick
+ *      +-----------+-- no reply ----+-- no reply, or the commands have no effect
  */
 #include <event2/event.h>
 #include <stdlib.h>
@@ -17,9 +17,7 @@
 #include "driver_internal.h"
 #include "haproxy/socket.h"
 
-/* Who answers at the socket: the worker that was there before, or another one, which knows nothing
- * of what was said to that. A worker that stood still is no other one: its uptime lags behind, but
- * its time of start stays. */
+/* --- which worker answered: a new worker knows nothing of earlier commands --- */
 
 static void came_back(struct haproxy_driver *driver)
 {
@@ -33,8 +31,9 @@ static void came_back(struct haproxy_driver *driver)
 	runtime->down_ms = 0;
 }
 
-/* A restarted container may come back with the same pid, but not with the same time of start, nor,
- * where HAProxy does not tell that (before 2.5), with a longer life. */
+/* A restarted container may have the same pid, but not the same start time. HAProxy before 2.5 does
+ * not report the start time; there the uptime must not be shorter than before. A worker that was
+ * frozen is the same worker: its uptime lags behind, but its start time stays. */
 static bool is_same_worker(const struct haproxy_runtime *runtime, const struct haproxy_batch *reply)
 {
 	if (runtime->read_us == 0 || reply->info.pid != runtime->info.pid)
@@ -44,10 +43,10 @@ static bool is_same_worker(const struct haproxy_runtime *runtime, const struct h
 	return reply->uptime_s >= runtime->uptime_s;
 }
 
-/* Nothing that was told to the worker before holds any more. Sessions of old workers have ended
- * already, unless the text had not been confirmed there: no dump of all sessions for each target
- * after each reload. Clients that waited in a hold wait in vain in the old worker: no command leads
- * them on there. */
+/* What the old worker was sent does not hold in the new one. A cleanup is owed only if the old
+ * worker had not confirmed the desired state, or in a hold; else its stale sessions have ended, and
+ * a dump of all sessions for each target after each reload is avoided. Clients held in the old
+ * worker wait in vain: no command can move them there. */
 static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_t seen_us)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
@@ -68,7 +67,7 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	haproxy_loaded_new_worker(driver, seen_us);
 }
 
-/* Asked for at each look, so that it is known before the failover that needs it. */
+/* Each batch that only reads asks for the level, so that a wrong one is known before a failover. */
 static void take_level(struct haproxy_driver *driver, const struct haproxy_batch *reply)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
@@ -81,7 +80,7 @@ static void take_level(struct haproxy_driver *driver, const struct haproxy_batch
 		haproxy_log_level(driver);
 }
 
-/* runtime.c: takes over what the reply says; was it the same worker? */
+/* Takes over the state in the reply, and notices a new worker. */
 static void haproxy_worker_answered(struct haproxy_driver *driver, struct haproxy_batch *reply)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
@@ -111,17 +110,17 @@ static void haproxy_worker_answered(struct haproxy_driver *driver, struct haprox
 #define BATCH_TIMEOUT_MS   1000
 #define RETRY_FIRST_MS     50
 #define RETRY_MAX_MS       1000
-#define CONFIRM_REREAD_MS  50 /* while a reload's new worker is awaited */
-/* After a lost reply: a HAProxy that stood still still runs what it was told then, maybe later than
- * what it was told since. */
+#define CONFIRM_REREAD_MS  50 /* while waiting for the new worker of a reload */
+/* After a lost reply. A HAProxy that was frozen still executes the batch that got no reply, maybe
+ * after later batches. */
 #define DOUBT_REREAD_MS    250
-#define SWEEP_AGAIN_MS     50 /* a HAProxy that is busy needs a moment to end a session */
+#define SWEEP_AGAIN_MS     50 /* a busy HAProxy needs a moment to end a session */
 #define SWEEP_AGAIN_MAX_MS 5000
-#define SWEEP_LATER_MS     1000 /* the connect timeout that HAProxy's retries wait at most */
-#define REREAD_SHARE       20   /* a look that takes 5 ms is repeated after 100 at the earliest */
+#define SWEEP_LATER_MS     1000 /* HAProxy waits at most that long between connect retries */
+#define REREAD_SHARE       20   /* in a hold: a batch of 5 ms is repeated after 100 ms or later */
 #define QUEUE_REREAD_MS    200  /* while the queue of a hold empties */
-#define VERIFY_MIN_MS      500  /* between two looks at the file */
-#define UNFIT_AFTER_MS     3000 /* HAProxy's check repeats every 2 s unless told otherwise */
+#define VERIFY_MIN_MS      500  /* between two comparisons of the file with the text */
+#define UNFIT_AFTER_MS     3000 /* HAProxy repeats a check every 2 s by default (inter) */
 
 static const int64_t settle_ms[] = {1, 5, 10, 20, 50};
 
@@ -142,8 +141,8 @@ static void wait_to_read(struct haproxy_driver *driver, int64_t ms)
 	enter(driver, RUNTIME_WAITING, ms);
 }
 
-/* A timer that runs already is not set anew: the other half reconciles whenever it likes, and would
- * put off the re-read for ever. */
+/* A running timer is not set again: config_file.c also causes reconciles, at any rate, and would
+ * postpone the re-read for ever. */
 static void be_idle(struct haproxy_driver *driver)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
@@ -190,8 +189,8 @@ static void timer_cb(int fd, short events, void *arg)
 	haproxy_reconcile(driver);
 }
 
-/* The first failure is tried again at once and makes no noise; the second one is told, once, and
- * again where it becomes a matter of access. */
+/* The first failure is retried at once and not logged. The second one is logged, and after that
+ * only when the reason becomes a lack of permission. */
 static void no_reply(struct haproxy_driver *driver, const struct err *err)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
@@ -269,12 +268,13 @@ static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 	}
 	drift =
 	    runtime->confirmed == driver->desired_seq && runtime->tries == 0 && !runtime->withheld;
-	if (drift) /* nobody asked for it */
+	if (drift) /* somebody else changed HAProxy */
 		haproxy_log_drift(driver, diff->summary.data);
 	runtime->push_seq = driver->desired_seq;
 	runtime->settles = 0;
 	runtime->withheld = diff->withholds;
-	/* Sessions to the primary that is held go on; those that a hand led elsewhere do not. */
+	/* Sessions to the held primary continue. Sessions that were led elsewhere by somebody's
+	 * change at the socket are ended. */
 	if (diff->needs_cleanup && (drift || driver->hold.state != HOLD_HELD))
 		runtime->cleanup_owed = runtime->cleanup_due = true;
 }
@@ -298,14 +298,15 @@ static void session_cleanup_done_cb(const struct session_cleanup_result *result,
 	runtime->sessions_left = result->left;
 	runtime->cleanup_repeats = result->left > 0 ? runtime->cleanup_repeats + 1 : 0;
 	runtime->cleanup_failures = result->problem[0] != '\0' ? runtime->cleanup_failures + 1 : 0;
-	/* The master CLI is away for a moment in every reload: once more, before it is told. */
+	/* The master CLI does not answer for a moment during every reload. So the first failure is
+	 * retried, and not logged. */
 	runtime->cleanup_later =
 	    result->left > 0 || result->connecting > 0 || runtime->cleanup_failures == 1;
 	runtime->cleanup_wait_ms =
 	    result->left > 0
 	        ? clock_backoff_ms(runtime->cleanup_repeats, SWEEP_AGAIN_MS, SWEEP_AGAIN_MAX_MS)
 	        : SWEEP_LATER_MS;
-	/* timers are no earlier than that */
+	/* a timer may fire up to 1 ms early by this clock */
 	runtime->cleanup_ms = clock_now_ms() + runtime->cleanup_wait_ms - 1;
 	if (!told && (runtime->cleanup_failures != 1 || result->ended > 0))
 		haproxy_log_swept(driver, result);
@@ -360,9 +361,9 @@ static void tell_stuck(struct haproxy_driver *driver, const struct haproxy_diff 
 		haproxy_log_stuck(driver, diff);
 }
 
-/* The commands were answered, and HAProxy shows something else. In turn: it may need a moment; it
- * may refuse to add servers, which a reload can; a server may not go before its sessions; else the
- * same again. */
+/* The commands were answered, but HAProxy shows something else. In this order: HAProxy 3.0 and
+ * later may need a moment; `add server` may have been refused, then a reload adds it; a server may
+ * not be removed before its sessions have ended; else the commands are sent again. */
 static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
@@ -381,7 +382,7 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 	}
 	runtime->tries++;
 	if (diff->removals == diff->command_count)
-		confirm(driver); /* clients are where they belong; the rest takes its time */
+		confirm(driver); /* clients are where they belong; only `del server` is left */
 	else
 		tell_stuck(driver, diff);
 	if (runtime->tries == 1)
@@ -391,7 +392,7 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 		             clock_backoff_ms(runtime->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
 }
 
-/* An address that has just been moved is looked at by HAProxy's check only after some time. */
+/* After a change of address HAProxy's health check needs some time to check the new one. */
 const char *haproxy_runtime_unfit(const struct haproxy_driver *driver)
 {
 	const struct haproxy_runtime *runtime = &driver->runtime;
@@ -439,7 +440,7 @@ static void agrees(struct haproxy_driver *driver, const struct haproxy_diff *dif
 	runtime->queue_lasts = diff->queue_lasts;
 	strbuf_reset(&runtime->problem);
 	if (runtime->seen_for != driver->desired_seq) {
-		/* What was read before this desired_seq came may be seconds old by now. */
+		/* `live` was requested before this desired_seq, and may be seconds old. */
 		send_round(driver, RUNTIME_READING, "");
 		return;
 	}
@@ -505,7 +506,7 @@ void haproxy_runtime_desired_changed(struct haproxy_driver *driver, bool same_ba
 	runtime->withheld = false;
 	runtime->tries = runtime->settles = 0;
 	runtime->unfit_ms = 0;
-	/* What was asked about the desired_seq before answers for this one too. */
+	/* With the same backends, a read for the desired_seq before covers this one too. */
 	if (same_backends && runtime->covers == driver->desired_seq - 1)
 		runtime->covers = driver->desired_seq;
 	if (same_backends && runtime->asking == driver->desired_seq - 1)

@@ -1,9 +1,10 @@
-/* Worker by worker: read the sessions, end the stale ones, read again, as a reply is no proof.
+/* For each worker: read the sessions, end the stale ones, and read again, as the reply to a command
+ * proves nothing.
  *
  *            stale ones                     none, or ROUNDS_MAX            no more workers
  *   READING ------------> ENDING     READING ------------------> LISTING -----------------> done
  *      ^                    |           ^                            |
- *      +------ all out -----+           +---- JUDGING <-- next old --+ (`show proc` once)
+ *      +------ all sent ----+           +---- JUDGING <-- next old --+ (`show proc` once)
  */
 #include "session_cleanup_internal.h"
 
@@ -16,13 +17,13 @@
 #define SWEEP_TIMEOUT_MS 2000
 #define ROUNDS_MAX       4
 #define SLICES_MAX       64    /* of HAPROXY_SESSIONS_MAX each */
-#define LINE_MAX_BYTES   12000 /* HAProxy takes a line of tune.bufsize, 16384 by default */
+#define LINE_MAX_BYTES   12000 /* HAProxy accepts a line of tune.bufsize, 16384 by default */
 
 enum session_cleanup_state {
-	SWEEP_READING, /* `show sess all` is out */
-	SWEEP_ENDING,  /* a line of `shutdown session` is out, more may follow */
-	SWEEP_LISTING, /* `show proc` is out: which old workers are there? */
-	SWEEP_JUDGING, /* `show servers state` is out: where does this old worker lead? */
+	SWEEP_READING, /* `show sess all` is in flight */
+	SWEEP_ENDING,  /* a line of `shutdown session` is in flight; more lines may follow */
+	SWEEP_LISTING, /* `show proc` is in flight: which old workers are there? */
+	SWEEP_JUDGING, /* `show servers state` is in flight: the addresses in this old worker */
 };
 
 struct session_cleanup {
@@ -32,10 +33,10 @@ struct session_cleanup {
 	struct haproxy_expected stays;
 	int64_t *old_pids;
 	size_t old_count, old_next;
-	int64_t pid; /* the old worker at hand; 0: the current one, through the socket */
+	int64_t pid; /* the old worker being cleaned up; 0: the current one, through the socket */
 	struct haproxy_session_reader *reader; /* READING */
-	struct haproxy_sessions found;         /* stale in the worker at hand */
-	size_t next;                           /* of `found` */
+	struct haproxy_sessions found;         /* stale sessions of that worker */
+	size_t next;                           /* index in `found` of the next one to end */
 	unsigned round, slices;
 	unsigned ended, waiting, left, connecting;
 	struct strbuf problem;
@@ -142,7 +143,7 @@ static void next_worker(struct session_cleanup *cleanup)
 	judge_servers(cleanup);
 }
 
-/* The current worker is done: are there old ones? */
+/* The current worker, or an old one, is done. After the current one, asks once for old ones. */
 static void worker_done(struct session_cleanup *cleanup)
 {
 	if (cleanup->master != NULL && cleanup->old_pids == NULL && cleanup->pid == 0)
@@ -151,8 +152,8 @@ static void worker_done(struct session_cleanup *cleanup)
 		next_worker(cleanup);
 }
 
-/* What was told to end is counted when it is seen first: in a slice that follows a full one, most
- * are new. */
+/* A stale session is counted in the first dump that shows it. After a full slice most sessions of
+ * the next dump are new, so all of them are counted. */
 static void take_sessions(struct session_cleanup *cleanup)
 {
 	bool first = cleanup->round == 0 || cleanup->found.more;
@@ -162,7 +163,7 @@ static void take_sessions(struct session_cleanup *cleanup)
 	haproxy_sessions_free(&cleanup->found);
 	cleanup->next = 0;
 	if (!haproxy_session_reader_end(STEAL(cleanup->reader), &cleanup->found, &err)) {
-		if (cleanup->pid == 0) /* an old worker may be gone by now */
+		if (cleanup->pid == 0) /* an old worker may have exited: no problem */
 			strbuf_append_str(&cleanup->problem, err.message);
 		worker_done(cleanup);
 		return;
@@ -183,7 +184,7 @@ static void take_sessions(struct session_cleanup *cleanup)
 	worker_done(cleanup);
 }
 
-/* An old worker that does not tell may be gone by now. */
+/* An old worker that does not answer may have exited. */
 static void take_servers(struct session_cleanup *cleanup, const char *reply, size_t len)
 {
 	struct haproxy_live live;

@@ -1,8 +1,8 @@
-/* Ends the sessions that still run to an address that a server has left, one by one, as `shutdown
- * sessions server` would also end those to the new address and the clients that wait. In the
- * current worker, and through the master CLI in every old one; there those that wait as well, where
- * all that the old worker has leads elsewhere, as no command leads them on. Memory is bounded
- * whatever the number of sessions: the dump is read as it comes, and they end in slices. */
+/* Ends the sessions to former addresses of a server, one by one: `shutdown sessions server` would
+ * also end sessions to the new address, and waiting clients. Works on the current worker and,
+ * through the master CLI, on all old workers. In an old worker it also ends waiting sessions of a
+ * backend whose servers all lead elsewhere, as no command can move them there. Memory is bounded
+ * for any number of sessions: the dump is parsed as it comes, and sessions are ended in slices. */
 #ifndef SEGUE_HAPROXY_SESSION_CLEANUP_INTERNAL_H
 #define SEGUE_HAPROXY_SESSION_CLEANUP_INTERNAL_H
 
@@ -15,19 +15,19 @@
 struct session_cleanup;
 
 struct session_cleanup_result {
-	unsigned ended;   /* sessions that were told to end */
-	unsigned waiting; /* of those, who waited in an old worker, where they would wait in vain */
-	unsigned left;    /* of those, still there when it gave up */
-	unsigned connecting; /* on their way to an address that was left: cleanup again later */
-	const char *problem; /* "" or why a worker could not be asked; borrowed */
+	unsigned ended;      /* sessions that `shutdown session` was sent for */
+	unsigned waiting;    /* of `ended`: those that waited in vain in an old worker */
+	unsigned left;       /* of `ended`: those still there after the last round */
+	unsigned connecting; /* still connecting to a former address: clean up again later */
+	const char *problem; /* "", or why a worker could not be asked; borrowed */
 };
 
 /* Called once, never inside session_cleanup_start(), never after session_cleanup_cancel(). */
 typedef void session_cleanup_cb(const struct session_cleanup_result *result, void *arg);
 
-/* Right are the addresses of `desired`; a server that `live` has more in the same backends loses
- * all its sessions, as does one that is to be cut off. Both are read during the call only. `master`
- * may be NULL: no old workers. */
+/* Sessions to the addresses in `desired` stay. A server loses all its sessions if `desired` has it
+ * cut_off, or if only `live` has it, in a backend of `desired`. Both are read during this call
+ * only. `master` NULL: old workers are not cleaned up. */
 struct session_cleanup *session_cleanup_start(struct haproxy_queue *socket,
                                               struct haproxy_queue *master,
                                               const struct haproxy_config *desired,

@@ -1,6 +1,6 @@
-/* One batch: connect, one line out, the reply until EOF. A fresh connection each time, as a kept
- * one would stay on the old worker after a reload and keep that worker alive. No buffering layer:
- * connect() and the write happen inside haproxy_batch_send(), before it returns. */
+/* One batch: connect, write one line, read the reply until EOF. Each batch has a new connection: an
+ * open one would stay with the old worker after a reload, and keep that worker alive. connect() and
+ * the write happen inside haproxy_batch_send(), without a buffering layer. */
 #include "haproxy/socket.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@
 #include "base/strbuf.h"
 #include "haproxy/queue.h"
 
-/* `show servers state` of 100,000 servers is less. */
+/* bytes; `show servers state` of 100,000 servers is smaller */
 #define REPLY_MAX    ((size_t)16 * 1024 * 1024)
 #define READ_AT_ONCE ((size_t)16 * 1024)
 
@@ -33,12 +33,12 @@ union address {
 
 struct haproxy_batch {
 	struct event *io;    /* EV_WRITE until all is written, then EV_READ until EOF */
-	struct event *timer; /* the deadline; at once, where it failed inside the call */
+	struct event *timer; /* the deadline; fires at once if haproxy_batch_send() itself failed */
 	char *path;
-	int fd; /* -1: it has failed already, `error` says how */
+	int fd; /* -1: the batch has failed, the reason is in `error` */
 	bool master, writing;
-	int64_t timeout_ms, until_ms; /* until_ms: of a stream, for all pieces */
-	haproxy_piece_cb *piece;      /* NULL: the reply is kept whole */
+	int64_t timeout_ms, until_ms; /* until_ms: the deadline of a whole stream */
+	haproxy_piece_cb *piece;      /* NULL: the reply is collected in `reply` */
 	struct strbuf line, reply;
 	size_t written;
 	struct err error;
@@ -66,7 +66,7 @@ static void batch_free(struct haproxy_batch *batch)
 	free(batch);
 }
 
-/* Frees the batch before the callback runs, which may then destroy whoever sent it. */
+/* Frees the batch before it calls back: the callback may destroy the sender. */
 static void finish(struct haproxy_batch *batch, bool ok)
 {
 	auto_strbuf struct strbuf reply = batch->reply;
@@ -131,7 +131,7 @@ static bool start_connect(struct haproxy_batch *batch)
 	return err_set_errno(&batch->error, errno, "cannot connect to %s", batch->path);
 }
 
-/* Writes what the socket takes now; false on failure. */
+/* Writes as much as the socket accepts now. False on failure. */
 static bool write_line(struct haproxy_batch *batch)
 {
 	while (batch->written < batch->line.len) {
@@ -165,7 +165,7 @@ static bool hand_out(struct haproxy_batch *batch)
 	return true;
 }
 
-/* Reads what is there; false at the end (*eof) and on failure. */
+/* Reads what has arrived. False at the end of the reply (*eof is true), and on failure. */
 static bool read_reply(struct haproxy_batch *batch, bool *eof)
 {
 	ssize_t got;
@@ -200,7 +200,7 @@ static void readable_cb(int fd, short events, void *arg)
 		finish(batch, eof);
 }
 
-/* Moves on to reading once the whole line is out. */
+/* Writes; once the whole line is written, waits for the reply. False on failure. */
 static bool advance(struct haproxy_batch *batch)
 {
 	if (!write_line(batch))
@@ -313,14 +313,15 @@ char *haproxy_socket_shut(const char *path)
 	                 name, group->gr_name, name);
 }
 
-/* A queue in front of haproxy_batch_send(). Every end of a call, by reply, failure or cancel, goes
- * through call_end(), which lets the next one out; so no place is ever lost. */
+/* --- the queue; see queue.h ---
+ * Every call ends in call_end(), by reply, failure or cancel, and that sends the next one. So no
+ * slot of the queue is ever lost. */
 
 struct haproxy_call {
 	TAILQ_ENTRY(haproxy_call) entry; /* in queue->waiting, while batch is NULL */
 	struct haproxy_queue *queue;
 	struct haproxy_batch *batch;
-	char *line; /* while it waits */
+	char *line; /* used while the call waits; NULL: sent at once */
 	int64_t timeout_ms;
 	haproxy_piece_cb *piece;
 	haproxy_batch_cb *cb;
@@ -331,7 +332,7 @@ struct haproxy_queue {
 	struct event_base *base;
 	char *path;
 	bool master;
-	unsigned out; /* calls with a batch */
+	unsigned out; /* calls in flight: those with a batch */
 	TAILQ_HEAD(haproxy_calls, haproxy_call) waiting;
 };
 

@@ -1,6 +1,6 @@
-/* The file before a reload, kept until HAProxy has loaded the new one; see the header. The note is
- * the path and "text" or "missing", a line each, and then the text. It is not fsynced, as a try
- * must not wait for the disk twice: after a power cut the worst is an old note or none. */
+/* Keeps the file before a reload until HAProxy has loaded the new one; see the header. A note holds
+ * the path, a line "text" or "missing", and the text of the old file. It is not fsynced, as the
+ * installation waits for the disk already: after a power failure it may be old, or missing. */
 #include "haproxy/trial.h"
 
 #include <dirent.h>
@@ -54,7 +54,7 @@ bool haproxy_trial_undo(const char *path, const struct strbuf *previous,
 {
 	auto_strbuf struct strbuf patched = STRBUF_INIT;
 	const struct strbuf *text = previous;
-	struct err ignored; /* then its servers are those of before */
+	struct err ignored; /* not patched: the file is put back with its old servers */
 
 	if (previous == NULL)
 		return unlink(path) == 0 || errno == ENOENT ||
