@@ -67,7 +67,7 @@ void target_fence(struct target *target, int64_t episode);
 
 struct target_status {
 	int64_t zxid;          /* of the desired text; 0: none yet */
-	bool in_sync;          /* live state was re-read and agrees, file installed, no reload owed */
+	bool in_sync;          /* live state re-read and agrees, file installed, no reload owed */
 	const char *problem;   /* why it is not in sync, or `alarm`, or ""; borrowed */
 	const char *alarm;     /* see target_set_alarm(); "": none; borrowed */
 	const char *step;      /* what it does now: "idle", "reading", "pushing", ... */

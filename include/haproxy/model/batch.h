@@ -16,7 +16,7 @@ struct haproxy_batch {
 	int64_t uptime_s;   /* of the worker; -1: not reported; too low after it was suspended */
 	int64_t start_s;    /* wall clock at its start; -1: not reported (before 2.5) */
 	struct strbuf said; /* replies to the commands: "a; b"; empty ones are left out */
-	const char *level;  /* of the socket, if lower than admin: HAProxy refuses changes; or NULL */
+	const char *level;  /* of the socket, if below admin: HAProxy refuses changes; or NULL */
 };
 
 /* Appends to `line` the `commands` ("" for none) and the `show` commands for the servers of the

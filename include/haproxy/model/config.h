@@ -43,7 +43,7 @@ struct haproxy_server {
  * for example), or a server-template. Their lines are part of `structure`. */
 struct haproxy_fixed {
 	char *backend, *name;
-	unsigned first, last; /* of a server-template: the numbers after `name`; both 0: one server */
+	unsigned first, last; /* of a server-template: numbers after `name`; both 0: one server */
 };
 
 struct haproxy_config {
