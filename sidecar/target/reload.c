@@ -1,3 +1,4 @@
+/* Runs one reload at a time. Requests made during a reload wait for the next one. */
 #include "target/reload.h"
 
 #include <event2/event.h>
