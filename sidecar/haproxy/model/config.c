@@ -183,7 +183,7 @@ struct reader {
 	unsigned conditional_depth;
 	char **frontends;
 	size_t frontend_count;
-	bool has_global; /* HAProxy reads no other file before this text */
+	bool has_global; /* the text has `global`: it is the whole file, not one of several */
 	bool uncertain;  /* a section began inside .if: the current section is not known */
 };
 
