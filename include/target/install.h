@@ -15,7 +15,7 @@ struct event_base;
 struct install;
 struct file_writer;
 
-#define INSTALL_MAX ((size_t)16 * 1024 * 1024) /* bytes; a larger output is not read or compared */
+#define INSTALL_MAX ((size_t)16 * 1024 * 1024) /* bytes; no larger output is read or compared */
 
 /* `accepted`: check_command exited with 0, or there is none. Otherwise `what` tells how it ended.
  * Called once, never inside install_stage(), never after install_cancel(). */

@@ -27,8 +27,7 @@ struct haproxy_diff {
 	struct strbuf tidy; /* commands that change nothing for clients: they set maxconn back to 0,
 	                       as in HAProxy's file. Send them when everything else agrees */
 	bool queue_lasts;   /* `tidy` is incomplete, because clients are still in a queue */
-	bool
-	    needs_cleanup; /* an address changed, or a server is cut off: end its old sessions */
+	bool needs_cleanup; /* an address changed, or a server is cut off: end its old sessions */
 };
 
 #define HAPROXY_LATE_ADDRESS_FROM 3 /* the major version */

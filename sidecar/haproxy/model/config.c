@@ -158,8 +158,8 @@ enum section {
 	SECTION_PROXY,    /* backend or listen */
 };
 
-struct waits {         /* the settings of a section that limit the wait in the queue */
-	bool complete; /* no setting comes from another file or from a variable */
+struct waits {                 /* the settings of a section that limit the wait in the queue */
+	bool complete;         /* no setting comes from another file or from a variable */
 	long redispatch_every; /* redispatch on every Nth retry; below 1: on the last at most */
 	int64_t queue_ms;      /* below 1: `timeout queue` is not set */
 };

@@ -9,7 +9,8 @@
 #include "haproxy/model/syntax.h"
 #include "target/target.h"
 
-enum way {             /* where a bind leads, from worst to best */
+/* Where a bind leads, from worst to best. */
+enum way {
 	WAY_NOWHERE,   /* no server takes clients */
 	WAY_ELSEWHERE, /* to other servers only */
 	WAY_PARTLY,    /* to the primary and to other servers */
