@@ -1,5 +1,5 @@
-/* A child process without a shell: check_command and reload_command. Asynchronous, with a deadline,
- * its output kept for the log. */
+/* Runs check_command and reload_command as a child process, without a shell. Asynchronous, with a
+ * deadline. Keeps the end of the output for the log. */
 #ifndef SEGUE_TARGET_COMMAND_H
 #define SEGUE_TARGET_COMMAND_H
 
@@ -12,20 +12,20 @@
 struct event_base;
 struct command;
 
-/* Splits as sh would split words: blanks, '...', "...", backslash; no expansions. "{}" inside a
- * word becomes `file` (NULL: stays). NULL-terminated array, caller frees with command_argv_free().
- */
+/* Splits `line` into words as sh does: blanks, '...', "...", backslash; no expansions. Replaces
+ * "{}" inside a word with `file` (NULL: does not). Returns a NULL-terminated array; caller frees it
+ * with command_argv_free(). */
 char **command_split(const char *line, const char *file, struct err *err) MUST_CHECK;
 void command_argv_free(char **argv);
 
-/* `ok`: exited with 0. `what` says how it ended, with the end of its output, on one line, for the
- * log. Called once, never inside command_run(), never after command_cancel(). */
+/* `ok`: it exited with 0. `what`: how it ended and the end of its output, on one line, for the log.
+ * Called once, never inside command_run(), never after command_cancel(). */
 typedef void command_cb(bool ok, const char *what, void *arg);
 
-/* Runs argv (copied) with stdin from /dev/null, in a process group of its own; past `timeout_ms`
- * the group is killed and it counts as failed. */
+/* Runs argv (copied) with stdin from /dev/null, in its own process group. After `timeout_ms` the
+ * group is killed, and the command has failed. */
 struct command *command_run(struct event_base *base, char *const *argv, int64_t timeout_ms,
                             command_cb *cb, void *arg) MUST_CHECK;
-void command_cancel(struct command *command); /* kills the group, reaps later */
+void command_cancel(struct command *command); /* kills the group; the loop reaps the child later */
 
 #endif

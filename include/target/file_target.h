@@ -3,8 +3,8 @@
 
 #include "target/target_ops.h"
 
-/* A target that keeps one file as the rendered text says, and reloads whoever reads it; ended with
- * target_destroy(). */
+/* Creates a target that writes the rendered text to one file and runs reload_command for the
+ * program that reads it. Ended with target_destroy(). */
 struct target *file_target_create(const struct target_setup *setup) MUST_CHECK;
 
 #endif

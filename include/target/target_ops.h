@@ -1,4 +1,4 @@
-/* What every kind of target is made of; for the drivers only. A driver's struct begins with a
+/* What every kind of target consists of; for the drivers only. The struct of a driver begins with a
  * struct target. */
 #ifndef SEGUE_TARGET_TARGET_OPS_H
 #define SEGUE_TARGET_TARGET_OPS_H
@@ -8,27 +8,28 @@
 
 struct event;
 
-/* Who was to lead clients on may be named by the store, and refused by the servers. */
+/* "admitted", not "named": the store may name a primary that the servers do not confirm. */
 #define HOLD_OVER_WHY "nobody has been admitted as the primary in hold_timeout"
 
 struct target_ops {
-	/* The text leads clients to the primary; see text_check_leads(). NULL: nobody can tell */
+	/* True when the text leads clients to the primary; see text_check_leads(). NULL: not known
+	 */
 	bool (*leads)(const struct config_target *config, bool whole, const char *text, size_t len,
 	              const char *address, uint16_t port, struct err *err);
 	bool (*set_desired)(struct target *target, const struct desired *desired, struct err *err);
-	/* The text of `desired` is refused: has the last good one lead to its primary. NULL, or
-	 * false: it cannot, and nothing is changed */
+	/* The text of `desired` was refused: moves the last good text to the new primary. NULL, or
+	 * false: it cannot, and nothing has changed */
 	bool (*follow)(struct target *target, const struct desired *desired);
-	/* NULL: cannot */
+	/* NULL: it cannot hold, or fence */
 	void (*hold)(struct target *target, int64_t episode, int64_t timeout_ms, bool dead);
 	void (*fence)(struct target *target, int64_t episode);
-	/* NULL: it has none */
+	/* For target_endpoints(). NULL: it has none */
 	void (*places)(const struct target *target, struct target_endpoints *desired,
 	               struct target_endpoints *live);
-	/* NULL: it is not known of it */
+	/* NULL: not known */
 	bool (*listens_at)(const struct target *target, const char *address, uint16_t port);
 	void (*status)(const struct target *target, struct target_status *out);
-	void (*destroy)(struct target *target); /* frees it too, by way of target_fini() */
+	void (*destroy)(struct target *target); /* calls target_fini() and frees it */
 };
 
 struct target_history { /* the newest move is moves[(counts.moves - 1) % TARGET_MOVES_MAX] */
@@ -41,9 +42,9 @@ struct target {
 	struct target_hub *hub;
 	struct event_base *base;
 	const struct config_target *config;
-	char *refused; /* why the last text was not taken; NULL: it was */
+	char *refused; /* why the last text was refused; NULL: it was accepted */
 	char *alarm;   /* NULL: none */
-	char *marker;  /* "<state_dir>/KIND-NAME.reload": there while a reload is owed */
+	char *marker;  /* "<state_dir>/KIND-NAME.reload"; the file exists while a reload is owed */
 	struct event *changed_event;
 	void (*changed)(void *arg);
 	void *changed_arg;
@@ -63,19 +64,20 @@ void target_init(struct target *target, const struct target_ops *ops,
                  const struct target_setup *setup);
 void target_fini(struct target *target);
 
-/* target_status() may have changed: tells so from the loop, never from inside a call. */
+/* Call when target_status() may have changed. The callback is called later from the loop, never
+ * inside this call. */
 void target_changed(struct target *target);
 
-/* A move is complete. */
+/* Call when a move is complete. */
 void target_moved(struct target *target, const struct move *move);
-/* Something went wrong, and was logged. */
+/* Call when a step has failed and was logged. */
 void target_failed(struct target *target);
 
-/* For `places`. The address is written with its port, in brackets where it is IPv6. */
+/* For target_ops.places. Writes the address with its port, an IPv6 address in brackets. */
 void target_add_endpoint(struct target_endpoints *places, const char *name, const char *address,
                          uint16_t port);
 
-/* The marker's number (a pid, or 0); -1: there is none. */
+/* Returns the number in the marker (a pid, or 0); -1: there is no marker. */
 int64_t target_marker_read(const struct target *target);
 bool target_marker_write(const struct target *target, int64_t number, struct err *err) MUST_CHECK;
 void target_marker_remove(const struct target *target);

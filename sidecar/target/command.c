@@ -1,6 +1,6 @@
 /* Runs check_command and reload_command: a child without a shell, watched through a pidfd, so that
- * no signal handler is needed. Past its deadline, or cancelled, the whole process group is killed
- * and reaped by the loop later; nothing here ever waits for a child. */
+ * no signal handler is needed. After the deadline or a cancel the whole process group is killed,
+ * and the loop reaps the child later. The loop never blocks for a running child. */
 #include "target/command.h"
 
 #include <errno.h>
@@ -16,13 +16,14 @@
 
 #include "base/strbuf.h"
 
-/* A command line of segue.ini -> argv, with the words that sh would make of it: blanks, both kinds
- * of quotes, backslash. Nothing is expanded, as no shell is involved; "{}" is put in after the
- * splitting, so that a file name never becomes two words. */
+/* --- parsing the command line --- */
+
+/* Nothing is expanded, as no shell is involved. "{}" is replaced after the splitting, so that a
+ * file name never becomes two words. */
 
 #define BLANKS " \t\r\n"
 
-/* Appends what stands between the quote at *p and its end; *p moves behind it. */
+/* Appends the text between the quote at *p and the closing quote; moves *p after that. */
 static bool take_quoted(const char **p, struct strbuf *word, struct err *err)
 {
 	char quote = *(*p)++;
@@ -100,13 +101,15 @@ void command_argv_free(char **argv)
 	free(argv);
 }
 
-#define OUTPUT_KEPT ((size_t)1024) /* bytes of the end of the output that `what` shows */
+/* --- the child process --- */
+
+#define OUTPUT_KEPT ((size_t)1024) /* how many bytes of the end of the output `what` shows */
 
 struct command {
 	struct event_base *base;
 	struct event *exited;   /* on pidfd: readable once the child has ended */
 	struct event *readable; /* on output_fd */
-	struct event *timer;    /* the deadline; or, where nothing was started, at once */
+	struct event *timer;    /* the deadline; fires at once if no child was started */
 	char *program;
 	int64_t timeout_ms;
 	pid_t pid; /* also its process group; 0: not started */
@@ -143,8 +146,8 @@ static void reap_cb(int pidfd, short events, void *arg)
 	close(pidfd);
 }
 
-/* Kills the group and leaves the child to the loop: event_base_once() owns no memory of ours, so
- * that neither a stuck child nor the end of the loop can leak any. */
+/* Kills the group; the loop reaps the child. The event gets no memory of ours, so that nothing
+ * leaks when the child never ends or the loop ends before it. */
 static void kill_and_reap_later(struct command *command)
 {
 	kill(-command->pid, SIGKILL);
@@ -154,7 +157,8 @@ static void kill_and_reap_later(struct command *command)
 		command->pidfd = -1;
 }
 
-/* Frees the command before the callback runs, which may then destroy whoever started it. */
+/* Frees the command before the callback, because the callback may destroy the caller of
+ * command_run(). */
 static void finish(struct command *command, bool ok, const struct strbuf *what)
 {
 	command_cb *cb = command->cb;
@@ -188,12 +192,13 @@ static void keep_end(struct strbuf *output)
 {
 	if (output->len <= 4 * OUTPUT_KEPT)
 		return;
-	/* One byte more than is shown, so that it still shows that there was more. */
+	/* Keep one byte more than is shown: append_output() then knows that there was more. The
+	 * terminating NUL moves, too. */
 	memmove(output->data, output->data + output->len - (OUTPUT_KEPT + 1), OUTPUT_KEPT + 2);
 	output->len = OUTPUT_KEPT + 1;
 }
 
-/* At most 64 KiB a call: a child that writes without end must not hold the loop. */
+/* Reads at most 64 KiB a call: a child that writes without end must not block the loop. */
 static void read_output(struct command *command)
 {
 	char chunk[4096];
@@ -217,7 +222,8 @@ static void readable_cb(int fd, short events, void *arg)
 	read_output(arg);
 }
 
-/* What the child itself has started may go on and keep the pipe open: its exit counts, not EOF. */
+/* Processes that the child has started may go on and keep the pipe open, so the exit of the child
+ * counts, not EOF. */
 static void exited_cb(int fd, short events, void *arg)
 {
 	struct command *command = arg;
@@ -260,7 +266,8 @@ static void timer_cb(int fd, short events, void *arg)
 	finish(command, false, &what);
 }
 
-/* stdin from /dev/null, both outputs into the pipe, nothing else inherited, default signals. */
+/* stdin from /dev/null, stdout and stderr into the pipe, no other descriptor inherited, signal
+ * handling reset to the defaults. */
 static int spawn(pid_t *pid, char *const *argv, int output)
 {
 	posix_spawn_file_actions_t actions;

@@ -1,11 +1,11 @@
-/* A [file NAME] target: for a reader that segue has no driver for. Installs the text when
- * check_command accepts it, then runs reload_command; a marker remembers across a crash that the
- * command is still owed. It cannot see whether the reader follows: the command's exit status is
- * all.
+/* A [file NAME] target: for a program that segue has no driver for. Installs the text when
+ * check_command accepts it, then runs reload_command. A marker file keeps across a crash that the
+ * command is still owed. segue does not see the live state of that program, only the exit status of
+ * the command.
  *
  *      file differs          accepted            on disk      command owed
  *   IDLE --------> CHECKING ----------> COMMITTING -----> IDLE -----------> RELOADING -- exit 0 --+
- *    ^ ^ timer, new text | refused           | no room                          | failed          |
+ *    ^ ^ timer, new text | refused           | failed                           | failed          |
  *    | +-------------- WAITING <-------------+----------------------------------+                 |
  *    +--------------------------------------------------------------------------------------------+
  */
@@ -27,8 +27,8 @@
 enum file_state {
 	FILE_IDLE,
 	FILE_CHECKING,   /* the new file is staged, check_command runs */
-	FILE_COMMITTING, /* the file_writer puts it in place; nothing else is staged meanwhile */
-	FILE_RELOADING,  /* reload_command has been asked for */
+	FILE_COMMITTING, /* the file_writer installs it; nothing else may be staged meanwhile */
+	FILE_RELOADING,  /* reload_command is requested or runs */
 	FILE_WAITING,    /* after a failure, until the timer or a new text */
 };
 
@@ -38,14 +38,14 @@ struct file_target {
 	struct reloader *reloader; /* NULL: no reload_command */
 	struct install *install;
 	struct reload *reload;
-	struct event *timer; /* of WAITING; in IDLE, until the file is looked at again */
+	struct event *timer; /* WAITING: until the retry; IDLE: until the file is read again */
 	struct file_owner owner;
-	bool owner_known; /* else nothing can be installed */
+	bool owner_known; /* otherwise nothing can be installed */
 	char *text;       /* NULL: none yet */
 	size_t len;
 	unsigned generation, install_generation;
-	bool current;     /* the file holds the text */
-	bool reload_owed; /* the file has changed since the command last succeeded */
+	bool current;     /* the file has the text */
+	bool reload_owed; /* the file has changed since the last successful reload_command */
 	unsigned failures;
 	int64_t zxid, started_us, read_us, rendered_us, persisted_us;
 	struct strbuf problem;
@@ -122,7 +122,7 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 	reconcile(file);
 }
 
-/* A text that has come meanwhile does not wait. */
+/* If a newer text was set during the commit, goes on with it at once, also after a failure. */
 static void committed_cb(const struct err *problem, void *arg)
 {
 	struct file_target *file = arg;
@@ -141,7 +141,7 @@ static void committed_cb(const struct err *problem, void *arg)
 	reconcile(file);
 }
 
-/* The marker goes first: a crash after the rename must not lose the reload. */
+/* Writes the marker before the commit: a crash after the rename must not lose the reload. */
 static bool commit(struct file_target *file, struct err *err)
 {
 	if (file->reloader != NULL && !target_marker_write(&file->target, 0, err)) {
@@ -173,7 +173,7 @@ static void start_install(struct file_target *file)
 	struct err err;
 
 	file->install_generation = file->generation;
-	/* Asked again each time: the user may have been made meanwhile. */
+	/* Asks again each time: the user may have been created meanwhile. */
 	if (!file->owner_known)
 		file->owner_known = install_owner(file->target.config, &file->owner, &err);
 	if (file->owner_known)
@@ -312,7 +312,7 @@ struct target *file_target_create(const struct target_setup *setup)
 	static const struct target_ops ops = {
 	    .set_desired = set_desired, .status = status, .destroy = destroy};
 	struct file_target *file = xcalloc(1, sizeof(*file));
-	struct err ignored; /* asked again, and told, when there is something to install */
+	struct err ignored; /* start_install() asks again and reports it */
 
 	target_init(&file->target, &ops, setup);
 	file->problem = (struct strbuf)STRBUF_INIT;

@@ -1,6 +1,6 @@
-/* Stage, check, commit, in this order, each once. The staged file stands beside the output under a
- * hidden name, so that the rename is atomic and HAProxy, which loads whole folders, never sees a
- * half one. */
+/* Stages, checks and commits a text, in this order, each once. The staged file is in the folder of
+ * the output, so that the rename is atomic. Its name is hidden, because HAProxy loads whole folders
+ * without hidden files. */
 #include "target/install.h"
 
 #include <errno.h>
@@ -18,15 +18,15 @@
 #include "target/command.h"
 
 #define CHECK_TIMEOUT_MS 30000
-#define LINKS_MAX        40 /* in a chain, as path_resolution(7) has it */
+#define LINKS_MAX        40 /* symbolic links in a chain, as in path_resolution(7) */
 
 struct install {
 	const struct config_target *config;
 	char *path; /* install_path() */
 	char *staged;
-	struct command *check;       /* NULL: none configured, or done */
-	struct event *soon;          /* calls back where there is nothing to wait for */
-	struct file_writer_job *job; /* NULL: not to be committed yet */
+	struct command *check;       /* NULL: not configured, or done */
+	struct event *soon;          /* calls `cb` from the loop if there is no check_command */
+	struct file_writer_job *job; /* NULL: the commit has not started */
 	install_cb *cb;
 	install_done_cb *done;
 	void *arg;
@@ -58,8 +58,9 @@ bool install_owner(const struct config_target *config, struct file_owner *out, s
 	return true;
 }
 
-/* Who plants a link in a folder that others may write to must not have segue overwrite what the
- * link names: only root's links are followed, and those of segue's own user. */
+/* Returns the path that the symbolic link names; caller frees. Follows only links of root and of
+ * segue's own user: another user who may write to the folder must not make segue overwrite any
+ * file. */
 static char *follow(const char *link, const struct stat *st, struct err *err)
 {
 	char target[PATH_MAX];
@@ -83,7 +84,7 @@ static char *follow(const char *link, const struct stat *st, struct err *err)
 	           : xasprintf("%.*s%s", (int)(strrchr(link, '/') + 1 - link), link, target);
 }
 
-/* Linux before 5.8 does not tell, and rename() fails there. */
+/* Linux before 5.8 does not report it; there rename() fails. */
 static bool is_mount_point(const char *path)
 {
 	struct statx st;

@@ -1,4 +1,4 @@
-/* Moves as values: laps of a stopwatch become steps, steps become histograms. */
+/* Makes the steps of a move from its laps, and histograms from the steps. */
 #include "target/move.h"
 
 #include <stdbool.h>
@@ -21,7 +21,7 @@ static const struct {
     [MOVE_SERVED] = {"served", "served_ms"},
 };
 
-/* 0.5 ms to 30 s, close together where a good failover is. */
+/* 0.5 ms to 30 s; narrow in the range of a good failover. */
 const int64_t move_bucket_us[MOVE_BUCKETS] = {500,     1000,    2500,    5000,     10000,
                                               25000,   50000,   100000,  250000,   500000,
                                               1000000, 2500000, 5000000, 10000000, 30000000};
@@ -60,7 +60,7 @@ void move_log_laps(struct log_kv *pairs, size_t *pair_count, int64_t begin_us,
 			    KV_MS(move_step_log_key(laps[i].kind), laps[i].us - begin_us);
 }
 
-/* Not within a character of UTF-8. */
+/* Does not cut inside a UTF-8 character. */
 static void copy_what(char *out, const char *what)
 {
 	static const char cut[] = "...";
@@ -76,7 +76,7 @@ static void copy_what(char *out, const char *what)
 	snprintf(out, MOVE_WHAT_MAX, "%.*s%s", (int)len, what, cut);
 }
 
-/* The ends go to start_us first, in order. */
+/* Inserts in order of time, with the end of the step in start_us; move_make() then corrects it. */
 static void insert_end(struct move *move, enum move_step_kind kind, int64_t end_us)
 {
 	size_t at = move->step_count++;

@@ -1,3 +1,4 @@
+/* Runs one reload at a time. Requests made during a reload wait for the next one. */
 #include "target/reload.h"
 
 #include <event2/event.h>
@@ -22,10 +23,10 @@ struct reloader {
 	char *object;
 	int64_t limit_ms, last_ok_ms;
 	void *run;             /* the reload in flight, of the method; NULL: none */
-	struct event *start;   /* of the next one */
-	struct reload *served; /* whom the reload in flight is for */
-	struct reload *queued; /* who asked since it started */
-	int holds;             /* targets that have clients wait: no reload starts */
+	struct event *start;   /* starts the next reload from the loop */
+	struct reload *served; /* the requests that the reload in flight is for */
+	struct reload *queued; /* the requests made since it started */
+	int holds;             /* targets in a hold or fence; above 0 no reload starts */
 };
 
 static void start_cb(int fd, short events, void *arg);
@@ -57,8 +58,8 @@ static void start_next_soon(struct reloader *reloader)
 	event_add(reloader->start, &(struct timeval){0});
 }
 
-/* Tells all whom this reload served; the next one starts from the loop, not from here, as a
- * callback may request or cancel. */
+/* Calls back all requests of this reload. The next reload starts from the loop, not here, because a
+ * callback may request or cancel one. */
 static void end(bool ok, const char *what, void *arg)
 {
 	struct reloader *reloader = arg;
@@ -139,7 +140,7 @@ int64_t reloader_last_ok_ms(const struct reloader *reloader)
 	return reloader->last_ok_ms;
 }
 
-/* --- by a command --- */
+/* --- reload by a command --- */
 
 struct command_reload {
 	struct command *command;

@@ -1,5 +1,5 @@
-/* What all kinds of target have in common: what they share, the deferred `changed` call, and the
- * marker file that outlives a crash between an installed file and its reload. */
+/* What all kinds of targets have in common: shared objects, the history of moves, the deferred
+ * `changed` call, and the marker file that keeps a reload owed across a crash. */
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
@@ -15,12 +15,12 @@
 #include "target/hub.h"
 #include "target/target_ops.h"
 
-/* The things that targets share, found by their path or command. */
+/* --- the hub: shared objects, found by their path or command --- */
 
-#define REREAD_MS            1500 /* what a person changes by hand is found within 2 s */
+#define REREAD_MS            1500 /* a manual change is found within 2 s */
 #define WATCH_MS             50
-#define WATCH_MS_PER_TARGET  4  /* 250 a second at most */
-#define REREAD_MS_PER_TARGET 20 /* 50 re-reads a second at most, whatever the number of targets */
+#define WATCH_MS_PER_TARGET  4  /* at most 250 re-reads a second for all targets */
+#define REREAD_MS_PER_TARGET 20 /* at most 50 re-reads a second for all targets */
 
 struct target_hub {
 	struct event_base *base;
@@ -119,7 +119,6 @@ void target_hub_count(struct target_hub *hub, int change)
 	hub->targets += change;
 }
 
-/* For target_hub_tally(). */
 static void target_hub_moved(struct target_hub *hub, enum config_target_kind kind,
                              const struct move *move)
 {
@@ -135,6 +134,8 @@ void target_hub_inherit(struct target_hub *hub, const struct target_hub *before)
 {
 	hub->tally = before->tally;
 }
+
+/* --- operations --- */
 
 #define MARKER_MAX 64 /* bytes */
 
@@ -228,7 +229,7 @@ void target_add_endpoint(struct target_endpoints *places, const char *name, cons
 	         endpoint_format(endpoint, sizeof(endpoint), address, port));
 }
 
-/* --- what it remembers --- */
+/* --- history --- */
 
 void target_moved(struct target *target, const struct move *move)
 {
@@ -261,6 +262,8 @@ void target_inherit(struct target *target, const struct target *before)
 {
 	target->history = before->history;
 }
+
+/* --- for the drivers --- */
 
 static void changed_cb(int fd, short events, void *arg)
 {
@@ -312,13 +315,13 @@ int64_t target_marker_read(const struct target *target)
 	int64_t number;
 
 	if (!file_read(target->marker, MARKER_MAX, &text, &missing, &err))
-		return missing ? -1 : 0; /* one that cannot be read is a reload that may be owed */
+		return missing ? -1 : 0; /* if it cannot be read, a reload may be owed */
 	number = strtoll(text.data, &end, 10);
 	return end != text.data && number > 0 ? number : 0;
 }
 
-/* Without fsync: it is for a crash of segue alone, as after a power cut nothing is left that could
- * have loaded the file before. */
+/* Without fsync: the marker is only for a crash of segue. After a power failure no process is left
+ * that has loaded the former file. */
 bool target_marker_write(const struct target *target, int64_t number, struct err *err)
 {
 	const struct file_owner owner = {.mode = 0644};

@@ -1,5 +1,6 @@
-/* Names and addresses as HAProxy spells them, checked so that they can stand in a command. Pure.
- * Configuration Manual 11.1; its "host names resolved at start" are refused. */
+/* Reads names and addresses as HAProxy spells them, and checks that they can stand in a command of
+ * the runtime API. Refuses host names, which HAProxy would resolve at start. Pure. Configuration
+ * Manual 11.1. */
 #ifndef SEGUE_HAPROXY_MODEL_ADDRESS_H
 #define SEGUE_HAPROXY_MODEL_ADDRESS_H
 
@@ -14,15 +15,15 @@ enum haproxy_address_kind {
 	HAPROXY_ADDRESS_OTHER, /* a unix socket, an inherited descriptor, ... */
 };
 
-/* Takes apart the address word of a server line. */
+/* Splits the address word of a server line. */
 enum haproxy_address_kind haproxy_address_read(const char *word, char **address, uint16_t *port,
                                                struct err *err) MUST_CHECK;
 
-/* The one spelling that inet_ntop(3) gives to a numeric address, caller frees; NULL when `text` is
- * none. */
+/* Returns a numeric address as inet_ntop(3) spells it; caller frees. NULL: `text` is not a numeric
+ * address. */
 char *haproxy_address_canonical(const char *text) MUST_CHECK;
 
-/* True for what HAProxy takes as name of a proxy or a server. */
+/* True when HAProxy accepts `name` as the name of a proxy or a server. */
 bool haproxy_name_is_valid(const char *name);
 
 #endif

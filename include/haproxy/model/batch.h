@@ -1,5 +1,5 @@
-/* A whole batch of the driver: commands and, behind them on the same line, the questions whose
- * answers confirm them. Pure. */
+/* Builds and parses one batch of the driver: commands and, after them on the same line, the `show`
+ * commands whose replies confirm them. Pure. */
 #ifndef SEGUE_HAPROXY_MODEL_BATCH_H
 #define SEGUE_HAPROXY_MODEL_BATCH_H
 
@@ -13,19 +13,20 @@
 struct haproxy_batch {
 	struct haproxy_live live;
 	struct haproxy_info info;
-	int64_t uptime_s;   /* of the worker; -1: it does not say; lags after it stood still */
-	int64_t start_s;    /* when it started, by the clock; -1: it does not say (before 2.5) */
-	struct strbuf said; /* what it answered to the commands: "a; b", without empty answers */
-	const char *level; /* of the socket, other than admin: HAProxy refuses changes; else NULL */
+	int64_t uptime_s;   /* of the worker; -1: not reported; too low after it was suspended */
+	int64_t start_s;    /* wall clock at its start; -1: not reported (before 2.5) */
+	struct strbuf said; /* replies to the commands: "a; b"; empty ones are left out */
+	const char *level;  /* of the socket, if below admin: HAProxy refuses changes; or NULL */
 };
 
-/* Writes the line for `commands` ("" for none), and asks for the servers of the backends of
- * `config`, their limits and queues, and for the process; without commands also for the socket's
- * level. False when not all commands fit in one line: the first ones do. */
+/* Appends to `line` the `commands` ("" for none) and the `show` commands for the servers of the
+ * backends of `config`, their maxconn and queues, and the process. A line without commands also
+ * asks for the level of the socket. False: not all commands fit in one line; the line holds only
+ * the first ones. */
 bool haproxy_batch_line(const char *commands, const struct haproxy_config *config,
                         struct strbuf *line) MUST_CHECK;
 
-/* The reply to such a line; that of a worker which is about to stop is an error. */
+/* Parses the reply to such a line. A reply from a worker that is stopping is an error. */
 bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch *out,
                          struct err *err) MUST_CHECK;
 void haproxy_batch_free(struct haproxy_batch *round);

@@ -1,4 +1,5 @@
-/* Desired servers against live ones -> the fewest runtime commands. Pure. */
+/* Compares the desired servers with the live ones, and makes the fewest runtime commands that
+ * remove the differences. Pure. */
 #ifndef SEGUE_HAPROXY_MODEL_DIFF_H
 #define SEGUE_HAPROXY_MODEL_DIFF_H
 
@@ -13,46 +14,46 @@ struct haproxy_diff {
 	struct strbuf commands; /* "set server be/s addr ...;..." on one line without newline; ""
 	                           when live and desired agree */
 	size_t command_count;
-	size_t removals; /* of the commands, `del server` of one in maintenance. HAProxy refuses it
-	                    while sessions last, so each diff says it again until it has worked;
-	                    when these are all commands, clients are already where they belong */
+	size_t removals; /* how many of the commands are `del server`. HAProxy refuses that while
+	                    the server has sessions, so each diff repeats it until it succeeds.
+	                    When all commands are removals, no client needs to be moved any more */
 	struct strbuf
 	    summary;        /* for the log: "orders_rw/primary 10.0.0.1:5432->10.0.0.2:5432, ..." */
-	bool needs_reload;  /* something is missing or too many that this version cannot add or
-	                       remove */
-	struct strbuf why;  /* then: what, "; " between */
-	bool withholds;     /* limits are raised when HAProxy shows the new addresses: the next diff
-	                       says so, and is no failure of this one */
-	struct strbuf tidy; /* commands that change nothing for clients: "no limit" said as
-	                       HAProxy's file says it. For when all else agrees */
-	bool queue_lasts;   /* `tidy` is not complete, as clients are still in a queue */
-	bool
-	    needs_cleanup; /* an address changed, or a server is cut off: its sessions are to end */
+	bool needs_reload;  /* a server is missing or surplus, and only a reload can add or remove
+	                       it */
+	struct strbuf why;  /* the reasons for the reload, separated by "; " */
+	bool withholds;     /* a new maxconn waits until HAProxy shows the new address: the next
+	                       diff has the command, and that is no failure of this one */
+	struct strbuf tidy; /* commands that change nothing for clients: they set maxconn back to 0,
+	                       as in HAProxy's file. Send them when everything else agrees */
+	bool queue_lasts;   /* `tidy` is incomplete, because clients are still in a queue */
+	bool needs_cleanup; /* an address changed, or a server is cut off: end its old sessions */
 };
 
 #define HAPROXY_LATE_ADDRESS_FROM 3 /* the major version */
 
 struct haproxy_abilities {
-	bool can_add;      /* takes add server / del server (2.6 on) */
-	bool late_address; /* shows a new address only after its answer (3.0 on) */
+	bool can_add;      /* it accepts `add server` and `del server` (2.6 on) */
+	bool late_address; /* it changes an address only after its reply (3.0 on) */
 };
 
-/* Compares every backend of `desired`; live backends that it does not name are nobody's business.
- * Not drift: maintenance inherited from a tracked server or from name resolution, a server that its
- * check holds down, and weight and state of a server with agent-check. A health check that a hand
- * disabled is drift, as is one that is on where it is to rest, and a limit (maxconn) that is not
- * that of the text, where the text tells.
+/* Compares every backend of `desired`, and ignores live backends that it does not name.
+ * Drift is also: a health check that somebody disabled, a health check that is enabled though the
+ * server is `unchecked`, and a maxconn that differs from that of the text, if that is known.
+ * Not drift: maintenance inherited from a tracked server or from name resolution, a server that is
+ * DOWN by its check, and weight and state of a server with agent-check.
  *
- * Clients in a queue go on when the limit is raised, and only then: so the address changes before
- * that. "No limit" wakes nobody: a limit that no machine reaches comes first, and `tidy` ends it
- * when the queue is empty. A surplus server is put into maintenance at once either way. */
+ * Clients leave a queue only when maxconn is raised, so the address changes before that. maxconn 0
+ * (no limit) does not make them leave: the diff first sets HAPROXY_MAXCONN_OPEN, and `tidy` sets 0
+ * when the queue is empty. A surplus server is set to maintenance at once, also where this HAProxy
+ * cannot remove it. */
 void haproxy_diff(const struct haproxy_config *desired, const struct haproxy_live *live,
                   struct haproxy_abilities abilities, struct haproxy_diff *out);
 void haproxy_diff_free(struct haproxy_diff *diff);
 
-/* A server of `config` that gets the primary's clients, of a backend where HAProxy's own checks
- * have all servers down that do; NULL: there is none. Backends that lead to other servers, too, are
- * not looked at: there a check may well be for who is no primary. */
+/* Finds a backend whose servers that take clients are all at `primary` and all DOWN by HAProxy's
+ * own checks, and returns one of these servers; NULL: there is no such backend. Backends that also
+ * have other servers are ignored: their check may be meant to pass on standbys only. */
 const struct haproxy_server *haproxy_find_down(const struct haproxy_config *config,
                                                const struct haproxy_endpoint *primary,
                                                const struct haproxy_live *live);

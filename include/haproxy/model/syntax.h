@@ -1,6 +1,6 @@
-/* HAProxy's configuration grammar, line by line: words, quotes, escapes, comments. Borrows the
- * text; refuses what HAProxy refuses (open quotes, broken \xNN, NUL, a last line without line
- * break). Configuration Manual 2.1, 2.2. */
+/* Reads HAProxy's configuration grammar line by line: words, quotes, escapes, comments. Borrows the
+ * text. Refuses what HAProxy refuses (open quotes, broken \xNN, NUL, a last line without a line
+ * break). Pure. Configuration Manual 2.1, 2.2. */
 #ifndef SEGUE_HAPROXY_MODEL_SYNTAX_H
 #define SEGUE_HAPROXY_MODEL_SYNTAX_H
 
@@ -12,10 +12,10 @@
 #include "base/strbuf.h"
 
 struct haproxy_word {
-	const char *raw; /* as it is spelled, with quotes and escapes; borrowed from the text */
+	const char *raw; /* as spelled, with quotes and escapes; borrowed from the text */
 	size_t raw_len;
 	size_t value;  /* offset into `values`, see haproxy_lines_word() */
-	bool variable; /* holds an environment variable, which only HAProxy can resolve */
+	bool variable; /* it has an environment variable, which only HAProxy can resolve */
 };
 
 struct haproxy_lines {
@@ -30,17 +30,19 @@ struct haproxy_lines {
 void haproxy_lines_init(struct haproxy_lines *lines, const char *text, size_t len);
 void haproxy_lines_fini(struct haproxy_lines *lines);
 
-/* Reads the next line that has words. False at the end, and on an error ("line N: ..."), which
- * sets `failed`. */
+/* Reads the next line that has words. False at the end of the text, or on an error ("line N: ..."),
+ * which also sets `failed`. */
 bool haproxy_lines_next(struct haproxy_lines *lines, struct err *err) MUST_CHECK;
 
-/* Word `i` without quotes and escapes, "" past the last one; valid until the next line is read. */
+/* Returns word `i` without quotes and escapes; "" after the last one. Valid until the next line is
+ * read. */
 const char *haproxy_lines_word(const struct haproxy_lines *lines, size_t i);
 
-/* True when any word of the line holds an environment variable. */
+/* True when any word of the line has an environment variable. */
 bool haproxy_lines_has_variable(const struct haproxy_lines *lines);
 
-/* A number, with or without unit (Configuration Manual 2.5), in ms; -1 where it is none. */
+/* Returns a number with or without a time unit (Configuration Manual 2.5) in ms; -1: `text` is
+ * none. */
 int64_t haproxy_duration_ms(const char *text);
 
 /* True for the keywords that start a section. */

@@ -1,4 +1,4 @@
-/* Does a text that HAProxy would take also make sense? Pure. */
+/* Finds texts that HAProxy would accept, but that would lead clients nowhere. Pure. */
 #ifndef SEGUE_HAPROXY_MODEL_TEXT_CHECK_H
 #define SEGUE_HAPROXY_MODEL_TEXT_CHECK_H
 

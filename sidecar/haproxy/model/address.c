@@ -1,5 +1,6 @@
-/* Names and addresses; see the header. What is neither a plain IP with port nor of a family that
- * HAProxy prefixes is an error: mostly it is a template value that came out empty or as a name. */
+/* Reads names and addresses; see the header. An address that is neither a plain IP with port nor
+ * has one of HAProxy's prefixes is an error: mostly it is a template value that is empty or a host
+ * name. */
 #include "haproxy/model/address.h"
 
 #include <arpa/inet.h>
@@ -26,8 +27,8 @@ bool haproxy_name_is_valid(const char *name)
 	return *name != '\0';
 }
 
-/* Skips a prefix that only repeats that an IP follows. Returns the family it asks for, AF_UNSPEC
- * for either, -1 for one that is no IP. */
+/* Skips a prefix before an IP. Returns the family that it demands; AF_UNSPEC: IPv4 or IPv6; -1: it
+ * is no IP address. */
 static int skip_family(const char **word)
 {
 	static const struct {
@@ -88,7 +89,7 @@ static enum haproxy_address_kind bad_port(const char *word, const char *port, st
 	return HAPROXY_ADDRESS_BAD;
 }
 
-/* As HAProxy does, cuts at the last colon, brackets or not. */
+/* Splits at the last colon, with or without brackets, as HAProxy does. */
 enum haproxy_address_kind haproxy_address_read(const char *word, char **address, uint16_t *port,
                                                struct err *err)
 {

@@ -1,16 +1,17 @@
-/* One reply holds the answers to many commands, one after the other; which is whose cannot be told
- * by counting, as some answer with one empty line and some with two. What matters is told by its
- * form: the table of `show servers state`, the block of `show info`; the rest is what HAProxy said.
- */
+/* One reply holds the replies to many commands, one after the other. Counting empty lines does not
+ * tell which belongs to which command, as some replies end with one and some with two. So each part
+ * is recognized by its form: the tables of `show servers state` and `show stat`, the lines of `show
+ * info`. The rest is what HAProxy said to the commands. */
 #include "haproxy/model/batch.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* HAProxy takes a line of tune.bufsize, 16384 by default, and the questions follow. */
+/* Bytes. HAProxy accepts a line of tune.bufsize, 16384 by default; the rest is for the `show`
+ * commands. */
 #define COMMANDS_MAX 12000
-/* More backends than this: one question for all is shorter than one for each. */
+/* With more backends, one `show` command for all is shorter than one for each. */
 #define BACKENDS_MAX 8
 
 bool haproxy_batch_line(const char *commands, const struct haproxy_config *config,
@@ -39,10 +40,10 @@ bool haproxy_batch_line(const char *commands, const struct haproxy_config *confi
 }
 
 enum part {
-	PART_SAID,  /* answers to commands */
-	PART_TABLE, /* until an empty line */
-	PART_STAT,  /* until an empty line */
-	PART_INFO,  /* until an empty line */
+	PART_SAID,  /* replies to commands */
+	PART_TABLE, /* `show servers state`, until an empty line */
+	PART_STAT,  /* `show stat`, until an empty line */
+	PART_INFO,  /* `show info`, until an empty line */
 };
 
 struct parts {
@@ -61,7 +62,7 @@ static void append_line(struct strbuf *out, const char *line, size_t len)
 	strbuf_append_char(out, '\n');
 }
 
-/* The answer to `show cli level`, which HAProxy has since 1.9, is one word. */
+/* The reply to `show cli level`, which HAProxy has since 1.9, is one word. */
 static bool take_level(struct parts *parts, const char *line, size_t len)
 {
 	static const char *const lower[] = {"operator", "user"};
@@ -74,7 +75,8 @@ static bool take_level(struct parts *parts, const char *line, size_t len)
 	return len == strlen("admin") && strncmp(line, "admin", len) == 0;
 }
 
-/* The tables of several backends become one: the version and the header are taken once. */
+/* The tables of several backends are joined to one: the format version and the header are kept
+ * once. */
 static enum part take_line(struct parts *parts, enum part part, const char *line, size_t len)
 {
 	if (len == 0)
@@ -128,7 +130,7 @@ bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch *out
 			eol = end;
 		part = take_line(&parts, part, line, (size_t)(eol - line));
 	}
-	/* The parsers want the empty line that proves that nothing is cut off. */
+	/* The parsers need the empty line, which proves that the part is complete. */
 	if (part != PART_TABLE)
 		strbuf_append_char(&table, '\n');
 	if (part != PART_STAT)

@@ -1,5 +1,5 @@
-/* bind lines; see the header. Reads them as HAProxy does, and takes nothing for a clash that may be
- * none: who is told of one cannot reload before it is gone. */
+/* Reads bind lines as HAProxy does; see the header. Reports only conflicts that are certain: a
+ * configuration with a conflict is refused until somebody removes it. */
 #include "haproxy/model/binds.h"
 
 #include <arpa/inet.h>
@@ -16,8 +16,8 @@ struct reader {
 	size_t group, owner;
 	size_t section;
 	char *section_name;
-	size_t section_start; /* its first bind */
-	bool disabled;        /* so is the section */
+	size_t section_start; /* index of the first bind of the section */
+	bool disabled;        /* the section is disabled */
 	unsigned conditional_depth;
 };
 
@@ -66,8 +66,8 @@ static bool has_prefix(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* What stands before the @; *family is that of the IP address behind it. False: it listens on no
- * address that another could take. */
+/* Skips the prefix up to the @. *family: that of the address after it. False: the bind takes no
+ * address that another section could bind. */
 static bool skip_prefix(const char **text, int *family)
 {
 	static const struct {
@@ -89,8 +89,8 @@ static bool skip_prefix(const char **text, int *family)
 	return *family == AF_UNIX || strchr(*text, '@') == NULL;
 }
 
-/* An IP of the family, or one of the ways to write "all". An IPv4 address in an IPv6 one is the
- * former. False: a host name. */
+/* Reads an IP, or one of the spellings of "all addresses" in this family. An IPv4-mapped IPv6
+ * address becomes its IPv4 address. False: it is a host name. */
 static bool read_ip(const char *host, int family, bool v6only, struct haproxy_bind *bind)
 {
 	bool any = *host == '\0' || strcmp(host, "*") == 0;
@@ -117,7 +117,7 @@ static bool read_ip(const char *host, int family, bool v6only, struct haproxy_bi
 	return true;
 }
 
-/* Cuts at the last colon, brackets or not. */
+/* Splits at the last colon, with or without brackets. */
 static bool read_host_port(char *text, int family, bool v6only, struct haproxy_bind *bind)
 {
 	char *colon = strrchr(text, ':'), *host = text;
@@ -149,7 +149,7 @@ static const char *parameter(const struct haproxy_lines *line, const char *name)
 	return NULL;
 }
 
-/* One address of the list of a bind line. */
+/* Reads one address of the list in a bind line. */
 static void read_address(struct reader *reader, const char *spelled, size_t len)
 {
 	const struct haproxy_lines *line = &reader->lines;
@@ -257,7 +257,7 @@ static bool is_before(const struct haproxy_bind *a, const struct haproxy_bind *b
 	return a->owner != b->owner ? a->owner < b->owner : a->section < b->section;
 }
 
-/* By group, then by port; names, which have port 0, among themselves by name. */
+/* Sorts by group, then by first port. Names have port 0 and are sorted by name. */
 static int compare(const void *left, const void *right)
 {
 	const struct haproxy_bind *a = left, *b = right;
@@ -290,7 +290,7 @@ static bool same_ip(const struct haproxy_bind *a, const struct haproxy_bind *b)
 	if (!both_ipv4 && !(takes_ipv6(a->kind) && takes_ipv6(b->kind)))
 		return false;
 	if (a->kind != b->kind)
-		return true; /* at least one of them takes all of the family */
+		return true; /* at least one of them is for all addresses of the family */
 	return (a->kind != HAPROXY_BIND_IPV4 && a->kind != HAPROXY_BIND_IPV6) ||
 	       memcmp(&a->address, &b->address, sizeof(a->address)) == 0;
 }
@@ -330,7 +330,7 @@ static bool clash(const struct haproxy_bind *a, const struct haproxy_bind *b)
 	return (a->owner != b->owner || a->section != b->section) && haproxy_bind_shares(a, b);
 }
 
-/* Could `b`, which stands behind `a`, or one behind it, clash with `a`? */
+/* True when `b`, which is sorted after `a`, or a bind after `b` may conflict with `a`. */
 static bool in_reach(const struct haproxy_bind *a, const struct haproxy_bind *b)
 {
 	if (a->group != b->group)

@@ -1,5 +1,5 @@
-/* Sections, their default-server lines and their servers; see the header. It reads only as much
- * as decides which server stands where; whether the rest is right is for `haproxy -c` to say. */
+/* Reads sections, their default-server lines and their servers; see the header. It reads only what
+ * decides about the servers; `haproxy -c` checks the rest. */
 #include "haproxy/model/config.h"
 #include "config_internal.h"
 
@@ -11,8 +11,7 @@
 #include "haproxy/model/address.h"
 #include "haproxy/model/syntax.h"
 
-/* Parameters of server lines; see the header. It must know which keywords take a value, so that
- * the value of `cookie check` is not taken for health checks. */
+/* --- parameters of server lines --- */
 
 #define WEIGHT_MAX 256
 
@@ -37,7 +36,8 @@ static void haproxy_params_copy(struct haproxy_params *to, const struct haproxy_
 	to->text = text;
 }
 
-/* Each with a blank on both sides. */
+/* Needed so that `cookie check` does not turn on health checks. A blank on both sides of each
+ * keyword. */
 static const char keywords_with_value[] =
     " addr agent-addr agent-inter agent-port agent-send alpn ca-file check-alpn check-proto "
     "check-sni ciphers ciphersuites cookie crl-file crt downinter error-limit fall fastinter guid "
@@ -55,8 +55,8 @@ static bool takes_value(const char *keyword)
 	return strchr(keyword, ' ') == NULL && strstr(keywords_with_value, delimited) != NULL;
 }
 
-/* Management Guide 9.3: the socket's line knows the backslash and no quotes; nothing stands there
- * for a line break. */
+/* Management Guide 9.3: a command line on the socket has backslash escapes and no quotes, and no
+ * escape for a line break. */
 static void append_word(struct haproxy_params *params, const char *word)
 {
 	if (params->text.len > 0)
@@ -83,7 +83,8 @@ static bool read_weight(struct haproxy_params *params, const char *text, struct 
 	return true;
 }
 
-/* Takes a keyword that the runtime can change, or that params do not carry. */
+/* Reads a keyword that the runtime API can change, or that is not part of params. False: another
+ * keyword. */
 static bool read_runtime_keyword(struct haproxy_params *params, const char *word)
 {
 	if (strcmp(word, "check") == 0)
@@ -124,7 +125,8 @@ static void read_maxconn(struct haproxy_params *params, const char *text)
 	                      : HAPROXY_MAXCONN_UNKNOWN;
 }
 
-/* Adds the parameters from word `first` on; a later one overrides. Errors have no line number. */
+/* Adds the parameters from word `first` on; a later one overrides an earlier one. Errors have no
+ * line number. */
 static bool haproxy_params_read(struct haproxy_params *params, const struct haproxy_lines *line,
                                 size_t first, struct err *err)
 {
@@ -148,15 +150,17 @@ static bool haproxy_params_read(struct haproxy_params *params, const struct hapr
 	return true;
 }
 
+/* --- sections --- */
+
 enum section {
 	SECTION_OTHER,    /* no server lines, or none of a proxy: peers, ring, ... */
-	SECTION_DEFAULTS, /* presets for proxies, default-server among them */
+	SECTION_DEFAULTS, /* defaults for proxies, with default-server */
 	SECTION_PROXY,    /* backend or listen */
 };
 
-struct waits {         /* what of a section decides how long its clients may wait in the queue */
-	bool complete; /* nothing comes from a file that is not at hand, or from a variable */
-	long redispatch_every; /* retries; below 1: the last one at most */
+struct waits {                 /* the settings of a section that limit the wait in the queue */
+	bool complete;         /* no setting comes from another file or from a variable */
+	long redispatch_every; /* redispatch on every Nth retry; below 1: on the last at most */
 	int64_t queue_ms;      /* below 1: `timeout queue` is not set */
 };
 
@@ -171,16 +175,16 @@ struct reader {
 	struct haproxy_config *out;
 	struct strbuf structure;
 	enum section section;
-	struct haproxy_params defaults; /* what default-server has said so far in this section */
+	struct haproxy_params defaults; /* from the default-server lines of this section so far */
 	struct waits waits;             /* of this section */
-	size_t first_server;            /* of this proxy */
+	size_t first_server;            /* index of the first server of this proxy */
 	struct profile *profiles;
 	size_t profile_count;
 	unsigned conditional_depth;
 	char **frontends;
 	size_t frontend_count;
-	bool has_global; /* the text is a whole file, not one of several */
-	bool uncertain;  /* a section began inside a conditional block: who knows where we are */
+	bool has_global; /* the text has `global`: it is the whole file, not one of several */
+	bool uncertain;  /* a section began inside .if: the current section is not known */
 };
 
 static bool fail(const struct reader *reader, struct err *err, const char *what)
@@ -210,7 +214,8 @@ static void append_structure(struct reader *reader)
 	strbuf_append_char(&reader->structure, '\n');
 }
 
-/* Manual 4: a section starts from the defaults section that it names, or else from the latest. */
+/* Manual 4: a section inherits from the defaults section that it names, otherwise from the last
+ * one. */
 static void inherit_defaults(struct reader *reader, size_t from_at)
 {
 	const struct profile *found = NULL;
@@ -270,7 +275,7 @@ static bool start_proxy(struct reader *reader, struct err *err)
 	return true;
 }
 
-/* All of the section counts, whether it stands before or after its server lines. */
+/* Sets what depends on the whole section: a setting may come before or after the server lines. */
 static void end_section(struct reader *reader)
 {
 	const struct waits *waits = &reader->waits;
@@ -333,7 +338,7 @@ static bool start_section(struct reader *reader, struct err *err)
 	return true;
 }
 
-/* What all lines about servers have in common: nothing of them may be unknown. */
+/* For all lines about servers: segue must know everything in them. */
 static bool check_certain(const struct reader *reader, struct err *err)
 {
 	if (reader->conditional_depth > 0 || reader->uncertain)
@@ -423,7 +428,7 @@ static bool add_server(struct reader *reader, char *address, uint16_t port, stru
 	    .track = params.track,
 	    .reload_only = params.reload_only,
 	    .maxconn = params.has_minconn ? HAPROXY_MAXCONN_UNKNOWN : params.maxconn,
-	    .queue_ms = params.has_maxqueue ? 0 : 1, /* end_section() knows how many */
+	    .queue_ms = params.has_maxqueue ? 0 : 1, /* end_section() sets the time */
 	    .params = strbuf_detach(&params.text),
 	    .line = reader->lines.number,
 	};
@@ -461,8 +466,8 @@ static bool read_conditional(struct reader *reader, struct err *err)
 	return true;
 }
 
-/* After a block that may have begun another section, a server may still be one of the backend
- * before it: then it reaches check_certain(), which refuses it. */
+/* True also after a .if block that may have begun another section: a server line after it may
+ * belong to the backend before the block. check_certain() then refuses it. */
 static bool may_be_proxy(const struct reader *reader)
 {
 	return reader->section == SECTION_PROXY ||
@@ -513,7 +518,7 @@ static bool read_all(struct reader *reader, struct err *err)
 	return reader->conditional_depth == 0 || fail(reader, err, ".if without .endif");
 }
 
-struct place { /* where a name stands, for sorting */
+struct place { /* a server and its line, for sorting */
 	const char *backend, *name;
 	unsigned line;
 };
@@ -527,7 +532,7 @@ static int compare_places(const void *a, const void *b)
 	return order != 0 ? order : (left->line > right->line) - (left->line < right->line);
 }
 
-/* Sorted, so that a thousand backends take no million comparisons before each move. */
+/* Sorts the servers: comparing every pair would delay each move when there are 1,000 backends. */
 static bool check_unique(const struct haproxy_config *config, struct err *err)
 {
 	size_t count = config->server_count;
@@ -598,11 +603,12 @@ void haproxy_config_free(struct haproxy_config *config)
 	*config = (struct haproxy_config){0};
 }
 
-/* Two texts against each other: what of the new one the runtime cannot take up. */
+/* --- comparing two texts: what needs a reload --- */
 
 #define SHOWN_MAX 120 /* bytes of a line in a message */
 
-/* Lines `name`, `name1` of a fixed entry; compared as text, so that no number can overflow. */
+/* True when `name` is the server of a fixed entry, or one that a server-template makes: its prefix
+ * and a number. A number that overflows becomes ULONG_MAX, which is out of range. */
 static bool fixed_matches(const struct haproxy_fixed *fixed, const char *backend, const char *name)
 {
 	size_t len = strlen(fixed->name);
@@ -707,8 +713,10 @@ bool haproxy_config_needs_reload(const struct haproxy_config *old, const struct 
 	return false;
 }
 
-/* The servers of a text as they are to be while there is no primary; see the header. A view for the
- * socket alone: the file keeps the addresses that the text names. */
+/* --- hold and fence --- */
+
+/* The config in a hold or fence is for the socket only: the file keeps the addresses of the text.
+ */
 
 static bool leads_to(const struct haproxy_server *server, const struct haproxy_endpoint *place)
 {
@@ -724,7 +732,7 @@ static void copy_view(const struct haproxy_config *config, struct haproxy_config
 		out->servers[i] = config->servers[i];
 }
 
-/* A server that is disabled has nobody who could wait there. */
+/* Skips disabled servers: no client can wait there. */
 size_t haproxy_config_hold(const struct haproxy_config *config,
                            const struct haproxy_endpoint *primary,
                            const struct haproxy_endpoint *closed, int64_t hold_ms,

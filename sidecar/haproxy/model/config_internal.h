@@ -1,5 +1,5 @@
-/* The parameters of `server` and `default-server` lines, split into what the runtime can change and
- * what it cannot. Pure. Configuration Manual 5.2. */
+/* The parameters of `server` and `default-server` lines, split into those that the runtime API can
+ * change and those that it cannot. Pure. Configuration Manual 5.2. */
 #ifndef SEGUE_HAPROXY_MODEL_CONFIG_INTERNAL_H
 #define SEGUE_HAPROXY_MODEL_CONFIG_INTERNAL_H
 
@@ -10,7 +10,7 @@
 #include "base/strbuf.h"
 #include "haproxy/model/syntax.h"
 
-/* As the fields of struct haproxy_server. */
+/* The fields mean the same as in struct haproxy_server; `text` becomes its `params`. */
 struct haproxy_params {
 	unsigned weight;
 	bool check, disabled, agent, track, reload_only;

@@ -1,6 +1,6 @@
-/* Desired servers against live ones; see the header. An address changes in place, never by way of
- * maintenance, which would give waiting clients an EOF; whatever takes a server out of service goes
- * first, whatever puts it back goes last. */
+/* Compares desired servers with live ones; see the header. An address changes in place and never
+ * through maintenance, because maintenance would close waiting clients (EOF). Commands that take a
+ * server out of service come first, commands that put it back come last. */
 #include "haproxy/model/diff.h"
 
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 #include "base/endpoint.h"
 #include "haproxy/model/routes.h"
 
-#define WHY_ENOUGH 400 /* bytes after which more reasons tell a person nothing new */
+#define WHY_ENOUGH 400 /* bytes; no reason is added after that many */
 
 enum admin_bit { /* SRV_ADMF_* of HAProxy */
 	         ADMIN_FORCED_MAINT = 1,
@@ -70,8 +70,9 @@ static void change_weight(struct haproxy_diff *out, const struct haproxy_server 
 	add_summary(out, server, what);
 }
 
-/* A check that failed on the old address says nothing of the new one; without a check nothing but
- * this command would ever bring the server up again. */
+/* True when the server needs `health up`. With a check: after a change of address, because a
+ * failure at the old address tells nothing about the new one. Without a check: when it is DOWN,
+ * because nothing else would set it UP again. */
 static bool wants_health_up(const struct haproxy_server *server,
                             const struct haproxy_live_server *live, bool moved)
 {
@@ -84,8 +85,9 @@ static bool wants_health_up(const struct haproxy_server *server,
 	return !server->agent && live->operational == 0 && (live->admin & maint) == 0;
 }
 
-/* At the closed port of a hold a check would fail, and throw out who waits; so it rests before the
- * address changes, and is back after it. */
+/* At the closed port of a hold a health check would fail, and HAProxy would drop the waiting
+ * clients. So checks are disabled before the address changes to the closed port, and enabled after
+ * it has changed back. */
 static void change_check(struct haproxy_diff *out, const struct haproxy_server *server,
                          const struct haproxy_live_server *live)
 {
@@ -148,7 +150,7 @@ static void change_server(struct haproxy_diff *out, const struct haproxy_server 
 	bool in_drain = (live->admin & ADMIN_FORCED_DRAIN) != 0;
 
 	if (server->disabled && !in_maint && !server->agent) {
-		/* Whoever waits in its queue would stay there until `timeout queue`. */
+		/* Otherwise clients in its queue would stay there until `timeout queue`. */
 		if (!has_its_limit(server, live))
 			set_limit(out, server, live, HAPROXY_MAXCONN_OPEN);
 		add_command(out, "set server", server, " state maint");
@@ -177,8 +179,8 @@ static void change_server(struct haproxy_diff *out, const struct haproxy_server 
 	}
 }
 
-/* A new server starts in maintenance with its checks off; they come first, as it would otherwise
- * take traffic unchecked. */
+/* A new server starts in maintenance with its checks disabled. The checks are enabled before the
+ * server, which would otherwise get clients without a check. */
 static void add_server(struct haproxy_diff *out, const struct haproxy_server *server)
 {
 	char address[ENDPOINT_MAX];
@@ -230,8 +232,8 @@ static void handle_missing(struct haproxy_diff *out, const struct haproxy_server
 		add_server(out, server);
 }
 
-/* Looks from *hint on and around: HAProxy lists servers mostly in the order of its file, which
- * makes a walk over all of them linear. */
+/* Starts the search at *hint and wraps around: HAProxy mostly lists servers in the order of its
+ * file, so that looking up all servers in turn takes linear time. */
 static const struct haproxy_live_server *
 find_live(const struct haproxy_live *live, const struct haproxy_server *server, size_t *hint)
 {
@@ -373,7 +375,7 @@ const struct haproxy_server *haproxy_find_down(const struct haproxy_config *conf
 {
 	const struct haproxy_server *down = NULL;
 	const char *backend = "";
-	bool passes = false; /* the backend at hand has a server that is up, or not the primary */
+	bool passes = false; /* the current backend has a server that is UP or not the primary */
 	size_t hint = 0;
 
 	for (size_t i = 0; i < config->server_count; i++) {

@@ -1,6 +1,7 @@
-/* Settings that would hurt a failover; see the header. It judges the global section, and backends
- * with a server `primary` that is no backup, the slot that segue moves; the rest of a file is its
- * owner's. What a section inherits from a file that is not at hand is never guessed. */
+/* Finds settings that would do harm in a failover; see the header. It checks the global section,
+ * timeouts, and backends that have a server `primary` that is no backup: the server that segue
+ * moves. It does not check the rest of a file, and never guesses what a section inherits from
+ * another file. */
 #include "haproxy/model/lint.h"
 
 #include <inttypes.h>
@@ -11,7 +12,7 @@
 #include "haproxy/model/address.h"
 #include "haproxy/model/syntax.h"
 
-#define UNSET           (-1) /* as haproxy_duration_ms() says for none */
+#define UNSET           (-1) /* as haproxy_duration_ms() returns for no number */
 #define RETRIES_DEFAULT 3
 #define RETRY_MAX_MS    1000 /* between two tries HAProxy waits min(1 s, timeout connect) */
 #define CONNECT_MAX_MS  5000
@@ -24,11 +25,11 @@ enum section {
 	SECTION_PROXY, /* backend or listen */
 };
 
-struct settings {      /* of a defaults section or a proxy, with what it inherited */
-	bool complete; /* nothing comes from a file that is not at hand, or from a variable */
+struct settings {      /* of a defaults section or a proxy, with inherited ones */
+	bool complete; /* no setting comes from another file or from a variable */
 	bool has_mode, has_redispatch, checks;
-	unsigned http_line;                    /* of `mode http`; 0: not */
-	int64_t redispatch_every;              /* retries; below 1: the last one at most */
+	unsigned http_line;                    /* of `mode http`; 0: none */
+	int64_t redispatch_every;              /* every Nth retry; below 1: the last at most */
 	int64_t retries, connect_ms, queue_ms; /* or UNSET */
 };
 
@@ -37,7 +38,7 @@ struct profile { /* a defaults section of this text */
 	struct settings settings;
 };
 
-struct primary { /* the server of that name in the section at hand; line 0: there is none */
+struct primary { /* the server `primary` of the current section; line 0: there is none */
 	unsigned line;
 	bool checks, limited;
 };
@@ -45,7 +46,7 @@ struct primary { /* the server of that name in the section at hand; line 0: ther
 struct lint {
 	struct haproxy_lines lines;
 	int64_t hold_ms;
-	bool only_hold; /* findings that have nothing to do with waiting clients are left out */
+	bool only_hold; /* leave out findings that do not affect waiting clients */
 	struct strbuf *out;
 	size_t findings;
 	enum section section;
@@ -68,7 +69,7 @@ static bool word_is(const struct lint *lint, size_t i, const char *expected)
 	return strcmp(word(lint, i), expected) == 0;
 }
 
-/* Who writes `mode http` into a backend itself has no PostgreSQL there. */
+/* True when the section itself has `mode http`: then it is not for PostgreSQL. */
 static bool is_web(const struct lint *lint)
 {
 	return lint->settings.http_line > lint->section_line;
@@ -100,7 +101,7 @@ static void PRINTF_LIKE(3, 4) report(struct lint *lint, unsigned line, const cha
 	va_end(args);
 }
 
-/* What keeps clients from waiting for a primary. */
+/* Reports a setting that keeps clients from waiting for a primary. */
 static void PRINTF_LIKE(3, 4) report_hold(struct lint *lint, unsigned line, const char *fmt, ...)
 {
 	va_list args;
@@ -183,8 +184,8 @@ static void judge_tries(struct lint *lint)
 		       lint->proxy, set->connect_ms, CONNECT_MAX_MS);
 }
 
-/* While there is no primary, one client tries and all others wait in the queue; else each of them
- * tries again every `timeout connect`, which is a third of a core with 1,000 of them. */
+/* While there is no primary, one client should try and all others wait in the queue. Otherwise each
+ * of them tries again every `timeout connect`: with 1,000 clients that takes a third of a core. */
 static void judge_queue(struct lint *lint)
 {
 	const struct settings *set = &lint->settings;
@@ -238,7 +239,8 @@ static void end_section(struct lint *lint)
 	lint->section = SECTION_OTHER;
 }
 
-/* What the section at hand starts from, given the place of its word `from`. */
+/* Returns the settings that the current section starts with. `from_at`: the index of its word
+ * `from`, if it has one. */
 static struct settings inherit(const struct lint *lint, size_t from_at)
 {
 	struct settings own = {
@@ -357,7 +359,8 @@ static void read_primary(struct lint *lint)
 	free(address);
 }
 
-/* What `timeout NAME VALUE` of the current line says, in ms; 0: it is none, or not known. */
+/* Returns the value of `timeout NAME VALUE` in the current line, in ms; 0: no timeout, or not
+ * known. */
 static int64_t read_timeout(const struct haproxy_lines *lines)
 {
 	int64_t ms = -1;
@@ -368,7 +371,7 @@ static int64_t read_timeout(const struct haproxy_lines *lines)
 	return ms > 0 ? ms : 0;
 }
 
-/* Of these a session ends that is idle for so long. */
+/* True for a timeout that ends idle sessions. */
 static bool is_idle_timeout(const char *name)
 {
 	return strcmp(name, "client") == 0 || strcmp(name, "server") == 0 ||

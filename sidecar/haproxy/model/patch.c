@@ -1,5 +1,6 @@
-/* One text with the servers of another; see the header. Only server lines change, only in what the
- * runtime could change too; the result is read again before anybody may use it. */
+/* haproxy_config_patch(): one text with the servers of another. Changes only server lines, and in
+ * them only what the runtime API could also change. Parses and checks the result before it returns
+ * it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@
 struct patch {
 	struct haproxy_lines lines;
 	const struct haproxy_config *desired;
-	const char *copied; /* up to here the text has been taken over */
+	const char *copied; /* the text before it has been copied or replaced */
 	size_t hint;
 	struct strbuf *out;
 };
@@ -28,7 +29,8 @@ static bool same_place(const struct haproxy_server *a, const struct haproxy_serv
 	return strcmp(a->address, b->address) == 0 && a->port == b->port;
 }
 
-/* True for a server that the runtime has lost: its backend is desired, and it is not there. */
+/* Call for a server that `desired` does not have. True: `desired` has its backend, so that HAProxy
+ * no longer has the server. */
 static bool is_surplus(const struct haproxy_config *desired, const struct haproxy_server *server)
 {
 	return names_backend(desired, server->backend) &&
@@ -49,8 +51,8 @@ static void write_address(struct strbuf *out, const struct haproxy_server *serve
 	    out, endpoint_format(endpoint, sizeof(endpoint), server->address, server->port));
 }
 
-/* How many words of the line stay: without what an earlier patch may have added, which would make
- * the line longer each time. */
+/* Returns how many words of the line to keep: without weight and state at its end, which an earlier
+ * patch may have added. Otherwise the line would grow with each patch. */
 static size_t words_that_stay(const struct haproxy_lines *lines)
 {
 	size_t count = lines->count;
@@ -68,7 +70,7 @@ static size_t words_that_stay(const struct haproxy_lines *lines)
 	return count;
 }
 
-/* The last word counts, for HAProxy too. */
+/* Writes weight and state to the end of the line: in HAProxy, too, the last keyword wins. */
 static void write_state(struct patch *patch, unsigned weight, bool disabled)
 {
 	const struct haproxy_word *word = &patch->lines.words[words_that_stay(&patch->lines) - 1];
@@ -113,7 +115,8 @@ static bool patch_lines(struct patch *patch, const struct haproxy_config *config
 	return true;
 }
 
-/* A word that looks like ours may be the value of the one before it. */
+/* The check is necessary: a word that words_that_stay() dropped may be the value of the word before
+ * it. */
 static bool check_result(const struct haproxy_config *before, const struct haproxy_config *desired,
                          const struct strbuf *out, struct err *err)
 {

@@ -1,6 +1,5 @@
-/* `show servers state` and `show info`; see the header. Nothing of a reply is believed that does
- * not have the form of version 1, so that a foreign or newer answer never looks like "no servers".
- */
+/* Parses replies of the runtime API; see the header. `show servers state` must have format version
+ * 1; any other reply is an error, so that it never looks like "no servers". */
 #include "haproxy/model/replies.h"
 
 #include <ctype.h>
@@ -10,7 +9,7 @@
 #include "base/strbuf.h"
 #include "haproxy/model/address.h"
 
-/* Replies in lines and fields; see the header. */
+/* --- lines and fields --- */
 
 #define SHOWN_MAX 160 /* bytes of an unexpected reply in a message */
 
@@ -26,7 +25,7 @@ bool span_starts(struct span span, const char *prefix)
 	return span.len >= len && memcmp(span.at, prefix, len) == 0;
 }
 
-/* digits only */
+/* Accepts digits only. */
 static bool span_number(struct span span, uint64_t max, uint64_t *out)
 {
 	uint64_t value = 0;
@@ -78,7 +77,7 @@ static void haproxy_reply_init(struct haproxy_reply *reply, const char *text, si
 	*reply = (struct haproxy_reply){.at = text, .end = text + len};
 }
 
-/* The next line without its break; false at the end. */
+/* Reads the next line, without its line break. False at the end of the reply. */
 static bool haproxy_reply_line(struct haproxy_reply *reply, struct span *line)
 {
 	size_t left = (size_t)(reply->end - reply->at);
@@ -107,13 +106,15 @@ bool haproxy_reply_cut_short(struct err *err, const char *what)
 	return err_set(err, "%s: the reply is cut short", what);
 }
 
+/* --- `show servers state` and `show stat` --- */
+
 static const char state_command[] = "show servers state";
 static const char state_header[] = "# be_id be_name srv_id srv_name srv_addr srv_op_state "
                                    "srv_admin_state srv_uweight ";
 
 static const char stat_header[] = "# pxname,svname,qcur,qmax,scur,smax,slim,";
 
-enum field { /* 0-based places in a line of `show servers state` */
+enum field { /* 0-based positions in a line of `show servers state` */
 	     FIELD_BACKEND = 1,
 	     FIELD_NAME = 3,
 	     FIELD_ADDRESS = 4,
@@ -122,7 +123,7 @@ enum field { /* 0-based places in a line of `show servers state` */
 	     FIELD_WEIGHT = 7,
 	     FIELD_CHECK = 13,
 	     FIELD_PORT = 18,
-	     FIELD_COUNT = 19, /* of those that are looked at */
+	     FIELD_COUNT = 19, /* how many fields are read */
 };
 
 static bool read_unsigned(struct span field, uint64_t max, unsigned *out)
@@ -208,12 +209,12 @@ bool haproxy_live_parse(const char *reply, size_t len, struct haproxy_live *out,
 	return false;
 }
 
-enum column { /* 0-based places in a line of `show stat`, the same in every version */
+enum column { /* 0-based positions in a line of `show stat`, the same in every version */
 	      COLUMN_BACKEND = 0,
 	      COLUMN_NAME = 1,
 	      COLUMN_QUEUED = 2,
 	      COLUMN_LIMIT = 6,
-	      COLUMN_COUNT = 7, /* of those that are looked at */
+	      COLUMN_COUNT = 7, /* how many columns are read */
 };
 
 /* An empty field is 0. */
@@ -237,8 +238,8 @@ static bool split_counts(struct span line, struct span *fields)
 	return true;
 }
 
-/* The line of a backend follows those of its servers; *last is the one of them that was read last.
- */
+/* Adds the queue of a backend to its servers. The line of a backend comes after those of its
+ * servers; `last` is the index of the last of these. */
 static void count_backend(struct haproxy_live *live, size_t last, struct span backend,
                           uint64_t queued)
 {
@@ -307,6 +308,8 @@ const struct haproxy_live_server *haproxy_live_find(const struct haproxy_live *l
 	return NULL;
 }
 
+/* --- `show info` --- */
+
 static bool read_version(struct span value, struct haproxy_info *out)
 {
 	char *minor;
@@ -359,9 +362,9 @@ bool haproxy_info_parse(const char *reply, size_t len, struct haproxy_info *out,
 	return lines.complete || haproxy_reply_cut_short(err, "show info");
 }
 
-/* `show proc` of the master CLI; see haproxy/model/replies.h. Programs are nobody's business. */
+/* --- `show proc` of the master CLI; programs are ignored --- */
 
-enum group { /* under which headline of the reply a line stands */
+enum group { /* the section of the reply that a line belongs to */
 	     GROUP_MASTER,
 	     GROUP_WORKERS,
 	     GROUP_OLD_WORKERS,
@@ -371,7 +374,7 @@ enum group { /* under which headline of the reply a line stands */
 struct reader {
 	struct haproxy_procs *out;
 	enum group group;
-	bool relative_pids; /* until 2.4 a column "<relative PID>" stands before "<reloads>" */
+	bool relative_pids; /* until 2.4 there is a column "<relative PID>" before "<reloads>" */
 };
 
 static void read_headline(struct reader *reader, struct span line)

@@ -1,5 +1,5 @@
-/* From bind to server; see the header. What only HAProxy can know, as a backend of another file or
- * a name in a variable, may lead to the primary: a text is never refused for it. */
+/* Follows binds to servers; see the header. A part that only HAProxy can know, such as a backend of
+ * another file or a name in a variable, may lead to the primary: a text is never refused for it. */
 #include "haproxy/model/routes.h"
 
 #include <stdlib.h>
@@ -9,12 +9,13 @@
 #include "haproxy/model/syntax.h"
 #include "target/target.h"
 
+/* Where a bind leads, from worst to best. */
 enum way {
 	WAY_NOWHERE,   /* no server takes clients */
-	WAY_ELSEWHERE, /* to other servers */
-	WAY_PARTLY,    /* to the primary and to others */
-	WAY_PRIMARY,   /* to it alone */
-	WAY_UNKNOWN,
+	WAY_ELSEWHERE, /* to other servers only */
+	WAY_PARTLY,    /* to the primary and to other servers */
+	WAY_PRIMARY,   /* to the primary only */
+	WAY_UNKNOWN,   /* only HAProxy knows; counts as the primary */
 };
 
 struct names {
@@ -24,25 +25,25 @@ struct names {
 
 struct section {
 	char *spelled;    /* "frontend orders_rw_in" */
-	const char *name; /* in it */
+	const char *name; /* the part of `spelled` after the keyword */
 	unsigned line;
 	bool is_frontend, is_backend; /* a listen is both */
 	bool is_defaults;
 	bool disabled;
-	bool is_web;           /* mode http, or it answers by itself */
-	bool unknown;          /* something in it only HAProxy can know */
-	bool inherits_unknown; /* from a file that is not at hand */
+	bool is_web;           /* mode http, or HAProxy itself answers the clients */
+	bool unknown;          /* it has something that only HAProxy can know */
+	bool inherits_unknown; /* its defaults are in another file */
 	bool has_bind;
 	char *default_backend;    /* NULL: none */
-	struct names use;         /* use_backend */
-	size_t primaries, others; /* servers that take clients */
+	struct names use;         /* the backends of use_backend */
+	size_t primaries, others; /* number of servers that take clients */
 };
 
 struct ways {
-	struct section *sections; /* [0] is what stands before the first one, as in haproxy_binds */
+	struct section *sections; /* [0]: lines before the first section, as in haproxy_binds */
 	size_t count;
 	struct haproxy_binds binds;
-	bool has_global; /* the text is a whole file */
+	bool has_global; /* the text has `global`: it is the whole file */
 };
 
 struct reader {
@@ -90,7 +91,8 @@ static struct section *add_section(struct ways *ways)
 	return &ways->sections[ways->count++];
 }
 
-/* The defaults section that it names, or else the latest; NULL: it is in no file at hand. */
+/* Returns the defaults section that the section names, otherwise the last one; NULL: it is not in
+ * this text. */
 static const struct section *find_defaults(const struct reader *reader, size_t from_at)
 {
 	bool named = word_is(reader, from_at, "from");
@@ -259,8 +261,8 @@ static void count_servers(struct ways *ways, const struct haproxy_config *config
 	}
 }
 
-/* False, with words and nothing to free, when the text cannot be read. `primary` NULL: the servers
- * do not matter. */
+/* False: the text cannot be parsed; `err` is set and there is nothing to free. `primary` NULL: does
+ * not count the servers. */
 static bool ways_read(const char *text, size_t len, const struct haproxy_endpoint *primary,
                       struct ways *out, struct err *err)
 {
@@ -282,7 +284,7 @@ static bool ways_read(const char *text, size_t len, const struct haproxy_endpoin
 	return true;
 }
 
-/* --- where they lead --- */
+/* --- where binds lead --- */
 
 struct sum {
 	size_t primaries, others;
@@ -410,7 +412,7 @@ bool haproxy_routes_lead(const char *text, size_t len, const struct haproxy_endp
 	return leads;
 }
 
-/* --- before and after --- */
+/* --- comparing two texts --- */
 
 static bool same_bind(const struct haproxy_bind *a, const struct haproxy_bind *b)
 {
@@ -419,7 +421,7 @@ static bool same_bind(const struct haproxy_bind *a, const struct haproxy_bind *b
 	return haproxy_bind_overlaps(a, b);
 }
 
-/* The best way of those that share the address. False: nobody listens there. */
+/* Finds the best way of the binds at the same address as `like`. False: there is no such bind. */
 static bool find_way(const struct ways *ways, const struct haproxy_bind *like, enum way *way,
                      const struct section **section)
 {

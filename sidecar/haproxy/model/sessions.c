@@ -1,7 +1,6 @@
-/* `show sess all`; see haproxy/model/replies.h. One pass whatever the number of servers, and of the
- * reply only the line and the session at hand are kept, as there may be fifty thousand sessions and
- * clients wait. A session is named only on evidence of all three: backend, server, and another
- * address. */
+/* Parses `show sess all`; see haproxy/model/replies.h. It needs one pass for any number of servers,
+ * and keeps only the current line and session: there may be 50,000 sessions, and clients wait. A
+ * connected session is listed only if its backend, its server and a wrong address are all known. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,14 +9,14 @@
 
 #define LINE_MAX_BYTES 16384
 
-enum side {                  /* of the session, towards its server */
-	    SIDE_NONE,       /* or closing by itself */
+enum side {                  /* state of the connection to the server */
+	    SIDE_NONE,       /* none, or it is closing already */
 	    SIDE_WAITING,    /* in the queue, between retries, about to choose a server */
-	    SIDE_CONNECTING, /* the connection is under way */
-	    SIDE_STANDS,
+	    SIDE_CONNECTING, /* connecting */
+	    SIDE_STANDS,     /* connected */
 };
 
-struct session {                       /* what has been seen of the session that is being read */
+struct session {                       /* what has been read of the current session */
 	uint64_t id;                   /* 0: none yet */
 	struct strbuf backend, server; /* names */
 	struct strbuf address; /* "addr:port" of the connection to the server; empty: none yet */
@@ -27,8 +26,8 @@ struct session {                       /* what has been seen of the session that
 struct haproxy_session_reader {
 	const struct haproxy_expected *stays;
 	struct session session;
-	struct strbuf rest; /* the start of a line whose end has not come */
-	bool complete;      /* the blank line that ends the reply has come */
+	struct strbuf rest; /* the start of a line whose end has not arrived */
+	bool complete;      /* the empty line that ends the reply has arrived */
 	struct haproxy_sessions out;
 	size_t capacity;
 };
@@ -104,7 +103,7 @@ static bool is_left_behind(const struct haproxy_expected *stays, const char *bac
 	return one != NULL && one->left_behind;
 }
 
-/* What is in maintenance takes nobody. */
+/* SRV_ADMF_* of HAProxy. A server in maintenance takes no clients. */
 #define MAINTENANCE_BITS (1U | 2U | 4U | 32U)
 
 void haproxy_expected_judge(struct haproxy_expected *stays, const struct haproxy_live *live)
@@ -126,7 +125,7 @@ void haproxy_expected_judge(struct haproxy_expected *stays, const struct haproxy
 		else
 			stay->left_behind = true;
 	}
-	/* What holds for one server holds for its backend. */
+	/* A backend is left behind if it has a server elsewhere and none at the right address. */
 	for (size_t first = 0, end; first < stays->count; first = end) {
 		bool any_right = false, any_left = false;
 
@@ -143,7 +142,7 @@ void haproxy_expected_judge(struct haproxy_expected *stays, const struct haproxy
 
 /* --- the reply --- */
 
-/* "NAME (id=7 ..."; empty where it is none. */
+/* Takes NAME from "NAME (id=7 ..."; empty if the value has another form. */
 static void take_name(struct strbuf *name, struct span value)
 {
 	struct span rest;
@@ -277,7 +276,7 @@ static bool read_line(struct haproxy_session_reader *reader, struct span line)
 static bool take_line(struct haproxy_session_reader *reader, struct span line, struct err *err)
 {
 	if (reader->complete)
-		return true; /* of the next command, or of the master CLI */
+		return true; /* the reply to the next command, or text of the master CLI */
 	if (line.len == 0) {
 		reader->complete = true;
 		return true;

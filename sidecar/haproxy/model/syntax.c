@@ -1,5 +1,5 @@
-/* HAProxy's configuration grammar; see the header. Follows what HAProxy 2.6 does where the manual
- * says otherwise: a backslash before a character that needs none stays. */
+/* HAProxy's configuration grammar; see the header. Where the manual differs, it follows HAProxy
+ * 2.6: a backslash before a character that needs no escape is kept. */
 #include "haproxy/model/syntax.h"
 
 #include <ctype.h>
@@ -10,8 +10,8 @@
 
 enum quoting {
 	QUOTING_NONE,
-	QUOTING_WEAK,   /* "": escapes and environment variables */
-	QUOTING_STRONG, /* '': nothing is special but the closing quote */
+	QUOTING_WEAK,   /* "...": escapes and environment variables */
+	QUOTING_STRONG, /* '...': only the closing quote is special */
 };
 
 void haproxy_lines_init(struct haproxy_lines *lines, const char *text, size_t len)
@@ -81,7 +81,8 @@ static size_t read_hex_escape(struct strbuf *out, const char *at, const char *en
 	return 3;
 }
 
-/* Appends what a backslash stands for, given what follows it; returns how much of that it took. */
+/* Appends the character of an escape; `at` is after the backslash. Returns how many bytes from `at`
+ * the escape has, or ESCAPE_BROKEN. */
 static size_t read_escape(struct strbuf *out, const char *at, const char *end, enum quoting quoting)
 {
 	static const char from[] = "nrt \\\"'#$", to[] = "\n\r\t \\\"'#$";
@@ -110,7 +111,7 @@ static struct haproxy_word *start_word(struct haproxy_lines *lines, const char *
 	return word;
 }
 
-/* Takes one quote, escape or plain character of a word at *at. */
+/* Reads one quote, escape or plain character of a word at *at. */
 static bool read_piece(struct haproxy_lines *lines, struct haproxy_word *word, const char **at,
                        const char *end, enum quoting *quoting)
 {
@@ -133,7 +134,8 @@ static bool read_piece(struct haproxy_lines *lines, struct haproxy_word *word, c
 	return true;
 }
 
-/* How much at `at` means itself whatever the quoting: most of any file, taken at once. */
+/* Returns how many bytes from `at` are plain characters in any quoting. Most of a file is, so this
+ * saves time. */
 static size_t plain_run(const char *at, const char *end)
 {
 	size_t len = 0;

@@ -1,5 +1,5 @@
-/* What is wrong with a text though HAProxy would take it. `haproxy -c` takes a section without a
- * server, and clients would be led nowhere. */
+/* Checks a text that HAProxy would accept; see the header. `haproxy -c` accepts a section without a
+ * server, and clients would reach nothing. */
 #include "haproxy/model/text_check.h"
 
 #include <stdlib.h>
@@ -48,7 +48,7 @@ bool haproxy_text_leads(const struct config_target *config, bool whole, const ch
 	return !config->leads_to_primary || haproxy_routes_lead(text, len, &primary, err);
 }
 
-/* --- what a section has --- */
+/* --- the binds and servers of each section --- */
 
 struct section {
 	char *name; /* "listen rw" */
@@ -127,7 +127,7 @@ bool haproxy_text_keeps(const char *before, size_t before_len, const char *text,
 		return false;
 	if (!sections_read(before, before_len, &old, err)) {
 		sections_fini(&new);
-		return true; /* what was there before is no reason to refuse what comes */
+		return true; /* an error in the old text is no reason to refuse the new one */
 	}
 	for (size_t i = 0; i < old.count && keeps; i++) {
 		const struct section *now = find_section(&new, old.items[i].name);
