@@ -27,12 +27,11 @@ enum check_grade {
 struct check {
 	const struct config *config;
 	struct event_base *base;
-	struct topology
-	    *topologies;          /* one per cluster, to render with; an example where none is known */
-	const struct unit *unit;  /* the systemd unit that runs with this configuration; NULL: not known */
-	const char *as;           /* for messages: "user segue, as segue.service runs" */
-	bool bystander;           /* runs as neither root nor the user of `unit`, and --user was not given */
-	unsigned failed, unknown; /* unknown: how many things a bystander could not look at */
+	struct topology *topologies; /* one per cluster; an example where none is known */
+	const struct unit *unit;     /* the systemd unit for this configuration; NULL: not known */
+	const char *as;              /* for messages: "user segue, as segue.service runs" */
+	bool bystander;              /* neither root nor the user of `unit`; --user was not given */
+	unsigned failed, unknown;    /* unknown: how many things a bystander could not look at */
 };
 
 /* Prints "ok|warn|FAIL  what: detail: fix" and counts failures; `fix` may be NULL. */
@@ -42,8 +41,7 @@ void check_note(struct check *check, enum check_grade grade, const char *what, c
 /* Returns "KIND/NAME", as "haproxy/local". Caller frees. */
 char *check_target_name(const struct config_target *target) MUST_CHECK;
 
-/* The user that this process runs as: "segue", or "uid 998" if the uid has no name. Caller frees.
- */
+/* The user that this process runs as: "segue", or "uid 998" without a name. Caller frees. */
 char *check_user(void) MUST_CHECK;
 
 /* Finds the unit of segue's package, below `root` ("": this machine), that runs with this
@@ -109,8 +107,7 @@ void check_overrides(struct check *check);
 /* Asks every PostgreSQL server of those topologies, unless verify = disable. */
 void check_servers(struct check *check);
 
-/* Checks the servers of every [publisher], repmgr's tables, and whether the znode may be written.
- */
+/* Checks every [publisher]'s servers, repmgr's tables, and whether the znode may be written. */
 void check_publishers(struct check *check);
 
 /* Checks the template, rendered text, output and commands of each target. */

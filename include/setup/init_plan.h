@@ -20,7 +20,7 @@ struct init_options {
 	const char *cluster;          /* NULL, only with `beside`: append_choose() sets it */
 	const char *target;           /* the name of the proxy's section */
 	const char *zookeeper, *path; /* NULL: to be filled in by hand */
-	const struct config *beside;  /* the existing segue.ini to append to; NULL: segue.ini is new */
+	const struct config *beside;  /* the existing segue.ini to append to; NULL: none */
 };
 
 struct init_file {
@@ -33,7 +33,7 @@ struct init_plan {
 	const struct init_options *options;
 	struct init_file ini, template_file;
 	struct strbuf trial; /* the text of `ini`, with an example for every value to fill in */
-	size_t added_from;   /* offset in the text of `ini`: what stands before it existed already */
+	size_t added_from;   /* offset in the text of `ini`: the existing file ends there */
 	enum config_target_kind kind;
 	char *address, *output; /* of the proxy's section: its socket or console; its output */
 	struct strbuf found;    /* lines to print */
@@ -73,8 +73,7 @@ void plan_ini(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
  * worked. The file has to load with `example` as the value. */
 void plan_fill_in(struct init_plan *plan, const char *key, const char *what, const char *example);
 
-/* Adds the beginning of segue.ini: [zookeeper] and [cluster]. `source` is the file that was read.
- */
+/* Adds the beginning of segue.ini: [zookeeper] and [cluster]. `source`: the file that was read. */
 void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
                 const struct plan_cluster *cluster);
 

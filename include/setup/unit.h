@@ -15,13 +15,13 @@
 
 struct unit {
 	char *name;         /* "segue", without .service */
-	char *user, *group; /* "": root; "": the user's own group */
+	char *user, *group; /* User=, "": root; Group=, "": the user's own group */
 	char *where;        /* file and line of the last User=, Group= or SupplementaryGroups= */
-	struct strbuf groups, environment, state; /* words of SupplementaryGroups=, Environment= and StateDirectory= */
-	struct strbuf environment_files;          /* words of EnvironmentFile=; a - before a file that may be missing */
-	struct strbuf writable;                   /* words of ReadWritePaths= and ReadWriteDirectories= */
+	struct strbuf groups, environment, state; /* words, as the unit files have them */
+	struct strbuf environment_files;          /* words; a - before a file that may be missing */
+	struct strbuf writable;                   /* words of ReadWritePaths= and its old name */
 	char *protect;                            /* ProtectSystem= */
-	struct strbuf ignored; /* messages about such keys outside [Service], which systemd ignores, one per line */
+	struct strbuf ignored; /* lines about such keys outside [Service], which systemd ignores */
 };
 
 /* Reads the unit from below `root` ("": this machine). False if it is not installed: then `out` has

@@ -23,8 +23,7 @@ struct event_base *fleet_reader_base(const struct fleet_reader *fleet_reader);
 
 /* True if everything has been read: the view is complete at this moment. */
 bool fleet_reader_known(const struct fleet_reader *fleet_reader);
-/* The mzxid of the master znode, even if its value is invalid; 0: not known, or there is no znode.
- */
+/* The mzxid of the master znode, even of an invalid value; 0: not known, or there is no znode. */
 int64_t fleet_reader_zxid(const struct fleet_reader *fleet_reader);
 /* Why not everything is known yet. Borrowed. */
 const char *fleet_reader_problem(const struct fleet_reader *fleet_reader);

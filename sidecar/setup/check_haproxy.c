@@ -246,7 +246,7 @@ static void check_next_start(struct check *check, const struct config_target *fi
 struct sockets {
 	const char *wanted;
 	bool found, unknown; /* unknown: a file could not be read, or a path has a variable */
-	char *other;         /* the first socket: "/etc/haproxy/haproxy.cfg line 3 has /run/b.sock"; NULL: none */
+	char *other;         /* "/etc/haproxy/haproxy.cfg line 3 has /run/b.sock"; NULL: none */
 };
 
 static void read_sockets(struct sockets *sockets, const char *file)

@@ -252,7 +252,8 @@ static bool check_main(struct check *check, const char *what, const char *main_f
 /* The rendered text of a target, if it could be rendered. */
 struct rendered {
 	struct strbuf text;
-	struct pgbouncer_ini storage, *ini; /* NULL: the template is wrong, which is noted already */
+	struct pgbouncer_ini storage,
+	    *ini; /* NULL: the template is wrong, which is noted already */
 };
 
 static void note_unrendered(struct check *check, const char *what, const char *output)

@@ -20,7 +20,7 @@ struct asked {
 	const struct topology *topology;
 	struct applied applied; /* what segue run has applied, from the state file */
 	struct verifier *verifier;
-	bool denied; /* no server lets segue in: it is more likely that the login is wrong than all servers */
+	bool denied; /* no server lets segue in: most likely the login is wrong */
 	const struct member *members[TOPOLOGY_SLOTS_MAX];
 	size_t member_count;
 };
@@ -31,7 +31,7 @@ struct line {
 	const char *what;
 	const struct member *member;
 	const struct server_fact *fact;
-	const struct server_fact *primary; /* NULL: the primary did not answer that it takes writes */
+	const struct server_fact *primary; /* NULL: it did not answer that it takes writes */
 	bool is_primary;                   /* the topology says so */
 };
 
@@ -358,8 +358,7 @@ static void note_cluster(struct asked *asked)
 		                    .primary = primary,
 		                    .is_primary = member == &topology->primary};
 
-		if (line.fact !=
-		    NULL) /* NULL: it has no address, which is noted already */
+		if (line.fact != NULL) /* NULL: it has no address, which is noted already */
 			note_server(&line);
 	}
 }

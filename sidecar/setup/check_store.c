@@ -260,8 +260,7 @@ static bool note_followed_before(const struct question *question, const char *wh
 	return followed;
 }
 
-/* With layout plain another program writes the znode in its own format, so no command is suggested.
- */
+/* Layout plain: another program writes the znode in its own format, so no command is suggested. */
 static const char *absent_fix(const struct question *question)
 {
 	if (question->presence)

@@ -28,8 +28,8 @@
 #include "target/install.h"
 
 /* May the proxy read the output? A running proxy keeps what it has read, so an error shows only at
- * its next reload or start: PgBouncer stops reading at the %include line of that file, and later
- * does not start. */
+ * its next reload or start: on RELOAD, PgBouncer stops reading at the %include line of that file,
+ * and later it does not start. */
 
 /* The owner and mode that file_stage() will give the output. */
 static bool foresee(const struct config_target *target, struct stat *out)

@@ -308,7 +308,7 @@ static void take_bind(struct reader *reader, struct found_section *section)
 	if (section->bind.len > 0)
 		strbuf_append_char(&section->bind, ',');
 	strbuf_append_str(&section->bind, word(reader, 1));
-	if (reader->lines.count > 2) /* ssl, interface, ...: the template's bind line has none of these */
+	if (reader->lines.count > 2) /* ssl, interface, ...: the template has none of these */
 		keep_line(reader, section);
 }
 

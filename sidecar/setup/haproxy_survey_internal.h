@@ -26,8 +26,8 @@ struct found_section {
 	enum found_kind kind;
 	char *name, *file;
 	unsigned first, last; /* line numbers in the file */
-	char *mode, *idle;    /* `idle`: timeout client; both with inherited values; NULL: not set */
-	struct strbuf bind;   /* the addresses, comma separated */
+	char *mode, *idle;  /* `idle`: timeout client; both with inherited values; NULL: not set */
+	struct strbuf bind; /* the addresses, comma separated */
 	char *default_backend;
 	char *maxconn; /* of a server line */
 	struct found_server *servers;
@@ -37,7 +37,7 @@ struct found_section {
 	bool reads;         /* for read-only clients, by its name or its health check */
 	bool postgres_port; /* a server has a port that is usual for PostgreSQL */
 	struct strbuf kept; /* lines that the shipped template does not have, one per line */
-	const struct found_section *frontend; /* of a backend: the frontend that leads to it; NULL: none */
+	const struct found_section *frontend; /* of a backend: the frontend that leads to it */
 };
 
 struct haproxy_survey {

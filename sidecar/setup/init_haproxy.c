@@ -157,8 +157,7 @@ static void haproxy_plan_last_steps(struct haproxy_plan *init)
 	plan_run_step(init->plan, DEBIAN_UNIT, NULL);
 }
 
-/* haproxy_plan_first_steps() stands before plan_store_steps(), haproxy_plan_last_steps() after it.
- */
+/* The steps before plan_store_steps(); haproxy_plan_last_steps() adds those after it. */
 static void haproxy_plan_first_steps(struct haproxy_plan *init)
 {
 	socket_step(init);
