@@ -1,5 +1,5 @@
-/* `segue render`: prints what a template makes of its data, or what a target would get. Does not use
- * ZooKeeper or the proxy, and changes no installed file. */
+/* `segue render`: prints what a template makes of its data, or what a target would get. Uses
+ * neither ZooKeeper nor the proxy, and changes no installed file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
