@@ -1,4 +1,4 @@
-/* segue: the verbs. */
+/* The program segue: looks up the verb of the command line in a table and runs it. */
 #include <stdio.h>
 #include <string.h>
 

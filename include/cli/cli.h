@@ -1,5 +1,5 @@
-/* The verbs. Each takes argc and argv from its own name on ("run", "-c", ...) and returns the exit
- * code: 0 fine, 1 failed, 2 usage or configuration. */
+/* The verbs of the command line. Each gets argc and argv from its own name on ("run", "-c", ...)
+ * and returns the exit code: 0 success, 1 failure, 2 wrong usage or configuration. */
 #ifndef SEGUE_CLI_CLI_H
 #define SEGUE_CLI_CLI_H
 
@@ -12,7 +12,7 @@
 
 enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 };
 
-/* The end of a verb's usage, where the verb has no more to say of them. */
+/* Last line of a verb's usage, for verbs whose exit codes need no further explanation. */
 #define CMD_EXIT_CODES "Exit code: 0 fine, 1 failed, 2 usage or configuration.\n"
 
 int cmd_init(int argc, char **argv);
@@ -31,10 +31,10 @@ int cmd_freeze(int argc, char **argv);
 int cmd_release(int argc, char **argv);
 int cmd_set_primary(int argc, char **argv);
 
-/* What a verb's command line may hold: -c FILE and --help always. */
+/* The options that a verb takes, besides -c FILE and --help, which every verb takes. */
 struct cmd_syntax {
 	const char *usage;
-	int words_min, words_max; /* arguments that are no options */
+	int words_min, words_max; /* arguments that are not options */
 	bool takes_socket;        /* -s, --socket SOCKET */
 	bool takes_json;          /* --json */
 	bool takes_once;          /* --once, --dry-run */
@@ -45,7 +45,7 @@ struct cmd_syntax {
 	bool takes_force;         /* --force */
 };
 
-/* The configuration where no -c is given: of the environment, or CONFIG_DEFAULT_FILE. */
+/* The configuration file if -c is not given: from $SEGUE_CONFIG, otherwise CONFIG_DEFAULT_FILE. */
 const char *cmd_config_file(void);
 
 struct cmd_args {
@@ -63,17 +63,17 @@ struct cmd_args {
 	int word_count;
 };
 
-/* False when the verb ends with *code: --help was asked for, or the line is wrong, which is said.
- */
+/* False if the verb has to end with exit code *code: --help was given, or the command line is
+ * wrong. The usage or an error message is then printed already. */
 bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
                  int *code) MUST_CHECK;
 
-/* Who runs the verb, as user@host: sudo's user rather than root. Printable ASCII, cut where it is
- * too long: it is for people. */
+/* The user who runs the verb, as user@host; with sudo, the user who called sudo. For display only:
+ * cut to `size`, with "?" for what is not printable ASCII. */
 void cmd_person(char *out, size_t size);
 
-/* Where the segue that runs here listens, as segue.ini has it: -s, or what the configuration says.
- * The caller frees it; NULL after the reason was printed. */
+/* The address where the segue on this machine listens, spelled as in segue.ini: from -s, otherwise
+ * from the configuration. Caller frees. NULL if it is not known; the reason is printed. */
 char *cmd_listen(const char *verb, const struct cmd_args *args) MUST_CHECK;
 
 #endif

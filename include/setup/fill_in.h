@@ -1,5 +1,5 @@
-/* The mark of what only a person can know: a comment "FILL IN: what" above a key of segue.ini whose
- * value is left empty, so that nothing runs with a guess. */
+/* Finds the values of segue.ini that only a person can know. `segue init` leaves such a value
+ * empty, below a comment "FILL IN: what", so that segue never runs with a guessed value. */
 #ifndef SEGUE_SETUP_FILL_IN_H
 #define SEGUE_SETUP_FILL_IN_H
 
@@ -7,10 +7,10 @@
 
 #define MARK "FILL IN"
 
-/* `what` is what the comment says behind the mark, on one line. */
+/* `what` is the text of the comment after the mark, on one line. */
 typedef void fill_in_cb(unsigned line, const char *key, const char *what, void *arg);
 
-/* Calls back for each marked key of the text whose value is still empty; returns how many. */
+/* Calls `cb` for each marked key whose value is still empty. Returns the number of such keys. */
 size_t fill_in_find(const char *text, fill_in_cb *cb, void *arg);
 
 #endif

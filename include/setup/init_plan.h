@@ -1,5 +1,5 @@
-/* What `segue init` is going to write and to say: two files, what was found, and the steps that are
- * left to the person, in their order. Filled by init_haproxy() or init_pgbouncer(). */
+/* The plan of `segue init`: the two files that it will write, the findings that it prints, and the
+ * steps that the user has to do, in their order. Filled by init_haproxy() or init_pgbouncer(). */
 #ifndef SEGUE_SETUP_INIT_PLAN_H
 #define SEGUE_SETUP_INIT_PLAN_H
 
@@ -14,13 +14,13 @@
 struct account;
 
 struct init_options {
-	const char *proxy_config;     /* NULL: where Debian has it */
-	const char *defaults;         /* Debian's environment file of HAProxy's unit */
-	const char *dir;              /* where segue.ini is to be, absolute */
-	const char *cluster;          /* NULL where there is a `beside`: to be chosen */
+	const char *proxy_config;     /* NULL: Debian's path */
+	const char *defaults;         /* environment file of Debian's haproxy.service */
+	const char *dir;              /* folder of segue.ini, absolute */
+	const char *cluster;          /* NULL, only with `beside`: append_choose() sets it */
 	const char *target;           /* the name of the proxy's section */
 	const char *zookeeper, *path; /* NULL: to be filled in by hand */
-	const struct config *beside;  /* the segue.ini that is added to; NULL: it is a new one */
+	const struct config *beside;  /* the existing segue.ini to append to; NULL: none */
 };
 
 struct init_file {
@@ -32,27 +32,27 @@ struct init_file {
 struct init_plan {
 	const struct init_options *options;
 	struct init_file ini, template_file;
-	struct strbuf trial; /* the text of ini, with an example in every value to fill in */
-	size_t added_from;   /* the text of ini before it is what was there */
+	struct strbuf trial; /* the text of `ini`, with an example for every value to fill in */
+	size_t added_from;   /* offset in the text of `ini`: the existing file ends there */
 	enum config_target_kind kind;
-	char *address, *output; /* of the proxy's section: its socket or console, and its file */
+	char *address, *output; /* of the proxy's section: its socket or console; its output */
 	struct strbuf found;    /* lines to print */
-	struct strbuf fill_in;  /* the same: which lines of ini nobody could know */
+	struct strbuf fill_in;  /* lines to print: which lines of `ini` are to be filled in */
 	struct strbuf steps;
 	unsigned step_count;
 };
 
-/* False where the proxy's configuration cannot be read. plan_fini() either way. */
+/* False if the proxy's configuration cannot be read. Call plan_fini() in either case. */
 bool init_haproxy(const struct init_options *options, struct init_plan *plan,
                   struct err *err) MUST_CHECK;
 bool init_pgbouncer(const struct init_options *options, struct init_plan *plan,
                     struct err *err) MUST_CHECK;
 
-/* For those two. */
+/* The functions below are for init_haproxy() and init_pgbouncer(). */
 
-struct plan_cluster { /* what a proxy's configuration tells of it */
+struct plan_cluster { /* what a proxy's configuration says about its cluster */
 	bool patroni;
-	const char *host, *port; /* of one of its servers; NULL: none is known */
+	const char *host, *port; /* of one of its servers; NULL: not known */
 };
 
 void plan_init(struct init_plan *plan, const struct init_options *options);
@@ -60,52 +60,54 @@ void plan_fini(struct init_plan *plan);
 
 void plan_found(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* "\nN. text:\n\n", under which come plan_line()s to type or to write. */
+/* Adds a step, "\nN. text:\n\n". plan_line() adds a line below it, for the user to type or to
+ * write. */
 void plan_step(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void plan_line(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* A comment of segue.ini, wrapped, and a line as it is. */
+/* plan_comment() adds a wrapped comment to segue.ini; plan_ini() adds a line as it is. */
 void plan_comment(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void plan_ini(struct init_plan *plan, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* A comment "FILL IN: what", and the key without a value: a guess would look as if it worked. The
- * file has to load with `example` there. */
+/* Adds a comment "FILL IN: what" and the key without a value, because a guess would look as if it
+ * worked. The file has to load with `example` as the value. */
 void plan_fill_in(struct init_plan *plan, const char *key, const char *what, const char *example);
 
-/* The head of segue.ini, [zookeeper] and [cluster]; `source` is what was read. */
+/* Adds the beginning of segue.ini: [zookeeper] and [cluster]. `source`: the file that was read. */
 void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
                 const struct plan_cluster *cluster);
 
-/* The steps that both proxies have: what to fill in, the role, the znode. */
+/* Adds the steps that both proxies need: values to fill in, the PostgreSQL role, the znode. */
 void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster);
 
-/* Look, then run: by the unit of segue's package, where it is installed and reads this segue.ini;
- * else as `user` (NULL: root). */
+/* Adds the step to check and then run segue: by the unit of segue's package if it is installed and
+ * reads this segue.ini, otherwise as `user` (NULL: root). */
 void plan_run_step(struct init_plan *plan, const char *unit, const char *user);
 
-/* Whom segue will run as: the user of the package's unit where it is installed, else `user`. NULL
- * where there is no such user; account_free(). */
+/* The user that segue will run as: the user of the package's unit if that is installed, otherwise
+ * `user`. NULL if there is no such user. Free with account_free(). */
 struct account *plan_account(const char *unit, const char *user) MUST_CHECK;
 
-/* A segue.ini that is there already, and a further proxy: what its section may be called, which
- * cluster it follows, and whether the file has it already. */
+/* --- one more proxy in an existing segue.ini --- */
 
-/* Sets options->beside, ->cluster where it is NULL (the file's only one) and ->target (the caller
- * frees `*target`). False where there are several clusters, and none is named. */
+/* Sets options->beside, options->target (the caller frees `*target`) and, if it is NULL,
+ * options->cluster to the file's only cluster. False if options->cluster is NULL and the file has
+ * not exactly one cluster. */
 bool append_choose(const struct config *config, struct init_options *options, char **target,
                    struct err *err) MUST_CHECK;
 
-/* The section that drives the plan's proxy for the plan's cluster already; NULL: none. */
+/* The section that already drives the plan's proxy for the plan's cluster; NULL: none. */
 const struct config_target *append_find_same(const struct config *config,
                                              const struct init_plan *plan);
 
-/* The files that segue init writes. */
+/* --- the files that segue init writes --- */
 
-/* Somebody's, and something else; what a package puts there is nobody's. */
+/* True if the file exists with another text that a person may have written. The files that a
+ * package installs do not count. */
 bool init_file_is_in_the_way(const struct init_file *file) MUST_CHECK;
 
-/* Writes it, with the folders that it needs, and prints its name. `keep`: what was there stays,
- * under a name that is printed. */
+/* Writes the file, creates missing folders, and prints the file's name. With `keep`, an existing
+ * file is kept under another name, which is printed. */
 bool init_file_write(const struct init_file *file, bool keep, struct err *err) MUST_CHECK;
 
 #endif

@@ -1,6 +1,6 @@
-/* A service of segue's own package, as its unit file and the drop-ins say: whom the sidecar will
- * run as, and what systemd makes for it. Read from the files, so that it is known before systemd
- * runs, or where it does not. */
+/* A systemd service of segue's package: the user that it runs as, and what systemd prepares for it.
+ * Read from the unit file and its drop-ins, so it is known before systemd starts the service, and
+ * also where systemd does not run. */
 #ifndef SEGUE_SETUP_UNIT_H
 #define SEGUE_SETUP_UNIT_H
 
@@ -15,34 +15,36 @@
 
 struct unit {
 	char *name;         /* "segue", without .service */
-	char *user, *group; /* "": root, and the user's own */
-	char *where;        /* file and line of the last of these, and groups */
-	struct strbuf groups, environment, state; /* words, as the files have them */
-	struct strbuf environment_files;          /* words; a - before one that need not be there */
-	struct strbuf writable;                   /* words of ReadWritePaths= and the like */
-	char *protect;                            /* ProtectSystem */
-	struct strbuf ignored; /* keys of these that stand where systemd ignores them, one a line */
+	char *user, *group; /* User=, "": root; Group=, "": the user's own group */
+	char *where;        /* file and line of the last User=, Group= or SupplementaryGroups= */
+	struct strbuf groups, environment, state; /* words, as the unit files have them */
+	struct strbuf environment_files;          /* words; a - before a file that may be missing */
+	struct strbuf writable;                   /* words of ReadWritePaths= and its old name */
+	char *protect;                            /* ProtectSystem= */
+	struct strbuf ignored; /* lines about such keys outside [Service], which systemd ignores */
 };
 
-/* Whether it is installed under `root` ("": this machine); where it is not, `out` is empty.
- * unit_free() either way. */
+/* Reads the unit from below `root` ("": this machine). False if it is not installed: then `out` has
+ * no settings. Call unit_free() in either case. */
 bool unit_load(const char *root, const char *name, struct unit *out) MUST_CHECK;
 void unit_free(struct unit *unit);
 
-/* It starts with the machine. */
+/* True if systemd starts the unit at boot (multi-user.target). */
 bool unit_is_enabled(const char *root, const char *name);
 
-/* /var/lib/NAME is made, and given to the user, when the unit starts. */
+/* True if `folder` is /var/lib/NAME with NAME in StateDirectory=: systemd creates it for the unit's
+ * user when the unit starts. */
 bool unit_makes_state(const struct unit *unit, const char *folder);
 
-/* The sandbox of the unit leaves the folder writable, whatever owner and mode say. */
+/* True if the unit's sandbox (ProtectSystem=, ReadWritePaths=) leaves the folder writable. Does not
+ * look at owner and mode. */
 bool unit_leaves_writable(const struct unit *unit, const char *folder);
 
-/* This process gets the environment of the unit: Environment=, and then its files. Without the
- * variables of libpq, where those are not wanted. Returns how many. */
+/* Sets the unit's environment in this process: Environment=, then EnvironmentFile=. Unless `libpq`,
+ * leaves out the variables that begin with PG. Returns how many it has set. */
 size_t unit_set_environment(const struct unit *unit, bool libpq);
 
-/* Somebody whose access is looked at. */
+/* A user whose access rights are checked. */
 struct account {
 	char *name;
 	char *home;
@@ -52,23 +54,23 @@ struct account {
 	int group_count;
 };
 
-/* Somebody of the system's, with all groups; NULL with `err` set where there is none. */
+/* The user of that name, with all groups; NULL with `err` set if there is none. */
 struct account *account_find(const char *user, struct err *err) MUST_CHECK;
 
-/* The unit's user, with the groups that the unit adds. */
+/* The unit's user, with the groups that the unit adds; NULL with `err` set if one is missing. */
 struct account *account_of_unit(const struct unit *unit, struct err *err) MUST_CHECK;
 void account_free(struct account *account);
 
-/* May it make files in this folder? By owner, group and mode, also of the folders above; lists of
- * access rights (setfacl) are not known here. False where there is none. */
+/* Can the account create files in this folder? Decided by owner, group and mode of the folder and
+ * of all folders above it. ACLs (setfacl) are not looked at. False if there is no such folder. */
 bool account_may_write(const struct account *account, const char *folder) MUST_CHECK;
 
-/* May it read a file there that has this owner, group and mode? */
+/* Can the account read a file at `path` that has the owner, group and mode of `st`? */
 bool account_may_read(const struct account *account, const char *path,
                       const struct stat *st) MUST_CHECK;
 
-/* This process, which is root, becomes it for good: groups, ids, HOME and the unit's environment
- * (`unit` may be NULL). */
+/* Switches this process, which has to be root, to the account for good: groups, ids, HOME and the
+ * unit's environment (`unit` may be NULL). */
 bool account_become(const struct account *account, const struct unit *unit,
                     struct err *err) MUST_CHECK;
 

@@ -1,4 +1,4 @@
-/* Servers asked once, each over a connection of its own, all at the same time; see the header. */
+/* Asks all servers at the same time, each over its own connection. */
 #include "ask_server_internal.h"
 
 #include <netdb.h>
@@ -29,7 +29,7 @@ struct ask_server {
 	struct resolver *resolver;
 	const struct config *config;
 	const struct config_cluster *cluster;
-	struct config_publisher publisher; /* how servers are asked: a section's, or made up */
+	struct config_publisher publisher; /* how to ask: as a [publisher], or verify_conninfo */
 	struct libpq pq;
 	struct node_query node_query;
 	ask_server_cb *cb;
@@ -98,7 +98,7 @@ static void on_peer(enum node_event event, void *arg)
 	asking->cb(asking->arg);
 }
 
-/* The string of `nodes` for this server, as it may have settings of its own. */
+/* Finds this server's connection string in `nodes`, because it may have settings of its own. */
 static bool find_target(const struct ask_server *asking, const struct member *member,
                         struct conninfo_target *out)
 {
@@ -174,7 +174,7 @@ void ask_server_append_place(const struct member *member, struct strbuf *out)
 		strbuf_printf(out, " (%s)", member->name);
 }
 
-/* By what the HAProxies of this machine have rendered; NULL: none listens there. */
+/* The [haproxy] target whose rendered text listens at this host and port; NULL: none. */
 static const struct config_target *find_listener(const struct config *config, size_t cluster,
                                                  const struct strbuf *texts, const char *host,
                                                  uint16_t port)
@@ -204,7 +204,7 @@ static const struct config_target *find_own(const struct ask_server *asking,
 	struct strbuf *texts = xcalloc(config->target_count, sizeof(*texts));
 	const struct config_target *target;
 	struct mustache *template;
-	struct err ignored; /* `segue check` says it */
+	struct err ignored; /* `segue check` reports it */
 
 	for (size_t i = 0; i < config->target_count; i++) {
 		strbuf_init(&texts[i]);

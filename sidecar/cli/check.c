@@ -1,6 +1,6 @@
-/* `segue check`: what would keep `segue run` from its work, before it has to be done at 3 a.m.
- * Asks and reads; changes neither store nor proxy nor file. What check_command is to look at stands
- * beside the output for as long as it runs. */
+/* `segue check`: finds what would stop `segue run` from working, before a failover at 3 a.m. finds
+ * it. Only asks and reads; changes no znode, proxy or file. The text that check_command checks is a
+ * temporary file beside the output while that command runs. */
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
@@ -139,13 +139,14 @@ static void note_mark(unsigned line, const char *key, const char *what, void *ar
 	           check->config->file, line, key);
 }
 
-/* Values that are marked to be filled in, and still empty. */
+/* Notes the values that are marked FILL IN and are still empty. */
 static void check_marks(struct check *check)
 {
 	(void)fill_in_find(check->config->text.data, note_mark, check);
 }
 
-/* A publisher keeps nothing on disk, and systemd makes the folder of a unit at its start. */
+/* Not needed without targets, because a publisher keeps nothing on disk. If the folder is in the
+ * unit's StateDirectory=, systemd makes it when the unit starts. */
 static void check_state_dir(struct check *check)
 {
 	const char *folder = check->config->state_dir;
@@ -161,7 +162,8 @@ static void check_state_dir(struct check *check)
 		check_folder(check, "state_dir", folder);
 }
 
-/* Without its socket segue moves clients as well, but nobody sees it, nor can stop it. */
+/* Only a warning: without its socket segue still moves clients, but nobody can see its status or
+ * stop it. */
 static void check_listen(struct check *check)
 {
 	const char *listen = check->config->listen, *end;
@@ -179,7 +181,7 @@ static void check_listen(struct check *check)
 	           listen);
 }
 
-/* Until the store says more. */
+/* The topology to use until ZooKeeper has been read: the one applied last, or an example. */
 static void start_topology(struct check *check, size_t index)
 {
 	const struct config_cluster *cluster = &check->config->clusters[index];
@@ -251,7 +253,7 @@ static void print_mark(unsigned line, const char *key, const char *what, void *a
 	        (const char *)arg, line, key, what);
 }
 
-/* Marks first: what is wrong besides is mostly that. */
+/* Prints the values to fill in first, because most other errors come from them. */
 static void explain(const char *file, const char *errors)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
@@ -273,7 +275,7 @@ static void explain(const char *file, const char *errors)
 	free(name);
 }
 
-/* -1: go on; else the exit code. */
+/* Returns -1 to go on, otherwise the exit code. */
 static int read_options(int argc, char **argv, const char **file, const char **user)
 {
 	static const struct option longs[] = {
@@ -315,7 +317,7 @@ int cmd_check(int argc, char **argv)
 		explain(file, errors.data);
 		return CMD_USAGE;
 	}
-	log_configure(LOG_ERROR, LOG_TEXT); /* the findings say it */
+	log_configure(LOG_ERROR, LOG_TEXT); /* the notes report it */
 	code = check_as(config, user);
 	config_free(config);
 	return code;

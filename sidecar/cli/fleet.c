@@ -1,4 +1,4 @@
-/* segue fleet: one look at what every sidecar of a cluster says of itself. */
+/* segue fleet: prints once what every sidecar of a cluster reports about itself. */
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,7 +82,7 @@ int cmd_fleet(int argc, char **argv)
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
-	log_configure(LOG_ERROR, LOG_TEXT); /* what is printed says it */
+	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
 	look.fleet_reader =
 	    fleet_reader_open(args.config_file, args.words[0], on_changed, &look, &err);
 	if (look.fleet_reader == NULL) {

@@ -1,5 +1,5 @@
-/* The master znode and the sidecars' znodes of one cluster; see the header. Refuses nothing that it
- * reads: a znode with bad bytes is an entry with a problem, which names path, zxid and bytes. */
+/* Reads the master znode and the sidecars' znodes of one cluster. Never fails on what it reads: an
+ * invalid znode becomes an entry with a problem, which names path, mzxid and bytes. */
 #include "fleet_reader_internal.h"
 
 #include <event2/event.h>
@@ -13,11 +13,11 @@
 #include "zookeeper/resolver.h"
 #include "zookeeper/session.h"
 
-#define SHOWN_MAX 100 /* bytes of a bad value */
+#define SHOWN_MAX 100 /* bytes of an invalid value that are printed */
 
 struct fleet_reader {
 	struct config *config;
-	struct config_cluster cluster; /* as configured, but for its publishers: nobody is to act */
+	struct config_cluster cluster; /* a copy with presence = no: publishers do not matter */
 	struct event_base *base;
 	struct resolver *resolver;
 	struct zk *zk;
@@ -28,8 +28,8 @@ struct fleet_reader {
 	void *arg;
 	struct fleet_view view;
 	struct fleet_entry *entries;
-	struct fleet_note *notes; /* one an entry */
-	struct strbuf *problems;  /* one an entry */
+	struct fleet_note *notes; /* one per entry */
+	struct strbuf *problems;  /* one per entry */
 };
 
 static bool find_cluster(struct fleet_reader *fleet_reader, const char *name, struct err *err)
@@ -63,7 +63,7 @@ static bool load(struct fleet_reader *fleet_reader, const char *file, const char
 	return err_set(err, "%s", errors.data);
 }
 
-/* Many sidecars tell at once; one look at all of them will do. */
+/* Many znodes may change at once: all these changes lead to one call of `changed`. */
 static void on_changed(void *arg)
 {
 	const struct fleet_reader *fleet_reader = arg;
@@ -225,7 +225,7 @@ static void say_bytes(const struct zk_child *member, const struct err *err, stru
 	}
 }
 
-/* False: it cannot be read, with the reason in `problem`. */
+/* False if the znode cannot be read or is invalid; `problem` says why. */
 static bool fill_note(const struct zk_child *member, struct fleet_note *note,
                       struct strbuf *problem)
 {

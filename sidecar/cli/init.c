@@ -1,6 +1,6 @@
-/* `segue init`: from the configuration that a HAProxy or PgBouncer has already to a segue.ini and a
- * template, and to the few steps that are left. Never changes a file of the proxy's; to a segue.ini
- * that somebody has written it adds (--append), or keeps it under another name (--force). */
+/* `segue init`: makes segue.ini, a template and a short list of steps from the configuration of an
+ * existing HAProxy or PgBouncer. Never changes the proxy's files. An existing segue.ini is appended
+ * to (--append) or kept under another name (--force). */
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -37,7 +37,7 @@ static const char usage[] =
 
 struct options {
 	struct init_options init;
-	const char *proxy, *cluster; /* --cluster, or NULL */
+	const char *proxy, *cluster; /* `cluster`: from --cluster, or NULL */
 	bool append, force, dry_run;
 };
 
@@ -76,7 +76,7 @@ static bool take_option(int option, struct options *out)
 	}
 }
 
-/* Both end up in files that are read from anywhere. */
+/* Both are written into files, which are read from any working directory. */
 static bool check_paths(const struct options *options)
 {
 	const char *const paths[] = {options->init.dir, options->init.proxy_config};
@@ -89,7 +89,7 @@ static bool check_paths(const struct options *options)
 	return true;
 }
 
-/* -1: go on; else the exit code. */
+/* Returns -1 to go on, otherwise the exit code. */
 static int read_options(int argc, char **argv, struct options *out)
 {
 	static const struct option longs[] = {{"proxy-config", required_argument, NULL, 'P'},
@@ -123,8 +123,8 @@ static int read_options(int argc, char **argv, struct options *out)
 	return CMD_USAGE;
 }
 
-/* What would be written has to be a configuration, once it is filled in: a cluster name or a path
- * may be none. */
+/* The new segue.ini has to load once it is filled in. It does not if the command line has an
+ * invalid cluster name or path. */
 static bool check_plan(const struct init_plan *plan)
 {
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
@@ -149,7 +149,8 @@ static bool refuse_in_the_way(const struct init_file *file)
 	return false;
 }
 
-/* The template of a HAProxy is for all of them: one that somebody has made his own stays. */
+/* All HAProxy targets share one template. With --append, one that a person has changed is used as
+ * it is. */
 static bool is_shared_template(const struct init_plan *plan)
 {
 	return plan->options->beside != NULL && plan->kind == CONFIG_TARGET_HAPROXY &&
@@ -199,7 +200,7 @@ static int carry_out(const struct init_plan *plan, const struct options *options
 	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 }
 
-/* What --append would add, and nothing else is done. */
+/* Prints what --append would add, and does nothing else. */
 static int show_addition(const struct init_plan *plan, const char *proxy)
 {
 	if (!check_plan(plan))
@@ -247,7 +248,7 @@ static int plan_beside(const struct config *config, struct options *options, str
 	                                           : show_addition(plan, options->proxy);
 }
 
-/* Of a configuration that somebody has made nothing is lost: it is added to. */
+/* A configuration that a person has made is only appended to, so that nothing of it is lost. */
 static int add_to(const char *file, struct options *options)
 {
 	auto_strbuf struct strbuf errors = STRBUF_INIT;

@@ -1,6 +1,6 @@
-/* segue notify: wakes the publisher that runs here, for repmgr's event_notification_command and for
- * promotion scripts. It must never stand in the way of a promotion: it ends within TIMEOUT_MS,
- * whatever hangs, and always with 0; what went wrong is a line on stderr. */
+/* segue notify: wakes the publishers on this machine, for repmgr's event_notification_command
+ * and for promotion scripts. It must never delay or fail a promotion: it ends within TIMEOUT_MS,
+ * whatever hangs, and always with exit code 0. Errors are printed on stderr. */
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>

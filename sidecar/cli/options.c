@@ -1,4 +1,4 @@
-/* What the verbs share: their options, and how they find the segue that runs here. */
+/* Shared by the verbs: reads their options, and finds the segue that runs on this machine. */
 #include <getopt.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -109,7 +109,8 @@ void cmd_person(char *out, size_t size)
 			*out = '?';
 }
 
-/* The segue that runs goes on with the configuration that it has taken last. */
+/* segue.ini is wrong, but the running segue keeps the configuration that it accepted last. Prints
+ * how to ask it with -s. */
 static void print_way_without(const char *verb, const char *problems)
 {
 	auto_strbuf struct strbuf ignored = STRBUF_INIT;

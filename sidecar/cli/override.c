@@ -1,8 +1,6 @@
-/* segue pin, freeze and release: the operator's last word, given to the segue that runs here. It is
- * segue that keeps it: without one nothing is written, as nobody would know whether it counts. The
- * server of a pin is asked first, and what is no primary of the cluster is refused, but for
- * --force.
- */
+/* segue pin, freeze and release: send an override to the segue that runs on this machine, which
+ * keeps it. If none runs, nothing is written, because nobody would know whether it is in force. A
+ * pin's server is asked first and, without --force, refused if it is no primary of the cluster. */
 #include <arpa/inet.h>
 #include <event2/event.h>
 #include <inttypes.h>
@@ -48,7 +46,7 @@ static bool numeric(const struct addrinfo *info, char out[TOPOLOGY_ADDRESS_MAX])
 	return inet_ntop(info->ai_family, bytes, out, TOPOLOGY_ADDRESS_MAX) != NULL;
 }
 
-/* Tells which address a name has become, and which ones were not taken. */
+/* Prints the address that the name resolved to, and the other addresses, which are not used. */
 static void tell_addresses(const char *host, const char *address, const struct addrinfo *rest)
 {
 	char other[TOPOLOGY_ADDRESS_MAX];
@@ -84,11 +82,11 @@ static json_t *encode(const struct override *override)
 		json_decref(body);
 		body = json_pack("{s:s, s:s}", "kind", "none", "by", override->by);
 	}
-	json_object_del(body, "since"); /* when segue has taken it */
+	json_object_del(body, "since"); /* segue sets it when it accepts the override */
 	return body;
 }
 
-/* True when it was taken; otherwise `err` says why, for the person. */
+/* True if segue accepted the override; otherwise `err` says why, for the user. */
 static bool judge(int status, const struct strbuf *reply, struct err *err)
 {
 	json_error_t error;
@@ -168,7 +166,8 @@ static bool ask(struct pin *pin, struct err *err)
 	return true;
 }
 
-/* As segue run has learned it; "": it has not, or who asks here may not read its file. */
+/* The system identifier in the state file of segue run; "": it is not known, or this user may not
+ * read that file. */
 static void find_identifier(const struct pin *pin, char out[32])
 {
 	auto_strbuf struct strbuf note = STRBUF_INIT;
@@ -194,7 +193,7 @@ static void tell_server(const struct pin *pin, const char *identifier)
 	           : "");
 }
 
-/* Appends to `problem` what speaks against the server. */
+/* Appends to `problem` why this server should not be pinned. */
 static void judge_server(struct pin *pin, struct strbuf *problem)
 {
 	char identifier[32];
@@ -220,7 +219,7 @@ static bool may_be_pinned(const struct cmd_args *args, const struct override *ov
 	auto_strbuf struct strbuf problem = STRBUF_INIT;
 	struct err err;
 
-	log_configure(LOG_ERROR, LOG_TEXT); /* what is printed says it */
+	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
 	if (layout_member_set(&pin.member, "HOST:PORT", override->address, override->port, false,
 	                      &err))
 		judge_server(&pin, &problem);
@@ -239,7 +238,7 @@ static bool may_be_pinned(const struct cmd_args *args, const struct override *ov
 	return args->force;
 }
 
-/* --- what is said, and done --- */
+/* --- sending the override --- */
 
 static void tell_done(const struct order *order)
 {
@@ -282,7 +281,7 @@ static int carry_out(const struct order *order)
 	return CMD_FAILED;
 }
 
-/* Everything but the server of a pin. */
+/* Sends the override. Does not check the server of a pin. */
 static int give(const struct cmd_args *args, const char *verb, struct override override)
 {
 	auto_free char *listen = cmd_listen(verb, args);

@@ -1,5 +1,5 @@
-/* segue publish: the daemon beside the database, and with --once one look at it. The publishers do
- * the work; here they are swapped, on SIGHUP, for those of a good new configuration. When it ends,
+/* segue publish: the daemon beside the database; with --once, one round only. The publishers do the
+ * work. On SIGHUP this file replaces them, but only by those of a good configuration. When it ends,
  * the master znode stays as it is. */
 #include <event2/event.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 #define WORD_MAX 200
 
-/* What a publisher said last, for systemctl status. */
+/* The last report of a publisher, for systemctl status. */
 struct last_word {
 	const struct publisher *publisher;
 	bool store_read;
@@ -24,10 +24,10 @@ struct publish {
 	struct daemon *daemon;
 	struct publishers_options options;
 	struct publishers *publishers;
-	struct last_word *words; /* of those who have said something */
+	struct last_word *words; /* of the publishers that have reported */
 	size_t word_count;
-	size_t waiting; /* --once: who has not had a word yet */
-	bool failed;    /* --once */
+	size_t waiting; /* --once: how many publishers have not reported yet */
+	bool failed;    /* --once: a publisher has failed */
 };
 
 static void announce(const struct publish *publish, const char *event, int64_t started_us)
@@ -41,7 +41,7 @@ static void announce(const struct publish *publish, const char *event, int64_t s
 	         KV_MS("took_ms", clock_now_us() - started_us));
 }
 
-/* `errors` gets what is wrong with a configuration that is not taken. */
+/* On failure the old publishers stay, and `errors` says what is wrong with the configuration. */
 static bool replace_publishers(struct publish *publish, struct strbuf *errors)
 {
 	struct publishers *fresh = publishers_prepare(&publish->options, errors);
@@ -80,7 +80,7 @@ static void on_reload(void *arg)
 	daemon_reloaded(publish->daemon, taken ? NULL : errors.data);
 }
 
-/* -- what systemd is told -- */
+/* -- status for systemd -- */
 
 static struct last_word *find_word(struct publish *publish, const struct publisher *publisher)
 {
@@ -181,7 +181,7 @@ static void on_told(const struct publisher *publisher, const struct config_publi
 static int look_once(struct publish *publish)
 {
 	publish->waiting = publishers_count(publish->publishers);
-	log_configure(LOG_ERROR, LOG_TEXT); /* what is printed says it */
+	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
 	event_base_dispatch(daemon_base(publish->daemon));
 	if (fflush(stdout) != 0 || publish->waiting > 0)
 		return CMD_FAILED;

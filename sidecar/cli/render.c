@@ -1,5 +1,5 @@
-/* `segue render`: shows what a template makes of its data, and what a target would get, without
- * touching store, proxy or installed file. */
+/* `segue render`: prints what a template makes of its data, or what a target would get. Uses
+ * neither ZooKeeper nor the proxy, and changes no installed file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -133,7 +133,7 @@ static bool print(const struct strbuf *text)
 	return fwrite(text->data, 1, text->len, stdout) == text->len && fflush(stdout) == 0;
 }
 
-/* `mustache` is ended, and may be NULL: `err` says why. */
+/* Frees `mustache`, which may be NULL: then `err` already says why. */
 static bool render_once(struct mustache *mustache, const json_t *view, enum escape_mode mode,
                         struct strbuf *out, struct err *err)
 {
@@ -168,7 +168,7 @@ static int run_template(const struct options *options)
 	return print(&out) ? CMD_OK : fail(CMD_FAILED, "cannot write to stdout");
 }
 
-/* "NAME", "KIND/NAME" or "KIND:NAME". */
+/* True if `wanted` is "NAME", "KIND/NAME" or "KIND:NAME" of the target. */
 static bool is_named(const struct config_target *target, const char *wanted)
 {
 	const char *kind = config_target_kind_name(target->kind);
@@ -204,7 +204,7 @@ static const struct config_target *find_target(const struct config *config, cons
 	return NULL;
 }
 
-/* A topology as the layout segue has it in its znode. */
+/* Reads a topology from a file, in the format of layout segue. */
 static bool read_topology(const struct config_cluster *cluster, const char *file,
                           struct topology *out, struct err *err)
 {
@@ -215,7 +215,8 @@ static bool read_topology(const struct config_cluster *cluster, const char *file
 	        err_wrap(err, "%s", file));
 }
 
-/* The one applied last; without one, servers that nobody has show the text, too. */
+/* The topology applied last. If there is none, an example, because servers that do not exist show
+ * the text, too. */
 static bool load_applied(const struct config *config, const struct config_cluster *cluster,
                          struct topology *out, struct err *err)
 {
@@ -259,7 +260,7 @@ static bool render_target(const struct config *config, const struct config_targe
 	return ok;
 }
 
-/* A file without a name that holds the text, to be read from the start; -1 on failure. */
+/* An anonymous file that holds the text, positioned at its start; -1 on failure. */
 static int text_fd(const struct strbuf *text)
 {
 	int fd = memfd_create("rendered", MFD_CLOEXEC);
@@ -279,7 +280,7 @@ static int text_fd(const struct strbuf *text)
 	return fd;
 }
 
-/* diff(1)'s exit code; 2 is trouble, and so is whatever kept it from running. */
+/* Returns diff(1)'s exit code. 2 means an error, also when diff(1) could not run. */
 static int run_diff(const char *installed, int rendered)
 {
 	const char *old = access(installed, F_OK) == 0 ? installed : "/dev/null";

@@ -1,6 +1,6 @@
-/* segue resume: lets go of the clients that segue keeps waiting, when segue itself cannot any more.
- * For ExecStopPost= of the unit, and for people. What a person paused or disabled stays so, and a
- * fence too, unless its target is named: a package upgrade must not open it. */
+/* segue resume: releases the clients that segue holds, when segue itself no longer can. For
+ * ExecStopPost= of the unit, and for people. What a person paused or disabled stays so. A fence
+ * stays too, unless its target is named: a package upgrade must not open it. */
 #include <stdio.h>
 #include <string.h>
 
@@ -19,8 +19,8 @@
 #define RESUME_TIMEOUT_MS 5000
 
 struct outcome {
-	size_t opened; /* what was closed; 0 where nothing was */
-	bool fenced;   /* a fence was left alone */
+	size_t opened; /* servers or databases that were held and are released; 0: none */
+	bool fenced;   /* a fence was left as it is */
 };
 
 static bool resume_pgbouncer(const struct config *config, const struct config_target *target,
@@ -119,7 +119,8 @@ static void tell_placeless(const struct orphaned_hold *note)
 	        : "reload that HAProxy, which leads every server to where its file says");
 }
 
-/* What the section said is in its note. */
+/* segue.ini has no section for this target any more: the hold record says where the proxy and its
+ * output are. */
 static bool resume_left(const struct config *config, const struct orphaned_hold *note, bool named)
 {
 	const struct config_target target = {.kind = note->kind,
@@ -151,7 +152,8 @@ static bool resume_all_left(const struct config *config, const struct orphaned_h
 	return ok;
 }
 
-/* Then the file of that name is about another proxy. */
+/* True if a hold record of that kind and name is in the list: then that record is about another
+ * proxy than this target. */
 static bool is_left(const struct orphaned_hold *notes, size_t count,
                     const struct config_target *target)
 {

@@ -1,5 +1,6 @@
-/* segue run: the sidecar as a daemon. The pipeline does the work; here it is swapped, on SIGHUP,
- * for one that is known to be good, and people and systemd are told of it. */
+/* segue run: the sidecar as a daemon. The pipeline does the work. On SIGHUP this file replaces it,
+ * but only by one that is known to be good, and reports the result in the log, on the endpoint and
+ * to systemd. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -16,7 +17,7 @@ struct run {
 	const char *config_file;
 	struct pipeline *pipeline;
 	struct report_server *report;
-	struct { /* of the last SIGHUP, while check_commands run on its texts */
+	struct { /* the reload of the last SIGHUP, while check_commands check its texts */
 		struct pipeline *fresh;
 		struct precheck *check;
 		struct strbuf problems;
@@ -70,7 +71,7 @@ static bool on_override(void *arg, const char *cluster, const json_t *body, stru
 	return pipeline_set_override(run->pipeline, cluster, &override, err);
 }
 
-/* Without its endpoint segue still moves the proxies. */
+/* A failure is only logged, because segue moves the proxies without its endpoint, too. */
 static void listen_anew(struct run *run)
 {
 	const struct report_source source = {.status = on_status,
@@ -94,7 +95,8 @@ static void listen_anew(struct run *run)
 		          KV_STR("next", "no status, no pin, freeze and release until a reload"));
 }
 
-/* `fresh` is taken over, or ended; NULL: it had problems from the start. */
+/* Takes `fresh` over, or destroys it on failure. NULL: it had problems already, which are in
+ * `errors`. */
 static bool replace_pipeline(struct run *run, struct pipeline *fresh, struct strbuf *errors)
 {
 	struct err err;
@@ -148,7 +150,8 @@ static void on_checked(size_t index, bool accepted, const char *what, void *arg)
 		              target->template_file, what);
 }
 
-/* Of those that nobody uses, the target tells when it takes the text up. */
+/* The new text drops databases. If clients use them, the reload is refused. If not, the target logs
+ * it when it applies the text (event=databases_gone). */
 static void on_lost(size_t index, bool used, const char *what, void *arg)
 {
 	struct run *run = arg;
@@ -168,7 +171,7 @@ static void on_all_checked(void *arg)
 	end_reload(run);
 }
 
-/* The running pipeline goes on while the check_commands look at the new one. */
+/* The running pipeline keeps working while the check_commands check the texts of the new one. */
 static void on_reload(void *arg)
 {
 	struct run *run = arg;
@@ -191,7 +194,8 @@ static void on_reload(void *arg)
 	run->reload.check = precheck_start(daemon_base(run->daemon), &request);
 }
 
-/* For systemctl status: what is not as it should be, the worst first, or that all of it is. */
+/* Text for systemctl status: the problems, the worst first, or that all targets follow their
+ * primary. */
 static bool on_status_line(struct strbuf *text, void *arg)
 {
 	const struct run *run = arg;

@@ -1,12 +1,13 @@
-/* segue set-primary: a person names the primary of a cluster. The server is asked first, and so are
- * the others that the store knows of; then the master znode is written by compare-and-set, with a
- * mark (struct topology_mark) that lowers the floors of all publishers and sidecars. Refuses, but
- * for --force, what the servers speak against. Always holds: the znode is written once or not at
- * all, and its other servers stay in it.
+/* segue set-primary: a person names the primary of a cluster. Asks that server and all others that
+ * the master znode has, then writes the znode by compare-and-set, with a mark (struct
+ * topology_mark) that lowers the timeline floors of all publishers and sidecars. Without --force it
+ * refuses if the servers' answers contradict the choice. The znode is written once or not at all,
+ * and keeps its other standbys.
  *
- *   read the znode --> ask all servers --> judge --> write --> told
+ *   read the znode --> ask all servers --> judge --> write --> report
  *        ^                                             |
- *        +---- somebody else was faster: no question --+
+ *        +--- another writer was faster: read again, --+
+ *             and do not ask the servers again
  */
 #include <event2/event.h>
 #include <inttypes.h>
@@ -27,7 +28,7 @@
 #include "zookeeper/resolver.h"
 #include "zookeeper/write.h"
 
-#define RACES_MAX 20 /* publishers write at most once a round */
+#define RACES_MAX 20 /* lost compare-and-sets; publishers write at most once a round */
 
 struct setting {
 	const struct cmd_args *args;
@@ -35,18 +36,18 @@ struct setting {
 	const struct config_cluster *cluster;
 	struct event_base *base;
 	struct resolver *resolver;
-	struct ask_server *asking; /* the first one is to be the primary */
+	struct ask_server *asking; /* the first one is the new primary */
 	struct zk *zk;
 	struct zk_write *request;
 	char *path;
-	struct member member; /* who is to be the primary */
-	bool asked;           /* all have been told of */
-	struct topology old;  /* what the store has; an empty one where that is nothing */
+	struct member member; /* the new primary */
+	bool asked;           /* all servers have answered or failed */
+	struct topology old;  /* what the znode has; empty if that is no topology */
 	bool exists;
 	int32_t version;
 	unsigned races;
 	struct topology next;
-	struct strbuf text; /* of next */
+	struct strbuf text; /* `next` as text */
 	int code;
 };
 
@@ -76,9 +77,9 @@ static bool same_place(const struct member *a, const struct member *b)
 	return a->port == b->port && strcmp(a->host, b->host) == 0;
 }
 
-/* -- what is written -- */
+/* -- writing the znode -- */
 
-/* "" where nothing here knows it. */
+/* Sets the new primary's name, from --name, the znode or node.NAME of segue.ini; "": not known. */
 static void find_name(struct setting *setting)
 {
 	struct member *member = &setting->member;
@@ -99,7 +100,7 @@ static void find_name(struct setting *setting)
 	snprintf(member->name, sizeof(member->name), "%s", name != NULL ? name : "");
 }
 
-/* The old primary is left out: publishers list it when it is a standby. */
+/* Leaves out the old primary: publishers add it when it is a standby. */
 static void keep_standbys(const struct setting *setting, struct topology *next)
 {
 	for (size_t i = 0; i < setting->old.standby_count; i++) {
@@ -122,7 +123,7 @@ static bool fill_mark(const struct setting *setting, struct topology *next, stru
 		snprintf(mark->id + 2 * i, 3, "%02x", bytes[i]);
 	cmd_person(mark->who, sizeof(mark->who));
 	clock_wall(wall, sizeof(wall));
-	/* The clocks of hosts differ; what a person says comes after what was there. */
+	/* The clocks of hosts differ, but this mark must not be older than the last promotion. */
 	snprintf(mark->at, sizeof(mark->at), "%s",
 	         strcmp(wall, setting->old.promoted_at) > 0 ? wall : setting->old.promoted_at);
 	mark->timeline = next->timeline;
@@ -232,7 +233,7 @@ static void on_written(const struct zk_answer *answer, void *arg)
 	        answer->problem != NULL ? answer->problem : zk_result_name(answer->result));
 }
 
-/* -- what the servers say -- */
+/* -- the answers of the servers -- */
 
 static void object_others(const struct setting *setting, struct strbuf *out)
 {
@@ -284,9 +285,9 @@ static bool add_servers(struct setting *setting, struct err *err)
 	return true;
 }
 
-/* -- what the store has -- */
+/* -- reading the znode -- */
 
-/* What is no topology is overwritten: that is what a person is for. */
+/* An invalid value counts as an empty topology and is overwritten: a person has decided that. */
 static void note_old(struct setting *setting, const struct zk_answer *answer)
 {
 	struct err ignored;
@@ -408,7 +409,7 @@ static int set_primary(const struct cmd_args *args, struct member *member)
 		setting.code = setting.cluster == NULL ? CMD_USAGE : CMD_FAILED;
 	} else {
 		setting.path = layout_master_path(setting.cluster);
-		log_configure(LOG_ERROR, LOG_TEXT); /* what is printed says it */
+		log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
 		if (connect_all(&setting, &err)) {
 			read_znode(&setting);
 			event_base_dispatch(setting.base);

@@ -1,4 +1,4 @@
-/* segue status: asks the segue that runs here, and prints what it says. */
+/* segue status: asks the segue on this machine for its status and prints it. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,8 +111,8 @@ int cmd_status(int argc, char **argv)
 	return CMD_FAILED;
 }
 
-/* segue health: a yes or no about the segue that runs here, as an exit code, for what restarts
- * containers or waits for them. Silent where all is well; changes nothing. */
+/* segue health: reports by its exit code whether the segue on this machine is healthy, for programs
+ * that restart containers or wait for them. Prints nothing if it is healthy; changes nothing. */
 
 #define HEALTH_TIMEOUT_MS 2000
 

@@ -1,5 +1,6 @@
-/* segue wait: ends when every live sidecar of a cluster has confirmed a value of the store. It is
- * told by watches; who vanishes meanwhile no longer counts, who comes does. */
+/* segue wait: ends when every live sidecar of a cluster has confirmed a value of the master znode.
+ * Watches report the changes. A sidecar that disappears meanwhile no longer counts; a new one
+ * counts. */
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
@@ -29,7 +30,7 @@ static const char usage[] =
     "newer one, with a line for each. Exit code: 0 all have, 1 the time is over, and who is\n"
     "missing is told, 2 usage or configuration.\n";
 
-struct heard { /* a sidecar that was there */
+struct heard { /* a live sidecar that was seen */
 	char *name;
 	bool confirmed;
 	bool here;
@@ -81,7 +82,7 @@ static void follow(struct wait *wait, const struct fleet_entry *entry)
 	say(wait, entry->name, what);
 }
 
-/* Forgets those that are not in the view any more. */
+/* Prints and forgets the sidecars that are no longer alive in the view. */
 static void drop_vanished(struct wait *wait)
 {
 	size_t kept = 0;
@@ -108,7 +109,7 @@ static void follow_all(struct wait *wait, const struct fleet_view *view)
 	drop_vanished(wait);
 }
 
-/* What is not wholly known is not judged: a sidecar may be missing from it. */
+/* Ignores an incomplete view, because a sidecar may be missing from it. */
 static void on_changed(void *arg)
 {
 	struct wait *wait = arg;
@@ -239,7 +240,7 @@ int cmd_wait(int argc, char **argv)
 		return code;
 	if (!parse(&args, &wait, &timeout_ms))
 		return CMD_USAGE;
-	log_configure(LOG_ERROR, LOG_TEXT); /* what is printed says it */
+	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
 	wait.fleet_reader =
 	    fleet_reader_open(args.config_file, args.words[0], on_changed, &wait, &err);
 	if (wait.fleet_reader == NULL) {

@@ -1,6 +1,6 @@
-/* `segue check`, the databases that a rendered text of PgBouncer's leads to: does the primary have
- * them? A name that is misspelled in the template costs all clients of it, and nothing else would
- * tell. */
+/* `segue check`, databases: does the primary have the databases that a rendered PgBouncer text
+ * leads to? A misspelled dbname in the template breaks all clients of that database, and no other
+ * check finds it. */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "postgres/connection.h"
 #include "setup/check.h"
 
-#define ANSWER_BYTES 1024 /* of an answer, beside the names */
+#define ANSWER_BYTES 1024 /* of an answer, without the names */
 
 struct question {
 	struct check *check;
@@ -18,7 +18,8 @@ struct question {
 	bool done;     /* answered, failed, or out of time */
 };
 
-/* A string constant with escapes, whatever standard_conforming_strings is. */
+/* Appends a string constant with escapes (E''), which does not depend on
+ * standard_conforming_strings. */
 static void append_literal(struct strbuf *sql, const char *text)
 {
 	strbuf_append_str(sql, "E'");
@@ -53,7 +54,7 @@ static void told(enum pg_connection_outcome outcome, const struct connect_failur
 {
 	struct question *question = arg;
 
-	(void)outcome; /* that a server does not answer, check_servers() has noted */
+	(void)outcome; /* check_servers() has noted a server that does not answer */
 	(void)verdict;
 	question->done = true;
 }
@@ -67,7 +68,7 @@ static void out_of_time(evutil_socket_t fd, short what, void *arg)
 	question->done = true;
 }
 
-/* False where none of them leads to the primary. */
+/* False if none of the databases leads to the primary. */
 static bool make_sql(const struct pgbouncer_ini *ini, const struct member *primary,
                      struct strbuf *sql)
 {

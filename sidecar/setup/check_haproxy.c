@@ -1,4 +1,4 @@
-/* `segue check`, HAProxy's own settings: the files of its -f arguments; see the header. */
+/* `segue check`, HAProxy: its sockets, and the settings in the files of its -f arguments. */
 #include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
@@ -18,8 +18,8 @@
 #include "haproxy/socket.h"
 #include "setup/check.h"
 
-/* `segue check`: do HAProxy's own files listen where a rendered text does? Neither `haproxy -c` nor
- * HAProxy itself sees anything in that: the kernel would deal the clients out among both. */
+/* Do HAProxy's own files bind an address that a rendered text binds, too? Neither `haproxy -c` nor
+ * HAProxy itself reports that: the kernel would distribute the clients between both. */
 
 static void note_shared(const struct config_target *target, const struct haproxy_bind *rendered,
                         const char *file, const struct haproxy_bind *own, void *arg)
@@ -32,15 +32,15 @@ static void note_shared(const struct config_target *target, const struct haproxy
 	           own->spelled, own->section_name, rendered->spelled);
 }
 
-/* The part of it for the addresses that both `own`, HAProxy's files without the outputs, and the
- * rendered texts listen at. */
+/* Notes each address that a rendered text and a file of `own` both bind. `own`: HAProxy's files
+ * without the outputs of targets. */
 static void check_binds(struct check *check, const struct config_target *first,
                         const struct haproxy_files *own)
 {
 	size_t count = check->config->target_count;
 	struct strbuf *texts = xcalloc(count, sizeof(*texts));
 	struct listeners *listeners;
-	struct err ignored; /* noted where each is looked at */
+	struct err ignored; /* the checks of each target note it */
 
 	for (size_t i = 0; i < count; i++) {
 		const struct config_target *target = &check->config->targets[i];
@@ -92,14 +92,14 @@ static void lint_file(struct check *check, const char *path, int64_t hold_ms)
 	}
 }
 
-/* The line of Debian's /etc/default/haproxy, EXTRAOPTS="...", that gives HAProxy the target's
- * master socket, open to segue's user, and has it load `folder` (NULL: none). Caller frees. */
+/* The line EXTRAOPTS="..." for Debian's /etc/default/haproxy that gives HAProxy the target's master
+ * socket, open to segue's user, and makes it load `folder` (NULL: none). Caller frees. */
 static char *check_haproxy_arguments(const struct config_target *target, const char *folder)
 {
 	const char *master = target->master_socket;
 	struct debian_haproxy debian;
 	auto_free char *line = NULL;
-	struct err ignored; /* what it was given is then not known, and cannot be kept */
+	struct err ignored; /* then the present options are not known and not kept */
 
 	if (!debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored)) {
 		debian_haproxy_free(&debian);
@@ -114,7 +114,7 @@ static char *check_haproxy_arguments(const struct config_target *target, const c
 	return xasprintf("EXTRAOPTS=\"%s\"", line);
 }
 
-/* The first one that could not be made absolute; NULL: none. */
+/* The first path that could not be made absolute; NULL: none. */
 static const char *find_relative(const struct haproxy_files *arguments)
 {
 	for (size_t i = 0; i < arguments->count; i++)
@@ -222,12 +222,12 @@ static void note_next_start(struct check *check, const struct config_target *tar
 	haproxy_files_free(&files);
 }
 
-/* What Debian's unit starts HAProxy with the next time, where it has started this one. */
+/* Checks the arguments of HAProxy's next start, if Debian's unit has started this one. */
 static void check_next_start(struct check *check, const struct config_target *first,
                              const struct haproxy_files *arguments)
 {
 	struct debian_haproxy debian;
-	struct err ignored; /* HAProxy would not start: systemd says it */
+	struct err ignored; /* then HAProxy would not start, and systemd reports it */
 	bool its = debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored) && debian.there &&
 	           is_among(arguments, debian.config);
 
@@ -242,10 +242,10 @@ static void check_next_start(struct check *check, const struct config_target *fi
 	debian_haproxy_free(&debian);
 }
 
-/* The `stats socket` lines of HAProxy's files. */
+/* What the `stats socket` lines of HAProxy's files say. */
 struct sockets {
 	const char *wanted;
-	bool found, unknown; /* unknown: a file or a path that cannot be read here */
+	bool found, unknown; /* unknown: a file could not be read, or a path has a variable */
 	char *other;         /* "/etc/haproxy/haproxy.cfg line 3 has /run/b.sock"; NULL: none */
 };
 
@@ -273,7 +273,8 @@ static void read_sockets(struct sockets *sockets, const char *file)
 	haproxy_lines_fini(&lines);
 }
 
-/* What it listens at now may be gone after its next start or reload. */
+/* Notes a failure if HAProxy's files no longer have the target's socket: it would be gone after
+ * HAProxy's next start or reload. */
 static void check_next_socket(struct check *check, const struct config_target *target,
                               const struct haproxy_files *files)
 {
@@ -291,9 +292,9 @@ static void check_next_socket(struct check *check, const struct config_target *t
 	free(sockets.other);
 }
 
-/* Finds the -f arguments of the process `pid` (0, or one that cannot be seen: of check_command),
- * notes what in those files would hurt a failover, and which outputs HAProxy would not load. For
- * all targets of `target`'s socket. */
+/* Finds the -f arguments of the process `pid`, or those of check_command if `pid` is 0 or the
+ * process is not visible. Notes settings in those files that would harm a failover, and outputs
+ * that HAProxy would not load. Covers all targets that have the socket of `target`. */
 static void check_settings(struct check *check, const struct config_target *target, int64_t pid)
 {
 	int64_t hold_ms = check_hold_ms(check, target->cluster_index);
@@ -320,23 +321,24 @@ static void check_settings(struct check *check, const struct config_target *targ
 		    errno == EACCES)
 			check_denied(check, CHECK_WARN, "haproxy settings", "read",
 			             arguments.items[i]);
-	/* The templates of the outputs are looked at already. */
+	/* The outputs are left out: their templates are checked already. */
 	haproxy_started_own_files(check->config, &arguments, &files);
 	for (size_t i = 0; i < files.count; i++)
 		lint_file(check, files.items[i], hold_ms > 0 ? hold_ms : HAPROXY_LINT_HOLD_MS);
-	if (how != HAPROXY_STARTED_COMMAND) /* which may see a container's folders elsewhere */
+	if (how != HAPROXY_STARTED_COMMAND) /* check_command may name folders of a container */
 		check_next_socket(check, target, &files);
 	check_binds(check, target, &files);
 	haproxy_files_free(&files);
 	haproxy_files_free(&arguments);
 }
 
-/* `segue check`, the running HAProxies: do the sockets answer, with the level that a move needs,
- * and what was HAProxy started with? Only questions are sent. */
+/* The running HAProxies: do the sockets answer, do they have level admin, which a move needs, and
+ * what was HAProxy started with? Sends only queries. */
 
 #define ANSWER_MAX_MS 3000
 
-/* Needs level admin, and names a server that cannot be: the answer to "no such backend" is yes. */
+/* Needs level admin and names a server that cannot exist: the answer "no such backend" shows that
+ * the level is admin. */
 #define ADMIN_QUESTION "set server segue-check-no-such-backend/none weight 1"
 
 struct answer {
@@ -364,7 +366,7 @@ static bool ask(struct check *check, const char *path, bool master, const char *
 	if (haproxy_batch_send(check->base, path, master, line, ANSWER_MAX_MS, take_answer,
 	                       &answer) == NULL)
 		return err_set(err, "no connection was tried");
-	event_base_dispatch(check->base); /* until nothing is left to wait for */
+	event_base_dispatch(check->base); /* until no event is left */
 	return answer.fine;
 }
 
@@ -382,7 +384,7 @@ static void check_level(struct check *check, const char *what, const char *path)
 		check_note(check, CHECK_OK, what, NULL, "%s has level admin", path);
 }
 
-/* The pid, or 0. */
+/* Returns HAProxy's pid, or 0. */
 static int64_t check_socket(struct check *check, const char *what, const char *path)
 {
 	auto_strbuf struct strbuf reply = STRBUF_INIT;
@@ -440,7 +442,7 @@ static bool has_worker(const struct haproxy_procs *procs, int64_t pid)
 	return procs->worker_pid == pid;
 }
 
-/* `pid`: of who answers at the stats socket; 0: not known. */
+/* `pid`: the HAProxy that answers at the stats socket; 0: not known. */
 static void check_master(struct check *check, const char *what, const struct config_target *target,
                          int64_t pid)
 {

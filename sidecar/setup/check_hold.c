@@ -1,4 +1,4 @@
-/* `segue check`, how long clients are held, compared with how long the cluster manager may take to
+/* `segue check`: compares how long clients are held with how long the cluster manager may take to
  * have a new primary. */
 #include <inttypes.h>
 
@@ -18,7 +18,7 @@ int64_t check_hold_ms(const struct check *check, size_t cluster_index)
 	return holds(cluster) ? config_hold_ms(cluster, manager_times_ms(times, false)) : 0;
 }
 
-/* By auto, where that is long enough; caller frees. */
+/* Recommends hold_timeout = auto if that is long enough; caller frees. */
 static char *fix_of_short_hold(const struct config_cluster *cluster, int64_t lost_ms)
 {
 	struct config_cluster by_auto = *cluster;

@@ -1,6 +1,5 @@
-/* `segue check`, the running PgBouncers: does the console answer, with the rights that a move
- * needs, does PgBouncer read the rendered file, and which of its settings would cost a failover?
- * Only questions are sent. */
+/* `segue check`, PgBouncer: does the console answer and let segue be an admin, does PgBouncer read
+ * the rendered file, and which of its settings would harm a failover? Changes nothing. */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,8 @@
 
 #define ANSWER_MAX_MS 3000
 
-/* Needs an admin, and names a setting that cannot be: "SET failed" is a yes. */
+/* Needs an admin and names a setting that does not exist: the error "SET failed" shows that the
+ * user is an admin. */
 #define ADMIN_QUESTION "SET segue_check='1'"
 
 struct answer {
@@ -28,7 +28,7 @@ struct answer {
 	struct err *err;
 };
 
-/* The table of the callback is the console's. */
+/* Copies the table, because the console owns it. */
 static void take_answer(const struct pgbouncer_table *table, const struct err *err, bool lost,
                         void *arg)
 {
@@ -43,7 +43,7 @@ static void take_answer(const struct pgbouncer_table *table, const struct err *e
 		pgbouncer_table_copy(table, answer->table);
 }
 
-/* pgbouncer_table_free() the table, which is empty after an error. */
+/* Caller frees `table` with pgbouncer_table_free(); it is empty after an error. */
 static bool ask(struct check *check, struct console *console, const char *sql,
                 struct pgbouncer_table *table, struct err *err)
 {
@@ -81,7 +81,8 @@ static const char *console_fix(const struct err *err)
 	return NULL;
 }
 
-/* Whom the console lets in goes by the system user, and by the passwords that this one has. */
+/* The console decides by the system user and the passwords that this user has, so the refusal of a
+ * bystander says nothing about segue. */
 static void note_refused(struct check *check, const char *what, const struct err *err)
 {
 	auto_free char *thing = xasprintf("PgBouncer's console (%s)", err->message);
@@ -132,7 +133,7 @@ static void check_admin(struct check *check, struct console *console, const char
 		note_refused(check, what, &err);
 }
 
-/* PgBouncer before 1.17 takes a list for one name, which nobody has. */
+/* PgBouncer before 1.17 takes a list of hosts for the name of one host, which does not exist. */
 static void check_lists(struct check *check, const char *what, const struct pgbouncer_ini *ini,
                         unsigned minor)
 {
@@ -155,11 +156,12 @@ static void note_findings(struct check *check, const char *what, const struct st
 	}
 }
 
-/* As README orders it before the first run: the file is missing, or holds nothing. */
+/* True if the file is missing or empty, as the README tells people to prepare it before the first
+ * run. */
 static bool is_unrendered(const char *output)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
-	struct err ignored; /* what keeps it from being read, check_targets() has noted */
+	struct err ignored; /* check_targets() has noted why it cannot be read */
 	bool missing;
 
 	if (!file_read(output, INSTALL_MAX, &text, &missing, &ignored))
@@ -167,8 +169,8 @@ static bool is_unrendered(const char *output)
 	return text.data[strspn(text.data, " \t\r\n")] == '\0';
 }
 
-/* That SHOW DATABASES looks right does not tell: a copy of the output, or an older entry of the
- * same name, may say the same today. */
+/* SHOW DATABASES does not prove that PgBouncer reads the output: a copy of the output, or an older
+ * entry of the same name, may show the same today. */
 static void check_include(struct check *check, const char *what, const char *main_file,
                           const struct pgbouncer_main *found, const char *output)
 {
@@ -183,7 +185,7 @@ static void check_include(struct check *check, const char *what, const char *mai
 		check_note(check, CHECK_FAIL, what, fix, PGBOUNCER_NOT_INCLUDED, main_file, output);
 }
 
-/* Who reaches PgBouncer after its next start? */
+/* Can clients still reach PgBouncer and log in after its next start? */
 static void check_next(struct check *check, const char *what, const struct pgbouncer_table *config,
                        const struct pgbouncer_main *found)
 {
@@ -197,7 +199,8 @@ static void check_next(struct check *check, const char *what, const struct pgbou
 		note_findings(check, what, &differs);
 }
 
-/* Somewhere else than here, or for PgBouncer's user only. */
+/* pgbouncer.ini cannot be read here: it is on another machine, or only PgBouncer's user may read
+ * it. */
 static void note_unread(struct check *check, const char *what, const char *main_file,
                         const struct pgbouncer_table *config, const char *output,
                         const char *problem)
@@ -219,8 +222,8 @@ static void note_unread(struct check *check, const char *what, const char *main_
 		           "whether PgBouncer would load it is not known: %s", problem);
 }
 
-/* pgbouncer.ini, as a RELOAD would read it. False where it cannot be read here; free `found` either
- * way. */
+/* Reads pgbouncer.ini as a RELOAD would. False if it cannot be read here. Free `found` in either
+ * case. */
 static bool check_main(struct check *check, const char *what, const char *main_file,
                        const char *output, const struct pgbouncer_reading *reading,
                        struct pgbouncer_main *found)
@@ -246,10 +249,11 @@ static bool check_main(struct check *check, const char *what, const char *main_f
 	return true;
 }
 
-/* What is rendered for a target, as far as it could be. */
+/* The rendered text of a target, if it could be rendered. */
 struct rendered {
 	struct strbuf text;
-	struct pgbouncer_ini storage, *ini; /* NULL: the template has been found wanting already */
+	struct pgbouncer_ini storage,
+	    *ini; /* NULL: the template is wrong, which is noted already */
 };
 
 static void note_unrendered(struct check *check, const char *what, const char *output)
@@ -304,8 +308,8 @@ static void check_main_settings(struct check *check, const char *what,
 	pgbouncer_main_free(&found);
 }
 
-/* By its unix socket, which is made by whom it runs as. Nothing is known of one on another machine,
- * or without a socket. */
+/* The owner of PgBouncer's unix socket is the user that PgBouncer runs as. If PgBouncer is on
+ * another machine or has no socket, its user is not known. */
 static void check_user_of(struct check *check, const struct config_target *target,
                           const struct pgbouncer_table *config)
 {

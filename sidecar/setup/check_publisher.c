@@ -1,6 +1,6 @@
-/* `segue check`, the publishers: every server is asked as segue publish would ask it, repmgr's
- * tables are looked for, and the store is asked whether it would take the master znode. Nothing is
- * written: a set of a version that no znode has is refused after the ACL was looked at. */
+/* `segue check`, publishers: asks every server as segue publish would, looks for repmgr's tables,
+ * and asks ZooKeeper whether the master znode may be written. Writes nothing: it sends a set for a
+ * version that no znode has, which ZooKeeper refuses after it has checked the ACL. */
 #include <event2/event.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -14,14 +14,14 @@
 
 #define SLACK_MS 1000
 
-/* One publisher under the check. */
+/* The check of one publisher. */
 struct trial {
 	struct check *check;
 	const struct config_publisher *config;
 	const struct config_cluster *cluster;
 	char *what;
 	char *path;    /* the master znode */
-	unsigned open; /* answers that are waited for */
+	unsigned open; /* how many answers are still awaited */
 };
 
 static void end_one(struct trial *trial)
@@ -107,10 +107,10 @@ static void on_observed(const struct observation *seen, void *arg)
 
 static void on_lost(void *arg)
 {
-	(void)arg; /* the next round would show it; there is none */
+	(void)arg; /* a next round would show it, but there is only one round */
 }
 
-/* -- the store -- */
+/* -- ZooKeeper -- */
 
 static void on_refused(const struct zk_answer *answer, void *arg)
 {
@@ -232,7 +232,7 @@ void check_publishers(struct check *check)
 	struct err err;
 
 	if (config->publisher_count == 0 || !config_read_auth(config, &auth, &err))
-		return; /* the check of the store says it */
+		return; /* check_store() notes it */
 	options.auth = auth.data;
 	if (libpq_load(&pq, &err))
 		resolver = resolver_create(check->base, &err);

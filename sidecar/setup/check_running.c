@@ -1,4 +1,5 @@
-/* `segue check`, the segue that runs here: does it keep what it knows where segue.ini says? */
+/* `segue check`, the running segue: does it use the state_dir of segue.ini, and did it accept
+ * segue.ini? */
 #include <jansson.h>
 #include <string.h>
 
@@ -7,7 +8,7 @@
 
 #define TIMEOUT_MS 2000
 
-/* What it answers; NULL: nobody answers, or this user may not ask. */
+/* Its status document; NULL: no segue answers, or this user may not ask. */
 static json_t *ask_status(const char *listen)
 {
 	auto_strbuf struct strbuf body = STRBUF_INIT;

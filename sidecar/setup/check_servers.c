@@ -1,6 +1,6 @@
-/* `segue check`, the PostgreSQL servers: each one is asked as `segue run` would ask it, all at the
- * same time, until each has said something. What the answers mean for this cluster's verify is said
- * with them, and what to do about a server that does not let segue in. */
+/* `segue check`, PostgreSQL servers: asks each server as `segue run` would, all at the same time,
+ * until an attempt at each has ended. Notes what the answers mean for the cluster's verify, and
+ * what to do about a server that does not let segue in. */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,26 +13,26 @@
 
 #define SLACK_MS 100
 
-/* One cluster's servers; `verifier` is NULL where nobody is asked. */
+/* The servers of one cluster; `verifier` is NULL if no server is asked. */
 struct asked {
 	struct check *check;
 	const struct config_cluster *config;
 	const struct topology *topology;
-	struct applied applied; /* by segue run, as the state file has it */
+	struct applied applied; /* what segue run has applied, from the state file */
 	struct verifier *verifier;
-	bool denied; /* no server lets segue in: the login is more likely wrong than all of them */
+	bool denied; /* no server lets segue in: most likely the login is wrong */
 	const struct member *members[TOPOLOGY_SLOTS_MAX];
 	size_t member_count;
 };
 
-/* One server in a note. */
+/* One server, for a note about it. */
 struct line {
 	struct asked *asked;
 	const char *what;
 	const struct member *member;
 	const struct server_fact *fact;
-	const struct server_fact *primary; /* NULL: the primary has not said that it takes writes */
-	bool is_primary;                   /* the store says so */
+	const struct server_fact *primary; /* NULL: it did not answer that it takes writes */
+	bool is_primary;                   /* the topology says so */
 };
 
 static void something_changed(void *arg)
@@ -40,7 +40,7 @@ static void something_changed(void *arg)
 	event_base_loopbreak(arg);
 }
 
-/* A state file that cannot be read is somebody else's to note. */
+/* Ignores a state file that cannot be read: another check notes it. */
 static void load_applied(struct asked *asked)
 {
 	auto_strbuf struct strbuf note = STRBUF_INIT;
@@ -92,7 +92,7 @@ static bool are_complete(const struct asked *asked, size_t count)
 	return true;
 }
 
-/* A server may hang up once without that being an answer: two attempts fit. */
+/* Two attempts have to fit, because a server that hangs up once is only asked again. */
 static int64_t longest_wait_ms(const struct asked *asked, size_t count)
 {
 	int64_t longest = 0;
@@ -122,8 +122,8 @@ static void wait_for_all(struct check *check, const struct asked *asked, size_t 
 	event_free(timer);
 }
 
-/* What to do about a server that is alive and does not answer, by the SQLSTATE in the problem;
- * caller frees. */
+/* What to do about a server that is alive but does not let segue in, by the SQLSTATE in the
+ * problem; caller frees. */
 static char *fix_of_denial(const struct line *line)
 {
 	static const struct {
@@ -160,7 +160,7 @@ static void note(const struct line *line, enum check_grade grade, const char *fi
 	           (unsigned)line->fact->port, line->is_primary ? "primary" : "standby", text);
 }
 
-/* It lives, and what it is is not known. */
+/* The server is alive, but its role is not known. */
 static void note_unverified(const struct line *line, const char *fix)
 {
 	bool require = line->asked->config->verify == CONFIG_VERIFY_REQUIRE;
@@ -175,14 +175,14 @@ static void note_unverified(const struct line *line, const char *fix)
 	                                      "no server lets segue in"
 	                                    : "is believed to be what the store says");
 
-	/* The password is in the passfile of segue's user. */
+	/* The passwords are in the passfile of segue's user, not of a bystander. */
 	if (line->asked->check->bystander && line->fact->class == SERVER_DENIED)
 		check_denied(line->asked->check, CHECK_FAIL, line->what, "log in at", server);
 	else
 		note(line, fails ? CHECK_FAIL : CHECK_WARN, fix, text);
 }
 
-/* It lets nobody in, so that clients would get nothing but errors there. */
+/* The server lets nobody in, so clients would only get errors from it. */
 static void note_faulty(const struct line *line)
 {
 	auto_free char *text =
@@ -191,7 +191,8 @@ static void note_faulty(const struct line *line)
 	note(line, line->is_primary ? CHECK_FAIL : CHECK_WARN, "see the server's log", text);
 }
 
-/* The last primary that segue run led clients to has the name of this one, and another address. */
+/* True, after a note, if the last primary that segue run applied has the name of this server and
+ * another address. */
 static bool note_moved(const struct line *line)
 {
 	const struct topology *applied = &line->asked->applied.topology;
@@ -223,7 +224,7 @@ static void note_absent(const struct line *line)
 	note(line, CHECK_WARN, "is it up, and does a firewall stand between?", text);
 }
 
-/* What segue run would say of it as the primary: NULL, or why it would refuse it. */
+/* Why segue run would refuse this server as the primary; NULL: it would not. */
 static const char *refusal_of(const struct line *line)
 {
 	const struct asked *asked = line->asked;
@@ -249,7 +250,7 @@ static bool is_stranger(const struct line *line)
 	return !same_system(line->fact->system_identifier, stored);
 }
 
-/* "takes writes, timeline 2, system identifier 77" or "in recovery, 0 bytes behind, ..." */
+/* Appends "takes writes, timeline 2, system identifier 77" or "in recovery, 0 bytes behind, ..." */
 static void describe(const struct line *line, struct strbuf *out)
 {
 	const struct server_fact *fact = line->fact;
@@ -357,8 +358,7 @@ static void note_cluster(struct asked *asked)
 		                    .primary = primary,
 		                    .is_primary = member == &topology->primary};
 
-		if (line.fact !=
-		    NULL) /* an address without which it is not asked is noted already */
+		if (line.fact != NULL) /* NULL: it has no address, which is noted already */
 			note_server(&line);
 	}
 }

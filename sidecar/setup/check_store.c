@@ -1,4 +1,4 @@
-/* `segue check`, the store: a session, and what every master znode says. */
+/* `segue check`, ZooKeeper: opens a session and reads every master znode. */
 #include <event2/event.h>
 #include <inttypes.h>
 #include <netdb.h>
@@ -13,7 +13,8 @@
 #include "zookeeper/resolver.h"
 #include "zookeeper/session.h"
 
-/* `segue check`, layout patroni: who leads, who may be read from, and why a member is not used. */
+/* Layout patroni: the leader, the standbys, which of them get read-only clients, and why a member
+ * is not used. */
 
 static void note_standby(struct check *check, const char *what, const struct member *standby)
 {
@@ -25,7 +26,8 @@ static void note_standby(struct check *check, const char *what, const struct mem
 	           standby->host, standby->port, lag, standby->unread ? ", no readers" : "");
 }
 
-/* Patroni makes it anew within loop_wait, where it lives. */
+/* Notes that the leader's member key is missing. Patroni, if it is alive, writes that key again
+ * within loop_wait. */
 static void note_lost_leader(struct check *check, const char *what, const char *path,
                              const struct layout_patroni *keys, const char *leader)
 {
@@ -40,8 +42,8 @@ static void note_lost_leader(struct check *check, const char *what, const char *
 	           leader, members.len > 0 ? members.data : "none");
 }
 
-/* What a Patroni scope says: leader, members and why one is not used. False, with that noted, when
- * it cannot be used; otherwise `out` is to be ended with topology_fini(). */
+/* Notes what a Patroni scope says: leader, members, and why one is not used. False, after a note,
+ * if the scope cannot be used; otherwise `out` is to be ended with topology_fini(). */
 static bool check_patroni(struct check *check, const char *what, const char *path,
                           const struct layout_patroni *keys, struct topology *out)
 {
@@ -72,8 +74,8 @@ static bool check_patroni(struct check *check, const char *what, const char *pat
 	return true;
 }
 
-/* `segue check`, the operator's word: a pin or a freeze that somebody has forgotten keeps segue
- * from its work as surely as a broken template. Reads the files only. */
+/* Overrides: a forgotten pin or freeze stops segue's work as surely as a broken template. Only
+ * reads the files in state_dir. */
 
 static void note_word(struct check *check, const char *what, const char *fix,
                       const struct override *word)
@@ -120,20 +122,20 @@ void check_overrides(struct check *check)
 
 #define ANSWER_MAX_MS 10000 /* from the start to the last answer */
 
-/* A znode that is asked for: the master of a cluster, its publishers, or the root of all. */
+/* One znode that is read: the master znode of a cluster, its presence znode, or the chroot. */
 struct question {
 	struct check *check;
 	size_t cluster;
 	bool presence;
-	bool chroot; /* the root: there is one everywhere but under a chroot that does not exist */
+	bool chroot; /* the znode "/", which is missing only under a chroot that does not exist */
 	bool answered;
 	struct event_base *base;
 	struct zk *zk;
-	size_t *open; /* how many still wait */
+	size_t *open; /* how many questions are not answered yet; shared */
 	char *path;
 	struct zk_node *node;
-	struct patroni_keys *scope; /* layout patroni: in the place of node */
-	/* Where path does not exist: a znode above it, whose children are looked at. */
+	struct patroni_keys *scope; /* layout patroni: used instead of `node` */
+	/* If `path` does not exist: a znode above it, whose children are listed. */
 	char *above_path;
 	struct zk_node *above;
 };
@@ -212,7 +214,7 @@ static void note_presence(struct question *question, const struct zk_node_fact *
 		           "%s: no live publisher", question->path);
 }
 
-/* libzookeeper puts it before every path, so that without it nothing exists. */
+/* libzookeeper puts the chroot before every path: without that znode no path exists. */
 static void note_chroot(struct question *question, const struct zk_node_fact *fact)
 {
 	const char *hosts = question->check->config->zookeeper_hosts;
@@ -229,8 +231,8 @@ static enum config_layout layout_of(const struct question *question)
 	return question->check->config->clusters[question->cluster].layout;
 }
 
-/* What `segue run` makes of it: by what it has followed before. False: nothing, as far as is known.
- */
+/* The master znode is missing: if the state file shows that `segue run` has followed one, notes
+ * what `segue run` does about that. False: as far as is known, it has followed none. */
 static bool note_followed_before(const struct question *question, const char *what)
 {
 	const struct config *config = question->check->config;
@@ -258,7 +260,7 @@ static bool note_followed_before(const struct question *question, const char *wh
 	return followed;
 }
 
-/* A znode of layout plain may hold anything that names a server; who writes it knows. */
+/* Layout plain: another program writes the znode in its own format, so no command is suggested. */
 static const char *absent_fix(const struct question *question)
 {
 	if (question->presence)
@@ -312,7 +314,7 @@ static void end_answer(struct question *question)
 		event_base_loopbreak(question->base);
 }
 
-/* -- what does not exist -- */
+/* -- znodes that do not exist -- */
 
 static void above_answered(const struct zk_node_fact *fact, void *arg);
 
@@ -329,7 +331,7 @@ static void look_above(struct question *question, const char *path)
 	    zk_watch(question->zk, above_path, ZK_WATCH_NAMES, 0, above_answered, question);
 }
 
-/* Patroni makes it when it first runs. */
+/* Notes that the scope does not exist. Patroni creates it at its first run. */
 static void note_no_scope(struct question *question, const struct zk_node_fact *above)
 {
 	auto_free char *what = what_of(question);
@@ -346,7 +348,8 @@ static void note_no_scope(struct question *question, const struct zk_node_fact *
 	           question->path);
 }
 
-/* In a scope of Patroni's nobody is to make one. */
+/* The znode above may be a Patroni scope. Then the layout is wrong, and nobody should create a
+ * master znode there. */
 static void note_no_master(struct question *question, const struct zk_node_fact *above)
 {
 	auto_free char *what = what_of(question);
@@ -424,7 +427,7 @@ static void patroni_keys_answered(const struct patroni_keys_fact *fact, void *ar
 	end_answer(question);
 }
 
-/* The one of layout segue, PATH/master. */
+/* True for the master znode of layout segue, PATH/master. */
 static bool is_master(const struct question *question)
 {
 	return !question->chroot && !question->presence &&
@@ -436,7 +439,7 @@ static void answered(const struct zk_node_fact *fact, void *arg)
 	struct question *question = arg;
 
 	if (fact->state == ZK_NODE_UNKNOWN && !fact->connected) {
-		event_base_loopbreak(question->base); /* every host has failed */
+		event_base_loopbreak(question->base); /* all hosts have failed */
 		return;
 	}
 	if (question->answered || fact->state == ZK_NODE_UNKNOWN || !fact->connected)
@@ -469,8 +472,8 @@ static void ask(struct question *question, struct zk *zk)
 		                          LAYOUT_VALUE_MAX, answered, question);
 }
 
-/* Two places a cluster, the second one empty where presence = no; one for the root, empty where
- * there is no chroot. */
+/* Two questions for each cluster, the second one empty if presence = no; and one for the chroot,
+ * empty if hosts has none. */
 static struct question *make_questions(struct check *check, size_t *open)
 {
 	const struct config *config = check->config;
@@ -557,7 +560,7 @@ static void ask_all(struct check *check, struct zk *zk)
 	free(questions);
 }
 
-/* As the watcher does it, only that here nobody minds the wait. */
+/* Resolves a host name as the watcher does, but blocks, which is no problem here. */
 static bool resolve(struct member *member, struct err *err)
 {
 	const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};

@@ -1,5 +1,5 @@
-/* `segue check`, the targets: does the template render to what the proxy reads, can the file be
- * written, are the commands' programs there? */
+/* `segue check`, targets: does the template render to a text that the proxy accepts, can the file
+ * be written, and do the programs of the commands exist? */
 #include <errno.h>
 #include <event2/event.h>
 #include <pwd.h>
@@ -27,11 +27,11 @@
 #include "target/command.h"
 #include "target/install.h"
 
-/* `segue check`, may the proxy read the output? A proxy that runs keeps what it has read, so that
- * nothing shows until it is reloaded, and then it is too late: PgBouncer stops at that line, and at
- * its next start it does not start. */
+/* May the proxy read the output? A running proxy keeps what it has read, so an error shows only at
+ * its next reload or start: on RELOAD, PgBouncer stops reading at the %include line of that file,
+ * and later it does not start. */
 
-/* As file_stage() will make it. */
+/* The owner and mode that file_stage() will give the output. */
 static bool foresee(const struct config_target *target, struct stat *out)
 {
 	struct file_owner owner;
@@ -72,8 +72,8 @@ void check_reader(struct check *check, const struct config_target *target, const
 	account_free(account);
 }
 
-/* `segue check`, the rendered texts of all targets: would their check_commands take them, and could
- * HAProxy listen where they say? */
+/* The rendered texts of all targets: does check_command accept them, and can HAProxy bind their
+ * addresses? */
 
 static void note_checked(size_t target, bool accepted, const char *what, void *arg)
 {
@@ -97,7 +97,7 @@ static void note_lost(size_t target, bool used, const char *what, void *arg)
 
 static void all_checked(void *arg)
 {
-	(void)arg; /* the loop ends by itself, as nothing is left to wait for */
+	(void)arg; /* the event loop ends because no event is left */
 }
 
 static void run_commands(struct check *check, const struct strbuf *texts)
@@ -165,8 +165,8 @@ static void find_all_own(struct check *check, const struct strbuf *texts)
 	listeners_destroy(listeners);
 }
 
-/* Where there is no folder, or no file can be put there, check_targets() has said so, and no
- * command could be run on a file in it. */
+/* Clears the texts whose output folder is missing or not writable: check_command cannot run on a
+ * file there. check_targets() has noted these folders. */
 static void leave_homeless_out(const struct check *check, struct strbuf *texts)
 {
 	for (size_t i = 0; i < check->config->target_count; i++) {
@@ -255,7 +255,8 @@ static void check_sense(struct check *check, const struct config_target *target,
 		           err.message);
 }
 
-/* The file is what HAProxy runs with, as segue wrote it last. */
+/* Notes addresses that lead elsewhere than in the output. segue wrote the output last, so it is
+ * what HAProxy runs with. */
 static void check_ways(struct check *check, const struct config_target *target, const char *what,
                        const struct strbuf *text)
 {
@@ -380,7 +381,7 @@ static void check_output(struct check *check, const struct config_target *target
 		check_note(check, CHECK_FAIL, what, "owner, in its section", "%s", err.message);
 }
 
-/* As execvp(3) looks for it. */
+/* Searches for the program as execvp(3) does. */
 static bool program_exists(const char *program)
 {
 	const char *path = getenv("PATH"), *dir = path != NULL ? path : "/bin:/usr/bin";
@@ -400,7 +401,8 @@ static bool program_exists(const char *program)
 	}
 }
 
-/* What only a shell would understand, handed to the program as an argument. */
+/* A word that only a shell would interpret. segue runs no shell: the program would get it as an
+ * argument. */
 static const char *shell_word(char *const *argv)
 {
 	static const char *const words[] = {"|", "||", "&", "&&", ";", ">", ">>", "<"};
@@ -435,7 +437,8 @@ static void check_command(struct check *check, const char *what, const char *key
 	command_argv_free(argv);
 }
 
-/* What a [haproxy] can do without, until the day it is needed. */
+/* Optional keys of [haproxy] whose absence hurts only when a reload is needed or a template is
+ * wrong. */
 static void check_haproxy_keys(struct check *check, const struct config_target *target,
                                const char *what)
 {

@@ -1,5 +1,5 @@
-/* `segue check`, as whom: what root may, the sidecar may not. Becomes the user that the unit of
- * segue's package runs as before anything is tried, and stays that one. */
+/* `segue check`: the user to check as. root may do more than the sidecar may, so before it tries
+ * anything the check switches to the user of segue's unit. It never switches back. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +28,7 @@ bool check_find_unit(const char *root, const struct config *config, struct unit 
 	return unit_load(root, name, out);
 }
 
-/* The next unit of those that are installed, enabled ones first; NULL: there is none left. */
+/* The next installed unit, enabled ones first; NULL: there is none left. */
 static const char *next_unit(const char *root, size_t *at)
 {
 	static const char *const names[] = {DEBIAN_POOLER_UNIT, DEBIAN_UNIT, DEBIAN_PUBLISHER_UNIT};
@@ -43,7 +43,7 @@ static const char *next_unit(const char *root, size_t *at)
 	return NULL;
 }
 
-/* With the environment of this unit. */
+/* Loads `file` with the environment of the unit `name`. */
 static struct config *load_as(const char *root, const char *name, const char *file,
                               struct strbuf *errors)
 {
@@ -63,7 +63,8 @@ static struct config *load_as(const char *root, const char *name, const char *fi
 	return config;
 }
 
-/* By the unit that can read it, and then by the one that it turns out to be for. */
+/* Tries the environment of each unit until the file loads. Then loads it again with the environment
+ * of the unit that the configuration turns out to be for. */
 struct config *check_load(const char *root, const char *file, struct strbuf *errors)
 {
 	size_t before = errors->len, at = 0;
@@ -87,7 +88,8 @@ struct config *check_load(const char *root, const char *file, struct strbuf *err
 	return config;
 }
 
-/* Of whom the unit knows more: further groups, and where the passwords are. */
+/* True if `user` (NULL: not given) is the unit's user: the unit then adds groups and the
+ * environment, with the place of the passwords. */
 static bool is_units(const struct unit *unit, const char *user)
 {
 	return unit != NULL && *unit->user != '\0' &&
@@ -128,8 +130,8 @@ char *check_become(struct check *check, const char *user, struct unit *unit, str
 	return as;
 }
 
-/* `segue check`, what this user is kept out of. That says nothing of the sidecar, where it runs as
- * somebody else: it is neither fine nor broken, but not known. */
+/* What this user may not access. If the sidecar runs as another user, this says nothing about the
+ * sidecar: the result is not known, neither fine nor broken. */
 
 static char *who_could(const struct check *check, const char *user)
 {

@@ -1,5 +1,5 @@
-/* What is left to be filled in; see the header. Only a comment that begins with the mark is one: it
- * may be named in others. */
+/* Finds the marked keys that have no value. A comment is a mark only if it begins with the mark;
+ * other comments may mention it. */
 #include "setup/fill_in.h"
 
 #include <stdbool.h>
@@ -21,8 +21,8 @@ static void append_trimmed(struct strbuf *to, const char *text, size_t len)
 	strbuf_append(to, text, len);
 }
 
-/* The text of a comment: "; FILL IN: what" begins one, any other line of the same comment goes on.
- */
+/* Reads one comment line. "; FILL IN: what" begins a mark; the comment lines after it continue its
+ * text. */
 static void take_comment(const char *text, size_t len, bool *marked, struct strbuf *what)
 {
 	auto_strbuf struct strbuf words = STRBUF_INIT;
@@ -37,7 +37,7 @@ static void take_comment(const char *text, size_t len, bool *marked, struct strb
 	append_trimmed(what, words.data + skip, words.len - skip);
 }
 
-/* "key =", with nothing behind it but perhaps a comment. */
+/* True for "key =" without a value, perhaps with a comment. `key` becomes its name. */
 static bool is_empty_key(const char *line, size_t len, struct strbuf *key)
 {
 	const char *equals = memchr(line, '=', len);

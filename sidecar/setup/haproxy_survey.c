@@ -1,5 +1,5 @@
-/* Reading a HAProxy configuration; see the header. Lines that hold an environment variable are left
- * alone: only HAProxy knows what they mean. */
+/* Reads a HAProxy configuration. Ignores a stats socket line that has an environment variable,
+ * because only HAProxy can resolve it. */
 #include "haproxy_survey_internal.h"
 
 #include <stdlib.h>
@@ -7,8 +7,8 @@
 
 #include "haproxy/model/syntax.h"
 
-/* Which of the sections found are PostgreSQL's: those of mode tcp whose health checks say so, or
- * whose servers have its port. The rest is none of segue's business. */
+/* Which sections are PostgreSQL's: those of mode tcp whose health check is for PostgreSQL or
+ * Patroni, or whose servers have a port of PostgreSQL. segue ignores the others. */
 
 bool found_section_is_postgres(const struct found_section *section)
 {
@@ -58,7 +58,7 @@ const struct found_socket *haproxy_survey_socket(const struct haproxy_survey *fo
 	return found->socket_count > 0 ? &found->sockets[0] : NULL;
 }
 
-#define POSTGRES_PORT_MIN 5432 /* the ports that people give to PostgreSQL, not to poolers */
+#define POSTGRES_PORT_MIN 5432 /* ports that are usual for PostgreSQL, not for poolers */
 #define POSTGRES_PORT_MAX 5439
 
 struct reader {
@@ -79,7 +79,7 @@ static bool word_is(const struct reader *reader, size_t i, const char *expected)
 	return strcmp(word(reader, i), expected) == 0;
 }
 
-/* The index of the word, or 0. */
+/* The index of the word in the line, from 1; 0: it is not there. */
 static size_t find_word(const struct reader *reader, const char *expected)
 {
 	for (size_t i = 1; i < reader->lines.count; i++)
@@ -99,7 +99,7 @@ static struct found_section *section_at_hand(struct reader *reader)
 	return reader->open ? &reader->found->sections[reader->found->section_count - 1] : NULL;
 }
 
-/* The line as it is written, without the blanks around it. */
+/* The line as written, without the blanks around it. Caller frees. */
 static char *line_text(const struct reader *reader)
 {
 	const struct haproxy_word *first = reader->lines.words;
@@ -108,8 +108,8 @@ static char *line_text(const struct reader *reader)
 	return xstrndup(first->raw, (size_t)(last->raw + last->raw_len - first->raw));
 }
 
-/* "unix@/run/a.sock", "ipv4@127.0.0.1:99", "/run/a.sock" as segue.ini has them; NULL: something
- * that segue cannot connect to. */
+/* Converts "unix@/run/a.sock", "ipv4@127.0.0.1:99" or "/run/a.sock" to the spelling of segue.ini.
+ * NULL if segue cannot connect to it. Caller frees. */
 static char *socket_path(const char *spelled)
 {
 	static const char *const prefixes[] = {"unix@", "uxst@", "ipv4@", "tcp4@", "ip@", "tcp@"};
@@ -157,7 +157,7 @@ static void take_global(struct reader *reader)
 		reader->found->has_hard_stop = true;
 }
 
-/* The named defaults section, or the last one before. */
+/* The defaults section that the line names after "from", otherwise the last one before it. */
 static const struct found_section *defaults_of(const struct reader *reader)
 {
 	const struct haproxy_survey *found = reader->found;
@@ -189,7 +189,7 @@ static bool kind_of(const char *keyword, enum found_kind *kind)
 	return false;
 }
 
-/* A word of the name, as in "pg_ro" or "postgres-replicas". */
+/* True if a word of the name means read-only, as in "pg_ro" or "postgres-replicas". */
 static bool is_for_readers(const char *name)
 {
 	static const char *const words[] = {"ro",      "read",     "reads",  "readonly",
@@ -251,7 +251,7 @@ static void take_server(struct reader *reader, struct found_section *section)
 		set(&section->maxconn, word(reader, maxconn + 1));
 }
 
-/* The paths that Patroni's REST API answers. */
+/* Looks for the paths of Patroni's REST API in the line. */
 static void take_http_check(struct reader *reader, struct found_section *section)
 {
 	static const struct {
@@ -275,7 +275,7 @@ static void take_http_check(struct reader *reader, struct found_section *section
 		}
 }
 
-/* What the shipped template says itself, or what it has no use for. */
+/* True for a line that the shipped template has itself or does not need. */
 static bool is_replaced(const struct reader *reader)
 {
 	static const char *const keywords[] = {
@@ -308,7 +308,7 @@ static void take_bind(struct reader *reader, struct found_section *section)
 	if (section->bind.len > 0)
 		strbuf_append_char(&section->bind, ',');
 	strbuf_append_str(&section->bind, word(reader, 1));
-	if (reader->lines.count > 2) /* ssl, interface, ...: the template's line has none */
+	if (reader->lines.count > 2) /* ssl, interface, ...: the template has none of these */
 		keep_line(reader, section);
 }
 

@@ -1,5 +1,5 @@
-/* What a person's own HAProxy configuration already says of PostgreSQL: stats sockets, and the
- * sections that lead clients to its servers. Read and judged, never changed. */
+/* Reads an existing HAProxy configuration for `segue init`: stats sockets, and the sections that
+ * lead clients to PostgreSQL servers. Never changes a file. */
 #ifndef SEGUE_SETUP_HAPROXY_SURVEY_INTERNAL_H
 #define SEGUE_SETUP_HAPROXY_SURVEY_INTERNAL_H
 
@@ -10,14 +10,14 @@
 #include "base/strbuf.h"
 
 struct found_socket {
-	char *path; /* a unix socket, or host:port; as segue.ini takes it */
+	char *path; /* a unix socket or host:port, spelled as in segue.ini */
 	bool admin;
-	char *file, *line; /* the line's text */
+	char *file, *line; /* `line`: the text of the line */
 	unsigned number;
 };
 
 struct found_server {
-	char *name, *address; /* as it is spelled: host:port */
+	char *name, *address; /* host:port, as spelled in the file */
 };
 
 enum found_kind { FOUND_DEFAULTS, FOUND_FRONTEND, FOUND_BACKEND, FOUND_LISTEN };
@@ -25,19 +25,19 @@ enum found_kind { FOUND_DEFAULTS, FOUND_FRONTEND, FOUND_BACKEND, FOUND_LISTEN };
 struct found_section {
 	enum found_kind kind;
 	char *name, *file;
-	unsigned first, last; /* lines of the file */
-	char *mode, *idle;    /* timeout client; with what it inherits; NULL: nowhere */
-	struct strbuf bind;   /* the addresses, comma separated */
+	unsigned first, last; /* line numbers in the file */
+	char *mode, *idle;  /* `idle`: timeout client; both with inherited values; NULL: not set */
+	struct strbuf bind; /* the addresses, comma separated */
 	char *default_backend;
 	char *maxconn; /* of a server line */
 	struct found_server *servers;
 	size_t server_count;
 	bool pgsql_check;   /* option pgsql-check */
-	bool patroni;       /* asks Patroni's REST API */
-	bool reads;         /* its name or its check says: for those who only read */
-	bool postgres_port; /* of a server */
-	struct strbuf kept; /* lines that the shipped template does not have, one a line */
-	const struct found_section *frontend; /* of a backend: where its clients come in */
+	bool patroni;       /* a health check asks Patroni's REST API */
+	bool reads;         /* for read-only clients, by its name or its health check */
+	bool postgres_port; /* a server has a port that is usual for PostgreSQL */
+	struct strbuf kept; /* lines that the shipped template does not have, one per line */
+	const struct found_section *frontend; /* of a backend: the frontend that leads to it */
 };
 
 struct haproxy_survey {
@@ -45,23 +45,23 @@ struct haproxy_survey {
 	size_t section_count;
 	struct found_socket *sockets;
 	size_t socket_count;
-	char *global_file; /* of the first global section; NULL: there is none */
+	char *global_file; /* file of the first global section; NULL: there is none */
 	bool has_hard_stop;
 	struct found_section *rw, *ro; /* NULL: none; set by haproxy_survey_judge() */
 };
 
-/* Adds a file's text; haproxy_survey_free() after a failure, too. Errors read "FILE line N: ...".
- */
+/* Adds the text of one file. Call haproxy_survey_free() after a failure, too. Errors read "FILE
+ * line N: ...". */
 bool haproxy_survey_add(struct haproxy_survey *found, const char *file, const char *text,
                         size_t len, struct err *err) MUST_CHECK;
 
-/* After the last file: which section is PostgreSQL's, for writing and for reading. */
+/* Call after the last file. Chooses the PostgreSQL sections for writing and for reading. */
 void haproxy_survey_judge(struct haproxy_survey *found);
 
-/* A backend or listen section whose servers are PostgreSQL's. */
+/* True for a backend or listen section whose servers are PostgreSQL servers. */
 bool found_section_is_postgres(const struct found_section *section);
 
-/* The first one with level admin; else the first one; NULL: none. */
+/* The first stats socket with level admin, otherwise the first one; NULL: none. */
 const struct found_socket *haproxy_survey_socket(const struct haproxy_survey *found);
 
 void haproxy_survey_free(struct haproxy_survey *found);

@@ -1,6 +1,6 @@
-/* `segue init haproxy`: what HAProxy has and is started with -> segue.ini and the steps that are
- * left. Reads only. What an existing section does for PostgreSQL, segue's file is to do in its
- * place: its addresses and limits become settings of the template. */
+/* `segue init haproxy`: makes segue.ini and the remaining steps from HAProxy's files and arguments.
+ * Only reads. segue's file is to replace the existing sections for PostgreSQL, so their addresses
+ * and limits become settings of the template. */
 #include "init_haproxy_internal.h"
 
 #include <stdlib.h>
@@ -9,12 +9,12 @@
 #include "setup/unit.h"
 #include "shipped_internal.h"
 
-/* `segue init haproxy`, what is left to the person: lines for HAProxy's own files, which segue
- * never changes, and commands, in the order in which clients notice nothing. */
+/* The steps that are left to the user: lines for HAProxy's own files, which segue never changes,
+ * and commands. In this order clients notice nothing. */
 
 #define SOCKET_NEW "stats socket /run/haproxy/admin.sock mode 660 level admin"
 
-/* the master socket */
+/* The path of HAProxy's master socket, present or to be made. */
 static const char *haproxy_plan_master(const struct haproxy_plan *init)
 {
 	return init->is_debians && init->debian.master_socket != NULL ? init->debian.master_socket
@@ -52,8 +52,8 @@ static void hard_stop_step(struct haproxy_plan *init)
 	plan_line(init->plan, "hard-stop-after 1h");
 }
 
-/* The master socket is root's alone, where nothing else is said, and the unit of segue's package
- * runs as user segue, in the group of Debian's HAProxy. */
+/* True if the master socket is closed to segue: by default only root may use it, but the unit of
+ * segue's package runs as user segue, in the group of Debian's HAProxy. */
 static bool is_master_closed(const struct haproxy_plan *init)
 {
 	return init->debian.master_socket != NULL && !debian_master_is_open(&init->debian) &&
@@ -86,7 +86,8 @@ static void arguments_step(struct haproxy_plan *init)
 	plan_line(init->plan, "EXTRAOPTS=\"%s\"", line);
 }
 
-/* Those that segue's user cannot write to yet: the package's own stay as it has made them. */
+/* Appends a command that makes the folders that segue's user cannot write to yet. The package's own
+ * folders stay as the package made them. */
 static void folder_lines(const struct haproxy_plan *init, struct strbuf *out)
 {
 	const bool packaged = debian_has_unit(DEBIAN_UNIT);
@@ -156,7 +157,7 @@ static void haproxy_plan_last_steps(struct haproxy_plan *init)
 	plan_run_step(init->plan, DEBIAN_UNIT, NULL);
 }
 
-/* Before and after the steps that every proxy has. */
+/* The steps before plan_store_steps(); haproxy_plan_last_steps() adds those after it. */
 static void haproxy_plan_first_steps(struct haproxy_plan *init)
 {
 	socket_step(init);
@@ -165,9 +166,9 @@ static void haproxy_plan_first_steps(struct haproxy_plan *init)
 	restart_step(init);
 }
 
-#define FILE_MAX  ((size_t)4 * 1024 * 1024) /* bytes of one file of HAProxy's */
-#define KEPT_MAX  150                       /* bytes of such a line */
-#define SLOTS_MIN 4                         /* of the shipped template */
+#define FILE_MAX  ((size_t)4 * 1024 * 1024) /* bytes of one HAProxy file */
+#define KEPT_MAX  150                       /* bytes of a line that ini_kept() copies */
+#define SLOTS_MIN 4                         /* var.slots in the shipped template */
 
 static bool is_folder(const char *path)
 {
@@ -207,7 +208,7 @@ static bool read_files(struct haproxy_plan *init, struct err *err)
 		bool missing;
 
 		if (!file_read(file, FILE_MAX, &text, &missing, err)) {
-			if (i > 0 && missing) /* a folder that the steps make */
+			if (i > 0 && missing) /* in a folder that the steps create */
 				continue;
 			return false;
 		}
@@ -259,7 +260,7 @@ static void say_found(struct haproxy_plan *init)
 		                       "to 127.0.0.1:5000 (writing) and :5001 (reading)");
 }
 
-/* Without the output's own folder: there, the file would be taken twice. */
+/* Leaves out the output's own folder: with it, HAProxy would read the file twice. */
 static void ini_check_command(struct haproxy_plan *init)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
@@ -344,7 +345,8 @@ static void ini_target(struct haproxy_plan *init)
 	}
 }
 
-/* "10.0.0.1:5432" -> host and port in `storage`, which the caller frees. */
+/* Splits the address of the first server, "10.0.0.1:5432", into host and port. Both are borrowed
+ * from `storage`, which the caller frees. */
 static struct plan_cluster cluster_of(const struct haproxy_plan *init, char **storage)
 {
 	const struct found_section *section =

@@ -1,4 +1,4 @@
-/* Inside `segue init haproxy`: what was read, and the steps that follow from it. Nobody else
+/* Internal to `segue init haproxy`: what was read from HAProxy's files. Only init_haproxy.c
  * includes this. */
 #ifndef SEGUE_SETUP_INIT_HAPROXY_INTERNAL_H
 #define SEGUE_SETUP_INIT_HAPROXY_INTERNAL_H
@@ -13,13 +13,13 @@
 struct haproxy_plan {
 	struct init_plan *plan;
 	struct debian_haproxy debian;
-	struct haproxy_files files; /* all that HAProxy reads; the main one first */
+	struct haproxy_files files; /* all files that HAProxy reads, the main one first */
 	struct haproxy_survey found;
 	const char *main_file;
 	bool is_debians;   /* the main file is the one that Debian's unit loads */
-	char *folder;      /* where segue's file is to be */
-	bool folder_known; /* HAProxy loads it already */
-	bool restart;      /* a step changes what HAProxy is started with */
+	char *folder;      /* folder of the file that segue writes */
+	bool folder_known; /* HAProxy already loads `folder` */
+	bool restart;      /* a step changes what HAProxy reads only at its start */
 };
 
 #endif

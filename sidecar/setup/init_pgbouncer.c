@@ -1,6 +1,6 @@
-/* `segue init pgbouncer`: what pgbouncer.ini says -> segue.ini, a template and the steps that are
- * left. Reads only. Databases on the server that most of them lead to are taken for the cluster's;
- * any other stays where it is, and that is said. */
+/* `segue init pgbouncer`: makes segue.ini, a template and the remaining steps from pgbouncer.ini.
+ * Only reads. Takes the server that most databases lead to for the primary; leaves databases on
+ * other servers alone, and reports them. */
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
@@ -18,19 +18,19 @@
 #define DEBIAN_INI    "/etc/pgbouncer/pgbouncer.ini"
 #define DEBIAN_SOCKET "/var/run/postgresql"
 #define DEBIAN_USER   "postgres"
-#define PORT          "6432" /* listen_port, where it is not set */
-#define SERVER_PORT   "5432" /* of a database that has none */
+#define PORT          "6432" /* default of listen_port */
+#define SERVER_PORT   "5432" /* default port of a database */
 
 struct pgbouncer_plan {
 	struct init_plan *plan;
 	struct pgbouncer_main config;
 	const char *main_file;
-	char *user;   /* whose file it is, and so who runs PgBouncer */
-	char *folder; /* for the file that segue writes */
+	char *user;   /* owner of the main file, so the user that PgBouncer runs as */
+	char *folder; /* folder of the file that segue writes */
 	char *output;
 	const char *host, *port; /* of the server that is taken for the primary; NULL: none */
 	struct stat st;
-	bool secret; /* a database has a password in its line */
+	bool secret; /* a line of [databases] has a password */
 };
 
 static const char *setting(const struct pgbouncer_plan *init, const char *name, const char *other)
@@ -70,8 +70,8 @@ static size_t count_at(const struct pgbouncer_main *config, const char *host, co
 	return count;
 }
 
-/* What segue's file cannot hold, see pgbouncer_ini_parse(), or a template would take for its own.
- */
+/* False for a database that segue's file cannot hold, see pgbouncer_ini_parse(), or that has "{{"
+ * in a value, which the template would interpret. */
 static bool can_be_taken(const struct pgbouncer_main_database *database)
 {
 	if (strcmp(database->name, "*") == 0 || strlen(database->name) > PGBOUNCER_NAME_MAX)
@@ -89,7 +89,7 @@ static bool is_ours(const struct pgbouncer_plan *init,
 	       can_be_taken(database) && strcmp(database->file, init->output) != 0;
 }
 
-/* The first of those with the most databases. */
+/* Chooses the server that most databases lead to; among equals, the first. */
 static void choose_primary(struct pgbouncer_plan *init)
 {
 	const struct pgbouncer_main *config = &init->config;
@@ -150,7 +150,7 @@ static void say_found(struct pgbouncer_plan *init)
 		           init->config.problem);
 }
 
-/* "app = host={{address}} port={{port}} dbname='app' pool_size='20'" */
+/* Appends "app = host={{address}} port={{port}} dbname='app' pool_size='20'" to the template. */
 static void template_entry(struct pgbouncer_plan *init,
                            const struct pgbouncer_main_database *database)
 {
@@ -200,7 +200,7 @@ static void make_template(struct pgbouncer_plan *init)
 		                                  .gid = init->st.st_gid};
 }
 
-/* The first of a list. */
+/* The first item of a list; caller frees. */
 static char *first_of(const char *list)
 {
 	list += strspn(list, " ");
@@ -242,8 +242,9 @@ static void ini_target(struct pgbouncer_plan *init)
 	             "the database on the server, and its name for clients", "app");
 }
 
-/* The package makes its own folders, and its unit the one of its state: what segue's user can write
- * to stays as it is, as another owner or mode would lock somebody out. */
+/* Appends commands that make the folders. The package makes its own folders, and its unit the state
+ * folder. A folder that segue's user can write to stays as it is, because another owner or mode
+ * would lock somebody out. */
 static void folder_lines(const struct pgbouncer_plan *init, struct strbuf *out)
 {
 	const bool packaged = debian_has_unit(DEBIAN_POOLER_UNIT);
@@ -289,7 +290,7 @@ static bool is_session(const struct pgbouncer_plan *init)
 	return strcmp(setting(init, "pool_mode", "session"), "session") == 0;
 }
 
-/* What segue check would warn about. */
+/* Adds the settings whose absence segue check would warn about. */
 static void settings_step(struct pgbouncer_plan *init)
 {
 	static const struct {

@@ -1,5 +1,5 @@
-/* What segue init writes and says; see the header. Comments of segue.ini are wrapped, as its lines
- * must not be longer than libinih reads. */
+/* Builds the texts of segue init. Wraps the comments of segue.ini, because libinih limits the
+ * length of a line. */
 #include "setup/init_plan.h"
 
 #include <errno.h>
@@ -16,8 +16,7 @@
 #include "setup/unit.h"
 #include "shipped_internal.h"
 
-/* The files that segue init writes: never one of a person's without keeping it under another name.
- */
+/* --- writing the files: one that a person may have written is kept under another name --- */
 
 #define FILE_MAX    ((size_t)16 * 1024 * 1024) /* bytes */
 #define BACKUPS_MAX 100
@@ -31,7 +30,8 @@ static bool same_text(const char *path, const char *text, size_t len)
 	       memcmp(found.data, text, len) == 0;
 }
 
-/* What a package puts there, the sample or Debian's segue.ini: nobody's work is lost with it. */
+/* True for the sample or Debian's segue.ini, as a package installs them: to replace these loses
+ * nobody's work. */
 static bool is_sample(const char *path)
 {
 	char *text = NULL;
@@ -54,7 +54,8 @@ bool init_file_is_in_the_way(const struct init_file *file)
 	       !same_text(file->path, file->text.data, file->text.len) && !is_sample(file->path);
 }
 
-/* Under a second name, before the first one leads to the new text. NULL on failure. */
+/* Gives the old file a second name before the first one is replaced. Returns the second name, which
+ * the caller frees; NULL on failure. */
 static char *keep_old(const char *path, struct err *err)
 {
 	for (unsigned i = 1; i <= BACKUPS_MAX; i++) {
@@ -72,7 +73,7 @@ static char *keep_old(const char *path, struct err *err)
 	return NULL;
 }
 
-/* The folder of a file, and that one's. */
+/* Creates the folder of the file and all folders above it. */
 static bool make_folders(const char *path, struct err *err)
 {
 	for (const char *at = path; (at = strchr(at + 1, '/')) != NULL;) {
@@ -106,8 +107,7 @@ bool init_file_write(const struct init_file *file, bool keep, struct err *err)
 	return true;
 }
 
-/* A further proxy of a machine; see the header. One segue drives all of them, so that the file is
- * added to, never replaced. */
+/* --- one more proxy on this machine: one segue drives all, so segue.ini is appended to --- */
 
 #define TARGET "local"
 
@@ -119,7 +119,8 @@ static bool is_taken(const struct config *config, const char *target)
 	return false;
 }
 
-/* "local", "local-2", ...: of any kind, so that segue render needs no KIND/NAME. */
+/* A free name: "local", "local-2", ... It is unique among targets of all kinds, so that segue
+ * render needs no KIND/NAME. Caller frees. */
 static char *free_name(const struct config *config)
 {
 	char *name = xstrdup(TARGET);
@@ -176,7 +177,6 @@ const struct config_target *append_find_same(const struct config *config,
 	return NULL;
 }
 
-/* The cluster is one of the file's. */
 static bool append_has_cluster(const struct config *config, const char *cluster)
 {
 	for (size_t i = 0; i < config->cluster_count; i++)
@@ -193,7 +193,7 @@ static bool has_kind(const struct config *config, enum config_target_kind kind)
 	return false;
 }
 
-/* With the plan's, the file has a HAProxy and a PgBouncer. */
+/* True if the file, with the plan's target, has both a HAProxy and a PgBouncer. */
 static bool append_makes_both(const struct init_plan *plan)
 {
 	const enum config_target_kind other =
@@ -202,8 +202,8 @@ static bool append_makes_both(const struct init_plan *plan)
 	return plan->options->beside != NULL && has_kind(plan->options->beside, other);
 }
 
-/* Only PgBouncer's own user needs no password at its console, so that one gets HAProxy's group. The
- * units conflict with each other. */
+/* Only PgBouncer's own user needs no password at its console, so segue runs as that user and gets
+ * HAProxy's group. The two units conflict (Conflicts=), so only one may be enabled. */
 static void append_both_steps(struct init_plan *plan)
 {
 	plan_step(plan, "One segue drives both proxies, as PgBouncer's user and in HAProxy's "
@@ -255,7 +255,7 @@ void plan_fini(struct init_plan *plan)
 	strbuf_fini(&plan->steps);
 }
 
-/* As many words as fit. */
+/* The length of as many words as fit into `width`, but at least one. */
 static size_t take_words(const char *text, size_t width)
 {
 	size_t taken = strcspn(text, " ");
@@ -270,7 +270,8 @@ static size_t take_words(const char *text, size_t width)
 	return taken;
 }
 
-/* Lines of WIDTH columns; `first` before the first one, `next` before the others. */
+/* Appends the text in lines of WIDTH columns, with `first` before the first line and `next` before
+ * the others. */
 static void wrap(struct strbuf *out, const char *first, const char *next, const char *text)
 {
 	const char *prefix = first;
@@ -383,7 +384,7 @@ static void begin_path(struct init_plan *plan, bool patroni)
 		             example);
 }
 
-/* Of the file that is there, or else the section of a new one. */
+/* Adds the section of the cluster, unless the existing file has it. */
 static void begin_cluster(struct init_plan *plan, const char *source,
                           const struct plan_cluster *cluster)
 {
@@ -424,7 +425,7 @@ void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
 	begin_cluster(plan, source, cluster);
 }
 
-/* A znode cannot be made before its parents. */
+/* ZooKeeper creates a znode only below an existing parent. */
 static void parents_lines(struct init_plan *plan, const char *zk, const char *path)
 {
 	for (const char *at = path; *at != '\0';) {
@@ -461,7 +462,7 @@ void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster
 	}
 	if (plan->options->beside != NULL &&
 	    append_has_cluster(plan->options->beside, plan->options->cluster))
-		return; /* they were done for that one */
+		return; /* they were done when the cluster was added */
 	plan_step(plan, "Let segue ask the PostgreSQL servers who is primary. On the primary, and "
 	                "in pg_hba.conf of each, with the address of this machine:");
 	plan_line(plan, "CREATE ROLE segue LOGIN;");
@@ -470,7 +471,7 @@ void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster
 		znode_step(plan, cluster);
 }
 
-/* "-c /other/segue.ini", with a blank in front; "" where segue finds it by itself. */
+/* " -c /other/segue.ini"; "" if segue finds the file by itself. Caller frees. */
 static char *config_option(const struct init_plan *plan)
 {
 	if (strcmp(plan->ini.path, CONFIG_DEFAULT_FILE) == 0)
@@ -506,7 +507,7 @@ struct account *plan_account(const char *unit, const char *user)
 {
 	struct account *account;
 	struct unit found;
-	struct err ignored; /* a user who is not there may do nothing */
+	struct err ignored; /* a user that does not exist may do nothing */
 
 	account = unit_load("", unit, &found) ? account_of_unit(&found, &ignored)
 	                                      : account_find(user, &ignored);

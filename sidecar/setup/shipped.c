@@ -1,5 +1,5 @@
-/* The shipped texts as strings; see the header. The paths are from the top of the repository,
- * where the compiler runs. */
+/* Embeds the shipped files as strings. The paths are relative to the top of the repository, where
+ * the compiler runs. */
 #include "shipped_internal.h"
 
 #define SHIPPED(symbol, file)                                \

@@ -1,5 +1,5 @@
-/* The templates that ship, in the binary: segue init writes them out wherever segue was installed,
- * or not installed at all. And the segue.ini of the Debian package, which it may write over. */
+/* Shipped files, embedded in the binary. `segue init` writes the templates from here, so it also
+ * works where segue is not installed. It may overwrite the Debian package's segue.ini. */
 #ifndef SEGUE_SETUP_SHIPPED_INTERNAL_H
 #define SEGUE_SETUP_SHIPPED_INTERNAL_H
 

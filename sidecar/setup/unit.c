@@ -1,6 +1,6 @@
-/* Unit files; see the header. systemd.unit(5): a file in /etc hides the one of the same name in
- * /lib, drop-ins of all folders are added in the order of their names, the last assignment counts,
- * and of lists an empty one starts anew. Only [Service] counts here. */
+/* Reads unit files as systemd.unit(5) says: a file in /etc hides the one of the same name in /lib,
+ * drop-ins of all folders are read in the order of their names, the last assignment counts, and an
+ * empty assignment clears a list. Uses only the section [Service]. */
 #include "setup/unit.h"
 
 #include <errno.h>
@@ -16,10 +16,10 @@
 #include "base/file.h"
 #include "target/command.h"
 
-/* Whose access is looked at; see setup/unit.h. Root looks for somebody else by becoming that one,
- * or where it has to stay root, by owner, group and mode. */
+/* Accounts. root checks the access of another user by switching to that user. Where the process has
+ * to stay root, the owner, group and mode decide. */
 
-#define GROUPS_MAX 65536 /* as many as Linux lets a process have */
+#define GROUPS_MAX 65536 /* limit of Linux for one process */
 
 static void add_group(struct account *account, gid_t gid)
 {
@@ -136,7 +136,7 @@ static bool is_in_group(const struct account *account, gid_t gid)
 	return account->gid == gid;
 }
 
-/* The rwx bits that count for it: the first of owner, group and others that it is. */
+/* The rwx bits that apply to the account: those of the owner, else of the group, else of others. */
 static mode_t rights(const struct account *account, const struct stat *st)
 {
 	if (account->uid == 0)
@@ -146,7 +146,7 @@ static mode_t rights(const struct account *account, const struct stat *st)
 	return is_in_group(account, st->st_gid) ? st->st_mode >> 3 & 07 : st->st_mode & 07;
 }
 
-/* Through all folders above. */
+/* True if the account may search all folders above `path`. */
 static bool may_reach(const struct account *account, const char *path)
 {
 	struct stat st;
@@ -179,7 +179,7 @@ bool account_become(const struct account *account, const struct unit *unit, stru
 	    setgid(account->gid) != 0 || setuid(account->uid) != 0)
 		return err_set_errno(err, errno, "cannot become user %s", account->name);
 	setenv("HOME", account->home, 1);
-	unsetenv("PGPASSFILE"); /* root's own */
+	unsetenv("PGPASSFILE"); /* it names root's file */
 	if (unit != NULL)
 		(void)unit_set_environment(unit, true);
 	return true;
@@ -187,7 +187,7 @@ bool account_become(const struct account *account, const struct unit *unit, stru
 
 #define FILE_MAX ((size_t)1024 * 1024) /* bytes */
 
-/* systemd.unit(5), Unit File Load Path: the first one counts. */
+/* systemd.unit(5), Unit File Load Path: the first folder that has the file counts. */
 static const char *const folders[] = {"/etc/systemd/system", "/run/systemd/system",
                                       "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
                                       "/lib/systemd/system"};
@@ -261,7 +261,7 @@ static void take(struct unit *unit, const struct place *place, const char *key, 
 	}
 }
 
-/* "User=segue " in place; a line without = is none. */
+/* Parses a line like "User=segue " in place; ignores a line without "=". */
 static void take_line(struct unit *unit, struct place *place, char *line)
 {
 	char *equals = strchr(line, '='), *value, *end;
@@ -282,7 +282,8 @@ static void take_line(struct unit *unit, struct place *place, char *line)
 	take(unit, place, line, value);
 }
 
-/* The next line, with those that it goes on in behind a \; *lines becomes how many these are. */
+/* The next line, joined with its continuation lines (those after a \ at the end of a line). *lines
+ * becomes the number of lines joined. */
 static char *next_line(char **rest, unsigned *lines)
 {
 	char *line = strsep(rest, "\n"), *end = line != NULL ? line + strlen(line) : NULL;
@@ -301,7 +302,7 @@ static bool take_file(struct unit *unit, const char *path)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct place place = {.file = path, .line = 1};
-	struct err ignored; /* systemd says what is wrong with a unit */
+	struct err ignored; /* systemd reports errors in a unit */
 	char *rest, *line;
 	unsigned lines;
 
@@ -317,7 +318,7 @@ static bool take_file(struct unit *unit, const char *path)
 
 struct drop_in {
 	char *path;
-	size_t rank; /* of its folder */
+	size_t rank; /* index of its folder in `folders` */
 };
 
 static const char *name_of(const struct drop_in *drop_in)
@@ -333,7 +334,7 @@ static int by_name(const void *a, const void *b)
 	return names != 0 ? names : (left->rank > right->rank) - (left->rank < right->rank);
 }
 
-/* Of two with one name, that of the first folder counts. */
+/* If two drop-ins have the same name, the one in the first folder counts. */
 static void take_drop_ins(struct unit *unit, const char *root)
 {
 	struct drop_in *all = NULL;
@@ -446,7 +447,7 @@ static bool is_below_one(const char *path, const char *const *tops, size_t count
 	return false;
 }
 
-/* ReadWritePaths= follows symbolic links. */
+/* True if the folder is in or below a path of ReadWritePaths=, which follows symbolic links. */
 static bool is_listed(const struct unit *unit, const char *folder)
 {
 	auto_free char *words = xstrdup(unit->writable.len > 0 ? unit->writable.data : "");
@@ -495,11 +496,12 @@ static size_t set_variable(const char *assignment, bool libpq)
 	return setenv(name, assignment + strlen(name) + 1, 1) == 0;
 }
 
-/* An unquoted value of a file goes on to the end of the line. */
+/* `whole`: the line is one assignment, whose unquoted value goes on to the end of the line, as in
+ * an environment file. Otherwise each word is an assignment. */
 static size_t set_line(const char *line, bool whole, bool libpq)
 {
 	auto_strbuf struct strbuf joined = STRBUF_INIT;
-	struct err ignored; /* systemd says what is wrong with it */
+	struct err ignored; /* systemd reports errors in it */
 	char **words = command_split(line, NULL, &ignored);
 	size_t count = 0;
 
