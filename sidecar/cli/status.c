@@ -117,7 +117,7 @@ int cmd_status(int argc, char **argv)
 #define HEALTH_TIMEOUT_MS 2000
 
 static const char health_usage[] =
-    "health_usage: segue health [-c FILE] [-s SOCKET] [--ready]\n"
+    "usage: segue health [-c FILE] [-s SOCKET] [--ready]\n"
     "\n"
     "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE "), for its listen\n"
     "  -s, --socket SOCKET  where segue listens instead: /PATH, unix:/PATH or host:port\n"
@@ -125,7 +125,7 @@ static const char health_usage[] =
     "\n"
     "Asks the segue run that runs here. Without --ready nothing but its answer counts: a store that\n"
     "is away is no reason to restart what stays where it is. Exit code: 0 it answers within two\n"
-    "seconds, 1 it does not, 2 health_usage or configuration.\n";
+    "seconds, 1 it does not, 2 usage or configuration.\n";
 
 int cmd_health(int argc, char **argv)
 {

@@ -76,11 +76,11 @@ static bool is_closed(const struct haproxy_hold_record *note, const struct hapro
 
 /* Returns the number of closed servers, and in `diff` the commands that open them. `closed` names
  * no backends, so that haproxy_diff() does not remove other servers. */
-static size_t find_closed(const struct haproxy_release *release, const struct haproxy_batch *round,
+static size_t find_closed(const struct haproxy_release *release, const struct haproxy_batch_reply *reply,
                           struct haproxy_diff *diff)
 {
-	const struct haproxy_live *live = &round->live;
-	const struct haproxy_abilities abilities = {.late_address = round->info.major >=
+	const struct haproxy_live *live = &reply->live;
+	const struct haproxy_abilities abilities = {.late_address = reply->info.major >=
 	                                                            HAPROXY_LATE_ADDRESS_FROM};
 	const struct haproxy_config *config = &release->config;
 	struct haproxy_config closed = {.servers =
@@ -123,7 +123,7 @@ static void finish(struct haproxy_release *release, const struct err *err)
 	cb(released, err, arg);
 }
 
-static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg);
+static void reply_cb(const char *text, size_t len, const struct err *err, void *arg);
 
 static void send_round(struct haproxy_release *release, const char *commands)
 {
@@ -151,10 +151,10 @@ static void wait_to_read(struct haproxy_release *release)
 	event_add(release->timer, &after);
 }
 
-static void go_on(struct haproxy_release *release, const struct haproxy_batch *round)
+static void go_on(struct haproxy_release *release, const struct haproxy_batch_reply *reply)
 {
 	struct haproxy_diff diff;
-	size_t closed = find_closed(release, round, &diff);
+	size_t closed = find_closed(release, reply, &diff);
 	struct err err;
 
 	if (release->rounds == 0)
@@ -172,27 +172,27 @@ static void go_on(struct haproxy_release *release, const struct haproxy_batch *r
 		wait_to_read(release);
 	} else {
 		err_set(&err, "%s: HAProxy does not follow: still to change: %s; it answered: %s",
-		        release->socket, diff.summary.data, round->said.data);
+		        release->socket, diff.summary.data, reply->said.data);
 		finish(release, &err);
 	}
 	haproxy_diff_free(&diff);
 }
 
-static void reply_cb(const char *reply, size_t len, const struct err *err, void *arg)
+static void reply_cb(const char *text, size_t len, const struct err *err, void *arg)
 {
 	struct haproxy_release *release = arg;
-	struct haproxy_batch round;
+	struct haproxy_batch_reply reply;
 	struct err problem;
 
 	release->batch = NULL;
-	if (reply == NULL) {
+	if (text == NULL) {
 		finish(release, err);
-	} else if (!haproxy_batch_parse(reply, len, &round, &problem)) {
+	} else if (!haproxy_batch_parse(text, len, &reply, &problem)) {
 		err_wrap(&problem, "%s", release->socket);
 		finish(release, &problem);
 	} else {
-		go_on(release, &round);
-		haproxy_batch_free(&round);
+		go_on(release, &reply);
+		haproxy_batch_free(&reply);
 	}
 }
 

@@ -21,7 +21,7 @@ struct arguments {
 	const struct ast_template *template;
 };
 
-struct patroni_keys {
+struct scope {
 	const struct ast_template *template;
 	const struct names *names;
 	const struct arguments *arguments;
@@ -35,7 +35,7 @@ struct walk {
 };
 
 static bool check_list(struct walk *walk, const struct ast_list *list,
-                       const struct patroni_keys *scope);
+                       const struct scope *scope);
 
 /* --- the nearest name --- */
 
@@ -61,7 +61,7 @@ const char *mustache_nearest_name(const struct mustache_fields *fields, const ch
 	return nearest;
 }
 
-static bool refuse(struct walk *walk, const struct patroni_keys *scope, const struct ast_node *node,
+static bool refuse(struct walk *walk, const struct scope *scope, const struct ast_node *node,
                    const char *name, const char *nearest)
 {
 	return ast_fail(scope->template, node->offset, walk->err,
@@ -83,7 +83,7 @@ static const struct mustache_fields *find_in(const struct mustache_fields *field
 
 /* Searches the sections around, innermost first. An open one may have the name; otherwise the next
  * one is searched. */
-static const struct mustache_fields *find_first(struct walk *walk, const struct patroni_keys *scope,
+static const struct mustache_fields *find_first(struct walk *walk, const struct scope *scope,
                                                 const char *name, bool *maybe)
 {
 	const struct mustache_fields *found;
@@ -101,7 +101,7 @@ static const struct mustache_fields *find_first(struct walk *walk, const struct 
 	return NULL;
 }
 
-static bool refuse_first(struct walk *walk, const struct patroni_keys *scope,
+static bool refuse_first(struct walk *walk, const struct scope *scope,
                          const struct ast_node *node)
 {
 	size_t least = strlen(node->name) / 2 + 1;
@@ -114,7 +114,7 @@ static bool refuse_first(struct walk *walk, const struct patroni_keys *scope,
 
 /* *found: the entry of the value that the name leads to. NULL: the value is inside an open one,
  * so nothing is known about it. */
-static bool look_up(struct walk *walk, const struct patroni_keys *scope,
+static bool look_up(struct walk *walk, const struct scope *scope,
                     const struct ast_node *node, const struct mustache_fields **found)
 {
 	const char *name = node->name;
@@ -148,12 +148,12 @@ static bool look_up(struct walk *walk, const struct patroni_keys *scope,
 /* --- the nodes --- */
 
 static bool check_section(struct walk *walk, const struct ast_node *node,
-                          const struct patroni_keys *scope)
+                          const struct scope *scope)
 {
 	static const struct mustache_fields text = {.name = ""}; /* unknown: no fields */
 	const struct mustache_fields *found;
 	struct names names = {.up = scope->names};
-	struct patroni_keys inner = *scope;
+	struct scope inner = *scope;
 
 	if (!look_up(walk, scope, node, &found))
 		return false;
@@ -164,7 +164,7 @@ static bool check_section(struct walk *walk, const struct ast_node *node,
 }
 
 static bool check_elsewhere(struct walk *walk, const struct ast_list *list,
-                            const struct patroni_keys *scope)
+                            const struct scope *scope)
 {
 	bool ok;
 
@@ -177,10 +177,10 @@ static bool check_elsewhere(struct walk *walk, const struct ast_list *list,
 }
 
 static bool check_partial(struct walk *walk, const struct ast_node *node,
-                          const struct patroni_keys *scope)
+                          const struct scope *scope)
 {
 	const struct arguments arguments = {scope->arguments, node, scope->template};
-	const struct patroni_keys inner = {node->target, scope->names, &arguments};
+	const struct scope inner = {node->target, scope->names, &arguments};
 	const struct mustache_fields *found;
 
 	if (node->dynamic)
@@ -195,10 +195,10 @@ static bool check_partial(struct walk *walk, const struct ast_node *node,
 
 /* The outermost argument of that name wins. */
 static bool check_block(struct walk *walk, const struct ast_node *node,
-                        const struct patroni_keys *scope)
+                        const struct scope *scope)
 {
 	const struct ast_node *argument = NULL;
-	struct patroni_keys inner = *scope;
+	struct scope inner = *scope;
 
 	for (const struct arguments *a = scope->arguments; a != NULL; a = a->outer)
 		for (size_t i = 0; i < a->parent->children.count; i++)
@@ -212,7 +212,7 @@ static bool check_block(struct walk *walk, const struct ast_node *node,
 }
 
 static bool check_node(struct walk *walk, const struct ast_node *node,
-                       const struct patroni_keys *scope)
+                       const struct scope *scope)
 {
 	const struct mustache_fields *found;
 
@@ -235,7 +235,7 @@ static bool check_node(struct walk *walk, const struct ast_node *node,
 }
 
 static bool check_list(struct walk *walk, const struct ast_list *list,
-                       const struct patroni_keys *scope)
+                       const struct scope *scope)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (++walk->steps > MUSTACHE_STEPS_MAX) /* the renderer refuses it, too */
@@ -251,7 +251,7 @@ bool mustache_check_names(const struct mustache *mustache, const struct mustache
 {
 	const struct mustache_fields view = {.name = "", .fields = fields};
 	const struct names names = {.field = &view};
-	const struct patroni_keys scope = {mustache->templates[0], &names, NULL};
+	const struct scope scope = {mustache->templates[0], &names, NULL};
 	struct walk walk = {.read = read, .arg = arg, .err = err};
 
 	return check_list(&walk, &scope.template->list, &scope);

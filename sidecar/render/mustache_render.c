@@ -94,7 +94,7 @@ struct arguments {
 };
 
 /* The place in the templates and in the data. */
-struct patroni_keys {
+struct scope {
 	const struct ast_template *template;
 	const struct context *context;
 	const struct arguments *arguments;
@@ -114,9 +114,9 @@ struct renderer {
 };
 
 static bool render_list(struct renderer *r, const struct ast_list *list,
-                        const struct patroni_keys *scope);
+                        const struct scope *scope);
 
-static bool fail_at(struct renderer *r, const struct patroni_keys *scope,
+static bool fail_at(struct renderer *r, const struct scope *scope,
                     const struct ast_node *node, const char *reason)
 {
 	return ast_fail(scope->template, node->offset, r->err, "{{%.*s}}: %s",
@@ -154,7 +154,7 @@ static void render_text(struct renderer *r, const struct ast_node *node)
 }
 
 static bool render_value(struct renderer *r, const struct ast_node *node,
-                         const struct patroni_keys *scope)
+                         const struct scope *scope)
 {
 	const json_t *value = context_find(scope->context, node->name, node->parts);
 	enum escape_mode mode = node->kind == AST_RAW ? ESCAPE_NONE : r->mode;
@@ -165,17 +165,17 @@ static bool render_value(struct renderer *r, const struct ast_node *node,
 }
 
 static bool render_with(struct renderer *r, const struct ast_node *node,
-                        const struct patroni_keys *scope, const json_t *value)
+                        const struct scope *scope, const json_t *value)
 {
 	struct context context = {.up = scope->context, .value = value};
-	struct patroni_keys inner = *scope;
+	struct scope inner = *scope;
 
 	inner.context = &context;
 	return render_list(r, &node->children, &inner);
 }
 
 static bool render_section(struct renderer *r, const struct ast_node *node,
-                           const struct patroni_keys *scope)
+                           const struct scope *scope)
 {
 	const json_t *value = context_find(scope->context, node->name, node->parts);
 
@@ -190,7 +190,7 @@ static bool render_section(struct renderer *r, const struct ast_node *node,
 }
 
 static bool render_inverted(struct renderer *r, const struct ast_node *node,
-                            const struct patroni_keys *scope)
+                            const struct scope *scope)
 {
 	if (value_is_true(context_find(scope->context, node->name, node->parts)))
 		return true;
@@ -200,8 +200,8 @@ static bool render_inverted(struct renderer *r, const struct ast_node *node,
 /* Renders `list`, the text of another place. `indent` is added to the current indentation; NULL:
  * the text gets no indentation. */
 static bool render_elsewhere(struct renderer *r, const struct ast_node *node,
-                             const struct patroni_keys *scope, const struct ast_list *list,
-                             const struct patroni_keys *inner, const struct ast_span *indent)
+                             const struct scope *scope, const struct ast_list *list,
+                             const struct scope *inner, const struct ast_span *indent)
 {
 	size_t indent_len = r->indent.len, indent_from = r->indent_from;
 	bool ok;
@@ -225,7 +225,7 @@ static bool render_elsewhere(struct renderer *r, const struct ast_node *node,
 }
 
 static const struct ast_template *find_target(const struct renderer *r, const struct ast_node *node,
-                                              const struct patroni_keys *scope)
+                                              const struct scope *scope)
 {
 	const json_t *value;
 
@@ -236,11 +236,11 @@ static const struct ast_template *find_target(const struct renderer *r, const st
 }
 
 static bool render_partial(struct renderer *r, const struct ast_node *node,
-                           const struct patroni_keys *scope)
+                           const struct scope *scope)
 {
 	const struct ast_template *target = find_target(r, node, scope);
 	const struct arguments arguments = {scope->arguments, node, scope->template};
-	const struct patroni_keys inner = {target, scope->context, &arguments};
+	const struct scope inner = {target, scope->context, &arguments};
 
 	if (!node->standalone && node->margin) {
 		begin_line(r);
@@ -271,21 +271,21 @@ static const struct ast_node *find_argument(const struct arguments **arguments, 
 }
 
 static bool render_block(struct renderer *r, const struct ast_node *node,
-                         const struct patroni_keys *scope)
+                         const struct scope *scope)
 {
 	const struct arguments *from = scope->arguments;
 	const struct ast_node *argument = find_argument(&from, node->name);
-	struct patroni_keys inner;
+	struct scope inner;
 
 	if (argument == NULL)
 		return render_list(r, &node->children, scope);
-	inner = (struct patroni_keys){from->template, scope->context, from->outer};
+	inner = (struct scope){from->template, scope->context, from->outer};
 	return render_elsewhere(r, node, scope, &argument->children, &inner,
 	                        node->standalone || node->margin ? &node->text : NULL);
 }
 
 static bool render_node(struct renderer *r, const struct ast_node *node,
-                        const struct patroni_keys *scope)
+                        const struct scope *scope)
 {
 	switch (node->kind) {
 	case AST_TEXT:
@@ -308,7 +308,7 @@ static bool render_node(struct renderer *r, const struct ast_node *node,
 }
 
 static bool render_list(struct renderer *r, const struct ast_list *list,
-                        const struct patroni_keys *scope)
+                        const struct scope *scope)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct ast_node *node = &list->nodes[i];
@@ -330,7 +330,7 @@ bool mustache_render(const struct mustache *mustache, const json_t *view, enum e
                      struct strbuf *out, struct err *err)
 {
 	struct context context = {.up = NULL, .value = view};
-	struct patroni_keys scope = {mustache->templates[0], &context, NULL};
+	struct scope scope = {mustache->templates[0], &context, NULL};
 	struct renderer r = {
 	    .mustache = mustache,
 	    .mode = mode,

@@ -14,7 +14,6 @@
 #include "http_internal.h"
 #include "listen_internal.h"
 #include "page_bytes.h"
-#include "page_internal.h"
 #include "report/metrics.h"
 
 #define TIMEOUT_MS      10000

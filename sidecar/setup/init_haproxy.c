@@ -1,13 +1,28 @@
 /* `segue init haproxy`: makes segue.ini and the remaining steps from HAProxy's files and arguments.
  * Only reads. segue's file is to replace the existing sections for PostgreSQL, so their addresses
  * and limits become settings of the template. */
-#include "init_haproxy_internal.h"
-
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "haproxy/debian.h"
+#include "haproxy/process_args.h"
+#include "haproxy_survey_internal.h"
+#include "setup/init_plan.h"
 #include "setup/unit.h"
 #include "shipped_internal.h"
+
+struct haproxy_plan {
+	struct init_plan *plan;
+	struct debian_haproxy debian;
+	struct haproxy_files files; /* all files that HAProxy reads, the main one first */
+	struct haproxy_survey found;
+	const char *main_file;
+	bool is_debians;   /* the main file is the one that Debian's unit loads */
+	char *folder;      /* folder of the file that segue writes */
+	bool folder_known; /* HAProxy already loads `folder` */
+	bool restart;      /* a step changes what HAProxy reads only at its start */
+};
 
 /* The steps that are left to the user: lines for HAProxy's own files, which segue never changes,
  * and commands. In this order clients notice nothing. */

@@ -27,7 +27,7 @@ struct report {
 	bool untagged;           /* its tags were too long and were ignored */
 };
 
-struct patroni_keys {
+struct patroni_decoder {
 	const struct layout_patroni *keys;
 	struct topology *out;
 	struct layout_patroni_notes *notes;
@@ -45,7 +45,7 @@ void layout_patroni_notes_fini(struct layout_patroni_notes *notes)
 	strbuf_fini(&notes->unread);
 }
 
-static void note(struct patroni_keys *scope, struct strbuf *out, const char *who, const char *why)
+static void note(struct patroni_decoder *scope, struct strbuf *out, const char *who, const char *why)
 {
 	if (scope->notes->count++ >= NOTES_MAX) {
 		if (scope->notes->count == NOTES_MAX + 1)
@@ -58,7 +58,7 @@ static void note(struct patroni_keys *scope, struct strbuf *out, const char *who
 	strbuf_printf(out, ": %s", why);
 }
 
-static void leave_out(struct patroni_keys *scope, const char *who, const char *why)
+static void leave_out(struct patroni_decoder *scope, const char *who, const char *why)
 {
 	note(scope, &scope->notes->left_out, who, why);
 }
@@ -239,7 +239,7 @@ static char *read_leader_name(const struct layout_patroni_key *key, struct err *
 }
 
 /* A server may be in the topology only once. The leader is read first and so takes precedence. */
-static bool is_taken(const struct patroni_keys *scope, const struct report *report)
+static bool is_taken(const struct patroni_decoder *scope, const struct report *report)
 {
 	for (size_t i = 0; i < scope->count; i++)
 		if (layout_same_server(&scope->reports[i].member, &report->member))
@@ -247,7 +247,7 @@ static bool is_taken(const struct patroni_keys *scope, const struct report *repo
 	return false;
 }
 
-static void read_other(struct patroni_keys *scope, const struct layout_patroni_key *key)
+static void read_other(struct patroni_decoder *scope, const struct layout_patroni_key *key)
 {
 	struct report *report = &scope->reports[scope->count];
 	struct err err;
@@ -268,7 +268,7 @@ static bool refuse_leader(const char *name, struct err *err)
 	return err_wrap(err, "the leader's member %s", shown.data);
 }
 
-static bool read_leader(struct patroni_keys *scope, const char *name, struct err *err)
+static bool read_leader(struct patroni_decoder *scope, const char *name, struct err *err)
 {
 	for (size_t i = 0; i < scope->keys->member_count; i++) {
 		if (strcmp(scope->keys->members[i].name, name) != 0)
@@ -282,7 +282,7 @@ static bool read_leader(struct patroni_keys *scope, const char *name, struct err
 	return true;
 }
 
-static void read_others(struct patroni_keys *scope, const char *leader)
+static void read_others(struct patroni_decoder *scope, const char *leader)
 {
 	size_t room = TOPOLOGY_STANDBYS_MAX + (scope->out->has_primary ? 1 : 0);
 	size_t left_out = scope->keys->unread_count;
@@ -308,7 +308,7 @@ static void read_others(struct patroni_keys *scope, const char *leader)
 /* A setting of /config in seconds: an integer, or a string with one. Patroni 4 raises a value below
  * `min` to `min`. Older versions may not do so; then the result may be too long, but never too
  * short. */
-static int64_t get_seconds(struct patroni_keys *scope, const json_t *config, const char *name,
+static int64_t get_seconds(struct patroni_decoder *scope, const json_t *config, const char *name,
                            int64_t min, int64_t otherwise)
 {
 	const json_t *value = json_object_get(config, name);
@@ -331,7 +331,7 @@ static int64_t get_seconds(struct patroni_keys *scope, const json_t *config, con
 }
 
 /* Before Patroni 3, primary_start_timeout was called master_start_timeout. */
-static void read_times(struct patroni_keys *scope, const json_t *config)
+static void read_times(struct patroni_decoder *scope, const json_t *config)
 {
 	const char *start = json_object_get(config, "primary_start_timeout") != NULL
 	                        ? "primary_start_timeout"
@@ -345,7 +345,7 @@ static void read_times(struct patroni_keys *scope, const json_t *config)
 	    .assumed = config == NULL};
 }
 
-static void read_config(struct patroni_keys *scope)
+static void read_config(struct patroni_decoder *scope)
 {
 	static const char *const standby[] = {"host", "port", "restore_command"};
 	const struct layout_patroni_key *key = &scope->keys->config;
@@ -363,7 +363,7 @@ static void read_config(struct patroni_keys *scope)
 }
 
 /* The key is empty while the cluster is being initialised. */
-static void read_initialize(struct patroni_keys *scope)
+static void read_initialize(struct patroni_decoder *scope)
 {
 	const struct layout_patroni_key *key = &scope->keys->initialize;
 	size_t room = sizeof(scope->out->system_identifier);
@@ -382,7 +382,7 @@ static void read_initialize(struct patroni_keys *scope)
 		snprintf(scope->out->system_identifier, room, "%s", text);
 }
 
-static int64_t lag_of(const struct patroni_keys *scope, const struct report *report)
+static int64_t lag_of(const struct patroni_decoder *scope, const struct report *report)
 {
 	int64_t written = scope->leader != NULL ? scope->leader->written : -1;
 
@@ -391,7 +391,7 @@ static int64_t lag_of(const struct patroni_keys *scope, const struct report *rep
 	return written > report->replayed ? written - report->replayed : 0;
 }
 
-static void add_standby(struct patroni_keys *scope, struct report *report)
+static void add_standby(struct patroni_decoder *scope, struct report *report)
 {
 	struct member *standby = topology_add_standby(scope->out);
 
@@ -402,7 +402,7 @@ static void add_standby(struct patroni_keys *scope, struct report *report)
 }
 
 /* The leader of a standby cluster follows a primary elsewhere, so this cluster has no primary. */
-static void set_primary(struct patroni_keys *scope)
+static void set_primary(struct patroni_decoder *scope)
 {
 	const struct report *leader = scope->leader;
 
@@ -414,7 +414,7 @@ static void set_primary(struct patroni_keys *scope)
 	scope->out->timeline = leader->timeline;
 }
 
-static void note_untagged(struct patroni_keys *scope)
+static void note_untagged(struct patroni_decoder *scope)
 {
 	for (size_t i = 0; i < scope->count; i++) {
 		const char *name = scope->reports[i].member.name;
@@ -430,7 +430,7 @@ bool layout_patroni_decode(const struct layout_patroni *keys, struct topology *o
                            struct layout_patroni_notes *notes, struct err *err)
 {
 	auto_free struct report *reports = xcalloc(MEMBERS_MAX, sizeof(*reports));
-	struct patroni_keys scope = {.keys = keys, .out = out, .notes = notes, .reports = reports};
+	struct patroni_decoder scope = {.keys = keys, .out = out, .notes = notes, .reports = reports};
 	auto_free char *leader = NULL;
 
 	topology_init(out);

@@ -17,14 +17,14 @@
 	"Uptime: 0d 0h00m01s\nUptime_sec: 71\nStopping: " stopping                        \
 	"\nStart_time_sec: 1795452520\n\n"
 
-static bool parse(const char *text, struct haproxy_batch *round, struct err *err)
+static bool parse(const char *text, struct haproxy_batch_reply *round, struct err *err)
 {
 	return haproxy_batch_parse(text, strlen(text), round, err);
 }
 
 Test(haproxy_batch, tables_of_several_backends_become_one)
 {
-	struct haproxy_batch round;
+	struct haproxy_batch_reply round;
 	struct err err;
 
 	cr_assert(parse("no need to change the addr, port changed from '1' to '2'\n\n\n" HEADER ROW(
@@ -44,7 +44,7 @@ Test(haproxy_batch, tables_of_several_backends_become_one)
 
 Test(haproxy_batch, backend_that_is_not_there_is_an_answer_and_no_error)
 {
-	struct haproxy_batch round;
+	struct haproxy_batch_reply round;
 	struct err err;
 
 	cr_assert(parse("Can't find backend.\n\n" HEADER ROW("rw", "primary", "5") "\n" INFO("0"),
@@ -63,7 +63,7 @@ Test(haproxy_batch, backend_that_is_not_there_is_an_answer_and_no_error)
 Test(haproxy_batch, limits_and_queues_are_those_of_the_servers)
 {
 	const struct haproxy_live_server *server;
-	struct haproxy_batch round;
+	struct haproxy_batch_reply round;
 	struct err err;
 
 	cr_assert(
@@ -105,7 +105,7 @@ Test(haproxy_batch, a_level_below_admin_is_told)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		auto_free char *text =
 		    xasprintf(HEADER ROW("rw", "primary", "5") "\n%s" INFO("0"), rows[i].reply);
-		struct haproxy_batch round;
+		struct haproxy_batch_reply round;
 		struct err err;
 
 		cr_assert(parse(text, &round, &err), "%s", err.message);
@@ -131,7 +131,7 @@ Test(haproxy_batch, replies_cut_short_or_of_something_else_are_errors)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
-		struct haproxy_batch round;
+		struct haproxy_batch_reply round;
 		struct err err;
 
 		cr_assert_not(parse(replies[i], &round, &err), "%s", replies[i]);

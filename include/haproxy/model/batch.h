@@ -10,7 +10,7 @@
 #include "haproxy/model/config.h"
 #include "haproxy/model/replies.h"
 
-struct haproxy_batch {
+struct haproxy_batch_reply {
 	struct haproxy_live live;
 	struct haproxy_info info;
 	int64_t uptime_s;   /* of the worker; -1: not reported; too low after it was suspended */
@@ -27,8 +27,8 @@ bool haproxy_batch_line(const char *commands, const struct haproxy_config *confi
                         struct strbuf *line) MUST_CHECK;
 
 /* Parses the reply to such a line. A reply from a worker that is stopping is an error. */
-bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch *out,
+bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch_reply *out,
                          struct err *err) MUST_CHECK;
-void haproxy_batch_free(struct haproxy_batch *round);
+void haproxy_batch_free(struct haproxy_batch_reply *reply);
 
 #endif

@@ -116,14 +116,14 @@ static int64_t find_number(const char *info, const char *key)
 	return found != NULL ? strtoll(found + strlen(key), NULL, 10) : -1;
 }
 
-bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch *out, struct err *err)
+bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch_reply *out, struct err *err)
 {
 	auto_strbuf struct strbuf table = STRBUF_INIT, stat = STRBUF_INIT, info = STRBUF_INIT;
 	struct parts parts = {.table = &table, .stat = &stat, .info = &info, .said = &out->said};
 	enum part part = PART_SAID;
 	const char *end = text + len, *eol;
 
-	*out = (struct haproxy_batch){.said = STRBUF_INIT};
+	*out = (struct haproxy_batch_reply){.said = STRBUF_INIT};
 	for (const char *line = text; line < end; line = eol + 1) {
 		eol = memchr(line, '\n', (size_t)(end - line));
 		if (eol == NULL)
@@ -153,8 +153,8 @@ bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch *out
 	return false;
 }
 
-void haproxy_batch_free(struct haproxy_batch *round)
+void haproxy_batch_free(struct haproxy_batch_reply *reply)
 {
-	haproxy_live_free(&round->live);
-	strbuf_fini(&round->said);
+	haproxy_live_free(&reply->live);
+	strbuf_fini(&reply->said);
 }

@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_free char *text = xcalloc(size + 1, 1);
-	struct haproxy_batch round;
+	struct haproxy_batch_reply round;
 	struct err err;
 
 	for (size_t i = 0; i < size; i++)
