@@ -13,9 +13,9 @@
 struct console;
 struct event_base;
 
-/* `table` is NULL unless the answer has rows; `err` is NULL on success. Called once per query, never
- * inside console_query(), never after console_close(). `lost`: the query failed because there is no
- * connection any more. */
+/* `table` is NULL unless the answer has rows; `err` is NULL on success. Called once per query,
+ * never inside console_query(), never after console_close(). `lost`: the query failed because there
+ * is no connection any more. */
 typedef void console_cb(const struct pgbouncer_table *table, const struct err *err, bool lost,
                         void *arg);
 

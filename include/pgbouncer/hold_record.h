@@ -1,7 +1,7 @@
-/* The hold record: the databases that segue pauses, on disk before they are paused. After a crash of
- * segue only this file tells its pauses from an administrator's. JSON in
- * <state_dir>/pgbouncer-NAME.paused; if that cannot be written, in $RUNTIME_DIRECTORY or /run/segue,
- * which is not on a disk and lives as long as the pause. */
+/* The hold record: the databases that segue pauses, on disk before they are paused. After a crash
+ * of segue only this file tells its pauses from an administrator's. JSON in
+ * <state_dir>/pgbouncer-NAME.paused; if that cannot be written, in $RUNTIME_DIRECTORY or
+ * /run/segue, which is not on a disk and lives as long as the pause. */
 #ifndef SEGUE_PGBOUNCER_HOLD_RECORD_H
 #define SEGUE_PGBOUNCER_HOLD_RECORD_H
 

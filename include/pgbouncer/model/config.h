@@ -1,5 +1,5 @@
-/* The administrator's pgbouncer.ini with the files that it includes: settings, databases, whether it
- * includes the output (the file that segue writes), and where PgBouncer would stop reading. What
+/* The administrator's pgbouncer.ini with the files that it includes: settings, databases, whether
+ * it includes the output (the file that segue writes), and where PgBouncer would stop reading. What
  * PgBouncer would accept is not judged. */
 #ifndef SEGUE_PGBOUNCER_MODEL_CONFIG_H
 #define SEGUE_PGBOUNCER_MODEL_CONFIG_H
@@ -67,9 +67,9 @@ const char *pgbouncer_main_get(const struct pgbouncer_main *config, const char *
 /* True if it is certain that a PgBouncer with this file does not read the output. */
 bool pgbouncer_main_leaves_out(const struct pgbouncer_main *config);
 
-/* The error for that case (arguments: file, output), and what the administrator has to do (argument:
- * output). */
-#define PGBOUNCER_NOT_INCLUDED                                                                    \
+/* The error for that case (arguments: file, output), and what the administrator has to do
+ * (argument: output). */
+#define PGBOUNCER_NOT_INCLUDED \
 	"the PgBouncer of console was started with %s, which does not take in %s"
 #define PGBOUNCER_NOT_INCLUDED_CURE                                                                  \
 	"add the line \"%%include %s\" at its end, then systemctl reload pgbouncer; or, if that is " \

@@ -18,8 +18,8 @@
  * the default one, stays as it is. Caller frees. NULL if there is a host name in it. */
 char *pgbouncer_host_canonical(const char *host) MUST_CHECK;
 
-/* True if a server connection that SHOW SERVERS shows with `address` ("10.0.0.1", "unix") may belong
- * to `host`, which is canonical. */
+/* True if a server connection that SHOW SERVERS shows with `address` ("10.0.0.1", "unix") may
+ * belong to `host`, which is canonical. */
 bool pgbouncer_host_has(const char *host, const char *address);
 
 /* True if a PgBouncer on this machine with this listen_addr ("*", a list, "": none) listens at the

@@ -34,8 +34,8 @@ void pgbouncer_lines_fini(struct pgbouncer_lines *lines);
 enum pgbouncer_statement pgbouncer_lines_next(struct pgbouncer_lines *lines,
                                               struct err *err) MUST_CHECK;
 
-/* --- a connect string of PgBouncer's ini, "key=value key='it''s'", as pairs; pgbouncer(5), "Section
- * [databases]" --- */
+/* --- a connect string of PgBouncer's ini, "key=value key='it''s'", as pairs; pgbouncer(5),
+ * "Section [databases]" --- */
 
 struct pgbouncer_pair {
 	char *key, *value; /* never empty */

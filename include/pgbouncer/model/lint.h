@@ -1,5 +1,5 @@
-/* Finds settings of a running PgBouncer that would harm clients in a failover, in the answers of its
- * console. Pure. Source: pgbouncer(5). */
+/* Finds settings of a running PgBouncer that would harm clients in a failover, in the answers of
+ * its console. Pure. Source: pgbouncer(5). */
 #ifndef SEGUE_PGBOUNCER_MODEL_LINT_H
 #define SEGUE_PGBOUNCER_MODEL_LINT_H
 

@@ -19,8 +19,8 @@
 bool next_start_reads(const struct pgbouncer_table *config, const char *file,
                       struct err *err) MUST_CHECK;
 
-/* False if auth_file is missing or PgBouncer cannot read it: `err` names file and line and says what
- * to do. *some: there is an auth_user, so clients may still be able to log in. */
+/* False if auth_file is missing or PgBouncer cannot read it: `err` names file and line and says
+ * what to do. *some: there is an auth_user, so clients may still be able to log in. */
 bool next_start_lets_in(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
                         bool *some, struct err *err) MUST_CHECK;
 

@@ -1,6 +1,6 @@
-/* Decides the next step for a PgBouncer from facts alone: no console, no clock, no history. It makes
- * no difference whether segue has just paused a database or has found it paused after a restart of
- * segue: the same facts lead to the same next step. Pure.
+/* Decides the next step for a PgBouncer from facts alone: no console, no clock, no history. It does
+ * not matter whether segue has just paused a database or has found it paused after a restart: the
+ * same facts lead to the same next step. Pure.
  *
  *                    +-- to_pause --> PAUSE --> DRAIN <--> PROBE (is the old primary alive?)
  *                    |                   |       |  ^-----> NUDGE, SEVER (connections that stay)
@@ -71,7 +71,7 @@ struct pgbouncer_facts {
 	bool reload_owed; /* the file is newer than the last RELOAD, or may be */
 	bool reloaded;    /* RELOAD was tried for the current difference */
 	bool mendable;    /* the text has been in the file, or PgBouncer lacks one of its databases:
-	                   * so a difference in a hold was made by somebody, and is no move to come */
+	                   * then somebody else made the difference that is found in a hold */
 	bool blocked; /* pgbouncer.ini would not load: RELOAD would reset settings and drop
 	               * databases */
 	bool shorten_retry_owed; /* hosts have changed or connections were cut since the last SET */
@@ -82,8 +82,8 @@ struct pgbouncer_facts {
 
 enum pgbouncer_step pgbouncer_plan(const struct pgbouncer_facts *facts);
 
-/* The name of a step in logs and status, and the longest time that its answer may take. No answer by
- * then is a failure (WAIT); in DRAIN and HOLD it only means that the facts are read again. */
+/* The name of a step in logs and status, and the longest time that its answer may take. No answer
+ * by then is a failure (WAIT); in DRAIN and HOLD it only means that the facts are read again. */
 struct pgbouncer_step_info {
 	const char *name;
 	const char *waits_for;
