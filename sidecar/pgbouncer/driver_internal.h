@@ -86,7 +86,7 @@ struct pgbouncer_driver {
 	unsigned connections; /* console_connections() of B when the version was asked */
 	unsigned major, minor;
 	struct pgbouncer_table config; /* SHOW CONFIG over that connection; empty: not known */
-	char *ini_problem; /* why pgbouncer.ini allows no RELOAD; NULL: it does */
+	char *ini_problem;             /* why pgbouncer.ini allows no RELOAD; NULL: it does */
 	char *ini_trouble; /* what else in it would harm clients at the next move or start; NULL:
 	                      nothing */
 	char *ini_differs; /* what in it PgBouncer does not run with, as last logged; "": nothing */

@@ -36,8 +36,8 @@ bool pgbouncer_listens_at(const char *listen_addr, const char *address);
 struct pgbouncer_database {
 	char *name;
 	char *host; /* numeric address in the spelling of inet_ntop(3), or several with commas
-	               (read-only databases: PgBouncer uses them in turn, all with one port); "": the
-	               default unix socket, which segue never moves; "/dir": as written */
+	               (read-only databases: PgBouncer uses them in turn, all with one port); "":
+	               the default unix socket, which segue never moves; "/dir": as written */
 	uint16_t port;
 	char *dbname; /* as configured; `name` if not configured */
 	char *params; /* the other key=value pairs, normalised: if they change, a RELOAD is needed,

@@ -28,10 +28,10 @@
 #include <stdint.h>
 
 enum pgbouncer_step {
-	PGBOUNCER_IDLE,  /* in sync, or no text and no hold yet; the timer triggers a re-read */
-	PGBOUNCER_WAIT,  /* after a failure */
-	PGBOUNCER_READ,  /* SHOW DATABASES */
-	PGBOUNCER_PAUSE, /* hold record on disk, no new logins, PAUSE sent for each database */
+	PGBOUNCER_IDLE,    /* in sync, or no text and no hold yet; the timer triggers a re-read */
+	PGBOUNCER_WAIT,    /* after a failure */
+	PGBOUNCER_READ,    /* SHOW DATABASES */
+	PGBOUNCER_PAUSE,   /* hold record on disk, no new logins, PAUSE sent for each database */
 	PGBOUNCER_UNLIMIT, /* SET max_db_connections back: new logins are allowed again */
 	PGBOUNCER_DRAIN,   /* until the databases paused by segue have no server connections */
 	PGBOUNCER_PROBE,   /* draining takes long: does the old primary answer at all? */
@@ -72,8 +72,8 @@ struct pgbouncer_facts {
 	bool reloaded;    /* RELOAD was tried for the current difference */
 	bool mendable;    /* the text has been in the file, or PgBouncer lacks one of its databases:
 	                   * then somebody else made the difference that is found in a hold */
-	bool blocked; /* pgbouncer.ini would not load: RELOAD would reset settings and drop
-	               * databases */
+	bool blocked;     /* pgbouncer.ini would not load: RELOAD would reset settings and drop
+	                   * databases */
 	bool shorten_retry_owed; /* hosts have changed or connections were cut since the last SET */
 	bool serve_owed;         /* clients were resumed, and have not been seen to be served */
 	bool cleanup_owed;
@@ -87,7 +87,7 @@ enum pgbouncer_step pgbouncer_plan(const struct pgbouncer_facts *facts);
 struct pgbouncer_step_info {
 	const char *name;
 	const char *waits_for;
-	int64_t deadline_ms; /* 0: the step needs no answer, or sets a timer for what it waits for */
+	int64_t deadline_ms; /* 0: the step needs no answer, or sets a timer of its own */
 };
 const struct pgbouncer_step_info *pgbouncer_step_info(enum pgbouncer_step step);
 

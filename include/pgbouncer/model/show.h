@@ -57,7 +57,7 @@ bool pgbouncer_pools_sum(const struct pgbouncer_table *table, const char *databa
  * with pgbouncer_stale_free(). */
 struct pgbouncer_stale {
 	unsigned count; /* of all of them */
-	char **links;   /* of the active ones: the column link (the client's ptr), for KILL_CLIENT */
+	char **links; /* of the active ones: the column link (the client's ptr), for KILL_CLIENT */
 	size_t link_count;
 };
 bool pgbouncer_stale_parse(const struct pgbouncer_table *table,
