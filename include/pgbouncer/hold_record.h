@@ -1,5 +1,5 @@
 /* The hold record: the databases that segue pauses, on disk before they are paused. After a crash
- * of segue only this file tells its pauses from an administrator's. JSON in
+ * of segue only this file tells its pauses from a person's. JSON in
  * <state_dir>/pgbouncer-NAME.paused; if that cannot be written, in $RUNTIME_DIRECTORY or
  * /run/segue, which is not on a disk and lives as long as the pause. */
 #ifndef SEGUE_PGBOUNCER_HOLD_RECORD_H
@@ -16,7 +16,7 @@ struct pgbouncer_hold_record {
 	char *owner;  /* process and target that write it; see ..._is_ours() */
 	char **names; /* of the databases */
 	size_t count;
-	bool fence;                 /* only a new primary or an administrator ends it */
+	bool fence; /* no client may reach the last primary; a new one or a person ends it */
 	int max_db_connections;     /* value to SET before RESUME; -1: do not SET it */
 	char *staged, *staged_text; /* see pgbouncer_hold_record_stage(); NULL: none */
 	bool undated;               /* the file is the staged one, without time and reason */

@@ -30,7 +30,7 @@ struct lost_databases *lost_databases_ask(struct event_base *base,
 void lost_databases_cancel(struct lost_databases *lost);
 
 /* Appends `what` for the callback. `pools`: the answer to SHOW POOLS; NULL: there was none, and
- * `err` says why. Returns `used`. */
+ * `err` (may be NULL) says why. Returns `used`. */
 bool lost_databases_judge(const char *const *names, size_t count,
                           const struct pgbouncer_table *pools, const struct err *err,
                           struct strbuf *out);

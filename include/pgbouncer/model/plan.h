@@ -54,7 +54,7 @@ enum pgbouncer_step {
 struct pgbouncer_facts {
 	bool waiting;      /* after a failure, until the retry is due */
 	bool console_down; /* the console was lost, and has not answered since */
-	bool live_known;   /* SHOW DATABASES has been read, and no command changed it since */
+	bool live_known;   /* SHOW DATABASES has been read, and is still up to date */
 	bool has_text;     /* the store has named a primary at least once */
 	bool held;         /* the store names no primary now */
 	bool let_go;       /* clients have waited long enough: RESUME in any case */
@@ -71,7 +71,7 @@ struct pgbouncer_facts {
 	bool reload_owed; /* the file is newer than the last RELOAD, or may be */
 	bool reloaded;    /* RELOAD was tried for the current difference */
 	bool mendable;    /* the text has been in the file, or PgBouncer lacks one of its databases:
-	                   * then somebody else made the difference that is found in a hold */
+	                   * a difference in a hold is then somebody's change, not the next move */
 	bool blocked;     /* pgbouncer.ini would not load: RELOAD would reset settings and drop
 	                   * databases */
 	bool shorten_retry_owed; /* hosts have changed or connections were cut since the last SET */

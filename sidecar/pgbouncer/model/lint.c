@@ -189,7 +189,7 @@ static bool leads_to_folder(const char *conninfo, const char *folder)
 	return false;
 }
 
-/* PgBouncers that share a port do not share the directory of their unix socket. */
+/* A unix socket directory belongs to only one of the PgBouncers that share a port. */
 static void judge_reuseport(struct findings *findings)
 {
 	const char *folder = setting(findings, "unix_socket_dir");

@@ -1,6 +1,5 @@
 /* PgBouncer's next start; see the header. PgBouncer also starts if it cannot read its auth_file.
- * Then no client can log in, but its own user still can use the console, so segue notices
- * nothing. */
+ * Then no client can log in. Its own user can still use the console, so segue notices nothing. */
 #include "pgbouncer/model/next_start.h"
 
 #include <errno.h>
