@@ -1,5 +1,6 @@
-/* One connection to PgBouncer's admin console, over libpq's asynchronous calls: one simple query at
- * a time, never a shell or psql. See postgres/libpq.h for when libpq is loaded. */
+/* One connection to PgBouncer's admin console, through libpq's asynchronous calls. It sends one
+ * simple query at a time, and never starts a shell or psql. postgres/libpq.h says when libpq is
+ * loaded. */
 #ifndef SEGUE_PGBOUNCER_CONSOLE_H
 #define SEGUE_PGBOUNCER_CONSOLE_H
 
@@ -12,28 +13,29 @@
 struct console;
 struct event_base;
 
-/* `table` is NULL unless rows came; `err` is NULL on success. Called once per query, never inside
- * console_query(), never after console_close(). `lost`: the connection is gone with it. */
+/* `table` is NULL unless the answer has rows; `err` is NULL on success. Called once per query,
+ * never inside console_query(), never after console_close(). `lost`: the query failed because there
+ * is no connection any more. */
 typedef void console_cb(const struct pgbouncer_table *table, const struct err *err, bool lost,
                         void *arg);
 
-/* `conninfo` as in segue.ini; a host name in it is looked up with the loop standing still: give an
- * address or the folder of a socket. Connects at the first query, or with console_open(). A
- * connection that is lost is opened again by the next query. */
+/* `conninfo` as in segue.ini. A host name in it is resolved while the event loop is blocked: give a
+ * numeric address or the directory of a unix socket. Connects at the first query, or with
+ * console_open(). If the connection is lost, the next query opens it again. */
 struct console *console_create(struct event_base *base, const char *conninfo);
-void console_close(struct console *console); /* closes at once, whatever is pending */
+void console_close(struct console *console); /* at once, even if a query is pending */
 
-/* Connects now, so that the next query need not wait for it; a failure shows there. */
+/* Connects now, so that the next query need not wait for it. The next query reports a failure. */
 void console_open(struct console *console);
 
-/* One query; another one before its answer is refused by an assertion. `timeout_ms` covers
- * connecting too. */
+/* Sends one query. A second one before the answer fails an assertion. `timeout_ms` includes the
+ * time to connect. */
 void console_query(struct console *console, const char *sql, int64_t timeout_ms, console_cb *cb,
                    void *arg);
 bool console_busy(const struct console *console);
 
-/* Counts the connections made: another number, and what was SET or asked once is to be asked again.
- */
+/* The number of connections made so far. If it has changed, what was SET or asked before has to be
+ * SET or asked again. */
 unsigned console_connections(const struct console *console);
 
 #endif

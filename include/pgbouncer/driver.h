@@ -3,7 +3,7 @@
 
 #include "target/target_ops.h"
 
-/* A target that drives one PgBouncer; ended with target_destroy(). */
+/* A target that drives one PgBouncer. Free with target_destroy(). */
 struct target *pgbouncer_target_create(const struct target_setup *setup) MUST_CHECK;
 
 #endif

@@ -1,5 +1,5 @@
-/* RESUME of what segue paused, to the end and in one call: for `segue resume`, and for a target
- * that ends in the middle of a move. */
+/* RESUME of all databases that segue paused, in one blocking call: for `segue resume`, and for a
+ * target that is destroyed during a move. */
 #ifndef SEGUE_PGBOUNCER_RESUME_H
 #define SEGUE_PGBOUNCER_RESUME_H
 
@@ -9,8 +9,8 @@
 #include "base/err.h"
 #include "pgbouncer/hold_record.h"
 
-/* Blocks for `timeout_ms` at most, on a loop of its own. On success none of the record's databases
- * is paused any more, the record is empty and its file gone. */
+/* Blocks for at most `timeout_ms`, on an event loop of its own. On success none of the record's
+ * databases is paused any more, the record is empty and its file is removed. */
 bool pgbouncer_resume(const char *conninfo, struct pgbouncer_hold_record *record,
                       int64_t timeout_ms, struct err *err) MUST_CHECK;
 

@@ -1,6 +1,6 @@
-/* The console: one query out over a connection (postgres/link.h), its result in, over and over.
- * Every query ends in finish(), which lets go of it before the callback runs, so that the callback
- * may ask again or close.
+/* The console: sends one query at a time over a connection (postgres/link.h) and takes its result.
+ * Every query ends in finish(), which forgets the query before the callback runs, so that the
+ * callback may send another query or close the console.
  *
  *            query, open              connected                 query
  *   CLOSED -------------> CONNECTING -----------> READY <-------------------> ASKING
@@ -18,7 +18,7 @@
 #include "base/util.h"
 #include "postgres/link.h"
 
-/* The answers of a PgBouncer with 10,000 databases, or as many connections, have some 3 MB. */
+/* A PgBouncer with 10,000 databases or connections gives answers of about 3 MB. */
 #define ANSWER_BYTES_MAX 16777216
 #define ANSWER_ROWS_MAX  100000
 
@@ -29,15 +29,15 @@ struct console {
 	bool loaded;
 	struct pq_link *link;
 	unsigned connections;
-	struct event *timer; /* the deadline of the query; at once, where it has failed already */
-	char *sql;           /* of the query; NULL: none */
+	struct event *timer; /* the deadline of the query; 0 ms if it has already failed */
+	char *sql;           /* of the pending query; NULL: none */
 	int64_t timeout_ms;
-	struct err failure; /* why it failed inside console_query(); "": it did not */
+	struct err failure; /* why the query failed inside console_query(); "": it did not */
 	console_cb *cb;
 	void *arg;
 };
 
-/* PgBouncer's messages of old versions and libpq's end with a line feed, or hold several lines. */
+/* Messages of libpq and of old PgBouncers end with a newline or have several lines. */
 static void set_message(struct err *err, const char *context, const char *text)
 {
 	auto_free char *line = xstrdup(text);
@@ -53,7 +53,7 @@ static void set_message(struct err *err, const char *context, const char *text)
 	err_set(err, "%s: %s", context, *line != '\0' ? line : "the connection was closed");
 }
 
-/* A table that borrows its texts from the result. */
+/* A table that borrows its strings from `result`. */
 static void fill_table(const struct libpq *pq, const PGresult *result, struct pgbouncer_table *out)
 {
 	int rows = pq->rows(result), columns = pq->columns(result);
@@ -77,8 +77,8 @@ static void set_result_error(const struct console *console, const PGresult *resu
 	            text != NULL ? text : console->pq.result_error_message(result));
 }
 
-/* The callback may close the console: nothing of it is touched after that. `result` may be NULL,
- * and is cleared. */
+/* The callback may close the console, so the console is not used after it. `result` may be NULL; it
+ * is cleared here. */
 static void finish(struct console *console, PGresult *result, const struct err *err, bool lost)
 {
 	void (*clear)(PGresult *) = console->pq.clear;
@@ -96,7 +96,7 @@ static void finish(struct console *console, PGresult *result, const struct err *
 		clear(result);
 }
 
-/* `what` may point into the connection that goes. */
+/* `what` may point into the connection that is closed here, so it is copied first. */
 static void lose(struct console *console, const char *what)
 {
 	struct err err;
@@ -166,8 +166,8 @@ static void on_link(enum pq_link_event event, void *arg)
 	}
 }
 
-/* PGOPTIONS of the environment would be refused by PgBouncer, and GSSAPI asks servers of its own
- * with the loop standing still; a key of the person's own comes later in the text and wins. */
+/* PgBouncer would refuse PGOPTIONS of the environment, and GSSAPI asks other servers while the
+ * event loop is blocked. A key in the configured conninfo comes later and overrides these. */
 static char *whole_conninfo(const char *conninfo)
 {
 	if (strstr(conninfo, "://") != NULL)

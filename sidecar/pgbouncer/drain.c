@@ -1,6 +1,6 @@
-/* From PAUSE to the last server connection: the proof that they have drained, which is SHOW's and
- * not the answer to PAUSE, as PgBouncer answers all waiting admins together; and what is asked and
- * decided when it takes long. */
+/* From PAUSE until the last server connection is gone, and what is done when that takes long. Only
+ * SHOW proves that a database has drained. The answer to PAUSE does not, because PgBouncer answers
+ * all waiting admin clients together. */
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,14 +11,15 @@
 #include "driver_internal.h"
 #include "pgbouncer/model/diff.h"
 
-/* Ends the links to the old primary that do not end by themselves: frozen, idle in a transaction,
- * or sessions. They would hold pool slots, and deliver the old primary's answers if it thaws. The
- * way that fails the fewest clients comes first; KILL, which also ends the idle ones, comes last.
- */
+/* --- connections that stay ---
+ * Ends the connections to the old primary that do not end by themselves: the server is frozen, or
+ * the client is idle in a transaction or has a session. They would occupy the pool, and deliver the
+ * old primary's answers if it runs again. The way that fails the fewest clients comes first. KILL,
+ * which also ends idle clients, comes last. */
 
-#define KILL_CLIENT_SINCE 24 /* 1.24 */
-/* PgBouncer looks at its timeouts three times a second: with so much added, a query_timeout reaches
- * only those who were there before the pause. */
+#define KILL_CLIENT_SINCE 24 /* PgBouncer 1.24 */
+/* PgBouncer checks its timeouts three times a second. With this added, query_timeout ends only
+ * queries from before the pause. */
 #define TIMEOUT_GRAIN_MS  350
 
 static void tell(const struct pgbouncer_driver *driver, unsigned links, const char *how)
@@ -36,7 +37,8 @@ static void tell(const struct pgbouncer_driver *driver, unsigned links, const ch
 	                           "primary"));
 }
 
-/* All server connections of the paused ones lead to the old primary. */
+/* The server connections of the paused databases that do not lead where the text says: all of them
+ * lead to the old primary. */
 static struct pgbouncer_stale find_stale(const struct pgbouncer_driver *driver,
                                          const struct pgbouncer_table *servers)
 {
@@ -46,7 +48,7 @@ static struct pgbouncer_stale find_stale(const struct pgbouncer_driver *driver,
 		const struct pgbouncer_database *database =
 		    pgbouncer_ini_find(&driver->ini, driver->record.names[i]);
 		struct pgbouncer_stale one;
-		struct err ignored; /* nothing found is nothing cut; KILL follows */
+		struct err ignored; /* what is not found is not cut; KILL follows */
 
 		if (database == NULL || !pgbouncer_stale_parse(servers, database, &one, &ignored))
 			continue;
@@ -82,16 +84,16 @@ static void severed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 	driver->drain.severed_ms = clock_now_ms();
 	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	driver->facts.shorten_retry_owed = true;
-	driver->facts.reload_owed = true; /* what was SET must not reach who comes after it */
+	driver->facts.reload_owed = true; /* what was SET must not affect later clients */
 }
 
-/* --- sessions: after their transactions, so that it may be done in a hold, too --- */
+/* --- sessions: ended only after their transactions, so this may be done in a hold, too --- */
 
 static void nudged(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                    const struct err *err)
 {
 	(void)table;
-	(void)err; /* what is left after it is cut, or waited for */
+	(void)err; /* sessions that remain are cut, or waited for */
 	driver->drain.nudged = true;
 	driver->facts.reload_owed = true;
 	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
@@ -108,7 +110,7 @@ void pgbouncer_step_close_after_transaction(struct pgbouncer_driver *driver)
 	pgbouncer_script_run(driver, nudged);
 }
 
-/* --- 1.24 and later: the very clients --- */
+/* --- PgBouncer 1.24 and later: KILL_CLIENT for exactly these clients --- */
 
 static void clients_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                            const struct err *err)
@@ -132,7 +134,7 @@ static void clients_answer(struct pgbouncer_driver *driver, const struct pgbounc
 	pgbouncer_script_run(driver, severed);
 }
 
-/* --- before: by time, those who were there before the pause --- */
+/* --- older PgBouncers: timeouts that only clients from before the pause exceed --- */
 
 static void script_timeouts(struct pgbouncer_driver *driver)
 {
@@ -188,13 +190,13 @@ static void fenced(struct pgbouncer_driver *driver, const struct pgbouncer_table
 	            KV_STR("next", "who comes waits until a primary is admitted"));
 }
 
-/* KILL ends the sessions of one that a person has paused, too, and leaves it paused. */
+/* Includes databases that a person has paused: KILL ends their sessions and leaves them paused. */
 void pgbouncer_step_fence(struct pgbouncer_driver *driver)
 {
 	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count; i++) {
 		const struct pgbouncer_database *database = &driver->ini.databases[i];
 		auto_strbuf struct strbuf name = STRBUF_INIT;
-		struct err ignored; /* set_desired() has seen to the names */
+		struct err ignored; /* set_desired() has checked the names */
 
 		if (pgbouncer_is_primarys(driver, database) &&
 		    pgbouncer_live_find(&driver->live, database->name) != NULL &&
@@ -205,19 +207,19 @@ void pgbouncer_step_fence(struct pgbouncer_driver *driver)
 }
 
 #define POLL_MAX_MS      50
-#define PROBE_AFTER_MS   300  /* what transactions are given before anybody doubts their server */
-#define PROBE_AGAIN_MS   500  /* an old primary that lived may have died since */
+#define PROBE_AFTER_MS   300  /* time for transactions to end before their server is probed */
+#define PROBE_AGAIN_MS   500  /* an old primary that was alive may have died since */
 #define REFUSED_SEVER_MS 800  /* connections to a dead server end by themselves, but not all */
-#define SEVER_AGAIN_MS   1500 /* what the gentle way is given */
+#define SEVER_AGAIN_MS   1500 /* time for the gentle way, before KILL */
 
-/* --- the proof --- */
+/* --- the proof that all have drained --- */
 
 static bool is_drained(const struct pgbouncer_driver *driver, const struct pgbouncer_table *pools,
                        const char *name)
 {
 	const struct pgbouncer_live_database *live = pgbouncer_live_find(&driver->live, name);
 	struct pgbouncer_pool_sum sum;
-	struct err ignored; /* not proven, then */
+	struct err ignored; /* then it is not proven */
 
 	return live != NULL && live->paused && pgbouncer_pools_sum(pools, name, &sum, &ignored) &&
 	       sum.servers == 0;
@@ -266,8 +268,8 @@ static void databases_answer(struct pgbouncer_driver *driver, const struct pgbou
 		pgbouncer_ask(driver, "SHOW POOLS", pools_answer);
 }
 
-/* The answers to PAUSE are a hint that it is worth looking; without them it is looked now and then.
- */
+/* The answers to PAUSE are a hint that it is time to ask SHOW. Without them it is asked every
+ * POLL_MAX_MS. */
 void pgbouncer_step_drain(struct pgbouncer_driver *driver)
 {
 	if (!driver->drain.looked && !pauser_is_done(driver->pauser))
@@ -277,7 +279,7 @@ void pgbouncer_step_drain(struct pgbouncer_driver *driver)
 	driver->drain.looked = true;
 }
 
-/* --- what when it takes long --- */
+/* --- when draining takes long --- */
 
 bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms)
 {
@@ -287,7 +289,7 @@ bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_m
 	       (drain->probed_ms == 0 || now_ms - drain->probed_ms >= PROBE_AGAIN_MS);
 }
 
-/* A session of a primary that lives would stay as long as its client does. */
+/* On a primary that is alive, a session would stay as long as its client does. */
 bool pgbouncer_close_after_transaction_is_due(const struct pgbouncer_driver *driver)
 {
 	const struct pgbouncer_drain *drain = &driver->drain;

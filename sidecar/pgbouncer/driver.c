@@ -1,6 +1,6 @@
-/* The PgBouncer target: takes texts and holds from the left and records them as facts; the engine
- * (engine.c) does the rest. A text that PgBouncer would misread is refused, and the
- * one before it stays, as a RELOAD of a broken file drops databases. */
+/* The PgBouncer target: takes texts, holds and fences from cluster/ and records them as facts;
+ * engine.c does the rest. A text that PgBouncer would misread is refused and the previous one
+ * stays, because a RELOAD of a broken file drops databases. */
 #include "pgbouncer/driver.h"
 #include "driver_internal.h"
 
@@ -18,12 +18,13 @@
 #include "pgbouncer/resume.h"
 #include "target/install.h"
 
-/* What lives of segue leave to each other in PgBouncer: pauses, by their note, and a RELOAD that is
- * owed. At its end a life lets go of a hold, as the next one may never come; a fence stays, as it
- * protects data. */
+/* --- between two processes of segue ---
+ * The previous process may leave pauses, which are in its hold record, and an owed RELOAD. A
+ * process that ends resumes what it holds, because there may be no next one. It keeps a fence,
+ * because that protects data. */
 
-#define GRACE_MS    10000 /* for the store to name a primary, when segue finds its own pauses */
-#define FAREWELL_MS 1000  /* what the end of a target may take for RESUME */
+#define GRACE_MS    10000 /* for the store to name a primary, if pauses of segue are found */
+#define FAREWELL_MS 1000  /* the longest time for RESUME when a target is destroyed */
 
 static void pgbouncer_tell(struct pgbouncer_driver *driver, const char *event, const char *what);
 
@@ -73,9 +74,9 @@ static void leave_fenced(const struct pgbouncer_driver *driver)
 	            KV_STR("note", driver->record.path), KV_STR("next", next));
 }
 
-/* Whoever ends segue for good must not find clients waiting, but for a fence; and another target
- * with the same name, made by a reload of the configuration, has taken the pauses over and goes on.
- */
+/* If segue is stopped for good, no client may be left waiting, except by a fence. After a reload of
+ * the configuration another target of the same name has taken over the pauses: then nothing is
+ * resumed here. */
 static void pgbouncer_release_on_exit(struct pgbouncer_driver *driver)
 {
 	struct err err;
@@ -101,7 +102,7 @@ static struct pgbouncer_driver *driver_of(struct target *target)
 	return (struct pgbouncer_driver *)target;
 }
 
-/* --- being done --- */
+/* --- completion of a move --- */
 
 static bool is_followed(const struct pgbouncer_driver *driver)
 {
@@ -143,8 +144,8 @@ static size_t take_laps(const struct pgbouncer_watch *watch, struct move_lap *ou
 	return ARRAY_LEN(laps);
 }
 
-/* One line when all is done; a stopwatch that did not run is left out. held_ms is what clients
- * waited at most: from the first PAUSE to the last RESUME. */
+/* One log line per move. Times that were not measured are left out. held_ms is the longest time
+ * that a client waited: from the first PAUSE to the last RESUME. */
 static void pgbouncer_tell(struct pgbouncer_driver *driver, const char *event, const char *what)
 {
 	const struct pgbouncer_watch *watch = &driver->watch;
@@ -215,8 +216,8 @@ static bool names_can_be_said(const struct pgbouncer_ini *ini, struct err *err)
 	return true;
 }
 
-/* A template or a var that has been changed while segue did not run, or by SIGHUP while nobody used
- * the database. */
+/* Logs databases that the first text of this process drops: a template or a var was changed while
+ * segue did not run, or by SIGHUP while no client used them. */
 static void tell_lost(const struct pgbouncer_driver *driver)
 {
 	const struct config_target *config = driver->target.config;
@@ -231,7 +232,7 @@ static void tell_lost(const struct pgbouncer_driver *driver)
 		                           "template"));
 }
 
-/* Takes over `ini`. */
+/* Takes ownership of `ini`. */
 static void replace_text(struct pgbouncer_driver *driver, const struct desired *desired,
                          const struct pgbouncer_ini *ini)
 {
@@ -256,8 +257,8 @@ static void replace_text(struct pgbouncer_driver *driver, const struct desired *
 	driver->failures = 0;
 }
 
-/* What was held or given up before does not count any more; who is paused stays so until the text
- * is followed. */
+/* An earlier hold, fence or failure ends. Paused databases stay paused until PgBouncer follows the
+ * text. */
 static void begin(struct pgbouncer_driver *driver, const struct desired *desired)
 {
 	start_watch(driver, desired);
@@ -300,7 +301,8 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 
 /* --- no primary --- */
 
-/* Who finds the note has to know what it may let go of. */
+/* Saves in the hold record whether it is a fence: the next process and `segue resume` may resume a
+ * hold, but not a fence. */
 static void note_kind(struct pgbouncer_driver *driver)
 {
 	struct pgbouncer_hold_record *record = &driver->record;
@@ -330,7 +332,7 @@ static void begin_hold(struct pgbouncer_driver *driver)
 	pgbouncer_reconcile(driver);
 }
 
-/* A fence is the stronger one, and ends with a text only. */
+/* A hold does not replace a fence, which only a new text ends. */
 static void hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
 {
 	struct pgbouncer_driver *driver = driver_of(target);
@@ -370,7 +372,7 @@ static void fence(struct target *target, int64_t episode)
 
 /* --- the rest --- */
 
-/* Somebody may have changed it. */
+/* Somebody may have changed the output. */
 static void look_at_file(struct pgbouncer_driver *driver)
 {
 	struct pgbouncer_facts *facts = &driver->facts;

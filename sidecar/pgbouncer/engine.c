@@ -1,6 +1,6 @@
-/* The engine of the PgBouncer target: gathers the facts, asks the plan, does the step, and starts
- * over until there is an answer or a time to wait for. It also keeps the deadlines that let clients
- * go, which no state of anything else can put off. */
+/* The engine of the PgBouncer target: gathers the facts, calls pgbouncer_plan(), runs the step, and
+ * repeats until it has to wait for an answer or a timer. It also enforces the deadlines at which
+ * clients are resumed. No other state can delay those. */
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -13,13 +13,13 @@
 
 #define RETRY_FIRST_MS    1000
 #define RETRY_MAX_MS      30000
-#define PAUSED_FIRST_MS   50 /* while clients wait, or PgBouncer may just be restarting */
+#define PAUSED_FIRST_MS   50 /* while clients wait, or PgBouncer may be restarting */
 #define PAUSED_MAX_MS     500
-#define HELD_MAX_MS       1500 /* what PgBouncer has lost is put right within 2 s */
+#define HELD_MAX_MS       1500 /* in a hold a difference is corrected within 2 s */
 #define RESTART_MAX_MS    1000
 #define FRESH_MS          50
 #define BLOCKED_REREAD_MS 1000
-#define STEPS_IN_A_ROW    32 /* that need no answer; more are a mistake in the plan */
+#define STEPS_IN_A_ROW    32 /* that need no answer; more would be an error in the plan */
 
 /* --- timers and failures --- */
 
@@ -79,7 +79,7 @@ static const char *advice(const struct err *err, bool *lasting)
 	       "meanwhile, and it is tried again every second";
 }
 
-/* The first loss is tried again at once and makes no noise; the second one is told, once. */
+/* The first loss is retried at once and not logged. The second one is logged, once. */
 static void console_lost(struct pgbouncer_driver *driver, const struct err *err)
 {
 	bool lasting, first = driver->down_ms == 0;
@@ -91,7 +91,7 @@ static void console_lost(struct pgbouncer_driver *driver, const struct err *err)
 		driver->down_ms = clock_now_ms();
 		return;
 	}
-	pgbouncer_look_at_ini(driver); /* somebody's RELOAD may be why */
+	pgbouncer_look_at_ini(driver); /* a RELOAD by somebody may be the cause */
 	strbuf_reset(&driver->problem);
 	strbuf_append_str(&driver->problem, err->message);
 	pgbouncer_wait(driver, lasting ? RETRY_FIRST_MS : PAUSED_FIRST_MS,
@@ -208,7 +208,7 @@ static void release(struct pgbouncer_driver *driver, const char *event, const ch
 	driver->facts.let_go = driver->record.count > 0;
 }
 
-/* A primary that lives and has transactions that do not end is still the primary. */
+/* If the old primary is alive and its transactions do not end, it is still the primary. */
 static bool drain_is_hopeless(const struct pgbouncer_driver *driver, int64_t now_ms)
 {
 	const struct pgbouncer_drain *drain = &driver->drain;
@@ -266,8 +266,9 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	facts->mendable =
 	    driver->generation != 0 && (driver->installed == driver->generation || driver->missing);
 	facts->limit_over = pgbouncer_limit_is_over(driver);
-	/* What a person has just paused must not be taken for segue's own; but where the primary is
-	 * dead, PgBouncer turns clients away until it is paused, and would be resumed anyway. */
+	/* A database that a person has just paused must not be taken for one that segue paused, so
+	 * read again what is older than FRESH_MS. Not if the primary is dead: PgBouncer refuses
+	 * clients until it is paused, and the database would be resumed anyway. */
 	if (((facts->to_pause && !driver->drain.unsent && !driver->drain.dead) ||
 	     facts->fence_due) &&
 	    now_ms - driver->live_ms > FRESH_MS)
@@ -278,7 +279,8 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	facts->restore_due = driver->restore_ms != 0 && now_ms >= driver->restore_ms;
 }
 
-/* The steps of a move are worth a line each; re-reads on quiet days, and of who waits, are not. */
+/* The steps of a move are logged at level info; re-reads at other times, and while clients are held
+ * or RELOAD is blocked, at level debug. */
 static enum log_level step_level(const struct pgbouncer_driver *driver, enum pgbouncer_step to)
 {
 	enum pgbouncer_step from = driver->step;
@@ -312,7 +314,7 @@ static int64_t idle_ms(const struct pgbouncer_driver *driver)
 	int64_t reread_ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
 	int64_t restore_ms = driver->restore_ms - clock_now_ms();
 
-	if (driver->facts.blocked) /* a RESTORE, too */
+	if (driver->facts.blocked) /* then RESTORE has to wait, too */
 		return reread_ms < BLOCKED_REREAD_MS ? reread_ms : BLOCKED_REREAD_MS;
 	return driver->restore_ms != 0 && restore_ms < reread_ms ? restore_ms : reread_ms;
 }

@@ -1,5 +1,5 @@
-/* The file of what segue pauses. Written before the first PAUSE, removed after the last RESUME; a
- * name in it that is not paused any more does no harm. */
+/* The file with the databases that segue pauses. It is written before the first PAUSE and removed
+ * after the last RESUME. A name in it that is no longer paused does no harm. */
 #include "pgbouncer/hold_record.h"
 
 #include <errno.h>
@@ -71,7 +71,7 @@ static void take_names(struct pgbouncer_hold_record *record, const json_t *root)
 static char *spare_path(const char *state_dir, const char *name)
 {
 	const char *folder = getenv("RUNTIME_DIRECTORY");
-	auto_free char *whose = xstrdup(state_dir); /* another segue may run here */
+	auto_free char *whose = xstrdup(state_dir); /* another segue may use the same folder */
 
 	if (folder == NULL || *folder == '\0')
 		folder = RUNTIME_DIR;
@@ -100,14 +100,14 @@ bool pgbouncer_hold_record_init(struct pgbouncer_hold_record *record, const char
 	    .spare = spare_path(state_dir, name),
 	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
 	if (access(record->spare, F_OK) == 0)
-		change_places(record); /* it is the younger one */
+		change_places(record); /* it is the newer one */
 	if (!read_file(record->path, &root, err))
 		return false;
 	take_names(record, root);
 	return true;
 }
 
-/* The file beside is overwritten, or used up. */
+/* The staged file has been overwritten or renamed into place. */
 static void forget_staged(struct pgbouncer_hold_record *record)
 {
 	free(STEAL(record->staged));
@@ -163,7 +163,7 @@ void pgbouncer_hold_record_drop(struct pgbouncer_hold_record *record, const char
 	record->fence = record->fence && record->count > 0;
 }
 
-/* Without `why` also without the time: the words of a note that is staged. */
+/* If `why` is NULL, the time is left out as well: the form of a staged record. */
 static char *encode(const struct pgbouncer_hold_record *record, char *const *list, size_t count,
                     const char *why)
 {
@@ -222,7 +222,7 @@ bool pgbouncer_hold_record_save_staged(struct pgbouncer_hold_record *record)
 	return record->undated;
 }
 
-/* A file that is not there cannot be removed from a read-only disk, and need not be. */
+/* On a read-only disk unlink() fails even if there is no such file, which is no error here. */
 static bool remove_note(const char *path, struct err *err)
 {
 	return unlink(path) == 0 || errno == ENOENT || access(path, F_OK) != 0 ||
@@ -247,7 +247,7 @@ bool pgbouncer_hold_record_save(struct pgbouncer_hold_record *record, const char
                                 struct err *err)
 {
 	auto_free char *text = NULL;
-	struct err ignored; /* the first one says what is wrong with state_dir */
+	struct err ignored; /* the first error says what is wrong with state_dir */
 
 	if (record->count == 0)
 		return remove_note(record->spare, err) && remove_note(record->path, err);
@@ -276,7 +276,7 @@ bool pgbouncer_hold_record_sync(struct pgbouncer_hold_record *record, const char
 bool pgbouncer_hold_record_is_ours(const struct pgbouncer_hold_record *record)
 {
 	json_auto_t *root = NULL;
-	struct err ignored; /* no file, or none that can be read: nobody else's */
+	struct err ignored; /* if there is no file or it is unreadable, there is no other owner */
 	const char *owner;
 
 	if (!read_file(record->path, &root, &ignored))

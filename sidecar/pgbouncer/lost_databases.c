@@ -1,5 +1,5 @@
-/* Databases that go away with a new text; see the header. A database is renamed without harm in two
- * steps: both names, and the old one away when nobody uses it. */
+/* Databases that a new text drops; see the header. To rename a database without harm takes two
+ * texts: one with both names, then one without the old name when no client uses it any more. */
 #include "pgbouncer/lost_databases.h"
 
 #include <stdlib.h>
@@ -33,7 +33,7 @@ static void find_names(const char *output, const struct pgbouncer_ini *now,
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct pgbouncer_ini before;
-	struct err ignored; /* what cannot be read is no reason to keep anything */
+	struct err ignored; /* an output that cannot be read is no reason to keep anything */
 
 	if (!file_read(output, INSTALL_MAX, &text, NULL, &ignored) ||
 	    !pgbouncer_ini_parse(text.data, text.len, &before, &ignored))
@@ -116,7 +116,7 @@ struct lost_databases *lost_databases_ask(struct event_base *base,
 {
 	struct lost_databases *lost = xcalloc(1, sizeof(*lost));
 	struct pgbouncer_ini now;
-	struct err ignored; /* a text that cannot be read is refused elsewhere */
+	struct err ignored; /* a text that cannot be parsed is refused elsewhere */
 
 	lost->cb = cb;
 	lost->arg = arg;

@@ -1,8 +1,8 @@
-/* May PgBouncer be told to RELOAD? It resets its settings first, then reads its own file, and where
- * that is broken it stops: admin_users and auth_type may be gone then, and so may databases. Where
- * that file does not take in the output, databases that it took in before are dropped, and a
- * PgBouncer that never did is another one. So the file is read here before each RELOAD, and with
- * each look at PgBouncer, as it would be read. */
+/* Decides whether PgBouncer may be told to RELOAD. On RELOAD it first resets its settings, then
+ * reads pgbouncer.ini, and stops reading where that is broken: admin_users, auth_type and databases
+ * may be lost then. If pgbouncer.ini no longer includes the output, RELOAD drops the databases of
+ * the output; if it never did, `console` leads to another PgBouncer. So pgbouncer.ini is read here,
+ * as PgBouncer would read it, before each RELOAD and each time that the live state is read. */
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -32,7 +32,7 @@ static void tell(struct pgbouncer_driver *driver, const char *file)
 	target_failed(&driver->target);
 }
 
-/* Takes over `problem`. */
+/* Takes ownership of `problem`. */
 static void set_problem(struct pgbouncer_driver *driver, char *problem, const char *file)
 {
 	const char *before = driver->ini_problem != NULL ? driver->ini_problem : "";
@@ -45,7 +45,8 @@ static void set_problem(struct pgbouncer_driver *driver, char *problem, const ch
 		tell(driver, file);
 }
 
-/* Not blocked: the databases that are right are moved. Takes over `trouble`. */
+/* Trouble does not block RELOAD: the databases that are right are moved. Takes ownership of
+ * `trouble`. */
 static void set_trouble(struct pgbouncer_driver *driver, char *trouble)
 {
 	const struct config_target *config = driver->target.config;
@@ -63,14 +64,15 @@ static void set_trouble(struct pgbouncer_driver *driver, char *trouble)
 	target_failed(&driver->target);
 }
 
-/* In a container of its own, or for PgBouncer's user only: nothing is known then. */
+/* pgbouncer.ini may be in another container, or readable by PgBouncer's user only: then nothing is
+ * known of it. Caller frees; NULL: no problem is known. */
 static char *judge_unread(struct pgbouncer_driver *driver, const char *file, const struct err *err)
 {
 	struct err problem;
 
 	if (!next_start_reads(&driver->config, file, &problem))
 		return xstrdup(problem.message);
-	if (driver->facts.console_down && driver->ini_problem != NULL) /* why it does not start */
+	if (driver->facts.console_down && driver->ini_problem != NULL) /* why it cannot start */
 		return xstrdup(driver->ini_problem);
 	if (driver->unread_told || access(file, F_OK) != 0)
 		return NULL;
@@ -94,7 +96,7 @@ static char *find_trouble(const struct pgbouncer_driver *driver, const struct pg
 	return NULL;
 }
 
-/* A person may mean it: it is said once. */
+/* The difference may be intended, so it is logged only once. */
 static void tell_differs(struct pgbouncer_driver *driver, const struct pgbouncer_main *found)
 {
 	auto_strbuf struct strbuf now = STRBUF_INIT;
@@ -115,7 +117,7 @@ static void tell_differs(struct pgbouncer_driver *driver, const struct pgbouncer
 	driver->ini_differs = strbuf_detach(&now);
 }
 
-/* Takes what is found of it. Caller frees; NULL: nothing is wrong. */
+/* Takes found->problem. Caller frees; NULL: nothing is wrong. */
 static char *problem_of(struct pgbouncer_main *found, const char *file, const char *output)
 {
 	if (pgbouncer_main_leaves_out(found))

@@ -1,6 +1,6 @@
-/* Up to PAUSE: which databases are to be paused; the note on disk, as nothing else tells segue's
- * pauses from a person's; and no login on its way when PAUSE comes, as PAUSE would cut it and
- * PgBouncer take that for a server that is down. */
+/* Up to PAUSE: selects the databases, saves the hold record (nothing else tells segue's pauses from
+ * a person's), and waits until no login to a server is in progress. PAUSE would cut such a login,
+ * and PgBouncer would take the server for one that is down. */
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -12,15 +12,15 @@
 
 #define LOGINS_POLL_MS   2
 #define HOLD_REREAD_MS   1000
-/* A login that PAUSE cuts costs the idle clients of its pool an error each after RESUME. One of a
- * busy machine takes a few hundred ms. A server that is dead ends the wait at once, and one that
- * says nothing soon: meanwhile queries go to its connections, and are lost. */
+/* If PAUSE cuts a login, each idle client of its pool gets an error after RESUME. On a busy machine
+ * a login takes a few hundred ms. The wait ends at once if the server is dead, and soon if it does
+ * not answer: meanwhile queries are sent over its connections and are lost. */
 #define LOGINS_MAX_MS    1000
 #define LOGINS_SILENT_MS 200
-#define ANSWER_MORE_MS   10000 /* a PAUSE's answer comes when it has drained, which SHOW tells */
+#define ANSWER_MORE_MS   10000 /* after pause_timeout: PAUSE answers late, and SHOW decides */
 
-/* A database with a server connection gets no second one. Those that have no connection at all may
- * still start one. */
+/* A database that has a server connection gets no second one. A database without any may still
+ * start one. */
 #define LIMIT "SET max_db_connections='1'"
 
 bool pgbouncer_is_primarys(const struct pgbouncer_driver *driver,
@@ -39,9 +39,9 @@ static bool leads_elsewhere(const struct pgbouncer_database *database,
 	       strcmp(database->dbname, live->dbname) != 0;
 }
 
-/* Held: those that lead to the primary now. Moved: those that will. A database for reading only is
- * moved without a pause: nothing can be written at the wrong place. A disabled one takes no new
- * clients, but has its sessions: a fence is for them, too. */
+/* In a hold: databases that lead to the primary now. In a move: those that will lead to it. A
+ * read-only database is moved without PAUSE: nothing can be written to the wrong server. A disabled
+ * database takes no new clients but keeps its sessions, so a fence pauses it, too. */
 static bool wants_pause(const struct pgbouncer_driver *driver,
                         const struct pgbouncer_database *database)
 {
@@ -62,11 +62,11 @@ bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver)
 	return false;
 }
 
-/* --- the note --- */
+/* --- the hold record --- */
 
-/* What a disk that is full or read-only costs: the promise that the next start lets go. Not holding
- * would cost every client an error at every failover; a kill in a hold is rare, and is told before.
- */
+/* If the disk is full or read-only, databases are paused without a record, and the next start of
+ * segue cannot resume them. Without PAUSE every client would get an error at every failover; a kill
+ * of segue during a hold is rare, and the log says beforehand what it would mean. */
 static void without_note(const struct pgbouncer_driver *driver, const struct err *err)
 {
 	log_error("pause_not_noted", KV_STR("cluster", driver->target.config->cluster),
@@ -83,7 +83,7 @@ static const char *why_paused(const struct pgbouncer_driver *driver)
 	return driver->facts.held ? "there is no primary" : "the primary has changed";
 }
 
-/* Names of the databases that a hold would pause now, borrowed from the text. */
+/* Names of the databases that a hold would pause now; borrowed from driver->ini. */
 static size_t names_to_hold(const struct pgbouncer_driver *driver, char **names)
 {
 	size_t count = 0;
@@ -100,7 +100,7 @@ static size_t names_to_hold(const struct pgbouncer_driver *driver, char **names)
 	return count;
 }
 
-/* A folder that cannot be written to is told when a note is needed. */
+/* If the folder cannot be written to, that is logged when the record is needed. */
 void pgbouncer_stage_note(struct pgbouncer_driver *driver)
 {
 	auto_free char **names = NULL;
@@ -130,7 +130,7 @@ static void note_pauses(struct pgbouncer_driver *driver)
 	    !pgbouncer_hold_record_save(&driver->record, why_paused(driver), &err))
 		without_note(driver, &err);
 	driver->note_unsynced = true;
-	if (driver->facts.drained) /* the others are: this is a new drain, with its own time */
+	if (driver->facts.drained) /* the others have drained: a new drain with its own time */
 		*drain =
 		    (struct pgbouncer_drain){.paused_us = drain->paused_us, .dead = drain->dead};
 	driver->facts.drained = false;
@@ -144,8 +144,9 @@ static void note_pauses(struct pgbouncer_driver *driver)
 	    drain->since_ms + driver->target.config->pause_timeout_ms + PGBOUNCER_MOVE_MS;
 }
 
-/* It was written before, and outlives segue; this is for the power cut. Clients must not wait for
- * the disk: a move is over before it would be there, and a hold has the time. */
+/* The hold record was written before PAUSE and outlives segue. This fsync is for a power failure.
+ * Clients must not wait for the disk: a move is over before the fsync would be, and a hold has the
+ * time for it. */
 void pgbouncer_step_hold(struct pgbouncer_driver *driver)
 {
 	struct err err;
@@ -197,8 +198,8 @@ static void send_pauses(struct pgbouncer_driver *driver)
 	}
 }
 
-/* Nobody listens there any more, or nothing answers: a login can only fail. How long the drain may
- * take is left to PROBE, which gives it more time. */
+/* If the server refuses connections or does not answer, a login can only fail. How long the drain
+ * may take is left to PROBE, which gives the server more time to answer. */
 static void early_answer(enum pg_ping_answer answer, void *arg)
 {
 	struct pgbouncer_driver *driver = arg;
@@ -240,7 +241,7 @@ static void limit_answer(struct pgbouncer_driver *driver, const struct pgbouncer
                          const struct err *err)
 {
 	(void)table;
-	(void)err; /* who may not SET may not PAUSE either, and is told then */
+	(void)err; /* a user who may not SET may not PAUSE either, which is logged then */
 	pgbouncer_ask(driver, "SHOW POOLS", logins_answer);
 }
 
@@ -262,8 +263,8 @@ void pgbouncer_step_pause(struct pgbouncer_driver *driver)
 	pgbouncer_ask(driver, LIMIT, limit_answer);
 }
 
-/* What PAUSE was told of is seen to be paused, or given up: it is a setting of all databases, and
- * the others need their logins. */
+/* True as soon as all databases of the record are seen to be paused, or are gone. The limit applies
+ * to all databases of PgBouncer, and the others need their logins. */
 bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver)
 {
 	for (size_t i = 0; i < driver->record.count; i++) {
@@ -298,7 +299,7 @@ void pgbouncer_step_unlimit(struct pgbouncer_driver *driver)
 
 static void refused(struct pgbouncer_driver *driver, const char *name, const struct err *err)
 {
-	struct err ignored; /* a name too many in the file does no harm */
+	struct err ignored; /* a surplus name in the file does no harm */
 
 	pgbouncer_hold_record_drop(&driver->record, name);
 	if (driver->record.count == 0) {
@@ -311,7 +312,7 @@ static void refused(struct pgbouncer_driver *driver, const char *name, const str
 		return;
 	case PGBOUNCER_NO_ADMIN:
 	case PGBOUNCER_NOT_ALLOWED:
-		if (driver->facts.install_due && !driver->facts.held) /* all that is left */
+		if (driver->facts.install_due && !driver->facts.held) /* all that can be done */
 			pgbouncer_step_install(driver);
 		break;
 	case PGBOUNCER_ALREADY_PAUSED:
@@ -328,7 +329,7 @@ void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, voi
 	struct pgbouncer_driver *driver = arg;
 
 	if (lost)
-		driver->facts.live_known = false; /* SHOW knows whether it is paused */
+		driver->facts.live_known = false; /* only SHOW tells whether it is paused */
 	else if (err != NULL)
 		refused(driver, name, err);
 	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;

@@ -1,4 +1,4 @@
-/* A queue in front of a few consoles; see the header. */
+/* A queue in front of several consoles; see the header. */
 #include "pause_queue_internal.h"
 
 #include <event2/event.h>
@@ -9,19 +9,19 @@
 #include "pgbouncer/console.h"
 #include "pgbouncer/model/diff.h"
 
-#define PATIENCE_US 100000 /* before a PAUSE is left behind, where others wait to be sent */
+#define PATIENCE_US 100000 /* then a PAUSE is abandoned, if others wait to be sent */
 
 struct slot {
 	struct pauser *pauser;
 	struct console *console; /* NULL: none yet */
-	char *name;              /* of the PAUSE that is out; NULL: none */
+	char *name;              /* the database of the pending PAUSE; NULL: none */
 };
 
 struct pauser {
 	struct event_base *base;
 	char *conninfo;
 	struct slot slots[PAUSER_CONSOLES];
-	char **queue; /* the first one is next */
+	char **queue; /* names; the first one is sent next */
 	size_t queued;
 	int64_t timeout_ms;
 	struct event *patience;

@@ -1,6 +1,6 @@
-/* PAUSE for many databases at once. A PAUSE answers only when its database has drained, and until
- * then its console can carry nothing else: so they go out over several consoles, and one that takes
- * too long is left behind with its console (the pause stays) so that the others need not wait. */
+/* PAUSE for many databases at once. It answers only when its database has drained, and until then
+ * its console can send nothing else. So several consoles are used, and a PAUSE that takes too long
+ * is abandoned together with its console (the pause stays), so that the others need not wait. */
 #ifndef SEGUE_PGBOUNCER_PAUSE_QUEUE_INTERNAL_H
 #define SEGUE_PGBOUNCER_PAUSE_QUEUE_INTERNAL_H
 
@@ -14,8 +14,9 @@ struct pauser;
 
 #define PAUSER_CONSOLES 8
 
-/* One PAUSE was answered; `err` is NULL on success. Never inside pauser_add(), never after
- * pauser_stop(). `lost`: with the connection, so that it is not known whether it is paused. */
+/* One PAUSE was answered; `err` is NULL on success. Never called inside pauser_add(), never after
+ * pauser_stop(). `lost`: the connection is lost, so it is not known whether the database is paused.
+ */
 typedef void pauser_cb(const char *name, const struct err *err, bool lost, void *arg);
 
 /* `conninfo` is copied. */
@@ -26,7 +27,7 @@ void pauser_destroy(struct pauser *pauser);
 void pauser_open(struct pauser *pauser); /* connects one console, ahead of the first PAUSE */
 void pauser_add(struct pauser *pauser, const char *name, int64_t timeout_ms);
 
-/* Not answered yet: not sent, or it has not drained. Those left behind count as answered. */
+/* Not answered yet: not sent, or not drained. An abandoned PAUSE counts as answered. */
 bool pauser_is_pending(const struct pauser *pauser, const char *name);
 bool pauser_is_done(const struct pauser *pauser); /* none is pending */
 

@@ -1,5 +1,5 @@
-/* What PgBouncer says of itself, taken over as facts: where its databases lead, which are paused
- * and by whom, and whether server connections are left that lead elsewhere. */
+/* Reads PgBouncer's live state and stores it as facts: where its databases lead, which of them are
+ * paused and by whom, and whether server connections to an old address are left. */
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +10,11 @@
 #include "pgbouncer/model/diff.h"
 
 #define SWEEP_POLL_MS      20
-#define SWEEP_RECONNECT_AT 5  /* looks, before those that are left are told to go */
-#define SWEEPS_MAX         50 /* looks, before it is left to the next re-read */
+#define SWEEP_RECONNECT_AT 5  /* polls; then RECONNECT is sent for the remaining ones */
+#define SWEEPS_MAX         50 /* polls; then SWEEP gives up */
 
-/* What was paused and is not any more was resumed by segue, by a person, or by a restart. */
+/* A recorded database that is not paused any more was resumed by segue, by a person, or by a
+ * restart of PgBouncer. */
 static void drop_resumed(struct pgbouncer_driver *driver)
 {
 	struct pgbouncer_hold_record *record = &driver->record;
@@ -30,7 +31,7 @@ static void drop_resumed(struct pgbouncer_driver *driver)
 	}
 	if (before == 0 || record->count > 0)
 		return;
-	/* A primary that was dead before PgBouncer restarted in a hold is dead still. */
+	/* If PgBouncer restarted during a hold, a primary that was dead before is still dead. */
 	driver->drain = (struct pgbouncer_drain){.dead = driver->facts.held && driver->drain.dead};
 	if (!pgbouncer_hold_record_save(record, "", &err))
 		log_warning("intent_left", KV_STR("target", driver->target.config->name),
@@ -39,7 +40,7 @@ static void drop_resumed(struct pgbouncer_driver *driver)
 		                           "has paused by then: remove the file"));
 }
 
-/* Said once, and again when it changes. */
+/* Logged once, and again when it changes. */
 static void tell_foreign(struct pgbouncer_driver *driver)
 {
 	auto_strbuf struct strbuf now = STRBUF_INIT;
@@ -153,7 +154,7 @@ static void version_answer(struct pgbouncer_driver *driver, const struct pgbounc
 	    table != NULL && table->row_count > 0 ? pgbouncer_table_get(table, 0, "version") : NULL;
 
 	(void)err;
-	/* Without it the ways of the oldest versions are gone. */
+	/* If the version is not known, only what the oldest versions have is used. */
 	if (text == NULL || !pgbouncer_version_parse(text, &driver->major, &driver->minor))
 		driver->major = driver->minor = 0;
 	driver->connections = console_connections(driver->console);
@@ -179,7 +180,7 @@ static void take_listener(struct pgbouncer_driver *driver, const struct pgbounce
 	driver->listen_port = setting(config, "listen_port", 1);
 }
 
-/* What it has now is as configured, and not what segue has SET. */
+/* True if the settings that PgBouncer has now are the configured ones, not what segue has SET. */
 static bool is_untouched(const struct pgbouncer_driver *driver)
 {
 	return !driver->limited && driver->restore_ms == 0 && driver->record.count == 0 &&
@@ -200,7 +201,7 @@ static void take_settings(struct pgbouncer_driver *driver, const struct pgbounce
 static void config_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                           const struct err *err)
 {
-	(void)err; /* without them, some clients may have a worse time of it */
+	(void)err; /* the move also works without the settings, but is worse for some clients */
 	if (is_untouched(driver))
 		take_settings(driver, table);
 	driver->config_asked = true;
@@ -222,7 +223,7 @@ void pgbouncer_step_read(struct pgbouncer_driver *driver)
 		pgbouncer_ask(driver, "SHOW DATABASES", databases_answer);
 }
 
-/* --- server connections that lead elsewhere --- */
+/* --- server connections to an old address --- */
 
 static unsigned count_stale(const struct pgbouncer_driver *driver,
                             const struct pgbouncer_table *table)
@@ -232,7 +233,7 @@ static unsigned count_stale(const struct pgbouncer_driver *driver,
 	for (size_t i = 0; i < driver->ini.count; i++) {
 		const struct pgbouncer_database *database = &driver->ini.databases[i];
 		struct pgbouncer_stale stale;
-		struct err ignored; /* a table that cannot be read says nothing against it */
+		struct err ignored; /* if the table cannot be read, no connection counts as left */
 
 		if (!pgbouncer_is_primarys(driver, database) ||
 		    !pgbouncer_stale_parse(table, database, &stale, &ignored))
@@ -247,7 +248,7 @@ static void reconnect_stale(struct pgbouncer_driver *driver)
 {
 	for (size_t i = 0; i < driver->ini.count; i++) {
 		auto_strbuf struct strbuf name = STRBUF_INIT;
-		struct err ignored; /* set_desired() has seen to the names */
+		struct err ignored; /* set_desired() has checked the names */
 
 		if (pgbouncer_is_primarys(driver, &driver->ini.databases[i]) &&
 		    pgbouncer_quote_name(driver->ini.databases[i].name, &name, &ignored))

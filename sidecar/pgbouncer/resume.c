@@ -1,5 +1,5 @@
-/* RESUME after RESUME on one console, until the record is empty or the time is over; what is left
- * stays in its file, for the next one who tries. */
+/* Sends one RESUME after the other on one console, until the record is empty or the time is over.
+ * If it fails, the file stays for the next try. */
 #include "pgbouncer/resume.h"
 
 #include <event2/event.h>
@@ -72,7 +72,7 @@ static void undone(const struct pgbouncer_table *table, const struct err *err, b
 		event_base_loopbreak(resume->base);
 }
 
-/* Who are let go need their servers. */
+/* Clients that are resumed need server connections. */
 static void undo_limit(struct resume *resume)
 {
 	auto_free char *sql =

@@ -1,5 +1,5 @@
-/* From the drained pools to clients that go on: the file, RELOAD, RESUME. The file's fsync is not
- * among what clients wait for. */
+/* From drained pools to clients that continue: installs the file, then RELOAD, then RESUME. Clients
+ * do not wait for the fsync of the file. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,20 +12,20 @@
 #include "pgbouncer/model/diff.h"
 #include "target/install.h"
 
-/* What makes clients be served soon after RESUME, and is put back behind their backs. A login that
- * failed marks a pool until the next one works: no server is dialled for server_login_retry since
- * the last try, and who has no server meanwhile is turned away. Neither RELOAD nor a new host ends
- * the mark, and nothing shows it: so the retry is shortened before RESUME, and the configured one
- * does not come back before every mark of before is older than it. Where nobody waits PgBouncer
- * would log in for the next query only, after turning it away: min_pool_size has it log in by
- * itself, within a third of a second. */
+/* --- clients are to be served soon after RESUME ---
+ * A failed login marks its pool until a login works. Until then PgBouncer makes no connection for
+ * server_login_retry after the last try, and refuses clients that have no server. Neither RELOAD
+ * nor a new host removes the mark, and no SHOW shows it. So server_login_retry is shortened before
+ * RESUME, and restored only when every mark from before is older than its configured value. If no
+ * client waits, PgBouncer would log in only at the next query, after refusing it. min_pool_size
+ * makes it log in without a query, within a third of a second. */
 
-/* For the first moments: who waits for the first server waits for its login alone. */
+/* For the first moments: a client that waits for the first server waits only for its login. */
 #define QUICKEN "SET server_login_retry='0.001'"
-/* After that: a primary that is just being promoted is dialled ten times a second. */
+/* After that: PgBouncer tries a primary that is still being promoted ten times a second. */
 #define CALM    "SET server_login_retry='0.1'"
 
-/* For as long, at least: PgBouncer looks at it three times a second. */
+/* Kept for at least WARM_MIN_MS, because PgBouncer checks it only three times a second. */
 #define WARM        "SET min_pool_size='1'"
 #define WARM_MIN_MS 2000
 
@@ -62,7 +62,7 @@ void pgbouncer_step_shorten_retry(struct pgbouncer_driver *driver)
 	pgbouncer_ask(driver, QUICKEN, shorten_retry_answer);
 }
 
-/* --- until they are served --- */
+/* --- until clients are served --- */
 
 static bool is_zero(const struct pgbouncer_table *table, size_t row, const char *column)
 {
@@ -71,8 +71,8 @@ static bool is_zero(const struct pgbouncer_table *table, size_t row, const char 
 	return value == NULL || strcmp(value, "0") == 0;
 }
 
-/* Clients of that column ("cl_waiting", "cl_active"), and no server: a login that worked is the end
- * of the mark. */
+/* True if the pool has clients in this column ("cl_waiting", "cl_active") and no server. Where
+ * there is a server, a login has worked and the mark is gone. */
 static bool lacks_server(const struct pgbouncer_table *pools, size_t row, const char *column)
 {
 	return !is_zero(pools, row, column) && is_zero(pools, row, "sv_active") &&
@@ -108,8 +108,8 @@ static bool is_any_paused(const struct pgbouncer_live *live)
 	return false;
 }
 
-/* It is a setting of all databases: where one is paused, or another cluster's has clients and no
- * server, the logins of that one would be cut or refused, and its pools marked. */
+/* min_pool_size applies to all databases. If one is paused, or one of another cluster has clients
+ * and no server, its logins would be cut or refused, and its pools marked: then it is not SET. */
 static bool wants_warming(const struct pgbouncer_driver *driver,
                           const struct pgbouncer_table *pools)
 {
@@ -150,7 +150,7 @@ static void warm_answer(struct pgbouncer_driver *driver, const struct pgbouncer_
 	pgbouncer_ask(driver, CALM, restore_retry_answer);
 }
 
-/* The looks also keep PgBouncer's loop turning: it is there that it thinks of who waits. */
+/* The polls also keep PgBouncer's event loop running, which is where it serves waiting clients. */
 static void serve_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                          const struct err *err)
 {
@@ -174,7 +174,7 @@ void pgbouncer_step_wait_served(struct pgbouncer_driver *driver)
 	pgbouncer_ask(driver, "SHOW POOLS", serve_answer);
 }
 
-/* --- behind their backs --- */
+/* --- later, without clients noticing --- */
 
 static void restore_reload_answer(struct pgbouncer_driver *driver,
                                   const struct pgbouncer_table *table, const struct err *err)
@@ -230,15 +230,15 @@ void pgbouncer_settle(struct pgbouncer_driver *driver)
 
 /* --- the file --- */
 
-/* The marker of an owed RELOAD. */
+/* Writes the marker of an owed RELOAD. */
 static bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err)
 {
 	driver->marked = driver->marked || target_marker_write(&driver->target, 0, err);
 	return driver->marked;
 }
 
-/* A crash between the file and its RELOAD is remembered by the note of the pauses; where nothing is
- * paused, by the marker. */
+/* If segue crashes between the rename and the RELOAD, the hold record shows that a RELOAD is owed;
+ * or the marker, if nothing is paused. */
 static bool install(struct pgbouncer_driver *driver, struct err *err)
 {
 	auto_free char *path = install_path(driver->target.config, err), *staged = NULL;
@@ -290,7 +290,7 @@ static bool refused_for_good(struct pgbouncer_driver *driver, const struct err *
 	return true;
 }
 
-/* Whatever it answers, SHOW DATABASES tells: OK is the answer to a broken file, too. */
+/* Whatever the answer, only SHOW DATABASES decides: PgBouncer also answers OK for a broken file. */
 static void reload_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                           const struct err *err)
 {
@@ -318,7 +318,7 @@ void pgbouncer_step_reload(struct pgbouncer_driver *driver)
 	pgbouncer_ask(driver, "RELOAD", reload_answer);
 }
 
-/* segue has written it, and may not even read it itself. */
+/* segue has written the output, but may itself have no permission to read it. */
 static char *stuck_problem(const char *differs, const char *output, const char *trouble)
 {
 	if (trouble != NULL)
@@ -359,9 +359,9 @@ void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
 
 /* --- RESUME --- */
 
-/* A PAUSE that is still pending keeps its console from being of use, and must not come after the
- * RESUME: what has not been sent is dropped before, its console closed after. What counts is the
- * READ that follows. */
+/* A pending PAUSE blocks its console, and must not arrive after RESUME. So a PAUSE that is not sent
+ * yet is dropped before RESUME, and the console of one that is sent is closed after RESUME. The
+ * READ that follows shows the result. */
 static void resumed(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                     const struct err *err)
 {

@@ -1,5 +1,4 @@
-/* Hosts as PgBouncer takes them: one numeric address, a list of them (round robin, from 1.17 on),
- * the folder of a unix socket. */
+/* The databases of the rendered PgBouncer text: where each one leads. Pure. */
 #ifndef SEGUE_PGBOUNCER_MODEL_DATABASES_H
 #define SEGUE_PGBOUNCER_MODEL_DATABASES_H
 
@@ -12,35 +11,37 @@
 #include "base/util.h"
 #include "config/config.h"
 
-/* With every address in the one spelling of inet_ntop(3), in the order given; a socket's folder,
- * and "" for the default one, as it is. Caller frees; NULL when there is a name in it. */
+/* --- hosts as PgBouncer reads them: one numeric address, a list of them with commas (used round
+ * robin, since 1.17), or the directory of a unix socket --- */
+
+/* Each address in the spelling of inet_ntop(3), in the order given. A socket directory, and "" for
+ * the default one, stays as it is. Caller frees. NULL if there is a host name in it. */
 char *pgbouncer_host_canonical(const char *host) MUST_CHECK;
 
-/* True when a server connection that SHOW SERVERS reports at `address` ("10.0.0.1", "unix") may
+/* True if a server connection that SHOW SERVERS shows with `address` ("10.0.0.1", "unix") may
  * belong to `host`, which is canonical. */
 bool pgbouncer_host_has(const char *host, const char *address);
 
-/* Does a PgBouncer on this machine with this listen_addr ("*", a list, "": none) listen at the
- * numeric address? Of names only localhost is known. */
+/* True if a PgBouncer on this machine with this listen_addr ("*", a list, "": none) listens at the
+ * numeric `address`. The only host name that it knows is localhost. */
 bool pgbouncer_listens_at(const char *listen_addr, const char *address);
 
-/* The rendered PgBouncer text, read the way PgBouncer reads it, as far as segue needs: which
- * database leads where. It is also the dry parse that has to succeed before a RELOAD, as a RELOAD
- * of a broken file is destructive. Pure. pgbouncer(5), "Section [databases]", and libusual's ini
- * grammar. */
+/* --- the rendered text, read as PgBouncer reads it, as far as segue needs ---
+ * This parse has to succeed before a RELOAD, because a RELOAD of a broken file drops databases.
+ * Sources: pgbouncer(5), "Section [databases]", and libusual's ini grammar. */
 
-/* Bytes of a name: the console's buffer has 63 for an argument, and quotes take two of them. */
+/* Bytes of a name: the console has room for an argument of 63 bytes, two of them for the quotes. */
 #define PGBOUNCER_NAME_MAX 61
 
 struct pgbouncer_database {
 	char *name;
-	char *host; /* numeric address, or several with commas (read-only databases: PgBouncer takes
-	               them in turn, all at one port); "": unix socket default, never moved by
-	               segue; "/dir" as it is. Spelled as inet_ntop(3) does */
+	char *host; /* numeric address in the spelling of inet_ntop(3), or several with commas
+	               (read-only databases: PgBouncer uses them in turn, all with one port); "":
+	               the default unix socket, which segue never moves; "/dir": as written */
 	uint16_t port;
-	char *dbname; /* as configured; the name itself when there is none */
-	char *params; /* the other key=value pairs, normalised: a difference needs a RELOAD, but no
-	                 PAUSE */
+	char *dbname; /* as configured; `name` if not configured */
+	char *params; /* the other key=value pairs, normalised: if they change, a RELOAD is needed,
+	                 but no PAUSE */
 	unsigned line;
 };
 
@@ -49,17 +50,17 @@ struct pgbouncer_ini {
 	size_t count;
 };
 
-/* Errors read "line N: reason". Only [databases] (and [users]) may be in the file: settings of
- * [pgbouncer] belong to the person's own pgbouncer.ini, and %include is refused. Hosts that are
- * names, ports out of range, values that PgBouncer would read as something else, and a file without
- * any database (a RELOAD would drop all that PgBouncer has) are errors. */
+/* Errors read "line N: reason". Only [databases] and [users] are allowed: settings of [pgbouncer]
+ * belong in the administrator's pgbouncer.ini, and %include is refused. Errors are also: a host
+ * name, a port out of range, a value that PgBouncer would misread, and a file without any database
+ * (a RELOAD would drop all that PgBouncer has). */
 bool pgbouncer_ini_parse(const char *text, size_t len, struct pgbouncer_ini *out,
                          struct err *err) MUST_CHECK;
 void pgbouncer_ini_free(struct pgbouncer_ini *ini);
 const struct pgbouncer_database *pgbouncer_ini_find(const struct pgbouncer_ini *ini,
                                                     const char *name);
 
-/* As text_check_leads() (cluster/target_kinds.h); `whole` changes nothing. */
+/* text_check_leads() (cluster/target_kinds.h) for PgBouncer. `whole` has no effect. */
 bool pgbouncer_text_leads(const struct config_target *config, bool whole, const char *text,
                           size_t len, const char *address, uint16_t port,
                           struct err *err) MUST_CHECK;

@@ -1,5 +1,5 @@
-/* Settings of a running PgBouncer that would cost a failover, read from what its console shows.
- * Pure. pgbouncer(5). */
+/* Finds settings of a running PgBouncer that would harm clients in a failover, in the answers of
+ * its console. Pure. Source: pgbouncer(5). */
 #ifndef SEGUE_PGBOUNCER_MODEL_LINT_H
 #define SEGUE_PGBOUNCER_MODEL_LINT_H
 
@@ -18,16 +18,16 @@ struct pgbouncer_lint {
 	const struct pgbouncer_table *databases; /* SHOW DATABASES */
 	const struct pgbouncer_table *users;     /* SHOW USERS; NULL: not known */
 	const struct pgbouncer_ini *ini;         /* the rendered file; NULL: not known */
-	const char *output;                      /* where that file is, for the message */
+	const char *output;                      /* the path of that file, for messages */
 	const struct pgbouncer_main *main;       /* pgbouncer.ini; NULL: not known */
 	const struct topology *topology;         /* the servers of the cluster */
-	bool unrendered;                         /* nothing is in it yet */
-	const char *console;                     /* how segue reaches it: a conninfo */
+	bool unrendered;                         /* the file is still empty */
+	const char *console;                     /* the conninfo of the console */
 	int64_t hold_timeout_ms;
 };
 
-/* Appends one line a finding: "setting: found: what it costs: what to do"; returns how many. A
- * setting that this version does not have is no finding. */
+/* Appends one line per finding, "setting: found: what it costs: what to do", and returns their
+ * number. A setting that this version does not have is no finding. */
 size_t pgbouncer_lint(const struct pgbouncer_lint *lint, struct strbuf *out);
 
 #endif

@@ -1,26 +1,26 @@
-/* What to do next with a PgBouncer, decided from facts alone: no console, no clock, no memory of
- * how the facts came to be. So it does not matter whether segue has just paused a database or has
- * found it paused after its own death: the same facts lead to the same next step. Pure.
+/* Decides the next step for a PgBouncer from facts alone: no console, no clock, no history. It does
+ * not matter whether segue has just paused a database or has found it paused after a restart: the
+ * same facts lead to the same next step. Pure.
  *
  *                    +-- to_pause --> PAUSE --> DRAIN <--> PROBE (is the old primary alive?)
- *                    |                   |       |  ^-----> NUDGE, SEVER (links that stay)
- *                    |         fence_due +-----> FENCE (all links, at once)
+ *                    |                   |       |  ^-----> NUDGE, SEVER (connections that stay)
+ *                    |         fence_due +-----> FENCE (all connections, at once)
  *   IDLE --> READ ---+                  drained  v
  *    ^        ^      +-- nothing to pause ---> HOLD (the store names no primary)
  *    |        |                                  |  a primary is named
  *    |        |                                  v
  *    |        +-------------- RELOAD <------- INSTALL
- *    |        | agrees          ^ twice: STUCK, clients are let go
+ *    |        | agrees          ^ differs again: STUCK, clients are resumed
  *    |        v
  *    |     QUICKEN --> RESUME --> SERVE --> SWEEP --> RESTORE --> IDLE
  *    |        ^
- *    +--------+-- let go: from every state above
+ *    +--------+-- a deadline resumes clients: from every state above
  *
- *   While held, what somebody has changed in the file or in PgBouncer is put right as on a quiet
- *   day (INSTALL, RELOAD), and paused again.
- *   UNLIMIT: as soon as PAUSE has worked, or has not.
- *   BLOCKED: before PAUSE or RELOAD, as long as pgbouncer.ini would not load. The file is in place.
- *   WAIT: after a failure, until its timer, a new text, or the deadline that lets clients go. */
+ *   During a hold, a change that somebody made to the file or to PgBouncer is corrected as at any
+ *   other time (INSTALL, RELOAD), and the databases are paused again.
+ *   UNLIMIT: as soon as PAUSE has worked or has failed.
+ *   BLOCKED: before PAUSE or RELOAD, while pgbouncer.ini would not load. The output is installed.
+ *   WAIT: after a failure, until its timer, a new text, or the deadline that resumes clients. */
 #ifndef SEGUE_PGBOUNCER_MODEL_PLAN_H
 #define SEGUE_PGBOUNCER_MODEL_PLAN_H
 
@@ -28,66 +28,66 @@
 #include <stdint.h>
 
 enum pgbouncer_step {
-	PGBOUNCER_IDLE,  /* as it should be, or nothing is wanted yet; the timer asks to re-read */
-	PGBOUNCER_WAIT,  /* after a failure */
-	PGBOUNCER_READ,  /* SHOW DATABASES */
-	PGBOUNCER_PAUSE, /* record to disk, no new logins, PAUSE sent for each */
+	PGBOUNCER_IDLE,    /* in sync, or no text and no hold yet; the timer triggers a re-read */
+	PGBOUNCER_WAIT,    /* after a failure */
+	PGBOUNCER_READ,    /* SHOW DATABASES */
+	PGBOUNCER_PAUSE,   /* hold record on disk, no new logins, PAUSE sent for each database */
 	PGBOUNCER_UNLIMIT, /* SET max_db_connections back: new logins are allowed again */
-	PGBOUNCER_DRAIN,   /* until no server connection of what segue paused is left */
-	PGBOUNCER_PROBE,   /* not drained in good time: does the old primary answer at all? */
-	PGBOUNCER_NUDGE,   /* sessions are told to end after their transactions */
-	PGBOUNCER_SEVER,   /* ends the links that do not end by themselves */
-	PGBOUNCER_FENCE,   /* KILL of each: nobody is to reach the last primary */
-	PGBOUNCER_HOLD,    /* drained; clients wait for the store to name a primary */
-	PGBOUNCER_INSTALL, /* the file in place */
+	PGBOUNCER_DRAIN,   /* until the databases paused by segue have no server connections */
+	PGBOUNCER_PROBE,   /* draining takes long: does the old primary answer at all? */
+	PGBOUNCER_NUDGE,   /* makes sessions end after their transactions */
+	PGBOUNCER_SEVER,   /* ends the connections that do not end by themselves */
+	PGBOUNCER_FENCE,   /* KILL of each database: clients must not reach the last primary */
+	PGBOUNCER_HOLD,    /* drained; clients wait until the store names a primary */
+	PGBOUNCER_INSTALL, /* renames the file into place */
 	PGBOUNCER_RELOAD,
-	PGBOUNCER_BLOCKED, /* no RELOAD, until pgbouncer.ini is right: it is looked at again */
-	PGBOUNCER_STUCK,   /* reloaded, and SHOW DATABASES still says something else */
-	PGBOUNCER_QUICKEN, /* SET server_login_retry, so that the new primary is dialled at once */
-	PGBOUNCER_RESUME,  /* each that segue paused */
+	PGBOUNCER_BLOCKED, /* no RELOAD until pgbouncer.ini is right; it is read again and again */
+	PGBOUNCER_STUCK,   /* reloaded, and SHOW DATABASES still differs from the text */
+	PGBOUNCER_QUICKEN, /* SET server_login_retry, to connect to the new primary at once */
+	PGBOUNCER_RESUME,  /* each database that segue paused */
 	PGBOUNCER_SERVE,   /* SHOW POOLS until no client waits in a pool without a server */
-	PGBOUNCER_SWEEP,   /* SHOW SERVERS until none leads to the old address */
-	PGBOUNCER_RESTORE, /* RELOAD, which puts back what was SET */
+	PGBOUNCER_SWEEP,   /* SHOW SERVERS until no connection leads to the old address */
+	PGBOUNCER_RESTORE, /* RELOAD, which restores what was SET */
 	PGBOUNCER_STEPS,
 };
 
 struct pgbouncer_facts {
-	bool waiting;      /* after a failure, its time is not over */
-	bool console_down; /* it was lost, and has not answered since */
-	bool live_known;   /* SHOW DATABASES has been read, and nothing was done since */
-	bool has_text;     /* the store has named a primary, ever */
+	bool waiting;      /* after a failure, until the retry is due */
+	bool console_down; /* the console was lost, and has not answered since */
+	bool live_known;   /* SHOW DATABASES has been read, and is still up to date */
+	bool has_text;     /* the store has named a primary at least once */
 	bool held;         /* the store names no primary now */
-	bool let_go;       /* clients have waited long enough: RESUME whatever there is */
+	bool let_go;       /* clients have waited long enough: RESUME in any case */
 	bool ours;         /* there are databases that segue paused */
-	bool to_pause;     /* there are some that have to be, and are not */
-	bool limit_over;   /* logins are kept from starting, and need not be any more */
-	bool fence_due;    /* sessions to the last primary are to be ended, and are not yet */
-	bool drained;      /* what segue paused has no server connections */
+	bool to_pause;     /* some databases have to be paused, and are not */
+	bool limit_over;   /* new logins are still prevented, and need not be any more */
+	bool fence_due;    /* sessions to the last primary have to be ended, and are not yet */
+	bool drained;      /* the databases paused by segue have no server connections */
 	bool probe_due;
 	bool nudge_due;
 	bool sever_due;
-	bool install_due; /* the file is not as the text says */
-	bool moved;       /* SHOW DATABASES is not as the text says */
-	bool reload_owed; /* the file is newer than the last RELOAD, or that is not known */
-	bool reloaded;    /* RELOAD was tried for the difference at hand */
+	bool install_due; /* the file differs from the text */
+	bool moved;       /* SHOW DATABASES differs from the text */
+	bool reload_owed; /* the file is newer than the last RELOAD, or may be */
+	bool reloaded;    /* RELOAD was tried for the current difference */
 	bool mendable;    /* the text has been in the file, or PgBouncer lacks one of its databases:
-	                   * what differs while held is somebody's doing, and no move to come */
-	bool blocked; /* pgbouncer.ini would not load: RELOAD would reset settings in it, and drop
-	               * databases */
+	                   * a difference in a hold is then somebody's change, not the next move */
+	bool blocked;     /* pgbouncer.ini would not load: RELOAD would reset settings and drop
+	                   * databases */
 	bool shorten_retry_owed; /* hosts have changed or connections were cut since the last SET */
-	bool serve_owed;         /* clients were let go, and have not been seen to be served */
+	bool serve_owed;         /* clients were resumed, and have not been seen to be served */
 	bool cleanup_owed;
 	bool restore_due;
 };
 
 enum pgbouncer_step pgbouncer_plan(const struct pgbouncer_facts *facts);
 
-/* How each step is called in logs and status, and the longest that its answers may take: what has
- * not come by then is a failure (WAIT), for DRAIN and HOLD the next look at the facts. */
+/* The name of a step in logs and status, and the longest time that its answer may take. No answer
+ * by then is a failure (WAIT); in DRAIN and HOLD it only means that the facts are read again. */
 struct pgbouncer_step_info {
 	const char *name;
 	const char *waits_for;
-	int64_t deadline_ms; /* 0: it is done in one go, or its timer is set by what it waits for */
+	int64_t deadline_ms; /* 0: the step needs no answer, or sets a timer of its own */
 };
 const struct pgbouncer_step_info *pgbouncer_step_info(enum pgbouncer_step step);
 

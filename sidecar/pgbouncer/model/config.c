@@ -1,5 +1,5 @@
-/* pgbouncer.ini and what it includes; see the header. An included file goes on in the section that
- * it is taken in from, as PgBouncer reads it. */
+/* pgbouncer.ini and the files that it includes; see the header. As in PgBouncer, an included file
+ * begins in the section in which its %include line stands. */
 #include "pgbouncer/model/config.h"
 
 #include <errno.h>
@@ -13,9 +13,9 @@
 #include "pgbouncer/model/ini_syntax.h"
 
 #define FILE_MAX    ((size_t)16 * 1024 * 1024) /* bytes */
-#define DEPTH_MAX   10                         /* files in files: PgBouncer's own limit */
-#define SHOWN_MAX   32                         /* bytes of the text in a message */
-#define NEWEST      26 /* 1.26: a later one may have keys and sections that nobody here knows */
+#define DEPTH_MAX   10                         /* nested %include: PgBouncer's own limit */
+#define SHOWN_MAX   32                         /* bytes of the text that a message quotes */
+#define NEWEST      26 /* 1.26: later versions may have keys and sections not known here */
 #define QUOTES_FROM 25 /* 1.25: 'NAME' = ... */
 #define PEERS_FROM  19 /* 1.19: [peers] */
 
@@ -31,8 +31,8 @@ struct reader {
 	const struct pgbouncer_reading *how;
 	struct pgbouncer_main *out;
 	enum section section;
-	unsigned turned; /* the line of the %include that has ended in another one; 0: a section has
-	                    begun since, or there was none */
+	unsigned turned; /* the line of an %include whose file ended in another section; 0: none, or
+	                    a section header has come since */
 	unsigned depth;
 	bool in_output, behind_output;
 };
@@ -59,7 +59,8 @@ static bool is_word(const char *text, const char *const *words)
 	return *words != NULL;
 }
 
-/* What all versions allow, where that is a list; NULL: anything, as far as is known here. */
+/* The values that all versions together allow, if they are a list. NULL: any value, as far as is
+ * known here. */
 static const char *const *words_of(const char *name)
 {
 	static const char *const modes[] = {"session", "transaction", "statement", NULL};
@@ -77,8 +78,9 @@ static const char *const *words_of(const char *name)
 	           : NULL;
 }
 
-/* As PgBouncer's setters would: those of settings that a RELOAD does not change look at nothing,
- * and what it runs with is fine. A setting whose default is a number is one. */
+/* Checks as PgBouncer's setters would. They do not check settings that a RELOAD does not change.
+ * The value that PgBouncer runs with is accepted. A setting whose default is a number has to be
+ * one. */
 static bool check_setting(const struct pgbouncer_table *config, size_t row, const char *value,
                           struct err *err)
 {
@@ -139,7 +141,7 @@ static void database_fini(struct pgbouncer_main_database *database)
 	pgbouncer_pairs_free(&database->pairs);
 }
 
-/* In the place of an earlier one of its name. */
+/* Replaces an earlier database of the same name. */
 static void set_database(struct pgbouncer_main *out, struct pgbouncer_main_database *database)
 {
 	for (size_t i = 0; i < out->database_count; i++)
@@ -153,7 +155,7 @@ static void set_database(struct pgbouncer_main *out, struct pgbouncer_main_datab
 	out->databases[out->database_count++] = *database;
 }
 
-/* The last definition of a database is the one that counts. One is enough to tell. */
+/* PgBouncer follows the last definition of a database. Only the first such case is kept. */
 static void note_overruled(struct reader *reader, const struct pgbouncer_lines *lines,
                            const char *file)
 {
@@ -164,7 +166,8 @@ static void note_overruled(struct reader *reader, const struct pgbouncer_lines *
 		out->overruled = xasprintf("%s line %u defines %s", file, lines->line, lines->name);
 }
 
-/* The text of the entry '*' is looked at when a client asks for a database without one. */
+/* PgBouncer reads the value of the entry '*' only when a client asks for a database that has no
+ * entry, so nothing in it is an error. */
 static bool take_database(struct reader *reader, const struct pgbouncer_lines *lines,
                           const char *file, struct err *err)
 {
@@ -200,7 +203,7 @@ static bool judge_user(const struct reader *reader, const struct pgbouncer_lines
 
 /* --- the files --- */
 
-/* A setting of [pgbouncer] has become a database. */
+/* Replaces the error if the line was meant as a setting of [pgbouncer]. Always false. */
 static bool tell_turned(const struct reader *reader, struct err *err)
 {
 	if (reader->turned == 0)
@@ -317,7 +320,7 @@ static bool take_statement(struct reader *reader, struct pgbouncer_lines *lines,
 	return false;
 }
 
-/* What stands above it is overruled by it. */
+/* The output overrides the definitions before it. */
 static void enter_output(struct reader *reader, struct strbuf *text)
 {
 	strbuf_append(text, reader->how->text, reader->how->len);
@@ -325,7 +328,7 @@ static void enter_output(struct reader *reader, struct strbuf *text)
 	free(STEAL(reader->out->overruled));
 }
 
-/* given: it holds the text at hand by then.
+/* given: `file` is read as if it held reader->how->text.
  * NOLINTNEXTLINE(misc-no-recursion): a %include in an included file; depth is bounded */
 static bool read_file(struct reader *reader, const char *file, bool given, struct err *err)
 {

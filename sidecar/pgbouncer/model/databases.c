@@ -1,5 +1,5 @@
-/* The rendered databases file; see the header. The grammar is PgBouncer's own (1.12 to 1.25), where
- * its versions differ the narrowest; what it would accept and misread is an error here. */
+/* The databases of the rendered text; see the header. The grammar is PgBouncer's (1.12 to 1.25),
+ * the narrowest one if versions differ. What PgBouncer would misread is an error here. */
 #include "pgbouncer/model/databases.h"
 #include "databases_internal.h"
 
@@ -13,7 +13,7 @@
 #include "pgbouncer/model/ini_syntax.h"
 #include "target/target.h"
 
-/* Hosts as PgBouncer takes them; see the header. */
+/* --- hosts as PgBouncer reads them --- */
 
 static bool is_socket(const char *host)
 {
@@ -45,7 +45,7 @@ bool pgbouncer_host_has(const char *host, const char *address)
 	auto_free char *wanted = haproxy_address_canonical(address);
 	size_t len;
 
-	/* From 1.19 on "unix(PID@...)", before that "unix". */
+	/* "unix(PID@...)" since 1.19, "unix" before. */
 	if (is_socket(host))
 		return strncmp(address, "unix", 4) == 0;
 	for (; wanted != NULL; host += len + 1) {
@@ -85,19 +85,20 @@ bool pgbouncer_listens_at(const char *listen_addr, const char *address)
 	return false;
 }
 
-/* Entries of [databases] and [users]; see the header. What PgBouncer would take and misread (a name
- * for an address, letters for a number) is an error here. */
+/* --- entries of [databases] and [users] ---
+ * What PgBouncer would accept and misread (a host name instead of an address, letters instead of a
+ * number) is an error here. */
 
-#define DEFAULT_PORT 5432 /* PgBouncer's, for an entry that names none */
+#define DEFAULT_PORT 5432 /* PgBouncer's, for an entry without a port */
 #define NUMBER_MAX   1000000000
-#define SHOWN_MAX    32 /* bytes of a key in a message */
+#define SHOWN_MAX    32 /* bytes of a key that a message quotes */
 
 enum param_kind {
 	PARAM_HOST,
 	PARAM_PORT,
 	PARAM_DBNAME,
 	PARAM_NUMBER, /* PgBouncer reads letters as 0 */
-	PARAM_SIZE,   /* the same, and with 0 no client is ever served */
+	PARAM_SIZE,   /* the same; with 0 no client is ever served */
 	PARAM_MODE,
 	PARAM_TEXT,
 };
@@ -107,7 +108,8 @@ struct param {
 	enum param_kind kind;
 };
 
-/* Of all versions: one that is too old for a key refuses the file, which SHOW DATABASES tells. */
+/* The keys of all versions. A version that is too old for a key refuses the file, which SHOW
+ * DATABASES then shows. */
 static const struct param database_params[] = {
     {"host", PARAM_HOST},
     {"port", PARAM_PORT},
@@ -280,6 +282,8 @@ static bool read_params(const char *text, size_t len, const struct param *params
 	return ok;
 }
 
+/* Fills host, port, dbname and params of `database`, whose name is set. On failure, too, they are
+ * to be freed with pgbouncer_database_fini(). */
 static bool pgbouncer_database_read(struct pgbouncer_database *database, const char *text,
                                     size_t len, struct err *err)
 {
@@ -289,8 +293,6 @@ static bool pgbouncer_database_read(struct pgbouncer_database *database, const c
 	return read_params(text, len, database_params, ARRAY_LEN(database_params), database, err);
 }
 
-/* Fills host, port, dbname and params of `database`, whose name is set; pgbouncer_database_fini()
- * frees them, on failure too. */
 static void pgbouncer_database_fini(struct pgbouncer_database *database)
 {
 	free(database->name);
@@ -335,7 +337,9 @@ bool pgbouncer_user_passes(const struct pgbouncer_pairs *pairs, struct err *err)
 	return pass_all(pairs, user_params, ARRAY_LEN(user_params), err);
 }
 
-#define SHOWN_MAX 32 /* bytes of the text in a message */
+/* --- the text --- */
+
+#define SHOWN_MAX 32 /* bytes of the text that a message quotes */
 
 enum section {
 	SECTION_NONE,
@@ -457,7 +461,7 @@ static bool is_foreign(const char *text, size_t len, size_t i)
 	}
 }
 
-/* PgBouncer ends at a NUL; other control characters can only be an accident. */
+/* PgBouncer stops reading at a NUL. Other control characters can only be a mistake. */
 static bool check_bytes(const char *text, size_t len, struct err *err)
 {
 	unsigned line = 1;
@@ -514,7 +518,7 @@ const struct pgbouncer_database *pgbouncer_ini_find(const struct pgbouncer_ini *
 	return NULL;
 }
 
-/* --- the way to the primary --- */
+/* --- does the text lead to the primary? --- */
 
 /* `host` may be a list. */
 static bool names_host(const char *host, const char *address)

@@ -1,11 +1,12 @@
-/* Desired databases against live ones; see the header. Databases that only PgBouncer has are
- * nobody's business: they come from its own pgbouncer.ini. */
+/* Compares desired with live databases; see the header. Databases that only PgBouncer has are
+ * ignored: they come from its own pgbouncer.ini. */
 #include "pgbouncer/model/diff.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* A list of addresses is put between [] as a lone IPv6 address is: the port holds for all. */
+/* A list of addresses is written in brackets, as an IPv6 address is: the port is for all of
+ * them. */
 static void append_endpoint(struct strbuf *out, const char *host, uint16_t port)
 {
 	bool brackets = strpbrk(host, ":,") != NULL;

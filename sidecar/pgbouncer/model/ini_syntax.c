@@ -1,5 +1,5 @@
-/* PgBouncer's ini grammar; see the header. Where its versions differ, the narrowest one is taken:
- * what is read here, every PgBouncer from 1.12 on reads the same way. */
+/* PgBouncer's ini grammar; see the header. The narrowest one if versions differ: every PgBouncer
+ * since 1.12 reads in the same way what is accepted here. */
 #include "pgbouncer/model/ini_syntax.h"
 
 #include <ctype.h>
@@ -8,7 +8,7 @@
 
 #include "base/strbuf.h"
 
-#define SHOWN_MAX    32 /* bytes of the text in a message */
+#define SHOWN_MAX    32 /* bytes of the text that a message quotes */
 #define INCLUDE_WORD "%include"
 
 void pgbouncer_lines_init(struct pgbouncer_lines *lines, const char *text, size_t len)
@@ -47,7 +47,7 @@ static const char *skip_blanks(const char *at, const char *end)
 	return at;
 }
 
-/* The rest of the line, from `at` on. */
+/* The value is the rest of the line, from `at` on. */
 static void take_value(struct pgbouncer_lines *lines, const char *at)
 {
 	const char *end = line_end(lines);
@@ -142,12 +142,13 @@ enum pgbouncer_statement pgbouncer_lines_next(struct pgbouncer_lines *lines, str
 	return PGBOUNCER_STATEMENT_END;
 }
 
-/* Connect strings; see the header. PgBouncer knows one separator, the space: a tab belongs to the
- * value, an empty value swallows the next pair, and what follows a closing quote is dropped. */
+/* --- connect strings; see the header ---
+ * PgBouncer has one separator, the space. A tab is part of the value, an empty value takes the next
+ * pair as its value, and the character after a closing quote is dropped. */
 
 struct cursor {
 	const char *at, *end;
-	bool as_it_is; /* as PgBouncer reads it */
+	bool as_it_is; /* read as PgBouncer does, also what it misreads */
 };
 
 static void skip_spaces(struct cursor *cursor)
@@ -248,7 +249,7 @@ static int compare_keys(const void *left, const void *right)
 	return strcmp(a->key, b->key);
 }
 
-/* The last one of a key counts. */
+/* The last pair with a key counts. */
 static void add_pair(struct pgbouncer_pairs *out, char *key, char *value)
 {
 	for (size_t i = 0; i < out->count; i++)

@@ -1,5 +1,5 @@
-/* Settings that would cost a failover; see the header. Databases that are not in segue's file are
- * their owner's, unless they lead to the same servers: a failover would leave them behind. */
+/* Settings that would harm clients in a failover; see the header. Databases that are not in segue's
+ * file are not judged, unless they lead to the same servers: a failover would leave them behind. */
 #include "pgbouncer/model/lint.h"
 
 #include <inttypes.h>
@@ -11,10 +11,10 @@
 
 #define UNSET            (-1)
 #define LOGIN_RETRY_MS   1000
-#define KEEPIDLE_MAX_MS  INT64_C(60000) /* the kernel's own is 7200 s */
+#define KEEPIDLE_MAX_MS  INT64_C(60000) /* the kernel's default is 7200 s */
 #define NAMES_SHOWN_MAX  200            /* bytes of a list of databases in one message */
 #define CONSOLE_DATABASE "pgbouncer"
-#define SERVER_PORT      5432 /* of a database that has none */
+#define SERVER_PORT      5432 /* of a database without a port */
 
 struct findings {
 	const struct pgbouncer_lint *lint;
@@ -38,7 +38,7 @@ static const char *setting(const struct findings *findings, const char *name)
 	return pgbouncer_config_get(findings->lint->config, name);
 }
 
-/* For a message. */
+/* The value of a setting as a message shows it. */
 static const char *shown(const struct findings *findings, const char *name)
 {
 	const char *value = setting(findings, name);
@@ -46,7 +46,7 @@ static const char *shown(const struct findings *findings, const char *name)
 	return value != NULL && *value != '\0' ? value : "(not set)";
 }
 
-/* In thousandths: seconds as ms. UNSET where this version has no such setting. */
+/* The value times 1000: seconds become ms. UNSET if this version has no such setting. */
 static int64_t setting_ms(const struct findings *findings, const char *name)
 {
 	const char *value = setting(findings, name);
@@ -83,7 +83,7 @@ static void judge_pool_size(struct findings *findings)
 		       "own wait for ever: set default_pool_size = 20 or so");
 }
 
-/* 0 is for ever. */
+/* A timeout of 0 never expires. */
 static void judge_hold(struct findings *findings, const char *name, const char *cost)
 {
 	int64_t ms = setting_ms(findings, name), hold_ms = findings->lint->hold_timeout_ms;
@@ -109,7 +109,7 @@ static void append_name(struct strbuf *names, const char *name)
 		strbuf_append_str(names, ", ...");
 }
 
-/* A user's own pool_mode counts before that of the database. */
+/* A user's pool_mode overrides that of the database. */
 static void append_session_users(const struct findings *findings, struct strbuf *names)
 {
 	const struct pgbouncer_table *users = findings->lint->users;
@@ -170,7 +170,7 @@ static void judge_network(struct findings *findings)
 		    shown(findings, "tcp_keepalive"));
 }
 
-/* "host=DIR" of a conninfo or, in the query part, of a URI; DIR may be quoted. */
+/* Looks for "host=DIR" in a conninfo, or in the query part of a URI. DIR may be quoted. */
 static bool leads_to_folder(const char *conninfo, const char *folder)
 {
 	size_t len = strlen(folder);
@@ -189,7 +189,7 @@ static bool leads_to_folder(const char *conninfo, const char *folder)
 	return false;
 }
 
-/* The folder of a unix socket belongs to one of those who share the port. */
+/* A unix socket directory belongs to only one of the PgBouncers that share a port. */
 static void judge_reuseport(struct findings *findings)
 {
 	const char *folder = setting(findings, "unix_socket_dir");
@@ -225,7 +225,7 @@ static void judge_include(struct findings *findings, const struct pgbouncer_live
 		    "PgBouncer takes that in with the next RELOAD, which segue run sends once it "
 		    "goes by this template",
 		    names.data);
-	else if (file == NULL || !pgbouncer_main_leaves_out(file)) /* a failure of its own */
+	else if (file == NULL || !pgbouncer_main_leaves_out(file)) /* else reported elsewhere */
 		report(findings,
 		       "[databases]: SHOW DATABASES has no %s: unless the template has just been "
 		       "changed, PgBouncer does not read %s, so it "
@@ -234,7 +234,7 @@ static void judge_include(struct findings *findings, const struct pgbouncer_live
 		       main_file != NULL ? main_file : "pgbouncer.ini");
 }
 
-/* `host` as a file or SHOW DATABASES has it: a name, an address, or a list. */
+/* `host` as in a file or SHOW DATABASES: a name, an address, or a list. */
 static bool is_at(const struct member *member, const char *host, uint16_t port)
 {
 	auto_free char *canonical = pgbouncer_host_canonical(host);
@@ -298,7 +298,8 @@ static void judge_strangers(struct findings *findings, const struct pgbouncer_li
 		       shown(findings, "dns_max_ttl"), named.data);
 }
 
-/* SHOW DATABASES does not have the entry '*', only what clients have asked for by it. */
+/* SHOW DATABASES does not show the entry '*', only the databases that clients have used through it.
+ */
 static void judge_wildcard(struct findings *findings)
 {
 	const struct pgbouncer_main *file = findings->lint->main;
@@ -339,7 +340,7 @@ size_t pgbouncer_lint(const struct pgbouncer_lint *lint, struct strbuf *out)
 		report(&findings, "[databases]: %s", err.message);
 		return findings.count;
 	}
-	if (!lint->unrendered) /* it cannot show whether PgBouncer reads it */
+	if (!lint->unrendered) /* an empty file cannot show whether PgBouncer reads it */
 		judge_include(&findings, &live);
 	judge_strangers(&findings, &live);
 	judge_wildcard(&findings);

@@ -1,5 +1,5 @@
-/* PgBouncer's next start; see the header. It starts with an auth_file that it cannot read, and lets
- * nobody in then, but for its own user at the console: segue notices nothing. */
+/* PgBouncer's next start; see the header. PgBouncer also starts if it cannot read its auth_file.
+ * Then no client can log in. Its own user can still use the console, so segue notices nothing. */
 #include "pgbouncer/model/next_start.h"
 
 #include <errno.h>
@@ -39,7 +39,7 @@ bool next_start_reads(const struct pgbouncer_table *config, const char *file, st
 	               file, user != NULL ? user->pw_name : "the one of its unix socket");
 }
 
-/* In a container of its own PgBouncer has other folders. */
+/* False if the folder is missing, too: PgBouncer may run in a container with other folders. */
 static bool is_missing(const char *file)
 {
 	auto_free char *folder = xstrdup(file);
@@ -101,7 +101,7 @@ bool next_start_lets_in(const struct pgbouncer_table *config, const struct pgbou
 	                setting->file, setting->line, setting->value);
 }
 
-/* "015" and "15" are the same to it, and so are "MD5" and "md5". */
+/* "015" and "15" are the same to PgBouncer, and so are "MD5" and "md5". */
 static bool is_same(const char *a, const char *b)
 {
 	char *end_a, *end_b;

@@ -1,5 +1,5 @@
-/* The order of things: what clients lose comes last, what makes their wait shorter comes first, and
- * no fact leads to paused databases that nothing will resume. */
+/* The order of the steps. What shortens the wait of clients comes first, what costs them something
+ * comes last. No combination of facts leads to paused databases that nothing will resume. */
 #include "pgbouncer/model/plan.h"
 
 #include <stddef.h>
@@ -40,7 +40,8 @@ static enum pgbouncer_step plan_resume(const struct pgbouncer_facts *facts)
 	return facts->shorten_retry_owed ? PGBOUNCER_QUICKEN : PGBOUNCER_RESUME;
 }
 
-/* Links are cut only for a primary that has changed: a held one may yet be named again. */
+/* Connections are cut only if the primary has changed. In a hold the same primary may be named
+ * again. */
 static enum pgbouncer_step plan_drain(const struct pgbouncer_facts *facts)
 {
 	if (facts->sever_due && !facts->held)
@@ -50,7 +51,7 @@ static enum pgbouncer_step plan_drain(const struct pgbouncer_facts *facts)
 	return facts->probe_due ? PGBOUNCER_PROBE : PGBOUNCER_DRAIN;
 }
 
-/* What PgBouncer loses in a hold, waiting clients lose too. */
+/* A database that PgBouncer loses during a hold is lost for its waiting clients, too. */
 static bool is_to_mend(const struct pgbouncer_facts *facts)
 {
 	return facts->mendable &&
@@ -76,7 +77,7 @@ static enum pgbouncer_step plan_move(const struct pgbouncer_facts *facts)
 {
 	bool may_install = facts->install_due && (!facts->ours || facts->drained);
 
-	if (facts->moved && facts->blocked) /* nobody is paused for what cannot be done */
+	if (facts->moved && facts->blocked) /* no pause for a move that cannot be made */
 		return may_install ? PGBOUNCER_INSTALL : PGBOUNCER_BLOCKED;
 	if (facts->to_pause)
 		return PGBOUNCER_PAUSE;

@@ -1,5 +1,5 @@
-/* SHOW replies as values; see the header. A table without the columns that segue reads is an error,
- * so that a foreign or newer answer never looks like "nothing there". */
+/* Answers to SHOW as values; see the header. A table without a column that segue reads is an error,
+ * so that an unknown or newer answer is never taken for an empty one. */
 #include "pgbouncer/model/show.h"
 
 #include <ctype.h>
@@ -8,7 +8,7 @@
 
 #include "pgbouncer/model/databases.h"
 
-#define SHOWN_MAX 64 /* bytes of a cell in a message */
+#define SHOWN_MAX 64 /* bytes of a cell that a message quotes */
 
 #define NO_COLUMN ((size_t)-1)
 
@@ -130,7 +130,8 @@ static void live_database_fini(struct pgbouncer_live_database *database)
 	free(database->dbname);
 }
 
-/* A port out of range is somebody's mistake that PgBouncer takes (70000): 0 equals none of ours. */
+/* PgBouncer accepts a port out of range, such as 70000. It is read as 0, which no desired database
+ * has. */
 static bool read_live(const struct pgbouncer_table *table, size_t row,
                       struct pgbouncer_live_database *out, struct err *err)
 {
@@ -198,7 +199,7 @@ static bool row_is_of(const struct pgbouncer_table *table, size_t row, const cha
 	return cell != NULL && strcmp(cell, database) == 0;
 }
 
-/* Every state of a server connection has a column sv_*, those of later versions too. */
+/* Every state of a server connection has a column sv_*, also the states of later versions. */
 static bool add_pool(const struct pgbouncer_table *table, size_t row,
                      struct pgbouncer_pool_sum *out, struct err *err)
 {
