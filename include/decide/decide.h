@@ -1,4 +1,4 @@
-/* Decides what to do, from what ZooKeeper, the servers and the operator say. Pure: no I/O, no
+/* Decides what to do from the facts of ZooKeeper, the servers and the operator. Pure: no I/O, no
  * clock. */
 #ifndef SEGUE_DECIDE_DECIDE_H
 #define SEGUE_DECIDE_DECIDE_H
@@ -31,8 +31,8 @@ struct applied {
 /* The floor of the last primary that the store has named. */
 struct floor applied_confirmed(const struct applied *applied);
 
-/* us. A server is gone when its loss is proven and it has not answered for this long. Until then it
- * may be restarting, and is waited for. */
+/* Microseconds. A server is gone when its loss is proven and it has not answered for this long.
+ * Until then it may be restarting, and is waited for. */
 #define DECIDE_GONE_US INT64_C(10000000)
 
 /* A member whose address is one on which a proxy of the cluster itself listens. If it were the
@@ -103,8 +103,9 @@ struct decision {
 	const struct member *stale_primary;
 	/* On a higher timeline than the primary named by Patroni's leader key or by a person. */
 	const struct member *stray_primary;
-	const struct member *beside; /* the candidate, next to it; not NULL with one of the three */
-	/* The primary that the store or the operator names, but must not; borrowed, NULL: no. */
+	const struct member *beside; /* the candidate, the other one of the two; not NULL with one of the three */
+	/* The named or pinned primary, if it is an own listener and must not be followed; borrowed,
+	 * NULL: it is none. */
 	const struct own_listener *own;
 	const struct member *ask; /* to be queried again at once; borrowed, NULL: nobody */
 	bool ask_all;             /* query all others too, from time to time */

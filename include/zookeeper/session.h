@@ -45,7 +45,7 @@ struct zk_node_fact {
 	size_t name_count;
 	const char *data;    /* PRESENT, connected and ZK_WATCH_DATA only; not NUL terminated */
 	size_t size;         /* bytes in ZooKeeper; above the size limit `data` is NULL */
-	int64_t notified_us; /* the reason for this read arrived: a watch event, a difference found by a probe, or a new connection */
+	int64_t notified_us; /* when the reason for this read arrived: a watch event, a difference found by a probe, or a new connection */
 	int64_t read_us;     /* when the value arrived */
 	const char *problem; /* DENIED: why */
 };

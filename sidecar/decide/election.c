@@ -25,9 +25,10 @@
  *   prefer    full, denied or other; in recovery when it last answered     later
  *   prefer    full, denied or other                                        unverified
  *
- * The floor is that of the server applied last. If that one was followed against the store and is no
- * primary any more, it is that of the last primary before it that the store named (deciding_floor()
- * in decide.c). It has no timeline if a person has named the primary since (segue set-primary).
+ * The floor is that of the server applied last. If that one was followed against the store and is
+ * no primary any more, it is that of the last primary before it that the store named
+ * (deciding_floor() in decide.c). It has no timeline if a person has named the primary since (segue
+ * set-primary).
  *
  * Timelines are compared within one system only. If the store names another system identifier than
  * the floor's, the cluster was initialised again, and its timelines start at 1. */

@@ -19,9 +19,9 @@
  *   older, on_store_rollback = refuse               ROLLED_BACK; floor = zxid
  *
  * The watcher reports a value only after a sync, so an older one means that the store itself was
- * rolled back. A value that equals the floor counts as older, too: it is the refused one, seen again
- * after a restart. A value written after the rollback was seen is above the floor, and the newest.
- */
+ * rolled back. A value that equals the floor counts as older, too: it is the refused one, seen
+ * again after a restart. A value written after the rollback was seen is above the floor, and is the
+ * newest. */
 /* clang-format on */
 #include "decide/store_value.h"
 

@@ -1,7 +1,7 @@
 /* Finds out whether a znode has an ephemeral child. ZooKeeper lists only names, so every child
  * needs a request of its own. The search sends one batch at a time, first the children that were
- * ephemeral last time, and ends with the first batch that has an ephemeral child. So any number of
- * persistent children neither hide it nor cost anything while one lives. At most
+ * ephemeral last time, and ends with the first batch that has an ephemeral child. So persistent
+ * children, however many, neither hide an ephemeral one nor cost anything while one lives. At most
  * ZK_CHILD_SEARCH_BATCH requests per node are in flight, and about SLICE_BYTES of names are kept;
  * if there are more, the names are read again for each slice. */
 #include <stdlib.h>

@@ -69,7 +69,7 @@ struct zk {
 	/* the requests */
 	uint64_t epoch;     /* a reply to a request of another epoch is not trusted */
 	unsigned in_flight; /* requests without a reply */
-	int64_t heard_ms;   /* of the last reply, or of the oldest request without one */
+	int64_t heard_ms;   /* last reply, or first request sent while none was in flight */
 	int64_t probe_ms;   /* when the next probe is due */
 	size_t probe_next;  /* index of the node to probe next */
 
