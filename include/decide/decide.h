@@ -15,11 +15,11 @@
 
 /* What was applied last; kept over restarts in the state file. */
 struct applied {
-	int64_t zxid;       /* 0: nothing yet, or of another store, whose zxids are not comparable */
+	int64_t zxid; /* 0: nothing yet, or of another store, whose zxids are not comparable */
 	/* After a rollback of the store: only a value above it is newer. 0: no rollback. */
 	int64_t floor_zxid;
-	bool in_this_run;   /* false: the rest is from the state file, and the targets may differ */
-	bool has_topology;  /* false: nothing was ever applied */
+	bool in_this_run;  /* false: the rest is from the state file, and the targets may differ */
+	bool has_topology; /* false: nothing was ever applied */
 	struct topology topology; /* with the highest known timeline of its primary */
 	/* The primary was followed although the store names another one, and the store has not
 	 * named it since. If that turns out to be a mistake and is undone, `confirmed` is the
@@ -58,7 +58,7 @@ struct decide_input { /* all borrowed */
 	const struct config_cluster *cluster;
 	const struct watch_fact *fact;
 	const struct applied *applied;
-	const struct member *previous; /* the primary before the applied one; NULL: none, or long ago */
+	const struct member *previous; /* primary before the applied one; NULL: none or long ago */
 	const struct override *override;
 	const struct server_fact *servers;
 	size_t server_count;
@@ -90,9 +90,9 @@ struct decision {
 	const struct member *about; /* the server that it is about; NULL: the applied primary */
 	const char *why;            /* the reason of admission; static text, "" */
 	enum decide_held held;      /* HOLD and FENCE: who asks for it */
-	bool on_news;               /* MOVE: due to a newer value of the store, whose times it takes */
-	bool overruled;             /* the primary followed is not the one that the store names */
-	bool against_store;         /* MOVE: becomes applied->against_store */
+	bool on_news;       /* MOVE: due to a newer value of the store, whose times it takes */
+	bool overruled;     /* the primary followed is not the one that the store names */
+	bool against_store; /* MOVE: becomes applied->against_store */
 	/* The store names the last primary with a wrong system identifier: the server still has the
 	 * one with which it was applied. */
 	bool misnamed;
@@ -103,7 +103,8 @@ struct decision {
 	const struct member *stale_primary;
 	/* On a higher timeline than the primary named by Patroni's leader key or by a person. */
 	const struct member *stray_primary;
-	const struct member *beside; /* the candidate, the other one of the two; not NULL with one of the three */
+	/* The candidate, the other one of the two; not NULL with one of the three. */
+	const struct member *beside;
 	/* The named or pinned primary, if it is an own listener and must not be followed; borrowed,
 	 * NULL: it is none. */
 	const struct own_listener *own;

@@ -12,7 +12,7 @@
 
 enum admission_kind {
 	ADMIT_YES,
-	ADMIT_UNVERIFIED, /* verify = prefer: it runs, but its role could not be checked; a warning */
+	ADMIT_UNVERIFIED, /* verify = prefer: it runs, but its role was not checked; a warning */
 	ADMIT_LATER,      /* not now; it is queried again at once */
 	ADMIT_NO,         /* refused until its answer changes */
 };
@@ -44,7 +44,7 @@ struct admission_input {
 	bool last_lives;
 	/* The server's last answer is old, and the last primary is another server. */
 	bool is_old_news;
-	bool is_applied;  /* clients are sent to it now, as it was admitted */
+	bool is_applied; /* clients are sent to it now, as it was admitted */
 };
 
 struct admission admission_decide(const struct admission_input *question);

@@ -26,7 +26,7 @@ enum patroni_keys_state {
 struct patroni_keys_fact {
 	enum patroni_keys_state state;
 	const struct layout_patroni *keys;
-	int64_t zxid; /* READ: of the newest change; never decreases unless ZooKeeper was rolled back */
+	int64_t zxid; /* READ: of the newest change; decreases only if ZooKeeper is rolled back */
 	int64_t notified_us; /* of the first change that this reports */
 	int64_t read_us;
 	const char *problem; /* DENIED: why; READ: why these can be no keys of Patroni, or NULL */

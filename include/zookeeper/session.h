@@ -3,9 +3,9 @@
  *
  * A watched znode is read again after every change, every (re)connect and new session, and slowly
  * as a safety net. These reads are also the liveness probe, so a server that swallows packets is
- * abandoned within seconds. Facts that shape this: libzookeeper-st 3.8 skips hosts when their number is even
- * (ZOOKEEPER-2466); zoo_awget() sets no watch on an absent znode; an expired session loses its
- * watches. */
+ * abandoned within seconds. Facts that shape this: libzookeeper-st 3.8 skips hosts when their
+ * number is even (ZOOKEEPER-2466); zoo_awget() sets no watch on an absent znode; an expired session
+ * loses its watches. */
 #ifndef SEGUE_ZOOKEEPER_SESSION_H
 #define SEGUE_ZOOKEEPER_SESSION_H
 
@@ -36,16 +36,17 @@ enum zk_node_state {
 /* What is known about one znode. Borrowed until the callback returns. */
 struct zk_node_fact {
 	enum zk_node_state state;
-	bool connected; /* the session is connected and synced, and this was read on it */
-	int64_t mzxid, czxid; /* PRESENT only */
-	int64_t owner; /* PRESENT only: session ID of an ephemeral znode; 0: persistent */
+	bool connected;         /* the session is connected and synced, and this was read on it */
+	int64_t mzxid, czxid;   /* PRESENT only */
+	int64_t owner;          /* PRESENT only: session ID of an ephemeral znode; 0: persistent */
 	int ephemeral_children; /* ZK_WATCH_CHILDREN only; a lower bound; 0: none, -1: not known */
-	int64_t pzxid;      /* ZK_WATCH_NAMES and PRESENT only; of the last child created or deleted */
+	int64_t pzxid; /* ZK_WATCH_NAMES and PRESENT only; of the last child created or deleted */
 	char *const *names; /* of all children; PRESENT, connected and ZK_WATCH_NAMES only */
 	size_t name_count;
 	const char *data;    /* PRESENT, connected and ZK_WATCH_DATA only; not NUL terminated */
 	size_t size;         /* bytes in ZooKeeper; above the size limit `data` is NULL */
-	int64_t notified_us; /* when the reason for this read arrived: a watch event, a difference found by a probe, or a new connection */
+	int64_t notified_us; /* when the reason for this read arrived: a watch event, a difference
+	                        found by a probe, or a new connection */
 	int64_t read_us;     /* when the value arrived */
 	const char *problem; /* DENIED: why */
 };

@@ -49,7 +49,7 @@ void election_topology(const struct topology *named, const struct member *candid
 struct deciding {
 	const struct decide_input *in;
 	struct store_value word; /* how the store's value was judged */
-	bool follows; /* the store's present value is followed: its zxid becomes ours */
+	bool follows;            /* the store's present value is followed: its zxid becomes ours */
 	struct decision out;
 };
 

@@ -27,8 +27,8 @@ struct patroni_keys {
 	char *path;
 	patroni_keys_cb *cb;
 	void *arg;
-	struct key root, leader, members, initialize, config; /* root: its pzxid shows deleted keys */
-	struct strbuf strange; /* why root, by its children, is no scope of Patroni; "" when it is */
+	struct key root, leader, members, initialize, config; /* root: shows deleted keys */
+	struct strbuf strange; /* why root's children are no scope of Patroni; "" when they are */
 	struct key *peers[PATRONI_KEYS_MEMBERS_MAX]; /* sorted by name */
 	size_t peer_count;
 	char **names; /* of all members, sorted; NAMES_MAX at most, `uncounted` more are left out */

@@ -43,7 +43,7 @@ struct watcher {
 	bool warned; /* name_unresolved was logged for this value */
 
 	/* layout patroni */
-	struct event *lazy; /* timer: reports that only the lag has changed */
+	struct event *lazy;  /* timer: reports that only the lag has changed */
 	struct strbuf noted; /* the notes that were logged last */
 };
 

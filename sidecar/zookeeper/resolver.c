@@ -41,7 +41,7 @@ struct resolver_query {
 	resolver_all_cb *all_cb;
 	void *arg;
 	char *host;
-	struct event *timer;                       /* the deadline; then the trigger of the callback */
+	struct event *timer;                       /* the deadline; then triggers the callback */
 	struct evdns_getaddrinfo_request *request; /* NULL when evdns has nothing in flight */
 	size_t tries;
 	bool answered;

@@ -762,5 +762,5 @@ static void zk_session_step(struct zk *zk)
 	if (zk->state == ZK_RESOLVING && zk_handle_resolved(zk, now >= zk->deadline_ms))
 		open_handle(zk);
 	else if (zk->state == ZK_RESOLVING && now >= zk->deadline_ms)
-		zk->deadline_ms = INT64_MAX; /* no address yet; the resolver has a deadline of its own */
+		zk->deadline_ms = INT64_MAX; /* the resolver has a deadline of its own */
 }

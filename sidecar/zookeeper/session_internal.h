@@ -56,9 +56,9 @@ struct zk {
 	int64_t deadline_ms;
 	char server[ZK_SERVER_MAX]; /* the server connected to or being tried */
 	unsigned failures;          /* in a row, since a connection that lasted STABLE_MS */
-	int64_t lost_ms;   /* since when there is no working session; a new handle resets it */
-	int64_t synced_ms; /* when this connection was first synced */
-	int64_t down_ms;   /* since when there is no connection, for the log */
+	int64_t lost_ms;       /* since when there is no working session; a new handle resets it */
+	int64_t synced_ms;     /* when this connection was first synced */
+	int64_t down_ms;       /* since when there is no connection, for the log */
 	int64_t complained_ms; /* when the outage was logged last; 0: not yet */
 	bool announced;        /* store_connected was logged for this connection */
 	struct zk_lookup lookups[ZK_HOSTS_MAX];
@@ -128,18 +128,18 @@ struct zk_node {
 
 /* --- session.c --- */
 
-void zk_wake(struct zk *zk);             /* runs the session in the next turn of the loop */
-bool zk_session_up(const struct zk *zk); /* requests can be sent */
+void zk_wake(struct zk *zk);                     /* runs the session in the next turn of the loop */
+bool zk_session_up(const struct zk *zk);         /* requests can be sent */
 int64_t zk_session_timeout(const struct zk *zk); /* ms; as negotiated, once there is a handle */
 bool zk_handle_open(const struct zk *zk);        /* the library holds an open socket */
 
 /* --- read.c --- */
 
-void zk_nodes_refresh(struct zk *zk);          /* queues a read of every node */
-void zk_nodes_disconnected(struct zk *zk);     /* reports every fact as not current */
-void zk_nodes_forget(struct zk *zk, bool all); /* frees unwatched nodes, or all of them */
-void zk_read_queued(struct zk *zk);            /* starts the queued reads */
-void zk_read_probe(struct zk *zk);             /* sends the probes that are due */
+void zk_nodes_refresh(struct zk *zk);                /* queues a read of every node */
+void zk_nodes_disconnected(struct zk *zk);           /* reports every fact as not current */
+void zk_nodes_forget(struct zk *zk, bool all);       /* frees unwatched nodes, or all of them */
+void zk_read_queued(struct zk *zk);                  /* starts the queued reads */
+void zk_read_probe(struct zk *zk);                   /* sends the probes that are due */
 int64_t zk_read_probe_interval(const struct zk *zk); /* ms, with jitter */
 void zk_reply(struct zk *zk, int rc);                /* every completion calls it first */
 /* Every request calls it with the library's return code. False: the request was not sent. */

@@ -22,7 +22,7 @@ struct zk_write {
 	int64_t deadline_ms;
 	bool sent; /* the library has it */
 	uint64_t epoch;
-	size_t parent_len; /* create: length of the parent's path that is being created; 0: the znode itself */
+	size_t parent_len; /* create: path length of the parent being created; 0: the znode */
 	bool parent_denied;
 };
 
