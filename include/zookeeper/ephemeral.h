@@ -36,7 +36,7 @@ void zk_ephemeral_leave(struct zk_ephemeral *presence);
 void zk_ephemeral_show(struct zk_ephemeral *presence, const char *text);
 void zk_ephemeral_hide(struct zk_ephemeral *presence);
 
-/* True when the last read showed the znode as wanted, and nothing has changed since. */
+/* True when the last read showed the znode as wanted, and no change was reported since. */
 bool zk_ephemeral_settled(const struct zk_ephemeral *presence);
 
 #endif

@@ -12,8 +12,8 @@
 #include "base/util.h"
 
 /* --- which members are watched --- */
-/* At most PATRONI_KEYS_MEMBERS_MAX are watched, always including the leader. If there are more, the
- * same ones are chosen each time. */
+/* At most PATRONI_KEYS_MEMBERS_MAX are watched, including the leader. If there are more, the same
+ * ones are chosen each time. */
 
 #define NAMES_MAX      ((size_t)1024) /* more names are only counted */
 #define NAMES_SHOWN    8

@@ -21,7 +21,7 @@
 
 #define BACKOFF_MS     50
 #define BACKOFF_MAX_MS 5000
-#define SAYS_MAX       160 /* bytes of another session's text in the log: who it is comes first */
+#define SAYS_MAX       160 /* bytes of another session's text in the log: first is who it is */
 
 enum zk_ephemeral_state {
 	PRESENCE_RESTING,     /* as wanted, or no connection; the watch wakes it */
