@@ -1,4 +1,5 @@
-/* The operator's last word on a cluster, kept in <state_dir>/<cluster>.override over restarts. */
+/* The operator's last command for a cluster (segue pin, freeze, release), kept in
+ * <state_dir>/<cluster>.override over restarts. */
 #ifndef SEGUE_DECIDE_OVERRIDE_H
 #define SEGUE_DECIDE_OVERRIDE_H
 
@@ -12,30 +13,30 @@
 enum override_kind {
 	OVERRIDE_NONE,
 	OVERRIDE_PIN,    /* this server is the primary, whatever the store and the servers say */
-	OVERRIDE_FREEZE, /* all stays as it is: no move, no hold */
+	OVERRIDE_FREEZE, /* nothing changes: no move, no hold */
 };
 
 struct override {
 	enum override_kind kind;
 	char address[TOPOLOGY_ADDRESS_MAX]; /* PIN: numeric, no brackets */
 	uint16_t port;
-	char by[64];    /* who said so: user@host, "" when not known */
+	char by[64];    /* who gave the command: user@host, "" when not known */
 	char since[32]; /* ISO 8601 UTC */
 };
 
 const char *override_kind_name(enum override_kind kind); /* "none", "pin", "freeze" */
 
 /* From {"kind": "pin", "address": "10.0.0.1", "port": 5432, "by": ..., "since": ...}, {"kind":
- * "freeze", ...} or {"kind": "none"}; by and since may be missing or null, other keys are ignored.
- * Checks all of it, as the file and what comes through the socket are trusted alike. */
+ * "freeze", ...} or {"kind": "none"}. by and since may be missing or null; other keys are ignored.
+ * Everything is checked, because the file is trusted no more than what comes through the socket. */
 bool override_from_json(const json_t *document, struct override *out, struct err *err) MUST_CHECK;
 json_t *override_to_json(const struct override *override); /* a new reference; null for NONE */
 
 /* The file's name; caller frees. */
 char *override_file(const char *state_dir, const char *cluster) MUST_CHECK;
 
-/* No file: OVERRIDE_NONE, success. A file that cannot be read as one is an error, and `out` is a
- * freeze: an operator's word must not be lost by a bad file. */
+/* Without a file: OVERRIDE_NONE and success. A file that cannot be read or understood is an error,
+ * and `out` is a freeze, so that a bad file does not lose an operator's command. */
 bool override_load(const char *state_dir, const char *cluster, struct override *out,
                    struct err *err) MUST_CHECK;
 

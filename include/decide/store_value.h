@@ -1,5 +1,5 @@
-/* The store's word on a cluster, weighed against what was applied last: older, newer, nobody, or
- * nothing that can be used. Pure; the servers have their say after it (decide.h). */
+/* Compares the store's value for a cluster with what was applied last: newer, older, no primary, or
+ * not usable. Pure. The servers' answers are added after it (decide.h). */
 #ifndef SEGUE_DECIDE_STORE_VALUE_H
 #define SEGUE_DECIDE_STORE_VALUE_H
 
@@ -8,24 +8,22 @@
 #include "topology/facts.h"
 
 enum store_value_kind {
-	STORE_NO_VALUE,     /* it says nothing that can be used; the last one stays */
-	STORE_NO_PUBLISHER, /* presence = yes and no publisher lives: nothing is to be done at all
-	                     */
-	STORE_NO_PRIMARY,   /* nobody is primary */
-	STORE_ROLLED_BACK,  /* an older fact than the one applied: the last one stays, and an alarm
-	                     */
-	STORE_PRIMARY,      /* the fact's topology */
+	STORE_NO_VALUE,     /* no usable value; the applied topology stays */
+	STORE_NO_PUBLISHER, /* presence = yes and no publisher is alive: nothing is done */
+	STORE_NO_PRIMARY,   /* the store says that there is no primary */
+	STORE_ROLLED_BACK,  /* older than what was applied, which stays, with an alarm */
+	STORE_PRIMARY,      /* the fact's topology names the primary */
 };
 
 struct store_value {
 	enum store_value_kind kind;
-	bool newer; /* PRIMARY: than what this process has applied, or it has applied nothing */
+	bool newer; /* PRIMARY: newer than what this run has applied, or it has applied nothing */
 	const char *reason; /* static text */
 	int64_t floor_zxid; /* see struct applied */
 };
 
-/* Nothing is to be found in this store, below this path, and nothing of it was ever applied, though
- * something of another one was: the path, or the hosts, may be wrong. */
+/* True when the znode does not exist and nothing of this store and path was ever applied, but
+ * something of another one was: path or hosts may be wrong. */
 bool store_is_strange(const struct watch_fact *fact, const struct applied *applied);
 
 struct store_value store_value(const struct config_cluster *cluster, const struct watch_fact *fact,

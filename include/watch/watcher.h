@@ -1,5 +1,5 @@
-/* A cluster's watcher: master znode and presence -> topology with numeric addresses, and which of
- * the four things happened. It decides nothing. */
+/* Watches the master znode and the presence of the publishers of one cluster. It reports the
+ * topology, with numeric addresses, and one of the states of watch_state. It decides nothing. */
 #ifndef SEGUE_WATCH_WATCHER_H
 #define SEGUE_WATCH_WATCHER_H
 
@@ -13,7 +13,7 @@
 struct watcher;
 struct resolver;
 
-typedef void watcher_cb(void *arg); /* something is different: look with watcher_fact() */
+typedef void watcher_cb(void *arg); /* something has changed; see watcher_fact() */
 
 struct watcher *watcher_create(struct zk *zk, struct resolver *resolver,
                                const struct config_cluster *cluster, watcher_cb *cb,

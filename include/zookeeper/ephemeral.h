@@ -1,6 +1,6 @@
-/* A process's presence in the store: an ephemeral znode with a text, which goes with its session.
- * It is made anew when the session was lost, rewritten when its text changes, and taken away on
- * request. A node of that name by another session is waited out, never fought for. */
+/* An ephemeral znode with a text, which shows that a process is present. It is created again in a
+ * new session, rewritten when its text changes, and deleted on request. A znode of the same name
+ * that belongs to another process's session is never deleted: it waits until that one is gone. */
 #ifndef SEGUE_ZOOKEEPER_EPHEMERAL_H
 #define SEGUE_ZOOKEEPER_EPHEMERAL_H
 
@@ -13,27 +13,30 @@ struct zk_ephemeral;
 
 struct zk_ephemeral_options {
 	struct event_base *base;
-	struct zk *zk; /* has to outlive it */
+	struct zk *zk; /* must outlive the zk_ephemeral */
 	enum zk_acl acl;
-	const char *path; /* of the znode; copied; its parents are made */
-	const char *who;  /* "publisher", "sidecar": for the log; static */
+	const char *path; /* copied; missing parents are created */
+	const char *who;  /* "publisher" or "sidecar", for the log; static */
 };
 
-/* Nothing is there before the first zk_ephemeral_show(). */
+/* No znode is created before the first zk_ephemeral_show(). */
 struct zk_ephemeral *zk_ephemeral_create(const struct zk_ephemeral_options *options) MUST_CHECK;
 
-/* The znode is left to the session, as another presence may take it over: zk_end() ends both. */
+/* Does not delete the znode, so that another zk_ephemeral of the same session can take it over. It
+ * is deleted when the session ends (zk_end()). */
 void zk_ephemeral_destroy(struct zk_ephemeral *presence);
 
-/* As zk_ephemeral_destroy(), and asks the store to delete the znode, if this session made it.
- * Nobody waits for the answer; zk_destroy() after it still sends what can be sent. */
+/* Like zk_ephemeral_destroy(), but also requests that the znode be deleted, if this session created
+ * it. Does not wait for the answer. A zk_destroy() that follows still sends the request if it
+ * can. */
 void zk_ephemeral_leave(struct zk_ephemeral *presence);
 
-/* From now on the znode is to be there, with this text (copied). The same text costs nothing. */
+/* From now on the znode is kept there with this text (copied). Repeating the same text does
+ * nothing. */
 void zk_ephemeral_show(struct zk_ephemeral *presence, const char *text);
 void zk_ephemeral_hide(struct zk_ephemeral *presence);
 
-/* It is in the store as wanted, as far as is known. */
+/* True when the last read showed the znode as wanted, and no change was reported since. */
 bool zk_ephemeral_settled(const struct zk_ephemeral *presence);
 
 #endif

@@ -1,58 +1,65 @@
-/* What to do, from the operator's word, the store's and the servers', in this order; the first row
- * that matches wins. */
+/* Decides from the operator's command, the store's value and the servers' answers, in this order.
+ * The first row that matches wins. */
 /* clang-format off */
-/*   operator  store's word      the servers                                decision
+/*   operator  the store         the servers                                decision
  *   --------  ----------------  -----------------------------------------  ----------------------
- *   freeze    any               held by the servers, and the primary back  MOVE to it: clients go on
+ *   freeze    any               held by the servers, and the applied
+ *                               primary is admitted again                  MOVE to it: released
  *   freeze    any               otherwise                                  KEEP
- *   pin       any               any; it is an own listener                 REFUSE
+ *   pin       any               any; the pinned one is an own listener     REFUSE
  *   pin       any               any                                        MOVE to it; CURRENT
- *   -         PRIMARY           any; it is an own listener, and the one
- *                               that clients are led to                    loss
- *   -         PRIMARY           any; it is an own listener                 as OLDER
- *   -         SILENT, too long  on_store_loss = hold, fence; not before
- *                               the first move of this run                 HOLD, FENCE
- *   -         SILENT            (nothing applied in this run)              KEEP, WAIT
- *   -         SILENT, OLDER     clients are held on the store's word       KEEP, REFUSE
- *   -         BARRED            as with freeze                             MOVE; KEEP, WAIT
- *   -         NOBODY            the cluster is paused, and the last
+ *   -         PRIMARY           any; it is an own listener, and clients
+ *                               are sent to it now                         loss
+ *   -         PRIMARY           any; it is an own listener                 as ROLLED_BACK
+ *   -         NO_VALUE          any; the store is lost, on_store_loss is
+ *                               hold or fence, and this run has moved      HOLD, FENCE
+ *   -         NO_VALUE,         nothing applied in this run, or clients
+ *             ROLLED_BACK       are held by the store, or verify = disable KEEP, REFUSE; WAIT
+ *   -         NO_PUBLISHER      as with freeze                             MOVE; KEEP, WAIT
+ *   -         NO_PRIMARY        the cluster is paused, and the last
  *                               primary takes writes                       KEEP; held: MOVE to it
- *   -         NOBODY            any                                        loss
+ *   -         NO_PRIMARY        any                                        loss
+ *   -         any other         the candidate is admitted, but another
+ *                               one takes writes on its timeline, and the
+ *                               candidate is not the last primary          REFUSE
  *   -         any other         the candidate is admitted                  MOVE; CURRENT
- *   -         any other         it is, on a lower timeline than the last
- *                               primary, which was followed against the
- *                               store's word and is none any more; and
- *                               all others were asked                      MOVE
- *   -         any other         it is not, and the last primary takes
- *                               writes: at the start, or held by servers   MOVE to the last one
- *   -         any other         it is the last primary, refused for its
- *                               system identifier, which is the one that
- *                               was applied: the store's is wrong          REFUSE; held: MOVE
- *   -         any other         it is not, and clients are held already    HOLD, FENCE as before
- *   -         any other         it is not, and the last primary is lost,
- *                               or is itself refused: it is another now    loss
+ *   -         any other         it is admitted, on a lower timeline than
+ *                               the last primary, which was followed
+ *                               against the store and is no primary any
+ *                               more; and all others were queried          MOVE
+ *   -         any other         it is not admitted, and the last primary
+ *                               takes writes: at the start, or held by
+ *                               the servers                                MOVE to the last one
+ *   -         any other         it is the last primary, refused because
+ *                               the store has a wrong system identifier:
+ *                               the server still has the applied one       REFUSE; held: MOVE
+ *   -         any other         it is not admitted, and clients are held   HOLD, FENCE as before
+ *   -         any other         it is not admitted, and the last primary
+ *                               is lost, or is the candidate and refused   loss
  *   -         any other         it is not admitted now                     KEEP, WAIT; ask again
- *   -         any other         it is refused, or has a twin               REFUSE
+ *   -         any other         it is refused                              REFUSE
  *
- *   The candidate (decide_internal.h): of the store's topology for PRIMARY, of the applied one for SILENT and
- *   OLDER, which would otherwise be KEEP and REFUSE:
+ *   loss: HOLD, FENCE or KEEP by on_primary_loss; WAIT if nothing was ever applied.
+ *   An own listener is an address at which a proxy of the cluster itself listens: decide_own().
  *
- *     layout     the one that is named              another one, on a        candidate
+ *   The candidate (decide_internal.h) is chosen in the store's topology for PRIMARY, and in the
+ *   applied one for NO_VALUE and ROLLED_BACK, which otherwise are KEEP and REFUSE:
+ *
+ *     layout     the named primary                  another one, on a        candidate
  *                                                   higher timeline
  *     --------   --------------------------------   ----------------------   ------------------
- *     any        whatever it is                     none takes writes        who is named
- *     patroni    takes writes, not below the floor  takes writes             who is named; alarm
- *     patroni    is in recovery                     takes writes             the other
- *     patroni    silent, PRIMARY: not for 10 s      takes writes             who is named
- *     patroni    silent, else: its loss not proven  takes writes             who is named
- *     patroni    gone: silent for longer            takes writes             the other
- *     segue      whatever it is; a person named it  takes writes             who is named; alarm
- *     others     whatever it is                     takes writes             the other
+ *     any        any                                takes no writes          the named one
+ *     patroni    takes writes, not below the floor  takes writes             the named one; alarm
+ *     patroni    is in recovery, or takes writes
+ *                below the floor                    takes writes             the other one
+ *     patroni    silent, PRIMARY: for under 10 s    takes writes             the named one
+ *     patroni    silent, else: loss not proven      takes writes             the named one
+ *     patroni    silent for longer: gone            takes writes             the other one
+ *     segue      any; a person has named it         takes writes             the named one; alarm
+ *     others     any                                takes writes             the other one
  *
- *   An alarm only where the one that is named was seen to take writes, and is not lost.
- *   Patroni demotes and rewinds whoever takes writes without the leader key.
- *   An own listener is where a proxy that clients are led on by listens itself: decide_own().
- *   loss: HOLD, FENCE or KEEP by on_primary_loss; WAIT where nothing was ever applied. */
+ *   The alarm is given only if the named one was seen to take writes, and is not lost.
+ *   Patroni demotes and rewinds a server that takes writes without the leader key. */
 /* clang-format on */
 #include "decide/decide.h"
 #include "decide_internal.h"
@@ -63,9 +70,10 @@
 #include "base/util.h"
 #include "decide/election.h"
 
-/* What the servers say to the store's word: who is the candidate, is it admitted, and if not, is
- * the last primary lost. Before clients are led anywhere for the first time, or back to where they
- * were, every member is heard, as another one may have been promoted meanwhile. */
+/* --- the servers' answers --- */
+/* Who is the candidate, is it admitted, and if not, is the last primary lost? Before clients are
+ * sent to a primary for the first time, or again to the one that they were held for, every member
+ * is queried, because another one may have been promoted meanwhile. */
 
 static const struct topology *deciding_applied(const struct deciding *deciding);
 static void deciding_conclude(struct deciding *deciding, enum decision_kind kind,
@@ -84,13 +92,14 @@ static bool is_applied(const struct deciding *deciding, const struct member *mem
 
 /* --- the floor --- */
 
-/* It does not come back by itself, as one that restarts would. */
+/* Its loss is proven and it has been silent for long: it is not one that merely restarts. */
 static bool is_gone(const struct decide_input *in, const struct server_fact *server)
 {
 	return loss_is_proven(server) && in->now_us - server->heard_us >= DECIDE_GONE_US;
 }
 
-/* Who was followed against the store's word is no primary any more: demoted, made anew, or gone. */
+/* The primary that was followed against the store is no primary any more: it was demoted,
+ * initialised again, or is gone. */
 static bool is_undone(const struct decide_input *in)
 {
 	const struct applied *applied = in->applied;
@@ -109,7 +118,8 @@ static bool is_undone(const struct decide_input *in)
 	       !same_system(server->system_identifier, topology->system_identifier);
 }
 
-/* What the primary of `named` is held against now. A person's word in it leaves no timeline. */
+/* The floor for the primary of `named`. It has no timeline if a person has named that primary since
+ * (segue set-primary). */
 static struct floor deciding_floor(const struct decide_input *in, const struct topology *named)
 {
 	struct applied followed = *in->applied;
@@ -128,14 +138,14 @@ static const char *identifier_of(const struct topology *named, const struct floo
 	                                           : floor->system_identifier;
 }
 
-/* --- every member is heard --- */
+/* --- every member is queried --- */
 
 static bool is_heard(const struct decide_input *in, const struct member *member)
 {
 	const struct server_fact *server = server_of(in->servers, in->server_count, member);
 
 	if (server == NULL)
-		return true; /* it has no address to be asked at */
+		return true; /* it is not queried: no address, or an own listener */
 	return server->class != SERVER_UNASKED && server->asked_us >= in->hold.since_us;
 }
 
@@ -151,8 +161,8 @@ static bool are_heard(const struct decide_input *in, const struct topology *topo
 	return true;
 }
 
-/* A candidate that the store has just named while the last primary is lost needs nobody's consent.
- */
+/* Must all members be queried first? Not for a candidate that the store has just named while the
+ * last primary is lost. */
 static bool needs_all(const struct deciding *deciding, const struct member *candidate)
 {
 	const struct decide_input *in = deciding->in;
@@ -165,7 +175,8 @@ static bool needs_all(const struct deciding *deciding, const struct member *cand
 
 /* --- admission --- */
 
-/* A person's word counts more. */
+/* The last primary took writes when it last answered, and was not interrupted since. False if a
+ * person has named the primary since. */
 static bool last_lives(const struct decide_input *in, const struct topology *named)
 {
 	const struct topology *applied = &in->applied->topology;
@@ -196,7 +207,7 @@ struct admission decide_admission(const struct decide_input *in, const struct to
 	    .is_applied = same && applied->in_this_run && in->hold.by == HELD_NOT});
 }
 
-/* An answer of before the store named it says nothing yet. */
+/* False while the only answer is to a query from before the store named the candidate. */
 static bool is_fresh(const struct deciding *deciding, const struct election *election)
 {
 	if (!deciding->follows || election->against_store || election->server == NULL ||
@@ -224,7 +235,7 @@ static struct admission ask_admission(struct deciding *deciding, const struct to
 	return (struct admission){ADMIT_LATER, "the other servers are asked first"};
 }
 
-/* --- what follows --- */
+/* --- the conclusion --- */
 
 static const char *move_reason(const struct deciding *deciding, const struct election *election,
                                const struct admission *admission)
@@ -260,7 +271,7 @@ static bool is_lost(const struct decide_input *in)
 	    server_of(in->servers, in->server_count, &in->applied->topology.primary));
 }
 
-/* Clients stay with the last primary, or wait because it is lost. */
+/* No candidate: clients stay with the last primary, or wait because it is lost. */
 static void conclude_without(struct deciding *deciding, bool refused, bool same)
 {
 	const struct decide_input *in = deciding->in;
@@ -282,7 +293,8 @@ static void conclude_without(struct deciding *deciding, bool refused, bool same)
 		                       : "the server that the store names is not ready");
 }
 
-/* To the last primary, under its own zxid: the store's value is not followed. */
+/* Moves to the last primary under its own zxid; the store's value is not followed. False: it is not
+ * admitted, or there is none. */
 static bool stay_with_applied(struct deciding *deciding, const char *reason)
 {
 	const struct decide_input *in = deciding->in;
@@ -305,15 +317,15 @@ static bool stay_with_applied(struct deciding *deciding, const char *reason)
 	return true;
 }
 
-/* Clients are held, and the applied primary is admitted again: they go on. */
+/* Releases clients that are held, if the applied primary is admitted again. */
 static bool deciding_release(struct deciding *deciding)
 {
 	return deciding->in->hold.by != HELD_NOT &&
 	       stay_with_applied(deciding, "the primary takes writes: clients go on");
 }
 
-/* The last primary is named, and has the system identifier that it had when it was applied: the
- * store's is wrong. */
+/* The store names the last primary, but with a wrong system identifier: the server still has the
+ * one that it had when it was applied. */
 static bool is_misnamed(const struct deciding *deciding, const struct election *election)
 {
 	const struct topology *applied = deciding_applied(deciding);
@@ -323,8 +335,8 @@ static bool is_misnamed(const struct deciding *deciding, const struct election *
 	       decide_admission(deciding->in, applied, &applied->primary).kind == ADMIT_YES;
 }
 
-/* Who is not admitted leaves clients with the last primary, which has to be led to, too, after a
- * start, or when it was held. */
+/* The candidate is not admitted: clients stay with the last primary. After a start or a hold they
+ * have to be moved to it. */
 static void conclude_unadmitted(struct deciding *deciding, const struct election *election,
                                 const struct admission *admission)
 {
@@ -348,9 +360,11 @@ static void conclude_unadmitted(struct deciding *deciding, const struct election
 		                       "that it never had";
 }
 
-/* Patroni's leader key names one server, and Patroni demotes whoever else takes writes. What is
- * silent for a moment may restart; with the store away its key may be gone unseen. No server
- * overrules the person who named one. */
+/* Whether the named primary is followed even if another one is on a higher timeline. It is, if a
+ * person has named it, as no server overrules a person. It is also for Patroni's leader key, as
+ * Patroni demotes every other server that takes writes. A leader that is silent for a moment may be
+ * restarting. While the store is unreachable its key may be gone unnoticed, so there a proven loss
+ * is enough. */
 static bool named_stands(const struct deciding *deciding, const struct topology *named,
                          const struct floor *floor)
 {
@@ -370,7 +384,7 @@ static bool named_stands(const struct deciding *deciding, const struct topology 
 	return deciding->follows ? !is_gone(in, server) : !loss_is_proven(server);
 }
 
-/* The servers are asked about the primary of `named`. */
+/* Decides by the servers' answers about the primary of `named`. */
 static void decide_by_servers(struct deciding *deciding, const struct topology *named)
 {
 	const struct decide_input *in = deciding->in;
@@ -405,7 +419,7 @@ static void decide_by_servers(struct deciding *deciding, const struct topology *
 	deciding_move(deciding, named, &election, move_reason(deciding, &election, &admission));
 }
 
-/* The last one applied, when clients are led there by this process or have been; or NULL. */
+/* What was applied last, in this run or an earlier one; NULL: nothing. */
 static const struct topology *deciding_applied(const struct deciding *deciding)
 {
 	const struct applied *applied = deciding->in->applied;
@@ -464,7 +478,7 @@ static void set_identifier(struct topology *topology, const char *identifier)
 	         identifier);
 }
 
-/* The server itself knows its timeline and system best. */
+/* The server's own answer about its timeline and system identifier comes first. */
 static void learn(struct topology *next, const struct server_fact *server,
                   const struct floor *floor)
 {
@@ -480,8 +494,8 @@ static void learn(struct topology *next, const struct server_fact *server,
 		set_identifier(next, floor->system_identifier);
 }
 
-/* Too far behind, or no standby: it has taken writes since the move, which the primary has not; or
- * the proxy itself. */
+/* No read-only traffic for a standby that is too far behind, is an own listener, or takes writes:
+ * since the move it has data that the primary does not have. */
 static void mark_unread(struct topology *topology, const struct decide_input *in)
 {
 	int64_t max_lag = in->cluster->max_lag;
@@ -512,7 +526,7 @@ static bool is_news(const struct deciding *deciding)
 	       strcmp(next->system_identifier, applied->topology.system_identifier) != 0;
 }
 
-/* Without a word of the store to follow, who was confirmed stays so, and who was not, too. */
+/* If no value of the store is followed, the flag of the applied primary stays as it is. */
 static bool is_against_store(const struct deciding *deciding, const struct election *election)
 {
 	const struct applied *applied = deciding->in->applied;
@@ -522,7 +536,7 @@ static bool is_against_store(const struct deciding *deciding, const struct elect
 	        topology_same_address(&applied->topology.primary, election->candidate));
 }
 
-/* MOVE to the candidate, or CURRENT when nothing would be different. */
+/* MOVE to the candidate, or CURRENT if nothing would change. */
 static void deciding_move(struct deciding *deciding, const struct topology *named,
                           const struct election *election, const char *reason)
 {
@@ -537,7 +551,8 @@ static void deciding_move(struct deciding *deciding, const struct topology *name
 	mark_unread(next, in);
 	deciding->out.against_store = is_against_store(deciding, election);
 	if (next->set_by.id[0] == '\0' || deciding->out.against_store)
-		next->set_by = in->applied->topology.set_by; /* it lowers the floor until obeyed */
+		/* Keeps the old mark, so that a new one lowers the floor until it is followed. */
+		next->set_by = in->applied->topology.set_by;
 	deciding->out.on_news =
 	    deciding->follows && deciding->word.newer && !election->against_store;
 	if ((deciding->follows && deciding->word.newer) || is_news(deciding)) {
@@ -548,7 +563,8 @@ static void deciding_move(struct deciding *deciding, const struct topology *name
 	deciding_conclude(deciding, DECIDE_CURRENT, "applied");
 }
 
-/* The last primary stays; but the servers may say that it is lost, or that another has followed. */
+/* The last primary stays, unless the servers show that it is lost or that another one has replaced
+ * it. */
 static void stay(struct deciding *deciding, enum decision_kind otherwise)
 {
 	const struct decide_input *in = deciding->in;
@@ -601,7 +617,8 @@ static void obey_pin(struct deciding *deciding)
 
 /* --- all together --- */
 
-/* The cluster is paused: nobody is promoted, and its primary takes writes without a leader key. */
+/* For STORE_NO_PRIMARY. While Patroni is paused nobody is promoted, and the last primary may take
+ * writes without a leader key. */
 static void hear_nobody(struct deciding *deciding)
 {
 	static const char paused[] = "the cluster is paused without a leader, and the last primary "
@@ -631,14 +648,14 @@ static void hear_silence(struct deciding *deciding)
 		stay(deciding, DECIDE_KEEP);
 }
 
-/* Nothing is to be done, but to take back a hold that the servers no longer ask for. */
+/* Does nothing, except to end a hold that the servers no longer ask for. */
 static void do_nothing(struct deciding *deciding, const char *reason)
 {
 	if (deciding->in->hold.by != HELD_BY_SERVERS || !deciding_release(deciding))
 		deciding_conclude(deciding, DECIDE_KEEP, reason);
 }
 
-/* The value is not followed, nor is it one that was seen. */
+/* The value is not followed, and does not count as seen. */
 static void refuse_own(struct deciding *deciding)
 {
 	const struct decide_input *in = deciding->in;

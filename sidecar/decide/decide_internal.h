@@ -1,6 +1,6 @@
-/* Election: which member is the primary by what the servers say. The one that the store names,
- * unless another takes writes on a higher timeline: then the store is late. Not so where the one
- * that is named stands: then the other is a stray. Pure. */
+/* Election: which member is the primary, by the answers of the servers. It is the one that the
+ * store names, unless another one takes writes on a higher timeline: then the store is late. If
+ * `named_stands`, the named one stays the primary, and the other one is a stray. Pure. */
 #ifndef SEGUE_DECIDE_DECIDE_INTERNAL_H
 #define SEGUE_DECIDE_DECIDE_INTERNAL_H
 
@@ -14,44 +14,43 @@
 
 struct election_input {
 	const struct topology *named;   /* has a primary */
-	const struct topology *applied; /* the last one; NULL: none */
+	const struct topology *applied; /* the topology applied last; NULL: none */
 	const struct member *previous;  /* the primary before that one; NULL: none, or long ago */
 	const struct server_fact *servers;
 	size_t server_count;
 	const char *system_identifier; /* of the cluster; "": not known */
-	int64_t moved_us;  /* who was asked before that may not know yet that it is none */
-	bool named_stands; /* who is named is followed, whatever timeline another one shows */
+	int64_t moved_us;  /* a server asked before it may not know yet that it lost its role */
+	bool named_stands; /* the named primary is followed, whatever timeline another one shows */
 };
 
 struct election { /* members are borrowed from the election_input's topologies */
 	const struct member *candidate;
 	const struct server_fact *server; /* the candidate's; NULL: none */
-	bool against_store;               /* the candidate is not the one that is named */
-	const struct member
-	    *same_timeline_primary; /* takes writes on the candidate's timeline as well; or NULL */
-	const struct member *stale_primary; /* takes writes, too, on a lower timeline, and said so
-	                               after moved_us; or NULL */
-	const struct member
-	    *stray_primary; /* takes writes on a higher timeline than the one that is named,
-	               which stands, and was seen to take writes; or NULL */
+	bool against_store;               /* the candidate is not the named primary */
+	/* Also takes writes, on the candidate's timeline; or NULL. */
+	const struct member *same_timeline_primary;
+	/* Also takes writes, on a lower timeline, and was asked after moved_us; or NULL. */
+	const struct member *stale_primary;
+	/* Takes writes on a higher timeline than the named one, which stands and was seen to take
+	 * writes; or NULL. */
+	const struct member *stray_primary;
 };
 
 struct election election_decide(const struct election_input *election_input);
 
-/* `named` with `candidate` as its primary; whom it replaces becomes a standby that gets no traffic.
- * `out` is initialised by the call, and the caller's to end. */
+/* Copies `named` with `candidate` as its primary. The primary that it replaces becomes a standby
+ * without read-only traffic. `out` is initialised by the call; the caller frees it with
+ * topology_fini(). */
 void election_topology(const struct topology *named, const struct member *candidate,
                        struct topology *out);
 
-/* A decision in the making; for decide*.c only. */
+/* A decision in progress; for decide.c only. */
 
 struct deciding {
 	const struct decide_input *in;
-	struct store_value word;
-	bool follows; /* the store's value at hand is being followed: its zxid becomes ours */
+	struct store_value word; /* how the store's value was judged */
+	bool follows;            /* the store's present value is followed: its zxid becomes ours */
 	struct decision out;
 };
-
-/* --- decide.c --- */
 
 #endif

@@ -1,5 +1,5 @@
-/* Only a server that answered, takes writes, tells its timeline and belongs to the cluster can
- * speak against the store. */
+/* Admission and election; see the headers. Only a server that answered, takes writes, reports its
+ * timeline and belongs to the cluster can overrule the store. */
 #include "decide/election.h"
 
 #include <string.h>
@@ -11,27 +11,27 @@
 /* clang-format off */
 /*   verify    the server                                                   admitted
  *   -------   ----------------------------------------------------------   ----------
- *   disable   whatever it is                                               yes
- *   any       answered: of another system than the cluster's               no
- *   any       answered: takes writes, on a lower timeline than the last    no
+ *   disable   any                                                          yes
+ *   any       answered: another system identifier than the cluster's       no
+ *   any       answered: takes writes, on a timeline below the floor        no
  *   any       answered: in recovery                                        later
  *   any       answered: takes writes                                       yes
  *   any       not asked yet, refused, timed out, starting                  later
- *   any       full, denied, faulty or other; it is the primary already     yes: it lives
+ *   any       full, denied, faulty or other; clients are sent to it now    yes: it runs
  *   any       faulty                                                       later
  *   require   full, denied or other                                        no
- *   prefer    full, denied or other; the last primary took writes when it
- *             answered last, and lives                                     later
+ *   prefer    full, denied or other; the last primary took writes when
+ *             it last answered, and is running                             later
  *   prefer    full, denied or other; in recovery when it last answered     later
  *   prefer    full, denied or other                                        unverified
  *
- * The last one is the floor: that of the server applied last, or, when that one was followed against
- * the store's word and is the primary no more, that of the last one before it that the store named
- * (deciding_floor() in decide.c). It has no timeline where a person has named the primary
- * since (segue set-primary).
+ * The floor is that of the server applied last. If that one was followed against the store and is
+ * no primary any more, it is that of the last primary before it that the store named
+ * (deciding_floor() in decide.c). It has no timeline if a person has named the primary since (segue
+ * set-primary).
  *
- * A timeline is compared within one system only: a store that names another identifier than the
- * floor's speaks of a cluster that was made anew, whose timelines begin at 1 again. */
+ * Timelines are compared within one system only. If the store names another system identifier than
+ * the floor's, the cluster was initialised again, and its timelines start at 1. */
 /* clang-format on */
 
 static struct admission is(enum admission_kind kind, const char *reason)
@@ -136,7 +136,7 @@ const struct server_fact *server_of(const struct server_fact *servers, size_t co
 
 #define VOTERS_MAX (TOPOLOGY_SLOTS_MAX + 2)
 
-struct voter { /* one that takes writes */
+struct voter { /* a server that takes writes */
 	const struct member *member;
 	int64_t timeline, asked_us;
 };
@@ -181,9 +181,9 @@ static void collect(const struct election_input *election_input, struct voters *
 		add(voters, election_input, election_input->previous);
 }
 
-/* The lowest timeline of a rival: above that of the one that is named, and never below the last one
- * applied, unless a person has named that one since. 0: nothing is known, and nobody can be a
- * rival. */
+/* The lowest timeline of a rival: above that of the named primary, and not below the last one
+ * applied, unless a person has named that primary since. 0: no timeline is known, so there can be
+ * no rival. */
 static int64_t lowest_of_rival(const struct election_input *election_input)
 {
 	const struct server_fact *server = find(election_input, &election_input->named->primary);
@@ -233,7 +233,8 @@ static void find_others(const struct election_input *election_input, const struc
 	}
 }
 
-/* Who never said so, or is down, is no second one. */
+/* The named primary took writes when it last answered, and is not lost. Otherwise there is no
+ * second primary. */
 static bool was_seen_to_write(const struct election_input *election_input)
 {
 	const struct server_fact *server = find(election_input, &election_input->named->primary);

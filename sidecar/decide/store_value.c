@@ -1,27 +1,27 @@
-/* The store's word as one table; the first row that matches wins. */
+/* How the store's value is judged; the first row that matches wins. */
 /* clang-format off */
-/*   the store                                       its word
+/*   the store                                       the result
  *   ---------------------------------------------   ------------------------------
- *   waiting, resolving, unreachable, invalid        SILENT
- *   presence = yes, and no live publisher           BARRED
+ *   waiting, resolving, unreachable, invalid        NO_VALUE
+ *   presence = yes, and no live publisher           NO_PUBLISHER
  *   the znode is absent, and what was applied is
- *     of another store or path                      SILENT
- *   the znode is absent                             NOBODY
- *   no primary, newer, but Patroni's leader key
- *     names the one applied                         SILENT
- *   no primary, newer                               NOBODY
- *   no primary, otherwise                           SILENT
+ *     of another store or path                      NO_VALUE
+ *   the znode is absent                             NO_PRIMARY
+ *   no primary, but Patroni's leader key names
+ *     the applied one                               NO_VALUE
+ *   no primary, newer                               NO_PRIMARY
+ *   no primary, otherwise                           NO_VALUE
  *   newer: zxid > floor, or > applied if none       PRIMARY, newer
- *   equal to applied, no floor                      PRIMARY; newer once a run
+ *   equal to applied, no floor                      PRIMARY; newer once in each run
  *   older, names the same servers                   PRIMARY, newer; floor = zxid
  *   older, same system, higher timeline             PRIMARY, newer; floor = zxid
  *   older, on_store_rollback = follow               PRIMARY, newer; floor = zxid
- *   older, on_store_rollback = refuse               OLDER; floor = zxid
+ *   older, on_store_rollback = refuse               ROLLED_BACK; floor = zxid
  *
- * Older can only mean that the store itself went back: the watcher reports a value after a sync.
- * "Older" is also what equals the floor: the refused value, seen again after a restart. A value
- * written after the roll-back was seen is above the floor, and the newest there is.
- */
+ * The watcher reports a value only after a sync, so an older one means that the store itself was
+ * rolled back. A value that equals the floor counts as older, too: it is the refused one, seen
+ * again after a restart. A value written after the rollback was seen is above the floor, and is the
+ * newest. */
 /* clang-format on */
 #include "decide/store_value.h"
 
@@ -34,7 +34,7 @@ static struct store_value says(const struct applied *applied, enum store_value_k
 	    .kind = kind, .reason = reason, .floor_zxid = applied->floor_zxid};
 }
 
-/* A promotion of the same system, which no restored backup of the store could know of. */
+/* A later promotion in the same system, which a restored backup of the store cannot contain. */
 static bool is_later_timeline(const struct topology *now, const struct applied *applied)
 {
 	const struct floor before = applied_confirmed(applied);
@@ -63,7 +63,7 @@ static struct store_value weigh_rollback(const struct config_cluster *cluster,
 	return word;
 }
 
-/* Above this, a value is newer than all that was seen before. */
+/* A value with a higher zxid than this is newer than all that were seen before. */
 static int64_t newest_seen(const struct applied *applied)
 {
 	return applied->floor_zxid != 0 ? applied->floor_zxid : applied->zxid;
@@ -74,8 +74,8 @@ static struct store_value weigh_nobody(const struct topology *now, const struct 
 	bool named = applied->has_topology && now->leader != NULL &&
 	             strcmp(now->leader, applied->topology.primary.name) == 0;
 
-	if (named) /* Patroni makes member keys anew, one and a half seconds after a promotion, too
-	            */
+	/* Patroni recreates member keys at times, also 1.5 s after a promotion. */
+	if (named)
 		return says(applied, STORE_NO_VALUE,
 		            "the leader is the last primary, and its member key is not there");
 	if (now->zxid <= newest_seen(applied))

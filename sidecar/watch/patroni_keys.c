@@ -1,6 +1,6 @@
-/* A Patroni scope in the store; see the header. Its keys are read apart, so a leader may be known
- * before the member that it names: nothing is told until the reads under way are over. Always
- * holds: what is told is what each key held when all of them had just been read. */
+/* The znodes of a Patroni scope; see the header. Each key is read separately, so the leader may be
+ * known before the member key that it names. Nothing is reported until the reads in progress are
+ * over. What is reported is what each key held when all of them had just been read. */
 #include "watch/patroni_keys.h"
 #include "patroni_keys_internal.h"
 
@@ -11,10 +11,11 @@
 #include "base/clock.h"
 #include "base/util.h"
 
-/* Which members of a Patroni scope are watched. Always holds: at most PATRONI_KEYS_MEMBERS_MAX of
- * them, the leader's among these, and of too many the same ones each time. */
+/* --- which members are watched --- */
+/* At most PATRONI_KEYS_MEMBERS_MAX are watched, including the leader. If there are more, the same
+ * ones are chosen each time. */
 
-#define NAMES_MAX      ((size_t)1024) /* further ones are only counted */
+#define NAMES_MAX      ((size_t)1024) /* more names are only counted */
 #define NAMES_SHOWN    8
 #define NAME_SHOWN_MAX 64 /* bytes of a name in a message */
 
@@ -39,7 +40,7 @@ static void patroni_keys_forget_names(struct patroni_keys *scope)
 	scope->name_count = 0;
 }
 
-/* In the order of the names; caller frees the list alone. */
+/* The names, sorted. The caller frees the list, not the names. */
 static const char **sort_names(char *const *names, size_t count)
 {
 	const char **sorted = xcalloc(count + 1, sizeof(*sorted));
@@ -62,7 +63,7 @@ void patroni_keys_append_names(struct strbuf *out, char *const *names, size_t co
 		strbuf_printf(out, " and %zu more", count - NAMES_SHOWN);
 }
 
-/* Sorted first, so that of too many the same ones are taken each time. */
+/* Sorts before it cuts the list, so that of too many names the same ones are kept each time. */
 static void patroni_keys_take_names(struct patroni_keys *scope, const struct zk_node_fact *fact)
 {
 	size_t kept = fact->name_count < NAMES_MAX ? fact->name_count : NAMES_MAX;
@@ -86,7 +87,7 @@ static struct key *open_peer(struct patroni_keys *scope, const char *name)
 	return peer;
 }
 
-/* The one of that name, taken out of the list; NULL: there is none. */
+/* Removes the peer of that name from the list and returns it; NULL: there is none. */
 static struct key *take_peer(struct key **peers, size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++)
@@ -102,7 +103,8 @@ static bool patroni_keys_is_leader(const struct patroni_keys *scope, const char 
 	return leader->has_data && strcmp(leader->data.data, name) == 0;
 }
 
-/* Who has place `index`: the first ones by name; the leader the last place, when behind it. */
+/* The member to watch at `index`. They are the first ones by name, but the last place goes to the
+ * leader if it comes later in the order. */
 static const char *name_at(const struct patroni_keys *scope, size_t index)
 {
 	if (index + 1 == PATRONI_KEYS_MEMBERS_MAX)
@@ -112,7 +114,7 @@ static const char *name_at(const struct patroni_keys *scope, size_t index)
 	return scope->names[index];
 }
 
-/* Watches who is to be watched, keeps who is already, and ends the rest. */
+/* Opens watches of newly chosen members, keeps those that exist, and closes the rest. */
 static void patroni_keys_follow_members(struct patroni_keys *scope)
 {
 	struct key *old[PATRONI_KEYS_MEMBERS_MAX];
@@ -135,7 +137,6 @@ static void patroni_keys_follow_members(struct patroni_keys *scope)
 	}
 }
 
-/* patroni_keys_members.c */
 static void patroni_keys_close_members(struct patroni_keys *scope)
 {
 	for (size_t i = 0; i < scope->peer_count; i++) {
@@ -145,7 +146,9 @@ static void patroni_keys_close_members(struct patroni_keys *scope)
 	patroni_keys_forget_names(scope);
 }
 
-#define LATE_MS        100 /* then a key that is read again and again has to do */
+/* --- the scope as one value --- */
+
+#define LATE_MS        100 /* ms; then the last value of a key that is still being read has to do */
 #define PATH_SHOWN_MAX 200 /* bytes of a path in a message */
 
 static void check(struct patroni_keys *scope);
@@ -175,7 +178,7 @@ static void key_take(struct key *key, const struct zk_node_fact *fact)
 	strbuf_reset(&key->problem);
 	strbuf_append_str(&key->problem, fact->problem != NULL ? fact->problem : "");
 	if (!fact->connected)
-		return; /* what it held stays, to be told of again */
+		return; /* the last data stays until the key is read again */
 	strbuf_reset(&key->data);
 	key->has_data = fact->data != NULL;
 	key->size = fact->size;
@@ -222,7 +225,6 @@ static void note_fact(struct key *key, const struct zk_node_fact *fact)
 	key_take(key, fact);
 }
 
-/* patroni_keys.c */
 static void patroni_keys_on_key(const struct zk_node_fact *fact, void *arg)
 {
 	struct key *key = arg;
@@ -242,7 +244,8 @@ bool patroni_keys_has_keys(char *const *names, size_t count)
 	return false;
 }
 
-/* A typing error in the path, or a Citus cluster without its group. */
+/* Explains a scope without keys: a typing error in the path, or a Citus cluster without its
+ * group. */
 static void look_for_keys(struct patroni_keys *scope, const struct zk_node_fact *fact)
 {
 	struct strbuf *out = &scope->strange;
@@ -291,7 +294,7 @@ static void on_leader(const struct zk_node_fact *fact, void *arg)
 
 /* -- all of them -- */
 
-/* The keys that are always there, in the order of their meaning, then the peers; NULL behind. */
+/* The fixed keys by importance, then the watched members; NULL after the last. */
 static const struct key *key_at(const struct patroni_keys *scope, size_t index)
 {
 	const struct key *const fixed[] = {&scope->root, &scope->leader, &scope->members,
@@ -303,8 +306,8 @@ static const struct key *key_at(const struct patroni_keys *scope, size_t index)
 	return index < scope->peer_count ? scope->peers[index] : NULL;
 }
 
-/* A key is waited for when it can change who is primary; of the others, what was told last will do
- * when it takes long. */
+/* Waits for every key that can change who is primary. For the others the last value has to do if
+ * their reads take longer than LATE_MS. */
 static bool settled(const struct patroni_keys *scope)
 {
 	const struct key *key;
@@ -320,7 +323,7 @@ static bool settled(const struct patroni_keys *scope)
 	return true;
 }
 
-/* Told once, not yet told again since the connection was lost. */
+/* A key was read before, and not again since the connection was lost. */
 static bool unreachable(const struct patroni_keys *scope)
 {
 	const struct key *key;
@@ -341,7 +344,7 @@ static const struct key *denied(const struct patroni_keys *scope)
 	return NULL;
 }
 
-/* A key that went away left its trace in the znode above it. */
+/* A deleted key shows in the pzxid of its parent. */
 static int64_t newest(const struct patroni_keys *scope)
 {
 	const struct key *key;

@@ -1,5 +1,4 @@
-/* What patroni_keys.c (the scope as one value) and patroni_keys_members.c (who is watched of it)
- * share. Nobody else includes it. */
+/* The types of patroni_keys.c. No other file includes it. */
 #ifndef SEGUE_WATCH_PATRONI_KEYS_INTERNAL_H
 #define SEGUE_WATCH_PATRONI_KEYS_INTERNAL_H
 
@@ -11,10 +10,10 @@
 
 #define PATRONI_KEYS_MEMBERS_MAX ((size_t)TOPOLOGY_STANDBYS_MAX + 1)
 
-struct key { /* one znode, as told last */
+struct key { /* one znode, as reported last */
 	struct patroni_keys *scope;
 	struct zk_node *node;
-	char *name; /* of a member; else NULL */
+	char *name; /* of a member; NULL for other keys */
 	bool told, connected;
 	enum zk_node_state state;
 	int64_t mzxid, czxid, pzxid;
@@ -28,18 +27,18 @@ struct patroni_keys {
 	char *path;
 	patroni_keys_cb *cb;
 	void *arg;
-	struct key root, leader, members, initialize, config; /* root: for what it lost */
-	struct strbuf strange; /* root is none of Patroni's, by its children: why */
+	struct key root, leader, members, initialize, config; /* root: shows deleted keys */
+	struct strbuf strange; /* why root's children are no scope of Patroni; "" when they are */
 	struct key *peers[PATRONI_KEYS_MEMBERS_MAX]; /* sorted by name */
 	size_t peer_count;
-	char **names; /* of all members, sorted */
+	char **names; /* of all members, sorted; NAMES_MAX at most, `uncounted` more are left out */
 	size_t name_count, uncounted;
 
-	bool changed; /* something that was not told yet */
+	bool changed; /* there is a change that was not reported yet */
 	bool told;
-	enum patroni_keys_state state; /* as told last */
+	enum patroni_keys_state state; /* as reported last */
 	int64_t notified_us, read_us;
-	struct event *late; /* the end of waiting for reads */
+	struct event *late; /* the timer that ends the wait for reads */
 	bool is_late;
 };
 

@@ -1,6 +1,6 @@
-/* One cluster's watcher; see the header. Refuses a value that its layout cannot decode, and keeps
- * the last good one. Always holds: the topology shown is one value of the store, never a mix of
- * two. */
+/* The watcher of one cluster; see the header. A value that its layout cannot decode is reported as
+ * invalid, and the last good topology stays. The reported topology is one value of ZooKeeper, never
+ * a mix of two. */
 #include "watch/watcher.h"
 #include "watcher_internal.h"
 
@@ -14,10 +14,11 @@
 #include "base/strbuf.h"
 #include "topology/layout.h"
 
-/* The names of a value's servers: resolved before it is shown. Refuses to show a topology whose
- * primary has no numeric address; a standby without one is left out until its name resolves. */
+/* --- host names --- */
+/* The host names of a value are resolved before it is reported. A topology whose primary has no
+ * numeric address is not reported. A standby without one is left out until its name resolves. */
 
-#define RETRY_MS     500 /* between attempts at a name, then doubling */
+#define RETRY_MS     500 /* before the first retry of a name, then doubling */
 #define RETRY_MAX_MS 30000
 
 static void watcher_tell(struct watcher *watcher, enum watch_state state);
@@ -57,7 +58,7 @@ static bool still_resolving(const struct watcher *watcher)
 	return false;
 }
 
-/* `value` without the standbys that have no address; returns how many were left out. */
+/* Copies `value` without the standbys that have no address; returns how many were left out. */
 static size_t watcher_copy_resolved(struct topology *to, const struct topology *value)
 {
 	size_t kept = 0;
@@ -79,8 +80,8 @@ static void warn_once(struct watcher *watcher, const char *action)
 	            KV_STR("problem", watcher->problem.data), KV_STR("action", action));
 }
 
-/* Shows the value, or what keeps it from being shown: every name has been answered, or the value
- * has been shown before and only a standby's name is asked again. */
+/* Reports the value, or why it cannot be reported. Every name has been answered, or the value was
+ * reported before and only names of standbys are looked up again. */
 static void settle(struct watcher *watcher)
 {
 	const struct topology *value = &watcher->value;
@@ -137,7 +138,7 @@ static void ask_name(struct watcher *watcher, size_t index)
 	                             on_address, lookup);
 }
 
-/* Numeric topologies, the usual ones, are settled on the spot. */
+/* A topology with only numeric addresses, the usual case, is reported at once. */
 static void watcher_resolve_names(struct watcher *watcher)
 {
 	struct topology *value = &watcher->value;
@@ -152,7 +153,6 @@ static void watcher_resolve_names(struct watcher *watcher)
 		watcher_tell(watcher, WATCH_RESOLVING);
 }
 
-/* watcher.c */
 static void watcher_on_retry(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -160,14 +160,14 @@ static void watcher_on_retry(evutil_socket_t fd, short what, void *arg)
 	watcher_resolve_names(arg);
 }
 
-/* A cluster of layout patroni: the scope's keys become the watcher's value. Refuses to make news of
- * the WAL positions that every member writes every few seconds: a change of the lag alone is told
- * late, and many of them at once. Always holds: a name is asked again only for a member that is
- * new, or whose key was made anew. */
+/* --- layout patroni --- */
+/* The keys of the scope become the value. Every member writes its WAL position every few seconds,
+ * so a change of the lag alone is reported late, several changes at once. A host name is resolved
+ * again only for a member that is new, or whose key was created again. */
 
 #define LAZY_MS 2000
 
-/* -- what is new in it -- */
+/* -- comparison with the last value -- */
 
 static bool same_leader(const struct topology *a, const struct topology *b)
 {
@@ -201,7 +201,8 @@ static bool is_new_key(const struct layout_patroni *keys, const char *name, int6
 	return true;
 }
 
-/* The address that the same key had for the same host: a failover waits for no name server. */
+/* Keeps the address that the same key had for the same host, so that a failover does not wait for a
+ * name server. */
 static void inherit_address(struct member *member, const struct topology *before,
                             const struct layout_patroni *keys)
 {
@@ -221,7 +222,8 @@ static void inherit_addresses(struct topology *next, const struct topology *befo
 		inherit_address(&next->standbys[i], before, keys);
 }
 
-/* Both are the same servers in the same order; addresses may have come since. */
+/* Both have the same servers in the same order. The addresses of `value` stay, as some may have
+ * been resolved since. */
 static void take_lag(struct topology *value, const struct topology *next)
 {
 	value->zxid = next->zxid;
@@ -229,7 +231,7 @@ static void take_lag(struct topology *value, const struct topology *next)
 		value->standbys[i].lag_bytes = next->standbys[i].lag_bytes;
 }
 
-/* -- telling -- */
+/* -- a change of the lag alone -- */
 
 static void tell_later(const struct watcher *watcher)
 {
@@ -255,7 +257,7 @@ static void on_lazy(evutil_socket_t fd, short what, void *arg)
 	watcher_tell(watcher, WATCH_VALUE);
 }
 
-/* Once for each change of what there is to say. */
+/* Logs the notes when they have changed. */
 static void say_notes(struct watcher *watcher, const struct layout_patroni_notes *notes)
 {
 	const char *left_out = notes->left_out.len > 0 ? notes->left_out.data : NULL;
@@ -273,7 +275,7 @@ static void say_notes(struct watcher *watcher, const struct layout_patroni_notes
 
 /* -- the scope -- */
 
-/* What comes is told with the times of this. */
+/* Starts a new report, with the times of this fact. */
 static void begin_news(struct watcher *watcher, const struct patroni_keys_fact *fact)
 {
 	watcher_stop_resolving(watcher);
@@ -291,7 +293,7 @@ static void take_new(struct watcher *watcher, struct topology *next)
 	watcher_resolve_names(watcher);
 }
 
-/* Names that are being asked for go on being asked for. */
+/* Lookups of host names that are in progress continue. */
 static void take_same(struct watcher *watcher, struct topology *next,
                       const struct patroni_keys_fact *fact)
 {
@@ -306,7 +308,7 @@ static void take_same(struct watcher *watcher, struct topology *next,
 	}
 }
 
-/* Nobody is named, and there is nobody whose host name could be asked for. */
+/* These are no keys of Patroni: there is no primary, and no host name to resolve. */
 static void take_strange(struct watcher *watcher, struct topology *next,
                          const struct patroni_keys_fact *fact)
 {
@@ -378,7 +380,6 @@ static void watcher_open_patroni(struct watcher *watcher)
 	watcher->scope = patroni_keys_watch(watcher->zk, base, watcher->path, on_scope, watcher);
 }
 
-/* watcher.c */
 static void watcher_close_patroni(struct watcher *watcher)
 {
 	if (watcher->scope == NULL)
@@ -387,9 +388,11 @@ static void watcher_close_patroni(struct watcher *watcher)
 	event_free(watcher->lazy);
 }
 
+/* --- the master znode and presence --- */
+
 #define SHOWN_MAX 200 /* bytes of a bad value in a message */
 
-/* -- telling -- */
+/* -- reporting -- */
 
 static void watcher_tell(struct watcher *watcher, enum watch_state state)
 {
@@ -402,7 +405,7 @@ static void watcher_tell(struct watcher *watcher, enum watch_state state)
 	watcher->cb(watcher->arg);
 }
 
-/* "znode PATH (mzxid N): " */
+/* Starts a new problem: "znode PATH (mzxid N): ". */
 static void watcher_problem_begin(struct watcher *watcher)
 {
 	strbuf_reset(&watcher->problem);
@@ -444,7 +447,6 @@ static bool value_is(const struct watcher *watcher, const struct zk_node_fact *f
 	       memcmp(watcher->bytes.data, fact->data, fact->size) == 0;
 }
 
-/* watcher.c */
 static void watcher_drop_value(struct watcher *watcher)
 {
 	if (watcher->has_value)

@@ -1,5 +1,4 @@
-/* What watcher.c (the master znode and presence), watcher.c (host names) and watcher.c
- * (layout patroni) share. Nobody else includes it. */
+/* The types of watcher.c. No other file includes it. */
 #ifndef SEGUE_WATCH_WATCHER_INTERNAL_H
 #define SEGUE_WATCH_WATCHER_INTERNAL_H
 
@@ -12,9 +11,9 @@
 
 #define MEMBERS_MAX (TOPOLOGY_STANDBYS_MAX + 1)
 
-struct lookup { /* the name of one member being resolved */
+struct lookup { /* the host name of one member being resolved */
 	struct watcher *watcher;
-	size_t index; /* 0: the primary; then the standbys */
+	size_t index; /* 0: the primary; from 1: the standbys */
 	struct resolver_query *query;
 };
 
@@ -26,26 +25,26 @@ struct watcher {
 	void *arg;
 	char *path;
 	struct zk_node *master, *presence;
-	struct patroni_keys *scope; /* layout patroni: in the place of master */
+	struct patroni_keys *scope; /* layout patroni: instead of `master` */
 
 	struct watch_fact fact;
 	struct strbuf shown;      /* the problem of `fact` */
 	struct topology topology; /* of `fact` */
 
-	struct strbuf problem; /* the next one, until it is told */
+	struct strbuf problem; /* of the next report */
 
-	/* the value read last, if it was good: its names are resolved here */
+	/* the last value read, if it was valid; its host names are resolved here */
 	struct topology value;
 	struct strbuf bytes;
-	bool has_value, settled; /* settled: `topology` came from it */
+	bool has_value, settled; /* settled: `topology` was made from `value` */
 	struct lookup lookups[MEMBERS_MAX];
 	struct event *retry;
 	unsigned attempt;
-	bool warned;
+	bool warned; /* name_unresolved was logged for this value */
 
 	/* layout patroni */
-	struct event *lazy; /* tells that the lag has changed, and nothing else */
-	struct strbuf noted;
+	struct event *lazy;  /* timer: reports that only the lag has changed */
+	struct strbuf noted; /* the notes that were logged last */
 };
 
 #endif

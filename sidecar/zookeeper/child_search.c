@@ -1,9 +1,9 @@
-/* Is any child of a node ephemeral? ZooKeeper tells the names only, so that each child has to be
- * asked for. The search asks for a batch at a time and ends with the first batch that has an
- * ephemeral child, beginning with those that were ephemeral last time: persistent children, however
- * many, hide none of them and cost nothing while one lives. Always holds: at most
- * ZK_CHILD_SEARCH_BATCH requests are under way a node, and about SLICE_BYTES of names are kept;
- * where there are more, the names are read again for each slice. */
+/* Finds out whether a znode has an ephemeral child. ZooKeeper lists only names, so every child
+ * needs a request of its own. The search sends one batch at a time, first the children that were
+ * ephemeral last time, and ends with the first batch that has an ephemeral child. So persistent
+ * children, however many, neither hide an ephemeral one nor cost anything while one lives. At most
+ * ZK_CHILD_SEARCH_BATCH requests per node are in flight, and about SLICE_BYTES of names are kept;
+ * if there are more, the names are read again for each slice. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,7 +65,7 @@ static bool is_live(const struct zk_child_search *children, const char *name)
 	return false;
 }
 
-/* FNV-1a: a name is in the same slice in whatever order the store lists it. */
+/* FNV-1a: the slice of a name does not depend on the order in which ZooKeeper lists the names. */
 static size_t slice_of(const char *name, size_t slices)
 {
 	uint32_t hash = 2166136261U;
@@ -133,14 +133,14 @@ static void ask_batch(struct zk_node *node)
 	}
 }
 
-/* With none found there is nothing to begin the next search with. */
+/* The next search begins with the ephemeral children that this one has found, if any. */
 static void end_search(struct zk_child_search *children)
 {
 	struct strbuf live = children->live;
 
 	children->live = children->found;
 	children->found = live;
-	strbuf_fini(&children->names); /* large, where there are many */
+	strbuf_fini(&children->names); /* large, if there are many */
 	children->next = 0;
 }
 

@@ -1,6 +1,6 @@
-/* The children of a znode with their bytes; see the header. Always holds: one watched node per name
- * of the last list, and one that is in no list any more is forgotten at once, as a session's znode
- * is gone for good. */
+/* The children of a znode with their data; see the header. There is one watched node for each name
+ * of the last list. A child that is no longer listed is forgotten at once, because the znode of an
+ * ended session does not come back. */
 #include "zookeeper/children.h"
 
 #include <stdlib.h>
@@ -13,7 +13,7 @@ struct zk_children {
 	zk_children_cb *cb;
 	void *arg;
 	struct zk_node *names;
-	bool named; /* the list is of the present connection */
+	bool named; /* the list was read on the present connection */
 	struct strbuf problem;
 	struct zk_child **members;
 	size_t count;

@@ -1,8 +1,8 @@
-/* A process's presence in the store; see the header. Callbacks record what the store has,
- * reconcile() compares it with what is wanted and takes one step. Refuses to delete a node of
- * another session, unless it is an earlier one of this very process. Always holds: one request at a
- * time; after a failure a back-off; a watch that wakes it whenever the node changes or the session
- * is another.
+/* An ephemeral znode that shows that a process is present; see the header. Callbacks record what
+ * ZooKeeper has; reconcile() compares it with what is wanted and takes one step. A znode of another
+ * session is deleted only if that was an earlier session of this process. There is one request at a
+ * time, and a back-off after each failure. A watch wakes it when the znode changes or the session
+ * is a new one.
  *
  *   RESTING --something differs--> LOOKING --answer--> ACTING --answer--> LOOKING ...
  *      ^                              |                                     |
@@ -21,13 +21,13 @@
 
 #define BACKOFF_MS     50
 #define BACKOFF_MAX_MS 5000
-#define SAYS_MAX       160 /* bytes of another's text in the log: who it is stands in front */
+#define SAYS_MAX       160 /* bytes of another session's text in the log: first is who it is */
 
 enum zk_ephemeral_state {
-	PRESENCE_RESTING,     /* as wanted, or no connection: the watch wakes it */
-	PRESENCE_LOOKING,     /* reading the node: whose is it, in which version? */
+	PRESENCE_RESTING,     /* as wanted, or no connection; the watch wakes it */
+	PRESENCE_LOOKING,     /* reading the znode: its owner, version and text */
 	PRESENCE_ACTING,      /* creating, rewriting or deleting it */
-	PRESENCE_BACKING_OFF, /* a request failed, or the node is another session's; a timer runs */
+	PRESENCE_BACKING_OFF, /* a request failed, or another session has the znode; a timer runs */
 };
 
 struct zk_ephemeral {
@@ -39,17 +39,17 @@ struct zk_ephemeral {
 	struct event *timer;
 	struct zk_write *request;
 	enum zk_ephemeral_state state;
-	char *wanted;      /* NULL: it is not to be there */
-	bool connected;    /* the watch's word */
-	bool stale;        /* the store may be different from the last look */
-	bool made;         /* it was, or may have been; until it is known to be gone */
-	bool settled;      /* the last look showed what is wanted */
-	bool own;          /* the last look showed, or the last answer made, one of this session */
-	bool creating;     /* what ACTING does */
-	int64_t mzxid;     /* of the last look; 0: absent */
-	int64_t session;   /* that made the node last; 0: none of this process */
+	char *wanted;      /* the text; NULL: the znode must not be there */
+	bool connected;    /* as the watch reported last */
+	bool stale;        /* the znode may have changed since it was read last */
+	bool made;         /* the znode was or may have been created, and is not known to be gone */
+	bool settled;      /* the last read showed what is wanted */
+	bool own;          /* the znode is this session's, by the last read or our own create */
+	bool creating;     /* in ACTING: it is a create */
+	int64_t mzxid;     /* of the last read; 0: absent */
+	int64_t session;   /* of this process, that created the znode last; 0: none */
 	unsigned failures; /* in a row */
-	bool foreign_said; /* the log has heard of another session's node */
+	bool foreign_said; /* presence_taken was logged */
 };
 
 static zk_write_cb on_looked, on_acted;
@@ -69,7 +69,7 @@ static const char *state_name(enum zk_ephemeral_state state)
 	return "?";
 }
 
-/* The only writer of the state. */
+/* The only function that sets the state. */
 static void enter(struct zk_ephemeral *presence, enum zk_ephemeral_state next, const char *why)
 {
 	int64_t ms;
@@ -96,7 +96,8 @@ static void enter(struct zk_ephemeral *presence, enum zk_ephemeral_state next, c
 	}
 }
 
-/* Looks where that may show something to do. While there is no connection, its return wakes us. */
+/* Reads the znode if there may be something to do. Without a connection it waits: the watch reports
+ * the next one. */
 static void reconcile(struct zk_ephemeral *presence)
 {
 	bool concerned = presence->wanted != NULL || presence->made;
@@ -121,7 +122,7 @@ static void on_fact(const struct zk_node_fact *fact, void *arg)
 {
 	struct zk_ephemeral *presence = arg;
 	int64_t mzxid = fact->state == ZK_NODE_PRESENT ? fact->mzxid : 0;
-	bool back = fact->connected && !presence->connected; /* perhaps in another session */
+	bool back = fact->connected && !presence->connected; /* perhaps in a new session */
 
 	presence->connected = fact->connected;
 	if (back)
@@ -139,7 +140,7 @@ static void on_fact(const struct zk_node_fact *fact, void *arg)
 
 static void fail(struct zk_ephemeral *presence, const struct zk_answer *answer)
 {
-	if (presence->failures == 1) /* at the second in a row, once */
+	if (presence->failures == 1) /* only at the second failure in a row */
 		log_warning("presence_failed", KV_STR("path", presence->path),
 		            KV_STR("result", zk_result_name(answer->result)),
 		            KV_STR("problem", answer->problem),
@@ -181,7 +182,8 @@ static void act_delete(struct zk_ephemeral *presence, int32_t version, const cha
 	    zk_write_delete(presence->zk, presence->path, version, on_acted, presence);
 }
 
-/* It goes when that session ends, which the watch tells; or it stays, as two have one name. */
+/* Either the znode goes when that session ends, which the watch reports; or it stays, because two
+ * processes have the same name. */
 static const char *taken_by(const struct zk_ephemeral *presence, const struct zk_answer *answer)
 {
 	if (answer->owner == 0)
@@ -247,7 +249,7 @@ static void on_looked(const struct zk_answer *answer, void *arg)
 	}
 }
 
-/* What came of it the next look shows: whose the node is, and whether the text is still wanted. */
+/* The next read shows the result: whose the znode is, and whether its text is still wanted. */
 static void on_acted(const struct zk_answer *answer, void *arg)
 {
 	struct zk_ephemeral *presence = arg;
@@ -289,8 +291,8 @@ void zk_ephemeral_destroy(struct zk_ephemeral *presence)
 	free(presence);
 }
 
-/* A node of the present session can be nobody else's, whatever its version; what was sent before is
- * carried out before. Without a connection the session's end takes it away. */
+/* A znode of the present session belongs to this process, whatever its version, and earlier
+ * requests are executed first. Without a connection it is deleted when the session ends. */
 void zk_ephemeral_leave(struct zk_ephemeral *presence)
 {
 	struct zk_write *request;

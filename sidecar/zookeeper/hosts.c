@@ -1,5 +1,6 @@
-/* The grammar of the `hosts` setting; see the header. Refuses here, with words, what libzookeeper
- * would take wrongly (a port in octal) or drop in silence (a host without one). */
+/* Parses the `hosts` setting; see the header. libzookeeper reads a port with a leading 0 as octal
+ * and silently skips an entry without a host. Here a port is always decimal, and a wrong entry is
+ * refused with an error. */
 #include "hosts_internal.h"
 
 #include <arpa/inet.h>
@@ -16,7 +17,7 @@ static bool is_numeric(const char *host)
 	return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
 }
 
-/* RFC 1123 section 2.1, and the underscore that container names have. */
+/* RFC 1123 section 2.1, and also the underscore, which container names have. */
 static bool is_host_name(const char *host)
 {
 	char before = '.';
@@ -108,7 +109,8 @@ static bool add_entry(struct zk_hosts *hosts, const char *text, size_t len, stru
 	return parse_entry(entry, &hosts->hosts[hosts->count++], err);
 }
 
-/* As ZooKeeper's PathUtils.validatePath(), and printable ASCII only. A lone "/" is no chroot. */
+/* The rules of ZooKeeper's PathUtils.validatePath(), and printable ASCII only. "/" alone is no
+ * chroot. */
 static bool parse_chroot(const char *text, char *out, struct err *err)
 {
 	size_t len = strlen(text), start = 1;
@@ -168,7 +170,7 @@ void zk_hosts_free(struct zk_hosts *hosts)
 static void append_address(struct strbuf *out, const struct zk_host *host, size_t index,
                            size_t before)
 {
-	/* no brackets: libzookeeper takes what stands before the last colon as it is */
+	/* no brackets: libzookeeper takes all before the last colon as the address */
 	strbuf_printf(out, "%s%s:%u", before == 0 ? "" : ",", host->addresses[index], host->port);
 }
 

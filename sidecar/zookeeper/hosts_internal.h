@@ -1,5 +1,5 @@
-/* The `hosts` setting: "host:port,host:port/chroot" -> hosts, and their numeric addresses -> the
- * connect string that libzookeeper takes. Pure. */
+/* Parses the `hosts` setting, "host:port,host:port/chroot", and builds libzookeeper's connect
+ * string from the numeric addresses of the hosts. Pure. */
 #ifndef SEGUE_ZOOKEEPER_HOSTS_INTERNAL_H
 #define SEGUE_ZOOKEEPER_HOSTS_INTERNAL_H
 
@@ -13,13 +13,13 @@
 
 #define ZK_HOSTS_MAX          64
 #define ZK_PORT_DEFAULT       2181
-#define ZK_HOST_ADDRESSES_MAX 16   /* of one name */
+#define ZK_HOST_ADDRESSES_MAX 16   /* per name */
 #define ZK_HOSTS_CHROOT_MAX   1024 /* bytes, with the NUL */
 
 struct zk_host {
 	char host[TOPOLOGY_HOST_MAX]; /* a name or an address, no brackets */
 	uint16_t port;
-	bool numeric; /* its one address is known from the start */
+	bool numeric; /* `host` is an address, the only one in `addresses` */
 	char addresses[ZK_HOST_ADDRESSES_MAX][TOPOLOGY_ADDRESS_MAX]; /* no brackets */
 	size_t address_count;                                        /* 0: until resolved */
 };
@@ -30,15 +30,14 @@ struct zk_hosts {
 	char chroot[ZK_HOSTS_CHROOT_MAX]; /* "" or "/a/b" */
 };
 
-/* IPv6 addresses stand in brackets; the port may be left out. The error names the part that is
- * wrong. `out` is initialised by the call and, on success only, to be ended with zk_hosts_free().
- */
+/* IPv6 addresses need brackets; the port is optional. The error names the part that is wrong. `out`
+ * is initialised by the call, and after success only it has to be freed with zk_hosts_free(). */
 bool zk_hosts_parse(const char *text, struct zk_hosts *out, struct err *err) MUST_CHECK;
 void zk_hosts_free(struct zk_hosts *hosts);
 
-/* Appends "address:port,...[/chroot]" of all known addresses, the first one twice
- * where the number would be even: with an even number libzookeeper tries only every other host
- * (ZOOKEEPER-2466). Returns how many entries that are; 0: nothing appended. */
+/* Appends "address:port,...[/chroot]" with all known addresses. If their number is even, the first
+ * one is appended once more, because with an even number libzookeeper tries only every other host
+ * (ZOOKEEPER-2466). Returns the number of entries; 0: nothing was appended. */
 size_t zk_hosts_connect_string(const struct zk_hosts *hosts, struct strbuf *out);
 
 #endif

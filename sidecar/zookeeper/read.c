@@ -1,6 +1,7 @@
-/* The requests: one read at most under way a node, pipelined over the nodes, and the slow re-reads
- * that are pg_ping probe and safety net in one. A reply is believed only when its request was sent
- * in the present epoch, that is after the last sync, pause or loss of the connection. */
+/* Reads the watched znodes: at most one read of a node at a time, those of several nodes pipelined.
+ * Slow re-reads are the liveness probe and also the safety net. A reply is trusted only if its
+ * request belongs to the present epoch: it was sent after the last sync, pause or loss of the
+ * connection. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +10,9 @@
 #include "base/log.h"
 #include "session_internal.h"
 
-/* The watched nodes: who wants to know what, and what was told last. Always holds: a node stays in
- * memory until the handle is closed, as the library keeps pointers to it in its watches and
- * requests; zk_unwatch() only ends the calls. */
+/* --- the watched nodes --- */
+/* A node stays in memory until the handle is closed, because the library keeps pointers to it in
+ * its watches and requests. zk_unwatch() only ends the callbacks. */
 
 static bool same_fact(const struct zk_node_fact *a, const struct zk_node_fact *b)
 {
@@ -36,7 +37,7 @@ static void zk_node_tell(struct zk_node *node, const struct zk_node_fact *fact)
 	}
 	told.problem = fact->problem != NULL ? node->problem.data : NULL;
 	node->fact = told;
-	node->fact.data = NULL; /* gone when the call is over */
+	node->fact.data = NULL; /* valid during the callback only */
 	node->fact.names = NULL;
 	node->fact.name_count = 0;
 	node->told = true;
@@ -55,7 +56,7 @@ void zk_nodes_disconnected(struct zk *zk)
 	}
 }
 
-/* frees those that nobody watches, or all */
+/* Queues a read. While one is in progress, another one follows it. */
 static void zk_node_queue(struct zk_node *node, int64_t notified_us)
 {
 	struct zk *zk = node->zk;
@@ -73,8 +74,8 @@ static void zk_node_queue(struct zk_node *node, int64_t notified_us)
 	zk->queue_end = &node->next;
 }
 
-/* What waited for a connection is notified by this one: nobody was told anything before, and the
- * stopwatch of a change is not to show an outage. */
+/* The new connection counts as the notification, also of nodes that were queued before: nothing was
+ * reported until now, and the measured delay of a change must not include an outage. */
 void zk_nodes_refresh(struct zk *zk)
 {
 	int64_t now_us = clock_now_us();
@@ -93,6 +94,7 @@ static void node_free(struct zk_node *node)
 	free(node);
 }
 
+/* Frees the nodes that nobody watches, or all, and forgets the reads of the others. */
 void zk_nodes_forget(struct zk *zk, bool all)
 {
 	size_t kept = 0;
@@ -117,7 +119,7 @@ void zk_nodes_forget(struct zk *zk, bool all)
 	}
 }
 
-/* A node of that path that nobody watches: taking it again keeps reloads from piling nodes up. */
+/* An unwatched node of that path. Reusing it keeps reloads from piling up nodes. */
 static struct zk_node *find_unwatched(const struct zk *zk, const char *path,
                                       enum zk_watch_flags flags)
 {
@@ -173,14 +175,16 @@ bool zk_node_busy(const struct zk_node *node)
 	return node->queued || node->again || node->pending > 0 || node->suspect;
 }
 
+/* --- the requests --- */
+
 #define REREAD_MS       30000 /* every node is read again within this time */
 #define PROBE_MIN_MS    100
-#define PROBE_TIMEOUT_N 4  /* the probe comes every 4/15 of the session timeout, plus or minus a */
-#define PROBE_TIMEOUT_D 15 /* fifth: before the library's own ping, which is due after a third */
+#define PROBE_TIMEOUT_N 4  /* one probe per 4/15 of the session timeout, plus or minus a fifth: */
+#define PROBE_TIMEOUT_D 15 /* earlier than the library's own ping, which is due after a third */
 
 static void start_read(struct zk_node *node, bool with_exists);
 
-/* The server has looked at the request and will not serve it, however often it is asked. */
+/* The server has refused the request itself; sending it again at once would not help. */
 static bool is_refusal(int rc)
 {
 	return rc == ZNOAUTH || rc == ZBADARGUMENTS || rc == ZUNIMPLEMENTED ||
@@ -211,7 +215,8 @@ void zk_reply(struct zk *zk, int rc)
 
 /* -- one read -- */
 
-/* The library hands on what its server sent: a negative number of names, a name that is NULL. */
+/* The library does not check what its server sent: the number of names may be negative, and a name
+ * may be NULL. */
 static bool are_names(const struct String_vector *names)
 {
 	if (names == NULL || names->count < 0 || (names->count > 0 && names->data == NULL))
@@ -222,10 +227,10 @@ static bool are_names(const struct String_vector *names)
 	return true;
 }
 
-/* What the library's answer holds, gone when its callback returns. */
+/* What a reply of the library holds; valid until its callback returns. */
 struct reading {
-	const char *data;                  /* NULL: of no node that has any */
-	const struct String_vector *names; /* NULL: none were asked for */
+	const char *data;                  /* NULL: none */
+	const struct String_vector *names; /* NULL: not requested */
 };
 
 static void note_result(struct zk_node *node, int rc)
@@ -234,7 +239,8 @@ static void note_result(struct zk_node *node, int rc)
 		node->read_rc = rc;
 }
 
-/* A watch stands only where the read that asked for it was answered. */
+/* A request that was not sent fails the read, because the library sets a watch only when the
+ * request for it is answered. */
 void zk_read_ask(struct zk_node *node, int rc)
 {
 	if (zk_sent(node->zk, rc))
@@ -263,7 +269,7 @@ static bool reads_children(const struct zk_node *node)
 	return (node->flags & (ZK_WATCH_CHILDREN | ZK_WATCH_NAMES)) != 0;
 }
 
-/* What a read of a node that is there brought. */
+/* The result of a read of a node that exists. */
 static void fill_present(const struct zk_node *node, const struct reading *reading,
                          struct zk_node_fact *fact)
 {
@@ -305,7 +311,7 @@ static void tell_read(struct zk_node *node, const struct reading *reading)
 	zk_node_tell(node, &fact);
 }
 
-/* The ephemeral child is not found yet, and there are more to be asked for. */
+/* True when no ephemeral child is found yet and more requests are on their way. */
 static bool goes_on(struct zk_node *node)
 {
 	const struct zk *zk = node->zk;
@@ -330,7 +336,7 @@ static void end_read(struct zk_node *node, const struct reading *reading)
 	node->again = false;
 	node->suspect = failed;
 	if (again || node->read_epoch != zk->epoch)
-		zk_node_queue(node, node->queued_us); /* first: it is busy when it tells */
+		zk_node_queue(node, node->queued_us); /* first: the callback must see it busy */
 	if (!failed && zk->state == ZK_SYNCED && node->read_epoch == zk->epoch)
 		tell_read(node, reading);
 }
@@ -362,7 +368,7 @@ static void on_exists(int rc, const struct Stat *stat, const void *data)
 {
 	struct zk_node *node = (struct zk_node *)data;
 
-	(void)stat; /* the read behind it knows better; this one is for the watch */
+	(void)stat; /* only for the watch; the read sent after it has the state */
 	if (zk_read_replied(node, rc) && rc != ZNONODE)
 		note_result(node, rc);
 	end_read(node, &(struct reading){.data = NULL});
@@ -373,14 +379,14 @@ static void on_data(int rc, const char *value, int len, const struct Stat *stat,
 	struct zk_node *node = (struct zk_node *)data;
 
 	if (zk_read_replied(node, rc) && is_answer(rc) && rc != ZOK && !node->asked_exists) {
-		start_read(node, true); /* awget sets no watch on what it cannot read */
+		start_read(node, true); /* zoo_awget() sets no watch when it fails */
 		return;
 	}
 	note_result(node, rc);
 	if (rc == ZOK) {
 		node->stat = *stat;
 		if (stat->dataLength != (len > 0 ? len : 0))
-			node->read_rc = ZMARSHALLINGERROR; /* cut on its way: not believed */
+			node->read_rc = ZMARSHALLINGERROR; /* truncated on its way: not trusted */
 	}
 	end_read(node, &(struct reading){.data = value != NULL ? value : ""});
 }
@@ -428,8 +434,8 @@ static void start_read(struct zk_node *node, bool with_exists)
 	end_read(node, &(struct reading){.data = NULL});
 }
 
-/* A znode that was there is asked for with its watch in one request. Where it may not be there only
- * exists sets a watch, so that comes first. */
+/* A znode that was present is read and watched with one request. If it may be absent,
+ * zoo_awexists() comes first: only that sets a watch on an absent znode. */
 void zk_read_queued(struct zk *zk)
 {
 	while (zk->queue != NULL && zk_session_up(zk) && zk_handle_open(zk)) {
@@ -475,7 +481,7 @@ static void on_alive(int rc, const struct Stat *stat, const void *data)
 	zk_reply((struct zk *)data, rc);
 }
 
-/* Returns whether anything was sent. */
+/* Returns whether a request was sent or queued. */
 static bool probe_node(struct zk_node *node)
 {
 	enum zk_node_state state = node->fact.state;
@@ -485,7 +491,8 @@ static bool probe_node(struct zk_node *node)
 	if (state == ZK_NODE_PRESENT || state == ZK_NODE_ABSENT)
 		return zk_sent(node->zk, zoo_awexists(node->zk->handle, node->path, on_watch, node,
 		                                      on_probe, node));
-	zk_node_queue(node, clock_now_us()); /* denied: exists would not tell */
+	/* DENIED or UNKNOWN: exists would not tell whether it can be read now. */
+	zk_node_queue(node, clock_now_us());
 	return true;
 }
 

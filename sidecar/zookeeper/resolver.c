@@ -1,9 +1,9 @@
-/* Host names through evdns; see the header. evdns asks name servers in turn and a silent one again,
- * libc asks the first one that answers, and where their views differ only libc's way finds what is
- * in the first: so each has an evdns of its own, which knows no other, and a query goes from one to
- * the next. Refuses to wait: a query ends after QUERY_MS, whatever the name servers do. Always
- * holds: the loop calls back, never resolver_ask() itself, though evdns answers from /etc/hosts at
- * once. */
+/* Resolves host names with evdns; see the header. evdns asks the name servers in turn and repeats
+ * the query to a silent one; libc asks the first one that answers. If their answers differ, only
+ * libc's order finds a name that only the first one knows. So each name server has its own
+ * evdns_base, and a query goes from one to the next. A query ends after QUERY_MS, whatever the name
+ * servers do. Callbacks always come from the loop, never from inside resolver_ask(), although evdns
+ * answers from /etc/hosts at once. */
 #include "zookeeper/resolver.h"
 
 #include <arpa/inet.h>
@@ -20,7 +20,7 @@
 #include "base/log.h"
 
 #define QUERY_MS    5000
-#define TRIES       3 /* fit into QUERY_MS */
+#define TRIES       3 /* each of TRY_S seconds; all fit into QUERY_MS */
 #define TRY_S       "1.3"
 #define SERVERS_MAX 3 /* resolv.conf(5), MAXNS */
 #define FILE_MAX    ((size_t)64 * 1024)
@@ -28,8 +28,8 @@
 struct resolver {
 	struct event_base *base;
 	struct resolver_files files;
-	struct stat read[2];                     /* the files, as they were read */
-	struct evdns_base *servers[SERVERS_MAX]; /* one for each name server, in their order */
+	struct stat read[2];                     /* stat() of the files, as they were read */
+	struct evdns_base *servers[SERVERS_MAX]; /* one per name server, in their order */
 	size_t count;
 	struct resolver_query *queries; /* in flight */
 };
@@ -37,11 +37,11 @@ struct resolver {
 struct resolver_query {
 	struct resolver *resolver;
 	struct resolver_query *next, **link;
-	resolver_cb *cb; /* both NULL: given up, and only waits for evdns to let go of it */
+	resolver_cb *cb; /* both NULL: cancelled, and only waits until evdns has confirmed it */
 	resolver_all_cb *all_cb;
 	void *arg;
 	char *host;
-	struct event *timer;                       /* the deadline; then the call back */
+	struct event *timer;                       /* the deadline; then triggers the callback */
 	struct evdns_getaddrinfo_request *request; /* NULL when evdns has nothing in flight */
 	size_t tries;
 	bool answered;
@@ -57,8 +57,8 @@ static void query_free(struct resolver_query *query)
 	free(query);
 }
 
-/* Off the resolver's list and without a call back from here on. evdns holds a pointer to the query
- * until it has confirmed the cancel: the memory goes then. */
+/* Removes the query from the resolver's list and ends its callbacks. evdns holds a pointer to the
+ * query until it has confirmed the cancel, so the memory is freed then. */
 static void query_end(struct resolver_query *query)
 {
 	*query->link = query->next;
@@ -73,7 +73,7 @@ static void query_end(struct resolver_query *query)
 		query_free(query);
 }
 
-/* The query is gone before its call back, which may ask again or end the resolver. */
+/* The query ends before its callback, which may start another one or destroy the resolver. */
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct resolver_query *query = arg, answer = *query;
@@ -143,7 +143,8 @@ static void on_answer(int result, struct evutil_addrinfo *answers, void *arg)
 		evutil_freeaddrinfo(answers);
 }
 
-/* What evdns answers at once it has called back when it returns, and then there is no request. */
+/* If evdns answers at once, on_answer() has run when evdns_getaddrinfo() returns, and there is no
+ * request to keep. */
 static void send_query(struct resolver_query *query)
 {
 	const struct evutil_addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
@@ -162,9 +163,9 @@ static void send_query(struct resolver_query *query)
 
 /* ---- the files ---- */
 
-/* "options" and "search" are evdns's to read. A name server that swallows the question for AAAA
- * costs 0.3 s. One that has failed is asked all the same, so it need not be probed (evdns would do
- * it with google.com). NULL: `address` is none. */
+/* evdns itself reads "options" and "search". A name server that swallows the AAAA query costs 0.3
+ * s. One that has failed is still asked, so it need not be probed (evdns would probe it with
+ * google.com). NULL: `address` is not an address. */
 static struct evdns_base *make_server(const struct resolver *resolver, const char *address)
 {
 	struct evdns_base *dns = evdns_base_new(resolver->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
@@ -194,7 +195,7 @@ static void add_server(struct resolver *resolver, const char *address)
 		resolver->servers[resolver->count++] = server;
 }
 
-/* Of a line, up to its end or a blank. */
+/* Takes the address of a "nameserver" line, up to a blank or the end of the line. */
 static void take_line(struct resolver *resolver, const char *line)
 {
 	static const char word[] = "nameserver";
@@ -205,8 +206,8 @@ static void take_line(struct resolver *resolver, const char *line)
 		add_server(resolver, alone);
 }
 
-/* A file that cannot be read counts as empty; without a name server it is 127.0.0.1: both as libc
- * has it. */
+/* As in libc, a file that cannot be read counts as empty, and without a name server it is
+ * 127.0.0.1. */
 static void read_servers(struct resolver *resolver)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
@@ -229,7 +230,8 @@ static void drop_servers(struct resolver *resolver)
 		evdns_base_free(resolver->servers[--resolver->count], 1);
 }
 
-/* evdns says of each name server that all have failed, as each of ours is alone. */
+/* evdns reports that all name servers have failed whenever one has, because each of ours is alone
+ * in its evdns_base. */
 static void on_library_log(int severity, const char *message)
 {
 	LOG_EMIT(severity >= EVENT_LOG_WARN ? LOG_WARNING : LOG_DEBUG, "libevent",
@@ -248,9 +250,8 @@ static bool is_same(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* Nothing is in flight. Without descriptors left there may be no server; the next query tries
- * again.
- */
+/* Reads the files again if they have changed. No query may be in flight. Without free descriptors
+ * there may be no server; then the next query tries again. */
 static void read_files(struct resolver *resolver)
 {
 	struct stat now[2];

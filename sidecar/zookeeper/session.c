@@ -1,6 +1,6 @@
-/* The states of the ZooKeeper session: resolve, connect, sync, lose, back off. Decides from
- * zoo_state(), never from a return code of the library. Always holds: one attempt at a time, and
- * every state but SYNCED, which has its probes, ends by a deadline. */
+/* The ZooKeeper session: its place in the event loop, the library's handle, and the connection
+ * states. It decides by zoo_state(), never by a return code of the library. There is one connection
+ * attempt at a time, and every state except SYNCED, which has its probes, has a deadline. */
 #include "zookeeper/session.h"
 #include "session_internal.h"
 
@@ -17,8 +17,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-/* The ZooKeeper session's place in the event loop; see the header. Refuses to call back from inside
- * a call: everything happens in run(), which sleeps until the nearest real deadline. */
+/* --- the event loop --- */
+/* Everything happens in run(), so that no callback runs inside a call of the user. run() sleeps
+ * until the nearest deadline. */
 
 #define SLEEP_MAX_MS 60000
 
@@ -164,11 +165,12 @@ const char *zk_describe(const struct zk *zk)
 	return zk->description;
 }
 
-/* The ZooKeeper handle, one call of libzookeeper-st each; its faults are worked around here and in
- * hosts.c. Refuses to look at return codes where zoo_state() knows better. Always holds:
- * zookeeper_close() runs neither inside a callback nor with a socket that could make it wait. */
+/* --- the handle --- */
+/* The calls of libzookeeper-st. Its faults are worked around here and in hosts.c. Return codes are
+ * not used where zoo_state() is more reliable. zookeeper_close() runs neither inside a callback nor
+ * with a socket that could make it block. */
 
-#define PACKETS_MAX 128 /* a turn of the loop */
+#define PACKETS_MAX 128 /* in one turn of the loop */
 
 /* The library holds an open socket. */
 bool zk_handle_open(const struct zk *zk)
@@ -182,7 +184,7 @@ bool zk_handle_open(const struct zk *zk)
 	       state == ZOO_ASSOCIATING_STATE;
 }
 
-/* libzookeeper's own lines say in many words what store_ events say in one. */
+/* The store_* events already report what libzookeeper logs, in fewer words. */
 static void on_library_log(const char *message)
 {
 	log_debug("libzookeeper", KV_STR("message", message));
@@ -216,7 +218,7 @@ static bool zk_handle_create(struct zk *zk, struct err *err)
 	return true;
 }
 
-/* Answers what is in flight with ZCLOSING. */
+/* The completions of all requests in flight are called with ZCLOSING. */
 static void close_handle(struct zk *zk)
 {
 	zk->fd = -1;
@@ -231,13 +233,13 @@ static void zk_handle_close(struct zk *zk)
 {
 	if (zk->handle == NULL)
 		return;
-	if (zk_handle_open(zk)) /* or zookeeper_close() would wait for the server */
+	if (zk_handle_open(zk)) /* else zookeeper_close() would wait for the server */
 		shutdown(zk->fd, SHUT_RDWR);
 	close_handle(zk);
 }
 
-/* The request to end the session goes after what still waits to be sent: where nothing does, and
- * the socket takes more, only an answer is waited for. */
+/* zookeeper_close() sends its request after everything that still waits to be sent. It blocks only
+ * for an answer if nothing waits and the socket is writable. */
 static bool can_say_goodbye(const struct zk *zk)
 {
 	struct pollfd socket = {.fd = zk->fd, .events = POLLOUT};
@@ -246,7 +248,8 @@ static bool can_say_goodbye(const struct zk *zk)
 	       poll(&socket, 1, 0) == 1 && socket.revents == POLLOUT;
 }
 
-/* The server hangs up when the session has ended and its nodes are gone. */
+/* The server closes the connection when the session is closed and its ephemeral znodes are
+ * deleted. */
 static void await_hangup(int fd, int64_t deadline_ms)
 {
 	struct pollfd socket = {.fd = fd, .events = POLLIN};
@@ -258,14 +261,14 @@ static void await_hangup(int fd, int64_t deadline_ms)
 			return;
 }
 
-/* closes it, and the session at the store too, if it can */
+/* Closes the handle, and also the session at the server if that is possible. */
 static void zk_handle_end(struct zk *zk)
 {
 	int64_t deadline_ms = clock_now_ms() + ZK_END_MS;
 	auto_close int kept = -1;
 
-	/* The library waits for one answer, be it to an earlier request: the hang-up is heard on
-	 * a descriptor that outlives the library's. */
+	/* The library waits for one answer only, which may be that to an earlier request. So the
+	 * end of the connection is awaited on a duplicate of the library's descriptor. */
 	if (zk->handle != NULL && can_say_goodbye(zk))
 		kept = fcntl(zk->fd, F_DUPFD_CLOEXEC, 0);
 	if (kept < 0) {
@@ -276,7 +279,7 @@ static void zk_handle_end(struct zk *zk)
 	await_hangup(kept, deadline_ms);
 }
 
-/* Takes the socket away from the library, which then turns to the next host. */
+/* Shuts down the library's socket, so that the library turns to the next host. */
 static void zk_handle_cut(struct zk *zk)
 {
 	if (zk_handle_open(zk))
@@ -304,14 +307,14 @@ static void on_resolved(char (*addresses)[TOPOLOGY_ADDRESS_MAX], size_t count, c
 	if (count > 0) {
 		memcpy(host->addresses, addresses, count * sizeof(*addresses));
 		host->address_count = count;
-	} else if (zk->complained_ms == 0) { /* an address known from before stays in use */
+	} else if (zk->complained_ms == 0) { /* an address that is known already stays in use */
 		log_warning("store_host_unresolved", KV_STR("host", host->host),
 		            KV_STR("problem", problem));
 	}
 	zk_wake(zk);
 }
 
-/* asks for the addresses of all hosts */
+/* Looks up the addresses of all host names. */
 static void zk_handle_resolve(struct zk *zk)
 {
 	for (size_t i = 0; i < zk->hosts.count; i++) {
@@ -367,7 +370,7 @@ static void note_trouble(struct zk *zk, int state_before, int errnum)
 	const char *what = state_before == ZOO_CONNECTING_STATE    ? "cannot connect"
 	                   : state_before == ZOO_ASSOCIATING_STATE ? "no session granted"
 	                                                           : "connection lost";
-	/* libzookeeper's word for an orderly close */
+	/* what libzookeeper leaves in errno after an orderly close */
 	bool closed = errnum == 0 || errnum == EHOSTDOWN || errnum == EAGAIN;
 
 	snprintf(zk->trouble, sizeof(zk->trouble), "%s: %s", what,
@@ -380,7 +383,8 @@ static void zk_handle_receive(struct zk *zk, short what)
 
 	if (zk->fd < 0)
 		return;
-	if ((what & EV_TIMEOUT) != 0) /* libevent then keeps readiness to itself */
+	/* With EV_TIMEOUT libevent does not report whether the socket is ready. */
+	if ((what & EV_TIMEOUT) != 0)
 		events = ready_events(zk);
 	if ((what & EV_READ) != 0)
 		events |= ZOOKEEPER_READ;
@@ -395,7 +399,8 @@ static void zk_handle_receive(struct zk *zk, short what)
 			note_trouble(zk, before, errno);
 		if (rc != ZOK)
 			return;
-		zk_read_queued(zk); /* a change was notified: not one system call later */
+		/* A watch event may have come: read the znode before the next system call. */
+		zk_read_queued(zk);
 		events = ZOOKEEPER_READ;
 	}
 }
@@ -408,7 +413,7 @@ static void attempt_begun(struct zk *zk, int fd)
 	snprintf(zk->server, sizeof(zk->server), "%s", zoo_get_current_server(zk->handle));
 }
 
-/* the library holds an open socket */
+/* Asks the library which events (EV_*) it waits for, and for how long at most. */
 static void zk_handle_interest(struct zk *zk, short *what, int64_t *delay_ms)
 {
 	int fd = -1, interest = 0, rc = ZOK;
@@ -418,7 +423,7 @@ static void zk_handle_interest(struct zk *zk, short *what, int64_t *delay_ms)
 		return;
 	errno = 0;
 	rc = zookeeper_interest(zk->handle, &fd, &interest, &tv);
-	if (rc == ZOK && fd < 0) /* the library's own back-off; ours is over */
+	if (rc == ZOK && fd < 0) /* this was the library's own back-off; ours is over */
 		rc = zookeeper_interest(zk->handle, &fd, &interest, &tv);
 	if (rc != ZOK || fd < 0) {
 		zk_session_dropped(zk, rc == ZOPERATIONTIMEOUT
@@ -441,13 +446,15 @@ static void zk_handle_interest(struct zk *zk, short *what, int64_t *delay_ms)
 	*delay_ms = (int64_t)tv.tv_sec * 1000 + (tv.tv_usec + 999) / 1000;
 }
 
-#define RESOLVE_MS     1000 /* then the hosts whose address is known have to do */
-#define CONNECT_MS     1000 /* more after each round of all hosts */
-#define REPLY_MS       1000 /* a server that is silent for so long is left */
-#define BACKOFF_MS     50   /* after the first round of all hosts, then doubling */
+/* --- the connection states --- */
+
+#define RESOLVE_MS     1000 /* then the known addresses have to do */
+#define CONNECT_MS     1000 /* per attempt; as much more after each round of all hosts */
+#define REPLY_MS       1000 /* a server that does not answer for so long is abandoned */
+#define BACKOFF_MS     50   /* after the first failed round of all hosts, then doubling */
 #define BACKOFF_MAX_MS 1000
 #define AUTH_RETRY_MS  10000 /* after the server refused the auth scheme */
-#define LOST_MS        15000 /* without a session for so long: a fresh handle */
+#define LOST_MS        15000 /* without a session for so long: opens a new handle */
 #define STABLE_MS      5000  /* a connection that ends sooner counts as one more failure */
 #define COMPLAIN_MS    60000 /* between log lines of one outage */
 
@@ -480,7 +487,7 @@ int64_t zk_session_timeout(const struct zk *zk)
 	return zk->handle != NULL ? zoo_recv_timeout(zk->handle) : zk->session_timeout_ms;
 }
 
-/* ms, as negotiated */
+/* ms; at most a third of the negotiated session timeout */
 static int64_t zk_session_reply_ms(const struct zk *zk)
 {
 	int64_t third = zk_session_timeout(zk) / 3;
@@ -488,7 +495,7 @@ static int64_t zk_session_reply_ms(const struct zk *zk)
 	return third < REPLY_MS ? third : REPLY_MS;
 }
 
-/* Rounds of all hosts that failed. */
+/* How often all hosts have failed. */
 static unsigned rounds(const struct zk *zk)
 {
 	size_t hosts = zk->tries_per_round > 0 ? zk->tries_per_round : 1;
@@ -496,14 +503,14 @@ static unsigned rounds(const struct zk *zk)
 	return zk->failures > 0 ? (zk->failures - 1) / (unsigned)hosts : 0;
 }
 
-/* Every host has failed at least once since the store was there. */
+/* Every host has failed at least once since the last connection. */
 static bool all_failed(const struct zk *zk)
 {
 	return zk->failures > zk->tries_per_round;
 }
 
-/* Grows with the rounds, or a store that is only slow would never be reached; at most 2/3 of the
- * session timeout, where the library gives up by itself. */
+/* Time for one attempt, in ms. It grows with each round, so that a slow server can be reached too.
+ * At most 2/3 of the session timeout: then the library gives up by itself. */
 static int64_t patience(const struct zk *zk)
 {
 	int64_t ms = CONNECT_MS * (1 + (int64_t)rounds(zk));
@@ -530,9 +537,9 @@ static void describe(struct zk *zk, const char *why)
 		         zk->server[0] != '\0' ? ": " : "", why);
 }
 
-/* -- connection lost or not won -- */
+/* -- the end of a connection or of an attempt -- */
 
-/* One line when all hosts have failed, then one a minute. */
+/* Logs one line when all hosts have failed, then one every COMPLAIN_MS. */
 static void complain(struct zk *zk, const char *why)
 {
 	int64_t now = clock_now_ms();
@@ -554,7 +561,7 @@ static void report_loss(struct zk *zk, const char *why)
 		zk->failures = 0;
 }
 
-/* Why the library will not use the handle any more, or NULL; said in the log. */
+/* Why the handle has to be replaced, or NULL. Also logs it. */
 static const char *handle_end(struct zk *zk)
 {
 	int state = zoo_state(zk->handle);
@@ -581,7 +588,7 @@ static const char *handle_end(struct zk *zk)
 	return "no session for 15 s";
 }
 
-/* The one way in which a connection, or the attempt at one, ends. */
+/* Every connection and every attempt at one ends here. */
 static void zk_session_dropped(struct zk *zk, const char *why)
 {
 	char reason[sizeof(zk->trouble)];
@@ -596,7 +603,7 @@ static void zk_session_dropped(struct zk *zk, const char *why)
 	refused = zk->handle != NULL && zoo_state(zk->handle) == ZOO_AUTH_FAILED_STATE;
 	expired = zk->handle != NULL && zoo_state(zk->handle) == ZOO_EXPIRED_SESSION_STATE;
 	end = zk->handle != NULL ? handle_end(zk) : NULL;
-	zk->failures = expired ? 0 : zk->failures + 1; /* the host is fine */
+	zk->failures = expired ? 0 : zk->failures + 1; /* an expiry is no failure of the host */
 	complain(zk, reason);
 	if (end != NULL)
 		zk_handle_close(zk);
@@ -622,7 +629,7 @@ static void on_sync(int rc, const char *value, const void *data)
 		enter(zk, ZK_SYNCED, "sync answered");
 }
 
-/* Replies come in the order of the requests: everything sent after the sync is read after it. */
+/* Replies come in the order of the requests, so everything requested after the sync is current. */
 static void start_sync(struct zk *zk)
 {
 	zk->heard_ms = clock_now_ms();
@@ -647,7 +654,7 @@ static void announce(struct zk *zk)
 	         KV_INT("timeout_ms", zk_session_timeout(zk)), KV_INT("ms", now - zk->down_ms));
 }
 
-/* The only writer of the state. */
+/* The only function that sets the state. */
 static void enter(struct zk *zk, enum zk_state next, const char *why)
 {
 	enum zk_state old = zk->state;
@@ -695,7 +702,7 @@ static void open_handle(struct zk *zk)
 	enter(zk, ZK_CONNECTING, "new handle");
 }
 
-/* -- what the loop calls -- */
+/* -- called by run() -- */
 
 static void zk_session_start(struct zk *zk)
 {
@@ -711,7 +718,7 @@ static void zk_session_paused(struct zk *zk, int64_t gap_ms)
 	enter(zk, ZK_SYNCING, "the process was paused");
 }
 
-/* notices that the library has or lost the connection */
+/* Detects that the library has established or lost the connection. */
 static void zk_session_check(struct zk *zk)
 {
 	int state;
@@ -739,7 +746,7 @@ static void check_deadlines(struct zk *zk, int64_t now)
 		zk_session_dropped(zk, "silent: requests are not answered");
 }
 
-/* what deadlines and the library's state call for */
+/* Acts on passed deadlines and on the library's state. */
 static void zk_session_step(struct zk *zk)
 {
 	int64_t now = clock_now_ms();
@@ -755,5 +762,5 @@ static void zk_session_step(struct zk *zk)
 	if (zk->state == ZK_RESOLVING && zk_handle_resolved(zk, now >= zk->deadline_ms))
 		open_handle(zk);
 	else if (zk->state == ZK_RESOLVING && now >= zk->deadline_ms)
-		zk->deadline_ms = INT64_MAX; /* the resolver's own deadline comes next */
+		zk->deadline_ms = INT64_MAX; /* the resolver has a deadline of its own */
 }

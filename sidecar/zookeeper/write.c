@@ -1,6 +1,6 @@
-/* Requests that are made once: who waits for what, until when. Refuses to send anything before the
- * session is synced, or anything twice. Always holds: a request that was sent stays in memory until
- * the library has answered it, also when nobody waits for it any more. */
+/* One-time requests to ZooKeeper. Nothing is sent before the session is synced, and nothing is sent
+ * twice. A request that was sent stays in memory until the library has answered it, even if it was
+ * cancelled. */
 #include "zookeeper/write.h"
 #include "write_internal.h"
 
@@ -10,8 +10,8 @@
 #include "base/clock.h"
 #include "base/util.h"
 
-/* Requests that are made once: what libzookeeper is asked, and what its answers mean. Always holds:
- * every request that the library took is answered by it, at the latest by zookeeper_close(). */
+/* --- the requests to the library and its answers --- */
+/* The library answers every request that it has accepted, at the latest in zookeeper_close(). */
 
 static void zk_write_send(struct zk_write *write);
 static void zk_write_tell(struct zk_write *write, const struct zk_answer *answer);
@@ -28,7 +28,7 @@ static enum zk_result classify(int rc)
 	case ZBADVERSION:
 		return ZK_RESULT_BAD_VERSION;
 	case ZNOAUTH:
-	case ZINVALIDACL: /* acl = creator, and nobody is authenticated */
+	case ZINVALIDACL: /* acl = creator, but no user is authenticated */
 		return ZK_RESULT_DENIED;
 	case ZBADARGUMENTS:
 	case ZMARSHALLINGERROR:
@@ -42,7 +42,7 @@ static enum zk_result classify(int rc)
 	}
 }
 
-/* -- answers: inside zookeeper_process() or zookeeper_close() -- */
+/* -- answers: called inside zookeeper_process() or zookeeper_close() -- */
 
 static struct zk_answer answer_for(struct zk_write *write, int rc)
 {
@@ -100,7 +100,7 @@ static void on_read(int rc, const char *value, int len, const struct Stat *stat,
 	zk_write_tell(write, &answer);
 }
 
-/* The parent after the one that ends at `from`; 0: there is no further one. */
+/* Length of the next longer parent after that of length `from`; 0: there is none. */
 static size_t next_parent(const char *path, size_t from)
 {
 	const char *slash = strchr(path + from + 1, '/');
@@ -108,8 +108,8 @@ static size_t next_parent(const char *path, size_t from)
 	return slash != NULL ? (size_t)(slash - path) : 0;
 }
 
-/* True when the request goes on with a parent, or with the node itself once they are all there.
- * A parent that may not be made may be there: the node itself will tell. */
+/* True when another create has to follow: of the next parent, or of the znode itself after the last
+ * parent. A parent that may not be created may exist already: the create of the znode shows it. */
 static bool goes_on(struct zk_write *write, enum zk_result result)
 {
 	bool fresh = write->parent_len == 0 && !write->parent_denied;
@@ -123,7 +123,7 @@ static bool goes_on(struct zk_write *write, enum zk_result result)
 	}
 	if (result != ZK_RESULT_NO_NODE || (write->flags & ZK_CREATE_PARENTS) == 0 || !fresh)
 		return false;
-	write->flags &= ~(unsigned)ZK_CREATE_PARENTS; /* once */
+	write->flags &= ~(unsigned)ZK_CREATE_PARENTS; /* once only */
 	write->parent_len = next_parent(write->path, 0);
 	return write->parent_len > 0;
 }
@@ -184,8 +184,8 @@ static int send_verb(struct zk_write *write)
 	return ZBADARGUMENTS;
 }
 
-/* write.c: hands it to the library; what that does not take is answered at once, so never
- * inside a call of the caller. */
+/* Passes the request to the library. If the library does not accept it, the callback runs at once,
+ * so this is never called inside a call of the user. */
 static void zk_write_send(struct zk_write *write)
 {
 	struct zk_answer answer = {.data = "", .version = -1};
@@ -196,11 +196,13 @@ static void zk_write_send(struct zk_write *write)
 	write->sent = zk_sent(write->zk, rc);
 	if (write->sent)
 		return;
-	/* not in the library's hands: it has not happened */
+	/* the library did not take it: it has not happened */
 	answer.result = classify(rc) == ZK_RESULT_REFUSED ? ZK_RESULT_REFUSED : ZK_RESULT_NOT_SENT;
 	answer.problem = zerror(rc);
 	zk_write_tell(write, &answer);
 }
+
+/* --- the list of requests --- */
 
 const char *zk_result_name(enum zk_result result)
 {
@@ -242,7 +244,8 @@ static void unlink_and_free(struct zk_write *write)
 	free_write(write);
 }
 
-/* The callback may make and cancel requests: this one is told to nobody else from here on. */
+/* The callback may make and cancel requests, so this one is detached from its callback or freed
+ * first. */
 static void zk_write_tell(struct zk_write *write, const struct zk_answer *answer)
 {
 	zk_write_cb *cb = STEAL(write->cb);
@@ -361,7 +364,8 @@ static void give_up(struct zk_write *write)
 	zk_write_tell(write, &answer);
 }
 
-/* Deadlines first: what a stopped process wanted long ago is not sent when it goes on. */
+/* Deadlines first, so that a process that was stopped does not send outdated requests when it
+ * continues. */
 void zk_writes_step(struct zk *zk)
 {
 	struct zk_write *write;

@@ -1,5 +1,4 @@
-/* What write.c (the requests) and write.c (the library) share. Nobody else includes it.
- */
+/* The request of write.c. No other file includes it. */
 #ifndef SEGUE_ZOOKEEPER_WRITE_INTERNAL_H
 #define SEGUE_ZOOKEEPER_WRITE_INTERNAL_H
 
@@ -18,12 +17,12 @@ struct zk_write {
 	int32_t version;
 	unsigned flags;
 	enum zk_acl acl;
-	zk_write_cb *cb; /* NULL: nobody waits for it */
+	zk_write_cb *cb; /* NULL: nobody waits for the answer */
 	void *arg;
 	int64_t deadline_ms;
 	bool sent; /* the library has it */
 	uint64_t epoch;
-	size_t parent_len; /* create: bytes of the parent that is being made; 0: the node itself */
+	size_t parent_len; /* create: path length of the parent being created; 0: the znode */
 	bool parent_denied;
 };
 
