@@ -18,7 +18,7 @@
 #include "cluster/state_file.h"
 #include "config/config.h"
 #include "config/grammar.h"
-#include "decide/override.h"
+#include "cluster/override.h"
 #include "report/client.h"
 #include "topology/layout_fields.h"
 #include "zookeeper/resolver.h"

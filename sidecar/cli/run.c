@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
+#include "cluster/override.h"
 #include "config/last_good.h"
 #include "report/endpoint.h"
 #include "run/daemon.h"

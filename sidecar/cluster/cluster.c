@@ -3,6 +3,7 @@
  * targets; the log line and the state file come after the proxies. A target that refuses keeps its
  * last good text. */
 #include "cluster/cluster.h"
+#include "cluster/override.h"
 #include "cluster/target_kinds.h"
 #include "cluster_internal.h"
 

@@ -11,7 +11,7 @@
 
 #include "base/file.h"
 #include "base/strbuf.h"
-#include "decide/override.h"
+#include "cluster/override.h"
 #include "topology/layout_fields.h"
 
 #define FILE_BYTES_MAX 4096

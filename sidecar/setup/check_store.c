@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cluster/state_file.h"
-#include "decide/override.h"
+#include "cluster/override.h"
 #include "setup/check.h"
 #include "topology/layout.h"
 #include "watch/patroni_keys.h"

@@ -13,7 +13,7 @@
 #include "cluster/state_file.h"
 #include "cluster/target_kinds.h"
 #include "config/config.h"
-#include "decide/override.h"
+#include "cluster/override.h"
 #include "haproxy/model/config.h"
 #include "haproxy/model/lint.h"
 #include "haproxy/model/routes.h"

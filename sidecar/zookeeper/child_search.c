@@ -105,7 +105,7 @@ static void take_names(struct zk_child_search *children, const struct String_vec
 
 static void on_child(int rc, const struct Stat *stat, const void *data)
 {
-	const struct zk_child *child = data;
+	const struct zk_child_request *child = data;
 	struct zk_node *node = child->node;
 	struct zk_child_search *children = node->children;
 

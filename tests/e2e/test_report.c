@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "decide/override.h"
+#include "cluster/override.h"
 #include "lab/lab.h"
 #include "report/endpoint.h"
 

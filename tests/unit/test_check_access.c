@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "decide/override.h"
+#include "cluster/override.h"
 #include "setup/check.h"
 #include "setup/unit.h"
 
