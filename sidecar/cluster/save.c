@@ -18,8 +18,8 @@
 #define SAVE_LAZY_MS      60000
 #define SAVE_RETRY_MS     10000
 
-/* Saves later: not while a proxy waits for its command or this change for its confirmation, nor,
- * with many clusters at the start, while the next one waits. */
+/* Does not save while a proxy waits for its command, while this change waits for its confirmation,
+ * or while, at the start, the next of many clusters waits for its turn. */
 static void save_later(struct cluster *cluster, int64_t after_ms)
 {
 	int64_t ms = clock_jitter_ms(after_ms);

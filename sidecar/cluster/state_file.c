@@ -142,7 +142,7 @@ static bool read_unread(const json_t *unread, struct topology *topology, struct 
 	return true;
 }
 
-/* In the order of the addresses. Accepts only what encode_tags() writes: scalars, as JSON. */
+/* In the order of the addresses. Expects what encode_tags() writes: objects of scalars, as JSON. */
 static bool read_tags(const json_t *tags, struct topology *topology, struct err *err)
 {
 	size_t first = topology->has_primary ? 1 : 0;
