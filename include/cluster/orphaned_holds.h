@@ -12,9 +12,10 @@ struct orphaned_holds;
 
 struct orphaned_hold {
 	enum config_target_kind kind;
-	char *name;   /* of the former section */
-	char *path;   /* of the record's file */
-	char *place;  /* console or socket; NULL: the record is of an older segue, or cannot be read */
+	char *name; /* of the former section */
+	char *path; /* of the record's file */
+	char *
+	    place; /* console or socket; NULL: the record is of an older segue, or cannot be read */
 	char *output; /* NULL: as for `place` */
 };
 

@@ -16,9 +16,10 @@ struct event_base;
 struct precheck;
 
 struct precheck_request {
-	const struct config *config; /* borrowed, as are the texts, until `done` or precheck_cancel() */
-	const struct strbuf *texts;  /* one per target; an empty one is not checked */
-	bool changed_only;           /* leave out targets whose output holds the text already */
+	const struct config
+	    *config; /* borrowed, as are the texts, until `done` or precheck_cancel() */
+	const struct strbuf *texts; /* one per target; an empty one is not checked */
+	bool changed_only;          /* leave out targets whose output holds the text already */
 	/* The result for one target: `what` is how its command ended, with the end of its output,
 	 * on one line, or why it could not be run. */
 	void (*checked)(size_t target, bool accepted, const char *what, void *arg);

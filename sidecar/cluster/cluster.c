@@ -327,8 +327,8 @@ static void cluster_hold(struct cluster *cluster, const struct decision *decisio
 
 #define TICK_MS 1000
 #define WATCH_OLD_PRIMARY_MS \
-	10000               /* after a move the old primary is checked every second for so long, */
-#define PREVIOUS_MS 3600000 /* and is still asked for so long */
+	10000 /* after a move: the old primary is checked every second for this time, */
+#define PREVIOUS_MS 3600000 /* and is still asked for this time */
 
 const struct config_cluster *cluster_config(const struct cluster *cluster)
 {

@@ -14,7 +14,8 @@
 struct finding {
 	const struct config *config;
 	struct strbuf *out;
-	struct config_index sockets;  /* socket to its first target, whose index is the group of that HAProxy */
+	struct config_index
+	    sockets; /* the first target of each socket is the group of its HAProxy */
 	struct haproxy_binds on_disk; /* filled when it is first needed */
 	bool looked;
 };

@@ -22,7 +22,7 @@
  * twice; with three, one late message does no harm. */
 #define BEATS 3
 
-/* The delay before the log is written again when nobody takes its lines. */
+/* The delay before the log is written again, after nothing has taken its lines. */
 static const struct timeval log_retry = {.tv_usec = 100000};
 
 /* How often the status is read: until READY=1 was sent, and after that. */

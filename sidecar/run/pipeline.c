@@ -270,7 +270,7 @@ static bool take_state_dir(struct pipeline *pipeline, const struct pipeline *old
 	return true;
 }
 
-/* Each run keeps its configuration in state_dir. */
+/* Each run keeps its configuration in state_dir: a folder without one is new. */
 static bool is_new(const char *state_dir)
 {
 	auto_free char *kept = xasprintf("%s/" LAST_CONFIG_NAME, state_dir);

@@ -12,7 +12,7 @@ struct pipeline {
 	struct event_base *base;
 	struct config *config;
 	struct mustache **templates; /* one per target */
-	struct strbuf *texts;        /* one per target, until pipeline_start(): see pipeline_texts() */
+	struct strbuf *texts; /* one per target, until pipeline_start(): see pipeline_texts() */
 	struct listeners *listeners;
 	struct strbuf auth;
 	int lock;            /* file descriptor of the lock on state_dir; -1: not taken */
