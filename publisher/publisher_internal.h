@@ -28,8 +28,8 @@ struct publisher {
 	                               a round may read it much later, as it waits for servers */
 	struct topology stored;     /* as it was read last */
 	struct stored_value known;
-	char primary[TOPOLOGY_HOST_MAX +
-	             32]; /* which server takes writes on which timeline, as given to the decider */
+	/* Which server takes writes on which timeline, as given to the decider last. */
+	char primary[TOPOLOGY_HOST_MAX + 32];
 	char promoted_at[PUBLISH_TIME_MAX]; /* the latest promotion in the event tables of all
 	                                       servers */
 	struct {

@@ -33,7 +33,7 @@ struct node_state {
 	int64_t timeline; /* 0: not known */
 	int64_t lsn;      /* bytes written, or replayed by a standby; -1: not known */
 	char system_identifier[32];
-	/* From repmgr's tables: about the server itself, in anybody's table, ... */
+	/* From repmgr's tables: about this server, as any server's table has it, ... */
 	enum node_role role;
 	bool inactive;
 	/* ... and the latest successful promotion in this server's own event table. */
@@ -101,8 +101,8 @@ void publish_decide(const struct decider *decider, const struct stored_value *st
                     struct publish_decision *out);
 void publish_decision_fini(struct publish_decision *decision);
 
-/* The decision was written. If another publisher reverts what only silence speaks for (a null, or a
- * standby that was dropped), it sees more than this one, which then does not write it again. */
+/* The decision was written. If another publisher then reverts a null or the drop of a silent
+ * standby, it sees more than this one, which does not write it again. */
 void decider_written(struct decider *decider, const struct publish_decision *decision);
 
 unsigned decider_rounds_blind(const struct decider *decider); /* rounds since a server answered */

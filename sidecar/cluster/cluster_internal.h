@@ -56,12 +56,12 @@ struct cluster {
 	int64_t held_zxid;         /* of the value in the store when the hold began */
 	struct member previous;    /* the primary before the one applied */
 	int64_t previous_until_ms; /* until then `previous` is asked, too */
-	int64_t moved_us;          /* last to another primary, or first of this run; 0: never */
+	int64_t moved_us;          /* last move to a new primary, or first of this run; 0: never */
 	int64_t away_ms;           /* since when the store is unreachable; 0: it is reachable */
 	struct event *tick; /* reconciles again: a server is being asked, or an alarm is active */
 	struct event *reminder; /* logs an override again */
-	struct event
-	    *resume; /* applies again what was applied before a reload, store or no store */
+	/* Applies again, with or without the store, what was applied before a reload. */
+	struct event *resume;
 	struct event *persist;
 	struct file_writer *file_writer;
 	struct file_writer_job *saving; /* NULL: no save is under way */
@@ -111,8 +111,7 @@ int64_t cluster_hold_left_ms(const struct cluster *cluster);
 /* For how long clients would be held, in ms, if a hold began now; `starting` as for
  * manager_times_ms(). */
 int64_t cluster_hold_timeout_ms(const struct cluster *cluster, bool starting);
-char *cluster_hold_source(const struct cluster *cluster)
-    MUST_CHECK; /* its source, in words; caller frees */
+char *cluster_hold_source(const struct cluster *cluster) MUST_CHECK; /* in words; caller frees */
 
 /* The target of this cluster with the kind and name of `target`, which may be of another edition of
  * the configuration. NULL: there is none. */

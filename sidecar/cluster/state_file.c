@@ -168,8 +168,7 @@ static bool read_topology(const struct config_cluster *cluster, const json_t *ro
                           struct applied *out, struct err *err)
 {
 	const json_t *value = json_object_get(root, "topology");
-	const json_t *slots =
-	    json_object_get(root, "slots"); /* missing in files of an older segue */
+	const json_t *slots = json_object_get(root, "slots"); /* NULL: of an older segue */
 	const json_t *unread = json_object_get(root, "unread");
 	const json_t *tags = json_object_get(root, "tags");
 	auto_free char *text =

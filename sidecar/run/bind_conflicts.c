@@ -14,8 +14,7 @@
 struct finding {
 	const struct config *config;
 	struct strbuf *out;
-	struct config_index
-	    sockets; /* the first target of each socket is the group of its HAProxy */
+	struct config_index sockets;  /* by socket: the first target, the group of its HAProxy */
 	struct haproxy_binds on_disk; /* filled when it is first needed */
 	bool looked;
 };
