@@ -1,6 +1,6 @@
-/* Connection strings; see the header. libpq itself reads them, URIs too, so that a key means here
- * what it means there. Always holds: the strings that come out have no host in them, as that is the
- * session's to set. */
+/* Connection strings; see the header. libpq itself parses them, also URIs, so that a keyword means
+ * here what it means there. Always: the resulting strings have no host in them, because the
+ * connection sets it. */
 #include "publisher/conninfo_list.h"
 
 #include <stdlib.h>
@@ -11,7 +11,8 @@
 
 #define BLANKS " \t"
 
-/* Behind the string at `at`: a URI ends at a comma, pairs where no quote is open. */
+/* Returns the end of the string at `at`. A URI ends at a comma, keyword=value pairs at a comma
+ * outside quotes. */
 static const char *skip_string(const char *at)
 {
 	bool quoted = false;
@@ -39,7 +40,7 @@ char *conninfo_list_next(const char **list)
 	return xstrndup(start, (size_t)(end - start));
 }
 
-/* libpq's words may hold a part of the string, and so of a password: they are not shown. */
+/* libpq's message may contain a part of the string, and so of a password. It is not shown. */
 static PQconninfoOption *read_options(const struct libpq *pq, const char *conninfo, struct err *err)
 {
 	char *problem = NULL;
@@ -67,7 +68,7 @@ struct place {
 	const char *host, *hostaddr, *port;
 };
 
-/* The options that say where, apart from the others, which go to `out`. */
+/* Puts host, hostaddr and port into `place`; appends all other options to `out`. */
 static void take_options(const PQconninfoOption *options, struct place *place, struct strbuf *out)
 {
 	for (; options->keyword != NULL; options++) {
@@ -111,7 +112,8 @@ static bool take_member(const struct place *place, struct member *member, struct
 	return true;
 }
 
-/* Of equal keys the last one counts. The server is the string's own, but for a common port. */
+/* The last of equal keywords counts. The server is from the node's own string, except for a common
+ * port. */
 static bool merge(const PQconninfoOption *all, const PQconninfoOption *own,
                   enum conninfo_precedence precedence, struct conninfo_target *out, struct err *err)
 {

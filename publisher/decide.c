@@ -1,6 +1,6 @@
-/* The decider's memory: what each server said, since when, and how long nobody did. Refuses to
- * judge (publish_decide.c does). Always holds: a node that takes writes has `writes_on`, and the
- * moment when that was seen first stays what it is until it takes writes on another timeline. */
+/* The decider's memory: what each server answered, since when, and for how long none did. The
+ * memory does not judge; the rules below do. Always: a node that takes writes has `writes_on`, and
+ * the moment when that was first seen stays until it takes writes on another timeline. */
 #include "publisher/decide.h"
 #include "base/endpoint.h"
 #include "decide_internal.h"
@@ -29,7 +29,7 @@ void decider_destroy(struct decider *decider)
 	free(decider);
 }
 
-/* a witness does not count */
+/* A witness does not count. */
 static bool decider_takes_writes(const struct decider_node *node)
 {
 	return node->answers && !node->now.in_recovery && node->now.role != NODE_WITNESS;
@@ -44,9 +44,10 @@ bool decider_stranger(const struct decider_node *node, const struct stored_value
 	       strcmp(known, node->now.system_identifier) != 0;
 }
 
-/* A promotion is new where this publisher has seen the standby that was promoted, or where repmgr's
- * event is later. Once the store has had a higher timeline, the person's word is history, also when
- * the znode is gone since. */
+/* A stray is defined with the rules below. A server is known to be promoted since the person's mark
+ * if this publisher has seen it as a standby (`joined`), or if repmgr's event is later than the
+ * mark. Once the store has had a higher timeline, the mark counts no more, even if the znode is
+ * gone since. */
 static bool decider_stray(const struct decider *decider, const struct decider_node *node,
                           const struct stored_value *store)
 {
@@ -62,6 +63,7 @@ static bool decider_stray(const struct decider *decider, const struct decider_no
 	return event[0] == '\0' || promotion_time_compare(event, mark->at) <= 0;
 }
 
+/* The lowest timeline on which a primary may be. */
 static int64_t decider_floor(const struct decider *decider, const struct stored_value *store)
 {
 	int64_t stored = store->state == STORED_VALUE ? store->topology->timeline : 0;
@@ -78,7 +80,6 @@ static size_t decider_answers(const struct decider *decider)
 	return answers;
 }
 
-/* The lowest timeline on which a primary may be. */
 static const char *decider_node_name(const struct decider_node *node)
 {
 	return node->now.name[0] != '\0' ? node->now.name : node->now.host;
@@ -123,7 +124,7 @@ static void note_joined(struct decider_node *node, const struct topology_mark *m
 		node->joined = true;
 }
 
-/* Of a server that does not answer only its silence is noted: what it was stays. */
+/* If a server does not answer, only that is recorded: what it was before stays. */
 static void note_sighting(const struct decider *decider, struct decider_node *node,
                           const struct node_state *node_state, const char *wall)
 {
@@ -140,7 +141,8 @@ static void note_sighting(const struct decider *decider, struct decider_node *no
 	note_joined(node, &decider->mark);
 }
 
-/* How far the standbys are behind, now that the primary's position is known, too. */
+/* Computes how far the standbys are behind. All answers are recorded by now, so the primary's
+ * position is known, too. */
 static void note_lags(struct decider *decider, const struct stored_value *store)
 {
 	int64_t written = -1, timeline = -1;
@@ -211,8 +213,8 @@ void decider_observe(struct decider *decider, const struct node_state *states, s
 
 /* -- what a person wrote into the store -- */
 
-/* The timeline that is known is the store's of before: who takes writes on a higher one was
- * promoted after the null, or for it. */
+/* A null that no publisher wrote keeps the timeline that the store had before. A server that takes
+ * writes on a higher one was promoted after the null, or because of it. */
 static void hear_null(struct decider *decider, const struct topology *stored, int64_t since_us)
 {
 	if (stored->has_primary || stored->none_since[0] != '\0') {
@@ -283,7 +285,7 @@ unsigned decider_rounds_blind(const struct decider *decider)
 	return decider->rounds_blind;
 }
 
-/* -- in words -- */
+/* -- descriptions -- */
 
 static void describe_answer(const struct decider *decider, const struct decider_node *node,
                             struct strbuf *out)
@@ -323,17 +325,19 @@ void decider_describe(const struct decider *decider, struct strbuf *out)
 	}
 }
 
-/* The rules of the decider. Pure. Always holds: an older (timeline, promoted_at) never replaces a
- * newer one, and absence is believed only by who sees at least half of the servers.
+/* The rules of the decider. Pure. Always: an older (timeline, promoted_at) never replaces a newer
+ * one, and a publisher that sees fewer than half of the servers never concludes that there is no
+ * primary.
  *
- *   "primary" below is the server that takes writes on the highest timeline; one below the store's
- *   timeline, or below that of any server, is a returned old primary and is none. Where a person
- * has named the primary (struct topology_mark), the timelines of before do not count; a stray is a
- *   server above the person's timeline that was not promoted since then, as far as is known.
+ *   The primary is the server that takes writes on the highest timeline. A server that takes writes
+ *   on a timeline below the store's, or below that of any server, is a returned old primary and
+ *   does not count. After a person has named the primary (struct topology_mark), earlier timelines
+ *   do not count. A stray takes writes on a higher timeline than the person's, and is not known to
+ *   have been promoted since then.
  *
- *   |  # | seen                                          | store            | action           |
+ *   |  # | seen                                          | store            | action            |
  *   |----|-----------------------------------------------|------------------|-------------------|
- *   |  1 | nothing yet, or for longer than fresh_us      | any              | WAIT              |
+ *   |  1 | no round yet, or none within fresh_us         | any              | WAIT              |
  *   |  2 | no server answers                             | any              | BLIND             |
  *   |  3 | all that answer are of another cluster        | value            | ALARM             |
  *   |  4 | servers of several clusters                   | no identifier    | ALARM             |
@@ -343,21 +347,21 @@ void decider_describe(const struct decider *decider, struct strbuf *out)
  *   |  7 | a primary; fewer than half answer             | absent, invalid  | WAIT              |
  *   |  8 | a primary; half or more answer                | absent, invalid  | PUBLISH           |
  *   |  9 | a primary on a higher timeline                | value            | PUBLISH           |
- *   | 10 | the store's primary; all as the store says    | value            | SAME              |
- *   | 11 | the store's primary; other standbys, buckets  | value            | PUBLISH           |
- *   | 11a| a primary on no higher timeline than before   | a person's null, |                   |
- *   |    |                                               | for < null_hold  | WAIT              |
+ *   | 10 | the store's primary; all as in the store      | value            | SAME              |
+ *   | 11 | the store's primary; other standbys or lags   | value            | PUBLISH           |
+ *   | 11a| a primary, its timeline not above the one     | a person's null, |                   |
+ *   |    | before the null                               | for < null_hold  | WAIT              |
  *   | 12 | a primary                                     | null             | PUBLISH           |
- *   | 13 | another primary there, promoted later         | value            | PUBLISH           |
- *   | 14 | another primary there, not known to be later  | value            | ALARM             |
+ *   | 13 | another one on that timeline, promoted later  | value            | PUBLISH           |
+ *   | 14 | another one on that timeline, not known later | value            | ALARM             |
  *   | 15 | no primary                                    | absent, invalid  | WAIT              |
  *   | 16 | no primary                                    | null             | SAME              |
- *   | 17 | no primary; a server lives and lets nobody in | value            | WAIT              |
- *   | 18 | no primary; a standby hears from one          | value            | WAIT              |
+ *   | 17 | no primary; a live server lets nobody in      | value            | WAIT              |
+ *   | 18 | no primary; a standby receives from one       | value            | WAIT              |
  *   | 18a| no primary; another publisher sees it         | value            | WAIT              |
  *   | 19 | no primary; fewer than half answer            | value            | WAIT              |
  *   | 20 | no primary for less than null_after rounds    | value            | WAIT              |
- *   | 21 | no primary; a null of this one was overruled  | value            | WAIT              |
+ *   | 21 | no primary; another publisher undid our null  | value            | WAIT              |
  *   | 22 | no primary                                    | value            | PUBLISH_NULL      |
  */
 
@@ -405,13 +409,13 @@ static bool has_half(const struct decider *decider)
 
 struct candidates {
 	const struct decider_node *primary; /* NULL: none */
-	const struct decider_node *twin;    /* on the same timeline; NULL: none */
-	const struct decider_node *unclear; /* takes writes on no known timeline */
+	const struct decider_node *twin;    /* another one on the same timeline; NULL: none */
+	const struct decider_node *unclear; /* takes writes, but its timeline is not known */
 	const struct decider_node *returned;
 	const struct decider_node *stray; /* see the table */
 };
 
-/* "; if it is the right one: segue set-primary orders 10.0.0.1:5432 --name db1" */
+/* Appends "; if db1 is the right primary: segue set-primary orders 10.0.0.1:5432 --name db1". */
 static void append_command(const struct decider *decider, const struct decider_node *node,
                            struct publish_decision *out)
 {
@@ -510,11 +514,11 @@ static void promoted_at(const struct decider *decider, const struct stored_value
 		after_null = !store->topology->has_primary &&
 		             store->topology->timeline == primary->now.timeline;
 	}
-	/* an event not later than the store's is of an earlier promotion: repmgr is late */
+	/* an event that is not later than the store's is of an earlier promotion: repmgr is late */
 	if (event[0] == '\0' || (!after_null && promotion_time_compare(event, stored) <= 0))
 		at = primary->writes_since;
 	if (promotion_time_compare(at, stored) < 0)
-		at = stored; /* the clocks differ; the order of promotions does not */
+		at = stored; /* clocks differ, but the order of promotions has to stay */
 	snprintf(topology->promoted_at, sizeof(topology->promoted_at), "%s", at);
 }
 
@@ -533,7 +537,7 @@ static void publish(const struct decider *decider, const struct stored_value *st
 }
 
 /* Rows 10 and 11. The store's promoted_at stays: publishers see the first write at different
- * moments, and which of them came first is of no interest. */
+ * moments, and it does not matter which of them saw it first. */
 static void confirm(const struct decider *decider, const struct stored_value *store,
                     const struct decider_node *primary, struct publish_decision *out)
 {
@@ -549,8 +553,9 @@ static void confirm(const struct decider *decider, const struct stored_value *st
 		    decider_node_name(primary), primary->now.timeline);
 }
 
-/* Rows 13 and 14. That it takes writes is no proof where another did on the same timeline: when it
- * was promoted has to be known, from repmgr or because this publisher saw it turn. */
+/* Rows 13 and 14. Taking writes is no proof if another server took writes on the same timeline. The
+ * promotion must be known to be later: from repmgr, or because this publisher saw the server
+ * change. */
 static void replace(const struct decider *decider, const struct stored_value *store,
                     const struct decider_node *primary, struct publish_decision *out)
 {
@@ -636,7 +641,8 @@ static void form_primary(const struct decider *decider, const struct stored_valu
 
 /* -- no primary is seen -- */
 
-/* It lives and may be the primary: all its connections taken, say. */
+/* A server that is alive but lets nobody in, for example because all its connections are taken. It
+ * may be the primary. */
 static const struct decider_node *find_closed(const struct decider *decider)
 {
 	for (size_t i = 0; i < decider->count; i++) {
@@ -660,7 +666,7 @@ static const struct decider_node *find_receiving(const struct decider *decider)
 	return NULL;
 }
 
-/* Why absence is not to be believed, in `out`; false: it is. */
+/* Returns true if the absence of a primary is not certain; `out` says why. */
 static bool doubt_absence(const struct decider *decider, const struct stored_value *store,
                           struct publish_decision *out)
 {
@@ -694,8 +700,8 @@ static bool doubt_absence(const struct decider *decider, const struct stored_val
 	return true;
 }
 
-/* Null keeps timeline and promoted_at: the order of promotions outlives a time without a primary.
- */
+/* A null keeps timeline and promoted_at, so that the order of promotions survives a time without a
+ * primary. */
 static void publish_null(const struct decider *decider, const struct stored_value *store,
                          const struct decider_node *returned, struct publish_decision *out)
 {

@@ -1,5 +1,5 @@
-/* What is written: the topology that a decider's servers make, in a form that two publishers agree
- * on and that small changes leave as it is. Pure. Always holds: members in a fixed order, lags in
+/* Builds the topology that is written from the servers of a decider, in a form that two publishers
+ * agree on and that small changes leave as it is. Pure. Always: members in a fixed order, lags in
  * buckets. */
 #include <ctype.h>
 #include <stdio.h>
@@ -8,10 +8,10 @@
 
 #include "decide_internal.h"
 
-#define LAG_BUCKET_MIN ((int64_t)1 << 20) /* below: 0 */
+#define LAG_BUCKET_MIN ((int64_t)1 << 20) /* smaller lags become 0 */
 #define SECONDS_LEN    19                 /* "2026-11-23T11:07:25" */
 
-/* The i-th digit of the fraction, which may have any number of them. */
+/* Returns the next digit of a fraction, which may have any number of them; "0" after its end. */
 static char digit_at(const char **at)
 {
 	return isdigit((unsigned char)**at) ? *(*at)++ : '0';
@@ -54,8 +54,9 @@ const char *decider_event_of(const struct decider *decider, const struct decider
 
 /* -- standbys -- */
 
-/* 0, 1 MB, 4 MB, 16 MB, ...: the store's bucket stays as long as the lag is within twice its
- * bounds, or a lag at a bound would wake every proxy at each turn. */
+/* Rounds a lag down to 0, 1 MB, 4 MB, 16 MB, .... The store's bucket stays as long as the lag is
+ * within twice its bounds. Otherwise a lag near a bound would change the znode, and wake every
+ * sidecar, again and again. */
 static int64_t lag_bucket(int64_t behind, int64_t stored)
 {
 	int64_t bucket = 0;
@@ -83,8 +84,8 @@ static const struct member *stored_standby(const struct stored_value *store,
 	return NULL;
 }
 
-/* A silent one stays for drop_after rounds if the store has it, and for good if it was dropped here
- * and somebody put it back. */
+/* A standby that does not answer stays for drop_after rounds if the store has it, and without limit
+ * if this publisher dropped it and another one put it back. */
 static bool is_standby(const struct decider *decider, const struct stored_value *store,
                        const struct decider_node *node)
 {
@@ -130,7 +131,7 @@ static void add_standbys(const struct decider *decider, const struct stored_valu
 		qsort(out->standbys, out->standby_count, sizeof(*out->standbys), by_order);
 }
 
-/* The store's, or that of the primary, or of any standby: they are all the same by now. */
+/* That of the store, or else of any server that answers: they are all the same at this point. */
 static const char *system_identifier_of(const struct decider *decider,
                                         const struct stored_value *store)
 {
@@ -170,7 +171,7 @@ static bool same_member(const struct member *a, const struct member *b)
 	return a->port == b->port && strcmp(a->name, b->name) == 0 && strcmp(a->host, b->host) == 0;
 }
 
-/* Who wrote it, and addresses, which a reader fills in, make no difference. */
+/* Ignores who wrote it, and the addresses, which a reader fills in. */
 bool decider_same_topology(const struct topology *a, const struct topology *b)
 {
 	if (a->has_primary != b->has_primary || a->standby_count != b->standby_count ||

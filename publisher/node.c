@@ -1,11 +1,11 @@
-/* One server; see the header. Refuses to look up a name in the loop: names go through the resolver
- * before each connection, as they may lead elsewhere by then. Always holds: one question at a time,
- * and `timer` is its end.
+/* One server; see the header. A name is never looked up in the loop: the resolver does that before
+ * each connection, because the address may be another one by then. Always: one question at a time,
+ * and `timer` is its deadline.
  *
  *            ask: a name             ask: a connection, an address
  *   IDLE --------------> RESOLVING --------------> ASKING
  *    ^                       |                       |
- *    +------ told -----------+--- answer, failure, --+
+ *    +------ reported -------+--- answer, failure, --+
  *                                 deadline
  */
 #include "publisher/node.h"
@@ -19,29 +19,29 @@
 #include "postgres/connection.h"
 #include "zookeeper/resolver.h"
 
-/* repmgr's table nodes, of TOPOLOGY_SLOTS_MAX rows, is in it. */
+/* It contains repmgr's table nodes, of up to TOPOLOGY_SLOTS_MAX rows. */
 #define ANSWER_BYTES_MAX 262144
 
 enum node_progress {
-	NODE_IDLE,      /* nothing is asked */
-	NODE_RESOLVING, /* the name server is */
-	NODE_ASKING,    /* the server is, with connecting where that is needed */
+	NODE_IDLE,      /* no question */
+	NODE_RESOLVING, /* waits for the resolver */
+	NODE_ASKING,    /* waits for the server, and connects first if needed */
 };
 
 struct node {
 	struct node_options options;
 	char *conninfo;
 	struct member member;
-	bool by_name;                  /* the address is looked up */
+	bool by_name;                  /* the address has to be looked up */
 	struct pg_connection *session; /* to member.address; NULL: none yet */
 	struct resolver_query *query;
 	struct event *timer;
 	enum node_progress state;
 	struct node_query_answer answer, next;
-	bool again; /* the connection had ended, or was cut: asked once more */
+	bool again; /* the connection had ended, or was cut: the question was sent once more */
 };
 
-/* The one place where the state changes. */
+/* The only place where the state changes. */
 static void enter(struct node *node, enum node_progress state)
 {
 	node->state = state;
@@ -64,7 +64,8 @@ static void conclude_failure(struct node *node, enum server_class class, const c
 	conclude(node);
 }
 
-/* `next` has become the answer by node_query_parse(), and is what the next one is read into. */
+/* node_query_parse() has filled `next`, which becomes the answer. The old answer is the buffer for
+ * the next one. */
 static void conclude_answer(struct node *node)
 {
 	struct node_query_answer next = node->next;
@@ -111,7 +112,7 @@ static void pg_connection_told(enum pg_connection_outcome outcome,
 	}
 }
 
-/* repmgr's tables are read as soon as a server said that it has them. */
+/* repmgr's tables are read once a server has answered that it has them. */
 static const char *sql_of(const void *answer, bool reduced)
 {
 	const struct node *node =
@@ -144,7 +145,7 @@ static void ask_server(struct node *node)
 	pg_connection_ask(node->session, &node->next);
 }
 
-/* A session leads to one address: another one takes another session. */
+/* A connection leads to one address. Another address needs another connection. */
 static void on_resolved(const char *address, const char *problem, void *arg)
 {
 	struct node *node = arg;

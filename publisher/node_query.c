@@ -1,6 +1,7 @@
-/* The question and its answer. Refuses to name a table that may not be there: whether repmgr's are
- * is asked first, and they are read from the next question on. Always holds: one statement brings
- * the row, and the write check before it fails into a setting, never into an error. */
+/* The question and its answer. It never names a table that may not exist: it first asks whether
+ * repmgr's tables are there, and reads them from the next question on. Always: one statement
+ * returns the row, and the write check before it sets a setting when it fails, but never raises an
+ * error. */
 #include "publisher/node_query.h"
 
 #include <jansson.h>
@@ -12,12 +13,11 @@
 #include "postgres/question.h"
 #include "topology/layout_fields.h"
 
-/* A standby whose last message is older hears from nobody; its own clock is compared with itself.
- */
+/* A standby whose last message is older receives from nobody. Both times are of its own clock. */
 #define SILENCE_MIN_MS 1000
 
-/* Rolled back by the error that it raises; what else goes wrong is kept in a setting. Of a standby
- * nothing is asked: it refuses as it should. */
+/* The error that the block raises rolls the row back. Any other error is kept in the setting
+ * segue.refused. A standby is not tested, because it has to refuse. */
 static const char write_check[] =
     "DO $segue$ BEGIN PERFORM pg_catalog.set_config('segue.refused', '', false); "
     "IF NOT pg_catalog.pg_is_in_recovery() THEN %s BEGIN %s; "
@@ -29,7 +29,7 @@ static const char temporary_table[] =
     "CREATE TEMPORARY TABLE IF NOT EXISTS segue_write_check (at timestamptz);";
 static const char temporary_row[] = "INSERT INTO segue_write_check VALUES (pg_catalog.now())";
 
-/* The schema's name has no quotes: it is of [A-Za-z0-9._-]. */
+/* The schema's name contains no quotes: only [A-Za-z0-9._-]. */
 static void append_write_check(struct strbuf *sql, const char *schema, bool repmgr)
 {
 	auto_free char *row = xasprintf("INSERT INTO \"%s\".events (node_id, event, successful) "
@@ -40,8 +40,8 @@ static void append_write_check(struct strbuf *sql, const char *schema, bool repm
 	              repmgr ? row : temporary_row);
 }
 
-/* pg_stat_wal_receiver shows nothing but its pid to who is no member of pg_monitor: then a receiver
- * that runs is taken for one that hears. */
+/* To a role that is not a member of pg_monitor, pg_stat_wal_receiver shows only the pid. A receiver
+ * that runs then counts as receiving. */
 static void append_server(struct strbuf *sql, int64_t silence_ms, bool identifier)
 {
 	strbuf_printf(

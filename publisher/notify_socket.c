@@ -1,5 +1,5 @@
-/* Both ends of the socket; see the header. Refuses to remove anything but a socket. Always holds:
- * what comes in is only ever compared with the names of clusters, and wakes: it brings no fact. */
+/* Both ends of the socket; see the header. It removes nothing but a socket. Always: a message is
+ * only compared with the names of clusters, and wakes; it carries no fact. */
 #include "publisher/notify_socket.h"
 
 #include <errno.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define MESSAGE_MAX  128
-#define MESSAGES_MAX 64 /* read in a row */
+#define MESSAGES_MAX 64 /* read in one loop iteration */
 
 struct notify_socket {
 	char *path;
@@ -69,7 +69,7 @@ bool notify_socket_send(const char *path, const char *cluster, struct err *err)
 	return true;
 }
 
-/* Of a process that is gone: nobody takes a connection. */
+/* Removes the socket of a process that has ended: nobody takes a connection on it. */
 static bool clear_path(const char *path, struct err *err)
 {
 	struct stat st;
@@ -115,7 +115,7 @@ static bool bind_socket(struct notify_socket *wake, struct err *err)
 		return false;
 	if (bind(wake->fd, (struct sockaddr *)&address, sizeof(address)) != 0)
 		return err_set_errno(err, errno, "cannot listen on %s", wake->path);
-	/* repmgrd runs as the database's user, whoever segue runs as: to wake is no privilege */
+	/* repmgrd runs as the database's user, whatever user segue has: waking is no privilege */
 	if (chmod(wake->path, 0666) != 0)
 		return err_set_errno(err, errno, "cannot set the mode of %s", wake->path);
 	return true;

@@ -1,7 +1,7 @@
-/* Who is asked: the configured servers, and those that repmgr lists. Refuses to ask one server
+/* Which servers are asked: the configured ones, and those that repmgr lists. No server is asked
  * twice, whatever addresses lead to it: a configured one that turns out to be one of repmgr's gives
- * way to it, as does one of two that are the same running server. Always holds: a configured server
- * is never forgotten. */
+ * way to that one, and so does one of two that are the same running server. Always: a configured
+ * server is never forgotten. */
 #include "publisher/observe.h"
 #include "observe_internal.h"
 
@@ -14,21 +14,22 @@
 #include "base/log.h"
 #include "publisher/conninfo_list.h"
 
-/* Rounds; see the header. Refuses to wait for a silent server more than once: it is asked, and what
- * comes of it counts in the round that is under way then. Always holds: `observed` comes once a
- * round, and a round ends, as every question has its deadline.
+/* Rounds; see the header. A silent server is waited for only once: it is still asked, and its
+ * result counts in the round that is running then. Always: `observed` is called once per round, and
+ * each round ends, because every question has a deadline.
  *
- *             look                  all awaited have told
+ *             look                  all awaited are done
  *   (resting) -----> looking -----------------------------> observed, (resting)
  *                      ^                    |
  *                      +-- new servers, or --+
  *                          look meanwhile
  */
 
-/* In rounds that follow each other fast a server that fails is left alone that long: it logs each
- * attempt. */
+/* us. A server that fails is not asked again sooner, even if rounds follow each other fast, because
+ * it logs each attempt. */
 #define RETRY_US        INT64_C(200000)
-/* Of one look: for servers that repmgr's tables bring, and those that theirs may bring. */
+/* Extra rounds of one look: for servers that repmgr's tables add, and for those that their tables
+ * add. */
 #define ROUNDS_MORE_MAX 3
 
 static void observed_destroy(struct observed *server);
@@ -85,7 +86,7 @@ static void begin(struct observe *observe)
 		if (is_due(server, observe->started_us))
 			node_ask(server->node);
 	}
-	end_when_over(observe); /* nobody to wait for */
+	end_when_over(observe); /* there may be nobody to wait for */
 }
 
 void observe_look(struct observe *observe)
@@ -111,7 +112,8 @@ static void fill_sighting(struct node_state *node_state, const struct observed *
 	                                  .receiving = answer->receiving,
 	                                  .role = server->role,
 	                                  .inactive = server->inactive};
-	/* It lives and takes no row: no writer, and no reason to believe that there is none. */
+	/* It is alive but takes no row: it does not count as taking writes, and does not prove that
+	 * no server does. */
 	if (fact->class == SERVER_ANSWERED && !fact->in_recovery && *answer->refused != '\0')
 		node_state->class = SERVER_OTHER;
 	snprintf(node_state->name, sizeof(node_state->name), "%.*s", TOPOLOGY_NAME_MAX - 1,
@@ -202,7 +204,8 @@ static void tell(struct observe *observe)
 	free(states);
 }
 
-/* repmgr.nodes is read by the question after the one that found it: only then is the list whole. */
+/* repmgr.nodes is read by the question after the one that found it. The list is not complete before
+ * that. */
 static bool list_is_open(const struct observe *observe)
 {
 	for (size_t i = 0; i < observe->count; i++) {
@@ -277,7 +280,7 @@ void observe_destroy(struct observe *observe)
 	free(observe);
 }
 
-/* The configured ones, and those of repmgr. */
+/* The configured servers, and those of repmgr. */
 #define SERVERS_MAX ((size_t)2 * TOPOLOGY_SLOTS_MAX)
 
 static void observed_destroy(struct observed *server)
@@ -346,7 +349,7 @@ static struct observed *add(struct observe *observe, const char *conninfo,
 	return server;
 }
 
-/* Those of `nodes`. */
+/* Adds the servers of `nodes`. */
 static bool observe_list_configured(struct observe *observe, struct err *err)
 {
 	const char *list = observe->options.config->nodes;
@@ -371,8 +374,8 @@ static bool observe_list_configured(struct observe *observe, struct err *err)
 
 /* -- repmgr's list -- */
 
-/* Who takes writes on the highest timeline knows best who belongs to it; a witness and a standby
- * have copies, a returned old primary its own past. */
+/* The server that takes writes on the highest timeline knows best which servers belong to the
+ * cluster. A witness and a standby have copies, a returned old primary has an old list. */
 static const struct node_query_answer *find_authority(const struct observe *observe)
 {
 	const struct node_query_answer *best = NULL;
@@ -412,7 +415,7 @@ static bool same_place(const struct member *a, const struct member *b)
 	       (*a->address != '\0' && strcmp(a->address, b->address) == 0);
 }
 
-/* The configured one goes on under repmgr's name, with the connection that it has. */
+/* A configured server at the same place stays, with its connection, under repmgr's name. */
 static struct observed *adopt(const struct observe *observe, const struct member *member,
                               const char *conninfo)
 {
@@ -468,7 +471,7 @@ static void follow(const struct observe *observe, struct observed *server,
 		    is_new ? "it is in repmgr's table nodes" : "repmgr's table nodes has it, too");
 }
 
-/* It is not asked any more, until the configuration is read again. */
+/* The server is not asked any more, until the configuration is read again. */
 static void shadow(const struct observe *observe, struct observed *server)
 {
 	say(observe, server, "node_merged", "the same server as one that repmgr lists");
@@ -537,8 +540,8 @@ static bool merge_rows(struct observe *observe, const struct node_query_answer *
 	return added;
 }
 
-/* Those of repmgr.nodes, by the server that is most likely to know; true: there are new ones, which
- * nobody has asked yet. */
+/* Takes the servers from repmgr.nodes of the server that is most likely to know. Returns true if
+ * there are new ones, which have not been asked yet. */
 static bool observe_list_merge(struct observe *observe)
 {
 	const struct node_query_answer *authority = find_authority(observe);

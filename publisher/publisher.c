@@ -1,6 +1,6 @@
-/* A publisher; see the header. Refuses to count a look that was only a closer one as a round of the
- * decider: rounds are intervals, or a null would be published after a blink. Always holds: a round
- * is under way, or the timer runs that begins the next one.
+/* A publisher; see the header. Looks between two intervals are not counted as rounds of the
+ * decider, or a null would be published after a very short interruption. Always: a look is running,
+ * or the timer that starts the next one.
  *
  *   timer, wake, a connection lost --> look --> observed --> [a round is due, or a new primary is
  *   seen] --> decider --> publish (reads the store, forms the decision, writes) --> log
@@ -17,12 +17,13 @@
 #include "base/log.h"
 #include "topology/layout.h"
 
-/* After a wake or the word of a promotion; then while no primary is seen; then as configured. */
+/* The time between looks. CLOSE_MS: after a wake or a promotion event, for CLOSE_FOR_US. LOST_MS:
+ * while no primary is seen, for LOST_FOR_US. Otherwise it is as configured. */
 #define CLOSE_MS     10
 #define CLOSE_FOR_US INT64_C(2000000)
 #define LOST_MS      50
 #define LOST_FOR_US  INT64_C(60000000)
-#define LOOK_GAP_US  INT64_C(10000) /* between the beginnings of two looks, whoever asks */
+#define LOOK_GAP_US  INT64_C(10000) /* between the starts of any two looks */
 
 /* -- when to look -- */
 
@@ -63,7 +64,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	look(arg);
 }
 
-/* Soon: at once, unless the last look was a moment ago. */
+/* Looks at once, or LOOK_GAP_US after the last look began. */
 static void look_soon(struct publisher *publisher)
 {
 	int64_t gap_us = clock_now_us() - publisher->looked_us;
@@ -87,7 +88,8 @@ void publisher_wake(struct publisher *publisher)
 
 /* -- what was seen -- */
 
-/* Who takes writes on the highest timeline that is not below the store's; NULL: nobody. */
+/* The server that takes writes on the highest timeline that is not below the store's; NULL:
+ * none. */
 static const struct node_state *find_primary(const struct publisher *publisher,
                                              const struct observation *seen)
 {
@@ -106,7 +108,7 @@ static const struct node_state *find_primary(const struct publisher *publisher,
 	return best;
 }
 
-/* A promotion that is news, of a server that is not the primary yet: it is about to be. */
+/* A promotion event is new, and its server is not the primary yet: it soon will be. */
 static void note_promotions(struct publisher *publisher, const struct observation *seen,
                             const struct node_state *primary)
 {
@@ -173,11 +175,11 @@ static void count_round(struct publisher *publisher, const struct observation *s
 	publish_run(publisher->publish);
 }
 
-/* While no primary is seen an interval is one to the letter, as null_after counts them; else the
- * timer has jitter, and a look that comes early is that of the interval, too. */
+/* While no primary is seen, a round takes a full interval, because null_after counts rounds.
+ * Otherwise the timer has jitter, and a look that comes early is the interval's round, too. */
 static bool round_is_due(const struct publisher *publisher, int64_t asked_us)
 {
-	int64_t part = publisher->lost_from_us != 0 ? 1000 : 750; /* us, of each ms */
+	int64_t part = publisher->lost_from_us != 0 ? 1000 : 750; /* us per ms of the interval */
 
 	return publisher->counted_us == 0 ||
 	       asked_us - publisher->counted_us >= publisher_config(publisher)->interval_ms * part;
@@ -195,7 +197,7 @@ static void on_observed(const struct observation *seen, void *arg)
 	note_primary(publisher, primary, who, sizeof(who));
 	news = *who != '\0' && strcmp(who, publisher->primary) != 0;
 	if (news)
-		publisher->close_until_us = 0; /* what was waited for */
+		publisher->close_until_us = 0; /* this is what was waited for */
 	if (news || round_is_due(publisher, seen->asked_us)) {
 		snprintf(publisher->primary, sizeof(publisher->primary), "%s", who);
 		count_round(publisher, seen);
@@ -204,9 +206,9 @@ static void on_observed(const struct observation *seen, void *arg)
 		look_after(publisher, next_look_ms(publisher, clock_now_us()));
 }
 
-/* -- what the store says to it -- */
+/* -- the store's value -- */
 
-/* Another publisher that sees the primary of this topology; NULL: none, as far as is known. */
+/* Another publisher that sees the primary of this topology; NULL: none is known. */
 static const char *find_seer(const struct publisher *publisher, const struct topology *topology)
 {
 	const struct zk_child *const *members;
@@ -336,7 +338,7 @@ static struct zk_node *watch_master(struct publisher *publisher)
 	return zk_watch(publisher->options.zk, path, ZK_WATCH_DATA, 0, on_master, publisher);
 }
 
-/* They are looked at when an decision is formed, at each round. */
+/* They are read when a decision is made, in each round. */
 static void on_others(void *arg)
 {
 	(void)arg;
@@ -413,12 +415,12 @@ void publisher_destroy(struct publisher *publisher)
 	free(publisher);
 }
 
-/* A publisher's words in the log. Refuses to repeat itself: an decision is told when it changes, an
- * alarm again each minute. */
+/* The log of a publisher. Nothing is repeated: a decision is logged when it changes, an alarm again
+ * each minute. */
 
 #define ALARM_AGAIN_US INT64_C(60000000)
 
-/* Whether repmgr's tables were found, once, where somebody may have meant them to be. */
+/* Logs, once, that repmgr's tables were not found, if somebody may expect them to be there. */
 static void publisher_say_repmgr(struct publisher *publisher, const struct observation *seen)
 {
 	enum config_repmgr wanted = publisher_config(publisher)->repmgr;
@@ -438,7 +440,7 @@ static void publisher_say_repmgr(struct publisher *publisher, const struct obser
 		          KV_STR("action", "the servers of `nodes` alone are observed"));
 }
 
-/* The word of a person in the store, which is obeyed from now on. */
+/* A person has named the primary in the store, and that counts from now on. */
 static void publisher_say_set(const struct publisher *publisher, const struct topology *stored,
                               int64_t floor_before)
 {
@@ -472,7 +474,7 @@ static void say_written(const struct publisher *publisher, const struct publish_
 	    KV_MS("after_ms", clock_now_us() - publisher->counted_us));
 }
 
-/* What the servers say goes with an alarm, a line each. */
+/* Logs an alarm with what the servers answered, one line each. */
 static void say_alarm(struct publisher *publisher)
 {
 	auto_strbuf struct strbuf servers = STRBUF_INIT;
@@ -509,7 +511,7 @@ static const char *skip_digits(const char *text)
 	return text;
 }
 
-/* But for its numbers, which count rounds and servers. */
+/* Compares without the numbers, which count rounds and servers. */
 static bool is_same_reason(const char *a, const char *b)
 {
 	for (a = skip_digits(a), b = skip_digits(b); *a != '\0' && *a == *b;
@@ -518,7 +520,7 @@ static bool is_same_reason(const char *a, const char *b)
 	return *a == *b;
 }
 
-/* What came of a run, where that is news. */
+/* Logs the result of a run, if it is new. */
 static void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome)
 {
 	bool changed = !publisher->said.any || publisher->said.result != outcome->result ||

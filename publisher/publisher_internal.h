@@ -1,5 +1,4 @@
-/* What setup/check_publisher.c (the work) and publisher.c (the log) share. Nobody else includes it.
- */
+/* The publisher object. Only publisher.c includes it. */
 #ifndef SEGUE_PUBLISHER_PUBLISHER_INTERNAL_H
 #define SEGUE_PUBLISHER_PUBLISHER_INTERNAL_H
 
@@ -16,22 +15,23 @@ struct publisher {
 	struct decider *decider;
 	struct publish_zk store;
 	struct publish *publish;
-	struct zk_node *master; /* says whether what was read last is still there; NULL: --once */
+	struct zk_node *master; /* tells whether what was read last is still there; NULL: --once */
 	struct zk_ephemeral *presence;
-	struct zk_children *others; /* present publishers, and what each sees; NULL: --once */
+	struct zk_children *others; /* present publishers, and what each one sees; NULL: --once */
 	struct event *timer;
 	int64_t looked_us;          /* when the last look began */
-	int64_t counted_us;         /* when the decider was told last; 0: never */
+	int64_t counted_us;         /* when the decider was given the last round; 0: never */
 	int64_t close_until_us;     /* look every CLOSE_MS until then */
 	int64_t lost_from_us;       /* since when no primary is seen; 0: one is */
-	bool seen;                  /* any server, ever */
-	int64_t told_zxid, told_us; /* the watch's last word of the master znode, and when it came:
-	                               it may be read much later, as a round waits for servers */
+	bool seen;                  /* any server has answered since the start */
+	int64_t told_zxid, told_us; /* the master znode's last mzxid by the watch, and when it came:
+	                               a round may read it much later, as it waits for servers */
 	struct topology stored;     /* as it was read last */
 	struct stored_value known;
-	char primary[TOPOLOGY_HOST_MAX +
-	             32];                   /* who takes writes on which timeline, by the decider */
-	char promoted_at[PUBLISH_TIME_MAX]; /* the latest that any server's events have */
+	/* Which server takes writes on which timeline, as given to the decider last. */
+	char primary[TOPOLOGY_HOST_MAX + 32];
+	char promoted_at[PUBLISH_TIME_MAX]; /* the latest promotion in the event tables of all
+	                                       servers */
 	struct {
 		bool any;
 		enum publish_action action; /* before a dry run makes it WAIT */
@@ -44,7 +44,7 @@ struct publisher {
 		enum publish_action action;
 		char reason[PUBLISH_REASON_MAX];
 		int64_t alarm_us;
-	} said; /* in the log */
+	} said; /* as logged last */
 	bool repmgr_said;
 };
 

@@ -1,4 +1,4 @@
-/* See the header. */
+/* The text of a presence znode; see the header. */
 #include "seen_nodes_internal.h"
 
 #include <jansson.h>

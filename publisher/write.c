@@ -1,6 +1,6 @@
-/* Publishing; see the header. Refuses to write on a version that the decision was not formed on.
- * Always holds: one request is under way in READING and WRITING, none in IDLE, so that `done` comes
- * once a run; every request ends by its own deadline.
+/* Publishing; see the header. It never writes on a version that the decision is not based on.
+ * Always: one request is running in READING and WRITING, none in IDLE, so that `done` is called
+ * once per run; every request ends by its own deadline.
  *
  *          +--decision on what is known: write--+
  *          |                                   v
@@ -19,12 +19,12 @@
 #include "base/strbuf.h"
 #include "topology/layout.h"
 
-#define RACES_MAX 5 /* lost in one run: then the next run may try */
+#define RACES_MAX 5 /* lost races in one run; after that the next run may try */
 
 enum publish_state {
 	PUBLISH_IDLE,
-	PUBLISH_READING, /* what the store says now */
-	PUBLISH_WRITING, /* the decision, on the version that was read */
+	PUBLISH_READING, /* reads the present value */
+	PUBLISH_WRITING, /* writes the decision, on the version that was read */
 };
 
 struct publish {
@@ -36,17 +36,17 @@ struct publish {
 	char *path;
 	enum publish_state state;
 	struct zk_write *request;
-	bool exists;         /* when it was read, ... */
+	bool exists;         /* the znode existed when it was read, ... */
 	int32_t version;     /* ... in this version */
-	struct strbuf known; /* what the store had in this version, and ... */
-	int64_t known_mzxid; /* ... since when; 0: not known */
-	int64_t noted_mzxid; /* what a watch said last */
+	struct strbuf known; /* the value of this version, and ... */
+	int64_t known_mzxid; /* ... its mzxid; 0: not known */
+	int64_t noted_mzxid; /* the mzxid that a watch reported last */
 	bool again;          /* a run was asked for during this one */
 	unsigned races_lost;
 	struct publish_decision decision;
 	bool formed;
 	struct strbuf text; /* what is being written */
-	bool lost;          /* ... and its answer did not come: the read will show it */
+	bool lost; /* ... and the answer was lost: the next read shows whether it was written */
 };
 
 static struct zk_write *send_opinion(struct publish *publish);
@@ -72,7 +72,7 @@ static void forget_opinion(struct publish *publish)
 	publish->formed = false;
 }
 
-/* The only writer of the state. */
+/* The only place that changes the state. */
 static void enter(struct publish *publish, enum publish_state next, const char *why)
 {
 	log_debug("publish_state", KV_STR("path", publish->path),
@@ -100,8 +100,9 @@ static void begin(struct publish *publish)
 	publish->lost = false;
 }
 
-/* The next run begins before the callback, which may end it all; with a read, as the decision that
- * the callback is about is still the caller's last one. */
+/* The next run begins before the callback, which may destroy the object. It begins with a read and
+ * not with a decision, because until the callback the caller's last decision is the one that
+ * `outcome` reports. */
 static void finish(struct publish *publish, enum publish_result result, const char *problem,
                    int64_t mzxid)
 {
@@ -147,7 +148,7 @@ static void know(struct publish *publish, const char *data, size_t size,
 	publish->known_mzxid = answer->mzxid;
 }
 
-/* True: the decision is to write. */
+/* Returns true if the decision is to write. */
 static bool form(struct publish *publish, const struct stored_value *store)
 {
 	forget_opinion(publish);
@@ -248,12 +249,12 @@ static void on_written(const struct zk_answer *answer, void *arg)
 	publish->known_mzxid = 0;
 	switch (answer->result) {
 	case ZK_RESULT_OK:
-		if (publish->exists) /* of a create the version is known, its mzxid is not */
+		if (publish->exists) /* after a create the version is known, but not the mzxid */
 			know(publish, publish->text.data, publish->text.len, answer);
 		finish(publish, PUBLISH_WRITTEN, NULL, answer->mzxid);
 		break;
 	case ZK_RESULT_NO_NODE:
-		if (!publish->exists) /* its parents were made; what is missing is the chroot */
+		if (!publish->exists) /* its parents are created with it: the chroot is missing */
 			fail(publish, "has no parent, is there the chroot of [zookeeper] hosts?",
 			     answer);
 		else
@@ -304,7 +305,8 @@ void publish_destroy(struct publish *publish)
 	free(publish);
 }
 
-/* A version counts from 0 again in a znode that was deleted and made anew; its mzxid does not. */
+/* Compares mzxids. The version starts again at 0 if a znode is deleted and created anew, the mzxid
+ * does not. */
 static bool is_current(const struct publish *publish)
 {
 	return publish->known_mzxid != 0 && publish->known_mzxid == publish->noted_mzxid;
@@ -332,7 +334,7 @@ bool publish_busy(const struct publish *publish)
 	return publish->state != PUBLISH_IDLE;
 }
 
-/* The store of publishing: a ZooKeeper session's requests, with the ACL that is configured. */
+/* The publish_store of a ZooKeeper session, with the configured ACL. */
 
 static struct zk_write *read_node(void *store, const char *path, zk_write_cb *cb, void *arg)
 {

@@ -1,5 +1,6 @@
-/* A cluster as the sidecar runs it: its watcher, its targets, and what was applied last. Facts come
- * from the watcher, decide() says what to do, the rendered texts go to the targets. */
+/* One cluster in the sidecar: its watcher, its verifier, its targets, and what was applied last.
+ * The watcher and the verifier supply facts, decide() chooses what to do, and the rendered texts go
+ * to the targets. */
 #ifndef SEGUE_CLUSTER_CLUSTER_H
 #define SEGUE_CLUSTER_CLUSTER_H
 
@@ -19,7 +20,7 @@ struct resolver;
 struct target_hub;
 struct zk;
 
-/* What a cluster works with; borrowed, outlives it. */
+/* What a cluster uses. All of it is borrowed and must outlive the cluster. */
 struct cluster_world {
 	struct event_base *base; /* with at least CLUSTER_PRIORITIES priorities */
 	struct zk *zk;
@@ -33,69 +34,71 @@ struct cluster_world {
 
 enum {
 	CLUSTER_PRIORITY_NORMAL = 1,
-	CLUSTER_PRIORITY_LATER, /* state files and the log: never before a proxy has been moved */
+	CLUSTER_PRIORITY_LATER, /* for state files and the log: the proxies are moved before that */
 	CLUSTER_PRIORITIES,
 };
 
-/* `previous`: the same cluster before a reload of the configuration, or NULL; what it had applied
- * goes on. Otherwise the state file says it. Nothing is applied inside the call. */
+/* `previous` is the same cluster before a reload of the configuration, or NULL. What `previous` has
+ * applied is taken over if it used the same store; otherwise it is read from the state file.
+ * Nothing is applied inside the call. */
 struct cluster *cluster_create(const struct cluster_world *world, size_t index,
                                struct cluster *previous) MUST_CHECK;
-void cluster_destroy(struct cluster *cluster); /* persists first what is not yet on disk */
+void cluster_destroy(struct cluster *cluster); /* first saves what is not on disk yet */
 
-/* After a reload, where the session is the same: if `next` keeps the same znode in the fleet, this
- * one leaves it there. */
+/* For a reload that keeps the ZooKeeper session: if `next` uses the same fleet znode, this cluster
+ * leaves the znode there. */
 void cluster_fleet_pass_on(struct cluster *cluster, const struct cluster *next);
 
 const struct config_cluster *cluster_config(const struct cluster *cluster);
 
-/* False, with words, when a HAProxy that listens as `listeners` says would be led to itself by what
- * is applied. `index`: the cluster's in their configuration. */
+/* Returns false with an error if a HAProxy of this cluster, which listens as `listeners` says,
+ * would connect to itself with the primary that is applied. `index` is the cluster's index in the
+ * configuration of `listeners`. */
 bool cluster_try_listeners(const struct cluster *cluster, const struct listeners *listeners,
                            size_t index, struct err *err) MUST_CHECK;
 
-/* The operator's word: kept on disk first, then followed at once. False: it cannot be followed, or
- * could not be kept, and nothing is changed. */
+/* Sets the override of the operator (pin, freeze or none). It is written to disk first and followed
+ * at once. Returns false if it cannot be followed or cannot be written; nothing is changed then. */
 bool cluster_set_override(struct cluster *cluster, const struct override *override,
                           struct err *err) MUST_CHECK;
 
-/* What is wrong around this target of the configuration, for a person to mend; "": nothing. Logged
- * when it is news. */
+/* Sets what is wrong around this target of the configuration, for a person to fix; "": nothing.
+ * Logged when it changes. */
 void cluster_set_alarm(const struct cluster *cluster, const struct config_target *target,
                        const char *alarm);
 
-/* This cluster in the document of GET /status; a new reference. */
+/* This cluster in the GET /status document; a new reference. */
 json_t *cluster_status(const struct cluster *cluster) MUST_CHECK;
 
-/* NULL and "" become null; what is no UTF-8 is escaped, as no JSON can hold it. */
+/* NULL and "" become null. Text that is not UTF-8 is escaped, because JSON cannot hold it. */
 json_t *cluster_text_json(const char *text) MUST_CHECK;
 
 /* See pipeline_is_ready(). */
 bool cluster_is_ready(const struct cluster *cluster) MUST_CHECK;
 
-/* As the status page has them. */
+/* The levels of the status page. */
 enum cluster_level {
 	CLUSTER_WELL,
-	CLUSTER_BUSY,  /* it passes by itself */
-	CLUSTER_WATCH, /* to be looked at */
-	CLUSTER_BAD,   /* clients wait or get errors, or may do so soon */
+	CLUSTER_BUSY,  /* it ends by itself */
+	CLUSTER_WATCH, /* a person should look */
+	CLUSTER_BAD,   /* clients wait or get errors, or may soon do so */
 	CLUSTER_LEVELS,
 };
 
-/* Appends what a person has to know, one line each, the worst first; nothing where all is well.
- * Returns the worst level of them. */
+/* Appends what a person has to know, one line each, the worst first. Appends nothing if all is
+ * well. Returns the worst level of the lines. */
 enum cluster_level cluster_headlines(const struct cluster *cluster, const char *prefix,
                                      struct strbuf *out);
 
-/* The families of metrics that there is a sample of for each cluster, target or server; numbered
- * from 0. They are made family by family, as Prometheus wants it. */
+/* The metric families that have a sample for each cluster, target or server, numbered from 0. They
+ * are written family by family, as Prometheus requires. */
 size_t cluster_metric_count(void);
 void cluster_metric_head(size_t index, struct strbuf *out);
 void cluster_metric_samples(size_t index, const struct cluster *cluster, struct strbuf *out);
 
-/* Appends to `text` what is applied now, rendered through `template`, and reads it as `target`
- * would: whether a new template can take over. True, and nothing appended, when nothing has been
- * applied yet. */
+/* Checks whether a new template can take over. Renders what is applied now through `template`,
+ * appends the text to `text`, and reads it as `target` would. Returns true and appends nothing if
+ * nothing has been applied yet. */
 bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,
                           const struct mustache *template, struct strbuf *text,
                           struct err *err) MUST_CHECK;

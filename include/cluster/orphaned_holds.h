@@ -1,5 +1,5 @@
-/* Notes of what segue holds whose target segue.ini has no more: a section was renamed, removed or
- * led elsewhere while segue was dead. */
+/* Hold records whose target is no longer in segue.ini: its section was renamed, removed, or pointed
+ * to another proxy while segue was not running. */
 #ifndef SEGUE_CLUSTER_ORPHANED_HOLDS_H
 #define SEGUE_CLUSTER_ORPHANED_HOLDS_H
 
@@ -12,23 +12,24 @@ struct orphaned_holds;
 
 struct orphaned_hold {
 	enum config_target_kind kind;
-	char *name;   /* of the section that was */
-	char *path;   /* of the note */
-	char *place;  /* console or socket; NULL: a note of an older segue, or one that cannot be
-	                 read */
-	char *output; /* NULL: the same */
+	char *name; /* of the former section */
+	char *path; /* of the record's file */
+	char *
+	    place; /* console or socket; NULL: the record is of an older segue, or cannot be read */
+	char *output; /* NULL: as for `place` */
 };
 
-/* In state_dir; the array, of `count`, is freed with orphaned_holds_free(). */
+/* Finds them in state_dir. The array has `count` items; free it with orphaned_holds_free(). */
 struct orphaned_hold *orphaned_holds_find(const struct config *config, size_t *count) MUST_CHECK;
 void orphaned_holds_free(struct orphaned_hold *notes, size_t count);
 
-/* Before the targets are made: the note of a proxy that another section drives now becomes that
- * section's, which goes on as if it had always had that name. */
+/* To be called before the targets are created. If another section now drives the proxy of a record,
+ * the record becomes that section's, which continues the hold as if it had always had that name. */
 void orphaned_holds_adopt(const struct config *config);
 
-/* Lets go of what the notes that are left say, by `segue resume --gone` in a child, again and again
- * until it has worked. NULL: there are none. `config` is borrowed until the end. */
+/* Releases what the remaining records say is held: runs `segue resume --gone` as a child process,
+ * again and again until it succeeds. NULL: there are none. `config` is borrowed until
+ * orphaned_holds_cancel(). */
 struct orphaned_holds *orphaned_holds_release(struct event_base *base,
                                               const struct config *config) MUST_CHECK;
 void orphaned_holds_cancel(struct orphaned_holds *left); /* may be NULL */

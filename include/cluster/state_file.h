@@ -1,5 +1,5 @@
-/* The last applied topology of a cluster, kept in <state_dir>/<cluster>.json over restarts: it is
- * what makes an older value of the store an older one. */
+/* The last applied topology of a cluster, kept in <state_dir>/<cluster>.json over restarts. By its
+ * zxid an older value of the store is recognised as older. */
 #ifndef SEGUE_CLUSTER_STATE_FILE_H
 #define SEGUE_CLUSTER_STATE_FILE_H
 
@@ -13,48 +13,52 @@
 #include "render/mustache.h"
 #include "topology/topology.h"
 
-/* In front of what the disk says of it. */
+/* How the error begins when a state file cannot be written. */
 #define STATE_NOT_WRITTEN "cannot write the state file"
 
 void applied_init(struct applied *applied);
 void applied_fini(struct applied *applied);
 
-/* Its name; caller frees. */
+/* The file's name; caller frees. */
 char *state_file(const char *state_dir, const struct config_cluster *cluster) MUST_CHECK;
 
-/* Reads the cluster's state file. `out` is initialised by the call and to be ended with
- * applied_fini() in any case. No file: nothing was applied, success. A file that was written for
- * another store (other hosts, chroot, path or layout: zxids do not compare) gives the topology with
- * zxid and floor 0; `note` then says so, for the log. `store_hosts` is config's zookeeper_hosts. */
+/* Reads the cluster's state file. `out` is initialised by the call and has to be ended with
+ * applied_fini() in any case. If there is no file, nothing was applied, and that is a success. If
+ * the file was written for another store (other hosts, chroot, path or layout), zxids cannot be
+ * compared: the topology is read, zxid and floor are 0, and `note` says so, for the log.
+ * `store_hosts` is zookeeper_hosts of the configuration. */
 bool state_load(const char *state_dir, const struct config_cluster *cluster,
                 const char *store_hosts, struct applied *out, struct strbuf *note,
                 struct err *err) MUST_CHECK;
 
-/* Stages the file, for the file_writer: see file_stage(). *path is what it is to replace; the
- * caller frees both. NULL on failure, and *path is then NULL, too. */
+/* Stages the file for the file_writer, see file_stage(). *path is the file that it replaces; the
+ * caller frees both. On failure returns NULL, and *path is NULL, too. */
 char *state_stage(const char *state_dir, const struct config_cluster *cluster,
                   const char *store_hosts, const struct applied *applied, char **path,
                   struct err *err) MUST_CHECK;
 
-/* Replaces the file atomically and durably: waits for the disk. */
+/* Replaces the file atomically and durably; waits for the disk. */
 bool state_save(const char *state_dir, const struct config_cluster *cluster,
                 const char *store_hosts, const struct applied *applied, struct err *err) MUST_CHECK;
 
-/* A topology to render with while the store has not been asked. */
+/* --- a topology to render with before the store has been read --- */
 
-/* `out` (initialised by the call, ended with topology_fini()) becomes what was applied last, going
- * by the state file: true; or, where that names no primary, two servers that nobody has: false.
- * `problem` gets words when the state file cannot be used, else "". */
+/* Returns true if `out` is what was applied last, according to the state file. If that names no
+ * primary, `out` becomes the example, two servers that do not exist, and the call returns false.
+ * `out` is initialised by the call and ended with topology_fini(). `problem` says why the state
+ * file cannot be used, or is "". */
 bool state_or_example_topology(const struct config *config, size_t cluster, struct topology *out,
                                struct err *problem);
 
-/* Appends what the target's template makes of that topology. True: of what was applied last. A text
- * that cannot be rendered stays empty, as with real servers it may well be. */
+/* Appends the text that the target's template gives for that topology. Returns true if it is what
+ * was applied last. The text is empty if it cannot be rendered, which may well work with real
+ * servers. */
 bool state_or_example_render(const struct config *config, size_t target,
                              const struct mustache *template, struct strbuf *text);
 
-/* The text is to lead to the primary whoever that is: false, with words, when it would not with one
- * of the standbys (where there is none, with a server that nobody has) as the primary. */
+/* The text has to lead to the primary whichever server that is. Returns false with an error if it
+ * does not with one of the standbys as the primary (or, without standbys, with a server that does
+ * not exist). */
 bool state_or_example_leads_to_any(const struct config_cluster *cluster,
                                    const struct config_target *target,
                                    const struct mustache *template, const struct topology *topology,

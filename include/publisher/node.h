@@ -1,5 +1,5 @@
-/* One PostgreSQL server of a cluster, asked over one connection that stays. It is asked when it is
- * told to, and says what came of it: an answer or a failure, by the deadline. */
+/* One PostgreSQL server of a cluster, asked over one connection that stays open. node_ask() starts
+ * a question. It ends with an answer or a failure, at the deadline at the latest. */
 #ifndef SEGUE_PUBLISHER_NODE_H
 #define SEGUE_PUBLISHER_NODE_H
 
@@ -12,11 +12,11 @@ struct resolver;
 struct node;
 
 enum node_event {
-	NODE_TOLD, /* what was asked has come to its end */
-	NODE_LOST, /* the connection has ended while nothing was asked */
+	NODE_TOLD, /* a question has ended */
+	NODE_LOST, /* the connection has ended while no question was running */
 };
 
-/* Never inside a call from the left. The node is not to be destroyed in it. */
+/* Never called inside a call of a node_ function. The node must not be destroyed in it. */
 typedef void node_cb(enum node_event event, void *arg);
 
 struct node_options {
@@ -24,21 +24,21 @@ struct node_options {
 	const struct libpq *pq;
 	struct resolver *resolver;
 	const struct node_query *node_query;
-	int64_t timeout_ms; /* for one question, with all that it needs */
+	int64_t timeout_ms; /* for one question, with name lookup and connecting */
 	node_cb *cb;
 	void *arg;
 };
 
-/* What is borrowed in the options has to outlive it; `target` is copied. */
+/* What the options borrow has to outlive the node; `target` is copied. */
 struct node *node_create(const struct node_options *options,
                          const struct conninfo_target *target) MUST_CHECK;
 void node_destroy(struct node *node); /* NULL is fine */
 
-void node_ask(struct node *node); /* nothing new while it is being asked */
+void node_ask(struct node *node); /* does nothing while a question is running */
 bool node_is_asked(const struct node *node);
 
-/* Class, problem, asked_us and answered_us are those of the last question that has ended; the rest
- * is of the last one that was ANSWERED. */
+/* `class`, `problem` and `asked_us` are of the last question that has ended; the rest is of the
+ * last one that was ANSWERED. */
 const struct node_query_answer *node_answer(const struct node *node);
 
 #endif

@@ -9,16 +9,16 @@
 struct event_base;
 struct notify_socket;
 
-/* Somebody wants `cluster` looked at. Once for all that waited to be read. */
+/* Called once for each datagram. */
 typedef void notify_socket_cb(const char *cluster, void *arg);
 
-/* Takes the place of a socket that nobody listens on any more; refuses one that somebody does. */
+/* Replaces a socket on which nobody listens any more; refuses one on which somebody listens. */
 struct notify_socket *notify_socket_create(struct event_base *base, const char *path,
                                            notify_socket_cb *cb, void *arg,
                                            struct err *err) MUST_CHECK;
 void notify_socket_destroy(struct notify_socket *wake); /* NULL is fine */
 
-/* Never waits: what cannot be handed over at once is an error. */
+/* Never waits: if the datagram cannot be sent at once, that is an error. */
 bool notify_socket_send(const char *path, const char *cluster, struct err *err) MUST_CHECK;
 
 #endif

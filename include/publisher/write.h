@@ -1,9 +1,9 @@
-/* Publishing: the master znode by compare-and-set, on the version that the decision was formed on.
+/* Publishing: writes the master znode by compare-and-set, on the version that the decision is based
+ * on.
  *
- * One run reads the znode, has the caller form an decision on it, and writes if that says so. What
- * was read last, while the store is known to have it still, may be written upon without another
- * read. Who loses the race reads again and forms the decision anew; nothing is ever written twice
- * unread. */
+ * One run reads the znode, has the caller decide on its value, and writes if the decision says so.
+ * The read is left out if the value that was read last is known to be still there. After a lost
+ * race the run reads and decides again; no write is repeated without a read. */
 #ifndef SEGUE_PUBLISHER_WRITE_H
 #define SEGUE_PUBLISHER_WRITE_H
 
@@ -14,35 +14,35 @@
 #include "publisher/decide.h"
 #include "zookeeper/write.h"
 
-/* What publishing needs of a store: zookeeper/write.h's functions, or a test's script. */
+/* What publishing needs from a store: the functions of zookeeper/write.h, or those of a test. */
 struct publish_store {
-	void *store; /* given to the functions */
+	void *store; /* passed to the functions */
 	struct zk_write *(*read)(void *store, const char *path, zk_write_cb *cb, void *arg);
 	struct zk_write *(*create)(void *store, const char *path, const void *data, size_t size,
-	                           zk_write_cb *cb, void *arg); /* persistent, with parents */
+	                           zk_write_cb *cb, void *arg); /* persistent, with its parents */
 	struct zk_write *(*set)(void *store, const char *path, const void *data, size_t size,
 	                        int32_t version, zk_write_cb *cb, void *arg);
 	void (*cancel)(struct zk_write *write);
 };
 
 enum publish_result {
-	PUBLISH_WRITTEN,   /* the store has the decision's topology, and this publisher wrote it */
-	PUBLISH_NOTHING,   /* the decision is not to write; also when another one was faster */
-	PUBLISH_CONTENDED, /* others write all the time: given up until the next run */
-	PUBLISH_FAILED,    /* `problem`; whether the store was written may not be known */
+	PUBLISH_WRITTEN, /* the store has the decision's topology, written by this publisher */
+	PUBLISH_NOTHING, /* the decision is not to write, also after another publisher was faster */
+	PUBLISH_CONTENDED, /* others keep writing: given up until the next run */
+	PUBLISH_FAILED,    /* `problem`; the store may have been written or not */
 };
 
 /* Borrowed until the callback returns. */
 struct publish_outcome {
 	enum publish_result result;
-	const struct publish_decision
-	    *decision;       /* the last one formed; NULL: none, the read failed */
-	const char *problem; /* FAILED, CONTENDED */
-	int64_t mzxid;       /* WRITTEN: of the write, when known; else 0 */
+	const struct publish_decision *decision; /* the last one; NULL: none, as the read failed */
+	const char *problem;                     /* FAILED, CONTENDED */
+	int64_t mzxid;                           /* WRITTEN: of the write, if known; otherwise 0 */
 	unsigned races_lost;
 };
 
-/* Forms the decision on what the store says now, perhaps several times a run; publish ends it. */
+/* Decides on the present value of the store, perhaps several times in a run. The decision is freed
+ * by publish. */
 typedef void publish_form_cb(const struct stored_value *store, struct publish_decision *out,
                              void *arg);
 /* A run is over; a new one may be started. */
@@ -61,13 +61,14 @@ struct publish;
 struct publish *publish_create(const struct publish_options *options) MUST_CHECK;
 void publish_destroy(struct publish *publish); /* ends a run without its callback */
 
-/* Starts a run. While one is under way: another one follows it, and one `done` comes for each. */
+/* Starts a run. If one is running, another one follows it, and `done` is called for each. */
 void publish_run(struct publish *publish);
-/* The word of a watch on the znode: the store has this mzxid; 0: none, or it is not known. */
+/* What a watch on the znode reports: the store has this mzxid; 0: there is none, or it is not
+ * known. */
 void publish_note(struct publish *publish, int64_t mzxid);
 bool publish_busy(const struct publish *publish);
 
-/* The store as publishing sees it; `zk` and `acl` have to outlive it. */
+/* The publish_store of a ZooKeeper session; `zk` and `acl` have to outlive it. */
 struct publish_zk {
 	struct zk *zk;
 	enum zk_acl acl;

@@ -1,7 +1,7 @@
-/* A cluster as the sidecar runs it. Callbacks of the watcher and of the verifier only ask for
- * cluster_reconcile(), which looks at all facts, decides, renders and hands the texts to the
- * targets; the log line and the state file come after the proxies. A target that refuses keeps its
- * last good text. */
+/* One cluster of the sidecar. Callbacks of the watcher and of the verifier only ask for
+ * cluster_reconcile(), which reads all facts, decides, renders, and gives the texts to the targets.
+ * The log line and the state file are written after the proxies have been moved. A target that
+ * refuses a text keeps its last good one. */
 #include "cluster/cluster.h"
 #include "cluster/override.h"
 #include "cluster/target_kinds.h"
@@ -17,8 +17,8 @@
 #include "cluster/state_file.h"
 #include "watch/watcher.h"
 
-/* The targets of a cluster: made from the configuration, with what those before a reload of it
- * remember. */
+/* Targets are created from the configuration. After a reload each one takes over the history of the
+ * same target before it. */
 
 static void cluster_reconcile(struct cluster *cluster);
 
@@ -32,7 +32,7 @@ const struct cluster_target *cluster_find_outlet(const struct cluster *cluster,
 	return NULL;
 }
 
-/* The same target remembers its moves. */
+/* After a reload the same target keeps the history of its moves. */
 static void inherit(const struct cluster_target *outlet, const struct cluster *previous)
 {
 	const struct cluster_target *before =
@@ -111,12 +111,12 @@ static void cluster_destroy_outlets(struct cluster *cluster)
 	cluster->target_count = 0;
 }
 
-/* The operator's word on a cluster: read at the start, kept before it is followed, and repeated in
- * the log until it is taken back. */
+/* The override of the operator is read at the start, saved before it is followed, and logged again
+ * every REMIND_S seconds until it is released. */
 
 #define REMIND_S 600
 
-/* Nobody is to forget that segue does not act. */
+/* Logs the override again, so that nobody forgets that segue does not act. */
 static void remind(struct cluster *cluster)
 {
 	const struct timeval after = {.tv_sec = REMIND_S};
@@ -135,7 +135,8 @@ static void cluster_on_reminder(evutil_socket_t fd, short what, void *arg)
 	remind(arg);
 }
 
-/* What is in force, whatever a folder may hold that state_dir names now. */
+/* Keeps the override that is in force. What the new state_dir holds of this cluster does not
+ * count. */
 static void carry_over(struct cluster *cluster, const struct cluster *previous)
 {
 	struct err err;
@@ -151,7 +152,7 @@ static void carry_over(struct cluster *cluster, const struct cluster *previous)
 		                         "say it again"));
 }
 
-/* `previous`: the same cluster, before a reload that changed state_dir; NULL: the file counts. */
+/* `previous`: the same cluster before a reload that changed state_dir; NULL: the file is read. */
 static void cluster_load_override(struct cluster *cluster, const struct cluster *previous)
 {
 	const char *name = cluster->config->name;
@@ -186,11 +187,12 @@ bool cluster_set_override(struct cluster *cluster, const struct override *overri
 	return true;
 }
 
-/* No primary: clients wait, or are fenced off, and the time for that runs. Which of the two, and
- * when it ends, has been decided before. */
+/* Without a primary clients are held or fenced, and the time limit of the hold runs. decide() has
+ * chosen between hold and fence, and when to end it. */
 
-/* Whoever writes "no primary" once more wants clients to wait once more, though the first hold was
- * over or given up. In Patroni's keys nobody writes that, and their zxid rises all the time. */
+/* A new value "no primary" in the store starts a new hold, even if the hold before has run out or
+ * was given up. Not in the layout patroni: nobody writes such a value there, and the zxid of
+ * Patroni's keys rises all the time. */
 static bool is_new_hold(const struct cluster *cluster, const struct decision *decision,
                         const struct watch_fact *fact)
 {
@@ -208,7 +210,7 @@ int64_t cluster_hold_left_ms(const struct cluster *cluster)
 	return cluster->hold_limit_ms - (clock_now_us() - cluster->hold.since_us) / 1000;
 }
 
-/* --- for how long --- */
+/* --- the length of a hold --- */
 
 int64_t cluster_hold_timeout_ms(const struct cluster *cluster, bool starting)
 {
@@ -249,7 +251,7 @@ static void say_timeout(struct cluster *cluster)
 	                                               : NULL));
 }
 
-/* Takes the cluster manager's times from what the store says. */
+/* Takes the times of Patroni from the store's value. */
 static void cluster_hold_learn(struct cluster *cluster, const struct watch_fact *fact)
 {
 	if (fact->topology == NULL)
@@ -263,8 +265,9 @@ static int64_t smaller(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-/* While PostgreSQL is starting up its Patroni lives, and another server becomes primary only after
- * that has given it up: until then the time does not run. What is over stays over. */
+/* While PostgreSQL is starting up, its Patroni lives, and another server becomes primary only after
+ * Patroni has given up. So that time is not counted, within the limit for a server that starts up.
+ * A hold that is over stays over. */
 static void set_limit(struct cluster *cluster, bool is_new, const struct server_fact *last)
 {
 	if (!is_new && cluster_hold_left_ms(cluster) <= 0)
@@ -278,9 +281,9 @@ static void set_limit(struct cluster *cluster, bool is_new, const struct server_
 	            cluster_hold_timeout_ms(cluster, true));
 }
 
-/* --- the targets --- */
+/* --- hold and fence the targets --- */
 
-/* PgBouncers come first: from its first login that fails on, one turns clients away. */
+/* PgBouncers come first: from its first failed login on, a PgBouncer rejects clients. */
 static void hold_outlets(const struct cluster *cluster, bool fence, int64_t left_ms, bool dead,
                          bool bouncers)
 {
@@ -296,7 +299,8 @@ static void hold_outlets(const struct cluster *cluster, bool fence, int64_t left
 	}
 }
 
-/* For DECIDE_HOLD and DECIDE_FENCE. Targets hold by their text: they need one before. */
+/* For DECIDE_HOLD and DECIDE_FENCE. A target holds the servers of its text, so it needs a text
+ * before. */
 static void cluster_hold(struct cluster *cluster, const struct decision *decision,
                          const struct decide_input *input)
 {
@@ -324,16 +328,16 @@ static void cluster_hold(struct cluster *cluster, const struct decision *decisio
 
 #define TICK_MS 1000
 #define WATCH_OLD_PRIMARY_MS \
-	10000               /* after a move the old primary is looked at closely for so long, */
-#define PREVIOUS_MS 3600000 /* and now and then for so long */
+	10000 /* after a move: the old primary is checked every second for this time, */
+#define PREVIOUS_MS 3600000 /* and is still asked for this time */
 
 const struct config_cluster *cluster_config(const struct cluster *cluster)
 {
 	return cluster->config;
 }
 
-/* Renders one outlet and hands it to its target. Times are those of the change, or 0 where the same
- * fact is applied again. */
+/* Renders the text of one target and gives it to the target. The times are those of the change, or
+ * 0 if the same fact is applied again. */
 static void apply_outlet(struct cluster *cluster, struct cluster_target *outlet,
                          int64_t notified_us, int64_t read_us)
 {
@@ -374,9 +378,10 @@ static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read
 	cluster_look_at_texts(cluster);
 }
 
-/* --- a primary --- */
+/* --- move to a primary --- */
 
-/* Who was primary until now may come back, or never have gone. */
+/* Remembers the old primary, because it may come back or may still be running. Returns true if
+ * clients are moved from one primary to another in this run. */
 static bool note_move(struct cluster *cluster, const struct topology *next)
 {
 	const struct applied *applied = &cluster->applied;
@@ -419,7 +424,7 @@ static void move(struct cluster *cluster, const struct decision *decision,
 		cluster_save_lazily(cluster);
 }
 
-/* --- facts and what follows from them --- */
+/* --- facts and the reconcile --- */
 
 static void note_store(struct cluster *cluster, const struct watch_fact *fact)
 {
@@ -453,8 +458,8 @@ static const struct member *previous(const struct cluster *cluster)
 	return clock_now_ms() < cluster->previous_until_ms ? &cluster->previous : NULL;
 }
 
-/* Who is or was a member is asked, so that an old primary that comes back is seen. The proxy itself
- * would answer with what a server behind it says. */
+/* Present and former members are asked, so that an old primary that comes back is seen. Own
+ * listeners are left out: a server behind the proxy would answer. */
 static void follow_members(struct cluster *cluster, const struct watch_fact *fact)
 {
 	const struct decide_input input = {.own = cluster->own, .own_count = cluster->own_count};
@@ -478,8 +483,8 @@ static bool drives_pgbouncer(const struct cluster *cluster)
 	return false;
 }
 
-/* From its first login that fails on, a PgBouncer turns clients away: only who knows sooner can
- * have them wait. */
+/* From its first failed login on, a PgBouncer rejects clients. They can be held only if the loss of
+ * the primary is known before that. */
 static void guard_primary(const struct cluster *cluster)
 {
 	bool guarded = cluster->applied.has_topology &&
@@ -489,7 +494,8 @@ static void guard_primary(const struct cluster *cluster)
 	verifier_guard(cluster->verifier, guarded ? &cluster->applied.topology.primary : NULL);
 }
 
-/* While somebody is asked anew or an alarm stands, it is looked again every second. */
+/* Reconciles again every second while a server is asked, an alarm is active, the last move is
+ * recent, or the store is away. */
 static void look_again(struct cluster *cluster, const struct decision *decision)
 {
 	const struct timeval after = {.tv_sec = TICK_MS / 1000};
@@ -525,7 +531,7 @@ void cluster_input(const struct cluster *cluster, struct decide_input *out)
 	out->servers = verifier_facts(cluster->verifier, &out->server_count);
 }
 
-/* Looks at all facts, and does what they ask for. */
+/* Reads all facts, decides, and carries out the decision. */
 static void cluster_reconcile(struct cluster *cluster)
 {
 	const struct watch_fact *fact = watcher_fact(cluster->watcher);
@@ -547,7 +553,7 @@ static void cluster_reconcile(struct cluster *cluster)
 		cluster_save_soon(cluster);
 	}
 	if (decision.kind == DECIDE_HOLD || decision.kind == DECIDE_FENCE) {
-		if (!cluster->primed) /* targets hold by their text */
+		if (!cluster->primed) /* a target can only hold once it has a text */
 			apply_all(cluster, 0, 0);
 		cluster_hold(cluster, &decision, &input);
 	}
@@ -576,7 +582,7 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 	apply_all(arg, 0, 0);
 }
 
-/* --- life --- */
+/* --- create and destroy --- */
 
 static bool same_store(const struct cluster *a, const struct cluster *b)
 {
@@ -585,8 +591,8 @@ static bool same_store(const struct cluster *a, const struct cluster *b)
 	       strcmp(a->segue->zookeeper_hosts, b->segue->zookeeper_hosts) == 0;
 }
 
-/* in_this_run stays false: addresses of node names may be others now, so that the store's next word
- * is applied once more even when it is the same. */
+/* in_this_run stays false: node names may have other addresses in the new configuration. So the
+ * next value of the store is applied even if it is the same. */
 static void take_over(struct cluster *cluster, const struct cluster *previous)
 {
 	topology_copy(&cluster->applied.topology, &previous->applied.topology);
@@ -631,7 +637,7 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	if (previous != NULL && same_store(cluster, previous)) {
 		take_over(cluster, previous);
 	} else {
-		if (previous != NULL) /* what it has applied just now is not on disk yet */
+		if (previous != NULL) /* what it applied last may not be on disk yet */
 			cluster_save_last(previous);
 		cluster_load(cluster, dir_before);
 	}

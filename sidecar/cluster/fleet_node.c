@@ -1,6 +1,7 @@
-/* A cluster's znode in the fleet: what this sidecar has applied and how its targets stand. What
- * happens is only noted; the text is made later, behind the proxies: at once when all targets have
- * confirmed a value that they had not, otherwise with whatever else changes in FLEET_CALM_MS. */
+/* The fleet znode of a cluster: what this sidecar has applied, and the state of its targets. A
+ * change is only noted; the znode is written later, after the proxies have been moved: at once when
+ * all targets have confirmed a new value, otherwise after FLEET_CALM_MS, with all changes up to
+ * then. */
 #include <event2/event.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -23,25 +24,26 @@ struct cluster_fleet {
 	struct zk_ephemeral *presence;
 	char *path;
 	struct event *write;
-	int64_t due_ms; /* when `write` fires; 0: it does not */
+	int64_t due_ms; /* when `write` fires; 0: it is not set */
 	char host[HOST_NAME_MAX + 1], started[CLOCK_WALL_MAX];
 	struct { /* by all targets */
 		int64_t zxid;
 		char primary[MEMBER_ENDPOINT_MAX], at[CLOCK_WALL_MAX];
 	} confirmed;
-	char (*primaries)[MEMBER_ENDPOINT_MAX]; /* by each of them */
+	char (*primaries)[MEMBER_ENDPOINT_MAX]; /* confirmed by each target */
 };
 
 /* -- what is confirmed -- */
 
-/* Nobody is led anywhere while clients are held, though the targets are as they should be. */
+/* While clients are held they are led to no primary, although the targets may be in sync. */
 static bool is_led(const struct cluster *cluster)
 {
 	return cluster->applied.in_this_run && cluster->applied.has_topology &&
 	       cluster->hold.by == HELD_NOT;
 }
 
-/* True when all targets have confirmed what they had not. */
+/* Returns true if all targets have confirmed a zxid or primary that not all had confirmed
+ * before. */
 static bool note_confirmed(struct cluster *cluster)
 {
 	struct cluster_fleet *fleet = cluster->fleet;
@@ -66,7 +68,7 @@ static bool note_confirmed(struct cluster *cluster)
 	return true;
 }
 
-/* -- the text -- */
+/* -- the text of the znode -- */
 
 static void fill_target(const struct cluster *cluster, size_t index, struct fleet_target *out)
 {
@@ -127,7 +129,7 @@ static void arm(struct cluster_fleet *fleet, int64_t ms)
 	event_add(fleet->write, &after);
 }
 
-/* The end of a hold is nobody's event, so it is waited for here. */
+/* No event reports the end of a hold, so the timer is set for it here. */
 static void on_write(evutil_socket_t fd, short what, void *arg)
 {
 	struct cluster *cluster = arg;
@@ -154,10 +156,10 @@ void cluster_fleet_note(void *arg)
 		arm(cluster->fleet, note_confirmed(cluster) ? 0 : FLEET_CALM_MS);
 }
 
-/* -- life -- */
+/* -- create and destroy -- */
 
-/* The 22nd field, in clock ticks since boot, counted from the end of a name that may hold anything.
- */
+/* Reads starttime, field 22 of /proc/self/stat (proc(5)), in clock ticks since boot. Fields are
+ * counted from the last ")", because the process name before it may contain anything. */
 static void fill_started(char *out, size_t size)
 {
 	auto_strbuf struct strbuf stat = STRBUF_INIT;

@@ -1,5 +1,5 @@
-/* What a person has to know of a cluster, the worst first: for systemd's status line, GET /readyz,
- * the status page and `segue status`. */
+/* The headlines of a cluster: what a person has to know, the worst first. For systemd's status
+ * line, GET /readyz, the status page and `segue status`. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -14,7 +14,7 @@ struct saying {
 	enum cluster_level level; /* the worst so far */
 };
 
-/* What comes from outside cannot make a line of its own. */
+/* Text from outside cannot start a line of its own: control characters become blanks. */
 static void end_line(struct saying *saying, enum cluster_level level)
 {
 	struct strbuf *line = &saying->line;
@@ -47,7 +47,7 @@ static void append_reason(struct saying *saying)
 		append_why(&saying->line, fact->topology->leader);
 }
 
-/* --- nobody is led to a primary --- */
+/* --- clients are not led to a primary --- */
 
 static const struct server_fact *find_writable(const struct cluster *cluster)
 {
@@ -79,7 +79,8 @@ static const char *why_not_followed(const struct cluster *cluster, const struct 
 	return "the store does not name it";
 }
 
-/* Only a person can know what segue does not. */
+/* Names a server that takes writes and is not followed. Only a person can know whether it is the
+ * right primary. */
 static void append_writable(struct saying *saying)
 {
 	const struct config_cluster *config = saying->cluster->config;
@@ -149,7 +150,7 @@ static void say_nothing_applied(struct saying *saying)
 	end_line(saying, CLUSTER_BUSY);
 }
 
-/* --- clients are led somewhere --- */
+/* --- clients are led to a server --- */
 
 static void say_alarm(struct saying *saying)
 {

@@ -1,4 +1,5 @@
-/* All targets that share a `socket` are one HAProxy; see the header. */
+/* Where HAProxies listen; see the header. All targets with the same `socket` belong to one
+ * HAProxy. */
 #include "cluster/listeners.h"
 
 #include <stdlib.h>
@@ -8,11 +9,11 @@
 #include "base/machine.h"
 #include "haproxy/listening.h"
 
-#define FILE_MAX ((size_t)4 * 1024 * 1024) /* bytes of one file of HAProxy's */
+#define FILE_MAX ((size_t)4 * 1024 * 1024) /* largest file of HAProxy that is read, in bytes */
 
 struct listeners {
 	const struct config *config;
-	struct haproxy_binds binds; /* their owners are targets */
+	struct haproxy_binds binds; /* `owner` is the index of the target */
 };
 
 struct listeners *listeners_create(const struct config *config, const struct strbuf *texts)
@@ -46,7 +47,8 @@ static bool drives(const struct config *config, size_t cluster, const char *sock
 	return false;
 }
 
-/* The one name that is the same machine everywhere; HAProxy resolves others. */
+/* "localhost" is the only name that means the same machine everywhere. HAProxy resolves the
+ * others. */
 static bool is_localhost(const struct haproxy_bind *bind, const char *address, uint16_t port)
 {
 	static const char name[] = "localhost:";
@@ -56,7 +58,7 @@ static bool is_localhost(const struct haproxy_bind *bind, const char *address, u
 	       machine_is_loopback(address);
 }
 
-/* A bind to all addresses is one to those of the machine that HAProxy is on. */
+/* A bind to all addresses covers the addresses of the machine on which HAProxy runs. */
 static bool is_all(const struct haproxy_bind *bind)
 {
 	return bind->kind == HAPROXY_BIND_ANY || bind->kind == HAPROXY_BIND_ANY_IPV4 ||
@@ -89,7 +91,7 @@ const struct config_target *listeners_find(const struct listeners *listeners, si
 	return NULL;
 }
 
-/* --- HAProxy's own files --- */
+/* --- binds in HAProxy's own files --- */
 
 struct shared {
 	const struct listeners *listeners;
@@ -100,7 +102,7 @@ struct shared {
 	void *arg;
 };
 
-/* Numbers in place of a name that has some. */
+/* Replaces a host name by its address, if it has one. */
 static struct haproxy_bind as_bound(const struct haproxy_bind *bind, bool ask)
 {
 	struct haproxy_bind bound;
@@ -140,7 +142,7 @@ void listeners_find_shared(const struct listeners *listeners, const char *socket
 	                              .found = found,
 	                              .arg = arg};
 	struct haproxy_binds own = {.count = 0};
-	struct err ignored; /* `segue check` says it */
+	struct err ignored; /* `segue check` reports it */
 
 	for (size_t i = 0; i < files->count; i++) {
 		auto_strbuf struct strbuf text = STRBUF_INIT;

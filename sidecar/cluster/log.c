@@ -1,5 +1,5 @@
-/* The decisions of a cluster in the log: one line each; one that only repeats what was said last
- * stays silent. */
+/* Logs the decisions of a cluster, one line each. A decision that is the same as the one logged
+ * last is not logged again. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +13,7 @@
 #include "watch/watcher.h"
 
 #define NAME_SHOWN_MAX   63   /* bytes of a name in an alarm */
-#define OVERRULED_MS     1000 /* an ordinary failover of a publisher takes some 100 ms */
+#define OVERRULED_MS     1000 /* ms; in an ordinary failover the publisher needs some 100 ms */
 #define SERVER_WORDS_MAX (MEMBER_ENDPOINT_MAX + NAME_SHOWN_MAX + 40)
 
 static const struct decision_manner {
@@ -30,7 +30,7 @@ static const char *name_of(const struct member *member)
 	return member->name[0] != '\0' ? member->name : "?";
 }
 
-/* Whom clients are led to, once the decision is carried out. */
+/* The server that clients are led to once the decision is carried out. */
 static const struct member *followed_by(const struct decide_input *input,
                                         const struct decision *decision)
 {
@@ -76,7 +76,7 @@ static void describe(const struct decide_input *input, const struct member *memb
 		snprintf(out, size, "%s (%.*s%s)", endpoint, shown, name, rest);
 }
 
-/* Two servers take writes: which ones, and what a person is to do. */
+/* Two servers take writes: names them, and says what a person has to do. */
 static void judge_split(const struct decide_input *input, const struct decision *decision,
                         struct last_decision *out)
 {
@@ -117,7 +117,7 @@ static void judge_split(const struct decide_input *input, const struct decision 
 		    two, one);
 }
 
-/* With on_primary_loss = keep they stay there. */
+/* With on_primary_loss = keep, clients may still be led to a server that is refused now. */
 static bool is_led_to(const struct decide_input *input, const struct member *member)
 {
 	const struct applied *applied = input->applied;
@@ -167,7 +167,7 @@ static void judge_misnamed(const struct decide_input *input, struct last_decisio
 	         input->cluster->path, keys[input->cluster->layout]);
 }
 
-/* The store has the last primary at an address where nobody is. */
+/* The store gives the last primary another address, at which no server answers. */
 static bool has_moved(const struct decide_input *input)
 {
 	const struct topology *named = input->fact->topology;
@@ -293,8 +293,8 @@ static bool all_is_well(const char *said)
 	       (said[0] == '0' + (int)DECIDE_MOVE || said[0] == '0' + (int)DECIDE_CURRENT);
 }
 
-/* What is expected to pass by itself in a moment is no news, nor is a value that changes nothing.
- */
+/* What will probably end by itself in a moment is logged at debug level, and so is a value that
+ * changes nothing. */
 static enum log_level level_of(const struct cluster *cluster, const struct watch_fact *fact)
 {
 	const struct last_decision *last_decision = &cluster->last_decision;
@@ -333,7 +333,7 @@ static const char *or_null(const char *text)
 	return text[0] != '\0' ? text : NULL;
 }
 
-/* What a person is to do; only one knows whether a higher timeline was a mistake. */
+/* What a person should do. Only a person knows whether a higher timeline was a mistake. */
 static char *action_of(const struct cluster *cluster)
 {
 	const struct last_decision *last_decision = &cluster->last_decision;
@@ -348,7 +348,7 @@ static char *action_of(const struct cluster *cluster)
 	                 last_decision->about, cluster->config->name, last_decision->about);
 }
 
-/* Before this process has applied anything, what the state file says is only what was applied
+/* Until this process has applied something, the topology is from the state file: what was applied
  * once. */
 static void say_decision(const struct cluster *cluster, const struct watch_fact *fact,
                          enum log_level level)
@@ -374,7 +374,7 @@ static void say_decision(const struct cluster *cluster, const struct watch_fact 
 	    KV_STR("action", action));
 }
 
-/* Takes over `line`; false when it is what was said before. */
+/* Takes ownership of `line`. Returns false if the same line was logged last. */
 static bool is_new(char **said, char *line)
 {
 	bool same = *said != NULL && strcmp(*said, line) == 0;
@@ -390,8 +390,9 @@ static bool is_split(const struct cluster *cluster)
 	return strncmp(cluster->last_decision.alarm, "two", 3) == 0;
 }
 
-/* After a promotion the servers say it sooner than the store does: a moment later that does, too,
- * and nobody needs to correct it. The cluster is looked at again every second. */
+/* After a promotion the servers report it sooner than the store does. The store normally follows
+ * within OVERRULED_MS, and nobody has to correct it. The cluster is reconciled every second until
+ * then. */
 static bool is_brief(struct cluster *cluster)
 {
 	int64_t now_ms = clock_now_ms();

@@ -1,5 +1,5 @@
-/* A cluster in GET /metrics: a table of families, each with a function that says one number of a
- * cluster, of a target or of a server. What is not known has no sample. */
+/* A cluster in GET /metrics: a table of metric families, each with a function that returns one
+ * value of a cluster, a target or a server. A value that is not known has no sample. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -9,7 +9,7 @@
 
 struct metric {
 	const char *name, *type, *help;
-	/* One of them; false: there is no sample. */
+	/* One of these is set. False: there is no sample. */
 	bool (*of_cluster)(const struct cluster *cluster, double *out);
 	bool (*of_target)(const struct target *target, double *out);
 	bool (*of_server)(const struct cluster *cluster, const struct server_fact *server,

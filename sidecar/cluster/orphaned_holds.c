@@ -1,5 +1,6 @@
-/* Notes without a target. Who finds one knows from it where the proxy is; see the header. The child
- * keeps a proxy that does not answer from delaying the targets that segue.ini has. */
+/* Hold records without a target; see the header. A record names the console or socket of its proxy.
+ * They are released in a child process, so that a proxy that does not answer does not delay the
+ * targets of segue.ini. */
 #include "cluster/orphaned_holds.h"
 
 #include <dirent.h>
@@ -53,13 +54,13 @@ static const struct config_target *find_target(const struct config *config,
 	return NULL;
 }
 
-/* --- where a note's proxy is --- */
+/* --- the proxy of a record --- */
 
 static void read_place(struct orphaned_hold *note, const char *state_dir)
 {
 	struct pgbouncer_hold_record record;
 	struct haproxy_hold_record held;
-	struct err ignored; /* it is told by who acts upon it */
+	struct err ignored; /* whoever uses the record reports it */
 
 	if (note->kind == CONFIG_TARGET_PGBOUNCER) {
 		(void)!pgbouncer_hold_record_init(&record, state_dir, note->name, &ignored);
@@ -74,11 +75,12 @@ static void read_place(struct orphaned_hold *note, const char *state_dir)
 	}
 }
 
-/* "host port" of a connection string; what else it says may change without another PgBouncer. */
+/* Returns "host port" of a connection string. The other settings may change while the PgBouncer
+ * stays the same. */
 static char *console_place(const char *conninfo)
 {
 	struct libpq pq;
-	struct err ignored; /* whoever cannot parse it compares the whole */
+	struct err ignored; /* then the whole string is compared */
 	PQconninfoOption *options = NULL;
 	const char *host = "", *port = "";
 	char *place;
@@ -111,7 +113,7 @@ static bool is_at(const struct orphaned_hold *note, const struct config_target *
 	return strcmp(was, is) == 0;
 }
 
-/* --- all of them --- */
+/* --- find --- */
 
 static void note_fini(struct orphaned_hold *note)
 {
@@ -165,9 +167,10 @@ void orphaned_holds_free(struct orphaned_hold *notes, size_t count)
 	free(notes);
 }
 
-/* --- a section of another name --- */
+/* --- adopt: the section has another name now --- */
 
-/* Several sections may drive one proxy: then it is the one that writes the same file. */
+/* The section that takes a record over. If several sections drive the proxy, it is the one that
+ * writes the same file. */
 static const struct config_target *find_heir(const struct config *config,
                                              const struct orphaned_hold *note)
 {
@@ -187,7 +190,7 @@ static const struct config_target *find_heir(const struct config *config,
 	return count == 1 && note->kind == CONFIG_TARGET_PGBOUNCER ? heir : NULL;
 }
 
-/* `more`: what no name of a section can hold, or "". */
+/* `more`: a suffix that no section name can contain, or "". */
 static char *note_path(const struct config *config, const struct orphaned_hold *note,
                        const char *name, const char *more)
 {
@@ -198,7 +201,7 @@ static char *note_path(const struct config *config, const struct orphaned_hold *
 	return NULL;
 }
 
-/* The section of that name leads to another proxy now, and needs the file's name. */
+/* The section of that name drives another proxy now and needs the file name. */
 static void set_aside(const struct config *config, const struct orphaned_hold *note)
 {
 	auto_free char *path = note_path(config, note, note->name, "@gone");
@@ -245,7 +248,7 @@ void orphaned_holds_adopt(const struct config *config)
 	orphaned_holds_free(notes, count);
 }
 
-/* --- letting go --- */
+/* --- release --- */
 
 struct orphaned_holds {
 	struct event_base *base;
@@ -253,7 +256,7 @@ struct orphaned_holds {
 	struct command *child;
 	struct event *again;
 	unsigned failures;
-	char *told; /* the last failure; NULL: none */
+	char *told; /* the failure that was logged last; NULL: none */
 };
 
 static void failed(struct orphaned_holds *left, const char *what)

@@ -1,5 +1,6 @@
-/* The operator's word as a file. A file that cannot be understood freezes the cluster: somebody has
- * said something, and a move against it would be worse than none. Written durably or not at all. */
+/* The override of the operator as a file. A file that cannot be understood freezes the cluster: an
+ * operator has set something, and a move against it would be worse than no move. Written durably or
+ * not at all. */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,7 +27,7 @@ const char *override_kind_name(enum override_kind kind)
 	return kind_names[kind];
 }
 
-/* JSON's own escapes keep what was found on one line. */
+/* JSON's own escapes keep the refused value on one line. */
 static bool refuse(const char *key, const json_t *found, const char *allowed, struct err *err)
 {
 	auto_free char *text =
@@ -68,7 +69,7 @@ static bool read_server(const json_t *document, struct override *out, struct err
 	return true;
 }
 
-/* For people only, so that its bytes do not matter as long as they stay on one line. */
+/* These texts are only shown to people, so any bytes will do that stay on one line. */
 static bool read_words(const json_t *document, const char *key, char *out, size_t size,
                        struct err *err)
 {
@@ -106,7 +107,7 @@ bool override_from_json(const json_t *document, struct override *out, struct err
 	return false;
 }
 
-/* A name that is no UTF-8 is left out by jansson: the word counts without it. */
+/* jansson leaves out a name that is not UTF-8: the override is valid without it. */
 json_t *override_to_json(const struct override *override)
 {
 	json_t *document;
@@ -126,7 +127,7 @@ json_t *override_to_json(const struct override *override)
 
 char *override_file(const char *state_dir, const char *cluster)
 {
-	/* What config/config.c has checked; here a file name is made of it. */
+	/* sidecar/config has checked this; here the name becomes part of a file name. */
 	assert(cluster[0] != '.' && strchr(cluster, '/') == NULL);
 	return xasprintf("%s/%s.override", state_dir, cluster);
 }
@@ -161,7 +162,7 @@ bool override_load(const char *state_dir, const char *cluster, struct override *
 	return err_set(err, "cannot use the override file %s; " ADVICE, reason.message);
 }
 
-/* The folder too, or a power cut brings the word back that was taken back. */
+/* The folder is synced too, or a power failure could bring back an override that was released. */
 static bool remove_file(const char *state_dir, const char *path, struct err *err)
 {
 	auto_close int folder = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,6 +1,6 @@
-/* A primary that is one of the cluster's own proxies: HAProxy by the texts of its targets,
- * PgBouncer by what it says of itself. Looked up before anything is decided, so that the decision
- * is one on facts. */
+/* Members that are one of the cluster's own proxies: a HAProxy according to the texts of its
+ * targets, a PgBouncer according to its own report. Looked up before the decision is made, so that
+ * the decision is based on facts. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,7 +39,7 @@ static bool is_in(const struct topology *topology, const struct member *member)
 	return topology != NULL && cluster_find_member(topology, member, &role) != NULL;
 }
 
-/* Those of `before` have been looked at. */
+/* The members of `before` have been looked at already. */
 static void look_at_all(struct cluster *cluster, const struct topology *topology,
                         const struct topology *before)
 {

@@ -1,6 +1,6 @@
-/* What a cluster keeps on disk: the last applied topology, behind the backs of the proxies. One
- * save is under way at a time; what changes meanwhile is the next one's. Only the last, when the
- * cluster ends, waits for the disk. */
+/* Saves the last applied topology of a cluster to disk, after the proxies have been moved. One save
+ * runs at a time; later changes go into the next one. Only the save at the end of the cluster waits
+ * for the disk. */
 #include <event2/event.h>
 #include <stdlib.h>
 
@@ -13,13 +13,13 @@
 #include "target/target.h"
 
 #define SAVE_CONFIRMED_MS 10  /* clusters that move at the same moment come first */
-#define SAVE_NOW_MS       100 /* though a proxy is still not where it should be */
+#define SAVE_NOW_MS       100 /* even if a proxy has not confirmed yet */
 #define SAVE_AFTER_MS     1000
 #define SAVE_LAZY_MS      60000
 #define SAVE_RETRY_MS     10000
 
-/* Not while a proxy waits for its command or this change for its confirmation, nor for the next of
- * many clusters at the start. */
+/* Does not save while a proxy waits for its command, while this change waits for its confirmation,
+ * or while, at the start, the next of many clusters waits for its turn. */
 static void save_later(struct cluster *cluster, int64_t after_ms)
 {
 	int64_t ms = clock_jitter_ms(after_ms);
@@ -43,7 +43,8 @@ void cluster_save_now(struct cluster *cluster)
 	save_later(cluster, SAVE_NOW_MS);
 }
 
-/* A timeline that has become known, or has risen in place, is what an old primary is refused by. */
+/* A timeline that has become known or higher is saved soon, because an old primary is refused by
+ * it. */
 void cluster_save_lazily(struct cluster *cluster)
 {
 	bool known = cluster->applied.topology.timeline == cluster->saved_timeline;
@@ -66,7 +67,7 @@ static void not_saved(struct cluster *cluster, const struct err *err)
 {
 	free(cluster->state_problem);
 	cluster->state_problem = xstrdup(err->message);
-	event_active(cluster->tick, EV_TIMEOUT, 0); /* for the alarm */
+	event_active(cluster->tick, EV_TIMEOUT, 0); /* raises the alarm */
 	log_error("state_not_saved", KV_STR("cluster", cluster->config->name),
 	          KV_INT("zxid", cluster->applied.zxid), KV_ERR(err),
 	          KV_STR("next", "tried again every 10 s; after a restart before that, an older "
@@ -74,7 +75,7 @@ static void not_saved(struct cluster *cluster, const struct err *err)
 	save_later(cluster, SAVE_RETRY_MS);
 }
 
-/* True: there is something to save, and it counts as saved from here on. */
+/* Returns true if there is something to save. It counts as saved from here on. */
 static bool take_up(struct cluster *cluster)
 {
 	bool wanted = cluster->unsaved;
@@ -122,7 +123,7 @@ static void start_save(struct cluster *cluster)
 		    file_writer_commit(cluster->file_writer, staged, path, saved_cb, cluster);
 }
 
-/* While a save is under way, its end starts the next. */
+/* If a save is running, its end starts the next one. */
 void cluster_on_persist(evutil_socket_t fd, short what, void *arg)
 {
 	struct cluster *cluster = arg;
@@ -134,7 +135,7 @@ void cluster_on_persist(evutil_socket_t fd, short what, void *arg)
 		start_save(cluster);
 }
 
-/* How a save that was under way has ended is not told any more: it is made once more. */
+/* The result of a save that is running will not be reported any more, so the save is repeated. */
 void cluster_save_last(struct cluster *cluster)
 {
 	struct err err;

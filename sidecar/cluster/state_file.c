@@ -1,6 +1,6 @@
 /* State files. A file that cannot be understood is an error, never an empty state: without its zxid
- * an old value of the store would pass for a new one, and somebody has to know. Written durably or
- * not at all. */
+ * an old value of the store would be taken for a new one, and a person has to know. Written durably
+ * or not at all. */
 #include "cluster/state_file.h"
 
 #include <assert.h>
@@ -17,7 +17,7 @@
 
 #define VERSION    1
 #define STATE_MAX  (4 * LAYOUT_VALUE_MAX)
-/* As the layout patroni writes them. */
+/* The flags with which the layout patroni writes tags. */
 #define TAGS_FLAGS (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII | JSON_ENCODE_ANY)
 #define ADVICE     "repair it, or remove it to trust the store's present value as the newest"
 
@@ -35,7 +35,7 @@ void applied_fini(struct applied *applied)
 
 char *state_file(const char *state_dir, const struct config_cluster *cluster)
 {
-	/* What config/config.c has checked; here a file name is made of it. */
+	/* sidecar/config has checked this; here the name becomes part of a file name. */
 	assert(cluster->name[0] != '.' && strchr(cluster->name, '/') == NULL);
 	return xasprintf("%s/%s.json", state_dir, cluster->name);
 }
@@ -47,7 +47,7 @@ static int compare_strings(const void *a, const void *b)
 	return strcmp(*left, *right);
 }
 
-/* Names the data set: hosts in one order, chroot and path. */
+/* Appends a name of the data set: the hosts in sorted order, the chroot and the path. */
 static void append_store(struct strbuf *out, const char *hosts,
                          const struct config_cluster *cluster)
 {
@@ -85,7 +85,8 @@ static bool read_address(const json_t *value, struct member *member, struct err 
 	return true;
 }
 
-/* The addresses that the names had when they were applied, in the order of the topology. */
+/* Reads the addresses that the host names had when they were applied: the primary's, then those of
+ * the standbys. */
 static bool read_addresses(const json_t *addresses, struct topology *topology, struct err *err)
 {
 	size_t first = topology->has_primary ? 1 : 0;
@@ -131,7 +132,7 @@ static bool read_slots(const json_t *slots, struct topology *topology, struct er
 	return true;
 }
 
-/* In the order of the standbys: what the segue layout has no word for. */
+/* In the order of the standbys. The layout segue has no field for it. */
 static bool read_unread(const json_t *unread, struct topology *topology, struct err *err)
 {
 	if (json_array_size(unread) != topology->standby_count)
@@ -141,7 +142,7 @@ static bool read_unread(const json_t *unread, struct topology *topology, struct 
 	return true;
 }
 
-/* In the order of the addresses. Only what was written here is taken back: scalars, as JSON. */
+/* In the order of the addresses. Expects what encode_tags() writes: objects of scalars, as JSON. */
 static bool read_tags(const json_t *tags, struct topology *topology, struct err *err)
 {
 	size_t first = topology->has_primary ? 1 : 0;
@@ -162,12 +163,12 @@ static bool read_tags(const json_t *tags, struct topology *topology, struct err 
 	return true;
 }
 
-/* Through the layout's own decoder, so that the file is trusted no more than a znode. */
+/* Uses the decoder of the layout, so that the file is checked as strictly as a znode. */
 static bool read_topology(const struct config_cluster *cluster, const json_t *root,
                           struct applied *out, struct err *err)
 {
 	const json_t *value = json_object_get(root, "topology");
-	const json_t *slots = json_object_get(root, "slots"); /* none: of an older segue */
+	const json_t *slots = json_object_get(root, "slots"); /* NULL: of an older segue */
 	const json_t *unread = json_object_get(root, "unread");
 	const json_t *tags = json_object_get(root, "tags");
 	auto_free char *text =
@@ -187,7 +188,7 @@ static bool read_topology(const struct config_cluster *cluster, const json_t *ro
 	return true;
 }
 
-/* Only there for a primary that was followed against the store's word. */
+/* Only there if the primary was followed although the store named another one. */
 static bool read_confirmed(const json_t *confirmed, struct applied *out, struct err *err)
 {
 	const json_t *timeline = json_object_get(confirmed, "timeline");
@@ -394,7 +395,7 @@ bool state_save(const char *state_dir, const struct config_cluster *cluster,
 	       (file_commit(staged, path, err) || err_wrap(err, STATE_NOT_WRITTEN));
 }
 
-/* What was applied last, or the example: nothing ever answers there. */
+/* The topology that was applied last, or the example, at whose addresses no server ever answers. */
 
 bool state_or_example_topology(const struct config *config, size_t cluster, struct topology *out,
                                struct err *problem)
@@ -441,7 +442,8 @@ static bool leads(const struct config_cluster *cluster, const struct config_targ
 	       text_check_judge(target, text.data, text.len, primary->address, primary->port, err);
 }
 
-/* All but the address is the primary's, as a template may look at its port and name. */
+/* Only the address and the host are not the primary's, as a template may look at its port and
+ * name. */
 static void add_nobody(struct topology *topology)
 {
 	struct member *nobody = topology_add_standby(topology);

@@ -1,5 +1,5 @@
-/* A cluster in the document of GET /status: what the store says, what was admitted or refused and
- * why, and how each target stands. Made when somebody asks, and only then. */
+/* A cluster in the GET /status document: what the store contains, what was admitted or refused and
+ * why, and the state of each target. Built only when somebody asks for it. */
 #include <string.h>
 
 #include "base/clock.h"
@@ -7,13 +7,14 @@
 #include "decide/election.h"
 #include "watch/watcher.h"
 
-/* Is a cluster as it should be, for who asks with a yes or no: GET /readyz and systemd. What the
- * store says by now does not matter, only what clients are led to. */
+/* Readiness, for GET /readyz and systemd: yes or no. The present value of the store does not
+ * matter, only where clients are led. */
 
 static json_t *cluster_time_json(int64_t us) MUST_CHECK;
 
-/* A text stands for a primary that was admitted, or named by the operator, in this process: the one
- * exception is what is applied so as to hold clients, and then a hold is on. */
+/* The targets have the text of a primary that was admitted in this process or named by the
+ * operator. The only other text is the one that is applied in order to hold clients, and then a
+ * hold is on. */
 static bool is_led(const struct cluster *cluster)
 {
 	return cluster->primed && cluster->hold.by == HELD_NOT;
@@ -36,8 +37,7 @@ bool cluster_is_ready(const struct cluster *cluster)
 	return cluster->target_count == 0 || (is_led(cluster) && is_confirmed(cluster));
 }
 
-/* A target in the document of GET /status: how it stands, where it leads clients, and how its last
- * moves went. */
+/* A target in the GET /status document: its state, where it leads clients, and its last moves. */
 
 static double ms(int64_t us)
 {
@@ -125,7 +125,7 @@ static json_t *endpoint_json(const struct member *member)
 	return json_string(endpoint);
 }
 
-/* A moment of clock_now_us() by the wall clock; 0 becomes null. */
+/* A value of clock_now_us() as wall time; 0 becomes null. */
 static json_t *cluster_time_json(int64_t us)
 {
 	char text[CLOCK_WALL_MAX];

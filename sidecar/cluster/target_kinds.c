@@ -1,3 +1,4 @@
+/* Calls the driver for the kind of the target; see the header. */
 #include "cluster/target_kinds.h"
 
 #include "haproxy/driver.h"

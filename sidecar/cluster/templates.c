@@ -1,6 +1,6 @@
-/* What a new template, or a new configuration, makes of a cluster's targets: refused before it is
- * taken over where it leads nobody to the primary, told where it leads clients elsewhere than
- * before. Looked at once for each template, never again for a move. */
+/* Checks of a new template or configuration. It is refused before it is taken over if its text
+ * leads no client to the primary; an alarm is raised if it leads clients elsewhere than before.
+ * Each template is checked once, not for each move. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,7 +59,8 @@ static void add(struct strbuf *alarm, const char *finding)
 		strbuf_printf(alarm, "%s%s", alarm->len > 0 ? "; " : "", finding);
 }
 
-/* The file is still the one that HAProxy has loaded, or will start with. */
+/* Compares the new text with the output file, which is still the one that HAProxy has loaded or
+ * will start with. */
 static void compare_ways(const struct cluster *cluster, const struct config_target *target,
                          const struct strbuf *text, struct strbuf *alarm)
 {

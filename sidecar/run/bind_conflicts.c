@@ -1,4 +1,5 @@
-/* All targets that share a `socket` are one HAProxy. */
+/* Addresses that would be bound twice; see the header. All targets with the same `socket` belong to
+ * one HAProxy. */
 #include "run/bind_conflicts.h"
 
 #include <string.h>
@@ -13,8 +14,8 @@
 struct finding {
 	const struct config *config;
 	struct strbuf *out;
-	struct config_index sockets;  /* the first target of each: the group of its HAProxy */
-	struct haproxy_binds on_disk; /* once there was a need to look */
+	struct config_index sockets;  /* by socket: the first target, the group of its HAProxy */
+	struct haproxy_binds on_disk; /* filled when it is first needed */
 	bool looked;
 };
 
@@ -58,7 +59,7 @@ static void read_outputs(struct finding *finding)
 
 	for (size_t i = 0; i < config->target_count; i++) {
 		auto_strbuf struct strbuf text = STRBUF_INIT;
-		struct err ignored; /* there is none yet */
+		struct err ignored; /* there may be no output yet */
 
 		if (is_haproxy(config, i) &&
 		    file_read(config->targets[i].output, INSTALL_MAX, &text, NULL, &ignored))
@@ -67,7 +68,8 @@ static void read_outputs(struct finding *finding)
 	}
 }
 
-/* With an address that one of its files has already HAProxy works, whoever else listens there. */
+/* An address that an output of this HAProxy has already is no conflict: HAProxy works with it,
+ * whoever else listens there. */
 static bool is_on_disk(struct finding *finding, const struct haproxy_bind *bind)
 {
 	if (!finding->looked)

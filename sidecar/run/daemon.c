@@ -1,6 +1,6 @@
-/* A daemon's loop, signals and log, and its word to systemd. It knows nothing of what the daemon
- * does; that is asked for (status) and told (daemon_reloaded). Outside systemd, nothing of it wakes
- * the loop. */
+/* The event loop, the signals, the log and the systemd notifications of a daemon. It does not know
+ * what the daemon does: it asks for that (status) and is informed (daemon_reloaded). Outside
+ * systemd, nothing here wakes the loop. */
 #include "run/daemon.h"
 
 #include <event2/event.h>
@@ -13,18 +13,19 @@
 #include "base/systemd.h"
 #include "cluster/cluster.h"
 
-/* By then systemd is told READY=1 all the same, with a STATUS= that says what is waited for: what
- * is ordered after segue (a proxy, an application) must not wait for a ZooKeeper that is away. */
+/* After this time systemd gets READY=1 even if the daemon is not ready, with a STATUS= that says
+ * what it waits for. Units that are ordered after segue (a proxy, an application) must not wait for
+ * a ZooKeeper that is not reachable. */
 #define READY_WITHIN_US 10000000
 
-/* systemd hears of WATCHDOG=1 so often in an interval, as sd_watchdog_enabled(3) advises it
- * (twice at least), so that one late beat is none that is missed. */
+/* How often WATCHDOG=1 is sent in each watchdog interval. sd_watchdog_enabled(3) advises at least
+ * twice; with three, one late message does no harm. */
 #define BEATS 3
 
-/* How soon a log that nobody takes is offered again. */
+/* The delay before the log is written again, after nothing has taken its lines. */
 static const struct timeval log_retry = {.tv_usec = 100000};
 
-/* How often the status is looked at: until systemd knows that segue is ready, and then. */
+/* How often the status is read: until READY=1 was sent, and after that. */
 static const struct timeval status_starting = {.tv_usec = 20000};
 static const struct timeval status_serving = {.tv_sec = 1};
 
@@ -32,18 +33,18 @@ struct daemon {
 	struct daemon_options options;
 	struct event_base *base;
 	struct event *flush_log, *on_hup, *on_term, *on_int;
-	struct notify *notify; /* NULL: no systemd listens */
+	struct notify *notify; /* NULL: not under systemd */
 	struct event *tell, *beat;
-	struct strbuf told; /* the last STATUS= */
+	struct strbuf told; /* the STATUS= that was sent last */
 	int64_t started_us;
-	bool ready;    /* READY=1 was said */
-	char *refused; /* what the last SIGHUP offered, in words; NULL: it was taken */
+	bool ready;    /* READY=1 was sent */
+	char *refused; /* why the last SIGHUP was refused; NULL: it was not */
 	char refused_since[CLOCK_WALL_MAX];
 };
 
 /* -- systemd -- */
 
-/* Of many problems the first are told: systemctl status shows one line. */
+/* Bytes of STATUS=, as systemctl status shows one line. Of many problems the first are shown. */
 #define STATUS_MAX 400
 
 static void flatten(struct strbuf *text)
@@ -59,7 +60,7 @@ static void flatten(struct strbuf *text)
 	strbuf_append_escaped(text, line.data, line.len, STATUS_MAX);
 }
 
-/* True: the daemon's work is done, or it has waited long enough to say that it waits. */
+/* Returns true if READY=1 may be sent: the daemon is ready, or READY_WITHIN_US have passed. */
 static bool read_status(const struct daemon *daemon, struct strbuf *text)
 {
 	bool ready;
@@ -71,7 +72,8 @@ static bool read_status(const struct daemon *daemon, struct strbuf *text)
 	return ready || clock_now_us() - daemon->started_us >= READY_WITHIN_US;
 }
 
-/* `also` goes with it, whether the status has changed or not: "READY=1". */
+/* Sends STATUS= if it has changed. With `also` ("READY=1"; may be NULL) it is sent in any case, and
+ * `also` with it. */
 static void tell_status(struct daemon *daemon, struct strbuf *text, const char *also)
 {
 	auto_strbuf struct strbuf state = STRBUF_INIT;
@@ -106,8 +108,8 @@ static void on_beat(evutil_socket_t fd, short what, void *arg)
 	systemd_send(daemon->notify, "WATCHDOG=1");
 }
 
-/* The beat has the priority of the work: a loop that does not get to its work is to be noticed, and
- * one that is busy with it is not. */
+/* The watchdog timer has the priority of the work: systemd has to notice a loop that does not get
+ * to its work, but not one that is busy with it. */
 static void greet_systemd(struct daemon *daemon)
 {
 	uint64_t beat_us;
@@ -199,8 +201,8 @@ static void log_wanted(void *arg)
 	event_active(daemon->flush_log, EV_TIMEOUT, 0);
 }
 
-/* Priorities, and a bound on how long things of low priority (fsync of state files, the log) run
- * before the loop looks for events again. */
+/* Creates a loop with priorities. It limits how long work of low priority (fsync of state files,
+ * the log) runs before the loop looks for events again. */
 static struct event_base *make_base(const char *verb)
 {
 	static const struct timeval slice = {.tv_usec = 1000};

@@ -1,5 +1,5 @@
-/* Outputs that are no target's any more; see the header. Nothing is removed: somebody may have
- * taken the file over. */
+/* Outputs that no longer belong to a target; see the header. No file is removed, because somebody
+ * may have taken it over. */
 #include "orphaned_outputs_internal.h"
 
 #include <stdlib.h>

@@ -1,6 +1,5 @@
-/* The pipeline: one loaded configuration with everything that it asks for. All that can be wrong
- * with a configuration is found in pipeline_prepare(), before anything of the running one is
- * touched. */
+/* The pipeline: one loaded configuration and everything that it needs. pipeline_prepare() finds all
+ * that can be wrong with a configuration before the running pipeline is touched. */
 #include "pipeline_internal.h"
 
 #include <errno.h>
@@ -30,11 +29,10 @@
 #include "target/target.h"
 #include "zookeeper/resolver.h"
 
-/* What a pipeline tells of itself: the document of GET /status, and whether all is as it should
- * be. The document is made one cluster at a time, as that of 1,000 clusters takes longer than any
- * proxy is to wait. */
+/* The GET /status document, and readiness. The document is built one cluster at a time, because all
+ * of 1,000 clusters take longer than a proxy may have to wait. */
 
-/* Enough digits for microseconds in a move of a day, and no 0.51200000000000001. */
+/* Enough digits for microseconds in a move that takes a day, and no 0.51200000000000001. */
 #define DUMP_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
 
 static int append(const char *data, size_t len, void *text)
@@ -50,7 +48,7 @@ static void append_json(struct strbuf *text, json_t *json)
 	json_decref(json);
 }
 
-/* Up to where the clusters begin. */
+/* Appends all that is before the clusters. */
 static void append_head(const struct pipeline *pipeline, const char *refused, struct strbuf *text)
 {
 	char now[CLOCK_WALL_MAX], started[CLOCK_WALL_MAX];
@@ -111,8 +109,8 @@ void pipeline_headlines(const struct pipeline *pipeline, struct strbuf *out)
 	}
 }
 
-/* GET /metrics: first what there is once, then family by family what there is for each cluster;
- * made in small parts, as pipeline_status() is. */
+/* GET /metrics: first the families with one sample, then, family by family, those with a sample for
+ * each cluster. Built in small parts, as the status document is. */
 
 static void append_gauge(struct strbuf *out, const char *name, const char *help, double value)
 {
@@ -158,7 +156,7 @@ static bool is_empty(const struct move_histogram *histogram)
 	return true;
 }
 
-/* No kind of target does all of the steps: those that were never done are left out. */
+/* No kind of target takes all steps. Steps that never happened are left out. */
 static void append_moves(struct strbuf *out, const struct move_tally *tally)
 {
 	static const char moves[] = "segue_move_seconds", steps[] = "segue_move_step_seconds";
@@ -242,9 +240,9 @@ static void note_state_problem(struct pipeline *pipeline, const struct err *err)
 		pipeline->state_problem = xstrdup(err->message);
 }
 
-/* One process at a time: two would write over each other's memory, and drive the same proxies. A
- * folder that cannot be used costs the memory and not the work: without segue clients would be led
- * nowhere at all. */
+/* Only one process may use state_dir: two would overwrite each other's files and drive the same
+ * proxies. If the folder cannot be used, segue works without saved state: without segue clients
+ * would not be led anywhere at all. */
 static bool take_state_dir(struct pipeline *pipeline, const struct pipeline *old, struct err *err)
 {
 	const char *dir = pipeline->config->state_dir;
@@ -272,7 +270,7 @@ static bool take_state_dir(struct pipeline *pipeline, const struct pipeline *old
 	return true;
 }
 
-/* Each run keeps its configuration there. */
+/* Each run keeps its configuration in state_dir: a folder without one is new. */
 static bool is_new(const char *state_dir)
 {
 	auto_free char *kept = xasprintf("%s/" LAST_CONFIG_NAME, state_dir);
@@ -342,8 +340,9 @@ static bool check_output(const struct config_target *target, struct err *err)
 	       err_wrap(err, "[%s %s]", config_target_kind_name(target->kind), target->name);
 }
 
-/* Where a target listens hardly depends on the servers behind it, so that made-up ones will do; to
- * be checked by a check_command, only real ones will. */
+/* The addresses that a target listens on hardly depend on its servers, so the example servers are
+ * good enough here. Such a text is emptied again, because a check_command needs the real
+ * servers. */
 static void find_clashes(struct pipeline *pipeline, struct strbuf *errors)
 {
 	size_t count = pipeline->config->target_count;
@@ -361,7 +360,8 @@ static void find_clashes(struct pipeline *pipeline, struct strbuf *errors)
 			strbuf_reset(&pipeline->texts[i]);
 }
 
-/* What runs must not be led to itself by another address to listen at. */
+/* A new listen address must not be that of the applied primary: the proxy would connect to
+ * itself. */
 static bool try_listeners(const struct pipeline *pipeline, size_t cluster,
                           const struct pipeline *old, struct err *err)
 {
@@ -506,7 +506,7 @@ static bool same_session(const struct pipeline *a, const struct pipeline *b)
 	       strcmp(a->auth.data, b->auth.data) == 0;
 }
 
-/* Where its settings stay, the session does: what it keeps in the store does not blink. */
+/* The ZooKeeper session stays if its settings do, so that its ephemeral znodes stay, too. */
 static bool connect_store(struct pipeline *pipeline, const struct pipeline *old, struct err *err)
 {
 	const struct zk_options options = {.hosts = pipeline->config->zookeeper_hosts,
@@ -526,7 +526,7 @@ static bool connect_store(struct pipeline *pipeline, const struct pipeline *old,
 	return pipeline->zk != NULL || err_wrap(err, "[zookeeper]");
 }
 
-/* The session is the next one's from here on. */
+/* From here on the session belongs to `next`. */
 static void pass_store_on(struct pipeline *old, const struct pipeline *next)
 {
 	if (old == NULL || old->zk != next->zk)
@@ -558,7 +558,7 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 	create_clusters(pipeline, old);
 	free_texts(pipeline);
 	pass_store_on(old, pipeline);
-	pipeline_destroy(old); /* takes away what it has only tried */
+	pipeline_destroy(old); /* undoes what it has only tried */
 	orphaned_outputs_tell(left);
 	pipeline->orphaned_holds = orphaned_holds_release(pipeline->base, pipeline->config);
 	settle_soon(pipeline);

@@ -1,4 +1,4 @@
-/* The pipeline object; for pipeline*.c only. */
+/* The pipeline object. Only for pipeline.c and surroundings.c. */
 #ifndef SEGUE_RUN_PIPELINE_INTERNAL_H
 #define SEGUE_RUN_PIPELINE_INTERNAL_H
 
@@ -12,10 +12,10 @@ struct pipeline {
 	struct event_base *base;
 	struct config *config;
 	struct mustache **templates; /* one per target */
-	struct strbuf *texts;        /* one per target, until the start: see pipeline_texts() */
+	struct strbuf *texts; /* one per target, until pipeline_start(): see pipeline_texts() */
 	struct listeners *listeners;
 	struct strbuf auth;
-	int lock;            /* on state_dir; -1: not taken */
+	int lock;            /* file descriptor of the lock on state_dir; -1: not taken */
 	char *state_problem; /* why state_dir cannot be written; NULL: it can */
 	struct resolver *resolver;
 	struct zk *zk;
@@ -26,11 +26,11 @@ struct pipeline {
 	struct event *settle; /* NULL before the start */
 	struct event *look;   /* NULL before the start */
 	unsigned edition;     /* above 0; counts the reloads of the configuration */
-	int64_t started_us;   /* the first edition; clock_now_us() */
+	int64_t started_us;   /* of the first edition; clock_now_us() */
 };
 
-/* surroundings.c: what is around the targets, and may be changed without segue: looked at after
- * the start, and then from time to time, until event_free(pipeline->look). */
+/* surroundings.c: checks what is around the targets and may be changed without segue, after the
+ * start and then from time to time, until event_free(pipeline->look). */
 void pipeline_look_start(struct pipeline *pipeline);
 
 #endif

@@ -1,6 +1,6 @@
-/* A few lanes take one target after the other: PgBouncer is asked who uses the databases that the
- * text has no more; then the check_command looks at it, through install_stage() and
- * install_cancel() on an output of the probe's own: what is checked here is never installed. */
+/* Each of a few lanes checks one target after the other. First PgBouncer is asked who uses the
+ * databases that the text no longer has; then check_command examines the text, with install_stage()
+ * and install_cancel() on an output of its own. What is checked here is never installed. */
 #include "run/precheck.h"
 
 #include <event2/event.h>
@@ -16,17 +16,17 @@
 struct lane {
 	struct precheck *check;
 	size_t target;
-	struct config_target probe; /* the target's own, but for `output` */
+	struct config_target probe; /* a copy of the target's, with another `output` */
 	struct file_owner owner;
-	struct install *install;     /* with `lost` NULL, too: the lane is free */
-	struct lost_databases *lost; /* before that */
+	struct install *install;     /* if this and `lost` are NULL, the lane is free */
+	struct lost_databases *lost; /* runs before `install` */
 };
 
 struct precheck {
 	struct event_base *base;
 	struct precheck_request request;
 	struct event *more; /* fills the free lanes */
-	size_t next;        /* target to look at */
+	size_t next;        /* the next target to check */
 	struct lane lanes[LANES];
 };
 
@@ -60,8 +60,9 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 	check->request.checked(target, accepted, what, check->request.arg);
 }
 
-/* Beside the file that is to be replaced, as a check_command may go by the folder. The pid keeps a
- * `segue check` apart from the daemon. NULL: nothing could be installed there. */
+/* The name of a file in the folder of the one that is to be replaced, because a check_command may
+ * depend on the folder. The pid keeps `segue check` apart from the daemon. NULL: nothing could be
+ * installed there. */
 static char *probe_output(const struct config_target *target, struct err *err)
 {
 	auto_free char *path = install_path(target, err);
@@ -126,7 +127,7 @@ static bool is_wanted(const struct precheck *check, size_t target)
 	       !install_is_current(config->output, text->data, text->len);
 }
 
-/* One target a turn of the loop: reading a thousand outputs must not hold up a move. */
+/* One target per loop iteration: reading a thousand outputs must not delay a move. */
 static void fill_lanes(struct precheck *check)
 {
 	size_t count = check->request.config->target_count;

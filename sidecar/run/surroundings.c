@@ -1,7 +1,7 @@
-/* What is around the targets, and may be changed without segue: HAProxy's own files, which may
- * listen where a rendered text does, its master socket, and the folders of the outputs, which have
- * to take a new file when a primary is to be followed. Read from time to time, with the lowest
- * priority. */
+/* Checks what is around the targets and may be changed without segue: HAProxy's own files, which
+ * may listen where a rendered text does, its master socket, and the folders of the outputs, in
+ * which a new file must be possible when a primary is to be followed. Runs from time to time, with
+ * the lowest priority. */
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
@@ -20,9 +20,9 @@ static const struct timeval every = {.tv_sec = 30};
 
 struct look {
 	const struct pipeline *pipeline;
-	struct strbuf *alarms; /* one a target */
+	struct strbuf *alarms; /* one per target */
 	char *folder;          /* the last one that was tried; NULL: none */
-	int error;             /* there; 0: none */
+	int error;             /* errno of that; 0: a file can be made there */
 };
 
 static struct strbuf *alarm_of(const struct look *look, const struct config_target *target)
@@ -57,7 +57,8 @@ static void look_at_haproxy(const struct look *look, const struct config_target 
 	haproxy_files_free(&arguments);
 }
 
-/* Many targets mostly share one. Takes the folder over; 0: a file can be made there. */
+/* Returns 0 if a file can be made in `folder`, else the errno. Takes ownership of `folder`. Most
+ * targets share one, so the last result is used again. */
 static int try_folder(struct look *look, char *folder)
 {
 	bool same = look->folder != NULL && strcmp(look->folder, folder) == 0;
@@ -71,7 +72,7 @@ static int try_folder(struct look *look, char *folder)
 
 static void look_at_folder(struct look *look, const struct config_target *target)
 {
-	struct err ignored; /* a mount point, or a link: refused at the start */
+	struct err ignored; /* a mount point or a link, which the start refuses */
 	auto_free char *path = install_path(target, &ignored), *cure = NULL;
 	const char *name;
 	int error;
@@ -87,7 +88,8 @@ static void look_at_folder(struct look *look, const struct config_target *target
 	              look->folder, path, strerror(error), cure);
 }
 
-/* Then HAProxy is not reloaded, and the sessions of its old workers are not ended. */
+/* Without access to it HAProxy is not reloaded, and the sessions of its old workers are not
+ * ended. */
 static void look_at_master(const struct look *look, const struct config_target *target)
 {
 	auto_free char *shut = target->kind == CONFIG_TARGET_HAPROXY
