@@ -3,8 +3,6 @@
  * way to that one, and so does one of two that are the same running server. Always: a configured
  * server is never forgotten. */
 #include "publisher/observe.h"
-#include "observe_internal.h"
-
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +11,35 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "publisher/conninfo_list.h"
+#include "publisher/node.h"
+
+struct observed {
+	struct observe *observe;
+	struct node *node; /* NULL: it is the same server as another one, and is not asked */
+	struct member member;
+	char *conninfo;          /* as the list has it; identifies a row of repmgr.nodes */
+	bool configured, listed; /* in `nodes`; in repmgr.nodes */
+	bool awaited;            /* the round waits for it */
+	enum node_role role;     /* from repmgr, as is `inactive` */
+	bool inactive;
+	bool told; /* its state was logged, as the next three have it */
+	enum server_class told_class;
+	bool told_recovery;
+	int64_t told_timeline;
+};
+
+struct observe {
+	struct observe_options options;
+	struct node_query node_query;
+	struct observed **servers;
+	size_t count;
+	struct event *over; /* ends the round in a loop iteration of its own */
+	bool looking, again;
+	int64_t started_us;
+	unsigned rounds_more; /* extra rounds that this look has taken so far */
+};
+
+node_cb observe_node_event;
 
 /* Rounds; see the header. A silent server is waited for only once: it is still asked, and its
  * result counts in the round that is running then. Always: `observed` is called once per round, and

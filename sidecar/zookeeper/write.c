@@ -2,13 +2,33 @@
  * twice. A request that was sent stays in memory until the library has answered it, even if it was
  * cancelled. */
 #include "zookeeper/write.h"
-#include "write_internal.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/util.h"
+#include "session_internal.h"
+
+enum verb { VERB_CREATE, VERB_SET, VERB_DELETE, VERB_READ };
+
+struct zk_write {
+	struct zk *zk;
+	struct zk_write *next;
+	enum verb verb;
+	char *path;
+	char *data;
+	size_t size;
+	int32_t version;
+	unsigned flags;
+	enum zk_acl acl;
+	zk_write_cb *cb; /* NULL: nobody waits for the answer */
+	void *arg;
+	int64_t deadline_ms;
+	bool sent; /* the library has it */
+	uint64_t epoch;
+	size_t parent_len; /* create: path length of the parent being created; 0: the znode */
+	bool parent_denied;
+};
 
 /* --- the requests to the library and its answers --- */
 /* The library answers every request that it has accepted, at the latest in zookeeper_close(). */
