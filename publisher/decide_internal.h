@@ -51,4 +51,17 @@ void decider_topology(const struct decider *decider, const struct stored_value *
                       const struct decider_node *primary, struct topology *out);
 bool decider_same_topology(const struct topology *a, const struct topology *b);
 
+/* The text of a publisher's presence znode: what each server of the cluster looks like from there.
+ * Pure. JSON: {"version":1, "publisher":NAME, "nodes":[{"name","host","port","says","timeline"}]};
+ * "says" is "primary", "standby", "witness", or a server_class_name(). */
+
+/* Contains nothing that changes with every transaction, because each change is a write. Caller
+ * frees. */
+char *seen_nodes_encode(const char *publisher, const struct node_state *states,
+                        size_t count) MUST_CHECK;
+
+/* Returns true if it shows the primary of the topology taking writes, on its timeline or a later
+ * one. Bytes that are no such document show nothing. */
+bool seen_nodes_has_primary(const char *data, size_t size, const struct topology *topology);
+
 #endif

@@ -13,9 +13,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "decide_internal.h"
 #include "publisher/observe.h"
 #include "publisher/publisher.h"
-#include "seen_nodes_internal.h"
 #include "topology/layout.h"
 #include "zookeeper/children.h"
 #include "zookeeper/ephemeral.h"

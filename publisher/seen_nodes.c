@@ -1,8 +1,9 @@
 /* The text of a presence znode; see the header. */
-#include "seen_nodes_internal.h"
 
 #include <jansson.h>
 #include <string.h>
+
+#include "decide_internal.h"
 
 static const char *says(const struct node_state *node_state)
 {

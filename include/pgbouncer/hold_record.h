@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/err.h"
 
@@ -59,5 +60,13 @@ bool pgbouncer_hold_record_sync(struct pgbouncer_hold_record *record, const char
 /* False if another owner (the same target after a reload of the configuration) has saved the file
  * since. */
 bool pgbouncer_hold_record_is_ours(const struct pgbouncer_hold_record *record);
+
+/* RESUME of all databases that segue paused, in one blocking call: for `segue resume`, and for a
+ * target that is destroyed during a move. */
+
+/* Blocks for at most `timeout_ms`, on an event loop of its own. On success none of the record's
+ * databases is paused any more, the record is empty and its file is removed. */
+bool pgbouncer_resume(const char *conninfo, struct pgbouncer_hold_record *record,
+                      int64_t timeout_ms, struct err *err) MUST_CHECK;
 
 #endif

@@ -8,7 +8,7 @@
 #include "base/err.h"
 #include "config/config.h"
 #include "render/escape.h"
-#include "render/mustache_names.h"
+#include "render/mustache.h"
 #include "topology/topology.h"
 
 /* The view has cluster, zxid, timeline, system_identifier, promoted_at, publisher, primary (absent

@@ -1,5 +1,5 @@
 /* Asks all servers at the same time, each over its own connection. */
-#include "ask_server_internal.h"
+#include "cli_internal.h"
 
 #include <netdb.h>
 #include <stdio.h>

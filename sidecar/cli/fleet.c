@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "cli/cli.h"
-#include "fleet_reader_internal.h"
+#include "cli_internal.h"
 
 #define ANSWER_MAX_S 10
 

@@ -1,6 +1,6 @@
 /* Reads the master znode and the sidecars' znodes of one cluster. Never fails on what it reads: an
  * invalid znode becomes an entry with a problem, which names path, mzxid and bytes. */
-#include "fleet_reader_internal.h"
+#include "cli_internal.h"
 
 #include <event2/event.h>
 #include <inttypes.h>

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ask_server_internal.h"
+#include "cli_internal.h"
 #include "base/endpoint.h"
 #include "base/log.h"
 #include "base/strbuf.h"

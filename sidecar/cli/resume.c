@@ -13,7 +13,6 @@
 #include "haproxy/hold_record.h"
 #include "haproxy/release.h"
 #include "pgbouncer/hold_record.h"
-#include "pgbouncer/resume.h"
 #include "target/install.h"
 
 #define RESUME_TIMEOUT_MS 5000

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "ask_server_internal.h"
+#include "cli_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "cli/cli.h"
 #include "config/grammar.h"
-#include "fleet_reader_internal.h"
+#include "cli_internal.h"
 
 #define TIMEOUT_MS 30000
 

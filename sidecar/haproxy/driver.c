@@ -13,7 +13,6 @@
 #include "haproxy/model/routes.h"
 #include "haproxy/model/text_check.h"
 #include "haproxy/socket.h"
-#include "master_reload_internal.h"
 
 static struct haproxy_driver *driver_of(struct target *target)
 {

@@ -5,6 +5,8 @@
 #ifndef SEGUE_HAPROXY_DRIVER_INTERNAL_H
 #define SEGUE_HAPROXY_DRIVER_INTERNAL_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "haproxy/hold_record.h"
@@ -12,12 +14,47 @@
 #include "haproxy/model/config.h"
 #include "haproxy/model/diff.h"
 #include "haproxy/model/replies.h"
-#include "haproxy/queue.h"
+#include "haproxy/socket.h"
 #include "haproxy/release.h"
 #include "haproxy/trial.h"
-#include "session_cleanup_internal.h"
 #include "target/install.h"
+#include "target/reload.h"
 #include "target/target_ops.h"
+
+#define MASTER_RELOAD_CONFIRM_MS 5000 /* after it: until the stats socket shows the new worker */
+
+/* Reload by the master CLI. The object is the path of a master socket. Succeeds when the master
+ * shows a new worker. */
+extern const struct reload_method haproxy_master_reload;
+
+/* Ends the sessions to former addresses of a server, one by one: `shutdown sessions server` would
+ * also end sessions to the new address, and waiting clients. Works on the current worker and,
+ * through the master CLI, on all old workers. In an old worker it also ends waiting sessions of a
+ * backend whose servers all lead elsewhere, as no command can move them there. Memory is bounded
+ * for any number of sessions: the dump is parsed as it comes, and sessions are ended in slices. */
+
+struct session_cleanup;
+
+struct session_cleanup_result {
+	unsigned ended;      /* sessions that `shutdown session` was sent for */
+	unsigned waiting;    /* of `ended`: those that waited in vain in an old worker */
+	unsigned left;       /* of `ended`: those still there after the last round */
+	unsigned connecting; /* still connecting to a former address: clean up again later */
+	const char *problem; /* "", or why a worker could not be asked; borrowed */
+};
+
+/* Called once, never inside session_cleanup_start(), never after session_cleanup_cancel(). */
+typedef void session_cleanup_cb(const struct session_cleanup_result *result, void *arg);
+
+/* Sessions to the addresses in `desired` stay. A server loses all its sessions if `desired` has it
+ * cut_off, or if only `live` has it, in a backend of `desired`. Both are read during this call
+ * only. `master` NULL: old workers are not cleaned up. */
+struct session_cleanup *session_cleanup_start(struct haproxy_queue *socket,
+                                              struct haproxy_queue *master,
+                                              const struct haproxy_config *desired,
+                                              const struct haproxy_live *live,
+                                              session_cleanup_cb *cb, void *arg) MUST_CHECK;
+void session_cleanup_cancel(struct session_cleanup *cleanup);
 
 enum runtime_state {
 	RUNTIME_IDLE,     /* live and desired agree, or no desired text; the timer starts a read */

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "driver_internal.h"
 #include "haproxy/process_args.h"
-#include "master_reload_internal.h"
 
 /* A new worker within this time after a reload by segue comes from that reload. */
 #define OWN_RELOAD_MS 10000

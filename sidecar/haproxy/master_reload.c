@@ -7,7 +7,6 @@
  *   ASKING ----------------> RELOADING ----------------> CONFIRMING --+
  *      \------------------------\--- any failure, deadline ----------+--> done
  */
-#include "master_reload_internal.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
@@ -15,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "driver_internal.h"
 #include "haproxy/model/replies.h"
 #include "haproxy/socket.h"
 

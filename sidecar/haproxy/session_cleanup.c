@@ -6,13 +6,13 @@
  *      ^                    |           ^                            |
  *      +------ all sent ----+           +---- JUDGING <-- next old --+ (`show proc` once)
  */
-#include "session_cleanup_internal.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "driver_internal.h"
 
 #define SWEEP_TIMEOUT_MS 2000
 #define ROUNDS_MAX       4

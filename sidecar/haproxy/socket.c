@@ -19,7 +19,6 @@
 
 #include "base/clock.h"
 #include "base/strbuf.h"
-#include "haproxy/queue.h"
 
 /* bytes; `show servers state` of 100,000 servers is smaller */
 #define REPLY_MAX    ((size_t)16 * 1024 * 1024)

@@ -15,7 +15,7 @@
 #include "pgbouncer/lost_databases.h"
 #include "pgbouncer/model/databases.h"
 #include "pgbouncer/model/diff.h"
-#include "pgbouncer/resume.h"
+#include "pgbouncer/hold_record.h"
 #include "target/install.h"
 
 /* --- between two processes of segue ---

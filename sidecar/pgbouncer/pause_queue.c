@@ -1,11 +1,11 @@
 /* A queue in front of several consoles; see the header. */
-#include "pause_queue_internal.h"
 
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "driver_internal.h"
 #include "pgbouncer/console.h"
 #include "pgbouncer/model/diff.h"
 

@@ -1,6 +1,6 @@
 /* Sends one RESUME after the other on one console, until the record is empty or the time is over.
  * If it fails, the file stays for the next try. */
-#include "pgbouncer/resume.h"
+#include "pgbouncer/hold_record.h"
 
 #include <event2/event.h>
 #include <stdlib.h>

@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 
 #include "base/util.h"
-#include "relay_internal.h"
+#include "postgres_internal.h"
 
 #define CONNECTING_BYTES_MAX \
 	65536               /* received until the login is complete, TLS certificates included */

@@ -7,7 +7,6 @@
  *      ^                       |   timer, hurry   |
  *      +--- failed, deadline --+------ EOF -------+
  */
-#include "probe_internal.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include "base/clock.h"
 #include "postgres/connection.h"
 #include "postgres/question.h"
+#include "postgres_internal.h"
 
 /* An answer has about 500. */
 #define ANSWER_BYTES_MAX 16384

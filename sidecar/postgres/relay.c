@@ -1,6 +1,5 @@
 /* Two flows of bytes, each with one small buffer, which is filled again only when it is empty.
  * Always holds: no byte reaches libpq that has not been counted and scanned. */
-#include "relay_internal.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "postgres_internal.h"
 
 #define TURN_BYTES 8192 /* per loop iteration */
 

@@ -7,7 +7,6 @@
  * authentication_timeout. Therefore connections are opened only right after the server accepted
  * writes. The connection that is tried after an end only checks whether a process listens, and is
  * closed after REDIAL_MS. */
-#include "tripwire_internal.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "postgres_internal.h"
 
 #define PACE_MS   500 /* between two that are opened */
 #define REDIAL_MS 50

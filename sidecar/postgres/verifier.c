@@ -8,8 +8,7 @@
 
 #include "base/log.h"
 #include "postgres/classify.h"
-#include "probe_internal.h"
-#include "tripwire_internal.h"
+#include "postgres_internal.h"
 
 /* One followed server. `probe` is NULL if libpq could not be loaded; then `fact` says so. */
 struct followed {

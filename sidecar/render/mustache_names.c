@@ -1,6 +1,6 @@
 /* Walks through a template as the renderer does, with tables of names instead of values. Every
  * section is entered, whatever its value may be. */
-#include "render/mustache_names.h"
+#include "render/mustache.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -12,7 +12,7 @@
 #include "base/strbuf.h"
 #include "base/util.h"
 #include "config/grammar.h"
-#include "render/mustache_names.h"
+#include "render/mustache.h"
 
 #define SLOTS_DEFAULT 4
 #define SLOTS_MAX     64

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "listen_internal.h"
+#include "endpoint_internal.h"
 
 #define HEAD_END "\r\n\r\n"
 #define LENGTH   "\r\nContent-Length: "

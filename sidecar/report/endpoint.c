@@ -11,8 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/grammar.h"
-#include "http_internal.h"
-#include "listen_internal.h"
+#include "endpoint_internal.h"
 #include "page_bytes.h"
 #include "report/metrics.h"
 

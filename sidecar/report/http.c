@@ -4,7 +4,6 @@
  *
  * In each state it is closed when its time is over or the connection breaks. All events run at the
  * lowest priority, so that no proxy has to wait for a client of this server. */
-#include "http_internal.h"
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "endpoint_internal.h"
 
 /* --- parsing a request ---
  *

@@ -1,7 +1,6 @@
 /* Opens the sockets that the endpoint listens on. Of files only a socket that no process listens on
  * is removed. A unix socket is never open to others than its owner and group, not even while it is
  * being created. */
-#include "listen_internal.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -14,7 +13,7 @@
 #include <unistd.h>
 
 #include "config/grammar.h"
-#include "http_internal.h"
+#include "endpoint_internal.h"
 
 /* --- the Host header ---
  *

@@ -1,6 +1,5 @@
 /* Outputs that no longer belong to a target; see the header. No file is removed, because somebody
  * may have taken it over. */
-#include "orphaned_outputs_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 
 #include "base/log.h"
 #include "config/last_good.h"
+#include "pipeline_internal.h"
 
 struct orphaned_output {
 	char *target, *file;

@@ -20,7 +20,6 @@
 #include "config/config.h"
 #include "config/last_good.h"
 #include "haproxy/trial.h"
-#include "orphaned_outputs_internal.h"
 #include "render/mustache.h"
 #include "render/view.h"
 #include "report/metrics.h"

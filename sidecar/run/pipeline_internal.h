@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "cluster/cluster.h"
+#include "config/config.h"
 #include "run/pipeline.h"
 #include "zookeeper/session.h"
 
@@ -32,5 +33,18 @@ struct pipeline {
 /* surroundings.c: checks what is around the targets and may be changed without segue, after the
  * start and then from time to time, until event_free(pipeline->look). */
 void pipeline_look_start(struct pipeline *pipeline);
+
+/* Files that segue wrote for a target that now has another output, or that is no longer in
+ * segue.ini. A HAProxy that loads a folder with the old and the new file does not start. */
+
+struct orphaned_outputs;
+
+/* Returns the outputs of `before` that `now` does not have. NULL stands for the configuration of
+ * the last run, which state_dir keeps. */
+struct orphaned_outputs *orphaned_outputs_find(const struct config *before,
+                                               const struct config *now) MUST_CHECK;
+
+/* Logs those that exist, and frees `left`. */
+void orphaned_outputs_tell(struct orphaned_outputs *left);
 
 #endif

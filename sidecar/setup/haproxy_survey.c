@@ -1,11 +1,11 @@
 /* Reads a HAProxy configuration. Ignores a stats socket line that has an environment variable,
  * because only HAProxy can resolve it. */
-#include "haproxy_survey_internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "haproxy/model/syntax.h"
+#include "init_internal.h"
 
 /* Which sections are PostgreSQL's: those of mode tcp whose health check is for PostgreSQL or
  * Patroni, or whose servers have a port of PostgreSQL. segue ignores the others. */

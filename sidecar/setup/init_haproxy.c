@@ -7,10 +7,9 @@
 
 #include "haproxy/debian.h"
 #include "haproxy/process_args.h"
-#include "haproxy_survey_internal.h"
+#include "init_internal.h"
 #include "setup/init_plan.h"
 #include "setup/unit.h"
-#include "shipped_internal.h"
 
 struct haproxy_plan {
 	struct init_plan *plan;

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "haproxy/debian.h"
+#include "init_internal.h"
 #include "pgbouncer/model/config.h"
 #include "pgbouncer/model/databases.h"
 #include "setup/init_plan.h"
 #include "setup/unit.h"
-#include "shipped_internal.h"
 
 #define DEBIAN_INI    "/etc/pgbouncer/pgbouncer.ini"
 #define DEBIAN_SOCKET "/var/run/postgresql"

@@ -12,9 +12,9 @@
 
 #include "config/config.h"
 #include "haproxy/debian.h"
+#include "init_internal.h"
 #include "setup/fill_in.h"
 #include "setup/unit.h"
-#include "shipped_internal.h"
 
 /* --- writing the files: one that a person may have written is kept under another name --- */
 

@@ -1,6 +1,6 @@
 /* Embeds the shipped files as strings. The paths are relative to the top of the repository, where
  * the compiler runs. */
-#include "shipped_internal.h"
+#include "init_internal.h"
 
 #define SHIPPED(symbol, file)                                \
 	__asm__(".pushsection .rodata\n"                     \

@@ -1,5 +1,4 @@
 /* Makes the steps of a move from its laps, and histograms from the steps. */
-#include "target/move.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -7,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "target/target.h"
 
 static const struct {
 	const char *name, *log_key;

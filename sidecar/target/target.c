@@ -12,7 +12,6 @@
 #include "base/file.h"
 #include "base/file_writer.h"
 #include "base/log.h"
-#include "target/hub.h"
 #include "target/target_ops.h"
 
 /* --- the hub: shared objects, found by their path or command --- */

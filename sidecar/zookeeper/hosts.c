@@ -1,12 +1,13 @@
 /* Parses the `hosts` setting; see the header. libzookeeper reads a port with a leading 0 as octal
  * and silently skips an entry without a host. Here a port is always decimal, and a wrong entry is
  * refused with an error. */
-#include "hosts_internal.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "session_internal.h"
 
 static bool is_numeric(const char *host)
 {

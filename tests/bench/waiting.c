@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "bench/bench.h"
-#include "sidecar/haproxy/session_cleanup_internal.h"
+#include "sidecar/haproxy/driver_internal.h"
 
 #define HELD_MS       2000
 #define SETTLE_MS     1000

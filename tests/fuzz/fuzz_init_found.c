@@ -8,7 +8,7 @@
 #include "base/util.h"
 #include "haproxy/debian.h"
 #include "setup/fill_in.h"
-#include "sidecar/setup/haproxy_survey_internal.h"
+#include "sidecar/setup/init_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sidecar/report/http_internal.h"
+#include "sidecar/report/endpoint_internal.h"
+
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "sidecar/cli/ask_server_internal.h"
+#include "sidecar/cli/cli_internal.h"
 
 static const struct member member = {.host = "fd00::1", .port = 5432, .name = "db1"};
 

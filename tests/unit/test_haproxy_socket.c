@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "haproxy/queue.h"
 #include "haproxy/socket.h"
 #include "unit/loop.h"
 

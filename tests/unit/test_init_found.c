@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "haproxy/debian.h"
-#include "sidecar/setup/haproxy_survey_internal.h"
+#include "sidecar/setup/init_internal.h"
 
 static void read_text(struct haproxy_survey *found, const char *text)
 {

@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "target/move.h"
+#include "target/target.h"
 
 static void expect_step(const struct move *move, size_t i, enum move_step_kind kind,
                         int64_t start_us, int64_t took_us)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/strbuf.h"
-#include "sidecar/postgres/relay_internal.h"
+#include "sidecar/postgres/postgres_internal.h"
 
 static void append(struct strbuf *out, char type, const void *body, size_t len)
 {

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sidecar/haproxy/master_reload_internal.h"
+#include "sidecar/haproxy/driver_internal.h"
 #include "target/reload.h"
 #include "unit/loop.h"
 

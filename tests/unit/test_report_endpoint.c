@@ -15,8 +15,7 @@
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "report/endpoint.h"
-#include "sidecar/report/http_internal.h"
-#include "sidecar/report/listen_internal.h"
+#include "sidecar/report/endpoint_internal.h"
 #include "unit/loop.h"
 
 #define PATIENCE_MS 5000

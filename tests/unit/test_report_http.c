@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sidecar/report/http_internal.h"
+#include "sidecar/report/endpoint_internal.h"
+
 
 static enum request_verdict parse(const char *text, struct request *out, struct err *err)
 {

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 
 #include "base/util.h"
-#include "sidecar/report/listen_internal.h"
+#include "sidecar/report/endpoint_internal.h"
 
 static const char names[] = "proxy1,status.example.org,.db.example,";
 

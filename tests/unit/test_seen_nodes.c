@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "publisher/seen_nodes_internal.h"
+#include "publisher/decide_internal.h"
+
 
 TestSuite(seen_nodes, .timeout = 30);
 

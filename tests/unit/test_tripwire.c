@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/util.h"
-#include "sidecar/postgres/tripwire_internal.h"
+#include "sidecar/postgres/postgres_internal.h"
 #include "unit/loop.h"
 
 #define ACCEPTED_MAX 64

@@ -2,7 +2,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "sidecar/zookeeper/hosts_internal.h"
+#include "sidecar/zookeeper/session_internal.h"
+
 
 static struct zk_hosts parsed(const char *text)
 {

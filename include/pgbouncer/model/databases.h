@@ -10,6 +10,7 @@
 #include "base/strbuf.h"
 #include "base/util.h"
 #include "config/config.h"
+#include "pgbouncer/model/ini_syntax.h"
 
 /* --- hosts as PgBouncer reads them: one numeric address, a list of them with commas (used round
  * robin, since 1.17), or the directory of a unix socket --- */
@@ -64,5 +65,12 @@ const struct pgbouncer_database *pgbouncer_ini_find(const struct pgbouncer_ini *
 bool pgbouncer_text_leads(const struct config_target *config, bool whole, const char *text,
                           size_t len, const char *address, uint16_t port,
                           struct err *err) MUST_CHECK;
+
+/* Checks the value of an entry of [databases] or [users] against the keys and values that PgBouncer
+ * 1.12 to 1.25 may know. Pure. */
+
+/* True if PgBouncer would continue reading after such an entry, even if it misreads it. */
+bool pgbouncer_database_passes(const struct pgbouncer_pairs *pairs, struct err *err) MUST_CHECK;
+bool pgbouncer_user_passes(const struct pgbouncer_pairs *pairs, struct err *err) MUST_CHECK;
 
 #endif

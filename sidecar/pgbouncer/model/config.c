@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "databases_internal.h"
+#include "pgbouncer/model/databases.h"
 #include "pgbouncer/model/ini_syntax.h"
 
 #define FILE_MAX    ((size_t)16 * 1024 * 1024) /* bytes */

@@ -1,7 +1,6 @@
 /* The databases of the rendered text; see the header. The grammar is PgBouncer's (1.12 to 1.25),
  * the narrowest one if versions differ. What PgBouncer would misread is an error here. */
 #include "pgbouncer/model/databases.h"
-#include "databases_internal.h"
 
 #include <ctype.h>
 #include <stdlib.h>

@@ -1,13 +1,14 @@
-/* Reads an existing HAProxy configuration for `segue init`: stats sockets, and the sections that
- * lead clients to PostgreSQL servers. Never changes a file. */
-#ifndef SEGUE_SETUP_HAPROXY_SURVEY_INTERNAL_H
-#define SEGUE_SETUP_HAPROXY_SURVEY_INTERNAL_H
+#ifndef SEGUE_SETUP_INIT_INTERNAL_H
+#define SEGUE_SETUP_INIT_INTERNAL_H
 
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "base/err.h"
 #include "base/strbuf.h"
+
+/* Reads an existing HAProxy configuration for `segue init`: stats sockets, and the sections that
+ * lead clients to PostgreSQL servers. Never changes a file. */
 
 struct found_socket {
 	char *path; /* a unix socket or host:port, spelled as in segue.ini */
@@ -65,5 +66,12 @@ bool found_section_is_postgres(const struct found_section *section);
 const struct found_socket *haproxy_survey_socket(const struct haproxy_survey *found);
 
 void haproxy_survey_free(struct haproxy_survey *found);
+
+/* Shipped files, embedded in the binary. `segue init` writes the templates from here, so it also
+ * works where segue is not installed. It may overwrite the Debian package's segue.ini. */
+
+extern const char shipped_haproxy[];    /* templates/haproxy.cfg.mustache */
+extern const char shipped_pgbouncer[];  /* templates/pgbouncer.ini.mustache */
+extern const char shipped_debian_ini[]; /* packaging/debian/segue.ini */
 
 #endif
