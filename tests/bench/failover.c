@@ -267,8 +267,9 @@ static void print_marks(struct failover *failover)
 	    "\nZero is the last question that the standby answered with \"in recovery\", asked"
 	    " every 5 ms; the leader\nwas cut off %.1f s before (p50). The four ways side by side,"
 	    " %d clients each, that make a new\nconnection 20 ms after an error, with"
-	    " connect_timeout = 2.\n",
-	    ms(&failover->dark, 50) / 1000, FAILOVER_WRITERS);
+	    " connect_timeout = 2. segue and its proxies run at nice %d: where they stand, no"
+	    "\nserver dies and takes the processor with it.\n",
+	    ms(&failover->dark, 50) / 1000, FAILOVER_WRITERS, FAILOVER_NICE);
 }
 
 static void print_errors(const struct failover *failover)

@@ -9,6 +9,9 @@
 #include "lab/lab_ha.h"
 #include "lab/ledger.h"
 
+/* segue's, as in its units for systemd; and the proxies': where they run, no server dies, and takes
+ * the processor with it */
+#define FAILOVER_NICE    (-10)
 #define FAILOVER_NODES   2
 #define FAILOVER_WRITERS 4 /* clients of each way that write all the time */
 #define FAILOVER_HOLDERS 8 /* clients of each PgBouncer that are mostly idle */

@@ -1,15 +1,17 @@
 /* The servers of the failovers and the clients behind the three ways. */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
+#include "base/file.h"
 #include "bench/failover.h"
 
 #define STAGE_TIMEOUT_MS 90000
 #define WRITE_LIMIT_MS   60000 /* no client gives up before */
-#define UNIT_NICE        (-10) /* segue's, as in its units for systemd */
 
 /* As the haproxy.cfg in Patroni's repository has it. Arguments: the port, then port and REST port
  * of each node. */
@@ -82,6 +84,23 @@ static void start_before_haproxy(struct stage *stage, uint16_t port)
 	stage->conninfo[WAY_BEFORE_HAPROXY] = lab_pgbouncer_conninfo(bouncer, "postgres");
 }
 
+/* The children, too: HAProxy's worker is one of its master. */
+static void prefer(const struct lab_process *process)
+{
+	pid_t pid = lab_process_pid(process);
+	auto_free char *children = xasprintf("/proc/%d/task/%d/children", (int)pid, (int)pid);
+	auto_strbuf struct strbuf list = STRBUF_INIT;
+	struct err ignored;
+	bool missing;
+
+	setpriority(PRIO_PROCESS, (id_t)pid, FAILOVER_NICE);
+	if (!file_read(children, PATH_MAX, &list, &missing, &ignored))
+		return;
+	for (char *rest = list.data, *word; (word = strsep(&rest, " ")) != NULL;)
+		if (*word != '\0')
+			setpriority(PRIO_PROCESS, (id_t)strtoul(word, NULL, 10), FAILOVER_NICE);
+}
+
 static void start_segues_ways(struct stage *stage)
 {
 	auto_free char *templates = realpath("templates", NULL);
@@ -107,9 +126,11 @@ static void start_segues_ways(struct stage *stage)
 	               templates, lab_pgbouncer_databases_file(bouncer),
 	               lab_pgbouncer_console(bouncer)));
 	lab_segue_start(stage->segue);
-	setpriority(PRIO_PROCESS, (id_t)lab_process_pid(lab_segue_process(stage->segue)),
-	            UNIT_NICE);
 	start_before_haproxy(stage, port);
+	prefer(lab_segue_process(stage->segue));
+	prefer(lab_haproxy_process(stage->haproxy));
+	for (int i = 0; i < WAYS_POOLED; i++)
+		prefer(lab_pgbouncer_process(stage->bouncers[i]));
 }
 
 struct arrival {
@@ -200,10 +221,12 @@ static bool is_listed_standby(void *arg)
 	       strstr(member.data, "\"role\":\"replica\"") != NULL;
 }
 
-static void must_serve(struct stage *stage, struct ledger *ledger, const char *who)
+static void must_serve(struct stage *stage, struct ledger *ledger, int64_t since_us,
+                       const char *who)
 {
-	if (!ledger_wait_served(ledger, lab_patroni_port(stage->patroni, stage->primary),
-	                        STAGE_TIMEOUT_MS))
+	if (!ledger_wait_served_since(ledger, since_us,
+	                              lab_patroni_port(stage->patroni, stage->primary),
+	                              STAGE_TIMEOUT_MS))
 		lab_fail("%s is not served by the primary; segue's log:\n%s", who,
 		         lab_process_log_tail(lab_segue_process(stage->segue)));
 }
@@ -221,13 +244,15 @@ static void await_answer(struct stage *stage)
 
 void stage_serve(struct stage *stage)
 {
+	int64_t now_us = clock_now_us();
+
 	for (int i = 0; i < WAYS; i++)
 		for (int j = 0; j < FAILOVER_WRITERS; j++)
-			must_serve(stage, stage->writers[i][j],
+			must_serve(stage, stage->writers[i][j], now_us,
 			           "a client that writes all the time");
 	for (int i = 0; i < WAYS_POOLED; i++)
 		for (int j = 0; j < FAILOVER_HOLDERS; j++)
-			must_serve(stage, stage->holders[i][j],
+			must_serve(stage, stage->holders[i][j], now_us,
 			           "a client with a write now and then");
 }
 

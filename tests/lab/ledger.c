@@ -288,11 +288,19 @@ static bool is_served(void *arg)
 	return false;
 }
 
+bool ledger_wait_served_since(const struct ledger *ledger, int64_t since_us, uint16_t port,
+                              int64_t timeout_ms)
+{
+	struct awaited awaited = {ledger, since_us, ledger_acks(ledger), port};
+
+	while (awaited.next > 0 && ledger_ack(ledger, awaited.next - 1)->at_us >= since_us)
+		awaited.next--;
+	return lab_wait_until(is_served, &awaited, timeout_ms);
+}
+
 bool ledger_wait_served(const struct ledger *ledger, uint16_t port, int64_t timeout_ms)
 {
-	struct awaited awaited = {ledger, clock_now_us(), ledger_acks(ledger), port};
-
-	return lab_wait_until(is_served, &awaited, timeout_ms);
+	return ledger_wait_served_since(ledger, clock_now_us(), port, timeout_ms);
 }
 
 static int compare_rows(const void *a, const void *b)

@@ -49,6 +49,11 @@ int64_t ledger_longest_gap_us(const struct ledger *ledger);
 /* Waits until `port` (0: any server) has acknowledged a write that began after this call. */
 bool ledger_wait_served(const struct ledger *ledger, uint16_t port, int64_t timeout_ms);
 
+/* The same of a write that began after `since_us`, which may be past: several are waited for at
+ * once when it is the same of all. */
+bool ledger_wait_served_since(const struct ledger *ledger, int64_t since_us, uint16_t port,
+                              int64_t timeout_ms);
+
 /* How many acknowledged rows the server does not have; -1: it does not answer. `report` (may be
  * NULL) gets a line for each: row, time since the start, and the port that acknowledged it. */
 int64_t ledger_missing(const struct ledger *ledger, const char *conninfo, struct strbuf *report);
