@@ -1,4 +1,5 @@
-/* The operator's last command for a cluster, kept in <state_dir>/<cluster>.override over restarts. */
+/* The operator's last command for a cluster, kept in <state_dir>/<cluster>.override over restarts.
+ */
 #ifndef SEGUE_CLUSTER_OVERRIDE_H
 #define SEGUE_CLUSTER_OVERRIDE_H
 

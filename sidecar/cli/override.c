@@ -10,15 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cli_internal.h"
 #include "base/endpoint.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "cli/cli.h"
+#include "cli_internal.h"
+#include "cluster/override.h"
 #include "cluster/state_file.h"
 #include "config/config.h"
 #include "config/grammar.h"
-#include "cluster/override.h"
 #include "report/client.h"
 #include "topology/layout_fields.h"
 #include "zookeeper/resolver.h"

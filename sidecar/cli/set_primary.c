@@ -16,11 +16,11 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "cli_internal.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
 #include "cli/cli.h"
+#include "cli_internal.h"
 #include "config/config.h"
 #include "config/grammar.h"
 #include "topology/layout.h"

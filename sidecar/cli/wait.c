@@ -11,8 +11,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cli/cli.h"
-#include "config/grammar.h"
 #include "cli_internal.h"
+#include "config/grammar.h"
 
 #define TIMEOUT_MS 30000
 

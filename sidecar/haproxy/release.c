@@ -76,8 +76,8 @@ static bool is_closed(const struct haproxy_hold_record *note, const struct hapro
 
 /* Returns the number of closed servers, and in `diff` the commands that open them. `closed` names
  * no backends, so that haproxy_diff() does not remove other servers. */
-static size_t find_closed(const struct haproxy_release *release, const struct haproxy_batch_reply *reply,
-                          struct haproxy_diff *diff)
+static size_t find_closed(const struct haproxy_release *release,
+                          const struct haproxy_batch_reply *reply, struct haproxy_diff *diff)
 {
 	const struct haproxy_live *live = &reply->live;
 	const struct haproxy_abilities abilities = {.late_address = reply->info.major >=

@@ -34,7 +34,8 @@ static void came_back(struct haproxy_driver *driver)
 /* A restarted container may have the same pid, but not the same start time. HAProxy before 2.5 does
  * not report the start time; there the uptime must not be shorter than before. A worker that was
  * frozen is the same worker: its uptime lags behind, but its start time stays. */
-static bool is_same_worker(const struct haproxy_runtime *runtime, const struct haproxy_batch_reply *reply)
+static bool is_same_worker(const struct haproxy_runtime *runtime,
+                           const struct haproxy_batch_reply *reply)
 {
 	if (runtime->read_us == 0 || reply->info.pid != runtime->info.pid)
 		return false;
@@ -81,7 +82,8 @@ static void take_level(struct haproxy_driver *driver, const struct haproxy_batch
 }
 
 /* Takes over the state in the reply, and notices a new worker. */
-static void haproxy_worker_answered(struct haproxy_driver *driver, struct haproxy_batch_reply *reply)
+static void haproxy_worker_answered(struct haproxy_driver *driver,
+                                    struct haproxy_batch_reply *reply)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
 	int64_t pid_before = runtime->info.pid, seen_us = runtime->read_us;

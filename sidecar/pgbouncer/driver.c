@@ -12,10 +12,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "pgbouncer/hold_record.h"
 #include "pgbouncer/lost_databases.h"
 #include "pgbouncer/model/databases.h"
 #include "pgbouncer/model/diff.h"
-#include "pgbouncer/hold_record.h"
 #include "target/install.h"
 
 /* --- between two processes of segue ---

@@ -34,8 +34,7 @@ struct walk {
 	struct err *err;
 };
 
-static bool check_list(struct walk *walk, const struct ast_list *list,
-                       const struct scope *scope);
+static bool check_list(struct walk *walk, const struct ast_list *list, const struct scope *scope);
 
 /* --- the nearest name --- */
 
@@ -101,8 +100,7 @@ static const struct mustache_fields *find_first(struct walk *walk, const struct 
 	return NULL;
 }
 
-static bool refuse_first(struct walk *walk, const struct scope *scope,
-                         const struct ast_node *node)
+static bool refuse_first(struct walk *walk, const struct scope *scope, const struct ast_node *node)
 {
 	size_t least = strlen(node->name) / 2 + 1;
 	const char *nearest = NULL;
@@ -114,8 +112,8 @@ static bool refuse_first(struct walk *walk, const struct scope *scope,
 
 /* *found: the entry of the value that the name leads to. NULL: the value is inside an open one,
  * so nothing is known about it. */
-static bool look_up(struct walk *walk, const struct scope *scope,
-                    const struct ast_node *node, const struct mustache_fields **found)
+static bool look_up(struct walk *walk, const struct scope *scope, const struct ast_node *node,
+                    const struct mustache_fields **found)
 {
 	const char *name = node->name;
 	bool maybe = false;
@@ -147,8 +145,7 @@ static bool look_up(struct walk *walk, const struct scope *scope,
 
 /* --- the nodes --- */
 
-static bool check_section(struct walk *walk, const struct ast_node *node,
-                          const struct scope *scope)
+static bool check_section(struct walk *walk, const struct ast_node *node, const struct scope *scope)
 {
 	static const struct mustache_fields text = {.name = ""}; /* unknown: no fields */
 	const struct mustache_fields *found;
@@ -176,8 +173,7 @@ static bool check_elsewhere(struct walk *walk, const struct ast_list *list,
 	return ok;
 }
 
-static bool check_partial(struct walk *walk, const struct ast_node *node,
-                          const struct scope *scope)
+static bool check_partial(struct walk *walk, const struct ast_node *node, const struct scope *scope)
 {
 	const struct arguments arguments = {scope->arguments, node, scope->template};
 	const struct scope inner = {node->target, scope->names, &arguments};
@@ -194,8 +190,7 @@ static bool check_partial(struct walk *walk, const struct ast_node *node,
 }
 
 /* The outermost argument of that name wins. */
-static bool check_block(struct walk *walk, const struct ast_node *node,
-                        const struct scope *scope)
+static bool check_block(struct walk *walk, const struct ast_node *node, const struct scope *scope)
 {
 	const struct ast_node *argument = NULL;
 	struct scope inner = *scope;
@@ -211,8 +206,7 @@ static bool check_block(struct walk *walk, const struct ast_node *node,
 	                       &inner);
 }
 
-static bool check_node(struct walk *walk, const struct ast_node *node,
-                       const struct scope *scope)
+static bool check_node(struct walk *walk, const struct ast_node *node, const struct scope *scope)
 {
 	const struct mustache_fields *found;
 
@@ -234,8 +228,7 @@ static bool check_node(struct walk *walk, const struct ast_node *node,
 	return true;
 }
 
-static bool check_list(struct walk *walk, const struct ast_list *list,
-                       const struct scope *scope)
+static bool check_list(struct walk *walk, const struct ast_list *list, const struct scope *scope)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		if (++walk->steps > MUSTACHE_STEPS_MAX) /* the renderer refuses it, too */

@@ -113,11 +113,10 @@ struct renderer {
 	struct err *err;
 };
 
-static bool render_list(struct renderer *r, const struct ast_list *list,
-                        const struct scope *scope);
+static bool render_list(struct renderer *r, const struct ast_list *list, const struct scope *scope);
 
-static bool fail_at(struct renderer *r, const struct scope *scope,
-                    const struct ast_node *node, const char *reason)
+static bool fail_at(struct renderer *r, const struct scope *scope, const struct ast_node *node,
+                    const char *reason)
 {
 	return ast_fail(scope->template, node->offset, r->err, "{{%.*s}}: %s",
 	                (int)(node->content.len < 80 ? node->content.len : 80), node->content.at,
@@ -153,8 +152,7 @@ static void render_text(struct renderer *r, const struct ast_node *node)
 	}
 }
 
-static bool render_value(struct renderer *r, const struct ast_node *node,
-                         const struct scope *scope)
+static bool render_value(struct renderer *r, const struct ast_node *node, const struct scope *scope)
 {
 	const json_t *value = context_find(scope->context, node->name, node->parts);
 	enum escape_mode mode = node->kind == AST_RAW ? ESCAPE_NONE : r->mode;
@@ -164,8 +162,8 @@ static bool render_value(struct renderer *r, const struct ast_node *node,
 	       fail_at(r, scope, node, reason.message);
 }
 
-static bool render_with(struct renderer *r, const struct ast_node *node,
-                        const struct scope *scope, const json_t *value)
+static bool render_with(struct renderer *r, const struct ast_node *node, const struct scope *scope,
+                        const json_t *value)
 {
 	struct context context = {.up = scope->context, .value = value};
 	struct scope inner = *scope;
@@ -270,8 +268,7 @@ static const struct ast_node *find_argument(const struct arguments **arguments, 
 	return found;
 }
 
-static bool render_block(struct renderer *r, const struct ast_node *node,
-                         const struct scope *scope)
+static bool render_block(struct renderer *r, const struct ast_node *node, const struct scope *scope)
 {
 	const struct arguments *from = scope->arguments;
 	const struct ast_node *argument = find_argument(&from, node->name);
@@ -284,8 +281,7 @@ static bool render_block(struct renderer *r, const struct ast_node *node,
 	                        node->standalone || node->margin ? &node->text : NULL);
 }
 
-static bool render_node(struct renderer *r, const struct ast_node *node,
-                        const struct scope *scope)
+static bool render_node(struct renderer *r, const struct ast_node *node, const struct scope *scope)
 {
 	switch (node->kind) {
 	case AST_TEXT:
@@ -307,8 +303,7 @@ static bool render_node(struct renderer *r, const struct ast_node *node,
 	return true;
 }
 
-static bool render_list(struct renderer *r, const struct ast_list *list,
-                        const struct scope *scope)
+static bool render_list(struct renderer *r, const struct ast_list *list, const struct scope *scope)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct ast_node *node = &list->nodes[i];

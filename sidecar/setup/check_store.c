@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cluster/state_file.h"
 #include "cluster/override.h"
+#include "cluster/state_file.h"
 #include "setup/check.h"
 #include "topology/layout.h"
 #include "watch/patroni_keys.h"

@@ -10,10 +10,10 @@
 
 #include "base/file.h"
 #include "cluster/listeners.h"
+#include "cluster/override.h"
 #include "cluster/state_file.h"
 #include "cluster/target_kinds.h"
 #include "config/config.h"
-#include "cluster/override.h"
 #include "haproxy/model/config.h"
 #include "haproxy/model/lint.h"
 #include "haproxy/model/routes.h"

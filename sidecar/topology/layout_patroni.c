@@ -45,7 +45,8 @@ void layout_patroni_notes_fini(struct layout_patroni_notes *notes)
 	strbuf_fini(&notes->unread);
 }
 
-static void note(struct patroni_decoder *scope, struct strbuf *out, const char *who, const char *why)
+static void note(struct patroni_decoder *scope, struct strbuf *out, const char *who,
+                 const char *why)
 {
 	if (scope->notes->count++ >= NOTES_MAX) {
 		if (scope->notes->count == NOTES_MAX + 1)
@@ -430,7 +431,8 @@ bool layout_patroni_decode(const struct layout_patroni *keys, struct topology *o
                            struct layout_patroni_notes *notes, struct err *err)
 {
 	auto_free struct report *reports = xcalloc(MEMBERS_MAX, sizeof(*reports));
-	struct patroni_decoder scope = {.keys = keys, .out = out, .notes = notes, .reports = reports};
+	struct patroni_decoder scope = {
+	    .keys = keys, .out = out, .notes = notes, .reports = reports};
 	auto_free char *leader = NULL;
 
 	topology_init(out);

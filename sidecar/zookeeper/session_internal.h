@@ -122,7 +122,8 @@ struct zk {
 
 /* The search for ephemeral children of a node: see child_search.c. */
 struct zk_child_search {
-	struct zk_child_request { /* one request of a batch; the library returns it with the reply */
+	struct zk_child_request { /* one request of a batch; the library returns it with the reply
+		                   */
 		struct zk_node *node;
 		size_t name; /* offset in `names` */
 	} batch[ZK_CHILD_SEARCH_BATCH];

@@ -6,7 +6,6 @@
 
 #include "sidecar/report/endpoint_internal.h"
 
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const struct request *request, enum request_verdict verdict, size_t len)

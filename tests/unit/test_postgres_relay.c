@@ -121,7 +121,8 @@ Test(postgres_relay, parameters_are_counted)
 	expect(PQ_SCAN_HEAD, &bytes, "reported parameters");
 }
 
-Test(postgres_relay, behind_a_refused_request_for_tls_it_goes_on_and_behind_a_granted_one_it_is_blind)
+Test(postgres_relay,
+     behind_a_refused_request_for_tls_it_goes_on_and_behind_a_granted_one_it_is_blind)
 {
 	auto_strbuf struct strbuf refused = STRBUF_INIT, granted = STRBUF_INIT,
 	                          failed = STRBUF_INIT;

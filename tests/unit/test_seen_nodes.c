@@ -6,7 +6,6 @@
 
 #include "publisher/decide_internal.h"
 
-
 TestSuite(seen_nodes, .timeout = 30);
 
 static const struct node_state seen[] = {

@@ -116,7 +116,8 @@ static int64_t find_number(const char *info, const char *key)
 	return found != NULL ? strtoll(found + strlen(key), NULL, 10) : -1;
 }
 
-bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch_reply *out, struct err *err)
+bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch_reply *out,
+                         struct err *err)
 {
 	auto_strbuf struct strbuf table = STRBUF_INIT, stat = STRBUF_INIT, info = STRBUF_INIT;
 	struct parts parts = {.table = &table, .stat = &stat, .info = &info, .said = &out->said};
