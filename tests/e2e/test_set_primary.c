@@ -353,7 +353,7 @@ Test(set_primary, a_null_by_hand_is_over_after_null_hold)
 {
 	start("null_hold = 3s\n");
 	write_null();
-	must_log(repmgr_stage.publishers[0], "verdict=wait ", "respected for another 3 s");
+	must_log(repmgr_stage.publishers[0], "verdict=wait ", "respected for another ");
 	repmgr_stage_must_name(&repmgr_stage, 0, 1);
 	expect_file(0);
 	cr_assert(lab_wait_until(said_over, NULL, CROWD_TIMEOUT_MS), "%s", logs());
