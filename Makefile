@@ -13,7 +13,8 @@ say      = $(if $(V),@:,@printf '  %-6s %s\n' '$(1)' '$(2)')
 
 LIB_PKGS   := libevent_core libevent_extra jansson
 BUILD_DEPS := gcc make pkg-config libc6-dev libevent-dev libsystemd-dev libzookeeper-st-dev libinih-dev libjansson-dev libpq-dev
-TEST_DEPS  := libcriterion-dev haproxy zookeeper default-jre-headless libslf4j-java \
+UNIT_DEPS  := libcriterion-dev
+TEST_DEPS  := haproxy zookeeper default-jre-headless libslf4j-java \
               postgresql-15 pgbouncer patroni python3-kazoo postgresql-15-repmgr repmgr openssl iproute2 \
               chromium chromium-driver prometheus curl libfaketime
 LINT_DEPS  := clang-tidy clang-format cppcheck man-db mandoc
@@ -28,20 +29,20 @@ SAN_ALL  := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 SANFLAGS := $(if $(SAN),$(SAN_ALL))
 # PKG is evaluated when a recipe runs, so that `make deps` works where pkg-config is still missing.
 PKG       = $(shell pkg-config $(1) $(LIB_PKGS))
-# libpq is loaded at run time (sidecar/base/libpq.c): only its header is needed here.
+# libpq is loaded at run time (sidecar/postgres/libpq.c): only its header is needed here.
 PQ_INCLUDE := -isystem $(shell pg_config --includedir 2>/dev/null || echo /usr/include/postgresql)
 CPPFLAGS += -D_GNU_SOURCE -DSEGUE_VERSION='"$(VERSION)"' -Iinclude -I$(BUILD)/generated $(PQ_INCLUDE)
 CFLAGS   ?= -O2 -g
 CFLAGS_   = -std=gnu11 $(WARNINGS) $(HARDEN) $(SANFLAGS) $(CFLAGS)
 LDFLAGS_  = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(SANFLAGS) $(LDFLAGS)
 LDLIBS_   = $(call PKG,--libs) -lzookeeper_st -linih
-TEST_CPPFLAGS = -Itests
+TEST_CPPFLAGS = -Itests -I.
 
 SRCS      := $(shell find sidecar publisher -name '*.c' | sort)
 LIB_OBJS  := $(patsubst %.c,$(BUILD)/%.o,$(filter-out sidecar/main.c,$(SRCS)))
 UNIT_SRCS := $(sort $(wildcard tests/unit/*.c))
 LAB_SRCS  := $(sort $(wildcard tests/lab/*.c))
-E2E_SRCS  := $(sort $(wildcard tests/e2e/*.c))
+E2E_SRCS  := $(sort $(wildcard tests/e2e/*.c tests/e2e/fixtures/*.c))
 DEMO_SRCS := $(sort $(wildcard tests/demo/*.c))
 SOAK_SRCS := tests/bench/soak.c
 CHAOS_SRCS := $(sort $(wildcard tests/chaos/*.c))
@@ -50,7 +51,7 @@ FUZZ_SRCS := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 obj        = $(patsubst %.c,$(BUILD)/%.o,$(1))
 FORMATTED := $(shell find sidecar publisher include tests -name '*.[ch]' 2>/dev/null | sort)
 
-.PHONY: all build-deps deps lint-deps fuzz-deps package-deps container-deps deb check check-containers unit e2e lint lint-direction lint-format \
+.PHONY: all deps unit-deps test-deps lint-deps fuzz-deps package-deps container-deps deb check check-containers unit e2e lint lint-direction lint-format \
         lint-man lint-cppcheck lint-tidy \
         fmt demo bench soak chaos fuzz install uninstall clean help
 .DELETE_ON_ERROR:
@@ -63,7 +64,7 @@ help:
 	  'make              build the segue binary in build/' \
 	  'make demo         a failover, live, on loopback servers that it starts and stops itself' \
 	  'make check        install what is missing, build, unit tests, end-to-end tests (SAN=1: sanitizers)' \
-	  'make unit, e2e    unit tests; every end-to-end test' \
+	  'make unit, e2e    unit tests; every end-to-end test; one of them: T=SUITE/TEST, * for any; J: at a time' \
 	  'make deb          the Debian package in build/ (installs debhelper)' \
 	  'make check-containers  the Docker image and its compose file, in containers (as root; make container-deps)' \
 	  'make lint         clang-tidy, cppcheck, format, manual, dependency direction' \
@@ -72,7 +73,7 @@ help:
 	  'make soak         SOAK_CHANGES (10000) changes with restarts of everything at random' \
 	  'make chaos        faults of everything by SEED for MINUTES (5), with clients and a judge (as root)' \
 	  'make fmt          clang-format in place' \
-	  'make deps         install missing Debian packages (apt-get)' \
+	  'make deps         install the Debian packages that a build needs (apt-get); test-deps, lint-deps, ...: for those' \
 	  'make install      binary, units, man pages, templates, completion under DESTDIR PREFIX (/usr); make uninstall' \
 	  'make clean        remove build/'
 
@@ -86,11 +87,14 @@ if [ -n "$$missing" ]; then echo "  DEPS  $$missing"; \
   $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; fi
 endef
 
-build-deps:
+deps:
 	$(call install_missing,$(BUILD_DEPS))
 
-deps:
-	$(call install_missing,$(BUILD_DEPS) $(TEST_DEPS))
+unit-deps:
+	$(call install_missing,$(BUILD_DEPS) $(UNIT_DEPS))
+
+test-deps:
+	$(call install_missing,$(BUILD_DEPS) $(UNIT_DEPS) $(TEST_DEPS))
 
 lint-deps:
 	$(call install_missing,$(LINT_DEPS))
@@ -126,10 +130,10 @@ $(PAGE_C): $(PAGE_SRCS) Makefile
 	  echo 'static const char page_bytes[] = {'; \
 	  od -An -v -tx1 $(@:.h=.html) | sed 's/ \(..\)/0x\1,/g'; echo '};'; } >$@
 
-$(BUILD)/sidecar/report/page.o $(BUILD)/tidy/sidecar/report/page.c.ok: $(PAGE_C)
+$(BUILD)/sidecar/report/endpoint.o $(BUILD)/tidy/sidecar/report/endpoint.c.ok: $(PAGE_C)
 
 # The templates that ship, and the package's segue.ini, are in the binary.
-$(BUILD)/sidecar/init/shipped.o: $(wildcard templates/*.mustache) packaging/debian/segue.ini
+$(BUILD)/sidecar/setup/shipped.o: $(wildcard templates/*.mustache) packaging/debian/segue.ini
 
 $(BUILD)/libsegue.a: $(LIB_OBJS)
 	$(call say,AR,$@)
@@ -159,29 +163,27 @@ $(BUILD)/faults.so: tests/faults/faults.c
 
 -include $(patsubst %.o,%.d,$(LIB_OBJS) $(BUILD)/sidecar/main.o $(call obj,$(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS)))
 
-# One stage never includes another; the pure modules know no loop, no store, no server.
-STAGES := watch verify render apply report
-PURE   := publisher/ballot*.c publisher/shown.c sidecar/report/fleet*.c sidecar/decide.c sidecar/store_word.c sidecar/elect.c sidecar/admit.c sidecar/topology.c sidecar/watch/layout*.c sidecar/render/mustache*.c \
-          sidecar/render/escape.c sidecar/render/view.c sidecar/apply/haproxy_address.c \
-          sidecar/apply/haproxy_binds.c sidecar/apply/haproxy_config*.c sidecar/apply/haproxy_diff.c sidecar/apply/haproxy_lint.c \
-          sidecar/apply/haproxy_procs.c sidecar/apply/haproxy_ways.c sidecar/apply/haproxy_reply.c sidecar/apply/haproxy_round.c \
-          sidecar/apply/haproxy_sessions.c sidecar/apply/haproxy_state.c sidecar/apply/pgbouncer_diff.c \
-          sidecar/apply/pgbouncer_ini.c sidecar/apply/pgbouncer_lines.c sidecar/apply/pgbouncer_lint.c sidecar/apply/pgbouncer_plan.c \
-          sidecar/apply/pgbouncer_show.c \
-          sidecar/apply/move.c sidecar/apply/pgbouncer_address.c sidecar/apply/pgbouncer_pairs.c sidecar/apply/pgbouncer_params.c
+# The rooms of the house, in the order of the flow: a folder includes its own files and what stands before it here, and
+# those named PURE know no loop, no store and no server. docs/architecture.md says what each room is for.
+ROOMS := base config topology decide render zookeeper postgres watch publisher target haproxy/model haproxy \
+         pgbouncer/model pgbouncer report cluster run setup cli
+PURE  := $(wildcard $(addsuffix /*.[ch],$(foreach r,topology decide render haproxy/model pgbouncer/model,sidecar/$r include/$r))) \
+         publisher/decide.c publisher/decide_topology.c publisher/seen_nodes.c
+
 TIDY_SRCS := $(SRCS) $(UNIT_SRCS) $(LAB_SRCS) $(E2E_SRCS) $(sort $(wildcard tests/bench/*.c tests/chaos/*.c tests/demo/*.c tests/fuzz/*.c))
 
 lint: lint-deps lint-direction lint-format lint-man lint-cppcheck lint-tidy
 
 lint-direction:
-	$(call say,LINT,dependency direction)
-	@bad=0; for s in $(STAGES); do for o in $(filter-out base,$(STAGES)); do [ $$s = $$o ] || \
-	  ! grep -n "#include \"$$o/" sidecar/$$s/*.c include/$$s/*.h 2>/dev/null || bad=1; done; done; \
-	! grep -nE '#include "(config|topology|decide|cluster|watch/|render/|apply/|report/|verify/)' sidecar/base/*.c include/base/*.h || bad=1; \
-	! grep -nE '#include "(decide|cluster|render/|apply/|report/)' publisher/*.[ch] include/publisher/*.h || bad=1; \
-	! grep -rn '#include "publisher/' sidecar include --include='*.[ch]' | grep -vE '^(sidecar/(asking|cmd_publish|cmd_notify|check/publisher)\.c|include/(asking\.h|publisher/))' || bad=1; \
-	! grep -nE '#include <(event2|zookeeper|libpq)' $(wildcard $(PURE)) || bad=1; \
-	[ $$bad = 0 ] || { echo 'lint: the lines above point against the one direction of flow'; exit 1; }
+	$(call say,LINT,direction of includes)
+	@find sidecar include publisher -name '*.[ch]' ! -path sidecar/main.c | sort | xargs awk -v rooms='$(ROOMS)' ' \
+	  BEGIN { n = split(rooms, list, " "); for (i = 1; i <= n; i++) at[list[i]] = i } \
+	  FNR == 1 { own = FILENAME; sub(/^(sidecar|include)\//, "", own); sub(/\/[^\/]*$$/, "", own); \
+	    if (!(own in at)) { print FILENAME ": its folder is none of ROOMS"; bad = 1 } } \
+	  /^#include "[^"]*\// { to = $$2; gsub(/"/, "", to); sub(/\/[^\/]*$$/, "", to); \
+	    if (!(to in at) || at[to] > at[own]) { print FILENAME ":" FNR ": " $$0; bad = 1 } } \
+	  END { exit bad }' || { echo 'lint: the lines above point against the direction of the flow (ROOMS in the Makefile)'; exit 1; }
+	@! grep -nE '#include <(event2|zookeeper|libpq)' $(PURE) || { echo 'lint: these files are pure'; exit 1; }
 
 lint-format:
 	$(call say,LINT,format)
@@ -197,15 +199,19 @@ lint-man:
 lint-cppcheck:
 	$(call say,LINT,cppcheck)
 	$(Q)cppcheck --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
-	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) -Itests sidecar publisher tests/lab
+	  --suppress=missingIncludeSystem --suppress=unknownMacro --error-exitcode=1 -j2 $(CPPFLAGS) $(TEST_CPPFLAGS) sidecar publisher tests/lab
 
 lint-tidy: $(TIDY_SRCS:%=$(BUILD)/tidy/%.ok)
 
-$(BUILD)/tidy/%.ok: % .clang-tidy $(wildcard include/*.h include/*/*.h)
+# Checked again only after a change of the file or of a header that it includes: the compiler writes down which.
+$(BUILD)/tidy/%.ok: % .clang-tidy
 	$(call say,TIDY,$<)
 	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(TEST_CPPFLAGS) -std=gnu11 $(call PKG,--cflags) -MM -MP -MG -MT $@ -MF $(@:.ok=.d) $<
 	$(Q)clang-tidy --quiet $< -- $(CPPFLAGS) $(TEST_CPPFLAGS) -std=gnu11 $(WARNINGS:-Werror=) $(call PKG,--cflags) 2>/dev/null
 	@touch $@
+
+-include $(wildcard $(TIDY_SRCS:%=$(BUILD)/tidy/%.d))
 
 fmt:
 	$(Q)clang-format -i $(FORMATTED)
@@ -214,29 +220,47 @@ fmt:
 FUZZ_SECONDS ?= 60
 fuzz: fuzz-deps $(FUZZ_SRCS:tests/fuzz/fuzz_%.c=fuzz-%)
 
-build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(filter-out sidecar/main.c,$(SRCS)) $(wildcard include/*.h include/*/*.h) $(PAGE_C)
-	$(call say,FUZZ,$@)
+FUZZ_FLAGS = $(CPPFLAGS) $(TEST_CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all $(call PKG,--cflags)
+FUZZ_OBJS := $(patsubst %.c,build/fuzz/%.o,$(filter-out sidecar/main.c,$(SRCS)))
+
+build/fuzz/%.o: %.c Makefile
+	$(call say,CC,$@)
 	@mkdir -p $(@D)
-	$(Q)clang $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-	  $(call PKG,--cflags) -o $@ $< $(filter-out sidecar/main.c,$(SRCS)) $(LDLIBS_)
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+build/fuzz/sidecar/report/endpoint.o: $(PAGE_C)
+build/fuzz/sidecar/setup/shipped.o: $(wildcard templates/*.mustache) packaging/debian/segue.ini
+
+build/fuzz/libsegue.a: $(FUZZ_OBJS)
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+build/fuzz/fuzz_%: tests/fuzz/fuzz_%.c build/fuzz/libsegue.a
+	$(call say,FUZZ,$@)
+	$(Q)clang $(FUZZ_FLAGS) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< build/fuzz/libsegue.a $(LDLIBS_)
+
+-include $(FUZZ_OBJS:.o=.d) $(wildcard build/fuzz/fuzz_*.d)
 
 fuzz-%: build/fuzz/fuzz_%
 	@mkdir -p build/fuzz/corpus/$*
 	$(Q)$< -max_total_time=$(FUZZ_SECONDS) -timeout=5 -rss_limit_mb=1024 -artifact_prefix=build/fuzz/ \
 	  build/fuzz/corpus/$* $(wildcard tests/fuzz/corpus/$*)
 
+# One test or some: make unit T='decide/*', make e2e T='run_haproxy/*' J=2 (J: how many at a time).
+T ?=
+J ?= $(shell echo $$(($$(nproc) + 1)))
 # What failed is said once more at the end: the tests log much meanwhile.
-run_tests = $(1) --tap=$(firstword $(1)).tap || { grep -v -E '^(ok |\#|TAP |1\.\.)' $(firstword $(1)).tap; exit 1; }
+run_tests = $(1) -j$(2) $(if $(T),--filter '$(T)') --tap=$(1).tap || { grep -v -E '^(ok |\#|TAP |1\.\.)' $(1).tap; exit 1; }
 
-unit: deps $(BUILD)/unit
-	$(call run_tests,$(BUILD)/unit)
+unit: unit-deps $(BUILD)/unit
+	$(call run_tests,$(BUILD)/unit,$(J))
 
-e2e: deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
-	$(call run_tests,$(BUILD)/e2e -j3)
+e2e: test-deps $(BUILD)/segue $(BUILD)/e2e $(BUILD)/faults.so
+	$(call run_tests,$(BUILD)/e2e,$(J))
 
-check: deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
-	$(call run_tests,$(BUILD)/unit)
-	$(call run_tests,$(BUILD)/e2e -j3)
+check: test-deps $(BUILD)/segue $(BUILD)/unit $(BUILD)/e2e $(BUILD)/faults.so
+	$(call run_tests,$(BUILD)/unit,$(J))
+	$(call run_tests,$(BUILD)/e2e,$(J))
 
 # Installs nothing: where podman or buildah is missing, its tests count as skipped.
 check-containers:
@@ -307,20 +331,20 @@ $(BUILD)/demo $(BUILD)/bench $(BUILD)/soak $(BUILD)/chaos: $(BUILD)/liblab.a $(B
 
 -include $(patsubst %.o,%.d,$(call obj,$(DEMO_SRCS) $(BENCH_SRCS) $(SOAK_SRCS) $(CHAOS_SRCS)))
 
-demo: deps $(BUILD)/demo $(BUILD)/segue
+demo: test-deps $(BUILD)/demo $(BUILD)/segue
 	@$(BUILD)/demo templates
 
-bench: deps $(BUILD)/bench $(BUILD)/segue
+bench: test-deps $(BUILD)/bench $(BUILD)/segue
 	@$(BUILD)/bench $(BENCH_ARGS)
 
 # SOAK_SEED repeats a run, as far as chance allows.
 SOAK_CHANGES ?= 10000
-soak: deps $(BUILD)/soak $(BUILD)/segue
+soak: test-deps $(BUILD)/soak $(BUILD)/segue
 	@$(BUILD)/soak $(SOAK_CHANGES) $(SOAK_SEED)
 
 # The same seed chooses the same faults again. CHAOS_FAULTS takes the named ones only.
 MINUTES ?= 5
-chaos: deps $(BUILD)/chaos $(BUILD)/segue
+chaos: test-deps $(BUILD)/chaos $(BUILD)/segue
 	@$(BUILD)/chaos '$(SEED)' $(MINUTES)
 
 clean:

@@ -1,15 +1,8 @@
-/* Rounds; see the header. Refuses to wait for a silent server more than once: it is asked, and what
- * comes of it counts in the round that is under way then. Always holds: `observed` comes once a
- * round, and a round ends, as every question has its deadline.
- *
- *             look                  all awaited have told
- *   (resting) -----> looking -----------------------------> observed, (resting)
- *                      ^                    |
- *                      +-- new servers, or --+
- *                          look meanwhile
- */
+/* Which servers are asked: the configured ones, and those that repmgr lists. No server is asked
+ * twice, whatever addresses lead to it: a configured one that turns out to be one of repmgr's gives
+ * way to that one, and so does one of two that are the same running server. Always: a configured
+ * server is never forgotten. */
 #include "publisher/observe.h"
-
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,19 +10,64 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "observe_internal.h"
+#include "publisher/conninfo_list.h"
+#include "publisher/node.h"
 
-/* In rounds that follow each other fast a server that fails is left alone that long: it logs each
- * attempt. */
+struct observed {
+	struct observe *observe;
+	struct node *node; /* NULL: it is the same server as another one, and is not asked */
+	struct member member;
+	char *conninfo;          /* as the list has it; identifies a row of repmgr.nodes */
+	bool configured, listed; /* in `nodes`; in repmgr.nodes */
+	bool awaited;            /* the round waits for it */
+	enum node_role role;     /* from repmgr, as is `inactive` */
+	bool inactive;
+	bool told; /* its state was logged, as the next three have it */
+	enum server_class told_class;
+	bool told_recovery;
+	int64_t told_timeline;
+};
+
+struct observe {
+	struct observe_options options;
+	struct node_query node_query;
+	struct observed **servers;
+	size_t count;
+	struct event *over; /* ends the round in a loop iteration of its own */
+	bool looking, again;
+	int64_t started_us;
+	unsigned rounds_more; /* extra rounds that this look has taken so far */
+};
+
+node_cb observe_node_event;
+
+/* Rounds; see the header. A silent server is waited for only once: it is still asked, and its
+ * result counts in the round that is running then. Always: `observed` is called once per round, and
+ * each round ends, because every question has a deadline.
+ *
+ *             look                  all awaited are done
+ *   (resting) -----> looking -----------------------------> observed, (resting)
+ *                      ^                    |
+ *                      +-- new servers, or --+
+ *                          look meanwhile
+ */
+
+/* us. A server that fails is not asked again sooner, even if rounds follow each other fast, because
+ * it logs each attempt. */
 #define RETRY_US        INT64_C(200000)
-/* Of one look: for servers that repmgr's tables bring, and those that theirs may bring. */
+/* Extra rounds of one look: for servers that repmgr's tables add, and for those that their tables
+ * add. */
 #define ROUNDS_MORE_MAX 3
+
+static void observed_destroy(struct observed *server);
+static bool observe_list_configured(struct observe *observe, struct err *err) MUST_CHECK;
+static bool observe_list_merge(struct observe *observe);
 
 static bool is_over(const struct observe *observe)
 {
 	for (size_t i = 0; i < observe->count; i++)
-		if (observe->servers[i]->awaited && observe->servers[i]->peer != NULL &&
-		    peer_is_asked(observe->servers[i]->peer))
+		if (observe->servers[i]->awaited && observe->servers[i]->node != NULL &&
+		    node_is_asked(observe->servers[i]->node))
 			return false;
 	return true;
 }
@@ -40,12 +78,12 @@ static void end_when_over(struct observe *observe)
 		event_active(observe->over, EV_TIMEOUT, 0);
 }
 
-void observe_peer_event(enum peer_event event, void *arg)
+void observe_node_event(enum node_event event, void *arg)
 {
 	struct observed *server = arg;
 	struct observe *observe = server->observe;
 
-	if (event == PEER_TOLD)
+	if (event == NODE_TOLD)
 		end_when_over(observe);
 	else
 		observe->options.callbacks.lost(observe->options.callbacks.arg);
@@ -53,7 +91,7 @@ void observe_peer_event(enum peer_event event, void *arg)
 
 static bool is_due(const struct observed *server, int64_t now_us)
 {
-	const struct server_fact *fact = &peer_answer(server->peer)->fact;
+	const struct server_fact *fact = &node_answer(server->node)->fact;
 
 	return fact->class == SERVER_UNASKED || fact->class == SERVER_ANSWERED ||
 	       now_us - fact->asked_us >= RETRY_US;
@@ -68,14 +106,14 @@ static void begin(struct observe *observe)
 		struct observed *server = observe->servers[i];
 		enum server_class class;
 
-		if (server->peer == NULL)
+		if (server->node == NULL)
 			continue;
-		class = peer_answer(server->peer)->fact.class;
+		class = node_answer(server->node)->fact.class;
 		server->awaited = class == SERVER_ANSWERED || class == SERVER_UNASKED;
 		if (is_due(server, observe->started_us))
-			peer_ask(server->peer);
+			node_ask(server->node);
 	}
-	end_when_over(observe); /* nobody to wait for */
+	end_when_over(observe); /* there may be nobody to wait for */
 }
 
 void observe_look(struct observe *observe)
@@ -88,79 +126,81 @@ void observe_look(struct observe *observe)
 
 /* -- the end of a round -- */
 
-static void fill_sighting(struct sighting *sighting, const struct observed *server)
+static void fill_sighting(struct node_state *node_state, const struct observed *server)
 {
-	const struct inquiry_answer *answer = peer_answer(server->peer);
+	const struct node_query_answer *answer = node_answer(server->node);
 	const struct server_fact *fact = &answer->fact;
 
-	*sighting = (struct sighting){.port = server->member.port,
-	                              .class = fact->class,
-	                              .in_recovery = fact->in_recovery,
-	                              .timeline = fact->timeline,
-	                              .lsn = fact->lsn,
-	                              .receiving = answer->receiving,
-	                              .role = server->role,
-	                              .inactive = server->inactive};
-	/* It lives and takes no row: no writer, and no reason to believe that there is none. */
+	*node_state = (struct node_state){.port = server->member.port,
+	                                  .class = fact->class,
+	                                  .in_recovery = fact->in_recovery,
+	                                  .timeline = fact->timeline,
+	                                  .lsn = fact->lsn,
+	                                  .receiving = answer->receiving,
+	                                  .role = server->role,
+	                                  .inactive = server->inactive};
+	/* It is alive but takes no row: it does not count as taking writes, and does not prove that
+	 * no server does. */
 	if (fact->class == SERVER_ANSWERED && !fact->in_recovery && *answer->refused != '\0')
-		sighting->class = SERVER_OTHER;
-	snprintf(sighting->name, sizeof(sighting->name), "%.*s", TOPOLOGY_NAME_MAX - 1,
+		node_state->class = SERVER_OTHER;
+	snprintf(node_state->name, sizeof(node_state->name), "%.*s", TOPOLOGY_NAME_MAX - 1,
 	         server->member.name);
-	snprintf(sighting->host, sizeof(sighting->host), "%s", server->member.host);
-	snprintf(sighting->system_identifier, sizeof(sighting->system_identifier), "%s",
+	snprintf(node_state->host, sizeof(node_state->host), "%s", server->member.host);
+	snprintf(node_state->system_identifier, sizeof(node_state->system_identifier), "%s",
 	         fact->system_identifier);
-	snprintf(sighting->promoted_name, sizeof(sighting->promoted_name), "%s",
+	snprintf(node_state->promoted_name, sizeof(node_state->promoted_name), "%s",
 	         answer->promoted_name);
-	snprintf(sighting->promoted_at, sizeof(sighting->promoted_at), "%s", answer->promoted_at);
+	snprintf(node_state->promoted_at, sizeof(node_state->promoted_at), "%s",
+	         answer->promoted_at);
 }
 
 static const char *problem_of(const struct observed *server)
 {
-	const struct inquiry_answer *answer = peer_answer(server->peer);
+	const struct node_query_answer *answer = node_answer(server->node);
 
 	return answer->fact.class == SERVER_ANSWERED && !answer->fact.in_recovery
 	           ? answer->refused
 	           : answer->fact.problem;
 }
 
-static void log_server(struct observed *server, const struct sighting *sighting)
+static void log_server(struct observed *server, const struct node_state *node_state)
 {
-	bool answers = sighting->class == SERVER_ANSWERED;
+	bool answers = node_state->class == SERVER_ANSWERED;
 	const char *problem = problem_of(server);
 	const struct observe_options *options = &server->observe->options;
 
-	if (server->told && server->told_class == sighting->class &&
-	    (!answers || (server->told_recovery == sighting->in_recovery &&
-	                  server->told_timeline == sighting->timeline)))
+	if (server->told && server->told_class == node_state->class &&
+	    (!answers || (server->told_recovery == node_state->in_recovery &&
+	                  server->told_timeline == node_state->timeline)))
 		return;
 	server->told = true;
-	server->told_class = sighting->class;
-	server->told_recovery = sighting->in_recovery;
-	server->told_timeline = sighting->timeline;
+	server->told_class = node_state->class;
+	server->told_recovery = node_state->in_recovery;
+	server->told_timeline = node_state->timeline;
 	log_info("server", KV_STR("publisher", options->config->name),
-	         KV_STR("cluster", options->cluster->name), KV_STR("node", sighting->name),
-	         KV_STR("host", sighting->host), KV_INT("port", sighting->port),
-	         KV_STR("class", server_class_name(sighting->class)),
-	         KV_STR("in_recovery", !answers                ? NULL
-	                               : sighting->in_recovery ? "yes"
-	                                                       : "no"),
-	         KV_INT("timeline", answers ? sighting->timeline : 0),
+	         KV_STR("cluster", options->cluster->name), KV_STR("node", node_state->name),
+	         KV_STR("host", node_state->host), KV_INT("port", node_state->port),
+	         KV_STR("class", server_class_name(node_state->class)),
+	         KV_STR("in_recovery", !answers                  ? NULL
+	                               : node_state->in_recovery ? "yes"
+	                                                         : "no"),
+	         KV_INT("timeline", answers ? node_state->timeline : 0),
 	         KV_STR("problem", *problem != '\0' ? problem : NULL));
 }
 
-static void note_repmgr(struct observation *out, const struct inquiry_answer *answer)
+static void note_repmgr(struct observation *out, const struct node_query_answer *answer)
 {
 	if (answer->fact.class != SERVER_ANSWERED || out->repmgr == OBSERVE_REPMGR_READ)
 		return;
 	switch (answer->repmgr) {
-	case INQUIRY_REPMGR_ABSENT:
+	case NODE_QUERY_REPMGR_ABSENT:
 		if (out->repmgr == OBSERVE_REPMGR_UNKNOWN)
 			out->repmgr = OBSERVE_REPMGR_ABSENT;
 		return;
-	case INQUIRY_REPMGR_DENIED:
+	case NODE_QUERY_REPMGR_DENIED:
 		out->repmgr = OBSERVE_REPMGR_DENIED;
 		return;
-	case INQUIRY_REPMGR_READABLE:
+	case NODE_QUERY_REPMGR_READABLE:
 		out->repmgr = OBSERVE_REPMGR_READ;
 		return;
 	}
@@ -168,40 +208,41 @@ static void note_repmgr(struct observation *out, const struct inquiry_answer *an
 
 static void tell(struct observe *observe)
 {
-	struct sighting *sightings = xcalloc(observe->count + 1, sizeof(*sightings));
-	struct observation observation = {.sightings = sightings, .asked_us = observe->started_us};
+	struct node_state *states = xcalloc(observe->count + 1, sizeof(*states));
+	struct observation observation = {.states = states, .asked_us = observe->started_us};
 
 	for (size_t i = 0; i < observe->count; i++) {
 		struct observed *server = observe->servers[i];
-		const struct inquiry_answer *answer;
-		struct sighting *sighting = &sightings[observation.count];
+		const struct node_query_answer *answer;
+		struct node_state *node_state = &states[observation.count];
 
-		if (server->peer == NULL)
+		if (server->node == NULL)
 			continue;
-		answer = peer_answer(server->peer);
+		answer = node_answer(server->node);
 		observation.count++;
-		fill_sighting(sighting, server);
-		log_server(server, sighting);
+		fill_sighting(node_state, server);
+		log_server(server, node_state);
 		note_repmgr(&observation, answer);
 		if (answer->fact.class == SERVER_ANSWERED &&
 		    answer->fact.asked_us < observation.asked_us)
 			observation.asked_us = answer->fact.asked_us;
 	}
 	observe->options.callbacks.observed(&observation, observe->options.callbacks.arg);
-	free(sightings);
+	free(states);
 }
 
-/* repmgr.nodes is read by the question after the one that found it: only then is the list whole. */
+/* repmgr.nodes is read by the question after the one that found it. The list is not complete before
+ * that. */
 static bool list_is_open(const struct observe *observe)
 {
 	for (size_t i = 0; i < observe->count; i++) {
-		const struct inquiry_answer *answer;
+		const struct node_query_answer *answer;
 
-		if (observe->servers[i]->peer == NULL)
+		if (observe->servers[i]->node == NULL)
 			continue;
-		answer = peer_answer(observe->servers[i]->peer);
+		answer = node_answer(observe->servers[i]->node);
 		if (answer->fact.class == SERVER_ANSWERED &&
-		    answer->repmgr == INQUIRY_REPMGR_READABLE && answer->node_count == 0 &&
+		    answer->repmgr == NODE_QUERY_REPMGR_READABLE && answer->node_count == 0 &&
 		    !observe->servers[i]->told)
 			return true;
 	}
@@ -235,7 +276,7 @@ void observe_describe(const struct observe *observe, struct strbuf *out)
 	for (size_t i = 0; i < observe->count; i++) {
 		const struct observed *server = observe->servers[i];
 
-		if (server->peer != NULL && *problem_of(server) != '\0')
+		if (server->node != NULL && *problem_of(server) != '\0')
 			strbuf_printf(out, "%s port %u: %s\n", server->member.host,
 			              (unsigned)server->member.port, problem_of(server));
 	}
@@ -246,7 +287,7 @@ struct observe *observe_create(const struct observe_options *options, struct err
 	struct observe *observe = xcalloc(1, sizeof(*observe));
 
 	observe->options = *options;
-	inquiry_init(&observe->inquiry, options->config);
+	node_query_init(&observe->node_query, options->config);
 	observe->over = event_new(options->base, -1, 0, on_over, observe);
 	if (observe_list_configured(observe, err))
 		return observe;
@@ -262,6 +303,277 @@ void observe_destroy(struct observe *observe)
 		observed_destroy(observe->servers[i]);
 	free(observe->servers);
 	event_free(observe->over);
-	inquiry_fini(&observe->inquiry);
+	node_query_fini(&observe->node_query);
 	free(observe);
+}
+
+/* The configured servers, and those of repmgr. */
+#define SERVERS_MAX ((size_t)2 * TOPOLOGY_SLOTS_MAX)
+
+static void observed_destroy(struct observed *server)
+{
+	node_destroy(server->node);
+	free(server->conninfo);
+	free(server);
+}
+
+static bool answered(const struct observed *server)
+{
+	return server->node != NULL && node_answer(server->node)->fact.class == SERVER_ANSWERED;
+}
+
+static void say(const struct observe *observe, const struct observed *server, const char *event,
+                const char *why)
+{
+	log_info(event, KV_STR("publisher", observe->options.config->name),
+	         KV_STR("cluster", observe->options.cluster->name),
+	         KV_STR("node", server->member.name), KV_STR("host", server->member.host),
+	         KV_INT("port", server->member.port), KV_STR("reason", why));
+}
+
+static const char *configured_name(const struct config_cluster *cluster,
+                                   const struct member *member)
+{
+	for (size_t i = 0; i < cluster->node_count; i++)
+		if (cluster->nodes[i].port == member->port &&
+		    strcmp(cluster->nodes[i].host, member->host) == 0)
+			return cluster->nodes[i].name;
+	return "";
+}
+
+static void append(struct observe *observe, struct observed *server)
+{
+	size_t size = sizeof(*observe->servers); /* NOLINT(bugprone-sizeof-expression): pointers */
+
+	observe->servers = xreallocarray(observe->servers, observe->count + 1, size);
+	observe->servers[observe->count++] = server;
+}
+
+static struct observed *add(struct observe *observe, const char *conninfo,
+                            enum conninfo_precedence precedence, struct err *err)
+{
+	const struct observe_options *options = &observe->options;
+	struct conninfo_target target;
+	struct observed *server;
+	struct node_options node = {.base = options->base,
+	                            .pq = options->pq,
+	                            .resolver = options->resolver,
+	                            .node_query = &observe->node_query,
+	                            .timeout_ms = options->cluster->verify_timeout_ms,
+	                            .cb = observe_node_event};
+
+	if (!conninfo_target_parse(options->pq, options->config->conninfo, conninfo, precedence,
+	                           &target, err))
+		return NULL;
+	server = xcalloc(1, sizeof(*server));
+	server->observe = observe;
+	server->member = target.member;
+	server->conninfo = xstrdup(conninfo);
+	node.arg = server;
+	server->node = node_create(&node, &target);
+	conninfo_target_fini(&target);
+	append(observe, server);
+	return server;
+}
+
+/* Adds the servers of `nodes`. */
+static bool observe_list_configured(struct observe *observe, struct err *err)
+{
+	const char *list = observe->options.config->nodes;
+	char *conninfo;
+
+	while ((conninfo = conninfo_list_next(&list)) != NULL) {
+		auto_free char *text = conninfo;
+		struct observed *server = add(observe, text, CONNINFO_OWN_FIRST, err);
+
+		if (server == NULL)
+			return err_wrap(err, "[publisher %s] nodes",
+			                observe->options.config->section);
+		if (observe->count > TOPOLOGY_SLOTS_MAX)
+			return err_set(err, "[publisher %s] nodes: more than %d of them",
+			               observe->options.config->section, TOPOLOGY_SLOTS_MAX);
+		server->configured = true;
+		snprintf(server->member.name, sizeof(server->member.name), "%s",
+		         configured_name(observe->options.cluster, &server->member));
+	}
+	return true;
+}
+
+/* -- repmgr's list -- */
+
+/* The server that takes writes on the highest timeline knows best which servers belong to the
+ * cluster. A witness and a standby have copies, a returned old primary has an old list. */
+static const struct node_query_answer *find_authority(const struct observe *observe)
+{
+	const struct node_query_answer *best = NULL;
+
+	for (size_t i = 0; i < observe->count; i++) {
+		const struct observed *server = observe->servers[i];
+		const struct node_query_answer *answer;
+
+		if (!answered(server))
+			continue;
+		answer = node_answer(server->node);
+		if (answer->node_count == 0)
+			continue;
+		if (best == NULL || server->role != NODE_WITNESS)
+			if (best == NULL || answer->fact.timeline > best->fact.timeline ||
+			    (answer->fact.timeline == best->fact.timeline &&
+			     best->fact.in_recovery && !answer->fact.in_recovery))
+				best = answer;
+	}
+	return best;
+}
+
+static struct observed *find_listed(const struct observe *observe, const char *conninfo)
+{
+	for (size_t i = 0; i < observe->count; i++)
+		if (observe->servers[i]->listed &&
+		    strcmp(observe->servers[i]->conninfo, conninfo) == 0)
+			return observe->servers[i];
+	return NULL;
+}
+
+static bool same_place(const struct member *a, const struct member *b)
+{
+	if (a->port != b->port)
+		return false;
+	return strcmp(a->host, b->host) == 0 ||
+	       (*a->address != '\0' && strcmp(a->address, b->address) == 0);
+}
+
+/* A configured server at the same place stays, with its connection, under repmgr's name. */
+static struct observed *adopt(const struct observe *observe, const struct member *member,
+                              const char *conninfo)
+{
+	for (size_t i = 0; i < observe->count; i++) {
+		struct observed *server = observe->servers[i];
+
+		if (server->listed || server->node == NULL || !same_place(&server->member, member))
+			continue;
+		free(server->conninfo);
+		server->conninfo = xstrdup(conninfo);
+		return server;
+	}
+	return NULL;
+}
+
+static struct observed *list_server(struct observe *observe, const struct repmgr_node *node,
+                                    bool *is_new)
+{
+	struct observed *server = find_listed(observe, node->conninfo);
+	struct conninfo_target target;
+	struct err err;
+
+	if (server != NULL)
+		return server;
+	if (!conninfo_target_parse(observe->options.pq, observe->options.config->conninfo,
+	                           node->conninfo, CONNINFO_COMMON_FIRST, &target, &err)) {
+		log_warning("node_unusable", KV_STR("publisher", observe->options.config->name),
+		            KV_STR("node", node->name), KV_STR("problem", err.message),
+		            KV_STR("action", "not asked; correct its conninfo in repmgr.nodes"));
+		return NULL;
+	}
+	server = adopt(observe, &target.member, node->conninfo);
+	conninfo_target_fini(&target);
+	if (server != NULL)
+		return server;
+	server = add(observe, node->conninfo, CONNINFO_COMMON_FIRST, &err);
+	*is_new = server != NULL;
+	return server;
+}
+
+static void follow(const struct observe *observe, struct observed *server,
+                   const struct repmgr_node *node, bool is_new)
+{
+	bool fresh = !server->listed;
+
+	server->listed = true;
+	server->role = node->role;
+	server->inactive = node->inactive;
+	if (*node->name != '\0')
+		snprintf(server->member.name, sizeof(server->member.name), "%s", node->name);
+	if (fresh)
+		say(observe, server, "node_found",
+		    is_new ? "it is in repmgr's table nodes" : "repmgr's table nodes has it, too");
+}
+
+/* The server is not asked any more, until the configuration is read again. */
+static void shadow(const struct observe *observe, struct observed *server)
+{
+	say(observe, server, "node_merged", "the same server as one that repmgr lists");
+	node_destroy(STEAL(server->node));
+}
+
+static bool same_instance(const struct observed *a, const struct observed *b)
+{
+	return answered(a) && answered(b) && *node_answer(a->node)->instance != '\0' &&
+	       strcmp(node_answer(a->node)->instance, node_answer(b->node)->instance) == 0 &&
+	       strcmp(node_answer(a->node)->fact.system_identifier,
+	              node_answer(b->node)->fact.system_identifier) == 0;
+}
+
+static void merge_instances(struct observe *observe)
+{
+	for (size_t i = 0; i < observe->count; i++)
+		for (size_t j = 0; j < observe->count; j++) {
+			struct observed *a = observe->servers[i], *b = observe->servers[j];
+
+			if (a != b && !b->listed && (a->listed || i < j) && same_instance(a, b))
+				shadow(observe, b);
+		}
+}
+
+static void forget(struct observe *observe, const bool *kept)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < observe->count; i++) {
+		struct observed *server = observe->servers[i];
+
+		if (kept[i] || server->configured) {
+			server->listed = server->listed && kept[i];
+			if (!server->listed)
+				server->role = NODE_ROLE_UNKNOWN;
+			observe->servers[count++] = server;
+			continue;
+		}
+		say(observe, server, "node_gone", "repmgr's table nodes has it no more");
+		observed_destroy(server);
+	}
+	observe->count = count;
+}
+
+static bool merge_rows(struct observe *observe, const struct node_query_answer *authority)
+{
+	bool kept[SERVERS_MAX] = {false}, added = false;
+
+	for (size_t i = 0; i < authority->node_count; i++) {
+		const struct repmgr_node *node = &authority->nodes[i];
+		bool is_new = false;
+		struct observed *server;
+
+		if (observe->count >= SERVERS_MAX)
+			break;
+		server = list_server(observe, node, &is_new);
+		if (server == NULL)
+			continue;
+		follow(observe, server, node, is_new);
+		added = added || is_new;
+		for (size_t k = 0; k < observe->count; k++)
+			kept[k] = kept[k] || observe->servers[k] == server;
+	}
+	forget(observe, kept);
+	return added;
+}
+
+/* Takes the servers from repmgr.nodes of the server that is most likely to know. Returns true if
+ * there are new ones, which have not been asked yet. */
+static bool observe_list_merge(struct observe *observe)
+{
+	const struct node_query_answer *authority = find_authority(observe);
+	bool added = authority != NULL && merge_rows(observe, authority);
+
+	merge_instances(observe);
+	return added;
 }

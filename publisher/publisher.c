@@ -1,28 +1,84 @@
-/* A publisher; see the header. Refuses to count a look that was only a closer one as a round of the
- * ballot: rounds are intervals, or a null would be published after a blink. Always holds: a round
- * is under way, or the timer runs that begins the next one.
+/* A publisher; see the header. Looks between two intervals are not counted as rounds of the
+ * decider, or a null would be published after a very short interruption. Always: a look is running,
+ * or the timer that starts the next one.
  *
  *   timer, wake, a connection lost --> look --> observed --> [a round is due, or a new primary is
- *   seen] --> ballot --> publish (reads the store, forms the opinion, writes) --> log
+ *   seen] --> decider --> publish (reads the store, forms the decision, writes) --> log
  */
-#include "publisher_internal.h"
-
+#include <ctype.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "watch/layout.h"
+#include "base/log.h"
+#include "decide_internal.h"
+#include "publisher/observe.h"
+#include "publisher/publisher.h"
+#include "topology/layout.h"
+#include "zookeeper/children.h"
+#include "zookeeper/ephemeral.h"
 
-/* After a wake or the word of a promotion; then while no primary is seen; then as configured. */
+struct publisher {
+	struct publisher_options options;
+	const struct config_cluster *cluster;
+	struct observe *observe;
+	struct decider *decider;
+	struct publish_zk store;
+	struct publish *publish;
+	struct zk_node *master; /* tells whether what was read last is still there; NULL: --once */
+	struct zk_ephemeral *presence;
+	struct zk_children *others; /* present publishers, and what each one sees; NULL: --once */
+	struct event *timer;
+	int64_t looked_us;          /* when the last look began */
+	int64_t counted_us;         /* when the decider was given the last round; 0: never */
+	int64_t close_until_us;     /* look every CLOSE_MS until then */
+	int64_t lost_from_us;       /* since when no primary is seen; 0: one is */
+	bool seen;                  /* any server has answered since the start */
+	int64_t told_zxid, told_us; /* the master znode's last mzxid by the watch, and when it came:
+	                               a round may read it much later, as it waits for servers */
+	struct topology stored;     /* as it was read last */
+	struct stored_value known;
+	/* Which server takes writes on which timeline, as given to the decider last. */
+	char primary[TOPOLOGY_HOST_MAX + 32];
+	char promoted_at[PUBLISH_TIME_MAX]; /* the latest promotion in the event tables of all
+	                                       servers */
+	struct {
+		bool any;
+		enum publish_action action; /* before a dry run makes it WAIT */
+		char reason[PUBLISH_REASON_MAX];
+		struct strbuf text;
+	} word;
+	struct {
+		bool any;
+		enum publish_result result;
+		enum publish_action action;
+		char reason[PUBLISH_REASON_MAX];
+		int64_t alarm_us;
+	} said; /* as logged last */
+	bool repmgr_said;
+};
+
+static inline const struct config_publisher *publisher_config(const struct publisher *publisher)
+{
+	return publisher->options.publisher;
+}
+
+/* The time between looks. CLOSE_MS: after a wake or a promotion event, for CLOSE_FOR_US. LOST_MS:
+ * while no primary is seen, for LOST_FOR_US. Otherwise it is as configured. */
 #define CLOSE_MS     10
 #define CLOSE_FOR_US INT64_C(2000000)
 #define LOST_MS      50
 #define LOST_FOR_US  INT64_C(60000000)
-#define LOOK_GAP_US  INT64_C(10000) /* between the beginnings of two looks, whoever asks */
+#define LOOK_GAP_US  INT64_C(10000) /* between the starts of any two looks */
 
 /* -- when to look -- */
+
+static void publisher_say_repmgr(struct publisher *publisher, const struct observation *seen);
+static void publisher_say_set(const struct publisher *publisher, const struct topology *stored,
+                              int64_t floor_before);
+static void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome);
 
 static void look_after(struct publisher *publisher, int64_t ms)
 {
@@ -56,7 +112,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	look(arg);
 }
 
-/* Soon: at once, unless the last look was a moment ago. */
+/* Looks at once, or LOOK_GAP_US after the last look began. */
 static void look_soon(struct publisher *publisher)
 {
 	int64_t gap_us = clock_now_us() - publisher->looked_us;
@@ -80,37 +136,37 @@ void publisher_wake(struct publisher *publisher)
 
 /* -- what was seen -- */
 
-/* Who takes writes on the highest timeline that is not below the store's; NULL: nobody. */
-static const struct sighting *find_primary(const struct publisher *publisher,
-                                           const struct observation *seen)
+/* The server that takes writes on the highest timeline that is not below the store's; NULL:
+ * none. */
+static const struct node_state *find_primary(const struct publisher *publisher,
+                                             const struct observation *seen)
 {
-	const struct sighting *best = NULL;
-	int64_t floor =
-	    publisher->known.state == BALLOT_STORE_VALUE ? publisher->stored.timeline : 0;
+	const struct node_state *best = NULL;
+	int64_t floor = publisher->known.state == STORED_VALUE ? publisher->stored.timeline : 0;
 
 	for (size_t i = 0; i < seen->count; i++) {
-		const struct sighting *sighting = &seen->sightings[i];
+		const struct node_state *node_state = &seen->states[i];
 
-		if (sighting->class != SERVER_ANSWERED || sighting->in_recovery ||
-		    sighting->role == SIGHTING_WITNESS || sighting->timeline < floor)
+		if (node_state->class != SERVER_ANSWERED || node_state->in_recovery ||
+		    node_state->role == NODE_WITNESS || node_state->timeline < floor)
 			continue;
-		if (best == NULL || sighting->timeline > best->timeline)
-			best = sighting;
+		if (best == NULL || node_state->timeline > best->timeline)
+			best = node_state;
 	}
 	return best;
 }
 
-/* A promotion that is news, of a server that is not the primary yet: it is about to be. */
+/* A promotion event is new, and its server is not the primary yet: it soon will be. */
 static void note_promotions(struct publisher *publisher, const struct observation *seen,
-                            const struct sighting *primary)
+                            const struct node_state *primary)
 {
 	const char *latest = publisher->promoted_at, *name = "";
 
 	for (size_t i = 0; i < seen->count; i++)
-		if (seen->sightings[i].class == SERVER_ANSWERED &&
-		    strcmp(seen->sightings[i].promoted_at, latest) > 0) {
-			latest = seen->sightings[i].promoted_at;
-			name = seen->sightings[i].promoted_name;
+		if (seen->states[i].class == SERVER_ANSWERED &&
+		    strcmp(seen->states[i].promoted_at, latest) > 0) {
+			latest = seen->states[i].promoted_at;
+			name = seen->states[i].promoted_name;
 		}
 	if (*name == '\0')
 		return;
@@ -119,7 +175,7 @@ static void note_promotions(struct publisher *publisher, const struct observatio
 	snprintf(publisher->promoted_at, sizeof(publisher->promoted_at), "%s", latest);
 }
 
-static void note_primary(struct publisher *publisher, const struct sighting *primary, char *who,
+static void note_primary(struct publisher *publisher, const struct node_state *primary, char *who,
                          size_t size)
 {
 	*who = '\0';
@@ -136,15 +192,15 @@ static void note_primary(struct publisher *publisher, const struct sighting *pri
 static void show(struct publisher *publisher, const struct observation *seen)
 {
 	auto_free char *text =
-	    shown_encode(publisher_config(publisher)->name, seen->sightings, seen->count);
+	    seen_nodes_encode(publisher_config(publisher)->name, seen->states, seen->count);
 
-	presence_show(publisher->presence, text);
+	zk_ephemeral_show(publisher->presence, text);
 }
 
 static void keep_presence(struct publisher *publisher, const struct observation *seen)
 {
 	int64_t blind_ms =
-	    ballot_rounds_blind(publisher->ballot) * publisher_config(publisher)->interval_ms;
+	    decider_rounds_blind(publisher->decider) * publisher_config(publisher)->interval_ms;
 
 	publisher->seen = publisher->seen || blind_ms == 0;
 	if (publisher->presence == NULL)
@@ -152,7 +208,7 @@ static void keep_presence(struct publisher *publisher, const struct observation 
 	if (publisher->seen && blind_ms < publisher_config(publisher)->blind_after_ms)
 		show(publisher, seen);
 	else
-		presence_hide(publisher->presence);
+		zk_ephemeral_hide(publisher->presence);
 }
 
 static void count_round(struct publisher *publisher, const struct observation *seen)
@@ -160,18 +216,18 @@ static void count_round(struct publisher *publisher, const struct observation *s
 	char wall[CLOCK_WALL_MAX];
 
 	clock_wall_at(seen->asked_us, wall, sizeof(wall));
-	ballot_observe(publisher->ballot, seen->sightings, seen->count, &publisher->known,
-	               seen->asked_us, wall);
+	decider_observe(publisher->decider, seen->states, seen->count, &publisher->known,
+	                seen->asked_us, wall);
 	publisher->counted_us = seen->asked_us;
 	keep_presence(publisher, seen);
 	publish_run(publisher->publish);
 }
 
-/* While no primary is seen an interval is one to the letter, as null_after counts them; else the
- * timer has jitter, and a look that comes early is that of the interval, too. */
+/* While no primary is seen, a round takes a full interval, because null_after counts rounds.
+ * Otherwise the timer has jitter, and a look that comes early is the interval's round, too. */
 static bool round_is_due(const struct publisher *publisher, int64_t asked_us)
 {
-	int64_t part = publisher->lost_from_us != 0 ? 1000 : 750; /* us, of each ms */
+	int64_t part = publisher->lost_from_us != 0 ? 1000 : 750; /* us per ms of the interval */
 
 	return publisher->counted_us == 0 ||
 	       asked_us - publisher->counted_us >= publisher_config(publisher)->interval_ms * part;
@@ -180,7 +236,7 @@ static bool round_is_due(const struct publisher *publisher, int64_t asked_us)
 static void on_observed(const struct observation *seen, void *arg)
 {
 	struct publisher *publisher = arg;
-	const struct sighting *primary = find_primary(publisher, seen);
+	const struct node_state *primary = find_primary(publisher, seen);
 	char who[sizeof(publisher->primary)];
 	bool news;
 
@@ -189,7 +245,7 @@ static void on_observed(const struct observation *seen, void *arg)
 	note_primary(publisher, primary, who, sizeof(who));
 	news = *who != '\0' && strcmp(who, publisher->primary) != 0;
 	if (news)
-		publisher->close_until_us = 0; /* what was waited for */
+		publisher->close_until_us = 0; /* this is what was waited for */
 	if (news || round_is_due(publisher, seen->asked_us)) {
 		snprintf(publisher->primary, sizeof(publisher->primary), "%s", who);
 		count_round(publisher, seen);
@@ -198,55 +254,55 @@ static void on_observed(const struct observation *seen, void *arg)
 		look_after(publisher, next_look_ms(publisher, clock_now_us()));
 }
 
-/* -- what the store says to it -- */
+/* -- the store's value -- */
 
-/* Another publisher that sees the primary of this topology; NULL: none, as far as is known. */
+/* Another publisher that sees the primary of this topology; NULL: none is known. */
 static const char *find_seer(const struct publisher *publisher, const struct topology *topology)
 {
-	const struct roster_member *const *members;
+	const struct zk_child *const *members;
 	size_t count = 0;
 
 	if (publisher->others == NULL || !topology->has_primary)
 		return NULL;
-	members = roster_members(publisher->others, &count);
+	members = zk_children_list(publisher->others, &count);
 	for (size_t i = 0; i < count; i++)
 		if (members[i]->owner != 0 &&
 		    strcmp(members[i]->name, publisher_config(publisher)->name) != 0 &&
-		    shown_has_primary(members[i]->data.data, members[i]->data.len, topology))
+		    seen_nodes_has_primary(members[i]->data.data, members[i]->data.len, topology))
 			return members[i]->name;
 	return NULL;
 }
 
-static void on_form(const struct ballot_store *read, struct opinion *out, void *arg)
+static void on_form(const struct stored_value *read, struct publish_decision *out, void *arg)
 {
 	struct publisher *publisher = arg;
-	struct ballot_store store = *read;
+	struct stored_value store = *read;
 	int64_t now_us = clock_now_us(), before;
 	bool writes;
 
-	if (store.state == BALLOT_STORE_VALUE) {
+	if (store.state == STORED_VALUE) {
 		store.seen_by = find_seer(publisher, store.topology);
 		if (store.topology->zxid == publisher->told_zxid)
 			store.since_us = publisher->told_us;
 	}
-	if (ballot_hear(publisher->ballot, &store, now_us, &before))
+	if (decider_hear(publisher->decider, &store, now_us, &before))
 		publisher_say_set(publisher, store.topology, before);
-	ballot_form(publisher->ballot, &store, now_us, out);
+	publish_decide(publisher->decider, &store, now_us, out);
 	publisher->known.state = store.state;
-	if (store.state == BALLOT_STORE_VALUE) {
+	if (store.state == STORED_VALUE) {
 		topology_fini(&publisher->stored);
 		topology_init(&publisher->stored);
 		topology_copy(&publisher->stored, store.topology);
 	}
-	writes = out->verdict == VERDICT_PUBLISH || out->verdict == VERDICT_PUBLISH_NULL;
+	writes = out->action == PUBLISH_DO_PUBLISH || out->action == PUBLISH_DO_PUBLISH_NULL;
 	publisher->word.any = true;
-	publisher->word.verdict = out->verdict;
+	publisher->word.action = out->action;
 	snprintf(publisher->word.reason, sizeof(publisher->word.reason), "%s", out->reason);
 	strbuf_reset(&publisher->word.text);
 	if (writes)
 		layout_segue_encode(&out->topology, false, &publisher->word.text);
 	if (writes && publisher->options.dry_run)
-		out->verdict = VERDICT_WAIT;
+		out->action = PUBLISH_DO_WAIT;
 }
 
 static void on_done(const struct publish_outcome *outcome, void *arg)
@@ -254,13 +310,13 @@ static void on_done(const struct publish_outcome *outcome, void *arg)
 	struct publisher *publisher = arg;
 	const struct publisher_word word = {.result = outcome->result,
 	                                    .store_read = publisher->word.any,
-	                                    .verdict = publisher->word.verdict,
+	                                    .action = publisher->word.action,
 	                                    .reason = publisher->word.reason,
 	                                    .text = publisher->word.text.data,
 	                                    .problem = outcome->problem};
 
 	if (outcome->result == PUBLISH_WRITTEN)
-		ballot_written(publisher->ballot, outcome->opinion);
+		decider_written(publisher->decider, outcome->decision);
 	if (!publisher->options.once)
 		publisher_say(publisher, outcome);
 	if (publisher->options.told != NULL)
@@ -282,7 +338,7 @@ static void on_master(const struct zk_node_fact *fact, void *arg)
 
 void publisher_describe(const struct publisher *publisher, struct strbuf *out)
 {
-	ballot_describe(publisher->ballot, out);
+	decider_describe(publisher->decider, out);
 	observe_describe(publisher->observe, out);
 }
 
@@ -305,7 +361,7 @@ static struct observe *make_observe(struct publisher *publisher, struct err *err
 static void make_publish(struct publisher *publisher)
 {
 	const struct config_publisher *config = publisher_config(publisher);
-	const struct ballot_rules rules = {
+	const struct publish_rules rules = {
 	    .publisher = config->name,
 	    .cluster = publisher->cluster->name,
 	    .null_hold_us = config->null_hold_ms * 1000,
@@ -319,7 +375,7 @@ static void make_publish(struct publisher *publisher)
 	                                        .done = on_done,
 	                                        .arg = publisher};
 
-	publisher->ballot = ballot_create(&rules);
+	publisher->decider = decider_create(&rules);
 	publisher->publish = publish_create(&options);
 }
 
@@ -330,30 +386,31 @@ static struct zk_node *watch_master(struct publisher *publisher)
 	return zk_watch(publisher->options.zk, path, ZK_WATCH_DATA, 0, on_master, publisher);
 }
 
-/* They are looked at when an opinion is formed, at each round. */
+/* They are read when a decision is made, in each round. */
 static void on_others(void *arg)
 {
 	(void)arg;
 }
 
-static struct roster *watch_others(struct publisher *publisher)
+static struct zk_children *watch_others(struct publisher *publisher)
 {
 	auto_free char *parent = layout_presence_path(publisher->cluster);
 
-	return roster_create(publisher->options.zk, parent, LAYOUT_VALUE_MAX, on_others, publisher);
+	return zk_children_create(publisher->options.zk, parent, LAYOUT_VALUE_MAX, on_others,
+	                          publisher);
 }
 
-static struct presence *make_presence(const struct publisher *publisher)
+static struct zk_ephemeral *make_presence(const struct publisher *publisher)
 {
 	auto_free char *parent = layout_presence_path(publisher->cluster);
 	auto_free char *path = xasprintf("%s/%s", parent, publisher_config(publisher)->name);
-	const struct presence_options options = {.base = publisher->options.base,
-	                                         .zk = publisher->options.zk,
-	                                         .acl = publisher->store.acl,
-	                                         .path = path,
-	                                         .who = "publisher"};
+	const struct zk_ephemeral_options options = {.base = publisher->options.base,
+	                                             .zk = publisher->options.zk,
+	                                             .acl = publisher->store.acl,
+	                                             .path = path,
+	                                             .who = "publisher"};
 
-	return presence_create(&options);
+	return zk_ephemeral_create(&options);
 }
 
 struct publisher *publisher_create(const struct publisher_options *options, struct err *err)
@@ -386,7 +443,7 @@ struct publisher *publisher_create(const struct publisher_options *options, stru
 
 void publisher_leave(struct publisher *publisher)
 {
-	presence_leave(STEAL(publisher->presence));
+	zk_ephemeral_leave(STEAL(publisher->presence));
 }
 
 void publisher_destroy(struct publisher *publisher)
@@ -396,12 +453,139 @@ void publisher_destroy(struct publisher *publisher)
 	observe_destroy(publisher->observe);
 	if (publisher->master != NULL)
 		zk_unwatch(publisher->master);
-	roster_destroy(publisher->others);
+	zk_children_destroy(publisher->others);
 	publish_destroy(publisher->publish);
-	presence_destroy(publisher->presence);
-	ballot_destroy(publisher->ballot);
+	zk_ephemeral_destroy(publisher->presence);
+	decider_destroy(publisher->decider);
 	event_free(publisher->timer);
 	topology_fini(&publisher->stored);
 	strbuf_fini(&publisher->word.text);
 	free(publisher);
+}
+
+/* The log of a publisher. Nothing is repeated: a decision is logged when it changes, an alarm again
+ * each minute. */
+
+#define ALARM_AGAIN_US INT64_C(60000000)
+
+/* Logs, once, that repmgr's tables were not found, if somebody may expect them to be there. */
+static void publisher_say_repmgr(struct publisher *publisher, const struct observation *seen)
+{
+	enum config_repmgr wanted = publisher_config(publisher)->repmgr;
+	bool denied = seen->repmgr == OBSERVE_REPMGR_DENIED;
+
+	if (publisher->repmgr_said || wanted == CONFIG_REPMGR_NO ||
+	    seen->repmgr == OBSERVE_REPMGR_UNKNOWN)
+		return;
+	publisher->repmgr_said = true;
+	if (seen->repmgr == OBSERVE_REPMGR_READ)
+		return;
+	if (denied || wanted == CONFIG_REPMGR_YES)
+		log_error("repmgr_missing", KV_STR("publisher", publisher_config(publisher)->name),
+		          KV_STR("schema", publisher_config(publisher)->repmgr_schema),
+		          KV_STR("problem", denied ? "the role may not read its tables"
+		                                   : "there is no table nodes in that schema"),
+		          KV_STR("action", "the servers of `nodes` alone are observed"));
+}
+
+/* A person has named the primary in the store, and that counts from now on. */
+static void publisher_say_set(const struct publisher *publisher, const struct topology *stored,
+                              int64_t floor_before)
+{
+	const struct topology_mark *mark = &stored->set_by;
+
+	log_warning("primary_set", KV_STR("publisher", publisher_config(publisher)->name),
+	            KV_STR("cluster", publisher->cluster->name),
+	            KV_STR("primary", stored->has_primary ? stored->primary.host : "none"),
+	            KV_INT("port", stored->primary.port),
+	            KV_STR("name", stored->primary.name[0] != '\0' ? stored->primary.name : NULL),
+	            KV_INT("timeline", stored->timeline), KV_INT("zxid", stored->zxid),
+	            KV_STR("by", mark->who), KV_STR("at", mark->at), KV_STR("id", mark->id),
+	            KV_INT("lowest_timeline_before", floor_before),
+	            KV_STR("next", "timelines of before this do not count any more"));
+}
+
+static void say_written(const struct publisher *publisher, const struct publish_outcome *outcome)
+{
+	const struct topology *topology = &outcome->decision->topology;
+	const struct member *primary = &topology->primary;
+
+	log_info(
+	    "published", KV_STR("publisher", publisher_config(publisher)->name),
+	    KV_STR("cluster", publisher->cluster->name),
+	    KV_STR("primary", !topology->has_primary     ? "none"
+	                      : primary->name[0] != '\0' ? primary->name
+	                                                 : primary->host),
+	    KV_INT("timeline", topology->timeline), KV_STR("promoted_at", topology->promoted_at),
+	    KV_INT("standbys", topology->standby_count), KV_INT("zxid", outcome->mzxid),
+	    KV_INT("races_lost", outcome->races_lost), KV_STR("reason", publisher->word.reason),
+	    KV_MS("after_ms", clock_now_us() - publisher->counted_us));
+}
+
+/* Logs an alarm with what the servers answered, one line each. */
+static void say_alarm(struct publisher *publisher)
+{
+	auto_strbuf struct strbuf servers = STRBUF_INIT;
+
+	if (clock_now_us() - publisher->said.alarm_us < ALARM_AGAIN_US &&
+	    publisher->said.alarm_us != 0)
+		return;
+	publisher->said.alarm_us = clock_now_us();
+	decider_describe(publisher->decider, &servers);
+	log_error("alarm", KV_STR("publisher", publisher_config(publisher)->name),
+	          KV_STR("cluster", publisher->cluster->name),
+	          KV_STR("problem", publisher->word.reason), KV_STR("servers", servers.data),
+	          KV_STR("action", "nothing is published until a person has looked"));
+}
+
+static void say_changed(const struct publisher *publisher, const struct publish_outcome *outcome)
+{
+	bool failed = outcome->result == PUBLISH_FAILED || outcome->result == PUBLISH_CONTENDED;
+	enum log_level level = failed ? LOG_WARNING : LOG_INFO;
+
+	LOG_EMIT(level, failed ? "publish_failed" : "opinion",
+	         KV_STR("publisher", publisher_config(publisher)->name),
+	         KV_STR("cluster", publisher->cluster->name),
+	         KV_STR("verdict", failed ? NULL : publish_action_name(publisher->word.action)),
+	         KV_STR("reason", failed ? NULL : publisher->word.reason),
+	         KV_STR("problem", outcome->problem),
+	         KV_STR("action", failed ? "tried again with the next round" : NULL));
+}
+
+static const char *skip_digits(const char *text)
+{
+	while (isdigit((unsigned char)*text))
+		text++;
+	return text;
+}
+
+/* Compares without the numbers, which count rounds and servers. */
+static bool is_same_reason(const char *a, const char *b)
+{
+	for (a = skip_digits(a), b = skip_digits(b); *a != '\0' && *a == *b;
+	     a = skip_digits(a + 1), b = skip_digits(b + 1))
+		;
+	return *a == *b;
+}
+
+/* Logs the result of a run, if it is new. */
+static void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome)
+{
+	bool changed = !publisher->said.any || publisher->said.result != outcome->result ||
+	               publisher->said.action != publisher->word.action ||
+	               !is_same_reason(publisher->said.reason, publisher->word.reason);
+
+	if (outcome->result == PUBLISH_WRITTEN)
+		say_written(publisher, outcome);
+	else if (outcome->result == PUBLISH_NOTHING && publisher->word.action == PUBLISH_DO_ALARM)
+		say_alarm(publisher);
+	else if (changed)
+		say_changed(publisher, outcome);
+	if (publisher->word.action != PUBLISH_DO_ALARM)
+		publisher->said.alarm_us = 0;
+	publisher->said.any = true;
+	publisher->said.result = outcome->result;
+	publisher->said.action = publisher->word.action;
+	snprintf(publisher->said.reason, sizeof(publisher->said.reason), "%s",
+	         publisher->word.reason);
 }

@@ -1,6 +1,6 @@
-/* The publishers of a configuration; see the header. Refuses one that names no publisher. Always
- * holds: on a reload the session stays where its settings do, so that presence does not blink, and
- * no socket is opened twice. */
+/* The publishers of a configuration; see the header. A configuration without a publisher is
+ * refused. Always: a reload keeps the session if its settings stay, so that the presence znodes
+ * stay, and no socket is opened twice. */
 #include "publisher/publishers.h"
 
 #include <event2/event.h>
@@ -10,9 +10,9 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "publisher/wake.h"
-#include "watch/resolver.h"
-#include "watch/zk.h"
+#include "publisher/notify_socket.h"
+#include "zookeeper/resolver.h"
+#include "zookeeper/session.h"
 
 #define SAY_AGAIN_US INT64_C(1000000)
 
@@ -20,7 +20,7 @@ struct one {
 	struct publishers *all;
 	const struct config_publisher *config;
 	struct publisher *publisher;
-	struct wake *wake; /* NULL: none, or that of an earlier one */
+	struct notify_socket *wake; /* NULL: none, or an earlier publisher has opened it */
 };
 
 struct publishers {
@@ -33,7 +33,7 @@ struct publishers {
 	struct event *settle; /* NULL before the first round has ended */
 	struct one *ones;
 	size_t count;
-	int64_t notified_us; /* when the log heard of it last */
+	int64_t notified_us; /* when a notification was logged last */
 };
 
 static bool is_wanted(const struct publishers *all, const struct config_publisher *config)
@@ -109,7 +109,7 @@ static bool connect_store(struct publishers *all, const struct publishers *old, 
 
 /* -- waking -- */
 
-/* Anybody on this host may wake: the log is not theirs to fill. */
+/* Any user of this host may wake, but must not fill the log. */
 static void say_notified(struct publishers *all, const char *cluster)
 {
 	int64_t now_us = clock_now_us();
@@ -140,7 +140,7 @@ static bool has_wake(const struct publishers *all, size_t before, const char *pa
 	return false;
 }
 
-/* Without its socket a publisher still sees everything, an interval later. */
+/* Without its socket a publisher still sees everything, but up to an interval later. */
 static void open_wakes(struct publishers *all)
 {
 	struct err err;
@@ -151,7 +151,7 @@ static void open_wakes(struct publishers *all)
 
 		if (*path == '\0' || has_wake(all, i, path))
 			continue;
-		one->wake = wake_create(all->options.base, path, on_wake, all, &err);
+		one->wake = notify_socket_create(all->options.base, path, on_wake, all, &err);
 		if (one->wake == NULL)
 			log_warning("notify_socket_failed", KV_STR("publisher", one->config->name),
 			            KV_ERR(&err), KV_STR("next", "segue notify wakes nobody here"));
@@ -168,7 +168,7 @@ static void on_settle(evutil_socket_t fd, short what, void *arg)
 	memory_settle();
 }
 
-/* From the first round on, as that brings in what the servers' authentication needs. */
+/* Starts after the first round, because that loads what the servers' authentication needs. */
 static void settle_soon(struct publishers *all)
 {
 	const struct timeval after = {.tv_sec = MEMORY_SETTLE_MS / 1000};
@@ -193,7 +193,7 @@ static void stop(struct publishers *all)
 {
 	for (size_t i = 0; i < all->count; i++) {
 		publisher_destroy(STEAL(all->ones[i].publisher));
-		wake_destroy(STEAL(all->ones[i].wake));
+		notify_socket_destroy(STEAL(all->ones[i].wake));
 	}
 }
 
@@ -211,7 +211,7 @@ static bool has_heir(const struct one *one, const struct publishers *next)
 	return false;
 }
 
-/* On the session that goes on, nobody else would take their presence away. */
+/* The session goes on, so nothing else would delete their presence znodes. */
 static void leave_without_heir(const struct publishers *old, const struct publishers *next)
 {
 	for (size_t i = 0; i < old->count; i++)
@@ -219,7 +219,7 @@ static void leave_without_heir(const struct publishers *old, const struct publis
 			publisher_leave(old->ones[i].publisher);
 }
 
-/* The session is somebody else's from here on. */
+/* From here on the session belongs to the other one. */
 static void leave_store(struct publishers *all)
 {
 	all->zk = NULL;
@@ -279,7 +279,7 @@ void publishers_destroy(struct publishers *publishers)
 	stop(publishers);
 	if (publishers->settle != NULL)
 		event_free(publishers->settle);
-	zk_end(publishers->zk); /* the presence is gone when the publisher is */
+	zk_end(publishers->zk); /* deletes the presence znodes, too */
 	resolver_destroy(publishers->resolver);
 	strbuf_fini(&publishers->auth);
 	free(publishers->ones);

@@ -1,9 +1,9 @@
-/* segue: the verbs. */
+/* The program segue: looks up the verb of the command line in a table and runs it. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/util.h"
-#include "cmd.h"
+#include "cli/cli.h"
 
 static const struct verb {
 	const char *name;

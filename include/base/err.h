@@ -1,6 +1,6 @@
-/* An error as a value: a message made where the failure happened, in a fixed buffer, so that
- * reporting cannot fail. Functions that can fail take `struct err *err` last and return false or
- * NULL after err_set(). Whoever decides what to do about it logs it, once. */
+/* An error as a value. The function that fails writes the message into a fixed buffer, so that
+ * reporting an error cannot fail. Functions that can fail take `struct err *err` last, call
+ * err_set() and return false or NULL. The caller that handles the error logs it, once. */
 #ifndef SEGUE_BASE_ERR_H
 #define SEGUE_BASE_ERR_H
 
@@ -8,19 +8,19 @@
 
 #include "base/util.h"
 
-#define ERR_MAX 1024 /* bytes, with the final NUL; longer messages are cut */
+#define ERR_MAX 1024 /* bytes, with the final NUL; longer messages are truncated */
 
 struct err {
 	char message[ERR_MAX];
 };
 
-/* Sets the message; always returns false: `return err_set(err, "...")`. */
+/* Sets the message. Always returns false, for `return err_set(err, "...")`. */
 bool err_set(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* As err_set, and appends ": " and the text of `errnum`. */
+/* Like err_set(), and appends ": " and the text of `errnum`. Always returns false. */
 bool err_set_errno(struct err *err, int errnum, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Puts context in front of the message: "<context>: <message>"; always returns false. */
+/* Puts context in front of the message: "<context>: <message>". Always returns false. */
 bool err_wrap(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 #endif

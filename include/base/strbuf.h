@@ -1,4 +1,4 @@
-/* A growing byte string. `data` is always NUL terminated and never NULL after strbuf_init(). */
+/* A growing byte string. After strbuf_init(), `data` is never NULL and always NUL terminated. */
 #ifndef SEGUE_BASE_STRBUF_H
 #define SEGUE_BASE_STRBUF_H
 
@@ -20,9 +20,9 @@ struct strbuf {
 extern char strbuf_empty[1];
 
 void strbuf_init(struct strbuf *buf);
-void strbuf_fini(struct strbuf *buf);  /* frees; leaves an initialised, empty buffer */
-void strbuf_reset(struct strbuf *buf); /* empties, keeps the memory */
-void strbuf_reserve(struct strbuf *buf, size_t more); /* room for `more` bytes and the NUL */
+void strbuf_fini(struct strbuf *buf);  /* frees; the buffer is then empty and initialised */
+void strbuf_reset(struct strbuf *buf); /* empties; keeps the memory */
+void strbuf_reserve(struct strbuf *buf, size_t more); /* for `more` bytes and the NUL */
 
 void strbuf_append(struct strbuf *buf, const void *data, size_t len);
 void strbuf_append_str(struct strbuf *buf, const char *s);
@@ -30,11 +30,11 @@ void strbuf_append_char(struct strbuf *buf, char c);
 void strbuf_printf(struct strbuf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void strbuf_vprintf(struct strbuf *buf, const char *fmt, va_list args);
 
-/* Appends `len` bytes so that a person can read them on one line: printable ASCII as it is, \n \r
- * \t \" \\ and \xHH for the rest; at most `max` input bytes, then "...(N bytes)". */
+/* Appends `len` bytes as one line of printable ASCII: printable bytes as they are, then \n \r \t
+ * \" \\, and \xHH for all others. After `max` input bytes appends "...(N bytes)", N being `len`. */
 void strbuf_append_escaped(struct strbuf *buf, const void *data, size_t len, size_t max);
 
-/* Hands the bytes to the caller, who frees them; the buffer is empty after it. */
+/* Returns the bytes, which the caller frees. The buffer is then empty. */
 char *strbuf_detach(struct strbuf *buf) MUST_CHECK;
 
 #define auto_strbuf __attribute__((cleanup(strbuf_fini)))

@@ -1,5 +1,6 @@
-/* Small things that every file uses: checked results, locals that clean themselves up,
- * allocation that cannot fail (a sidecar without memory is better restarted than half alive). */
+/* Small helpers that every file uses: checked results, local variables that are freed at the end of
+ * their scope, and allocation that cannot fail (without memory the process aborts, because a
+ * restarted sidecar is better than one that half works). */
 #ifndef SEGUE_BASE_UTIL_H
 #define SEGUE_BASE_UTIL_H
 
@@ -16,7 +17,7 @@ static inline int64_t larger(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* Takes the pointer out of `p`, leaving NULL, so that the auto_ cleanup of `p` does nothing. */
+/* Returns the pointer in `p` and sets `p` to NULL, so that the auto_free of `p` does nothing. */
 #define STEAL(p)                             \
 	({                                   \
 		__typeof__(p) stolen_ = (p); \
@@ -30,7 +31,7 @@ void util_cleanup_close(const int *fd);
 #define auto_free  __attribute__((cleanup(util_cleanup_free)))
 #define auto_close __attribute__((cleanup(util_cleanup_close)))
 
-/* As malloc/calloc/realloc/strdup; on lack of memory they print a line and abort. */
+/* Like calloc, realloc, strdup, ...; without memory they print one line and call abort(). */
 void *xcalloc(size_t count, size_t size) __attribute__((malloc)) MUST_CHECK;
 void *xreallocarray(void *old, size_t count, size_t size) MUST_CHECK;
 char *xstrdup(const char *s) MUST_CHECK;

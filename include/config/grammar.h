@@ -1,4 +1,4 @@
-/* The grammars of values in segue.ini: is this text a host, a znode path, a command line? Pure. */
+/* The grammars of values in segue.ini: host, znode path, command line, ... Pure. */
 #ifndef SEGUE_CONFIG_GRAMMAR_H
 #define SEGUE_CONFIG_GRAMMAR_H
 
@@ -6,8 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define GRAMMAR_SOCKET_MAX ((size_t)107) /* bytes: sun_path without its NUL */
-#define GRAMMAR_LISTEN_MAX 4             /* addresses of one endpoint */
+#define GRAMMAR_SOCKET_MAX ((size_t)107) /* bytes of sun_path without the NUL */
+#define GRAMMAR_LISTEN_MAX 4             /* addresses in the key listen */
 
 bool grammar_name(const char *text); /* 1 to 63 of [A-Za-z0-9._-], no dot in front */
 
@@ -15,14 +15,15 @@ bool grammar_name(const char *text); /* 1 to 63 of [A-Za-z0-9._-], no dot in fro
 bool grammar_duration(const char *text, int64_t *ms);
 bool grammar_size(const char *text, int64_t *bytes);
 
-/* Absolute, names a file, at most `max` bytes, without blanks: "/a ;b" would be half a comment. */
+/* An absolute file name of at most `max` bytes, without blanks: in "/a ;b" the rest would be taken
+ * as a comment. */
 bool grammar_path(const char *text, size_t max);
 
-/* "10.0.0.1:5432", "[::1]:5432", "db1.example.org:5432"; port 1 to 65535. *host (without brackets)
- * is for the caller to free; both may be NULL. */
+/* "10.0.0.1:5432", "[::1]:5432", "db1.example.org:5432"; port 1 to 65535. *host has no
+ * brackets; the caller frees it. `host` and `port` may be NULL. */
 bool grammar_host_port(const char *text, char **host, uint16_t *port);
 
-/* Comma separated, no blanks; a dot in front stands for the name and all below it. */
+/* Comma separated, no blanks. A leading dot means the name and all names below it. */
 bool grammar_host_names(const char *text);
 bool grammar_zookeeper_hosts(const char *text); /* no blanks; a /chroot may follow */
 bool grammar_znode(const char *text);           /* absolute, not just "/" */

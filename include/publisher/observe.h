@@ -1,6 +1,6 @@
-/* Observing a cluster: every server asked at once, each over one connection, and the list of
- * servers kept as repmgr has it. A round ends when all that answered last time have said something;
- * who is silent holds up nobody twice, and is asked all the same. */
+/* Observes a cluster: asks all servers at the same time, each over one connection, and keeps the
+ * list of servers as repmgr has it. A round ends when all servers that answered last time have
+ * answered or failed. A silent server is still asked, but delays only one round. */
 #ifndef SEGUE_PUBLISHER_OBSERVE_H
 #define SEGUE_PUBLISHER_OBSERVE_H
 
@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/libpq.h"
-#include "config.h"
-#include "publisher/ballot.h"
+#include "config/config.h"
+#include "postgres/libpq.h"
+#include "publisher/decide.h"
 
 struct event_base;
 struct resolver;
@@ -18,9 +18,10 @@ struct observe;
 
 /* Borrowed until the callback returns. */
 struct observation {
-	const struct sighting *sightings;
+	const struct node_state *states;
 	size_t count;
-	int64_t asked_us; /* when the oldest answer among them was asked for, or the round began */
+	int64_t asked_us; /* when the oldest of the answers was asked for; at the latest, when the
+	                     round began */
 	enum {
 		OBSERVE_REPMGR_UNKNOWN,
 		OBSERVE_REPMGR_ABSENT,
@@ -29,10 +30,11 @@ struct observation {
 	} repmgr;
 };
 
-/* Never inside a call from the left; observe_destroy() may not be called in them. */
+/* Never called inside a call of an observe_ function. observe_destroy() must not be called in
+ * them. */
 struct observe_callbacks {
 	void (*observed)(const struct observation *observation, void *arg); /* a round is over */
-	void (*lost)(void *arg); /* a server that was not being asked has hung up */
+	void (*lost)(void *arg); /* a connection has ended while its server was not being asked */
 	void *arg;
 };
 
@@ -45,14 +47,15 @@ struct observe_options {
 	struct observe_callbacks callbacks;
 };
 
-/* What is borrowed has to outlive it. Fails on the connection strings of the configuration. */
+/* What is borrowed has to outlive it. Fails if a connection string of the configuration cannot be
+ * used. */
 struct observe *observe_create(const struct observe_options *options, struct err *err) MUST_CHECK;
 void observe_destroy(struct observe *observe); /* NULL is fine */
 
-/* Begins a round. During one: another one follows it at once. */
+/* Starts a round. If one is running, another one follows it at once. */
 void observe_look(struct observe *observe);
 
-/* A line for each server that says what is the matter with it, or nothing; for people. */
+/* Appends one line for each server that has a problem; for people. */
 void observe_describe(const struct observe *observe, struct strbuf *out);
 
 #endif

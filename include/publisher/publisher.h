@@ -1,28 +1,28 @@
-/* A publisher: one [publisher] section at work. It observes the servers each interval, sooner when
- * something happens, forms its opinion, and writes the master znode when that says so; while it
- * sees anything, it keeps its presence in the store. */
+/* A publisher does the work of one [publisher] section. It observes the servers at each interval,
+ * and sooner when something happens, decides, and writes the master znode if the decision says so.
+ * While any server answers it keeps its presence znode. */
 #ifndef SEGUE_PUBLISHER_PUBLISHER_H
 #define SEGUE_PUBLISHER_PUBLISHER_H
 
 #include <stdbool.h>
 
-#include "base/libpq.h"
 #include "base/strbuf.h"
-#include "config.h"
-#include "publisher/publish.h"
+#include "config/config.h"
+#include "postgres/libpq.h"
+#include "publisher/write.h"
 
 struct event_base;
 struct resolver;
 struct publisher;
 
-/* One round and what came of it in the store; `store_read`: the opinion was formed on what is
- * there. Borrowed until the callback returns. */
+/* One round and its result in the store. `store_read`: the decision is based on the store's value.
+ * Borrowed until the callback returns. */
 struct publisher_word {
 	enum publish_result result;
 	bool store_read;
-	enum ballot_verdict verdict;
+	enum publish_action action;
 	const char *reason;
-	const char *text;    /* of the znode, to be written or written; "": nothing is */
+	const char *text;    /* of the znode, written or to be written; "": none */
 	const char *problem; /* of the store; NULL: none */
 };
 
@@ -32,26 +32,26 @@ struct publisher_options {
 	struct resolver *resolver;
 	struct zk *zk;
 	const struct config *config;
-	const struct config_publisher *publisher; /* one of config's */
-	bool once;                                /* one round, without presence, then `told` */
-	bool dry_run;                             /* writes nothing */
+	const struct config_publisher *publisher; /* a section of `config` */
+	bool once;    /* one round, without a presence znode, then `told` */
+	bool dry_run; /* writes nothing */
 	void (*told)(const struct publisher_word *word, void *arg); /* may be NULL */
 	void *arg;
 };
 
-/* What is borrowed has to outlive it. Fails on connection strings that lead nowhere. */
+/* What is borrowed has to outlive it. Fails on connection strings that lead to no server. */
 struct publisher *publisher_create(const struct publisher_options *options,
                                    struct err *err) MUST_CHECK;
 void publisher_destroy(struct publisher *publisher); /* NULL is fine; not in `told` */
 
-/* It does not come back under this name: its presence goes, though the session stays. To be
+/* Deletes the presence znode, though the session stays: no publisher of this name follows. To be
  * destroyed next. */
 void publisher_leave(struct publisher *publisher);
 
-/* Somebody says that something has happened: looks at once, and often for a moment. */
+/* Something may have happened: looks at once, and often for the next 2 s. */
 void publisher_wake(struct publisher *publisher);
 
-/* A line for each server: what it says, and what is the matter with it. */
+/* Appends one line per server: its answer, and what is wrong with it. */
 void publisher_describe(const struct publisher *publisher, struct strbuf *out);
 
 #endif

@@ -1,12 +1,12 @@
-/* All publishers of a segue.ini: one ZooKeeper session for them, one resolver, and the sockets of
- * segue notify. What segue publish runs. */
+/* All publishers of a segue.ini, with one ZooKeeper session, one resolver, and the sockets of segue
+ * notify. This is what segue publish runs. */
 #ifndef SEGUE_PUBLISHER_PUBLISHERS_H
 #define SEGUE_PUBLISHER_PUBLISHERS_H
 
 #include <stdbool.h>
 
 #include "base/strbuf.h"
-#include "config.h"
+#include "config/config.h"
 #include "publisher/publisher.h"
 
 struct publishers;
@@ -14,19 +14,20 @@ struct publishers;
 struct publishers_options {
 	struct event_base *base;
 	const char *config_file;
-	const char *section; /* of [publisher SECTION] the only one that counts; NULL: all */
+	const char *section; /* only [publisher SECTION] counts; NULL: all of them */
 	bool once, dry_run;  /* as in struct publisher_options */
 	void (*told)(const struct publisher *publisher, const struct config_publisher *config,
 	             const struct publisher_word *word, void *arg); /* may be NULL */
 	void *arg;
 };
 
-/* Reads and checks the configuration; on failure NULL, with every problem in `errors`, one a line.
- * Nothing runs yet. What is borrowed in the options has to outlive it. */
+/* Reads and checks the configuration. On failure returns NULL, with every problem in `errors`, one
+ * per line. Starts nothing yet. What is borrowed in the options has to outlive it. */
 struct publishers *publishers_prepare(const struct publishers_options *options,
                                       struct strbuf *errors) MUST_CHECK;
 
-/* They begin to work, in the place of `old` (NULL: none), which is ended; on failure it goes on. */
+/* Starts the publishers in the place of `old` (NULL: none), which is destroyed. On failure `old`
+ * keeps running. */
 bool publishers_start(struct publishers *publishers, struct publishers *old,
                       struct err *err) MUST_CHECK;
 void publishers_destroy(struct publishers *publishers); /* NULL is fine; not in `told` */

@@ -1,4 +1,4 @@
-/* Escaping of a value by the language it is put into. */
+/* Escapes a value for the language of the text that it is put into. */
 #ifndef SEGUE_RENDER_ESCAPE_H
 #define SEGUE_RENDER_ESCAPE_H
 
@@ -10,26 +10,28 @@
 
 enum escape_mode {
 	ESCAPE_NONE,
-	ESCAPE_HAPROXY,   /* one argument of a config line, or a part of one, bare or inside "...",
-	                     but   not inside '...': HAProxy Configuration Manual 2.2 "Quoting and
-	                     escaping". An empty value is refused. */
-	ESCAPE_PGBOUNCER, /* a whole value of a connect string of [databases], pgbouncer(5), or a
-	                     part of one that needs no quotes (as each address of a list). An empty
-	                     value is refused. */
+	/* One argument of a config line, or a part of one, without quotes or inside "...", but not
+	 * inside '...': HAProxy Configuration Manual 2.2 "Quoting and escaping". An empty value is
+	 * refused. */
+	ESCAPE_HAPROXY,
+	/* A whole value of a connect string in [databases], pgbouncer(5), or a part of one that
+	 * needs no quotes (such as each address in a list). An empty value is refused. */
+	ESCAPE_PGBOUNCER,
 	ESCAPE_HTML,
 };
 
-bool escape_mode_parse(const char *name, enum escape_mode *mode); /* none haproxy pgbouncer html */
+/* `name`: none, haproxy, pgbouncer or html. */
+bool escape_mode_parse(const char *name, enum escape_mode *mode);
 
-/* Appends the escaped value. Fails, with the reason, where the language cannot carry the bytes (a
- * control character, say). */
+/* Appends the escaped value. Fails if the language cannot express the bytes (for example a control
+ * character); `err` says why. */
 bool escape_append(struct strbuf *out, enum escape_mode mode, const char *value, size_t len,
                    struct err *err) MUST_CHECK;
 
-/* Appends the name of a server of PostgreSQL so that it can be that of a server of HAProxy's, or of
- * a database of PgBouncer's: a byte that is no letter, no digit and none of "_.-" becomes ":" or
- * "*", for PgBouncer, and two hexadecimal digits. No two names become one; other modes change
- * nothing. */
+/* Appends the name of a PostgreSQL server in a form that is valid as the name of a HAProxy server
+ * or of a PgBouncer database. A byte that is not a letter, a digit or one of "_.-" becomes ":"
+ * (HAProxy) or "*" (PgBouncer) and two hexadecimal digits. Different names stay different. Other
+ * modes change nothing. */
 void escape_name(struct strbuf *out, enum escape_mode mode, const char *name);
 
 #endif

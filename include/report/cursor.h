@@ -1,12 +1,12 @@
-/* Where somebody is who makes a long document part by part, while the loop runs in between. */
+/* The position in a long document that is made part by part; the event loop runs in between. */
 #ifndef SEGUE_REPORT_CURSOR_H
 #define SEGUE_REPORT_CURSOR_H
 
 #include <stddef.h>
 
-struct report_cursor {    /* all 0 at the begin */
+struct report_cursor {    /* all 0 at the start */
 	size_t next;      /* the part to make next */
-	unsigned edition; /* of what it is made from: with another one it starts anew */
+	unsigned edition; /* of the source; when it changes, the document starts again */
 };
 
 #endif

@@ -1,5 +1,5 @@
-/* The /status document as a table for a person's eyes. Pure but for `out`. Everything may be
- * missing from the document, of whatever type, and no text in it gets control of the terminal. */
+/* Prints the /status document as a table for people. Pure, except that it writes to `out`. Anything
+ * in the document may be missing or of another type, and no text in it can control the terminal. */
 #ifndef SEGUE_REPORT_STATUS_TABLE_H
 #define SEGUE_REPORT_STATUS_TABLE_H
 
@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* `cluster`: only that one, NULL for all. False when the document has no such cluster. */
+/* `cluster`: prints only this one; NULL: all. False if the document does not have it. */
 bool status_table_print(const json_t *document, const char *cluster, bool colour, FILE *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* Clocks, jitter and back-off; see the header. */
+/* Clocks, jitter and retry delays; see the header. */
 #include "base/clock.h"
 
 #include <stdio.h>

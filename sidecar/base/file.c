@@ -1,5 +1,5 @@
-/* Files read whole and replaced atomically: a reader sees the old content or the new, never half;
- * after file_commit() the new one survives a power cut. */
+/* Reads whole files and replaces files atomically. A reader sees the old content or the new one,
+ * never a part. After file_commit() the new content survives a power failure. */
 #include "base/file.h"
 
 #include <errno.h>
@@ -54,7 +54,8 @@ bool file_read(const char *path, size_t max, struct strbuf *out, bool *missing, 
 	return false;
 }
 
-/* A file without a name leaves nothing behind, whatever happens; not every file system has them. */
+/* O_TMPFILE makes a file without a name, which leaves nothing behind in any case. Not every file
+ * system supports it; then a named file is created and removed. */
 bool file_can_create(const char *folder)
 {
 	auto_free char *name = xasprintf("%s/.segue-try-XXXXXX", folder);
@@ -89,8 +90,9 @@ static bool write_all(int fd, const char *data, size_t len)
 	return true;
 }
 
-/* Owner and mode as asked, or those of the file that is replaced. One by one: who is not root may
- * still give a file to a group of its own, and that group is how the proxy reads it. */
+/* Sets owner and mode as requested, or those of the replaced file. Group and user are set in
+ * separate calls: without root a process may still set a group that it belongs to, and the proxy
+ * may need that group to read the file. Only a requested owner is an error if it cannot be set. */
 static bool set_owner(int fd, const char *path, const struct file_owner *owner)
 {
 	struct stat old;
@@ -117,7 +119,7 @@ char *file_stage(const char *path, const void *data, size_t len, const struct fi
 	auto_free char *staged = staged_name(path);
 	auto_close int fd = -1;
 
-	unlink(staged); /* a left-over; one that stays is named by open() */
+	unlink(staged); /* of an earlier run; if it cannot be removed, open() fails */
 	fd = open(staged, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0) {
 		err_set_errno(err, errno, "cannot create %s", staged);
@@ -138,9 +140,10 @@ static bool sync_path(const char *path, int flags)
 	return fd >= 0 && fsync(fd) == 0;
 }
 
-/* Once renamed, the new content is what every reader sees: a folder that cannot be opened or synced
- * costs durability, but an error would claim that the old content is still there. On the stack, as
- * the saver's thread must not allocate; no path that could be renamed is longer. */
+/* Does not report a failure: after the rename every reader sees the new content, and an error would
+ * mean that the old content is still there. A directory that cannot be opened or synced only costs
+ * durability. The buffer is on the stack because the thread of file_writer.c must not allocate. A
+ * path that rename() accepts fits into PATH_MAX. */
 static void sync_folder(const char *path)
 {
 	char for_dir[PATH_MAX];
@@ -205,7 +208,7 @@ int file_lock(const char *path, struct err *err)
 		errno = EWOULDBLOCK;
 		return -1;
 	}
-	/* The pid is for people: a full or read-only disk does not cost the lock. */
+	/* The pid is only for people: a full or read-only disk must not make the lock fail. */
 	(void)!(ftruncate(fd, 0) == 0 && dprintf(fd, "%d\n", (int)getpid()) > 0);
 	taken = fd;
 	fd = -1; /* NOLINT(clang-analyzer-deadcode.DeadStores): the cleanup reads it */

@@ -1,6 +1,6 @@
-/* The log: builds a line per event and writes it to stderr, at once or when the loop is idle.
- * It never fails and never blocks: at most LOG_PENDING_MAX bytes wait in memory for a sink that is
- * slow; what is more is dropped and counted. */
+/* The log: builds a line for each event and writes it to stderr, at once or when the loop is idle.
+ * It never fails, and never blocks in log_emit() and log_flush(). About LOG_PENDING_MAX bytes wait
+ * in memory for a slow reader of stderr; further lines are dropped and counted. */
 #include "base/log.h"
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include "base/strbuf.h"
 
 #define LOG_PENDING_MAX ((size_t)256 * 1024)
-#define LOG_LAST_MS     500 /* for the lines that wait at the end */
+#define LOG_LAST_MS     500 /* ms that log_set_deferred() waits for stderr */
 #define LOG_VALUE_MAX   4096
 
 static struct {
@@ -26,7 +26,7 @@ static struct {
 	void (*wanted)(void *arg);
 	void *wanted_arg;
 	uint64_t counts[LOG_ERROR + 1];
-	int64_t dropped; /* lines, since the last one that fitted */
+	int64_t dropped; /* lines dropped since the last one that was kept */
 } log_state = {.level = LOG_INFO, .format = LOG_TEXT, .pending = STRBUF_INIT};
 
 void log_configure(enum log_level level, enum log_format format)
@@ -50,7 +50,7 @@ static const char *level_name(enum log_level level)
 	return "?";
 }
 
-/* sd-daemon(3): the priority prefix that journald takes off a line of stderr. */
+/* sd-daemon(3): the priority prefix of a line on stderr, which journald removes. */
 static int journal_priority(enum log_level level)
 {
 	switch (level) {
@@ -87,7 +87,7 @@ static void append_text_value(struct strbuf *line, const struct log_kv *kv)
 	strbuf_append_char(line, '"');
 }
 
-/* RFC 8259 section 7; bytes outside ASCII become \u00XX, as they need not be UTF-8. */
+/* RFC 8259 section 7. Bytes outside ASCII become \u00XX, because they may not be valid UTF-8. */
 static void append_json_string(struct strbuf *line, const char *s)
 {
 	size_t len = strlen(s);
@@ -232,9 +232,10 @@ void log_set_deferred(void (*wanted)(void *arg), void *arg)
 	log_state.wanted_arg = arg;
 }
 
-/* How many bytes the sink took; 0: none for now. What a sink that is gone would have got is lost.
- * A pipe that polls writable takes PIPE_BUF bytes without blocking (pipe(7)); a socket can be told
- * not to block. stderr may be shared, so that its flags are not ours to change. */
+/* Returns how many bytes were written; 0: stderr takes nothing now. On any other error the bytes
+ * count as written and are lost. A pipe that poll() reports as writable takes PIPE_BUF bytes
+ * without blocking (pipe(7)); a socket takes MSG_DONTWAIT. stderr may be shared with other
+ * processes, so O_NONBLOCK must not be set on it. */
 static size_t write_some(const char *data, size_t len)
 {
 	struct pollfd sink = {.fd = STDERR_FILENO, .events = POLLOUT};

@@ -1,4 +1,4 @@
-/* Whose address it is; see the header. */
+/* Tells addresses of this machine from others; see the header. */
 #include "base/machine.h"
 
 #include <arpa/inet.h>
@@ -10,7 +10,7 @@
 
 #include "base/util.h"
 
-/* IPv4 as an address of ::ffff:0:0/96. */
+/* An IPv4 address becomes an address of ::ffff:0:0/96 (IPv4-mapped). */
 static bool parse(const char *address, struct in6_addr *out)
 {
 	struct in_addr v4;
@@ -35,8 +35,8 @@ bool machine_is_loopback(const char *address)
 	return IN6_IS_ADDR_LOOPBACK(&ip) || IN6_IS_ADDR_UNSPECIFIED(&ip);
 }
 
-/* At once, for nearly every address that is another machine's. One that can be bound to is mostly
- * of this machine (net.ipv4.ip_nonlocal_bind). */
+/* A fast check: bind() fails for nearly every address of another machine. Success is no proof,
+ * because with net.ipv4.ip_nonlocal_bind = 1 every address can be bound. */
 static bool can_bind(const struct in6_addr *ip)
 {
 	const struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_addr = *ip};

@@ -1,6 +1,6 @@
-/* What a settled daemon gives back; see the header. Refuses to touch a page that was, or may have
- * been, written: writable segments (with them what is read-only after relocation) and libraries
- * that relocate their own code. */
+/* Returns memory of the start; see the header. Never touches a page that was or may have been
+ * written: writable segments (including what is read-only after relocation) and libraries with
+ * relocations in their code. */
 #include "base/memory.h"
 
 #include <link.h>
@@ -12,12 +12,12 @@
 #include <unistd.h>
 
 struct range {
-	uintptr_t from, to; /* whole pages */
+	uintptr_t from, to; /* page boundaries */
 };
 
 static void *at(uintptr_t address)
 {
-	/* NOLINTNEXTLINE(performance-no-int-to-ptr): program headers have addresses */
+	/* NOLINTNEXTLINE(performance-no-int-to-ptr): program headers hold addresses as integers */
 	return (void *)address;
 }
 
@@ -30,7 +30,7 @@ static struct range pages_of(const struct dl_phdr_info *library, const ElfW(Phdr
 	return (struct range){.from = from / page * page, .to = (to + page - 1) / page * page};
 }
 
-/* A code segment that the loader has relocated holds pages of its own, as a writable one does. */
+/* If the loader has relocated code, the pages of that code were written, too. */
 static bool relocates_code(const struct dl_phdr_info *library, const ElfW(Phdr) * segment)
 {
 	const ElfW(Dyn) *entry = at(library->dlpi_addr + segment->p_vaddr);
@@ -70,7 +70,7 @@ static int give_back(struct dl_phdr_info *library, size_t size, void *arg)
 		const ElfW(Phdr) *segment = &library->dlpi_phdr[i];
 		struct range range = pages_of(library, segment);
 
-		/* a failure leaves the pages where they are */
+		/* a failure leaves the pages in memory */
 		if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W) == 0 &&
 		    !may_be_written(library, range))
 			madvise(at(range.from), range.to - range.from, MADV_DONTNEED);

@@ -1,4 +1,4 @@
-/* Allocation that cannot fail and the cleanup functions behind auto_free and auto_close. */
+/* Allocation that cannot fail, and the cleanup functions of auto_free and auto_close. */
 #include "base/util.h"
 
 #include <stdarg.h>

@@ -1,15 +1,11 @@
-/* Sections -> struct config; see the header.
- * Defaults come first, so that a value that is refused leaves something sound behind for the checks
- * that follow. */
-#include "config/build.h"
-
+/* Sections -> struct config; see config_internal.h. Defaults are set first, so that after a refused
+ * value the later checks still have a valid one. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "config/grammar.h"
 #include "config/index.h"
-#include "config/table.h"
-#include "config/values.h"
+#include "config_internal.h"
 
 struct builder {
 	struct config *config;
@@ -34,7 +30,7 @@ static void add_var(struct config_target *target, const char *name, const char *
 	    (struct config_var){.name = xstrdup(name), .value = xstrdup(value)};
 }
 
-/* node.NAME and var.NAME. A template could not reach a variable with a dot in its name. */
+/* Sets a node.NAME or var.NAME key. A template cannot refer to a name with a dot in it. */
 static bool set_named(const struct config_key *key, const char *full, const char *value, void *base,
                       struct err *err)
 {
@@ -121,7 +117,7 @@ static void load_defaults(enum config_section_kind kind, void *base)
 		if ((key->sections & kind) == 0 || config_key_is_prefix(key) || key->preset == NULL)
 			continue;
 		if (!config_value_set(key, key->preset, base, &err))
-			abort(); /* the table contradicts itself; the unit tests load every row */
+			abort(); /* a preset breaks its own row; the unit tests load every row */
 	}
 }
 

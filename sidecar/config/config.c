@@ -1,7 +1,8 @@
-/* segue.ini: read, built, then checked for what no single section can show: names that must exist,
- * files that two targets would both write.
- * Every problem of the file is found before the answer is no; nothing half-valid ever comes out. */
-#include "config.h"
+/* Loads segue.ini: reads it, builds struct config, then checks what needs several sections: names
+ * that must exist, files that two targets would write. All errors of the file are reported
+ * together. A file with an error gives no struct config at all. */
+#include "config/config.h"
+#include "config_internal.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -9,24 +10,90 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "config/build.h"
 #include "config/grammar.h"
 #include "config/index.h"
-#include "config/parse.h"
-#include "config/unread.h"
-#include "config/values.h"
+
+/* --- the line of a key in segue.ini --- */
+
+/* 0: not found, for example because the section name in the file is a ${NAME}. */
+static unsigned line_of_key(const struct config *config, const char *section, const char *key)
+{
+	struct config_reader reader;
+	bool end = false, inside = false;
+	unsigned found = 0;
+	struct err ignored;
+
+	config_reader_init(&reader, config->text.data, config->text.len);
+	while (found == 0 && config_reader_next(&reader, &end, &ignored) && !end) {
+		const struct config_line *line = &reader.current;
+
+		if (line->kind == CONFIG_LINE_HEADER)
+			inside = strcmp(line->key.data, section) == 0;
+		else if (line->kind == CONFIG_LINE_ENTRY && inside &&
+		         strcmp(line->key.data, key) == 0)
+			found = reader.line;
+	}
+	config_reader_fini(&reader);
+	return found;
+}
+
+bool config_place_var(const struct config *config, const struct config_target *target,
+                      struct err *err)
+{
+	static const char prefix[] = "var.";
+	size_t len = strcspn(err->message, ":");
+	auto_free char *section =
+	    xasprintf("%s %s", config_target_kind_name(target->kind), target->name);
+	auto_free char *key = xstrndup(err->message, len);
+	unsigned line;
+
+	if (strncmp(key, prefix, strlen(prefix)) != 0)
+		return false;
+	line = line_of_key(config, section, key);
+	err_wrap(err, "[%s]", section);
+	if (line != 0)
+		err_wrap(err, "%s line %u", config->file, line);
+	else
+		err_wrap(err, "%s", config->file);
+	return true;
+}
+
+/* --- the credentials for ZooKeeper, which are in a separate file --- */
+
+#define AUTH_FILE_MAX 4096
+
+bool config_read_auth(const struct config *config, struct strbuf *out, struct err *err)
+{
+	const char *file = config->auth_file;
+
+	if (*file == '\0')
+		return true;
+	if (!file_read(file, AUTH_FILE_MAX, out, NULL, err))
+		return err_wrap(err, "[zookeeper] auth_file");
+	while (out->len > 0 && strchr("\r\n", out->data[out->len - 1]) != NULL)
+		out->data[--out->len] = '\0';
+	if (strncmp(out->data, "digest ", 7) != 0 || strchr(out->data + 7, ':') == NULL ||
+	    strchr(out->data, '\n') != NULL)
+		return err_set(err,
+		               "[zookeeper] auth_file: %s: one line \"digest user:password\" is "
+		               "what it must hold",
+		               file);
+	return true;
+}
+
+/* --- checks of the whole file --- */
 
 #define FILE_MAX ((size_t)1024 * 1024) /* bytes of segue.ini */
 
-/* What is known of the whole file while its sections are walked. */
+/* What is known of the whole file while its sections are checked one by one. */
 struct checker {
 	struct config *config;
 	struct config_problems *errors;
 	struct config_index headers, clusters, znodes, outputs;
-	size_t cluster_count, target_count, publisher_count; /* walked so far */
+	size_t cluster_count, target_count, publisher_count; /* checked so far */
 };
 
-/* Of a key, or of its section where the default stands. */
+/* The line of the key, or of its section if the key is not in the file. */
 static unsigned line_of(const struct config_section *section, const char *key)
 {
 	const struct config_entry *entry = config_entry_find(section, key);
@@ -66,7 +133,7 @@ static void check_headers(struct checker *checker, const struct config_document 
 	checker->cluster_count = 0;
 }
 
-/* Returns the cluster's index; 0, with the error noted, when there is none. */
+/* Returns the index of the cluster. If there is none, adds an error and returns 0. */
 static size_t check_cluster_name(struct checker *checker, const struct config_section *section,
                                  const char *name)
 {
@@ -84,8 +151,8 @@ static size_t check_cluster_name(struct checker *checker, const struct config_se
 /* --- hold_timeout = auto --- */
 
 #define PATRONI_MS INT64_C(50000)  /* its defaults: ttl 30 + loop_wait 10 + retry_timeout 10 */
-#define REPMGR_MS  INT64_C(90000)  /* repmgrd tries to reconnect for 60 s, then it promotes */
-#define AUTO_MAX   INT64_C(300000) /* whatever Patroni's /config says */
+#define REPMGR_MS  INT64_C(90000)  /* repmgrd tries to reconnect for 60 s, then promotes */
+#define AUTO_MAX   INT64_C(300000) /* the limit for any Patroni /config */
 
 static int64_t smaller(int64_t a, int64_t b)
 {
@@ -207,7 +274,7 @@ static void check_document(struct config *config, const struct config_document *
 	config_index_free(&checker.outputs);
 }
 
-/* A host may have a name that is no name here; then the person has to choose one. */
+/* The host name may not be valid as a name here. Then the key `name` has to be set. */
 static void name_after_host(char **name, const char *section, struct config_problems *errors)
 {
 	char host[HOST_NAME_MAX + 1];

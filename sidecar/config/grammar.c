@@ -1,4 +1,4 @@
-/* Grammars of values; see the header. */
+/* The grammars of values; see the header. */
 #include "config/grammar.h"
 
 #include <arpa/inet.h>
@@ -45,7 +45,7 @@ bool grammar_duration(const char *text, int64_t *ms)
 	return false;
 }
 
-/* As PostgreSQL writes sizes; it takes no other spelling of the units either. */
+/* Sizes as in postgresql.conf, which accepts no other spelling of the units either. */
 bool grammar_size(const char *text, int64_t *bytes)
 {
 	static const struct {
@@ -94,7 +94,7 @@ static bool is_port(const char *text, uint16_t *port)
 	return true;
 }
 
-/* RFC 952 and 1123, and the underscore that container networks put into names. */
+/* RFC 952 and RFC 1123, plus the underscore, which container networks use in names. */
 static bool is_host_name(const char *host)
 {
 	size_t total = strlen(host), len;
@@ -115,7 +115,7 @@ static bool is_host_name(const char *host)
 	}
 }
 
-/* What looks like an IPv4 address has to be one: "10.0.0" or "10.0.0.256" is no host name. */
+/* Text of digits and dots must be an IPv4 address: "10.0.0" or "10.0.0.256" is no host name. */
 static bool is_host(const char *host)
 {
 	struct in_addr ipv4;
@@ -208,8 +208,9 @@ static const char *skip_blanks(const char *at)
 	return at + strspn(at, " \t");
 }
 
-/* Behind one keyword=value pair; NULL when there is none at `at`. The value may be in '...', and a
- * backslash takes the next byte as it is. `stop`: bytes that end a bare value. */
+/* Returns the position after the keyword=value pair at `at`; NULL if there is none. The value may
+ * be in single quotes. A backslash escapes the next byte. `stop`: the bytes that end an unquoted
+ * value. */
 static const char *skip_pair(const char *at, const char *stop)
 {
 	size_t len = strspn(at, "abcdefghijklmnopqrstuvwxyz_");
@@ -232,7 +233,7 @@ static bool is_uri(const char *text)
 	return strncmp(text, "postgresql://", 13) == 0 || strncmp(text, "postgres://", 11) == 0;
 }
 
-/* Behind one connection string, NULL when it is none. */
+/* Returns the position after the connection string at `at`; NULL if it is none. */
 static const char *skip_conninfo(const char *at, const char *stop)
 {
 	size_t pairs = 0;

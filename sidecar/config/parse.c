@@ -1,8 +1,6 @@
-/* segue.ini -> sections and entries; see the header.
- * libinih walks the lines, but sees only what reader.c has checked; it says neither line
- * numbers nor more than one error, so both are kept here. */
-#include "config/parse.h"
-
+/* segue.ini -> sections and entries; see config_internal.h. libinih parses the lines, but gets only
+ * lines that this file has checked. It reports no line numbers and at most one error, so this file
+ * keeps both. */
 #include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,14 +8,231 @@
 #include <string.h>
 
 #include "config/grammar.h"
-#include "config/reader.h"
-#include "config/values.h"
+#include "config_internal.h"
 
-/* What an indented line would go on with. */
+/* --- lines --- */
+
+#define SHOWN_MAX 60 /* bytes of a line that an error shows */
+
+void config_reader_init(struct config_reader *reader, const char *text, size_t len)
+{
+	static const char bom[] = "\xef\xbb\xbf";
+
+	*reader = (struct config_reader){.at = text, .end = text + len};
+	if (len >= 3 && memcmp(text, bom, 3) == 0)
+		reader->at += 3;
+	strbuf_init(&reader->current.key);
+	strbuf_init(&reader->current.value);
+}
+
+void config_reader_fini(struct config_reader *reader)
+{
+	strbuf_fini(&reader->current.key);
+	strbuf_fini(&reader->current.value);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool is_comment(char c)
+{
+	return c == ';' || c == '#';
+}
+
+static bool is_key_byte(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '.' || c == '_' || c == '-';
+}
+
+static void trim(const char **start, const char **end)
+{
+	while (*start < *end && is_blank(**start))
+		(*start)++;
+	while (*start < *end && is_blank((*end)[-1]))
+		(*end)--;
+}
+
+static void keep(struct strbuf *out, const char *start, const char *end)
+{
+	trim(&start, &end);
+	strbuf_reset(out);
+	strbuf_append(out, start, (size_t)(end - start));
+}
+
+static bool refuse(const char *start, const char *end, const char *allowed, struct err *err)
+{
+	auto_strbuf struct strbuf shown = STRBUF_INIT;
+
+	strbuf_append_escaped(&shown, start, (size_t)(end - start), SHOWN_MAX);
+	return err_set(err, "found \"%s\": allowed: %s", shown.data, allowed);
+}
+
+/* Returns the quote that is open after the byte at `at`. sh and libpq disagree about a backslash
+ * inside '...', so an escaped quote can open a quote but not close one: in doubt the quote counts
+ * as open, and a comment after it is refused. */
+static char quote_after(char quote, const char *at, bool escaped)
+{
+	if (*at != '\'' && *at != '"')
+		return quote;
+	if (escaped)
+		return quote != 0 ? quote : *at;
+	if (quote == 0)
+		return *at;
+	return quote == *at ? 0 : quote;
+}
+
+/* Sets *comment to the start of the comment, or to `end` if there is none. `start` is directly
+ * after the '=', or at the indentation of a continuation line. */
+static bool find_comment(struct config_reader *reader, const char *start, const char *end,
+                         const char **comment, struct err *err)
+{
+	bool escaped = false;
+	const char *text = start;
+
+	while (text < end && is_blank(*text))
+		text++;
+	for (*comment = text; *comment < end; (*comment)++) {
+		const char *at = *comment;
+
+		if (*at == ';' && (at == text || is_blank(at[-1]))) {
+			reader->current.doubtful = at != text && at[-1] == ' ' && !is_blank(at[-2]);
+			return reader->quote == 0 ||
+			       err_set(err,
+			               "found \" ;\" inside an open %c quote: allowed: no blank "
+			               "before the ';', or the comment on a line of its own",
+			               reader->quote);
+		}
+		reader->quote = quote_after(reader->quote, at, escaped);
+		escaped = !escaped && *at == '\\';
+	}
+	return true;
+}
+
+static bool read_header(struct config_reader *reader, const char *start, const char *end,
+                        struct err *err)
+{
+	static const char form[] =
+	    "[section] or [section NAME], and nothing behind it but a comment";
+	const char *close = memchr(start, ']', (size_t)(end - start)), *rest;
+
+	reader->current.kind = CONFIG_LINE_HEADER;
+	if (close == NULL)
+		return refuse(start, end, form, err);
+	for (rest = close + 1; rest < end && is_blank(*rest);)
+		rest++;
+	if (rest < end && !is_comment(*rest))
+		return refuse(start, end, form, err);
+	if (close - start - 1 > CONFIG_NAME_MAX)
+		return err_set(err, "found %td bytes in the brackets: allowed: at most %d",
+		               close - start - 1, CONFIG_NAME_MAX);
+	keep(&reader->current.key, start + 1, close);
+	return true;
+}
+
+static bool read_value(struct config_reader *reader, const char *start, const char *end,
+                       struct err *err)
+{
+	const char *comment;
+
+	if (!find_comment(reader, start, end, &comment, err))
+		return false;
+	keep(&reader->current.value, start, comment);
+	return true;
+}
+
+static bool read_entry(struct config_reader *reader, const char *start, const char *end,
+                       struct err *err)
+{
+	const char *key_end = start, *equals;
+
+	while (key_end < end && is_key_byte(*key_end))
+		key_end++;
+	for (equals = key_end; equals < end && is_blank(*equals);)
+		equals++;
+	if (key_end == start || equals == end || *equals != '=')
+		return refuse(start, end, "key = value, [section] or a ; comment", err);
+	if (key_end - start > CONFIG_NAME_MAX)
+		return err_set(err, "found a key of %td bytes: allowed: at most %d",
+		               key_end - start, CONFIG_NAME_MAX);
+	reader->current.kind = CONFIG_LINE_ENTRY;
+	reader->quote = 0;
+	keep(&reader->current.key, start, key_end);
+	return read_value(reader, equals + 1, end, err);
+}
+
+static bool check_bytes(const char *start, const char *end, struct err *err)
+{
+	for (const char *at = start; at < end; at++)
+		if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
+			return err_set(err,
+			               "found the control character \\x%02x at byte %td: "
+			               "allowed: text",
+			               (unsigned char)*at, at - start + 1);
+	return true;
+}
+
+/* Checks the length of what libinih gets: key, '=' and value. */
+static bool check_length(const struct config_line *line, struct err *err)
+{
+	size_t len = line->key.len + line->value.len + 1;
+
+	if (len <= CONFIG_LINE_MAX)
+		return true;
+	return err_set(err,
+	               "found a line of %zu bytes: allowed: at most %d; a long value goes on in "
+	               "indented lines",
+	               len, CONFIG_LINE_MAX);
+}
+
+static bool take_apart(struct config_reader *reader, const char *start, const char *end,
+                       struct err *err)
+{
+	const char *text = start;
+
+	while (text < end && is_blank(*text))
+		text++;
+	if (text == end || is_comment(*text))
+		return true;
+	if (text > start) {
+		reader->current.kind = CONFIG_LINE_CONTINUED;
+		return read_value(reader, start, end, err);
+	}
+	if (*text == '[')
+		return read_header(reader, start, end, err);
+	return read_entry(reader, start, end, err);
+}
+
+bool config_reader_next(struct config_reader *reader, bool *end, struct err *err)
+{
+	const char *start = reader->at, *stop;
+
+	*end = start == reader->end;
+	if (*end)
+		return true;
+	stop = memchr(start, '\n', (size_t)(reader->end - start));
+	stop = stop != NULL ? stop : reader->end;
+	reader->at = stop < reader->end ? stop + 1 : stop;
+	reader->line++;
+	reader->current.kind = CONFIG_LINE_EMPTY;
+	reader->current.doubtful = false;
+	strbuf_reset(&reader->current.key);
+	strbuf_reset(&reader->current.value);
+	if (stop > start && stop[-1] == '\r')
+		stop--;
+	return check_bytes(start, stop, err) && take_apart(reader, start, stop, err) &&
+	       check_length(&reader->current, err);
+}
+
+/* --- sections and entries --- */
+
+/* What an indented line continues. */
 enum open_value {
-	OPEN_NOTHING, /* no key yet in this section */
-	OPEN_ENTRY,   /* the entry read last */
-	OPEN_IGNORED, /* a line that was refused: what goes on with it is passed over */
+	OPEN_NOTHING, /* there is no key yet in this section */
+	OPEN_ENTRY,   /* the last entry */
+	OPEN_IGNORED, /* a refused line: its continuation lines are skipped */
 };
 
 struct parser {
@@ -80,7 +295,7 @@ static struct config_section *last_section(const struct parser *parser)
 	return document->count > 0 ? &document->sections[document->count - 1] : NULL;
 }
 
-/* "[segue], [zookeeper], [cluster NAME], ..." */
+/* Adds the error, with the list of allowed sections. */
 static void refuse_section(struct parser *parser, const struct config_section *section)
 {
 	auto_strbuf struct strbuf shown = STRBUF_INIT, allowed = STRBUF_INIT;
@@ -105,7 +320,7 @@ static void add_section(struct parser *parser, struct config_section section)
 	parser->open = OPEN_NOTHING;
 }
 
-/* A section whose name cannot be expanded. */
+/* Adds a section whose name cannot be expanded, and the error. */
 static void refuse_name(struct parser *parser, const char *header, const struct err *err)
 {
 	struct config_section section = {
@@ -146,7 +361,7 @@ static void open_section(struct parser *parser)
 	add_section(parser, section);
 }
 
-/* A header that could not be read still ends the section above it. */
+/* A refused header still ends the section above it. */
 static void open_unreadable_section(struct parser *parser)
 {
 	add_section(parser, (struct config_section){.header = xstrdup("?"),
@@ -168,7 +383,7 @@ static const struct config_entry *add_entry(struct parser *parser, bool refused)
 	return &section->entries[section->count - 1];
 }
 
-/* The entry read last. */
+/* Marks the last entry as refused and returns it. */
 static const struct config_entry *refuse_entry(struct parser *parser)
 {
 	struct config_section *section = last_section(parser);
@@ -178,14 +393,14 @@ static const struct config_entry *refuse_entry(struct parser *parser)
 	return entry;
 }
 
-/* Text that may well hold a ';' of its own. */
+/* Types whose values may contain a ';'. */
 static bool is_free_text(enum config_type type)
 {
 	return type == CONFIG_TYPE_COMMAND || type == CONFIG_TYPE_CONNINFO ||
 	       type == CONFIG_TYPE_CONNINFOS || type == CONFIG_TYPE_VAR;
 }
 
-/* False, and the error noted, when the person may have meant the ';' as a part of the value. */
+/* Adds an error and returns false if the ';' may be meant as a part of the value. */
 static bool comment_is_meant(struct parser *parser, const struct config_section *section,
                              const char *key)
 {
@@ -201,7 +416,7 @@ static bool comment_is_meant(struct parser *parser, const struct config_section 
 	return false;
 }
 
-/* True when the line goes to libinih. */
+/* True if the line is to be passed to libinih. */
 static bool accept_entry(struct parser *parser)
 {
 	const char *key = parser->reader.current.key.data;
@@ -220,8 +435,8 @@ static bool accept_entry(struct parser *parser)
 	return true;
 }
 
-/* An indented line that reads like a key of this section is a slip that would vanish in the value
- * above it. */
+/* True if an indented line looks like a key of this section. That is a mistake, which would become
+ * a part of the value above. */
 static bool looks_like_key(const struct config_section *section, const char *value)
 {
 	auto_free char *word = xstrndup(value, strcspn(value, " \t="));
@@ -283,8 +498,9 @@ static void write_line(const struct config_line *line, char *out, size_t size)
 	}
 }
 
-/* A line that cannot be read: still, its header ends the section above it, its key is there, and
- * what it went on with is incomplete. */
+/* Handles a line that cannot be read. A header still ends the section above. An entry is still
+ * added, so that its key is not reported as missing. After a bad continuation line the entry is
+ * refused. */
 static void refuse_line(struct parser *parser, const struct err *err)
 {
 	const struct config_section *section = last_section(parser);
@@ -310,7 +526,7 @@ static void refuse_line(struct parser *parser, const struct err *err)
 	parser->open = OPEN_IGNORED;
 }
 
-/* libinih's idea of fgets(). */
+/* The ini_reader of libinih; works like fgets(). */
 static char *give_line(char *out, int size, void *stream)
 {
 	struct parser *parser = stream;
@@ -339,7 +555,7 @@ static int take_entry(void *arg, const char *section_name, const char *key, cons
 	(void)section_name;
 	(void)key;
 	if (section == NULL || strcmp(value, line->value.data) != 0)
-		return 0; /* another libinih, with other limits: never take half a value */
+		return 0; /* a libinih with other limits: never take a part of a value */
 	if (line->kind == CONFIG_LINE_ENTRY)
 		add_entry(parser, false);
 	entry = &section->entries[section->count - 1];

@@ -1,14 +1,13 @@
-/* The key table for people: the tables of segue.ini(5), and the sample file.
- * Both are printed from the rows that the loader goes by, so that they cannot say otherwise. */
+/* Prints the key table as the tables of segue.ini(5) and as the sample file. Both use the rows that
+ * the loader uses, so that they cannot contradict it. */
 #include <string.h>
 
-#include "config.h"
-#include "config/table.h"
-#include "config/values.h"
+#include "config/config.h"
+#include "config_internal.h"
 
 #define SAMPLE_WIDTH 98
 
-/* roff: a backslash is an escape, a minus is not a hyphen, a dot in front is a request. */
+/* roff: a backslash is an escape, a minus is not a hyphen, a leading dot or ' is a request. */
 static void print_roff(FILE *out, const char *text)
 {
 	if (*text == '.' || *text == '\'')
@@ -23,7 +22,7 @@ static void print_roff(FILE *out, const char *text)
 	}
 }
 
-/* Every sentence on a line of its own, as roff wants it. */
+/* Each sentence starts on a new line, as roff expects. */
 static void print_roff_sentences(FILE *out, const char *text)
 {
 	auto_strbuf struct strbuf sentence = STRBUF_INIT;
@@ -46,7 +45,7 @@ static bool has_preset(const struct config_key *key)
 	return key->preset != NULL && *key->preset != '\0';
 }
 
-/* "Allowed: 1s to 10m.", where the help does not say it itself. */
+/* "Allowed: 1s to 10m.", for types whose help text does not describe the allowed values. */
 static void append_allowed(struct strbuf *out, const struct config_key *key)
 {
 	if (key->choices == NULL && key->type != CONFIG_TYPE_BOOL && key->min == key->max)
@@ -94,7 +93,7 @@ void config_print_man(FILE *out)
 	}
 }
 
-/* "; text", broken at blanks. */
+/* "; text", wrapped at spaces. */
 static void print_comment(FILE *out, const char *text)
 {
 	size_t column = 0;
@@ -132,7 +131,7 @@ static void sample_key(FILE *out, const struct config_key *key, bool section_is_
 		fprintf(out, "%s =%s%s\n", key->name, *value != '\0' ? " " : "", value);
 }
 
-/* The sections that a first file needs are there; the others wait as comments. */
+/* Sections that a first file needs are active; the others are comments. */
 static bool is_active(const struct config_section_info *section)
 {
 	switch (section->kind) {

@@ -1,15 +1,14 @@
-/* SEGUE_* in the environment, and nobody who reads it; see the header. */
-#include "config/unread.h"
-
+/* SEGUE_* variables in the environment that segue.ini does not read; see config_internal.h. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/letters.h"
+#include "base/text.h"
 #include "base/util.h"
+#include "config_internal.h"
 
 #define PREFIX     "SEGUE_"
 #define NAME_BYTES "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
-#define PROGRAMS   PREFIX "CONFIG" /* is not for the file: it names it */
+#define PROGRAMS   PREFIX "CONFIG" /* names the file itself */
 
 struct read {
 	char *name;
@@ -46,7 +45,7 @@ static void read_line(struct reads *reads, const char *line, size_t len, unsigne
 
 		if (*at != '$')
 			continue;
-		at++; /* of "$$", the second is none */
+		at++; /* the second "$" of "$$" starts no variable */
 		if (*at != '{')
 			continue;
 		name_len = strspn(at + 1, NAME_BYTES);
@@ -67,7 +66,7 @@ static void find_reads(const char *text, struct reads *out)
 	}
 }
 
-/* What Kubernetes and Docker set for a service or a link of segue's name. */
+/* A variable that Kubernetes or Docker sets for a service or link named segue. */
 static bool is_of_link(const char *name, const char *value)
 {
 	return strstr(name, "_SERVICE_") != NULL || strstr(name, "_TCP") != NULL ||

@@ -1,14 +1,134 @@
-/* Typed values of segue.ini; see the header. */
-#include "config/values.h"
-
+/* The typed values of segue.ini, ${NAME} in them, and the index of texts; see the headers. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/util.h"
 #include "config/grammar.h"
+#include "config/index.h"
+#include "config_internal.h"
+
+/* --- ${NAME} in values --- */
+
+#define EXPANDED_MAX ((size_t)64 * 1024) /* bytes of one value */
+
+static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+static const char letters_digits[] =
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+
+static bool append_checked(struct strbuf *out, const char *name, const char *value, struct err *err)
+{
+	for (const char *at = value; *at != '\0'; at++)
+		if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
+			return err_set(err,
+			               "found ${%s} with the control character \\x%02x in it: "
+			               "allowed: text",
+			               name, (unsigned char)*at);
+	strbuf_append_str(out, value);
+	if (out->len > EXPANDED_MAX)
+		return err_set(err, "found more than %zu bytes with ${%s} expanded: allowed: less",
+		               EXPANDED_MAX, name);
+	return true;
+}
+
+/* `at` is after the "${". Sets *end to the byte after the "}". */
+static bool expand_one(const char *at, const char **end, struct strbuf *out, struct err *err)
+{
+	size_t len = strspn(at, letters) > 0 ? strspn(at, letters_digits) : 0;
+	const char *close = strchr(at, '}');
+	auto_free char *name = xstrndup(at, len);
+	auto_free char *fallback = NULL;
+	const char *value = getenv(name);
+	bool or_empty = strncmp(at + len, ":-", 2) == 0; /* as in sh */
+	const char *instead = at + len + (or_empty ? 2 : 1);
+
+	if (len == 0 || close == NULL || (at + len != close && at[len] != '-' && !or_empty))
+		return err_set(err,
+		               "found \"${%.*s\": allowed: ${NAME}, ${NAME:-default} or "
+		               "${NAME-default}; $$ is one $",
+		               40, at);
+	*end = close + 1;
+	if (at + len != close && (value == NULL || (or_empty && *value == '\0'))) {
+		fallback = xstrndup(instead, (size_t)(close - instead));
+		value = fallback;
+	}
+	if (value == NULL)
+		return err_set(err,
+		               "found ${%s}, which is not set in the environment: allowed: a "
+		               "variable that is set, or ${%s:-default}",
+		               name, name);
+	return append_checked(out, name, value, err);
+}
+
+bool config_value_expand(const char *text, struct strbuf *out, struct err *err)
+{
+	const char *dollar;
+
+	while ((dollar = strchr(text, '$')) != NULL) {
+		strbuf_append(out, text, (size_t)(dollar - text));
+		if (dollar[1] == '{') {
+			if (!expand_one(dollar + 2, &text, out, err))
+				return false;
+			continue;
+		}
+		strbuf_append_char(out, '$');
+		text = dollar + (dollar[1] == '$' ? 2 : 1);
+	}
+	strbuf_append_str(out, text);
+	return true;
+}
+
+/* --- the index of texts, in a tree of the C library; see config/index.h --- */
+
+static int compare(const void *a, const void *b)
+{
+	return strcmp(((const struct config_seen *)a)->text, ((const struct config_seen *)b)->text);
+}
+
+static void free_seen(void *item)
+{
+	struct config_seen *seen = item;
+
+	free(seen->text);
+	free(seen);
+}
+
+const struct config_seen *config_index_add(struct config_index *index, const char *text,
+                                           unsigned line, size_t number)
+{
+	struct config_seen *item = xcalloc(1, sizeof(*item));
+	struct config_seen *const *kept;
+
+	*item = (struct config_seen){.text = xstrdup(text), .line = line, .number = number};
+	kept = tsearch(item, &index->root, compare);
+	if (kept == NULL)
+		abort(); /* out of memory: as xcalloc() does */
+	if (*kept == item)
+		return NULL;
+	free_seen(item);
+	return *kept;
+}
+
+const struct config_seen *config_index_find(const struct config_index *index, const char *text)
+{
+	auto_free char *copy = xstrdup(text);
+	const struct config_seen probe = {.text = copy};
+	struct config_seen *const *found = tfind(&probe, &index->root, compare);
+
+	return found != NULL ? *found : NULL;
+}
+
+void config_index_free(struct config_index *index)
+{
+	tdestroy(index->root, free_seen);
+	index->root = NULL;
+}
+
+/* --- types --- */
 
 #define SHOWN_MAX 80 /* bytes of a value that an error shows */
 
@@ -40,7 +160,7 @@ static void append_choices(struct strbuf *out, const char *const *choices)
 		strbuf_printf(out, "%s%s", i > 0 ? " | " : "", choices[i]);
 }
 
-/* For the types whose rows all allow the same. */
+/* For the types whose allowed values are the same in all rows. */
 static const char *const allowed_words[] = {
     [CONFIG_TYPE_NAME] = "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front",
     [CONFIG_TYPE_CLUSTER] = "the NAME of a [cluster NAME] section",
@@ -87,7 +207,7 @@ void config_value_allowed(const struct config_key *key, struct strbuf *out)
 	}
 }
 
-/* "found ...: allowed: ..."; connection strings are not shown, as they may hold a password. */
+/* "found ...: allowed: ...". A connection string is not shown, because it may have a password. */
 static bool refuse(const struct config_key *key, const char *text, const char *detail,
                    struct err *err)
 {
@@ -191,7 +311,7 @@ static bool set_mode(const struct config_key *key, const char *text, unsigned *a
 	return true;
 }
 
-/* Blanks around the commas are a person's; ZooKeeper's client takes none. */
+/* A person may put blanks around the commas; the client library of ZooKeeper refuses them. */
 static void strip_blanks(const char *text, struct strbuf *out)
 {
 	for (; *text != '\0'; text++)
@@ -199,7 +319,7 @@ static void strip_blanks(const char *text, struct strbuf *out)
 			strbuf_append_char(out, *text);
 }
 
-/* No name that would have to be looked up: the listener is made in the event loop. */
+/* Accepts no name that needs a name server, because the event loop creates the listener. */
 static bool is_local_port(const char *text)
 {
 	auto_free char *host = NULL;
@@ -217,7 +337,7 @@ static bool is_listen(const char *text)
 	return is_local_port(text);
 }
 
-/* One to GRAMMAR_LISTEN_MAX of them, with commas between. */
+/* 1 to GRAMMAR_LISTEN_MAX addresses, comma separated. */
 static bool is_listen_list(const char *text)
 {
 	auto_free char *list = xstrdup(text);
@@ -229,7 +349,7 @@ static bool is_listen_list(const char *text)
 	return count <= GRAMMAR_LISTEN_MAX;
 }
 
-/* The value is a string whose grammar is checked and which is kept as it is. */
+/* Checks the grammar of the types that are stored as strings. */
 static bool string_is_valid(const struct config_key *key, const char *text)
 {
 	switch (key->type) {

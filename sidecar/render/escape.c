@@ -1,5 +1,6 @@
-/* A value escaped for the language it is put into. Whatever that language cannot carry safely is
- * refused, never dropped: a line break in a value would otherwise become a line of config. */
+/* Escapes a value for the language of the text that it is put into. What that language cannot
+ * express safely is refused, never dropped: otherwise a line break in a value would become a new
+ * line of config. */
 #include "render/escape.h"
 
 #include <string.h>
@@ -43,9 +44,9 @@ static bool refuse_control(const char *value, size_t len, const char *where, str
 }
 
 /* HAProxy Configuration Manual 2.2: these sequences mean the same outside quotes and inside "...".
- * A $ is special only inside, and \$ only there is an escape: \x24 is one in both. A tab has to be
- * \t. There is no good form for an empty value: behind an argument "" HAProxy ignores the rest of
- * the line, and without quotes the next argument would take its place. */
+ * "$" is special only inside "...", and "\$" is an escape only there, but \x24 is one in both
+ * places. A tab has to be \t. An empty value cannot be expressed: HAProxy ignores the rest of the
+ * line after an argument "", and without quotes the next argument would take its place. */
 static bool append_haproxy(struct strbuf *out, const char *value, size_t len, struct err *err)
 {
 	if (!refuse_control(value, len, "a HAProxy config line", err))
@@ -77,8 +78,9 @@ static bool is_plain(const char *value, size_t len)
 	return len > 0;
 }
 
-/* pgbouncer(5): '...' around, ' doubled; a backslash is a backslash. An empty value is an error for
- * PgBouncer, quoted or not; without quotes the next pair would take its place. */
+/* pgbouncer(5): the value stands in '...', and a ' in it is doubled; a backslash is an ordinary
+ * character. An empty value is an error for PgBouncer, quoted or not; without quotes the next pair
+ * would take its place. */
 static bool append_pgbouncer(struct strbuf *out, const char *value, size_t len, struct err *err)
 {
 	if (!refuse_control(value, len, "a PgBouncer connect string", err))
@@ -145,7 +147,8 @@ bool escape_append(struct strbuf *out, enum escape_mode mode, const char *value,
 	return true;
 }
 
-/* HAProxy takes ":" in a name, PgBouncer "*"; as each is replaced, too, it always begins a byte. */
+/* HAProxy allows ":" in a name, PgBouncer "*". These characters are escaped, too, so each of them
+ * in the result begins an escaped byte. */
 void escape_name(struct strbuf *out, enum escape_mode mode, const char *name)
 {
 	char mark = mode == ESCAPE_HAPROXY ? ':' : '*';

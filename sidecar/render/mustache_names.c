@@ -1,20 +1,20 @@
-/* Goes through a template as the renderer does, with tables of names in the place of values; each
- * section is entered, whatever its value would be. */
-#include "render/mustache_names.h"
+/* Walks through a template as the renderer does, with tables of names instead of values. Every
+ * section is entered, whatever its value may be. */
+#include "render/mustache.h"
 
 #include <stdint.h>
 #include <string.h>
 
-#include "base/letters.h"
-#include "render/mustache_ast.h"
+#include "base/text.h"
+#include "mustache_internal.h"
 
-/* What a section has pushed: the fields that are found in it. */
+/* What a section pushes on the stack: the names that are found in it. */
 struct names {
 	const struct names *up;
-	const struct mustache_fields *field; /* of which this is the inside */
+	const struct mustache_fields *field; /* the section is inside this value */
 };
 
-/* As in the renderer: the arguments of the parents on the way, innermost first. */
+/* As in the renderer: the arguments of the parents that were entered, innermost first. */
 struct arguments {
 	const struct arguments *outer;
 	const struct ast_node *parent;
@@ -80,7 +80,8 @@ static const struct mustache_fields *find_in(const struct mustache_fields *field
 	return NULL;
 }
 
-/* In the sections around, innermost first. An open one may have it, or leave it to the next. */
+/* Searches the sections around, innermost first. An open one may have the name; otherwise the next
+ * one is searched. */
 static const struct mustache_fields *find_first(struct walk *walk, const struct scope *scope,
                                                 const char *name, bool *maybe)
 {
@@ -109,7 +110,8 @@ static bool refuse_first(struct walk *walk, const struct scope *scope, const str
 	return refuse(walk, scope, node, node->name, nearest);
 }
 
-/* *found: what the name leads to; NULL: it is somebody's own, of which nothing is known. */
+/* *found: the entry of the value that the name leads to. NULL: the value is inside an open one,
+ * so nothing is known about it. */
 static bool look_up(struct walk *walk, const struct scope *scope, const struct ast_node *node,
                     const struct mustache_fields **found)
 {
@@ -145,7 +147,7 @@ static bool look_up(struct walk *walk, const struct scope *scope, const struct a
 
 static bool check_section(struct walk *walk, const struct ast_node *node, const struct scope *scope)
 {
-	static const struct mustache_fields text = {.name = ""}; /* all that an open value has */
+	static const struct mustache_fields text = {.name = ""}; /* unknown: no fields */
 	const struct mustache_fields *found;
 	struct names names = {.up = scope->names};
 	struct scope inner = *scope;
@@ -163,7 +165,7 @@ static bool check_elsewhere(struct walk *walk, const struct ast_list *list,
 {
 	bool ok;
 
-	if (walk->depth == MUSTACHE_DEPTH_MAX) /* a partial in itself: it was looked at */
+	if (walk->depth == MUSTACHE_DEPTH_MAX) /* a partial in itself: already checked */
 		return true;
 	walk->depth++;
 	ok = check_list(walk, list, scope);
@@ -229,7 +231,7 @@ static bool check_node(struct walk *walk, const struct ast_node *node, const str
 static bool check_list(struct walk *walk, const struct ast_list *list, const struct scope *scope)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		if (++walk->steps > MUSTACHE_STEPS_MAX) /* the renderer gives up on it, too */
+		if (++walk->steps > MUSTACHE_STEPS_MAX) /* the renderer refuses it, too */
 			return true;
 		if (!check_node(walk, &list->nodes[i], scope))
 			return false;

@@ -1,16 +1,263 @@
-/* A Mustache template's text -> its tree. Everything about lines is settled here: standalone tags
- * take their line with them, and the content of a block given to a parent loses the indentation
- * that it has in this file, as it gets that of the place it goes to. Refuses whatever the
- * specification leaves open. */
+/* Parses the text of a Mustache template into its tree. Everything about lines is settled here: a
+ * standalone tag removes its line, and an argument of a parent loses the indentation that it has in
+ * this file, because it gets the indentation of the place where it is put. What the specification
+ * leaves open is refused. */
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "render/mustache_ast.h"
+#include "mustache_internal.h"
+
+/* --- scanning ---
+ *
+ * Finds the tags of a template, with the current delimiters, and how each tag stands on its line.
+ * Builds no tree, and knows nothing about nesting. */
+
+bool ast_fail(const struct ast_template *template, size_t offset, struct err *err, const char *fmt,
+              ...)
+{
+	char message[ERR_MAX];
+	size_t line = 1, column = 1;
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(message, sizeof(message), fmt, args);
+	va_end(args);
+	for (size_t i = 0; i < offset && i < template->len; i++) {
+		column = template->text[i] == '\n' ? 1 : column + 1;
+		line += template->text[i] == '\n';
+	}
+	return err_set(err, "%s:%zu:%zu: %s", template->file, line, column, message);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static bool is_space(char c)
+{
+	return is_blank(c) || c == '\n' || c == '\r';
+}
+
+static struct ast_span trim(struct ast_span span)
+{
+	while (span.len > 0 && is_space(span.at[0])) {
+		span.at++;
+		span.len--;
+	}
+	while (span.len > 0 && is_space(span.at[span.len - 1]))
+		span.len--;
+	return span;
+}
+
+static void scanner_init(struct scanner *scanner, const struct ast_template *template)
+{
+	*scanner = (struct scanner){
+	    .template = template,
+	    .open = {"{{", 2},
+	    .close = {"}}", 2},
+	};
+}
+
+/* Offset of `what` at or after `from`; the length of the text if it is not found. */
+static size_t find(const struct ast_template *template, size_t from, const char *what, size_t len)
+{
+	const char *found = memmem(template->text + from, template->len - from, what, len);
+
+	return found != NULL ? (size_t)(found - template->text) : template->len;
+}
+
+static enum tag_kind kind_of(char sigil)
+{
+	static const char sigils[] = "{&#^/><$!=";
+	static const enum tag_kind kinds[] = {TAG_RAW,     TAG_RAW,       TAG_SECTION, TAG_INVERTED,
+	                                      TAG_CLOSE,   TAG_PARTIAL,   TAG_PARENT,  TAG_BLOCK,
+	                                      TAG_COMMENT, TAG_DELIMITERS};
+	const char *found = sigil != '\0' ? strchr(sigils, sigil) : NULL;
+
+	return found != NULL ? kinds[found - sigils] : TAG_VALUE;
+}
+
+/* Finds the end of a tag. {{{name}}} and {{=a b=}} have one more byte, `extra`, in front of the
+ * closing delimiter. Returns the offset after the tag; 0 if the tag is not closed. */
+static size_t find_end(const struct scanner *scanner, char extra, size_t from, size_t *content_end)
+{
+	const struct ast_template *template = scanner->template;
+	size_t end = from;
+
+	for (;; end++) {
+		end = find(template, end, scanner->close.at, scanner->close.len);
+		if (end == template->len)
+			return 0;
+		if (extra == '\0' || (end > from && template->text[end - 1] == extra))
+			break;
+		/* In "}}}" the first match of "}}" is one byte too early. */
+	}
+	*content_end = extra == '\0' ? end : end - 1;
+	return end + scanner->close.len;
+}
+
+static void look_around(const struct ast_template *template, struct tag *tag)
+{
+	size_t line = tag->at, tail = tag->end;
+
+	while (line > 0 && is_blank(template->text[line - 1]))
+		line--;
+	tag->line = line;
+	tag->margin = line == 0 || template->text[line - 1] == '\n';
+	while (tail < template->len && is_blank(template->text[tail]))
+		tail++;
+	if (tail + 1 < template->len && template->text[tail] == '\r' &&
+	    template->text[tail + 1] == '\n')
+		tail++;
+	tag->tail = tail == template->len || template->text[tail] == '\n';
+	tag->next = tail < template->len ? tail + 1 : tail;
+}
+
+/* {{=OPEN CLOSE=}} */
+static bool set_delimiters(struct scanner *scanner, const struct tag *tag, struct err *err)
+{
+	struct ast_span both = tag->content, open = both, close = both;
+
+	for (open.len = 0; open.len < both.len && !is_space(both.at[open.len]);)
+		open.len++;
+	for (close.len = 0; close.len < both.len && !is_space(both.at[both.len - close.len - 1]);)
+		close.len++;
+	close.at = both.at + both.len - close.len;
+	for (const char *c = open.at + open.len; c < close.at; c++)
+		if (!is_space(*c))
+			open.len = 0;
+	if (open.len == 0 || open.len == both.len || memchr(both.at, '=', both.len) != NULL)
+		return ast_fail(
+		    scanner->template, tag->at, err,
+		    "delimiters '%.*s': two words without '=' are wanted, as in {{=<%% %%>=}}",
+		    (int)(both.len < 80 ? both.len : 80), both.at);
+	scanner->open = open;
+	scanner->close = close;
+	return true;
+}
+
+/* Finds the next tag from scanner->at on; *found is false at the end of the text. Moves scanner->at
+ * behind the tag, and applies set-delimiter tags. */
+static bool scanner_next(struct scanner *scanner, struct tag *tag, bool *found, struct err *err)
+{
+	const struct ast_template *template = scanner->template;
+	size_t inside, content_end = 0;
+	char sigil, extra;
+
+	tag->at = find(template, scanner->at, scanner->open.at, scanner->open.len);
+	*found = tag->at < template->len;
+	if (!*found)
+		return true;
+	inside = tag->at + scanner->open.len;
+	/* {{ # name }} is a section, too. */
+	while (inside < template->len && is_space(template->text[inside]))
+		inside++;
+	sigil = inside < template->len ? template->text[inside] : '\0';
+	tag->kind = kind_of(sigil);
+	inside += tag->kind != TAG_VALUE;
+	extra = sigil == '{' ? '}' : sigil == '=' ? '=' : '\0';
+	tag->end = find_end(scanner, extra, inside, &content_end);
+	if (tag->end == 0)
+		return ast_fail(template, tag->at, err, "tag is not closed: '%s%.*s' is missing",
+		                extra == '}'   ? "}"
+		                : extra == '=' ? "="
+		                               : "",
+		                (int)scanner->close.len, scanner->close.at);
+	tag->content = trim((struct ast_span){template->text + inside, content_end - inside});
+	scanner->at = tag->end;
+	look_around(template, tag);
+	return tag->kind != TAG_DELIMITERS || set_delimiters(scanner, tag, err);
+}
+
+/* Returns the blanks in front of the first text that is not blank, from offset `at` on. */
+static struct ast_span scanner_indent(const struct ast_template *template, size_t at)
+{
+	struct ast_span indent = {template->text + at, 0};
+
+	for (; at < template->len && is_space(template->text[at]); at++) {
+		if (template->text[at] == '\n')
+			indent = (struct ast_span){template->text + at + 1, 0};
+		else if (template->text[at] != '\r')
+			indent.len++;
+	}
+	return indent;
+}
+
+/* --- checking arguments ---
+ *
+ * Finds arguments that no block of the parent takes: with a misspelt name the default would
+ * silently stay. Accepts what cannot be known before rendering. */
+
+struct search {
+	const char *name;                 /* of the block */
+	const struct ast_template **seen; /* room for every template of the set */
+	size_t seen_count;
+};
+
+static bool search_list(struct search *search, const struct ast_list *list);
+
+/* A missing or dynamic parent or partial may have any block. */
+static bool search_template(struct search *search, const struct ast_template *template)
+{
+	if (template == NULL)
+		return true;
+	for (size_t i = 0; i < search->seen_count; i++)
+		if (search->seen[i] == template)
+			return false;
+	search->seen[search->seen_count++] = template;
+	return search_list(search, &template->list);
+}
+
+static bool search_list(struct search *search, const struct ast_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct ast_node *node = &list->nodes[i];
+		bool leads_on = node->kind == AST_PARTIAL || node->kind == AST_PARENT;
+
+		if (node->kind == AST_BLOCK && !node->argument &&
+		    strcmp(node->name, search->name) == 0)
+			return true;
+		if ((leads_on && search_template(search, node->target)) ||
+		    search_list(search, &node->children))
+			return true;
+	}
+	return false;
+}
+
+static bool is_taken(const struct mustache *mustache, const struct ast_node *parent,
+                     const struct ast_node *argument)
+{
+	auto_free const struct ast_template **seen =
+	    xcalloc(mustache->count, sizeof(struct ast_template *));
+	struct search search = {.name = argument->name, .seen = seen};
+
+	return search_template(&search, parent->target);
+}
+
+bool ast_check(const struct mustache *mustache, const struct ast_template *template,
+               const struct ast_list *list, struct err *err)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct ast_node *node = &list->nodes[i];
+
+		for (size_t j = 0; node->kind == AST_PARENT && j < node->children.count; j++)
+			if (!is_taken(mustache, node, &node->children.nodes[j]))
+				return ast_fail(template, node->children.nodes[j].offset, err,
+				                "block '%s' is nowhere in '%s'",
+				                node->children.nodes[j].name, node->name);
+		if (!ast_check(mustache, template, &node->children, err))
+			return false;
+	}
+	return true;
+}
 
 struct parser {
 	struct ast_template *template;
 	struct scanner scanner;
-	struct ast_span dedent; /* blanks that each line loses */
+	struct ast_span dedent; /* the blanks that each line loses */
 	unsigned depth;
 	struct err *err;
 };
@@ -35,7 +282,7 @@ static struct ast_node *add_node(struct ast_list *list, enum ast_kind kind, size
 	return &list->nodes[list->count++];
 }
 
-/* The span without the blanks it shares with the indentation that lines lose here. */
+/* Returns `span` without the blanks at its start that are also at the start of parser->dedent. */
 static struct ast_span dedented(const struct parser *parser, struct ast_span span)
 {
 	size_t lost = 0;
@@ -51,13 +298,13 @@ static bool at_line_start(const struct parser *parser, size_t at)
 	return at == 0 || parser->template->text[at - 1] == '\n';
 }
 
-/* An empty text that begins a line: what stands there is no text, but the indentation is due. */
+/* Adds an empty text that begins a line: the line begins with a tag, but needs its indentation. */
 static void add_line_start(struct ast_list *list, size_t offset)
 {
 	add_node(list, AST_TEXT, offset)->line_start = true;
 }
 
-/* One node for all of it, or one a line where lines lose something. */
+/* Adds one node for all of the text, or one node per line if lines lose blanks. */
 static void add_text(struct parser *parser, struct ast_list *list, size_t from, size_t to)
 {
 	while (from < to) {
@@ -74,7 +321,7 @@ static void add_text(struct parser *parser, struct ast_list *list, size_t from, 
 	}
 }
 
-/* The text in front of a tag that stays in its line. */
+/* Adds the text in front of a tag that does not stand alone on its line. */
 static void add_text_before(struct parser *parser, struct ast_list *list, size_t from,
                             const struct tag *tag)
 {
@@ -90,7 +337,7 @@ static bool fail_at(const struct parser *parser, const struct tag *tag, const ch
 	                reason);
 }
 
-/* Cuts a.b.c into parts; "." has none. */
+/* Cuts a.b.c into its parts; "." has none. */
 static bool cut_path(const struct parser *parser, const struct tag *tag, struct ast_node *node)
 {
 	size_t len = strlen(node->name);
@@ -133,8 +380,8 @@ static bool set_name(const struct parser *parser, const struct tag *tag, struct 
 
 static bool parse_list(struct parser *parser, struct ast_node *enclosing, struct ast_list *list);
 
-/* Everything up to the closing tag, as children of `node`. The tree is built in a list of its own,
- * as `node` moves when its own list grows. */
+/* Parses everything up to the closing tag into node->children. `node` stays valid, because the list
+ * that contains it does not grow meanwhile. */
 static bool parse_children(struct parser *parser, struct ast_node *node)
 {
 	bool ok;
@@ -157,7 +404,8 @@ static bool parse_value(struct parser *parser, struct ast_list *list, const stru
 	return set_name(parser, tag, node);
 }
 
-/* Text in front of a tag that may stand alone; then its line goes, too. */
+/* Adds the text in front of a tag that may stand alone. If it does, its line is removed, too.
+ * Returns whether it does. */
 static bool take_line(struct parser *parser, struct ast_list *list, const struct tag *tag,
                       size_t from)
 {
@@ -201,8 +449,8 @@ static bool parse_partial(struct parser *parser, struct ast_list *list, const st
 	return set_name(parser, tag, node);
 }
 
-/* Whether a parent stands alone is known at its closing tag; until then the blanks in front wait in
- * the node. */
+/* Whether a parent stands alone is known only at its closing tag. Until then node->text keeps the
+ * blanks in front of it. */
 static bool parse_parent(struct parser *parser, struct ast_list *list, const struct tag *tag,
                          size_t from)
 {
@@ -215,7 +463,7 @@ static bool parse_parent(struct parser *parser, struct ast_list *list, const str
 	return set_name(parser, tag, node) && parse_children(parser, node);
 }
 
-/* A parameter: what is put in its place is indented as its default is. */
+/* A parameter. What is put in its place is indented like its default. */
 static bool parse_parameter(struct parser *parser, struct ast_list *list, const struct tag *tag,
                             size_t from)
 {
@@ -235,7 +483,7 @@ static bool parse_parameter(struct parser *parser, struct ast_list *list, const 
 	return true;
 }
 
-/* An argument: only its content counts, without the indentation it has here. */
+/* An argument. Only its content counts, without the indentation that it has here. */
 static bool parse_argument(struct parser *parser, struct ast_list *list, const struct tag *tag)
 {
 	struct ast_span outer = parser->dedent;
@@ -262,8 +510,8 @@ static bool parse_argument(struct parser *parser, struct ast_list *list, const s
 	return true;
 }
 
-/* The line of a closing tag goes with it, where it has the line for itself; behind an argument or
- * inside a parent there is nothing that could be kept. */
+/* A closing tag that stands alone removes its line. Text after an argument, and text directly
+ * inside a parent, is ignored anyway. */
 static bool parse_close(struct parser *parser, struct ast_node *enclosing, struct ast_list *list,
                         const struct tag *tag, size_t from)
 {
@@ -291,7 +539,7 @@ static bool parse_close(struct parser *parser, struct ast_node *enclosing, struc
 	return true;
 }
 
-/* Inside a parent only blocks mean something; text is ignored, as the specification says. */
+/* Inside a parent only blocks count; text is ignored, as the specification says. */
 static bool parse_in_parent(struct parser *parser, struct ast_list *list, const struct tag *tag)
 {
 	switch (tag->kind) {
@@ -338,7 +586,7 @@ static bool parse_tag(struct parser *parser, struct ast_list *list, const struct
 	return true;
 }
 
-/* Up to the closing tag of `enclosing`, or to the end of the text where that is NULL. */
+/* Parses up to the closing tag of `enclosing`, or to the end of the text if `enclosing` is NULL. */
 static bool parse_list(struct parser *parser, struct ast_node *enclosing, struct ast_list *list)
 {
 	bool in_parent = enclosing != NULL && enclosing->kind == AST_PARENT;

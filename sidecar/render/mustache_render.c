@@ -1,18 +1,99 @@
-/* A compiled Mustache template and a view -> text. No I/O; bounded in depth, in output and in work,
- * whatever the template and the data are. */
+/* Renders a compiled Mustache template with a view. Does no I/O. Depth, output and work are
+ * limited, whatever the template and the data are. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "render/mustache_ast.h"
-#include "render/mustache_value.h"
+#include "mustache_internal.h"
 
-/* The arguments of the parents that rendering went through, innermost first. */
+/* --- JSON as a template sees it: lookup of names, truth, text --- */
+
+/* `path`: `parts` names, each ended by a NUL; 0 parts mean ".", the innermost value. The first name
+ * is searched in the whole stack, the others only in the value that was found. NULL: not found. */
+static const json_t *context_find(const struct context *context, const char *path, size_t parts)
+{
+	const json_t *found = NULL;
+
+	if (parts == 0)
+		return context->value;
+	for (; context != NULL && found == NULL; context = context->up)
+		found = json_object_get(context->value, path);
+	for (; found != NULL && parts > 1; parts--) {
+		path += strlen(path) + 1;
+		found = json_object_get(found, path);
+	}
+	return found;
+}
+
+/* False: missing, null, false, an empty list, an empty string. All numbers are true: a lag of 0
+ * bytes is a known lag. */
+static bool value_is_true(const json_t *value)
+{
+	switch (value != NULL ? json_typeof(value) : JSON_NULL) {
+	case JSON_NULL:
+	case JSON_FALSE:
+		return false;
+	case JSON_ARRAY:
+		return json_array_size(value) > 0;
+	case JSON_STRING:
+		return json_string_length(value) > 0;
+	case JSON_OBJECT:
+	case JSON_INTEGER:
+	case JSON_REAL:
+	case JSON_TRUE:
+		return true;
+	}
+	return false;
+}
+
+static bool append_real(struct strbuf *out, enum escape_mode mode, double real, struct err *err)
+{
+	char text[32];
+
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(text, sizeof(text), "%.*g", digits, real);
+		if (strtod(text, NULL) == real)
+			break;
+	}
+	return escape_append(out, mode, text, strlen(text), err);
+}
+
+/* Appends text, numbers (in the shortest form that reads back as the same number), true and false;
+ * nothing for null and NULL. Fails for a list, an object, and what cannot be escaped. */
+static bool value_append(struct strbuf *out, enum escape_mode mode, const json_t *value,
+                         struct err *err)
+{
+	switch (value != NULL ? json_typeof(value) : JSON_NULL) {
+	case JSON_NULL:
+		return true;
+	case JSON_TRUE:
+		return escape_append(out, mode, "true", 4, err);
+	case JSON_FALSE:
+		return escape_append(out, mode, "false", 5, err);
+	case JSON_INTEGER:
+		strbuf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		return true;
+	case JSON_REAL:
+		return append_real(out, mode, json_real_value(value), err);
+	case JSON_STRING:
+		return escape_append(out, mode, json_string_value(value), json_string_length(value),
+		                     err);
+	case JSON_ARRAY:
+		return err_set(err, "is a list: go through it with a section");
+	case JSON_OBJECT:
+		return err_set(err, "is an object: name one of its members");
+	}
+	return true;
+}
+
+/* The arguments of the parents that were entered, innermost first. */
 struct arguments {
 	const struct arguments *outer;
 	const struct ast_node *parent;
-	const struct ast_template *template; /* that the parent tag stands in */
+	const struct ast_template *template; /* that contains the parent's tag */
 };
 
-/* Where the renderer is. */
+/* The place in the templates and in the data. */
 struct scope {
 	const struct ast_template *template;
 	const struct context *context;
@@ -24,9 +105,9 @@ struct renderer {
 	enum escape_mode mode;
 	struct strbuf *out;
 	size_t out_start;
-	struct strbuf indent; /* of all that is around, outermost first; in force from .. */
-	size_t indent_from;   /* .. here on */
-	size_t covered;       /* up to here the line that begins next has its indentation already */
+	struct strbuf indent; /* of everything around, outermost first */
+	size_t indent_from;   /* offset where the current indentation begins */
+	size_t covered;       /* up to this offset the next line has its indentation already */
 	unsigned depth;
 	unsigned steps;
 	struct err *err;
@@ -114,8 +195,8 @@ static bool render_inverted(struct renderer *r, const struct ast_node *node,
 	return render_list(r, &node->children, scope);
 }
 
-/* The text of another place, with what that is indented by added to (`inner`) or instead of (NULL)
- * the indentation in force. */
+/* Renders `list`, the text of another place. `indent` is added to the current indentation; NULL:
+ * the text gets no indentation. */
 static bool render_elsewhere(struct renderer *r, const struct ast_node *node,
                              const struct scope *scope, const struct ast_list *list,
                              const struct scope *inner, const struct ast_span *indent)
@@ -167,8 +248,7 @@ static bool render_partial(struct renderer *r, const struct ast_node *node,
 	                                          node->standalone ? &node->text : NULL);
 }
 
-/* The outermost argument of that name wins; its own blocks can be replaced only from further
- * out. */
+/* The outermost argument of that name wins. Only parents further out can replace its blocks. */
 static const struct ast_node *find_argument(const struct arguments **arguments, const char *name)
 {
 	const struct arguments *from = NULL;

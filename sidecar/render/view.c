@@ -1,5 +1,5 @@
-/* The view: topology, config and environment as the JSON that a template sees. The same servers
- * make the same view, whatever order the store lists them in. */
+/* The view: topology, configuration and environment as the JSON that a template reads. The same
+ * servers give the same view, in whatever order the store lists them. */
 #include "render/view.h"
 
 #include <inttypes.h>
@@ -8,17 +8,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/endpoint.h"
 #include "base/strbuf.h"
+#include "base/util.h"
 #include "config/grammar.h"
+#include "render/mustache.h"
 
 #define SLOTS_DEFAULT 4
 #define SLOTS_MAX     64
 
-#define CONNECT_DEFAULT_MS 50   /* of the templates that ship */
-#define RETRY_MAX_MS       1000 /* between two tries HAProxy waits min(1 s, timeout connect) */
+#define CONNECT_DEFAULT_MS 50   /* in the templates that are shipped */
+#define RETRY_MAX_MS       1000 /* HAProxy waits min(1 s, timeout connect) between two attempts */
 #define WAIT_MORE_MS       30000
 
-/* Takes the value over. Bytes that are no UTF-8 (environment) go through as they are. */
+/* Takes over `value`. Bytes that are not UTF-8 (in the environment) are passed on unchanged. */
 static void set(json_t *object, const char *key, json_t *value)
 {
 	json_object_set_new_nocheck(object, key, value);
@@ -35,8 +38,8 @@ static const char *member_address(const struct member *member)
 	return member->address[0] != '\0' ? member->address : member->host;
 }
 
-/* There even without any: a template that asks for one of a standby must not get the primary's from
- * a section further out. */
+/* Returns an object even if there are no tags: a template that asks for a tag of a standby must not
+ * get the primary's from an outer section. */
 static json_t *tags_view(const struct member *member)
 {
 	const char *text = topology_tags(member);
@@ -49,19 +52,18 @@ struct members {
 	const struct member **all;    /* sorted, the primary among them */
 	size_t count, readable;       /* readable: standbys for the read-only pool */
 	const struct member *primary; /* or NULL */
-	enum escape_mode mode;        /* of the target's names */
+	enum escape_mode mode;        /* for the names of the target */
 };
 
 static json_t *member_view(const struct members *members, const struct member *member)
 {
 	const char *address = member_address(member);
-	bool v6 = strchr(address, ':') != NULL, is_primary = member == members->primary;
+	bool is_primary = member == members->primary;
 	auto_strbuf struct strbuf name = STRBUF_INIT;
-	char endpoint[TOPOLOGY_HOST_MAX + 16];
+	char endpoint[ENDPOINT_MAX];
 	json_t *view = json_object();
 
-	snprintf(endpoint, sizeof(endpoint), v6 ? "[%s]:%u" : "%s:%u", address,
-	         (unsigned)member->port);
+	endpoint_format(endpoint, sizeof(endpoint), address, member->port);
 	escape_name(&name, members->mode, member->name);
 	set_str(view, "name", name.len > 0 ? name.data : member->host);
 	set_str(view, "host", member->host);
@@ -126,7 +128,7 @@ static json_t *standbys_view(const struct members *members)
 	return list;
 }
 
-/* For readers that take a list of hosts, but one port. 0: there is none for all. */
+/* For clients that take a list of hosts, but only one port. 0: the standbys have no common port. */
 static unsigned standbys_port(const struct members *members)
 {
 	unsigned port = 0;
@@ -155,9 +157,9 @@ static json_t *members_view(const struct members *members)
 	return list;
 }
 
-/* A standby stands in its slot, that of the primary or of one that is not to be read is empty, so
- * that a failover moves nobody from one to another. There are as many slots as asked for, or as it
- * takes to have that of every member. */
+/* A standby is in its slot. The slot of the primary, and of a standby that must not be read from,
+ * is empty, so that a failover moves no server to another slot. There are as many slots as
+ * requested, or more if a member has a higher slot. */
 static json_t *slots_view(const struct members *members, unsigned wanted)
 {
 	const struct member *in[TOPOLOGY_SLOTS_MAX + 1] = {NULL};
@@ -219,7 +221,7 @@ static json_t *env_view(void)
 	return view;
 }
 
-/* var.slots, where the template has use for it. */
+/* The number of slots that var.slots requests: 1 to SLOTS_MAX. */
 static bool slots_wanted(const struct config_target *target, unsigned *wanted, struct err *err)
 {
 	*wanted = SLOTS_DEFAULT;
@@ -240,8 +242,8 @@ static bool slots_wanted(const struct config_target *target, unsigned *wanted, s
 	return true;
 }
 
-/* var.timeout_connect, as HAProxy reads it: a number without a unit is ms. What it would not read
- * is its own to refuse. */
+/* var.timeout_connect as HAProxy reads it: a number without a unit is in ms. A value that HAProxy
+ * would not accept is left to HAProxy to refuse. */
 static int64_t connect_ms(const struct config_target *target)
 {
 	int64_t ms = 0;
@@ -257,8 +259,8 @@ static int64_t connect_ms(const struct config_target *target)
 	return ms > 0 ? ms : CONNECT_DEFAULT_MS;
 }
 
-/* By the longest hold that there may be: with hold_timeout = auto the present one follows Patroni's
- * settings, and the text must not, as HAProxy takes it by a reload. */
+/* Uses the longest hold that is possible. With hold_timeout = auto the current one follows
+ * Patroni's settings, but the text must not change with it, because HAProxy would need a reload. */
 static void set_hold(json_t *view, const struct config_cluster *cluster,
                      const struct config_target *target)
 {
@@ -338,4 +340,123 @@ bool view_render(const struct config_cluster *cluster, const struct config_targe
 
 	json_decref(view);
 	return ok;
+}
+
+/* --- the names of the view: what is made above, and what man/segue-templates.7 describes --- */
+
+static const struct mustache_fields member[] = {
+    {.name = "name"},       {.name = "host"},
+    {.name = "address"},    {.name = "port"},
+    {.name = "endpoint"},   {.name = "role"},
+    {.name = "is_primary"}, {.name = "tags", .open = true},
+    {.name = "unread"},     {.name = "lag_bytes"},
+    {.name = "index"},      {.name = "number"},
+    {.name = "first"},      {.name = "last"},
+    {.name = NULL}};
+
+static const struct mustache_fields slot[] = {
+    {.name = "slot"}, {.name = "server", .fields = member}, {.name = NULL}};
+
+static const struct mustache_fields target_fields[] = {
+    {.name = "name"}, {.name = "kind"}, {.name = "template"}, {.name = "output"}, {.name = NULL}};
+
+static const struct mustache_fields view[] = {{.name = "cluster"},
+                                              {.name = "zxid"},
+                                              {.name = "timeline"},
+                                              {.name = "system_identifier"},
+                                              {.name = "promoted_at"},
+                                              {.name = "publisher"},
+                                              {.name = "primary", .fields = member},
+                                              {.name = "standbys", .fields = member},
+                                              {.name = "has_standbys"},
+                                              {.name = "standbys_port"},
+                                              {.name = "members", .fields = member},
+                                              {.name = "slots", .fields = slot},
+                                              {.name = "hold_wait_ms"},
+                                              {.name = "hold_retries"},
+                                              {.name = "target", .fields = target_fields},
+                                              {.name = "vars", .open = true},
+                                              {.name = "env", .open = true},
+                                              {.name = NULL}};
+
+const struct mustache_fields *view_fields(void)
+{
+	return view;
+}
+
+/* The names in `vars` that the template may read, each once. */
+struct reads {
+	char **names;
+	size_t count;
+};
+
+static bool is_read(const struct reads *reads, const char *name)
+{
+	for (size_t i = 0; i < reads->count; i++)
+		if (strcmp(reads->names[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void note_read(void *arg, const char *in, const char *name)
+{
+	struct reads *reads = arg;
+
+	if (strcmp(in, "vars") != 0 || is_read(reads, name))
+		return;
+	reads->names = xreallocarray(reads->names, reads->count + 1, sizeof(*reads->names));
+	reads->names[reads->count++] = xstrdup(name);
+}
+
+/* The view itself uses these: see view_build(). */
+static bool is_of_view(const char *name)
+{
+	return strcmp(name, "slots") == 0 || strcmp(name, "timeout_connect") == 0;
+}
+
+static bool refuse_var(const struct config_target *target, const char *name,
+                       const struct reads *reads, struct err *err)
+{
+	auto_strbuf struct strbuf list = STRBUF_INIT;
+	auto_free struct mustache_fields *fields = xcalloc(reads->count + 1, sizeof(*fields));
+	const char *nearest;
+
+	for (size_t i = 0; i < reads->count; i++) {
+		strbuf_printf(&list, "%s%s", i > 0 ? ", " : "", reads->names[i]);
+		fields[i].name = reads->names[i];
+	}
+	nearest = mustache_nearest_name(fields, name);
+	return err_set(err, "var.%s: %s and its partials do not read vars.%s%s%s%s; they read %s",
+	               name, target->template_file, name,
+	               nearest != NULL ? "; the nearest name is \"" : "",
+	               nearest != NULL ? nearest : "", nearest != NULL ? "\"" : "",
+	               reads->count > 0 ? list.data : "none");
+}
+
+bool view_check_template(const struct mustache *mustache, const struct config_target *target,
+                         struct err *err)
+{
+	struct reads reads = {.count = 0};
+	bool ok = mustache_check_names(mustache, view, note_read, &reads, err);
+
+	for (size_t i = 0; ok && i < target->var_count; i++) {
+		const char *name = target->vars[i].name;
+
+		if (target->vars[i].value[0] != '\0' && !is_read(&reads, name) && !is_of_view(name))
+			ok = mustache_is_dynamic(mustache) || refuse_var(target, name, &reads, err);
+	}
+	for (size_t i = 0; i < reads.count; i++)
+		free(reads.names[i]);
+	free(reads.names);
+	return ok;
+}
+
+struct mustache *view_compile(const struct config_target *target, struct err *err)
+{
+	struct mustache *mustache = mustache_compile_file(target->template_file, NULL, err);
+
+	if (mustache == NULL || view_check_template(mustache, target, err))
+		return mustache;
+	mustache_free(mustache);
+	return NULL;
 }

@@ -1,5 +1,5 @@
-/* The HTTP client of the verbs: one connection, one request, one deadline for all of it. Reads only
- * what report/http.c sends: a status line, a Content-Length, a body. */
+/* The HTTP client of the verbs: one connection, one request, one deadline for everything. It reads
+ * only what http.c sends: a status line, a Content-Length, a body. */
 #include "report/client.h"
 
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "report/listen.h"
+#include "endpoint_internal.h"
 
 #define HEAD_END "\r\n\r\n"
 #define LENGTH   "\r\nContent-Length: "
@@ -149,4 +149,12 @@ bool client_request(const struct client_call *call, int *status, struct strbuf *
 	return (exchange(fd, &address, call, &reply, reach, err) &&
 	        parse_reply(&reply, status, body, err)) ||
 	       err_wrap(err, "%s", call->listen);
+}
+
+char *client_pick_listen(const char *list)
+{
+	const char *at = strncmp(list, "unix:", 5) == 0 ? list : strstr(list, ",unix:");
+
+	at = at == NULL ? list : at + (*at == ',');
+	return xasprintf("%.*s", (int)strcspn(at, ","), at);
 }

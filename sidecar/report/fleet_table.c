@@ -1,10 +1,10 @@
-/* segue fleet, for people: a head line with what the store says, a line a sidecar, and below what
- * is wrong with one. Host and version are columns only where they tell sidecars apart: all of it is
- * to fit into 80 columns. */
+/* Output of segue fleet for people: a first line with what the store says, one line per sidecar,
+ * and below it what is wrong with a sidecar. Host and version are shown only if they distinguish
+ * sidecars, so that everything fits into 80 columns. */
 #include <inttypes.h>
 #include <string.h>
 
-#include "report/fleet_view.h"
+#include "report/fleet.h"
 
 #define CELL_MAX 64
 #define MINUTE   INT64_C(60) /* seconds */
@@ -14,7 +14,7 @@
 struct row {
 	const struct fleet_view *view;
 	const struct fleet_entry *entry;
-	const struct fleet_note *note; /* never NULL: an empty one where it cannot be read */
+	const struct fleet_note *note; /* never NULL: an empty one if it cannot be read */
 };
 
 static void fill_name(const struct row *row, char out[CELL_MAX])
@@ -48,7 +48,7 @@ static void fill_zxid(const struct row *row, char out[CELL_MAX])
 		snprintf(out, CELL_MAX, "%" PRId64, row->note->zxid);
 }
 
-/* Since it was confirmed, by the clocks of two hosts. */
+/* Time since the confirmation. It compares the clocks of two hosts. */
 static void fill_age(const struct row *row, char out[CELL_MAX])
 {
 	struct tm tm = {.tm_year = 0};
@@ -95,7 +95,7 @@ static void fill_mark(const struct row *row, char out[CELL_MAX])
 static const struct column {
 	const char *title;
 	void (*fill)(const struct row *row, char out[CELL_MAX]);
-	bool only_different; /* shown only where the rows, or name and host, differ in it */
+	bool only_different; /* shown only if the rows differ in it, or (HOST) name and host */
 } columns[] = {{"SIDECAR", fill_name, false},    {"HOST", fill_host, true},
                {"VERSION", fill_version, true},  {"STATE", fill_state, false},
                {"PRIMARY", fill_primary, false}, {"ZXID", fill_zxid, false},
@@ -120,7 +120,7 @@ static void fill(const struct column *column, const struct row *row, char out[CE
 		snprintf(out, CELL_MAX, "-");
 }
 
-/* A host is told where it is not the name, a version where two are about. */
+/* The host is shown if it is not the name, the version if there are two. */
 static bool is_shown(const struct fleet_view *view, const struct column *column)
 {
 	char first[CELL_MAX] = "", cell[CELL_MAX];
@@ -185,7 +185,7 @@ static void print_coloured(FILE *out, const char *colour, const char *text)
 		fprintf(out, "%s\n", text);
 }
 
-/* `row` NULL: the titles. */
+/* `row` NULL: prints the titles. */
 static void print_row(const int *widths, const struct row *row, const char *colour, FILE *out)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;

@@ -1,38 +1,218 @@
-/* The HTTP server. A connection:
+/* The HTTP server. The states of a connection:
  *
- *     READING --complete or refused--> MAKING --body complete--> REPLYING --all written-->
- * LINGERING
- *                                                                                            |
- *                                                                                          gone
+ *    READING --complete or refused--> MAKING --body complete--> REPLYING --all written--> LINGERING
  *
- * and from each of them it is gone when its time is over or the connection breaks. Everything runs
- * at the lowest priority: no proxy waits for somebody who looks. */
-#include "report/http.h"
+ * In each state it is closed when its time is over or the connection breaks. All events run at the
+ * lowest priority, so that no proxy has to wait for a client of this server. */
 
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "endpoint_internal.h"
 
-#define SLICE_US        500 /* of making a body, between two looks at everything else */
+/* --- parsing a request ---
+ *
+ * Of the lines only the first one, Host and Content-Length count. A request that would need more (a
+ * chunked body, several lengths or hosts) is refused, never guessed. */
+
+enum { BAD_REQUEST = 400, TOO_LARGE = 413, HEAD_TOO_LARGE = 431, NOT_IMPLEMENTED = 501 };
+
+struct line {
+	const char *text;
+	size_t len; /* without its end */
+};
+
+static enum request_verdict refuse(struct request *out, int status, const char *why,
+                                   struct err *err)
+{
+	out->status = status;
+	err_set(err, "%s", why);
+	return REQUEST_REFUSED;
+}
+
+/* The line at *offset, which moves behind it; false if the end of the line has not come yet. */
+static bool next_line(const char *data, size_t len, size_t *offset, struct line *out)
+{
+	const char *start = data + *offset, *end = memchr(start, '\n', len - *offset);
+
+	if (end == NULL)
+		return false;
+	*offset = (size_t)(end - data) + 1;
+	*out = (struct line){.text = start, .len = (size_t)(end - start)};
+	out->len -= out->len > 0 && out->text[out->len - 1] == '\r';
+	return true;
+}
+
+/* Takes the word up to the next space off the front of the line. It has to be visible ASCII, and to
+ * fit into `out`. */
+static bool take_word(struct line *line, char *out, size_t size)
+{
+	size_t len = 0;
+
+	while (len < line->len && line->text[len] > ' ' && line->text[len] < 0x7f)
+		len++;
+	if (len == 0 || len >= size || (len < line->len && line->text[len] != ' '))
+		return false;
+	memcpy(out, line->text, len);
+	out[len] = '\0';
+	len += len < line->len;
+	line->text += len;
+	line->len -= len;
+	return true;
+}
+
+static bool parse_request_line(struct line line, struct request *out)
+{
+	char version[10];
+
+	if (!take_word(&line, out->method, sizeof(out->method)) ||
+	    !take_word(&line, out->path, sizeof(out->path)) ||
+	    !take_word(&line, version, sizeof(version)) || line.len > 0)
+		return false;
+	if (out->path[0] != '/' || strncmp(version, "HTTP/1.", 7) != 0)
+		return false;
+	out->path[strcspn(out->path, "?#")] = '\0';
+	return true;
+}
+
+/* The value of the header `name`; false if the line is another header. */
+static bool header_value(struct line line, const char *name, struct line *value)
+{
+	size_t len = strlen(name);
+
+	if (line.len <= len || strncasecmp(line.text, name, len) != 0 || line.text[len] != ':')
+		return false;
+	*value = (struct line){.text = line.text + len + 1, .len = line.len - len - 1};
+	while (value->len > 0 && strchr(" \t", value->text[0]) != NULL) {
+		value->text++;
+		value->len--;
+	}
+	while (value->len > 0 && strchr(" \t", value->text[value->len - 1]) != NULL)
+		value->len--;
+	return true;
+}
+
+/* Digits only. A number above the limit stays above it, however long it is. */
+static bool parse_length(struct line value, size_t *out)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < value.len; i++) {
+		if (value.text[i] < '0' || value.text[i] > '9')
+			return false;
+		if (length <= REQUEST_BODY_MAX)
+			length = length * 10 + (size_t)(value.text[i] - '0');
+	}
+	*out = length;
+	return value.len > 0;
+}
+
+/* A second one is refused: something in between could have checked the other one. */
+static enum request_verdict parse_host(struct line value, bool *seen, struct request *out,
+                                       struct err *err)
+{
+	bool fine = !*seen && (value.len == 0 || take_word(&value, out->host, sizeof(out->host)));
+
+	*seen = true;
+	if (!fine || value.len > 0)
+		return refuse(out, BAD_REQUEST, "Host must be one name", err);
+	return REQUEST_COMPLETE;
+}
+
+static enum request_verdict parse_length_header(struct line value, bool *seen, struct request *out,
+                                                struct err *err)
+{
+	if (*seen || !parse_length(value, &out->body_len))
+		return refuse(out, BAD_REQUEST, "Content-Length must be one number", err);
+	*seen = true;
+	if (out->body_len > REQUEST_BODY_MAX)
+		return refuse(out, TOO_LARGE, "the body is too large: 16 kB are allowed", err);
+	return REQUEST_COMPLETE;
+}
+
+/* Headers that may come only once. */
+struct seen {
+	bool length, host;
+};
+
+static enum request_verdict parse_header(struct line line, struct seen *seen, struct request *out,
+                                         struct err *err)
+{
+	struct line value;
+
+	if (header_value(line, "Transfer-Encoding", &value))
+		return refuse(out, NOT_IMPLEMENTED,
+		              "Transfer-Encoding is not taken: send a Content-Length", err);
+	if (header_value(line, "Content-Length", &value))
+		return parse_length_header(value, &seen->length, out, err);
+	if (header_value(line, "Host", &value))
+		return parse_host(value, &seen->host, out, err);
+	return REQUEST_COMPLETE;
+}
+
+static enum request_verdict parse_head(const char *data, size_t len, struct request *out,
+                                       struct err *err)
+{
+	enum request_verdict verdict = REQUEST_COMPLETE;
+	struct seen seen = {false, false};
+	size_t offset = 0;
+	struct line line;
+
+	if (!next_line(data, len, &offset, &line))
+		return REQUEST_PARTIAL;
+	if (!parse_request_line(line, out))
+		return refuse(out, BAD_REQUEST, "the request line is no \"GET /path HTTP/1.1\"",
+		              err);
+	while (verdict == REQUEST_COMPLETE && next_line(data, len, &offset, &line)) {
+		out->head_len = offset;
+		if (line.len == 0)
+			return REQUEST_COMPLETE;
+		verdict = parse_header(line, &seen, out, err);
+	}
+	return verdict == REQUEST_COMPLETE ? REQUEST_PARTIAL : verdict;
+}
+
+enum request_verdict request_parse(const char *data, size_t len, struct request *out,
+                                   struct err *err)
+{
+	size_t visible = len < REQUEST_HEAD_MAX ? len : REQUEST_HEAD_MAX;
+	enum request_verdict verdict;
+
+	*out = (struct request){.status = 0};
+	verdict = parse_head(data, visible, out, err);
+	if (verdict == REQUEST_PARTIAL && len >= REQUEST_HEAD_MAX)
+		return refuse(out, HEAD_TOO_LARGE, "the headers are too large: 16 kB are allowed",
+		              err);
+	if (verdict == REQUEST_COMPLETE && len - out->head_len < out->body_len)
+		return REQUEST_PARTIAL;
+	return verdict;
+}
+
+#define SLICE_US        500 /* of making a body, before the loop handles everything else */
 #define LINGER_MS       1000
 #define ACCEPT_PAUSE_MS 1000
-#define SLOW_MS         100 /* who has been at it for so long goes when the next one wants its place */
+/* a connection that has been in its state this long is closed if the next one needs its place */
+#define SLOW_MS         100
 #define POLICY_NOTHING  "default-src 'none'; frame-ancestors 'none'"
 
 enum guest_state {
-	GUEST_READING,   /* the request is not complete: may take timeout_ms */
-	GUEST_MAKING,    /* the body is not complete: may take timeout_ms */
-	GUEST_REPLYING,  /* the reply is not written: may take timeout_ms */
-	GUEST_LINGERING, /* what still comes is dropped, as to close on it would reset the
-	                    connection and cost the peer the reply: may take LINGER_MS */
+	GUEST_READING,  /* the request is not complete; at most timeout_ms */
+	GUEST_MAKING,   /* the body is not complete; at most timeout_ms */
+	GUEST_REPLYING, /* the reply is not written; at most timeout_ms */
+	/* What still comes is dropped, because closing now would reset the connection, and the
+	 * client would lose the reply. At most LINGER_MS. */
+	GUEST_LINGERING,
 };
 
 struct guest {
@@ -40,10 +220,10 @@ struct guest {
 	struct bufferevent *stream;
 	struct event *deadline, *more;
 	enum guest_state state;
-	int64_t since_ms; /* in this state */
+	int64_t since_ms; /* when it entered this state */
 	struct http_reply reply;
 	bool head_only; /* the request was HEAD */
-	bool said_all;  /* the peer has closed its half */
+	bool said_all;  /* the client has closed its half of the connection */
 };
 
 struct http {
@@ -62,7 +242,7 @@ static struct timeval from_ms(int ms)
 	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L};
 }
 
-/* The one place where `state` is written. */
+/* The only place where `state` is written. */
 static void guest_enter(struct guest *guest, enum guest_state state)
 {
 	struct timeval timeout = from_ms(guest->http->timeout_ms);
@@ -150,12 +330,12 @@ static void send_reply(struct guest *guest)
 	guest_enter(guest, GUEST_REPLYING);
 }
 
-/* For a slice of time only: a long body must not keep the loop from its work. */
+/* Works for SLICE_US at most: a long body must not block the loop. */
 static void make_more(struct guest *guest)
 {
 	struct http_reply *reply = &guest->reply;
 	int64_t until_us = clock_now_us() + SLICE_US;
-	const struct timeval at_once = {0}; /* when the loop has looked at everything else */
+	const struct timeval at_once = {0}; /* after the loop has handled everything else */
 
 	while (reply->more != NULL) {
 		if (!reply->more(reply, guest->http->arg)) {
@@ -225,7 +405,8 @@ static void on_written(struct bufferevent *stream, void *arg)
 	guest_enter(guest, GUEST_LINGERING);
 }
 
-/* Who has closed its half may still wait for the reply; it broke only if writing fails too. */
+/* A client that has closed its half may still wait for the reply. The connection is broken only if
+ * writing fails, too. */
 static void on_end(struct bufferevent *stream, short what, void *arg)
 {
 	struct guest *guest = arg;
@@ -238,8 +419,8 @@ static void on_end(struct bufferevent *stream, short what, void *arg)
 		guest_leave(guest);
 }
 
-/* Who is closed first for the next one: who still sends the request, then who has the whole reply,
- * then who takes it slowly. */
+/* Which connection is closed first to make room: one that still sends its request, then one that
+ * has its whole reply, then one that reads its reply slowly. 0: it is never closed. */
 static int rank(enum guest_state state)
 {
 	switch (state) {
@@ -262,8 +443,8 @@ static bool goes_before(const struct guest *a, const struct guest *b)
 	return a->since_ms < b->since_ms;
 }
 
-/* Everybody has SLOW_MS, in which whoever asks properly is done: until then the next one waits in
- * the backlog. */
+/* Every connection has SLOW_MS in each state, which is enough for a normal client. Until then the
+ * next one waits in the backlog. */
 static void make_room(struct http *http)
 {
 	int64_t slow_ms = clock_now_ms() - SLOW_MS;
@@ -319,7 +500,7 @@ static void on_guest(struct evconnlistener *listener, evutil_socket_t fd, struct
 	make_room(http);
 }
 
-/* Out of descriptors, most likely: to try again at once would only burn the processor. */
+/* Most likely there are no file descriptors left: trying again at once would only use CPU time. */
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
 	struct http *http = arg;

@@ -1,20 +1,91 @@
-/* Where the endpoint listens. A file is removed only when it is a socket that nobody answers on,
- * and the socket is never open to more than owner and group, not even while it is being made. */
-#include "report/listen.h"
+/* Opens the sockets that the endpoint listens on. Of files only a socket that no process listens on
+ * is removed. A unix socket is never open to others than its owner and group, not even while it is
+ * being created. */
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "config/grammar.h"
+#include "endpoint_internal.h"
+
+/* --- the Host header ---
+ *
+ * Refuses every name that a stranger could own. A stranger's page cannot have an IP address for its
+ * name, so a page that uses one is the endpoint's own. */
+
+/* Copies the host into `out`, without its port and the final dot (of the root); IPv6 without its
+ * brackets. False if it is not host:port. */
+static bool strip(const char *host, char out[REQUEST_HOST_MAX], bool *bracketed)
+{
+	size_t len;
+
+	*bracketed = host[0] == '[';
+	if (*bracketed)
+		host++;
+	len = strcspn(host, *bracketed ? "]" : ":");
+	if (len >= REQUEST_HOST_MAX || (*bracketed && host[len] != ']'))
+		return false;
+	memcpy(out, host, len);
+	out[len] = '\0';
+	if (len > 0 && out[len - 1] == '.')
+		out[len - 1] = '\0';
+	host += len;
+	if (*bracketed)
+		host++;
+	return *host == '\0' || (*host == ':' && host[1 + strspn(host + 1, "0123456789")] == '\0');
+}
+
+/* `name` has `len` bytes. */
+static bool matches(const char *host, const char *name, size_t len)
+{
+	size_t host_len = strlen(host);
+
+	if (len > 0 && name[0] == '.') {
+		if (host_len > len && strncasecmp(host + host_len - len, name, len) == 0)
+			return true;
+		name++;
+		len--;
+	}
+	return len > 0 && host_len == len && strncasecmp(host, name, len) == 0;
+}
+
+static bool is_listed(const char *host, const char *names)
+{
+	for (size_t len;; names += len + 1) {
+		len = strcspn(names, ",");
+		if (matches(host, names, len))
+			return true;
+		if (names[len] == '\0')
+			return false;
+	}
+}
+
+bool host_is_allowed(const char *host, const char *names)
+{
+	char name[REQUEST_HOST_MAX];
+	unsigned char bytes[sizeof(struct in6_addr)];
+	bool bracketed;
+
+	if (host[0] == '\0')
+		return true;
+	if (!strip(host, name, &bracketed))
+		return false;
+	if (bracketed)
+		return inet_pton(AF_INET6, name, bytes) == 1;
+	return inet_pton(AF_INET, name, bytes) == 1 || strcasecmp(name, "localhost") == 0 ||
+	       is_listed(name, names);
+}
 
 #define UNIX_PREFIX "unix:"
 #define UNIX_MODE   0660
-#define BACKLOG     1024 /* of slow clients that come back, too, nobody is turned away */
+#define BACKLOG     1024 /* enough for slow clients that return: none is rejected */
 
 static bool parse_unix(const char *path, struct listen_address *out, struct err *err)
 {
@@ -93,7 +164,8 @@ bool listen_split(char *list, char *items[LISTEN_MAX], struct listen_address add
 	return true;
 }
 
-const char *listen_path(const struct listen_address *address)
+/* Of a unix socket; borrowed. */
+static const char *listen_path(const struct listen_address *address)
 {
 	return ((const struct sockaddr_un *)&address->sockaddr)->sun_path;
 }
@@ -103,7 +175,7 @@ static int make_socket(const struct listen_address *address)
 	return socket(address->sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 }
 
-/* True when nobody listens there any more, or never has. */
+/* True if no process listens there any more, or none ever did. Removes a stale socket file. */
 static bool check_free(const struct listen_address *address, struct err *err)
 {
 	const char *path = listen_path(address);
@@ -116,7 +188,7 @@ static bool check_free(const struct listen_address *address, struct err *err)
 		return err_set(err, "%s is in the way, and no socket: it stays", path);
 	if (fd < 0)
 		return err_set_errno(err, errno, "no socket can be made");
-	/* EAGAIN: somebody is there, but slow. */
+	/* EAGAIN: a process listens, but is slow. */
 	if (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) == 0 ||
 	    errno == EAGAIN)
 		return err_set(err, "another process listens on %s", path);
@@ -133,7 +205,8 @@ static bool bind_unix(int fd, const struct listen_address *address, struct liste
 
 	if (!check_free(address, err))
 		return false;
-	/* The file gets the mode of the socket less the umask, which chmod() gives back. */
+	/* The file gets the mode of the socket without the bits of the umask; chmod() adds these
+	 * again. */
 	if (fchmod(fd, UNIX_MODE) != 0 ||
 	    bind(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0)
 		return err_set_errno(err, errno, "cannot make the socket %s", path);

@@ -1,13 +1,81 @@
-/* Samples, labels and histograms as text. Numbers are written here, as printf takes most of the
- * time of a long text. */
+/* Writes samples, labels and histograms as text. Numbers are formatted here, because printf() would
+ * take most of the time of a long text. */
 #include "report/metrics.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
 
-#include "base/utf8.h"
+#include "base/clock.h"
+#include "base/text.h"
 
-#define EXACT_MAX 9007199254740992.0 /* 2^53: up to here a double holds every integer */
+/* --- metrics of the process, read from Linux --- */
+
+static void gauge(struct strbuf *out, const char *name, const char *help, double value)
+{
+	metrics_family(out, name, "gauge", help);
+	metrics_sample(out, name, NULL, 0, value);
+}
+
+static double seconds_of(clockid_t clock)
+{
+	struct timespec now = {0};
+
+	clock_gettime(clock, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static double resident_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	char line[128] = ""; /* all pages, resident pages, ... */
+	char *resident;
+
+	if (file == NULL)
+		return 0;
+	if (fgets(line, sizeof(line), file) == NULL)
+		line[0] = '\0';
+	fclose(file);
+	strtoull(line, &resident, 10);
+	return (double)strtoull(resident, NULL, 10) * (double)sysconf(_SC_PAGESIZE);
+}
+
+/* Without the descriptor that reads the folder. */
+static double open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	const struct dirent *entry;
+	unsigned count = 0;
+
+	if (dir == NULL)
+		return 0;
+	while ((entry = readdir(dir)) != NULL)
+		count += entry->d_name[0] != '.';
+	closedir(dir);
+	return count - 1;
+}
+
+void metrics_process(struct strbuf *out, int64_t started_us)
+{
+	struct rlimit files = {0};
+
+	gauge(out, "process_start_time_seconds", "When it started, in seconds since 1970.",
+	      seconds_of(CLOCK_REALTIME) - (double)(clock_now_us() - started_us) / 1e6);
+	metrics_family(out, "process_cpu_seconds_total", "counter", "CPU time, user and system.");
+	metrics_sample(out, "process_cpu_seconds_total", NULL, 0,
+	               seconds_of(CLOCK_PROCESS_CPUTIME_ID));
+	gauge(out, "process_resident_memory_bytes", "Resident memory.", resident_bytes());
+	gauge(out, "process_open_fds", "Open file descriptors.", open_descriptors());
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0)
+		gauge(out, "process_max_fds", "How many file descriptors may be open.",
+		      (double)files.rlim_cur);
+}
+
+#define EXACT_MAX 9007199254740992.0 /* 2^53: up to this a double holds every integer */
 
 void metrics_family(struct strbuf *out, const char *name, const char *type, const char *help)
 {

@@ -1,10 +1,11 @@
-/* segue status, for people: a head line for the sidecar, then a block a cluster: what it does and
- * why, what the operator has said, and the servers and targets as columns. */
+/* Output of segue status for people: a first line about the sidecar, then one block per cluster:
+ * what it does and why, what the operator has set, and the servers and targets as columns. */
 #include "report/status_table.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/endpoint.h"
 #include "base/strbuf.h"
 
 #define COLUMNS_MAX 8
@@ -29,7 +30,7 @@ struct page {
 	bool colour;
 };
 
-/* Control characters, C1's two bytes of UTF-8 too, become "?". */
+/* Control characters become "?", also those of C1, which have two bytes in UTF-8. */
 static void append_clean(struct strbuf *out, const char *text)
 {
 	for (; *text != '\0'; text++) {
@@ -65,14 +66,13 @@ static void append_integer(const json_t *object, const char *key, struct strbuf 
 /* "10.0.0.1:5432" or "[::1]:5432". */
 static void append_address(struct strbuf *out, const json_t *object)
 {
-	bool is6 = strchr(string_of(object, "address"), ':') != NULL;
+	const char *address = string_of(object, "address");
+	json_int_t port = json_integer_value(json_object_get(object, "port"));
+	char endpoint[ENDPOINT_MAX];
 
-	if (*string_of(object, "address") == '\0')
-		return;
-	strbuf_append_str(out, is6 ? "[" : "");
-	append_string(object, "address", out);
-	strbuf_append_str(out, is6 ? "]:" : ":");
-	append_integer(object, "port", out);
+	if (*address != '\0')
+		strbuf_append_str(
+		    out, endpoint_format(endpoint, sizeof(endpoint), address, (uint16_t)port));
 }
 
 static void print_coloured(const struct page *page, enum mood mood, const char *text)
@@ -86,7 +86,7 @@ static void print_coloured(const struct page *page, enum mood mood, const char *
 		fputs(text, page->out);
 }
 
-/* Bytes that begin a character; wide ones may put a column out by one. */
+/* Counts the bytes that begin a character; a wide character may shift a column by one. */
 static size_t width(const struct strbuf *text)
 {
 	size_t count = 0;
@@ -128,7 +128,7 @@ static void append_cell(struct strbuf *line, const struct strbuf *cell, size_t c
 		strbuf_append_char(line, ' ');
 }
 
-/* `row` NULL: the titles. */
+/* `row` NULL: prints the titles. */
 static void print_row(const struct page *page, const struct grid *grid, const json_t *row,
                       const size_t *widths)
 {
@@ -239,7 +239,7 @@ static enum mood state_mood(const char *state)
 	return MOOD_WATCH;
 }
 
-/* Nothing when there is no text. */
+/* Prints nothing if there is no text. */
 static void print_line(const struct page *page, enum mood mood, const char *label,
                        const struct strbuf *text)
 {

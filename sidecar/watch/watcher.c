@@ -1,8 +1,7 @@
-/* One cluster's watcher; see the header. Refuses a value that its layout cannot decode, and keeps
- * the last good one. Always holds: the topology shown is one value of the store, never a mix of
- * two. */
+/* The watcher of one cluster; see the header. A value that its layout cannot decode is reported as
+ * invalid, and the last good topology stays. The reported topology is one value of ZooKeeper, never
+ * a mix of two. */
 #include "watch/watcher.h"
-
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -11,14 +10,429 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
-#include "watch/layout.h"
-#include "watcher_internal.h"
+#include "topology/layout.h"
+#include "watch/patroni_keys.h"
+#include "zookeeper/resolver.h"
+
+#define MEMBERS_MAX (TOPOLOGY_STANDBYS_MAX + 1)
+
+struct lookup { /* the host name of one member being resolved */
+	struct watcher *watcher;
+	size_t index; /* 0: the primary; from 1: the standbys */
+	struct resolver_query *query;
+};
+
+struct watcher {
+	struct resolver *resolver;
+	struct zk *zk;
+	const struct config_cluster *cluster;
+	watcher_cb *cb;
+	void *arg;
+	char *path;
+	struct zk_node *master, *presence;
+	struct patroni_keys *scope; /* layout patroni: instead of `master` */
+
+	struct watch_fact fact;
+	struct strbuf shown;      /* the problem of `fact` */
+	struct topology topology; /* of `fact` */
+
+	struct strbuf problem; /* of the next report */
+
+	/* the last value read, if it was valid; its host names are resolved here */
+	struct topology value;
+	struct strbuf bytes;
+	bool has_value, settled; /* settled: `topology` was made from `value` */
+	struct lookup lookups[MEMBERS_MAX];
+	struct event *retry;
+	unsigned attempt;
+	bool warned; /* name_unresolved was logged for this value */
+
+	/* layout patroni */
+	struct event *lazy;  /* timer: reports that only the lag has changed */
+	struct strbuf noted; /* the notes that were logged last */
+};
+
+/* --- host names --- */
+/* The host names of a value are resolved before it is reported. A topology whose primary has no
+ * numeric address is not reported. A standby without one is left out until its name resolves. */
+
+#define RETRY_MS     500 /* before the first retry of a name, then doubling */
+#define RETRY_MAX_MS 30000
+
+static void watcher_tell(struct watcher *watcher, enum watch_state state);
+static void watcher_problem_begin(struct watcher *watcher);
+static void watcher_invalid(struct watcher *watcher, const char *reason, const char *data,
+                            size_t size);
+static void watcher_drop_value(struct watcher *watcher);
+
+static struct member *member_at(struct topology *topology, size_t index)
+{
+	return index == 0 ? &topology->primary : &topology->standbys[index - 1];
+}
+
+static void watcher_stop_resolving(struct watcher *watcher)
+{
+	event_del(watcher->retry);
+	for (size_t i = 0; i < MEMBERS_MAX; i++) {
+		if (watcher->lookups[i].query != NULL)
+			resolver_cancel(watcher->lookups[i].query);
+		watcher->lookups[i].query = NULL;
+	}
+}
+
+static void retry_later(struct watcher *watcher)
+{
+	int64_t ms = clock_backoff_ms(++watcher->attempt, RETRY_MS, RETRY_MAX_MS);
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	event_add(watcher->retry, &tv);
+}
+
+static bool still_resolving(const struct watcher *watcher)
+{
+	for (size_t i = 0; i < MEMBERS_MAX; i++)
+		if (watcher->lookups[i].query != NULL)
+			return true;
+	return false;
+}
+
+/* Copies `value` without the standbys that have no address; returns how many were left out. */
+static size_t watcher_copy_resolved(struct topology *to, const struct topology *value)
+{
+	size_t kept = 0;
+
+	topology_copy(to, value);
+	for (size_t i = 0; i < to->standby_count; i++)
+		if (to->standbys[i].address[0] != '\0')
+			to->standbys[kept++] = to->standbys[i];
+	to->standby_count = kept;
+	return value->standby_count - kept;
+}
+
+static void warn_once(struct watcher *watcher, const char *action)
+{
+	if (watcher->warned)
+		return;
+	watcher->warned = true;
+	log_warning("name_unresolved", KV_STR("cluster", watcher->cluster->name),
+	            KV_STR("problem", watcher->problem.data), KV_STR("action", action));
+}
+
+/* Reports the value, or why it cannot be reported. Every name has been answered, or the value was
+ * reported before and only names of standbys are looked up again. */
+static void settle(struct watcher *watcher)
+{
+	const struct topology *value = &watcher->value;
+	size_t before = watcher->settled ? watcher->topology.standby_count : 0, left_out;
+
+	if (value->has_primary && value->primary.address[0] == '\0') {
+		warn_once(watcher, "the last good value stays; the name is asked again");
+		retry_later(watcher);
+		if (watcher->fact.state != WATCH_RESOLVING ||
+		    strcmp(watcher->shown.data, watcher->problem.data) != 0)
+			watcher_tell(watcher, WATCH_RESOLVING);
+		return;
+	}
+	left_out = watcher_copy_resolved(&watcher->topology, value);
+	if (left_out > 0 && !still_resolving(watcher)) {
+		warn_once(watcher, "the standby is left out; the name is asked again");
+		retry_later(watcher);
+	}
+	strbuf_reset(&watcher->problem);
+	watcher->fact.topology = &watcher->topology;
+	if (watcher->settled && watcher->fact.state == WATCH_VALUE &&
+	    watcher->topology.standby_count == before)
+		return;
+	watcher->settled = true;
+	watcher_tell(watcher, WATCH_VALUE);
+}
+
+static void on_address(const char *address, const char *problem, void *arg)
+{
+	struct lookup *lookup = arg;
+	struct watcher *watcher = lookup->watcher;
+	struct member *member = member_at(&watcher->value, lookup->index);
+
+	lookup->query = NULL;
+	if (address != NULL) {
+		memcpy(member->address, address, strlen(address) + 1);
+	} else if (watcher->problem.len == 0 || lookup->index == 0) {
+		watcher_problem_begin(watcher);
+		strbuf_append_str(&watcher->problem, problem);
+		if (watcher->cluster->layout == CONFIG_LAYOUT_PLAIN)
+			strbuf_printf(&watcher->problem, "; and there is no node.%s key",
+			              member->host);
+	}
+	if (!still_resolving(watcher))
+		settle(watcher);
+}
+
+static void ask_name(struct watcher *watcher, size_t index)
+{
+	struct lookup *lookup = &watcher->lookups[index];
+
+	*lookup = (struct lookup){.watcher = watcher, .index = index};
+	lookup->query = resolver_ask(watcher->resolver, member_at(&watcher->value, index)->host,
+	                             on_address, lookup);
+}
+
+/* A topology with only numeric addresses, the usual case, is reported at once. */
+static void watcher_resolve_names(struct watcher *watcher)
+{
+	struct topology *value = &watcher->value;
+
+	strbuf_reset(&watcher->problem);
+	for (size_t i = value->has_primary ? 0 : 1; i <= value->standby_count; i++)
+		if (member_at(value, i)->address[0] == '\0' && watcher->lookups[i].query == NULL)
+			ask_name(watcher, i);
+	if (!still_resolving(watcher) || watcher->settled)
+		settle(watcher);
+	else if (watcher->fact.state != WATCH_RESOLVING && watcher->fact.state != WATCH_WAITING)
+		watcher_tell(watcher, WATCH_RESOLVING);
+}
+
+static void watcher_on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	watcher_resolve_names(arg);
+}
+
+/* --- layout patroni --- */
+/* The keys of the scope become the value. Every member writes its WAL position every few seconds,
+ * so a change of the lag alone is reported late, several changes at once. A host name is resolved
+ * again only for a member that is new, or whose key was created again. */
+
+#define LAZY_MS 2000
+
+/* -- comparison with the last value -- */
+
+static bool same_leader(const struct topology *a, const struct topology *b)
+{
+	if (a->leader == NULL || b->leader == NULL)
+		return a->leader == b->leader;
+	return strcmp(a->leader, b->leader) == 0;
+}
+
+static bool same_but_lag(const struct topology *a, const struct topology *b)
+{
+	return topology_same_servers(a, b) && same_leader(a, b) && a->paused == b->paused &&
+	       manager_times_same(&a->times, &b->times) && a->timeline == b->timeline &&
+	       strcmp(a->system_identifier, b->system_identifier) == 0;
+}
+
+static const struct member *find_member(const struct topology *topology, const char *name)
+{
+	if (topology->has_primary && strcmp(topology->primary.name, name) == 0)
+		return &topology->primary;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (strcmp(topology->standbys[i].name, name) == 0)
+			return &topology->standbys[i];
+	return NULL;
+}
+
+static bool is_new_key(const struct layout_patroni *keys, const char *name, int64_t since)
+{
+	for (size_t i = 0; i < keys->member_count; i++)
+		if (strcmp(keys->members[i].name, name) == 0)
+			return keys->members[i].czxid > since;
+	return true;
+}
+
+/* Keeps the address that the same key had for the same host, so that a failover does not wait for a
+ * name server. */
+static void inherit_address(struct member *member, const struct topology *before,
+                            const struct layout_patroni *keys)
+{
+	const struct member *old = find_member(before, member->name);
+
+	if (member->address[0] == '\0' && old != NULL && strcmp(old->host, member->host) == 0 &&
+	    !is_new_key(keys, member->name, before->zxid))
+		memcpy(member->address, old->address, sizeof(member->address));
+}
+
+static void inherit_addresses(struct topology *next, const struct topology *before,
+                              const struct layout_patroni *keys)
+{
+	if (next->has_primary)
+		inherit_address(&next->primary, before, keys);
+	for (size_t i = 0; i < next->standby_count; i++)
+		inherit_address(&next->standbys[i], before, keys);
+}
+
+/* Both have the same servers in the same order. The addresses of `value` stay, as some may have
+ * been resolved since. */
+static void take_lag(struct topology *value, const struct topology *next)
+{
+	value->zxid = next->zxid;
+	for (size_t i = 0; i < value->standby_count; i++)
+		value->standbys[i].lag_bytes = next->standbys[i].lag_bytes;
+}
+
+/* -- a change of the lag alone -- */
+
+static void tell_later(const struct watcher *watcher)
+{
+	int64_t ms = clock_jitter_ms(LAZY_MS);
+	const struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	if (!event_pending(watcher->lazy, EV_TIMEOUT, NULL))
+		event_add(watcher->lazy, &tv);
+}
+
+static void on_lazy(evutil_socket_t fd, short what, void *arg)
+{
+	struct watcher *watcher = arg;
+
+	(void)fd;
+	(void)what;
+	if (watcher->fact.state != WATCH_VALUE)
+		return;
+	watcher_copy_resolved(&watcher->topology, &watcher->value);
+	watcher->fact.mzxid = watcher->value.zxid;
+	watcher->fact.notified_us = watcher->fact.read_us = clock_now_us();
+	strbuf_reset(&watcher->problem);
+	watcher_tell(watcher, WATCH_VALUE);
+}
+
+/* Logs the notes when they have changed. */
+static void say_notes(struct watcher *watcher, const struct layout_patroni_notes *notes)
+{
+	const char *left_out = notes->left_out.len > 0 ? notes->left_out.data : NULL;
+	const char *unread = notes->unread.len > 0 ? notes->unread.data : NULL;
+	auto_free char *text = xasprintf("%s\n%s", notes->left_out.data, notes->unread.data);
+
+	if (strcmp(watcher->noted.len > 0 ? watcher->noted.data : "\n", text) == 0)
+		return;
+	strbuf_reset(&watcher->noted);
+	strbuf_append_str(&watcher->noted, text);
+	LOG_EMIT(left_out != NULL ? LOG_WARNING : LOG_INFO, "members_noted",
+	         KV_STR("cluster", watcher->cluster->name), KV_STR("left_out", left_out),
+	         KV_STR("without_readers", unread));
+}
+
+/* -- the scope -- */
+
+/* Starts a new report, with the times of this fact. */
+static void begin_news(struct watcher *watcher, const struct patroni_keys_fact *fact)
+{
+	watcher_stop_resolving(watcher);
+	event_del(watcher->lazy);
+	strbuf_reset(&watcher->problem);
+	watcher->fact.notified_us = fact->notified_us;
+	watcher->fact.read_us = fact->read_us;
+}
+
+static void take_new(struct watcher *watcher, struct topology *next)
+{
+	watcher_drop_value(watcher);
+	watcher->value = *next; /* taken over */
+	watcher->has_value = true;
+	watcher_resolve_names(watcher);
+}
+
+/* Lookups of host names that are in progress continue. */
+static void take_same(struct watcher *watcher, struct topology *next,
+                      const struct patroni_keys_fact *fact)
+{
+	take_lag(&watcher->value, next);
+	topology_fini(next);
+	if (watcher->fact.state == WATCH_VALUE) {
+		tell_later(watcher);
+	} else if (watcher->fact.state != WATCH_RESOLVING) {
+		begin_news(watcher, fact);
+		watcher->fact.mzxid = fact->zxid;
+		watcher_resolve_names(watcher);
+	}
+}
+
+/* These are no keys of Patroni: there is no primary, and no host name to resolve. */
+static void take_strange(struct watcher *watcher, struct topology *next,
+                         const struct patroni_keys_fact *fact)
+{
+	watcher_drop_value(watcher);
+	topology_fini(&watcher->topology);
+	watcher->topology = *next; /* taken over */
+	watcher->fact.topology = &watcher->topology;
+	strbuf_append_str(&watcher->problem, fact->problem);
+	watcher_tell(watcher, WATCH_VALUE);
+}
+
+static void take_keys(struct watcher *watcher, const struct patroni_keys_fact *fact)
+{
+	auto_patroni_notes struct layout_patroni_notes notes = LAYOUT_PATRONI_NOTES_INIT;
+	struct topology next;
+	struct err err;
+
+	if (!layout_patroni_decode(fact->keys, &next, &notes, &err)) {
+		begin_news(watcher, fact);
+		watcher->fact.mzxid = fact->zxid;
+		watcher_invalid(watcher, err.message, NULL, 0);
+		return;
+	}
+	next.zxid = fact->zxid;
+	say_notes(watcher, &notes);
+	if (watcher->has_value)
+		inherit_addresses(&next, &watcher->value, fact->keys);
+	if (fact->problem == NULL && watcher->has_value && same_but_lag(&watcher->value, &next)) {
+		take_same(watcher, &next, fact);
+		return;
+	}
+	begin_news(watcher, fact);
+	watcher->fact.mzxid = fact->zxid;
+	if (fact->problem != NULL)
+		take_strange(watcher, &next, fact);
+	else
+		take_new(watcher, &next);
+}
+
+static void on_scope(const struct patroni_keys_fact *fact, void *arg)
+{
+	struct watcher *watcher = arg;
+
+	if (fact->state != PATRONI_KEYS_READ)
+		begin_news(watcher, fact);
+	switch (fact->state) {
+	case PATRONI_KEYS_UNREACHABLE:
+		strbuf_append_str(&watcher->problem, zk_describe(watcher->zk));
+		watcher_tell(watcher, WATCH_UNREACHABLE);
+		break;
+	case PATRONI_KEYS_ABSENT:
+		watcher_tell(watcher, WATCH_ABSENT);
+		break;
+	case PATRONI_KEYS_DENIED:
+		strbuf_append_str(&watcher->problem, fact->problem);
+		watcher_tell(watcher, WATCH_INVALID);
+		break;
+	case PATRONI_KEYS_READ:
+		take_keys(watcher, fact);
+		break;
+	}
+}
+
+static void watcher_open_patroni(struct watcher *watcher)
+{
+	struct event_base *base = resolver_base(watcher->resolver);
+
+	watcher->lazy = event_new(base, -1, 0, on_lazy, watcher);
+	watcher->scope = patroni_keys_watch(watcher->zk, base, watcher->path, on_scope, watcher);
+}
+
+static void watcher_close_patroni(struct watcher *watcher)
+{
+	if (watcher->scope == NULL)
+		return;
+	patroni_keys_unwatch(watcher->scope);
+	event_free(watcher->lazy);
+}
+
+/* --- the master znode and presence --- */
 
 #define SHOWN_MAX 200 /* bytes of a bad value in a message */
 
-/* -- telling -- */
+/* -- reporting -- */
 
-void watcher_tell(struct watcher *watcher, enum watch_state state)
+static void watcher_tell(struct watcher *watcher, enum watch_state state)
 {
 	struct strbuf old = watcher->shown;
 
@@ -29,8 +443,8 @@ void watcher_tell(struct watcher *watcher, enum watch_state state)
 	watcher->cb(watcher->arg);
 }
 
-/* "znode PATH (mzxid N): " */
-void watcher_problem_begin(struct watcher *watcher)
+/* Starts a new problem: "znode PATH (mzxid N): ". */
+static void watcher_problem_begin(struct watcher *watcher)
 {
 	strbuf_reset(&watcher->problem);
 	strbuf_append_str(&watcher->problem, "znode ");
@@ -40,7 +454,8 @@ void watcher_problem_begin(struct watcher *watcher)
 
 /* -- the master znode -- */
 
-void watcher_invalid(struct watcher *watcher, const char *reason, const char *data, size_t size)
+static void watcher_invalid(struct watcher *watcher, const char *reason, const char *data,
+                            size_t size)
 {
 	watcher_problem_begin(watcher);
 	strbuf_append_str(&watcher->problem, reason);
@@ -70,7 +485,7 @@ static bool value_is(const struct watcher *watcher, const struct zk_node_fact *f
 	       memcmp(watcher->bytes.data, fact->data, fact->size) == 0;
 }
 
-void watcher_drop_value(struct watcher *watcher)
+static void watcher_drop_value(struct watcher *watcher)
 {
 	if (watcher->has_value)
 		topology_fini(&watcher->value);
@@ -174,7 +589,7 @@ struct watcher *watcher_create(struct zk *zk, struct resolver *resolver,
 	topology_init(&watcher->topology);
 	watcher->retry = event_new(resolver_base(resolver), -1, 0, watcher_on_retry, watcher);
 	if (cluster->layout == CONFIG_LAYOUT_PATRONI)
-		watcher_open_scope(watcher);
+		watcher_open_patroni(watcher);
 	else
 		watcher->master = zk_watch(zk, watcher->path, ZK_WATCH_DATA, LAYOUT_VALUE_MAX,
 		                           on_master, watcher);
@@ -190,7 +605,7 @@ void watcher_destroy(struct watcher *watcher)
 		return;
 	if (watcher->master != NULL)
 		zk_unwatch(watcher->master);
-	watcher_close_scope(watcher);
+	watcher_close_patroni(watcher);
 	if (watcher->presence != NULL)
 		zk_unwatch(watcher->presence);
 	watcher_stop_resolving(watcher);

@@ -8,9 +8,9 @@
 
 #include "base/clock.h"
 #include "bench/publish.h"
-#include "publisher/publish.h"
-#include "watch/layout.h"
-#include "watch/resolver.h"
+#include "publisher/write.h"
+#include "topology/layout.h"
+#include "zookeeper/resolver.h"
 
 #define RACERS   10
 #define FRESH_US INT64_C(60000000)
@@ -26,7 +26,7 @@ struct racer {
 	struct zk *zk;
 	struct publish_zk store;
 	struct publish *publish;
-	struct ballot *ballot;
+	struct decider *decider;
 	char name[16];
 };
 
@@ -38,11 +38,11 @@ struct race {
 	int64_t writes, lost;
 };
 
-static void on_form(const struct ballot_store *store, struct opinion *out, void *arg)
+static void on_form(const struct stored_value *store, struct publish_decision *out, void *arg)
 {
 	const struct racer *racer = arg;
 
-	ballot_form(racer->ballot, store, clock_now_us(), out);
+	publish_decide(racer->decider, store, clock_now_us(), out);
 }
 
 static void on_done(const struct publish_outcome *outcome, void *arg)
@@ -53,7 +53,7 @@ static void on_done(const struct publish_outcome *outcome, void *arg)
 	race->writes += outcome->result == PUBLISH_WRITTEN;
 	race->lost += outcome->races_lost;
 	if (outcome->result == PUBLISH_WRITTEN)
-		ballot_written(racer->ballot, outcome->opinion);
+		decider_written(racer->decider, outcome->decision);
 	if (--race->open == 0)
 		event_base_loopbreak(race->base);
 }
@@ -62,7 +62,7 @@ static void open_racer(struct race *race, int i, const char *hosts)
 {
 	struct racer *racer = &race->racers[i];
 	const struct zk_options session = {.hosts = hosts, .session_timeout_ms = 6000, .auth = ""};
-	const struct ballot_rules rules = {
+	const struct publish_rules rules = {
 	    .publisher = racer->name, .null_after = 3, .drop_after = 3, .fresh_us = FRESH_US};
 	struct publish_store store;
 	struct publish_options options = {
@@ -76,36 +76,36 @@ static void open_racer(struct race *race, int i, const char *hosts)
 		lab_fail("%s", err.message);
 	racer->store = (struct publish_zk){.zk = racer->zk, .acl = ZK_ACL_OPEN};
 	store = publish_store_of(&racer->store);
-	racer->ballot = ballot_create(&rules);
+	racer->decider = decider_create(&rules);
 	racer->publish = publish_create(&options);
 }
 
 static void close_racer(struct racer *racer)
 {
 	publish_destroy(racer->publish);
-	ballot_destroy(racer->ballot);
+	decider_destroy(racer->decider);
 	zk_destroy(racer->zk);
 }
 
 /* Two servers, of which one writes on this timeline and the other follows. */
 static void observe(struct racer *racer, int64_t timeline)
 {
-	const struct ballot_store unknown = {.state = BALLOT_STORE_ABSENT};
-	struct sighting nodes[2];
+	const struct stored_value unknown = {.state = STORED_ABSENT};
+	struct node_state nodes[2];
 	char wall[CLOCK_WALL_MAX];
 
 	for (int i = 0; i < 2; i++) {
-		nodes[i] = (struct sighting){.port = 5432,
-		                             .class = SERVER_ANSWERED,
-		                             .in_recovery = timeline % 2 != i,
-		                             .timeline = timeline,
-		                             .lsn = 1000,
-		                             .system_identifier = "7000"};
+		nodes[i] = (struct node_state){.port = 5432,
+		                               .class = SERVER_ANSWERED,
+		                               .in_recovery = timeline % 2 != i,
+		                               .timeline = timeline,
+		                               .lsn = 1000,
+		                               .system_identifier = "7000"};
 		snprintf(nodes[i].name, sizeof(nodes[i].name), "db%d", i + 1);
 		snprintf(nodes[i].host, sizeof(nodes[i].host), "10.0.0.%d", i + 1);
 	}
 	clock_wall(wall, sizeof(wall));
-	ballot_observe(racer->ballot, nodes, 2, &unknown, clock_now_us(), wall);
+	decider_observe(racer->decider, nodes, 2, &unknown, clock_now_us(), wall);
 }
 
 static void promote(struct race *race, int64_t timeline)

@@ -14,9 +14,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "apply/sweep.h"
 #include "base/clock.h"
 #include "bench/bench.h"
+#include "sidecar/haproxy/driver_internal.h"
 
 #define HELD_MS       2000
 #define SETTLE_MS     1000
@@ -310,7 +310,7 @@ struct outcome {
 	unsigned ticks;
 };
 
-static void take_outcome(const struct sweep_result *result, void *arg)
+static void take_outcome(const struct session_cleanup_result *result, void *arg)
 {
 	struct outcome *outcome = arg;
 
@@ -347,7 +347,7 @@ static void many_sessions(struct lab *lab, struct report *report)
 	const char *path = lab_path(lab, "played.sock");
 	const struct timeval tick = {.tv_usec = 1000};
 	struct event_base *base = event_base_new();
-	struct haproxy_gate *gate = haproxy_gate_create(base, path, false);
+	struct haproxy_queue *gate = haproxy_queue_create(base, path, false);
 	struct event *timer;
 	struct haproxy_config config;
 	struct haproxy_live none = {0};
@@ -364,7 +364,7 @@ static void many_sessions(struct lab *lab, struct report *report)
 	timer = event_new(base, -1, EV_PERSIST, tick_cb, &outcome);
 	event_add(timer, &tick);
 	start_us = outcome.last_us = clock_now_us();
-	if (sweep_start(gate, NULL, &config, &none, take_outcome, &outcome) == NULL)
+	if (session_cleanup_start(gate, NULL, &config, &none, take_outcome, &outcome) == NULL)
 		lab_fail("no sweep");
 	while (!outcome.done && clock_now_us() - start_us < SWEEP_LIMIT_S * 1000000LL)
 		event_base_loop(base, EVLOOP_ONCE);
@@ -378,7 +378,7 @@ static void many_sessions(struct lab *lab, struct report *report)
 	           (double)outcome.late_us / 1000, " ms", 0);
 	event_free(timer);
 	haproxy_config_free(&config);
-	haproxy_gate_destroy(gate);
+	haproxy_queue_destroy(gate);
 	event_base_free(base);
 }
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmd.h"
+#include "cli/cli.h"
 #include "lab/lab.h"
 
 #define MASTER "{\"version\":1,\"primary\":{\"name\":\"db1\",\"host\":\"127.0.0.1\",\"port\":5432}}"

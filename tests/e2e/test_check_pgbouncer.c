@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmd.h"
+#include "cli/cli.h"
 #include "lab/lab.h"
 
 #define MASTER                                                                                \

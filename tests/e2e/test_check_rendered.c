@@ -7,7 +7,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-#include "cmd.h"
+#include "cli/cli.h"
 #include "lab/lab.h"
 
 static const char template_text[] = "frontend {{cluster}}_rw\n\tbind {{vars.bind}}\n"

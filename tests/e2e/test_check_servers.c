@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
+#include "cli/cli.h"
+#include "cluster/state_file.h"
 #include "lab/lab.h"
-#include "state.h"
 
 static struct {
 	struct lab *lab;

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cookbook.h"
+#include "fixtures/cookbook_stage.h"
 
 #define CROWD 40 /* of clients; more than HAProxy's maxconn in this test */
 
@@ -62,7 +62,7 @@ Test(cookbook, clients_that_wait_for_one_cluster_leave_room_for_the_other)
 	struct cookbook book;
 	struct lab_backend *orders[2], *billing;
 	uint16_t ports[2];
-	int crowd[CROWD];
+	int repmgr_stage[CROWD];
 	auto_strbuf struct strbuf reply = STRBUF_INIT;
 
 	cookbook_init(&book);
@@ -84,14 +84,14 @@ Test(cookbook, clients_that_wait_for_one_cluster_leave_room_for_the_other)
 	                   "%s", lab_process_log_tail(lab_segue_process(book.segue)));
 	cookbook_must_reach(ports[0], "");
 	for (int i = 0; i < CROWD; i++)
-		crowd[i] = dial(ports[0]);
-	cr_expect_eq(first_byte(crowd[0], 200), '\0', "there is nobody to answer");
+		repmgr_stage[i] = dial(ports[0]);
+	cr_expect_eq(first_byte(repmgr_stage[0], 200), '\0', "there is nobody to answer");
 	cookbook_must_reach(ports[1], "b");
 	name_backend(&book, "orders", orders[1]);
-	cr_expect_eq(first_byte(crowd[0], COOKBOOK_TIMEOUT_MS), 'o', "who waits goes on");
+	cr_expect_eq(first_byte(repmgr_stage[0], COOKBOOK_TIMEOUT_MS), 'o', "who waits goes on");
 	cookbook_must_reach(ports[1], "b");
 	for (int i = 0; i < CROWD; i++)
-		close(crowd[i]);
+		close(repmgr_stage[i]);
 	cookbook_must_reach(ports[0], "o1");
 	lab_destroy(book.lab);
 }

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cookbook.h"
+#include "fixtures/cookbook_stage.h"
 #include "lab/lab_ha.h"
 
 #define PORT_SQL "select inet_server_port()"

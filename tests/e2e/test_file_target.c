@@ -7,9 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "apply/target.h"
 #include "base/clock.h"
+#include "cluster/target_kinds.h"
 #include "lab/lab.h"
+#include "target/target.h"
 #include "unit/loop.h"
 
 #define TIMEOUT_MS 15000

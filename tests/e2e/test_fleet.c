@@ -8,16 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "armada.h"
 #include "base/clock.h"
-#include "run.h"
-#include "watch_loop.h"
+#include "fixtures/fleet_stage.h"
+#include "fixtures/run_stage.h"
+#include "fixtures/zookeeper_loop.h"
 
 TestSuite(fleet_run, .timeout = 120);
 
-static const char *zxid_text(struct armada *armada, int64_t zxid)
+static const char *zxid_text(struct fleet_stage *fleet_stage, int64_t zxid)
 {
-	return lab_printf(armada->lab, "%" PRId64, zxid);
+	return lab_printf(fleet_stage->lab, "%" PRId64, zxid);
 }
 
 static void expect(const struct strbuf *output, const char *text)
@@ -26,145 +26,149 @@ static void expect(const struct strbuf *output, const char *text)
 }
 
 /* The time is over, which was long enough to learn what the store says. */
-static void must_wait_in_vain(struct armada *armada, struct strbuf *output)
+static void must_wait_in_vain(struct fleet_stage *fleet_stage, struct strbuf *output)
 {
 	for (int ms = 300; ms < 20000; ms *= 2) {
-		const char *timeout = lab_printf(armada->lab, "%dms", ms);
+		const char *timeout = lab_printf(fleet_stage->lab, "%dms", ms);
 
-		cr_assert_eq(
-		    armada_run(armada, output, "wait", "orders", "--timeout", timeout, NULL), 1,
-		    "%s", output->data);
+		cr_assert_eq(fleet_stage_run(fleet_stage, output, "wait", "orders", "--timeout",
+		                             timeout, NULL),
+		             1, "%s", output->data);
 		if (strstr(output->data, "segue wait: the store: ") == NULL)
 			return;
 	}
 	cr_assert_fail("%s", output->data);
 }
 
-static const char *log_of(struct armada *armada, int sidecar)
+static const char *log_of(struct fleet_stage *fleet_stage, int sidecar)
 {
-	return lab_read_file(armada->lab,
-	                     lab_process_log(lab_segue_process(armada->sidecars[sidecar])));
+	return lab_read_file(fleet_stage->lab,
+	                     lab_process_log(lab_segue_process(fleet_stage->sidecars[sidecar])));
 }
 
 /* So many sidecars, all of which have confirmed 10.0.0.1 as the primary; that zxid. */
-static int64_t confirm_first(struct armada *armada, int count)
+static int64_t confirm_first(struct fleet_stage *fleet_stage, int count)
 {
 	int64_t zxid;
 
-	armada_start(armada, count);
-	zxid = armada_name(armada, 1);
+	fleet_stage_start(fleet_stage, count);
+	zxid = fleet_stage_name(fleet_stage, 1);
 	for (int i = 0; i < count; i++)
-		cr_assert(
-		    armada_wait_confirmed(armada, lab_printf(armada->lab, "proxy%d", i), zxid));
+		cr_assert(fleet_stage_wait_confirmed(
+		    fleet_stage, lab_printf(fleet_stage->lab, "proxy%d", i), zxid));
 	return zxid;
 }
 
-static int64_t start_confirmed(struct armada *armada, const char *cluster, int count)
+static int64_t start_confirmed(struct fleet_stage *fleet_stage, const char *cluster, int count)
 {
-	armada_init(armada, cluster);
-	return confirm_first(armada, count);
+	fleet_stage_init(fleet_stage, cluster);
+	return confirm_first(fleet_stage, count);
 }
 
 Test(fleet_run, a_sidecar_says_what_it_has_confirmed)
 {
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	int64_t zxid;
 
-	armada_init(&armada, NULL);
-	armada_start(&armada, 2);
-	cr_assert(armada_wait_says(&armada, "proxy0", "\"state\":\"waiting\""), "%s",
-	          log_of(&armada, 0));
-	cr_assert(armada_wait_says(&armada, "proxy1", "\"zxid\":0,"));
-	zxid = armada_name(&armada, 1);
+	fleet_stage_init(&fleet_stage, NULL);
+	fleet_stage_start(&fleet_stage, 2);
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy0", "\"state\":\"waiting\""), "%s",
+	          log_of(&fleet_stage, 0));
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy1", "\"zxid\":0,"));
+	zxid = fleet_stage_name(&fleet_stage, 1);
 	for (int i = 0; i < 2; i++)
-		cr_assert(
-		    armada_wait_confirmed(&armada, lab_printf(armada.lab, "proxy%d", i), zxid));
-	cr_assert(armada_wait_says(&armada, "proxy0",
-	                           "\"primary\":\"10.0.0.1:5432\",\"state\":\"current\""));
-	cr_assert(armada_wait_says(&armada, "proxy0", "\"started\":\"20"));
-	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 0, "%s", output.data);
+		cr_assert(fleet_stage_wait_confirmed(
+		    &fleet_stage, lab_printf(fleet_stage.lab, "proxy%d", i), zxid));
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy0",
+	                                "\"primary\":\"10.0.0.1:5432\",\"state\":\"current\""));
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy0", "\"started\":\"20"));
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "fleet", "orders", NULL), 0, "%s",
+	             output.data);
 	expect(&output, "the store names 10.0.0.1:5432");
 	expect(&output, "proxy1");
 	expect(&output, "1/1");
-	armada_fini(&armada);
+	fleet_stage_fini(&fleet_stage);
 }
 
 Test(fleet_run, a_change_is_confirmed_by_all_and_wait_ends)
 {
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	int64_t zxid, started_ms, ms;
 
-	armada_init(&armada, NULL);
-	armada_start(&armada, 3);
-	zxid = armada_name(&armada, 1);
-	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "15s", NULL), 0,
-	             "%s", output.data);
+	fleet_stage_init(&fleet_stage, NULL);
+	fleet_stage_start(&fleet_stage, 3);
+	zxid = fleet_stage_name(&fleet_stage, 1);
+	cr_assert_eq(
+	    fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--timeout", "15s", NULL), 0,
+	    "%s", output.data);
 	for (int i = 0; i < 3; i++)
-		cr_assert(
-		    armada_wait_confirmed(&armada, lab_printf(armada.lab, "proxy%d", i), zxid));
-	zxid = armada_name(&armada, 2);
+		cr_assert(fleet_stage_wait_confirmed(
+		    &fleet_stage, lab_printf(fleet_stage.lab, "proxy%d", i), zxid));
+	zxid = fleet_stage_name(&fleet_stage, 2);
 	started_ms = clock_now_ms();
-	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid",
-	                        lab_printf(armada.lab, "0x%" PRIx64, zxid), NULL),
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--zxid",
+	                             lab_printf(fleet_stage.lab, "0x%" PRIx64, zxid), NULL),
 	             0, "%s", output.data);
 	ms = clock_now_ms() - started_ms;
 	expect(&output,
-	       lab_printf(armada.lab, "proxy2 has confirmed zxid %" PRId64 ", on 10.0.0.2:5432\n",
-	                  zxid));
-	expect(&output, lab_printf(armada.lab,
+	       lab_printf(fleet_stage.lab,
+	                  "proxy2 has confirmed zxid %" PRId64 ", on 10.0.0.2:5432\n", zxid));
+	expect(&output, lab_printf(fleet_stage.lab,
 	                           "all sidecars of cluster orders have confirmed zxid "
 	                           "%" PRId64 ": 3\n",
 	                           zxid));
 	cr_assert_lt(ms, 5000, "%" PRId64 " ms", ms);
-	armada_fini(&armada);
+	fleet_stage_fini(&fleet_stage);
 }
 
 Test(fleet_run, one_that_was_killed_vanishes_with_its_session_and_wait_ends)
 {
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	int64_t zxid;
 
-	start_confirmed(&armada, NULL, 2);
-	lab_process_kill(lab_segue_process(armada.sidecars[1]));
-	zxid = armada_name(&armada, 2);
-	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid",
-	                        zxid_text(&armada, zxid), "--timeout", "20s", NULL),
+	start_confirmed(&fleet_stage, NULL, 2);
+	lab_process_kill(lab_segue_process(fleet_stage.sidecars[1]));
+	zxid = fleet_stage_name(&fleet_stage, 2);
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--zxid",
+	                             zxid_text(&fleet_stage, zxid), "--timeout", "20s", NULL),
 	             0, "%s", output.data);
 	expect(&output, "proxy0 has confirmed");
 	expect(&output, "proxy1 has vanished with its session");
 	expect(&output, ": 1\n");
-	cr_assert(armada_wait_says(&armada, "proxy1", NULL));
-	armada_fini(&armada);
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy1", NULL));
+	fleet_stage_fini(&fleet_stage);
 }
 
 Test(fleet_run, one_that_is_stopped_is_named_when_the_time_is_over)
 {
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	int64_t zxid;
 
-	start_confirmed(&armada, NULL, 2);
-	lab_process_freeze(lab_segue_process(armada.sidecars[1]));
-	zxid = armada_name(&armada, 2);
-	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid",
-	                        zxid_text(&armada, zxid), "--timeout", "1500ms", NULL),
+	start_confirmed(&fleet_stage, NULL, 2);
+	lab_process_freeze(lab_segue_process(fleet_stage.sidecars[1]));
+	zxid = fleet_stage_name(&fleet_stage, 2);
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--zxid",
+	                             zxid_text(&fleet_stage, zxid), "--timeout", "1500ms", NULL),
 	             1, "%s", output.data);
 	expect(&output, "proxy0 has confirmed");
 	expect(&output, "missing: proxy1 (host ");
 	expect(&output, "(10.0.0.1:5432)");
-	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 1, "%s", output.data);
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "fleet", "orders", NULL), 1, "%s",
+	             output.data);
 	expect(&output, "ELSEWHERE");
-	lab_process_thaw(lab_segue_process(armada.sidecars[1]));
-	cr_assert(armada_wait_confirmed(&armada, "proxy1", zxid));
-	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 0, "%s", output.data);
-	armada_fini(&armada);
+	lab_process_thaw(lab_segue_process(fleet_stage.sidecars[1]));
+	cr_assert(fleet_stage_wait_confirmed(&fleet_stage, "proxy1", zxid));
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "fleet", "orders", NULL), 0, "%s",
+	             output.data);
+	fleet_stage_fini(&fleet_stage);
 }
 
 struct newer {
-	struct armada *armada;
+	struct fleet_stage *fleet_stage;
 	int64_t than;
 };
 
@@ -173,40 +177,40 @@ static bool is_newer(void *arg)
 	const struct newer *newer = arg;
 	int64_t mzxid;
 
-	return lab_zk_get(newer->armada->zk, ARMADA_NODES "/proxy0", NULL, &mzxid) &&
+	return lab_zk_get(newer->fleet_stage->zk, ARMADA_NODES "/proxy0", NULL, &mzxid) &&
 	       mzxid > newer->than;
 }
 
 Test(fleet_run, an_expired_session_is_followed_by_the_same_word)
 {
-	struct armada armada;
-	struct newer newer = {.armada = &armada};
+	struct fleet_stage fleet_stage;
+	struct newer newer = {.fleet_stage = &fleet_stage};
 	int64_t zxid;
 
-	armada_init_own(&armada, NULL);
-	zxid = confirm_first(&armada, 1);
-	cr_assert(lab_zk_get(armada.zk, ARMADA_NODES "/proxy0", NULL, &newer.than));
-	cr_assert_gt(lab_zk_expire_others(armada.zk), 0);
+	fleet_stage_init_own(&fleet_stage, NULL);
+	zxid = confirm_first(&fleet_stage, 1);
+	cr_assert(lab_zk_get(fleet_stage.zk, ARMADA_NODES "/proxy0", NULL, &newer.than));
+	cr_assert_gt(lab_zk_expire_others(fleet_stage.zk), 0);
 	cr_assert(lab_wait_until(is_newer, &newer, ARMADA_TIMEOUT_MS));
-	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
-	armada_fini(&armada);
+	cr_assert(fleet_stage_wait_confirmed(&fleet_stage, "proxy0", zxid));
+	fleet_stage_fini(&fleet_stage);
 }
 
 static bool is_gone(void *arg)
 {
-	const struct armada *armada = arg;
+	const struct fleet_stage *fleet_stage = arg;
 
-	return !lab_zk_get(armada->zk, ARMADA_NODES "/proxy0", NULL, NULL);
+	return !lab_zk_get(fleet_stage->zk, ARMADA_NODES "/proxy0", NULL, NULL);
 }
 
 Test(fleet_run, a_clean_end_takes_the_word_away_at_once)
 {
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 
-	start_confirmed(&armada, NULL, 1);
-	cr_assert_eq(lab_process_stop(lab_segue_process(armada.sidecars[0])), 0);
-	cr_assert(lab_wait_until(is_gone, &armada, 1500), "the session has 4 s to expire");
-	armada_fini(&armada);
+	start_confirmed(&fleet_stage, NULL, 1);
+	cr_assert_eq(lab_process_stop(lab_segue_process(fleet_stage.sidecars[0])), 0);
+	cr_assert(lab_wait_until(is_gone, &fleet_stage, 1500), "the session has 4 s to expire");
+	fleet_stage_fini(&fleet_stage);
 }
 
 struct sought {
@@ -246,167 +250,176 @@ Test(fleet_run, a_haproxy_is_confirmed_by_what_it_shows)
 
 Test(fleet_run, a_reload_keeps_the_znode_and_fleet_no_takes_it_away)
 {
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 	struct watch_loop loop;
 	struct probe probe;
 	int64_t zxid, made;
 
-	start_confirmed(&armada, NULL, 1);
-	watch_loop_open(&loop, lab_zk_hosts(armada.zk), 10000, "");
+	start_confirmed(&fleet_stage, NULL, 1);
+	watch_loop_open(&loop, lab_zk_hosts(fleet_stage.zk), 10000, "");
 	probe_start(&probe, &loop, ARMADA_NODES "/proxy0", ZK_WATCH_DATA, 65536);
 	probe_wait_state(&probe, &loop, ZK_NODE_PRESENT);
 	made = probe.fact.czxid;
-	armada_reload(&armada, 0);
-	zxid = armada_name(&armada, 2);
-	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
+	fleet_stage_reload(&fleet_stage, 0);
+	zxid = fleet_stage_name(&fleet_stage, 2);
+	cr_assert(fleet_stage_wait_confirmed(&fleet_stage, "proxy0", zxid));
 	watch_loop_turn(&loop, 300);
 	cr_assert_eq(probe.fact.czxid, made, "it was made anew");
-	armada_configure(&armada, 0, "proxy0", "verify = disable\n", "");
-	armada_reload(&armada, 0);
-	cr_assert(armada_wait_says(&armada, "proxy0", NULL));
-	armada_configure(&armada, 0, "other", ARMADA_FLEET, "");
-	armada_reload(&armada, 0);
-	cr_assert(armada_wait_confirmed(&armada, "other", zxid));
-	armada_configure(&armada, 0, "third", ARMADA_FLEET, "");
-	armada_reload(&armada, 0);
-	cr_assert(armada_wait_confirmed(&armada, "third", zxid));
-	cr_assert(armada_wait_says(&armada, "other", NULL));
+	fleet_stage_configure(&fleet_stage, 0, "proxy0", "verify = disable\n", "");
+	fleet_stage_reload(&fleet_stage, 0);
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy0", NULL));
+	fleet_stage_configure(&fleet_stage, 0, "other", ARMADA_FLEET, "");
+	fleet_stage_reload(&fleet_stage, 0);
+	cr_assert(fleet_stage_wait_confirmed(&fleet_stage, "other", zxid));
+	fleet_stage_configure(&fleet_stage, 0, "third", ARMADA_FLEET, "");
+	fleet_stage_reload(&fleet_stage, 0);
+	cr_assert(fleet_stage_wait_confirmed(&fleet_stage, "third", zxid));
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "other", NULL));
 	probe_fini(&probe);
 	watch_loop_close(&loop);
-	armada_fini(&armada);
+	fleet_stage_fini(&fleet_stage);
 }
 
 Test(fleet_run, the_second_of_one_name_says_so_and_waits)
 {
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 	int64_t zxid;
 
-	armada_init(&armada, NULL);
-	armada_configure(&armada, 1, "proxy0", ARMADA_FLEET, "");
-	zxid = armada_name(&armada, 1);
-	armada_start(&armada, 1);
-	cr_assert(armada_wait_confirmed(&armada, "proxy0", zxid));
-	lab_segue_start(armada.sidecars[1]);
+	fleet_stage_init(&fleet_stage, NULL);
+	fleet_stage_configure(&fleet_stage, 1, "proxy0", ARMADA_FLEET, "");
+	zxid = fleet_stage_name(&fleet_stage, 1);
+	fleet_stage_start(&fleet_stage, 1);
+	cr_assert(fleet_stage_wait_confirmed(&fleet_stage, "proxy0", zxid));
+	lab_segue_start(fleet_stage.sidecars[1]);
 	cr_assert_not_null(
 	    lab_segue_wait_log(
-	        armada.sidecars[1], ARMADA_TIMEOUT_MS, "event=presence_taken",
+	        fleet_stage.sidecars[1], ARMADA_TIMEOUT_MS, "event=presence_taken",
 	        ARMADA_NODES "/proxy0", "session=0x",
-	        lab_printf(armada.lab, "\\\"pid\\\":%d",
-	                   (int)lab_process_pid(lab_segue_process(armada.sidecars[0]))),
+	        lab_printf(fleet_stage.lab, "\\\"pid\\\":%d",
+	                   (int)lab_process_pid(lab_segue_process(fleet_stage.sidecars[0]))),
 	        NULL),
-	    "%s", log_of(&armada, 1));
-	cr_assert_eq(lab_process_stop(lab_segue_process(armada.sidecars[0])), 0);
-	cr_assert(armada_wait_says(
-	    &armada, "proxy0",
-	    lab_printf(armada.lab, "\"pid\":%d,",
-	               (int)lab_process_pid(lab_segue_process(armada.sidecars[1])))));
-	armada_fini(&armada);
+	    "%s", log_of(&fleet_stage, 1));
+	cr_assert_eq(lab_process_stop(lab_segue_process(fleet_stage.sidecars[0])), 0);
+	cr_assert(fleet_stage_wait_says(
+	    &fleet_stage, "proxy0",
+	    lab_printf(fleet_stage.lab, "\"pid\":%d,",
+	               (int)lab_process_pid(lab_segue_process(fleet_stage.sidecars[1])))));
+	fleet_stage_fini(&fleet_stage);
 }
 
 Test(fleet_run, a_target_that_is_not_in_sync_keeps_wait_waiting_and_says_why)
 {
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	int64_t zxid;
 
-	armada_init(&armada, NULL);
-	armada_configure(&armada, 0, "proxy0", ARMADA_FLEET, "check_command = false\n");
-	zxid = armada_name(&armada, 1);
-	armada_start(&armada, 1);
-	cr_assert(armada_wait_says(&armada, "proxy0",
-	                           "\"in_sync\":false,\"primary\":null,\"problem\":\""));
-	must_wait_in_vain(&armada, &output);
+	fleet_stage_init(&fleet_stage, NULL);
+	fleet_stage_configure(&fleet_stage, 0, "proxy0", ARMADA_FLEET, "check_command = false\n");
+	zxid = fleet_stage_name(&fleet_stage, 1);
+	fleet_stage_start(&fleet_stage, 1);
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy0",
+	                                "\"in_sync\":false,\"primary\":null,\"problem\":\""));
+	must_wait_in_vain(&fleet_stage, &output);
 	expect(&output, "missing: proxy0 (host ");
-	expect(&output, lab_printf(armada.lab, "has confirmed zxid 0 and seen %" PRId64, zxid));
+	expect(&output,
+	       lab_printf(fleet_stage.lab, "has confirmed zxid 0 and seen %" PRId64, zxid));
 	expect(&output, "file/app is not in sync: ");
-	armada_fini(&armada);
+	fleet_stage_fini(&fleet_stage);
 }
 
 Test(fleet_run, a_primary_that_is_not_admitted_is_told_with_the_reason)
 {
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	const char *json;
 
-	armada_init(&armada, NULL);
-	armada_configure(&armada, 0, "proxy0", "fleet = yes\nverify = require\n", "");
-	json = lab_printf(armada.lab,
+	fleet_stage_init(&fleet_stage, NULL);
+	fleet_stage_configure(&fleet_stage, 0, "proxy0", "fleet = yes\nverify = require\n", "");
+	json = lab_printf(fleet_stage.lab,
 	                  "{\"version\":1,\"primary\":{\"name\":\"db\",\"host\":\"127.0.0.1\","
 	                  "\"port\":%u},\"standbys\":[]}",
-	                  lab_port(armada.lab));
-	lab_zk_set(armada.zk, "/segue/orders/master", json, strlen(json));
-	armada_start(&armada, 1);
-	cr_assert(armada_wait_says(&armada, "proxy0", "\"why\":\""), "%s", log_of(&armada, 0));
-	must_wait_in_vain(&armada, &output);
+	                  lab_port(fleet_stage.lab));
+	lab_zk_set(fleet_stage.zk, "/segue/orders/master", json, strlen(json));
+	fleet_stage_start(&fleet_stage, 1);
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy0", "\"why\":\""), "%s",
+	          log_of(&fleet_stage, 0));
+	must_wait_in_vain(&fleet_stage, &output);
 	expect(&output, "has confirmed zxid 0 and seen ");
 	expect(&output, "it refuses connections");
-	armada_fini(&armada);
+	fleet_stage_fini(&fleet_stage);
 }
 
 Test(fleet_run, a_null_is_held_and_said_so)
 {
 	static const char null[] = "{\"version\":1,\"primary\":null,\"standbys\":[]}";
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
-	start_confirmed(&armada, "hold_timeout = 2s\n", 1);
-	lab_zk_set(armada.zk, "/segue/orders/master", null, strlen(null));
-	cr_assert(armada_wait_says(&armada, "proxy0", "\"holding\":true"));
-	must_wait_in_vain(&armada, &output);
+	start_confirmed(&fleet_stage, "hold_timeout = 2s\n", 1);
+	lab_zk_set(fleet_stage.zk, "/segue/orders/master", null, strlen(null));
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy0", "\"holding\":true"));
+	must_wait_in_vain(&fleet_stage, &output);
 	expect(&output, "): held, has confirmed zxid");
-	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 1);
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "fleet", "orders", NULL), 1);
 	expect(&output, "the store names no primary");
-	cr_assert(armada_wait_says(&armada, "proxy0", "\"state\":\"lost\""));
-	cr_assert(armada_wait_says(&armada, "proxy0", "\"holding\":false"));
-	armada_fini(&armada);
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy0", "\"state\":\"lost\""));
+	cr_assert(fleet_stage_wait_says(&fleet_stage, "proxy0", "\"holding\":false"));
+	fleet_stage_fini(&fleet_stage);
 }
 
 Test(fleet_run, bad_bytes_are_shown_with_path_and_zxid)
 {
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	json_t *document;
 	int64_t bad;
 
-	start_confirmed(&armada, NULL, 1);
-	bad = lab_zk_set(armada.zk, ARMADA_NODES "/stray", "\033nonsense", 9);
-	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 1, "%s", output.data);
+	start_confirmed(&fleet_stage, NULL, 1);
+	bad = lab_zk_set(fleet_stage.zk, ARMADA_NODES "/stray", "\033nonsense", 9);
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "fleet", "orders", NULL), 1, "%s",
+	             output.data);
 	expect(&output, "UNREADABLE");
 	expect(&output,
-	       lab_printf(armada.lab, "znode " ARMADA_NODES "/stray (mzxid %" PRId64 "): no JSON",
-	                  bad));
+	       lab_printf(fleet_stage.lab,
+	                  "znode " ARMADA_NODES "/stray (mzxid %" PRId64 "): no JSON", bad));
 	expect(&output, "the value is \"\\x1bnonsense\"");
-	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "2s", NULL), 0,
-	             "of no session: nobody waits for it: %s", output.data);
-	cr_assert_eq(armada_run(&armada, &output, "fleet", "--json", "orders", NULL), 1);
+	cr_assert_eq(
+	    fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--timeout", "2s", NULL), 0,
+	    "of no session: nobody waits for it: %s", output.data);
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "fleet", "--json", "orders", NULL), 1);
 	document = json_loads(output.data, 0, NULL);
 	cr_assert_eq(json_array_size(json_object_get(document, "sidecars")), 2, "%s", output.data);
 	json_decref(document);
-	armada_fini(&armada);
+	fleet_stage_fini(&fleet_stage);
 }
 
 Test(fleet_run, exit_codes_tell_nobody_from_a_wrong_line)
 {
-	struct armada armada;
+	struct fleet_stage fleet_stage;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
-	armada_init_own(&armada, NULL);
-	must_wait_in_vain(&armada, &output);
+	fleet_stage_init_own(&fleet_stage, NULL);
+	must_wait_in_vain(&fleet_stage, &output);
 	expect(&output, "the master znode does not exist");
-	armada_name(&armada, 1);
-	must_wait_in_vain(&armada, &output);
+	fleet_stage_name(&fleet_stage, 1);
+	must_wait_in_vain(&fleet_stage, &output);
 	expect(&output, "no sidecar of cluster orders lives");
-	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--allow-empty", NULL), 0);
-	cr_assert_eq(armada_run(&armada, &output, "fleet", "orders", NULL), 1);
+	cr_assert_eq(
+	    fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--allow-empty", NULL), 0);
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "fleet", "orders", NULL), 1);
 	expect(&output, "no sidecar keeps a znode");
-	cr_assert_eq(armada_run(&armada, &output, "fleet", "sales", NULL), 2);
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "fleet", "sales", NULL), 2);
 	expect(&output, "found no [cluster sales]: there is: orders");
-	cr_assert_eq(armada_run(&armada, &output, "wait", NULL), 2);
-	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid", "7x", NULL), 2);
-	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--zxid", "0", NULL), 2);
-	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "7", NULL), 2);
-	lab_process_kill(lab_zk_process(armada.zk, 0));
-	cr_assert_eq(armada_run(&armada, &output, "wait", "orders", "--timeout", "1s", NULL), 1);
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "wait", NULL), 2);
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--zxid", "7x", NULL),
+	             2);
+	cr_assert_eq(fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--zxid", "0", NULL),
+	             2);
+	cr_assert_eq(
+	    fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--timeout", "7", NULL), 2);
+	lab_process_kill(lab_zk_process(fleet_stage.zk, 0));
+	cr_assert_eq(
+	    fleet_stage_run(&fleet_stage, &output, "wait", "orders", "--timeout", "1s", NULL), 1);
 	expect(&output, "segue wait: the store: ");
-	armada_fini(&armada);
+	fleet_stage_fini(&fleet_stage);
 }

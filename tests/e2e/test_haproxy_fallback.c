@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "e2e/driver.h"
+#include "fixtures/haproxy_target.h"
 
 static struct driver d;
 

@@ -5,9 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "door.h"
+#include "cluster/target_kinds.h"
+#include "fixtures/haproxy_hold_stage.h"
 
-TestSuite(haproxy_fence, .init = door_setup, .fini = door_teardown, .timeout = 120);
+TestSuite(haproxy_fence, .init = hold_stage_setup, .fini = hold_stage_teardown, .timeout = 120);
 
 /* --- fence --- */
 
@@ -15,19 +16,19 @@ Test(haproxy_fence, a_fence_ends_sessions_and_turns_away_until_the_next_text)
 {
 	int session, other, old_worker;
 
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	cr_assert_geq(old_worker = driver_open_session(d.rw, "a"), 0);
 	cr_assert(lab_haproxy_reload(d.haproxy));
 	cr_assert_geq(session = driver_open_session(d.rw, "a"), 0);
 	cr_assert_geq(other = driver_open_session(d.ro, "c"), 0);
-	door_fence(1);
+	hold_stage_fence(1);
 	cr_assert(driver_wait_ended(&d, session));
 	cr_assert(driver_wait_ended(&d, old_worker));
 	cr_assert(driver_reaches(d.rw, ""), "turned away");
 	cr_assert(driver_session_lives(other));
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	cr_assert(driver_reaches(d.rw, "a"));
-	cr_assert_not(door_has_note());
+	cr_assert_not(hold_stage_has_note());
 	close(session);
 	close(other);
 	close(old_worker);
@@ -35,12 +36,12 @@ Test(haproxy_fence, a_fence_ends_sessions_and_turns_away_until_the_next_text)
 
 Test(haproxy_fence, a_hold_becomes_a_fence_and_not_back_in_the_same_episode)
 {
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
-	door_fence(1);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
+	hold_stage_fence(1);
 	target_hold(d.target, 1, LONG_MS, false);
-	cr_assert_str_eq(door_step(), "fenced");
-	door_apply(d.b);
+	cr_assert_str_eq(hold_stage_step(), "fenced");
+	hold_stage_apply(d.b);
 	cr_assert(driver_reaches(d.rw, "b"));
 }
 
@@ -50,58 +51,58 @@ Test(haproxy_fence, a_target_that_ends_opens_what_it_holds)
 {
 	int waiting;
 
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	driver_restart(&d);
-	cr_assert(door_leads_to(d.a));
-	cr_assert(door_wait_name(waiting, "a"));
-	cr_assert_not(door_has_note());
+	cr_assert(hold_stage_leads_to(d.a));
+	cr_assert(hold_stage_wait_name(waiting, "a"));
+	cr_assert_not(hold_stage_has_note());
 	close(waiting);
 }
 
 Test(haproxy_fence, a_target_that_ends_leaves_a_fence_and_its_next_life_too)
 {
-	door_apply(d.a);
-	door_fence(1);
+	hold_stage_apply(d.a);
+	hold_stage_fence(1);
 	for (int life = 1; life <= 2; life++) {
 		driver_restart(&d);
 		cr_assert_eq(driver_count_log(&d, "event=left_fenced"), life);
-		cr_assert_str_eq(door_step(), "found closed");
+		cr_assert_str_eq(hold_stage_step(), "found closed");
 		target_hold(d.target, 7, 10, false);
 		driver_run(&d, 200);
 		cr_assert(driver_reaches(d.rw, ""), "a hold's end does not open it");
-		cr_assert(door_has_note());
+		cr_assert(hold_stage_has_note());
 	}
 	cr_assert_eq(driver_count_log(&d, "segue resume local"), 4);
-	door_apply(d.b);
+	hold_stage_apply(d.b);
 	cr_assert(driver_reaches(d.rw, "b"));
-	cr_assert_not(door_has_note());
+	cr_assert_not(hold_stage_has_note());
 }
 
 /* The next text has come, and nobody has seen HAProxy follow it yet. */
 Test(haproxy_fence, a_target_that_ends_while_a_fence_is_opened_opens_it)
 {
-	door_apply(d.a);
-	door_fence(1);
-	door_set(d.a);
+	hold_stage_apply(d.a);
+	hold_stage_fence(1);
+	hold_stage_set(d.a);
 	driver_restart(&d);
 	cr_assert(driver_reaches(d.rw, "a"));
-	cr_assert_not(door_has_note());
+	cr_assert_not(hold_stage_has_note());
 	cr_assert_eq(driver_count_log(&d, "event=left_fenced"), 0);
 }
 
 Test(haproxy_fence, after_a_crash_the_next_text_opens)
 {
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
-	door_crash_and_restart();
-	cr_assert_not(door_leads_to(d.a), "nobody has opened it yet");
-	cr_assert_str_eq(door_step(), "found closed");
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
+	hold_stage_crash_and_restart();
+	cr_assert_not(hold_stage_leads_to(d.a), "nobody has opened it yet");
+	cr_assert_str_eq(hold_stage_step(), "found closed");
 	cr_assert_eq(driver_count_log(&d, "event=found_closed"), 1);
-	door_apply(d.b);
+	hold_stage_apply(d.b);
 	cr_assert(driver_reaches(d.rw, "b"));
-	cr_assert_not(door_has_note());
+	cr_assert_not(hold_stage_has_note());
 }
 
 /* A hold of what was found says for how long: without it, ten seconds and hold_timeout. */
@@ -109,26 +110,26 @@ Test(haproxy_fence, after_a_crash_without_a_text_the_file_says_where_to)
 {
 	int waiting;
 
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
-	door_crash_and_restart();
+	hold_stage_crash_and_restart();
 	target_hold(d.target, 2, 300, false);
 	target_hold(d.target, 2, LONG_MS, false);
-	cr_assert(door_wait_name(waiting, "a"));
+	cr_assert(hold_stage_wait_name(waiting, "a"));
 	cr_assert(driver_wait_log(&d, "event=released", 1));
-	cr_assert_not(door_has_note());
+	cr_assert_not(hold_stage_has_note());
 	close(waiting);
 }
 
 Test(haproxy_fence, a_fence_found_after_a_crash_stays_until_the_next_text)
 {
-	door_apply(d.a);
-	door_fence(1);
-	door_crash_and_restart();
+	hold_stage_apply(d.a);
+	hold_stage_fence(1);
+	hold_stage_crash_and_restart();
 	driver_run(&d, 200);
 	cr_assert(driver_reaches(d.rw, ""));
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	cr_assert(driver_reaches(d.rw, "a"));
 }
 
@@ -136,14 +137,14 @@ Test(haproxy_fence, another_target_that_took_over_is_not_disturbed)
 {
 	struct target *heir;
 
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
 	heir = target_create(d.hub, &d.config, lab_path(d.lab, "state"), NULL, NULL);
 	target_destroy(d.target);
 	d.target = heir;
-	cr_assert_not(door_leads_to(d.a));
-	cr_assert(door_has_note());
-	door_apply(d.b);
+	cr_assert_not(hold_stage_leads_to(d.a));
+	cr_assert(hold_stage_has_note());
+	hold_stage_apply(d.b);
 	cr_assert(driver_reaches(d.rw, "b"));
 }
 
@@ -151,23 +152,23 @@ Test(haproxy_fence, where_nothing_leads_to_the_primary_nothing_happens)
 {
 	struct target_status status;
 
-	door_set_text(d.b, door_text_at(d.a, "", ""));
+	hold_stage_set_text(d.b, hold_stage_text_at(d.a, "", ""));
 	cr_assert(driver_wait_sync(&d));
 	target_hold(d.target, 1, LONG_MS, false);
 	target_fence(d.target, 2);
 	target_status(d.target, &status);
 	cr_assert(status.in_sync);
-	cr_assert_not(door_has_note());
+	cr_assert_not(hold_stage_has_note());
 	cr_assert_eq(driver_count_log(&d, "event=hold"), 0);
 }
 
 Test(haproxy_fence, without_the_note_it_is_held_all_the_same)
 {
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	cr_assert_eq(mkdir(lab_path(d.lab, "state/haproxy-local.held"), 0700), 0);
-	door_hold(1, LONG_MS);
+	hold_stage_hold(1, LONG_MS);
 	cr_assert(driver_wait_log(&d, "event=note_missing", 1));
-	door_apply(d.b);
-	cr_assert(door_leads_to(d.b));
+	hold_stage_apply(d.b);
+	cr_assert(hold_stage_leads_to(d.b));
 	rmdir(lab_path(d.lab, "state/haproxy-local.held"));
 }

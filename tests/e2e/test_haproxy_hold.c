@@ -5,32 +5,33 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "door.h"
+#include "cluster/target_kinds.h"
+#include "fixtures/haproxy_hold_stage.h"
 
 #define CLIENTS 200
 
-TestSuite(haproxy_hold, .init = door_setup, .fini = door_teardown, .timeout = 120);
+TestSuite(haproxy_hold, .init = hold_stage_setup, .fini = hold_stage_teardown, .timeout = 120);
 
 Test(haproxy_hold, two_hundred_clients_wait_and_all_reach_the_new_primary)
 {
 	int clients[CLIENTS];
 
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
 	lab_process_kill(lab_backend_process(d.a));
 	for (size_t i = 0; i < CLIENTS; i++)
 		cr_assert_geq(clients[i] = driver_open_session(d.rw, NULL), 0);
 	driver_run(&d, 3000); /* some thirty tries each */
 	for (size_t i = 0; i < CLIENTS; i++)
-		cr_assert(door_is_waiting(clients[i]), "client %zu", i);
-	door_set(d.b);
+		cr_assert(hold_stage_is_waiting(clients[i]), "client %zu", i);
+	hold_stage_set(d.b);
 	for (size_t i = 0; i < CLIENTS; i++) {
-		cr_assert(door_wait_name(clients[i], "b"), "client %zu", i);
+		cr_assert(hold_stage_wait_name(clients[i], "b"), "client %zu", i);
 		close(clients[i]);
 	}
 	cr_assert(driver_wait_sync(&d));
 	cr_assert(driver_wait_log(&d, "event=released", 1));
-	cr_assert_not(door_has_note());
+	cr_assert_not(hold_stage_has_note());
 	cr_assert_eq(driver_count_log(&d, "event=drift"), 0);
 }
 
@@ -39,13 +40,13 @@ Test(haproxy_hold, nothing_but_the_way_to_the_primary_is_held)
 	const char *file;
 	int session;
 
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	file = lab_read_file(d.lab, d.config.output);
 	cr_assert_geq(session = driver_open_session(d.rw, "a"), 0);
-	door_hold(1, LONG_MS);
-	cr_assert(door_has_note());
+	hold_stage_hold(1, LONG_MS);
+	cr_assert(hold_stage_has_note());
 	cr_assert(driver_reaches(d.ro, "c"));
-	cr_assert_not(door_leads_to(d.a));
+	cr_assert_not(hold_stage_leads_to(d.a));
 	cr_assert(driver_session_lives(session), "who runs goes on");
 	cr_assert(driver_file_is(&d, file), "HAProxy would start with the real address");
 	close(session);
@@ -55,14 +56,14 @@ Test(haproxy_hold, after_a_false_alarm_all_is_as_before)
 {
 	int session, waiting;
 
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	cr_assert_geq(session = driver_open_session(d.rw, "a"), 0);
-	door_hold(1, LONG_MS);
+	hold_stage_hold(1, LONG_MS);
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	driver_run(&d, 300);
-	cr_assert(door_is_waiting(waiting));
-	door_apply(d.a);
-	cr_assert(door_wait_name(waiting, "a"));
+	cr_assert(hold_stage_is_waiting(waiting));
+	hold_stage_apply(d.a);
+	cr_assert(hold_stage_wait_name(waiting, "a"));
 	cr_assert(driver_session_lives(session));
 	cr_assert_eq(driver_count_log(&d, "event=sessions_ended"), 0);
 	cr_assert_eq(driver_count_log(&d, "event=reloaded"), 1);
@@ -74,10 +75,10 @@ Test(haproxy_hold, sessions_to_the_old_primary_end_with_the_move)
 {
 	int session;
 
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	cr_assert_geq(session = driver_open_session(d.rw, "a"), 0);
-	door_hold(1, LONG_MS);
-	door_apply(d.b);
+	hold_stage_hold(1, LONG_MS);
+	hold_stage_apply(d.b);
 	cr_assert(driver_wait_ended(&d, session));
 	close(session);
 }
@@ -86,19 +87,19 @@ Test(haproxy_hold, when_its_time_is_over_the_text_counts_and_the_episode_is_spen
 {
 	int waiting;
 
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	target_hold(d.target, 1, 500, false);
 	cr_assert(driver_wait_log(&d, "event=held ", 1));
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	cr_assert(driver_wait_log(&d, "event=hold_over", 1));
 	cr_assert_eq(driver_count_log(&d, "nobody has been admitted as the primary"), 1);
-	cr_assert(door_wait_name(waiting, "a"));
+	cr_assert(hold_stage_wait_name(waiting, "a"));
 	cr_assert(driver_wait_sync(&d));
-	cr_assert_not(door_has_note());
+	cr_assert_not(hold_stage_has_note());
 	target_hold(d.target, 1, 500, false);
 	cr_assert(driver_wait_sync(&d));
 	cr_assert(driver_reaches(d.rw, "a"));
-	door_hold(2, LONG_MS);
+	hold_stage_hold(2, LONG_MS);
 	close(waiting);
 }
 
@@ -107,7 +108,7 @@ Test(haproxy_hold, a_repeat_of_the_episode_does_not_put_off_its_end)
 {
 	int64_t end = clock_now_ms() + 500;
 
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	target_hold(d.target, 1, 500, false);
 	while (driver_count_log(&d, "event=hold_over") == 0) {
 		int64_t left_ms = end - clock_now_ms();
@@ -122,20 +123,20 @@ Test(haproxy_hold, a_repeat_of_the_episode_does_not_put_off_its_end)
 /* As after a start of segue in the middle of a failover. */
 Test(haproxy_hold, asked_for_before_haproxy_has_answered_it_is_held_at_once)
 {
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	driver_restart(&d);
-	door_set(d.b);
-	door_hold(1, LONG_MS);
-	cr_assert_not(door_leads_to(d.a));
-	cr_assert_not(door_leads_to(d.b));
+	hold_stage_set(d.b);
+	hold_stage_hold(1, LONG_MS);
+	cr_assert_not(hold_stage_leads_to(d.a));
+	cr_assert_not(hold_stage_leads_to(d.b));
 	cr_assert_eq(driver_count_log(&d, "event=drift"), 0);
-	door_apply(d.b);
+	hold_stage_apply(d.b);
 	cr_assert(driver_reaches(d.rw, "b"));
 }
 
 Test(haproxy_hold, holds_and_texts_in_any_order_end_as_the_last_one_says)
 {
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	for (int i = 1; i <= 60; i++) {
 		if (i % 3 == 0)
 			target_fence(d.target, i);
@@ -143,63 +144,63 @@ Test(haproxy_hold, holds_and_texts_in_any_order_end_as_the_last_one_says)
 			target_hold(d.target, i, LONG_MS, false);
 		if (i % 7 == 0)
 			driver_run(&d, 1);
-		door_set(i % 2 == 0 ? d.a : d.b);
+		hold_stage_set(i % 2 == 0 ? d.a : d.b);
 		if (i % 5 == 0)
 			driver_run(&d, 1);
 	}
-	door_hold(100, LONG_MS);
-	cr_assert_not(door_leads_to(d.a));
-	door_set(d.b);
+	hold_stage_hold(100, LONG_MS);
+	cr_assert_not(hold_stage_leads_to(d.a));
+	hold_stage_set(d.b);
 	cr_assert(driver_wait_sync(&d));
 	cr_assert(driver_reaches(d.rw, "b"));
-	cr_assert_not(door_has_note());
+	cr_assert_not(hold_stage_has_note());
 }
 
 Test(haproxy_hold, a_haproxy_that_is_restarted_is_held_again)
 {
 	int waiting;
 
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
 	cr_assert_eq(lab_process_stop(lab_haproxy_process(d.haproxy)), 0);
 	lab_haproxy_start(d.haproxy);
 	cr_assert(driver_wait_log(&d, "event=drift", 1));
 	driver_run(&d, 50);
-	cr_assert_not(door_leads_to(d.a));
-	cr_assert_str_eq(door_step(), "holding");
+	cr_assert_not(hold_stage_leads_to(d.a));
+	cr_assert_str_eq(hold_stage_step(), "holding");
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
-	door_set(d.b);
-	cr_assert(door_wait_name(waiting, "b"));
+	hold_stage_set(d.b);
+	cr_assert(hold_stage_wait_name(waiting, "b"));
 	close(waiting);
 }
 
 Test(haproxy_hold, one_that_is_away_is_held_when_it_comes)
 {
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	cr_assert_eq(lab_process_stop(lab_haproxy_process(d.haproxy)), 0);
 	target_hold(d.target, 1, LONG_MS, false);
 	cr_assert(driver_wait_log(&d, "event=haproxy_unreachable", 1));
 	lab_haproxy_start(d.haproxy);
 	cr_assert(driver_wait_log(&d, "event=held ", 1));
-	cr_assert_not(door_leads_to(d.a));
+	cr_assert_not(hold_stage_leads_to(d.a));
 }
 
 Test(haproxy_hold, what_needs_a_reload_waits_for_its_end)
 {
-	const char *text = door_text_at(d.a, "", "  fullconn 77\n");
+	const char *text = hold_stage_text_at(d.a, "", "  fullconn 77\n");
 	int waiting;
 
-	door_apply(d.a);
-	door_set_text(d.a, text);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_set_text(d.a, text);
+	hold_stage_hold(1, LONG_MS);
 	cr_assert(driver_wait_file(&d, text));
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	driver_run(&d, 500); /* a reload would take 100 */
 	cr_assert_eq(driver_count_log(&d, "event=reload "), 1, "the one of the start");
-	door_set_text(d.a, text);
+	hold_stage_set_text(d.a, text);
 	cr_assert(driver_wait_sync(&d));
 	cr_assert_eq(driver_count_log(&d, "event=reloaded"), 2);
-	cr_assert(door_wait_name(waiting, "a"));
+	cr_assert(hold_stage_wait_name(waiting, "a"));
 	close(waiting);
 }
 
@@ -214,11 +215,11 @@ Test(haproxy_hold, a_reload_for_another_target_waits_as_well)
 	struct err err;
 	int waiting;
 
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	config.name = (char *)"other";
 	config.output = (char *)lab_printf(d.lab, "%s/other.cfg", lab_haproxy_conf_dir(d.haproxy));
 	other = target_create(d.hub, &config, lab_path(d.lab, "state"), NULL, NULL);
-	door_hold(1, LONG_MS);
+	hold_stage_hold(1, LONG_MS);
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	desired.len = strlen(desired.text);
 	cr_assert(target_set_desired(other, &desired, &err), "%s", err.message);
@@ -230,8 +231,8 @@ Test(haproxy_hold, a_reload_for_another_target_waits_as_well)
 	cr_assert_eq(driver_count_log(&d, "event=reload "), 1, "the one of the start");
 	target_status(other, &status);
 	cr_assert_not_null(strstr(status.problem, "waits until no client"), "%s", status.problem);
-	door_set(d.b);
-	cr_assert(door_wait_name(waiting, "b"));
+	hold_stage_set(d.b);
+	cr_assert(hold_stage_wait_name(waiting, "b"));
 	cr_assert(driver_wait_log(&d, "event=reloaded", 2));
 	target_destroy(other);
 	close(waiting);
@@ -242,19 +243,19 @@ Test(haproxy_hold, a_health_check_rests_meanwhile)
 	static const char params[] = "check inter 100ms fall 1";
 	int waiting;
 
-	door_set_text(d.a, door_text_at(d.a, params, ""));
+	hold_stage_set_text(d.a, hold_stage_text_at(d.a, params, ""));
 	cr_assert(driver_wait_sync(&d));
-	cr_assert(door_is_checked());
-	door_hold(1, LONG_MS);
-	cr_assert_not(door_is_checked());
+	cr_assert(hold_stage_is_checked());
+	hold_stage_hold(1, LONG_MS);
+	cr_assert_not(hold_stage_is_checked());
 	lab_process_kill(lab_backend_process(d.a));
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	driver_run(&d, 1000); /* ten checks */
-	cr_assert(door_is_waiting(waiting));
-	door_set_text(d.b, door_text_at(d.b, params, ""));
-	cr_assert(door_wait_name(waiting, "b"));
+	cr_assert(hold_stage_is_waiting(waiting));
+	hold_stage_set_text(d.b, hold_stage_text_at(d.b, params, ""));
+	cr_assert(hold_stage_wait_name(waiting, "b"));
 	cr_assert(driver_wait_sync(&d));
-	cr_assert(door_is_checked());
+	cr_assert(hold_stage_is_checked());
 	close(waiting);
 }
 
@@ -263,14 +264,14 @@ Test(haproxy_hold, the_same_hold_said_again_has_the_new_time)
 {
 	int waiting;
 
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	target_hold(d.target, 1, 100, false);
 	cr_assert(driver_wait_log(&d, "event=hold_over", 1));
-	cr_assert(door_wait_name(waiting, "a"));
+	cr_assert(hold_stage_wait_name(waiting, "a"));
 	target_hold(d.target, 1, LONG_MS, false); /* what is over stays over */
 	cr_assert(driver_wait_sync(&d));
-	cr_assert(door_leads_to(d.a));
+	cr_assert(hold_stage_leads_to(d.a));
 	close(waiting);
 }

@@ -8,11 +8,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "door.h"
+#include "fixtures/haproxy_hold_stage.h"
 
 #define CLIENTS 50
 
-TestSuite(haproxy_queue, .init = door_setup, .fini = door_teardown, .timeout = 120);
+TestSuite(haproxy_queue, .init = hold_stage_setup, .fini = hold_stage_teardown, .timeout = 120);
 
 static int clients[CLIENTS];
 
@@ -25,7 +25,7 @@ static void come(size_t count)
 static void be_served(size_t count, const char *name)
 {
 	for (size_t i = 0; i < count; i++) {
-		cr_assert(door_wait_name(clients[i], name), "client %zu", i);
+		cr_assert(hold_stage_wait_name(clients[i], name), "client %zu", i);
 		close(clients[i]);
 	}
 }
@@ -36,8 +36,8 @@ static void be_served_one(size_t count, const char *name)
 	int64_t until = clock_now_ms() + DRIVER_TIMEOUT_MS;
 
 	for (size_t i = 0; clock_now_ms() < until; i = (i + 1) % count) {
-		if (clients[i] >= 0 && !door_is_waiting(clients[i])) {
-			cr_assert(door_wait_name(clients[i], name));
+		if (clients[i] >= 0 && !hold_stage_is_waiting(clients[i])) {
+			cr_assert(hold_stage_wait_name(clients[i], name));
 			close(clients[i]);
 			clients[i] = -1;
 			return;
@@ -49,36 +49,37 @@ static void be_served_one(size_t count, const char *name)
 
 Test(haproxy_queue, one_client_tries_and_the_others_wait_in_the_queue)
 {
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
-	cr_assert_eq(door_limit(), 1);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
+	cr_assert_eq(hold_stage_limit(), 1);
 	come(CLIENTS);
-	cr_assert(door_wait_queued(CLIENTS - 1));
-	door_apply(d.b);
+	cr_assert(hold_stage_wait_queued(CLIENTS - 1));
+	hold_stage_apply(d.b);
 	be_served(CLIENTS, "b");
-	cr_assert(door_wait_limit(0));
-	cr_assert_not(door_has_note());
+	cr_assert(hold_stage_wait_limit(0));
+	cr_assert_not(hold_stage_has_note());
 	cr_assert_eq(driver_count_log(&d, "event=drift"), 0);
 	cr_assert_eq(driver_count_log(&d, "event=move_failed"), 0);
 }
 
 Test(haproxy_queue, a_limit_of_the_text_comes_back_and_lets_no_more_through)
 {
-	const char *a = door_text_at(d.a, "maxconn 3", ""), *b = door_text_at(d.b, "maxconn 3", "");
+	const char *a = hold_stage_text_at(d.a, "maxconn 3", ""),
+	           *b = hold_stage_text_at(d.b, "maxconn 3", "");
 
-	door_set_text(d.a, a);
+	hold_stage_set_text(d.a, a);
 	cr_assert(driver_wait_sync(&d));
-	door_hold(1, LONG_MS);
-	cr_assert_eq(door_limit(), 1);
+	hold_stage_hold(1, LONG_MS);
+	cr_assert_eq(hold_stage_limit(), 1);
 	come(10);
-	cr_assert(door_wait_queued(9));
-	door_set_text(d.b, b);
+	cr_assert(hold_stage_wait_queued(9));
+	hold_stage_set_text(d.b, b);
 	cr_assert(driver_wait_sync(&d));
-	cr_assert_eq(door_limit(), 3);
-	cr_assert(door_wait_queued(7));
+	cr_assert_eq(hold_stage_limit(), 3);
+	cr_assert(hold_stage_wait_queued(7));
 	for (size_t left = 10; left > 0; left--) /* each makes room for the next one */
 		be_served_one(10, "b");
-	cr_assert_eq(door_limit(), 3);
+	cr_assert_eq(hold_stage_limit(), 3);
 	cr_assert_eq(driver_count_log(&d, "event=drift"), 0);
 }
 
@@ -86,16 +87,16 @@ Test(haproxy_queue, sessions_that_run_do_not_keep_the_queue_closed)
 {
 	int session;
 
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	cr_assert_geq(session = driver_open_session(d.rw, "a"), 0);
-	door_hold(1, LONG_MS);
+	hold_stage_hold(1, LONG_MS);
 	come(5);
-	cr_assert(door_wait_queued(5));
+	cr_assert(hold_stage_wait_queued(5));
 	cr_assert(driver_session_lives(session));
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	be_served(5, "a");
 	cr_assert(driver_session_lives(session));
-	cr_assert(door_wait_limit(0));
+	cr_assert(hold_stage_wait_limit(0));
 	close(session);
 }
 
@@ -103,15 +104,15 @@ Test(haproxy_queue, with_redispatch_1_the_closed_port_is_all)
 {
 	static const char more[] = "  option redispatch 1\n";
 
-	door_set_text(d.a, door_text_at(d.a, "", more));
+	hold_stage_set_text(d.a, hold_stage_text_at(d.a, "", more));
 	cr_assert(driver_wait_sync(&d));
-	door_hold(1, LONG_MS);
-	cr_assert_eq(door_limit(), 0);
+	hold_stage_hold(1, LONG_MS);
+	cr_assert_eq(hold_stage_limit(), 0);
 	come(5);
 	driver_run(&d, 500);
 	for (size_t i = 0; i < 5; i++)
-		cr_assert(door_is_waiting(clients[i]));
-	door_set_text(d.b, door_text_at(d.b, "", more));
+		cr_assert(hold_stage_is_waiting(clients[i]));
+	hold_stage_set_text(d.b, hold_stage_text_at(d.b, "", more));
 	be_served(5, "b");
 }
 
@@ -119,65 +120,65 @@ Test(haproxy_queue, a_queue_that_ends_before_the_hold_is_not_used)
 {
 	static const char more[] = "  timeout queue 2s\n";
 
-	door_set_text(d.a, door_text_at(d.a, "", more));
+	hold_stage_set_text(d.a, hold_stage_text_at(d.a, "", more));
 	cr_assert(driver_wait_sync(&d));
-	door_hold(1, 3000);
-	cr_assert_eq(door_limit(), 0);
-	door_set_text(d.a, door_text_at(d.a, "", more));
-	door_hold(2, 1000);
-	cr_assert_eq(door_limit(), 1);
+	hold_stage_hold(1, 3000);
+	cr_assert_eq(hold_stage_limit(), 0);
+	hold_stage_set_text(d.a, hold_stage_text_at(d.a, "", more));
+	hold_stage_hold(2, 1000);
+	cr_assert_eq(hold_stage_limit(), 1);
 }
 
 Test(haproxy_queue, when_the_time_of_the_hold_is_over_nobody_stays_in_the_queue)
 {
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	target_hold(d.target, 1, 500, false);
 	cr_assert(driver_wait_log(&d, "event=held ", 1));
 	come(5);
 	cr_assert(driver_wait_log(&d, "event=hold_over", 1));
 	be_served(5, "a");
-	cr_assert(door_wait_limit(0));
+	cr_assert(hold_stage_wait_limit(0));
 }
 
 Test(haproxy_queue, a_fence_turns_away_who_waits_in_the_queue)
 {
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
 	come(5);
-	cr_assert(door_wait_queued(4));
-	door_fence(2);
+	cr_assert(hold_stage_wait_queued(4));
+	hold_stage_fence(2);
 	for (size_t i = 0; i < 5; i++) {
 		cr_assert(driver_wait_ended(&d, clients[i]));
 		close(clients[i]);
 	}
-	cr_assert_not(door_leads_to(d.a));
-	door_apply(d.b);
+	cr_assert_not(hold_stage_leads_to(d.a));
+	hold_stage_apply(d.b);
 	come(5);
 	be_served(5, "b");
-	cr_assert(door_wait_limit(0));
+	cr_assert(hold_stage_wait_limit(0));
 }
 
 Test(haproxy_queue, a_limit_that_a_hand_has_changed_is_put_right)
 {
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	driver_ask(&d, "set maxconn server t_rw/primary 1");
 	cr_assert(driver_wait_log(&d, "event=drift", 1));
-	cr_assert(door_wait_limit(0));
-	door_hold(1, LONG_MS);
+	cr_assert(hold_stage_wait_limit(0));
+	hold_stage_hold(1, LONG_MS);
 	come(5);
-	cr_assert(door_wait_queued(4));
+	cr_assert(hold_stage_wait_queued(4));
 	driver_ask(&d, "set maxconn server t_rw/primary 1000000");
-	cr_assert(door_wait_limit(1));
-	cr_assert(door_wait_queued(4));
-	door_apply(d.a);
+	cr_assert(hold_stage_wait_limit(1));
+	cr_assert(hold_stage_wait_queued(4));
+	hold_stage_apply(d.a);
 	be_served(5, "a");
 }
 
 /* What a crash leaves: at each of these the next life, or `segue resume`, finds what to do. */
 static void crash_with(const char *address, const char *limit)
 {
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
 	driver_ask(&d, lab_printf(d.lab, "set maxconn server t_rw/primary %s", limit));
 	if (address != NULL)
 		driver_ask(&d, lab_printf(d.lab, "set server t_rw/primary addr 127.0.0.1 port %s",
@@ -193,12 +194,12 @@ Test(haproxy_queue, a_limit_that_is_left_alone_is_found_at_the_next_start)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		crash_with(cases[i].address, cases[i].limit);
-		door_crash_and_restart();
+		hold_stage_crash_and_restart();
 		driver_run(&d, 20);
-		door_apply(d.b);
+		hold_stage_apply(d.b);
 		cr_assert(driver_reaches(d.rw, "b"));
-		cr_assert(door_wait_limit(0), "case %zu", i);
-		cr_assert_not(door_has_note());
+		cr_assert(hold_stage_wait_limit(0), "case %zu", i);
+		cr_assert_not(hold_stage_has_note());
 	}
 }
 
@@ -211,10 +212,10 @@ static size_t end_served(const char *name)
 	char got[2];
 
 	for (size_t i = 0; i < CLIENTS; i++) {
-		if (door_is_waiting(clients[i]))
+		if (hold_stage_is_waiting(clients[i]))
 			continue;
 		served++;
-		cr_assert(door_wait_name(clients[i], name), "client %zu", i);
+		cr_assert(hold_stage_wait_name(clients[i], name), "client %zu", i);
 		recv(clients[i], got, sizeof(got), 0); /* else it looks alive */
 		cr_assert(driver_wait_ended(&d, clients[i]), "client %zu stays at %s", i, name);
 	}
@@ -225,20 +226,20 @@ Test(haproxy_queue, one_that_a_hand_leads_elsewhere_is_put_right_before_others_f
 {
 	size_t served;
 
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
 	come(CLIENTS);
-	cr_assert(door_wait_queued(CLIENTS - 1));
+	cr_assert(hold_stage_wait_queued(CLIENTS - 1));
 	driver_ask(&d, lab_printf(d.lab, "set server t_rw/primary addr 127.0.0.1 port %u",
 	                          lab_backend_port(d.c)));
 	cr_assert(driver_wait_log(&d, "event=drift", 1));
-	cr_assert(door_wait_limit(1));
-	cr_assert_not(door_leads_to(d.c));
+	cr_assert(hold_stage_wait_limit(1));
+	cr_assert_not(hold_stage_leads_to(d.c));
 	served = end_served("c");
 	cr_assert_leq(served, 2);
-	door_set(d.b);
+	hold_stage_set(d.b);
 	for (size_t i = 0; i < CLIENTS; i++) {
-		served += door_wait_name(clients[i], "b");
+		served += hold_stage_wait_name(clients[i], "b");
 		close(clients[i]);
 	}
 	cr_assert_eq(served, CLIENTS);
@@ -265,9 +266,9 @@ static void be_ended(size_t count)
 /* In a hold, ten clients wait and a person reloads HAProxy. */
 static void reload_with_clients(const char *more)
 {
-	door_set_text(d.a, door_text_at(d.a, "", more));
+	hold_stage_set_text(d.a, hold_stage_text_at(d.a, "", more));
 	cr_assert(driver_wait_sync(&d));
-	door_hold(1, LONG_MS);
+	hold_stage_hold(1, LONG_MS);
 	come(10);
 	driver_run(&d, 300); /* some tries */
 	cr_assert(lab_haproxy_reload(d.haproxy));
@@ -281,7 +282,7 @@ static void expect_left_behind(const char *more)
 	cr_assert_eq(old_sessions(), 0);
 	come(10);
 	driver_run(&d, 300);
-	door_set_text(d.b, door_text_at(d.b, "", more));
+	hold_stage_set_text(d.b, hold_stage_text_at(d.b, "", more));
 	be_served(10, "b");
 }
 
@@ -289,12 +290,12 @@ Test(haproxy_queue, who_runs_in_the_old_worker_of_a_reload_in_a_hold_goes_on_unt
 {
 	int session;
 
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	cr_assert_geq(session = driver_open_session(d.rw, "a"), 0);
 	reload_with_clients("");
 	be_ended(10);
 	cr_assert(driver_session_lives(session));
-	door_set(d.b);
+	hold_stage_set(d.b);
 	cr_assert(driver_wait_ended(&d, session));
 	close(session);
 }
@@ -312,12 +313,12 @@ Test(haproxy_queue, who_waits_at_the_closed_port_of_an_old_worker_is_told_at_onc
 /* The reload and the next primary in one moment: nobody has looked between. */
 Test(haproxy_queue, who_was_left_in_an_old_worker_is_told_when_the_hold_ends)
 {
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
 	come(10);
-	cr_assert(door_wait_queued(9));
+	cr_assert(hold_stage_wait_queued(9));
 	cr_assert(lab_haproxy_reload(d.haproxy));
-	door_set(d.b);
+	hold_stage_set(d.b);
 	be_ended(10);
 	cr_assert(driver_wait_sync(&d));
 	cr_assert(driver_reaches(d.rw, "b"));
@@ -325,17 +326,17 @@ Test(haproxy_queue, who_was_left_in_an_old_worker_is_told_when_the_hold_ends)
 
 Test(haproxy_queue, without_a_master_socket_it_is_told_that_clients_are_out_of_reach)
 {
-	door_apply(d.a);
+	hold_stage_apply(d.a);
 	free(d.config.master_socket);
 	d.config.master_socket = xstrdup("");
 	driver_restart(&d);
-	door_apply(d.a);
-	door_hold(1, LONG_MS);
+	hold_stage_apply(d.a);
+	hold_stage_hold(1, LONG_MS);
 	come(1);
 	cr_assert(lab_haproxy_reload(d.haproxy));
 	cr_assert(driver_wait_log(&d, "event=clients_out_of_reach", 1));
 	cr_assert(driver_wait_problem(&d, "without master_socket"));
-	door_apply(d.b);
+	hold_stage_apply(d.b);
 	cr_assert(driver_reaches(d.rw, "b"));
 	cr_assert(driver_wait_problem(&d, "without master_socket"));
 	close(clients[0]);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "e2e/driver.h"
+#include "fixtures/haproxy_target.h"
 #include "unit/loop.h"
 
 static struct driver d;

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cmd.h"
-#include "run.h"
+#include "cli/cli.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(hostile_clients, .timeout = 120);
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
-#include "hostile.h"
-#include "run.h"
+#include "cli/cli.h"
+#include "fixtures/hostile_postgres.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(hostile_postgres, .timeout = 240);
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/strbuf.h"
-#include "run.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(hostile_scram, .timeout = 120);
 

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bounce.h"
-#include "hostile_zk.h"
-#include "run.h"
+#include "fixtures/hostile_zookeeper.h"
+#include "fixtures/pgbouncer_stage.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(hostile_zk, .timeout = 180);
 
@@ -60,28 +60,30 @@ Test(hostile_zk, a_child_without_a_name_is_refused)
 /* The C client ends the process; ExecStopPost lets go of those that wait. */
 Test(hostile_zk, whoever_waits_is_let_go_when_the_c_client_ends_segue)
 {
-	struct bounce bounce;
+	struct pgbouncer_stage pgbouncer_stage;
 	struct hostile_zk hostile;
 	struct lab_process *process;
 
-	bounce_init(&bounce, &(struct bounce_options){.own_zk = true, .no_traffic = true});
-	bounce_name(&bounce, 0);
-	hostile = hostile_zk_start(bounce.lab, bounce.zk);
-	lead_through(bounce.lab, bounce.segue, lab_zk_hosts(bounce.zk), hostile.port);
-	process = lab_segue_process(bounce.segue);
-	lab_segue_start(bounce.segue);
-	cr_assert(bounce_wait_settled(&bounce, 0));
-	bounce_name(&bounce, -1);
-	cr_assert(bounce_wait_paused(&bounce, 0, true));
+	pgbouncer_stage_init(&pgbouncer_stage,
+	                     &(struct pgbouncer_stage_options){.own_zk = true, .no_traffic = true});
+	pgbouncer_stage_name(&pgbouncer_stage, 0);
+	hostile = hostile_zk_start(pgbouncer_stage.lab, pgbouncer_stage.zk);
+	lead_through(pgbouncer_stage.lab, pgbouncer_stage.segue, lab_zk_hosts(pgbouncer_stage.zk),
+	             hostile.port);
+	process = lab_segue_process(pgbouncer_stage.segue);
+	lab_segue_start(pgbouncer_stage.segue);
+	cr_assert(pgbouncer_stage_wait_settled(&pgbouncer_stage, 0));
+	pgbouncer_stage_name(&pgbouncer_stage, -1);
+	cr_assert(pgbouncer_stage_wait_paused(&pgbouncer_stage, 0, true));
 	*hostile.way = HOSTILE_ZK_REPLY_TWICE;
-	bounce_name(&bounce, 1);
+	pgbouncer_stage_name(&pgbouncer_stage, 1);
 	cr_assert(lab_process_wait(process, BOUNCE_TIMEOUT_MS), "it has survived: %s",
 	          lab_process_log_tail(process));
 	cr_expect_gt(lab_process_exit_code(process), 128);
-	cr_assert_eq(bounce_resume(&bounce, NULL), 0);
-	cr_expect_not(bounce_is_paused(&bounce, 0));
+	cr_assert_eq(pgbouncer_stage_resume(&pgbouncer_stage, NULL), 0);
+	cr_expect_not(pgbouncer_stage_is_paused(&pgbouncer_stage, 0));
 	*hostile.way = HOSTILE_ZK_FAITHFUL;
-	lab_segue_start(bounce.segue);
-	cr_expect(bounce_wait_leads_to(&bounce, 0, 1));
-	bounce_fini(&bounce);
+	lab_segue_start(pgbouncer_stage.segue);
+	cr_expect(pgbouncer_stage_wait_leads_to(&pgbouncer_stage, 0, 1));
+	pgbouncer_stage_fini(&pgbouncer_stage);
 }

@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "beginner.h"
-#include "cmd.h"
+#include "cli/cli.h"
+#include "fixtures/newcomer.h"
 
 /* Debian's own, in what a HAProxy of the lab can do without. */
 static const char haproxy_cfg[] = "global\n"
@@ -45,9 +45,9 @@ static bool reaches(void *arg)
 }
 
 /* The section that segue's takes the place of, with a # before each line: the last one here. */
-static void take_section_out(struct beginner *beginner, const char *file, const char *first_line)
+static void take_section_out(struct newcomer *newcomer, const char *file, const char *first_line)
 {
-	const char *text = lab_read_file(beginner->lab, file), *at = strstr(text, first_line);
+	const char *text = lab_read_file(newcomer->lab, file), *at = strstr(text, first_line);
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 
 	cr_assert_not_null(at);
@@ -63,149 +63,149 @@ static void take_section_out(struct beginner *beginner, const char *file, const 
 
 Test(init, haproxy_as_debian_has_it_with_a_section_for_postgresql, .timeout = 120)
 {
-	struct beginner beginner;
+	struct newcomer newcomer;
 	struct lab_haproxy *haproxy;
 	struct lab_backend *db1, *db2;
 	struct reach reach = {.name = "db1"};
 	const char *main_file, *global, *options;
 
-	beginner_start(&beginner);
-	db1 = lab_backend_start(beginner.lab, "db1");
-	db2 = lab_backend_start(beginner.lab, "db2");
-	haproxy = lab_haproxy_create(beginner.lab, NULL);
+	newcomer_start(&newcomer);
+	db1 = lab_backend_start(newcomer.lab, "db1");
+	db2 = lab_backend_start(newcomer.lab, "db2");
+	haproxy = lab_haproxy_create(newcomer.lab, NULL);
 	main_file = lab_haproxy_main_file(haproxy);
-	reach.port = lab_port(beginner.lab);
-	lab_write_file(main_file, lab_printf(beginner.lab, haproxy_cfg, lab_haproxy_socket(haproxy),
+	reach.port = lab_port(newcomer.lab);
+	lab_write_file(main_file, lab_printf(newcomer.lab, haproxy_cfg, lab_haproxy_socket(haproxy),
 	                                     (unsigned)reach.port, (unsigned)lab_backend_port(db1),
 	                                     (unsigned)lab_backend_port(db2)));
-	lab_write_file(lab_path(beginner.lab, "defaults"),
-	               lab_printf(beginner.lab,
+	lab_write_file(lab_path(newcomer.lab, "defaults"),
+	               lab_printf(newcomer.lab,
 	                          "# of the unit\nCONFIG=\"%s\"\nEXTRAOPTS=\"-S %s\"\n", main_file,
 	                          lab_haproxy_master_socket(haproxy)));
 	cr_assert_eq(rmdir(lab_haproxy_conf_dir(haproxy)), 0);
 
-	cr_assert_eq(beginner_inits(&beginner, "haproxy", main_file, NULL), CMD_OK, "%s",
-	             beginner.printed);
-	beginner_must_read(&beginner, "listen postgres (");
-	beginner_must_read(&beginner, "     hard-stop-after 1h\n");
-	options = lab_printf(beginner.lab, "     EXTRAOPTS=\"-S %s -f %s\"\n",
+	cr_assert_eq(newcomer_inits(&newcomer, "haproxy", main_file, NULL), CMD_OK, "%s",
+	             newcomer.printed);
+	newcomer_must_read(&newcomer, "listen postgres (");
+	newcomer_must_read(&newcomer, "     hard-stop-after 1h\n");
+	options = lab_printf(newcomer.lab, "     EXTRAOPTS=\"-S %s -f %s\"\n",
 	                     lab_haproxy_master_socket(haproxy), lab_haproxy_conf_dir(haproxy));
-	beginner_must_read(&beginner, options); /* which is how the lab starts it */
-	cr_expect_null(strstr(beginner.printed, "Fill in"), "%s", beginner.printed);
-	beginner_must_read(&beginner, "listen postgres, in ");
-	beginner_types_commands(&beginner);
-	global = lab_printf(beginner.lab, "global\n\thard-stop-after 1h\n%s",
-	                    lab_read_file(beginner.lab, main_file) + strlen("global\n"));
+	newcomer_must_read(&newcomer, options); /* which is how the lab starts it */
+	cr_expect_null(strstr(newcomer.printed, "Fill in"), "%s", newcomer.printed);
+	newcomer_must_read(&newcomer, "listen postgres, in ");
+	newcomer_types_commands(&newcomer);
+	global = lab_printf(newcomer.lab, "global\n\thard-stop-after 1h\n%s",
+	                    lab_read_file(newcomer.lab, main_file) + strlen("global\n"));
 	lab_write_file(main_file, global);
 	lab_haproxy_start(haproxy);
 	cr_expect(lab_wait_until(reaches, &reach, BEGINNER_TIMEOUT_MS), "the section of before");
 
-	beginner_names_primary(&beginner, lab_backend_port(db1));
-	beginner_edits_ini(&beginner);
-	cr_expect_eq(beginner_checks(&beginner), CMD_FAILED);
-	beginner_must_read(&beginner, " and so does the rendered text, at 127.0.0.1:");
-	take_section_out(&beginner, main_file, "listen postgres");
-	cr_expect_eq(beginner_checks(&beginner), CMD_OK, "%s", beginner.printed);
-	cr_expect_null(strstr(beginner.printed, "warn"), "%s", beginner.printed);
-	beginner_starts_segue(&beginner);
+	newcomer_names_primary(&newcomer, lab_backend_port(db1));
+	newcomer_edits_ini(&newcomer);
+	cr_expect_eq(newcomer_checks(&newcomer), CMD_FAILED);
+	newcomer_must_read(&newcomer, " and so does the rendered text, at 127.0.0.1:");
+	take_section_out(&newcomer, main_file, "listen postgres");
+	cr_expect_eq(newcomer_checks(&newcomer), CMD_OK, "%s", newcomer.printed);
+	cr_expect_null(strstr(newcomer.printed, "warn"), "%s", newcomer.printed);
+	newcomer_starts_segue(&newcomer);
 	cr_expect(lab_wait_until(reaches, &reach, BEGINNER_TIMEOUT_MS));
-	beginner_names_primary(&beginner, lab_backend_port(db2));
+	newcomer_names_primary(&newcomer, lab_backend_port(db2));
 	reach.name = "db2";
 	cr_expect(lab_wait_until(reaches, &reach, BEGINNER_TIMEOUT_MS));
-	lab_destroy(beginner.lab);
+	lab_destroy(newcomer.lab);
 }
 
 Test(init, nothing_of_somebodys_is_lost)
 {
-	struct beginner beginner;
+	struct newcomer newcomer;
 	const char *main_file, *before, *template_file;
 
-	beginner_start(&beginner);
-	main_file = lab_path(beginner.lab, "haproxy.cfg");
-	template_file = lab_printf(beginner.lab, "%s/templates/haproxy.cfg.mustache", beginner.dir);
+	newcomer_start(&newcomer);
+	main_file = lab_path(newcomer.lab, "haproxy.cfg");
+	template_file = lab_printf(newcomer.lab, "%s/templates/haproxy.cfg.mustache", newcomer.dir);
 	lab_write_file(main_file, "global\n\tstats socket /run/a.sock level admin\n");
-	cr_assert_eq(beginner_inits(&beginner, "haproxy", main_file, "--dry-run"), CMD_OK, "%s",
-	             beginner.printed);
-	beginner_must_read(&beginner, "socket = /run/a.sock\n");
-	cr_expect_neq(access(beginner.dir, F_OK), 0, "--dry-run has made it");
-	cr_assert_eq(beginner_inits(&beginner, "haproxy", main_file, NULL), CMD_OK, "%s",
-	             beginner.printed);
-	before = lab_read_file(beginner.lab, beginner.ini_file);
-	cr_assert_eq(beginner_inits(&beginner, "haproxy", main_file, NULL), CMD_OK, "%s",
-	             beginner.printed);
-	beginner_must_read(&beginner, "segue.ini is there already, and the same\n");
+	cr_assert_eq(newcomer_inits(&newcomer, "haproxy", main_file, "--dry-run"), CMD_OK, "%s",
+	             newcomer.printed);
+	newcomer_must_read(&newcomer, "socket = /run/a.sock\n");
+	cr_expect_neq(access(newcomer.dir, F_OK), 0, "--dry-run has made it");
+	cr_assert_eq(newcomer_inits(&newcomer, "haproxy", main_file, NULL), CMD_OK, "%s",
+	             newcomer.printed);
+	before = lab_read_file(newcomer.lab, newcomer.ini_file);
+	cr_assert_eq(newcomer_inits(&newcomer, "haproxy", main_file, NULL), CMD_OK, "%s",
+	             newcomer.printed);
+	newcomer_must_read(&newcomer, "segue.ini is there already, and the same\n");
 
 	lab_write_file(template_file, "mine\n");
-	cr_expect_eq(beginner_inits(&beginner, "haproxy", main_file, NULL), CMD_FAILED);
-	beginner_must_read(&beginner, "is there, and nothing is written: --force");
-	cr_expect_str_eq(lab_read_file(beginner.lab, template_file), "mine\n");
-	cr_expect_eq(beginner_inits(&beginner, "haproxy", main_file, "--force"), CMD_OK, "%s",
-	             beginner.printed);
+	cr_expect_eq(newcomer_inits(&newcomer, "haproxy", main_file, NULL), CMD_FAILED);
+	newcomer_must_read(&newcomer, "is there, and nothing is written: --force");
+	cr_expect_str_eq(lab_read_file(newcomer.lab, template_file), "mine\n");
+	cr_expect_eq(newcomer_inits(&newcomer, "haproxy", main_file, "--force"), CMD_OK, "%s",
+	             newcomer.printed);
 	cr_expect_str_eq(
-	    lab_read_file(beginner.lab, lab_printf(beginner.lab, "%s.before-init", template_file)),
+	    lab_read_file(newcomer.lab, lab_printf(newcomer.lab, "%s.before-init", template_file)),
 	    "mine\n");
-	cr_expect_neq(strcmp(lab_read_file(beginner.lab, template_file), "mine\n"), 0);
-	cr_expect_str_eq(lab_read_file(beginner.lab, beginner.ini_file), before);
-	cr_expect_str_eq(lab_read_file(beginner.lab, main_file),
+	cr_expect_neq(strcmp(lab_read_file(newcomer.lab, template_file), "mine\n"), 0);
+	cr_expect_str_eq(lab_read_file(newcomer.lab, newcomer.ini_file), before);
+	cr_expect_str_eq(lab_read_file(newcomer.lab, main_file),
 	                 "global\n\tstats socket /run/a.sock level admin\n");
 
-	cr_expect_eq(beginner_inits(&beginner, "nginx", main_file, NULL), CMD_USAGE);
-	cr_expect_eq(beginner_inits(&beginner, "haproxy", lab_path(beginner.lab, "no.cfg"), NULL),
+	cr_expect_eq(newcomer_inits(&newcomer, "nginx", main_file, NULL), CMD_USAGE);
+	cr_expect_eq(newcomer_inits(&newcomer, "haproxy", lab_path(newcomer.lab, "no.cfg"), NULL),
 	             CMD_FAILED);
-	beginner_must_read(
-	    &beginner, "no.cfg: No such file or directory: is it another file (--proxy-config)");
-	lab_destroy(beginner.lab);
+	newcomer_must_read(
+	    &newcomer, "no.cfg: No such file or directory: is it another file (--proxy-config)");
+	lab_destroy(newcomer.lab);
 }
 
 Test(init, segue_ini_as_a_package_brings_it_is_nobodys_work)
 {
-	struct beginner beginner;
+	struct newcomer newcomer;
 	const char *main_file, *shipped;
 
-	beginner_start(&beginner);
-	main_file = lab_path(beginner.lab, "haproxy.cfg");
-	shipped = lab_read_file(beginner.lab, "packaging/debian/segue.ini");
+	newcomer_start(&newcomer);
+	main_file = lab_path(newcomer.lab, "haproxy.cfg");
+	shipped = lab_read_file(newcomer.lab, "packaging/debian/segue.ini");
 	lab_write_file(main_file, "global\n\tstats socket /run/a.sock level admin\n");
-	cr_assert_eq(mkdir(beginner.dir, 0755), 0);
-	lab_write_file(beginner.ini_file, lab_printf(beginner.lab, "%s; mine\n", shipped));
-	cr_expect_eq(beginner_inits(&beginner, "haproxy", main_file, NULL), CMD_FAILED);
-	lab_write_file(beginner.ini_file, shipped);
-	cr_assert_eq(beginner_inits(&beginner, "haproxy", main_file, NULL), CMD_OK, "%s",
-	             beginner.printed);
-	beginner_must_read(&beginner, ", and the old one is ");
+	cr_assert_eq(mkdir(newcomer.dir, 0755), 0);
+	lab_write_file(newcomer.ini_file, lab_printf(newcomer.lab, "%s; mine\n", shipped));
+	cr_expect_eq(newcomer_inits(&newcomer, "haproxy", main_file, NULL), CMD_FAILED);
+	lab_write_file(newcomer.ini_file, shipped);
+	cr_assert_eq(newcomer_inits(&newcomer, "haproxy", main_file, NULL), CMD_OK, "%s",
+	             newcomer.printed);
+	newcomer_must_read(&newcomer, ", and the old one is ");
 	cr_expect_not_null(
-	    strstr(lab_read_file(beginner.lab, beginner.ini_file), "socket = /run/a.sock\n"));
-	lab_destroy(beginner.lab);
+	    strstr(lab_read_file(newcomer.lab, newcomer.ini_file), "socket = /run/a.sock\n"));
+	lab_destroy(newcomer.lab);
 }
 
 Test(init, what_nobody_can_know_is_left_empty_and_check_names_it)
 {
-	struct beginner beginner;
+	struct newcomer newcomer;
 	const char *main_file, *text;
 
-	beginner_start(&beginner);
-	main_file = lab_path(beginner.lab, "haproxy.cfg");
+	newcomer_start(&newcomer);
+	main_file = lab_path(newcomer.lab, "haproxy.cfg");
 	lab_write_file(main_file, "global\n\tstats socket /run/a.sock level admin\n");
-	cr_expect_eq(beginner_inits_bare(&beginner, "haproxy", main_file, "--cluster", "no/name"),
+	cr_expect_eq(newcomer_inits_bare(&newcomer, "haproxy", main_file, "--cluster", "no/name"),
 	             CMD_USAGE);
-	beginner_must_read(&beginner, "nothing is written, as this would be wrong in it:");
-	cr_expect_neq(access(beginner.ini_file, F_OK), 0);
-	cr_assert_eq(beginner_inits_bare(&beginner, "haproxy", main_file, NULL, NULL), CMD_OK, "%s",
-	             beginner.printed);
-	beginner_must_read(&beginner, ", hosts: the servers of your ZooKeeper\n");
-	beginner_must_read(&beginner, " -server HOSTS create PATH ''\n");
-	text = lab_read_file(beginner.lab, beginner.ini_file);
+	newcomer_must_read(&newcomer, "nothing is written, as this would be wrong in it:");
+	cr_expect_neq(access(newcomer.ini_file, F_OK), 0);
+	cr_assert_eq(newcomer_inits_bare(&newcomer, "haproxy", main_file, NULL, NULL), CMD_OK, "%s",
+	             newcomer.printed);
+	newcomer_must_read(&newcomer, ", hosts: the servers of your ZooKeeper\n");
+	newcomer_must_read(&newcomer, " -server HOSTS create PATH ''\n");
+	text = lab_read_file(newcomer.lab, newcomer.ini_file);
 	cr_expect_not_null(strstr(text, "; FILL IN: the servers of your ZooKeeper: "), "%s", text);
 	cr_expect_not_null(strstr(text, "\nhosts =\n"), "%s", text);
 	cr_expect_not_null(strstr(text, "\n[cluster orders]\n; FILL IN: "), "%s", text);
-	cr_expect_eq(beginner_checks(&beginner), CMD_USAGE, "%s", beginner.printed);
-	beginner_must_read(&beginner,
+	cr_expect_eq(newcomer_checks(&newcomer), CMD_USAGE, "%s", newcomer.printed);
+	newcomer_must_read(&newcomer,
 	                   ": hosts is still empty, as it was shipped: fill in: the servers of ");
-	beginner_must_read(&beginner, ": path is still empty, as it was shipped: fill in: ");
+	newcomer_must_read(&newcomer, ": path is still empty, as it was shipped: fill in: ");
 
-	cr_expect_eq(beginner_inits_bare(&beginner, "pgbouncer", main_file, NULL, NULL),
+	cr_expect_eq(newcomer_inits_bare(&newcomer, "pgbouncer", main_file, NULL, NULL),
 	             CMD_FAILED);
-	beginner_must_read(&beginner, "segue.ini is there, but is wrong, and nothing is written: ");
-	cr_expect_str_eq(lab_read_file(beginner.lab, beginner.ini_file), text);
-	lab_destroy(beginner.lab);
+	newcomer_must_read(&newcomer, "segue.ini is there, but is wrong, and nothing is written: ");
+	cr_expect_str_eq(lab_read_file(newcomer.lab, newcomer.ini_file), text);
+	lab_destroy(newcomer.lab);
 }

@@ -4,27 +4,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "beginner.h"
-#include "cmd.h"
+#include "cli/cli.h"
+#include "fixtures/newcomer.h"
 
 /* Takes what stands under the step that has `text` in it, line by line. */
-static const char *lines_of_step(struct beginner *beginner, const char *text)
+static const char *lines_of_step(struct newcomer *newcomer, const char *text)
 {
 	auto_strbuf struct strbuf lines = STRBUF_INIT;
-	const char *at = strstr(beginner->printed, text), *end;
+	const char *at = strstr(newcomer->printed, text), *end;
 
-	cr_assert_not_null(at, "no step \"%s\" in\n%s", text, beginner->printed);
+	cr_assert_not_null(at, "no step \"%s\" in\n%s", text, newcomer->printed);
 	at = strstr(at, "\n\n");
 	end = strstr(at + 2, "\n\n");
 	end = end != NULL ? end : at + strlen(at);
 	while (at < end) {
-		const char *line = beginner_next_line(beginner, &at);
+		const char *line = newcomer_next_line(newcomer, &at);
 
 		if (*line == '\0' || at > end)
 			break;
 		strbuf_printf(&lines, "%s\n", line);
 	}
-	return lab_printf(beginner->lab, "%s", lines.data);
+	return lab_printf(newcomer->lab, "%s", lines.data);
 }
 
 struct leads {
@@ -42,53 +42,53 @@ static bool leads(void *arg)
 
 Test(init_pgbouncer, pgbouncer_with_databases_of_its_own, .timeout = 120)
 {
-	struct beginner beginner;
+	struct newcomer newcomer;
 	struct lab_pgbouncer *bouncer;
 	struct leads wanted = {.port = "5001"};
 	const char *main_file, *text, *printed;
 
-	beginner_start(&beginner);
-	bouncer = lab_pgbouncer_create(beginner.lab, NULL);
+	newcomer_start(&newcomer);
+	bouncer = lab_pgbouncer_create(newcomer.lab, NULL);
 	main_file = lab_pgbouncer_main_file(bouncer);
 	wanted.bouncer = bouncer;
-	text = strchr(lab_read_file(beginner.lab, main_file), '\n') + 1; /* without the %include */
+	text = strchr(lab_read_file(newcomer.lab, main_file), '\n') + 1; /* without the %include */
 	lab_write_file(main_file,
-	               lab_printf(beginner.lab,
+	               lab_printf(newcomer.lab,
 	                          "[databases]\napp = host=127.0.0.1 port=5000 pool_size=7\n"
 	                          "reports = dbname=app host=127.0.0.1 port=5000\n%s",
 	                          text));
 	lab_pgbouncer_start(bouncer);
-	cr_assert_eq(beginner_inits(&beginner, "pgbouncer", main_file, NULL), CMD_OK, "%s",
-	             beginner.printed);
-	beginner_must_read(&beginner, "database app at 127.0.0.1 port 5000 (");
-	printed = beginner.printed;
+	cr_assert_eq(newcomer_inits(&newcomer, "pgbouncer", main_file, NULL), CMD_OK, "%s",
+	             newcomer.printed);
+	newcomer_must_read(&newcomer, "database app at 127.0.0.1 port 5000 (");
+	printed = newcomer.printed;
 	cr_expect_null(strstr(printed, "Fill in"), "%s", printed);
-	beginner_types_commands(&beginner);
-	beginner_names_primary(&beginner, 5001);
-	beginner_edits_ini(&beginner);
-	text = strstr(lab_read_file(beginner.lab, beginner.ini_file), "console = ");
+	newcomer_types_commands(&newcomer);
+	newcomer_names_primary(&newcomer, 5001);
+	newcomer_edits_ini(&newcomer);
+	text = strstr(lab_read_file(newcomer.lab, newcomer.ini_file), "console = ");
 	cr_expect_not_null(strstr(text, lab_pgbouncer_dir(bouncer)), "%s", text);
 
-	cr_expect_eq(beginner_checks(&beginner),
+	cr_expect_eq(newcomer_checks(&newcomer),
 	             CMD_FAILED); /* not included yet, and root is no user of it */
-	beginner.printed = printed;
+	newcomer.printed = printed;
 	lab_write_file(main_file,
-	               lab_printf(beginner.lab, "%s\n%s%s", lab_read_file(beginner.lab, main_file),
-	                          lines_of_step(&beginner, "So that a failover is short"),
-	                          lines_of_step(&beginner, "At the end of ")));
-	text = lab_read_file(beginner.lab, beginner.ini_file);
-	lab_write_file(beginner.ini_file, lab_printf(beginner.lab, "%.*sconsole = %s\n%s",
+	               lab_printf(newcomer.lab, "%s\n%s%s", lab_read_file(newcomer.lab, main_file),
+	                          lines_of_step(&newcomer, "So that a failover is short"),
+	                          lines_of_step(&newcomer, "At the end of ")));
+	text = lab_read_file(newcomer.lab, newcomer.ini_file);
+	lab_write_file(newcomer.ini_file, lab_printf(newcomer.lab, "%.*sconsole = %s\n%s",
 	                                             (int)(strstr(text, "console = ") - text), text,
 	                                             lab_pgbouncer_console(bouncer),
 	                                             strchr(strstr(text, "console = "), '\n') + 1));
 	free(lab_pgbouncer_query(bouncer, "RELOAD", NULL));
-	cr_expect_eq(beginner_checks(&beginner), CMD_OK, "%s", beginner.printed);
-	cr_expect_null(strstr(beginner.printed, "warn"), "%s", beginner.printed);
-	beginner_starts_segue(&beginner);
+	cr_expect_eq(newcomer_checks(&newcomer), CMD_OK, "%s", newcomer.printed);
+	cr_expect_null(strstr(newcomer.printed, "warn"), "%s", newcomer.printed);
+	newcomer_starts_segue(&newcomer);
 	cr_expect(lab_wait_until(leads, &wanted, BEGINNER_TIMEOUT_MS));
-	beginner_names_primary(&beginner, 5002);
+	newcomer_names_primary(&newcomer, 5002);
 	wanted.port = "5002";
 	cr_expect(lab_wait_until(leads, &wanted, BEGINNER_TIMEOUT_MS));
 	cr_expect(lab_pgbouncer_says(bouncer, "app", "pool_size", "7"));
-	lab_destroy(beginner.lab);
+	lab_destroy(newcomer.lab);
 }

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "fixtures/run_stage.h"
 #include "lab/browser.h"
-#include "run.h"
 
 #define PAGE_BYTES_MAX 50000
 #define SHOT_BYTES_MIN 20000 /* deflate makes one colour of this size 5 kB, not more */

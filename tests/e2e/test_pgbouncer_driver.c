@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "e2e/pgdriver.h"
+#include "cluster/target_kinds.h"
+#include "fixtures/pgbouncer_target.h"
 
 static struct pgdriver d;
 
@@ -25,7 +26,7 @@ TestSuite(pgbouncer_driver, .init = setup, .fini = teardown, .timeout = 90);
 
 static bool nothing_is_noted(void)
 {
-	return access(d.intent, F_OK) != 0;
+	return access(d.record, F_OK) != 0;
 }
 
 Test(pgbouncer_driver, first_text_is_installed_and_reloaded)

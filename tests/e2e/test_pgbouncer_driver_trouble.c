@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "e2e/pgdriver.h"
+#include "fixtures/pgbouncer_target.h"
 
 static struct pgdriver d;
 
@@ -30,7 +30,7 @@ static void crash_in_a_pause(void)
 	pgdriver_apply(&d, 0);
 	pgdriver_close(&d);
 	pgdriver_command(&d, "PAUSE app");
-	lab_write_file(d.intent, "{\"databases\": [\"app\"], \"why\": \"test\"}\n");
+	lab_write_file(d.record, "{\"databases\": [\"app\"], \"why\": \"test\"}\n");
 	pgdriver_open(&d);
 }
 
@@ -39,7 +39,7 @@ Test(pgbouncer_driver_trouble, found_paused_after_a_crash_the_move_is_finished)
 	crash_in_a_pause();
 	pgdriver_apply(&d, 1);
 	cr_assert(pgdriver_leads_to(&d, 1));
-	cr_assert_neq(access(d.intent, F_OK), 0);
+	cr_assert_neq(access(d.record, F_OK), 0);
 }
 
 Test(pgbouncer_driver_trouble, found_paused_after_a_crash_clients_are_let_go_without_a_text)
@@ -54,10 +54,10 @@ Test(pgbouncer_driver_trouble, a_note_of_what_is_not_paused_any_more_is_removed)
 {
 	pgdriver_apply(&d, 0);
 	pgdriver_close(&d);
-	lab_write_file(d.intent, "{\"databases\": [\"app\", \"gone\"]}\n");
+	lab_write_file(d.record, "{\"databases\": [\"app\", \"gone\"]}\n");
 	pgdriver_open(&d);
 	pgdriver_apply(&d, 0);
-	cr_assert_neq(access(d.intent, F_OK), 0);
+	cr_assert_neq(access(d.record, F_OK), 0);
 	pgdriver_command(&d, "PAUSE app");
 	pgdriver_run(&d, 300);
 	cr_assert(pgdriver_says(&d, "app", "paused", "1"), "a person's");
@@ -67,7 +67,7 @@ Test(pgbouncer_driver_trouble, a_note_of_what_is_not_paused_any_more_is_removed)
 Test(pgbouncer_driver_trouble, a_note_that_cannot_be_read_is_reported)
 {
 	pgdriver_close(&d);
-	lab_write_file(d.intent, "{\"databases\": [");
+	lab_write_file(d.record, "{\"databases\": [");
 	pgdriver_open(&d);
 	pgdriver_apply(&d, 0);
 	cr_assert_eq(pgdriver_count_log(&d, "event=intent_unusable"), 1);
@@ -395,7 +395,7 @@ static void refused(const char *user, const char *words)
 	cr_assert(pgdriver_wait_problem(&d, words));
 	cr_assert_not_null(strstr(lab_read_file(d.lab, d.config.output), port),
 	                   "its next start is right all the same");
-	cr_assert_neq(access(d.intent, F_OK), 0);
+	cr_assert_neq(access(d.record, F_OK), 0);
 }
 
 Test(pgbouncer_driver_trouble, a_user_who_may_only_look_is_told_so)

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "e2e/pgdriver.h"
+#include "fixtures/pgbouncer_target.h"
 
 static struct pgdriver d;
 
@@ -127,7 +127,7 @@ static void is_held_where_it_was(const char *file)
 	cr_assert(pgdriver_says(&d, "app", "paused", "1"));
 	cr_assert(pgdriver_says(&d, "app", "port", lab_printf(d.lab, "%u", lab_pg_port(d.pg, 0))));
 	cr_assert_str_eq(lab_read_file(d.lab, d.config.output), file);
-	cr_assert_eq(access(d.intent, F_OK), 0);
+	cr_assert_eq(access(d.record, F_OK), 0);
 }
 
 static void hold_at_the_start(int node)
@@ -224,7 +224,7 @@ static void be_fenced(void)
 	cr_assert(pgdriver_wait_log(&d, "event=fenced"));
 	cr_assert(pgdriver_wait_step(&d, "holding"));
 	cr_assert(pgdriver_says(&d, "app", "paused", "1"));
-	cr_assert_eq(access(d.intent, F_OK), 0);
+	cr_assert_eq(access(d.record, F_OK), 0);
 }
 
 Test(pgbouncer_driver_hold, a_fence_ends_every_session_and_who_comes_waits_for_the_next_primary)
@@ -252,7 +252,7 @@ Test(pgbouncer_driver_hold, a_fence_ends_every_session_and_who_comes_waits_for_t
 	traffic_stop(d.traffic);
 	cr_assert_leq(traffic_sum(d.traffic).failed, PGDRIVER_CLIENTS, "each once at most: %s",
 	              traffic_sum(d.traffic).error);
-	cr_assert_neq(access(d.intent, F_OK), 0);
+	cr_assert_neq(access(d.record, F_OK), 0);
 }
 
 Test(pgbouncer_driver_hold, a_hold_becomes_a_fence_and_no_later_hold_ends_it)
@@ -301,7 +301,7 @@ Test(pgbouncer_driver_hold, a_fence_reaches_a_frozen_primary_and_what_a_person_p
 static void is_fenced_and_noted(void)
 {
 	cr_assert(pgdriver_says(&d, "app", "paused", "1"));
-	cr_assert_eq(access(d.intent, F_OK), 0);
+	cr_assert_eq(access(d.record, F_OK), 0);
 }
 
 static void is_left_fenced(void)
@@ -316,7 +316,7 @@ static void is_left_fenced(void)
 	cr_assert_eq(pgdriver_count_log(&d, "event=hold_over"), 0);
 	pgdriver_apply(&d, 1);
 	cr_assert(pgdriver_leads_to(&d, 1));
-	cr_assert_neq(access(d.intent, F_OK), 0);
+	cr_assert_neq(access(d.record, F_OK), 0);
 }
 
 Test(pgbouncer_driver_hold, the_end_of_the_target_leaves_a_fence_for_the_next_primary)
@@ -340,7 +340,7 @@ Test(pgbouncer_driver_hold, the_end_of_the_target_ends_a_hold)
 	be_held();
 	pgdriver_close(&d);
 	cr_assert(pgdriver_leads_to(&d, 0));
-	cr_assert_neq(access(d.intent, F_OK), 0);
+	cr_assert_neq(access(d.record, F_OK), 0);
 	pgdriver_open(&d);
 }
 
@@ -365,7 +365,7 @@ static void crash_with_a_limit(void)
 	pgdriver_close(&d);
 	pgdriver_command(&d, "SET max_db_connections='1'");
 	pgdriver_command(&d, "PAUSE app");
-	lab_write_file(d.intent, "{\"databases\": [\"app\"], \"max_db_connections\": 0}\n");
+	lab_write_file(d.record, "{\"databases\": [\"app\"], \"max_db_connections\": 0}\n");
 	pgdriver_open(&d);
 }
 
@@ -430,7 +430,7 @@ static void is_held_again(const char *text)
 	cr_assert(pgdriver_wait_paused(&d, "app", true));
 	cr_assert(pgdriver_wait_step(&d, "holding"));
 	cr_assert(pgdriver_wait_log(&d, "event=drift"));
-	cr_assert_eq(access(d.intent, F_OK), 0);
+	cr_assert_eq(access(d.record, F_OK), 0);
 	cr_assert(pgdriver_says(&d, "app", "port", lab_printf(d.lab, "%u", lab_pg_port(d.pg, 0))));
 	late = lab_fork(d.lab, "late", late_client, NULL);
 	pgdriver_run(&d, 1500);
@@ -520,7 +520,7 @@ Test(pgbouncer_driver_hold, what_a_person_resumes_in_a_hold_is_paused_again)
 	pgdriver_command(&d, "RESUME app");
 	cr_assert(pgdriver_wait_paused(&d, "app", true));
 	cr_assert(pgdriver_wait_step(&d, "holding"));
-	cr_assert_eq(access(d.intent, F_OK), 0);
+	cr_assert_eq(access(d.record, F_OK), 0);
 	pgdriver_apply(&d, 1);
 	cr_assert(pgdriver_leads_to(&d, 1));
 }

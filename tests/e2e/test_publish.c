@@ -8,10 +8,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "publisher/publish.h"
-#include "watch/layout.h"
-#include "watch/presence.h"
-#include "watch_loop.h"
+#include "fixtures/zookeeper_loop.h"
+#include "publisher/write.h"
+#include "topology/layout.h"
+#include "zookeeper/ephemeral.h"
 
 #define TIMEOUT_MS 6000
 #define RACERS     10
@@ -42,20 +42,20 @@ struct racer {
 	struct zk *zk;
 	struct publish_zk store;
 	struct publish *publish;
-	struct ballot *ballot;
+	struct decider *decider;
 	char name[16];
 	unsigned written, done, races_lost;
 	struct publish_outcome last;
-	struct topology seen; /* what the store had when the last opinion was formed */
-	struct ballot_store known;
+	struct topology seen; /* what the store had when the last decision was formed */
+	struct stored_value known;
 };
 
-static void on_form(const struct ballot_store *store, struct opinion *out, void *arg)
+static void on_form(const struct stored_value *store, struct publish_decision *out, void *arg)
 {
 	struct racer *racer = arg;
 
-	ballot_form(racer->ballot, store, clock_now_us(), out);
-	if (store->state == BALLOT_STORE_VALUE)
+	publish_decide(racer->decider, store, clock_now_us(), out);
+	if (store->state == STORED_VALUE)
 		topology_copy(&racer->seen, store->topology);
 	racer->known.state = store->state;
 	racer->known.topology = &racer->seen;
@@ -70,14 +70,14 @@ static void on_done(const struct publish_outcome *outcome, void *arg)
 	racer->races_lost += outcome->races_lost;
 	racer->last = *outcome;
 	if (outcome->result == PUBLISH_WRITTEN)
-		ballot_written(racer->ballot, outcome->opinion);
-	racer->last.opinion = NULL;
+		decider_written(racer->decider, outcome->decision);
+	racer->last.decision = NULL;
 	racer->last.problem = NULL;
 }
 
 static void racer_open(struct racer *racer, struct zk *session, int number)
 {
-	const struct ballot_rules rules = {
+	const struct publish_rules rules = {
 	    .publisher = racer->name, .null_after = 3, .drop_after = 3, .fresh_us = 60 * ROUND_US};
 	struct publish_options options = {
 	    .cluster = &cluster, .form = on_form, .done = on_done, .arg = racer};
@@ -86,7 +86,7 @@ static void racer_open(struct racer *racer, struct zk *session, int number)
 	*racer = (struct racer){.zk = session, .store = {.zk = session, .acl = ZK_ACL_OPEN}};
 	snprintf(racer->name, sizeof(racer->name), "pub%d", number);
 	topology_init(&racer->seen);
-	racer->ballot = ballot_create(&rules);
+	racer->decider = decider_create(&rules);
 	store = publish_store_of(&racer->store);
 	options.store = &store;
 	racer->publish = publish_create(&options);
@@ -95,28 +95,28 @@ static void racer_open(struct racer *racer, struct zk *session, int number)
 static void racer_close(struct racer *racer)
 {
 	publish_destroy(racer->publish);
-	ballot_destroy(racer->ballot);
+	decider_destroy(racer->decider);
 	topology_fini(&racer->seen);
 }
 
 /* Two servers, of which the one writes on this timeline and the other follows. */
 static void observe(struct racer *racer, int64_t timeline)
 {
-	struct sighting nodes[2];
+	struct node_state nodes[2];
 	char wall[CLOCK_WALL_MAX];
 
 	for (int i = 0; i < 2; i++) {
-		nodes[i] = (struct sighting){.port = 5432,
-		                             .class = SERVER_ANSWERED,
-		                             .in_recovery = timeline % 2 != i,
-		                             .timeline = timeline,
-		                             .lsn = 1000,
-		                             .system_identifier = "7000"};
+		nodes[i] = (struct node_state){.port = 5432,
+		                               .class = SERVER_ANSWERED,
+		                               .in_recovery = timeline % 2 != i,
+		                               .timeline = timeline,
+		                               .lsn = 1000,
+		                               .system_identifier = "7000"};
 		snprintf(nodes[i].name, sizeof(nodes[i].name), "db%d", i + 1);
 		snprintf(nodes[i].host, sizeof(nodes[i].host), "10.0.0.%d", i + 1);
 	}
 	clock_wall(wall, sizeof(wall));
-	ballot_observe(racer->ballot, nodes, 2, &racer->known, clock_now_us(), wall);
+	decider_observe(racer->decider, nodes, 2, &racer->known, clock_now_us(), wall);
 }
 
 /* -- the race -- */

@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "crowd.h"
+#include "fixtures/repmgr_stage.h"
 
 #define ORDERS  "/segue/orders"
 #define BILLING "/segue/billing"

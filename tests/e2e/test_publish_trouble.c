@@ -6,50 +6,51 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "crowd.h"
+#include "fixtures/repmgr_stage.h"
 
 TestSuite(publish_trouble, .timeout = 180);
 
-static struct lab_process *process(struct crowd *crowd, int publisher)
+static struct lab_process *process(struct repmgr_stage *repmgr_stage, int publisher)
 {
-	return lab_segue_process(crowd->publishers[publisher]);
+	return lab_segue_process(repmgr_stage->publishers[publisher]);
 }
 
-static void fail_over(struct crowd *crowd)
+static void fail_over(struct repmgr_stage *repmgr_stage)
 {
-	lab_process_kill(lab_pg_process(crowd->pg, 0));
-	cr_assert_eq(lab_repmgr_wait_primary(crowd->repmgr, 0, CROWD_TIMEOUT_MS), 1);
+	lab_process_kill(lab_pg_process(repmgr_stage->pg, 0));
+	cr_assert_eq(lab_repmgr_wait_primary(repmgr_stage->repmgr, 0, CROWD_TIMEOUT_MS), 1);
 }
 
-/* The frozen one has the opinion that node1 is the primary, and a session that is gone. */
+/* The frozen one has the decision that node1 is the primary, and a session that is gone. */
 Test(publish_trouble, one_is_killed_and_one_frozen_through_a_failover)
 {
-	struct crowd crowd;
+	struct repmgr_stage repmgr_stage;
 
-	crowd_start(&crowd, &(struct crowd_options){.settings = ""});
-	lab_process_kill(process(&crowd, 0));
-	lab_process_freeze(process(&crowd, 1));
-	fail_over(&crowd);
-	crowd_must_name(&crowd, 1, 2);
-	cr_assert(crowd_wait_present(&crowd, 0, false));
-	cr_assert(crowd_wait_present(&crowd, 1, false));
-	cr_assert(crowd_wait_present(&crowd, 2, true));
-	lab_segue_mark(crowd.publishers[1]);
-	lab_process_thaw(process(&crowd, 1));
-	cr_assert(crowd_wait_present(&crowd, 1, true), "%s", crowd_logs(&crowd));
-	cr_assert_not_null(lab_segue_wait_log(crowd.publishers[1], CROWD_TIMEOUT_MS,
+	repmgr_stage_start(&repmgr_stage, &(struct repmgr_stage_options){.settings = ""});
+	lab_process_kill(process(&repmgr_stage, 0));
+	lab_process_freeze(process(&repmgr_stage, 1));
+	fail_over(&repmgr_stage);
+	repmgr_stage_must_name(&repmgr_stage, 1, 2);
+	cr_assert(repmgr_stage_wait_present(&repmgr_stage, 0, false));
+	cr_assert(repmgr_stage_wait_present(&repmgr_stage, 1, false));
+	cr_assert(repmgr_stage_wait_present(&repmgr_stage, 2, true));
+	lab_segue_mark(repmgr_stage.publishers[1]);
+	lab_process_thaw(process(&repmgr_stage, 1));
+	cr_assert(repmgr_stage_wait_present(&repmgr_stage, 1, true), "%s",
+	          repmgr_stage_logs(&repmgr_stage));
+	cr_assert_not_null(lab_segue_wait_log(repmgr_stage.publishers[1], CROWD_TIMEOUT_MS,
 	                                      "event=server ", "node=node2 ", "timeline=2", NULL),
-	                   "%s", crowd_logs(&crowd));
-	cr_assert_eq(lab_segue_count_log(crowd.publishers[1], "event=published",
+	                   "%s", repmgr_stage_logs(&repmgr_stage));
+	cr_assert_eq(lab_segue_count_log(repmgr_stage.publishers[1], "event=published",
 	                                 "primary=node1 timeline=1", NULL),
 	             0);
-	crowd_must_name(&crowd, 1, 2);
-	crowd_fini(&crowd);
+	repmgr_stage_must_name(&repmgr_stage, 1, 2);
+	repmgr_stage_fini(&repmgr_stage);
 }
 
-static void must_query(struct crowd *crowd, int node, const char *sql)
+static void must_query(struct repmgr_stage *repmgr_stage, int node, const char *sql)
 {
-	auto_free char *done = lab_pg_query(lab_pg_conninfo(crowd->pg, node), sql);
+	auto_free char *done = lab_pg_query(lab_pg_conninfo(repmgr_stage->pg, node), sql);
 
 	cr_assert_not_null(done, "%s", sql);
 }
@@ -58,119 +59,127 @@ static void must_query(struct crowd *crowd, int node, const char *sql)
  * and says what it sees. When it is gone, so is its word. */
 Test(publish_trouble, who_is_cut_from_the_primary_believes_the_publisher_that_sees_it)
 {
-	struct crowd crowd;
+	struct repmgr_stage repmgr_stage;
 	uint16_t nobody;
 
-	crowd_start(&crowd, &(struct crowd_options){.alone = true, .quiet = true});
-	nobody = lab_port(crowd.lab);
-	lab_segue_publish(crowd.publishers[0]);
-	crowd_must_name(&crowd, 0, 1);
+	repmgr_stage_start(&repmgr_stage,
+	                   &(struct repmgr_stage_options){.alone = true, .quiet = true});
+	nobody = lab_port(repmgr_stage.lab);
+	lab_segue_publish(repmgr_stage.publishers[0]);
+	repmgr_stage_must_name(&repmgr_stage, 0, 1);
 	for (int i = 1; i < CROWD_NODES; i++) {
-		must_query(&crowd, i, "alter system set primary_conninfo = ''");
-		must_query(&crowd, i, "select pg_reload_conf()");
-		crowd_move_node(&crowd, i, 0, nobody);
-		lab_segue_publish(crowd.publishers[i]);
+		must_query(&repmgr_stage, i, "alter system set primary_conninfo = ''");
+		must_query(&repmgr_stage, i, "select pg_reload_conf()");
+		repmgr_stage_move_node(&repmgr_stage, i, 0, nobody);
+		lab_segue_publish(repmgr_stage.publishers[i]);
 	}
 	for (int i = 1; i < CROWD_NODES; i++)
-		cr_assert_not_null(lab_segue_wait_log(crowd.publishers[i], CROWD_TIMEOUT_MS,
+		cr_assert_not_null(lab_segue_wait_log(repmgr_stage.publishers[i], CROWD_TIMEOUT_MS,
 		                                      "event=opinion", "verdict=wait",
 		                                      "publisher pub1 sees it", NULL),
-		                   "%s", crowd_logs(&crowd));
+		                   "%s", repmgr_stage_logs(&repmgr_stage));
 	for (int i = 1; i < CROWD_NODES; i++)
-		cr_assert(crowd_wait_present(&crowd, i, true), "%s", crowd_logs(&crowd));
-	cr_assert_eq(lab_segue_count_log(crowd.publishers[1], "primary=none", NULL), 0);
-	lab_process_kill(process(&crowd, 0));
-	crowd_must_name_nobody(&crowd);
-	cr_assert(crowd_wait_present(&crowd, 0, false));
-	crowd_fini(&crowd);
+		cr_assert(repmgr_stage_wait_present(&repmgr_stage, i, true), "%s",
+		          repmgr_stage_logs(&repmgr_stage));
+	cr_assert_eq(lab_segue_count_log(repmgr_stage.publishers[1], "primary=none", NULL), 0);
+	lab_process_kill(process(&repmgr_stage, 0));
+	repmgr_stage_must_name_nobody(&repmgr_stage);
+	cr_assert(repmgr_stage_wait_present(&repmgr_stage, 0, false));
+	repmgr_stage_fini(&repmgr_stage);
 }
 
 /* The store's own second: it is back, and knows at once what happened while it was away. */
 Test(publish_trouble, store_is_away_through_a_failover)
 {
-	struct crowd crowd;
+	struct repmgr_stage repmgr_stage;
 
-	crowd_start(&crowd, &(struct crowd_options){.own_zk = true, .settings = ""});
-	lab_process_kill(lab_zk_process(crowd.zk, 0));
-	fail_over(&crowd);
-	cr_assert_not_null(
-	    lab_segue_wait_log(crowd.publishers[1], CROWD_TIMEOUT_MS, "event=publish_failed", NULL),
-	    "%s", crowd_logs(&crowd));
-	lab_zk_server_start(crowd.zk, 0);
-	cr_assert(lab_zk_wait_ready(crowd.zk, 0, CROWD_TIMEOUT_MS));
-	crowd_must_name(&crowd, 1, 2);
+	repmgr_stage_start(&repmgr_stage,
+	                   &(struct repmgr_stage_options){.own_zk = true, .settings = ""});
+	lab_process_kill(lab_zk_process(repmgr_stage.zk, 0));
+	fail_over(&repmgr_stage);
+	cr_assert_not_null(lab_segue_wait_log(repmgr_stage.publishers[1], CROWD_TIMEOUT_MS,
+	                                      "event=publish_failed", NULL),
+	                   "%s", repmgr_stage_logs(&repmgr_stage));
+	lab_zk_server_start(repmgr_stage.zk, 0);
+	cr_assert(lab_zk_wait_ready(repmgr_stage.zk, 0, CROWD_TIMEOUT_MS));
+	repmgr_stage_must_name(&repmgr_stage, 1, 2);
 	for (int i = 0; i < CROWD_NODES; i++)
-		cr_assert(crowd_wait_present(&crowd, i, true), "%s", crowd_logs(&crowd));
-	crowd_fini(&crowd);
+		cr_assert(repmgr_stage_wait_present(&repmgr_stage, i, true), "%s",
+		          repmgr_stage_logs(&repmgr_stage));
+	repmgr_stage_fini(&repmgr_stage);
 }
 
 /* -- all are dead, and a sidecar that listens to nobody else -- */
 
-static struct lab_segue *start_sidecar(struct crowd *crowd)
+static struct lab_segue *start_sidecar(struct repmgr_stage *repmgr_stage)
 {
-	const char *template = lab_path(crowd->lab, "port.mustache");
+	const char *template = lab_path(repmgr_stage->lab, "port.mustache");
 	struct lab_segue *sidecar;
 
 	lab_write_file(template, "{{#primary}}{{port}}{{/primary}}\n");
-	sidecar = lab_segue_create(
-	    crowd->lab, lab_printf(crowd->lab,
-	                           "[segue]\nname = side\nstate_dir = %s/state\n"
-	                           "[zookeeper]\nhosts = %s\nsession_timeout = 4s\n"
-	                           "[cluster orders]\npath = " CROWD_PATH "\npresence = yes\n"
-	                           "verify = disable\non_primary_loss = keep\n"
-	                           "[file port]\ncluster = orders\ntemplate = %s\n"
-	                           "output = %s/port\n",
-	                           lab_dir(crowd->lab), lab_zk_hosts(crowd->zk), template,
-	                           lab_dir(crowd->lab)));
+	sidecar =
+	    lab_segue_create(repmgr_stage->lab,
+	                     lab_printf(repmgr_stage->lab,
+	                                "[segue]\nname = side\nstate_dir = %s/state\n"
+	                                "[zookeeper]\nhosts = %s\nsession_timeout = 4s\n"
+	                                "[cluster orders]\npath = " CROWD_PATH "\npresence = yes\n"
+	                                "verify = disable\non_primary_loss = keep\n"
+	                                "[file port]\ncluster = orders\ntemplate = %s\n"
+	                                "output = %s/port\n",
+	                                lab_dir(repmgr_stage->lab), lab_zk_hosts(repmgr_stage->zk),
+	                                template, lab_dir(repmgr_stage->lab)));
 	lab_segue_start(sidecar);
 	return sidecar;
 }
 
 struct file_wanted {
-	struct crowd *crowd;
+	struct repmgr_stage *repmgr_stage;
 	uint16_t port;
 };
 
 static bool has_port(void *arg)
 {
 	const struct file_wanted *wanted = arg;
-	const char *path = lab_path(wanted->crowd->lab, "port");
+	const char *path = lab_path(wanted->repmgr_stage->lab, "port");
 
-	return strtol(lab_read_file(wanted->crowd->lab, path), NULL, 10) == wanted->port;
+	return strtol(lab_read_file(wanted->repmgr_stage->lab, path), NULL, 10) == wanted->port;
 }
 
-static bool file_names(struct crowd *crowd, int node)
+static bool file_names(struct repmgr_stage *repmgr_stage, int node)
 {
-	return lab_wait_until(has_port, &(struct file_wanted){crowd, lab_pg_port(crowd->pg, node)},
-	                      CROWD_TIMEOUT_MS);
+	return lab_wait_until(
+	    has_port, &(struct file_wanted){repmgr_stage, lab_pg_port(repmgr_stage->pg, node)},
+	    CROWD_TIMEOUT_MS);
 }
 
 Test(publish_trouble, all_are_dead_and_the_sidecar_keeps_what_it_has)
 {
-	struct crowd crowd;
+	struct repmgr_stage repmgr_stage;
 	struct lab_segue *sidecar;
 	const char *forged;
 
-	crowd_start(&crowd, &(struct crowd_options){.alone = true});
-	sidecar = start_sidecar(&crowd);
-	cr_assert(file_names(&crowd, 0), "%s", lab_process_log_tail(lab_segue_process(sidecar)));
+	repmgr_stage_start(&repmgr_stage, &(struct repmgr_stage_options){.alone = true});
+	sidecar = start_sidecar(&repmgr_stage);
+	cr_assert(file_names(&repmgr_stage, 0), "%s",
+	          lab_process_log_tail(lab_segue_process(sidecar)));
 	for (int i = 0; i < CROWD_NODES; i++)
-		lab_process_kill(process(&crowd, i));
+		lab_process_kill(process(&repmgr_stage, i));
 	for (int i = 0; i < CROWD_NODES; i++)
-		cr_assert(crowd_wait_present(&crowd, i, false));
-	forged = lab_printf(crowd.lab,
+		cr_assert(repmgr_stage_wait_present(&repmgr_stage, i, false));
+	forged = lab_printf(repmgr_stage.lab,
 	                    "{\"version\":1,\"primary\":{\"name\":\"x\",\"host\":\"127.0.0.1\","
 	                    "\"port\":%u},\"standbys\":[],\"timeline\":1}",
-	                    lab_pg_port(crowd.pg, 2));
-	lab_zk_set(crowd.zk, CROWD_PATH "/master", forged, strlen(forged));
+	                    lab_pg_port(repmgr_stage.pg, 2));
+	lab_zk_set(repmgr_stage.zk, CROWD_PATH "/master", forged, strlen(forged));
 	cr_assert_not_null(lab_segue_wait_log(sidecar, CROWD_TIMEOUT_MS, "publisher", NULL), "%s",
 	                   lab_process_log_tail(lab_segue_process(sidecar)));
-	cr_assert(file_names(&crowd, 0));
-	lab_process_kill(lab_pg_process(crowd.pg, 0));
-	lab_pg_promote(crowd.pg, 1);
+	cr_assert(file_names(&repmgr_stage, 0));
+	lab_process_kill(lab_pg_process(repmgr_stage.pg, 0));
+	lab_pg_promote(repmgr_stage.pg, 1);
 	for (int i = 0; i < CROWD_NODES; i++)
-		lab_segue_publish(crowd.publishers[i]);
-	crowd_must_name(&crowd, 1, 2);
-	cr_assert(file_names(&crowd, 1), "%s", lab_process_log_tail(lab_segue_process(sidecar)));
-	crowd_fini(&crowd);
+		lab_segue_publish(repmgr_stage.publishers[i]);
+	repmgr_stage_must_name(&repmgr_stage, 1, 2);
+	cr_assert(file_names(&repmgr_stage, 1), "%s",
+	          lab_process_log_tail(lab_segue_process(sidecar)));
+	repmgr_stage_fini(&repmgr_stage);
 }

@@ -11,44 +11,45 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "crowd.h"
+#include "fixtures/repmgr_stage.h"
 
 TestSuite(publish_verbs, .timeout = 180);
 
-static int segue(struct crowd *crowd, struct strbuf *output, const char *verb, const char *a,
-                 const char *b, const char *c, const char *d)
+static int segue(struct repmgr_stage *repmgr_stage, struct strbuf *output, const char *verb,
+                 const char *a, const char *b, const char *c, const char *d)
 {
-	const char *argv[] = {lab_segue_binary(crowd->lab), verb, a, b, c, d, NULL};
+	const char *argv[] = {lab_segue_binary(repmgr_stage->lab), verb, a, b, c, d, NULL};
 
 	strbuf_reset(output);
-	return lab_run(crowd->lab, argv, output);
+	return lab_run(repmgr_stage->lab, argv, output);
 }
 
-static const char *ini_of(struct crowd *crowd, int publisher)
+static const char *ini_of(struct repmgr_stage *repmgr_stage, int publisher)
 {
-	return lab_segue_ini_file(crowd->publishers[publisher]);
+	return lab_segue_ini_file(repmgr_stage->publishers[publisher]);
 }
 
-static void run_sql(struct crowd *crowd, const char *sql)
+static void run_sql(struct repmgr_stage *repmgr_stage, const char *sql)
 {
-	auto_free char *done = lab_pg_query(lab_pg_conninfo(crowd->pg, 0), sql);
+	auto_free char *done = lab_pg_query(lab_pg_conninfo(repmgr_stage->pg, 0), sql);
 
 	cr_assert_not_null(done, "%s", sql);
 }
 
 /* A name leads to the same server as an address of repmgr's: it is asked, and counted, once. */
-static void expect_one_server_under_two_addresses(struct crowd *crowd)
+static void expect_one_server_under_two_addresses(struct repmgr_stage *repmgr_stage)
 {
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	const char *file, *ini, *at, *first;
 
-	file = lab_path(crowd->lab, "names.ini");
-	ini = crowd_ini(crowd, 0, NULL);
+	file = lab_path(repmgr_stage->lab, "names.ini");
+	ini = repmgr_stage_ini(repmgr_stage, 0, NULL);
 	at = strstr(ini, "nodes = host=127.0.0.1");
-	lab_write_file(file, lab_printf(crowd->lab, "%.*snodes = host=localhost%s", (int)(at - ini),
-	                                ini, at + strlen("nodes = host=127.0.0.1")));
-	cr_assert_eq(segue(crowd, &out, "publish", "-c", file, "--once", "--dry-run"), 0, "%s",
-	             out.data);
+	lab_write_file(file,
+	               lab_printf(repmgr_stage->lab, "%.*snodes = host=localhost%s",
+	                          (int)(at - ini), ini, at + strlen("nodes = host=127.0.0.1")));
+	cr_assert_eq(segue(repmgr_stage, &out, "publish", "-c", file, "--once", "--dry-run"), 0,
+	             "%s", out.data);
 	first = strstr(out.data, "takes writes on");
 	cr_assert_not_null(first, "%s", out.data);
 	cr_assert_null(strstr(first + 1, "takes writes on timeline 1, seen"), "%s", out.data);
@@ -56,32 +57,33 @@ static void expect_one_server_under_two_addresses(struct crowd *crowd)
 }
 
 /* The znode names it: that stays, as it lives. */
-static void expect_no_writer_without_a_row(struct crowd *crowd)
+static void expect_no_writer_without_a_row(struct repmgr_stage *repmgr_stage)
 {
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	const char *file;
 
-	file = lab_path(crowd->lab, "rows.ini");
-	lab_write_file(file, crowd_ini(crowd, 0, "write_check = table\n"));
-	cr_assert_eq(segue(crowd, &out, "publish", "-c", file, "--once", "--dry-run"), 0);
+	file = lab_path(repmgr_stage->lab, "rows.ini");
+	lab_write_file(file, repmgr_stage_ini(repmgr_stage, 0, "write_check = table\n"));
+	cr_assert_eq(segue(repmgr_stage, &out, "publish", "-c", file, "--once", "--dry-run"), 0);
 	cr_assert_not_null(strstr(out.data, "nothing to write: same: "), "%s", out.data);
-	run_sql(crowd, "alter system set default_transaction_read_only = on");
-	run_sql(crowd, "select pg_reload_conf()");
-	cr_assert_eq(segue(crowd, &out, "publish", "-c", file, "--once", "--dry-run"), 0);
+	run_sql(repmgr_stage, "alter system set default_transaction_read_only = on");
+	run_sql(repmgr_stage, "select pg_reload_conf()");
+	cr_assert_eq(segue(repmgr_stage, &out, "publish", "-c", file, "--once", "--dry-run"), 0);
 	cr_assert_not_null(strstr(out.data, "nothing to write: wait: "), "%s", out.data);
 	cr_assert_not_null(strstr(out.data, "read-only transaction"), "%s", out.data);
 }
 
 Test(publish_verbs, once_tells_and_a_dry_run_writes_nothing)
 {
-	struct crowd crowd;
+	struct repmgr_stage repmgr_stage;
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	const char *ini;
 
-	crowd_start(&crowd, &(struct crowd_options){.own_zk = true, .quiet = true});
-	ini = ini_of(&crowd, 0);
-	cr_assert_eq(segue(&crowd, &out, "publish", "-c", ini, "--once", "--dry-run"), 0, "%s",
-	             out.data);
+	repmgr_stage_start(&repmgr_stage,
+	                   &(struct repmgr_stage_options){.own_zk = true, .quiet = true});
+	ini = ini_of(&repmgr_stage, 0);
+	cr_assert_eq(segue(&repmgr_stage, &out, "publish", "-c", ini, "--once", "--dry-run"), 0,
+	             "%s", out.data);
 	cr_assert_not_null(strstr(out.data, "[publisher orders] pub1, of cluster orders\n"));
 	cr_assert_not_null(strstr(out.data, "node1 (127.0.0.1:"), "%s", out.data);
 	cr_assert_not_null(strstr(out.data, "takes writes on timeline 1"), "%s", out.data);
@@ -91,78 +93,82 @@ Test(publish_verbs, once_tells_and_a_dry_run_writes_nothing)
 	    strstr(out.data, "would write: publish: node1 takes writes on timeline 1: "), "%s",
 	    out.data);
 	cr_assert_not_null(strstr(out.data, "{\"version\":1,\"primary\":{\"name\":\"node1\""));
-	cr_assert_not(lab_zk_get(crowd.zk, CROWD_PATH "/master", NULL, NULL));
+	cr_assert_not(lab_zk_get(repmgr_stage.zk, CROWD_PATH "/master", NULL, NULL));
 
-	cr_assert_eq(segue(&crowd, &out, "publish", "-c", ini, "--once", NULL), 0, "%s", out.data);
+	cr_assert_eq(segue(&repmgr_stage, &out, "publish", "-c", ini, "--once", NULL), 0, "%s",
+	             out.data);
 	cr_assert_not_null(strstr(out.data, "written: publish: "), "%s", out.data);
-	cr_assert_eq(crowd_primary(&crowd, NULL), 0);
-	cr_assert_eq(segue(&crowd, &out, "publish", "-c", ini, "--once", NULL), 0);
+	cr_assert_eq(repmgr_stage_primary(&repmgr_stage, NULL), 0);
+	cr_assert_eq(segue(&repmgr_stage, &out, "publish", "-c", ini, "--once", NULL), 0);
 	cr_assert_not_null(strstr(out.data, "nothing to write: same: "), "%s", out.data);
 
-	expect_one_server_under_two_addresses(&crowd);
-	expect_no_writer_without_a_row(&crowd);
-	cr_assert_eq(segue(&crowd, &out, "publish", "-c", ini, "--dry-run", NULL), 2);
-	cr_assert_eq(segue(&crowd, &out, "publish", "-c", ini, "--once", "nobody"), 2);
+	expect_one_server_under_two_addresses(&repmgr_stage);
+	expect_no_writer_without_a_row(&repmgr_stage);
+	cr_assert_eq(segue(&repmgr_stage, &out, "publish", "-c", ini, "--dry-run", NULL), 2);
+	cr_assert_eq(segue(&repmgr_stage, &out, "publish", "-c", ini, "--once", "nobody"), 2);
 	cr_assert_not_null(strstr(out.data, "found no [publisher nobody] section"), "%s", out.data);
-	lab_process_kill(lab_zk_process(crowd.zk, 0));
-	cr_assert_eq(segue(&crowd, &out, "publish", "-c", ini, "--once", NULL), 1);
+	lab_process_kill(lab_zk_process(repmgr_stage.zk, 0));
+	cr_assert_eq(segue(&repmgr_stage, &out, "publish", "-c", ini, "--once", NULL), 1);
 	cr_assert_not_null(strstr(out.data, "store: "), "%s", out.data);
-	crowd_fini(&crowd);
+	repmgr_stage_fini(&repmgr_stage);
 }
 
-static const char *without_conninfo(struct crowd *crowd)
+static const char *without_conninfo(struct repmgr_stage *repmgr_stage)
 {
-	const char *ini = crowd_ini(crowd, 0, NULL), *at = strstr(ini, "conninfo = ");
+	const char *ini = repmgr_stage_ini(repmgr_stage, 0, NULL), *at = strstr(ini, "conninfo = ");
 
-	return lab_printf(crowd->lab, "%.*s%s", (int)(at - ini), ini, strchr(at, '\n') + 1);
+	return lab_printf(repmgr_stage->lab, "%.*s%s", (int)(at - ini), ini, strchr(at, '\n') + 1);
 }
 
 Test(publish_verbs, check_asks_as_the_publisher_would)
 {
-	struct crowd crowd;
+	struct repmgr_stage repmgr_stage;
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	const char *file;
 
-	crowd_start(&crowd, &(struct crowd_options){.quiet = true});
-	file = lab_path(crowd.lab, "check.ini");
-	lab_write_file(
-	    file, lab_printf(crowd.lab, "%s[segue]\n", crowd_ini(&crowd, 0, "repmgr = yes\n")));
-	lab_write_file(file, crowd_ini(&crowd, 0, "repmgr = yes\n"));
-	segue(&crowd, &out, "check", "-c", file, NULL, NULL);
+	repmgr_stage_start(&repmgr_stage, &(struct repmgr_stage_options){.quiet = true});
+	file = lab_path(repmgr_stage.lab, "check.ini");
+	lab_write_file(file, lab_printf(repmgr_stage.lab, "%s[segue]\n",
+	                                repmgr_stage_ini(&repmgr_stage, 0, "repmgr = yes\n")));
+	lab_write_file(file, repmgr_stage_ini(&repmgr_stage, 0, "repmgr = yes\n"));
+	segue(&repmgr_stage, &out, "check", "-c", file, NULL, NULL);
 	cr_assert_not_null(strstr(out.data, "ok    publisher/orders: node1 at 127.0.0.1 port "),
 	                   "%s", out.data);
 	cr_assert_not_null(strstr(out.data, "repmgr's tables are read, in schema repmgr"));
 	cr_assert_not_null(strstr(out.data, "master does not exist yet"), "%s", out.data);
-	lab_zk_set(crowd.zk, CROWD_PATH "/master", "x", 1);
-	segue(&crowd, &out, "check", "-c", file, NULL, NULL);
+	lab_zk_set(repmgr_stage.zk, CROWD_PATH "/master", "x", 1);
+	segue(&repmgr_stage, &out, "check", "-c", file, NULL, NULL);
 	cr_assert_not_null(strstr(out.data, "master may be written"), "%s", out.data);
 
-	run_sql(&crowd, "create role bare login");
-	cr_assert(lab_wait_replays(lab_pg_conninfo(crowd.pg, 0), lab_pg_conninfo(crowd.pg, 1),
-	                           CROWD_TIMEOUT_MS));
-	lab_write_file(file, lab_printf(crowd.lab, "%sconninfo = user=bare dbname=postgres\n",
-	                                without_conninfo(&crowd)));
-	cr_assert_eq(segue(&crowd, &out, "check", "-c", file, NULL, NULL), 1);
+	run_sql(&repmgr_stage, "create role bare login");
+	cr_assert(lab_wait_replays(lab_pg_conninfo(repmgr_stage.pg, 0),
+	                           lab_pg_conninfo(repmgr_stage.pg, 1), CROWD_TIMEOUT_MS));
+	lab_write_file(file,
+	               lab_printf(repmgr_stage.lab, "%sconninfo = user=bare dbname=postgres\n",
+	                          without_conninfo(&repmgr_stage)));
+	cr_assert_eq(segue(&repmgr_stage, &out, "check", "-c", file, NULL, NULL), 1);
 	cr_assert_not_null(strstr(out.data, "the role may not read repmgr's tables"), "%s",
 	                   out.data);
-	lab_write_file(file, crowd_ini(&crowd, 0, "repmgr = yes\nrepmgr_schema = other\n"));
-	cr_assert_eq(segue(&crowd, &out, "check", "-c", file, NULL, NULL), 1);
+	lab_write_file(file,
+	               repmgr_stage_ini(&repmgr_stage, 0, "repmgr = yes\nrepmgr_schema = other\n"));
+	cr_assert_eq(segue(&repmgr_stage, &out, "check", "-c", file, NULL, NULL), 1);
 	cr_assert_not_null(
 	    strstr(out.data, "FAIL  publisher/orders: there is no repmgr in schema other"), "%s",
 	    out.data);
-	lab_process_kill(lab_pg_process(crowd.pg, 0));
-	cr_assert_eq(segue(&crowd, &out, "check", "-c", file, NULL, NULL), 1);
+	lab_process_kill(lab_pg_process(repmgr_stage.pg, 0));
+	cr_assert_eq(segue(&repmgr_stage, &out, "check", "-c", file, NULL, NULL), 1);
 	cr_assert_not_null(strstr(out.data, "FAIL  publisher/orders: none of 1 servers answers"),
 	                   "%s", out.data);
-	crowd_fini(&crowd);
+	repmgr_stage_fini(&repmgr_stage);
 }
 
 /* -- notify -- */
 
-static int notify(struct crowd *crowd, struct strbuf *out, const char *socket, int64_t *took_us)
+static int notify(struct repmgr_stage *repmgr_stage, struct strbuf *out, const char *socket,
+                  int64_t *took_us)
 {
 	int64_t start = clock_now_us();
-	int code = segue(crowd, out, "notify", "-s", socket, "orders", NULL);
+	int code = segue(repmgr_stage, out, "notify", "-s", socket, "orders", NULL);
 
 	*took_us = clock_now_us() - start;
 	return code;
@@ -181,54 +187,59 @@ static bool send_one(const struct sockaddr_un *address)
 
 Test(publish_verbs, notify_never_stands_in_the_way)
 {
-	struct crowd crowd = {.lab = lab_create("notify")};
+	struct repmgr_stage repmgr_stage = {.lab = lab_create("notify")};
 	auto_strbuf struct strbuf out = STRBUF_INIT;
-	const char *socket_file = lab_path(crowd.lab, "deaf.sock");
+	const char *socket_file = lab_path(repmgr_stage.lab, "deaf.sock");
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	int64_t took_us;
 
-	cr_assert_eq(notify(&crowd, &out, lab_path(crowd.lab, "nobody.sock"), &took_us), 0);
+	cr_assert_eq(
+	    notify(&repmgr_stage, &out, lab_path(repmgr_stage.lab, "nobody.sock"), &took_us), 0);
 	cr_assert_not_null(strstr(out.data, "nobody was woken"), "%s", out.data);
-	cr_assert_eq(segue(&crowd, &out, "notify", "-c", "/nonexistent.ini", "orders", NULL), 0);
+	cr_assert_eq(segue(&repmgr_stage, &out, "notify", "-c", "/nonexistent.ini", "orders", NULL),
+	             0);
 	cr_assert_not_null(strstr(out.data, "nobody was woken"), "%s", out.data);
-	cr_assert_eq(segue(&crowd, &out, "notify", "--nonsense", NULL, NULL, NULL), 0);
+	cr_assert_eq(segue(&repmgr_stage, &out, "notify", "--nonsense", NULL, NULL, NULL), 0);
 	/* somebody has the socket and never reads: its queue is full */
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_file);
 	cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	while (send_one(&address))
 		continue;
-	cr_assert_eq(notify(&crowd, &out, socket_file, &took_us), 0);
+	cr_assert_eq(notify(&repmgr_stage, &out, socket_file, &took_us), 0);
 	cr_assert_lt(took_us, 1000000);
 	cr_assert_not_null(strstr(out.data, "nobody was woken"), "%s", out.data);
 	close(fd);
-	lab_destroy(crowd.lab);
+	lab_destroy(repmgr_stage.lab);
 }
 
 /* With an interval of a minute nothing but the word of the script can have brought it. */
 Test(publish_verbs, notify_wakes_the_publisher)
 {
-	struct crowd crowd;
+	struct repmgr_stage repmgr_stage;
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 	int64_t took_us;
 
-	crowd_start(&crowd, &(struct crowd_options){.alone = true, .settings = "interval = 1m\n"});
-	lab_pg_promote(crowd.pg, 1);
-	cr_assert_eq(crowd_primary(&crowd, NULL), 0);
-	cr_assert_eq(notify(&crowd, &out,
-	                    lab_printf(crowd.lab, "%s/notify2.sock", lab_dir(crowd.lab)), &took_us),
-	             0);
+	repmgr_stage_start(&repmgr_stage, &(struct repmgr_stage_options){
+	                                      .alone = true, .settings = "interval = 1m\n"});
+	lab_pg_promote(repmgr_stage.pg, 1);
+	cr_assert_eq(repmgr_stage_primary(&repmgr_stage, NULL), 0);
+	cr_assert_eq(
+	    notify(&repmgr_stage, &out,
+	           lab_printf(repmgr_stage.lab, "%s/notify2.sock", lab_dir(repmgr_stage.lab)),
+	           &took_us),
+	    0);
 	cr_assert_str_eq(out.data, "");
-	crowd_must_name(&crowd, 1, 2);
-	cr_assert_not_null(lab_segue_wait_log(crowd.publishers[1], CROWD_TIMEOUT_MS,
+	repmgr_stage_must_name(&repmgr_stage, 1, 2);
+	cr_assert_not_null(lab_segue_wait_log(repmgr_stage.publishers[1], CROWD_TIMEOUT_MS,
 	                                      "event=notified", "cluster=orders", NULL));
-	crowd_fini(&crowd);
+	repmgr_stage_fini(&repmgr_stage);
 }
 
 /* -- what changes while it runs -- */
 
 struct standbys_wanted {
-	struct crowd *crowd;
+	struct repmgr_stage *repmgr_stage;
 	size_t count;
 };
 
@@ -238,59 +249,60 @@ static bool has_standbys(void *arg)
 	struct topology topology;
 	bool is;
 
-	crowd_primary(wanted->crowd, &topology);
+	repmgr_stage_primary(wanted->repmgr_stage, &topology);
 	is = topology.standby_count == wanted->count;
 	topology_fini(&topology);
 	return is;
 }
 
-static bool wait_standbys(struct crowd *crowd, size_t count)
+static bool wait_standbys(struct repmgr_stage *repmgr_stage, size_t count)
 {
-	return lab_wait_until(has_standbys, &(struct standbys_wanted){crowd, count},
+	return lab_wait_until(has_standbys, &(struct standbys_wanted){repmgr_stage, count},
 	                      CROWD_TIMEOUT_MS);
 }
 
 Test(publish_verbs, nodes_come_and_go_with_repmgrs_list)
 {
-	struct crowd crowd;
+	struct repmgr_stage repmgr_stage;
 	const char *const leave[] = {"standby", "unregister", NULL};
 	const char *const join[] = {"standby", "register", "--upstream-node-id=1", NULL};
 	auto_strbuf struct strbuf out = STRBUF_INIT;
 
-	crowd_start(&crowd, &(struct crowd_options){.quiet = true});
-	lab_segue_publish(crowd.publishers[0]);
-	cr_assert(wait_standbys(&crowd, 2), "%s", crowd_logs(&crowd));
-	lab_process_stop(lab_repmgr_daemon(crowd.repmgr, 2));
-	cr_assert_eq(lab_repmgr_run(crowd.repmgr, 2, leave, &out), 0, "%s", out.data);
-	cr_assert(wait_standbys(&crowd, 1), "%s", crowd_logs(&crowd));
-	cr_assert_eq(lab_repmgr_run(crowd.repmgr, 2, join, &out), 0, "%s", out.data);
-	cr_assert(wait_standbys(&crowd, 2), "%s", crowd_logs(&crowd));
-	crowd_fini(&crowd);
+	repmgr_stage_start(&repmgr_stage, &(struct repmgr_stage_options){.quiet = true});
+	lab_segue_publish(repmgr_stage.publishers[0]);
+	cr_assert(wait_standbys(&repmgr_stage, 2), "%s", repmgr_stage_logs(&repmgr_stage));
+	lab_process_stop(lab_repmgr_daemon(repmgr_stage.repmgr, 2));
+	cr_assert_eq(lab_repmgr_run(repmgr_stage.repmgr, 2, leave, &out), 0, "%s", out.data);
+	cr_assert(wait_standbys(&repmgr_stage, 1), "%s", repmgr_stage_logs(&repmgr_stage));
+	cr_assert_eq(lab_repmgr_run(repmgr_stage.repmgr, 2, join, &out), 0, "%s", out.data);
+	cr_assert(wait_standbys(&repmgr_stage, 2), "%s", repmgr_stage_logs(&repmgr_stage));
+	repmgr_stage_fini(&repmgr_stage);
 }
 
 Test(publish_verbs, a_reload_keeps_the_presence_and_a_bad_one_keeps_all)
 {
-	struct crowd crowd;
+	struct repmgr_stage repmgr_stage;
 	const char *presence = CROWD_PATH "/publishers/pub1";
 	int64_t before, after;
 
-	crowd_start(&crowd, &(struct crowd_options){.alone = true});
-	cr_assert(lab_zk_get(crowd.zk, presence, NULL, &before));
-	lab_write_file(ini_of(&crowd, 0), "[cluster orders]\n");
-	lab_process_signal(lab_segue_process(crowd.publishers[0]), SIGHUP);
-	cr_assert_not_null(lab_segue_wait_log(crowd.publishers[0], CROWD_TIMEOUT_MS,
+	repmgr_stage_start(&repmgr_stage, &(struct repmgr_stage_options){.alone = true});
+	cr_assert(lab_zk_get(repmgr_stage.zk, presence, NULL, &before));
+	lab_write_file(ini_of(&repmgr_stage, 0), "[cluster orders]\n");
+	lab_process_signal(lab_segue_process(repmgr_stage.publishers[0]), SIGHUP);
+	cr_assert_not_null(lab_segue_wait_log(repmgr_stage.publishers[0], CROWD_TIMEOUT_MS,
 	                                      "event=config_refused", NULL));
-	lab_write_file(ini_of(&crowd, 0), crowd_ini(&crowd, 0, "interval = 200ms\n"));
-	lab_process_signal(lab_segue_process(crowd.publishers[0]), SIGHUP);
-	cr_assert_not_null(lab_segue_wait_log(crowd.publishers[0], CROWD_TIMEOUT_MS,
+	lab_write_file(ini_of(&repmgr_stage, 0),
+	               repmgr_stage_ini(&repmgr_stage, 0, "interval = 200ms\n"));
+	lab_process_signal(lab_segue_process(repmgr_stage.publishers[0]), SIGHUP);
+	cr_assert_not_null(lab_segue_wait_log(repmgr_stage.publishers[0], CROWD_TIMEOUT_MS,
 	                                      "event=config_reloaded", NULL));
-	lab_segue_mark(crowd.publishers[0]);
-	cr_assert(crowd_wait_present(&crowd, 0, true));
+	lab_segue_mark(repmgr_stage.publishers[0]);
+	cr_assert(repmgr_stage_wait_present(&repmgr_stage, 0, true));
 	cr_assert_not_null(
-	    lab_segue_wait_log(crowd.publishers[0], CROWD_TIMEOUT_MS, "event=server", NULL));
-	cr_assert(lab_zk_get(crowd.zk, presence, NULL, &after));
-	crowd_must_name(&crowd, 0, 1);
-	crowd_fini(&crowd);
+	    lab_segue_wait_log(repmgr_stage.publishers[0], CROWD_TIMEOUT_MS, "event=server", NULL));
+	cr_assert(lab_zk_get(repmgr_stage.zk, presence, NULL, &after));
+	repmgr_stage_must_name(&repmgr_stage, 0, 1);
+	repmgr_stage_fini(&repmgr_stage);
 }
 
 /* -- systemd -- */
@@ -311,21 +323,23 @@ static void hear(int fd, const char *wanted)
 
 Test(publish_verbs, systemd_is_told_when_it_is_ready_and_when_it_stops)
 {
-	struct crowd crowd;
+	struct repmgr_stage repmgr_stage;
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	const struct timeval limit = {.tv_sec = 20};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	crowd_start(&crowd, &(struct crowd_options){.alone = true, .quiet = true});
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", lab_path(crowd.lab, "systemd"));
+	repmgr_stage_start(&repmgr_stage,
+	                   &(struct repmgr_stage_options){.alone = true, .quiet = true});
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s",
+	         lab_path(repmgr_stage.lab, "systemd"));
 	cr_assert_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
 	setenv("NOTIFY_SOCKET", address.sun_path, 1);
-	lab_segue_publish(crowd.publishers[0]);
+	lab_segue_publish(repmgr_stage.publishers[0]);
 	hear(fd, "READY=1");
-	lab_process_signal(lab_segue_process(crowd.publishers[0]), SIGTERM);
+	lab_process_signal(lab_segue_process(repmgr_stage.publishers[0]), SIGTERM);
 	hear(fd, "STOPPING=1");
-	cr_assert_eq(lab_process_stop(lab_segue_process(crowd.publishers[0])), 0);
+	cr_assert_eq(lab_process_stop(lab_segue_process(repmgr_stage.publishers[0])), 0);
 	close(fd);
-	crowd_fini(&crowd);
+	repmgr_stage_fini(&repmgr_stage);
 }

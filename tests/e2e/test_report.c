@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cluster/override.h"
 #include "lab/lab.h"
-#include "override.h"
-#include "report/server.h"
+#include "report/endpoint.h"
 
 #define READY_MS 5000
 

@@ -5,7 +5,7 @@
 #include <libpq-fe.h>
 
 #include "base/clock.h"
-#include "stand.h"
+#include "fixtures/failover_stage.h"
 
 TestSuite(run_blackhole, .timeout = 180);
 
@@ -22,7 +22,7 @@ static void (*const silences[SILENCES])(struct lab_relay *) = {
     [DARK] = lab_relay_darken, [FROZEN] = lab_relay_freeze};
 
 struct scene {
-	struct stand stand;
+	struct failover_stage failover_stage;
 	PGconn *idlers[IDLERS]; /* of PgBouncer, between two transactions */
 	const char *address;    /* of the relay, as a line of the log has it */
 	int64_t silent_ms;      /* since when */
@@ -30,42 +30,44 @@ struct scene {
 
 static void start(struct scene *scene, const char *cluster)
 {
-	struct stand *stand = &scene->stand;
+	struct failover_stage *failover_stage = &scene->failover_stage;
 
-	stand_start(stand,
-	            &(struct stand_options){.kind = STAND_PAIR, .relay = true, .cluster = cluster});
+	failover_stage_start(failover_stage, &(struct failover_stage_options){.kind = STAND_PAIR,
+	                                                                      .relay = true,
+	                                                                      .cluster = cluster});
 	for (int i = 0; i < IDLERS; i++) {
-		scene->idlers[i] = PQconnectdb(stand->conninfo[STAND_PGBOUNCER]);
+		scene->idlers[i] = PQconnectdb(failover_stage->conninfo[STAND_PGBOUNCER]);
 		PQclear(PQexec(scene->idlers[i], "select 1"));
 		cr_assert_eq(PQtransactionStatus(scene->idlers[i]), PQTRANS_IDLE, "%s",
 		             PQerrorMessage(scene->idlers[i]));
 	}
-	scene->address =
-	    lab_printf(stand->lab, "address=127.0.0.1 port=%u ", lab_relay_port(stand->relay));
-	stand_must_say(stand, "event=server ", scene->address, "in_recovery=no", NULL);
-	stand_must_say(stand, "event=moved ", "target=front", NULL);
-	stand_must_say(stand, "event=moved ", "target=pool", NULL);
-	lab_segue_mark(stand->segue);
+	scene->address = lab_printf(failover_stage->lab, "address=127.0.0.1 port=%u ",
+	                            lab_relay_port(failover_stage->relay));
+	failover_stage_must_say(failover_stage, "event=server ", scene->address, "in_recovery=no",
+	                        NULL);
+	failover_stage_must_say(failover_stage, "event=moved ", "target=front", NULL);
+	failover_stage_must_say(failover_stage, "event=moved ", "target=pool", NULL);
+	lab_segue_mark(failover_stage->segue);
 }
 
 static void silence(struct scene *scene, enum silence how)
 {
-	scene->stand.lost_us = clock_now_us();
+	scene->failover_stage.lost_us = clock_now_us();
 	scene->silent_ms = clock_now_ms();
-	silences[how](scene->stand.relay);
+	silences[how](scene->failover_stage.relay);
 }
 
 static void finish(struct scene *scene)
 {
 	for (int i = 0; i < IDLERS; i++)
 		PQfinish(scene->idlers[i]);
-	stand_fini(&scene->stand);
+	failover_stage_fini(&scene->failover_stage);
 }
 
 static void must_be_seen(struct scene *scene)
 {
-	stand_must_say(&scene->stand, "event=server cluster=orders ", scene->address,
-	               "class=\"timed out\"", NULL);
+	failover_stage_must_say(&scene->failover_stage, "event=server cluster=orders ",
+	                        scene->address, "class=\"timed out\"", NULL);
 }
 
 static void must_hold(struct scene *scene)
@@ -73,11 +75,12 @@ static void must_hold(struct scene *scene)
 	int64_t took_ms;
 
 	must_be_seen(scene);
-	stand_must_say(&scene->stand, "event=hold cluster=orders ", "the primary is lost", NULL);
+	failover_stage_must_say(&scene->failover_stage, "event=hold cluster=orders ",
+	                        "the primary is lost", NULL);
 	took_ms = clock_now_ms() - scene->silent_ms;
 	cr_expect_lt(took_ms, SEEN_WITHIN_MS, "held after %lld ms", (long long)took_ms);
-	stand_must_say(&scene->stand, "event=held ", "target=front", NULL);
-	stand_must_say(&scene->stand, "event=hold ", "target=pool", NULL);
+	failover_stage_must_say(&scene->failover_stage, "event=held ", "target=front", NULL);
+	failover_stage_must_say(&scene->failover_stage, "event=hold ", "target=pool", NULL);
 }
 
 /* --- who was idle --- */
@@ -105,7 +108,8 @@ static bool is_answered(void *arg)
 
 static void must_all_be_answered(struct scene *scene, int node)
 {
-	const char *port = lab_printf(scene->stand.lab, "%u", stand_port(&scene->stand, node));
+	const char *port = lab_printf(scene->failover_stage.lab, "%u",
+	                              failover_stage_port(&scene->failover_stage, node));
 
 	for (int i = 0; i < IDLERS; i++) {
 		PGconn *conn = scene->idlers[i];
@@ -126,18 +130,18 @@ static void must_all_be_answered(struct scene *scene, int node)
 static void the_other_takes_over(enum silence how)
 {
 	struct scene scene = {.silent_ms = 0};
-	struct stand *stand = &scene.stand;
+	struct failover_stage *failover_stage = &scene.failover_stage;
 
 	start(&scene, VERIFY);
 	silence(&scene, how);
 	must_hold(&scene);
 	ask_all(&scene);
-	lab_pg_promote(stand->pg, 1);
+	lab_pg_promote(failover_stage->pg, 1);
 	must_all_wait(&scene);
-	stand_name(stand, 1);
+	failover_stage_name(failover_stage, 1);
 	must_all_be_answered(&scene, 1);
-	stand_must_serve(stand, 1);
-	stand_judge(stand, 1);
+	failover_stage_must_serve(failover_stage, 1);
+	failover_stage_judge(failover_stage, 1);
 	finish(&scene);
 }
 
@@ -154,18 +158,19 @@ Test(run_blackhole, of_a_frozen_primary_clients_wait_and_go_on_at_the_next)
 static void it_comes_back(enum silence how)
 {
 	struct scene scene = {.silent_ms = 0};
-	struct stand *stand = &scene.stand;
+	struct failover_stage *failover_stage = &scene.failover_stage;
 
 	start(&scene, VERIFY);
 	silence(&scene, how);
 	must_hold(&scene);
 	ask_all(&scene);
 	must_all_wait(&scene);
-	lab_relay_light(stand->relay);
-	stand_must_say(stand, "event=primary cluster=orders ", "clients go on", NULL);
+	lab_relay_light(failover_stage->relay);
+	failover_stage_must_say(failover_stage, "event=primary cluster=orders ", "clients go on",
+	                        NULL);
 	must_all_be_answered(&scene, 0);
-	stand_must_serve(stand, 0);
-	stand_judge(stand, 0);
+	failover_stage_must_serve(failover_stage, 0);
+	failover_stage_judge(failover_stage, 0);
 	finish(&scene);
 }
 
@@ -182,19 +187,21 @@ Test(run_blackhole, of_a_frozen_primary_that_comes_back_clients_go_on)
 static void nothing_changes(enum silence how)
 {
 	struct scene scene = {.silent_ms = 0};
-	struct stand *stand = &scene.stand;
+	struct failover_stage *failover_stage = &scene.failover_stage;
 
 	start(&scene, VERIFY "on_primary_loss = keep\n");
 	silence(&scene, how);
 	must_be_seen(&scene);
-	stand_must_say(stand, "event=kept cluster=orders ", "the primary is lost", NULL);
-	lab_relay_light(stand->relay);
-	stand_must_say(stand, "event=server ", scene.address, "class=answered", NULL);
-	stand_must_serve(stand, 0);
-	cr_expect_eq(lab_segue_count_log(stand->segue, "event=hold ", NULL), 0);
-	cr_expect_eq(lab_segue_count_log(stand->segue, "event=held ", NULL), 0);
-	cr_expect_eq(lab_segue_count_log(stand->segue, "event=moved ", NULL), 0);
-	stand_judge(stand, 0);
+	failover_stage_must_say(failover_stage, "event=kept cluster=orders ", "the primary is lost",
+	                        NULL);
+	lab_relay_light(failover_stage->relay);
+	failover_stage_must_say(failover_stage, "event=server ", scene.address, "class=answered",
+	                        NULL);
+	failover_stage_must_serve(failover_stage, 0);
+	cr_expect_eq(lab_segue_count_log(failover_stage->segue, "event=hold ", NULL), 0);
+	cr_expect_eq(lab_segue_count_log(failover_stage->segue, "event=held ", NULL), 0);
+	cr_expect_eq(lab_segue_count_log(failover_stage->segue, "event=moved ", NULL), 0);
+	failover_stage_judge(failover_stage, 0);
 	finish(&scene);
 }
 

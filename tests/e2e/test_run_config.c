@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "cmd.h"
-#include "run.h"
+#include "cli/cli.h"
+#include "fixtures/run_stage.h"
 
 /* The second one would write over the first one's memory, and drive the same proxies. */
 Test(run_config, a_second_sidecar_on_the_same_state_is_refused)

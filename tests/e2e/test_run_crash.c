@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "run.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(run_crash, .timeout = 400);
 

@@ -8,8 +8,8 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "run.h"
-#include "stand.h"
+#include "fixtures/failover_stage.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(run_durable, .timeout = 180);
 
@@ -127,62 +127,66 @@ Test(run_durable, a_move_is_on_disk_as_soon_as_the_proxy_has_confirmed_and_not_b
 
 /* --- what it is good for --- */
 
-static const char *state_file(struct stand *stand)
+static const char *state_file(struct failover_stage *failover_stage)
 {
-	return lab_path(stand->lab, "state/orders.json");
+	return lab_path(failover_stage->lab, "state/orders.json");
 }
 
-static void must_have_saved(struct stand *stand, int node, int timeline)
+static void must_have_saved(struct failover_stage *failover_stage, int node, int timeline)
 {
-	must_be_on_disk(stand->lab, state_file(stand),
-	                lab_printf(stand->lab, "\"port\": %u", stand_port(stand, node)),
-	                lab_printf(stand->lab, "\"timeline\": %d", timeline));
+	must_be_on_disk(failover_stage->lab, state_file(failover_stage),
+	                lab_printf(failover_stage->lab, "\"port\": %u",
+	                           failover_stage_port(failover_stage, node)),
+	                lab_printf(failover_stage->lab, "\"timeline\": %d", timeline));
 }
 
 /* Node 0 dies, node 1 is promoted and followed, and segue is killed. Returns when node 0 died;
  * `old` is the state file of before. */
-static int64_t move_and_die(struct stand *stand, const char **old)
+static int64_t move_and_die(struct failover_stage *failover_stage, const char **old)
 {
 	int64_t dead_us;
 
-	stand_start(stand, &(struct stand_options){.kind = STAND_PAIR});
-	must_have_saved(stand, 0, 1);
-	*old = lab_read_file(stand->lab, state_file(stand));
-	stand->lost_us = clock_now_us();
-	lab_process_kill(lab_pg_process(stand->pg, 0));
+	failover_stage_start(failover_stage, &(struct failover_stage_options){.kind = STAND_PAIR});
+	must_have_saved(failover_stage, 0, 1);
+	*old = lab_read_file(failover_stage->lab, state_file(failover_stage));
+	failover_stage->lost_us = clock_now_us();
+	lab_process_kill(lab_pg_process(failover_stage->pg, 0));
 	dead_us = clock_now_us();
-	lab_pg_promote(stand->pg, 1);
-	stand_must_serve(stand, 1);
-	must_have_saved(stand, 1, 2);
-	lab_process_kill(lab_segue_process(stand->segue));
+	lab_pg_promote(failover_stage->pg, 1);
+	failover_stage_must_serve(failover_stage, 1);
+	must_have_saved(failover_stage, 1, 2);
+	lab_process_kill(lab_segue_process(failover_stage->segue));
 	return dead_us;
 }
 
-static void bring_back_node0(struct stand *stand)
+static void bring_back_node0(struct failover_stage *failover_stage)
 {
-	lab_pg_node_start(stand->pg, 0);
-	cr_assert(lab_wait_takes_writes(stand_conninfo(stand, 0), STAND_TIMEOUT_MS));
+	lab_pg_node_start(failover_stage->pg, 0);
+	cr_assert(
+	    lab_wait_takes_writes(failover_stage_conninfo(failover_stage, 0), STAND_TIMEOUT_MS));
 }
 
 /* As an old primary's own script may do. */
-static void name_node0_alone(struct stand *stand)
+static void name_node0_alone(struct failover_stage *failover_stage)
 {
 	const char *json =
-	    lab_printf(stand->lab,
+	    lab_printf(failover_stage->lab,
 	               "{\"version\":1,\"primary\":{\"name\":\"node1\",\"host\":\"127.0.0.1\","
 	               "\"port\":%u},\"standbys\":[]}",
-	               stand_port(stand, 0));
+	               failover_stage_port(failover_stage, 0));
 
-	lab_zk_set(stand->zk, RUN_MASTER, json, strlen(json));
+	lab_zk_set(failover_stage->zk, RUN_MASTER, json, strlen(json));
 }
 
-static void expect_none_on_node0_since(const struct stand *stand, int64_t since_us)
+static void expect_none_on_node0_since(const struct failover_stage *failover_stage,
+                                       int64_t since_us)
 {
 	for (int p = 0; p < STAND_PROXIES; p++)
-		for (uint32_t i = 0; i < ledger_acks(stand->ledgers[p]); i++) {
-			const struct ledger_ack *ack = ledger_ack(stand->ledgers[p], i);
+		for (uint32_t i = 0; i < ledger_acks(failover_stage->ledgers[p]); i++) {
+			const struct ledger_ack *ack = ledger_ack(failover_stage->ledgers[p], i);
 
-			cr_assert(ack->port != stand_port(stand, 0) || ack->began_us < since_us,
+			cr_assert(ack->port != failover_stage_port(failover_stage, 0) ||
+			              ack->began_us < since_us,
 			          "row %u was written on the old primary", ack->n);
 		}
 }
@@ -190,36 +194,36 @@ static void expect_none_on_node0_since(const struct stand *stand, int64_t since_
 /* Nothing but the file knows of the higher timeline: node 1 is down, and not in the store. */
 Test(run_durable, after_a_kill_the_old_primary_is_refused_by_the_timeline_on_disk)
 {
-	struct stand stand;
+	struct failover_stage failover_stage;
 	const char *old;
-	int64_t dead_us = move_and_die(&stand, &old);
+	int64_t dead_us = move_and_die(&failover_stage, &old);
 
-	lab_process_kill(lab_pg_process(stand.pg, 1));
-	bring_back_node0(&stand);
-	name_node0_alone(&stand);
-	lab_segue_start(stand.segue);
-	stand_must_say(&stand, "event=hold ", "timeline is lower", NULL);
-	lab_pg_node_start(stand.pg, 1);
-	stand_must_serve(&stand, 1);
-	stand_judge(&stand, 1);
-	expect_none_on_node0_since(&stand, dead_us);
-	stand_fini(&stand);
+	lab_process_kill(lab_pg_process(failover_stage.pg, 1));
+	bring_back_node0(&failover_stage);
+	name_node0_alone(&failover_stage);
+	lab_segue_start(failover_stage.segue);
+	failover_stage_must_say(&failover_stage, "event=hold ", "timeline is lower", NULL);
+	lab_pg_node_start(failover_stage.pg, 1);
+	failover_stage_must_serve(&failover_stage, 1);
+	failover_stage_judge(&failover_stage, 1);
+	expect_none_on_node0_since(&failover_stage, dead_us);
+	failover_stage_fini(&failover_stage);
 }
 
 /* As after a kill between the move and its state file: the members that it knows are asked. */
 Test(run_durable, killed_before_it_has_saved_it_follows_the_higher_timeline_all_the_same)
 {
-	struct stand stand;
+	struct failover_stage failover_stage;
 	const char *old;
-	int64_t dead_us = move_and_die(&stand, &old);
+	int64_t dead_us = move_and_die(&failover_stage, &old);
 
-	lab_write_file(state_file(&stand), old);
-	bring_back_node0(&stand);
-	stand_name(&stand, 0);
-	lab_segue_start(stand.segue);
-	stand_must_say(&stand, "event=primary ", "higher timeline", NULL);
-	stand_must_serve(&stand, 1);
-	stand_judge(&stand, 1);
-	expect_none_on_node0_since(&stand, dead_us);
-	stand_fini(&stand);
+	lab_write_file(state_file(&failover_stage), old);
+	bring_back_node0(&failover_stage);
+	failover_stage_name(&failover_stage, 0);
+	lab_segue_start(failover_stage.segue);
+	failover_stage_must_say(&failover_stage, "event=primary ", "higher timeline", NULL);
+	failover_stage_must_serve(&failover_stage, 1);
+	failover_stage_judge(&failover_stage, 1);
+	expect_none_on_node0_since(&failover_stage, dead_us);
+	failover_stage_fini(&failover_stage);
 }

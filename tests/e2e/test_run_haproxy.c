@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "run.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(run_haproxy, .timeout = 120);
 

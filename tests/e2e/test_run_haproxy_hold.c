@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "e2e/driver.h"
-#include "run.h"
+#include "fixtures/haproxy_target.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(run_haproxy_hold, .timeout = 300);
 

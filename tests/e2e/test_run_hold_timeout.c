@@ -5,16 +5,17 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "stand.h"
+#include "fixtures/failover_stage.h"
 
 TestSuite(run_hold_timeout, .timeout = 240);
 
-static json_t *ask_status(struct stand *stand)
+static json_t *ask_status(struct failover_stage *failover_stage)
 {
 	auto_strbuf struct strbuf body = STRBUF_INIT;
 	json_t *document;
 
-	cr_assert_eq(lab_ask(lab_printf(stand->lab, "unix:%s", lab_path(stand->lab, "segue.sock")),
+	cr_assert_eq(lab_ask(lab_printf(failover_stage->lab, "unix:%s",
+	                                lab_path(failover_stage->lab, "segue.sock")),
 	                     "GET", "/status", &body),
 	             200);
 	document = json_loads(body.data, 0, NULL);
@@ -23,86 +24,92 @@ static json_t *ask_status(struct stand *stand)
 }
 
 /* A number of the cluster; -1: it is not there. */
-static int64_t status_of(struct stand *stand, const char *object, const char *key)
+static int64_t status_of(struct failover_stage *failover_stage, const char *object, const char *key)
 {
-	json_auto_t *document = ask_status(stand);
+	json_auto_t *document = ask_status(failover_stage);
 	const json_t *cluster = json_array_get(json_object_get(document, "clusters"), 0);
 	const json_t *value = json_object_get(json_object_get(cluster, object), key);
 
 	return json_is_integer(value) ? json_integer_value(value) : -1;
 }
 
-static void must_say_timeout(struct stand *stand, const char *timeout, const char *from)
+static void must_say_timeout(struct failover_stage *failover_stage, const char *timeout,
+                             const char *from)
 {
-	stand_must_say(stand, "event=hold_timeout cluster=orders ",
-	               lab_printf(stand->lab, "timeout_ms=%s", timeout), from, NULL);
+	failover_stage_must_say(failover_stage, "event=hold_timeout cluster=orders ",
+	                        lab_printf(failover_stage->lab, "timeout_ms=%s", timeout), from,
+	                        NULL);
 }
 
 Test(run_hold_timeout, auto_follows_Patroni)
 {
-	struct stand stand;
+	struct failover_stage failover_stage;
 	auto_strbuf struct strbuf printed = STRBUF_INIT;
 
-	stand_start(&stand, &(struct stand_options){.kind = STAND_PATRONI});
-	must_say_timeout(&stand, "29000", "ttl 20 + loop_wait 1 + retry_timeout 3 + 5 s");
-	cr_expect_eq(status_of(&stand, "hold_timeout", "ms"), 29000);
-	cr_expect_eq(status_of(&stand, "hold_timeout", "starting_up_ms"), 300000);
-	lab_patroni_set(stand.patroni, "primary_start_timeout=50");
-	lab_patroni_set(stand.patroni, "ttl=40");
-	must_say_timeout(&stand, "49000", "ttl 40 + loop_wait 1 + retry_timeout 3 + 5 s");
-	cr_expect_eq(status_of(&stand, "hold_timeout", "ms"), 49000);
-	cr_expect_eq(status_of(&stand, "hold_timeout", "starting_up_ms"), 57000);
-	lab_run(stand.lab,
-	        (const char *[]){lab_segue_binary(stand.lab), "check", "-c",
-	                         lab_segue_ini_file(stand.segue), NULL},
+	failover_stage_start(&failover_stage,
+	                     &(struct failover_stage_options){.kind = STAND_PATRONI});
+	must_say_timeout(&failover_stage, "29000", "ttl 20 + loop_wait 1 + retry_timeout 3 + 5 s");
+	cr_expect_eq(status_of(&failover_stage, "hold_timeout", "ms"), 29000);
+	cr_expect_eq(status_of(&failover_stage, "hold_timeout", "starting_up_ms"), 300000);
+	lab_patroni_set(failover_stage.patroni, "primary_start_timeout=50");
+	lab_patroni_set(failover_stage.patroni, "ttl=40");
+	must_say_timeout(&failover_stage, "49000", "ttl 40 + loop_wait 1 + retry_timeout 3 + 5 s");
+	cr_expect_eq(status_of(&failover_stage, "hold_timeout", "ms"), 49000);
+	cr_expect_eq(status_of(&failover_stage, "hold_timeout", "starting_up_ms"), 57000);
+	lab_run(failover_stage.lab,
+	        (const char *[]){lab_segue_binary(failover_stage.lab), "check", "-c",
+	                         lab_segue_ini_file(failover_stage.segue), NULL},
 	        &printed);
 	cr_expect_not_null(strstr(printed.data, "ok    cluster/orders: hold_timeout: 49000 ms; "
 	                                        "Patroni may take 44000 ms"),
 	                   "%s", printed.data);
-	cr_expect_eq(lab_segue_count_log(stand.segue, "event=reloaded ", "target=front", NULL), 1,
-	             "a change of /config needs no reload of HAProxy");
-	stand_must_serve(&stand, 0);
-	stand_fini(&stand);
+	cr_expect_eq(
+	    lab_segue_count_log(failover_stage.segue, "event=reloaded ", "target=front", NULL), 1,
+	    "a change of /config needs no reload of HAProxy");
+	failover_stage_must_serve(&failover_stage, 0);
+	failover_stage_fini(&failover_stage);
 }
 
 /* Nobody is left to take over: so long a hold would have been over. */
 Test(run_hold_timeout, a_hold_gets_the_time_that_Patroni_is_given_meanwhile)
 {
 	static const char config[] = "{\"ttl\":60,\"loop_wait\":10,\"retry_timeout\":10}";
-	struct stand stand;
+	struct failover_stage failover_stage;
 
-	stand_start(&stand, &(struct stand_options){.kind = STAND_PATRONI});
-	must_say_timeout(&stand, "29000", "Patroni's /config");
-	lab_patroni_cut(stand.patroni, 1);
-	stand.lost_us = clock_now_us();
-	lab_patroni_cut(stand.patroni, 0);
-	stand_must_say(&stand, "event=held ", "target=front", NULL);
-	cr_assert_leq(status_of(&stand, "hold", "left_ms"), 29000);
-	lab_zk_set(stand.zk, "/service/orders/config", config, strlen(config));
-	must_say_timeout(&stand, "85000", "ttl 60 + loop_wait 10 + retry_timeout 10");
-	cr_assert_gt(status_of(&stand, "hold", "left_ms"), 30000);
-	lab_patroni_node_start(stand.patroni, 0);
-	stand_must_serve(&stand, 0);
-	cr_assert_eq(lab_segue_count_log(stand.segue, "event=hold_over", NULL), 0);
-	stand_judge(&stand, 0);
-	stand_fini(&stand);
+	failover_stage_start(&failover_stage,
+	                     &(struct failover_stage_options){.kind = STAND_PATRONI});
+	must_say_timeout(&failover_stage, "29000", "Patroni's /config");
+	lab_patroni_cut(failover_stage.patroni, 1);
+	failover_stage.lost_us = clock_now_us();
+	lab_patroni_cut(failover_stage.patroni, 0);
+	failover_stage_must_say(&failover_stage, "event=held ", "target=front", NULL);
+	cr_assert_leq(status_of(&failover_stage, "hold", "left_ms"), 29000);
+	lab_zk_set(failover_stage.zk, "/service/orders/config", config, strlen(config));
+	must_say_timeout(&failover_stage, "85000", "ttl 60 + loop_wait 10 + retry_timeout 10");
+	cr_assert_gt(status_of(&failover_stage, "hold", "left_ms"), 30000);
+	lab_patroni_node_start(failover_stage.patroni, 0);
+	failover_stage_must_serve(&failover_stage, 0);
+	cr_assert_eq(lab_segue_count_log(failover_stage.segue, "event=hold_over", NULL), 0);
+	failover_stage_judge(&failover_stage, 0);
+	failover_stage_fini(&failover_stage);
 }
 
 Test(run_hold_timeout, check_warns_of_one_that_is_shorter_than_Patroni_takes)
 {
-	struct stand stand;
+	struct failover_stage failover_stage;
 	auto_strbuf struct strbuf printed = STRBUF_INIT;
 
-	stand_start(&stand, &(struct stand_options){.kind = STAND_PATRONI,
-	                                            .cluster = "hold_timeout = 15s\n"});
-	must_say_timeout(&stand, "15000", "from=hold_timeout");
-	lab_run(stand.lab,
-	        (const char *[]){lab_segue_binary(stand.lab), "check", "-c",
-	                         lab_segue_ini_file(stand.segue), NULL},
+	failover_stage_start(&failover_stage,
+	                     &(struct failover_stage_options){.kind = STAND_PATRONI,
+	                                                      .cluster = "hold_timeout = 15s\n"});
+	must_say_timeout(&failover_stage, "15000", "from=hold_timeout");
+	lab_run(failover_stage.lab,
+	        (const char *[]){lab_segue_binary(failover_stage.lab), "check", "-c",
+	                         lab_segue_ini_file(failover_stage.segue), NULL},
 	        &printed);
 	cr_expect_not_null(strstr(printed.data, "warn  cluster/orders: hold_timeout: 15000 ms, and "
 	                                        "Patroni may take 24000 ms"),
 	                   "%s", printed.data);
 	cr_expect_not_null(strstr(printed.data, "hold_timeout = auto"), "%s", printed.data);
-	stand_fini(&stand);
+	failover_stage_fini(&failover_stage);
 }

@@ -4,8 +4,8 @@
 #include <jansson.h>
 #include <string.h>
 
-#include "run.h"
-#include "stand.h"
+#include "fixtures/failover_stage.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(run_override, .timeout = 120);
 
@@ -172,25 +172,27 @@ Test(run_override, status_shows_store_applied_and_targets)
 /* --- the server of a pin is asked first --- */
 
 /* `segue pin -c INI orders 127.0.0.1:PORT [--force]`; what it printed. */
-static const char *pin(struct stand *stand, uint16_t port, bool force, int expected)
+static const char *pin(struct failover_stage *failover_stage, uint16_t port, bool force,
+                       int expected)
 {
-	const char *argv[] = {lab_segue_binary(stand->lab),
+	const char *argv[] = {lab_segue_binary(failover_stage->lab),
 	                      "pin",
 	                      "-c",
-	                      lab_segue_ini_file(stand->segue),
+	                      lab_segue_ini_file(failover_stage->segue),
 	                      "orders",
-	                      lab_printf(stand->lab, "127.0.0.1:%u", port),
+	                      lab_printf(failover_stage->lab, "127.0.0.1:%u", port),
 	                      force ? "--force" : NULL,
 	                      NULL};
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
-	cr_assert_eq(lab_run(stand->lab, argv, &output), expected, "%s", output.data);
-	return lab_printf(stand->lab, "%s", output.data);
+	cr_assert_eq(lab_run(failover_stage->lab, argv, &output), expected, "%s", output.data);
+	return lab_printf(failover_stage->lab, "%s", output.data);
 }
 
-static void must_refuse_pin(struct stand *stand, uint16_t port, const char *reason)
+static void must_refuse_pin(struct failover_stage *failover_stage, uint16_t port,
+                            const char *reason)
 {
-	const char *output = pin(stand, port, false, 1);
+	const char *output = pin(failover_stage, port, false, 1);
 
 	cr_expect_not_null(strstr(output, reason), "no \"%s\" in\n%s", reason, output);
 	cr_expect_not_null(strstr(output, "nothing was changed (--force"), "%s", output);
@@ -199,21 +201,22 @@ static void must_refuse_pin(struct stand *stand, uint16_t port, const char *reas
 Test(run_override, a_pin_to_what_is_no_primary_of_the_cluster_is_refused_without_force)
 {
 	struct lab_pg *other;
-	struct stand stand;
+	struct failover_stage failover_stage;
 	const char *output;
 
-	stand_start(&stand, &(struct stand_options){.kind = STAND_PAIR});
-	other = lab_pg_start(stand.lab, 1);
-	must_refuse_pin(&stand, stand_port(&stand, 1), "is a standby: promote it first");
-	must_refuse_pin(&stand, 1, "cannot be asked: refused");
-	must_refuse_pin(&stand, lab_pg_port(other, 0), "has system identifier");
-	cr_expect_eq(lab_segue_count_log(stand.segue, "event=pinned", NULL), 0);
-	output = pin(&stand, stand_port(&stand, 0), false, 0);
+	failover_stage_start(&failover_stage, &(struct failover_stage_options){.kind = STAND_PAIR});
+	other = lab_pg_start(failover_stage.lab, 1);
+	must_refuse_pin(&failover_stage, failover_stage_port(&failover_stage, 1),
+	                "is a standby: promote it first");
+	must_refuse_pin(&failover_stage, 1, "cannot be asked: refused");
+	must_refuse_pin(&failover_stage, lab_pg_port(other, 0), "has system identifier");
+	cr_expect_eq(lab_segue_count_log(failover_stage.segue, "event=pinned", NULL), 0);
+	output = pin(&failover_stage, failover_stage_port(&failover_stage, 0), false, 0);
 	cr_expect_not_null(strstr(output, "takes writes on timeline 1\n"), "%s", output);
-	stand_must_say(&stand, "event=pinned ", NULL);
-	lab_segue_mark(stand.segue);
-	output = pin(&stand, lab_pg_port(other, 0), true, 0);
+	failover_stage_must_say(&failover_stage, "event=pinned ", NULL);
+	lab_segue_mark(failover_stage.segue);
+	output = pin(&failover_stage, lab_pg_port(other, 0), true, 0);
 	cr_expect_not_null(strstr(output, "done all the same, as --force says"), "%s", output);
-	stand_must_say(&stand, "event=pinned ", NULL);
-	stand_fini(&stand);
+	failover_stage_must_say(&failover_stage, "event=pinned ", NULL);
+	failover_stage_fini(&failover_stage);
 }

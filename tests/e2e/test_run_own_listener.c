@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bounce.h"
-#include "cmd.h"
-#include "run.h"
+#include "cli/cli.h"
+#include "fixtures/pgbouncer_stage.h"
+#include "fixtures/run_stage.h"
 
 #define REASON "reason=\"the primary that the store names is this proxy's own listener\""
 
@@ -191,62 +191,65 @@ Test(run_own_listener, a_configuration_that_would_make_it_so_is_refused)
 
 Test(run_own_listener, a_pgbouncer_is_not_led_to_itself)
 {
-	const struct bounce_options options = {.no_traffic = true};
-	struct bounce bounce;
+	const struct pgbouncer_stage_options options = {.no_traffic = true};
+	struct pgbouncer_stage pgbouncer_stage;
 	const char *json, *about, *argv[] = {NULL, "check", "-c", NULL, NULL};
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 	unsigned port;
 
-	bounce_start(&bounce, &options);
-	port = lab_pgbouncer_port(bounce.bouncers[0]);
-	json = lab_printf(bounce.lab,
+	pgbouncer_stage_start(&pgbouncer_stage, &options);
+	port = lab_pgbouncer_port(pgbouncer_stage.bouncers[0]);
+	json = lab_printf(pgbouncer_stage.lab,
 	                  "{\"version\":1,\"primary\":{\"host\":\"127.0.0.1\",\"port\":%u}}", port);
-	about = lab_printf(bounce.lab, "about=127.0.0.1:%u ", port);
-	lab_segue_mark(bounce.segue);
-	lab_zk_set(bounce.zk, RUN_MASTER, json, strlen(json));
-	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=refused",
-	                                      REASON, about, "target=local", NULL),
-	                   "%s", lab_process_log_tail(lab_segue_process(bounce.segue)));
-	cr_expect(bounce_leads_to(&bounce, 0, 0));
-	argv[0] = lab_segue_binary(bounce.lab);
-	argv[3] = lab_segue_ini_file(bounce.segue);
-	cr_expect_eq(lab_run(bounce.lab, argv, &output), CMD_FAILED);
-	expect(&output, lab_printf(bounce.lab,
+	about = lab_printf(pgbouncer_stage.lab, "about=127.0.0.1:%u ", port);
+	lab_segue_mark(pgbouncer_stage.segue);
+	lab_zk_set(pgbouncer_stage.zk, RUN_MASTER, json, strlen(json));
+	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
+	                                      "event=refused", REASON, about, "target=local", NULL),
+	                   "%s", lab_process_log_tail(lab_segue_process(pgbouncer_stage.segue)));
+	cr_expect(pgbouncer_stage_leads_to(&pgbouncer_stage, 0, 0));
+	argv[0] = lab_segue_binary(pgbouncer_stage.lab);
+	argv[3] = lab_segue_ini_file(pgbouncer_stage.segue);
+	cr_expect_eq(lab_run(pgbouncer_stage.lab, argv, &output), CMD_FAILED);
+	expect(&output, lab_printf(pgbouncer_stage.lab,
 	                           "FAIL  pgbouncer/local: the primary that the store names, "
 	                           "127.0.0.1 port %u, is this proxy's own listener: ",
 	                           port));
-	cr_assert(bounce_wait_moved(&bounce, 0, bounce_name(&bounce, 1)));
-	bounce_fini(&bounce);
+	cr_assert(pgbouncer_stage_wait_moved(&pgbouncer_stage, 0,
+	                                     pgbouncer_stage_name(&pgbouncer_stage, 1)));
+	pgbouncer_stage_fini(&pgbouncer_stage);
 }
 
 /* What PgBouncer says of itself comes after the first move. */
 Test(run_own_listener, with_keep_the_alarm_says_that_clients_are_led_there)
 {
-	const struct bounce_options options = {.no_traffic = true,
-	                                       .cluster = "on_primary_loss = keep\n"};
-	struct bounce bounce;
+	const struct pgbouncer_stage_options options = {.no_traffic = true,
+	                                                .cluster = "on_primary_loss = keep\n"};
+	struct pgbouncer_stage pgbouncer_stage;
 	const char *json;
 	auto_strbuf struct strbuf output = STRBUF_INIT;
 
-	bounce_init(&bounce, &options);
-	lab_process_stop(lab_pgbouncer_process(bounce.bouncers[0]));
-	json = lab_printf(bounce.lab,
+	pgbouncer_stage_init(&pgbouncer_stage, &options);
+	lab_process_stop(lab_pgbouncer_process(pgbouncer_stage.bouncers[0]));
+	json = lab_printf(pgbouncer_stage.lab,
 	                  "{\"version\":1,\"primary\":{\"host\":\"127.0.0.1\",\"port\":%u}}",
-	                  lab_pgbouncer_port(bounce.bouncers[0]));
-	lab_zk_set(bounce.zk, RUN_MASTER, json, strlen(json));
-	lab_segue_start(bounce.segue);
+	                  lab_pgbouncer_port(pgbouncer_stage.bouncers[0]));
+	lab_zk_set(pgbouncer_stage.zk, RUN_MASTER, json, strlen(json));
+	lab_segue_start(pgbouncer_stage.segue);
 	cr_assert_not_null(
-	    lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=primary ", NULL), "%s",
-	    lab_process_log_tail(lab_segue_process(bounce.segue)));
-	lab_pgbouncer_start(bounce.bouncers[0]);
-	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=alarm ",
-	                                      "clients are led there", NULL),
-	                   "%s", lab_process_log_tail(lab_segue_process(bounce.segue)));
-	cr_expect_eq(lab_ask(lab_segue_listen(bounce.segue), "GET", "/status", &output), 200);
+	    lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS, "event=primary ", NULL),
+	    "%s", lab_process_log_tail(lab_segue_process(pgbouncer_stage.segue)));
+	lab_pgbouncer_start(pgbouncer_stage.bouncers[0]);
+	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
+	                                      "event=alarm ", "clients are led there", NULL),
+	                   "%s", lab_process_log_tail(lab_segue_process(pgbouncer_stage.segue)));
+	cr_expect_eq(lab_ask(lab_segue_listen(pgbouncer_stage.segue), "GET", "/status", &output),
+	             200);
 	expect(&output, "clients are led there, and none of them reaches a PostgreSQL server");
-	cr_assert_not_null(lab_segue_wait_log(
-	    bounce.segue, BOUNCE_TIMEOUT_MS, "event=moved",
-	    lab_printf(bounce.lab, "zxid=%lld", (long long)bounce_name(&bounce, 1)), "target=local",
-	    NULL));
-	bounce_fini(&bounce);
+	cr_assert_not_null(
+	    lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS, "event=moved",
+	                       lab_printf(pgbouncer_stage.lab, "zxid=%lld",
+	                                  (long long)pgbouncer_stage_name(&pgbouncer_stage, 1)),
+	                       "target=local", NULL));
+	pgbouncer_stage_fini(&pgbouncer_stage);
 }

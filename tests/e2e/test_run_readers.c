@@ -18,7 +18,7 @@
 
 TestSuite(run_readers, .timeout = 120);
 
-struct stand {
+struct failover_stage {
 	struct lab *lab;
 	struct lab_zk *zk;
 	struct lab_haproxy *haproxy;
@@ -28,64 +28,66 @@ struct stand {
 	uint16_t rw, ro; /* of HAProxy */
 };
 
-static const char *make_ini(struct stand *stand)
+static const char *make_ini(struct failover_stage *failover_stage)
 {
 	char *template_file = realpath("templates/haproxy.cfg.mustache", NULL);
 	const char *ini;
 
 	cr_assert_not_null(template_file, "run from the top of the repository");
 	ini = lab_printf(
-	    stand->lab,
+	    failover_stage->lab,
 	    "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = %s\nsession_timeout = 4s\n"
 	    "[cluster orders]\npath = /segue/orders\nverify = disable\n"
 	    "[haproxy local]\ncluster = orders\ntemplate = %s\n"
 	    "output = %s/orders.cfg\nsocket = %s\nmaster_socket = %s\n"
 	    "check_command = haproxy -c -f %s\n  -f {}\n"
 	    "var.rw_bind = 127.0.0.1:%u\nvar.ro_bind = 127.0.0.1:%u\nvar.check_interval = 100ms\n",
-	    lab_path(stand->lab, "state"), lab_zk_hosts(stand->zk), template_file,
-	    lab_haproxy_conf_dir(stand->haproxy), lab_haproxy_socket(stand->haproxy),
-	    lab_haproxy_master_socket(stand->haproxy), lab_haproxy_main_file(stand->haproxy),
-	    stand->rw, stand->ro);
+	    lab_path(failover_stage->lab, "state"), lab_zk_hosts(failover_stage->zk), template_file,
+	    lab_haproxy_conf_dir(failover_stage->haproxy),
+	    lab_haproxy_socket(failover_stage->haproxy),
+	    lab_haproxy_master_socket(failover_stage->haproxy),
+	    lab_haproxy_main_file(failover_stage->haproxy), failover_stage->rw, failover_stage->ro);
 	free(template_file);
 	return ini;
 }
 
-static void stand_init(struct stand *stand)
+static void failover_stage_init(struct failover_stage *failover_stage)
 {
 	static const char *const names[SERVERS] = {"1", "2", "3"};
 
-	stand->lab = lab_create("readers");
-	stand->rw = lab_port(stand->lab);
-	stand->ro = lab_port(stand->lab);
+	failover_stage->lab = lab_create("readers");
+	failover_stage->rw = lab_port(failover_stage->lab);
+	failover_stage->ro = lab_port(failover_stage->lab);
 	for (int i = 0; i < SERVERS; i++)
-		stand->servers[i] = lab_backend_start(stand->lab, names[i]);
-	stand->haproxy = lab_haproxy_create(stand->lab, NULL);
-	lab_haproxy_start(stand->haproxy);
-	stand->zk = lab_zk_share(stand->lab);
-	stand->state_file = lab_path(stand->lab, "state/orders.json");
-	stand->segue = lab_segue_create(stand->lab, make_ini(stand));
+		failover_stage->servers[i] = lab_backend_start(failover_stage->lab, names[i]);
+	failover_stage->haproxy = lab_haproxy_create(failover_stage->lab, NULL);
+	lab_haproxy_start(failover_stage->haproxy);
+	failover_stage->zk = lab_zk_share(failover_stage->lab);
+	failover_stage->state_file = lab_path(failover_stage->lab, "state/orders.json");
+	failover_stage->segue = lab_segue_create(failover_stage->lab, make_ini(failover_stage));
 }
 
-static const char *member(struct stand *stand, int number)
+static const char *member(struct failover_stage *failover_stage, int number)
 {
-	return lab_printf(stand->lab, "{\"name\":\"db%d\",\"host\":\"127.0.0.1\",\"port\":%u}",
-	                  number, lab_backend_port(stand->servers[number - 1]));
+	return lab_printf(failover_stage->lab,
+	                  "{\"name\":\"db%d\",\"host\":\"127.0.0.1\",\"port\":%u}", number,
+	                  lab_backend_port(failover_stage->servers[number - 1]));
 }
 
 /* `standbys`: as JSON, separated by commas. */
-static int64_t publish(struct stand *stand, int primary, const char *standbys)
+static int64_t publish(struct failover_stage *failover_stage, int primary, const char *standbys)
 {
 	const char *text =
-	    lab_printf(stand->lab, "{\"version\":1,\"primary\":%s,\"standbys\":[%s]}",
-	               member(stand, primary), standbys);
+	    lab_printf(failover_stage->lab, "{\"version\":1,\"primary\":%s,\"standbys\":[%s]}",
+	               member(failover_stage, primary), standbys);
 
-	return lab_zk_set(stand->zk, MASTER, text, strlen(text));
+	return lab_zk_set(failover_stage->zk, MASTER, text, strlen(text));
 }
 
-static bool wait_moved(struct stand *stand, int64_t zxid)
+static bool wait_moved(struct failover_stage *failover_stage, int64_t zxid)
 {
-	return lab_segue_wait_log(stand->segue, TIMEOUT_MS, "event=moved ", "target=local",
-	                          lab_printf(stand->lab, " zxid=%lld ", (long long)zxid),
+	return lab_segue_wait_log(failover_stage->segue, TIMEOUT_MS, "event=moved ", "target=local",
+	                          lab_printf(failover_stage->lab, " zxid=%lld ", (long long)zxid),
 	                          NULL) != NULL;
 }
 
@@ -156,27 +158,28 @@ static void readers_close(const struct readers *readers)
 
 static bool both_serve(void *arg)
 {
-	const struct stand *stand = arg;
+	const struct failover_stage *failover_stage = arg;
 	struct readers readers;
 	bool both;
 
-	readers_connect(&readers, stand->ro);
+	readers_connect(&readers, failover_stage->ro);
 	both = count_served(&readers, '2') > 0 && count_served(&readers, '3') > 0;
 	readers_close(&readers);
 	return both;
 }
 
-static void start_with_two_standbys(struct stand *stand, struct readers *readers)
+static void start_with_two_standbys(struct failover_stage *failover_stage, struct readers *readers)
 {
 	int64_t zxid;
 
-	stand_init(stand);
-	zxid =
-	    publish(stand, 1, lab_printf(stand->lab, "%s,%s", member(stand, 2), member(stand, 3)));
-	lab_segue_start(stand->segue);
-	cr_assert(wait_moved(stand, zxid));
-	cr_assert(lab_wait_until(both_serve, stand, TIMEOUT_MS));
-	readers_connect(readers, stand->ro);
+	failover_stage_init(failover_stage);
+	zxid = publish(failover_stage, 1,
+	               lab_printf(failover_stage->lab, "%s,%s", member(failover_stage, 2),
+	                          member(failover_stage, 3)));
+	lab_segue_start(failover_stage->segue);
+	cr_assert(wait_moved(failover_stage, zxid));
+	cr_assert(lab_wait_until(both_serve, failover_stage, TIMEOUT_MS));
+	readers_connect(readers, failover_stage->ro);
 	cr_assert_gt(count_served(readers, '3'), 0);
 	cr_assert_eq(count_served(readers, '2') + count_served(readers, '3'), READERS);
 }
@@ -184,26 +187,28 @@ static void start_with_two_standbys(struct stand *stand, struct readers *readers
 /* The dead primary is in the store no more, as it is with repmgr and Patroni. */
 Test(run_readers, those_of_a_standby_that_stays_live_through_a_failover)
 {
-	struct stand stand;
+	struct failover_stage failover_stage;
 	struct readers readers;
 
-	start_with_two_standbys(&stand, &readers);
-	lab_process_kill(lab_backend_process(stand.servers[0]));
-	cr_assert(wait_moved(&stand, publish(&stand, 2, member(&stand, 3))));
+	start_with_two_standbys(&failover_stage, &readers);
+	lab_process_kill(lab_backend_process(failover_stage.servers[0]));
+	cr_assert(
+	    wait_moved(&failover_stage, publish(&failover_stage, 2, member(&failover_stage, 3))));
 	expect_alive(&readers, '3');
-	lab_backend_again(stand.servers[0]);
-	cr_assert(wait_moved(
-	    &stand, publish(&stand, 2,
-	                    lab_printf(stand.lab, "%s,%s", member(&stand, 1), member(&stand, 3)))));
+	lab_backend_again(failover_stage.servers[0]);
+	cr_assert(wait_moved(&failover_stage, publish(&failover_stage, 2,
+	                                              lab_printf(failover_stage.lab, "%s,%s",
+	                                                         member(&failover_stage, 1),
+	                                                         member(&failover_stage, 3)))));
 	expect_alive(&readers, '3');
 	readers_close(&readers);
-	lab_destroy(stand.lab);
+	lab_destroy(failover_stage.lab);
 }
 
 static bool state_has_slots(void *arg)
 {
-	struct stand *stand = arg;
-	const char *text = lab_read_file(stand->lab, stand->state_file);
+	struct failover_stage *failover_stage = arg;
+	const char *text = lab_read_file(failover_stage->lab, failover_stage->state_file);
 
 	return strstr(text, "\"slots\"") != NULL && strstr(text, "\"db1\"") == NULL;
 }
@@ -211,19 +216,21 @@ static bool state_has_slots(void *arg)
 /* The slots are from before the restart: by name, db3 would be in another one. */
 Test(run_readers, those_of_a_standby_that_stays_live_through_a_restart_of_segue)
 {
-	struct stand stand;
+	struct failover_stage failover_stage;
 	struct readers readers;
 	int64_t zxid;
 
-	start_with_two_standbys(&stand, &readers);
-	cr_assert(wait_moved(&stand, publish(&stand, 2, member(&stand, 3))));
-	cr_assert(lab_wait_until(state_has_slots, &stand, TIMEOUT_MS));
-	lab_process_kill(lab_segue_process(stand.segue));
-	zxid = publish(&stand, 2,
-	               lab_printf(stand.lab, "%s,%s", member(&stand, 3), member(&stand, 1)));
-	lab_segue_start(stand.segue);
-	cr_assert(wait_moved(&stand, zxid));
+	start_with_two_standbys(&failover_stage, &readers);
+	cr_assert(
+	    wait_moved(&failover_stage, publish(&failover_stage, 2, member(&failover_stage, 3))));
+	cr_assert(lab_wait_until(state_has_slots, &failover_stage, TIMEOUT_MS));
+	lab_process_kill(lab_segue_process(failover_stage.segue));
+	zxid = publish(&failover_stage, 2,
+	               lab_printf(failover_stage.lab, "%s,%s", member(&failover_stage, 3),
+	                          member(&failover_stage, 1)));
+	lab_segue_start(failover_stage.segue);
+	cr_assert(wait_moved(&failover_stage, zxid));
 	expect_alive(&readers, '3');
 	readers_close(&readers);
-	lab_destroy(stand.lab);
+	lab_destroy(failover_stage.lab);
 }

@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "run.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(run_reconcile, .timeout = 120);
 
@@ -25,7 +25,7 @@ static void must_say(struct run *run, const char *event, const char *words)
 }
 
 /* The store goes away, and comes back with the value that it had. */
-static void bounce_store(struct run *run)
+static void pgbouncer_stage_store(struct run *run)
 {
 	lab_process_kill(lab_zk_process(run->zk, 0));
 	must_say(run, "event=kept ", "unreachable");
@@ -47,7 +47,7 @@ Test(run_reconcile, moves_and_a_store_that_is_away_hold_nobody)
 	for (int i = 1; i <= RUN_BACKENDS; i++)
 		cr_assert(run_wait_moved(&run, run_set_primary(&run, i % RUN_BACKENDS)));
 	cr_expect_eq(holds(&run), 0);
-	bounce_store(&run);
+	pgbouncer_stage_store(&run);
 	must_say(&run, "event=current ", "reason=applied");
 	cr_assert(run_wait_moved(&run, run_set_primary(&run, 1)));
 	cr_assert(run_wait_reaches(&run, 1));
@@ -63,7 +63,7 @@ Test(run_reconcile, a_store_that_is_away_meanwhile_leaves_a_hold_as_it_is)
 	start(&run);
 	run_set(&run, nobody, strlen(nobody));
 	must_say(&run, "event=held ", "target=local");
-	bounce_store(&run);
+	pgbouncer_stage_store(&run);
 	must_say(&run, "event=hold ", "names no primary");
 	cr_expect_eq(lab_segue_count_log(run.segue, "event=hold ", "target=local", NULL), 0);
 	lab_segue_mark(run.segue);

@@ -3,58 +3,59 @@
 #include <criterion/criterion.h>
 
 #include "base/clock.h"
-#include "stand.h"
+#include "fixtures/failover_stage.h"
 
 TestSuite(run_repmgr, .timeout = 240);
 
-static const struct stand_options repmgr = {.kind = STAND_REPMGR};
+static const struct failover_stage_options repmgr = {.kind = STAND_REPMGR};
 
-static void fail_over(struct stand *stand)
+static void fail_over(struct failover_stage *failover_stage)
 {
-	stand->lost_us = clock_now_us();
-	lab_process_kill(lab_pg_process(stand->pg, 0));
-	stand_must_say(stand, "event=hold ", "the primary is lost", NULL);
-	cr_assert_eq(lab_repmgr_wait_primary(stand->repmgr, 0, STAND_TIMEOUT_MS), 1);
-	stand_name(stand, 1);
-	stand_must_serve(stand, 1);
+	failover_stage->lost_us = clock_now_us();
+	lab_process_kill(lab_pg_process(failover_stage->pg, 0));
+	failover_stage_must_say(failover_stage, "event=hold ", "the primary is lost", NULL);
+	cr_assert_eq(lab_repmgr_wait_primary(failover_stage->repmgr, 0, STAND_TIMEOUT_MS), 1);
+	failover_stage_name(failover_stage, 1);
+	failover_stage_must_serve(failover_stage, 1);
 }
 
-static void come_back(struct stand *stand)
+static void come_back(struct failover_stage *failover_stage)
 {
-	lab_pg_node_start(stand->pg, 0);
-	cr_assert(lab_wait_takes_writes(stand_conninfo(stand, 0), STAND_TIMEOUT_MS));
+	lab_pg_node_start(failover_stage->pg, 0);
+	cr_assert(
+	    lab_wait_takes_writes(failover_stage_conninfo(failover_stage, 0), STAND_TIMEOUT_MS));
 }
 
 Test(run_repmgr, returned_old_primary_is_refused_by_its_timeline)
 {
-	struct stand stand;
+	struct failover_stage failover_stage;
 
-	stand_start(&stand, &repmgr);
-	fail_over(&stand);
-	come_back(&stand);
-	stand_must_say(&stand, "event=split_brain ", "lower timeline", NULL);
-	stand_name(&stand, 0);
-	stand_must_serve(&stand, 1);
-	stand_judge(&stand, 1);
-	stand_fini(&stand);
+	failover_stage_start(&failover_stage, &repmgr);
+	fail_over(&failover_stage);
+	come_back(&failover_stage);
+	failover_stage_must_say(&failover_stage, "event=split_brain ", "lower timeline", NULL);
+	failover_stage_name(&failover_stage, 0);
+	failover_stage_must_serve(&failover_stage, 1);
+	failover_stage_judge(&failover_stage, 1);
+	failover_stage_fini(&failover_stage);
 }
 
 /* Neither a restart nor the loss of the true primary makes it one. */
 Test(run_repmgr, returned_old_primary_is_refused_after_a_restart_of_the_sidecar)
 {
-	struct stand stand;
+	struct failover_stage failover_stage;
 
-	stand_start(&stand, &repmgr);
-	fail_over(&stand);
-	lab_process_stop(lab_repmgr_daemon(stand.repmgr, 0));
-	cr_assert_eq(lab_process_stop(lab_segue_process(stand.segue)), 0);
-	come_back(&stand);
-	stand_name(&stand, 0);
-	lab_process_kill(lab_pg_process(stand.pg, 1));
-	lab_segue_start(stand.segue);
-	stand_must_say(&stand, "event=hold ", "timeline is lower", NULL);
-	lab_pg_node_start(stand.pg, 1);
-	stand_must_serve(&stand, 1);
-	stand_judge(&stand, 1);
-	stand_fini(&stand);
+	failover_stage_start(&failover_stage, &repmgr);
+	fail_over(&failover_stage);
+	lab_process_stop(lab_repmgr_daemon(failover_stage.repmgr, 0));
+	cr_assert_eq(lab_process_stop(lab_segue_process(failover_stage.segue)), 0);
+	come_back(&failover_stage);
+	failover_stage_name(&failover_stage, 0);
+	lab_process_kill(lab_pg_process(failover_stage.pg, 1));
+	lab_segue_start(failover_stage.segue);
+	failover_stage_must_say(&failover_stage, "event=hold ", "timeline is lower", NULL);
+	lab_pg_node_start(failover_stage.pg, 1);
+	failover_stage_must_serve(&failover_stage, 1);
+	failover_stage_judge(&failover_stage, 1);
+	failover_stage_fini(&failover_stage);
 }

@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bounce.h"
-#include "run.h"
+#include "fixtures/pgbouncer_stage.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(run_state_dir, .timeout = 300);
 
@@ -40,94 +40,94 @@ static void status_says(struct lab_segue *segue, const char *words)
 	cr_assert_not_null(strstr(body.data, words), "no %s in %s", words, body.data);
 }
 
-static void nobody_failed(struct bounce *bounce)
+static void nobody_failed(struct pgbouncer_stage *pgbouncer_stage)
 {
-	traffic_stop(bounce->traffic);
-	cr_assert_eq(traffic_sum(bounce->traffic).failed, 0, "%s",
-	             traffic_sum(bounce->traffic).error);
-	bounce_fini(bounce);
+	traffic_stop(pgbouncer_stage->traffic);
+	cr_assert_eq(traffic_sum(pgbouncer_stage->traffic).failed, 0, "%s",
+	             traffic_sum(pgbouncer_stage->traffic).error);
+	pgbouncer_stage_fini(pgbouncer_stage);
 }
 
 /* Led to node 0, with clients, and a log that says what is wrong. */
-static void start_without(struct bounce *bounce, const char *runtime)
+static void start_without(struct pgbouncer_stage *pgbouncer_stage, const char *runtime)
 {
 	setenv("RUNTIME_DIRECTORY", runtime, 1);
-	bounce_name(bounce, 0);
-	lab_segue_start(bounce->segue);
-	cr_assert_not_null(lab_segue_wait_log(bounce->segue, BOUNCE_TIMEOUT_MS,
-	                                      "event=state_dir_unusable ", bounce->state_dir,
-	                                      NULL));
-	cr_assert(bounce_wait_leads_to(bounce, 0, 0));
-	bounce_start_traffic(bounce);
-	status_says(bounce->segue, "nothing is kept in state_dir");
+	pgbouncer_stage_name(pgbouncer_stage, 0);
+	lab_segue_start(pgbouncer_stage->segue);
+	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage->segue, BOUNCE_TIMEOUT_MS,
+	                                      "event=state_dir_unusable ",
+	                                      pgbouncer_stage->state_dir, NULL));
+	cr_assert(pgbouncer_stage_wait_leads_to(pgbouncer_stage, 0, 0));
+	pgbouncer_stage_start_traffic(pgbouncer_stage);
+	status_says(pgbouncer_stage->segue, "nothing is kept in state_dir");
 }
 
 /* The note is in the runtime directory then. */
 Test(run_state_dir, read_only_from_the_start_a_hold_outlives_a_kill_and_is_ended_by_the_next_start)
 {
-	struct bounce bounce;
+	struct pgbouncer_stage pgbouncer_stage;
 	const char *runtime;
 
-	bounce_init(&bounce, &(struct bounce_options){0});
-	runtime = lab_path(bounce.lab, "runtime");
+	pgbouncer_stage_init(&pgbouncer_stage, &(struct pgbouncer_stage_options){0});
+	runtime = lab_path(pgbouncer_stage.lab, "runtime");
 	cr_assert_eq(mkdir(runtime, 0755), 0);
-	make_read_only(bounce.state_dir);
-	start_without(&bounce, runtime);
-	bounce_name(&bounce, -1);
-	cr_assert(bounce_wait_drained(&bounce, 0));
-	cr_assert_eq(lab_segue_count_log(bounce.segue, "event=pause_not_noted", NULL), 0);
-	lab_process_kill(lab_segue_process(bounce.segue));
-	lab_segue_start(bounce.segue);
-	cr_assert_not_null(
-	    lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS, "event=pauses_found ", NULL));
-	bounce_name(&bounce, 1);
-	cr_assert(bounce_wait_leads_to(&bounce, 0, 1));
-	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
-	bounce_name(&bounce, -1);
-	cr_assert(bounce_wait_drained(&bounce, 0));
-	lab_process_kill(lab_segue_process(bounce.segue));
-	cr_assert_eq(bounce_resume(&bounce, NULL), 0);
-	cr_assert_not(bounce_is_paused(&bounce, 0));
-	nobody_failed(&bounce);
+	make_read_only(pgbouncer_stage.state_dir);
+	start_without(&pgbouncer_stage, runtime);
+	pgbouncer_stage_name(&pgbouncer_stage, -1);
+	cr_assert(pgbouncer_stage_wait_drained(&pgbouncer_stage, 0));
+	cr_assert_eq(lab_segue_count_log(pgbouncer_stage.segue, "event=pause_not_noted", NULL), 0);
+	lab_process_kill(lab_segue_process(pgbouncer_stage.segue));
+	lab_segue_start(pgbouncer_stage.segue);
+	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
+	                                      "event=pauses_found ", NULL));
+	pgbouncer_stage_name(&pgbouncer_stage, 1);
+	cr_assert(pgbouncer_stage_wait_leads_to(&pgbouncer_stage, 0, 1));
+	cr_assert(traffic_all_served(pgbouncer_stage.traffic, BOUNCE_TIMEOUT_MS));
+	pgbouncer_stage_name(&pgbouncer_stage, -1);
+	cr_assert(pgbouncer_stage_wait_drained(&pgbouncer_stage, 0));
+	lab_process_kill(lab_segue_process(pgbouncer_stage.segue));
+	cr_assert_eq(pgbouncer_stage_resume(&pgbouncer_stage, NULL), 0);
+	cr_assert_not(pgbouncer_stage_is_paused(&pgbouncer_stage, 0));
+	nobody_failed(&pgbouncer_stage);
 }
 
 Test(run_state_dir, without_any_place_for_a_note_clients_are_held_all_the_same_and_it_is_told)
 {
-	struct bounce bounce;
+	struct pgbouncer_stage pgbouncer_stage;
 
-	bounce_init(&bounce, &(struct bounce_options){0});
-	make_read_only(bounce.state_dir);
-	start_without(&bounce, NOWHERE);
-	bounce_name(&bounce, -1);
-	cr_assert_not_null(lab_segue_wait_log(bounce.segue, BOUNCE_TIMEOUT_MS,
+	pgbouncer_stage_init(&pgbouncer_stage, &(struct pgbouncer_stage_options){0});
+	make_read_only(pgbouncer_stage.state_dir);
+	start_without(&pgbouncer_stage, NOWHERE);
+	pgbouncer_stage_name(&pgbouncer_stage, -1);
+	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
 	                                      "event=pause_not_noted ", "Read-only file system",
 	                                      NULL));
-	cr_assert(bounce_wait_drained(&bounce, 0));
-	bounce_name(&bounce, 1);
-	cr_assert(bounce_wait_leads_to(&bounce, 0, 1));
-	cr_assert(traffic_all_served(bounce.traffic, BOUNCE_TIMEOUT_MS));
-	nobody_failed(&bounce);
+	cr_assert(pgbouncer_stage_wait_drained(&pgbouncer_stage, 0));
+	pgbouncer_stage_name(&pgbouncer_stage, 1);
+	cr_assert(pgbouncer_stage_wait_leads_to(&pgbouncer_stage, 0, 1));
+	cr_assert(traffic_all_served(pgbouncer_stage.traffic, BOUNCE_TIMEOUT_MS));
+	nobody_failed(&pgbouncer_stage);
 }
 
 static bool alarm_is_over(void *arg)
 {
-	const struct bounce *bounce = arg;
+	const struct pgbouncer_stage *pgbouncer_stage = arg;
 
-	return lab_segue_count_log(bounce->segue, "event=alarm_over", NULL) > 0;
+	return lab_segue_count_log(pgbouncer_stage->segue, "event=alarm_over", NULL) > 0;
 }
 
 Test(run_state_dir, the_alarm_ends_when_the_folder_can_be_written_again)
 {
-	struct bounce bounce;
+	struct pgbouncer_stage pgbouncer_stage;
 
-	bounce_init(&bounce, &(struct bounce_options){0});
-	make_read_only(bounce.state_dir);
-	start_without(&bounce, NOWHERE);
-	make_writable(bounce.state_dir);
-	bounce_name(&bounce, 1);
-	cr_assert(lab_wait_until(alarm_is_over, &bounce, BOUNCE_TIMEOUT_MS));
-	traffic_stop(bounce.traffic);
-	bounce_fini(&bounce);
+	pgbouncer_stage_init(&pgbouncer_stage, &(struct pgbouncer_stage_options){0});
+	make_read_only(pgbouncer_stage.state_dir);
+	start_without(&pgbouncer_stage, NOWHERE);
+	make_writable(pgbouncer_stage.state_dir);
+	pgbouncer_stage_name(&pgbouncer_stage, 1);
+	cr_assert(lab_wait_until(alarm_is_over, &pgbouncer_stage, BOUNCE_TIMEOUT_MS));
+	traffic_stop(pgbouncer_stage.traffic);
+	pgbouncer_stage_fini(&pgbouncer_stage);
 }
 
 static void with_state_dir(struct run *run, const char *folder)

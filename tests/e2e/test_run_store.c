@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "run.h"
+#include "fixtures/run_stage.h"
 
 TestSuite(run_store, .timeout = 120);
 

@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apply/haproxy_lint.h"
 #include "base/file.h"
-#include "template_case.h"
+#include "fixtures/rendered_template.h"
+#include "haproxy/model/lint.h"
 
 #define TEMPLATE     "templates/haproxy.cfg.mustache"
 #define TWO_CLUSTERS "templates/cookbook/two-clusters.cfg.mustache"

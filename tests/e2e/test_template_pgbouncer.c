@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/pgbouncer_diff.h"
+#include "fixtures/rendered_template.h"
 #include "lab/lab.h"
-#include "template_case.h"
+#include "pgbouncer/model/diff.h"
 
 #define TEMPLATE "templates/pgbouncer.ini.mustache"
 

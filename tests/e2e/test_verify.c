@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "verify_case.h"
+#include "fixtures/verifier_stage.h"
 
 TestSuite(verify, .timeout = 120);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "verify_case.h"
+#include "fixtures/verifier_stage.h"
 
 TestSuite(verify_role, .timeout = 120);
 

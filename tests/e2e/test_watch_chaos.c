@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "watch_loop.h"
+#include "fixtures/zookeeper_loop.h"
 
 #define ROUNDS     24
 #define CHANGES    25 /* a round */

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "fixtures/zookeeper_loop.h"
 #include "watch/watcher.h"
-#include "watch_loop.h"
 
 #define TIMEOUT_MS 6000
 #define JSON(primary, standbys) \

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "watch_loop.h"
+#include "fixtures/zookeeper_loop.h"
 
 #define TIMEOUT_MS 6000
 #define MAX_SIZE   ((size_t)64 * 1024)

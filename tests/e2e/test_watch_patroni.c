@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "fixtures/zookeeper_loop.h"
 #include "watch/watcher.h"
-#include "watch_loop.h"
 
 #define TIMEOUT_MS 6000
 #define SCOPE      "/service/orders"

@@ -2,8 +2,8 @@
  * ones. */
 #include <criterion/criterion.h>
 
-#include "watch/zk_write.h"
-#include "watch_loop.h"
+#include "fixtures/zookeeper_loop.h"
+#include "zookeeper/write.h"
 
 #define TIMEOUT_MS 6000
 

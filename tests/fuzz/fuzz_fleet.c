@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "report/fleet.h"
-#include "report/fleet_view.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

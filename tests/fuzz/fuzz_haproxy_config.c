@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/haproxy_address.h"
-#include "apply/haproxy_config.h"
-#include "apply/haproxy_diff.h"
-#include "apply/haproxy_lint.h"
+#include "haproxy/model/address.h"
+#include "haproxy/model/config.h"
+#include "haproxy/model/diff.h"
+#include "haproxy/model/lint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/haproxy_state.h"
+#include "haproxy/model/replies.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,14 +39,14 @@ static void fuzz_info(const char *reply, size_t len)
 
 static void fuzz_sessions(const char *reply, size_t len)
 {
-	struct haproxy_stays stays = {0};
+	struct haproxy_expected stays = {0};
 	struct haproxy_session_reader *reader;
 	struct haproxy_sessions sessions = {0};
 	size_t half = len / 2;
 	struct err err;
 
-	haproxy_stays_add(&stays, "b", "s", "10.0.0.1", 5432);
-	haproxy_stays_add(&stays, "b", "r", NULL, 0);
+	haproxy_expected_add(&stays, "b", "s", "10.0.0.1", 5432);
+	haproxy_expected_add(&stays, "b", "r", NULL, 0);
 	reader = haproxy_session_reader_create(&stays);
 	if (!haproxy_session_reader_take(reader, reply, half, &err) ||
 	    !haproxy_session_reader_take(reader, reply + half, len - half, &err))
@@ -55,7 +55,7 @@ static void fuzz_sessions(const char *reply, size_t len)
 		for (size_t i = 0; i < sessions.count; i++)
 			require(sessions.ids[i] != 0);
 	haproxy_sessions_free(&sessions);
-	haproxy_stays_free(&stays);
+	haproxy_expected_free(&stays);
 }
 
 static void fuzz_procs(const char *reply, size_t len)

@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "init/debian.h"
-#include "init/found_haproxy.h"
-#include "init/marks.h"
+#include "haproxy/debian.h"
+#include "setup/fill_in.h"
+#include "sidecar/setup/init_internal.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,18 +37,18 @@ static void print_arguments(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_free char *text = xstrndup((const char *)data, size);
-	struct found_haproxy found = {0};
+	struct haproxy_survey found = {0};
 	struct err err;
 
-	if (found_haproxy_add(&found, "/a.cfg", (const char *)data, size, &err)) {
-		found_haproxy_judge(&found);
+	if (haproxy_survey_add(&found, "/a.cfg", (const char *)data, size, &err)) {
+		haproxy_survey_judge(&found);
 		if (found.rw != NULL && !found_section_is_postgres(found.rw))
 			abort();
-		if (found_haproxy_socket(&found) != NULL && found.socket_count == 0)
+		if (haproxy_survey_socket(&found) != NULL && found.socket_count == 0)
 			abort();
 	}
-	found_haproxy_free(&found);
+	haproxy_survey_free(&found);
 	print_arguments(text);
-	(void)marks_find(text, see_mark, NULL);
+	(void)fill_in_find(text, see_mark, NULL);
 	return 0;
 }

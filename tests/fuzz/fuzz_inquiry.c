@@ -3,32 +3,32 @@
 #include <string.h>
 
 #include "base/util.h"
-#include "publisher/inquiry.h"
-#include "publisher/nodes.h"
+#include "publisher/conninfo_list.h"
+#include "publisher/node_query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	auto_free char *text = xstrndup((const char *)data, size);
-	const char *row[INQUIRY_COLUMNS] = {NULL}, *list = text;
-	struct inquiry_answer answer = {.receiving = false};
+	const char *row[NODE_QUERY_COLUMNS] = {NULL}, *list = text;
+	struct node_query_answer answer = {.receiving = false};
 	struct err err;
 	char *at, *item;
 
-	while ((item = nodes_next(&list)) != NULL)
+	while ((item = conninfo_list_next(&list)) != NULL)
 		util_cleanup_free(&item);
 	at = text;
-	for (int i = 0; i < INQUIRY_COLUMNS && at != NULL; i++) {
+	for (int i = 0; i < NODE_QUERY_COLUMNS && at != NULL; i++) {
 		char *line = strsep(&at, "\n");
 
 		row[i] = *line != '\0' ? line : NULL;
 	}
-	if (inquiry_parse(row, &answer, &err)) {
+	if (node_query_parse(row, &answer, &err)) {
 		for (size_t i = 0; i < answer.node_count; i++)
 			if (answer.nodes[i].conninfo == NULL)
 				__builtin_trap();
-		inquiry_answer_fini(&answer);
+		node_query_answer_fini(&answer);
 	}
 	return 0;
 }

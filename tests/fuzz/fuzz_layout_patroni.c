@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "watch/layout.h"
-#include "watch/layout_parts.h"
+#include "topology/layout.h"
+#include "topology/layout_fields.h"
 
 #define CHECK(condition)                  \
 	do {                              \

@@ -4,10 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/pgbouncer_address.h"
-#include "apply/pgbouncer_diff.h"
-#include "apply/pgbouncer_ini.h"
-#include "apply/pgbouncer_pairs.h"
+#include "pgbouncer/model/databases.h"
+#include "pgbouncer/model/diff.h"
+#include "pgbouncer/model/ini_syntax.h"
 #include "render/escape.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -99,7 +99,7 @@ void machine_run_agent(struct machine *machine)
 
 #define PROCESSES_MAX 512
 
-struct sweep {
+struct session_cleanup {
 	pid_t init;
 	pid_t found[PROCESSES_MAX];
 	size_t count;
@@ -107,7 +107,7 @@ struct sweep {
 
 static void find_below(pid_t pid, void *arg)
 {
-	struct sweep *sweep = arg;
+	struct session_cleanup *sweep = arg;
 
 	if (pid != sweep->init && sweep->count < PROCESSES_MAX)
 		sweep->found[sweep->count++] = pid;
@@ -118,7 +118,7 @@ static void find_below(pid_t pid, void *arg)
 static bool is_bare(void *arg)
 {
 	static const struct sched_param urgent = {.sched_priority = 1}, usual = {0};
-	struct sweep sweep = {.init = lab_process_pid(arg)};
+	struct session_cleanup sweep = {.init = lab_process_pid(arg)};
 
 	tree_each(sweep.init, find_below, &sweep);
 	sched_setscheduler(0, SCHED_FIFO, &urgent);

@@ -4,7 +4,7 @@
 #ifndef SEGUE_TESTS_UNIT_DECIDE_SCENE_H
 #define SEGUE_TESTS_UNIT_DECIDE_SCENE_H
 
-#include "decide.h"
+#include "decide/decide.h"
 
 #define SERVERS_MAX 4
 

@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "watch/layout.h"
+#include "topology/layout.h"
 
 static struct config_node helper_nodes[] = {
     {(char *)"node1", (char *)"10.0.0.1", 5432},

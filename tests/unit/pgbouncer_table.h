@@ -3,7 +3,7 @@
 #ifndef SEGUE_TESTS_UNIT_PGBOUNCER_TABLE_H
 #define SEGUE_TESTS_UNIT_PGBOUNCER_TABLE_H
 
-#include "apply/pgbouncer_show.h"
+#include "pgbouncer/model/show.h"
 
 /* pgbouncer_table_free() it. */
 struct pgbouncer_table table_of(const char *text);

@@ -6,7 +6,7 @@
 #include <event2/event.h>
 #include <sys/types.h>
 
-#include "verify/verifier.h"
+#include "postgres/verifier.h"
 
 extern struct probe_case {
 	struct event_base *base;

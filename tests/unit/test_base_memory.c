@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/libpq.h"
 #include "base/memory.h"
 #include "base/util.h"
+#include "postgres/libpq.h"
 
 static long resident_pages(void)
 {

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "check/check.h"
-#include "init/unit.h"
-#include "override.h"
+#include "cluster/override.h"
+#include "setup/check.h"
+#include "setup/unit.h"
 
 #define NOBODY 65534
 

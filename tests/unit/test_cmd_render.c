@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "cmd.h"
-#include "state.h"
+#include "cli/cli.h"
+#include "cluster/state_file.h"
 
 #define ARGS_MAX 16
 

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apply/command.h"
+#include "target/command.h"
 #include "unit/loop.h"
 
 struct outcome {

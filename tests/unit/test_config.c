@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/strbuf.h"
-#include "config.h"
+#include "config/config.h"
 
 #define CONTRACT                                                                        \
 	"tests/fuzz/corpus/config/contract.ini" /* the contract as the project keeps it \

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "config.h"
+#include "config/config.h"
 
 #define FILE_MAX ((size_t)256 * 1024)
 #define MARK     "@KEYS@\n"

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/strbuf.h"
-#include "config.h"
+#include "config/config.h"
 
 #define CLUSTER "[cluster a]\npath = /a\n"
 #define TARGET  "[file f]\ncluster = a\ntemplate = /t\noutput = /o\n"

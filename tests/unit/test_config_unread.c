@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "base/util.h"
-#include "config/unread.h"
+#include "sidecar/config/config_internal.h"
 
 static const char text[] = "; ${SEGUE_OLD}\n[cluster ${SEGUE_CLUSTER}]\npath = ${SEGUE_PATH:-/x}\n"
                            "var.dbname = ${SEGUE_DBNAME:-}\nvar.x = $${SEGUE_PRICE}\n";

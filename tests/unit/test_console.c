@@ -1,4 +1,4 @@
-/* The console and the question of liveness, against servers that do what a real one cannot be made
+/* The console and the question of pg_ping, against servers that do what a real one cannot be made
  * to do: fall silent, hang up in the middle, answer with rubbish. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apply/liveness.h"
-#include "apply/pgbouncer_console.h"
+#include "pgbouncer/console.h"
+#include "postgres/ping.h"
 #include "unit/loop.h"
 
 /* What the fake server does with each connection, in a process of its own. */
@@ -64,7 +64,7 @@ static void teardown(void)
 }
 
 TestSuite(console, .init = setup, .fini = teardown, .timeout = 30);
-TestSuite(liveness, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(pg_ping, .init = setup, .fini = teardown, .timeout = 30);
 
 static void serve(serve_fn *fn)
 {
@@ -283,11 +283,11 @@ Test(console, closed_with_a_query_out_it_never_calls_back)
 	cr_assert_not(a.called);
 }
 
-/* --- liveness --- */
+/* --- pg_ping --- */
 
 static struct {
 	bool called;
-	enum liveness_answer answer;
+	enum pg_ping_answer answer;
 } l;
 
 static void say_no(int fd)
@@ -302,52 +302,52 @@ static void hang_up(int fd)
 	(void)fd;
 }
 
-static void liveness_answer(enum liveness_answer answer, void *arg)
+static void pg_ping_answer(enum pg_ping_answer answer, void *arg)
 {
 	(void)arg;
 	l.called = true;
 	l.answer = answer;
 }
 
-static enum liveness_answer ask_liveness(const char *address)
+static enum pg_ping_answer ask_liveness(const char *address)
 {
 	l.called = false;
-	cr_assert_not_null(liveness_ask(t.base, address, t.port, 200, liveness_answer, NULL));
+	cr_assert_not_null(pg_ping_ask(t.base, address, t.port, 200, pg_ping_answer, NULL));
 	cr_assert_not(l.called);
 	cr_assert(loop_until(t.base, &l.called, 5000));
 	return l.answer;
 }
 
-Test(liveness, who_answers_with_a_byte_is_alive)
+Test(pg_ping, who_answers_with_a_byte_is_alive)
 {
 	serve(say_no);
-	cr_assert_eq(ask_liveness("127.0.0.1"), LIVENESS_ALIVE);
+	cr_assert_eq(ask_liveness("127.0.0.1"), PG_PING_ALIVE);
 }
 
-Test(liveness, nobody_there_refuses)
+Test(pg_ping, nobody_there_refuses)
 {
-	cr_assert_eq(ask_liveness("127.0.0.1"), LIVENESS_REFUSED);
-	cr_assert_eq(ask_liveness("/nonexistent"), LIVENESS_REFUSED);
-	cr_assert_eq(ask_liveness("no address"), LIVENESS_REFUSED);
+	cr_assert_eq(ask_liveness("127.0.0.1"), PG_PING_REFUSED);
+	cr_assert_eq(ask_liveness("/nonexistent"), PG_PING_REFUSED);
+	cr_assert_eq(ask_liveness("no address"), PG_PING_REFUSED);
 }
 
-Test(liveness, who_hangs_up_without_a_byte_refuses)
+Test(pg_ping, who_hangs_up_without_a_byte_refuses)
 {
 	serve(hang_up);
-	cr_assert_eq(ask_liveness("127.0.0.1"), LIVENESS_REFUSED);
+	cr_assert_eq(ask_liveness("127.0.0.1"), PG_PING_REFUSED);
 }
 
 /* Its kernel accepts, nobody reads: as a frozen server. */
-Test(liveness, who_accepts_and_never_answers_is_silent)
+Test(pg_ping, who_accepts_and_never_answers_is_silent)
 {
 	cr_assert_eq(listen(t.listener, 16), 0);
-	cr_assert_eq(ask_liveness("127.0.0.1"), LIVENESS_SILENT);
+	cr_assert_eq(ask_liveness("127.0.0.1"), PG_PING_SILENT);
 }
 
-Test(liveness, cancelled_it_never_calls_back)
+Test(pg_ping, cancelled_it_never_calls_back)
 {
 	l.called = false;
-	liveness_cancel(liveness_ask(t.base, "127.0.0.1", t.port, 20, liveness_answer, NULL));
+	pg_ping_cancel(pg_ping_ask(t.base, "127.0.0.1", t.port, 20, pg_ping_answer, NULL));
 	loop_for(t.base, 50);
 	cr_assert_not(l.called);
 }

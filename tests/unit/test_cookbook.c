@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "config.h"
+#include "config/config.h"
 
 #define FILE_MAX ((size_t)64 * 1024)
 #define HEADING  "In segue.ini:\n\n"

@@ -9,7 +9,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "daemon.h"
+#include "run/daemon.h"
 
 struct stage {
 	const char *awaited; /* what has to be heard, too, before a signal comes; or NULL */

@@ -1,9 +1,9 @@
-/* decide: what the store says (the table of store_word.c), with nobody asking the servers. */
+/* decide: what the store says (the table of store_value.c), with nobody asking the servers. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "decide.h"
+#include "decide/decide.h"
 
 /* A value of the store, or what was applied: all that a row may vary. */
 struct version {

@@ -15,7 +15,7 @@ static void expect_refused(enum decision_kind kind, const char *reason)
 	cr_assert_not_null(scene.got.own);
 	cr_expect_str_eq(scene.got.own->target->name, "local");
 	cr_expect_str_eq(scene.got.about->address, "10.0.0.3");
-	cr_expect_null(scene.got.twin, "what answers there is the last primary");
+	cr_expect_null(scene.got.same_timeline_primary, "what answers there is the last primary");
 }
 
 Test(decide_own, the_last_primary_stays_whatever_the_servers_are_asked)

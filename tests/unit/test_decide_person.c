@@ -70,8 +70,8 @@ Test(decide_person, no_server_overrules_a_person)
 	scene_writes(2, 1);
 	scene_expect_move(2, 1, 9);
 	cr_expect_not(scene.got.overruled);
-	cr_assert_not_null(scene.got.stray);
-	cr_expect(topology_same_address(scene.got.stray, &scene.applied.topology.primary));
+	cr_assert_not_null(scene.got.stray_primary);
+	cr_expect(topology_same_address(scene.got.stray_primary, &scene.applied.topology.primary));
 }
 
 /* ... nor later, when the word is what is applied. */
@@ -84,7 +84,7 @@ Test(decide_person, a_stray_is_not_followed_back)
 	scene_writes(1, 2);
 	scene_writes(2, 1);
 	scene_expect(DECIDE_CURRENT, "applied");
-	cr_expect_not_null(scene.got.stray);
+	cr_expect_not_null(scene.got.stray_primary);
 }
 
 /* It was followed against the store's word: a person's counts at once, before it is undone. */
@@ -98,7 +98,7 @@ Test(decide_person, who_was_followed_against_the_store_is_left_on_a_persons_word
 	scene_writes(2, 1);
 	scene_expect_move(2, 1, 9);
 	cr_expect_not(scene.got.against_store);
-	cr_expect_not_null(scene.got.stray);
+	cr_expect_not_null(scene.got.stray_primary);
 }
 
 /* A pin goes before it: the word is obeyed when the pin is taken back, and only then obeyed. */

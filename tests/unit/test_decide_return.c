@@ -22,8 +22,8 @@ Test(decide_return, the_higher_timeline_is_followed_against_the_store)
 	scene_writes(2, 3);
 	scene_expect_move(2, 3, 7);
 	cr_expect_not_null(strstr(scene.got.reason, "higher timeline"));
-	cr_assert_not_null(scene.got.lower);
-	cr_expect_str_eq(scene.got.lower->name, "db1");
+	cr_assert_not_null(scene.got.stale_primary);
+	cr_expect_str_eq(scene.got.stale_primary->name, "db1");
 	cr_assert_eq(scene.got.next.standby_count, 1);
 	cr_assert_not_null(scene.got.next.standbys);
 	cr_expect_str_eq(scene.got.next.standbys[0].name, "db1");
@@ -36,7 +36,7 @@ Test(decide_return, who_was_asked_before_the_move_is_no_second_primary_yet)
 	scene_writes(2, 3);
 	scene.moved_us = 100;
 	scene_expect(DECIDE_MOVE, "");
-	cr_expect_null(scene.got.lower);
+	cr_expect_null(scene.got.stale_primary);
 }
 
 Test(decide_return, a_store_that_still_names_the_old_one_does_not_bring_it_back)
@@ -59,12 +59,12 @@ Test(decide_return, on_equal_timelines_nothing_moves_and_it_is_an_alarm)
 	scene_writes(1, 2);
 	scene_writes(2, 2);
 	scene_expect(DECIDE_CURRENT, "applied");
-	cr_assert_not_null(scene.got.twin);
-	cr_expect_str_eq(scene.got.twin->name, "db2");
+	cr_assert_not_null(scene.got.same_timeline_primary);
+	cr_expect_str_eq(scene.got.same_timeline_primary->name, "db2");
 	scene_store_names(2);
 	scene_expect(DECIDE_REFUSE, "on one timeline");
-	cr_assert_not_null(scene.got.twin);
-	cr_expect_str_eq(scene.got.twin->name, "db1");
+	cr_assert_not_null(scene.got.same_timeline_primary);
+	cr_expect_str_eq(scene.got.same_timeline_primary->name, "db1");
 }
 
 Test(decide_return, a_standby_that_takes_writes_gets_no_readers)
@@ -218,8 +218,8 @@ static void use_patroni(void)
 static void expect_stray(enum decision_kind kind, const char *reason_part)
 {
 	scene_expect(kind, reason_part);
-	cr_assert_not_null(scene.got.stray);
-	cr_expect_str_eq(scene.got.stray->name, "db2");
+	cr_assert_not_null(scene.got.stray_primary);
+	cr_expect_str_eq(scene.got.stray_primary->name, "db2");
 	cr_expect_str_eq(scene.got.beside->name, "db1");
 	cr_expect_not(scene.got.overruled);
 }
@@ -252,7 +252,7 @@ Test(decide_return, a_holder_in_recovery_yields_to_a_higher_timeline)
 	scene_recovers(1, 1);
 	scene_writes(2, 3);
 	scene_expect_move(2, 3, 7);
-	cr_expect_null(scene.got.stray);
+	cr_expect_null(scene.got.stray_primary);
 	cr_expect(scene.got.overruled);
 }
 
@@ -263,7 +263,7 @@ Test(decide_return, a_holder_that_is_lost_is_waited_for_while_its_key_lives)
 	scene_writes(2, 3);
 	scene.now_us = DECIDE_GONE_US - 1;
 	scene_expect(DECIDE_HOLD, "the primary is lost");
-	cr_expect_null(scene.got.stray);
+	cr_expect_null(scene.got.stray_primary);
 	scene.now_us++;
 	scene_expect_move(2, 3, 7);
 	scene.servers[0].class = SERVER_FULL;
@@ -280,10 +280,10 @@ Test(decide_return, a_holder_that_never_answered_is_no_second_primary)
 	scene_writes(1, 2);
 	scene_server(3, SERVER_REFUSED, 1);
 	scene_expect(DECIDE_KEEP, "not ready");
-	cr_expect_null(scene.got.stray);
+	cr_expect_null(scene.got.stray_primary);
 	scene.applied.in_this_run = false;
 	scene_expect_move(1, 2, 7);
-	cr_expect_null(scene.got.stray);
+	cr_expect_null(scene.got.stray_primary);
 }
 
 Test(decide_return, a_holder_that_is_lost_while_the_store_is_away_yields_at_once)
@@ -422,7 +422,7 @@ Test(decide_return, the_primary_before_is_seen_though_nobody_names_it)
 	scene_writes(1, 2);
 	scene_writes(3, 1);
 	scene_expect(DECIDE_CURRENT, "applied");
-	cr_expect_null(scene.got.lower);
+	cr_expect_null(scene.got.stale_primary);
 	{
 		struct decide_input input = {.cluster = &scene.cluster,
 		                             .fact = &scene.fact,
@@ -433,8 +433,8 @@ Test(decide_return, the_primary_before_is_seen_though_nobody_names_it)
 		                             .server_count = scene.server_count};
 		struct decision decision = decide(&input);
 
-		cr_assert_not_null(decision.lower);
-		cr_expect_str_eq(decision.lower->name, "db3");
+		cr_assert_not_null(decision.stale_primary);
+		cr_expect_str_eq(decision.stale_primary->name, "db3");
 		decision_fini(&decision);
 	}
 }
@@ -445,7 +445,7 @@ Test(decide_return, a_stranger_with_a_higher_timeline_is_not_followed)
 	scene_writes(1, 2);
 	strcpy(scene_writes(2, 9)->system_identifier, "12");
 	scene_expect(DECIDE_CURRENT, "applied");
-	cr_expect_null(scene.got.lower);
+	cr_expect_null(scene.got.stale_primary);
 }
 
 Test(decide_return, with_no_primary_in_the_store_nobody_is_followed)

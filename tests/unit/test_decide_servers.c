@@ -33,7 +33,7 @@ Test(decide_servers, a_new_primary_is_followed_when_it_takes_writes)
 	scene_server(1, SERVER_REFUSED, 9);
 	scene_writes(2, 3);
 	scene_expect_move(2, 3, 9);
-	cr_expect_null(scene.got.lower);
+	cr_expect_null(scene.got.stale_primary);
 	cr_expect_str_eq(scene.got.why, "");
 }
 

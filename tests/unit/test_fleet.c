@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/fleet_view.h"
+#include "report/fleet.h"
 
 #define NOW 1794997600 /* 2026-11-18T10:26:40Z */
 

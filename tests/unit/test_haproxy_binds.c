@@ -3,9 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "apply/haproxy_binds.h"
-#include "apply/haproxy_names.h"
 #include "base/strbuf.h"
+#include "haproxy/listening.h"
+#include "haproxy/model/binds.h"
 
 static void read_text(struct haproxy_binds *binds, const char *text, size_t group, size_t owner)
 {

@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "apply/haproxy_config.h"
-#include "apply/haproxy_config_words.h"
+#include "haproxy/model/config.h"
+#include "haproxy/model/syntax.h"
 
 /* What one line reads as, words between bars; "!reason" where it is refused. */
 static void words_of(const char *line, struct strbuf *out)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/haproxy_diff.h"
+#include "haproxy/model/diff.h"
 
 #define RUNNING 2
 
@@ -47,7 +47,7 @@ struct diff_case {
 	const char *text;
 	struct row live[4];
 	const char *commands, *summary;
-	bool sweep;
+	bool cleanup;
 };
 
 static void check_cases(const struct diff_case *cases, size_t count)
@@ -64,7 +64,7 @@ static void check_cases(const struct diff_case *cases, size_t count)
 		cr_expect_str_eq(diff.summary.data, cases[i].summary, "case %zu: %s", i,
 		                 diff.summary.data);
 		cr_expect_eq(diff.command_count, commands, "case %zu", i);
-		cr_expect_eq(diff.needs_sweep, cases[i].sweep, "case %zu", i);
+		cr_expect_eq(diff.needs_cleanup, cases[i].cleanup, "case %zu", i);
 		cr_expect_not(diff.needs_reload, "case %zu: %s", i, diff.why.data);
 		haproxy_diff_free(&diff);
 	}
@@ -338,7 +338,7 @@ Test(haproxy_diff, a_primary_that_haproxys_check_has_down_is_found)
 	     {{"rw", "a", "10.0.0.1", 5432, 0, 0, 1}, {"ro", "b", "10.0.0.2", 5432, RUNNING, 0, 1}},
 	     "a"},
 	};
-	const struct haproxy_place primary = {"10.0.0.1", 5432};
+	const struct haproxy_endpoint primary = {"10.0.0.1", 5432};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		const struct haproxy_server *down;

@@ -11,18 +11,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "apply/haproxy_closed.h"
-#include "apply/haproxy_diff.h"
-#include "apply/haproxy_note.h"
 #include "base/clock.h"
 #include "base/file.h"
+#include "haproxy/hold_record.h"
+#include "haproxy/model/diff.h"
+#include "sidecar/haproxy/driver_internal.h"
 
 static const char text[] = "backend rw\n server primary 10.0.0.1:5432 check\n"
                            "backend ro\n server r1 10.0.0.2:5432 check\n"
                            " server r2 10.0.0.1:5433\n server primary 10.0.0.1:5432 backup\n"
                            " server spare 10.0.0.1:5432 disabled\n";
-static const struct haproxy_place closed = {"127.0.0.1", 1};
-static const struct haproxy_place primary = {"10.0.0.1", 5432};
+static const struct haproxy_endpoint closed = {"127.0.0.1", 1};
+static const struct haproxy_endpoint primary = {"10.0.0.1", 5432};
 
 static void parse(const char *from, struct haproxy_config *config)
 {
@@ -46,7 +46,7 @@ static void describe(const struct haproxy_config *config, struct strbuf *out)
 
 Test(haproxy_hold_view, only_servers_that_lead_to_the_primary_change)
 {
-	static const struct haproxy_place any = {NULL, 0}, other = {"10.0.0.9", 5432};
+	static const struct haproxy_endpoint any = {NULL, 0}, other = {"10.0.0.9", 5432};
 	struct haproxy_config config, view;
 	struct strbuf out = STRBUF_INIT;
 
@@ -97,12 +97,12 @@ Test(haproxy_hold_view, the_state_of_a_server_with_an_agent_stays_the_agents)
 struct live_case {
 	const char *address;
 	unsigned port, operational, admin, check;
-	const char *hold, *fence, *back; /* the commands for each wish */
+	const char *hold, *fence, *back; /* the commands for each desired_seq */
 	bool fence_sweeps;
 };
 
 static void expect_commands(const struct haproxy_config *wanted, const struct live_case *is,
-                            const char *commands, bool sweeps)
+                            const char *commands, bool cleanups)
 {
 	struct haproxy_live_server server = {.backend = (char *)"b",
 	                                     .name = (char *)"s",
@@ -118,8 +118,8 @@ static void expect_commands(const struct haproxy_config *wanted, const struct li
 	haproxy_diff(wanted, &live, (struct haproxy_abilities){.can_add = true}, &diff);
 	cr_expect_str_eq(diff.commands.data, commands, "%s:%u: %s", is->address, is->port,
 	                 diff.commands.data);
-	if (sweeps)
-		cr_expect(diff.needs_sweep);
+	if (cleanups)
+		cr_expect(diff.needs_cleanup);
 	haproxy_diff_free(&diff);
 }
 
@@ -234,7 +234,7 @@ Test(haproxy_hold_view, clients_queue_only_where_the_whole_text_lets_them_wait_l
 struct limit_case {
 	uint64_t maxconn, queued;
 	unsigned port;
-	const char *hold, *fence, *back, *tidy; /* the commands for each wish */
+	const char *hold, *fence, *back, *tidy; /* the commands for each desired_seq */
 	bool late, withholds, lasts;
 };
 
@@ -266,7 +266,7 @@ static void expect_limit(const struct haproxy_config *wanted, const struct limit
 
 static void expect_limits(const char *params, const struct limit_case *cases, size_t count)
 {
-	static const struct haproxy_place at = {"127.0.0.1", 5432};
+	static const struct haproxy_endpoint at = {"127.0.0.1", 5432};
 	auto_free char *line =
 	    xasprintf("defaults\n" QUEUES "backend b\n server s 127.0.0.1:5432 %s\n", params);
 	struct haproxy_config config, held, fenced;
@@ -337,63 +337,64 @@ static void remove_folder(void)
 	rmdir(folder);
 }
 
-TestSuite(haproxy_note, .init = make_folder, .fini = remove_folder);
+TestSuite(haproxy_hold_record, .init = make_folder, .fini = remove_folder);
 
-static void expect_note(enum haproxy_note_kind kind, const char *closed_address,
+static void expect_note(enum haproxy_hold_record_kind kind, const char *closed_address,
                         const char *primary_address)
 {
-	struct haproxy_note note;
+	struct haproxy_hold_record note;
 	struct err err;
 
-	cr_assert(haproxy_note_init(&note, folder, "n", &err), "%s", err.message);
+	cr_assert(haproxy_hold_record_init(&note, folder, "n", &err), "%s", err.message);
 	cr_expect_eq(note.kind, kind);
 	cr_expect_str_eq(note.closed_address != NULL ? note.closed_address : "any", closed_address);
 	cr_expect_str_eq(note.primary_address != NULL ? note.primary_address : "any",
 	                 primary_address);
-	haproxy_note_fini(&note);
+	haproxy_hold_record_fini(&note);
 }
 
-Test(haproxy_note, what_is_written_is_found_until_it_is_removed)
+Test(haproxy_hold_record, what_is_written_is_found_until_it_is_removed)
 {
-	struct haproxy_note note;
+	struct haproxy_hold_record note;
 	struct err err;
 
-	expect_note(HAPROXY_NOTE_NONE, "any", "any");
-	cr_assert(haproxy_note_init(&note, folder, "n", &err));
-	haproxy_note_set(&note, HAPROXY_NOTE_HOLD, &closed, &primary);
-	cr_assert(haproxy_note_save(&note, 7, &err), "%s", err.message);
-	expect_note(HAPROXY_NOTE_HOLD, "127.0.0.1", "10.0.0.1");
-	haproxy_note_set(&note, HAPROXY_NOTE_FENCE, NULL, &(struct haproxy_place){NULL, 0});
-	cr_assert(haproxy_note_save(&note, 7, &err), "%s", err.message);
-	expect_note(HAPROXY_NOTE_FENCE, "any", "any");
-	haproxy_note_set(&note, HAPROXY_NOTE_NONE, NULL, NULL);
-	cr_assert(haproxy_note_save(&note, 7, &err), "%s", err.message);
-	cr_assert(haproxy_note_save(&note, 7, &err), "removed twice: %s", err.message);
-	expect_note(HAPROXY_NOTE_NONE, "any", "any");
-	haproxy_note_fini(&note);
+	expect_note(HAPROXY_RECORD_NONE, "any", "any");
+	cr_assert(haproxy_hold_record_init(&note, folder, "n", &err));
+	haproxy_hold_record_set(&note, HAPROXY_RECORD_HOLD, &closed, &primary);
+	cr_assert(haproxy_hold_record_save(&note, 7, &err), "%s", err.message);
+	expect_note(HAPROXY_RECORD_HOLD, "127.0.0.1", "10.0.0.1");
+	haproxy_hold_record_set(&note, HAPROXY_RECORD_FENCE, NULL,
+	                        &(struct haproxy_endpoint){NULL, 0});
+	cr_assert(haproxy_hold_record_save(&note, 7, &err), "%s", err.message);
+	expect_note(HAPROXY_RECORD_FENCE, "any", "any");
+	haproxy_hold_record_set(&note, HAPROXY_RECORD_NONE, NULL, NULL);
+	cr_assert(haproxy_hold_record_save(&note, 7, &err), "%s", err.message);
+	cr_assert(haproxy_hold_record_save(&note, 7, &err), "removed twice: %s", err.message);
+	expect_note(HAPROXY_RECORD_NONE, "any", "any");
+	haproxy_hold_record_fini(&note);
 }
 
-Test(haproxy_note, it_belongs_to_who_wrote_it_last)
+Test(haproxy_hold_record, it_belongs_to_who_wrote_it_last)
 {
-	struct haproxy_note mine, heirs;
+	struct haproxy_hold_record mine, heirs;
 	struct err err;
 
-	cr_assert(haproxy_note_init(&mine, folder, "n", &err));
-	cr_expect(haproxy_note_is_ours(&mine), "nobody else's");
-	haproxy_note_set(&mine, HAPROXY_NOTE_HOLD, &closed, &primary);
-	cr_assert(haproxy_note_save(&mine, 7, &err));
+	cr_assert(haproxy_hold_record_init(&mine, folder, "n", &err));
+	cr_expect(haproxy_hold_record_is_ours(&mine), "nobody else's");
+	haproxy_hold_record_set(&mine, HAPROXY_RECORD_HOLD, &closed, &primary);
+	cr_assert(haproxy_hold_record_save(&mine, 7, &err));
 	for (int64_t now = clock_now_us(); clock_now_us() == now;)
 		; /* owners differ by the microsecond */
-	cr_assert(haproxy_note_init(&heirs, folder, "n", &err));
-	cr_expect_not(haproxy_note_is_ours(&heirs));
-	cr_assert(haproxy_note_save(&heirs, 7, &err));
-	cr_expect(haproxy_note_is_ours(&heirs));
-	cr_expect_not(haproxy_note_is_ours(&mine));
-	haproxy_note_fini(&mine);
-	haproxy_note_fini(&heirs);
+	cr_assert(haproxy_hold_record_init(&heirs, folder, "n", &err));
+	cr_expect_not(haproxy_hold_record_is_ours(&heirs));
+	cr_assert(haproxy_hold_record_save(&heirs, 7, &err));
+	cr_expect(haproxy_hold_record_is_ours(&heirs));
+	cr_expect_not(haproxy_hold_record_is_ours(&mine));
+	haproxy_hold_record_fini(&mine);
+	haproxy_hold_record_fini(&heirs);
 }
 
-Test(haproxy_note, what_is_no_note_is_an_error_and_opens_nothing)
+Test(haproxy_hold_record, what_is_no_note_is_an_error_and_opens_nothing)
 {
 	static const char *const texts[] = {
 	    "",
@@ -409,14 +410,14 @@ Test(haproxy_note, what_is_no_note_is_an_error_and_opens_nothing)
 	auto_free char *file = xasprintf("%s/haproxy-n.held", folder);
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		struct haproxy_note note;
+		struct haproxy_hold_record note;
 		struct err err;
 
 		cr_assert(file_replace(file, texts[i], strlen(texts[i]), &owner, &err));
-		cr_expect_not(haproxy_note_init(&note, folder, "n", &err), "text %zu", i);
-		cr_expect_eq(note.kind, HAPROXY_NOTE_NONE, "text %zu", i);
+		cr_expect_not(haproxy_hold_record_init(&note, folder, "n", &err), "text %zu", i);
+		cr_expect_eq(note.kind, HAPROXY_RECORD_NONE, "text %zu", i);
 		cr_expect_not_null(strstr(err.message, "haproxy-n.held"), "%s", err.message);
-		haproxy_note_fini(&note);
+		haproxy_hold_record_fini(&note);
 	}
 }
 
@@ -448,7 +449,7 @@ static int listen_at(uint16_t port)
 
 Test(haproxy_closed, a_port_where_somebody_listens_is_not_taken)
 {
-	struct haproxy_place place;
+	struct haproxy_endpoint place;
 	struct err err;
 	int fds[8];
 
@@ -471,7 +472,7 @@ Test(haproxy_closed, a_port_where_somebody_listens_is_not_taken)
 
 Test(haproxy_closed, an_ipv6_primary_gets_an_ipv6_port)
 {
-	struct haproxy_place place;
+	struct haproxy_endpoint place;
 	struct err err;
 
 	if (!leave_the_network())
@@ -482,7 +483,7 @@ Test(haproxy_closed, an_ipv6_primary_gets_an_ipv6_port)
 
 Test(haproxy_closed, without_a_loopback_there_is_none)
 {
-	struct haproxy_place place;
+	struct haproxy_endpoint place;
 	struct err err;
 
 	if (unshare(CLONE_NEWNET) != 0)

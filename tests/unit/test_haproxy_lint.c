@@ -2,8 +2,8 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "apply/haproxy_lint.h"
 #include "base/strbuf.h"
+#include "haproxy/model/lint.h"
 
 #define GLOBAL \
 	"global\n stats socket /run/haproxy/admin.sock mode 660 level admin\n hard-stop-after 1h\n"

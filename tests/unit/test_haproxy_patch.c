@@ -3,7 +3,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "apply/haproxy_config.h"
+#include "haproxy/model/config.h"
 
 #define HEAD "defaults d\n  mode tcp\nbackend rw from d # it writes\n"
 

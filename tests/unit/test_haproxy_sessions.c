@@ -3,9 +3,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "apply/haproxy_state.h"
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "haproxy/model/replies.h"
 
 /* Taken from 2.6.12 after be_rw/primary went from port 52789 to the closed port 39581: in be_rw one
  * session established to the old port (id=4), one connecting to the new (id=10), one between
@@ -67,7 +67,7 @@ static const char reply[] =
     "\n";
 
 /* Reads the text in pieces of `step` bytes. */
-static bool read_in(const char *text, size_t len, size_t step, struct haproxy_stays *stays,
+static bool read_in(const char *text, size_t len, size_t step, struct haproxy_expected *stays,
                     struct haproxy_sessions *sessions, struct err *err)
 {
 	struct haproxy_session_reader *reader = haproxy_session_reader_create(stays);
@@ -83,7 +83,8 @@ static bool read_in(const char *text, size_t len, size_t step, struct haproxy_st
 	return haproxy_session_reader_end(reader, sessions, err);
 }
 
-static void describe(const char *text, size_t step, struct haproxy_stays *stays, struct strbuf *out)
+static void describe(const char *text, size_t step, struct haproxy_expected *stays,
+                     struct strbuf *out)
 {
 	struct haproxy_sessions sessions;
 	struct err err;
@@ -102,16 +103,16 @@ static void describe(const char *text, size_t step, struct haproxy_stays *stays,
 static void stale(const char *text, const char *backend, const char *server, const char *address,
                   uint16_t port, struct strbuf *out)
 {
-	struct haproxy_stays stays = {0};
+	struct haproxy_expected stays = {0};
 	struct strbuf again = STRBUF_INIT;
 
-	haproxy_stays_add(&stays, backend, server, address, port);
+	haproxy_expected_add(&stays, backend, server, address, port);
 	describe(text, strlen(text), &stays, out);
 	for (size_t step = 1; step < 100; step += 31) {
 		describe(text, step, &stays, &again);
 		cr_assert_str_eq(again.data, out->data, "in pieces of %zu", step);
 	}
-	haproxy_stays_free(&stays);
+	haproxy_expected_free(&stays);
 	strbuf_fini(&again);
 }
 
@@ -193,7 +194,7 @@ Test(haproxy_sessions, what_is_no_dump_is_refused)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		struct haproxy_stays none = {0};
+		struct haproxy_expected none = {0};
 		struct haproxy_sessions sessions;
 		struct err err;
 
@@ -208,7 +209,7 @@ Test(haproxy_sessions, what_is_no_dump_is_refused)
 Test(haproxy_sessions, hundreds_of_servers_are_one_pass)
 {
 	struct strbuf text = STRBUF_INIT;
-	struct haproxy_stays stays = {0};
+	struct haproxy_expected stays = {0};
 	struct haproxy_sessions sessions;
 	struct err err;
 	int64_t start;
@@ -223,15 +224,15 @@ Test(haproxy_sessions, hundreds_of_servers_are_one_pass)
 	for (unsigned i = 1000; i-- > 0;) {
 		auto_free char *backend = xasprintf("b%u", i);
 
-		haproxy_stays_add(&stays, backend, "s", i == 7 ? NULL : "10.0.0.1",
-		                  i == 3 ? 1 : 5432);
+		haproxy_expected_add(&stays, backend, "s", i == 7 ? NULL : "10.0.0.1",
+		                     i == 3 ? 1 : 5432);
 	}
 	start = clock_now_ms();
 	cr_assert(read_in(text.data, text.len, 16384, &stays, &sessions, &err), "%s", err.message);
 	cr_assert_eq(sessions.count, 20, "ten of b3, which is elsewhere, ten of b7");
 	cr_assert_lt(clock_now_ms() - start, 1000);
 	haproxy_sessions_free(&sessions);
-	haproxy_stays_free(&stays);
+	haproxy_expected_free(&stays);
 	strbuf_fini(&text);
 }
 
@@ -242,7 +243,7 @@ struct row {
 	unsigned admin;
 };
 
-static void judge(struct haproxy_stays *stays, const struct row *rows)
+static void judge(struct haproxy_expected *stays, const struct row *rows)
 {
 	struct haproxy_live_server servers[4];
 	struct haproxy_live live = {servers, 0};
@@ -254,7 +255,7 @@ static void judge(struct haproxy_stays *stays, const struct row *rows)
 		                                 .address = (char *)rows->address,
 		                                 .port = rows->port,
 		                                 .admin = rows->admin};
-	haproxy_stays_judge(stays, &live);
+	haproxy_expected_judge(stays, &live);
 }
 
 Test(haproxy_sessions, who_waits_in_an_old_worker_that_leads_nowhere_right_is_told_to_end)
@@ -275,32 +276,32 @@ Test(haproxy_sessions, who_waits_in_an_old_worker_that_leads_nowhere_right_is_to
 	    {{{"be_q", "one", "127.0.0.1", 1, 0}}, "0x561682b0e7d0 0x7fb4bc047390 +1 1 waited"},
 	    {{{0}}, "0x561682b0e7d0 +1"},
 	};
-	struct haproxy_stays stays = {0};
+	struct haproxy_expected stays = {0};
 	struct strbuf out = STRBUF_INIT;
 
-	haproxy_stays_add(&stays, "be_rw", "r1", "10.0.0.2", 5432);
-	haproxy_stays_add(&stays, "be_q", "one", "127.0.0.1", 52789);
-	haproxy_stays_add(&stays, "be_rw", "primary", "10.0.0.9", 5432);
+	haproxy_expected_add(&stays, "be_rw", "r1", "10.0.0.2", 5432);
+	haproxy_expected_add(&stays, "be_q", "one", "127.0.0.1", 52789);
+	haproxy_expected_add(&stays, "be_rw", "primary", "10.0.0.9", 5432);
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		judge(&stays, cases[i].rows);
 		describe(reply, 50, &stays, &out);
 		cr_expect_str_eq(out.data, cases[i].stale, "case %zu: %s", i, out.data);
 	}
-	haproxy_stays_judge(&stays, NULL);
+	haproxy_expected_judge(&stays, NULL);
 	describe(reply, 50, &stays, &out);
 	cr_expect_str_eq(out.data, "0x561682b0e7d0 +1", "the current worker: %s", out.data);
-	haproxy_stays_free(&stays);
+	haproxy_expected_free(&stays);
 	strbuf_fini(&out);
 }
 
 Test(haproxy_sessions, of_very_many_a_slice_is_named)
 {
-	struct haproxy_stays stays = {0};
+	struct haproxy_expected stays = {0};
 	struct haproxy_sessions sessions;
 	struct haproxy_session_reader *reader;
 	struct err err;
 
-	haproxy_stays_add(&stays, "b", "s", NULL, 0);
+	haproxy_expected_add(&stays, "b", "s", NULL, 0);
 	reader = haproxy_session_reader_create(&stays);
 	for (unsigned i = 1; i <= HAPROXY_SESSIONS_MAX + 10; i++) {
 		auto_free char *text = xasprintf("0x%x: [x]\n  backend=b (id=3)\n  server=s (id=1) "
@@ -314,12 +315,12 @@ Test(haproxy_sessions, of_very_many_a_slice_is_named)
 	cr_expect_eq(sessions.count, HAPROXY_SESSIONS_MAX);
 	cr_expect(sessions.more);
 	haproxy_sessions_free(&sessions);
-	haproxy_stays_free(&stays);
+	haproxy_expected_free(&stays);
 }
 
 Test(haproxy_sessions, a_line_without_end_is_refused)
 {
-	struct haproxy_stays none = {0};
+	struct haproxy_expected none = {0};
 	struct haproxy_session_reader *reader = haproxy_session_reader_create(&none);
 	char piece[1000];
 	struct err err;

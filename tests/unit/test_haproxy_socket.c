@@ -11,8 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "apply/haproxy_gate.h"
-#include "apply/haproxy_socket.h"
+#include "haproxy/socket.h"
 #include "unit/loop.h"
 
 /* What the fake server does with each connection, in a process of its own. */
@@ -242,26 +241,27 @@ static void count_cb(const char *reply, size_t len, const struct err *err, void 
 }
 
 /* A listener that nobody accepts from: what is sent stays out until its deadline or cancel. */
-Test(haproxy_gate, only_so_many_are_out_and_an_urgent_one_goes_at_once, .init = setup,
+Test(haproxy_queue, only_so_many_are_out_and_an_urgent_one_goes_at_once, .init = setup,
      .fini = teardown)
 {
-	struct haproxy_gate *gate = haproxy_gate_create(t.base, t.path, false);
-	struct haproxy_call *calls[HAPROXY_GATE_MAX + 2];
+	struct haproxy_queue *queue = haproxy_queue_create(t.base, t.path, false);
+	struct haproxy_call *calls[HAPROXY_QUEUE_MAX + 2];
 	int listener = listen_here(), replies = 0, connected = 0;
 	struct pollfd ready = {.fd = listener, .events = POLLIN};
 
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
-		calls[i] = haproxy_gate_send(gate, HAPROXY_QUEUED, "x", 60000, count_cb, &replies);
-	haproxy_call_cancel(haproxy_gate_send(gate, HAPROXY_AT_ONCE, "y", 60000, count_cb, NULL));
+		calls[i] =
+		    haproxy_queue_send(queue, HAPROXY_QUEUED, "x", 60000, count_cb, &replies);
+	haproxy_call_cancel(haproxy_queue_send(queue, HAPROXY_AT_ONCE, "y", 60000, count_cb, NULL));
 	for (; poll(&ready, 1, 0) == 1; connected++)
 		close(accept(listener, NULL, NULL));
-	cr_assert_eq(connected, HAPROXY_GATE_MAX + 1);
-	haproxy_call_cancel(calls[HAPROXY_GATE_MAX]);
+	cr_assert_eq(connected, HAPROXY_QUEUE_MAX + 1);
+	haproxy_call_cancel(calls[HAPROXY_QUEUE_MAX]);
 	loop_for(t.base, 20);
-	cr_assert_eq(replies, HAPROXY_GATE_MAX, "the closed ones have ended");
+	cr_assert_eq(replies, HAPROXY_QUEUE_MAX, "the closed ones have ended");
 	cr_assert_eq(poll(&ready, 1, 1000), 1, "the next one did not go out");
-	haproxy_call_cancel(calls[HAPROXY_GATE_MAX + 1]);
-	haproxy_gate_destroy(gate);
+	haproxy_call_cancel(calls[HAPROXY_QUEUE_MAX + 1]);
+	haproxy_queue_destroy(queue);
 	close(listener);
 }
 

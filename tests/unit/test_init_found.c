@@ -3,16 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "init/debian.h"
-#include "init/found_haproxy.h"
+#include "haproxy/debian.h"
+#include "sidecar/setup/init_internal.h"
 
-static void read_text(struct found_haproxy *found, const char *text)
+static void read_text(struct haproxy_survey *found, const char *text)
 {
 	struct err err;
 
-	*found = (struct found_haproxy){0};
-	cr_assert(found_haproxy_add(found, "/a.cfg", text, strlen(text), &err), "%s", err.message);
-	found_haproxy_judge(found);
+	*found = (struct haproxy_survey){0};
+	cr_assert(haproxy_survey_add(found, "/a.cfg", text, strlen(text), &err), "%s", err.message);
+	haproxy_survey_judge(found);
 }
 
 Test(init_found, the_first_socket_with_level_admin_is_taken)
@@ -36,22 +36,22 @@ Test(init_found, the_first_socket_with_level_admin_is_taken)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_free char *text = xasprintf("global\n%s", cases[i].lines);
 		const struct found_socket *socket;
-		struct found_haproxy found;
+		struct haproxy_survey found;
 
 		read_text(&found, text);
-		socket = found_haproxy_socket(&found);
+		socket = haproxy_survey_socket(&found);
 		cr_expect_eq(socket == NULL, cases[i].path == NULL, "%s", text);
 		if (socket != NULL) {
 			cr_expect_str_eq(socket->path, cases[i].path);
 			cr_expect_eq(socket->admin, cases[i].admin, "%s", text);
 		}
-		found_haproxy_free(&found);
+		haproxy_survey_free(&found);
 	}
 }
 
 Test(init_found, a_listen_section_for_writers_and_a_frontend_for_readers)
 {
-	struct found_haproxy found;
+	struct haproxy_survey found;
 
 	read_text(&found,
 	          "defaults\n\tmode http\n\ttimeout client 50s\n"
@@ -80,7 +80,7 @@ Test(init_found, a_listen_section_for_writers_and_a_frontend_for_readers)
 	cr_assert_not_null(found.ro->frontend);
 	cr_expect_str_eq(found.ro->frontend->bind.data, "*:5433");
 	cr_expect_str_eq(found.ro->frontend->idle, "30m");
-	found_haproxy_free(&found);
+	haproxy_survey_free(&found);
 }
 
 Test(init_found, what_is_no_postgresql_is_left_alone)
@@ -96,11 +96,11 @@ Test(init_found, what_is_no_postgresql_is_left_alone)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
-		struct found_haproxy found;
+		struct haproxy_survey found;
 
 		read_text(&found, texts[i]);
 		cr_expect(found.rw == NULL && found.ro == NULL, "%s", texts[i]);
-		found_haproxy_free(&found);
+		haproxy_survey_free(&found);
 	}
 }
 
@@ -117,22 +117,22 @@ Test(init_found, names_that_mean_readers)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_free char *text =
 		    xasprintf("listen %s\n\tserver a 10.0.0.1:5432\n", cases[i].name);
-		struct found_haproxy found;
+		struct haproxy_survey found;
 
 		read_text(&found, text);
 		cr_expect_eq(found.ro != NULL, cases[i].reads, "%s", cases[i].name);
-		found_haproxy_free(&found);
+		haproxy_survey_free(&found);
 	}
 }
 
 Test(init_found, a_broken_file_is_named_with_its_line)
 {
-	struct found_haproxy found = {0};
+	struct haproxy_survey found = {0};
 	struct err err = {""};
 
-	cr_expect_not(found_haproxy_add(&found, "/a.cfg", "global\n\tlog 'x\n", 16, &err));
+	cr_expect_not(haproxy_survey_add(&found, "/a.cfg", "global\n\tlog 'x\n", 16, &err));
 	cr_expect_not_null(strstr(err.message, "/a.cfg: line 2: a quote"), "%s", err.message);
-	found_haproxy_free(&found);
+	haproxy_survey_free(&found);
 }
 
 Test(init_debian, the_unit_s_arguments)

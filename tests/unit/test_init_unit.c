@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "check/check.h"
-#include "init/marks.h"
-#include "init/unit.h"
+#include "setup/check.h"
+#include "setup/fill_in.h"
+#include "setup/unit.h"
 
 struct machine {
 	char root[64];
@@ -271,7 +271,7 @@ static void list_mark(unsigned line, const char *key, const char *what, void *ar
 	strbuf_printf(arg, "%u %s: %s\n", line, key, what);
 }
 
-Test(init_marks, only_an_empty_value_below_the_mark_is_left_to_fill_in)
+Test(init_fill_in, only_an_empty_value_below_the_mark_is_left_to_fill_in)
 {
 	static const struct {
 		const char *text, *found;
@@ -293,7 +293,7 @@ Test(init_marks, only_an_empty_value_below_the_mark_is_left_to_fill_in)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_strbuf struct strbuf found = STRBUF_INIT;
 
-		(void)marks_find(cases[i].text, list_mark, &found);
+		(void)fill_in_find(cases[i].text, list_mark, &found);
 		cr_expect_str_eq(found.data, cases[i].found, "%s", cases[i].text);
 	}
 }

@@ -10,13 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "apply/install.h"
-#include "base/saver.h"
+#include "base/file_writer.h"
+#include "target/install.h"
 #include "unit/loop.h"
 
 static struct {
 	struct event_base *base;
-	struct saver *saver;
+	struct file_writer *file_writer;
 	char dir[64], output[96];
 	struct config_target config;
 	struct file_owner owner;
@@ -31,7 +31,7 @@ static void setup(void)
 	static char none[] = "";
 
 	t.base = event_base_new();
-	t.saver = saver_create(t.base);
+	t.file_writer = file_writer_create(t.base);
 	snprintf(t.dir, sizeof(t.dir), "/tmp/segue-install-XXXXXX");
 	cr_assert_not_null(mkdtemp(t.dir));
 	snprintf(t.output, sizeof(t.output), "%s/orders.cfg", t.dir);
@@ -56,7 +56,7 @@ static int files_in_dir(void)
 
 static void teardown(void)
 {
-	saver_destroy(t.saver);
+	file_writer_destroy(t.file_writer);
 	unlink(t.output);
 	cr_assert_eq(rmdir(t.dir), 0, "something was left in the folder");
 	event_base_free(t.base);
@@ -95,7 +95,7 @@ static void done_cb(const struct err *problem, void *arg)
 static void commit(struct install *staged)
 {
 	t.ended = false;
-	install_commit(staged, t.saver, done_cb);
+	install_commit(staged, t.file_writer, done_cb);
 	cr_assert_not(t.ended, "called back inside install_commit()");
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "watch/layout_parts.h"
+#include "topology/layout_fields.h"
 
 struct expected {
 	bool ok;

@@ -2,20 +2,20 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "patroni_scope.h"
+#include "patroni_keys_case.h"
 
-TestSuite(layout_patroni, .init = scope_init, .fini = scope_fini);
+TestSuite(layout_patroni, .init = patroni_keys_init, .fini = patroni_keys_fini);
 
 Test(layout_patroni, version_3_is_read)
 {
 	const struct topology *topology = &scope.topology;
 
-	scope_add_leader("pg1", V3("10.0.0.1", "master", "50331744"));
-	scope_add("pg2", V3("10.0.0.2", "replica", "50331000"));
-	scope.keys.initialize = scope_key("7711301187118192856");
+	patroni_keys_add_leader("pg1", V3("10.0.0.1", "master", "50331744"));
+	patroni_keys_add("pg2", V3("10.0.0.2", "replica", "50331000"));
+	scope.keys.initialize = patroni_keys_key("7711301187118192856");
 	scope.keys.config =
-	    scope_key("{\"ttl\":20,\"loop_wait\":5,\"postgresql\":{\"use_slots\":true}}");
-	scope_accept();
+	    patroni_keys_key("{\"ttl\":20,\"loop_wait\":5,\"postgresql\":{\"use_slots\":true}}");
+	patroni_keys_accept();
 	cr_assert(topology->has_primary);
 	cr_expect_str_eq(topology->primary.name, "pg1");
 	cr_expect_str_eq(topology->primary.address, "10.0.0.1");
@@ -34,9 +34,9 @@ Test(layout_patroni, version_3_is_read)
 
 Test(layout_patroni, version_2_is_read)
 {
-	scope_add_leader("pg1", V2("10.0.0.1", "master"));
-	scope_add("pg2", V2("10.0.0.2", "replica"));
-	scope_accept();
+	patroni_keys_add_leader("pg1", V2("10.0.0.1", "master"));
+	patroni_keys_add("pg2", V2("10.0.0.2", "replica"));
+	patroni_keys_accept();
 	cr_assert(scope.topology.has_primary);
 	cr_expect_eq(scope.topology.timeline, 3);
 	cr_expect_not(scope.topology.standbys[0].unread);
@@ -45,9 +45,9 @@ Test(layout_patroni, version_2_is_read)
 
 Test(layout_patroni, version_4_is_read_and_lag_is_what_a_reader_sees)
 {
-	scope_add_leader("pg1", V4_PRIMARY);
-	scope_add("pg2", V4_REPLICA);
-	scope_accept();
+	patroni_keys_add_leader("pg1", V4_PRIMARY);
+	patroni_keys_add("pg2", V4_REPLICA);
+	patroni_keys_accept();
 	cr_assert(scope.topology.has_primary);
 	cr_expect_eq(scope.topology.timeline, 7);
 	cr_expect_not(scope.topology.standbys[0].unread);
@@ -63,8 +63,8 @@ Test(layout_patroni, the_leader_is_the_primary_whatever_role_its_member_says)
 		    "{" URL("10.0.0.2") ",\"state\":\"running\",\"role\":\"%s\"}", roles[i]);
 
 		scope.keys.member_count = 0;
-		scope_add_leader("pg2", json);
-		scope_accept();
+		patroni_keys_add_leader("pg2", json);
+		patroni_keys_accept();
 		cr_expect(scope.topology.has_primary, "%s", roles[i]);
 		cr_expect_not(scope.topology.primary.unread, "%s", roles[i]);
 	}
@@ -72,9 +72,9 @@ Test(layout_patroni, the_leader_is_the_primary_whatever_role_its_member_says)
 
 Test(layout_patroni, a_standby_cluster_has_no_primary_but_readers)
 {
-	scope_add_leader("pg1", V3("10.0.0.1", "standby_leader", "100"));
-	scope_add("pg2", V3("10.0.0.2", "replica", "90"));
-	scope_accept();
+	patroni_keys_add_leader("pg1", V3("10.0.0.1", "standby_leader", "100"));
+	patroni_keys_add("pg2", V3("10.0.0.2", "replica", "90"));
+	patroni_keys_accept();
 	cr_expect_not(scope.topology.has_primary);
 	cr_expect_eq(scope.topology.timeline, 0);
 	cr_assert_eq(scope.topology.standby_count, 2);
@@ -86,22 +86,22 @@ Test(layout_patroni, a_standby_cluster_has_no_primary_but_readers)
 
 Test(layout_patroni, a_standby_cluster_is_known_by_its_config_before_the_leader_says_so)
 {
-	scope_add_leader("pg1", V3("10.0.0.1", "replica", "100"));
+	patroni_keys_add_leader("pg1", V3("10.0.0.1", "replica", "100"));
 	scope.keys.config =
-	    scope_key("{\"standby_cluster\":{\"host\":\"10.1.0.1\",\"port\":5432}}");
-	scope_accept();
+	    patroni_keys_key("{\"standby_cluster\":{\"host\":\"10.1.0.1\",\"port\":5432}}");
+	patroni_keys_accept();
 	cr_expect_not(scope.topology.has_primary);
 	cr_expect_eq(scope.topology.standby_count, 1);
-	scope.keys.config = scope_key("{\"standby_cluster\":{}}");
-	scope_accept();
+	scope.keys.config = patroni_keys_key("{\"standby_cluster\":{}}");
+	patroni_keys_accept();
 	cr_expect(scope.topology.has_primary);
 }
 
 Test(layout_patroni, without_a_leader_all_are_standbys)
 {
-	scope_add("pg1", V3("10.0.0.1", "master", "100"));
-	scope_add("pg2", V3("10.0.0.2", "replica", "90"));
-	scope_accept();
+	patroni_keys_add("pg1", V3("10.0.0.1", "master", "100"));
+	patroni_keys_add("pg2", V3("10.0.0.2", "replica", "90"));
+	patroni_keys_accept();
 	cr_expect_not(scope.topology.has_primary);
 	cr_assert_eq(scope.topology.standby_count, 2);
 	cr_expect(scope.topology.standbys[0].unread, "one that takes writes is no standby");
@@ -112,9 +112,9 @@ Test(layout_patroni, without_a_leader_all_are_standbys)
 
 Test(layout_patroni, leader_without_member_is_no_primary)
 {
-	scope.keys.leader = scope_key("pg3");
-	scope_add("pg2", V3("10.0.0.2", "replica", "90"));
-	scope_accept();
+	scope.keys.leader = patroni_keys_key("pg3");
+	patroni_keys_add("pg2", V3("10.0.0.2", "replica", "90"));
+	patroni_keys_accept();
 	cr_expect_not(scope.topology.has_primary);
 	cr_expect_str_eq(scope.topology.leader, "pg3");
 	cr_expect_eq(scope.topology.standby_count, 1);
@@ -122,7 +122,7 @@ Test(layout_patroni, leader_without_member_is_no_primary)
 
 Test(layout_patroni, an_empty_scope_has_nobody)
 {
-	scope_accept();
+	patroni_keys_accept();
 	cr_expect_not(scope.topology.has_primary);
 	cr_expect_eq(scope.topology.standby_count, 0);
 	cr_expect_str_empty(scope.notes.left_out.data);
@@ -133,23 +133,23 @@ Test(layout_patroni, a_leader_key_that_is_no_name_is_refused)
 	static const char *const bad[] = {"", "a/b", "pg1\n", "pg1\xff", "pg1\xc2\x85"};
 	char huge[300];
 
-	scope_add("pg1", V3("10.0.0.1", "master", "100"));
+	patroni_keys_add("pg1", V3("10.0.0.1", "master", "100"));
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		scope.keys.leader = scope_key(bad[i]);
-		scope_refuse("the leader key");
+		scope.keys.leader = patroni_keys_key(bad[i]);
+		patroni_keys_refuse("the leader key");
 	}
 	memset(huge, 'a', sizeof(huge));
 	scope.keys.leader =
 	    (struct layout_patroni_key){.present = true, .data = huge, .len = sizeof(huge)};
-	scope_refuse("300 bytes that are no name");
+	patroni_keys_refuse("300 bytes that are no name");
 	scope.keys.leader =
 	    (struct layout_patroni_key){.present = true, .data = "pg1\0x", .len = 5};
-	scope_refuse("5 bytes that are no name");
+	patroni_keys_refuse("5 bytes that are no name");
 	scope.keys.leader = (struct layout_patroni_key){.present = true, .len = 70000};
-	scope_refuse("70000 bytes that are no name");
+	patroni_keys_refuse("70000 bytes that are no name");
 	scope.keys.leader =
 	    (struct layout_patroni_key){.present = true, .problem = "no permission"};
-	scope_refuse("the leader key: no permission");
+	patroni_keys_refuse("the leader key: no permission");
 }
 
 static void expect_times(const char *config, int64_t ttl, int64_t loop_wait, int64_t retry_timeout,
@@ -158,10 +158,10 @@ static void expect_times(const char *config, int64_t ttl, int64_t loop_wait, int
 	const struct manager_times *times = &scope.topology.times;
 
 	scope.keys.member_count = 0;
-	scope_add_leader("pg1", V3("10.0.0.1", "master", "1"));
-	scope.keys.config =
-	    config != NULL ? scope_key(config) : (struct layout_patroni_key){.present = false};
-	scope_accept();
+	patroni_keys_add_leader("pg1", V3("10.0.0.1", "master", "1"));
+	scope.keys.config = config != NULL ? patroni_keys_key(config)
+	                                   : (struct layout_patroni_key){.present = false};
+	patroni_keys_accept();
 	cr_expect_eq(times->ttl, ttl, "%s", config);
 	cr_expect_eq(times->loop_wait, loop_wait, "%s", config);
 	cr_expect_eq(times->retry_timeout, retry_timeout, "%s", config);
@@ -194,7 +194,7 @@ Test(layout_patroni, without_a_config_its_defaults_are_taken)
 	cr_expect(scope.topology.times.assumed);
 	expect_times("{\"ttl\":", 30, 10, 10, 300);
 	cr_expect(scope.topology.times.assumed);
-	scope_expect_left_out("the config key: its value is no JSON object");
+	patroni_keys_expect_left_out("the config key: its value is no JSON object");
 }
 
 Test(layout_patroni, a_time_that_is_none_is_the_default_and_is_noted)
@@ -206,7 +206,8 @@ Test(layout_patroni, a_time_that_is_none_is_the_default_and_is_noted)
 		auto_free char *config = xasprintf("{\"ttl\":%s,\"loop_wait\":7}", values[i]);
 
 		expect_times(config, 30, 7, 10, 300);
-		scope_expect_left_out("ttl is no number of seconds: Patroni's default of 30");
+		patroni_keys_expect_left_out(
+		    "ttl is no number of seconds: Patroni's default of 30");
 	}
 	expect_times("{\"ttl\":9223372036854775807,\"loop_wait\":\"99999999999999999999\"}", 86400,
 	             86400, 10, 300);

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "patroni_scope.h"
+#include "patroni_keys_case.h"
 
-TestSuite(layout_patroni_members, .init = scope_init, .fini = scope_fini);
+TestSuite(layout_patroni_members, .init = patroni_keys_init, .fini = patroni_keys_fini);
 
 /* Decodes a leader alone whose conn_url is this. */
 static bool decode_url(const char *url)
@@ -15,8 +15,8 @@ static bool decode_url(const char *url)
 	bool fine;
 
 	scope.keys.member_count = 0;
-	scope_add_leader("pg1", json);
-	fine = scope_decode();
+	patroni_keys_add_leader("pg1", json);
+	fine = patroni_keys_decode();
 	scope.keys.member_count = 0;
 	return fine;
 }
@@ -49,37 +49,37 @@ Test(layout_patroni_members, a_bad_member_is_left_out_but_the_leaders_is_refused
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		scope.keys.member_count = 0;
-		scope_add_leader("pg1", V3("10.0.0.1", "master", "100"));
-		scope_add("pg2", bad[i].data);
-		scope_add("pg3", V3("10.0.0.3", "replica", "90"));
-		scope_accept();
+		patroni_keys_add_leader("pg1", V3("10.0.0.1", "master", "100"));
+		patroni_keys_add("pg2", bad[i].data);
+		patroni_keys_add("pg3", V3("10.0.0.3", "replica", "90"));
+		patroni_keys_accept();
 		cr_assert_eq(scope.topology.standby_count, 1, "%s", bad[i].data);
 		cr_expect_str_eq(scope.topology.standbys[0].name, "pg3");
-		scope_expect_left_out("pg2: ");
-		scope_expect_left_out(bad[i].part);
+		patroni_keys_expect_left_out("pg2: ");
+		patroni_keys_expect_left_out(bad[i].part);
 		cr_expect_null(strstr(scope.notes.left_out.data, "secret"));
-		scope.keys.leader = scope_key("pg2");
-		scope_refuse(bad[i].part);
-		cr_expect_not_null(strstr(scope_err.message, "the leader's member pg2"));
-		cr_expect_null(strstr(scope_err.message, "secret"));
+		scope.keys.leader = patroni_keys_key("pg2");
+		patroni_keys_refuse(bad[i].part);
+		cr_expect_not_null(strstr(patroni_keys_err.message, "the leader's member pg2"));
+		cr_expect_null(strstr(patroni_keys_err.message, "secret"));
 	}
 }
 
 Test(layout_patroni_members, what_could_not_be_read_is_left_out)
 {
-	scope_add_leader("pg1", V3("10.0.0.1", "master", "100"));
-	scope_add("pg2", "");
+	patroni_keys_add_leader("pg1", V3("10.0.0.1", "master", "100"));
+	patroni_keys_add("pg2", "");
 	scope.members[1].data = NULL;
 	scope.members[1].len = 70000;
-	scope_add("pg3", "");
+	patroni_keys_add("pg3", "");
 	scope.members[2].data = NULL;
 	scope.members[2].problem = "no permission to read it";
-	scope_add("pg/4", V3("10.0.0.4", "replica", "100"));
-	scope_accept();
+	patroni_keys_add("pg/4", V3("10.0.0.4", "replica", "100"));
+	patroni_keys_accept();
 	cr_expect_eq(scope.topology.standby_count, 0);
-	scope_expect_left_out("pg2: 70000 bytes, where 65536 are allowed");
-	scope_expect_left_out("pg3: no permission to read it");
-	scope_expect_left_out("pg/4: no name");
+	patroni_keys_expect_left_out("pg2: 70000 bytes, where 65536 are allowed");
+	patroni_keys_expect_left_out("pg3: no permission to read it");
+	patroni_keys_expect_left_out("pg/4: no name");
 }
 
 Test(layout_patroni_members, conn_url_names_a_host_and_a_port)
@@ -103,7 +103,7 @@ Test(layout_patroni_members, conn_url_names_a_host_and_a_port)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
-		cr_assert(decode_url(urls[i].url), "%s: %s", urls[i].url, scope_err.message);
+		cr_assert(decode_url(urls[i].url), "%s: %s", urls[i].url, patroni_keys_err.message);
 		cr_expect_str_eq(scope.topology.primary.host, urls[i].host);
 		cr_expect_eq(scope.topology.primary.port, urls[i].port, "%s", urls[i].url);
 	}
@@ -131,9 +131,9 @@ Test(layout_patroni_members, who_is_not_fit_gets_no_readers_but_stays)
 
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
 		scope.keys.member_count = 0;
-		scope_add_leader("pg1", V4_PRIMARY);
-		scope_add("pg2", members[i].json);
-		scope_accept();
+		patroni_keys_add_leader("pg1", V4_PRIMARY);
+		patroni_keys_add("pg2", members[i].json);
+		patroni_keys_accept();
 		cr_assert_eq(scope.topology.standby_count, 1, "%s", members[i].json);
 		cr_expect(scope.topology.standbys[0].unread, "%s", members[i].json);
 		cr_expect_not_null(strstr(scope.notes.unread.data, members[i].note), "%s",
@@ -155,21 +155,21 @@ Test(layout_patroni_members, who_is_fit_gets_readers)
 
 	for (size_t i = 0; i < ARRAY_LEN(members); i++) {
 		scope.keys.member_count = 0;
-		scope_add_leader("pg1", V4_PRIMARY);
-		scope_add("pg2", members[i]);
-		scope_accept();
+		patroni_keys_add_leader("pg1", V4_PRIMARY);
+		patroni_keys_add("pg2", members[i]);
+		patroni_keys_accept();
 		cr_expect_not(scope.topology.standbys[0].unread, "%s", members[i]);
 	}
 }
 
 Test(layout_patroni_members, tags_are_kept_in_one_order_where_they_are_scalars)
 {
-	scope_add_leader("pg1", V4_PRIMARY);
-	scope_add("pg2",
-	          "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"zone\":\"b\","
-	                              "\"reporting\":true,\"old\":null,\"n\":[1],\"o\":{}}}");
-	scope_add("pg3", "{" URL("10.0.0.3") ",\"state\":\"running\",\"tags\":[\"zone\"]}");
-	scope_accept();
+	patroni_keys_add_leader("pg1", V4_PRIMARY);
+	patroni_keys_add(
+	    "pg2", "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"zone\":\"b\","
+	                               "\"reporting\":true,\"old\":null,\"n\":[1],\"o\":{}}}");
+	patroni_keys_add("pg3", "{" URL("10.0.0.3") ",\"state\":\"running\",\"tags\":[\"zone\"]}");
+	patroni_keys_accept();
 	cr_expect_str_eq(topology_tags(&scope.topology.primary), "");
 	cr_expect_str_eq(topology_tags(&scope.topology.standbys[0]),
 	                 "{\"reporting\":true,\"zone\":\"b\"}");
@@ -184,9 +184,9 @@ Test(layout_patroni_members, more_tags_than_fit_are_left_out_and_it_is_said)
 	snprintf(json, sizeof(json),
 	         "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"x\":\"%0*d\"}}",
 	         TOPOLOGY_TEXT_MAX, 0);
-	scope_add_leader("pg1", V4_PRIMARY);
-	scope_add("pg2", json);
-	scope_accept();
+	patroni_keys_add_leader("pg1", V4_PRIMARY);
+	patroni_keys_add("pg2", json);
+	patroni_keys_accept();
 	cr_expect_eq(scope.topology.standby_count, 1);
 	cr_expect_str_eq(topology_tags(&scope.topology.standbys[0]), "");
 	cr_expect_not_null(strstr(scope.notes.left_out.data, "pg2: its tags, which have more than "
@@ -210,13 +210,13 @@ Test(layout_patroni_members, names_may_hold_any_letters)
 
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		scope.keys.member_count = 0;
-		scope_add_leader(names[i], V4_PRIMARY);
-		scope_add("other", V4_REPLICA);
-		scope_accept();
+		patroni_keys_add_leader(names[i], V4_PRIMARY);
+		patroni_keys_add("other", V4_REPLICA);
+		patroni_keys_accept();
 		cr_assert(scope.topology.has_primary, "%s", names[i]);
 		cr_expect_str_eq(scope.topology.primary.name, names[i]);
-		scope.keys.leader = scope_key("other");
-		scope_accept();
+		scope.keys.leader = patroni_keys_key("other");
+		patroni_keys_accept();
 		cr_assert_eq(scope.topology.standby_count, 1, "%s", names[i]);
 		cr_expect_str_eq(scope.topology.standbys[0].name, names[i]);
 		cr_expect_str_empty(scope.notes.left_out.data);
@@ -237,11 +237,11 @@ Test(layout_patroni_members, what_is_no_name_is_left_out_and_shown_escaped)
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		scope.keys.member_count = 0;
-		scope_add_leader("pg1", V4_PRIMARY);
-		scope_add(bad[i].name, V4_REPLICA);
-		scope_accept();
+		patroni_keys_add_leader("pg1", V4_PRIMARY);
+		patroni_keys_add(bad[i].name, V4_REPLICA);
+		patroni_keys_accept();
 		cr_expect_eq(scope.topology.standby_count, 0);
-		scope_expect_left_out(bad[i].shown);
+		patroni_keys_expect_left_out(bad[i].shown);
 	}
 }
 
@@ -253,37 +253,39 @@ Test(layout_patroni_members, names_have_up_to_255_bytes)
 	memset(name, 'n', TOPOLOGY_MEMBER_MAX);
 	snprintf(json, sizeof(json),
 	         "{" URL("10.0.0.2") ",\"state\":\"running\",\"tags\":{\"x\":\"%0*d\"}}", 300, 0);
-	scope_add_leader("pg1", V4_PRIMARY);
-	scope_add(name + 1, json);
-	scope_accept();
+	patroni_keys_add_leader("pg1", V4_PRIMARY);
+	patroni_keys_add(name + 1, json);
+	patroni_keys_accept();
 	cr_assert_eq(scope.topology.standby_count, 1);
 	cr_expect_str_eq(scope.topology.standbys[0].name, name + 1);
 	cr_expect_eq(strlen(topology_tags(&scope.topology.standbys[0])), 308);
-	scope.keys.leader = scope_key(name + 1);
-	scope_accept();
+	scope.keys.leader = patroni_keys_key(name + 1);
+	patroni_keys_accept();
 	cr_expect_str_eq(scope.topology.primary.name, name + 1);
 	scope.members[1].name = name;
-	scope.keys.leader = scope_key("pg1");
-	scope_accept();
+	scope.keys.leader = patroni_keys_key("pg1");
+	patroni_keys_accept();
 	cr_expect_eq(scope.topology.standby_count, 0);
-	scope_expect_left_out("nnn...(256 bytes): no name: 1 to 255 bytes of UTF-8");
-	scope.keys.leader = scope_key(name);
-	scope_refuse("the leader key has 256 bytes that are no name: 1 to 255 are allowed");
+	patroni_keys_expect_left_out("nnn...(256 bytes): no name: 1 to 255 bytes of UTF-8");
+	scope.keys.leader = patroni_keys_key(name);
+	patroni_keys_refuse("the leader key has 256 bytes that are no name: 1 to 255 are allowed");
 }
 
 Test(layout_patroni_members, the_leaders_name_is_escaped_where_it_is_refused)
 {
-	scope_add_leader("M\xc3\xbcnchen", "{}");
-	scope_refuse("the leader's member M\\xc3\\xbcnchen: conn_url is missing");
+	patroni_keys_add_leader("M\xc3\xbcnchen", "{}");
+	patroni_keys_refuse("the leader's member M\\xc3\\xbcnchen: conn_url is missing");
 }
 
 Test(layout_patroni_members, odd_positions_and_timelines_are_not_known)
 {
-	scope_add_leader("pg1", "{" URL("10.0.0.1") ",\"xlog_location\":100,\"timeline\":\"7\"}");
-	scope_add("pg2", "{" URL("10.0.0.2") ",\"xlog_location\":-1}");
-	scope_add("pg3", "{" URL("10.0.0.3") ",\"xlog_location\":\"90\"}");
-	scope_add("pg4", "{" URL("10.0.0.4") ",\"xlog_location\":110,\"timeline\":99999999999}");
-	scope_accept();
+	patroni_keys_add_leader("pg1",
+	                        "{" URL("10.0.0.1") ",\"xlog_location\":100,\"timeline\":\"7\"}");
+	patroni_keys_add("pg2", "{" URL("10.0.0.2") ",\"xlog_location\":-1}");
+	patroni_keys_add("pg3", "{" URL("10.0.0.3") ",\"xlog_location\":\"90\"}");
+	patroni_keys_add("pg4",
+	                 "{" URL("10.0.0.4") ",\"xlog_location\":110,\"timeline\":99999999999}");
+	patroni_keys_accept();
 	cr_expect_eq(scope.topology.timeline, 0);
 	cr_expect_eq(scope.topology.standbys[0].lag_bytes, -1);
 	cr_expect_eq(scope.topology.standbys[1].lag_bytes, -1);
@@ -304,40 +306,40 @@ Test(layout_patroni_members, pause_is_read_as_Patroni_reads_it)
 	    {"{\"pause\":true", false},
 	};
 
-	scope_add_leader("pg1", V4_PRIMARY);
+	patroni_keys_add_leader("pg1", V4_PRIMARY);
 	for (size_t i = 0; i < ARRAY_LEN(configs); i++) {
-		scope.keys.config = scope_key(configs[i].config);
-		scope_accept();
+		scope.keys.config = patroni_keys_key(configs[i].config);
+		patroni_keys_accept();
 		cr_expect_eq(scope.topology.paused, configs[i].paused, "%s", configs[i].config);
 	}
-	scope_expect_left_out("the config key: its value is no JSON object");
+	patroni_keys_expect_left_out("the config key: its value is no JSON object");
 }
 
 Test(layout_patroni_members, an_odd_system_identifier_is_left_out)
 {
 	static const char *const bad[] = {"x", "12345678901234567890123", "7711 ", "-1"};
 
-	scope_add_leader("pg1", V4_PRIMARY);
+	patroni_keys_add_leader("pg1", V4_PRIMARY);
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
-		scope.keys.initialize = scope_key(bad[i]);
-		scope_accept();
+		scope.keys.initialize = patroni_keys_key(bad[i]);
+		patroni_keys_accept();
 		cr_expect_str_empty(scope.topology.system_identifier);
-		scope_expect_left_out("the initialize key: ");
+		patroni_keys_expect_left_out("the initialize key: ");
 	}
-	scope.keys.initialize = scope_key("");
-	scope_accept();
+	scope.keys.initialize = patroni_keys_key("");
+	patroni_keys_accept();
 	cr_expect_str_empty(scope.notes.left_out.data, "empty while the cluster is made");
 }
 
 Test(layout_patroni_members, the_same_server_twice_is_left_out)
 {
-	scope_add_leader("pg1", V3("10.0.0.1", "master", "100"));
-	scope_add("pg2", V3("10.0.0.1", "replica", "100"));
-	scope_add("pg3", V3("10.0.0.3", "replica", "100"));
-	scope_accept();
+	patroni_keys_add_leader("pg1", V3("10.0.0.1", "master", "100"));
+	patroni_keys_add("pg2", V3("10.0.0.1", "replica", "100"));
+	patroni_keys_add("pg3", V3("10.0.0.3", "replica", "100"));
+	patroni_keys_accept();
 	cr_assert_eq(scope.topology.standby_count, 1);
 	cr_expect_str_eq(scope.topology.standbys[0].name, "pg3");
-	scope_expect_left_out("pg2: the name or conn_url is that of another member");
+	patroni_keys_expect_left_out("pg2: the name or conn_url is that of another member");
 }
 
 static void fill_members(size_t count, char (*names)[8], char **values)
@@ -347,7 +349,7 @@ static void fill_members(size_t count, char (*names)[8], char **values)
 		values[i] = xasprintf("{\"conn_url\":\"postgres://10.0.1.%zu/\",\"state\":"
 		                      "\"running\",\"role\":\"replica\"}",
 		                      i + 1);
-		scope_add(names[i], values[i]);
+		patroni_keys_add(names[i], values[i]);
 	}
 }
 
@@ -358,16 +360,16 @@ Test(layout_patroni_members, more_members_than_there_is_room_for_are_left_out)
 
 	fill_members(70, names, values);
 	scope.keys.unread_count = 5;
-	scope.keys.leader = scope_key("pg69");
-	scope_accept();
+	scope.keys.leader = patroni_keys_key("pg69");
+	patroni_keys_accept();
 	cr_expect(scope.topology.has_primary);
 	cr_expect_str_eq(scope.topology.primary.name, "pg69");
 	cr_expect_eq(scope.topology.standby_count, TOPOLOGY_STANDBYS_MAX);
-	scope_expect_left_out("more members: 10, as there are 64 at most");
-	scope.keys.config = scope_key("{\"standby_cluster\":{\"host\":\"h\"}}");
-	scope_accept();
+	patroni_keys_expect_left_out("more members: 10, as there are 64 at most");
+	scope.keys.config = patroni_keys_key("{\"standby_cluster\":{\"host\":\"h\"}}");
+	patroni_keys_accept();
 	cr_expect_eq(scope.topology.standby_count, TOPOLOGY_STANDBYS_MAX);
-	scope_expect_left_out("more members: 11, ");
+	patroni_keys_expect_left_out("more members: 11, ");
 	for (size_t i = 0; i < ARRAY_LEN(values); i++)
 		free(values[i]);
 }
@@ -380,10 +382,10 @@ Test(layout_patroni_members, notes_are_bounded)
 	fill_members(60, names, values);
 	for (size_t i = 0; i < 60; i++)
 		scope.members[i].len = 1;
-	scope_accept();
+	patroni_keys_accept();
 	cr_expect_eq(scope.topology.standby_count, 0);
 	cr_expect_lt(scope.notes.left_out.len, 2000);
-	scope_expect_left_out("; ...");
+	patroni_keys_expect_left_out("; ...");
 	for (size_t i = 0; i < ARRAY_LEN(values); i++)
 		free(values[i]);
 }

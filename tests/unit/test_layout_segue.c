@@ -1,6 +1,6 @@
 /* Layout segue: the publisher's JSON. */
 #include "layout_helper.h"
-#include "watch/layout_parts.h"
+#include "topology/layout_fields.h"
 
 #define MASTER                                                                                          \
 	"{\"version\":1,\"primary\":{\"name\":\"db1\",\"host\":\"10.0.0.1\",\"port\":5432},"            \

@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "apply/pgbouncer_address.h"
 #include "base/machine.h"
-#include "listeners.h"
-#include "topology.h"
+#include "cluster/listeners.h"
+#include "pgbouncer/model/databases.h"
+#include "topology/topology.h"
 
 static char one[] = "/run/segue-no-such/one.sock", two[] = "/run/segue-no-such/two.sock";
 

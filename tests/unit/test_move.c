@@ -2,9 +2,9 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "apply/move.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "target/target.h"
 
 static void expect_step(const struct move *move, size_t i, enum move_step_kind kind,
                         int64_t start_us, int64_t took_us)

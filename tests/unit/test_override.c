@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
-#include "override.h"
+#include "cluster/override.h"
 
 static char dir[] = "/tmp/segue-override-XXXXXX";
 static char path[64];

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "apply/pgbouncer_diff.h"
+#include "pgbouncer/model/diff.h"
 #include "pgbouncer_table.h"
 
 static void diff(const char *entries, const char *rows, struct pgbouncer_ini *ini,

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "apply/pgbouncer_lint.h"
+#include "pgbouncer/model/lint.h"
 #include "pgbouncer_table.h"
 
 #define DATABASES "name|host|port|database|pool_mode|paused|disabled\n"

@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "apply/pgbouncer_plan.h"
 #include "base/util.h"
+#include "pgbouncer/model/plan.h"
 
 #define FACTS 24 /* bools in struct pgbouncer_facts */
 #define WAYS  (1u << FACTS)
@@ -62,7 +62,7 @@ Test(pgbouncer_plan, what_would_not_load_is_not_reloaded_and_nobody_is_paused_fo
 
 Test(pgbouncer_plan, clients_are_let_go_to_the_right_place_or_at_a_deadline)
 {
-	WHENEVER(PGBOUNCER_RESUME, f.ours && f.live_known && !f.quicken_owed);
+	WHENEVER(PGBOUNCER_RESUME, f.ours && f.live_known && !f.shorten_retry_owed);
 	WHENEVER(PGBOUNCER_RESUME,
 	         f.let_go || (!f.moved && !f.held && (!f.reload_owed || f.blocked)));
 }
@@ -152,7 +152,7 @@ static void worked(struct pgbouncer_facts *f, enum pgbouncer_step step)
 		return;
 	case PGBOUNCER_PAUSE:
 		f->to_pause = false;
-		f->ours = f->quicken_owed = true;
+		f->ours = f->shorten_retry_owed = true;
 		f->drained = false;
 		return;
 	case PGBOUNCER_UNLIMIT:
@@ -192,7 +192,7 @@ static void worked(struct pgbouncer_facts *f, enum pgbouncer_step step)
 		f->waiting = !f->let_go;
 		return;
 	case PGBOUNCER_QUICKEN:
-		f->quicken_owed = false;
+		f->shorten_retry_owed = false;
 		f->serve_owed = true;
 		return;
 	case PGBOUNCER_SERVE:
@@ -203,7 +203,7 @@ static void worked(struct pgbouncer_facts *f, enum pgbouncer_step step)
 		f->ours = f->live_known = f->let_go = false;
 		return;
 	case PGBOUNCER_SWEEP:
-		f->sweep_owed = false;
+		f->cleanup_owed = false;
 		return;
 	case PGBOUNCER_RESTORE:
 		f->restore_due = false;
@@ -280,7 +280,7 @@ Test(pgbouncer_plan, straight_from_one_primary_to_another)
 	                              .to_pause = true,
 	                              .moved = true,
 	                              .install_due = true,
-	                              .sweep_owed = true,
+	                              .cleanup_owed = true,
 	                              .restore_due = true},
 	     wanted, ARRAY_LEN(wanted));
 }
@@ -309,7 +309,7 @@ Test(pgbouncer_plan, held_and_the_same_primary_again_needs_no_reload)
 	                              .has_text = true,
 	                              .ours = true,
 	                              .drained = true,
-	                              .quicken_owed = true},
+	                              .shorten_retry_owed = true},
 	     wanted, ARRAY_LEN(wanted));
 }
 
@@ -321,7 +321,7 @@ Test(pgbouncer_plan, found_paused_after_a_crash_and_already_moved)
 
 	walk(
 	    (struct pgbouncer_facts){
-	        .has_text = true, .ours = true, .reload_owed = true, .quicken_owed = true},
+	        .has_text = true, .ours = true, .reload_owed = true, .shorten_retry_owed = true},
 	    wanted, ARRAY_LEN(wanted));
 }
 

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "apply/pgbouncer_show.h"
+#include "pgbouncer/model/show.h"
 #include "pgbouncer_table.h"
 
 #define DATABASES_1_18                                                              \
@@ -35,7 +35,7 @@ static bool parse_live(const char *text, struct pgbouncer_live *live, struct err
 	return ok;
 }
 
-Test(pgbouncer_live, databases_of_every_version_are_read)
+Test(pgbouncer_read_live, databases_of_every_version_are_read)
 {
 	static const char *const cases[] = {
 	    DATABASES_1_18
@@ -80,7 +80,7 @@ Test(pgbouncer_live, databases_of_every_version_are_read)
 	}
 }
 
-Test(pgbouncer_live, a_host_name_stays_as_it_is)
+Test(pgbouncer_read_live, a_host_name_stays_as_it_is)
 {
 	struct pgbouncer_live live;
 	struct err err;
@@ -91,7 +91,7 @@ Test(pgbouncer_live, a_host_name_stays_as_it_is)
 	pgbouncer_live_free(&live);
 }
 
-Test(pgbouncer_live, what_is_no_such_answer_is_refused)
+Test(pgbouncer_read_live, what_is_no_such_answer_is_refused)
 {
 	static const struct {
 		const char *text, *error;

@@ -4,16 +4,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "verify/classify.h"
-#include "verify/question.h"
+#include "postgres/classify.h"
+#include "postgres/question.h"
 
 #define AT "connection to server at \"10.0.0.1\", port 5432 failed: "
 
-static struct verdict of(const char *message, bool spoke)
+static struct connect_failure of(const char *message, bool spoke)
 {
 	const struct classify_failure failure = {
 	    .message = message, .started = true, .spoke = spoke};
-	struct verdict verdict;
+	struct connect_failure verdict;
 
 	classify_failure(&failure, &verdict);
 	return verdict;
@@ -62,7 +62,7 @@ Test(classify, an_error_of_a_question_speaks_of_the_server_only_where_that_is_br
 	} rows[] = {{"58P01", SERVER_FAULTY}, {"53100", SERVER_FAULTY}, {"XX001", SERVER_FAULTY},
 	            {"53300", SERVER_FULL},   {"42501", SERVER_DENIED}, {"57P01", SERVER_STARTING},
 	            {"0A000", SERVER_OTHER},  {"57014", SERVER_OTHER}};
-	struct verdict verdict;
+	struct connect_failure verdict;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		classify_error(rows[i].sqlstate, "words", &verdict);
@@ -72,7 +72,7 @@ Test(classify, an_error_of_a_question_speaks_of_the_server_only_where_that_is_br
 
 Test(classify, the_problem_is_one_line_with_the_sqlstate)
 {
-	struct verdict verdict =
+	struct connect_failure verdict =
 	    of(AT "FATAL:  28000: no entry for \"\xc3\xbc\"\nLOCATION: x\n", true);
 
 	cr_expect_str_eq(verdict.problem, "no entry for \"??\" (SQLSTATE 28000)");
@@ -108,7 +108,7 @@ Test(classify, hanging_up_without_a_word_is_cut)
 Test(classify, a_conninfo_that_libpq_refuses_is_no_refusal_of_the_server)
 {
 	const struct classify_failure failure = {.message = "invalid connection option \"usr\"\n"};
-	struct verdict verdict;
+	struct connect_failure verdict;
 
 	classify_failure(&failure, &verdict);
 	cr_expect_eq(verdict.class, SERVER_OTHER);
@@ -123,7 +123,7 @@ Test(classify, a_password_that_is_wanted_is_a_denial)
 	                                         .needs_password = true,
 	                                         .started = true,
 	                                         .spoke = true};
-	struct verdict verdict;
+	struct connect_failure verdict;
 
 	classify_failure(&failure, &verdict);
 	cr_expect_eq(verdict.class, SERVER_DENIED);
@@ -136,7 +136,8 @@ Test(classify, a_long_message_is_cut_not_overrun)
 
 	memset(message, 'x', sizeof(message) - 1);
 	message[sizeof(message) - 1] = '\0';
-	cr_expect_lt(strlen(of(message, true).problem), sizeof(((struct verdict *)0)->problem));
+	cr_expect_lt(strlen(of(message, true).problem),
+	             sizeof(((struct connect_failure *)0)->problem));
 }
 
 Test(question, a_primary_and_a_standby)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "publisher/publish.h"
+#include "publisher/write.h"
 
 /* The store: keeps the request under way, until the test answers it. */
 struct script {
@@ -17,8 +17,8 @@ struct script {
 	unsigned cancelled;
 
 	unsigned formed, done;
-	enum ballot_store_state formed_on;
-	enum ballot_verdict verdict; /* what is formed */
+	enum stored_state formed_on;
+	enum publish_action action; /* what is formed */
 	enum publish_result result;
 	char problem[256];
 	unsigned races_lost;
@@ -68,12 +68,12 @@ static void script_cancel(struct zk_write *write)
 	script.cancelled++;
 }
 
-static void on_form(const struct ballot_store *store, struct opinion *out, void *arg)
+static void on_form(const struct stored_value *store, struct publish_decision *out, void *arg)
 {
 	(void)arg;
 	script.formed++;
 	script.formed_on = store->state;
-	*out = (struct opinion){.verdict = script.verdict, .reason = "because"};
+	*out = (struct publish_decision){.action = script.action, .reason = "because"};
 	topology_init(&out->topology);
 	out->topology.has_primary = true;
 	strcpy(out->topology.primary.host, "10.0.0.2");
@@ -99,7 +99,7 @@ static void setup(void)
 	const struct publish_options options = {
 	    .cluster = &cluster, .store = &store, .form = on_form, .done = on_done};
 
-	script = (struct script){.verdict = VERDICT_PUBLISH};
+	script = (struct script){.action = PUBLISH_DO_PUBLISH};
 	script.publish = publish_create(&options);
 }
 
@@ -140,11 +140,11 @@ static void assert_done(enum publish_result result)
 /* A run that has nothing to write leaves behind what it read, in version 41, from mzxid 77. */
 static void know_version_41(void)
 {
-	script.verdict = VERDICT_SAME;
+	script.action = PUBLISH_DO_SAME;
 	publish_run(script.publish);
 	answer(ZK_RESULT_OK, 41);
 	assert_done(PUBLISH_NOTHING);
-	script.verdict = VERDICT_PUBLISH;
+	script.action = PUBLISH_DO_PUBLISH;
 	script.done = script.formed = 0;
 }
 
@@ -153,7 +153,7 @@ Test(publish, writes_without_a_read_upon_what_the_store_still_has)
 	know_version_41();
 	publish_note(script.publish, 77);
 	publish_run(script.publish);
-	cr_assert_eq(script.formed_on, BALLOT_STORE_VALUE);
+	cr_assert_eq(script.formed_on, STORED_VALUE);
 	cr_assert_eq(script.asked, ASKED_SET);
 	cr_assert_eq(script.version, 41);
 	cr_assert_eq(script.done, 0, "called back inside the call");
@@ -193,7 +193,7 @@ Test(publish, a_write_without_a_read_that_loses_reads_and_decides_again)
 	publish_note(script.publish, 77);
 	publish_run(script.publish);
 	cr_assert_eq(script.asked, ASKED_SET);
-	script.verdict = VERDICT_SAME;
+	script.action = PUBLISH_DO_SAME;
 	answer(ZK_RESULT_BAD_VERSION, -1);
 	cr_assert_eq(script.asked, ASKED_READ);
 	answer(ZK_RESULT_OK, 42);
@@ -206,7 +206,7 @@ Test(publish, what_is_known_never_replaces_the_read_of_a_round_without_news)
 {
 	know_version_41();
 	publish_note(script.publish, 77);
-	script.verdict = VERDICT_SAME;
+	script.action = PUBLISH_DO_SAME;
 	publish_run(script.publish);
 	cr_assert_eq(script.asked, ASKED_READ);
 	answer(ZK_RESULT_OK, 41);
@@ -219,7 +219,7 @@ Test(publish, writes_on_the_version_that_it_read)
 	cr_assert_eq(script.asked, ASKED_READ);
 	cr_assert_str_eq(script.path, "/segue/c/master");
 	answer(ZK_RESULT_OK, 41);
-	cr_assert_eq(script.formed_on, BALLOT_STORE_VALUE);
+	cr_assert_eq(script.formed_on, STORED_VALUE);
 	cr_assert_eq(script.asked, ASKED_SET);
 	cr_assert_eq(script.version, 41);
 	cr_assert_not_null(strstr(script.data, "\"host\":\"10.0.0.2\""), "%s", script.data);
@@ -231,7 +231,7 @@ Test(publish, creates_what_is_absent)
 {
 	publish_run(script.publish);
 	answer(ZK_RESULT_NO_NODE, -1);
-	cr_assert_eq(script.formed_on, BALLOT_STORE_ABSENT);
+	cr_assert_eq(script.formed_on, STORED_ABSENT);
 	cr_assert_eq(script.asked, ASKED_CREATE);
 	answer(ZK_RESULT_OK, 0);
 	assert_done(PUBLISH_WRITTEN);
@@ -241,7 +241,7 @@ Test(publish, garbage_is_told_apart_from_nothing)
 {
 	publish_run(script.publish);
 	answer_data(ZK_RESULT_OK, 3, "who knows");
-	cr_assert_eq(script.formed_on, BALLOT_STORE_INVALID);
+	cr_assert_eq(script.formed_on, STORED_INVALID);
 	cr_assert_eq(script.version, 3);
 	answer(ZK_RESULT_OK, 4);
 	assert_done(PUBLISH_WRITTEN);
@@ -249,12 +249,12 @@ Test(publish, garbage_is_told_apart_from_nothing)
 
 Test(publish, writes_nothing_when_the_opinion_is_not_to)
 {
-	static const enum ballot_verdict verdicts[] = {VERDICT_SAME, VERDICT_WAIT, VERDICT_ALARM,
-	                                               VERDICT_BLIND};
+	static const enum publish_action verdicts[] = {PUBLISH_DO_SAME, PUBLISH_DO_WAIT,
+	                                               PUBLISH_DO_ALARM, PUBLISH_DO_BLIND};
 
 	for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
 		script.done = 0;
-		script.verdict = verdicts[i];
+		script.action = verdicts[i];
 		publish_run(script.publish);
 		answer(ZK_RESULT_OK, 5);
 		assert_done(PUBLISH_NOTHING);
@@ -268,7 +268,7 @@ Test(publish, who_lost_the_race_reads_and_forms_anew)
 	answer(ZK_RESULT_BAD_VERSION, -1);
 	cr_assert_eq(script.asked, ASKED_READ);
 	cr_assert_eq(script.formed, 1);
-	script.verdict = VERDICT_SAME;
+	script.action = PUBLISH_DO_SAME;
 	answer(ZK_RESULT_OK, 6);
 	cr_assert_eq(script.formed, 2);
 	assert_done(PUBLISH_NOTHING);
@@ -362,7 +362,7 @@ Test(publish, a_chroot_that_is_missing_is_no_race)
 
 Test(publish, runs_asked_for_during_a_run_become_one_more)
 {
-	script.verdict = VERDICT_SAME;
+	script.action = PUBLISH_DO_SAME;
 	publish_run(script.publish);
 	publish_run(script.publish);
 	publish_run(script.publish);

@@ -4,7 +4,7 @@
 #include <event2/event.h>
 #include <string.h>
 
-#include "watch/resolver.h"
+#include "zookeeper/resolver.h"
 
 struct answer {
 	int calls;

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 #include "unit/loop.h"
-#include "watch/resolver.h"
+#include "zookeeper/resolver.h"
 
 #define SERVERS 3
 #define NAME    "db1.test"

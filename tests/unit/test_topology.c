@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "topology.h"
+#include "topology/topology.h"
 
 static void fill(struct member *member, const char *name, unsigned port)
 {

@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "base/util.h"
+#include "sidecar/postgres/postgres_internal.h"
 #include "unit/loop.h"
-#include "verify/tripwire.h"
 
 #define ACCEPTED_MAX 64
 #define WAIT_MS      10000

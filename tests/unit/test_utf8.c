@@ -1,7 +1,7 @@
 /* Characters of UTF-8, whole ones only. */
 #include <criterion/criterion.h>
 
-#include "base/utf8.h"
+#include "base/text.h"
 
 Test(utf8, a_character_has_a_length_and_what_is_none_has_not)
 {

@@ -2,7 +2,7 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "watch/zk_hosts.h"
+#include "sidecar/zookeeper/session_internal.h"
 
 static struct zk_hosts parsed(const char *text)
 {

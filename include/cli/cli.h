@@ -1,0 +1,79 @@
+/* The verbs of the command line. Each gets argc and argv from its own name on ("run", "-c", ...)
+ * and returns the exit code: 0 success, 1 failure, 2 wrong usage or configuration. */
+#ifndef SEGUE_CLI_CLI_H
+#define SEGUE_CLI_CLI_H
+
+#include <stdbool.h>
+
+#include "base/util.h"
+#include "config/config.h"
+
+#define CMD_CONFIG_VARIABLE "SEGUE_CONFIG"
+
+enum { CMD_OK = 0, CMD_FAILED = 1, CMD_USAGE = 2 };
+
+/* Last line of a verb's usage, for verbs whose exit codes need no further explanation. */
+#define CMD_EXIT_CODES "Exit code: 0 fine, 1 failed, 2 usage or configuration.\n"
+
+int cmd_init(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_render(int argc, char **argv);
+int cmd_publish(int argc, char **argv);
+int cmd_notify(int argc, char **argv);
+int cmd_resume(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_health(int argc, char **argv);
+int cmd_fleet(int argc, char **argv);
+int cmd_wait(int argc, char **argv);
+int cmd_pin(int argc, char **argv);
+int cmd_freeze(int argc, char **argv);
+int cmd_release(int argc, char **argv);
+int cmd_set_primary(int argc, char **argv);
+
+/* The options that a verb takes, besides -c FILE and --help, which every verb takes. */
+struct cmd_syntax {
+	const char *usage;
+	int words_min, words_max; /* arguments that are not options */
+	bool takes_socket;        /* -s, --socket SOCKET */
+	bool takes_json;          /* --json */
+	bool takes_once;          /* --once, --dry-run */
+	bool takes_ready;         /* --ready */
+	bool takes_gone;          /* --gone */
+	bool takes_wait;          /* --zxid ZXID, --timeout TIME, --allow-empty */
+	bool takes_name;          /* --name NAME */
+	bool takes_force;         /* --force */
+};
+
+/* The configuration file if -c is not given: from $SEGUE_CONFIG, otherwise CONFIG_DEFAULT_FILE. */
+const char *cmd_config_file(void);
+
+struct cmd_args {
+	const char *config_file;
+	const char *socket; /* NULL: not given */
+	bool json;
+	bool once, dry_run;
+	bool ready;
+	const char *zxid, *timeout; /* NULL: not given */
+	bool allow_empty;
+	bool gone;
+	const char *name; /* NULL: not given */
+	bool force;
+	char **words;
+	int word_count;
+};
+
+/* False if the verb has to end with exit code *code: --help was given, or the command line is
+ * wrong. The usage or an error message is then printed already. */
+bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
+                 int *code) MUST_CHECK;
+
+/* The user who runs the verb, as user@host; with sudo, the user who called sudo. For display only:
+ * cut to `size`, with "?" for what is not printable ASCII. */
+void cmd_person(char *out, size_t size);
+
+/* The address where the segue on this machine listens, spelled as in segue.ini: from -s, otherwise
+ * from the configuration. Caller frees. NULL if it is not known; the reason is printed. */
+char *cmd_listen(const char *verb, const struct cmd_args *args) MUST_CHECK;
+
+#endif

@@ -1,0 +1,108 @@
+/* What every kind of target consists of; for the drivers only. The struct of a driver begins with a
+ * struct target. */
+#ifndef SEGUE_TARGET_TARGET_OPS_H
+#define SEGUE_TARGET_TARGET_OPS_H
+
+#include "target/reload.h"
+#include "target/target.h"
+
+/* What targets share: the connections to each socket, and the reloads of each HAProxy. Created when
+ * the first target asks; borrowed by the targets until target_hub_destroy(). */
+
+/* Returns the shared object with this key and this `destroy`, which also identifies the kind of
+ * object. The first call creates it with `create`; target_hub_destroy() ends it with `destroy`. */
+void *target_hub_share(struct target_hub *hub, const char *key,
+                       void *(*create)(struct event_base *base, const char *key, const void *arg),
+                       void (*destroy)(void *thing), const void *arg) MUST_CHECK;
+
+/* Returns the shared reloader of `object`; the first call creates it with `method`. NULL: `object`
+ * is "". */
+struct reloader *target_hub_reloader(struct target_hub *hub, const struct reload_method *method,
+                                     const char *object) MUST_CHECK;
+
+/* How long a target waits between two re-reads of the live state, in ms. It grows with the number
+ * of targets. */
+int64_t target_hub_reread_ms(const struct target_hub *hub);
+
+/* The same during a hold or a fence. It is shorter, because a manual change then does harm: it may
+ * lead clients to a server. */
+int64_t target_hub_watch_ms(const struct target_hub *hub);
+void target_hub_count(struct target_hub *hub, int change); /* 1: a target is made; -1: it ends */
+
+struct event;
+
+/* "admitted", not "named": the store may name a primary that the servers do not confirm. */
+#define HOLD_OVER_WHY "nobody has been admitted as the primary in hold_timeout"
+
+struct target_ops {
+	/* True when the text leads clients to the primary; see text_check_leads(). NULL: not known
+	 */
+	bool (*leads)(const struct config_target *config, bool whole, const char *text, size_t len,
+	              const char *address, uint16_t port, struct err *err);
+	bool (*set_desired)(struct target *target, const struct desired *desired, struct err *err);
+	/* The text of `desired` was refused: moves the last good text to the new primary. NULL, or
+	 * false: it cannot, and nothing has changed */
+	bool (*follow)(struct target *target, const struct desired *desired);
+	/* NULL: it cannot hold, or fence */
+	void (*hold)(struct target *target, int64_t episode, int64_t timeout_ms, bool dead);
+	void (*fence)(struct target *target, int64_t episode);
+	/* For target_endpoints(). NULL: it has none */
+	void (*places)(const struct target *target, struct target_endpoints *desired,
+	               struct target_endpoints *live);
+	/* NULL: not known */
+	bool (*listens_at)(const struct target *target, const char *address, uint16_t port);
+	void (*status)(const struct target *target, struct target_status *out);
+	void (*destroy)(struct target *target); /* calls target_fini() and frees it */
+};
+
+struct target_history { /* the newest move is moves[(counts.moves - 1) % TARGET_MOVES_MAX] */
+	struct move moves[TARGET_MOVES_MAX];
+	struct target_counts counts;
+};
+
+struct target {
+	const struct target_ops *ops;
+	struct target_hub *hub;
+	struct event_base *base;
+	const struct config_target *config;
+	char *refused; /* why the last text was refused; NULL: it was accepted */
+	char *alarm;   /* NULL: none */
+	char *marker;  /* "<state_dir>/KIND-NAME.reload"; the file exists while a reload is owed */
+	struct event *changed_event;
+	void (*changed)(void *arg);
+	void *changed_arg;
+	struct target_history history;
+};
+
+/* The arguments of target_create() (cluster/target_kinds.h). */
+struct target_setup {
+	struct target_hub *hub;
+	const struct config_target *config;
+	const char *state_dir;
+	void (*changed)(void *arg);
+	void *changed_arg;
+};
+
+void target_init(struct target *target, const struct target_ops *ops,
+                 const struct target_setup *setup);
+void target_fini(struct target *target);
+
+/* Call when target_status() may have changed. The callback is called later from the loop, never
+ * inside this call. */
+void target_changed(struct target *target);
+
+/* Call when a move is complete. */
+void target_moved(struct target *target, const struct move *move);
+/* Call when a step has failed and was logged. */
+void target_failed(struct target *target);
+
+/* For target_ops.places. Writes the address with its port, an IPv6 address in brackets. */
+void target_add_endpoint(struct target_endpoints *places, const char *name, const char *address,
+                         uint16_t port);
+
+/* Returns the number in the marker (a pid, or 0); -1: there is no marker. */
+int64_t target_marker_read(const struct target *target);
+bool target_marker_write(const struct target *target, int64_t number, struct err *err) MUST_CHECK;
+void target_marker_remove(const struct target *target);
+
+#endif

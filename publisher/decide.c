@@ -1,0 +1,808 @@
+/* The decider's memory: what each server answered, since when, and for how long none did. The
+ * memory does not judge; the rules below do. Always: a node that takes writes has `writes_on`, and
+ * the moment when that was first seen stays until it takes writes on another timeline. */
+#include "publisher/decide.h"
+#include "base/endpoint.h"
+#include "decide_internal.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+
+struct decider *decider_create(const struct publish_rules *rules)
+{
+	struct decider *decider = xcalloc(1, sizeof(*decider));
+
+	decider->rules = *rules;
+	return decider;
+}
+
+void decider_destroy(struct decider *decider)
+{
+	if (decider == NULL)
+		return;
+	free(decider->nodes);
+	free(decider);
+}
+
+/* A witness does not count. */
+static bool decider_takes_writes(const struct decider_node *node)
+{
+	return node->answers && !node->now.in_recovery && node->now.role != NODE_WITNESS;
+}
+
+bool decider_stranger(const struct decider_node *node, const struct stored_value *store)
+{
+	const char *known = store->state == STORED_VALUE ? store->topology->system_identifier : "";
+
+	return node->answers && node->now.role != NODE_WITNESS && known[0] != '\0' &&
+	       node->now.system_identifier[0] != '\0' &&
+	       strcmp(known, node->now.system_identifier) != 0;
+}
+
+/* A stray is defined with the rules below. A server is known to be promoted since the person's mark
+ * if this publisher has seen it as a standby (`joined`), or if repmgr's event is later than the
+ * mark. Once the store has had a higher timeline, the mark counts no more, even if the znode is
+ * gone since. */
+static bool decider_stray(const struct decider *decider, const struct decider_node *node,
+                          const struct stored_value *store)
+{
+	const struct topology_mark *mark = &decider->mark;
+	const char *event = decider_event_of(decider, node);
+
+	if (mark->id[0] == '\0' || mark->timeline == 0 || node->joined ||
+	    node->now.timeline <= mark->timeline)
+		return false;
+	if (decider->stored_timeline > mark->timeline ||
+	    (store->state == STORED_VALUE && store->topology->timeline > mark->timeline))
+		return false;
+	return event[0] == '\0' || promotion_time_compare(event, mark->at) <= 0;
+}
+
+/* The lowest timeline on which a primary may be. */
+static int64_t decider_floor(const struct decider *decider, const struct stored_value *store)
+{
+	int64_t stored = store->state == STORED_VALUE ? store->topology->timeline : 0;
+
+	return stored > decider->floor ? stored : decider->floor;
+}
+
+static size_t decider_answers(const struct decider *decider)
+{
+	size_t answers = 0;
+
+	for (size_t i = 0; i < decider->count; i++)
+		answers += decider->nodes[i].answers;
+	return answers;
+}
+
+static const char *decider_node_name(const struct decider_node *node)
+{
+	return node->now.name[0] != '\0' ? node->now.name : node->now.host;
+}
+
+/* -- a round -- */
+
+static bool same_node(const struct node_state *a, const struct node_state *b)
+{
+	if (a->name[0] != '\0' && b->name[0] != '\0')
+		return strcmp(a->name, b->name) == 0;
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+static struct decider_node remembered(const struct decider *decider,
+                                      const struct node_state *node_state)
+{
+	for (size_t i = 0; i < decider->count; i++)
+		if (same_node(&decider->nodes[i].now, node_state))
+			return decider->nodes[i];
+	return (struct decider_node){.behind = -1};
+}
+
+static void note_writes(struct decider_node *node, const char *wall)
+{
+	int64_t timeline = node->now.timeline;
+
+	if (!decider_takes_writes(node)) {
+		node->writes_on = 0;
+		return;
+	}
+	if (node->writes_on == timeline && timeline != 0)
+		return;
+	node->turned = node->was_standby || node->writes_on != 0;
+	node->writes_on = timeline;
+	snprintf(node->writes_since, sizeof(node->writes_since), "%s", wall);
+}
+
+static void note_joined(struct decider_node *node, const struct topology_mark *mark)
+{
+	if (node->was_standby && node->now.timeline > 0 && node->now.timeline <= mark->timeline)
+		node->joined = true;
+}
+
+/* If a server does not answer, only that is recorded: what it was before stays. */
+static void note_sighting(const struct decider *decider, struct decider_node *node,
+                          const struct node_state *node_state, const char *wall)
+{
+	node->now = *node_state;
+	node->answers = node_state->class == SERVER_ANSWERED;
+	if (!node->answers) {
+		node->unanswered++;
+		return;
+	}
+	node->unanswered = 0;
+	node->dropped = false;
+	note_writes(node, wall);
+	node->was_standby = node_state->in_recovery && node_state->role != NODE_WITNESS;
+	note_joined(node, &decider->mark);
+}
+
+/* Computes how far the standbys are behind. All answers are recorded by now, so the primary's
+ * position is known, too. */
+static void note_lags(struct decider *decider, const struct stored_value *store)
+{
+	int64_t written = -1, timeline = -1;
+
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct decider_node *node = &decider->nodes[i];
+
+		if (decider_takes_writes(node) && !decider_stray(decider, node, store) &&
+		    node->now.timeline > timeline) {
+			timeline = node->now.timeline;
+			written = node->now.lsn;
+		}
+	}
+	for (size_t i = 0; i < decider->count; i++) {
+		struct decider_node *node = &decider->nodes[i];
+
+		if (!node->answers || written < 0 || node->now.lsn < 0)
+			continue;
+		node->behind = written > node->now.lsn ? written - node->now.lsn : 0;
+	}
+}
+
+static bool may_be_primary(const struct decider *decider, const struct decider_node *node,
+                           const struct stored_value *store)
+{
+	return decider_takes_writes(node) && !decider_stranger(node, store) &&
+	       !decider_stray(decider, node, store) &&
+	       (node->now.timeline == 0 || node->now.timeline >= decider_floor(decider, store));
+}
+
+static void count_round(struct decider *decider, const struct stored_value *store, const char *wall)
+{
+	bool primary = false;
+
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct decider_node *node = &decider->nodes[i];
+
+		if (node->answers && node->now.role != NODE_WITNESS &&
+		    !decider_stranger(node, store) && !decider_stray(decider, node, store) &&
+		    node->now.timeline > decider->floor)
+			decider->floor = node->now.timeline;
+	}
+	for (size_t i = 0; i < decider->count; i++)
+		primary = primary || may_be_primary(decider, &decider->nodes[i], store);
+	decider->rounds_null = primary ? 0 : decider->rounds_null + 1;
+	if (decider->rounds_null == 1)
+		snprintf(decider->none_since, sizeof(decider->none_since), "%s", wall);
+	decider->said_null = decider->said_null && !primary;
+	decider->rounds_blind = decider_answers(decider) > 0 ? 0 : decider->rounds_blind + 1;
+}
+
+void decider_observe(struct decider *decider, const struct node_state *states, size_t count,
+                     const struct stored_value *store, int64_t now_us, const char *wall)
+{
+	struct decider_node *nodes = xcalloc(count + 1, sizeof(*nodes));
+
+	for (size_t i = 0; i < count; i++) {
+		nodes[i] = remembered(decider, &states[i]);
+		note_sighting(decider, &nodes[i], &states[i], wall);
+	}
+	free(decider->nodes);
+	decider->nodes = nodes;
+	decider->count = count;
+	decider->observed_us = now_us;
+	note_lags(decider, store);
+	count_round(decider, store, wall);
+}
+
+/* -- what a person wrote into the store -- */
+
+/* A null that no publisher wrote keeps the timeline that the store had before. A server that takes
+ * writes on a higher one was promoted after the null, or because of it. */
+static void hear_null(struct decider *decider, const struct topology *stored, int64_t since_us)
+{
+	if (stored->has_primary || stored->none_since[0] != '\0') {
+		decider->null.zxid = 0;
+		decider->stored_timeline = larger(decider->stored_timeline, stored->timeline);
+	} else if (decider->null.zxid != stored->zxid) {
+		decider->null.zxid = stored->zxid;
+		decider->null.since_us = since_us;
+		decider->null.timeline = larger(decider->stored_timeline, stored->timeline);
+		if (decider->null.timeline == 0)
+			decider->null.timeline = decider->floor;
+	}
+}
+
+static void obey(struct decider *decider, const struct topology *stored)
+{
+	decider->mark = stored->set_by;
+	decider->floor = decider->stored_timeline = stored->timeline;
+	decider->rounds_null = 0;
+	decider->said_null = false;
+	for (size_t i = 0; i < decider->count; i++) {
+		decider->nodes[i].joined = false;
+		note_joined(&decider->nodes[i], &decider->mark);
+	}
+}
+
+bool decider_hear(struct decider *decider, const struct stored_value *store, int64_t now_us,
+                  int64_t *floor_before)
+{
+	const struct topology *stored = store->topology;
+	bool news;
+
+	if (store->state != STORED_VALUE) {
+		decider->null.zxid = 0;
+		return false;
+	}
+	news = stored->set_by.id[0] != '\0' && strcmp(stored->set_by.id, decider->mark.id) != 0;
+	*floor_before = larger(decider->floor, decider->stored_timeline);
+	if (news)
+		obey(decider, stored);
+	hear_null(decider, stored, store->since_us != 0 ? store->since_us : now_us);
+	return news;
+}
+
+static bool is_listed(const struct decider_node *node, const struct topology *topology)
+{
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (decider_is_member(node, &topology->standbys[i]))
+			return true;
+	return false;
+}
+
+void decider_written(struct decider *decider, const struct publish_decision *decision)
+{
+	if (decision->action == PUBLISH_DO_PUBLISH_NULL)
+		decider->said_null = true;
+	decider->stored_timeline = larger(decider->stored_timeline, decision->topology.timeline);
+	for (size_t i = 0; i < decider->count; i++) {
+		struct decider_node *node = &decider->nodes[i];
+
+		if (!node->answers && !is_listed(node, &decision->topology))
+			node->dropped = true;
+	}
+}
+
+unsigned decider_rounds_blind(const struct decider *decider)
+{
+	return decider->rounds_blind;
+}
+
+/* -- descriptions -- */
+
+static void describe_answer(const struct decider *decider, const struct decider_node *node,
+                            struct strbuf *out)
+{
+	const char *event = decider_event_of(decider, node);
+
+	if (node->now.role == NODE_WITNESS)
+		strbuf_append_str(out, "is repmgr's witness: no candidate");
+	else if (node->now.in_recovery)
+		strbuf_printf(out, "is a standby on timeline %" PRId64, node->now.timeline);
+	else
+		strbuf_printf(out, "takes writes on timeline %" PRId64 ", seen first at %s",
+		              node->now.timeline, node->writes_since);
+	if (node->now.in_recovery && node->behind >= 0)
+		strbuf_printf(out, ", %" PRId64 " bytes behind", node->behind);
+	if (event[0] != '\0')
+		strbuf_printf(out, "; repmgr: promoted at %s", event);
+	if (node->now.role == NODE_PRIMARY && node->now.in_recovery)
+		strbuf_append_str(out, "; repmgr calls it the primary, which it is not");
+	if (node->now.inactive)
+		strbuf_append_str(out, "; repmgr calls it inactive");
+}
+
+void decider_describe(const struct decider *decider, struct strbuf *out)
+{
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct decider_node *node = &decider->nodes[i];
+
+		strbuf_printf(out, "%s (%s:%u) ", decider_node_name(node), node->now.host,
+		              node->now.port);
+		if (node->answers)
+			describe_answer(decider, node, out);
+		else
+			strbuf_printf(out, "does not answer: %s, for %u rounds",
+			              server_class_name(node->now.class), node->unanswered);
+		strbuf_append_char(out, '\n');
+	}
+}
+
+/* The rules of the decider. Pure. Always: an older (timeline, promoted_at) never replaces a newer
+ * one, and a publisher that sees fewer than half of the servers never concludes that there is no
+ * primary.
+ *
+ *   The primary is the server that takes writes on the highest timeline. A server that takes writes
+ *   on a timeline below the store's, or below that of any server, is a returned old primary and
+ *   does not count. After a person has named the primary (struct topology_mark), earlier timelines
+ *   do not count. A stray takes writes on a higher timeline than the person's, and is not known to
+ *   have been promoted since then.
+ *
+ *   |  # | seen                                          | store            | action            |
+ *   |----|-----------------------------------------------|------------------|-------------------|
+ *   |  1 | no round yet, or none within fresh_us         | any              | WAIT              |
+ *   |  2 | no server answers                             | any              | BLIND             |
+ *   |  3 | all that answer are of another cluster        | value            | ALARM             |
+ *   |  4 | servers of several clusters                   | no identifier    | ALARM             |
+ *   |  5 | two primaries on one timeline                 | any              | ALARM             |
+ *   |  6 | a primary whose timeline is not known         | any              | WAIT              |
+ *   | 6a | a stray takes writes                          | any              | ALARM             |
+ *   |  7 | a primary; fewer than half answer             | absent, invalid  | WAIT              |
+ *   |  8 | a primary; half or more answer                | absent, invalid  | PUBLISH           |
+ *   |  9 | a primary on a higher timeline                | value            | PUBLISH           |
+ *   | 10 | the store's primary; all as in the store      | value            | SAME              |
+ *   | 11 | the store's primary; other standbys or lags   | value            | PUBLISH           |
+ *   | 11a| a primary, its timeline not above the one     | a person's null, |                   |
+ *   |    | before the null                               | for < null_hold  | WAIT              |
+ *   | 12 | a primary                                     | null             | PUBLISH           |
+ *   | 13 | another one on that timeline, promoted later  | value            | PUBLISH           |
+ *   | 14 | another one on that timeline, not known later | value            | ALARM             |
+ *   | 15 | no primary                                    | absent, invalid  | WAIT              |
+ *   | 16 | no primary                                    | null             | SAME              |
+ *   | 17 | no primary; a live server lets nobody in      | value            | WAIT              |
+ *   | 18 | no primary; a standby receives from one       | value            | WAIT              |
+ *   | 18a| no primary; another publisher sees it         | value            | WAIT              |
+ *   | 19 | no primary; fewer than half answer            | value            | WAIT              |
+ *   | 20 | no primary for less than null_after rounds    | value            | WAIT              |
+ *   | 21 | no primary; another publisher undid our null  | value            | WAIT              |
+ *   | 22 | no primary                                    | value            | PUBLISH_NULL      |
+ */
+
+const char *publish_action_name(enum publish_action action)
+{
+	switch (action) {
+	case PUBLISH_DO_SAME:
+		return "same";
+	case PUBLISH_DO_WAIT:
+		return "wait";
+	case PUBLISH_DO_PUBLISH:
+		return "publish";
+	case PUBLISH_DO_PUBLISH_NULL:
+		return "publish null";
+	case PUBLISH_DO_ALARM:
+		return "alarm";
+	case PUBLISH_DO_BLIND:
+		return "blind";
+	}
+	return "?";
+}
+
+void publish_decision_fini(struct publish_decision *decision)
+{
+	topology_fini(&decision->topology);
+}
+
+PRINTF_LIKE(3, 4)
+static void say(struct publish_decision *out, enum publish_action action, const char *fmt, ...)
+{
+	va_list args;
+
+	out->action = action;
+	va_start(args, fmt);
+	vsnprintf(out->reason, sizeof(out->reason), fmt, args);
+	va_end(args);
+}
+
+static bool has_half(const struct decider *decider)
+{
+	return 2 * decider_answers(decider) >= decider->count;
+}
+
+/* -- who the primary is -- */
+
+struct candidates {
+	const struct decider_node *primary; /* NULL: none */
+	const struct decider_node *twin;    /* another one on the same timeline; NULL: none */
+	const struct decider_node *unclear; /* takes writes, but its timeline is not known */
+	const struct decider_node *returned;
+	const struct decider_node *stray; /* see the table */
+};
+
+/* Appends "; if db1 is the right primary: segue set-primary orders 10.0.0.1:5432 --name db1". */
+static void append_command(const struct decider *decider, const struct decider_node *node,
+                           struct publish_decision *out)
+{
+	size_t len = strlen(out->reason);
+	bool named = node->now.name[0] != '\0';
+	char endpoint[ENDPOINT_MAX];
+
+	snprintf(out->reason + len, sizeof(out->reason) - len,
+	         "; if %s is the right primary: segue set-primary %s %s%s%s",
+	         decider_node_name(node), decider->rules.cluster,
+	         endpoint_format(endpoint, sizeof(endpoint), node->now.host, node->now.port),
+	         named ? " --name " : "", node->now.name);
+}
+
+static void place_candidate(struct candidates *found, const struct decider_node *node,
+                            int64_t floor)
+{
+	if (node->now.timeline == 0) {
+		found->unclear = node;
+	} else if (node->now.timeline < floor) {
+		found->returned = node;
+	} else if (found->primary == NULL || node->now.timeline > found->primary->now.timeline) {
+		found->primary = node;
+		found->twin = NULL;
+	} else if (node->now.timeline == found->primary->now.timeline) {
+		found->twin = node;
+	}
+}
+
+static struct candidates find_candidates(const struct decider *decider,
+                                         const struct stored_value *store)
+{
+	struct candidates found = {.primary = NULL};
+	int64_t floor = decider_floor(decider, store);
+
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct decider_node *node = &decider->nodes[i];
+
+		if (!decider_takes_writes(node) || decider_stranger(node, store))
+			continue;
+		if (decider_stray(decider, node, store))
+			found.stray = node;
+		else
+			place_candidate(&found, node, floor);
+	}
+	return found;
+}
+
+/* -- rows 3 and 4: are they one cluster? -- */
+
+static bool refuse_strangers(const struct decider *decider, const struct stored_value *store,
+                             struct publish_decision *out)
+{
+	size_t candidates = 0, strangers = 0;
+	const struct decider_node *first = NULL;
+
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct decider_node *node = &decider->nodes[i];
+		const char *id = node->now.system_identifier;
+
+		if (!node->answers || node->now.role == NODE_WITNESS)
+			continue;
+		candidates++;
+		strangers += decider_stranger(node, store);
+		if (decider_stranger(node, store) || id[0] == '\0')
+			continue;
+		if (first != NULL && strcmp(first->now.system_identifier, id) != 0) {
+			say(out, PUBLISH_DO_ALARM,
+			    "%s has system identifier %s and %s has %s: these are two clusters; "
+			    "nothing is published until one of them is taken out of `nodes`",
+			    decider_node_name(first), first->now.system_identifier,
+			    decider_node_name(node), id);
+			return true;
+		}
+		first = node;
+	}
+	if (candidates == 0 || strangers < candidates)
+		return false;
+	say(out, PUBLISH_DO_ALARM,
+	    "no server that answers has system identifier %s, which the store has: if the cluster "
+	    "was made anew: segue set-primary %s HOST:PORT; until then nothing is published",
+	    store->topology->system_identifier, decider->rules.cluster);
+	return true;
+}
+
+/* -- a primary is seen -- */
+
+static void promoted_at(const struct decider *decider, const struct stored_value *store,
+                        const struct decider_node *primary, struct topology *topology)
+{
+	const char *event = decider_event_of(decider, primary), *stored = "", *at = event;
+	bool after_null = false;
+
+	if (store->state == STORED_VALUE) {
+		stored = store->topology->promoted_at;
+		after_null = !store->topology->has_primary &&
+		             store->topology->timeline == primary->now.timeline;
+	}
+	/* an event that is not later than the store's is of an earlier promotion: repmgr is late */
+	if (event[0] == '\0' || (!after_null && promotion_time_compare(event, stored) <= 0))
+		at = primary->writes_since;
+	if (promotion_time_compare(at, stored) < 0)
+		at = stored; /* clocks differ, but the order of promotions has to stay */
+	snprintf(topology->promoted_at, sizeof(topology->promoted_at), "%s", at);
+}
+
+static void publish(const struct decider *decider, const struct stored_value *store,
+                    const struct decider_node *primary, struct publish_decision *out,
+                    const char *why)
+{
+	decider_topology(decider, store, primary, &out->topology);
+	out->topology.timeline = primary->now.timeline;
+	promoted_at(decider, store, primary, &out->topology);
+	say(out, PUBLISH_DO_PUBLISH, "%s takes writes on timeline %" PRId64 "%s%s: %s",
+	    decider_node_name(primary), primary->now.timeline,
+	    decider_event_of(decider, primary)[0] != '\0' ? ", and repmgr has its promotion" : "",
+	    primary->now.role == NODE_STANDBY ? ", though repmgr still calls it a standby" : "",
+	    why);
+}
+
+/* Rows 10 and 11. The store's promoted_at stays: publishers see the first write at different
+ * moments, and it does not matter which of them saw it first. */
+static void confirm(const struct decider *decider, const struct stored_value *store,
+                    const struct decider_node *primary, struct publish_decision *out)
+{
+	const struct topology *stored = store->topology;
+
+	publish(decider, store, primary, out, "its standbys, or their lags, are others now");
+	if (stored->promoted_at[0] != '\0')
+		snprintf(out->topology.promoted_at, sizeof(out->topology.promoted_at), "%s",
+		         stored->promoted_at);
+	if (decider_same_topology(&out->topology, stored))
+		say(out, PUBLISH_DO_SAME,
+		    "%s takes writes on timeline %" PRId64 ", as the store says",
+		    decider_node_name(primary), primary->now.timeline);
+}
+
+/* Rows 13 and 14. Taking writes is no proof if another server took writes on the same timeline. The
+ * promotion must be known to be later: from repmgr, or because this publisher saw the server
+ * change. */
+static void replace(const struct decider *decider, const struct stored_value *store,
+                    const struct decider_node *primary, struct publish_decision *out)
+{
+	const struct topology *stored = store->topology;
+	const char *event = decider_event_of(decider, primary);
+	bool later = promotion_time_compare(event, stored->promoted_at) > 0 ||
+	             (primary->turned &&
+	              promotion_time_compare(primary->writes_since, stored->promoted_at) > 0);
+
+	if (later) {
+		publish(decider, store, primary, out, "it was promoted after the one in the store");
+		return;
+	}
+	say(out, PUBLISH_DO_ALARM,
+	    "%s takes writes on timeline %" PRId64
+	    ", on which the store has %s as the primary since "
+	    "%s, and nothing shows that it was promoted later: nothing is published",
+	    decider_node_name(primary), primary->now.timeline,
+	    stored->primary.name[0] != '\0' ? stored->primary.name : stored->primary.host,
+	    stored->promoted_at[0] != '\0' ? stored->promoted_at : "a time that is not known");
+	append_command(decider, primary, out);
+}
+
+/* Rows 11a and 12. */
+static void end_null(const struct decider *decider, const struct stored_value *store,
+                     const struct decider_node *primary, int64_t now_us,
+                     struct publish_decision *out)
+{
+	bool persons = decider->null.zxid != 0;
+	int64_t left_us = decider->null.since_us + decider->rules.null_hold_us - now_us;
+	int64_t known = decider->null.timeline, hold_s = decider->rules.null_hold_us / 1000000;
+	auto_free char *over = NULL;
+
+	if (persons && left_us > 0 && primary->now.timeline <= known) {
+		say(out, PUBLISH_DO_WAIT,
+		    "%s takes writes on timeline %" PRId64
+		    ", but the store says that there is no primary, and no publisher wrote that: "
+		    "respected for another %" PRId64
+		    " s (null_hold), or until a server takes writes on a higher timeline than "
+		    "%" PRId64,
+		    decider_node_name(primary), primary->now.timeline, (left_us + 999999) / 1000000,
+		    known);
+		append_command(decider, primary, out);
+		return;
+	}
+	if (persons)
+		over = primary->now.timeline > known
+		           ? xasprintf("a higher timeline than before the null that no publisher "
+		                       "wrote")
+		           : xasprintf("the store's null, which no publisher wrote, was respected "
+		                       "for %" PRId64 " s (null_hold)",
+		                       hold_s);
+	publish(decider, store, primary, out,
+	        over != NULL ? over : "the store says that nobody does");
+}
+
+static void form_primary(const struct decider *decider, const struct stored_value *store,
+                         const struct decider_node *primary, int64_t now_us,
+                         struct publish_decision *out)
+{
+	const struct topology *stored = store->topology;
+
+	if (store->state != STORED_VALUE && !has_half(decider))
+		say(out, PUBLISH_DO_WAIT,
+		    "%s takes writes on timeline %" PRId64
+		    ", but only %zu of %zu servers answer, and "
+		    "the store says nothing to compare it with: it may be an old primary",
+		    decider_node_name(primary), primary->now.timeline, decider_answers(decider),
+		    decider->count);
+	else if (store->state != STORED_VALUE)
+		publish(decider, store, primary, out,
+		        store->state == STORED_ABSENT ? "the store has no primary yet"
+		                                      : "what the store has is no topology");
+	else if (!stored->has_primary)
+		end_null(decider, store, primary, now_us, out);
+	else if (primary->now.timeline > stored->timeline)
+		publish(decider, store, primary, out, "a later timeline than the store's");
+	else if (decider_is_member(primary, &stored->primary))
+		confirm(decider, store, primary, out);
+	else
+		replace(decider, store, primary, out);
+}
+
+/* -- no primary is seen -- */
+
+/* A server that is alive but lets nobody in, for example because all its connections are taken. It
+ * may be the primary. */
+static const struct decider_node *find_closed(const struct decider *decider)
+{
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct decider_node *node = &decider->nodes[i];
+		enum server_class class = node->now.class;
+
+		if (node->now.role != NODE_WITNESS &&
+		    (class == SERVER_FULL || class == SERVER_DENIED || class == SERVER_FAULTY ||
+		     class == SERVER_OTHER))
+			return node;
+	}
+	return NULL;
+}
+
+static const struct decider_node *find_receiving(const struct decider *decider)
+{
+	for (size_t i = 0; i < decider->count; i++)
+		if (decider->nodes[i].answers && decider->nodes[i].now.in_recovery &&
+		    decider->nodes[i].now.receiving)
+			return &decider->nodes[i];
+	return NULL;
+}
+
+/* Returns true if the absence of a primary is not certain; `out` says why. */
+static bool doubt_absence(const struct decider *decider, const struct stored_value *store,
+                          struct publish_decision *out)
+{
+	const struct decider_node *closed = find_closed(decider),
+	                          *receiving = find_receiving(decider);
+
+	if (closed != NULL)
+		say(out, PUBLISH_DO_WAIT,
+		    "no primary is seen, but %s lives and lets nobody in (%s)",
+		    decider_node_name(closed), server_class_name(closed->now.class));
+	else if (receiving != NULL)
+		say(out, PUBLISH_DO_WAIT, "no primary is seen from here, but %s hears from one",
+		    decider_node_name(receiving));
+	else if (store->seen_by != NULL)
+		say(out, PUBLISH_DO_WAIT, "no primary is seen from here, but publisher %s sees it",
+		    store->seen_by);
+	else if (!has_half(decider))
+		say(out, PUBLISH_DO_WAIT,
+		    "no primary is seen, but only %zu of %zu servers answer: half of them have to, "
+		    "before null is published",
+		    decider_answers(decider), decider->count);
+	else if (decider->rounds_null < decider->rules.null_after)
+		say(out, PUBLISH_DO_WAIT,
+		    "no primary is seen for %u rounds; null is published at %u",
+		    decider->rounds_null, decider->rules.null_after);
+	else if (decider->said_null)
+		say(out, PUBLISH_DO_WAIT,
+		    "no primary is seen from here, but another publisher sees one");
+	else
+		return false;
+	return true;
+}
+
+/* A null keeps timeline and promoted_at, so that the order of promotions survives a time without a
+ * primary. */
+static void publish_null(const struct decider *decider, const struct stored_value *store,
+                         const struct decider_node *returned, struct publish_decision *out)
+{
+	const struct topology *stored = store->topology;
+
+	decider_topology(decider, store, NULL, &out->topology);
+	out->topology.timeline = stored->timeline;
+	snprintf(out->topology.promoted_at, sizeof(out->topology.promoted_at), "%s",
+	         stored->promoted_at);
+	snprintf(out->topology.none_since, sizeof(out->topology.none_since), "%s",
+	         decider->none_since);
+	if (returned != NULL) {
+		say(out, PUBLISH_DO_PUBLISH_NULL,
+		    "no primary for %u rounds: %s takes writes, but on the old timeline %" PRId64
+		    ", below %" PRId64,
+		    decider->rounds_null, decider_node_name(returned), returned->now.timeline,
+		    decider_floor(decider, store));
+		append_command(decider, returned, out);
+	} else {
+		say(out, PUBLISH_DO_PUBLISH_NULL,
+		    "no server takes writes for %u rounds, and %zu of %zu were seen",
+		    decider->rounds_null, decider_answers(decider), decider->count);
+	}
+}
+
+/* Row 6a. */
+static void form_stray(const struct decider *decider, const struct decider_node *stray,
+                       struct publish_decision *out)
+{
+	const struct topology_mark *mark = &decider->mark;
+
+	say(out, PUBLISH_DO_ALARM,
+	    "split brain: %s takes writes on timeline %" PRId64
+	    ", though %s has named another server, on timeline %" PRId64
+	    ", as the primary at %s: nothing is published, the primary that was named stays; stop %s",
+	    decider_node_name(stray), stray->now.timeline,
+	    mark->who[0] != '\0' ? mark->who : "a person", mark->timeline,
+	    mark->at[0] != '\0' ? mark->at : "a time that is not known", decider_node_name(stray));
+	append_command(decider, stray, out);
+}
+
+static void say_none(const struct decider *decider, const struct stored_value *store,
+                     const struct decider_node *returned, const char *then,
+                     enum publish_action action, struct publish_decision *out)
+{
+	if (returned == NULL) {
+		say(out, action, "no server takes writes, and %s", then);
+		return;
+	}
+	say(out, action,
+	    "no server takes writes but %s, on the old timeline %" PRId64 ", below %" PRId64
+	    ", and %s",
+	    decider_node_name(returned), returned->now.timeline, decider_floor(decider, store),
+	    then);
+	append_command(decider, returned, out);
+}
+
+static void form_absence(const struct decider *decider, const struct stored_value *store,
+                         const struct decider_node *returned, struct publish_decision *out)
+{
+	if (store->state != STORED_VALUE)
+		say_none(decider, store, returned, "the store names none", PUBLISH_DO_WAIT, out);
+	else if (!store->topology->has_primary)
+		say_none(decider, store, returned, "the store says so", PUBLISH_DO_SAME, out);
+	else if (!doubt_absence(decider, store, out))
+		publish_null(decider, store, returned, out);
+}
+
+/* -- all rows -- */
+
+void publish_decide(const struct decider *decider, const struct stored_value *store, int64_t now_us,
+                    struct publish_decision *out)
+{
+	struct candidates found = find_candidates(decider, store);
+
+	*out = (struct publish_decision){.action = PUBLISH_DO_WAIT};
+	topology_init(&out->topology);
+	if (decider->observed_us == 0 || decider->nodes == NULL)
+		say(out, PUBLISH_DO_WAIT, "no server was asked yet");
+	else if (now_us - decider->observed_us > decider->rules.fresh_us)
+		say(out, PUBLISH_DO_WAIT,
+		    "the servers were asked %" PRId64 " ms ago: too long for an opinion",
+		    (now_us - decider->observed_us) / 1000);
+	else if (decider_answers(decider) == 0)
+		say(out, PUBLISH_DO_BLIND, "none of %zu servers answers: this publisher is blind",
+		    decider->count);
+	else if (refuse_strangers(decider, store, out))
+		return;
+	else if (found.twin != NULL)
+		say(out, PUBLISH_DO_ALARM,
+		    "%s and %s both take writes on timeline %" PRId64
+		    ": nothing is published; stop the one that is not the primary",
+		    decider_node_name(found.primary), decider_node_name(found.twin),
+		    found.primary->now.timeline);
+	else if (found.unclear != NULL)
+		say(out, PUBLISH_DO_WAIT, "%s takes writes, on a timeline that is not known yet",
+		    decider_node_name(found.unclear));
+	else if (found.stray != NULL)
+		form_stray(decider, found.stray, out);
+	else if (found.primary != NULL)
+		form_primary(decider, store, found.primary, now_us, out);
+	else
+		form_absence(decider, store, found.returned, out);
+}

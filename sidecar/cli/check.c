@@ -1,0 +1,324 @@
+/* `segue check`: finds what would stop `segue run` from working, before a failover at 3 a.m. finds
+ * it. Only asks and reads; changes no znode, proxy or file. The text that check_command checks is a
+ * temporary file beside the output while that command runs. */
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cli/cli.h"
+#include "cluster/state_file.h"
+#include "haproxy/socket.h"
+#include "setup/check.h"
+#include "setup/fill_in.h"
+#include "setup/unit.h"
+#include "target/install.h"
+
+#define FILE_MAX ((size_t)16 * 1024 * 1024) /* bytes */
+
+static const char usage[] =
+    "usage: segue check [-c FILE] [--user USER]\n"
+    "\n"
+    "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
+    "      --user USER    look with the access of USER, as root; where this is not given, root looks\n"
+    "                     at " CONFIG_DEFAULT_FILE " as the user of the installed unit\n"
+    "\n"
+    "Tries everything that segue run would need, changes nothing, and says in a line for each thing\n"
+    "what was found and what to do. Exit code: 0 it would work, warnings or not, 1 something would\n"
+    "keep segue from its work (FAIL), 2 usage or configuration.\n";
+
+static void check_marks(struct check *check);
+
+void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
+                const char *detail, ...)
+{
+	static const char *const words[] = {
+	    [CHECK_OK] = "ok", [CHECK_WARN] = "warn", [CHECK_FAIL] = "FAIL"};
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	va_list args;
+
+	va_start(args, detail);
+	strbuf_vprintf(&text, detail, args);
+	va_end(args);
+	printf("%-4s  %s: %s%s%s\n", words[grade], what, text.data, fix != NULL ? ": " : "",
+	       fix != NULL ? fix : "");
+	check->failed += grade == CHECK_FAIL;
+}
+
+char *check_target_name(const struct config_target *target)
+{
+	return xasprintf("%s/%s", config_target_kind_name(target->kind), target->name);
+}
+
+char *check_user(void)
+{
+	const struct passwd *user = getpwuid(geteuid());
+
+	return user != NULL ? xstrdup(user->pw_name)
+	                    : xasprintf("uid %lu", (unsigned long)geteuid());
+}
+
+char *check_socket_fix(const char *path, const char *missing)
+{
+	char *shut = haproxy_socket_shut(path);
+
+	if (*path != '/')
+		return xstrdup("is anybody listening there?");
+	if (shut != NULL)
+		return shut;
+	return xstrdup(access(path, F_OK) != 0
+	                   ? missing
+	                   : "nobody listens there: is it running (systemctl status), or is this "
+	                     "socket left over?");
+}
+
+void check_folder(struct check *check, const char *what, const char *folder)
+{
+	auto_free char *fix = NULL;
+	struct stat st;
+
+	if (check_is_shut(check, folder)) {
+		check_denied(check, CHECK_FAIL, what, "write to", folder);
+	} else if (stat(folder, &st) == 0 && !S_ISDIR(st.st_mode)) {
+		check_note(check, CHECK_FAIL, what, "name a folder", "%s is no folder", folder);
+	} else if (!file_can_create(folder)) {
+		const int error = errno;
+
+		fix = install_folder_cure(folder, error);
+		check_note(check, CHECK_FAIL, what, fix, "%s: no file can be made there: %s",
+		           folder, strerror(error));
+	} else if (check->unit != NULL && !unit_leaves_writable(check->unit, folder)) {
+		fix = xasprintf("ReadWritePaths=%s under [Service]: systemctl edit %s", folder,
+		                check->unit->name);
+		check_note(check, CHECK_FAIL, what, fix,
+		           "%s.service may not write to %s (ProtectSystem=%s)", check->unit->name,
+		           folder, check->unit->protect);
+	} else {
+		check_note(check, CHECK_OK, what, NULL, "%s is writable", folder);
+	}
+}
+
+static void note_config(struct check *check)
+{
+	const struct config *config = check->config;
+	const char *line = config->warnings.data;
+
+	for (; *line != '\0'; line += strcspn(line, "\n") + 1)
+		check_note(check, CHECK_WARN, "config", NULL, "%.*s", (int)strcspn(line, "\n"),
+		           line);
+	if (access(config->file, R_OK) != 0)
+		check_note(check, CHECK_FAIL, "config",
+		           "segue run would not start: give it read access",
+		           "%s cannot be read, looked at as %s", config->file, check->as);
+	else
+		check_note(check, CHECK_OK, "config", NULL,
+		           "%s: clusters %zu, targets %zu; looked at as %s", config->file,
+		           config->cluster_count, config->target_count, check->as);
+	check_marks(check);
+	line = check->unit != NULL ? check->unit->ignored.data : "";
+	for (; *line != '\0'; line += strcspn(line, "\n") + 1)
+		check_note(check, CHECK_WARN, check->unit->name,
+		           "put it under [Service], then systemctl daemon-reload", "%.*s",
+		           (int)strcspn(line, "\n"), line);
+}
+
+static void note_mark(unsigned line, const char *key, const char *what, void *arg)
+{
+	struct check *check = arg;
+
+	check_note(check, CHECK_FAIL, "config", what,
+	           "%s line %u: %s is still empty, as it was "
+	           "shipped: fill in",
+	           check->config->file, line, key);
+}
+
+/* Notes the values that are marked FILL IN and are still empty. */
+static void check_marks(struct check *check)
+{
+	(void)fill_in_find(check->config->text.data, note_mark, check);
+}
+
+/* Not needed without targets, because a publisher keeps nothing on disk. If the folder is in the
+ * unit's StateDirectory=, systemd makes it when the unit starts. */
+static void check_state_dir(struct check *check)
+{
+	const char *folder = check->config->state_dir;
+
+	if (check->config->target_count == 0)
+		return;
+	if (check->unit != NULL && unit_makes_state(check->unit, folder) &&
+	    access(folder, W_OK) != 0)
+		check_note(check, CHECK_OK, "state_dir", NULL,
+		           "%s: %s.service makes it, for its user, when it starts", folder,
+		           check->unit->name);
+	else
+		check_folder(check, "state_dir", folder);
+}
+
+/* Only a warning: without its socket segue still moves clients, but nobody can see its status or
+ * stop it. */
+static void check_listen(struct check *check)
+{
+	const char *listen = check->config->listen, *end;
+	auto_free char *folder = NULL, *fix = NULL;
+
+	if (*listen != '/' || check_is_shut(check, listen))
+		return;
+	end = strrchr(listen, '/');
+	folder = xstrndup(listen, (size_t)(end - listen) + (end == listen));
+	if (file_can_create(folder))
+		return;
+	fix = install_folder_cure(folder, errno);
+	check_note(check, CHECK_WARN, "listen", fix,
+	           "%s cannot be made: segue runs without /readyz, segue status and segue pin",
+	           listen);
+}
+
+/* The topology to use until ZooKeeper has been read: the one applied last, or an example. */
+static void start_topology(struct check *check, size_t index)
+{
+	const struct config_cluster *cluster = &check->config->clusters[index];
+	auto_free char *what = xasprintf("cluster/%s", cluster->name);
+	auto_free char *file = state_file(check->config->state_dir, cluster);
+	struct err problem;
+
+	(void)state_or_example_topology(check->config, index, &check->topologies[index], &problem);
+	if (*problem.message != '\0' && check_may_read(check, CHECK_WARN, what, file))
+		check_note(check, CHECK_WARN, what, NULL, "state: %s", problem.message);
+}
+
+static int run_checks(struct check *check)
+{
+	check->topologies = xcalloc(check->config->cluster_count, sizeof(*check->topologies));
+	note_config(check);
+	check_state_dir(check);
+	check_listen(check);
+	check_live_segue(check);
+	for (size_t i = 0; i < check->config->cluster_count; i++)
+		start_topology(check, i);
+	check_overrides(check);
+	check_store(check);
+	check_hold_times(check);
+	check_servers(check);
+	check_publishers(check);
+	check_targets(check);
+	check_databases(check);
+	check_rendered(check);
+	check_haproxies(check);
+	check_pgbouncers(check);
+	check_unknown(check);
+	for (size_t i = 0; i < check->config->cluster_count; i++)
+		topology_fini(&check->topologies[i]);
+	free(check->topologies);
+	if (fflush(stdout) != 0)
+		return CMD_FAILED;
+	return check->failed > 0 ? CMD_FAILED : CMD_OK;
+}
+
+static int check_as(const struct config *config, const char *user)
+{
+	struct check check = {.config = config};
+	struct unit unit = {0};
+	auto_free char *as = NULL;
+	struct err err;
+	int code = CMD_USAGE;
+
+	as = check_become(&check, user, &unit, &err);
+	check.as = as;
+	check.base = as != NULL ? event_base_new() : NULL;
+	if (as == NULL)
+		fprintf(stderr, "segue check: %s\n", err.message);
+	else if (check.base == NULL)
+		fputs("segue check: no event loop on this system\n", stderr);
+	else
+		code = run_checks(&check);
+	if (check.base != NULL)
+		event_base_free(check.base);
+	unit_free(&unit);
+	return code;
+}
+
+static void print_mark(unsigned line, const char *key, const char *what, void *arg)
+{
+	fprintf(stderr,
+	        "segue check: %s line %u: %s is still empty, as it was shipped: fill in: "
+	        "%s\n",
+	        (const char *)arg, line, key, what);
+}
+
+/* Prints the values to fill in first, because most other errors come from them. */
+static void explain(const char *file, const char *errors)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	auto_free char *user = check_user();
+	char *name = xstrdup(file);
+	struct err ignored;
+	bool missing = false;
+
+	if (file_read(file, FILE_MAX, &text, &missing, &ignored))
+		(void)fill_in_find(text.data, print_mark, name);
+	else if (access(file, R_OK) != 0 && errno == EACCES)
+		fprintf(stderr,
+		        "segue check: cannot read %s as %s: run it as root or segue's user\n", file,
+		        user);
+	fputs(errors, stderr);
+	if (missing)
+		fputs("segue check: `segue init haproxy` or `segue init pgbouncer` writes one\n",
+		      stderr);
+	free(name);
+}
+
+/* Returns -1 to go on, otherwise the exit code. */
+static int read_options(int argc, char **argv, const char **file, const char **user)
+{
+	static const struct option longs[] = {
+	    {"config", required_argument, NULL, 'c'},
+	    {"user", required_argument, NULL, 'u'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
+	};
+	int option;
+
+	*file = cmd_config_file();
+	*user = NULL;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
+		if (option != 'c' && option != 'u') {
+			fputs(usage, option == 'h' ? stdout : stderr);
+			return option == 'h' ? CMD_OK : CMD_USAGE;
+		}
+		*(option == 'c' ? file : user) = optarg;
+	}
+	if (optind == argc)
+		return -1;
+	fputs(usage, stderr);
+	return CMD_USAGE;
+}
+
+int cmd_check(int argc, char **argv)
+{
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	struct config *config;
+	const char *file, *user;
+	int code = read_options(argc, argv, &file, &user);
+
+	if (code >= 0)
+		return code;
+	config = strcmp(file, CONFIG_DEFAULT_FILE) == 0 ? check_load("", file, &errors)
+	                                                : config_load(file, &errors);
+	if (config == NULL) {
+		explain(file, errors.data);
+		return CMD_USAGE;
+	}
+	log_configure(LOG_ERROR, LOG_TEXT); /* the notes report it */
+	code = check_as(config, user);
+	config_free(config);
+	return code;
+}

@@ -1,0 +1,282 @@
+/* Reads the master znode and the sidecars' znodes of one cluster. Never fails on what it reads: an
+ * invalid znode becomes an entry with a problem, which names path, mzxid and bytes. */
+#include "cli_internal.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "topology/layout.h"
+#include "watch/watcher.h"
+#include "zookeeper/children.h"
+#include "zookeeper/resolver.h"
+#include "zookeeper/session.h"
+
+#define SHOWN_MAX 100 /* bytes of an invalid value that are printed */
+
+struct fleet_reader {
+	struct config *config;
+	struct config_cluster cluster; /* a copy with presence = no: publishers do not matter */
+	struct event_base *base;
+	struct resolver *resolver;
+	struct zk *zk;
+	struct watcher *watcher;
+	struct zk_children *children;
+	struct event *look;
+	void (*changed)(void *arg);
+	void *arg;
+	struct fleet_view view;
+	struct fleet_entry *entries;
+	struct fleet_note *notes; /* one per entry */
+	struct strbuf *problems;  /* one per entry */
+};
+
+static bool find_cluster(struct fleet_reader *fleet_reader, const char *name, struct err *err)
+{
+	auto_strbuf struct strbuf known = STRBUF_INIT;
+
+	for (size_t i = 0; i < fleet_reader->config->cluster_count; i++) {
+		const struct config_cluster *cluster = &fleet_reader->config->clusters[i];
+
+		strbuf_printf(&known, "%s%s", i == 0 ? "" : ", ", cluster->name);
+		if (strcmp(cluster->name, name) != 0)
+			continue;
+		fleet_reader->cluster = *cluster;
+		fleet_reader->cluster.presence = false;
+		return true;
+	}
+	return err_set(err, "%s: found no [cluster %s]: there is: %s", fleet_reader->config->file,
+	               name, known.len > 0 ? known.data : "none");
+}
+
+static bool load(struct fleet_reader *fleet_reader, const char *file, const char *cluster,
+                 struct err *err)
+{
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+
+	fleet_reader->config = config_load(file, &errors);
+	if (fleet_reader->config != NULL)
+		return find_cluster(fleet_reader, cluster, err);
+	while (errors.len > 0 && errors.data[errors.len - 1] == '\n')
+		errors.data[--errors.len] = '\0';
+	return err_set(err, "%s", errors.data);
+}
+
+/* Many znodes may change at once: all these changes lead to one call of `changed`. */
+static void on_changed(void *arg)
+{
+	const struct fleet_reader *fleet_reader = arg;
+
+	event_active(fleet_reader->look, EV_TIMEOUT, 0);
+}
+
+static void on_look(evutil_socket_t fd, short what, void *arg)
+{
+	const struct fleet_reader *fleet_reader = arg;
+
+	(void)fd;
+	(void)what;
+	fleet_reader->changed(fleet_reader->arg);
+}
+
+static bool connect_store(struct fleet_reader *fleet_reader, struct err *err)
+{
+	auto_strbuf struct strbuf auth = STRBUF_INIT;
+	auto_free char *parent = layout_fleet_path(&fleet_reader->cluster);
+	struct zk_options options = {.hosts = fleet_reader->config->zookeeper_hosts,
+	                             .session_timeout_ms =
+	                                 (int)fleet_reader->config->session_timeout_ms};
+
+	if (!config_read_auth(fleet_reader->config, &auth, err))
+		return false;
+	options.auth = auth.data;
+	fleet_reader->resolver = resolver_create(fleet_reader->base, err);
+	if (fleet_reader->resolver == NULL)
+		return false;
+	fleet_reader->zk = zk_create(fleet_reader->base, fleet_reader->resolver, &options, err);
+	if (fleet_reader->zk == NULL)
+		return err_wrap(err, "[zookeeper]");
+	fleet_reader->look = event_new(fleet_reader->base, -1, 0, on_look, fleet_reader);
+	fleet_reader->watcher = watcher_create(fleet_reader->zk, fleet_reader->resolver,
+	                                       &fleet_reader->cluster, on_changed, fleet_reader);
+	fleet_reader->children = zk_children_create(fleet_reader->zk, parent, LAYOUT_VALUE_MAX,
+	                                            on_changed, fleet_reader);
+	return true;
+}
+
+struct fleet_reader *fleet_reader_open(const char *config_file, const char *cluster,
+                                       void (*changed)(void *arg), void *arg, struct err *err)
+{
+	struct fleet_reader *fleet_reader = xcalloc(1, sizeof(*fleet_reader));
+
+	fleet_reader->changed = changed;
+	fleet_reader->arg = arg;
+	fleet_reader->base = event_base_new();
+	if (fleet_reader->base == NULL)
+		err_set(err, "cannot create an event loop");
+	else if (load(fleet_reader, config_file, cluster, err) && connect_store(fleet_reader, err))
+		return fleet_reader;
+	fleet_reader_close(fleet_reader);
+	return NULL;
+}
+
+static void forget_view(struct fleet_reader *fleet_reader)
+{
+	for (size_t i = 0; i < fleet_reader->view.count; i++) {
+		fleet_note_fini(&fleet_reader->notes[i]);
+		strbuf_fini(&fleet_reader->problems[i]);
+	}
+	free(fleet_reader->entries);
+	free(fleet_reader->notes);
+	free(fleet_reader->problems);
+	fleet_reader->view.count = 0;
+}
+
+void fleet_reader_close(struct fleet_reader *fleet_reader)
+{
+	if (fleet_reader == NULL)
+		return;
+	forget_view(fleet_reader);
+	zk_children_destroy(fleet_reader->children);
+	watcher_destroy(fleet_reader->watcher);
+	zk_destroy(fleet_reader->zk);
+	resolver_destroy(fleet_reader->resolver);
+	config_free(fleet_reader->config);
+	if (fleet_reader->look != NULL)
+		event_free(fleet_reader->look);
+	if (fleet_reader->base != NULL)
+		event_base_free(fleet_reader->base);
+	free(fleet_reader);
+	libevent_global_shutdown();
+}
+
+struct event_base *fleet_reader_base(const struct fleet_reader *fleet_reader)
+{
+	return fleet_reader->base;
+}
+
+/* -- what is known -- */
+
+static bool store_known(const struct watch_fact *fact)
+{
+	switch (fact->state) {
+	case WATCH_WAITING:
+	case WATCH_UNREACHABLE:
+		return false;
+	case WATCH_RESOLVING:
+		return fact->problem != NULL;
+	case WATCH_ABSENT:
+	case WATCH_INVALID:
+	case WATCH_VALUE:
+		break;
+	}
+	return true;
+}
+
+bool fleet_reader_known(const struct fleet_reader *fleet_reader)
+{
+	return store_known(watcher_fact(fleet_reader->watcher)) &&
+	       zk_children_known(fleet_reader->children);
+}
+
+int64_t fleet_reader_zxid(const struct fleet_reader *fleet_reader)
+{
+	const struct watch_fact *fact = watcher_fact(fleet_reader->watcher);
+
+	return store_known(fact) && fact->state != WATCH_ABSENT ? fact->mzxid : 0;
+}
+
+const char *fleet_reader_problem(const struct fleet_reader *fleet_reader)
+{
+	const char *problem = zk_children_problem(fleet_reader->children);
+
+	if (problem != NULL)
+		return problem;
+	return zk_connected(fleet_reader->zk) ? "it has not answered everything yet"
+	                                      : zk_describe(fleet_reader->zk);
+}
+
+/* -- the view -- */
+
+static void fill_store(struct fleet_reader *fleet_reader)
+{
+	const struct watch_fact *fact = watcher_fact(fleet_reader->watcher);
+	const struct topology *topology = fact->topology;
+	struct fleet_view *view = &fleet_reader->view;
+
+	view->primary[0] = '\0';
+	view->store_problem = fact->problem;
+	if (fact->state == WATCH_ABSENT)
+		view->store_problem = "its master znode does not exist";
+	else if (fact->state == WATCH_VALUE && topology != NULL && topology->has_primary)
+		member_endpoint(&topology->primary, view->primary);
+}
+
+static void say_bytes(const struct zk_child *member, const struct err *err, struct strbuf *out)
+{
+	strbuf_append_str(out, "znode ");
+	strbuf_append_escaped(out, member->path, strlen(member->path), FLEET_TEXT_MAX);
+	strbuf_printf(out, " (mzxid %" PRId64 "): %s", member->mzxid, err->message);
+	if (member->data.len > 0) {
+		strbuf_append_str(out, "; the value is \"");
+		strbuf_append_escaped(out, member->data.data, member->data.len, SHOWN_MAX);
+		strbuf_append_char(out, '"');
+	}
+}
+
+/* False if the znode cannot be read or is invalid; `problem` says why. */
+static bool fill_note(const struct zk_child *member, struct fleet_note *note,
+                      struct strbuf *problem)
+{
+	struct err err;
+	bool ok = false;
+
+	if (member->problem.len > 0) {
+		strbuf_append(problem, member->problem.data, member->problem.len);
+		return false;
+	}
+	if (member->size > LAYOUT_VALUE_MAX)
+		err_set(&err, "%zu bytes, where %zu are allowed", member->size, LAYOUT_VALUE_MAX);
+	else
+		ok = fleet_decode(member->data.data, member->data.len, note, &err);
+	if (!ok)
+		say_bytes(member, &err, problem);
+	return ok;
+}
+
+static void fill_entry(struct fleet_reader *fleet_reader, const struct zk_child *member)
+{
+	size_t i = fleet_reader->view.count++;
+	bool ok;
+
+	strbuf_init(&fleet_reader->problems[i]);
+	ok = fill_note(member, &fleet_reader->notes[i], &fleet_reader->problems[i]);
+	fleet_reader->entries[i] =
+	    (struct fleet_entry){.name = member->name,
+	                         .path = member->path,
+	                         .mzxid = member->mzxid,
+	                         .alive = member->owner != 0 || member->state == ZK_NODE_DENIED,
+	                         .note = ok ? &fleet_reader->notes[i] : NULL,
+	                         .problem = ok ? NULL : fleet_reader->problems[i].data};
+}
+
+const struct fleet_view *fleet_reader_view(struct fleet_reader *fleet_reader)
+{
+	size_t count;
+	const struct zk_child *const *members = zk_children_list(fleet_reader->children, &count);
+
+	forget_view(fleet_reader);
+	fleet_reader->entries = xcalloc(count + 1, sizeof(*fleet_reader->entries));
+	fleet_reader->notes = xcalloc(count + 1, sizeof(*fleet_reader->notes));
+	fleet_reader->problems = xcalloc(count + 1, sizeof(*fleet_reader->problems));
+	fleet_reader->view.cluster = fleet_reader->cluster.name;
+	fleet_reader->view.zxid = fleet_reader_zxid(fleet_reader);
+	fleet_reader->view.now = time(NULL);
+	fill_store(fleet_reader);
+	for (size_t i = 0; i < count; i++)
+		if (members[i]->state == ZK_NODE_PRESENT || members[i]->state == ZK_NODE_DENIED)
+			fill_entry(fleet_reader, members[i]);
+	fleet_reader->view.entries = fleet_reader->entries;
+	return &fleet_reader->view;
+}

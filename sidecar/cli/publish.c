@@ -1,0 +1,261 @@
+/* segue publish: the daemon beside the database; with --once, one round only. The publishers do the
+ * work. On SIGHUP this file replaces them, but only by those of a good configuration. When it ends,
+ * the master znode stays as it is. */
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "cli/cli.h"
+#include "publisher/publishers.h"
+#include "run/daemon.h"
+
+#define WORD_MAX 200
+
+/* The last report of a publisher, for systemctl status. */
+struct last_word {
+	const struct publisher *publisher;
+	bool store_read;
+	char text[WORD_MAX];
+};
+
+struct publish {
+	struct daemon *daemon;
+	struct publishers_options options;
+	struct publishers *publishers;
+	struct last_word *words; /* of the publishers that have reported */
+	size_t word_count;
+	size_t waiting; /* --once: how many publishers have not reported yet */
+	bool failed;    /* --once: a publisher has failed */
+};
+
+static void announce(const struct publish *publish, const char *event, int64_t started_us)
+{
+	const struct config *config = publishers_config(publish->publishers);
+
+	daemon_log_problems(LOG_WARNING, "config_warning", config->file, config->warnings.data);
+	log_info(event, KV_STR("version", SEGUE_VERSION), KV_STR("file", config->file),
+	         KV_INT("publishers", publishers_count(publish->publishers)),
+	         KV_STR("store", config->zookeeper_hosts),
+	         KV_MS("took_ms", clock_now_us() - started_us));
+}
+
+/* On failure the old publishers stay, and `errors` says what is wrong with the configuration. */
+static bool replace_publishers(struct publish *publish, struct strbuf *errors)
+{
+	struct publishers *fresh = publishers_prepare(&publish->options, errors);
+	struct err err;
+
+	if (fresh == NULL)
+		return false;
+	if (!publishers_start(fresh, publish->publishers, &err)) {
+		strbuf_printf(errors, "%s: %s\n", publish->options.config_file, err.message);
+		publishers_destroy(fresh);
+		return false;
+	}
+	publish->publishers = fresh;
+	publish->word_count = 0;
+	return true;
+}
+
+static void on_reload(void *arg)
+{
+	struct publish *publish = arg;
+	const char *file = publish->options.config_file;
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	int64_t started_us = clock_now_us();
+	bool taken = replace_publishers(publish, &errors);
+
+	if (taken) {
+		const struct config *config = publishers_config(publish->publishers);
+
+		log_configure(config->log_level, config->log_format);
+		announce(publish, "config_reloaded", started_us);
+	} else {
+		daemon_log_problems(LOG_ERROR, "config_problem", file, errors.data);
+		log_error("config_refused", KV_STR("file", file),
+		          KV_STR("next", "the running configuration stays"));
+	}
+	daemon_reloaded(publish->daemon, taken ? NULL : errors.data);
+}
+
+/* -- status for systemd -- */
+
+static struct last_word *find_word(struct publish *publish, const struct publisher *publisher)
+{
+	size_t i = 0;
+
+	while (i < publish->word_count && publish->words[i].publisher != publisher)
+		i++;
+	if (i == publish->word_count) {
+		publish->words =
+		    xreallocarray(publish->words, ++publish->word_count, sizeof(*publish->words));
+		publish->words[i] = (struct last_word){.publisher = publisher};
+	}
+	return &publish->words[i];
+}
+
+static void on_word(const struct publisher *publisher, const struct config_publisher *config,
+                    const struct publisher_word *word, void *arg)
+{
+	struct last_word *last = find_word(arg, publisher);
+
+	last->store_read = word->store_read;
+	snprintf(last->text, sizeof(last->text), "%s: %s", config->section,
+	         word->problem != NULL ? word->problem : word->reason);
+}
+
+static bool on_status_line(struct strbuf *text, void *arg)
+{
+	const struct publish *publish = arg;
+	size_t count = publishers_count(publish->publishers);
+	bool ready = publish->word_count == count;
+
+	if (!ready)
+		strbuf_printf(text, "waiting for the first word of %zu of %zu publishers\n",
+		              count - publish->word_count, count);
+	for (size_t i = 0; i < publish->word_count; i++) {
+		strbuf_printf(text, "%s\n", publish->words[i].text);
+		ready = ready && publish->words[i].store_read;
+	}
+	return ready;
+}
+
+static void serve(struct publish *publish, int64_t started_us)
+{
+	const struct config *config = publishers_config(publish->publishers);
+
+	log_configure(config->log_level, config->log_format);
+	announce(publish, "started", started_us);
+	daemon_serve(publish->daemon);
+	log_info("stopped", KV_STR("file", publish->options.config_file),
+	         KV_STR("next", "the master znode stays as it is"));
+}
+
+/* -- --once -- */
+
+static bool is_fine(const struct publisher_word *word)
+{
+	if (word->result == PUBLISH_FAILED || word->result == PUBLISH_CONTENDED)
+		return false;
+	switch (word->action) {
+	case PUBLISH_DO_SAME:
+	case PUBLISH_DO_WAIT:
+	case PUBLISH_DO_PUBLISH:
+	case PUBLISH_DO_PUBLISH_NULL:
+		return true;
+	case PUBLISH_DO_ALARM:
+	case PUBLISH_DO_BLIND:
+		return false;
+	}
+	return false;
+}
+
+static const char *action_of(const struct publisher_word *word)
+{
+	if (word->result == PUBLISH_WRITTEN)
+		return "written";
+	return *word->text != '\0' ? "would write" : "nothing to write";
+}
+
+static void on_told(const struct publisher *publisher, const struct config_publisher *config,
+                    const struct publisher_word *word, void *arg)
+{
+	struct publish *publish = arg;
+	auto_strbuf struct strbuf servers = STRBUF_INIT;
+
+	publisher_describe(publisher, &servers);
+	printf("[publisher %s] %s, of cluster %s\n%s", config->section, config->name,
+	       config->cluster, servers.data);
+	if (word->problem != NULL)
+		printf("store: %s\n", word->problem);
+	if (word->store_read)
+		printf("%s: %s: %s\n%s%s", action_of(word), publish_action_name(word->action),
+		       word->reason, word->text, *word->text != '\0' ? "\n" : "");
+	publish->failed = publish->failed || !word->store_read || !is_fine(word);
+	if (--publish->waiting == 0)
+		event_base_loopbreak(daemon_base(publish->daemon));
+}
+
+static int look_once(struct publish *publish)
+{
+	publish->waiting = publishers_count(publish->publishers);
+	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
+	event_base_dispatch(daemon_base(publish->daemon));
+	if (fflush(stdout) != 0 || publish->waiting > 0)
+		return CMD_FAILED;
+	return publish->failed ? CMD_FAILED : CMD_OK;
+}
+
+static void publish_init(struct publish *publish, const struct cmd_args *args)
+{
+	const struct daemon_options options = {.verb = "publish",
+	                                       .reload = args->once ? NULL : on_reload,
+	                                       .status = on_status_line,
+	                                       .arg = publish};
+
+	*publish = (struct publish){.daemon = daemon_create(&options)};
+	publish->options =
+	    (struct publishers_options){.base = daemon_base(publish->daemon),
+	                                .config_file = args->config_file,
+	                                .section = args->word_count > 0 ? args->words[0] : NULL,
+	                                .once = args->once,
+	                                .dry_run = args->dry_run,
+	                                .told = args->once ? on_told : on_word,
+	                                .arg = publish};
+}
+
+static void publish_fini(struct publish *publish)
+{
+	publishers_destroy(publish->publishers);
+	free(publish->words);
+	daemon_destroy(publish->daemon);
+}
+
+static int publish_as_asked(const struct cmd_args *args)
+{
+	struct publish publish;
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	int64_t started_us = clock_now_us();
+	int code = CMD_OK;
+
+	publish_init(&publish, args);
+	if (!replace_publishers(&publish, &errors)) {
+		daemon_print_problems(publish.daemon, errors.data);
+		code = CMD_USAGE;
+	} else if (args->once) {
+		code = look_once(&publish);
+	} else {
+		serve(&publish, started_us);
+	}
+	publish_fini(&publish);
+	return code;
+}
+
+int cmd_publish(int argc, char **argv)
+{
+	static const struct cmd_syntax syntax = {
+	    .usage =
+	        "usage: segue publish [-c FILE] [--once [--dry-run]] [NAME]\n"
+	        "\n"
+	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
+	        "      --once         look once, write what is to be written, and tell\n"
+	        "      --dry-run      with --once: write nothing\n"
+	        "\n"
+	        "Observes the servers of every [publisher NAME], or of the one that is named, and\n"
+	        "writes the master znode of its cluster. SIGHUP reads the configuration again; a bad\n"
+	        "one is refused and the running one stays. SIGTERM and SIGINT end it.\n" CMD_EXIT_CODES,
+	    .words_max = 1,
+	    .takes_once = true};
+	struct cmd_args args;
+	int code;
+
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
+		return code;
+	if (args.dry_run && !args.once) {
+		fputs("segue publish: --dry-run goes with --once\n", stderr);
+		return CMD_USAGE;
+	}
+	return publish_as_asked(&args);
+}

@@ -1,0 +1,237 @@
+/* segue resume: releases the clients that segue holds, when segue itself no longer can. For
+ * ExecStopPost= of the unit, and for people. What a person paused or disabled stays so. A fence
+ * stays too, unless its target is named: a package upgrade must not open it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/strbuf.h"
+#include "cli/cli.h"
+#include "cluster/orphaned_holds.h"
+#include "config/config.h"
+#include "config/last_good.h"
+#include "haproxy/hold_record.h"
+#include "haproxy/release.h"
+#include "pgbouncer/hold_record.h"
+#include "target/install.h"
+
+#define RESUME_TIMEOUT_MS 5000
+
+struct outcome {
+	size_t opened; /* servers or databases that were held and are released; 0: none */
+	bool fenced;   /* a fence was left as it is */
+};
+
+static bool resume_pgbouncer(const struct config *config, const struct config_target *target,
+                             bool named, struct outcome *out, struct err *err)
+{
+	struct pgbouncer_hold_record record;
+	bool ok = pgbouncer_hold_record_init(&record, config->state_dir, target->name, err);
+
+	out->fenced = ok && record.fence && !named;
+	out->opened = ok && !out->fenced ? record.count : 0;
+	if (out->opened > 0)
+		ok = pgbouncer_resume(target->console, &record, RESUME_TIMEOUT_MS, err);
+	pgbouncer_hold_record_fini(&record);
+	return ok;
+}
+
+static bool open_servers(const struct config_target *target, struct haproxy_hold_record *note,
+                         size_t *count, struct err *err)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct haproxy_release_job job = {
+	    .socket = target->socket, .note = note, .timeout_ms = RESUME_TIMEOUT_MS};
+
+	if (!file_read(target->output, INSTALL_MAX, &text, NULL, err))
+		return false;
+	job.text = text.data;
+	job.len = text.len;
+	if (!haproxy_release_wait(&job, count, err))
+		return false;
+	haproxy_hold_record_set(note, HAPROXY_RECORD_NONE, NULL, NULL);
+	return haproxy_hold_record_save(note, 0, err);
+}
+
+static bool resume_haproxy(const struct config *config, const struct config_target *target,
+                           bool named, struct outcome *out, struct err *err)
+{
+	struct haproxy_hold_record note;
+	bool ok = haproxy_hold_record_init(&note, config->state_dir, target->name, err);
+
+	out->fenced = ok && note.kind == HAPROXY_RECORD_FENCE && !named;
+	if (ok && note.kind != HAPROXY_RECORD_NONE && !out->fenced)
+		ok = open_servers(target, &note, &out->opened, err);
+	haproxy_hold_record_fini(&note);
+	return ok;
+}
+
+static bool resume_target(const struct config *config, const struct config_target *target,
+                          bool named, struct outcome *out, struct err *err)
+{
+	switch (target->kind) {
+	case CONFIG_TARGET_HAPROXY:
+		return resume_haproxy(config, target, named, out, err);
+	case CONFIG_TARGET_PGBOUNCER:
+		return resume_pgbouncer(config, target, named, out, err);
+	case CONFIG_TARGET_FILE:
+		break;
+	}
+	return true;
+}
+
+static bool resume_and_tell(const struct config *config, const struct config_target *target,
+                            bool named)
+{
+	bool is_haproxy = target->kind == CONFIG_TARGET_HAPROXY;
+	const char *kind = config_target_kind_name(target->kind);
+	struct outcome outcome = {0};
+	struct err err;
+
+	if (!resume_target(config, target, named, &outcome, &err)) {
+		fprintf(stderr, "segue resume: %s/%s: %s\n", kind, target->name, err.message);
+		return false;
+	}
+	if (outcome.fenced)
+		printf("%s/%s: left fenced: nobody is to reach its last primary; to open it all "
+		       "the same: segue resume %s\n",
+		       kind, target->name, target->name);
+	if (outcome.opened > 0)
+		printf("%s/%s: %zu %s%s %s\n", kind, target->name, outcome.opened,
+		       is_haproxy ? "server" : "database", outcome.opened > 1 ? "s" : "",
+		       is_haproxy ? "opened" : "resumed");
+	return true;
+}
+
+static void tell_placeless(const struct orphaned_hold *note)
+{
+	const char *kind = config_target_kind_name(note->kind);
+
+	fprintf(
+	    stderr,
+	    "segue resume: %s/%s: segue.ini has no [%s %s] any more, and its note %s, of an older "
+	    "segue, does not say where it is: %s, then remove the note\n",
+	    kind, note->name, kind, note->name, note->path,
+	    note->kind == CONFIG_TARGET_PGBOUNCER
+	        ? "type RESUME with the name of each of its \"databases\" on that PgBouncer's "
+	          "console"
+	        : "reload that HAProxy, which leads every server to where its file says");
+}
+
+/* segue.ini has no section for this target any more: the hold record says where the proxy and its
+ * output are. */
+static bool resume_left(const struct config *config, const struct orphaned_hold *note, bool named)
+{
+	const struct config_target target = {.kind = note->kind,
+	                                     .name = note->name,
+	                                     .console = note->place,
+	                                     .socket = note->place,
+	                                     .output = note->output};
+
+	if (note->place == NULL || note->output == NULL) {
+		tell_placeless(note);
+		return false;
+	}
+	printf("%s/%s: segue.ini has no such section any more: its note %s is followed\n",
+	       config_target_kind_name(note->kind), note->name, note->path);
+	return resume_and_tell(config, &target, named);
+}
+
+static bool resume_all_left(const struct config *config, const struct orphaned_hold *notes,
+                            size_t count, const char *name, bool *found)
+{
+	bool ok = true;
+
+	for (size_t i = 0; i < count; i++) {
+		if (name != NULL && strcmp(name, notes[i].name) != 0)
+			continue;
+		*found = true;
+		ok = resume_left(config, &notes[i], name != NULL) && ok;
+	}
+	return ok;
+}
+
+/* True if a hold record of that kind and name is in the list: then that record is about another
+ * proxy than this target. */
+static bool is_left(const struct orphaned_hold *notes, size_t count,
+                    const struct config_target *target)
+{
+	for (size_t i = 0; i < count; i++)
+		if (notes[i].kind == target->kind && strcmp(notes[i].name, target->name) == 0)
+			return true;
+	return false;
+}
+
+static int resume_all(const struct config *config, const char *name, bool only_gone)
+{
+	size_t count;
+	struct orphaned_hold *notes = orphaned_holds_find(config, &count);
+	bool found = false;
+	int code = resume_all_left(config, notes, count, name, &found) ? CMD_OK : CMD_FAILED;
+
+	for (size_t i = 0; i < config->target_count && !only_gone; i++) {
+		const struct config_target *target = &config->targets[i];
+
+		if (target->kind == CONFIG_TARGET_FILE || is_left(notes, count, target) ||
+		    (name != NULL && strcmp(name, target->name) != 0))
+			continue;
+		found = true;
+		if (!resume_and_tell(config, target, name != NULL))
+			code = CMD_FAILED;
+	}
+	orphaned_holds_free(notes, count);
+	if (found || name == NULL)
+		return code;
+	fprintf(stderr, "segue resume: there is no [haproxy %s] or [pgbouncer %s] in %s\n", name,
+	        name, config->file);
+	return CMD_USAGE;
+}
+
+static int run(const char *config_file, const char *name, bool only_gone)
+{
+	struct strbuf auto_strbuf errors = STRBUF_INIT;
+	struct config *config = config_load(config_file, &errors);
+	int code = CMD_USAGE;
+
+	if (config == NULL) {
+		fputs(errors.data, stderr);
+		strbuf_reset(&errors);
+		config = last_good_load(&errors);
+		if (config != NULL)
+			fprintf(stderr, "segue resume: what segue run took last is used: %s\n",
+			        config->file);
+		else
+			fputs("segue resume: what segue run took last is not known either: mend "
+			      "the file, or name " LAST_CONFIG_NAME " of its state_dir with -c\n",
+			      stderr);
+	}
+	if (config != NULL)
+		code = resume_all(config, name, only_gone);
+	config_free(config);
+	return code;
+}
+
+int cmd_resume(int argc, char **argv)
+{
+	static const struct cmd_syntax syntax = {
+	    .usage =
+	        "usage: segue resume [-c FILE] [--gone] [TARGET]\n"
+	        "\n"
+	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
+	        "  --gone             only targets that the configuration has no more\n"
+	        "\n"
+	        "Lets go of the clients that segue keeps waiting, of TARGET (the name of a section)\n"
+	        "or of all. [pgbouncer]: RESUMEs every database that segue has paused. [haproxy]: puts\n"
+	        "the servers that segue holds back to what the installed file says. A fence is opened\n"
+	        "only where TARGET is given; without it, the targets that stay fenced are named. What\n"
+	        "a person has paused or disabled stays as it is. A segue that runs would close them\n"
+	        "again: it is meant for after its end (ExecStopPost=).\n" CMD_EXIT_CODES,
+	    .words_max = 1,
+	    .takes_gone = true};
+	struct cmd_args args;
+	int code;
+
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
+		return code;
+	return run(args.config_file, args.word_count > 0 ? args.words[0] : NULL, args.gone);
+}

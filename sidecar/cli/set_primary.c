@@ -1,0 +1,467 @@
+/* segue set-primary: a person names the primary of a cluster. Asks that server and all others that
+ * the master znode has, then writes the znode by compare-and-set, with a mark (struct
+ * topology_mark) that lowers the timeline floors of all publishers and sidecars. Without --force it
+ * refuses if the servers' answers contradict the choice. The znode is written once or not at all,
+ * and keeps its other standbys.
+ *
+ *   read the znode --> ask all servers --> judge --> write --> report
+ *        ^                                             |
+ *        +--- another writer was faster: read again, --+
+ *             and do not ask the servers again
+ */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "cli/cli.h"
+#include "cli_internal.h"
+#include "config/config.h"
+#include "config/grammar.h"
+#include "topology/layout.h"
+#include "topology/layout_fields.h"
+#include "zookeeper/resolver.h"
+#include "zookeeper/write.h"
+
+#define RACES_MAX 20 /* lost compare-and-sets; publishers write at most once a round */
+
+struct setting {
+	const struct cmd_args *args;
+	struct config *config;
+	const struct config_cluster *cluster;
+	struct event_base *base;
+	struct resolver *resolver;
+	struct ask_server *asking; /* the first one is the new primary */
+	struct zk *zk;
+	struct zk_write *request;
+	char *path;
+	struct member member; /* the new primary */
+	bool asked;           /* all servers have answered or failed */
+	struct topology old;  /* what the znode has; empty if that is no topology */
+	bool exists;
+	int32_t version;
+	unsigned races;
+	struct topology next;
+	struct strbuf text; /* `next` as text */
+	int code;
+};
+
+static zk_write_cb on_read, on_written;
+
+static void end(struct setting *setting, int code)
+{
+	setting->code = code;
+	event_base_loopbreak(setting->base);
+}
+
+PRINTF_LIKE(2, 3)
+static void give_up(struct setting *setting, const char *fmt, ...)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_vprintf(&text, fmt, args);
+	va_end(args);
+	fprintf(stderr, "segue set-primary: %s: %s\n", setting->cluster->name, text.data);
+	end(setting, CMD_FAILED);
+}
+
+static bool same_place(const struct member *a, const struct member *b)
+{
+	return a->port == b->port && strcmp(a->host, b->host) == 0;
+}
+
+/* -- writing the znode -- */
+
+/* Sets the new primary's name, from --name, the znode or node.NAME of segue.ini; "": not known. */
+static void find_name(struct setting *setting)
+{
+	struct member *member = &setting->member;
+	const struct topology *old = &setting->old;
+	const char *name = setting->args->name;
+
+	if (name == NULL && old->has_primary && same_place(&old->primary, member))
+		name = old->primary.name;
+	for (size_t i = 0; name == NULL && i < old->standby_count; i++)
+		if (same_place(&old->standbys[i], member))
+			name = old->standbys[i].name;
+	for (size_t i = 0; name == NULL && i < setting->cluster->node_count; i++) {
+		const struct config_node *node = &setting->cluster->nodes[i];
+
+		if (node->port == member->port && strcmp(node->host, member->host) == 0)
+			name = node->name;
+	}
+	snprintf(member->name, sizeof(member->name), "%s", name != NULL ? name : "");
+}
+
+/* Leaves out the old primary: publishers add it when it is a standby. */
+static void keep_standbys(const struct setting *setting, struct topology *next)
+{
+	for (size_t i = 0; i < setting->old.standby_count; i++) {
+		const struct member *standby = &setting->old.standbys[i];
+
+		if (!layout_same_server(standby, &next->primary))
+			*topology_add_standby(next) = *standby;
+	}
+}
+
+static bool fill_mark(const struct setting *setting, struct topology *next, struct err *err)
+{
+	struct topology_mark *mark = &next->set_by;
+	unsigned char bytes[8];
+	char wall[CLOCK_WALL_MAX];
+
+	if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+		return err_set(err, "the system gives no random bytes");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		snprintf(mark->id + 2 * i, 3, "%02x", bytes[i]);
+	cmd_person(mark->who, sizeof(mark->who));
+	clock_wall(wall, sizeof(wall));
+	/* The clocks of hosts differ, but this mark must not be older than the last promotion. */
+	snprintf(mark->at, sizeof(mark->at), "%s",
+	         strcmp(wall, setting->old.promoted_at) > 0 ? wall : setting->old.promoted_at);
+	mark->timeline = next->timeline;
+	return true;
+}
+
+static bool make_next(struct setting *setting, struct err *err)
+{
+	const struct server_fact *fact = &ask_server_answer(setting->asking, 0)->fact;
+	struct topology *next = &setting->next;
+
+	topology_fini(next);
+	find_name(setting);
+	next->has_primary = true;
+	next->primary = setting->member;
+	keep_standbys(setting, next);
+	if (fact->class == SERVER_ANSWERED)
+		next->timeline = fact->timeline;
+	snprintf(next->system_identifier, sizeof(next->system_identifier), "%s",
+	         fact->class == SERVER_ANSWERED && fact->system_identifier[0] != '\0'
+	             ? fact->system_identifier
+	             : setting->old.system_identifier);
+	if (!fill_mark(setting, next, err))
+		return false;
+	snprintf(next->promoted_at, sizeof(next->promoted_at), "%s", next->set_by.at);
+	strbuf_reset(&setting->text);
+	layout_segue_encode(next, false, &setting->text);
+	return true;
+}
+
+static void write_next(struct setting *setting)
+{
+	const struct strbuf *text = &setting->text;
+	enum zk_acl acl = setting->config->acl == CONFIG_ACL_CREATOR ? ZK_ACL_CREATOR : ZK_ACL_OPEN;
+	struct err err;
+
+	if (!make_next(setting, &err))
+		give_up(setting, "%s; nothing was changed", err.message);
+	else if (setting->exists)
+		setting->request = zk_write_set(setting->zk, setting->path, text->data, text->len,
+		                                setting->version, on_written, setting);
+	else
+		setting->request =
+		    zk_write_create(setting->zk, setting->path, text->data, text->len,
+		                    ZK_CREATE_PARENTS, acl, on_written, setting);
+}
+
+static void tell_done(struct setting *setting, int64_t mzxid)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	const struct topology *next = &setting->next, *old = &setting->old;
+
+	strbuf_printf(&text, "%s: the primary is ", setting->cluster->name);
+	ask_server_append_place(&next->primary, &text);
+	if (next->timeline > 0)
+		strbuf_printf(&text, " on timeline %" PRId64, next->timeline);
+	strbuf_append_str(&text, "; before: ");
+	if (old->has_primary)
+		ask_server_append_place(&old->primary, &text);
+	else
+		strbuf_append_str(&text, "none");
+	if (old->timeline > 0)
+		strbuf_printf(&text, " on timeline %" PRId64, old->timeline);
+	printf("%s\nPublishers and sidecars obey this once, whatever timelines they have seen.\n",
+	       text.data);
+	if (mzxid != 0 && setting->cluster->fleet)
+		printf("Until every sidecar has confirmed it: segue wait --zxid %" PRId64 " %s\n",
+		       mzxid, setting->cluster->name);
+	end(setting, CMD_OK);
+}
+
+static void read_znode(struct setting *setting)
+{
+	setting->request = zk_write_read(setting->zk, setting->path, on_read, setting);
+}
+
+static void on_written(const struct zk_answer *answer, void *arg)
+{
+	struct setting *setting = arg;
+
+	setting->request = NULL;
+	switch (answer->result) {
+	case ZK_RESULT_OK:
+		tell_done(setting, answer->mzxid);
+		return;
+	case ZK_RESULT_EXISTS:
+	case ZK_RESULT_BAD_VERSION:
+		if (setting->races++ < RACES_MAX)
+			read_znode(setting);
+		else
+			give_up(setting, "others write %s all the time; nothing was changed",
+			        setting->path);
+		return;
+	case ZK_RESULT_LOST:
+		give_up(setting,
+		        "the answer of ZooKeeper is lost: whether %s was written is not known; say "
+		        "it again",
+		        setting->path);
+		return;
+	case ZK_RESULT_NO_NODE:
+	case ZK_RESULT_DENIED:
+	case ZK_RESULT_REFUSED:
+	case ZK_RESULT_NOT_SENT:
+		break;
+	}
+	give_up(setting, "%s cannot be written: %s; nothing was changed", setting->path,
+	        answer->problem != NULL ? answer->problem : zk_result_name(answer->result));
+}
+
+/* -- the answers of the servers -- */
+
+static void object_others(const struct setting *setting, struct strbuf *out)
+{
+	for (size_t i = 1; i < ask_server_count(setting->asking); i++) {
+		const struct server_fact *fact = &ask_server_answer(setting->asking, i)->fact;
+
+		if (!server_takes_writes(fact))
+			continue;
+		if (out->len > 0)
+			strbuf_append_str(out, "; ");
+		ask_server_append_place(ask_server_member(setting->asking, i), out);
+		strbuf_printf(out, " takes writes, too, on timeline %" PRId64 ": stop it first",
+		              fact->timeline);
+	}
+}
+
+static void judge(void *arg)
+{
+	struct setting *setting = arg;
+	auto_strbuf struct strbuf problem = STRBUF_INIT;
+
+	setting->asked = true;
+	ask_server_object(setting->asking, 0, setting->old.system_identifier, &problem);
+	object_others(setting, &problem);
+	if (problem.len > 0 && !setting->args->force) {
+		give_up(setting, "%s; nothing was changed (--force does it all the same)",
+		        problem.data);
+		return;
+	}
+	if (problem.len > 0)
+		fprintf(stderr, "segue set-primary: %s: %s; done all the same, as --force says\n",
+		        setting->cluster->name, problem.data);
+	write_next(setting);
+}
+
+static bool add_servers(struct setting *setting, struct err *err)
+{
+	const struct topology *old = &setting->old;
+
+	if (!ask_server_add(setting->asking, &setting->member, err))
+		return false;
+	if (old->has_primary && !same_place(&old->primary, &setting->member) &&
+	    !ask_server_add(setting->asking, &old->primary, err))
+		return false;
+	for (size_t i = 0; i < old->standby_count; i++)
+		if (!same_place(&old->standbys[i], &setting->member) &&
+		    !ask_server_add(setting->asking, &old->standbys[i], err))
+			return false;
+	return true;
+}
+
+/* -- reading the znode -- */
+
+/* An invalid value counts as an empty topology and is overwritten: a person has decided that. */
+static void note_old(struct setting *setting, const struct zk_answer *answer)
+{
+	struct err ignored;
+
+	topology_fini(&setting->old);
+	setting->exists = answer->result == ZK_RESULT_OK;
+	setting->version = answer->version;
+	if (setting->exists && answer->size <= LAYOUT_VALUE_MAX &&
+	    !layout_decode(setting->cluster, answer->data, answer->size, &setting->old, &ignored))
+		topology_init(&setting->old);
+}
+
+static void on_read(const struct zk_answer *answer, void *arg)
+{
+	struct setting *setting = arg;
+	struct err err;
+
+	setting->request = NULL;
+	if (answer->result != ZK_RESULT_OK && answer->result != ZK_RESULT_NO_NODE) {
+		give_up(setting, "%s cannot be read: %s; nothing was changed", setting->path,
+		        answer->problem != NULL ? answer->problem : zk_result_name(answer->result));
+		return;
+	}
+	note_old(setting, answer);
+	if (setting->asked) {
+		write_next(setting);
+	} else if (add_servers(setting, &err)) {
+		ask_server_begin(setting->asking);
+	} else {
+		give_up(setting, "%s; nothing was changed", err.message);
+	}
+}
+
+/* -- beginning and end -- */
+
+static bool find_cluster(struct setting *setting, struct err *err)
+{
+	const struct config *config = setting->config;
+	const char *name = setting->args->words[0];
+
+	for (size_t i = 0; i < config->cluster_count; i++)
+		if (strcmp(config->clusters[i].name, name) == 0)
+			setting->cluster = &config->clusters[i];
+	if (setting->cluster == NULL)
+		return err_set(err, "%s: found no [cluster %s]", config->file, name);
+	switch (setting->cluster->layout) {
+	case CONFIG_LAYOUT_SEGUE:
+		return true;
+	case CONFIG_LAYOUT_PATRONI:
+		return err_set(err,
+		               "%s is of layout patroni: Patroni alone decides who is primary: "
+		               "patronictl switchover, or patronictl failover",
+		               name);
+	case CONFIG_LAYOUT_PLAIN:
+		break;
+	}
+	return err_set(err,
+	               "%s is of layout plain: %s is written by another program, and has no place "
+	               "for this word: have that program name the server; then on each host with a "
+	               "sidecar: systemctl stop segue; rm %s/%s.json; systemctl start segue",
+	               name, setting->cluster->path, config->state_dir, name);
+}
+
+static bool connect_all(struct setting *setting, struct err *err)
+{
+	auto_strbuf struct strbuf auth = STRBUF_INIT;
+	struct zk_options options = {.hosts = setting->config->zookeeper_hosts,
+	                             .session_timeout_ms =
+	                                 (int)setting->config->session_timeout_ms};
+
+	if (!config_read_auth(setting->config, &auth, err))
+		return false;
+	options.auth = auth.data;
+	setting->base = event_base_new();
+	if (setting->base == NULL)
+		return err_set(err, "cannot create an event loop");
+	setting->resolver = resolver_create(setting->base, err);
+	if (setting->resolver == NULL)
+		return false;
+	setting->asking = ask_server_create(setting->base, setting->resolver, setting->config,
+	                                    setting->cluster, judge, setting, err);
+	if (setting->asking == NULL)
+		return false;
+	setting->zk = zk_create(setting->base, setting->resolver, &options, err);
+	return setting->zk != NULL || err_wrap(err, "[zookeeper]");
+}
+
+static void fini(struct setting *setting)
+{
+	zk_write_cancel(setting->request);
+	ask_server_destroy(setting->asking);
+	zk_end(setting->zk);
+	resolver_destroy(setting->resolver);
+	if (setting->base != NULL)
+		event_base_free(setting->base);
+	topology_fini(&setting->old);
+	topology_fini(&setting->next);
+	strbuf_fini(&setting->text);
+	free(setting->path);
+	config_free(setting->config);
+}
+
+static int set_primary(const struct cmd_args *args, struct member *member)
+{
+	struct setting setting = {
+	    .args = args, .member = *member, .text = STRBUF_INIT, .code = CMD_FAILED};
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	struct err err;
+
+	topology_init(&setting.old);
+	topology_init(&setting.next);
+	setting.config = config_load(args->config_file, &errors);
+	if (setting.config == NULL) {
+		fputs(errors.data, stderr);
+		return CMD_USAGE;
+	}
+	if (!find_cluster(&setting, &err)) {
+		fprintf(stderr, "segue set-primary: %s\n", err.message);
+		setting.code = setting.cluster == NULL ? CMD_USAGE : CMD_FAILED;
+	} else {
+		setting.path = layout_master_path(setting.cluster);
+		log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
+		if (connect_all(&setting, &err)) {
+			read_znode(&setting);
+			event_base_dispatch(setting.base);
+		} else {
+			fprintf(stderr, "segue set-primary: %s; nothing was changed\n",
+			        err.message);
+		}
+	}
+	fini(&setting);
+	return setting.code;
+}
+
+int cmd_set_primary(int argc, char **argv)
+{
+	static const struct cmd_syntax syntax = {
+	    .usage =
+	        "usage: segue set-primary [-c FILE] [--name NODE] [--force] CLUSTER HOST:PORT\n"
+	        "\n"
+	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
+	        "      --name NODE    the server's name, where the store does not know it\n"
+	        "      --force        also where the servers speak against it\n"
+	        "\n"
+	        "Writes into the store (layout segue) that HOST:PORT is the primary of CLUSTER, whatever\n"
+	        "timelines were seen before: all publishers and sidecars obey this once. For after a\n"
+	        "promotion by mistake that was undone. The server is asked first; it has to take\n"
+	        "writes, and no other one may.\n" CMD_EXIT_CODES,
+	    .words_min = 2,
+	    .words_max = 2,
+	    .takes_name = true,
+	    .takes_force = true};
+	struct member member = {.lag_bytes = -1};
+	auto_free char *host = NULL;
+	struct cmd_args args;
+	uint16_t port;
+	struct err err;
+	int code;
+
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
+		return code;
+	if (!grammar_host_port(args.words[1], &host, &port)) {
+		fprintf(stderr, "segue set-primary: \"%s\" is no HOST:PORT, as 10.0.0.1:5432\n",
+		        args.words[1]);
+		return CMD_USAGE;
+	}
+	if (args.name != NULL && layout_name_problem(args.name) != NULL) {
+		fprintf(stderr, "segue set-primary: --name \"%s\" is no name of a server: %s\n",
+		        args.name, layout_name_problem(args.name));
+		return CMD_USAGE;
+	}
+	if (!layout_member_set(&member, "HOST:PORT", host, port, false, &err)) {
+		fprintf(stderr, "segue set-primary: %s\n", err.message);
+		return CMD_USAGE;
+	}
+	return set_primary(&args, &member);
+}

@@ -1,0 +1,157 @@
+/* segue status: asks the segue on this machine for its status and prints it. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/strbuf.h"
+#include "cli/cli.h"
+#include "report/client.h"
+#include "report/status_table.h"
+
+#define TIMEOUT_MS 5000
+
+static const char usage[] =
+    "usage: segue status [-c FILE] [-s SOCKET] [--json] [CLUSTER]\n"
+    "\n"
+    "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE "), for its listen\n"
+    "  -s, --socket SOCKET  where segue listens instead: /PATH, unix:/PATH or host:port\n"
+    "      --json           the whole document as segue gives it, see segue(1)\n"
+    "\n"
+    "Prints what the segue that runs here knows and does, for CLUSTER or for all.\n" CMD_EXIT_CODES;
+
+static bool fetch(const char *listen, struct strbuf *body, enum client_reach *reach,
+                  struct err *err)
+{
+	const struct client_call call = {.listen = listen,
+	                                 .method = "GET",
+	                                 .path = "/status",
+	                                 .body = "",
+	                                 .timeout_ms = TIMEOUT_MS};
+	int status = 0;
+
+	if (!client_request(&call, &status, body, reach, err))
+		return false;
+	return status == 200 ||
+	       err_set(err, "%s: it answers %d instead of a status", listen, status);
+}
+
+static const json_t *find_cluster(const json_t *document, const char *name)
+{
+	const json_t *clusters = json_object_get(document, "clusters"), *cluster;
+	size_t index;
+
+	json_array_foreach(clusters, index, cluster)
+	{
+		const char *found = json_string_value(json_object_get(cluster, "name"));
+
+		if (found != NULL && strcmp(found, name) == 0)
+			return cluster;
+	}
+	return NULL;
+}
+
+static void print_document(const json_t *document, const struct cmd_args *args)
+{
+	const char *no_color = getenv("NO_COLOR");
+	bool colour = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
+
+	if (args->json) {
+		json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
+		putchar('\n');
+		return;
+	}
+	status_table_print(document, args->word_count > 0 ? args->words[0] : NULL, colour, stdout);
+}
+
+static int show(const struct strbuf *body, const struct cmd_args *args)
+{
+	json_error_t error;
+	json_auto_t *document = json_loadb(body->data, body->len, 0, &error);
+
+	if (!json_is_object(document)) {
+		fputs("segue status: what segue answered is no JSON object\n", stderr);
+		return CMD_FAILED;
+	}
+	if (args->word_count > 0 && find_cluster(document, args->words[0]) == NULL) {
+		fprintf(stderr, "segue status: the segue that runs here has no cluster \"%s\"\n",
+		        args->words[0]);
+		return CMD_FAILED;
+	}
+	print_document(document, args);
+	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
+}
+
+int cmd_status(int argc, char **argv)
+{
+	static const struct cmd_syntax syntax = {
+	    .usage = usage, .words_max = 1, .takes_socket = true, .takes_json = true};
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+	auto_free char *listen = NULL;
+	struct cmd_args args;
+	struct err err;
+	enum client_reach reach;
+	int code;
+
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
+		return code;
+	listen = cmd_listen("status", &args);
+	if (listen == NULL)
+		return CMD_USAGE;
+	if (fetch(listen, &body, &reach, &err))
+		return show(&body, &args);
+	fprintf(
+	    stderr, "segue status: %s%s\n",
+	    reach == CLIENT_NOBODY
+	        ? "segue does not run here (systemctl status segue segue-pgbouncer), or it could "
+	          "not make its socket (event=status_unavailable in its log): "
+	        : "",
+	    err.message);
+	return CMD_FAILED;
+}
+
+/* segue health: reports by its exit code whether the segue on this machine is healthy, for programs
+ * that restart containers or wait for them. Prints nothing if it is healthy; changes nothing. */
+
+#define HEALTH_TIMEOUT_MS 2000
+
+static const char health_usage[] =
+    "usage: segue health [-c FILE] [-s SOCKET] [--ready]\n"
+    "\n"
+    "  -c, --config FILE    the configuration (" CONFIG_DEFAULT_FILE "), for its listen\n"
+    "  -s, --socket SOCKET  where segue listens instead: /PATH, unix:/PATH or host:port\n"
+    "      --ready          and every target is confirmed on an admitted primary\n"
+    "\n"
+    "Asks the segue run that runs here. Without --ready nothing but its answer counts: a store that\n"
+    "is away is no reason to restart what stays where it is. Exit code: 0 it answers within two\n"
+    "seconds, 1 it does not, 2 usage or configuration.\n";
+
+int cmd_health(int argc, char **argv)
+{
+	static const struct cmd_syntax syntax = {
+	    .usage = health_usage, .takes_socket = true, .takes_ready = true};
+	struct client_call call = {.method = "GET", .body = "", .timeout_ms = HEALTH_TIMEOUT_MS};
+	auto_strbuf struct strbuf body = STRBUF_INIT;
+	auto_free char *listen = NULL;
+	struct cmd_args args;
+	enum client_reach reach;
+	struct err err;
+	int code, status = 0;
+
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
+		return code;
+	listen = cmd_listen("health", &args);
+	if (listen == NULL)
+		return CMD_USAGE;
+	call.listen = listen;
+	call.path = args.ready ? "/readyz" : "/healthz";
+	if (!client_request(&call, &status, &body, &reach, &err)) {
+		fprintf(stderr, "segue health: %s\n", err.message);
+		return CMD_FAILED;
+	}
+	if (status == 200)
+		return CMD_OK;
+	fputs(body.data, stderr);
+	return CMD_FAILED;
+}

@@ -1,0 +1,256 @@
+/* segue wait: ends when every live sidecar of a cluster has confirmed a value of the master znode.
+ * Watches report the changes. A sidecar that disappears meanwhile no longer counts; a new one
+ * counts. */
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cli/cli.h"
+#include "cli_internal.h"
+#include "config/grammar.h"
+
+#define TIMEOUT_MS 30000
+
+static const char usage[] =
+    "usage: segue wait [-c FILE] [--zxid ZXID] [--timeout TIME] [--allow-empty] CLUSTER\n"
+    "\n"
+    "  -c, --config FILE   the configuration (" CONFIG_DEFAULT_FILE "), for [zookeeper] and\n"
+    "                      [cluster CLUSTER]\n"
+    "      --zxid ZXID     what is to be confirmed, decimal or 0x; without it, what the master\n"
+    "                      znode holds at the start (its mzxid)\n"
+    "      --timeout TIME  30s; in ms, s, m or h\n"
+    "      --allow-empty   where no sidecar lives there is nothing to wait for\n"
+    "\n"
+    "Waits until every live sidecar of CLUSTER with fleet = yes has confirmed that value or a\n"
+    "newer one, with a line for each. Exit code: 0 all have, 1 the time is over, and who is\n"
+    "missing is told, 2 usage or configuration.\n";
+
+struct heard { /* a live sidecar that was seen */
+	char *name;
+	bool confirmed;
+	bool here;
+};
+
+struct wait {
+	struct fleet_reader *fleet_reader;
+	int64_t zxid; /* 0: not known yet */
+	bool allow_empty;
+	bool done;
+	int64_t started_us;
+	struct heard *heard;
+	size_t count;
+};
+
+/* -- progress -- */
+
+static struct heard *find(struct wait *wait, const char *name)
+{
+	for (size_t i = 0; i < wait->count; i++)
+		if (strcmp(wait->heard[i].name, name) == 0)
+			return &wait->heard[i];
+	wait->heard = xreallocarray(wait->heard, wait->count + 1, sizeof(*wait->heard));
+	wait->heard[wait->count] = (struct heard){.name = xstrdup(name)};
+	return &wait->heard[wait->count++];
+}
+
+static void say(const struct wait *wait, const char *name, const char *what)
+{
+	auto_strbuf struct strbuf clean = STRBUF_INIT;
+
+	strbuf_append_escaped(&clean, name, strlen(name), FLEET_TEXT_MAX);
+	printf("%8.3f s  %s %s\n", (double)(clock_now_us() - wait->started_us) / 1e6, clean.data,
+	       what);
+	fflush(stdout);
+}
+
+static void follow(struct wait *wait, const struct fleet_entry *entry)
+{
+	struct heard *heard = find(wait, entry->name);
+	auto_free char *what = NULL;
+
+	heard->here = true;
+	if (heard->confirmed || !fleet_has_confirmed(entry, wait->zxid))
+		return;
+	heard->confirmed = true;
+	what = xasprintf("has confirmed zxid %" PRId64 ", on %s", entry->note->zxid,
+	                 entry->note->primary[0] != '\0' ? entry->note->primary : "no primary");
+	say(wait, entry->name, what);
+}
+
+/* Prints and forgets the sidecars that are no longer alive in the view. */
+static void drop_vanished(struct wait *wait)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < wait->count; i++) {
+		if (wait->heard[i].here) {
+			wait->heard[kept++] = wait->heard[i];
+			continue;
+		}
+		say(wait, wait->heard[i].name,
+		    "has vanished with its session: it does not count any more");
+		free(wait->heard[i].name);
+	}
+	wait->count = kept;
+}
+
+static void follow_all(struct wait *wait, const struct fleet_view *view)
+{
+	for (size_t i = 0; i < wait->count; i++)
+		wait->heard[i].here = false;
+	for (size_t i = 0; i < view->count; i++)
+		if (view->entries[i].alive)
+			follow(wait, &view->entries[i]);
+	drop_vanished(wait);
+}
+
+/* Ignores an incomplete view, because a sidecar may be missing from it. */
+static void on_changed(void *arg)
+{
+	struct wait *wait = arg;
+	const struct fleet_view *view;
+
+	if (wait->done || !fleet_reader_known(wait->fleet_reader))
+		return;
+	if (wait->zxid == 0)
+		wait->zxid = fleet_reader_zxid(wait->fleet_reader);
+	if (wait->zxid == 0)
+		return;
+	view = fleet_reader_view(wait->fleet_reader);
+	follow_all(wait, view);
+	wait->done = fleet_all_confirmed(view, wait->zxid, wait->allow_empty);
+	if (wait->done)
+		event_base_loopbreak(fleet_reader_base(wait->fleet_reader));
+}
+
+/* -- the end -- */
+
+static size_t alive(const struct fleet_view *view)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < view->count; i++)
+		count += view->entries[i].alive;
+	return count;
+}
+
+static void tell_missing(const struct wait *wait, const struct fleet_view *view)
+{
+	for (size_t i = 0; i < view->count; i++) {
+		auto_strbuf struct strbuf line = STRBUF_INIT;
+		const struct fleet_entry *entry = &view->entries[i];
+
+		if (!entry->alive || fleet_has_confirmed(entry, wait->zxid))
+			continue;
+		fleet_say_missing(entry, &line);
+		fprintf(stderr, "segue wait: missing: %s\n", line.data);
+	}
+	if (view->store_problem != NULL)
+		fprintf(stderr, "segue wait: the store: %s\n", view->store_problem);
+	if (alive(view) == 0)
+		fprintf(stderr,
+		        "segue wait: no sidecar of cluster %s lives (with fleet = yes in its "
+		        "segue.ini); --allow-empty takes that for all\n",
+		        view->cluster);
+}
+
+static int end(const struct wait *wait)
+{
+	if (wait->done) {
+		const struct fleet_view *view = fleet_reader_view(wait->fleet_reader);
+
+		printf("all sidecars of cluster %s have confirmed zxid %" PRId64 ": %zu\n",
+		       view->cluster, wait->zxid, alive(view));
+		return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
+	}
+	fprintf(stderr, "segue wait: the time is over after %.1f s\n",
+	        (double)(clock_now_us() - wait->started_us) / 1e6);
+	if (!fleet_reader_known(wait->fleet_reader))
+		fprintf(stderr, "segue wait: the store: %s\n",
+		        fleet_reader_problem(wait->fleet_reader));
+	else if (wait->zxid == 0)
+		fputs("segue wait: the master znode does not exist: --zxid says what to wait for\n",
+		      stderr);
+	else
+		tell_missing(wait, fleet_reader_view(wait->fleet_reader));
+	return CMD_FAILED;
+}
+
+static int run(struct wait *wait, int64_t timeout_ms)
+{
+	const struct timeval limit = {.tv_sec = timeout_ms / 1000,
+	                              .tv_usec = timeout_ms % 1000 * 1000};
+
+	event_base_loopexit(fleet_reader_base(wait->fleet_reader), &limit);
+	event_base_dispatch(fleet_reader_base(wait->fleet_reader));
+	return end(wait);
+}
+
+/* -- the command line -- */
+
+static bool parse_zxid(const char *text, int64_t *zxid)
+{
+	bool hex = strncmp(text, "0x", 2) == 0 || strncmp(text, "0X", 2) == 0;
+	const char *digits = text + (hex ? 2 : 0);
+	char *end;
+
+	errno = 0;
+	*zxid = strtoll(digits, &end, hex ? 16 : 10);
+	return strspn(digits, hex ? "0123456789abcdefABCDEF" : "0123456789") == strlen(digits) &&
+	       *digits != '\0' && errno == 0 && *zxid > 0;
+}
+
+static bool parse(const struct cmd_args *args, struct wait *wait, int64_t *timeout_ms)
+{
+	*timeout_ms = TIMEOUT_MS;
+	wait->allow_empty = args->allow_empty;
+	if (args->zxid != NULL && !parse_zxid(args->zxid, &wait->zxid)) {
+		fprintf(stderr,
+		        "segue wait: --zxid: found \"%s\": allowed: a number above 0, decimal or "
+		        "0x and hexadecimal\n",
+		        args->zxid);
+		return false;
+	}
+	if (args->timeout != NULL && !grammar_duration(args->timeout, timeout_ms)) {
+		fprintf(stderr,
+		        "segue wait: --timeout: found \"%s\": allowed: a whole number with ms, s, "
+		        "m or h, as 30s\n",
+		        args->timeout);
+		return false;
+	}
+	return true;
+}
+
+int cmd_wait(int argc, char **argv)
+{
+	static const struct cmd_syntax syntax = {
+	    .usage = usage, .words_min = 1, .words_max = 1, .takes_wait = true};
+	struct wait wait = {.started_us = clock_now_us()};
+	struct cmd_args args;
+	int64_t timeout_ms;
+	struct err err;
+	int code;
+
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
+		return code;
+	if (!parse(&args, &wait, &timeout_ms))
+		return CMD_USAGE;
+	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
+	wait.fleet_reader =
+	    fleet_reader_open(args.config_file, args.words[0], on_changed, &wait, &err);
+	if (wait.fleet_reader == NULL) {
+		fprintf(stderr, "segue wait: %s\n", err.message);
+		return CMD_USAGE;
+	}
+	code = run(&wait, timeout_ms);
+	fleet_reader_close(wait.fleet_reader);
+	for (size_t i = 0; i < wait.count; i++)
+		free(wait.heard[i].name);
+	free(wait.heard);
+	return code;
+}

@@ -1,0 +1,679 @@
+/* One cluster of the sidecar. Callbacks of the watcher and of the verifier only ask for
+ * cluster_reconcile(), which reads all facts, decides, renders, and gives the texts to the targets.
+ * The log line and the state file are written after the proxies have been moved. A target that
+ * refuses a text keeps its last good one. */
+#include "cluster/cluster.h"
+#include "cluster/override.h"
+#include "cluster/target_kinds.h"
+#include "cluster_internal.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cluster/state_file.h"
+#include "watch/watcher.h"
+
+/* Targets are created from the configuration. After a reload each one takes over the history of the
+ * same target before it. */
+
+static void cluster_reconcile(struct cluster *cluster);
+
+const struct cluster_target *cluster_find_outlet(const struct cluster *cluster,
+                                                 const struct config_target *target)
+{
+	for (size_t i = 0; i < cluster->target_count; i++)
+		if (cluster->outlets[i].config->kind == target->kind &&
+		    strcmp(cluster->outlets[i].config->name, target->name) == 0)
+			return &cluster->outlets[i];
+	return NULL;
+}
+
+/* After a reload the same target keeps the history of its moves. */
+static void inherit(const struct cluster_target *outlet, const struct cluster *previous)
+{
+	const struct cluster_target *before =
+	    previous != NULL ? cluster_find_outlet(previous, outlet->config) : NULL;
+
+	if (before != NULL)
+		target_inherit(outlet->target, before->target);
+}
+
+bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *outlet)
+{
+	struct target_status status;
+
+	target_status(outlet->target, &status);
+	return status.in_sync && status.zxid == cluster->applied.topology.zxid;
+}
+
+void cluster_set_alarm(const struct cluster *cluster, const struct config_target *target,
+                       const char *alarm)
+{
+	const struct cluster_target *outlet = cluster_find_outlet(cluster, target);
+
+	if (outlet == NULL || !target_set_alarm(outlet->target, alarm))
+		return;
+	if (*alarm != '\0')
+		log_error("target_alarm", KV_STR("cluster", target->cluster),
+		          KV_STR("kind", config_target_kind_name(target->kind)),
+		          KV_STR("target", target->name), KV_STR("alarm", alarm));
+	else
+		log_info("target_alarm_over", KV_STR("cluster", target->cluster),
+		         KV_STR("kind", config_target_kind_name(target->kind)),
+		         KV_STR("target", target->name));
+}
+
+static void on_changed(void *arg)
+{
+	struct cluster *cluster = arg;
+
+	cluster_save_confirmed(cluster);
+	if (cluster_own_changed(cluster, watcher_fact(cluster->watcher)))
+		cluster_reconcile(cluster);
+	cluster_fleet_note(cluster);
+}
+
+/* `previous`: as for cluster_create(). */
+static void cluster_create_outlets(struct cluster *cluster, const struct cluster_world *world,
+                                   size_t index, const struct cluster *previous)
+{
+	const struct config *config = world->config;
+	struct cluster_target *outlet;
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->target_count; i++)
+		count += config->targets[i].cluster_index == index;
+	cluster->outlets = xcalloc(count, sizeof(*cluster->outlets));
+	for (size_t i = 0; i < config->target_count; i++) {
+		if (config->targets[i].cluster_index != index)
+			continue;
+		outlet = &cluster->outlets[cluster->target_count];
+		outlet->config = &config->targets[i];
+		outlet->template = world->templates[i];
+		outlet->target = target_create(world->hub, outlet->config, config->state_dir,
+		                               on_changed, cluster);
+		cluster->target_count++;
+		inherit(outlet, previous);
+	}
+}
+
+static void cluster_destroy_outlets(struct cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		target_destroy(cluster->outlets[i].target);
+		free(cluster->outlets[i].alarm);
+	}
+	free(STEAL(cluster->outlets));
+	cluster->target_count = 0;
+}
+
+/* The override of the operator is read at the start, saved before it is followed, and logged again
+ * every REMIND_S seconds until it is released. */
+
+#define REMIND_S 600
+
+/* Logs the override again, so that nobody forgets that segue does not act. */
+static void remind(struct cluster *cluster)
+{
+	const struct timeval after = {.tv_sec = REMIND_S};
+
+	cluster_say_override(cluster);
+	if (cluster->override.kind != OVERRIDE_NONE)
+		event_add(cluster->reminder, &after);
+	else
+		event_del(cluster->reminder);
+}
+
+static void cluster_on_reminder(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	remind(arg);
+}
+
+/* Keeps the override that is in force. What the new state_dir holds of this cluster does not
+ * count. */
+static void carry_over(struct cluster *cluster, const struct cluster *previous)
+{
+	struct err err;
+
+	cluster->override = previous->override;
+	if (previous->override_problem != NULL)
+		cluster->override_problem = xstrdup(previous->override_problem);
+	if (!override_save(cluster->segue->state_dir, cluster->config->name, &cluster->override,
+	                   &err))
+		log_error("override_not_kept", KV_STR("cluster", cluster->config->name),
+		          KV_ERR(&err),
+		          KV_STR("next", "it is in force until segue ends: mend state_dir, then "
+		                         "say it again"));
+}
+
+/* `previous`: the same cluster before a reload that changed state_dir; NULL: the file is read. */
+static void cluster_load_override(struct cluster *cluster, const struct cluster *previous)
+{
+	const char *name = cluster->config->name;
+	struct err err;
+
+	if (previous != NULL)
+		carry_over(cluster, previous);
+	else if (!override_load(cluster->segue->state_dir, name, &cluster->override, &err)) {
+		cluster->override_problem = xstrdup(err.message);
+		log_error("override_unusable", KV_STR("cluster", name), KV_ERR(&err),
+		          KV_STR("next", "frozen, as an operator's word may be in it: `segue pin`, "
+		                         "`segue freeze` or `segue release` it"));
+	}
+	remind(cluster);
+}
+
+bool cluster_set_override(struct cluster *cluster, const struct override *override, struct err *err)
+{
+	if (override->kind == OVERRIDE_PIN &&
+	    !cluster_may_lead_to(cluster, override->address, override->port, err))
+		return false;
+	if (!override_save(cluster->segue->state_dir, cluster->config->name, override, err))
+		return false;
+	if (override->kind == OVERRIDE_NONE && cluster->override.kind != OVERRIDE_NONE)
+		log_warning("override_released", KV_STR("cluster", cluster->config->name),
+		            KV_STR("next", "the store and the servers are followed again"));
+	cluster->override = *override;
+	free(cluster->override_problem);
+	cluster->override_problem = NULL;
+	remind(cluster);
+	cluster_reconcile(cluster);
+	return true;
+}
+
+/* Without a primary clients are held or fenced, and the time limit of the hold runs. decide() has
+ * chosen between hold and fence, and when to end it. */
+
+/* A new value "no primary" in the store starts a new hold, even if the hold before has run out or
+ * was given up. Not in the layout patroni: nobody writes such a value there, and the zxid of
+ * Patroni's keys rises all the time. */
+static bool is_new_hold(const struct cluster *cluster, const struct decision *decision,
+                        const struct watch_fact *fact)
+{
+	if (cluster->hold.by == HELD_NOT)
+		return true;
+	return decision->held == HELD_BY_STORE && fact->state == WATCH_VALUE &&
+	       fact->mzxid != cluster->held_zxid &&
+	       cluster->config->layout != CONFIG_LAYOUT_PATRONI;
+}
+
+int64_t cluster_hold_left_ms(const struct cluster *cluster)
+{
+	if (cluster->hold.by == HELD_NOT)
+		return 0;
+	return cluster->hold_limit_ms - (clock_now_us() - cluster->hold.since_us) / 1000;
+}
+
+/* --- the length of a hold --- */
+
+int64_t cluster_hold_timeout_ms(const struct cluster *cluster, bool starting)
+{
+	return config_hold_ms(cluster->config, manager_times_ms(&cluster->times, starting));
+}
+
+char *cluster_hold_source(const struct cluster *cluster)
+{
+	const struct manager_times *times = &cluster->times;
+
+	if (cluster->config->hold_timeout_ms > 0)
+		return xstrdup("hold_timeout");
+	if (cluster->config->layout != CONFIG_LAYOUT_PATRONI)
+		return xstrdup("auto, without Patroni");
+	if (times->ttl == 0)
+		return xstrdup("auto, Patroni's defaults: its /config is not known yet");
+	return xasprintf(
+	    "auto, %s: ttl %" PRId64 " + loop_wait %" PRId64 " + retry_timeout %" PRId64 " + %d s",
+	    times->assumed ? "Patroni's defaults, as its /config cannot be used"
+	                   : "Patroni's /config",
+	    times->ttl, times->loop_wait, times->retry_timeout, CONFIG_HOLD_MARGIN_MS / 1000);
+}
+
+static void say_timeout(struct cluster *cluster)
+{
+	int64_t ms = cluster_hold_timeout_ms(cluster, false);
+	auto_free char *source = cluster_hold_source(cluster);
+
+	if (ms == cluster->hold_timeout_said_ms)
+		return;
+	cluster->hold_timeout_said_ms = ms;
+	LOG_EMIT(cluster->times.assumed ? LOG_WARNING : LOG_INFO, "hold_timeout",
+	         KV_STR("cluster", cluster->config->name), KV_MS("timeout_ms", ms * 1000),
+	         KV_MS("starting_up_ms", cluster_hold_timeout_ms(cluster, true) * 1000),
+	         KV_STR("from", source),
+	         KV_STR("next", cluster->times.assumed ? "look at config in Patroni's scope: "
+	                                                 "patronictl show-config"
+	                                               : NULL));
+}
+
+/* Takes the times of Patroni from the store's value. */
+static void cluster_hold_learn(struct cluster *cluster, const struct watch_fact *fact)
+{
+	if (fact->topology == NULL)
+		return;
+	cluster->times = fact->topology->times;
+	say_timeout(cluster);
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* While PostgreSQL is starting up, its Patroni lives, and another server becomes primary only after
+ * Patroni has given up. So that time is not counted, within the limit for a server that starts up.
+ * A hold that is over stays over. */
+static void set_limit(struct cluster *cluster, bool is_new, const struct server_fact *last)
+{
+	if (!is_new && cluster_hold_left_ms(cluster) <= 0)
+		return;
+	if (is_new)
+		cluster->hold_starting_ms = 0;
+	if (last != NULL && last->class == SERVER_STARTING)
+		cluster->hold_starting_ms = (clock_now_us() - cluster->hold.since_us) / 1000;
+	cluster->hold_limit_ms =
+	    smaller(cluster_hold_timeout_ms(cluster, false) + cluster->hold_starting_ms,
+	            cluster_hold_timeout_ms(cluster, true));
+}
+
+/* --- hold and fence the targets --- */
+
+/* PgBouncers come first: from its first failed login on, a PgBouncer rejects clients. */
+static void hold_outlets(const struct cluster *cluster, bool fence, int64_t left_ms, bool dead,
+                         bool bouncers)
+{
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		struct target *target = cluster->outlets[i].target;
+
+		if ((cluster->outlets[i].config->kind == CONFIG_TARGET_PGBOUNCER) != bouncers)
+			continue;
+		if (fence)
+			target_fence(target, cluster->episode);
+		else if (left_ms > 0)
+			target_hold(target, cluster->episode, left_ms, dead);
+	}
+}
+
+/* For DECIDE_HOLD and DECIDE_FENCE. A target holds the servers of its text, so it needs a text
+ * before. */
+static void cluster_hold(struct cluster *cluster, const struct decision *decision,
+                         const struct decide_input *input)
+{
+	const struct watch_fact *fact = input->fact;
+	const struct server_fact *last =
+	    server_of(input->servers, input->server_count, &cluster->applied.topology.primary);
+	bool dead =
+	    last != NULL && (last->class == SERVER_REFUSED || last->class == SERVER_STARTING ||
+	                     last->class == SERVER_TIMED_OUT);
+	bool fence = decision->kind == DECIDE_FENCE;
+	bool is_new = is_new_hold(cluster, decision, fact);
+	int64_t left_ms;
+
+	if (is_new) {
+		cluster->episode = cluster->hold.since_us = clock_now_us();
+		cluster->held_zxid = fact->mzxid;
+	}
+	cluster->hold.by = decision->held;
+	set_limit(cluster, is_new, last);
+	cluster->hold.policy = fence ? CONFIG_LOSS_FENCE : CONFIG_LOSS_HOLD;
+	left_ms = cluster_hold_left_ms(cluster);
+	hold_outlets(cluster, fence, left_ms, dead, true);
+	hold_outlets(cluster, fence, left_ms, dead, false);
+}
+
+#define TICK_MS 1000
+#define WATCH_OLD_PRIMARY_MS \
+	10000 /* after a move: the old primary is checked every second for this time, */
+#define PREVIOUS_MS 3600000 /* and is still asked for this time */
+
+const struct config_cluster *cluster_config(const struct cluster *cluster)
+{
+	return cluster->config;
+}
+
+/* Renders the text of one target and gives it to the target. The times are those of the change, or
+ * 0 if the same fact is applied again. */
+static void apply_outlet(struct cluster *cluster, struct cluster_target *outlet,
+                         int64_t notified_us, int64_t read_us)
+{
+	struct strbuf auto_strbuf text = STRBUF_INIT;
+	const struct topology *topology = &cluster->applied.topology;
+	struct desired desired = {.zxid = topology->zxid,
+	                          .primary = topology->primary.address,
+	                          .primary_port = topology->primary.port,
+	                          .former = cluster->has_found ? cluster->found.address : NULL,
+	                          .former_port = cluster->found.port,
+	                          .new_template = !outlet->taken,
+	                          .notified_us = notified_us,
+	                          .read_us = read_us};
+	struct err err;
+	bool ok = cluster_render(cluster, outlet->config, outlet->template, &text, &err);
+
+	if (ok) {
+		desired.text = text.data;
+		desired.len = text.len;
+		desired.rendered_us = clock_now_us();
+		ok =
+		    target_set_desired(outlet->target, &desired, &err) || cluster_of_rendered(&err);
+		outlet->taken = outlet->taken || ok;
+	}
+	if (!ok)
+		log_error("render_refused", KV_STR("cluster", cluster->config->name),
+		          KV_STR("target", outlet->config->name), KV_INT("zxid", desired.zxid),
+		          KV_STR("template", outlet->config->template_file), KV_ERR(&err),
+		          KV_STR("next", "the target keeps its last good text; a HAProxy's is "
+		                         "led to the primary; correct the template"));
+}
+
+static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read_us)
+{
+	cluster->primed = true;
+	for (size_t i = 0; i < cluster->target_count; i++)
+		apply_outlet(cluster, &cluster->outlets[i], notified_us, read_us);
+	cluster_look_at_texts(cluster);
+}
+
+/* --- move to a primary --- */
+
+/* Remembers the old primary, because it may come back or may still be running. Returns true if
+ * clients are moved from one primary to another in this run. */
+static bool note_move(struct cluster *cluster, const struct topology *next)
+{
+	const struct applied *applied = &cluster->applied;
+	const struct member *before = &applied->topology.primary;
+	bool same = applied->has_topology && topology_same_address(before, &next->primary);
+
+	if (same && applied->in_this_run)
+		return false;
+	cluster->moved_us = clock_now_us();
+	if (!same && applied->has_topology) {
+		cluster->previous = *before;
+		cluster->previous_until_ms = clock_now_ms() + PREVIOUS_MS;
+	}
+	return !same && applied->in_this_run;
+}
+
+static void move(struct cluster *cluster, const struct decision *decision,
+                 const struct watch_fact *fact)
+{
+	struct applied *applied = &cluster->applied;
+	bool urgent = note_move(cluster, &decision->next);
+
+	if (decision->against_store && !applied->against_store)
+		applied->confirmed = applied_confirmed(applied);
+	urgent = urgent || decision->against_store != applied->against_store;
+	applied->against_store = decision->against_store;
+	topology_follow(&applied->topology, &decision->next);
+	applied->has_topology = true;
+	applied->zxid = decision->next.zxid;
+	applied->floor_zxid = 0;
+	applied->in_this_run = true;
+	cluster->hold = (struct decide_hold){.by = HELD_NOT};
+	apply_all(cluster, decision->on_news ? fact->notified_us : 0,
+	          decision->on_news ? fact->read_us : 0);
+	if (urgent)
+		cluster_save_now(cluster);
+	else if (cluster->last_decision.news)
+		cluster_save_soon(cluster);
+	else
+		cluster_save_lazily(cluster);
+}
+
+/* --- facts and the reconcile --- */
+
+static void note_store(struct cluster *cluster, const struct watch_fact *fact)
+{
+	if (fact->state != WATCH_UNREACHABLE)
+		cluster->away_ms = 0;
+	else if (cluster->away_ms == 0)
+		cluster->away_ms = clock_now_ms();
+}
+
+static bool store_is_lost(const struct cluster *cluster)
+{
+	return cluster->away_ms != 0 &&
+	       clock_now_ms() - cluster->away_ms >= cluster->segue->session_timeout_ms;
+}
+
+static size_t add_members(const struct decide_input *input, const struct topology *topology,
+                          const struct member **out)
+{
+	size_t count = 0;
+
+	if (topology->has_primary && decide_own(input, &topology->primary) == NULL)
+		out[count++] = &topology->primary;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (decide_own(input, &topology->standbys[i]) == NULL)
+			out[count++] = &topology->standbys[i];
+	return count;
+}
+
+static const struct member *previous(const struct cluster *cluster)
+{
+	return clock_now_ms() < cluster->previous_until_ms ? &cluster->previous : NULL;
+}
+
+/* Present and former members are asked, so that an old primary that comes back is seen. Own
+ * listeners are left out: a server behind the proxy would answer. */
+static void follow_members(struct cluster *cluster, const struct watch_fact *fact)
+{
+	const struct decide_input input = {.own = cluster->own, .own_count = cluster->own_count};
+	const struct member *members[2 * TOPOLOGY_SLOTS_MAX + 1];
+	size_t count = 0;
+
+	if (fact->topology != NULL)
+		count = add_members(&input, fact->topology, members);
+	if (cluster->applied.has_topology)
+		count += add_members(&input, &cluster->applied.topology, members + count);
+	if (previous(cluster) != NULL)
+		members[count++] = previous(cluster);
+	verifier_follow(cluster->verifier, members, count);
+}
+
+static bool drives_pgbouncer(const struct cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->target_count; i++)
+		if (cluster->outlets[i].config->kind == CONFIG_TARGET_PGBOUNCER)
+			return true;
+	return false;
+}
+
+/* From its first failed login on, a PgBouncer rejects clients. They can be held only if the loss of
+ * the primary is known before that. */
+static void guard_primary(const struct cluster *cluster)
+{
+	bool guarded = cluster->applied.has_topology &&
+	               cluster->config->on_primary_loss != CONFIG_LOSS_KEEP &&
+	               drives_pgbouncer(cluster);
+
+	verifier_guard(cluster->verifier, guarded ? &cluster->applied.topology.primary : NULL);
+}
+
+/* Reconciles again every second while a server is asked, an alarm is active, the last move is
+ * recent, or the store is away. */
+static void look_again(struct cluster *cluster, const struct decision *decision)
+{
+	const struct timeval after = {.tv_sec = TICK_MS / 1000};
+	bool foreboding = cluster->config->verify != CONFIG_VERIFY_DISABLE &&
+	                  cluster->moved_us != 0 &&
+	                  clock_now_us() - cluster->moved_us < WATCH_OLD_PRIMARY_MS * (int64_t)1000;
+	bool due = foreboding || cluster->last_decision.alarm[0] != '\0' ||
+	           (cluster->away_ms != 0 && cluster->config->on_store_loss != CONFIG_LOSS_KEEP);
+
+	if (decision->ask_all)
+		verifier_attend(cluster->verifier);
+	if (decision->ask != NULL)
+		verifier_hurry(cluster->verifier, decision->ask);
+	if (due || decision->ask_all || decision->ask != NULL)
+		event_add(cluster->tick, &after);
+	else
+		event_del(cluster->tick);
+}
+
+void cluster_input(const struct cluster *cluster, struct decide_input *out)
+{
+	*out = (struct decide_input){.cluster = cluster->config,
+	                             .fact = watcher_fact(cluster->watcher),
+	                             .applied = &cluster->applied,
+	                             .previous = previous(cluster),
+	                             .override = &cluster->override,
+	                             .own = cluster->own,
+	                             .own_count = cluster->own_count,
+	                             .moved_us = cluster->moved_us,
+	                             .hold = cluster->hold,
+	                             .store_lost = store_is_lost(cluster),
+	                             .now_us = clock_now_us()};
+	out->servers = verifier_facts(cluster->verifier, &out->server_count);
+}
+
+/* Reads all facts, decides, and carries out the decision. */
+static void cluster_reconcile(struct cluster *cluster)
+{
+	const struct watch_fact *fact = watcher_fact(cluster->watcher);
+	struct decide_input input;
+	struct decision decision;
+
+	note_store(cluster, fact);
+	cluster_hold_learn(cluster, fact);
+	cluster_find_own(cluster, fact);
+	follow_members(cluster, fact);
+	cluster_input(cluster, &input);
+	decision = decide(&input);
+	cluster_judge(cluster, &input, &decision, &cluster->last_decision);
+	look_again(cluster, &decision);
+	if (decision.kind == DECIDE_MOVE) {
+		move(cluster, &decision, fact);
+	} else if (decision.floor_zxid != cluster->applied.floor_zxid) {
+		cluster->applied.floor_zxid = decision.floor_zxid;
+		cluster_save_soon(cluster);
+	}
+	if (decision.kind == DECIDE_HOLD || decision.kind == DECIDE_FENCE) {
+		if (!cluster->primed) /* a target can only hold once it has a text */
+			apply_all(cluster, 0, 0);
+		cluster_hold(cluster, &decision, &input);
+	}
+	decision_fini(&decision);
+	guard_primary(cluster);
+	cluster_say(cluster, fact);
+	cluster_fleet_note(cluster);
+}
+
+static void on_facts(void *arg)
+{
+	cluster_reconcile(arg);
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	cluster_reconcile(arg);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	apply_all(arg, 0, 0);
+}
+
+/* --- create and destroy --- */
+
+static bool same_store(const struct cluster *a, const struct cluster *b)
+{
+	return a->config->layout == b->config->layout &&
+	       strcmp(a->config->path, b->config->path) == 0 &&
+	       strcmp(a->segue->zookeeper_hosts, b->segue->zookeeper_hosts) == 0;
+}
+
+/* in_this_run stays false: node names may have other addresses in the new configuration. So the
+ * next value of the store is applied even if it is the same. */
+static void take_over(struct cluster *cluster, const struct cluster *previous)
+{
+	topology_copy(&cluster->applied.topology, &previous->applied.topology);
+	cluster->applied.has_topology = previous->applied.has_topology;
+	cluster->applied.zxid = previous->applied.zxid;
+	cluster->applied.floor_zxid = previous->applied.floor_zxid;
+	cluster->applied.against_store = previous->applied.against_store;
+	cluster->applied.confirmed = previous->applied.confirmed;
+	cluster->unsaved = previous->unsaved || previous->saving != NULL;
+	cluster->hold = previous->hold;
+	cluster->hold_limit_ms = previous->hold_limit_ms;
+	cluster->hold_starting_ms = previous->hold_starting_ms;
+	cluster->times = previous->times;
+	cluster->episode = previous->episode;
+	cluster->held_zxid = previous->held_zxid;
+	cluster->moved_us = previous->moved_us;
+	cluster->away_ms = previous->away_ms;
+	cluster->previous = previous->previous;
+	cluster->previous_until_ms = previous->previous_until_ms;
+	if (previous->applied.in_this_run && previous->hold.by == HELD_NOT)
+		event_active(cluster->resume, EV_TIMEOUT, 0);
+}
+
+struct cluster *cluster_create(const struct cluster_world *world, size_t index,
+                               struct cluster *previous)
+{
+	struct cluster *cluster = xcalloc(1, sizeof(*cluster));
+	const char *state_dir = world->config->state_dir;
+	const char *dir_before = previous != NULL ? previous->segue->state_dir : state_dir;
+	bool same_dir = strcmp(state_dir, dir_before) == 0;
+
+	cluster->config = &world->config->clusters[index];
+	cluster->segue = world->config;
+	cluster->listeners = world->listeners;
+	cluster->file_writer = target_hub_saver(world->hub);
+	applied_init(&cluster->applied);
+	cluster->persist = event_new(world->base, -1, 0, cluster_on_persist, cluster);
+	event_priority_set(cluster->persist, CLUSTER_PRIORITY_LATER);
+	cluster->resume = event_new(world->base, -1, 0, on_resume, cluster);
+	cluster->tick = event_new(world->base, -1, 0, on_tick, cluster);
+	cluster->reminder = event_new(world->base, -1, 0, cluster_on_reminder, cluster);
+	if (previous != NULL && same_store(cluster, previous)) {
+		take_over(cluster, previous);
+	} else {
+		if (previous != NULL) /* what it applied last may not be on disk yet */
+			cluster_save_last(previous);
+		cluster_load(cluster, dir_before);
+	}
+	if (!same_dir)
+		cluster_save_soon(cluster);
+	cluster->has_found = cluster->applied.has_topology;
+	cluster->found = cluster->applied.topology.primary;
+	if (world->state_problem != NULL)
+		cluster->state_problem = xstrdup(world->state_problem);
+	cluster_load_override(cluster, same_dir ? NULL : previous);
+	cluster_create_outlets(cluster, world, index, previous);
+	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
+	if (previous != NULL)
+		verifier_recall(cluster->verifier, previous->verifier);
+	cluster->watcher =
+	    watcher_create(world->zk, world->resolver, cluster->config, on_facts, cluster);
+	cluster_fleet_open(cluster, world);
+	return cluster;
+}
+
+void cluster_destroy(struct cluster *cluster)
+{
+	cluster_fleet_close(cluster);
+	watcher_destroy(cluster->watcher);
+	verifier_destroy(cluster->verifier);
+	cluster_destroy_outlets(cluster);
+	cluster_save_last(cluster);
+	event_free(cluster->persist);
+	event_free(cluster->resume);
+	event_free(cluster->tick);
+	event_free(cluster->reminder);
+	applied_fini(&cluster->applied);
+	free(cluster->own);
+	free(cluster->said);
+	free(cluster->alarm_said);
+	free(cluster->state_problem);
+	free(cluster->override_problem);
+	free(cluster);
+}

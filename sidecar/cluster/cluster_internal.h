@@ -1,0 +1,189 @@
+/* The cluster object. Only for the files of this folder. */
+#ifndef SEGUE_CLUSTER_CLUSTER_INTERNAL_H
+#define SEGUE_CLUSTER_CLUSTER_INTERNAL_H
+
+#include <event2/util.h>
+
+#include "base/endpoint.h"
+#include "cluster/cluster.h"
+#include "decide/decide.h"
+#include "postgres/verifier.h"
+#include "target/target.h"
+
+struct cluster_target { /* a target with its template */
+	const struct config_target *config;
+	const struct mustache *template;
+	struct target *target;
+	bool taken;  /* the target has accepted a text of this template */
+	bool looked; /* that text was examined, and `alarm` is about it */
+	char *alarm; /* what a person has to look at; NULL: nothing */
+};
+
+/* A copy of the decision. It outlives what the decision points to. */
+struct last_decision {
+	enum decision_kind kind;
+	const char *reason, *why; /* static */
+	char about[MEMBER_ENDPOINT_MAX];
+	char alarm[768]; /* "" or what a person has to look at */
+	bool news;       /* not a DECIDE_MOVE to the servers that are applied already */
+	bool overruled;
+	bool unverified;                 /* `alarm` says that no server lets segue log in */
+	const struct config_target *own; /* the target whose own listener `about` is; NULL: none */
+};
+
+struct cluster {
+	const struct config_cluster *config;
+	const struct config *segue;
+	const struct listeners *listeners;
+	struct own_listener *own; /* the members that are own listeners, as found last */
+	size_t own_count;
+	struct applied applied;
+	struct member found; /* applied before this object was created, so that the files name it */
+	bool has_found;
+	struct override override;
+	char *override_problem; /* why its file cannot be used; NULL: it can */
+	struct watcher *watcher;
+	struct verifier *verifier;
+	struct cluster_target *outlets;
+	size_t target_count;
+	bool primed; /* the targets have been given a text */
+	struct decide_hold hold;
+	struct manager_times times; /* as the store had them last; layout patroni */
+	int64_t hold_limit_ms;      /* of this hold, counted from its start */
+	int64_t hold_starting_ms;   /* in it, when the server was last seen starting up; 0: never */
+	int64_t hold_timeout_said_ms;
+	int64_t episode;           /* names this hold, or the last one */
+	int64_t held_zxid;         /* of the value in the store when the hold began */
+	struct member previous;    /* the primary before the one applied */
+	int64_t previous_until_ms; /* until then `previous` is asked, too */
+	int64_t moved_us;          /* last move to a new primary, or first of this run; 0: never */
+	int64_t away_ms;           /* since when the store is unreachable; 0: it is reachable */
+	struct event *tick; /* reconciles again: a server is being asked, or an alarm is active */
+	struct event *reminder; /* logs an override again */
+	/* Applies again, with or without the store, what was applied before a reload. */
+	struct event *resume;
+	struct event *persist;
+	struct file_writer *file_writer;
+	struct file_writer_job *saving; /* NULL: no save is under way */
+	bool unsaved;                   /* there are changes that are not in `saving` */
+	bool save_when_confirmed;       /* a move to another primary: save once it is confirmed */
+	int64_t save_at_ms;             /* when `persist` fires; 0: it is not set */
+	int64_t saved_timeline;         /* timeline of the primary on disk; 0: none, or not known */
+	int64_t saving_timeline;        /* the timeline that `saving` writes */
+	char *state_problem;            /* why the state is not on disk; NULL: it is */
+	struct last_decision last_decision;
+	struct cluster_fleet *fleet; /* NULL: fleet = no */
+	char *said; /* the last decision in the log, so that it is logged only once */
+	char *alarm_said;
+	int64_t overruled_ms; /* since when the servers overrule the store; 0: they do not */
+};
+
+/* --- cluster.c --- */
+
+/* What decide() is called with. */
+void cluster_input(const struct cluster *cluster, struct decide_input *out);
+
+/* --- own_listener.c --- */
+
+/* Finds which members of the fact, of what is applied and of a pin are own listeners (struct
+ * own_listener in decide/decide.h). */
+void cluster_find_own(struct cluster *cluster, const struct watch_fact *fact);
+
+/* Does the same. Returns true if the result has changed: a PgBouncer reports late where it
+ * listens. */
+bool cluster_own_changed(struct cluster *cluster, const struct watch_fact *fact);
+
+/* Returns "the own listener of [haproxy local]"; caller frees. */
+char *cluster_own_words(const struct config_target *target) MUST_CHECK;
+
+/* What a person should do about an own listener; caller frees. */
+char *cluster_own_cure(const struct cluster *cluster) MUST_CHECK;
+
+/* Returns false with an error if the address is that of an own listener. */
+bool cluster_may_lead_to(const struct cluster *cluster, const char *address, uint16_t port,
+                         struct err *err) MUST_CHECK;
+
+/* --- cluster.c --- */
+
+/* For how long clients may still be held, in ms. 0 or less: the hold is over, or there is none. */
+int64_t cluster_hold_left_ms(const struct cluster *cluster);
+
+/* For how long clients would be held, in ms, if a hold began now; `starting` as for
+ * manager_times_ms(). */
+int64_t cluster_hold_timeout_ms(const struct cluster *cluster, bool starting);
+char *cluster_hold_source(const struct cluster *cluster) MUST_CHECK; /* in words; caller frees */
+
+/* The target of this cluster with the kind and name of `target`, which may be of another edition of
+ * the configuration. NULL: there is none. */
+const struct cluster_target *cluster_find_outlet(const struct cluster *cluster,
+                                                 const struct config_target *target);
+
+/* The target has confirmed the applied topology. */
+bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *outlet);
+
+/* --- templates.c --- */
+
+/* Appends the text that the template gives for the applied topology. */
+bool cluster_render(const struct cluster *cluster, const struct config_target *target,
+                    const struct mustache *template, struct strbuf *text,
+                    struct err *err) MUST_CHECK;
+
+/* Adds to the error that its line numbers are those of the rendered text; always returns false. */
+bool cluster_of_rendered(struct err *err);
+
+/* Examines once each text that a target has accepted from a new template, and sets `alarm`. To be
+ * called in the same loop iteration in which the texts were accepted, because the files still have
+ * their old content then. */
+void cluster_look_at_texts(struct cluster *cluster);
+
+/* What a person has to look at; NULL: nothing. Borrowed. */
+const char *cluster_alarm(const struct cluster *cluster);
+
+/* --- status.c --- */
+
+const char *cluster_state(const struct cluster *cluster); /* "current", "held", ... */
+
+/* Whether the server at that address would be admitted as the primary. */
+struct admission cluster_admission(const struct cluster *cluster, const struct member *at);
+
+/* The hold is longer than its limit: clients have been released, to a server that may be dead. */
+bool cluster_hold_is_over(const struct cluster *cluster);
+
+/* Returns the member at the address of `at`, or NULL; *role becomes its role in words. */
+const struct member *cluster_find_member(const struct topology *topology, const struct member *at,
+                                         const char **role);
+
+/* How many bytes the replay of a standby is behind: as the store has it, or else from what both
+ * servers answered. The latter is approximate, because they were asked at different times. -1: not
+ * known, or not a standby. */
+int64_t cluster_lag_bytes(const struct member *member, const struct server_fact *server,
+                          const struct server_fact *primary);
+
+/* --- fleet_node.c --- */
+
+/* They do nothing with fleet = no. cluster_fleet_note() takes a struct cluster, and is called when
+ * anything may have changed. */
+void cluster_fleet_open(struct cluster *cluster, const struct cluster_world *world);
+void cluster_fleet_note(void *arg);
+void cluster_fleet_close(struct cluster *cluster);
+
+/* --- log.c --- */
+
+/* To be called before the decision is carried out, because that changes what the decision points
+ * to. */
+void cluster_judge(const struct cluster *cluster, const struct decide_input *input,
+                   const struct decision *decision, struct last_decision *out);
+void cluster_say(struct cluster *cluster, const struct watch_fact *fact);
+void cluster_say_override(const struct cluster *cluster);
+
+/* --- save.c --- */
+
+void cluster_load(struct cluster *cluster, const char *state_dir);
+void cluster_save_soon(struct cluster *cluster);
+void cluster_save_now(struct cluster *cluster);       /* as soon as the proxies have been moved */
+void cluster_save_confirmed(struct cluster *cluster); /* if all targets have confirmed the move */
+void cluster_save_lazily(struct cluster *cluster);    /* for the same servers under a newer zxid */
+void cluster_save_last(struct cluster *cluster);      /* now, and waits for the disk */
+void cluster_on_persist(evutil_socket_t fd, short what, void *arg);
+
+#endif

@@ -1,0 +1,230 @@
+/* The fleet znode of a cluster: what this sidecar has applied, and the state of its targets. A
+ * change is only noted; the znode is written later, after the proxies have been moved: at once when
+ * all targets have confirmed a new value, otherwise after FLEET_CALM_MS, with all changes up to
+ * then. */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "cluster_internal.h"
+#include "report/fleet.h"
+#include "topology/layout.h"
+#include "watch/watcher.h"
+#include "zookeeper/ephemeral.h"
+
+#define FLEET_CALM_MS 200
+
+struct cluster_fleet {
+	struct zk_ephemeral *presence;
+	char *path;
+	struct event *write;
+	int64_t due_ms; /* when `write` fires; 0: it is not set */
+	char host[HOST_NAME_MAX + 1], started[CLOCK_WALL_MAX];
+	struct { /* by all targets */
+		int64_t zxid;
+		char primary[MEMBER_ENDPOINT_MAX], at[CLOCK_WALL_MAX];
+	} confirmed;
+	char (*primaries)[MEMBER_ENDPOINT_MAX]; /* confirmed by each target */
+};
+
+/* -- what is confirmed -- */
+
+/* While clients are held they are led to no primary, although the targets may be in sync. */
+static bool is_led(const struct cluster *cluster)
+{
+	return cluster->applied.in_this_run && cluster->applied.has_topology &&
+	       cluster->hold.by == HELD_NOT;
+}
+
+/* Returns true if all targets have confirmed a zxid or primary that not all had confirmed
+ * before. */
+static bool note_confirmed(struct cluster *cluster)
+{
+	struct cluster_fleet *fleet = cluster->fleet;
+	char primary[MEMBER_ENDPOINT_MAX];
+	bool all = is_led(cluster);
+
+	if (!all)
+		return false;
+	member_endpoint(&cluster->applied.topology.primary, primary);
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		if (cluster_has_confirmed(cluster, &cluster->outlets[i]))
+			memcpy(fleet->primaries[i], primary, sizeof(primary));
+		else
+			all = false;
+	}
+	if (!all || (fleet->confirmed.zxid == cluster->applied.zxid &&
+	             strcmp(fleet->confirmed.primary, primary) == 0))
+		return false;
+	fleet->confirmed.zxid = cluster->applied.zxid;
+	memcpy(fleet->confirmed.primary, primary, sizeof(primary));
+	clock_wall(fleet->confirmed.at, sizeof(fleet->confirmed.at));
+	return true;
+}
+
+/* -- the text of the znode -- */
+
+static void fill_target(const struct cluster *cluster, size_t index, struct fleet_target *out)
+{
+	const struct cluster_target *outlet = &cluster->outlets[index];
+	struct target_status status;
+
+	target_status(outlet->target, &status);
+	out->zxid = status.zxid;
+	out->in_sync = status.in_sync;
+	out->old_sessions = status.old_sessions;
+	fleet_copy(out->name, sizeof(out->name), outlet->config->name);
+	fleet_copy(out->kind, sizeof(out->kind), config_target_kind_name(outlet->config->kind));
+	fleet_copy(out->primary, sizeof(out->primary), cluster->fleet->primaries[index]);
+	fleet_copy(out->problem, sizeof(out->problem), status.problem);
+}
+
+static void fill_words(const struct cluster *cluster, struct fleet_note *out)
+{
+	const struct last_decision *last_decision = &cluster->last_decision;
+	const char *problem = cluster->override_problem;
+
+	fleet_copy(out->state, sizeof(out->state), cluster_state(cluster));
+	fleet_copy(out->reason, sizeof(out->reason),
+	           problem != NULL ? problem : last_decision->reason);
+	fleet_copy(out->about, sizeof(out->about), last_decision->about);
+	fleet_copy(out->why, sizeof(out->why), last_decision->why);
+	fleet_copy(out->alarm, sizeof(out->alarm), cluster_alarm(cluster));
+}
+
+static void fill(const struct cluster *cluster, struct fleet_note *out)
+{
+	const struct cluster_fleet *fleet = cluster->fleet;
+
+	out->pid = getpid();
+	out->zxid = fleet->confirmed.zxid;
+	out->seen_zxid = watcher_fact(cluster->watcher)->mzxid;
+	out->holding =
+	    cluster->hold.policy == CONFIG_LOSS_HOLD && cluster_hold_left_ms(cluster) > 0;
+	out->ready = cluster_is_ready(cluster);
+	fleet_copy(out->segue, sizeof(out->segue), SEGUE_VERSION);
+	fleet_copy(out->host, sizeof(out->host), fleet->host);
+	fleet_copy(out->started, sizeof(out->started), fleet->started);
+	fleet_copy(out->at, sizeof(out->at), fleet->confirmed.at);
+	fleet_copy(out->primary, sizeof(out->primary), fleet->confirmed.primary);
+	fill_words(cluster, out);
+	for (size_t i = 0; i < out->target_count; i++)
+		fill_target(cluster, i, &out->targets[i]);
+}
+
+static void arm(struct cluster_fleet *fleet, int64_t ms)
+{
+	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	int64_t due_ms = clock_now_ms() + ms;
+
+	if (fleet->due_ms != 0 && fleet->due_ms <= due_ms)
+		return;
+	fleet->due_ms = due_ms;
+	event_add(fleet->write, &after);
+}
+
+/* No event reports the end of a hold, so the timer is set for it here. */
+static void on_write(evutil_socket_t fd, short what, void *arg)
+{
+	struct cluster *cluster = arg;
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct fleet_note note;
+
+	(void)fd;
+	(void)what;
+	cluster->fleet->due_ms = 0;
+	fleet_note_init(&note, cluster->target_count);
+	fill(cluster, &note);
+	fleet_encode(&note, &text);
+	zk_ephemeral_show(cluster->fleet->presence, text.data);
+	if (note.holding)
+		arm(cluster->fleet, cluster_hold_left_ms(cluster) + FLEET_CALM_MS);
+	fleet_note_fini(&note);
+}
+
+void cluster_fleet_note(void *arg)
+{
+	struct cluster *cluster = arg;
+
+	if (cluster->fleet != NULL)
+		arm(cluster->fleet, note_confirmed(cluster) ? 0 : FLEET_CALM_MS);
+}
+
+/* -- create and destroy -- */
+
+/* Reads starttime, field 22 of /proc/self/stat (proc(5)), in clock ticks since boot. Fields are
+ * counted from the last ")", because the process name before it may contain anything. */
+static void fill_started(char *out, size_t size)
+{
+	auto_strbuf struct strbuf stat = STRBUF_INIT;
+	struct err ignored;
+	const char *at = NULL;
+
+	out[0] = '\0';
+	if (file_read("/proc/self/stat", 4096, &stat, NULL, &ignored))
+		at = strrchr(stat.data, ')');
+	for (int field = 2; at != NULL && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (at != NULL)
+		clock_wall_at(strtoll(at, NULL, 10) * 1000000 / sysconf(_SC_CLK_TCK), out, size);
+}
+
+void cluster_fleet_open(struct cluster *cluster, const struct cluster_world *world)
+{
+	auto_free char *parent = layout_fleet_path(cluster->config);
+	struct cluster_fleet *fleet;
+
+	if (!cluster->config->fleet)
+		return;
+	fleet = xcalloc(1, sizeof(*fleet));
+	fleet->path = xasprintf("%s/%s", parent, world->config->name);
+	fleet->presence = zk_ephemeral_create(&(struct zk_ephemeral_options){
+	    .base = world->base,
+	    .zk = world->zk,
+	    .acl = world->config->acl == CONFIG_ACL_CREATOR ? ZK_ACL_CREATOR : ZK_ACL_OPEN,
+	    .path = fleet->path,
+	    .who = "sidecar"});
+	fleet->write = event_new(world->base, -1, 0, on_write, cluster);
+	event_priority_set(fleet->write, CLUSTER_PRIORITY_LATER);
+	fleet->primaries = xcalloc(cluster->target_count + 1, sizeof(*fleet->primaries));
+	gethostname(fleet->host, sizeof(fleet->host) - 1);
+	fill_started(fleet->started, sizeof(fleet->started));
+	cluster->fleet = fleet;
+	arm(fleet, FLEET_CALM_MS);
+}
+
+static void end(struct cluster_fleet *fleet)
+{
+	event_free(fleet->write);
+	free(fleet->primaries);
+	free(fleet->path);
+	free(fleet);
+}
+
+void cluster_fleet_close(struct cluster *cluster)
+{
+	struct cluster_fleet *fleet = STEAL(cluster->fleet);
+
+	if (fleet == NULL)
+		return;
+	zk_ephemeral_leave(fleet->presence);
+	end(fleet);
+}
+
+void cluster_fleet_pass_on(struct cluster *cluster, const struct cluster *next)
+{
+	struct cluster_fleet *fleet = cluster->fleet;
+
+	if (fleet == NULL || next == NULL || next->fleet == NULL ||
+	    strcmp(fleet->path, next->fleet->path) != 0)
+		return;
+	cluster->fleet = NULL;
+	zk_ephemeral_destroy(fleet->presence);
+	end(fleet);
+}

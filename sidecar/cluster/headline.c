@@ -1,0 +1,256 @@
+/* The headlines of a cluster: what a person has to know, the worst first. For systemd's status
+ * line, GET /readyz, the status page and `segue status`. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "cluster_internal.h"
+#include "decide/store_value.h"
+#include "watch/watcher.h"
+
+struct saying {
+	const struct cluster *cluster;
+	const char *prefix; /* of each line */
+	struct strbuf *out, line;
+	enum cluster_level level; /* the worst so far */
+};
+
+/* Text from outside cannot start a line of its own: control characters become blanks. */
+static void end_line(struct saying *saying, enum cluster_level level)
+{
+	struct strbuf *line = &saying->line;
+
+	for (size_t i = 0; i < line->len; i++)
+		if ((unsigned char)line->data[i] < ' ')
+			line->data[i] = ' ';
+	strbuf_printf(saying->out, "%s%s\n", saying->prefix, line->data);
+	strbuf_reset(line);
+	if (level > saying->level)
+		saying->level = level;
+}
+
+static void append_why(struct strbuf *line, const char *text)
+{
+	if (text != NULL && text[0] != '\0')
+		strbuf_printf(line, ": %s", text);
+}
+
+static void append_reason(struct saying *saying)
+{
+	const struct last_decision *last_decision = &saying->cluster->last_decision;
+	const struct watch_fact *fact = watcher_fact(saying->cluster->watcher);
+
+	append_why(&saying->line, last_decision->reason);
+	append_why(&saying->line, last_decision->about);
+	append_why(&saying->line, last_decision->why);
+	append_why(&saying->line, fact->problem);
+	if (fact->topology != NULL)
+		append_why(&saying->line, fact->topology->leader);
+}
+
+/* --- clients are not led to a primary --- */
+
+static const struct server_fact *find_writable(const struct cluster *cluster)
+{
+	size_t count;
+	const struct server_fact *facts = verifier_facts(cluster->verifier, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (server_takes_writes(&facts[i]))
+			return &facts[i];
+	return NULL;
+}
+
+static const char *why_not_followed(const struct cluster *cluster, const struct server_fact *server,
+                                    const struct member *at)
+{
+	const int64_t last = cluster->applied.topology.timeline;
+	struct admission admission = cluster_admission(cluster, at);
+
+	if (admission.reason[0] != '\0')
+		return admission.reason;
+	if (topology_same_address(at, &cluster->applied.topology.primary))
+		return "it is the last primary, and the store names it no more";
+	if (last == 0)
+		return "the store does not name it, and the timeline of the last primary is not "
+		       "known";
+	if (server->timeline <= last)
+		return "the store does not name it, and its timeline is not above that of the "
+		       "last primary";
+	return "the store does not name it";
+}
+
+/* Names a server that takes writes and is not followed. Only a person can know whether it is the
+ * right primary. */
+static void append_writable(struct saying *saying)
+{
+	const struct config_cluster *config = saying->cluster->config;
+	const struct server_fact *server = find_writable(saying->cluster);
+	char endpoint[MEMBER_ENDPOINT_MAX];
+	struct member at = {0};
+
+	if (server == NULL)
+		return;
+	at.port = server->port;
+	memcpy(at.address, server->address, sizeof(at.address));
+	member_endpoint(&at, endpoint);
+	strbuf_printf(&saying->line,
+	              "; %s takes writes, and is not followed: %s; if it is the right one: segue "
+	              "%s %s %s",
+	              endpoint, why_not_followed(saying->cluster, server, &at),
+	              config->layout == CONFIG_LAYOUT_SEGUE &&
+	                      !store_is_strange(watcher_fact(saying->cluster->watcher),
+	                                        &saying->cluster->applied)
+	                  ? "set-primary"
+	                  : "pin",
+	              config->name, endpoint);
+}
+
+static void say_hold(struct saying *saying)
+{
+	const struct decide_hold *hold = &saying->cluster->hold;
+	long long since_s = (clock_now_us() - hold->since_us) / 1000000;
+	long long left_s = (cluster_hold_left_ms(saying->cluster) + 999) / 1000;
+
+	if (hold->by == HELD_NOT)
+		return;
+	if (cluster_hold_is_over(saying->cluster))
+		strbuf_printf(&saying->line,
+		              "LOST, no primary for %lld s, longer than hold_timeout: clients get "
+		              "errors",
+		              since_s);
+	else if (hold->policy == CONFIG_LOSS_FENCE)
+		strbuf_printf(&saying->line, "FENCED for %lld s, nobody is let through", since_s);
+	else
+		strbuf_printf(&saying->line, "HELD, clients wait, %lld s left", left_s);
+	append_reason(saying);
+	append_writable(saying);
+	end_line(saying, CLUSTER_BAD);
+}
+
+static void say_nothing_applied(struct saying *saying)
+{
+	const struct cluster *cluster = saying->cluster;
+	char endpoint[MEMBER_ENDPOINT_MAX];
+
+	if (cluster->primed || cluster->hold.by != HELD_NOT || cluster->target_count == 0)
+		return;
+	if (cluster->applied.has_topology) {
+		member_endpoint(&cluster->applied.topology.primary, endpoint);
+		strbuf_printf(
+		    &saying->line,
+		    "WAITING, nothing is changed: the proxies stay as they are, and were led "
+		    "to %s last",
+		    endpoint);
+	} else {
+		strbuf_append_str(&saying->line, "WAITING, no primary is admitted");
+	}
+	if (cluster->last_decision.reason == NULL)
+		append_why(&saying->line, "the store has not answered yet");
+	append_reason(saying);
+	end_line(saying, CLUSTER_BUSY);
+}
+
+/* --- clients are led to a server --- */
+
+static void say_alarm(struct saying *saying)
+{
+	const struct cluster *cluster = saying->cluster;
+	const struct last_decision *last_decision = &cluster->last_decision;
+
+	if (last_decision->kind == DECIDE_REFUSE) {
+		strbuf_append_str(&saying->line, "REFUSED, the last primary stays");
+		append_reason(saying);
+		end_line(saying, CLUSTER_BAD);
+	}
+	if (last_decision->alarm[0] != '\0') {
+		strbuf_printf(&saying->line, "%s: %s",
+		              last_decision->overruled    ? "OVERRULED"
+		              : last_decision->unverified ? "UNVERIFIED"
+		                                          : "ALARM",
+		              last_decision->alarm);
+		end_line(saying, CLUSTER_BAD);
+	}
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		if (cluster->outlets[i].alarm == NULL)
+			continue;
+		strbuf_printf(&saying->line, "ALARM: %s", cluster->outlets[i].alarm);
+		end_line(saying, CLUSTER_BAD);
+	}
+}
+
+static void say_targets(struct saying *saying)
+{
+	const struct cluster *cluster = saying->cluster;
+
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		const struct config_target *config = cluster->outlets[i].config;
+		struct target_status status;
+		bool troubled;
+
+		target_status(cluster->outlets[i].target, &status);
+		if (*status.alarm != '\0') {
+			strbuf_printf(&saying->line, "ALARM: %s/%s: %s",
+			              config_target_kind_name(config->kind), config->name,
+			              status.alarm);
+			end_line(saying, CLUSTER_BAD);
+		}
+		troubled = status.problem[0] != '\0' && status.problem != status.alarm;
+		if (status.in_sync || (!troubled && !cluster->primed))
+			continue;
+		strbuf_printf(&saying->line, "%s/%s: not confirmed: %s",
+		              config_target_kind_name(config->kind), config->name,
+		              troubled ? status.problem : status.step);
+		end_line(saying, troubled ? CLUSTER_BAD : CLUSTER_BUSY);
+	}
+}
+
+static void say_kept(struct saying *saying)
+{
+	const struct cluster *cluster = saying->cluster;
+
+	if (cluster->last_decision.kind != DECIDE_KEEP || cluster->hold.by != HELD_NOT ||
+	    cluster->override.kind != OVERRIDE_NONE || !cluster->primed)
+		return;
+	strbuf_append_str(&saying->line, "KEPT, the last primary stays");
+	append_reason(saying);
+	end_line(saying, CLUSTER_WATCH);
+}
+
+static void say_override(struct saying *saying)
+{
+	const struct cluster *cluster = saying->cluster;
+	const struct override *override = &cluster->override;
+	char endpoint[MEMBER_ENDPOINT_MAX];
+
+	if (override->kind == OVERRIDE_NONE)
+		return;
+	endpoint_format(endpoint, sizeof(endpoint), override->address, override->port);
+	if (override->kind == OVERRIDE_PIN)
+		strbuf_printf(&saying->line, "PINNED to %s", endpoint);
+	else
+		strbuf_append_str(&saying->line, "FROZEN");
+	if (cluster->override_problem != NULL)
+		append_why(&saying->line, cluster->override_problem);
+	else
+		strbuf_printf(&saying->line, " by %s since %s",
+		              override->by[0] != '\0' ? override->by : "somebody",
+		              override->since[0] != '\0' ? override->since : "an unknown time");
+	strbuf_printf(&saying->line, "; ends with: segue release %s", cluster->config->name);
+	end_line(saying, CLUSTER_WATCH);
+}
+
+enum cluster_level cluster_headlines(const struct cluster *cluster, const char *prefix,
+                                     struct strbuf *out)
+{
+	struct saying saying = {
+	    .cluster = cluster, .prefix = prefix, .out = out, .line = STRBUF_INIT};
+
+	say_hold(&saying);
+	say_alarm(&saying);
+	say_targets(&saying);
+	say_kept(&saying);
+	say_override(&saying);
+	say_nothing_applied(&saying);
+	strbuf_fini(&saying.line);
+	return saying.level;
+}

@@ -1,0 +1,331 @@
+/* Hold records without a target; see the header. A record names the console or socket of its proxy.
+ * They are released in a child process, so that a proxy that does not answer does not delay the
+ * targets of segue.ini. */
+#include "cluster/orphaned_holds.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "haproxy/hold_record.h"
+#include "pgbouncer/hold_record.h"
+#include "postgres/libpq.h"
+#include "target/command.h"
+
+#define CHILD_MS       30000
+#define RETRY_FIRST_MS 1000
+#define RETRY_MAX_MS   30000
+
+static const struct kind {
+	enum config_target_kind kind;
+	const char *prefix, *suffix;
+} kinds[] = {{CONFIG_TARGET_PGBOUNCER, "pgbouncer-", ".paused"},
+             {CONFIG_TARGET_HAPROXY, "haproxy-", ".held"}};
+
+static const struct kind *kind_of(const char *file, char **name)
+{
+	size_t len = strlen(file);
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		size_t before = strlen(kinds[i].prefix), after = strlen(kinds[i].suffix);
+
+		if (len <= before + after || strncmp(file, kinds[i].prefix, before) != 0 ||
+		    strcmp(file + len - after, kinds[i].suffix) != 0)
+			continue;
+		*name = xstrndup(file + before, len - before - after);
+		return &kinds[i];
+	}
+	return NULL;
+}
+
+static const struct config_target *find_target(const struct config *config,
+                                               enum config_target_kind kind, const char *name)
+{
+	for (size_t i = 0; i < config->target_count; i++)
+		if (config->targets[i].kind == kind && strcmp(config->targets[i].name, name) == 0)
+			return &config->targets[i];
+	return NULL;
+}
+
+/* --- the proxy of a record --- */
+
+static void read_place(struct orphaned_hold *note, const char *state_dir)
+{
+	struct pgbouncer_hold_record record;
+	struct haproxy_hold_record held;
+	struct err ignored; /* whoever uses the record reports it */
+
+	if (note->kind == CONFIG_TARGET_PGBOUNCER) {
+		(void)!pgbouncer_hold_record_init(&record, state_dir, note->name, &ignored);
+		note->place = STEAL(record.console);
+		note->output = STEAL(record.output);
+		pgbouncer_hold_record_fini(&record);
+	} else {
+		(void)!haproxy_hold_record_init(&held, state_dir, note->name, &ignored);
+		note->place = STEAL(held.socket);
+		note->output = STEAL(held.output);
+		haproxy_hold_record_fini(&held);
+	}
+}
+
+/* Returns "host port" of a connection string. The other settings may change while the PgBouncer
+ * stays the same. */
+static char *console_place(const char *conninfo)
+{
+	struct libpq pq;
+	struct err ignored; /* then the whole string is compared */
+	PQconninfoOption *options = NULL;
+	const char *host = "", *port = "";
+	char *place;
+
+	if (libpq_load(&pq, &ignored))
+		options = pq.conninfo_parse(conninfo, NULL);
+	if (options == NULL)
+		return xstrdup(conninfo);
+	for (const PQconninfoOption *option = options; option->keyword != NULL; option++) {
+		if (option->val != NULL && strcmp(option->keyword, "host") == 0)
+			host = option->val;
+		if (option->val != NULL && strcmp(option->keyword, "port") == 0)
+			port = option->val;
+	}
+	place = xasprintf("%s %s", host, port);
+	pq.conninfo_free(options);
+	return place;
+}
+
+static bool is_at(const struct orphaned_hold *note, const struct config_target *target)
+{
+	auto_free char *is = NULL, *was = NULL;
+
+	if (note->place == NULL || note->kind != target->kind)
+		return false;
+	if (note->kind == CONFIG_TARGET_HAPROXY)
+		return strcmp(note->place, target->socket) == 0;
+	was = console_place(note->place);
+	is = console_place(target->console);
+	return strcmp(was, is) == 0;
+}
+
+/* --- find --- */
+
+static void note_fini(struct orphaned_hold *note)
+{
+	free(note->name);
+	free(note->path);
+	free(note->place);
+	free(note->output);
+}
+
+static void add(struct orphaned_hold **notes, size_t *count, const struct config *config,
+                const char *file)
+{
+	struct orphaned_hold note = {.path = NULL};
+	auto_free char *name = NULL;
+	const struct kind *kind = kind_of(file, &name);
+	const struct config_target *target =
+	    kind != NULL ? find_target(config, kind->kind, name) : NULL;
+
+	if (kind == NULL)
+		return;
+	note.kind = kind->kind;
+	note.name = STEAL(name);
+	note.path = xasprintf("%s/%s", config->state_dir, file);
+	read_place(&note, config->state_dir);
+	if (target != NULL && (note.place == NULL || is_at(&note, target))) {
+		note_fini(&note);
+		return;
+	}
+	*notes = xreallocarray(*notes, *count + 1, sizeof(**notes));
+	(*notes)[(*count)++] = note;
+}
+
+struct orphaned_hold *orphaned_holds_find(const struct config *config, size_t *count)
+{
+	struct orphaned_hold *notes = NULL;
+	DIR *folder = opendir(config->state_dir);
+	const struct dirent *entry;
+
+	*count = 0;
+	while (folder != NULL && (entry = readdir(folder)) != NULL)
+		add(&notes, count, config, entry->d_name);
+	if (folder != NULL)
+		closedir(folder);
+	return notes;
+}
+
+void orphaned_holds_free(struct orphaned_hold *notes, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		note_fini(&notes[i]);
+	free(notes);
+}
+
+/* --- adopt: the section has another name now --- */
+
+/* The section that takes a record over. If several sections drive the proxy, it is the one that
+ * writes the same file. */
+static const struct config_target *find_heir(const struct config *config,
+                                             const struct orphaned_hold *note)
+{
+	const struct config_target *heir = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->target_count; i++) {
+		const struct config_target *target = &config->targets[i];
+
+		if (!is_at(note, target))
+			continue;
+		if (note->output != NULL && strcmp(note->output, target->output) == 0)
+			return target;
+		heir = target;
+		count++;
+	}
+	return count == 1 && note->kind == CONFIG_TARGET_PGBOUNCER ? heir : NULL;
+}
+
+/* `more`: a suffix that no section name can contain, or "". */
+static char *note_path(const struct config *config, const struct orphaned_hold *note,
+                       const char *name, const char *more)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (kinds[i].kind == note->kind)
+			return xasprintf("%s/%s%s%s%s", config->state_dir, kinds[i].prefix, name,
+			                 more, kinds[i].suffix);
+	return NULL;
+}
+
+/* The section of that name drives another proxy now and needs the file name. */
+static void set_aside(const struct config *config, const struct orphaned_hold *note)
+{
+	auto_free char *path = note_path(config, note, note->name, "@gone");
+	struct err err;
+
+	if (find_target(config, note->kind, note->name) == NULL || rename(note->path, path) == 0)
+		return;
+	err_set_errno(&err, errno, "cannot rename %s to %s", note->path, path);
+	log_error("note_not_set_aside", KV_STR("target", note->name), KV_ERR(&err),
+	          KV_STR("next", "what it says was held at another proxy stays so: see the file, "
+	                         "and let go by hand"));
+}
+
+static void adopt(const struct config *config, const struct orphaned_hold *note)
+{
+	const struct config_target *heir = find_heir(config, note);
+	auto_free char *path = heir != NULL ? note_path(config, note, heir->name, "") : NULL;
+	struct err err;
+
+	if (path == NULL || access(path, F_OK) == 0) {
+		set_aside(config, note);
+		return;
+	}
+	if (rename(note->path, path) == 0) {
+		log_warning("note_adopted", KV_STR("cluster", heir->cluster),
+		            KV_STR("target", heir->name), KV_STR("note", path),
+		            KV_STR("was", note->name),
+		            KV_STR("next", "the section has another name now, and drives the same "
+		                           "proxy: it goes on with what was held"));
+		return;
+	}
+	err_set_errno(&err, errno, "cannot rename %s to %s", note->path, path);
+	log_error("note_not_adopted", KV_STR("target", heir->name), KV_ERR(&err),
+	          KV_STR("next", "its clients are let go instead"));
+}
+
+void orphaned_holds_adopt(const struct config *config)
+{
+	size_t count;
+	struct orphaned_hold *notes = orphaned_holds_find(config, &count);
+
+	for (size_t i = 0; i < count; i++)
+		adopt(config, &notes[i]);
+	orphaned_holds_free(notes, count);
+}
+
+/* --- release --- */
+
+struct orphaned_holds {
+	struct event_base *base;
+	const struct config *config;
+	struct command *child;
+	struct event *again;
+	unsigned failures;
+	char *told; /* the failure that was logged last; NULL: none */
+};
+
+static void failed(struct orphaned_holds *left, const char *what)
+{
+	int64_t ms = clock_backoff_ms(++left->failures, RETRY_FIRST_MS, RETRY_MAX_MS);
+	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	event_add(left->again, &after);
+	if (left->told != NULL && strcmp(left->told, what) == 0)
+		return;
+	free(left->told);
+	left->told = xstrdup(what);
+	log_error(
+	    "left_notes_stay", KV_STR("error", what),
+	    KV_STR("next", "its clients wait; tried again every 30 s, and by `segue resume`"));
+}
+
+static void ended(bool ok, const char *what, void *arg)
+{
+	struct orphaned_holds *left = arg;
+
+	left->child = NULL;
+	if (ok)
+		log_warning("left_notes_done", KV_STR("what", what));
+	else
+		failed(left, what);
+}
+
+static void start(int fd, short events, void *arg)
+{
+	struct orphaned_holds *left = arg;
+	char self[] = "/proc/self/exe", verb[] = "resume", gone[] = "--gone", c[] = "-c";
+	char *argv[] = {self, verb, gone, c, left->config->file, NULL};
+
+	(void)fd;
+	(void)events;
+	left->child = command_run(left->base, argv, CHILD_MS, ended, left);
+}
+
+struct orphaned_holds *orphaned_holds_release(struct event_base *base, const struct config *config)
+{
+	struct orphaned_holds *left;
+	size_t count;
+	struct orphaned_hold *notes = orphaned_holds_find(config, &count);
+
+	for (size_t i = 0; i < count; i++)
+		log_warning(
+		    "note_without_target", KV_STR("kind", config_target_kind_name(notes[i].kind)),
+		    KV_STR("target", notes[i].name), KV_STR("note", notes[i].path),
+		    KV_STR("next", "segue.ini has no such section any more: what it held is "
+		                   "let go, but for a fence"));
+	orphaned_holds_free(notes, count);
+	if (count == 0)
+		return NULL;
+	left = xcalloc(1, sizeof(*left));
+	left->base = base;
+	left->config = config;
+	left->again = event_new(base, -1, 0, start, left);
+	start(-1, 0, left);
+	return left;
+}
+
+void orphaned_holds_cancel(struct orphaned_holds *left)
+{
+	if (left == NULL)
+		return;
+	if (left->child != NULL)
+		command_cancel(left->child);
+	event_free(left->again);
+	free(left->told);
+	free(left);
+}

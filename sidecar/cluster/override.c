@@ -1,0 +1,193 @@
+/* The override of the operator as a file. A file that cannot be understood freezes the cluster: an
+ * operator has set something, and a move against it would be worse than no move. Written durably or
+ * not at all. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/strbuf.h"
+#include "cluster/override.h"
+#include "topology/layout_fields.h"
+
+#define FILE_BYTES_MAX 4096
+#define SHOWN_MAX      80 /* bytes of a refused value in an error */
+#define ADVICE         "the cluster is frozen until segue release, or segue pin or freeze, writes it anew"
+
+static const char *const kind_names[] = {
+    [OVERRIDE_NONE] = "none", [OVERRIDE_PIN] = "pin", [OVERRIDE_FREEZE] = "freeze"};
+
+const char *override_kind_name(enum override_kind kind)
+{
+	return kind_names[kind];
+}
+
+/* JSON's own escapes keep the refused value on one line. */
+static bool refuse(const char *key, const json_t *found, const char *allowed, struct err *err)
+{
+	auto_free char *text =
+	    found != NULL ? json_dumps(found, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII)
+	                  : NULL;
+
+	if (text == NULL)
+		return err_set(err, "%s is missing: %s", key, allowed);
+	return err_set(err, "%s is %.*s: %s", key, SHOWN_MAX, text, allowed);
+}
+
+static bool read_kind(const json_t *document, enum override_kind *out, struct err *err)
+{
+	const json_t *value = json_object_get(document, "kind");
+	const char *text = json_string_value(value);
+
+	for (size_t i = 0; text != NULL && i < ARRAY_LEN(kind_names); i++)
+		if (strcmp(text, kind_names[i]) == 0) {
+			*out = (enum override_kind)i;
+			return true;
+		}
+	return refuse("kind", value, "\"pin\", \"freeze\" or \"none\" is what it must be", err);
+}
+
+static bool read_server(const json_t *document, struct override *out, struct err *err)
+{
+	const json_t *address = json_object_get(document, "address");
+	const json_t *port = json_object_get(document, "port");
+	const char *text = json_string_value(address);
+
+	if (text == NULL || layout_host_problem(text) != NULL ||
+	    !layout_host_numeric(text, out->address))
+		return refuse("address", address, "one server's IP address is what it must be",
+		              err);
+	if (!json_is_integer(port) || json_integer_value(port) < 1 ||
+	    json_integer_value(port) > UINT16_MAX)
+		return refuse("port", port, "a number from 1 to 65535 is what it must be", err);
+	out->port = (uint16_t)json_integer_value(port);
+	return true;
+}
+
+/* These texts are only shown to people, so any bytes will do that stay on one line. */
+static bool read_words(const json_t *document, const char *key, char *out, size_t size,
+                       struct err *err)
+{
+	const json_t *value = json_object_get(document, key);
+	const char *text = json_string_value(value);
+
+	out[0] = '\0';
+	if (value == NULL || json_is_null(value))
+		return true;
+	if (text == NULL || strlen(text) >= size)
+		return refuse(key, value, "a short text is what it must be", err);
+	for (const char *c = text; *c != '\0'; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			return refuse(key, value, "control characters are not allowed", err);
+	snprintf(out, size, "%s", text);
+	return true;
+}
+
+static bool read_document(const json_t *document, struct override *out, struct err *err)
+{
+	if (!json_is_object(document))
+		return err_set(err, "a JSON object is what it must be");
+	return read_kind(document, &out->kind, err) &&
+	       (out->kind != OVERRIDE_PIN || read_server(document, out, err)) &&
+	       read_words(document, "by", out->by, sizeof(out->by), err) &&
+	       read_words(document, "since", out->since, sizeof(out->since), err);
+}
+
+bool override_from_json(const json_t *document, struct override *out, struct err *err)
+{
+	*out = (struct override){.kind = OVERRIDE_NONE};
+	if (read_document(document, out, err))
+		return true;
+	*out = (struct override){.kind = OVERRIDE_NONE};
+	return false;
+}
+
+/* jansson leaves out a name that is not UTF-8: the override is valid without it. */
+json_t *override_to_json(const struct override *override)
+{
+	json_t *document;
+
+	if (override->kind == OVERRIDE_NONE)
+		return json_null();
+	document = json_object();
+	json_object_set_new(document, "kind", json_string(kind_names[override->kind]));
+	if (override->kind == OVERRIDE_PIN) {
+		json_object_set_new(document, "address", json_string(override->address));
+		json_object_set_new(document, "port", json_integer(override->port));
+	}
+	json_object_set_new(document, "by", json_string(override->by));
+	json_object_set_new(document, "since", json_string(override->since));
+	return document;
+}
+
+char *override_file(const char *state_dir, const char *cluster)
+{
+	/* sidecar/config has checked this; here the name becomes part of a file name. */
+	assert(cluster[0] != '.' && strchr(cluster, '/') == NULL);
+	return xasprintf("%s/%s.override", state_dir, cluster);
+}
+
+static bool parse(const struct strbuf *text, struct override *out, struct err *err)
+{
+	json_error_t error;
+	json_auto_t *document = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, &error);
+
+	if (document == NULL)
+		return err_set(err, "byte %d: no JSON, or cut off", error.position);
+	return override_from_json(document, out, err);
+}
+
+bool override_load(const char *state_dir, const char *cluster, struct override *out,
+                   struct err *err)
+{
+	auto_free char *path = override_file(state_dir, cluster);
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct err reason = {""};
+	bool missing;
+
+	*out = (struct override){.kind = OVERRIDE_NONE};
+	if (file_read(path, FILE_BYTES_MAX, &text, &missing, &reason)) {
+		if (parse(&text, out, &reason))
+			return true;
+		err_wrap(&reason, "%s", path);
+	} else if (missing) {
+		return true;
+	}
+	*out = (struct override){.kind = OVERRIDE_FREEZE};
+	return err_set(err, "cannot use the override file %s; " ADVICE, reason.message);
+}
+
+/* The folder is synced too, or a power failure could bring back an override that was released. */
+static bool remove_file(const char *state_dir, const char *path, struct err *err)
+{
+	auto_close int folder = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (unlink(path) != 0 && errno != ENOENT)
+		return err_set_errno(err, errno, "cannot remove the override file %s", path);
+	if (folder >= 0)
+		(void)fsync(folder);
+	return true;
+}
+
+bool override_save(const char *state_dir, const char *cluster, const struct override *override,
+                   struct err *err)
+{
+	static const struct file_owner owner = {.mode = 0640};
+	auto_free char *path = override_file(state_dir, cluster);
+	json_auto_t *document = NULL;
+	auto_free char *text = NULL;
+
+	if (override->kind == OVERRIDE_NONE)
+		return remove_file(state_dir, path, err);
+	document = override_to_json(override);
+	text = json_dumps(document, JSON_INDENT(1));
+	if (text == NULL)
+		return err_set(err, "cannot write the override file %s: no memory", path);
+	return file_replace(path, text, strlen(text), &owner, err) ||
+	       err_wrap(err, "cannot write the override file");
+}

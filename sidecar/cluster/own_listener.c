@@ -1,0 +1,133 @@
+/* Members that are one of the cluster's own proxies: a HAProxy according to the texts of its
+ * targets, a PgBouncer according to its own report. Looked up before the decision is made, so that
+ * the decision is based on facts. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cluster/listeners.h"
+#include "cluster_internal.h"
+#include "watch/watcher.h"
+
+static const struct config_target *find(const struct cluster *cluster, const char *address,
+                                        uint16_t port)
+{
+	size_t index = (size_t)(cluster->config - cluster->segue->clusters);
+	const struct config_target *target =
+	    listeners_find(cluster->listeners, index, address, port);
+
+	for (size_t i = 0; target == NULL && i < cluster->target_count; i++)
+		if (target_listens_at(cluster->outlets[i].target, address, port))
+			target = cluster->outlets[i].config;
+	return target;
+}
+
+static void look_at(struct cluster *cluster, const struct member *member)
+{
+	const struct config_target *target = find(cluster, member->address, member->port);
+
+	if (target == NULL)
+		return;
+	cluster->own = xreallocarray(cluster->own, cluster->own_count + 1, sizeof(*cluster->own));
+	cluster->own[cluster->own_count++] = (struct own_listener){.at = *member, .target = target};
+}
+
+static bool is_in(const struct topology *topology, const struct member *member)
+{
+	const char *role;
+
+	return topology != NULL && cluster_find_member(topology, member, &role) != NULL;
+}
+
+/* The members of `before` have been looked at already. */
+static void look_at_all(struct cluster *cluster, const struct topology *topology,
+                        const struct topology *before)
+{
+	if (topology->has_primary && !is_in(before, &topology->primary))
+		look_at(cluster, &topology->primary);
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (!is_in(before, &topology->standbys[i]))
+			look_at(cluster, &topology->standbys[i]);
+}
+
+void cluster_find_own(struct cluster *cluster, const struct watch_fact *fact)
+{
+	struct member pinned = {.port = cluster->override.port, .lag_bytes = -1};
+
+	cluster->own_count = 0;
+	if (fact->topology != NULL)
+		look_at_all(cluster, fact->topology, NULL);
+	if (cluster->applied.has_topology)
+		look_at_all(cluster, &cluster->applied.topology, fact->topology);
+	memcpy(pinned.address, cluster->override.address, sizeof(pinned.address));
+	if (cluster->override.kind == OVERRIDE_PIN)
+		look_at(cluster, &pinned);
+}
+
+static bool is_same_own(const struct own_listener *a, const struct own_listener *b)
+{
+	return a->target == b->target && topology_same_address(&a->at, &b->at);
+}
+
+bool cluster_own_changed(struct cluster *cluster, const struct watch_fact *fact)
+{
+	auto_free struct own_listener *before = STEAL(cluster->own);
+	size_t count = cluster->own_count;
+	bool same;
+
+	cluster_find_own(cluster, fact);
+	same = cluster->own_count == count;
+	for (size_t i = 0; same && i < count; i++)
+		same = is_same_own(&before[i], &cluster->own[i]);
+	return !same;
+}
+
+char *cluster_own_words(const struct config_target *target)
+{
+	return xasprintf("the own listener of [%s %s]", config_target_kind_name(target->kind),
+	                 target->name);
+}
+
+char *cluster_own_cure(const struct cluster *cluster)
+{
+	const char *name = cluster->config->name;
+
+	if (cluster->override.kind == OVERRIDE_PIN)
+		return xasprintf("name the PostgreSQL server: segue pin %s HOST:PORT, or segue "
+		                 "release %s",
+		                 name, name);
+	if (cluster->config->layout == CONFIG_LAYOUT_SEGUE)
+		return xasprintf("name the PostgreSQL server: segue set-primary %s HOST:PORT",
+		                 name);
+	return xstrdup("write the address of the PostgreSQL server to the store");
+}
+
+static bool refuse(const struct config_target *target, const char *address, uint16_t port,
+                   struct err *err)
+{
+	auto_free char *words = cluster_own_words(target);
+	char endpoint[MEMBER_ENDPOINT_MAX];
+
+	endpoint_format(endpoint, sizeof(endpoint), address, port);
+	return err_set(err, "%s is %s: a connection would go round in it for ever", endpoint,
+	               words);
+}
+
+bool cluster_may_lead_to(const struct cluster *cluster, const char *address, uint16_t port,
+                         struct err *err)
+{
+	const struct config_target *target = find(cluster, address, port);
+
+	return target == NULL || refuse(target, address, port, err);
+}
+
+bool cluster_try_listeners(const struct cluster *cluster, const struct listeners *listeners,
+                           size_t index, struct err *err)
+{
+	const struct member *primary = &cluster->applied.topology.primary;
+	const struct config_target *target = NULL;
+
+	if (cluster->applied.has_topology)
+		target = listeners_find(listeners, index, primary->address, primary->port);
+	return target == NULL || refuse(target, primary->address, primary->port, err);
+}

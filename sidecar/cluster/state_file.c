@@ -1,0 +1,486 @@
+/* State files. A file that cannot be understood is an error, never an empty state: without its zxid
+ * an old value of the store would be taken for a new one, and a person has to know. Written durably
+ * or not at all. */
+#include "cluster/state_file.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "cluster/target_kinds.h"
+#include "render/view.h"
+#include "topology/layout.h"
+#include "topology/layout_fields.h"
+
+#define VERSION    1
+#define STATE_MAX  (4 * LAYOUT_VALUE_MAX)
+/* The flags with which the layout patroni writes tags. */
+#define TAGS_FLAGS (JSON_COMPACT | JSON_SORT_KEYS | JSON_ENSURE_ASCII | JSON_ENCODE_ANY)
+#define ADVICE     "repair it, or remove it to trust the store's present value as the newest"
+
+void applied_init(struct applied *applied)
+{
+	*applied = (struct applied){.zxid = 0};
+	topology_init(&applied->topology);
+}
+
+void applied_fini(struct applied *applied)
+{
+	topology_fini(&applied->topology);
+	applied_init(applied);
+}
+
+char *state_file(const char *state_dir, const struct config_cluster *cluster)
+{
+	/* sidecar/config has checked this; here the name becomes part of a file name. */
+	assert(cluster->name[0] != '.' && strchr(cluster->name, '/') == NULL);
+	return xasprintf("%s/%s.json", state_dir, cluster->name);
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+	const char *const *left = a, *const *right = b;
+
+	return strcmp(*left, *right);
+}
+
+/* Appends a name of the data set: the hosts in sorted order, the chroot and the path. */
+static void append_store(struct strbuf *out, const char *hosts,
+                         const struct config_cluster *cluster)
+{
+	size_t len = strcspn(hosts, "/"), count = 0;
+	auto_free char *list = len > 0 ? xstrndup(hosts, len) : xstrdup("");
+	auto_free const char **sorted = xcalloc(len + 1, sizeof(*sorted));
+	char *rest = list;
+
+	for (char *host = strsep(&rest, ","); host != NULL; host = strsep(&rest, ","))
+		sorted[count++] = host + strspn(host, " \t");
+	qsort(sorted, count, sizeof(*sorted), compare_strings);
+	for (size_t i = 0; i < count; i++)
+		strbuf_printf(out, "%s%s", i > 0 ? "," : "", sorted[i]);
+	strbuf_printf(out, "%s %s", hosts + len, cluster->path);
+}
+
+static bool read_zxid(const json_t *root, const char *key, int64_t *out, struct err *err)
+{
+	const json_t *value = json_object_get(root, key);
+
+	if (!json_is_integer(value) || json_integer_value(value) < 0)
+		return err_set(err, "%s is missing or no integer from 0 to %" PRId64, key,
+		               INT64_MAX);
+	*out = json_integer_value(value);
+	return true;
+}
+
+static bool read_address(const json_t *value, struct member *member, struct err *err)
+{
+	const char *text = json_string_value(value);
+
+	if (text == NULL || (text[0] != '\0' && (layout_host_problem(text) != NULL ||
+	                                         !layout_host_numeric(text, member->address))))
+		return err_set(err, "addresses holds something that is no server's IP address");
+	return true;
+}
+
+/* Reads the addresses that the host names had when they were applied: the primary's, then those of
+ * the standbys. */
+static bool read_addresses(const json_t *addresses, struct topology *topology, struct err *err)
+{
+	size_t first = topology->has_primary ? 1 : 0;
+
+	if (json_array_size(addresses) != first + topology->standby_count)
+		return err_set(err, "addresses does not match topology");
+	if (first > 0 && !read_address(json_array_get(addresses, 0), &topology->primary, err))
+		return false;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (!read_address(json_array_get(addresses, first + i), &topology->standbys[i],
+		                  err))
+			return false;
+	return true;
+}
+
+static bool read_slot(const json_t *value, struct member *member, bool *taken, struct err *err)
+{
+	json_int_t slot = json_integer_value(value);
+
+	if (!json_is_integer(value) || slot < 0 || slot > TOPOLOGY_SLOTS_MAX || taken[slot])
+		return err_set(err,
+		               "slots holds something else than different numbers from 1 to %d",
+		               TOPOLOGY_SLOTS_MAX);
+	taken[slot] = slot != 0;
+	member->slot = (unsigned)slot;
+	return true;
+}
+
+/* In the order of the addresses. */
+static bool read_slots(const json_t *slots, struct topology *topology, struct err *err)
+{
+	size_t first = topology->has_primary ? 1 : 0;
+	bool taken[TOPOLOGY_SLOTS_MAX + 1] = {false};
+
+	if (json_array_size(slots) != first + topology->standby_count)
+		return err_set(err, "slots does not match topology");
+	if (first > 0 && !read_slot(json_array_get(slots, 0), &topology->primary, taken, err))
+		return false;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (!read_slot(json_array_get(slots, first + i), &topology->standbys[i], taken,
+		               err))
+			return false;
+	return true;
+}
+
+/* In the order of the standbys. The layout segue has no field for it. */
+static bool read_unread(const json_t *unread, struct topology *topology, struct err *err)
+{
+	if (json_array_size(unread) != topology->standby_count)
+		return err_set(err, "unread does not match topology");
+	for (size_t i = 0; i < topology->standby_count; i++)
+		topology->standbys[i].unread = json_is_true(json_array_get(unread, i));
+	return true;
+}
+
+/* In the order of the addresses. Expects what encode_tags() writes: objects of scalars, as JSON. */
+static bool read_tags(const json_t *tags, struct topology *topology, struct err *err)
+{
+	size_t first = topology->has_primary ? 1 : 0;
+
+	if (json_array_size(tags) != first + topology->standby_count)
+		return err_set(err, "tags does not match topology");
+	for (size_t i = 0; i < json_array_size(tags); i++) {
+		struct member *member =
+		    i < first ? &topology->primary : &topology->standbys[i - first];
+		const json_t *value = json_array_get(tags, i);
+		auto_free char *text = json_dumps(value, TAGS_FLAGS);
+
+		if (!json_is_object(value) ||
+		    (json_object_size(value) > 0 && !topology_set_tags(member, text)))
+			return err_set(err, "tags holds something else than objects that have "
+			                    "room behind a name");
+	}
+	return true;
+}
+
+/* Uses the decoder of the layout, so that the file is checked as strictly as a znode. */
+static bool read_topology(const struct config_cluster *cluster, const json_t *root,
+                          struct applied *out, struct err *err)
+{
+	const json_t *value = json_object_get(root, "topology");
+	const json_t *slots = json_object_get(root, "slots"); /* NULL: of an older segue */
+	const json_t *unread = json_object_get(root, "unread");
+	const json_t *tags = json_object_get(root, "tags");
+	auto_free char *text =
+	    value != NULL ? json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+
+	if (text == NULL)
+		return true;
+	if (!layout_segue_decode(cluster, text, strlen(text), &out->topology, err))
+		return err_wrap(err, "topology");
+	out->has_topology = true;
+	if (!read_addresses(json_object_get(root, "addresses"), &out->topology, err) ||
+	    (slots != NULL && !read_slots(slots, &out->topology, err)) ||
+	    (unread != NULL && !read_unread(unread, &out->topology, err)) ||
+	    (tags != NULL && !read_tags(tags, &out->topology, err)))
+		return false;
+	topology_assign_slots(&out->topology, &out->topology);
+	return true;
+}
+
+/* Only there if the primary was followed although the store named another one. */
+static bool read_confirmed(const json_t *confirmed, struct applied *out, struct err *err)
+{
+	const json_t *timeline = json_object_get(confirmed, "timeline");
+	const char *identifier = json_string_value(json_object_get(confirmed, "system_identifier"));
+	struct floor *floor = &out->confirmed;
+
+	if (confirmed == NULL || !out->has_topology)
+		return true;
+	if (!json_is_integer(timeline) || json_integer_value(timeline) < 0 || identifier == NULL ||
+	    (*identifier != '\0' && layout_system_identifier_problem(identifier) != NULL) ||
+	    strlen(identifier) >= sizeof(floor->system_identifier))
+		return err_set(err, "confirmed holds something else than timeline and "
+		                    "system_identifier");
+	out->against_store = true;
+	floor->timeline = json_integer_value(timeline);
+	snprintf(floor->system_identifier, sizeof(floor->system_identifier), "%s", identifier);
+	return true;
+}
+
+static bool read_document(const struct config_cluster *cluster, const json_t *root,
+                          struct applied *out, struct err *err)
+{
+	const json_t *version = json_object_get(root, "version");
+
+	if (!json_is_integer(version) || json_integer_value(version) != VERSION)
+		return err_set(err, "version is missing or other than %d", VERSION);
+	if (!read_zxid(root, "applied_zxid", &out->zxid, err) ||
+	    !read_zxid(root, "floor_zxid", &out->floor_zxid, err) ||
+	    !read_topology(cluster, root, out, err) ||
+	    !read_confirmed(json_object_get(root, "confirmed"), out, err))
+		return false;
+	out->topology.zxid = out->zxid;
+	return true;
+}
+
+static void check_store(const struct config_cluster *cluster, const json_t *root, const char *path,
+                        const char *store, struct applied *out, struct strbuf *note)
+{
+	const char *written_for = json_string_value(json_object_get(root, "store"));
+	const char *layout = json_string_value(json_object_get(root, "layout"));
+	const char *layout_now = config_layout_name(cluster->layout);
+	bool same_layout = layout == NULL || strcmp(layout, layout_now) == 0;
+
+	if (same_layout && written_for != NULL && strcmp(written_for, store) == 0)
+		return;
+	out->zxid = out->floor_zxid = out->topology.zxid = 0;
+	if (!same_layout) {
+		strbuf_printf(note, "%s was written for layout = ", path);
+		strbuf_append_escaped(note, layout, strlen(layout), 20);
+		strbuf_printf(note, ", now it is %s: its zxid does not count", layout_now);
+		return;
+	}
+	strbuf_printf(note, "%s was written for the store \"", path);
+	if (written_for != NULL)
+		strbuf_append_escaped(note, written_for, strlen(written_for), 200);
+	strbuf_printf(note, "\", now it is \"%s\": its zxid does not count", store);
+}
+
+static bool parse(const struct config_cluster *cluster, const char *path, const char *store,
+                  const struct strbuf *text, struct applied *out, struct strbuf *note,
+                  struct err *err)
+{
+	json_error_t error;
+	json_auto_t *root = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, &error);
+
+	if (root == NULL)
+		return err_set(err, "byte %d: no JSON, or cut off", error.position);
+	if (!read_document(cluster, root, out, err))
+		return false;
+	check_store(cluster, root, path, store, out, note);
+	return true;
+}
+
+bool state_load(const char *state_dir, const struct config_cluster *cluster,
+                const char *store_hosts, struct applied *out, struct strbuf *note, struct err *err)
+{
+	auto_free char *path = state_file(state_dir, cluster);
+	auto_strbuf struct strbuf text = STRBUF_INIT, store = STRBUF_INIT;
+	struct err reason = {""};
+	bool missing;
+
+	applied_init(out);
+	append_store(&store, store_hosts, cluster);
+	if (!file_read(path, STATE_MAX, &text, &missing, &reason))
+		return missing ||
+		       err_set(err, "cannot read the state file %s; " ADVICE, reason.message);
+	if (parse(cluster, path, store.data, &text, out, note, &reason))
+		return true;
+	applied_fini(out);
+	return err_set(err, "cannot use the state file %s: %s; " ADVICE, path, reason.message);
+}
+
+static json_t *encode_addresses(const struct topology *topology)
+{
+	json_t *addresses = json_array();
+
+	if (topology->has_primary)
+		json_array_append_new(addresses, json_string(topology->primary.address));
+	for (size_t i = 0; i < topology->standby_count; i++)
+		json_array_append_new(addresses, json_string(topology->standbys[i].address));
+	return addresses;
+}
+
+static json_t *encode_slots(const struct topology *topology)
+{
+	json_t *slots = json_array();
+
+	if (topology->has_primary)
+		json_array_append_new(slots, json_integer(topology->primary.slot));
+	for (size_t i = 0; i < topology->standby_count; i++)
+		json_array_append_new(slots, json_integer(topology->standbys[i].slot));
+	return slots;
+}
+
+static json_t *encode_unread(const struct topology *topology)
+{
+	json_t *unread = json_array();
+
+	for (size_t i = 0; i < topology->standby_count; i++)
+		json_array_append_new(unread, json_boolean(topology->standbys[i].unread));
+	return unread;
+}
+
+static json_t *encode_member_tags(const struct member *member)
+{
+	const char *tags = topology_tags(member);
+
+	return *tags != '\0' ? json_loads(tags, 0, NULL) : json_object();
+}
+
+static json_t *encode_tags(const struct topology *topology)
+{
+	json_t *tags = json_array();
+
+	if (topology->has_primary)
+		json_array_append_new(tags, encode_member_tags(&topology->primary));
+	for (size_t i = 0; i < topology->standby_count; i++)
+		json_array_append_new(tags, encode_member_tags(&topology->standbys[i]));
+	return tags;
+}
+
+static json_t *encode(const struct config_cluster *cluster, const char *store,
+                      const struct applied *applied)
+{
+	json_t *root = json_object();
+	auto_strbuf struct strbuf topology = STRBUF_INIT;
+
+	json_object_set_new(root, "version", json_integer(VERSION));
+	json_object_set_new(root, "store", json_string(store));
+	json_object_set_new(root, "layout", json_string(config_layout_name(cluster->layout)));
+	json_object_set_new(root, "applied_zxid", json_integer(applied->zxid));
+	json_object_set_new(root, "floor_zxid", json_integer(applied->floor_zxid));
+	if (!applied->has_topology)
+		return root;
+	layout_segue_encode(&applied->topology, false, &topology);
+	json_object_set_new(root, "topology", json_loads(topology.data, 0, NULL));
+	json_object_set_new(root, "addresses", encode_addresses(&applied->topology));
+	json_object_set_new(root, "slots", encode_slots(&applied->topology));
+	json_object_set_new(root, "unread", encode_unread(&applied->topology));
+	json_object_set_new(root, "tags", encode_tags(&applied->topology));
+	if (applied->against_store)
+		json_object_set_new(
+		    root, "confirmed",
+		    json_pack("{s:I, s:s}", "timeline", (json_int_t)applied->confirmed.timeline,
+		              "system_identifier", applied->confirmed.system_identifier));
+	return root;
+}
+
+char *state_stage(const char *state_dir, const struct config_cluster *cluster,
+                  const char *store_hosts, const struct applied *applied, char **path,
+                  struct err *err)
+{
+	static const struct file_owner owner = {.mode = 0640};
+	auto_free char *target = state_file(state_dir, cluster);
+	auto_strbuf struct strbuf store = STRBUF_INIT;
+	json_auto_t *root = NULL;
+	auto_free char *text = NULL;
+	char *staged;
+
+	*path = NULL;
+	append_store(&store, store_hosts, cluster);
+	root = encode(cluster, store.data, applied);
+	text = json_dumps(root, JSON_INDENT(1));
+	if (text == NULL) {
+		err_set(err, "cannot write the state file %s: the store's name is no UTF-8",
+		        target);
+		return NULL;
+	}
+	staged = file_stage(target, text, strlen(text), &owner, err);
+	if (staged == NULL)
+		err_wrap(err, STATE_NOT_WRITTEN);
+	else
+		*path = STEAL(target);
+	return staged;
+}
+
+bool state_save(const char *state_dir, const struct config_cluster *cluster,
+                const char *store_hosts, const struct applied *applied, struct err *err)
+{
+	auto_free char *path = NULL;
+	auto_free char *staged = state_stage(state_dir, cluster, store_hosts, applied, &path, err);
+
+	return staged != NULL &&
+	       (file_commit(staged, path, err) || err_wrap(err, STATE_NOT_WRITTEN));
+}
+
+/* The topology that was applied last, or the example, at whose addresses no server ever answers. */
+
+bool state_or_example_topology(const struct config *config, size_t cluster, struct topology *out,
+                               struct err *problem)
+{
+	auto_strbuf struct strbuf note = STRBUF_INIT;
+	struct applied applied;
+	bool known;
+
+	*problem = (struct err){""};
+	topology_init(out);
+	known = state_load(config->state_dir, &config->clusters[cluster], config->zookeeper_hosts,
+	                   &applied, &note, problem) &&
+	        applied.has_topology && applied.topology.has_primary;
+	if (known)
+		topology_copy(out, &applied.topology);
+	else
+		topology_example(out);
+	applied_fini(&applied);
+	return known;
+}
+
+bool state_or_example_render(const struct config *config, size_t target,
+                             const struct mustache *template, struct strbuf *text)
+{
+	const struct config_target *of = &config->targets[target];
+	struct topology topology;
+	struct err ignored;
+	bool known = state_or_example_topology(config, of->cluster_index, &topology, &ignored);
+
+	if (!view_render(&config->clusters[of->cluster_index], of, &topology, template, text,
+	                 &ignored))
+		strbuf_reset(text);
+	topology_fini(&topology);
+	return known;
+}
+
+static bool leads(const struct config_cluster *cluster, const struct config_target *target,
+                  const struct mustache *template, const struct topology *topology, struct err *err)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	const struct member *primary = &topology->primary;
+
+	return view_render(cluster, target, topology, template, &text, err) &&
+	       text_check_judge(target, text.data, text.len, primary->address, primary->port, err);
+}
+
+/* Only the address and the host are not the primary's, as a template may look at its port and
+ * name. */
+static void add_nobody(struct topology *topology)
+{
+	struct member *nobody = topology_add_standby(topology);
+
+	*nobody = topology->primary;
+	nobody->slot = 0;
+	memcpy(nobody->address, "192.0.2.1", sizeof("192.0.2.1")); /* RFC 5737 */
+	memcpy(nobody->host, "192.0.2.1", sizeof("192.0.2.1"));
+}
+
+bool state_or_example_leads_to_any(const struct config_cluster *cluster,
+                                   const struct config_target *target,
+                                   const struct mustache *template, const struct topology *topology,
+                                   struct err *err)
+{
+	struct topology trial = {0};
+	bool fine = true;
+
+	if (!target->leads_to_primary || !topology->has_primary)
+		return true;
+	topology_copy(&trial, topology);
+	if (trial.standby_count == 0)
+		add_nobody(&trial);
+	for (size_t i = 0; i < trial.standby_count && fine; i++) {
+		const struct member now = trial.primary;
+
+		trial.primary = trial.standbys[i];
+		trial.standbys[i] = now;
+		fine = trial.primary.address[0] == '\0' ||
+		       leads(cluster, target, template, &trial, err) ||
+		       err_wrap(err,
+		                "the text is right only for the primary of now: with %s port "
+		                "%u as the primary",
+		                trial.primary.address, (unsigned)trial.primary.port);
+		trial.standbys[i] = trial.primary;
+		trial.primary = now;
+	}
+	topology_fini(&trial);
+	return fine;
+}

@@ -1,0 +1,384 @@
+/* A cluster in the GET /status document: what the store contains, what was admitted or refused and
+ * why, and the state of each target. Built only when somebody asks for it. */
+#include <string.h>
+
+#include "base/clock.h"
+#include "cluster_internal.h"
+#include "decide/election.h"
+#include "watch/watcher.h"
+
+/* Readiness, for GET /readyz and systemd: yes or no. The present value of the store does not
+ * matter, only where clients are led. */
+
+static json_t *cluster_time_json(int64_t us) MUST_CHECK;
+
+/* The targets have the text of a primary that was admitted in this process or named by the
+ * operator. The only other text is the one that is applied in order to hold clients, and then a
+ * hold is on. */
+static bool is_led(const struct cluster *cluster)
+{
+	return cluster->primed && cluster->hold.by == HELD_NOT;
+}
+
+static bool is_confirmed(const struct cluster *cluster)
+{
+	struct target_status status;
+
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		target_status(cluster->outlets[i].target, &status);
+		if (!status.in_sync || *status.alarm != '\0')
+			return false;
+	}
+	return true;
+}
+
+bool cluster_is_ready(const struct cluster *cluster)
+{
+	return cluster->target_count == 0 || (is_led(cluster) && is_confirmed(cluster));
+}
+
+/* A target in the GET /status document: its state, where it leads clients, and its last moves. */
+
+static double ms(int64_t us)
+{
+	return (double)us / 1000;
+}
+
+static json_t *places_json(const struct target_endpoints *places)
+{
+	json_t *json = json_array();
+
+	for (size_t i = 0; i < places->listed; i++)
+		json_array_append_new(
+		    json, json_pack("{s:o, s:o}", "name", cluster_text_json(places->list[i].name),
+		                    "address", cluster_text_json(places->list[i].address)));
+	return json;
+}
+
+static json_t *step_json(const struct move_step *step)
+{
+	return json_pack("{s:s, s:f, s:f}", "name", move_step_name(step->kind), "start_ms",
+	                 ms(step->start_us), "ms", ms(step->took_us));
+}
+
+static json_t *move_json(const struct move *move)
+{
+	json_t *steps = json_array();
+
+	for (size_t i = 0; i < move->step_count; i++)
+		json_array_append_new(steps, step_json(&move->steps[i]));
+	return json_pack("{s:I, s:o, s:o, s:f, s:f, s:o}", "zxid", (json_int_t)move->zxid, "at",
+	                 cluster_time_json(move->begin_us), "what", cluster_text_json(move->what),
+	                 "total_ms", ms(move->total_us), "held_ms", ms(move->held_us), "steps",
+	                 steps);
+}
+
+static json_t *moves_json(const struct target *target)
+{
+	json_t *json = json_array();
+	const struct move *move;
+
+	for (size_t back = 0; (move = target_move(target, back)) != NULL; back++)
+		json_array_append_new(json, move_json(move));
+	return json;
+}
+
+static json_t *cluster_target_json(const struct cluster_target *outlet)
+{
+	struct target_status status;
+	struct target_endpoints desired, live;
+	struct target_counts counts;
+
+	target_status(outlet->target, &status);
+	target_endpoints(outlet->target, &desired, &live);
+	target_counts(outlet->target, &counts);
+	return json_pack(
+	    "{s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:I, s:o, s:I, s:i, s:I, s:I, s:o}", "name",
+	    outlet->config->name, "kind", config_target_kind_name(outlet->config->kind), "zxid",
+	    (json_int_t)status.zxid, "in_sync", status.in_sync, "step", status.step, "problem",
+	    cluster_text_json(status.problem), "desired", places_json(&desired), "desired_count",
+	    (json_int_t)desired.count, "live", places_json(&live), "live_count",
+	    (json_int_t)live.count, "old_sessions", (int)status.old_sessions, "moves_total",
+	    (json_int_t)counts.moves, "failures_total", (json_int_t)counts.failures, "moves",
+	    moves_json(outlet->target));
+}
+
+json_t *cluster_text_json(const char *text)
+{
+	auto_strbuf struct strbuf escaped = STRBUF_INIT;
+	json_t *json;
+
+	if (text == NULL || text[0] == '\0')
+		return json_null();
+	json = json_string(text);
+	if (json != NULL)
+		return json;
+	strbuf_append_escaped(&escaped, text, strlen(text), SIZE_MAX);
+	return json_string(escaped.data);
+}
+
+static json_t *endpoint_json(const struct member *member)
+{
+	char endpoint[MEMBER_ENDPOINT_MAX];
+
+	member_endpoint(member, endpoint);
+	return json_string(endpoint);
+}
+
+/* A value of clock_now_us() as wall time; 0 becomes null. */
+static json_t *cluster_time_json(int64_t us)
+{
+	char text[CLOCK_WALL_MAX];
+
+	if (us == 0)
+		return json_null();
+	clock_wall_at(us, text, sizeof(text));
+	return json_string(text);
+}
+
+bool cluster_hold_is_over(const struct cluster *cluster)
+{
+	return cluster->hold.by != HELD_NOT && cluster->hold.policy == CONFIG_LOSS_HOLD &&
+	       cluster_hold_left_ms(cluster) <= 0;
+}
+
+static json_t *alarm_json(const struct cluster *cluster)
+{
+	if (cluster->last_decision.alarm[0] == '\0' && cluster_hold_is_over(cluster))
+		return json_sprintf("no primary for %lld s, longer than hold_timeout: clients get "
+		                    "errors",
+		                    (long long)(clock_now_us() - cluster->hold.since_us) / 1000000);
+	return cluster_text_json(cluster_alarm(cluster));
+}
+
+const char *cluster_state(const struct cluster *cluster)
+{
+	if (cluster->override.kind != OVERRIDE_NONE)
+		return cluster->override.kind == OVERRIDE_PIN ? "pinned" : "frozen";
+	if (cluster_hold_is_over(cluster))
+		return "lost";
+	switch (cluster->last_decision.kind) {
+	case DECIDE_HOLD:
+		return "held";
+	case DECIDE_FENCE:
+		return "fenced";
+	case DECIDE_WAIT:
+		return "waiting";
+	case DECIDE_REFUSE:
+		return "refused";
+	case DECIDE_KEEP:
+		return cluster->hold.by != HELD_NOT ? "held" : "kept";
+	case DECIDE_CURRENT:
+	case DECIDE_MOVE:
+	case DECIDE_KINDS:
+		break;
+	}
+	if (cluster->last_decision.overruled)
+		return "overruled";
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		struct target_status status;
+
+		target_status(cluster->outlets[i].target, &status);
+		if (!status.in_sync)
+			return "moving";
+	}
+	return "current";
+}
+
+static json_t *store_json(const struct watch_fact *fact)
+{
+	static const char *const states[] = {
+	    [WATCH_WAITING] = "waiting",         [WATCH_RESOLVING] = "resolving",
+	    [WATCH_UNREACHABLE] = "unreachable", [WATCH_ABSENT] = "absent",
+	    [WATCH_INVALID] = "invalid",         [WATCH_VALUE] = "value"};
+	const struct topology *topology = fact->topology;
+	bool named = topology != NULL && topology->has_primary;
+
+	return json_pack("{s:s, s:I, s:o, s:o}", "state", states[fact->state], "zxid",
+	                 (json_int_t)fact->mzxid, "primary",
+	                 named ? endpoint_json(&topology->primary) : json_null(), "problem",
+	                 cluster_text_json(fact->problem));
+}
+
+static json_t *applied_json(const struct cluster *cluster)
+{
+	const struct applied *applied = &cluster->applied;
+	const struct topology *topology = &applied->topology;
+
+	if (!applied->has_topology)
+		return json_null();
+	return json_pack("{s:I, s:o, s:o, s:I, s:b, s:o}", "zxid", (json_int_t)applied->zxid,
+	                 "primary", endpoint_json(&topology->primary), "name",
+	                 cluster_text_json(topology->primary.name), "timeline",
+	                 (json_int_t)topology->timeline, "in_this_run", applied->in_this_run,
+	                 "since", cluster_time_json(cluster->moved_us));
+}
+
+static json_t *override_json(const struct override *override)
+{
+	json_t *json;
+
+	if (override->kind == OVERRIDE_NONE)
+		return json_null();
+	json = json_pack(
+	    "{s:s, s:o, s:o}", "kind", override->kind == OVERRIDE_PIN ? "pin" : "freeze", "by",
+	    cluster_text_json(override->by), "since", cluster_text_json(override->since));
+	if (json != NULL && override->kind == OVERRIDE_PIN) {
+		json_object_set_new(json, "address", json_string(override->address));
+		json_object_set_new(json, "port", json_integer(override->port));
+	}
+	return json;
+}
+
+/* --- servers --- */
+
+const struct member *cluster_find_member(const struct topology *topology, const struct member *at,
+                                         const char **role)
+{
+	*role = "primary";
+	if (topology->has_primary && topology_same_address(&topology->primary, at))
+		return &topology->primary;
+	*role = "standby";
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (topology_same_address(&topology->standbys[i], at))
+			return &topology->standbys[i];
+	*role = "?";
+	return NULL;
+}
+
+struct admission cluster_admission(const struct cluster *cluster, const struct member *at)
+{
+	struct decide_input input;
+
+	cluster_input(cluster, &input);
+	return decide_admission(
+	    &input,
+	    input.fact->topology != NULL ? input.fact->topology : &cluster->applied.topology, at);
+}
+
+int64_t cluster_lag_bytes(const struct member *member, const struct server_fact *server,
+                          const struct server_fact *primary)
+{
+	if (member != NULL && member->lag_bytes >= 0)
+		return member->lag_bytes;
+	if (primary == NULL || !server_takes_writes(primary) || !server->known ||
+	    !server->in_recovery)
+		return -1;
+	return primary->lsn > server->lsn ? primary->lsn - server->lsn : 0;
+}
+
+static json_t *known_json(bool known, int64_t number)
+{
+	return known ? json_integer(number) : json_null();
+}
+
+static json_t *server_json(const struct cluster *cluster, const struct server_fact *server,
+                           const struct server_fact *primary)
+{
+	const char *role;
+	struct member at = {.port = server->port};
+	const struct member *member;
+	struct admission admission;
+	bool admitted;
+	int64_t lag;
+
+	memcpy(at.address, server->address, sizeof(at.address));
+	member = cluster_find_member(&cluster->applied.topology, &at, &role);
+	lag = cluster_lag_bytes(member, server, primary);
+	admission = cluster_admission(cluster, &at);
+	admitted = admission.kind == ADMIT_YES || admission.kind == ADMIT_UNVERIFIED;
+
+	return json_pack("{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "address",
+	                 server->address, "port", (int)server->port, "name",
+	                 cluster_text_json(member != NULL ? member->name : NULL), "role", role,
+	                 "class", server_class_name(server->class), "problem",
+	                 cluster_text_json(server->problem), "in_recovery",
+	                 server->known ? json_boolean(server->in_recovery) : json_null(),
+	                 "timeline", known_json(server->timeline > 0, server->timeline),
+	                 "lag_bytes", known_json(lag >= 0, lag), "system_identifier",
+	                 cluster_text_json(server->system_identifier), "admitted", admitted, "why",
+	                 admission.reason);
+}
+
+static json_t *servers_json(const struct cluster *cluster)
+{
+	json_t *servers = json_array();
+	size_t count;
+	const struct server_fact *facts = verifier_facts(cluster->verifier, &count);
+	const struct server_fact *primary =
+	    server_of(facts, count, &cluster->applied.topology.primary);
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(servers, server_json(cluster, &facts[i], primary));
+	return servers;
+}
+
+static json_t *targets_json(const struct cluster *cluster)
+{
+	json_t *targets = json_array();
+
+	for (size_t i = 0; i < cluster->target_count; i++)
+		json_array_append_new(targets, cluster_target_json(&cluster->outlets[i]));
+	return targets;
+}
+
+static json_t *hold_json(const struct cluster *cluster)
+{
+	const struct decide_hold *hold = &cluster->hold;
+	bool fence = hold->policy == CONFIG_LOSS_FENCE;
+	int64_t left_ms = cluster_hold_left_ms(cluster);
+
+	if (hold->by == HELD_NOT)
+		return json_null();
+	return json_pack("{s:o, s:o, s:s, s:s}", "since", cluster_time_json(hold->since_us),
+	                 "left_ms", fence ? json_null() : json_integer(left_ms > 0 ? left_ms : 0),
+	                 "by", hold->by == HELD_BY_STORE ? "store" : "servers", "policy",
+	                 fence ? "fence" : "hold");
+}
+
+static json_t *hold_timeout_json(const struct cluster *cluster)
+{
+	auto_free char *source = cluster_hold_source(cluster);
+
+	return json_pack("{s:I, s:I, s:s}", "ms",
+	                 (json_int_t)cluster_hold_timeout_ms(cluster, false), "starting_up_ms",
+	                 (json_int_t)cluster_hold_timeout_ms(cluster, true), "from", source);
+}
+
+/* Adds "level" and "headlines", an array. */
+static json_t *add_headlines(json_t *status, const struct cluster *cluster)
+{
+	static const char *const levels[CLUSTER_LEVELS] = {[CLUSTER_WELL] = "good",
+	                                                   [CLUSTER_BUSY] = "busy",
+	                                                   [CLUSTER_WATCH] = "watch",
+	                                                   [CLUSTER_BAD] = "bad"};
+	auto_strbuf struct strbuf lines = STRBUF_INIT;
+	enum cluster_level level = cluster_headlines(cluster, "", &lines);
+	json_t *headlines = json_array();
+
+	for (char *at = lines.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
+		*end = '\0';
+		json_array_append_new(headlines, cluster_text_json(at));
+	}
+	json_object_set_new(status, "level", json_string(levels[level]));
+	json_object_set_new(status, "headlines", headlines);
+	return status;
+}
+
+json_t *cluster_status(const struct cluster *cluster)
+{
+	const struct last_decision *last_decision = &cluster->last_decision;
+	json_t *status = json_pack(
+	    "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	    cluster->config->name, "state", cluster_state(cluster), "reason",
+	    cluster_text_json(cluster->override_problem != NULL ? cluster->override_problem
+	                                                        : last_decision->reason),
+	    "about", cluster_text_json(last_decision->about), "why",
+	    cluster_text_json(last_decision->why), "store",
+	    store_json(watcher_fact(cluster->watcher)), "applied", applied_json(cluster),
+	    "override", override_json(&cluster->override), "hold", hold_json(cluster),
+	    "hold_timeout", hold_timeout_json(cluster), "servers", servers_json(cluster), "targets",
+	    targets_json(cluster), "alarm", alarm_json(cluster));
+
+	return add_headlines(status, cluster);
+}

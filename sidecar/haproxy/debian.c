@@ -1,0 +1,208 @@
+/* /etc/default/haproxy; see the header. systemd reads lines NAME=VALUE. The last line of a name
+ * wins. The value is split at blanks when it becomes arguments. systemd.exec(5). */
+#include "haproxy/debian.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "target/command.h"
+
+#define FILE_MAX ((size_t)1024 * 1024) /* bytes */
+
+bool debian_has_unit_below(const char *root, const char *unit)
+{
+	static const char *const folders[] = {"/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"};
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		auto_free char *file =
+		    xasprintf("%s%s/systemd/system/%s.service", root, folders[i], unit);
+
+		if (access(file, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool debian_has_unit(const char *unit)
+{
+	return debian_has_unit_below("", unit);
+}
+
+static void set(char **to, const char *value)
+{
+	free(*to);
+	*to = xstrdup(value);
+}
+
+/* Joins the words with blanks: an unquoted value goes on to the end of the line. */
+static char *join(char *const *words)
+{
+	auto_strbuf struct strbuf joined = STRBUF_INIT;
+
+	for (; *words != NULL; words++)
+		strbuf_printf(&joined, "%s%s", joined.len > 0 ? " " : "", *words);
+	return strbuf_detach(&joined);
+}
+
+static bool take_line(const char *line, struct debian_haproxy *out, struct err *err)
+{
+	auto_free char *assignment = NULL;
+	char **words;
+
+	line += strspn(line, " \t");
+	if (*line == '#' || *line == ';' || *line == '\0')
+		return true;
+	words = command_split(line, NULL, err);
+	if (words == NULL)
+		return false;
+	assignment = join(words);
+	command_argv_free(words);
+	if (strncmp(assignment, "CONFIG=", strlen("CONFIG=")) == 0)
+		set(&out->config, assignment + strlen("CONFIG="));
+	else if (strncmp(assignment, "EXTRAOPTS=", strlen("EXTRAOPTS=")) == 0)
+		set(&out->extraopts, assignment + strlen("EXTRAOPTS="));
+	return true;
+}
+
+static bool take_arguments(struct debian_haproxy *out, struct err *err)
+{
+	char **argv;
+
+	if (out->extraopts[strspn(out->extraopts, " \t")] == '\0')
+		return true;
+	argv = command_split(out->extraopts, NULL, err);
+	if (argv == NULL)
+		return err_wrap(err, "EXTRAOPTS");
+	haproxy_files_of_arguments(argv, &out->files);
+	for (size_t i = 0; argv[i] != NULL && argv[i + 1] != NULL; i++)
+		if (strcmp(argv[i], "-S") == 0) {
+			free(out->master_socket);
+			out->master_socket = xstrndup(argv[i + 1], strcspn(argv[i + 1], ","));
+		}
+	command_argv_free(argv);
+	return true;
+}
+
+bool debian_haproxy_parse(const char *text, struct debian_haproxy *out, struct err *err)
+{
+	*out = (struct debian_haproxy){.config = xstrdup(DEBIAN_CONFIG),
+	                               .extraopts = xstrdup("-S " DEBIAN_MASTER_SOCKET)};
+	for (unsigned number = 1; *text != '\0'; number++) {
+		size_t len = strcspn(text, "\n");
+		auto_free char *line = xstrndup(text, len);
+
+		if (!take_line(line, out, err))
+			return err_wrap(err, "line %u", number);
+		text += len + (text[len] == '\n');
+	}
+	return take_arguments(out, err);
+}
+
+bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct err *err)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	bool missing;
+
+	*out = (struct debian_haproxy){0};
+	if (!file_read(file, FILE_MAX, &text, &missing, err) && !missing)
+		return false;
+	if (!debian_haproxy_parse(text.data, out, err))
+		return err_wrap(err, "%s", file);
+	out->there = !missing;
+	return true;
+}
+
+/* `options` follow a master socket up to a blank: ",mode,600,user,x". True if they admit another
+ * user than root; else append_opened() sets mode 660 and a group. */
+static bool is_open(const char *options, size_t len)
+{
+	auto_free char *words = xstrndup(options, len);
+	char *rest = words;
+	const char *word, *value;
+	bool group = false, user = false;
+	unsigned long mode = 0;
+
+	while ((word = strsep(&rest, ",")) != NULL) {
+		if (*word == '\0' || (value = strsep(&rest, ",")) == NULL)
+			continue;
+		if (strcmp(word, "mode") == 0)
+			mode = strtoul(value, NULL, 8);
+		group = group || strcmp(word, "group") == 0 || strcmp(word, "gid") == 0;
+		user = user || strcmp(word, "user") == 0 || strcmp(word, "uid") == 0;
+	}
+	return user || (mode & 06) == 06 || (group && (mode & 060) == 060);
+}
+
+static void append_opened(struct strbuf *line, const char *options, size_t len)
+{
+	auto_free char *words = xstrndup(options, len);
+	char *rest = words;
+	const char *word, *value, *group = NULL;
+	bool gid = false;
+
+	while ((word = strsep(&rest, ",")) != NULL) {
+		if (*word == '\0' || (value = strsep(&rest, ",")) == NULL)
+			continue;
+		if (strcmp(word, "group") == 0 || strcmp(word, "gid") == 0) {
+			group = value;
+			gid = *word == 'g' && word[1] == 'i';
+		} else if (strcmp(word, "mode") != 0) {
+			strbuf_printf(line, ",%s,%s", word, value);
+		}
+	}
+	if (group == NULL)
+		strbuf_append_str(line, DEBIAN_MASTER_OPEN);
+	else
+		strbuf_printf(line, ",mode,660,%s,%s", gid ? "gid" : "group", group);
+}
+
+static const char *find_master(const struct debian_haproxy *debian)
+{
+	return debian->master_socket != NULL ? strstr(debian->extraopts, debian->master_socket)
+	                                     : NULL;
+}
+
+bool debian_master_is_open(const struct debian_haproxy *debian)
+{
+	const char *at = find_master(debian);
+
+	if (at == NULL)
+		return false;
+	at += strlen(debian->master_socket);
+	return is_open(at, strcspn(at, " \t"));
+}
+
+char *debian_haproxy_arguments(const struct debian_haproxy *debian, const char *master, bool open,
+                               const char *folder)
+{
+	const char *options = debian->extraopts, *at = find_master(debian);
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+	size_t len;
+
+	if (at != NULL)
+		strbuf_append(&line, options, (size_t)(at - options));
+	else
+		strbuf_printf(&line, "%s%s-S ", options, *options != '\0' ? " " : "");
+	at = at != NULL ? at + strlen(debian->master_socket) : "";
+	len = strcspn(at, " \t");
+	strbuf_append_str(&line, master);
+	if (open && !is_open(at, len))
+		append_opened(&line, at, len);
+	else
+		strbuf_append(&line, at, len);
+	strbuf_append_str(&line, at + len);
+	if (folder != NULL)
+		strbuf_printf(&line, " -f %s", folder);
+	return strbuf_detach(&line);
+}
+
+void debian_haproxy_free(struct debian_haproxy *debian)
+{
+	free(debian->config);
+	free(debian->extraopts);
+	free(debian->master_socket);
+	haproxy_files_free(&debian->files);
+	*debian = (struct debian_haproxy){0};
+}

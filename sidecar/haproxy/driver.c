@@ -1,0 +1,400 @@
+/* The HAProxy target. It takes rendered texts and has runtime.c and config_file.c work until the
+ * running HAProxy and its file agree with the text; hold.c acts while there is no primary. A text
+ * that HAProxy could not read is refused, and the text before it stays. */
+#include "haproxy/driver.h"
+#include "driver_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "haproxy/model/address.h"
+#include "haproxy/model/routes.h"
+#include "haproxy/model/text_check.h"
+#include "haproxy/socket.h"
+
+static struct haproxy_driver *driver_of(struct target *target)
+{
+	return (struct haproxy_driver *)target;
+}
+
+static bool in_sync(const struct haproxy_driver *driver)
+{
+	const struct haproxy_runtime *runtime = &driver->runtime;
+
+	return driver->generation != 0 && runtime->known && runtime->down_ms == 0 &&
+	       runtime->confirmed == driver->desired_seq && runtime->needs.len == 0 &&
+	       runtime->level == NULL && !runtime->cleanup_due &&
+	       *haproxy_runtime_unfit(driver) == '\0' && driver->hold.state == HOLD_OPEN &&
+	       haproxy_config_file_done(driver);
+}
+
+static void tell_when_done(struct haproxy_driver *driver)
+{
+	struct haproxy_watch *watch = &driver->watch;
+
+	if (watch->told || !in_sync(driver))
+		return;
+	watch->told = true;
+	if (watch->pushed_us != 0 || watch->persisted_us != 0)
+		haproxy_log_moved(driver);
+	else
+		haproxy_log_in_sync(driver);
+}
+
+void haproxy_reconcile(struct haproxy_driver *driver)
+{
+	if (driver->generation == 0)
+		return;
+	haproxy_runtime_reconcile(driver);
+	haproxy_hold_settle(driver);
+	haproxy_config_file_reconcile(driver);
+	tell_when_done(driver);
+	target_changed(&driver->target);
+}
+
+static void start_watch(struct haproxy_driver *driver, const struct desired *desired)
+{
+	strbuf_fini(&driver->watch.summary);
+	driver->watch = (struct haproxy_watch){.zxid = desired->zxid,
+	                                       .set_us = clock_now_us(),
+	                                       .notified_us = desired->notified_us,
+	                                       .read_us = desired->read_us,
+	                                       .rendered_us = desired->rendered_us,
+	                                       .summary = STRBUF_INIT};
+}
+
+static bool same_backends(const struct haproxy_config *a, const struct haproxy_config *b)
+{
+	if (a->backend_count != b->backend_count)
+		return false;
+	for (size_t i = 0; i < a->backend_count; i++)
+		if (strcmp(a->backends[i], b->backends[i]) != 0)
+			return false;
+	return true;
+}
+
+/* Takes ownership of `config`. */
+static void replace_text(struct haproxy_driver *driver, const struct desired *desired,
+                         const struct haproxy_config *config)
+{
+	bool same = driver->generation != 0 && same_backends(&driver->config, config);
+
+	if (driver->generation != 0)
+		haproxy_config_free(&driver->config);
+	free(driver->text);
+	driver->config = *config;
+	driver->text = xstrndup(desired->text, desired->len);
+	driver->len = desired->len;
+	driver->generation++;
+	driver->desired_seq++;
+	start_watch(driver, desired);
+	haproxy_runtime_desired_changed(driver, same);
+	haproxy_config_file_new_text(driver);
+}
+
+static void take_primary(struct haproxy_driver *driver, const struct desired *desired)
+{
+	free(driver->primary);
+	driver->primary =
+	    desired->primary != NULL ? haproxy_address_canonical(desired->primary) : NULL;
+	driver->primary_port = desired->primary_port;
+}
+
+static bool set_desired(struct target *target, const struct desired *desired, struct err *err)
+{
+	struct haproxy_driver *driver = driver_of(target);
+	bool same = driver->generation != 0 && desired->len == driver->len &&
+	            memcmp(desired->text, driver->text, driver->len) == 0;
+	bool closed = driver->hold.state != HOLD_OPEN;
+	struct haproxy_config config;
+
+	if (!same && !haproxy_config_parse(desired->text, desired->len, &config, err))
+		return false;
+	take_primary(driver, desired);
+	haproxy_hold_end(driver);
+	if (!same)
+		replace_text(driver, desired, &config);
+	else if (closed)
+		start_watch(driver, desired);
+	else
+		driver->watch.zxid = desired->zxid;
+	haproxy_reconcile(driver);
+	if (!same)
+		haproxy_hold_judge(driver);
+	return true;
+}
+
+/* Moves the servers at `from` to `to`. False: none of them gets clients. */
+static bool lead_on(struct haproxy_config *config, const char *from, uint16_t from_port,
+                    const char *to, uint16_t to_port)
+{
+	bool leads = false;
+
+	for (size_t i = 0; i < config->server_count; i++) {
+		struct haproxy_server *server = &config->servers[i];
+
+		if (server->port != from_port || strcmp(server->address, from) != 0)
+			continue;
+		free(server->address);
+		server->address = xstrdup(to);
+		server->port = to_port;
+		leads = leads || haproxy_takes_clients(server);
+	}
+	return leads;
+}
+
+/* When a text is refused, clients must neither stay at the former primary nor wait at a closed
+ * port. So the last good text is used with the new primary's address. The last good text is the
+ * current one, or, if there is none yet, the file that an earlier segue process left. */
+static bool follow(struct target *target, const struct desired *desired)
+{
+	struct haproxy_driver *driver = driver_of(target);
+	bool has_text = driver->generation != 0;
+	const char *from = has_text ? driver->primary : desired->former;
+	uint16_t from_port = has_text ? driver->primary_port : desired->former_port;
+	auto_strbuf struct strbuf before = STRBUF_INIT, text = STRBUF_INIT;
+	struct desired next = *desired;
+	struct haproxy_config config;
+	struct err ignored; /* only the refusal of the rendered text is reported */
+	bool found;
+
+	if (has_text)
+		strbuf_append(&before, driver->text, driver->len);
+	else if (!file_read(target->config->output, INSTALL_MAX, &before, NULL, &ignored))
+		return false;
+	if (from == NULL || !haproxy_config_parse(before.data, before.len, &config, &ignored))
+		return false;
+	found = lead_on(&config, from, from_port, desired->primary, desired->primary_port) &&
+	        haproxy_config_patch(before.data, before.len, &config, &text, &ignored);
+	haproxy_config_free(&config);
+	next.text = text.data;
+	next.len = text.len;
+	return found && set_desired(target, &next, &ignored);
+}
+
+static const char *sync_step(enum runtime_state state)
+{
+	switch (state) {
+	case RUNTIME_IDLE:
+		return "idle";
+	case RUNTIME_READING:
+		return "reading";
+	case RUNTIME_PUSHING:
+		return "pushing";
+	case RUNTIME_CLEANING:
+		return "sweeping";
+	case RUNTIME_WAITING:
+		return "waiting";
+	}
+	return "?";
+}
+
+/* "": nothing to do. */
+static const char *persist_step(enum config_file_state state)
+{
+	switch (state) {
+	case CONFIG_FILE_IDLE:
+		return "";
+	case CONFIG_FILE_CHECKING:
+		return "checking";
+	case CONFIG_FILE_COMMITTING:
+		return "committing";
+	case CONFIG_FILE_RELOADING:
+		return "reloading";
+	case CONFIG_FILE_CONFIRMING:
+		return "confirming the reload";
+	case CONFIG_FILE_FALLING_BACK:
+		return "falling back to an earlier file";
+	case CONFIG_FILE_WAITING:
+		return "waiting";
+	}
+	return "?";
+}
+
+static const char *current_step(const struct haproxy_driver *driver)
+{
+	const char *file = persist_step(driver->file.state);
+
+	switch (driver->hold.state) {
+	case HOLD_OPEN:
+		return *file != '\0' && driver->runtime.state == RUNTIME_IDLE
+		           ? file
+		           : sync_step(driver->runtime.state);
+	case HOLD_HELD:
+		return "holding";
+	case HOLD_FENCED:
+		return "fenced";
+	case HOLD_RECOVERED:
+		return "found closed";
+	case HOLD_OPENING:
+		return "opening";
+	}
+	return "?";
+}
+
+static const char *door_problem(enum haproxy_hold_state state)
+{
+	switch (state) {
+	case HOLD_OPEN:
+		return "";
+	case HOLD_HELD:
+		return "no primary: clients are held until one is named, or hold_timeout is over";
+	case HOLD_FENCED:
+		return "no primary: fenced until one is named";
+	case HOLD_RECOVERED:
+	case HOLD_OPENING:
+		return "an earlier life of segue has left it held or fenced";
+	}
+	return "?";
+}
+
+/* Servers that get no clients are not listed as endpoints: those that are disabled in the text, and
+ * those in maintenance of any kind (SRV_ADMF_* of HAProxy, see struct haproxy_live_server). */
+#define MAINTENANCE_BITS (1U | 2U | 4U | 32U)
+
+static void add_place(struct target_endpoints *places, const char *backend, const char *server,
+                      const char *address, uint16_t port)
+{
+	char name[sizeof(places->list[0].name)];
+
+	snprintf(name, sizeof(name), "%s/%s", backend, server);
+	target_add_endpoint(places, name, address, port);
+}
+
+static bool is_ours(const struct haproxy_driver *driver, const char *backend)
+{
+	for (size_t i = 0; i < driver->config.backend_count; i++)
+		if (strcmp(driver->config.backends[i], backend) == 0)
+			return true;
+	return false;
+}
+
+static void places(const struct target *target, struct target_endpoints *desired,
+                   struct target_endpoints *live)
+{
+	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
+	const struct haproxy_config *config = &driver->config;
+	const struct haproxy_live *shown = &driver->runtime.live;
+
+	if (driver->generation == 0)
+		return;
+	for (size_t i = 0; i < config->server_count; i++) {
+		const struct haproxy_server *server = &config->servers[i];
+
+		if (!server->disabled)
+			add_place(desired, server->backend, server->name, server->address,
+			          server->port);
+	}
+	for (size_t i = 0; driver->runtime.known && i < shown->count; i++) {
+		const struct haproxy_live_server *server = &shown->servers[i];
+
+		if ((server->admin & MAINTENANCE_BITS) == 0 && is_ours(driver, server->backend))
+			add_place(live, server->backend, server->name, server->address,
+			          server->port);
+	}
+}
+
+#define OUT_OF_REACH_MS \
+	60000 /* how long clients may wait in a worker that segue cannot reach; an estimate */
+
+static const char *out_of_reach(const struct haproxy_driver *driver)
+{
+	int64_t open_ms = (clock_now_us() - driver->hold.turned_us) / 1000;
+
+	if (driver->runtime.unseen_pid == 0 ||
+	    (driver->hold.state == HOLD_OPEN && open_ms > OUT_OF_REACH_MS))
+		return "";
+	return "HAProxy was reloaded in a hold: clients may wait in its old worker, which segue "
+	       "cannot reach without master_socket";
+}
+
+static void status(const struct target *target, struct target_status *out)
+{
+	const struct haproxy_driver *driver = (const struct haproxy_driver *)target;
+	const char *problem = driver->runtime.problem.data;
+
+	if (driver->runtime.level != NULL)
+		problem = "the socket has no level admin, so that HAProxy refuses every "
+		          "change: " HAPROXY_ADMIN_CURE;
+	if (*problem == '\0')
+		problem = out_of_reach(driver);
+	if (*problem == '\0')
+		problem = door_problem(driver->hold.state);
+	if (*problem == '\0')
+		problem = haproxy_runtime_unfit(driver);
+	if (*problem == '\0')
+		problem = driver->file.problem.data;
+	*out = (struct target_status){
+	    .zxid = driver->generation != 0 ? driver->watch.zxid : 0,
+	    .in_sync = in_sync(driver),
+	    .problem = problem,
+	    .step = current_step(driver),
+	    .old_sessions = driver->runtime.sessions_left,
+	};
+}
+
+static void destroy(struct target *target)
+{
+	struct haproxy_driver *driver = driver_of(target);
+
+	haproxy_runtime_fini(driver);
+	haproxy_config_file_fini(driver);
+	haproxy_hold_fini(driver);
+	if (driver->generation != 0)
+		haproxy_config_free(&driver->config);
+	strbuf_fini(&driver->watch.summary);
+	free(driver->text);
+	free(driver->primary);
+	target_hub_count(target->hub, -1);
+	target_fini(target);
+	free(driver);
+}
+
+static void *create_queue(struct event_base *base, const char *key, const void *arg)
+{
+	return haproxy_queue_create(base, key, *(const bool *)arg);
+}
+
+static void destroy_queue(void *thing)
+{
+	haproxy_queue_destroy(thing);
+}
+
+static struct haproxy_queue *shared_queue(struct target_hub *hub, const char *path, bool master)
+{
+	return target_hub_share(hub, path, create_queue, destroy_queue, &master);
+}
+
+struct target *haproxy_target_create(const struct target_setup *setup)
+{
+	static const struct target_ops ops = {.leads = haproxy_text_leads,
+	                                      .set_desired = set_desired,
+	                                      .follow = follow,
+	                                      .hold = haproxy_hold,
+	                                      .fence = haproxy_fence,
+	                                      .places = places,
+	                                      .status = status,
+	                                      .destroy = destroy};
+	struct haproxy_driver *driver = xcalloc(1, sizeof(*driver));
+	const struct config_target *config = setup->config;
+	bool has_master = config->master_socket[0] != '\0';
+
+	target_init(&driver->target, &ops, setup);
+	driver->watch.summary = (struct strbuf)STRBUF_INIT;
+	driver->socket = shared_queue(setup->hub, config->socket, false);
+	if (has_master) {
+		driver->master = shared_queue(setup->hub, config->master_socket, true);
+		driver->reloader =
+		    target_hub_reloader(setup->hub, &haproxy_master_reload, config->master_socket);
+	} else {
+		driver->reloader =
+		    target_hub_reloader(setup->hub, &reload_by_command, config->reload_command);
+	}
+	target_hub_count(setup->hub, 1);
+	haproxy_runtime_init(driver);
+	haproxy_config_file_init(driver, setup->state_dir);
+	haproxy_hold_init(driver, setup->state_dir);
+	return &driver->target;
+}

@@ -1,0 +1,518 @@
+/* Holds or fences clients while there is no primary. A hold or fence is a view of the text with
+ * other servers; runtime.c sends it and keeps it like any text, and HAProxy's file never changes
+ * for it. A record on disk names it from before the first command until HAProxy was seen as in the
+ * text again; so no hold stays for good when segue ends. A fence does stay: it protects data, and
+ * only a new primary or a person ends it.
+ *
+ *            hold                         fence
+ *   OPEN -----------------------> HELD <---------> FENCED      (a fence also from OPEN)
+ *    ^ ^    new text, timeout      |       hold       | new text
+ *    | +---------------------------+------------------+
+ *    |  new text                 timeout
+ *    +--------------- RECOVERED ---------> OPENING --+
+ *    |                 ^     ^    failed      |      |
+ *    |   record found  |     +----------------+      |
+ *    |   at the start                                |
+ *    +------------------ new text, done -------------+
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "driver_internal.h"
+#include "haproxy/model/lint.h"
+
+/* --- the closed port; see driver_internal.h --- */
+
+/* Connects to each port to see whether it is closed. Only ports below 1024 are tried: no outgoing
+ * connection gets one of them as its own port, so HAProxy cannot connect to itself. */
+
+#define CONNECT_MS 20 /* loopback answers inside connect(); a firewall may drop the packet */
+#define PORT_LAST \
+	8 /* ports 1 to 8 have been out of use for decades: tcpmux, compressnet, rje, echo */
+
+static void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_state state,
+                               int64_t timer_ms);
+static void haproxy_hold_forget(struct haproxy_driver *driver);
+
+static bool ends_refused(int fd)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLOUT};
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	return poll(&wait, 1, CONNECT_MS) == 1 &&
+	       getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == ECONNREFUSED;
+}
+
+static bool is_closed(const struct sockaddr *address, socklen_t len)
+{
+	auto_close int fd =
+	    socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return false;
+	if (connect(fd, address, len) == 0)
+		return false;
+	return errno == ECONNREFUSED || (errno == EINPROGRESS && ends_refused(fd));
+}
+
+static bool find_ipv4(uint16_t port, struct haproxy_endpoint *out)
+{
+	const struct sockaddr_in address = {.sin_family = AF_INET,
+	                                    .sin_port = htons(port),
+	                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+
+	*out = (struct haproxy_endpoint){"127.0.0.1", port};
+	return is_closed((const struct sockaddr *)&address, sizeof(address));
+}
+
+static bool find_ipv6(uint16_t port, struct haproxy_endpoint *out)
+{
+	const struct sockaddr_in6 address = {
+	    .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+
+	*out = (struct haproxy_endpoint){"::1", port};
+	return is_closed((const struct sockaddr *)&address, sizeof(address));
+}
+
+/* Prefers the primary's address family: a server line may set a source address. */
+bool haproxy_closed_find(const char *primary, struct haproxy_endpoint *out, struct err *err)
+{
+	bool is_ipv6 = primary != NULL && strchr(primary, ':') != NULL;
+
+	for (uint16_t port = 1; port <= PORT_LAST; port++)
+		if (is_ipv6 ? find_ipv6(port, out) : find_ipv4(port, out))
+			return true;
+	for (uint16_t port = 1; port <= PORT_LAST; port++)
+		if (is_ipv6 ? find_ipv4(port, out) : find_ipv6(port, out))
+			return true;
+	return err_set(err,
+	               "127.0.0.1 and ::1: none of the ports 1 to %d refuses a connection, and "
+	               "clients can wait only where one does",
+	               PORT_LAST);
+}
+
+/* --- a hold or fence that an earlier process left, and the end of this process --- */
+
+/* RECOVERED lasts until a text comes, or until the timer fires. Only servers that are as the hold
+ * record says are set back. */
+
+#define GRACE_MS       10000 /* for ZooKeeper to name a primary, when a record was found */
+#define ANSWER_MS      1000  /* for each reply of HAProxy */
+#define RETRY_FIRST_MS 1000
+#define RETRY_MAX_MS   30000
+
+/* A hold or fence is requested while RECOVERED: the recovered one stays for `timer_ms` more (-1:
+ * until a text comes). *last: the last episode of this kind. */
+static void haproxy_recovered_keep(struct haproxy_driver *driver, int64_t *last, int64_t episode,
+                                   int64_t timer_ms)
+{
+	if (driver->hold.state != HOLD_RECOVERED || *last == episode)
+		return;
+	*last = episode;
+	haproxy_hold_enter(driver, HOLD_RECOVERED, timer_ms);
+}
+
+static void opening_failed(struct haproxy_driver *driver, const struct err *err)
+{
+	int64_t ms = clock_backoff_ms(++driver->hold.failures, RETRY_FIRST_MS, RETRY_MAX_MS);
+	auto_free char *next = xasprintf("tried again in %" PRId64 " ms; `segue resume` does the "
+	                                 "same, the store's next word opens it too",
+	                                 ms);
+
+	haproxy_log_problem(driver, "release_failed", err->message, next);
+	haproxy_hold_enter(driver, HOLD_RECOVERED, ms);
+}
+
+static void opened_cb(size_t released, const struct err *err, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+
+	(void)released;
+	driver->hold.release = NULL;
+	if (err != NULL) {
+		opening_failed(driver, err);
+		return;
+	}
+	haproxy_hold_enter(driver, HOLD_OPEN, -1);
+	haproxy_log_released(driver, "nobody has been admitted as the primary since segue's start: "
+	                             "clients go on where HAProxy's file leads them");
+	haproxy_hold_forget(driver);
+}
+
+static void haproxy_recovered_open(struct haproxy_driver *driver)
+{
+	const struct config_target *config = driver->target.config;
+	struct haproxy_hold *hold = &driver->hold;
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct err err;
+
+	if (file_read(config->output, INSTALL_MAX, &text, NULL, &err)) {
+		const struct haproxy_release_job job = {.socket = config->socket,
+		                                        .text = text.data,
+		                                        .len = text.len,
+		                                        .note = &hold->note,
+		                                        .timeout_ms = ANSWER_MS};
+
+		hold->release =
+		    haproxy_release_start(driver->target.base, &job, opened_cb, driver, &err);
+	}
+	if (hold->release == NULL)
+		opening_failed(driver, &err);
+	else
+		haproxy_hold_enter(driver, HOLD_OPENING, -1);
+}
+
+/* Requires a hold record of an earlier process, or of this target before a reload of the
+ * configuration. */
+static void haproxy_recovered_take_over(struct haproxy_driver *driver)
+{
+	struct haproxy_hold *hold = &driver->hold;
+	bool forever = hold->note.kind == HAPROXY_RECORD_FENCE;
+	int64_t ms = GRACE_MS + driver->target.config->hold_max_ms;
+	auto_free char *next = forever ? xasprintf("it stays so until a primary is admitted, or "
+	                                           "`segue resume %s`",
+	                                           driver->target.config->name)
+	                               : xasprintf("released when a primary is admitted, or in "
+	                                           "%" PRId64 " ms",
+	                                           ms);
+	struct err err;
+
+	haproxy_hold_enter(driver, HOLD_RECOVERED, forever ? -1 : ms);
+	haproxy_log_found(driver, next);
+	if (!haproxy_hold_record_save(&hold->note, 0, &err)) /* with the new owner */
+		haproxy_log_problem(driver, "note_not_saved", err.message, "it is kept as it is");
+}
+
+/* When segue ends for good, no client may be left waiting. */
+static void haproxy_recovered_let_go(struct haproxy_driver *driver)
+{
+	const struct config_target *config = driver->target.config;
+	struct haproxy_release_job job = {.socket = config->socket,
+	                                  .text = driver->text,
+	                                  .len = driver->len,
+	                                  .note = &driver->hold.note,
+	                                  .timeout_ms = ANSWER_MS};
+	auto_strbuf struct strbuf file = STRBUF_INIT;
+	struct err err;
+	size_t released;
+	bool readable = true;
+
+	if (driver->generation == 0) {
+		readable = file_read(config->output, INSTALL_MAX, &file, NULL, &err);
+		job.text = file.data;
+		job.len = file.len;
+	}
+	if (readable && haproxy_release_wait(&job, &released, &err)) {
+		haproxy_log_released(driver, "segue stops: clients go on where HAProxy's file "
+		                             "leads them");
+		haproxy_hold_forget(driver);
+		return;
+	}
+	haproxy_log_problem(driver, "release_failed", err.message,
+	                    "clients wait: run `segue resume`, or start segue again");
+}
+
+const struct haproxy_config *haproxy_wanted(const struct haproxy_driver *driver)
+{
+	switch (driver->hold.state) {
+	case HOLD_HELD:
+	case HOLD_FENCED:
+		return &driver->hold.view;
+	case HOLD_OPEN:
+	case HOLD_RECOVERED:
+	case HOLD_OPENING:
+		break;
+	}
+	return &driver->config;
+}
+
+const struct haproxy_config *haproxy_keep_sessions_at(const struct haproxy_driver *driver)
+{
+	return driver->hold.state == HOLD_FENCED ? &driver->hold.view : &driver->config;
+}
+
+/* --- the state --- */
+
+static void set_timer(struct haproxy_hold *hold, int64_t ms)
+{
+	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	event_add(hold->timer, &after);
+}
+
+/* Sets the state. timer_ms -1: no timer. */
+static void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_state state,
+                               int64_t timer_ms)
+{
+	struct haproxy_hold *hold = &driver->hold;
+	bool was_open = hold->state == HOLD_OPEN, is_open = state == HOLD_OPEN;
+
+	hold->state = state;
+	hold->settled = false;
+	event_del(hold->timer);
+	if (timer_ms >= 0)
+		set_timer(hold, timer_ms);
+	hold->turned_us = clock_now_us();
+	if (was_open && !is_open)
+		hold->since_us = hold->turned_us;
+	hold->closed = hold->closed || !is_open;
+	if (was_open != is_open && driver->reloader != NULL)
+		reloader_hold(driver->reloader, was_open ? 1 : -1);
+	target_changed(&driver->target);
+}
+
+/* Takes ownership of `view`. NULL: show the text. */
+static void show(struct haproxy_driver *driver, const struct haproxy_config *view)
+{
+	haproxy_config_open(&driver->hold.view);
+	if (view != NULL)
+		driver->hold.view = *view;
+	driver->desired_seq++;
+	haproxy_runtime_desired_changed(driver, true);
+}
+
+static bool write_note(struct haproxy_driver *driver, enum haproxy_hold_record_kind kind,
+                       const struct haproxy_endpoint *closed, struct err *err)
+{
+	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
+	struct haproxy_hold *hold = &driver->hold;
+
+	haproxy_hold_record_set(&hold->note, kind, closed, &primary);
+	return haproxy_hold_record_save(&hold->note, driver->watch.zxid, err);
+}
+
+/* Removes the hold record. */
+static void haproxy_hold_forget(struct haproxy_driver *driver)
+{
+	struct haproxy_hold *hold = &driver->hold;
+	struct err err;
+
+	haproxy_hold_record_set(&hold->note, HAPROXY_RECORD_NONE, NULL, NULL);
+	hold->closed = false;
+	if (!haproxy_hold_record_save(&hold->note, 0, &err))
+		log_warning("note_left", KV_STR("target", driver->target.config->name),
+		            KV_ERR(&err),
+		            KV_STR("next", "after its next start segue would open what a person "
+		                           "has closed in the same way by then: remove the file"));
+}
+
+/* Holds even when the record cannot be written: clients that are not held get errors now, while a
+ * hold ends with the next primary, or for each client when HAProxy's retries are over. */
+static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct err *err)
+{
+	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
+	struct haproxy_endpoint closed;
+	struct haproxy_config view;
+	size_t count;
+
+	if (!haproxy_closed_find(driver->primary, &closed, err))
+		return false;
+	count = haproxy_config_hold(&driver->config, &primary, &closed, timeout_ms, &view);
+	if (count == 0) { /* no server leads to the primary: readers of standbys need no hold */
+		haproxy_config_open(&view);
+		return true;
+	}
+	if (!write_note(driver, HAPROXY_RECORD_HOLD, &closed, err))
+		haproxy_log_problem(driver, "note_missing", err->message,
+		                    "held all the same; should segue be killed now, clients try at "
+		                    "a closed port until a primary is admitted after its next "
+		                    "start, or HAProxy is reloaded");
+	driver->hold.closed_at = closed;
+	haproxy_hold_enter(driver, HOLD_HELD, timeout_ms);
+	show(driver, &view);
+	haproxy_reconcile(driver);
+	haproxy_log_hold(driver, count, timeout_ms);
+	return true;
+}
+
+void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
+{
+	struct haproxy_driver *driver = (struct haproxy_driver *)target;
+	struct haproxy_hold *hold = &driver->hold;
+	struct err err;
+
+	(void)dead; /* its sessions end by themselves, or by the cleanup of the next move */
+	if (driver->generation == 0) {
+		if (hold->note.kind != HAPROXY_RECORD_FENCE) /* a hold does not replace a fence */
+			haproxy_recovered_keep(driver, &hold->held_episode, episode, timeout_ms);
+		return;
+	}
+	if (episode == hold->held_episode && hold->state == HOLD_HELD)
+		set_timer(hold, timeout_ms);
+	if (episode == hold->held_episode || episode == hold->fenced_episode)
+		return;
+	hold->held_episode = episode;
+	if (!try_hold(driver, timeout_ms, &err))
+		haproxy_log_problem(driver, "hold_refused", err.message,
+		                    "nothing is held: clients get errors when their tries at a "
+		                    "dead primary are over");
+}
+
+/* Fences even when the record cannot be written: if segue ends, the fence stays until the first
+ * text of the next process, and does no harm to data. */
+void haproxy_fence(struct target *target, int64_t episode)
+{
+	struct haproxy_driver *driver = (struct haproxy_driver *)target;
+	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
+	struct haproxy_hold *hold = &driver->hold;
+	struct haproxy_config view;
+	struct err err;
+	size_t count;
+
+	if (driver->generation == 0) {
+		haproxy_recovered_keep(driver, &hold->fenced_episode, episode, -1);
+		return;
+	}
+	if (episode == hold->fenced_episode)
+		return;
+	hold->fenced_episode = episode;
+	count = haproxy_config_fence(&driver->config, &primary,
+	                             hold->state == HOLD_HELD ? &hold->closed_at : NULL, &view);
+	if (count == 0) {
+		haproxy_config_open(&view);
+		return;
+	}
+	if (!write_note(driver, HAPROXY_RECORD_FENCE, NULL, &err))
+		haproxy_log_problem(driver, "note_missing", err.message,
+		                    "it is fenced all the same; should segue end, only its next "
+		                    "start opens it");
+	haproxy_hold_enter(driver, HOLD_FENCED, -1);
+	show(driver, &view);
+	driver->runtime.cleanup_owed = true; /* also for servers already in maintenance */
+	haproxy_reconcile(driver);
+	haproxy_log_fence(driver, count);
+}
+
+void haproxy_hold_end(struct haproxy_driver *driver)
+{
+	struct haproxy_hold *hold = &driver->hold;
+
+	switch (hold->state) {
+	case HOLD_OPEN:
+		return;
+	case HOLD_HELD:
+	case HOLD_FENCED:
+		break;
+	case HOLD_OPENING:
+		haproxy_release_cancel(STEAL(hold->release));
+		driver->runtime.in_doubt = true;
+		/* fall through */
+	case HOLD_RECOVERED:
+		hold->held_episode = hold->fenced_episode = 0;
+		break;
+	}
+	haproxy_hold_enter(driver, HOLD_OPEN, -1);
+	show(driver, NULL);
+}
+
+void haproxy_hold_settle(struct haproxy_driver *driver)
+{
+	struct haproxy_hold *hold = &driver->hold;
+
+	if (hold->settled || driver->runtime.confirmed != driver->desired_seq)
+		return;
+	hold->settled = true;
+	if (hold->state != HOLD_OPEN) {
+		haproxy_log_closed(driver);
+	} else if (hold->closed) {
+		haproxy_log_released(driver, "clients go on where the text leads them");
+		haproxy_hold_forget(driver);
+	}
+}
+
+static void timer_cb(int fd, short events, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+
+	(void)fd;
+	(void)events;
+	if (driver->hold.state == HOLD_RECOVERED) {
+		haproxy_recovered_open(driver);
+		return;
+	}
+	haproxy_log_hold_over(driver);
+	haproxy_hold_enter(driver, HOLD_OPEN, -1);
+	show(driver, NULL);
+	haproxy_reconcile(driver);
+}
+
+void haproxy_hold_judge(const struct haproxy_driver *driver)
+{
+	int64_t hold_ms = driver->target.config->hold_timeout_ms;
+	auto_strbuf struct strbuf findings = STRBUF_INIT;
+
+	if (hold_ms == 0 || driver->generation != 1)
+		return;
+	if (haproxy_lint_hold(driver->text, driver->len, hold_ms, &findings) > 0)
+		haproxy_log_cannot_hold(driver, findings.data);
+}
+
+/* --- the target's start and end --- */
+
+void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir)
+{
+	struct haproxy_hold *hold = &driver->hold;
+	struct err err;
+
+	hold->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
+	if (!haproxy_hold_record_init(&hold->note, state_dir, driver->target.config->name, &err))
+		haproxy_log_problem(driver, "note_unusable", err.message,
+		                    "what an earlier life of segue has closed is opened when the "
+		                    "store names a primary; then remove the file");
+	haproxy_hold_record_set_origin(&hold->note, driver->target.config->socket,
+	                               driver->target.config->output);
+	if (hold->note.kind != HAPROXY_RECORD_NONE)
+		haproxy_recovered_take_over(driver);
+}
+
+/* In HOLD_OPEN a text has ended the fence, even if HAProxy was not yet seen to show it. */
+static bool is_fence(const struct haproxy_hold *hold)
+{
+	switch (hold->state) {
+	case HOLD_OPEN:
+	case HOLD_HELD:
+		return false;
+	case HOLD_FENCED:
+		return true;
+	case HOLD_RECOVERED:
+	case HOLD_OPENING:
+		return hold->note.kind == HAPROXY_RECORD_FENCE;
+	}
+	return false;
+}
+
+/* Releases a hold, leaves a fence. Does nothing if another target of the same name, made by a
+ * reload of the configuration, has taken over the hold record: that one continues. */
+static void part(struct haproxy_driver *driver)
+{
+	if (!driver->hold.closed || !haproxy_hold_record_is_ours(&driver->hold.note))
+		return;
+	if (is_fence(&driver->hold))
+		haproxy_log_left_fenced(driver);
+	else
+		haproxy_recovered_let_go(driver);
+}
+
+void haproxy_hold_fini(struct haproxy_driver *driver)
+{
+	struct haproxy_hold *hold = &driver->hold;
+
+	if (hold->release != NULL)
+		haproxy_release_cancel(hold->release);
+	part(driver);
+	if (hold->state != HOLD_OPEN && driver->reloader != NULL)
+		reloader_hold(driver->reloader, -1);
+	haproxy_config_open(&hold->view);
+	event_free(hold->timer);
+	haproxy_hold_record_fini(&hold->note);
+}

@@ -1,0 +1,786 @@
+/* Reads sections, their default-server lines and their servers; see the header. It reads only what
+ * decides about the servers; `haproxy -c` checks the rest. */
+#include "haproxy/model/config.h"
+#include "config_internal.h"
+
+#include <ctype.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "haproxy/model/address.h"
+#include "haproxy/model/syntax.h"
+
+/* --- parameters of server lines --- */
+
+#define WEIGHT_MAX 256
+
+static void haproxy_params_init(struct haproxy_params *params)
+{
+	*params = (struct haproxy_params){.weight = 1, .text = STRBUF_INIT};
+}
+
+static void haproxy_params_fini(struct haproxy_params *params)
+{
+	strbuf_fini(&params->text);
+}
+
+/* Replaces `to`, which must be initialised. */
+static void haproxy_params_copy(struct haproxy_params *to, const struct haproxy_params *from)
+{
+	struct strbuf text = to->text;
+
+	strbuf_reset(&text);
+	strbuf_append(&text, from->text.data, from->text.len);
+	*to = *from;
+	to->text = text;
+}
+
+/* Needed so that `cookie check` does not turn on health checks. A blank on both sides of each
+ * keyword. */
+static const char keywords_with_value[] =
+    " addr agent-addr agent-inter agent-port agent-send alpn ca-file check-alpn check-proto "
+    "check-sni ciphers ciphersuites cookie crl-file crt downinter error-limit fall fastinter guid "
+    "hash-key id idle-ping init-addr init-state inter interface log-bufsize log-proto max-reuse "
+    "maxconn maxqueue minconn name namespace npn observe on-error on-marked-down on-marked-up "
+    "pool-conn-name pool-low-conn pool-max-conn pool-purge-delay port proto proxy-v2-options redir "
+    "resolve-net resolve-opts resolve-prefer resolvers rise set-proxy-v2-tlv-fmt shard slowstart "
+    "sni socks4 source ssl-max-ver ssl-min-ver tcp-md5sig tcp-ut track usesrc verify verifyhost "
+    "ws ";
+
+static bool takes_value(const char *keyword)
+{
+	auto_free char *delimited = xasprintf(" %s ", keyword);
+
+	return strchr(keyword, ' ') == NULL && strstr(keywords_with_value, delimited) != NULL;
+}
+
+/* Management Guide 9.3: a command line on the socket has backslash escapes and no quotes, and no
+ * escape for a line break. */
+static void append_word(struct haproxy_params *params, const char *word)
+{
+	if (params->text.len > 0)
+		strbuf_append_char(&params->text, ' ');
+	for (; *word != '\0'; word++) {
+		if (iscntrl((unsigned char)*word))
+			params->reload_only = true;
+		if (strchr(" ;\\\"'#", *word) != NULL)
+			strbuf_append_char(&params->text, '\\');
+		strbuf_append_char(&params->text, *word);
+	}
+}
+
+static bool read_weight(struct haproxy_params *params, const char *text, struct err *err)
+{
+	unsigned value = 0;
+	const char *c = text;
+
+	for (; isdigit((unsigned char)*c) && value <= WEIGHT_MAX; c++)
+		value = value * 10 + (unsigned)(*c - '0');
+	if (*text == '\0' || *c != '\0' || value > WEIGHT_MAX)
+		return err_set(err, "weight '%s' is not a number from 0 to %d", text, WEIGHT_MAX);
+	params->weight = value;
+	return true;
+}
+
+/* Reads a keyword that the runtime API can change, or that is not part of params. False: another
+ * keyword. */
+static bool read_runtime_keyword(struct haproxy_params *params, const char *word)
+{
+	if (strcmp(word, "check") == 0)
+		params->check = true;
+	else if (strcmp(word, "no-check") == 0)
+		params->check = false;
+	else if (strcmp(word, "disabled") == 0)
+		params->disabled = true;
+	else if (strcmp(word, "enabled") == 0)
+		params->disabled = false;
+	else
+		return false;
+	return true;
+}
+
+static void read_lasting_keyword(struct haproxy_params *params, const char *word)
+{
+	if (strcmp(word, "agent-check") == 0)
+		params->agent = true;
+	else if (strcmp(word, "no-agent-check") == 0)
+		params->agent = false;
+	else if (strcmp(word, "track") == 0)
+		params->track = true;
+	else if (strcmp(word, "minconn") == 0)
+		params->has_minconn = true;
+	else if (strcmp(word, "maxqueue") == 0)
+		params->has_maxqueue = true;
+	append_word(params, word);
+}
+
+static void read_maxconn(struct haproxy_params *params, const char *text)
+{
+	char *end;
+	long value = strtol(text, &end, 10);
+
+	params->maxconn = isdigit((unsigned char)*text) && *end == '\0' && value <= INT32_MAX
+	                      ? value
+	                      : HAPROXY_MAXCONN_UNKNOWN;
+}
+
+/* Adds the parameters from word `first` on; a later one overrides an earlier one. Errors have no
+ * line number. */
+static bool haproxy_params_read(struct haproxy_params *params, const struct haproxy_lines *line,
+                                size_t first, struct err *err)
+{
+	for (size_t i = first; i < line->count; i++) {
+		const char *word = haproxy_lines_word(line, i);
+
+		if (*word == '\0')
+			return err_set(err,
+			               "an empty word: HAProxy would ignore the rest of the line");
+		if (strcmp(word, "weight") == 0) {
+			if (!read_weight(params, haproxy_lines_word(line, ++i), err))
+				return false;
+		} else if (!read_runtime_keyword(params, word)) {
+			read_lasting_keyword(params, word);
+			if (strcmp(word, "maxconn") == 0)
+				read_maxconn(params, haproxy_lines_word(line, i + 1));
+			if (takes_value(word) && i + 1 < line->count)
+				append_word(params, haproxy_lines_word(line, ++i));
+		}
+	}
+	return true;
+}
+
+/* --- sections --- */
+
+enum section {
+	SECTION_OTHER,    /* no server lines, or none of a proxy: peers, ring, ... */
+	SECTION_DEFAULTS, /* defaults for proxies, with default-server */
+	SECTION_PROXY,    /* backend or listen */
+};
+
+struct waits {                 /* the settings of a section that limit the wait in the queue */
+	bool complete;         /* no setting comes from another file or from a variable */
+	long redispatch_every; /* redispatch on every Nth retry; below 1: on the last at most */
+	int64_t queue_ms;      /* below 1: `timeout queue` is not set */
+};
+
+struct profile { /* a defaults section of this text */
+	char *name;
+	struct haproxy_params params;
+	struct waits waits;
+};
+
+struct reader {
+	struct haproxy_lines lines;
+	struct haproxy_config *out;
+	struct strbuf structure;
+	enum section section;
+	struct haproxy_params defaults; /* from the default-server lines of this section so far */
+	struct waits waits;             /* of this section */
+	size_t first_server;            /* index of the first server of this proxy */
+	struct profile *profiles;
+	size_t profile_count;
+	unsigned conditional_depth;
+	char **frontends;
+	size_t frontend_count;
+	bool has_global; /* the text has `global`: it is the whole file, not one of several */
+	bool uncertain;  /* a section began inside .if: the current section is not known */
+};
+
+static bool fail(const struct reader *reader, struct err *err, const char *what)
+{
+	return err_set(err, "line %u: %s", reader->lines.number, what);
+}
+
+static const char *word(const struct reader *reader, size_t i)
+{
+	return haproxy_lines_word(&reader->lines, i);
+}
+
+static bool word_is(const struct reader *reader, size_t i, const char *expected)
+{
+	return strcmp(word(reader, i), expected) == 0;
+}
+
+static void append_structure(struct reader *reader)
+{
+	for (size_t i = 0; i < reader->lines.count; i++) {
+		const struct haproxy_word *one = &reader->lines.words[i];
+
+		if (i > 0)
+			strbuf_append_char(&reader->structure, ' ');
+		strbuf_append(&reader->structure, one->raw, one->raw_len);
+	}
+	strbuf_append_char(&reader->structure, '\n');
+}
+
+/* Manual 4: a section inherits from the defaults section that it names, otherwise from the last
+ * one. */
+static void inherit_defaults(struct reader *reader, size_t from_at)
+{
+	const struct profile *found = NULL;
+	bool named = word_is(reader, from_at, "from");
+
+	for (size_t i = 0; i < reader->profile_count; i++)
+		if (!named || strcmp(reader->profiles[i].name, word(reader, from_at + 1)) == 0)
+			found = &reader->profiles[i];
+	haproxy_params_fini(&reader->defaults);
+	haproxy_params_init(&reader->defaults);
+	reader->waits = (struct waits){.complete = !named && reader->has_global};
+	if (found == NULL)
+		return;
+	haproxy_params_copy(&reader->defaults, &found->params);
+	reader->waits = found->waits;
+}
+
+static void start_defaults(struct reader *reader)
+{
+	bool named = reader->lines.count > 1 && !word_is(reader, 1, "from");
+	size_t from_at = named ? 2 : 1;
+	struct profile *profile;
+
+	reader->waits = (struct waits){.complete = true};
+	if (word_is(reader, from_at, "from"))
+		inherit_defaults(reader, from_at);
+	reader->profiles =
+	    xreallocarray(reader->profiles, reader->profile_count + 1, sizeof(*reader->profiles));
+	profile = &reader->profiles[reader->profile_count++];
+	profile->name = xstrdup(named ? word(reader, 1) : "");
+	haproxy_params_init(&profile->params);
+	if (word_is(reader, from_at, "from"))
+		haproxy_params_copy(&profile->params, &reader->defaults);
+	reader->section = SECTION_DEFAULTS;
+}
+
+static bool start_proxy(struct reader *reader, struct err *err)
+{
+	struct haproxy_config *out = reader->out;
+
+	if (reader->conditional_depth > 0)
+		return fail(reader, err,
+		            "a backend inside .if: segue cannot know whether HAProxy has it; let "
+		            "the template decide");
+	if (haproxy_lines_has_variable(&reader->lines))
+		return fail(reader, err,
+		            "an environment variable in the name of a backend: segue "
+		            "cannot know its value; let the template write it");
+	if (!haproxy_name_is_valid(word(reader, 1)))
+		return fail(reader, err, "a backend needs a name of letters, digits and -_.:");
+	inherit_defaults(reader, 2);
+	out->backends =
+	    xreallocarray(out->backends, out->backend_count + 1, sizeof(*out->backends));
+	out->backends[out->backend_count++] = xstrdup(word(reader, 1));
+	reader->first_server = out->server_count;
+	reader->section = SECTION_PROXY;
+	return true;
+}
+
+/* Sets what depends on the whole section: a setting may come before or after the server lines. */
+static void end_section(struct reader *reader)
+{
+	const struct waits *waits = &reader->waits;
+	bool queues = waits->redispatch_every > 1 && waits->queue_ms > 0;
+
+	if (reader->section == SECTION_DEFAULTS)
+		reader->profiles[reader->profile_count - 1].waits = *waits;
+	if (reader->section != SECTION_PROXY)
+		return;
+	for (size_t i = reader->first_server; i < reader->out->server_count; i++) {
+		struct haproxy_server *server = &reader->out->servers[i];
+
+		if (!waits->complete)
+			server->maxconn = HAPROXY_MAXCONN_UNKNOWN;
+		if (!queues || server->maxconn == HAPROXY_MAXCONN_UNKNOWN)
+			server->queue_ms = 0;
+		else if (server->queue_ms != 0)
+			server->queue_ms = waits->queue_ms;
+	}
+}
+
+static void add_frontend(struct reader *reader)
+{
+	reader->frontends = xreallocarray(reader->frontends, reader->frontend_count + 1,
+	                                  sizeof(*reader->frontends));
+	reader->frontends[reader->frontend_count++] = xstrdup(word(reader, 1));
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool share_a_name(struct reader *reader)
+{
+	const struct haproxy_config *config = reader->out;
+	size_t count = reader->frontend_count;
+
+	if (count > 0)
+		qsort(reader->frontends, count, sizeof(*reader->frontends), compare_names);
+	for (size_t i = 0; count > 0 && i < config->backend_count; i++)
+		if (bsearch(&config->backends[i], reader->frontends, count,
+		            sizeof(*reader->frontends), compare_names) != NULL)
+			return true;
+	return false;
+}
+
+static bool start_section(struct reader *reader, struct err *err)
+{
+	end_section(reader);
+	reader->section = SECTION_OTHER;
+	reader->has_global = reader->has_global || word_is(reader, 0, "global");
+	reader->uncertain = reader->conditional_depth > 0;
+	if (word_is(reader, 0, "frontend"))
+		add_frontend(reader);
+	if (word_is(reader, 0, "defaults"))
+		start_defaults(reader);
+	else if (word_is(reader, 0, "backend") || word_is(reader, 0, "listen"))
+		return start_proxy(reader, err);
+	return true;
+}
+
+/* For all lines about servers: segue must know everything in them. */
+static bool check_certain(const struct reader *reader, struct err *err)
+{
+	if (reader->conditional_depth > 0 || reader->uncertain)
+		return fail(
+		    reader, err,
+		    "a server inside .if: segue cannot know whether HAProxy has it; let the "
+		    "template decide");
+	if (haproxy_lines_has_variable(&reader->lines))
+		return fail(reader, err,
+		            "an environment variable in a server line: segue cannot "
+		            "know its value; let the template write it");
+	return true;
+}
+
+static bool read_default_server(struct reader *reader, struct err *err)
+{
+	struct haproxy_params *params = &reader->defaults;
+
+	if (reader->section == SECTION_DEFAULTS)
+		params = &reader->profiles[reader->profile_count - 1].params;
+	if (!check_certain(reader, err))
+		return false;
+	if (!haproxy_params_read(params, &reader->lines, 1, err))
+		return err_wrap(err, "line %u", reader->lines.number);
+	append_structure(reader);
+	return true;
+}
+
+static void add_fixed(struct reader *reader, unsigned first, unsigned last)
+{
+	struct haproxy_config *out = reader->out;
+
+	out->fixed = xreallocarray(out->fixed, out->fixed_count + 1, sizeof(*out->fixed));
+	out->fixed[out->fixed_count++] = (struct haproxy_fixed){
+	    .backend = xstrdup(out->backends[out->backend_count - 1]),
+	    .name = xstrdup(word(reader, 1)),
+	    .first = first,
+	    .last = last,
+	};
+	append_structure(reader);
+}
+
+/* server-template PREFIX NUMBER|FIRST-LAST ADDRESS ... */
+static bool read_server_template(struct reader *reader, struct err *err)
+{
+	const char *range = word(reader, 2);
+	char *end;
+	unsigned long first = 1, last;
+
+	if (!check_certain(reader, err))
+		return false;
+	last = strtoul(range, &end, 10);
+	if (*end == '-') {
+		first = last;
+		last = strtoul(end + 1, &end, 10);
+	}
+	if (!isdigit((unsigned char)*range) || *end != '\0' || first < 1 || last < first ||
+	    last > 1000000 || !haproxy_name_is_valid(word(reader, 1)))
+		return fail(reader, err,
+		            "server-template takes a name and a number, or a range FIRST-LAST");
+	add_fixed(reader, (unsigned)first, (unsigned)last);
+	return true;
+}
+
+static bool add_server(struct reader *reader, char *address, uint16_t port, struct err *err)
+{
+	struct haproxy_config *out = reader->out;
+	struct haproxy_params params;
+
+	haproxy_params_init(&params);
+	haproxy_params_copy(&params, &reader->defaults);
+	if (!haproxy_params_read(&params, &reader->lines, 3, err)) {
+		haproxy_params_fini(&params);
+		free(address);
+		return err_wrap(err, "line %u: server %s", reader->lines.number, word(reader, 1));
+	}
+	out->servers = xreallocarray(out->servers, out->server_count + 1, sizeof(*out->servers));
+	out->servers[out->server_count++] = (struct haproxy_server){
+	    .backend = xstrdup(out->backends[out->backend_count - 1]),
+	    .name = xstrdup(word(reader, 1)),
+	    .address = address,
+	    .port = port,
+	    .weight = params.weight,
+	    .disabled = params.disabled,
+	    .check = params.check,
+	    .agent = params.agent,
+	    .track = params.track,
+	    .reload_only = params.reload_only,
+	    .maxconn = params.has_minconn ? HAPROXY_MAXCONN_UNKNOWN : params.maxconn,
+	    .queue_ms = params.has_maxqueue ? 0 : 1, /* end_section() sets the time */
+	    .params = strbuf_detach(&params.text),
+	    .line = reader->lines.number,
+	};
+	return true;
+}
+
+static bool read_server(struct reader *reader, struct err *err)
+{
+	char *address = NULL;
+	uint16_t port = 0;
+
+	if (!check_certain(reader, err))
+		return false;
+	if (!haproxy_name_is_valid(word(reader, 1)))
+		return fail(reader, err, "a server needs a name of letters, digits and -_.:");
+	switch (haproxy_address_read(word(reader, 2), &address, &port, err)) {
+	case HAPROXY_ADDRESS_BAD:
+		return err_wrap(err, "line %u: server %s", reader->lines.number, word(reader, 1));
+	case HAPROXY_ADDRESS_OTHER:
+		add_fixed(reader, 0, 0);
+		return true;
+	case HAPROXY_ADDRESS_IP:
+		return add_server(reader, address, port, err);
+	}
+	return false;
+}
+
+static bool read_conditional(struct reader *reader, struct err *err)
+{
+	if (word_is(reader, 0, ".if"))
+		reader->conditional_depth++;
+	if (word_is(reader, 0, ".endif") && reader->conditional_depth-- == 0)
+		return fail(reader, err, ".endif without .if");
+	append_structure(reader);
+	return true;
+}
+
+/* True also after a .if block that may have begun another section: a server line after it may
+ * belong to the backend before the block. check_certain() then refuses it. */
+static bool may_be_proxy(const struct reader *reader)
+{
+	return reader->section == SECTION_PROXY ||
+	       (reader->uncertain && reader->conditional_depth == 0);
+}
+
+static void read_waits(struct reader *reader)
+{
+	struct waits *waits = &reader->waits;
+	size_t at = word_is(reader, 0, "no") ? 1 : 0;
+
+	if (haproxy_lines_has_variable(&reader->lines) || reader->conditional_depth > 0)
+		waits->complete = false;
+	if (word_is(reader, at, "option") && word_is(reader, at + 1, "redispatch"))
+		waits->redispatch_every = at == 0 ? strtol(word(reader, at + 2), NULL, 10) : 0;
+	if (word_is(reader, 0, "timeout") && word_is(reader, 1, "queue"))
+		waits->queue_ms = haproxy_duration_ms(word(reader, 2));
+}
+
+static bool read_line(struct reader *reader, struct err *err)
+{
+	if (word(reader, 0)[0] == '.')
+		return read_conditional(reader, err);
+	if (haproxy_keyword_is_section(word(reader, 0))) {
+		append_structure(reader);
+		return start_section(reader, err);
+	}
+	read_waits(reader);
+	if (word_is(reader, 0, "default-server") && reader->section != SECTION_OTHER)
+		return read_default_server(reader, err);
+	if (may_be_proxy(reader) && word_is(reader, 0, "server"))
+		return read_server(reader, err);
+	if (may_be_proxy(reader) && word_is(reader, 0, "server-template"))
+		return read_server_template(reader, err);
+	append_structure(reader);
+	return true;
+}
+
+static bool read_all(struct reader *reader, struct err *err)
+{
+	while (haproxy_lines_next(&reader->lines, err))
+		if (!read_line(reader, err))
+			return false;
+	if (reader->lines.failed)
+		return false;
+	end_section(reader);
+	reader->out->shares_a_name = share_a_name(reader);
+	return reader->conditional_depth == 0 || fail(reader, err, ".if without .endif");
+}
+
+struct place { /* a server and its line, for sorting */
+	const char *backend, *name;
+	unsigned line;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *left = a, *right = b;
+	int order = strcmp(left->backend, right->backend);
+
+	order = order != 0 ? order : strcmp(left->name, right->name);
+	return order != 0 ? order : (left->line > right->line) - (left->line < right->line);
+}
+
+/* Sorts the servers: comparing every pair would delay each move when there are 1,000 backends. */
+static bool check_unique(const struct haproxy_config *config, struct err *err)
+{
+	size_t count = config->server_count;
+	auto_free struct place *places = xcalloc(count, sizeof(*places));
+
+	for (size_t i = 0; i < count; i++)
+		places[i] = (struct place){config->servers[i].backend, config->servers[i].name,
+		                           config->servers[i].line};
+	qsort(places, count, sizeof(*places), compare_places);
+	for (size_t i = 1; i < count; i++)
+		if (strcmp(places[i - 1].backend, places[i].backend) == 0 &&
+		    strcmp(places[i - 1].name, places[i].name) == 0)
+			return err_set(err, "line %u: server %s/%s stands on line %u too",
+			               places[i].line, places[i].backend, places[i].name,
+			               places[i - 1].line);
+	return true;
+}
+
+static void reader_fini(struct reader *reader)
+{
+	for (size_t i = 0; i < reader->profile_count; i++) {
+		free(reader->profiles[i].name);
+		haproxy_params_fini(&reader->profiles[i].params);
+	}
+	for (size_t i = 0; i < reader->frontend_count; i++)
+		free(reader->frontends[i]);
+	free(reader->frontends);
+	free(reader->profiles);
+	haproxy_params_fini(&reader->defaults);
+	haproxy_lines_fini(&reader->lines);
+	strbuf_fini(&reader->structure);
+}
+
+bool haproxy_config_parse(const char *text, size_t len, struct haproxy_config *out, struct err *err)
+{
+	struct reader reader = {.out = out, .structure = STRBUF_INIT};
+	bool done;
+
+	*out = (struct haproxy_config){0};
+	haproxy_lines_init(&reader.lines, text, len);
+	haproxy_params_init(&reader.defaults);
+	done = read_all(&reader, err) && check_unique(out, err);
+	out->structure = strbuf_detach(&reader.structure);
+	reader_fini(&reader);
+	if (!done)
+		haproxy_config_free(out);
+	return done;
+}
+
+void haproxy_config_free(struct haproxy_config *config)
+{
+	for (size_t i = 0; i < config->server_count; i++) {
+		free(config->servers[i].backend);
+		free(config->servers[i].name);
+		free(config->servers[i].address);
+		free(config->servers[i].params);
+	}
+	for (size_t i = 0; i < config->fixed_count; i++) {
+		free(config->fixed[i].backend);
+		free(config->fixed[i].name);
+	}
+	for (size_t i = 0; i < config->backend_count; i++)
+		free(config->backends[i]);
+	free(config->servers);
+	free(config->fixed);
+	free(config->backends);
+	free(config->structure);
+	*config = (struct haproxy_config){0};
+}
+
+/* --- comparing two texts: what needs a reload --- */
+
+#define SHOWN_MAX 120 /* bytes of a line in a message */
+
+/* True when `name` is the server of a fixed entry, or one that a server-template makes: its prefix
+ * and a number. A number that overflows becomes ULONG_MAX, which is out of range. */
+static bool fixed_matches(const struct haproxy_fixed *fixed, const char *backend, const char *name)
+{
+	size_t len = strlen(fixed->name);
+	unsigned long number;
+	char *end;
+
+	if (strcmp(fixed->backend, backend) != 0 || strncmp(fixed->name, name, len) != 0)
+		return false;
+	if (fixed->last == 0 || name[len] == '\0')
+		return fixed->last == 0 && name[len] == '\0';
+	if (name[len] < '1' || name[len] > '9')
+		return false;
+	number = strtoul(name + len, &end, 10);
+	return *end == '\0' && number >= fixed->first && number <= fixed->last;
+}
+
+bool haproxy_config_is_fixed(const struct haproxy_config *config, const char *backend,
+                             const char *name)
+{
+	for (size_t i = 0; i < config->fixed_count; i++)
+		if (fixed_matches(&config->fixed[i], backend, name))
+			return true;
+	return false;
+}
+
+static size_t line_length(const char *text)
+{
+	return strcspn(text, "\n");
+}
+
+static void append_line(struct strbuf *why, const char *line)
+{
+	if (*line == '\0') {
+		strbuf_append_str(why, "(nothing)");
+		return;
+	}
+	strbuf_append_char(why, '"');
+	strbuf_append_escaped(why, line, line_length(line), SHOWN_MAX);
+	strbuf_append_char(why, '"');
+}
+
+static bool structure_differs(const char *old, const char *new, struct strbuf *why)
+{
+	if (strcmp(old, new) == 0)
+		return false;
+	while (line_length(old) == line_length(new) && strncmp(old, new, line_length(old)) == 0) {
+		old += line_length(old) + 1;
+		new += line_length(new) + 1;
+	}
+	append_line(why, old);
+	strbuf_append_str(why, " became ");
+	append_line(why, new);
+	return true;
+}
+
+const struct haproxy_server *haproxy_config_find(const struct haproxy_config *config,
+                                                 const struct haproxy_server *like, size_t *hint)
+{
+	for (size_t i = 0; i < config->server_count; i++) {
+		size_t at = (*hint + i) % config->server_count;
+		const struct haproxy_server *server = &config->servers[at];
+
+		if (strcmp(server->name, like->name) == 0 &&
+		    strcmp(server->backend, like->backend) == 0) {
+			*hint = at + 1;
+			return server;
+		}
+	}
+	return NULL;
+}
+
+static bool server_differs(const struct haproxy_server *old, const struct haproxy_server *new,
+                           struct strbuf *why)
+{
+	if (old->check == new->check && strcmp(old->params, new->params) == 0)
+		return false;
+	strbuf_printf(why, "server %s/%s: ", new->backend, new->name);
+	if (old->check != new->check) {
+		strbuf_printf(why, "check turned %s", new->check ? "on" : "off");
+		return true;
+	}
+	append_line(why, old->params);
+	strbuf_append_str(why, " became ");
+	append_line(why, new->params);
+	return true;
+}
+
+bool haproxy_config_needs_reload(const struct haproxy_config *old, const struct haproxy_config *new,
+                                 struct strbuf *why)
+{
+	size_t hint = 0;
+
+	if (structure_differs(old->structure, new->structure, why))
+		return true;
+	for (size_t i = 0; i < new->server_count; i++) {
+		const struct haproxy_server *before =
+		    haproxy_config_find(old, &new->servers[i], &hint);
+
+		if (before != NULL && server_differs(before, &new->servers[i], why))
+			return true;
+	}
+	return false;
+}
+
+/* --- hold and fence --- */
+
+/* The config in a hold or fence is for the socket only: the file keeps the addresses of the text.
+ */
+
+static bool leads_to(const struct haproxy_server *server, const struct haproxy_endpoint *place)
+{
+	return place->address == NULL ||
+	       (server->port == place->port && strcmp(server->address, place->address) == 0);
+}
+
+static void copy_view(const struct haproxy_config *config, struct haproxy_config *out)
+{
+	*out = *config;
+	out->servers = xcalloc(config->server_count, sizeof(*out->servers));
+	for (size_t i = 0; i < config->server_count; i++)
+		out->servers[i] = config->servers[i];
+}
+
+/* Skips disabled servers: no client can wait there. */
+size_t haproxy_config_hold(const struct haproxy_config *config,
+                           const struct haproxy_endpoint *primary,
+                           const struct haproxy_endpoint *closed, int64_t hold_ms,
+                           struct haproxy_config *out)
+{
+	size_t count = 0;
+
+	copy_view(config, out);
+	for (size_t i = 0; i < out->server_count; i++) {
+		struct haproxy_server *server = &out->servers[i];
+
+		if (server->disabled || !leads_to(server, primary))
+			continue;
+		server->address = (char *)closed->address;
+		server->port = closed->port;
+		server->unchecked = server->check;
+		if (server->queue_ms > 0 && server->queue_ms >= hold_ms)
+			server->maxconn = HAPROXY_MAXCONN_HELD;
+		count++;
+	}
+	return count;
+}
+
+size_t haproxy_config_fence(const struct haproxy_config *config,
+                            const struct haproxy_endpoint *primary,
+                            const struct haproxy_endpoint *closed, struct haproxy_config *out)
+{
+	size_t count = 0;
+
+	copy_view(config, out);
+	for (size_t i = 0; i < out->server_count; i++) {
+		struct haproxy_server *server = &out->servers[i];
+
+		if (!leads_to(server, primary))
+			continue;
+		server->cut_off = true;
+		if (closed != NULL && !server->disabled) {
+			server->address = (char *)closed->address;
+			server->port = closed->port;
+		}
+		server->disabled = server->disabled || !server->agent;
+		count++;
+	}
+	return count;
+}
+
+void haproxy_config_open(struct haproxy_config *config)
+{
+	free(config->servers);
+	*config = (struct haproxy_config){0};
+}

@@ -1,0 +1,555 @@
+/* Makes the running HAProxy show what is desired (the text, or a hold in its place). Done only when
+ * HAProxy, asked again, shows it. One batch holds the commands and the re-read that follows them.
+ * If the live state is known, haproxy_runtime_reconcile() writes the commands to the socket before
+ * it returns.
+ *
+ *                  not known                differs             agrees, cleanup owed
+ *   WAITING ---> IDLE --------> READING --> IDLE ------> PUSHING --> IDLE ---------> CLEANING
+ *      ^   timer,  ^                |        ^              |         ^                 |
+ *      |  new text |                |        +--- reply ----+         +---- result -----+
+ *      +-----------+-- no reply ----+-- no reply, or the commands have no effect
+ */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "driver_internal.h"
+#include "haproxy/socket.h"
+
+/* --- which worker answered: a new worker knows nothing of earlier commands --- */
+
+static void came_back(struct haproxy_driver *driver)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	if (runtime->failures > 1)
+		haproxy_log_back(driver);
+	if (runtime->failures > 0)
+		strbuf_reset(&runtime->problem);
+	runtime->failures = 0;
+	runtime->down_ms = 0;
+}
+
+/* A restarted container may have the same pid, but not the same start time. HAProxy before 2.5 does
+ * not report the start time; there the uptime must not be shorter than before. A worker that was
+ * frozen is the same worker: its uptime lags behind, but its start time stays. */
+static bool is_same_worker(const struct haproxy_runtime *runtime,
+                           const struct haproxy_batch_reply *reply)
+{
+	if (runtime->read_us == 0 || reply->info.pid != runtime->info.pid)
+		return false;
+	if (reply->start_s >= 0 && runtime->start_s >= 0)
+		return reply->start_s == runtime->start_s;
+	return reply->uptime_s >= runtime->uptime_s;
+}
+
+/* What the old worker was sent does not hold in the new one. A cleanup is owed only if the old
+ * worker had not confirmed the desired state, or in a hold; else its stale sessions have ended, and
+ * a dump of all sessions for each target after each reload is avoided. Clients held in the old
+ * worker wait in vain: no command can move them there. */
+static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_t seen_us)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	runtime->refuses_add = false;
+	runtime->cleanup_owed = runtime->cleanup_owed ||
+	                        runtime->confirmed != driver->desired_seq ||
+	                        driver->hold.state == HOLD_HELD;
+	if (pid_before != 0 && driver->hold.state == HOLD_HELD && driver->master == NULL) {
+		runtime->unseen_pid = pid_before;
+		haproxy_log_out_of_reach(driver);
+	}
+	runtime->push_due = true;
+	runtime->withheld = false;
+	runtime->tries = runtime->settles = 0;
+	if (pid_before != 0)
+		haproxy_log_restarted(driver, pid_before);
+	haproxy_loaded_new_worker(driver, seen_us);
+}
+
+/* Each batch that only reads asks for the level, so that a wrong one is known before a failover. */
+static void take_level(struct haproxy_driver *driver, const struct haproxy_batch_reply *reply)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+	bool asked = runtime->state == RUNTIME_READING, before = runtime->level != NULL;
+
+	if (!asked)
+		return;
+	runtime->level = reply->level;
+	if (before != (runtime->level != NULL))
+		haproxy_log_level(driver);
+}
+
+/* Takes over the state in the reply, and notices a new worker. */
+static void haproxy_worker_answered(struct haproxy_driver *driver,
+                                    struct haproxy_batch_reply *reply)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+	int64_t pid_before = runtime->info.pid, seen_us = runtime->read_us;
+	bool same = is_same_worker(runtime, reply);
+
+	runtime->read_us = clock_now_us();
+	if (!same)
+		runtime->worker_us =
+		    runtime->read_us - (reply->uptime_s > 0 ? reply->uptime_s * 1000000 : 0);
+	runtime->uptime_s = reply->uptime_s;
+	runtime->start_s = reply->start_s;
+	haproxy_live_free(&runtime->live);
+	runtime->live = reply->live;
+	reply->live = (struct haproxy_live){0};
+	runtime->info = reply->info;
+	runtime->known = true;
+	runtime->covers = runtime->asking;
+	runtime->seen_for = runtime->sent_for;
+	runtime->want_read = false;
+	came_back(driver);
+	take_level(driver, reply);
+	if (!same)
+		new_worker(driver, pid_before, seen_us);
+}
+
+#define BATCH_TIMEOUT_MS   1000
+#define RETRY_FIRST_MS     50
+#define RETRY_MAX_MS       1000
+#define CONFIRM_REREAD_MS  50 /* while waiting for the new worker of a reload */
+/* After a lost reply. A HAProxy that was frozen still executes the batch that got no reply, maybe
+ * after later batches. */
+#define DOUBT_REREAD_MS    250
+#define SWEEP_AGAIN_MS     50 /* a busy HAProxy needs a moment to end a session */
+#define SWEEP_AGAIN_MAX_MS 5000
+#define SWEEP_LATER_MS     1000 /* HAProxy waits at most that long between connect retries */
+#define REREAD_SHARE       20   /* in a hold: a batch of 5 ms is repeated after 100 ms or later */
+#define QUEUE_REREAD_MS    200  /* while the queue of a hold empties */
+#define VERIFY_MIN_MS      500  /* between two comparisons of the file with the text */
+#define UNFIT_AFTER_MS     3000 /* HAProxy repeats a check every 2 s by default (inter) */
+
+static const int64_t settle_ms[] = {1, 5, 10, 20, 50};
+
+static void enter(struct haproxy_driver *driver, enum runtime_state state, int64_t timer_ms)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+	struct timeval after = {.tv_sec = timer_ms / 1000, .tv_usec = timer_ms % 1000 * 1000};
+
+	runtime->state = state;
+	event_del(runtime->timer);
+	if (timer_ms >= 0)
+		event_add(runtime->timer, &after);
+}
+
+static void wait_to_read(struct haproxy_driver *driver, int64_t ms)
+{
+	driver->runtime.want_read = true;
+	enter(driver, RUNTIME_WAITING, ms);
+}
+
+/* A running timer is not set again: config_file.c also causes reconciles, at any rate, and would
+ * postpone the re-read for ever. */
+static void be_idle(struct haproxy_driver *driver)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+	int64_t ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
+
+	if (event_pending(runtime->timer, EV_TIMEOUT, NULL))
+		return;
+	if (driver->file.state == CONFIG_FILE_CONFIRMING) {
+		ms = CONFIRM_REREAD_MS;
+	} else if (runtime->in_doubt) {
+		ms = DOUBT_REREAD_MS;
+		runtime->in_doubt = false;
+	} else if (driver->hold.state != HOLD_OPEN) {
+		ms = target_hub_watch_ms(driver->target.hub);
+		if (ms < runtime->round_us * REREAD_SHARE / 1000)
+			ms = runtime->round_us * REREAD_SHARE / 1000;
+	} else if (runtime->cleanup_later) {
+		ms = runtime->cleanup_wait_ms;
+	} else if (runtime->queue_lasts) {
+		ms = QUEUE_REREAD_MS;
+	}
+	enter(driver, RUNTIME_IDLE, ms);
+}
+
+static void timer_cb(int fd, short events, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	(void)fd;
+	(void)events;
+	if (runtime->state == RUNTIME_IDLE &&
+	    clock_now_ms() - runtime->verified_ms >= VERIFY_MIN_MS) {
+		driver->file.verify = true;
+		runtime->verified_ms = clock_now_ms();
+	}
+	runtime->tidied = false;
+	if (runtime->cleanup_later && clock_now_ms() >= runtime->cleanup_ms) {
+		runtime->cleanup_owed = true;
+		runtime->cleanup_later = false;
+	}
+	enter(driver, RUNTIME_IDLE, -1);
+	runtime->want_read = true;
+	haproxy_reconcile(driver);
+}
+
+/* The first failure is retried at once and not logged. The second one is logged, and after that
+ * only when the reason becomes a lack of permission. */
+static void no_reply(struct haproxy_driver *driver, const struct err *err)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+	auto_free char *shut = haproxy_socket_shut(driver->target.config->socket);
+	bool was_shut = runtime->shut;
+
+	runtime->shut = shut != NULL;
+	runtime->known = false;
+	runtime->in_doubt = true;
+	runtime->offered = driver->desired_seq;
+	strbuf_reset(&runtime->problem);
+	strbuf_printf(&runtime->problem, "%s%s%s", err->message, shut != NULL ? ": " : "",
+	              shut != NULL ? shut : "");
+	if (runtime->down_ms == 0)
+		runtime->down_ms = clock_now_ms();
+	if (runtime->failures == 1 || (runtime->failures > 1 && runtime->shut && !was_shut))
+		haproxy_log_unreachable(driver);
+	wait_to_read(driver, clock_backoff_ms(runtime->failures++, RETRY_FIRST_MS, RETRY_MAX_MS));
+}
+
+static void reply_cb(const char *text, size_t len, const struct err *err, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+	struct haproxy_runtime *runtime = &driver->runtime;
+	struct haproxy_batch_reply reply;
+	struct err problem;
+
+	runtime->call = NULL;
+	runtime->round_us = clock_now_us() - runtime->sent_us;
+	if (text == NULL) {
+		no_reply(driver, err);
+	} else if (!haproxy_batch_parse(text, len, &reply, &problem)) {
+		err_wrap(&problem, "%s", haproxy_queue_path(driver->socket));
+		no_reply(driver, &problem);
+	} else {
+		if (runtime->state == RUNTIME_PUSHING) {
+			runtime->offered = runtime->push_seq;
+			strbuf_reset(&runtime->answers);
+			strbuf_append_str(&runtime->answers, reply.said.data);
+		}
+		haproxy_worker_answered(driver, &reply);
+		haproxy_batch_free(&reply);
+		enter(driver, RUNTIME_IDLE, -1);
+	}
+	haproxy_reconcile(driver);
+}
+
+static void send_round(struct haproxy_driver *driver, enum runtime_state state,
+                       const char *commands)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+	bool whole = haproxy_batch_line(commands, &driver->config, &line);
+
+	runtime->call = haproxy_queue_send(
+	    driver->socket, state == RUNTIME_PUSHING ? HAPROXY_AT_ONCE : HAPROXY_QUEUED, line.data,
+	    BATCH_TIMEOUT_MS, reply_cb, driver);
+	if (state == RUNTIME_PUSHING)
+		runtime->push_due = !whole;
+	runtime->asking = runtime->sent_for = driver->desired_seq;
+	runtime->sent_us = clock_now_us();
+	enter(driver, state, -1);
+}
+
+static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+	struct haproxy_watch *watch = &driver->watch;
+	bool drift;
+
+	send_round(driver, RUNTIME_PUSHING, diff->commands.data);
+	if (watch->pushed_us == 0 && !watch->told) {
+		watch->pushed_us = clock_now_us();
+		strbuf_append_str(&watch->summary, diff->summary.data);
+	}
+	drift =
+	    runtime->confirmed == driver->desired_seq && runtime->tries == 0 && !runtime->withheld;
+	if (drift) /* somebody else changed HAProxy */
+		haproxy_log_drift(driver, diff->summary.data);
+	runtime->push_seq = driver->desired_seq;
+	runtime->settles = 0;
+	runtime->withheld = diff->withholds;
+	/* Sessions to the held primary continue. Sessions that were led elsewhere by somebody's
+	 * change at the socket are ended. */
+	if (diff->needs_cleanup && (drift || driver->hold.state != HOLD_HELD))
+		runtime->cleanup_owed = runtime->cleanup_due = true;
+}
+
+static void tidy(struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	send_round(driver, RUNTIME_PUSHING, diff->tidy.data);
+	driver->runtime.push_seq = driver->desired_seq;
+	driver->runtime.tidied = true;
+}
+
+static void session_cleanup_done_cb(const struct session_cleanup_result *result, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	bool told = result->left > 0 && result->left == runtime->sessions_left;
+
+	runtime->cleanup = NULL;
+	runtime->cleanup_owed = runtime->cleanup_due = false;
+	runtime->sessions_left = result->left;
+	runtime->cleanup_repeats = result->left > 0 ? runtime->cleanup_repeats + 1 : 0;
+	runtime->cleanup_failures = result->problem[0] != '\0' ? runtime->cleanup_failures + 1 : 0;
+	/* The master CLI does not answer for a moment during every reload. So the first failure is
+	 * retried, and not logged. */
+	runtime->cleanup_later =
+	    result->left > 0 || result->connecting > 0 || runtime->cleanup_failures == 1;
+	runtime->cleanup_wait_ms =
+	    result->left > 0
+	        ? clock_backoff_ms(runtime->cleanup_repeats, SWEEP_AGAIN_MS, SWEEP_AGAIN_MAX_MS)
+	        : SWEEP_LATER_MS;
+	/* a timer may fire up to 1 ms early by this clock */
+	runtime->cleanup_ms = clock_now_ms() + runtime->cleanup_wait_ms - 1;
+	if (!told && (runtime->cleanup_failures != 1 || result->ended > 0))
+		haproxy_log_swept(driver, result);
+	if (runtime->tries > 0)
+		wait_to_read(driver,
+		             clock_backoff_ms(runtime->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
+	else
+		enter(driver, RUNTIME_IDLE, -1);
+	haproxy_reconcile(driver);
+}
+
+static void cleanup(struct haproxy_driver *driver)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	runtime->cleanup_seq = driver->desired_seq;
+	runtime->cleanup =
+	    session_cleanup_start(driver->socket, driver->master, haproxy_keep_sessions_at(driver),
+	                          &runtime->live, session_cleanup_done_cb, driver);
+	enter(driver, RUNTIME_CLEANING, -1);
+}
+
+static void stop_sweep(struct haproxy_driver *driver)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	session_cleanup_cancel(runtime->cleanup);
+	runtime->cleanup = NULL;
+	runtime->cleanup_owed = true;
+	enter(driver, RUNTIME_IDLE, -1);
+}
+
+static void confirm(struct haproxy_driver *driver)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	if (runtime->needs.len > 0 || runtime->confirmed == driver->desired_seq)
+		return;
+	runtime->confirmed = driver->desired_seq;
+	driver->watch.confirmed_us = clock_now_us();
+}
+
+static void tell_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	strbuf_reset(&runtime->problem);
+	strbuf_printf(
+	    &runtime->problem, "HAProxy does not follow: still to change: %s; it answered: %s",
+	    diff->summary.data, runtime->answers.len > 0 ? runtime->answers.data : "nothing");
+	if (runtime->tries == 1)
+		haproxy_log_stuck(driver, diff);
+}
+
+/* The commands were answered, but HAProxy shows something else. In this order: HAProxy 3.0 and
+ * later may need a moment; `add server` may have been refused, then a reload adds it; a server may
+ * not be removed before its sessions have ended; else the commands are sent again. */
+static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	if (runtime->info.major >= HAPROXY_LATE_ADDRESS_FROM &&
+	    runtime->settles < ARRAY_LEN(settle_ms)) {
+		wait_to_read(driver, settle_ms[runtime->settles++]);
+		return;
+	}
+	runtime->push_due = true;
+	if (!runtime->refuses_add && strstr(diff->commands.data, "add server ") != NULL) {
+		runtime->refuses_add = true;
+		haproxy_log_add_refused(driver, diff);
+		haproxy_runtime_reconcile(driver);
+		return;
+	}
+	runtime->tries++;
+	if (diff->removals == diff->command_count)
+		confirm(driver); /* clients are where they belong; only `del server` is left */
+	else
+		tell_stuck(driver, diff);
+	if (runtime->tries == 1)
+		cleanup(driver);
+	else
+		wait_to_read(driver,
+		             clock_backoff_ms(runtime->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
+}
+
+/* After a change of address HAProxy's health check needs some time to check the new one. */
+const char *haproxy_runtime_unfit(const struct haproxy_driver *driver)
+{
+	const struct haproxy_runtime *runtime = &driver->runtime;
+
+	return runtime->unfit_ms != 0 && clock_now_ms() - runtime->unfit_ms >= UNFIT_AFTER_MS
+	           ? runtime->unfit.data
+	           : "";
+}
+
+static void look_at_checks(struct haproxy_driver *driver)
+{
+	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
+	struct haproxy_runtime *runtime = &driver->runtime;
+	const struct haproxy_server *down =
+	    driver->primary != NULL && driver->hold.state == HOLD_OPEN
+	        ? haproxy_find_down(&driver->config, &primary, &runtime->live)
+	        : NULL;
+
+	if (down == NULL) {
+		if (runtime->unfit_told)
+			haproxy_log_unfit(driver, true);
+		runtime->unfit_ms = 0;
+		runtime->unfit_told = false;
+		return;
+	}
+	if (runtime->unfit_ms == 0)
+		runtime->unfit_ms = clock_now_ms();
+	strbuf_reset(&runtime->unfit);
+	strbuf_printf(&runtime->unfit, "HAProxy's own check has %s/%s DOWN, %s:%u", down->backend,
+	              down->name, down->address, (unsigned)down->port);
+	if (!runtime->unfit_told && *haproxy_runtime_unfit(driver) != '\0') {
+		haproxy_log_unfit(driver, false);
+		runtime->unfit_told = true;
+	}
+}
+
+static void agrees(struct haproxy_driver *driver, const struct haproxy_diff *diff)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	runtime->offered = driver->desired_seq;
+	runtime->push_due = true;
+	runtime->tries = runtime->settles = 0;
+	runtime->withheld = false;
+	runtime->queue_lasts = diff->queue_lasts;
+	strbuf_reset(&runtime->problem);
+	if (runtime->seen_for != driver->desired_seq) {
+		/* `live` was requested before this desired_seq, and may be seconds old. */
+		send_round(driver, RUNTIME_READING, "");
+		return;
+	}
+	confirm(driver);
+	look_at_checks(driver);
+	if (runtime->cleanup_owed)
+		cleanup(driver);
+	else if (diff->tidy.len > 0 && !runtime->tidied)
+		tidy(driver, diff);
+	else
+		be_idle(driver);
+}
+
+static void compare(struct haproxy_driver *driver)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+	struct haproxy_diff diff;
+	const struct haproxy_abilities abilities = {.can_add = !runtime->refuses_add,
+	                                            .late_address = runtime->info.major >=
+	                                                            HAPROXY_LATE_ADDRESS_FROM};
+
+	haproxy_diff(haproxy_wanted(driver), &runtime->live, abilities, &diff);
+	strbuf_reset(&runtime->needs);
+	if (diff.needs_reload)
+		strbuf_append_str(&runtime->needs, diff.why.data);
+	if (diff.command_count == 0)
+		agrees(driver, &diff);
+	else if (runtime->push_due || (runtime->withheld && !diff.withholds))
+		push(driver, &diff);
+	else
+		did_not_stick(driver, &diff);
+	haproxy_diff_free(&diff);
+}
+
+void haproxy_runtime_reconcile(struct haproxy_driver *driver)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	switch (runtime->state) {
+	case RUNTIME_READING:
+	case RUNTIME_PUSHING:
+	case RUNTIME_WAITING:
+		return;
+	case RUNTIME_CLEANING:
+		if (runtime->cleanup_seq == driver->desired_seq && !runtime->want_read)
+			return;
+		stop_sweep(driver);
+		break;
+	case RUNTIME_IDLE:
+		break;
+	}
+	if (!runtime->known || runtime->want_read || runtime->covers != driver->desired_seq)
+		send_round(driver, RUNTIME_READING, "");
+	else
+		compare(driver);
+}
+
+void haproxy_runtime_desired_changed(struct haproxy_driver *driver, bool same_backends)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	runtime->push_due = true;
+	runtime->withheld = false;
+	runtime->tries = runtime->settles = 0;
+	runtime->unfit_ms = 0;
+	/* With the same backends, a read for the desired_seq before covers this one too. */
+	if (same_backends && runtime->covers == driver->desired_seq - 1)
+		runtime->covers = driver->desired_seq;
+	if (same_backends && runtime->asking == driver->desired_seq - 1)
+		runtime->asking = driver->desired_seq;
+	if (runtime->state != RUNTIME_WAITING)
+		return;
+	runtime->want_read = false;
+	enter(driver, RUNTIME_IDLE, -1);
+}
+
+void haproxy_runtime_forget(struct haproxy_driver *driver)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	runtime->known = false;
+	if (runtime->state == RUNTIME_IDLE || runtime->state == RUNTIME_WAITING)
+		enter(driver, RUNTIME_IDLE, -1);
+}
+
+void haproxy_runtime_init(struct haproxy_driver *driver)
+{
+	driver->runtime = (struct haproxy_runtime){.cleanup_owed = true,
+	                                           .unfit = STRBUF_INIT,
+	                                           .answers = STRBUF_INIT,
+	                                           .needs = STRBUF_INIT,
+	                                           .problem = STRBUF_INIT};
+	driver->runtime.timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
+}
+
+void haproxy_runtime_fini(struct haproxy_driver *driver)
+{
+	struct haproxy_runtime *runtime = &driver->runtime;
+
+	if (runtime->call != NULL)
+		haproxy_call_cancel(runtime->call);
+	if (runtime->cleanup != NULL)
+		session_cleanup_cancel(runtime->cleanup);
+	event_free(runtime->timer);
+	haproxy_live_free(&runtime->live);
+	strbuf_fini(&runtime->unfit);
+	strbuf_fini(&runtime->answers);
+	strbuf_fini(&runtime->needs);
+	strbuf_fini(&runtime->problem);
+}

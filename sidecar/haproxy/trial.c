@@ -1,0 +1,146 @@
+/* Keeps the file before a reload until HAProxy has loaded the new one; see the header. A note holds
+ * the path, a line "text" or "missing", and the text of the old file. It is not fsynced, as the
+ * installation waits for the disk already: after a power failure it may be old, or missing. */
+#include "haproxy/trial.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "target/install.h"
+
+#define PREFIX "haproxy-"
+#define SUFFIX ".tried"
+
+bool haproxy_trial_note(const char *note, const char *path, const struct strbuf *previous,
+                        struct err *err)
+{
+	static const struct file_owner owner = {.mode = 0600}; /* texts may hold passwords */
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	auto_free char *staged = NULL;
+
+	strbuf_printf(&text, "%s\n%s\n", path, previous != NULL ? "text" : "missing");
+	if (previous != NULL)
+		strbuf_append(&text, previous->data, previous->len);
+	staged = file_stage(note, text.data, text.len, &owner, err);
+	if (staged == NULL)
+		return err_wrap(err, "the copy of the file before");
+	if (rename(staged, note) == 0)
+		return true;
+	err_set_errno(err, errno, "cannot rename %s to %s", staged, note);
+	unlink(staged);
+	return false;
+}
+
+void haproxy_trial_forget(const char *note)
+{
+	struct err err;
+
+	if (unlink(note) == 0 || errno == ENOENT)
+		return;
+	err_set_errno(&err, errno, "cannot remove %s", note);
+	log_warning("note_left", KV_STR("note", note), KV_ERR(&err),
+	            KV_STR("next", "remove it: the next start of segue would put back the file "
+	                           "that it holds"));
+}
+
+bool haproxy_trial_undo(const char *path, const struct strbuf *previous,
+                        const struct haproxy_config *now, const struct file_owner *owner,
+                        struct err *err)
+{
+	auto_strbuf struct strbuf patched = STRBUF_INIT;
+	const struct strbuf *text = previous;
+	struct err ignored; /* not patched: the file is put back with its old servers */
+
+	if (previous == NULL)
+		return unlink(path) == 0 || errno == ENOENT ||
+		       err_set_errno(err, errno, "cannot remove %s", path);
+	if (now != NULL &&
+	    haproxy_config_patch(previous->data, previous->len, now, &patched, &ignored))
+		text = &patched;
+	return file_replace(path, text->data, text->len, owner, err);
+}
+
+static bool cut_line(struct strbuf *text, char **line)
+{
+	const char *end = memchr(text->data, '\n', text->len);
+	size_t len = end != NULL ? (size_t)(end - text->data) : 0;
+
+	if (end == NULL)
+		return false;
+	*line = xstrndup(text->data, len);
+	text->len -= len + 1;
+	memmove(text->data, end + 1, text->len + 1);
+	return true;
+}
+
+static bool undo(const char *path, const struct strbuf *previous, struct err *err)
+{
+	static const struct file_owner as_it_is = {.mode = 0};
+	auto_strbuf struct strbuf tried = STRBUF_INIT;
+	struct haproxy_config now;
+	struct err ignored;
+	bool known = file_read(path, INSTALL_MAX, &tried, NULL, &ignored) &&
+	             haproxy_config_parse(tried.data, tried.len, &now, &ignored);
+	bool ok = haproxy_trial_undo(path, previous, known ? &now : NULL, &as_it_is, err);
+
+	if (known)
+		haproxy_config_free(&now);
+	return ok;
+}
+
+static void undo_note(const char *note)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	auto_free char *path = NULL, *kind = NULL;
+	struct err err;
+	bool missing;
+
+	if (!file_read(note, INSTALL_MAX, &text, NULL, &err) || !cut_line(&text, &path) ||
+	    !cut_line(&text, &kind) || *path != '/') {
+		log_warning("note_unusable", KV_STR("note", note),
+		            KV_STR("next", "it is removed; it was to say which file segue had "
+		                           "installed before it was killed"));
+		haproxy_trial_forget(note);
+		return;
+	}
+	missing = strcmp(kind, "missing") == 0;
+	if (!undo(path, missing ? NULL : &text, &err)) {
+		log_error("not_put_back", KV_STR("file", path), KV_STR("note", note), KV_ERR(&err),
+		          KV_STR("next", "HAProxy may refuse it at its next start: see what it "
+		                         "holds; tried again at the next start of segue"));
+		return;
+	}
+	haproxy_trial_forget(note);
+	log_warning("put_back", KV_STR("file", path),
+	            KV_STR("what", missing ? "removed" : "what was there before"),
+	            KV_STR("next", "segue was killed before HAProxy had loaded what it had "
+	                           "installed there; it is installed anew if it is still wanted"));
+}
+
+static bool is_note(const char *name)
+{
+	size_t len = strlen(name), suffix = strlen(SUFFIX);
+
+	return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && len > suffix &&
+	       strcmp(name + len - suffix, SUFFIX) == 0;
+}
+
+void haproxy_trial_undo_all(const char *state_dir)
+{
+	DIR *folder = opendir(state_dir);
+	const struct dirent *entry;
+
+	while (folder != NULL && (entry = readdir(folder)) != NULL) {
+		auto_free char *note = xasprintf("%s/%s", state_dir, entry->d_name);
+
+		if (is_note(entry->d_name))
+			undo_note(note);
+	}
+	if (folder != NULL)
+		closedir(folder);
+}

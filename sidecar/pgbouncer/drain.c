@@ -1,0 +1,347 @@
+/* From PAUSE until the last server connection is gone, and what is done when that takes long. Only
+ * SHOW proves that a database has drained. The answer to PAUSE does not, because PgBouncer answers
+ * all waiting admin clients together. */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "driver_internal.h"
+#include "pgbouncer/model/diff.h"
+
+/* --- connections that stay ---
+ * Ends the connections to the old primary that do not end by themselves: the server is frozen, or
+ * the client is idle in a transaction or has a session. They would occupy the pool, and deliver the
+ * old primary's answers if it runs again. The way that fails the fewest clients comes first. KILL,
+ * which also ends idle clients, comes last. */
+
+#define KILL_CLIENT_SINCE 24 /* PgBouncer 1.24 */
+/* PgBouncer checks its timeouts three times a second. With this added, query_timeout ends only
+ * queries from before the pause. */
+#define TIMEOUT_GRAIN_MS  350
+
+static void tell(const struct pgbouncer_driver *driver, unsigned links, const char *how)
+{
+	static const char *const old[] = {[PG_PING_ALIVE] = "alive",
+	                                  [PG_PING_REFUSED] = "refuses connections",
+	                                  [PG_PING_SILENT] = "does not answer"};
+
+	log_warning("links_cut", KV_STR("cluster", driver->target.config->cluster),
+	            KV_STR("target", driver->target.config->name),
+	            KV_INT("zxid", driver->watch.zxid), KV_INT("links", links), KV_STR("how", how),
+	            KV_STR("old_primary", old[driver->drain.old]),
+	            KV_MS("waited_ms", (clock_now_ms() - driver->drain.since_ms) * 1000),
+	            KV_STR("next", "these clients get an error; what they do next goes to the new "
+	                           "primary"));
+}
+
+/* The server connections of the paused databases that do not lead where the text says: all of them
+ * lead to the old primary. */
+static struct pgbouncer_stale find_stale(const struct pgbouncer_driver *driver,
+                                         const struct pgbouncer_table *servers)
+{
+	struct pgbouncer_stale all = {0};
+
+	for (size_t i = 0; i < driver->record.count; i++) {
+		const struct pgbouncer_database *database =
+		    pgbouncer_ini_find(&driver->ini, driver->record.names[i]);
+		struct pgbouncer_stale one;
+		struct err ignored; /* what is not found is not cut; KILL follows */
+
+		if (database == NULL || !pgbouncer_stale_parse(servers, database, &one, &ignored))
+			continue;
+		all.links =
+		    xreallocarray(all.links, all.link_count + one.link_count, sizeof(*all.links));
+		for (size_t k = 0; k < one.link_count; k++)
+			all.links[all.link_count++] = STEAL(one.links[k]);
+		all.count += one.count;
+		pgbouncer_stale_free(&one);
+	}
+	return all;
+}
+
+static void for_each_paused(struct pgbouncer_driver *driver, const char *verb)
+{
+	for (size_t i = 0; i < driver->record.count; i++) {
+		auto_strbuf struct strbuf name = STRBUF_INIT;
+		struct err ignored; /* a name that could be paused can be quoted */
+
+		if (pgbouncer_quote_name(driver->record.names[i], &name, &ignored))
+			pgbouncer_script_add(driver, "%s %s", verb, name.data);
+	}
+}
+
+static void severed(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                    const struct err *err)
+{
+	(void)table;
+	if (err != NULL)
+		log_warning("sever_refused", KV_STR("target", driver->target.config->name),
+		            KV_ERR(err), KV_STR("next", "KILL of the database, if need be"));
+	driver->drain.severs++;
+	driver->drain.severed_ms = clock_now_ms();
+	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
+	driver->facts.shorten_retry_owed = true;
+	driver->facts.reload_owed = true; /* what was SET must not affect later clients */
+}
+
+/* --- sessions: ended only after their transactions, so this may be done in a hold, too --- */
+
+static void nudged(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                   const struct err *err)
+{
+	(void)table;
+	(void)err; /* sessions that remain are cut, or waited for */
+	driver->drain.nudged = true;
+	driver->facts.reload_owed = true;
+	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
+	log_info("sessions_nudged", KV_STR("cluster", driver->target.config->cluster),
+	         KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
+	         KV_STR("what", "server_fast_close: idle sessions end now, the others after their "
+	                        "transactions"));
+}
+
+void pgbouncer_step_close_after_transaction(struct pgbouncer_driver *driver)
+{
+	pgbouncer_script_add(driver, "SET server_fast_close='1'");
+	for_each_paused(driver, "RECONNECT");
+	pgbouncer_script_run(driver, nudged);
+}
+
+/* --- PgBouncer 1.24 and later: KILL_CLIENT for exactly these clients --- */
+
+static void clients_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                           const struct err *err)
+{
+	struct pgbouncer_stale *stale = &driver->stale;
+	unsigned found = 0;
+
+	for (size_t row = 0; err == NULL && table != NULL && row < table->row_count; row++) {
+		const char *ptr = pgbouncer_table_get(table, row, "ptr");
+		const char *id = pgbouncer_table_get(table, row, "id");
+
+		for (size_t i = 0; ptr != NULL && id != NULL && i < stale->link_count; i++) {
+			if (strcmp(stale->links[i], ptr) != 0)
+				continue;
+			pgbouncer_script_add(driver, "KILL_CLIENT %s", id);
+			found++;
+		}
+	}
+	pgbouncer_stale_free(stale);
+	tell(driver, found, "KILL_CLIENT");
+	pgbouncer_script_run(driver, severed);
+}
+
+/* --- older PgBouncers: timeouts that only clients from before the pause exceed --- */
+
+static void script_timeouts(struct pgbouncer_driver *driver)
+{
+	int64_t ms = clock_now_ms() - driver->drain.since_ms + TIMEOUT_GRAIN_MS;
+
+	pgbouncer_script_add(driver, "SET query_timeout='%" PRId64 ".%03" PRId64 "'", ms / 1000,
+	                     ms % 1000);
+	pgbouncer_script_add(driver, "SET idle_transaction_timeout='0.1'");
+	pgbouncer_script_add(driver, "SET server_fast_close='1'");
+	for_each_paused(driver, "RECONNECT");
+}
+
+static void servers_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                           const struct err *err)
+{
+	pgbouncer_stale_free(&driver->stale);
+	if (err == NULL && table != NULL)
+		driver->stale = find_stale(driver, table);
+	if (driver->drain.severs > 0) {
+		tell(driver, driver->stale.count, "KILL");
+		for_each_paused(driver, "KILL");
+	} else if (driver->major > 1 || driver->minor >= KILL_CLIENT_SINCE) {
+		pgbouncer_ask(driver, "SHOW CLIENTS", clients_answer);
+		return;
+	} else {
+		tell(driver, driver->stale.count, "query_timeout, idle_transaction_timeout");
+		script_timeouts(driver);
+	}
+	pgbouncer_script_run(driver, severed);
+}
+
+void pgbouncer_step_kill_connections(struct pgbouncer_driver *driver)
+{
+	pgbouncer_ask(driver, "SHOW SERVERS", servers_answer);
+}
+
+/* --- a fence --- */
+
+static void fenced(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                   const struct err *err)
+{
+	(void)table;
+	driver->facts.live_known = false;
+	if (err != NULL) {
+		pgbouncer_fail(driver, "fence_failed", err->message,
+		               "sessions to the last primary may go on");
+		return;
+	}
+	driver->facts.fence_due = false;
+	log_warning("fenced", KV_STR("cluster", driver->target.config->cluster),
+	            KV_STR("target", driver->target.config->name),
+	            KV_INT("zxid", driver->watch.zxid), KV_INT("databases", driver->record.count),
+	            KV_STR("next", "who comes waits until a primary is admitted"));
+}
+
+/* Includes databases that a person has paused: KILL ends their sessions and leaves them paused. */
+void pgbouncer_step_fence(struct pgbouncer_driver *driver)
+{
+	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count; i++) {
+		const struct pgbouncer_database *database = &driver->ini.databases[i];
+		auto_strbuf struct strbuf name = STRBUF_INIT;
+		struct err ignored; /* set_desired() has checked the names */
+
+		if (pgbouncer_is_primarys(driver, database) &&
+		    pgbouncer_live_find(&driver->live, database->name) != NULL &&
+		    pgbouncer_quote_name(database->name, &name, &ignored))
+			pgbouncer_script_add(driver, "KILL %s", name.data);
+	}
+	pgbouncer_script_run(driver, fenced);
+}
+
+#define POLL_MAX_MS      50
+#define PROBE_AFTER_MS   300  /* time for transactions to end before their server is probed */
+#define PROBE_AGAIN_MS   500  /* an old primary that was alive may have died since */
+#define REFUSED_SEVER_MS 800  /* connections to a dead server end by themselves, but not all */
+#define SEVER_AGAIN_MS   1500 /* time for the gentle way, before KILL */
+
+/* --- the proof that all have drained --- */
+
+static bool is_drained(const struct pgbouncer_driver *driver, const struct pgbouncer_table *pools,
+                       const char *name)
+{
+	const struct pgbouncer_live_database *live = pgbouncer_live_find(&driver->live, name);
+	struct pgbouncer_pool_sum sum;
+	struct err ignored; /* then it is not proven */
+
+	return live != NULL && live->paused && pgbouncer_pools_sum(pools, name, &sum, &ignored) &&
+	       sum.servers == 0;
+}
+
+static void poll_later(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_drain *drain = &driver->drain;
+
+	pgbouncer_timer(driver, drain->poll_ms);
+	drain->poll_ms = drain->poll_ms * 2 < POLL_MAX_MS ? drain->poll_ms * 2 : POLL_MAX_MS;
+}
+
+static void tell_held(const struct pgbouncer_driver *driver)
+{
+	struct log_kv pairs[] = {
+	    KV_STR("cluster", driver->target.config->cluster),
+	    KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
+	    KV_INT("databases", driver->record.count),
+	    KV_MS("drained_ms", driver->watch.drained_us - driver->drain.paused_us)};
+
+	log_emit(LOG_INFO, "held", pairs, ARRAY_LEN(pairs) - (driver->drain.paused_us == 0));
+}
+
+static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                         const struct err *err)
+{
+	bool drained = table != NULL && err == NULL && driver->record.count > 0;
+
+	for (size_t i = 0; drained && i < driver->record.count; i++)
+		drained = is_drained(driver, table, driver->record.names[i]);
+	if (!drained) {
+		poll_later(driver);
+		return;
+	}
+	driver->facts.drained = true;
+	driver->watch.drained_us = clock_now_us();
+	if (driver->facts.held)
+		tell_held(driver);
+}
+
+static void databases_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                             const struct err *err)
+{
+	if (pgbouncer_take_live(driver, table, err))
+		pgbouncer_ask(driver, "SHOW POOLS", pools_answer);
+}
+
+/* The answers to PAUSE are a hint that it is time to ask SHOW. Without them it is asked every
+ * POLL_MAX_MS. */
+void pgbouncer_step_drain(struct pgbouncer_driver *driver)
+{
+	if (!driver->drain.looked && !pauser_is_done(driver->pauser))
+		pgbouncer_timer(driver, POLL_MAX_MS);
+	else
+		pgbouncer_ask(driver, "SHOW DATABASES", databases_answer);
+	driver->drain.looked = true;
+}
+
+/* --- when draining takes long --- */
+
+bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms)
+{
+	const struct pgbouncer_drain *drain = &driver->drain;
+
+	return driver->pg_ping == NULL && now_ms - drain->since_ms >= PROBE_AFTER_MS &&
+	       (drain->probed_ms == 0 || now_ms - drain->probed_ms >= PROBE_AGAIN_MS);
+}
+
+/* On a primary that is alive, a session would stay as long as its client does. */
+bool pgbouncer_close_after_transaction_is_due(const struct pgbouncer_driver *driver)
+{
+	const struct pgbouncer_drain *drain = &driver->drain;
+
+	return drain->probed_ms != 0 && drain->old == PG_PING_ALIVE && !drain->nudged;
+}
+
+bool pgbouncer_kill_connections_is_due(const struct pgbouncer_driver *driver, int64_t now_ms)
+{
+	const struct pgbouncer_drain *drain = &driver->drain;
+	int64_t waited_ms = now_ms - drain->since_ms;
+
+	if (drain->severs == 1)
+		return now_ms - drain->severed_ms >= SEVER_AGAIN_MS;
+	if (drain->severs > 1 || drain->probed_ms == 0)
+		return false;
+	switch (drain->old) {
+	case PG_PING_SILENT:
+		return true;
+	case PG_PING_REFUSED:
+		return waited_ms >= REFUSED_SEVER_MS;
+	case PG_PING_ALIVE:
+		return waited_ms >= driver->target.config->pause_timeout_ms;
+	}
+	return false;
+}
+
+static void pg_ping_answer(enum pg_ping_answer answer, void *arg)
+{
+	struct pgbouncer_driver *driver = arg;
+
+	driver->pg_ping = NULL;
+	driver->busy = false;
+	driver->drain.old = answer;
+	driver->drain.probed_ms = clock_now_ms();
+	pgbouncer_reconcile(driver);
+}
+
+void pgbouncer_ask_liveness(struct pgbouncer_driver *driver, int64_t timeout_ms, pg_ping_cb *cb)
+{
+	const struct pgbouncer_live_database *live =
+	    pgbouncer_live_find(&driver->live, driver->record.names[0]);
+	auto_free char *host = xstrdup(live != NULL ? live->host : "");
+
+	host[strcspn(host, ",")] = '\0';
+	driver->pg_ping = pg_ping_ask(driver->target.base, host, live != NULL ? live->port : 0,
+	                              timeout_ms, cb, driver);
+}
+
+void pgbouncer_step_probe(struct pgbouncer_driver *driver)
+{
+	pgbouncer_ask_liveness(driver, pgbouncer_step_info(PGBOUNCER_PROBE)->deadline_ms,
+	                       pg_ping_answer);
+	driver->busy = true;
+}

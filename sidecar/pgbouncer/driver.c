@@ -1,0 +1,528 @@
+/* The PgBouncer target: takes texts, holds and fences from cluster/ and records them as facts;
+ * engine.c does the rest. A text that PgBouncer would misread is refused and the previous one
+ * stays, because a RELOAD of a broken file drops databases. */
+#include "pgbouncer/driver.h"
+#include "driver_internal.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "pgbouncer/hold_record.h"
+#include "pgbouncer/lost_databases.h"
+#include "pgbouncer/model/databases.h"
+#include "pgbouncer/model/diff.h"
+#include "target/install.h"
+
+/* --- between two processes of segue ---
+ * The previous process may leave pauses, which are in its hold record, and an owed RELOAD. A
+ * process that ends resumes what it holds, because there may be no next one. It keeps a fence,
+ * because that protects data. */
+
+#define GRACE_MS    10000 /* for the store to name a primary, if pauses of segue are found */
+#define FAREWELL_MS 1000  /* the longest time for RESUME when a target is destroyed */
+
+static void pgbouncer_tell(struct pgbouncer_driver *driver, const char *event, const char *what);
+
+static void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir)
+{
+	const struct config_target *config = driver->target.config;
+	struct err err;
+
+	if (!pgbouncer_hold_record_init(&driver->record, state_dir, config->name, &err))
+		log_error(
+		    "intent_unusable", KV_STR("target", config->name), KV_ERR(&err),
+		    KV_STR("next", "pauses of an earlier life of segue look like a person's"));
+	pgbouncer_hold_record_set_origin(&driver->record, config->console, config->output);
+	driver->marked = target_marker_read(&driver->target) >= 0;
+	driver->facts.reload_owed = driver->marked || driver->record.count > 0;
+	if (driver->record.count == 0)
+		return;
+	driver->facts.shorten_retry_owed = true;
+	driver->fenced = driver->record.fence;
+	driver->max_db_connections = driver->record.max_db_connections;
+	driver->limited = driver->max_db_connections >= 0;
+	driver->drain.since_ms = clock_now_ms();
+	driver->drain.release_ms =
+	    driver->drain.since_ms + larger(GRACE_MS, config->pause_timeout_ms);
+	log_warning("pauses_found", KV_STR("cluster", config->cluster),
+	            KV_STR("target", config->name), KV_STR("first", driver->record.names[0]),
+	            KV_INT("databases", driver->record.count),
+	            KV_STR("next", driver->fenced
+	                               ? "fenced until a primary is admitted, or `segue resume` "
+	                                 "with this target's name"
+	                               : "resumed when a primary is admitted and they lead to it, "
+	                                 "or when the time for that is over"));
+	if (!pgbouncer_hold_record_save(&driver->record, "taken over", &err) ||
+	    !pgbouncer_hold_record_sync(&driver->record, "taken over", &err))
+		log_warning("intent_not_saved", KV_STR("target", config->name), KV_ERR(&err));
+}
+
+static void leave_fenced(const struct pgbouncer_driver *driver)
+{
+	const struct config_target *config = driver->target.config;
+	auto_free char *next = xasprintf("clients wait until segue runs again and a primary is "
+	                                 "admitted; to let them go now: segue resume %s",
+	                                 config->name);
+
+	log_warning("left_fenced", KV_STR("cluster", config->cluster),
+	            KV_STR("target", config->name), KV_INT("databases", driver->record.count),
+	            KV_STR("note", driver->record.path), KV_STR("next", next));
+}
+
+/* If segue is stopped for good, no client may be left waiting, except by a fence. After a reload of
+ * the configuration another target of the same name has taken over the pauses: then nothing is
+ * resumed here. */
+static void pgbouncer_release_on_exit(struct pgbouncer_driver *driver)
+{
+	struct err err;
+
+	if (driver->record.count == 0 || !pgbouncer_hold_record_is_ours(&driver->record))
+		return;
+	if (driver->record.fence) {
+		leave_fenced(driver);
+		return;
+	}
+	if (pgbouncer_resume(driver->target.config->console, &driver->record, FAREWELL_MS, &err)) {
+		pgbouncer_tell(driver, "resumed_at_stop",
+		               "clients go on where PgBouncer leads them");
+		return;
+	}
+	log_error("resume_failed", KV_STR("cluster", driver->target.config->cluster),
+	          KV_STR("target", driver->target.config->name), KV_ERR(&err),
+	          KV_STR("next", "clients wait: run `segue resume`, or start segue again"));
+}
+
+static struct pgbouncer_driver *driver_of(struct target *target)
+{
+	return (struct pgbouncer_driver *)target;
+}
+
+/* --- completion of a move --- */
+
+static bool is_followed(const struct pgbouncer_driver *driver)
+{
+	const struct pgbouncer_facts *facts = &driver->facts;
+
+	return driver->generation != 0 && driver->confirmed == driver->generation &&
+	       !facts->console_down && !facts->moved && driver->record.count == 0 && !facts->held &&
+	       !facts->install_due && !facts->reload_owed && !facts->serve_owed &&
+	       !facts->cleanup_owed && !facts->waiting && !facts->blocked;
+}
+
+static bool in_sync(const struct pgbouncer_driver *driver)
+{
+	return is_followed(driver) && driver->ini_trouble == NULL;
+}
+
+static int64_t start_us(const struct pgbouncer_watch *watch)
+{
+	return move_begin_us(watch->notified_us, watch->read_us, watch->rendered_us, watch->set_us);
+}
+
+static int64_t held_us(const struct pgbouncer_watch *watch)
+{
+	return watch->resumed_us != 0 && watch->paused_us != 0
+	           ? watch->resumed_us - watch->paused_us
+	           : 0;
+}
+
+static size_t take_laps(const struct pgbouncer_watch *watch, struct move_lap *out)
+{
+	const struct move_lap laps[] = {
+	    {MOVE_READ, watch->read_us},           {MOVE_RENDERED, watch->rendered_us},
+	    {MOVE_PUSHED, watch->pushed_us},       {MOVE_DRAINED, watch->drained_us},
+	    {MOVE_PERSISTED, watch->persisted_us}, {MOVE_CONFIRMED, watch->confirmed_us},
+	    {MOVE_RESUMED, watch->resumed_us},     {MOVE_SERVED, watch->served_us}};
+
+	_Static_assert(ARRAY_LEN(laps) <= MOVE_STEPS, "no step twice");
+	memcpy(out, laps, sizeof(laps));
+	return ARRAY_LEN(laps);
+}
+
+/* One log line per move. Times that were not measured are left out. held_ms is the longest time
+ * that a client waited: from the first PAUSE to the last RESUME. */
+static void pgbouncer_tell(struct pgbouncer_driver *driver, const char *event, const char *what)
+{
+	const struct pgbouncer_watch *watch = &driver->watch;
+	struct move_lap laps[MOVE_STEPS];
+	size_t count = 5;
+	struct log_kv pairs[6 + MOVE_STEPS] = {KV_STR("cluster", driver->target.config->cluster),
+	                                       KV_STR("target", driver->target.config->name),
+	                                       KV_INT("zxid", watch->zxid), KV_STR("what", what),
+	                                       KV_TIME("notified", watch->notified_us)};
+
+	move_log_laps(pairs, &count, start_us(watch), laps, take_laps(watch, laps));
+	if (held_us(watch) != 0)
+		pairs[count++] = KV_MS("held_ms", held_us(watch));
+	log_emit(LOG_INFO, event, pairs, count);
+}
+
+static void tell_moved(struct pgbouncer_driver *driver, const char *what)
+{
+	const struct pgbouncer_watch *watch = &driver->watch;
+	struct move_lap laps[MOVE_STEPS];
+	struct move move;
+
+	pgbouncer_tell(driver, "moved", what);
+	move_make(&move, watch->zxid, what, start_us(watch), laps, take_laps(watch, laps));
+	move.held_us = held_us(watch);
+	target_moved(&driver->target, &move);
+}
+
+void pgbouncer_tell_when_done(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_watch *watch = &driver->watch;
+
+	if (watch->told || !is_followed(driver))
+		return;
+	watch->told = true;
+	driver->failures = 0;
+	strbuf_reset(&driver->problem);
+	if (watch->summary.len > 0)
+		tell_moved(driver, watch->summary.data);
+	else if (watch->persisted_us != 0)
+		tell_moved(driver, "the file only");
+	else
+		pgbouncer_tell(driver, "in_sync", "PgBouncer and file were as they should be");
+}
+
+/* --- a new text --- */
+
+static void start_watch(struct pgbouncer_driver *driver, const struct desired *desired)
+{
+	strbuf_fini(&driver->watch.summary);
+	driver->watch = (struct pgbouncer_watch){.zxid = desired->zxid,
+	                                         .set_us = clock_now_us(),
+	                                         .notified_us = desired->notified_us,
+	                                         .read_us = desired->read_us,
+	                                         .rendered_us = desired->rendered_us,
+	                                         .paused_us = driver->drain.paused_us,
+	                                         .summary = STRBUF_INIT};
+}
+
+static bool names_can_be_said(const struct pgbouncer_ini *ini, struct err *err)
+{
+	for (size_t i = 0; i < ini->count; i++) {
+		auto_strbuf struct strbuf name = STRBUF_INIT;
+
+		if (!pgbouncer_quote_name(ini->databases[i].name, &name, err))
+			return err_wrap(err, "line %u", ini->databases[i].line);
+	}
+	return true;
+}
+
+/* Logs databases that the first text of this process drops: a template or a var was changed while
+ * segue did not run, or by SIGHUP while no client used them. */
+static void tell_lost(const struct pgbouncer_driver *driver)
+{
+	const struct config_target *config = driver->target.config;
+	auto_strbuf struct strbuf names = STRBUF_INIT;
+
+	lost_databases_names(config->output, &driver->ini, &names);
+	if (names.len > 0)
+		log_warning("databases_gone", KV_STR("cluster", config->cluster),
+		            KV_STR("target", config->name), KV_STR("what", names.data),
+		            KV_STR("next", "PgBouncer drops them, and who asks for them gets an "
+		                           "error: if that is not meant, put them back into the "
+		                           "template"));
+}
+
+/* Takes ownership of `ini`. */
+static void replace_text(struct pgbouncer_driver *driver, const struct desired *desired,
+                         const struct pgbouncer_ini *ini)
+{
+	if (driver->generation != 0)
+		pgbouncer_ini_free(&driver->ini);
+	free(driver->text);
+	free(driver->primary);
+	driver->ini = *ini;
+	driver->text = xstrndup(desired->text, desired->len);
+	driver->len = desired->len;
+	driver->primary = desired->primary != NULL ? xstrdup(desired->primary) : NULL;
+	driver->primary_port = desired->primary_port;
+	driver->generation++;
+	driver->facts.has_text = true;
+	driver->facts.install_due =
+	    !install_is_current(driver->target.config->output, driver->text, driver->len);
+	if (!driver->facts.install_due)
+		driver->installed = driver->generation;
+	else if (driver->generation == 1)
+		tell_lost(driver);
+	driver->facts.reloaded = false;
+	driver->failures = 0;
+}
+
+/* An earlier hold, fence or failure ends. Paused databases stay paused until PgBouncer follows the
+ * text. */
+static void begin(struct pgbouncer_driver *driver, const struct desired *desired)
+{
+	start_watch(driver, desired);
+	driver->facts.held = driver->fenced = driver->facts.fence_due = false;
+	driver->facts.let_go = false;
+	driver->facts.waiting = false;
+	driver->drain.dead = false;
+	driver->live_ms = 0;
+	driver->drain.release_ms =
+	    clock_now_ms() + driver->target.config->pause_timeout_ms + PGBOUNCER_MOVE_MS;
+	event_del(driver->timer);
+	if (driver->facts.live_known)
+		pgbouncer_compare(driver);
+	pgbouncer_reconcile(driver);
+}
+
+static bool set_desired(struct target *target, const struct desired *desired, struct err *err)
+{
+	struct pgbouncer_driver *driver = driver_of(target);
+	bool same = driver->generation != 0 && desired->len == driver->len &&
+	            memcmp(desired->text, driver->text, driver->len) == 0;
+	struct pgbouncer_ini ini;
+
+	if (driver->owner_problem != NULL)
+		return err_set(err, "%s", driver->owner_problem);
+	if (same && !driver->facts.held && driver->record.count == 0) {
+		driver->watch.zxid = desired->zxid;
+		return true;
+	}
+	if (!pgbouncer_ini_parse(desired->text, desired->len, &ini, err))
+		return false;
+	if (!names_can_be_said(&ini, err)) {
+		pgbouncer_ini_free(&ini);
+		return false;
+	}
+	replace_text(driver, desired, &ini);
+	begin(driver, desired);
+	return true;
+}
+
+/* --- no primary --- */
+
+/* Saves in the hold record whether it is a fence: the next process and `segue resume` may resume a
+ * hold, but not a fence. */
+static void note_kind(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_hold_record *record = &driver->record;
+	struct err err;
+
+	if (record->count == 0 || record->fence == driver->fenced)
+		return;
+	record->fence = driver->fenced;
+	driver->note_unsynced = true;
+	if (!pgbouncer_hold_record_save(record, driver->fenced ? "fenced" : "held", &err))
+		log_error("intent_not_saved", KV_STR("cluster", driver->target.config->cluster),
+		          KV_STR("target", driver->target.config->name), KV_ERR(&err),
+		          KV_STR("next", driver->fenced
+		                             ? "fenced all the same: `segue resume` would open it"
+		                             : "held all the same: `segue resume` with this "
+		                               "target's name opens it"));
+}
+
+static void begin_hold(struct pgbouncer_driver *driver)
+{
+	note_kind(driver);
+	driver->facts.held = true;
+	driver->facts.let_go = false;
+	driver->facts.waiting = false;
+	driver->live_ms = 0;
+	event_del(driver->timer);
+	pgbouncer_reconcile(driver);
+}
+
+/* A hold does not replace a fence, which only a new text ends. */
+static void hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
+{
+	struct pgbouncer_driver *driver = driver_of(target);
+	const struct timeval after = {.tv_sec = timeout_ms / 1000,
+	                              .tv_usec = timeout_ms % 1000 * 1000};
+
+	if (episode == driver->hold_episode && driver->facts.held && !driver->fenced) {
+		driver->hold_until_ms = clock_now_ms() + timeout_ms;
+		event_add(driver->alarm, &after);
+	}
+	if (episode == driver->hold_episode)
+		return;
+	driver->hold_episode = episode;
+	if (driver->fenced)
+		return;
+	driver->hold_until_ms = clock_now_ms() + timeout_ms;
+	driver->drain.dead = dead;
+	log_info("hold", KV_STR("cluster", target->config->cluster),
+	         KV_STR("target", target->config->name), KV_INT("zxid", driver->watch.zxid),
+	         KV_MS("timeout_ms", timeout_ms * 1000));
+	begin_hold(driver);
+}
+
+static void fence(struct target *target, int64_t episode)
+{
+	struct pgbouncer_driver *driver = driver_of(target);
+
+	if (episode == driver->fence_episode)
+		return;
+	driver->fence_episode = episode;
+	driver->fenced = driver->facts.fence_due = true;
+	driver->drain.unsent = false;
+	log_info("fence", KV_STR("cluster", target->config->cluster),
+	         KV_STR("target", target->config->name), KV_INT("zxid", driver->watch.zxid));
+	begin_hold(driver);
+}
+
+/* --- the rest --- */
+
+/* Somebody may have changed the output. */
+static void look_at_file(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_facts *facts = &driver->facts;
+	const char *output = driver->target.config->output;
+
+	if (!facts->has_text || facts->install_due ||
+	    install_is_current(output, driver->text, driver->len))
+		return;
+	facts->install_due = true;
+	log_warning("drift", KV_STR("cluster", driver->target.config->cluster),
+	            KV_STR("target", driver->target.config->name), KV_STR("what", output),
+	            KV_STR("next", "the file is put right"));
+}
+
+static void timer_cb(int fd, short events, void *arg)
+{
+	struct pgbouncer_driver *driver = arg;
+	struct pgbouncer_facts *facts = &driver->facts;
+
+	(void)fd;
+	(void)events;
+	if (driver->step == PGBOUNCER_WAIT) {
+		facts->waiting = facts->reloaded = false;
+		facts->live_known = facts->live_known && !facts->held;
+		look_at_file(driver);
+	}
+	if (driver->step == PGBOUNCER_HOLD || driver->step == PGBOUNCER_IDLE ||
+	    driver->step == PGBOUNCER_BLOCKED) {
+		facts->live_known = false;
+		look_at_file(driver);
+	}
+	pgbouncer_reconcile(driver);
+}
+
+static void alarm_cb(int fd, short events, void *arg)
+{
+	(void)fd;
+	(void)events;
+	pgbouncer_reconcile(arg);
+}
+
+static void places(const struct target *target, struct target_endpoints *desired,
+                   struct target_endpoints *live)
+{
+	const struct pgbouncer_driver *driver = (const struct pgbouncer_driver *)target;
+
+	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count; i++) {
+		const struct pgbouncer_database *database = &driver->ini.databases[i];
+		const struct pgbouncer_live_database *shown =
+		    pgbouncer_live_find(&driver->live, database->name);
+
+		target_add_endpoint(desired, database->name, database->host, database->port);
+		if (shown != NULL)
+			target_add_endpoint(live, shown->name, shown->host, shown->port);
+	}
+}
+
+static bool listens_at(const struct target *target, const char *address, uint16_t port)
+{
+	const struct pgbouncer_driver *driver = (const struct pgbouncer_driver *)target;
+
+	return driver->listen_addr != NULL && driver->listen_port == port &&
+	       pgbouncer_listens_at(driver->listen_addr, address);
+}
+
+static void status(const struct target *target, struct target_status *out)
+{
+	const struct pgbouncer_driver *driver = (const struct pgbouncer_driver *)target;
+	const char *problem = driver->problem.data;
+
+	if (*problem == '\0')
+		problem = *driver->foreign != '\0' ? driver->foreign : driver->ini_differs;
+	if (driver->ini_trouble != NULL)
+		problem = driver->ini_trouble;
+	if (driver->ini_problem != NULL)
+		problem = driver->ini_problem;
+	if (driver->owner_problem != NULL)
+		problem = driver->owner_problem;
+	*out = (struct target_status){
+	    .zxid = driver->generation != 0 ? driver->watch.zxid : 0,
+	    .in_sync = in_sync(driver),
+	    .problem = problem,
+	    .step = pgbouncer_step_info(driver->step)->name,
+	    .old_sessions = driver->stale_left,
+	};
+}
+
+static void destroy(struct target *target)
+{
+	struct pgbouncer_driver *driver = driver_of(target);
+
+	pauser_destroy(driver->pauser);
+	console_close(driver->console);
+	pg_ping_cancel(driver->pg_ping);
+	event_free(driver->timer);
+	event_free(driver->alarm);
+	pgbouncer_release_on_exit(driver);
+	if (driver->generation != 0)
+		pgbouncer_ini_free(&driver->ini);
+	pgbouncer_live_free(&driver->live);
+	pgbouncer_stale_free(&driver->stale);
+	pgbouncer_hold_record_fini(&driver->record);
+	pgbouncer_script_clear(driver);
+	strbuf_fini(&driver->watch.summary);
+	strbuf_fini(&driver->problem);
+	free(driver->owner_problem);
+	pgbouncer_table_free(&driver->config);
+	free(driver->ini_problem);
+	free(driver->ini_trouble);
+	free(driver->ini_differs);
+	free(driver->foreign);
+	free(driver->primary);
+	free(driver->listen_addr);
+	free(driver->text);
+	target_hub_count(target->hub, -1);
+	target_fini(target);
+	free(driver);
+}
+
+struct target *pgbouncer_target_create(const struct target_setup *setup)
+{
+	static const struct target_ops ops = {.leads = pgbouncer_text_leads,
+	                                      .set_desired = set_desired,
+	                                      .hold = hold,
+	                                      .fence = fence,
+	                                      .places = places,
+	                                      .listens_at = listens_at,
+	                                      .status = status,
+	                                      .destroy = destroy};
+	struct pgbouncer_driver *driver = xcalloc(1, sizeof(*driver));
+	struct err err;
+
+	target_init(&driver->target, &ops, setup);
+	driver->watch.summary = driver->problem = (struct strbuf)STRBUF_INIT;
+	driver->foreign = xstrdup("");
+	driver->ini_differs = xstrdup("");
+	driver->facts.cleanup_owed = true;
+	driver->max_db_connections = driver->min_pool_size = -1;
+	driver->listen_port = -1;
+	driver->retry_ms = PGBOUNCER_RETRY_MS;
+	driver->step_us = clock_now_us();
+	driver->console = console_create(driver->target.base, setup->config->console);
+	driver->pauser =
+	    pauser_create(driver->target.base, setup->config->console, pgbouncer_paused_cb, driver);
+	driver->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
+	driver->alarm = event_new(driver->target.base, -1, 0, alarm_cb, driver);
+	if (!install_owner(setup->config, &driver->owner, &err))
+		driver->owner_problem = xstrdup(err.message);
+	pgbouncer_take_over(driver, setup->state_dir);
+	target_hub_count(setup->hub, 1);
+	pgbouncer_timer(driver, 0);
+	return &driver->target;
+}

@@ -1,0 +1,249 @@
+/* The PgBouncer target: all facts in one struct, pgbouncer_plan() over them after every callback,
+ * and one function per step. For the files of this folder only. */
+#ifndef SEGUE_PGBOUNCER_DRIVER_INTERNAL_H
+#define SEGUE_PGBOUNCER_DRIVER_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/file.h"
+#include "base/strbuf.h"
+#include "pgbouncer/console.h"
+#include "pgbouncer/hold_record.h"
+#include "pgbouncer/model/databases.h"
+#include "pgbouncer/model/plan.h"
+#include "pgbouncer/model/show.h"
+#include "postgres/ping.h"
+#include "target/target_ops.h"
+
+/* PAUSE for many databases at once. It answers only when its database has drained, and until then
+ * its console can send nothing else. So several consoles are used, and a PAUSE that takes too long
+ * is abandoned together with its console (the pause stays), so that the others need not wait. */
+
+struct event_base;
+struct pauser;
+
+#define PAUSER_CONSOLES 8
+
+/* One PAUSE was answered; `err` is NULL on success. Never called inside pauser_add(), never after
+ * pauser_stop(). `lost`: the connection is lost, so it is not known whether the database is paused.
+ */
+typedef void pauser_cb(const char *name, const struct err *err, bool lost, void *arg);
+
+/* `conninfo` is copied. */
+struct pauser *pauser_create(struct event_base *base, const char *conninfo, pauser_cb *cb,
+                             void *arg);
+void pauser_destroy(struct pauser *pauser);
+
+void pauser_open(struct pauser *pauser); /* connects one console, ahead of the first PAUSE */
+void pauser_add(struct pauser *pauser, const char *name, int64_t timeout_ms);
+
+/* Not answered yet: not sent, or not drained. An abandoned PAUSE counts as answered. */
+bool pauser_is_pending(const struct pauser *pauser, const char *name);
+bool pauser_is_done(const struct pauser *pauser); /* none is pending */
+
+void pauser_forget_unsent(struct pauser *pauser);
+void pauser_stop(struct pauser *pauser); /* closes every console that has a PAUSE pending */
+
+#define PGBOUNCER_RETRY_MS      15000 /* PgBouncer's default of server_login_retry */
+#define PGBOUNCER_MOVE_MS       5000  /* for the rest of a move, after pause_timeout */
+#define PGBOUNCER_POLL_FIRST_MS 2     /* the first interval of a poll that clients wait for */
+
+struct pgbouncer_driver;
+
+/* One answer of console B. Not called if the console was lost. */
+typedef void pgbouncer_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                              const struct err *err);
+
+/* The times of the move to the current text, as clock_now_us(); 0: not yet, or not needed. */
+struct pgbouncer_watch {
+	int64_t zxid, set_us, notified_us, read_us, rendered_us;
+	int64_t paused_us; /* the first PAUSE, which may be older than the text */
+	int64_t pushed_us, persisted_us, drained_us, confirmed_us, resumed_us;
+	int64_t served_us;
+	bool told; /* event=moved is logged, or there was nothing to log */
+	struct strbuf summary;
+};
+
+/* The current pauses, from the first PAUSE to the last RESUME. Times are clock_now_ms(). */
+struct pgbouncer_drain {
+	int64_t paused_us; /* clock_now_us() of the first PAUSE; 0: by an earlier segue process */
+	int64_t since_ms;  /* the same, or when the hold record of that process was found */
+	int64_t probed_ms; /* of the last probe of the old primary; 0: not probed yet */
+	enum pg_ping_answer old; /* the answer to it */
+	int64_t severed_ms;
+	bool nudged;
+	unsigned severs;    /* 1: in the gentlest way; 2: by KILL */
+	bool unsent;        /* recorded, but PAUSE is not sent yet */
+	bool dead;          /* do not wait for logins: the old primary lets nobody in */
+	bool silent;        /* the same: it has not answered for a while */
+	int64_t asked_ms;   /* of the last ping while waiting for logins */
+	bool looked;        /* pgbouncer_step_drain() has run since the last PAUSE */
+	int64_t poll_ms;    /* until the next poll */
+	int64_t release_ms; /* clients are resumed then, whatever has been reached */
+};
+
+/* Commands for console B, sent one after the other. */
+struct pgbouncer_script {
+	char **commands;
+	size_t count, next;
+	pgbouncer_answer *done; /* after the last one; may be NULL */
+	bool refused;
+	struct err refusal; /* the last one, without those that say "nothing to do" */
+};
+
+struct pgbouncer_driver {
+	struct target target;
+	struct console *console; /* B: all commands but PAUSE */
+	struct pauser *pauser;   /* A: PAUSE */
+	struct pg_ping *pg_ping;
+	struct event *timer; /* of the current step: polls, re-reads, retries */
+	struct event *alarm; /* when clients have to be resumed, even if nothing else happens */
+	int64_t step_us;
+	pgbouncer_answer *answer;
+	struct pgbouncer_script script;
+
+	enum pgbouncer_step step;
+	unsigned generation; /* number of the current text; 0: none yet */
+	char *text;
+	size_t len;
+	struct pgbouncer_ini ini;
+	char *primary; /* its numeric address in the text; NULL: not known */
+	struct file_owner owner;
+	char *owner_problem; /* why `owner` is not known; NULL: it is */
+
+	struct pgbouncer_live live;
+	int64_t live_ms;      /* when it was read; 0: before the current text or hold */
+	unsigned connections; /* console_connections() of B when the version was asked */
+	unsigned major, minor;
+	struct pgbouncer_table config; /* SHOW CONFIG over that connection; empty: not known */
+	char *ini_problem;             /* why pgbouncer.ini allows no RELOAD; NULL: it does */
+	char *ini_trouble; /* what else in it would harm clients at the next move or start; NULL:
+	                      nothing */
+	char *ini_differs; /* what in it PgBouncer does not run with, as last logged; "": nothing */
+	unsigned installed;           /* generation that the file was seen to hold */
+	unsigned confirmed;           /* generation that PgBouncer was seen to follow */
+	struct pgbouncer_stale stale; /* while connections are being cut */
+	char *foreign; /* what a person paused or disabled, as last logged; "": nothing */
+
+	struct pgbouncer_hold_record record;
+	struct pgbouncer_drain drain;
+	int64_t hold_episode; /* of the last hold: the same number again is no new hold */
+	int64_t fence_episode;
+	int64_t hold_until_ms;
+	int64_t serve_ms;       /* since when clients have been watched for being served */
+	int64_t restore_ms;     /* when the RELOAD that undoes SET is due; 0: none is */
+	int64_t retry_ms;       /* server_login_retry as configured, in ms */
+	int max_db_connections; /* as configured; -1: not known */
+	int min_pool_size;      /* the same */
+	char *listen_addr;      /* as configured; NULL: not known */
+	int64_t listen_port;    /* the same; -1: not known */
+	unsigned cleanups;
+	unsigned stale_left; /* server connections to an old address, as last counted */
+	unsigned failures;   /* in a row */
+	int64_t wait_ms;     /* after the last one */
+	int64_t down_ms;     /* since when B has not answered; 0: it answers */
+	struct pgbouncer_watch watch;
+	struct strbuf problem;
+	struct pgbouncer_facts facts;
+	uint16_t primary_port;
+	bool fenced;        /* a fence (no time limit, sessions ended): ordered, or in the record */
+	bool config_asked;  /* SHOW CONFIG was asked over this connection */
+	bool config_known;  /* the settings above were read over this connection */
+	bool limited;       /* max_db_connections is SET to 1 */
+	bool missing;       /* a database of the text is not in SHOW DATABASES */
+	bool rehosted;      /* facts.moved, and not only because of a new database */
+	bool busy;          /* waiting for an answer */
+	bool unsynced;      /* the file was renamed and not yet fsynced */
+	bool note_unsynced; /* the same for the hold record */
+	bool marked;        /* the marker of an owed RELOAD is on disk */
+	bool down_told;     /* logged that B does not answer */
+	bool unread_told;   /* logged that pgbouncer.ini cannot be read here */
+};
+
+/* --- driver.c --- */
+
+void pgbouncer_tell_when_done(struct pgbouncer_driver *driver);
+
+/* --- engine.c --- */
+
+/* Decides what to do next from all facts. Every callback ends with it. */
+void pgbouncer_reconcile(struct pgbouncer_driver *driver);
+
+/* Sends one command on console B, then calls `answer`. No other step runs until then. */
+void pgbouncer_ask(struct pgbouncer_driver *driver, const char *sql, pgbouncer_answer *answer);
+void pgbouncer_script_add(struct pgbouncer_driver *driver, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Sends the commands. A refused one does not stop the others. `done` gets the last refusal, unless
+ * it says that there was nothing to do. */
+void pgbouncer_script_run(struct pgbouncer_driver *driver, pgbouncer_answer *done);
+void pgbouncer_script_clear(struct pgbouncer_driver *driver);
+
+/* Logs `problem` as an error and waits before the next try: a shorter time while clients wait. */
+void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const char *problem,
+                    const char *next);
+void pgbouncer_timer(struct pgbouncer_driver *driver, int64_t ms);
+
+/* True if the text leads this database to the primary, as far as is known. Only such databases are
+ * paused for a move. */
+bool pgbouncer_is_primarys(const struct pgbouncer_driver *driver,
+                           const struct pgbouncer_database *database);
+
+/* --- read_live.c: the answers to SHOW --- */
+
+void pgbouncer_step_read(struct pgbouncer_driver *driver);
+/* Stores SHOW DATABASES as facts; false after pgbouncer_fail(). */
+bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                         const struct err *err);
+void pgbouncer_compare(struct pgbouncer_driver *driver);
+void pgbouncer_step_sweep(struct pgbouncer_driver *driver);
+
+/* --- main_file.c: no RELOAD while pgbouncer.ini would not load --- */
+
+/* Reads pgbouncer.ini as PgBouncer would, with the current text in place of the output. Sets
+ * facts.blocked and ini_trouble. */
+void pgbouncer_look_at_ini(struct pgbouncer_driver *driver);
+void pgbouncer_step_blocked(struct pgbouncer_driver *driver);
+
+/* --- pause.c: up to PAUSE, and the hold that follows --- */
+
+bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver);
+void pgbouncer_stage_note(struct pgbouncer_driver *driver); /* the record of a possible hold */
+void pgbouncer_step_pause(struct pgbouncer_driver *driver);
+void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg);
+bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver);
+void pgbouncer_step_unlimit(struct pgbouncer_driver *driver);
+void pgbouncer_step_hold(struct pgbouncer_driver *driver);
+
+/* --- drain.c: until no server connection is left --- */
+
+/* Asks whether a server answers where the first paused database leads. */
+void pgbouncer_ask_liveness(struct pgbouncer_driver *driver, int64_t timeout_ms, pg_ping_cb *cb);
+void pgbouncer_step_drain(struct pgbouncer_driver *driver);
+void pgbouncer_step_probe(struct pgbouncer_driver *driver);
+bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
+bool pgbouncer_close_after_transaction_is_due(const struct pgbouncer_driver *driver);
+bool pgbouncer_kill_connections_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
+
+/* --- drain.c: connections that stay --- */
+
+void pgbouncer_step_close_after_transaction(struct pgbouncer_driver *driver);
+void pgbouncer_step_kill_connections(struct pgbouncer_driver *driver);
+void pgbouncer_step_fence(struct pgbouncer_driver *driver);
+
+/* --- switch.c: file, RELOAD, RESUME --- */
+
+void pgbouncer_step_install(struct pgbouncer_driver *driver);
+void pgbouncer_step_reload(struct pgbouncer_driver *driver);
+void pgbouncer_step_stuck(struct pgbouncer_driver *driver);
+void pgbouncer_step_resume(struct pgbouncer_driver *driver);
+
+/* --- switch.c: around RESUME, to have clients served soon --- */
+
+void pgbouncer_step_shorten_retry(struct pgbouncer_driver *driver);
+void pgbouncer_step_wait_served(struct pgbouncer_driver *driver);
+void pgbouncer_step_restore(struct pgbouncer_driver *driver);
+/* Work that can wait until clients are served: fsync, staging the next record, the marker. */
+void pgbouncer_settle(struct pgbouncer_driver *driver);
+
+#endif

@@ -1,0 +1,379 @@
+/* The engine of the PgBouncer target: gathers the facts, calls pgbouncer_plan(), runs the step, and
+ * repeats until it has to wait for an answer or a timer. It also enforces the deadlines at which
+ * clients are resumed. No other state can delay those. */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "driver_internal.h"
+
+#define RETRY_FIRST_MS    1000
+#define RETRY_MAX_MS      30000
+#define PAUSED_FIRST_MS   50 /* while clients wait, or PgBouncer may be restarting */
+#define PAUSED_MAX_MS     500
+#define HELD_MAX_MS       1500 /* in a hold a difference is corrected within 2 s */
+#define RESTART_MAX_MS    1000
+#define FRESH_MS          50
+#define BLOCKED_REREAD_MS 1000
+#define STEPS_IN_A_ROW    32 /* that need no answer; more would be an error in the plan */
+
+/* --- timers and failures --- */
+
+static struct timeval to_timeval(int64_t ms)
+{
+	ms = ms > 0 ? ms : 0;
+	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+}
+
+void pgbouncer_timer(struct pgbouncer_driver *driver, int64_t ms)
+{
+	struct timeval after = to_timeval(ms);
+
+	event_add(driver->timer, &after);
+}
+
+static void pgbouncer_wait(struct pgbouncer_driver *driver, int64_t first_ms, int64_t max_ms)
+{
+	driver->wait_ms = clock_backoff_ms(++driver->failures, first_ms, max_ms);
+	driver->facts.waiting = true;
+}
+
+void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const char *problem,
+                    const char *next)
+{
+	bool held = driver->facts.held, paused = held || driver->record.count > 0;
+	auto_free char *when = NULL;
+
+	pgbouncer_wait(driver, paused ? PAUSED_FIRST_MS : RETRY_FIRST_MS,
+	               held     ? HELD_MAX_MS
+	               : paused ? PAUSED_MAX_MS
+	                        : RETRY_MAX_MS);
+	strbuf_reset(&driver->problem);
+	strbuf_append_str(&driver->problem, problem);
+	when = xasprintf("%s; tried again in %" PRId64 " ms, or when the text changes", next,
+	                 driver->wait_ms);
+	log_error(event, KV_STR("cluster", driver->target.config->cluster),
+	          KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
+	          KV_STR("error", problem), KV_STR("next", when));
+	target_failed(&driver->target);
+}
+
+/* --- console B --- */
+
+static const char *advice(const struct err *err, bool *lasting)
+{
+	*lasting = true;
+	if (pgbouncer_problem_of(err->message) == PGBOUNCER_NOT_ALLOWED)
+		return "run segue as the user that PgBouncer runs as, the owner of its unix socket "
+		       "(User= of the unit), or name in console a user of admin_users who has a "
+		       "password in passfile";
+	if (strstr(err->message, "password") != NULL || strstr(err->message, "auth") != NULL)
+		return "look at user and passfile of console = (mode 0600; its host field is the "
+		       "socket's folder)";
+	*lasting = false;
+	return "is PgBouncer running, and does console = lead to it? Its file is kept true "
+	       "meanwhile, and it is tried again every second";
+}
+
+/* The first loss is retried at once and not logged. The second one is logged, once. */
+static void console_lost(struct pgbouncer_driver *driver, const struct err *err)
+{
+	bool lasting, first = driver->down_ms == 0;
+	const char *next = advice(err, &lasting);
+
+	driver->facts.live_known = false;
+	driver->facts.console_down = true;
+	if (first) {
+		driver->down_ms = clock_now_ms();
+		return;
+	}
+	pgbouncer_look_at_ini(driver); /* a RELOAD by somebody may be the cause */
+	strbuf_reset(&driver->problem);
+	strbuf_append_str(&driver->problem, err->message);
+	pgbouncer_wait(driver, lasting ? RETRY_FIRST_MS : PAUSED_FIRST_MS,
+	               lasting ? RETRY_MAX_MS : RESTART_MAX_MS);
+	if (driver->down_told)
+		return;
+	driver->down_told = true;
+	log_error("pgbouncer_unreachable", KV_STR("cluster", driver->target.config->cluster),
+	          KV_STR("target", driver->target.config->name), KV_ERR(err), KV_STR("next", next));
+}
+
+void pgbouncer_script_clear(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_script *script = &driver->script;
+
+	for (size_t i = 0; i < script->count; i++)
+		free(script->commands[i]);
+	free(script->commands);
+	*script = (struct pgbouncer_script){0};
+}
+
+static void answer_cb(const struct pgbouncer_table *table, const struct err *err, bool lost,
+                      void *arg)
+{
+	struct pgbouncer_driver *driver = arg;
+
+	driver->busy = false;
+	if (lost) {
+		pgbouncer_script_clear(driver);
+		console_lost(driver, err);
+	} else {
+		driver->answer(driver, table, err);
+	}
+	pgbouncer_reconcile(driver);
+}
+
+void pgbouncer_ask(struct pgbouncer_driver *driver, const char *sql, pgbouncer_answer *answer)
+{
+	driver->busy = true;
+	driver->answer = answer;
+	console_query(driver->console, sql, pgbouncer_step_info(driver->step)->deadline_ms,
+	              answer_cb, driver);
+}
+
+void pgbouncer_script_add(struct pgbouncer_driver *driver, const char *fmt, ...)
+{
+	struct pgbouncer_script *script = &driver->script;
+	auto_strbuf struct strbuf command = STRBUF_INIT;
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_vprintf(&command, fmt, args);
+	va_end(args);
+	script->commands =
+	    xreallocarray(script->commands, script->count + 1, sizeof(*script->commands));
+	script->commands[script->count++] = strbuf_detach(&command);
+}
+
+static bool matters(const struct err *err)
+{
+	enum pgbouncer_problem problem =
+	    err != NULL ? pgbouncer_problem_of(err->message) : PGBOUNCER_NOT_PAUSED;
+
+	return problem != PGBOUNCER_NOT_PAUSED && problem != PGBOUNCER_NO_DATABASE;
+}
+
+static void script_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                          const struct err *err)
+{
+	struct pgbouncer_script *script = &driver->script;
+	pgbouncer_answer *done = script->done;
+	struct err refusal;
+	bool refused;
+
+	if (matters(err)) {
+		script->refused = true;
+		script->refusal = *err;
+	}
+	if (script->next < script->count) {
+		pgbouncer_ask(driver, script->commands[script->next++], script_answer);
+		return;
+	}
+	refused = script->refused;
+	refusal = script->refusal;
+	pgbouncer_script_clear(driver);
+	if (done != NULL)
+		done(driver, table, refused ? &refusal : NULL);
+}
+
+void pgbouncer_script_run(struct pgbouncer_driver *driver, pgbouncer_answer *done)
+{
+	driver->script.done = done;
+	script_answer(driver, NULL, NULL);
+}
+
+/* --- deadlines --- */
+
+static void tell_release(const struct pgbouncer_driver *driver, const char *event, const char *why)
+{
+	log_warning(event, KV_STR("cluster", driver->target.config->cluster),
+	            KV_STR("target", driver->target.config->name),
+	            KV_INT("zxid", driver->watch.zxid), KV_STR("why", why),
+	            KV_MS("waited_ms", driver->drain.since_ms != 0
+	                                   ? (clock_now_ms() - driver->drain.since_ms) * 1000
+	                                   : 0),
+	            KV_STR("next", "clients go on where PgBouncer leads them"));
+}
+
+static void release(struct pgbouncer_driver *driver, const char *event, const char *why)
+{
+	tell_release(driver, event, why);
+	driver->facts.held = false;
+	driver->facts.waiting = false;
+	driver->facts.let_go = driver->record.count > 0;
+}
+
+/* If the old primary is alive and its transactions do not end, it is still the primary. */
+static bool drain_is_hopeless(const struct pgbouncer_driver *driver, int64_t now_ms)
+{
+	const struct pgbouncer_drain *drain = &driver->drain;
+
+	return driver->record.count > 0 && !driver->facts.drained && drain->probed_ms != 0 &&
+	       drain->old == PG_PING_ALIVE &&
+	       now_ms - drain->since_ms >= driver->target.config->pause_timeout_ms;
+}
+
+static void keep_deadlines(struct pgbouncer_driver *driver, int64_t now_ms)
+{
+	struct pgbouncer_facts *facts = &driver->facts;
+	bool ours = driver->record.count > 0;
+
+	if (facts->let_go && !ours) {
+		facts->let_go = facts->reloaded = false;
+		if (facts->has_text && facts->moved && !facts->held && !facts->blocked)
+			pgbouncer_wait(driver, RETRY_FIRST_MS, RETRY_MAX_MS);
+	}
+	if (driver->fenced)
+		return;
+	if (facts->held && now_ms >= driver->hold_until_ms)
+		release(driver, "hold_over", HOLD_OVER_WHY);
+	else if (facts->held && drain_is_hopeless(driver, now_ms))
+		release(driver, "hold_aborted",
+		        "transactions on a primary that is alive outlast pause_timeout");
+	else if (!facts->held && ours && !facts->let_go && now_ms >= driver->drain.release_ms)
+		release(driver, "move_failed",
+		        facts->has_text ? "not done in pause_timeout and 5 s"
+		                        : "paused by an earlier life of segue, and nobody has been "
+		                          "admitted as the primary since");
+}
+
+static void set_alarm(struct pgbouncer_driver *driver, int64_t now_ms)
+{
+	bool releasing = !driver->facts.held && driver->record.count > 0 && !driver->facts.let_go;
+	int64_t at_ms = driver->facts.held ? driver->hold_until_ms : driver->drain.release_ms;
+	struct timeval after = to_timeval(at_ms - now_ms);
+
+	if (!driver->fenced && (driver->facts.held || releasing))
+		event_add(driver->alarm, &after);
+	else
+		event_del(driver->alarm);
+}
+
+/* --- the loop --- */
+
+static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
+{
+	struct pgbouncer_facts *facts = &driver->facts;
+
+	facts->ours = driver->record.count > 0;
+	facts->to_pause =
+	    facts->live_known && (driver->drain.unsent || pgbouncer_wants_pause(driver));
+	facts->mendable =
+	    driver->generation != 0 && (driver->installed == driver->generation || driver->missing);
+	facts->limit_over = pgbouncer_limit_is_over(driver);
+	/* A database that a person has just paused must not be taken for one that segue paused, so
+	 * read again what is older than FRESH_MS. Not if the primary is dead: PgBouncer refuses
+	 * clients until it is paused, and the database would be resumed anyway. */
+	if (((facts->to_pause && !driver->drain.unsent && !driver->drain.dead) ||
+	     facts->fence_due) &&
+	    now_ms - driver->live_ms > FRESH_MS)
+		facts->live_known = false;
+	facts->probe_due = pgbouncer_probe_is_due(driver, now_ms);
+	facts->nudge_due = pgbouncer_close_after_transaction_is_due(driver);
+	facts->sever_due = pgbouncer_kill_connections_is_due(driver, now_ms);
+	facts->restore_due = driver->restore_ms != 0 && now_ms >= driver->restore_ms;
+}
+
+/* The steps of a move are logged at level info; re-reads at other times, and while clients are held
+ * or RELOAD is blocked, at level debug. */
+static enum log_level step_level(const struct pgbouncer_driver *driver, enum pgbouncer_step to)
+{
+	enum pgbouncer_step from = driver->step;
+	bool in_move = driver->record.count > 0 || driver->facts.held || driver->facts.moved;
+	bool is_reread =
+	    (to == PGBOUNCER_READ && (from == PGBOUNCER_HOLD || from == PGBOUNCER_BLOCKED)) ||
+	    (from == PGBOUNCER_READ && (to == PGBOUNCER_HOLD || to == PGBOUNCER_BLOCKED));
+
+	return in_move && !is_reread ? LOG_INFO : LOG_DEBUG;
+}
+
+static void enter(struct pgbouncer_driver *driver, enum pgbouncer_step step)
+{
+	int64_t now_us = clock_now_us();
+
+	event_del(driver->timer);
+	if (step == driver->step)
+		return;
+	LOG_EMIT(step_level(driver, step), "step",
+	         KV_STR("cluster", driver->target.config->cluster),
+	         KV_STR("target", driver->target.config->name),
+	         KV_STR("from", pgbouncer_step_info(driver->step)->name),
+	         KV_STR("to", pgbouncer_step_info(step)->name),
+	         KV_MS("took_ms", now_us - driver->step_us));
+	driver->step = step;
+	driver->step_us = now_us;
+}
+
+static int64_t idle_ms(const struct pgbouncer_driver *driver)
+{
+	int64_t reread_ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
+	int64_t restore_ms = driver->restore_ms - clock_now_ms();
+
+	if (driver->facts.blocked) /* then RESTORE has to wait, too */
+		return reread_ms < BLOCKED_REREAD_MS ? reread_ms : BLOCKED_REREAD_MS;
+	return driver->restore_ms != 0 && restore_ms < reread_ms ? restore_ms : reread_ms;
+}
+
+static void step_idle(struct pgbouncer_driver *driver)
+{
+	pgbouncer_tell_when_done(driver);
+	pgbouncer_settle(driver);
+	pgbouncer_timer(driver, idle_ms(driver));
+}
+
+static void step_wait(struct pgbouncer_driver *driver)
+{
+	pgbouncer_timer(driver, driver->wait_ms);
+}
+
+static void run(struct pgbouncer_driver *driver)
+{
+	static void (*const doers[PGBOUNCER_STEPS])(struct pgbouncer_driver * driver) = {
+	    [PGBOUNCER_IDLE] = step_idle,
+	    [PGBOUNCER_WAIT] = step_wait,
+	    [PGBOUNCER_READ] = pgbouncer_step_read,
+	    [PGBOUNCER_PAUSE] = pgbouncer_step_pause,
+	    [PGBOUNCER_UNLIMIT] = pgbouncer_step_unlimit,
+	    [PGBOUNCER_DRAIN] = pgbouncer_step_drain,
+	    [PGBOUNCER_PROBE] = pgbouncer_step_probe,
+	    [PGBOUNCER_NUDGE] = pgbouncer_step_close_after_transaction,
+	    [PGBOUNCER_SEVER] = pgbouncer_step_kill_connections,
+	    [PGBOUNCER_FENCE] = pgbouncer_step_fence,
+	    [PGBOUNCER_HOLD] = pgbouncer_step_hold,
+	    [PGBOUNCER_INSTALL] = pgbouncer_step_install,
+	    [PGBOUNCER_RELOAD] = pgbouncer_step_reload,
+	    [PGBOUNCER_BLOCKED] = pgbouncer_step_blocked,
+	    [PGBOUNCER_STUCK] = pgbouncer_step_stuck,
+	    [PGBOUNCER_QUICKEN] = pgbouncer_step_shorten_retry,
+	    [PGBOUNCER_RESUME] = pgbouncer_step_resume,
+	    [PGBOUNCER_SERVE] = pgbouncer_step_wait_served,
+	    [PGBOUNCER_SWEEP] = pgbouncer_step_sweep,
+	    [PGBOUNCER_RESTORE] = pgbouncer_step_restore,
+	};
+
+	doers[driver->step](driver);
+}
+
+void pgbouncer_reconcile(struct pgbouncer_driver *driver)
+{
+	int64_t now_ms = clock_now_ms();
+
+	for (int i = 0; i < STEPS_IN_A_ROW && !driver->busy; i++) {
+		enum pgbouncer_step step;
+
+		keep_deadlines(driver, now_ms);
+		derive_facts(driver, now_ms);
+		step = pgbouncer_plan(&driver->facts);
+		if (step == driver->step && event_pending(driver->timer, EV_TIMEOUT, NULL))
+			break;
+		enter(driver, step);
+		run(driver);
+	}
+	set_alarm(driver, now_ms);
+	target_changed(&driver->target);
+}

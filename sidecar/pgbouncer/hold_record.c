@@ -1,0 +1,286 @@
+/* The file with the databases that segue pauses. It is written before the first PAUSE and removed
+ * after the last RESUME. A name in it that is no longer paused does no harm. */
+#include "pgbouncer/hold_record.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/strbuf.h"
+
+#define NOTE        "the note of what segue pauses"
+#define LIMIT_KEY   "max_db_connections"
+#define FENCE_KEY   "fence"
+#define RUNTIME_DIR "/run/segue"
+#define INTENT_MAX  ((size_t)1024 * 1024) /* bytes: ten thousand databases */
+
+static bool read_file(const char *path, json_t **root, struct err *err)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	json_error_t error;
+	bool missing;
+
+	*root = NULL;
+	if (!file_read(path, INTENT_MAX, &text, &missing, err))
+		return missing;
+	*root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
+	return *root != NULL ||
+	       err_set(err,
+	               "%s: byte %d: no JSON, or cut off: RESUME by hand what SHOW DATABASES "
+	               "shows as paused, then remove the file",
+	               path, error.position);
+}
+
+static char *copy(const char *text)
+{
+	return text != NULL ? xstrdup(text) : NULL;
+}
+
+void pgbouncer_hold_record_set_origin(struct pgbouncer_hold_record *record, const char *console,
+                                      const char *output)
+{
+	free(record->console);
+	free(record->output);
+	record->console = copy(console);
+	record->output = copy(output);
+}
+
+static void take_names(struct pgbouncer_hold_record *record, const json_t *root)
+{
+	const json_t *names = json_object_get(root, "databases");
+	const json_t *name;
+	size_t i;
+
+	if (json_is_integer(json_object_get(root, LIMIT_KEY)))
+		record->max_db_connections =
+		    (int)json_integer_value(json_object_get(root, LIMIT_KEY));
+	record->fence = json_is_true(json_object_get(root, FENCE_KEY));
+	pgbouncer_hold_record_set_origin(record,
+	                                 json_string_value(json_object_get(root, "console")),
+	                                 json_string_value(json_object_get(root, "output")));
+	json_array_foreach(names, i, name) if (json_is_string(name))
+	    pgbouncer_hold_record_add(record, json_string_value(name));
+}
+
+static char *spare_path(const char *state_dir, const char *name)
+{
+	const char *folder = getenv("RUNTIME_DIRECTORY");
+	auto_free char *whose = xstrdup(state_dir); /* another segue may use the same folder */
+
+	if (folder == NULL || *folder == '\0')
+		folder = RUNTIME_DIR;
+	for (char *c = whose; *c != '\0'; c++)
+		*c = *c == '/' ? '-' : *c;
+	return xasprintf("%.*s/pgbouncer-%s%s.paused", (int)strcspn(folder, ":"), folder, name,
+	                 whose);
+}
+
+static void change_places(struct pgbouncer_hold_record *record)
+{
+	char *path = record->path;
+
+	record->path = record->spare;
+	record->spare = path;
+}
+
+bool pgbouncer_hold_record_init(struct pgbouncer_hold_record *record, const char *state_dir,
+                                const char *name, struct err *err)
+{
+	json_auto_t *root = NULL;
+
+	*record = (struct pgbouncer_hold_record){
+	    .max_db_connections = -1,
+	    .path = xasprintf("%s/pgbouncer-%s.paused", state_dir, name),
+	    .spare = spare_path(state_dir, name),
+	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
+	if (access(record->spare, F_OK) == 0)
+		change_places(record); /* it is the newer one */
+	if (!read_file(record->path, &root, err))
+		return false;
+	take_names(record, root);
+	return true;
+}
+
+/* The staged file has been overwritten or renamed into place. */
+static void forget_staged(struct pgbouncer_hold_record *record)
+{
+	free(STEAL(record->staged));
+	free(STEAL(record->staged_text));
+}
+
+void pgbouncer_hold_record_fini(struct pgbouncer_hold_record *record)
+{
+	for (size_t i = 0; i < record->count; i++)
+		free(record->names[i]);
+	if (record->staged != NULL)
+		unlink(record->staged);
+	forget_staged(record);
+	free(record->names);
+	free(record->owner);
+	free(record->path);
+	free(record->spare);
+	free(record->console);
+	free(record->output);
+	*record = (struct pgbouncer_hold_record){0};
+}
+
+static size_t find(const struct pgbouncer_hold_record *record, const char *name)
+{
+	size_t i = 0;
+
+	while (i < record->count && strcmp(record->names[i], name) != 0)
+		i++;
+	return i;
+}
+
+bool pgbouncer_hold_record_has(const struct pgbouncer_hold_record *record, const char *name)
+{
+	return find(record, name) < record->count;
+}
+
+void pgbouncer_hold_record_add(struct pgbouncer_hold_record *record, const char *name)
+{
+	if (pgbouncer_hold_record_has(record, name))
+		return;
+	record->names = xreallocarray(record->names, record->count + 1, sizeof(char *));
+	record->names[record->count++] = xstrdup(name);
+}
+
+void pgbouncer_hold_record_drop(struct pgbouncer_hold_record *record, const char *name)
+{
+	size_t i = find(record, name);
+
+	if (i == record->count)
+		return;
+	free(record->names[i]);
+	record->names[i] = record->names[--record->count];
+	record->fence = record->fence && record->count > 0;
+}
+
+/* If `why` is NULL, the time is left out as well: the form of a staged record. */
+static char *encode(const struct pgbouncer_hold_record *record, char *const *list, size_t count,
+                    const char *why)
+{
+	json_auto_t *root = json_object();
+	json_t *names = json_array();
+	char when[CLOCK_WALL_MAX];
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(names, json_string(list[i]));
+	json_object_set_new(root, "databases", names);
+	if (why != NULL) {
+		clock_wall(when, sizeof(when));
+		json_object_set_new(root, "since", json_string(when));
+		json_object_set_new(root, "why", json_string(why));
+	}
+	json_object_set_new(root, "owner", json_string(record->owner));
+	if (record->console != NULL)
+		json_object_set_new(root, "console", json_string(record->console));
+	if (record->output != NULL)
+		json_object_set_new(root, "output", json_string(record->output));
+	if (record->fence)
+		json_object_set_new(root, FENCE_KEY, json_true());
+	if (record->max_db_connections >= 0)
+		json_object_set_new(root, LIMIT_KEY, json_integer(record->max_db_connections));
+	return json_dumps(root, JSON_INDENT(1));
+}
+
+static char *stage(const struct pgbouncer_hold_record *record, const char *text, struct err *err)
+{
+	static const struct file_owner owner = {.mode = 0600};
+
+	return file_stage(record->path, text, strlen(text), &owner, err);
+}
+
+bool pgbouncer_hold_record_stage(struct pgbouncer_hold_record *record, char *const *names,
+                                 size_t count, struct err *err)
+{
+	auto_free char *text = encode(record, names, count, NULL);
+
+	if (record->staged != NULL && strcmp(record->staged_text, text) == 0)
+		return true;
+	forget_staged(record);
+	record->staged = stage(record, text, err);
+	record->staged_text = STEAL(text);
+	return record->staged != NULL || err_wrap(err, NOTE);
+}
+
+bool pgbouncer_hold_record_save_staged(struct pgbouncer_hold_record *record)
+{
+	auto_free char *text = encode(record, record->names, record->count, NULL);
+
+	record->undated = record->staged != NULL && strcmp(record->staged_text, text) == 0 &&
+	                  rename(record->staged, record->path) == 0;
+	if (record->undated)
+		forget_staged(record);
+	return record->undated;
+}
+
+/* On a read-only disk unlink() fails even if there is no such file, which is no error here. */
+static bool remove_note(const char *path, struct err *err)
+{
+	return unlink(path) == 0 || errno == ENOENT || access(path, F_OK) != 0 ||
+	       err_set_errno(err, errno, "cannot remove %s", path);
+}
+
+static bool write_note(const struct pgbouncer_hold_record *record, const char *text,
+                       struct err *err)
+{
+	auto_free char *staged = stage(record, text, err);
+
+	if (staged == NULL)
+		return err_wrap(err, NOTE);
+	if (rename(staged, record->path) == 0)
+		return true;
+	err_set_errno(err, errno, NOTE ": cannot rename %s to %s", staged, record->path);
+	unlink(staged);
+	return false;
+}
+
+bool pgbouncer_hold_record_save(struct pgbouncer_hold_record *record, const char *why,
+                                struct err *err)
+{
+	auto_free char *text = NULL;
+	struct err ignored; /* the first error says what is wrong with state_dir */
+
+	if (record->count == 0)
+		return remove_note(record->spare, err) && remove_note(record->path, err);
+	forget_staged(record);
+	record->undated = false;
+	text = encode(record, record->names, record->count, why);
+	if (write_note(record, text, err))
+		return true;
+	change_places(record);
+	if (write_note(record, text, &ignored))
+		return true;
+	change_places(record);
+	return false;
+}
+
+bool pgbouncer_hold_record_sync(struct pgbouncer_hold_record *record, const char *why,
+                                struct err *err)
+{
+	if (record->count == 0)
+		return true;
+	if (record->undated && !pgbouncer_hold_record_save(record, why, err))
+		return false;
+	return file_sync(record->path, err) || err_wrap(err, NOTE);
+}
+
+bool pgbouncer_hold_record_is_ours(const struct pgbouncer_hold_record *record)
+{
+	json_auto_t *root = NULL;
+	struct err ignored; /* if there is no file or it is unreadable, there is no other owner */
+	const char *owner;
+
+	if (!read_file(record->path, &root, &ignored))
+		return true;
+	owner = json_string_value(json_object_get(root, "owner"));
+	return owner == NULL || strcmp(owner, record->owner) == 0;
+}

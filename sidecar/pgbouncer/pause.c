@@ -1,0 +1,339 @@
+/* Up to PAUSE: selects the databases, saves the hold record (nothing else tells segue's pauses from
+ * a person's), and waits until no login to a server is in progress. PAUSE would cut such a login,
+ * and PgBouncer would take the server for one that is down. */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "driver_internal.h"
+
+#define LOGINS_POLL_MS   2
+#define HOLD_REREAD_MS   1000
+/* If PAUSE cuts a login, each idle client of its pool gets an error after RESUME. On a busy machine
+ * a login takes a few hundred ms. The wait ends at once if the server is dead, and soon if it does
+ * not answer: meanwhile queries are sent over its connections and are lost. */
+#define LOGINS_MAX_MS    1000
+#define LOGINS_SILENT_MS 200
+#define ANSWER_MORE_MS   10000 /* after pause_timeout: PAUSE answers late, and SHOW decides */
+
+/* A database that has a server connection gets no second one. A database without any may still
+ * start one. */
+#define LIMIT "SET max_db_connections='1'"
+
+bool pgbouncer_is_primarys(const struct pgbouncer_driver *driver,
+                           const struct pgbouncer_database *database)
+{
+	if (database->host[0] == '\0')
+		return false;
+	return driver->primary == NULL || (database->port == driver->primary_port &&
+	                                   strcmp(database->host, driver->primary) == 0);
+}
+
+static bool leads_elsewhere(const struct pgbouncer_database *database,
+                            const struct pgbouncer_live_database *live)
+{
+	return database->port != live->port || strcmp(database->host, live->host) != 0 ||
+	       strcmp(database->dbname, live->dbname) != 0;
+}
+
+/* In a hold: databases that lead to the primary now. In a move: those that will lead to it. A
+ * read-only database is moved without PAUSE: nothing can be written to the wrong server. A disabled
+ * database takes no new clients but keeps its sessions, so a fence pauses it, too. */
+static bool wants_pause(const struct pgbouncer_driver *driver,
+                        const struct pgbouncer_database *database)
+{
+	const struct pgbouncer_live_database *live =
+	    pgbouncer_live_find(&driver->live, database->name);
+
+	return live != NULL && !live->paused && (!live->disabled || driver->fenced) &&
+	       !pgbouncer_hold_record_has(&driver->record, database->name) &&
+	       pgbouncer_is_primarys(driver, database) &&
+	       (driver->facts.held || leads_elsewhere(database, live));
+}
+
+bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver)
+{
+	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count; i++)
+		if (wants_pause(driver, &driver->ini.databases[i]))
+			return true;
+	return false;
+}
+
+/* --- the hold record --- */
+
+/* If the disk is full or read-only, databases are paused without a record, and the next start of
+ * segue cannot resume them. Without PAUSE every client would get an error at every failover; a kill
+ * of segue during a hold is rare, and the log says beforehand what it would mean. */
+static void without_note(const struct pgbouncer_driver *driver, const struct err *err)
+{
+	log_error("pause_not_noted", KV_STR("cluster", driver->target.config->cluster),
+	          KV_STR("target", driver->target.config->name), KV_ERR(err),
+	          KV_STR("next", "paused all the same: if segue is killed before it resumes them, "
+	                         "RESUME its databases by hand on PgBouncer's console; mend "
+	                         "state_dir"));
+}
+
+static const char *why_paused(const struct pgbouncer_driver *driver)
+{
+	if (driver->fenced)
+		return "nobody is to reach the last primary";
+	return driver->facts.held ? "there is no primary" : "the primary has changed";
+}
+
+/* Names of the databases that a hold would pause now; borrowed from driver->ini. */
+static size_t names_to_hold(const struct pgbouncer_driver *driver, char **names)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < driver->ini.count; i++) {
+		const struct pgbouncer_database *database = &driver->ini.databases[i];
+		const struct pgbouncer_live_database *live =
+		    pgbouncer_live_find(&driver->live, database->name);
+
+		if (live != NULL && !live->paused && !live->disabled &&
+		    pgbouncer_is_primarys(driver, database))
+			names[count++] = database->name;
+	}
+	return count;
+}
+
+/* If the folder cannot be written to, that is logged when the record is needed. */
+void pgbouncer_stage_note(struct pgbouncer_driver *driver)
+{
+	auto_free char **names = NULL;
+	struct err ignored;
+	size_t count;
+
+	if (driver->generation == 0 || !driver->facts.live_known || driver->record.count > 0)
+		return;
+	names = xcalloc(driver->ini.count + 1, sizeof(*names));
+	count = names_to_hold(driver, names);
+	driver->record.max_db_connections = driver->max_db_connections;
+	if (count > 0)
+		(void)!pgbouncer_hold_record_stage(&driver->record, names, count, &ignored);
+}
+
+static void note_pauses(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_drain *drain = &driver->drain;
+	struct err err;
+
+	for (size_t i = 0; i < driver->ini.count; i++)
+		if (wants_pause(driver, &driver->ini.databases[i]))
+			pgbouncer_hold_record_add(&driver->record, driver->ini.databases[i].name);
+	driver->record.max_db_connections = driver->max_db_connections;
+	driver->record.fence = driver->record.fence || driver->fenced;
+	if (!(drain->dead && pgbouncer_hold_record_save_staged(&driver->record)) &&
+	    !pgbouncer_hold_record_save(&driver->record, why_paused(driver), &err))
+		without_note(driver, &err);
+	driver->note_unsynced = true;
+	if (driver->facts.drained) /* the others have drained: a new drain with its own time */
+		*drain =
+		    (struct pgbouncer_drain){.paused_us = drain->paused_us, .dead = drain->dead};
+	driver->facts.drained = false;
+	driver->facts.shorten_retry_owed = true;
+	driver->facts.fence_due = driver->fenced;
+	drain->unsent = !driver->fenced;
+	if (drain->since_ms != 0)
+		return;
+	drain->since_ms = clock_now_ms();
+	drain->release_ms =
+	    drain->since_ms + driver->target.config->pause_timeout_ms + PGBOUNCER_MOVE_MS;
+}
+
+/* The hold record was written before PAUSE and outlives segue. This fsync is for a power failure.
+ * Clients must not wait for the disk: a move is over before the fsync would be, and a hold has the
+ * time for it. */
+void pgbouncer_step_hold(struct pgbouncer_driver *driver)
+{
+	struct err err;
+
+	if (driver->note_unsynced &&
+	    !pgbouncer_hold_record_sync(&driver->record, why_paused(driver), &err))
+		log_warning("note_not_synced", KV_STR("target", driver->target.config->name),
+		            KV_ERR(&err),
+		            KV_STR("next", "after a power cut that PgBouncer survives, its pauses "
+		                           "look like a person's"));
+	driver->note_unsynced = false;
+	pgbouncer_timer(driver, HOLD_REREAD_MS);
+}
+
+/* --- logins --- */
+
+static bool has_logins(const struct pgbouncer_driver *driver, const struct pgbouncer_table *pools)
+{
+	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
+		const char *name = pgbouncer_table_get(pools, row, "database");
+		const char *logins = pgbouncer_table_get(pools, row, "sv_login");
+
+		if (name != NULL && logins != NULL && strcmp(logins, "0") != 0 &&
+		    pgbouncer_hold_record_has(&driver->record, name))
+			return true;
+	}
+	return false;
+}
+
+static void send_pauses(struct pgbouncer_driver *driver)
+{
+	struct pgbouncer_drain *drain = &driver->drain;
+	int64_t timeout_ms = driver->target.config->pause_timeout_ms + ANSWER_MORE_MS;
+
+	drain->unsent = drain->looked = false;
+	drain->poll_ms = PGBOUNCER_POLL_FIRST_MS;
+	if (drain->paused_us == 0)
+		drain->paused_us = clock_now_us();
+	driver->watch.paused_us = drain->paused_us;
+	if (driver->watch.pushed_us == 0 && !driver->facts.held)
+		driver->watch.pushed_us = clock_now_us();
+	for (size_t i = 0; i < driver->record.count; i++) {
+		const char *name = driver->record.names[i];
+		const struct pgbouncer_live_database *live =
+		    pgbouncer_live_find(&driver->live, name);
+
+		if (live != NULL && !live->paused && !pauser_is_pending(driver->pauser, name))
+			pauser_add(driver->pauser, name, timeout_ms);
+	}
+}
+
+/* If the server refuses connections or does not answer, a login can only fail. How long the drain
+ * may take is left to PROBE, which gives the server more time to answer. */
+static void early_answer(enum pg_ping_answer answer, void *arg)
+{
+	struct pgbouncer_driver *driver = arg;
+
+	driver->pg_ping = NULL;
+	if (answer == PG_PING_ALIVE)
+		return;
+	driver->drain.silent = answer == PG_PING_SILENT;
+	driver->drain.dead = driver->drain.dead || answer == PG_PING_REFUSED;
+	if (driver->drain.dead) {
+		driver->drain.old = answer;
+		driver->drain.probed_ms = clock_now_ms();
+	}
+	if (driver->step == PGBOUNCER_PAUSE)
+		event_del(driver->timer);
+	pgbouncer_reconcile(driver);
+}
+
+static void logins_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                          const struct err *err)
+{
+	struct pgbouncer_drain *drain = &driver->drain;
+	int64_t now_ms = clock_now_ms();
+
+	(void)err;
+	if (!has_logins(driver, table) || drain->dead || drain->silent ||
+	    now_ms - drain->since_ms >= LOGINS_MAX_MS) {
+		send_pauses(driver);
+		return;
+	}
+	pgbouncer_timer(driver, LOGINS_POLL_MS);
+	if (driver->pg_ping != NULL || now_ms - drain->asked_ms < LOGINS_SILENT_MS)
+		return;
+	drain->asked_ms = now_ms;
+	pgbouncer_ask_liveness(driver, LOGINS_SILENT_MS, early_answer);
+}
+
+static void limit_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                         const struct err *err)
+{
+	(void)table;
+	(void)err; /* a user who may not SET may not PAUSE either, which is logged then */
+	pgbouncer_ask(driver, "SHOW POOLS", logins_answer);
+}
+
+void pgbouncer_step_pause(struct pgbouncer_driver *driver)
+{
+	if (pgbouncer_wants_pause(driver))
+		note_pauses(driver);
+	if (!driver->drain.unsent)
+		return;
+	if (driver->drain.dead || driver->drain.silent) { /* a login can only fail */
+		send_pauses(driver);
+		return;
+	}
+	if (driver->limited || driver->max_db_connections < 0) {
+		pgbouncer_ask(driver, "SHOW POOLS", logins_answer);
+		return;
+	}
+	driver->limited = true;
+	pgbouncer_ask(driver, LIMIT, limit_answer);
+}
+
+/* True as soon as all databases of the record are seen to be paused, or are gone. The limit applies
+ * to all databases of PgBouncer, and the others need their logins. */
+bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver)
+{
+	for (size_t i = 0; i < driver->record.count; i++) {
+		const struct pgbouncer_live_database *live =
+		    pgbouncer_live_find(&driver->live, driver->record.names[i]);
+
+		if (live != NULL && !live->paused)
+			return false;
+	}
+	return driver->limited && driver->facts.live_known && !driver->drain.unsent;
+}
+
+static void unlimit_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                           const struct err *err)
+{
+	(void)table;
+	driver->limited = false;
+	if (err != NULL)
+		log_warning("set_refused", KV_STR("target", driver->target.config->name),
+		            KV_ERR(err),
+		            KV_STR("next", "max_db_connections stays at 1 until the next RELOAD"));
+}
+
+void pgbouncer_step_unlimit(struct pgbouncer_driver *driver)
+{
+	auto_free char *sql = xasprintf("SET max_db_connections='%d'", driver->max_db_connections);
+
+	pgbouncer_ask(driver, sql, unlimit_answer);
+}
+
+/* --- the answers to PAUSE --- */
+
+static void refused(struct pgbouncer_driver *driver, const char *name, const struct err *err)
+{
+	struct err ignored; /* a surplus name in the file does no harm */
+
+	pgbouncer_hold_record_drop(&driver->record, name);
+	if (driver->record.count == 0) {
+		driver->drain = (struct pgbouncer_drain){0};
+		(void)!pgbouncer_hold_record_save(&driver->record, "", &ignored);
+	}
+	driver->facts.live_known = false;
+	switch (pgbouncer_problem_of(err->message)) {
+	case PGBOUNCER_NO_DATABASE:
+		return;
+	case PGBOUNCER_NO_ADMIN:
+	case PGBOUNCER_NOT_ALLOWED:
+		if (driver->facts.install_due && !driver->facts.held) /* all that can be done */
+			pgbouncer_step_install(driver);
+		break;
+	case PGBOUNCER_ALREADY_PAUSED:
+	case PGBOUNCER_NOT_PAUSED:
+	case PGBOUNCER_RELOAD_FAILED:
+	case PGBOUNCER_OTHER:
+		break;
+	}
+	pgbouncer_fail(driver, "pause_refused", err->message, "clients go on as they are");
+}
+
+void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg)
+{
+	struct pgbouncer_driver *driver = arg;
+
+	if (lost)
+		driver->facts.live_known = false; /* only SHOW tells whether it is paused */
+	else if (err != NULL)
+		refused(driver, name, err);
+	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
+	if (driver->step == PGBOUNCER_DRAIN && pauser_is_done(driver->pauser))
+		event_del(driver->timer);
+	pgbouncer_reconcile(driver);
+}

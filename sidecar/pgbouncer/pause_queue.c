@@ -1,0 +1,173 @@
+/* A queue in front of several consoles; see the header. */
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "driver_internal.h"
+#include "pgbouncer/console.h"
+#include "pgbouncer/model/diff.h"
+
+#define PATIENCE_US 100000 /* then a PAUSE is abandoned, if others wait to be sent */
+
+struct slot {
+	struct pauser *pauser;
+	struct console *console; /* NULL: none yet */
+	char *name;              /* the database of the pending PAUSE; NULL: none */
+};
+
+struct pauser {
+	struct event_base *base;
+	char *conninfo;
+	struct slot slots[PAUSER_CONSOLES];
+	char **queue; /* names; the first one is sent next */
+	size_t queued;
+	int64_t timeout_ms;
+	struct event *patience;
+	pauser_cb *cb;
+	void *arg;
+};
+
+static void pump(struct pauser *pauser);
+
+static void answer_cb(const struct pgbouncer_table *table, const struct err *err, bool lost,
+                      void *arg)
+{
+	struct slot *slot = arg;
+	struct pauser *pauser = slot->pauser;
+	auto_free char *name = STEAL(slot->name);
+
+	(void)table;
+	pump(pauser);
+	pauser->cb(name, err, lost, pauser->arg);
+}
+
+static char *take_next(struct pauser *pauser)
+{
+	char *name = pauser->queue[0];
+
+	pauser->queued--;
+	memmove(pauser->queue, pauser->queue + 1, pauser->queued * sizeof(char *));
+	return name;
+}
+
+static void send_next(struct pauser *pauser, struct slot *slot)
+{
+	auto_strbuf struct strbuf sql = STRBUF_INIT;
+	struct err refused_by_the_driver_before;
+
+	if (slot->console == NULL)
+		slot->console = console_create(pauser->base, pauser->conninfo);
+	slot->name = take_next(pauser);
+	strbuf_append_str(&sql, "PAUSE ");
+	(void)!pgbouncer_quote_name(slot->name, &sql, &refused_by_the_driver_before);
+	console_query(slot->console, sql.data, pauser->timeout_ms, answer_cb, slot);
+}
+
+static void pump(struct pauser *pauser)
+{
+	const struct timeval patience = {.tv_usec = PATIENCE_US};
+
+	for (size_t i = 0; i < PAUSER_CONSOLES && pauser->queued > 0; i++)
+		if (pauser->slots[i].name == NULL)
+			send_next(pauser, &pauser->slots[i]);
+	if (pauser->queued > 0)
+		event_add(pauser->patience, &patience);
+	else
+		event_del(pauser->patience);
+}
+
+static void leave_behind(struct slot *slot)
+{
+	if (slot->name == NULL)
+		return;
+	console_close(STEAL(slot->console));
+	free(STEAL(slot->name));
+}
+
+static void patience_cb(int fd, short events, void *arg)
+{
+	struct pauser *pauser = arg;
+
+	(void)fd;
+	(void)events;
+	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
+		leave_behind(&pauser->slots[i]);
+	pump(pauser);
+}
+
+struct pauser *pauser_create(struct event_base *base, const char *conninfo, pauser_cb *cb,
+                             void *arg)
+{
+	struct pauser *pauser = xcalloc(1, sizeof(*pauser));
+
+	*pauser =
+	    (struct pauser){.base = base, .conninfo = xstrdup(conninfo), .cb = cb, .arg = arg};
+	pauser->patience = event_new(base, -1, 0, patience_cb, pauser);
+	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
+		pauser->slots[i].pauser = pauser;
+	return pauser;
+}
+
+void pauser_destroy(struct pauser *pauser)
+{
+	pauser_stop(pauser);
+	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
+		console_close(pauser->slots[i].console);
+	event_free(pauser->patience);
+	free(pauser->queue);
+	free(pauser->conninfo);
+	free(pauser);
+}
+
+void pauser_open(struct pauser *pauser)
+{
+	struct slot *slot = &pauser->slots[0];
+
+	if (slot->console == NULL)
+		slot->console = console_create(pauser->base, pauser->conninfo);
+	console_open(slot->console);
+}
+
+void pauser_add(struct pauser *pauser, const char *name, int64_t timeout_ms)
+{
+	pauser->timeout_ms = timeout_ms;
+	pauser->queue = xreallocarray(pauser->queue, pauser->queued + 1, sizeof(*pauser->queue));
+	pauser->queue[pauser->queued++] = xstrdup(name);
+	pump(pauser);
+}
+
+bool pauser_is_pending(const struct pauser *pauser, const char *name)
+{
+	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
+		if (pauser->slots[i].name != NULL && strcmp(pauser->slots[i].name, name) == 0)
+			return true;
+	for (size_t i = 0; i < pauser->queued; i++)
+		if (strcmp(pauser->queue[i], name) == 0)
+			return true;
+	return false;
+}
+
+bool pauser_is_done(const struct pauser *pauser)
+{
+	bool out = false;
+
+	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
+		out = out || pauser->slots[i].name != NULL;
+	return !out && pauser->queued == 0;
+}
+
+void pauser_forget_unsent(struct pauser *pauser)
+{
+	while (pauser->queued > 0)
+		free(pauser->queue[--pauser->queued]);
+	event_del(pauser->patience);
+}
+
+void pauser_stop(struct pauser *pauser)
+{
+	pauser_forget_unsent(pauser);
+	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
+		leave_behind(&pauser->slots[i]);
+}

@@ -1,0 +1,389 @@
+/* From drained pools to clients that continue: installs the file, then RELOAD, then RESUME. Clients
+ * do not wait for the fsync of the file. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "driver_internal.h"
+#include "pgbouncer/model/diff.h"
+#include "target/install.h"
+
+/* --- clients are to be served soon after RESUME ---
+ * A failed login marks its pool until a login works. Until then PgBouncer makes no connection for
+ * server_login_retry after the last try, and refuses clients that have no server. Neither RELOAD
+ * nor a new host removes the mark, and no SHOW shows it. So server_login_retry is shortened before
+ * RESUME, and restored only when every mark from before is older than its configured value. If no
+ * client waits, PgBouncer would log in only at the next query, after refusing it. min_pool_size
+ * makes it log in without a query, within a third of a second. */
+
+/* For the first moments: a client that waits for the first server waits only for its login. */
+#define QUICKEN "SET server_login_retry='0.001'"
+/* After that: PgBouncer tries a primary that is still being promoted ten times a second. */
+#define CALM    "SET server_login_retry='0.1'"
+
+/* Kept for at least WARM_MIN_MS, because PgBouncer checks it only three times a second. */
+#define WARM        "SET min_pool_size='1'"
+#define WARM_MIN_MS 2000
+
+#define SERVE_POLL_MS    3
+#define SERVE_MAX_MS     1000
+#define RESTORE_AGAIN_MS 1000
+
+/* --- SET --- */
+
+static bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err) MUST_CHECK;
+
+static void warn_refused(const struct pgbouncer_driver *driver, const struct err *err)
+{
+	if (err != NULL)
+		log_warning("set_refused", KV_STR("target", driver->target.config->name),
+		            KV_ERR(err),
+		            KV_STR("next", "if the first login fails, clients wait for "
+		                           "server_login_retry"));
+}
+
+static void shorten_retry_answer(struct pgbouncer_driver *driver,
+                                 const struct pgbouncer_table *table, const struct err *err)
+{
+	(void)table;
+	warn_refused(driver, err);
+	driver->facts.shorten_retry_owed = false;
+	driver->facts.serve_owed = true;
+	driver->serve_ms = clock_now_ms();
+	driver->restore_ms = driver->serve_ms + driver->retry_ms;
+}
+
+void pgbouncer_step_shorten_retry(struct pgbouncer_driver *driver)
+{
+	pgbouncer_ask(driver, QUICKEN, shorten_retry_answer);
+}
+
+/* --- until clients are served --- */
+
+static bool is_zero(const struct pgbouncer_table *table, size_t row, const char *column)
+{
+	const char *value = pgbouncer_table_get(table, row, column);
+
+	return value == NULL || strcmp(value, "0") == 0;
+}
+
+/* True if the pool has clients in this column ("cl_waiting", "cl_active") and no server. Where
+ * there is a server, a login has worked and the mark is gone. */
+static bool lacks_server(const struct pgbouncer_table *pools, size_t row, const char *column)
+{
+	return !is_zero(pools, row, column) && is_zero(pools, row, "sv_active") &&
+	       is_zero(pools, row, "sv_idle") && is_zero(pools, row, "sv_used") &&
+	       is_zero(pools, row, "sv_tested");
+}
+
+static bool is_of_text(const struct pgbouncer_driver *driver, const char *name)
+{
+	const struct pgbouncer_live_database *live = pgbouncer_live_find(&driver->live, name);
+
+	return live != NULL && !live->paused && !live->disabled && driver->generation != 0 &&
+	       pgbouncer_ini_find(&driver->ini, name) != NULL;
+}
+
+static bool is_starved(const struct pgbouncer_driver *driver, const struct pgbouncer_table *pools)
+{
+	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
+		const char *name = pgbouncer_table_get(pools, row, "database");
+
+		if (name != NULL && is_of_text(driver, name) &&
+		    lacks_server(pools, row, "cl_waiting"))
+			return true;
+	}
+	return false;
+}
+
+static bool is_any_paused(const struct pgbouncer_live *live)
+{
+	for (size_t i = 0; i < live->count; i++)
+		if (live->databases[i].paused)
+			return true;
+	return false;
+}
+
+/* min_pool_size applies to all databases. If one is paused, or one of another cluster has clients
+ * and no server, its logins would be cut or refused, and its pools marked: then it is not SET. */
+static bool wants_warming(const struct pgbouncer_driver *driver,
+                          const struct pgbouncer_table *pools)
+{
+	bool wanted = false;
+
+	if (driver->min_pool_size != 0 || is_any_paused(&driver->live))
+		return false;
+	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
+		const char *name = pgbouncer_table_get(pools, row, "database");
+
+		if (name == NULL || strcmp(name, "pgbouncer") == 0 ||
+		    !lacks_server(pools, row, "cl_active"))
+			continue;
+		if (!is_of_text(driver, name))
+			return false;
+		wanted = true;
+	}
+	return wanted;
+}
+
+static void restore_retry_answer(struct pgbouncer_driver *driver,
+                                 const struct pgbouncer_table *table, const struct err *err)
+{
+	(void)table;
+	warn_refused(driver, err);
+	driver->facts.serve_owed = false;
+}
+
+static void warm_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                        const struct err *err)
+{
+	const int64_t warm_ms = clock_now_ms() + WARM_MIN_MS;
+
+	(void)table;
+	warn_refused(driver, err);
+	if (driver->restore_ms < warm_ms)
+		driver->restore_ms = warm_ms;
+	pgbouncer_ask(driver, CALM, restore_retry_answer);
+}
+
+/* The polls also keep PgBouncer's event loop running, which is where it serves waiting clients. */
+static void serve_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                         const struct err *err)
+{
+	bool starved = is_starved(driver, table);
+
+	(void)err;
+	if (starved && clock_now_ms() - driver->serve_ms < SERVE_MAX_MS) {
+		pgbouncer_timer(driver, SERVE_POLL_MS);
+		return;
+	}
+	if (!starved && driver->watch.resumed_us != 0)
+		driver->watch.served_us = clock_now_us();
+	if (wants_warming(driver, table))
+		pgbouncer_ask(driver, WARM, warm_answer);
+	else
+		pgbouncer_ask(driver, CALM, restore_retry_answer);
+}
+
+void pgbouncer_step_wait_served(struct pgbouncer_driver *driver)
+{
+	pgbouncer_ask(driver, "SHOW POOLS", serve_answer);
+}
+
+/* --- later, without clients noticing --- */
+
+static void restore_reload_answer(struct pgbouncer_driver *driver,
+                                  const struct pgbouncer_table *table, const struct err *err)
+{
+	(void)table;
+	driver->restore_ms = 0;
+	if (err != NULL)
+		log_warning(
+		    "restore_failed", KV_STR("target", driver->target.config->name), KV_ERR(err),
+		    KV_STR("next", "server_login_retry stays at 0.1 until the next RELOAD"));
+}
+
+static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                         const struct err *err)
+{
+	(void)err;
+	pgbouncer_look_at_ini(driver);
+	if (is_starved(driver, table))
+		driver->restore_ms = clock_now_ms() + RESTORE_AGAIN_MS;
+	else if (!driver->facts.blocked)
+		pgbouncer_ask(driver, "RELOAD", restore_reload_answer);
+}
+
+void pgbouncer_step_restore(struct pgbouncer_driver *driver)
+{
+	pgbouncer_ask(driver, "SHOW POOLS", pools_answer);
+}
+
+void pgbouncer_settle(struct pgbouncer_driver *driver)
+{
+	auto_free char *path = NULL;
+	struct err err;
+
+	if (driver->unsynced)
+		path = install_path(driver->target.config, &err);
+	if (driver->unsynced && (path == NULL || !file_sync(path, &err)))
+		log_warning("not_synced", KV_STR("target", driver->target.config->name),
+		            KV_ERR(&err),
+		            KV_STR("next", "after a power cut the file may be the one before"));
+	driver->unsynced = false;
+	pgbouncer_stage_note(driver);
+	if (driver->restore_ms != 0) {
+		if (!pgbouncer_mark(driver, &err))
+			log_warning("marker_missing", KV_STR("target", driver->target.config->name),
+			            KV_ERR(&err),
+			            KV_STR("next", "if segue dies now, server_login_retry stays "
+			                           "at 0.1 until a RELOAD"));
+	} else if (driver->marked) {
+		driver->marked = false;
+		target_marker_remove(&driver->target);
+	}
+}
+
+/* --- the file --- */
+
+/* Writes the marker of an owed RELOAD. */
+static bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err)
+{
+	driver->marked = driver->marked || target_marker_write(&driver->target, 0, err);
+	return driver->marked;
+}
+
+/* If segue crashes between the rename and the RELOAD, the hold record shows that a RELOAD is owed;
+ * or the marker, if nothing is paused. */
+static bool install(struct pgbouncer_driver *driver, struct err *err)
+{
+	auto_free char *path = install_path(driver->target.config, err), *staged = NULL;
+
+	if (path == NULL)
+		return false;
+	if (driver->record.count == 0 && !pgbouncer_mark(driver, err))
+		log_warning("marker_missing", KV_STR("target", driver->target.config->name),
+		            KV_ERR(err),
+		            KV_STR("next", "if segue dies now, PgBouncer may not be told of the "
+		                           "new file before the next change"));
+	staged = file_stage(path, driver->text, driver->len, &driver->owner, err);
+	if (staged == NULL)
+		return false;
+	if (rename(staged, path) == 0)
+		return true;
+	err_set_errno(err, errno, "cannot rename %s to %s", staged, path);
+	unlink(staged);
+	return false;
+}
+
+void pgbouncer_step_install(struct pgbouncer_driver *driver)
+{
+	struct err err;
+
+	if (!install(driver, &err)) {
+		pgbouncer_fail(driver, "install_failed", err.message, "the file is what it was");
+		return;
+	}
+	driver->unsynced = true;
+	driver->installed = driver->generation;
+	driver->facts.install_due = false;
+	driver->facts.reload_owed = true;
+	if (!driver->watch.told)
+		driver->watch.persisted_us = clock_now_us();
+}
+
+/* --- RELOAD --- */
+
+static bool refused_for_good(struct pgbouncer_driver *driver, const struct err *err)
+{
+	if (err == NULL || pgbouncer_problem_of(err->message) != PGBOUNCER_NO_ADMIN)
+		return false;
+	driver->facts.live_known = false;
+	driver->facts.console_down = true;
+	pgbouncer_fail(driver, "reload_refused", err->message,
+	               "the file is in place for PgBouncer's next start; put the console's user "
+	               "into admin_users");
+	return true;
+}
+
+/* Whatever the answer, only SHOW DATABASES decides: PgBouncer also answers OK for a broken file. */
+static void reload_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                          const struct err *err)
+{
+	(void)table;
+	if (refused_for_good(driver, err))
+		return;
+	if (err != NULL)
+		log_warning("reload_failed", KV_STR("cluster", driver->target.config->cluster),
+		            KV_STR("target", driver->target.config->name), KV_ERR(err),
+		            KV_STR("next", "what SHOW DATABASES says decides; PgBouncer's log "
+		                           "names the line"));
+	driver->facts.reload_owed = false;
+	driver->facts.reloaded = true;
+	driver->facts.live_known = false;
+	driver->facts.shorten_retry_owed = driver->facts.ours || driver->rehosted;
+}
+
+void pgbouncer_step_reload(struct pgbouncer_driver *driver)
+{
+	pgbouncer_look_at_ini(driver);
+	if (driver->facts.blocked)
+		return;
+	if (driver->watch.pushed_us == 0 && !driver->watch.told)
+		driver->watch.pushed_us = clock_now_us();
+	pgbouncer_ask(driver, "RELOAD", reload_answer);
+}
+
+/* segue has written the output, but may itself have no permission to read it. */
+static char *stuck_problem(const char *differs, const char *output, const char *trouble)
+{
+	if (trouble != NULL)
+		return xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: "
+		                 "%s: %s",
+		                 differs, trouble);
+	if (access(output, R_OK) != 0)
+		return xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: "
+		                 "%s: it cannot read the file %s (%s): correct mode and owner in "
+		                 "its section",
+		                 differs, output, strerror(errno));
+	return xasprintf(
+	    "PgBouncer was told to RELOAD, and SHOW DATABASES still differs: %s: is "
+	    "\"%%include %s\" in its pgbouncer.ini, and may PgBouncer's user read that "
+	    "file?",
+	    differs, output);
+}
+
+void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
+{
+	auto_free char *problem = NULL;
+	struct pgbouncer_diff diff;
+
+	pgbouncer_diff(&driver->ini, &driver->live, &diff);
+	problem =
+	    stuck_problem(diff.summary.data, driver->target.config->output, driver->ini_trouble);
+	pgbouncer_diff_free(&diff);
+	if (driver->facts.held) {
+		pgbouncer_fail(driver, "drift_stays", problem, "clients wait on");
+		return;
+	}
+	pgbouncer_fail(driver, "move_failed", problem,
+	               driver->facts.ours ? "clients are let go to where it leads"
+	                                  : "PgBouncer stays as it is");
+	driver->facts.let_go = driver->facts.ours;
+	driver->facts.waiting = !driver->facts.ours;
+}
+
+/* --- RESUME --- */
+
+/* A pending PAUSE blocks its console, and must not arrive after RESUME. So a PAUSE that is not sent
+ * yet is dropped before RESUME, and the console of one that is sent is closed after RESUME. The
+ * READ that follows shows the result. */
+static void resumed(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
+                    const struct err *err)
+{
+	(void)table;
+	pauser_stop(driver->pauser);
+	driver->watch.resumed_us = clock_now_us();
+	driver->serve_ms = clock_now_ms();
+	driver->facts.serve_owed = true;
+	driver->facts.live_known = false;
+	if (err != NULL)
+		pgbouncer_fail(driver, "resume_failed", err->message, "clients still wait");
+}
+
+void pgbouncer_step_resume(struct pgbouncer_driver *driver)
+{
+	pauser_forget_unsent(driver->pauser);
+	for (size_t i = 0; i < driver->record.count; i++) {
+		auto_strbuf struct strbuf name = STRBUF_INIT;
+		struct err ignored; /* a name that could be paused can be quoted */
+
+		if (pgbouncer_quote_name(driver->record.names[i], &name, &ignored))
+			pgbouncer_script_add(driver, "RESUME %s", name.data);
+	}
+	pgbouncer_script_run(driver, resumed);
+}

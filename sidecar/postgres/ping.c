@@ -1,0 +1,168 @@
+/* One request to one address: connect, send eight bytes, receive one. A reset, or an end before
+ * that byte, counts as refused: a server that answers like that has no session of ours left. */
+#include "postgres/ping.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct pg_ping {
+	int fd;
+	enum pg_ping_answer answer; /* what the timer reports */
+	struct event *io;           /* NULL: only the timer is left to wait for */
+	struct event *timer;
+	pg_ping_cb *cb;
+	void *arg;
+};
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_un local;
+	struct sockaddr_storage tcp;
+};
+
+/* SSLRequest: length 8, code 80877103. */
+static const unsigned char ssl_request[] = {0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f};
+
+static void pg_ping_free(struct pg_ping *pg_ping)
+{
+	if (pg_ping->io != NULL)
+		event_free(pg_ping->io);
+	if (pg_ping->fd >= 0)
+		close(pg_ping->fd);
+	event_free(pg_ping->timer);
+	free(pg_ping);
+}
+
+static void finish(struct pg_ping *pg_ping, enum pg_ping_answer answer)
+{
+	pg_ping_cb *cb = pg_ping->cb;
+	void *arg = pg_ping->arg;
+
+	pg_ping_free(pg_ping);
+	cb(answer, arg);
+}
+
+static enum pg_ping_answer answer_of(int error)
+{
+	return error == EHOSTUNREACH || error == ENETUNREACH || error == ETIMEDOUT
+	           ? PG_PING_SILENT
+	           : PG_PING_REFUSED;
+}
+
+static void readable_cb(int fd, short events, void *arg)
+{
+	unsigned char byte;
+	ssize_t got = recv(fd, &byte, 1, 0);
+
+	(void)events;
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got == 1)
+		finish(arg, PG_PING_ALIVE);
+	else
+		finish(arg, got < 0 ? answer_of(errno) : PG_PING_REFUSED);
+}
+
+static void writable_cb(int fd, short events, void *arg)
+{
+	struct pg_ping *pg_ping = arg;
+	ssize_t sent = send(fd, ssl_request, sizeof(ssl_request), MSG_NOSIGNAL);
+
+	(void)events;
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (sent != (ssize_t)sizeof(ssl_request)) {
+		finish(pg_ping, sent < 0 ? answer_of(errno) : PG_PING_SILENT);
+		return;
+	}
+	event_del(pg_ping->io);
+	event_assign(pg_ping->io, event_get_base(pg_ping->timer), fd, EV_READ | EV_PERSIST,
+	             readable_cb, pg_ping);
+	event_add(pg_ping->io, NULL);
+}
+
+static bool parse_address(const char *text, uint16_t port, union address *out, socklen_t *len)
+{
+	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+	                               .ai_socktype = SOCK_STREAM};
+	struct addrinfo *found = NULL;
+	char number[8];
+
+	snprintf(number, sizeof(number), "%u", (unsigned)port);
+	if (text[0] == '/') {
+		out->local.sun_family = AF_UNIX;
+		*len = sizeof(out->local);
+		return snprintf(out->local.sun_path, sizeof(out->local.sun_path), "%s/.s.PGSQL.%s",
+		                text, number) < (int)sizeof(out->local.sun_path);
+	}
+	if (getaddrinfo(text, number, &hints, &found) != 0)
+		return false;
+	memcpy(out, found->ai_addr, found->ai_addrlen);
+	*len = found->ai_addrlen;
+	freeaddrinfo(found);
+	return true;
+}
+
+/* False: it has failed already, and pg_ping->answer says how. */
+static bool start(struct pg_ping *pg_ping, const char *text, uint16_t port)
+{
+	union address address = {0};
+	socklen_t len = 0;
+
+	pg_ping->answer = PG_PING_REFUSED;
+	if (!parse_address(text, port, &address, &len))
+		return false;
+	pg_ping->fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (pg_ping->fd < 0)
+		return false;
+	if (connect(pg_ping->fd, &address.any, len) == 0 || errno == EINPROGRESS)
+		return true;
+	/* EAGAIN: the backlog of a unix socket is full, so its server does not accept connections
+	 * any more. */
+	pg_ping->answer = errno == EAGAIN ? PG_PING_SILENT : answer_of(errno);
+	return false;
+}
+
+static void timer_cb(int fd, short events, void *arg)
+{
+	struct pg_ping *pg_ping = arg;
+
+	(void)fd;
+	(void)events;
+	finish(pg_ping, pg_ping->answer);
+}
+
+struct pg_ping *pg_ping_ask(struct event_base *base, const char *address, uint16_t port,
+                            int64_t timeout_ms, pg_ping_cb *cb, void *arg)
+{
+	struct pg_ping *pg_ping = xcalloc(1, sizeof(*pg_ping));
+	struct timeval after = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
+
+	*pg_ping = (struct pg_ping){.fd = -1, .cb = cb, .arg = arg};
+	pg_ping->timer = event_new(base, -1, 0, timer_cb, pg_ping);
+	if (start(pg_ping, address, port)) {
+		pg_ping->answer = PG_PING_SILENT;
+		pg_ping->io =
+		    event_new(base, pg_ping->fd, EV_WRITE | EV_PERSIST, writable_cb, pg_ping);
+		event_add(pg_ping->io, NULL);
+	} else {
+		after = (struct timeval){0};
+	}
+	event_add(pg_ping->timer, &after);
+	return pg_ping;
+}
+
+void pg_ping_cancel(struct pg_ping *pg_ping)
+{
+	if (pg_ping != NULL)
+		pg_ping_free(pg_ping);
+}

@@ -1,0 +1,297 @@
+/* The probes of a cluster. They report after each attempt. What is worth reporting is reported once
+ * per loop iteration, from an event of its own, so that the callback may call any function here. */
+#include "postgres/verifier.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "postgres/classify.h"
+#include "postgres_internal.h"
+
+/* One followed server. `probe` is NULL if libpq could not be loaded; then `fact` says so. */
+struct followed {
+	struct probe *probe;
+	struct server_fact fact;
+};
+
+struct verifier {
+	struct event_base *base;
+	const struct config_cluster *config;
+	struct libpq pq;
+	bool tried, loaded;
+	struct err load_problem;
+	struct followed *servers;
+	struct server_fact *facts; /* what verifier_facts() returns */
+	size_t count;
+	struct server_fact *recalled; /* of the verifier before a reload; each one is used once */
+	size_t recalled_count;
+	struct tripwire *tripwire; /* NULL: no server is guarded */
+	struct member guarded;
+	struct event *changed;
+	verifier_cb *cb;
+	void *arg;
+};
+
+static void changed_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct verifier *verifier = arg;
+
+	(void)fd;
+	(void)what;
+	verifier->cb(verifier->arg);
+}
+
+static unsigned counted(unsigned running)
+{
+	return running < SERVER_RUNNING_MATTERS ? running : SERVER_RUNNING_MATTERS;
+}
+
+static bool is_news(const struct server_fact *before, const struct server_fact *now)
+{
+	return !server_says_the_same(before, now) ||
+	       counted(before->running) != counted(now->running) ||
+	       counted(before->unserved) != counted(now->unserved) ||
+	       strcmp(before->problem, now->problem) != 0;
+}
+
+static void log_fact(const struct verifier *verifier, const struct server_fact *fact)
+{
+	bool answered = fact->class == SERVER_ANSWERED;
+	auto_free char *timeline = xasprintf("%lld", (long long)fact->timeline);
+	enum log_level level = fact->class == SERVER_DENIED || fact->class == SERVER_FAULTY ||
+	                               fact->class == SERVER_OTHER
+	                           ? LOG_WARNING
+	                           : LOG_INFO;
+
+	LOG_EMIT(level, "server", KV_STR("cluster", verifier->config->name),
+	         KV_STR("address", fact->address), KV_INT("port", fact->port),
+	         KV_STR("class", server_class_name(fact->class)),
+	         KV_STR("in_recovery", !answered           ? NULL
+	                               : fact->in_recovery ? "yes"
+	                                                   : "no"),
+	         KV_STR("timeline", answered && fact->timeline > 0 ? timeline : NULL),
+	         KV_STR("problem", answered ? NULL : fact->problem));
+}
+
+static bool is_at(const struct server_fact *fact, const struct member *member)
+{
+	return fact->port == member->port && strcmp(fact->address, member->address) == 0;
+}
+
+static void tell_tripwire(struct verifier *verifier, const struct server_fact *fact)
+{
+	if (verifier->tripwire == NULL || !is_at(fact, &verifier->guarded))
+		return;
+	if (server_takes_writes(fact))
+		tripwire_arm(verifier->tripwire);
+	else
+		tripwire_disarm(verifier->tripwire);
+}
+
+static void probe_answered(const struct probe *probe, const struct server_fact *before,
+                           bool awaited, void *arg)
+{
+	struct verifier *verifier = arg;
+	const struct server_fact *now = probe_fact(probe);
+
+	tell_tripwire(verifier, now);
+	if (!server_says_the_same(before, now))
+		log_fact(verifier, now);
+	if (awaited || is_news(before, now))
+		event_active(verifier->changed, EV_TIMEOUT, 0);
+}
+
+/* Tried once. A cluster with verify = disable never loads libpq. */
+static bool load_libpq(struct verifier *verifier)
+{
+	if (verifier->tried)
+		return verifier->loaded;
+	verifier->tried = true;
+	verifier->loaded = libpq_load(&verifier->pq, &verifier->load_problem);
+	if (!verifier->loaded)
+		log_error("verify_impossible", KV_STR("cluster", verifier->config->name),
+		          KV_ERR(&verifier->load_problem),
+		          KV_STR("next", "no server can be asked before a restart"));
+	return verifier->loaded;
+}
+
+static const struct server_fact *fact_of(const struct followed *server)
+{
+	return server->probe != NULL ? probe_fact(server->probe) : &server->fact;
+}
+
+static struct followed *find(struct followed *servers, size_t count, const struct member *member)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_at(fact_of(&servers[i]), member))
+			return &servers[i];
+	return NULL;
+}
+
+/* The fact of a server that cannot be asked. */
+static void give_problem(struct verifier *verifier, const struct member *member,
+                         struct server_fact *fact)
+{
+	*fact = (struct server_fact){.port = member->port, .class = SERVER_OTHER, .running = 1};
+	memcpy(fact->address, member->address, sizeof(fact->address));
+	classify_line(fact->problem, sizeof(fact->problem), verifier->load_problem.message);
+	event_active(verifier->changed, EV_TIMEOUT, 0);
+}
+
+static void recall(struct verifier *verifier, const struct member *member, struct probe *probe)
+{
+	for (size_t i = 0; i < verifier->recalled_count; i++) {
+		struct server_fact *before = &verifier->recalled[i];
+
+		if (!is_at(before, member))
+			continue;
+		probe_recall(probe, before);
+		before->address[0] = '\0';
+		return;
+	}
+}
+
+static void add(struct verifier *verifier, const struct member *member, struct followed *out)
+{
+	if (!load_libpq(verifier)) {
+		give_problem(verifier, member, &out->fact);
+		return;
+	}
+	out->probe = probe_create(verifier->base, &verifier->pq, verifier->config, member,
+	                          probe_answered, verifier);
+	recall(verifier, member, out->probe);
+}
+
+/* Moves the server out of `old`, which keeps an empty entry, or adds a new one. */
+static void take_or_add(struct verifier *verifier, struct followed *old, size_t old_count,
+                        const struct member *member, struct followed *out)
+{
+	struct followed *found = find(old, old_count, member);
+
+	if (found == NULL) {
+		add(verifier, member, out);
+		return;
+	}
+	*out = *found;
+	*found = (struct followed){0};
+}
+
+static void drop_all(struct followed *servers, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		probe_destroy(servers[i].probe);
+	free(servers);
+}
+
+void verifier_follow(struct verifier *verifier, const struct member *const *members, size_t count)
+{
+	struct followed *old = verifier->servers, *now;
+	size_t old_count = verifier->count, used = 0;
+
+	if (verifier->config->verify == CONFIG_VERIFY_DISABLE)
+		return;
+	now = xcalloc(count, sizeof(*now));
+	for (size_t i = 0; i < count; i++)
+		if (members[i] != NULL && *members[i]->address != '\0' &&
+		    find(now, used, members[i]) == NULL)
+			take_or_add(verifier, old, old_count, members[i], &now[used++]);
+	drop_all(old, old_count);
+	verifier->servers = now;
+	verifier->count = used;
+	verifier->facts = xreallocarray(verifier->facts, used, sizeof(*verifier->facts));
+}
+
+void verifier_hurry(struct verifier *verifier, const struct member *member)
+{
+	struct followed *found = find(verifier->servers, verifier->count, member);
+
+	if (found != NULL && found->probe != NULL)
+		probe_hurry(found->probe, false);
+}
+
+void verifier_attend(struct verifier *verifier)
+{
+	for (size_t i = 0; i < verifier->count; i++)
+		if (verifier->servers[i].probe != NULL)
+			probe_hurry(verifier->servers[i].probe, true);
+}
+
+static void tripped(enum tripwire_news news, void *arg)
+{
+	struct verifier *verifier = arg;
+	struct followed *found = find(verifier->servers, verifier->count, &verifier->guarded);
+
+	if (found == NULL || found->probe == NULL)
+		return;
+	switch (news) {
+	case TRIPWIRE_ENDED:
+		probe_note_end(found->probe);
+		return;
+	case TRIPWIRE_REFUSED:
+		probe_lose(found->probe, "a silent connection was ended, and the next one refused");
+		return;
+	}
+}
+
+void verifier_guard(struct verifier *verifier, const struct member *member)
+{
+	unsigned count = (unsigned)verifier->config->tripwires;
+
+	if (verifier->config->verify == CONFIG_VERIFY_DISABLE || count == 0)
+		member = NULL;
+	if (member != NULL && verifier->tripwire != NULL &&
+	    topology_same_address(member, &verifier->guarded))
+		return;
+	tripwire_destroy(STEAL(verifier->tripwire));
+	if (member == NULL)
+		return;
+	verifier->guarded = *member;
+	verifier->tripwire = tripwire_create(verifier->base, member, count, tripped, verifier);
+}
+
+const struct server_fact *verifier_facts(const struct verifier *verifier, size_t *count)
+{
+	for (size_t i = 0; i < verifier->count; i++)
+		verifier->facts[i] = *fact_of(&verifier->servers[i]);
+	*count = verifier->count;
+	return verifier->facts;
+}
+
+void verifier_recall(struct verifier *verifier, const struct verifier *before)
+{
+	size_t count;
+	const struct server_fact *facts = verifier_facts(before, &count);
+
+	free(verifier->recalled);
+	verifier->recalled = xcalloc(count, sizeof(*verifier->recalled));
+	verifier->recalled_count = count;
+	for (size_t i = 0; i < count; i++)
+		verifier->recalled[i] = facts[i];
+}
+
+struct verifier *verifier_create(struct event_base *base, const struct config_cluster *config,
+                                 verifier_cb *cb, void *arg)
+{
+	struct verifier *verifier = xcalloc(1, sizeof(*verifier));
+
+	verifier->base = base;
+	verifier->config = config;
+	verifier->cb = cb;
+	verifier->arg = arg;
+	verifier->changed = event_new(base, -1, 0, changed_cb, verifier);
+	return verifier;
+}
+
+void verifier_destroy(struct verifier *verifier)
+{
+	if (verifier == NULL)
+		return;
+	tripwire_destroy(verifier->tripwire);
+	drop_all(verifier->servers, verifier->count);
+	event_free(verifier->changed);
+	free(verifier->facts);
+	free(verifier->recalled);
+	free(verifier);
+}

@@ -1,0 +1,355 @@
+/* The endpoint: which requests it accepts, and its listeners, each of which is tried again until it
+ * listens. It changes nothing by itself. Anybody may connect over TCP, so no request over TCP
+ * changes anything. Always holds: each listener has its own limit of connections, so that many
+ * clients on one do not block another. */
+#include "report/endpoint.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/grammar.h"
+#include "endpoint_internal.h"
+#include "page_bytes.h"
+#include "report/metrics.h"
+
+#define TIMEOUT_MS      10000
+#define RETRY_FIRST_MS  1000
+#define RETRY_MAX_MS    30000
+#define OVERRIDE_PREFIX "/override/"
+
+/* One address that it listens on. */
+struct door {
+	struct report_server *server;
+	char *listen; /* as configured */
+	struct listen_address address;
+	struct listen_file file;
+	struct http *http; /* NULL: it does not listen */
+	struct event *retry;
+	unsigned attempt;
+	struct err problem; /* of the last attempt; "" while it listens */
+};
+
+struct report_server {
+	struct event_base *base;
+	struct report_source source;
+	char *names;
+	struct door *doors[LISTEN_MAX];
+	size_t door_count;
+};
+
+static void page_fill(struct http_reply *reply);
+
+static void refuse_method(struct http_reply *reply, const char *allow, const char *why)
+{
+	reply->allow = allow;
+	http_refuse(reply, 405, why);
+}
+
+static void set_json(struct http_reply *reply, json_t *document)
+{
+	auto_free char *text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
+
+	json_decref(document);
+	if (text == NULL) {
+		http_refuse(reply, 503, "there is nothing to show");
+		return;
+	}
+	reply->type = "application/json";
+	strbuf_printf(&reply->body, "%s\n", text);
+}
+
+static void override(struct report_server *server, const char *cluster, const char *body,
+                     size_t len, struct http_reply *reply)
+{
+	json_error_t error;
+	json_auto_t *document = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
+	struct err err = {""};
+
+	if (!grammar_name(cluster))
+		http_refuse(reply, 404, "no cluster can have that name");
+	else if (!json_is_object(document))
+		http_refuse(reply, 400, "the body is no JSON object");
+	else if (!server->source.override(server->source.arg, cluster, document, &err))
+		http_refuse(reply, 409, err.message);
+	else
+		set_json(reply, json_pack("{s:b}", "ok", 1));
+}
+
+/* --- GET --- */
+
+static void get_page(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	page_fill(reply);
+}
+
+static bool more_status(struct http_reply *reply, void *arg)
+{
+	const struct report_server *server = ((const struct door *)arg)->server;
+
+	return server->source.status(server->source.arg, &reply->at, &reply->body);
+}
+
+static bool more_metrics(struct http_reply *reply, void *arg)
+{
+	const struct report_server *server = ((const struct door *)arg)->server;
+
+	return server->source.metrics(server->source.arg, &reply->at, &reply->body);
+}
+
+static void get_metrics(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	reply->type = METRICS_TYPE;
+	reply->more = more_metrics;
+}
+
+static void get_status(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	reply->type = "application/json";
+	reply->more = more_status;
+}
+
+static void get_health(const struct report_server *server, struct http_reply *reply)
+{
+	(void)server;
+	strbuf_append_str(&reply->body, "ok\n");
+}
+
+static void get_ready(const struct report_server *server, struct http_reply *reply)
+{
+	if (server->source.ready(server->source.arg, &reply->body))
+		strbuf_append_str(&reply->body, "ready\n");
+	else
+		reply->status = 503;
+}
+
+static const struct route {
+	const char *path;
+	void (*get)(const struct report_server *server, struct http_reply *reply);
+} routes[] = {
+    {"/", get_page},        {"/status", get_status},   {"/healthz", get_health},
+    {"/readyz", get_ready}, {"/metrics", get_metrics},
+};
+
+static void refuse_path(struct http_reply *reply)
+{
+	auto_strbuf struct strbuf why = STRBUF_INIT;
+
+	strbuf_append_str(&why, "there is");
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		strbuf_printf(&why, "%s %s", i == 0 ? "" : ",", routes[i].path);
+	http_refuse(reply, 404, why.data);
+}
+
+static void answer_get(const struct report_server *server, const char *path,
+                       struct http_reply *reply)
+{
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		if (strcmp(routes[i].path, path) == 0) {
+			routes[i].get(server, reply);
+			return;
+		}
+	if (strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0)
+		refuse_method(reply, "POST", "an override is set by POST");
+	else
+		refuse_path(reply);
+}
+
+static void refuse_host(const struct report_server *server, const char *host,
+                        struct http_reply *reply)
+{
+	auto_free char *why = xasprintf(
+	    "the Host header is \"%s\": allowed: an IP address, localhost%s%s, and what "
+	    "listen_hosts in segue.ini lists, where this name belongs if people are to ask by it",
+	    host, *server->names != '\0' ? ", " : "", server->names);
+
+	http_refuse(reply, 421, why);
+}
+
+static void answer(const struct request *request, const char *body, struct http_reply *reply,
+                   void *arg)
+{
+	const struct door *door = arg;
+	struct report_server *server = door->server;
+	const char *path = request->path;
+	bool is_override = strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0;
+
+	if (!door->address.is_unix && !host_is_allowed(request->host, server->names))
+		refuse_host(server, request->host, reply);
+	else if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
+		answer_get(server, path, reply);
+	else if (!door->address.is_unix)
+		refuse_method(reply, "GET, HEAD",
+		              "over TCP nothing but GET is taken: orders go through a unix socket");
+	else if (!is_override)
+		refuse_method(reply, "GET, HEAD", "only GET is taken here");
+	else if (strcmp(request->method, "POST") != 0)
+		refuse_method(reply, "POST", "an override is set by POST");
+	else
+		override(server, path + strlen(OVERRIDE_PREFIX), body, request->body_len, reply);
+}
+
+/* --- listeners --- */
+
+/* Logged once for each reason, not for each attempt. */
+static void note_failure(struct door *door, const struct err *err, int64_t retry_ms)
+{
+	if (strcmp(err->message, door->problem.message) != 0)
+		log_warning("status_unavailable", KV_STR("listen", door->listen), KV_ERR(err),
+		            KV_MS("retry_ms", retry_ms * 1000));
+	door->problem = *err;
+}
+
+static void door_open(struct door *door)
+{
+	struct err err = {""};
+	int fd = listen_open(&door->address, &door->file, &err);
+	int64_t wait_ms;
+	struct timeval wait;
+
+	if (fd >= 0) {
+		door->http = http_create(door->server->base, fd, TIMEOUT_MS, answer, door);
+		door->attempt = 0;
+		door->problem.message[0] = '\0';
+		log_info("status_served", KV_STR("listen", door->listen));
+		return;
+	}
+	wait_ms = clock_backoff_ms(++door->attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
+	wait = (struct timeval){.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
+	event_add(door->retry, &wait);
+	note_failure(door, &err, wait_ms);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	door_open(arg);
+}
+
+static void door_destroy(struct door *door)
+{
+	if (door->http != NULL) {
+		listen_remove(&door->address, &door->file);
+		http_destroy(door->http);
+	}
+	event_free(door->retry);
+	free(door->listen);
+	free(door);
+}
+
+static struct door *door_create(struct report_server *server, const char *listen,
+                                const struct listen_address *address)
+{
+	struct door *door = xcalloc(1, sizeof(*door));
+
+	door->server = server;
+	door->listen = xstrdup(listen);
+	door->address = *address;
+	door->retry = evtimer_new(server->base, on_retry, door);
+	return door;
+}
+
+/* Removes the listener from the server and returns it; NULL: the server has none for `listen`. */
+static struct door *take_door(struct report_server *server, const char *listen)
+{
+	for (size_t i = 0; i < server->door_count; i++) {
+		struct door *door = server->doors[i];
+
+		if (strcmp(door->listen, listen) == 0) {
+			server->doors[i] = server->doors[--server->door_count];
+			return door;
+		}
+	}
+	return NULL;
+}
+
+/* Listeners that are no longer configured are closed before new ones are opened, because a new one
+ * may need the same port. */
+bool report_server_set_listen(struct report_server *server, const char *listen, struct err *err)
+{
+	struct listen_address addresses[LISTEN_MAX];
+	char *items[LISTEN_MAX];
+	struct door *doors[LISTEN_MAX];
+	auto_free char *list = xstrdup(listen);
+	size_t count;
+
+	if (!listen_split(list, items, addresses, &count, err))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		doors[i] = take_door(server, items[i]);
+	while (server->door_count > 0)
+		door_destroy(server->doors[--server->door_count]);
+	for (size_t i = 0; i < count; i++) {
+		bool fresh = doors[i] == NULL;
+
+		if (fresh)
+			doors[i] = door_create(server, items[i], &addresses[i]);
+		server->doors[server->door_count++] = doors[i];
+		if (fresh)
+			door_open(doors[i]);
+	}
+	return true;
+}
+
+struct report_server *report_server_create(struct event_base *base, const char *listen,
+                                           const struct report_source *source, struct err *err)
+{
+	struct report_server *server = xcalloc(1, sizeof(*server));
+
+	server->base = base;
+	server->source = *source;
+	server->names = xstrdup("");
+	if (report_server_set_listen(server, listen, err))
+		return server;
+	report_server_destroy(server);
+	return NULL;
+}
+
+void report_server_destroy(struct report_server *server)
+{
+	if (server == NULL)
+		return;
+	while (server->door_count > 0)
+		door_destroy(server->doors[--server->door_count]);
+	free(server->names);
+	free(server);
+}
+
+void report_server_set_names(struct report_server *server, const char *names)
+{
+	free(server->names);
+	server->names = xstrdup(names);
+}
+
+const char *report_server_problem(const struct report_server *server)
+{
+	for (size_t i = 0; i < server->door_count; i++)
+		if (server->doors[i]->problem.message[0] != '\0')
+			return server->doors[i]->problem.message;
+	return "";
+}
+
+/* --- the status page ---
+ *
+ * The Makefile builds it from page.html, page.css and page.js. Everybody gets the same bytes: its
+ * script requests the data. */
+
+#define POLICY                                                                               \
+	"default-src 'none'; connect-src 'self'; img-src data:; style-src '" PAGE_STYLE_HASH \
+	"'; script-src '" PAGE_SCRIPT_HASH                                                   \
+	"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+/* Makes `reply` the page, with a policy that allows its own script and requests to its own origin,
+ * and nothing else. */
+static void page_fill(struct http_reply *reply)
+{
+	reply->type = "text/html; charset=utf-8";
+	reply->policy = POLICY;
+	strbuf_append(&reply->body, page_bytes, sizeof(page_bytes));
+}

@@ -1,0 +1,119 @@
+/* Addresses that would be bound twice; see the header. All targets with the same `socket` belong to
+ * one HAProxy. */
+#include "run/bind_conflicts.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "config/index.h"
+#include "haproxy/listening.h"
+#include "target/install.h"
+
+#define CURE "(shipped template: var.rw_bind, var.ro_bind)"
+
+struct finding {
+	const struct config *config;
+	struct strbuf *out;
+	struct config_index sockets;  /* by socket: the first target, the group of its HAProxy */
+	struct haproxy_binds on_disk; /* filled when it is first needed */
+	bool looked;
+};
+
+static bool is_haproxy(const struct config *config, size_t target)
+{
+	return config->targets[target].kind == CONFIG_TARGET_HAPROXY;
+}
+
+static size_t group_of(const struct finding *finding, size_t target)
+{
+	return config_index_find(&finding->sockets, finding->config->targets[target].socket)
+	    ->number;
+}
+
+static void append_clash(const struct haproxy_bind *a, const struct haproxy_bind *b, void *arg)
+{
+	const struct finding *finding = arg;
+	const char *first = finding->config->targets[a->owner].name;
+	const char *second = finding->config->targets[b->owner].name;
+	bool same = a->owner == b->owner;
+
+	if (same)
+		strbuf_printf(finding->out, "[haproxy %s] binds %s in \"%s\" and in \"%s\"", first,
+		              a->spelled, a->section_name, b->section_name);
+	else
+		strbuf_printf(finding->out, "[haproxy %s] and [haproxy %s] both bind %s", first,
+		              second, a->spelled);
+	if (strcmp(a->spelled, b->spelled) != 0)
+		strbuf_printf(finding->out, " (the second as %s)", b->spelled);
+	strbuf_printf(finding->out,
+	              ", and clients would reach either %s by chance: set another address in one "
+	              "of them " CURE "\n",
+	              same ? "section" : "cluster");
+}
+
+/* --- other processes --- */
+
+static void read_outputs(struct finding *finding)
+{
+	const struct config *config = finding->config;
+
+	for (size_t i = 0; i < config->target_count; i++) {
+		auto_strbuf struct strbuf text = STRBUF_INIT;
+		struct err ignored; /* there may be no output yet */
+
+		if (is_haproxy(config, i) &&
+		    file_read(config->targets[i].output, INSTALL_MAX, &text, NULL, &ignored))
+			haproxy_binds_read(&finding->on_disk, text.data, text.len,
+			                   group_of(finding, i), i);
+	}
+}
+
+/* An address that an output of this HAProxy has already is no conflict: HAProxy works with it,
+ * whoever else listens there. */
+static bool is_on_disk(struct finding *finding, const struct haproxy_bind *bind)
+{
+	if (!finding->looked)
+		read_outputs(finding);
+	finding->looked = true;
+	for (size_t i = 0; i < finding->on_disk.count; i++)
+		if (finding->on_disk.items[i].group == bind->group &&
+		    haproxy_bind_overlaps(bind, &finding->on_disk.items[i]))
+			return true;
+	return false;
+}
+
+static void append_taken(const struct haproxy_bind *bind, uint16_t port, uid_t user, void *arg)
+{
+	struct finding *finding = arg;
+
+	if (is_on_disk(finding, bind))
+		return;
+	strbuf_printf(
+	    finding->out,
+	    "[haproxy %s] binds %s in \"%s\", and another process, of uid %lu, listens at "
+	    "port %u there: stop that one, or set another address " CURE "\n",
+	    finding->config->targets[bind->owner].name, bind->spelled, bind->section_name,
+	    (unsigned long)user, (unsigned)port);
+}
+
+void bind_conflicts_find(const struct config *config, const struct strbuf *texts,
+                         struct strbuf *out)
+{
+	struct finding finding = {.config = config, .out = out};
+	struct haproxy_binds binds = {.items = NULL};
+
+	for (size_t i = 0; i < config->target_count; i++) {
+		if (!is_haproxy(config, i))
+			continue;
+		(void)config_index_add(&finding.sockets, config->targets[i].socket, 0, i);
+		haproxy_binds_read(&binds, texts[i].data, texts[i].len, group_of(&finding, i), i);
+	}
+	haproxy_binds_clashes(&binds, append_clash, &finding);
+	for (size_t i = 0; i < config->target_count; i++)
+		if (is_haproxy(config, i) && group_of(&finding, i) == i)
+			haproxy_taken_find(config->targets[i].socket, &binds, i, append_taken,
+			                   &finding);
+	haproxy_binds_free(&binds);
+	haproxy_binds_free(&finding.on_disk);
+	config_index_free(&finding.sockets);
+}

@@ -1,0 +1,298 @@
+/* The event loop, the signals, the log and the systemd notifications of a daemon. It does not know
+ * what the daemon does: it asks for that (status) and is informed (daemon_reloaded). Outside
+ * systemd, nothing here wakes the loop. */
+#include "run/daemon.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/systemd.h"
+#include "cluster/cluster.h"
+
+/* After this time systemd gets READY=1 even if the daemon is not ready, with a STATUS= that says
+ * what it waits for. Units that are ordered after segue (a proxy, an application) must not wait for
+ * a ZooKeeper that is not reachable. */
+#define READY_WITHIN_US 10000000
+
+/* How often WATCHDOG=1 is sent in each watchdog interval. sd_watchdog_enabled(3) advises at least
+ * twice; with three, one late message does no harm. */
+#define BEATS 3
+
+/* The delay before the log is written again, after nothing has taken its lines. */
+static const struct timeval log_retry = {.tv_usec = 100000};
+
+/* How often the status is read: until READY=1 was sent, and after that. */
+static const struct timeval status_starting = {.tv_usec = 20000};
+static const struct timeval status_serving = {.tv_sec = 1};
+
+struct daemon {
+	struct daemon_options options;
+	struct event_base *base;
+	struct event *flush_log, *on_hup, *on_term, *on_int;
+	struct notify *notify; /* NULL: not under systemd */
+	struct event *tell, *beat;
+	struct strbuf told; /* the STATUS= that was sent last */
+	int64_t started_us;
+	bool ready;    /* READY=1 was sent */
+	char *refused; /* why the last SIGHUP was refused; NULL: it was not */
+	char refused_since[CLOCK_WALL_MAX];
+};
+
+/* -- systemd -- */
+
+/* Bytes of STATUS=, as systemctl status shows one line. Of many problems the first are shown. */
+#define STATUS_MAX 400
+
+static void flatten(struct strbuf *text)
+{
+	auto_strbuf struct strbuf lines = *text, line = STRBUF_INIT;
+
+	while (lines.len > 0 && lines.data[lines.len - 1] == '\n')
+		lines.len--;
+	strbuf_init(text);
+	for (size_t i = 0; i < lines.len; i++)
+		strbuf_append(&line, lines.data[i] == '\n' ? "; " : &lines.data[i],
+		              lines.data[i] == '\n' ? 2 : 1);
+	strbuf_append_escaped(text, line.data, line.len, STATUS_MAX);
+}
+
+/* Returns true if READY=1 may be sent: the daemon is ready, or READY_WITHIN_US have passed. */
+static bool read_status(const struct daemon *daemon, struct strbuf *text)
+{
+	bool ready;
+
+	if (daemon->refused != NULL)
+		strbuf_printf(text, "%s\n", daemon->refused);
+	ready = daemon->options.status(text, daemon->options.arg);
+	flatten(text);
+	return ready || clock_now_us() - daemon->started_us >= READY_WITHIN_US;
+}
+
+/* Sends STATUS= if it has changed. With `also` ("READY=1"; may be NULL) it is sent in any case, and
+ * `also` with it. */
+static void tell_status(struct daemon *daemon, struct strbuf *text, const char *also)
+{
+	auto_strbuf struct strbuf state = STRBUF_INIT;
+
+	if (also == NULL && strcmp(text->data, daemon->told.data) == 0)
+		return;
+	strbuf_printf(&state, "STATUS=%s\n%s", text->data, also != NULL ? also : "");
+	systemd_send(daemon->notify, state.data);
+	strbuf_reset(&daemon->told);
+	strbuf_append(&daemon->told, text->data, text->len);
+}
+
+static void on_tell(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *daemon = arg;
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	bool becomes_ready = read_status(daemon, &text) && !daemon->ready;
+
+	(void)fd;
+	(void)what;
+	tell_status(daemon, &text, becomes_ready ? "READY=1" : NULL);
+	daemon->ready = daemon->ready || becomes_ready;
+	event_add(daemon->tell, daemon->ready ? &status_serving : &status_starting);
+}
+
+static void on_beat(evutil_socket_t fd, short what, void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	(void)fd;
+	(void)what;
+	systemd_send(daemon->notify, "WATCHDOG=1");
+}
+
+/* The watchdog timer has the priority of the work: systemd has to notice a loop that does not get
+ * to its work, but not one that is busy with it. */
+static void greet_systemd(struct daemon *daemon)
+{
+	uint64_t beat_us;
+
+	daemon->notify = systemd_open();
+	if (daemon->notify == NULL)
+		return;
+	daemon->tell = event_new(daemon->base, -1, 0, on_tell, daemon);
+	event_active(daemon->tell, EV_TIMEOUT, 0);
+	beat_us = systemd_watchdog_us(daemon->notify) / BEATS;
+	if (beat_us > 0) {
+		const struct timeval beat = {.tv_sec = (time_t)(beat_us / 1000000),
+		                             .tv_usec = (suseconds_t)(beat_us % 1000000)};
+
+		daemon->beat = event_new(daemon->base, -1, EV_PERSIST, on_beat, daemon);
+		event_add(daemon->beat, &beat);
+	}
+}
+
+static void note_refused(struct daemon *daemon, const char *problems)
+{
+	size_t len = strcspn(problems, "\n");
+	bool more = problems[len] == '\n' && problems[len + 1] != '\0';
+
+	if (daemon->refused == NULL)
+		clock_wall(daemon->refused_since, sizeof(daemon->refused_since));
+	free(daemon->refused);
+	daemon->refused =
+	    xasprintf("CONFIG REFUSED since %s, the one before is in force: %.*s%s",
+	              daemon->refused_since, (int)len, problems, more ? " (the log has more)" : "");
+}
+
+const char *daemon_refused(const struct daemon *daemon)
+{
+	return daemon->refused;
+}
+
+void daemon_reloaded(struct daemon *daemon, const char *problems)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+
+	if (problems != NULL)
+		note_refused(daemon, problems);
+	else
+		free(STEAL(daemon->refused));
+	if (daemon->notify == NULL)
+		return;
+	(void)read_status(daemon, &text);
+	tell_status(daemon, &text, "READY=1");
+	daemon->ready = true;
+}
+
+/* -- signals and the log -- */
+
+static void on_hup(evutil_socket_t signal, short what, void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	(void)signal;
+	(void)what;
+	systemd_reloading(daemon->notify);
+	daemon->options.reload(daemon->options.arg);
+}
+
+static void on_stop(evutil_socket_t signal, short what, void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	(void)what;
+	log_info("stopping", KV_STR("signal", strsignal(signal)));
+	systemd_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
+	event_base_loopbreak(daemon->base);
+}
+
+static void on_flush_log(evutil_socket_t fd, short what, void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	(void)fd;
+	(void)what;
+	if (!log_flush())
+		event_add(daemon->flush_log, &log_retry);
+}
+
+static void log_wanted(void *arg)
+{
+	const struct daemon *daemon = arg;
+
+	event_active(daemon->flush_log, EV_TIMEOUT, 0);
+}
+
+/* Creates a loop with priorities. It limits how long work of low priority (fsync of state files,
+ * the log) runs before the loop looks for events again. */
+static struct event_base *make_base(const char *verb)
+{
+	static const struct timeval slice = {.tv_usec = 1000};
+	struct event_config *config = event_config_new();
+	struct event_base *base;
+
+	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
+	event_config_set_max_dispatch_interval(config, &slice, 16, CLUSTER_PRIORITY_LATER);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	if (base == NULL || event_base_priority_init(base, CLUSTER_PRIORITIES) != 0) {
+		fprintf(stderr, "segue %s: cannot create an event loop\n", verb);
+		exit(EXIT_FAILURE);
+	}
+	return base;
+}
+
+struct daemon *daemon_create(const struct daemon_options *options)
+{
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct daemon *daemon = xcalloc(1, sizeof(*daemon));
+
+	sigaction(SIGPIPE, &ignore, NULL);
+	daemon->options = *options;
+	strbuf_init(&daemon->told);
+	daemon->started_us = clock_now_us();
+	daemon->base = make_base(options->verb);
+	daemon->flush_log = event_new(daemon->base, -1, 0, on_flush_log, daemon);
+	event_priority_set(daemon->flush_log, CLUSTER_PRIORITY_LATER);
+	daemon->on_hup = evsignal_new(daemon->base, SIGHUP, on_hup, daemon);
+	daemon->on_term = evsignal_new(daemon->base, SIGTERM, on_stop, daemon);
+	daemon->on_int = evsignal_new(daemon->base, SIGINT, on_stop, daemon);
+	if (options->reload != NULL)
+		event_add(daemon->on_hup, NULL);
+	event_add(daemon->on_term, NULL);
+	event_add(daemon->on_int, NULL);
+	return daemon;
+}
+
+void daemon_destroy(struct daemon *daemon)
+{
+	log_set_deferred(NULL, NULL);
+	systemd_close(daemon->notify);
+	if (daemon->tell != NULL)
+		event_free(daemon->tell);
+	if (daemon->beat != NULL)
+		event_free(daemon->beat);
+	event_free(daemon->flush_log);
+	event_free(daemon->on_hup);
+	event_free(daemon->on_term);
+	event_free(daemon->on_int);
+	event_base_free(daemon->base);
+	libevent_global_shutdown();
+	strbuf_fini(&daemon->told);
+	free(daemon->refused);
+	free(daemon);
+}
+
+struct event_base *daemon_base(const struct daemon *daemon)
+{
+	return daemon->base;
+}
+
+void daemon_serve(struct daemon *daemon)
+{
+	log_set_deferred(log_wanted, daemon);
+	greet_systemd(daemon);
+	event_base_dispatch(daemon->base);
+}
+
+/* -- problems -- */
+
+void daemon_log_problems(enum log_level level, const char *event, const char *file,
+                         const char *lines)
+{
+	while (*lines != '\0') {
+		size_t len = strcspn(lines, "\n");
+		auto_free char *line = xstrndup(lines, len);
+
+		LOG_EMIT(level, event, KV_STR("file", file), KV_STR("problem", line));
+		lines += len + (lines[len] == '\n');
+	}
+}
+
+void daemon_print_problems(const struct daemon *daemon, const char *lines)
+{
+	while (*lines != '\0') {
+		size_t len = strcspn(lines, "\n");
+
+		fprintf(stderr, "segue %s: %.*s\n", daemon->options.verb, (int)len, lines);
+		lines += len + (lines[len] == '\n');
+	}
+}

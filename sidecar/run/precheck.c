@@ -1,0 +1,186 @@
+/* Each of a few lanes checks one target after the other. First PgBouncer is asked who uses the
+ * databases that the text no longer has; then check_command examines the text, with install_stage()
+ * and install_cancel() on an output of its own. What is checked here is never installed. */
+#include "run/precheck.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pgbouncer/lost_databases.h"
+#include "target/install.h"
+
+#define LANES 2 /* each may be a `haproxy -c` of a whole configuration, beside working proxies */
+
+struct lane {
+	struct precheck *check;
+	size_t target;
+	struct config_target probe; /* a copy of the target's, with another `output` */
+	struct file_owner owner;
+	struct install *install;     /* if this and `lost` are NULL, the lane is free */
+	struct lost_databases *lost; /* runs before `install` */
+};
+
+struct precheck {
+	struct event_base *base;
+	struct precheck_request request;
+	struct event *more; /* fills the free lanes */
+	size_t next;        /* the next target to check */
+	struct lane lanes[LANES];
+};
+
+static void wake(struct precheck *check)
+{
+	event_active(check->more, EV_TIMEOUT, 0);
+}
+
+static bool is_free(const struct lane *lane)
+{
+	return lane->install == NULL && lane->lost == NULL;
+}
+
+static void leave(struct lane *lane)
+{
+	lost_databases_cancel(STEAL(lane->lost));
+	if (lane->install != NULL)
+		install_cancel(STEAL(lane->install));
+	free(lane->probe.output);
+	lane->probe.output = NULL;
+}
+
+static void checked_cb(bool accepted, const char *what, void *arg)
+{
+	struct lane *lane = arg;
+	struct precheck *check = lane->check;
+	size_t target = lane->target;
+
+	leave(lane);
+	wake(check);
+	check->request.checked(target, accepted, what, check->request.arg);
+}
+
+/* The name of a file in the folder of the one that is to be replaced, because a check_command may
+ * depend on the folder. The pid keeps `segue check` apart from the daemon. NULL: nothing could be
+ * installed there. */
+static char *probe_output(const struct config_target *target, struct err *err)
+{
+	auto_free char *path = install_path(target, err);
+
+	return path != NULL ? xasprintf("%s.check-%d", path, (int)getpid()) : NULL;
+}
+
+static void start_command(struct lane *lane)
+{
+	const struct precheck_request *request = &lane->check->request;
+	const size_t target = lane->target;
+	const struct strbuf *text = &request->texts[target];
+	struct err err;
+
+	if (*request->config->targets[target].check_command == '\0')
+		return;
+	lane->probe = request->config->targets[target];
+	lane->probe.output = probe_output(&lane->probe, &err);
+	if (lane->probe.output != NULL && install_owner(&lane->probe, &lane->owner, &err))
+		lane->install = install_stage(lane->check->base, &lane->probe, &lane->owner,
+		                              text->data, text->len, checked_cb, lane, &err);
+	if (lane->install != NULL)
+		return;
+	leave(lane);
+	request->checked(target, false, err.message, request->arg);
+}
+
+static void lost_cb(bool used, const char *what, void *arg)
+{
+	struct lane *lane = arg;
+	const struct precheck_request *request = &lane->check->request;
+
+	lane->lost = NULL;
+	wake(lane->check);
+	request->lost(lane->target, used, what, request->arg);
+	start_command(lane);
+}
+
+static void start(struct lane *lane, size_t target)
+{
+	const struct precheck_request *request = &lane->check->request;
+	const struct config_target *config = &request->config->targets[target];
+	const struct strbuf *text = &request->texts[target];
+
+	lane->target = target;
+	if (config->kind == CONFIG_TARGET_PGBOUNCER)
+		lane->lost = lost_databases_ask(lane->check->base, config, text->data, text->len,
+		                                lost_cb, lane);
+	if (lane->lost == NULL)
+		start_command(lane);
+}
+
+static bool is_wanted(const struct precheck *check, size_t target)
+{
+	const struct config_target *config = &check->request.config->targets[target];
+	const struct strbuf *text = &check->request.texts[target];
+
+	if (text->len == 0 ||
+	    (*config->check_command == '\0' && config->kind != CONFIG_TARGET_PGBOUNCER))
+		return false;
+	return !check->request.changed_only ||
+	       !install_is_current(config->output, text->data, text->len);
+}
+
+/* One target per loop iteration: reading a thousand outputs must not delay a move. */
+static void fill_lanes(struct precheck *check)
+{
+	size_t count = check->request.config->target_count;
+	struct lane *free_lane = NULL;
+	bool busy = false;
+
+	for (size_t i = 0; i < LANES; i++) {
+		if (is_free(&check->lanes[i]))
+			free_lane = &check->lanes[i];
+		else
+			busy = true;
+	}
+	if (check->next < count) {
+		if (free_lane == NULL)
+			return;
+		wake(check);
+		if (is_wanted(check, check->next++))
+			start(free_lane, check->next - 1);
+	} else if (!busy) {
+		struct precheck_request request = check->request;
+
+		precheck_cancel(check);
+		request.done(request.arg);
+	}
+}
+
+static void more_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	fill_lanes(arg);
+}
+
+struct precheck *precheck_start(struct event_base *base, const struct precheck_request *request)
+{
+	struct precheck *check = xcalloc(1, sizeof(*check));
+
+	check->base = base;
+	check->request = *request;
+	check->more = event_new(base, -1, 0, more_cb, check);
+	event_priority_set(check->more, event_base_get_npriorities(base) - 1);
+	for (size_t i = 0; i < LANES; i++)
+		check->lanes[i].check = check;
+	wake(check);
+	return check;
+}
+
+void precheck_cancel(struct precheck *check)
+{
+	if (check == NULL)
+		return;
+	for (size_t i = 0; i < LANES; i++)
+		leave(&check->lanes[i]);
+	event_free(check->more);
+	free(check);
+}

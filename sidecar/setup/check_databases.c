@@ -1,0 +1,183 @@
+/* `segue check`, databases: does the primary have the databases that a rendered PgBouncer text
+ * leads to? A misspelled dbname in the template breaks all clients of that database, and no other
+ * check finds it. */
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "pgbouncer/model/databases.h"
+#include "postgres/connection.h"
+#include "setup/check.h"
+
+#define ANSWER_BYTES 1024 /* of an answer, without the names */
+
+struct question {
+	struct check *check;
+	struct strbuf sql;
+	char *missing; /* NULL: none */
+	bool done;     /* answered, failed, or out of time */
+};
+
+/* Appends a string constant with escapes (E''), which does not depend on
+ * standard_conforming_strings. */
+static void append_literal(struct strbuf *sql, const char *text)
+{
+	strbuf_append_str(sql, "E'");
+	for (; *text != '\0'; text++) {
+		if (*text == '\'' || *text == '\\')
+			strbuf_append_char(sql, *text);
+		strbuf_append_char(sql, *text);
+	}
+	strbuf_append_char(sql, '\'');
+}
+
+static const char *sql_of(const void *answer, bool reduced)
+{
+	const struct question *question = answer;
+
+	(void)reduced;
+	return question->sql.data;
+}
+
+static bool parse_row(const char *const *row, void *answer, struct err *err)
+{
+	struct question *question = answer;
+
+	(void)err;
+	free(question->missing);
+	question->missing = row[0] != NULL ? xstrdup(row[0]) : NULL;
+	return true;
+}
+
+static void told(enum pg_connection_outcome outcome, const struct connect_failure *verdict,
+                 void *arg)
+{
+	struct question *question = arg;
+
+	(void)outcome; /* check_servers() has noted a server that does not answer */
+	(void)verdict;
+	question->done = true;
+}
+
+static void out_of_time(evutil_socket_t fd, short what, void *arg)
+{
+	struct question *question = arg;
+
+	(void)fd;
+	(void)what;
+	question->done = true;
+}
+
+/* False if none of the databases leads to the primary. */
+static bool make_sql(const struct pgbouncer_ini *ini, const struct member *primary,
+                     struct strbuf *sql)
+{
+	size_t count = 0;
+
+	strbuf_append_str(sql, "SELECT string_agg(DISTINCT n, ', ') FROM unnest(ARRAY[");
+	for (size_t i = 0; i < ini->count; i++) {
+		const struct pgbouncer_database *database = &ini->databases[i];
+
+		if (database->port != primary->port ||
+		    !pgbouncer_host_has(database->host, primary->address))
+			continue;
+		strbuf_append_str(sql, count++ > 0 ? ", " : "");
+		append_literal(sql, database->dbname);
+	}
+	strbuf_append_str(sql, "]::text[]) AS n WHERE NOT EXISTS (SELECT 1 FROM "
+	                       "pg_catalog.pg_database d WHERE d.datname = n AND d.datallowconn)");
+	return count > 0;
+}
+
+static void wait_for(struct question *question, const struct libpq *pq,
+                     const struct config_cluster *cluster, const struct member *primary)
+{
+	const struct pg_connection_question asked = {.columns = 1,
+	                                             .bytes_max = ANSWER_BYTES + question->sql.len,
+	                                             .sql = sql_of,
+	                                             .parse = parse_row};
+	struct event_base *base = question->check->base;
+	const struct timeval limit = {.tv_sec = cluster->verify_timeout_ms / 1000,
+	                              .tv_usec = cluster->verify_timeout_ms % 1000 * 1000};
+	struct pg_connection *session = pg_connection_create(
+	    base, pq, &asked, cluster->verify_conninfo, primary, told, question);
+	struct event *timer = evtimer_new(base, out_of_time, question);
+
+	evtimer_add(timer, &limit);
+	pg_connection_ask(session, question);
+	while (!question->done && event_base_loop(base, EVLOOP_ONCE) == 0)
+		;
+	event_free(timer);
+	pg_connection_destroy(session);
+}
+
+static void note_missing(struct check *check, const struct config_target *target,
+                         const struct pgbouncer_ini *ini, const struct member *primary,
+                         const char *missing)
+{
+	auto_free char *what = check_target_name(target);
+	const char *first = "";
+	unsigned line = 0;
+
+	for (size_t i = ini->count; i-- > 0;) {
+		const struct pgbouncer_database *database = &ini->databases[i];
+		size_t len = strlen(database->dbname);
+
+		if (strncmp(missing, database->dbname, len) == 0 &&
+		    (missing[len] == '\0' || missing[len] == ',')) {
+			first = database->name;
+			line = database->line;
+		}
+	}
+	check_note(
+	    check, CHECK_FAIL, what,
+	    "correct dbname in the template, or the var.NAME that it reads, or create the "
+	    "database",
+	    "rendered line %u: %s leads to a database that the primary, %s port %u, does not "
+	    "have, or lets nobody into: %s",
+	    line, first, primary->address, (unsigned)primary->port, missing);
+}
+
+static void check_names(struct check *check, const struct libpq *pq,
+                        const struct config_target *target, const struct pgbouncer_ini *ini)
+{
+	const struct member *primary = &check->topologies[target->cluster_index].primary;
+	struct question question = {.check = check, .sql = STRBUF_INIT};
+
+	if (make_sql(ini, primary, &question.sql)) {
+		wait_for(&question, pq, &check->config->clusters[target->cluster_index], primary);
+		if (question.missing != NULL)
+			note_missing(check, target, ini, primary, question.missing);
+	}
+	free(question.missing);
+	strbuf_fini(&question.sql);
+}
+
+static bool is_asked(const struct check *check, const struct config_target *target)
+{
+	const struct topology *topology = &check->topologies[target->cluster_index];
+
+	return target->kind == CONFIG_TARGET_PGBOUNCER &&
+	       check->config->clusters[target->cluster_index].verify != CONFIG_VERIFY_DISABLE &&
+	       topology->has_primary && topology->primary.address[0] != '\0' &&
+	       !topology_is_example(topology);
+}
+
+void check_databases(struct check *check)
+{
+	struct libpq pq;
+	struct err ignored; /* noted by check_servers() and check_targets() */
+	bool loaded = libpq_load(&pq, &ignored);
+
+	for (size_t i = 0; loaded && i < check->config->target_count; i++) {
+		const struct config_target *target = &check->config->targets[i];
+		auto_strbuf struct strbuf text = STRBUF_INIT;
+		struct pgbouncer_ini ini;
+
+		if (!is_asked(check, target) || !check_render(check, target, &text, &ignored) ||
+		    !pgbouncer_ini_parse(text.data, text.len, &ini, &ignored))
+			continue;
+		check_names(check, &pq, target, &ini);
+		pgbouncer_ini_free(&ini);
+	}
+}

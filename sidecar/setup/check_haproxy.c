@@ -1,0 +1,500 @@
+/* `segue check`, HAProxy: its sockets, and the settings in the files of its -f arguments. */
+#include <errno.h>
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "cluster/listeners.h"
+#include "config/index.h"
+#include "haproxy/debian.h"
+#include "haproxy/model/lint.h"
+#include "haproxy/model/replies.h"
+#include "haproxy/model/syntax.h"
+#include "haproxy/process_args.h"
+#include "haproxy/socket.h"
+#include "setup/check.h"
+
+/* Do HAProxy's own files bind an address that a rendered text binds, too? Neither `haproxy -c` nor
+ * HAProxy itself reports that: the kernel would distribute the clients between both. */
+
+static void note_shared(const struct config_target *target, const struct haproxy_bind *rendered,
+                        const char *file, const struct haproxy_bind *own, void *arg)
+{
+	struct check *check = arg;
+	auto_free char *what = check_target_name(target);
+
+	check_note(check, CHECK_FAIL, what, LISTENERS_SHARED_CURE,
+	           "%s listens at %s (%s), and so does the rendered text, at %s", file,
+	           own->spelled, own->section_name, rendered->spelled);
+}
+
+/* Notes each address that a rendered text and a file of `own` both bind. `own`: HAProxy's files
+ * without the outputs of targets. */
+static void check_binds(struct check *check, const struct config_target *first,
+                        const struct haproxy_files *own)
+{
+	size_t count = check->config->target_count;
+	struct strbuf *texts = xcalloc(count, sizeof(*texts));
+	struct listeners *listeners;
+	struct err ignored; /* the checks of each target note it */
+
+	for (size_t i = 0; i < count; i++) {
+		const struct config_target *target = &check->config->targets[i];
+
+		strbuf_init(&texts[i]);
+		if (target->kind == CONFIG_TARGET_HAPROXY &&
+		    !check_render(check, target, &texts[i], &ignored))
+			strbuf_reset(&texts[i]);
+	}
+	listeners = listeners_create(check->config, texts);
+	listeners_find_shared(listeners, first->socket, own, true, note_shared, check);
+	listeners_destroy(listeners);
+	for (size_t i = 0; i < count; i++)
+		strbuf_fini(&texts[i]);
+	free(texts);
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static void lint_file(struct check *check, const char *path, int64_t hold_ms)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT, findings = STRBUF_INIT;
+	struct err err;
+
+	if (*path != '/') {
+		check_note(check, CHECK_WARN, path, "start HAProxy with absolute paths",
+		           "not looked at, as it is relative");
+		return;
+	}
+	if (!check_may_read(check, CHECK_WARN, "haproxy settings", path))
+		return;
+	if (!file_read(path, CHECK_SETTINGS_FILE_MAX, &text, NULL, &err)) {
+		check_note(check, CHECK_WARN, "haproxy settings", "not looked at", "%s",
+		           err.message);
+		return;
+	}
+	if (haproxy_lint(text.data, text.len, hold_ms, &findings) == 0)
+		check_note(check, CHECK_OK, path, NULL, "nothing in it hurts a failover");
+	for (const char *line = findings.data; *line != '\0';) {
+		size_t len = strcspn(line, "\n");
+
+		check_note(check, CHECK_WARN, path, NULL, "%.*s", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
+/* The line EXTRAOPTS="..." for Debian's /etc/default/haproxy that gives HAProxy the target's master
+ * socket, open to segue's user, and makes it load `folder` (NULL: none). Caller frees. */
+static char *check_haproxy_arguments(const struct config_target *target, const char *folder)
+{
+	const char *master = target->master_socket;
+	struct debian_haproxy debian;
+	auto_free char *line = NULL;
+	struct err ignored; /* then the present options are not known and not kept */
+
+	if (!debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored)) {
+		debian_haproxy_free(&debian);
+		debian.extraopts = xstrdup("");
+	}
+	for (size_t i = 0; folder != NULL && i < debian.files.count; i++)
+		if (haproxy_started_same_file(debian.files.items[i], folder))
+			folder = NULL;
+	line = debian_haproxy_arguments(&debian, *master != '\0' ? master : DEBIAN_MASTER_SOCKET,
+	                                geteuid() != 0 || debian_has_unit(DEBIAN_UNIT), folder);
+	debian_haproxy_free(&debian);
+	return xasprintf("EXTRAOPTS=\"%s\"", line);
+}
+
+/* The first path that could not be made absolute; NULL: none. */
+static const char *find_relative(const struct haproxy_files *arguments)
+{
+	for (size_t i = 0; i < arguments->count; i++)
+		if (*arguments->items[i] != '/')
+			return arguments->items[i];
+	return NULL;
+}
+
+static char *not_loaded_fix(const struct config_target *target)
+{
+	const char *name = strrchr(target->output, '/') + 1;
+	auto_free char *folder = xstrndup(target->output, (size_t)(name - target->output - 1));
+	auto_free char *line = check_haproxy_arguments(target, folder);
+
+	if (!haproxy_files_is_loaded_name(name))
+		return xstrdup("from a folder, HAProxy loads only *.cfg: call it so, and name the "
+		               "folder with -f; or, if that is another HAProxy, correct socket");
+	return xasprintf("add a -f for its folder; Debian: %s in " DEBIAN_DEFAULTS
+	                 ", then systemctl restart haproxy (a reload is not enough); or, if that "
+	                 "is another HAProxy, correct socket",
+	                 line);
+}
+
+static void note_not_loaded(struct check *check, const struct config_target *target,
+                            const struct haproxy_files *arguments, int64_t pid)
+{
+	auto_free char *what = check_target_name(target);
+	const char *relative = find_relative(arguments);
+	auto_free char *fix = not_loaded_fix(target);
+
+	if (relative != NULL)
+		check_note(check, CHECK_WARN, what, "start HAProxy with absolute paths",
+		           "whether HAProxy loads %s is not known: it was started with -f %s, in a "
+		           "folder that segue's user cannot see",
+		           target->output, relative);
+	else
+		check_note(check, CHECK_FAIL, what, fix,
+		           "the HAProxy that answers at %s, pid %" PRId64
+		           ", was not started with %s",
+		           target->socket, pid, target->output);
+}
+
+static void check_outputs(struct check *check, const struct config_target *first,
+                          const struct haproxy_files *arguments, int64_t pid)
+{
+	auto_free char *starter = xasprintf("/proc/%" PRId64, haproxy_starter(pid));
+	struct stat st;
+	bool known = stat(starter, &st) == 0;
+
+	for (size_t i = 0; i < check->config->target_count; i++) {
+		const struct config_target *target = &check->config->targets[i];
+
+		if (target->kind != CONFIG_TARGET_HAPROXY ||
+		    strcmp(target->socket, first->socket) != 0)
+			continue;
+		if (!haproxy_started_loads(arguments, target->output))
+			note_not_loaded(check, target, arguments, pid);
+		if (known)
+			check_reader(check, target, "HAProxy", st.st_uid);
+	}
+}
+
+static bool is_among(const struct haproxy_files *arguments, const char *file)
+{
+	for (size_t i = 0; i < arguments->count; i++)
+		if (haproxy_started_same_file(arguments->items[i], file))
+			return true;
+	return false;
+}
+
+static void note_next_start(struct check *check, const struct config_target *target,
+                            const struct debian_haproxy *debian)
+{
+	const char *master = target->master_socket;
+	const char *next = debian->master_socket != NULL ? debian->master_socket : "none";
+	auto_free char *what = check_target_name(target);
+	struct haproxy_files files = {.count = 0};
+
+	haproxy_files_add(&files, xstrdup(debian->config));
+	for (size_t i = 0; i < debian->files.count; i++)
+		haproxy_files_add(&files, xstrdup(debian->files.items[i]));
+	if (!haproxy_started_loads(&files, target->output)) {
+		auto_free char *fix = not_loaded_fix(target);
+
+		check_note(check, CHECK_FAIL, what, fix,
+		           "EXTRAOPTS in " DEBIAN_DEFAULTS " does not load %s: HAProxy runs with "
+		           "it now, and will not after its next restart",
+		           target->output);
+	}
+	if (*master != '\0' && strcmp(next, master) != 0) {
+		auto_free char *fix = check_haproxy_arguments(target, NULL);
+
+		check_note(check, CHECK_FAIL, what, fix,
+		           "EXTRAOPTS in " DEBIAN_DEFAULTS " has the master socket %s: after "
+		           "HAProxy's next restart there is no master_socket = %s",
+		           next, master);
+	} else if (*master != '\0' && geteuid() != 0 && !debian_master_is_open(debian)) {
+		auto_free char *fix = check_haproxy_arguments(target, NULL);
+
+		check_note(check, CHECK_FAIL, what, fix,
+		           "EXTRAOPTS in " DEBIAN_DEFAULTS " keeps the master socket %s closed to "
+		           "segue's user, from HAProxy's next restart on",
+		           master);
+	}
+	haproxy_files_free(&files);
+}
+
+/* Checks the arguments of HAProxy's next start, if Debian's unit has started this one. */
+static void check_next_start(struct check *check, const struct config_target *first,
+                             const struct haproxy_files *arguments)
+{
+	struct debian_haproxy debian;
+	struct err ignored; /* then HAProxy would not start, and systemd reports it */
+	bool its = debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored) && debian.there &&
+	           is_among(arguments, debian.config);
+
+	for (size_t i = 0; its && i < check->config->target_count; i++) {
+		const struct config_target *target = &check->config->targets[i];
+
+		if (target->kind == CONFIG_TARGET_HAPROXY &&
+		    strcmp(target->socket, first->socket) == 0 &&
+		    haproxy_started_loads(arguments, target->output))
+			note_next_start(check, target, &debian);
+	}
+	debian_haproxy_free(&debian);
+}
+
+/* What the `stats socket` lines of HAProxy's files say. */
+struct sockets {
+	const char *wanted;
+	bool found, unknown; /* unknown: a file could not be read, or a path has a variable */
+	char *other;         /* "/etc/haproxy/haproxy.cfg line 3 has /run/b.sock"; NULL: none */
+};
+
+static void read_sockets(struct sockets *sockets, const char *file)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct haproxy_lines lines;
+	struct err ignored; /* noted by lint_file() */
+
+	sockets->unknown =
+	    !file_read(file, CHECK_SETTINGS_FILE_MAX, &text, NULL, &ignored) || sockets->unknown;
+	haproxy_lines_init(&lines, text.data, text.len);
+	while (haproxy_lines_next(&lines, &ignored)) {
+		const char *path = haproxy_lines_word(&lines, 2);
+
+		if (strcmp(haproxy_lines_word(&lines, 0), "stats") != 0 ||
+		    strcmp(haproxy_lines_word(&lines, 1), "socket") != 0)
+			continue;
+		path += strncmp(path, "unix@", 5) == 0 ? 5 : 0;
+		sockets->unknown = sockets->unknown || haproxy_lines_has_variable(&lines);
+		sockets->found = sockets->found || haproxy_started_same_file(path, sockets->wanted);
+		if (sockets->other == NULL)
+			sockets->other = xasprintf("%s line %u has %s", file, lines.number, path);
+	}
+	haproxy_lines_fini(&lines);
+}
+
+/* Notes a failure if HAProxy's files no longer have the target's socket: it would be gone after
+ * HAProxy's next start or reload. */
+static void check_next_socket(struct check *check, const struct config_target *target,
+                              const struct haproxy_files *files)
+{
+	struct sockets sockets = {.wanted = target->socket};
+	auto_free char *what = check_target_name(target);
+
+	for (size_t i = 0; *target->socket == '/' && i < files->count; i++)
+		read_sockets(&sockets, files->items[i]);
+	if (sockets.other != NULL && !sockets.found && !sockets.unknown)
+		check_note(check, CHECK_FAIL, what,
+		           "correct that line, or socket in the target's section",
+		           "no file of HAProxy has \"stats socket %s\" (%s): segue cannot reach it "
+		           "from its next start or reload on",
+		           target->socket, sockets.other);
+	free(sockets.other);
+}
+
+/* Finds the -f arguments of the process `pid`, or those of check_command if `pid` is 0 or the
+ * process is not visible. Notes settings in those files that would harm a failover, and outputs
+ * that HAProxy would not load. Covers all targets that have the socket of `target`. */
+static void check_settings(struct check *check, const struct config_target *target, int64_t pid)
+{
+	int64_t hold_ms = check_hold_ms(check, target->cluster_index);
+	struct haproxy_files arguments = {.count = 0}, files = {.count = 0};
+	auto_free char *what = check_target_name(target);
+	enum haproxy_started how;
+
+	how = haproxy_started_with(target, pid, &arguments);
+	switch (how) {
+	case HAPROXY_STARTED_PROCESS:
+		check_outputs(check, target, &arguments, pid);
+		check_next_start(check, target, &arguments);
+		break;
+	case HAPROXY_STARTED_UNKNOWN:
+		check_note(check, CHECK_WARN, what, "name them with -f in check_command",
+		           "HAProxy's own files are not known, and not looked at");
+		return;
+	case HAPROXY_STARTED_DEBIAN:
+	case HAPROXY_STARTED_COMMAND:
+		break;
+	}
+	for (size_t i = 0; i < arguments.count; i++)
+		if (is_folder(arguments.items[i]) && access(arguments.items[i], R_OK) != 0 &&
+		    errno == EACCES)
+			check_denied(check, CHECK_WARN, "haproxy settings", "read",
+			             arguments.items[i]);
+	/* The outputs are left out: their templates are checked already. */
+	haproxy_started_own_files(check->config, &arguments, &files);
+	for (size_t i = 0; i < files.count; i++)
+		lint_file(check, files.items[i], hold_ms > 0 ? hold_ms : HAPROXY_LINT_HOLD_MS);
+	if (how != HAPROXY_STARTED_COMMAND) /* check_command may name folders of a container */
+		check_next_socket(check, target, &files);
+	check_binds(check, target, &files);
+	haproxy_files_free(&files);
+	haproxy_files_free(&arguments);
+}
+
+/* The running HAProxies: do the sockets answer, do they have level admin, which a move needs, and
+ * what was HAProxy started with? Sends only queries. */
+
+#define ANSWER_MAX_MS 3000
+
+/* Needs level admin and names a server that cannot exist: the answer "no such backend" shows that
+ * the level is admin. */
+#define ADMIN_QUESTION "set server segue-check-no-such-backend/none weight 1"
+
+struct answer {
+	bool fine;
+	struct strbuf *reply;
+	struct err *err;
+};
+
+static void take_answer(const char *reply, size_t len, const struct err *err, void *arg)
+{
+	struct answer *answer = arg;
+
+	answer->fine = reply != NULL;
+	if (reply != NULL)
+		strbuf_append(answer->reply, reply, len);
+	else
+		*answer->err = *err;
+}
+
+static bool ask(struct check *check, const char *path, bool master, const char *line,
+                struct strbuf *reply, struct err *err)
+{
+	struct answer answer = {.reply = reply, .err = err};
+
+	if (haproxy_batch_send(check->base, path, master, line, ANSWER_MAX_MS, take_answer,
+	                       &answer) == NULL)
+		return err_set(err, "no connection was tried");
+	event_base_dispatch(check->base); /* until no event is left */
+	return answer.fine;
+}
+
+static void check_level(struct check *check, const char *what, const char *path)
+{
+	auto_strbuf struct strbuf reply = STRBUF_INIT;
+	struct err err;
+
+	if (!ask(check, path, false, ADMIN_QUESTION, &reply, &err))
+		check_note(check, CHECK_FAIL, what, NULL, "%s: %s", path, err.message);
+	else if (strcasestr(reply.data, "permission denied") != NULL)
+		check_note(check, CHECK_FAIL, what, HAPROXY_ADMIN_CURE,
+		           "%s does not let servers be changed", path);
+	else
+		check_note(check, CHECK_OK, what, NULL, "%s has level admin", path);
+}
+
+/* Returns HAProxy's pid, or 0. */
+static int64_t check_socket(struct check *check, const char *what, const char *path)
+{
+	auto_strbuf struct strbuf reply = STRBUF_INIT;
+	struct haproxy_info info;
+	struct err err;
+
+	if (check_is_shut(check, path)) {
+		check_denied(check, CHECK_FAIL, what, "connect to", path);
+		return 0;
+	}
+	if (!ask(check, path, false, "show info", &reply, &err)) {
+		auto_free char *line = xasprintf(
+		    "is HAProxy up? In the section global of haproxy.cfg there has to be: stats "
+		    "socket %s mode 660 level admin",
+		    path);
+		auto_free char *fix = check_socket_fix(path, line);
+
+		check_note(check, CHECK_FAIL, what, fix, "stats socket %s: %s", path, err.message);
+		return 0;
+	}
+	if (!haproxy_info_parse(reply.data, reply.len, &info, &err)) {
+		check_note(check, CHECK_FAIL, what, "name HAProxy's stats socket", "%s: %s", path,
+		           err.message);
+		return 0;
+	}
+	check_note(check, info.stopping ? CHECK_WARN : CHECK_OK, what, NULL,
+	           "%s: HAProxy %s, pid %" PRId64 "%s", path, info.version, info.pid,
+	           info.stopping ? ", an old worker that is stopping" : "");
+	check_level(check, what, path);
+	return info.pid;
+}
+
+static char *master_fix(const struct config_target *target)
+{
+	const char *path = target->master_socket;
+	auto_free char *line = check_haproxy_arguments(target, NULL);
+	auto_free char *make = xasprintf("HAProxy makes it when it is started with -W -S; Debian: "
+	                                 "%s in /etc/default/haproxy, then systemctl restart "
+	                                 "haproxy",
+	                                 line);
+
+	if (access(path, F_OK) == 0 && access(path, W_OK) != 0)
+		return xasprintf("it is root's alone: run segue as root, or open it to a group of "
+		                 "segue's user: %s in /etc/default/haproxy, then systemctl "
+		                 "restart haproxy",
+		                 line);
+	return check_socket_fix(path, make);
+}
+
+static bool has_worker(const struct haproxy_procs *procs, int64_t pid)
+{
+	for (size_t i = 0; i < procs->old_count; i++)
+		if (procs->old_pids[i] == pid)
+			return true;
+	return procs->worker_pid == pid;
+}
+
+/* `pid`: the HAProxy that answers at the stats socket; 0: not known. */
+static void check_master(struct check *check, const char *what, const struct config_target *target,
+                         int64_t pid)
+{
+	const char *path = target->master_socket;
+	auto_strbuf struct strbuf reply = STRBUF_INIT;
+	struct haproxy_procs procs;
+	struct err err;
+
+	if (check_is_shut(check, path)) {
+		check_denied(check, CHECK_FAIL, what, "connect to", path);
+		return;
+	}
+	if (!ask(check, path, true, "show proc", &reply, &err) ||
+	    !haproxy_procs_parse(reply.data, reply.len, &procs, &err)) {
+		auto_free char *fix = master_fix(target);
+
+		check_note(check, CHECK_FAIL, what, fix, "master socket %s: %s", path, err.message);
+		return;
+	}
+	check_note(check, procs.failed > 0 ? CHECK_WARN : CHECK_OK, what,
+	           procs.failed > 0 ? "haproxy -c says what is wrong with its files" : NULL,
+	           "%s: master %" PRId64 ", worker %" PRId64 ", old workers %zu, failed reloads %u",
+	           path, procs.master_pid, procs.worker_pid, procs.old_count, procs.failed);
+	if (pid != 0 && !has_worker(&procs, pid))
+		check_note(check, CHECK_FAIL, what,
+		           "correct the one that is another HAProxy's: servers are changed over "
+		           "socket, and master_socket reloads",
+		           "pid %" PRId64 " answers at %s, and is no worker of the master at %s",
+		           pid, target->socket, path);
+	haproxy_procs_free(&procs);
+}
+
+void check_haproxies(struct check *check)
+{
+	struct config_index sockets = {.root = NULL}, masters = {.root = NULL};
+	int64_t pid;
+
+	for (size_t i = 0; i < check->config->target_count; i++) {
+		const struct config_target *target = &check->config->targets[i];
+		auto_free char *what = check_target_name(target);
+
+		if (target->kind != CONFIG_TARGET_HAPROXY)
+			continue;
+		pid = 0;
+		if (config_index_add(&sockets, target->socket, 0, i) == NULL) {
+			pid = check_socket(check, what, target->socket);
+			check_settings(check, target, pid);
+		}
+		if (*target->master_socket != '\0' &&
+		    config_index_add(&masters, target->master_socket, 0, i) == NULL)
+			check_master(check, what, target, pid);
+	}
+	config_index_free(&sockets);
+	config_index_free(&masters);
+}

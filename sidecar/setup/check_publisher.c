@@ -1,0 +1,247 @@
+/* `segue check`, publishers: asks every server as segue publish would, looks for repmgr's tables,
+ * and asks ZooKeeper whether the master znode may be written. Writes nothing: it sends a set for a
+ * version that no znode has, which ZooKeeper refuses after it has checked the ACL. */
+#include <event2/event.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "publisher/observe.h"
+#include "setup/check.h"
+#include "topology/layout.h"
+#include "zookeeper/resolver.h"
+#include "zookeeper/write.h"
+
+#define SLACK_MS 1000
+
+/* The check of one publisher. */
+struct trial {
+	struct check *check;
+	const struct config_publisher *config;
+	const struct config_cluster *cluster;
+	char *what;
+	char *path;    /* the master znode */
+	unsigned open; /* how many answers are still awaited */
+};
+
+static void end_one(struct trial *trial)
+{
+	if (--trial->open == 0)
+		event_base_loopbreak(trial->check->base);
+}
+
+/* -- the servers -- */
+
+static void note_standby(const struct trial *trial, const struct node_state *node_state,
+                         const char *name)
+{
+	if (node_state->timeline == 0 && node_state->receiving)
+		check_note(trial->check, CHECK_WARN, trial->what,
+		           "GRANT pg_monitor TO the role of conninfo",
+		           "%s is a standby, whose timeline the role may not read", name);
+	else
+		check_note(trial->check, CHECK_OK, trial->what, NULL,
+		           "%s is a standby on timeline %lld", name,
+		           (long long)node_state->timeline);
+}
+
+static void note_sighting(const struct trial *trial, const struct node_state *node_state)
+{
+	auto_free char *name =
+	    xasprintf("%s%s%s port %u", node_state->name, *node_state->name != '\0' ? " at " : "",
+	              node_state->host, (unsigned)node_state->port);
+
+	if (node_state->class != SERVER_ANSWERED)
+		check_note(trial->check, CHECK_WARN, trial->what,
+		           "is it up, and does pg_hba.conf let the role of conninfo in?", "%s: %s",
+		           name, server_class_name(node_state->class));
+	else if (node_state->role == NODE_WITNESS)
+		check_note(trial->check, CHECK_OK, trial->what, NULL, "%s is repmgr's witness",
+		           name);
+	else if (node_state->in_recovery)
+		note_standby(trial, node_state, name);
+	else
+		check_note(trial->check, CHECK_OK, trial->what, NULL,
+		           "%s takes writes on timeline %lld", name,
+		           (long long)node_state->timeline);
+}
+
+static void note_repmgr(const struct trial *trial, const struct observation *seen)
+{
+	bool wanted = trial->config->repmgr == CONFIG_REPMGR_YES;
+	const char *schema = trial->config->repmgr_schema;
+
+	if (trial->config->repmgr == CONFIG_REPMGR_NO || seen->repmgr == OBSERVE_REPMGR_UNKNOWN)
+		return;
+	if (seen->repmgr == OBSERVE_REPMGR_READ)
+		check_note(trial->check, CHECK_OK, trial->what, NULL,
+		           "repmgr's tables are read, in schema %s", schema);
+	else if (seen->repmgr == OBSERVE_REPMGR_DENIED)
+		check_note(trial->check, CHECK_FAIL, trial->what,
+		           "GRANT USAGE on the schema, and SELECT on its tables nodes and events",
+		           "the role may not read repmgr's tables in schema %s", schema);
+	else
+		check_note(trial->check, wanted ? CHECK_FAIL : CHECK_OK, trial->what,
+		           wanted ? "dbname in conninfo, repmgr_schema, or repmgr = no" : NULL,
+		           "there is no repmgr in schema %s", schema);
+}
+
+static void on_observed(const struct observation *seen, void *arg)
+{
+	struct trial *trial = arg;
+	size_t answers = 0;
+
+	for (size_t i = 0; i < seen->count; i++) {
+		note_sighting(trial, &seen->states[i]);
+		answers += seen->states[i].class == SERVER_ANSWERED;
+	}
+	if (answers == 0 && trial->check->bystander)
+		check_denied(trial->check, CHECK_FAIL, trial->what, "ask", "any server");
+	else if (answers == 0)
+		check_note(trial->check, CHECK_FAIL, trial->what,
+		           "segue publish would be blind: see above", "none of %zu servers answers",
+		           seen->count);
+	note_repmgr(trial, seen);
+	end_one(trial);
+}
+
+static void on_lost(void *arg)
+{
+	(void)arg; /* a next round would show it, but there is only one round */
+}
+
+/* -- ZooKeeper -- */
+
+static void on_refused(const struct zk_answer *answer, void *arg)
+{
+	struct trial *trial = arg;
+	struct check *check = trial->check;
+
+	switch (answer->result) {
+	case ZK_RESULT_OK:
+	case ZK_RESULT_EXISTS:
+	case ZK_RESULT_BAD_VERSION:
+		check_note(check, CHECK_OK, trial->what, NULL, "%s may be written", trial->path);
+		break;
+	case ZK_RESULT_NO_NODE:
+		check_note(check, CHECK_OK, trial->what, NULL,
+		           "%s does not exist yet: the first publisher makes it", trial->path);
+		break;
+	case ZK_RESULT_DENIED:
+		check_note(check, CHECK_FAIL, trial->what,
+		           "auth_file has to have the user that the ACL names",
+		           "%s may not be written: %s", trial->path, answer->problem);
+		break;
+	case ZK_RESULT_REFUSED:
+	case ZK_RESULT_NOT_SENT:
+	case ZK_RESULT_LOST:
+		check_note(check, CHECK_FAIL, trial->what, "is the store up?",
+		           "whether %s may be written is not known: %s", trial->path,
+		           answer->problem);
+		break;
+	}
+	end_one(trial);
+}
+
+static void out_of_time(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(arg);
+}
+
+static void wait_for(struct trial *trial)
+{
+	int64_t ms = ZK_WRITE_TIMEOUT_MS + 4 * trial->cluster->verify_timeout_ms + SLACK_MS;
+	const struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	struct event *timer = evtimer_new(trial->check->base, out_of_time, trial->check->base);
+
+	evtimer_add(timer, &limit);
+	event_base_dispatch(trial->check->base);
+	event_free(timer);
+	if (trial->open > 0)
+		check_note(trial->check, CHECK_FAIL, trial->what, "is this host overloaded?",
+		           "no answer within %lld ms", (long long)ms);
+}
+
+/* -- one publisher -- */
+
+static void ask(struct trial *trial, struct observe *observe, struct zk *zk)
+{
+	struct zk_write *set;
+
+	observe_look(observe);
+	set = zk_write_set(zk, trial->path, "", 0, INT_MAX, on_refused, trial);
+	trial->open = 2;
+	wait_for(trial);
+	if (trial->open > 0)
+		zk_write_cancel(set);
+}
+
+static void try_one(struct trial *trial, const struct libpq *pq, struct resolver *resolver,
+                    struct zk *zk)
+{
+	const struct observe_options options = {
+	    .base = trial->check->base,
+	    .pq = pq,
+	    .resolver = resolver,
+	    .cluster = trial->cluster,
+	    .config = trial->config,
+	    .callbacks = {.observed = on_observed, .lost = on_lost, .arg = trial}};
+	struct observe *observe;
+	struct err err;
+
+	observe = observe_create(&options, &err);
+	if (observe == NULL) {
+		check_note(trial->check, CHECK_FAIL, trial->what, NULL, "%s", err.message);
+		return;
+	}
+	ask(trial, observe, zk);
+	observe_destroy(observe);
+}
+
+static void try_all(struct check *check, const struct libpq *pq, struct resolver *resolver,
+                    struct zk *zk)
+{
+	const struct config *config = check->config;
+
+	for (size_t i = 0; i < config->publisher_count; i++) {
+		const struct config_publisher *publisher = &config->publishers[i];
+		const struct config_cluster *cluster = &config->clusters[publisher->cluster_index];
+		auto_free char *what = xasprintf("publisher/%s", publisher->section);
+		auto_free char *path = layout_master_path(cluster);
+		struct trial trial = {.check = check,
+		                      .config = publisher,
+		                      .cluster = cluster,
+		                      .what = what,
+		                      .path = path};
+
+		try_one(&trial, pq, resolver, zk);
+	}
+}
+
+void check_publishers(struct check *check)
+{
+	const struct config *config = check->config;
+	auto_strbuf struct strbuf auth = STRBUF_INIT;
+	struct zk_options options = {.hosts = config->zookeeper_hosts,
+	                             .session_timeout_ms = (int)config->session_timeout_ms};
+	struct resolver *resolver = NULL;
+	struct zk *zk = NULL;
+	struct libpq pq;
+	struct err err;
+
+	if (config->publisher_count == 0 || !config_read_auth(config, &auth, &err))
+		return; /* check_store() notes it */
+	options.auth = auth.data;
+	if (libpq_load(&pq, &err))
+		resolver = resolver_create(check->base, &err);
+	if (resolver != NULL)
+		zk = zk_create(check->base, resolver, &options, &err);
+	if (zk != NULL)
+		try_all(check, &pq, resolver, zk);
+	else
+		check_note(check, CHECK_FAIL, "publisher", NULL, "%s", err.message);
+	zk_destroy(zk);
+	resolver_destroy(resolver);
+}

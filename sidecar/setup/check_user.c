@@ -1,0 +1,176 @@
+/* `segue check`: the user to check as. root may do more than the sidecar may, so before it tries
+ * anything the check switches to the user of segue's unit. It never switches back. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "haproxy/debian.h"
+#include "setup/check.h"
+#include "setup/unit.h"
+
+static const char *unit_needed(const struct config *config)
+{
+	for (size_t i = 0; i < config->target_count; i++)
+		if (config->targets[i].kind == CONFIG_TARGET_PGBOUNCER)
+			return DEBIAN_POOLER_UNIT;
+	return config->target_count > 0 ? DEBIAN_UNIT : DEBIAN_PUBLISHER_UNIT;
+}
+
+bool check_find_unit(const char *root, const struct config *config, struct unit *out)
+{
+	static const char *const sidecars[] = {DEBIAN_UNIT, DEBIAN_POOLER_UNIT};
+	const char *name = unit_needed(config);
+
+	for (size_t i = 0; config->target_count > 0 && i < ARRAY_LEN(sidecars); i++)
+		if (unit_is_enabled(root, sidecars[i]) && !unit_is_enabled(root, name))
+			name = sidecars[i];
+	return unit_load(root, name, out);
+}
+
+/* The next installed unit, enabled ones first; NULL: there is none left. */
+static const char *next_unit(const char *root, size_t *at)
+{
+	static const char *const names[] = {DEBIAN_POOLER_UNIT, DEBIAN_UNIT, DEBIAN_PUBLISHER_UNIT};
+
+	while (*at < 2 * ARRAY_LEN(names)) {
+		const char *name = names[*at % ARRAY_LEN(names)];
+		bool first = (*at)++ < ARRAY_LEN(names);
+
+		if (debian_has_unit_below(root, name) && unit_is_enabled(root, name) == first)
+			return name;
+	}
+	return NULL;
+}
+
+/* Loads `file` with the environment of the unit `name`. */
+static struct config *load_as(const char *root, const char *name, const char *file,
+                              struct strbuf *errors)
+{
+	struct config *config;
+	struct unit unit;
+	size_t count = 0;
+
+	if (unit_load(root, name, &unit))
+		count = unit_set_environment(&unit, false);
+	config = config_load(file, errors);
+	if (config == NULL && count > 0)
+		strbuf_printf(errors,
+		              "segue check: looked at with the environment of %s.service "
+		              "(Environment=, EnvironmentFile=)\n",
+		              name);
+	unit_free(&unit);
+	return config;
+}
+
+/* Tries the environment of each unit until the file loads. Then loads it again with the environment
+ * of the unit that the configuration turns out to be for. */
+struct config *check_load(const char *root, const char *file, struct strbuf *errors)
+{
+	size_t before = errors->len, at = 0;
+	struct config *config = NULL;
+	struct unit unit;
+	const char *name;
+
+	while (config == NULL && (name = next_unit(root, &at)) != NULL) {
+		errors->len = before;
+		config = load_as(root, name, file, errors);
+	}
+	if (at > 0 && name == NULL && errors->len == before)
+		return config_load(file, errors); /* no unit is installed */
+	if (config == NULL)
+		return NULL;
+	if (check_find_unit(root, config, &unit) && strcmp(unit.name, name) != 0) {
+		config_free(config);
+		config = load_as(root, unit.name, file, errors);
+	}
+	unit_free(&unit);
+	return config;
+}
+
+/* True if `user` (NULL: not given) is the unit's user: the unit then adds groups and the
+ * environment, with the place of the passwords. */
+static bool is_units(const struct unit *unit, const char *user)
+{
+	return unit != NULL && *unit->user != '\0' &&
+	       (user == NULL || strcmp(unit->user, user) == 0);
+}
+
+static bool become(const struct account *account, const struct unit *unit, struct err *err)
+{
+	if (account->uid == geteuid())
+		return true;
+	if (geteuid() != 0)
+		return err_set(err, "only root can look as user %s: sudo segue check --user %s",
+		               account->name, account->name);
+	return account_become(account, unit, err);
+}
+
+char *check_become(struct check *check, const char *user, struct unit *unit, struct err *err)
+{
+	const bool standard = strcmp(check->config->file, CONFIG_DEFAULT_FILE) == 0;
+	struct account *account = NULL;
+	char *as = NULL;
+
+	check->unit = standard && check_find_unit("", check->config, unit) ? unit : NULL;
+	if (user == NULL && (geteuid() != 0 || check->unit == NULL || *unit->user == '\0')) {
+		auto_free char *me = check_user();
+
+		check->bystander =
+		    geteuid() != 0 && check->unit != NULL && strcmp(check->unit->user, me) != 0;
+		return xasprintf("user %s", me);
+	}
+	account =
+	    is_units(check->unit, user) ? account_of_unit(unit, err) : account_find(user, err);
+	if (account != NULL && become(account, is_units(check->unit, user) ? unit : NULL, err))
+		as = is_units(check->unit, user)
+		         ? xasprintf("user %s, as %s.service runs", account->name, unit->name)
+		         : xasprintf("user %s", account->name);
+	account_free(account);
+	return as;
+}
+
+/* What this user may not access. If the sidecar runs as another user, this says nothing about the
+ * sidecar: the result is not known, neither fine nor broken. */
+
+static char *who_could(const struct check *check, const char *user)
+{
+	const char *other = check->unit != NULL ? check->unit->user : "segue's user";
+
+	if (strcmp(other, user) == 0)
+		return xasprintf("give the user %s access to it", user);
+	return xasprintf("run it as root%s%s", *other != '\0' ? " or " : "", other);
+}
+
+void check_denied(struct check *check, enum check_grade grade, const char *what, const char *verb,
+                  const char *thing)
+{
+	auto_free char *user = check_user(), *fix = who_could(check, user);
+
+	check->unknown += check->bystander;
+	check_note(check, check->bystander ? CHECK_WARN : grade, what, fix, "cannot %s %s as %s",
+	           verb, thing, user);
+}
+
+bool check_may_read(struct check *check, enum check_grade grade, const char *what, const char *path)
+{
+	if (access(path, R_OK) == 0 || errno != EACCES)
+		return true;
+	check_denied(check, grade, what, "read", path);
+	return false;
+}
+
+bool check_is_shut(const struct check *check, const char *path)
+{
+	return check->bystander && access(path, W_OK) != 0 && errno == EACCES;
+}
+
+void check_unknown(struct check *check)
+{
+	auto_free char *user = check_user(), *fix = who_could(check, user);
+
+	if (check->unknown > 0)
+		check_note(check, CHECK_FAIL, "check", fix,
+		           "things above that are not known, as %s may not look at them: %u", user,
+		           check->unknown);
+}

@@ -1,0 +1,389 @@
+/* Reads a HAProxy configuration. Ignores a stats socket line that has an environment variable,
+ * because only HAProxy can resolve it. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "haproxy/model/syntax.h"
+#include "init_internal.h"
+
+/* Which sections are PostgreSQL's: those of mode tcp whose health check is for PostgreSQL or
+ * Patroni, or whose servers have a port of PostgreSQL. segue ignores the others. */
+
+bool found_section_is_postgres(const struct found_section *section)
+{
+	if (section->kind != FOUND_BACKEND && section->kind != FOUND_LISTEN)
+		return false;
+	if (section->server_count == 0 ||
+	    (section->mode != NULL && strcmp(section->mode, "tcp") != 0))
+		return false;
+	return section->pgsql_check || section->patroni || section->postgres_port;
+}
+
+static const struct found_section *frontend_of(const struct haproxy_survey *found,
+                                               const struct found_section *backend)
+{
+	for (size_t i = 0; i < found->section_count; i++) {
+		const struct found_section *section = &found->sections[i];
+
+		if (section->kind == FOUND_FRONTEND && section->default_backend != NULL &&
+		    strcmp(section->default_backend, backend->name) == 0)
+			return section;
+	}
+	return NULL;
+}
+
+void haproxy_survey_judge(struct haproxy_survey *found)
+{
+	found->rw = found->ro = NULL;
+	for (size_t i = 0; i < found->section_count; i++) {
+		struct found_section *section = &found->sections[i];
+		struct found_section **place;
+
+		if (!found_section_is_postgres(section))
+			continue;
+		if (section->kind == FOUND_BACKEND)
+			section->frontend = frontend_of(found, section);
+		place = section->reads ? &found->ro : &found->rw;
+		if (*place == NULL)
+			*place = section;
+	}
+}
+
+const struct found_socket *haproxy_survey_socket(const struct haproxy_survey *found)
+{
+	for (size_t i = 0; i < found->socket_count; i++)
+		if (found->sockets[i].admin)
+			return &found->sockets[i];
+	return found->socket_count > 0 ? &found->sockets[0] : NULL;
+}
+
+#define POSTGRES_PORT_MIN 5432 /* ports that are usual for PostgreSQL, not for poolers */
+#define POSTGRES_PORT_MAX 5439
+
+struct reader {
+	struct haproxy_survey *found;
+	const char *file;
+	struct haproxy_lines lines;
+	bool global;
+	bool open; /* the last section of `found` is being read */
+};
+
+static const char *word(const struct reader *reader, size_t i)
+{
+	return haproxy_lines_word(&reader->lines, i);
+}
+
+static bool word_is(const struct reader *reader, size_t i, const char *expected)
+{
+	return strcmp(word(reader, i), expected) == 0;
+}
+
+/* The index of the word in the line, from 1; 0: it is not there. */
+static size_t find_word(const struct reader *reader, const char *expected)
+{
+	for (size_t i = 1; i < reader->lines.count; i++)
+		if (word_is(reader, i, expected))
+			return i;
+	return 0;
+}
+
+static void set(char **to, const char *value)
+{
+	free(*to);
+	*to = value != NULL ? xstrdup(value) : NULL;
+}
+
+static struct found_section *section_at_hand(struct reader *reader)
+{
+	return reader->open ? &reader->found->sections[reader->found->section_count - 1] : NULL;
+}
+
+/* The line as written, without the blanks around it. Caller frees. */
+static char *line_text(const struct reader *reader)
+{
+	const struct haproxy_word *first = reader->lines.words;
+	const struct haproxy_word *last = first + reader->lines.count - 1;
+
+	return xstrndup(first->raw, (size_t)(last->raw + last->raw_len - first->raw));
+}
+
+/* Converts "unix@/run/a.sock", "ipv4@127.0.0.1:99" or "/run/a.sock" to the spelling of segue.ini.
+ * NULL if segue cannot connect to it. Caller frees. */
+static char *socket_path(const char *spelled)
+{
+	static const char *const prefixes[] = {"unix@", "uxst@", "ipv4@", "tcp4@", "ip@", "tcp@"};
+	const char *colon;
+
+	for (size_t i = 0; i < ARRAY_LEN(prefixes); i++)
+		if (strncmp(spelled, prefixes[i], strlen(prefixes[i])) == 0) {
+			spelled += strlen(prefixes[i]);
+			break;
+		}
+	if (*spelled == '/')
+		return xstrdup(spelled);
+	colon = strrchr(spelled, ':');
+	if (colon == NULL || strchr(spelled, '@') != NULL)
+		return NULL;
+	if (colon == spelled || (colon == spelled + 1 && *spelled == '*'))
+		return xasprintf("127.0.0.1%s", colon);
+	return xstrdup(spelled);
+}
+
+static void take_socket(struct reader *reader)
+{
+	struct haproxy_survey *found = reader->found;
+	char *path =
+	    haproxy_lines_has_variable(&reader->lines) ? NULL : socket_path(word(reader, 2));
+	size_t level = find_word(reader, "level");
+
+	if (path == NULL)
+		return;
+	found->sockets =
+	    xreallocarray(found->sockets, found->socket_count + 1, sizeof(*found->sockets));
+	found->sockets[found->socket_count++] =
+	    (struct found_socket){.path = path,
+	                          .admin = level > 0 && word_is(reader, level + 1, "admin"),
+	                          .file = xstrdup(reader->file),
+	                          .line = line_text(reader),
+	                          .number = reader->lines.number};
+}
+
+static void take_global(struct reader *reader)
+{
+	if (word_is(reader, 0, "stats") && word_is(reader, 1, "socket"))
+		take_socket(reader);
+	else if (word_is(reader, 0, "hard-stop-after"))
+		reader->found->has_hard_stop = true;
+}
+
+/* The defaults section that the line names after "from", otherwise the last one before it. */
+static const struct found_section *defaults_of(const struct reader *reader)
+{
+	const struct haproxy_survey *found = reader->found;
+	size_t from = find_word(reader, "from");
+	const char *name = from > 0 ? word(reader, from + 1) : NULL;
+
+	for (size_t i = found->section_count; i > 0; i--) {
+		const struct found_section *section = &found->sections[i - 1];
+
+		if (section->kind == FOUND_DEFAULTS &&
+		    (name == NULL || strcmp(section->name, name) == 0))
+			return section;
+	}
+	return NULL;
+}
+
+static bool kind_of(const char *keyword, enum found_kind *kind)
+{
+	static const char *const keywords[] = {[FOUND_DEFAULTS] = "defaults",
+	                                       [FOUND_FRONTEND] = "frontend",
+	                                       [FOUND_BACKEND] = "backend",
+	                                       [FOUND_LISTEN] = "listen"};
+
+	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
+		if (strcmp(keyword, keywords[i]) == 0) {
+			*kind = (enum found_kind)i;
+			return true;
+		}
+	return false;
+}
+
+/* True if a word of the name means read-only, as in "pg_ro" or "postgres-replicas". */
+static bool is_for_readers(const char *name)
+{
+	static const char *const words[] = {"ro",      "read",     "reads",  "readonly",
+	                                    "replica", "replicas", "slave",  "slaves",
+	                                    "standby", "standbys", "reader", "readers"};
+
+	for (const char *at = name; *at != '\0';) {
+		size_t len = strcspn(at, "_-.:");
+
+		for (size_t i = 0; i < ARRAY_LEN(words); i++)
+			if (strlen(words[i]) == len && strncasecmp(at, words[i], len) == 0)
+				return true;
+		at += len + (at[len] != '\0');
+	}
+	return false;
+}
+
+static void start_section(struct reader *reader)
+{
+	struct haproxy_survey *found = reader->found;
+	const struct found_section *inherited = defaults_of(reader);
+	struct found_section section = {.bind = STRBUF_INIT, .kept = STRBUF_INIT};
+
+	reader->global = word_is(reader, 0, "global");
+	reader->open = kind_of(word(reader, 0), &section.kind);
+	if (reader->global && found->global_file == NULL)
+		found->global_file = xstrdup(reader->file);
+	if (!reader->open)
+		return;
+	section.name = xstrdup(word(reader, 1));
+	section.file = xstrdup(reader->file);
+	section.first = section.last = reader->lines.number;
+	section.reads = is_for_readers(section.name);
+	if (inherited != NULL &&
+	    (section.kind != FOUND_DEFAULTS || find_word(reader, "from") > 0)) {
+		set(&section.mode, inherited->mode);
+		set(&section.idle, inherited->idle);
+	}
+	if (inherited != NULL && section.kind != FOUND_DEFAULTS)
+		section.patroni = inherited->patroni;
+	found->sections =
+	    xreallocarray(found->sections, found->section_count + 1, sizeof(*found->sections));
+	found->sections[found->section_count++] = section;
+}
+
+static void take_server(struct reader *reader, struct found_section *section)
+{
+	size_t maxconn = find_word(reader, "maxconn");
+	const char *address = word(reader, 2), *colon = strrchr(address, ':');
+	long port = colon != NULL ? strtol(colon + 1, NULL, 10) : 0;
+
+	section->servers =
+	    xreallocarray(section->servers, section->server_count + 1, sizeof(*section->servers));
+	section->servers[section->server_count++] =
+	    (struct found_server){xstrdup(word(reader, 1)), xstrdup(address)};
+	section->postgres_port =
+	    section->postgres_port || (port >= POSTGRES_PORT_MIN && port <= POSTGRES_PORT_MAX);
+	if (maxconn > 0)
+		set(&section->maxconn, word(reader, maxconn + 1));
+}
+
+/* Looks for the paths of Patroni's REST API in the line. */
+static void take_http_check(struct reader *reader, struct found_section *section)
+{
+	static const struct {
+		const char *path;
+		bool reads;
+	} known[] = {
+	    {"/master", false}, {"/primary", false},    {"/leader", false}, {"/read-write", false},
+	    {"/replica", true}, {"/read-only", true},   {"/async", true},   {"/asynchronous", true},
+	    {"/sync", true},    {"/synchronous", true},
+	};
+
+	for (size_t i = 1; i < reader->lines.count; i++)
+		for (size_t k = 0; k < ARRAY_LEN(known); k++) {
+			size_t len = strlen(known[k].path);
+
+			if (strncmp(word(reader, i), known[k].path, len) != 0 ||
+			    strchr("?", word(reader, i)[len]) == NULL)
+				continue;
+			section->patroni = true;
+			section->reads = section->reads || known[k].reads;
+		}
+}
+
+/* True for a line that the shipped template has itself or does not need. */
+static bool is_replaced(const struct reader *reader)
+{
+	static const char *const keywords[] = {
+	    "bind",     "server",     "mode",           "balance",        "default_backend",
+	    "retries",  "http-check", "tcp-check",      "default-server", "timeout",
+	    "disabled", "enabled",    "server-template"};
+	static const char *const options[] = {"httpchk",          "tcp-check", "pgsql-check",
+	                                      "redispatch",       "httplog",   "http-server-close",
+	                                      "log-health-checks"};
+
+	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
+		if (word_is(reader, 0, keywords[i]))
+			return true;
+	for (size_t i = 0; word_is(reader, 0, "option") && i < ARRAY_LEN(options); i++)
+		if (word_is(reader, 1, options[i]))
+			return true;
+	return false;
+}
+
+static void keep_line(struct reader *reader, struct found_section *section)
+{
+	auto_free char *text = line_text(reader);
+
+	strbuf_append_str(&section->kept, text);
+	strbuf_append_char(&section->kept, '\n');
+}
+
+static void take_bind(struct reader *reader, struct found_section *section)
+{
+	if (section->bind.len > 0)
+		strbuf_append_char(&section->bind, ',');
+	strbuf_append_str(&section->bind, word(reader, 1));
+	if (reader->lines.count > 2) /* ssl, interface, ...: the template has none of these */
+		keep_line(reader, section);
+}
+
+static void take_line(struct reader *reader, struct found_section *section)
+{
+	section->last = reader->lines.number;
+	if (word_is(reader, 0, "mode"))
+		set(&section->mode, word(reader, 1));
+	else if (word_is(reader, 0, "timeout") && word_is(reader, 1, "client"))
+		set(&section->idle, word(reader, 2));
+	else if (word_is(reader, 0, "default_backend"))
+		set(&section->default_backend, word(reader, 1));
+	else if (word_is(reader, 0, "bind"))
+		take_bind(reader, section);
+	else if (word_is(reader, 0, "server"))
+		take_server(reader, section);
+	else if (word_is(reader, 0, "option") && word_is(reader, 1, "pgsql-check"))
+		section->pgsql_check = true;
+	else if (word_is(reader, 0, "http-check") ||
+	         (word_is(reader, 0, "option") && word_is(reader, 1, "httpchk")))
+		take_http_check(reader, section);
+	if (!is_replaced(reader))
+		keep_line(reader, section);
+}
+
+bool haproxy_survey_add(struct haproxy_survey *found, const char *file, const char *text,
+                        size_t len, struct err *err)
+{
+	struct reader reader = {.found = found, .file = file};
+	bool ok;
+
+	haproxy_lines_init(&reader.lines, text, len);
+	while (haproxy_lines_next(&reader.lines, err)) {
+		struct found_section *section = section_at_hand(&reader);
+
+		if (haproxy_keyword_is_section(word(&reader, 0)))
+			start_section(&reader);
+		else if (reader.global)
+			take_global(&reader);
+		else if (section != NULL)
+			take_line(&reader, section);
+	}
+	ok = !reader.lines.failed;
+	haproxy_lines_fini(&reader.lines);
+	return ok || err_wrap(err, "%s", file);
+}
+
+static void section_fini(struct found_section *section)
+{
+	free(section->name);
+	free(section->file);
+	free(section->mode);
+	free(section->idle);
+	free(section->default_backend);
+	free(section->maxconn);
+	strbuf_fini(&section->bind);
+	strbuf_fini(&section->kept);
+	for (size_t i = 0; i < section->server_count; i++) {
+		free(section->servers[i].name);
+		free(section->servers[i].address);
+	}
+	free(section->servers);
+}
+
+void haproxy_survey_free(struct haproxy_survey *found)
+{
+	for (size_t i = 0; i < found->section_count; i++)
+		section_fini(&found->sections[i]);
+	for (size_t i = 0; i < found->socket_count; i++) {
+		free(found->sockets[i].path);
+		free(found->sockets[i].file);
+		free(found->sockets[i].line);
+	}
+	free(found->sections);
+	free(found->sockets);
+	free(found->global_file);
+	*found = (struct haproxy_survey){0};
+}

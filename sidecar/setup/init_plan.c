@@ -1,0 +1,516 @@
+/* Builds the texts of segue init. Wraps the comments of segue.ini, because libinih limits the
+ * length of a line. */
+#include "setup/init_plan.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config/config.h"
+#include "haproxy/debian.h"
+#include "init_internal.h"
+#include "setup/fill_in.h"
+#include "setup/unit.h"
+
+/* --- writing the files: one that a person may have written is kept under another name --- */
+
+#define FILE_MAX    ((size_t)16 * 1024 * 1024) /* bytes */
+#define BACKUPS_MAX 100
+
+static bool same_text(const char *path, const char *text, size_t len)
+{
+	auto_strbuf struct strbuf found = STRBUF_INIT;
+	struct err ignored;
+
+	return file_read(path, FILE_MAX, &found, NULL, &ignored) && found.len == len &&
+	       memcmp(found.data, text, len) == 0;
+}
+
+/* True for the sample or Debian's segue.ini, as a package installs them: to replace these loses
+ * nobody's work. */
+static bool is_sample(const char *path)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	bool same;
+
+	if (out == NULL)
+		return false;
+	config_print_sample(out);
+	same = (fclose(out) == 0 && same_text(path, text, len)) ||
+	       same_text(path, shipped_debian_ini, strlen(shipped_debian_ini));
+	free(text);
+	return same;
+}
+
+bool init_file_is_in_the_way(const struct init_file *file)
+{
+	return access(file->path, F_OK) == 0 &&
+	       !same_text(file->path, file->text.data, file->text.len) && !is_sample(file->path);
+}
+
+/* Gives the old file a second name before the first one is replaced. Returns the second name, which
+ * the caller frees; NULL on failure. */
+static char *keep_old(const char *path, struct err *err)
+{
+	for (unsigned i = 1; i <= BACKUPS_MAX; i++) {
+		auto_free char *name =
+		    xasprintf("%s.before-init%s%.0u", path, i > 1 ? "-" : "", i > 1 ? i : 0);
+
+		if (link(path, name) == 0)
+			return STEAL(name);
+		if (errno != EEXIST) {
+			err_set_errno(err, errno, "cannot keep %s as %s", path, name);
+			return NULL;
+		}
+	}
+	err_set(err, "%s: there are %d kept ones: remove some", path, BACKUPS_MAX);
+	return NULL;
+}
+
+/* Creates the folder of the file and all folders above it. */
+static bool make_folders(const char *path, struct err *err)
+{
+	for (const char *at = path; (at = strchr(at + 1, '/')) != NULL;) {
+		auto_free char *folder = xstrndup(path, (size_t)(at - path));
+
+		if (mkdir(folder, 0755) != 0 && errno != EEXIST)
+			return err_set_errno(err, errno, "cannot make %s", folder);
+	}
+	return true;
+}
+
+bool init_file_write(const struct init_file *file, bool keep, struct err *err)
+{
+	auto_free char *kept = NULL;
+
+	if (same_text(file->path, file->text.data, file->text.len)) {
+		printf("  %s is there already, and the same\n", file->path);
+		return true;
+	}
+	if (!make_folders(file->path, err))
+		return false;
+	if (keep && access(file->path, F_OK) == 0) {
+		kept = keep_old(file->path, err);
+		if (kept == NULL)
+			return false;
+	}
+	if (!file_replace(file->path, file->text.data, file->text.len, &file->owner, err))
+		return false;
+	printf("  %s%s%s\n", file->path, kept != NULL ? ", and the old one is " : "",
+	       kept != NULL ? kept : "");
+	return true;
+}
+
+/* --- one more proxy on this machine: one segue drives all, so segue.ini is appended to --- */
+
+#define TARGET "local"
+
+static bool is_taken(const struct config *config, const char *target)
+{
+	for (size_t i = 0; i < config->target_count; i++)
+		if (strcmp(config->targets[i].name, target) == 0)
+			return true;
+	return false;
+}
+
+/* A free name: "local", "local-2", ... It is unique among targets of all kinds, so that segue
+ * render needs no KIND/NAME. Caller frees. */
+static char *free_name(const struct config *config)
+{
+	char *name = xstrdup(TARGET);
+
+	for (unsigned i = 2; is_taken(config, name); i++) {
+		auto_free char *taken = name;
+
+		name = xasprintf(TARGET "-%u", i);
+	}
+	return name;
+}
+
+static bool choose_cluster(const struct config *config, struct init_options *options,
+                           struct err *err)
+{
+	auto_strbuf struct strbuf names = STRBUF_INIT;
+
+	if (options->cluster != NULL)
+		return true;
+	for (size_t i = 0; i < config->cluster_count; i++)
+		strbuf_printf(&names, "%s%s", i > 0 ? ", " : "", config->clusters[i].name);
+	if (config->cluster_count != 1)
+		return err_set(err,
+		               "%s has the clusters %s: --cluster says which of them this proxy "
+		               "follows, or the name of a new one",
+		               config->file, names.data);
+	options->cluster = config->clusters[0].name;
+	return true;
+}
+
+bool append_choose(const struct config *config, struct init_options *options, char **target,
+                   struct err *err)
+{
+	*target = free_name(config);
+	options->beside = config;
+	options->target = *target;
+	return choose_cluster(config, options, err);
+}
+
+const struct config_target *append_find_same(const struct config *config,
+                                             const struct init_plan *plan)
+{
+	for (size_t i = 0; i < config->target_count; i++) {
+		const struct config_target *target = &config->targets[i];
+		const char *address =
+		    target->kind == CONFIG_TARGET_HAPROXY ? target->socket : target->console;
+
+		if (target->kind == plan->kind &&
+		    strcmp(target->cluster, plan->options->cluster) == 0 &&
+		    (strcmp(address, plan->address) == 0 ||
+		     strcmp(target->output, plan->output) == 0))
+			return target;
+	}
+	return NULL;
+}
+
+static bool append_has_cluster(const struct config *config, const char *cluster)
+{
+	for (size_t i = 0; i < config->cluster_count; i++)
+		if (strcmp(config->clusters[i].name, cluster) == 0)
+			return true;
+	return false;
+}
+
+static bool has_kind(const struct config *config, enum config_target_kind kind)
+{
+	for (size_t i = 0; i < config->target_count; i++)
+		if (config->targets[i].kind == kind)
+			return true;
+	return false;
+}
+
+/* True if the file, with the plan's target, has both a HAProxy and a PgBouncer. */
+static bool append_makes_both(const struct init_plan *plan)
+{
+	const enum config_target_kind other =
+	    plan->kind == CONFIG_TARGET_HAPROXY ? CONFIG_TARGET_PGBOUNCER : CONFIG_TARGET_HAPROXY;
+
+	return plan->options->beside != NULL && has_kind(plan->options->beside, other);
+}
+
+/* Only PgBouncer's own user needs no password at its console, so segue runs as that user and gets
+ * HAProxy's group. The two units conflict (Conflicts=), so only one may be enabled. */
+static void append_both_steps(struct init_plan *plan)
+{
+	plan_step(plan, "One segue drives both proxies, as PgBouncer's user and in HAProxy's "
+	                "group. Into the editor that the first line opens go the others:");
+	plan_line(plan, "sudo systemctl edit " DEBIAN_POOLER_UNIT);
+	plan_line(plan, "[Service]");
+	plan_line(plan, "SupplementaryGroups=haproxy");
+	plan_line(plan, "MemoryDenyWriteExecute=no");
+	plan_step(plan, "Let that unit start with the machine, and not the other, which its start "
+	                "ends:");
+	plan_line(plan, "sudo systemctl disable " DEBIAN_UNIT);
+	plan_line(plan, "sudo systemctl enable " DEBIAN_POOLER_UNIT);
+}
+
+#define WIDTH     96 /* columns */
+#define FILE_NAME "segue.ini"
+
+void plan_init(struct init_plan *plan, const struct init_options *options)
+{
+	*plan = (struct init_plan){.options = options,
+	                           .ini = {.text = STRBUF_INIT},
+	                           .template_file = {.text = STRBUF_INIT},
+	                           .found = STRBUF_INIT,
+	                           .trial = STRBUF_INIT,
+	                           .fill_in = STRBUF_INIT,
+	                           .steps = STRBUF_INIT};
+	plan->ini.path = xasprintf("%s/" FILE_NAME, options->dir);
+	if (options->beside == NULL)
+		return;
+	strbuf_append(&plan->ini.text, options->beside->text.data, options->beside->text.len);
+	if (plan->ini.text.len > 0 && plan->ini.text.data[plan->ini.text.len - 1] != '\n')
+		strbuf_append_char(&plan->ini.text, '\n');
+	strbuf_append_char(&plan->ini.text, '\n');
+	strbuf_append(&plan->trial, plan->ini.text.data, plan->ini.text.len);
+	plan->added_from = plan->ini.text.len;
+}
+
+void plan_fini(struct init_plan *plan)
+{
+	free(plan->ini.path);
+	free(plan->template_file.path);
+	strbuf_fini(&plan->ini.text);
+	strbuf_fini(&plan->template_file.text);
+	free(plan->address);
+	free(plan->output);
+	strbuf_fini(&plan->trial);
+	strbuf_fini(&plan->found);
+	strbuf_fini(&plan->fill_in);
+	strbuf_fini(&plan->steps);
+}
+
+/* The length of as many words as fit into `width`, but at least one. */
+static size_t take_words(const char *text, size_t width)
+{
+	size_t taken = strcspn(text, " ");
+
+	while (text[taken] == ' ') {
+		size_t next = taken + 1 + strcspn(text + taken + 1, " ");
+
+		if (next > width)
+			break;
+		taken = next;
+	}
+	return taken;
+}
+
+/* Appends the text in lines of WIDTH columns, with `first` before the first line and `next` before
+ * the others. */
+static void wrap(struct strbuf *out, const char *first, const char *next, const char *text)
+{
+	const char *prefix = first;
+
+	while (*text != '\0') {
+		size_t len = take_words(text, WIDTH - strlen(prefix));
+
+		strbuf_printf(out, "%s%.*s\n", prefix, (int)len, text);
+		text += len + (text[len] == ' ');
+		prefix = next;
+	}
+}
+
+void plan_found(struct init_plan *plan, const char *fmt, ...)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_vprintf(&text, fmt, args);
+	va_end(args);
+	wrap(&plan->found, "  ", "      ", text.data);
+}
+
+void plan_step(struct init_plan *plan, const char *fmt, ...)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	va_list args;
+
+	strbuf_printf(&text, "%u. ", ++plan->step_count);
+	va_start(args, fmt);
+	strbuf_vprintf(&text, fmt, args);
+	va_end(args);
+	strbuf_append_char(&plan->steps, '\n');
+	wrap(&plan->steps, "", "   ", text.data);
+	strbuf_append_char(&plan->steps, '\n');
+}
+
+void plan_line(struct init_plan *plan, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_append_str(&plan->steps, "     ");
+	strbuf_vprintf(&plan->steps, fmt, args);
+	strbuf_append_char(&plan->steps, '\n');
+	va_end(args);
+}
+
+void plan_comment(struct init_plan *plan, const char *fmt, ...)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_vprintf(&text, fmt, args);
+	va_end(args);
+	wrap(&plan->ini.text, "; ", "; ", text.data);
+	wrap(&plan->trial, "; ", "; ", text.data);
+}
+
+void plan_ini(struct init_plan *plan, const char *fmt, ...)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	va_list args;
+
+	va_start(args, fmt);
+	strbuf_vprintf(&text, fmt, args);
+	va_end(args);
+	strbuf_append_char(&text, '\n');
+	strbuf_append(&plan->ini.text, text.data, text.len);
+	strbuf_append(&plan->trial, text.data, text.len);
+}
+
+void plan_fill_in(struct init_plan *plan, const char *key, const char *what, const char *example)
+{
+	unsigned line = 1;
+
+	plan_comment(plan, MARK ": %s: %s", what, example);
+	strbuf_printf(&plan->trial, "%s = %s\n", key, example);
+	for (const char *at = plan->ini.text.data; *at != '\0'; at++)
+		line += *at == '\n';
+	strbuf_printf(&plan->ini.text, "%s =\n", key);
+	strbuf_printf(&plan->fill_in, "     line %u, %s: %s\n", line, key, what);
+}
+
+static void begin_zookeeper(struct init_plan *plan)
+{
+	plan_ini(plan, "\n[zookeeper]");
+	if (plan->options->zookeeper != NULL)
+		plan_ini(plan, "hosts = %s", plan->options->zookeeper);
+	else
+		plan_fill_in(plan, "hosts", "the servers of your ZooKeeper",
+		             "zk1:2181,zk2:2181,zk3:2181");
+}
+
+static void begin_path(struct init_plan *plan, bool patroni)
+{
+	const struct init_options *options = plan->options;
+	auto_free char *example =
+	    xasprintf("%s/%s", patroni ? "/service" : "/segue", options->cluster);
+
+	if (options->path != NULL)
+		plan_ini(plan, "path = %s", options->path);
+	else if (patroni)
+		plan_fill_in(plan, "path", "/NAMESPACE/SCOPE, as patroni.yml has them", example);
+	else
+		plan_fill_in(plan, "path",
+		             "where your ZooKeeper names the primary, PATH/master is watched",
+		             example);
+}
+
+/* Adds the section of the cluster, unless the existing file has it. */
+static void begin_cluster(struct init_plan *plan, const char *source,
+                          const struct plan_cluster *cluster)
+{
+	const struct init_options *options = plan->options;
+
+	if (options->beside != NULL && append_has_cluster(options->beside, options->cluster))
+		return;
+	plan_ini(plan, "\n[cluster %s]", options->cluster);
+	if (cluster->patroni) {
+		plan_comment(plan, "%s asks Patroni's REST API, so Patroni is the store's author.",
+		             source);
+		plan_ini(plan, "layout = patroni");
+	}
+	begin_path(plan, cluster->patroni);
+	plan_comment(plan, "Each server is asked, too, whether it is the primary, with this and "
+	                   "its address. Without such a role segue believes the store, and "
+	                   "warns.");
+	plan_ini(plan, "verify_conninfo = user=segue dbname=postgres");
+}
+
+void plan_begin(struct init_plan *plan, const char *proxy, const char *source,
+                const struct plan_cluster *cluster)
+{
+	if (plan->options->beside != NULL) {
+		plan_comment(plan, "Added by `segue init %s`, which has read %s.", proxy, source);
+		if (plan->options->zookeeper != NULL)
+			plan_found(plan, "[zookeeper] of %s, which counts, and not --zookeeper",
+			           plan->ini.path);
+		begin_cluster(plan, source, cluster);
+		return;
+	}
+	plan_comment(plan,
+	             "Written by `segue init %s`, which has read %s. Every other key keeps its "
+	             "default: segue.ini(5) has them all. What is wrong or missing: `segue "
+	             "check`.",
+	             proxy, source);
+	begin_zookeeper(plan);
+	begin_cluster(plan, source, cluster);
+}
+
+/* ZooKeeper creates a znode only below an existing parent. */
+static void parents_lines(struct init_plan *plan, const char *zk, const char *path)
+{
+	for (const char *at = path; *at != '\0';) {
+		at += 1 + strcspn(at + 1, "/");
+		plan_line(plan, "%s create %.*s ''", zk, (int)(at - path), path);
+	}
+}
+
+static void znode_step(struct init_plan *plan, const struct plan_cluster *cluster)
+{
+	const struct init_options *options = plan->options;
+	const char *hosts = options->zookeeper != NULL ? options->zookeeper : "HOSTS";
+	auto_free char *zk = xasprintf("/usr/share/zookeeper/bin/zkCli.sh -server %s", hosts);
+	const char *path = options->path != NULL ? options->path : "PATH";
+
+	plan_step(plan,
+	          "Tell ZooKeeper who is primary, where nothing does so yet: by `segue publish` "
+	          "beside each PostgreSQL server (segue(1)), or by hand%s:",
+	          options->zookeeper == NULL || options->path == NULL
+	              ? ", with what you have filled in; a parent of PATH has to be made first"
+	              : "");
+	parents_lines(plan, zk, path);
+	plan_line(plan,
+	          "%s create %s/master '{\"version\":1,\"primary\":{\"host\":\"%s\",\"port\":%s}}'",
+	          zk, path, cluster->host != NULL ? cluster->host : "ADDRESS",
+	          cluster->port != NULL ? cluster->port : "5432");
+}
+
+void plan_store_steps(struct init_plan *plan, const struct plan_cluster *cluster)
+{
+	if (plan->fill_in.len > 0) {
+		plan_step(plan, "Fill in, in %s:", plan->ini.path);
+		strbuf_append_str(&plan->steps, plan->fill_in.data);
+	}
+	if (plan->options->beside != NULL &&
+	    append_has_cluster(plan->options->beside, plan->options->cluster))
+		return; /* they were done when the cluster was added */
+	plan_step(plan, "Let segue ask the PostgreSQL servers who is primary. On the primary, and "
+	                "in pg_hba.conf of each, with the address of this machine:");
+	plan_line(plan, "CREATE ROLE segue LOGIN;");
+	plan_line(plan, "host  postgres  segue  THIS-MACHINE/32  trust");
+	if (!cluster->patroni)
+		znode_step(plan, cluster);
+}
+
+/* " -c /other/segue.ini"; "" if segue finds the file by itself. Caller frees. */
+static char *config_option(const struct init_plan *plan)
+{
+	if (strcmp(plan->ini.path, CONFIG_DEFAULT_FILE) == 0)
+		return xstrdup("");
+	return xasprintf(" -c %s", plan->ini.path);
+}
+
+void plan_run_step(struct init_plan *plan, const char *unit, const char *user)
+{
+	auto_free char *option = config_option(plan);
+	const bool packaged = *option == '\0' && debian_has_unit(unit);
+	const bool somebody = user != NULL && !packaged;
+	auto_free char *as = somebody ? xasprintf("-u %s ", user) : xstrdup("");
+
+	if (packaged && append_makes_both(plan)) {
+		unit = DEBIAN_POOLER_UNIT;
+		append_both_steps(plan);
+	}
+	plan_step(plan, "Look, then run%s%s%s:", somebody ? ", as " : "", somebody ? user : "",
+	          plan->options->beside != NULL && !packaged ? ", instead of the one that runs"
+	                                                     : "");
+	plan_line(plan, "sudo %ssegue check%s", as, option);
+	plan_line(plan, "sudo %ssegue render%s %s", as, option, plan->options->target);
+	if (!packaged)
+		plan_line(plan, "sudo %ssegue run%s", as, option);
+	else if (plan->options->beside != NULL)
+		plan_line(plan, "sudo systemctl restart %s", unit);
+	else
+		plan_line(plan, "sudo systemctl enable --now %s", unit);
+}
+
+struct account *plan_account(const char *unit, const char *user)
+{
+	struct account *account;
+	struct unit found;
+	struct err ignored; /* a user that does not exist may do nothing */
+
+	account = unit_load("", unit, &found) ? account_of_unit(&found, &ignored)
+	                                      : account_find(user, &ignored);
+	unit_free(&found);
+	return account;
+}

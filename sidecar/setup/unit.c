@@ -1,0 +1,550 @@
+/* Reads unit files as systemd.unit(5) says: a file in /etc hides the one of the same name in /lib,
+ * drop-ins of all folders are read in the order of their names, the last assignment counts, and an
+ * empty assignment clears a list. Uses only the section [Service]. */
+#include "setup/unit.h"
+
+#include <errno.h>
+#include <glob.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "target/command.h"
+
+/* Accounts. root checks the access of another user by switching to that user. Where the process has
+ * to stay root, the owner, group and mode decide. */
+
+#define GROUPS_MAX 65536 /* limit of Linux for one process */
+
+static void add_group(struct account *account, gid_t gid)
+{
+	account->groups = xreallocarray(account->groups, (size_t)account->group_count + 1,
+	                                sizeof(*account->groups));
+	account->groups[account->group_count++] = gid;
+}
+
+static bool find_groups(struct account *account, struct err *err)
+{
+	int count = GROUPS_MAX;
+	auto_free gid_t *groups = xcalloc((size_t)count, sizeof(*groups));
+
+	if (getgrouplist(account->name, account->gid, groups, &count) < 0)
+		return err_set(err, "user %s: in more than %d groups", account->name, GROUPS_MAX);
+	for (int i = 0; i < count; i++)
+		add_group(account, groups[i]);
+	return true;
+}
+
+static struct account *find(const char *user, const gid_t *gid, struct err *err)
+{
+	const struct passwd *found = getpwnam(user);
+	struct account *account;
+
+	if (found == NULL) {
+		err_set(err, "there is no user \"%s\" on this machine", user);
+		return NULL;
+	}
+	account = xcalloc(1, sizeof(*account));
+	account->name = xstrdup(found->pw_name);
+	account->home = xstrdup(found->pw_dir);
+	account->uid = found->pw_uid;
+	account->gid = gid != NULL ? *gid : found->pw_gid;
+	if (find_groups(account, err))
+		return account;
+	account_free(account);
+	return NULL;
+}
+
+struct account *account_find(const char *user, struct err *err)
+{
+	return find(user, NULL, err);
+}
+
+static bool group_id(const char *name, gid_t *out, struct err *err)
+{
+	const struct group *group = getgrnam(name);
+
+	if (group == NULL)
+		return err_set(err, "there is no group \"%s\" on this machine", name);
+	*out = group->gr_gid;
+	return true;
+}
+
+static bool tell_unit(const struct unit *unit, struct err *err)
+{
+	bool known = unit->where != NULL && *unit->where != '\0';
+
+	return err_wrap(err, "%s.service%s%s", unit->name, known ? ", " : "",
+	                known ? unit->where : "");
+}
+
+static bool add_groups_of_unit(const struct unit *unit, struct account *account, struct err *err)
+{
+	auto_free char *words = xstrdup(unit->groups.data);
+	char *rest = words, *word;
+	gid_t gid = 0;
+
+	while ((word = strsep(&rest, " \t")) != NULL) {
+		if (*word == '\0')
+			continue;
+		if (!group_id(word, &gid, err))
+			return tell_unit(unit, err);
+		add_group(account, gid);
+	}
+	return true;
+}
+
+struct account *account_of_unit(const struct unit *unit, struct err *err)
+{
+	const char *user = *unit->user != '\0' ? unit->user : "root";
+	struct account *account;
+	gid_t gid = 0;
+
+	if (*unit->group != '\0' && !group_id(unit->group, &gid, err)) {
+		(void)tell_unit(unit, err);
+		return NULL;
+	}
+	account = find(user, *unit->group != '\0' ? &gid : NULL, err);
+	if (account == NULL)
+		(void)tell_unit(unit, err);
+	if (account == NULL || add_groups_of_unit(unit, account, err))
+		return account;
+	account_free(account);
+	return NULL;
+}
+
+void account_free(struct account *account)
+{
+	if (account == NULL)
+		return;
+	free(account->name);
+	free(account->home);
+	free(account->groups);
+	free(account);
+}
+
+static bool is_in_group(const struct account *account, gid_t gid)
+{
+	for (int i = 0; i < account->group_count; i++)
+		if (account->groups[i] == gid)
+			return true;
+	return account->gid == gid;
+}
+
+/* The rwx bits that apply to the account: those of the owner, else of the group, else of others. */
+static mode_t rights(const struct account *account, const struct stat *st)
+{
+	if (account->uid == 0)
+		return 07;
+	if (st->st_uid == account->uid)
+		return st->st_mode >> 6 & 07;
+	return is_in_group(account, st->st_gid) ? st->st_mode >> 3 & 07 : st->st_mode & 07;
+}
+
+/* True if the account may search all folders above `path`. */
+static bool may_reach(const struct account *account, const char *path)
+{
+	struct stat st;
+
+	for (const char *at = path; (at = strchr(at + 1, '/')) != NULL;) {
+		auto_free char *above = xstrndup(path, (size_t)(at - path));
+
+		if (stat(above, &st) != 0 || (rights(account, &st) & 01) == 0)
+			return false;
+	}
+	return true;
+}
+
+bool account_may_write(const struct account *account, const char *folder)
+{
+	struct stat st;
+
+	return may_reach(account, folder) && stat(folder, &st) == 0 && S_ISDIR(st.st_mode) &&
+	       (rights(account, &st) & 03) == 03;
+}
+
+bool account_may_read(const struct account *account, const char *path, const struct stat *st)
+{
+	return may_reach(account, path) && (rights(account, st) & 04) != 0;
+}
+
+bool account_become(const struct account *account, const struct unit *unit, struct err *err)
+{
+	if (setgroups((size_t)account->group_count, account->groups) != 0 ||
+	    setgid(account->gid) != 0 || setuid(account->uid) != 0)
+		return err_set_errno(err, errno, "cannot become user %s", account->name);
+	setenv("HOME", account->home, 1);
+	unsetenv("PGPASSFILE"); /* it names root's file */
+	if (unit != NULL)
+		(void)unit_set_environment(unit, true);
+	return true;
+}
+
+#define FILE_MAX ((size_t)1024 * 1024) /* bytes */
+
+/* systemd.unit(5), Unit File Load Path: the first folder that has the file counts. */
+static const char *const folders[] = {"/etc/systemd/system", "/run/systemd/system",
+                                      "/usr/local/lib/systemd/system", "/usr/lib/systemd/system",
+                                      "/lib/systemd/system"};
+
+static void set_text(char **to, const char *value)
+{
+	free(*to);
+	*to = xstrdup(value);
+}
+
+static void add_words(struct strbuf *to, const char *value)
+{
+	if (*value == '\0')
+		strbuf_reset(to);
+	else
+		strbuf_printf(to, "%s%s", to->len > 0 ? " " : "", value);
+}
+
+static char **text_of(struct unit *unit, const char *key)
+{
+	if (strcmp(key, "User") == 0)
+		return &unit->user;
+	if (strcmp(key, "Group") == 0)
+		return &unit->group;
+	return strcmp(key, "ProtectSystem") == 0 ? &unit->protect : NULL;
+}
+
+static struct strbuf *words_of(struct unit *unit, const char *key)
+{
+	static const char *const writable[] = {"ReadWritePaths", "ReadWriteDirectories"};
+
+	for (size_t i = 0; i < ARRAY_LEN(writable); i++)
+		if (strcmp(key, writable[i]) == 0)
+			return &unit->writable;
+	if (strcmp(key, "SupplementaryGroups") == 0)
+		return &unit->groups;
+	if (strcmp(key, "Environment") == 0)
+		return &unit->environment;
+	if (strcmp(key, "EnvironmentFile") == 0)
+		return &unit->environment_files;
+	return strcmp(key, "StateDirectory") == 0 ? &unit->state : NULL;
+}
+
+struct place {
+	const char *file;
+	unsigned line;
+	char section[64]; /* "[Service]" */
+};
+
+static void take(struct unit *unit, const struct place *place, const char *key, const char *value)
+{
+	char **text = text_of(unit, key);
+	struct strbuf *words = words_of(unit, key);
+
+	if (text == NULL && words == NULL)
+		return;
+	if (strcmp(place->section, "[Service]") != 0) {
+		strbuf_printf(&unit->ignored, "%s line %u: systemd ignores %s= %s%s\n", place->file,
+		              place->line, key,
+		              *place->section != '\0' ? "under " : "outside of a section",
+		              place->section);
+		return;
+	}
+	if (text != NULL)
+		set_text(text, value);
+	else
+		add_words(words, value);
+	if (text == &unit->user || text == &unit->group || words == &unit->groups) {
+		free(unit->where);
+		unit->where = xasprintf("%s line %u", place->file, place->line);
+	}
+}
+
+/* Parses a line like "User=segue " in place; ignores a line without "=". */
+static void take_line(struct unit *unit, struct place *place, char *line)
+{
+	char *equals = strchr(line, '='), *value, *end;
+
+	line += strspn(line, " \t");
+	if (*line == '[') {
+		snprintf(place->section, sizeof(place->section), "%.*s",
+		         (int)(strcspn(line, "]") + 1), line);
+		return;
+	}
+	if (*line == '#' || *line == ';' || equals == NULL)
+		return;
+	value = equals + 1 + strspn(equals + 1, " \t");
+	for (end = value + strlen(value); end > value && strchr(" \t\r", end[-1]) != NULL; end--)
+		end[-1] = '\0';
+	for (*equals = '\0'; equals > line && strchr(" \t", equals[-1]) != NULL; equals--)
+		equals[-1] = '\0';
+	take(unit, place, line, value);
+}
+
+/* The next line, joined with its continuation lines (those after a \ at the end of a line). *lines
+ * becomes the number of lines joined. */
+static char *next_line(char **rest, unsigned *lines)
+{
+	char *line = strsep(rest, "\n"), *end = line != NULL ? line + strlen(line) : NULL;
+
+	for (*lines = 1; line != NULL && end > line && end[-1] == '\\' && *rest != NULL; ++*lines) {
+		end[-1] = ' ';
+		*end = ' ';
+		end = strchr(line, '\n') != NULL ? strchr(line, '\n') : line + strlen(line);
+		*rest = *end == '\n' ? end + 1 : NULL;
+		*end = '\0';
+	}
+	return line;
+}
+
+static bool take_file(struct unit *unit, const char *path)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct place place = {.file = path, .line = 1};
+	struct err ignored; /* systemd reports errors in a unit */
+	char *rest, *line;
+	unsigned lines;
+
+	if (!file_read(path, FILE_MAX, &text, NULL, &ignored))
+		return false;
+	rest = text.data;
+	while ((line = next_line(&rest, &lines)) != NULL) {
+		take_line(unit, &place, line);
+		place.line += lines;
+	}
+	return true;
+}
+
+struct drop_in {
+	char *path;
+	size_t rank; /* index of its folder in `folders` */
+};
+
+static const char *name_of(const struct drop_in *drop_in)
+{
+	return strrchr(drop_in->path, '/');
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct drop_in *left = a, *right = b;
+	int names = strcmp(name_of(left), name_of(right));
+
+	return names != 0 ? names : (left->rank > right->rank) - (left->rank < right->rank);
+}
+
+/* If two drop-ins have the same name, the one in the first folder counts. */
+static void take_drop_ins(struct unit *unit, const char *root)
+{
+	struct drop_in *all = NULL;
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		auto_free char *pattern =
+		    xasprintf("%s%s/%s.service.d/*.conf", root, folders[i], unit->name);
+		glob_t found = {0};
+
+		if (glob(pattern, 0, NULL, &found) != 0)
+			continue;
+		all = xreallocarray(all, count + found.gl_pathc, sizeof(*all));
+		for (size_t j = 0; j < found.gl_pathc; j++)
+			all[count++] =
+			    (struct drop_in){.path = xstrdup(found.gl_pathv[j]), .rank = i};
+		globfree(&found);
+	}
+	if (count > 0)
+		qsort(all, count, sizeof(*all), by_name);
+	for (size_t i = 0; i < count; i++)
+		if (i == 0 || strcmp(name_of(&all[i]), name_of(&all[i - 1])) != 0)
+			(void)take_file(unit, all[i].path);
+	for (size_t i = 0; i < count; i++)
+		free(all[i].path);
+	free(all);
+}
+
+bool unit_load(const char *root, const char *name, struct unit *out)
+{
+	*out = (struct unit){.name = xstrdup(name),
+	                     .user = xstrdup(""),
+	                     .group = xstrdup(""),
+	                     .where = xstrdup(""),
+	                     .protect = xstrdup(""),
+	                     .groups = STRBUF_INIT,
+	                     .environment = STRBUF_INIT,
+	                     .state = STRBUF_INIT,
+	                     .environment_files = STRBUF_INIT,
+	                     .writable = STRBUF_INIT,
+	                     .ignored = STRBUF_INIT};
+	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
+		auto_free char *file = xasprintf("%s%s/%s.service", root, folders[i], name);
+
+		if (!take_file(out, file))
+			continue;
+		take_drop_ins(out, root);
+		return true;
+	}
+	return false;
+}
+
+void unit_free(struct unit *unit)
+{
+	free(unit->name);
+	free(unit->user);
+	free(unit->group);
+	strbuf_fini(&unit->groups);
+	strbuf_fini(&unit->environment);
+	strbuf_fini(&unit->state);
+	strbuf_fini(&unit->environment_files);
+	strbuf_fini(&unit->writable);
+	strbuf_fini(&unit->ignored);
+	free(unit->where);
+	free(unit->protect);
+	*unit = (struct unit){0};
+}
+
+bool unit_is_enabled(const char *root, const char *name)
+{
+	auto_free char *link =
+	    xasprintf("%s/etc/systemd/system/multi-user.target.wants/%s.service", root, name);
+
+	return access(link, F_OK) == 0 || readlink(link, (char[1]){0}, 1) > 0;
+}
+
+bool unit_makes_state(const struct unit *unit, const char *folder)
+{
+	static const char top[] = "/var/lib/";
+
+	if (strncmp(folder, top, strlen(top)) != 0)
+		return false;
+	folder += strlen(top);
+	for (const char *at = unit->state.data; *at != '\0'; at += strspn(at, " ")) {
+		size_t len = strcspn(at, " ");
+
+		if (len == strlen(folder) && strncmp(at, folder, len) == 0)
+			return true;
+		at += len;
+	}
+	return false;
+}
+
+/* --- the sandbox --- */
+
+static bool is_below(const char *path, const char *top)
+{
+	size_t len = strlen(top);
+
+	while (len > 1 && top[len - 1] == '/')
+		len--;
+	return strncmp(path, top, len) == 0 && (path[len] == '/' || path[len] == '\0' || len == 1);
+}
+
+static bool is_below_one(const char *path, const char *const *tops, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (is_below(path, tops[i]))
+			return true;
+	return false;
+}
+
+/* True if the folder is in or below a path of ReadWritePaths=, which follows symbolic links. */
+static bool is_listed(const struct unit *unit, const char *folder)
+{
+	auto_free char *words = xstrdup(unit->writable.len > 0 ? unit->writable.data : "");
+	auto_free char *real = realpath(folder, NULL);
+	char *rest = words, *word;
+
+	while ((word = strsep(&rest, " \t")) != NULL) {
+		auto_free char *top = NULL;
+
+		word += strspn(word, "-+");
+		if (*word != '/')
+			continue;
+		top = realpath(word, NULL);
+		if (is_below(folder, word) || (real != NULL && top != NULL && is_below(real, top)))
+			return true;
+	}
+	return false;
+}
+
+bool unit_leaves_writable(const struct unit *unit, const char *folder)
+{
+	static const char *const system[] = {"/usr", "/boot", "/efi", "/lib", "/bin", "/sbin"};
+	static const char *const spared[] = {"/dev", "/proc", "/sys", "/tmp", "/var/tmp"};
+	const char *protect = unit->protect != NULL ? unit->protect : "";
+	bool full = strcmp(protect, "full") == 0, strict = strcmp(protect, "strict") == 0;
+
+	if (is_listed(unit, folder) || unit_makes_state(unit, folder))
+		return true;
+	if (strict)
+		return is_below_one(folder, spared, ARRAY_LEN(spared));
+	if (*protect == '\0' || strcmp(protect, "no") == 0 || strcmp(protect, "false") == 0)
+		return true;
+	return !is_below_one(folder, system, ARRAY_LEN(system)) &&
+	       !(full && is_below(folder, "/etc"));
+}
+
+/* --- the environment --- */
+
+static size_t set_variable(const char *assignment, bool libpq)
+{
+	auto_free char *name = xstrndup(assignment, strcspn(assignment, "="));
+
+	if (assignment[strlen(name)] != '=' || *name == '\0' ||
+	    (!libpq && strncmp(name, "PG", 2) == 0))
+		return 0;
+	return setenv(name, assignment + strlen(name) + 1, 1) == 0;
+}
+
+/* `whole`: the line is one assignment, whose unquoted value goes on to the end of the line, as in
+ * an environment file. Otherwise each word is an assignment. */
+static size_t set_line(const char *line, bool whole, bool libpq)
+{
+	auto_strbuf struct strbuf joined = STRBUF_INIT;
+	struct err ignored; /* systemd reports errors in it */
+	char **words = command_split(line, NULL, &ignored);
+	size_t count = 0;
+
+	if (words == NULL)
+		return 0;
+	for (size_t i = 0; words[i] != NULL; i++) {
+		if (!whole)
+			count += set_variable(words[i], libpq);
+		strbuf_printf(&joined, "%s%s", i > 0 ? " " : "", words[i]);
+	}
+	command_argv_free(words);
+	return whole ? set_variable(joined.data, libpq) : count;
+}
+
+static size_t set_file(const char *path, bool libpq)
+{
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct err ignored;
+	char *rest, *line;
+	unsigned lines;
+	size_t count = 0;
+
+	if (!file_read(path, FILE_MAX, &text, NULL, &ignored))
+		return 0;
+	rest = text.data;
+	while ((line = next_line(&rest, &lines)) != NULL) {
+		line += strspn(line, " \t");
+		if (*line != '\0' && *line != '#' && *line != ';')
+			count += set_line(line, true, libpq);
+	}
+	return count;
+}
+
+size_t unit_set_environment(const struct unit *unit, bool libpq)
+{
+	auto_free char *files = xstrdup(unit->environment_files.data);
+	char *rest = files, *file;
+	size_t count = 0;
+
+	if (unit->environment.len > 0)
+		count += set_line(unit->environment.data, false, libpq);
+	while ((file = strsep(&rest, " \t")) != NULL)
+		if (*file != '\0')
+			count += set_file(file + (*file == '-'), libpq);
+	return count;
+}

@@ -1,0 +1,326 @@
+/* A [file NAME] target: for a program that segue has no driver for. Installs the text when
+ * check_command accepts it, then runs reload_command. A marker file keeps across a crash that the
+ * command is still owed. segue does not see the live state of that program, only the exit status of
+ * the command.
+ *
+ *      file differs          accepted            on disk      command owed
+ *   IDLE --------> CHECKING ----------> COMMITTING -----> IDLE -----------> RELOADING -- exit 0 --+
+ *    ^ ^ timer, new text | refused           | failed                           | failed          |
+ *    | +-------------- WAITING <-------------+----------------------------------+                 |
+ *    +--------------------------------------------------------------------------------------------+
+ */
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/strbuf.h"
+#include "target/file_target.h"
+#include "target/install.h"
+#include "target/target_ops.h"
+
+#define RETRY_FIRST_MS 1000
+#define RETRY_MAX_MS   60000
+
+enum file_state {
+	FILE_IDLE,
+	FILE_CHECKING,   /* the new file is staged, check_command runs */
+	FILE_COMMITTING, /* the file_writer installs it; nothing else may be staged meanwhile */
+	FILE_RELOADING,  /* reload_command is requested or runs */
+	FILE_WAITING,    /* after a failure, until the timer or a new text */
+};
+
+struct file_target {
+	struct target target;
+	enum file_state state;
+	struct reloader *reloader; /* NULL: no reload_command */
+	struct install *install;
+	struct reload *reload;
+	struct event *timer; /* WAITING: until the retry; IDLE: until the file is read again */
+	struct file_owner owner;
+	bool owner_known; /* otherwise nothing can be installed */
+	char *text;       /* NULL: none yet */
+	size_t len;
+	unsigned generation, install_generation;
+	bool current;     /* the file has the text */
+	bool reload_owed; /* the file has changed since the last successful reload_command */
+	unsigned failures;
+	int64_t zxid, started_us, read_us, rendered_us, persisted_us;
+	struct strbuf problem;
+};
+
+static void reconcile(struct file_target *file);
+
+static void enter(struct file_target *file, enum file_state state, int64_t timer_ms)
+{
+	struct timeval after = {.tv_sec = timer_ms / 1000, .tv_usec = timer_ms % 1000 * 1000};
+
+	file->state = state;
+	event_del(file->timer);
+	if (timer_ms >= 0)
+		event_add(file->timer, &after);
+}
+
+static void fail(struct file_target *file, const char *event, const char *problem, const char *next)
+{
+	int64_t ms = clock_backoff_ms(++file->failures, RETRY_FIRST_MS, RETRY_MAX_MS);
+	auto_free char *when = xasprintf(
+	    "%s; tried again in %" PRId64 " s, or when the text changes", next, (ms + 999) / 1000);
+
+	strbuf_reset(&file->problem);
+	strbuf_append_str(&file->problem, problem);
+	log_error(event, KV_STR("cluster", file->target.config->cluster),
+	          KV_STR("target", file->target.config->name), KV_INT("zxid", file->zxid),
+	          KV_STR("error", problem), KV_STR("next", when));
+	target_failed(&file->target);
+	enter(file, FILE_WAITING, ms);
+}
+
+static void tell_moved(struct file_target *file)
+{
+	static const char what[] = "the file";
+	const struct move_lap laps[] = {{MOVE_READ, file->read_us},
+	                                {MOVE_RENDERED, file->rendered_us},
+	                                {MOVE_PERSISTED, file->persisted_us}};
+	struct log_kv pairs[4 + ARRAY_LEN(laps)] = {KV_STR("cluster", file->target.config->cluster),
+	                                            KV_STR("target", file->target.config->name),
+	                                            KV_INT("zxid", file->zxid),
+	                                            KV_STR("what", what)};
+	size_t count = 4;
+	struct move move;
+
+	move_make(&move, file->zxid, what, file->started_us, laps, ARRAY_LEN(laps));
+	move_log_laps(pairs, &count, file->started_us, laps, ARRAY_LEN(laps));
+	log_emit(LOG_INFO, "moved", pairs, count);
+	target_moved(&file->target, &move);
+}
+
+static void done(struct file_target *file)
+{
+	file->failures = 0;
+	strbuf_reset(&file->problem);
+	if (file->persisted_us != 0)
+		tell_moved(file);
+	file->persisted_us = 0;
+	enter(file, FILE_IDLE, clock_jitter_ms(target_hub_reread_ms(file->target.hub)));
+}
+
+static void reloaded_cb(bool ok, const char *what, void *arg)
+{
+	struct file_target *file = arg;
+
+	file->reload = NULL;
+	if (ok) {
+		file->reload_owed = false;
+		target_marker_remove(&file->target);
+		enter(file, FILE_IDLE, -1);
+	} else {
+		fail(file, "reload_failed", what, "the new file stays");
+	}
+	reconcile(file);
+}
+
+/* If a newer text was set during the commit, goes on with it at once, also after a failure. */
+static void committed_cb(const struct err *problem, void *arg)
+{
+	struct file_target *file = arg;
+	bool newest = file->install_generation == file->generation;
+
+	file->install = NULL;
+	if (problem != NULL) {
+		fail(file, "install_failed", problem->message, "the file is what it was");
+	} else {
+		file->reload_owed = file->reloader != NULL;
+		file->current = newest;
+		file->persisted_us = newest ? clock_now_us() : 0;
+	}
+	if (problem == NULL || !newest)
+		enter(file, FILE_IDLE, -1);
+	reconcile(file);
+}
+
+/* Writes the marker before the commit: a crash after the rename must not lose the reload. */
+static bool commit(struct file_target *file, struct err *err)
+{
+	if (file->reloader != NULL && !target_marker_write(&file->target, 0, err)) {
+		install_cancel(STEAL(file->install));
+		return false;
+	}
+	install_commit(file->install, target_hub_saver(file->target.hub), committed_cb);
+	return true;
+}
+
+static void checked_cb(bool accepted, const char *what, void *arg)
+{
+	struct file_target *file = arg;
+	struct err err;
+
+	if (!accepted) {
+		install_cancel(STEAL(file->install));
+		fail(file, "check_refused", what, "the last good file stays");
+	} else if (!commit(file, &err)) {
+		fail(file, "install_failed", err.message, "the file is what it was");
+	} else {
+		enter(file, FILE_COMMITTING, -1);
+	}
+	reconcile(file);
+}
+
+static void start_install(struct file_target *file)
+{
+	struct err err;
+
+	file->install_generation = file->generation;
+	/* Asks again each time: the user may have been created meanwhile. */
+	if (!file->owner_known)
+		file->owner_known = install_owner(file->target.config, &file->owner, &err);
+	if (file->owner_known)
+		file->install = install_stage(file->target.base, file->target.config, &file->owner,
+		                              file->text, file->len, checked_cb, file, &err);
+	if (file->install == NULL)
+		fail(file, "install_failed", err.message, "the file is what it was");
+	else
+		enter(file, FILE_CHECKING, -1);
+}
+
+static void step(struct file_target *file)
+{
+	if (!file->current)
+		file->current =
+		    install_is_current(file->target.config->output, file->text, file->len);
+	if (!file->current) {
+		start_install(file);
+	} else if (file->reload_owed) {
+		file->reload = reloader_request(file->reloader, reloaded_cb, file);
+		enter(file, FILE_RELOADING, -1);
+	} else {
+		done(file);
+	}
+}
+
+static void reconcile(struct file_target *file)
+{
+	switch (file->state) {
+	case FILE_CHECKING:
+		if (file->install_generation == file->generation)
+			break;
+		install_cancel(STEAL(file->install));
+		enter(file, FILE_IDLE, -1);
+		step(file);
+		break;
+	case FILE_IDLE:
+		step(file);
+		break;
+	case FILE_COMMITTING:
+	case FILE_RELOADING:
+	case FILE_WAITING:
+		break;
+	}
+	target_changed(&file->target);
+}
+
+static void timer_cb(int fd, short events, void *arg)
+{
+	struct file_target *file = arg;
+
+	(void)fd;
+	(void)events;
+	file->current = false; /* somebody may have changed it */
+	enter(file, FILE_IDLE, -1);
+	reconcile(file);
+}
+
+static void start_watch(struct file_target *file, const struct desired *desired)
+{
+	file->started_us = move_begin_us(desired->notified_us, desired->read_us,
+	                                 desired->rendered_us, clock_now_us());
+	file->read_us = desired->read_us;
+	file->rendered_us = desired->rendered_us;
+}
+
+static bool set_desired(struct target *target, const struct desired *desired, struct err *err)
+{
+	struct file_target *file = (struct file_target *)target;
+
+	(void)err;
+	file->zxid = desired->zxid;
+	if (file->text != NULL && desired->len == file->len &&
+	    memcmp(desired->text, file->text, file->len) == 0)
+		return true;
+	free(file->text);
+	file->text = xstrndup(desired->text, desired->len);
+	file->len = desired->len;
+	file->generation++;
+	file->current = false;
+	file->failures = 0;
+	start_watch(file, desired);
+	if (file->state == FILE_WAITING)
+		enter(file, FILE_IDLE, -1);
+	reconcile(file);
+	return true;
+}
+
+static const char *step_name(enum file_state state)
+{
+	switch (state) {
+	case FILE_IDLE:
+		return "idle";
+	case FILE_CHECKING:
+		return "checking";
+	case FILE_COMMITTING:
+		return "committing";
+	case FILE_RELOADING:
+		return "reloading";
+	case FILE_WAITING:
+		return "waiting";
+	}
+	return "?";
+}
+
+static void status(const struct target *target, struct target_status *out)
+{
+	const struct file_target *file = (const struct file_target *)target;
+
+	*out = (struct target_status){
+	    .zxid = file->text != NULL ? file->zxid : 0,
+	    .in_sync = file->current && !file->reload_owed && file->state == FILE_IDLE,
+	    .problem = file->problem.data,
+	    .step = step_name(file->state),
+	};
+}
+
+static void destroy(struct target *target)
+{
+	struct file_target *file = (struct file_target *)target;
+
+	if (file->install != NULL)
+		install_cancel(file->install);
+	if (file->reload != NULL)
+		reload_cancel(file->reload);
+	event_free(file->timer);
+	strbuf_fini(&file->problem);
+	free(file->text);
+	target_hub_count(target->hub, -1);
+	target_fini(target);
+	free(file);
+}
+
+struct target *file_target_create(const struct target_setup *setup)
+{
+	static const struct target_ops ops = {
+	    .set_desired = set_desired, .status = status, .destroy = destroy};
+	struct file_target *file = xcalloc(1, sizeof(*file));
+	struct err ignored; /* start_install() asks again and reports it */
+
+	target_init(&file->target, &ops, setup);
+	file->problem = (struct strbuf)STRBUF_INIT;
+	file->timer = event_new(file->target.base, -1, 0, timer_cb, file);
+	file->reloader =
+	    target_hub_reloader(setup->hub, &reload_by_command, setup->config->reload_command);
+	file->reload_owed = file->reloader != NULL && target_marker_read(&file->target) >= 0;
+	file->owner_known = install_owner(setup->config, &file->owner, &ignored);
+	target_hub_count(setup->hub, 1);
+	return &file->target;
+}

@@ -1,0 +1,246 @@
+/* Stages, checks and commits a text, in this order, each once. The staged file is in the folder of
+ * the output, so that the rename is atomic. Its name is hidden, because HAProxy loads whole folders
+ * without hidden files. */
+#include "target/install.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file_writer.h"
+#include "target/command.h"
+
+#define CHECK_TIMEOUT_MS 30000
+#define LINKS_MAX        40 /* symbolic links in a chain, as in path_resolution(7) */
+
+struct install {
+	const struct config_target *config;
+	char *path; /* install_path() */
+	char *staged;
+	struct command *check;       /* NULL: not configured, or done */
+	struct event *soon;          /* calls `cb` from the loop if there is no check_command */
+	struct file_writer_job *job; /* NULL: the commit has not started */
+	install_cb *cb;
+	install_done_cb *done;
+	void *arg;
+};
+
+bool install_owner(const struct config_target *config, struct file_owner *out, struct err *err)
+{
+	auto_free char *user = xstrdup(config->owner);
+	char *colon = strchr(user, ':');
+	const char *group = colon != NULL ? colon + 1 : "";
+	const struct passwd *pw;
+	const struct group *gr;
+
+	if (colon != NULL)
+		*colon = '\0';
+	*out = (struct file_owner){.mode = (mode_t)config->mode};
+	out->has_uid = *user != '\0';
+	out->has_gid = *group != '\0';
+	pw = out->has_uid ? getpwnam(user) : NULL;
+	if (out->has_uid && pw == NULL)
+		return err_set(err, "owner = %s: this machine knows no user '%s'", config->owner,
+		               user);
+	gr = out->has_gid ? getgrnam(group) : NULL;
+	if (out->has_gid && gr == NULL)
+		return err_set(err, "owner = %s: this machine knows no group '%s'", config->owner,
+		               group);
+	out->uid = pw != NULL ? pw->pw_uid : 0;
+	out->gid = gr != NULL ? gr->gr_gid : 0;
+	return true;
+}
+
+/* Returns the path that the symbolic link names; caller frees. Follows only links of root and of
+ * segue's own user: another user who may write to the folder must not make segue overwrite any
+ * file. */
+static char *follow(const char *link, const struct stat *st, struct err *err)
+{
+	char target[PATH_MAX];
+	ssize_t len;
+
+	if (st->st_uid != 0 && st->st_uid != geteuid()) {
+		err_set(err,
+		        "%s: the output is a symbolic link of another user, and not followed: make "
+		        "it as root, or name the file behind it",
+		        link);
+		return NULL;
+	}
+	len = readlink(link, target, sizeof(target) - 1);
+	if (len < 0) {
+		err_set_errno(err, errno, "%s", link);
+		return NULL;
+	}
+	target[len] = '\0';
+	return *target == '/'
+	           ? xstrdup(target)
+	           : xasprintf("%.*s%s", (int)(strrchr(link, '/') + 1 - link), link, target);
+}
+
+/* Linux before 5.8 does not report it; there rename() fails. */
+static bool is_mount_point(const char *path)
+{
+	struct statx st;
+
+	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW, 0, &st) == 0 &&
+	       (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+char *install_path(const struct config_target *config, struct err *err)
+{
+	auto_free char *path = xstrdup(config->output);
+	struct stat st;
+
+	for (int links = 0; lstat(path, &st) == 0 && S_ISLNK(st.st_mode); links++) {
+		char *next = links < LINKS_MAX ? follow(path, &st, err) : NULL;
+
+		if (links == LINKS_MAX)
+			err_set_errno(err, ELOOP, "%s", config->output);
+		if (next == NULL)
+			return NULL;
+		free(path);
+		path = next;
+	}
+	if (is_mount_point(path)) {
+		err_set(err,
+		        "%s: the output is a mount point (a single-file volume): mount its folder",
+		        path);
+		return NULL;
+	}
+	return STEAL(path);
+}
+
+char *install_folder_cure(const char *folder, int error)
+{
+	const struct group *found = getgrgid(getegid());
+	const char *group = found != NULL ? found->gr_name : "GROUP";
+
+	switch (error) {
+	case ENOENT:
+		return xasprintf("make it, open to the group that segue runs with: install -d -g "
+		                 "%s -m 2775 %s",
+		                 group, folder);
+	case EROFS:
+		return xasprintf(
+		    "the sandbox of segue's unit keeps it read-only: ReadWritePaths=%s "
+		    "under [Service] (systemctl edit segue, or segue-pgbouncer), then "
+		    "restart that",
+		    folder);
+	case EACCES:
+	case EPERM:
+		return xasprintf("open it to the group that segue runs with: chgrp %s %s && chmod "
+		                 "g+ws %s",
+		                 group, folder, folder);
+	default:
+		return xasprintf("see to its file system: df -h -i %s", folder);
+	}
+}
+
+bool install_is_current(const char *output, const char *text, size_t len)
+{
+	auto_strbuf struct strbuf now = STRBUF_INIT;
+	struct err ignored;
+
+	return file_read(output, INSTALL_MAX, &now, NULL, &ignored) && now.len == len &&
+	       memcmp(now.data, text, len) == 0;
+}
+
+static void install_free(struct install *install)
+{
+	if (install->check != NULL)
+		command_cancel(install->check);
+	if (install->soon != NULL)
+		event_free(install->soon);
+	free(install->path);
+	free(install->staged);
+	free(install);
+}
+
+static void check_cb(bool ok, const char *what, void *arg)
+{
+	struct install *install = arg;
+
+	install->check = NULL;
+	install->cb(ok, what, install->arg);
+}
+
+static void soon_cb(int fd, short events, void *arg)
+{
+	struct install *install = arg;
+
+	(void)fd;
+	(void)events;
+	install->cb(true, "no check_command", install->arg);
+}
+
+static bool start_check(struct install *install, struct event_base *base, struct err *err)
+{
+	const struct timeval now = {0};
+	char **argv;
+
+	if (install->config->check_command[0] == '\0') {
+		install->soon = event_new(base, -1, 0, soon_cb, install);
+		event_add(install->soon, &now);
+		return true;
+	}
+	argv = command_split(install->config->check_command, install->staged, err);
+	if (argv == NULL)
+		return err_wrap(err, "check_command");
+	install->check = command_run(base, argv, CHECK_TIMEOUT_MS, check_cb, install);
+	command_argv_free(argv);
+	return true;
+}
+
+struct install *install_stage(struct event_base *base, const struct config_target *config,
+                              const struct file_owner *owner, const char *text, size_t len,
+                              install_cb *cb, void *arg, struct err *err)
+{
+	struct install *install = xcalloc(1, sizeof(*install));
+
+	*install = (struct install){.config = config, .cb = cb, .arg = arg};
+	install->path = install_path(config, err);
+	if (install->path != NULL)
+		install->staged = file_stage(install->path, text, len, owner, err);
+	if (install->staged == NULL) {
+		install_free(install);
+		return NULL;
+	}
+	if (!start_check(install, base, err)) {
+		install_cancel(install);
+		return NULL;
+	}
+	return install;
+}
+
+static void saved_cb(const struct err *problem, void *arg)
+{
+	struct install *install = arg;
+	install_done_cb *done = install->done;
+	void *done_arg = install->arg;
+
+	install_free(install);
+	done(problem, done_arg);
+}
+
+void install_commit(struct install *install, struct file_writer *file_writer, install_done_cb *done)
+{
+	install->done = done;
+	install->job =
+	    file_writer_commit(file_writer, install->staged, install->path, saved_cb, install);
+}
+
+void install_cancel(struct install *install)
+{
+	if (install->job != NULL)
+		file_writer_cancel(install->job);
+	else
+		unlink(install->staged);
+	install_free(install);
+}

@@ -1,0 +1,187 @@
+/* Runs one reload at a time. Requests made during a reload wait for the next one. */
+#include "target/reload.h"
+
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "target/command.h"
+
+#define COMMAND_MS 30000
+
+struct reload {
+	struct reload *next;
+	struct reloader *reloader;
+	reload_cb *cb;
+	void *arg;
+};
+
+struct reloader {
+	struct event_base *base;
+	const struct reload_method *method;
+	char *object;
+	int64_t limit_ms, last_ok_ms;
+	void *run;             /* the reload in flight, of the method; NULL: none */
+	struct event *start;   /* starts the next reload from the loop */
+	struct reload *served; /* the requests that the reload in flight is for */
+	struct reload *queued; /* the requests made since it started */
+	int holds;             /* targets in a hold or fence; above 0 no reload starts */
+};
+
+static void start_cb(int fd, short events, void *arg);
+
+struct reloader *reloader_create(struct event_base *base, const struct reload_method *method,
+                                 const char *object, int64_t limit_ms)
+{
+	struct reloader *reloader = xcalloc(1, sizeof(*reloader));
+
+	*reloader = (struct reloader){
+	    .base = base, .method = method, .object = xstrdup(object), .limit_ms = limit_ms};
+	reloader->start = event_new(base, -1, 0, start_cb, reloader);
+	return reloader;
+}
+
+void reloader_destroy(struct reloader *reloader)
+{
+	if (reloader == NULL)
+		return;
+	if (reloader->run != NULL)
+		reloader->method->cancel(reloader->run);
+	event_free(reloader->start);
+	free(reloader->object);
+	free(reloader);
+}
+
+static void start_next_soon(struct reloader *reloader)
+{
+	event_add(reloader->start, &(struct timeval){0});
+}
+
+/* Calls back all requests of this reload. The next reload starts from the loop, not here, because a
+ * callback may request or cancel one. */
+static void end(bool ok, const char *what, void *arg)
+{
+	struct reloader *reloader = arg;
+	struct reload *reload;
+
+	reloader->run = NULL;
+	if (ok)
+		reloader->last_ok_ms = clock_now_ms();
+	if (reloader->queued != NULL)
+		start_next_soon(reloader);
+	while ((reload = reloader->served) != NULL) {
+		reload_cb *cb = reload->cb;
+		void *cb_arg = reload->arg;
+
+		reloader->served = reload->next;
+		free(reload);
+		cb(ok, what, cb_arg);
+	}
+}
+
+static void start_cb(int fd, short events, void *arg)
+{
+	struct reloader *reloader = arg;
+	struct err err;
+
+	(void)fd;
+	(void)events;
+	if (reloader->run != NULL || reloader->holds > 0 || reloader->queued == NULL)
+		return;
+	reloader->served = STEAL(reloader->queued);
+	reloader->run = reloader->method->start(reloader->base, reloader->object,
+	                                        reloader->limit_ms, end, reloader, &err);
+	if (reloader->run == NULL)
+		end(false, err.message, reloader);
+}
+
+struct reload *reloader_request(struct reloader *reloader, reload_cb *cb, void *arg)
+{
+	struct reload *reload = xcalloc(1, sizeof(*reload));
+
+	*reload =
+	    (struct reload){.next = reloader->queued, .reloader = reloader, .cb = cb, .arg = arg};
+	reloader->queued = reload;
+	if (reloader->run == NULL)
+		start_next_soon(reloader);
+	return reload;
+}
+
+void reloader_hold(struct reloader *reloader, int change)
+{
+	reloader->holds += change;
+	if (reloader->holds == 0 && reloader->queued != NULL && reloader->run == NULL)
+		start_next_soon(reloader);
+}
+
+bool reloader_is_held(const struct reloader *reloader)
+{
+	return reloader->holds > 0;
+}
+
+static void unlink_from(struct reload **list, const struct reload *reload)
+{
+	while (*list != NULL && *list != reload)
+		list = &(*list)->next;
+	if (*list != NULL)
+		*list = reload->next;
+}
+
+void reload_cancel(struct reload *reload)
+{
+	unlink_from(&reload->reloader->served, reload);
+	unlink_from(&reload->reloader->queued, reload);
+	free(reload);
+}
+
+int64_t reloader_last_ok_ms(const struct reloader *reloader)
+{
+	return reloader->last_ok_ms;
+}
+
+/* --- reload by a command --- */
+
+struct command_reload {
+	struct command *command;
+	reload_cb *done;
+	void *arg;
+};
+
+static void command_done(bool ok, const char *what, void *arg)
+{
+	struct command_reload *run = arg;
+	reload_cb *done = run->done;
+	void *done_arg = run->arg;
+
+	free(run);
+	done(ok, what, done_arg);
+}
+
+static void *start_command(struct event_base *base, const char *object, int64_t limit_ms,
+                           reload_cb *done, void *arg, struct err *err)
+{
+	char **argv = command_split(object, NULL, err);
+	struct command_reload *run;
+
+	if (argv == NULL) {
+		err_wrap(err, "reload_command");
+		return NULL;
+	}
+	run = xcalloc(1, sizeof(*run));
+	*run = (struct command_reload){.done = done, .arg = arg};
+	run->command = command_run(base, argv, limit_ms, command_done, run);
+	command_argv_free(argv);
+	return run;
+}
+
+static void cancel_command(void *arg)
+{
+	struct command_reload *run = arg;
+
+	command_cancel(run->command);
+	free(run);
+}
+
+const struct reload_method reload_by_command = {
+    .start = start_command, .cancel = cancel_command, .limit_ms = COMMAND_MS};

@@ -1,0 +1,173 @@
+/* Finds out whether a znode has an ephemeral child. ZooKeeper lists only names, so every child
+ * needs a request of its own. The search sends one batch at a time, first the children that were
+ * ephemeral last time, and ends with the first batch that has an ephemeral child. So persistent
+ * children, however many, neither hide an ephemeral one nor cost anything while one lives. At most
+ * ZK_CHILD_SEARCH_BATCH requests per node are in flight, and about SLICE_BYTES of names are kept;
+ * if there are more, the names are read again for each slice. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/util.h"
+#include "session_internal.h"
+
+#define SLICE_BYTES ((size_t)256 * 1024)
+
+void zk_child_search_begin(struct zk_node *node)
+{
+	struct zk_child_search *children = node->children;
+
+	node->ephemerals = 0;
+	if (children == NULL)
+		return;
+	strbuf_reset(&children->names);
+	strbuf_reset(&children->found);
+	children->next = children->slice = 0;
+}
+
+static struct zk_child_search *make(struct zk_node *node)
+{
+	struct zk_child_search *children = xcalloc(1, sizeof(*children));
+
+	strbuf_init(&children->names);
+	strbuf_init(&children->live);
+	strbuf_init(&children->found);
+	for (size_t i = 0; i < ZK_CHILD_SEARCH_BATCH; i++)
+		children->batch[i].node = node;
+	return children;
+}
+
+void zk_child_search_free(struct zk_node *node)
+{
+	struct zk_child_search *children = STEAL(node->children);
+
+	if (children == NULL)
+		return;
+	strbuf_fini(&children->names);
+	strbuf_fini(&children->live);
+	strbuf_fini(&children->found);
+	free(children);
+}
+
+/* -- the names -- */
+
+static void append_name(struct strbuf *names, const char *name)
+{
+	strbuf_append(names, name, strlen(name) + 1);
+}
+
+static bool is_live(const struct zk_child_search *children, const char *name)
+{
+	const struct strbuf *live = &children->live;
+
+	for (size_t at = 0; at < live->len; at += strlen(live->data + at) + 1)
+		if (strcmp(live->data + at, name) == 0)
+			return true;
+	return false;
+}
+
+/* FNV-1a: the slice of a name does not depend on the order in which ZooKeeper lists the names. */
+static size_t slice_of(const char *name, size_t slices)
+{
+	uint32_t hash = 2166136261U;
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (unsigned char)*name) * 16777619U;
+	return hash % slices;
+}
+
+static size_t count_slices(const struct String_vector *names)
+{
+	size_t bytes = 0;
+
+	for (int i = 0; i < names->count; i++)
+		bytes += strlen(names->data[i]) + 1;
+	return bytes / SLICE_BYTES + 1;
+}
+
+static void take_names(struct zk_child_search *children, const struct String_vector *names)
+{
+	bool first = children->slice == 0;
+
+	strbuf_reset(&children->names);
+	children->next = 0;
+	if (first)
+		children->slices = count_slices(names);
+	for (int i = 0; first && children->live.len > 0 && i < names->count; i++)
+		if (is_live(children, names->data[i]))
+			append_name(&children->names, names->data[i]);
+	for (int i = 0; i < names->count; i++)
+		if (slice_of(names->data[i], children->slices) == children->slice &&
+		    !is_live(children, names->data[i]))
+			append_name(&children->names, names->data[i]);
+}
+
+/* -- the batches -- */
+
+static void on_child(int rc, const struct Stat *stat, const void *data)
+{
+	const struct zk_child_request *child = data;
+	struct zk_node *node = child->node;
+	struct zk_child_search *children = node->children;
+
+	if (zk_read_replied(node, rc) && rc == ZOK && stat->ephemeralOwner != 0) {
+		node->ephemerals++;
+		append_name(&children->found, children->names.data + child->name);
+	}
+	zk_read_go_on(node, rc == ZNONODE ? ZOK : rc);
+}
+
+static void ask_batch(struct zk_node *node)
+{
+	struct zk_child_search *children = node->children;
+	const struct strbuf *names = &children->names;
+	const char *parent = strcmp(node->path, "/") == 0 ? "" : node->path;
+
+	for (size_t i = 0; i < ZK_CHILD_SEARCH_BATCH && children->next < names->len; i++) {
+		const char *name = names->data + children->next;
+		auto_free char *path = xasprintf("%s/%s", parent, name);
+
+		children->batch[i].name = children->next;
+		children->next += strlen(name) + 1;
+		zk_read_ask(node,
+		            zoo_aexists(node->zk->handle, path, 0, on_child, &children->batch[i]));
+	}
+}
+
+/* The next search begins with the ephemeral children that this one has found, if any. */
+static void end_search(struct zk_child_search *children)
+{
+	struct strbuf live = children->live;
+
+	children->live = children->found;
+	children->found = live;
+	strbuf_fini(&children->names); /* large, if there are many */
+	children->next = 0;
+}
+
+void zk_child_search_named(struct zk_node *node, const struct String_vector *names)
+{
+	if (node->children == NULL && names->count == 0)
+		return;
+	if (node->children == NULL)
+		node->children = make(node);
+	take_names(node->children, names);
+	ask_batch(node);
+}
+
+bool zk_child_search_more(struct zk_node *node)
+{
+	struct zk_child_search *children = node->children;
+
+	if (children == NULL)
+		return false;
+	if (node->ephemerals == 0 && children->next < children->names.len) {
+		ask_batch(node);
+	} else if (node->ephemerals == 0 && children->slice + 1 < children->slices) {
+		children->slice++;
+		zk_read_names(node);
+	} else {
+		end_search(children);
+		return false;
+	}
+	return true;
+}
