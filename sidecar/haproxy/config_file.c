@@ -242,10 +242,10 @@ static void installed(struct haproxy_driver *driver)
 	file->failures = 0;
 	file->installed_us = clock_now_us();
 	file->current = !haproxy_config_file_is_stale(driver);
-	if (driver->watch.told)
+	if (driver->target.clock.told)
 		haproxy_log_drift(driver, "somebody had changed the file");
 	else if (file->current)
-		driver->watch.persisted_us = clock_now_us();
+		target_end_step(&driver->target, MOVE_PERSISTED);
 	if (file->reload_failures == 0)
 		haproxy_config_file_set_problem(driver, "");
 	/* A worker that started after the push, but before this file was in place, has loaded the

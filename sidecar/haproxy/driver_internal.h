@@ -14,8 +14,8 @@
 #include "haproxy/model/config.h"
 #include "haproxy/model/diff.h"
 #include "haproxy/model/replies.h"
-#include "haproxy/socket.h"
 #include "haproxy/release.h"
+#include "haproxy/socket.h"
 #include "haproxy/trial.h"
 #include "target/install.h"
 #include "target/reload.h"
@@ -182,15 +182,6 @@ struct haproxy_hold {
 	unsigned failures; /* of `release`, in a row */
 };
 
-/* When the steps of the current text were done, by clock_now_us(). 0: not yet, or not needed. */
-struct haproxy_watch {
-	int64_t zxid, set_us, notified_us, read_us, rendered_us;
-	int64_t pushed_us, confirmed_us, persisted_us;
-	bool told;     /* event=moved or event=in_sync has been logged */
-	bool reloaded; /* HAProxy has loaded the file by a reload */
-	struct strbuf summary;
-};
-
 struct haproxy_driver {
 	struct target target;
 	struct haproxy_queue *socket, *master; /* master: NULL without master_socket */
@@ -204,7 +195,6 @@ struct haproxy_driver {
 	char *primary; /* address of the primary in the text; NULL: every server counts as it */
 	uint16_t primary_port;
 	struct haproxy_hold hold;
-	struct haproxy_watch watch;
 	struct haproxy_runtime runtime;
 	struct haproxy_config_file file;
 };
@@ -289,8 +279,6 @@ void haproxy_reload_abandon(struct haproxy_driver *driver);  /* at the end of th
 
 /* --- log.c: one function for each event --- */
 
-void haproxy_log_moved(struct haproxy_driver *driver); /* also adds it to the target's history */
-void haproxy_log_in_sync(const struct haproxy_driver *driver);
 void haproxy_log_unreachable(struct haproxy_driver *driver);
 void haproxy_log_unfit(const struct haproxy_driver *driver, bool over);
 void haproxy_log_back(const struct haproxy_driver *driver);

@@ -288,7 +288,7 @@ static bool write_note(struct haproxy_driver *driver, enum haproxy_hold_record_k
 	struct haproxy_hold *hold = &driver->hold;
 
 	haproxy_hold_record_set(&hold->note, kind, closed, &primary);
-	return haproxy_hold_record_save(&hold->note, driver->watch.zxid, err);
+	return haproxy_hold_record_save(&hold->note, driver->target.clock.zxid, err);
 }
 
 /* Removes the hold record. */

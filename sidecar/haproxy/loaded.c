@@ -248,7 +248,7 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 		haproxy_reload_failed(driver, what);
 	} else {
 		haproxy_log_reload(driver, "reloaded", what);
-		driver->watch.reloaded = file->reload_generation == driver->generation;
+		driver->target.clock.reloaded = file->reload_generation == driver->generation;
 		haproxy_config_file_enter(driver, CONFIG_FILE_CONFIRMING, MASTER_RELOAD_CONFIRM_MS);
 		/* The socket may have shown the new worker before the reloader reported success. */
 		if (driver->runtime.known && driver->runtime.info.pid != file->reload_from_pid)

@@ -11,49 +11,6 @@
 	KV_STR("cluster", (driver)->target.config->cluster), \
 	    KV_STR("target", (driver)->target.config->name)
 
-static int64_t start_us(const struct haproxy_watch *watch)
-{
-	return move_begin_us(watch->notified_us, watch->read_us, watch->rendered_us, watch->set_us);
-}
-
-/* Without a command at the socket, a reload may have moved all of the traffic. */
-static const char *what_moved(const struct haproxy_watch *watch)
-{
-	if (watch->summary.len > 0)
-		return watch->summary.data;
-	return watch->reloaded ? "all of the file, by a reload" : "the file only";
-}
-
-/* A step that was not needed (such as a command) is left out. */
-void haproxy_log_moved(struct haproxy_driver *driver)
-{
-	const struct haproxy_watch *watch = &driver->watch;
-	const struct move_lap laps[] = {{MOVE_READ, watch->read_us},
-	                                {MOVE_RENDERED, watch->rendered_us},
-	                                {MOVE_PUSHED, watch->pushed_us},
-	                                {MOVE_CONFIRMED, watch->confirmed_us},
-	                                {MOVE_PERSISTED, watch->persisted_us}};
-	struct log_kv pairs[5 + ARRAY_LEN(laps)] = {
-	    WHO(driver),
-	    KV_INT("zxid", watch->zxid),
-	    KV_STR("what", what_moved(watch)),
-	    KV_TIME("notified", watch->notified_us),
-	};
-	size_t count = 5;
-	struct move move;
-
-	move_log_laps(pairs, &count, start_us(watch), laps, ARRAY_LEN(laps));
-	log_emit(LOG_INFO, "moved", pairs, count);
-	move_make(&move, watch->zxid, what_moved(watch), start_us(watch), laps, ARRAY_LEN(laps));
-	target_moved(&driver->target, &move);
-}
-
-void haproxy_log_in_sync(const struct haproxy_driver *driver)
-{
-	log_info("in_sync", WHO(driver), KV_INT("zxid", driver->watch.zxid),
-	         KV_STR("what", "HAProxy and file were as they should be"));
-}
-
 void haproxy_log_unreachable(struct haproxy_driver *driver)
 {
 	log_warning("haproxy_unreachable", WHO(driver),
@@ -123,7 +80,7 @@ void haproxy_log_level(struct haproxy_driver *driver)
 
 void haproxy_log_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
-	log_error("move_failed", WHO(driver), KV_INT("zxid", driver->watch.zxid),
+	log_error("move_failed", WHO(driver), KV_INT("zxid", driver->target.clock.zxid),
 	          KV_STR("tried", diff->commands.data),
 	          KV_STR("error", driver->runtime.problem.data),
 	          KV_STR("next", "it is tried again, every second at the latest"));
@@ -154,8 +111,8 @@ void haproxy_log_swept(const struct haproxy_driver *driver,
 void haproxy_log_problem(struct haproxy_driver *driver, const char *event, const char *problem,
                          const char *next)
 {
-	log_error(event, WHO(driver), KV_INT("zxid", driver->watch.zxid), KV_STR("error", problem),
-	          KV_STR("next", next));
+	log_error(event, WHO(driver), KV_INT("zxid", driver->target.clock.zxid),
+	          KV_STR("error", problem), KV_STR("next", next));
 	target_failed(&driver->target);
 }
 
@@ -210,7 +167,7 @@ void haproxy_log_hold(const struct haproxy_driver *driver, size_t servers, int64
 	auto_free char *closed =
 	    xasprintf("%s port %u", note->closed_address, (unsigned)note->closed_port);
 
-	log_warning("hold", WHO(driver), KV_INT("zxid", driver->watch.zxid),
+	log_warning("hold", WHO(driver), KV_INT("zxid", driver->target.clock.zxid),
 	            KV_STR("primary", primary), KV_INT("servers", servers),
 	            KV_STR("closed", closed), KV_MS("timeout_ms", timeout_ms * 1000),
 	            KV_STR("next", "clients wait until a primary is named, or the time is over"));
@@ -220,7 +177,7 @@ void haproxy_log_fence(const struct haproxy_driver *driver, size_t servers)
 {
 	auto_free char *primary = primary_name(driver);
 
-	log_warning("fence", WHO(driver), KV_INT("zxid", driver->watch.zxid),
+	log_warning("fence", WHO(driver), KV_INT("zxid", driver->target.clock.zxid),
 	            KV_STR("primary", primary), KV_INT("servers", servers),
 	            KV_STR("next", "sessions are ended and clients turned away until a primary is "
 	                           "named"));
@@ -229,13 +186,13 @@ void haproxy_log_fence(const struct haproxy_driver *driver, size_t servers)
 void haproxy_log_closed(const struct haproxy_driver *driver)
 {
 	log_info(driver->hold.state == HOLD_HELD ? "held" : "fenced", WHO(driver),
-	         KV_INT("zxid", driver->watch.zxid),
+	         KV_INT("zxid", driver->target.clock.zxid),
 	         KV_MS("took_ms", clock_now_us() - driver->hold.turned_us));
 }
 
 void haproxy_log_hold_over(const struct haproxy_driver *driver)
 {
-	log_warning("hold_over", WHO(driver), KV_INT("zxid", driver->watch.zxid),
+	log_warning("hold_over", WHO(driver), KV_INT("zxid", driver->target.clock.zxid),
 	            KV_STR("why", HOLD_OVER_WHY), KV_MS("held_ms", closed_for_us(driver)),
 	            KV_STR("next", "clients are led to the last primary, and get errors once "
 	                           "their tries are over if it is dead"));
@@ -243,8 +200,8 @@ void haproxy_log_hold_over(const struct haproxy_driver *driver)
 
 void haproxy_log_released(const struct haproxy_driver *driver, const char *what)
 {
-	log_info("released", WHO(driver), KV_INT("zxid", driver->watch.zxid), KV_STR("what", what),
-	         KV_MS("held_ms", closed_for_us(driver)));
+	log_info("released", WHO(driver), KV_INT("zxid", driver->target.clock.zxid),
+	         KV_STR("what", what), KV_MS("held_ms", closed_for_us(driver)));
 }
 
 void haproxy_log_left_fenced(const struct haproxy_driver *driver)

@@ -34,7 +34,8 @@ static void came_back(struct haproxy_driver *driver)
 /* A restarted container may have the same pid, but not the same start time. HAProxy before 2.5 does
  * not report the start time; there the uptime must not be shorter than before. A worker that was
  * frozen is the same worker: its uptime lags behind, but its start time stays. */
-static bool is_same_worker(const struct haproxy_runtime *runtime, const struct haproxy_batch_reply *reply)
+static bool is_same_worker(const struct haproxy_runtime *runtime,
+                           const struct haproxy_batch_reply *reply)
 {
 	if (runtime->read_us == 0 || reply->info.pid != runtime->info.pid)
 		return false;
@@ -81,7 +82,8 @@ static void take_level(struct haproxy_driver *driver, const struct haproxy_batch
 }
 
 /* Takes over the state in the reply, and notices a new worker. */
-static void haproxy_worker_answered(struct haproxy_driver *driver, struct haproxy_batch_reply *reply)
+static void haproxy_worker_answered(struct haproxy_driver *driver,
+                                    struct haproxy_batch_reply *reply)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
 	int64_t pid_before = runtime->info.pid, seen_us = runtime->read_us;
@@ -258,13 +260,13 @@ static void send_round(struct haproxy_driver *driver, enum runtime_state state,
 static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
-	struct haproxy_watch *watch = &driver->watch;
+	struct move_clock *clock = &driver->target.clock;
 	bool drift;
 
 	send_round(driver, RUNTIME_PUSHING, diff->commands.data);
-	if (watch->pushed_us == 0 && !watch->told) {
-		watch->pushed_us = clock_now_us();
-		strbuf_append_str(&watch->summary, diff->summary.data);
+	if (clock->end_us[MOVE_PUSHED] == 0 && !clock->told) {
+		target_end_step(&driver->target, MOVE_PUSHED);
+		strbuf_append_str(&clock->summary, diff->summary.data);
 	}
 	drift =
 	    runtime->confirmed == driver->desired_seq && runtime->tries == 0 && !runtime->withheld;
@@ -346,7 +348,7 @@ static void confirm(struct haproxy_driver *driver)
 	if (runtime->needs.len > 0 || runtime->confirmed == driver->desired_seq)
 		return;
 	runtime->confirmed = driver->desired_seq;
-	driver->watch.confirmed_us = clock_now_us();
+	target_end_step(&driver->target, MOVE_CONFIRMED);
 }
 
 static void tell_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff)

@@ -30,8 +30,8 @@ static void tell(const struct pgbouncer_driver *driver, unsigned links, const ch
 
 	log_warning("links_cut", KV_STR("cluster", driver->target.config->cluster),
 	            KV_STR("target", driver->target.config->name),
-	            KV_INT("zxid", driver->watch.zxid), KV_INT("links", links), KV_STR("how", how),
-	            KV_STR("old_primary", old[driver->drain.old]),
+	            KV_INT("zxid", driver->target.clock.zxid), KV_INT("links", links),
+	            KV_STR("how", how), KV_STR("old_primary", old[driver->drain.old]),
 	            KV_MS("waited_ms", (clock_now_ms() - driver->drain.since_ms) * 1000),
 	            KV_STR("next", "these clients get an error; what they do next goes to the new "
 	                           "primary"));
@@ -98,7 +98,8 @@ static void nudged(struct pgbouncer_driver *driver, const struct pgbouncer_table
 	driver->facts.reload_owed = true;
 	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	log_info("sessions_nudged", KV_STR("cluster", driver->target.config->cluster),
-	         KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
+	         KV_STR("target", driver->target.config->name),
+	         KV_INT("zxid", driver->target.clock.zxid),
 	         KV_STR("what", "server_fast_close: idle sessions end now, the others after their "
 	                        "transactions"));
 }
@@ -186,7 +187,8 @@ static void fenced(struct pgbouncer_driver *driver, const struct pgbouncer_table
 	driver->facts.fence_due = false;
 	log_warning("fenced", KV_STR("cluster", driver->target.config->cluster),
 	            KV_STR("target", driver->target.config->name),
-	            KV_INT("zxid", driver->watch.zxid), KV_INT("databases", driver->record.count),
+	            KV_INT("zxid", driver->target.clock.zxid),
+	            KV_INT("databases", driver->record.count),
 	            KV_STR("next", "who comes waits until a primary is admitted"));
 }
 
@@ -235,11 +237,12 @@ static void poll_later(struct pgbouncer_driver *driver)
 
 static void tell_held(const struct pgbouncer_driver *driver)
 {
-	struct log_kv pairs[] = {
-	    KV_STR("cluster", driver->target.config->cluster),
-	    KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
-	    KV_INT("databases", driver->record.count),
-	    KV_MS("drained_ms", driver->watch.drained_us - driver->drain.paused_us)};
+	struct log_kv pairs[] = {KV_STR("cluster", driver->target.config->cluster),
+	                         KV_STR("target", driver->target.config->name),
+	                         KV_INT("zxid", driver->target.clock.zxid),
+	                         KV_INT("databases", driver->record.count),
+	                         KV_MS("drained_ms", driver->target.clock.end_us[MOVE_DRAINED] -
+	                                                 driver->drain.paused_us)};
 
 	log_emit(LOG_INFO, "held", pairs, ARRAY_LEN(pairs) - (driver->drain.paused_us == 0));
 }
@@ -256,7 +259,7 @@ static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer
 		return;
 	}
 	driver->facts.drained = true;
-	driver->watch.drained_us = clock_now_us();
+	target_end_step(&driver->target, MOVE_DRAINED);
 	if (driver->facts.held)
 		tell_held(driver);
 }

@@ -57,8 +57,9 @@ void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const ch
 	when = xasprintf("%s; tried again in %" PRId64 " ms, or when the text changes", next,
 	                 driver->wait_ms);
 	log_error(event, KV_STR("cluster", driver->target.config->cluster),
-	          KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
-	          KV_STR("error", problem), KV_STR("next", when));
+	          KV_STR("target", driver->target.config->name),
+	          KV_INT("zxid", driver->target.clock.zxid), KV_STR("error", problem),
+	          KV_STR("next", when));
 	target_failed(&driver->target);
 }
 
@@ -193,7 +194,7 @@ static void tell_release(const struct pgbouncer_driver *driver, const char *even
 {
 	log_warning(event, KV_STR("cluster", driver->target.config->cluster),
 	            KV_STR("target", driver->target.config->name),
-	            KV_INT("zxid", driver->watch.zxid), KV_STR("why", why),
+	            KV_INT("zxid", driver->target.clock.zxid), KV_STR("why", why),
 	            KV_MS("waited_ms", driver->drain.since_ms != 0
 	                                   ? (clock_now_ms() - driver->drain.since_ms) * 1000
 	                                   : 0),

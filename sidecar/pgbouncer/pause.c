@@ -185,9 +185,9 @@ static void send_pauses(struct pgbouncer_driver *driver)
 	drain->poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	if (drain->paused_us == 0)
 		drain->paused_us = clock_now_us();
-	driver->watch.paused_us = drain->paused_us;
-	if (driver->watch.pushed_us == 0 && !driver->facts.held)
-		driver->watch.pushed_us = clock_now_us();
+	driver->target.clock.paused_us = drain->paused_us;
+	if (driver->target.clock.end_us[MOVE_PUSHED] == 0 && !driver->facts.held)
+		target_end_step(&driver->target, MOVE_PUSHED);
 	for (size_t i = 0; i < driver->record.count; i++) {
 		const char *name = driver->record.names[i];
 		const struct pgbouncer_live_database *live =

@@ -87,14 +87,14 @@ void pgbouncer_compare(struct pgbouncer_driver *driver)
 	driver->facts.moved = driver->rehosted || diff.missing;
 	if (driver->facts.moved) {
 		driver->facts.cleanup_owed = true;
-		if (driver->watch.summary.len == 0)
-			strbuf_append_str(&driver->watch.summary, diff.summary.data);
+		if (driver->target.clock.summary.len == 0)
+			strbuf_append_str(&driver->target.clock.summary, diff.summary.data);
 		if (driver->confirmed == driver->generation)
 			tell_drift(driver, diff.summary.data);
 		driver->confirmed = 0;
 	} else if (driver->confirmed != driver->generation) {
 		driver->confirmed = driver->generation;
-		driver->watch.confirmed_us = clock_now_us();
+		target_end_step(&driver->target, MOVE_CONFIRMED);
 	}
 	pgbouncer_diff_free(&diff);
 }

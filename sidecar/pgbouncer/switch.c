@@ -161,8 +161,8 @@ static void serve_answer(struct pgbouncer_driver *driver, const struct pgbouncer
 		pgbouncer_timer(driver, SERVE_POLL_MS);
 		return;
 	}
-	if (!starved && driver->watch.resumed_us != 0)
-		driver->watch.served_us = clock_now_us();
+	if (!starved && driver->target.clock.end_us[MOVE_RESUMED] != 0)
+		target_end_step(&driver->target, MOVE_SERVED);
 	if (wants_warming(driver, table))
 		pgbouncer_ask(driver, WARM, warm_answer);
 	else
@@ -272,8 +272,8 @@ void pgbouncer_step_install(struct pgbouncer_driver *driver)
 	driver->installed = driver->generation;
 	driver->facts.install_due = false;
 	driver->facts.reload_owed = true;
-	if (!driver->watch.told)
-		driver->watch.persisted_us = clock_now_us();
+	if (!driver->target.clock.told)
+		target_end_step(&driver->target, MOVE_PERSISTED);
 }
 
 /* --- RELOAD --- */
@@ -313,8 +313,8 @@ void pgbouncer_step_reload(struct pgbouncer_driver *driver)
 	pgbouncer_look_at_ini(driver);
 	if (driver->facts.blocked)
 		return;
-	if (driver->watch.pushed_us == 0 && !driver->watch.told)
-		driver->watch.pushed_us = clock_now_us();
+	if (driver->target.clock.end_us[MOVE_PUSHED] == 0 && !driver->target.clock.told)
+		target_end_step(&driver->target, MOVE_PUSHED);
 	pgbouncer_ask(driver, "RELOAD", reload_answer);
 }
 
@@ -367,7 +367,7 @@ static void resumed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 {
 	(void)table;
 	pauser_stop(driver->pauser);
-	driver->watch.resumed_us = clock_now_us();
+	target_end_step(&driver->target, MOVE_RESUMED);
 	driver->serve_ms = clock_now_ms();
 	driver->facts.serve_owed = true;
 	driver->facts.live_known = false;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/endpoint.h"
 #include "base/file.h"
 #include "base/file_writer.h"
@@ -118,12 +119,6 @@ void target_hub_count(struct target_hub *hub, int change)
 	hub->targets += change;
 }
 
-static void target_hub_moved(struct target_hub *hub, enum config_target_kind kind,
-                             const struct move *move)
-{
-	move_tally_add(&hub->tally, kind, move);
-}
-
 const struct move_tally *target_hub_tally(const struct target_hub *hub)
 {
 	return &hub->tally;
@@ -181,6 +176,7 @@ void target_fence(struct target *target, int64_t episode)
 void target_status(const struct target *target, struct target_status *out)
 {
 	target->ops->status(target, out);
+	out->zxid = target->clock.zxid;
 	if (target->refused != NULL) {
 		out->in_sync = false;
 		out->problem = target->refused;
@@ -230,12 +226,55 @@ void target_add_endpoint(struct target_endpoints *places, const char *name, cons
 
 /* --- history --- */
 
-void target_moved(struct target *target, const struct move *move)
+void target_start_clock(struct target *target, const struct desired *desired)
+{
+	strbuf_fini(&target->clock.summary);
+	target->clock = (struct move_clock){
+	    .zxid = desired->zxid,
+	    .notified_us = desired->notified_us,
+	    .set_us = clock_now_us(),
+	    .end_us = {[MOVE_READ] = desired->read_us, [MOVE_RENDERED] = desired->rendered_us},
+	    .summary = STRBUF_INIT};
+}
+
+void target_end_step(struct target *target, enum move_step_kind step)
+{
+	target->clock.end_us[step] = clock_now_us();
+}
+
+/* Times that were not measured are left out. held_ms is the longest time that a client waited: from
+ * the first PAUSE to the last RESUME. */
+static void log_move(const struct target *target, const char *event, const char *what,
+                     const struct move *move)
+{
+	size_t count = 5;
+	struct log_kv pairs[6 + MOVE_STEPS] = {KV_STR("cluster", target->config->cluster),
+	                                       KV_STR("target", target->config->name),
+	                                       KV_INT("zxid", move->zxid), KV_STR("what", what),
+	                                       KV_TIME("notified", target->clock.notified_us)};
+
+	move_log_steps(pairs, &count, move);
+	if (move->held_us != 0)
+		pairs[count++] = KV_MS("held_ms", move->held_us);
+	log_emit(LOG_INFO, event, pairs, count);
+}
+
+void target_log_clock(const struct target *target, const char *event, const char *what)
+{
+	struct move move;
+
+	move_make(&move, &target->clock, what);
+	log_move(target, event, what, &move);
+}
+
+void target_tell_moved(struct target *target, const char *what)
 {
 	struct target_history *history = &target->history;
+	struct move *move = &history->moves[history->counts.moves++ % TARGET_MOVES_MAX];
 
-	history->moves[history->counts.moves++ % TARGET_MOVES_MAX] = *move;
-	target_hub_moved(target->hub, target->config->kind, move);
+	move_make(move, &target->clock, what);
+	log_move(target, "moved", what, move);
+	move_tally_add(&target->hub->tally, target->config->kind, move);
 }
 
 void target_failed(struct target *target)
@@ -285,6 +324,7 @@ void target_init(struct target *target, const struct target_ops *ops,
 	                        config_target_kind_name(setup->config->kind), setup->config->name),
 	    .changed = setup->changed,
 	    .changed_arg = setup->changed_arg,
+	    .clock.summary = STRBUF_INIT,
 	};
 	target->changed_event = event_new(target->base, -1, 0, changed_cb, target);
 }
@@ -295,6 +335,7 @@ void target_fini(struct target *target)
 	free(target->marker);
 	free(target->refused);
 	free(target->alarm);
+	strbuf_fini(&target->clock.summary);
 }
 
 void target_changed(struct target *target)
