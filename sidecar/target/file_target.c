@@ -84,9 +84,9 @@ static void done(struct file_target *file)
 
 	file->failures = 0;
 	strbuf_reset(&file->problem);
-	if (clock->end_us[MOVE_PERSISTED] != 0)
+	if (!clock->told && clock->end_us[MOVE_PERSISTED] != 0)
 		target_tell_moved(&file->target, "the file");
-	clock->end_us[MOVE_PERSISTED] = 0;
+	clock->told = true;
 	enter(file, FILE_IDLE, clock_jitter_ms(target_hub_reread_ms(file->target.hub)));
 }
 
@@ -105,21 +105,30 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 	reconcile(file);
 }
 
+static void installed(struct file_target *file)
+{
+	file->reload_owed = file->reloader != NULL;
+	file->current = file->install_generation == file->generation;
+	if (file->target.clock.told)
+		log_warning("drift", KV_STR("cluster", file->target.config->cluster),
+		            KV_STR("target", file->target.config->name),
+		            KV_STR("what", "somebody had changed the file"),
+		            KV_STR("next", "it is put right"));
+	else if (file->current)
+		target_end_step(&file->target, MOVE_PERSISTED);
+}
+
 /* If a newer text was set during the commit, goes on with it at once, also after a failure. */
 static void committed_cb(const struct err *problem, void *arg)
 {
 	struct file_target *file = arg;
-	bool newest = file->install_generation == file->generation;
 
 	file->install = NULL;
-	if (problem != NULL) {
+	if (problem != NULL)
 		fail(file, "install_failed", problem->message, "the file is what it was");
-	} else {
-		file->reload_owed = file->reloader != NULL;
-		file->current = newest;
-		file->target.clock.end_us[MOVE_PERSISTED] = newest ? clock_now_us() : 0;
-	}
-	if (problem == NULL || !newest)
+	else
+		installed(file);
+	if (problem == NULL || file->install_generation != file->generation)
 		enter(file, FILE_IDLE, -1);
 	reconcile(file);
 }
