@@ -3,6 +3,7 @@
 #ifndef SEGUE_TARGET_TARGET_OPS_H
 #define SEGUE_TARGET_TARGET_OPS_H
 
+#include "base/log.h"
 #include "base/strbuf.h"
 #include "target/reload.h"
 #include "target/target.h"
@@ -51,7 +52,6 @@ void move_make(struct move *out, const struct move_clock *clock, const char *wha
 
 /* Appends a pair for each step, with the time from the begin of the move to the end of the step,
  * and adds to *pair_count. `pairs` must have room for MOVE_STEPS more. */
-struct log_kv;
 void move_log_steps(struct log_kv *pairs, size_t *pair_count, const struct move *move);
 
 struct event;
@@ -127,6 +127,16 @@ void target_log_clock(const struct target *target, const char *event, const char
 void target_tell_moved(struct target *target, const char *what);
 /* Call when a step has failed and was logged. */
 void target_failed(struct target *target);
+/* Logs, as an error, that a step has failed, and what happens `next`. Counts it. */
+void target_fail(struct target *target, const char *event, const char *problem, const char *next);
+
+/* Logs an event with the cluster and the target. A line about a problem says what happens next. */
+#define TARGET_LOG(level, target, event, ...)                                \
+	LOG_EMIT(level, event, KV_STR("cluster", (target)->config->cluster), \
+	         KV_STR("target", (target)->config->name), __VA_ARGS__)
+/* The same with the zxid of the text. */
+#define TARGET_LOG_ZXID(level, target, event, ...) \
+	TARGET_LOG(level, target, event, KV_INT("zxid", (target)->clock.zxid), __VA_ARGS__)
 
 /* For target_ops.places. Writes the address with its port, an IPv6 address in brackets. */
 void target_add_endpoint(struct target_endpoints *places, const char *name, const char *address,

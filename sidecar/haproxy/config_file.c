@@ -54,11 +54,10 @@ static void went_back(struct haproxy_driver *driver)
 
 static void failed(struct haproxy_driver *driver, const char *problem)
 {
-	haproxy_log_problem(
-	    driver, "fallback_failed", problem,
-	    driver->file.refused_on_disk
-	        ? "HAProxy would refuse the file at its next start"
-	        : "until it is put right, HAProxy would start with the servers before");
+	target_fail(&driver->target, "fallback_failed", problem,
+	            driver->file.refused_on_disk
+	                ? "HAProxy would refuse the file at its next start"
+	                : "until it is put right, HAProxy would start with the servers before");
 }
 
 /* A text that came during the commit is installed without waiting. */
@@ -71,7 +70,8 @@ static void fallback_committed_cb(const struct err *problem, void *arg)
 		failed(driver, problem->message);
 	} else {
 		went_back(driver);
-		haproxy_log_fell_back(driver);
+		TARGET_LOG(LOG_INFO, &driver->target, "fell_back",
+		           KV_STR("what", "an earlier file, with the servers as they are now"));
 		driver->runtime.want_read = true;
 	}
 	if (haproxy_config_file_is_stale(driver))
@@ -202,7 +202,7 @@ void haproxy_config_file_fail(struct haproxy_driver *driver, const char *event, 
 	    "%s; tried again in %" PRId64 " s, or when the text changes", next, (ms + 999) / 1000);
 
 	haproxy_config_file_set_problem(driver, problem);
-	haproxy_log_problem(driver, event, problem, when);
+	target_fail(&driver->target, event, problem, when);
 	driver->file.retry_at_ms = clock_now_ms() + ms;
 	haproxy_config_file_enter(driver, CONFIG_FILE_WAITING, ms);
 }
@@ -243,7 +243,9 @@ static void installed(struct haproxy_driver *driver)
 	file->installed_us = clock_now_us();
 	file->current = !haproxy_config_file_is_stale(driver);
 	if (driver->target.clock.told)
-		haproxy_log_drift(driver, "somebody had changed the file");
+		TARGET_LOG(LOG_WARNING, &driver->target, "drift",
+		           KV_STR("what", "somebody had changed the file"),
+		           KV_STR("next", "it is put right"));
 	else if (file->current)
 		target_end_step(&driver->target, MOVE_PERSISTED);
 	if (file->reload_failures == 0)

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "haproxy/model/address.h"
 #include "haproxy/model/routes.h"
 #include "haproxy/model/text_check.h"
@@ -49,9 +48,8 @@ static void tell_when_done(struct haproxy_driver *driver)
 	if (clock->end_us[MOVE_PUSHED] != 0 || clock->end_us[MOVE_PERSISTED] != 0)
 		target_tell_moved(&driver->target, what_moved(clock));
 	else
-		log_info("in_sync", KV_STR("cluster", driver->target.config->cluster),
-		         KV_STR("target", driver->target.config->name), KV_INT("zxid", clock->zxid),
-		         KV_STR("what", "HAProxy and file were as they should be"));
+		TARGET_LOG_ZXID(LOG_INFO, &driver->target, "in_sync",
+		                KV_STR("what", "HAProxy and file were as they should be"));
 }
 
 void haproxy_reconcile(struct haproxy_driver *driver)

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/util.h"
 #include "pgbouncer/hold_record.h"
 #include "pgbouncer/lost_databases.h"
@@ -32,8 +31,8 @@ static void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *sta
 	struct err err;
 
 	if (!pgbouncer_hold_record_init(&driver->record, state_dir, config->name, &err))
-		log_error(
-		    "intent_unusable", KV_STR("target", config->name), KV_ERR(&err),
+		TARGET_LOG(
+		    LOG_ERROR, &driver->target, "intent_unusable", KV_ERR(&err),
 		    KV_STR("next", "pauses of an earlier life of segue look like a person's"));
 	pgbouncer_hold_record_set_origin(&driver->record, config->console, config->output);
 	driver->marked = target_marker_read(&driver->target) >= 0;
@@ -47,29 +46,28 @@ static void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *sta
 	driver->drain.since_ms = clock_now_ms();
 	driver->drain.release_ms =
 	    driver->drain.since_ms + larger(GRACE_MS, config->pause_timeout_ms);
-	log_warning("pauses_found", KV_STR("cluster", config->cluster),
-	            KV_STR("target", config->name), KV_STR("first", driver->record.names[0]),
-	            KV_INT("databases", driver->record.count),
-	            KV_STR("next", driver->fenced
-	                               ? "fenced until a primary is admitted, or `segue resume` "
-	                                 "with this target's name"
-	                               : "resumed when a primary is admitted and they lead to it, "
-	                                 "or when the time for that is over"));
+	TARGET_LOG(LOG_WARNING, &driver->target, "pauses_found",
+	           KV_STR("first", driver->record.names[0]),
+	           KV_INT("databases", driver->record.count),
+	           KV_STR("next", driver->fenced
+	                              ? "fenced until a primary is admitted, or `segue resume` "
+	                                "with this target's name"
+	                              : "resumed when a primary is admitted and they lead to it, "
+	                                "or when the time for that is over"));
 	if (!pgbouncer_hold_record_save(&driver->record, "taken over", &err) ||
 	    !pgbouncer_hold_record_sync(&driver->record, "taken over", &err))
-		log_warning("intent_not_saved", KV_STR("target", config->name), KV_ERR(&err));
+		TARGET_LOG(LOG_WARNING, &driver->target, "intent_not_saved", KV_ERR(&err));
 }
 
 static void leave_fenced(const struct pgbouncer_driver *driver)
 {
-	const struct config_target *config = driver->target.config;
 	auto_free char *next = xasprintf("clients wait until segue runs again and a primary is "
 	                                 "admitted; to let them go now: segue resume %s",
-	                                 config->name);
+	                                 driver->target.config->name);
 
-	log_warning("left_fenced", KV_STR("cluster", config->cluster),
-	            KV_STR("target", config->name), KV_INT("databases", driver->record.count),
-	            KV_STR("note", driver->record.path), KV_STR("next", next));
+	TARGET_LOG(LOG_WARNING, &driver->target, "left_fenced",
+	           KV_INT("databases", driver->record.count), KV_STR("note", driver->record.path),
+	           KV_STR("next", next));
 }
 
 /* If segue is stopped for good, no client may be left waiting, except by a fence. After a reload of
@@ -90,9 +88,8 @@ static void pgbouncer_release_on_exit(struct pgbouncer_driver *driver)
 		                 "clients go on where PgBouncer leads them");
 		return;
 	}
-	log_error("resume_failed", KV_STR("cluster", driver->target.config->cluster),
-	          KV_STR("target", driver->target.config->name), KV_ERR(&err),
-	          KV_STR("next", "clients wait: run `segue resume`, or start segue again"));
+	TARGET_LOG(LOG_ERROR, &driver->target, "resume_failed", KV_ERR(&err),
+	           KV_STR("next", "clients wait: run `segue resume`, or start segue again"));
 }
 
 static struct pgbouncer_driver *driver_of(struct target *target)
@@ -152,16 +149,15 @@ static bool names_can_be_said(const struct pgbouncer_ini *ini, struct err *err)
  * segue did not run, or by SIGHUP while no client used them. */
 static void tell_lost(const struct pgbouncer_driver *driver)
 {
-	const struct config_target *config = driver->target.config;
 	auto_strbuf struct strbuf names = STRBUF_INIT;
 
-	lost_databases_names(config->output, &driver->ini, &names);
+	lost_databases_names(driver->target.config->output, &driver->ini, &names);
 	if (names.len > 0)
-		log_warning("databases_gone", KV_STR("cluster", config->cluster),
-		            KV_STR("target", config->name), KV_STR("what", names.data),
-		            KV_STR("next", "PgBouncer drops them, and who asks for them gets an "
-		                           "error: if that is not meant, put them back into the "
-		                           "template"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "databases_gone",
+		           KV_STR("what", names.data),
+		           KV_STR("next", "PgBouncer drops them, and who asks for them gets an "
+		                          "error: if that is not meant, put them back into the "
+		                          "template"));
 }
 
 /* Takes ownership of `ini`. */
@@ -246,12 +242,11 @@ static void note_kind(struct pgbouncer_driver *driver)
 	record->fence = driver->fenced;
 	driver->note_unsynced = true;
 	if (!pgbouncer_hold_record_save(record, driver->fenced ? "fenced" : "held", &err))
-		log_error("intent_not_saved", KV_STR("cluster", driver->target.config->cluster),
-		          KV_STR("target", driver->target.config->name), KV_ERR(&err),
-		          KV_STR("next", driver->fenced
-		                             ? "fenced all the same: `segue resume` would open it"
-		                             : "held all the same: `segue resume` with this "
-		                               "target's name opens it"));
+		TARGET_LOG(LOG_ERROR, &driver->target, "intent_not_saved", KV_ERR(&err),
+		           KV_STR("next", driver->fenced
+		                              ? "fenced all the same: `segue resume` would open it"
+		                              : "held all the same: `segue resume` with this "
+		                                "target's name opens it"));
 }
 
 static void begin_hold(struct pgbouncer_driver *driver)
@@ -283,9 +278,7 @@ static void hold(struct target *target, int64_t episode, int64_t timeout_ms, boo
 		return;
 	driver->hold_until_ms = clock_now_ms() + timeout_ms;
 	driver->drain.dead = dead;
-	log_info("hold", KV_STR("cluster", target->config->cluster),
-	         KV_STR("target", target->config->name), KV_INT("zxid", target->clock.zxid),
-	         KV_MS("timeout_ms", timeout_ms * 1000));
+	TARGET_LOG_ZXID(LOG_INFO, target, "hold", KV_MS("timeout_ms", timeout_ms * 1000));
 	begin_hold(driver);
 }
 
@@ -298,8 +291,7 @@ static void fence(struct target *target, int64_t episode)
 	driver->fence_episode = episode;
 	driver->fenced = driver->facts.fence_due = true;
 	driver->drain.unsent = false;
-	log_info("fence", KV_STR("cluster", target->config->cluster),
-	         KV_STR("target", target->config->name), KV_INT("zxid", target->clock.zxid));
+	TARGET_LOG(LOG_INFO, target, "fence", KV_INT("zxid", target->clock.zxid));
 	begin_hold(driver);
 }
 
@@ -315,9 +307,8 @@ static void look_at_file(struct pgbouncer_driver *driver)
 	    install_is_current(output, driver->text, driver->len))
 		return;
 	facts->install_due = true;
-	log_warning("drift", KV_STR("cluster", driver->target.config->cluster),
-	            KV_STR("target", driver->target.config->name), KV_STR("what", output),
-	            KV_STR("next", "the file is put right"));
+	TARGET_LOG(LOG_WARNING, &driver->target, "drift", KV_STR("what", output),
+	           KV_STR("next", "the file is put right"));
 }
 
 static void timer_cb(int fd, short events, void *arg)

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/diff.h"
 #include "target/install.h"
@@ -40,10 +39,9 @@ static bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err) MUS
 static void warn_refused(const struct pgbouncer_driver *driver, const struct err *err)
 {
 	if (err != NULL)
-		log_warning("set_refused", KV_STR("target", driver->target.config->name),
-		            KV_ERR(err),
-		            KV_STR("next", "if the first login fails, clients wait for "
-		                           "server_login_retry"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "set_refused", KV_ERR(err),
+		           KV_STR("next", "if the first login fails, clients wait for "
+		                          "server_login_retry"));
 }
 
 static void shorten_retry_answer(struct pgbouncer_driver *driver,
@@ -182,9 +180,8 @@ static void restore_reload_answer(struct pgbouncer_driver *driver,
 	(void)table;
 	driver->restore_ms = 0;
 	if (err != NULL)
-		log_warning(
-		    "restore_failed", KV_STR("target", driver->target.config->name), KV_ERR(err),
-		    KV_STR("next", "server_login_retry stays at 0.1 until the next RELOAD"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "restore_failed", KV_ERR(err),
+		           KV_STR("next", "server_login_retry stays at 0.1 until the next RELOAD"));
 }
 
 static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
@@ -211,17 +208,15 @@ void pgbouncer_settle(struct pgbouncer_driver *driver)
 	if (driver->unsynced)
 		path = install_path(driver->target.config, &err);
 	if (driver->unsynced && (path == NULL || !file_sync(path, &err)))
-		log_warning("not_synced", KV_STR("target", driver->target.config->name),
-		            KV_ERR(&err),
-		            KV_STR("next", "after a power cut the file may be the one before"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "not_synced", KV_ERR(&err),
+		           KV_STR("next", "after a power cut the file may be the one before"));
 	driver->unsynced = false;
 	pgbouncer_stage_note(driver);
 	if (driver->restore_ms != 0) {
 		if (!pgbouncer_mark(driver, &err))
-			log_warning("marker_missing", KV_STR("target", driver->target.config->name),
-			            KV_ERR(&err),
-			            KV_STR("next", "if segue dies now, server_login_retry stays "
-			                           "at 0.1 until a RELOAD"));
+			TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(&err),
+			           KV_STR("next", "if segue dies now, server_login_retry stays at "
+			                          "0.1 until a RELOAD"));
 	} else if (driver->marked) {
 		driver->marked = false;
 		target_marker_remove(&driver->target);
@@ -246,10 +241,9 @@ static bool install(struct pgbouncer_driver *driver, struct err *err)
 	if (path == NULL)
 		return false;
 	if (driver->record.count == 0 && !pgbouncer_mark(driver, err))
-		log_warning("marker_missing", KV_STR("target", driver->target.config->name),
-		            KV_ERR(err),
-		            KV_STR("next", "if segue dies now, PgBouncer may not be told of the "
-		                           "new file before the next change"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(err),
+		           KV_STR("next", "if segue dies now, PgBouncer may not be told of the "
+		                          "new file before the next change"));
 	staged = file_stage(path, driver->text, driver->len, &driver->owner, err);
 	if (staged == NULL)
 		return false;
@@ -298,10 +292,9 @@ static void reload_answer(struct pgbouncer_driver *driver, const struct pgbounce
 	if (refused_for_good(driver, err))
 		return;
 	if (err != NULL)
-		log_warning("reload_failed", KV_STR("cluster", driver->target.config->cluster),
-		            KV_STR("target", driver->target.config->name), KV_ERR(err),
-		            KV_STR("next", "what SHOW DATABASES says decides; PgBouncer's log "
-		                           "names the line"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "reload_failed", KV_ERR(err),
+		           KV_STR("next", "what SHOW DATABASES says decides; PgBouncer's log "
+		                          "names the line"));
 	driver->facts.reload_owed = false;
 	driver->facts.reloaded = true;
 	driver->facts.live_known = false;

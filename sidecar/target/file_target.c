@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/strbuf.h"
 #include "target/file_target.h"
 #include "target/install.h"
@@ -70,11 +69,7 @@ static void fail(struct file_target *file, const char *event, const char *proble
 
 	strbuf_reset(&file->problem);
 	strbuf_append_str(&file->problem, problem);
-	log_error(event, KV_STR("cluster", file->target.config->cluster),
-	          KV_STR("target", file->target.config->name),
-	          KV_INT("zxid", file->target.clock.zxid), KV_STR("error", problem),
-	          KV_STR("next", when));
-	target_failed(&file->target);
+	target_fail(&file->target, event, problem, when);
 	enter(file, FILE_WAITING, ms);
 }
 
@@ -110,10 +105,9 @@ static void installed(struct file_target *file)
 	file->reload_owed = file->reloader != NULL;
 	file->current = file->install_generation == file->generation;
 	if (file->target.clock.told)
-		log_warning("drift", KV_STR("cluster", file->target.config->cluster),
-		            KV_STR("target", file->target.config->name),
-		            KV_STR("what", "somebody had changed the file"),
-		            KV_STR("next", "it is put right"));
+		TARGET_LOG(LOG_WARNING, &file->target, "drift",
+		           KV_STR("what", "somebody had changed the file"),
+		           KV_STR("next", "it is put right"));
 	else if (file->current)
 		target_end_step(&file->target, MOVE_PERSISTED);
 }

@@ -282,6 +282,12 @@ void target_failed(struct target *target)
 	target->history.counts.failures++;
 }
 
+void target_fail(struct target *target, const char *event, const char *problem, const char *next)
+{
+	TARGET_LOG_ZXID(LOG_ERROR, target, event, KV_STR("error", problem), KV_STR("next", next));
+	target_failed(target);
+}
+
 const struct move *target_move(const struct target *target, size_t back)
 {
 	const struct target_history *history = &target->history;
@@ -384,6 +390,6 @@ void target_marker_remove(const struct target *target)
 	if (unlink(target->marker) == 0 || errno == ENOENT)
 		return;
 	err_set_errno(&err, errno, "cannot remove %s", target->marker);
-	log_warning("marker_left", KV_STR("target", target->config->name), KV_ERR(&err),
-	            KV_STR("next", "HAProxy is reloaded once more after the next start of segue"));
+	TARGET_LOG(LOG_WARNING, target, "marker_left", KV_ERR(&err),
+	           KV_STR("next", "HAProxy is reloaded once more after the next start of segue"));
 }

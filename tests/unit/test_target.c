@@ -158,3 +158,25 @@ Test(target, a_file_that_somebody_changed_is_drift_and_no_move)
 	apply("b\n");
 	cr_expect_eq(count_log("event=moved"), 2, "a new text is a move again");
 }
+
+/* The name of a target alone does not say which cluster is in trouble. */
+Test(target, what_cannot_be_removed_is_logged_with_the_cluster)
+{
+	cr_assert_eq(mkdir(t.marker, 0700), 0);
+	target_marker_remove(t.target);
+	cr_expect_eq(count_log("level=warning event=marker_left cluster=orders target=app error="),
+	             1, "%s", logged());
+}
+
+Test(target, a_failure_is_logged_with_the_zxid_and_counted)
+{
+	struct target_counts counts;
+
+	apply("a\n");
+	target_fail(t.target, "move_failed", "no reply", "tried again");
+	target_counts(t.target, &counts);
+	cr_expect_eq(counts.failures, 1);
+	cr_expect_eq(count_log("level=error event=move_failed cluster=orders target=app zxid=7 "
+	                       "error=\"no reply\" next=\"tried again\""),
+	             1, "%s", logged());
+}
