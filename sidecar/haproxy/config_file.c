@@ -13,12 +13,10 @@
  *    +---------------------------------------------- a new worker answers --------------------+
  */
 /* clang-format on */
-#include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "driver_internal.h"
@@ -112,13 +110,10 @@ static void remove_output(struct haproxy_driver *driver)
 	struct err err;
 	auto_free char *path = install_path(driver->target.config, &err);
 
-	if (path != NULL && unlink(path) == 0) {
+	if (path != NULL && file_remove(path, &err))
 		went_back(driver);
-		return;
-	}
-	if (path != NULL)
-		err_set_errno(&err, errno, "cannot remove %s", path);
-	failed(driver, err.message);
+	else
+		failed(driver, err.message);
 }
 
 /* Puts exactly the bytes of the earlier file back: these need no check_command. */

@@ -1,7 +1,6 @@
 /* From drained pools to clients that continue: installs the file, then RELOAD, then RESUME. Clients
  * do not wait for the fsync of the file. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -236,7 +235,7 @@ static bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err)
  * or the marker, if nothing is paused. */
 static bool install(struct pgbouncer_driver *driver, struct err *err)
 {
-	auto_free char *path = install_path(driver->target.config, err), *staged = NULL;
+	auto_free char *path = install_path(driver->target.config, err);
 
 	if (path == NULL)
 		return false;
@@ -244,14 +243,7 @@ static bool install(struct pgbouncer_driver *driver, struct err *err)
 		TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(err),
 		           KV_STR("next", "if segue dies now, PgBouncer may not be told of the "
 		                          "new file before the next change"));
-	staged = file_stage(path, driver->text, driver->len, &driver->owner, err);
-	if (staged == NULL)
-		return false;
-	if (rename(staged, path) == 0)
-		return true;
-	err_set_errno(err, errno, "cannot rename %s to %s", staged, path);
-	unlink(staged);
-	return false;
+	return file_swap(path, driver->text, driver->len, &driver->owner, err);
 }
 
 void pgbouncer_step_install(struct pgbouncer_driver *driver)

@@ -1,12 +1,10 @@
 /* What all kinds of targets have in common: shared objects, the history of moves, the deferred
  * `changed` call, and the marker file that keeps a reload owed across a crash. */
-#include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/endpoint.h"
@@ -372,24 +370,17 @@ bool target_marker_write(const struct target *target, int64_t number, struct err
 {
 	const struct file_owner owner = {.mode = 0644};
 	auto_free char *text = xasprintf("%" PRId64 "\n", number);
-	auto_free char *staged = file_stage(target->marker, text, strlen(text), &owner, err);
 
-	if (staged == NULL)
-		return err_wrap(err, "the note that a reload is owed");
-	if (rename(staged, target->marker) == 0)
-		return true;
-	err_set_errno(err, errno, "cannot rename %s to %s", staged, target->marker);
-	unlink(staged);
-	return false;
+	return file_swap(target->marker, text, strlen(text), &owner, err) ||
+	       err_wrap(err, "the note that a reload is owed");
 }
 
 void target_marker_remove(const struct target *target)
 {
 	struct err err;
 
-	if (unlink(target->marker) == 0 || errno == ENOENT)
-		return;
-	err_set_errno(&err, errno, "cannot remove %s", target->marker);
-	TARGET_LOG(LOG_WARNING, target, "marker_left", KV_ERR(&err),
-	           KV_STR("next", "HAProxy is reloaded once more after the next start of segue"));
+	if (!file_remove(target->marker, &err))
+		TARGET_LOG(
+		    LOG_WARNING, target, "marker_left", KV_ERR(&err),
+		    KV_STR("next", "HAProxy is reloaded once more after the next start of segue"));
 }
