@@ -36,6 +36,14 @@ bool file_commit(const char *staged, const char *path, struct err *err) MUST_CHE
 bool file_replace(const char *path, const void *data, size_t len, const struct file_owner *owner,
                   struct err *err) MUST_CHECK;
 
+/* The same without fsync, for who cannot wait for the disk: after a power failure the file may be
+ * the old one, or empty, unless file_sync() was called. */
+bool file_swap(const char *path, const void *data, size_t len, const struct file_owner *owner,
+               struct err *err) MUST_CHECK;
+
+/* True if this process sees no such file afterwards, also if there was none before. */
+bool file_remove(const char *path, struct err *err) MUST_CHECK;
+
 /* True if this process can create files in the directory. Leaves no file. If false, errno has the
  * reason. */
 bool file_can_create(const char *folder) MUST_CHECK;

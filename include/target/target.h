@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "config/config.h"
 
-/* The times of one move, as in the log line event=moved, and histograms of many moves. Pure. */
+/* One move, as in the log line event=moved, and histograms of many moves. Pure. */
 
 #define MOVE_WHAT_MAX 160
 #define MOVE_KINDS    (CONFIG_TARGET_FILE + 1) /* kinds of targets */
@@ -30,11 +30,6 @@ enum move_step_kind {
 const char *move_step_name(enum move_step_kind kind);    /* "read" */
 const char *move_step_log_key(enum move_step_kind kind); /* "read_ms" */
 
-struct move_lap {
-	enum move_step_kind kind;
-	int64_t us; /* clock_now_us() at the end of the step; 0: it was not needed */
-};
-
 struct move_step {
 	enum move_step_kind kind;
 	int64_t start_us, took_us; /* since the begin of the move; from start_us to its end */
@@ -49,21 +44,6 @@ struct move {
 	struct move_step steps[MOVE_STEPS]; /* in order of time */
 	size_t step_count;
 };
-
-/* Returns the begin of a move: the watch notification. A move without one (after a SIGHUP, or when
- * a server overrules the store) begins with the next known time: the first argument that is not 0.
- */
-int64_t move_begin_us(int64_t notified_us, int64_t read_us, int64_t rendered_us, int64_t set_us);
-
-/* Appends a pair with the time since the begin for each lap, and adds to *pair_count. Leaves out
- * laps that were not needed or that ended before the begin. `pairs` must have room for all laps. */
-struct log_kv;
-void move_log_laps(struct log_kv *pairs, size_t *pair_count, int64_t begin_us,
-                   const struct move_lap *laps, size_t count);
-
-/* Makes the steps from the laps; no kind of lap may come twice. Cuts `what` if it is too long. */
-void move_make(struct move *out, int64_t zxid, const char *what, int64_t begin_us,
-               const struct move_lap *laps, size_t count);
 
 #define MOVE_BUCKETS 15
 extern const int64_t move_bucket_us[MOVE_BUCKETS]; /* upper bounds, inclusive */

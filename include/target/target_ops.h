@@ -3,6 +3,8 @@
 #ifndef SEGUE_TARGET_TARGET_OPS_H
 #define SEGUE_TARGET_TARGET_OPS_H
 
+#include "base/log.h"
+#include "base/strbuf.h"
 #include "target/reload.h"
 #include "target/target.h"
 
@@ -28,6 +30,29 @@ int64_t target_hub_reread_ms(const struct target_hub *hub);
  * lead clients to a server. */
 int64_t target_hub_watch_ms(const struct target_hub *hub);
 void target_hub_count(struct target_hub *hub, int change); /* 1: a target is made; -1: it ends */
+
+/* The times of the move to the current text. clock_now_us(); 0: not yet, or not needed. */
+struct move_clock {
+	int64_t zxid; /* of the text; 0: there is no text yet */
+	int64_t notified_us, set_us;
+	int64_t paused_us;          /* since when clients wait; may be before the text came */
+	int64_t end_us[MOVE_STEPS]; /* of each step */
+	bool told;                  /* the end of the move was logged; later changes are drift */
+	bool reloaded;              /* the proxy has loaded the text by a reload */
+	struct strbuf summary;      /* what is changed in the proxy; "": nothing */
+};
+
+/* Returns the begin of a move: the watch notification. A move without one (after a SIGHUP, or when
+ * a server overrules the store) begins with the next known time: read, rendered, set. */
+int64_t move_begin_us(const struct move_clock *clock);
+
+/* Makes the steps. Leaves out those that were not needed or that ended before the begin. Cuts
+ * `what` if it is too long. */
+void move_make(struct move *out, const struct move_clock *clock, const char *what);
+
+/* Appends a pair for each step, with the time from the begin of the move to the end of the step,
+ * and adds to *pair_count. `pairs` must have room for MOVE_STEPS more. */
+void move_log_steps(struct log_kv *pairs, size_t *pair_count, const struct move *move);
 
 struct event;
 
@@ -72,6 +97,7 @@ struct target {
 	void (*changed)(void *arg);
 	void *changed_arg;
 	struct target_history history;
+	struct move_clock clock;
 };
 
 /* The arguments of target_create() (cluster/target_kinds.h). */
@@ -91,10 +117,26 @@ void target_fini(struct target *target);
  * inside this call. */
 void target_changed(struct target *target);
 
-/* Call when a move is complete. */
-void target_moved(struct target *target, const struct move *move);
+/* Starts the clock of the move to a new text. */
+void target_start_clock(struct target *target, const struct desired *desired);
+void target_end_step(struct target *target, enum move_step_kind step); /* now */
+
+/* Logs `event` with the times of the clock. */
+void target_log_clock(const struct target *target, const char *event, const char *what);
+/* Call when a move is complete: logs it, and adds it to the history. */
+void target_tell_moved(struct target *target, const char *what);
 /* Call when a step has failed and was logged. */
 void target_failed(struct target *target);
+/* Logs, as an error, that a step has failed, and what happens `next`. Counts it. */
+void target_fail(struct target *target, const char *event, const char *problem, const char *next);
+
+/* Logs an event with the cluster and the target. A line about a problem says what happens next. */
+#define TARGET_LOG(level, target, event, ...)                                \
+	LOG_EMIT(level, event, KV_STR("cluster", (target)->config->cluster), \
+	         KV_STR("target", (target)->config->name), __VA_ARGS__)
+/* The same with the zxid of the text. */
+#define TARGET_LOG_ZXID(level, target, event, ...) \
+	TARGET_LOG(level, target, event, KV_INT("zxid", (target)->clock.zxid), __VA_ARGS__)
 
 /* For target_ops.places. Writes the address with its port, an IPv6 address in brackets. */
 void target_add_endpoint(struct target_endpoints *places, const char *name, const char *address,

@@ -152,6 +152,16 @@ static void sync_folder(const char *path)
 	(void)sync_path(dirname(for_dir), O_DIRECTORY);
 }
 
+static bool rename_staged(const char *staged, const char *path, struct err *err)
+{
+	if (rename(staged, path) == 0)
+		return true;
+	err_set_errno(err, errno, "cannot rename %s to %s%s", staged, path,
+	              errno == EBUSY ? ", a mount point: mount its folder instead" : "");
+	unlink(staged);
+	return false;
+}
+
 bool file_commit(const char *staged, const char *path, struct err *err)
 {
 	if (!sync_path(staged, 0)) {
@@ -159,12 +169,8 @@ bool file_commit(const char *staged, const char *path, struct err *err)
 		unlink(staged);
 		return false;
 	}
-	if (rename(staged, path) != 0) {
-		err_set_errno(err, errno, "cannot rename %s to %s%s", staged, path,
-		              errno == EBUSY ? ", a mount point: mount its folder instead" : "");
-		unlink(staged);
+	if (!rename_staged(staged, path, err))
 		return false;
-	}
 	sync_folder(path);
 	return true;
 }
@@ -183,6 +189,23 @@ bool file_replace(const char *path, const void *data, size_t len, const struct f
 	auto_free char *staged = file_stage(path, data, len, owner, err);
 
 	return staged != NULL && file_commit(staged, path, err);
+}
+
+bool file_swap(const char *path, const void *data, size_t len, const struct file_owner *owner,
+               struct err *err)
+{
+	auto_free char *staged = file_stage(path, data, len, owner, err);
+
+	return staged != NULL && rename_staged(staged, path, err);
+}
+
+/* On a read-only disk unlink() fails even if there is no such file. */
+bool file_remove(const char *path, struct err *err)
+{
+	int error = unlink(path) == 0 ? 0 : errno;
+
+	return error == 0 || access(path, F_OK) != 0 ||
+	       err_set_errno(err, error, "cannot remove %s", path);
 }
 
 int file_lock(const char *path, struct err *err)

@@ -2,32 +2,14 @@
  * is checked like any other file when it is loaded. */
 #include "config/last_good.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/log.h"
 
 #define TEXT_MAX          ((size_t)16 * 1024 * 1024)
 #define DEFAULT_STATE_DIR "/var/lib/segue"
-
-/* Mode 0600, because the text may have a password for a PgBouncer console. Without fsync. */
-static bool replace(const char *path, const struct strbuf *text, struct err *err)
-{
-	static const struct file_owner owner = {.mode = 0600};
-	auto_free char *staged = file_stage(path, text->data, text->len, &owner, err);
-
-	if (staged == NULL)
-		return false;
-	if (rename(staged, path) == 0)
-		return true;
-	err_set_errno(err, errno, "cannot rename %s to %s", staged, path);
-	unlink(staged);
-	return false;
-}
 
 static bool is_kept(const char *path, const struct config *config)
 {
@@ -46,14 +28,15 @@ struct config *last_good_before(const struct config *now)
 	return is_kept(path, now) ? NULL : config_load(path, &ignored);
 }
 
+/* Mode 0600, because the text may have a password for a PgBouncer console. Without fsync. */
 void last_good_keep(const struct config *config)
 {
+	static const struct file_owner owner = {.mode = 0600};
 	auto_free char *path = xasprintf("%s/" LAST_CONFIG_NAME, config->state_dir);
 	struct err err;
 
-	if (is_kept(path, config))
-		return;
-	if (replace(path, &config->text, &err))
+	if (is_kept(path, config) ||
+	    file_swap(path, config->text.data, config->text.len, &owner, &err))
 		return;
 	log_warning("config_not_kept", KV_STR("file", config->file), KV_STR("path", path),
 	            KV_ERR(&err),

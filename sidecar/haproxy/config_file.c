@@ -13,12 +13,10 @@
  *    +---------------------------------------------- a new worker answers --------------------+
  */
 /* clang-format on */
-#include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "driver_internal.h"
@@ -54,11 +52,10 @@ static void went_back(struct haproxy_driver *driver)
 
 static void failed(struct haproxy_driver *driver, const char *problem)
 {
-	haproxy_log_problem(
-	    driver, "fallback_failed", problem,
-	    driver->file.refused_on_disk
-	        ? "HAProxy would refuse the file at its next start"
-	        : "until it is put right, HAProxy would start with the servers before");
+	target_fail(&driver->target, "fallback_failed", problem,
+	            driver->file.refused_on_disk
+	                ? "HAProxy would refuse the file at its next start"
+	                : "until it is put right, HAProxy would start with the servers before");
 }
 
 /* A text that came during the commit is installed without waiting. */
@@ -71,7 +68,8 @@ static void fallback_committed_cb(const struct err *problem, void *arg)
 		failed(driver, problem->message);
 	} else {
 		went_back(driver);
-		haproxy_log_fell_back(driver);
+		TARGET_LOG(LOG_INFO, &driver->target, "fell_back",
+		           KV_STR("what", "an earlier file, with the servers as they are now"));
 		driver->runtime.want_read = true;
 	}
 	if (haproxy_config_file_is_stale(driver))
@@ -112,13 +110,10 @@ static void remove_output(struct haproxy_driver *driver)
 	struct err err;
 	auto_free char *path = install_path(driver->target.config, &err);
 
-	if (path != NULL && unlink(path) == 0) {
+	if (path != NULL && file_remove(path, &err))
 		went_back(driver);
-		return;
-	}
-	if (path != NULL)
-		err_set_errno(&err, errno, "cannot remove %s", path);
-	failed(driver, err.message);
+	else
+		failed(driver, err.message);
 }
 
 /* Puts exactly the bytes of the earlier file back: these need no check_command. */
@@ -202,7 +197,7 @@ void haproxy_config_file_fail(struct haproxy_driver *driver, const char *event, 
 	    "%s; tried again in %" PRId64 " s, or when the text changes", next, (ms + 999) / 1000);
 
 	haproxy_config_file_set_problem(driver, problem);
-	haproxy_log_problem(driver, event, problem, when);
+	target_fail(&driver->target, event, problem, when);
 	driver->file.retry_at_ms = clock_now_ms() + ms;
 	haproxy_config_file_enter(driver, CONFIG_FILE_WAITING, ms);
 }
@@ -242,10 +237,12 @@ static void installed(struct haproxy_driver *driver)
 	file->failures = 0;
 	file->installed_us = clock_now_us();
 	file->current = !haproxy_config_file_is_stale(driver);
-	if (driver->watch.told)
-		haproxy_log_drift(driver, "somebody had changed the file");
+	if (driver->target.clock.told)
+		TARGET_LOG(LOG_WARNING, &driver->target, "drift",
+		           KV_STR("what", "somebody had changed the file"),
+		           KV_STR("next", "it is put right"));
 	else if (file->current)
-		driver->watch.persisted_us = clock_now_us();
+		target_end_step(&driver->target, MOVE_PERSISTED);
 	if (file->reload_failures == 0)
 		haproxy_config_file_set_problem(driver, "");
 	/* A worker that started after the push, but before this file was in place, has loaded the

@@ -30,17 +30,26 @@ static bool in_sync(const struct haproxy_driver *driver)
 	       haproxy_config_file_done(driver);
 }
 
+/* Without a command at the socket, a reload may have moved all of the traffic. */
+static const char *what_moved(const struct move_clock *clock)
+{
+	if (clock->summary.len > 0)
+		return clock->summary.data;
+	return clock->reloaded ? "all of the file, by a reload" : "the file only";
+}
+
 static void tell_when_done(struct haproxy_driver *driver)
 {
-	struct haproxy_watch *watch = &driver->watch;
+	struct move_clock *clock = &driver->target.clock;
 
-	if (watch->told || !in_sync(driver))
+	if (clock->told || !in_sync(driver))
 		return;
-	watch->told = true;
-	if (watch->pushed_us != 0 || watch->persisted_us != 0)
-		haproxy_log_moved(driver);
+	clock->told = true;
+	if (clock->end_us[MOVE_PUSHED] != 0 || clock->end_us[MOVE_PERSISTED] != 0)
+		target_tell_moved(&driver->target, what_moved(clock));
 	else
-		haproxy_log_in_sync(driver);
+		TARGET_LOG_ZXID(LOG_INFO, &driver->target, "in_sync",
+		                KV_STR("what", "HAProxy and file were as they should be"));
 }
 
 void haproxy_reconcile(struct haproxy_driver *driver)
@@ -52,17 +61,6 @@ void haproxy_reconcile(struct haproxy_driver *driver)
 	haproxy_config_file_reconcile(driver);
 	tell_when_done(driver);
 	target_changed(&driver->target);
-}
-
-static void start_watch(struct haproxy_driver *driver, const struct desired *desired)
-{
-	strbuf_fini(&driver->watch.summary);
-	driver->watch = (struct haproxy_watch){.zxid = desired->zxid,
-	                                       .set_us = clock_now_us(),
-	                                       .notified_us = desired->notified_us,
-	                                       .read_us = desired->read_us,
-	                                       .rendered_us = desired->rendered_us,
-	                                       .summary = STRBUF_INIT};
 }
 
 static bool same_backends(const struct haproxy_config *a, const struct haproxy_config *b)
@@ -89,7 +87,7 @@ static void replace_text(struct haproxy_driver *driver, const struct desired *de
 	driver->len = desired->len;
 	driver->generation++;
 	driver->desired_seq++;
-	start_watch(driver, desired);
+	target_start_clock(&driver->target, desired);
 	haproxy_runtime_desired_changed(driver, same);
 	haproxy_config_file_new_text(driver);
 }
@@ -117,9 +115,9 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	if (!same)
 		replace_text(driver, desired, &config);
 	else if (closed)
-		start_watch(driver, desired);
+		target_start_clock(target, desired);
 	else
-		driver->watch.zxid = desired->zxid;
+		target->clock.zxid = desired->zxid;
 	haproxy_reconcile(driver);
 	if (!same)
 		haproxy_hold_judge(driver);
@@ -327,7 +325,6 @@ static void status(const struct target *target, struct target_status *out)
 	if (*problem == '\0')
 		problem = driver->file.problem.data;
 	*out = (struct target_status){
-	    .zxid = driver->generation != 0 ? driver->watch.zxid : 0,
 	    .in_sync = in_sync(driver),
 	    .problem = problem,
 	    .step = current_step(driver),
@@ -344,7 +341,6 @@ static void destroy(struct target *target)
 	haproxy_hold_fini(driver);
 	if (driver->generation != 0)
 		haproxy_config_free(&driver->config);
-	strbuf_fini(&driver->watch.summary);
 	free(driver->text);
 	free(driver->primary);
 	target_hub_count(target->hub, -1);
@@ -382,7 +378,6 @@ struct target *haproxy_target_create(const struct target_setup *setup)
 	bool has_master = config->master_socket[0] != '\0';
 
 	target_init(&driver->target, &ops, setup);
-	driver->watch.summary = (struct strbuf)STRBUF_INIT;
 	driver->socket = shared_queue(setup->hub, config->socket, false);
 	if (has_master) {
 		driver->master = shared_queue(setup->hub, config->master_socket, true);

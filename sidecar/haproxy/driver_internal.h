@@ -182,15 +182,6 @@ struct haproxy_hold {
 	unsigned failures; /* of `release`, in a row */
 };
 
-/* When the steps of the current text were done, by clock_now_us(). 0: not yet, or not needed. */
-struct haproxy_watch {
-	int64_t zxid, set_us, notified_us, read_us, rendered_us;
-	int64_t pushed_us, confirmed_us, persisted_us;
-	bool told;     /* event=moved or event=in_sync has been logged */
-	bool reloaded; /* HAProxy has loaded the file by a reload */
-	struct strbuf summary;
-};
-
 struct haproxy_driver {
 	struct target target;
 	struct haproxy_queue *socket, *master; /* master: NULL without master_socket */
@@ -204,7 +195,6 @@ struct haproxy_driver {
 	char *primary; /* address of the primary in the text; NULL: every server counts as it */
 	uint16_t primary_port;
 	struct haproxy_hold hold;
-	struct haproxy_watch watch;
 	struct haproxy_runtime runtime;
 	struct haproxy_config_file file;
 };
@@ -286,35 +276,6 @@ void haproxy_reload_start(struct haproxy_driver *driver, const char *why);
 void haproxy_reload_failed(struct haproxy_driver *driver, const char *what);
 void haproxy_forget_previous(struct haproxy_driver *driver); /* the file on disk is good */
 void haproxy_reload_abandon(struct haproxy_driver *driver);  /* at the end of the target */
-
-/* --- log.c: one function for each event --- */
-
-void haproxy_log_moved(struct haproxy_driver *driver); /* also adds it to the target's history */
-void haproxy_log_in_sync(const struct haproxy_driver *driver);
-void haproxy_log_unreachable(struct haproxy_driver *driver);
-void haproxy_log_unfit(const struct haproxy_driver *driver, bool over);
-void haproxy_log_back(const struct haproxy_driver *driver);
-void haproxy_log_restarted(const struct haproxy_driver *driver, int64_t pid_before);
-void haproxy_log_out_of_reach(const struct haproxy_driver *driver);
-void haproxy_log_drift(const struct haproxy_driver *driver, const char *what);
-void haproxy_log_level(struct haproxy_driver *driver);
-void haproxy_log_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff);
-void haproxy_log_add_refused(const struct haproxy_driver *driver, const struct haproxy_diff *diff);
-void haproxy_log_swept(const struct haproxy_driver *driver,
-                       const struct session_cleanup_result *result);
-void haproxy_log_problem(struct haproxy_driver *driver, const char *event, const char *problem,
-                         const char *next);
-void haproxy_log_put_back(const struct haproxy_driver *driver);
-void haproxy_log_fell_back(const struct haproxy_driver *driver);
-void haproxy_log_cannot_hold(const struct haproxy_driver *driver, const char *findings);
-void haproxy_log_hold(const struct haproxy_driver *driver, size_t servers, int64_t timeout_ms);
-void haproxy_log_fence(const struct haproxy_driver *driver, size_t servers);
-void haproxy_log_closed(const struct haproxy_driver *driver);
-void haproxy_log_hold_over(const struct haproxy_driver *driver);
-void haproxy_log_released(const struct haproxy_driver *driver, const char *what);
-void haproxy_log_left_fenced(const struct haproxy_driver *driver);
-void haproxy_log_found(const struct haproxy_driver *driver, const char *next);
-void haproxy_log_reload(const struct haproxy_driver *driver, const char *event, const char *what);
 
 /* --- hold.c: the closed port --- */
 

@@ -25,7 +25,6 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/util.h"
 #include "driver_internal.h"
 #include "haproxy/model/lint.h"
@@ -122,6 +121,17 @@ static void haproxy_recovered_keep(struct haproxy_driver *driver, int64_t *last,
 	haproxy_hold_enter(driver, HOLD_RECOVERED, timer_ms);
 }
 
+static int64_t closed_for_us(const struct haproxy_driver *driver)
+{
+	return clock_now_us() - driver->hold.since_us;
+}
+
+static void tell_released(const struct haproxy_driver *driver, const char *what)
+{
+	TARGET_LOG_ZXID(LOG_INFO, &driver->target, "released", KV_STR("what", what),
+	                KV_MS("held_ms", closed_for_us(driver)));
+}
+
 static void opening_failed(struct haproxy_driver *driver, const struct err *err)
 {
 	int64_t ms = clock_backoff_ms(++driver->hold.failures, RETRY_FIRST_MS, RETRY_MAX_MS);
@@ -129,7 +139,7 @@ static void opening_failed(struct haproxy_driver *driver, const struct err *err)
 	                                 "same, the store's next word opens it too",
 	                                 ms);
 
-	haproxy_log_problem(driver, "release_failed", err->message, next);
+	target_fail(&driver->target, "release_failed", err->message, next);
 	haproxy_hold_enter(driver, HOLD_RECOVERED, ms);
 }
 
@@ -144,8 +154,8 @@ static void opened_cb(size_t released, const struct err *err, void *arg)
 		return;
 	}
 	haproxy_hold_enter(driver, HOLD_OPEN, -1);
-	haproxy_log_released(driver, "nobody has been admitted as the primary since segue's start: "
-	                             "clients go on where HAProxy's file leads them");
+	tell_released(driver, "nobody has been admitted as the primary since segue's start: "
+	                      "clients go on where HAProxy's file leads them");
 	haproxy_hold_forget(driver);
 }
 
@@ -188,9 +198,12 @@ static void haproxy_recovered_take_over(struct haproxy_driver *driver)
 	struct err err;
 
 	haproxy_hold_enter(driver, HOLD_RECOVERED, forever ? -1 : ms);
-	haproxy_log_found(driver, next);
+	TARGET_LOG(LOG_WARNING, &driver->target, "found_closed",
+	           KV_STR("what", forever ? "an earlier life of segue has fenced the primary"
+	                                  : "an earlier life of segue has left clients waiting"),
+	           KV_STR("note", hold->note.path), KV_STR("next", next));
 	if (!haproxy_hold_record_save(&hold->note, 0, &err)) /* with the new owner */
-		haproxy_log_problem(driver, "note_not_saved", err.message, "it is kept as it is");
+		target_fail(&driver->target, "note_not_saved", err.message, "it is kept as it is");
 }
 
 /* When segue ends for good, no client may be left waiting. */
@@ -213,13 +226,12 @@ static void haproxy_recovered_let_go(struct haproxy_driver *driver)
 		job.len = file.len;
 	}
 	if (readable && haproxy_release_wait(&job, &released, &err)) {
-		haproxy_log_released(driver, "segue stops: clients go on where HAProxy's file "
-		                             "leads them");
+		tell_released(driver, "segue stops: clients go on where HAProxy's file leads them");
 		haproxy_hold_forget(driver);
 		return;
 	}
-	haproxy_log_problem(driver, "release_failed", err.message,
-	                    "clients wait: run `segue resume`, or start segue again");
+	target_fail(&driver->target, "release_failed", err.message,
+	            "clients wait: run `segue resume`, or start segue again");
 }
 
 const struct haproxy_config *haproxy_wanted(const struct haproxy_driver *driver)
@@ -288,7 +300,7 @@ static bool write_note(struct haproxy_driver *driver, enum haproxy_hold_record_k
 	struct haproxy_hold *hold = &driver->hold;
 
 	haproxy_hold_record_set(&hold->note, kind, closed, &primary);
-	return haproxy_hold_record_save(&hold->note, driver->watch.zxid, err);
+	return haproxy_hold_record_save(&hold->note, driver->target.clock.zxid, err);
 }
 
 /* Removes the hold record. */
@@ -300,10 +312,40 @@ static void haproxy_hold_forget(struct haproxy_driver *driver)
 	haproxy_hold_record_set(&hold->note, HAPROXY_RECORD_NONE, NULL, NULL);
 	hold->closed = false;
 	if (!haproxy_hold_record_save(&hold->note, 0, &err))
-		log_warning("note_left", KV_STR("target", driver->target.config->name),
-		            KV_ERR(&err),
-		            KV_STR("next", "after its next start segue would open what a person "
-		                           "has closed in the same way by then: remove the file"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "note_left", KV_ERR(&err),
+		           KV_STR("next", "after its next start segue would open what a person has "
+		                          "closed in the same way by then: remove the file"));
+}
+
+static char *primary_name(const struct haproxy_driver *driver)
+{
+	if (driver->primary == NULL)
+		return xstrdup("any server");
+	return xasprintf("%s port %u", driver->primary, (unsigned)driver->primary_port);
+}
+
+static void tell_hold(const struct haproxy_driver *driver, size_t servers, int64_t timeout_ms)
+{
+	const struct haproxy_hold_record *note = &driver->hold.note;
+	auto_free char *primary = primary_name(driver);
+	auto_free char *closed =
+	    xasprintf("%s port %u", note->closed_address, (unsigned)note->closed_port);
+
+	TARGET_LOG_ZXID(
+	    LOG_WARNING, &driver->target, "hold", KV_STR("primary", primary),
+	    KV_INT("servers", servers), KV_STR("closed", closed),
+	    KV_MS("timeout_ms", timeout_ms * 1000),
+	    KV_STR("next", "clients wait until a primary is named, or the time is over"));
+}
+
+static void tell_fence(const struct haproxy_driver *driver, size_t servers)
+{
+	auto_free char *primary = primary_name(driver);
+
+	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, "fence", KV_STR("primary", primary),
+	                KV_INT("servers", servers),
+	                KV_STR("next", "sessions are ended and clients turned away until a primary "
+	                               "is named"));
 }
 
 /* Holds even when the record cannot be written: clients that are not held get errors now, while a
@@ -323,15 +365,15 @@ static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct e
 		return true;
 	}
 	if (!write_note(driver, HAPROXY_RECORD_HOLD, &closed, err))
-		haproxy_log_problem(driver, "note_missing", err->message,
-		                    "held all the same; should segue be killed now, clients try at "
-		                    "a closed port until a primary is admitted after its next "
-		                    "start, or HAProxy is reloaded");
+		target_fail(&driver->target, "note_missing", err->message,
+		            "held all the same; should segue be killed now, clients try at a "
+		            "closed port until a primary is admitted after its next start, or "
+		            "HAProxy is reloaded");
 	driver->hold.closed_at = closed;
 	haproxy_hold_enter(driver, HOLD_HELD, timeout_ms);
 	show(driver, &view);
 	haproxy_reconcile(driver);
-	haproxy_log_hold(driver, count, timeout_ms);
+	tell_hold(driver, count, timeout_ms);
 	return true;
 }
 
@@ -353,9 +395,9 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 		return;
 	hold->held_episode = episode;
 	if (!try_hold(driver, timeout_ms, &err))
-		haproxy_log_problem(driver, "hold_refused", err.message,
-		                    "nothing is held: clients get errors when their tries at a "
-		                    "dead primary are over");
+		target_fail(target, "hold_refused", err.message,
+		            "nothing is held: clients get errors when their tries at a dead "
+		            "primary are over");
 }
 
 /* Fences even when the record cannot be written: if segue ends, the fence stays until the first
@@ -383,14 +425,14 @@ void haproxy_fence(struct target *target, int64_t episode)
 		return;
 	}
 	if (!write_note(driver, HAPROXY_RECORD_FENCE, NULL, &err))
-		haproxy_log_problem(driver, "note_missing", err.message,
-		                    "it is fenced all the same; should segue end, only its next "
-		                    "start opens it");
+		target_fail(target, "note_missing", err.message,
+		            "it is fenced all the same; should segue end, only its next start "
+		            "opens it");
 	haproxy_hold_enter(driver, HOLD_FENCED, -1);
 	show(driver, &view);
 	driver->runtime.cleanup_owed = true; /* also for servers already in maintenance */
 	haproxy_reconcile(driver);
-	haproxy_log_fence(driver, count);
+	tell_fence(driver, count);
 }
 
 void haproxy_hold_end(struct haproxy_driver *driver)
@@ -423,9 +465,11 @@ void haproxy_hold_settle(struct haproxy_driver *driver)
 		return;
 	hold->settled = true;
 	if (hold->state != HOLD_OPEN) {
-		haproxy_log_closed(driver);
+		TARGET_LOG_ZXID(LOG_INFO, &driver->target,
+		                hold->state == HOLD_HELD ? "held" : "fenced",
+		                KV_MS("took_ms", clock_now_us() - hold->turned_us));
 	} else if (hold->closed) {
-		haproxy_log_released(driver, "clients go on where the text leads them");
+		tell_released(driver, "clients go on where the text leads them");
 		haproxy_hold_forget(driver);
 	}
 }
@@ -440,10 +484,29 @@ static void timer_cb(int fd, short events, void *arg)
 		haproxy_recovered_open(driver);
 		return;
 	}
-	haproxy_log_hold_over(driver);
+	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, "hold_over", KV_STR("why", HOLD_OVER_WHY),
+	                KV_MS("held_ms", closed_for_us(driver)),
+	                KV_STR("next", "clients are led to the last primary, and get errors once "
+	                               "their tries are over if it is dead"));
 	haproxy_hold_enter(driver, HOLD_OPEN, -1);
 	show(driver, NULL);
 	haproxy_reconcile(driver);
+}
+
+/* `findings` has one line for each finding; they are logged as one line. */
+static void tell_cannot_hold(const struct haproxy_driver *driver, const char *findings)
+{
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+
+	for (const char *c = findings; *c != '\0'; c++)
+		if (*c != '\n')
+			strbuf_append_char(&line, *c);
+		else if (c[1] != '\0')
+			strbuf_append_str(&line, "; ");
+	TARGET_LOG(LOG_WARNING, &driver->target, "cannot_hold",
+	           KV_STR("file", driver->target.config->output), KV_STR("found", line.data),
+	           KV_STR("next", "while there is no primary, clients get errors: change the "
+	                          "template; `segue check` shows what is left"));
 }
 
 void haproxy_hold_judge(const struct haproxy_driver *driver)
@@ -454,7 +517,7 @@ void haproxy_hold_judge(const struct haproxy_driver *driver)
 	if (hold_ms == 0 || driver->generation != 1)
 		return;
 	if (haproxy_lint_hold(driver->text, driver->len, hold_ms, &findings) > 0)
-		haproxy_log_cannot_hold(driver, findings.data);
+		tell_cannot_hold(driver, findings.data);
 }
 
 /* --- the target's start and end --- */
@@ -466,9 +529,9 @@ void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir)
 
 	hold->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
 	if (!haproxy_hold_record_init(&hold->note, state_dir, driver->target.config->name, &err))
-		haproxy_log_problem(driver, "note_unusable", err.message,
-		                    "what an earlier life of segue has closed is opened when the "
-		                    "store names a primary; then remove the file");
+		target_fail(&driver->target, "note_unusable", err.message,
+		            "what an earlier life of segue has closed is opened when the store "
+		            "names a primary; then remove the file");
 	haproxy_hold_record_set_origin(&hold->note, driver->target.config->socket,
 	                               driver->target.config->output);
 	if (hold->note.kind != HAPROXY_RECORD_NONE)
@@ -491,6 +554,17 @@ static bool is_fence(const struct haproxy_hold *hold)
 	return false;
 }
 
+static void tell_left_fenced(const struct haproxy_driver *driver)
+{
+	auto_free char *primary = primary_name(driver);
+	auto_free char *next = xasprintf("nobody reaches it until segue runs again and a primary "
+	                                 "is admitted; to open it now: segue resume %s",
+	                                 driver->target.config->name);
+
+	TARGET_LOG(LOG_WARNING, &driver->target, "left_fenced", KV_STR("primary", primary),
+	           KV_STR("note", driver->hold.note.path), KV_STR("next", next));
+}
+
 /* Releases a hold, leaves a fence. Does nothing if another target of the same name, made by a
  * reload of the configuration, has taken over the hold record: that one continues. */
 static void part(struct haproxy_driver *driver)
@@ -498,7 +572,7 @@ static void part(struct haproxy_driver *driver)
 	if (!driver->hold.closed || !haproxy_hold_record_is_ours(&driver->hold.note))
 		return;
 	if (is_fence(&driver->hold))
-		haproxy_log_left_fenced(driver);
+		tell_left_fenced(driver);
 	else
 		haproxy_recovered_let_go(driver);
 }

@@ -1,10 +1,8 @@
 /* The hold record of a HAProxy target, as a JSON file; see the header. */
 #include "haproxy/hold_record.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -156,20 +154,13 @@ static char *encode(const struct haproxy_hold_record *note, int64_t zxid)
 bool haproxy_hold_record_save(const struct haproxy_hold_record *note, int64_t zxid, struct err *err)
 {
 	static const struct file_owner owner = {.mode = 0640};
-	auto_free char *text = NULL, *staged = NULL;
+	auto_free char *text = NULL;
 
 	if (note->kind == HAPROXY_RECORD_NONE)
-		return unlink(note->path) == 0 || errno == ENOENT ||
-		       err_set_errno(err, errno, "cannot remove %s", note->path);
+		return file_remove(note->path, err);
 	text = encode(note, zxid);
-	staged = file_stage(note->path, text, strlen(text), &owner, err);
-	if (staged == NULL)
-		return err_wrap(err, "the note of what segue holds");
-	if (rename(staged, note->path) == 0)
-		return true;
-	err_set_errno(err, errno, "cannot rename %s to %s", staged, note->path);
-	unlink(staged);
-	return false;
+	return file_swap(note->path, text, strlen(text), &owner, err) ||
+	       err_wrap(err, "the note of what segue holds");
 }
 
 bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *note)

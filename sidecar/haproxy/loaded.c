@@ -157,11 +157,17 @@ void haproxy_reload_abandon(struct haproxy_driver *driver)
 	    haproxy_trial_undo(path, file->previous_missing ? NULL : &file->previous,
 	                       &driver->config, &file->owner, &err)) {
 		haproxy_forget_previous(driver);
-		haproxy_log_put_back(driver);
+		TARGET_LOG(
+		    LOG_WARNING, &driver->target, "put_back",
+		    KV_STR("file", driver->target.config->output),
+		    KV_STR("what", file->previous_missing ? "removed" : "what was there before"),
+		    KV_STR("next", "segue ends, or is configured anew, before HAProxy has "
+		                   "loaded what was installed there; it is installed anew "
+		                   "if it is still wanted"));
 	} else {
-		haproxy_log_problem(driver, "not_put_back", err.message,
-		                    "HAProxy may refuse the file at its next start: see what it "
-		                    "holds; tried again at the next start of segue");
+		target_fail(&driver->target, "not_put_back", err.message,
+		            "HAProxy may refuse the file at its next start: see what it holds; "
+		            "tried again at the next start of segue");
 	}
 }
 
@@ -217,8 +223,8 @@ static void reload_failed(struct haproxy_driver *driver, const char *what)
 	file->current = false;
 	file->refused_on_disk = file->has_previous;
 	if (file->reload_generation != driver->generation) {
-		haproxy_log_problem(driver, "reload_failed", what,
-		                    "the text has changed meanwhile: that one is tried at once");
+		target_fail(&driver->target, "reload_failed", what,
+		            "the text has changed meanwhile: that one is tried at once");
 		haproxy_config_file_enter(driver, CONFIG_FILE_IDLE, -1);
 		return;
 	}
@@ -247,8 +253,8 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 	if (!ok) {
 		haproxy_reload_failed(driver, what);
 	} else {
-		haproxy_log_reload(driver, "reloaded", what);
-		driver->watch.reloaded = file->reload_generation == driver->generation;
+		TARGET_LOG(LOG_INFO, &driver->target, "reloaded", KV_STR("what", what));
+		driver->target.clock.reloaded = file->reload_generation == driver->generation;
 		haproxy_config_file_enter(driver, CONFIG_FILE_CONFIRMING, MASTER_RELOAD_CONFIRM_MS);
 		/* The socket may have shown the new worker before the reloader reported success. */
 		if (driver->runtime.known && driver->runtime.info.pid != file->reload_from_pid)
@@ -267,7 +273,7 @@ static void warn_once(struct haproxy_driver *driver, const char *event, const ch
 	if (driver->file.warned == driver->generation)
 		return;
 	driver->file.warned = driver->generation;
-	haproxy_log_problem(driver, event, why, next);
+	target_fail(&driver->target, event, why, next);
 }
 
 void haproxy_reload_start(struct haproxy_driver *driver, const char *why)
@@ -288,7 +294,7 @@ void haproxy_reload_start(struct haproxy_driver *driver, const char *why)
 		          "master_socket nor reload_command; it goes on by itself after that");
 		return;
 	}
-	haproxy_log_reload(driver, "reload", why);
+	TARGET_LOG(LOG_INFO, &driver->target, "reload", KV_STR("what", why));
 	file->reload_generation = driver->generation;
 	file->reload_from_pid = driver->runtime.info.pid;
 	file->reload = reloader_request(driver->reloader, reloaded_cb, driver);

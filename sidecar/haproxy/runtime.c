@@ -10,6 +10,7 @@
  *      +-----------+-- no reply ----+-- no reply, or the commands have no effect
  */
 #include <event2/event.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,9 @@ static void came_back(struct haproxy_driver *driver)
 	struct haproxy_runtime *runtime = &driver->runtime;
 
 	if (runtime->failures > 1)
-		haproxy_log_back(driver);
+		TARGET_LOG(LOG_INFO, &driver->target, "haproxy_back",
+		           KV_INT("worker_pid", runtime->info.pid),
+		           KV_MS("away_ms", (clock_now_ms() - runtime->down_ms) * 1000));
 	if (runtime->failures > 0)
 		strbuf_reset(&runtime->problem);
 	runtime->failures = 0;
@@ -44,6 +47,21 @@ static bool is_same_worker(const struct haproxy_runtime *runtime,
 	return reply->uptime_s >= runtime->uptime_s;
 }
 
+static void tell_out_of_reach(const struct haproxy_driver *driver)
+{
+	auto_free char *next =
+	    xasprintf("set master_socket, so that segue ends them and they connect anew; to end "
+	              "them now, with all others there: kill -TERM %" PRId64,
+	              driver->runtime.unseen_pid);
+
+	TARGET_LOG(LOG_WARNING, &driver->target, "clients_out_of_reach",
+	           KV_INT("old_worker", driver->runtime.unseen_pid),
+	           KV_STR("what", "HAProxy was reloaded while clients are held, and without "
+	                          "master_socket segue cannot reach those who wait in the old "
+	                          "worker: they wait until their tries are over"),
+	           KV_STR("next", next));
+}
+
 /* What the old worker was sent does not hold in the new one. A cleanup is owed only if the old
  * worker had not confirmed the desired state, or in a hold; else its stale sessions have ended, and
  * a dump of all sessions for each target after each reload is avoided. Clients held in the old
@@ -58,14 +76,31 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	                        driver->hold.state == HOLD_HELD;
 	if (pid_before != 0 && driver->hold.state == HOLD_HELD && driver->master == NULL) {
 		runtime->unseen_pid = pid_before;
-		haproxy_log_out_of_reach(driver);
+		tell_out_of_reach(driver);
 	}
 	runtime->push_due = true;
 	runtime->withheld = false;
 	runtime->tries = runtime->settles = 0;
 	if (pid_before != 0)
-		haproxy_log_restarted(driver, pid_before);
+		TARGET_LOG(LOG_INFO, &driver->target, "haproxy_restarted",
+		           KV_INT("worker_pid", runtime->info.pid), KV_INT("before", pid_before));
 	haproxy_loaded_new_worker(driver, seen_us);
+}
+
+static void tell_level(struct haproxy_driver *driver)
+{
+	const char *socket = driver->target.config->socket, *level = driver->runtime.level;
+
+	if (level == NULL) {
+		TARGET_LOG(LOG_INFO, &driver->target, "socket_admin", KV_STR("socket", socket));
+		return;
+	}
+	TARGET_LOG(LOG_ERROR, &driver->target, "socket_not_admin", KV_STR("socket", socket),
+	           KV_STR("level", level),
+	           KV_STR("error", "HAProxy refuses every change over this socket: a failover "
+	                           "would not be followed"),
+	           KV_STR("next", HAPROXY_ADMIN_CURE));
+	target_failed(&driver->target);
 }
 
 /* Each batch that only reads asks for the level, so that a wrong one is known before a failover. */
@@ -78,7 +113,7 @@ static void take_level(struct haproxy_driver *driver, const struct haproxy_batch
 		return;
 	runtime->level = reply->level;
 	if (before != (runtime->level != NULL))
-		haproxy_log_level(driver);
+		tell_level(driver);
 }
 
 /* Takes over the state in the reply, and notices a new worker. */
@@ -208,8 +243,13 @@ static void no_reply(struct haproxy_driver *driver, const struct err *err)
 	              shut != NULL ? shut : "");
 	if (runtime->down_ms == 0)
 		runtime->down_ms = clock_now_ms();
-	if (runtime->failures == 1 || (runtime->failures > 1 && runtime->shut && !was_shut))
-		haproxy_log_unreachable(driver);
+	if (runtime->failures == 1 || (runtime->failures > 1 && runtime->shut && !was_shut)) {
+		TARGET_LOG(LOG_WARNING, &driver->target, "haproxy_unreachable",
+		           KV_STR("error", runtime->problem.data),
+		           KV_STR("next", "tried again every second at the latest; the file is "
+		                          "kept true meanwhile"));
+		target_failed(&driver->target);
+	}
 	wait_to_read(driver, clock_backoff_ms(runtime->failures++, RETRY_FIRST_MS, RETRY_MAX_MS));
 }
 
@@ -260,18 +300,19 @@ static void send_round(struct haproxy_driver *driver, enum runtime_state state,
 static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
-	struct haproxy_watch *watch = &driver->watch;
+	struct move_clock *clock = &driver->target.clock;
 	bool drift;
 
 	send_round(driver, RUNTIME_PUSHING, diff->commands.data);
-	if (watch->pushed_us == 0 && !watch->told) {
-		watch->pushed_us = clock_now_us();
-		strbuf_append_str(&watch->summary, diff->summary.data);
+	if (clock->end_us[MOVE_PUSHED] == 0 && !clock->told) {
+		target_end_step(&driver->target, MOVE_PUSHED);
+		strbuf_append_str(&clock->summary, diff->summary.data);
 	}
 	drift =
 	    runtime->confirmed == driver->desired_seq && runtime->tries == 0 && !runtime->withheld;
 	if (drift) /* somebody else changed HAProxy */
-		haproxy_log_drift(driver, diff->summary.data);
+		TARGET_LOG(LOG_WARNING, &driver->target, "drift",
+		           KV_STR("what", diff->summary.data), KV_STR("next", "it is put right"));
 	runtime->push_seq = driver->desired_seq;
 	runtime->settles = 0;
 	runtime->withheld = diff->withholds;
@@ -286,6 +327,18 @@ static void tidy(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 	send_round(driver, RUNTIME_PUSHING, diff->tidy.data);
 	driver->runtime.push_seq = driver->desired_seq;
 	driver->runtime.tidied = true;
+}
+
+static void tell_ended(const struct haproxy_driver *driver,
+                       const struct session_cleanup_result *result)
+{
+	const char *problem = *result->problem != '\0' ? result->problem : NULL;
+	bool trouble = problem != NULL || result->left > 0;
+
+	if (trouble || result->ended > 0)
+		TARGET_LOG(trouble ? LOG_WARNING : LOG_INFO, &driver->target, "sessions_ended",
+		           KV_INT("ended", result->ended), KV_INT("left", result->left),
+		           KV_INT("waited", result->waiting), KV_STR("error", problem));
 }
 
 static void session_cleanup_done_cb(const struct session_cleanup_result *result, void *arg)
@@ -311,7 +364,7 @@ static void session_cleanup_done_cb(const struct session_cleanup_result *result,
 	/* a timer may fire up to 1 ms early by this clock */
 	runtime->cleanup_ms = clock_now_ms() + runtime->cleanup_wait_ms - 1;
 	if (!told && (runtime->cleanup_failures != 1 || result->ended > 0))
-		haproxy_log_swept(driver, result);
+		tell_ended(driver, result);
 	if (runtime->tries > 0)
 		wait_to_read(driver,
 		             clock_backoff_ms(runtime->tries, RETRY_FIRST_MS, RETRY_MAX_MS));
@@ -348,7 +401,7 @@ static void confirm(struct haproxy_driver *driver)
 	if (runtime->needs.len > 0 || runtime->confirmed == driver->desired_seq)
 		return;
 	runtime->confirmed = driver->desired_seq;
-	driver->watch.confirmed_us = clock_now_us();
+	target_end_step(&driver->target, MOVE_CONFIRMED);
 }
 
 static void tell_stuck(struct haproxy_driver *driver, const struct haproxy_diff *diff)
@@ -359,8 +412,13 @@ static void tell_stuck(struct haproxy_driver *driver, const struct haproxy_diff 
 	strbuf_printf(
 	    &runtime->problem, "HAProxy does not follow: still to change: %s; it answered: %s",
 	    diff->summary.data, runtime->answers.len > 0 ? runtime->answers.data : "nothing");
-	if (runtime->tries == 1)
-		haproxy_log_stuck(driver, diff);
+	if (runtime->tries > 1)
+		return;
+	TARGET_LOG_ZXID(LOG_ERROR, &driver->target, "move_failed",
+	                KV_STR("tried", diff->commands.data),
+	                KV_STR("error", runtime->problem.data),
+	                KV_STR("next", "it is tried again, every second at the latest"));
+	target_failed(&driver->target);
 }
 
 /* The commands were answered, but HAProxy shows something else. In this order: HAProxy 3.0 and
@@ -378,7 +436,10 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 	runtime->push_due = true;
 	if (!runtime->refuses_add && strstr(diff->commands.data, "add server ") != NULL) {
 		runtime->refuses_add = true;
-		haproxy_log_add_refused(driver, diff);
+		TARGET_LOG(LOG_WARNING, &driver->target, "add_refused",
+		           KV_STR("tried", diff->commands.data),
+		           KV_STR("answer", runtime->answers.data),
+		           KV_STR("next", "a reload takes up the server"));
 		haproxy_runtime_reconcile(driver);
 		return;
 	}
@@ -404,6 +465,18 @@ const char *haproxy_runtime_unfit(const struct haproxy_driver *driver)
 	           : "";
 }
 
+static void tell_unfit(const struct haproxy_driver *driver, bool over)
+{
+	TARGET_LOG(over ? LOG_INFO : LOG_WARNING, &driver->target,
+	           over ? "check_passes" : "check_failed",
+	           KV_STR("socket", driver->target.config->socket),
+	           KV_STR("what", driver->runtime.unfit.data),
+	           KV_STR("next", over ? NULL
+	                               : "clients are turned away there: does the server line's "
+	                                 "check ask the right port? Without check HAProxy leaves "
+	                                 "that to segue"));
+}
+
 static void look_at_checks(struct haproxy_driver *driver)
 {
 	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
@@ -415,7 +488,7 @@ static void look_at_checks(struct haproxy_driver *driver)
 
 	if (down == NULL) {
 		if (runtime->unfit_told)
-			haproxy_log_unfit(driver, true);
+			tell_unfit(driver, true);
 		runtime->unfit_ms = 0;
 		runtime->unfit_told = false;
 		return;
@@ -426,7 +499,7 @@ static void look_at_checks(struct haproxy_driver *driver)
 	strbuf_printf(&runtime->unfit, "HAProxy's own check has %s/%s DOWN, %s:%u", down->backend,
 	              down->name, down->address, (unsigned)down->port);
 	if (!runtime->unfit_told && *haproxy_runtime_unfit(driver) != '\0') {
-		haproxy_log_unfit(driver, false);
+		tell_unfit(driver, false);
 		runtime->unfit_told = true;
 	}
 }

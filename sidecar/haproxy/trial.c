@@ -4,11 +4,8 @@
 #include "haproxy/trial.h"
 
 #include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "target/install.h"
@@ -21,31 +18,22 @@ bool haproxy_trial_note(const char *note, const char *path, const struct strbuf 
 {
 	static const struct file_owner owner = {.mode = 0600}; /* texts may hold passwords */
 	auto_strbuf struct strbuf text = STRBUF_INIT;
-	auto_free char *staged = NULL;
 
 	strbuf_printf(&text, "%s\n%s\n", path, previous != NULL ? "text" : "missing");
 	if (previous != NULL)
 		strbuf_append(&text, previous->data, previous->len);
-	staged = file_stage(note, text.data, text.len, &owner, err);
-	if (staged == NULL)
-		return err_wrap(err, "the copy of the file before");
-	if (rename(staged, note) == 0)
-		return true;
-	err_set_errno(err, errno, "cannot rename %s to %s", staged, note);
-	unlink(staged);
-	return false;
+	return file_swap(note, text.data, text.len, &owner, err) ||
+	       err_wrap(err, "the copy of the file before");
 }
 
 void haproxy_trial_forget(const char *note)
 {
 	struct err err;
 
-	if (unlink(note) == 0 || errno == ENOENT)
-		return;
-	err_set_errno(&err, errno, "cannot remove %s", note);
-	log_warning("note_left", KV_STR("note", note), KV_ERR(&err),
-	            KV_STR("next", "remove it: the next start of segue would put back the file "
-	                           "that it holds"));
+	if (!file_remove(note, &err))
+		log_warning("note_left", KV_STR("note", note), KV_ERR(&err),
+		            KV_STR("next", "remove it: the next start of segue would put back the "
+		                           "file that it holds"));
 }
 
 bool haproxy_trial_undo(const char *path, const struct strbuf *previous,
@@ -57,8 +45,7 @@ bool haproxy_trial_undo(const char *path, const struct strbuf *previous,
 	struct err ignored; /* not patched: the file is put back with its old servers */
 
 	if (previous == NULL)
-		return unlink(path) == 0 || errno == ENOENT ||
-		       err_set_errno(err, errno, "cannot remove %s", path);
+		return file_remove(path, err);
 	if (now != NULL &&
 	    haproxy_config_patch(previous->data, previous->len, now, &patched, &ignored))
 		text = &patched;

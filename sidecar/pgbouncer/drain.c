@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/diff.h"
 
@@ -28,13 +27,11 @@ static void tell(const struct pgbouncer_driver *driver, unsigned links, const ch
 	                                  [PG_PING_REFUSED] = "refuses connections",
 	                                  [PG_PING_SILENT] = "does not answer"};
 
-	log_warning("links_cut", KV_STR("cluster", driver->target.config->cluster),
-	            KV_STR("target", driver->target.config->name),
-	            KV_INT("zxid", driver->watch.zxid), KV_INT("links", links), KV_STR("how", how),
-	            KV_STR("old_primary", old[driver->drain.old]),
-	            KV_MS("waited_ms", (clock_now_ms() - driver->drain.since_ms) * 1000),
-	            KV_STR("next", "these clients get an error; what they do next goes to the new "
-	                           "primary"));
+	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, "links_cut", KV_INT("links", links),
+	                KV_STR("how", how), KV_STR("old_primary", old[driver->drain.old]),
+	                KV_MS("waited_ms", (clock_now_ms() - driver->drain.since_ms) * 1000),
+	                KV_STR("next", "these clients get an error; what they do next goes to the "
+	                               "new primary"));
 }
 
 /* The server connections of the paused databases that do not lead where the text says: all of them
@@ -78,8 +75,8 @@ static void severed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 {
 	(void)table;
 	if (err != NULL)
-		log_warning("sever_refused", KV_STR("target", driver->target.config->name),
-		            KV_ERR(err), KV_STR("next", "KILL of the database, if need be"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "sever_refused", KV_ERR(err),
+		           KV_STR("next", "KILL of the database, if need be"));
 	driver->drain.severs++;
 	driver->drain.severed_ms = clock_now_ms();
 	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
@@ -97,10 +94,9 @@ static void nudged(struct pgbouncer_driver *driver, const struct pgbouncer_table
 	driver->drain.nudged = true;
 	driver->facts.reload_owed = true;
 	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
-	log_info("sessions_nudged", KV_STR("cluster", driver->target.config->cluster),
-	         KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
-	         KV_STR("what", "server_fast_close: idle sessions end now, the others after their "
-	                        "transactions"));
+	TARGET_LOG_ZXID(LOG_INFO, &driver->target, "sessions_nudged",
+	                KV_STR("what", "server_fast_close: idle sessions end now, the others after "
+	                               "their transactions"));
 }
 
 void pgbouncer_step_close_after_transaction(struct pgbouncer_driver *driver)
@@ -184,10 +180,9 @@ static void fenced(struct pgbouncer_driver *driver, const struct pgbouncer_table
 		return;
 	}
 	driver->facts.fence_due = false;
-	log_warning("fenced", KV_STR("cluster", driver->target.config->cluster),
-	            KV_STR("target", driver->target.config->name),
-	            KV_INT("zxid", driver->watch.zxid), KV_INT("databases", driver->record.count),
-	            KV_STR("next", "who comes waits until a primary is admitted"));
+	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, "fenced",
+	                KV_INT("databases", driver->record.count),
+	                KV_STR("next", "who comes waits until a primary is admitted"));
 }
 
 /* Includes databases that a person has paused: KILL ends their sessions and leaves them paused. */
@@ -233,15 +228,16 @@ static void poll_later(struct pgbouncer_driver *driver)
 	drain->poll_ms = drain->poll_ms * 2 < POLL_MAX_MS ? drain->poll_ms * 2 : POLL_MAX_MS;
 }
 
+/* The time is not known if an earlier segue process sent PAUSE. */
 static void tell_held(const struct pgbouncer_driver *driver)
 {
-	struct log_kv pairs[] = {
-	    KV_STR("cluster", driver->target.config->cluster),
-	    KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
-	    KV_INT("databases", driver->record.count),
-	    KV_MS("drained_ms", driver->watch.drained_us - driver->drain.paused_us)};
+	int64_t paused_us = driver->drain.paused_us;
+	int64_t drained_us = driver->target.clock.end_us[MOVE_DRAINED];
 
-	log_emit(LOG_INFO, "held", pairs, ARRAY_LEN(pairs) - (driver->drain.paused_us == 0));
+	TARGET_LOG_ZXID(LOG_INFO, &driver->target, "held",
+	                KV_INT("databases", driver->record.count),
+	                paused_us != 0 ? KV_MS("drained_ms", drained_us - paused_us)
+	                               : KV_STR("drained_ms", NULL));
 }
 
 static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
@@ -256,7 +252,7 @@ static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer
 		return;
 	}
 	driver->facts.drained = true;
-	driver->watch.drained_us = clock_now_us();
+	target_end_step(&driver->target, MOVE_DRAINED);
 	if (driver->facts.held)
 		tell_held(driver);
 }

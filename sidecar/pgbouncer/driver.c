@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/util.h"
 #include "pgbouncer/hold_record.h"
 #include "pgbouncer/lost_databases.h"
@@ -26,16 +25,14 @@
 #define GRACE_MS    10000 /* for the store to name a primary, if pauses of segue are found */
 #define FAREWELL_MS 1000  /* the longest time for RESUME when a target is destroyed */
 
-static void pgbouncer_tell(struct pgbouncer_driver *driver, const char *event, const char *what);
-
 static void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir)
 {
 	const struct config_target *config = driver->target.config;
 	struct err err;
 
 	if (!pgbouncer_hold_record_init(&driver->record, state_dir, config->name, &err))
-		log_error(
-		    "intent_unusable", KV_STR("target", config->name), KV_ERR(&err),
+		TARGET_LOG(
+		    LOG_ERROR, &driver->target, "intent_unusable", KV_ERR(&err),
 		    KV_STR("next", "pauses of an earlier life of segue look like a person's"));
 	pgbouncer_hold_record_set_origin(&driver->record, config->console, config->output);
 	driver->marked = target_marker_read(&driver->target) >= 0;
@@ -49,29 +46,28 @@ static void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *sta
 	driver->drain.since_ms = clock_now_ms();
 	driver->drain.release_ms =
 	    driver->drain.since_ms + larger(GRACE_MS, config->pause_timeout_ms);
-	log_warning("pauses_found", KV_STR("cluster", config->cluster),
-	            KV_STR("target", config->name), KV_STR("first", driver->record.names[0]),
-	            KV_INT("databases", driver->record.count),
-	            KV_STR("next", driver->fenced
-	                               ? "fenced until a primary is admitted, or `segue resume` "
-	                                 "with this target's name"
-	                               : "resumed when a primary is admitted and they lead to it, "
-	                                 "or when the time for that is over"));
+	TARGET_LOG(LOG_WARNING, &driver->target, "pauses_found",
+	           KV_STR("first", driver->record.names[0]),
+	           KV_INT("databases", driver->record.count),
+	           KV_STR("next", driver->fenced
+	                              ? "fenced until a primary is admitted, or `segue resume` "
+	                                "with this target's name"
+	                              : "resumed when a primary is admitted and they lead to it, "
+	                                "or when the time for that is over"));
 	if (!pgbouncer_hold_record_save(&driver->record, "taken over", &err) ||
 	    !pgbouncer_hold_record_sync(&driver->record, "taken over", &err))
-		log_warning("intent_not_saved", KV_STR("target", config->name), KV_ERR(&err));
+		TARGET_LOG(LOG_WARNING, &driver->target, "intent_not_saved", KV_ERR(&err));
 }
 
 static void leave_fenced(const struct pgbouncer_driver *driver)
 {
-	const struct config_target *config = driver->target.config;
 	auto_free char *next = xasprintf("clients wait until segue runs again and a primary is "
 	                                 "admitted; to let them go now: segue resume %s",
-	                                 config->name);
+	                                 driver->target.config->name);
 
-	log_warning("left_fenced", KV_STR("cluster", config->cluster),
-	            KV_STR("target", config->name), KV_INT("databases", driver->record.count),
-	            KV_STR("note", driver->record.path), KV_STR("next", next));
+	TARGET_LOG(LOG_WARNING, &driver->target, "left_fenced",
+	           KV_INT("databases", driver->record.count), KV_STR("note", driver->record.path),
+	           KV_STR("next", next));
 }
 
 /* If segue is stopped for good, no client may be left waiting, except by a fence. After a reload of
@@ -88,13 +84,12 @@ static void pgbouncer_release_on_exit(struct pgbouncer_driver *driver)
 		return;
 	}
 	if (pgbouncer_resume(driver->target.config->console, &driver->record, FAREWELL_MS, &err)) {
-		pgbouncer_tell(driver, "resumed_at_stop",
-		               "clients go on where PgBouncer leads them");
+		target_log_clock(&driver->target, "resumed_at_stop",
+		                 "clients go on where PgBouncer leads them");
 		return;
 	}
-	log_error("resume_failed", KV_STR("cluster", driver->target.config->cluster),
-	          KV_STR("target", driver->target.config->name), KV_ERR(&err),
-	          KV_STR("next", "clients wait: run `segue resume`, or start segue again"));
+	TARGET_LOG(LOG_ERROR, &driver->target, "resume_failed", KV_ERR(&err),
+	           KV_STR("next", "clients wait: run `segue resume`, or start segue again"));
 }
 
 static struct pgbouncer_driver *driver_of(struct target *target)
@@ -119,91 +114,25 @@ static bool in_sync(const struct pgbouncer_driver *driver)
 	return is_followed(driver) && driver->ini_trouble == NULL;
 }
 
-static int64_t start_us(const struct pgbouncer_watch *watch)
-{
-	return move_begin_us(watch->notified_us, watch->read_us, watch->rendered_us, watch->set_us);
-}
-
-static int64_t held_us(const struct pgbouncer_watch *watch)
-{
-	return watch->resumed_us != 0 && watch->paused_us != 0
-	           ? watch->resumed_us - watch->paused_us
-	           : 0;
-}
-
-static size_t take_laps(const struct pgbouncer_watch *watch, struct move_lap *out)
-{
-	const struct move_lap laps[] = {
-	    {MOVE_READ, watch->read_us},           {MOVE_RENDERED, watch->rendered_us},
-	    {MOVE_PUSHED, watch->pushed_us},       {MOVE_DRAINED, watch->drained_us},
-	    {MOVE_PERSISTED, watch->persisted_us}, {MOVE_CONFIRMED, watch->confirmed_us},
-	    {MOVE_RESUMED, watch->resumed_us},     {MOVE_SERVED, watch->served_us}};
-
-	_Static_assert(ARRAY_LEN(laps) <= MOVE_STEPS, "no step twice");
-	memcpy(out, laps, sizeof(laps));
-	return ARRAY_LEN(laps);
-}
-
-/* One log line per move. Times that were not measured are left out. held_ms is the longest time
- * that a client waited: from the first PAUSE to the last RESUME. */
-static void pgbouncer_tell(struct pgbouncer_driver *driver, const char *event, const char *what)
-{
-	const struct pgbouncer_watch *watch = &driver->watch;
-	struct move_lap laps[MOVE_STEPS];
-	size_t count = 5;
-	struct log_kv pairs[6 + MOVE_STEPS] = {KV_STR("cluster", driver->target.config->cluster),
-	                                       KV_STR("target", driver->target.config->name),
-	                                       KV_INT("zxid", watch->zxid), KV_STR("what", what),
-	                                       KV_TIME("notified", watch->notified_us)};
-
-	move_log_laps(pairs, &count, start_us(watch), laps, take_laps(watch, laps));
-	if (held_us(watch) != 0)
-		pairs[count++] = KV_MS("held_ms", held_us(watch));
-	log_emit(LOG_INFO, event, pairs, count);
-}
-
-static void tell_moved(struct pgbouncer_driver *driver, const char *what)
-{
-	const struct pgbouncer_watch *watch = &driver->watch;
-	struct move_lap laps[MOVE_STEPS];
-	struct move move;
-
-	pgbouncer_tell(driver, "moved", what);
-	move_make(&move, watch->zxid, what, start_us(watch), laps, take_laps(watch, laps));
-	move.held_us = held_us(watch);
-	target_moved(&driver->target, &move);
-}
-
 void pgbouncer_tell_when_done(struct pgbouncer_driver *driver)
 {
-	struct pgbouncer_watch *watch = &driver->watch;
+	struct move_clock *clock = &driver->target.clock;
 
-	if (watch->told || !is_followed(driver))
+	if (clock->told || !is_followed(driver))
 		return;
-	watch->told = true;
+	clock->told = true;
 	driver->failures = 0;
 	strbuf_reset(&driver->problem);
-	if (watch->summary.len > 0)
-		tell_moved(driver, watch->summary.data);
-	else if (watch->persisted_us != 0)
-		tell_moved(driver, "the file only");
+	if (clock->summary.len > 0)
+		target_tell_moved(&driver->target, clock->summary.data);
+	else if (clock->end_us[MOVE_PERSISTED] != 0)
+		target_tell_moved(&driver->target, "the file only");
 	else
-		pgbouncer_tell(driver, "in_sync", "PgBouncer and file were as they should be");
+		target_log_clock(&driver->target, "in_sync",
+		                 "PgBouncer and file were as they should be");
 }
 
 /* --- a new text --- */
-
-static void start_watch(struct pgbouncer_driver *driver, const struct desired *desired)
-{
-	strbuf_fini(&driver->watch.summary);
-	driver->watch = (struct pgbouncer_watch){.zxid = desired->zxid,
-	                                         .set_us = clock_now_us(),
-	                                         .notified_us = desired->notified_us,
-	                                         .read_us = desired->read_us,
-	                                         .rendered_us = desired->rendered_us,
-	                                         .paused_us = driver->drain.paused_us,
-	                                         .summary = STRBUF_INIT};
-}
 
 static bool names_can_be_said(const struct pgbouncer_ini *ini, struct err *err)
 {
@@ -220,16 +149,15 @@ static bool names_can_be_said(const struct pgbouncer_ini *ini, struct err *err)
  * segue did not run, or by SIGHUP while no client used them. */
 static void tell_lost(const struct pgbouncer_driver *driver)
 {
-	const struct config_target *config = driver->target.config;
 	auto_strbuf struct strbuf names = STRBUF_INIT;
 
-	lost_databases_names(config->output, &driver->ini, &names);
+	lost_databases_names(driver->target.config->output, &driver->ini, &names);
 	if (names.len > 0)
-		log_warning("databases_gone", KV_STR("cluster", config->cluster),
-		            KV_STR("target", config->name), KV_STR("what", names.data),
-		            KV_STR("next", "PgBouncer drops them, and who asks for them gets an "
-		                           "error: if that is not meant, put them back into the "
-		                           "template"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "databases_gone",
+		           KV_STR("what", names.data),
+		           KV_STR("next", "PgBouncer drops them, and who asks for them gets an "
+		                          "error: if that is not meant, put them back into the "
+		                          "template"));
 }
 
 /* Takes ownership of `ini`. */
@@ -261,7 +189,8 @@ static void replace_text(struct pgbouncer_driver *driver, const struct desired *
  * text. */
 static void begin(struct pgbouncer_driver *driver, const struct desired *desired)
 {
-	start_watch(driver, desired);
+	target_start_clock(&driver->target, desired);
+	driver->target.clock.paused_us = driver->drain.paused_us;
 	driver->facts.held = driver->fenced = driver->facts.fence_due = false;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
@@ -285,7 +214,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	if (driver->owner_problem != NULL)
 		return err_set(err, "%s", driver->owner_problem);
 	if (same && !driver->facts.held && driver->record.count == 0) {
-		driver->watch.zxid = desired->zxid;
+		target->clock.zxid = desired->zxid;
 		return true;
 	}
 	if (!pgbouncer_ini_parse(desired->text, desired->len, &ini, err))
@@ -313,12 +242,11 @@ static void note_kind(struct pgbouncer_driver *driver)
 	record->fence = driver->fenced;
 	driver->note_unsynced = true;
 	if (!pgbouncer_hold_record_save(record, driver->fenced ? "fenced" : "held", &err))
-		log_error("intent_not_saved", KV_STR("cluster", driver->target.config->cluster),
-		          KV_STR("target", driver->target.config->name), KV_ERR(&err),
-		          KV_STR("next", driver->fenced
-		                             ? "fenced all the same: `segue resume` would open it"
-		                             : "held all the same: `segue resume` with this "
-		                               "target's name opens it"));
+		TARGET_LOG(LOG_ERROR, &driver->target, "intent_not_saved", KV_ERR(&err),
+		           KV_STR("next", driver->fenced
+		                              ? "fenced all the same: `segue resume` would open it"
+		                              : "held all the same: `segue resume` with this "
+		                                "target's name opens it"));
 }
 
 static void begin_hold(struct pgbouncer_driver *driver)
@@ -350,9 +278,7 @@ static void hold(struct target *target, int64_t episode, int64_t timeout_ms, boo
 		return;
 	driver->hold_until_ms = clock_now_ms() + timeout_ms;
 	driver->drain.dead = dead;
-	log_info("hold", KV_STR("cluster", target->config->cluster),
-	         KV_STR("target", target->config->name), KV_INT("zxid", driver->watch.zxid),
-	         KV_MS("timeout_ms", timeout_ms * 1000));
+	TARGET_LOG_ZXID(LOG_INFO, target, "hold", KV_MS("timeout_ms", timeout_ms * 1000));
 	begin_hold(driver);
 }
 
@@ -365,8 +291,7 @@ static void fence(struct target *target, int64_t episode)
 	driver->fence_episode = episode;
 	driver->fenced = driver->facts.fence_due = true;
 	driver->drain.unsent = false;
-	log_info("fence", KV_STR("cluster", target->config->cluster),
-	         KV_STR("target", target->config->name), KV_INT("zxid", driver->watch.zxid));
+	TARGET_LOG(LOG_INFO, target, "fence", KV_INT("zxid", target->clock.zxid));
 	begin_hold(driver);
 }
 
@@ -382,9 +307,8 @@ static void look_at_file(struct pgbouncer_driver *driver)
 	    install_is_current(output, driver->text, driver->len))
 		return;
 	facts->install_due = true;
-	log_warning("drift", KV_STR("cluster", driver->target.config->cluster),
-	            KV_STR("target", driver->target.config->name), KV_STR("what", output),
-	            KV_STR("next", "the file is put right"));
+	TARGET_LOG(LOG_WARNING, &driver->target, "drift", KV_STR("what", output),
+	           KV_STR("next", "the file is put right"));
 }
 
 static void timer_cb(int fd, short events, void *arg)
@@ -452,7 +376,6 @@ static void status(const struct target *target, struct target_status *out)
 	if (driver->owner_problem != NULL)
 		problem = driver->owner_problem;
 	*out = (struct target_status){
-	    .zxid = driver->generation != 0 ? driver->watch.zxid : 0,
 	    .in_sync = in_sync(driver),
 	    .problem = problem,
 	    .step = pgbouncer_step_info(driver->step)->name,
@@ -476,7 +399,6 @@ static void destroy(struct target *target)
 	pgbouncer_stale_free(&driver->stale);
 	pgbouncer_hold_record_fini(&driver->record);
 	pgbouncer_script_clear(driver);
-	strbuf_fini(&driver->watch.summary);
 	strbuf_fini(&driver->problem);
 	free(driver->owner_problem);
 	pgbouncer_table_free(&driver->config);
@@ -506,7 +428,7 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	struct err err;
 
 	target_init(&driver->target, &ops, setup);
-	driver->watch.summary = driver->problem = (struct strbuf)STRBUF_INIT;
+	driver->problem = (struct strbuf)STRBUF_INIT;
 	driver->foreign = xstrdup("");
 	driver->ini_differs = xstrdup("");
 	driver->facts.cleanup_owed = true;

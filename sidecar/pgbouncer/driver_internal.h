@@ -56,16 +56,6 @@ struct pgbouncer_driver;
 typedef void pgbouncer_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
                               const struct err *err);
 
-/* The times of the move to the current text, as clock_now_us(); 0: not yet, or not needed. */
-struct pgbouncer_watch {
-	int64_t zxid, set_us, notified_us, read_us, rendered_us;
-	int64_t paused_us; /* the first PAUSE, which may be older than the text */
-	int64_t pushed_us, persisted_us, drained_us, confirmed_us, resumed_us;
-	int64_t served_us;
-	bool told; /* event=moved is logged, or there was nothing to log */
-	struct strbuf summary;
-};
-
 /* The current pauses, from the first PAUSE to the last RESUME. Times are clock_now_ms(). */
 struct pgbouncer_drain {
 	int64_t paused_us; /* clock_now_us() of the first PAUSE; 0: by an earlier segue process */
@@ -144,7 +134,6 @@ struct pgbouncer_driver {
 	unsigned failures;   /* in a row */
 	int64_t wait_ms;     /* after the last one */
 	int64_t down_ms;     /* since when B has not answered; 0: it answers */
-	struct pgbouncer_watch watch;
 	struct strbuf problem;
 	struct pgbouncer_facts facts;
 	uint16_t primary_port;

@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "driver_internal.h"
 
 #define RETRY_FIRST_MS    1000
@@ -56,10 +55,7 @@ void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const ch
 	strbuf_append_str(&driver->problem, problem);
 	when = xasprintf("%s; tried again in %" PRId64 " ms, or when the text changes", next,
 	                 driver->wait_ms);
-	log_error(event, KV_STR("cluster", driver->target.config->cluster),
-	          KV_STR("target", driver->target.config->name), KV_INT("zxid", driver->watch.zxid),
-	          KV_STR("error", problem), KV_STR("next", when));
-	target_failed(&driver->target);
+	target_fail(&driver->target, event, problem, when);
 }
 
 /* --- console B --- */
@@ -99,8 +95,8 @@ static void console_lost(struct pgbouncer_driver *driver, const struct err *err)
 	if (driver->down_told)
 		return;
 	driver->down_told = true;
-	log_error("pgbouncer_unreachable", KV_STR("cluster", driver->target.config->cluster),
-	          KV_STR("target", driver->target.config->name), KV_ERR(err), KV_STR("next", next));
+	TARGET_LOG(LOG_ERROR, &driver->target, "pgbouncer_unreachable", KV_ERR(err),
+	           KV_STR("next", next));
 }
 
 void pgbouncer_script_clear(struct pgbouncer_driver *driver)
@@ -189,20 +185,13 @@ void pgbouncer_script_run(struct pgbouncer_driver *driver, pgbouncer_answer *don
 
 /* --- deadlines --- */
 
-static void tell_release(const struct pgbouncer_driver *driver, const char *event, const char *why)
-{
-	log_warning(event, KV_STR("cluster", driver->target.config->cluster),
-	            KV_STR("target", driver->target.config->name),
-	            KV_INT("zxid", driver->watch.zxid), KV_STR("why", why),
-	            KV_MS("waited_ms", driver->drain.since_ms != 0
-	                                   ? (clock_now_ms() - driver->drain.since_ms) * 1000
-	                                   : 0),
-	            KV_STR("next", "clients go on where PgBouncer leads them"));
-}
-
 static void release(struct pgbouncer_driver *driver, const char *event, const char *why)
 {
-	tell_release(driver, event, why);
+	int64_t since_ms = driver->drain.since_ms;
+
+	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, event, KV_STR("why", why),
+	                KV_MS("waited_ms", since_ms != 0 ? (clock_now_ms() - since_ms) * 1000 : 0),
+	                KV_STR("next", "clients go on where PgBouncer leads them"));
 	driver->facts.held = false;
 	driver->facts.waiting = false;
 	driver->facts.let_go = driver->record.count > 0;
@@ -299,12 +288,10 @@ static void enter(struct pgbouncer_driver *driver, enum pgbouncer_step step)
 	event_del(driver->timer);
 	if (step == driver->step)
 		return;
-	LOG_EMIT(step_level(driver, step), "step",
-	         KV_STR("cluster", driver->target.config->cluster),
-	         KV_STR("target", driver->target.config->name),
-	         KV_STR("from", pgbouncer_step_info(driver->step)->name),
-	         KV_STR("to", pgbouncer_step_info(step)->name),
-	         KV_MS("took_ms", now_us - driver->step_us));
+	TARGET_LOG(step_level(driver, step), &driver->target, "step",
+	           KV_STR("from", pgbouncer_step_info(driver->step)->name),
+	           KV_STR("to", pgbouncer_step_info(step)->name),
+	           KV_MS("took_ms", now_us - driver->step_us));
 	driver->step = step;
 	driver->step_us = now_us;
 }

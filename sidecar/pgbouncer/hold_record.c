@@ -2,7 +2,6 @@
  * after the last RESUME. A name in it that is no longer paused does no harm. */
 #include "pgbouncer/hold_record.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -191,12 +190,7 @@ static char *encode(const struct pgbouncer_hold_record *record, char *const *lis
 	return json_dumps(root, JSON_INDENT(1));
 }
 
-static char *stage(const struct pgbouncer_hold_record *record, const char *text, struct err *err)
-{
-	static const struct file_owner owner = {.mode = 0600};
-
-	return file_stage(record->path, text, strlen(text), &owner, err);
-}
+static const struct file_owner file_owner = {.mode = 0600};
 
 bool pgbouncer_hold_record_stage(struct pgbouncer_hold_record *record, char *const *names,
                                  size_t count, struct err *err)
@@ -206,7 +200,7 @@ bool pgbouncer_hold_record_stage(struct pgbouncer_hold_record *record, char *con
 	if (record->staged != NULL && strcmp(record->staged_text, text) == 0)
 		return true;
 	forget_staged(record);
-	record->staged = stage(record, text, err);
+	record->staged = file_stage(record->path, text, strlen(text), &file_owner, err);
 	record->staged_text = STEAL(text);
 	return record->staged != NULL || err_wrap(err, NOTE);
 }
@@ -222,25 +216,10 @@ bool pgbouncer_hold_record_save_staged(struct pgbouncer_hold_record *record)
 	return record->undated;
 }
 
-/* On a read-only disk unlink() fails even if there is no such file, which is no error here. */
-static bool remove_note(const char *path, struct err *err)
-{
-	return unlink(path) == 0 || errno == ENOENT || access(path, F_OK) != 0 ||
-	       err_set_errno(err, errno, "cannot remove %s", path);
-}
-
 static bool write_note(const struct pgbouncer_hold_record *record, const char *text,
                        struct err *err)
 {
-	auto_free char *staged = stage(record, text, err);
-
-	if (staged == NULL)
-		return err_wrap(err, NOTE);
-	if (rename(staged, record->path) == 0)
-		return true;
-	err_set_errno(err, errno, NOTE ": cannot rename %s to %s", staged, record->path);
-	unlink(staged);
-	return false;
+	return file_swap(record->path, text, strlen(text), &file_owner, err) || err_wrap(err, NOTE);
 }
 
 bool pgbouncer_hold_record_save(struct pgbouncer_hold_record *record, const char *why,
@@ -250,7 +229,7 @@ bool pgbouncer_hold_record_save(struct pgbouncer_hold_record *record, const char
 	struct err ignored; /* the first error says what is wrong with state_dir */
 
 	if (record->count == 0)
-		return remove_note(record->spare, err) && remove_note(record->path, err);
+		return file_remove(record->spare, err) && file_remove(record->path, err);
 	forget_staged(record);
 	record->undated = false;
 	text = encode(record, record->names, record->count, why);

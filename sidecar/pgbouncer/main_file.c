@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/config.h"
 #include "pgbouncer/model/next_start.h"
@@ -16,19 +15,15 @@
 
 static void tell(struct pgbouncer_driver *driver, const char *file)
 {
-	const struct config_target *config = driver->target.config;
-
 	if (driver->ini_problem == NULL) {
-		log_info("pgbouncer_ini_right", KV_STR("cluster", config->cluster),
-		         KV_STR("target", config->name), KV_STR("file", file));
+		TARGET_LOG(LOG_INFO, &driver->target, "pgbouncer_ini_right", KV_STR("file", file));
 		return;
 	}
-	log_error("pgbouncer_ini_broken", KV_STR("cluster", config->cluster),
-	          KV_STR("target", config->name), KV_STR("error", driver->ini_problem),
-	          KV_STR("next",
-	                 "PgBouncer is not told to RELOAD, which would reset its settings or drop "
-	                 "databases: it stays as it is, and follows as soon as that file is "
-	                 "right"));
+	TARGET_LOG(LOG_ERROR, &driver->target, "pgbouncer_ini_broken",
+	           KV_STR("error", driver->ini_problem),
+	           KV_STR("next", "PgBouncer is not told to RELOAD, which would reset its settings "
+	                          "or drop databases: it stays as it is, and follows as soon as "
+	                          "that file is right"));
 	target_failed(&driver->target);
 }
 
@@ -49,7 +44,6 @@ static void set_problem(struct pgbouncer_driver *driver, char *problem, const ch
  * `trouble`. */
 static void set_trouble(struct pgbouncer_driver *driver, char *trouble)
 {
-	const struct config_target *config = driver->target.config;
 	const char *before = driver->ini_trouble != NULL ? driver->ini_trouble : "";
 	bool same = strcmp(before, trouble != NULL ? trouble : "") == 0;
 
@@ -57,10 +51,9 @@ static void set_trouble(struct pgbouncer_driver *driver, char *trouble)
 	driver->ini_trouble = trouble;
 	if (same || trouble == NULL)
 		return;
-	log_error("pgbouncer_ini_trouble", KV_STR("cluster", config->cluster),
-	          KV_STR("target", config->name), KV_STR("error", trouble),
-	          KV_STR("next", "correct it before the next failover or start of PgBouncer; segue "
-	                         "reads it again with every look at PgBouncer"));
+	TARGET_LOG(LOG_ERROR, &driver->target, "pgbouncer_ini_trouble", KV_STR("error", trouble),
+	           KV_STR("next", "correct it before the next failover or start of PgBouncer; "
+	                          "segue reads it again with every look at PgBouncer"));
 	target_failed(&driver->target);
 }
 
@@ -77,10 +70,9 @@ static char *judge_unread(struct pgbouncer_driver *driver, const char *file, con
 	if (driver->unread_told || access(file, F_OK) != 0)
 		return NULL;
 	driver->unread_told = true;
-	log_warning("pgbouncer_ini_unread", KV_STR("cluster", driver->target.config->cluster),
-	            KV_STR("target", driver->target.config->name), KV_ERR(err),
-	            KV_STR("next", "PgBouncer is told to RELOAD without a look at it: let segue's "
-	                           "user read it"));
+	TARGET_LOG(LOG_WARNING, &driver->target, "pgbouncer_ini_unread", KV_ERR(err),
+	           KV_STR("next", "PgBouncer is told to RELOAD without a look at it: let segue's "
+	                          "user read it"));
 	return NULL;
 }
 
@@ -108,9 +100,8 @@ static void tell_differs(struct pgbouncer_driver *driver, const struct pgbouncer
 	if (strcmp(driver->ini_differs, now.data) == 0)
 		return;
 	if (now.len > 0)
-		log_warning(
-		    "pgbouncer_ini_differs", KV_STR("cluster", driver->target.config->cluster),
-		    KV_STR("target", driver->target.config->name), KV_STR("what", now.data),
+		TARGET_LOG(
+		    LOG_WARNING, &driver->target, "pgbouncer_ini_differs", KV_STR("what", now.data),
 		    KV_STR("next", "nothing is done: restart PgBouncer when you like, or put "
 		                   "the setting back"));
 	free(driver->ini_differs);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "driver_internal.h"
 
 #define LOGINS_POLL_MS   2
@@ -69,11 +68,10 @@ bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver)
  * of segue during a hold is rare, and the log says beforehand what it would mean. */
 static void without_note(const struct pgbouncer_driver *driver, const struct err *err)
 {
-	log_error("pause_not_noted", KV_STR("cluster", driver->target.config->cluster),
-	          KV_STR("target", driver->target.config->name), KV_ERR(err),
-	          KV_STR("next", "paused all the same: if segue is killed before it resumes them, "
-	                         "RESUME its databases by hand on PgBouncer's console; mend "
-	                         "state_dir"));
+	TARGET_LOG(LOG_ERROR, &driver->target, "pause_not_noted", KV_ERR(err),
+	           KV_STR("next", "paused all the same: if segue is killed before it resumes them, "
+	                          "RESUME its databases by hand on PgBouncer's console; mend "
+	                          "state_dir"));
 }
 
 static const char *why_paused(const struct pgbouncer_driver *driver)
@@ -153,10 +151,9 @@ void pgbouncer_step_hold(struct pgbouncer_driver *driver)
 
 	if (driver->note_unsynced &&
 	    !pgbouncer_hold_record_sync(&driver->record, why_paused(driver), &err))
-		log_warning("note_not_synced", KV_STR("target", driver->target.config->name),
-		            KV_ERR(&err),
-		            KV_STR("next", "after a power cut that PgBouncer survives, its pauses "
-		                           "look like a person's"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "note_not_synced", KV_ERR(&err),
+		           KV_STR("next", "after a power cut that PgBouncer survives, its pauses "
+		                          "look like a person's"));
 	driver->note_unsynced = false;
 	pgbouncer_timer(driver, HOLD_REREAD_MS);
 }
@@ -185,9 +182,9 @@ static void send_pauses(struct pgbouncer_driver *driver)
 	drain->poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	if (drain->paused_us == 0)
 		drain->paused_us = clock_now_us();
-	driver->watch.paused_us = drain->paused_us;
-	if (driver->watch.pushed_us == 0 && !driver->facts.held)
-		driver->watch.pushed_us = clock_now_us();
+	driver->target.clock.paused_us = drain->paused_us;
+	if (driver->target.clock.end_us[MOVE_PUSHED] == 0 && !driver->facts.held)
+		target_end_step(&driver->target, MOVE_PUSHED);
 	for (size_t i = 0; i < driver->record.count; i++) {
 		const char *name = driver->record.names[i];
 		const struct pgbouncer_live_database *live =
@@ -283,9 +280,8 @@ static void unlimit_answer(struct pgbouncer_driver *driver, const struct pgbounc
 	(void)table;
 	driver->limited = false;
 	if (err != NULL)
-		log_warning("set_refused", KV_STR("target", driver->target.config->name),
-		            KV_ERR(err),
-		            KV_STR("next", "max_db_connections stays at 1 until the next RELOAD"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "set_refused", KV_ERR(err),
+		           KV_STR("next", "max_db_connections stays at 1 until the next RELOAD"));
 }
 
 void pgbouncer_step_unlimit(struct pgbouncer_driver *driver)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/diff.h"
 
@@ -34,10 +33,9 @@ static void drop_resumed(struct pgbouncer_driver *driver)
 	/* If PgBouncer restarted during a hold, a primary that was dead before is still dead. */
 	driver->drain = (struct pgbouncer_drain){.dead = driver->facts.held && driver->drain.dead};
 	if (!pgbouncer_hold_record_save(record, "", &err))
-		log_warning("intent_left", KV_STR("target", driver->target.config->name),
-		            KV_ERR(&err),
-		            KV_STR("next", "after its next start segue would resume what a person "
-		                           "has paused by then: remove the file"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "intent_left", KV_ERR(&err),
+		           KV_STR("next", "after its next start segue would resume what a person "
+		                          "has paused by then: remove the file"));
 }
 
 /* Logged once, and again when it changes. */
@@ -59,20 +57,12 @@ static void tell_foreign(struct pgbouncer_driver *driver)
 	if (strcmp(driver->foreign, now.data) == 0)
 		return;
 	if (now.len > 0)
-		log_warning("paused_by_others", KV_STR("cluster", driver->target.config->cluster),
-		            KV_STR("target", driver->target.config->name), KV_STR("what", now.data),
-		            KV_STR("next", "not by segue: its address is kept true, and it stays "
-		                           "as it is until somebody says RESUME or ENABLE"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "paused_by_others",
+		           KV_STR("what", now.data),
+		           KV_STR("next", "not by segue: its address is kept true, and it stays "
+		                          "as it is until somebody says RESUME or ENABLE"));
 	free(driver->foreign);
 	driver->foreign = strbuf_detach(&now);
-}
-
-static void tell_drift(struct pgbouncer_driver *driver, const char *what)
-{
-	log_warning("drift", KV_STR("cluster", driver->target.config->cluster),
-	            KV_STR("target", driver->target.config->name), KV_STR("what", what),
-	            KV_STR("next", "PgBouncer is put right"));
-	driver->facts.reloaded = false;
 }
 
 void pgbouncer_compare(struct pgbouncer_driver *driver)
@@ -87,14 +77,18 @@ void pgbouncer_compare(struct pgbouncer_driver *driver)
 	driver->facts.moved = driver->rehosted || diff.missing;
 	if (driver->facts.moved) {
 		driver->facts.cleanup_owed = true;
-		if (driver->watch.summary.len == 0)
-			strbuf_append_str(&driver->watch.summary, diff.summary.data);
-		if (driver->confirmed == driver->generation)
-			tell_drift(driver, diff.summary.data);
+		if (driver->target.clock.summary.len == 0)
+			strbuf_append_str(&driver->target.clock.summary, diff.summary.data);
+		if (driver->confirmed == driver->generation) {
+			TARGET_LOG(LOG_WARNING, &driver->target, "drift",
+			           KV_STR("what", diff.summary.data),
+			           KV_STR("next", "PgBouncer is put right"));
+			driver->facts.reloaded = false;
+		}
 		driver->confirmed = 0;
 	} else if (driver->confirmed != driver->generation) {
 		driver->confirmed = driver->generation;
-		driver->watch.confirmed_us = clock_now_us();
+		target_end_step(&driver->target, MOVE_CONFIRMED);
 	}
 	pgbouncer_diff_free(&diff);
 }
@@ -102,9 +96,8 @@ void pgbouncer_compare(struct pgbouncer_driver *driver)
 static void came_back(struct pgbouncer_driver *driver)
 {
 	if (driver->down_told)
-		log_info("pgbouncer_back", KV_STR("cluster", driver->target.config->cluster),
-		         KV_STR("target", driver->target.config->name),
-		         KV_MS("away_ms", (clock_now_ms() - driver->down_ms) * 1000));
+		TARGET_LOG(LOG_INFO, &driver->target, "pgbouncer_back",
+		           KV_MS("away_ms", (clock_now_ms() - driver->down_ms) * 1000));
 	if (driver->down_ms != 0) {
 		driver->failures = 0;
 		strbuf_reset(&driver->problem);
@@ -268,11 +261,10 @@ static void servers_answer(struct pgbouncer_driver *driver, const struct pgbounc
 		driver->facts.cleanup_owed = false;
 		driver->cleanups = 0;
 		if (stale > 0)
-			log_warning(
-			    "servers_left", KV_STR("cluster", driver->target.config->cluster),
-			    KV_STR("target", driver->target.config->name), KV_INT("left", stale),
-			    KV_STR("next", "they lead to the old address until their "
-			                   "transactions or sessions end"));
+			TARGET_LOG(LOG_WARNING, &driver->target, "servers_left",
+			           KV_INT("left", stale),
+			           KV_STR("next", "they lead to the old address until their "
+			                          "transactions or sessions end"));
 		return;
 	}
 	pgbouncer_timer(driver, SWEEP_POLL_MS);

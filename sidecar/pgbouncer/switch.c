@@ -1,13 +1,11 @@
 /* From drained pools to clients that continue: installs the file, then RELOAD, then RESUME. Clients
  * do not wait for the fsync of the file. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/diff.h"
 #include "target/install.h"
@@ -40,10 +38,9 @@ static bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err) MUS
 static void warn_refused(const struct pgbouncer_driver *driver, const struct err *err)
 {
 	if (err != NULL)
-		log_warning("set_refused", KV_STR("target", driver->target.config->name),
-		            KV_ERR(err),
-		            KV_STR("next", "if the first login fails, clients wait for "
-		                           "server_login_retry"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "set_refused", KV_ERR(err),
+		           KV_STR("next", "if the first login fails, clients wait for "
+		                          "server_login_retry"));
 }
 
 static void shorten_retry_answer(struct pgbouncer_driver *driver,
@@ -161,8 +158,8 @@ static void serve_answer(struct pgbouncer_driver *driver, const struct pgbouncer
 		pgbouncer_timer(driver, SERVE_POLL_MS);
 		return;
 	}
-	if (!starved && driver->watch.resumed_us != 0)
-		driver->watch.served_us = clock_now_us();
+	if (!starved && driver->target.clock.end_us[MOVE_RESUMED] != 0)
+		target_end_step(&driver->target, MOVE_SERVED);
 	if (wants_warming(driver, table))
 		pgbouncer_ask(driver, WARM, warm_answer);
 	else
@@ -182,9 +179,8 @@ static void restore_reload_answer(struct pgbouncer_driver *driver,
 	(void)table;
 	driver->restore_ms = 0;
 	if (err != NULL)
-		log_warning(
-		    "restore_failed", KV_STR("target", driver->target.config->name), KV_ERR(err),
-		    KV_STR("next", "server_login_retry stays at 0.1 until the next RELOAD"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "restore_failed", KV_ERR(err),
+		           KV_STR("next", "server_login_retry stays at 0.1 until the next RELOAD"));
 }
 
 static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
@@ -211,17 +207,15 @@ void pgbouncer_settle(struct pgbouncer_driver *driver)
 	if (driver->unsynced)
 		path = install_path(driver->target.config, &err);
 	if (driver->unsynced && (path == NULL || !file_sync(path, &err)))
-		log_warning("not_synced", KV_STR("target", driver->target.config->name),
-		            KV_ERR(&err),
-		            KV_STR("next", "after a power cut the file may be the one before"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "not_synced", KV_ERR(&err),
+		           KV_STR("next", "after a power cut the file may be the one before"));
 	driver->unsynced = false;
 	pgbouncer_stage_note(driver);
 	if (driver->restore_ms != 0) {
 		if (!pgbouncer_mark(driver, &err))
-			log_warning("marker_missing", KV_STR("target", driver->target.config->name),
-			            KV_ERR(&err),
-			            KV_STR("next", "if segue dies now, server_login_retry stays "
-			                           "at 0.1 until a RELOAD"));
+			TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(&err),
+			           KV_STR("next", "if segue dies now, server_login_retry stays at "
+			                          "0.1 until a RELOAD"));
 	} else if (driver->marked) {
 		driver->marked = false;
 		target_marker_remove(&driver->target);
@@ -241,23 +235,15 @@ static bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err)
  * or the marker, if nothing is paused. */
 static bool install(struct pgbouncer_driver *driver, struct err *err)
 {
-	auto_free char *path = install_path(driver->target.config, err), *staged = NULL;
+	auto_free char *path = install_path(driver->target.config, err);
 
 	if (path == NULL)
 		return false;
 	if (driver->record.count == 0 && !pgbouncer_mark(driver, err))
-		log_warning("marker_missing", KV_STR("target", driver->target.config->name),
-		            KV_ERR(err),
-		            KV_STR("next", "if segue dies now, PgBouncer may not be told of the "
-		                           "new file before the next change"));
-	staged = file_stage(path, driver->text, driver->len, &driver->owner, err);
-	if (staged == NULL)
-		return false;
-	if (rename(staged, path) == 0)
-		return true;
-	err_set_errno(err, errno, "cannot rename %s to %s", staged, path);
-	unlink(staged);
-	return false;
+		TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(err),
+		           KV_STR("next", "if segue dies now, PgBouncer may not be told of the "
+		                          "new file before the next change"));
+	return file_swap(path, driver->text, driver->len, &driver->owner, err);
 }
 
 void pgbouncer_step_install(struct pgbouncer_driver *driver)
@@ -272,8 +258,8 @@ void pgbouncer_step_install(struct pgbouncer_driver *driver)
 	driver->installed = driver->generation;
 	driver->facts.install_due = false;
 	driver->facts.reload_owed = true;
-	if (!driver->watch.told)
-		driver->watch.persisted_us = clock_now_us();
+	if (!driver->target.clock.told)
+		target_end_step(&driver->target, MOVE_PERSISTED);
 }
 
 /* --- RELOAD --- */
@@ -298,10 +284,9 @@ static void reload_answer(struct pgbouncer_driver *driver, const struct pgbounce
 	if (refused_for_good(driver, err))
 		return;
 	if (err != NULL)
-		log_warning("reload_failed", KV_STR("cluster", driver->target.config->cluster),
-		            KV_STR("target", driver->target.config->name), KV_ERR(err),
-		            KV_STR("next", "what SHOW DATABASES says decides; PgBouncer's log "
-		                           "names the line"));
+		TARGET_LOG(LOG_WARNING, &driver->target, "reload_failed", KV_ERR(err),
+		           KV_STR("next", "what SHOW DATABASES says decides; PgBouncer's log "
+		                          "names the line"));
 	driver->facts.reload_owed = false;
 	driver->facts.reloaded = true;
 	driver->facts.live_known = false;
@@ -313,8 +298,8 @@ void pgbouncer_step_reload(struct pgbouncer_driver *driver)
 	pgbouncer_look_at_ini(driver);
 	if (driver->facts.blocked)
 		return;
-	if (driver->watch.pushed_us == 0 && !driver->watch.told)
-		driver->watch.pushed_us = clock_now_us();
+	if (driver->target.clock.end_us[MOVE_PUSHED] == 0 && !driver->target.clock.told)
+		target_end_step(&driver->target, MOVE_PUSHED);
 	pgbouncer_ask(driver, "RELOAD", reload_answer);
 }
 
@@ -367,7 +352,7 @@ static void resumed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 {
 	(void)table;
 	pauser_stop(driver->pauser);
-	driver->watch.resumed_us = clock_now_us();
+	target_end_step(&driver->target, MOVE_RESUMED);
 	driver->serve_ms = clock_now_ms();
 	driver->facts.serve_owed = true;
 	driver->facts.live_known = false;

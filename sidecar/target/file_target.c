@@ -15,7 +15,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/strbuf.h"
 #include "target/file_target.h"
 #include "target/install.h"
@@ -47,7 +46,6 @@ struct file_target {
 	bool current;     /* the file has the text */
 	bool reload_owed; /* the file has changed since the last successful reload_command */
 	unsigned failures;
-	int64_t zxid, started_us, read_us, rendered_us, persisted_us;
 	struct strbuf problem;
 };
 
@@ -71,39 +69,19 @@ static void fail(struct file_target *file, const char *event, const char *proble
 
 	strbuf_reset(&file->problem);
 	strbuf_append_str(&file->problem, problem);
-	log_error(event, KV_STR("cluster", file->target.config->cluster),
-	          KV_STR("target", file->target.config->name), KV_INT("zxid", file->zxid),
-	          KV_STR("error", problem), KV_STR("next", when));
-	target_failed(&file->target);
+	target_fail(&file->target, event, problem, when);
 	enter(file, FILE_WAITING, ms);
-}
-
-static void tell_moved(struct file_target *file)
-{
-	static const char what[] = "the file";
-	const struct move_lap laps[] = {{MOVE_READ, file->read_us},
-	                                {MOVE_RENDERED, file->rendered_us},
-	                                {MOVE_PERSISTED, file->persisted_us}};
-	struct log_kv pairs[4 + ARRAY_LEN(laps)] = {KV_STR("cluster", file->target.config->cluster),
-	                                            KV_STR("target", file->target.config->name),
-	                                            KV_INT("zxid", file->zxid),
-	                                            KV_STR("what", what)};
-	size_t count = 4;
-	struct move move;
-
-	move_make(&move, file->zxid, what, file->started_us, laps, ARRAY_LEN(laps));
-	move_log_laps(pairs, &count, file->started_us, laps, ARRAY_LEN(laps));
-	log_emit(LOG_INFO, "moved", pairs, count);
-	target_moved(&file->target, &move);
 }
 
 static void done(struct file_target *file)
 {
+	struct move_clock *clock = &file->target.clock;
+
 	file->failures = 0;
 	strbuf_reset(&file->problem);
-	if (file->persisted_us != 0)
-		tell_moved(file);
-	file->persisted_us = 0;
+	if (!clock->told && clock->end_us[MOVE_PERSISTED] != 0)
+		target_tell_moved(&file->target, "the file");
+	clock->told = true;
 	enter(file, FILE_IDLE, clock_jitter_ms(target_hub_reread_ms(file->target.hub)));
 }
 
@@ -122,21 +100,29 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 	reconcile(file);
 }
 
+static void installed(struct file_target *file)
+{
+	file->reload_owed = file->reloader != NULL;
+	file->current = file->install_generation == file->generation;
+	if (file->target.clock.told)
+		TARGET_LOG(LOG_WARNING, &file->target, "drift",
+		           KV_STR("what", "somebody had changed the file"),
+		           KV_STR("next", "it is put right"));
+	else if (file->current)
+		target_end_step(&file->target, MOVE_PERSISTED);
+}
+
 /* If a newer text was set during the commit, goes on with it at once, also after a failure. */
 static void committed_cb(const struct err *problem, void *arg)
 {
 	struct file_target *file = arg;
-	bool newest = file->install_generation == file->generation;
 
 	file->install = NULL;
-	if (problem != NULL) {
+	if (problem != NULL)
 		fail(file, "install_failed", problem->message, "the file is what it was");
-	} else {
-		file->reload_owed = file->reloader != NULL;
-		file->current = newest;
-		file->persisted_us = newest ? clock_now_us() : 0;
-	}
-	if (problem == NULL || !newest)
+	else
+		installed(file);
+	if (problem == NULL || file->install_generation != file->generation)
 		enter(file, FILE_IDLE, -1);
 	reconcile(file);
 }
@@ -232,20 +218,12 @@ static void timer_cb(int fd, short events, void *arg)
 	reconcile(file);
 }
 
-static void start_watch(struct file_target *file, const struct desired *desired)
-{
-	file->started_us = move_begin_us(desired->notified_us, desired->read_us,
-	                                 desired->rendered_us, clock_now_us());
-	file->read_us = desired->read_us;
-	file->rendered_us = desired->rendered_us;
-}
-
 static bool set_desired(struct target *target, const struct desired *desired, struct err *err)
 {
 	struct file_target *file = (struct file_target *)target;
 
 	(void)err;
-	file->zxid = desired->zxid;
+	target->clock.zxid = desired->zxid;
 	if (file->text != NULL && desired->len == file->len &&
 	    memcmp(desired->text, file->text, file->len) == 0)
 		return true;
@@ -255,7 +233,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	file->generation++;
 	file->current = false;
 	file->failures = 0;
-	start_watch(file, desired);
+	target_start_clock(target, desired);
 	if (file->state == FILE_WAITING)
 		enter(file, FILE_IDLE, -1);
 	reconcile(file);
@@ -284,7 +262,6 @@ static void status(const struct target *target, struct target_status *out)
 	const struct file_target *file = (const struct file_target *)target;
 
 	*out = (struct target_status){
-	    .zxid = file->text != NULL ? file->zxid : 0,
 	    .in_sync = file->current && !file->reload_owed && file->state == FILE_IDLE,
 	    .problem = file->problem.data,
 	    .step = step_name(file->state),

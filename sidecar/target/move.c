@@ -1,4 +1,4 @@
-/* Makes the steps of a move from its laps, and histograms from the steps. */
+/* Makes the steps of a move from its clock, and histograms from the steps. */
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "target/target.h"
+#include "target/target_ops.h"
 
 static const struct {
 	const char *name, *log_key;
@@ -36,28 +36,25 @@ const char *move_step_log_key(enum move_step_kind kind)
 	return steps[kind].log_key;
 }
 
-int64_t move_begin_us(int64_t notified_us, int64_t read_us, int64_t rendered_us, int64_t set_us)
+int64_t move_begin_us(const struct move_clock *clock)
 {
-	const int64_t known[] = {notified_us, read_us, rendered_us};
+	const int64_t known[] = {clock->notified_us, clock->end_us[MOVE_READ],
+	                         clock->end_us[MOVE_RENDERED]};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (known[i] != 0)
 			return known[i];
-	return set_us;
+	return clock->set_us;
 }
 
-static bool counts(const struct move_lap *lap, int64_t begin_us)
+void move_log_steps(struct log_kv *pairs, size_t *pair_count, const struct move *move)
 {
-	return lap->us != 0 && lap->us >= begin_us;
-}
+	for (size_t i = 0; i < move->step_count; i++) {
+		const struct move_step *step = &move->steps[i];
 
-void move_log_laps(struct log_kv *pairs, size_t *pair_count, int64_t begin_us,
-                   const struct move_lap *laps, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (counts(&laps[i], begin_us))
-			pairs[(*pair_count)++] =
-			    KV_MS(move_step_log_key(laps[i].kind), laps[i].us - begin_us);
+		pairs[(*pair_count)++] =
+		    KV_MS(move_step_log_key(step->kind), step->start_us + step->took_us);
+	}
 }
 
 /* Does not cut inside a UTF-8 character. */
@@ -86,16 +83,25 @@ static void insert_end(struct move *move, enum move_step_kind kind, int64_t end_
 	move->steps[at] = (struct move_step){.kind = kind, .start_us = end_us};
 }
 
-void move_make(struct move *out, int64_t zxid, const char *what, int64_t begin_us,
-               const struct move_lap *laps, size_t count)
+/* A pause that began after the last RESUME belongs to no move yet. */
+static int64_t held_us(const struct move_clock *clock)
 {
-	int64_t before = 0;
+	int64_t resumed_us = clock->end_us[MOVE_RESUMED];
 
-	*out = (struct move){.zxid = zxid, .begin_us = begin_us};
+	return clock->paused_us != 0 && resumed_us > clock->paused_us
+	           ? resumed_us - clock->paused_us
+	           : 0;
+}
+
+void move_make(struct move *out, const struct move_clock *clock, const char *what)
+{
+	int64_t begin_us = move_begin_us(clock), before = 0;
+
+	*out = (struct move){.zxid = clock->zxid, .begin_us = begin_us, .held_us = held_us(clock)};
 	copy_what(out->what, what);
-	for (size_t i = 0; i < count; i++)
-		if (counts(&laps[i], begin_us))
-			insert_end(out, laps[i].kind, laps[i].us - begin_us);
+	for (int kind = 0; kind < MOVE_STEPS; kind++)
+		if (clock->end_us[kind] != 0 && clock->end_us[kind] >= begin_us)
+			insert_end(out, (enum move_step_kind)kind, clock->end_us[kind] - begin_us);
 	for (size_t i = 0; i < out->step_count; i++) {
 		int64_t end = out->steps[i].start_us;
 

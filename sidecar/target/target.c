@@ -1,13 +1,12 @@
 /* What all kinds of targets have in common: shared objects, the history of moves, the deferred
  * `changed` call, and the marker file that keeps a reload owed across a crash. */
-#include <errno.h>
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/endpoint.h"
 #include "base/file.h"
 #include "base/file_writer.h"
@@ -118,12 +117,6 @@ void target_hub_count(struct target_hub *hub, int change)
 	hub->targets += change;
 }
 
-static void target_hub_moved(struct target_hub *hub, enum config_target_kind kind,
-                             const struct move *move)
-{
-	move_tally_add(&hub->tally, kind, move);
-}
-
 const struct move_tally *target_hub_tally(const struct target_hub *hub)
 {
 	return &hub->tally;
@@ -181,6 +174,7 @@ void target_fence(struct target *target, int64_t episode)
 void target_status(const struct target *target, struct target_status *out)
 {
 	target->ops->status(target, out);
+	out->zxid = target->clock.zxid;
 	if (target->refused != NULL) {
 		out->in_sync = false;
 		out->problem = target->refused;
@@ -230,17 +224,66 @@ void target_add_endpoint(struct target_endpoints *places, const char *name, cons
 
 /* --- history --- */
 
-void target_moved(struct target *target, const struct move *move)
+void target_start_clock(struct target *target, const struct desired *desired)
+{
+	strbuf_fini(&target->clock.summary);
+	target->clock = (struct move_clock){
+	    .zxid = desired->zxid,
+	    .notified_us = desired->notified_us,
+	    .set_us = clock_now_us(),
+	    .end_us = {[MOVE_READ] = desired->read_us, [MOVE_RENDERED] = desired->rendered_us},
+	    .summary = STRBUF_INIT};
+}
+
+void target_end_step(struct target *target, enum move_step_kind step)
+{
+	target->clock.end_us[step] = clock_now_us();
+}
+
+/* Times that were not measured are left out. held_ms is the longest time that a client waited: from
+ * the first PAUSE to the last RESUME. */
+static void log_move(const struct target *target, const char *event, const char *what,
+                     const struct move *move)
+{
+	size_t count = 5;
+	struct log_kv pairs[6 + MOVE_STEPS] = {KV_STR("cluster", target->config->cluster),
+	                                       KV_STR("target", target->config->name),
+	                                       KV_INT("zxid", move->zxid), KV_STR("what", what),
+	                                       KV_TIME("notified", target->clock.notified_us)};
+
+	move_log_steps(pairs, &count, move);
+	if (move->held_us != 0)
+		pairs[count++] = KV_MS("held_ms", move->held_us);
+	log_emit(LOG_INFO, event, pairs, count);
+}
+
+void target_log_clock(const struct target *target, const char *event, const char *what)
+{
+	struct move move;
+
+	move_make(&move, &target->clock, what);
+	log_move(target, event, what, &move);
+}
+
+void target_tell_moved(struct target *target, const char *what)
 {
 	struct target_history *history = &target->history;
+	struct move *move = &history->moves[history->counts.moves++ % TARGET_MOVES_MAX];
 
-	history->moves[history->counts.moves++ % TARGET_MOVES_MAX] = *move;
-	target_hub_moved(target->hub, target->config->kind, move);
+	move_make(move, &target->clock, what);
+	log_move(target, "moved", what, move);
+	move_tally_add(&target->hub->tally, target->config->kind, move);
 }
 
 void target_failed(struct target *target)
 {
 	target->history.counts.failures++;
+}
+
+void target_fail(struct target *target, const char *event, const char *problem, const char *next)
+{
+	TARGET_LOG_ZXID(LOG_ERROR, target, event, KV_STR("error", problem), KV_STR("next", next));
+	target_failed(target);
 }
 
 const struct move *target_move(const struct target *target, size_t back)
@@ -285,6 +328,7 @@ void target_init(struct target *target, const struct target_ops *ops,
 	                        config_target_kind_name(setup->config->kind), setup->config->name),
 	    .changed = setup->changed,
 	    .changed_arg = setup->changed_arg,
+	    .clock.summary = STRBUF_INIT,
 	};
 	target->changed_event = event_new(target->base, -1, 0, changed_cb, target);
 }
@@ -295,6 +339,7 @@ void target_fini(struct target *target)
 	free(target->marker);
 	free(target->refused);
 	free(target->alarm);
+	strbuf_fini(&target->clock.summary);
 }
 
 void target_changed(struct target *target)
@@ -325,24 +370,17 @@ bool target_marker_write(const struct target *target, int64_t number, struct err
 {
 	const struct file_owner owner = {.mode = 0644};
 	auto_free char *text = xasprintf("%" PRId64 "\n", number);
-	auto_free char *staged = file_stage(target->marker, text, strlen(text), &owner, err);
 
-	if (staged == NULL)
-		return err_wrap(err, "the note that a reload is owed");
-	if (rename(staged, target->marker) == 0)
-		return true;
-	err_set_errno(err, errno, "cannot rename %s to %s", staged, target->marker);
-	unlink(staged);
-	return false;
+	return file_swap(target->marker, text, strlen(text), &owner, err) ||
+	       err_wrap(err, "the note that a reload is owed");
 }
 
 void target_marker_remove(const struct target *target)
 {
 	struct err err;
 
-	if (unlink(target->marker) == 0 || errno == ENOENT)
-		return;
-	err_set_errno(&err, errno, "cannot remove %s", target->marker);
-	log_warning("marker_left", KV_STR("target", target->config->name), KV_ERR(&err),
-	            KV_STR("next", "HAProxy is reloaded once more after the next start of segue"));
+	if (!file_remove(target->marker, &err))
+		TARGET_LOG(
+		    LOG_WARNING, target, "marker_left", KV_ERR(&err),
+		    KV_STR("next", "HAProxy is reloaded once more after the next start of segue"));
 }

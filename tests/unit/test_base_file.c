@@ -231,6 +231,38 @@ Test(base_file, a_failed_commit_removes_the_staged_file)
 	cr_assert_not_null(strstr(err.message, "cannot fsync"), "%s", err.message);
 }
 
+Test(base_file, a_swap_has_the_new_file_or_leaves_the_old_one)
+{
+	struct err err = {""};
+
+	replace("old", &unchanged);
+	cr_assert(file_swap(path, "new", 3, &unchanged, &err), "%s", err.message);
+	expect_content("new");
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_assert_not(file_swap(path, "new", 3, &unchanged, &err));
+	cr_assert_not_null(strstr(err.message, "cannot rename"), "%s", err.message);
+	cr_assert_neq(access(staged, F_OK), 0);
+	cr_assert_eq(rmdir(path), 0);
+}
+
+/* ENOTDIR stands for a read-only disk, where unlink() also fails if there is no file. */
+Test(base_file, what_is_not_there_is_removed)
+{
+	auto_free char *below = xasprintf("%s/file", path);
+	struct err err = {""};
+
+	cr_assert(file_remove(path, &err), "%s", err.message);
+	replace("text", &unchanged);
+	cr_assert(file_remove(below, &err), "%s", err.message);
+	cr_assert(file_remove(path, &err), "%s", err.message);
+	cr_assert_neq(access(path, F_OK), 0);
+	cr_assert_eq(mkdir(path, 0700), 0);
+	cr_assert_not(file_remove(path, &err));
+	cr_assert_not_null(strstr(err.message, "cannot remove"), "%s", err.message);
+	cr_assert_eq(rmdir(path), 0);
+}
+
 Test(base_file, a_missing_folder_is_named)
 {
 	struct err err = {""};

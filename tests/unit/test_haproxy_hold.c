@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -392,6 +393,22 @@ Test(haproxy_hold_record, it_belongs_to_who_wrote_it_last)
 	cr_expect_not(haproxy_hold_record_is_ours(&mine));
 	haproxy_hold_record_fini(&mine);
 	haproxy_hold_record_fini(&heirs);
+}
+
+Test(haproxy_hold_record, what_cannot_be_written_is_an_error_that_names_the_note)
+{
+	auto_free char *file = xasprintf("%s/haproxy-n.held", folder);
+	struct haproxy_hold_record note;
+	struct err err;
+
+	cr_assert(haproxy_hold_record_init(&note, folder, "n", &err));
+	haproxy_hold_record_set(&note, HAPROXY_RECORD_HOLD, &closed, &primary);
+	cr_assert_eq(mkdir(file, 0700), 0);
+	cr_assert_not(haproxy_hold_record_save(&note, 7, &err));
+	cr_assert_not_null(strstr(err.message, "the note of what segue holds: cannot rename"), "%s",
+	                   err.message);
+	cr_assert_eq(rmdir(file), 0);
+	haproxy_hold_record_fini(&note);
 }
 
 Test(haproxy_hold_record, what_is_no_note_is_an_error_and_opens_nothing)
