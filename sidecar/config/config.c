@@ -15,26 +15,23 @@
 
 /* --- the line of a key in segue.ini --- */
 
-/* 0: not found, for example because the section name in the file is a ${NAME}. */
-static unsigned line_of_key(const struct config *config, const char *section, const char *key)
+/* 0: not found. `header`: as the error shows it, with ${NAME} expanded. */
+static unsigned line_of_key(const struct config *config, const char *header, const char *key)
 {
-	struct config_reader reader;
-	bool end = false, inside = false;
-	unsigned found = 0;
-	struct err ignored;
+	struct config_problems none = {.file = config->file}; /* the file has been loaded */
+	const struct config_entry *entry = NULL;
+	struct config_document document;
+	auto_strbuf struct strbuf ignored = STRBUF_INIT;
+	unsigned line;
 
-	config_reader_init(&reader, config->text.data, config->text.len);
-	while (found == 0 && config_reader_next(&reader, &end, &ignored) && !end) {
-		const struct config_line *line = &reader.current;
-
-		if (line->kind == CONFIG_LINE_HEADER)
-			inside = strcmp(line->key.data, section) == 0;
-		else if (line->kind == CONFIG_LINE_ENTRY && inside &&
-		         strcmp(line->key.data, key) == 0)
-			found = reader.line;
-	}
-	config_reader_fini(&reader);
-	return found;
+	config_parse(config->text.data, config->text.len, &document, &none);
+	for (size_t i = 0; i < document.count && entry == NULL; i++)
+		if (strcmp(document.sections[i].header, header) == 0)
+			entry = config_entry_find(&document.sections[i], key);
+	line = entry != NULL ? entry->line : 0;
+	config_document_free(&document);
+	config_problems_flush(&none, &ignored);
+	return line;
 }
 
 bool config_place_var(const struct config *config, const struct config_target *target,

@@ -117,26 +117,24 @@ enum config_line_kind {
 	CONFIG_LINE_CONTINUED /* an indented value */
 };
 
-/* One parsed line, trimmed and without its comment. */
-struct config_line {
-	enum config_line_kind kind;
-	struct strbuf key; /* of an entry; of a header the text in the brackets */
-	struct strbuf value;
-	bool doubtful; /* only one space before the ";": it may belong to the value */
-};
-
 struct config_reader {
 	const char *at, *end; /* the text that is not read yet */
 	unsigned line;        /* number of the last line read, from 1 */
 	char quote;           /* the quote that is open in the value, or 0 */
-	struct config_line current;
+
+	/* The last line: its parts are trimmed, without the comment, and "" if it has none. */
+	enum config_line_kind kind;
+	const char *key; /* of an entry; of a header the text in the brackets */
+	const char *value;
+	bool doubtful; /* only one space before the ";": it may belong to the value */
+	struct strbuf text;
 };
 
 void config_reader_init(struct config_reader *reader, const char *text, size_t len);
 void config_reader_fini(struct config_reader *reader);
 
-/* Reads the next line into reader->current, or sets *end if there is none. Returns false with `err`
- * set if the line is refused. */
+/* Reads the next line, or sets *end if there is none. Returns false with `err` set if the line is
+ * refused. */
 bool config_reader_next(struct config_reader *reader, bool *end, struct err *err) MUST_CHECK;
 
 /* --- the document: text -> sections and entries with their lines, read with libinih ---
