@@ -229,9 +229,9 @@ static const struct type types[] = {
 
 static void append_duration(struct strbuf *out, int64_t ms)
 {
-	if (ms % HOUR == 0)
+	if (ms != 0 && ms % HOUR == 0)
 		strbuf_printf(out, "%" PRId64 "h", ms / HOUR);
-	else if (ms % MINUTE == 0)
+	else if (ms != 0 && ms % MINUTE == 0)
 		strbuf_printf(out, "%" PRId64 "m", ms / MINUTE);
 	else if (ms % SECOND == 0)
 		strbuf_printf(out, "%" PRId64 "s", ms / SECOND);
