@@ -140,6 +140,9 @@ bool config_read_auth(const struct config *config, struct strbuf *out, struct er
 int64_t config_hold_ms(const struct config_cluster *cluster, int64_t manager_ms);
 int64_t config_hold_max_ms(const struct config_cluster *cluster); /* largest, for any manager_ms */
 
+/* The first HAProxy target with the socket of this one, perhaps itself: they share a HAProxy. */
+size_t config_haproxy_first(const struct config *config, size_t target);
+
 const char *config_target_kind_name(enum config_target_kind kind); /* "haproxy", ... */
 const char *config_layout_name(enum config_layout layout);         /* "segue", ... */
 

@@ -15,6 +15,9 @@ bool grammar_name(const char *text); /* 1 to 63 of [A-Za-z0-9._-], no dot in fro
 bool grammar_duration(const char *text, int64_t *ms);
 bool grammar_size(const char *text, int64_t *bytes);
 
+/* Digits of base 8 or 10, at most 18 of them, and nothing else. */
+bool grammar_whole(const char *text, int base, size_t max_digits, int64_t *value);
+
 /* An absolute file name of at most `max` bytes, without blanks: in "/a ;b" the rest would be taken
  * as a comment. */
 bool grammar_path(const char *text, size_t max);

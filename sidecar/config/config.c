@@ -11,30 +11,26 @@
 
 #include "base/file.h"
 #include "config/grammar.h"
-#include "config/index.h"
 
 /* --- the line of a key in segue.ini --- */
 
-/* 0: not found, for example because the section name in the file is a ${NAME}. */
-static unsigned line_of_key(const struct config *config, const char *section, const char *key)
+/* 0: not found. `header`: as the error shows it, with ${NAME} expanded. */
+static unsigned line_of_key(const struct config *config, const char *header, const char *key)
 {
-	struct config_reader reader;
-	bool end = false, inside = false;
-	unsigned found = 0;
-	struct err ignored;
+	struct config_problems none = {.file = config->file}; /* the file has been loaded */
+	const struct config_entry *entry = NULL;
+	struct config_document document;
+	auto_strbuf struct strbuf ignored = STRBUF_INIT;
+	unsigned line;
 
-	config_reader_init(&reader, config->text.data, config->text.len);
-	while (found == 0 && config_reader_next(&reader, &end, &ignored) && !end) {
-		const struct config_line *line = &reader.current;
-
-		if (line->kind == CONFIG_LINE_HEADER)
-			inside = strcmp(line->key.data, section) == 0;
-		else if (line->kind == CONFIG_LINE_ENTRY && inside &&
-		         strcmp(line->key.data, key) == 0)
-			found = reader.line;
-	}
-	config_reader_fini(&reader);
-	return found;
+	config_parse(config->text.data, config->text.len, &document, &none);
+	for (size_t i = 0; i < document.count && entry == NULL; i++)
+		if (strcmp(document.sections[i].header, header) == 0)
+			entry = config_entry_find(&document.sections[i], key);
+	line = entry != NULL ? entry->line : 0;
+	config_document_free(&document);
+	config_problems_flush(&none, &ignored);
+	return line;
 }
 
 bool config_place_var(const struct config *config, const struct config_target *target,
@@ -85,12 +81,10 @@ bool config_read_auth(const struct config *config, struct strbuf *out, struct er
 
 #define FILE_MAX ((size_t)1024 * 1024) /* bytes of segue.ini */
 
-/* What is known of the whole file while its sections are checked one by one. */
 struct checker {
 	struct config *config;
+	const struct config_document *document;
 	struct config_problems *errors;
-	struct config_index headers, clusters, znodes, outputs;
-	size_t cluster_count, target_count, publisher_count; /* checked so far */
 };
 
 /* The line of the key, or of its section if the key is not in the file. */
@@ -101,46 +95,47 @@ static unsigned line_of(const struct config_section *section, const char *key)
 	return entry != NULL ? entry->line : section->line;
 }
 
-static void check_unique(struct checker *checker, struct config_index *index,
-                         const struct config_section *section, const char *key, const char *value)
+static const char *text_at(const struct config_section *section, size_t offset)
 {
-	unsigned line = line_of(section, key);
-	const struct config_seen *before = config_index_add(index, value, line, 0);
-
-	if (before != NULL)
-		config_problem_add(checker->errors, line, section, key,
-		                   "found \"%s\", which line %u has too: allowed: another one",
-		                   value, before->line);
+	return *(char *const *)((const char *)section->base + offset);
 }
 
-static void check_headers(struct checker *checker, const struct config_document *document)
+/* Adds an error if a section above, of one of these kinds, has the same string at `offset`. */
+static void check_unique(struct checker *checker, const struct config_section *section,
+                         unsigned kinds, const char *key, size_t offset)
 {
-	for (size_t i = 0; i < document->count; i++) {
-		const struct config_section *section = &document->sections[i];
-		const struct config_seen *before;
+	const struct config_section *other = checker->document->sections;
+	const char *value = text_at(section, offset);
 
-		if (section->info == NULL)
-			continue;
-		before = config_index_add(&checker->headers, section->header, section->line, i);
-		if (before != NULL)
-			config_problem_add(checker->errors, section->line, section, NULL,
-			                   "found twice, first in line %u: allowed: once",
-			                   before->line);
-		if (section->info->kind == CONFIG_SECTION_CLUSTER)
-			config_index_add(&checker->clusters, section->name, section->line,
-			                 checker->cluster_count++);
-	}
-	checker->cluster_count = 0;
+	while (other < section && (other->info == NULL || (other->info->kind & kinds) == 0 ||
+	                           strcmp(text_at(other, offset), value) != 0))
+		other++;
+	if (other < section)
+		config_problem_add(checker->errors, line_of(section, key), section, key,
+		                   "found \"%s\", which line %u has too: allowed: another one",
+		                   value, line_of(other, key));
+}
+
+static void check_header(struct checker *checker, const struct config_section *section)
+{
+	const struct config_section *other = checker->document->sections;
+
+	while (other->info == NULL || strcmp(other->header, section->header) != 0)
+		other++;
+	if (other < section)
+		config_problem_add(checker->errors, section->line, section, NULL,
+		                   "found twice, first in line %u: allowed: once", other->line);
 }
 
 /* Returns the index of the cluster. If there is none, adds an error and returns 0. */
 static size_t check_cluster_name(struct checker *checker, const struct config_section *section,
                                  const char *name)
 {
-	const struct config_seen *found = config_index_find(&checker->clusters, name);
+	const struct config *config = checker->config;
 
-	if (found != NULL)
-		return found->number;
+	for (size_t i = 0; i < config->cluster_count; i++)
+		if (strcmp(config->clusters[i].name, name) == 0)
+			return i;
 	if (*name != '\0')
 		config_problem_add(checker->errors, line_of(section, "cluster"), section, "cluster",
 		                   "found \"%s\": allowed: the NAME of a [cluster NAME] section",
@@ -192,13 +187,14 @@ static void take_hold_times(struct config_target *target, const struct config *c
 
 static void check_target(struct checker *checker, const struct config_section *section)
 {
-	struct config_target *target = &checker->config->targets[checker->target_count++];
+	struct config_target *target = section->base;
 
 	target->cluster_index = check_cluster_name(checker, section, target->cluster);
 	take_hold_times(target, checker->config);
 	if (*target->output == '\0')
 		return;
-	check_unique(checker, &checker->outputs, section, "output", target->output);
+	check_unique(checker, section, CONFIG_SECTION_TARGETS, "output",
+	             offsetof(struct config_target, output));
 	if (strcmp(target->output, target->template_file) == 0)
 		config_problem_add(checker->errors, line_of(section, "output"), section, "output",
 		                   "found the template itself: allowed: another file");
@@ -206,8 +202,7 @@ static void check_target(struct checker *checker, const struct config_section *s
 
 static void check_publisher(struct checker *checker, const struct config_section *section)
 {
-	struct config_publisher *publisher =
-	    &checker->config->publishers[checker->publisher_count++];
+	struct config_publisher *publisher = section->base;
 
 	publisher->cluster_index = check_cluster_name(checker, section, publisher->cluster);
 	if (publisher->cluster_index < checker->config->cluster_count &&
@@ -220,10 +215,11 @@ static void check_publisher(struct checker *checker, const struct config_section
 
 static void check_cluster(struct checker *checker, const struct config_section *section)
 {
-	const struct config_cluster *cluster = &checker->config->clusters[checker->cluster_count++];
+	const struct config_cluster *cluster = section->base;
 
 	if (*cluster->path != '\0')
-		check_unique(checker, &checker->znodes, section, "path", cluster->path);
+		check_unique(checker, section, CONFIG_SECTION_CLUSTER, "path",
+		             offsetof(struct config_cluster, path));
 	if (cluster->layout == CONFIG_LAYOUT_PATRONI && cluster->presence)
 		config_problem_add(
 		    checker->errors, line_of(section, "presence"), section, "presence",
@@ -233,6 +229,7 @@ static void check_cluster(struct checker *checker, const struct config_section *
 
 static void check_section(struct checker *checker, const struct config_section *section)
 {
+	check_header(checker, section);
 	switch (section->info->kind) {
 	case CONFIG_SECTION_CLUSTER:
 		check_cluster(checker, section);
@@ -254,9 +251,8 @@ static void check_section(struct checker *checker, const struct config_section *
 static void check_document(struct config *config, const struct config_document *document,
                            struct config_problems *errors, struct config_problems *warnings)
 {
-	struct checker checker = {.config = config, .errors = errors};
+	struct checker checker = {.config = config, .document = document, .errors = errors};
 
-	check_headers(&checker, document);
 	for (size_t i = 0; i < document->count; i++)
 		if (document->sections[i].info != NULL)
 			check_section(&checker, &document->sections[i]);
@@ -268,10 +264,6 @@ static void check_document(struct config *config, const struct config_document *
 		    warnings, 0, NULL, NULL,
 		    "no [haproxy NAME], [pgbouncer NAME] or [file NAME] section: nothing to "
 		    "keep true");
-	config_index_free(&checker.headers);
-	config_index_free(&checker.clusters);
-	config_index_free(&checker.znodes);
-	config_index_free(&checker.outputs);
 }
 
 /* The host name may not be valid as a name here. Then the key `name` has to be set. */
@@ -333,95 +325,27 @@ struct config *config_load(const char *file, struct strbuf *errors)
 	return config_load_text(file, text.data, text.len, errors);
 }
 
-static void free_cluster(struct config_cluster *cluster)
+size_t config_haproxy_first(const struct config *config, size_t target)
 {
-	for (size_t i = 0; i < cluster->node_count; i++) {
-		free(cluster->nodes[i].name);
-		free(cluster->nodes[i].host);
-	}
-	free(cluster->nodes);
-	free(cluster->name);
-	free(cluster->path);
-	free(cluster->verify_conninfo);
-}
+	const char *socket = config->targets[target].socket;
 
-static void free_target(struct config_target *target)
-{
-	for (size_t i = 0; i < target->var_count; i++) {
-		free(target->vars[i].name);
-		free(target->vars[i].value);
-	}
-	free(target->vars);
-	free(target->name);
-	free(target->cluster);
-	free(target->template_file);
-	free(target->output);
-	free(target->owner);
-	free(target->socket);
-	free(target->master_socket);
-	free(target->check_command);
-	free(target->reload_command);
-	free(target->console);
-}
-
-static void free_publisher(struct config_publisher *publisher)
-{
-	free(publisher->section);
-	free(publisher->name);
-	free(publisher->cluster);
-	free(publisher->nodes);
-	free(publisher->conninfo);
-	free(publisher->repmgr_schema);
-	free(publisher->notify_socket);
-}
-
-void config_free(struct config *config)
-{
-	if (config == NULL)
-		return;
-	for (size_t i = 0; i < config->cluster_count; i++)
-		free_cluster(&config->clusters[i]);
-	for (size_t i = 0; i < config->target_count; i++)
-		free_target(&config->targets[i]);
-	for (size_t i = 0; i < config->publisher_count; i++)
-		free_publisher(&config->publishers[i]);
-	free(config->clusters);
-	free(config->targets);
-	free(config->publishers);
-	free(config->file);
-	free(config->name);
-	free(config->state_dir);
-	free(config->listen);
-	free(config->listen_hosts);
-	free(config->zookeeper_hosts);
-	free(config->auth_file);
-	strbuf_fini(&config->warnings);
-	strbuf_fini(&config->text);
-	free(config);
+	for (size_t i = 0; i < target; i++)
+		if (config->targets[i].kind == CONFIG_TARGET_HAPROXY &&
+		    strcmp(config->targets[i].socket, socket) == 0)
+			return i;
+	return target;
 }
 
 const char *config_layout_name(enum config_layout layout)
 {
-	switch (layout) {
-	case CONFIG_LAYOUT_SEGUE:
-		return "segue";
-	case CONFIG_LAYOUT_PLAIN:
-		return "plain";
-	case CONFIG_LAYOUT_PATRONI:
-		return "patroni";
-	}
-	return "?";
+	return config_key_find(CONFIG_SECTION_CLUSTER, "layout")->choices[layout];
 }
 
 const char *config_target_kind_name(enum config_target_kind kind)
 {
-	switch (kind) {
-	case CONFIG_TARGET_HAPROXY:
-		return "haproxy";
-	case CONFIG_TARGET_PGBOUNCER:
-		return "pgbouncer";
-	case CONFIG_TARGET_FILE:
-		return "file";
-	}
-	return "?";
+	static const char *const names[] = {[CONFIG_TARGET_HAPROXY] = "haproxy",
+	                                    [CONFIG_TARGET_PGBOUNCER] = "pgbouncer",
+	                                    [CONFIG_TARGET_FILE] = "file"};
+
+	return names[kind];
 }

@@ -24,6 +24,9 @@ enum config_section_kind {
 	CONFIG_SECTION_PUBLISHER = 1 << 6,
 };
 
+#define CONFIG_SECTION_TARGETS \
+	(CONFIG_SECTION_HAPROXY | CONFIG_SECTION_PGBOUNCER | CONFIG_SECTION_FILE)
+
 enum config_type {
 	CONFIG_TYPE_NAME,       /* [A-Za-z0-9._-], at most 63 bytes, no leading dot */
 	CONFIG_TYPE_CLUSTER,    /* the name of a [cluster NAME] section */
@@ -71,6 +74,7 @@ struct config_key {
 struct config_section_info {
 	enum config_section_kind kind;
 	bool named;       /* [cluster NAME], any number; false: [segue], once */
+	bool optional;    /* a comment in the sample file: a first file does not need it */
 	const char *word; /* "cluster" */
 	const char *example_name;
 	const char *help;
@@ -79,9 +83,11 @@ struct config_section_info {
 const struct config_section_info *config_sections(size_t *count);
 const struct config_section_info *config_section_find(const char *word); /* NULL: none */
 
-const struct config_key *config_key_at(size_t index); /* NULL after the last row */
-/* The row of `key` in sections of this kind; NULL if there is none. */
-const struct config_key *config_key_find(enum config_section_kind kind, const char *key);
+/* The next row that sections of any of these kinds have, in the order of the table. `before`: NULL:
+ * returns the first one. NULL: there are no more. */
+const struct config_key *config_key_next(unsigned kinds, const struct config_key *before);
+/* The row of the key `name` in sections of this kind; NULL if there is none. */
+const struct config_key *config_key_find(enum config_section_kind kind, const char *name);
 /* True for node. and var., of which a section may have many. */
 bool config_key_is_prefix(const struct config_key *key);
 
@@ -94,6 +100,9 @@ bool config_key_is_prefix(const struct config_key *key);
  * and var. are only checked. On error `base` stays as it was. */
 bool config_value_set(const struct config_key *key, const char *text, void *base,
                       struct err *err) MUST_CHECK;
+
+/* Where the value of the key is in `base`, if it is kept there as a string; else NULL. */
+char **config_value_string(const struct config_key *key, void *base);
 
 /* Appends `text` to `out` and expands environment variables: ${NAME}; ${NAME-default} if NAME may
  * be unset; ${NAME:-default} if it may be unset or empty. $$ becomes one $. Any other $ stays. */
@@ -117,26 +126,24 @@ enum config_line_kind {
 	CONFIG_LINE_CONTINUED /* an indented value */
 };
 
-/* One parsed line, trimmed and without its comment. */
-struct config_line {
-	enum config_line_kind kind;
-	struct strbuf key; /* of an entry; of a header the text in the brackets */
-	struct strbuf value;
-	bool doubtful; /* only one space before the ";": it may belong to the value */
-};
-
 struct config_reader {
 	const char *at, *end; /* the text that is not read yet */
 	unsigned line;        /* number of the last line read, from 1 */
 	char quote;           /* the quote that is open in the value, or 0 */
-	struct config_line current;
+
+	/* The last line: its parts are trimmed, without the comment, and "" if it has none. */
+	enum config_line_kind kind;
+	const char *key; /* of an entry; of a header the text in the brackets */
+	const char *value;
+	bool doubtful; /* only one space before the ";": it may belong to the value */
+	struct strbuf text;
 };
 
 void config_reader_init(struct config_reader *reader, const char *text, size_t len);
 void config_reader_fini(struct config_reader *reader);
 
-/* Reads the next line into reader->current, or sets *end if there is none. Returns false with `err`
- * set if the line is refused. */
+/* Reads the next line, or sets *end if there is none. Returns false with `err` set if the line is
+ * refused. */
 bool config_reader_next(struct config_reader *reader, bool *end, struct err *err) MUST_CHECK;
 
 /* --- the document: text -> sections and entries with their lines, read with libinih ---
@@ -157,6 +164,7 @@ struct config_section {
 	unsigned line;
 	struct config_entry *entries;
 	size_t count;
+	void *base; /* what config_build() fills from it: struct config or a part of it */
 };
 
 struct config_document {
@@ -199,7 +207,7 @@ void config_problems_flush(struct config_problems *problems, struct strbuf *out)
 /* `config` is zeroed except for `file`. Clusters, targets and publishers are in the order of their
  * sections: one for each section of a known kind, even if that section has errors. No string is
  * NULL. */
-void config_build(const struct config_document *document, struct config *config,
+void config_build(struct config_document *document, struct config *config,
                   struct config_problems *errors);
 
 /* --- environment variables that are meant for segue.ini and that it does not read; pure --- */
@@ -211,12 +219,10 @@ void config_build(const struct config_document *document, struct config *config,
 void config_unread_find(const char *text, char *const *environment, struct config_problems *errors,
                         struct config_problems *warnings);
 
-/* --- for the rows of the key table: durations in ms, and the offset of a field --- */
+/* --- durations, in ms --- */
 
 #define SECOND ((int64_t)1000)
 #define MINUTE (60 * SECOND)
 #define HOUR   (60 * MINUTE)
-
-#define AT(type, field) offsetof(struct type, field)
 
 #endif

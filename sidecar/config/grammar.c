@@ -24,50 +24,51 @@ bool grammar_name(const char *text)
 	return len >= 1 && len <= NAME_MAX_BYTES && text[len] == '\0' && text[0] != '.';
 }
 
+struct unit {
+	const char *name;
+	int64_t size;
+};
+
+/* A whole number of at most `max_digits`, and one of the units behind it. */
+static bool read_with_unit(const char *text, size_t max_digits, const struct unit *units,
+                           size_t count, int64_t *out)
+{
+	size_t len = strspn(text, digits);
+
+	if (len == 0 || len > max_digits)
+		return false;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(text + len, units[i].name) == 0)
+			return !__builtin_mul_overflow(strtoll(text, NULL, 10), units[i].size, out);
+	return false;
+}
+
 bool grammar_duration(const char *text, int64_t *ms)
 {
-	static const struct {
-		const char *name;
-		int64_t ms;
-	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
-	size_t len = strspn(text, digits);
-	int64_t number = 0;
+	static const struct unit units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}};
 
-	if (len == 0 || len > 12)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		number = number * 10 + (text[i] - '0');
-	for (size_t i = 0; i < ARRAY_LEN(units); i++)
-		if (strcmp(text + len, units[i].name) == 0) {
-			*ms = number * units[i].ms;
-			return true;
-		}
-	return false;
+	return read_with_unit(text, 12, units, ARRAY_LEN(units), ms);
 }
 
 /* Sizes as in postgresql.conf, which accepts no other spelling of the units either. */
 bool grammar_size(const char *text, int64_t *bytes)
 {
-	static const struct {
-		const char *name;
-		int64_t bytes;
-	} units[] = {{"", 1},
-	             {"B", 1},
-	             {"kB", (int64_t)1 << 10},
-	             {"MB", (int64_t)1 << 20},
-	             {"GB", (int64_t)1 << 30},
-	             {"TB", (int64_t)1 << 40}};
-	size_t len = strspn(text, digits);
-	int64_t number = 0;
+	static const struct unit units[] = {{"", 1},
+	                                    {"B", 1},
+	                                    {"kB", (int64_t)1 << 10},
+	                                    {"MB", (int64_t)1 << 20},
+	                                    {"GB", (int64_t)1 << 30},
+	                                    {"TB", (int64_t)1 << 40}};
 
-	if (len == 0 || len > 18)
-		return false;
-	for (size_t i = 0; i < len; i++)
-		number = number * 10 + (text[i] - '0');
-	for (size_t i = 0; i < ARRAY_LEN(units); i++)
-		if (strcmp(text + len, units[i].name) == 0)
-			return !__builtin_mul_overflow(number, units[i].bytes, bytes);
-	return false;
+	return read_with_unit(text, 18, units, ARRAY_LEN(units), bytes);
+}
+
+bool grammar_whole(const char *text, int base, size_t max_digits, int64_t *value)
+{
+	size_t len = strspn(text, base == 8 ? "01234567" : digits);
+
+	*value = strtoll(text, NULL, base);
+	return len > 0 && len <= max_digits && text[len] == '\0';
 }
 
 bool grammar_path(const char *text, size_t max)
@@ -80,14 +81,9 @@ bool grammar_path(const char *text, size_t max)
 
 static bool is_port(const char *text, uint16_t *port)
 {
-	size_t len = strspn(text, digits);
-	unsigned value = 0;
+	int64_t value;
 
-	if (len == 0 || len > 5 || text[len] != '\0')
-		return false;
-	for (size_t i = 0; i < len; i++)
-		value = value * 10 + (unsigned)(text[i] - '0');
-	if (value < 1 || value > 65535)
+	if (!grammar_whole(text, 10, 5, &value) || value < 1 || value > 65535)
 		return false;
 	if (port != NULL)
 		*port = (uint16_t)value;
@@ -185,21 +181,16 @@ bool grammar_znode(const char *text)
 bool grammar_zookeeper_hosts(const char *text)
 {
 	auto_free char *hosts = xstrdup(text);
-	char *chroot = strchr(hosts, '/');
-	char *next;
+	char *chroot = strchr(hosts, '/'), *rest = hosts, *host;
 
 	if (chroot != NULL) {
 		if (!grammar_znode(chroot) || strchr(chroot, ',') != NULL)
 			return false;
 		*chroot = '\0';
 	}
-	for (char *host = hosts; host != NULL; host = next) {
-		next = strchr(host, ',');
-		if (next != NULL)
-			*next++ = '\0';
+	while ((host = strsep(&rest, ",")) != NULL)
 		if (!grammar_host_port(host, NULL, NULL))
 			return false;
-	}
 	return true;
 }
 

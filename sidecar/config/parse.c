@@ -13,22 +13,22 @@
 /* --- lines --- */
 
 #define SHOWN_MAX 60 /* bytes of a line that an error shows */
+#define BLANKS    " \t"
+#define KEY_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
 
 void config_reader_init(struct config_reader *reader, const char *text, size_t len)
 {
 	static const char bom[] = "\xef\xbb\xbf";
 
-	*reader = (struct config_reader){.at = text, .end = text + len};
+	*reader = (struct config_reader){.at = text, .end = text + len, .key = "", .value = ""};
+	strbuf_init(&reader->text);
 	if (len >= 3 && memcmp(text, bom, 3) == 0)
 		reader->at += 3;
-	strbuf_init(&reader->current.key);
-	strbuf_init(&reader->current.value);
 }
 
 void config_reader_fini(struct config_reader *reader)
 {
-	strbuf_fini(&reader->current.key);
-	strbuf_fini(&reader->current.value);
+	strbuf_fini(&reader->text);
 }
 
 static bool is_blank(char c)
@@ -41,32 +41,26 @@ static bool is_comment(char c)
 	return c == ';' || c == '#';
 }
 
-static bool is_key_byte(char c)
+static char *skip_blanks(char *at)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-	       c == '.' || c == '_' || c == '-';
+	return at + strspn(at, BLANKS);
 }
 
-static void trim(const char **start, const char **end)
+/* Ends the text at `end`, and returns it without the blanks around it. */
+static const char *cut(char *start, char *end)
 {
-	while (*start < *end && is_blank(**start))
-		(*start)++;
-	while (*start < *end && is_blank((*end)[-1]))
-		(*end)--;
+	*end = '\0';
+	start = skip_blanks(start);
+	while (end > start && is_blank(end[-1]))
+		*--end = '\0';
+	return start;
 }
 
-static void keep(struct strbuf *out, const char *start, const char *end)
-{
-	trim(&start, &end);
-	strbuf_reset(out);
-	strbuf_append(out, start, (size_t)(end - start));
-}
-
-static bool refuse(const char *start, const char *end, const char *allowed, struct err *err)
+static bool refuse(const char *line, const char *allowed, struct err *err)
 {
 	auto_strbuf struct strbuf shown = STRBUF_INIT;
 
-	strbuf_append_escaped(&shown, start, (size_t)(end - start), SHOWN_MAX);
+	strbuf_append_escaped(&shown, line, strlen(line), SHOWN_MAX);
 	return err_set(err, "found \"%s\": allowed: %s", shown.data, allowed);
 }
 
@@ -84,100 +78,77 @@ static char quote_after(char quote, const char *at, bool escaped)
 	return quote == *at ? 0 : quote;
 }
 
-/* Sets *comment to the start of the comment, or to `end` if there is none. `start` is directly
- * after the '=', or at the indentation of a continuation line. */
-static bool find_comment(struct config_reader *reader, const char *start, const char *end,
-                         const char **comment, struct err *err)
+/* `text`: the value from its first byte that is no blank, and perhaps a comment. */
+static bool read_value(struct config_reader *reader, char *text, struct err *err)
 {
 	bool escaped = false;
-	const char *text = start;
+	char *at = text;
 
-	while (text < end && is_blank(*text))
-		text++;
-	for (*comment = text; *comment < end; (*comment)++) {
-		const char *at = *comment;
-
-		if (*at == ';' && (at == text || is_blank(at[-1]))) {
-			reader->current.doubtful = at != text && at[-1] == ' ' && !is_blank(at[-2]);
-			return reader->quote == 0 ||
-			       err_set(err,
-			               "found \" ;\" inside an open %c quote: allowed: no blank "
-			               "before the ';', or the comment on a line of its own",
-			               reader->quote);
-		}
+	for (; *at != '\0' && (*at != ';' || (at > text && !is_blank(at[-1]))); at++) {
 		reader->quote = quote_after(reader->quote, at, escaped);
 		escaped = !escaped && *at == '\\';
+	}
+	if (*at == ';' && reader->quote != 0)
+		return err_set(err,
+		               "found \" ;\" inside an open %c quote: allowed: no blank "
+		               "before the ';', or the comment on a line of its own",
+		               reader->quote);
+	reader->doubtful = *at == ';' && at > text && at[-1] == ' ' && !is_blank(at[-2]);
+	reader->value = cut(text, at);
+	return true;
+}
+
+static bool read_header(struct config_reader *reader, char *line, struct err *err)
+{
+	static const char form[] =
+	    "[section] or [section NAME], and nothing behind it but a comment";
+	char *close = strchr(line, ']');
+	const char *rest = close != NULL ? skip_blanks(close + 1) : "";
+
+	reader->kind = CONFIG_LINE_HEADER;
+	if (close == NULL || (*rest != '\0' && !is_comment(*rest)))
+		return refuse(line, form, err);
+	if (close - line - 1 > CONFIG_NAME_MAX)
+		return err_set(err, "found %td bytes in the brackets: allowed: at most %d",
+		               close - line - 1, CONFIG_NAME_MAX);
+	reader->key = cut(line + 1, close);
+	return true;
+}
+
+static bool read_entry(struct config_reader *reader, char *line, struct err *err)
+{
+	size_t len = strspn(line, KEY_BYTES);
+	char *equals = skip_blanks(line + len);
+
+	if (len == 0 || *equals != '=')
+		return refuse(line, "key = value, [section] or a ; comment", err);
+	if (len > CONFIG_NAME_MAX)
+		return err_set(err, "found a key of %zu bytes: allowed: at most %d", len,
+		               CONFIG_NAME_MAX);
+	reader->kind = CONFIG_LINE_ENTRY;
+	reader->quote = 0;
+	reader->key = cut(line, line + len);
+	return read_value(reader, skip_blanks(equals + 1), err);
+}
+
+static bool check_bytes(const struct strbuf *line, struct err *err)
+{
+	for (size_t i = 0; i < line->len; i++) {
+		unsigned char byte = (unsigned char)line->data[i];
+
+		if ((byte < ' ' && byte != '\t') || byte == 0x7f)
+			return err_set(err,
+			               "found the control character \\x%02x at byte %zu: "
+			               "allowed: text",
+			               byte, i + 1);
 	}
 	return true;
 }
 
-static bool read_header(struct config_reader *reader, const char *start, const char *end,
-                        struct err *err)
-{
-	static const char form[] =
-	    "[section] or [section NAME], and nothing behind it but a comment";
-	const char *close = memchr(start, ']', (size_t)(end - start)), *rest;
-
-	reader->current.kind = CONFIG_LINE_HEADER;
-	if (close == NULL)
-		return refuse(start, end, form, err);
-	for (rest = close + 1; rest < end && is_blank(*rest);)
-		rest++;
-	if (rest < end && !is_comment(*rest))
-		return refuse(start, end, form, err);
-	if (close - start - 1 > CONFIG_NAME_MAX)
-		return err_set(err, "found %td bytes in the brackets: allowed: at most %d",
-		               close - start - 1, CONFIG_NAME_MAX);
-	keep(&reader->current.key, start + 1, close);
-	return true;
-}
-
-static bool read_value(struct config_reader *reader, const char *start, const char *end,
-                       struct err *err)
-{
-	const char *comment;
-
-	if (!find_comment(reader, start, end, &comment, err))
-		return false;
-	keep(&reader->current.value, start, comment);
-	return true;
-}
-
-static bool read_entry(struct config_reader *reader, const char *start, const char *end,
-                       struct err *err)
-{
-	const char *key_end = start, *equals;
-
-	while (key_end < end && is_key_byte(*key_end))
-		key_end++;
-	for (equals = key_end; equals < end && is_blank(*equals);)
-		equals++;
-	if (key_end == start || equals == end || *equals != '=')
-		return refuse(start, end, "key = value, [section] or a ; comment", err);
-	if (key_end - start > CONFIG_NAME_MAX)
-		return err_set(err, "found a key of %td bytes: allowed: at most %d",
-		               key_end - start, CONFIG_NAME_MAX);
-	reader->current.kind = CONFIG_LINE_ENTRY;
-	reader->quote = 0;
-	keep(&reader->current.key, start, key_end);
-	return read_value(reader, equals + 1, end, err);
-}
-
-static bool check_bytes(const char *start, const char *end, struct err *err)
-{
-	for (const char *at = start; at < end; at++)
-		if (((unsigned char)*at < ' ' && *at != '\t') || *at == 0x7f)
-			return err_set(err,
-			               "found the control character \\x%02x at byte %td: "
-			               "allowed: text",
-			               (unsigned char)*at, at - start + 1);
-	return true;
-}
-
 /* Checks the length of what libinih gets: key, '=' and value. */
-static bool check_length(const struct config_line *line, struct err *err)
+static bool check_length(const struct config_reader *reader, struct err *err)
 {
-	size_t len = line->key.len + line->value.len + 1;
+	size_t len = strlen(reader->key) + strlen(reader->value) + 1;
 
 	if (len <= CONFIG_LINE_MAX)
 		return true;
@@ -187,59 +158,49 @@ static bool check_length(const struct config_line *line, struct err *err)
 	               len, CONFIG_LINE_MAX);
 }
 
-static bool take_apart(struct config_reader *reader, const char *start, const char *end,
-                       struct err *err)
+static bool take_apart(struct config_reader *reader, struct err *err)
 {
-	const char *text = start;
+	char *line = reader->text.data, *text = skip_blanks(line);
 
-	while (text < end && is_blank(*text))
-		text++;
-	if (text == end || is_comment(*text))
+	if (*text == '\0' || is_comment(*text))
 		return true;
-	if (text > start) {
-		reader->current.kind = CONFIG_LINE_CONTINUED;
-		return read_value(reader, start, end, err);
+	if (text > line) {
+		reader->kind = CONFIG_LINE_CONTINUED;
+		return read_value(reader, text, err);
 	}
-	if (*text == '[')
-		return read_header(reader, start, end, err);
-	return read_entry(reader, start, end, err);
+	return *text == '[' ? read_header(reader, line, err) : read_entry(reader, line, err);
 }
 
 bool config_reader_next(struct config_reader *reader, bool *end, struct err *err)
 {
 	const char *start = reader->at, *stop;
 
+	reader->kind = CONFIG_LINE_EMPTY;
+	reader->key = "";
+	reader->value = "";
+	reader->doubtful = false;
 	*end = start == reader->end;
 	if (*end)
 		return true;
-	stop = memchr(start, '\n', (size_t)(reader->end - start));
-	stop = stop != NULL ? stop : reader->end;
-	reader->at = stop < reader->end ? stop + 1 : stop;
 	reader->line++;
-	reader->current.kind = CONFIG_LINE_EMPTY;
-	reader->current.doubtful = false;
-	strbuf_reset(&reader->current.key);
-	strbuf_reset(&reader->current.value);
+	stop = memchr(start, '\n', (size_t)(reader->end - start));
+	reader->at = stop != NULL ? stop + 1 : reader->end;
+	stop = stop != NULL ? stop : reader->end;
 	if (stop > start && stop[-1] == '\r')
 		stop--;
-	return check_bytes(start, stop, err) && take_apart(reader, start, stop, err) &&
-	       check_length(&reader->current, err);
+	strbuf_reset(&reader->text);
+	strbuf_append(&reader->text, start, (size_t)(stop - start));
+	return check_bytes(&reader->text, err) && take_apart(reader, err) &&
+	       check_length(reader, err);
 }
 
 /* --- sections and entries --- */
-
-/* What an indented line continues. */
-enum open_value {
-	OPEN_NOTHING, /* there is no key yet in this section */
-	OPEN_ENTRY,   /* the last entry */
-	OPEN_IGNORED, /* a refused line: its continuation lines are skipped */
-};
 
 struct parser {
 	struct config_reader reader;
 	struct config_document *document;
 	struct config_problems *problems;
-	enum open_value open;
+	bool skip; /* the indented lines that follow: they go on with what is refused */
 };
 
 void config_problem_add(struct config_problems *problems, unsigned line,
@@ -288,11 +249,39 @@ void config_problems_flush(struct config_problems *problems, struct strbuf *out)
 	*problems = (struct config_problems){.file = problems->file};
 }
 
+/* NULL: there is none yet. */
 static struct config_section *last_section(const struct parser *parser)
+{
+	const struct config_document *document = parser->document;
+
+	return document->count > 0 ? &document->sections[document->count - 1] : NULL;
+}
+
+/* NULL: the last section has none yet. */
+static struct config_entry *last_entry(const struct parser *parser)
+{
+	const struct config_section *section = last_section(parser);
+
+	return section != NULL && section->count > 0 ? &section->entries[section->count - 1] : NULL;
+}
+
+static struct config_section *add_section(struct parser *parser, const char *header,
+                                          const char *name)
 {
 	struct config_document *document = parser->document;
 
-	return document->count > 0 ? &document->sections[document->count - 1] : NULL;
+	document->sections =
+	    xreallocarray(document->sections, document->count + 1, sizeof(*document->sections));
+	document->sections[document->count] = (struct config_section){
+	    .header = xstrdup(header), .name = xstrdup(name), .line = parser->reader.line};
+	parser->skip = false;
+	return &document->sections[document->count++];
+}
+
+static void refuse_line(struct parser *parser, const struct err *wrong)
+{
+	config_problem_add(parser->problems, parser->reader.line, NULL, NULL, "%s", wrong->message);
+	parser->skip = true;
 }
 
 /* Adds the error, with the list of allowed sections. */
@@ -310,87 +299,35 @@ static void refuse_section(struct parser *parser, const struct config_section *s
 	                   "found \"[%s]\": allowed: %s", shown.data, allowed.data);
 }
 
-static void add_section(struct parser *parser, struct config_section section)
-{
-	struct config_document *document = parser->document;
-
-	document->sections =
-	    xreallocarray(document->sections, document->count + 1, sizeof(*document->sections));
-	document->sections[document->count++] = section;
-	parser->open = OPEN_NOTHING;
-}
-
-/* Adds a section whose name cannot be expanded, and the error. */
-static void refuse_name(struct parser *parser, const char *header, const struct err *err)
-{
-	struct config_section section = {
-	    .header = xstrdup(header), .name = xstrdup(""), .line = parser->reader.line};
-
-	config_problem_add(parser->problems, section.line, &section, NULL, "%s", err->message);
-	add_section(parser, section);
-}
-
 static void open_section(struct parser *parser)
 {
-	const char *header = parser->reader.current.key.data, *name;
-	size_t word_len = strcspn(header, " \t");
-	auto_free char *word = xstrndup(header, word_len);
-	auto_strbuf struct strbuf expanded = STRBUF_INIT, shown = STRBUF_INIT;
-	struct config_section section;
+	const char *header = parser->reader.key;
+	size_t word_len = strcspn(header, BLANKS);
+	auto_free char *word = xstrndup(header, word_len), *full = NULL;
+	auto_strbuf struct strbuf name = STRBUF_INIT, shown = STRBUF_INIT;
+	const struct config_section_info *info = config_section_find(word);
+	struct config_section *section;
 	struct err err;
 
-	if (!config_value_expand(header + word_len + strspn(header + word_len, " \t"), &expanded,
+	if (!config_value_expand(header + word_len + strspn(header + word_len, BLANKS), &name,
 	                         &err)) {
-		refuse_name(parser, header, &err);
+		section = add_section(parser, header, "");
+		config_problem_add(parser->problems, section->line, section, NULL, "%s",
+		                   err.message);
 		return;
 	}
-	name = expanded.data;
-	section = (struct config_section){
-	    .info = config_section_find(word), .name = xstrdup(name), .line = parser->reader.line};
-	strbuf_append_escaped(&shown, name, strlen(name), CONFIG_NAME_MAX);
-	section.header = xasprintf("%s%s%s", word, *name != '\0' ? " " : "", name);
-	if (section.info == NULL || section.info->named != (*name != '\0')) {
-		section.info = NULL;
-		refuse_section(parser, &section);
-	} else if (section.info->named && !grammar_name(name)) {
+	full = xasprintf("%s%s%s", word, name.len > 0 ? " " : "", name.data);
+	section = add_section(parser, full, name.data);
+	if (info == NULL || info->named != (name.len > 0)) {
+		refuse_section(parser, section);
+	} else if (info->named && !grammar_name(name.data)) {
+		strbuf_append_escaped(&shown, name.data, name.len, CONFIG_NAME_MAX);
 		config_problem_add(
-		    parser->problems, section.line, &section, NULL,
+		    parser->problems, section->line, section, NULL,
 		    "found \"%s\": allowed: a name of [A-Za-z0-9._-], no dot in front", shown.data);
-		section.info = NULL;
+	} else {
+		section->info = info;
 	}
-	add_section(parser, section);
-}
-
-/* A refused header still ends the section above it. */
-static void open_unreadable_section(struct parser *parser)
-{
-	add_section(parser, (struct config_section){.header = xstrdup("?"),
-	                                            .name = xstrdup(""),
-	                                            .line = parser->reader.line});
-}
-
-static const struct config_entry *add_entry(struct parser *parser, bool refused)
-{
-	struct config_section *section = last_section(parser);
-
-	section->entries =
-	    xreallocarray(section->entries, section->count + 1, sizeof(*section->entries));
-	section->entries[section->count++] =
-	    (struct config_entry){.key = xstrdup(parser->reader.current.key.data),
-	                          .value = STRBUF_INIT,
-	                          .line = parser->reader.line,
-	                          .refused = refused};
-	return &section->entries[section->count - 1];
-}
-
-/* Marks the last entry as refused and returns it. */
-static const struct config_entry *refuse_entry(struct parser *parser)
-{
-	struct config_section *section = last_section(parser);
-	struct config_entry *entry = &section->entries[section->count - 1];
-
-	entry->refused = true;
-	return entry;
 }
 
 /* Types whose values may contain a ';'. */
@@ -400,39 +337,62 @@ static bool is_free_text(enum config_type type)
 	       type == CONFIG_TYPE_CONNINFOS || type == CONFIG_TYPE_VAR;
 }
 
-/* Adds an error and returns false if the ';' may be meant as a part of the value. */
-static bool comment_is_meant(struct parser *parser, const struct config_section *section,
-                             const char *key)
+/* True if the value of the line may be added to `entry`, which is refused otherwise. `wrong`: why
+ * the line cannot be read, or NULL. */
+static bool accept_value(struct parser *parser, const struct config_section *section,
+                         struct config_entry *entry, const struct err *wrong)
 {
-	const struct config_key *row =
-	    section->info != NULL ? config_key_find(section->info->kind, key) : NULL;
+	const struct config_key *key =
+	    section->info != NULL ? config_key_find(section->info->kind, entry->key) : NULL;
+	bool ambiguous = parser->reader.doubtful && key != NULL && is_free_text(key->type);
 
-	if (!parser->reader.current.doubtful || row == NULL || !is_free_text(row->type))
+	if (wrong == NULL && !ambiguous)
 		return true;
 	config_problem_add(
-	    parser->problems, parser->reader.line, section, key,
-	    "found \" ;\" in the value: allowed: two blanks or a tab before a comment "
-	    "(or the comment on a line of its own), no blank before a ';' of the value");
+	    parser->problems, parser->reader.line, section, entry->key, "%s",
+	    wrong != NULL
+	        ? wrong->message
+	        : "found \" ;\" in the value: allowed: two blanks or a tab before a comment "
+	          "(or the comment on a line of its own), no blank before a ';' of the value");
+	entry->refused = true;
+	parser->skip = true;
 	return false;
 }
 
-/* True if the line is to be passed to libinih. */
-static bool accept_entry(struct parser *parser)
+/* A refused header still ends the section above it. */
+static bool accept_header(struct parser *parser, const struct err *wrong)
 {
-	const char *key = parser->reader.current.key.data;
+	if (wrong == NULL) {
+		open_section(parser);
+		return true;
+	}
+	add_section(parser, "?", "");
+	refuse_line(parser, wrong);
+	return false;
+}
 
-	parser->open = OPEN_IGNORED;
-	if (last_section(parser) == NULL) {
-		config_problem_add(parser->problems, parser->reader.line, NULL, key,
-		                   "found before any section: allowed: a [section] line first");
+/* A refused entry is still added, so that its key is not reported as missing. */
+static bool accept_entry(struct parser *parser, const struct err *wrong)
+{
+	struct config_section *section = last_section(parser);
+	const char *key = parser->reader.key;
+	struct config_entry *entry;
+
+	parser->skip = section == NULL;
+	if (section == NULL) {
+		config_problem_add(parser->problems, parser->reader.line, NULL,
+		                   wrong == NULL ? key : NULL, "%s",
+		                   wrong == NULL ? "found before any section: allowed: a [section] "
+		                                   "line first"
+		                                 : wrong->message);
 		return false;
 	}
-	if (!comment_is_meant(parser, last_section(parser), key)) {
-		add_entry(parser, true);
-		return false;
-	}
-	parser->open = OPEN_ENTRY;
-	return true;
+	section->entries =
+	    xreallocarray(section->entries, section->count + 1, sizeof(*section->entries));
+	entry = &section->entries[section->count++];
+	*entry = (struct config_entry){
+	    .key = xstrdup(key), .value = STRBUF_INIT, .line = parser->reader.line};
+	return accept_value(parser, section, entry, wrong);
 }
 
 /* True if an indented line looks like a key of this section. That is a mistake, which would become
@@ -442,88 +402,62 @@ static bool looks_like_key(const struct config_section *section, const char *val
 	auto_free char *word = xstrndup(value, strcspn(value, " \t="));
 
 	return section->info != NULL && config_key_find(section->info->kind, word) != NULL &&
-	       value[strlen(word) + strspn(value + strlen(word), " \t")] == '=';
+	       value[strlen(word) + strspn(value + strlen(word), BLANKS)] == '=';
 }
 
-static bool accept_continuation(struct parser *parser)
+static bool accept_continuation(struct parser *parser, const struct err *wrong)
 {
 	const struct config_section *section = last_section(parser);
+	struct config_entry *entry = last_entry(parser);
 
-	if (parser->open == OPEN_IGNORED)
+	if (parser->skip)
 		return false;
-	if (parser->open == OPEN_NOTHING ||
-	    looks_like_key(section, parser->reader.current.value.data)) {
+	if (wrong == NULL && (entry == NULL || looks_like_key(section, parser->reader.value))) {
 		config_problem_add(parser->problems, parser->reader.line, section, NULL,
 		                   "found an indented line: allowed: only to go on with the value "
 		                   "above it; a key begins at the start of its line");
 		return false;
 	}
-	if (comment_is_meant(parser, section, section->entries[section->count - 1].key))
-		return true;
-	refuse_entry(parser);
-	parser->open = OPEN_IGNORED;
-	return false;
+	if (entry == NULL) {
+		refuse_line(parser, wrong);
+		return false;
+	}
+	return accept_value(parser, section, entry, wrong) && *parser->reader.value != '\0';
 }
 
-static bool accept_line(struct parser *parser)
+/* True if the line is to be passed to libinih. `wrong`: why it cannot be read, or NULL. */
+static bool accept_line(struct parser *parser, const struct err *wrong)
 {
-	switch (parser->reader.current.kind) {
+	switch (parser->reader.kind) {
 	case CONFIG_LINE_EMPTY:
+		if (wrong != NULL)
+			refuse_line(parser, wrong);
 		return false;
 	case CONFIG_LINE_HEADER:
-		open_section(parser);
-		return true;
+		return accept_header(parser, wrong);
 	case CONFIG_LINE_ENTRY:
-		return accept_entry(parser);
+		return accept_entry(parser, wrong);
 	case CONFIG_LINE_CONTINUED:
-		return accept_continuation(parser) && parser->reader.current.value.len > 0;
+		return accept_continuation(parser, wrong);
 	}
 	return false;
 }
 
-static void write_line(const struct config_line *line, char *out, size_t size)
+static void write_line(const struct config_reader *line, char *out, size_t size)
 {
 	switch (line->kind) {
 	case CONFIG_LINE_EMPTY:
-		break;
+		return;
 	case CONFIG_LINE_HEADER:
-		snprintf(out, size, "[%s]", line->key.data);
+		snprintf(out, size, "[%s]", line->key);
 		return;
 	case CONFIG_LINE_ENTRY:
-		snprintf(out, size, "%s=%s", line->key.data, line->value.data);
+		snprintf(out, size, "%s=%s", line->key, line->value);
 		return;
 	case CONFIG_LINE_CONTINUED:
-		snprintf(out, size, " %s", line->value.data);
+		snprintf(out, size, " %s", line->value);
 		return;
 	}
-}
-
-/* Handles a line that cannot be read. A header still ends the section above. An entry is still
- * added, so that its key is not reported as missing. After a bad continuation line the entry is
- * refused. */
-static void refuse_line(struct parser *parser, const struct err *err)
-{
-	const struct config_section *section = last_section(parser);
-	const struct config_entry *entry = NULL;
-
-	switch (parser->reader.current.kind) {
-	case CONFIG_LINE_EMPTY:
-		break;
-	case CONFIG_LINE_HEADER:
-		open_unreadable_section(parser);
-		break;
-	case CONFIG_LINE_ENTRY:
-		entry = section != NULL ? add_entry(parser, true) : NULL;
-		break;
-	case CONFIG_LINE_CONTINUED:
-		if (parser->open == OPEN_IGNORED)
-			return;
-		entry = parser->open == OPEN_ENTRY ? refuse_entry(parser) : NULL;
-		break;
-	}
-	config_problem_add(parser->problems, parser->reader.line, entry != NULL ? section : NULL,
-	                   entry != NULL ? entry->key : NULL, "%s", err->message);
-	parser->open = OPEN_IGNORED;
 }
 
 /* The ini_reader of libinih; works like fgets(). */
@@ -531,34 +465,26 @@ static char *give_line(char *out, int size, void *stream)
 {
 	struct parser *parser = stream;
 	struct err err;
-	bool end;
+	bool end, fine = config_reader_next(&parser->reader, &end, &err);
 
 	*out = '\0';
-	if (!config_reader_next(&parser->reader, &end, &err)) {
-		refuse_line(parser, &err);
-		return out;
-	}
-	if (end)
+	if (fine && end)
 		return NULL;
-	if (accept_line(parser))
-		write_line(&parser->reader.current, out, (size_t)size);
+	if (accept_line(parser, fine ? NULL : &err))
+		write_line(&parser->reader, out, (size_t)size);
 	return out;
 }
 
-static int take_entry(void *arg, const char *section_name, const char *key, const char *value)
+/* The ini_handler of libinih: a value for the last entry. */
+static int take_value(void *arg, const char *section, const char *key, const char *value)
 {
-	struct parser *parser = arg;
-	const struct config_line *line = &parser->reader.current;
-	struct config_section *section = last_section(parser);
-	struct config_entry *entry;
+	const struct parser *parser = arg;
+	struct config_entry *entry = last_entry(parser);
 
-	(void)section_name;
-	(void)key;
-	if (section == NULL || strcmp(value, line->value.data) != 0)
+	(void)section;
+	if (entry == NULL || strcmp(key, entry->key) != 0 ||
+	    strcmp(value, parser->reader.value) != 0)
 		return 0; /* a libinih with other limits: never take a part of a value */
-	if (line->kind == CONFIG_LINE_ENTRY)
-		add_entry(parser, false);
-	entry = &section->entries[section->count - 1];
 	if (entry->value.len > 0)
 		strbuf_append_char(&entry->value, ' ');
 	strbuf_append_str(&entry->value, value);
@@ -568,12 +494,12 @@ static int take_entry(void *arg, const char *section_name, const char *key, cons
 void config_parse(const char *text, size_t len, struct config_document *out,
                   struct config_problems *problems)
 {
-	struct parser parser = {.document = out, .problems = problems, .open = OPEN_NOTHING};
+	struct parser parser = {.document = out, .problems = problems};
 	int refused;
 
 	*out = (struct config_document){.count = 0};
 	config_reader_init(&parser.reader, text, len);
-	refused = ini_parse_stream(give_line, &parser, take_entry, &parser);
+	refused = ini_parse_stream(give_line, &parser, take_value, &parser);
 	if (refused != 0)
 		config_problem_add(problems, refused > 0 ? (unsigned)refused : 0, NULL, NULL,
 		                   "this libinih does not read the line as segue does");

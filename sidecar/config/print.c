@@ -80,16 +80,15 @@ void config_print_man(FILE *out)
 {
 	size_t section_count;
 	const struct config_section_info *sections = config_sections(&section_count);
-	const struct config_key *key;
 
 	for (size_t i = 0; i < section_count; i++) {
 		const struct config_section_info *section = &sections[i];
+		const struct config_key *key = NULL;
 
 		fprintf(out, ".SS \"[%s%s]\"\n", section->word, section->named ? " NAME" : "");
 		print_roff_sentences(out, section->help);
-		for (size_t j = 0; (key = config_key_at(j)) != NULL; j++)
-			if ((key->sections & section->kind) != 0)
-				man_key(out, key);
+		while ((key = config_key_next(section->kind, key)) != NULL)
+			man_key(out, key);
 	}
 }
 
@@ -131,34 +130,16 @@ static void sample_key(FILE *out, const struct config_key *key, bool section_is_
 		fprintf(out, "%s =%s%s\n", key->name, *value != '\0' ? " " : "", value);
 }
 
-/* Sections that a first file needs are active; the others are comments. */
-static bool is_active(const struct config_section_info *section)
-{
-	switch (section->kind) {
-	case CONFIG_SECTION_SEGUE:
-	case CONFIG_SECTION_ZOOKEEPER:
-	case CONFIG_SECTION_CLUSTER:
-	case CONFIG_SECTION_HAPROXY:
-		return true;
-	case CONFIG_SECTION_PGBOUNCER:
-	case CONFIG_SECTION_FILE:
-	case CONFIG_SECTION_PUBLISHER:
-		return false;
-	}
-	return false;
-}
-
 static void sample_section(FILE *out, const struct config_section_info *section)
 {
-	const struct config_key *key;
+	const struct config_key *key = NULL;
 
 	fputc('\n', out);
 	print_comment(out, section->help);
-	fprintf(out, "%s[%s%s%s]\n", is_active(section) ? "" : ";", section->word,
+	fprintf(out, "%s[%s%s%s]\n", section->optional ? ";" : "", section->word,
 	        section->named ? " " : "", section->named ? section->example_name : "");
-	for (size_t i = 0; (key = config_key_at(i)) != NULL; i++)
-		if ((key->sections & section->kind) != 0)
-			sample_key(out, key, is_active(section));
+	while ((key = config_key_next(section->kind, key)) != NULL)
+		sample_key(out, key, !section->optional);
 }
 
 void config_print_sample(FILE *out)

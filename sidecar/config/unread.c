@@ -34,36 +34,36 @@ static const struct read *find_read(const struct reads *reads, const char *name)
 	return NULL;
 }
 
-static void read_line(struct reads *reads, const char *line, size_t len, unsigned number)
+static void find_in(struct reads *reads, const char *text, size_t len, unsigned line)
 {
-	const char *end = line + len, *at = line + strspn(line, " \t");
-
-	if (*at == ';' || *at == '#')
-		return;
-	for (; at < end; at++) {
-		size_t name_len;
-
+	for (const char *at = text; at < text + len; at++) {
 		if (*at != '$')
 			continue;
 		at++; /* the second "$" of "$$" starts no variable */
-		if (*at != '{')
-			continue;
-		name_len = strspn(at + 1, NAME_BYTES);
-		if (strncmp(at + 1, PREFIX, strlen(PREFIX)) == 0)
-			add_read(reads, at + 1, name_len, number);
+		if (*at == '{' && strncmp(at + 1, PREFIX, strlen(PREFIX)) == 0)
+			add_read(reads, at + 1, strspn(at + 1, NAME_BYTES), line);
 	}
 }
 
+/* Of a refused line, which has an error of its own, the comment counts as read, too. */
 static void find_reads(const char *text, struct reads *out)
 {
-	unsigned number = 1;
+	struct config_reader reader;
+	struct err ignored;
+	bool end = false;
 
-	for (const char *line = text; *line != '\0'; number++) {
-		size_t len = strcspn(line, "\n");
+	config_reader_init(&reader, text, strlen(text));
+	while (!end) {
+		const char *line = reader.at;
 
-		read_line(out, line, len, number);
-		line += len + (line[len] == '\n');
+		if (config_reader_next(&reader, &end, &ignored)) {
+			find_in(out, reader.key, strlen(reader.key), reader.line);
+			find_in(out, reader.value, strlen(reader.value), reader.line);
+		} else {
+			find_in(out, line, (size_t)(reader.at - line), reader.line);
+		}
 	}
+	config_reader_fini(&reader);
 }
 
 /* A variable that Kubernetes or Docker sets for a service or link named segue. */

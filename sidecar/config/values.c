@@ -1,15 +1,13 @@
-/* The typed values of segue.ini, ${NAME} in them, and the index of texts; see the headers. */
+/* The typed values of segue.ini, and ${NAME} in them; see config_internal.h. */
 #include <arpa/inet.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/util.h"
 #include "config/grammar.h"
-#include "config/index.h"
 #include "config_internal.h"
 
 /* --- ${NAME} in values --- */
@@ -82,64 +80,161 @@ bool config_value_expand(const char *text, struct strbuf *out, struct err *err)
 	return true;
 }
 
-/* --- the index of texts, in a tree of the C library; see config/index.h --- */
-
-static int compare(const void *a, const void *b)
-{
-	return strcmp(((const struct config_seen *)a)->text, ((const struct config_seen *)b)->text);
-}
-
-static void free_seen(void *item)
-{
-	struct config_seen *seen = item;
-
-	free(seen->text);
-	free(seen);
-}
-
-const struct config_seen *config_index_add(struct config_index *index, const char *text,
-                                           unsigned line, size_t number)
-{
-	struct config_seen *item = xcalloc(1, sizeof(*item));
-	struct config_seen *const *kept;
-
-	*item = (struct config_seen){.text = xstrdup(text), .line = line, .number = number};
-	kept = tsearch(item, &index->root, compare);
-	if (kept == NULL)
-		abort(); /* out of memory: as xcalloc() does */
-	if (*kept == item)
-		return NULL;
-	free_seen(item);
-	return *kept;
-}
-
-const struct config_seen *config_index_find(const struct config_index *index, const char *text)
-{
-	auto_free char *copy = xstrdup(text);
-	const struct config_seen probe = {.text = copy};
-	struct config_seen *const *found = tfind(&probe, &index->root, compare);
-
-	return found != NULL ? *found : NULL;
-}
-
-void config_index_free(struct config_index *index)
-{
-	tdestroy(index->root, free_seen);
-	index->root = NULL;
-}
-
 /* --- types --- */
 
 #define SHOWN_MAX 80 /* bytes of a value that an error shows */
 
+struct type {
+	/* Of a number: of an enum the index, of a bool 0 or 1. */
+	bool (*read)(const struct config_key *key, const char *text, int64_t *value);
+	bool (*takes)(const char *text); /* of a string */
+	bool is_list;                    /* a string, without the blanks that a person puts in */
+	const char *allowed;             /* NULL: the row says it */
+};
+
+static bool in_bounds(const struct config_key *key, int64_t value)
+{
+	return value >= key->min && value <= key->max;
+}
+
+static bool read_enum(const struct config_key *key, const char *text, int64_t *value)
+{
+	for (*value = 0; key->choices[*value] != NULL; (*value)++)
+		if (strcmp(key->choices[*value], text) == 0)
+			return true;
+	return false;
+}
+
+static bool read_bool(const struct config_key *key, const char *text, int64_t *value)
+{
+	(void)key;
+	*value = strcmp(text, "yes") == 0;
+	return *value != 0 || strcmp(text, "no") == 0;
+}
+
+static bool read_duration(const struct config_key *key, const char *text, int64_t *value)
+{
+	*value = 0;
+	if ((key->flags & CONFIG_AUTO) != 0 && strcmp(text, "auto") == 0)
+		return true;
+	return grammar_duration(text, value) && in_bounds(key, *value);
+}
+
+static bool read_size(const struct config_key *key, const char *text, int64_t *value)
+{
+	return grammar_size(text, value) && in_bounds(key, *value);
+}
+
+static bool read_count(const struct config_key *key, const char *text, int64_t *value)
+{
+	return grammar_whole(text, 10, 9, value) && in_bounds(key, *value);
+}
+
+static bool read_mode(const struct config_key *key, const char *text, int64_t *value)
+{
+	return grammar_whole(text, 8, 5, value) && in_bounds(key, *value);
+}
+
+static bool takes_path(const char *text)
+{
+	return grammar_path(text, PATH_MAX - 1);
+}
+
+static bool takes_unix(const char *text)
+{
+	return grammar_path(text, GRAMMAR_SOCKET_MAX);
+}
+
+static bool takes_host_port(const char *text)
+{
+	return grammar_host_port(text, NULL, NULL);
+}
+
+static bool takes_socket(const char *text)
+{
+	return takes_unix(text) || takes_host_port(text);
+}
+
+/* Accepts no name that needs a name server, because the event loop creates the listener. */
+static bool is_local_port(const char *text)
+{
+	auto_free char *host = NULL;
+	unsigned char bytes[sizeof(struct in6_addr)];
+
+	return grammar_host_port(text, &host, NULL) &&
+	       (strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, bytes) == 1 ||
+	        inet_pton(AF_INET6, host, bytes) == 1);
+}
+
+/* 1 to GRAMMAR_LISTEN_MAX addresses, comma separated. */
+static bool takes_listen(const char *text)
+{
+	auto_free char *list = xstrdup(text);
+	unsigned count = 0;
+
+	for (char *at = list, *item; (item = strsep(&at, ",")) != NULL; count++)
+		if (strncmp(item, "unix:", 5) == 0 ? !takes_unix(item + 5) : !is_local_port(item))
+			return false;
+	return count <= GRAMMAR_LISTEN_MAX;
+}
+
+static bool takes_any(const char *text)
+{
+	(void)text;
+	return true;
+}
+
+static const struct type types[] = {
+    [CONFIG_TYPE_ENUM] = {.read = read_enum},
+    [CONFIG_TYPE_BOOL] = {.read = read_bool, .allowed = "yes | no"},
+    [CONFIG_TYPE_DURATION] = {.read = read_duration},
+    [CONFIG_TYPE_SIZE] = {.read = read_size},
+    [CONFIG_TYPE_COUNT] = {.read = read_count},
+    [CONFIG_TYPE_MODE] = {.read = read_mode},
+    [CONFIG_TYPE_NAME] = {.takes = grammar_name,
+                          .allowed = "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front"},
+    [CONFIG_TYPE_CLUSTER] = {.takes = grammar_name,
+                             .allowed = "the NAME of a [cluster NAME] section"},
+    [CONFIG_TYPE_PATH] = {.takes = takes_path, .allowed = "an absolute path without blanks"},
+    [CONFIG_TYPE_SOCKET] = {.takes = takes_socket,
+                            .allowed = "an absolute path without blanks of at most 107 bytes, or "
+                                       "host:port"},
+    [CONFIG_TYPE_UNIX] = {.takes = takes_unix,
+                          .allowed = "an absolute path without blanks of at most 107 bytes"},
+    [CONFIG_TYPE_LISTEN] = {.takes = takes_listen,
+                            .is_list = true,
+                            .allowed = "unix:/PATH (107 bytes, no blanks), IP:port or "
+                                       "localhost:port, up to four with commas"},
+    [CONFIG_TYPE_HOST_NAMES] = {.takes = grammar_host_names,
+                                .is_list = true,
+                                .allowed = "host names, comma separated; .NAME: that name and all "
+                                           "below it"},
+    [CONFIG_TYPE_HOSTS] = {.takes = grammar_zookeeper_hosts,
+                           .is_list = true,
+                           .allowed = "host:port, comma separated, and perhaps a /chroot behind "
+                                      "the last"},
+    [CONFIG_TYPE_ZNODE] = {.takes = grammar_znode,
+                           .allowed = "an absolute znode path, no part of it empty, . or .."},
+    [CONFIG_TYPE_CONNINFO] = {.takes = grammar_conninfo,
+                              .allowed = "keyword=value pairs or a postgresql:// URI"},
+    [CONFIG_TYPE_CONNINFOS] = {.takes = grammar_conninfos,
+                               .allowed = "keyword=value pairs or postgresql:// URIs, comma "
+                                          "separated"},
+    [CONFIG_TYPE_COMMAND] = {.takes = grammar_command,
+                             .allowed = "a program and its arguments, quotes closed"},
+    [CONFIG_TYPE_OWNER] = {.takes = grammar_owner, .allowed = "user:group, user or :group"},
+    [CONFIG_TYPE_NODE] = {.takes = takes_host_port, .allowed = "host:port"},
+    [CONFIG_TYPE_VAR] = {.takes = takes_any, .allowed = "any text"},
+};
+
 static void append_duration(struct strbuf *out, int64_t ms)
 {
-	if (ms % 3600000 == 0)
-		strbuf_printf(out, "%" PRId64 "h", ms / 3600000);
-	else if (ms % 60000 == 0)
-		strbuf_printf(out, "%" PRId64 "m", ms / 60000);
-	else if (ms % 1000 == 0)
-		strbuf_printf(out, "%" PRId64 "s", ms / 1000);
+	if (ms != 0 && ms % HOUR == 0)
+		strbuf_printf(out, "%" PRId64 "h", ms / HOUR);
+	else if (ms != 0 && ms % MINUTE == 0)
+		strbuf_printf(out, "%" PRId64 "m", ms / MINUTE);
+	else if (ms % SECOND == 0)
+		strbuf_printf(out, "%" PRId64 "s", ms / SECOND);
 	else
 		strbuf_printf(out, "%" PRId64 "ms", ms);
 }
@@ -154,40 +249,13 @@ static void append_size(struct strbuf *out, int64_t bytes)
 	strbuf_printf(out, "%" PRId64 "%s", bytes, units[unit]);
 }
 
-static void append_choices(struct strbuf *out, const char *const *choices)
-{
-	for (size_t i = 0; choices[i] != NULL; i++)
-		strbuf_printf(out, "%s%s", i > 0 ? " | " : "", choices[i]);
-}
-
-/* For the types whose allowed values are the same in all rows. */
-static const char *const allowed_words[] = {
-    [CONFIG_TYPE_NAME] = "1 to 63 of A-Z a-z 0-9 . _ -, no dot in front",
-    [CONFIG_TYPE_CLUSTER] = "the NAME of a [cluster NAME] section",
-    [CONFIG_TYPE_BOOL] = "yes | no",
-    [CONFIG_TYPE_PATH] = "an absolute path without blanks",
-    [CONFIG_TYPE_SOCKET] = "an absolute path without blanks of at most 107 bytes, or host:port",
-    [CONFIG_TYPE_UNIX] = "an absolute path without blanks of at most 107 bytes",
-    [CONFIG_TYPE_LISTEN] = ("unix:/PATH (107 bytes, no blanks), IP:port or localhost:port, "
-                            "up to four with commas"),
-    [CONFIG_TYPE_HOST_NAMES] = "host names, comma separated; .NAME: that name and all below it",
-    [CONFIG_TYPE_HOSTS] = "host:port, comma separated, and perhaps a /chroot behind the last",
-    [CONFIG_TYPE_ZNODE] = "an absolute znode path, no part of it empty, . or ..",
-    [CONFIG_TYPE_CONNINFO] = "keyword=value pairs or a postgresql:// URI",
-    [CONFIG_TYPE_CONNINFOS] = "keyword=value pairs or postgresql:// URIs, comma separated",
-    [CONFIG_TYPE_COMMAND] = "a program and its arguments, quotes closed",
-    [CONFIG_TYPE_OWNER] = "user:group, user or :group",
-    [CONFIG_TYPE_NODE] = "host:port",
-    [CONFIG_TYPE_VAR] = "any text",
-};
-
 void config_value_allowed(const struct config_key *key, struct strbuf *out)
 {
 	if (key->type == CONFIG_TYPE_ENUM) {
-		append_choices(out, key->choices);
+		for (size_t i = 0; key->choices[i] != NULL; i++)
+			strbuf_printf(out, "%s%s", i > 0 ? " | " : "", key->choices[i]);
 	} else if (key->type == CONFIG_TYPE_DURATION) {
-		if ((key->flags & CONFIG_AUTO) != 0)
-			strbuf_append_str(out, "auto | ");
+		strbuf_append_str(out, (key->flags & CONFIG_AUTO) != 0 ? "auto | " : "");
 		append_duration(out, key->min);
 		strbuf_append_str(out, " to ");
 		append_duration(out, key->max);
@@ -203,7 +271,7 @@ void config_value_allowed(const struct config_key *key, struct strbuf *out)
 		strbuf_printf(out, "%" PRIo64 " to 0%" PRIo64 ", octal", (uint64_t)key->min,
 		              (uint64_t)key->max);
 	} else {
-		strbuf_append_str(out, allowed_words[key->type]);
+		strbuf_append_str(out, types[key->type].allowed);
 	}
 }
 
@@ -221,93 +289,23 @@ static bool refuse(const struct config_key *key, const char *text, const char *d
 		strbuf_append_char(&shown, '"');
 	}
 	config_value_allowed(key, &allowed);
-	return err_set(err, "found %s%s%s%s: allowed: %s", shown.data, *detail != '\0' ? " (" : "",
-	               detail, *detail != '\0' ? ")" : "", allowed.data);
+	return err_set(err, "found %s%s: allowed: %s", shown.data, detail, allowed.data);
 }
 
-static bool choice_index(const char *const *choices, const char *text, unsigned *index)
+static bool set_number(const struct config_key *key, const char *text, void *at, struct err *err)
 {
-	for (unsigned i = 0; choices[i] != NULL; i++)
-		if (strcmp(choices[i], text) == 0) {
-			*index = i;
-			return true;
-		}
-	return false;
-}
+	int64_t value;
 
-static bool set_enum(const struct config_key *key, const char *text, void *at, struct err *err)
-{
-	unsigned index;
-
-	if (!choice_index(key->choices, text, &index))
+	if (!types[key->type].read(key, text, &value))
 		return refuse(key, text, "", err);
-	if (at != NULL)
-		memcpy(at, &index, sizeof(index));
-	return true;
-}
-
-static bool set_bool(const struct config_key *key, const char *text, bool *at, struct err *err)
-{
-	bool value = strcmp(text, "yes") == 0;
-
-	if (!value && strcmp(text, "no") != 0)
-		return refuse(key, text, "", err);
-	if (at != NULL)
-		*at = value;
-	return true;
-}
-
-static bool set_duration(const struct config_key *key, const char *text, int64_t *at,
-                         struct err *err)
-{
-	bool is_auto = (key->flags & CONFIG_AUTO) != 0 && strcmp(text, "auto") == 0;
-	int64_t ms = 0;
-
-	if (!is_auto && (!grammar_duration(text, &ms) || ms < key->min || ms > key->max))
-		return refuse(key, text, "", err);
-	if (at != NULL)
-		*at = ms;
-	return true;
-}
-
-static bool set_size(const struct config_key *key, const char *text, int64_t *at, struct err *err)
-{
-	int64_t bytes;
-
-	if (!grammar_size(text, &bytes) || bytes < key->min || bytes > key->max)
-		return refuse(key, text, "", err);
-	if (at != NULL)
-		*at = bytes;
-	return true;
-}
-
-static bool set_count(const struct config_key *key, const char *text, int64_t *at, struct err *err)
-{
-	size_t len = strspn(text, "0123456789");
-	int64_t value = len > 0 && len <= 9 && text[len] == '\0' ? strtol(text, NULL, 10) : -1;
-
-	if (value < key->min || value > key->max)
-		return refuse(key, text, "", err);
-	if (at != NULL)
-		*at = value;
-	return true;
-}
-
-static bool set_mode(const struct config_key *key, const char *text, unsigned *at, struct err *err)
-{
-	unsigned value = 0;
-	size_t len = strspn(text, "01234567");
-
-	if (len == 0 || len > 5 || text[len] != '\0')
-		return refuse(key, text, "", err);
-	for (size_t i = 0; i < len; i++)
-		value = value * 8 + (unsigned)(text[i] - '0');
-	if (value < key->min || value > key->max)
-		return refuse(key, text, "", err);
-	if (value != 0 && (value & S_IRUSR) == 0)
-		return refuse(key, text, "without 0400 its owner could not read it", err);
-	if (at != NULL)
-		*at = value;
+	if (key->type == CONFIG_TYPE_MODE && value != 0 && (value & S_IRUSR) == 0)
+		return refuse(key, text, " (without 0400 its owner could not read it)", err);
+	if (key->type == CONFIG_TYPE_BOOL)
+		*(bool *)at = value != 0;
+	else if (key->type == CONFIG_TYPE_ENUM || key->type == CONFIG_TYPE_MODE)
+		*(unsigned *)at = (unsigned)value;
+	else
+		*(int64_t *)at = value;
 	return true;
 }
 
@@ -319,90 +317,17 @@ static void strip_blanks(const char *text, struct strbuf *out)
 			strbuf_append_char(out, *text);
 }
 
-/* Accepts no name that needs a name server, because the event loop creates the listener. */
-static bool is_local_port(const char *text)
-{
-	auto_free char *host = NULL;
-	unsigned char bytes[sizeof(struct in6_addr)];
-
-	return grammar_host_port(text, &host, NULL) &&
-	       (strcmp(host, "localhost") == 0 || inet_pton(AF_INET, host, bytes) == 1 ||
-	        inet_pton(AF_INET6, host, bytes) == 1);
-}
-
-static bool is_listen(const char *text)
-{
-	if (strncmp(text, "unix:", 5) == 0)
-		return grammar_path(text + 5, GRAMMAR_SOCKET_MAX);
-	return is_local_port(text);
-}
-
-/* 1 to GRAMMAR_LISTEN_MAX addresses, comma separated. */
-static bool is_listen_list(const char *text)
-{
-	auto_free char *list = xstrdup(text);
-	unsigned count = 0;
-
-	for (char *at = list, *item; (item = strsep(&at, ",")) != NULL; count++)
-		if (!is_listen(item))
-			return false;
-	return count <= GRAMMAR_LISTEN_MAX;
-}
-
-/* Checks the grammar of the types that are stored as strings. */
-static bool string_is_valid(const struct config_key *key, const char *text)
-{
-	switch (key->type) {
-	case CONFIG_TYPE_NAME:
-	case CONFIG_TYPE_CLUSTER:
-		return grammar_name(text);
-	case CONFIG_TYPE_PATH:
-		return grammar_path(text, PATH_MAX - 1);
-	case CONFIG_TYPE_SOCKET:
-		return grammar_path(text, GRAMMAR_SOCKET_MAX) ||
-		       grammar_host_port(text, NULL, NULL);
-	case CONFIG_TYPE_UNIX:
-		return grammar_path(text, GRAMMAR_SOCKET_MAX);
-	case CONFIG_TYPE_LISTEN:
-		return is_listen_list(text);
-	case CONFIG_TYPE_HOST_NAMES:
-		return grammar_host_names(text);
-	case CONFIG_TYPE_HOSTS:
-		return grammar_zookeeper_hosts(text);
-	case CONFIG_TYPE_ZNODE:
-		return grammar_znode(text);
-	case CONFIG_TYPE_CONNINFO:
-		return grammar_conninfo(text);
-	case CONFIG_TYPE_CONNINFOS:
-		return grammar_conninfos(text);
-	case CONFIG_TYPE_COMMAND:
-		return grammar_command(text);
-	case CONFIG_TYPE_OWNER:
-		return grammar_owner(text);
-	case CONFIG_TYPE_NODE:
-		return grammar_host_port(text, NULL, NULL);
-	case CONFIG_TYPE_VAR:
-	case CONFIG_TYPE_ENUM:
-	case CONFIG_TYPE_BOOL:
-	case CONFIG_TYPE_DURATION:
-	case CONFIG_TYPE_SIZE:
-	case CONFIG_TYPE_COUNT:
-	case CONFIG_TYPE_MODE:
-		return true;
-	}
-	return false;
-}
-
+/* `at`: NULL: checks only. */
 static bool set_string(const struct config_key *key, const char *text, char **at, struct err *err)
 {
+	const struct type *type = &types[key->type];
 	auto_strbuf struct strbuf list = STRBUF_INIT;
 
-	if (key->type == CONFIG_TYPE_HOSTS || key->type == CONFIG_TYPE_HOST_NAMES ||
-	    key->type == CONFIG_TYPE_LISTEN) {
+	if (type->is_list) {
 		strip_blanks(text, &list);
 		text = list.data;
 	}
-	if (*text != '\0' && !string_is_valid(key, text))
+	if (*text == '\0' ? key->type == CONFIG_TYPE_NODE : !type->takes(text))
 		return refuse(key, text, "", err);
 	if (at != NULL) {
 		free(*at);
@@ -411,44 +336,18 @@ static bool set_string(const struct config_key *key, const char *text, char **at
 	return true;
 }
 
+char **config_value_string(const struct config_key *key, void *base)
+{
+	bool is_kept = types[key->type].takes != NULL && key->offset != CONFIG_NOT_KEPT;
+
+	return is_kept ? (char **)((char *)base + key->offset) : NULL;
+}
+
 bool config_value_set(const struct config_key *key, const char *text, void *base, struct err *err)
 {
-	void *at = key->offset != CONFIG_NOT_KEPT ? (char *)base + key->offset : NULL;
-
 	if (*text == '\0' && (key->flags & CONFIG_REQUIRED) != 0)
 		return refuse(key, text, "", err);
-	switch (key->type) {
-	case CONFIG_TYPE_ENUM:
-		return set_enum(key, text, at, err);
-	case CONFIG_TYPE_BOOL:
-		return set_bool(key, text, at, err);
-	case CONFIG_TYPE_DURATION:
-		return set_duration(key, text, at, err);
-	case CONFIG_TYPE_SIZE:
-		return set_size(key, text, at, err);
-	case CONFIG_TYPE_COUNT:
-		return set_count(key, text, at, err);
-	case CONFIG_TYPE_MODE:
-		return set_mode(key, text, at, err);
-	case CONFIG_TYPE_NODE:
-		if (*text == '\0')
-			return refuse(key, text, "", err);
-		return set_string(key, text, NULL, err);
-	case CONFIG_TYPE_NAME:
-	case CONFIG_TYPE_CLUSTER:
-	case CONFIG_TYPE_PATH:
-	case CONFIG_TYPE_SOCKET:
-	case CONFIG_TYPE_UNIX:
-	case CONFIG_TYPE_LISTEN:
-	case CONFIG_TYPE_HOST_NAMES:
-	case CONFIG_TYPE_HOSTS:
-	case CONFIG_TYPE_ZNODE:
-	case CONFIG_TYPE_CONNINFO:
-	case CONFIG_TYPE_CONNINFOS:
-	case CONFIG_TYPE_COMMAND:
-	case CONFIG_TYPE_OWNER:
-	case CONFIG_TYPE_VAR:
-		return set_string(key, text, at, err);
-	}
-	return false;
+	if (types[key->type].takes != NULL)
+		return set_string(key, text, config_value_string(key, base), err);
+	return set_number(key, text, (char *)base + key->offset, err);
 }

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/file.h"
-#include "config/index.h"
 #include "haproxy/listening.h"
 #include "target/install.h"
 
@@ -14,7 +13,6 @@
 struct finding {
 	const struct config *config;
 	struct strbuf *out;
-	struct config_index sockets;  /* by socket: the first target, the group of its HAProxy */
 	struct haproxy_binds on_disk; /* filled when it is first needed */
 	bool looked;
 };
@@ -22,12 +20,6 @@ struct finding {
 static bool is_haproxy(const struct config *config, size_t target)
 {
 	return config->targets[target].kind == CONFIG_TARGET_HAPROXY;
-}
-
-static size_t group_of(const struct finding *finding, size_t target)
-{
-	return config_index_find(&finding->sockets, finding->config->targets[target].socket)
-	    ->number;
 }
 
 static void append_clash(const struct haproxy_bind *a, const struct haproxy_bind *b, void *arg)
@@ -64,7 +56,7 @@ static void read_outputs(struct finding *finding)
 		if (is_haproxy(config, i) &&
 		    file_read(config->targets[i].output, INSTALL_MAX, &text, NULL, &ignored))
 			haproxy_binds_read(&finding->on_disk, text.data, text.len,
-			                   group_of(finding, i), i);
+			                   config_haproxy_first(config, i), i);
 	}
 }
 
@@ -105,15 +97,14 @@ void bind_conflicts_find(const struct config *config, const struct strbuf *texts
 	for (size_t i = 0; i < config->target_count; i++) {
 		if (!is_haproxy(config, i))
 			continue;
-		(void)config_index_add(&finding.sockets, config->targets[i].socket, 0, i);
-		haproxy_binds_read(&binds, texts[i].data, texts[i].len, group_of(&finding, i), i);
+		haproxy_binds_read(&binds, texts[i].data, texts[i].len,
+		                   config_haproxy_first(config, i), i);
 	}
 	haproxy_binds_clashes(&binds, append_clash, &finding);
 	for (size_t i = 0; i < config->target_count; i++)
-		if (is_haproxy(config, i) && group_of(&finding, i) == i)
+		if (is_haproxy(config, i) && config_haproxy_first(config, i) == i)
 			haproxy_taken_find(config->targets[i].socket, &binds, i, append_taken,
 			                   &finding);
 	haproxy_binds_free(&binds);
 	haproxy_binds_free(&finding.on_disk);
-	config_index_free(&finding.sockets);
 }

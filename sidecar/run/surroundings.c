@@ -9,7 +9,6 @@
 
 #include "base/file.h"
 #include "cluster/listeners.h"
-#include "config/index.h"
 #include "haproxy/listening.h"
 #include "haproxy/process_args.h"
 #include "haproxy/socket.h"
@@ -121,7 +120,6 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 	const struct config *config = pipeline->config;
 	struct look look = {.pipeline = pipeline,
 	                    .alarms = xcalloc(config->target_count, sizeof(*look.alarms))};
-	struct config_index sockets = {.root = NULL};
 
 	(void)fd;
 	(void)what;
@@ -134,14 +132,13 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 	}
 	for (size_t i = 0; i < config->target_count; i++)
 		if (config->targets[i].kind == CONFIG_TARGET_HAPROXY &&
-		    config_index_add(&sockets, config->targets[i].socket, 0, i) == NULL)
+		    config_haproxy_first(config, i) == i)
 			look_at_haproxy(&look, &config->targets[i]);
 	tell(&look);
 	for (size_t i = 0; i < config->target_count; i++)
 		strbuf_fini(&look.alarms[i]);
 	free(look.alarms);
 	free(look.folder);
-	config_index_free(&sockets);
 }
 
 void pipeline_look_start(struct pipeline *pipeline)

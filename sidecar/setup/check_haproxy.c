@@ -9,7 +9,6 @@
 
 #include "base/file.h"
 #include "cluster/listeners.h"
-#include "config/index.h"
 #include "haproxy/debian.h"
 #include "haproxy/model/lint.h"
 #include "haproxy/model/replies.h"
@@ -475,9 +474,18 @@ static void check_master(struct check *check, const char *what, const struct con
 	haproxy_procs_free(&procs);
 }
 
+static bool is_first_of_master(const struct config *config, size_t target)
+{
+	size_t first = 0;
+
+	while (strcmp(config->targets[first].master_socket,
+	              config->targets[target].master_socket) != 0)
+		first++;
+	return first == target;
+}
+
 void check_haproxies(struct check *check)
 {
-	struct config_index sockets = {.root = NULL}, masters = {.root = NULL};
 	int64_t pid;
 
 	for (size_t i = 0; i < check->config->target_count; i++) {
@@ -487,14 +495,11 @@ void check_haproxies(struct check *check)
 		if (target->kind != CONFIG_TARGET_HAPROXY)
 			continue;
 		pid = 0;
-		if (config_index_add(&sockets, target->socket, 0, i) == NULL) {
+		if (config_haproxy_first(check->config, i) == i) {
 			pid = check_socket(check, what, target->socket);
 			check_settings(check, target, pid);
 		}
-		if (*target->master_socket != '\0' &&
-		    config_index_add(&masters, target->master_socket, 0, i) == NULL)
+		if (*target->master_socket != '\0' && is_first_of_master(check->config, i))
 			check_master(check, what, target, pid);
 	}
-	config_index_free(&sockets);
-	config_index_free(&masters);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/strbuf.h"
@@ -320,17 +321,50 @@ Test(config, kinds_have_the_names_of_their_sections)
 	cr_assert_str_eq(config_target_kind_name(CONFIG_TARGET_FILE), "file");
 }
 
+/* The header is found however it is spelled. */
+Test(config, an_error_of_a_var_gets_the_line_of_its_key)
+{
+	static const struct {
+		const char *header, *shown;
+	} cases[] = {
+	    {"[haproxy local]", "t.ini line 7: [haproxy local]: var.x: wrong"},
+	    {"[haproxy  local]", "t.ini line 7: [haproxy local]: var.x: wrong"},
+	    {"[ haproxy\tlocal ]", "t.ini line 7: [haproxy local]: var.x: wrong"},
+	    {"[haproxy ${SEGUE_NO:-here}]", "t.ini line 7: [haproxy here]: var.x: wrong"},
+	};
+
+	unsetenv("SEGUE_NO");
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		auto_free char *text = xasprintf("%s%s\ncluster = a\ntemplate = /t\noutput = /o\n"
+		                                 "var.x = 1\n",
+		                                 CLUSTER, cases[i].header);
+		struct config *config = load(text);
+		struct err err;
+
+		(void)err_set(&err, "var.x: wrong");
+		cr_expect(config_place_var(config, &config->targets[0], &err));
+		cr_expect_str_eq(err.message, cases[i].shown, "%s", err.message);
+		(void)err_set(&err, "var.y: wrong");
+		cr_expect(config_place_var(config, &config->targets[0], &err));
+		cr_expect_null(strstr(err.message, " line "), "%s", err.message);
+		config_free(config);
+	}
+}
+
 Test(config, a_thousand_clusters_load)
 {
 	struct strbuf text = STRBUF_INIT;
 	struct config *config;
+	clock_t start;
 
 	for (int i = 0; i < 1000; i++)
 		strbuf_printf(&text,
 		              "[cluster c%d]\npath = /c/%d\n[haproxy h%d]\ncluster = c%d\n"
 		              "template = /t\noutput = /o%d\n",
 		              i, i, i, i, i);
+	start = clock();
 	config = load(text.data);
+	cr_expect_lt(clock() - start, CLOCKS_PER_SEC / 2);
 	cr_assert_eq(config->target_count, 1000);
 	for (size_t i = 0; i < 1000; i++)
 		cr_assert_eq(config->targets[i].cluster_index, i);

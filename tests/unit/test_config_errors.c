@@ -195,6 +195,8 @@ Test(config_errors, values_of_targets)
 	    {"repmgr = maybe\nnodes = a=b", "repmgr: found \"maybe\": allowed: auto | yes | no"},
 	    {"null_after = 0\nnodes = a=b", "null_after: found \"0\": allowed: 1 to 1000"},
 	    {"null_after = 3s\nnodes = a=b", "null_after: found \"3s\": allowed: 1 to 1000"},
+	    {"null_hold = 25h\nnodes = a=b",
+	     "null_hold: found \"25h\": allowed: 0s to 24h (units: ms, s, m, h)"},
 	    {"notify_socket = here\nnodes = a=b",
 	     "notify_socket: found \"here\": allowed: an absolute path without blanks of at most "
 	     "107 bytes"},

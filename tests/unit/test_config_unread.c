@@ -77,6 +77,36 @@ Test(config_unread, what_is_read_or_not_for_the_file_is_fine)
 		expect(fine[i], "", "");
 }
 
+Test(config_unread, a_comment_behind_a_value_or_a_header_reads_nothing)
+{
+	static const char ini[] = "[cluster ${SEGUE_CLUSTER}]  ; ${SEGUE_OLD}\n"
+	                          "path =  ; ${SEGUE_OLD}\n  /${SEGUE_MORE}\t; ${SEGUE_OLD}\n";
+	struct strbuf errors = STRBUF_INIT, warnings = STRBUF_INIT;
+	char old[] = "SEGUE_OLD=a", more[] = "SEGUE_MORE=b";
+	char *environment[] = {old, more, NULL};
+
+	find(ini, environment, &errors, &warnings);
+	cr_expect_str_eq(errors.data, "");
+	cr_expect_str_eq(warnings.data,
+	                 "a.ini:3: the environment has SEGUE_OLD, which this file does not read; "
+	                 "the nearest name is SEGUE_MORE\n");
+	strbuf_fini(&errors);
+	strbuf_fini(&warnings);
+}
+
+/* Its error is enough: a variable that it reads is none that the file does not read. */
+Test(config_unread, a_line_that_cannot_be_read_reads_its_variables)
+{
+	struct strbuf errors = STRBUF_INIT, warnings = STRBUF_INIT;
+	char entry[] = "SEGUE_PATH=/a";
+	char *environment[] = {entry, NULL};
+
+	find("[cluster ${SEGUE_CLUSTER}]\npath: ${SEGUE_PATH}\n", environment, &errors, &warnings);
+	cr_expect_eq(errors.len + warnings.len, 0, "%s%s", errors.data, warnings.data);
+	strbuf_fini(&errors);
+	strbuf_fini(&warnings);
+}
+
 Test(config_unread, a_file_that_reads_none_says_nothing)
 {
 	struct strbuf errors = STRBUF_INIT, warnings = STRBUF_INIT;
