@@ -15,6 +15,7 @@
 #include "cli/cli.h"
 #include "cluster/state_file.h"
 #include "haproxy/socket.h"
+#include "report/client.h"
 #include "setup/check.h"
 #include "setup/fill_in.h"
 #include "setup/unit.h"
@@ -161,23 +162,23 @@ static void check_state_dir(struct check *check)
 		check_folder(check, "state_dir", folder);
 }
 
-/* Only a warning: without its socket segue still moves clients, but nobody can see its status or
- * stop it. */
-static void check_listen(struct check *check)
+void check_listen(struct check *check)
 {
-	const char *listen = check->config->listen, *end;
+	static const char prefix[] = "unix:";
+	auto_free char *listen = client_pick_listen(check->config->listen);
 	auto_free char *folder = NULL, *fix = NULL;
+	const char *path = listen + strlen(prefix), *end;
 
-	if (*listen != '/' || check_is_shut(check, listen))
+	if (strncmp(listen, prefix, strlen(prefix)) != 0)
 		return;
-	end = strrchr(listen, '/');
-	folder = xstrndup(listen, (size_t)(end - listen) + (end == listen));
-	if (file_can_create(folder))
+	end = strrchr(path, '/');
+	folder = xstrndup(path, (size_t)(end - path) + (end == path));
+	if (check_is_shut(check, folder) || file_can_create(folder))
 		return;
 	fix = install_folder_cure(folder, errno);
 	check_note(check, CHECK_WARN, "listen", fix,
 	           "%s cannot be made: segue runs without /readyz, segue status and segue pin",
-	           listen);
+	           path);
 }
 
 /* The topology to use until ZooKeeper has been read: the one applied last, or an example. */
