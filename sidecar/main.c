@@ -26,7 +26,7 @@ static const struct verb {
     {"release", cmd_release, "end segue pin and segue freeze"},
     {"set-primary", cmd_set_primary,
      "name the primary of a cluster in the store, once and for all"},
-    {"resume", cmd_resume, "let go of the clients that segue keeps waiting in PgBouncer"},
+    {"resume", cmd_resume, "let go of the clients that segue keeps waiting"},
 };
 
 static void print_help(FILE *out)

@@ -31,18 +31,32 @@ int cmd_freeze(int argc, char **argv);
 int cmd_release(int argc, char **argv);
 int cmd_set_primary(int argc, char **argv);
 
-/* The options that a verb takes, besides -c FILE and --help, which every verb takes. */
+#define CMD_OPTIONS_MAX 10
+#define CMD_WORDS_MAX   2
+
+/* An option of a verb. What it points to keeps its value if the option is not given. */
+struct cmd_option {
+	const char *name;   /* "json": --json */
+	char letter;        /* 's': -s; 0: it has no short form */
+	const char **value; /* set to the argument, borrowed from argv; NULL: it takes none */
+	bool *flag;         /* set to true, if `value` is NULL */
+};
+
+/* -c, --config FILE and -s, --socket SOCKET of a struct cmd_args. */
+#define CMD_CONFIG(args)                                                      \
+	{                                                                     \
+		.name = "config", .letter = 'c', .value = &(args).config_file \
+	}
+#define CMD_SOCKET(args)                                                 \
+	{                                                                \
+		.name = "socket", .letter = 's', .value = &(args).socket \
+	}
+
+/* The command line of a verb. Every verb takes -h and --help, too. */
 struct cmd_syntax {
 	const char *usage;
-	int words_min, words_max; /* arguments that are not options */
-	bool takes_socket;        /* -s, --socket SOCKET */
-	bool takes_json;          /* --json */
-	bool takes_once;          /* --once, --dry-run */
-	bool takes_ready;         /* --ready */
-	bool takes_gone;          /* --gone */
-	bool takes_wait;          /* --zxid ZXID, --timeout TIME, --allow-empty */
-	bool takes_name;          /* --name NAME */
-	bool takes_force;         /* --force */
+	int words_min, words_max; /* arguments that are not options; at most CMD_WORDS_MAX */
+	struct cmd_option options[CMD_OPTIONS_MAX + 1]; /* ends with one without a name */
 };
 
 /* The configuration file if -c is not given: from $SEGUE_CONFIG, otherwise CONFIG_DEFAULT_FILE. */
@@ -50,21 +64,13 @@ const char *cmd_config_file(void);
 
 struct cmd_args {
 	const char *config_file;
-	const char *socket; /* NULL: not given */
-	bool json;
-	bool once, dry_run;
-	bool ready;
-	const char *zxid, *timeout; /* NULL: not given */
-	bool allow_empty;
-	bool gone;
-	const char *name; /* NULL: not given */
-	bool force;
-	char **words;
-	int word_count;
+	const char *socket;               /* NULL: not given */
+	const char *words[CMD_WORDS_MAX]; /* NULL: not given */
 };
 
-/* False if the verb has to end with exit code *code: --help was given, or the command line is
- * wrong. The usage or an error message is then printed already. */
+/* Sets `out`, and what the given options of `syntax` point to. False if the verb has to end with
+ * exit code *code: --help was given, or the command line is wrong. The usage or an error message is
+ * then printed already. */
 bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
                  int *code) MUST_CHECK;
 

@@ -45,25 +45,19 @@ struct pg_connection *pg_connection_create(struct event_base *base, const struct
                                            const struct pg_connection_question *question,
                                            const char *conninfo, const struct member *member,
                                            pg_connection_cb *cb, void *arg) MUST_CHECK;
-void pg_connection_destroy(struct pg_connection *session);
+void pg_connection_destroy(struct pg_connection *connection);
 
 /* Connects first if there is no connection. question->parse() writes into `answer`, which is
  * borrowed until the callback or pg_connection_close(). */
-void pg_connection_ask(struct pg_connection *session, void *answer);
+void pg_connection_ask(struct pg_connection *connection, void *answer);
 
-/* Call this after an answer. If the connection is older than SESSION_LIFE_MS, a second one is
+/* Call this after an answer. If the connection is older than PG_CONNECTION_LIFE_MS, a second one is
  * opened, which replaces it as soon as it is connected. This detects a smart shutdown: the server
  * refuses the second connection with 57P03. Any other failure changes nothing, and the next attempt
  * follows after the same time. */
-#define SESSION_LIFE_MS 5000
-void pg_connection_renew(struct pg_connection *session);
-void pg_connection_close(struct pg_connection *session); /* cancels what is in progress */
-bool pg_connection_connected(const struct pg_connection *session);
-
-/* --- opening a connection: libpq's asynchronous functions, for connection.c --- */
-
-/* As PQconnectStartParams(): check the result with PQstatus(), end it with PQfinish(). No name is
- * looked up, because member->address is numeric. */
-PGconn *dial(const struct libpq *pq, const char *conninfo, const struct member *member);
+#define PG_CONNECTION_LIFE_MS 5000
+void pg_connection_renew(struct pg_connection *connection);
+void pg_connection_close(struct pg_connection *connection); /* cancels what is in progress */
+bool pg_connection_connected(const struct pg_connection *connection);
 
 #endif

@@ -82,6 +82,10 @@ char *check_socket_fix(const char *path, const char *missing) MUST_CHECK;
 /* Notes whether this process can create files in the folder. Leaves nothing behind. */
 void check_folder(struct check *check, const char *what, const char *folder);
 
+/* Warns if the unix socket of `listen` cannot be made. It is only a warning: without it segue still
+ * moves clients, but nobody can see its status or stop it. */
+void check_listen(struct check *check);
+
 /* Notes a failure if `uid`, the user that `proxy` runs as, could not read the output with the owner
  * and mode that it will have. */
 void check_reader(struct check *check, const struct config_target *target, const char *proxy,

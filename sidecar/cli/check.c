@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include "cli/cli.h"
 #include "cluster/state_file.h"
 #include "haproxy/socket.h"
+#include "report/client.h"
 #include "setup/check.h"
 #include "setup/fill_in.h"
 #include "setup/unit.h"
@@ -162,23 +162,23 @@ static void check_state_dir(struct check *check)
 		check_folder(check, "state_dir", folder);
 }
 
-/* Only a warning: without its socket segue still moves clients, but nobody can see its status or
- * stop it. */
-static void check_listen(struct check *check)
+void check_listen(struct check *check)
 {
-	const char *listen = check->config->listen, *end;
+	static const char prefix[] = "unix:";
+	auto_free char *listen = client_pick_listen(check->config->listen);
 	auto_free char *folder = NULL, *fix = NULL;
+	const char *path = listen + strlen(prefix), *end;
 
-	if (*listen != '/' || check_is_shut(check, listen))
+	if (strncmp(listen, prefix, strlen(prefix)) != 0)
 		return;
-	end = strrchr(listen, '/');
-	folder = xstrndup(listen, (size_t)(end - listen) + (end == listen));
-	if (file_can_create(folder))
+	end = strrchr(path, '/');
+	folder = xstrndup(path, (size_t)(end - path) + (end == path));
+	if (check_is_shut(check, folder) || file_can_create(folder))
 		return;
 	fix = install_folder_cure(folder, errno);
 	check_note(check, CHECK_WARN, "listen", fix,
 	           "%s cannot be made: segue runs without /readyz, segue status and segue pin",
-	           listen);
+	           path);
 }
 
 /* The topology to use until ZooKeeper has been read: the one applied last, or an example. */
@@ -275,46 +275,23 @@ static void explain(const char *file, const char *errors)
 	free(name);
 }
 
-/* Returns -1 to go on, otherwise the exit code. */
-static int read_options(int argc, char **argv, const char **file, const char **user)
-{
-	static const struct option longs[] = {
-	    {"config", required_argument, NULL, 'c'},
-	    {"user", required_argument, NULL, 'u'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
-	};
-	int option;
-
-	*file = cmd_config_file();
-	*user = NULL;
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
-		if (option != 'c' && option != 'u') {
-			fputs(usage, option == 'h' ? stdout : stderr);
-			return option == 'h' ? CMD_OK : CMD_USAGE;
-		}
-		*(option == 'c' ? file : user) = optarg;
-	}
-	if (optind == argc)
-		return -1;
-	fputs(usage, stderr);
-	return CMD_USAGE;
-}
-
 int cmd_check(int argc, char **argv)
 {
+	struct cmd_args args;
+	const char *user = NULL;
+	const struct cmd_syntax syntax = {
+	    .usage = usage, .options = {CMD_CONFIG(args), {.name = "user", .value = &user}}};
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	struct config *config;
-	const char *file, *user;
-	int code = read_options(argc, argv, &file, &user);
+	int code;
 
-	if (code >= 0)
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
-	config = strcmp(file, CONFIG_DEFAULT_FILE) == 0 ? check_load("", file, &errors)
-	                                                : config_load(file, &errors);
+	config = strcmp(args.config_file, CONFIG_DEFAULT_FILE) == 0
+	             ? check_load("", args.config_file, &errors)
+	             : config_load(args.config_file, &errors);
 	if (config == NULL) {
-		explain(file, errors.data);
+		explain(args.config_file, errors.data);
 		return CMD_USAGE;
 	}
 	log_configure(LOG_ERROR, LOG_TEXT); /* the notes report it */

@@ -49,7 +49,7 @@ static void print(const struct fleet_view *view, bool as_json)
 	json_decref(document);
 }
 
-static int show(struct look *look, const struct cmd_args *args)
+static int show(struct look *look, bool as_json)
 {
 	const struct timeval limit = {.tv_sec = ANSWER_MAX_S};
 	const struct fleet_view *view;
@@ -62,7 +62,7 @@ static int show(struct look *look, const struct cmd_args *args)
 		return CMD_FAILED;
 	}
 	view = fleet_reader_view(look->fleet_reader);
-	print(view, args->json);
+	print(view, as_json);
 	if (view->count == 0)
 		fprintf(stderr,
 		        "segue fleet: no sidecar keeps a znode: fleet = yes in [cluster %s] of "
@@ -73,10 +73,14 @@ static int show(struct look *look, const struct cmd_args *args)
 
 int cmd_fleet(int argc, char **argv)
 {
-	static const struct cmd_syntax syntax = {
-	    .usage = usage, .words_min = 1, .words_max = 1, .takes_json = true};
-	struct look look = {.fleet_reader = NULL};
 	struct cmd_args args;
+	bool as_json = false;
+	const struct cmd_syntax syntax = {
+	    .usage = usage,
+	    .words_min = 1,
+	    .words_max = 1,
+	    .options = {CMD_CONFIG(args), {.name = "json", .flag = &as_json}}};
+	struct look look = {.fleet_reader = NULL};
 	struct err err;
 	int code;
 
@@ -89,7 +93,7 @@ int cmd_fleet(int argc, char **argv)
 		fprintf(stderr, "segue fleet: %s\n", err.message);
 		return CMD_USAGE;
 	}
-	code = show(&look, &args);
+	code = show(&look, as_json);
 	fleet_reader_close(look.fleet_reader);
 	return code;
 }

@@ -1,7 +1,6 @@
 /* `segue init`: makes segue.ini, a template and a short list of steps from the configuration of an
  * existing HAProxy or PgBouncer. Never changes the proxy's files. An existing segue.ini is appended
  * to (--append) or kept under another name (--force). */
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,41 +40,6 @@ struct options {
 	bool append, force, dry_run;
 };
 
-static bool take_option(int option, struct options *out)
-{
-	switch (option) {
-	case 'P':
-		out->init.proxy_config = optarg;
-		return true;
-	case 'D':
-		out->init.defaults = optarg;
-		return true;
-	case 'd':
-		out->init.dir = optarg;
-		return true;
-	case 'C':
-		out->init.cluster = out->cluster = optarg;
-		return true;
-	case 'z':
-		out->init.zookeeper = optarg;
-		return true;
-	case 'p':
-		out->init.path = optarg;
-		return true;
-	case 'a':
-		out->append = true;
-		return true;
-	case 'f':
-		out->force = true;
-		return true;
-	case 'n':
-		out->dry_run = true;
-		return true;
-	default:
-		return false;
-	}
-}
-
 /* Both are written into files, which are read from any working directory. */
 static bool check_paths(const struct options *options)
 {
@@ -89,38 +53,35 @@ static bool check_paths(const struct options *options)
 	return true;
 }
 
-/* Returns -1 to go on, otherwise the exit code. */
-static int read_options(int argc, char **argv, struct options *out)
+/* False if the verb has to end with exit code *code. */
+static bool read_options(int argc, char **argv, struct options *out, int *code)
 {
-	static const struct option longs[] = {{"proxy-config", required_argument, NULL, 'P'},
-	                                      {"defaults", required_argument, NULL, 'D'},
-	                                      {"dir", required_argument, NULL, 'd'},
-	                                      {"cluster", required_argument, NULL, 'C'},
-	                                      {"zookeeper", required_argument, NULL, 'z'},
-	                                      {"path", required_argument, NULL, 'p'},
-	                                      {"append", no_argument, NULL, 'a'},
-	                                      {"force", no_argument, NULL, 'f'},
-	                                      {"dry-run", no_argument, NULL, 'n'},
-	                                      {"help", no_argument, NULL, 'h'},
-	                                      {NULL, 0, NULL, 0}};
-	int option;
+	struct cmd_args args;
+	const struct cmd_syntax syntax = {
+	    .usage = usage,
+	    .words_min = 1,
+	    .words_max = 1,
+	    .options = {{.name = "proxy-config", .value = &out->init.proxy_config},
+	                {.name = "defaults", .value = &out->init.defaults},
+	                {.name = "dir", .value = &out->init.dir},
+	                {.name = "cluster", .value = &out->cluster},
+	                {.name = "zookeeper", .value = &out->init.zookeeper},
+	                {.name = "path", .value = &out->init.path},
+	                {.name = "append", .flag = &out->append},
+	                {.name = "force", .flag = &out->force},
+	                {.name = "dry-run", .flag = &out->dry_run}}};
 
-	*out = (struct options){.init = {.defaults = DEBIAN_DEFAULTS,
-	                                 .dir = "/etc/segue",
-	                                 .cluster = CLUSTER,
-	                                 .target = TARGET}};
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
-		if (take_option(option, out))
-			continue;
-		fputs(usage, option == 'h' ? stdout : stderr);
-		return option == 'h' ? CMD_OK : CMD_USAGE;
-	}
-	out->proxy = optind + 1 == argc ? argv[optind] : "";
+	*out = (struct options){
+	    .init = {.defaults = DEBIAN_DEFAULTS, .dir = "/etc/segue", .target = TARGET}};
+	if (!cmd_options(argc, argv, &syntax, &args, code))
+		return false;
+	out->init.cluster = out->cluster != NULL ? out->cluster : CLUSTER;
+	out->proxy = args.words[0];
+	*code = CMD_USAGE;
 	if (strcmp(out->proxy, "haproxy") == 0 || strcmp(out->proxy, "pgbouncer") == 0)
-		return check_paths(out) ? -1 : CMD_USAGE;
+		return check_paths(out);
 	fputs(usage, stderr);
-	return CMD_USAGE;
+	return false;
 }
 
 /* The new segue.ini has to load once it is filled in. It does not if the command line has an
@@ -281,9 +242,9 @@ int cmd_init(int argc, char **argv)
 {
 	struct options options;
 	struct init_plan plan;
-	int code = read_options(argc, argv, &options);
+	int code;
 
-	if (code >= 0)
+	if (!read_options(argc, argv, &options, &code))
 		return code;
 	if (!make_plan(&options, &plan))
 		code = CMD_FAILED;

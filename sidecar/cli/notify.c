@@ -92,7 +92,8 @@ static void notify(const struct cmd_args *args)
 
 int cmd_notify(int argc, char **argv)
 {
-	static const struct cmd_syntax syntax = {
+	struct cmd_args args;
+	const struct cmd_syntax syntax = {
 	    .usage =
 	        "usage: segue notify [-c FILE] [-s SOCKET] CLUSTER\n"
 	        "\n"
@@ -104,8 +105,7 @@ int cmd_notify(int argc, char **argv)
 	        "and for promotion scripts. Exit code: always 0, within a tenth of a second.\n",
 	    .words_min = 1,
 	    .words_max = 1,
-	    .takes_socket = true};
-	struct cmd_args args;
+	    .options = {CMD_CONFIG(args), CMD_SOCKET(args)}};
 	int ignored;
 
 	limit_time();

@@ -21,17 +21,22 @@ static bool end_with(const struct cmd_syntax *syntax, int result, int *code)
 	return false;
 }
 
-static bool check_words(const char *verb, const struct cmd_syntax *syntax,
-                        const struct cmd_args *args, int *code)
+static bool take_words(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
+                       int *code)
 {
-	if (args->word_count < syntax->words_min)
+	int count = argc - optind;
+
+	if (count < syntax->words_min)
 		return end_with(syntax, CMD_USAGE, code);
-	if (args->word_count <= syntax->words_max)
-		return true;
-	fprintf(stderr, "segue %s: unexpected argument \"%s\"\n", verb,
-	        args->words[syntax->words_max]);
-	*code = CMD_USAGE;
-	return false;
+	if (count > syntax->words_max) {
+		fprintf(stderr, "segue %s: unexpected argument \"%s\"\n", argv[0],
+		        argv[optind + syntax->words_max]);
+		*code = CMD_USAGE;
+		return false;
+	}
+	for (int i = 0; i < count; i++)
+		out->words[i] = argv[optind + i];
+	return true;
 }
 
 const char *cmd_config_file(void)
@@ -41,52 +46,50 @@ const char *cmd_config_file(void)
 	return file != NULL && *file != '\0' ? file : CONFIG_DEFAULT_FILE;
 }
 
+/* getopt_long() returns the index of an option that is given by its name. */
+static void fill_getopt(const struct cmd_option *options, struct option *longs, char *letters)
+{
+	for (int i = 0; options[i].name != NULL; i++) {
+		bool has_value = options[i].value != NULL;
+
+		longs[i] = (struct option){options[i].name,
+		                           has_value ? required_argument : no_argument, NULL, i};
+		if (options[i].letter != 0)
+			*letters++ = options[i].letter;
+		if (options[i].letter != 0 && has_value)
+			*letters++ = ':';
+	}
+}
+
+/* `found`: an index or a letter. False if no option has it. */
+static bool take_option(const struct cmd_option *options, int found)
+{
+	for (int i = 0; options[i].name != NULL; i++) {
+		if (found != i && found != options[i].letter)
+			continue;
+		if (options[i].value != NULL)
+			*options[i].value = optarg;
+		else
+			*options[i].flag = true;
+		return true;
+	}
+	return false;
+}
+
 bool cmd_options(int argc, char **argv, const struct cmd_syntax *syntax, struct cmd_args *out,
                  int *code)
 {
-	static const struct option longs[] = {
-	    {"config", required_argument, NULL, 'c'},  {"help", no_argument, NULL, 'h'},
-	    {"socket", required_argument, NULL, 's'},  {"json", no_argument, NULL, 'j'},
-	    {"once", no_argument, NULL, 'o'},          {"dry-run", no_argument, NULL, 'n'},
-	    {"ready", no_argument, NULL, 'r'},         {"zxid", required_argument, NULL, 'z'},
-	    {"timeout", required_argument, NULL, 't'}, {"allow-empty", no_argument, NULL, 'e'},
-	    {"gone", no_argument, NULL, 'g'},          {"name", required_argument, NULL, 'm'},
-	    {"force", no_argument, NULL, 'f'},         {NULL, 0, NULL, 0}};
-	int option;
+	struct option longs[CMD_OPTIONS_MAX + 2] = {{"help", no_argument, NULL, 'h'}};
+	char letters[2 * CMD_OPTIONS_MAX + 2] = "h";
+	int found;
 
 	*out = (struct cmd_args){.config_file = cmd_config_file()};
+	fill_getopt(syntax->options, longs + 1, letters + 1);
 	optind = 1;
-	while ((option = getopt_long(argc, argv, "c:hs:", longs, NULL)) != -1) {
-		if (option == 'c')
-			out->config_file = optarg;
-		else if (option == 's' && syntax->takes_socket)
-			out->socket = optarg;
-		else if (option == 'j' && syntax->takes_json)
-			out->json = true;
-		else if (option == 'o' && syntax->takes_once)
-			out->once = true;
-		else if (option == 'n' && syntax->takes_once)
-			out->dry_run = true;
-		else if (option == 'r' && syntax->takes_ready)
-			out->ready = true;
-		else if (option == 'z' && syntax->takes_wait)
-			out->zxid = optarg;
-		else if (option == 't' && syntax->takes_wait)
-			out->timeout = optarg;
-		else if (option == 'e' && syntax->takes_wait)
-			out->allow_empty = true;
-		else if (option == 'g' && syntax->takes_gone)
-			out->gone = true;
-		else if (option == 'm' && syntax->takes_name)
-			out->name = optarg;
-		else if (option == 'f' && syntax->takes_force)
-			out->force = true;
-		else
-			return end_with(syntax, option == 'h' ? CMD_OK : CMD_USAGE, code);
-	}
-	out->words = argv + optind;
-	out->word_count = argc - optind;
-	return check_words(argv[0], syntax, out, code);
+	while ((found = getopt_long(argc, argv, letters, longs, NULL)) != -1)
+		if (!take_option(syntax->options, found))
+			return end_with(syntax, found == 'h' ? CMD_OK : CMD_USAGE, code);
+	return take_words(argc, argv, syntax, out, code);
 }
 
 void cmd_person(char *out, size_t size)

@@ -213,7 +213,7 @@ static void judge_server(struct pin *pin, struct strbuf *problem)
 	}
 }
 
-static bool may_be_pinned(const struct cmd_args *args, const struct override *override)
+static bool may_be_pinned(const struct cmd_args *args, bool force, const struct override *override)
 {
 	struct pin pin = {.args = args, .member = {.lag_bytes = -1}};
 	auto_strbuf struct strbuf problem = STRBUF_INIT;
@@ -233,9 +233,9 @@ static bool may_be_pinned(const struct cmd_args *args, const struct override *ov
 	if (problem.len == 0)
 		return true;
 	fprintf(stderr, "segue pin: %s: %s; %s\n", args->words[0], problem.data,
-	        args->force ? "done all the same, as --force says"
-	                    : "nothing was changed (--force does it all the same)");
-	return args->force;
+	        force ? "done all the same, as --force says"
+	              : "nothing was changed (--force does it all the same)");
+	return force;
 }
 
 /* --- sending the override --- */
@@ -306,10 +306,12 @@ static int give(const struct cmd_args *args, const char *verb, struct override o
 
 static int give_simple(int argc, char **argv, const char *usage, enum override_kind kind)
 {
-	const struct cmd_syntax syntax = {
-	    .usage = usage, .words_min = 1, .words_max = 1, .takes_socket = true};
-	struct override override = {.kind = kind};
 	struct cmd_args args;
+	const struct cmd_syntax syntax = {.usage = usage,
+	                                  .words_min = 1,
+	                                  .words_max = 1,
+	                                  .options = {CMD_CONFIG(args), CMD_SOCKET(args)}};
+	struct override override = {.kind = kind};
 	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
@@ -338,7 +340,9 @@ int cmd_release(int argc, char **argv)
 
 int cmd_pin(int argc, char **argv)
 {
-	static const struct cmd_syntax syntax = {
+	struct cmd_args args;
+	bool force = false;
+	const struct cmd_syntax syntax = {
 	    .usage =
 	        "usage: segue pin [-c FILE] [-s SOCKET] [--force] CLUSTER HOST:PORT\n"
 	        "\n"
@@ -355,11 +359,9 @@ int cmd_pin(int argc, char **argv)
 	        "now.\n" CMD_EXIT_CODES,
 	    .words_min = 2,
 	    .words_max = 2,
-	    .takes_socket = true,
-	    .takes_force = true};
+	    .options = {CMD_CONFIG(args), CMD_SOCKET(args), {.name = "force", .flag = &force}}};
 	struct override override = {.kind = OVERRIDE_PIN};
 	auto_free char *host = NULL;
-	struct cmd_args args;
 	struct err err;
 	int code;
 
@@ -374,7 +376,7 @@ int cmd_pin(int argc, char **argv)
 		fprintf(stderr, "segue pin: %s; nothing was changed\n", err.message);
 		return CMD_FAILED;
 	}
-	if (!may_be_pinned(&args, &override))
+	if (!may_be_pinned(&args, force, &override))
 		return CMD_FAILED;
 	cmd_person(override.by, sizeof(override.by));
 	return give(&args, argv[0], override);

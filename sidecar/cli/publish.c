@@ -188,22 +188,17 @@ static int look_once(struct publish *publish)
 	return publish->failed ? CMD_FAILED : CMD_OK;
 }
 
-static void publish_init(struct publish *publish, const struct cmd_args *args)
+static void publish_init(struct publish *publish, const struct publishers_options *asked)
 {
 	const struct daemon_options options = {.verb = "publish",
-	                                       .reload = args->once ? NULL : on_reload,
+	                                       .reload = asked->once ? NULL : on_reload,
 	                                       .status = on_status_line,
 	                                       .arg = publish};
 
-	*publish = (struct publish){.daemon = daemon_create(&options)};
-	publish->options =
-	    (struct publishers_options){.base = daemon_base(publish->daemon),
-	                                .config_file = args->config_file,
-	                                .section = args->word_count > 0 ? args->words[0] : NULL,
-	                                .once = args->once,
-	                                .dry_run = args->dry_run,
-	                                .told = args->once ? on_told : on_word,
-	                                .arg = publish};
+	*publish = (struct publish){.daemon = daemon_create(&options), .options = *asked};
+	publish->options.base = daemon_base(publish->daemon);
+	publish->options.told = asked->once ? on_told : on_word;
+	publish->options.arg = publish;
 }
 
 static void publish_fini(struct publish *publish)
@@ -213,18 +208,18 @@ static void publish_fini(struct publish *publish)
 	daemon_destroy(publish->daemon);
 }
 
-static int publish_as_asked(const struct cmd_args *args)
+static int publish_as_asked(const struct publishers_options *asked)
 {
 	struct publish publish;
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	int64_t started_us = clock_now_us();
 	int code = CMD_OK;
 
-	publish_init(&publish, args);
+	publish_init(&publish, asked);
 	if (!replace_publishers(&publish, &errors)) {
 		daemon_print_problems(publish.daemon, errors.data);
 		code = CMD_USAGE;
-	} else if (args->once) {
+	} else if (asked->once) {
 		code = look_once(&publish);
 	} else {
 		serve(&publish, started_us);
@@ -235,7 +230,9 @@ static int publish_as_asked(const struct cmd_args *args)
 
 int cmd_publish(int argc, char **argv)
 {
-	static const struct cmd_syntax syntax = {
+	struct publishers_options asked = {.once = false};
+	struct cmd_args args;
+	const struct cmd_syntax syntax = {
 	    .usage =
 	        "usage: segue publish [-c FILE] [--once [--dry-run]] [NAME]\n"
 	        "\n"
@@ -247,15 +244,18 @@ int cmd_publish(int argc, char **argv)
 	        "writes the master znode of its cluster. SIGHUP reads the configuration again; a bad\n"
 	        "one is refused and the running one stays. SIGTERM and SIGINT end it.\n" CMD_EXIT_CODES,
 	    .words_max = 1,
-	    .takes_once = true};
-	struct cmd_args args;
+	    .options = {CMD_CONFIG(args),
+	                {.name = "once", .flag = &asked.once},
+	                {.name = "dry-run", .flag = &asked.dry_run}}};
 	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
-	if (args.dry_run && !args.once) {
+	if (asked.dry_run && !asked.once) {
 		fputs("segue publish: --dry-run goes with --once\n", stderr);
 		return CMD_USAGE;
 	}
-	return publish_as_asked(&args);
+	asked.config_file = args.config_file;
+	asked.section = args.words[0];
+	return publish_as_asked(&asked);
 }

@@ -2,7 +2,6 @@
  * neither ZooKeeper nor the proxy, and changes no installed file. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -43,8 +42,8 @@ static const char usage[] =
 
 struct options {
 	const char *template_file, *data, *partials, *escape;
-	const char *config, *topology, *target;
-	bool diff, help;
+	const char *config, *topology, *target; /* `config`: from -c, or NULL */
+	bool diff;
 };
 
 static int fail(int code, const char *message)
@@ -58,60 +57,6 @@ static int fail_usage(const char *message)
 	fail(CMD_USAGE, message);
 	fputs(usage, stderr);
 	return CMD_USAGE;
-}
-
-static bool parse_options(int argc, char **argv, struct options *options)
-{
-	static const struct option longs[] = {
-	    {"template", required_argument, NULL, 't'},
-	    {"data", required_argument, NULL, 'd'},
-	    {"partials", required_argument, NULL, 'p'},
-	    {"escape", required_argument, NULL, 'e'},
-	    {"config", required_argument, NULL, 'c'},
-	    {"topology", required_argument, NULL, 'T'},
-	    {"diff", no_argument, NULL, 'D'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
-	};
-	int option;
-
-	optind = 1;
-	while ((option = getopt_long(argc, argv, "c:h", longs, NULL)) != -1) {
-		switch (option) {
-		case 't':
-			options->template_file = optarg;
-			break;
-		case 'd':
-			options->data = optarg;
-			break;
-		case 'p':
-			options->partials = optarg;
-			break;
-		case 'e':
-			options->escape = optarg;
-			break;
-		case 'c':
-			options->config = optarg;
-			break;
-		case 'T':
-			options->topology = optarg;
-			break;
-		case 'D':
-			options->diff = true;
-			break;
-		case 'h':
-			options->help = true;
-			break;
-		default:
-			fputs(usage, stderr);
-			return false;
-		}
-	}
-	options->target = optind < argc ? argv[optind++] : NULL;
-	if (optind == argc)
-		return true;
-	fail_usage("there is more than one TARGET");
-	return false;
 }
 
 static json_t *load_json(const char *file, struct err *err)
@@ -351,12 +296,21 @@ static int run_target(const struct options *options)
 int cmd_render(int argc, char **argv)
 {
 	struct options options = {.template_file = NULL};
+	const struct cmd_syntax syntax = {
+	    .usage = usage,
+	    .words_max = 1,
+	    .options = {{.name = "template", .value = &options.template_file},
+	                {.name = "data", .value = &options.data},
+	                {.name = "partials", .value = &options.partials},
+	                {.name = "escape", .value = &options.escape},
+	                {.name = "config", .letter = 'c', .value = &options.config},
+	                {.name = "topology", .value = &options.topology},
+	                {.name = "diff", .flag = &options.diff}}};
+	struct cmd_args args;
+	int code;
 
-	if (!parse_options(argc, argv, &options))
-		return CMD_USAGE;
-	if (options.help) {
-		fputs(usage, stdout);
-		return CMD_OK;
-	}
+	if (!cmd_options(argc, argv, &syntax, &args, &code))
+		return code;
+	options.target = args.words[0];
 	return options.template_file != NULL ? run_template(&options) : run_target(&options);
 }

@@ -213,7 +213,9 @@ static int run(const char *config_file, const char *name, bool only_gone)
 
 int cmd_resume(int argc, char **argv)
 {
-	static const struct cmd_syntax syntax = {
+	struct cmd_args args;
+	bool gone = false;
+	const struct cmd_syntax syntax = {
 	    .usage =
 	        "usage: segue resume [-c FILE] [--gone] [TARGET]\n"
 	        "\n"
@@ -227,11 +229,10 @@ int cmd_resume(int argc, char **argv)
 	        "a person has paused or disabled stays as it is. A segue that runs would close them\n"
 	        "again: it is meant for after its end (ExecStopPost=).\n" CMD_EXIT_CODES,
 	    .words_max = 1,
-	    .takes_gone = true};
-	struct cmd_args args;
+	    .options = {CMD_CONFIG(args), {.name = "gone", .flag = &gone}}};
 	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
-	return run(args.config_file, args.word_count > 0 ? args.words[0] : NULL, args.gone);
+	return run(args.config_file, args.words[0], gone);
 }

@@ -254,15 +254,16 @@ static int run_file(const char *config_file)
 
 int cmd_run(int argc, char **argv)
 {
-	static const struct cmd_syntax syntax = {
+	struct cmd_args args;
+	const struct cmd_syntax syntax = {
 	    .usage =
 	        "usage: segue run [-c FILE]\n"
 	        "\n"
 	        "  -c, --config FILE  the configuration (" CONFIG_DEFAULT_FILE ")\n"
 	        "\n"
 	        "SIGHUP reads the configuration and the templates again; a bad one is refused and the\n"
-	        "running one stays. SIGTERM and SIGINT end it; the proxies stay as they are.\n" CMD_EXIT_CODES};
-	struct cmd_args args;
+	        "running one stays. SIGTERM and SIGINT end it; the proxies stay as they are.\n" CMD_EXIT_CODES,
+	    .options = {CMD_CONFIG(args)}};
 	int code;
 
 	return cmd_options(argc, argv, &syntax, &args, &code) ? run_file(args.config_file) : code;

@@ -31,7 +31,9 @@
 #define RACES_MAX 20 /* lost compare-and-sets; publishers write at most once a round */
 
 struct setting {
-	const struct cmd_args *args;
+	struct cmd_args args;
+	const char *name; /* --name; NULL: not given */
+	bool force;       /* --force */
 	struct config *config;
 	const struct config_cluster *cluster;
 	struct event_base *base;
@@ -84,7 +86,7 @@ static void find_name(struct setting *setting)
 {
 	struct member *member = &setting->member;
 	const struct topology *old = &setting->old;
-	const char *name = setting->args->name;
+	const char *name = setting->name;
 
 	if (name == NULL && old->has_primary && same_place(&old->primary, member))
 		name = old->primary.name;
@@ -258,7 +260,7 @@ static void judge(void *arg)
 	setting->asked = true;
 	ask_server_object(setting->asking, 0, setting->old.system_identifier, &problem);
 	object_others(setting, &problem);
-	if (problem.len > 0 && !setting->args->force) {
+	if (problem.len > 0 && !setting->force) {
 		give_up(setting, "%s; nothing was changed (--force does it all the same)",
 		        problem.data);
 		return;
@@ -326,7 +328,7 @@ static void on_read(const struct zk_answer *answer, void *arg)
 static bool find_cluster(struct setting *setting, struct err *err)
 {
 	const struct config *config = setting->config;
-	const char *name = setting->args->words[0];
+	const char *name = setting->args.words[0];
 
 	for (size_t i = 0; i < config->cluster_count; i++)
 		if (strcmp(config->clusters[i].name, name) == 0)
@@ -390,41 +392,42 @@ static void fini(struct setting *setting)
 	config_free(setting->config);
 }
 
-static int set_primary(const struct cmd_args *args, struct member *member)
+static int set_primary(struct setting *setting)
 {
-	struct setting setting = {
-	    .args = args, .member = *member, .text = STRBUF_INIT, .code = CMD_FAILED};
 	auto_strbuf struct strbuf errors = STRBUF_INIT;
 	struct err err;
 
-	topology_init(&setting.old);
-	topology_init(&setting.next);
-	setting.config = config_load(args->config_file, &errors);
-	if (setting.config == NULL) {
+	topology_init(&setting->old);
+	topology_init(&setting->next);
+	setting->config = config_load(setting->args.config_file, &errors);
+	if (setting->config == NULL) {
 		fputs(errors.data, stderr);
 		return CMD_USAGE;
 	}
-	if (!find_cluster(&setting, &err)) {
+	if (!find_cluster(setting, &err)) {
 		fprintf(stderr, "segue set-primary: %s\n", err.message);
-		setting.code = setting.cluster == NULL ? CMD_USAGE : CMD_FAILED;
+		setting->code = setting->cluster == NULL ? CMD_USAGE : CMD_FAILED;
 	} else {
-		setting.path = layout_master_path(setting.cluster);
+		setting->path = layout_master_path(setting->cluster);
 		log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
-		if (connect_all(&setting, &err)) {
-			read_znode(&setting);
-			event_base_dispatch(setting.base);
+		if (connect_all(setting, &err)) {
+			read_znode(setting);
+			event_base_dispatch(setting->base);
 		} else {
 			fprintf(stderr, "segue set-primary: %s; nothing was changed\n",
 			        err.message);
 		}
 	}
-	fini(&setting);
-	return setting.code;
+	fini(setting);
+	return setting->code;
 }
 
 int cmd_set_primary(int argc, char **argv)
 {
-	static const struct cmd_syntax syntax = {
+	struct setting setting = {
+	    .member = {.lag_bytes = -1}, .text = STRBUF_INIT, .code = CMD_FAILED};
+	const char *const *words = setting.args.words;
+	const struct cmd_syntax syntax = {
 	    .usage =
 	        "usage: segue set-primary [-c FILE] [--name NODE] [--force] CLUSTER HOST:PORT\n"
 	        "\n"
@@ -438,30 +441,29 @@ int cmd_set_primary(int argc, char **argv)
 	        "writes, and no other one may.\n" CMD_EXIT_CODES,
 	    .words_min = 2,
 	    .words_max = 2,
-	    .takes_name = true,
-	    .takes_force = true};
-	struct member member = {.lag_bytes = -1};
+	    .options = {CMD_CONFIG(setting.args),
+	                {.name = "name", .value = &setting.name},
+	                {.name = "force", .flag = &setting.force}}};
 	auto_free char *host = NULL;
-	struct cmd_args args;
 	uint16_t port;
 	struct err err;
 	int code;
 
-	if (!cmd_options(argc, argv, &syntax, &args, &code))
+	if (!cmd_options(argc, argv, &syntax, &setting.args, &code))
 		return code;
-	if (!grammar_host_port(args.words[1], &host, &port)) {
+	if (!grammar_host_port(words[1], &host, &port)) {
 		fprintf(stderr, "segue set-primary: \"%s\" is no HOST:PORT, as 10.0.0.1:5432\n",
-		        args.words[1]);
+		        words[1]);
 		return CMD_USAGE;
 	}
-	if (args.name != NULL && layout_name_problem(args.name) != NULL) {
+	if (setting.name != NULL && layout_name_problem(setting.name) != NULL) {
 		fprintf(stderr, "segue set-primary: --name \"%s\" is no name of a server: %s\n",
-		        args.name, layout_name_problem(args.name));
+		        setting.name, layout_name_problem(setting.name));
 		return CMD_USAGE;
 	}
-	if (!layout_member_set(&member, "HOST:PORT", host, port, false, &err)) {
+	if (!layout_member_set(&setting.member, "HOST:PORT", host, port, false, &err)) {
 		fprintf(stderr, "segue set-primary: %s\n", err.message);
 		return CMD_USAGE;
 	}
-	return set_primary(&args, &member);
+	return set_primary(&setting);
 }

@@ -52,20 +52,21 @@ static const json_t *find_cluster(const json_t *document, const char *name)
 	return NULL;
 }
 
-static void print_document(const json_t *document, const struct cmd_args *args)
+static void print_document(const json_t *document, const char *cluster, bool as_json)
 {
 	const char *no_color = getenv("NO_COLOR");
 	bool colour = isatty(STDOUT_FILENO) == 1 && (no_color == NULL || *no_color == '\0');
 
-	if (args->json) {
+	if (as_json) {
 		json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
 		putchar('\n');
 		return;
 	}
-	status_table_print(document, args->word_count > 0 ? args->words[0] : NULL, colour, stdout);
+	status_table_print(document, cluster, colour, stdout);
 }
 
-static int show(const struct strbuf *body, const struct cmd_args *args)
+/* `cluster`: NULL: all of them. */
+static int show(const struct strbuf *body, const char *cluster, bool as_json)
 {
 	json_error_t error;
 	json_auto_t *document = json_loadb(body->data, body->len, 0, &error);
@@ -74,22 +75,25 @@ static int show(const struct strbuf *body, const struct cmd_args *args)
 		fputs("segue status: what segue answered is no JSON object\n", stderr);
 		return CMD_FAILED;
 	}
-	if (args->word_count > 0 && find_cluster(document, args->words[0]) == NULL) {
+	if (cluster != NULL && find_cluster(document, cluster) == NULL) {
 		fprintf(stderr, "segue status: the segue that runs here has no cluster \"%s\"\n",
-		        args->words[0]);
+		        cluster);
 		return CMD_FAILED;
 	}
-	print_document(document, args);
+	print_document(document, cluster, as_json);
 	return fflush(stdout) == 0 ? CMD_OK : CMD_FAILED;
 }
 
 int cmd_status(int argc, char **argv)
 {
-	static const struct cmd_syntax syntax = {
-	    .usage = usage, .words_max = 1, .takes_socket = true, .takes_json = true};
+	struct cmd_args args;
+	bool as_json = false;
+	const struct cmd_syntax syntax = {
+	    .usage = usage,
+	    .words_max = 1,
+	    .options = {CMD_CONFIG(args), CMD_SOCKET(args), {.name = "json", .flag = &as_json}}};
 	auto_strbuf struct strbuf body = STRBUF_INIT;
 	auto_free char *listen = NULL;
-	struct cmd_args args;
 	struct err err;
 	enum client_reach reach;
 	int code;
@@ -100,7 +104,7 @@ int cmd_status(int argc, char **argv)
 	if (listen == NULL)
 		return CMD_USAGE;
 	if (fetch(listen, &body, &reach, &err))
-		return show(&body, &args);
+		return show(&body, args.words[0], as_json);
 	fprintf(
 	    stderr, "segue status: %s%s\n",
 	    reach == CLIENT_NOBODY
@@ -129,12 +133,14 @@ static const char health_usage[] =
 
 int cmd_health(int argc, char **argv)
 {
-	static const struct cmd_syntax syntax = {
-	    .usage = health_usage, .takes_socket = true, .takes_ready = true};
+	struct cmd_args args;
+	bool ready = false;
+	const struct cmd_syntax syntax = {
+	    .usage = health_usage,
+	    .options = {CMD_CONFIG(args), CMD_SOCKET(args), {.name = "ready", .flag = &ready}}};
 	struct client_call call = {.method = "GET", .body = "", .timeout_ms = HEALTH_TIMEOUT_MS};
 	auto_strbuf struct strbuf body = STRBUF_INIT;
 	auto_free char *listen = NULL;
-	struct cmd_args args;
 	enum client_reach reach;
 	struct err err;
 	int code, status = 0;
@@ -145,7 +151,7 @@ int cmd_health(int argc, char **argv)
 	if (listen == NULL)
 		return CMD_USAGE;
 	call.listen = listen;
-	call.path = args.ready ? "/readyz" : "/healthz";
+	call.path = ready ? "/readyz" : "/healthz";
 	if (!client_request(&call, &status, &body, &reach, &err)) {
 		fprintf(stderr, "segue health: %s\n", err.message);
 		return CMD_FAILED;

@@ -205,22 +205,21 @@ static bool parse_zxid(const char *text, int64_t *zxid)
 	       *digits != '\0' && errno == 0 && *zxid > 0;
 }
 
-static bool parse(const struct cmd_args *args, struct wait *wait, int64_t *timeout_ms)
+/* `zxid` and `timeout`: the options; NULL: not given. */
+static bool parse(const char *zxid, const char *timeout, struct wait *wait, int64_t *timeout_ms)
 {
-	*timeout_ms = TIMEOUT_MS;
-	wait->allow_empty = args->allow_empty;
-	if (args->zxid != NULL && !parse_zxid(args->zxid, &wait->zxid)) {
+	if (zxid != NULL && !parse_zxid(zxid, &wait->zxid)) {
 		fprintf(stderr,
 		        "segue wait: --zxid: found \"%s\": allowed: a number above 0, decimal or "
 		        "0x and hexadecimal\n",
-		        args->zxid);
+		        zxid);
 		return false;
 	}
-	if (args->timeout != NULL && !grammar_duration(args->timeout, timeout_ms)) {
+	if (timeout != NULL && !grammar_duration(timeout, timeout_ms)) {
 		fprintf(stderr,
 		        "segue wait: --timeout: found \"%s\": allowed: a whole number with ms, s, "
 		        "m or h, as 30s\n",
-		        args->timeout);
+		        timeout);
 		return false;
 	}
 	return true;
@@ -228,17 +227,24 @@ static bool parse(const struct cmd_args *args, struct wait *wait, int64_t *timeo
 
 int cmd_wait(int argc, char **argv)
 {
-	static const struct cmd_syntax syntax = {
-	    .usage = usage, .words_min = 1, .words_max = 1, .takes_wait = true};
 	struct wait wait = {.started_us = clock_now_us()};
+	const char *zxid = NULL, *timeout = NULL;
 	struct cmd_args args;
-	int64_t timeout_ms;
+	const struct cmd_syntax syntax = {
+	    .usage = usage,
+	    .words_min = 1,
+	    .words_max = 1,
+	    .options = {CMD_CONFIG(args),
+	                {.name = "zxid", .value = &zxid},
+	                {.name = "timeout", .value = &timeout},
+	                {.name = "allow-empty", .flag = &wait.allow_empty}}};
+	int64_t timeout_ms = TIMEOUT_MS;
 	struct err err;
 	int code;
 
 	if (!cmd_options(argc, argv, &syntax, &args, &code))
 		return code;
-	if (!parse(&args, &wait, &timeout_ms))
+	if (!parse(zxid, timeout, &wait, &timeout_ms))
 		return CMD_USAGE;
 	log_configure(LOG_ERROR, LOG_TEXT); /* the printed result shows problems */
 	wait.fleet_reader =

@@ -17,12 +17,12 @@
 #include "postgres/link.h"
 
 /* Errors in a row that may pass by themselves, before one is reported. */
-#define PASSING_MAX         3
-#define SESSION_COLUMNS_MAX 16
+#define PASSING_MAX 3
+#define COLUMNS_MAX 16
 
 /* One of the two connections of a struct pg_connection. */
 struct side {
-	struct pg_connection *session;
+	struct pg_connection *connection;
 	struct pq_link *link;
 };
 
@@ -48,39 +48,39 @@ struct pg_connection {
 
 static void over_cb(evutil_socket_t fd, short what, void *arg)
 {
-	struct pg_connection *session = arg;
-	struct connect_failure failure = session->failure;
+	struct pg_connection *connection = arg;
+	struct connect_failure failure = connection->failure;
 
 	(void)fd;
 	(void)what;
-	if (session->shut)
-		session->cb(PG_CONNECTION_SHUT, &failure, session->arg);
-	else if (session->answered)
-		session->cb(PG_CONNECTION_ENDED, NULL, session->arg);
+	if (connection->shut)
+		connection->cb(PG_CONNECTION_SHUT, &failure, connection->arg);
+	else if (connection->answered)
+		connection->cb(PG_CONNECTION_ENDED, NULL, connection->arg);
 	else
-		session->cb(PG_CONNECTION_FAILED, &failure, session->arg);
+		connection->cb(PG_CONNECTION_FAILED, &failure, connection->arg);
 }
 
-static void disconnect(struct pg_connection *session)
+static void disconnect(struct pg_connection *connection)
 {
-	pq_link_close(session->link);
-	pq_link_close(session->successor);
+	pq_link_close(connection->link);
+	pq_link_close(connection->successor);
 }
 
-/* The caller has set session->failure, unless the connection had answered. */
-static void end(struct pg_connection *session)
+/* The caller has set connection->failure, unless the connection had answered. */
+static void end(struct pg_connection *connection)
 {
-	disconnect(session);
-	event_active(session->over, EV_TIMEOUT, 0);
+	disconnect(connection);
+	event_active(connection->over, EV_TIMEOUT, 0);
 }
 
-static void classify(const struct pg_connection *session, const struct pq_link *link, bool started,
-                     struct connect_failure *out)
+static void classify(const struct pg_connection *connection, const struct pq_link *link,
+                     bool started, struct connect_failure *out)
 {
 	const PGconn *conn = pq_link_conn(link);
 	const struct classify_failure failure = {
-	    .message = session->pq->error_message(conn),
-	    .needs_password = session->pq->needs_password(conn),
+	    .message = connection->pq->error_message(conn),
+	    .needs_password = connection->pq->needs_password(conn),
 	    .started = started,
 	    .spoke = pq_link_state(link) == PQ_LINK_CONNECTING && pq_link_spoke(link),
 	};
@@ -88,257 +88,88 @@ static void classify(const struct pg_connection *session, const struct pq_link *
 	classify_failure(&failure, out);
 }
 
-static void fail_to_connect(struct pg_connection *session, bool started)
+static void fail_to_connect(struct pg_connection *connection, bool started)
 {
-	classify(session, session->link, started, &session->failure);
-	end(session);
+	classify(connection, connection->link, started, &connection->failure);
+	end(connection);
 }
 
 /* After an error or an invalid answer the server is asked over a new connection. */
-static void fail_to_answer(struct pg_connection *session, const char *sqlstate, const char *text)
+static void fail_to_answer(struct pg_connection *connection, const char *sqlstate, const char *text)
 {
-	classify_error(sqlstate, text, &session->failure);
-	session->answered = false;
-	end(session);
+	classify_error(sqlstate, text, &connection->failure);
+	connection->answered = false;
+	end(connection);
 }
 
 /* The connection was not established, or the other end closed it, announced that it will, or sent
  * something unexpected. */
-static void lose(struct pg_connection *session)
+static void lose(struct pg_connection *connection)
 {
-	const char *problem = pq_link_problem(session->link);
+	const char *problem = pq_link_problem(connection->link);
 
 	if (problem != NULL)
-		fail_to_answer(session, NULL, problem);
+		fail_to_answer(connection, NULL, problem);
 	else
-		fail_to_connect(session, true);
+		fail_to_connect(connection, true);
 }
 
-static void send_question(struct pg_connection *session)
+static void send_question(struct pg_connection *connection)
 {
-	const struct pq_link_limits limits = {.bytes = session->question->bytes_max, .rows = 1};
+	const struct pq_link_limits limits = {.bytes = connection->question->bytes_max, .rows = 1};
 
-	if (!pq_link_ask(session->link, session->question->sql(session->answer, session->reduced),
+	if (!pq_link_ask(connection->link,
+	                 connection->question->sql(connection->answer, connection->reduced),
 	                 &limits))
-		lose(session);
+		lose(connection);
 }
 
 /* --- the successor --- */
 
 /* `reduced` stays: what the old connection was refused, the new one would be refused, too. */
-static void succeed(struct pg_connection *session)
+static void succeed(struct pg_connection *connection)
 {
-	struct pq_link *before = session->link;
+	struct pq_link *before = connection->link;
 
-	session->link = session->successor;
-	session->successor = before;
+	connection->link = connection->successor;
+	connection->successor = before;
 	pq_link_close(before);
 }
 
 /* Only 57P03 is news. Anything else the connection in use finds out itself. */
-static void lose_successor(struct pg_connection *session)
+static void lose_successor(struct pg_connection *connection)
 {
 	struct connect_failure failure = {.shut = false};
 
-	if (pq_link_problem(session->successor) == NULL)
-		classify(session, session->successor, true, &failure);
-	pq_link_close(session->successor);
+	if (pq_link_problem(connection->successor) == NULL)
+		classify(connection, connection->successor, true, &failure);
+	pq_link_close(connection->successor);
 	if (!failure.shut)
 		return;
-	session->failure = failure;
-	session->shut = true;
-	end(session);
+	connection->failure = failure;
+	connection->shut = true;
+	end(connection);
 }
 
-static void on_successor(struct pg_connection *session, enum pq_link_event event)
+static void on_successor(struct pg_connection *connection, enum pq_link_event event)
 {
 	switch (event) {
 	case PQ_LINK_CONNECTED:
-		if (pq_link_state(session->link) == PQ_LINK_READY)
-			succeed(session);
+		if (pq_link_state(connection->link) == PQ_LINK_READY)
+			succeed(connection);
 		return;
 	case PQ_LINK_ANSWERED:
 		return; /* no question goes over it */
 	case PQ_LINK_LOST:
-		lose_successor(session);
+		lose_successor(connection);
 		return;
 	}
 }
-
-static bool open_link(struct pg_connection *session, struct pq_link *link)
-{
-	PGconn *conn = dial(session->pq, session->conninfo, &session->member);
-
-	session->renew_us = clock_now_us() + clock_jitter_ms(SESSION_LIFE_MS) * 1000;
-	session->pq->set_verbosity(conn, PQERRORS_VERBOSE);
-	return pq_link_open(link, conn);
-}
-
-void pg_connection_renew(struct pg_connection *session)
-{
-	if (pq_link_state(session->link) != PQ_LINK_READY || clock_now_us() < session->renew_us)
-		return;
-	pq_link_close(session->successor);
-	if (!open_link(session, session->successor))
-		pq_link_close(session->successor);
-}
-
-/* --- answers --- */
-
-static void take_row(struct pg_connection *session, const PGresult *result)
-{
-	const struct libpq *pq = session->pq;
-	const char *row[SESSION_COLUMNS_MAX] = {NULL};
-	struct err err = {"the answer is not one row of the columns that were asked for"};
-	int columns = session->question->columns;
-	bool good = pq->rows(result) == 1 && pq->columns(result) == columns;
-
-	for (int i = 0; good && i < columns && i < SESSION_COLUMNS_MAX; i++)
-		row[i] = pq->is_null(result, 0, i) ? NULL : pq->value(result, 0, i);
-	if (!good || !session->question->parse(row, session->answer, &err)) {
-		fail_to_answer(session, NULL, err.message);
-		return;
-	}
-	session->answered = true;
-	session->passing = 0;
-	if (pq_link_leaving(session->link)) {
-		lose(session);
-		return;
-	}
-	if (pq_link_state(session->successor) == PQ_LINK_READY)
-		succeed(session);
-	session->cb(PG_CONNECTION_ANSWERED, NULL, session->arg);
-}
-
-static void take_error(struct pg_connection *session, const PGresult *result)
-{
-	const char *sqlstate = session->pq->result_error_field(result, PG_DIAG_SQLSTATE);
-	const char *text = session->pq->result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
-
-	if (sqlstate != NULL && classify_is_refused(sqlstate) && !session->reduced) {
-		session->reduced = true;
-	} else if (sqlstate == NULL || !classify_may_pass(sqlstate) ||
-	           ++session->passing > PASSING_MAX) {
-		fail_to_answer(session, sqlstate, text != NULL ? text : "the question failed");
-		return;
-	}
-	send_question(session);
-}
-
-/* The callback may destroy the session. */
-static void take_answer(struct pg_connection *session)
-{
-	void (*clear)(PGresult *) = session->pq->clear;
-	PGresult *result = pq_link_take_result(session->link);
-
-	if (session->pq->result_status(result) == PGRES_TUPLES_OK)
-		take_row(session, result);
-	else
-		take_error(session, result);
-	clear(result);
-}
-
-static void on_link(enum pq_link_event event, void *arg)
-{
-	const struct side *side = arg;
-	struct pg_connection *session = side->session;
-
-	if (side->link == session->successor) {
-		on_successor(session, event);
-		return;
-	}
-	switch (event) {
-	case PQ_LINK_CONNECTED:
-		send_question(session);
-		return;
-	case PQ_LINK_ANSWERED:
-		take_answer(session);
-		return;
-	case PQ_LINK_LOST:
-		lose(session);
-		return;
-	}
-}
-
-static void connect_anew(struct pg_connection *session)
-{
-	session->answered = session->reduced = session->shut = false;
-	session->passing = 0;
-	if (!open_link(session, session->link))
-		fail_to_connect(session, false);
-}
-
-void pg_connection_ask(struct pg_connection *session, void *answer)
-{
-	session->answer = answer;
-	event_del(session->over); /* nobody waits for the end of the last connection any more */
-	switch (pq_link_state(session->link)) {
-	case PQ_LINK_CLOSED:
-		connect_anew(session);
-		return;
-	case PQ_LINK_READY:
-		send_question(session);
-		return;
-	case PQ_LINK_CONNECTING:
-	case PQ_LINK_ASKING:
-		return; /* the answer in progress is as good */
-	}
-}
-
-void pg_connection_close(struct pg_connection *session)
-{
-	disconnect(session);
-	event_del(session->over);
-}
-
-bool pg_connection_connected(const struct pg_connection *session)
-{
-	enum pq_link_state state = pq_link_state(session->link);
-
-	return state == PQ_LINK_ASKING || state == PQ_LINK_READY;
-}
-
-struct pg_connection *pg_connection_create(struct event_base *base, const struct libpq *pq,
-                                           const struct pg_connection_question *question,
-                                           const char *conninfo, const struct member *member,
-                                           pg_connection_cb *cb, void *arg)
-{
-	struct pg_connection *session = xcalloc(1, sizeof(*session));
-
-	*session = (struct pg_connection){.pq = pq,
-	                                  .question = question,
-	                                  .conninfo = conninfo,
-	                                  .member = *member,
-	                                  .cb = cb,
-	                                  .arg = arg};
-	for (size_t i = 0; i < ARRAY_LEN(session->sides); i++) {
-		struct side *side = &session->sides[i];
-
-		side->session = session;
-		side->link = pq_link_create(base, pq, on_link, side);
-	}
-	session->link = session->sides[0].link;
-	session->successor = session->sides[1].link;
-	session->over = event_new(base, -1, 0, over_cb, session);
-	return session;
-}
-
-void pg_connection_destroy(struct pg_connection *session)
-{
-	if (session == NULL)
-		return;
-	pq_link_destroy(session->link);
-	pq_link_destroy(session->successor);
-	event_free(session->over);
-	free(session);
-}
-
-/* --- opening a connection --- */
 
 /* verify_conninfo ("dbname") may override the parameters in front of it, but not those behind it:
  * an address, so that no name is looked up, and the host name for TLS and the password file. GSSAPI
  * is disabled because it asks name servers and ticket servers with blocking calls. */
-PGconn *dial(const struct libpq *pq, const char *conninfo, const struct member *member)
+static PGconn *dial(const struct libpq *pq, const char *conninfo, const struct member *member)
 {
 	const char *host = *member->host != '\0' ? member->host : member->address;
 	char port[8];
@@ -365,4 +196,173 @@ PGconn *dial(const struct libpq *pq, const char *conninfo, const struct member *
 		values[i] = params[i].value;
 	}
 	return pq->connect_start_params(keys, values, 1);
+}
+
+static bool open_link(struct pg_connection *connection, struct pq_link *link)
+{
+	PGconn *conn = dial(connection->pq, connection->conninfo, &connection->member);
+
+	connection->renew_us = clock_now_us() + clock_jitter_ms(PG_CONNECTION_LIFE_MS) * 1000;
+	connection->pq->set_verbosity(conn, PQERRORS_VERBOSE);
+	return pq_link_open(link, conn);
+}
+
+void pg_connection_renew(struct pg_connection *connection)
+{
+	if (pq_link_state(connection->link) != PQ_LINK_READY ||
+	    clock_now_us() < connection->renew_us)
+		return;
+	pq_link_close(connection->successor);
+	if (!open_link(connection, connection->successor))
+		pq_link_close(connection->successor);
+}
+
+/* --- answers --- */
+
+static void take_row(struct pg_connection *connection, const PGresult *result)
+{
+	const struct libpq *pq = connection->pq;
+	const char *row[COLUMNS_MAX] = {NULL};
+	struct err err = {"the answer is not one row of the columns that were asked for"};
+	int columns = connection->question->columns;
+	bool good = pq->rows(result) == 1 && pq->columns(result) == columns;
+
+	for (int i = 0; good && i < columns && i < COLUMNS_MAX; i++)
+		row[i] = pq->is_null(result, 0, i) ? NULL : pq->value(result, 0, i);
+	if (!good || !connection->question->parse(row, connection->answer, &err)) {
+		fail_to_answer(connection, NULL, err.message);
+		return;
+	}
+	connection->answered = true;
+	connection->passing = 0;
+	if (pq_link_leaving(connection->link)) {
+		lose(connection);
+		return;
+	}
+	if (pq_link_state(connection->successor) == PQ_LINK_READY)
+		succeed(connection);
+	connection->cb(PG_CONNECTION_ANSWERED, NULL, connection->arg);
+}
+
+static void take_error(struct pg_connection *connection, const PGresult *result)
+{
+	const char *sqlstate = connection->pq->result_error_field(result, PG_DIAG_SQLSTATE);
+	const char *text = connection->pq->result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
+
+	if (sqlstate != NULL && classify_is_refused(sqlstate) && !connection->reduced) {
+		connection->reduced = true;
+	} else if (sqlstate == NULL || !classify_may_pass(sqlstate) ||
+	           ++connection->passing > PASSING_MAX) {
+		fail_to_answer(connection, sqlstate, text != NULL ? text : "the question failed");
+		return;
+	}
+	send_question(connection);
+}
+
+/* The callback may destroy the connection. */
+static void take_answer(struct pg_connection *connection)
+{
+	void (*clear)(PGresult *) = connection->pq->clear;
+	PGresult *result = pq_link_take_result(connection->link);
+
+	if (connection->pq->result_status(result) == PGRES_TUPLES_OK)
+		take_row(connection, result);
+	else
+		take_error(connection, result);
+	clear(result);
+}
+
+static void on_link(enum pq_link_event event, void *arg)
+{
+	const struct side *side = arg;
+	struct pg_connection *connection = side->connection;
+
+	if (side->link == connection->successor) {
+		on_successor(connection, event);
+		return;
+	}
+	switch (event) {
+	case PQ_LINK_CONNECTED:
+		send_question(connection);
+		return;
+	case PQ_LINK_ANSWERED:
+		take_answer(connection);
+		return;
+	case PQ_LINK_LOST:
+		lose(connection);
+		return;
+	}
+}
+
+static void connect_anew(struct pg_connection *connection)
+{
+	connection->answered = connection->reduced = connection->shut = false;
+	connection->passing = 0;
+	if (!open_link(connection, connection->link))
+		fail_to_connect(connection, false);
+}
+
+void pg_connection_ask(struct pg_connection *connection, void *answer)
+{
+	connection->answer = answer;
+	event_del(connection->over); /* nobody waits for the end of the last connection any more */
+	switch (pq_link_state(connection->link)) {
+	case PQ_LINK_CLOSED:
+		connect_anew(connection);
+		return;
+	case PQ_LINK_READY:
+		send_question(connection);
+		return;
+	case PQ_LINK_CONNECTING:
+	case PQ_LINK_ASKING:
+		return; /* the answer in progress is as good */
+	}
+}
+
+void pg_connection_close(struct pg_connection *connection)
+{
+	disconnect(connection);
+	event_del(connection->over);
+}
+
+bool pg_connection_connected(const struct pg_connection *connection)
+{
+	enum pq_link_state state = pq_link_state(connection->link);
+
+	return state == PQ_LINK_ASKING || state == PQ_LINK_READY;
+}
+
+struct pg_connection *pg_connection_create(struct event_base *base, const struct libpq *pq,
+                                           const struct pg_connection_question *question,
+                                           const char *conninfo, const struct member *member,
+                                           pg_connection_cb *cb, void *arg)
+{
+	struct pg_connection *connection = xcalloc(1, sizeof(*connection));
+
+	*connection = (struct pg_connection){.pq = pq,
+	                                     .question = question,
+	                                     .conninfo = conninfo,
+	                                     .member = *member,
+	                                     .cb = cb,
+	                                     .arg = arg};
+	for (size_t i = 0; i < ARRAY_LEN(connection->sides); i++) {
+		struct side *side = &connection->sides[i];
+
+		side->connection = connection;
+		side->link = pq_link_create(base, pq, on_link, side);
+	}
+	connection->link = connection->sides[0].link;
+	connection->successor = connection->sides[1].link;
+	connection->over = event_new(base, -1, 0, over_cb, connection);
+	return connection;
+}
+
+void pg_connection_destroy(struct pg_connection *connection)
+{
+	if (connection == NULL)
+		return;
+	pq_link_destroy(connection->link);
+	pq_link_destroy(connection->successor);
+	event_free(connection->over);
+	free(connection);
 }

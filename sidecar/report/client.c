@@ -16,6 +16,13 @@
 
 #define HEAD_END "\r\n\r\n"
 #define LENGTH   "\r\nContent-Length: "
+#define BUSY_MS  10 /* between two attempts to connect */
+
+static bool set_late(struct err *err)
+{
+	return err_set(err, "no answer in time: segue is there, but does not react (stopped, or "
+	                    "very busy?)");
+}
 
 static bool wait_for(int fd, short events, int64_t until_ms, struct err *err)
 {
@@ -27,11 +34,22 @@ static bool wait_for(int fd, short events, int64_t until_ms, struct err *err)
 		if (ready > 0)
 			return true;
 		if (ready == 0)
-			return err_set(err, "no answer in time: segue is there, but does not react "
-			                    "(stopped, or very busy?)");
+			return set_late(err);
 		if (errno != EINTR)
 			return err_set_errno(err, errno, "poll");
 	}
+}
+
+/* Returns 0 or an errno. EAGAIN: the backlog of a unix socket is full until the deadline; poll()
+ * cannot wait for that. */
+static int begin_connect(int fd, const struct listen_address *address, int64_t until_ms)
+{
+	while (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0) {
+		if (errno != EAGAIN || clock_now_ms() >= until_ms)
+			return errno;
+		poll(NULL, 0, BUSY_MS);
+	}
+	return 0;
 }
 
 static bool finish_connect(int fd, int64_t until_ms, int *error, struct err *err)
@@ -48,33 +66,33 @@ static bool finish_connect(int fd, int64_t until_ms, int *error, struct err *err
 static bool connect_to(int fd, const struct listen_address *address, int64_t until_ms,
                        enum client_reach *reach, struct err *err)
 {
-	int error = 0;
+	int error = begin_connect(fd, address, until_ms);
 
-	if (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0)
-		error = errno;
 	if (error == EINPROGRESS && !finish_connect(fd, until_ms, &error, err))
 		return false;
 	if (error == ENOENT || error == ECONNREFUSED)
 		*reach = CLIENT_NOBODY;
+	if (error == EAGAIN)
+		return set_late(err);
 	if (error == EACCES)
 		return err_set(err, "not allowed: be root, or in the group that the socket has");
-	if (error != 0)
-		return err_set_errno(err, error, "cannot connect");
-	*reach = CLIENT_REACHED;
-	return true;
+	return error == 0 || err_set_errno(err, error, "cannot connect");
 }
 
-static bool send_all(int fd, const struct strbuf *text, int64_t until_ms, struct err *err)
+static bool send_all(int fd, const struct strbuf *text, int64_t until_ms, enum client_reach *reach,
+                     struct err *err)
 {
 	for (size_t sent = 0; sent < text->len;) {
 		ssize_t n = send(fd, text->data + sent, text->len - sent, MSG_NOSIGNAL);
 
-		if (n > 0)
+		if (n > 0) {
 			sent += (size_t)n;
-		else if (n < 0 && errno != EAGAIN && errno != EINTR)
+			*reach = CLIENT_REACHED;
+		} else if (n < 0 && errno != EAGAIN && errno != EINTR) {
 			return err_set_errno(err, errno, "cannot send the request");
-		else if (!wait_for(fd, POLLOUT, until_ms, err))
+		} else if (!wait_for(fd, POLLOUT, until_ms, err)) {
 			return false;
+		}
 	}
 	return true;
 }
@@ -130,7 +148,8 @@ static bool exchange(int fd, const struct listen_address *address, const struct 
 	              call->method, call->path, address->is_unix ? "segue" : call->listen,
 	              strlen(call->body), call->body);
 	return connect_to(fd, address, until_ms, reach, err) &&
-	       send_all(fd, &request, until_ms, err) && receive_all(fd, reply, until_ms, err);
+	       send_all(fd, &request, until_ms, reach, err) &&
+	       receive_all(fd, reply, until_ms, err);
 }
 
 bool client_request(const struct client_call *call, int *status, struct strbuf *body,

@@ -99,16 +99,16 @@ static void wait_for(struct question *question, const struct libpq *pq,
 	struct event_base *base = question->check->base;
 	const struct timeval limit = {.tv_sec = cluster->verify_timeout_ms / 1000,
 	                              .tv_usec = cluster->verify_timeout_ms % 1000 * 1000};
-	struct pg_connection *session = pg_connection_create(
+	struct pg_connection *connection = pg_connection_create(
 	    base, pq, &asked, cluster->verify_conninfo, primary, told, question);
 	struct event *timer = evtimer_new(base, out_of_time, question);
 
 	evtimer_add(timer, &limit);
-	pg_connection_ask(session, question);
+	pg_connection_ask(connection, question);
 	while (!question->done && event_base_loop(base, EVLOOP_ONCE) == 0)
 		;
 	event_free(timer);
-	pg_connection_destroy(session);
+	pg_connection_destroy(connection);
 }
 
 static void note_missing(struct check *check, const struct config_target *target,

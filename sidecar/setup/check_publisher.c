@@ -20,8 +20,9 @@ struct trial {
 	const struct config_publisher *config;
 	const struct config_cluster *cluster;
 	char *what;
-	char *path;    /* the master znode */
-	unsigned open; /* how many answers are still awaited */
+	char *path;           /* the master znode */
+	struct zk_write *set; /* NULL: ZooKeeper has answered */
+	unsigned open;        /* how many answers are still awaited */
 };
 
 static void end_one(struct trial *trial)
@@ -117,6 +118,7 @@ static void on_refused(const struct zk_answer *answer, void *arg)
 	struct trial *trial = arg;
 	struct check *check = trial->check;
 
+	trial->set = NULL;
 	switch (answer->result) {
 	case ZK_RESULT_OK:
 	case ZK_RESULT_EXISTS:
@@ -168,14 +170,11 @@ static void wait_for(struct trial *trial)
 
 static void ask(struct trial *trial, struct observe *observe, struct zk *zk)
 {
-	struct zk_write *set;
-
 	observe_look(observe);
-	set = zk_write_set(zk, trial->path, "", 0, INT_MAX, on_refused, trial);
+	trial->set = zk_write_set(zk, trial->path, "", 0, INT_MAX, on_refused, trial);
 	trial->open = 2;
 	wait_for(trial);
-	if (trial->open > 0)
-		zk_write_cancel(set);
+	zk_write_cancel(trial->set);
 }
 
 static void try_one(struct trial *trial, const struct libpq *pq, struct resolver *resolver,

@@ -43,14 +43,35 @@ static const char *next_unit(const char *root, size_t *at)
 	return NULL;
 }
 
-/* Loads `file` with the environment of the unit `name`. */
+/* Appends the environment of this process, each variable with its NUL. */
+static void save_environment(struct strbuf *out)
+{
+	for (char **at = environ; at != NULL && *at != NULL; at++)
+		strbuf_append(out, *at, strlen(*at) + 1);
+}
+
+static void restore_environment(const struct strbuf *saved)
+{
+	const char *end = saved->data + saved->len;
+
+	clearenv();
+	for (const char *at = saved->data; at < end; at += strlen(at) + 1) {
+		auto_free char *name = xstrndup(at, strcspn(at, "="));
+
+		if (at[strlen(name)] == '=')
+			setenv(name, at + strlen(name) + 1, 1);
+	}
+}
+
+/* Loads `file` with `environment` and that of the unit `name`, which stay set. */
 static struct config *load_as(const char *root, const char *name, const char *file,
-                              struct strbuf *errors)
+                              const struct strbuf *environment, struct strbuf *errors)
 {
 	struct config *config;
 	struct unit unit;
 	size_t count = 0;
 
+	restore_environment(environment);
 	if (unit_load(root, name, &unit))
 		count = unit_set_environment(&unit, false);
 	config = config_load(file, errors);
@@ -67,14 +88,16 @@ static struct config *load_as(const char *root, const char *name, const char *fi
  * of the unit that the configuration turns out to be for. */
 struct config *check_load(const char *root, const char *file, struct strbuf *errors)
 {
+	auto_strbuf struct strbuf environment = STRBUF_INIT;
 	size_t before = errors->len, at = 0;
 	struct config *config = NULL;
 	struct unit unit;
 	const char *name;
 
+	save_environment(&environment);
 	while (config == NULL && (name = next_unit(root, &at)) != NULL) {
 		errors->len = before;
-		config = load_as(root, name, file, errors);
+		config = load_as(root, name, file, &environment, errors);
 	}
 	if (at > 0 && name == NULL && errors->len == before)
 		return config_load(file, errors); /* no unit is installed */
@@ -82,7 +105,7 @@ struct config *check_load(const char *root, const char *file, struct strbuf *err
 		return NULL;
 	if (check_find_unit(root, config, &unit) && strcmp(unit.name, name) != 0) {
 		config_free(config);
-		config = load_as(root, unit.name, file, errors);
+		config = load_as(root, unit.name, file, &environment, errors);
 	}
 	unit_free(&unit);
 	return config;

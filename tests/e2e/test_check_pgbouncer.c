@@ -44,11 +44,12 @@ static const char *check(struct lab *lab, struct lab_pgbouncer *bouncer, const c
 	cr_assert_not_null(template_file, "run from the top of the repository");
 	lab_zk_set(zk, "/segue/a/master", MASTER, strlen(MASTER));
 	lab_write_file(ini, lab_printf(lab,
-	                               "[segue]\nstate_dir = %s\n[zookeeper]\nhosts = %s\n"
+	                               "[segue]\nstate_dir = %s\nlisten = unix:%s/segue.sock\n"
+	                               "[zookeeper]\nhosts = %s\n"
 	                               "[cluster a]\npath = /segue/a\nverify = disable\n"
 	                               "[pgbouncer p]\ncluster = a\ntemplate = %s\noutput = %s\n"
 	                               "console = %s\n%s",
-	                               lab_dir(lab), lab_zk_hosts(zk), template_file,
+	                               lab_dir(lab), lab_dir(lab), lab_zk_hosts(zk), template_file,
 	                               lab_pgbouncer_databases_file(bouncer), console, more));
 	process = lab_fork(lab, "check", run_check, ini);
 	cr_assert(lab_process_wait(process, 30000));

@@ -2,6 +2,7 @@
  * else. */
 #include <criterion/criterion.h>
 #include <criterion/redirect.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "cluster/override.h"
 #include "setup/check.h"
 #include "setup/unit.h"
+#include "target/install.h"
 
 #define NOBODY 65534
 
@@ -115,4 +117,33 @@ Test(check_access, a_folder_that_a_bystander_may_not_write_to_is_not_given_to_it
 	want = xasprintf("warn  state_dir: cannot write to %s as %s: run it as root or segue\n",
 	                 folder, user);
 	expect_printed(want);
+}
+
+Test(check_access, a_listen_socket_that_cannot_be_made_is_a_warning)
+{
+	auto_free char *listen = xasprintf("127.0.0.1:1,unix:%s/s", folder);
+	auto_free char *fix = install_folder_cure(folder, EACCES), *want = NULL;
+
+	config.listen = listen;
+	check_listen(&check);
+	cr_expect_eq(check.failed, 0);
+	want = xasprintf("warn  listen: %s/s cannot be made: segue runs without /readyz, segue "
+	                 "status and segue pin: %s\n",
+	                 folder, fix);
+	expect_printed(want);
+}
+
+Test(check_access, a_bystander_cannot_say_whether_the_listen_socket_can_be_made)
+{
+	auto_free char *listen = xasprintf("unix:%s/s", folder);
+
+	check.unit = &unit;
+	check.bystander = true;
+	config.listen = listen;
+	check_listen(&check);
+	config.listen = (char *)"127.0.0.1:1";
+	check_listen(&check);
+	config.listen = (char *)"unix:/tmp/s";
+	check_listen(&check);
+	expect_printed("");
 }

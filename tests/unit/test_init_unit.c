@@ -170,6 +170,37 @@ Test(init_unit, the_configuration_is_read_with_the_environment_of_the_unit)
 	machine_fini(&machine);
 }
 
+/* segue-pgbouncer is tried first, then segue. */
+Test(init_unit, the_environment_of_a_unit_that_is_tried_does_not_stay)
+{
+	auto_strbuf struct strbuf errors = STRBUF_INIT;
+	struct machine machine;
+	struct config *config;
+	auto_free char *file = NULL;
+
+	machine_init(&machine);
+	file = xasprintf("%s/segue.ini", machine.root);
+	put(&machine, "/segue.ini",
+	    "[zookeeper]\nhosts = ${T_HOSTS}\n[cluster a]\npath = ${T_PATH}\n"
+	    "[haproxy h]\ncluster = a\ntemplate = /t\noutput = /o\n");
+	put(&machine, "/lib/systemd/system/segue-pgbouncer.service",
+	    "[Service]\nEnvironment=T_HOSTS=tried:1\n");
+	put(&machine, "/lib/systemd/system/segue.service", "[Service]\nEnvironment=T_PATH=/a\n");
+	cr_expect_null(check_load(machine.root, file, &errors), "neither unit can start with it");
+	cr_expect_not_null(strstr(errors.data, "with the environment of segue.service"), "%s",
+	                   errors.data);
+
+	setenv("T_HOSTS", "mine:1", 1);
+	unsetenv("T_PATH");
+	strbuf_reset(&errors);
+	config = check_load(machine.root, file, &errors);
+	cr_assert_not_null(config, "%s", errors.data);
+	cr_expect_str_eq(config->zookeeper_hosts, "mine:1");
+	cr_expect_str_eq(getenv("T_PATH"), "/a", "that of the unit that counts stays");
+	config_free(config);
+	machine_fini(&machine);
+}
+
 static void expect_unit(const struct machine *machine, const char *targets, const char *name)
 {
 	auto_free char *text =
