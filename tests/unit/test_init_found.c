@@ -202,6 +202,13 @@ Test(init_debian, what_haproxy_is_to_be_started_with_keeps_what_it_has)
 	     true},
 	    {"EXTRAOPTS=-de", NULL, "-de -S /m.sock,mode,660,group,haproxy", true},
 	    {"EXTRAOPTS=", "/c.d", "-S /m.sock -f /c.d", false},
+	    /* the path is also that of something else, or there is another -S before it */
+	    {"EXTRAOPTS=\"-f /m.sock.d -S /m.sock,mode,600\"", NULL,
+	     "-f /m.sock.d -S /m.sock,mode,660,group,haproxy", true},
+	    {"EXTRAOPTS=\"-S /a.sock,mode,600 -x /m.sock -S /m.sock,mode,600\"", NULL,
+	     "-S /a.sock,mode,600 -x /m.sock -S /m.sock,mode,660,group,haproxy", true},
+	    {"EXTRAOPTS=\"-S /m.sock -S /m.sock,user,segue -f /m.sock\"", NULL,
+	     "-S /m.sock -S /m.sock,user,segue -f /m.sock", true},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -212,6 +219,28 @@ Test(init_debian, what_haproxy_is_to_be_started_with_keeps_what_it_has)
 		cr_assert(debian_haproxy_parse(cases[i].text, &debian, &err), "%s", err.message);
 		line = debian_haproxy_arguments(&debian, "/m.sock", cases[i].open, cases[i].folder);
 		cr_expect_str_eq(line, cases[i].line);
+		debian_haproxy_free(&debian);
+	}
+}
+
+Test(init_debian, the_options_of_the_last_master_socket_count)
+{
+	static const struct {
+		const char *text;
+		bool open;
+	} cases[] = {
+	    {"EXTRAOPTS=\"-x /m.sock -S /m.sock,mode,666\"", true},
+	    {"EXTRAOPTS=\"-S /m.sock.old,mode,666 -S /m.sock,mode,600\"", false},
+	    {"EXTRAOPTS=\"-S /m.sock,mode,600 -S /m.sock,mode,666\"", true},
+	    {"EXTRAOPTS=\"-f /a,mode,666\"", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct debian_haproxy debian;
+		struct err err;
+
+		cr_assert(debian_haproxy_parse(cases[i].text, &debian, &err), "%s", err.message);
+		cr_expect_eq(debian_master_is_open(&debian), cases[i].open, "%s", cases[i].text);
 		debian_haproxy_free(&debian);
 	}
 }
