@@ -9,13 +9,14 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "base/string_list.h"
 #include "haproxy/hold_record.h"
 #include "haproxy/model/batch.h"
 #include "haproxy/model/config.h"
 #include "haproxy/model/diff.h"
 #include "haproxy/model/replies.h"
-#include "haproxy/socket.h"
 #include "haproxy/release.h"
+#include "haproxy/socket.h"
 #include "haproxy/trial.h"
 #include "target/install.h"
 #include "target/reload.h"
@@ -306,7 +307,8 @@ void haproxy_log_problem(struct haproxy_driver *driver, const char *event, const
                          const char *next);
 void haproxy_log_put_back(const struct haproxy_driver *driver);
 void haproxy_log_fell_back(const struct haproxy_driver *driver);
-void haproxy_log_cannot_hold(const struct haproxy_driver *driver, const char *findings);
+void haproxy_log_cannot_hold(const struct haproxy_driver *driver,
+                             const struct string_list *findings);
 void haproxy_log_hold(const struct haproxy_driver *driver, size_t servers, int64_t timeout_ms);
 void haproxy_log_fence(const struct haproxy_driver *driver, size_t servers);
 void haproxy_log_closed(const struct haproxy_driver *driver);

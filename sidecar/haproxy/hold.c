@@ -449,12 +449,13 @@ static void timer_cb(int fd, short events, void *arg)
 void haproxy_hold_judge(const struct haproxy_driver *driver)
 {
 	int64_t hold_ms = driver->target.config->hold_timeout_ms;
-	auto_strbuf struct strbuf findings = STRBUF_INIT;
+	auto_string_list struct string_list findings = {.count = 0};
 
 	if (hold_ms == 0 || driver->generation != 1)
 		return;
-	if (haproxy_lint_hold(driver->text, driver->len, hold_ms, &findings) > 0)
-		haproxy_log_cannot_hold(driver, findings.data);
+	haproxy_lint_hold(driver->text, driver->len, hold_ms, &findings);
+	if (findings.count > 0)
+		haproxy_log_cannot_hold(driver, &findings);
 }
 
 /* --- the target's start and end --- */

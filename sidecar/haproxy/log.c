@@ -175,16 +175,12 @@ void haproxy_log_put_back(const struct haproxy_driver *driver)
 	                   "wanted"));
 }
 
-/* `findings` has one line for each finding; they are logged as one line. */
-void haproxy_log_cannot_hold(const struct haproxy_driver *driver, const char *findings)
+void haproxy_log_cannot_hold(const struct haproxy_driver *driver,
+                             const struct string_list *findings)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
-	for (const char *c = findings; *c != '\0'; c++)
-		if (*c != '\n')
-			strbuf_append_char(&line, *c);
-		else if (c[1] != '\0')
-			strbuf_append_str(&line, "; ");
+	string_list_join(findings, "; ", &line);
 	log_warning("cannot_hold", WHO(driver), KV_STR("file", driver->target.config->output),
 	            KV_STR("found", line.data),
 	            KV_STR("next", "while there is no primary, clients get errors: change the "

@@ -67,7 +67,8 @@ static bool is_folder(const char *path)
 
 static void lint_file(struct check *check, const char *path, int64_t hold_ms)
 {
-	auto_strbuf struct strbuf text = STRBUF_INIT, findings = STRBUF_INIT;
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	auto_string_list struct string_list findings = {.count = 0};
 	struct err err;
 
 	if (*path != '/') {
@@ -82,14 +83,10 @@ static void lint_file(struct check *check, const char *path, int64_t hold_ms)
 		           err.message);
 		return;
 	}
-	if (haproxy_lint(text.data, text.len, hold_ms, &findings) == 0)
+	haproxy_lint(text.data, text.len, hold_ms, &findings);
+	if (findings.count == 0)
 		check_note(check, CHECK_OK, path, NULL, "nothing in it hurts a failover");
-	for (const char *line = findings.data; *line != '\0';) {
-		size_t len = strcspn(line, "\n");
-
-		check_note(check, CHECK_WARN, path, NULL, "%.*s", (int)len, line);
-		line += len + (line[len] == '\n');
-	}
+	check_note_all(check, CHECK_WARN, path, NULL, "", &findings);
 }
 
 /* The line EXTRAOPTS="..." for Debian's /etc/default/haproxy that gives HAProxy the target's master

@@ -47,8 +47,7 @@ struct lint {
 	struct haproxy_lines lines;
 	int64_t hold_ms;
 	bool only_hold; /* leave out findings that do not affect waiting clients */
-	struct strbuf *out;
-	size_t findings;
+	struct string_list *out;
 	enum section section;
 	unsigned section_line, global_line, socket_line;
 	bool has_admin_socket, has_hard_stop, inherits_blindly;
@@ -85,10 +84,11 @@ static bool has_word(const struct lint *lint, size_t from, const char *expected)
 
 static void write_finding(struct lint *lint, unsigned line, const char *fmt, va_list args)
 {
-	strbuf_printf(lint->out, "line %u: ", line);
-	strbuf_vprintf(lint->out, fmt, args);
-	strbuf_append_char(lint->out, '\n');
-	lint->findings++;
+	struct strbuf text = STRBUF_INIT;
+
+	strbuf_printf(&text, "line %u: ", line);
+	strbuf_vprintf(&text, fmt, args);
+	string_list_add(lint->out, strbuf_detach(&text));
 }
 
 static void PRINTF_LIKE(3, 4) report(struct lint *lint, unsigned line, const char *fmt, ...)
@@ -415,7 +415,7 @@ static void read_line(struct lint *lint)
 		read_primary(lint);
 }
 
-static size_t lint_text(struct lint *lint, const char *text, size_t len)
+static void lint_text(struct lint *lint, const char *text, size_t len)
 {
 	struct err err;
 
@@ -424,29 +424,26 @@ static size_t lint_text(struct lint *lint, const char *text, size_t len)
 		read_line(lint);
 	end_section(lint);
 	judge_global(lint);
-	if (lint->lines.failed) {
-		strbuf_printf(lint->out, "%s\n", err.message);
-		lint->findings++;
-	}
+	if (lint->lines.failed)
+		string_list_add(lint->out, xstrdup(err.message));
 	for (size_t i = 0; i < lint->profile_count; i++)
 		free(lint->profiles[i].name);
 	free(lint->profiles);
 	haproxy_lines_fini(&lint->lines);
-	return lint->findings;
 }
 
-size_t haproxy_lint(const char *text, size_t len, int64_t hold_ms, struct strbuf *out)
+void haproxy_lint(const char *text, size_t len, int64_t hold_ms, struct string_list *out)
 {
 	struct lint lint = {.hold_ms = hold_ms, .out = out};
 
-	return lint_text(&lint, text, len);
+	lint_text(&lint, text, len);
 }
 
-size_t haproxy_lint_hold(const char *text, size_t len, int64_t hold_ms, struct strbuf *out)
+void haproxy_lint_hold(const char *text, size_t len, int64_t hold_ms, struct string_list *out)
 {
 	struct lint lint = {.hold_ms = hold_ms, .only_hold = true, .out = out};
 
-	return lint_text(&lint, text, len);
+	lint_text(&lint, text, len);
 }
 
 size_t haproxy_lint_idle(const char *text, size_t len, struct strbuf *out)
