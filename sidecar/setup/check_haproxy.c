@@ -258,8 +258,7 @@ static void read_sockets(struct sockets *sockets, const char *file)
 	while (haproxy_lines_next(&lines, &ignored)) {
 		const char *path = haproxy_lines_word(&lines, 2);
 
-		if (strcmp(haproxy_lines_word(&lines, 0), "stats") != 0 ||
-		    strcmp(haproxy_lines_word(&lines, 1), "socket") != 0)
+		if (!haproxy_line_is(&lines, "stats socket"))
 			continue;
 		path += strncmp(path, "unix@", 5) == 0 ? 5 : 0;
 		sockets->unknown = sockets->unknown || haproxy_lines_has_variable(&lines);

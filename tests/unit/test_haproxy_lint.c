@@ -38,6 +38,10 @@ Test(haproxy_lint, a_good_text_has_no_finding)
 	           "backend api\n mode http\n server primary www:80 check\n",
 	    DEFAULTS "backend b from segue\n timeout queue 30s\n"
 	             " server primary 10.0.0.1:5432 maxconn 9\n",
+	    /* values that look like keywords, and the last of two that contradict each other */
+	    DEFAULTS "backend b from segue\n default-server check\n"
+	             " server primary 10.0.0.1:5432 cookie check no-check\n",
+	    DEFAULTS "backend b from segue\n server primary 10.0.0.1:5432 cookie resolvers\n",
 	    "defaults segue\n mode tcp\n timeout connect 1s\n retries 60\n option redispatch 2\n"
 	    " timeout queue 1m\n"
 	    "defaults more from segue\nbackend b from more\n server primary 10.0.0.1:5432\n",
@@ -58,6 +62,13 @@ Test(haproxy_lint, each_trap_is_found_once)
 	} cases[] = {
 	    {"global\n hard-stop-after 1h\n", "line 1: global has no \"stats socket\""},
 	    {"global\n stats socket /x\n hard-stop-after 1h\n", "line 2: no \"stats socket\" has"},
+	    {"global\n stats socket /x level admin level user\n hard-stop-after 1h\n",
+	     "line 2: no \"stats socket\" has"},
+	    {DEFAULTS "backend b from segue\n server primary 10.0.0.1:5 no-check check\n",
+	     "line 9: server b/primary has \"check\""},
+	    {DEFAULTS
+	     "backend b from segue\n retries 3\n server primary 10.0.0.1:5 cookie backup\n",
+	     "line 8: backend b: 3 retries"},
 	    {"global\n stats socket /x level admin\n", "line 1: global has no \"hard-stop-after\""},
 	    {"defaults d\n mode tcp\n timeout client 1\n",
 	     "line 3: \"timeout client 1\" is 1 ms, as it has no unit: write 1s, or 1ms"},
