@@ -216,6 +216,6 @@ void debian_haproxy_free(struct debian_haproxy *debian)
 	free(debian->config);
 	free(debian->extraopts);
 	free(debian->master_socket);
-	haproxy_files_free(&debian->files);
+	string_list_free(&debian->files);
 	*debian = (struct debian_haproxy){0};
 }

@@ -14,7 +14,7 @@
 struct haproxy_plan {
 	struct init_plan *plan;
 	struct debian_haproxy debian;
-	struct haproxy_files files; /* all files that HAProxy reads, the main one first */
+	struct string_list files; /* all files that HAProxy reads, the main one first */
 	struct haproxy_survey found;
 	const char *main_file;
 	bool is_debians;   /* the main file is the one that Debian's unit loads */
@@ -181,12 +181,12 @@ static void haproxy_plan_first_steps(struct haproxy_plan *init)
 
 static bool is_folder(const char *path)
 {
-	struct haproxy_files files = {.count = 0};
+	struct string_list files = {.count = 0};
 	bool folder;
 
 	haproxy_files_expand(path, &files);
 	folder = files.count != 1 || strcmp(files.items[0], path) != 0;
-	haproxy_files_free(&files);
+	string_list_free(&files);
 	return folder;
 }
 
@@ -208,7 +208,7 @@ static void choose_folder(struct haproxy_plan *init)
 
 static bool read_files(struct haproxy_plan *init, struct err *err)
 {
-	haproxy_files_add(&init->files, xstrdup(init->main_file));
+	string_list_add(&init->files, xstrdup(init->main_file));
 	for (size_t i = 0; init->is_debians && i < init->debian.files.count; i++)
 		haproxy_files_expand(init->debian.files.items[i], &init->files);
 	for (size_t i = 0; i < init->files.count; i++) {
@@ -397,7 +397,7 @@ bool init_haproxy(const struct init_options *options, struct init_plan *plan, st
 	}
 	if (ok)
 		make_plan(&init);
-	haproxy_files_free(&init.files);
+	string_list_free(&init.files);
 	haproxy_survey_free(&init.found);
 	debian_haproxy_free(&init.debian);
 	free(init.folder);
