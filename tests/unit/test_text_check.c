@@ -115,6 +115,11 @@ Test(text_check, a_new_text_is_followed_from_the_bind_to_the_server)
 	    {"listen w\n bind :5000\n server a 10.0.0.1:5432\n", NULL},
 	    {"listen w\n bind :5000\n server a db:5432\n", "line 3"},
 	    {"listen w\n bind :5000\n server a unix@/run/relay\n", NULL},
+	    {"defaults d\n disabled\ndefaults\nlisten w from d\n bind :5000\n server a 10.0.0.1:5432\n"
+	     "listen r\n bind :5001\n server b 10.0.0.2:5432\n",
+	     "no bind leads to the primary"},
+	    {"defaults\n disabled\nlisten w\n enabled\n bind :5000\n server a 10.0.0.1:5432\n",
+	     NULL},
 	    {"listen w\n disabled\n bind :5000\n server a 10.0.0.1:5432\nlisten r\n bind :5001\n"
 	     " server b 10.0.0.2:5432\n",
 	     "no bind leads to the primary"},

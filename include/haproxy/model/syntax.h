@@ -35,6 +35,7 @@ enum haproxy_section_kind {
 struct haproxy_settings { /* of a defaults section or a proxy, with inherited ones */
 	bool complete;    /* none comes from another file or from a variable */
 	bool conditional; /* one may come from inside .if */
+	bool disabled;
 	bool has_mode, has_redispatch;
 	bool checks;                           /* default-server has health checks */
 	unsigned http_line;                    /* of `mode http`; 0: none */

@@ -15,7 +15,6 @@ struct reader {
 	struct haproxy_binds *out;
 	size_t group, owner;
 	size_t section_start; /* index of the first bind of the section */
-	bool disabled;        /* the section is disabled */
 };
 
 static struct haproxy_bind *add(struct haproxy_binds *binds)
@@ -184,22 +183,9 @@ static void read_bind(struct reader *reader)
 
 static void end_section(struct reader *reader)
 {
-	if (reader->disabled)
+	if (reader->lines.before.settings.disabled)
 		truncate_to(reader->out, reader->section_start);
 	reader->section_start = reader->out->count;
-	reader->disabled = false;
-}
-
-static void read_line(struct reader *reader)
-{
-	const struct haproxy_lines *line = &reader->lines;
-
-	if (line->starts_section)
-		end_section(reader);
-	else if (haproxy_line_is(line, "disabled") || haproxy_line_is(line, "enabled"))
-		reader->disabled = haproxy_line_is(line, "disabled");
-	else if (haproxy_line_is(line, "bind"))
-		read_bind(reader);
 }
 
 void haproxy_binds_read(struct haproxy_binds *binds, const char *text, size_t len, size_t group,
@@ -211,7 +197,10 @@ void haproxy_binds_read(struct haproxy_binds *binds, const char *text, size_t le
 
 	haproxy_lines_init(&reader.lines, text, len);
 	while (haproxy_lines_next(&reader.lines, &ignored))
-		read_line(&reader);
+		if (reader.lines.starts_section)
+			end_section(&reader);
+		else if (haproxy_line_is(&reader.lines, "bind"))
+			read_bind(&reader);
 	end_section(&reader);
 	haproxy_lines_fini(&reader.lines);
 }

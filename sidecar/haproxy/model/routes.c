@@ -91,6 +91,7 @@ static void start_section(struct reader *reader)
 	                          .is_frontend = read->kind == HAPROXY_SECTION_FRONTEND ||
 	                                         read->kind == HAPROXY_SECTION_LISTEN,
 	                          .is_defaults = read->kind == HAPROXY_SECTION_DEFAULTS,
+	                          .disabled = read->settings.disabled,
 	                          .unknown = read->conditional,
 	                          .inherits_unknown = read->inherits_unknown};
 	size_t seen = 0;
@@ -143,6 +144,7 @@ static void read_line(struct reader *reader)
 		start_section(reader);
 		return;
 	}
+	section->disabled = line->section.settings.disabled;
 	section->binds += haproxy_line_is(line, "bind");
 	section->servers +=
 	    haproxy_line_is(line, "server") || haproxy_line_is(line, "server-template");
@@ -152,8 +154,6 @@ static void read_line(struct reader *reader)
 		read_default_backend(reader);
 	else if (haproxy_line_is(line, "use_backend"))
 		read_use_backend(reader);
-	else if (haproxy_line_is(line, "disabled") || haproxy_line_is(line, "enabled"))
-		section->disabled = haproxy_line_is(line, "disabled");
 	else if (haproxy_line_is(line, "mode"))
 		section->is_web = haproxy_line_is(line, "mode http");
 	else if (answers_by_itself(line) && !section->is_defaults)

@@ -408,6 +408,8 @@ static void read_setting(const struct haproxy_lines *lines, struct haproxy_setti
 	} else if (haproxy_line_is(lines, "no option redispatch")) {
 		set->has_redispatch = true;
 		set->redispatch_every = 0;
+	} else if (haproxy_line_is(lines, "disabled") || haproxy_line_is(lines, "enabled")) {
+		set->disabled = haproxy_line_is(lines, "disabled");
 	} else if (haproxy_line_is(lines, "default-server")) {
 		set->checks = haproxy_lines_turn_checks_on(lines);
 	}
