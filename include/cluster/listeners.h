@@ -39,7 +39,7 @@ typedef void listeners_shared_cb(const struct config_target *target,
 /* Calls `found` once for each such bind in `files`, which are HAProxy's own, and the targets of
  * this socket. `ask`: as for haproxy_bind_resolve(). */
 void listeners_find_shared(const struct listeners *listeners, const char *socket,
-                           const struct haproxy_files *files, bool ask, listeners_shared_cb *found,
+                           const struct string_list *files, bool ask, listeners_shared_cb *found,
                            void *arg);
 
 #endif

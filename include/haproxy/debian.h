@@ -19,11 +19,11 @@
 #define DEBIAN_MASTER_OPEN ",mode,660,group,haproxy"
 
 struct debian_haproxy {
-	bool there;                 /* the file exists */
-	char *config;               /* CONFIG */
-	char *extraopts;            /* EXTRAOPTS; if it is not set, the default in the unit */
-	char *master_socket;        /* -S in extraopts, without what follows a comma; NULL: none */
-	struct haproxy_files files; /* -f in extraopts */
+	bool there;               /* the file exists */
+	char *config;             /* CONFIG */
+	char *extraopts;          /* EXTRAOPTS; if it is not set, the default in the unit */
+	char *master_socket;      /* -S in extraopts, without what follows a comma; NULL: none */
+	struct string_list files; /* -f in extraopts */
 };
 
 /* The unit is installed, by the package or by `make install`. The folders are those of

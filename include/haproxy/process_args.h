@@ -6,23 +6,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/string_list.h"
 #include "config/config.h"
 
-struct haproxy_files {
-	char **items;
-	size_t count;
-};
-
-/* Takes ownership of `path`. */
-void haproxy_files_add(struct haproxy_files *files, char *path);
-void haproxy_files_free(struct haproxy_files *files);
-
 /* Appends the files and folders after each -f, and all that follow "--", as they are written. */
-void haproxy_files_of_arguments(char *const *argv, struct haproxy_files *out);
+void haproxy_files_of_arguments(char *const *argv, struct string_list *out);
 
 /* Appends `path`. If it is a folder, appends the files that HAProxy loads from it instead, in the
  * order in which HAProxy loads them. */
-void haproxy_files_expand(const char *path, struct haproxy_files *out);
+void haproxy_files_expand(const char *path, struct string_list *out);
 
 /* HAProxy loads a file of this name from a folder: "orders.cfg", but not ".orders.cfg" nor
  * "orders.cfg.old". */
@@ -40,14 +32,14 @@ enum haproxy_started {
  * that HAProxy was started in is known. `pid`: of the HAProxy that listens at the target's socket;
  * 0: not known. The command line of a process that segue may not inspect is not used. */
 enum haproxy_started haproxy_started_with(const struct config_target *target, int64_t pid,
-                                          struct haproxy_files *out) MUST_CHECK;
+                                          struct string_list *out) MUST_CHECK;
 
 /* `output` is one of these files, or HAProxy loads it from one of these folders. */
-bool haproxy_started_loads(const struct haproxy_files *arguments, const char *output) MUST_CHECK;
+bool haproxy_started_loads(const struct string_list *arguments, const char *output) MUST_CHECK;
 
 /* Appends the files that HAProxy loads for these arguments, without the outputs of targets. */
-void haproxy_started_own_files(const struct config *config, const struct haproxy_files *arguments,
-                               struct haproxy_files *out);
+void haproxy_started_own_files(const struct config *config, const struct string_list *arguments,
+                               struct string_list *out);
 
 /* The pid of the process that reads the files: the master of this worker, or `pid` itself. */
 int64_t haproxy_starter(int64_t pid) MUST_CHECK;

@@ -5,11 +5,12 @@
 #define SEGUE_RUN_BIND_CONFLICTS_H
 
 #include "base/strbuf.h"
+#include "base/string_list.h"
 #include "config/config.h"
 
-/* `texts`: one per target, empty if it is not known. Appends one line for each address that is
- * taken twice, or that another process has and no output of this HAProxy has yet. */
+/* `texts`: one per target, empty if it is not known. Adds to `out` each address that is taken
+ * twice, or that another process has and no output of this HAProxy has yet, and what to do. */
 void bind_conflicts_find(const struct config *config, const struct strbuf *texts,
-                         struct strbuf *out);
+                         struct string_list *out);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "base/string_list.h"
 #include "base/util.h"
 #include "config/config.h"
 #include "haproxy/process_args.h"
@@ -37,6 +38,10 @@ struct check {
 /* Prints "ok|warn|FAIL  what: detail: fix" and counts failures; `fix` may be NULL. */
 void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
                 const char *detail, ...) PRINTF_LIKE(5, 6);
+
+/* Notes each of `details`, with `prefix` before it. */
+void check_note_all(struct check *check, enum check_grade grade, const char *what, const char *fix,
+                    const char *prefix, const struct string_list *details);
 
 /* Returns "KIND/NAME", as "haproxy/local". Caller frees. */
 char *check_target_name(const struct config_target *target) MUST_CHECK;

@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "base/string_list.h"
 #include "base/util.h"
 
 struct unit {
@@ -21,7 +22,7 @@ struct unit {
 	struct strbuf environment_files;          /* words; a - before a file that may be missing */
 	struct strbuf writable;                   /* words of ReadWritePaths= and its old name */
 	char *protect;                            /* ProtectSystem= */
-	struct strbuf ignored; /* lines about such keys outside [Service], which systemd ignores */
+	struct string_list ignored; /* such keys outside [Service], which systemd ignores */
 };
 
 /* Reads the unit from below `root` ("": this machine). False if it is not installed: then `out` has

@@ -52,6 +52,13 @@ void check_note(struct check *check, enum check_grade grade, const char *what, c
 	check->failed += grade == CHECK_FAIL;
 }
 
+void check_note_all(struct check *check, enum check_grade grade, const char *what, const char *fix,
+                    const char *prefix, const struct string_list *details)
+{
+	for (size_t i = 0; i < details->count; i++)
+		check_note(check, grade, what, fix, "%s%s", prefix, details->items[i]);
+}
+
 char *check_target_name(const struct config_target *target)
 {
 	return xasprintf("%s/%s", config_target_kind_name(target->kind), target->name);
@@ -122,11 +129,10 @@ static void note_config(struct check *check)
 		           "%s: clusters %zu, targets %zu; looked at as %s", config->file,
 		           config->cluster_count, config->target_count, check->as);
 	check_marks(check);
-	line = check->unit != NULL ? check->unit->ignored.data : "";
-	for (; *line != '\0'; line += strcspn(line, "\n") + 1)
-		check_note(check, CHECK_WARN, check->unit->name,
-		           "put it under [Service], then systemctl daemon-reload", "%.*s",
-		           (int)strcspn(line, "\n"), line);
+	if (check->unit != NULL)
+		check_note_all(check, CHECK_WARN, check->unit->name,
+		               "put it under [Service], then systemctl daemon-reload", "",
+		               &check->unit->ignored);
 }
 
 static void note_mark(unsigned line, const char *key, const char *what, void *arg)

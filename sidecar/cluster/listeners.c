@@ -96,7 +96,7 @@ const struct config_target *listeners_find(const struct listeners *listeners, si
 struct shared {
 	const struct listeners *listeners;
 	const char *socket;
-	const struct haproxy_files *files;
+	const struct string_list *files;
 	bool ask;
 	listeners_shared_cb *found;
 	void *arg;
@@ -132,7 +132,7 @@ static void find_rendered(const struct shared *shared, const struct haproxy_bind
 }
 
 void listeners_find_shared(const struct listeners *listeners, const char *socket,
-                           const struct haproxy_files *files, bool ask, listeners_shared_cb *found,
+                           const struct string_list *files, bool ask, listeners_shared_cb *found,
                            void *arg)
 {
 	const struct shared shared = {.listeners = listeners,

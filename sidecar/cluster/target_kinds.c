@@ -2,7 +2,7 @@
 #include "cluster/target_kinds.h"
 
 #include "haproxy/driver.h"
-#include "haproxy/model/text_check.h"
+#include "haproxy/model/routes.h"
 #include "pgbouncer/driver.h"
 #include "pgbouncer/model/databases.h"
 #include "target/file_target.h"

@@ -10,6 +10,7 @@
 #include "target/command.h"
 
 #define FILE_MAX ((size_t)1024 * 1024) /* bytes */
+#define BLANKS   " \t"
 
 bool debian_has_unit_below(const char *root, const char *unit)
 {
@@ -158,41 +159,53 @@ static void append_opened(struct strbuf *line, const char *options, size_t len)
 		strbuf_printf(line, ",mode,660,%s,%s", gid ? "gid" : "group", group);
 }
 
-static const char *find_master(const struct debian_haproxy *debian)
+/* Splits `extraopts` around the path after the last -S, as take_arguments() reads it: *path is
+ * where it begins. Returns what follows it: ",mode,600 -f /b". NULL: there is no master socket. */
+static const char *find_master(const struct debian_haproxy *debian, const char **path)
 {
-	return debian->master_socket != NULL ? strstr(debian->extraopts, debian->master_socket)
-	                                     : NULL;
+	const char *word = debian->extraopts, *found = NULL;
+	bool is_value = false;
+
+	while (*(word += strspn(word, BLANKS)) != '\0') {
+		size_t len = strcspn(word, BLANKS);
+
+		if (is_value)
+			found = word + strspn(word, "\"'");
+		is_value = len == 2 && strncmp(word, "-S", 2) == 0;
+		word += len;
+	}
+	*path = found;
+	if (debian->master_socket == NULL || found == NULL)
+		return NULL;
+	return found + strcspn(found, "," BLANKS "\"'");
 }
 
 bool debian_master_is_open(const struct debian_haproxy *debian)
 {
-	const char *at = find_master(debian);
+	const char *path, *rest = find_master(debian, &path);
 
-	if (at == NULL)
-		return false;
-	at += strlen(debian->master_socket);
-	return is_open(at, strcspn(at, " \t"));
+	return rest != NULL && is_open(rest, strcspn(rest, BLANKS));
 }
 
 char *debian_haproxy_arguments(const struct debian_haproxy *debian, const char *master, bool open,
                                const char *folder)
 {
-	const char *options = debian->extraopts, *at = find_master(debian);
+	const char *options = debian->extraopts, *path, *rest = find_master(debian, &path);
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 	size_t len;
 
-	if (at != NULL)
-		strbuf_append(&line, options, (size_t)(at - options));
+	if (rest != NULL)
+		strbuf_append(&line, options, (size_t)(path - options));
 	else
 		strbuf_printf(&line, "%s%s-S ", options, *options != '\0' ? " " : "");
-	at = at != NULL ? at + strlen(debian->master_socket) : "";
-	len = strcspn(at, " \t");
+	rest = rest != NULL ? rest : "";
+	len = strcspn(rest, BLANKS);
 	strbuf_append_str(&line, master);
-	if (open && !is_open(at, len))
-		append_opened(&line, at, len);
+	if (open && !is_open(rest, len))
+		append_opened(&line, rest, len);
 	else
-		strbuf_append(&line, at, len);
-	strbuf_append_str(&line, at + len);
+		strbuf_append(&line, rest, len);
+	strbuf_append_str(&line, rest + len);
 	if (folder != NULL)
 		strbuf_printf(&line, " -f %s", folder);
 	return strbuf_detach(&line);
@@ -203,6 +216,6 @@ void debian_haproxy_free(struct debian_haproxy *debian)
 	free(debian->config);
 	free(debian->extraopts);
 	free(debian->master_socket);
-	haproxy_files_free(&debian->files);
+	string_list_free(&debian->files);
 	*debian = (struct debian_haproxy){0};
 }

@@ -11,7 +11,6 @@
 #include "base/clock.h"
 #include "haproxy/model/address.h"
 #include "haproxy/model/routes.h"
-#include "haproxy/model/text_check.h"
 #include "haproxy/socket.h"
 
 static struct haproxy_driver *driver_of(struct target *target)

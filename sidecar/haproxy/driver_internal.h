@@ -9,6 +9,7 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "base/string_list.h"
 #include "haproxy/hold_record.h"
 #include "haproxy/model/batch.h"
 #include "haproxy/model/config.h"

@@ -493,16 +493,12 @@ static void timer_cb(int fd, short events, void *arg)
 	haproxy_reconcile(driver);
 }
 
-/* `findings` has one line for each finding; they are logged as one line. */
-static void tell_cannot_hold(const struct haproxy_driver *driver, const char *findings)
+static void tell_cannot_hold(const struct haproxy_driver *driver,
+                             const struct string_list *findings)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
-	for (const char *c = findings; *c != '\0'; c++)
-		if (*c != '\n')
-			strbuf_append_char(&line, *c);
-		else if (c[1] != '\0')
-			strbuf_append_str(&line, "; ");
+	string_list_join(findings, "; ", &line);
 	TARGET_LOG(LOG_WARNING, &driver->target, "cannot_hold",
 	           KV_STR("file", driver->target.config->output), KV_STR("found", line.data),
 	           KV_STR("next", "while there is no primary, clients get errors: change the "
@@ -512,12 +508,13 @@ static void tell_cannot_hold(const struct haproxy_driver *driver, const char *fi
 void haproxy_hold_judge(const struct haproxy_driver *driver)
 {
 	int64_t hold_ms = driver->target.config->hold_timeout_ms;
-	auto_strbuf struct strbuf findings = STRBUF_INIT;
+	auto_string_list struct string_list findings = {.count = 0};
 
 	if (hold_ms == 0 || driver->generation != 1)
 		return;
-	if (haproxy_lint_hold(driver->text, driver->len, hold_ms, &findings) > 0)
-		tell_cannot_hold(driver, findings.data);
+	haproxy_lint_hold(driver->text, driver->len, hold_ms, &findings);
+	if (findings.count > 0)
+		tell_cannot_hold(driver, &findings);
 }
 
 /* --- the target's start and end --- */

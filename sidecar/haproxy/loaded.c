@@ -198,7 +198,7 @@ static void append_twins(const struct haproxy_driver *driver, struct strbuf *wha
 {
 	const char *output = driver->target.config->output;
 	auto_free char *folder = xstrndup(output, (size_t)(strrchr(output, '/') - output));
-	struct haproxy_files files = {.count = 0};
+	struct string_list files = {.count = 0};
 
 	haproxy_files_expand(folder, &files);
 	for (size_t i = 0; i < files.count; i++) {
@@ -212,7 +212,7 @@ static void append_twins(const struct haproxy_driver *driver, struct strbuf *wha
 			              "output of segue.ini wrong?",
 			              files.items[i], section);
 	}
-	haproxy_files_free(&files);
+	string_list_free(&files);
 }
 
 static void reload_failed(struct haproxy_driver *driver, const char *what)

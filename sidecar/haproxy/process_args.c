@@ -15,31 +15,17 @@
 
 #define SUFFIX ".cfg"
 
-void haproxy_files_add(struct haproxy_files *files, char *path)
-{
-	files->items = xreallocarray(files->items, files->count + 1, sizeof(*files->items));
-	files->items[files->count++] = path;
-}
-
-void haproxy_files_free(struct haproxy_files *files)
-{
-	for (size_t i = 0; i < files->count; i++)
-		free(files->items[i]);
-	free(files->items);
-	*files = (struct haproxy_files){.count = 0};
-}
-
-void haproxy_files_of_arguments(char *const *argv, struct haproxy_files *out)
+void haproxy_files_of_arguments(char *const *argv, struct string_list *out)
 {
 	bool only_files = false;
 
 	for (size_t i = 0; argv[i] != NULL; i++) {
 		if (only_files)
-			haproxy_files_add(out, xstrdup(argv[i]));
+			string_list_add(out, xstrdup(argv[i]));
 		else if (strcmp(argv[i], "--") == 0)
 			only_files = true;
 		else if (strcmp(argv[i], "-f") == 0 && argv[i + 1] != NULL)
-			haproxy_files_add(out, xstrdup(argv[++i]));
+			string_list_add(out, xstrdup(argv[++i]));
 	}
 }
 
@@ -55,19 +41,19 @@ static int only_loaded(const struct dirent *entry)
 	return haproxy_files_is_loaded_name(entry->d_name);
 }
 
-void haproxy_files_expand(const char *path, struct haproxy_files *out)
+void haproxy_files_expand(const char *path, struct string_list *out)
 {
 	struct dirent **entries;
 	struct stat st;
 	int count;
 
 	if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
-		haproxy_files_add(out, xstrdup(path));
+		string_list_add(out, xstrdup(path));
 		return;
 	}
 	count = scandir(path, &entries, only_loaded, alphasort);
 	for (int i = 0; i < count; i++) {
-		haproxy_files_add(out, xasprintf("%s/%s", path, entries[i]->d_name));
+		string_list_add(out, xasprintf("%s/%s", path, entries[i]->d_name));
 		free(entries[i]);
 	}
 	if (count >= 0)
@@ -148,7 +134,7 @@ static char *start_folder(int64_t pid)
 	return root != NULL && strcmp(root, "/") == 0 ? proc_link(starter, "cwd") : NULL;
 }
 
-static void make_absolute(struct haproxy_files *paths, int64_t pid)
+static void make_absolute(struct string_list *paths, int64_t pid)
 {
 	auto_free char *folder = start_folder(pid);
 
@@ -162,7 +148,7 @@ static void make_absolute(struct haproxy_files *paths, int64_t pid)
 	}
 }
 
-static bool files_of_process(int64_t pid, struct haproxy_files *out)
+static bool files_of_process(int64_t pid, struct string_list *out)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 	auto_free char **argv = NULL;
@@ -183,28 +169,28 @@ static bool files_of_process(int64_t pid, struct haproxy_files *out)
 /* --- what starts HAProxy --- */
 
 /* If HAProxy would not load the output, the file is for another HAProxy, and is not used. */
-static bool files_of_debian(const struct config_target *target, struct haproxy_files *out)
+static bool files_of_debian(const struct config_target *target, struct string_list *out)
 {
 	struct debian_haproxy debian;
-	struct haproxy_files files = {.count = 0};
+	struct string_list files = {.count = 0};
 	struct err ignored; /* `segue check` reports a file that cannot be parsed */
 	bool fine = debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored) && debian.there;
 
 	if (fine) {
-		haproxy_files_add(&files, xstrdup(debian.config));
+		string_list_add(&files, xstrdup(debian.config));
 		for (size_t i = 0; i < debian.files.count; i++)
-			haproxy_files_add(&files, xstrdup(debian.files.items[i]));
+			string_list_add(&files, xstrdup(debian.files.items[i]));
 		fine = haproxy_started_loads(&files, target->output);
 	}
 	for (size_t i = 0; fine && i < files.count; i++)
-		haproxy_files_add(out, xstrdup(files.items[i]));
-	haproxy_files_free(&files);
+		string_list_add(out, xstrdup(files.items[i]));
+	string_list_free(&files);
 	debian_haproxy_free(&debian);
 	return fine;
 }
 
 /* The "{}" in check_command, which stands for the staged output, is left out. */
-static bool files_of_command(const struct config_target *target, struct haproxy_files *out)
+static bool files_of_command(const struct config_target *target, struct string_list *out)
 {
 	struct err ignored; /* reported by `segue check` */
 	char **argv = *target->check_command != '\0'
@@ -224,7 +210,7 @@ static bool files_of_command(const struct config_target *target, struct haproxy_
 }
 
 enum haproxy_started haproxy_started_with(const struct config_target *target, int64_t pid,
-                                          struct haproxy_files *out)
+                                          struct string_list *out)
 {
 	if (files_of_process(pid, out))
 		return HAPROXY_STARTED_PROCESS;
@@ -235,7 +221,7 @@ enum haproxy_started haproxy_started_with(const struct config_target *target, in
 
 /* --- the files that HAProxy loads --- */
 
-bool haproxy_started_loads(const struct haproxy_files *arguments, const char *output)
+bool haproxy_started_loads(const struct string_list *arguments, const char *output)
 {
 	const char *name = strrchr(output, '/') + 1;
 	auto_free char *folder = xstrndup(output, (size_t)(name - output));
@@ -275,7 +261,7 @@ static bool is_output(const struct config *config, const struct file_id *ids, co
 	return false;
 }
 
-static void leave_outputs_out(const struct config *config, struct haproxy_files *files)
+static void leave_outputs_out(const struct config *config, struct string_list *files)
 {
 	auto_free struct file_id *ids = xcalloc(config->target_count, sizeof(*ids));
 	size_t kept = 0;
@@ -291,8 +277,8 @@ static void leave_outputs_out(const struct config *config, struct haproxy_files 
 	files->count = kept;
 }
 
-void haproxy_started_own_files(const struct config *config, const struct haproxy_files *arguments,
-                               struct haproxy_files *out)
+void haproxy_started_own_files(const struct config *config, const struct string_list *arguments,
+                               struct string_list *out)
 {
 	for (size_t i = 0; i < arguments->count; i++)
 		haproxy_files_expand(arguments->items[i], out);

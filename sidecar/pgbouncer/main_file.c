@@ -91,12 +91,11 @@ static char *find_trouble(const struct pgbouncer_driver *driver, const struct pg
 /* The difference may be intended, so it is logged only once. */
 static void tell_differs(struct pgbouncer_driver *driver, const struct pgbouncer_main *found)
 {
+	auto_string_list struct string_list differs = {.count = 0};
 	auto_strbuf struct strbuf now = STRBUF_INIT;
 
-	(void)next_start_differs(&driver->config, found, true, &now);
-	for (size_t i = 0; i < now.len; i++)
-		if (now.data[i] == '\n')
-			now.data[i] = i + 1 < now.len ? ';' : ' ';
+	next_start_differs(&driver->config, found, true, &differs);
+	string_list_join(&differs, "; ", &now);
 	if (strcmp(driver->ini_differs, now.data) == 0)
 		return;
 	if (now.len > 0)

@@ -12,7 +12,7 @@
 
 struct finding {
 	const struct config *config;
-	struct strbuf *out;
+	struct string_list *out;
 	struct haproxy_binds on_disk; /* filled when it is first needed */
 	bool looked;
 };
@@ -28,19 +28,21 @@ static void append_clash(const struct haproxy_bind *a, const struct haproxy_bind
 	const char *first = finding->config->targets[a->owner].name;
 	const char *second = finding->config->targets[b->owner].name;
 	bool same = a->owner == b->owner;
+	struct strbuf text = STRBUF_INIT;
 
 	if (same)
-		strbuf_printf(finding->out, "[haproxy %s] binds %s in \"%s\" and in \"%s\"", first,
+		strbuf_printf(&text, "[haproxy %s] binds %s in \"%s\" and in \"%s\"", first,
 		              a->spelled, a->section_name, b->section_name);
 	else
-		strbuf_printf(finding->out, "[haproxy %s] and [haproxy %s] both bind %s", first,
-		              second, a->spelled);
+		strbuf_printf(&text, "[haproxy %s] and [haproxy %s] both bind %s", first, second,
+		              a->spelled);
 	if (strcmp(a->spelled, b->spelled) != 0)
-		strbuf_printf(finding->out, " (the second as %s)", b->spelled);
-	strbuf_printf(finding->out,
+		strbuf_printf(&text, " (the second as %s)", b->spelled);
+	strbuf_printf(&text,
 	              ", and clients would reach either %s by chance: set another address in one "
-	              "of them " CURE "\n",
+	              "of them " CURE,
 	              same ? "section" : "cluster");
+	string_list_add(finding->out, strbuf_detach(&text));
 }
 
 /* --- other processes --- */
@@ -80,16 +82,16 @@ static void append_taken(const struct haproxy_bind *bind, uint16_t port, uid_t u
 
 	if (is_on_disk(finding, bind))
 		return;
-	strbuf_printf(
+	string_list_printf(
 	    finding->out,
 	    "[haproxy %s] binds %s in \"%s\", and another process, of uid %lu, listens at "
-	    "port %u there: stop that one, or set another address " CURE "\n",
+	    "port %u there: stop that one, or set another address " CURE,
 	    finding->config->targets[bind->owner].name, bind->spelled, bind->section_name,
 	    (unsigned long)user, (unsigned)port);
 }
 
 void bind_conflicts_find(const struct config *config, const struct strbuf *texts,
-                         struct strbuf *out)
+                         struct string_list *out)
 {
 	struct finding finding = {.config = config, .out = out};
 	struct haproxy_binds binds = {.items = NULL};

@@ -346,13 +346,16 @@ static void find_clashes(struct pipeline *pipeline, struct strbuf *errors)
 {
 	size_t count = pipeline->config->target_count;
 	auto_free bool *made_up = xcalloc(count, sizeof(*made_up));
+	auto_string_list struct string_list clashes = {.count = 0};
 
 	for (size_t i = 0; i < count; i++)
 		if (pipeline->config->targets[i].kind == CONFIG_TARGET_HAPROXY &&
 		    pipeline->templates[i] != NULL && pipeline->texts[i].len == 0)
 			made_up[i] = !state_or_example_render(
 			    pipeline->config, i, pipeline->templates[i], &pipeline->texts[i]);
-	bind_conflicts_find(pipeline->config, pipeline->texts, errors);
+	bind_conflicts_find(pipeline->config, pipeline->texts, &clashes);
+	for (size_t i = 0; i < clashes.count; i++)
+		strbuf_printf(errors, "%s\n", clashes.items[i]);
 	pipeline->listeners = listeners_create(pipeline->config, pipeline->texts);
 	for (size_t i = 0; i < count; i++)
 		if (made_up[i])

@@ -44,7 +44,7 @@ static void take_shared(const struct config_target *target, const struct haproxy
 static void look_at_haproxy(const struct look *look, const struct config_target *first)
 {
 	const struct pipeline *pipeline = look->pipeline;
-	struct haproxy_files arguments = {.count = 0}, files = {.count = 0};
+	struct string_list arguments = {.count = 0}, files = {.count = 0};
 	int64_t pid = haproxy_is_elsewhere(first->socket) ? -1 : haproxy_pid_at(first->socket);
 
 	if (pid >= 0 && haproxy_started_with(first, pid, &arguments) != HAPROXY_STARTED_UNKNOWN) {
@@ -52,8 +52,8 @@ static void look_at_haproxy(const struct look *look, const struct config_target 
 		listeners_find_shared(pipeline->listeners, first->socket, &files, false,
 		                      take_shared, (void *)look);
 	}
-	haproxy_files_free(&files);
-	haproxy_files_free(&arguments);
+	string_list_free(&files);
+	string_list_free(&arguments);
 }
 
 /* Returns 0 if a file can be made in `folder`, else the errno. Takes ownership of `folder`. Most

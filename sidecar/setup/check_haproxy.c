@@ -34,7 +34,7 @@ static void note_shared(const struct config_target *target, const struct haproxy
 /* Notes each address that a rendered text and a file of `own` both bind. `own`: HAProxy's files
  * without the outputs of targets. */
 static void check_binds(struct check *check, const struct config_target *first,
-                        const struct haproxy_files *own)
+                        const struct string_list *own)
 {
 	size_t count = check->config->target_count;
 	struct strbuf *texts = xcalloc(count, sizeof(*texts));
@@ -66,7 +66,8 @@ static bool is_folder(const char *path)
 
 static void lint_file(struct check *check, const char *path, int64_t hold_ms)
 {
-	auto_strbuf struct strbuf text = STRBUF_INIT, findings = STRBUF_INIT;
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	auto_string_list struct string_list findings = {.count = 0};
 	struct err err;
 
 	if (*path != '/') {
@@ -81,14 +82,10 @@ static void lint_file(struct check *check, const char *path, int64_t hold_ms)
 		           err.message);
 		return;
 	}
-	if (haproxy_lint(text.data, text.len, hold_ms, &findings) == 0)
+	haproxy_lint(text.data, text.len, hold_ms, &findings);
+	if (findings.count == 0)
 		check_note(check, CHECK_OK, path, NULL, "nothing in it hurts a failover");
-	for (const char *line = findings.data; *line != '\0';) {
-		size_t len = strcspn(line, "\n");
-
-		check_note(check, CHECK_WARN, path, NULL, "%.*s", (int)len, line);
-		line += len + (line[len] == '\n');
-	}
+	check_note_all(check, CHECK_WARN, path, NULL, "", &findings);
 }
 
 /* The line EXTRAOPTS="..." for Debian's /etc/default/haproxy that gives HAProxy the target's master
@@ -114,7 +111,7 @@ static char *check_haproxy_arguments(const struct config_target *target, const c
 }
 
 /* The first path that could not be made absolute; NULL: none. */
-static const char *find_relative(const struct haproxy_files *arguments)
+static const char *find_relative(const struct string_list *arguments)
 {
 	for (size_t i = 0; i < arguments->count; i++)
 		if (*arguments->items[i] != '/')
@@ -138,7 +135,7 @@ static char *not_loaded_fix(const struct config_target *target)
 }
 
 static void note_not_loaded(struct check *check, const struct config_target *target,
-                            const struct haproxy_files *arguments, int64_t pid)
+                            const struct string_list *arguments, int64_t pid)
 {
 	auto_free char *what = check_target_name(target);
 	const char *relative = find_relative(arguments);
@@ -157,7 +154,7 @@ static void note_not_loaded(struct check *check, const struct config_target *tar
 }
 
 static void check_outputs(struct check *check, const struct config_target *first,
-                          const struct haproxy_files *arguments, int64_t pid)
+                          const struct string_list *arguments, int64_t pid)
 {
 	auto_free char *starter = xasprintf("/proc/%" PRId64, haproxy_starter(pid));
 	struct stat st;
@@ -176,7 +173,7 @@ static void check_outputs(struct check *check, const struct config_target *first
 	}
 }
 
-static bool is_among(const struct haproxy_files *arguments, const char *file)
+static bool is_among(const struct string_list *arguments, const char *file)
 {
 	for (size_t i = 0; i < arguments->count; i++)
 		if (haproxy_started_same_file(arguments->items[i], file))
@@ -190,11 +187,11 @@ static void note_next_start(struct check *check, const struct config_target *tar
 	const char *master = target->master_socket;
 	const char *next = debian->master_socket != NULL ? debian->master_socket : "none";
 	auto_free char *what = check_target_name(target);
-	struct haproxy_files files = {.count = 0};
+	struct string_list files = {.count = 0};
 
-	haproxy_files_add(&files, xstrdup(debian->config));
+	string_list_add(&files, xstrdup(debian->config));
 	for (size_t i = 0; i < debian->files.count; i++)
-		haproxy_files_add(&files, xstrdup(debian->files.items[i]));
+		string_list_add(&files, xstrdup(debian->files.items[i]));
 	if (!haproxy_started_loads(&files, target->output)) {
 		auto_free char *fix = not_loaded_fix(target);
 
@@ -218,12 +215,12 @@ static void note_next_start(struct check *check, const struct config_target *tar
 		           "segue's user, from HAProxy's next restart on",
 		           master);
 	}
-	haproxy_files_free(&files);
+	string_list_free(&files);
 }
 
 /* Checks the arguments of HAProxy's next start, if Debian's unit has started this one. */
 static void check_next_start(struct check *check, const struct config_target *first,
-                             const struct haproxy_files *arguments)
+                             const struct string_list *arguments)
 {
 	struct debian_haproxy debian;
 	struct err ignored; /* then HAProxy would not start, and systemd reports it */
@@ -260,8 +257,7 @@ static void read_sockets(struct sockets *sockets, const char *file)
 	while (haproxy_lines_next(&lines, &ignored)) {
 		const char *path = haproxy_lines_word(&lines, 2);
 
-		if (strcmp(haproxy_lines_word(&lines, 0), "stats") != 0 ||
-		    strcmp(haproxy_lines_word(&lines, 1), "socket") != 0)
+		if (!haproxy_line_is(&lines, "stats socket"))
 			continue;
 		path += strncmp(path, "unix@", 5) == 0 ? 5 : 0;
 		sockets->unknown = sockets->unknown || haproxy_lines_has_variable(&lines);
@@ -275,7 +271,7 @@ static void read_sockets(struct sockets *sockets, const char *file)
 /* Notes a failure if HAProxy's files no longer have the target's socket: it would be gone after
  * HAProxy's next start or reload. */
 static void check_next_socket(struct check *check, const struct config_target *target,
-                              const struct haproxy_files *files)
+                              const struct string_list *files)
 {
 	struct sockets sockets = {.wanted = target->socket};
 	auto_free char *what = check_target_name(target);
@@ -297,7 +293,7 @@ static void check_next_socket(struct check *check, const struct config_target *t
 static void check_settings(struct check *check, const struct config_target *target, int64_t pid)
 {
 	int64_t hold_ms = check_hold_ms(check, target->cluster_index);
-	struct haproxy_files arguments = {.count = 0}, files = {.count = 0};
+	struct string_list arguments = {.count = 0}, files = {.count = 0};
 	auto_free char *what = check_target_name(target);
 	enum haproxy_started how;
 
@@ -327,8 +323,8 @@ static void check_settings(struct check *check, const struct config_target *targ
 	if (how != HAPROXY_STARTED_COMMAND) /* check_command may name folders of a container */
 		check_next_socket(check, target, &files);
 	check_binds(check, target, &files);
-	haproxy_files_free(&files);
-	haproxy_files_free(&arguments);
+	string_list_free(&files);
+	string_list_free(&arguments);
 }
 
 /* The running HAProxies: do the sockets answer, do they have level admin, which a move needs, and

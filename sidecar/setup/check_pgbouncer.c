@@ -146,16 +146,6 @@ static void check_lists(struct check *check, const char *what, const struct pgbo
 			    ini->databases[i].line, ini->databases[i].name);
 }
 
-static void note_findings(struct check *check, const char *what, const struct strbuf *findings)
-{
-	for (const char *line = findings->data; *line != '\0';) {
-		size_t len = strcspn(line, "\n");
-
-		check_note(check, CHECK_WARN, what, NULL, "%.*s", (int)len, line);
-		line += len + (line[len] == '\n');
-	}
-}
-
 /* True if the file is missing or empty, as the README tells people to prepare it before the first
  * run. */
 static bool is_unrendered(const char *output)
@@ -189,14 +179,14 @@ static void check_include(struct check *check, const char *what, const char *mai
 static void check_next(struct check *check, const char *what, const struct pgbouncer_table *config,
                        const struct pgbouncer_main *found)
 {
-	auto_strbuf struct strbuf differs = STRBUF_INIT;
+	auto_string_list struct string_list differs = {.count = 0};
 	struct err err;
 	bool some;
 
 	if (!next_start_lets_in(config, found, &some, &err))
 		check_note(check, some ? CHECK_WARN : CHECK_FAIL, what, NULL, "%s", err.message);
-	if (next_start_differs(config, found, false, &differs) > 0)
-		note_findings(check, what, &differs);
+	next_start_differs(config, found, false, &differs);
+	check_note_all(check, CHECK_WARN, what, NULL, "", &differs);
 }
 
 /* pgbouncer.ini cannot be read here: it is on another machine, or only PgBouncer's user may read
@@ -283,7 +273,7 @@ static void check_main_settings(struct check *check, const char *what,
 	    .text = rendered->ini != NULL ? rendered->text.data : NULL,
 	    .len = rendered->text.len,
 	    .ini = rendered->ini};
-	auto_strbuf struct strbuf findings = STRBUF_INIT;
+	auto_string_list struct string_list findings = {.count = 0};
 	struct pgbouncer_main found;
 	bool known = check_main(check, what, main_file, target->output, &reading, &found);
 
@@ -291,7 +281,7 @@ static void check_main_settings(struct check *check, const char *what,
 		check_include(check, what, main_file, &found, target->output);
 		check_next(check, what, config, &found);
 	}
-	(void)pgbouncer_lint(
+	pgbouncer_lint(
 	    &(struct pgbouncer_lint){.config = config,
 	                             .databases = databases,
 	                             .users = users,
@@ -304,7 +294,7 @@ static void check_main_settings(struct check *check, const char *what,
 	                             .hold_timeout_ms =
 	                                 check_hold_ms(check, target->cluster_index)},
 	    &findings);
-	note_findings(check, what, &findings);
+	check_note_all(check, CHECK_WARN, what, NULL, "", &findings);
 	pgbouncer_main_free(&found);
 }
 

@@ -115,11 +115,10 @@ static void run_commands(struct check *check, const struct strbuf *texts)
 
 static void find_clashes(struct check *check, const struct strbuf *texts)
 {
-	auto_strbuf struct strbuf clashes = STRBUF_INIT;
+	auto_string_list struct string_list clashes = {.count = 0};
 
 	bind_conflicts_find(check->config, texts, &clashes);
-	for (const char *line = clashes.data; *line != '\0'; line += strcspn(line, "\n") + 1)
-		check_note(check, CHECK_FAIL, "bind", NULL, "%.*s", (int)strcspn(line, "\n"), line);
+	check_note_all(check, CHECK_FAIL, "bind", NULL, "", &clashes);
 }
 
 void check_note_own(struct check *check, const struct config_target *target, const char *whose,
@@ -215,17 +214,12 @@ bool check_render(struct check *check, const struct config_target *target, struc
 static void note_lint(struct check *check, const struct config_target *target, const char *what,
                       const struct strbuf *text)
 {
-	auto_strbuf struct strbuf findings = STRBUF_INIT;
+	auto_string_list struct string_list findings = {.count = 0};
 	int64_t hold_ms = check_hold_ms(check, target->cluster_index);
 
-	(void)haproxy_lint(text->data, text->len, hold_ms > 0 ? hold_ms : HAPROXY_LINT_HOLD_MS,
-	                   &findings);
-	for (const char *line = findings.data; *line != '\0';) {
-		size_t len = strcspn(line, "\n");
-
-		check_note(check, CHECK_WARN, what, NULL, "rendered %.*s", (int)len, line);
-		line += len + (line[len] == '\n');
-	}
+	haproxy_lint(text->data, text->len, hold_ms > 0 ? hold_ms : HAPROXY_LINT_HOLD_MS,
+	             &findings);
+	check_note_all(check, CHECK_WARN, what, NULL, "rendered ", &findings);
 }
 
 static bool leads_to_any(const struct check *check, const struct config_target *target,

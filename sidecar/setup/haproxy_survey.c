@@ -12,9 +12,7 @@
 
 bool found_section_is_postgres(const struct found_section *section)
 {
-	if (section->kind != FOUND_BACKEND && section->kind != FOUND_LISTEN)
-		return false;
-	if (section->server_count == 0 ||
+	if (!haproxy_section_is_backend(section->kind) || section->server_count == 0 ||
 	    (section->mode != NULL && strcmp(section->mode, "tcp") != 0))
 		return false;
 	return section->pgsql_check || section->patroni || section->postgres_port;
@@ -26,7 +24,7 @@ static const struct found_section *frontend_of(const struct haproxy_survey *foun
 	for (size_t i = 0; i < found->section_count; i++) {
 		const struct found_section *section = &found->sections[i];
 
-		if (section->kind == FOUND_FRONTEND && section->default_backend != NULL &&
+		if (section->kind == HAPROXY_SECTION_FRONTEND && section->default_backend != NULL &&
 		    strcmp(section->default_backend, backend->name) == 0)
 			return section;
 	}
@@ -42,7 +40,7 @@ void haproxy_survey_judge(struct haproxy_survey *found)
 
 		if (!found_section_is_postgres(section))
 			continue;
-		if (section->kind == FOUND_BACKEND)
+		if (section->kind == HAPROXY_SECTION_BACKEND)
 			section->frontend = frontend_of(found, section);
 		place = section->reads ? &found->ro : &found->rw;
 		if (*place == NULL)
@@ -65,27 +63,11 @@ struct reader {
 	struct haproxy_survey *found;
 	const char *file;
 	struct haproxy_lines lines;
-	bool global;
-	bool open; /* the last section of `found` is being read */
 };
 
 static const char *word(const struct reader *reader, size_t i)
 {
 	return haproxy_lines_word(&reader->lines, i);
-}
-
-static bool word_is(const struct reader *reader, size_t i, const char *expected)
-{
-	return strcmp(word(reader, i), expected) == 0;
-}
-
-/* The index of the word in the line, from 1; 0: it is not there. */
-static size_t find_word(const struct reader *reader, const char *expected)
-{
-	for (size_t i = 1; i < reader->lines.count; i++)
-		if (word_is(reader, i, expected))
-			return i;
-	return 0;
 }
 
 static void set(char **to, const char *value)
@@ -94,9 +76,11 @@ static void set(char **to, const char *value)
 	*to = value != NULL ? xstrdup(value) : NULL;
 }
 
-static struct found_section *section_at_hand(struct reader *reader)
+/* True for the sections that are listed in `found`. */
+static bool is_listed(enum haproxy_section_kind kind)
 {
-	return reader->open ? &reader->found->sections[reader->found->section_count - 1] : NULL;
+	return kind == HAPROXY_SECTION_DEFAULTS || kind == HAPROXY_SECTION_FRONTEND ||
+	       haproxy_section_is_backend(kind);
 }
 
 /* The line as written, without the blanks around it. Caller frees. */
@@ -135,7 +119,7 @@ static void take_socket(struct reader *reader)
 	struct haproxy_survey *found = reader->found;
 	char *path =
 	    haproxy_lines_has_variable(&reader->lines) ? NULL : socket_path(word(reader, 2));
-	size_t level = find_word(reader, "level");
+	const char *level = haproxy_lines_value(&reader->lines, "level");
 
 	if (path == NULL)
 		return;
@@ -143,7 +127,7 @@ static void take_socket(struct reader *reader)
 	    xreallocarray(found->sockets, found->socket_count + 1, sizeof(*found->sockets));
 	found->sockets[found->socket_count++] =
 	    (struct found_socket){.path = path,
-	                          .admin = level > 0 && word_is(reader, level + 1, "admin"),
+	                          .admin = strcmp(level, "admin") == 0,
 	                          .file = xstrdup(reader->file),
 	                          .line = line_text(reader),
 	                          .number = reader->lines.number};
@@ -151,42 +135,10 @@ static void take_socket(struct reader *reader)
 
 static void take_global(struct reader *reader)
 {
-	if (word_is(reader, 0, "stats") && word_is(reader, 1, "socket"))
+	if (haproxy_line_is(&reader->lines, "stats socket"))
 		take_socket(reader);
-	else if (word_is(reader, 0, "hard-stop-after"))
+	else if (haproxy_line_is(&reader->lines, "hard-stop-after"))
 		reader->found->has_hard_stop = true;
-}
-
-/* The defaults section that the line names after "from", otherwise the last one before it. */
-static const struct found_section *defaults_of(const struct reader *reader)
-{
-	const struct haproxy_survey *found = reader->found;
-	size_t from = find_word(reader, "from");
-	const char *name = from > 0 ? word(reader, from + 1) : NULL;
-
-	for (size_t i = found->section_count; i > 0; i--) {
-		const struct found_section *section = &found->sections[i - 1];
-
-		if (section->kind == FOUND_DEFAULTS &&
-		    (name == NULL || strcmp(section->name, name) == 0))
-			return section;
-	}
-	return NULL;
-}
-
-static bool kind_of(const char *keyword, enum found_kind *kind)
-{
-	static const char *const keywords[] = {[FOUND_DEFAULTS] = "defaults",
-	                                       [FOUND_FRONTEND] = "frontend",
-	                                       [FOUND_BACKEND] = "backend",
-	                                       [FOUND_LISTEN] = "listen"};
-
-	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
-		if (strcmp(keyword, keywords[i]) == 0) {
-			*kind = (enum found_kind)i;
-			return true;
-		}
-	return false;
 }
 
 /* True if a word of the name means read-only, as in "pg_ro" or "postgres-replicas". */
@@ -207,29 +159,35 @@ static bool is_for_readers(const char *name)
 	return false;
 }
 
+static void inherit(const struct found_section *from, struct found_section *section)
+{
+	set(&section->mode, from->mode);
+	set(&section->idle, from->idle);
+	set(&section->default_backend, from->default_backend);
+	section->patroni = from->patroni;
+}
+
 static void start_section(struct reader *reader)
 {
+	const struct haproxy_section *read = &reader->lines.section;
 	struct haproxy_survey *found = reader->found;
-	const struct found_section *inherited = defaults_of(reader);
-	struct found_section section = {.bind = STRBUF_INIT, .kept = STRBUF_INIT};
+	struct found_section section = {.kind = read->kind,
+	                                .keyword = read->keyword,
+	                                .first = read->line,
+	                                .last = read->line,
+	                                .reads = is_for_readers(read->name.data),
+	                                .bind = STRBUF_INIT};
+	size_t seen = 0;
 
-	reader->global = word_is(reader, 0, "global");
-	reader->open = kind_of(word(reader, 0), &section.kind);
-	if (reader->global && found->global_file == NULL)
+	if (read->kind == HAPROXY_SECTION_GLOBAL && found->global_file == NULL)
 		found->global_file = xstrdup(reader->file);
-	if (!reader->open)
+	if (!is_listed(read->kind))
 		return;
-	section.name = xstrdup(word(reader, 1));
+	section.name = xstrdup(read->name.data);
 	section.file = xstrdup(reader->file);
-	section.first = section.last = reader->lines.number;
-	section.reads = is_for_readers(section.name);
-	if (inherited != NULL &&
-	    (section.kind != FOUND_DEFAULTS || find_word(reader, "from") > 0)) {
-		set(&section.mode, inherited->mode);
-		set(&section.idle, inherited->idle);
-	}
-	if (inherited != NULL && section.kind != FOUND_DEFAULTS)
-		section.patroni = inherited->patroni;
+	for (size_t i = 0; i < found->section_count; i++)
+		if (found->sections[i].kind == HAPROXY_SECTION_DEFAULTS && ++seen == read->defaults)
+			inherit(&found->sections[i], &section);
 	found->sections =
 	    xreallocarray(found->sections, found->section_count + 1, sizeof(*found->sections));
 	found->sections[found->section_count++] = section;
@@ -237,7 +195,7 @@ static void start_section(struct reader *reader)
 
 static void take_server(struct reader *reader, struct found_section *section)
 {
-	size_t maxconn = find_word(reader, "maxconn");
+	const char *maxconn = haproxy_lines_value(&reader->lines, "maxconn");
 	const char *address = word(reader, 2), *colon = strrchr(address, ':');
 	long port = colon != NULL ? strtol(colon + 1, NULL, 10) : 0;
 
@@ -247,8 +205,8 @@ static void take_server(struct reader *reader, struct found_section *section)
 	    (struct found_server){xstrdup(word(reader, 1)), xstrdup(address)};
 	section->postgres_port =
 	    section->postgres_port || (port >= POSTGRES_PORT_MIN && port <= POSTGRES_PORT_MAX);
-	if (maxconn > 0)
-		set(&section->maxconn, word(reader, maxconn + 1));
+	if (*maxconn != '\0')
+		set(&section->maxconn, maxconn);
 }
 
 /* Looks for the paths of Patroni's REST API in the line. */
@@ -276,31 +234,24 @@ static void take_http_check(struct reader *reader, struct found_section *section
 }
 
 /* True for a line that the shipped template has itself or does not need. */
-static bool is_replaced(const struct reader *reader)
+static bool is_replaced(const struct haproxy_lines *line)
 {
 	static const char *const keywords[] = {
 	    "bind",     "server",     "mode",           "balance",        "default_backend",
 	    "retries",  "http-check", "tcp-check",      "default-server", "timeout",
 	    "disabled", "enabled",    "server-template"};
-	static const char *const options[] = {"httpchk",          "tcp-check", "pgsql-check",
-	                                      "redispatch",       "httplog",   "http-server-close",
-	                                      "log-health-checks"};
+	static const char *const options[] = {
+	    "option httpchk",    "option tcp-check",         "option pgsql-check",
+	    "option redispatch", "option http-server-close", "option log-health-checks",
+	    "option httplog"};
 
 	for (size_t i = 0; i < ARRAY_LEN(keywords); i++)
-		if (word_is(reader, 0, keywords[i]))
+		if (haproxy_line_is(line, keywords[i]))
 			return true;
-	for (size_t i = 0; word_is(reader, 0, "option") && i < ARRAY_LEN(options); i++)
-		if (word_is(reader, 1, options[i]))
+	for (size_t i = 0; i < ARRAY_LEN(options); i++)
+		if (haproxy_line_is(line, options[i]))
 			return true;
 	return false;
-}
-
-static void keep_line(struct reader *reader, struct found_section *section)
-{
-	auto_free char *text = line_text(reader);
-
-	strbuf_append_str(&section->kept, text);
-	strbuf_append_char(&section->kept, '\n');
 }
 
 static void take_bind(struct reader *reader, struct found_section *section)
@@ -309,29 +260,30 @@ static void take_bind(struct reader *reader, struct found_section *section)
 		strbuf_append_char(&section->bind, ',');
 	strbuf_append_str(&section->bind, word(reader, 1));
 	if (reader->lines.count > 2) /* ssl, interface, ...: the template has none of these */
-		keep_line(reader, section);
+		string_list_add(&section->kept, line_text(reader));
 }
 
 static void take_line(struct reader *reader, struct found_section *section)
 {
-	section->last = reader->lines.number;
-	if (word_is(reader, 0, "mode"))
+	const struct haproxy_lines *line = &reader->lines;
+
+	section->last = line->number;
+	if (haproxy_line_is(line, "mode"))
 		set(&section->mode, word(reader, 1));
-	else if (word_is(reader, 0, "timeout") && word_is(reader, 1, "client"))
+	else if (haproxy_line_is(line, "timeout client"))
 		set(&section->idle, word(reader, 2));
-	else if (word_is(reader, 0, "default_backend"))
+	else if (haproxy_line_is(line, "default_backend"))
 		set(&section->default_backend, word(reader, 1));
-	else if (word_is(reader, 0, "bind"))
+	else if (haproxy_line_is(line, "bind"))
 		take_bind(reader, section);
-	else if (word_is(reader, 0, "server"))
+	else if (haproxy_line_is(line, "server"))
 		take_server(reader, section);
-	else if (word_is(reader, 0, "option") && word_is(reader, 1, "pgsql-check"))
+	else if (haproxy_line_is(line, "option pgsql-check"))
 		section->pgsql_check = true;
-	else if (word_is(reader, 0, "http-check") ||
-	         (word_is(reader, 0, "option") && word_is(reader, 1, "httpchk")))
+	else if (haproxy_line_is(line, "http-check") || haproxy_line_is(line, "option httpchk"))
 		take_http_check(reader, section);
-	if (!is_replaced(reader))
-		keep_line(reader, section);
+	if (!is_replaced(line))
+		string_list_add(&section->kept, line_text(reader));
 }
 
 bool haproxy_survey_add(struct haproxy_survey *found, const char *file, const char *text,
@@ -341,15 +293,16 @@ bool haproxy_survey_add(struct haproxy_survey *found, const char *file, const ch
 	bool ok;
 
 	haproxy_lines_init(&reader.lines, text, len);
+	for (size_t i = 0; i < found->section_count; i++) /* of the files before this one */
+		if (found->sections[i].kind == HAPROXY_SECTION_DEFAULTS)
+			haproxy_lines_add_defaults(&reader.lines, found->sections[i].name);
 	while (haproxy_lines_next(&reader.lines, err)) {
-		struct found_section *section = section_at_hand(&reader);
-
-		if (haproxy_keyword_is_section(word(&reader, 0)))
+		if (reader.lines.starts_section)
 			start_section(&reader);
-		else if (reader.global)
+		else if (reader.lines.section.kind == HAPROXY_SECTION_GLOBAL)
 			take_global(&reader);
-		else if (section != NULL)
-			take_line(&reader, section);
+		else if (is_listed(reader.lines.section.kind))
+			take_line(&reader, &found->sections[found->section_count - 1]);
 	}
 	ok = !reader.lines.failed;
 	haproxy_lines_fini(&reader.lines);
@@ -365,7 +318,7 @@ static void section_fini(struct found_section *section)
 	free(section->default_backend);
 	free(section->maxconn);
 	strbuf_fini(&section->bind);
-	strbuf_fini(&section->kept);
+	string_list_free(&section->kept);
 	for (size_t i = 0; i < section->server_count; i++) {
 		free(section->servers[i].name);
 		free(section->servers[i].address);

@@ -14,7 +14,7 @@
 struct haproxy_plan {
 	struct init_plan *plan;
 	struct debian_haproxy debian;
-	struct haproxy_files files; /* all files that HAProxy reads, the main one first */
+	struct string_list files; /* all files that HAProxy reads, the main one first */
 	struct haproxy_survey found;
 	const char *main_file;
 	bool is_debians;   /* the main file is the one that Debian's unit loads */
@@ -138,12 +138,7 @@ static void restart_step(struct haproxy_plan *init)
 
 static void old_section_line(struct haproxy_plan *init, const struct found_section *section)
 {
-	static const char *const kinds[] = {[FOUND_DEFAULTS] = "defaults",
-	                                    [FOUND_FRONTEND] = "frontend",
-	                                    [FOUND_BACKEND] = "backend",
-	                                    [FOUND_LISTEN] = "listen"};
-
-	plan_line(init->plan, "%s %s, in %s (lines %u to %u, as it was read)", kinds[section->kind],
+	plan_line(init->plan, "%s %s, in %s (lines %u to %u, as it was read)", section->keyword,
 	          section->name, section->file, section->first, section->last);
 }
 
@@ -186,12 +181,12 @@ static void haproxy_plan_first_steps(struct haproxy_plan *init)
 
 static bool is_folder(const char *path)
 {
-	struct haproxy_files files = {.count = 0};
+	struct string_list files = {.count = 0};
 	bool folder;
 
 	haproxy_files_expand(path, &files);
 	folder = files.count != 1 || strcmp(files.items[0], path) != 0;
-	haproxy_files_free(&files);
+	string_list_free(&files);
 	return folder;
 }
 
@@ -213,7 +208,7 @@ static void choose_folder(struct haproxy_plan *init)
 
 static bool read_files(struct haproxy_plan *init, struct err *err)
 {
-	haproxy_files_add(&init->files, xstrdup(init->main_file));
+	string_list_add(&init->files, xstrdup(init->main_file));
 	for (size_t i = 0; init->is_debians && i < init->debian.files.count; i++)
 		haproxy_files_expand(init->debian.files.items[i], &init->files);
 	for (size_t i = 0; i < init->files.count; i++) {
@@ -242,14 +237,13 @@ static const char *bind_of(const struct found_section *section)
 
 static void say_section(struct haproxy_plan *init, const struct found_section *section)
 {
-	const char *kind = section->kind == FOUND_LISTEN ? "listen" : "backend";
 	const char *bind = bind_of(section);
 	auto_strbuf struct strbuf servers = STRBUF_INIT;
 
 	for (size_t i = 0; i < section->server_count; i++)
 		strbuf_printf(&servers, "%s%s", i > 0 ? ", " : "", section->servers[i].address);
-	plan_found(init->plan, "%s %s (%s line %u): PostgreSQL, for %s, at %s, servers %s", kind,
-	           section->name, section->file, section->first,
+	plan_found(init->plan, "%s %s (%s line %u): PostgreSQL, for %s, at %s, servers %s",
+	           section->keyword, section->name, section->file, section->first,
 	           section->reads ? "readers" : "writers",
 	           bind != NULL ? bind : "no address of its own", servers.data);
 }
@@ -288,20 +282,14 @@ static void ini_check_command(struct haproxy_plan *init)
 
 static void ini_kept(struct haproxy_plan *init, const struct found_section *section)
 {
-	const char *line = section->kept.data;
-
-	if (section->kept.len == 0)
+	if (section->kept.count == 0)
 		return;
 	plan_comment(init->plan,
 	             "Lines of %s that the template does not have. Those that you "
 	             "need belong into it:",
 	             section->name);
-	while (*line != '\0') {
-		size_t len = strcspn(line, "\n");
-
-		plan_ini(init->plan, ";   %.*s", len < KEPT_MAX ? (int)len : KEPT_MAX, line);
-		line += len + 1;
-	}
+	for (size_t i = 0; i < section->kept.count; i++)
+		plan_ini(init->plan, ";   %.*s", KEPT_MAX, section->kept.items[i]);
 }
 
 static void ini_section(struct haproxy_plan *init, const struct found_section *section,
@@ -409,7 +397,7 @@ bool init_haproxy(const struct init_options *options, struct init_plan *plan, st
 	}
 	if (ok)
 		make_plan(&init);
-	haproxy_files_free(&init.files);
+	string_list_free(&init.files);
 	haproxy_survey_free(&init.found);
 	debian_haproxy_free(&init.debian);
 	free(init.folder);

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "haproxy/model/syntax.h"
 
 /* Reads an existing HAProxy configuration for `segue init`: stats sockets, and the sections that
  * lead clients to PostgreSQL servers. Never changes a file. */
@@ -21,10 +22,9 @@ struct found_server {
 	char *name, *address; /* host:port, as spelled in the file */
 };
 
-enum found_kind { FOUND_DEFAULTS, FOUND_FRONTEND, FOUND_BACKEND, FOUND_LISTEN };
-
 struct found_section {
-	enum found_kind kind;
+	enum haproxy_section_kind kind;
+	const char *keyword; /* "backend" */
 	char *name, *file;
 	unsigned first, last; /* line numbers in the file */
 	char *mode, *idle;  /* `idle`: timeout client; both with inherited values; NULL: not set */
@@ -33,11 +33,11 @@ struct found_section {
 	char *maxconn; /* of a server line */
 	struct found_server *servers;
 	size_t server_count;
-	bool pgsql_check;   /* option pgsql-check */
-	bool patroni;       /* a health check asks Patroni's REST API */
-	bool reads;         /* for read-only clients, by its name or its health check */
-	bool postgres_port; /* a server has a port that is usual for PostgreSQL */
-	struct strbuf kept; /* lines that the shipped template does not have, one per line */
+	bool pgsql_check;        /* option pgsql-check */
+	bool patroni;            /* a health check asks Patroni's REST API */
+	bool reads;              /* for read-only clients, by its name or its health check */
+	bool postgres_port;      /* a server has a port that is usual for PostgreSQL */
+	struct string_list kept; /* lines that the shipped template does not have */
 	const struct found_section *frontend; /* of a backend: the frontend that leads to it */
 };
 

@@ -245,10 +245,10 @@ static void take(struct unit *unit, const struct place *place, const char *key, 
 	if (text == NULL && words == NULL)
 		return;
 	if (strcmp(place->section, "[Service]") != 0) {
-		strbuf_printf(&unit->ignored, "%s line %u: systemd ignores %s= %s%s\n", place->file,
-		              place->line, key,
-		              *place->section != '\0' ? "under " : "outside of a section",
-		              place->section);
+		string_list_printf(&unit->ignored, "%s line %u: systemd ignores %s= %s%s",
+		                   place->file, place->line, key,
+		                   *place->section != '\0' ? "under " : "outside of a section",
+		                   place->section);
 		return;
 	}
 	if (text != NULL)
@@ -374,8 +374,7 @@ bool unit_load(const char *root, const char *name, struct unit *out)
 	                     .environment = STRBUF_INIT,
 	                     .state = STRBUF_INIT,
 	                     .environment_files = STRBUF_INIT,
-	                     .writable = STRBUF_INIT,
-	                     .ignored = STRBUF_INIT};
+	                     .writable = STRBUF_INIT};
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		auto_free char *file = xasprintf("%s%s/%s.service", root, folders[i], name);
 
@@ -397,7 +396,7 @@ void unit_free(struct unit *unit)
 	strbuf_fini(&unit->state);
 	strbuf_fini(&unit->environment_files);
 	strbuf_fini(&unit->writable);
-	strbuf_fini(&unit->ignored);
+	string_list_free(&unit->ignored);
 	free(unit->where);
 	free(unit->protect);
 	*unit = (struct unit){0};

@@ -196,13 +196,14 @@ Test(template_haproxy, a_failover_changes_only_server_lines)
 
 static void check_text(const char *what, const struct strbuf *text, void *arg)
 {
-	auto_strbuf struct strbuf findings = STRBUF_INIT;
+	auto_string_list struct string_list findings = {.count = 0};
 	auto_free char *which = xasprintf("%s, %s", (const char *)arg, what);
 
 	write_file(config_file, text);
 	check_with_haproxy(which);
-	cr_expect_eq(haproxy_lint(text->data, text->len, HAPROXY_LINT_HOLD_MS, &findings), 0,
-	             "%s: %s", which, findings.data);
+	haproxy_lint(text->data, text->len, HAPROXY_LINT_HOLD_MS, &findings);
+	cr_expect_eq(findings.count, 0, "%s: %s", which,
+	             findings.count > 0 ? findings.items[0] : "");
 }
 
 Test(template_haproxy, the_cookbook_passes_the_check_and_holds_clients)

@@ -116,12 +116,13 @@ static void check_patched(const char *text, size_t len, struct haproxy_config *c
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct string_list findings = {.count = 0};
 	struct strbuf text = STRBUF_INIT;
 	struct haproxy_config config;
 	struct err err;
 
-	haproxy_lint((const char *)data, size, HAPROXY_LINT_HOLD_MS, &text);
-	strbuf_reset(&text);
+	haproxy_lint((const char *)data, size, HAPROXY_LINT_HOLD_MS, &findings);
+	string_list_free(&findings);
 	if (haproxy_config_parse((const char *)data, size, &config, &err)) {
 		check_servers(&config);
 		require(!haproxy_config_needs_reload(&config, &config, &text));

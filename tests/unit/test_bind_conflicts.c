@@ -14,15 +14,18 @@ static char *find(const struct config_target *targets, const char *const *texts,
 {
 	const struct config config = {.targets = (struct config_target *)targets,
 	                              .target_count = count};
+	auto_string_list struct string_list found = {.count = 0};
 	struct strbuf buffers[4], out = STRBUF_INIT;
 
 	for (size_t i = 0; i < count; i++) {
 		strbuf_init(&buffers[i]);
 		strbuf_append_str(&buffers[i], texts[i]);
 	}
-	bind_conflicts_find(&config, buffers, &out);
+	bind_conflicts_find(&config, buffers, &found);
 	for (size_t i = 0; i < count; i++)
 		strbuf_fini(&buffers[i]);
+	for (size_t i = 0; i < found.count; i++)
+		strbuf_printf(&out, "%s\n", found.items[i]);
 	return strbuf_detach(&out);
 }
 

@@ -190,3 +190,19 @@ Test(haproxy_batch, too_many_commands_are_cut_between_two)
 	    strstr(line.data, " weight 1;show servers state be0;show stat be0 6 -1;show info"));
 	haproxy_config_free(&config);
 }
+
+/* A ';' after a backslash is part of a parameter: agent-send "a;b". */
+Test(haproxy_batch, a_command_is_not_cut_at_a_semicolon_within_it)
+{
+	struct haproxy_config config = config_of(1);
+	auto_strbuf struct strbuf commands = STRBUF_INIT, line = STRBUF_INIT;
+
+	strbuf_append_str(&commands,
+	                  "set server be0/s weight 1;add server be0/t ::1:1 agent-send ");
+	while (commands.len < 13000)
+		strbuf_append_str(&commands, "\\\\\\;");
+	cr_assert_not(haproxy_batch_line(commands.data, &config, &line));
+	cr_assert_str_eq(line.data, "set server be0/s weight 1;show servers state be0;"
+	                            "show stat be0 6 -1;show info");
+	haproxy_config_free(&config);
+}

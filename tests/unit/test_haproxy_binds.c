@@ -118,7 +118,9 @@ Test(haproxy_binds, only_live_bind_lines_of_other_owners_in_the_same_group_count
 {
 	static const char text[] = "frontend f\n bind :1 # :2\n bind :3\n";
 	static const char off[] = "frontend f\n bind :1\n disabled\n"
-	                          "frontend g\n.if defined(X)\n bind :3\n.endif\n";
+	                          "frontend g\n.if defined(X)\n bind :3\n.endif\n"
+	                          "defaults d\n disabled\nfrontend h from d\n bind :1\n"
+	                          "listen i from d\n bind :4\n enabled\n";
 	struct haproxy_binds binds = {.items = NULL};
 	struct strbuf out = STRBUF_INIT;
 
@@ -128,9 +130,9 @@ Test(haproxy_binds, only_live_bind_lines_of_other_owners_in_the_same_group_count
 	read_text(&binds, off, 0, 2);
 	haproxy_binds_clashes(&binds, note, &out);
 	cr_expect_str_eq(out.data, "");
-	read_text(&binds, "listen l\n server bind 10.0.0.1:1\n bind :3\n", 0, 3);
+	read_text(&binds, "listen l\n server bind 10.0.0.1:1\n bind :3\n bind :4\n", 0, 3);
 	haproxy_binds_clashes(&binds, note, &out);
-	cr_expect_str_eq(out.data, "0::3 3::3\n");
+	cr_expect_str_eq(out.data, "0::3 3::3\n2::4 3::4\n");
 	strbuf_fini(&out);
 	haproxy_binds_free(&binds);
 }

@@ -72,7 +72,9 @@ Test(init_found, a_listen_section_for_writers_and_a_frontend_for_readers)
 	cr_expect_str_eq(found.rw->bind.data, "*:5432,127.0.0.1:6000");
 	cr_expect_str_eq(found.rw->maxconn, "100");
 	cr_expect_str_eq(found.rw->idle, "50s");
-	cr_expect_str_eq(found.rw->kept.data, "bind 127.0.0.1:6000 interface lo\noption tcplog\n");
+	cr_assert_eq(found.rw->kept.count, 2);
+	cr_expect_str_eq(found.rw->kept.items[0], "bind 127.0.0.1:6000 interface lo");
+	cr_expect_str_eq(found.rw->kept.items[1], "option tcplog");
 	cr_expect_eq(found.rw->server_count, 2);
 	cr_expect_str_eq(found.rw->servers[1].address, "db2.example:5432");
 	cr_assert_not_null(found.ro);
@@ -80,6 +82,51 @@ Test(init_found, a_listen_section_for_writers_and_a_frontend_for_readers)
 	cr_assert_not_null(found.ro->frontend);
 	cr_expect_str_eq(found.ro->frontend->bind.data, "*:5433");
 	cr_expect_str_eq(found.ro->frontend->idle, "30m");
+	haproxy_survey_free(&found);
+}
+
+static void add_text(struct haproxy_survey *found, const char *file, const char *text)
+{
+	struct err err;
+
+	cr_assert(haproxy_survey_add(found, file, text, strlen(text), &err), "%s", err.message);
+}
+
+Test(init_found, what_a_section_inherits_it_inherits_from_a_file_before_and_from_a_chain)
+{
+	struct haproxy_survey found = {0};
+
+	add_text(&found, "/a.cfg",
+	         "defaults web\n\tmode http\ndefaults base\n\tmode tcp\n\ttimeout client 9m\n"
+	         "\tdefault_backend pg\n\toption httpchk GET /primary\n"
+	         "defaults more from base\n\ttimeout connect 1s\n");
+	add_text(&found, "/b.cfg",
+	         "frontend in\n\tbind *:5000\nbackend pg from more\n\tserver a 10.0.0.1:1\n"
+	         "listen web from web\n\tserver a 10.0.0.1:5432\n");
+	haproxy_survey_judge(&found);
+	cr_assert_not_null(found.rw);
+	cr_expect_str_eq(found.rw->name, "pg");
+	cr_expect(found.rw->patroni);
+	cr_expect_str_eq(found.rw->idle, "9m");
+	cr_assert_not_null(found.rw->frontend, "by the default_backend that it inherits");
+	cr_expect_str_eq(found.rw->frontend->bind.data, "*:5000");
+	haproxy_survey_free(&found);
+}
+
+/* A section may be called "from", and a value may look like a keyword. HAProxy goes by the last of
+ * several. */
+Test(init_found, words_are_taken_for_what_haproxy_takes_them_for)
+{
+	struct haproxy_survey found;
+
+	read_text(&found, "global\n\tstats socket /a level admin level user\n"
+	                  "defaults\n\tmode tcp\n\ttimeout client 9m\n"
+	                  "listen from\n\tserver a 10.0.0.1:5432 cookie maxconn maxconn 7\n");
+	cr_assert_not_null(haproxy_survey_socket(&found));
+	cr_expect_not(haproxy_survey_socket(&found)->admin);
+	cr_assert_not_null(found.rw);
+	cr_expect_str_eq(found.rw->idle, "9m");
+	cr_expect_str_eq(found.rw->maxconn, "7");
 	haproxy_survey_free(&found);
 }
 
@@ -202,6 +249,13 @@ Test(init_debian, what_haproxy_is_to_be_started_with_keeps_what_it_has)
 	     true},
 	    {"EXTRAOPTS=-de", NULL, "-de -S /m.sock,mode,660,group,haproxy", true},
 	    {"EXTRAOPTS=", "/c.d", "-S /m.sock -f /c.d", false},
+	    /* the path is also that of something else, or there is another -S before it */
+	    {"EXTRAOPTS=\"-f /m.sock.d -S /m.sock,mode,600\"", NULL,
+	     "-f /m.sock.d -S /m.sock,mode,660,group,haproxy", true},
+	    {"EXTRAOPTS=\"-S /a.sock,mode,600 -x /m.sock -S /m.sock,mode,600\"", NULL,
+	     "-S /a.sock,mode,600 -x /m.sock -S /m.sock,mode,660,group,haproxy", true},
+	    {"EXTRAOPTS=\"-S /m.sock -S /m.sock,user,segue -f /m.sock\"", NULL,
+	     "-S /m.sock -S /m.sock,user,segue -f /m.sock", true},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -212,6 +266,28 @@ Test(init_debian, what_haproxy_is_to_be_started_with_keeps_what_it_has)
 		cr_assert(debian_haproxy_parse(cases[i].text, &debian, &err), "%s", err.message);
 		line = debian_haproxy_arguments(&debian, "/m.sock", cases[i].open, cases[i].folder);
 		cr_expect_str_eq(line, cases[i].line);
+		debian_haproxy_free(&debian);
+	}
+}
+
+Test(init_debian, the_options_of_the_last_master_socket_count)
+{
+	static const struct {
+		const char *text;
+		bool open;
+	} cases[] = {
+	    {"EXTRAOPTS=\"-x /m.sock -S /m.sock,mode,666\"", true},
+	    {"EXTRAOPTS=\"-S /m.sock.old,mode,666 -S /m.sock,mode,600\"", false},
+	    {"EXTRAOPTS=\"-S /m.sock,mode,600 -S /m.sock,mode,666\"", true},
+	    {"EXTRAOPTS=\"-f /a,mode,666\"", false},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct debian_haproxy debian;
+		struct err err;
+
+		cr_assert(debian_haproxy_parse(cases[i].text, &debian, &err), "%s", err.message);
+		cr_expect_eq(debian_master_is_open(&debian), cases[i].open, "%s", cases[i].text);
 		debian_haproxy_free(&debian);
 	}
 }

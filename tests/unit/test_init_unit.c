@@ -98,9 +98,10 @@ Test(init_unit, only_the_service_section_counts_and_of_drop_ins_of_one_name_the_
 	cr_expect_str_eq(unit.groups.data, "");
 	cr_expect_str_eq(unit.group, "adm");
 	cr_expect_not_null(strstr(unit.where, "/a.conf line 5"), "%s", unit.where);
-	cr_expect_not_null(strstr(unit.ignored.data, "/a.conf line 3: systemd ignores "
-	                                             "SupplementaryGroups= under [Unit]\n"),
-	                   "%s", unit.ignored.data);
+	cr_assert_eq(unit.ignored.count, 1);
+	cr_expect_not_null(strstr(unit.ignored.items[0], "/a.conf line 3: systemd ignores "
+	                                                 "SupplementaryGroups= under [Unit]"),
+	                   "%s", unit.ignored.items[0]);
 	unit_free(&unit);
 	machine_fini(&machine);
 }

@@ -49,21 +49,25 @@ static char *lint_file(bool unrendered, const char *console, const char *config_
 	static const char file[] = "[databases]\napp = host=10.0.0.1 port=5432\n";
 	auto_free char *config_text = xasprintf("key|value|default|changeable\n%s", config_rows);
 	struct pgbouncer_table config = table_of(config_text), live = table_of(databases);
+	auto_string_list struct string_list findings = {.count = 0};
 	struct strbuf out = STRBUF_INIT;
 	struct pgbouncer_ini ini;
 	struct err err;
 
 	cr_assert(pgbouncer_ini_parse(file, strlen(file), &ini, &err), "%s", err.message);
-	*count = pgbouncer_lint(&(struct pgbouncer_lint){.config = &config,
-	                                                 .databases = &live,
-	                                                 .ini = &ini,
-	                                                 .output = "/etc/pgbouncer/a.ini",
-	                                                 .main = &person,
-	                                                 .topology = &topology,
-	                                                 .unrendered = unrendered,
-	                                                 .console = console,
-	                                                 .hold_timeout_ms = 30000},
-	                        &out);
+	pgbouncer_lint(&(struct pgbouncer_lint){.config = &config,
+	                                        .databases = &live,
+	                                        .ini = &ini,
+	                                        .output = "/etc/pgbouncer/a.ini",
+	                                        .main = &person,
+	                                        .topology = &topology,
+	                                        .unrendered = unrendered,
+	                                        .console = console,
+	                                        .hold_timeout_ms = 30000},
+	               &findings);
+	*count = findings.count;
+	for (size_t i = 0; i < findings.count; i++)
+		strbuf_printf(&out, "%s\n", findings.items[i]);
 	topology_fini(&topology);
 	pgbouncer_ini_free(&ini);
 	pgbouncer_table_free(&config);
@@ -277,19 +281,19 @@ Test(pgbouncer_lint, a_user_with_a_pool_mode_of_its_own)
 	                       live = table_of(APP),
 	                       users = table_of("name|pool_mode\nbob|session\neve|statement\n"
 	                                        "app|NULL\n");
-	struct strbuf out = STRBUF_INIT;
+	auto_string_list struct string_list out = {.count = 0};
 
-	cr_expect_eq(pgbouncer_lint(&(struct pgbouncer_lint){.config = &config,
-	                                                     .databases = &live,
-	                                                     .users = &users,
-	                                                     .output = "/a.ini",
-	                                                     .topology = &topology,
-	                                                     .unrendered = true,
-	                                                     .console = TCP_CONSOLE},
-	                            &out),
-	             1, "%s", out.data);
-	cr_expect_not_null(strstr(out.data, "pool_mode is session (user bob): "), "%s", out.data);
-	strbuf_fini(&out);
+	pgbouncer_lint(&(struct pgbouncer_lint){.config = &config,
+	                                        .databases = &live,
+	                                        .users = &users,
+	                                        .output = "/a.ini",
+	                                        .topology = &topology,
+	                                        .unrendered = true,
+	                                        .console = TCP_CONSOLE},
+	               &out);
+	cr_assert_eq(out.count, 1);
+	cr_expect_not_null(strstr(out.items[0], "pool_mode is session (user bob): "), "%s",
+	                   out.items[0]);
 	topology_fini(&topology);
 	pgbouncer_table_free(&config);
 	pgbouncer_table_free(&live);

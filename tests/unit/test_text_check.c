@@ -31,6 +31,9 @@ Test(text_check, a_server_that_takes_clients_has_to_be_the_primary)
 	    {LISTEN " server a 10.0.0.1:5432 check backup inter 1s\n", false},
 	    {LISTEN " server a 10.0.0.1:5432 weight 0\n", false},
 	    {LISTEN " default-server backup\n server a 10.0.0.1:5432\n", false},
+	    {LISTEN " default-server backup\n server a 10.0.0.1:5432 no-backup\n", true},
+	    {LISTEN " server a 10.0.0.1:5432 cookie backup\n", true},
+	    {LISTEN " server a 10.0.0.1:5432 cookie backup backup\n", false},
 	    {LISTEN " server a 10.0.0.1:5433\n", false},
 	    {LISTEN " server a 10.0.0.11:5432\n", false},
 	    {LISTEN " server a 127.0.0.1:1\n", false},
@@ -97,6 +100,8 @@ Test(text_check, a_new_text_is_followed_from_the_bind_to_the_server)
 	    {"global\nfrontend w\n bind :5000\n" RW RO,
 	     "line 2: frontend w has a bind and no backend"},
 	    {"defaults\n default_backend rw\nfrontend w\n bind :5000\n" RW, NULL},
+	    {"global\ndefaults d\n default_backend rw\ndefaults\nfrontend w from d\n bind :5000\n" RW,
+	     NULL},
 	    {"frontend w\n bind :5000\n" RW, NULL}, /* defaults of another file may say it */
 	    {"frontend w\n bind :5000\n default_backend elsewhere\n" RW, NULL},
 	    {"frontend w\n bind :5000\n use_backend %[src]\n" RW, NULL},
@@ -110,6 +115,11 @@ Test(text_check, a_new_text_is_followed_from_the_bind_to_the_server)
 	    {"listen w\n bind :5000\n server a 10.0.0.1:5432\n", NULL},
 	    {"listen w\n bind :5000\n server a db:5432\n", "line 3"},
 	    {"listen w\n bind :5000\n server a unix@/run/relay\n", NULL},
+	    {"defaults d\n disabled\ndefaults\nlisten w from d\n bind :5000\n server a 10.0.0.1:5432\n"
+	     "listen r\n bind :5001\n server b 10.0.0.2:5432\n",
+	     "no bind leads to the primary"},
+	    {"defaults\n disabled\nlisten w\n enabled\n bind :5000\n server a 10.0.0.1:5432\n",
+	     NULL},
 	    {"listen w\n disabled\n bind :5000\n server a 10.0.0.1:5432\nlisten r\n bind :5001\n"
 	     " server b 10.0.0.2:5432\n",
 	     "no bind leads to the primary"},

@@ -27,6 +27,7 @@ struct haproxy_server {
 	bool check;       /* it has health checks */
 	bool agent;       /* agent-check: the agent sets weight, state and health */
 	bool track;       /* it takes its health from another server */
+	bool backup;      /* it gets clients only while the others are DOWN */
 	char *params;     /* the parameters that cannot change at runtime, those of default-server
 	                     first, separated by one blank, escaped for the runtime API (which
 	                     knows no quotes): what `add server` takes */

@@ -9,21 +9,24 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
+#include "config/config.h"
 #include "haproxy/model/config.h"
 
 /* True for a server that gets clients while others are UP: not disabled, no backup, weight above
  * 0. */
 bool haproxy_takes_clients(const struct haproxy_server *server);
 
-/* True when every frontend with a bind has a backend. */
-bool haproxy_routes_end(const char *text, size_t len, struct err *err) MUST_CHECK;
+/* As text_check_leads() and, with `whole`, text_check_judge() (cluster/target_kinds.h): every
+ * frontend with a bind has a backend, and some bind leads to the primary, or may do so: through a
+ * backend of another file, a server without an IP address, or a name that only HAProxy can resolve.
+ * Frontends with mode http do not count. A text without a bind has its frontends in another file:
+ * then one server at the primary is enough. */
+bool haproxy_text_leads(const struct config_target *config, bool whole, const char *text,
+                        size_t len, const char *address, uint16_t port, struct err *err) MUST_CHECK;
 
-/* True when some bind leads to the primary, or may do so: through a backend of another file, a
- * server without an IP address, or a name that only HAProxy can resolve. Frontends with mode http
- * do not count. A text without a bind has its frontends in another file: then one server at the
- * primary is enough. */
-bool haproxy_routes_lead(const char *text, size_t len, const struct haproxy_endpoint *primary,
-                         struct err *err) MUST_CHECK;
+/* As text_check_keeps(). */
+bool haproxy_text_keeps(const char *before, size_t before_len, const char *text, size_t len,
+                        struct err *err) MUST_CHECK;
 
 /* Appends on one line the binds that led to the primary in `before`, and in `now` do not, or not to
  * it alone; then the binds that lead to the primary instead. Appends nothing if there are none of

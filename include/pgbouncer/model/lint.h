@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/strbuf.h"
+#include "base/string_list.h"
 #include "pgbouncer/model/config.h"
 #include "pgbouncer/model/databases.h"
 #include "pgbouncer/model/show.h"
@@ -26,8 +26,8 @@ struct pgbouncer_lint {
 	int64_t hold_timeout_ms;
 };
 
-/* Appends one line per finding, "setting: found: what it costs: what to do", and returns their
- * number. A setting that this version does not have is no finding. */
-size_t pgbouncer_lint(const struct pgbouncer_lint *lint, struct strbuf *out);
+/* Adds the findings to `out`: "setting: found: what it costs: what to do". A setting that this
+ * version does not have is no finding. */
+void pgbouncer_lint(const struct pgbouncer_lint *lint, struct string_list *out);
 
 #endif

@@ -8,7 +8,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
-#include "base/strbuf.h"
+#include "base/string_list.h"
 #include "pgbouncer/model/config.h"
 #include "pgbouncer/model/show.h"
 
@@ -24,9 +24,9 @@ bool next_start_reads(const struct pgbouncer_table *config, const char *file,
 bool next_start_lets_in(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
                         bool *some, struct err *err) MUST_CHECK;
 
-/* Appends one line for each setting of how clients reach PgBouncer that differs from what PgBouncer
- * runs with, and returns their number. only_start: only settings that a RELOAD does not change. */
-size_t next_start_differs(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
-                          bool only_start, struct strbuf *out);
+/* Adds to `out` each setting of how clients reach PgBouncer that differs from what PgBouncer runs
+ * with. only_start: only settings that a RELOAD does not change. */
+void next_start_differs(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
+                        bool only_start, struct string_list *out);
 
 #endif

@@ -14,14 +14,28 @@
 /* With more backends, one `show` command for all is shorter than one for each. */
 #define BACKENDS_MAX 8
 
+/* Returns the length of the commands that fit into COMMANDS_MAX bytes. A ';' after a backslash is
+ * part of a word. */
+static size_t fitting(const char *commands)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i <= COMMANDS_MAX; i++)
+		if (commands[i] == '\\')
+			i++;
+		else if (commands[i] == ';')
+			len = i;
+	return len;
+}
+
 bool haproxy_batch_line(const char *commands, const struct haproxy_config *config,
                         struct strbuf *line)
 {
 	size_t len = strlen(commands);
 	bool whole = len <= COMMANDS_MAX, all = config->backend_count > BACKENDS_MAX;
 
-	for (len = whole ? len : COMMANDS_MAX; !whole && len > 0 && commands[len] != ';'; len--)
-		;
+	if (!whole)
+		len = fitting(commands);
 	strbuf_append(line, commands, len);
 	if (len > 0)
 		strbuf_append_char(line, ';');

@@ -14,11 +14,7 @@ struct reader {
 	struct haproxy_lines lines;
 	struct haproxy_binds *out;
 	size_t group, owner;
-	size_t section;
-	char *section_name;
 	size_t section_start; /* index of the first bind of the section */
-	bool disabled;        /* the section is disabled */
-	unsigned conditional_depth;
 };
 
 static struct haproxy_bind *add(struct haproxy_binds *binds)
@@ -141,22 +137,13 @@ static bool read_host_port(char *text, int family, bool v6only, struct haproxy_b
 	return true;
 }
 
-static const char *parameter(const struct haproxy_lines *line, const char *name)
-{
-	for (size_t i = 2; i < line->count; i++)
-		if (strcmp(haproxy_lines_word(line, i), name) == 0)
-			return haproxy_lines_word(line, i + 1);
-	return NULL;
-}
-
 /* Reads one address of the list in a bind line. */
 static void read_address(struct reader *reader, const char *spelled, size_t len)
 {
 	const struct haproxy_lines *line = &reader->lines;
-	const char *interface = parameter(line, "interface"), *netns = parameter(line, "namespace");
 	struct haproxy_bind bind = {.group = reader->group,
 	                            .owner = reader->owner,
-	                            .section = reader->section,
+	                            .section = line->section.number,
 	                            .spelled = xstrndup(spelled, len)};
 	auto_free char *copy = xstrdup(bind.spelled);
 	const char *rest = copy;
@@ -168,14 +155,14 @@ static void read_address(struct reader *reader, const char *spelled, size_t len)
 	}
 	if (family == AF_UNIX)
 		bind.name = xstrdup(rest);
-	else if (!read_host_port(copy + (rest - copy), family, parameter(line, "v6only") != NULL,
-	                         &bind)) {
+	else if (!read_host_port(copy + (rest - copy), family,
+	                         haproxy_lines_find(line, "v6only") > 0, &bind)) {
 		free(bind.spelled);
 		return;
 	}
-	bind.section_name = xstrdup(reader->section_name);
-	bind.interface = xstrdup(interface != NULL ? interface : "");
-	bind.netns = xstrdup(netns != NULL ? netns : "");
+	bind.section_name = haproxy_section_spelled(&line->section);
+	bind.interface = xstrdup(haproxy_lines_value(line, "interface"));
+	bind.netns = xstrdup(haproxy_lines_value(line, "namespace"));
 	*add(reader->out) = bind;
 }
 
@@ -183,7 +170,7 @@ static void read_bind(struct reader *reader)
 {
 	const char *at = haproxy_lines_word(&reader->lines, 1);
 
-	if (reader->conditional_depth > 0)
+	if (reader->lines.conditional_depth > 0)
 		return;
 	while (*at != '\0') {
 		size_t len = strcspn(at, ",");
@@ -196,52 +183,25 @@ static void read_bind(struct reader *reader)
 
 static void end_section(struct reader *reader)
 {
-	if (reader->disabled)
+	if (reader->lines.before.settings.disabled)
 		truncate_to(reader->out, reader->section_start);
 	reader->section_start = reader->out->count;
-	reader->disabled = false;
-}
-
-static void begin_section(struct reader *reader)
-{
-	end_section(reader);
-	reader->section++;
-	free(reader->section_name);
-	reader->section_name = xasprintf("%s %s", haproxy_lines_word(&reader->lines, 0),
-	                                 haproxy_lines_word(&reader->lines, 1));
-}
-
-static void read_line(struct reader *reader)
-{
-	const char *word = haproxy_lines_word(&reader->lines, 0);
-
-	if (strcmp(word, ".if") == 0)
-		reader->conditional_depth++;
-	else if (strcmp(word, ".endif") == 0 && reader->conditional_depth > 0)
-		reader->conditional_depth--;
-	else if (haproxy_keyword_is_section(word))
-		begin_section(reader);
-	else if (strcmp(word, "disabled") == 0 || strcmp(word, "enabled") == 0)
-		reader->disabled = *word == 'd';
-	else if (strcmp(word, "bind") == 0)
-		read_bind(reader);
 }
 
 void haproxy_binds_read(struct haproxy_binds *binds, const char *text, size_t len, size_t group,
                         size_t owner)
 {
-	struct reader reader = {.out = binds,
-	                        .group = group,
-	                        .owner = owner,
-	                        .section_name = xstrdup(""),
-	                        .section_start = binds->count};
+	struct reader reader = {
+	    .out = binds, .group = group, .owner = owner, .section_start = binds->count};
 	struct err ignored; /* haproxy_config_parse() reports it */
 
 	haproxy_lines_init(&reader.lines, text, len);
 	while (haproxy_lines_next(&reader.lines, &ignored))
-		read_line(&reader);
+		if (reader.lines.starts_section)
+			end_section(&reader);
+		else if (haproxy_line_is(&reader.lines, "bind"))
+			read_bind(&reader);
 	end_section(&reader);
-	free(reader.section_name);
 	haproxy_lines_fini(&reader.lines);
 }
 

@@ -1,7 +1,6 @@
 /* Reads sections, their default-server lines and their servers; see the header. It reads only what
  * decides about the servers; `haproxy -c` checks the rest. */
 #include "haproxy/model/config.h"
-#include "config_internal.h"
 
 #include <ctype.h>
 #include <stdint.h>
@@ -11,9 +10,19 @@
 #include "haproxy/model/address.h"
 #include "haproxy/model/syntax.h"
 
-/* --- parameters of server lines --- */
+/* --- parameters of `server` and `default-server` lines --- */
 
 #define WEIGHT_MAX 256
+
+/* Those that the runtime API can change, and in `text` those that it cannot. The fields mean the
+ * same as in struct haproxy_server; `text` becomes its `params`. Configuration Manual 5.2. */
+struct haproxy_params {
+	unsigned weight;
+	bool check, disabled, agent, track, backup, reload_only;
+	int64_t maxconn;
+	bool has_minconn, has_maxqueue;
+	struct strbuf text;
+};
 
 static void haproxy_params_init(struct haproxy_params *params)
 {
@@ -34,25 +43,6 @@ static void haproxy_params_copy(struct haproxy_params *to, const struct haproxy_
 	strbuf_append(&text, from->text.data, from->text.len);
 	*to = *from;
 	to->text = text;
-}
-
-/* Needed so that `cookie check` does not turn on health checks. A blank on both sides of each
- * keyword. */
-static const char keywords_with_value[] =
-    " addr agent-addr agent-inter agent-port agent-send alpn ca-file check-alpn check-proto "
-    "check-sni ciphers ciphersuites cookie crl-file crt downinter error-limit fall fastinter guid "
-    "hash-key id idle-ping init-addr init-state inter interface log-bufsize log-proto max-reuse "
-    "maxconn maxqueue minconn name namespace npn observe on-error on-marked-down on-marked-up "
-    "pool-conn-name pool-low-conn pool-max-conn pool-purge-delay port proto proxy-v2-options redir "
-    "resolve-net resolve-opts resolve-prefer resolvers rise set-proxy-v2-tlv-fmt shard slowstart "
-    "sni socks4 source ssl-max-ver ssl-min-ver tcp-md5sig tcp-ut track usesrc verify verifyhost "
-    "ws ";
-
-static bool takes_value(const char *keyword)
-{
-	auto_free char *delimited = xasprintf(" %s ", keyword);
-
-	return strchr(keyword, ' ') == NULL && strstr(keywords_with_value, delimited) != NULL;
 }
 
 /* Management Guide 9.3: a command line on the socket has backslash escapes and no quotes, and no
@@ -108,6 +98,10 @@ static void read_lasting_keyword(struct haproxy_params *params, const char *word
 		params->agent = false;
 	else if (strcmp(word, "track") == 0)
 		params->track = true;
+	else if (strcmp(word, "backup") == 0)
+		params->backup = true;
+	else if (strcmp(word, "no-backup") == 0)
+		params->backup = false;
 	else if (strcmp(word, "minconn") == 0)
 		params->has_minconn = true;
 	else if (strcmp(word, "maxqueue") == 0)
@@ -143,7 +137,7 @@ static bool haproxy_params_read(struct haproxy_params *params, const struct hapr
 			read_lasting_keyword(params, word);
 			if (strcmp(word, "maxconn") == 0)
 				read_maxconn(params, haproxy_lines_word(line, i + 1));
-			if (takes_value(word) && i + 1 < line->count)
+			if (haproxy_param_takes_value(word) && i + 1 < line->count)
 				append_word(params, haproxy_lines_word(line, ++i));
 		}
 	}
@@ -152,39 +146,15 @@ static bool haproxy_params_read(struct haproxy_params *params, const struct hapr
 
 /* --- sections --- */
 
-enum section {
-	SECTION_OTHER,    /* no server lines, or none of a proxy: peers, ring, ... */
-	SECTION_DEFAULTS, /* defaults for proxies, with default-server */
-	SECTION_PROXY,    /* backend or listen */
-};
-
-struct waits {                 /* the settings of a section that limit the wait in the queue */
-	bool complete;         /* no setting comes from another file or from a variable */
-	long redispatch_every; /* redispatch on every Nth retry; below 1: on the last at most */
-	int64_t queue_ms;      /* below 1: `timeout queue` is not set */
-};
-
-struct profile { /* a defaults section of this text */
-	char *name;
-	struct haproxy_params params;
-	struct waits waits;
-};
-
 struct reader {
 	struct haproxy_lines lines;
 	struct haproxy_config *out;
 	struct strbuf structure;
-	enum section section;
-	struct haproxy_params defaults; /* from the default-server lines of this section so far */
-	struct waits waits;             /* of this section */
-	size_t first_server;            /* index of the first server of this proxy */
-	struct profile *profiles;
+	struct haproxy_params params;    /* of the default-server lines of this section so far */
+	struct haproxy_params *profiles; /* of the defaults sections of this text */
 	size_t profile_count;
-	unsigned conditional_depth;
-	char **frontends;
-	size_t frontend_count;
-	bool has_global; /* the text has `global`: it is the whole file, not one of several */
-	bool uncertain;  /* a section began inside .if: the current section is not known */
+	size_t first_server; /* index of the first server of this proxy */
+	struct string_list frontends;
 };
 
 static bool fail(const struct reader *reader, struct err *err, const char *what)
@@ -195,11 +165,6 @@ static bool fail(const struct reader *reader, struct err *err, const char *what)
 static const char *word(const struct reader *reader, size_t i)
 {
 	return haproxy_lines_word(&reader->lines, i);
-}
-
-static bool word_is(const struct reader *reader, size_t i, const char *expected)
-{
-	return strcmp(word(reader, i), expected) == 0;
 }
 
 static void append_structure(struct reader *reader)
@@ -214,49 +179,11 @@ static void append_structure(struct reader *reader)
 	strbuf_append_char(&reader->structure, '\n');
 }
 
-/* Manual 4: a section inherits from the defaults section that it names, otherwise from the last
- * one. */
-static void inherit_defaults(struct reader *reader, size_t from_at)
-{
-	const struct profile *found = NULL;
-	bool named = word_is(reader, from_at, "from");
-
-	for (size_t i = 0; i < reader->profile_count; i++)
-		if (!named || strcmp(reader->profiles[i].name, word(reader, from_at + 1)) == 0)
-			found = &reader->profiles[i];
-	haproxy_params_fini(&reader->defaults);
-	haproxy_params_init(&reader->defaults);
-	reader->waits = (struct waits){.complete = !named && reader->has_global};
-	if (found == NULL)
-		return;
-	haproxy_params_copy(&reader->defaults, &found->params);
-	reader->waits = found->waits;
-}
-
-static void start_defaults(struct reader *reader)
-{
-	bool named = reader->lines.count > 1 && !word_is(reader, 1, "from");
-	size_t from_at = named ? 2 : 1;
-	struct profile *profile;
-
-	reader->waits = (struct waits){.complete = true};
-	if (word_is(reader, from_at, "from"))
-		inherit_defaults(reader, from_at);
-	reader->profiles =
-	    xreallocarray(reader->profiles, reader->profile_count + 1, sizeof(*reader->profiles));
-	profile = &reader->profiles[reader->profile_count++];
-	profile->name = xstrdup(named ? word(reader, 1) : "");
-	haproxy_params_init(&profile->params);
-	if (word_is(reader, from_at, "from"))
-		haproxy_params_copy(&profile->params, &reader->defaults);
-	reader->section = SECTION_DEFAULTS;
-}
-
 static bool start_proxy(struct reader *reader, struct err *err)
 {
 	struct haproxy_config *out = reader->out;
 
-	if (reader->conditional_depth > 0)
+	if (reader->lines.conditional_depth > 0)
 		return fail(reader, err,
 		            "a backend inside .if: segue cannot know whether HAProxy has it; let "
 		            "the template decide");
@@ -266,42 +193,41 @@ static bool start_proxy(struct reader *reader, struct err *err)
 		            "cannot know its value; let the template write it");
 	if (!haproxy_name_is_valid(word(reader, 1)))
 		return fail(reader, err, "a backend needs a name of letters, digits and -_.:");
-	inherit_defaults(reader, 2);
 	out->backends =
 	    xreallocarray(out->backends, out->backend_count + 1, sizeof(*out->backends));
 	out->backends[out->backend_count++] = xstrdup(word(reader, 1));
 	reader->first_server = out->server_count;
-	reader->section = SECTION_PROXY;
 	return true;
+}
+
+static void keep_profile(struct reader *reader)
+{
+	reader->profiles =
+	    xreallocarray(reader->profiles, reader->profile_count + 1, sizeof(*reader->profiles));
+	reader->profiles[reader->profile_count++] = reader->params;
+	haproxy_params_init(&reader->params);
 }
 
 /* Sets what depends on the whole section: a setting may come before or after the server lines. */
 static void end_section(struct reader *reader)
 {
-	const struct waits *waits = &reader->waits;
-	bool queues = waits->redispatch_every > 1 && waits->queue_ms > 0;
+	const struct haproxy_settings *set = &reader->lines.before.settings;
+	bool queues = set->redispatch_every > 1 && set->queue_ms > 0;
 
-	if (reader->section == SECTION_DEFAULTS)
-		reader->profiles[reader->profile_count - 1].waits = *waits;
-	if (reader->section != SECTION_PROXY)
+	if (reader->lines.before.kind == HAPROXY_SECTION_DEFAULTS)
+		keep_profile(reader);
+	if (!haproxy_section_is_backend(reader->lines.before.kind))
 		return;
 	for (size_t i = reader->first_server; i < reader->out->server_count; i++) {
 		struct haproxy_server *server = &reader->out->servers[i];
 
-		if (!waits->complete)
+		if (!set->complete || set->conditional)
 			server->maxconn = HAPROXY_MAXCONN_UNKNOWN;
 		if (!queues || server->maxconn == HAPROXY_MAXCONN_UNKNOWN)
 			server->queue_ms = 0;
 		else if (server->queue_ms != 0)
-			server->queue_ms = waits->queue_ms;
+			server->queue_ms = set->queue_ms;
 	}
-}
-
-static void add_frontend(struct reader *reader)
-{
-	reader->frontends = xreallocarray(reader->frontends, reader->frontend_count + 1,
-	                                  sizeof(*reader->frontends));
-	reader->frontends[reader->frontend_count++] = xstrdup(word(reader, 1));
 }
 
 static int compare_names(const void *a, const void *b)
@@ -312,36 +238,36 @@ static int compare_names(const void *a, const void *b)
 static bool share_a_name(struct reader *reader)
 {
 	const struct haproxy_config *config = reader->out;
-	size_t count = reader->frontend_count;
+	char **frontends = reader->frontends.items;
+	size_t count = reader->frontends.count;
 
 	if (count > 0)
-		qsort(reader->frontends, count, sizeof(*reader->frontends), compare_names);
+		qsort(frontends, count, sizeof(*frontends), compare_names);
 	for (size_t i = 0; count > 0 && i < config->backend_count; i++)
-		if (bsearch(&config->backends[i], reader->frontends, count,
-		            sizeof(*reader->frontends), compare_names) != NULL)
+		if (bsearch(&config->backends[i], frontends, count, sizeof(*frontends),
+		            compare_names) != NULL)
 			return true;
 	return false;
 }
 
 static bool start_section(struct reader *reader, struct err *err)
 {
+	const struct haproxy_section *section = &reader->lines.section;
+
 	end_section(reader);
-	reader->section = SECTION_OTHER;
-	reader->has_global = reader->has_global || word_is(reader, 0, "global");
-	reader->uncertain = reader->conditional_depth > 0;
-	if (word_is(reader, 0, "frontend"))
-		add_frontend(reader);
-	if (word_is(reader, 0, "defaults"))
-		start_defaults(reader);
-	else if (word_is(reader, 0, "backend") || word_is(reader, 0, "listen"))
-		return start_proxy(reader, err);
-	return true;
+	haproxy_params_fini(&reader->params);
+	haproxy_params_init(&reader->params);
+	if (section->defaults > 0)
+		haproxy_params_copy(&reader->params, &reader->profiles[section->defaults - 1]);
+	if (section->kind == HAPROXY_SECTION_FRONTEND)
+		string_list_add(&reader->frontends, xstrdup(section->name.data));
+	return !haproxy_section_is_backend(section->kind) || start_proxy(reader, err);
 }
 
 /* For all lines about servers: segue must know everything in them. */
 static bool check_certain(const struct reader *reader, struct err *err)
 {
-	if (reader->conditional_depth > 0 || reader->uncertain)
+	if (reader->lines.conditional_depth > 0 || reader->lines.section.conditional)
 		return fail(
 		    reader, err,
 		    "a server inside .if: segue cannot know whether HAProxy has it; let the "
@@ -355,13 +281,9 @@ static bool check_certain(const struct reader *reader, struct err *err)
 
 static bool read_default_server(struct reader *reader, struct err *err)
 {
-	struct haproxy_params *params = &reader->defaults;
-
-	if (reader->section == SECTION_DEFAULTS)
-		params = &reader->profiles[reader->profile_count - 1].params;
 	if (!check_certain(reader, err))
 		return false;
-	if (!haproxy_params_read(params, &reader->lines, 1, err))
+	if (!haproxy_params_read(&reader->params, &reader->lines, 1, err))
 		return err_wrap(err, "line %u", reader->lines.number);
 	append_structure(reader);
 	return true;
@@ -409,7 +331,7 @@ static bool add_server(struct reader *reader, char *address, uint16_t port, stru
 	struct haproxy_params params;
 
 	haproxy_params_init(&params);
-	haproxy_params_copy(&params, &reader->defaults);
+	haproxy_params_copy(&params, &reader->params);
 	if (!haproxy_params_read(&params, &reader->lines, 3, err)) {
 		haproxy_params_fini(&params);
 		free(address);
@@ -426,6 +348,7 @@ static bool add_server(struct reader *reader, char *address, uint16_t port, stru
 	    .check = params.check,
 	    .agent = params.agent,
 	    .track = params.track,
+	    .backup = params.backup,
 	    .reload_only = params.reload_only,
 	    .maxconn = params.has_minconn ? HAPROXY_MAXCONN_UNKNOWN : params.maxconn,
 	    .queue_ms = params.has_maxqueue ? 0 : 1, /* end_section() sets the time */
@@ -456,51 +379,31 @@ static bool read_server(struct reader *reader, struct err *err)
 	return false;
 }
 
-static bool read_conditional(struct reader *reader, struct err *err)
-{
-	if (word_is(reader, 0, ".if"))
-		reader->conditional_depth++;
-	if (word_is(reader, 0, ".endif") && reader->conditional_depth-- == 0)
-		return fail(reader, err, ".endif without .if");
-	append_structure(reader);
-	return true;
-}
-
 /* True also after a .if block that may have begun another section: a server line after it may
  * belong to the backend before the block. check_certain() then refuses it. */
-static bool may_be_proxy(const struct reader *reader)
+static bool may_be_proxy(const struct haproxy_lines *lines)
 {
-	return reader->section == SECTION_PROXY ||
-	       (reader->uncertain && reader->conditional_depth == 0);
-}
-
-static void read_waits(struct reader *reader)
-{
-	struct waits *waits = &reader->waits;
-	size_t at = word_is(reader, 0, "no") ? 1 : 0;
-
-	if (haproxy_lines_has_variable(&reader->lines) || reader->conditional_depth > 0)
-		waits->complete = false;
-	if (word_is(reader, at, "option") && word_is(reader, at + 1, "redispatch"))
-		waits->redispatch_every = at == 0 ? strtol(word(reader, at + 2), NULL, 10) : 0;
-	if (word_is(reader, 0, "timeout") && word_is(reader, 1, "queue"))
-		waits->queue_ms = haproxy_duration_ms(word(reader, 2));
+	return haproxy_section_is_backend(lines->section.kind) ||
+	       (lines->section.conditional && lines->conditional_depth == 0);
 }
 
 static bool read_line(struct reader *reader, struct err *err)
 {
-	if (word(reader, 0)[0] == '.')
-		return read_conditional(reader, err);
-	if (haproxy_keyword_is_section(word(reader, 0))) {
+	const struct haproxy_lines *lines = &reader->lines;
+
+	if (lines->stray_endif)
+		return fail(reader, err, ".endif without .if");
+	if (lines->starts_section) {
 		append_structure(reader);
 		return start_section(reader, err);
 	}
-	read_waits(reader);
-	if (word_is(reader, 0, "default-server") && reader->section != SECTION_OTHER)
+	if (haproxy_line_is(lines, "default-server") &&
+	    (lines->section.kind == HAPROXY_SECTION_DEFAULTS ||
+	     haproxy_section_is_backend(lines->section.kind)))
 		return read_default_server(reader, err);
-	if (may_be_proxy(reader) && word_is(reader, 0, "server"))
+	if (may_be_proxy(lines) && haproxy_line_is(lines, "server"))
 		return read_server(reader, err);
-	if (may_be_proxy(reader) && word_is(reader, 0, "server-template"))
+	if (may_be_proxy(lines) && haproxy_line_is(lines, "server-template"))
 		return read_server_template(reader, err);
 	append_structure(reader);
 	return true;
@@ -515,7 +418,7 @@ static bool read_all(struct reader *reader, struct err *err)
 		return false;
 	end_section(reader);
 	reader->out->shares_a_name = share_a_name(reader);
-	return reader->conditional_depth == 0 || fail(reader, err, ".if without .endif");
+	return reader->lines.conditional_depth == 0 || fail(reader, err, ".if without .endif");
 }
 
 struct place { /* a server and its line, for sorting */
@@ -553,15 +456,11 @@ static bool check_unique(const struct haproxy_config *config, struct err *err)
 
 static void reader_fini(struct reader *reader)
 {
-	for (size_t i = 0; i < reader->profile_count; i++) {
-		free(reader->profiles[i].name);
-		haproxy_params_fini(&reader->profiles[i].params);
-	}
-	for (size_t i = 0; i < reader->frontend_count; i++)
-		free(reader->frontends[i]);
-	free(reader->frontends);
+	for (size_t i = 0; i < reader->profile_count; i++)
+		haproxy_params_fini(&reader->profiles[i]);
 	free(reader->profiles);
-	haproxy_params_fini(&reader->defaults);
+	string_list_free(&reader->frontends);
+	haproxy_params_fini(&reader->params);
 	haproxy_lines_fini(&reader->lines);
 	strbuf_fini(&reader->structure);
 }
@@ -573,7 +472,7 @@ bool haproxy_config_parse(const char *text, size_t len, struct haproxy_config *o
 
 	*out = (struct haproxy_config){0};
 	haproxy_lines_init(&reader.lines, text, len);
-	haproxy_params_init(&reader.defaults);
+	haproxy_params_init(&reader.params);
 	done = read_all(&reader, err) && check_unique(out, err);
 	out->structure = strbuf_detach(&reader.structure);
 	reader_fini(&reader);

@@ -12,31 +12,10 @@
 #include "haproxy/model/address.h"
 #include "haproxy/model/syntax.h"
 
-#define UNSET           (-1) /* as haproxy_duration_ms() returns for no number */
 #define RETRIES_DEFAULT 3
 #define RETRY_MAX_MS    1000 /* between two tries HAProxy waits min(1 s, timeout connect) */
 #define CONNECT_MAX_MS  5000
 #define TIMEOUT_MIN_MS  1000 /* below it, a number without a unit is likely to be a mistake */
-
-enum section {
-	SECTION_OTHER,
-	SECTION_GLOBAL,
-	SECTION_DEFAULTS,
-	SECTION_PROXY, /* backend or listen */
-};
-
-struct settings {      /* of a defaults section or a proxy, with inherited ones */
-	bool complete; /* no setting comes from another file or from a variable */
-	bool has_mode, has_redispatch, checks;
-	unsigned http_line;                    /* of `mode http`; 0: none */
-	int64_t redispatch_every;              /* every Nth retry; below 1: the last at most */
-	int64_t retries, connect_ms, queue_ms; /* or UNSET */
-};
-
-struct profile { /* a defaults section of this text */
-	char *name;
-	struct settings settings;
-};
 
 struct primary { /* the server `primary` of the current section; line 0: there is none */
 	unsigned line;
@@ -47,16 +26,10 @@ struct lint {
 	struct haproxy_lines lines;
 	int64_t hold_ms;
 	bool only_hold; /* leave out findings that do not affect waiting clients */
-	struct strbuf *out;
-	size_t findings;
-	enum section section;
-	unsigned section_line, global_line, socket_line;
-	bool has_admin_socket, has_hard_stop, inherits_blindly;
-	char *proxy;
+	struct string_list *out;
+	unsigned global_line, socket_line;
+	bool has_admin_socket, has_hard_stop;
 	struct primary primary;
-	struct settings settings;
-	struct profile *profiles;
-	size_t profile_count;
 };
 
 static const char *word(const struct lint *lint, size_t i)
@@ -64,56 +37,27 @@ static const char *word(const struct lint *lint, size_t i)
 	return haproxy_lines_word(&lint->lines, i);
 }
 
-static bool word_is(const struct lint *lint, size_t i, const char *expected)
-{
-	return strcmp(word(lint, i), expected) == 0;
-}
-
 /* True when the section itself has `mode http`: then it is not for PostgreSQL. */
-static bool is_web(const struct lint *lint)
+static bool is_web(const struct haproxy_section *section)
 {
-	return lint->settings.http_line > lint->section_line;
-}
-
-static bool has_word(const struct lint *lint, size_t from, const char *expected)
-{
-	for (size_t i = from; i < lint->lines.count; i++)
-		if (word_is(lint, i, expected))
-			return true;
-	return false;
-}
-
-static void write_finding(struct lint *lint, unsigned line, const char *fmt, va_list args)
-{
-	strbuf_printf(lint->out, "line %u: ", line);
-	strbuf_vprintf(lint->out, fmt, args);
-	strbuf_append_char(lint->out, '\n');
-	lint->findings++;
+	return section->settings.http_line > section->line;
 }
 
 static void PRINTF_LIKE(3, 4) report(struct lint *lint, unsigned line, const char *fmt, ...)
 {
+	struct strbuf text = STRBUF_INIT;
 	va_list args;
 
+	strbuf_printf(&text, "line %u: ", line);
 	va_start(args, fmt);
-	if (!lint->only_hold)
-		write_finding(lint, line, fmt, args);
+	strbuf_vprintf(&text, fmt, args);
 	va_end(args);
-}
-
-/* Reports a setting that keeps clients from waiting for a primary. */
-static void PRINTF_LIKE(3, 4) report_hold(struct lint *lint, unsigned line, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	write_finding(lint, line, fmt, args);
-	va_end(args);
+	string_list_add(lint->out, strbuf_detach(&text));
 }
 
 static void judge_global(struct lint *lint)
 {
-	if (lint->global_line == 0)
+	if (lint->global_line == 0 || lint->only_hold)
 		return;
 	if (lint->socket_line == 0)
 		report(lint, lint->global_line,
@@ -132,230 +76,151 @@ static void judge_global(struct lint *lint)
 
 static void judge_inheritance(struct lint *lint)
 {
-	if (lint->settings.http_line > 0)
-		report(lint, lint->settings.http_line,
+	const struct haproxy_section *proxy = &lint->lines.before;
+
+	if (proxy->settings.http_line > 0)
+		report(lint, proxy->settings.http_line,
 		       "\"mode http\" reaches backend %s: PostgreSQL needs \"mode tcp\": name a "
 		       "defaults section of its own: \"backend %s from NAME\"",
-		       lint->proxy, lint->proxy);
-	if (lint->inherits_blindly && !lint->settings.has_mode)
-		report(lint, lint->section_line,
+		       proxy->name.data, proxy->name.data);
+	if (proxy->inherits_unknown && !proxy->from && !proxy->settings.has_mode)
+		report(lint, proxy->line,
 		       "backend %s takes over the defaults of whichever file HAProxy reads before "
 		       "this one: name a defaults section: \"backend %s from NAME\"",
-		       lint->proxy, lint->proxy);
+		       proxy->name.data, proxy->name.data);
 }
 
 static void judge_hold_time(struct lint *lint)
 {
-	const struct settings *set = &lint->settings;
-	int64_t retries = set->retries != UNSET ? set->retries : RETRIES_DEFAULT;
+	const struct haproxy_section *proxy = &lint->lines.before;
+	const struct haproxy_settings *set = &proxy->settings;
+	int64_t retries = set->retries != HAPROXY_UNSET ? set->retries : RETRIES_DEFAULT;
 	int64_t period = set->connect_ms < RETRY_MAX_MS ? set->connect_ms : RETRY_MAX_MS;
 
-	if (period <= 0 || (set->retries == UNSET && !set->complete))
+	if (period <= 0 || (set->retries == HAPROXY_UNSET && !set->complete))
 		return;
 	if (retries * period < lint->hold_ms)
-		report_hold(lint, lint->section_line,
-		            "backend %s: %" PRId64 " retries %" PRId64
-		            " ms apart: during a failover clients get errors after %" PRId64
-		            " ms, hold_timeout is %" PRId64 " ms: raise \"retries\" to %" PRId64,
-		            lint->proxy, retries, period, retries * period, lint->hold_ms,
-		            lint->hold_ms * 2 / period);
+		report(lint, proxy->line,
+		       "backend %s: %" PRId64 " retries %" PRId64
+		       " ms apart: during a failover clients get errors after %" PRId64
+		       " ms, hold_timeout is %" PRId64 " ms: raise \"retries\" to %" PRId64,
+		       proxy->name.data, retries, period, retries * period, lint->hold_ms,
+		       lint->hold_ms * 2 / period);
 }
 
 static void judge_tries(struct lint *lint)
 {
-	const struct settings *set = &lint->settings;
+	const struct haproxy_section *proxy = &lint->lines.before;
+	const struct haproxy_settings *set = &proxy->settings;
 
 	if (set->has_redispatch ? set->redispatch_every < 1 : set->complete)
-		report_hold(
-		    lint, lint->section_line,
-		    "backend %s has no \"option redispatch 2\": waiting clients keep trying the "
-		    "address that the primary has left: add it",
-		    lint->proxy);
-	if (set->connect_ms == 0 || (set->connect_ms == UNSET && set->complete))
-		report_hold(
-		    lint, lint->section_line,
-		    "backend %s has no \"timeout connect\": a try at a primary that is gone "
-		    "never ends: add \"timeout connect 100ms\"",
-		    lint->proxy);
-	if (set->connect_ms > CONNECT_MAX_MS)
-		report(lint, lint->section_line,
+		report(lint, proxy->line,
+		       "backend %s has no \"option redispatch 2\": waiting clients keep trying the "
+		       "address that the primary has left: add it",
+		       proxy->name.data);
+	if (set->connect_ms == 0 || (set->connect_ms == HAPROXY_UNSET && set->complete))
+		report(lint, proxy->line,
+		       "backend %s has no \"timeout connect\": a try at a primary that is gone "
+		       "never ends: add \"timeout connect 100ms\"",
+		       proxy->name.data);
+	if (set->connect_ms > CONNECT_MAX_MS && !lint->only_hold)
+		report(lint, proxy->line,
 		       "backend %s: \"timeout connect\" is %" PRId64 " ms: clients hang that long "
 		       "at a primary that swallows packets: take less than %d ms",
-		       lint->proxy, set->connect_ms, CONNECT_MAX_MS);
+		       proxy->name.data, set->connect_ms, CONNECT_MAX_MS);
 }
 
 /* While there is no primary, one client should try and all others wait in the queue. Otherwise each
  * of them tries again every `timeout connect`: with 1,000 clients that takes a third of a core. */
 static void judge_queue(struct lint *lint)
 {
-	const struct settings *set = &lint->settings;
+	const struct haproxy_section *proxy = &lint->lines.before;
+	const struct haproxy_settings *set = &proxy->settings;
 
 	if (set->redispatch_every == 1)
-		report(lint, lint->section_line,
+		report(lint, proxy->line,
 		       "backend %s has \"option redispatch 1\": during a failover each waiting "
 		       "client tries again every \"timeout connect\": with \"option redispatch "
 		       "2\" they wait in HAProxy's queue",
-		       lint->proxy);
-	if (!set->complete && set->queue_ms == UNSET)
+		       proxy->name.data);
+	if (!set->complete && set->queue_ms == HAPROXY_UNSET)
 		return;
-	if (set->queue_ms == UNSET && (lint->primary.limited || set->redispatch_every > 1))
-		report(lint, lint->section_line,
+	if (set->queue_ms == HAPROXY_UNSET && (lint->primary.limited || set->redispatch_every > 1))
+		report(lint, proxy->line,
 		       "backend %s has no \"timeout queue\": its queue lasts no longer than "
 		       "\"timeout connect\", so clients cannot wait there for a primary, nor for "
 		       "\"maxconn\": add \"timeout queue %" PRId64 "ms\"",
-		       lint->proxy, lint->hold_ms * 2);
-	else if (set->queue_ms != UNSET && set->queue_ms < lint->hold_ms)
-		report(lint, lint->section_line,
+		       proxy->name.data, lint->hold_ms * 2);
+	else if (set->queue_ms != HAPROXY_UNSET && set->queue_ms < lint->hold_ms)
+		report(lint, proxy->line,
 		       "backend %s: \"timeout queue\" is %" PRId64 " ms, hold_timeout is %" PRId64
 		       " ms: during a failover each waiting client tries again every \"timeout "
 		       "connect\" instead of waiting in the queue: raise it to %" PRId64 "ms",
-		       lint->proxy, set->queue_ms, lint->hold_ms, lint->hold_ms * 2);
+		       proxy->name.data, set->queue_ms, lint->hold_ms, lint->hold_ms * 2);
 }
 
 static void judge_proxy(struct lint *lint)
 {
-	if (lint->primary.line == 0 || is_web(lint))
+	const struct haproxy_section *proxy = &lint->lines.before;
+
+	if (lint->primary.line == 0 || is_web(proxy))
 		return;
-	judge_inheritance(lint);
+	if (!lint->only_hold)
+		judge_inheritance(lint);
 	judge_tries(lint);
 	judge_hold_time(lint);
-	judge_queue(lint);
+	if (!lint->only_hold)
+		judge_queue(lint);
 	if (lint->primary.checks)
-		report_hold(
-		    lint, lint->primary.line,
-		    "server %s/primary has \"check\": when it fails, waiting clients get errors "
-		    "and new ones are turned away; segue is the check: remove it",
-		    lint->proxy);
+		report(lint, lint->primary.line,
+		       "server %s/primary has \"check\": when it fails, waiting clients get "
+		       "errors and new ones are turned away; segue is the check: remove it",
+		       proxy->name.data);
 }
 
 static void end_section(struct lint *lint)
 {
-	if (lint->section == SECTION_PROXY)
+	if (haproxy_section_is_backend(lint->lines.before.kind))
 		judge_proxy(lint);
-	if (lint->section == SECTION_DEFAULTS)
-		lint->profiles[lint->profile_count - 1].settings = lint->settings;
-	free(STEAL(lint->proxy));
 	lint->primary = (struct primary){0};
-	lint->section = SECTION_OTHER;
-}
-
-/* Returns the settings that the current section starts with. `from_at`: the index of its word
- * `from`, if it has one. */
-static struct settings inherit(const struct lint *lint, size_t from_at)
-{
-	struct settings own = {
-	    .complete = true, .retries = UNSET, .connect_ms = UNSET, .queue_ms = UNSET};
-	bool named = word_is(lint, from_at, "from");
-
-	for (size_t i = lint->profile_count; i > 0; i--)
-		if (!named || strcmp(lint->profiles[i - 1].name, word(lint, from_at + 1)) == 0)
-			return lint->profiles[i - 1].settings;
-	own.complete = !named && lint->global_line > 0;
-	return own;
-}
-
-static void start_defaults(struct lint *lint)
-{
-	bool named = lint->lines.count > 1 && !word_is(lint, 1, "from");
-	size_t from_at = named ? 2 : 1;
-
-	lint->section = SECTION_DEFAULTS;
-	lint->settings = (struct settings){
-	    .complete = true, .retries = UNSET, .connect_ms = UNSET, .queue_ms = UNSET};
-	if (word_is(lint, from_at, "from"))
-		lint->settings = inherit(lint, from_at);
-	lint->profiles =
-	    xreallocarray(lint->profiles, lint->profile_count + 1, sizeof(*lint->profiles));
-	lint->profiles[lint->profile_count++] =
-	    (struct profile){xstrdup(named ? word(lint, 1) : ""), lint->settings};
-}
-
-static void start_section(struct lint *lint)
-{
-	end_section(lint);
-	lint->section_line = lint->lines.number;
-	if (word_is(lint, 0, "global")) {
-		lint->section = SECTION_GLOBAL;
-		lint->global_line = lint->lines.number;
-	} else if (word_is(lint, 0, "defaults")) {
-		start_defaults(lint);
-	} else if (word_is(lint, 0, "backend") || word_is(lint, 0, "listen")) {
-		lint->section = SECTION_PROXY;
-		lint->proxy = xstrdup(word(lint, 1));
-		lint->settings = inherit(lint, 2);
-		lint->inherits_blindly = !word_is(lint, 2, "from") && !lint->settings.complete &&
-		                         lint->profile_count == 0;
-	}
 }
 
 static void read_global(struct lint *lint)
 {
-	if (word_is(lint, 0, "hard-stop-after"))
+	if (haproxy_line_is(&lint->lines, "hard-stop-after"))
 		lint->has_hard_stop = true;
-	if (!word_is(lint, 0, "stats") || !word_is(lint, 1, "socket"))
+	if (!haproxy_line_is(&lint->lines, "stats socket"))
 		return;
 	if (lint->socket_line == 0)
 		lint->socket_line = lint->lines.number;
-	for (size_t i = 2; i < lint->lines.count; i++)
-		if (word_is(lint, i, "level") && word_is(lint, i + 1, "admin"))
-			lint->has_admin_socket = true;
-}
-
-static void read_option(struct lint *lint, size_t at, bool on)
-{
-	if (!word_is(lint, at, "option") || !word_is(lint, at + 1, "redispatch"))
-		return;
-	lint->settings.has_redispatch = true;
-	lint->settings.redispatch_every = on ? strtol(word(lint, at + 2), NULL, 10) : 0;
-}
-
-static void read_settings(struct lint *lint)
-{
-	struct settings *set = &lint->settings;
-
-	if (word_is(lint, 0, "mode")) {
-		set->has_mode = true;
-		set->http_line = word_is(lint, 1, "http") ? lint->lines.number : 0;
-	} else if (word_is(lint, 0, "retries")) {
-		set->retries = haproxy_duration_ms(word(lint, 1));
-	} else if (word_is(lint, 0, "timeout") && word_is(lint, 1, "connect")) {
-		set->connect_ms = haproxy_duration_ms(word(lint, 2));
-	} else if (word_is(lint, 0, "timeout") && word_is(lint, 1, "queue")) {
-		set->queue_ms = haproxy_duration_ms(word(lint, 2));
-	} else if (word_is(lint, 0, "default-server")) {
-		set->checks =
-		    !has_word(lint, 1, "no-check") && (set->checks || has_word(lint, 1, "check"));
-	} else if (word_is(lint, 0, "load-server-state-from-file") && !word_is(lint, 1, "none")) {
-		report(lint, lint->lines.number,
-		       "load-server-state-from-file: a saved address would win over the file that "
-		       "segue has written: use \"none\"");
-	}
-	read_option(lint, 0, true);
-	if (word_is(lint, 0, "no"))
-		read_option(lint, 1, false);
+	if (strcmp(haproxy_lines_value(&lint->lines, "level"), "admin") == 0)
+		lint->has_admin_socket = true;
 }
 
 static void read_primary(struct lint *lint)
 {
+	const struct haproxy_lines *lines = &lint->lines;
+	const char *name = lines->section.name.data;
 	char *address = NULL;
 	uint16_t port;
 	struct err err;
 
-	if (!word_is(lint, 0, "server") || !word_is(lint, 1, "primary") ||
-	    has_word(lint, 3, "backup") || is_web(lint))
+	if (!haproxy_line_is(lines, "server primary") || haproxy_lines_find(lines, "backup") > 0 ||
+	    is_web(&lines->section))
 		return;
-	lint->primary.line = lint->lines.number;
-	lint->primary.checks =
-	    !has_word(lint, 3, "no-check") && (lint->settings.checks || has_word(lint, 3, "check"));
-	lint->primary.limited = has_word(lint, 3, "maxconn");
-	if (has_word(lint, 3, "resolvers"))
-		report(lint, lint->lines.number,
+	lint->primary = (struct primary){.line = lines->number,
+	                                 .checks = haproxy_lines_turn_checks_on(lines),
+	                                 .limited = haproxy_lines_find(lines, "maxconn") > 0};
+	if (lint->only_hold)
+		return;
+	if (haproxy_lines_find(lines, "resolvers") > 0)
+		report(lint, lines->number,
 		       "server %s/primary has \"resolvers\": DNS trouble would put it into "
 		       "maintenance: remove it, segue resolves names",
-		       lint->proxy);
-	if (!lint->lines.words[2].variable &&
+		       name);
+	if (!lines->words[2].variable &&
 	    haproxy_address_read(word(lint, 2), &address, &port, &err) == HAPROXY_ADDRESS_BAD)
-		report(lint, lint->lines.number, "server %s/primary: %s", lint->proxy, err.message);
+		report(lint, lines->number, "server %s/primary: %s", name, err.message);
 	free(address);
 }
 
@@ -365,8 +230,7 @@ static int64_t read_timeout(const struct haproxy_lines *lines)
 {
 	int64_t ms = -1;
 
-	if (strcmp(haproxy_lines_word(lines, 0), "timeout") == 0 &&
-	    !haproxy_lines_has_variable(lines))
+	if (haproxy_line_is(lines, "timeout") && !haproxy_lines_has_variable(lines))
 		ms = haproxy_duration_ms(haproxy_lines_word(lines, 2));
 	return ms > 0 ? ms : 0;
 }
@@ -383,7 +247,7 @@ static void judge_timeout(struct lint *lint)
 	int64_t ms = read_timeout(&lint->lines);
 	const char *value = word(lint, 2);
 
-	if (ms == 0 || ms >= TIMEOUT_MIN_MS)
+	if (ms == 0 || ms >= TIMEOUT_MIN_MS || lint->only_hold)
 		return;
 	if (value[strspn(value, "0123456789")] == '\0')
 		report(lint, lint->lines.number,
@@ -399,23 +263,27 @@ static void judge_timeout(struct lint *lint)
 
 static void read_line(struct lint *lint)
 {
+	const struct haproxy_lines *lines = &lint->lines;
+	enum haproxy_section_kind kind = lines->section.kind;
+
 	judge_timeout(lint);
-	if (haproxy_keyword_is_section(word(lint, 0))) {
-		start_section(lint);
-		return;
-	}
-	if (lint->section == SECTION_GLOBAL)
+	if (lines->starts_section)
+		end_section(lint);
+	if (lines->starts_section && kind == HAPROXY_SECTION_GLOBAL)
+		lint->global_line = lines->number;
+	else if (kind == HAPROXY_SECTION_GLOBAL)
 		read_global(lint);
-	if (lint->section != SECTION_DEFAULTS && lint->section != SECTION_PROXY)
-		return;
-	if (haproxy_lines_has_variable(&lint->lines))
-		lint->settings.complete = false;
-	read_settings(lint);
-	if (lint->section == SECTION_PROXY && lint->lines.count > 2)
+	if (haproxy_section_is_backend(kind) && lines->count > 2)
 		read_primary(lint);
+	if ((kind == HAPROXY_SECTION_DEFAULTS || haproxy_section_is_backend(kind)) &&
+	    haproxy_line_is(lines, "load-server-state-from-file") &&
+	    !haproxy_line_is(lines, "load-server-state-from-file none") && !lint->only_hold)
+		report(lint, lines->number,
+		       "load-server-state-from-file: a saved address would win over the file that "
+		       "segue has written: use \"none\"");
 }
 
-static size_t lint_text(struct lint *lint, const char *text, size_t len)
+static void lint_text(struct lint *lint, const char *text, size_t len)
 {
 	struct err err;
 
@@ -424,29 +292,23 @@ static size_t lint_text(struct lint *lint, const char *text, size_t len)
 		read_line(lint);
 	end_section(lint);
 	judge_global(lint);
-	if (lint->lines.failed) {
-		strbuf_printf(lint->out, "%s\n", err.message);
-		lint->findings++;
-	}
-	for (size_t i = 0; i < lint->profile_count; i++)
-		free(lint->profiles[i].name);
-	free(lint->profiles);
+	if (lint->lines.failed)
+		string_list_add(lint->out, xstrdup(err.message));
 	haproxy_lines_fini(&lint->lines);
-	return lint->findings;
 }
 
-size_t haproxy_lint(const char *text, size_t len, int64_t hold_ms, struct strbuf *out)
+void haproxy_lint(const char *text, size_t len, int64_t hold_ms, struct string_list *out)
 {
 	struct lint lint = {.hold_ms = hold_ms, .out = out};
 
-	return lint_text(&lint, text, len);
+	lint_text(&lint, text, len);
 }
 
-size_t haproxy_lint_hold(const char *text, size_t len, int64_t hold_ms, struct strbuf *out)
+void haproxy_lint_hold(const char *text, size_t len, int64_t hold_ms, struct string_list *out)
 {
 	struct lint lint = {.hold_ms = hold_ms, .only_hold = true, .out = out};
 
-	return lint_text(&lint, text, len);
+	lint_text(&lint, text, len);
 }
 
 size_t haproxy_lint_idle(const char *text, size_t len, struct strbuf *out)

@@ -1,5 +1,6 @@
 /* Follows binds to servers; see the header. A part that only HAProxy can know, such as a backend of
- * another file or a name in a variable, may lead to the primary: a text is never refused for it. */
+ * another file or a name in a variable, may lead to the primary: a text is never refused for it.
+ * HAProxy itself accepts a section without a server, and clients would reach nothing. */
 #include "haproxy/model/routes.h"
 
 #include <stdlib.h>
@@ -18,11 +19,6 @@ enum way {
 	WAY_UNKNOWN,   /* only HAProxy knows; counts as the primary */
 };
 
-struct names {
-	char **items;
-	size_t count;
-};
-
 struct section {
 	char *spelled;    /* "frontend orders_rw_in" */
 	const char *name; /* the part of `spelled` after the keyword */
@@ -30,12 +26,12 @@ struct section {
 	bool is_frontend, is_backend; /* a listen is both */
 	bool is_defaults;
 	bool disabled;
-	bool is_web;           /* mode http, or HAProxy itself answers the clients */
-	bool unknown;          /* it has something that only HAProxy can know */
-	bool inherits_unknown; /* its defaults are in another file */
-	bool has_bind;
+	bool is_web;              /* mode http, or HAProxy itself answers the clients */
+	bool unknown;             /* it has something that only HAProxy can know */
+	bool inherits_unknown;    /* its defaults are in another file */
+	size_t binds, servers;    /* lines */
 	char *default_backend;    /* NULL: none */
-	struct names use;         /* the backends of use_backend */
+	struct string_list use;   /* the backends of use_backend */
 	size_t primaries, others; /* number of servers that take clients */
 };
 
@@ -43,28 +39,16 @@ struct ways {
 	struct section *sections; /* [0]: lines before the first section, as in haproxy_binds */
 	size_t count;
 	struct haproxy_binds binds;
-	bool has_global; /* the text has `global`: it is the whole file */
 };
 
 struct reader {
 	struct haproxy_lines lines;
 	struct ways *out;
-	unsigned conditional_depth;
 };
-
-static bool has_word(const char *words, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (const char *at = words; (at = strstr(at, word)) != NULL; at += len)
-		if ((at == words || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
-			return true;
-	return false;
-}
 
 bool haproxy_takes_clients(const struct haproxy_server *server)
 {
-	return !server->disabled && server->weight > 0 && !has_word(server->params, "backup");
+	return !server->disabled && server->weight > 0 && !server->backup;
 }
 
 /* --- reading --- */
@@ -74,50 +58,24 @@ static const char *word(const struct reader *reader, size_t i)
 	return haproxy_lines_word(&reader->lines, i);
 }
 
-static bool word_is(const struct reader *reader, size_t i, const char *expected)
-{
-	return strcmp(word(reader, i), expected) == 0;
-}
-
 static struct section *current(const struct reader *reader)
 {
 	return &reader->out->sections[reader->out->count - 1];
 }
 
-static struct section *add_section(struct ways *ways)
+static void add_section(struct ways *ways, const struct section *section)
 {
 	ways->sections = xreallocarray(ways->sections, ways->count + 1, sizeof(*ways->sections));
-	ways->sections[ways->count] = (struct section){.spelled = xstrdup("")};
-	return &ways->sections[ways->count++];
+	ways->sections[ways->count++] = *section;
 }
 
-/* Returns the defaults section that the section names, otherwise the last one; NULL: it is not in
- * this text. */
-static const struct section *find_defaults(const struct reader *reader, size_t from_at)
+/* A backend inherits nothing that matters here. */
+static void inherit(const struct section *from, struct section *section)
 {
-	bool named = word_is(reader, from_at, "from");
-
-	for (size_t i = reader->out->count - 1; i-- > 0;) {
-		const struct section *one = &reader->out->sections[i];
-
-		if (one->is_defaults &&
-		    (!named || strcmp(one->name, word(reader, from_at + 1)) == 0))
-			return one;
-	}
-	return NULL;
-}
-
-static void inherit(const struct reader *reader, struct section *section, size_t from_at)
-{
-	const struct section *from = find_defaults(reader, from_at);
-
-	if (from == NULL) {
-		section->inherits_unknown =
-		    word_is(reader, from_at, "from") || !reader->out->has_global;
+	if (!section->is_frontend && !section->is_defaults)
 		return;
-	}
 	section->inherits_unknown = from->inherits_unknown;
-	section->unknown = from->unknown;
+	section->unknown = section->unknown || from->unknown;
 	section->is_web = from->is_web;
 	if (from->default_backend != NULL)
 		section->default_backend = xstrdup(from->default_backend);
@@ -125,39 +83,34 @@ static void inherit(const struct reader *reader, struct section *section, size_t
 
 static void start_section(struct reader *reader)
 {
-	struct section *section = add_section(reader->out);
-	const char *keyword = word(reader, 0), *name = word(reader, 1);
-	bool listen = strcmp(keyword, "listen") == 0;
-	size_t from_at = 2;
+	const struct haproxy_section *read = &reader->lines.section;
+	const struct ways *ways = reader->out;
+	struct section section = {.spelled = haproxy_section_spelled(read),
+	                          .line = read->line,
+	                          .is_backend = haproxy_section_is_backend(read->kind),
+	                          .is_frontend = read->kind == HAPROXY_SECTION_FRONTEND ||
+	                                         read->kind == HAPROXY_SECTION_LISTEN,
+	                          .is_defaults = read->kind == HAPROXY_SECTION_DEFAULTS,
+	                          .disabled = read->settings.disabled,
+	                          .unknown = read->conditional,
+	                          .inherits_unknown = read->inherits_unknown};
+	size_t seen = 0;
 
-	section->is_defaults = strcmp(keyword, "defaults") == 0;
-	if (section->is_defaults && strcmp(name, "from") == 0) {
-		name = "";
-		from_at = 1;
-	}
-	free(section->spelled);
-	section->spelled = xasprintf("%s %s", keyword, name);
-	section->name = section->spelled + strlen(keyword) + 1;
-	section->line = reader->lines.number;
-	section->is_frontend = listen || strcmp(keyword, "frontend") == 0;
-	section->is_backend = listen || strcmp(keyword, "backend") == 0;
-	section->unknown = reader->conditional_depth > 0;
-	reader->out->has_global = reader->out->has_global || strcmp(keyword, "global") == 0;
-	if (section->is_frontend || (section->is_defaults && word_is(reader, from_at, "from")))
-		inherit(reader, section, from_at);
+	section.name = section.spelled + strlen(read->keyword) + 1;
+	for (size_t i = 0; i < ways->count; i++)
+		if (ways->sections[i].is_defaults && ++seen == read->defaults)
+			inherit(&ways->sections[i], &section);
+	add_section(reader->out, &section);
 }
 
 static void read_use_backend(struct reader *reader)
 {
 	struct section *section = current(reader);
-	struct names *use = &section->use;
 
-	if (haproxy_lines_has_variable(&reader->lines) || strchr(word(reader, 1), '%') != NULL) {
+	if (haproxy_lines_has_variable(&reader->lines) || strchr(word(reader, 1), '%') != NULL)
 		section->unknown = true;
-		return;
-	}
-	use->items = xreallocarray(use->items, use->count + 1, sizeof(*use->items));
-	use->items[use->count++] = xstrdup(word(reader, 1));
+	else
+		string_list_add(&section->use, xstrdup(word(reader, 1)));
 }
 
 static void read_default_backend(struct reader *reader)
@@ -169,46 +122,42 @@ static void read_default_backend(struct reader *reader)
 	section->default_backend = xstrdup(word(reader, 1));
 }
 
-static bool answers_by_itself(const struct reader *reader)
+static bool answers_by_itself(const struct haproxy_lines *line)
 {
-	return word_is(reader, 0, "http-request") || word_is(reader, 0, "stats") ||
-	       word_is(reader, 0, "redirect") || word_is(reader, 0, "monitor-uri");
+	return haproxy_line_is(line, "http-request") || haproxy_line_is(line, "stats") ||
+	       haproxy_line_is(line, "redirect") || haproxy_line_is(line, "monitor-uri");
 }
 
-static bool has_other_ways(const struct reader *reader)
+static bool has_other_ways(const struct haproxy_lines *line)
 {
-	for (size_t i = 1; word_is(reader, 0, "tcp-request") && i < reader->lines.count; i++)
-		if (word_is(reader, i, "use-service"))
-			return true;
-	return word_is(reader, 0, "dispatch") ||
-	       (word_is(reader, 0, "option") && word_is(reader, 1, "transparent"));
+	return haproxy_line_is(line, "dispatch") || haproxy_line_is(line, "option transparent") ||
+	       (haproxy_line_is(line, "tcp-request") &&
+	        haproxy_lines_find(line, "use-service") > 0);
 }
 
 static void read_line(struct reader *reader)
 {
+	const struct haproxy_lines *line = &reader->lines;
 	struct section *section = current(reader);
 
-	if (word_is(reader, 0, ".if")) {
-		reader->conditional_depth++;
-	} else if (word_is(reader, 0, ".endif") && reader->conditional_depth > 0) {
-		reader->conditional_depth--;
-	} else if (haproxy_keyword_is_section(word(reader, 0))) {
+	if (line->starts_section) {
 		start_section(reader);
-	} else if (reader->conditional_depth > 0 || has_other_ways(reader)) {
-		section->unknown = true;
-	} else if (word_is(reader, 0, "bind")) {
-		section->has_bind = true;
-	} else if (word_is(reader, 0, "default_backend")) {
-		read_default_backend(reader);
-	} else if (word_is(reader, 0, "use_backend")) {
-		read_use_backend(reader);
-	} else if (word_is(reader, 0, "disabled") || word_is(reader, 0, "enabled")) {
-		section->disabled = word_is(reader, 0, "disabled");
-	} else if (word_is(reader, 0, "mode")) {
-		section->is_web = word_is(reader, 1, "http");
-	} else if (answers_by_itself(reader) && !section->is_defaults) {
-		section->is_web = true;
+		return;
 	}
+	section->disabled = line->section.settings.disabled;
+	section->binds += haproxy_line_is(line, "bind");
+	section->servers +=
+	    haproxy_line_is(line, "server") || haproxy_line_is(line, "server-template");
+	if (line->conditional_depth > 0 || has_other_ways(line))
+		section->unknown = true;
+	else if (haproxy_line_is(line, "default_backend"))
+		read_default_backend(reader);
+	else if (haproxy_line_is(line, "use_backend"))
+		read_use_backend(reader);
+	else if (haproxy_line_is(line, "mode"))
+		section->is_web = haproxy_line_is(line, "mode http");
+	else if (answers_by_itself(line) && !section->is_defaults)
+		section->is_web = true;
 }
 
 static void ways_fini(struct ways *ways)
@@ -216,9 +165,7 @@ static void ways_fini(struct ways *ways)
 	for (size_t i = 0; i < ways->count; i++) {
 		struct section *section = &ways->sections[i];
 
-		for (size_t j = 0; j < section->use.count; j++)
-			free(section->use.items[j]);
-		free(section->use.items);
+		string_list_free(&section->use);
 		free(section->default_backend);
 		free(section->spelled);
 	}
@@ -261,27 +208,40 @@ static void count_servers(struct ways *ways, const struct haproxy_config *config
 	}
 }
 
-/* False: the text cannot be parsed; `err` is set and there is nothing to free. `primary` NULL: does
- * not count the servers. */
-static bool ways_read(const char *text, size_t len, const struct haproxy_endpoint *primary,
-                      struct ways *out, struct err *err)
+/* Reads the sections only. False: `err` is set and there is nothing to free. */
+static bool read_sections(const char *text, size_t len, struct ways *out, struct err *err)
 {
 	struct reader reader = {.out = out};
-	struct haproxy_config config;
+	bool failed;
 
 	*out = (struct ways){.sections = NULL};
-	if (!haproxy_config_parse(text, len, &config, err))
-		return false;
-	(void)add_section(out);
+	add_section(out, &(struct section){.spelled = xstrdup("")});
 	haproxy_lines_init(&reader.lines, text, len);
 	while (haproxy_lines_next(&reader.lines, err))
 		read_line(&reader);
+	failed = reader.lines.failed;
 	haproxy_lines_fini(&reader.lines);
-	haproxy_binds_read(&out->binds, text, len, 0, 0);
-	if (primary != NULL)
+	if (failed)
+		ways_fini(out);
+	return !failed;
+}
+
+/* False: the text cannot be parsed; `err` is set and there is nothing to free. */
+static bool ways_read(const char *text, size_t len, const struct haproxy_endpoint *primary,
+                      struct ways *out, struct err *err)
+{
+	struct haproxy_config config;
+	bool fine;
+
+	if (!haproxy_config_parse(text, len, &config, err))
+		return false;
+	fine = read_sections(text, len, out, err);
+	if (fine) {
+		haproxy_binds_read(&out->binds, text, len, 0, 0);
 		count_servers(out, &config, primary);
+	}
 	haproxy_config_free(&config);
-	return true;
+	return fine;
 }
 
 /* --- where binds lead --- */
@@ -326,26 +286,20 @@ static enum way way_of(const struct ways *ways, const struct section *section)
 	return sum.others > 0 ? WAY_ELSEWHERE : WAY_NOWHERE;
 }
 
-bool haproxy_routes_end(const char *text, size_t len, struct err *err)
+static bool routes_end(const struct ways *ways, struct err *err)
 {
-	struct ways ways;
-	bool fine = true;
+	for (size_t i = 1; i < ways->count; i++) {
+		const struct section *section = &ways->sections[i];
 
-	if (!ways_read(text, len, NULL, &ways, err))
-		return false;
-	for (size_t i = 1; i < ways.count && fine; i++) {
-		const struct section *section = &ways.sections[i];
-
-		if (section->is_frontend && !section->is_backend && section->has_bind &&
+		if (section->is_frontend && !section->is_backend && section->binds > 0 &&
 		    !section->disabled && !section->is_web && !section->unknown &&
 		    !section->inherits_unknown && !has_backend(section))
-			fine = err_set(err,
+			return err_set(err,
 			               "line %u: %s has a bind and no backend: its clients would "
 			               "be turned away at once: add default_backend",
 			               section->line, section->spelled);
 	}
-	ways_fini(&ways);
-	return fine;
+	return true;
 }
 
 static const struct section *section_of(const struct ways *ways, const struct haproxy_bind *bind)
@@ -379,47 +333,73 @@ static const char *way_words(enum way way)
 	return "leads to the primary";
 }
 
-bool haproxy_routes_lead(const char *text, size_t len, const struct haproxy_endpoint *primary,
-                         struct err *err)
+static bool set_no_server(const struct haproxy_endpoint *primary, struct err *err)
+{
+	return err_set(
+	    err,
+	    "no server that takes clients (not disabled, no backup, weight above 0) is the "
+	    "primary, %s port %u: " TARGET_TEXT_CURE,
+	    primary->address, (unsigned)primary->port);
+}
+
+static bool routes_lead(const struct ways *ways, const struct haproxy_endpoint *primary,
+                        struct err *err)
 {
 	auto_strbuf struct strbuf ends = STRBUF_INIT;
-	struct ways ways;
-	bool leads = false, has_binds = false;
 
-	if (!ways_read(text, len, primary, &ways, err))
-		return false;
-	for (size_t i = 0; i < ways.binds.count && !leads; i++) {
-		const struct section *section = section_of(&ways, &ways.binds.items[i]);
-		enum way way = way_of(&ways, section);
+	for (size_t i = 0; i < ways->binds.count; i++) {
+		const struct haproxy_bind *bind = &ways->binds.items[i];
+		const struct section *section = section_of(ways, bind);
+		enum way way = way_of(ways, section);
 
 		if (section->is_web)
 			continue;
-		has_binds = true;
-		leads = way >= WAY_PARTLY;
-		strbuf_printf(&ends, "%s%s (%s) %s", ends.len > 0 ? ", " : "",
-		              ways.binds.items[i].spelled, section->spelled, way_words(way));
+		if (way >= WAY_PARTLY)
+			return true;
+		strbuf_printf(&ends, "%s%s (%s) %s", ends.len > 0 ? ", " : "", bind->spelled,
+		              section->spelled, way_words(way));
 	}
-	leads = leads || (!has_binds && any_server_leads(&ways));
-	if (!leads && has_binds)
-		err_set(err, "no bind leads to the primary, %s port %u: %s: " TARGET_TEXT_CURE,
-		        primary->address, (unsigned)primary->port, ends.data);
-	else if (!leads)
-		err_set(err,
-		        "no server that takes clients (not disabled, no backup, weight above 0) is "
-		        "the primary, %s port %u: " TARGET_TEXT_CURE,
-		        primary->address, (unsigned)primary->port);
+	if (ends.len > 0)
+		return err_set(err,
+		               "no bind leads to the primary, %s port %u: %s: " TARGET_TEXT_CURE,
+		               primary->address, (unsigned)primary->port, ends.data);
+	return any_server_leads(ways) || set_no_server(primary, err);
+}
+
+static bool some_server_leads(const char *text, size_t len, const struct haproxy_endpoint *primary,
+                              struct err *err)
+{
+	struct haproxy_config config;
+	bool leads;
+
+	if (!haproxy_config_parse(text, len, &config, err))
+		return false;
+	leads = config.fixed_count > 0;
+	for (size_t i = 0; i < config.server_count && !leads; i++)
+		leads =
+		    haproxy_takes_clients(&config.servers[i]) && is_at(&config.servers[i], primary);
+	haproxy_config_free(&config);
+	return leads || set_no_server(primary, err);
+}
+
+bool haproxy_text_leads(const struct config_target *config, bool whole, const char *text,
+                        size_t len, const char *address, uint16_t port, struct err *err)
+{
+	const struct haproxy_endpoint primary = {address, port};
+	struct ways ways;
+	bool fine;
+
+	if (!whole)
+		return !config->leads_to_primary || some_server_leads(text, len, &primary, err);
+	if (!ways_read(text, len, &primary, &ways, err))
+		return false;
+	fine = routes_end(&ways, err) &&
+	       (!config->leads_to_primary || routes_lead(&ways, &primary, err));
 	ways_fini(&ways);
-	return leads;
+	return fine;
 }
 
 /* --- comparing two texts --- */
-
-static bool same_bind(const struct haproxy_bind *a, const struct haproxy_bind *b)
-{
-	if (a->kind == HAPROXY_BIND_NAME || b->kind == HAPROXY_BIND_NAME)
-		return a->kind == b->kind && strcmp(a->name, b->name) == 0;
-	return haproxy_bind_overlaps(a, b);
-}
 
 /* Finds the best way of the binds at the same address as `like`. False: there is no such bind. */
 static bool find_way(const struct ways *ways, const struct haproxy_bind *like, enum way *way,
@@ -431,7 +411,7 @@ static bool find_way(const struct ways *ways, const struct haproxy_bind *like, e
 		const struct section *one = section_of(ways, &ways->binds.items[i]);
 		enum way its = way_of(ways, one);
 
-		if (one->is_web || !same_bind(&ways->binds.items[i], like) ||
+		if (one->is_web || !haproxy_bind_shares(&ways->binds.items[i], like) ||
 		    (found && its <= *way))
 			continue;
 		found = true;
@@ -494,4 +474,46 @@ void haproxy_routes_compare(const struct haproxy_routes_text *before,
 		ways_fini(&new);
 	}
 	ways_fini(&old);
+}
+
+static bool section_keeps(const struct section *before, const struct section *now, struct err *err)
+{
+	const char *lost = before->servers > 0 && now->servers == 0 ? "server"
+	                   : before->binds > 0 && now->binds == 0   ? "bind"
+	                                                            : NULL;
+
+	return lost == NULL ||
+	       err_set(err,
+	               "%s would have no %s line any more: is a mark of the template in the wrong "
+	               "place? Who wants the section gone removes all of it",
+	               before->spelled, lost);
+}
+
+static const struct section *find_spelled(const struct ways *ways, const char *spelled)
+{
+	for (size_t i = 1; i < ways->count; i++)
+		if (strcmp(ways->sections[i].spelled, spelled) == 0)
+			return &ways->sections[i];
+	return NULL;
+}
+
+bool haproxy_text_keeps(const char *before, size_t before_len, const char *text, size_t len,
+                        struct err *err)
+{
+	struct ways old, new;
+	struct err ignored; /* an error in the old text is no reason to refuse the new one */
+	bool keeps = true;
+
+	if (!read_sections(text, len, &new, err))
+		return false;
+	if (read_sections(before, before_len, &old, &ignored)) {
+		for (size_t i = 1; i < old.count && keeps; i++) {
+			const struct section *now = find_spelled(&new, old.sections[i].spelled);
+
+			keeps = now == NULL || section_keeps(&old.sections[i], now, err);
+		}
+		ways_fini(&old);
+	}
+	ways_fini(&new);
+	return keeps;
 }

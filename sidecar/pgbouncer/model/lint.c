@@ -3,7 +3,6 @@
 #include "pgbouncer/model/lint.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,40 +15,23 @@
 #define CONSOLE_DATABASE "pgbouncer"
 #define SERVER_PORT      5432 /* of a database without a port */
 
-struct findings {
-	const struct pgbouncer_lint *lint;
-	struct strbuf *out;
-	size_t count;
-};
-
-static void PRINTF_LIKE(2, 3) report(struct findings *findings, const char *fmt, ...)
+static const char *setting(const struct pgbouncer_lint *lint, const char *name)
 {
-	va_list args;
-
-	va_start(args, fmt);
-	strbuf_vprintf(findings->out, fmt, args);
-	va_end(args);
-	strbuf_append_char(findings->out, '\n');
-	findings->count++;
-}
-
-static const char *setting(const struct findings *findings, const char *name)
-{
-	return pgbouncer_config_get(findings->lint->config, name);
+	return pgbouncer_config_get(lint->config, name);
 }
 
 /* The value of a setting as a message shows it. */
-static const char *shown(const struct findings *findings, const char *name)
+static const char *shown(const struct pgbouncer_lint *lint, const char *name)
 {
-	const char *value = setting(findings, name);
+	const char *value = setting(lint, name);
 
 	return value != NULL && *value != '\0' ? value : "(not set)";
 }
 
 /* The value times 1000: seconds become ms. UNSET if this version has no such setting. */
-static int64_t setting_ms(const struct findings *findings, const char *name)
+static int64_t setting_ms(const struct pgbouncer_lint *lint, const char *name)
 {
-	const char *value = setting(findings, name);
+	const char *value = setting(lint, name);
 	double number;
 	char *end;
 
@@ -60,44 +42,48 @@ static int64_t setting_ms(const struct findings *findings, const char *name)
 	                                                    : UNSET;
 }
 
-static bool is_zero(const struct findings *findings, const char *name)
+static bool is_zero(const struct pgbouncer_lint *lint, const char *name)
 {
-	return setting_ms(findings, name) == 0;
+	return setting_ms(lint, name) == 0;
 }
 
-static void judge_login_retry(struct findings *findings)
+static void judge_login_retry(const struct pgbouncer_lint *lint, struct string_list *out)
 {
-	if (setting_ms(findings, "server_login_retry") > LOGIN_RETRY_MS)
-		report(findings,
-		       "server_login_retry: %s s: after one failed login PgBouncer tries no server "
-		       "for that long, and its clients get errors; segue shortens it in its own "
-		       "moves only: set server_login_retry = 1",
-		       shown(findings, "server_login_retry"));
+	if (setting_ms(lint, "server_login_retry") > LOGIN_RETRY_MS)
+		string_list_printf(
+		    out,
+		    "server_login_retry: %s s: after one failed login PgBouncer tries no server "
+		    "for that long, and its clients get errors; segue shortens it in its own "
+		    "moves only: set server_login_retry = 1",
+		    shown(lint, "server_login_retry"));
 }
 
-static void judge_pool_size(struct findings *findings)
+static void judge_pool_size(const struct pgbouncer_lint *lint, struct string_list *out)
 {
-	if (is_zero(findings, "default_pool_size"))
-		report(findings,
-		       "default_pool_size: 0: clients of every database without a pool_size of its "
-		       "own wait for ever: set default_pool_size = 20 or so");
+	if (is_zero(lint, "default_pool_size"))
+		string_list_printf(
+		    out,
+		    "default_pool_size: 0: clients of every database without a pool_size of its "
+		    "own wait for ever: set default_pool_size = 20 or so");
 }
 
 /* A timeout of 0 never expires. */
-static void judge_hold(struct findings *findings, const char *name, const char *cost)
+static void judge_hold(const struct pgbouncer_lint *lint, struct string_list *out, const char *name,
+                       const char *cost)
 {
-	int64_t ms = setting_ms(findings, name), hold_ms = findings->lint->hold_timeout_ms;
+	int64_t ms = setting_ms(lint, name), hold_ms = lint->hold_timeout_ms;
 
 	if (ms > 0 && ms <= hold_ms)
-		report(findings,
-		       "%s: %s s, and hold_timeout is %" PRId64 " ms: %s before the hold is over: "
-		       "set %s = %" PRId64 " or more",
-		       name, shown(findings, name), hold_ms, cost, name, hold_ms / 1000 + 10);
+		string_list_printf(
+		    out,
+		    "%s: %s s, and hold_timeout is %" PRId64 " ms: %s before the hold is over: "
+		    "set %s = %" PRId64 " or more",
+		    name, shown(lint, name), hold_ms, cost, name, hold_ms / 1000 + 10);
 }
 
-static bool is_ours(const struct findings *findings, const char *name)
+static bool is_ours(const struct pgbouncer_lint *lint, const char *name)
 {
-	return findings->lint->ini != NULL && pgbouncer_ini_find(findings->lint->ini, name) != NULL;
+	return lint->ini != NULL && pgbouncer_ini_find(lint->ini, name) != NULL;
 }
 
 static void append_name(struct strbuf *names, const char *name)
@@ -110,9 +96,9 @@ static void append_name(struct strbuf *names, const char *name)
 }
 
 /* A user's pool_mode overrides that of the database. */
-static void append_session_users(const struct findings *findings, struct strbuf *names)
+static void append_session_users(const struct pgbouncer_lint *lint, struct strbuf *names)
 {
-	const struct pgbouncer_table *users = findings->lint->users;
+	const struct pgbouncer_table *users = lint->users;
 
 	for (size_t i = 0; users != NULL && i < users->row_count; i++) {
 		const char *name = pgbouncer_table_get(users, i, "name");
@@ -124,13 +110,13 @@ static void append_session_users(const struct findings *findings, struct strbuf 
 	}
 }
 
-static void judge_pool_mode(struct findings *findings)
+static void judge_pool_mode(const struct pgbouncer_lint *lint, struct string_list *out)
 {
-	const struct pgbouncer_table *databases = findings->lint->databases;
-	const char *preset = setting(findings, "pool_mode");
+	const struct pgbouncer_table *databases = lint->databases;
+	const char *preset = setting(lint, "pool_mode");
 	auto_strbuf struct strbuf names = STRBUF_INIT;
 
-	if (!is_zero(findings, "server_fast_close"))
+	if (!is_zero(lint, "server_fast_close"))
 		return;
 	for (size_t i = 0; i < databases->row_count; i++) {
 		const char *name = pgbouncer_table_get(databases, i, "name");
@@ -138,36 +124,37 @@ static void judge_pool_mode(struct findings *findings)
 
 		mode = mode != NULL ? mode : preset;
 		if (name != NULL && mode != NULL && strcmp(mode, "session") == 0 &&
-		    is_ours(findings, name))
+		    is_ours(lint, name))
 			append_name(&names, name);
 	}
-	append_session_users(findings, &names);
+	append_session_users(lint, &names);
 	if (names.len > 0)
-		report(findings,
-		       "server_fast_close: 0, and pool_mode is session (%s): clients keep their "
-		       "connection to the old primary until they log out, and a PAUSE waits for "
-		       "that: set server_fast_close = 1, or pool_mode = transaction",
-		       names.data);
+		string_list_printf(
+		    out,
+		    "server_fast_close: 0, and pool_mode is session (%s): clients keep their "
+		    "connection to the old primary until they log out, and a PAUSE waits for "
+		    "that: set server_fast_close = 1, or pool_mode = transaction",
+		    names.data);
 }
 
-static void judge_network(struct findings *findings)
+static void judge_network(const struct pgbouncer_lint *lint, struct string_list *out)
 {
-	int64_t idle = setting_ms(findings, "tcp_keepidle");
+	int64_t idle = setting_ms(lint, "tcp_keepidle");
 
-	if (is_zero(findings, "tcp_user_timeout"))
-		report(
-		    findings,
+	if (is_zero(lint, "tcp_user_timeout"))
+		string_list_printf(
+		    out,
 		    "tcp_user_timeout: 0: when the old primary's host is lost without a word, "
 		    "queries that were sent to it hang for about 15 minutes and keep their place "
 		    "in the pool: set tcp_user_timeout = 2000 (ms) or so");
-	if (is_zero(findings, "tcp_keepalive") || idle == 0 || idle > KEEPIDLE_MAX_MS)
-		report(
-		    findings,
+	if (is_zero(lint, "tcp_keepalive") || idle == 0 || idle > KEEPIDLE_MAX_MS)
+		string_list_printf(
+		    out,
 		    "tcp_keepidle: %s, tcp_keepalive: %s: when the old primary's host is lost "
 		    "without a word, clients that wait for its answer are not told for hours: set "
 		    "tcp_keepalive = 1, tcp_keepidle = 2, tcp_keepintvl = 1, tcp_keepcnt = 2",
-		    idle == 0 ? "0 (the kernel's 7200 s)" : shown(findings, "tcp_keepidle"),
-		    shown(findings, "tcp_keepalive"));
+		    idle == 0 ? "0 (the kernel's 7200 s)" : shown(lint, "tcp_keepidle"),
+		    shown(lint, "tcp_keepalive"));
 }
 
 /* Looks for "host=DIR" in a conninfo, or in the query part of a URI. DIR may be quoted. */
@@ -190,27 +177,29 @@ static bool leads_to_folder(const char *conninfo, const char *folder)
 }
 
 /* A unix socket directory belongs to only one of the PgBouncers that share a port. */
-static void judge_reuseport(struct findings *findings)
+static void judge_reuseport(const struct pgbouncer_lint *lint, struct string_list *out)
 {
-	const char *folder = setting(findings, "unix_socket_dir");
+	const char *folder = setting(lint, "unix_socket_dir");
 
-	if (setting_ms(findings, "so_reuseport") <= 0)
+	if (setting_ms(lint, "so_reuseport") <= 0)
 		return;
-	if (folder != NULL && *folder != '\0' && leads_to_folder(findings->lint->console, folder))
+	if (folder != NULL && *folder != '\0' && leads_to_folder(lint->console, folder))
 		return;
-	report(findings,
-	       "so_reuseport: 1: several PgBouncers share the port, and a console over it "
-	       "reaches any one of them, so the others would not move: give each a "
-	       "unix_socket_dir of its own (this one has %s), and a [pgbouncer NAME] section of "
-	       "its own in segue.ini with that folder as host in console",
-	       shown(findings, "unix_socket_dir"));
+	string_list_printf(
+	    out,
+	    "so_reuseport: 1: several PgBouncers share the port, and a console over it "
+	    "reaches any one of them, so the others would not move: give each a "
+	    "unix_socket_dir of its own (this one has %s), and a [pgbouncer NAME] section of "
+	    "its own in segue.ini with that folder as host in console",
+	    shown(lint, "unix_socket_dir"));
 }
 
-static void judge_include(struct findings *findings, const struct pgbouncer_live *live)
+static void judge_include(const struct pgbouncer_lint *lint, struct string_list *out,
+                          const struct pgbouncer_live *live)
 {
-	const struct pgbouncer_main *file = findings->lint->main;
-	const struct pgbouncer_ini *ini = findings->lint->ini;
-	const char *main_file = setting(findings, "conffile");
+	const struct pgbouncer_main *file = lint->main;
+	const struct pgbouncer_ini *ini = lint->ini;
+	const char *main_file = setting(lint, "conffile");
 	auto_strbuf struct strbuf names = STRBUF_INIT;
 
 	for (size_t i = 0; ini != NULL && i < ini->count; i++)
@@ -219,19 +208,20 @@ static void judge_include(struct findings *findings, const struct pgbouncer_live
 	if (names.len == 0)
 		return;
 	if (file != NULL && file->takes_output)
-		report(
-		    findings,
+		string_list_printf(
+		    out,
 		    "[databases]: SHOW DATABASES has no %s: the rendered text has it, and "
 		    "PgBouncer takes that in with the next RELOAD, which segue run sends once it "
 		    "goes by this template",
 		    names.data);
 	else if (file == NULL || !pgbouncer_main_leaves_out(file)) /* else reported elsewhere */
-		report(findings,
-		       "[databases]: SHOW DATABASES has no %s: unless the template has just been "
-		       "changed, PgBouncer does not read %s, so it "
-		       "would never move: add the line \"%%include %s\" to %s, then RELOAD",
-		       names.data, findings->lint->output, findings->lint->output,
-		       main_file != NULL ? main_file : "pgbouncer.ini");
+		string_list_printf(
+		    out,
+		    "[databases]: SHOW DATABASES has no %s: unless the template has just been "
+		    "changed, PgBouncer does not read %s, so it "
+		    "would never move: add the line \"%%include %s\" to %s, then RELOAD",
+		    names.data, lint->output, lint->output,
+		    main_file != NULL ? main_file : "pgbouncer.ini");
 }
 
 /* `host` as in a file or SHOW DATABASES: a name, an address, or a list. */
@@ -244,10 +234,10 @@ static bool is_at(const struct member *member, const char *host, uint16_t port)
 	                                 pgbouncer_host_has(canonical, member->address)));
 }
 
-static bool leads_to_ours(const struct findings *findings, const char *host, uint16_t port)
+static bool leads_to_ours(const struct pgbouncer_lint *lint, const char *host, uint16_t port)
 {
-	const struct pgbouncer_ini *ini = findings->lint->ini;
-	const struct topology *topology = findings->lint->topology;
+	const struct pgbouncer_ini *ini = lint->ini;
+	const struct topology *topology = lint->topology;
 
 	for (size_t i = 0; ini != NULL && i < ini->count; i++)
 		if (ini->databases[i].port == port &&
@@ -268,7 +258,8 @@ static bool is_host_name(const char *host)
 	return canonical == NULL;
 }
 
-static void judge_strangers(struct findings *findings, const struct pgbouncer_live *live)
+static void judge_strangers(const struct pgbouncer_lint *lint, struct string_list *out,
+                            const struct pgbouncer_live *live)
 {
 	auto_strbuf struct strbuf named = STRBUF_INIT, left = STRBUF_INIT;
 
@@ -277,32 +268,33 @@ static void judge_strangers(struct findings *findings, const struct pgbouncer_li
 		auto_free char *place = xasprintf("%s at %s port %u", database->name,
 		                                  database->host, (unsigned)database->port);
 
-		if (strcmp(database->name, CONSOLE_DATABASE) == 0 ||
-		    is_ours(findings, database->name))
+		if (strcmp(database->name, CONSOLE_DATABASE) == 0 || is_ours(lint, database->name))
 			continue;
-		if (leads_to_ours(findings, database->host, database->port))
+		if (leads_to_ours(lint, database->host, database->port))
 			append_name(&left, place);
 		else if (is_host_name(database->host))
 			append_name(&named, database->name);
 	}
-	if (left.len > 0 && findings->lint->ini != NULL)
-		report(findings,
-		       "[databases]: %s: leads to a server of this cluster, but is not in %s, so a "
-		       "failover would leave it behind: put it into the template",
-		       left.data, findings->lint->output);
+	if (left.len > 0 && lint->ini != NULL)
+		string_list_printf(
+		    out,
+		    "[databases]: %s: leads to a server of this cluster, but is not in %s, so a "
+		    "failover would leave it behind: put it into the template",
+		    left.data, lint->output);
 	if (named.len > 0)
-		report(findings,
-		       "dns_max_ttl: %s s, and host is a name in %s: PgBouncer resolves it by "
-		       "itself, and segue does not move it: if it belongs to this cluster, put it "
-		       "into the template",
-		       shown(findings, "dns_max_ttl"), named.data);
+		string_list_printf(
+		    out,
+		    "dns_max_ttl: %s s, and host is a name in %s: PgBouncer resolves it by "
+		    "itself, and segue does not move it: if it belongs to this cluster, put it "
+		    "into the template",
+		    shown(lint, "dns_max_ttl"), named.data);
 }
 
 /* SHOW DATABASES does not show the entry '*', only the databases that clients have used through it.
  */
-static void judge_wildcard(struct findings *findings)
+static void judge_wildcard(const struct pgbouncer_lint *lint, struct string_list *out)
 {
-	const struct pgbouncer_main *file = findings->lint->main;
+	const struct pgbouncer_main *file = lint->main;
 	const struct pgbouncer_main_database *any = NULL;
 	const char *host, *port;
 
@@ -313,37 +305,36 @@ static void judge_wildcard(struct findings *findings)
 	if (host == NULL) /* a server on this machine */
 		return;
 	port = pgbouncer_pairs_get(&any->pairs, "port");
-	if (leads_to_ours(findings, host,
+	if (leads_to_ours(lint, host,
 	                  port != NULL ? (uint16_t)strtoul(port, NULL, 10) : SERVER_PORT))
-		report(findings,
-		       "[databases]: * at %s port %s (%s line %u): leads to a server of this "
-		       "cluster, and segue does not move it: every database without an entry of "
-		       "its own would be left behind in a failover: name them in the template, "
-		       "and remove the '*'",
-		       host, port != NULL ? port : "5432", any->file, any->line);
+		string_list_printf(
+		    out,
+		    "[databases]: * at %s port %s (%s line %u): leads to a server of this "
+		    "cluster, and segue does not move it: every database without an entry of "
+		    "its own would be left behind in a failover: name them in the template, "
+		    "and remove the '*'",
+		    host, port != NULL ? port : "5432", any->file, any->line);
 }
 
-size_t pgbouncer_lint(const struct pgbouncer_lint *lint, struct strbuf *out)
+void pgbouncer_lint(const struct pgbouncer_lint *lint, struct string_list *out)
 {
-	struct findings findings = {.lint = lint, .out = out};
 	struct pgbouncer_live live;
 	struct err err;
 
-	judge_login_retry(&findings);
-	judge_pool_size(&findings);
-	judge_hold(&findings, "query_wait_timeout", "clients that wait get an error");
-	judge_hold(&findings, "client_login_timeout", "clients that log in meanwhile are cut off");
-	judge_pool_mode(&findings);
-	judge_network(&findings);
-	judge_reuseport(&findings);
+	judge_login_retry(lint, out);
+	judge_pool_size(lint, out);
+	judge_hold(lint, out, "query_wait_timeout", "clients that wait get an error");
+	judge_hold(lint, out, "client_login_timeout", "clients that log in meanwhile are cut off");
+	judge_pool_mode(lint, out);
+	judge_network(lint, out);
+	judge_reuseport(lint, out);
 	if (!pgbouncer_live_parse(lint->databases, &live, &err)) {
-		report(&findings, "[databases]: %s", err.message);
-		return findings.count;
+		string_list_printf(out, "[databases]: %s", err.message);
+		return;
 	}
 	if (!lint->unrendered) /* an empty file cannot show whether PgBouncer reads it */
-		judge_include(&findings, &live);
-	judge_strangers(&findings, &live);
-	judge_wildcard(&findings);
+		judge_include(lint, out, &live);
+	judge_strangers(lint, out, &live);
+	judge_wildcard(lint, out);
 	pgbouncer_live_free(&live);
-	return findings.count;
 }

@@ -124,36 +124,35 @@ static void append_place(const struct pgbouncer_table *config,
 		              *value != '\0' ? value : "none");
 }
 
-static bool judge(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
-                  const char *key, bool only_start, struct strbuf *out)
+static void judge(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
+                  const char *key, bool only_start, struct string_list *out)
 {
 	const struct pgbouncer_setting *setting = pgbouncer_main_find(found, key);
 	bool by_reload = strcmp(cell(config, key, "changeable"), "yes") == 0;
 	const char *now = cell(config, key, "value"), *next = next_value(config, found, key);
+	struct strbuf text = STRBUF_INIT;
 
 	if (pgbouncer_config_cell(config, key, "key") == NULL || (only_start && by_reload) ||
 	    is_same(now, next) ||
 	    (setting == NULL && pgbouncer_config_cell(config, key, "default") == NULL))
-		return false;
-	append_place(config, setting, key, next, out);
-	strbuf_printf(out,
+		return;
+	append_place(config, setting, key, next, &text);
+	strbuf_printf(&text,
 	              ", and PgBouncer runs with %s: %s changes that: see that clients can "
-	              "log in then, too\n",
+	              "log in then, too",
 	              *now != '\0' ? now : "none",
 	              by_reload ? "its next RELOAD, and segue sends one with each move,"
 	                        : "its next start");
-	return true;
+	string_list_add(out, strbuf_detach(&text));
 }
 
-size_t next_start_differs(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
-                          bool only_start, struct strbuf *out)
+void next_start_differs(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
+                        bool only_start, struct string_list *out)
 {
 	static const char *const keys[] = {"listen_addr", "listen_port",    "unix_socket_dir",
 	                                   "auth_type",   "auth_file",      "auth_hba_file",
 	                                   "auth_user",   "max_client_conn"};
-	size_t count = 0;
 
 	for (size_t i = 0; is_known(found) && i < ARRAY_LEN(keys); i++)
-		count += judge(config, found, keys[i], only_start, out);
-	return count;
+		judge(config, found, keys[i], only_start, out);
 }
