@@ -25,8 +25,7 @@ bool cluster_of_rendered(struct err *err)
 {
 	const struct err text = *err;
 
-	return err_set(err, strncmp(text.message, "line ", 5) == 0 ? "rendered %s" : "rendered: %s",
-	               text.message);
+	return err_set(err, text.line > 0 ? "rendered %s" : "rendered: %s", text.message);
 }
 
 bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,

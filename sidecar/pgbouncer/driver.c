@@ -12,10 +12,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "pgbouncer/hold_record.h"
 #include "pgbouncer/lost_databases.h"
 #include "pgbouncer/model/databases.h"
 #include "pgbouncer/model/diff.h"
-#include "pgbouncer/hold_record.h"
 #include "target/install.h"
 
 /* --- between two processes of segue ---
@@ -211,7 +211,7 @@ static bool names_can_be_said(const struct pgbouncer_ini *ini, struct err *err)
 		auto_strbuf struct strbuf name = STRBUF_INIT;
 
 		if (!pgbouncer_quote_name(ini->databases[i].name, &name, err))
-			return err_wrap(err, "line %u", ini->databases[i].line);
+			return err_at_line(err, ini->databases[i].line);
 	}
 	return true;
 }

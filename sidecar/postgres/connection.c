@@ -189,7 +189,8 @@ static void take_row(struct pg_connection *session, const PGresult *result)
 {
 	const struct libpq *pq = session->pq;
 	const char *row[SESSION_COLUMNS_MAX] = {NULL};
-	struct err err = {"the answer is not one row of the columns that were asked for"};
+	struct err err = {.message =
+	                      "the answer is not one row of the columns that were asked for"};
 	int columns = session->question->columns;
 	bool good = pq->rows(result) == 1 && pq->columns(result) == columns;
 

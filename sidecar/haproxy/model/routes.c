@@ -340,9 +340,10 @@ bool haproxy_routes_end(const char *text, size_t len, struct err *err)
 		    !section->disabled && !section->is_web && !section->unknown &&
 		    !section->inherits_unknown && !has_backend(section))
 			fine = err_set(err,
-			               "line %u: %s has a bind and no backend: its clients would "
-			               "be turned away at once: add default_backend",
-			               section->line, section->spelled);
+			               "%s has a bind and no backend: its clients would be turned "
+			               "away at once: add default_backend",
+			               section->spelled) ||
+			       err_at_line(err, section->line);
 	}
 	ways_fini(&ways);
 	return fine;
