@@ -27,6 +27,7 @@ struct last_decision {
 	char alarm[768]; /* "" or what a person has to look at */
 	bool news;       /* not a DECIDE_MOVE to the servers that are applied already */
 	bool overruled;
+	bool split;                      /* `alarm` says that two servers take writes */
 	bool unverified;                 /* `alarm` says that no server lets segue log in */
 	const struct config_target *own; /* the target whose own listener `about` is; NULL: none */
 };

@@ -87,6 +87,7 @@ static void judge_split(const struct decide_input *input, const struct decision 
 	                                                               : decision->stale_primary;
 	char one[SERVER_WORDS_MAX], two[SERVER_WORDS_MAX], endpoint[MEMBER_ENDPOINT_MAX];
 
+	out->split = true;
 	describe(input, decision->beside, one, sizeof(one));
 	describe(input, other, two, sizeof(two));
 	member_endpoint(other, endpoint);
@@ -385,11 +386,6 @@ static bool is_new(char **said, char *line)
 	return !same;
 }
 
-static bool is_split(const struct cluster *cluster)
-{
-	return strncmp(cluster->last_decision.alarm, "two", 3) == 0;
-}
-
 /* After a promotion the servers report it sooner than the store does. The store normally follows
  * within OVERRULED_MS, and nobody has to correct it. The cluster is reconciled every second until
  * then. */
@@ -416,7 +412,7 @@ static void say_alarm(struct cluster *cluster)
 	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
 		return;
 	if (alarm[0] != '\0')
-		log_error(is_split(cluster)                   ? "split_brain"
+		log_error(cluster->last_decision.split        ? "split_brain"
 		          : cluster->last_decision.overruled  ? "overruled"
 		          : cluster->last_decision.unverified ? "unverified"
 		                                              : "alarm",
