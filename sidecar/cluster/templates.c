@@ -119,13 +119,3 @@ void cluster_look_at_texts(struct cluster *cluster)
 		look_at(cluster, outlet);
 	}
 }
-
-const char *cluster_alarm(const struct cluster *cluster)
-{
-	if (cluster->last_decision.alarm[0] != '\0')
-		return cluster->last_decision.alarm;
-	for (size_t i = 0; i < cluster->target_count; i++)
-		if (cluster->outlets[i].alarm != NULL)
-			return cluster->outlets[i].alarm;
-	return NULL;
-}

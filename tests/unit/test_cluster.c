@@ -79,3 +79,52 @@ Test(cluster, the_event_of_an_alarm_does_not_depend_on_its_words)
 	free(cluster.said);
 	free(cluster.alarm_said);
 }
+
+/* --- servers --- */
+
+static struct server_fact server_at(const char *address, bool in_recovery, int64_t lsn)
+{
+	struct server_fact server = {.port = 5432,
+	                             .class = SERVER_ANSWERED,
+	                             .known = true,
+	                             .in_recovery = in_recovery,
+	                             .lsn = lsn};
+
+	snprintf(server.address, sizeof(server.address), "%s", address);
+	return server;
+}
+
+Test(cluster, the_lag_is_the_store_s_or_from_what_both_servers_answered)
+{
+	static struct member standbys[] = {{.address = "10.0.0.2", .port = 5432, .lag_bytes = 7},
+	                                   {.address = "10.0.0.3", .port = 5432, .lag_bytes = -1}};
+	const struct topology topology = {
+	    .has_primary = true,
+	    .primary = {.address = "10.0.0.1", .port = 5432, .lag_bytes = -1},
+	    .standbys = standbys,
+	    .standby_count = ARRAY_LEN(standbys)};
+	const struct server_fact servers[] = {
+	    server_at("10.0.0.1", false, 1000), server_at("10.0.0.2", true, 400),
+	    server_at("10.0.0.3", true, 400), server_at("10.0.0.4", true, 2000),
+	    server_at("10.0.0.5", false, 2000)};
+	static const struct {
+		const char *role;
+		int64_t lag;
+	} expected[] = {{"primary", -1}, {"standby", 7}, {"standby", 600}, {"?", 0}, {"?", -1}};
+	struct cluster_snapshot snapshot = {
+	    .topology = &topology,
+	    .primary = &servers[0],
+	    .input = {.servers = servers, .server_count = ARRAY_LEN(servers)}};
+	struct cluster_server got;
+
+	for (size_t i = 0; i < ARRAY_LEN(servers); i++) {
+		cluster_server(&snapshot, i, &got);
+		cr_expect_str_eq(got.role, expected[i].role, "%zu", i);
+		cr_expect_eq(got.lag_bytes, expected[i].lag, "%zu", i);
+		cr_expect_str_eq(got.at.address, servers[i].address);
+		cr_expect_eq(got.member != NULL, i < 3, "%zu", i);
+	}
+	snapshot.primary = NULL;
+	cluster_server(&snapshot, 2, &got);
+	cr_expect_eq(got.lag_bytes, -1, "the primary was not asked");
+}
