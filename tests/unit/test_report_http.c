@@ -5,7 +5,6 @@
 
 #include "sidecar/report/endpoint_internal.h"
 
-
 static enum request_verdict parse(const char *text, struct request *out, struct err *err)
 {
 	return request_parse(text, strlen(text), out, err);

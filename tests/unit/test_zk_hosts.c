@@ -4,7 +4,6 @@
 
 #include "sidecar/zookeeper/session_internal.h"
 
-
 static struct zk_hosts parsed(const char *text)
 {
 	struct zk_hosts hosts;
