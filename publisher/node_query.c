@@ -230,3 +230,13 @@ bool node_query_parse(const char *const row[NODE_QUERY_COLUMNS], struct node_que
 	*out = answer;
 	return true;
 }
+
+bool node_query_knows_better(const struct node_query_answer *a, enum node_role role_a,
+                             const struct node_query_answer *b, enum node_role role_b)
+{
+	if ((role_a == NODE_WITNESS) != (role_b == NODE_WITNESS))
+		return role_b == NODE_WITNESS;
+	if (a->fact.timeline != b->fact.timeline)
+		return a->fact.timeline > b->fact.timeline;
+	return b->fact.in_recovery && !a->fact.in_recovery;
+}

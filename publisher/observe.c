@@ -401,28 +401,20 @@ static bool observe_list_configured(struct observe *observe, struct err *err)
 
 /* -- repmgr's list -- */
 
-/* The server that takes writes on the highest timeline knows best which servers belong to the
- * cluster. A witness and a standby have copies, a returned old primary has an old list. */
 static const struct node_query_answer *find_authority(const struct observe *observe)
 {
-	const struct node_query_answer *best = NULL;
+	const struct observed *best = NULL;
 
 	for (size_t i = 0; i < observe->count; i++) {
 		const struct observed *server = observe->servers[i];
-		const struct node_query_answer *answer;
 
-		if (!answered(server))
-			continue;
-		answer = node_answer(server->node);
-		if (answer->node_count == 0)
-			continue;
-		if (best == NULL || server->role != NODE_WITNESS)
-			if (best == NULL || answer->fact.timeline > best->fact.timeline ||
-			    (answer->fact.timeline == best->fact.timeline &&
-			     best->fact.in_recovery && !answer->fact.in_recovery))
-				best = answer;
+		if (answered(server) && node_answer(server->node)->node_count > 0 &&
+		    (best == NULL ||
+		     node_query_knows_better(node_answer(server->node), server->role,
+		                             node_answer(best->node), best->role)))
+			best = server;
 	}
-	return best;
+	return best != NULL ? node_answer(best->node) : NULL;
 }
 
 static struct observed *find_listed(const struct observe *observe, const char *conninfo)

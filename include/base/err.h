@@ -12,6 +12,7 @@
 
 struct err {
 	char message[ERR_MAX];
+	unsigned line; /* the line of a text that `message` begins with; 0: it begins with none */
 };
 
 /* Sets the message. Always returns false, for `return err_set(err, "...")`. */
@@ -22,5 +23,8 @@ bool err_set_errno(struct err *err, int errnum, const char *fmt, ...) PRINTF_LIK
 
 /* Puts context in front of the message: "<context>: <message>". Always returns false. */
 bool err_wrap(struct err *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Puts "line N: " in front of the message, and sets `line`. Always returns false. */
+bool err_at_line(struct err *err, unsigned line);
 
 #endif

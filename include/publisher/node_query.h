@@ -53,4 +53,12 @@ bool node_query_parse(const char *const row[NODE_QUERY_COLUMNS], struct node_que
                       struct err *err) MUST_CHECK;
 void node_query_answer_fini(struct node_query_answer *answer);
 
+/* True if the nodes of `a` are to be believed rather than those of `b`. The roles: of the servers
+ * that gave the answers. The server that takes writes on the highest timeline knows best which
+ * servers belong to the cluster: a standby has a copy, and a returned old primary an old list. A
+ * witness, which takes writes on a timeline of its own, has a copy, too: anybody else comes first.
+ */
+bool node_query_knows_better(const struct node_query_answer *a, enum node_role role_a,
+                             const struct node_query_answer *b, enum node_role role_b) MUST_CHECK;
+
 #endif

@@ -38,7 +38,7 @@ struct fleet_note {
 	int64_t seen_zxid;
 	char at[CLOCK_WALL_MAX];      /* when `zxid` was confirmed; "": not yet */
 	char primary[FLEET_WORD_MAX]; /* the primary that all targets have confirmed; "": none */
-	/* state, about, reason, why, alarm: as in the status document */
+	/* As in the status document; `alarm` without that of a hold that is over. */
 	char state[FLEET_WORD_MAX], about[FLEET_WORD_MAX];
 	char reason[FLEET_TEXT_MAX], why[FLEET_TEXT_MAX];
 	char alarm[FLEET_TEXT_MAX];

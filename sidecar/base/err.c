@@ -12,6 +12,7 @@ bool err_set(struct err *err, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(err->message, sizeof(err->message), fmt, args);
 	va_end(args);
+	err->line = 0;
 	return false;
 }
 
@@ -25,6 +26,7 @@ bool err_set_errno(struct err *err, int errnum, const char *fmt, ...)
 	va_end(args);
 	len = strlen(err->message);
 	snprintf(err->message + len, sizeof(err->message) - len, ": %s", strerror(errnum));
+	err->line = 0;
 	return false;
 }
 
@@ -40,5 +42,13 @@ bool err_wrap(struct err *err, const char *fmt, ...)
 	va_end(args);
 	len = strlen(err->message);
 	snprintf(err->message + len, sizeof(err->message) - len, ": %s", inner);
+	err->line = 0;
+	return false;
+}
+
+bool err_at_line(struct err *err, unsigned line)
+{
+	err_wrap(err, "line %u", line);
+	err->line = line;
 	return false;
 }

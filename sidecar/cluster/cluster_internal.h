@@ -27,6 +27,7 @@ struct last_decision {
 	char alarm[768]; /* "" or what a person has to look at */
 	bool news;       /* not a DECIDE_MOVE to the servers that are applied already */
 	bool overruled;
+	bool split;                      /* `alarm` says that two servers take writes */
 	bool unverified;                 /* `alarm` says that no server lets segue log in */
 	const struct config_target *own; /* the target whose own listener `about` is; NULL: none */
 };
@@ -136,28 +137,50 @@ bool cluster_of_rendered(struct err *err);
  * their old content then. */
 void cluster_look_at_texts(struct cluster *cluster);
 
-/* What a person has to look at; NULL: nothing. Borrowed. */
-const char *cluster_alarm(const struct cluster *cluster);
+/* --- snapshot.c --- */
 
-/* --- status.c --- */
+/* What is told of a cluster at one moment, in /status, /metrics, /readyz, systemd's status and the
+ * fleet znode. The caller has it on its stack. All pointers are borrowed from the cluster, until
+ * the loop goes on. */
+struct cluster_snapshot {
+	const struct cluster *cluster;
+	struct decide_input input;         /* the facts, as decide() gets them */
+	const struct topology *topology;   /* that is applied */
+	const struct server_fact *primary; /* the answers of its primary; NULL: it is not asked */
+	bool is_held;                      /* there is no primary: clients are held or fenced */
+	bool is_fenced;
+	int64_t hold_left_ms; /* from 0 on; 0, too: there is no hold */
+	bool hold_is_over; /* it was too long: clients are released, to a server that may be dead */
+	bool is_ready;
+	const char *state;  /* "current", "held", ... */
+	const char *reason; /* may be NULL */
+	const char *alarm;  /* what a person has to look at; NULL: nothing */
+};
 
-const char *cluster_state(const struct cluster *cluster); /* "current", "held", ... */
+void cluster_snapshot(const struct cluster *cluster, struct cluster_snapshot *out);
+
+/* True if clients are led to the primary that this process has applied. While they are held they
+ * are led to none, although the targets may be in sync. */
+bool cluster_leads(const struct cluster *cluster);
+
+struct cluster_server { /* all pointers are borrowed, as above */
+	const struct server_fact *fact;
+	struct member at;            /* only address and port */
+	const struct member *member; /* of what is applied; NULL: it is none */
+	const char *role;            /* "primary", "standby", "?" */
+	int64_t lag_bytes; /* the replay of a standby is behind by; -1: not known, or no standby */
+};
+
+/* Fills in the server of snapshot->input.servers[index]. */
+void cluster_server(const struct cluster_snapshot *snapshot, size_t index,
+                    struct cluster_server *out);
 
 /* Whether the server at that address would be admitted as the primary. */
-struct admission cluster_admission(const struct cluster *cluster, const struct member *at);
+struct admission cluster_admission(const struct cluster_snapshot *snapshot,
+                                   const struct member *at);
 
-/* The hold is longer than its limit: clients have been released, to a server that may be dead. */
-bool cluster_hold_is_over(const struct cluster *cluster);
-
-/* Returns the member at the address of `at`, or NULL; *role becomes its role in words. */
-const struct member *cluster_find_member(const struct topology *topology, const struct member *at,
-                                         const char **role);
-
-/* How many bytes the replay of a standby is behind: as the store has it, or else from what both
- * servers answered. The latter is approximate, because they were asked at different times. -1: not
- * known, or not a standby. */
-int64_t cluster_lag_bytes(const struct member *member, const struct server_fact *server,
-                          const struct server_fact *primary);
+/* Returns the member at the address of `at`; NULL: there is none. */
+const struct member *cluster_find_member(const struct topology *topology, const struct member *at);
 
 /* --- fleet_node.c --- */
 

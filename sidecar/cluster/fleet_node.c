@@ -15,7 +15,6 @@
 #include "cluster_internal.h"
 #include "report/fleet.h"
 #include "topology/layout.h"
-#include "watch/watcher.h"
 #include "zookeeper/ephemeral.h"
 
 #define FLEET_CALM_MS 200
@@ -35,20 +34,13 @@ struct cluster_fleet {
 
 /* -- what is confirmed -- */
 
-/* While clients are held they are led to no primary, although the targets may be in sync. */
-static bool is_led(const struct cluster *cluster)
-{
-	return cluster->applied.in_this_run && cluster->applied.has_topology &&
-	       cluster->hold.by == HELD_NOT;
-}
-
 /* Returns true if all targets have confirmed a zxid or primary that not all had confirmed
  * before. */
 static bool note_confirmed(struct cluster *cluster)
 {
 	struct cluster_fleet *fleet = cluster->fleet;
 	char primary[MEMBER_ENDPOINT_MAX];
-	bool all = is_led(cluster);
+	bool all = cluster_leads(cluster);
 
 	if (!all)
 		return false;
@@ -70,6 +62,8 @@ static bool note_confirmed(struct cluster *cluster)
 
 /* -- the text of the znode -- */
 
+#define COPY(out, text) fleet_copy(out, sizeof(out), text)
+
 static void fill_target(const struct cluster *cluster, size_t index, struct fleet_target *out)
 {
 	const struct cluster_target *outlet = &cluster->outlets[index];
@@ -79,41 +73,35 @@ static void fill_target(const struct cluster *cluster, size_t index, struct flee
 	out->zxid = status.zxid;
 	out->in_sync = status.in_sync;
 	out->old_sessions = status.old_sessions;
-	fleet_copy(out->name, sizeof(out->name), outlet->config->name);
-	fleet_copy(out->kind, sizeof(out->kind), config_target_kind_name(outlet->config->kind));
-	fleet_copy(out->primary, sizeof(out->primary), cluster->fleet->primaries[index]);
-	fleet_copy(out->problem, sizeof(out->problem), status.problem);
+	COPY(out->name, outlet->config->name);
+	COPY(out->kind, config_target_kind_name(outlet->config->kind));
+	COPY(out->primary, cluster->fleet->primaries[index]);
+	COPY(out->problem, status.problem);
 }
 
-static void fill_words(const struct cluster *cluster, struct fleet_note *out)
-{
-	const struct last_decision *last_decision = &cluster->last_decision;
-	const char *problem = cluster->override_problem;
-
-	fleet_copy(out->state, sizeof(out->state), cluster_state(cluster));
-	fleet_copy(out->reason, sizeof(out->reason),
-	           problem != NULL ? problem : last_decision->reason);
-	fleet_copy(out->about, sizeof(out->about), last_decision->about);
-	fleet_copy(out->why, sizeof(out->why), last_decision->why);
-	fleet_copy(out->alarm, sizeof(out->alarm), cluster_alarm(cluster));
-}
-
+/* `alarm` is without that of a hold that is over: its text counts the seconds, and each second the
+ * znode would be written again. `state` is "lost" then. */
 static void fill(const struct cluster *cluster, struct fleet_note *out)
 {
 	const struct cluster_fleet *fleet = cluster->fleet;
+	struct cluster_snapshot snapshot;
 
+	cluster_snapshot(cluster, &snapshot);
 	out->pid = getpid();
 	out->zxid = fleet->confirmed.zxid;
-	out->seen_zxid = watcher_fact(cluster->watcher)->mzxid;
-	out->holding =
-	    cluster->hold.policy == CONFIG_LOSS_HOLD && cluster_hold_left_ms(cluster) > 0;
-	out->ready = cluster_is_ready(cluster);
-	fleet_copy(out->segue, sizeof(out->segue), SEGUE_VERSION);
-	fleet_copy(out->host, sizeof(out->host), fleet->host);
-	fleet_copy(out->started, sizeof(out->started), fleet->started);
-	fleet_copy(out->at, sizeof(out->at), fleet->confirmed.at);
-	fleet_copy(out->primary, sizeof(out->primary), fleet->confirmed.primary);
-	fill_words(cluster, out);
+	out->seen_zxid = snapshot.input.fact->mzxid;
+	out->holding = !snapshot.is_fenced && snapshot.hold_left_ms > 0;
+	out->ready = snapshot.is_ready;
+	COPY(out->segue, SEGUE_VERSION);
+	COPY(out->host, fleet->host);
+	COPY(out->started, fleet->started);
+	COPY(out->at, fleet->confirmed.at);
+	COPY(out->primary, fleet->confirmed.primary);
+	COPY(out->state, snapshot.state);
+	COPY(out->reason, snapshot.reason);
+	COPY(out->about, cluster->last_decision.about);
+	COPY(out->why, cluster->last_decision.why);
+	COPY(out->alarm, snapshot.alarm);
 	for (size_t i = 0; i < out->target_count; i++)
 		fill_target(cluster, i, &out->targets[i]);
 }

@@ -5,10 +5,10 @@
 #include "base/clock.h"
 #include "cluster_internal.h"
 #include "decide/store_value.h"
-#include "watch/watcher.h"
 
 struct saying {
 	const struct cluster *cluster;
+	struct cluster_snapshot now;
 	const char *prefix; /* of each line */
 	struct strbuf *out, line;
 	enum cluster_level level; /* the worst so far */
@@ -37,7 +37,7 @@ static void append_why(struct strbuf *line, const char *text)
 static void append_reason(struct saying *saying)
 {
 	const struct last_decision *last_decision = &saying->cluster->last_decision;
-	const struct watch_fact *fact = watcher_fact(saying->cluster->watcher);
+	const struct watch_fact *fact = saying->now.input.fact;
 
 	append_why(&saying->line, last_decision->reason);
 	append_why(&saying->line, last_decision->about);
@@ -49,31 +49,20 @@ static void append_reason(struct saying *saying)
 
 /* --- clients are not led to a primary --- */
 
-static const struct server_fact *find_writable(const struct cluster *cluster)
+static const char *why_not_followed(const struct cluster_snapshot *now,
+                                    const struct cluster_server *server)
 {
-	size_t count;
-	const struct server_fact *facts = verifier_facts(cluster->verifier, &count);
-
-	for (size_t i = 0; i < count; i++)
-		if (server_takes_writes(&facts[i]))
-			return &facts[i];
-	return NULL;
-}
-
-static const char *why_not_followed(const struct cluster *cluster, const struct server_fact *server,
-                                    const struct member *at)
-{
-	const int64_t last = cluster->applied.topology.timeline;
-	struct admission admission = cluster_admission(cluster, at);
+	const int64_t last = now->topology->timeline;
+	struct admission admission = cluster_admission(now, &server->at);
 
 	if (admission.reason[0] != '\0')
 		return admission.reason;
-	if (topology_same_address(at, &cluster->applied.topology.primary))
+	if (topology_same_address(&server->at, &now->topology->primary))
 		return "it is the last primary, and the store names it no more";
 	if (last == 0)
 		return "the store does not name it, and the timeline of the last primary is not "
 		       "known";
-	if (server->timeline <= last)
+	if (server->fact->timeline <= last)
 		return "the store does not name it, and its timeline is not above that of the "
 		       "last primary";
 	return "the store does not name it";
@@ -83,23 +72,24 @@ static const char *why_not_followed(const struct cluster *cluster, const struct 
  * right primary. */
 static void append_writable(struct saying *saying)
 {
+	const struct cluster_snapshot *now = &saying->now;
 	const struct config_cluster *config = saying->cluster->config;
-	const struct server_fact *server = find_writable(saying->cluster);
 	char endpoint[MEMBER_ENDPOINT_MAX];
-	struct member at = {0};
+	struct cluster_server server;
+	size_t i = 0;
 
-	if (server == NULL)
+	while (i < now->input.server_count && !server_takes_writes(&now->input.servers[i]))
+		i++;
+	if (i == now->input.server_count)
 		return;
-	at.port = server->port;
-	memcpy(at.address, server->address, sizeof(at.address));
-	member_endpoint(&at, endpoint);
+	cluster_server(now, i, &server);
+	member_endpoint(&server.at, endpoint);
 	strbuf_printf(&saying->line,
 	              "; %s takes writes, and is not followed: %s; if it is the right one: segue "
 	              "%s %s %s",
-	              endpoint, why_not_followed(saying->cluster, server, &at),
+	              endpoint, why_not_followed(now, &server),
 	              config->layout == CONFIG_LAYOUT_SEGUE &&
-	                      !store_is_strange(watcher_fact(saying->cluster->watcher),
-	                                        &saying->cluster->applied)
+	                      !store_is_strange(now->input.fact, now->input.applied)
 	                  ? "set-primary"
 	                  : "pin",
 	              config->name, endpoint);
@@ -107,18 +97,18 @@ static void append_writable(struct saying *saying)
 
 static void say_hold(struct saying *saying)
 {
-	const struct decide_hold *hold = &saying->cluster->hold;
-	long long since_s = (clock_now_us() - hold->since_us) / 1000000;
-	long long left_s = (cluster_hold_left_ms(saying->cluster) + 999) / 1000;
+	const struct cluster_snapshot *now = &saying->now;
+	long long since_s = (clock_now_us() - now->input.hold.since_us) / 1000000;
+	long long left_s = (now->hold_left_ms + 999) / 1000;
 
-	if (hold->by == HELD_NOT)
+	if (!now->is_held)
 		return;
-	if (cluster_hold_is_over(saying->cluster))
+	if (now->hold_is_over)
 		strbuf_printf(&saying->line,
 		              "LOST, no primary for %lld s, longer than hold_timeout: clients get "
 		              "errors",
 		              since_s);
-	else if (hold->policy == CONFIG_LOSS_FENCE)
+	else if (now->is_fenced)
 		strbuf_printf(&saying->line, "FENCED for %lld s, nobody is let through", since_s);
 	else
 		strbuf_printf(&saying->line, "HELD, clients wait, %lld s left", left_s);
@@ -132,7 +122,7 @@ static void say_nothing_applied(struct saying *saying)
 	const struct cluster *cluster = saying->cluster;
 	char endpoint[MEMBER_ENDPOINT_MAX];
 
-	if (cluster->primed || cluster->hold.by != HELD_NOT || cluster->target_count == 0)
+	if (cluster->primed || saying->now.is_held || cluster->target_count == 0)
 		return;
 	if (cluster->applied.has_topology) {
 		member_endpoint(&cluster->applied.topology.primary, endpoint);
@@ -208,7 +198,7 @@ static void say_kept(struct saying *saying)
 {
 	const struct cluster *cluster = saying->cluster;
 
-	if (cluster->last_decision.kind != DECIDE_KEEP || cluster->hold.by != HELD_NOT ||
+	if (cluster->last_decision.kind != DECIDE_KEEP || saying->now.is_held ||
 	    cluster->override.kind != OVERRIDE_NONE || !cluster->primed)
 		return;
 	strbuf_append_str(&saying->line, "KEPT, the last primary stays");
@@ -245,6 +235,7 @@ enum cluster_level cluster_headlines(const struct cluster *cluster, const char *
 	struct saying saying = {
 	    .cluster = cluster, .prefix = prefix, .out = out, .line = STRBUF_INIT};
 
+	cluster_snapshot(cluster, &saying.now);
 	say_hold(&saying);
 	say_alarm(&saying);
 	say_targets(&saying);

@@ -87,6 +87,7 @@ static void judge_split(const struct decide_input *input, const struct decision 
 	                                                               : decision->stale_primary;
 	char one[SERVER_WORDS_MAX], two[SERVER_WORDS_MAX], endpoint[MEMBER_ENDPOINT_MAX];
 
+	out->split = true;
 	describe(input, decision->beside, one, sizeof(one));
 	describe(input, other, two, sizeof(two));
 	member_endpoint(other, endpoint);
@@ -118,16 +119,8 @@ static void judge_split(const struct decide_input *input, const struct decision 
 }
 
 /* With on_primary_loss = keep, clients may still be led to a server that is refused now. */
-static bool is_led_to(const struct decide_input *input, const struct member *member)
-{
-	const struct applied *applied = input->applied;
-
-	return applied->in_this_run && applied->has_topology && input->hold.by == HELD_NOT &&
-	       topology_same_address(&applied->topology.primary, member);
-}
-
-static void judge_own(const struct cluster *cluster, const struct decide_input *input,
-                      const struct own_listener *own, const char *who, struct last_decision *out)
+static void judge_own(const struct cluster *cluster, const struct own_listener *own,
+                      const char *who, struct last_decision *out)
 {
 	char endpoint[MEMBER_ENDPOINT_MAX];
 	auto_free char *words = cluster_own_words(own->target);
@@ -135,7 +128,8 @@ static void judge_own(const struct cluster *cluster, const struct decide_input *
 
 	member_endpoint(&own->at, endpoint);
 	snprintf(out->alarm, sizeof(out->alarm), "%s, %s, is %s: %s; %s", who, endpoint, words,
-	         is_led_to(input, &own->at)
+	         cluster_leads(cluster) &&
+	                 topology_same_address(&cluster->applied.topology.primary, &own->at)
 	             ? "clients are led there, and none of them reaches a PostgreSQL server"
 	             : "no client is led there",
 	         cure);
@@ -206,7 +200,7 @@ static void judge_alarm(const struct cluster *cluster, const struct decide_input
 	    decision->stale_primary != NULL)
 		judge_split(input, decision, out);
 	else if (decision->own != NULL)
-		judge_own(cluster, input, decision->own,
+		judge_own(cluster, decision->own,
 		          cluster->override.kind == OVERRIDE_PIN
 		              ? "the primary that an operator pinned"
 		              : "the primary that the store names",
@@ -218,8 +212,7 @@ static void judge_alarm(const struct cluster *cluster, const struct decide_input
 	else if (decision->overruled)
 		judge_overruled(input, decision, out);
 	else if (own_standby(input) != NULL)
-		judge_own(cluster, input, own_standby(input), "a standby that the store names",
-		          out);
+		judge_own(cluster, own_standby(input), "a standby that the store names", out);
 }
 
 static void judge_store(const struct cluster *cluster, const struct decide_input *input,
@@ -268,17 +261,14 @@ static void judge_state(const struct cluster *cluster, struct last_decision *out
 void cluster_judge(const struct cluster *cluster, const struct decide_input *input,
                    const struct decision *decision, struct last_decision *out)
 {
-	const struct applied *applied = &cluster->applied;
-
 	*out = (struct last_decision){
 	    .kind = decision->kind,
 	    .reason = decision->reason,
 	    .why = decision->why,
 	    .overruled = decision->overruled,
 	    .own = decision->own != NULL ? decision->own->target : NULL,
-	    .news = decision->kind != DECIDE_MOVE || !applied->in_this_run ||
-	            !applied->has_topology || cluster->hold.by != HELD_NOT ||
-	            !topology_same_servers(&decision->next, &applied->topology)};
+	    .news = decision->kind != DECIDE_MOVE || !cluster_leads(cluster) ||
+	            !topology_same_servers(&decision->next, &cluster->applied.topology)};
 	if (decision->about != NULL)
 		member_endpoint(decision->about, out->about);
 	judge_alarm(cluster, input, decision, out);
@@ -385,11 +375,6 @@ static bool is_new(char **said, char *line)
 	return !same;
 }
 
-static bool is_split(const struct cluster *cluster)
-{
-	return strncmp(cluster->last_decision.alarm, "two", 3) == 0;
-}
-
 /* After a promotion the servers report it sooner than the store does. The store normally follows
  * within OVERRULED_MS, and nobody has to correct it. The cluster is reconciled every second until
  * then. */
@@ -416,7 +401,7 @@ static void say_alarm(struct cluster *cluster)
 	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
 		return;
 	if (alarm[0] != '\0')
-		log_error(is_split(cluster)                   ? "split_brain"
+		log_error(cluster->last_decision.split        ? "split_brain"
 		          : cluster->last_decision.overruled  ? "overruled"
 		          : cluster->last_decision.unverified ? "unverified"
 		                                              : "alarm",

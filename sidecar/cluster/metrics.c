@@ -1,239 +1,130 @@
-/* A cluster in GET /metrics: a table of metric families, each with a function that returns one
- * value of a cluster, a target or a server. A value that is not known has no sample. */
+/* A cluster in GET /metrics: a table of metric families, each of one value of a cluster, a target
+ * or a server. A value that is not known (NAN) has no sample. */
+#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "cluster_internal.h"
 #include "report/metrics.h"
-#include "watch/watcher.h"
+
+struct cluster_values {
+	double ready, alarm, held, hold_left, hold_timeout, overridden;
+	double store_zxid, applied_zxid, primary_age, primary_timeline;
+};
+
+struct target_values {
+	double in_sync, zxid, moves, failures, old_sessions;
+};
+
+struct server_values {
+	double up, in_recovery, timeline, lag;
+};
 
 struct metric {
 	const char *name, *type, *help;
-	/* One of these is set. False: there is no sample. */
-	bool (*of_cluster)(const struct cluster *cluster, double *out);
-	bool (*of_target)(const struct target *target, double *out);
-	bool (*of_server)(const struct cluster *cluster, const struct server_fact *server,
-	                  double *out);
-	void (*of_itself)(const char *name, const struct cluster *cluster, struct strbuf *out);
+	enum { OF_STATE, OF_PRIMARY, OF_CLUSTER, OF_TARGET, OF_SERVER } of;
+	size_t at; /* offset in the values of that; STATE and PRIMARY have none, and are always 1 */
 };
 
-/* --- of a cluster --- */
-
-static void state(const char *name, const struct cluster *cluster, struct strbuf *out)
+static double if_known(bool is_known, double value)
 {
-	const struct metrics_label labels[] = {{"cluster", cluster->config->name},
-	                                       {"state", cluster_state(cluster)}};
-
-	metrics_sample(out, name, labels, ARRAY_LEN(labels), 1);
+	return is_known ? value : NAN;
 }
 
-static void primary_info(const char *name, const struct cluster *cluster, struct strbuf *out)
+static struct cluster_values values_of_cluster(const struct cluster_snapshot *snapshot)
 {
-	const struct member *primary = &cluster->applied.topology.primary;
-	char endpoint[MEMBER_ENDPOINT_MAX];
-	const struct metrics_label labels[] = {
-	    {"cluster", cluster->config->name}, {"name", primary->name}, {"address", endpoint}};
+	const struct cluster *cluster = snapshot->cluster;
+	const struct applied *applied = &cluster->applied;
 
-	if (!cluster->applied.has_topology)
-		return;
-	member_endpoint(primary, endpoint);
-	metrics_sample(out, name, labels, ARRAY_LEN(labels), 1);
+	return (struct cluster_values){
+	    .ready = snapshot->is_ready,
+	    .alarm = snapshot->alarm != NULL || snapshot->hold_is_over,
+	    .held = snapshot->is_held,
+	    .hold_left = if_known(snapshot->is_held && !snapshot->is_fenced,
+	                          (double)snapshot->hold_left_ms / 1000),
+	    .hold_timeout = (double)cluster_hold_timeout_ms(cluster, false) / 1000,
+	    .overridden = cluster->override.kind != OVERRIDE_NONE,
+	    .store_zxid = (double)snapshot->input.fact->mzxid,
+	    .applied_zxid = (double)applied->zxid,
+	    .primary_age = if_known(cluster->moved_us != 0,
+	                            (double)(clock_now_us() - cluster->moved_us) / 1e6),
+	    .primary_timeline = if_known(applied->has_topology && applied->topology.timeline > 0,
+	                                 (double)applied->topology.timeline)};
 }
 
-static bool primary_age(const struct cluster *cluster, double *out)
-{
-	*out = (double)(clock_now_us() - cluster->moved_us) / 1e6;
-	return cluster->moved_us != 0;
-}
-
-static bool primary_timeline(const struct cluster *cluster, double *out)
-{
-	*out = (double)cluster->applied.topology.timeline;
-	return cluster->applied.has_topology && cluster->applied.topology.timeline > 0;
-}
-
-static bool store_zxid(const struct cluster *cluster, double *out)
-{
-	*out = (double)watcher_fact(cluster->watcher)->mzxid;
-	return true;
-}
-
-static bool applied_zxid(const struct cluster *cluster, double *out)
-{
-	*out = (double)cluster->applied.zxid;
-	return true;
-}
-
-static bool ready(const struct cluster *cluster, double *out)
-{
-	*out = cluster_is_ready(cluster);
-	return true;
-}
-
-static bool alarm(const struct cluster *cluster, double *out)
-{
-	*out = cluster_alarm(cluster) != NULL || cluster_hold_is_over(cluster);
-	return true;
-}
-
-static bool held(const struct cluster *cluster, double *out)
-{
-	*out = cluster->hold.by != HELD_NOT;
-	return true;
-}
-
-static bool hold_left(const struct cluster *cluster, double *out)
-{
-	int64_t left_ms = cluster_hold_left_ms(cluster);
-
-	*out = left_ms > 0 ? (double)left_ms / 1000 : 0;
-	return cluster->hold.by != HELD_NOT && cluster->hold.policy == CONFIG_LOSS_HOLD;
-}
-
-static bool hold_timeout(const struct cluster *cluster, double *out)
-{
-	*out = (double)cluster_hold_timeout_ms(cluster, false) / 1000;
-	return true;
-}
-
-static bool overridden(const struct cluster *cluster, double *out)
-{
-	*out = cluster->override.kind != OVERRIDE_NONE;
-	return true;
-}
-
-/* --- of a target --- */
-
-static bool in_sync(const struct target *target, double *out)
+static struct target_values values_of_target(const struct target *target)
 {
 	struct target_status status;
-
-	target_status(target, &status);
-	*out = status.in_sync;
-	return true;
-}
-
-static bool target_zxid(const struct target *target, double *out)
-{
-	struct target_status status;
-
-	target_status(target, &status);
-	*out = (double)status.zxid;
-	return true;
-}
-
-static bool old_sessions(const struct target *target, double *out)
-{
-	struct target_status status;
-
-	target_status(target, &status);
-	*out = status.old_sessions;
-	return true;
-}
-
-static bool moves(const struct target *target, double *out)
-{
 	struct target_counts counts;
 
+	target_status(target, &status);
 	target_counts(target, &counts);
-	*out = (double)counts.moves;
-	return true;
+	return (struct target_values){.in_sync = status.in_sync,
+	                              .zxid = (double)status.zxid,
+	                              .moves = (double)counts.moves,
+	                              .failures = (double)counts.failures,
+	                              .old_sessions = status.old_sessions};
 }
 
-static bool failures(const struct target *target, double *out)
+static struct server_values values_of_server(const struct cluster_server *server)
 {
-	struct target_counts counts;
+	const struct server_fact *fact = server->fact;
 
-	target_counts(target, &counts);
-	*out = (double)counts.failures;
-	return true;
+	return (struct server_values){
+	    .up = if_known(fact->class != SERVER_UNASKED, fact->class == SERVER_ANSWERED),
+	    .in_recovery = if_known(fact->known, fact->in_recovery),
+	    .timeline = if_known(fact->timeline > 0, (double)fact->timeline),
+	    .lag = if_known(server->lag_bytes >= 0, (double)server->lag_bytes)};
 }
 
-/* --- of a server --- */
-
-static bool up(const struct cluster *cluster, const struct server_fact *server, double *out)
-{
-	(void)cluster;
-	*out = server->class == SERVER_ANSWERED;
-	return server->class != SERVER_UNASKED;
-}
-
-static bool in_recovery(const struct cluster *cluster, const struct server_fact *server,
-                        double *out)
-{
-	(void)cluster;
-	*out = server->in_recovery;
-	return server->known;
-}
-
-static bool timeline(const struct cluster *cluster, const struct server_fact *server, double *out)
-{
-	(void)cluster;
-	*out = (double)server->timeline;
-	return server->timeline > 0;
-}
-
-static bool lag(const struct cluster *cluster, const struct server_fact *server, double *out)
-{
-	const struct topology *topology = &cluster->applied.topology;
-	size_t count;
-	const struct server_fact *servers = verifier_facts(cluster->verifier, &count);
-	struct member at = {.port = server->port};
-	const char *role;
-	int64_t bytes;
-
-	memcpy(at.address, server->address, sizeof(at.address));
-	bytes = cluster_lag_bytes(cluster_find_member(topology, &at, &role), server,
-	                          server_of(servers, count, &topology->primary));
-	*out = (double)bytes;
-	return bytes >= 0;
-}
+#define CLUSTER(value) OF_CLUSTER, offsetof(struct cluster_values, value)
+#define TARGET(value)  OF_TARGET, offsetof(struct target_values, value)
+#define SERVER(value)  OF_SERVER, offsetof(struct server_values, value)
 
 static const struct metric metrics[] = {
     {"segue_cluster_state", "gauge",
-     "1 for the state that the cluster is in, as `segue status` names it.", .of_itself = state},
+     "1 for the state that the cluster is in, as `segue status` names it.", OF_STATE, 0},
     {"segue_cluster_ready", "gauge", "1: every target is confirmed on a primary that was admitted.",
-     .of_cluster = ready},
+     CLUSTER(ready)},
     {"segue_cluster_alarm", "gauge", "1: a person has to look; GET /status says why.",
-     .of_cluster = alarm},
+     CLUSTER(alarm)},
     {"segue_cluster_held", "gauge", "1: there is no primary, and clients are held or fenced.",
-     .of_cluster = held},
+     CLUSTER(held)},
     {"segue_cluster_hold_left_seconds", "gauge",
-     "How long clients may still be held; only while they are.", .of_cluster = hold_left},
+     "How long clients may still be held; only while they are.", CLUSTER(hold_left)},
     {"segue_cluster_hold_timeout_seconds", "gauge",
      "How long clients are held, by hold_timeout or by what auto makes of it.",
-     .of_cluster = hold_timeout},
+     CLUSTER(hold_timeout)},
     {"segue_cluster_overridden", "gauge", "1: pinned or frozen by an operator.",
-     .of_cluster = overridden},
+     CLUSTER(overridden)},
     {"segue_cluster_store_zxid", "gauge", "The zxid of what the store says; 0: nothing yet.",
-     .of_cluster = store_zxid},
+     CLUSTER(store_zxid)},
     {"segue_cluster_applied_zxid", "gauge", "The zxid of what is applied; 0: nothing yet.",
-     .of_cluster = applied_zxid},
+     CLUSTER(applied_zxid)},
     {"segue_cluster_primary_info", "gauge", "1 for the primary that clients are led to.",
-     .of_itself = primary_info},
+     OF_PRIMARY, 0},
     {"segue_cluster_primary_age_seconds", "gauge",
      "Since when clients are led to this primary, as far as this process knows.",
-     .of_cluster = primary_age},
+     CLUSTER(primary_age)},
     {"segue_cluster_primary_timeline", "gauge", "Its timeline, where it is known.",
-     .of_cluster = primary_timeline},
+     CLUSTER(primary_timeline)},
     {"segue_target_in_sync", "gauge",
-     "1: the proxy was seen to be as the template says, and its file too.", .of_target = in_sync},
+     "1: the proxy was seen to be as the template says, and its file too.", TARGET(in_sync)},
     {"segue_target_zxid", "gauge", "The zxid of the text that it is kept at; 0: none yet.",
-     .of_target = target_zxid},
-    {"segue_target_moves_total", "counter", "Moves that were completed.", .of_target = moves},
+     TARGET(zxid)},
+    {"segue_target_moves_total", "counter", "Moves that were completed.", TARGET(moves)},
     {"segue_target_failures_total", "counter",
      "Steps that failed and were logged as an error, though a later try may have gone well.",
-     .of_target = failures},
+     TARGET(failures)},
     {"segue_target_old_sessions", "gauge",
-     "Sessions to a former primary that could not be ended when last tried.",
-     .of_target = old_sessions},
-    {"segue_server_up", "gauge", "1: the server answered when it was last asked.", .of_server = up},
+     "Sessions to a former primary that could not be ended when last tried.", TARGET(old_sessions)},
+    {"segue_server_up", "gauge", "1: the server answered when it was last asked.", SERVER(up)},
     {"segue_server_in_recovery", "gauge", "1: it was a standby when it last answered.",
-     .of_server = in_recovery},
+     SERVER(in_recovery)},
     {"segue_server_timeline", "gauge", "Its timeline, of servers that take writes.",
-     .of_server = timeline},
+     SERVER(timeline)},
     {"segue_server_lag_bytes", "gauge", "How far a standby's replay is behind, about.",
-     .of_server = lag},
+     SERVER(lag)},
 };
 
 size_t cluster_metric_count(void)
@@ -246,48 +137,92 @@ void cluster_metric_head(size_t index, struct strbuf *out)
 	metrics_family(out, metrics[index].name, metrics[index].type, metrics[index].help);
 }
 
+static void sample(const struct metric *metric, const struct metrics_label *labels,
+                   size_t label_count, const void *values, struct strbuf *out)
+{
+	double value;
+
+	memcpy(&value, (const char *)values + metric->at, sizeof(value));
+	if (!isnan(value))
+		metrics_sample(out, metric->name, labels, label_count, value);
+}
+
 static void sample_target(const struct metric *metric, const struct cluster_target *outlet,
                           struct strbuf *out)
 {
+	const struct target_values values = values_of_target(outlet->target);
 	const struct metrics_label labels[] = {
 	    {"cluster", outlet->config->cluster},
 	    {"kind", config_target_kind_name(outlet->config->kind)},
 	    {"target", outlet->config->name}};
-	double value;
 
-	if (metric->of_target(outlet->target, &value))
-		metrics_sample(out, metric->name, labels, ARRAY_LEN(labels), value);
+	sample(metric, labels, ARRAY_LEN(labels), &values, out);
 }
 
-static void sample_server(const struct metric *metric, const struct cluster *cluster,
-                          const struct server_fact *server, struct strbuf *out)
+static void sample_server(const struct metric *metric, const struct cluster_snapshot *snapshot,
+                          size_t index, struct strbuf *out)
 {
+	struct cluster_server server;
+	struct server_values values;
 	char endpoint[MEMBER_ENDPOINT_MAX];
-	const struct metrics_label labels[] = {{"cluster", cluster->config->name},
+	const struct metrics_label labels[] = {{"cluster", snapshot->cluster->config->name},
 	                                       {"server", endpoint}};
-	struct member at = {.port = server->port};
-	double value;
 
-	memcpy(at.address, server->address, sizeof(at.address));
-	member_endpoint(&at, endpoint);
-	if (metric->of_server(cluster, server, &value))
-		metrics_sample(out, metric->name, labels, ARRAY_LEN(labels), value);
+	cluster_server(snapshot, index, &server);
+	values = values_of_server(&server);
+	member_endpoint(&server.at, endpoint);
+	sample(metric, labels, ARRAY_LEN(labels), &values, out);
+}
+
+static void sample_state(const struct metric *metric, const struct cluster_snapshot *snapshot,
+                         struct strbuf *out)
+{
+	const struct metrics_label labels[] = {{"cluster", snapshot->cluster->config->name},
+	                                       {"state", snapshot->state}};
+
+	metrics_sample(out, metric->name, labels, ARRAY_LEN(labels), 1);
+}
+
+static void sample_primary(const struct metric *metric, const struct cluster *cluster,
+                           struct strbuf *out)
+{
+	const struct member *primary = &cluster->applied.topology.primary;
+	char endpoint[MEMBER_ENDPOINT_MAX];
+	const struct metrics_label labels[] = {
+	    {"cluster", cluster->config->name}, {"name", primary->name}, {"address", endpoint}};
+
+	if (!cluster->applied.has_topology)
+		return;
+	member_endpoint(primary, endpoint);
+	metrics_sample(out, metric->name, labels, ARRAY_LEN(labels), 1);
 }
 
 void cluster_metric_samples(size_t index, const struct cluster *cluster, struct strbuf *out)
 {
 	const struct metric *metric = &metrics[index];
 	const struct metrics_label label = {"cluster", cluster->config->name};
-	size_t server_count = 0;
-	const struct server_fact *servers = verifier_facts(cluster->verifier, &server_count);
-	double value;
+	struct cluster_snapshot snapshot;
+	struct cluster_values values;
 
-	if (metric->of_itself != NULL)
-		metric->of_itself(metric->name, cluster, out);
-	if (metric->of_cluster != NULL && metric->of_cluster(cluster, &value))
-		metrics_sample(out, metric->name, &label, 1, value);
-	for (size_t i = 0; metric->of_target != NULL && i < cluster->target_count; i++)
-		sample_target(metric, &cluster->outlets[i], out);
-	for (size_t i = 0; metric->of_server != NULL && i < server_count; i++)
-		sample_server(metric, cluster, &servers[i], out);
+	cluster_snapshot(cluster, &snapshot);
+	switch (metric->of) {
+	case OF_STATE:
+		sample_state(metric, &snapshot, out);
+		return;
+	case OF_PRIMARY:
+		sample_primary(metric, cluster, out);
+		return;
+	case OF_CLUSTER:
+		values = values_of_cluster(&snapshot);
+		sample(metric, &label, 1, &values, out);
+		return;
+	case OF_TARGET:
+		for (size_t i = 0; i < cluster->target_count; i++)
+			sample_target(metric, &cluster->outlets[i], out);
+		return;
+	case OF_SERVER:
+		for (size_t i = 0; i < snapshot.input.server_count; i++)
+			sample_server(metric, &snapshot, i, out);
+		return;
+	}
 }

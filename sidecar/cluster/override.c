@@ -147,7 +147,7 @@ bool override_load(const char *state_dir, const char *cluster, struct override *
 {
 	auto_free char *path = override_file(state_dir, cluster);
 	auto_strbuf struct strbuf text = STRBUF_INIT;
-	struct err reason = {""};
+	struct err reason = {0};
 	bool missing;
 
 	*out = (struct override){.kind = OVERRIDE_NONE};

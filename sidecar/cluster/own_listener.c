@@ -34,9 +34,7 @@ static void look_at(struct cluster *cluster, const struct member *member)
 
 static bool is_in(const struct topology *topology, const struct member *member)
 {
-	const char *role;
-
-	return topology != NULL && cluster_find_member(topology, member, &role) != NULL;
+	return topology != NULL && cluster_find_member(topology, member) != NULL;
 }
 
 /* The members of `before` have been looked at already. */

@@ -267,7 +267,7 @@ bool state_load(const char *state_dir, const struct config_cluster *cluster,
 {
 	auto_free char *path = state_file(state_dir, cluster);
 	auto_strbuf struct strbuf text = STRBUF_INIT, store = STRBUF_INIT;
-	struct err reason = {""};
+	struct err reason = {0};
 	bool missing;
 
 	applied_init(out);
@@ -404,7 +404,7 @@ bool state_or_example_topology(const struct config *config, size_t cluster, stru
 	struct applied applied;
 	bool known;
 
-	*problem = (struct err){""};
+	*problem = (struct err){0};
 	topology_init(out);
 	known = state_load(config->state_dir, &config->clusters[cluster], config->zookeeper_hosts,
 	                   &applied, &note, problem) &&

@@ -4,40 +4,46 @@
 
 #include "base/clock.h"
 #include "cluster_internal.h"
-#include "decide/election.h"
-#include "watch/watcher.h"
 
-/* Readiness, for GET /readyz and systemd: yes or no. The present value of the store does not
- * matter, only where clients are led. */
-
-static json_t *cluster_time_json(int64_t us) MUST_CHECK;
-
-/* The targets have the text of a primary that was admitted in this process or named by the
- * operator. The only other text is the one that is applied in order to hold clients, and then a
- * hold is on. */
-static bool is_led(const struct cluster *cluster)
+json_t *cluster_text_json(const char *text)
 {
-	return cluster->primed && cluster->hold.by == HELD_NOT;
+	auto_strbuf struct strbuf escaped = STRBUF_INIT;
+	json_t *json;
+
+	if (text == NULL || text[0] == '\0')
+		return json_null();
+	json = json_string(text);
+	if (json != NULL)
+		return json;
+	strbuf_append_escaped(&escaped, text, strlen(text), SIZE_MAX);
+	return json_string(escaped.data);
 }
 
-static bool is_confirmed(const struct cluster *cluster)
+/* A value of clock_now_us() as wall time; 0 becomes null. */
+static json_t *time_json(int64_t us)
 {
-	struct target_status status;
+	char text[CLOCK_WALL_MAX];
 
-	for (size_t i = 0; i < cluster->target_count; i++) {
-		target_status(cluster->outlets[i].target, &status);
-		if (!status.in_sync || *status.alarm != '\0')
-			return false;
-	}
-	return true;
+	if (us == 0)
+		return json_null();
+	clock_wall_at(us, text, sizeof(text));
+	return json_string(text);
 }
 
-bool cluster_is_ready(const struct cluster *cluster)
+static json_t *endpoint_json(const struct member *member)
 {
-	return cluster->target_count == 0 || (is_led(cluster) && is_confirmed(cluster));
+	char endpoint[MEMBER_ENDPOINT_MAX];
+
+	member_endpoint(member, endpoint);
+	return json_string(endpoint);
 }
 
-/* A target in the GET /status document: its state, where it leads clients, and its last moves. */
+static json_t *known_json(bool known, int64_t number)
+{
+	return known ? json_integer(number) : json_null();
+}
+
+/* --- a target: its state, where it leads clients, and its last moves --- */
 
 static double ms(int64_t us)
 {
@@ -68,7 +74,7 @@ static json_t *move_json(const struct move *move)
 	for (size_t i = 0; i < move->step_count; i++)
 		json_array_append_new(steps, step_json(&move->steps[i]));
 	return json_pack("{s:I, s:o, s:o, s:f, s:f, s:o}", "zxid", (json_int_t)move->zxid, "at",
-	                 cluster_time_json(move->begin_us), "what", cluster_text_json(move->what),
+	                 time_json(move->begin_us), "what", cluster_text_json(move->what),
 	                 "total_ms", ms(move->total_us), "held_ms", ms(move->held_us), "steps",
 	                 steps);
 }
@@ -83,7 +89,7 @@ static json_t *moves_json(const struct target *target)
 	return json;
 }
 
-static json_t *cluster_target_json(const struct cluster_target *outlet)
+static json_t *target_json(const struct cluster_target *outlet)
 {
 	struct target_status status;
 	struct target_endpoints desired, live;
@@ -103,87 +109,7 @@ static json_t *cluster_target_json(const struct cluster_target *outlet)
 	    moves_json(outlet->target));
 }
 
-json_t *cluster_text_json(const char *text)
-{
-	auto_strbuf struct strbuf escaped = STRBUF_INIT;
-	json_t *json;
-
-	if (text == NULL || text[0] == '\0')
-		return json_null();
-	json = json_string(text);
-	if (json != NULL)
-		return json;
-	strbuf_append_escaped(&escaped, text, strlen(text), SIZE_MAX);
-	return json_string(escaped.data);
-}
-
-static json_t *endpoint_json(const struct member *member)
-{
-	char endpoint[MEMBER_ENDPOINT_MAX];
-
-	member_endpoint(member, endpoint);
-	return json_string(endpoint);
-}
-
-/* A value of clock_now_us() as wall time; 0 becomes null. */
-static json_t *cluster_time_json(int64_t us)
-{
-	char text[CLOCK_WALL_MAX];
-
-	if (us == 0)
-		return json_null();
-	clock_wall_at(us, text, sizeof(text));
-	return json_string(text);
-}
-
-bool cluster_hold_is_over(const struct cluster *cluster)
-{
-	return cluster->hold.by != HELD_NOT && cluster->hold.policy == CONFIG_LOSS_HOLD &&
-	       cluster_hold_left_ms(cluster) <= 0;
-}
-
-static json_t *alarm_json(const struct cluster *cluster)
-{
-	if (cluster->last_decision.alarm[0] == '\0' && cluster_hold_is_over(cluster))
-		return json_sprintf("no primary for %lld s, longer than hold_timeout: clients get "
-		                    "errors",
-		                    (long long)(clock_now_us() - cluster->hold.since_us) / 1000000);
-	return cluster_text_json(cluster_alarm(cluster));
-}
-
-const char *cluster_state(const struct cluster *cluster)
-{
-	if (cluster->override.kind != OVERRIDE_NONE)
-		return cluster->override.kind == OVERRIDE_PIN ? "pinned" : "frozen";
-	if (cluster_hold_is_over(cluster))
-		return "lost";
-	switch (cluster->last_decision.kind) {
-	case DECIDE_HOLD:
-		return "held";
-	case DECIDE_FENCE:
-		return "fenced";
-	case DECIDE_WAIT:
-		return "waiting";
-	case DECIDE_REFUSE:
-		return "refused";
-	case DECIDE_KEEP:
-		return cluster->hold.by != HELD_NOT ? "held" : "kept";
-	case DECIDE_CURRENT:
-	case DECIDE_MOVE:
-	case DECIDE_KINDS:
-		break;
-	}
-	if (cluster->last_decision.overruled)
-		return "overruled";
-	for (size_t i = 0; i < cluster->target_count; i++) {
-		struct target_status status;
-
-		target_status(cluster->outlets[i].target, &status);
-		if (!status.in_sync)
-			return "moving";
-	}
-	return "current";
-}
+/* --- the cluster --- */
 
 static json_t *store_json(const struct watch_fact *fact)
 {
@@ -211,7 +137,7 @@ static json_t *applied_json(const struct cluster *cluster)
 	                 "primary", endpoint_json(&topology->primary), "name",
 	                 cluster_text_json(topology->primary.name), "timeline",
 	                 (json_int_t)topology->timeline, "in_this_run", applied->in_this_run,
-	                 "since", cluster_time_json(cluster->moved_us));
+	                 "since", time_json(cluster->moved_us));
 }
 
 static json_t *override_json(const struct override *override)
@@ -230,86 +156,35 @@ static json_t *override_json(const struct override *override)
 	return json;
 }
 
-/* --- servers --- */
-
-const struct member *cluster_find_member(const struct topology *topology, const struct member *at,
-                                         const char **role)
+static json_t *server_json(const struct cluster_snapshot *snapshot, size_t index)
 {
-	*role = "primary";
-	if (topology->has_primary && topology_same_address(&topology->primary, at))
-		return &topology->primary;
-	*role = "standby";
-	for (size_t i = 0; i < topology->standby_count; i++)
-		if (topology_same_address(&topology->standbys[i], at))
-			return &topology->standbys[i];
-	*role = "?";
-	return NULL;
-}
-
-struct admission cluster_admission(const struct cluster *cluster, const struct member *at)
-{
-	struct decide_input input;
-
-	cluster_input(cluster, &input);
-	return decide_admission(
-	    &input,
-	    input.fact->topology != NULL ? input.fact->topology : &cluster->applied.topology, at);
-}
-
-int64_t cluster_lag_bytes(const struct member *member, const struct server_fact *server,
-                          const struct server_fact *primary)
-{
-	if (member != NULL && member->lag_bytes >= 0)
-		return member->lag_bytes;
-	if (primary == NULL || !server_takes_writes(primary) || !server->known ||
-	    !server->in_recovery)
-		return -1;
-	return primary->lsn > server->lsn ? primary->lsn - server->lsn : 0;
-}
-
-static json_t *known_json(bool known, int64_t number)
-{
-	return known ? json_integer(number) : json_null();
-}
-
-static json_t *server_json(const struct cluster *cluster, const struct server_fact *server,
-                           const struct server_fact *primary)
-{
-	const char *role;
-	struct member at = {.port = server->port};
-	const struct member *member;
+	struct cluster_server server;
+	const struct server_fact *fact;
 	struct admission admission;
 	bool admitted;
-	int64_t lag;
 
-	memcpy(at.address, server->address, sizeof(at.address));
-	member = cluster_find_member(&cluster->applied.topology, &at, &role);
-	lag = cluster_lag_bytes(member, server, primary);
-	admission = cluster_admission(cluster, &at);
+	cluster_server(snapshot, index, &server);
+	fact = server.fact;
+	admission = cluster_admission(snapshot, &server.at);
 	admitted = admission.kind == ADMIT_YES || admission.kind == ADMIT_UNVERIFIED;
-
 	return json_pack("{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "address",
-	                 server->address, "port", (int)server->port, "name",
-	                 cluster_text_json(member != NULL ? member->name : NULL), "role", role,
-	                 "class", server_class_name(server->class), "problem",
-	                 cluster_text_json(server->problem), "in_recovery",
-	                 server->known ? json_boolean(server->in_recovery) : json_null(),
-	                 "timeline", known_json(server->timeline > 0, server->timeline),
-	                 "lag_bytes", known_json(lag >= 0, lag), "system_identifier",
-	                 cluster_text_json(server->system_identifier), "admitted", admitted, "why",
+	                 fact->address, "port", (int)fact->port, "name",
+	                 cluster_text_json(server.member != NULL ? server.member->name : NULL),
+	                 "role", server.role, "class", server_class_name(fact->class), "problem",
+	                 cluster_text_json(fact->problem), "in_recovery",
+	                 fact->known ? json_boolean(fact->in_recovery) : json_null(), "timeline",
+	                 known_json(fact->timeline > 0, fact->timeline), "lag_bytes",
+	                 known_json(server.lag_bytes >= 0, server.lag_bytes), "system_identifier",
+	                 cluster_text_json(fact->system_identifier), "admitted", admitted, "why",
 	                 admission.reason);
 }
 
-static json_t *servers_json(const struct cluster *cluster)
+static json_t *servers_json(const struct cluster_snapshot *snapshot)
 {
 	json_t *servers = json_array();
-	size_t count;
-	const struct server_fact *facts = verifier_facts(cluster->verifier, &count);
-	const struct server_fact *primary =
-	    server_of(facts, count, &cluster->applied.topology.primary);
 
-	for (size_t i = 0; i < count; i++)
-		json_array_append_new(servers, server_json(cluster, &facts[i], primary));
+	for (size_t i = 0; i < snapshot->input.server_count; i++)
+		json_array_append_new(servers, server_json(snapshot, i));
 	return servers;
 }
 
@@ -318,22 +193,32 @@ static json_t *targets_json(const struct cluster *cluster)
 	json_t *targets = json_array();
 
 	for (size_t i = 0; i < cluster->target_count; i++)
-		json_array_append_new(targets, cluster_target_json(&cluster->outlets[i]));
+		json_array_append_new(targets, target_json(&cluster->outlets[i]));
 	return targets;
 }
 
-static json_t *hold_json(const struct cluster *cluster)
+static json_t *hold_json(const struct cluster_snapshot *snapshot)
 {
-	const struct decide_hold *hold = &cluster->hold;
-	bool fence = hold->policy == CONFIG_LOSS_FENCE;
-	int64_t left_ms = cluster_hold_left_ms(cluster);
+	const struct decide_hold *hold = &snapshot->input.hold;
+	bool fence = snapshot->is_fenced;
 
-	if (hold->by == HELD_NOT)
+	if (!snapshot->is_held)
 		return json_null();
-	return json_pack("{s:o, s:o, s:s, s:s}", "since", cluster_time_json(hold->since_us),
-	                 "left_ms", fence ? json_null() : json_integer(left_ms > 0 ? left_ms : 0),
-	                 "by", hold->by == HELD_BY_STORE ? "store" : "servers", "policy",
+	return json_pack("{s:o, s:o, s:s, s:s}", "since", time_json(hold->since_us), "left_ms",
+	                 known_json(!fence, snapshot->hold_left_ms), "by",
+	                 hold->by == HELD_BY_STORE ? "store" : "servers", "policy",
 	                 fence ? "fence" : "hold");
+}
+
+static json_t *alarm_json(const struct cluster_snapshot *snapshot)
+{
+	int64_t us = clock_now_us() - snapshot->input.hold.since_us;
+
+	if (snapshot->cluster->last_decision.alarm[0] == '\0' && snapshot->hold_is_over)
+		return json_sprintf("no primary for %lld s, longer than hold_timeout: clients get "
+		                    "errors",
+		                    (long long)us / 1000000);
+	return cluster_text_json(snapshot->alarm);
 }
 
 static json_t *hold_timeout_json(const struct cluster *cluster)
@@ -368,17 +253,19 @@ static json_t *add_headlines(json_t *status, const struct cluster *cluster)
 json_t *cluster_status(const struct cluster *cluster)
 {
 	const struct last_decision *last_decision = &cluster->last_decision;
-	json_t *status = json_pack(
-	    "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-	    cluster->config->name, "state", cluster_state(cluster), "reason",
-	    cluster_text_json(cluster->override_problem != NULL ? cluster->override_problem
-	                                                        : last_decision->reason),
-	    "about", cluster_text_json(last_decision->about), "why",
-	    cluster_text_json(last_decision->why), "store",
-	    store_json(watcher_fact(cluster->watcher)), "applied", applied_json(cluster),
-	    "override", override_json(&cluster->override), "hold", hold_json(cluster),
-	    "hold_timeout", hold_timeout_json(cluster), "servers", servers_json(cluster), "targets",
-	    targets_json(cluster), "alarm", alarm_json(cluster));
+	struct cluster_snapshot snapshot;
 
-	return add_headlines(status, cluster);
+	cluster_snapshot(cluster, &snapshot);
+	return add_headlines(
+	    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	              cluster->config->name, "state", snapshot.state, "reason",
+	              cluster_text_json(snapshot.reason), "about",
+	              cluster_text_json(last_decision->about), "why",
+	              cluster_text_json(last_decision->why), "store",
+	              store_json(snapshot.input.fact), "applied", applied_json(cluster), "override",
+	              override_json(&cluster->override), "hold", hold_json(&snapshot),
+	              "hold_timeout", hold_timeout_json(cluster), "servers",
+	              servers_json(&snapshot), "targets", targets_json(cluster), "alarm",
+	              alarm_json(&snapshot)),
+	    cluster);
 }

@@ -25,8 +25,7 @@ bool cluster_of_rendered(struct err *err)
 {
 	const struct err text = *err;
 
-	return err_set(err, strncmp(text.message, "line ", 5) == 0 ? "rendered %s" : "rendered: %s",
-	               text.message);
+	return err_set(err, text.line > 0 ? "rendered %s" : "rendered: %s", text.message);
 }
 
 bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,
@@ -119,14 +118,4 @@ void cluster_look_at_texts(struct cluster *cluster)
 		outlet->looked = true;
 		look_at(cluster, outlet);
 	}
-}
-
-const char *cluster_alarm(const struct cluster *cluster)
-{
-	if (cluster->last_decision.alarm[0] != '\0')
-		return cluster->last_decision.alarm;
-	for (size_t i = 0; i < cluster->target_count; i++)
-		if (cluster->outlets[i].alarm != NULL)
-			return cluster->outlets[i].alarm;
-	return NULL;
 }

@@ -95,7 +95,7 @@ bool debian_haproxy_parse(const char *text, struct debian_haproxy *out, struct e
 		auto_free char *line = xstrndup(text, len);
 
 		if (!take_line(line, out, err))
-			return err_wrap(err, "line %u", number);
+			return err_at_line(err, number);
 		text += len + (text[len] == '\n');
 	}
 	return take_arguments(out, err);

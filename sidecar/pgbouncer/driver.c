@@ -140,7 +140,7 @@ static bool names_can_be_said(const struct pgbouncer_ini *ini, struct err *err)
 		auto_strbuf struct strbuf name = STRBUF_INIT;
 
 		if (!pgbouncer_quote_name(ini->databases[i].name, &name, err))
-			return err_wrap(err, "line %u", ini->databases[i].line);
+			return err_at_line(err, ini->databases[i].line);
 	}
 	return true;
 }

@@ -66,7 +66,7 @@ static void override(struct report_server *server, const char *cluster, const ch
 {
 	json_error_t error;
 	json_auto_t *document = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
-	struct err err = {""};
+	struct err err = {0};
 
 	if (!grammar_name(cluster))
 		http_refuse(reply, 404, "no cluster can have that name");
@@ -207,7 +207,7 @@ static void note_failure(struct door *door, const struct err *err, int64_t retry
 
 static void door_open(struct door *door)
 {
-	struct err err = {""};
+	struct err err = {0};
 	int fd = listen_open(&door->address, &door->file, &err);
 	int64_t wait_ms;
 	struct timeval wait;

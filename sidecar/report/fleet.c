@@ -42,9 +42,19 @@ void fleet_note_fini(struct fleet_note *note)
 
 /* --- encoding --- */
 
-static json_t *text_or_null(const char *text)
+/* Returns valid UTF-8, whatever `text` holds. */
+static json_t *json_or_null(const char *text)
 {
-	return *text != '\0' ? json_string(text) : json_null();
+	char clean[2 * FLEET_TEXT_MAX];
+	json_t *json;
+
+	if (text == NULL || *text == '\0')
+		return json_null();
+	json = json_string(text);
+	if (json != NULL)
+		return json;
+	fleet_copy(clean, sizeof(clean), text);
+	return json_string(clean);
 }
 
 static json_t *target_json(const struct fleet_target *target)
@@ -54,39 +64,34 @@ static json_t *target_json(const struct fleet_target *target)
 
 	return json_pack("{s:s, s:s, s:I, s:b, s:o, s:o, s:o}", "name", target->name, "kind",
 	                 target->kind, "zxid", (json_int_t)target->zxid, "in_sync", target->in_sync,
-	                 "primary", text_or_null(target->primary), "problem",
-	                 text_or_null(target->problem), "old_sessions", old_sessions);
+	                 "primary", json_or_null(target->primary), "problem",
+	                 json_or_null(target->problem), "old_sessions", old_sessions);
 }
 
-static json_t *head_json(const struct fleet_note *note)
+static json_t *note_json(const struct fleet_note *note)
 {
-	return json_pack("{s:i, s:s, s:s, s:I, s:s, s:I, s:I, s:o, s:o, s:s}", "version", VERSION,
-	                 "segue", note->segue, "host", note->host, "pid", (json_int_t)note->pid,
-	                 "started", note->started, "zxid", (json_int_t)note->zxid, "seen_zxid",
-	                 (json_int_t)note->seen_zxid, "at", text_or_null(note->at), "primary",
-	                 text_or_null(note->primary), "state", note->state);
+	json_t *targets = json_array();
+
+	for (size_t i = 0; i < note->target_count; i++)
+		json_array_append_new(targets, target_json(&note->targets[i]));
+	return json_pack(
+	    "{s:i, s:s, s:s, s:I, s:s, s:I, s:I, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:I, "
+	    "s:o}",
+	    "version", VERSION, "segue", note->segue, "host", note->host, "pid",
+	    (json_int_t)note->pid, "started", note->started, "zxid", (json_int_t)note->zxid,
+	    "seen_zxid", (json_int_t)note->seen_zxid, "at", json_or_null(note->at), "primary",
+	    json_or_null(note->primary), "state", note->state, "reason", json_or_null(note->reason),
+	    "about", json_or_null(note->about), "why", json_or_null(note->why), "alarm",
+	    json_or_null(note->alarm), "holding", note->holding, "ready", note->ready,
+	    "targets_total", (json_int_t)note->target_total, "targets", targets);
 }
 
 void fleet_encode(const struct fleet_note *note, struct strbuf *out)
 {
-	json_auto_t *document = head_json(note);
-	json_t *targets = json_array();
-	char *text;
+	json_auto_t *document = note_json(note);
+	auto_free char *text = json_dumps(document, JSON_COMPACT);
 
-	json_object_set_new(document, "reason", text_or_null(note->reason));
-	json_object_set_new(document, "about", text_or_null(note->about));
-	json_object_set_new(document, "why", text_or_null(note->why));
-	json_object_set_new(document, "alarm", text_or_null(note->alarm));
-	json_object_set_new(document, "holding", json_boolean(note->holding));
-	json_object_set_new(document, "ready", json_boolean(note->ready));
-	json_object_set_new(document, "targets_total",
-	                    json_integer((json_int_t)note->target_total));
-	for (size_t i = 0; i < note->target_count; i++)
-		json_array_append_new(targets, target_json(&note->targets[i]));
-	json_object_set_new(document, "targets", targets);
-	text = json_dumps(document, JSON_COMPACT);
 	strbuf_append_str(out, text);
-	free(text);
 }
 
 /* --- decoding --- */
@@ -122,14 +127,6 @@ static void take_target(const json_t *object, struct fleet_target *out)
 	TAKE_TEXT(object, "problem", out->problem);
 }
 
-static void take_targets(const json_t *targets, int64_t total, struct fleet_note *out)
-{
-	for (size_t i = 0; i < out->target_count; i++)
-		take_target(json_array_get(targets, i), &out->targets[i]);
-	if ((uint64_t)total > out->target_total)
-		out->target_total = (size_t)total;
-}
-
 static void take_all(const json_t *document, struct fleet_note *out)
 {
 	const json_t *targets = json_object_get(document, "targets");
@@ -150,7 +147,10 @@ static void take_all(const json_t *document, struct fleet_note *out)
 	TAKE_TEXT(document, "about", out->about);
 	TAKE_TEXT(document, "why", out->why);
 	TAKE_TEXT(document, "alarm", out->alarm);
-	take_targets(targets, take_number(document, "targets_total", 0), out);
+	out->target_total =
+	    (size_t)larger(take_number(document, "targets_total", 0), (int64_t)out->target_total);
+	for (size_t i = 0; i < out->target_count; i++)
+		take_target(json_array_get(targets, i), &out->targets[i]);
 }
 
 bool fleet_decode(const char *data, size_t len, struct fleet_note *out, struct err *err)
@@ -192,21 +192,14 @@ enum fleet_mark fleet_judge(const struct fleet_view *view, const struct fleet_en
 
 const char *fleet_mark_name(enum fleet_mark mark)
 {
-	switch (mark) {
-	case FLEET_OK:
-		return "ok";
-	case FLEET_UNREADABLE:
-		return "unreadable";
-	case FLEET_ELSEWHERE:
-		return "elsewhere";
-	case FLEET_BEHIND:
-		return "behind";
-	case FLEET_OUT_OF_SYNC:
-		return "out of sync";
-	case FLEET_UNKNOWN:
-		return "unknown";
-	}
-	return "?";
+	static const char *const names[] = {[FLEET_OK] = "ok",
+	                                    [FLEET_UNREADABLE] = "unreadable",
+	                                    [FLEET_ELSEWHERE] = "elsewhere",
+	                                    [FLEET_BEHIND] = "behind",
+	                                    [FLEET_OUT_OF_SYNC] = "out of sync",
+	                                    [FLEET_UNKNOWN] = "unknown"};
+
+	return names[mark];
 }
 
 bool fleet_is_well(const struct fleet_view *view)
@@ -241,37 +234,13 @@ int64_t fleet_old_sessions(const struct fleet_note *note)
 
 /* --- JSON --- */
 
-/* Returns valid UTF-8, whatever `text` holds. */
-static json_t *json_or_null(const char *text)
-{
-	char clean[2 * FLEET_TEXT_MAX];
-	json_t *json;
-
-	if (text == NULL || *text == '\0')
-		return json_null();
-	json = json_string(text);
-	if (json != NULL)
-		return json;
-	fleet_copy(clean, sizeof(clean), text);
-	return json_string(clean);
-}
-
-static json_t *said_json(const struct fleet_note *note)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-
-	if (note == NULL)
-		return json_null();
-	fleet_encode(note, &text);
-	return json_loadb(text.data, text.len, 0, NULL);
-}
-
 static json_t *entry_json(const struct fleet_view *view, const struct fleet_entry *entry)
 {
 	return json_pack("{s:o, s:o, s:I, s:b, s:s, s:o, s:o}", "name", json_or_null(entry->name),
 	                 "path", json_or_null(entry->path), "mzxid", (json_int_t)entry->mzxid,
 	                 "alive", entry->alive, "mark", fleet_mark_name(fleet_judge(view, entry)),
-	                 "problem", json_or_null(entry->problem), "says", said_json(entry->note));
+	                 "problem", json_or_null(entry->problem), "says",
+	                 entry->note != NULL ? note_json(entry->note) : json_null());
 }
 
 json_t *fleet_view_json(const struct fleet_view *view)

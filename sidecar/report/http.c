@@ -362,7 +362,7 @@ static void read_request(struct guest *guest)
 	const char *data = (const char *)evbuffer_pullup(in, -1);
 	struct http_reply *reply = &guest->reply;
 	struct request request;
-	struct err err = {""};
+	struct err err = {0};
 
 	switch (request_parse(data, len, &request, &err)) {
 	case REQUEST_PARTIAL:

@@ -7,27 +7,15 @@
 
 #include "base/endpoint.h"
 #include "base/strbuf.h"
+#include "table_internal.h"
 
-#define COLUMNS_MAX 8
-#define NOTHING     "-"
+#define NOTHING "-"
 
-enum mood { MOOD_PLAIN, MOOD_GOOD, MOOD_WATCH, MOOD_BAD };
-
-struct column {
+/* A field of an object: a column of a table, or a part of a line with its title before it. */
+struct field {
 	const char *title;
-	void (*fill)(const json_t *row, const char *key, struct strbuf *out);
+	void (*append)(const json_t *object, const char *key, struct strbuf *out);
 	const char *key;
-};
-
-struct grid {
-	const struct column *columns;
-	size_t column_count;
-	enum mood (*mood)(const json_t *row);
-};
-
-struct page {
-	FILE *out;
-	bool colour;
 };
 
 /* Control characters become "?", also those of C1, which have two bytes in UTF-8. */
@@ -61,107 +49,51 @@ static void append_integer(const json_t *object, const char *key, struct strbuf 
 
 	if (json_is_integer(value))
 		strbuf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-}
-
-/* "10.0.0.1:5432" or "[::1]:5432". */
-static void append_address(struct strbuf *out, const json_t *object)
-{
-	const char *address = string_of(object, "address");
-	json_int_t port = json_integer_value(json_object_get(object, "port"));
-	char endpoint[ENDPOINT_MAX];
-
-	if (*address != '\0')
-		strbuf_append_str(
-		    out, endpoint_format(endpoint, sizeof(endpoint), address, (uint16_t)port));
-}
-
-static void print_coloured(const struct page *page, enum mood mood, const char *text)
-{
-	static const char *const codes[] = {
-	    [MOOD_GOOD] = "32", [MOOD_WATCH] = "33", [MOOD_BAD] = "1;31"};
-
-	if (page->colour && mood != MOOD_PLAIN)
-		fprintf(page->out, "\033[%sm%s\033[0m", codes[mood], text);
-	else
-		fputs(text, page->out);
-}
-
-/* Counts the bytes that begin a character; a wide character may shift a column by one. */
-static size_t width(const struct strbuf *text)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < text->len; i++)
-		count += ((unsigned char)text->data[i] & 0xc0) != 0x80;
-	return count;
-}
-
-static void fill_cell(const struct column *column, const json_t *row, struct strbuf *out)
-{
-	strbuf_reset(out);
-	column->fill(row, column->key, out);
-	if (out->len == 0)
+	else if (json_is_null(value))
 		strbuf_append_str(out, NOTHING);
 }
 
-static void measure(const struct grid *grid, const json_t *rows, size_t *widths)
+static void append_seconds(const json_t *object, const char *key, struct strbuf *out)
 {
+	const json_t *ms = json_object_get(object, key);
+
+	if (json_is_number(ms))
+		strbuf_printf(out, "%.1f s", json_number_value(ms) / 1000);
+}
+
+static void append_left(const json_t *object, const char *key, struct strbuf *out)
+{
+	append_seconds(object, key, out);
+	if (out->len > 0)
+		strbuf_append_str(out, " left");
+}
+
+/* Prints nothing if there are no rows. */
+static void print_table(const struct page *page, const struct field *fields, size_t count,
+                        enum mood (*mood)(const json_t *row), const json_t *rows)
+{
+	struct table table = {.columns = count};
 	auto_strbuf struct strbuf cell = STRBUF_INIT;
 	const json_t *row;
 	size_t index;
 
-	for (size_t i = 0; i < grid->column_count; i++) {
-		widths[i] = strlen(grid->columns[i].title);
-		json_array_foreach(rows, index, row)
-		{
-			fill_cell(&grid->columns[i], row, &cell);
-			if (width(&cell) > widths[i])
-				widths[i] = width(&cell);
-		}
-	}
-}
-
-static void append_cell(struct strbuf *line, const struct strbuf *cell, size_t columns, bool last)
-{
-	strbuf_append(line, cell->data, cell->len);
-	for (size_t i = width(cell); i < columns + 2 && !last; i++)
-		strbuf_append_char(line, ' ');
-}
-
-/* `row` NULL: prints the titles. */
-static void print_row(const struct page *page, const struct grid *grid, const json_t *row,
-                      const size_t *widths)
-{
-	auto_strbuf struct strbuf line = STRBUF_INIT, cell = STRBUF_INIT;
-
-	for (size_t i = 0; i < grid->column_count; i++) {
-		if (row != NULL) {
-			fill_cell(&grid->columns[i], row, &cell);
-		} else {
-			strbuf_reset(&cell);
-			strbuf_append_str(&cell, grid->columns[i].title);
-		}
-		append_cell(&line, &cell, widths[i], i + 1 == grid->column_count);
-	}
-	fputs("  ", page->out);
-	print_coloured(page, row != NULL ? grid->mood(row) : MOOD_PLAIN, line.data);
-	fputc('\n', page->out);
-}
-
-static void print_grid(const struct page *page, const struct grid *grid, const json_t *rows)
-{
-	size_t widths[COLUMNS_MAX], index;
-	const json_t *row;
-
 	if (json_array_size(rows) == 0)
 		return;
-	measure(grid, rows, widths);
+	for (size_t i = 0; i < count; i++)
+		table_add(&table, MOOD_PLAIN, fields[i].title);
+	json_array_foreach(rows, index, row)
+	{
+		for (size_t i = 0; i < count; i++) {
+			strbuf_reset(&cell);
+			fields[i].append(row, fields[i].key, &cell);
+			table_add(&table, mood(row), cell.data);
+		}
+	}
 	fputc('\n', page->out);
-	print_row(page, grid, NULL, widths);
-	json_array_foreach(rows, index, row) print_row(page, grid, row, widths);
+	table_print(&table, "  ", page);
 }
 
-static void fill_yes_no(const json_t *row, const char *key, struct strbuf *out)
+static void append_yes_no(const json_t *row, const char *key, struct strbuf *out)
 {
 	const json_t *value = json_object_get(row, key);
 
@@ -169,25 +101,31 @@ static void fill_yes_no(const json_t *row, const char *key, struct strbuf *out)
 		strbuf_append_str(out, json_is_true(value) ? "yes" : "no");
 }
 
-static void fill_server(const json_t *row, const char *key, struct strbuf *out)
+/* "10.0.0.1:5432" or "[::1]:5432". */
+static void append_server(const json_t *row, const char *key, struct strbuf *out)
 {
-	(void)key;
-	append_address(out, row);
+	const char *address = string_of(row, key);
+	json_int_t port = json_integer_value(json_object_get(row, "port"));
+	char endpoint[ENDPOINT_MAX];
+
+	if (*address != '\0')
+		append_clean(out,
+		             endpoint_format(endpoint, sizeof(endpoint), address, (uint16_t)port));
 }
 
-static void fill_why(const json_t *row, const char *key, struct strbuf *out)
+static void append_why(const json_t *row, const char *key, struct strbuf *out)
 {
 	append_string(row, *string_of(row, key) != '\0' ? key : "problem", out);
 }
 
-static void fill_target(const json_t *row, const char *key, struct strbuf *out)
+static void append_target(const json_t *row, const char *key, struct strbuf *out)
 {
 	append_string(row, "kind", out);
 	strbuf_append_char(out, '/');
 	append_string(row, key, out);
 }
 
-static void fill_last_move(const json_t *row, const char *key, struct strbuf *out)
+static void append_last_move(const json_t *row, const char *key, struct strbuf *out)
 {
 	const json_t *last = json_array_get(json_object_get(row, key), 0);
 	const json_t *total = json_object_get(last, "total_ms");
@@ -208,23 +146,22 @@ static enum mood target_mood(const json_t *row)
 	return json_is_true(json_object_get(row, "in_sync")) ? MOOD_PLAIN : MOOD_WATCH;
 }
 
-static void print_grids(const struct page *page, const json_t *cluster)
+static void print_tables(const struct page *page, const json_t *cluster)
 {
-	static const struct column servers[] = {
-	    {"SERVER", fill_server, "address"},       {"NAME", append_string, "name"},
+	static const struct field servers[] = {
+	    {"SERVER", append_server, "address"},     {"NAME", append_string, "name"},
 	    {"ROLE", append_string, "role"},          {"ANSWERS", append_string, "class"},
 	    {"TIMELINE", append_integer, "timeline"}, {"LAG BYTES", append_integer, "lag_bytes"},
-	    {"ADMITTED", fill_yes_no, "admitted"},    {"WHY", fill_why, "why"}};
-	static const struct column targets[] = {
-	    {"TARGET", fill_target, "name"},        {"IN SYNC", fill_yes_no, "in_sync"},
-	    {"STEP", append_string, "step"},        {"ZXID", append_integer, "zxid"},
-	    {"LAST MOVE", fill_last_move, "moves"}, {"PROBLEM", append_string, "problem"}};
-	static const struct grid server_grid = {servers, ARRAY_LEN(servers), server_mood};
-	static const struct grid target_grid = {targets, ARRAY_LEN(targets), target_mood};
+	    {"ADMITTED", append_yes_no, "admitted"},  {"WHY", append_why, "why"}};
+	static const struct field targets[] = {
+	    {"TARGET", append_target, "name"},        {"IN SYNC", append_yes_no, "in_sync"},
+	    {"STEP", append_string, "step"},          {"ZXID", append_integer, "zxid"},
+	    {"LAST MOVE", append_last_move, "moves"}, {"PROBLEM", append_string, "problem"}};
 
-	_Static_assert(ARRAY_LEN(servers) <= COLUMNS_MAX, "print_grid() has room for it");
-	print_grid(page, &server_grid, json_object_get(cluster, "servers"));
-	print_grid(page, &target_grid, json_object_get(cluster, "targets"));
+	print_table(page, servers, ARRAY_LEN(servers), server_mood,
+	            json_object_get(cluster, "servers"));
+	print_table(page, targets, ARRAY_LEN(targets), target_mood,
+	            json_object_get(cluster, "targets"));
 }
 
 static enum mood state_mood(const char *state)
@@ -239,65 +176,32 @@ static enum mood state_mood(const char *state)
 	return MOOD_WATCH;
 }
 
-/* Prints nothing if there is no text. */
-static void print_line(const struct page *page, enum mood mood, const char *label,
-                       const struct strbuf *text)
+/* Appends those that are known, with commas between them. */
+static void append_fields(const struct field *fields, size_t count, const json_t *object,
+                          struct strbuf *out)
 {
-	if (text->len == 0)
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+
+	for (size_t i = 0; i < count; i++) {
+		strbuf_reset(&text);
+		fields[i].append(object, fields[i].key, &text);
+		if (text.len > 0)
+			strbuf_printf(out, "%s%s%s", out->len > 0 ? ", " : "", fields[i].title,
+			              text.data);
+	}
+}
+
+/* Prints nothing if none of them is known. */
+static void print_fields(const struct page *page, enum mood mood, const char *label,
+                         const struct field *fields, size_t count, const json_t *object)
+{
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+
+	append_fields(fields, count, object, &line);
+	if (line.len == 0)
 		return;
 	fprintf(page->out, "  %-9s ", label);
-	print_coloured(page, mood, text->data);
-	fputc('\n', page->out);
-}
-
-static void append_labelled(struct strbuf *out, const char *label, const struct strbuf *text)
-{
-	if (text->len > 0)
-		strbuf_printf(out, "%s%s%s", out->len > 0 ? ", " : "", label, text->data);
-}
-
-static void append_labelled_string(struct strbuf *out, const char *label, const json_t *object,
-                                   const char *key)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-
-	append_string(object, key, &text);
-	append_labelled(out, label, &text);
-}
-
-static void append_labelled_integer(struct strbuf *out, const char *label, const json_t *object,
-                                    const char *key)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-
-	append_integer(object, key, &text);
-	if (json_is_null(json_object_get(object, key)))
-		strbuf_append_str(&text, NOTHING);
-	append_labelled(out, label, &text);
-}
-
-static void print_applied(const struct page *page, const json_t *applied)
-{
-	auto_strbuf struct strbuf line = STRBUF_INIT;
-
-	append_labelled_string(&line, "", applied, "primary");
-	append_labelled_string(&line, "name ", applied, "name");
-	append_labelled_integer(&line, "timeline ", applied, "timeline");
-	append_labelled_string(&line, "since ", applied, "since");
-	append_labelled_integer(&line, "zxid ", applied, "zxid");
-	print_line(page, MOOD_PLAIN, "primary", &line);
-}
-
-static void print_store(const struct page *page, const json_t *store)
-{
-	auto_strbuf struct strbuf line = STRBUF_INIT;
-
-	append_labelled_string(&line, "", store, "state");
-	append_labelled_string(&line, "primary ", store, "primary");
-	append_labelled_integer(&line, "zxid ", store, "zxid");
-	append_labelled_string(&line, "", store, "problem");
-	print_line(page, *string_of(store, "problem") != '\0' ? MOOD_WATCH : MOOD_PLAIN, "store",
-	           &line);
+	page_print_line(page, mood, line.data);
 }
 
 static void print_headlines(const struct page *page, const json_t *cluster)
@@ -313,43 +217,40 @@ static void print_headlines(const struct page *page, const json_t *cluster)
 
 		append_clean(&line, text != NULL ? text : "");
 		fputs("  ", page->out);
-		print_coloured(page, mood, line.data);
-		fputc('\n', page->out);
+		page_print_line(page, mood, line.data);
 	}
 }
 
-static void print_hold(const struct page *page, const json_t *hold)
+static void print_lines(const struct page *page, const json_t *cluster)
 {
-	const json_t *left = json_object_get(hold, "left_ms");
-	auto_strbuf struct strbuf line = STRBUF_INIT;
+	static const struct field hold_fields[] = {{"on the word of the ", append_string, "by"},
+	                                           {"since ", append_string, "since"},
+	                                           {"", append_left, "left_ms"}};
+	static const struct field timeout[] = {{"", append_seconds, "ms"},
+	                                       {"by ", append_string, "from"}};
+	static const struct field reason = {"", append_string, "reason"};
+	static const struct field applied[] = {{"", append_string, "primary"},
+	                                       {"name ", append_string, "name"},
+	                                       {"timeline ", append_integer, "timeline"},
+	                                       {"since ", append_string, "since"},
+	                                       {"zxid ", append_integer, "zxid"}};
+	static const struct field store_fields[] = {{"", append_string, "state"},
+	                                            {"primary ", append_string, "primary"},
+	                                            {"zxid ", append_integer, "zxid"},
+	                                            {"", append_string, "problem"}};
+	const json_t *hold = json_object_get(cluster, "hold");
+	const json_t *store = json_object_get(cluster, "store");
 
-	append_labelled_string(&line, "on the word of the ", hold, "by");
-	append_labelled_string(&line, "since ", hold, "since");
-	if (json_is_integer(left))
-		strbuf_printf(&line, ", %.1f s left", json_number_value(left) / 1000);
-	print_line(page, MOOD_WATCH,
-	           strcmp(string_of(hold, "policy"), "fence") == 0 ? "fence" : "hold", &line);
-}
-
-static void print_text(const struct page *page, enum mood mood, const char *label,
-                       const json_t *object, const char *key)
-{
-	auto_strbuf struct strbuf line = STRBUF_INIT;
-
-	append_string(object, key, &line);
-	print_line(page, mood, label, &line);
-}
-
-static void print_hold_timeout(const struct page *page, const json_t *timeout)
-{
-	auto_strbuf struct strbuf line = STRBUF_INIT;
-
-	if (!json_is_object(timeout))
-		return;
-	strbuf_printf(&line, "%.1f s, by ",
-	              json_number_value(json_object_get(timeout, "ms")) / 1000);
-	append_string(timeout, "from", &line);
-	print_line(page, MOOD_PLAIN, "may hold", &line);
+	print_fields(page, MOOD_WATCH,
+	             strcmp(string_of(hold, "policy"), "fence") == 0 ? "fence" : "hold",
+	             hold_fields, ARRAY_LEN(hold_fields), hold);
+	print_fields(page, MOOD_PLAIN, "may hold", timeout, ARRAY_LEN(timeout),
+	             json_object_get(cluster, "hold_timeout"));
+	print_fields(page, MOOD_PLAIN, "reason", &reason, 1, cluster);
+	print_fields(page, MOOD_PLAIN, "primary", applied, ARRAY_LEN(applied),
+	             json_object_get(cluster, "applied"));
+	print_fields(page, *string_of(store, "problem") != '\0' ? MOOD_WATCH : MOOD_PLAIN, "store",
+	             store_fields, ARRAY_LEN(store_fields), store);
 }
 
 static void print_cluster(const struct page *page, const json_t *cluster)
@@ -359,32 +260,28 @@ static void print_cluster(const struct page *page, const json_t *cluster)
 	append_string(cluster, "name", &name);
 	append_string(cluster, "state", &state);
 	fprintf(page->out, "\ncluster %s: ", name.len > 0 ? name.data : NOTHING);
-	print_coloured(page, state_mood(state.data), state.len > 0 ? state.data : NOTHING);
-	fputc('\n', page->out);
+	page_print_line(page, state_mood(state.data), state.len > 0 ? state.data : NOTHING);
 	print_headlines(page, cluster);
-	print_hold(page, json_object_get(cluster, "hold"));
-	print_hold_timeout(page, json_object_get(cluster, "hold_timeout"));
-	print_text(page, MOOD_PLAIN, "reason", cluster, "reason");
-	print_applied(page, json_object_get(cluster, "applied"));
-	print_store(page, json_object_get(cluster, "store"));
-	print_grids(page, cluster);
+	print_lines(page, cluster);
+	print_tables(page, cluster);
 }
 
 static void print_head(const struct page *page, const json_t *document)
 {
+	static const struct field head[] = {{"segue ", append_string, "segue"},
+	                                    {"name ", append_string, "name"},
+	                                    {"pid ", append_integer, "pid"},
+	                                    {"since ", append_string, "started"}};
 	const json_t *store = json_object_get(document, "store");
 	const json_t *connected = json_object_get(store, "connected");
 	auto_strbuf struct strbuf line = STRBUF_INIT, description = STRBUF_INIT;
 	auto_strbuf struct strbuf refused = STRBUF_INIT;
 
-	append_labelled_string(&line, "segue ", document, "segue");
-	append_labelled_string(&line, "name ", document, "name");
-	append_labelled_integer(&line, "pid ", document, "pid");
-	append_labelled_string(&line, "since ", document, "started");
+	append_fields(head, ARRAY_LEN(head), document, &line);
 	fprintf(page->out, "%s\nstore: ", line.data);
 	if (json_is_boolean(connected))
-		print_coloured(page, json_is_true(connected) ? MOOD_GOOD : MOOD_BAD,
-		               json_is_true(connected) ? "connected" : "not connected");
+		page_print(page, json_is_true(connected) ? MOOD_GOOD : MOOD_BAD,
+		           json_is_true(connected) ? "connected" : "not connected");
 	else
 		fputs(NOTHING, page->out);
 	append_string(store, "description", &description);
@@ -393,10 +290,8 @@ static void print_head(const struct page *page, const json_t *document)
 	else
 		fprintf(page->out, "%s%s\n", description.len > 0 ? ", " : "", description.data);
 	append_string(document, "config_refused", &refused);
-	if (refused.len > 0) {
-		print_coloured(page, MOOD_BAD, refused.data);
-		fputc('\n', page->out);
-	}
+	if (refused.len > 0)
+		page_print_line(page, MOOD_BAD, refused.data);
 }
 
 bool status_table_print(const json_t *document, const char *cluster, bool colour, FILE *out)

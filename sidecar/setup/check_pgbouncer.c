@@ -123,7 +123,7 @@ static bool check_version(struct check *check, struct console *console, const ch
 static void check_admin(struct check *check, struct console *console, const char *what)
 {
 	struct pgbouncer_table table;
-	struct err err = {""};
+	struct err err = {0};
 	bool fine = ask(check, console, ADMIN_QUESTION, &table, &err);
 
 	pgbouncer_table_free(&table);

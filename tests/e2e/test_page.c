@@ -192,7 +192,7 @@ static void picture_is_taken(void)
 	static const char signature[] = "\x89PNG\r\n\x1a\n";
 	const char *file = lab_path(t.run.lab, "page.png");
 	auto_strbuf struct strbuf png = STRBUF_INIT;
-	struct err err = {""};
+	struct err err = {0};
 
 	lab_browser_shoot(t.browser, file);
 	cr_assert(file_read(file, 1 << 24, &png, NULL, &err), "%s", err.message);

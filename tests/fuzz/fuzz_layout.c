@@ -77,7 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	                                 .nodes = nodes,
 	                                 .node_count = ARRAY_LEN(nodes)};
 	struct topology topology;
-	struct err err = {""};
+	struct err err = {0};
 
 	if (size < 1)
 		return 0;

@@ -119,7 +119,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct layout_patroni_key members[MEMBERS_MAX];
 	struct layout_patroni keys = {.members = members};
 	struct topology topology;
-	struct err err = {""};
+	struct err err = {0};
 
 	keys.leader = take(&input);
 	keys.initialize = take(&input);

@@ -45,7 +45,7 @@ static void render(const struct mustache *mustache, const json_t *data)
 {
 	for (int mode = ESCAPE_NONE; mode <= ESCAPE_HTML; mode++) {
 		struct strbuf out = STRBUF_INIT;
-		struct err err = {""};
+		struct err err = {0};
 
 		if (!mustache_render(mustache, data, (enum escape_mode)mode, &out, &err) &&
 		    err.message[0] == '\0')
@@ -61,7 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	struct part template = cut(&rest), partial = cut(&rest);
 	json_t *data = json_loadb(rest.at, rest.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
 	struct mustache *mustache;
-	struct err err = {""};
+	struct err err = {0};
 
 	mustache = mustache_compile("fuzz", template.at, template.len, load, &partial, &err);
 	if (mustache == NULL && err.message[0] == '\0')

@@ -212,7 +212,7 @@ int lab_ask(const char *listen, const char *method, const char *path, struct str
 	                                 .body = "",
 	                                 .timeout_ms = ASK_TIMEOUT_MS};
 	enum client_reach reach;
-	struct err err = {""};
+	struct err err = {0};
 	int status = 0;
 
 	strbuf_reset(body);

@@ -26,7 +26,7 @@ static inline struct topology helper_accept_bytes(enum config_layout layout, con
                                                   size_t len)
 {
 	struct config_cluster cluster = helper_cluster(layout);
-	struct err err = {""};
+	struct err err = {0};
 	struct topology out;
 
 	cr_assert(layout_decode(&cluster, data, len, &out, &err), "refused: %s: %.*s", err.message,
@@ -38,7 +38,7 @@ static inline void helper_refuse_bytes(enum config_layout layout, const char *da
                                        const char *message_part)
 {
 	struct config_cluster cluster = helper_cluster(layout);
-	struct err err = {""};
+	struct err err = {0};
 	struct topology out;
 
 	cr_assert_not(layout_decode(&cluster, data, len, &out, &err), "accepted: %.*s", (int)len,

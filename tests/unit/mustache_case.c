@@ -45,7 +45,7 @@ static void check(const struct mustache_case *c)
 {
 	json_t *data = parse(c->data, c->what), *partials = parse(c->partials, c->what);
 	auto_strbuf struct strbuf out = STRBUF_INIT;
-	struct err err = {""};
+	struct err err = {0};
 	struct mustache *mustache = compile(c, partials, &err);
 	bool ok = mustache != NULL && mustache_render(mustache, data, ESCAPE_HTML, &out, &err);
 

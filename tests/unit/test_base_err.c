@@ -29,6 +29,22 @@ Test(base_err, wrap_puts_context_in_front)
 	cr_assert_str_eq(err.message, "outer: middle 1: inner");
 }
 
+Test(base_err, a_line_is_a_value_and_no_words)
+{
+	struct err err;
+
+	err_set(&err, "line of sight: lost");
+	cr_assert_eq(err.line, 0);
+	cr_assert_not(err_at_line(&err, 7));
+	cr_assert_str_eq(err.message, "line 7: line of sight: lost");
+	cr_assert_eq(err.line, 7);
+	err_wrap(&err, "a.cfg");
+	cr_assert_eq(err.line, 0, "the message does not begin with it any more");
+	err_at_line(&err, 7);
+	err_set_errno(&err, ENOENT, "a.cfg");
+	cr_assert_eq(err.line, 0);
+}
+
 Test(base_err, long_messages_are_cut_and_terminated)
 {
 	char text[2 * ERR_MAX] = {0};

@@ -37,7 +37,7 @@ TestSuite(base_file, .init = setup, .fini = teardown);
 
 static void replace(const char *text, const struct file_owner *owner)
 {
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert(file_replace(path, text, strlen(text), owner, &err), "%s", err.message);
 }
@@ -45,7 +45,7 @@ static void replace(const char *text, const struct file_owner *owner)
 static void expect_content(const char *text)
 {
 	auto_strbuf struct strbuf got = STRBUF_INIT;
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert(file_read(path, 100, &got, NULL, &err), "%s", err.message);
 	cr_assert_str_eq(got.data, text);
@@ -63,7 +63,7 @@ static struct stat stat_of(const char *file)
 Test(base_file, read_appends_up_to_the_limit)
 {
 	auto_strbuf struct strbuf got = STRBUF_INIT;
-	struct err err = {""};
+	struct err err = {0};
 	bool missing = true;
 
 	replace("12345", &unchanged);
@@ -80,7 +80,7 @@ Test(base_file, read_appends_up_to_the_limit)
 Test(base_file, read_takes_more_than_one_block)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT, got = STRBUF_INIT;
-	struct err err = {""};
+	struct err err = {0};
 
 	for (int i = 0; i < 10000; i++)
 		strbuf_append(&text, "\0x", 2);
@@ -95,7 +95,7 @@ Test(base_file, read_takes_more_than_one_block)
 Test(base_file, read_tells_missing_from_unreadable)
 {
 	auto_strbuf struct strbuf got = STRBUF_INIT;
-	struct err err = {""};
+	struct err err = {0};
 	bool missing = false;
 
 	cr_assert_not(file_read(path, 5, &got, &missing, &err));
@@ -112,7 +112,7 @@ Test(base_file, read_tells_missing_from_unreadable)
 Test(base_file, stage_leaves_the_old_file_alone_until_commit)
 {
 	auto_free char *name = NULL;
-	struct err err = {""};
+	struct err err = {0};
 
 	replace("old", &unchanged);
 	name = file_stage(path, "new", 3, &unchanged, &err);
@@ -184,7 +184,7 @@ static void become_nobody_in_group(gid_t group)
 
 Test(base_file, an_ordinary_user_keeps_at_least_the_group)
 {
-	struct err err = {""};
+	struct err err = {0};
 
 	if (geteuid() != 0)
 		cr_skip_test("only root can become somebody else");
@@ -205,7 +205,7 @@ Test(base_file, an_ordinary_user_keeps_at_least_the_group)
 Test(base_file, a_full_disk_leaves_the_old_file)
 {
 	struct rlimit limit = {.rlim_cur = 10, .rlim_max = 10};
-	struct err err = {""};
+	struct err err = {0};
 
 	replace("old", &unchanged);
 	signal(SIGXFSZ, SIG_IGN);
@@ -218,7 +218,7 @@ Test(base_file, a_full_disk_leaves_the_old_file)
 Test(base_file, a_failed_commit_removes_the_staged_file)
 {
 	auto_free char *name = NULL;
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert_eq(mkdir(path, 0700), 0);
 	name = file_stage(path, "new", 3, &unchanged, &err);
@@ -265,7 +265,7 @@ Test(base_file, what_is_not_there_is_removed)
 
 Test(base_file, a_missing_folder_is_named)
 {
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert_not(file_replace("/nonexistent/out", "", 0, &unchanged, &err));
 	cr_assert_not_null(strstr(err.message, "/nonexistent/.out.segue-new: No such file"), "%s",
@@ -274,7 +274,7 @@ Test(base_file, a_missing_folder_is_named)
 
 Test(base_file, a_relative_name_stays_in_the_working_folder)
 {
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert_eq(chdir(dir), 0);
 	cr_assert(file_replace("out", "x", 1, &unchanged, &err), "%s", err.message);
@@ -284,7 +284,7 @@ Test(base_file, a_relative_name_stays_in_the_working_folder)
 Test(base_file, a_lock_is_one_process_s_and_names_it)
 {
 	auto_free char *pid = xasprintf("pid %d", (int)getpid());
-	struct err err = {""};
+	struct err err = {0};
 	int first = file_lock(path, &err), second;
 
 	cr_assert_geq(first, 0, "%s", err.message);

@@ -32,7 +32,7 @@ Test(conninfo_list, a_list_is_taken_apart_at_its_commas)
 static void parse(const char *conninfo, struct conninfo_target *target)
 {
 	struct libpq pq;
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert(libpq_load(&pq, &err), "%s", err.message);
 	cr_assert(conninfo_target_parse(&pq, "user=repmgr dbname='re pmgr' password='it\\'s'",

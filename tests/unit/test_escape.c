@@ -27,7 +27,7 @@ static void check_refused(enum escape_mode mode, const char *where)
 	for (int c = 0; c <= 0x7f; c++) {
 		char value[3] = {'a', (char)c, 'b'};
 		auto_strbuf struct strbuf out = STRBUF_INIT, want = STRBUF_INIT;
-		struct err err = {""};
+		struct err err = {0};
 		bool control = (c < 0x20 && c != '\t') || c == 0x7f;
 
 		strbuf_printf(

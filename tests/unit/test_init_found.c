@@ -175,7 +175,7 @@ Test(init_found, names_that_mean_readers)
 Test(init_found, a_broken_file_is_named_with_its_line)
 {
 	struct haproxy_survey found = {0};
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_expect_not(haproxy_survey_add(&found, "/a.cfg", "global\n\tlog 'x\n", 16, &err));
 	cr_expect_not_null(strstr(err.message, "/a.cfg: line 2: a quote"), "%s", err.message);

@@ -195,7 +195,7 @@ static void expect_link(void)
 
 static void expect_path(const char *path)
 {
-	struct err err = {""};
+	struct err err = {0};
 	auto_free char *found = install_path(&t.config, &err);
 
 	cr_assert_not_null(found, "%s", err.message);
@@ -204,7 +204,7 @@ static void expect_path(const char *path)
 
 static void expect_no_path(const char *why)
 {
-	struct err err = {""};
+	struct err err = {0};
 	auto_free char *found = install_path(&t.config, &err);
 
 	cr_assert_null(found, "%s", found);

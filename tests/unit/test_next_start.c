@@ -151,7 +151,7 @@ Test(next_start, an_auth_file_that_is_missing_lets_nobody_in)
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		auto_free char *setting = NULL;
 		struct scene scene;
-		struct err err = {""};
+		struct err err = {0};
 		bool some;
 
 		init(&scene, "auth_type|md5|md5|yes\nauth_user|||yes\n");

@@ -19,7 +19,7 @@ static const char *const full_row[NODE_QUERY_COLUMNS] = {"t",        "0000000A",
 
 static void parse(const char *const *row, struct node_query_answer *answer)
 {
-	struct err err = {""};
+	struct err err = {0};
 
 	*answer = (struct node_query_answer){.receiving = false};
 	cr_assert(node_query_parse(row, answer, &err), "%s", err.message);
@@ -117,4 +117,26 @@ Test(node_query, only_the_question_with_repmgr_names_its_tables)
 	cr_assert_not_null(strstr(node_query.with_repmgr, "INSERT INTO \"my-schema\".events"));
 	cr_assert_not_null(strstr(node_query.with_repmgr, "FROM \"my-schema\".nodes"));
 	node_query_fini(&node_query);
+}
+
+Test(node_query, a_witness_knows_less_than_anybody_whatever_its_timeline)
+{
+	static const struct {
+		int64_t timeline;
+		bool in_recovery;
+		enum node_role role;
+	} best_first[] = {{3, false, NODE_PRIMARY},      {3, true, NODE_STANDBY},
+	                  {2, false, NODE_ROLE_UNKNOWN}, {2, true, NODE_ROLE_UNKNOWN},
+	                  {3, false, NODE_WITNESS},      {2, false, NODE_WITNESS}};
+	struct node_query_answer answers[ARRAY_LEN(best_first)] = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(best_first); i++) {
+		answers[i].fact.timeline = best_first[i].timeline;
+		answers[i].fact.in_recovery = best_first[i].in_recovery;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(best_first); i++)
+		for (size_t j = 0; j < ARRAY_LEN(best_first); j++)
+			cr_expect_eq(node_query_knows_better(&answers[i], best_first[i].role,
+			                                     &answers[j], best_first[j].role),
+			             i < j, "%zu, %zu", i, j);
 }

@@ -91,7 +91,7 @@ Test(override, a_freeze_is_kept_and_released)
 static void refuse(const char *text, const char *message_part)
 {
 	struct override out = {.kind = OVERRIDE_NONE};
-	struct err err = {""};
+	struct err err = {0};
 
 	write_text(text, strlen(text));
 	cr_assert_not(override_load(dir, "orders", &out, &err), "accepted: %s", text);
@@ -149,7 +149,7 @@ Test(override, a_huge_file_freezes)
 Test(override, what_is_no_file_freezes)
 {
 	struct override out;
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert_eq(mkdir(path, 0700), 0);
 	cr_assert_not(override_load(dir, "orders", &out, &err));
@@ -165,7 +165,7 @@ Test(override, what_is_no_file_freezes)
 Test(override, a_missing_folder_is_an_error_when_saving)
 {
 	const struct override freeze = {.kind = OVERRIDE_FREEZE};
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert_not(override_save("/nonexistent/segue", "orders", &freeze, &err));
 	cr_assert_not_null(strstr(err.message, "cannot write the override file"), "%s",

@@ -275,7 +275,7 @@ Test(pgbouncer_config, a_database_of_the_output_that_is_defined_once_more)
 		struct folder folder;
 		struct pgbouncer_ini ini;
 		struct pgbouncer_main config;
-		struct err err = {""};
+		struct err err = {0};
 		auto_free char *text = NULL;
 		size_t row = i / 2;
 

@@ -16,11 +16,12 @@ static void parse(const char *text, struct pgbouncer_ini *ini)
 static void expect_refused(const char *text, size_t len, const char *error)
 {
 	struct pgbouncer_ini ini;
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_expect_not(pgbouncer_ini_parse(text, len, &ini, &err), "accepted: %s", text);
 	cr_expect_not_null(strstr(err.message, error), "%s: no \"%s\" in \"%s\"", text, error,
 	                   err.message);
+	cr_expect_eq(err.line > 0, strncmp(err.message, "line ", 5) == 0, "%s", err.message);
 }
 
 Test(pgbouncer_databases, an_entry_is_read)

@@ -44,7 +44,7 @@ static void expect(enum pq_scan_state first, const struct strbuf *bytes, const c
 	static const size_t steps[] = {1, 2, 7, 100000};
 
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
-		struct err err = {""};
+		struct err err = {0};
 		bool taken = is_taken(first, bytes, steps[i], &err);
 
 		cr_expect_eq(taken, problem == NULL, "in steps of %zu: %s", steps[i], err.message);

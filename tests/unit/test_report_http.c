@@ -52,7 +52,7 @@ Test(report_http, the_body_is_waited_for)
 static void refuse(const char *text, int status)
 {
 	struct request request;
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert_eq(parse(text, &request, &err), REQUEST_REFUSED, "not refused: %s", text);
 	cr_assert_eq(request.status, status, "%d for %s", request.status, text);
@@ -95,10 +95,10 @@ Test(report_http, a_host_is_one_word_or_none)
 	struct request request;
 
 	cr_assert_eq(
-	    parse("GET / HTTP/1.1\r\nhost:  a.example:80 \r\n\r\n", &request, &(struct err){""}),
+	    parse("GET / HTTP/1.1\r\nhost:  a.example:80 \r\n\r\n", &request, &(struct err){0}),
 	    REQUEST_COMPLETE);
 	cr_assert_str_eq(request.host, "a.example:80");
-	cr_assert_eq(parse("GET / HTTP/1.1\r\nHost:\r\n\r\n", &request, &(struct err){""}),
+	cr_assert_eq(parse("GET / HTTP/1.1\r\nHost:\r\n\r\n", &request, &(struct err){0}),
 	             REQUEST_COMPLETE);
 	cr_assert_str_eq(request.host, "");
 	refuse("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n", 400);
@@ -117,7 +117,7 @@ Test(report_http, headers_are_bounded)
 	memcpy(text, "GET / HTTP/1.1\r\nA: ", 19);
 	refuse(text, 431);
 	text[len - 1] = '\0';
-	cr_assert_eq(parse(text, &(struct request){0}, &(struct err){""}), REQUEST_PARTIAL);
+	cr_assert_eq(parse(text, &(struct request){0}, &(struct err){0}), REQUEST_PARTIAL);
 	memset(text, 'a', len - 1);
 	text[len - 1] = 'a';
 	refuse(text, 431);

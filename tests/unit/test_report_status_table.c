@@ -116,6 +116,10 @@ Test(report_status_table, no_text_gets_control_of_the_terminal)
 {
 	expect(CLUSTERS("{\"name\":\"a\\u001b[2J\\n\\u007f\\u009bb\",\"state\":\"\\u00fc\"}"),
 	       "\nstore: -\n\ncluster a?[2J???b: \xc3\xbc\n");
+	expect(CLUSTERS("{\"servers\":[{\"address\":\"\\u001b[2J\",\"port\":1}]}"),
+	       "\nstore: -\n\ncluster -: -\n\n"
+	       "  SERVER  NAME  ROLE  ANSWERS  TIMELINE  LAG BYTES  ADMITTED  WHY\n"
+	       "  ?[2J:1  -     -     -        -         -          -         -\n");
 }
 
 Test(report_status_table, one_cluster_of_many)

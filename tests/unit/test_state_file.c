@@ -239,7 +239,7 @@ static void refuse(const char *text, const char *message_part)
 	auto_free char *dir = make_dir();
 	auto_strbuf struct strbuf note = STRBUF_INIT;
 	struct applied out;
-	struct err err = {""};
+	struct err err = {0};
 
 	write_state(dir, text);
 	cr_assert_not(state_load(dir, &cluster, HOSTS, &out, &note, &err), "accepted: %s", text);
@@ -335,7 +335,7 @@ Test(state_file, a_huge_file_is_refused)
 Test(state_file, a_missing_folder_is_an_error_when_saving)
 {
 	struct applied saved = make_applied();
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert_not(state_save("/nonexistent/segue", &cluster, HOSTS, &saved, &err));
 	cr_assert_not_null(strstr(err.message, "cannot write the state file"), "%s", err.message);

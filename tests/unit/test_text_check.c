@@ -42,7 +42,7 @@ Test(text_check, a_server_that_takes_clients_has_to_be_the_primary)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct err err = {""};
+		struct err err = {0};
 
 		cr_expect_eq(leads(&haproxy, rows[i].text, &err), rows[i].leads, "%s: %s",
 		             rows[i].text, err.message);
@@ -75,7 +75,7 @@ Test(text_check, a_database_has_to_lead_to_the_primary)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct err err = {""};
+		struct err err = {0};
 
 		cr_expect_eq(leads(&pgbouncer, rows[i].text, &err), rows[i].leads, "%s: %s",
 		             rows[i].text, err.message);
@@ -126,13 +126,15 @@ Test(text_check, a_new_text_is_followed_from_the_bind_to_the_server)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct err err = {""};
+		struct err err = {0};
 		bool fine = text_check_judge(&haproxy, rows[i].text, strlen(rows[i].text),
 		                             "10.0.0.1", 5432, &err);
 
 		cr_expect_eq(fine, rows[i].problem == NULL, "%s: %s", rows[i].text, err.message);
 		cr_expect(rows[i].problem == NULL || strstr(err.message, rows[i].problem) != NULL,
 		          "%s: %s", rows[i].text, err.message);
+		cr_expect_eq(err.line > 0, strncmp(err.message, "line ", 5) == 0, "%s",
+		             err.message);
 	}
 }
 
@@ -203,7 +205,7 @@ Test(text_check, a_section_keeps_a_bind_and_a_server_where_it_had_some)
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		struct err err = {""};
+		struct err err = {0};
 		bool keeps = text_check_keeps(&haproxy, BEFORE, strlen(BEFORE), rows[i].text,
 		                              strlen(rows[i].text), &err);
 

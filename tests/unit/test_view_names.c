@@ -44,7 +44,7 @@ static bool load(void *arg, const char *name, struct strbuf *text, struct strbuf
 static void expect(const char *text, size_t var_count, const char *wanted)
 {
 	struct config_target own = target;
-	struct err err = {""};
+	struct err err = {0};
 	struct mustache *mustache = mustache_compile("t", text, strlen(text), load, NULL, &err);
 	bool ok;
 

@@ -7,7 +7,7 @@
 static struct zk_hosts parsed(const char *text)
 {
 	struct zk_hosts hosts;
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert(zk_hosts_parse(text, &hosts, &err), "%s: %s", text, err.message);
 	return hosts;
@@ -25,7 +25,7 @@ static void assert_host(const struct zk_host *host, const char *name, unsigned p
 static void assert_refused(const char *text, const char *reason)
 {
 	struct zk_hosts hosts;
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert_not(zk_hosts_parse(text, &hosts, &err), "'%s' was taken", text);
 	cr_assert_not_null(strstr(err.message, reason), "'%s': %s", text, err.message);

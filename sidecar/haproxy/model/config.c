@@ -159,7 +159,7 @@ struct reader {
 
 static bool fail(const struct reader *reader, struct err *err, const char *what)
 {
-	return err_set(err, "line %u: %s", reader->lines.number, what);
+	return err_set(err, "%s", what) || err_at_line(err, reader->lines.number);
 }
 
 static const char *word(const struct reader *reader, size_t i)
@@ -284,7 +284,7 @@ static bool read_default_server(struct reader *reader, struct err *err)
 	if (!check_certain(reader, err))
 		return false;
 	if (!haproxy_params_read(&reader->params, &reader->lines, 1, err))
-		return err_wrap(err, "line %u", reader->lines.number);
+		return err_at_line(err, reader->lines.number);
 	append_structure(reader);
 	return true;
 }
@@ -325,6 +325,12 @@ static bool read_server_template(struct reader *reader, struct err *err)
 	return true;
 }
 
+static bool fail_server(const struct reader *reader, struct err *err)
+{
+	return err_wrap(err, "server %s", word(reader, 1)) ||
+	       err_at_line(err, reader->lines.number);
+}
+
 static bool add_server(struct reader *reader, char *address, uint16_t port, struct err *err)
 {
 	struct haproxy_config *out = reader->out;
@@ -335,7 +341,7 @@ static bool add_server(struct reader *reader, char *address, uint16_t port, stru
 	if (!haproxy_params_read(&params, &reader->lines, 3, err)) {
 		haproxy_params_fini(&params);
 		free(address);
-		return err_wrap(err, "line %u: server %s", reader->lines.number, word(reader, 1));
+		return fail_server(reader, err);
 	}
 	out->servers = xreallocarray(out->servers, out->server_count + 1, sizeof(*out->servers));
 	out->servers[out->server_count++] = (struct haproxy_server){
@@ -369,7 +375,7 @@ static bool read_server(struct reader *reader, struct err *err)
 		return fail(reader, err, "a server needs a name of letters, digits and -_.:");
 	switch (haproxy_address_read(word(reader, 2), &address, &port, err)) {
 	case HAPROXY_ADDRESS_BAD:
-		return err_wrap(err, "line %u: server %s", reader->lines.number, word(reader, 1));
+		return fail_server(reader, err);
 	case HAPROXY_ADDRESS_OTHER:
 		add_fixed(reader, 0, 0);
 		return true;
@@ -448,9 +454,9 @@ static bool check_unique(const struct haproxy_config *config, struct err *err)
 	for (size_t i = 1; i < count; i++)
 		if (strcmp(places[i - 1].backend, places[i].backend) == 0 &&
 		    strcmp(places[i - 1].name, places[i].name) == 0)
-			return err_set(err, "line %u: server %s/%s stands on line %u too",
-			               places[i].line, places[i].backend, places[i].name,
-			               places[i - 1].line);
+			return err_set(err, "server %s/%s stands on line %u too", places[i].backend,
+			               places[i].name, places[i - 1].line) ||
+			       err_at_line(err, places[i].line);
 	return true;
 }
 

@@ -295,9 +295,10 @@ static bool routes_end(const struct ways *ways, struct err *err)
 		    !section->disabled && !section->is_web && !section->unknown &&
 		    !section->inherits_unknown && !has_backend(section))
 			return err_set(err,
-			               "line %u: %s has a bind and no backend: its clients would "
-			               "be turned away at once: add default_backend",
-			               section->line, section->spelled);
+			               "%s has a bind and no backend: its clients would be turned "
+			               "away at once: add default_backend",
+			               section->spelled) ||
+			       err_at_line(err, section->line);
 	}
 	return true;
 }

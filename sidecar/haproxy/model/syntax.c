@@ -122,7 +122,7 @@ bool haproxy_lines_turn_checks_on(const struct haproxy_lines *lines)
 static bool fail(struct haproxy_lines *lines, struct err *err, const char *reason)
 {
 	lines->failed = true;
-	return err_set(err, "line %u: %s", lines->number, reason);
+	return err_set(err, "%s", reason) || err_at_line(err, lines->number);
 }
 
 static int hex_digit(char c)

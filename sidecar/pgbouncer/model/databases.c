@@ -467,8 +467,9 @@ static bool check_bytes(const char *text, size_t len, struct err *err)
 
 	for (size_t i = 0; i < len; i++) {
 		if (is_foreign(text, len, i))
-			return err_set(err, "line %u: a control character (\\x%02x)", line,
-			               (unsigned char)text[i]);
+			return err_set(err, "a control character (\\x%02x)",
+			               (unsigned char)text[i]) ||
+			       err_at_line(err, line);
 		line += text[i] == '\n';
 	}
 	return true;
@@ -490,14 +491,12 @@ bool pgbouncer_ini_parse(const char *text, size_t len, struct pgbouncer_ini *out
 	pgbouncer_lines_fini(&reader.lines);
 	if (!ok) {
 		pgbouncer_ini_free(out);
-		return err_wrap(err, "line %u", line);
+		return err_at_line(err, line);
 	}
 	if (out->count > 0)
 		return true;
-	return err_set(err,
-	               "line %u: the file names no database: PgBouncer would drop those that "
-	               "it has",
-	               line);
+	return err_set(err, "the file names no database: PgBouncer would drop those that it has") ||
+	       err_at_line(err, line);
 }
 
 void pgbouncer_ini_free(struct pgbouncer_ini *ini)

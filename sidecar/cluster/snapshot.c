@@ -1,0 +1,140 @@
+/* What people and machines are told of a cluster, gathered in one place: for GET /status, /metrics
+ * and /readyz, for systemd and for the fleet znode. */
+#include <string.h>
+
+#include "cluster_internal.h"
+
+/* `calm`: and no target has an alarm. */
+static bool is_in_sync(const struct cluster *cluster, bool calm)
+{
+	struct target_status status;
+
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		target_status(cluster->outlets[i].target, &status);
+		if (!status.in_sync || (calm && *status.alarm != '\0'))
+			return false;
+	}
+	return true;
+}
+
+/* Once primed, the targets have the text of a primary that was admitted in this process or named by
+ * the operator. The only other text is the one that is applied in order to hold clients, and then a
+ * hold is on. The present value of the store does not matter, only where clients are led. */
+bool cluster_is_ready(const struct cluster *cluster)
+{
+	return cluster->target_count == 0 ||
+	       (cluster->primed && cluster->hold.by == HELD_NOT && is_in_sync(cluster, true));
+}
+
+bool cluster_leads(const struct cluster *cluster)
+{
+	return cluster->applied.in_this_run && cluster->applied.has_topology &&
+	       cluster->hold.by == HELD_NOT;
+}
+
+static const char *state_of(const struct cluster_snapshot *snapshot)
+{
+	const struct cluster *cluster = snapshot->cluster;
+
+	if (cluster->override.kind != OVERRIDE_NONE)
+		return cluster->override.kind == OVERRIDE_PIN ? "pinned" : "frozen";
+	if (snapshot->hold_is_over)
+		return "lost";
+	switch (cluster->last_decision.kind) {
+	case DECIDE_HOLD:
+		return "held";
+	case DECIDE_FENCE:
+		return "fenced";
+	case DECIDE_WAIT:
+		return "waiting";
+	case DECIDE_REFUSE:
+		return "refused";
+	case DECIDE_KEEP:
+		return snapshot->is_held ? "held" : "kept";
+	case DECIDE_CURRENT:
+	case DECIDE_MOVE:
+	case DECIDE_KINDS:
+		break;
+	}
+	if (cluster->last_decision.overruled)
+		return "overruled";
+	return is_in_sync(cluster, false) ? "current" : "moving";
+}
+
+static const char *alarm_of(const struct cluster *cluster)
+{
+	if (cluster->last_decision.alarm[0] != '\0')
+		return cluster->last_decision.alarm;
+	for (size_t i = 0; i < cluster->target_count; i++)
+		if (cluster->outlets[i].alarm != NULL)
+			return cluster->outlets[i].alarm;
+	return NULL;
+}
+
+void cluster_snapshot(const struct cluster *cluster, struct cluster_snapshot *out)
+{
+	const struct last_decision *decision = &cluster->last_decision;
+
+	*out = (struct cluster_snapshot){.cluster = cluster};
+	cluster_input(cluster, &out->input);
+	out->topology = &cluster->applied.topology;
+	out->primary =
+	    server_of(out->input.servers, out->input.server_count, &out->topology->primary);
+	out->is_held = cluster->hold.by != HELD_NOT;
+	out->is_fenced = out->is_held && cluster->hold.policy == CONFIG_LOSS_FENCE;
+	out->hold_left_ms = larger(cluster_hold_left_ms(cluster), 0);
+	out->hold_is_over = out->is_held && !out->is_fenced && out->hold_left_ms == 0;
+	out->is_ready = cluster_is_ready(cluster);
+	out->state = state_of(out);
+	out->reason =
+	    cluster->override_problem != NULL ? cluster->override_problem : decision->reason;
+	out->alarm = alarm_of(cluster);
+}
+
+/* --- a server --- */
+
+const struct member *cluster_find_member(const struct topology *topology, const struct member *at)
+{
+	if (topology->has_primary && topology_same_address(&topology->primary, at))
+		return &topology->primary;
+	for (size_t i = 0; i < topology->standby_count; i++)
+		if (topology_same_address(&topology->standbys[i], at))
+			return &topology->standbys[i];
+	return NULL;
+}
+
+/* As the store has it, or else from what both servers answered, which is approximate, because they
+ * were asked at different times. */
+static int64_t lag_bytes(const struct cluster_snapshot *snapshot, const struct member *member,
+                         const struct server_fact *server)
+{
+	const struct server_fact *primary = snapshot->primary;
+
+	if (member != NULL && member->lag_bytes >= 0)
+		return member->lag_bytes;
+	if (primary == NULL || !server_takes_writes(primary) || !server->known ||
+	    !server->in_recovery)
+		return -1;
+	return larger(primary->lsn - server->lsn, 0);
+}
+
+void cluster_server(const struct cluster_snapshot *snapshot, size_t index,
+                    struct cluster_server *out)
+{
+	const struct server_fact *fact = &snapshot->input.servers[index];
+
+	*out = (struct cluster_server){.fact = fact, .at.port = fact->port};
+	memcpy(out->at.address, fact->address, sizeof(out->at.address));
+	out->member = cluster_find_member(snapshot->topology, &out->at);
+	out->role = out->member == NULL                           ? "?"
+	            : out->member == &snapshot->topology->primary ? "primary"
+	                                                          : "standby";
+	out->lag_bytes = lag_bytes(snapshot, out->member, fact);
+}
+
+struct admission cluster_admission(const struct cluster_snapshot *snapshot, const struct member *at)
+{
+	const struct topology *named = snapshot->input.fact->topology;
+
+	return decide_admission(&snapshot->input, named != NULL ? named : snapshot->topology, at);
+}
