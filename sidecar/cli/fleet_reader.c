@@ -10,8 +10,7 @@
 #include "topology/layout.h"
 #include "watch/watcher.h"
 #include "zookeeper/children.h"
-#include "zookeeper/resolver.h"
-#include "zookeeper/session.h"
+#include "zookeeper/store.h"
 
 #define SHOWN_MAX 100 /* bytes of an invalid value that are printed */
 
@@ -19,8 +18,7 @@ struct fleet_reader {
 	struct config *config;
 	struct config_cluster cluster; /* a copy with presence = no: publishers do not matter */
 	struct event_base *base;
-	struct resolver *resolver;
-	struct zk *zk;
+	struct store *store;
 	struct watcher *watcher;
 	struct zk_children *children;
 	struct event *look;
@@ -82,26 +80,17 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 static bool connect_store(struct fleet_reader *fleet_reader, struct err *err)
 {
-	auto_strbuf struct strbuf auth = STRBUF_INIT;
 	auto_free char *parent = layout_fleet_path(&fleet_reader->cluster);
-	struct zk_options options = {.hosts = fleet_reader->config->zookeeper_hosts,
-	                             .session_timeout_ms =
-	                                 (int)fleet_reader->config->session_timeout_ms};
+	struct store *store = store_prepare(fleet_reader->base, fleet_reader->config, NULL, err);
 
-	if (!config_read_auth(fleet_reader->config, &auth, err))
+	fleet_reader->store = store;
+	if (store == NULL || !store_open(store, err))
 		return false;
-	options.auth = auth.data;
-	fleet_reader->resolver = resolver_create(fleet_reader->base, err);
-	if (fleet_reader->resolver == NULL)
-		return false;
-	fleet_reader->zk = zk_create(fleet_reader->base, fleet_reader->resolver, &options, err);
-	if (fleet_reader->zk == NULL)
-		return err_wrap(err, "[zookeeper]");
 	fleet_reader->look = event_new(fleet_reader->base, -1, 0, on_look, fleet_reader);
-	fleet_reader->watcher = watcher_create(fleet_reader->zk, fleet_reader->resolver,
-	                                       &fleet_reader->cluster, on_changed, fleet_reader);
-	fleet_reader->children = zk_children_create(fleet_reader->zk, parent, LAYOUT_VALUE_MAX,
-	                                            on_changed, fleet_reader);
+	fleet_reader->watcher = watcher_create(store->zk, store->resolver, &fleet_reader->cluster,
+	                                       on_changed, fleet_reader);
+	fleet_reader->children =
+	    zk_children_create(store->zk, parent, LAYOUT_VALUE_MAX, on_changed, fleet_reader);
 	return true;
 }
 
@@ -140,8 +129,7 @@ void fleet_reader_close(struct fleet_reader *fleet_reader)
 	forget_view(fleet_reader);
 	zk_children_destroy(fleet_reader->children);
 	watcher_destroy(fleet_reader->watcher);
-	zk_destroy(fleet_reader->zk);
-	resolver_destroy(fleet_reader->resolver);
+	store_close(fleet_reader->store);
 	config_free(fleet_reader->config);
 	if (fleet_reader->look != NULL)
 		event_free(fleet_reader->look);
@@ -193,8 +181,8 @@ const char *fleet_reader_problem(const struct fleet_reader *fleet_reader)
 
 	if (problem != NULL)
 		return problem;
-	return zk_connected(fleet_reader->zk) ? "it has not answered everything yet"
-	                                      : zk_describe(fleet_reader->zk);
+	return zk_connected(fleet_reader->store->zk) ? "it has not answered everything yet"
+	                                             : zk_describe(fleet_reader->store->zk);
 }
 
 /* -- the view -- */
