@@ -23,6 +23,7 @@ struct zk_child {
 	/* private to children.c */
 	struct zk_children *children;
 	struct zk_node *node;
+	bool current; /* read on the present connection */
 	bool stays;
 };
 
@@ -32,8 +33,7 @@ struct zk_children *zk_children_create(struct zk *zk, const char *parent, size_t
                                        zk_children_cb *cb, void *arg) MUST_CHECK;
 void zk_children_destroy(struct zk_children *children);
 
-/* True when the names were read on the present connection and the data of every child has been
- * read. */
+/* True when the names and the data of every child have been read on the present connection. */
 bool zk_children_known(const struct zk_children *children);
 
 /* Why the names cannot be read, or NULL. Borrowed until the next loop iteration, as is the list

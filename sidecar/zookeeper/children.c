@@ -23,6 +23,7 @@ static void on_data(const struct zk_node_fact *fact, void *arg)
 {
 	struct zk_child *member = arg;
 
+	member->current = fact->connected;
 	if (!fact->connected)
 		return;
 	member->state = fact->state;
@@ -158,7 +159,7 @@ bool zk_children_known(const struct zk_children *children)
 	if (!children->named || children->problem.len > 0)
 		return false;
 	for (size_t i = 0; i < children->count; i++)
-		if (children->members[i]->state == ZK_NODE_UNKNOWN)
+		if (!children->members[i]->current)
 			return false;
 	return true;
 }
