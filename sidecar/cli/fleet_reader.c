@@ -69,6 +69,13 @@ static void on_changed(void *arg)
 	event_active(fleet_reader->look, EV_TIMEOUT, 0);
 }
 
+static void on_copy(const struct zk_copy *copy, const struct zk_node_fact *fact, void *arg)
+{
+	(void)copy;
+	(void)fact;
+	on_changed(arg);
+}
+
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	const struct fleet_reader *fleet_reader = arg;
@@ -89,8 +96,8 @@ static bool connect_store(struct fleet_reader *fleet_reader, struct err *err)
 	fleet_reader->look = event_new(fleet_reader->base, -1, 0, on_look, fleet_reader);
 	fleet_reader->watcher = watcher_create(store->zk, store->resolver, &fleet_reader->cluster,
 	                                       on_changed, fleet_reader);
-	fleet_reader->children =
-	    zk_children_create(store->zk, parent, LAYOUT_VALUE_MAX, on_changed, fleet_reader);
+	fleet_reader->children = zk_children_create(store->zk, parent, LAYOUT_VALUE_MAX, SIZE_MAX,
+	                                            on_copy, fleet_reader);
 	return true;
 }
 
@@ -177,12 +184,11 @@ int64_t fleet_reader_zxid(const struct fleet_reader *fleet_reader)
 
 const char *fleet_reader_problem(const struct fleet_reader *fleet_reader)
 {
-	const char *problem = zk_children_problem(fleet_reader->children);
+	const struct strbuf *refusal = &zk_children_parent(fleet_reader->children)->problem;
 
-	if (problem != NULL)
-		return problem;
-	return zk_connected(fleet_reader->store->zk) ? "it has not answered everything yet"
-	                                             : zk_describe(fleet_reader->store->zk);
+	if (!zk_connected(fleet_reader->store->zk))
+		return zk_describe(fleet_reader->store->zk);
+	return refusal->len > 0 ? refusal->data : "it has not answered everything yet";
 }
 
 /* -- the view -- */
@@ -201,7 +207,7 @@ static void fill_store(struct fleet_reader *fleet_reader)
 		member_endpoint(&topology->primary, view->primary);
 }
 
-static void say_bytes(const struct zk_child *member, const struct err *err, struct strbuf *out)
+static void say_bytes(const struct zk_copy *member, const struct err *err, struct strbuf *out)
 {
 	strbuf_append_str(out, "znode ");
 	strbuf_append_escaped(out, member->path, strlen(member->path), FLEET_TEXT_MAX);
@@ -214,8 +220,7 @@ static void say_bytes(const struct zk_child *member, const struct err *err, stru
 }
 
 /* False if the znode cannot be read or is invalid; `problem` says why. */
-static bool fill_note(const struct zk_child *member, struct fleet_note *note,
-                      struct strbuf *problem)
+static bool fill_note(const struct zk_copy *member, struct fleet_note *note, struct strbuf *problem)
 {
 	struct err err;
 	bool ok = false;
@@ -233,7 +238,7 @@ static bool fill_note(const struct zk_child *member, struct fleet_note *note,
 	return ok;
 }
 
-static void fill_entry(struct fleet_reader *fleet_reader, const struct zk_child *member)
+static void fill_entry(struct fleet_reader *fleet_reader, const struct zk_copy *member)
 {
 	size_t i = fleet_reader->view.count++;
 	bool ok;
@@ -252,7 +257,7 @@ static void fill_entry(struct fleet_reader *fleet_reader, const struct zk_child 
 const struct fleet_view *fleet_reader_view(struct fleet_reader *fleet_reader)
 {
 	size_t count;
-	const struct zk_child *const *members = zk_children_list(fleet_reader->children, &count);
+	const struct zk_copy *const *members = zk_children_list(fleet_reader->children, &count);
 
 	forget_view(fleet_reader);
 	fleet_reader->entries = xcalloc(count + 1, sizeof(*fleet_reader->entries));
