@@ -259,7 +259,7 @@ static void on_observed(const struct observation *seen, void *arg)
 /* Another publisher that sees the primary of this topology; NULL: none is known. */
 static const char *find_seer(const struct publisher *publisher, const struct topology *topology)
 {
-	const struct zk_child *const *members;
+	const struct zk_copy *const *members;
 	size_t count = 0;
 
 	if (publisher->others == NULL || !topology->has_primary)
@@ -386,18 +386,13 @@ static struct zk_node *watch_master(struct publisher *publisher)
 	return zk_watch(publisher->options.zk, path, ZK_WATCH_DATA, 0, on_master, publisher);
 }
 
-/* They are read when a decision is made, in each round. */
-static void on_others(void *arg)
-{
-	(void)arg;
-}
-
+/* They are looked at when a decision is made, in each round. */
 static struct zk_children *watch_others(struct publisher *publisher)
 {
 	auto_free char *parent = layout_presence_path(publisher->cluster);
 
-	return zk_children_create(publisher->options.zk, parent, LAYOUT_VALUE_MAX, on_others,
-	                          publisher);
+	return zk_children_create(publisher->options.zk, parent, LAYOUT_VALUE_MAX, SIZE_MAX, NULL,
+	                          NULL);
 }
 
 static struct zk_ephemeral *make_presence(const struct publisher *publisher)

@@ -11,8 +11,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "publisher/notify_socket.h"
-#include "zookeeper/resolver.h"
-#include "zookeeper/session.h"
+#include "zookeeper/store.h"
 
 #define SAY_AGAIN_US INT64_C(1000000)
 
@@ -26,10 +25,8 @@ struct one {
 struct publishers {
 	struct publishers_options options;
 	struct config *config;
-	struct strbuf auth;
 	struct libpq pq;
-	struct resolver *resolver; /* with the session: the next configuration may take over both */
-	struct zk *zk;
+	struct store *store;  /* after a reload the next publishers may have the same one */
 	struct event *settle; /* NULL before the first round has ended */
 	struct one *ones;
 	size_t count;
@@ -51,7 +48,7 @@ static void choose(struct publishers *all)
 }
 
 struct publishers *publishers_prepare(const struct publishers_options *options,
-                                      struct strbuf *errors)
+                                      const struct publishers *old, struct strbuf *errors)
 {
 	struct config *config = config_load(options->config_file, errors);
 	struct publishers *all;
@@ -62,10 +59,11 @@ struct publishers *publishers_prepare(const struct publishers_options *options,
 	all = xcalloc(1, sizeof(*all));
 	all->options = *options;
 	all->config = config;
-	strbuf_init(&all->auth);
 	choose(all);
-	if (all->count > 0 && config_read_auth(all->config, &all->auth, &err) &&
-	    libpq_load(&all->pq, &err))
+	if (all->count > 0)
+		all->store =
+		    store_prepare(options->base, config, old != NULL ? old->store : NULL, &err);
+	if (all->store != NULL && libpq_load(&all->pq, &err))
 		return all;
 	if (all->count > 0)
 		strbuf_printf(errors, "%s: %s\n", options->config_file, err.message);
@@ -77,34 +75,6 @@ struct publishers *publishers_prepare(const struct publishers_options *options,
 		              options->config_file);
 	publishers_destroy(all);
 	return NULL;
-}
-
-/* -- the session -- */
-
-static bool same_session(const struct publishers *a, const struct publishers *b)
-{
-	return strcmp(a->config->zookeeper_hosts, b->config->zookeeper_hosts) == 0 &&
-	       a->config->session_timeout_ms == b->config->session_timeout_ms &&
-	       strcmp(a->auth.data, b->auth.data) == 0;
-}
-
-static bool connect_store(struct publishers *all, const struct publishers *old, struct err *err)
-{
-	const struct zk_options options = {.hosts = all->config->zookeeper_hosts,
-	                                   .session_timeout_ms =
-	                                       (int)all->config->session_timeout_ms,
-	                                   .auth = all->auth.data};
-
-	if (old != NULL && same_session(all, old)) {
-		all->resolver = old->resolver;
-		all->zk = old->zk;
-		return true;
-	}
-	all->resolver = resolver_create(all->options.base, err);
-	if (all->resolver == NULL)
-		return false;
-	all->zk = zk_create(all->options.base, all->resolver, &options, err);
-	return all->zk != NULL || err_wrap(err, "[zookeeper]");
 }
 
 /* -- waking -- */
@@ -219,21 +189,14 @@ static void leave_without_heir(const struct publishers *old, const struct publis
 			publisher_leave(old->ones[i].publisher);
 }
 
-/* From here on the session belongs to the other one. */
-static void leave_store(struct publishers *all)
-{
-	all->zk = NULL;
-	all->resolver = NULL;
-}
-
 static bool create_all(struct publishers *all, struct err *err)
 {
 	for (size_t i = 0; i < all->count; i++) {
 		struct one *one = &all->ones[i];
 		const struct publisher_options options = {.base = all->options.base,
 		                                          .pq = &all->pq,
-		                                          .resolver = all->resolver,
-		                                          .zk = all->zk,
+		                                          .resolver = all->store->resolver,
+		                                          .zk = all->store->zk,
 		                                          .config = all->config,
 		                                          .publisher = one->config,
 		                                          .once = all->options.once,
@@ -250,23 +213,10 @@ static bool create_all(struct publishers *all, struct err *err)
 
 bool publishers_start(struct publishers *publishers, struct publishers *old, struct err *err)
 {
-	bool shared;
-
-	if (!connect_store(publishers, old, err))
+	if (!store_open(publishers->store, err) || !create_all(publishers, err))
 		return false;
-	shared = old != NULL && old->zk == publishers->zk;
-	if (!create_all(publishers, err)) {
-		stop(publishers);
-		if (shared)
-			leave_store(publishers);
-		return false;
-	}
-	if (shared)
+	if (old != NULL && old->store == publishers->store)
 		leave_without_heir(old, publishers);
-	if (old != NULL)
-		stop(old);
-	if (shared)
-		leave_store(old);
 	publishers_destroy(old);
 	open_wakes(publishers);
 	return true;
@@ -279,9 +229,7 @@ void publishers_destroy(struct publishers *publishers)
 	stop(publishers);
 	if (publishers->settle != NULL)
 		event_free(publishers->settle);
-	zk_end(publishers->zk); /* deletes the presence znodes, too */
-	resolver_destroy(publishers->resolver);
-	strbuf_fini(&publishers->auth);
+	store_end(publishers->store); /* deletes the presence znodes, too */
 	free(publishers->ones);
 	config_free(publishers->config);
 	free(publishers);

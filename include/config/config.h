@@ -128,10 +128,6 @@ struct config *config_load_text(const char *file, const char *text, size_t len,
                                 struct strbuf *errors) MUST_CHECK;
 void config_free(struct config *config);
 
-/* Appends the line "digest user:password" of auth_file, without the line end, for zk_options.
- * Appends nothing if auth_file is not set. */
-bool config_read_auth(const struct config *config, struct strbuf *out, struct err *err) MUST_CHECK;
-
 #define CONFIG_HOLD_MARGIN_MS 5000 /* hold_timeout = auto adds it to the cluster manager's time */
 
 /* How long clients of the cluster are held, in ms: hold_timeout, or the value that auto stands for.

@@ -21,9 +21,11 @@ struct publishers_options {
 	void *arg;
 };
 
-/* Reads and checks the configuration. On failure returns NULL, with every problem in `errors`, one
- * per line. Starts nothing yet. What is borrowed in the options has to outlive it. */
+/* Reads and checks the configuration that is to replace that of `old` (NULL: none). On failure
+ * returns NULL, with every problem in `errors`, one per line. Starts nothing yet. What is borrowed
+ * in the options has to outlive it. */
 struct publishers *publishers_prepare(const struct publishers_options *options,
+                                      const struct publishers *old,
                                       struct strbuf *errors) MUST_CHECK;
 
 /* Starts the publishers in the place of `old` (NULL: none), which is destroyed. On failure `old`

@@ -1,5 +1,6 @@
-/* The children of a znode with their data, kept current by watches: the nodes of the fleet, the
- * other publishers. It does not interpret the data. */
+/* Copies of what was read of watched znodes: of single ones, and of the children of a znode (the
+ * nodes of the fleet, the other publishers, the members of a Patroni scope). They do not interpret
+ * the data. */
 #ifndef SEGUE_ZOOKEEPER_CHILDREN_H
 #define SEGUE_ZOOKEEPER_CHILDREN_H
 
@@ -10,36 +11,58 @@
 #include "base/strbuf.h"
 #include "zookeeper/session.h"
 
+struct zk_copy;
 struct zk_children;
 
-struct zk_child {
-	char *name, *path;
+/* Called after every read, and when the connection is lost. `fact` is what the copy was made of.
+ * Never called inside the call that starts the watch. */
+typedef void zk_copy_cb(const struct zk_copy *copy, const struct zk_node_fact *fact, void *arg);
+
+/* After a loss of the connection it keeps what was read before. */
+struct zk_copy {
+	char *path, *name; /* name: of a child; NULL for other znodes */
+	struct zk_node *node;
+	bool told;      /* the callback was called */
+	bool connected; /* it was read on the present connection */
+	bool changed;   /* for the callback: the last fact differs from the one before */
 	enum zk_node_state state;
-	int64_t mzxid;
-	int64_t owner;         /* session ID of an ephemeral znode; 0: persistent */
-	size_t size;           /* bytes in ZooKeeper, also when `data` is empty */
-	struct strbuf data;    /* empty when the znode is larger than max_size */
+	int64_t mzxid, czxid, pzxid;
+	int64_t owner; /* session ID of an ephemeral znode; 0: persistent */
+	size_t size;   /* bytes in ZooKeeper, also without data */
+	bool has_data; /* false: not read as data, absent, or larger than max_size */
+	struct strbuf data;
 	struct strbuf problem; /* why it cannot be read; empty when it can */
 	/* private to children.c */
-	struct zk_children *children;
-	struct zk_node *node;
+	zk_copy_cb *cb;
+	void *arg;
 	bool stays;
 };
 
-typedef void zk_children_cb(void *arg); /* something has changed; see zk_children_list() */
+/* `path` is copied. For flags and max_size see zk_watch(). */
+struct zk_copy *zk_copy_watch(struct zk *zk, const char *path, enum zk_watch_flags flags,
+                              size_t max_size, zk_copy_cb *cb, void *arg) MUST_CHECK;
+void zk_copy_unwatch(struct zk_copy *copy);
 
+/* Follows at most `max_count` children, the first ones by name. `cb` (may be NULL) is called for
+ * the parent, with the names in `fact`, and for every child. `parent` is copied. */
 struct zk_children *zk_children_create(struct zk *zk, const char *parent, size_t max_size,
-                                       zk_children_cb *cb, void *arg) MUST_CHECK;
+                                       size_t max_count, zk_copy_cb *cb, void *arg) MUST_CHECK;
 void zk_children_destroy(struct zk_children *children);
 
-/* True when the names were read on the present connection and the data of every child has been
- * read. */
+/* From now on the child of this name (copied; NULL: none) is among those that are followed, in the
+ * place of the last one by name. */
+void zk_children_prefer(struct zk_children *children, const char *name);
+
+/* True when the names and the data of every child have been read on the present connection. */
 bool zk_children_known(const struct zk_children *children);
 
-/* Why the names cannot be read, or NULL. Borrowed until the next loop iteration, as is the list
- * with its members. */
-const char *zk_children_problem(const struct zk_children *children);
+/* Borrowed until the next loop iteration, as is the list with its members. */
+const struct zk_copy *zk_children_parent(const struct zk_children *children);
 /* Sorted by name. */
-const struct zk_child *const *zk_children_list(const struct zk_children *children, size_t *count);
+const struct zk_copy *const *zk_children_list(const struct zk_children *children, size_t *count);
+size_t zk_children_left_out(const struct zk_children *children); /* how many are not followed */
+
+/* The names, sorted. The caller frees the list, not the names. */
+const char **zk_names_sort(char *const *names, size_t count) MUST_CHECK;
 
 #endif

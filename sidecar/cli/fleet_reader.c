@@ -10,8 +10,7 @@
 #include "topology/layout.h"
 #include "watch/watcher.h"
 #include "zookeeper/children.h"
-#include "zookeeper/resolver.h"
-#include "zookeeper/session.h"
+#include "zookeeper/store.h"
 
 #define SHOWN_MAX 100 /* bytes of an invalid value that are printed */
 
@@ -19,8 +18,7 @@ struct fleet_reader {
 	struct config *config;
 	struct config_cluster cluster; /* a copy with presence = no: publishers do not matter */
 	struct event_base *base;
-	struct resolver *resolver;
-	struct zk *zk;
+	struct store *store;
 	struct watcher *watcher;
 	struct zk_children *children;
 	struct event *look;
@@ -71,6 +69,13 @@ static void on_changed(void *arg)
 	event_active(fleet_reader->look, EV_TIMEOUT, 0);
 }
 
+static void on_copy(const struct zk_copy *copy, const struct zk_node_fact *fact, void *arg)
+{
+	(void)copy;
+	(void)fact;
+	on_changed(arg);
+}
+
 static void on_look(evutil_socket_t fd, short what, void *arg)
 {
 	const struct fleet_reader *fleet_reader = arg;
@@ -82,26 +87,17 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 static bool connect_store(struct fleet_reader *fleet_reader, struct err *err)
 {
-	auto_strbuf struct strbuf auth = STRBUF_INIT;
 	auto_free char *parent = layout_fleet_path(&fleet_reader->cluster);
-	struct zk_options options = {.hosts = fleet_reader->config->zookeeper_hosts,
-	                             .session_timeout_ms =
-	                                 (int)fleet_reader->config->session_timeout_ms};
+	struct store *store = store_prepare(fleet_reader->base, fleet_reader->config, NULL, err);
 
-	if (!config_read_auth(fleet_reader->config, &auth, err))
+	fleet_reader->store = store;
+	if (store == NULL || !store_open(store, err))
 		return false;
-	options.auth = auth.data;
-	fleet_reader->resolver = resolver_create(fleet_reader->base, err);
-	if (fleet_reader->resolver == NULL)
-		return false;
-	fleet_reader->zk = zk_create(fleet_reader->base, fleet_reader->resolver, &options, err);
-	if (fleet_reader->zk == NULL)
-		return err_wrap(err, "[zookeeper]");
 	fleet_reader->look = event_new(fleet_reader->base, -1, 0, on_look, fleet_reader);
-	fleet_reader->watcher = watcher_create(fleet_reader->zk, fleet_reader->resolver,
-	                                       &fleet_reader->cluster, on_changed, fleet_reader);
-	fleet_reader->children = zk_children_create(fleet_reader->zk, parent, LAYOUT_VALUE_MAX,
-	                                            on_changed, fleet_reader);
+	fleet_reader->watcher = watcher_create(store->zk, store->resolver, &fleet_reader->cluster,
+	                                       on_changed, fleet_reader);
+	fleet_reader->children = zk_children_create(store->zk, parent, LAYOUT_VALUE_MAX, SIZE_MAX,
+	                                            on_copy, fleet_reader);
 	return true;
 }
 
@@ -140,8 +136,7 @@ void fleet_reader_close(struct fleet_reader *fleet_reader)
 	forget_view(fleet_reader);
 	zk_children_destroy(fleet_reader->children);
 	watcher_destroy(fleet_reader->watcher);
-	zk_destroy(fleet_reader->zk);
-	resolver_destroy(fleet_reader->resolver);
+	store_close(fleet_reader->store);
 	config_free(fleet_reader->config);
 	if (fleet_reader->look != NULL)
 		event_free(fleet_reader->look);
@@ -189,12 +184,11 @@ int64_t fleet_reader_zxid(const struct fleet_reader *fleet_reader)
 
 const char *fleet_reader_problem(const struct fleet_reader *fleet_reader)
 {
-	const char *problem = zk_children_problem(fleet_reader->children);
+	const struct strbuf *refusal = &zk_children_parent(fleet_reader->children)->problem;
 
-	if (problem != NULL)
-		return problem;
-	return zk_connected(fleet_reader->zk) ? "it has not answered everything yet"
-	                                      : zk_describe(fleet_reader->zk);
+	if (!zk_connected(fleet_reader->store->zk))
+		return zk_describe(fleet_reader->store->zk);
+	return refusal->len > 0 ? refusal->data : "it has not answered everything yet";
 }
 
 /* -- the view -- */
@@ -213,7 +207,7 @@ static void fill_store(struct fleet_reader *fleet_reader)
 		member_endpoint(&topology->primary, view->primary);
 }
 
-static void say_bytes(const struct zk_child *member, const struct err *err, struct strbuf *out)
+static void say_bytes(const struct zk_copy *member, const struct err *err, struct strbuf *out)
 {
 	strbuf_append_str(out, "znode ");
 	strbuf_append_escaped(out, member->path, strlen(member->path), FLEET_TEXT_MAX);
@@ -226,8 +220,7 @@ static void say_bytes(const struct zk_child *member, const struct err *err, stru
 }
 
 /* False if the znode cannot be read or is invalid; `problem` says why. */
-static bool fill_note(const struct zk_child *member, struct fleet_note *note,
-                      struct strbuf *problem)
+static bool fill_note(const struct zk_copy *member, struct fleet_note *note, struct strbuf *problem)
 {
 	struct err err;
 	bool ok = false;
@@ -245,7 +238,7 @@ static bool fill_note(const struct zk_child *member, struct fleet_note *note,
 	return ok;
 }
 
-static void fill_entry(struct fleet_reader *fleet_reader, const struct zk_child *member)
+static void fill_entry(struct fleet_reader *fleet_reader, const struct zk_copy *member)
 {
 	size_t i = fleet_reader->view.count++;
 	bool ok;
@@ -264,7 +257,7 @@ static void fill_entry(struct fleet_reader *fleet_reader, const struct zk_child 
 const struct fleet_view *fleet_reader_view(struct fleet_reader *fleet_reader)
 {
 	size_t count;
-	const struct zk_child *const *members = zk_children_list(fleet_reader->children, &count);
+	const struct zk_copy *const *members = zk_children_list(fleet_reader->children, &count);
 
 	forget_view(fleet_reader);
 	fleet_reader->entries = xcalloc(count + 1, sizeof(*fleet_reader->entries));

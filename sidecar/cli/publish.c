@@ -44,7 +44,8 @@ static void announce(const struct publish *publish, const char *event, int64_t s
 /* On failure the old publishers stay, and `errors` says what is wrong with the configuration. */
 static bool replace_publishers(struct publish *publish, struct strbuf *errors)
 {
-	struct publishers *fresh = publishers_prepare(&publish->options, errors);
+	struct publishers *fresh =
+	    publishers_prepare(&publish->options, publish->publishers, errors);
 	struct err err;
 
 	if (fresh == NULL)

@@ -25,7 +25,7 @@
 #include "config/grammar.h"
 #include "topology/layout.h"
 #include "topology/layout_fields.h"
-#include "zookeeper/resolver.h"
+#include "zookeeper/store.h"
 #include "zookeeper/write.h"
 
 #define RACES_MAX 20 /* lost compare-and-sets; publishers write at most once a round */
@@ -37,9 +37,8 @@ struct setting {
 	struct config *config;
 	const struct config_cluster *cluster;
 	struct event_base *base;
-	struct resolver *resolver;
 	struct ask_server *asking; /* the first one is the new primary */
-	struct zk *zk;
+	struct store *store;
 	struct zk_write *request;
 	char *path;
 	struct member member; /* the new primary */
@@ -165,11 +164,11 @@ static void write_next(struct setting *setting)
 	if (!make_next(setting, &err))
 		give_up(setting, "%s; nothing was changed", err.message);
 	else if (setting->exists)
-		setting->request = zk_write_set(setting->zk, setting->path, text->data, text->len,
-		                                setting->version, on_written, setting);
+		setting->request = zk_write_set(setting->store->zk, setting->path, text->data,
+		                                text->len, setting->version, on_written, setting);
 	else
 		setting->request =
-		    zk_write_create(setting->zk, setting->path, text->data, text->len,
+		    zk_write_create(setting->store->zk, setting->path, text->data, text->len,
 		                    ZK_CREATE_PARENTS, acl, on_written, setting);
 }
 
@@ -199,7 +198,7 @@ static void tell_done(struct setting *setting, int64_t mzxid)
 
 static void read_znode(struct setting *setting)
 {
-	setting->request = zk_write_read(setting->zk, setting->path, on_read, setting);
+	setting->request = zk_write_read(setting->store->zk, setting->path, on_read, setting);
 }
 
 static void on_written(const struct zk_answer *answer, void *arg)
@@ -355,34 +354,22 @@ static bool find_cluster(struct setting *setting, struct err *err)
 
 static bool connect_all(struct setting *setting, struct err *err)
 {
-	auto_strbuf struct strbuf auth = STRBUF_INIT;
-	struct zk_options options = {.hosts = setting->config->zookeeper_hosts,
-	                             .session_timeout_ms =
-	                                 (int)setting->config->session_timeout_ms};
-
-	if (!config_read_auth(setting->config, &auth, err))
-		return false;
-	options.auth = auth.data;
 	setting->base = event_base_new();
 	if (setting->base == NULL)
 		return err_set(err, "cannot create an event loop");
-	setting->resolver = resolver_create(setting->base, err);
-	if (setting->resolver == NULL)
+	setting->store = store_prepare(setting->base, setting->config, NULL, err);
+	if (setting->store == NULL || !store_open(setting->store, err))
 		return false;
-	setting->asking = ask_server_create(setting->base, setting->resolver, setting->config,
-	                                    setting->cluster, judge, setting, err);
-	if (setting->asking == NULL)
-		return false;
-	setting->zk = zk_create(setting->base, setting->resolver, &options, err);
-	return setting->zk != NULL || err_wrap(err, "[zookeeper]");
+	setting->asking = ask_server_create(setting->base, setting->store->resolver,
+	                                    setting->config, setting->cluster, judge, setting, err);
+	return setting->asking != NULL;
 }
 
 static void fini(struct setting *setting)
 {
 	zk_write_cancel(setting->request);
 	ask_server_destroy(setting->asking);
-	zk_end(setting->zk);
-	resolver_destroy(setting->resolver);
+	store_end(setting->store);
 	if (setting->base != NULL)
 		event_base_free(setting->base);
 	topology_fini(&setting->old);

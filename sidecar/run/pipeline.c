@@ -26,7 +26,6 @@
 #include "run/bind_conflicts.h"
 #include "target/install.h"
 #include "target/target.h"
-#include "zookeeper/resolver.h"
 
 /* The GET /status document, and readiness. The document is built one cluster at a time, because all
  * of 1,000 clusters take longer than a proxy may have to wait. */
@@ -59,8 +58,8 @@ static void append_head(const struct pipeline *pipeline, const char *refused, st
 	                            (int)getpid(), "started", started, "now", now, "state_dir",
 	                            cluster_text_json(pipeline->config->state_dir),
 	                            "config_refused", cluster_text_json(refused), "store",
-	                            "connected", zk_connected(pipeline->zk), "description",
-	                            zk_describe(pipeline->zk)));
+	                            "connected", zk_connected(pipeline->store->zk), "description",
+	                            zk_describe(pipeline->store->zk)));
 	text->data[--text->len] = '\0';
 	strbuf_append_str(text, ",\"clusters\":[");
 }
@@ -189,7 +188,7 @@ static void append_once(const struct pipeline *pipeline, bool refused, struct st
 	append_build(out);
 	metrics_process(out, pipeline->started_us);
 	append_gauge(out, "segue_store_connected", "1: there is a session with ZooKeeper.",
-	             zk_connected(pipeline->zk));
+	             zk_connected(pipeline->store->zk));
 	append_gauge(out, "segue_clusters", "Clusters in the configuration.",
 	             (double)pipeline->cluster_count);
 	metrics_family(out, "segue_config_reloads_total", "counter",
@@ -412,12 +411,12 @@ struct pipeline *pipeline_prepare(struct event_base *base, const char *file,
 	pipeline->edition = old != NULL ? old->edition + 1 : 1;
 	pipeline->started_us = old != NULL ? old->started_us : clock_now_us();
 	pipeline->lock = -1;
-	strbuf_init(&pipeline->auth);
 	pipeline->config = config_load(file, errors);
 	if (pipeline->config != NULL) {
 		prepare_targets(pipeline, old, errors);
-		note_failure(errors, config_read_auth(pipeline->config, &pipeline->auth, &err),
-		             &err);
+		pipeline->store =
+		    store_prepare(base, pipeline->config, old != NULL ? old->store : NULL, &err);
+		note_failure(errors, pipeline->store != NULL, &err);
 		note_failure(errors, take_state_dir(pipeline, old, &err), &err);
 	}
 	if (pipeline->config == NULL || errors->len > before) {
@@ -448,8 +447,8 @@ static void free_texts(struct pipeline *pipeline)
 static void create_clusters(struct pipeline *pipeline, const struct pipeline *old)
 {
 	const struct cluster_world world = {.base = pipeline->base,
-	                                    .zk = pipeline->zk,
-	                                    .resolver = pipeline->resolver,
+	                                    .zk = pipeline->store->zk,
+	                                    .resolver = pipeline->store->resolver,
 	                                    .hub = pipeline->hub,
 	                                    .config = pipeline->config,
 	                                    .templates = pipeline->templates,
@@ -469,7 +468,9 @@ static void create_clusters(struct pipeline *pipeline, const struct pipeline *ol
 
 const char *pipeline_store_problem(const struct pipeline *pipeline)
 {
-	return zk_connected(pipeline->zk) ? NULL : zk_describe(pipeline->zk);
+	const struct zk *zk = pipeline->store->zk;
+
+	return zk_connected(zk) ? NULL : zk_describe(zk);
 }
 
 bool pipeline_set_override(struct pipeline *pipeline, const char *cluster,
@@ -499,54 +500,25 @@ static void settle_soon(struct pipeline *pipeline)
 	event_add(pipeline->settle, &after);
 }
 
-/* --- the session --- */
+/* --- the beginning and the end --- */
 
-static bool same_session(const struct pipeline *a, const struct pipeline *b)
+/* The session stays, so the fleet znodes that both pipelines have must stay, too. */
+static void pass_fleet_on(const struct pipeline *old, const struct pipeline *next)
 {
-	return strcmp(a->config->zookeeper_hosts, b->config->zookeeper_hosts) == 0 &&
-	       a->config->session_timeout_ms == b->config->session_timeout_ms &&
-	       strcmp(a->auth.data, b->auth.data) == 0;
-}
-
-/* The ZooKeeper session stays if its settings do, so that its ephemeral znodes stay, too. */
-static bool connect_store(struct pipeline *pipeline, const struct pipeline *old, struct err *err)
-{
-	const struct zk_options options = {.hosts = pipeline->config->zookeeper_hosts,
-	                                   .session_timeout_ms =
-	                                       (int)pipeline->config->session_timeout_ms,
-	                                   .auth = pipeline->auth.data};
-
-	if (old != NULL && same_session(pipeline, old)) {
-		pipeline->resolver = old->resolver;
-		pipeline->zk = old->zk;
-		return true;
-	}
-	pipeline->resolver = resolver_create(pipeline->base, err);
-	if (pipeline->resolver == NULL)
-		return false;
-	pipeline->zk = zk_create(pipeline->base, pipeline->resolver, &options, err);
-	return pipeline->zk != NULL || err_wrap(err, "[zookeeper]");
-}
-
-/* From here on the session belongs to `next`. */
-static void pass_store_on(struct pipeline *old, const struct pipeline *next)
-{
-	if (old == NULL || old->zk != next->zk)
+	if (old == NULL || old->store != next->store)
 		return;
 	for (size_t i = 0; i < old->cluster_count; i++) {
 		const char *name = cluster_config(old->clusters[i])->name;
 
 		cluster_fleet_pass_on(old->clusters[i], find_cluster(next, name));
 	}
-	old->zk = NULL;
-	old->resolver = NULL;
 }
 
 bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err *err)
 {
 	struct orphaned_outputs *left;
 
-	if (!connect_store(pipeline, old, err))
+	if (!store_open(pipeline->store, err))
 		return false;
 	pipeline->hub = target_hub_create(pipeline->base);
 	if (old != NULL)
@@ -559,7 +531,7 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 	left = orphaned_outputs_find(old != NULL ? old->config : NULL, pipeline->config);
 	create_clusters(pipeline, old);
 	free_texts(pipeline);
-	pass_store_on(old, pipeline);
+	pass_fleet_on(old, pipeline);
 	pipeline_destroy(old); /* undoes what it has only tried */
 	orphaned_outputs_tell(left);
 	pipeline->orphaned_holds = orphaned_holds_release(pipeline->base, pipeline->config);
@@ -582,16 +554,12 @@ void pipeline_destroy(struct pipeline *pipeline)
 		event_free(pipeline->look);
 	if (pipeline->hub != NULL)
 		target_hub_destroy(pipeline->hub);
-	if (pipeline->zk != NULL)
-		zk_destroy(pipeline->zk);
-	if (pipeline->resolver != NULL)
-		resolver_destroy(pipeline->resolver);
+	store_close(pipeline->store);
 	for (size_t i = 0; pipeline->templates != NULL && i < pipeline->config->target_count; i++)
 		mustache_free(pipeline->templates[i]);
 	free(pipeline->templates);
 	free_texts(pipeline);
 	listeners_destroy(pipeline->listeners);
-	strbuf_fini(&pipeline->auth);
 	free(pipeline->state_problem);
 	util_cleanup_close(&pipeline->lock);
 	config_free(pipeline->config);

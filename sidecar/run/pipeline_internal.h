@@ -7,7 +7,7 @@
 #include "cluster/cluster.h"
 #include "config/config.h"
 #include "run/pipeline.h"
-#include "zookeeper/session.h"
+#include "zookeeper/store.h"
 
 struct pipeline {
 	struct event_base *base;
@@ -15,11 +15,9 @@ struct pipeline {
 	struct mustache **templates; /* one per target */
 	struct strbuf *texts; /* one per target, until pipeline_start(): see pipeline_texts() */
 	struct listeners *listeners;
-	struct strbuf auth;
 	int lock;            /* file descriptor of the lock on state_dir; -1: not taken */
 	char *state_problem; /* why state_dir cannot be written; NULL: it can */
-	struct resolver *resolver;
-	struct zk *zk;
+	struct store *store; /* `old` may have it too, until it is destroyed */
 	struct target_hub *hub;
 	struct orphaned_holds *orphaned_holds; /* NULL: there are none */
 	struct cluster **clusters;

@@ -9,7 +9,7 @@
 #include "publisher/observe.h"
 #include "setup/check.h"
 #include "topology/layout.h"
-#include "zookeeper/resolver.h"
+#include "zookeeper/store.h"
 #include "zookeeper/write.h"
 
 #define SLACK_MS 1000
@@ -177,13 +177,12 @@ static void ask(struct trial *trial, struct observe *observe, struct zk *zk)
 	zk_write_cancel(trial->set);
 }
 
-static void try_one(struct trial *trial, const struct libpq *pq, struct resolver *resolver,
-                    struct zk *zk)
+static void try_one(struct trial *trial, const struct libpq *pq, const struct store *store)
 {
 	const struct observe_options options = {
 	    .base = trial->check->base,
 	    .pq = pq,
-	    .resolver = resolver,
+	    .resolver = store->resolver,
 	    .cluster = trial->cluster,
 	    .config = trial->config,
 	    .callbacks = {.observed = on_observed, .lost = on_lost, .arg = trial}};
@@ -195,12 +194,11 @@ static void try_one(struct trial *trial, const struct libpq *pq, struct resolver
 		check_note(trial->check, CHECK_FAIL, trial->what, NULL, "%s", err.message);
 		return;
 	}
-	ask(trial, observe, zk);
+	ask(trial, observe, store->zk);
 	observe_destroy(observe);
 }
 
-static void try_all(struct check *check, const struct libpq *pq, struct resolver *resolver,
-                    struct zk *zk)
+static void try_all(struct check *check, const struct libpq *pq, const struct store *store)
 {
 	const struct config *config = check->config;
 
@@ -215,32 +213,24 @@ static void try_all(struct check *check, const struct libpq *pq, struct resolver
 		                      .what = what,
 		                      .path = path};
 
-		try_one(&trial, pq, resolver, zk);
+		try_one(&trial, pq, store);
 	}
 }
 
 void check_publishers(struct check *check)
 {
 	const struct config *config = check->config;
-	auto_strbuf struct strbuf auth = STRBUF_INIT;
-	struct zk_options options = {.hosts = config->zookeeper_hosts,
-	                             .session_timeout_ms = (int)config->session_timeout_ms};
-	struct resolver *resolver = NULL;
-	struct zk *zk = NULL;
+	struct store *store = NULL;
 	struct libpq pq;
 	struct err err;
 
-	if (config->publisher_count == 0 || !config_read_auth(config, &auth, &err))
+	if (config->publisher_count > 0)
+		store = store_prepare(check->base, config, NULL, &err);
+	if (store == NULL)
 		return; /* check_store() notes it */
-	options.auth = auth.data;
-	if (libpq_load(&pq, &err))
-		resolver = resolver_create(check->base, &err);
-	if (resolver != NULL)
-		zk = zk_create(check->base, resolver, &options, &err);
-	if (zk != NULL)
-		try_all(check, &pq, resolver, zk);
+	if (libpq_load(&pq, &err) && store_open(store, &err))
+		try_all(check, &pq, store);
 	else
 		check_note(check, CHECK_FAIL, "publisher", NULL, "%s", err.message);
-	zk_destroy(zk);
-	resolver_destroy(resolver);
+	store_close(store);
 }

@@ -10,8 +10,7 @@
 #include "setup/check.h"
 #include "topology/layout.h"
 #include "watch/patroni_keys.h"
-#include "zookeeper/resolver.h"
-#include "zookeeper/session.h"
+#include "zookeeper/store.h"
 
 /* Layout patroni: the leader, the standbys, which of them get read-only clients, and why a member
  * is not used. */
@@ -596,32 +595,24 @@ static void resolve_all(struct check *check, size_t index)
 void check_store(struct check *check)
 {
 	const struct config *config = check->config;
-	auto_strbuf struct strbuf auth = STRBUF_INIT;
-	struct zk_options options = {.hosts = config->zookeeper_hosts,
-	                             .session_timeout_ms = (int)config->session_timeout_ms};
-	struct resolver *resolver;
-	struct zk *zk;
+	struct store *store;
 	struct err err;
 
 	if (*config->auth_file != '\0' &&
 	    !check_may_read(check, CHECK_FAIL, "auth_file", config->auth_file))
 		return;
-	if (!config_read_auth(config, &auth, &err)) {
+	store = store_prepare(check->base, config, NULL, &err);
+	if (store == NULL) {
 		check_note(check, CHECK_FAIL, "auth_file",
 		           "let segue's user read it, and write one line \"digest user:password\"",
 		           "%s", err.message);
 		return;
 	}
-	options.auth = auth.data;
-	resolver = resolver_create(check->base, &err);
-	zk = resolver != NULL ? zk_create(check->base, resolver, &options, &err) : NULL;
-	if (zk != NULL)
-		ask_all(check, zk);
+	if (store_open(store, &err))
+		ask_all(check, store->zk);
 	else
 		check_note(check, CHECK_FAIL, "zookeeper", NULL, "%s", err.message);
-	zk_destroy(zk);
-	if (resolver != NULL)
-		resolver_destroy(resolver);
+	store_close(store);
 	for (size_t i = 0; i < config->cluster_count; i++)
 		resolve_all(check, i);
 }

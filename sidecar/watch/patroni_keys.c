@@ -10,33 +10,18 @@
 #include "base/clock.h"
 #include "base/strbuf.h"
 #include "base/util.h"
+#include "zookeeper/children.h"
 #include "zookeeper/session.h"
 
 #define PATRONI_KEYS_MEMBERS_MAX ((size_t)TOPOLOGY_STANDBYS_MAX + 1)
 
-struct key { /* one znode, as reported last */
-	struct patroni_keys *scope;
-	struct zk_node *node;
-	char *name; /* of a member; NULL for other keys */
-	bool told, connected;
-	enum zk_node_state state;
-	int64_t mzxid, czxid, pzxid;
-	struct strbuf data, problem;
-	bool has_data;
-	size_t size;
-};
-
 struct patroni_keys {
-	struct zk *zk;
 	char *path;
 	patroni_keys_cb *cb;
 	void *arg;
-	struct key root, leader, members, initialize, config; /* root: shows deleted keys */
+	struct zk_copy *root, *leader, *initialize, *config; /* root: shows deleted keys */
+	struct zk_children *members; /* PATRONI_KEYS_MEMBERS_MAX at most, including the leader */
 	struct strbuf strange; /* why root's children are no scope of Patroni; "" when they are */
-	struct key *peers[PATRONI_KEYS_MEMBERS_MAX]; /* sorted by name */
-	size_t peer_count;
-	char **names; /* of all members, sorted; NAMES_MAX at most, `uncounted` more are left out */
-	size_t name_count, uncounted;
 
 	bool changed; /* there is a change that was not reported yet */
 	bool told;
@@ -46,49 +31,14 @@ struct patroni_keys {
 	bool is_late;
 };
 
-/* --- which members are watched --- */
-/* At most PATRONI_KEYS_MEMBERS_MAX are watched, including the leader. If there are more, the same
- * ones are chosen each time. */
+/* --- names in messages --- */
 
-#define NAMES_MAX      ((size_t)1024) /* more names are only counted */
 #define NAMES_SHOWN    8
 #define NAME_SHOWN_MAX 64 /* bytes of a name in a message */
 
-static void patroni_keys_key_open(struct key *key, struct patroni_keys *scope, const char *child,
-                                  enum zk_watch_flags flags, zk_node_cb *cb);
-static void patroni_keys_key_close(struct key *key);
-static void patroni_keys_on_key(const struct zk_node_fact *fact, void *arg);
-
-static int compare_names(const void *a, const void *b)
-{
-	const char *const *left = a, *const *right = b;
-
-	return strcmp(*left, *right);
-}
-
-static void patroni_keys_forget_names(struct patroni_keys *scope)
-{
-	for (size_t i = 0; i < scope->name_count; i++)
-		free(scope->names[i]);
-	free(scope->names);
-	scope->names = NULL;
-	scope->name_count = 0;
-}
-
-/* The names, sorted. The caller frees the list, not the names. */
-static const char **sort_names(char *const *names, size_t count)
-{
-	const char **sorted = xcalloc(count + 1, sizeof(*sorted));
-
-	for (size_t i = 0; i < count; i++)
-		sorted[i] = names[i];
-	qsort(sorted, count, sizeof(*sorted), compare_names);
-	return sorted;
-}
-
 void patroni_keys_append_names(struct strbuf *out, char *const *names, size_t count)
 {
-	auto_free const char **sorted = sort_names(names, count);
+	auto_free const char **sorted = zk_names_sort(names, count);
 
 	for (size_t i = 0; i < count && i < NAMES_SHOWN; i++) {
 		strbuf_append_str(out, i > 0 ? ", " : "");
@@ -96,89 +46,6 @@ void patroni_keys_append_names(struct strbuf *out, char *const *names, size_t co
 	}
 	if (count > NAMES_SHOWN)
 		strbuf_printf(out, " and %zu more", count - NAMES_SHOWN);
-}
-
-/* Sorts before it cuts the list, so that of too many names the same ones are kept each time. */
-static void patroni_keys_take_names(struct patroni_keys *scope, const struct zk_node_fact *fact)
-{
-	size_t kept = fact->name_count < NAMES_MAX ? fact->name_count : NAMES_MAX;
-	auto_free const char **sorted = sort_names(fact->names, fact->name_count);
-
-	patroni_keys_forget_names(scope);
-	scope->names = xcalloc(kept + 1, sizeof(*scope->names));
-	for (size_t i = 0; i < kept; i++)
-		scope->names[i] = xstrdup(sorted[i]);
-	scope->name_count = kept;
-	scope->uncounted = fact->name_count - kept;
-}
-
-static struct key *open_peer(struct patroni_keys *scope, const char *name)
-{
-	auto_free char *child = xasprintf("/members/%s", name);
-	struct key *peer = xcalloc(1, sizeof(*peer));
-
-	patroni_keys_key_open(peer, scope, child, ZK_WATCH_DATA, patroni_keys_on_key);
-	peer->name = xstrdup(name);
-	return peer;
-}
-
-/* Removes the peer of that name from the list and returns it; NULL: there is none. */
-static struct key *take_peer(struct key **peers, size_t count, const char *name)
-{
-	for (size_t i = 0; i < count; i++)
-		if (peers[i] != NULL && strcmp(peers[i]->name, name) == 0)
-			return STEAL(peers[i]);
-	return NULL;
-}
-
-static bool patroni_keys_is_leader(const struct patroni_keys *scope, const char *name)
-{
-	const struct key *leader = &scope->leader;
-
-	return leader->has_data && strcmp(leader->data.data, name) == 0;
-}
-
-/* The member to watch at `index`. They are the first ones by name, but the last place goes to the
- * leader if it comes later in the order. */
-static const char *name_at(const struct patroni_keys *scope, size_t index)
-{
-	if (index + 1 == PATRONI_KEYS_MEMBERS_MAX)
-		for (size_t i = index; i < scope->name_count; i++)
-			if (patroni_keys_is_leader(scope, scope->names[i]))
-				return scope->names[i];
-	return scope->names[index];
-}
-
-/* Opens watches of newly chosen members, keeps those that exist, and closes the rest. */
-static void patroni_keys_follow_members(struct patroni_keys *scope)
-{
-	struct key *old[PATRONI_KEYS_MEMBERS_MAX];
-	size_t old_count = scope->peer_count;
-
-	memcpy(old, scope->peers, sizeof(old));
-	scope->peer_count = scope->name_count < PATRONI_KEYS_MEMBERS_MAX ? scope->name_count
-	                                                                 : PATRONI_KEYS_MEMBERS_MAX;
-	for (size_t i = 0; i < scope->peer_count; i++) {
-		const char *name = name_at(scope, i);
-		struct key *known = take_peer(old, old_count, name);
-
-		scope->peers[i] = known != NULL ? known : open_peer(scope, name);
-	}
-	for (size_t i = 0; i < old_count; i++) {
-		if (old[i] == NULL)
-			continue;
-		patroni_keys_key_close(old[i]);
-		free(old[i]);
-	}
-}
-
-static void patroni_keys_close_members(struct patroni_keys *scope)
-{
-	for (size_t i = 0; i < scope->peer_count; i++) {
-		patroni_keys_key_close(scope->peers[i]);
-		free(scope->peers[i]);
-	}
-	patroni_keys_forget_names(scope);
 }
 
 /* --- the scope as one value --- */
@@ -190,82 +57,19 @@ static void check(struct patroni_keys *scope);
 
 /* -- keys -- */
 
-static bool same_text(const struct strbuf *buf, const char *text)
+static void note(struct patroni_keys *scope, const struct zk_copy *key,
+                 const struct zk_node_fact *fact)
 {
-	return strcmp(buf->data, text != NULL ? text : "") == 0;
-}
-
-static bool key_changed(const struct key *key, const struct zk_node_fact *fact)
-{
-	return !key->told || key->connected != fact->connected || key->state != fact->state ||
-	       key->mzxid != fact->mzxid || key->pzxid != fact->pzxid ||
-	       !same_text(&key->problem, fact->problem);
-}
-
-static void key_take(struct key *key, const struct zk_node_fact *fact)
-{
-	key->told = true;
-	key->connected = fact->connected;
-	key->state = fact->state;
-	key->mzxid = fact->mzxid;
-	key->czxid = fact->czxid;
-	key->pzxid = fact->pzxid;
-	strbuf_reset(&key->problem);
-	strbuf_append_str(&key->problem, fact->problem != NULL ? fact->problem : "");
-	if (!fact->connected)
-		return; /* the last data stays until the key is read again */
-	strbuf_reset(&key->data);
-	key->has_data = fact->data != NULL;
-	key->size = fact->size;
-	if (key->has_data)
-		strbuf_append(&key->data, fact->data, fact->size);
-}
-
-static void patroni_keys_key_open(struct key *key, struct patroni_keys *scope, const char *child,
-                                  enum zk_watch_flags flags, zk_node_cb *cb)
-{
-	bool at_root = strcmp(scope->path, "/") == 0 && *child != '\0';
-	auto_free char *path = xasprintf("%s%s", at_root ? "" : scope->path, child);
-
-	*key = (struct key){.scope = scope};
-	strbuf_init(&key->data);
-	strbuf_init(&key->problem);
-	key->node = zk_watch(scope->zk, path, (enum zk_watch_flags)(flags | ZK_WATCH_EACH),
-	                     LAYOUT_VALUE_MAX, cb, key);
-}
-
-static void patroni_keys_key_close(struct key *key)
-{
-	zk_unwatch(key->node);
-	strbuf_fini(&key->data);
-	strbuf_fini(&key->problem);
-	free(key->name);
-}
-
-static bool key_settled(const struct key *key)
-{
-	return key->told && !zk_node_busy(key->node);
-}
-
-static void note_fact(struct key *key, const struct zk_node_fact *fact)
-{
-	struct patroni_keys *scope = key->scope;
-
-	if (key_changed(key, fact)) {
-		if (!scope->changed)
-			scope->notified_us = fact->notified_us;
-		scope->changed = true;
-	}
+	if (key->changed && !scope->changed)
+		scope->notified_us = fact->notified_us;
+	scope->changed = scope->changed || key->changed;
 	scope->read_us = fact->read_us;
-	key_take(key, fact);
 }
 
-static void patroni_keys_on_key(const struct zk_node_fact *fact, void *arg)
+static void on_key(const struct zk_copy *key, const struct zk_node_fact *fact, void *arg)
 {
-	struct key *key = arg;
-
-	note_fact(key, fact);
-	check(key->scope);
+	note(arg, key, fact);
+	check(arg);
 }
 
 bool patroni_keys_has_keys(char *const *names, size_t count)
@@ -295,64 +99,60 @@ static void look_for_keys(struct patroni_keys *scope, const struct zk_node_fact 
 	patroni_keys_append_names(out, fact->names, fact->name_count);
 }
 
-static void on_root(const struct zk_node_fact *fact, void *arg)
+static void on_root(const struct zk_copy *root, const struct zk_node_fact *fact, void *arg)
 {
-	struct key *key = arg;
-
-	note_fact(key, fact);
-	if (fact->connected && fact->state != ZK_NODE_UNKNOWN)
-		look_for_keys(key->scope, fact);
-	check(key->scope);
+	if (root->connected)
+		look_for_keys(arg, fact);
+	on_key(root, fact, arg);
 }
 
-static void on_members(const struct zk_node_fact *fact, void *arg)
+static bool is_leader(const struct patroni_keys *scope, const char *name)
 {
-	struct key *key = arg;
-
-	note_fact(key, fact);
-	if (fact->connected && fact->state != ZK_NODE_UNKNOWN) {
-		patroni_keys_take_names(key->scope, fact);
-		patroni_keys_follow_members(key->scope);
-	}
-	check(key->scope);
+	return scope->leader->has_data && strcmp(scope->leader->data.data, name) == 0;
 }
 
-static void on_leader(const struct zk_node_fact *fact, void *arg)
+static void on_leader(const struct zk_copy *leader, const struct zk_node_fact *fact, void *arg)
 {
-	struct key *key = arg;
+	const struct patroni_keys *scope = arg;
 
-	note_fact(key, fact);
-	if (key->scope->name_count > PATRONI_KEYS_MEMBERS_MAX)
-		patroni_keys_follow_members(key->scope);
-	check(key->scope);
+	zk_children_prefer(scope->members, leader->has_data ? leader->data.data : NULL);
+	on_key(leader, fact, arg);
 }
 
 /* -- all of them -- */
 
-/* The fixed keys by importance, then the watched members; NULL after the last. */
-static const struct key *key_at(const struct patroni_keys *scope, size_t index)
-{
-	const struct key *const fixed[] = {&scope->root, &scope->leader, &scope->members,
-	                                   &scope->initialize, &scope->config};
+#define FIXED_KEYS 5
+#define VITAL_KEYS 3 /* the first ones: without them nothing can be reported */
 
-	if (index < ARRAY_LEN(fixed))
-		return fixed[index];
-	index -= ARRAY_LEN(fixed);
-	return index < scope->peer_count ? scope->peers[index] : NULL;
+static size_t count_keys(const struct patroni_keys *scope)
+{
+	size_t members;
+
+	zk_children_list(scope->members, &members);
+	return FIXED_KEYS + members;
+}
+
+/* The fixed keys by importance, then the watched members. */
+static const struct zk_copy *key_at(const struct patroni_keys *scope, size_t index)
+{
+	const struct zk_copy *const fixed[FIXED_KEYS] = {scope->root, scope->leader,
+	                                                 zk_children_parent(scope->members),
+	                                                 scope->initialize, scope->config};
+	size_t count;
+
+	return index < FIXED_KEYS ? fixed[index]
+	                          : zk_children_list(scope->members, &count)[index - FIXED_KEYS];
 }
 
 /* Waits for every key that can change who is primary. For the others the last value has to do if
  * their reads take longer than LATE_MS. */
 static bool settled(const struct patroni_keys *scope)
 {
-	const struct key *key;
+	for (size_t i = 0; i < count_keys(scope); i++) {
+		const struct zk_copy *key = key_at(scope, i);
+		bool needed = i < VITAL_KEYS || (key->name != NULL && is_leader(scope, key->name));
 
-	for (size_t i = 0; (key = key_at(scope, i)) != NULL; i++) {
-		bool needed = key->name != NULL
-		                  ? patroni_keys_is_leader(scope, key->name)
-		                  : key != &scope->initialize && key != &scope->config;
-
-		if (!key->told || ((needed || !scope->is_late) && !key_settled(key)))
+		if (!key->told || ((needed || !scope->is_late) && zk_node_busy(key->node)))
 			return false;
 	}
 	return true;
@@ -361,38 +161,31 @@ static bool settled(const struct patroni_keys *scope)
 /* A key was read before, and not again since the connection was lost. */
 static bool unreachable(const struct patroni_keys *scope)
 {
-	const struct key *key;
-
-	for (size_t i = 0; (key = key_at(scope, i)) != NULL; i++)
-		if (key->told && !key->connected)
+	for (size_t i = 0; i < count_keys(scope); i++)
+		if (key_at(scope, i)->told && !key_at(scope, i)->connected)
 			return true;
 	return false;
 }
 
-static const struct key *denied(const struct patroni_keys *scope)
+static const struct zk_copy *denied(const struct patroni_keys *scope)
 {
-	const struct key *const needed[] = {&scope->root, &scope->leader, &scope->members};
-
-	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
-		if (needed[i]->state == ZK_NODE_DENIED)
-			return needed[i];
+	for (size_t i = 0; i < VITAL_KEYS; i++)
+		if (key_at(scope, i)->state == ZK_NODE_DENIED)
+			return key_at(scope, i);
 	return NULL;
 }
 
 /* A deleted key shows in the pzxid of its parent. */
 static int64_t newest(const struct patroni_keys *scope)
 {
-	const struct key *key;
 	int64_t zxid = 0;
 
-	for (size_t i = 0; (key = key_at(scope, i)) != NULL; i++) {
-		zxid = key->mzxid > zxid ? key->mzxid : zxid;
-		zxid = key->pzxid > zxid ? key->pzxid : zxid;
-	}
+	for (size_t i = 0; i < count_keys(scope); i++)
+		zxid = larger(zxid, larger(key_at(scope, i)->mzxid, key_at(scope, i)->pzxid));
 	return zxid;
 }
 
-static struct layout_patroni_key key_value(const struct key *key)
+static struct layout_patroni_key key_value(const struct zk_copy *key)
 {
 	return (struct layout_patroni_key){
 	    .present = key->state == ZK_NODE_PRESENT || key->state == ZK_NODE_DENIED,
@@ -417,16 +210,18 @@ static void tell(struct patroni_keys *scope, struct patroni_keys_fact fact)
 static void tell_keys(struct patroni_keys *scope)
 {
 	struct layout_patroni_key members[PATRONI_KEYS_MEMBERS_MAX];
-	struct layout_patroni keys = {.leader = key_value(&scope->leader),
-	                              .initialize = key_value(&scope->initialize),
-	                              .config = key_value(&scope->config),
+	struct layout_patroni keys = {.leader = key_value(scope->leader),
+	                              .initialize = key_value(scope->initialize),
+	                              .config = key_value(scope->config),
 	                              .members = members};
+	size_t count;
+	const struct zk_copy *const *followed = zk_children_list(scope->members, &count);
 	bool strange;
 
-	for (size_t i = 0; i < scope->peer_count; i++)
-		if (scope->peers[i]->state != ZK_NODE_ABSENT)
-			members[keys.member_count++] = key_value(scope->peers[i]);
-	keys.unread_count = scope->name_count - scope->peer_count + scope->uncounted;
+	for (size_t i = 0; i < count; i++)
+		if (followed[i]->state != ZK_NODE_ABSENT)
+			members[keys.member_count++] = key_value(followed[i]);
+	keys.unread_count = zk_children_left_out(scope->members);
 	strange = scope->strange.len > 0 && !keys.config.present;
 	tell(scope, (struct patroni_keys_fact){.state = PATRONI_KEYS_READ,
 	                                       .keys = &keys,
@@ -436,9 +231,9 @@ static void tell_keys(struct patroni_keys *scope)
 
 static void tell_settled(struct patroni_keys *scope)
 {
-	const struct key *refused = denied(scope);
+	const struct zk_copy *refused = denied(scope);
 
-	if (scope->root.state == ZK_NODE_ABSENT)
+	if (scope->root->state == ZK_NODE_ABSENT)
 		tell(scope, (struct patroni_keys_fact){.state = PATRONI_KEYS_ABSENT});
 	else if (refused != NULL)
 		tell(scope, (struct patroni_keys_fact){.state = PATRONI_KEYS_DENIED,
@@ -477,20 +272,38 @@ static void on_late(evutil_socket_t fd, short what, void *arg)
 	check(scope);
 }
 
+/* The path of a child of the scope; "": of the scope itself. */
+static char *path_of(const struct patroni_keys *scope, const char *child)
+{
+	bool at_root = strcmp(scope->path, "/") == 0 && *child != '\0';
+
+	return xasprintf("%s%s", at_root ? "" : scope->path, child);
+}
+
+static struct zk_copy *watch_key(struct patroni_keys *scope, struct zk *zk, const char *child,
+                                 enum zk_watch_flags flags, zk_copy_cb *cb)
+{
+	auto_free char *path = path_of(scope, child);
+
+	return zk_copy_watch(zk, path, flags, LAYOUT_VALUE_MAX, cb, scope);
+}
+
 struct patroni_keys *patroni_keys_watch(struct zk *zk, struct event_base *base, const char *path,
                                         patroni_keys_cb *cb, void *arg)
 {
 	struct patroni_keys *scope = xcalloc(1, sizeof(*scope));
+	auto_free char *members = NULL;
 
-	*scope = (struct patroni_keys){.zk = zk, .path = xstrdup(path), .cb = cb, .arg = arg};
-	strbuf_init(&scope->strange);
+	*scope = (struct patroni_keys){
+	    .path = xstrdup(path), .cb = cb, .arg = arg, .strange = STRBUF_INIT};
+	members = path_of(scope, "/members");
 	scope->late = event_new(base, -1, 0, on_late, scope);
-	patroni_keys_key_open(&scope->root, scope, "", ZK_WATCH_NAMES, on_root);
-	patroni_keys_key_open(&scope->members, scope, "/members", ZK_WATCH_NAMES, on_members);
-	patroni_keys_key_open(&scope->leader, scope, "/leader", ZK_WATCH_DATA, on_leader);
-	patroni_keys_key_open(&scope->initialize, scope, "/initialize", ZK_WATCH_DATA,
-	                      patroni_keys_on_key);
-	patroni_keys_key_open(&scope->config, scope, "/config", ZK_WATCH_DATA, patroni_keys_on_key);
+	scope->root = watch_key(scope, zk, "", ZK_WATCH_NAMES, on_root);
+	scope->members = zk_children_create(zk, members, LAYOUT_VALUE_MAX, PATRONI_KEYS_MEMBERS_MAX,
+	                                    on_key, scope);
+	scope->leader = watch_key(scope, zk, "/leader", ZK_WATCH_DATA, on_leader);
+	scope->initialize = watch_key(scope, zk, "/initialize", ZK_WATCH_DATA, on_key);
+	scope->config = watch_key(scope, zk, "/config", ZK_WATCH_DATA, on_key);
 	return scope;
 }
 
@@ -498,12 +311,11 @@ void patroni_keys_unwatch(struct patroni_keys *scope)
 {
 	if (scope == NULL)
 		return;
-	patroni_keys_close_members(scope);
-	patroni_keys_key_close(&scope->root);
-	patroni_keys_key_close(&scope->members);
-	patroni_keys_key_close(&scope->leader);
-	patroni_keys_key_close(&scope->initialize);
-	patroni_keys_key_close(&scope->config);
+	zk_children_destroy(scope->members);
+	zk_copy_unwatch(scope->root);
+	zk_copy_unwatch(scope->leader);
+	zk_copy_unwatch(scope->initialize);
+	zk_copy_unwatch(scope->config);
 	event_free(scope->late);
 	strbuf_fini(&scope->strange);
 	free(scope->path);

@@ -1,77 +1,148 @@
-/* The children of a znode with their data; see the header. There is one watched node for each name
- * of the last list. A child that is no longer listed is forgotten at once, because the znode of an
- * ended session does not come back. */
+/* Copies of watched znodes, and the children of a znode; see the header. There is one watched node
+ * for each child that is followed. A child that is no longer listed is forgotten at once, because
+ * the znode of an ended session does not come back. */
 #include "zookeeper/children.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* --- one znode --- */
+
+static bool differs(const struct zk_copy *copy, const struct zk_node_fact *fact)
+{
+	return !copy->told || copy->connected != fact->connected || copy->state != fact->state ||
+	       copy->mzxid != fact->mzxid || copy->pzxid != fact->pzxid ||
+	       strcmp(copy->problem.data, fact->problem != NULL ? fact->problem : "") != 0;
+}
+
+static void take(struct zk_copy *copy, const struct zk_node_fact *fact)
+{
+	copy->told = true;
+	copy->connected = fact->connected;
+	copy->state = fact->state;
+	copy->mzxid = fact->mzxid;
+	copy->czxid = fact->czxid;
+	copy->pzxid = fact->pzxid;
+	copy->owner = fact->owner;
+	strbuf_reset(&copy->problem);
+	strbuf_append_str(&copy->problem, fact->problem != NULL ? fact->problem : "");
+	if (!fact->connected)
+		return; /* the last data stays until the znode is read again */
+	strbuf_reset(&copy->data);
+	copy->has_data = fact->data != NULL;
+	copy->size = fact->size;
+	if (copy->has_data)
+		strbuf_append(&copy->data, fact->data, fact->size);
+}
+
+static void on_fact(const struct zk_node_fact *fact, void *arg)
+{
+	struct zk_copy *copy = arg;
+
+	copy->changed = differs(copy, fact);
+	take(copy, fact);
+	if (copy->cb != NULL)
+		copy->cb(copy, fact, copy->arg);
+}
+
+struct zk_copy *zk_copy_watch(struct zk *zk, const char *path, enum zk_watch_flags flags,
+                              size_t max_size, zk_copy_cb *cb, void *arg)
+{
+	struct zk_copy *copy = xcalloc(1, sizeof(*copy));
+
+	*copy = (struct zk_copy){.path = xstrdup(path), .cb = cb, .arg = arg};
+	strbuf_init(&copy->data);
+	strbuf_init(&copy->problem);
+	copy->node = zk_watch(zk, path, (enum zk_watch_flags)(flags | ZK_WATCH_EACH), max_size,
+	                      on_fact, copy);
+	return copy;
+}
+
+void zk_copy_unwatch(struct zk_copy *copy)
+{
+	zk_unwatch(copy->node);
+	strbuf_fini(&copy->data);
+	strbuf_fini(&copy->problem);
+	free(copy->name);
+	free(copy->path);
+	free(copy);
+}
+
+/* --- the children of a znode --- */
+
 struct zk_children {
 	struct zk *zk;
-	char *parent;
-	size_t max_size;
-	zk_children_cb *cb;
+	size_t max_size, max_count;
+	zk_copy_cb *cb;
 	void *arg;
-	struct zk_node *names;
-	bool named; /* the list was read on the present connection */
-	struct strbuf problem;
-	struct zk_child **members;
+	struct zk_copy *parent;
+	struct strbuf names; /* of all children, sorted, each NUL terminated */
+	size_t name_count;
+	char *preferred; /* NULL: none */
+	struct zk_copy **members;
 	size_t count;
 };
 
-static void on_data(const struct zk_node_fact *fact, void *arg)
+static int compare_names(const void *a, const void *b)
 {
-	struct zk_child *member = arg;
+	const char *const *left = a, *const *right = b;
 
-	if (!fact->connected)
-		return;
-	member->state = fact->state;
-	member->mzxid = fact->mzxid;
-	member->owner = fact->owner;
-	member->size = fact->size;
-	strbuf_reset(&member->data);
-	if (fact->data != NULL)
-		strbuf_append(&member->data, fact->data, fact->size);
-	strbuf_reset(&member->problem);
-	if (fact->problem != NULL)
-		strbuf_append_str(&member->problem, fact->problem);
-	member->children->cb(member->children->arg);
+	return strcmp(*left, *right);
 }
 
-static void free_member(struct zk_child *member)
+const char **zk_names_sort(char *const *names, size_t count)
 {
-	zk_unwatch(member->node);
-	strbuf_fini(&member->data);
-	strbuf_fini(&member->problem);
-	free(member->name);
-	free(member->path);
-	free(member);
+	const char **sorted = xcalloc(count + 1, sizeof(*sorted));
+
+	for (size_t i = 0; i < count; i++)
+		sorted[i] = names[i];
+	qsort(sorted, count, sizeof(*sorted), compare_names);
+	return sorted;
 }
 
-static struct zk_child *find(const struct zk_children *children, const char *name)
+static void take_names(struct zk_children *children, char *const *names, size_t count)
 {
-	for (size_t i = 0; i < children->count; i++)
-		if (strcmp(children->members[i]->name, name) == 0)
-			return children->members[i];
-	return NULL;
+	auto_free const char **sorted = zk_names_sort(names, count);
+
+	strbuf_reset(&children->names);
+	for (size_t i = 0; i < count; i++)
+		strbuf_append(&children->names, sorted[i], strlen(sorted[i]) + 1);
+	children->name_count = count;
+}
+
+/* The name for the last place: the preferred one if it comes later in the order. */
+static const char *last_name(const struct zk_children *children, const char *name)
+{
+	const char *end = children->names.data + children->names.len;
+
+	if (children->preferred != NULL)
+		for (const char *at = name; at < end; at += strlen(at) + 1)
+			if (strcmp(at, children->preferred) == 0)
+				return at;
+	return name;
 }
 
 static void add(struct zk_children *children, const char *name)
 {
-	struct zk_child *member = xcalloc(1, sizeof(*member));
+	auto_free char *path = xasprintf("%s/%s", children->parent->path, name);
+	struct zk_copy *member = zk_copy_watch(children->zk, path, ZK_WATCH_DATA,
+	                                       children->max_size, children->cb, children->arg);
 
-	*member = (struct zk_child){.name = xstrdup(name),
-	                            .path = xasprintf("%s/%s", children->parent, name),
-	                            .state = ZK_NODE_UNKNOWN,
-	                            .children = children,
-	                            .stays = true};
-	strbuf_init(&member->data);
-	strbuf_init(&member->problem);
-	member->node = zk_watch(children->zk, member->path, ZK_WATCH_DATA, children->max_size,
-	                        on_data, member);
+	member->name = xstrdup(name);
+	member->stays = true;
 	children->members =
-	    xreallocarray(children->members, children->count + 1, sizeof(struct zk_child *));
+	    xreallocarray(children->members, children->count + 1, sizeof(struct zk_copy *));
 	children->members[children->count++] = member;
+}
+
+static void keep(struct zk_children *children, const char *name)
+{
+	for (size_t i = 0; i < children->count; i++)
+		if (strcmp(children->members[i]->name, name) == 0) {
+			children->members[i]->stays = true;
+			return;
+		}
+	add(children, name);
 }
 
 static void drop_those_gone(struct zk_children *children)
@@ -82,61 +153,54 @@ static void drop_those_gone(struct zk_children *children)
 		if (children->members[i]->stays)
 			children->members[kept++] = children->members[i];
 		else
-			free_member(children->members[i]);
+			zk_copy_unwatch(children->members[i]);
 	children->count = kept;
 }
 
 static int by_name(const void *a, const void *b)
 {
-	const struct zk_child *const *one = a, *const *other = b;
+	const struct zk_copy *const *one = a, *const *other = b;
 
 	return strcmp((*one)->name, (*other)->name);
 }
 
-static void follow_names(struct zk_children *children, char *const *names, size_t count)
+static void follow(struct zk_children *children)
 {
+	const char *name = children->names.data, *end = name + children->names.len;
+
 	for (size_t i = 0; i < children->count; i++)
 		children->members[i]->stays = false;
-	for (size_t i = 0; i < count; i++) {
-		struct zk_child *member = find(children, names[i]);
-
-		if (member != NULL)
-			member->stays = true;
-		else
-			add(children, names[i]);
-	}
+	for (size_t i = 1; i <= children->max_count && name < end; i++, name += strlen(name) + 1)
+		keep(children, i < children->max_count ? name : last_name(children, name));
 	drop_those_gone(children);
 	if (children->count > 0)
-		qsort(children->members, children->count, sizeof(struct zk_child *), by_name);
+		qsort(children->members, children->count, sizeof(struct zk_copy *), by_name);
 }
 
-static void on_names(const struct zk_node_fact *fact, void *arg)
+static void on_names(const struct zk_copy *parent, const struct zk_node_fact *fact, void *arg)
 {
 	struct zk_children *children = arg;
 
-	children->named = fact->connected && fact->state != ZK_NODE_UNKNOWN;
-	strbuf_reset(&children->problem);
-	if (!fact->connected)
-		strbuf_append_str(&children->problem, zk_describe(children->zk));
-	else if (fact->problem != NULL)
-		strbuf_append_str(&children->problem, fact->problem);
-	else if (children->named)
-		follow_names(children, fact->names, fact->name_count);
-	children->cb(children->arg);
+	if (fact->connected && fact->problem == NULL) {
+		take_names(children, fact->names, fact->name_count);
+		follow(children);
+	}
+	if (children->cb != NULL)
+		children->cb(parent, fact, children->arg);
 }
 
 struct zk_children *zk_children_create(struct zk *zk, const char *parent, size_t max_size,
-                                       zk_children_cb *cb, void *arg)
+                                       size_t max_count, zk_copy_cb *cb, void *arg)
 {
 	struct zk_children *children = xcalloc(1, sizeof(*children));
 
 	*children = (struct zk_children){.zk = zk,
-	                                 .parent = xstrdup(parent),
 	                                 .max_size = max_size,
+	                                 .max_count = max_count,
 	                                 .cb = cb,
 	                                 .arg = arg,
-	                                 .problem = STRBUF_INIT};
-	children->names = zk_watch(zk, parent, ZK_WATCH_NAMES, 0, on_names, children);
+	                                 .names = STRBUF_INIT};
+	children->parent = zk_copy_watch(zk, parent, ZK_WATCH_NAMES, 0, on_names, children);
 	return children;
 }
 
@@ -144,32 +208,45 @@ void zk_children_destroy(struct zk_children *children)
 {
 	if (children == NULL)
 		return;
-	zk_unwatch(children->names);
+	zk_copy_unwatch(children->parent);
 	for (size_t i = 0; i < children->count; i++)
-		free_member(children->members[i]);
+		zk_copy_unwatch(children->members[i]);
 	free(children->members);
-	strbuf_fini(&children->problem);
-	free(children->parent);
+	strbuf_fini(&children->names);
+	free(children->preferred);
 	free(children);
+}
+
+void zk_children_prefer(struct zk_children *children, const char *name)
+{
+	free(children->preferred);
+	children->preferred = name != NULL ? xstrdup(name) : NULL;
+	if (children->name_count > children->max_count)
+		follow(children);
 }
 
 bool zk_children_known(const struct zk_children *children)
 {
-	if (!children->named || children->problem.len > 0)
-		return false;
+	const struct zk_copy *parent = children->parent;
+
 	for (size_t i = 0; i < children->count; i++)
-		if (children->members[i]->state == ZK_NODE_UNKNOWN)
+		if (!children->members[i]->connected)
 			return false;
-	return true;
+	return parent->connected && parent->problem.len == 0;
 }
 
-const char *zk_children_problem(const struct zk_children *children)
+const struct zk_copy *zk_children_parent(const struct zk_children *children)
 {
-	return children->problem.len > 0 ? children->problem.data : NULL;
+	return children->parent;
 }
 
-const struct zk_child *const *zk_children_list(const struct zk_children *children, size_t *count)
+const struct zk_copy *const *zk_children_list(const struct zk_children *children, size_t *count)
 {
 	*count = children->count;
-	return (const struct zk_child *const *)children->members;
+	return (const struct zk_copy *const *)children->members;
+}
+
+size_t zk_children_left_out(const struct zk_children *children)
+{
+	return children->name_count - children->count;
 }

@@ -251,7 +251,7 @@ void zk_read_ask(struct zk_node *node, int rc)
 
 static void append_refusal(const struct zk_node *node, struct strbuf *out)
 {
-	const char *hint = node->zk->auth_scheme != NULL
+	const char *hint = node->zk->user != NULL
 	                       ? "the user or password in auth_file is not the one of its ACL"
 	                       : "its ACL asks for a user, and there is no auth_file";
 

@@ -86,18 +86,21 @@ void zk_wake(struct zk *zk)
 	event_active(&zk->event, EV_TIMEOUT, 0);
 }
 
-static bool parse_auth(struct zk *zk, const char *auth, struct err *err)
-{
-	const char *blank = strchr(auth, ' ');
+#define AUTH_SCHEME "digest"
 
+bool zk_auth_is_valid(const char *auth)
+{
+	return strncmp(auth, AUTH_SCHEME " ", strlen(AUTH_SCHEME " ")) == 0 &&
+	       strchr(auth, ':') != NULL && strchr(auth, '\n') == NULL;
+}
+
+static bool take_auth(struct zk *zk, const char *auth, struct err *err)
+{
 	if (*auth == '\0')
 		return true;
-	if (blank == NULL || blank == auth || blank[1] == '\0')
+	if (!zk_auth_is_valid(auth))
 		return err_set(err, "auth_file: expected one line \"digest user:password\"");
-	zk->auth_scheme = xstrndup(auth, (size_t)(blank - auth));
-	zk->auth_cert = xstrdup(blank + 1);
-	if (strcmp(zk->auth_scheme, "digest") != 0 || strchr(zk->auth_cert, ':') == NULL)
-		return err_set(err, "auth_file: expected one line \"digest user:password\"");
+	zk->user = xstrdup(auth + strlen(AUTH_SCHEME " "));
 	return true;
 }
 
@@ -118,7 +121,7 @@ struct zk *zk_create(struct event_base *base, struct resolver *resolver,
 		zk_destroy(zk);
 		return NULL;
 	}
-	if (!parse_auth(zk, options->auth, err)) {
+	if (!take_auth(zk, options->auth, err)) {
 		zk_destroy(zk);
 		return NULL;
 	}
@@ -141,8 +144,7 @@ void zk_destroy(struct zk *zk)
 	zk_writes_forget(zk);
 	zk_nodes_forget(zk, true);
 	zk_hosts_free(&zk->hosts);
-	free(zk->auth_scheme);
-	free(zk->auth_cert);
+	free(zk->user);
 	free(zk);
 }
 
@@ -212,9 +214,8 @@ static bool zk_handle_create(struct zk *zk, struct err *err)
 	if (zk->handle == NULL)
 		return err_set_errno(err, errno, "zookeeper_init");
 	zoo_set_servers_resolution_delay(zk->handle, -1);
-	if (zk->auth_scheme != NULL)
-		zoo_add_auth(zk->handle, zk->auth_scheme, zk->auth_cert, (int)strlen(zk->auth_cert),
-		             NULL, NULL);
+	if (zk->user != NULL)
+		zoo_add_auth(zk->handle, AUTH_SCHEME, zk->user, (int)strlen(zk->user), NULL, NULL);
 	return true;
 }
 

@@ -1,5 +1,4 @@
-/* The types and functions that session.c, read.c, write.c and child_search.c share. No other file
- * includes it. */
+/* The types and functions that the files of this folder share. No other file includes it. */
 #ifndef SEGUE_ZOOKEEPER_SESSION_INTERNAL_H
 #define SEGUE_ZOOKEEPER_SESSION_INTERNAL_H
 
@@ -82,7 +81,7 @@ struct zk {
 	struct zk_hosts hosts;
 	size_t tries_per_round; /* entries of the connect string */
 	int session_timeout_ms;
-	char *auth_scheme, *auth_cert; /* NULL without auth */
+	char *user; /* "user:password" for the scheme digest; NULL: without authentication */
 
 	/* the connection */
 	zhandle_t *handle;
@@ -122,8 +121,7 @@ struct zk {
 
 /* The search for ephemeral children of a node: see child_search.c. */
 struct zk_child_search {
-	struct zk_child_request { /* one request of a batch; the library returns it with the reply
-		                   */
+	struct zk_child_request { /* one request of a batch; it comes back with the reply */
 		struct zk_node *node;
 		size_t name; /* offset in `names` */
 	} batch[ZK_CHILD_SEARCH_BATCH];
@@ -165,6 +163,7 @@ struct zk_node {
 
 /* --- session.c --- */
 
+bool zk_auth_is_valid(const char *auth);         /* one line "digest user:password" */
 void zk_wake(struct zk *zk);                     /* runs the session in the next turn of the loop */
 bool zk_session_up(const struct zk *zk);         /* requests can be sent */
 int64_t zk_session_timeout(const struct zk *zk); /* ms; as negotiated, once there is a handle */

@@ -233,7 +233,7 @@ Test(base_file, a_failed_commit_removes_the_staged_file)
 
 Test(base_file, a_swap_has_the_new_file_or_leaves_the_old_one)
 {
-	struct err err = {""};
+	struct err err = {0};
 
 	replace("old", &unchanged);
 	cr_assert(file_swap(path, "new", 3, &unchanged, &err), "%s", err.message);
@@ -250,7 +250,7 @@ Test(base_file, a_swap_has_the_new_file_or_leaves_the_old_one)
 Test(base_file, what_is_not_there_is_removed)
 {
 	auto_free char *below = xasprintf("%s/file", path);
-	struct err err = {""};
+	struct err err = {0};
 
 	cr_assert(file_remove(path, &err), "%s", err.message);
 	replace("text", &unchanged);
