@@ -223,7 +223,8 @@ static void take_row(struct pg_connection *connection, const PGresult *result)
 {
 	const struct libpq *pq = connection->pq;
 	const char *row[COLUMNS_MAX] = {NULL};
-	struct err err = {.message = "the answer is not one row of the columns that were asked for"};
+	struct err err = {.message =
+	                      "the answer is not one row of the columns that were asked for"};
 	int columns = connection->question->columns;
 	bool good = pq->rows(result) == 1 && pq->columns(result) == columns;
 
