@@ -34,7 +34,7 @@ struct lab_part {
 
 void *lab_alloc(struct lab *lab, size_t size, void (*fini)(void *memory));
 
-/* report/listen.c: descriptor and address; of NULL, -1 and 127.0.0.1 */
+/* host.c: descriptor and address; of NULL, -1 and 127.0.0.1 */
 int host_netns(const struct lab_host *host);
 const char *host_address(const struct lab_host *host);
 

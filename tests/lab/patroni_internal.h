@@ -1,4 +1,4 @@
-/* What setup/check_store.c and patroni_machine.c share. */
+/* What patroni.c and patroni_machine.c share. */
 #ifndef SEGUE_TESTS_LAB_PATRONI_INTERNAL_H
 #define SEGUE_TESTS_LAB_PATRONI_INTERNAL_H
 

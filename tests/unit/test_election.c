@@ -1,4 +1,4 @@
-/* admit: the table of decide/election.c, row by row; the evidence of a loss. */
+/* admission_decide(): the table of decide/election.c, row by row; the evidence of a loss. */
 #include <criterion/criterion.h>
 #include <string.h>
 
