@@ -29,7 +29,7 @@ int64_t target_hub_reread_ms(const struct target_hub *hub);
 int64_t target_hub_watch_ms(const struct target_hub *hub);
 void target_hub_count(struct target_hub *hub, int change); /* 1: a target is made; -1: it ends */
 
-struct event;
+struct timer;
 
 /* "admitted", not "named": the store may name a primary that the servers do not confirm. */
 #define HOLD_OVER_WHY "nobody has been admitted as the primary in hold_timeout"
@@ -68,9 +68,7 @@ struct target {
 	char *refused; /* why the last text was refused; NULL: it was accepted */
 	char *alarm;   /* NULL: none */
 	char *marker;  /* "<state_dir>/KIND-NAME.reload"; the file exists while a reload is owed */
-	struct event *changed_event;
-	void (*changed)(void *arg);
-	void *changed_arg;
+	struct timer *changed; /* calls back the owner; NULL: it does not want to know */
 	struct target_history history;
 };
 
