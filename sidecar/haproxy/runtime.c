@@ -9,11 +9,11 @@
  *      |  new text |                |        +--- reply ----+         +---- result -----+
  *      +-----------+-- no reply ----+-- no reply, or the commands have no effect
  */
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 #include "haproxy/socket.h"
 
@@ -34,7 +34,8 @@ static void came_back(struct haproxy_driver *driver)
 /* A restarted container may have the same pid, but not the same start time. HAProxy before 2.5 does
  * not report the start time; there the uptime must not be shorter than before. A worker that was
  * frozen is the same worker: its uptime lags behind, but its start time stays. */
-static bool is_same_worker(const struct haproxy_runtime *runtime, const struct haproxy_batch_reply *reply)
+static bool is_same_worker(const struct haproxy_runtime *runtime,
+                           const struct haproxy_batch_reply *reply)
 {
 	if (runtime->read_us == 0 || reply->info.pid != runtime->info.pid)
 		return false;
@@ -81,7 +82,8 @@ static void take_level(struct haproxy_driver *driver, const struct haproxy_batch
 }
 
 /* Takes over the state in the reply, and notices a new worker. */
-static void haproxy_worker_answered(struct haproxy_driver *driver, struct haproxy_batch_reply *reply)
+static void haproxy_worker_answered(struct haproxy_driver *driver,
+                                    struct haproxy_batch_reply *reply)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
 	int64_t pid_before = runtime->info.pid, seen_us = runtime->read_us;
@@ -127,12 +129,11 @@ static const int64_t settle_ms[] = {1, 5, 10, 20, 50};
 static void enter(struct haproxy_driver *driver, enum runtime_state state, int64_t timer_ms)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
-	struct timeval after = {.tv_sec = timer_ms / 1000, .tv_usec = timer_ms % 1000 * 1000};
 
 	runtime->state = state;
-	event_del(runtime->timer);
+	timer_stop(runtime->timer);
 	if (timer_ms >= 0)
-		event_add(runtime->timer, &after);
+		timer_start(runtime->timer, timer_ms);
 }
 
 static void wait_to_read(struct haproxy_driver *driver, int64_t ms)
@@ -148,7 +149,7 @@ static void be_idle(struct haproxy_driver *driver)
 	struct haproxy_runtime *runtime = &driver->runtime;
 	int64_t ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
 
-	if (event_pending(runtime->timer, EV_TIMEOUT, NULL))
+	if (timer_is_set(runtime->timer))
 		return;
 	if (driver->file.state == CONFIG_FILE_CONFIRMING) {
 		ms = CONFIRM_REREAD_MS;
@@ -167,13 +168,11 @@ static void be_idle(struct haproxy_driver *driver)
 	enter(driver, RUNTIME_IDLE, ms);
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct haproxy_driver *driver = arg;
 	struct haproxy_runtime *runtime = &driver->runtime;
 
-	(void)fd;
-	(void)events;
 	if (runtime->state == RUNTIME_IDLE &&
 	    clock_now_ms() - runtime->verified_ms >= VERIFY_MIN_MS) {
 		driver->file.verify = true;
@@ -533,7 +532,7 @@ void haproxy_runtime_init(struct haproxy_driver *driver)
 	                                           .answers = STRBUF_INIT,
 	                                           .needs = STRBUF_INIT,
 	                                           .problem = STRBUF_INIT};
-	driver->runtime.timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
+	driver->runtime.timer = timer_new(driver->target.base, on_timer, driver);
 }
 
 void haproxy_runtime_fini(struct haproxy_driver *driver)
@@ -544,7 +543,7 @@ void haproxy_runtime_fini(struct haproxy_driver *driver)
 		haproxy_call_cancel(runtime->call);
 	if (runtime->cleanup != NULL)
 		session_cleanup_cancel(runtime->cleanup);
-	event_free(runtime->timer);
+	timer_free(runtime->timer);
 	haproxy_live_free(&runtime->live);
 	strbuf_fini(&runtime->unfit);
 	strbuf_fini(&runtime->answers);
