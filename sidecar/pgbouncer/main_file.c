@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/config.h"
 #include "pgbouncer/model/next_start.h"
@@ -155,5 +156,5 @@ void pgbouncer_look_at_ini(struct pgbouncer_driver *driver)
 
 void pgbouncer_step_blocked(struct pgbouncer_driver *driver)
 {
-	pgbouncer_timer(driver, LOOK_MS);
+	timer_start(driver->timer, LOOK_MS);
 }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/diff.h"
 #include "target/install.h"
@@ -158,7 +159,7 @@ static void serve_answer(struct pgbouncer_driver *driver, const struct pgbouncer
 
 	(void)err;
 	if (starved && clock_now_ms() - driver->serve_ms < SERVE_MAX_MS) {
-		pgbouncer_timer(driver, SERVE_POLL_MS);
+		timer_start(driver->timer, SERVE_POLL_MS);
 		return;
 	}
 	if (!starved && driver->watch.resumed_us != 0)
