@@ -1,6 +1,6 @@
 /* Asks questions over a connection (postgres/link.h), and reports what the answer, or the end of
  * the connection, says about the server. Every end goes through end(), which closes at once and
- * reports from an event of its own. Between an answer and the next question the connection stays
+ * reports from a timer of its own. Between an answer and the next question the connection stays
  * open and is watched for its end.
  *
  * A server in a smart shutdown accepts no new connections, and waits until the open ones are
@@ -8,11 +8,11 @@
  * opened now and then: it replaces the first one, or is refused with 57P03. */
 #include "postgres/connection.h"
 
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "base/util.h"
 #include "postgres/link.h"
 
@@ -36,7 +36,7 @@ struct pg_connection {
 	struct pq_link *successor; /* of the other side; if not closed, it is to replace `link` */
 	int64_t renew_us;          /* no successor is opened before this time */
 	bool shut;                 /* the server accepts no connections any more; see `failure` */
-	struct event *over;        /* reports the end */
+	struct timer *over;        /* reports the end */
 	struct connect_failure failure; /* why the connection ended */
 	void *answer;                   /* where parse() writes the row */
 	bool answered;                  /* this connection has returned an answer */
@@ -46,13 +46,11 @@ struct pg_connection {
 	void *arg;
 };
 
-static void over_cb(evutil_socket_t fd, short what, void *arg)
+static void over_cb(void *arg)
 {
 	struct pg_connection *session = arg;
 	struct connect_failure failure = session->failure;
 
-	(void)fd;
-	(void)what;
 	if (session->shut)
 		session->cb(PG_CONNECTION_SHUT, &failure, session->arg);
 	else if (session->answered)
@@ -71,7 +69,7 @@ static void disconnect(struct pg_connection *session)
 static void end(struct pg_connection *session)
 {
 	disconnect(session);
-	event_active(session->over, EV_TIMEOUT, 0);
+	timer_fire(session->over);
 }
 
 static void classify(const struct pg_connection *session, const struct pq_link *link, bool started,
@@ -271,7 +269,7 @@ static void connect_anew(struct pg_connection *session)
 void pg_connection_ask(struct pg_connection *session, void *answer)
 {
 	session->answer = answer;
-	event_del(session->over); /* nobody waits for the end of the last connection any more */
+	timer_stop(session->over); /* nobody waits for the end of the last connection any more */
 	switch (pq_link_state(session->link)) {
 	case PQ_LINK_CLOSED:
 		connect_anew(session);
@@ -288,7 +286,7 @@ void pg_connection_ask(struct pg_connection *session, void *answer)
 void pg_connection_close(struct pg_connection *session)
 {
 	disconnect(session);
-	event_del(session->over);
+	timer_stop(session->over);
 }
 
 bool pg_connection_connected(const struct pg_connection *session)
@@ -319,7 +317,7 @@ struct pg_connection *pg_connection_create(struct event_base *base, const struct
 	}
 	session->link = session->sides[0].link;
 	session->successor = session->sides[1].link;
-	session->over = event_new(base, -1, 0, over_cb, session);
+	session->over = timer_new(base, over_cb, session);
 	return session;
 }
 
@@ -329,7 +327,7 @@ void pg_connection_destroy(struct pg_connection *session)
 		return;
 	pq_link_destroy(session->link);
 	pq_link_destroy(session->successor);
-	event_free(session->over);
+	timer_free(session->over);
 	free(session);
 }
 
