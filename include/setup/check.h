@@ -38,6 +38,9 @@ struct check {
 void check_note(struct check *check, enum check_grade grade, const char *what, const char *fix,
                 const char *detail, ...) PRINTF_LIKE(5, 6);
 
+/* Runs the event loop until event_base_loopbreak(), and for `ms` at most. */
+void check_run_loop(struct check *check, int64_t ms);
+
 /* Returns "KIND/NAME", as "haproxy/local". Caller frees. */
 char *check_target_name(const struct config_target *target) MUST_CHECK;
 

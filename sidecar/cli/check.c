@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/timer.h"
 #include "cli/cli.h"
 #include "cluster/state_file.h"
 #include "haproxy/socket.h"
@@ -50,6 +51,20 @@ void check_note(struct check *check, enum check_grade grade, const char *what, c
 	printf("%-4s  %s: %s%s%s\n", words[grade], what, text.data, fix != NULL ? ": " : "",
 	       fix != NULL ? fix : "");
 	check->failed += grade == CHECK_FAIL;
+}
+
+static void out_of_time(void *arg)
+{
+	event_base_loopbreak(arg);
+}
+
+void check_run_loop(struct check *check, int64_t ms)
+{
+	struct timer *timer = timer_new(check->base, out_of_time, check->base);
+
+	timer_start(timer, ms);
+	event_base_dispatch(check->base);
+	timer_free(timer);
 }
 
 char *check_target_name(const struct config_target *target)

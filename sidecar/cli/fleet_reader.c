@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/timer.h"
 #include "topology/layout.h"
 #include "watch/watcher.h"
 #include "zookeeper/children.h"
@@ -23,9 +24,7 @@ struct fleet_reader {
 	struct zk *zk;
 	struct watcher *watcher;
 	struct zk_children *children;
-	struct event *look;
-	void (*changed)(void *arg);
-	void *arg;
+	struct timer *changed; /* calls back the caller */
 	struct fleet_view view;
 	struct fleet_entry *entries;
 	struct fleet_note *notes; /* one per entry */
@@ -68,16 +67,7 @@ static void on_changed(void *arg)
 {
 	const struct fleet_reader *fleet_reader = arg;
 
-	event_active(fleet_reader->look, EV_TIMEOUT, 0);
-}
-
-static void on_look(evutil_socket_t fd, short what, void *arg)
-{
-	const struct fleet_reader *fleet_reader = arg;
-
-	(void)fd;
-	(void)what;
-	fleet_reader->changed(fleet_reader->arg);
+	timer_fire(fleet_reader->changed);
 }
 
 static bool connect_store(struct fleet_reader *fleet_reader, struct err *err)
@@ -97,7 +87,6 @@ static bool connect_store(struct fleet_reader *fleet_reader, struct err *err)
 	fleet_reader->zk = zk_create(fleet_reader->base, fleet_reader->resolver, &options, err);
 	if (fleet_reader->zk == NULL)
 		return err_wrap(err, "[zookeeper]");
-	fleet_reader->look = event_new(fleet_reader->base, -1, 0, on_look, fleet_reader);
 	fleet_reader->watcher = watcher_create(fleet_reader->zk, fleet_reader->resolver,
 	                                       &fleet_reader->cluster, on_changed, fleet_reader);
 	fleet_reader->children = zk_children_create(fleet_reader->zk, parent, LAYOUT_VALUE_MAX,
@@ -110,13 +99,15 @@ struct fleet_reader *fleet_reader_open(const char *config_file, const char *clus
 {
 	struct fleet_reader *fleet_reader = xcalloc(1, sizeof(*fleet_reader));
 
-	fleet_reader->changed = changed;
-	fleet_reader->arg = arg;
 	fleet_reader->base = event_base_new();
-	if (fleet_reader->base == NULL)
+	if (fleet_reader->base == NULL) {
 		err_set(err, "cannot create an event loop");
-	else if (load(fleet_reader, config_file, cluster, err) && connect_store(fleet_reader, err))
-		return fleet_reader;
+	} else {
+		fleet_reader->changed = timer_new(fleet_reader->base, changed, arg);
+		if (load(fleet_reader, config_file, cluster, err) &&
+		    connect_store(fleet_reader, err))
+			return fleet_reader;
+	}
 	fleet_reader_close(fleet_reader);
 	return NULL;
 }
@@ -143,8 +134,7 @@ void fleet_reader_close(struct fleet_reader *fleet_reader)
 	zk_destroy(fleet_reader->zk);
 	resolver_destroy(fleet_reader->resolver);
 	config_free(fleet_reader->config);
-	if (fleet_reader->look != NULL)
-		event_free(fleet_reader->look);
+	timer_free(fleet_reader->changed);
 	if (fleet_reader->base != NULL)
 		event_base_free(fleet_reader->base);
 	free(fleet_reader);
