@@ -10,12 +10,12 @@
  */
 #include "publisher/node.h"
 
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "postgres/connection.h"
 #include "zookeeper/resolver.h"
 
@@ -35,7 +35,7 @@ struct node {
 	bool by_name;                  /* the address has to be looked up */
 	struct pg_connection *session; /* to member.address; NULL: none yet */
 	struct resolver_query *query;
-	struct event *timer;
+	struct timer *timer;
 	enum node_progress state;
 	struct node_query_answer answer, next;
 	bool again; /* the connection had ended, or was cut: the question was sent once more */
@@ -49,7 +49,7 @@ static void enter(struct node *node, enum node_progress state)
 
 static void conclude(struct node *node)
 {
-	event_del(node->timer);
+	timer_stop(node->timer);
 	enter(node, NODE_IDLE);
 	node->options.cb(NODE_TOLD, node->options.arg);
 }
@@ -162,14 +162,12 @@ static void on_resolved(const char *address, const char *problem, void *arg)
 	ask_server(node);
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
+static void on_deadline(void *arg)
 {
 	struct node *node = arg;
 	char problem[64];
 	bool connected = node->session != NULL && pg_connection_connected(node->session);
 
-	(void)fd;
-	(void)what;
 	snprintf(problem, sizeof(problem), "no %s within %lld ms",
 	         connected ? "answer" : "connection", (long long)node->options.timeout_ms);
 	if (node->query != NULL)
@@ -186,14 +184,11 @@ static bool must_resolve(const struct node *node)
 
 void node_ask(struct node *node)
 {
-	int64_t ms = node->options.timeout_ms;
-	const struct timeval deadline = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
 	if (node->state != NODE_IDLE)
 		return;
 	node->again = false;
 	node->next.fact.asked_us = clock_now_us();
-	event_add(node->timer, &deadline);
+	timer_start(node->timer, node->options.timeout_ms);
 	if (!must_resolve(node)) {
 		ask_server(node);
 		return;
@@ -220,7 +215,7 @@ struct node *node_create(const struct node_options *options, const struct connin
 	node->conninfo = xstrdup(target->conninfo);
 	node->member = target->member;
 	node->by_name = *node->member.address == '\0';
-	node->timer = evtimer_new(options->base, on_deadline, node);
+	node->timer = timer_new(options->base, on_deadline, node);
 	return node;
 }
 
@@ -231,7 +226,7 @@ void node_destroy(struct node *node)
 	if (node->query != NULL)
 		resolver_cancel(node->query);
 	pg_connection_destroy(node->session);
-	event_free(node->timer);
+	timer_free(node->timer);
 	node_query_answer_fini(&node->answer);
 	node_query_answer_fini(&node->next);
 	free(node->conninfo);

@@ -3,13 +3,13 @@
  * way to that one, and so does one of two that are the same running server. Always: a configured
  * server is never forgotten. */
 #include "publisher/observe.h"
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "publisher/conninfo_list.h"
 #include "publisher/node.h"
 
@@ -33,7 +33,7 @@ struct observe {
 	struct node_query node_query;
 	struct observed **servers;
 	size_t count;
-	struct event *over; /* ends the round in a loop iteration of its own */
+	struct timer *over; /* ends the round in a loop iteration of its own */
 	bool looking, again;
 	int64_t started_us;
 	unsigned rounds_more; /* extra rounds that this look has taken so far */
@@ -75,7 +75,7 @@ static bool is_over(const struct observe *observe)
 static void end_when_over(struct observe *observe)
 {
 	if (observe->looking && is_over(observe))
-		event_active(observe->over, EV_TIMEOUT, 0);
+		timer_fire(observe->over);
 }
 
 void observe_node_event(enum node_event event, void *arg)
@@ -249,13 +249,11 @@ static bool list_is_open(const struct observe *observe)
 	return false;
 }
 
-static void on_over(evutil_socket_t fd, short what, void *arg)
+static void on_over(void *arg)
 {
 	struct observe *observe = arg;
 	bool again;
 
-	(void)fd;
-	(void)what;
 	if (!observe->looking || !is_over(observe))
 		return;
 	if ((observe_list_merge(observe) || list_is_open(observe)) &&
@@ -288,7 +286,7 @@ struct observe *observe_create(const struct observe_options *options, struct err
 
 	observe->options = *options;
 	node_query_init(&observe->node_query, options->config);
-	observe->over = event_new(options->base, -1, 0, on_over, observe);
+	observe->over = timer_new(options->base, on_over, observe);
 	if (observe_list_configured(observe, err))
 		return observe;
 	observe_destroy(observe);
@@ -302,7 +300,7 @@ void observe_destroy(struct observe *observe)
 	for (size_t i = 0; i < observe->count; i++)
 		observed_destroy(observe->servers[i]);
 	free(observe->servers);
-	event_free(observe->over);
+	timer_free(observe->over);
 	node_query_fini(&observe->node_query);
 	free(observe);
 }

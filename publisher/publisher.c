@@ -6,13 +6,13 @@
  *   seen] --> decider --> publish (reads the store, forms the decision, writes) --> log
  */
 #include <ctype.h>
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "decide_internal.h"
 #include "publisher/observe.h"
 #include "publisher/publisher.h"
@@ -30,7 +30,7 @@ struct publisher {
 	struct zk_node *master; /* tells whether what was read last is still there; NULL: --once */
 	struct zk_ephemeral *presence;
 	struct zk_children *others; /* present publishers, and what each one sees; NULL: --once */
-	struct event *timer;
+	struct timer *timer;
 	int64_t looked_us;          /* when the last look began */
 	int64_t counted_us;         /* when the decider was given the last round; 0: never */
 	int64_t close_until_us;     /* look every CLOSE_MS until then */
@@ -80,13 +80,6 @@ static void publisher_say_set(const struct publisher *publisher, const struct to
                               int64_t floor_before);
 static void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome);
 
-static void look_after(struct publisher *publisher, int64_t ms)
-{
-	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	event_add(publisher->timer, &after);
-}
-
 static int64_t next_look_ms(const struct publisher *publisher, int64_t now_us)
 {
 	int64_t interval = publisher_config(publisher)->interval_ms, soon = interval;
@@ -100,15 +93,13 @@ static int64_t next_look_ms(const struct publisher *publisher, int64_t now_us)
 
 static void look(struct publisher *publisher)
 {
-	event_del(publisher->timer);
+	timer_stop(publisher->timer);
 	publisher->looked_us = clock_now_us();
 	observe_look(publisher->observe);
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(void *arg)
 {
-	(void)fd;
-	(void)what;
 	look(arg);
 }
 
@@ -120,7 +111,7 @@ static void look_soon(struct publisher *publisher)
 	if (gap_us >= LOOK_GAP_US)
 		look(publisher);
 	else
-		look_after(publisher, (LOOK_GAP_US - gap_us + 999) / 1000);
+		timer_start(publisher->timer, (LOOK_GAP_US - gap_us + 999) / 1000);
 }
 
 static void on_lost(void *arg)
@@ -251,7 +242,7 @@ static void on_observed(const struct observation *seen, void *arg)
 		count_round(publisher, seen);
 	}
 	if (!publisher->options.once)
-		look_after(publisher, next_look_ms(publisher, clock_now_us()));
+		timer_start(publisher->timer, next_look_ms(publisher, clock_now_us()));
 }
 
 /* -- the store's value -- */
@@ -420,7 +411,7 @@ struct publisher *publisher_create(const struct publisher_options *options, stru
 	topology_init(&publisher->stored);
 	publisher->known.topology = &publisher->stored;
 	strbuf_init(&publisher->word.text);
-	publisher->timer = evtimer_new(options->base, on_timer, publisher);
+	publisher->timer = timer_new(options->base, on_timer, publisher);
 	make_publish(publisher);
 	publisher->observe = make_observe(publisher, err);
 	if (publisher->observe == NULL) {
@@ -432,7 +423,7 @@ struct publisher *publisher_create(const struct publisher_options *options, stru
 		publisher->others = watch_others(publisher);
 		publisher->master = watch_master(publisher);
 	}
-	look_after(publisher, 0);
+	timer_start(publisher->timer, 0);
 	return publisher;
 }
 
@@ -452,7 +443,7 @@ void publisher_destroy(struct publisher *publisher)
 	publish_destroy(publisher->publish);
 	zk_ephemeral_destroy(publisher->presence);
 	decider_destroy(publisher->decider);
-	event_free(publisher->timer);
+	timer_free(publisher->timer);
 	topology_fini(&publisher->stored);
 	strbuf_fini(&publisher->word.text);
 	free(publisher);

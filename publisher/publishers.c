@@ -3,13 +3,13 @@
  * stay, and no socket is opened twice. */
 #include "publisher/publishers.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/timer.h"
 #include "publisher/notify_socket.h"
 #include "zookeeper/store.h"
 
@@ -27,7 +27,7 @@ struct publishers {
 	struct config *config;
 	struct libpq pq;
 	struct store *store;  /* after a reload the next publishers may have the same one */
-	struct event *settle; /* NULL before the first round has ended */
+	struct timer *settle; /* NULL before the first round has ended */
 	struct one *ones;
 	size_t count;
 	int64_t notified_us; /* when a notification was logged last */
@@ -130,23 +130,11 @@ static void open_wakes(struct publishers *all)
 
 /* -- beginning and end -- */
 
-static void on_settle(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	memory_settle();
-}
-
 /* Starts after the first round, because that loads what the servers' authentication needs. */
 static void settle_soon(struct publishers *all)
 {
-	const struct timeval after = {.tv_sec = MEMORY_SETTLE_MS / 1000};
-
-	if (all->settle != NULL)
-		return;
-	all->settle = evtimer_new(all->options.base, on_settle, NULL);
-	event_add(all->settle, &after);
+	if (all->settle == NULL)
+		all->settle = memory_settle_later(all->options.base);
 }
 
 static void on_told(const struct publisher_word *word, void *arg)
@@ -227,8 +215,7 @@ void publishers_destroy(struct publishers *publishers)
 	if (publishers == NULL)
 		return;
 	stop(publishers);
-	if (publishers->settle != NULL)
-		event_free(publishers->settle);
+	timer_free(publishers->settle);
 	store_end(publishers->store); /* deletes the presence znodes, too */
 	free(publishers->ones);
 	config_free(publishers->config);

@@ -43,6 +43,9 @@ void check_note(struct check *check, enum check_grade grade, const char *what, c
 void check_note_all(struct check *check, enum check_grade grade, const char *what, const char *fix,
                     const char *prefix, const struct string_list *details);
 
+/* Runs the event loop until event_base_loopbreak(), and for `ms` at most. */
+void check_run_loop(struct check *check, int64_t ms);
+
 /* Returns "KIND/NAME", as "haproxy/local". Caller frees. */
 char *check_target_name(const struct config_target *target) MUST_CHECK;
 

@@ -54,7 +54,7 @@ void move_make(struct move *out, const struct move_clock *clock, const char *wha
  * and adds to *pair_count. `pairs` must have room for MOVE_STEPS more. */
 void move_log_steps(struct log_kv *pairs, size_t *pair_count, const struct move *move);
 
-struct event;
+struct timer;
 
 /* "admitted", not "named": the store may name a primary that the servers do not confirm. */
 #define HOLD_OVER_WHY "nobody has been admitted as the primary in hold_timeout"
@@ -93,9 +93,7 @@ struct target {
 	char *refused; /* why the last text was refused; NULL: it was accepted */
 	char *alarm;   /* NULL: none */
 	char *marker;  /* "<state_dir>/KIND-NAME.reload"; the file exists while a reload is owed */
-	struct event *changed_event;
-	void (*changed)(void *arg);
-	void *changed_arg;
+	struct timer *changed; /* calls back the owner; NULL: it does not want to know */
 	struct target_history history;
 	struct move_clock clock;
 };

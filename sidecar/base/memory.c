@@ -11,6 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/timer.h"
+
 struct range {
 	uintptr_t from, to; /* page boundaries */
 };
@@ -82,4 +84,18 @@ void memory_settle(void)
 {
 	malloc_trim(0);
 	dl_iterate_phdr(give_back, NULL);
+}
+
+static void on_timer(void *arg)
+{
+	(void)arg;
+	memory_settle();
+}
+
+struct timer *memory_settle_later(struct event_base *base)
+{
+	struct timer *timer = timer_new(base, on_timer, NULL);
+
+	timer_start(timer, MEMORY_SETTLE_MS);
+	return timer;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/timer.h"
 #include "cli/cli.h"
 #include "cluster/state_file.h"
 #include "haproxy/socket.h"
@@ -57,6 +58,20 @@ void check_note_all(struct check *check, enum check_grade grade, const char *wha
 {
 	for (size_t i = 0; i < details->count; i++)
 		check_note(check, grade, what, fix, "%s%s", prefix, details->items[i]);
+}
+
+static void out_of_time(void *arg)
+{
+	event_base_loopbreak(arg);
+}
+
+void check_run_loop(struct check *check, int64_t ms)
+{
+	struct timer *timer = timer_new(check->base, out_of_time, check->base);
+
+	timer_start(timer, ms);
+	event_base_dispatch(check->base);
+	timer_free(timer);
 }
 
 char *check_target_name(const struct config_target *target)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/timer.h"
 #include "topology/layout.h"
 #include "watch/watcher.h"
 #include "zookeeper/children.h"
@@ -21,9 +22,7 @@ struct fleet_reader {
 	struct store *store;
 	struct watcher *watcher;
 	struct zk_children *children;
-	struct event *look;
-	void (*changed)(void *arg);
-	void *arg;
+	struct timer *changed; /* calls back the caller */
 	struct fleet_view view;
 	struct fleet_entry *entries;
 	struct fleet_note *notes; /* one per entry */
@@ -66,7 +65,7 @@ static void on_changed(void *arg)
 {
 	const struct fleet_reader *fleet_reader = arg;
 
-	event_active(fleet_reader->look, EV_TIMEOUT, 0);
+	timer_fire(fleet_reader->changed);
 }
 
 static void on_copy(const struct zk_copy *copy, const struct zk_node_fact *fact, void *arg)
@@ -74,15 +73,6 @@ static void on_copy(const struct zk_copy *copy, const struct zk_node_fact *fact,
 	(void)copy;
 	(void)fact;
 	on_changed(arg);
-}
-
-static void on_look(evutil_socket_t fd, short what, void *arg)
-{
-	const struct fleet_reader *fleet_reader = arg;
-
-	(void)fd;
-	(void)what;
-	fleet_reader->changed(fleet_reader->arg);
 }
 
 static bool connect_store(struct fleet_reader *fleet_reader, struct err *err)
@@ -93,7 +83,6 @@ static bool connect_store(struct fleet_reader *fleet_reader, struct err *err)
 	fleet_reader->store = store;
 	if (store == NULL || !store_open(store, err))
 		return false;
-	fleet_reader->look = event_new(fleet_reader->base, -1, 0, on_look, fleet_reader);
 	fleet_reader->watcher = watcher_create(store->zk, store->resolver, &fleet_reader->cluster,
 	                                       on_changed, fleet_reader);
 	fleet_reader->children = zk_children_create(store->zk, parent, LAYOUT_VALUE_MAX, SIZE_MAX,
@@ -106,13 +95,15 @@ struct fleet_reader *fleet_reader_open(const char *config_file, const char *clus
 {
 	struct fleet_reader *fleet_reader = xcalloc(1, sizeof(*fleet_reader));
 
-	fleet_reader->changed = changed;
-	fleet_reader->arg = arg;
 	fleet_reader->base = event_base_new();
-	if (fleet_reader->base == NULL)
+	if (fleet_reader->base == NULL) {
 		err_set(err, "cannot create an event loop");
-	else if (load(fleet_reader, config_file, cluster, err) && connect_store(fleet_reader, err))
-		return fleet_reader;
+	} else {
+		fleet_reader->changed = timer_new(fleet_reader->base, changed, arg);
+		if (load(fleet_reader, config_file, cluster, err) &&
+		    connect_store(fleet_reader, err))
+			return fleet_reader;
+	}
 	fleet_reader_close(fleet_reader);
 	return NULL;
 }
@@ -138,8 +129,7 @@ void fleet_reader_close(struct fleet_reader *fleet_reader)
 	watcher_destroy(fleet_reader->watcher);
 	store_close(fleet_reader->store);
 	config_free(fleet_reader->config);
-	if (fleet_reader->look != NULL)
-		event_free(fleet_reader->look);
+	timer_free(fleet_reader->changed);
 	if (fleet_reader->base != NULL)
 		event_base_free(fleet_reader->base);
 	free(fleet_reader);

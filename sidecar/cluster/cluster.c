@@ -7,13 +7,13 @@
 #include "cluster/target_kinds.h"
 #include "cluster_internal.h"
 
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "cluster/state_file.h"
 #include "watch/watcher.h"
 
@@ -112,27 +112,20 @@ static void cluster_destroy_outlets(struct cluster *cluster)
 }
 
 /* The override of the operator is read at the start, saved before it is followed, and logged again
- * every REMIND_S seconds until it is released. */
+ * every REMIND_MS until it is released. */
 
-#define REMIND_S 600
+#define REMIND_MS 600000
 
 /* Logs the override again, so that nobody forgets that segue does not act. */
-static void remind(struct cluster *cluster)
+static void remind(void *arg)
 {
-	const struct timeval after = {.tv_sec = REMIND_S};
+	struct cluster *cluster = arg;
 
 	cluster_say_override(cluster);
 	if (cluster->override.kind != OVERRIDE_NONE)
-		event_add(cluster->reminder, &after);
+		timer_start(cluster->reminder, REMIND_MS);
 	else
-		event_del(cluster->reminder);
-}
-
-static void cluster_on_reminder(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	remind(arg);
+		timer_stop(cluster->reminder);
 }
 
 /* Keeps the override that is in force. What the new state_dir holds of this cluster does not
@@ -498,7 +491,6 @@ static void guard_primary(const struct cluster *cluster)
  * recent, or the store is away. */
 static void look_again(struct cluster *cluster, const struct decision *decision)
 {
-	const struct timeval after = {.tv_sec = TICK_MS / 1000};
 	bool foreboding = cluster->config->verify != CONFIG_VERIFY_DISABLE &&
 	                  cluster->moved_us != 0 &&
 	                  clock_now_us() - cluster->moved_us < WATCH_OLD_PRIMARY_MS * (int64_t)1000;
@@ -510,9 +502,9 @@ static void look_again(struct cluster *cluster, const struct decision *decision)
 	if (decision->ask != NULL)
 		verifier_hurry(cluster->verifier, decision->ask);
 	if (due || decision->ask_all || decision->ask != NULL)
-		event_add(cluster->tick, &after);
+		timer_start(cluster->tick, TICK_MS);
 	else
-		event_del(cluster->tick);
+		timer_stop(cluster->tick);
 }
 
 void cluster_input(const struct cluster *cluster, struct decide_input *out)
@@ -563,22 +555,13 @@ static void cluster_reconcile(struct cluster *cluster)
 	cluster_fleet_note(cluster);
 }
 
-static void on_facts(void *arg)
+static void reconcile_cb(void *arg)
 {
 	cluster_reconcile(arg);
 }
 
-static void on_tick(evutil_socket_t fd, short what, void *arg)
+static void on_resume(void *arg)
 {
-	(void)fd;
-	(void)what;
-	cluster_reconcile(arg);
-}
-
-static void on_resume(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
 	apply_all(arg, 0, 0);
 }
 
@@ -613,7 +596,7 @@ static void take_over(struct cluster *cluster, const struct cluster *previous)
 	cluster->previous = previous->previous;
 	cluster->previous_until_ms = previous->previous_until_ms;
 	if (previous->applied.in_this_run && previous->hold.by == HELD_NOT)
-		event_active(cluster->resume, EV_TIMEOUT, 0);
+		timer_fire(cluster->resume);
 }
 
 struct cluster *cluster_create(const struct cluster_world *world, size_t index,
@@ -629,11 +612,11 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	cluster->listeners = world->listeners;
 	cluster->file_writer = target_hub_saver(world->hub);
 	applied_init(&cluster->applied);
-	cluster->persist = event_new(world->base, -1, 0, cluster_on_persist, cluster);
-	event_priority_set(cluster->persist, CLUSTER_PRIORITY_LATER);
-	cluster->resume = event_new(world->base, -1, 0, on_resume, cluster);
-	cluster->tick = event_new(world->base, -1, 0, on_tick, cluster);
-	cluster->reminder = event_new(world->base, -1, 0, cluster_on_reminder, cluster);
+	cluster->persist = timer_new(world->base, cluster_on_persist, cluster);
+	timer_set_priority(cluster->persist, CLUSTER_PRIORITY_LATER);
+	cluster->resume = timer_new(world->base, on_resume, cluster);
+	cluster->tick = timer_new(world->base, reconcile_cb, cluster);
+	cluster->reminder = timer_new(world->base, remind, cluster);
 	if (previous != NULL && same_store(cluster, previous)) {
 		take_over(cluster, previous);
 	} else {
@@ -649,11 +632,11 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 		cluster->state_problem = xstrdup(world->state_problem);
 	cluster_load_override(cluster, same_dir ? NULL : previous);
 	cluster_create_outlets(cluster, world, index, previous);
-	cluster->verifier = verifier_create(world->base, cluster->config, on_facts, cluster);
+	cluster->verifier = verifier_create(world->base, cluster->config, reconcile_cb, cluster);
 	if (previous != NULL)
 		verifier_recall(cluster->verifier, previous->verifier);
 	cluster->watcher =
-	    watcher_create(world->zk, world->resolver, cluster->config, on_facts, cluster);
+	    watcher_create(world->zk, world->resolver, cluster->config, reconcile_cb, cluster);
 	cluster_fleet_open(cluster, world);
 	return cluster;
 }
@@ -665,10 +648,10 @@ void cluster_destroy(struct cluster *cluster)
 	verifier_destroy(cluster->verifier);
 	cluster_destroy_outlets(cluster);
 	cluster_save_last(cluster);
-	event_free(cluster->persist);
-	event_free(cluster->resume);
-	event_free(cluster->tick);
-	event_free(cluster->reminder);
+	timer_free(cluster->persist);
+	timer_free(cluster->resume);
+	timer_free(cluster->tick);
+	timer_free(cluster->reminder);
 	applied_fini(&cluster->applied);
 	free(cluster->own);
 	free(cluster->said);

@@ -2,8 +2,6 @@
 #ifndef SEGUE_CLUSTER_CLUSTER_INTERNAL_H
 #define SEGUE_CLUSTER_CLUSTER_INTERNAL_H
 
-#include <event2/util.h>
-
 #include "base/endpoint.h"
 #include "cluster/cluster.h"
 #include "decide/decide.h"
@@ -59,11 +57,11 @@ struct cluster {
 	int64_t previous_until_ms; /* until then `previous` is asked, too */
 	int64_t moved_us;          /* last move to a new primary, or first of this run; 0: never */
 	int64_t away_ms;           /* since when the store is unreachable; 0: it is reachable */
-	struct event *tick; /* reconciles again: a server is being asked, or an alarm is active */
-	struct event *reminder; /* logs an override again */
+	struct timer *tick; /* reconciles again: a server is being asked, or an alarm is active */
+	struct timer *reminder; /* logs an override again */
 	/* Applies again, with or without the store, what was applied before a reload. */
-	struct event *resume;
-	struct event *persist;
+	struct timer *resume;
+	struct timer *persist;
 	struct file_writer *file_writer;
 	struct file_writer_job *saving; /* NULL: no save is under way */
 	bool unsaved;                   /* there are changes that are not in `saving` */
@@ -207,6 +205,6 @@ void cluster_save_now(struct cluster *cluster);       /* as soon as the proxies 
 void cluster_save_confirmed(struct cluster *cluster); /* if all targets have confirmed the move */
 void cluster_save_lazily(struct cluster *cluster);    /* for the same servers under a newer zxid */
 void cluster_save_last(struct cluster *cluster);      /* now, and waits for the disk */
-void cluster_on_persist(evutil_socket_t fd, short what, void *arg);
+void cluster_on_persist(void *arg);
 
 #endif

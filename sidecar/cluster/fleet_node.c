@@ -2,7 +2,6 @@
  * change is only noted; the znode is written later, after the proxies have been moved: at once when
  * all targets have confirmed a new value, otherwise after FLEET_CALM_MS, with all changes up to
  * then. */
-#include <event2/event.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/timer.h"
 #include "cluster_internal.h"
 #include "report/fleet.h"
 #include "topology/layout.h"
@@ -22,7 +22,7 @@
 struct cluster_fleet {
 	struct zk_ephemeral *presence;
 	char *path;
-	struct event *write;
+	struct timer *write;
 	int64_t due_ms; /* when `write` fires; 0: it is not set */
 	char host[HOST_NAME_MAX + 1], started[CLOCK_WALL_MAX];
 	struct { /* by all targets */
@@ -108,24 +108,21 @@ static void fill(const struct cluster *cluster, struct fleet_note *out)
 
 static void arm(struct cluster_fleet *fleet, int64_t ms)
 {
-	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 	int64_t due_ms = clock_now_ms() + ms;
 
 	if (fleet->due_ms != 0 && fleet->due_ms <= due_ms)
 		return;
 	fleet->due_ms = due_ms;
-	event_add(fleet->write, &after);
+	timer_start(fleet->write, ms);
 }
 
 /* No event reports the end of a hold, so the timer is set for it here. */
-static void on_write(evutil_socket_t fd, short what, void *arg)
+static void on_write(void *arg)
 {
 	struct cluster *cluster = arg;
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct fleet_note note;
 
-	(void)fd;
-	(void)what;
 	cluster->fleet->due_ms = 0;
 	fleet_note_init(&note, cluster->target_count);
 	fill(cluster, &note);
@@ -178,8 +175,8 @@ void cluster_fleet_open(struct cluster *cluster, const struct cluster_world *wor
 	    .acl = world->config->acl == CONFIG_ACL_CREATOR ? ZK_ACL_CREATOR : ZK_ACL_OPEN,
 	    .path = fleet->path,
 	    .who = "sidecar"});
-	fleet->write = event_new(world->base, -1, 0, on_write, cluster);
-	event_priority_set(fleet->write, CLUSTER_PRIORITY_LATER);
+	fleet->write = timer_new(world->base, on_write, cluster);
+	timer_set_priority(fleet->write, CLUSTER_PRIORITY_LATER);
 	fleet->primaries = xcalloc(cluster->target_count + 1, sizeof(*fleet->primaries));
 	gethostname(fleet->host, sizeof(fleet->host) - 1);
 	fill_started(fleet->started, sizeof(fleet->started));
@@ -189,7 +186,7 @@ void cluster_fleet_open(struct cluster *cluster, const struct cluster_world *wor
 
 static void end(struct cluster_fleet *fleet)
 {
-	event_free(fleet->write);
+	timer_free(fleet->write);
 	free(fleet->primaries);
 	free(fleet->path);
 	free(fleet);

@@ -5,7 +5,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "haproxy/hold_record.h"
 #include "pgbouncer/hold_record.h"
 #include "postgres/libpq.h"
@@ -254,7 +254,7 @@ struct orphaned_holds {
 	struct event_base *base;
 	const struct config *config;
 	struct command *child;
-	struct event *again;
+	struct timer *again;
 	unsigned failures;
 	char *told; /* the failure that was logged last; NULL: none */
 };
@@ -262,9 +262,8 @@ struct orphaned_holds {
 static void failed(struct orphaned_holds *left, const char *what)
 {
 	int64_t ms = clock_backoff_ms(++left->failures, RETRY_FIRST_MS, RETRY_MAX_MS);
-	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
-	event_add(left->again, &after);
+	timer_start(left->again, ms);
 	if (left->told != NULL && strcmp(left->told, what) == 0)
 		return;
 	free(left->told);
@@ -285,14 +284,12 @@ static void ended(bool ok, const char *what, void *arg)
 		failed(left, what);
 }
 
-static void start(int fd, short events, void *arg)
+static void start(void *arg)
 {
 	struct orphaned_holds *left = arg;
 	char self[] = "/proc/self/exe", verb[] = "resume", gone[] = "--gone", c[] = "-c";
 	char *argv[] = {self, verb, gone, c, left->config->file, NULL};
 
-	(void)fd;
-	(void)events;
 	left->child = command_run(left->base, argv, CHILD_MS, ended, left);
 }
 
@@ -314,8 +311,8 @@ struct orphaned_holds *orphaned_holds_release(struct event_base *base, const str
 	left = xcalloc(1, sizeof(*left));
 	left->base = base;
 	left->config = config;
-	left->again = event_new(base, -1, 0, start, left);
-	start(-1, 0, left);
+	left->again = timer_new(base, start, left);
+	start(left);
 	return left;
 }
 
@@ -325,7 +322,7 @@ void orphaned_holds_cancel(struct orphaned_holds *left)
 		return;
 	if (left->child != NULL)
 		command_cancel(left->child);
-	event_free(left->again);
+	timer_free(left->again);
 	free(left->told);
 	free(left);
 }

@@ -1,13 +1,13 @@
 /* Saves the last applied topology of a cluster to disk, after the proxies have been moved. One save
  * runs at a time; later changes go into the next one. Only the save at the end of the cluster waits
  * for the disk. */
-#include <event2/event.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/file_writer.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "base/timer.h"
 #include "cluster/state_file.h"
 #include "cluster_internal.h"
 #include "target/target.h"
@@ -23,13 +23,12 @@
 static void save_later(struct cluster *cluster, int64_t after_ms)
 {
 	int64_t ms = clock_jitter_ms(after_ms);
-	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
 	cluster->unsaved = true;
 	if (cluster->save_at_ms != 0 && cluster->save_at_ms <= clock_now_ms() + ms)
 		return;
 	cluster->save_at_ms = clock_now_ms() + ms;
-	event_add(cluster->persist, &after);
+	timer_start(cluster->persist, ms);
 }
 
 void cluster_save_soon(struct cluster *cluster)
@@ -67,7 +66,7 @@ static void not_saved(struct cluster *cluster, const struct err *err)
 {
 	free(cluster->state_problem);
 	cluster->state_problem = xstrdup(err->message);
-	event_active(cluster->tick, EV_TIMEOUT, 0); /* raises the alarm */
+	timer_fire(cluster->tick); /* raises the alarm */
 	log_error("state_not_saved", KV_STR("cluster", cluster->config->name),
 	          KV_INT("zxid", cluster->applied.zxid), KV_ERR(err),
 	          KV_STR("next", "tried again every 10 s; after a restart before that, an older "
@@ -124,12 +123,10 @@ static void start_save(struct cluster *cluster)
 }
 
 /* If a save is running, its end starts the next one. */
-void cluster_on_persist(evutil_socket_t fd, short what, void *arg)
+void cluster_on_persist(void *arg)
 {
 	struct cluster *cluster = arg;
 
-	(void)fd;
-	(void)what;
 	cluster->save_at_ms = 0;
 	if (cluster->saving == NULL)
 		start_save(cluster);

@@ -13,12 +13,12 @@
  *    +---------------------------------------------- a new worker answers --------------------+
  */
 /* clang-format on */
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 
 /* --- falling back ---
@@ -175,12 +175,11 @@ void haproxy_config_file_enter(struct haproxy_driver *driver, enum config_file_s
                                int64_t timer_ms)
 {
 	struct haproxy_config_file *file = &driver->file;
-	struct timeval after = {.tv_sec = timer_ms / 1000, .tv_usec = timer_ms % 1000 * 1000};
 
 	file->state = state;
-	event_del(file->timer);
+	timer_stop(file->timer);
 	if (timer_ms >= 0)
-		event_add(file->timer, &after);
+		timer_start(file->timer, timer_ms);
 }
 
 void haproxy_config_file_set_problem(struct haproxy_driver *driver, const char *problem)
@@ -345,12 +344,10 @@ static void tell_reload_waits(struct haproxy_driver *driver, const char *why)
 	haproxy_config_file_set_problem(driver, problem);
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct haproxy_driver *driver = arg;
 
-	(void)fd;
-	(void)events;
 	if (driver->file.state == CONFIG_FILE_CONFIRMING)
 		haproxy_reload_failed(
 		    driver, "the reload was reported as done, but the same worker goes on "
@@ -426,7 +423,7 @@ void haproxy_config_file_init(struct haproxy_driver *driver, const char *state_d
 	    .note = xasprintf("%s/haproxy-%s.tried", state_dir, driver->target.config->name),
 	    .previous = STRBUF_INIT,
 	    .problem = STRBUF_INIT};
-	file->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
+	file->timer = timer_new(driver->target.base, on_timer, driver);
 	file->owner_known = install_owner(driver->target.config, &file->owner, &ignored);
 }
 
@@ -440,7 +437,7 @@ void haproxy_config_file_fini(struct haproxy_driver *driver)
 		reload_cancel(file->reload);
 	haproxy_reload_abandon(driver);
 	haproxy_loaded_fini(driver);
-	event_free(file->timer);
+	timer_free(file->timer);
 	free(file->note);
 	strbuf_fini(&file->previous);
 	strbuf_fini(&file->problem);

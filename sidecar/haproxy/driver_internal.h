@@ -69,7 +69,7 @@ struct haproxy_runtime {
 	enum runtime_state state;
 	struct haproxy_call *call;
 	struct session_cleanup *cleanup;
-	struct event *timer;
+	struct timer *timer;
 	bool known; /* `live` is valid; false after a lost reply, and when a reload has been made */
 	struct haproxy_live live;
 	struct haproxy_info info; /* pid 0: HAProxy has never answered */
@@ -130,7 +130,7 @@ struct haproxy_config_file {
 	enum config_file_state state;
 	struct install *install;
 	struct reload *reload;
-	struct event *timer;
+	struct timer *timer;
 	struct file_owner owner;
 	bool owner_known; /* without an owner nothing can be installed */
 	bool opened;      /* the file that was there before segue has been read */
@@ -174,7 +174,7 @@ struct haproxy_hold {
 	int64_t since_us;                     /* when the state last left OPEN */
 	int64_t turned_us;                    /* when the state last changed */
 	bool settled;               /* HAProxy was seen to show this state, and that was logged */
-	struct event *timer;        /* ends HELD and RECOVERED */
+	struct timer *timer;        /* ends HELD and RECOVERED */
 	struct haproxy_config view; /* HELD and FENCED: the config that replaces the text's */
 	struct haproxy_hold_record note;
 	struct haproxy_endpoint closed_at; /* HELD: where the primary's servers lead */

@@ -17,7 +17,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <event2/event.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -25,6 +24,7 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "base/util.h"
 #include "driver_internal.h"
 #include "haproxy/model/lint.h"
@@ -255,13 +255,6 @@ const struct haproxy_config *haproxy_keep_sessions_at(const struct haproxy_drive
 
 /* --- the state --- */
 
-static void set_timer(struct haproxy_hold *hold, int64_t ms)
-{
-	const struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	event_add(hold->timer, &after);
-}
-
 /* Sets the state. timer_ms -1: no timer. */
 static void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_state state,
                                int64_t timer_ms)
@@ -271,9 +264,9 @@ static void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_
 
 	hold->state = state;
 	hold->settled = false;
-	event_del(hold->timer);
+	timer_stop(hold->timer);
 	if (timer_ms >= 0)
-		set_timer(hold, timer_ms);
+		timer_start(hold->timer, timer_ms);
 	hold->turned_us = clock_now_us();
 	if (was_open && !is_open)
 		hold->since_us = hold->turned_us;
@@ -390,7 +383,7 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 		return;
 	}
 	if (episode == hold->held_episode && hold->state == HOLD_HELD)
-		set_timer(hold, timeout_ms);
+		timer_start(hold->timer, timeout_ms);
 	if (episode == hold->held_episode || episode == hold->fenced_episode)
 		return;
 	hold->held_episode = episode;
@@ -474,12 +467,10 @@ void haproxy_hold_settle(struct haproxy_driver *driver)
 	}
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct haproxy_driver *driver = arg;
 
-	(void)fd;
-	(void)events;
 	if (driver->hold.state == HOLD_RECOVERED) {
 		haproxy_recovered_open(driver);
 		return;
@@ -524,7 +515,7 @@ void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir)
 	struct haproxy_hold *hold = &driver->hold;
 	struct err err;
 
-	hold->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
+	hold->timer = timer_new(driver->target.base, on_timer, driver);
 	if (!haproxy_hold_record_init(&hold->note, state_dir, driver->target.config->name, &err))
 		target_fail(&driver->target, "note_unusable", err.message,
 		            "what an earlier life of segue has closed is opened when the store "
@@ -584,6 +575,6 @@ void haproxy_hold_fini(struct haproxy_driver *driver)
 	if (hold->state != HOLD_OPEN && driver->reloader != NULL)
 		reloader_hold(driver->reloader, -1);
 	haproxy_config_open(&hold->view);
-	event_free(hold->timer);
+	timer_free(hold->timer);
 	haproxy_hold_record_fini(&hold->note);
 }

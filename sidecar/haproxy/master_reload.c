@@ -8,12 +8,12 @@
  *      \------------------------\--- any failure, deadline ----------+--> done
  */
 
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 #include "haproxy/model/replies.h"
 #include "haproxy/socket.h"
@@ -36,7 +36,7 @@ struct master_reload {
 	char *socket;
 	enum master_reload_state state;
 	struct haproxy_batch *batch;
-	struct event *timer; /* the next poll */
+	struct timer *timer; /* the next poll */
 	int64_t limit_ms;    /* how long to wait for the new worker */
 	int64_t started_ms, worker_before;
 	unsigned failed_before, polls;
@@ -51,7 +51,7 @@ static void cancel(void *arg)
 
 	if (run->batch != NULL)
 		haproxy_batch_cancel(run->batch);
-	event_free(run->timer);
+	timer_free(run->timer);
 	free(run->no_reply);
 	free(run->socket);
 	free(run);
@@ -76,10 +76,7 @@ static void ask_procs(struct master_reload *run)
 
 static void poll_later(struct master_reload *run)
 {
-	int64_t ms = clock_backoff_ms(++run->polls, POLL_FIRST_MS, POLL_MAX_MS);
-	struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	event_add(run->timer, &after);
+	timer_start(run->timer, clock_backoff_ms(++run->polls, POLL_FIRST_MS, POLL_MAX_MS));
 }
 
 static void end_unconfirmed(struct master_reload *run)
@@ -187,12 +184,10 @@ static void proc_cb(const char *reply, size_t len, const struct err *err, void *
 	haproxy_procs_free(&procs);
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct master_reload *run = arg;
 
-	(void)fd;
-	(void)events;
 	if (run->batch == NULL)
 		ask_procs(run);
 }
@@ -209,7 +204,7 @@ static void *start(struct event_base *base, const char *object, int64_t limit_ms
 	                              .limit_ms = limit_ms,
 	                              .done = done,
 	                              .arg = arg};
-	run->timer = event_new(base, -1, 0, timer_cb, run);
+	run->timer = timer_new(base, on_timer, run);
 	ask_procs(run);
 	return run;
 }

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "haproxy/model/batch.h"
 #include "haproxy/model/diff.h"
 #include "haproxy/socket.h"
@@ -30,7 +31,7 @@ struct haproxy_release {
 	const struct haproxy_hold_record *note;
 	int64_t timeout_ms;
 	struct haproxy_batch *batch;
-	struct event *timer;  /* WAITING */
+	struct timer *timer;  /* WAITING */
 	unsigned rounds;      /* of commands */
 	bool opening, tidied; /* the last batch had commands; the batch of TIDYING has been sent */
 	size_t released;
@@ -107,7 +108,7 @@ static size_t find_closed(const struct haproxy_release *release,
 
 static void release_free(struct haproxy_release *release)
 {
-	event_free(release->timer);
+	timer_free(release->timer);
 	haproxy_config_free(&release->config);
 	free(release->socket);
 	free(release);
@@ -135,20 +136,16 @@ static void send_round(struct haproxy_release *release, const char *commands)
 	                                    release->timeout_ms, reply_cb, release);
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
-	(void)fd;
-	(void)events;
 	send_round(arg, "");
 }
 
 static void wait_to_read(struct haproxy_release *release)
 {
-	int64_t ms = clock_backoff_ms(release->rounds - 1, WAIT_FIRST_MS, WAIT_MAX_MS);
-	const struct timeval after = {.tv_usec = ms * 1000};
-
 	release->opening = false;
-	event_add(release->timer, &after);
+	timer_start(release->timer,
+	            clock_backoff_ms(release->rounds - 1, WAIT_FIRST_MS, WAIT_MAX_MS));
 }
 
 static void go_on(struct haproxy_release *release, const struct haproxy_batch_reply *reply)
@@ -213,7 +210,7 @@ struct haproxy_release *haproxy_release_start(struct event_base *base,
 	                                    .timeout_ms = job->timeout_ms,
 	                                    .cb = cb,
 	                                    .arg = arg};
-	release->timer = event_new(base, -1, 0, timer_cb, release);
+	release->timer = timer_new(base, on_timer, release);
 	send_round(release, "");
 	return release;
 }

@@ -9,12 +9,12 @@
  *      |  new text |                |        +--- reply ----+         +---- result -----+
  *      +-----------+-- no reply ----+-- no reply, or the commands have no effect
  */
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 #include "haproxy/socket.h"
 
@@ -164,12 +164,11 @@ static const int64_t settle_ms[] = {1, 5, 10, 20, 50};
 static void enter(struct haproxy_driver *driver, enum runtime_state state, int64_t timer_ms)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
-	struct timeval after = {.tv_sec = timer_ms / 1000, .tv_usec = timer_ms % 1000 * 1000};
 
 	runtime->state = state;
-	event_del(runtime->timer);
+	timer_stop(runtime->timer);
 	if (timer_ms >= 0)
-		event_add(runtime->timer, &after);
+		timer_start(runtime->timer, timer_ms);
 }
 
 static void wait_to_read(struct haproxy_driver *driver, int64_t ms)
@@ -185,7 +184,7 @@ static void be_idle(struct haproxy_driver *driver)
 	struct haproxy_runtime *runtime = &driver->runtime;
 	int64_t ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
 
-	if (event_pending(runtime->timer, EV_TIMEOUT, NULL))
+	if (timer_is_set(runtime->timer))
 		return;
 	if (driver->file.state == CONFIG_FILE_CONFIRMING) {
 		ms = CONFIRM_REREAD_MS;
@@ -204,13 +203,11 @@ static void be_idle(struct haproxy_driver *driver)
 	enter(driver, RUNTIME_IDLE, ms);
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct haproxy_driver *driver = arg;
 	struct haproxy_runtime *runtime = &driver->runtime;
 
-	(void)fd;
-	(void)events;
 	if (runtime->state == RUNTIME_IDLE &&
 	    clock_now_ms() - runtime->verified_ms >= VERIFY_MIN_MS) {
 		driver->file.verify = true;
@@ -608,7 +605,7 @@ void haproxy_runtime_init(struct haproxy_driver *driver)
 	                                           .answers = STRBUF_INIT,
 	                                           .needs = STRBUF_INIT,
 	                                           .problem = STRBUF_INIT};
-	driver->runtime.timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
+	driver->runtime.timer = timer_new(driver->target.base, on_timer, driver);
 }
 
 void haproxy_runtime_fini(struct haproxy_driver *driver)
@@ -619,7 +616,7 @@ void haproxy_runtime_fini(struct haproxy_driver *driver)
 		haproxy_call_cancel(runtime->call);
 	if (runtime->cleanup != NULL)
 		session_cleanup_cancel(runtime->cleanup);
-	event_free(runtime->timer);
+	timer_free(runtime->timer);
 	haproxy_live_free(&runtime->live);
 	strbuf_fini(&runtime->unfit);
 	strbuf_fini(&runtime->answers);

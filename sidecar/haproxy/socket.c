@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "base/timer.h"
 
 /* bytes; `show servers state` of 100,000 servers is smaller */
 #define REPLY_MAX    ((size_t)16 * 1024 * 1024)
@@ -32,7 +33,7 @@ union address {
 
 struct haproxy_batch {
 	struct event *io;    /* EV_WRITE until all is written, then EV_READ until EOF */
-	struct event *timer; /* the deadline; fires at once if haproxy_batch_send() itself failed */
+	struct timer *timer; /* the deadline; fires at once if haproxy_batch_send() itself failed */
 	char *path;
 	int fd; /* -1: the batch has failed, the reason is in `error` */
 	bool master, writing;
@@ -58,7 +59,7 @@ static void disconnect(struct haproxy_batch *batch)
 static void batch_free(struct haproxy_batch *batch)
 {
 	disconnect(batch);
-	event_free(batch->timer);
+	timer_free(batch->timer);
 	strbuf_fini(&batch->line);
 	strbuf_fini(&batch->reply);
 	free(batch->path);
@@ -151,13 +152,10 @@ static bool write_line(struct haproxy_batch *batch)
 
 static bool hand_out(struct haproxy_batch *batch)
 {
-	const struct timeval after = {.tv_sec = batch->timeout_ms / 1000,
-	                              .tv_usec = batch->timeout_ms % 1000 * 1000};
-
 	if (clock_now_ms() > batch->until_ms)
 		return err_set(&batch->error, "%s: the reply has not come to its end in %d ms",
 		               batch->path, HAPROXY_STREAM_MAX_MS);
-	event_add(batch->timer, &after);
+	timer_start(batch->timer, batch->timeout_ms);
 	if (!batch->piece(batch->reply.data, batch->reply.len, batch->arg, &batch->error))
 		return false;
 	strbuf_reset(&batch->reply);
@@ -210,7 +208,7 @@ static bool advance(struct haproxy_batch *batch)
 	if (batch->master)
 		shutdown(batch->fd, SHUT_WR);
 	event_del(batch->io);
-	event_assign(batch->io, event_get_base(batch->timer), batch->fd, EV_READ | EV_PERSIST,
+	event_assign(batch->io, event_get_base(batch->io), batch->fd, EV_READ | EV_PERSIST,
 	             readable_cb, batch);
 	event_add(batch->io, NULL);
 	return true;
@@ -226,25 +224,22 @@ static void writable_cb(int fd, short events, void *arg)
 		finish(batch, false);
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct haproxy_batch *batch = arg;
 
-	(void)fd;
-	(void)events;
 	if (batch->fd >= 0)
 		err_set(&batch->error, "%s: no complete reply within %lld ms", batch->path,
 		        (long long)batch->timeout_ms);
 	finish(batch, false);
 }
 
-static bool start(struct haproxy_batch *batch)
+static bool start(struct haproxy_batch *batch, struct event_base *base)
 {
 	if (!start_connect(batch))
 		return false;
 	batch->writing = true;
-	batch->io = event_new(event_get_base(batch->timer), batch->fd, EV_WRITE | EV_PERSIST,
-	                      writable_cb, batch);
+	batch->io = event_new(base, batch->fd, EV_WRITE | EV_PERSIST, writable_cb, batch);
 	event_add(batch->io, NULL);
 	return advance(batch);
 }
@@ -255,7 +250,6 @@ static struct haproxy_batch *haproxy_batch_stream(struct event_base *base, const
                                                   void *arg)
 {
 	struct haproxy_batch *batch = xcalloc(1, sizeof(*batch));
-	struct timeval after = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
 
 	*batch = (struct haproxy_batch){.path = xstrdup(path),
 	                                .fd = -1,
@@ -267,13 +261,14 @@ static struct haproxy_batch *haproxy_batch_stream(struct event_base *base, const
 	                                .reply = STRBUF_INIT,
 	                                .cb = cb,
 	                                .arg = arg};
-	batch->timer = event_new(base, -1, 0, timer_cb, batch);
+	batch->timer = timer_new(base, on_timer, batch);
 	strbuf_printf(&batch->line, "%s\n", line);
-	if (!start(batch)) {
+	if (start(batch, base)) {
+		timer_start(batch->timer, timeout_ms);
+	} else {
 		disconnect(batch);
-		after = (struct timeval){0};
+		timer_start(batch->timer, 0);
 	}
-	event_add(batch->timer, &after);
 	return batch;
 }
 

@@ -10,11 +10,11 @@
 #include "pgbouncer/console.h"
 
 #include <assert.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "base/timer.h"
 #include "base/util.h"
 #include "postgres/link.h"
 
@@ -29,7 +29,7 @@ struct console {
 	bool loaded;
 	struct pq_link *link;
 	unsigned connections;
-	struct event *timer; /* the deadline of the query; 0 ms if it has already failed */
+	struct timer *timer; /* the deadline of the query; 0 ms if it has already failed */
 	char *sql;           /* of the pending query; NULL: none */
 	int64_t timeout_ms;
 	struct err failure; /* why the query failed inside console_query(); "": it did not */
@@ -88,7 +88,7 @@ static void finish(struct console *console, PGresult *result, const struct err *
 	if (rows)
 		fill_table(&console->pq, result, &table);
 	free(STEAL(console->sql));
-	event_del(console->timer);
+	timer_stop(console->timer);
 	console->cb(rows ? &table : NULL, err, lost, console->arg);
 	free(table.columns);
 	free(table.cells);
@@ -190,15 +190,13 @@ static bool start_connecting(struct console *console, struct err *err)
 	return false;
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct console *console = arg;
 	auto_free char *what =
 	    xasprintf("%s: no answer within %lld ms", console->sql, (long long)console->timeout_ms);
 	struct err failure = console->failure;
 
-	(void)fd;
-	(void)events;
 	if (failure.message[0] != '\0')
 		finish(console, NULL, &failure, true);
 	else
@@ -222,17 +220,13 @@ static bool start_query(struct console *console, struct err *err)
 void console_query(struct console *console, const char *sql, int64_t timeout_ms, console_cb *cb,
                    void *arg)
 {
-	struct timeval after = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
-
 	assert(!console_busy(console));
 	console->sql = xstrdup(sql);
 	console->timeout_ms = timeout_ms;
 	console->cb = cb;
 	console->arg = arg;
 	console->failure.message[0] = '\0';
-	if (!start_query(console, &console->failure))
-		after = (struct timeval){0};
-	event_add(console->timer, &after);
+	timer_start(console->timer, start_query(console, &console->failure) ? timeout_ms : 0);
 }
 
 void console_open(struct console *console)
@@ -260,7 +254,7 @@ struct console *console_create(struct event_base *base, const char *conninfo)
 	console->base = base;
 	console->conninfo = xstrdup(conninfo);
 	console->link = pq_link_create(base, &console->pq, on_link, console);
-	console->timer = event_new(base, -1, 0, timer_cb, console);
+	console->timer = timer_new(base, on_timer, console);
 	return console;
 }
 
@@ -269,7 +263,7 @@ void console_close(struct console *console)
 	if (console == NULL)
 		return;
 	pq_link_destroy(console->link);
-	event_free(console->timer);
+	timer_free(console->timer);
 	free(console->sql);
 	free(console->conninfo);
 	free(console);

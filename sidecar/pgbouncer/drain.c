@@ -1,12 +1,12 @@
 /* From PAUSE until the last server connection is gone, and what is done when that takes long. Only
  * SHOW proves that a database has drained. The answer to PAUSE does not, because PgBouncer answers
  * all waiting admin clients together. */
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/diff.h"
 
@@ -224,7 +224,7 @@ static void poll_later(struct pgbouncer_driver *driver)
 {
 	struct pgbouncer_drain *drain = &driver->drain;
 
-	pgbouncer_timer(driver, drain->poll_ms);
+	timer_start(driver->timer, drain->poll_ms);
 	drain->poll_ms = drain->poll_ms * 2 < POLL_MAX_MS ? drain->poll_ms * 2 : POLL_MAX_MS;
 }
 
@@ -269,7 +269,7 @@ static void databases_answer(struct pgbouncer_driver *driver, const struct pgbou
 void pgbouncer_step_drain(struct pgbouncer_driver *driver)
 {
 	if (!driver->drain.looked && !pauser_is_done(driver->pauser))
-		pgbouncer_timer(driver, POLL_MAX_MS);
+		timer_start(driver->timer, POLL_MAX_MS);
 	else
 		pgbouncer_ask(driver, "SHOW DATABASES", databases_answer);
 	driver->drain.looked = true;

@@ -4,12 +4,12 @@
 #include "pgbouncer/driver.h"
 #include "driver_internal.h"
 
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "base/util.h"
 #include "pgbouncer/hold_record.h"
 #include "pgbouncer/lost_databases.h"
@@ -198,7 +198,7 @@ static void begin(struct pgbouncer_driver *driver, const struct desired *desired
 	driver->live_ms = 0;
 	driver->drain.release_ms =
 	    clock_now_ms() + driver->target.config->pause_timeout_ms + PGBOUNCER_MOVE_MS;
-	event_del(driver->timer);
+	timer_stop(driver->timer);
 	if (driver->facts.live_known)
 		pgbouncer_compare(driver);
 	pgbouncer_reconcile(driver);
@@ -256,7 +256,7 @@ static void begin_hold(struct pgbouncer_driver *driver)
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
 	driver->live_ms = 0;
-	event_del(driver->timer);
+	timer_stop(driver->timer);
 	pgbouncer_reconcile(driver);
 }
 
@@ -264,12 +264,10 @@ static void begin_hold(struct pgbouncer_driver *driver)
 static void hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
 {
 	struct pgbouncer_driver *driver = driver_of(target);
-	const struct timeval after = {.tv_sec = timeout_ms / 1000,
-	                              .tv_usec = timeout_ms % 1000 * 1000};
 
 	if (episode == driver->hold_episode && driver->facts.held && !driver->fenced) {
 		driver->hold_until_ms = clock_now_ms() + timeout_ms;
-		event_add(driver->alarm, &after);
+		timer_start(driver->alarm, timeout_ms);
 	}
 	if (episode == driver->hold_episode)
 		return;
@@ -311,13 +309,11 @@ static void look_at_file(struct pgbouncer_driver *driver)
 	           KV_STR("next", "the file is put right"));
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct pgbouncer_driver *driver = arg;
 	struct pgbouncer_facts *facts = &driver->facts;
 
-	(void)fd;
-	(void)events;
 	if (driver->step == PGBOUNCER_WAIT) {
 		facts->waiting = facts->reloaded = false;
 		facts->live_known = facts->live_known && !facts->held;
@@ -331,10 +327,8 @@ static void timer_cb(int fd, short events, void *arg)
 	pgbouncer_reconcile(driver);
 }
 
-static void alarm_cb(int fd, short events, void *arg)
+static void alarm_cb(void *arg)
 {
-	(void)fd;
-	(void)events;
 	pgbouncer_reconcile(arg);
 }
 
@@ -390,8 +384,8 @@ static void destroy(struct target *target)
 	pauser_destroy(driver->pauser);
 	console_close(driver->console);
 	pg_ping_cancel(driver->pg_ping);
-	event_free(driver->timer);
-	event_free(driver->alarm);
+	timer_free(driver->timer);
+	timer_free(driver->alarm);
 	pgbouncer_release_on_exit(driver);
 	if (driver->generation != 0)
 		pgbouncer_ini_free(&driver->ini);
@@ -439,12 +433,12 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	driver->console = console_create(driver->target.base, setup->config->console);
 	driver->pauser =
 	    pauser_create(driver->target.base, setup->config->console, pgbouncer_paused_cb, driver);
-	driver->timer = event_new(driver->target.base, -1, 0, timer_cb, driver);
-	driver->alarm = event_new(driver->target.base, -1, 0, alarm_cb, driver);
+	driver->timer = timer_new(driver->target.base, on_timer, driver);
+	driver->alarm = timer_new(driver->target.base, alarm_cb, driver);
 	if (!install_owner(setup->config, &driver->owner, &err))
 		driver->owner_problem = xstrdup(err.message);
 	pgbouncer_take_over(driver, setup->state_dir);
 	target_hub_count(setup->hub, 1);
-	pgbouncer_timer(driver, 0);
+	timer_start(driver->timer, 0);
 	return &driver->target;
 }

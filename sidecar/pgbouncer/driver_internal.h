@@ -88,8 +88,8 @@ struct pgbouncer_driver {
 	struct console *console; /* B: all commands but PAUSE */
 	struct pauser *pauser;   /* A: PAUSE */
 	struct pg_ping *pg_ping;
-	struct event *timer; /* of the current step: polls, re-reads, retries */
-	struct event *alarm; /* when clients have to be resumed, even if nothing else happens */
+	struct timer *timer; /* of the current step: polls, re-reads, retries */
+	struct timer *alarm; /* when clients have to be resumed, even if nothing else happens */
 	int64_t step_us;
 	pgbouncer_answer *answer;
 	struct pgbouncer_script script;
@@ -171,7 +171,6 @@ void pgbouncer_script_clear(struct pgbouncer_driver *driver);
 /* Logs `problem` as an error and waits before the next try: a shorter time while clients wait. */
 void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const char *problem,
                     const char *next);
-void pgbouncer_timer(struct pgbouncer_driver *driver, int64_t ms);
 
 /* True if the text leads this database to the primary, as far as is known. Only such databases are
  * paused for a move. */

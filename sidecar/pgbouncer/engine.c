@@ -1,13 +1,13 @@
 /* The engine of the PgBouncer target: gathers the facts, calls pgbouncer_plan(), runs the step, and
  * repeats until it has to wait for an answer or a timer. It also enforces the deadlines at which
  * clients are resumed. No other state can delay those. */
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 
 #define RETRY_FIRST_MS    1000
@@ -20,20 +20,7 @@
 #define BLOCKED_REREAD_MS 1000
 #define STEPS_IN_A_ROW    32 /* that need no answer; more would be an error in the plan */
 
-/* --- timers and failures --- */
-
-static struct timeval to_timeval(int64_t ms)
-{
-	ms = ms > 0 ? ms : 0;
-	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-}
-
-void pgbouncer_timer(struct pgbouncer_driver *driver, int64_t ms)
-{
-	struct timeval after = to_timeval(ms);
-
-	event_add(driver->timer, &after);
-}
+/* --- failures --- */
 
 static void pgbouncer_wait(struct pgbouncer_driver *driver, int64_t first_ms, int64_t max_ms)
 {
@@ -235,12 +222,11 @@ static void set_alarm(struct pgbouncer_driver *driver, int64_t now_ms)
 {
 	bool releasing = !driver->facts.held && driver->record.count > 0 && !driver->facts.let_go;
 	int64_t at_ms = driver->facts.held ? driver->hold_until_ms : driver->drain.release_ms;
-	struct timeval after = to_timeval(at_ms - now_ms);
 
 	if (!driver->fenced && (driver->facts.held || releasing))
-		event_add(driver->alarm, &after);
+		timer_start(driver->alarm, at_ms - now_ms);
 	else
-		event_del(driver->alarm);
+		timer_stop(driver->alarm);
 }
 
 /* --- the loop --- */
@@ -285,7 +271,7 @@ static void enter(struct pgbouncer_driver *driver, enum pgbouncer_step step)
 {
 	int64_t now_us = clock_now_us();
 
-	event_del(driver->timer);
+	timer_stop(driver->timer);
 	if (step == driver->step)
 		return;
 	TARGET_LOG(step_level(driver, step), &driver->target, "step",
@@ -310,12 +296,12 @@ static void step_idle(struct pgbouncer_driver *driver)
 {
 	pgbouncer_tell_when_done(driver);
 	pgbouncer_settle(driver);
-	pgbouncer_timer(driver, idle_ms(driver));
+	timer_start(driver->timer, idle_ms(driver));
 }
 
 static void step_wait(struct pgbouncer_driver *driver)
 {
-	pgbouncer_timer(driver, driver->wait_ms);
+	timer_start(driver->timer, driver->wait_ms);
 }
 
 static void run(struct pgbouncer_driver *driver)
@@ -356,7 +342,7 @@ void pgbouncer_reconcile(struct pgbouncer_driver *driver)
 		keep_deadlines(driver, now_ms);
 		derive_facts(driver, now_ms);
 		step = pgbouncer_plan(&driver->facts);
-		if (step == driver->step && event_pending(driver->timer, EV_TIMEOUT, NULL))
+		if (step == driver->step && timer_is_set(driver->timer))
 			break;
 		enter(driver, step);
 		run(driver);

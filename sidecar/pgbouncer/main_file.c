@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/timer.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/config.h"
 #include "pgbouncer/model/next_start.h"
@@ -145,5 +146,5 @@ void pgbouncer_look_at_ini(struct pgbouncer_driver *driver)
 
 void pgbouncer_step_blocked(struct pgbouncer_driver *driver)
 {
-	pgbouncer_timer(driver, LOOK_MS);
+	timer_start(driver->timer, LOOK_MS);
 }

@@ -1,12 +1,12 @@
 /* Up to PAUSE: selects the databases, saves the hold record (nothing else tells segue's pauses from
  * a person's), and waits until no login to a server is in progress. PAUSE would cut such a login,
  * and PgBouncer would take the server for one that is down. */
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 
 #define LOGINS_POLL_MS   2
@@ -155,7 +155,7 @@ void pgbouncer_step_hold(struct pgbouncer_driver *driver)
 		           KV_STR("next", "after a power cut that PgBouncer survives, its pauses "
 		                          "look like a person's"));
 	driver->note_unsynced = false;
-	pgbouncer_timer(driver, HOLD_REREAD_MS);
+	timer_start(driver->timer, HOLD_REREAD_MS);
 }
 
 /* --- logins --- */
@@ -211,7 +211,7 @@ static void early_answer(enum pg_ping_answer answer, void *arg)
 		driver->drain.probed_ms = clock_now_ms();
 	}
 	if (driver->step == PGBOUNCER_PAUSE)
-		event_del(driver->timer);
+		timer_stop(driver->timer);
 	pgbouncer_reconcile(driver);
 }
 
@@ -227,7 +227,7 @@ static void logins_answer(struct pgbouncer_driver *driver, const struct pgbounce
 		send_pauses(driver);
 		return;
 	}
-	pgbouncer_timer(driver, LOGINS_POLL_MS);
+	timer_start(driver->timer, LOGINS_POLL_MS);
 	if (driver->pg_ping != NULL || now_ms - drain->asked_ms < LOGINS_SILENT_MS)
 		return;
 	drain->asked_ms = now_ms;
@@ -330,6 +330,6 @@ void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, voi
 		refused(driver, name, err);
 	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	if (driver->step == PGBOUNCER_DRAIN && pauser_is_done(driver->pauser))
-		event_del(driver->timer);
+		timer_stop(driver->timer);
 	pgbouncer_reconcile(driver);
 }

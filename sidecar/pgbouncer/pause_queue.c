@@ -1,15 +1,15 @@
 /* A queue in front of several consoles; see the header. */
 
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 #include "pgbouncer/console.h"
 #include "pgbouncer/model/diff.h"
 
-#define PATIENCE_US 100000 /* then a PAUSE is abandoned, if others wait to be sent */
+#define PATIENCE_MS 100 /* then a PAUSE is abandoned, if others wait to be sent */
 
 struct slot {
 	struct pauser *pauser;
@@ -24,7 +24,7 @@ struct pauser {
 	char **queue; /* names; the first one is sent next */
 	size_t queued;
 	int64_t timeout_ms;
-	struct event *patience;
+	struct timer *patience;
 	pauser_cb *cb;
 	void *arg;
 };
@@ -67,15 +67,13 @@ static void send_next(struct pauser *pauser, struct slot *slot)
 
 static void pump(struct pauser *pauser)
 {
-	const struct timeval patience = {.tv_usec = PATIENCE_US};
-
 	for (size_t i = 0; i < PAUSER_CONSOLES && pauser->queued > 0; i++)
 		if (pauser->slots[i].name == NULL)
 			send_next(pauser, &pauser->slots[i]);
 	if (pauser->queued > 0)
-		event_add(pauser->patience, &patience);
+		timer_start(pauser->patience, PATIENCE_MS);
 	else
-		event_del(pauser->patience);
+		timer_stop(pauser->patience);
 }
 
 static void leave_behind(struct slot *slot)
@@ -86,12 +84,10 @@ static void leave_behind(struct slot *slot)
 	free(STEAL(slot->name));
 }
 
-static void patience_cb(int fd, short events, void *arg)
+static void patience_cb(void *arg)
 {
 	struct pauser *pauser = arg;
 
-	(void)fd;
-	(void)events;
 	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
 		leave_behind(&pauser->slots[i]);
 	pump(pauser);
@@ -104,7 +100,7 @@ struct pauser *pauser_create(struct event_base *base, const char *conninfo, paus
 
 	*pauser =
 	    (struct pauser){.base = base, .conninfo = xstrdup(conninfo), .cb = cb, .arg = arg};
-	pauser->patience = event_new(base, -1, 0, patience_cb, pauser);
+	pauser->patience = timer_new(base, patience_cb, pauser);
 	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
 		pauser->slots[i].pauser = pauser;
 	return pauser;
@@ -115,7 +111,7 @@ void pauser_destroy(struct pauser *pauser)
 	pauser_stop(pauser);
 	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
 		console_close(pauser->slots[i].console);
-	event_free(pauser->patience);
+	timer_free(pauser->patience);
 	free(pauser->queue);
 	free(pauser->conninfo);
 	free(pauser);
@@ -162,7 +158,7 @@ void pauser_forget_unsent(struct pauser *pauser)
 {
 	while (pauser->queued > 0)
 		free(pauser->queue[--pauser->queued]);
-	event_del(pauser->patience);
+	timer_stop(pauser->patience);
 }
 
 void pauser_stop(struct pauser *pauser)

@@ -1,10 +1,10 @@
 /* Reads PgBouncer's live state and stores it as facts: where its databases lead, which of them are
  * paused and by whom, and whether server connections to an old address are left. */
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/diff.h"
 
@@ -267,7 +267,7 @@ static void servers_answer(struct pgbouncer_driver *driver, const struct pgbounc
 			                          "transactions or sessions end"));
 		return;
 	}
-	pgbouncer_timer(driver, SWEEP_POLL_MS);
+	timer_start(driver->timer, SWEEP_POLL_MS);
 	if (driver->cleanups == SWEEP_RECONNECT_AT)
 		reconnect_stale(driver);
 }

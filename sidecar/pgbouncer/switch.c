@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/diff.h"
 #include "target/install.h"
@@ -155,7 +156,7 @@ static void serve_answer(struct pgbouncer_driver *driver, const struct pgbouncer
 
 	(void)err;
 	if (starved && clock_now_ms() - driver->serve_ms < SERVE_MAX_MS) {
-		pgbouncer_timer(driver, SERVE_POLL_MS);
+		timer_start(driver->timer, SERVE_POLL_MS);
 		return;
 	}
 	if (!starved && driver->target.clock.end_us[MOVE_RESUMED] != 0)

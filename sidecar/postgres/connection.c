@@ -1,6 +1,6 @@
 /* Asks questions over a connection (postgres/link.h), and reports what the answer, or the end of
  * the connection, says about the server. Every end goes through end(), which closes at once and
- * reports from an event of its own. Between an answer and the next question the connection stays
+ * reports from a timer of its own. Between an answer and the next question the connection stays
  * open and is watched for its end.
  *
  * A server in a smart shutdown accepts no new connections, and waits until the open ones are
@@ -8,11 +8,11 @@
  * opened now and then: it replaces the first one, or is refused with 57P03. */
 #include "postgres/connection.h"
 
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "base/util.h"
 #include "postgres/link.h"
 
@@ -36,7 +36,7 @@ struct pg_connection {
 	struct pq_link *successor; /* of the other side; if not closed, it is to replace `link` */
 	int64_t renew_us;          /* no successor is opened before this time */
 	bool shut;                 /* the server accepts no connections any more; see `failure` */
-	struct event *over;        /* reports the end */
+	struct timer *over;        /* reports the end */
 	struct connect_failure failure; /* why the connection ended */
 	void *answer;                   /* where parse() writes the row */
 	bool answered;                  /* this connection has returned an answer */
@@ -46,13 +46,11 @@ struct pg_connection {
 	void *arg;
 };
 
-static void over_cb(evutil_socket_t fd, short what, void *arg)
+static void over_cb(void *arg)
 {
 	struct pg_connection *connection = arg;
 	struct connect_failure failure = connection->failure;
 
-	(void)fd;
-	(void)what;
 	if (connection->shut)
 		connection->cb(PG_CONNECTION_SHUT, &failure, connection->arg);
 	else if (connection->answered)
@@ -71,7 +69,7 @@ static void disconnect(struct pg_connection *connection)
 static void end(struct pg_connection *connection)
 {
 	disconnect(connection);
-	event_active(connection->over, EV_TIMEOUT, 0);
+	timer_fire(connection->over);
 }
 
 static void classify(const struct pg_connection *connection, const struct pq_link *link,
@@ -306,7 +304,7 @@ static void connect_anew(struct pg_connection *connection)
 void pg_connection_ask(struct pg_connection *connection, void *answer)
 {
 	connection->answer = answer;
-	event_del(connection->over); /* nobody waits for the end of the last connection any more */
+	timer_stop(connection->over); /* nobody waits for the end of the last connection any more */
 	switch (pq_link_state(connection->link)) {
 	case PQ_LINK_CLOSED:
 		connect_anew(connection);
@@ -323,7 +321,7 @@ void pg_connection_ask(struct pg_connection *connection, void *answer)
 void pg_connection_close(struct pg_connection *connection)
 {
 	disconnect(connection);
-	event_del(connection->over);
+	timer_stop(connection->over);
 }
 
 bool pg_connection_connected(const struct pg_connection *connection)
@@ -354,7 +352,7 @@ struct pg_connection *pg_connection_create(struct event_base *base, const struct
 	}
 	connection->link = connection->sides[0].link;
 	connection->successor = connection->sides[1].link;
-	connection->over = event_new(base, -1, 0, over_cb, connection);
+	connection->over = timer_new(base, over_cb, connection);
 	return connection;
 }
 
@@ -364,6 +362,6 @@ void pg_connection_destroy(struct pg_connection *connection)
 		return;
 	pq_link_destroy(connection->link);
 	pq_link_destroy(connection->successor);
-	event_free(connection->over);
+	timer_free(connection->over);
 	free(connection);
 }

@@ -14,11 +14,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/timer.h"
+
 struct pg_ping {
 	int fd;
 	enum pg_ping_answer answer; /* what the timer reports */
 	struct event *io;           /* NULL: only the timer is left to wait for */
-	struct event *timer;
+	struct timer *timer;
 	pg_ping_cb *cb;
 	void *arg;
 };
@@ -38,7 +40,7 @@ static void pg_ping_free(struct pg_ping *pg_ping)
 		event_free(pg_ping->io);
 	if (pg_ping->fd >= 0)
 		close(pg_ping->fd);
-	event_free(pg_ping->timer);
+	timer_free(pg_ping->timer);
 	free(pg_ping);
 }
 
@@ -85,7 +87,7 @@ static void writable_cb(int fd, short events, void *arg)
 		return;
 	}
 	event_del(pg_ping->io);
-	event_assign(pg_ping->io, event_get_base(pg_ping->timer), fd, EV_READ | EV_PERSIST,
+	event_assign(pg_ping->io, event_get_base(pg_ping->io), fd, EV_READ | EV_PERSIST,
 	             readable_cb, pg_ping);
 	event_add(pg_ping->io, NULL);
 }
@@ -132,12 +134,10 @@ static bool start(struct pg_ping *pg_ping, const char *text, uint16_t port)
 	return false;
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct pg_ping *pg_ping = arg;
 
-	(void)fd;
-	(void)events;
 	finish(pg_ping, pg_ping->answer);
 }
 
@@ -145,19 +145,18 @@ struct pg_ping *pg_ping_ask(struct event_base *base, const char *address, uint16
                             int64_t timeout_ms, pg_ping_cb *cb, void *arg)
 {
 	struct pg_ping *pg_ping = xcalloc(1, sizeof(*pg_ping));
-	struct timeval after = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
 
 	*pg_ping = (struct pg_ping){.fd = -1, .cb = cb, .arg = arg};
-	pg_ping->timer = event_new(base, -1, 0, timer_cb, pg_ping);
+	pg_ping->timer = timer_new(base, on_timer, pg_ping);
 	if (start(pg_ping, address, port)) {
 		pg_ping->answer = PG_PING_SILENT;
 		pg_ping->io =
 		    event_new(base, pg_ping->fd, EV_WRITE | EV_PERSIST, writable_cb, pg_ping);
 		event_add(pg_ping->io, NULL);
+		timer_start(pg_ping->timer, timeout_ms);
 	} else {
-		after = (struct timeval){0};
+		timer_start(pg_ping->timer, 0);
 	}
-	event_add(pg_ping->timer, &after);
 	return pg_ping;
 }
 

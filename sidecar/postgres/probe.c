@@ -8,12 +8,12 @@
  *      +--- failed, deadline --+------ EOF -------+
  */
 
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "postgres/connection.h"
 #include "postgres/question.h"
 #include "postgres_internal.h"
@@ -47,7 +47,7 @@ struct probe {
 	struct server_fact fact;
 	struct server_fact next; /* the fact after the attempt in progress */
 	enum probe_state state;
-	struct event *timer; /* always pending */
+	struct timer *timer; /* always set */
 	int64_t due_us;      /* when the timer is due */
 	bool hurry_slowly;   /* requested by verifier_attend() */
 	bool extended;       /* this attempt got a second deadline */
@@ -66,11 +66,9 @@ struct probe {
 /* The only place where the state changes; it also starts the timer that ends the state. */
 static void enter(struct probe *probe, enum probe_state state, int64_t ms)
 {
-	struct timeval after = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
 	probe->state = state;
 	probe->due_us = clock_now_us() + ms * 1000;
-	event_add(probe->timer, &after);
+	timer_start(probe->timer, ms);
 }
 
 static bool in_hurry(const struct probe *probe, int64_t now_us)
@@ -320,12 +318,10 @@ static void give_up(struct probe *probe)
 	conclude_failure(probe, &failure);
 }
 
-static void timer_cb(evutil_socket_t fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct probe *probe = arg;
 
-	(void)fd;
-	(void)events;
 	switch (probe->state) {
 	case PROBE_WAITING:
 	case PROBE_IDLE:
@@ -405,7 +401,7 @@ struct probe *probe_create(struct event_base *base, const struct libpq *pq,
 	memcpy(probe->fact.address, member->address, sizeof(probe->fact.address));
 	probe->session = pg_connection_create(base, pq, &question, config->verify_conninfo, member,
 	                                      pg_connection_told, probe);
-	probe->timer = event_new(base, -1, 0, timer_cb, probe);
+	probe->timer = timer_new(base, on_timer, probe);
 	enter(probe, PROBE_WAITING, 0);
 	return probe;
 }
@@ -415,6 +411,6 @@ void probe_destroy(struct probe *probe)
 	if (probe == NULL)
 		return;
 	pg_connection_destroy(probe->session);
-	event_free(probe->timer);
+	timer_free(probe->timer);
 	free(probe);
 }

@@ -1,12 +1,12 @@
 /* The probes of a cluster. They report after each attempt. What is worth reporting is reported once
- * per loop iteration, from an event of its own, so that the callback may call any function here. */
+ * per loop iteration, from a timer of its own, so that the callback may call any function here. */
 #include "postgres/verifier.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
+#include "base/timer.h"
 #include "postgres/classify.h"
 #include "postgres_internal.h"
 
@@ -29,19 +29,8 @@ struct verifier {
 	size_t recalled_count;
 	struct tripwire *tripwire; /* NULL: no server is guarded */
 	struct member guarded;
-	struct event *changed;
-	verifier_cb *cb;
-	void *arg;
+	struct timer *changed; /* calls back the owner */
 };
-
-static void changed_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct verifier *verifier = arg;
-
-	(void)fd;
-	(void)what;
-	verifier->cb(verifier->arg);
-}
 
 static unsigned counted(unsigned running)
 {
@@ -100,7 +89,7 @@ static void probe_answered(const struct probe *probe, const struct server_fact *
 	if (!server_says_the_same(before, now))
 		log_fact(verifier, now);
 	if (awaited || is_news(before, now))
-		event_active(verifier->changed, EV_TIMEOUT, 0);
+		timer_fire(verifier->changed);
 }
 
 /* Tried once. A cluster with verify = disable never loads libpq. */
@@ -137,7 +126,7 @@ static void give_problem(struct verifier *verifier, const struct member *member,
 	*fact = (struct server_fact){.port = member->port, .class = SERVER_OTHER, .running = 1};
 	memcpy(fact->address, member->address, sizeof(fact->address));
 	classify_line(fact->problem, sizeof(fact->problem), verifier->load_problem.message);
-	event_active(verifier->changed, EV_TIMEOUT, 0);
+	timer_fire(verifier->changed);
 }
 
 static void recall(struct verifier *verifier, const struct member *member, struct probe *probe)
@@ -278,9 +267,7 @@ struct verifier *verifier_create(struct event_base *base, const struct config_cl
 
 	verifier->base = base;
 	verifier->config = config;
-	verifier->cb = cb;
-	verifier->arg = arg;
-	verifier->changed = event_new(base, -1, 0, changed_cb, verifier);
+	verifier->changed = timer_new(base, cb, arg);
 	return verifier;
 }
 
@@ -290,7 +277,7 @@ void verifier_destroy(struct verifier *verifier)
 		return;
 	tripwire_destroy(verifier->tripwire);
 	drop_all(verifier->servers, verifier->count);
-	event_free(verifier->changed);
+	timer_free(verifier->changed);
 	free(verifier->facts);
 	free(verifier->recalled);
 	free(verifier);

@@ -4,12 +4,12 @@
  * clients on one do not block another. */
 #include "report/endpoint.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "config/grammar.h"
 #include "endpoint_internal.h"
 #include "page_bytes.h"
@@ -27,7 +27,7 @@ struct door {
 	struct listen_address address;
 	struct listen_file file;
 	struct http *http; /* NULL: it does not listen */
-	struct event *retry;
+	struct timer *retry;
 	unsigned attempt;
 	struct err problem; /* of the last attempt; "" while it listens */
 };
@@ -210,7 +210,6 @@ static void door_open(struct door *door)
 	struct err err = {0};
 	int fd = listen_open(&door->address, &door->file, &err);
 	int64_t wait_ms;
-	struct timeval wait;
 
 	if (fd >= 0) {
 		door->http = http_create(door->server->base, fd, TIMEOUT_MS, answer, door);
@@ -220,15 +219,12 @@ static void door_open(struct door *door)
 		return;
 	}
 	wait_ms = clock_backoff_ms(++door->attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
-	wait = (struct timeval){.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
-	event_add(door->retry, &wait);
+	timer_start(door->retry, wait_ms);
 	note_failure(door, &err, wait_ms);
 }
 
-static void on_retry(evutil_socket_t fd, short what, void *arg)
+static void on_retry(void *arg)
 {
-	(void)fd;
-	(void)what;
 	door_open(arg);
 }
 
@@ -238,7 +234,7 @@ static void door_destroy(struct door *door)
 		listen_remove(&door->address, &door->file);
 		http_destroy(door->http);
 	}
-	event_free(door->retry);
+	timer_free(door->retry);
 	free(door->listen);
 	free(door);
 }
@@ -251,7 +247,7 @@ static struct door *door_create(struct report_server *server, const char *listen
 	door->server = server;
 	door->listen = xstrdup(listen);
 	door->address = *address;
-	door->retry = evtimer_new(server->base, on_retry, door);
+	door->retry = timer_new(server->base, on_retry, door);
 	return door;
 }
 

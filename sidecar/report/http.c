@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "endpoint_internal.h"
 
 /* --- parsing a request ---
@@ -218,7 +219,7 @@ enum guest_state {
 struct guest {
 	struct http *http;
 	struct bufferevent *stream;
-	struct event *deadline, *more;
+	struct timer *deadline, *more;
 	enum guest_state state;
 	int64_t since_ms; /* when it entered this state */
 	struct http_reply reply;
@@ -229,7 +230,7 @@ struct guest {
 struct http {
 	struct event_base *base;
 	struct evconnlistener *listener;
-	struct event *accept_again;
+	struct timer *accept_again;
 	int timeout_ms;
 	http_answer_fn *answer;
 	void *arg;
@@ -237,27 +238,19 @@ struct http {
 	size_t guest_count;
 };
 
-static struct timeval from_ms(int ms)
-{
-	return (struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000L};
-}
-
 /* The only place where `state` is written. */
 static void guest_enter(struct guest *guest, enum guest_state state)
 {
-	struct timeval timeout = from_ms(guest->http->timeout_ms);
-
-	if (state == GUEST_LINGERING)
-		timeout = from_ms(LINGER_MS);
 	guest->state = state;
 	guest->since_ms = clock_now_ms();
-	event_add(guest->deadline, &timeout);
+	timer_start(guest->deadline,
+	            state == GUEST_LINGERING ? LINGER_MS : guest->http->timeout_ms);
 }
 
 static void guest_free(struct guest *guest)
 {
-	event_free(guest->deadline);
-	event_free(guest->more);
+	timer_free(guest->deadline);
+	timer_free(guest->more);
 	strbuf_fini(&guest->reply.body);
 	bufferevent_free(guest->stream);
 	free(guest);
@@ -335,23 +328,20 @@ static void make_more(struct guest *guest)
 {
 	struct http_reply *reply = &guest->reply;
 	int64_t until_us = clock_now_us() + SLICE_US;
-	const struct timeval at_once = {0}; /* after the loop has handled everything else */
 
 	while (reply->more != NULL) {
 		if (!reply->more(reply, guest->http->arg)) {
 			reply->more = NULL;
 		} else if (clock_now_us() >= until_us) {
-			event_add(guest->more, &at_once);
+			timer_start(guest->more, 0); /* after all other work of the loop */
 			return;
 		}
 	}
 	send_reply(guest);
 }
 
-static void on_more(evutil_socket_t fd, short what, void *arg)
+static void on_more(void *arg)
 {
-	(void)fd;
-	(void)what;
 	make_more(arg);
 }
 
@@ -449,7 +439,6 @@ static void make_room(struct http *http)
 {
 	int64_t slow_ms = clock_now_ms() - SLOW_MS;
 	struct guest *oldest = NULL;
-	struct timeval wait = from_ms(SLOW_MS);
 
 	for (size_t i = 0; i < http->guest_count; i++) {
 		struct guest *guest = http->guests[i];
@@ -461,13 +450,11 @@ static void make_room(struct http *http)
 	if (oldest != NULL)
 		guest_leave(oldest);
 	else
-		event_add(http->accept_again, &wait);
+		timer_start(http->accept_again, SLOW_MS);
 }
 
-static void on_deadline(evutil_socket_t fd, short what, void *arg)
+static void on_deadline(void *arg)
 {
-	(void)fd;
-	(void)what;
 	guest_leave(arg);
 }
 
@@ -481,13 +468,13 @@ static void on_guest(struct evconnlistener *listener, evutil_socket_t fd, struct
 	(void)address;
 	(void)address_len;
 	guest->http = http;
-	guest->deadline = evtimer_new(http->base, on_deadline, guest);
-	guest->more = evtimer_new(http->base, on_more, guest);
+	guest->deadline = timer_new(http->base, on_deadline, guest);
+	guest->more = timer_new(http->base, on_more, guest);
 	guest->reply = (struct http_reply){.status = 200, .type = "text/plain"};
 	strbuf_init(&guest->reply.body);
 	guest->stream = bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	event_priority_set(guest->deadline, priority);
-	event_priority_set(guest->more, priority);
+	timer_set_priority(guest->deadline, priority);
+	timer_set_priority(guest->more, priority);
 	bufferevent_priority_set(guest->stream, priority);
 	bufferevent_setwatermark(guest->stream, EV_READ, 0, REQUEST_HEAD_MAX + REQUEST_BODY_MAX);
 	bufferevent_setcb(guest->stream, on_read, on_written, on_end, guest);
@@ -504,18 +491,15 @@ static void on_guest(struct evconnlistener *listener, evutil_socket_t fd, struct
 static void on_accept_error(struct evconnlistener *listener, void *arg)
 {
 	struct http *http = arg;
-	struct timeval pause = from_ms(ACCEPT_PAUSE_MS);
 
 	evconnlistener_disable(listener);
-	event_add(http->accept_again, &pause);
+	timer_start(http->accept_again, ACCEPT_PAUSE_MS);
 }
 
-static void on_accept_again(evutil_socket_t fd, short what, void *arg)
+static void on_accept_again(void *arg)
 {
 	struct http *http = arg;
 
-	(void)fd;
-	(void)what;
 	if (http->guest_count < HTTP_GUESTS_MAX)
 		evconnlistener_enable(http->listener);
 	else
@@ -531,7 +515,7 @@ struct http *http_create(struct event_base *base, int fd, int timeout_ms, http_a
 	http->timeout_ms = timeout_ms;
 	http->answer = answer;
 	http->arg = arg;
-	http->accept_again = evtimer_new(base, on_accept_again, http);
+	http->accept_again = timer_new(base, on_accept_again, http);
 	http->listener = evconnlistener_new(base, on_guest, http,
 	                                    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	evconnlistener_set_error_cb(http->listener, on_accept_error);
@@ -545,6 +529,6 @@ void http_destroy(struct http *http)
 	for (size_t i = 0; i < http->guest_count; i++)
 		guest_free(http->guests[i]);
 	evconnlistener_free(http->listener);
-	event_free(http->accept_again);
+	timer_free(http->accept_again);
 	free(http);
 }

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/systemd.h"
+#include "base/timer.h"
 #include "cluster/cluster.h"
 
 /* After this time systemd gets READY=1 even if the daemon is not ready, with a STATUS= that says
@@ -23,18 +24,20 @@
 #define BEATS 3
 
 /* The delay before the log is written again, after nothing has taken its lines. */
-static const struct timeval log_retry = {.tv_usec = 100000};
+#define LOG_RETRY_MS 100
 
 /* How often the status is read: until READY=1 was sent, and after that. */
-static const struct timeval status_starting = {.tv_usec = 20000};
-static const struct timeval status_serving = {.tv_sec = 1};
+#define STATUS_STARTING_MS 20
+#define STATUS_SERVING_MS  1000
 
 struct daemon {
 	struct daemon_options options;
 	struct event_base *base;
-	struct event *flush_log, *on_hup, *on_term, *on_int;
+	struct event *on_hup, *on_term, *on_int;
+	struct timer *flush_log;
 	struct notify *notify; /* NULL: not under systemd */
-	struct event *tell, *beat;
+	struct timer *tell, *beat;
+	int64_t beat_ms;    /* between two WATCHDOG=1 */
 	struct strbuf told; /* the STATUS= that was sent last */
 	int64_t started_us;
 	bool ready;    /* READY=1 was sent */
@@ -86,25 +89,22 @@ static void tell_status(struct daemon *daemon, struct strbuf *text, const char *
 	strbuf_append(&daemon->told, text->data, text->len);
 }
 
-static void on_tell(evutil_socket_t fd, short what, void *arg)
+static void on_tell(void *arg)
 {
 	struct daemon *daemon = arg;
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	bool becomes_ready = read_status(daemon, &text) && !daemon->ready;
 
-	(void)fd;
-	(void)what;
 	tell_status(daemon, &text, becomes_ready ? "READY=1" : NULL);
 	daemon->ready = daemon->ready || becomes_ready;
-	event_add(daemon->tell, daemon->ready ? &status_serving : &status_starting);
+	timer_start(daemon->tell, daemon->ready ? STATUS_SERVING_MS : STATUS_STARTING_MS);
 }
 
-static void on_beat(evutil_socket_t fd, short what, void *arg)
+static void on_beat(void *arg)
 {
 	const struct daemon *daemon = arg;
 
-	(void)fd;
-	(void)what;
+	timer_start(daemon->beat, daemon->beat_ms);
 	systemd_send(daemon->notify, "WATCHDOG=1");
 }
 
@@ -117,15 +117,13 @@ static void greet_systemd(struct daemon *daemon)
 	daemon->notify = systemd_open();
 	if (daemon->notify == NULL)
 		return;
-	daemon->tell = event_new(daemon->base, -1, 0, on_tell, daemon);
-	event_active(daemon->tell, EV_TIMEOUT, 0);
+	daemon->tell = timer_new(daemon->base, on_tell, daemon);
+	timer_fire(daemon->tell);
 	beat_us = systemd_watchdog_us(daemon->notify) / BEATS;
 	if (beat_us > 0) {
-		const struct timeval beat = {.tv_sec = (time_t)(beat_us / 1000000),
-		                             .tv_usec = (suseconds_t)(beat_us % 1000000)};
-
-		daemon->beat = event_new(daemon->base, -1, EV_PERSIST, on_beat, daemon);
-		event_add(daemon->beat, &beat);
+		daemon->beat_ms = larger((int64_t)beat_us / 1000, 1);
+		daemon->beat = timer_new(daemon->base, on_beat, daemon);
+		timer_start(daemon->beat, daemon->beat_ms);
 	}
 }
 
@@ -184,21 +182,19 @@ static void on_stop(evutil_socket_t signal, short what, void *arg)
 	event_base_loopbreak(daemon->base);
 }
 
-static void on_flush_log(evutil_socket_t fd, short what, void *arg)
+static void on_flush_log(void *arg)
 {
 	const struct daemon *daemon = arg;
 
-	(void)fd;
-	(void)what;
 	if (!log_flush())
-		event_add(daemon->flush_log, &log_retry);
+		timer_start(daemon->flush_log, LOG_RETRY_MS);
 }
 
 static void log_wanted(void *arg)
 {
 	const struct daemon *daemon = arg;
 
-	event_active(daemon->flush_log, EV_TIMEOUT, 0);
+	timer_fire(daemon->flush_log);
 }
 
 /* Creates a loop with priorities. It limits how long work of low priority (fsync of state files,
@@ -230,8 +226,8 @@ struct daemon *daemon_create(const struct daemon_options *options)
 	strbuf_init(&daemon->told);
 	daemon->started_us = clock_now_us();
 	daemon->base = make_base(options->verb);
-	daemon->flush_log = event_new(daemon->base, -1, 0, on_flush_log, daemon);
-	event_priority_set(daemon->flush_log, CLUSTER_PRIORITY_LATER);
+	daemon->flush_log = timer_new(daemon->base, on_flush_log, daemon);
+	timer_set_priority(daemon->flush_log, CLUSTER_PRIORITY_LATER);
 	daemon->on_hup = evsignal_new(daemon->base, SIGHUP, on_hup, daemon);
 	daemon->on_term = evsignal_new(daemon->base, SIGTERM, on_stop, daemon);
 	daemon->on_int = evsignal_new(daemon->base, SIGINT, on_stop, daemon);
@@ -246,11 +242,9 @@ void daemon_destroy(struct daemon *daemon)
 {
 	log_set_deferred(NULL, NULL);
 	systemd_close(daemon->notify);
-	if (daemon->tell != NULL)
-		event_free(daemon->tell);
-	if (daemon->beat != NULL)
-		event_free(daemon->beat);
-	event_free(daemon->flush_log);
+	timer_free(daemon->tell);
+	timer_free(daemon->beat);
+	timer_free(daemon->flush_log);
 	event_free(daemon->on_hup);
 	event_free(daemon->on_term);
 	event_free(daemon->on_int);

@@ -3,7 +3,6 @@
 #include "pipeline_internal.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/timer.h"
 #include "cluster/listeners.h"
 #include "cluster/orphaned_holds.h"
 #include "cluster/state_file.h"
@@ -484,22 +484,6 @@ bool pipeline_set_override(struct pipeline *pipeline, const char *cluster,
 	return cluster_set_override(found, override, err);
 }
 
-static void on_settle(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	memory_settle();
-}
-
-static void settle_soon(struct pipeline *pipeline)
-{
-	const struct timeval after = {.tv_sec = MEMORY_SETTLE_MS / 1000};
-
-	pipeline->settle = evtimer_new(pipeline->base, on_settle, NULL);
-	event_add(pipeline->settle, &after);
-}
-
 /* --- the beginning and the end --- */
 
 /* The session stays, so the fleet znodes that both pipelines have must stay, too. */
@@ -535,7 +519,7 @@ bool pipeline_start(struct pipeline *pipeline, struct pipeline *old, struct err 
 	pipeline_destroy(old); /* undoes what it has only tried */
 	orphaned_outputs_tell(left);
 	pipeline->orphaned_holds = orphaned_holds_release(pipeline->base, pipeline->config);
-	settle_soon(pipeline);
+	pipeline->settle = memory_settle_later(pipeline->base);
 	pipeline_look_start(pipeline);
 	return true;
 }
@@ -548,10 +532,8 @@ void pipeline_destroy(struct pipeline *pipeline)
 	for (size_t i = 0; i < pipeline->cluster_count; i++)
 		cluster_destroy(pipeline->clusters[i]);
 	free(pipeline->clusters);
-	if (pipeline->settle != NULL)
-		event_free(pipeline->settle);
-	if (pipeline->look != NULL)
-		event_free(pipeline->look);
+	timer_free(pipeline->settle);
+	timer_free(pipeline->look);
 	if (pipeline->hub != NULL)
 		target_hub_destroy(pipeline->hub);
 	store_close(pipeline->store);

@@ -22,14 +22,14 @@ struct pipeline {
 	struct orphaned_holds *orphaned_holds; /* NULL: there are none */
 	struct cluster **clusters;
 	size_t cluster_count; /* created so far */
-	struct event *settle; /* NULL before the start */
-	struct event *look;   /* NULL before the start */
+	struct timer *settle; /* NULL before the start */
+	struct timer *look;   /* NULL before the start */
 	unsigned edition;     /* above 0; counts the reloads of the configuration */
 	int64_t started_us;   /* of the first edition; clock_now_us() */
 };
 
 /* surroundings.c: checks what is around the targets and may be changed without segue, after the
- * start and then from time to time, until event_free(pipeline->look). */
+ * start and then from time to time, until timer_free(pipeline->look). */
 void pipeline_look_start(struct pipeline *pipeline);
 
 /* Files that segue wrote for a target that now has another output, or that is no longer in

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/timer.h"
 #include "pgbouncer/lost_databases.h"
 #include "target/install.h"
 
@@ -25,14 +26,14 @@ struct lane {
 struct precheck {
 	struct event_base *base;
 	struct precheck_request request;
-	struct event *more; /* fills the free lanes */
+	struct timer *more; /* fills the free lanes */
 	size_t next;        /* the next target to check */
 	struct lane lanes[LANES];
 };
 
 static void wake(struct precheck *check)
 {
-	event_active(check->more, EV_TIMEOUT, 0);
+	timer_fire(check->more);
 }
 
 static bool is_free(const struct lane *lane)
@@ -128,8 +129,9 @@ static bool is_wanted(const struct precheck *check, size_t target)
 }
 
 /* One target per loop iteration: reading a thousand outputs must not delay a move. */
-static void fill_lanes(struct precheck *check)
+static void fill_lanes(void *arg)
 {
+	struct precheck *check = arg;
 	size_t count = check->request.config->target_count;
 	struct lane *free_lane = NULL;
 	bool busy = false;
@@ -154,21 +156,14 @@ static void fill_lanes(struct precheck *check)
 	}
 }
 
-static void more_cb(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	fill_lanes(arg);
-}
-
 struct precheck *precheck_start(struct event_base *base, const struct precheck_request *request)
 {
 	struct precheck *check = xcalloc(1, sizeof(*check));
 
 	check->base = base;
 	check->request = *request;
-	check->more = event_new(base, -1, 0, more_cb, check);
-	event_priority_set(check->more, event_base_get_npriorities(base) - 1);
+	check->more = timer_new(base, fill_lanes, check);
+	timer_set_priority(check->more, event_base_get_npriorities(base) - 1);
 	for (size_t i = 0; i < LANES; i++)
 		check->lanes[i].check = check;
 	wake(check);
@@ -181,6 +176,6 @@ void precheck_cancel(struct precheck *check)
 		return;
 	for (size_t i = 0; i < LANES; i++)
 		leave(&check->lanes[i]);
-	event_free(check->more);
+	timer_free(check->more);
 	free(check);
 }

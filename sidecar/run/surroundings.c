@@ -3,11 +3,11 @@
  * which a new file must be possible when a primary is to be followed. Runs from time to time, with
  * the lowest priority. */
 #include <errno.h>
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
+#include "base/timer.h"
 #include "cluster/listeners.h"
 #include "haproxy/listening.h"
 #include "haproxy/process_args.h"
@@ -15,7 +15,7 @@
 #include "pipeline_internal.h"
 #include "target/install.h"
 
-static const struct timeval every = {.tv_sec = 30};
+#define EVERY_MS 30000
 
 struct look {
 	const struct pipeline *pipeline;
@@ -114,15 +114,14 @@ static void tell(const struct look *look)
 	}
 }
 
-static void on_look(evutil_socket_t fd, short what, void *arg)
+static void on_look(void *arg)
 {
 	const struct pipeline *pipeline = arg;
 	const struct config *config = pipeline->config;
 	struct look look = {.pipeline = pipeline,
 	                    .alarms = xcalloc(config->target_count, sizeof(*look.alarms))};
 
-	(void)fd;
-	(void)what;
+	timer_start(pipeline->look, EVERY_MS);
 	for (size_t i = 0; i < config->target_count; i++) {
 		const struct config_target *target = &config->targets[i];
 
@@ -143,8 +142,7 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
 
 void pipeline_look_start(struct pipeline *pipeline)
 {
-	pipeline->look = event_new(pipeline->base, -1, EV_PERSIST, on_look, pipeline);
-	event_priority_set(pipeline->look, CLUSTER_PRIORITY_LATER);
-	event_add(pipeline->look, &every);
-	event_active(pipeline->look, EV_TIMEOUT, 0);
+	pipeline->look = timer_new(pipeline->base, on_look, pipeline);
+	timer_set_priority(pipeline->look, CLUSTER_PRIORITY_LATER);
+	timer_fire(pipeline->look);
 }

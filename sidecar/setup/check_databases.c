@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/timer.h"
 #include "pgbouncer/model/databases.h"
 #include "postgres/connection.h"
 #include "setup/check.h"
@@ -59,12 +60,10 @@ static void told(enum pg_connection_outcome outcome, const struct connect_failur
 	question->done = true;
 }
 
-static void out_of_time(evutil_socket_t fd, short what, void *arg)
+static void out_of_time(void *arg)
 {
 	struct question *question = arg;
 
-	(void)fd;
-	(void)what;
 	question->done = true;
 }
 
@@ -97,17 +96,15 @@ static void wait_for(struct question *question, const struct libpq *pq,
 	                                             .sql = sql_of,
 	                                             .parse = parse_row};
 	struct event_base *base = question->check->base;
-	const struct timeval limit = {.tv_sec = cluster->verify_timeout_ms / 1000,
-	                              .tv_usec = cluster->verify_timeout_ms % 1000 * 1000};
 	struct pg_connection *connection = pg_connection_create(
 	    base, pq, &asked, cluster->verify_conninfo, primary, told, question);
-	struct event *timer = evtimer_new(base, out_of_time, question);
+	struct timer *timer = timer_new(base, out_of_time, question);
 
-	evtimer_add(timer, &limit);
+	timer_start(timer, cluster->verify_timeout_ms);
 	pg_connection_ask(connection, question);
 	while (!question->done && event_base_loop(base, EVLOOP_ONCE) == 0)
 		;
-	event_free(timer);
+	timer_free(timer);
 	pg_connection_destroy(connection);
 }
 

@@ -145,22 +145,11 @@ static void on_refused(const struct zk_answer *answer, void *arg)
 	end_one(trial);
 }
 
-static void out_of_time(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	event_base_loopbreak(arg);
-}
-
 static void wait_for(struct trial *trial)
 {
 	int64_t ms = ZK_WRITE_TIMEOUT_MS + 4 * trial->cluster->verify_timeout_ms + SLACK_MS;
-	const struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-	struct event *timer = evtimer_new(trial->check->base, out_of_time, trial->check->base);
 
-	evtimer_add(timer, &limit);
-	event_base_dispatch(trial->check->base);
-	event_free(timer);
+	check_run_loop(trial->check, ms);
 	if (trial->open > 0)
 		check_note(trial->check, CHECK_FAIL, trial->what, "is this host overloaded?",
 		           "no answer within %lld ms", (long long)ms);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/timer.h"
 #include "cluster/state_file.h"
 #include "decide/election.h"
 #include "postgres/verifier.h"
@@ -35,7 +36,7 @@ struct line {
 	bool is_primary;                   /* the topology says so */
 };
 
-static void something_changed(void *arg)
+static void stop_loop(void *arg)
 {
 	event_base_loopbreak(arg);
 }
@@ -65,8 +66,7 @@ static void start(struct check *check, size_t index, struct asked *asked)
 		asked->members[asked->member_count++] = &topology->primary;
 	for (size_t i = 0; i < topology->standby_count; i++)
 		asked->members[asked->member_count++] = &topology->standbys[i];
-	asked->verifier =
-	    verifier_create(check->base, asked->config, something_changed, check->base);
+	asked->verifier = verifier_create(check->base, asked->config, stop_loop, check->base);
 	verifier_follow(asked->verifier, asked->members, asked->member_count);
 }
 
@@ -103,23 +103,14 @@ static int64_t longest_wait_ms(const struct asked *asked, size_t count)
 	return 2 * longest + SLACK_MS;
 }
 
-static void out_of_time(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	event_base_loopbreak(arg);
-}
-
 static void wait_for_all(struct check *check, const struct asked *asked, size_t count)
 {
-	int64_t ms = longest_wait_ms(asked, count);
-	const struct timeval limit = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-	struct event *timer = evtimer_new(check->base, out_of_time, check->base);
+	struct timer *timer = timer_new(check->base, stop_loop, check->base);
 
-	evtimer_add(timer, &limit);
-	while (!are_complete(asked, count) && evtimer_pending(timer, NULL))
+	timer_start(timer, longest_wait_ms(asked, count));
+	while (!are_complete(asked, count) && timer_is_set(timer))
 		event_base_dispatch(check->base);
-	event_free(timer);
+	timer_free(timer);
 }
 
 /* What to do about a server that is alive but does not let segue in, by the SQLSTATE in the

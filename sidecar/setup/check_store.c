@@ -504,23 +504,6 @@ static struct question *make_questions(struct check *check, size_t *open)
 	return questions;
 }
 
-static void out_of_time(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	event_base_loopbreak(arg);
-}
-
-static void wait_for_answers(struct check *check)
-{
-	const struct timeval limit = {.tv_sec = ANSWER_MAX_MS / 1000};
-	struct event *timer = evtimer_new(check->base, out_of_time, check->base);
-
-	evtimer_add(timer, &limit);
-	event_base_dispatch(check->base);
-	event_free(timer);
-}
-
 static void end_question(struct question *question, bool connected)
 {
 	auto_free char *what = what_of(question);
@@ -545,7 +528,7 @@ static void ask_all(struct check *check, struct zk *zk)
 	for (size_t i = 0; i < count; i++)
 		if (questions[i].path != NULL)
 			ask(&questions[i], zk);
-	wait_for_answers(check);
+	check_run_loop(check, ANSWER_MAX_MS);
 	if (zk_connected(zk))
 		check_note(check, CHECK_OK, "zookeeper", NULL, "%s", zk_describe(zk));
 	else

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/strbuf.h"
+#include "base/timer.h"
 
 /* --- parsing the command line --- */
 
@@ -109,7 +110,7 @@ struct command {
 	struct event_base *base;
 	struct event *exited;   /* on pidfd: readable once the child has ended */
 	struct event *readable; /* on output_fd */
-	struct event *timer;    /* the deadline; fires at once if no child was started */
+	struct timer *timer;    /* the deadline; fires at once if no child was started */
 	char *program;
 	int64_t timeout_ms;
 	pid_t pid; /* also its process group; 0: not started */
@@ -126,7 +127,7 @@ static void command_free(struct command *command)
 		event_free(command->exited);
 	if (command->readable != NULL)
 		event_free(command->readable);
-	event_free(command->timer);
+	timer_free(command->timer);
 	if (command->pidfd >= 0)
 		close(command->pidfd);
 	if (command->output_fd >= 0)
@@ -246,13 +247,11 @@ static void exited_cb(int fd, short events, void *arg)
 	finish(command, info.si_code == CLD_EXITED && info.si_status == 0, &what);
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct command *command = arg;
 	auto_strbuf struct strbuf what = STRBUF_INIT;
 
-	(void)fd;
-	(void)events;
 	if (command->pid == 0) {
 		strbuf_append_str(&what, command->start_error.message);
 		finish(command, false, &what);
@@ -323,7 +322,6 @@ struct command *command_run(struct event_base *base, char *const *argv, int64_t 
                             command_cb *cb, void *arg)
 {
 	struct command *command = xcalloc(1, sizeof(*command));
-	struct timeval after = {.tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000};
 
 	*command = (struct command){.base = base,
 	                            .pidfd = -1,
@@ -333,17 +331,17 @@ struct command *command_run(struct event_base *base, char *const *argv, int64_t 
 	                            .timeout_ms = timeout_ms,
 	                            .cb = cb,
 	                            .arg = arg};
-	command->timer = event_new(base, -1, 0, timer_cb, command);
+	command->timer = timer_new(base, on_timer, command);
 	if (start(command, argv)) {
 		command->exited = event_new(base, command->pidfd, EV_READ, exited_cb, command);
 		command->readable =
 		    event_new(base, command->output_fd, EV_READ | EV_PERSIST, readable_cb, command);
 		event_add(command->exited, NULL);
 		event_add(command->readable, NULL);
+		timer_start(command->timer, timeout_ms);
 	} else {
-		after = (struct timeval){0};
+		timer_start(command->timer, 0);
 	}
-	event_add(command->timer, &after);
 	return command;
 }
 

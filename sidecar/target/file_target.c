@@ -9,13 +9,13 @@
  *    | +-------------- WAITING <-------------+----------------------------------+                 |
  *    +--------------------------------------------------------------------------------------------+
  */
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "base/timer.h"
 #include "target/file_target.h"
 #include "target/install.h"
 #include "target/target_ops.h"
@@ -37,7 +37,7 @@ struct file_target {
 	struct reloader *reloader; /* NULL: no reload_command */
 	struct install *install;
 	struct reload *reload;
-	struct event *timer; /* WAITING: until the retry; IDLE: until the file is read again */
+	struct timer *timer; /* WAITING: until the retry; IDLE: until the file is read again */
 	struct file_owner owner;
 	bool owner_known; /* otherwise nothing can be installed */
 	char *text;       /* NULL: none yet */
@@ -53,12 +53,10 @@ static void reconcile(struct file_target *file);
 
 static void enter(struct file_target *file, enum file_state state, int64_t timer_ms)
 {
-	struct timeval after = {.tv_sec = timer_ms / 1000, .tv_usec = timer_ms % 1000 * 1000};
-
 	file->state = state;
-	event_del(file->timer);
+	timer_stop(file->timer);
 	if (timer_ms >= 0)
-		event_add(file->timer, &after);
+		timer_start(file->timer, timer_ms);
 }
 
 static void fail(struct file_target *file, const char *event, const char *problem, const char *next)
@@ -207,12 +205,10 @@ static void reconcile(struct file_target *file)
 	target_changed(&file->target);
 }
 
-static void timer_cb(int fd, short events, void *arg)
+static void on_timer(void *arg)
 {
 	struct file_target *file = arg;
 
-	(void)fd;
-	(void)events;
 	file->current = false; /* somebody may have changed it */
 	enter(file, FILE_IDLE, -1);
 	reconcile(file);
@@ -276,7 +272,7 @@ static void destroy(struct target *target)
 		install_cancel(file->install);
 	if (file->reload != NULL)
 		reload_cancel(file->reload);
-	event_free(file->timer);
+	timer_free(file->timer);
 	strbuf_fini(&file->problem);
 	free(file->text);
 	target_hub_count(target->hub, -1);
@@ -293,7 +289,7 @@ struct target *file_target_create(const struct target_setup *setup)
 
 	target_init(&file->target, &ops, setup);
 	file->problem = (struct strbuf)STRBUF_INIT;
-	file->timer = event_new(file->target.base, -1, 0, timer_cb, file);
+	file->timer = timer_new(file->target.base, on_timer, file);
 	file->reloader =
 	    target_hub_reloader(setup->hub, &reload_by_command, setup->config->reload_command);
 	file->reload_owed = file->reloader != NULL && target_marker_read(&file->target) >= 0;

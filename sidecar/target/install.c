@@ -4,7 +4,6 @@
 #include "target/install.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/file_writer.h"
+#include "base/timer.h"
 #include "target/command.h"
 
 #define CHECK_TIMEOUT_MS 30000
@@ -25,7 +25,7 @@ struct install {
 	char *path; /* install_path() */
 	char *staged;
 	struct command *check;       /* NULL: not configured, or done */
-	struct event *soon;          /* calls `cb` from the loop if there is no check_command */
+	struct timer *soon;          /* calls `cb` from the loop if there is no check_command */
 	struct file_writer_job *job; /* NULL: the commit has not started */
 	install_cb *cb;
 	install_done_cb *done;
@@ -156,8 +156,7 @@ static void install_free(struct install *install)
 {
 	if (install->check != NULL)
 		command_cancel(install->check);
-	if (install->soon != NULL)
-		event_free(install->soon);
+	timer_free(install->soon);
 	free(install->path);
 	free(install->staged);
 	free(install);
@@ -171,23 +170,18 @@ static void check_cb(bool ok, const char *what, void *arg)
 	install->cb(ok, what, install->arg);
 }
 
-static void soon_cb(int fd, short events, void *arg)
+static void soon_cb(void *arg)
 {
-	struct install *install = arg;
-
-	(void)fd;
-	(void)events;
-	install->cb(true, "no check_command", install->arg);
+	check_cb(true, "no check_command", arg);
 }
 
 static bool start_check(struct install *install, struct event_base *base, struct err *err)
 {
-	const struct timeval now = {0};
 	char **argv;
 
 	if (install->config->check_command[0] == '\0') {
-		install->soon = event_new(base, -1, 0, soon_cb, install);
-		event_add(install->soon, &now);
+		install->soon = timer_new(base, soon_cb, install);
+		timer_start(install->soon, 0);
 		return true;
 	}
 	argv = command_split(install->config->check_command, install->staged, err);

@@ -1,11 +1,11 @@
 /* Runs one reload at a time. Requests made during a reload wait for the next one. */
 #include "target/reload.h"
 
-#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/timer.h"
 #include "target/command.h"
 
 #define COMMAND_MS 30000
@@ -23,13 +23,13 @@ struct reloader {
 	char *object;
 	int64_t limit_ms, last_ok_ms;
 	void *run;             /* the reload in flight, of the method; NULL: none */
-	struct event *start;   /* starts the next reload from the loop */
+	struct timer *start;   /* starts the next reload from the loop */
 	struct reload *served; /* the requests that the reload in flight is for */
 	struct reload *queued; /* the requests made since it started */
 	int holds;             /* targets in a hold or fence; above 0 no reload starts */
 };
 
-static void start_cb(int fd, short events, void *arg);
+static void start_cb(void *arg);
 
 struct reloader *reloader_create(struct event_base *base, const struct reload_method *method,
                                  const char *object, int64_t limit_ms)
@@ -38,7 +38,7 @@ struct reloader *reloader_create(struct event_base *base, const struct reload_me
 
 	*reloader = (struct reloader){
 	    .base = base, .method = method, .object = xstrdup(object), .limit_ms = limit_ms};
-	reloader->start = event_new(base, -1, 0, start_cb, reloader);
+	reloader->start = timer_new(base, start_cb, reloader);
 	return reloader;
 }
 
@@ -48,14 +48,9 @@ void reloader_destroy(struct reloader *reloader)
 		return;
 	if (reloader->run != NULL)
 		reloader->method->cancel(reloader->run);
-	event_free(reloader->start);
+	timer_free(reloader->start);
 	free(reloader->object);
 	free(reloader);
-}
-
-static void start_next_soon(struct reloader *reloader)
-{
-	event_add(reloader->start, &(struct timeval){0});
 }
 
 /* Calls back all requests of this reload. The next reload starts from the loop, not here, because a
@@ -69,7 +64,7 @@ static void end(bool ok, const char *what, void *arg)
 	if (ok)
 		reloader->last_ok_ms = clock_now_ms();
 	if (reloader->queued != NULL)
-		start_next_soon(reloader);
+		timer_start(reloader->start, 0);
 	while ((reload = reloader->served) != NULL) {
 		reload_cb *cb = reload->cb;
 		void *cb_arg = reload->arg;
@@ -80,13 +75,11 @@ static void end(bool ok, const char *what, void *arg)
 	}
 }
 
-static void start_cb(int fd, short events, void *arg)
+static void start_cb(void *arg)
 {
 	struct reloader *reloader = arg;
 	struct err err;
 
-	(void)fd;
-	(void)events;
 	if (reloader->run != NULL || reloader->holds > 0 || reloader->queued == NULL)
 		return;
 	reloader->served = STEAL(reloader->queued);
@@ -104,7 +97,7 @@ struct reload *reloader_request(struct reloader *reloader, reload_cb *cb, void *
 	    (struct reload){.next = reloader->queued, .reloader = reloader, .cb = cb, .arg = arg};
 	reloader->queued = reload;
 	if (reloader->run == NULL)
-		start_next_soon(reloader);
+		timer_start(reloader->start, 0);
 	return reload;
 }
 
@@ -112,7 +105,7 @@ void reloader_hold(struct reloader *reloader, int change)
 {
 	reloader->holds += change;
 	if (reloader->holds == 0 && reloader->queued != NULL && reloader->run == NULL)
-		start_next_soon(reloader);
+		timer_start(reloader->start, 0);
 }
 
 bool reloader_is_held(const struct reloader *reloader)

@@ -1,6 +1,5 @@
 /* What all kinds of targets have in common: shared objects, the history of moves, the deferred
  * `changed` call, and the marker file that keeps a reload owed across a crash. */
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "base/file.h"
 #include "base/file_writer.h"
 #include "base/log.h"
+#include "base/timer.h"
 #include "target/target_ops.h"
 
 /* --- the hub: shared objects, found by their path or command --- */
@@ -307,15 +307,6 @@ void target_inherit(struct target *target, const struct target *before)
 
 /* --- for the drivers --- */
 
-static void changed_cb(int fd, short events, void *arg)
-{
-	struct target *target = arg;
-
-	(void)fd;
-	(void)events;
-	target->changed(target->changed_arg);
-}
-
 void target_init(struct target *target, const struct target_ops *ops,
                  const struct target_setup *setup)
 {
@@ -326,16 +317,15 @@ void target_init(struct target *target, const struct target_ops *ops,
 	    .config = setup->config,
 	    .marker = xasprintf("%s/%s-%s.reload", setup->state_dir,
 	                        config_target_kind_name(setup->config->kind), setup->config->name),
-	    .changed = setup->changed,
-	    .changed_arg = setup->changed_arg,
 	    .clock.summary = STRBUF_INIT,
 	};
-	target->changed_event = event_new(target->base, -1, 0, changed_cb, target);
+	if (setup->changed != NULL)
+		target->changed = timer_new(target->base, setup->changed, setup->changed_arg);
 }
 
 void target_fini(struct target *target)
 {
-	event_free(target->changed_event);
+	timer_free(target->changed);
 	free(target->marker);
 	free(target->refused);
 	free(target->alarm);
@@ -344,10 +334,8 @@ void target_fini(struct target *target)
 
 void target_changed(struct target *target)
 {
-	const struct timeval now = {0};
-
-	if (target->changed != NULL && !event_pending(target->changed_event, EV_TIMEOUT, NULL))
-		event_add(target->changed_event, &now);
+	if (target->changed != NULL && !timer_is_set(target->changed))
+		timer_start(target->changed, 0);
 }
 
 int64_t target_marker_read(const struct target *target)

@@ -2,13 +2,13 @@
  * known before the member key that it names. Nothing is reported until the reads in progress are
  * over. What is reported is what each key held when all of them had just been read. */
 #include "watch/patroni_keys.h"
-#include <event2/event.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/strbuf.h"
+#include "base/timer.h"
 #include "base/util.h"
 #include "zookeeper/children.h"
 #include "zookeeper/session.h"
@@ -27,7 +27,7 @@ struct patroni_keys {
 	bool told;
 	enum patroni_keys_state state; /* as reported last */
 	int64_t notified_us, read_us;
-	struct event *late; /* the timer that ends the wait for reads */
+	struct timer *late; /* ends the wait for reads */
 	bool is_late;
 };
 
@@ -203,7 +203,7 @@ static void tell(struct patroni_keys *scope, struct patroni_keys_fact fact)
 	scope->changed = scope->is_late = false;
 	scope->told = true;
 	scope->state = fact.state;
-	event_del(scope->late);
+	timer_stop(scope->late);
 	scope->cb(&fact, scope->arg);
 }
 
@@ -244,10 +244,8 @@ static void tell_settled(struct patroni_keys *scope)
 
 static void wait_for_reads(struct patroni_keys *scope)
 {
-	const struct timeval tv = {.tv_usec = LATE_MS * 1000L};
-
-	if (!event_pending(scope->late, EV_TIMEOUT, NULL))
-		event_add(scope->late, &tv);
+	if (!timer_is_set(scope->late))
+		timer_start(scope->late, LATE_MS);
 }
 
 static void check(struct patroni_keys *scope)
@@ -262,12 +260,10 @@ static void check(struct patroni_keys *scope)
 	}
 }
 
-static void on_late(evutil_socket_t fd, short what, void *arg)
+static void on_late(void *arg)
 {
 	struct patroni_keys *scope = arg;
 
-	(void)fd;
-	(void)what;
 	scope->is_late = true;
 	check(scope);
 }
@@ -297,7 +293,7 @@ struct patroni_keys *patroni_keys_watch(struct zk *zk, struct event_base *base, 
 	*scope = (struct patroni_keys){
 	    .path = xstrdup(path), .cb = cb, .arg = arg, .strange = STRBUF_INIT};
 	members = path_of(scope, "/members");
-	scope->late = event_new(base, -1, 0, on_late, scope);
+	scope->late = timer_new(base, on_late, scope);
 	scope->root = watch_key(scope, zk, "", ZK_WATCH_NAMES, on_root);
 	scope->members = zk_children_create(zk, members, LAYOUT_VALUE_MAX, PATRONI_KEYS_MEMBERS_MAX,
 	                                    on_key, scope);
@@ -316,7 +312,7 @@ void patroni_keys_unwatch(struct patroni_keys *scope)
 	zk_copy_unwatch(scope->leader);
 	zk_copy_unwatch(scope->initialize);
 	zk_copy_unwatch(scope->config);
-	event_free(scope->late);
+	timer_free(scope->late);
 	strbuf_fini(&scope->strange);
 	free(scope->path);
 	free(scope);

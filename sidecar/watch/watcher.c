@@ -2,7 +2,6 @@
  * invalid, and the last good topology stays. The reported topology is one value of ZooKeeper, never
  * a mix of two. */
 #include "watch/watcher.h"
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/strbuf.h"
+#include "base/timer.h"
 #include "topology/layout.h"
 #include "watch/patroni_keys.h"
 #include "zookeeper/resolver.h"
@@ -43,12 +43,12 @@ struct watcher {
 	struct strbuf bytes;
 	bool has_value, settled; /* settled: `topology` was made from `value` */
 	struct lookup lookups[MEMBERS_MAX];
-	struct event *retry;
+	struct timer *retry;
 	unsigned attempt;
 	bool warned; /* name_unresolved was logged for this value */
 
 	/* layout patroni */
-	struct event *lazy;  /* timer: reports that only the lag has changed */
+	struct timer *lazy;  /* reports that only the lag has changed */
 	struct strbuf noted; /* the notes that were logged last */
 };
 
@@ -72,7 +72,7 @@ static struct member *member_at(struct topology *topology, size_t index)
 
 static void watcher_stop_resolving(struct watcher *watcher)
 {
-	event_del(watcher->retry);
+	timer_stop(watcher->retry);
 	for (size_t i = 0; i < MEMBERS_MAX; i++) {
 		if (watcher->lookups[i].query != NULL)
 			resolver_cancel(watcher->lookups[i].query);
@@ -82,10 +82,7 @@ static void watcher_stop_resolving(struct watcher *watcher)
 
 static void retry_later(struct watcher *watcher)
 {
-	int64_t ms = clock_backoff_ms(++watcher->attempt, RETRY_MS, RETRY_MAX_MS);
-	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	event_add(watcher->retry, &tv);
+	timer_start(watcher->retry, clock_backoff_ms(++watcher->attempt, RETRY_MS, RETRY_MAX_MS));
 }
 
 static bool still_resolving(const struct watcher *watcher)
@@ -191,10 +188,8 @@ static void watcher_resolve_names(struct watcher *watcher)
 		watcher_tell(watcher, WATCH_RESOLVING);
 }
 
-static void watcher_on_retry(evutil_socket_t fd, short what, void *arg)
+static void watcher_on_retry(void *arg)
 {
-	(void)fd;
-	(void)what;
 	watcher_resolve_names(arg);
 }
 
@@ -273,19 +268,14 @@ static void take_lag(struct topology *value, const struct topology *next)
 
 static void tell_later(const struct watcher *watcher)
 {
-	int64_t ms = clock_jitter_ms(LAZY_MS);
-	const struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	if (!event_pending(watcher->lazy, EV_TIMEOUT, NULL))
-		event_add(watcher->lazy, &tv);
+	if (!timer_is_set(watcher->lazy))
+		timer_start(watcher->lazy, clock_jitter_ms(LAZY_MS));
 }
 
-static void on_lazy(evutil_socket_t fd, short what, void *arg)
+static void on_lazy(void *arg)
 {
 	struct watcher *watcher = arg;
 
-	(void)fd;
-	(void)what;
 	if (watcher->fact.state != WATCH_VALUE)
 		return;
 	watcher_copy_resolved(&watcher->topology, &watcher->value);
@@ -317,7 +307,7 @@ static void say_notes(struct watcher *watcher, const struct layout_patroni_notes
 static void begin_news(struct watcher *watcher, const struct patroni_keys_fact *fact)
 {
 	watcher_stop_resolving(watcher);
-	event_del(watcher->lazy);
+	timer_stop(watcher->lazy);
 	strbuf_reset(&watcher->problem);
 	watcher->fact.notified_us = fact->notified_us;
 	watcher->fact.read_us = fact->read_us;
@@ -414,7 +404,7 @@ static void watcher_open_patroni(struct watcher *watcher)
 {
 	struct event_base *base = resolver_base(watcher->resolver);
 
-	watcher->lazy = event_new(base, -1, 0, on_lazy, watcher);
+	watcher->lazy = timer_new(base, on_lazy, watcher);
 	watcher->scope = patroni_keys_watch(watcher->zk, base, watcher->path, on_scope, watcher);
 }
 
@@ -423,7 +413,7 @@ static void watcher_close_patroni(struct watcher *watcher)
 	if (watcher->scope == NULL)
 		return;
 	patroni_keys_unwatch(watcher->scope);
-	event_free(watcher->lazy);
+	timer_free(watcher->lazy);
 }
 
 /* --- the master znode and presence --- */
@@ -587,7 +577,7 @@ struct watcher *watcher_create(struct zk *zk, struct resolver *resolver,
 	                            .bytes = STRBUF_INIT,
 	                            .noted = STRBUF_INIT};
 	topology_init(&watcher->topology);
-	watcher->retry = event_new(resolver_base(resolver), -1, 0, watcher_on_retry, watcher);
+	watcher->retry = timer_new(resolver_base(resolver), watcher_on_retry, watcher);
 	if (cluster->layout == CONFIG_LAYOUT_PATRONI)
 		watcher_open_patroni(watcher);
 	else
@@ -609,7 +599,7 @@ void watcher_destroy(struct watcher *watcher)
 	if (watcher->presence != NULL)
 		zk_unwatch(watcher->presence);
 	watcher_stop_resolving(watcher);
-	event_free(watcher->retry);
+	timer_free(watcher->retry);
 	watcher_drop_value(watcher);
 	topology_fini(&watcher->topology);
 	strbuf_fini(&watcher->problem);

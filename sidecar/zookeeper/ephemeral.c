@@ -10,7 +10,6 @@
  */
 #include "zookeeper/ephemeral.h"
 
-#include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/timer.h"
 
 #define BACKOFF_MS     50
 #define BACKOFF_MAX_MS 5000
@@ -36,7 +36,7 @@ struct zk_ephemeral {
 	const char *who;
 	char *path;
 	struct zk_node *node;
-	struct event *timer;
+	struct timer *timer;
 	struct zk_write *request;
 	enum zk_ephemeral_state state;
 	char *wanted;      /* the text; NULL: the znode must not be there */
@@ -72,13 +72,11 @@ static const char *state_name(enum zk_ephemeral_state state)
 /* The only function that sets the state. */
 static void enter(struct zk_ephemeral *presence, enum zk_ephemeral_state next, const char *why)
 {
-	int64_t ms;
-
 	log_debug("presence_state", KV_STR("path", presence->path),
 	          KV_STR("from", state_name(presence->state)), KV_STR("to", state_name(next)),
 	          KV_STR("reason", why));
 	presence->state = next;
-	event_del(presence->timer);
+	timer_stop(presence->timer);
 	switch (next) {
 	case PRESENCE_LOOKING:
 		presence->stale = false;
@@ -89,9 +87,8 @@ static void enter(struct zk_ephemeral *presence, enum zk_ephemeral_state next, c
 	case PRESENCE_ACTING:
 		break;
 	case PRESENCE_BACKING_OFF:
-		ms = clock_backoff_ms(presence->failures++, BACKOFF_MS, BACKOFF_MAX_MS);
-		event_add(presence->timer,
-		          &(struct timeval){.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000});
+		timer_start(presence->timer,
+		            clock_backoff_ms(presence->failures++, BACKOFF_MS, BACKOFF_MAX_MS));
 		break;
 	}
 }
@@ -107,12 +104,10 @@ static void reconcile(struct zk_ephemeral *presence)
 		enter(presence, PRESENCE_LOOKING, "the store may be different");
 }
 
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(void *arg)
 {
 	struct zk_ephemeral *presence = arg;
 
-	(void)fd;
-	(void)what;
 	presence->stale = true;
 	enter(presence, PRESENCE_RESTING, "the back-off is over");
 	reconcile(presence);
@@ -273,7 +268,7 @@ struct zk_ephemeral *zk_ephemeral_create(const struct zk_ephemeral_options *opti
 	presence->acl = options->acl;
 	presence->who = options->who;
 	presence->path = xstrdup(options->path);
-	presence->timer = evtimer_new(options->base, on_timer, presence);
+	presence->timer = timer_new(options->base, on_timer, presence);
 	presence->node =
 	    zk_watch(presence->zk, presence->path, ZK_WATCH_DATA, 0, on_fact, presence);
 	return presence;
@@ -285,7 +280,7 @@ void zk_ephemeral_destroy(struct zk_ephemeral *presence)
 		return;
 	zk_write_cancel(presence->request);
 	zk_unwatch(presence->node);
-	event_free(presence->timer);
+	timer_free(presence->timer);
 	free(presence->wanted);
 	free(presence->path);
 	free(presence);

@@ -18,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/timer.h"
 
 #define QUERY_MS    5000
 #define TRIES       3 /* each of TRY_S seconds; all fit into QUERY_MS */
@@ -41,7 +42,7 @@ struct resolver_query {
 	resolver_all_cb *all_cb;
 	void *arg;
 	char *host;
-	struct event *timer;                       /* the deadline; then triggers the callback */
+	struct timer *timer;                       /* the deadline; then triggers the callback */
 	struct evdns_getaddrinfo_request *request; /* NULL when evdns has nothing in flight */
 	size_t tries;
 	bool answered;
@@ -52,7 +53,7 @@ struct resolver_query {
 
 static void query_free(struct resolver_query *query)
 {
-	event_free(query->timer);
+	timer_free(query->timer);
 	free(query->host);
 	free(query);
 }
@@ -66,7 +67,7 @@ static void query_end(struct resolver_query *query)
 		query->next->link = query->link;
 	query->cb = NULL;
 	query->all_cb = NULL;
-	event_del(query->timer);
+	timer_stop(query->timer);
 	if (query->request != NULL)
 		evdns_getaddrinfo_cancel(query->request);
 	else
@@ -74,13 +75,11 @@ static void query_end(struct resolver_query *query)
 }
 
 /* The query ends before its callback, which may start another one or destroy the resolver. */
-static void on_timer(evutil_socket_t fd, short what, void *arg)
+static void on_timer(void *arg)
 {
 	struct resolver_query *query = arg, answer = *query;
 	const char *problem = answer.count > 0 ? NULL : answer.problem;
 
-	(void)fd;
-	(void)what;
 	if (!answer.answered)
 		snprintf(answer.problem, sizeof(answer.problem),
 		         "host %s: no name server answered within %d s", query->host,
@@ -122,7 +121,7 @@ static void take_answer(struct resolver_query *query, int result,
 	if (result == 0 && query->count == 0)
 		snprintf(query->problem, sizeof(query->problem), "host %s has no address",
 		         query->host);
-	event_active(query->timer, EV_TIMEOUT, 0);
+	timer_fire(query->timer);
 }
 
 static void send_query(struct resolver_query *query);
@@ -308,7 +307,6 @@ struct event_base *resolver_base(const struct resolver *resolver)
 
 static struct resolver_query *start_query(struct resolver *resolver, const char *host, void *arg)
 {
-	const struct timeval deadline = {.tv_sec = QUERY_MS / 1000};
 	struct resolver_query *query = xcalloc(1, sizeof(*query));
 
 	if (resolver->queries == NULL)
@@ -316,13 +314,13 @@ static struct resolver_query *start_query(struct resolver *resolver, const char 
 	query->resolver = resolver;
 	query->arg = arg;
 	query->host = xstrdup(host);
-	query->timer = event_new(resolver->base, -1, 0, on_timer, query);
+	query->timer = timer_new(resolver->base, on_timer, query);
 	query->next = resolver->queries;
 	query->link = &resolver->queries;
 	if (query->next != NULL)
 		query->next->link = &query->next;
 	resolver->queries = query;
-	event_add(query->timer, &deadline);
+	timer_start(query->timer, QUERY_MS);
 	return query;
 }
 
