@@ -248,8 +248,8 @@ test_demo() {
 	check 'it is started' start_demo || die 'no demo'
 	check 'the sidecar of HAProxy is healthy' wait_until 30 podman healthcheck run "$(container haproxy-segue)"
 	check 'the sidecar of PgBouncer is healthy' wait_until 30 podman healthcheck run "$(container pgbouncer-segue)"
-	check 'the client writes through HAProxy' wait_until 30 goes_on haproxy db1 0
-	check 'the client writes through PgBouncer' wait_until 30 goes_on pgbouncer db1 0
+	check 'the client writes through HAProxy' wait_until 60 goes_on haproxy db1 0
+	check 'the client writes through PgBouncer' wait_until 60 goes_on pgbouncer db1 0
 	check 'read-only, no capability, the proxy'"'"'s user' is_locked_up haproxy-segue
 	check 'read-only, no capability, PgBouncer'"'"'s user' is_locked_up pgbouncer-segue
 	test_failover

@@ -37,7 +37,7 @@ package_listed() {
 }
 
 same_as_the_package() {
-	installs deb && package_listed >"$SCRATCH/expected" &&
+	installs all && installs deb && package_listed >"$SCRATCH/expected" &&
 		installs install DESTDIR="$SCRATCH/usr" PREFIX=/usr && diff "$SCRATCH/expected" <(listed "$SCRATCH/usr")
 }
 check 'make install and the package install the same files' same_as_the_package
