@@ -31,6 +31,10 @@ bool install_owner(const struct config_target *config, struct file_owner *out,
  * cannot replace, or a link that segue does not follow. */
 char *install_path(const struct config_target *config, struct err *err) MUST_CHECK;
 
+/* Returns the name of a user or group in /etc/passwd or /etc/group; caller frees. NULL: it has none
+ * there. Unlike getpwuid(3) it never waits for a server in the network. */
+char *install_local_name(const char *table, unsigned long id) MUST_CHECK;
+
 /* Returns what a person has to do when no file can be made in the folder, given the errno of that
  * failure. Caller frees. */
 char *install_folder_cure(const char *folder, int error) MUST_CHECK;

@@ -11,14 +11,14 @@
 /* What targets share: the connections to each socket, and the reloads of each HAProxy. Created when
  * the first target asks; borrowed by the targets until target_hub_destroy(). */
 
-/* Returns the shared object with this key and this `destroy`, which also identifies the kind of
- * object. The first call creates it with `create`; target_hub_destroy() ends it with `destroy`. */
+/* Returns the shared object with this key. `destroy` and the pointer `arg` also identify the kind
+ * of object. The first call creates it with `create`; target_hub_destroy() ends it with `destroy`.
+ */
 void *target_hub_share(struct target_hub *hub, const char *key,
                        void *(*create)(struct event_base *base, const char *key, const void *arg),
                        void (*destroy)(void *thing), const void *arg) MUST_CHECK;
 
-/* Returns the shared reloader of `object`; the first call creates it with `method`. NULL: `object`
- * is "". */
+/* Returns the shared reloader of `object` by `method`. NULL: `object` is "". */
 struct reloader *target_hub_reloader(struct target_hub *hub, const struct reload_method *method,
                                      const char *object) MUST_CHECK;
 
@@ -57,7 +57,7 @@ void move_log_steps(struct log_kv *pairs, size_t *pair_count, const struct move 
 struct timer;
 
 /* "admitted", not "named": the store may name a primary that the servers do not confirm. */
-#define HOLD_OVER_WHY "nobody has been admitted as the primary in hold_timeout"
+#define HOLD_OVER_WHY "no primary was admitted within hold_timeout"
 
 struct target_ops {
 	/* True when the text leads clients to the primary; see text_check_leads(). NULL: not known

@@ -54,8 +54,8 @@ static void failed(struct haproxy_driver *driver, const char *problem)
 {
 	target_fail(&driver->target, "fallback_failed", problem,
 	            driver->file.refused_on_disk
-	                ? "HAProxy would refuse the file at its next start"
-	                : "until it is put right, HAProxy would start with the servers before");
+	                ? "HAProxy would not start with the file that is on disk now"
+	                : "until this is repaired, HAProxy would start with the former servers");
 }
 
 /* A text that came during the commit is installed without waiting. */
@@ -224,7 +224,7 @@ bool haproxy_config_file_done(const struct haproxy_driver *driver)
 
 static void fail_install(struct haproxy_driver *driver, const struct err *err)
 {
-	haproxy_config_file_fail(driver, "install_failed", err->message, "the file is what it was",
+	haproxy_config_file_fail(driver, "install_failed", err->message, "the file is unchanged",
 	                         ++driver->file.failures);
 }
 
@@ -239,7 +239,7 @@ static void installed(struct haproxy_driver *driver)
 	if (driver->target.clock.told)
 		TARGET_LOG(LOG_WARNING, &driver->target, "drift",
 		           KV_STR("what", "somebody had changed the file"),
-		           KV_STR("next", "it is put right"));
+		           KV_STR("next", "segue corrects it"));
 	else if (file->current)
 		target_end_step(&driver->target, MOVE_PERSISTED);
 	if (file->reload_failures == 0)
@@ -339,7 +339,7 @@ static bool must_not_reload(const struct haproxy_driver *driver)
 static void tell_reload_waits(struct haproxy_driver *driver, const char *why)
 {
 	auto_free char *problem =
-	    xasprintf("a reload waits until no client of this HAProxy is held: %s", why);
+	    xasprintf("the reload waits until segue holds no client in this HAProxy: %s", why);
 
 	haproxy_config_file_set_problem(driver, problem);
 }
@@ -349,9 +349,9 @@ static void on_timer(void *arg)
 	struct haproxy_driver *driver = arg;
 
 	if (driver->file.state == CONFIG_FILE_CONFIRMING)
-		haproxy_reload_failed(
-		    driver, "the reload was reported as done, but the same worker goes on "
-		            "answering at the socket");
+		haproxy_reload_failed(driver,
+		                      "the reload was reported as done, but the old worker still "
+		                      "answers at the socket");
 	else
 		haproxy_config_file_enter(driver, CONFIG_FILE_IDLE, -1);
 	haproxy_reconcile(driver);

@@ -181,7 +181,7 @@ static const char *sync_step(enum runtime_state state)
 	case RUNTIME_PUSHING:
 		return "pushing";
 	case RUNTIME_CLEANING:
-		return "sweeping";
+		return "cleaning up sessions";
 	case RUNTIME_WAITING:
 		return "waiting";
 	}
@@ -224,7 +224,7 @@ static const char *current_step(const struct haproxy_driver *driver)
 	case HOLD_FENCED:
 		return "fenced";
 	case HOLD_RECOVERED:
-		return "found closed";
+		return "held or fenced by an earlier segue process";
 	case HOLD_OPENING:
 		return "opening";
 	}
@@ -242,7 +242,7 @@ static const char *door_problem(enum haproxy_hold_state state)
 		return "no primary: fenced until one is named";
 	case HOLD_RECOVERED:
 	case HOLD_OPENING:
-		return "an earlier life of segue has left it held or fenced";
+		return "an earlier segue process left it held or fenced";
 	}
 	return "?";
 }
@@ -298,10 +298,13 @@ static void places(const struct target *target, struct target_endpoints *desired
 
 static const char *out_of_reach(const struct haproxy_driver *driver)
 {
-	int64_t open_ms = (clock_now_us() - driver->hold.turned_us) / 1000;
+	const struct haproxy_hold *hold = &driver->hold;
+	int64_t open_ms = (clock_now_us() - hold->turned_us) / 1000,
+	        at_us = driver->runtime.unreached_us;
 
-	if (driver->runtime.unseen_pid == 0 ||
-	    (driver->hold.state == HOLD_OPEN && open_ms > OUT_OF_REACH_MS))
+	/* it was not during the present or last hold, or all clients have got errors by now */
+	if (at_us == 0 || at_us < hold->since_us ||
+	    (hold->state == HOLD_OPEN && open_ms > OUT_OF_REACH_MS))
 		return "";
 	return "HAProxy was reloaded in a hold: clients may wait in its old worker, which segue "
 	       "cannot reach without master_socket";
@@ -349,7 +352,7 @@ static void destroy(struct target *target)
 
 static void *create_queue(struct event_base *base, const char *key, const void *arg)
 {
-	return haproxy_queue_create(base, key, *(const bool *)arg);
+	return haproxy_queue_create(base, key, arg != NULL);
 }
 
 static void destroy_queue(void *thing)
@@ -357,9 +360,11 @@ static void destroy_queue(void *thing)
 	haproxy_queue_destroy(thing);
 }
 
-static struct haproxy_queue *shared_queue(struct target_hub *hub, const char *path, bool master)
+/* `master`: NULL, or the same pointer each time. */
+static struct haproxy_queue *shared_queue(struct target_hub *hub, const char *path,
+                                          const void *master)
 {
-	return target_hub_share(hub, path, create_queue, destroy_queue, &master);
+	return target_hub_share(hub, path, create_queue, destroy_queue, master);
 }
 
 struct target *haproxy_target_create(const struct target_setup *setup)
@@ -377,9 +382,10 @@ struct target *haproxy_target_create(const struct target_setup *setup)
 	bool has_master = config->master_socket[0] != '\0';
 
 	target_init(&driver->target, &ops, setup);
-	driver->socket = shared_queue(setup->hub, config->socket, false);
+	driver->socket = shared_queue(setup->hub, config->socket, NULL);
 	if (has_master) {
-		driver->master = shared_queue(setup->hub, config->master_socket, true);
+		driver->master =
+		    shared_queue(setup->hub, config->master_socket, &haproxy_master_reload);
 		driver->reloader =
 		    target_hub_reloader(setup->hub, &haproxy_master_reload, config->master_socket);
 	} else {

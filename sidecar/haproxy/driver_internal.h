@@ -101,7 +101,8 @@ struct haproxy_runtime {
 	int64_t cleanup_wait_ms, cleanup_ms; /* cleanup_later: how long to wait; until when */
 	unsigned cleanup_repeats;            /* cleanups in a row that left sessions */
 	unsigned sessions_left;              /* sessions that the last cleanup could not end */
-	int64_t unseen_pid; /* a worker replaced during a hold that segue cannot reach; 0: none */
+	/* when a worker that segue cannot reach was replaced in a hold; clock_now_us(), 0: never */
+	int64_t unreached_us;
 	unsigned cleanup_failures; /* cleanups in a row in which a worker could not be asked */
 	unsigned cleanup_seq;      /* the desired_seq of the running cleanup */
 	unsigned push_seq;         /* the desired_seq of the last push, in flight or not */
@@ -177,7 +178,8 @@ struct haproxy_hold {
 	struct timer *timer;        /* ends HELD and RECOVERED */
 	struct haproxy_config view; /* HELD and FENCED: the config that replaces the text's */
 	struct haproxy_hold_record note;
-	struct haproxy_endpoint closed_at; /* HELD: where the primary's servers lead */
+	/* Where the primary's servers lead in HELD, and in FENCED after HELD; else NULL */
+	struct haproxy_endpoint closed_at;
 	bool closed; /* HAProxy may still hold or fence; false once it was seen open */
 	struct haproxy_release *release;
 	unsigned failures; /* of `release`, in a row */

@@ -135,9 +135,10 @@ static void tell_released(const struct haproxy_driver *driver, const char *what)
 static void opening_failed(struct haproxy_driver *driver, const struct err *err)
 {
 	int64_t ms = clock_backoff_ms(++driver->hold.failures, RETRY_FIRST_MS, RETRY_MAX_MS);
-	auto_free char *next = xasprintf("tried again in %" PRId64 " ms; `segue resume` does the "
-	                                 "same, the store's next word opens it too",
-	                                 ms);
+	auto_free char *next =
+	    xasprintf("segue tries again in %" PRId64 " ms; `segue resume`, or an "
+	              "admitted primary, also releases it",
+	              ms);
 
 	target_fail(&driver->target, "release_failed", err->message, next);
 	haproxy_hold_enter(driver, HOLD_RECOVERED, ms);
@@ -154,8 +155,8 @@ static void opened_cb(size_t released, const struct err *err, void *arg)
 		return;
 	}
 	haproxy_hold_enter(driver, HOLD_OPEN, -1);
-	tell_released(driver, "nobody has been admitted as the primary since segue's start: "
-	                      "clients go on where HAProxy's file leads them");
+	tell_released(driver, "no primary was admitted since segue started: HAProxy's servers "
+	                      "are set as in its file");
 	haproxy_hold_forget(driver);
 }
 
@@ -189,21 +190,23 @@ static void haproxy_recovered_take_over(struct haproxy_driver *driver)
 	struct haproxy_hold *hold = &driver->hold;
 	bool forever = hold->note.kind == HAPROXY_RECORD_FENCE;
 	int64_t ms = GRACE_MS + driver->target.config->hold_max_ms;
-	auto_free char *next = forever ? xasprintf("it stays so until a primary is admitted, or "
-	                                           "`segue resume %s`",
-	                                           driver->target.config->name)
-	                               : xasprintf("released when a primary is admitted, or in "
-	                                           "%" PRId64 " ms",
-	                                           ms);
+	auto_free char *next =
+	    forever ? xasprintf("the fence stays until a primary is admitted, or until you run "
+	                        "`segue resume %s`",
+	                        driver->target.config->name)
+	            : xasprintf("released when a primary is admitted, or in "
+	                        "%" PRId64 " ms",
+	                        ms);
 	struct err err;
 
 	haproxy_hold_enter(driver, HOLD_RECOVERED, forever ? -1 : ms);
 	TARGET_LOG(LOG_WARNING, &driver->target, "found_closed",
-	           KV_STR("what", forever ? "an earlier life of segue has fenced the primary"
-	                                  : "an earlier life of segue has left clients waiting"),
+	           KV_STR("what", forever ? "an earlier segue process left a fence"
+	                                  : "an earlier segue process left a hold"),
 	           KV_STR("note", hold->note.path), KV_STR("next", next));
 	if (!haproxy_hold_record_save(&hold->note, 0, &err)) /* with the new owner */
-		target_fail(&driver->target, "note_not_saved", err.message, "it is kept as it is");
+		target_fail(&driver->target, "note_not_saved", err.message,
+		            "the hold record on disk stays unchanged");
 }
 
 /* When segue ends for good, no client may be left waiting. */
@@ -226,7 +229,7 @@ static void haproxy_recovered_let_go(struct haproxy_driver *driver)
 		job.len = file.len;
 	}
 	if (readable && haproxy_release_wait(&job, &released, &err)) {
-		tell_released(driver, "segue stops: clients go on where HAProxy's file leads them");
+		tell_released(driver, "segue stops: HAProxy's servers are set as in its file");
 		haproxy_hold_forget(driver);
 		return;
 	}
@@ -271,6 +274,8 @@ static void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_
 	if (was_open && !is_open)
 		hold->since_us = hold->turned_us;
 	hold->closed = hold->closed || !is_open;
+	if (is_open)
+		hold->closed_at.address = NULL;
 	if (was_open != is_open && driver->reloader != NULL)
 		reloader_hold(driver->reloader, was_open ? 1 : -1);
 	target_changed(&driver->target);
@@ -306,8 +311,10 @@ static void haproxy_hold_forget(struct haproxy_driver *driver)
 	hold->closed = false;
 	if (!haproxy_hold_record_save(&hold->note, 0, &err))
 		TARGET_LOG(LOG_WARNING, &driver->target, "note_left", KV_ERR(&err),
-		           KV_STR("next", "after its next start segue would open what a person has "
-		                          "closed in the same way by then: remove the file"));
+		           KV_STR("next",
+		                  "remove the file: at its next start segue would treat servers "
+		                  "that a person has put into the same state as its own hold, "
+		                  "and release them"));
 }
 
 static char *primary_name(const struct haproxy_driver *driver)
@@ -328,7 +335,7 @@ static void tell_hold(const struct haproxy_driver *driver, size_t servers, int64
 	    LOG_WARNING, &driver->target, "hold", KV_STR("primary", primary),
 	    KV_INT("servers", servers), KV_STR("closed", closed),
 	    KV_MS("timeout_ms", timeout_ms * 1000),
-	    KV_STR("next", "clients wait until a primary is named, or the time is over"));
+	    KV_STR("next", "clients wait until a primary is admitted, or until the timeout"));
 }
 
 static void tell_fence(const struct haproxy_driver *driver, size_t servers)
@@ -337,8 +344,9 @@ static void tell_fence(const struct haproxy_driver *driver, size_t servers)
 
 	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, "fence", KV_STR("primary", primary),
 	                KV_INT("servers", servers),
-	                KV_STR("next", "sessions are ended and clients turned away until a primary "
-	                               "is named"));
+	                KV_STR("next",
+	                       "segue ends the sessions there, and HAProxy refuses new clients, "
+	                       "until a primary is admitted"));
 }
 
 /* Holds even when the record cannot be written: clients that are not held get errors now, while a
@@ -359,9 +367,9 @@ static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct e
 	}
 	if (!write_note(driver, HAPROXY_RECORD_HOLD, &closed, err))
 		target_fail(&driver->target, "note_missing", err->message,
-		            "held all the same; should segue be killed now, clients try at a "
-		            "closed port until a primary is admitted after its next start, or "
-		            "HAProxy is reloaded");
+		            "clients are held without a hold record; if segue is killed now, "
+		            "they wait until the next segue process admits a primary, or HAProxy "
+		            "is reloaded");
 	driver->hold.closed_at = closed;
 	haproxy_hold_enter(driver, HOLD_HELD, timeout_ms);
 	show(driver, &view);
@@ -389,8 +397,8 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 	hold->held_episode = episode;
 	if (!try_hold(driver, timeout_ms, &err))
 		target_fail(target, "hold_refused", err.message,
-		            "nothing is held: clients get errors when their tries at a dead "
-		            "primary are over");
+		            "clients are not held: they get errors when HAProxy has used up its "
+		            "connection retries");
 }
 
 /* Fences even when the record cannot be written: if segue ends, the fence stays until the first
@@ -399,6 +407,7 @@ void haproxy_fence(struct target *target, int64_t episode)
 {
 	struct haproxy_driver *driver = (struct haproxy_driver *)target;
 	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
+	const struct haproxy_endpoint *closed;
 	struct haproxy_hold *hold = &driver->hold;
 	struct haproxy_config view;
 	struct err err;
@@ -411,16 +420,16 @@ void haproxy_fence(struct target *target, int64_t episode)
 	if (episode == hold->fenced_episode)
 		return;
 	hold->fenced_episode = episode;
-	count = haproxy_config_fence(&driver->config, &primary,
-	                             hold->state == HOLD_HELD ? &hold->closed_at : NULL, &view);
+	closed = hold->closed_at.address != NULL ? &hold->closed_at : NULL;
+	count = haproxy_config_fence(&driver->config, &primary, closed, &view);
 	if (count == 0) {
 		haproxy_config_open(&view);
 		return;
 	}
-	if (!write_note(driver, HAPROXY_RECORD_FENCE, NULL, &err))
+	if (!write_note(driver, HAPROXY_RECORD_FENCE, closed, &err))
 		target_fail(target, "note_missing", err.message,
-		            "it is fenced all the same; should segue end, only its next start "
-		            "opens it");
+		            "the fence is set without a hold record; if segue ends, the fence "
+		            "stays until its next start");
 	haproxy_hold_enter(driver, HOLD_FENCED, -1);
 	show(driver, &view);
 	driver->runtime.cleanup_owed = true; /* also for servers already in maintenance */
@@ -462,7 +471,7 @@ void haproxy_hold_settle(struct haproxy_driver *driver)
 		                hold->state == HOLD_HELD ? "held" : "fenced",
 		                KV_MS("took_ms", clock_now_us() - hold->turned_us));
 	} else if (hold->closed) {
-		tell_released(driver, "clients go on where the text leads them");
+		tell_released(driver, "HAProxy's servers are set as in the text");
 		haproxy_hold_forget(driver);
 	}
 }
@@ -477,8 +486,9 @@ static void on_timer(void *arg)
 	}
 	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, "hold_over", KV_STR("why", HOLD_OVER_WHY),
 	                KV_MS("held_ms", closed_for_us(driver)),
-	                KV_STR("next", "clients are led to the last primary, and get errors once "
-	                               "their tries are over if it is dead"));
+	                KV_STR("next",
+	                       "clients are sent to the last primary again; if it is dead, they "
+	                       "get errors when the connection retries are used up"));
 	haproxy_hold_enter(driver, HOLD_OPEN, -1);
 	show(driver, NULL);
 	haproxy_reconcile(driver);
@@ -518,8 +528,8 @@ void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir)
 	hold->timer = timer_new(driver->target.base, on_timer, driver);
 	if (!haproxy_hold_record_init(&hold->note, state_dir, driver->target.config->name, &err))
 		target_fail(&driver->target, "note_unusable", err.message,
-		            "what an earlier life of segue has closed is opened when the store "
-		            "names a primary; then remove the file");
+		            "a hold or fence of an earlier segue process ends when a primary is "
+		            "admitted; then remove the file");
 	haproxy_hold_record_set_origin(&hold->note, driver->target.config->socket,
 	                               driver->target.config->output);
 	if (hold->note.kind != HAPROXY_RECORD_NONE)
@@ -545,9 +555,10 @@ static bool is_fence(const struct haproxy_hold *hold)
 static void tell_left_fenced(const struct haproxy_driver *driver)
 {
 	auto_free char *primary = primary_name(driver);
-	auto_free char *next = xasprintf("nobody reaches it until segue runs again and a primary "
-	                                 "is admitted; to open it now: segue resume %s",
-	                                 driver->target.config->name);
+	auto_free char *next =
+	    xasprintf("no client reaches the primary until segue runs again and admits a primary; "
+	              "to end the fence now: segue resume %s",
+	              driver->target.config->name);
 
 	TARGET_LOG(LOG_WARNING, &driver->target, "left_fenced", KV_STR("primary", primary),
 	           KV_STR("note", driver->hold.note.path), KV_STR("next", next));

@@ -26,7 +26,7 @@ static bool read_file(const char *path, json_t **root, struct err *err)
 	if (!file_read(path, NOTE_MAX, &text, &missing, err))
 		return missing;
 	*root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
-	return *root != NULL || err_set(err, "%s: no JSON, or cut off", path);
+	return *root != NULL || err_set(err, "%s: not valid JSON", path);
 }
 
 /* JSON null: any address. */
@@ -70,7 +70,7 @@ static bool take(struct haproxy_hold_record *note, const json_t *root, struct er
 	    !read_place(json_object_get(root, "primary"), &note->primary_address,
 	                &note->primary_port) ||
 	    (found == HAPROXY_RECORD_HOLD && note->closed_address == NULL))
-		return err_set(err, "%s: not a note of segue's", note->path);
+		return err_set(err, "%s: not a hold record of segue", note->path);
 	note->kind = found;
 	haproxy_hold_record_set_origin(note, json_string_value(json_object_get(root, "socket")),
 	                               json_string_value(json_object_get(root, "output")));
@@ -160,7 +160,7 @@ bool haproxy_hold_record_save(const struct haproxy_hold_record *note, int64_t zx
 		return file_remove(note->path, err);
 	text = encode(note, zxid);
 	return file_swap(note->path, text, strlen(text), &owner, err) ||
-	       err_wrap(err, "the note of what segue holds");
+	       err_wrap(err, "cannot write the hold record");
 }
 
 bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *note)

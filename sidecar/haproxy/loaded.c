@@ -161,13 +161,13 @@ void haproxy_reload_abandon(struct haproxy_driver *driver)
 		    LOG_WARNING, &driver->target, "put_back",
 		    KV_STR("file", driver->target.config->output),
 		    KV_STR("what", file->previous_missing ? "removed" : "what was there before"),
-		    KV_STR("next", "segue ends, or is configured anew, before HAProxy has "
-		                   "loaded what was installed there; it is installed anew "
-		                   "if it is still wanted"));
+		    KV_STR("next",
+		           "segue ended or reloaded its configuration before HAProxy loaded the "
+		           "new file; the new file is installed again if it is still needed"));
 	} else {
 		target_fail(&driver->target, "not_put_back", err.message,
-		            "HAProxy may refuse the file at its next start: see what it holds; "
-		            "tried again at the next start of segue");
+		            "check the file: HAProxy may refuse it at its next start; segue "
+		            "tries again at its own next start");
 	}
 }
 
@@ -208,8 +208,8 @@ static void append_twins(const struct haproxy_driver *driver, struct strbuf *wha
 
 		if (section != NULL)
 			strbuf_printf(what,
-			              "; %s has the section %s, too: remove that file, or is the "
-			              "output of segue.ini wrong?",
+			              "; %s also has the section %s: remove that file, or correct "
+			              "`output` in segue.ini",
 			              files.items[i], section);
 	}
 	string_list_free(&files);
@@ -224,13 +224,13 @@ static void reload_failed(struct haproxy_driver *driver, const char *what)
 	file->refused_on_disk = file->has_previous;
 	if (file->reload_generation != driver->generation) {
 		target_fail(&driver->target, "reload_failed", what,
-		            "the text has changed meanwhile: that one is tried at once");
+		            "the text has changed since: segue installs the new one at once");
 		haproxy_config_file_enter(driver, CONFIG_FILE_IDLE, -1);
 		return;
 	}
 	haproxy_config_file_fail(driver, "reload_failed", what,
 	                         file->has_previous ? "the file that was there before is put back"
-	                                            : "HAProxy goes on as it is",
+	                                            : "HAProxy keeps its running configuration",
 	                         ++file->reload_failures);
 	haproxy_fallback_start(driver);
 }
@@ -291,7 +291,7 @@ void haproxy_reload_start(struct haproxy_driver *driver, const char *why)
 	if (driver->reloader == NULL) {
 		warn_once(driver, "reload_needed", why,
 		          "reload HAProxy (systemctl reload haproxy): segue has neither "
-		          "master_socket nor reload_command; it goes on by itself after that");
+		          "master_socket nor reload_command; after that it continues by itself");
 		return;
 	}
 	TARGET_LOG(LOG_INFO, &driver->target, "reload", KV_STR("what", why));

@@ -59,20 +59,14 @@ static bool is_closed(const struct haproxy_hold_record *note, const struct hapro
 {
 	if (note->kind != HAPROXY_RECORD_NONE && has_limit_of_hold(server, live))
 		return true;
-	switch (note->kind) {
-	case HAPROXY_RECORD_HOLD:
-		return is_at(live->address, live->port, note->closed_address, note->closed_port) &&
-		       !is_at(server->address, server->port, note->closed_address,
-		              note->closed_port);
-	case HAPROXY_RECORD_FENCE:
-		return (live->admin & ADMIN_MAINT) != 0 && !server->disabled &&
-		       (note->primary_address == NULL ||
-		        is_at(server->address, server->port, note->primary_address,
-		              note->primary_port));
-	case HAPROXY_RECORD_NONE:
-		return false;
-	}
-	return false;
+	if (note->closed_address != NULL &&
+	    is_at(live->address, live->port, note->closed_address, note->closed_port) &&
+	    !is_at(server->address, server->port, note->closed_address, note->closed_port))
+		return true;
+	return note->kind == HAPROXY_RECORD_FENCE && (live->admin & ADMIN_MAINT) != 0 &&
+	       !server->disabled &&
+	       (note->primary_address == NULL ||
+	        is_at(server->address, server->port, note->primary_address, note->primary_port));
 }
 
 /* Returns the number of closed servers, and in `diff` the commands that open them. `closed` names
@@ -168,7 +162,9 @@ static void go_on(struct haproxy_release *release, const struct haproxy_batch_re
 	} else if (release->rounds < ROUNDS_MAX) {
 		wait_to_read(release);
 	} else {
-		err_set(&err, "%s: HAProxy does not follow: still to change: %s; it answered: %s",
+		err_set(&err,
+		        "%s: HAProxy did not apply the commands: still different: %s; HAProxy "
+		        "answered: %s",
 		        release->socket, diff.summary.data, reply->said.data);
 		finish(release, &err);
 	}

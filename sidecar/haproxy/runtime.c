@@ -47,18 +47,19 @@ static bool is_same_worker(const struct haproxy_runtime *runtime,
 	return reply->uptime_s >= runtime->uptime_s;
 }
 
-static void tell_out_of_reach(const struct haproxy_driver *driver)
+static void tell_out_of_reach(const struct haproxy_driver *driver, int64_t old_pid)
 {
 	auto_free char *next =
-	    xasprintf("set master_socket, so that segue ends them and they connect anew; to end "
-	              "them now, with all others there: kill -TERM %" PRId64,
-	              driver->runtime.unseen_pid);
+	    xasprintf("set master_socket: then segue can end these sessions, and the clients "
+	              "connect again; to end them now, with all other sessions of that worker: "
+	              "kill -TERM %" PRId64,
+	              old_pid);
 
 	TARGET_LOG(LOG_WARNING, &driver->target, "clients_out_of_reach",
-	           KV_INT("old_worker", driver->runtime.unseen_pid),
-	           KV_STR("what", "HAProxy was reloaded while clients are held, and without "
-	                          "master_socket segue cannot reach those who wait in the old "
-	                          "worker: they wait until their tries are over"),
+	           KV_INT("old_worker", old_pid),
+	           KV_STR("what", "HAProxy was reloaded during a hold: without master_socket "
+	                          "segue cannot reach clients that wait in the old worker; they "
+	                          "get errors when the connection retries are used up"),
 	           KV_STR("next", next));
 }
 
@@ -75,8 +76,8 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	                        runtime->confirmed != driver->desired_seq ||
 	                        driver->hold.state == HOLD_HELD;
 	if (pid_before != 0 && driver->hold.state == HOLD_HELD && driver->master == NULL) {
-		runtime->unseen_pid = pid_before;
-		tell_out_of_reach(driver);
+		runtime->unreached_us = clock_now_us();
+		tell_out_of_reach(driver, pid_before);
 	}
 	runtime->push_due = true;
 	runtime->withheld = false;
@@ -97,8 +98,8 @@ static void tell_level(struct haproxy_driver *driver)
 	}
 	TARGET_LOG(LOG_ERROR, &driver->target, "socket_not_admin", KV_STR("socket", socket),
 	           KV_STR("level", level),
-	           KV_STR("error", "HAProxy refuses every change over this socket: a failover "
-	                           "would not be followed"),
+	           KV_STR("error", "HAProxy refuses all changes at this socket: segue could not "
+	                           "switch to a new primary"),
 	           KV_STR("next", HAPROXY_ADMIN_CURE));
 	target_failed(&driver->target);
 }
@@ -243,8 +244,8 @@ static void no_reply(struct haproxy_driver *driver, const struct err *err)
 	if (runtime->failures == 1 || (runtime->failures > 1 && runtime->shut && !was_shut)) {
 		TARGET_LOG(LOG_WARNING, &driver->target, "haproxy_unreachable",
 		           KV_STR("error", runtime->problem.data),
-		           KV_STR("next", "tried again every second at the latest; the file is "
-		                          "kept true meanwhile"));
+		           KV_STR("next", "segue tries again at least once a second; until then "
+		                          "it keeps HAProxy's file up to date"));
 		target_failed(&driver->target);
 	}
 	wait_to_read(driver, clock_backoff_ms(runtime->failures++, RETRY_FIRST_MS, RETRY_MAX_MS));
@@ -309,7 +310,7 @@ static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 	    runtime->confirmed == driver->desired_seq && runtime->tries == 0 && !runtime->withheld;
 	if (drift) /* somebody else changed HAProxy */
 		TARGET_LOG(LOG_WARNING, &driver->target, "drift",
-		           KV_STR("what", diff->summary.data), KV_STR("next", "it is put right"));
+		           KV_STR("what", diff->summary.data), KV_STR("next", "segue corrects it"));
 	runtime->push_seq = driver->desired_seq;
 	runtime->settles = 0;
 	runtime->withheld = diff->withholds;
@@ -407,14 +408,15 @@ static void tell_stuck(struct haproxy_driver *driver, const struct haproxy_diff 
 
 	strbuf_reset(&runtime->problem);
 	strbuf_printf(
-	    &runtime->problem, "HAProxy does not follow: still to change: %s; it answered: %s",
+	    &runtime->problem,
+	    "HAProxy did not apply the commands: still different: %s; HAProxy answered: %s",
 	    diff->summary.data, runtime->answers.len > 0 ? runtime->answers.data : "nothing");
 	if (runtime->tries > 1)
 		return;
 	TARGET_LOG_ZXID(LOG_ERROR, &driver->target, "move_failed",
 	                KV_STR("tried", diff->commands.data),
 	                KV_STR("error", runtime->problem.data),
-	                KV_STR("next", "it is tried again, every second at the latest"));
+	                KV_STR("next", "segue tries again at least once a second"));
 	target_failed(&driver->target);
 }
 
@@ -436,7 +438,7 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 		TARGET_LOG(LOG_WARNING, &driver->target, "add_refused",
 		           KV_STR("tried", diff->commands.data),
 		           KV_STR("answer", runtime->answers.data),
-		           KV_STR("next", "a reload takes up the server"));
+		           KV_STR("next", "a reload adds the server"));
 		haproxy_runtime_reconcile(driver);
 		return;
 	}
@@ -464,14 +466,14 @@ const char *haproxy_runtime_unfit(const struct haproxy_driver *driver)
 
 static void tell_unfit(const struct haproxy_driver *driver, bool over)
 {
-	TARGET_LOG(over ? LOG_INFO : LOG_WARNING, &driver->target,
-	           over ? "check_passes" : "check_failed",
-	           KV_STR("socket", driver->target.config->socket),
-	           KV_STR("what", driver->runtime.unfit.data),
-	           KV_STR("next", over ? NULL
-	                               : "clients are turned away there: does the server line's "
-	                                 "check ask the right port? Without check HAProxy leaves "
-	                                 "that to segue"));
+	TARGET_LOG(
+	    over ? LOG_INFO : LOG_WARNING, &driver->target, over ? "check_passes" : "check_failed",
+	    KV_STR("socket", driver->target.config->socket),
+	    KV_STR("what", driver->runtime.unfit.data),
+	    KV_STR("next",
+	           over ? NULL
+	                : "HAProxy refuses clients there: check the port of the health check in "
+	                  "the server line, or remove `check` and let segue decide"));
 }
 
 static void look_at_checks(struct haproxy_driver *driver)

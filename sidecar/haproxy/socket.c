@@ -5,10 +5,8 @@
 
 #include <errno.h>
 #include <event2/event.h>
-#include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -20,6 +18,7 @@
 #include "base/clock.h"
 #include "base/strbuf.h"
 #include "base/timer.h"
+#include "target/install.h"
 
 /* bytes; `show servers state` of 100,000 servers is smaller */
 #define REPLY_MAX    ((size_t)16 * 1024 * 1024)
@@ -108,8 +107,8 @@ static bool parse_path(const char *path, union address *out, socklen_t *len, str
 	if (strchr(path, '/') == NULL)
 		return parse_tcp(path, out, len, err);
 	if (path_len >= sizeof(out->local.sun_path))
-		return err_set(err, "%s: longer than the %zu bytes that a socket's path may have",
-		               path, sizeof(out->local.sun_path) - 1);
+		return err_set(err, "%s: the path of a socket may have at most %zu bytes", path,
+		               sizeof(out->local.sun_path) - 1);
 	out->local.sun_family = AF_UNIX;
 	memcpy(out->local.sun_path, path, path_len + 1);
 	*len = sizeof(out->local);
@@ -153,7 +152,7 @@ static bool write_line(struct haproxy_batch *batch)
 static bool hand_out(struct haproxy_batch *batch)
 {
 	if (clock_now_ms() > batch->until_ms)
-		return err_set(&batch->error, "%s: the reply has not come to its end in %d ms",
+		return err_set(&batch->error, "%s: the reply was not complete within %d ms",
 		               batch->path, HAPROXY_STREAM_MAX_MS);
 	timer_start(batch->timer, batch->timeout_ms);
 	if (!batch->piece(batch->reply.data, batch->reply.len, batch->arg, &batch->error))
@@ -286,25 +285,23 @@ void haproxy_batch_cancel(struct haproxy_batch *batch)
 
 char *haproxy_socket_shut(const char *path)
 {
-	bool shut = *path == '/' && access(path, W_OK) != 0 && errno == EACCES;
-	const struct passwd *user = shut ? getpwuid(geteuid()) : NULL;
-	const struct group *group;
-	auto_free char *name =
-	    user != NULL ? xstrdup(user->pw_name) : xasprintf("%lu", (unsigned long)geteuid());
+	auto_free char *user = NULL, *group = NULL;
 	struct stat st;
 
-	if (!shut)
+	if (*path != '/' || access(path, W_OK) == 0 || errno != EACCES)
 		return NULL;
+	user = install_local_name("/etc/passwd", geteuid());
+	if (user == NULL)
+		user = xasprintf("%lu", (unsigned long)geteuid());
 	if (stat(path, &st) != 0)
-		return xasprintf("a folder above it is closed to the user %s", name);
-	group = getgrgid(st.st_gid);
+		return xasprintf("a folder above it is closed to the user %s", user);
+	group = install_local_name("/etc/group", st.st_gid);
 	if ((st.st_mode & S_IWGRP) == 0 || st.st_gid == 0 || group == NULL)
 		return xasprintf("its mode keeps out the user %s: give it a group and mode 660 "
 		                 "where it is configured",
-		                 name);
-	return xasprintf("put the user %s into its group: usermod -a -G %s %s, and start segue "
-	                 "anew",
-	                 name, group->gr_name, name);
+		                 user);
+	return xasprintf("put the user %s into its group: usermod -a -G %s %s, and restart segue",
+	                 user, group, user);
 }
 
 /* --- the queue; see queue.h ---

@@ -44,6 +44,7 @@ struct file_target {
 	size_t len;
 	unsigned generation, install_generation;
 	bool current;     /* the file has the text */
+	bool installed;   /* it has had the text: a later difference is drift */
 	bool reload_owed; /* the file has changed since the last successful reload_command */
 	unsigned failures;
 	struct strbuf problem;
@@ -94,6 +95,8 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 		enter(file, FILE_IDLE, -1);
 	} else {
 		fail(file, "reload_failed", what, "the new file stays");
+		if (!file->current) /* a new text has come, and does not wait */
+			enter(file, FILE_IDLE, -1);
 	}
 	reconcile(file);
 }
@@ -102,10 +105,10 @@ static void installed(struct file_target *file)
 {
 	file->reload_owed = file->reloader != NULL;
 	file->current = file->install_generation == file->generation;
-	if (file->target.clock.told)
+	if (file->installed)
 		TARGET_LOG(LOG_WARNING, &file->target, "drift",
 		           KV_STR("what", "somebody had changed the file"),
-		           KV_STR("next", "it is put right"));
+		           KV_STR("next", "segue corrects it"));
 	else if (file->current)
 		target_end_step(&file->target, MOVE_PERSISTED);
 }
@@ -117,7 +120,7 @@ static void committed_cb(const struct err *problem, void *arg)
 
 	file->install = NULL;
 	if (problem != NULL)
-		fail(file, "install_failed", problem->message, "the file is what it was");
+		fail(file, "install_failed", problem->message, "the file is unchanged");
 	else
 		installed(file);
 	if (problem == NULL || file->install_generation != file->generation)
@@ -145,7 +148,7 @@ static void checked_cb(bool accepted, const char *what, void *arg)
 		install_cancel(STEAL(file->install));
 		fail(file, "check_refused", what, "the last good file stays");
 	} else if (!commit(file, &err)) {
-		fail(file, "install_failed", err.message, "the file is what it was");
+		fail(file, "install_failed", err.message, "the file is unchanged");
 	} else {
 		enter(file, FILE_COMMITTING, -1);
 	}
@@ -164,7 +167,7 @@ static void start_install(struct file_target *file)
 		file->install = install_stage(file->target.base, file->target.config, &file->owner,
 		                              file->text, file->len, checked_cb, file, &err);
 	if (file->install == NULL)
-		fail(file, "install_failed", err.message, "the file is what it was");
+		fail(file, "install_failed", err.message, "the file is unchanged");
 	else
 		enter(file, FILE_CHECKING, -1);
 }
@@ -174,6 +177,7 @@ static void step(struct file_target *file)
 	if (!file->current)
 		file->current =
 		    install_is_current(file->target.config->output, file->text, file->len);
+	file->installed = file->installed || file->current;
 	if (!file->current) {
 		start_install(file);
 	} else if (file->reload_owed) {
@@ -227,7 +231,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	file->text = xstrndup(desired->text, desired->len);
 	file->len = desired->len;
 	file->generation++;
-	file->current = false;
+	file->current = file->installed = false;
 	file->failures = 0;
 	target_start_clock(target, desired);
 	if (file->state == FILE_WAITING)

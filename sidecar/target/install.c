@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,12 +48,12 @@ bool install_owner(const struct config_target *config, struct file_owner *out, s
 	out->has_gid = *group != '\0';
 	pw = out->has_uid ? getpwnam(user) : NULL;
 	if (out->has_uid && pw == NULL)
-		return err_set(err, "owner = %s: this machine knows no user '%s'", config->owner,
-		               user);
+		return err_set(err, "owner = %s: there is no user '%s' on this machine",
+		               config->owner, user);
 	gr = out->has_gid ? getgrnam(group) : NULL;
 	if (out->has_gid && gr == NULL)
-		return err_set(err, "owner = %s: this machine knows no group '%s'", config->owner,
-		               group);
+		return err_set(err, "owner = %s: there is no group '%s' on this machine",
+		               config->owner, group);
 	out->uid = pw != NULL ? pw->pw_uid : 0;
 	out->gid = gr != NULL ? gr->gr_gid : 0;
 	return true;
@@ -68,8 +69,9 @@ static char *follow(const char *link, const struct stat *st, struct err *err)
 
 	if (st->st_uid != 0 && st->st_uid != geteuid()) {
 		err_set(err,
-		        "%s: the output is a symbolic link of another user, and not followed: make "
-		        "it as root, or name the file behind it",
+		        "%s: the output is a symbolic link that belongs to another user, and "
+		        "segue does not follow it: create the link as root, or set output to the "
+		        "file that it names",
 		        link);
 		return NULL;
 	}
@@ -110,36 +112,57 @@ char *install_path(const struct config_target *config, struct err *err)
 	}
 	if (is_mount_point(path)) {
 		err_set(err,
-		        "%s: the output is a mount point (a single-file volume): mount its folder",
+		        "%s: the output is a mount point (a single-file volume), which a rename "
+		        "cannot replace: mount its folder instead",
 		        path);
 		return NULL;
 	}
 	return STEAL(path);
 }
 
+/* Each line begins with "name:x:id:". */
+char *install_local_name(const char *table, unsigned long id)
+{
+	FILE *file = fopen(table, "re");
+	auto_free char *line = NULL;
+	char *name = NULL;
+	size_t capacity = 0;
+
+	while (file != NULL && name == NULL && getline(&line, &capacity, file) > 0) {
+		char *rest = line;
+		const char *first = strsep(&rest, ":");
+
+		strsep(&rest, ":");
+		if (rest != NULL && strtoul(rest, NULL, 10) == id)
+			name = xstrdup(first);
+	}
+	if (file != NULL)
+		fclose(file);
+	return name;
+}
+
 char *install_folder_cure(const char *folder, int error)
 {
-	const struct group *found = getgrgid(getegid());
-	const char *group = found != NULL ? found->gr_name : "GROUP";
+	auto_free char *found = install_local_name("/etc/group", getegid());
+	const char *group = found != NULL ? found : "GROUP";
 
 	switch (error) {
 	case ENOENT:
-		return xasprintf("make it, open to the group that segue runs with: install -d -g "
-		                 "%s -m 2775 %s",
-		                 group, folder);
-	case EROFS:
 		return xasprintf(
-		    "the sandbox of segue's unit keeps it read-only: ReadWritePaths=%s "
-		    "under [Service] (systemctl edit segue, or segue-pgbouncer), then "
-		    "restart that",
-		    folder);
+		    "create it, writable for the group of segue: install -d -g %s -m 2775 %s",
+		    group, folder);
+	case EROFS:
+		return xasprintf("the systemd unit makes it read-only for segue: add "
+		                 "ReadWritePaths=%s under [Service] (systemctl edit segue, or "
+		                 "segue-pgbouncer), then restart the unit",
+		                 folder);
 	case EACCES:
 	case EPERM:
-		return xasprintf("open it to the group that segue runs with: chgrp %s %s && chmod "
-		                 "g+ws %s",
-		                 group, folder, folder);
+		return xasprintf(
+		    "make it writable for the group of segue: chgrp %s %s && chmod g+ws %s", group,
+		    folder, folder);
 	default:
-		return xasprintf("see to its file system: df -h -i %s", folder);
+		return xasprintf("check space and inodes of its file system: df -h -i %s", folder);
 	}
 }
 

@@ -25,6 +25,7 @@ struct target_hub {
 	struct file_writer *file_writer;
 	struct shared {
 		char *key;
+		const void *arg;
 		void *thing;
 		void (*destroy)(void *thing);
 	} * shared;
@@ -70,11 +71,12 @@ void *target_hub_share(struct target_hub *hub, const char *key,
                        void (*destroy)(void *thing), const void *arg)
 {
 	for (size_t i = 0; i < hub->shared_count; i++)
-		if (hub->shared[i].destroy == destroy && strcmp(hub->shared[i].key, key) == 0)
+		if (hub->shared[i].destroy == destroy && hub->shared[i].arg == arg &&
+		    strcmp(hub->shared[i].key, key) == 0)
 			return hub->shared[i].thing;
 	hub->shared = xreallocarray(hub->shared, hub->shared_count + 1, sizeof(*hub->shared));
 	hub->shared[hub->shared_count] =
-	    (struct shared){xstrdup(key), create(hub->base, key, arg), destroy};
+	    (struct shared){xstrdup(key), arg, create(hub->base, key, arg), destroy};
 	return hub->shared[hub->shared_count++].thing;
 }
 
@@ -151,11 +153,11 @@ bool target_set_desired(struct target *target, const struct desired *desired, st
 		return true;
 	if (told && target->ops->follow != NULL && target->ops->follow(target, desired))
 		target->refused =
-		    xasprintf("the rendered text is refused, and the last good one is led to %s "
-		              "port %u: %s",
+		    xasprintf("the rendered text was refused; the servers of the last good text "
+		              "were moved to %s port %u: %s",
 		              desired->primary, (unsigned)desired->primary_port, err->message);
 	else
-		target->refused = xasprintf("the rendered text is refused: %s", err->message);
+		target->refused = xasprintf("the rendered text was refused: %s", err->message);
 	return false;
 }
 
@@ -360,7 +362,7 @@ bool target_marker_write(const struct target *target, int64_t number, struct err
 	auto_free char *text = xasprintf("%" PRId64 "\n", number);
 
 	return file_swap(target->marker, text, strlen(text), &owner, err) ||
-	       err_wrap(err, "the note that a reload is owed");
+	       err_wrap(err, "cannot write the marker file of an owed reload");
 }
 
 void target_marker_remove(const struct target *target)
@@ -370,5 +372,6 @@ void target_marker_remove(const struct target *target)
 	if (!file_remove(target->marker, &err))
 		TARGET_LOG(
 		    LOG_WARNING, target, "marker_left", KV_ERR(&err),
-		    KV_STR("next", "HAProxy is reloaded once more after the next start of segue"));
+		    KV_STR("next",
+		           "the target is reloaded once more after the next start of segue"));
 }

@@ -92,7 +92,7 @@ Test(haproxy_hold, when_its_time_is_over_the_text_counts_and_the_episode_is_spen
 	cr_assert(driver_wait_log(&d, "event=held ", 1));
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	cr_assert(driver_wait_log(&d, "event=hold_over", 1));
-	cr_assert_eq(driver_count_log(&d, "nobody has been admitted as the primary"), 1);
+	cr_assert_eq(driver_count_log(&d, "no primary was admitted within hold_timeout"), 1);
 	cr_assert(hold_stage_wait_name(waiting, "a"));
 	cr_assert(driver_wait_sync(&d));
 	cr_assert_not(hold_stage_has_note());

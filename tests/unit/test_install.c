@@ -253,8 +253,9 @@ Test(install, a_link_of_another_user_is_not_followed, .init = setup, .fini = tea
 		cr_skip_test("only root can give links away");
 	cr_assert_eq(symlink("real.cfg", t.output), 0);
 	cr_assert_eq(lchown(t.output, SOMEBODY, SOMEBODY), 0);
-	expect_no_path("/orders.cfg: the output is a symbolic link of another user, and not "
-	               "followed: make it as root, or name the file behind it");
+	expect_no_path(
+	    "/orders.cfg: the output is a symbolic link that belongs to another user, and "
+	    "segue does not follow it: create the link as root");
 	cr_assert_eq(chmod(t.dir, 0755), 0);
 	cr_assert_eq(seteuid(SOMEBODY), 0);
 	expect_path(real);
@@ -283,7 +284,8 @@ Test(install, the_folder_of_a_link_may_be_closed, .init = setup, .fini = teardow
 Test(install, a_mount_point_is_refused_with_the_cure, .init = setup, .fini = teardown)
 {
 	static const char cure[] =
-	    "/orders.cfg: the output is a mount point (a single-file volume): mount its folder";
+	    "/orders.cfg: the output is a mount point (a single-file volume), which a rename "
+	    "cannot replace: mount its folder instead";
 	auto_free char *real = in_dir("real.cfg"), *link = in_dir("link.cfg");
 	struct err err;
 
