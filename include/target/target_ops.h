@@ -29,7 +29,6 @@ int64_t target_hub_reread_ms(const struct target_hub *hub);
 /* The same during a hold or a fence. It is shorter, because a manual change then does harm: it may
  * lead clients to a server. */
 int64_t target_hub_watch_ms(const struct target_hub *hub);
-void target_hub_count(struct target_hub *hub, int change); /* 1: a target is made; -1: it ends */
 
 /* The times of the move to the current text. clock_now_us(); 0: not yet, or not needed. */
 struct move_clock {

@@ -35,7 +35,7 @@ struct master_reload {
 	struct event_base *base;
 	char *socket;
 	enum master_reload_state state;
-	struct haproxy_batch *batch;
+	struct haproxy_call *call;
 	struct timer *timer; /* the next poll */
 	int64_t limit_ms;    /* how long to wait for the new worker */
 	int64_t started_ms, worker_before;
@@ -49,8 +49,8 @@ static void cancel(void *arg)
 {
 	struct master_reload *run = arg;
 
-	if (run->batch != NULL)
-		haproxy_batch_cancel(run->batch);
+	if (run->call != NULL)
+		haproxy_call_cancel(run->call);
 	timer_free(run->timer);
 	free(run->no_reply);
 	free(run->socket);
@@ -70,8 +70,8 @@ static void proc_cb(const char *reply, size_t len, const struct err *err, void *
 
 static void ask_procs(struct master_reload *run)
 {
-	run->batch = haproxy_batch_send(run->base, run->socket, true, "show proc",
-	                                MASTER_TIMEOUT_MS, proc_cb, run);
+	run->call = haproxy_call_start(run->base, run->socket, true, "show proc", MASTER_TIMEOUT_MS,
+	                               proc_cb, run);
 }
 
 static void poll_later(struct master_reload *run)
@@ -117,7 +117,7 @@ static void reload_reply_cb(const char *reply, size_t len, const struct err *err
 	auto_strbuf struct strbuf what = STRBUF_INIT;
 
 	(void)err; /* 2.6 drops the connection, which may also look like a failure */
-	run->batch = NULL;
+	run->call = NULL;
 	if (reply != NULL && strstr(reply, "Success=0") != NULL) {
 		strbuf_printf(&what, "%s: HAProxy refuses the configuration: ", run->socket);
 		for (size_t i = 0; i < len && what.len < ERR_MAX; i++)
@@ -138,8 +138,8 @@ static void send_reload(struct master_reload *run, const struct haproxy_procs *p
 	run->failed_before = procs->failed;
 	run->started_ms = clock_now_ms();
 	run->state = MASTER_RELOADING;
-	run->batch = haproxy_batch_send(run->base, run->socket, true, "reload", run->limit_ms,
-	                                reload_reply_cb, run);
+	run->call = haproxy_call_start(run->base, run->socket, true, "reload", run->limit_ms,
+	                               reload_reply_cb, run);
 }
 
 /* During a reload the master executes itself again and does not answer. Before the deadline that is
@@ -167,7 +167,7 @@ static void proc_cb(const char *reply, size_t len, const struct err *err, void *
 	struct haproxy_procs procs;
 	struct err parse_err;
 
-	run->batch = NULL;
+	run->call = NULL;
 	if (reply == NULL) {
 		no_answer(run, err);
 		return;
@@ -188,7 +188,7 @@ static void on_timer(void *arg)
 {
 	struct master_reload *run = arg;
 
-	if (run->batch == NULL)
+	if (run->call == NULL)
 		ask_procs(run);
 }
 

@@ -30,7 +30,7 @@ struct haproxy_release {
 	struct haproxy_config config;
 	const struct haproxy_hold_record *note;
 	int64_t timeout_ms;
-	struct haproxy_batch *batch;
+	struct haproxy_call *call;
 	struct timer *timer;  /* WAITING */
 	unsigned rounds;      /* of commands */
 	bool opening, tidied; /* the last batch had commands; the batch of TIDYING has been sent */
@@ -126,8 +126,8 @@ static void send_round(struct haproxy_release *release, const char *commands)
 
 	/* commands that do not fit into the line are left to the next round */
 	(void)!haproxy_batch_line(commands, &release->config, &line);
-	release->batch = haproxy_batch_send(release->base, release->socket, false, line.data,
-	                                    release->timeout_ms, reply_cb, release);
+	release->call = haproxy_call_start(release->base, release->socket, false, line.data,
+	                                   release->timeout_ms, reply_cb, release);
 }
 
 static void on_timer(void *arg)
@@ -177,7 +177,7 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 	struct haproxy_batch_reply reply;
 	struct err problem;
 
-	release->batch = NULL;
+	release->call = NULL;
 	if (text == NULL) {
 		finish(release, err);
 	} else if (!haproxy_batch_parse(text, len, &reply, &problem)) {
@@ -213,8 +213,8 @@ struct haproxy_release *haproxy_release_start(struct event_base *base,
 
 void haproxy_release_cancel(struct haproxy_release *release)
 {
-	if (release->batch != NULL)
-		haproxy_batch_cancel(release->batch);
+	if (release->call != NULL)
+		haproxy_call_cancel(release->call);
 	release_free(release);
 }
 

@@ -279,7 +279,6 @@ static void destroy(struct target *target)
 	timer_free(file->timer);
 	strbuf_fini(&file->problem);
 	free(file->text);
-	target_hub_count(target->hub, -1);
 	target_fini(target);
 	free(file);
 }
@@ -298,6 +297,5 @@ struct target *file_target_create(const struct target_setup *setup)
 	    target_hub_reloader(setup->hub, &reload_by_command, setup->config->reload_command);
 	file->reload_owed = file->reloader != NULL && target_marker_read(&file->target) >= 0;
 	file->owner_known = install_owner(setup->config, &file->owner, &ignored);
-	target_hub_count(setup->hub, 1);
 	return &file->target;
 }

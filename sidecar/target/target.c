@@ -56,11 +56,6 @@ void target_hub_destroy(struct target_hub *hub)
 	free(hub);
 }
 
-static struct event_base *target_hub_base(const struct target_hub *hub)
-{
-	return hub->base;
-}
-
 struct file_writer *target_hub_saver(const struct target_hub *hub)
 {
 	return hub->file_writer;
@@ -102,21 +97,12 @@ struct reloader *target_hub_reloader(struct target_hub *hub, const struct reload
 
 int64_t target_hub_reread_ms(const struct target_hub *hub)
 {
-	int64_t ms = (int64_t)hub->targets * REREAD_MS_PER_TARGET;
-
-	return ms > REREAD_MS ? ms : REREAD_MS;
+	return larger((int64_t)hub->targets * REREAD_MS_PER_TARGET, REREAD_MS);
 }
 
 int64_t target_hub_watch_ms(const struct target_hub *hub)
 {
-	int64_t ms = (int64_t)hub->targets * WATCH_MS_PER_TARGET;
-
-	return ms > WATCH_MS ? ms : WATCH_MS;
-}
-
-void target_hub_count(struct target_hub *hub, int change)
-{
-	hub->targets += change;
+	return larger((int64_t)hub->targets * WATCH_MS_PER_TARGET, WATCH_MS);
 }
 
 const struct move_tally *target_hub_tally(const struct target_hub *hub)
@@ -315,18 +301,20 @@ void target_init(struct target *target, const struct target_ops *ops,
 	*target = (struct target){
 	    .ops = ops,
 	    .hub = setup->hub,
-	    .base = target_hub_base(setup->hub),
+	    .base = setup->hub->base,
 	    .config = setup->config,
 	    .marker = xasprintf("%s/%s-%s.reload", setup->state_dir,
 	                        config_target_kind_name(setup->config->kind), setup->config->name),
 	    .clock.summary = STRBUF_INIT,
 	};
+	setup->hub->targets++;
 	if (setup->changed != NULL)
 		target->changed = timer_new(target->base, setup->changed, setup->changed_arg);
 }
 
 void target_fini(struct target *target)
 {
+	target->hub->targets--;
 	timer_free(target->changed);
 	free(target->marker);
 	free(target->refused);
