@@ -126,6 +126,10 @@ void target_tell_moved(struct target *target, const char *what);
 void target_failed(struct target *target);
 /* Logs, as an error, that a step has failed, and what happens `next`. Counts it. */
 void target_fail(struct target *target, const char *event, const char *problem, const char *next);
+/* The same for what is tried again, or at once with a new text. Returns after how many ms: the
+ * longer, the more `failures` there were in a row. */
+int64_t target_fail_retry(struct target *target, const char *event, const char *problem,
+                          const char *next, unsigned failures) MUST_CHECK;
 
 /* Logs an event with the cluster and the target. A line about a problem says what happens next. */
 #define TARGET_LOG(level, target, event, ...)                                \

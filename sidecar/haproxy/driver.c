@@ -163,8 +163,7 @@ static const char *current_step(const struct haproxy_driver *driver)
 	                                      [RUNTIME_CLEANING] = "cleaning up sessions",
 	                                      [RUNTIME_WAITING] = "waiting"};
 	static const char *const file[] = {[CONFIG_FILE_IDLE] = "idle",
-	                                   [CONFIG_FILE_CHECKING] = "checking",
-	                                   [CONFIG_FILE_COMMITTING] = "committing",
+	                                   [CONFIG_FILE_INSTALLING] = "checking",
 	                                   [CONFIG_FILE_RELOADING] = "reloading",
 	                                   [CONFIG_FILE_CONFIRMING] = "confirming the reload",
 	                                   [CONFIG_FILE_FALLING_BACK] =
@@ -178,8 +177,11 @@ static const char *current_step(const struct haproxy_driver *driver)
 
 	if (driver->hold.state != HOLD_OPEN)
 		return hold[driver->hold.state];
-	return driver->runtime.state == RUNTIME_IDLE ? file[driver->file.state]
-	                                             : runtime[driver->runtime.state];
+	if (driver->runtime.state != RUNTIME_IDLE)
+		return runtime[driver->runtime.state];
+	return driver->file.install != NULL && install_is_committing(driver->file.install)
+	           ? "committing"
+	           : file[driver->file.state];
 }
 
 static const char *const hold_problem[] = {

@@ -119,33 +119,23 @@ void haproxy_hold_record_set(struct haproxy_hold_record *note, enum haproxy_hold
 
 static json_t *encode_place(const char *address, uint16_t port)
 {
-	json_t *place;
-
-	if (address == NULL)
-		return json_null();
-	place = json_object();
-	json_object_set_new(place, "address", json_string(address));
-	json_object_set_new(place, "port", json_integer(port));
-	return place;
+	return address == NULL ? json_null()
+	                       : json_pack("{s:s, s:i}", "address", address, "port", (int)port);
 }
 
 static char *encode(const struct haproxy_hold_record *note, int64_t zxid)
 {
-	json_auto_t *root = json_object();
 	char when[CLOCK_WALL_MAX];
+	json_auto_t *root = NULL;
 
 	clock_wall(when, sizeof(when));
-	json_object_set_new(root, "kind", json_string(kinds[note->kind]));
-	json_object_set_new(root, "closed", encode_place(note->closed_address, note->closed_port));
-	json_object_set_new(root, "primary",
-	                    encode_place(note->primary_address, note->primary_port));
-	json_object_set_new(root, "since", json_string(when));
-	json_object_set_new(root, "zxid", json_integer(zxid));
-	json_object_set_new(root, "owner", json_string(note->owner));
-	if (note->socket != NULL)
-		json_object_set_new(root, "socket", json_string(note->socket));
-	if (note->output != NULL)
-		json_object_set_new(root, "output", json_string(note->output));
+	root = json_pack("{s:s, s:o, s:o, s:s, s:I, s:s}", "kind", kinds[note->kind], "closed",
+	                 encode_place(note->closed_address, note->closed_port), "primary",
+	                 encode_place(note->primary_address, note->primary_port), "since", when,
+	                 "zxid", (json_int_t)zxid, "owner", note->owner);
+	/* left out if it is NULL, or no UTF-8 */
+	json_object_set_new(root, "socket", json_string(note->socket));
+	json_object_set_new(root, "output", json_string(note->output));
 	return json_dumps(root, JSON_INDENT(1));
 }
 

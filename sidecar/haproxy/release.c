@@ -135,13 +135,6 @@ static void on_timer(void *arg)
 	send_round(arg, "");
 }
 
-static void wait_to_read(struct haproxy_release *release)
-{
-	release->opening = false;
-	timer_start(release->timer,
-	            clock_backoff_ms(release->rounds - 1, WAIT_FIRST_MS, WAIT_MAX_MS));
-}
-
 static void go_on(struct haproxy_release *release, const struct haproxy_batch_reply *reply)
 {
 	struct haproxy_diff diff;
@@ -160,7 +153,9 @@ static void go_on(struct haproxy_release *release, const struct haproxy_batch_re
 		release->rounds++;
 		send_round(release, diff.commands.data);
 	} else if (release->rounds < ROUNDS_MAX) {
-		wait_to_read(release);
+		release->opening = false;
+		timer_start(release->timer,
+		            clock_backoff_ms(release->rounds - 1, WAIT_FIRST_MS, WAIT_MAX_MS));
 	} else {
 		err_set(&err,
 		        "%s: HAProxy did not apply the commands: still different: %s; HAProxy "

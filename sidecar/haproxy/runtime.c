@@ -85,7 +85,7 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	if (pid_before != 0)
 		TARGET_LOG(LOG_INFO, &driver->target, "haproxy_restarted",
 		           KV_INT("worker_pid", runtime->info.pid), KV_INT("before", pid_before));
-	haproxy_loaded_new_worker(driver, seen_us);
+	haproxy_config_file_new_worker(driver, seen_us);
 }
 
 /* Each batch that only reads asks for the level, so that a wrong one is known before a failover. */

@@ -4,15 +4,13 @@
 #include "haproxy/trial.h"
 
 #include <dirent.h>
+#include <fnmatch.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "target/install.h"
-
-#define PREFIX "haproxy-"
-#define SUFFIX ".tried"
 
 #define NOTE_MAX (INSTALL_MAX + PATH_MAX + sizeof("missing\n")) /* bytes */
 
@@ -114,14 +112,6 @@ static void undo_note(const char *note)
 	                           "new file is installed again if it is still needed"));
 }
 
-static bool is_note(const char *name)
-{
-	size_t len = strlen(name), suffix = strlen(SUFFIX);
-
-	return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && len > suffix &&
-	       strcmp(name + len - suffix, SUFFIX) == 0;
-}
-
 void haproxy_trial_undo_all(const char *state_dir)
 {
 	DIR *folder = opendir(state_dir);
@@ -130,7 +120,7 @@ void haproxy_trial_undo_all(const char *state_dir)
 	while (folder != NULL && (entry = readdir(folder)) != NULL) {
 		auto_free char *note = xasprintf("%s/%s", state_dir, entry->d_name);
 
-		if (is_note(entry->d_name))
+		if (fnmatch("haproxy-*.tried", entry->d_name, 0) == 0)
 			undo_note(note);
 	}
 	if (folder != NULL)

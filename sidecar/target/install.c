@@ -1,4 +1,4 @@
-/* Stages, checks and commits a text, in this order, each once. The staged file is in the folder of
+/* Stages, checks and commits a text, in this order. The staged file is in the folder of
  * the output, so that the rename is atomic. Its name is hidden, because HAProxy loads whole folders
  * without hidden files. */
 #include "target/install.h"
@@ -22,14 +22,14 @@
 #define LINKS_MAX        40 /* symbolic links in a chain, as in path_resolution(7) */
 
 struct install {
-	const struct config_target *config;
+	const struct installer *installer;
 	char *path; /* install_path() */
 	char *staged;
 	struct command *check;       /* NULL: not configured, or done */
-	struct timer *soon;          /* calls `cb` from the loop if there is no check_command */
+	struct timer *soon;          /* goes on from the loop if there is no check_command */
 	struct file_writer_job *job; /* NULL: the commit has not started */
-	install_cb *cb;
-	install_done_cb *done;
+	install_ready_cb *ready;     /* NULL: none */
+	install_cb *done;
 	void *arg;
 };
 
@@ -185,72 +185,102 @@ static void install_free(struct install *install)
 	free(install);
 }
 
-static void check_cb(bool ok, const char *what, void *arg)
+static void end(struct install *install, enum install_end how, const char *why)
+{
+	install_cb *done = install->done;
+	void *arg = install->arg;
+
+	install_free(install);
+	done(how, why, arg);
+}
+
+static void committed_cb(const struct err *problem, void *arg)
+{
+	end(arg, problem == NULL ? INSTALL_DONE : INSTALL_FAILED,
+	    problem == NULL ? "" : problem->message);
+}
+
+static void checked_cb(bool ok, const char *what, void *arg)
 {
 	struct install *install = arg;
+	struct err err;
 
 	install->check = NULL;
-	install->cb(ok, what, install->arg);
+	if (ok && install->installer->file_writer == NULL) {
+		unlink(install->staged);
+		end(install, INSTALL_DONE, what);
+		return;
+	}
+	if (ok && (install->ready == NULL || install->ready(install->arg, &err))) {
+		install->job = file_writer_commit(install->installer->file_writer, install->staged,
+		                                  install->path, committed_cb, install);
+		return;
+	}
+	unlink(install->staged);
+	end(install, ok ? INSTALL_FAILED : INSTALL_REFUSED, ok ? err.message : what);
 }
 
 static void soon_cb(void *arg)
 {
-	check_cb(true, "no check_command", arg);
+	checked_cb(true, "", arg);
 }
 
-static bool start_check(struct install *install, struct event_base *base, struct err *err)
+static bool start_check(struct install *install, struct err *err)
 {
+	const struct installer *installer = install->installer;
 	char **argv;
 
-	if (install->config->check_command[0] == '\0') {
-		install->soon = timer_new(base, soon_cb, install);
+	if (installer->config->check_command[0] == '\0') {
+		install->soon = timer_new(installer->base, soon_cb, install);
 		timer_start(install->soon, 0);
 		return true;
 	}
-	argv = command_split(install->config->check_command, install->staged, err);
+	argv = command_split(installer->config->check_command, install->staged, err);
 	if (argv == NULL)
 		return err_wrap(err, "check_command");
-	install->check = command_run(base, argv, CHECK_TIMEOUT_MS, check_cb, install);
+	install->check = command_run(installer->base, argv, CHECK_TIMEOUT_MS, checked_cb, install);
 	command_argv_free(argv);
 	return true;
 }
 
-struct install *install_stage(struct event_base *base, const struct config_target *config,
-                              const struct file_owner *owner, const char *text, size_t len,
-                              install_cb *cb, void *arg, struct err *err)
+void installer_init(struct installer *installer, struct event_base *base,
+                    struct file_writer *file_writer, const struct config_target *config)
 {
-	struct install *install = xcalloc(1, sizeof(*install));
+	struct err ignored; /* install_start() asks again and reports it */
 
-	*install = (struct install){.config = config, .cb = cb, .arg = arg};
-	install->path = install_path(config, err);
+	*installer = (struct installer){.base = base, .file_writer = file_writer, .config = config};
+	installer->owner_known = install_owner(config, &installer->owner, &ignored);
+}
+
+struct install *install_start(struct installer *installer, const char *text, size_t len,
+                              install_ready_cb *ready, install_cb *done, void *arg, struct err *err)
+{
+	struct install *install;
+
+	if (!installer->owner_known) /* the user may have been created meanwhile */
+		installer->owner_known = install_owner(installer->config, &installer->owner, err);
+	if (!installer->owner_known)
+		return NULL;
+	install = xcalloc(1, sizeof(*install));
+	*install =
+	    (struct install){.installer = installer, .ready = ready, .done = done, .arg = arg};
+	install->path = install_path(installer->config, err);
 	if (install->path != NULL)
-		install->staged = file_stage(install->path, text, len, owner, err);
+		install->staged = file_stage(install->path, text, len, &installer->owner, err);
 	if (install->staged == NULL) {
 		install_free(install);
 		return NULL;
 	}
-	if (!start_check(install, base, err)) {
+	if (!start_check(install, err)) {
 		install_cancel(install);
 		return NULL;
 	}
 	return install;
 }
 
-static void saved_cb(const struct err *problem, void *arg)
+bool install_is_committing(const struct install *install)
 {
-	struct install *install = arg;
-	install_done_cb *done = install->done;
-	void *done_arg = install->arg;
-
-	install_free(install);
-	done(problem, done_arg);
-}
-
-void install_commit(struct install *install, struct file_writer *file_writer, install_done_cb *done)
-{
-	install->done = done;
-	install->job =
-	    file_writer_commit(file_writer, install->staged, install->path, saved_cb, install);
+	return install->job != NULL;
 }
 
 void install_cancel(struct install *install)

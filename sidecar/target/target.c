@@ -212,6 +212,9 @@ void target_add_endpoint(struct target_endpoints *places, const char *name, cons
 
 /* --- history --- */
 
+#define RETRY_FIRST_MS 1000
+#define RETRY_MAX_MS   60000
+
 void target_start_clock(struct target *target, const struct desired *desired)
 {
 	strbuf_fini(&target->clock.summary);
@@ -272,6 +275,17 @@ void target_fail(struct target *target, const char *event, const char *problem, 
 {
 	TARGET_LOG_ZXID(LOG_ERROR, target, event, KV_STR("error", problem), KV_STR("next", next));
 	target_failed(target);
+}
+
+int64_t target_fail_retry(struct target *target, const char *event, const char *problem,
+                          const char *next, unsigned failures)
+{
+	int64_t ms = clock_backoff_ms(failures, RETRY_FIRST_MS, RETRY_MAX_MS);
+	auto_free char *when = xasprintf("%s; next try in %" PRId64 " s, or when the text changes",
+	                                 next, (ms + 999) / 1000);
+
+	target_fail(target, event, problem, when);
+	return ms;
 }
 
 const struct move *target_move(const struct target *target, size_t back)

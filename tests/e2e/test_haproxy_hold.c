@@ -230,7 +230,8 @@ Test(haproxy_hold, a_reload_for_another_target_waits_as_well)
 	driver_run(&d, 500); /* a reload would take 100 */
 	cr_assert_eq(driver_count_log(&d, "event=reload "), 1, "the one of the start");
 	target_status(other, &status);
-	cr_assert_not_null(strstr(status.problem, "waits until no client"), "%s", status.problem);
+	cr_assert_not_null(strstr(status.problem, "waits until segue holds no client"), "%s",
+	                   status.problem);
 	hold_stage_set(d.b);
 	cr_assert(hold_stage_wait_name(waiting, "b"));
 	cr_assert(driver_wait_log(&d, "event=reloaded", 2));
