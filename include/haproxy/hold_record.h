@@ -13,14 +13,15 @@
 enum haproxy_hold_record_kind {
 	HAPROXY_RECORD_NONE,
 	HAPROXY_RECORD_HOLD, /* servers lead to `closed` */
-	HAPROXY_RECORD_FENCE /* servers of `primary` are in maintenance */
+	HAPROXY_RECORD_FENCE /* servers of `primary` are in maintenance, or lead to `closed` */
 };
 
 struct haproxy_hold_record {
 	char *path;
 	char *owner; /* identifies this target in the records that it writes */
 	enum haproxy_hold_record_kind kind;
-	char *closed_address, *primary_address; /* NULL: any */
+	char *closed_address;  /* NULL: no server leads to a closed port */
+	char *primary_address; /* NULL: any */
 	uint16_t closed_port, primary_port;
 	/* Of the target: segue.ini may not have it any more when the record is found. NULL: an
 	 * older segue wrote the record. */

@@ -28,9 +28,10 @@ enum haproxy_started {
 	HAPROXY_STARTED_COMMAND, /* check_command */
 };
 
-/* Appends the files and folders of HAProxy's -f arguments. The paths are absolute if the folder
- * that HAProxy was started in is known. `pid`: of the HAProxy that listens at the target's socket;
- * 0: not known. The command line of a process that segue may not inspect is not used. */
+/* Fills `out`, which is empty, with the files and folders of HAProxy's -f arguments. The paths are
+ * absolute if the folder that HAProxy was started in is known. `pid`: of the HAProxy that listens
+ * at the target's socket; 0: not known. The command line of a process that segue may not inspect is
+ * not used. */
 enum haproxy_started haproxy_started_with(const struct config_target *target, int64_t pid,
                                           struct string_list *out) MUST_CHECK;
 

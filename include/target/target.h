@@ -92,8 +92,8 @@ void target_destroy(struct target *target); /* cancels all that is in flight */
 
 /* The end of every error about a text that leads no client to the primary. */
 #define TARGET_TEXT_CURE                                                                           \
-	"is a mark of the template in the wrong place? A target for readers only, or in front of " \
-	"another proxy, has leads_to_primary = no"
+	"is a {{...}} tag of the template in the wrong place? If the target is for readers only, " \
+	"or in front of another proxy, set leads_to_primary = no"
 
 /* Sets the desired text. Refuses it (false) when it cannot be parsed, or leads no client to the
  * primary (text_check_leads()). Then the last good text stays; in that of a HAProxy the servers at

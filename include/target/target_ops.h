@@ -11,14 +11,14 @@
 /* What targets share: the connections to each socket, and the reloads of each HAProxy. Created when
  * the first target asks; borrowed by the targets until target_hub_destroy(). */
 
-/* Returns the shared object with this key and this `destroy`, which also identifies the kind of
- * object. The first call creates it with `create`; target_hub_destroy() ends it with `destroy`. */
+/* Returns the shared object with this key. `destroy` and the pointer `arg` also identify the kind
+ * of object. The first call creates it with `create`; target_hub_destroy() ends it with `destroy`.
+ */
 void *target_hub_share(struct target_hub *hub, const char *key,
                        void *(*create)(struct event_base *base, const char *key, const void *arg),
                        void (*destroy)(void *thing), const void *arg) MUST_CHECK;
 
-/* Returns the shared reloader of `object`; the first call creates it with `method`. NULL: `object`
- * is "". */
+/* Returns the shared reloader of `object` by `method`. NULL: `object` is "". */
 struct reloader *target_hub_reloader(struct target_hub *hub, const struct reload_method *method,
                                      const char *object) MUST_CHECK;
 
@@ -29,7 +29,6 @@ int64_t target_hub_reread_ms(const struct target_hub *hub);
 /* The same during a hold or a fence. It is shorter, because a manual change then does harm: it may
  * lead clients to a server. */
 int64_t target_hub_watch_ms(const struct target_hub *hub);
-void target_hub_count(struct target_hub *hub, int change); /* 1: a target is made; -1: it ends */
 
 /* The times of the move to the current text. clock_now_us(); 0: not yet, or not needed. */
 struct move_clock {
@@ -57,7 +56,7 @@ void move_log_steps(struct log_kv *pairs, size_t *pair_count, const struct move 
 struct timer;
 
 /* "admitted", not "named": the store may name a primary that the servers do not confirm. */
-#define HOLD_OVER_WHY "nobody has been admitted as the primary in hold_timeout"
+#define HOLD_OVER_WHY "no primary was admitted within hold_timeout"
 
 struct target_ops {
 	/* True when the text leads clients to the primary; see text_check_leads(). NULL: not known
@@ -127,6 +126,10 @@ void target_tell_moved(struct target *target, const char *what);
 void target_failed(struct target *target);
 /* Logs, as an error, that a step has failed, and what happens `next`. Counts it. */
 void target_fail(struct target *target, const char *event, const char *problem, const char *next);
+/* The same for what is tried again, or at once with a new text. Returns after how many ms: the
+ * longer, the more `failures` there were in a row. */
+int64_t target_fail_retry(struct target *target, const char *event, const char *problem,
+                          const char *next, unsigned failures) MUST_CHECK;
 
 /* Logs an event with the cluster and the target. A line about a problem says what happens next. */
 #define TARGET_LOG(level, target, event, ...)                                \

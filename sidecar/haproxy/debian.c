@@ -37,33 +37,24 @@ static void set(char **to, const char *value)
 	*to = xstrdup(value);
 }
 
-/* Joins the words with blanks: an unquoted value goes on to the end of the line. */
-static char *join(char *const *words)
-{
-	auto_strbuf struct strbuf joined = STRBUF_INIT;
-
-	for (; *words != NULL; words++)
-		strbuf_printf(&joined, "%s%s", joined.len > 0 ? " " : "", *words);
-	return strbuf_detach(&joined);
-}
-
 static bool take_line(const char *line, struct debian_haproxy *out, struct err *err)
 {
-	auto_free char *assignment = NULL;
+	auto_strbuf struct strbuf assignment = STRBUF_INIT;
 	char **words;
 
-	line += strspn(line, " \t");
+	line += strspn(line, BLANKS);
 	if (*line == '#' || *line == ';' || *line == '\0')
 		return true;
 	words = command_split(line, NULL, err);
 	if (words == NULL)
 		return false;
-	assignment = join(words);
+	for (size_t i = 0; words[i] != NULL; i++) /* an unquoted value ends with the line */
+		strbuf_printf(&assignment, "%s%s", i > 0 ? " " : "", words[i]);
 	command_argv_free(words);
-	if (strncmp(assignment, "CONFIG=", strlen("CONFIG=")) == 0)
-		set(&out->config, assignment + strlen("CONFIG="));
-	else if (strncmp(assignment, "EXTRAOPTS=", strlen("EXTRAOPTS=")) == 0)
-		set(&out->extraopts, assignment + strlen("EXTRAOPTS="));
+	if (strncmp(assignment.data, "CONFIG=", strlen("CONFIG=")) == 0)
+		set(&out->config, assignment.data + strlen("CONFIG="));
+	else if (strncmp(assignment.data, "EXTRAOPTS=", strlen("EXTRAOPTS=")) == 0)
+		set(&out->extraopts, assignment.data + strlen("EXTRAOPTS="));
 	return true;
 }
 
@@ -71,7 +62,7 @@ static bool take_arguments(struct debian_haproxy *out, struct err *err)
 {
 	char **argv;
 
-	if (out->extraopts[strspn(out->extraopts, " \t")] == '\0')
+	if (out->extraopts[strspn(out->extraopts, BLANKS)] == '\0')
 		return true;
 	argv = command_split(out->extraopts, NULL, err);
 	if (argv == NULL)
@@ -116,47 +107,33 @@ bool debian_haproxy_load(const char *file, struct debian_haproxy *out, struct er
 }
 
 /* `options` follow a master socket up to a blank: ",mode,600,user,x". True if they admit another
- * user than root; else append_opened() sets mode 660 and a group. */
-static bool is_open(const char *options, size_t len)
+ * user than root. Appends to `opened` the same options with mode 660 and a group. */
+static bool is_open(const char *options, size_t len, struct strbuf *opened)
 {
 	auto_free char *words = xstrndup(options, len);
 	char *rest = words;
-	const char *word, *value;
-	bool group = false, user = false;
+	const char *word, *value, *key = NULL, *group = NULL;
+	bool user = false;
 	unsigned long mode = 0;
 
 	while ((word = strsep(&rest, ",")) != NULL) {
 		if (*word == '\0' || (value = strsep(&rest, ",")) == NULL)
 			continue;
-		if (strcmp(word, "mode") == 0)
+		if (strcmp(word, "mode") == 0) {
 			mode = strtoul(value, NULL, 8);
-		group = group || strcmp(word, "group") == 0 || strcmp(word, "gid") == 0;
-		user = user || strcmp(word, "user") == 0 || strcmp(word, "uid") == 0;
-	}
-	return user || (mode & 06) == 06 || (group && (mode & 060) == 060);
-}
-
-static void append_opened(struct strbuf *line, const char *options, size_t len)
-{
-	auto_free char *words = xstrndup(options, len);
-	char *rest = words;
-	const char *word, *value, *group = NULL;
-	bool gid = false;
-
-	while ((word = strsep(&rest, ",")) != NULL) {
-		if (*word == '\0' || (value = strsep(&rest, ",")) == NULL)
-			continue;
-		if (strcmp(word, "group") == 0 || strcmp(word, "gid") == 0) {
+		} else if (strcmp(word, "group") == 0 || strcmp(word, "gid") == 0) {
+			key = word;
 			group = value;
-			gid = *word == 'g' && word[1] == 'i';
-		} else if (strcmp(word, "mode") != 0) {
-			strbuf_printf(line, ",%s,%s", word, value);
+		} else {
+			user = user || strcmp(word, "user") == 0 || strcmp(word, "uid") == 0;
+			strbuf_printf(opened, ",%s,%s", word, value);
 		}
 	}
 	if (group == NULL)
-		strbuf_append_str(line, DEBIAN_MASTER_OPEN);
+		strbuf_append_str(opened, DEBIAN_MASTER_OPEN);
 	else
-		strbuf_printf(line, ",mode,660,%s,%s", gid ? "gid" : "group", group);
+		strbuf_printf(opened, ",mode,660,%s,%s", key, group);
+	return user || (mode & 06) == 06 || (group != NULL && (mode & 060) == 060);
 }
 
 /* Splits `extraopts` around the path after the last -S, as take_arguments() reads it: *path is
@@ -183,15 +160,16 @@ static const char *find_master(const struct debian_haproxy *debian, const char *
 bool debian_master_is_open(const struct debian_haproxy *debian)
 {
 	const char *path, *rest = find_master(debian, &path);
+	auto_strbuf struct strbuf unused = STRBUF_INIT;
 
-	return rest != NULL && is_open(rest, strcspn(rest, BLANKS));
+	return rest != NULL && is_open(rest, strcspn(rest, BLANKS), &unused);
 }
 
 char *debian_haproxy_arguments(const struct debian_haproxy *debian, const char *master, bool open,
                                const char *folder)
 {
 	const char *options = debian->extraopts, *path, *rest = find_master(debian, &path);
-	auto_strbuf struct strbuf line = STRBUF_INIT;
+	auto_strbuf struct strbuf line = STRBUF_INIT, opened = STRBUF_INIT;
 	size_t len;
 
 	if (rest != NULL)
@@ -201,8 +179,8 @@ char *debian_haproxy_arguments(const struct debian_haproxy *debian, const char *
 	rest = rest != NULL ? rest : "";
 	len = strcspn(rest, BLANKS);
 	strbuf_append_str(&line, master);
-	if (open && !is_open(rest, len))
-		append_opened(&line, rest, len);
+	if (open && !is_open(rest, len, &opened))
+		strbuf_append_str(&line, opened.data);
 	else
 		strbuf_append(&line, rest, len);
 	strbuf_append_str(&line, rest + len);

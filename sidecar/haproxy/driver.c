@@ -4,7 +4,6 @@
 #include "haproxy/driver.h"
 #include "driver_internal.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,11 +11,6 @@
 #include "haproxy/model/address.h"
 #include "haproxy/model/routes.h"
 #include "haproxy/socket.h"
-
-static struct haproxy_driver *driver_of(struct target *target)
-{
-	return (struct haproxy_driver *)target;
-}
 
 static bool in_sync(const struct haproxy_driver *driver)
 {
@@ -29,23 +23,18 @@ static bool in_sync(const struct haproxy_driver *driver)
 	       haproxy_config_file_done(driver);
 }
 
-/* Without a command at the socket, a reload may have moved all of the traffic. */
-static const char *what_moved(const struct move_clock *clock)
-{
-	if (clock->summary.len > 0)
-		return clock->summary.data;
-	return clock->reloaded ? "all of the file, by a reload" : "the file only";
-}
-
 static void tell_when_done(struct haproxy_driver *driver)
 {
 	struct move_clock *clock = &driver->target.clock;
+	/* without a command at the socket, a reload may have moved all of the traffic */
+	const char *how = clock->reloaded ? "all of the file, by a reload" : "the file only";
 
 	if (clock->told || !in_sync(driver))
 		return;
 	clock->told = true;
 	if (clock->end_us[MOVE_PUSHED] != 0 || clock->end_us[MOVE_PERSISTED] != 0)
-		target_tell_moved(&driver->target, what_moved(clock));
+		target_tell_moved(&driver->target,
+		                  clock->summary.len > 0 ? clock->summary.data : how);
 	else
 		TARGET_LOG_ZXID(LOG_INFO, &driver->target, "in_sync",
 		                KV_STR("what", "HAProxy and file were as they should be"));
@@ -91,17 +80,9 @@ static void replace_text(struct haproxy_driver *driver, const struct desired *de
 	haproxy_config_file_new_text(driver);
 }
 
-static void take_primary(struct haproxy_driver *driver, const struct desired *desired)
-{
-	free(driver->primary);
-	driver->primary =
-	    desired->primary != NULL ? haproxy_address_canonical(desired->primary) : NULL;
-	driver->primary_port = desired->primary_port;
-}
-
 static bool set_desired(struct target *target, const struct desired *desired, struct err *err)
 {
-	struct haproxy_driver *driver = driver_of(target);
+	struct haproxy_driver *driver = (struct haproxy_driver *)target;
 	bool same = driver->generation != 0 && desired->len == driver->len &&
 	            memcmp(desired->text, driver->text, driver->len) == 0;
 	bool closed = driver->hold.state != HOLD_OPEN;
@@ -109,7 +90,10 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 
 	if (!same && !haproxy_config_parse(desired->text, desired->len, &config, err))
 		return false;
-	take_primary(driver, desired);
+	free(driver->primary);
+	driver->primary =
+	    desired->primary != NULL ? haproxy_address_canonical(desired->primary) : NULL;
+	driver->primary_port = desired->primary_port;
 	haproxy_hold_end(driver);
 	if (!same)
 		replace_text(driver, desired, &config);
@@ -147,7 +131,7 @@ static bool lead_on(struct haproxy_config *config, const char *from, uint16_t fr
  * current one, or, if there is none yet, the file that an earlier segue process left. */
 static bool follow(struct target *target, const struct desired *desired)
 {
-	struct haproxy_driver *driver = driver_of(target);
+	struct haproxy_driver *driver = (struct haproxy_driver *)target;
 	bool has_text = driver->generation != 0;
 	const char *from = has_text ? driver->primary : desired->former;
 	uint16_t from_port = has_text ? driver->primary_port : desired->former_port;
@@ -171,81 +155,41 @@ static bool follow(struct target *target, const struct desired *desired)
 	return found && set_desired(target, &next, &ignored);
 }
 
-static const char *sync_step(enum runtime_state state)
-{
-	switch (state) {
-	case RUNTIME_IDLE:
-		return "idle";
-	case RUNTIME_READING:
-		return "reading";
-	case RUNTIME_PUSHING:
-		return "pushing";
-	case RUNTIME_CLEANING:
-		return "sweeping";
-	case RUNTIME_WAITING:
-		return "waiting";
-	}
-	return "?";
-}
-
-/* "": nothing to do. */
-static const char *persist_step(enum config_file_state state)
-{
-	switch (state) {
-	case CONFIG_FILE_IDLE:
-		return "";
-	case CONFIG_FILE_CHECKING:
-		return "checking";
-	case CONFIG_FILE_COMMITTING:
-		return "committing";
-	case CONFIG_FILE_RELOADING:
-		return "reloading";
-	case CONFIG_FILE_CONFIRMING:
-		return "confirming the reload";
-	case CONFIG_FILE_FALLING_BACK:
-		return "falling back to an earlier file";
-	case CONFIG_FILE_WAITING:
-		return "waiting";
-	}
-	return "?";
-}
-
 static const char *current_step(const struct haproxy_driver *driver)
 {
-	const char *file = persist_step(driver->file.state);
+	static const char *const runtime[] = {[RUNTIME_IDLE] = "idle",
+	                                      [RUNTIME_READING] = "reading",
+	                                      [RUNTIME_PUSHING] = "pushing",
+	                                      [RUNTIME_CLEANING] = "cleaning up sessions",
+	                                      [RUNTIME_WAITING] = "waiting"};
+	static const char *const file[] = {[CONFIG_FILE_IDLE] = "idle",
+	                                   [CONFIG_FILE_INSTALLING] = "checking",
+	                                   [CONFIG_FILE_RELOADING] = "reloading",
+	                                   [CONFIG_FILE_CONFIRMING] = "confirming the reload",
+	                                   [CONFIG_FILE_FALLING_BACK] =
+	                                       "falling back to an earlier file",
+	                                   [CONFIG_FILE_WAITING] = "waiting"};
+	static const char *const hold[] = {[HOLD_HELD] = "holding",
+	                                   [HOLD_FENCED] = "fenced",
+	                                   [HOLD_RECOVERED] =
+	                                       "held or fenced by an earlier segue process",
+	                                   [HOLD_OPENING] = "opening"};
 
-	switch (driver->hold.state) {
-	case HOLD_OPEN:
-		return *file != '\0' && driver->runtime.state == RUNTIME_IDLE
-		           ? file
-		           : sync_step(driver->runtime.state);
-	case HOLD_HELD:
-		return "holding";
-	case HOLD_FENCED:
-		return "fenced";
-	case HOLD_RECOVERED:
-		return "found closed";
-	case HOLD_OPENING:
-		return "opening";
-	}
-	return "?";
+	if (driver->hold.state != HOLD_OPEN)
+		return hold[driver->hold.state];
+	if (driver->runtime.state != RUNTIME_IDLE)
+		return runtime[driver->runtime.state];
+	return driver->file.install != NULL && install_is_committing(driver->file.install)
+	           ? "committing"
+	           : file[driver->file.state];
 }
 
-static const char *door_problem(enum haproxy_hold_state state)
-{
-	switch (state) {
-	case HOLD_OPEN:
-		return "";
-	case HOLD_HELD:
-		return "no primary: clients are held until one is named, or hold_timeout is over";
-	case HOLD_FENCED:
-		return "no primary: fenced until one is named";
-	case HOLD_RECOVERED:
-	case HOLD_OPENING:
-		return "an earlier life of segue has left it held or fenced";
-	}
-	return "?";
-}
+static const char *const hold_problem[] = {
+    [HOLD_OPEN] = "",
+    [HOLD_HELD] = "no primary: clients are held until one is named, or hold_timeout is over",
+    [HOLD_FENCED] = "no primary: fenced until one is named",
+    [HOLD_RECOVERED] = "an earlier segue process left it held or fenced",
+    [HOLD_OPENING] = "an earlier segue process left it held or fenced"};
 
 /* Servers that get no clients are not listed as endpoints: those that are disabled in the text, and
  * those in maintenance of any kind (SRV_ADMF_* of HAProxy, see struct haproxy_live_server). */
@@ -254,16 +198,15 @@ static const char *door_problem(enum haproxy_hold_state state)
 static void add_place(struct target_endpoints *places, const char *backend, const char *server,
                       const char *address, uint16_t port)
 {
-	char name[sizeof(places->list[0].name)];
+	auto_free char *name = xasprintf("%s/%s", backend, server);
 
-	snprintf(name, sizeof(name), "%s/%s", backend, server);
 	target_add_endpoint(places, name, address, port);
 }
 
-static bool is_ours(const struct haproxy_driver *driver, const char *backend)
+static bool has_backend(const struct haproxy_config *config, const char *backend)
 {
-	for (size_t i = 0; i < driver->config.backend_count; i++)
-		if (strcmp(driver->config.backends[i], backend) == 0)
+	for (size_t i = 0; i < config->backend_count; i++)
+		if (strcmp(config->backends[i], backend) == 0)
 			return true;
 	return false;
 }
@@ -287,24 +230,23 @@ static void places(const struct target *target, struct target_endpoints *desired
 	for (size_t i = 0; driver->runtime.known && i < shown->count; i++) {
 		const struct haproxy_live_server *server = &shown->servers[i];
 
-		if ((server->admin & MAINTENANCE_BITS) == 0 && is_ours(driver, server->backend))
+		if ((server->admin & MAINTENANCE_BITS) == 0 && has_backend(config, server->backend))
 			add_place(live, server->backend, server->name, server->address,
 			          server->port);
 	}
 }
 
-#define OUT_OF_REACH_MS \
-	60000 /* how long clients may wait in a worker that segue cannot reach; an estimate */
+/* how long clients may wait in a worker that segue cannot reach; an estimate */
+#define OUT_OF_REACH_US 60000000
 
-static const char *out_of_reach(const struct haproxy_driver *driver)
+/* It was reloaded during the present or the last hold, and not all clients have got errors yet. */
+static bool is_out_of_reach(const struct haproxy_driver *driver)
 {
-	int64_t open_ms = (clock_now_us() - driver->hold.turned_us) / 1000;
+	const struct haproxy_hold *hold = &driver->hold;
+	int64_t at_us = driver->runtime.unreached_us;
 
-	if (driver->runtime.unseen_pid == 0 ||
-	    (driver->hold.state == HOLD_OPEN && open_ms > OUT_OF_REACH_MS))
-		return "";
-	return "HAProxy was reloaded in a hold: clients may wait in its old worker, which segue "
-	       "cannot reach without master_socket";
+	return at_us != 0 && at_us >= hold->since_us &&
+	       (hold->state != HOLD_OPEN || clock_now_us() - hold->turned_us <= OUT_OF_REACH_US);
 }
 
 static void status(const struct target *target, struct target_status *out)
@@ -315,10 +257,11 @@ static void status(const struct target *target, struct target_status *out)
 	if (driver->runtime.level != NULL)
 		problem = "the socket has no level admin, so that HAProxy refuses every "
 		          "change: " HAPROXY_ADMIN_CURE;
+	if (*problem == '\0' && is_out_of_reach(driver))
+		problem = "HAProxy was reloaded in a hold: clients may wait in its old worker, "
+		          "which segue cannot reach without master_socket";
 	if (*problem == '\0')
-		problem = out_of_reach(driver);
-	if (*problem == '\0')
-		problem = door_problem(driver->hold.state);
+		problem = hold_problem[driver->hold.state];
 	if (*problem == '\0')
 		problem = haproxy_runtime_unfit(driver);
 	if (*problem == '\0')
@@ -333,7 +276,7 @@ static void status(const struct target *target, struct target_status *out)
 
 static void destroy(struct target *target)
 {
-	struct haproxy_driver *driver = driver_of(target);
+	struct haproxy_driver *driver = (struct haproxy_driver *)target;
 
 	haproxy_runtime_fini(driver);
 	haproxy_config_file_fini(driver);
@@ -342,14 +285,13 @@ static void destroy(struct target *target)
 		haproxy_config_free(&driver->config);
 	free(driver->text);
 	free(driver->primary);
-	target_hub_count(target->hub, -1);
 	target_fini(target);
 	free(driver);
 }
 
 static void *create_queue(struct event_base *base, const char *key, const void *arg)
 {
-	return haproxy_queue_create(base, key, *(const bool *)arg);
+	return haproxy_queue_create(base, key, arg != NULL);
 }
 
 static void destroy_queue(void *thing)
@@ -357,9 +299,11 @@ static void destroy_queue(void *thing)
 	haproxy_queue_destroy(thing);
 }
 
-static struct haproxy_queue *shared_queue(struct target_hub *hub, const char *path, bool master)
+/* `master`: NULL, or the same pointer each time. */
+static struct haproxy_queue *shared_queue(struct target_hub *hub, const char *path,
+                                          const void *master)
 {
-	return target_hub_share(hub, path, create_queue, destroy_queue, &master);
+	return target_hub_share(hub, path, create_queue, destroy_queue, master);
 }
 
 struct target *haproxy_target_create(const struct target_setup *setup)
@@ -377,16 +321,16 @@ struct target *haproxy_target_create(const struct target_setup *setup)
 	bool has_master = config->master_socket[0] != '\0';
 
 	target_init(&driver->target, &ops, setup);
-	driver->socket = shared_queue(setup->hub, config->socket, false);
+	driver->socket = shared_queue(setup->hub, config->socket, NULL);
 	if (has_master) {
-		driver->master = shared_queue(setup->hub, config->master_socket, true);
+		driver->master =
+		    shared_queue(setup->hub, config->master_socket, &haproxy_master_reload);
 		driver->reloader =
 		    target_hub_reloader(setup->hub, &haproxy_master_reload, config->master_socket);
 	} else {
 		driver->reloader =
 		    target_hub_reloader(setup->hub, &reload_by_command, config->reload_command);
 	}
-	target_hub_count(setup->hub, 1);
 	haproxy_runtime_init(driver);
 	haproxy_config_file_init(driver, setup->state_dir);
 	haproxy_hold_init(driver, setup->state_dir);

@@ -101,7 +101,8 @@ struct haproxy_runtime {
 	int64_t cleanup_wait_ms, cleanup_ms; /* cleanup_later: how long to wait; until when */
 	unsigned cleanup_repeats;            /* cleanups in a row that left sessions */
 	unsigned sessions_left;              /* sessions that the last cleanup could not end */
-	int64_t unseen_pid; /* a worker replaced during a hold that segue cannot reach; 0: none */
+	/* when a worker that segue cannot reach was replaced in a hold; clock_now_us(), 0: never */
+	int64_t unreached_us;
 	unsigned cleanup_failures; /* cleanups in a row in which a worker could not be asked */
 	unsigned cleanup_seq;      /* the desired_seq of the running cleanup */
 	unsigned push_seq;         /* the desired_seq of the last push, in flight or not */
@@ -115,15 +116,11 @@ struct haproxy_runtime {
 
 enum config_file_state {
 	CONFIG_FILE_IDLE,
-	CONFIG_FILE_CHECKING, /* the new file is staged, check_command runs */
-	/* The file_writer puts the accepted file in place, after CHECKING or FALLING_BACK. Nothing
-	 * else is staged meanwhile. */
-	CONFIG_FILE_COMMITTING,
-	CONFIG_FILE_RELOADING,  /* a reload has been requested from the reloader */
-	CONFIG_FILE_CONFIRMING, /* the reload succeeded; waits for a new worker at the socket */
-	/* An earlier file with the current servers is staged, check_command runs; then WAITING. */
-	CONFIG_FILE_FALLING_BACK,
-	CONFIG_FILE_WAITING, /* after a failure, until the timer or a new text */
+	CONFIG_FILE_INSTALLING,   /* the text */
+	CONFIG_FILE_RELOADING,    /* a reload has been requested from the reloader */
+	CONFIG_FILE_CONFIRMING,   /* the reload succeeded; waits for a new worker at the socket */
+	CONFIG_FILE_FALLING_BACK, /* installs an earlier file with the current servers */
+	CONFIG_FILE_WAITING,      /* after a failure, until the timer or a new text */
 };
 
 struct haproxy_config_file {
@@ -131,11 +128,10 @@ struct haproxy_config_file {
 	struct install *install;
 	struct reload *reload;
 	struct timer *timer;
-	struct file_owner owner;
-	bool owner_known; /* without an owner nothing can be installed */
-	bool opened;      /* the file that was there before segue has been read */
-	bool verify;      /* compare the file with the text again */
-	bool current;     /* the file holds the desired text */
+	struct installer installer;
+	bool opened;  /* the file that was there before segue has been read */
+	bool verify;  /* compare the file with the text again */
+	bool current; /* the file holds the desired text */
 	unsigned install_generation, reload_generation; /* generation of the text in each */
 	bool loaded_known;
 	struct haproxy_config loaded;        /* what HAProxy has loaded */
@@ -177,7 +173,8 @@ struct haproxy_hold {
 	struct timer *timer;        /* ends HELD and RECOVERED */
 	struct haproxy_config view; /* HELD and FENCED: the config that replaces the text's */
 	struct haproxy_hold_record note;
-	struct haproxy_endpoint closed_at; /* HELD: where the primary's servers lead */
+	/* Where the primary's servers lead in HELD, and in FENCED after HELD; else NULL */
+	struct haproxy_endpoint closed_at;
 	bool closed; /* HAProxy may still hold or fence; false once it was seen open */
 	struct haproxy_release *release;
 	unsigned failures; /* of `release`, in a row */
@@ -246,37 +243,8 @@ void haproxy_config_file_reconcile(struct haproxy_driver *driver);
 /* The file holds the text, and no reload is owed. */
 bool haproxy_config_file_done(const struct haproxy_driver *driver);
 
-/* Sets the state. timer_ms -1: no timer. */
-void haproxy_config_file_enter(struct haproxy_driver *driver, enum config_file_state state,
-                               int64_t timer_ms);
-void haproxy_config_file_set_problem(struct haproxy_driver *driver, const char *problem);
-
-/* Logs `event` with the problem and with what happens `next`. Then waits before the next try: the
- * more failures, the longer. */
-void haproxy_config_file_fail(struct haproxy_driver *driver, const char *event, const char *problem,
-                              const char *next, unsigned failures);
-
-/* After a failure, while WAITING: installs an earlier file with the current servers. */
-void haproxy_fallback_start(struct haproxy_driver *driver);
-
-/* --- loaded.c: what HAProxy has loaded, and reloads --- */
-
-void haproxy_loaded_open(struct haproxy_driver *driver); /* before the first installation */
-void haproxy_loaded_fini(struct haproxy_driver *driver);
-
 /* A new worker has answered. `seen_us`: when the worker before it answered last; 0: none did. */
-void haproxy_loaded_new_worker(struct haproxy_driver *driver, int64_t seen_us);
-
-/* Appends why a reload is needed, or nothing when none is. */
-void haproxy_reload_reason(const struct haproxy_driver *driver, struct strbuf *why);
-
-/* To be called before a file is installed that HAProxy has to load: writes the marker that a reload
- * is owed, and keeps the old file. */
-bool haproxy_reload_prepare(struct haproxy_driver *driver, struct err *err) MUST_CHECK;
-void haproxy_reload_start(struct haproxy_driver *driver, const char *why);
-void haproxy_reload_failed(struct haproxy_driver *driver, const char *what);
-void haproxy_forget_previous(struct haproxy_driver *driver); /* the file on disk is good */
-void haproxy_reload_abandon(struct haproxy_driver *driver);  /* at the end of the target */
+void haproxy_config_file_new_worker(struct haproxy_driver *driver, int64_t seen_us);
 
 /* --- hold.c: the closed port --- */
 

@@ -38,10 +38,6 @@
 #define PORT_LAST \
 	8 /* ports 1 to 8 have been out of use for decades: tcpmux, compressnet, rje, echo */
 
-static void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_state state,
-                               int64_t timer_ms);
-static void haproxy_hold_forget(struct haproxy_driver *driver);
-
 static bool ends_refused(int fd)
 {
 	struct pollfd wait = {.fd = fd, .events = POLLOUT};
@@ -52,35 +48,20 @@ static bool ends_refused(int fd)
 	       getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) == 0 && error == ECONNREFUSED;
 }
 
-static bool is_closed(const struct sockaddr *address, socklen_t len)
+static bool is_closed(bool ipv6, uint16_t port)
 {
+	const struct sockaddr_in v4 = {.sin_family = AF_INET,
+	                               .sin_port = htons(port),
+	                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	const struct sockaddr_in6 v6 = {
+	    .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	const void *address = ipv6 ? (const void *)&v6 : &v4;
 	auto_close int fd =
-	    socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	    socket(ipv6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-	if (fd < 0)
-		return false;
-	if (connect(fd, address, len) == 0)
+	if (fd < 0 || connect(fd, address, ipv6 ? sizeof(v6) : sizeof(v4)) == 0)
 		return false;
 	return errno == ECONNREFUSED || (errno == EINPROGRESS && ends_refused(fd));
-}
-
-static bool find_ipv4(uint16_t port, struct haproxy_endpoint *out)
-{
-	const struct sockaddr_in address = {.sin_family = AF_INET,
-	                                    .sin_port = htons(port),
-	                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-
-	*out = (struct haproxy_endpoint){"127.0.0.1", port};
-	return is_closed((const struct sockaddr *)&address, sizeof(address));
-}
-
-static bool find_ipv6(uint16_t port, struct haproxy_endpoint *out)
-{
-	const struct sockaddr_in6 address = {
-	    .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-
-	*out = (struct haproxy_endpoint){"::1", port};
-	return is_closed((const struct sockaddr *)&address, sizeof(address));
 }
 
 /* Prefers the primary's address family: a server line may set a source address. */
@@ -88,164 +69,25 @@ bool haproxy_closed_find(const char *primary, struct haproxy_endpoint *out, stru
 {
 	bool is_ipv6 = primary != NULL && strchr(primary, ':') != NULL;
 
-	for (uint16_t port = 1; port <= PORT_LAST; port++)
-		if (is_ipv6 ? find_ipv6(port, out) : find_ipv4(port, out))
+	for (uint16_t i = 0; i < 2 * PORT_LAST; i++) {
+		bool ipv6 = is_ipv6 == (i < PORT_LAST);
+		uint16_t port = i % PORT_LAST + 1;
+
+		*out = (struct haproxy_endpoint){ipv6 ? "::1" : "127.0.0.1", port};
+		if (is_closed(ipv6, port))
 			return true;
-	for (uint16_t port = 1; port <= PORT_LAST; port++)
-		if (is_ipv6 ? find_ipv4(port, out) : find_ipv6(port, out))
-			return true;
+	}
 	return err_set(err,
 	               "127.0.0.1 and ::1: none of the ports 1 to %d refuses a connection, and "
 	               "clients can wait only where one does",
 	               PORT_LAST);
 }
 
-/* --- a hold or fence that an earlier process left, and the end of this process --- */
-
-/* RECOVERED lasts until a text comes, or until the timer fires. Only servers that are as the hold
- * record says are set back. */
-
-#define GRACE_MS       10000 /* for ZooKeeper to name a primary, when a record was found */
-#define ANSWER_MS      1000  /* for each reply of HAProxy */
-#define RETRY_FIRST_MS 1000
-#define RETRY_MAX_MS   30000
-
-/* A hold or fence is requested while RECOVERED: the recovered one stays for `timer_ms` more (-1:
- * until a text comes). *last: the last episode of this kind. */
-static void haproxy_recovered_keep(struct haproxy_driver *driver, int64_t *last, int64_t episode,
-                                   int64_t timer_ms)
-{
-	if (driver->hold.state != HOLD_RECOVERED || *last == episode)
-		return;
-	*last = episode;
-	haproxy_hold_enter(driver, HOLD_RECOVERED, timer_ms);
-}
-
-static int64_t closed_for_us(const struct haproxy_driver *driver)
-{
-	return clock_now_us() - driver->hold.since_us;
-}
-
-static void tell_released(const struct haproxy_driver *driver, const char *what)
-{
-	TARGET_LOG_ZXID(LOG_INFO, &driver->target, "released", KV_STR("what", what),
-	                KV_MS("held_ms", closed_for_us(driver)));
-}
-
-static void opening_failed(struct haproxy_driver *driver, const struct err *err)
-{
-	int64_t ms = clock_backoff_ms(++driver->hold.failures, RETRY_FIRST_MS, RETRY_MAX_MS);
-	auto_free char *next = xasprintf("tried again in %" PRId64 " ms; `segue resume` does the "
-	                                 "same, the store's next word opens it too",
-	                                 ms);
-
-	target_fail(&driver->target, "release_failed", err->message, next);
-	haproxy_hold_enter(driver, HOLD_RECOVERED, ms);
-}
-
-static void opened_cb(size_t released, const struct err *err, void *arg)
-{
-	struct haproxy_driver *driver = arg;
-
-	(void)released;
-	driver->hold.release = NULL;
-	if (err != NULL) {
-		opening_failed(driver, err);
-		return;
-	}
-	haproxy_hold_enter(driver, HOLD_OPEN, -1);
-	tell_released(driver, "nobody has been admitted as the primary since segue's start: "
-	                      "clients go on where HAProxy's file leads them");
-	haproxy_hold_forget(driver);
-}
-
-static void haproxy_recovered_open(struct haproxy_driver *driver)
-{
-	const struct config_target *config = driver->target.config;
-	struct haproxy_hold *hold = &driver->hold;
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	struct err err;
-
-	if (file_read(config->output, INSTALL_MAX, &text, NULL, &err)) {
-		const struct haproxy_release_job job = {.socket = config->socket,
-		                                        .text = text.data,
-		                                        .len = text.len,
-		                                        .note = &hold->note,
-		                                        .timeout_ms = ANSWER_MS};
-
-		hold->release =
-		    haproxy_release_start(driver->target.base, &job, opened_cb, driver, &err);
-	}
-	if (hold->release == NULL)
-		opening_failed(driver, &err);
-	else
-		haproxy_hold_enter(driver, HOLD_OPENING, -1);
-}
-
-/* Requires a hold record of an earlier process, or of this target before a reload of the
- * configuration. */
-static void haproxy_recovered_take_over(struct haproxy_driver *driver)
-{
-	struct haproxy_hold *hold = &driver->hold;
-	bool forever = hold->note.kind == HAPROXY_RECORD_FENCE;
-	int64_t ms = GRACE_MS + driver->target.config->hold_max_ms;
-	auto_free char *next = forever ? xasprintf("it stays so until a primary is admitted, or "
-	                                           "`segue resume %s`",
-	                                           driver->target.config->name)
-	                               : xasprintf("released when a primary is admitted, or in "
-	                                           "%" PRId64 " ms",
-	                                           ms);
-	struct err err;
-
-	haproxy_hold_enter(driver, HOLD_RECOVERED, forever ? -1 : ms);
-	TARGET_LOG(LOG_WARNING, &driver->target, "found_closed",
-	           KV_STR("what", forever ? "an earlier life of segue has fenced the primary"
-	                                  : "an earlier life of segue has left clients waiting"),
-	           KV_STR("note", hold->note.path), KV_STR("next", next));
-	if (!haproxy_hold_record_save(&hold->note, 0, &err)) /* with the new owner */
-		target_fail(&driver->target, "note_not_saved", err.message, "it is kept as it is");
-}
-
-/* When segue ends for good, no client may be left waiting. */
-static void haproxy_recovered_let_go(struct haproxy_driver *driver)
-{
-	const struct config_target *config = driver->target.config;
-	struct haproxy_release_job job = {.socket = config->socket,
-	                                  .text = driver->text,
-	                                  .len = driver->len,
-	                                  .note = &driver->hold.note,
-	                                  .timeout_ms = ANSWER_MS};
-	auto_strbuf struct strbuf file = STRBUF_INIT;
-	struct err err;
-	size_t released;
-	bool readable = true;
-
-	if (driver->generation == 0) {
-		readable = file_read(config->output, INSTALL_MAX, &file, NULL, &err);
-		job.text = file.data;
-		job.len = file.len;
-	}
-	if (readable && haproxy_release_wait(&job, &released, &err)) {
-		tell_released(driver, "segue stops: clients go on where HAProxy's file leads them");
-		haproxy_hold_forget(driver);
-		return;
-	}
-	target_fail(&driver->target, "release_failed", err.message,
-	            "clients wait: run `segue resume`, or start segue again");
-}
-
 const struct haproxy_config *haproxy_wanted(const struct haproxy_driver *driver)
 {
-	switch (driver->hold.state) {
-	case HOLD_HELD:
-	case HOLD_FENCED:
-		return &driver->hold.view;
-	case HOLD_OPEN:
-	case HOLD_RECOVERED:
-	case HOLD_OPENING:
-		break;
-	}
-	return &driver->config;
+	enum haproxy_hold_state state = driver->hold.state;
+
+	return state == HOLD_HELD || state == HOLD_FENCED ? &driver->hold.view : &driver->config;
 }
 
 const struct haproxy_config *haproxy_keep_sessions_at(const struct haproxy_driver *driver)
@@ -256,8 +98,7 @@ const struct haproxy_config *haproxy_keep_sessions_at(const struct haproxy_drive
 /* --- the state --- */
 
 /* Sets the state. timer_ms -1: no timer. */
-static void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_state state,
-                               int64_t timer_ms)
+static void enter(struct haproxy_driver *driver, enum haproxy_hold_state state, int64_t timer_ms)
 {
 	struct haproxy_hold *hold = &driver->hold;
 	bool was_open = hold->state == HOLD_OPEN, is_open = state == HOLD_OPEN;
@@ -271,6 +112,8 @@ static void haproxy_hold_enter(struct haproxy_driver *driver, enum haproxy_hold_
 	if (was_open && !is_open)
 		hold->since_us = hold->turned_us;
 	hold->closed = hold->closed || !is_open;
+	if (is_open)
+		hold->closed_at.address = NULL;
 	if (was_open != is_open && driver->reloader != NULL)
 		reloader_hold(driver->reloader, was_open ? 1 : -1);
 	target_changed(&driver->target);
@@ -286,18 +129,8 @@ static void show(struct haproxy_driver *driver, const struct haproxy_config *vie
 	haproxy_runtime_desired_changed(driver, true);
 }
 
-static bool write_note(struct haproxy_driver *driver, enum haproxy_hold_record_kind kind,
-                       const struct haproxy_endpoint *closed, struct err *err)
-{
-	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
-	struct haproxy_hold *hold = &driver->hold;
-
-	haproxy_hold_record_set(&hold->note, kind, closed, &primary);
-	return haproxy_hold_record_save(&hold->note, driver->target.clock.zxid, err);
-}
-
 /* Removes the hold record. */
-static void haproxy_hold_forget(struct haproxy_driver *driver)
+static void forget(struct haproxy_driver *driver)
 {
 	struct haproxy_hold *hold = &driver->hold;
 	struct err err;
@@ -306,8 +139,21 @@ static void haproxy_hold_forget(struct haproxy_driver *driver)
 	hold->closed = false;
 	if (!haproxy_hold_record_save(&hold->note, 0, &err))
 		TARGET_LOG(LOG_WARNING, &driver->target, "note_left", KV_ERR(&err),
-		           KV_STR("next", "after its next start segue would open what a person has "
-		                          "closed in the same way by then: remove the file"));
+		           KV_STR("next",
+		                  "remove the file: at its next start segue would treat servers "
+		                  "that a person has put into the same state as its own hold, "
+		                  "and release them"));
+}
+
+static int64_t closed_for_us(const struct haproxy_driver *driver)
+{
+	return clock_now_us() - driver->hold.since_us;
+}
+
+static void tell_released(const struct haproxy_driver *driver, const char *what)
+{
+	TARGET_LOG_ZXID(LOG_INFO, &driver->target, "released", KV_STR("what", what),
+	                KV_MS("held_ms", closed_for_us(driver)));
 }
 
 static char *primary_name(const struct haproxy_driver *driver)
@@ -317,35 +163,168 @@ static char *primary_name(const struct haproxy_driver *driver)
 	return xasprintf("%s port %u", driver->primary, (unsigned)driver->primary_port);
 }
 
-static void tell_hold(const struct haproxy_driver *driver, size_t servers, int64_t timeout_ms)
-{
-	const struct haproxy_hold_record *note = &driver->hold.note;
-	auto_free char *primary = primary_name(driver);
-	auto_free char *closed =
-	    xasprintf("%s port %u", note->closed_address, (unsigned)note->closed_port);
+/* --- a hold or fence that an earlier process left, and the end of this process --- */
 
-	TARGET_LOG_ZXID(
-	    LOG_WARNING, &driver->target, "hold", KV_STR("primary", primary),
-	    KV_INT("servers", servers), KV_STR("closed", closed),
-	    KV_MS("timeout_ms", timeout_ms * 1000),
-	    KV_STR("next", "clients wait until a primary is named, or the time is over"));
+/* RECOVERED lasts until a text comes, or until the timer fires. Only servers that are as the hold
+ * record says are set back. */
+
+#define GRACE_MS       10000 /* for ZooKeeper to name a primary, when a record was found */
+#define ANSWER_MS      1000  /* for each reply of HAProxy */
+#define RETRY_FIRST_MS 1000
+#define RETRY_MAX_MS   30000
+
+/* A hold or fence is requested while RECOVERED: the recovered one stays for `timer_ms` more (-1:
+ * until a text comes). *last: the last episode of this kind. */
+static void keep_recovered(struct haproxy_driver *driver, int64_t *last, int64_t episode,
+                           int64_t timer_ms)
+{
+	if (driver->hold.state != HOLD_RECOVERED || *last == episode)
+		return;
+	*last = episode;
+	enter(driver, HOLD_RECOVERED, timer_ms);
 }
 
-static void tell_fence(const struct haproxy_driver *driver, size_t servers)
+static void opening_failed(struct haproxy_driver *driver, const struct err *err)
 {
-	auto_free char *primary = primary_name(driver);
+	int64_t ms = clock_backoff_ms(++driver->hold.failures, RETRY_FIRST_MS, RETRY_MAX_MS);
+	auto_free char *next =
+	    xasprintf("segue tries again in %" PRId64 " ms; `segue resume`, or an "
+	              "admitted primary, also releases it",
+	              ms);
 
-	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, "fence", KV_STR("primary", primary),
-	                KV_INT("servers", servers),
-	                KV_STR("next", "sessions are ended and clients turned away until a primary "
-	                               "is named"));
+	target_fail(&driver->target, "release_failed", err->message, next);
+	enter(driver, HOLD_RECOVERED, ms);
 }
 
-/* Holds even when the record cannot be written: clients that are not held get errors now, while a
- * hold ends with the next primary, or for each client when HAProxy's retries are over. */
+static void opened_cb(size_t released, const struct err *err, void *arg)
+{
+	struct haproxy_driver *driver = arg;
+
+	(void)released;
+	driver->hold.release = NULL;
+	if (err != NULL) {
+		opening_failed(driver, err);
+		return;
+	}
+	enter(driver, HOLD_OPEN, -1);
+	tell_released(driver, "no primary was admitted since segue started: HAProxy's servers "
+	                      "are set as in its file");
+	forget(driver);
+}
+
+/* `file` holds the text of the job when there is no other. */
+static bool make_job(const struct haproxy_driver *driver, struct strbuf *file,
+                     struct haproxy_release_job *job, struct err *err)
+{
+	const struct config_target *config = driver->target.config;
+	bool has_text = driver->generation != 0;
+
+	if (!has_text && !file_read(config->output, INSTALL_MAX, file, NULL, err))
+		return false;
+	*job = (struct haproxy_release_job){.socket = config->socket,
+	                                    .text = has_text ? driver->text : file->data,
+	                                    .len = has_text ? driver->len : file->len,
+	                                    .note = &driver->hold.note,
+	                                    .timeout_ms = ANSWER_MS};
+	return true;
+}
+
+static void open_recovered(struct haproxy_driver *driver)
+{
+	struct haproxy_hold *hold = &driver->hold;
+	auto_strbuf struct strbuf file = STRBUF_INIT;
+	struct haproxy_release_job job;
+	struct err err;
+
+	if (make_job(driver, &file, &job, &err))
+		hold->release =
+		    haproxy_release_start(driver->target.base, &job, opened_cb, driver, &err);
+	if (hold->release == NULL)
+		opening_failed(driver, &err);
+	else
+		enter(driver, HOLD_OPENING, -1);
+}
+
+/* Requires a hold record of an earlier process, or of this target before a reload of the
+ * configuration. */
+static void take_over(struct haproxy_driver *driver)
+{
+	struct haproxy_hold *hold = &driver->hold;
+	bool forever = hold->note.kind == HAPROXY_RECORD_FENCE;
+	int64_t ms = GRACE_MS + driver->target.config->hold_max_ms;
+	auto_free char *next =
+	    forever ? xasprintf("the fence stays until a primary is admitted, or until you run "
+	                        "`segue resume %s`",
+	                        driver->target.config->name)
+	            : xasprintf("released when a primary is admitted, or in "
+	                        "%" PRId64 " ms",
+	                        ms);
+	struct err err;
+
+	enter(driver, HOLD_RECOVERED, forever ? -1 : ms);
+	TARGET_LOG(LOG_WARNING, &driver->target, "found_closed",
+	           KV_STR("what", forever ? "an earlier segue process left a fence"
+	                                  : "an earlier segue process left a hold"),
+	           KV_STR("note", hold->note.path), KV_STR("next", next));
+	if (!haproxy_hold_record_save(&hold->note, 0, &err)) /* with the new owner */
+		target_fail(&driver->target, "note_not_saved", err.message,
+		            "the hold record on disk stays unchanged");
+}
+
+/* When segue ends for good, no client may be left waiting. */
+static void release_at_end(struct haproxy_driver *driver)
+{
+	auto_strbuf struct strbuf file = STRBUF_INIT;
+	struct haproxy_release_job job;
+	struct err err;
+	size_t released;
+
+	if (make_job(driver, &file, &job, &err) && haproxy_release_wait(&job, &released, &err)) {
+		tell_released(driver, "segue stops: HAProxy's servers are set as in its file");
+		forget(driver);
+		return;
+	}
+	target_fail(&driver->target, "release_failed", err.message,
+	            "clients wait: run `segue resume`, or start segue again");
+}
+
+/* --- hold and fence --- */
+
+/* Shows `view` (takes ownership), in which `count` servers differ from the text. Does so even when
+ * the record cannot be written: `without_record` says what that means. timeout_ms -1: none. False:
+ * no server leads to the primary, and readers of standbys need no hold. */
+static bool close_servers(struct haproxy_driver *driver, enum haproxy_hold_record_kind kind,
+                          const struct haproxy_endpoint *closed, struct haproxy_config *view,
+                          size_t count, int64_t timeout_ms, const char *without_record)
+{
+	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
+	struct haproxy_hold *hold = &driver->hold;
+	bool fence = kind == HAPROXY_RECORD_FENCE;
+	struct err err;
+
+	if (count == 0) {
+		haproxy_config_open(view);
+		return false;
+	}
+	haproxy_hold_record_set(&hold->note, kind, closed, &primary);
+	if (!haproxy_hold_record_save(&hold->note, driver->target.clock.zxid, &err))
+		target_fail(&driver->target, "note_missing", err.message, without_record);
+	if (closed != NULL)
+		hold->closed_at = *closed;
+	enter(driver, fence ? HOLD_FENCED : HOLD_HELD, timeout_ms);
+	show(driver, view);
+	if (fence)
+		driver->runtime.cleanup_owed = true; /* also for servers already in maintenance */
+	haproxy_reconcile(driver);
+	return true;
+}
+
+/* Clients that are not held get errors now, while a hold ends with the next primary, or for each
+ * client when HAProxy's retries are over. */
 static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct err *err)
 {
 	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
+	auto_free char *name = primary_name(driver), *closed_name = NULL;
 	struct haproxy_endpoint closed;
 	struct haproxy_config view;
 	size_t count;
@@ -353,20 +332,16 @@ static bool try_hold(struct haproxy_driver *driver, int64_t timeout_ms, struct e
 	if (!haproxy_closed_find(driver->primary, &closed, err))
 		return false;
 	count = haproxy_config_hold(&driver->config, &primary, &closed, timeout_ms, &view);
-	if (count == 0) { /* no server leads to the primary: readers of standbys need no hold */
-		haproxy_config_open(&view);
+	if (!close_servers(driver, HAPROXY_RECORD_HOLD, &closed, &view, count, timeout_ms,
+	                   "clients are held without a hold record; if segue is killed now, they "
+	                   "wait until the next segue process admits a primary, or HAProxy is "
+	                   "reloaded"))
 		return true;
-	}
-	if (!write_note(driver, HAPROXY_RECORD_HOLD, &closed, err))
-		target_fail(&driver->target, "note_missing", err->message,
-		            "held all the same; should segue be killed now, clients try at a "
-		            "closed port until a primary is admitted after its next start, or "
-		            "HAProxy is reloaded");
-	driver->hold.closed_at = closed;
-	haproxy_hold_enter(driver, HOLD_HELD, timeout_ms);
-	show(driver, &view);
-	haproxy_reconcile(driver);
-	tell_hold(driver, count, timeout_ms);
+	closed_name = xasprintf("%s port %u", closed.address, (unsigned)closed.port);
+	TARGET_LOG_ZXID(
+	    LOG_WARNING, &driver->target, "hold", KV_STR("primary", name), KV_INT("servers", count),
+	    KV_STR("closed", closed_name), KV_MS("timeout_ms", timeout_ms * 1000),
+	    KV_STR("next", "clients wait until a primary is admitted, or until the timeout"));
 	return true;
 }
 
@@ -379,7 +354,7 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 	(void)dead; /* its sessions end by themselves, or by the cleanup of the next move */
 	if (driver->generation == 0) {
 		if (hold->note.kind != HAPROXY_RECORD_FENCE) /* a hold does not replace a fence */
-			haproxy_recovered_keep(driver, &hold->held_episode, episode, timeout_ms);
+			keep_recovered(driver, &hold->held_episode, episode, timeout_ms);
 		return;
 	}
 	if (episode == hold->held_episode && hold->state == HOLD_HELD)
@@ -389,64 +364,55 @@ void haproxy_hold(struct target *target, int64_t episode, int64_t timeout_ms, bo
 	hold->held_episode = episode;
 	if (!try_hold(driver, timeout_ms, &err))
 		target_fail(target, "hold_refused", err.message,
-		            "nothing is held: clients get errors when their tries at a dead "
-		            "primary are over");
+		            "clients are not held: they get errors when HAProxy has used up its "
+		            "connection retries");
 }
 
-/* Fences even when the record cannot be written: if segue ends, the fence stays until the first
- * text of the next process, and does no harm to data. */
+/* If segue ends, the fence stays until the first text of the next process, and does no harm to
+ * data. */
 void haproxy_fence(struct target *target, int64_t episode)
 {
 	struct haproxy_driver *driver = (struct haproxy_driver *)target;
 	const struct haproxy_endpoint primary = {driver->primary, driver->primary_port};
 	struct haproxy_hold *hold = &driver->hold;
+	const struct haproxy_endpoint closed = hold->closed_at;
+	const struct haproxy_endpoint *at = closed.address != NULL ? &closed : NULL;
+	auto_free char *name = NULL;
 	struct haproxy_config view;
-	struct err err;
 	size_t count;
 
 	if (driver->generation == 0) {
-		haproxy_recovered_keep(driver, &hold->fenced_episode, episode, -1);
+		keep_recovered(driver, &hold->fenced_episode, episode, -1);
 		return;
 	}
 	if (episode == hold->fenced_episode)
 		return;
 	hold->fenced_episode = episode;
-	count = haproxy_config_fence(&driver->config, &primary,
-	                             hold->state == HOLD_HELD ? &hold->closed_at : NULL, &view);
-	if (count == 0) {
-		haproxy_config_open(&view);
+	count = haproxy_config_fence(&driver->config, &primary, at, &view);
+	if (!close_servers(driver, HAPROXY_RECORD_FENCE, at, &view, count, -1,
+	                   "the fence is set without a hold record; if segue ends, the fence stays "
+	                   "until its next start"))
 		return;
-	}
-	if (!write_note(driver, HAPROXY_RECORD_FENCE, NULL, &err))
-		target_fail(target, "note_missing", err.message,
-		            "it is fenced all the same; should segue end, only its next start "
-		            "opens it");
-	haproxy_hold_enter(driver, HOLD_FENCED, -1);
-	show(driver, &view);
-	driver->runtime.cleanup_owed = true; /* also for servers already in maintenance */
-	haproxy_reconcile(driver);
-	tell_fence(driver, count);
+	name = primary_name(driver);
+	TARGET_LOG_ZXID(LOG_WARNING, target, "fence", KV_STR("primary", name),
+	                KV_INT("servers", count),
+	                KV_STR("next", "segue ends the sessions there, and HAProxy refuses new "
+	                               "clients, until a primary is admitted"));
 }
 
 void haproxy_hold_end(struct haproxy_driver *driver)
 {
 	struct haproxy_hold *hold = &driver->hold;
 
-	switch (hold->state) {
-	case HOLD_OPEN:
+	if (hold->state == HOLD_OPEN)
 		return;
-	case HOLD_HELD:
-	case HOLD_FENCED:
-		break;
-	case HOLD_OPENING:
+	if (hold->state == HOLD_OPENING) {
 		haproxy_release_cancel(STEAL(hold->release));
 		driver->runtime.in_doubt = true;
-		/* fall through */
-	case HOLD_RECOVERED:
-		hold->held_episode = hold->fenced_episode = 0;
-		break;
 	}
-	haproxy_hold_enter(driver, HOLD_OPEN, -1);
+	if (hold->state == HOLD_OPENING || hold->state == HOLD_RECOVERED)
+		hold->held_episode = hold->fenced_episode = 0;
+	enter(driver, HOLD_OPEN, -1);
 	show(driver, NULL);
 }
 
@@ -462,8 +428,8 @@ void haproxy_hold_settle(struct haproxy_driver *driver)
 		                hold->state == HOLD_HELD ? "held" : "fenced",
 		                KV_MS("took_ms", clock_now_us() - hold->turned_us));
 	} else if (hold->closed) {
-		tell_released(driver, "clients go on where the text leads them");
-		haproxy_hold_forget(driver);
+		tell_released(driver, "HAProxy's servers are set as in the text");
+		forget(driver);
 	}
 }
 
@@ -472,40 +438,35 @@ static void on_timer(void *arg)
 	struct haproxy_driver *driver = arg;
 
 	if (driver->hold.state == HOLD_RECOVERED) {
-		haproxy_recovered_open(driver);
+		open_recovered(driver);
 		return;
 	}
 	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, "hold_over", KV_STR("why", HOLD_OVER_WHY),
 	                KV_MS("held_ms", closed_for_us(driver)),
-	                KV_STR("next", "clients are led to the last primary, and get errors once "
-	                               "their tries are over if it is dead"));
-	haproxy_hold_enter(driver, HOLD_OPEN, -1);
+	                KV_STR("next",
+	                       "clients are sent to the last primary again; if it is dead, they "
+	                       "get errors when the connection retries are used up"));
+	enter(driver, HOLD_OPEN, -1);
 	show(driver, NULL);
 	haproxy_reconcile(driver);
-}
-
-static void tell_cannot_hold(const struct haproxy_driver *driver,
-                             const struct string_list *findings)
-{
-	auto_strbuf struct strbuf line = STRBUF_INIT;
-
-	string_list_join(findings, "; ", &line);
-	TARGET_LOG(LOG_WARNING, &driver->target, "cannot_hold",
-	           KV_STR("file", driver->target.config->output), KV_STR("found", line.data),
-	           KV_STR("next", "while there is no primary, clients get errors: change the "
-	                          "template; `segue check` shows what is left"));
 }
 
 void haproxy_hold_judge(const struct haproxy_driver *driver)
 {
 	int64_t hold_ms = driver->target.config->hold_timeout_ms;
 	auto_string_list struct string_list findings = {.count = 0};
+	auto_strbuf struct strbuf line = STRBUF_INIT;
 
 	if (hold_ms == 0 || driver->generation != 1)
 		return;
 	haproxy_lint_hold(driver->text, driver->len, hold_ms, &findings);
+	string_list_join(&findings, "; ", &line);
 	if (findings.count > 0)
-		tell_cannot_hold(driver, &findings);
+		TARGET_LOG(LOG_WARNING, &driver->target, "cannot_hold",
+		           KV_STR("file", driver->target.config->output),
+		           KV_STR("found", line.data),
+		           KV_STR("next", "while there is no primary, clients get errors: change "
+		                          "the template; `segue check` shows what is left"));
 }
 
 /* --- the target's start and end --- */
@@ -518,51 +479,39 @@ void haproxy_hold_init(struct haproxy_driver *driver, const char *state_dir)
 	hold->timer = timer_new(driver->target.base, on_timer, driver);
 	if (!haproxy_hold_record_init(&hold->note, state_dir, driver->target.config->name, &err))
 		target_fail(&driver->target, "note_unusable", err.message,
-		            "what an earlier life of segue has closed is opened when the store "
-		            "names a primary; then remove the file");
+		            "a hold or fence of an earlier segue process ends when a primary is "
+		            "admitted; then remove the file");
 	haproxy_hold_record_set_origin(&hold->note, driver->target.config->socket,
 	                               driver->target.config->output);
 	if (hold->note.kind != HAPROXY_RECORD_NONE)
-		haproxy_recovered_take_over(driver);
-}
-
-/* In HOLD_OPEN a text has ended the fence, even if HAProxy was not yet seen to show it. */
-static bool is_fence(const struct haproxy_hold *hold)
-{
-	switch (hold->state) {
-	case HOLD_OPEN:
-	case HOLD_HELD:
-		return false;
-	case HOLD_FENCED:
-		return true;
-	case HOLD_RECOVERED:
-	case HOLD_OPENING:
-		return hold->note.kind == HAPROXY_RECORD_FENCE;
-	}
-	return false;
+		take_over(driver);
 }
 
 static void tell_left_fenced(const struct haproxy_driver *driver)
 {
 	auto_free char *primary = primary_name(driver);
-	auto_free char *next = xasprintf("nobody reaches it until segue runs again and a primary "
-	                                 "is admitted; to open it now: segue resume %s",
-	                                 driver->target.config->name);
+	auto_free char *next =
+	    xasprintf("no client reaches the primary until segue runs again and admits a primary; "
+	              "to end the fence now: segue resume %s",
+	              driver->target.config->name);
 
 	TARGET_LOG(LOG_WARNING, &driver->target, "left_fenced", KV_STR("primary", primary),
 	           KV_STR("note", driver->hold.note.path), KV_STR("next", next));
 }
 
 /* Releases a hold, leaves a fence. Does nothing if another target of the same name, made by a
- * reload of the configuration, has taken over the hold record: that one continues. */
-static void part(struct haproxy_driver *driver)
+ * reload of the configuration, has taken over the hold record: that one continues. In HOLD_OPEN a
+ * text has ended the fence, even if HAProxy was not yet seen to show it. */
+static void leave(struct haproxy_driver *driver)
 {
-	if (!driver->hold.closed || !haproxy_hold_record_is_ours(&driver->hold.note))
+	const struct haproxy_hold *hold = &driver->hold;
+
+	if (!hold->closed || !haproxy_hold_record_is_ours(&hold->note))
 		return;
-	if (is_fence(&driver->hold))
+	if (hold->state != HOLD_OPEN && hold->note.kind == HAPROXY_RECORD_FENCE)
 		tell_left_fenced(driver);
 	else
-		haproxy_recovered_let_go(driver);
+		release_at_end(driver);
 }
 
 void haproxy_hold_fini(struct haproxy_driver *driver)
@@ -571,7 +520,7 @@ void haproxy_hold_fini(struct haproxy_driver *driver)
 
 	if (hold->release != NULL)
 		haproxy_release_cancel(hold->release);
-	part(driver);
+	leave(driver);
 	if (hold->state != HOLD_OPEN && driver->reloader != NULL)
 		reloader_hold(driver->reloader, -1);
 	haproxy_config_open(&hold->view);

@@ -26,7 +26,7 @@ static bool read_file(const char *path, json_t **root, struct err *err)
 	if (!file_read(path, NOTE_MAX, &text, &missing, err))
 		return missing;
 	*root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, NULL);
-	return *root != NULL || err_set(err, "%s: no JSON, or cut off", path);
+	return *root != NULL || err_set(err, "%s: not valid JSON", path);
 }
 
 /* JSON null: any address. */
@@ -70,7 +70,7 @@ static bool take(struct haproxy_hold_record *note, const json_t *root, struct er
 	    !read_place(json_object_get(root, "primary"), &note->primary_address,
 	                &note->primary_port) ||
 	    (found == HAPROXY_RECORD_HOLD && note->closed_address == NULL))
-		return err_set(err, "%s: not a note of segue's", note->path);
+		return err_set(err, "%s: not a hold record of segue", note->path);
 	note->kind = found;
 	haproxy_hold_record_set_origin(note, json_string_value(json_object_get(root, "socket")),
 	                               json_string_value(json_object_get(root, "output")));
@@ -119,33 +119,23 @@ void haproxy_hold_record_set(struct haproxy_hold_record *note, enum haproxy_hold
 
 static json_t *encode_place(const char *address, uint16_t port)
 {
-	json_t *place;
-
-	if (address == NULL)
-		return json_null();
-	place = json_object();
-	json_object_set_new(place, "address", json_string(address));
-	json_object_set_new(place, "port", json_integer(port));
-	return place;
+	return address == NULL ? json_null()
+	                       : json_pack("{s:s, s:i}", "address", address, "port", (int)port);
 }
 
 static char *encode(const struct haproxy_hold_record *note, int64_t zxid)
 {
-	json_auto_t *root = json_object();
 	char when[CLOCK_WALL_MAX];
+	json_auto_t *root = NULL;
 
 	clock_wall(when, sizeof(when));
-	json_object_set_new(root, "kind", json_string(kinds[note->kind]));
-	json_object_set_new(root, "closed", encode_place(note->closed_address, note->closed_port));
-	json_object_set_new(root, "primary",
-	                    encode_place(note->primary_address, note->primary_port));
-	json_object_set_new(root, "since", json_string(when));
-	json_object_set_new(root, "zxid", json_integer(zxid));
-	json_object_set_new(root, "owner", json_string(note->owner));
-	if (note->socket != NULL)
-		json_object_set_new(root, "socket", json_string(note->socket));
-	if (note->output != NULL)
-		json_object_set_new(root, "output", json_string(note->output));
+	root = json_pack("{s:s, s:o, s:o, s:s, s:I, s:s}", "kind", kinds[note->kind], "closed",
+	                 encode_place(note->closed_address, note->closed_port), "primary",
+	                 encode_place(note->primary_address, note->primary_port), "since", when,
+	                 "zxid", (json_int_t)zxid, "owner", note->owner);
+	/* left out if it is NULL, or no UTF-8 */
+	json_object_set_new(root, "socket", json_string(note->socket));
+	json_object_set_new(root, "output", json_string(note->output));
 	return json_dumps(root, JSON_INDENT(1));
 }
 
@@ -160,7 +150,7 @@ bool haproxy_hold_record_save(const struct haproxy_hold_record *note, int64_t zx
 		return file_remove(note->path, err);
 	text = encode(note, zxid);
 	return file_swap(note->path, text, strlen(text), &owner, err) ||
-	       err_wrap(err, "the note of what segue holds");
+	       err_wrap(err, "cannot write the hold record");
 }
 
 bool haproxy_hold_record_is_ours(const struct haproxy_hold_record *note)

@@ -19,6 +19,7 @@
 
 #include "base/file.h"
 #include "base/strbuf.h"
+#include "haproxy/process_args.h"
 
 #define NET          "/proc/self/net/"     /* the units hide /proc/net (ProcSubset=pid) */
 #define LISTENS      " 00000000 00010000 " /* protocol, and the flag __SO_ACCEPTCON */
@@ -40,14 +41,6 @@ struct search {
 };
 
 /* --- HAProxy --- */
-
-static bool same_file(const char *a, const char *b)
-{
-	struct stat left, right;
-
-	return strcmp(a, b) == 0 || (stat(a, &left) == 0 && stat(b, &right) == 0 &&
-	                             left.st_dev == right.st_dev && left.st_ino == right.st_ino);
-}
 
 /* HAProxy binds a unix socket as NAME.PID.tmp and renames it; the kernel keeps the first name. */
 static void cut_suffix(char *path)
@@ -71,7 +64,7 @@ static bool is_socket(char *path, const char *socket)
 
 	cut_suffix(path);
 	name = strrchr(path, '/');
-	return strcmp(name, strrchr(socket, '/')) == 0 && same_file(path, socket);
+	return strcmp(name, strrchr(socket, '/')) == 0 && haproxy_started_same_file(path, socket);
 }
 
 /* HAProxy is in the same network namespace: the table of unix sockets is that of one namespace.
@@ -279,25 +272,19 @@ static bool is_refused(const struct haproxy_bind *wanted, uint16_t port)
 	       errno == EADDRINUSE;
 }
 
-static bool is_taken_by(struct search *search, const struct listener *listener,
-                        const struct haproxy_bind *bind)
-{
-	return haproxy_bind_overlaps(bind, &listener->at) &&
-	       (listener->user != search->haproxy.uid ||
-	        !haproxy_may_hold(search, listener->inode)) &&
-	       is_refused(bind, listener->at.first);
-}
-
 static void try_bind(struct search *search, const struct haproxy_bind *bind,
                      haproxy_taken_cb *found, void *arg)
 {
 	for (size_t i = 0; i < search->count; i++) {
 		const struct listener *listener = &search->listeners[i];
 
-		if (!is_taken_by(search, listener, bind))
-			continue;
-		found(bind, listener->at.first, listener->user, arg);
-		return;
+		if (haproxy_bind_overlaps(bind, &listener->at) &&
+		    (listener->user != search->haproxy.uid ||
+		     !haproxy_may_hold(search, listener->inode)) &&
+		    is_refused(bind, listener->at.first)) {
+			found(bind, listener->at.first, listener->user, arg);
+			return;
+		}
 	}
 }
 
@@ -356,26 +343,20 @@ bool haproxy_names_has(const char *hosts, const char *host)
 	return false;
 }
 
-static bool is_in_hosts(const char *host)
-{
-	auto_strbuf struct strbuf text = STRBUF_INIT;
-	struct err ignored;
-
-	return file_read(HOSTS_FILE, HOSTS_MAX, &text, NULL, &ignored) &&
-	       haproxy_names_has(text.data, host);
-}
-
 bool haproxy_bind_resolve(const struct haproxy_bind *bind, bool ask, struct haproxy_bind *out)
 {
 	struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found = NULL;
+	auto_strbuf struct strbuf hosts = STRBUF_INIT;
 	char address[INET6_ADDRSTRLEN];
-	bool fine = false;
+	struct err ignored;
+	bool fine;
 
 	*out = *bind;
 	if (bind->host == NULL)
 		return false;
 	hints.ai_family = bind->host_family;
-	if (!ask && !is_in_hosts(bind->host))
+	if (!ask && !(file_read(HOSTS_FILE, HOSTS_MAX, &hosts, NULL, &ignored) &&
+	              haproxy_names_has(hosts.data, bind->host)))
 		hints.ai_flags = AI_NUMERICHOST;
 	if (getaddrinfo(bind->host, NULL, &hints, &found) != 0)
 		return false;

@@ -35,7 +35,7 @@ struct master_reload {
 	struct event_base *base;
 	char *socket;
 	enum master_reload_state state;
-	struct haproxy_batch *batch;
+	struct haproxy_call *call;
 	struct timer *timer; /* the next poll */
 	int64_t limit_ms;    /* how long to wait for the new worker */
 	int64_t started_ms, worker_before;
@@ -49,65 +49,61 @@ static void cancel(void *arg)
 {
 	struct master_reload *run = arg;
 
-	if (run->batch != NULL)
-		haproxy_batch_cancel(run->batch);
+	if (run->call != NULL)
+		haproxy_call_cancel(run->call);
 	timer_free(run->timer);
 	free(run->no_reply);
 	free(run->socket);
 	free(run);
 }
 
-static void end(struct master_reload *run, bool ok, const char *what)
+/* Frees `what`. */
+static void end(struct master_reload *run, bool ok, char *what)
 {
+	auto_free char *result = what;
 	reload_cb *done = run->done;
 	void *arg = run->arg;
 
 	cancel(run);
-	done(ok, what, arg);
+	done(ok, result, arg);
 }
 
 static void proc_cb(const char *reply, size_t len, const struct err *err, void *arg);
 
-static void ask_procs(struct master_reload *run)
+static void ask_procs(void *arg)
 {
-	run->batch = haproxy_batch_send(run->base, run->socket, true, "show proc",
-	                                MASTER_TIMEOUT_MS, proc_cb, run);
+	struct master_reload *run = arg;
+
+	run->call = haproxy_call_start(run->base, run->socket, true, "show proc", MASTER_TIMEOUT_MS,
+	                               proc_cb, run);
 }
 
+/* Waits for the next poll, unless the time is over. */
 static void poll_later(struct master_reload *run)
 {
-	timer_start(run->timer, clock_backoff_ms(++run->polls, POLL_FIRST_MS, POLL_MAX_MS));
-}
-
-static void end_unconfirmed(struct master_reload *run)
-{
-	auto_strbuf struct strbuf what = STRBUF_INIT;
-
-	strbuf_printf(&what, "%s: no new worker within %lld ms of `reload`: %s", run->socket,
-	              (long long)run->limit_ms,
-	              run->no_reply != NULL ? run->no_reply : "the old one is still there");
-	end(run, false, what.data);
+	if (clock_now_ms() - run->started_ms > run->limit_ms)
+		end(run, false,
+		    xasprintf("%s: no new worker within %lld ms of `reload`: %s", run->socket,
+		              (long long)run->limit_ms,
+		              run->no_reply != NULL ? run->no_reply
+		                                    : "the old one is still there"));
+	else
+		timer_start(run->timer, clock_backoff_ms(++run->polls, POLL_FIRST_MS, POLL_MAX_MS));
 }
 
 static void confirm(struct master_reload *run, const struct haproxy_procs *procs)
 {
-	auto_strbuf struct strbuf what = STRBUF_INIT;
-
-	if (procs->failed > run->failed_before) {
-		strbuf_printf(&what,
-		              "%s: HAProxy refuses the configuration (failed reloads: %u): its log "
+	if (procs->failed > run->failed_before)
+		end(run, false,
+		    xasprintf("%s: HAProxy refuses the configuration (failed reloads: %u): its log "
 		              "says why; worker %lld goes on with the old one",
-		              run->socket, procs->failed, (long long)procs->worker_pid);
-		end(run, false, what.data);
-	} else if (procs->worker_pid != 0 && procs->worker_pid != run->worker_before) {
-		strbuf_printf(&what, "worker %lld took over from %lld",
-		              (long long)procs->worker_pid, (long long)run->worker_before);
-		end(run, true, what.data);
-	} else if (clock_now_ms() - run->started_ms > run->limit_ms) {
-		end_unconfirmed(run);
-	} else {
+		              run->socket, procs->failed, (long long)procs->worker_pid));
+	else if (procs->worker_pid != 0 && procs->worker_pid != run->worker_before)
+		end(run, true,
+		    xasprintf("worker %lld took over from %lld", (long long)procs->worker_pid,
+		              (long long)run->worker_before));
+	else
 		poll_later(run);
-	}
 }
 
 /* The reply is a line "Success=0" or "Success=1", and then what HAProxy wrote at its start. */
@@ -117,7 +113,7 @@ static void reload_reply_cb(const char *reply, size_t len, const struct err *err
 	auto_strbuf struct strbuf what = STRBUF_INIT;
 
 	(void)err; /* 2.6 drops the connection, which may also look like a failure */
-	run->batch = NULL;
+	run->call = NULL;
 	if (reply != NULL && strstr(reply, "Success=0") != NULL) {
 		strbuf_printf(&what, "%s: HAProxy refuses the configuration: ", run->socket);
 		for (size_t i = 0; i < len && what.len < ERR_MAX; i++)
@@ -125,7 +121,7 @@ static void reload_reply_cb(const char *reply, size_t len, const struct err *err
 				strbuf_append_char(&what, reply[i]);
 			else if (i + 1 < len)
 				strbuf_append_str(&what, " | ");
-		end(run, false, what.data);
+		end(run, false, strbuf_detach(&what));
 		return;
 	}
 	run->state = MASTER_CONFIRMING;
@@ -138,27 +134,21 @@ static void send_reload(struct master_reload *run, const struct haproxy_procs *p
 	run->failed_before = procs->failed;
 	run->started_ms = clock_now_ms();
 	run->state = MASTER_RELOADING;
-	run->batch = haproxy_batch_send(run->base, run->socket, true, "reload", run->limit_ms,
-	                                reload_reply_cb, run);
+	run->call = haproxy_call_start(run->base, run->socket, true, "reload", run->limit_ms,
+	                               reload_reply_cb, run);
 }
 
 /* During a reload the master executes itself again and does not answer. Before the deadline that is
  * no failure. */
 static void no_answer(struct master_reload *run, const struct err *err)
 {
-	auto_strbuf struct strbuf what = STRBUF_INIT;
-
 	if (run->state == MASTER_ASKING) {
-		strbuf_printf(&what, "the master CLI does not answer: %s", err->message);
-		end(run, false, what.data);
+		end(run, false, xasprintf("the master CLI does not answer: %s", err->message));
 		return;
 	}
 	free(run->no_reply);
 	run->no_reply = xstrdup(err->message);
-	if (clock_now_ms() - run->started_ms > run->limit_ms)
-		end_unconfirmed(run);
-	else
-		poll_later(run);
+	poll_later(run);
 }
 
 static void proc_cb(const char *reply, size_t len, const struct err *err, void *arg)
@@ -167,13 +157,9 @@ static void proc_cb(const char *reply, size_t len, const struct err *err, void *
 	struct haproxy_procs procs;
 	struct err parse_err;
 
-	run->batch = NULL;
-	if (reply == NULL) {
-		no_answer(run, err);
-		return;
-	}
-	if (!haproxy_procs_parse(reply, len, &procs, &parse_err)) {
-		no_answer(run, &parse_err);
+	run->call = NULL;
+	if (reply == NULL || !haproxy_procs_parse(reply, len, &procs, &parse_err)) {
+		no_answer(run, reply == NULL ? err : &parse_err);
 		return;
 	}
 	free(STEAL(run->no_reply));
@@ -182,14 +168,6 @@ static void proc_cb(const char *reply, size_t len, const struct err *err, void *
 	else
 		confirm(run, &procs);
 	haproxy_procs_free(&procs);
-}
-
-static void on_timer(void *arg)
-{
-	struct master_reload *run = arg;
-
-	if (run->batch == NULL)
-		ask_procs(run);
 }
 
 static void *start(struct event_base *base, const char *object, int64_t limit_ms, reload_cb *done,
@@ -204,7 +182,7 @@ static void *start(struct event_base *base, const char *object, int64_t limit_ms
 	                              .limit_ms = limit_ms,
 	                              .done = done,
 	                              .arg = arg};
-	run->timer = timer_new(base, on_timer, run);
+	run->timer = timer_new(base, ask_procs, run);
 	ask_procs(run);
 	return run;
 }

@@ -2,6 +2,7 @@
 #include "haproxy/process_args.h"
 
 #include <dirent.h>
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,6 @@
 #include "base/util.h"
 #include "haproxy/debian.h"
 #include "target/command.h"
-
-#define SUFFIX ".cfg"
 
 void haproxy_files_of_arguments(char *const *argv, struct string_list *out)
 {
@@ -31,9 +30,7 @@ void haproxy_files_of_arguments(char *const *argv, struct string_list *out)
 
 bool haproxy_files_is_loaded_name(const char *name)
 {
-	size_t len = strlen(name), suffix = strlen(SUFFIX);
-
-	return name[0] != '.' && len > suffix && strcmp(name + len - suffix, SUFFIX) == 0;
+	return fnmatch("?*.cfg", name, FNM_PERIOD) == 0;
 }
 
 static int only_loaded(const struct dirent *entry)
@@ -66,14 +63,17 @@ void haproxy_files_expand(const char *path, struct string_list *out)
 
 #define FILE_MAX ((size_t)4 * 1024 * 1024) /* bytes */
 
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
 bool haproxy_started_same_file(const char *a, const char *b)
 {
 	struct stat left, right;
 
-	if (strcmp(a, b) == 0)
-		return true;
-	return stat(a, &left) == 0 && stat(b, &right) == 0 && left.st_dev == right.st_dev &&
-	       left.st_ino == right.st_ino;
+	return strcmp(a, b) == 0 ||
+	       (stat(a, &left) == 0 && stat(b, &right) == 0 && is_same(&left, &right));
 }
 
 /* --- HAProxy's process --- */
@@ -172,21 +172,17 @@ static bool files_of_process(int64_t pid, struct string_list *out)
 static bool files_of_debian(const struct config_target *target, struct string_list *out)
 {
 	struct debian_haproxy debian;
-	struct string_list files = {.count = 0};
 	struct err ignored; /* `segue check` reports a file that cannot be parsed */
-	bool fine = debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored) && debian.there;
 
-	if (fine) {
-		string_list_add(&files, xstrdup(debian.config));
+	if (debian_haproxy_load(DEBIAN_DEFAULTS, &debian, &ignored) && debian.there) {
+		string_list_add(out, STEAL(debian.config));
 		for (size_t i = 0; i < debian.files.count; i++)
-			string_list_add(&files, xstrdup(debian.files.items[i]));
-		fine = haproxy_started_loads(&files, target->output);
+			string_list_add(out, STEAL(debian.files.items[i]));
 	}
-	for (size_t i = 0; fine && i < files.count; i++)
-		string_list_add(out, xstrdup(files.items[i]));
-	string_list_free(&files);
 	debian_haproxy_free(&debian);
-	return fine;
+	if (!haproxy_started_loads(out, target->output))
+		string_list_free(out);
+	return out->count > 0;
 }
 
 /* The "{}" in check_command, which stands for the staged output, is left out. */
@@ -234,42 +230,28 @@ bool haproxy_started_loads(const struct string_list *arguments, const char *outp
 	return false;
 }
 
-struct file_id {
-	dev_t device;
-	ino_t inode;
-};
-
-static bool find_id(const char *path, struct file_id *out)
+/* `outputs`: all zero where there is no file. */
+static bool is_output(const struct config *config, const struct stat *outputs, const char *path)
 {
 	struct stat st;
-
-	if (stat(path, &st) != 0)
-		return false;
-	*out = (struct file_id){.device = st.st_dev, .inode = st.st_ino};
-	return true;
-}
-
-static bool is_output(const struct config *config, const struct file_id *ids, const char *path)
-{
-	struct file_id id = {.inode = 0};
-	bool there = find_id(path, &id);
+	bool there = stat(path, &st) == 0;
 
 	for (size_t i = 0; i < config->target_count; i++)
 		if (strcmp(config->targets[i].output, path) == 0 ||
-		    (there && ids[i].device == id.device && ids[i].inode == id.inode))
+		    (there && is_same(&outputs[i], &st)))
 			return true;
 	return false;
 }
 
 static void leave_outputs_out(const struct config *config, struct string_list *files)
 {
-	auto_free struct file_id *ids = xcalloc(config->target_count, sizeof(*ids));
+	auto_free struct stat *outputs = xcalloc(config->target_count, sizeof(*outputs));
 	size_t kept = 0;
 
 	for (size_t i = 0; i < config->target_count; i++)
-		(void)find_id(config->targets[i].output, &ids[i]);
+		(void)stat(config->targets[i].output, &outputs[i]);
 	for (size_t i = 0; i < files->count; i++) {
-		if (is_output(config, ids, files->items[i]))
+		if (is_output(config, outputs, files->items[i]))
 			free(files->items[i]);
 		else
 			files->items[kept++] = files->items[i];

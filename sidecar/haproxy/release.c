@@ -30,7 +30,7 @@ struct haproxy_release {
 	struct haproxy_config config;
 	const struct haproxy_hold_record *note;
 	int64_t timeout_ms;
-	struct haproxy_batch *batch;
+	struct haproxy_call *call;
 	struct timer *timer;  /* WAITING */
 	unsigned rounds;      /* of commands */
 	bool opening, tidied; /* the last batch had commands; the batch of TIDYING has been sent */
@@ -59,20 +59,14 @@ static bool is_closed(const struct haproxy_hold_record *note, const struct hapro
 {
 	if (note->kind != HAPROXY_RECORD_NONE && has_limit_of_hold(server, live))
 		return true;
-	switch (note->kind) {
-	case HAPROXY_RECORD_HOLD:
-		return is_at(live->address, live->port, note->closed_address, note->closed_port) &&
-		       !is_at(server->address, server->port, note->closed_address,
-		              note->closed_port);
-	case HAPROXY_RECORD_FENCE:
-		return (live->admin & ADMIN_MAINT) != 0 && !server->disabled &&
-		       (note->primary_address == NULL ||
-		        is_at(server->address, server->port, note->primary_address,
-		              note->primary_port));
-	case HAPROXY_RECORD_NONE:
-		return false;
-	}
-	return false;
+	if (note->closed_address != NULL &&
+	    is_at(live->address, live->port, note->closed_address, note->closed_port) &&
+	    !is_at(server->address, server->port, note->closed_address, note->closed_port))
+		return true;
+	return note->kind == HAPROXY_RECORD_FENCE && (live->admin & ADMIN_MAINT) != 0 &&
+	       !server->disabled &&
+	       (note->primary_address == NULL ||
+	        is_at(server->address, server->port, note->primary_address, note->primary_port));
 }
 
 /* Returns the number of closed servers, and in `diff` the commands that open them. `closed` names
@@ -132,20 +126,13 @@ static void send_round(struct haproxy_release *release, const char *commands)
 
 	/* commands that do not fit into the line are left to the next round */
 	(void)!haproxy_batch_line(commands, &release->config, &line);
-	release->batch = haproxy_batch_send(release->base, release->socket, false, line.data,
-	                                    release->timeout_ms, reply_cb, release);
+	release->call = haproxy_call_start(release->base, release->socket, false, line.data,
+	                                   release->timeout_ms, reply_cb, release);
 }
 
 static void on_timer(void *arg)
 {
 	send_round(arg, "");
-}
-
-static void wait_to_read(struct haproxy_release *release)
-{
-	release->opening = false;
-	timer_start(release->timer,
-	            clock_backoff_ms(release->rounds - 1, WAIT_FIRST_MS, WAIT_MAX_MS));
 }
 
 static void go_on(struct haproxy_release *release, const struct haproxy_batch_reply *reply)
@@ -166,9 +153,13 @@ static void go_on(struct haproxy_release *release, const struct haproxy_batch_re
 		release->rounds++;
 		send_round(release, diff.commands.data);
 	} else if (release->rounds < ROUNDS_MAX) {
-		wait_to_read(release);
+		release->opening = false;
+		timer_start(release->timer,
+		            clock_backoff_ms(release->rounds - 1, WAIT_FIRST_MS, WAIT_MAX_MS));
 	} else {
-		err_set(&err, "%s: HAProxy does not follow: still to change: %s; it answered: %s",
+		err_set(&err,
+		        "%s: HAProxy did not apply the commands: still different: %s; HAProxy "
+		        "answered: %s",
 		        release->socket, diff.summary.data, reply->said.data);
 		finish(release, &err);
 	}
@@ -181,7 +172,7 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 	struct haproxy_batch_reply reply;
 	struct err problem;
 
-	release->batch = NULL;
+	release->call = NULL;
 	if (text == NULL) {
 		finish(release, err);
 	} else if (!haproxy_batch_parse(text, len, &reply, &problem)) {
@@ -217,8 +208,8 @@ struct haproxy_release *haproxy_release_start(struct event_base *base,
 
 void haproxy_release_cancel(struct haproxy_release *release)
 {
-	if (release->batch != NULL)
-		haproxy_batch_cancel(release->batch);
+	if (release->call != NULL)
+		haproxy_call_cancel(release->call);
 	release_free(release);
 }
 

@@ -47,18 +47,19 @@ static bool is_same_worker(const struct haproxy_runtime *runtime,
 	return reply->uptime_s >= runtime->uptime_s;
 }
 
-static void tell_out_of_reach(const struct haproxy_driver *driver)
+static void tell_out_of_reach(const struct haproxy_driver *driver, int64_t old_pid)
 {
 	auto_free char *next =
-	    xasprintf("set master_socket, so that segue ends them and they connect anew; to end "
-	              "them now, with all others there: kill -TERM %" PRId64,
-	              driver->runtime.unseen_pid);
+	    xasprintf("set master_socket: then segue can end these sessions, and the clients "
+	              "connect again; to end them now, with all other sessions of that worker: "
+	              "kill -TERM %" PRId64,
+	              old_pid);
 
 	TARGET_LOG(LOG_WARNING, &driver->target, "clients_out_of_reach",
-	           KV_INT("old_worker", driver->runtime.unseen_pid),
-	           KV_STR("what", "HAProxy was reloaded while clients are held, and without "
-	                          "master_socket segue cannot reach those who wait in the old "
-	                          "worker: they wait until their tries are over"),
+	           KV_INT("old_worker", old_pid),
+	           KV_STR("what", "HAProxy was reloaded during a hold: without master_socket "
+	                          "segue cannot reach clients that wait in the old worker; they "
+	                          "get errors when the connection retries are used up"),
 	           KV_STR("next", next));
 }
 
@@ -75,8 +76,8 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	                        runtime->confirmed != driver->desired_seq ||
 	                        driver->hold.state == HOLD_HELD;
 	if (pid_before != 0 && driver->hold.state == HOLD_HELD && driver->master == NULL) {
-		runtime->unseen_pid = pid_before;
-		tell_out_of_reach(driver);
+		runtime->unreached_us = clock_now_us();
+		tell_out_of_reach(driver, pid_before);
 	}
 	runtime->push_due = true;
 	runtime->withheld = false;
@@ -84,36 +85,27 @@ static void new_worker(struct haproxy_driver *driver, int64_t pid_before, int64_
 	if (pid_before != 0)
 		TARGET_LOG(LOG_INFO, &driver->target, "haproxy_restarted",
 		           KV_INT("worker_pid", runtime->info.pid), KV_INT("before", pid_before));
-	haproxy_loaded_new_worker(driver, seen_us);
-}
-
-static void tell_level(struct haproxy_driver *driver)
-{
-	const char *socket = driver->target.config->socket, *level = driver->runtime.level;
-
-	if (level == NULL) {
-		TARGET_LOG(LOG_INFO, &driver->target, "socket_admin", KV_STR("socket", socket));
-		return;
-	}
-	TARGET_LOG(LOG_ERROR, &driver->target, "socket_not_admin", KV_STR("socket", socket),
-	           KV_STR("level", level),
-	           KV_STR("error", "HAProxy refuses every change over this socket: a failover "
-	                           "would not be followed"),
-	           KV_STR("next", HAPROXY_ADMIN_CURE));
-	target_failed(&driver->target);
+	haproxy_config_file_new_worker(driver, seen_us);
 }
 
 /* Each batch that only reads asks for the level, so that a wrong one is known before a failover. */
 static void take_level(struct haproxy_driver *driver, const struct haproxy_batch_reply *reply)
 {
-	struct haproxy_runtime *runtime = &driver->runtime;
-	bool asked = runtime->state == RUNTIME_READING, before = runtime->level != NULL;
+	const char *socket = driver->target.config->socket, *before = driver->runtime.level;
 
-	if (!asked)
+	if (driver->runtime.state != RUNTIME_READING)
 		return;
-	runtime->level = reply->level;
-	if (before != (runtime->level != NULL))
-		tell_level(driver);
+	driver->runtime.level = reply->level;
+	if (before != NULL && reply->level == NULL)
+		TARGET_LOG(LOG_INFO, &driver->target, "socket_admin", KV_STR("socket", socket));
+	if (before != NULL || reply->level == NULL)
+		return;
+	TARGET_LOG(LOG_ERROR, &driver->target, "socket_not_admin", KV_STR("socket", socket),
+	           KV_STR("level", reply->level),
+	           KV_STR("error", "HAProxy refuses all changes at this socket: segue could not "
+	                           "switch to a new primary"),
+	           KV_STR("next", HAPROXY_ADMIN_CURE));
+	target_failed(&driver->target);
 }
 
 /* Takes over the state in the reply, and notices a new worker. */
@@ -144,20 +136,20 @@ static void haproxy_worker_answered(struct haproxy_driver *driver,
 		new_worker(driver, pid_before, seen_us);
 }
 
-#define BATCH_TIMEOUT_MS   1000
-#define RETRY_FIRST_MS     50
-#define RETRY_MAX_MS       1000
-#define CONFIRM_REREAD_MS  50 /* while waiting for the new worker of a reload */
+#define BATCH_TIMEOUT_MS     1000
+#define RETRY_FIRST_MS       50
+#define RETRY_MAX_MS         1000
+#define CONFIRM_REREAD_MS    50 /* while waiting for the new worker of a reload */
 /* After a lost reply. A HAProxy that was frozen still executes the batch that got no reply, maybe
  * after later batches. */
-#define DOUBT_REREAD_MS    250
-#define SWEEP_AGAIN_MS     50 /* a busy HAProxy needs a moment to end a session */
-#define SWEEP_AGAIN_MAX_MS 5000
-#define SWEEP_LATER_MS     1000 /* HAProxy waits at most that long between connect retries */
-#define REREAD_SHARE       20   /* in a hold: a batch of 5 ms is repeated after 100 ms or later */
-#define QUEUE_REREAD_MS    200  /* while the queue of a hold empties */
-#define VERIFY_MIN_MS      500  /* between two comparisons of the file with the text */
-#define UNFIT_AFTER_MS     3000 /* HAProxy repeats a check every 2 s by default (inter) */
+#define DOUBT_REREAD_MS      250
+#define CLEANUP_AGAIN_MS     50 /* a busy HAProxy needs a moment to end a session */
+#define CLEANUP_AGAIN_MAX_MS 5000
+#define CLEANUP_LATER_MS     1000 /* HAProxy waits at most that long between connect retries */
+#define REREAD_SHARE         20   /* in a hold: a batch of 5 ms is repeated after 100 ms or later */
+#define QUEUE_REREAD_MS      200  /* while the queue of a hold empties */
+#define VERIFY_MIN_MS        500  /* between two comparisons of the file with the text */
+#define UNFIT_AFTER_MS       3000 /* HAProxy repeats a check every 2 s by default (inter) */
 
 static const int64_t settle_ms[] = {1, 5, 10, 20, 50};
 
@@ -192,9 +184,8 @@ static void be_idle(struct haproxy_driver *driver)
 		ms = DOUBT_REREAD_MS;
 		runtime->in_doubt = false;
 	} else if (driver->hold.state != HOLD_OPEN) {
-		ms = target_hub_watch_ms(driver->target.hub);
-		if (ms < runtime->round_us * REREAD_SHARE / 1000)
-			ms = runtime->round_us * REREAD_SHARE / 1000;
+		ms = larger(target_hub_watch_ms(driver->target.hub),
+		            runtime->round_us * REREAD_SHARE / 1000);
 	} else if (runtime->cleanup_later) {
 		ms = runtime->cleanup_wait_ms;
 	} else if (runtime->queue_lasts) {
@@ -243,8 +234,8 @@ static void no_reply(struct haproxy_driver *driver, const struct err *err)
 	if (runtime->failures == 1 || (runtime->failures > 1 && runtime->shut && !was_shut)) {
 		TARGET_LOG(LOG_WARNING, &driver->target, "haproxy_unreachable",
 		           KV_STR("error", runtime->problem.data),
-		           KV_STR("next", "tried again every second at the latest; the file is "
-		                          "kept true meanwhile"));
+		           KV_STR("next", "segue tries again at least once a second; until then "
+		                          "it keeps HAProxy's file up to date"));
 		target_failed(&driver->target);
 	}
 	wait_to_read(driver, clock_backoff_ms(runtime->failures++, RETRY_FIRST_MS, RETRY_MAX_MS));
@@ -262,7 +253,7 @@ static void reply_cb(const char *text, size_t len, const struct err *err, void *
 	if (text == NULL) {
 		no_reply(driver, err);
 	} else if (!haproxy_batch_parse(text, len, &reply, &problem)) {
-		err_wrap(&problem, "%s", haproxy_queue_path(driver->socket));
+		err_wrap(&problem, "%s", driver->target.config->socket);
 		no_reply(driver, &problem);
 	} else {
 		if (runtime->state == RUNTIME_PUSHING) {
@@ -286,9 +277,11 @@ static void send_round(struct haproxy_driver *driver, enum runtime_state state,
 
 	runtime->call = haproxy_queue_send(
 	    driver->socket, state == RUNTIME_PUSHING ? HAPROXY_AT_ONCE : HAPROXY_QUEUED, line.data,
-	    BATCH_TIMEOUT_MS, reply_cb, driver);
-	if (state == RUNTIME_PUSHING)
+	    BATCH_TIMEOUT_MS, NULL, reply_cb, driver);
+	if (state == RUNTIME_PUSHING) {
 		runtime->push_due = !whole;
+		runtime->push_seq = driver->desired_seq;
+	}
 	runtime->asking = runtime->sent_for = driver->desired_seq;
 	runtime->sent_us = clock_now_us();
 	enter(driver, state, -1);
@@ -298,32 +291,24 @@ static void push(struct haproxy_driver *driver, const struct haproxy_diff *diff)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
 	struct move_clock *clock = &driver->target.clock;
-	bool drift;
+	/* somebody else changed HAProxy */
+	bool drift =
+	    runtime->confirmed == driver->desired_seq && runtime->tries == 0 && !runtime->withheld;
 
 	send_round(driver, RUNTIME_PUSHING, diff->commands.data);
 	if (clock->end_us[MOVE_PUSHED] == 0 && !clock->told) {
 		target_end_step(&driver->target, MOVE_PUSHED);
 		strbuf_append_str(&clock->summary, diff->summary.data);
 	}
-	drift =
-	    runtime->confirmed == driver->desired_seq && runtime->tries == 0 && !runtime->withheld;
-	if (drift) /* somebody else changed HAProxy */
+	if (drift)
 		TARGET_LOG(LOG_WARNING, &driver->target, "drift",
-		           KV_STR("what", diff->summary.data), KV_STR("next", "it is put right"));
-	runtime->push_seq = driver->desired_seq;
+		           KV_STR("what", diff->summary.data), KV_STR("next", "segue corrects it"));
 	runtime->settles = 0;
 	runtime->withheld = diff->withholds;
 	/* Sessions to the held primary continue. Sessions that were led elsewhere by somebody's
 	 * change at the socket are ended. */
 	if (diff->needs_cleanup && (drift || driver->hold.state != HOLD_HELD))
 		runtime->cleanup_owed = runtime->cleanup_due = true;
-}
-
-static void tidy(struct haproxy_driver *driver, const struct haproxy_diff *diff)
-{
-	send_round(driver, RUNTIME_PUSHING, diff->tidy.data);
-	driver->runtime.push_seq = driver->desired_seq;
-	driver->runtime.tidied = true;
 }
 
 static void tell_ended(const struct haproxy_driver *driver,
@@ -356,8 +341,8 @@ static void session_cleanup_done_cb(const struct session_cleanup_result *result,
 	    result->left > 0 || result->connecting > 0 || runtime->cleanup_failures == 1;
 	runtime->cleanup_wait_ms =
 	    result->left > 0
-	        ? clock_backoff_ms(runtime->cleanup_repeats, SWEEP_AGAIN_MS, SWEEP_AGAIN_MAX_MS)
-	        : SWEEP_LATER_MS;
+	        ? clock_backoff_ms(runtime->cleanup_repeats, CLEANUP_AGAIN_MS, CLEANUP_AGAIN_MAX_MS)
+	        : CLEANUP_LATER_MS;
 	/* a timer may fire up to 1 ms early by this clock */
 	runtime->cleanup_ms = clock_now_ms() + runtime->cleanup_wait_ms - 1;
 	if (!told && (runtime->cleanup_failures != 1 || result->ended > 0))
@@ -381,16 +366,6 @@ static void cleanup(struct haproxy_driver *driver)
 	enter(driver, RUNTIME_CLEANING, -1);
 }
 
-static void stop_sweep(struct haproxy_driver *driver)
-{
-	struct haproxy_runtime *runtime = &driver->runtime;
-
-	session_cleanup_cancel(runtime->cleanup);
-	runtime->cleanup = NULL;
-	runtime->cleanup_owed = true;
-	enter(driver, RUNTIME_IDLE, -1);
-}
-
 static void confirm(struct haproxy_driver *driver)
 {
 	struct haproxy_runtime *runtime = &driver->runtime;
@@ -407,14 +382,15 @@ static void tell_stuck(struct haproxy_driver *driver, const struct haproxy_diff 
 
 	strbuf_reset(&runtime->problem);
 	strbuf_printf(
-	    &runtime->problem, "HAProxy does not follow: still to change: %s; it answered: %s",
+	    &runtime->problem,
+	    "HAProxy did not apply the commands: still different: %s; HAProxy answered: %s",
 	    diff->summary.data, runtime->answers.len > 0 ? runtime->answers.data : "nothing");
 	if (runtime->tries > 1)
 		return;
 	TARGET_LOG_ZXID(LOG_ERROR, &driver->target, "move_failed",
 	                KV_STR("tried", diff->commands.data),
 	                KV_STR("error", runtime->problem.data),
-	                KV_STR("next", "it is tried again, every second at the latest"));
+	                KV_STR("next", "segue tries again at least once a second"));
 	target_failed(&driver->target);
 }
 
@@ -436,7 +412,7 @@ static void did_not_stick(struct haproxy_driver *driver, const struct haproxy_di
 		TARGET_LOG(LOG_WARNING, &driver->target, "add_refused",
 		           KV_STR("tried", diff->commands.data),
 		           KV_STR("answer", runtime->answers.data),
-		           KV_STR("next", "a reload takes up the server"));
+		           KV_STR("next", "a reload adds the server"));
 		haproxy_runtime_reconcile(driver);
 		return;
 	}
@@ -464,14 +440,14 @@ const char *haproxy_runtime_unfit(const struct haproxy_driver *driver)
 
 static void tell_unfit(const struct haproxy_driver *driver, bool over)
 {
-	TARGET_LOG(over ? LOG_INFO : LOG_WARNING, &driver->target,
-	           over ? "check_passes" : "check_failed",
-	           KV_STR("socket", driver->target.config->socket),
-	           KV_STR("what", driver->runtime.unfit.data),
-	           KV_STR("next", over ? NULL
-	                               : "clients are turned away there: does the server line's "
-	                                 "check ask the right port? Without check HAProxy leaves "
-	                                 "that to segue"));
+	TARGET_LOG(
+	    over ? LOG_INFO : LOG_WARNING, &driver->target, over ? "check_passes" : "check_failed",
+	    KV_STR("socket", driver->target.config->socket),
+	    KV_STR("what", driver->runtime.unfit.data),
+	    KV_STR("next",
+	           over ? NULL
+	                : "HAProxy refuses clients there: check the port of the health check in "
+	                  "the server line, or remove `check` and let segue decide"));
 }
 
 static void look_at_checks(struct haproxy_driver *driver)
@@ -520,10 +496,12 @@ static void agrees(struct haproxy_driver *driver, const struct haproxy_diff *dif
 	look_at_checks(driver);
 	if (runtime->cleanup_owed)
 		cleanup(driver);
-	else if (diff->tidy.len > 0 && !runtime->tidied)
-		tidy(driver, diff);
-	else
+	else if (diff->tidy.len == 0 || runtime->tidied)
 		be_idle(driver);
+	else {
+		send_round(driver, RUNTIME_PUSHING, diff->tidy.data);
+		runtime->tidied = true;
+	}
 }
 
 static void compare(struct haproxy_driver *driver)
@@ -559,7 +537,9 @@ void haproxy_runtime_reconcile(struct haproxy_driver *driver)
 	case RUNTIME_CLEANING:
 		if (runtime->cleanup_seq == driver->desired_seq && !runtime->want_read)
 			return;
-		stop_sweep(driver);
+		session_cleanup_cancel(STEAL(runtime->cleanup));
+		runtime->cleanup_owed = true;
+		enter(driver, RUNTIME_IDLE, -1);
 		break;
 	case RUNTIME_IDLE:
 		break;
@@ -583,10 +563,10 @@ void haproxy_runtime_desired_changed(struct haproxy_driver *driver, bool same_ba
 		runtime->covers = driver->desired_seq;
 	if (same_backends && runtime->asking == driver->desired_seq - 1)
 		runtime->asking = driver->desired_seq;
-	if (runtime->state != RUNTIME_WAITING)
-		return;
-	runtime->want_read = false;
-	enter(driver, RUNTIME_IDLE, -1);
+	if (runtime->state == RUNTIME_WAITING) {
+		runtime->want_read = false;
+		enter(driver, RUNTIME_IDLE, -1);
+	}
 }
 
 void haproxy_runtime_forget(struct haproxy_driver *driver)

@@ -14,16 +14,16 @@
 #include "base/strbuf.h"
 #include "driver_internal.h"
 
-#define SWEEP_TIMEOUT_MS 2000
-#define ROUNDS_MAX       4
-#define SLICES_MAX       64    /* of HAPROXY_SESSIONS_MAX each */
-#define LINE_MAX_BYTES   12000 /* HAProxy accepts a line of tune.bufsize, 16384 by default */
+#define CLEANUP_TIMEOUT_MS 2000
+#define ROUNDS_MAX         4
+#define SLICES_MAX         64    /* of HAPROXY_SESSIONS_MAX each */
+#define LINE_MAX_BYTES     12000 /* HAProxy accepts a line of tune.bufsize, 16384 by default */
 
 enum session_cleanup_state {
-	SWEEP_READING, /* `show sess all` is in flight */
-	SWEEP_ENDING,  /* a line of `shutdown session` is in flight; more lines may follow */
-	SWEEP_LISTING, /* `show proc` is in flight: which old workers are there? */
-	SWEEP_JUDGING, /* `show servers state` is in flight: the addresses in this old worker */
+	CLEANUP_READING, /* `show sess all` is in flight */
+	CLEANUP_ENDING,  /* a line of `shutdown session` is in flight; more lines may follow */
+	CLEANUP_LISTING, /* `show proc` is in flight: which old workers are there? */
+	CLEANUP_JUDGING, /* `show servers state` is in flight: the addresses in this old worker */
 };
 
 struct session_cleanup {
@@ -31,8 +31,9 @@ struct session_cleanup {
 	enum session_cleanup_state state;
 	struct haproxy_call *call;
 	struct haproxy_expected stays;
-	int64_t *old_pids;
-	size_t old_count, old_next;
+	bool listed; /* `procs` has been asked for */
+	struct haproxy_procs procs;
+	size_t old_next; /* index in procs.old_pids */
 	int64_t pid; /* the old worker being cleaned up; 0: the current one, through the socket */
 	struct haproxy_session_reader *reader; /* READING */
 	struct haproxy_sessions found;         /* stale sessions of that worker */
@@ -51,7 +52,7 @@ static void session_cleanup_free(struct session_cleanup *cleanup)
 	haproxy_session_reader_destroy(cleanup->reader);
 	haproxy_sessions_free(&cleanup->found);
 	haproxy_expected_free(&cleanup->stays);
-	free(cleanup->old_pids);
+	haproxy_procs_free(&cleanup->procs);
 	strbuf_fini(&cleanup->problem);
 	free(cleanup);
 }
@@ -72,13 +73,21 @@ static void finish(struct session_cleanup *cleanup)
 	cb(&result, arg);
 }
 
+static bool piece_cb(const char *text, size_t len, void *arg, struct err *err)
+{
+	struct session_cleanup *cleanup = arg;
+
+	return haproxy_session_reader_take(cleanup->reader, text, len, err);
+}
+
 static void ask(struct session_cleanup *cleanup, enum session_cleanup_state state, const char *line)
 {
-	bool old = state == SWEEP_LISTING || cleanup->pid != 0;
+	bool old = state == CLEANUP_LISTING || cleanup->pid != 0;
 
 	cleanup->state = state;
-	cleanup->call = haproxy_queue_send(old ? cleanup->master : cleanup->socket, HAPROXY_QUEUED,
-	                                   line, SWEEP_TIMEOUT_MS, reply_cb, cleanup);
+	cleanup->call = haproxy_queue_send(
+	    old ? cleanup->master : cleanup->socket, HAPROXY_QUEUED, line, CLEANUP_TIMEOUT_MS,
+	    state == CLEANUP_READING ? piece_cb : NULL, reply_cb, cleanup);
 }
 
 static void append_command(const struct session_cleanup *cleanup, struct strbuf *line,
@@ -91,31 +100,13 @@ static void append_command(const struct session_cleanup *cleanup, struct strbuf 
 	strbuf_append_str(line, command);
 }
 
-static bool piece_cb(const char *text, size_t len, void *arg, struct err *err)
-{
-	struct session_cleanup *cleanup = arg;
-
-	return haproxy_session_reader_take(cleanup->reader, text, len, err);
-}
-
 static void read_sessions(struct session_cleanup *cleanup)
 {
 	auto_strbuf struct strbuf line = STRBUF_INIT;
 
 	append_command(cleanup, &line, "show sess all");
-	cleanup->state = SWEEP_READING;
 	cleanup->reader = haproxy_session_reader_create(&cleanup->stays);
-	cleanup->call =
-	    haproxy_queue_stream(cleanup->pid != 0 ? cleanup->master : cleanup->socket, line.data,
-	                         SWEEP_TIMEOUT_MS, piece_cb, reply_cb, cleanup);
-}
-
-static void judge_servers(struct session_cleanup *cleanup)
-{
-	auto_strbuf struct strbuf line = STRBUF_INIT;
-
-	append_command(cleanup, &line, "show servers state");
-	ask(cleanup, SWEEP_JUDGING, line.data);
+	ask(cleanup, CLEANUP_READING, line.data);
 }
 
 static void end_some(struct session_cleanup *cleanup)
@@ -128,26 +119,29 @@ static void end_some(struct session_cleanup *cleanup)
 
 		append_command(cleanup, &line, command);
 	}
-	ask(cleanup, SWEEP_ENDING, line.data);
+	ask(cleanup, CLEANUP_ENDING, line.data);
 }
 
 static void next_worker(struct session_cleanup *cleanup)
 {
+	auto_strbuf struct strbuf line = STRBUF_INIT;
+
 	haproxy_sessions_free(&cleanup->found);
 	cleanup->round = cleanup->slices = 0;
-	if (cleanup->master == NULL || cleanup->old_next == cleanup->old_count) {
+	if (cleanup->old_next == cleanup->procs.old_count) {
 		finish(cleanup);
 		return;
 	}
-	cleanup->pid = cleanup->old_pids[cleanup->old_next++];
-	judge_servers(cleanup);
+	cleanup->pid = cleanup->procs.old_pids[cleanup->old_next++];
+	append_command(cleanup, &line, "show servers state");
+	ask(cleanup, CLEANUP_JUDGING, line.data);
 }
 
 /* The current worker, or an old one, is done. After the current one, asks once for old ones. */
 static void worker_done(struct session_cleanup *cleanup)
 {
-	if (cleanup->master != NULL && cleanup->old_pids == NULL && cleanup->pid == 0)
-		ask(cleanup, SWEEP_LISTING, "show proc");
+	if (cleanup->master != NULL && !cleanup->listed)
+		ask(cleanup, CLEANUP_LISTING, "show proc");
 	else
 		next_worker(cleanup);
 }
@@ -157,7 +151,6 @@ static void worker_done(struct session_cleanup *cleanup)
 static void take_sessions(struct session_cleanup *cleanup)
 {
 	bool first = cleanup->round == 0 || cleanup->found.more;
-	bool again;
 	struct err err;
 
 	haproxy_sessions_free(&cleanup->found);
@@ -175,8 +168,7 @@ static void take_sessions(struct session_cleanup *cleanup)
 	}
 	if (!cleanup->found.more || cleanup->slices++ >= SLICES_MAX)
 		cleanup->round++;
-	again = cleanup->round <= ROUNDS_MAX;
-	if (cleanup->found.count > 0 && again) {
+	if (cleanup->found.count > 0 && cleanup->round <= ROUNDS_MAX) {
 		end_some(cleanup);
 		return;
 	}
@@ -201,19 +193,11 @@ static void take_servers(struct session_cleanup *cleanup, const char *reply, siz
 
 static void take_procs(struct session_cleanup *cleanup, const char *reply, size_t len)
 {
-	struct haproxy_procs procs;
 	struct err err;
 
-	if (!haproxy_procs_parse(reply, len, &procs, &err)) {
+	cleanup->listed = true;
+	if (!haproxy_procs_parse(reply, len, &cleanup->procs, &err))
 		strbuf_append_str(&cleanup->problem, err.message);
-		finish(cleanup);
-		return;
-	}
-	cleanup->old_count = procs.old_count;
-	cleanup->old_pids = xcalloc(procs.old_count, sizeof(*cleanup->old_pids));
-	for (size_t i = 0; i < procs.old_count; i++)
-		cleanup->old_pids[i] = procs.old_pids[i];
-	haproxy_procs_free(&procs);
 	next_worker(cleanup);
 }
 
@@ -222,7 +206,7 @@ static void reply_failed(struct session_cleanup *cleanup, const struct err *err)
 	if (cleanup->pid == 0)
 		strbuf_printf(&cleanup->problem, "%s%s", cleanup->problem.len > 0 ? "; " : "",
 		              err->message);
-	if (cleanup->state == SWEEP_LISTING)
+	if (cleanup->state == CLEANUP_LISTING)
 		finish(cleanup);
 	else
 		worker_done(cleanup);
@@ -239,19 +223,19 @@ static void reply_cb(const char *reply, size_t len, const struct err *err, void 
 		return;
 	}
 	switch (cleanup->state) {
-	case SWEEP_READING:
+	case CLEANUP_READING:
 		take_sessions(cleanup);
 		return;
-	case SWEEP_ENDING:
+	case CLEANUP_ENDING:
 		if (cleanup->next < cleanup->found.count)
 			end_some(cleanup);
 		else
 			read_sessions(cleanup);
 		return;
-	case SWEEP_LISTING:
+	case CLEANUP_LISTING:
 		take_procs(cleanup, reply, len);
 		return;
-	case SWEEP_JUDGING:
+	case CLEANUP_JUDGING:
 		take_servers(cleanup, reply, len);
 		return;
 	}

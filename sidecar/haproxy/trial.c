@@ -4,14 +4,15 @@
 #include "haproxy/trial.h"
 
 #include <dirent.h>
+#include <fnmatch.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
 #include "target/install.h"
 
-#define PREFIX "haproxy-"
-#define SUFFIX ".tried"
+#define NOTE_MAX (INSTALL_MAX + PATH_MAX + sizeof("missing\n")) /* bytes */
 
 bool haproxy_trial_note(const char *note, const char *path, const struct strbuf *previous,
                         struct err *err)
@@ -23,7 +24,7 @@ bool haproxy_trial_note(const char *note, const char *path, const struct strbuf 
 	if (previous != NULL)
 		strbuf_append(&text, previous->data, previous->len);
 	return file_swap(note, text.data, text.len, &owner, err) ||
-	       err_wrap(err, "the copy of the file before");
+	       err_wrap(err, "cannot write the copy of the old HAProxy file");
 }
 
 void haproxy_trial_forget(const char *note)
@@ -32,8 +33,9 @@ void haproxy_trial_forget(const char *note)
 
 	if (!file_remove(note, &err))
 		log_warning("note_left", KV_STR("note", note), KV_ERR(&err),
-		            KV_STR("next", "remove it: the next start of segue would put back the "
-		                           "file that it holds"));
+		            KV_STR("next",
+		                   "remove it: at its next start segue would put back the old "
+		                   "HAProxy file that it contains"));
 }
 
 bool haproxy_trial_undo(const char *path, const struct strbuf *previous,
@@ -87,34 +89,27 @@ static void undo_note(const char *note)
 	struct err err;
 	bool missing;
 
-	if (!file_read(note, INSTALL_MAX, &text, NULL, &err) || !cut_line(&text, &path) ||
+	if (!file_read(note, NOTE_MAX, &text, NULL, &err) || !cut_line(&text, &path) ||
 	    !cut_line(&text, &kind) || *path != '/') {
 		log_warning("note_unusable", KV_STR("note", note),
-		            KV_STR("next", "it is removed; it was to say which file segue had "
-		                           "installed before it was killed"));
+		            KV_STR("next",
+		                   "segue removes it; whether an installed HAProxy file has to "
+		                   "be put back is not known"));
 		haproxy_trial_forget(note);
 		return;
 	}
 	missing = strcmp(kind, "missing") == 0;
 	if (!undo(path, missing ? NULL : &text, &err)) {
 		log_error("not_put_back", KV_STR("file", path), KV_STR("note", note), KV_ERR(&err),
-		          KV_STR("next", "HAProxy may refuse it at its next start: see what it "
-		                         "holds; tried again at the next start of segue"));
+		          KV_STR("next", "check the file: HAProxy may refuse it at its next "
+		                         "start; segue tries again at its own next start"));
 		return;
 	}
 	haproxy_trial_forget(note);
 	log_warning("put_back", KV_STR("file", path),
 	            KV_STR("what", missing ? "removed" : "what was there before"),
-	            KV_STR("next", "segue was killed before HAProxy had loaded what it had "
-	                           "installed there; it is installed anew if it is still wanted"));
-}
-
-static bool is_note(const char *name)
-{
-	size_t len = strlen(name), suffix = strlen(SUFFIX);
-
-	return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && len > suffix &&
-	       strcmp(name + len - suffix, SUFFIX) == 0;
+	            KV_STR("next", "segue was killed before HAProxy loaded the new file; the "
+	                           "new file is installed again if it is still needed"));
 }
 
 void haproxy_trial_undo_all(const char *state_dir)
@@ -125,7 +120,7 @@ void haproxy_trial_undo_all(const char *state_dir)
 	while (folder != NULL && (entry = readdir(folder)) != NULL) {
 		auto_free char *note = xasprintf("%s/%s", state_dir, entry->d_name);
 
-		if (is_note(entry->d_name))
+		if (fnmatch("haproxy-*.tried", entry->d_name, 0) == 0)
 			undo_note(note);
 	}
 	if (folder != NULL)

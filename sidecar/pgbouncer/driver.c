@@ -403,7 +403,6 @@ static void destroy(struct target *target)
 	free(driver->primary);
 	free(driver->listen_addr);
 	free(driver->text);
-	target_hub_count(target->hub, -1);
 	target_fini(target);
 	free(driver);
 }
@@ -438,7 +437,6 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	if (!install_owner(setup->config, &driver->owner, &err))
 		driver->owner_problem = xstrdup(err.message);
 	pgbouncer_take_over(driver, setup->state_dir);
-	target_hub_count(setup->hub, 1);
 	timer_start(driver->timer, 0);
 	return &driver->target;
 }

@@ -1,6 +1,6 @@
 /* Each of a few lanes checks one target after the other. First PgBouncer is asked who uses the
- * databases that the text no longer has; then check_command examines the text, with install_stage()
- * and install_cancel() on an output of its own. What is checked here is never installed. */
+ * databases that the text no longer has; then check_command examines the text, beside an output of
+ * its own. What is checked here is never installed. */
 #include "run/precheck.h"
 
 #include <event2/event.h>
@@ -18,7 +18,7 @@ struct lane {
 	struct precheck *check;
 	size_t target;
 	struct config_target probe; /* a copy of the target's, with another `output` */
-	struct file_owner owner;
+	struct installer installer;
 	struct install *install;     /* if this and `lost` are NULL, the lane is free */
 	struct lost_databases *lost; /* runs before `install` */
 };
@@ -50,15 +50,16 @@ static void leave(struct lane *lane)
 	lane->probe.output = NULL;
 }
 
-static void checked_cb(bool accepted, const char *what, void *arg)
+static void checked_cb(enum install_end end, const char *what, void *arg)
 {
 	struct lane *lane = arg;
 	struct precheck *check = lane->check;
 	size_t target = lane->target;
 
+	lane->install = NULL;
 	leave(lane);
 	wake(check);
-	check->request.checked(target, accepted, what, check->request.arg);
+	check->request.checked(target, end == INSTALL_DONE, what, check->request.arg);
 }
 
 /* The name of a file in the folder of the one that is to be replaced, because a check_command may
@@ -82,9 +83,11 @@ static void start_command(struct lane *lane)
 		return;
 	lane->probe = request->config->targets[target];
 	lane->probe.output = probe_output(&lane->probe, &err);
-	if (lane->probe.output != NULL && install_owner(&lane->probe, &lane->owner, &err))
-		lane->install = install_stage(lane->check->base, &lane->probe, &lane->owner,
-		                              text->data, text->len, checked_cb, lane, &err);
+	if (lane->probe.output != NULL) {
+		installer_init(&lane->installer, lane->check->base, NULL, &lane->probe);
+		lane->install = install_start(&lane->installer, text->data, text->len, NULL,
+		                              checked_cb, lane, &err);
+	}
 	if (lane->install != NULL)
 		return;
 	leave(lane);

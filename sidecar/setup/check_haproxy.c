@@ -358,7 +358,7 @@ static bool ask(struct check *check, const char *path, bool master, const char *
 {
 	struct answer answer = {.reply = reply, .err = err};
 
-	if (haproxy_batch_send(check->base, path, master, line, ANSWER_MAX_MS, take_answer,
+	if (haproxy_call_start(check->base, path, master, line, ANSWER_MAX_MS, take_answer,
 	                       &answer) == NULL)
 		return err_set(err, "no connection was tried");
 	event_base_dispatch(check->base); /* until no event is left */

@@ -35,7 +35,7 @@ static bool take_quoted(const char **p, struct strbuf *word, struct err *err)
 		    strchr("$`\"\\\n", (*p)[1]) != NULL)
 			(*p)++;
 		if (**p == '\0')
-			return err_set(err, "a %c without its end", quote);
+			return err_set(err, "the quote %c is not closed", quote);
 		strbuf_append_char(word, **p);
 	}
 	(*p)++;
@@ -51,7 +51,8 @@ static bool take_word(const char **p, struct strbuf *word, struct err *err)
 			continue;
 		}
 		if (**p == '\\' && *++*p == '\0')
-			return err_set(err, "a backslash at the end, with nothing to escape");
+			return err_set(
+			    err, "a backslash at the end of the line, with no character after it");
 		strbuf_append_char(word, *(*p)++);
 	}
 	return true;
@@ -88,7 +89,7 @@ char **command_split(const char *line, const char *file, struct err *err)
 		argv[count] = NULL;
 	}
 	if (count == 0 || argv[0][0] == '\0') {
-		err_set(err, "command '%s': names no program", line);
+		err_set(err, "command '%s': no program is named", line);
 		command_argv_free(argv);
 		return NULL;
 	}
@@ -233,7 +234,10 @@ static void exited_cb(int fd, short events, void *arg)
 
 	(void)events;
 	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG) != 0) {
-		strbuf_printf(&what, "%s: somebody else took its exit status", command->program);
+		strbuf_printf(
+		    &what,
+		    "%s: its exit status is lost: other code in this process has already reaped it",
+		    command->program);
 		finish(command, false, &what);
 		return;
 	}
@@ -259,7 +263,7 @@ static void on_timer(void *arg)
 	}
 	read_output(command);
 	kill_and_reap_later(command);
-	strbuf_printf(&what, "%s was killed, as it still ran after %lld ms", command->program,
+	strbuf_printf(&what, "%s did not end within %lld ms and was killed", command->program,
 	              (long long)command->timeout_ms);
 	append_output(command, &what);
 	finish(command, false, &what);
@@ -311,7 +315,7 @@ static bool start(struct command *command, char *const *argv)
 	command->pidfd = pidfd_open(command->pid, 0);
 	if (command->pidfd >= 0)
 		return true;
-	err_set_errno(err, errno, "cannot watch %s, which is killed", argv[0]);
+	err_set_errno(err, errno, "cannot watch %s (pidfd_open), so it was killed", argv[0]);
 	kill(-command->pid, SIGKILL);
 	waitpid(command->pid, NULL, 0);
 	command->pid = 0;

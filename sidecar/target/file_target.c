@@ -3,13 +3,13 @@
  * command is still owed. segue does not see the live state of that program, only the exit status of
  * the command.
  *
- *      file differs          accepted            on disk      command owed
- *   IDLE --------> CHECKING ----------> COMMITTING -----> IDLE -----------> RELOADING -- exit 0 --+
- *    ^ ^ timer, new text | refused           | failed                           | failed          |
- *    | +-------------- WAITING <-------------+----------------------------------+                 |
- *    +--------------------------------------------------------------------------------------------+
+ *      file differs           on disk      command owed
+ *   IDLE --------> INSTALLING -----> IDLE -----------> RELOADING -- exit 0 --+
+ *    ^ ^                | refused, failed                | failed            |
+ *    | | timer, new text|                                |                   |
+ *    | +------------ WAITING <---------------------------+                   |
+ *    +-----------------------------------------------------------------------+
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,15 +20,11 @@
 #include "target/install.h"
 #include "target/target_ops.h"
 
-#define RETRY_FIRST_MS 1000
-#define RETRY_MAX_MS   60000
-
 enum file_state {
 	FILE_IDLE,
-	FILE_CHECKING,   /* the new file is staged, check_command runs */
-	FILE_COMMITTING, /* the file_writer installs it; nothing else may be staged meanwhile */
-	FILE_RELOADING,  /* reload_command is requested or runs */
-	FILE_WAITING,    /* after a failure, until the timer or a new text */
+	FILE_INSTALLING,
+	FILE_RELOADING, /* reload_command is requested or runs */
+	FILE_WAITING,   /* after a failure, until the timer or a new text */
 };
 
 struct file_target {
@@ -38,12 +34,12 @@ struct file_target {
 	struct install *install;
 	struct reload *reload;
 	struct timer *timer; /* WAITING: until the retry; IDLE: until the file is read again */
-	struct file_owner owner;
-	bool owner_known; /* otherwise nothing can be installed */
-	char *text;       /* NULL: none yet */
+	struct installer installer;
+	char *text; /* NULL: none yet */
 	size_t len;
 	unsigned generation, install_generation;
 	bool current;     /* the file has the text */
+	bool installed;   /* it has had the text: a later difference is drift */
 	bool reload_owed; /* the file has changed since the last successful reload_command */
 	unsigned failures;
 	struct strbuf problem;
@@ -61,13 +57,10 @@ static void enter(struct file_target *file, enum file_state state, int64_t timer
 
 static void fail(struct file_target *file, const char *event, const char *problem, const char *next)
 {
-	int64_t ms = clock_backoff_ms(++file->failures, RETRY_FIRST_MS, RETRY_MAX_MS);
-	auto_free char *when = xasprintf(
-	    "%s; tried again in %" PRId64 " s, or when the text changes", next, (ms + 999) / 1000);
+	int64_t ms = target_fail_retry(&file->target, event, problem, next, ++file->failures);
 
 	strbuf_reset(&file->problem);
 	strbuf_append_str(&file->problem, problem);
-	target_fail(&file->target, event, problem, when);
 	enter(file, FILE_WAITING, ms);
 }
 
@@ -94,6 +87,8 @@ static void reloaded_cb(bool ok, const char *what, void *arg)
 		enter(file, FILE_IDLE, -1);
 	} else {
 		fail(file, "reload_failed", what, "the new file stays");
+		if (!file->current) /* a new text has come, and does not wait */
+			enter(file, FILE_IDLE, -1);
 	}
 	reconcile(file);
 }
@@ -102,54 +97,37 @@ static void installed(struct file_target *file)
 {
 	file->reload_owed = file->reloader != NULL;
 	file->current = file->install_generation == file->generation;
-	if (file->target.clock.told)
+	if (file->installed)
 		TARGET_LOG(LOG_WARNING, &file->target, "drift",
 		           KV_STR("what", "somebody had changed the file"),
-		           KV_STR("next", "it is put right"));
+		           KV_STR("next", "segue corrects it"));
 	else if (file->current)
 		target_end_step(&file->target, MOVE_PERSISTED);
 }
 
 /* If a newer text was set during the commit, goes on with it at once, also after a failure. */
-static void committed_cb(const struct err *problem, void *arg)
+static void installed_cb(enum install_end end, const char *why, void *arg)
 {
 	struct file_target *file = arg;
 
 	file->install = NULL;
-	if (problem != NULL)
-		fail(file, "install_failed", problem->message, "the file is what it was");
-	else
+	if (end == INSTALL_DONE)
 		installed(file);
-	if (problem == NULL || file->install_generation != file->generation)
+	else if (end == INSTALL_REFUSED)
+		fail(file, "check_refused", why, "the last good file stays");
+	else
+		fail(file, "install_failed", why, "the file is unchanged");
+	if (end == INSTALL_DONE || file->install_generation != file->generation)
 		enter(file, FILE_IDLE, -1);
 	reconcile(file);
 }
 
 /* Writes the marker before the commit: a crash after the rename must not lose the reload. */
-static bool commit(struct file_target *file, struct err *err)
+static bool ready_cb(void *arg, struct err *err)
 {
-	if (file->reloader != NULL && !target_marker_write(&file->target, 0, err)) {
-		install_cancel(STEAL(file->install));
-		return false;
-	}
-	install_commit(file->install, target_hub_saver(file->target.hub), committed_cb);
-	return true;
-}
+	const struct file_target *file = arg;
 
-static void checked_cb(bool accepted, const char *what, void *arg)
-{
-	struct file_target *file = arg;
-	struct err err;
-
-	if (!accepted) {
-		install_cancel(STEAL(file->install));
-		fail(file, "check_refused", what, "the last good file stays");
-	} else if (!commit(file, &err)) {
-		fail(file, "install_failed", err.message, "the file is what it was");
-	} else {
-		enter(file, FILE_COMMITTING, -1);
-	}
-	reconcile(file);
+	return file->reloader == NULL || target_marker_write(&file->target, 0, err);
 }
 
 static void start_install(struct file_target *file)
@@ -157,16 +135,12 @@ static void start_install(struct file_target *file)
 	struct err err;
 
 	file->install_generation = file->generation;
-	/* Asks again each time: the user may have been created meanwhile. */
-	if (!file->owner_known)
-		file->owner_known = install_owner(file->target.config, &file->owner, &err);
-	if (file->owner_known)
-		file->install = install_stage(file->target.base, file->target.config, &file->owner,
-		                              file->text, file->len, checked_cb, file, &err);
+	file->install = install_start(&file->installer, file->text, file->len, ready_cb,
+	                              installed_cb, file, &err);
 	if (file->install == NULL)
-		fail(file, "install_failed", err.message, "the file is what it was");
+		fail(file, "install_failed", err.message, "the file is unchanged");
 	else
-		enter(file, FILE_CHECKING, -1);
+		enter(file, FILE_INSTALLING, -1);
 }
 
 static void step(struct file_target *file)
@@ -174,6 +148,7 @@ static void step(struct file_target *file)
 	if (!file->current)
 		file->current =
 		    install_is_current(file->target.config->output, file->text, file->len);
+	file->installed = file->installed || file->current;
 	if (!file->current) {
 		start_install(file);
 	} else if (file->reload_owed) {
@@ -187,8 +162,9 @@ static void step(struct file_target *file)
 static void reconcile(struct file_target *file)
 {
 	switch (file->state) {
-	case FILE_CHECKING:
-		if (file->install_generation == file->generation)
+	case FILE_INSTALLING:
+		if (file->install_generation == file->generation ||
+		    install_is_committing(file->install))
 			break;
 		install_cancel(STEAL(file->install));
 		enter(file, FILE_IDLE, -1);
@@ -197,7 +173,6 @@ static void reconcile(struct file_target *file)
 	case FILE_IDLE:
 		step(file);
 		break;
-	case FILE_COMMITTING:
 	case FILE_RELOADING:
 	case FILE_WAITING:
 		break;
@@ -227,7 +202,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	file->text = xstrndup(desired->text, desired->len);
 	file->len = desired->len;
 	file->generation++;
-	file->current = false;
+	file->current = file->installed = false;
 	file->failures = 0;
 	target_start_clock(target, desired);
 	if (file->state == FILE_WAITING)
@@ -236,31 +211,19 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	return true;
 }
 
-static const char *step_name(enum file_state state)
-{
-	switch (state) {
-	case FILE_IDLE:
-		return "idle";
-	case FILE_CHECKING:
-		return "checking";
-	case FILE_COMMITTING:
-		return "committing";
-	case FILE_RELOADING:
-		return "reloading";
-	case FILE_WAITING:
-		return "waiting";
-	}
-	return "?";
-}
-
 static void status(const struct target *target, struct target_status *out)
 {
+	static const char *const steps[] = {[FILE_IDLE] = "idle",
+	                                    [FILE_INSTALLING] = "checking",
+	                                    [FILE_RELOADING] = "reloading",
+	                                    [FILE_WAITING] = "waiting"};
 	const struct file_target *file = (const struct file_target *)target;
+	bool committing = file->install != NULL && install_is_committing(file->install);
 
 	*out = (struct target_status){
 	    .in_sync = file->current && !file->reload_owed && file->state == FILE_IDLE,
 	    .problem = file->problem.data,
-	    .step = step_name(file->state),
+	    .step = committing ? "committing" : steps[file->state],
 	};
 }
 
@@ -275,7 +238,6 @@ static void destroy(struct target *target)
 	timer_free(file->timer);
 	strbuf_fini(&file->problem);
 	free(file->text);
-	target_hub_count(target->hub, -1);
 	target_fini(target);
 	free(file);
 }
@@ -285,7 +247,6 @@ struct target *file_target_create(const struct target_setup *setup)
 	static const struct target_ops ops = {
 	    .set_desired = set_desired, .status = status, .destroy = destroy};
 	struct file_target *file = xcalloc(1, sizeof(*file));
-	struct err ignored; /* start_install() asks again and reports it */
 
 	target_init(&file->target, &ops, setup);
 	file->problem = (struct strbuf)STRBUF_INIT;
@@ -293,7 +254,7 @@ struct target *file_target_create(const struct target_setup *setup)
 	file->reloader =
 	    target_hub_reloader(setup->hub, &reload_by_command, setup->config->reload_command);
 	file->reload_owed = file->reloader != NULL && target_marker_read(&file->target) >= 0;
-	file->owner_known = install_owner(setup->config, &file->owner, &ignored);
-	target_hub_count(setup->hub, 1);
+	installer_init(&file->installer, file->target.base, target_hub_saver(setup->hub),
+	               setup->config);
 	return &file->target;
 }

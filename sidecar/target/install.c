@@ -1,4 +1,4 @@
-/* Stages, checks and commits a text, in this order, each once. The staged file is in the folder of
+/* Stages, checks and commits a text, in this order. The staged file is in the folder of
  * the output, so that the rename is atomic. Its name is hidden, because HAProxy loads whole folders
  * without hidden files. */
 #include "target/install.h"
@@ -8,6 +8,7 @@
 #include <grp.h>
 #include <limits.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,14 +22,14 @@
 #define LINKS_MAX        40 /* symbolic links in a chain, as in path_resolution(7) */
 
 struct install {
-	const struct config_target *config;
+	const struct installer *installer;
 	char *path; /* install_path() */
 	char *staged;
 	struct command *check;       /* NULL: not configured, or done */
-	struct timer *soon;          /* calls `cb` from the loop if there is no check_command */
+	struct timer *soon;          /* goes on from the loop if there is no check_command */
 	struct file_writer_job *job; /* NULL: the commit has not started */
-	install_cb *cb;
-	install_done_cb *done;
+	install_ready_cb *ready;     /* NULL: none */
+	install_cb *done;
 	void *arg;
 };
 
@@ -47,12 +48,12 @@ bool install_owner(const struct config_target *config, struct file_owner *out, s
 	out->has_gid = *group != '\0';
 	pw = out->has_uid ? getpwnam(user) : NULL;
 	if (out->has_uid && pw == NULL)
-		return err_set(err, "owner = %s: this machine knows no user '%s'", config->owner,
-		               user);
+		return err_set(err, "owner = %s: there is no user '%s' on this machine",
+		               config->owner, user);
 	gr = out->has_gid ? getgrnam(group) : NULL;
 	if (out->has_gid && gr == NULL)
-		return err_set(err, "owner = %s: this machine knows no group '%s'", config->owner,
-		               group);
+		return err_set(err, "owner = %s: there is no group '%s' on this machine",
+		               config->owner, group);
 	out->uid = pw != NULL ? pw->pw_uid : 0;
 	out->gid = gr != NULL ? gr->gr_gid : 0;
 	return true;
@@ -68,8 +69,9 @@ static char *follow(const char *link, const struct stat *st, struct err *err)
 
 	if (st->st_uid != 0 && st->st_uid != geteuid()) {
 		err_set(err,
-		        "%s: the output is a symbolic link of another user, and not followed: make "
-		        "it as root, or name the file behind it",
+		        "%s: the output is a symbolic link that belongs to another user, and "
+		        "segue does not follow it: create the link as root, or set output to the "
+		        "file that it names",
 		        link);
 		return NULL;
 	}
@@ -110,36 +112,57 @@ char *install_path(const struct config_target *config, struct err *err)
 	}
 	if (is_mount_point(path)) {
 		err_set(err,
-		        "%s: the output is a mount point (a single-file volume): mount its folder",
+		        "%s: the output is a mount point (a single-file volume), which a rename "
+		        "cannot replace: mount its folder instead",
 		        path);
 		return NULL;
 	}
 	return STEAL(path);
 }
 
+/* Each line begins with "name:x:id:". */
+char *install_local_name(const char *table, unsigned long id)
+{
+	FILE *file = fopen(table, "re");
+	auto_free char *line = NULL;
+	char *name = NULL;
+	size_t capacity = 0;
+
+	while (file != NULL && name == NULL && getline(&line, &capacity, file) > 0) {
+		char *rest = line;
+		const char *first = strsep(&rest, ":");
+
+		strsep(&rest, ":");
+		if (rest != NULL && strtoul(rest, NULL, 10) == id)
+			name = xstrdup(first);
+	}
+	if (file != NULL)
+		fclose(file);
+	return name;
+}
+
 char *install_folder_cure(const char *folder, int error)
 {
-	const struct group *found = getgrgid(getegid());
-	const char *group = found != NULL ? found->gr_name : "GROUP";
+	auto_free char *found = install_local_name("/etc/group", getegid());
+	const char *group = found != NULL ? found : "GROUP";
 
 	switch (error) {
 	case ENOENT:
-		return xasprintf("make it, open to the group that segue runs with: install -d -g "
-		                 "%s -m 2775 %s",
-		                 group, folder);
-	case EROFS:
 		return xasprintf(
-		    "the sandbox of segue's unit keeps it read-only: ReadWritePaths=%s "
-		    "under [Service] (systemctl edit segue, or segue-pgbouncer), then "
-		    "restart that",
-		    folder);
+		    "create it, writable for the group of segue: install -d -g %s -m 2775 %s",
+		    group, folder);
+	case EROFS:
+		return xasprintf("the systemd unit makes it read-only for segue: add "
+		                 "ReadWritePaths=%s under [Service] (systemctl edit segue, or "
+		                 "segue-pgbouncer), then restart the unit",
+		                 folder);
 	case EACCES:
 	case EPERM:
-		return xasprintf("open it to the group that segue runs with: chgrp %s %s && chmod "
-		                 "g+ws %s",
-		                 group, folder, folder);
+		return xasprintf(
+		    "make it writable for the group of segue: chgrp %s %s && chmod g+ws %s", group,
+		    folder, folder);
 	default:
-		return xasprintf("see to its file system: df -h -i %s", folder);
+		return xasprintf("check space and inodes of its file system: df -h -i %s", folder);
 	}
 }
 
@@ -162,72 +185,102 @@ static void install_free(struct install *install)
 	free(install);
 }
 
-static void check_cb(bool ok, const char *what, void *arg)
+static void end(struct install *install, enum install_end how, const char *why)
+{
+	install_cb *done = install->done;
+	void *arg = install->arg;
+
+	install_free(install);
+	done(how, why, arg);
+}
+
+static void committed_cb(const struct err *problem, void *arg)
+{
+	end(arg, problem == NULL ? INSTALL_DONE : INSTALL_FAILED,
+	    problem == NULL ? "" : problem->message);
+}
+
+static void checked_cb(bool ok, const char *what, void *arg)
 {
 	struct install *install = arg;
+	struct err err;
 
 	install->check = NULL;
-	install->cb(ok, what, install->arg);
+	if (ok && install->installer->file_writer == NULL) {
+		unlink(install->staged);
+		end(install, INSTALL_DONE, what);
+		return;
+	}
+	if (ok && (install->ready == NULL || install->ready(install->arg, &err))) {
+		install->job = file_writer_commit(install->installer->file_writer, install->staged,
+		                                  install->path, committed_cb, install);
+		return;
+	}
+	unlink(install->staged);
+	end(install, ok ? INSTALL_FAILED : INSTALL_REFUSED, ok ? err.message : what);
 }
 
 static void soon_cb(void *arg)
 {
-	check_cb(true, "no check_command", arg);
+	checked_cb(true, "", arg);
 }
 
-static bool start_check(struct install *install, struct event_base *base, struct err *err)
+static bool start_check(struct install *install, struct err *err)
 {
+	const struct installer *installer = install->installer;
 	char **argv;
 
-	if (install->config->check_command[0] == '\0') {
-		install->soon = timer_new(base, soon_cb, install);
+	if (installer->config->check_command[0] == '\0') {
+		install->soon = timer_new(installer->base, soon_cb, install);
 		timer_start(install->soon, 0);
 		return true;
 	}
-	argv = command_split(install->config->check_command, install->staged, err);
+	argv = command_split(installer->config->check_command, install->staged, err);
 	if (argv == NULL)
 		return err_wrap(err, "check_command");
-	install->check = command_run(base, argv, CHECK_TIMEOUT_MS, check_cb, install);
+	install->check = command_run(installer->base, argv, CHECK_TIMEOUT_MS, checked_cb, install);
 	command_argv_free(argv);
 	return true;
 }
 
-struct install *install_stage(struct event_base *base, const struct config_target *config,
-                              const struct file_owner *owner, const char *text, size_t len,
-                              install_cb *cb, void *arg, struct err *err)
+void installer_init(struct installer *installer, struct event_base *base,
+                    struct file_writer *file_writer, const struct config_target *config)
 {
-	struct install *install = xcalloc(1, sizeof(*install));
+	struct err ignored; /* install_start() asks again and reports it */
 
-	*install = (struct install){.config = config, .cb = cb, .arg = arg};
-	install->path = install_path(config, err);
+	*installer = (struct installer){.base = base, .file_writer = file_writer, .config = config};
+	installer->owner_known = install_owner(config, &installer->owner, &ignored);
+}
+
+struct install *install_start(struct installer *installer, const char *text, size_t len,
+                              install_ready_cb *ready, install_cb *done, void *arg, struct err *err)
+{
+	struct install *install;
+
+	if (!installer->owner_known) /* the user may have been created meanwhile */
+		installer->owner_known = install_owner(installer->config, &installer->owner, err);
+	if (!installer->owner_known)
+		return NULL;
+	install = xcalloc(1, sizeof(*install));
+	*install =
+	    (struct install){.installer = installer, .ready = ready, .done = done, .arg = arg};
+	install->path = install_path(installer->config, err);
 	if (install->path != NULL)
-		install->staged = file_stage(install->path, text, len, owner, err);
+		install->staged = file_stage(install->path, text, len, &installer->owner, err);
 	if (install->staged == NULL) {
 		install_free(install);
 		return NULL;
 	}
-	if (!start_check(install, base, err)) {
+	if (!start_check(install, err)) {
 		install_cancel(install);
 		return NULL;
 	}
 	return install;
 }
 
-static void saved_cb(const struct err *problem, void *arg)
+bool install_is_committing(const struct install *install)
 {
-	struct install *install = arg;
-	install_done_cb *done = install->done;
-	void *done_arg = install->arg;
-
-	install_free(install);
-	done(problem, done_arg);
-}
-
-void install_commit(struct install *install, struct file_writer *file_writer, install_done_cb *done)
-{
-	install->done = done;
-	install->job =
-	    file_writer_commit(file_writer, install->staged, install->path, saved_cb, install);
+	return install->job != NULL;
 }
 
 void install_cancel(struct install *install)

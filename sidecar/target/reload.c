@@ -29,30 +29,6 @@ struct reloader {
 	int holds;             /* targets in a hold or fence; above 0 no reload starts */
 };
 
-static void start_cb(void *arg);
-
-struct reloader *reloader_create(struct event_base *base, const struct reload_method *method,
-                                 const char *object, int64_t limit_ms)
-{
-	struct reloader *reloader = xcalloc(1, sizeof(*reloader));
-
-	*reloader = (struct reloader){
-	    .base = base, .method = method, .object = xstrdup(object), .limit_ms = limit_ms};
-	reloader->start = timer_new(base, start_cb, reloader);
-	return reloader;
-}
-
-void reloader_destroy(struct reloader *reloader)
-{
-	if (reloader == NULL)
-		return;
-	if (reloader->run != NULL)
-		reloader->method->cancel(reloader->run);
-	timer_free(reloader->start);
-	free(reloader->object);
-	free(reloader);
-}
-
 /* Calls back all requests of this reload. The next reload starts from the loop, not here, because a
  * callback may request or cancel one. */
 static void end(bool ok, const char *what, void *arg)
@@ -87,6 +63,28 @@ static void start_cb(void *arg)
 	                                        reloader->limit_ms, end, reloader, &err);
 	if (reloader->run == NULL)
 		end(false, err.message, reloader);
+}
+
+struct reloader *reloader_create(struct event_base *base, const struct reload_method *method,
+                                 const char *object, int64_t limit_ms)
+{
+	struct reloader *reloader = xcalloc(1, sizeof(*reloader));
+
+	*reloader = (struct reloader){
+	    .base = base, .method = method, .object = xstrdup(object), .limit_ms = limit_ms};
+	reloader->start = timer_new(base, start_cb, reloader);
+	return reloader;
+}
+
+void reloader_destroy(struct reloader *reloader)
+{
+	if (reloader == NULL)
+		return;
+	if (reloader->run != NULL)
+		reloader->method->cancel(reloader->run);
+	timer_free(reloader->start);
+	free(reloader->object);
+	free(reloader);
 }
 
 struct reload *reloader_request(struct reloader *reloader, reload_cb *cb, void *arg)
@@ -135,45 +133,24 @@ int64_t reloader_last_ok_ms(const struct reloader *reloader)
 
 /* --- reload by a command --- */
 
-struct command_reload {
-	struct command *command;
-	reload_cb *done;
-	void *arg;
-};
-
-static void command_done(bool ok, const char *what, void *arg)
-{
-	struct command_reload *run = arg;
-	reload_cb *done = run->done;
-	void *done_arg = run->arg;
-
-	free(run);
-	done(ok, what, done_arg);
-}
-
 static void *start_command(struct event_base *base, const char *object, int64_t limit_ms,
                            reload_cb *done, void *arg, struct err *err)
 {
 	char **argv = command_split(object, NULL, err);
-	struct command_reload *run;
+	struct command *run;
 
 	if (argv == NULL) {
 		err_wrap(err, "reload_command");
 		return NULL;
 	}
-	run = xcalloc(1, sizeof(*run));
-	*run = (struct command_reload){.done = done, .arg = arg};
-	run->command = command_run(base, argv, limit_ms, command_done, run);
+	run = command_run(base, argv, limit_ms, done, arg);
 	command_argv_free(argv);
 	return run;
 }
 
-static void cancel_command(void *arg)
+static void cancel_command(void *run)
 {
-	struct command_reload *run = arg;
-
-	command_cancel(run->command);
-	free(run);
+	command_cancel(run);
 }
 
 const struct reload_method reload_by_command = {

@@ -25,6 +25,7 @@ struct target_hub {
 	struct file_writer *file_writer;
 	struct shared {
 		char *key;
+		const void *arg;
 		void *thing;
 		void (*destroy)(void *thing);
 	} * shared;
@@ -55,11 +56,6 @@ void target_hub_destroy(struct target_hub *hub)
 	free(hub);
 }
 
-static struct event_base *target_hub_base(const struct target_hub *hub)
-{
-	return hub->base;
-}
-
 struct file_writer *target_hub_saver(const struct target_hub *hub)
 {
 	return hub->file_writer;
@@ -70,11 +66,12 @@ void *target_hub_share(struct target_hub *hub, const char *key,
                        void (*destroy)(void *thing), const void *arg)
 {
 	for (size_t i = 0; i < hub->shared_count; i++)
-		if (hub->shared[i].destroy == destroy && strcmp(hub->shared[i].key, key) == 0)
+		if (hub->shared[i].destroy == destroy && hub->shared[i].arg == arg &&
+		    strcmp(hub->shared[i].key, key) == 0)
 			return hub->shared[i].thing;
 	hub->shared = xreallocarray(hub->shared, hub->shared_count + 1, sizeof(*hub->shared));
 	hub->shared[hub->shared_count] =
-	    (struct shared){xstrdup(key), create(hub->base, key, arg), destroy};
+	    (struct shared){xstrdup(key), arg, create(hub->base, key, arg), destroy};
 	return hub->shared[hub->shared_count++].thing;
 }
 
@@ -100,21 +97,12 @@ struct reloader *target_hub_reloader(struct target_hub *hub, const struct reload
 
 int64_t target_hub_reread_ms(const struct target_hub *hub)
 {
-	int64_t ms = (int64_t)hub->targets * REREAD_MS_PER_TARGET;
-
-	return ms > REREAD_MS ? ms : REREAD_MS;
+	return larger((int64_t)hub->targets * REREAD_MS_PER_TARGET, REREAD_MS);
 }
 
 int64_t target_hub_watch_ms(const struct target_hub *hub)
 {
-	int64_t ms = (int64_t)hub->targets * WATCH_MS_PER_TARGET;
-
-	return ms > WATCH_MS ? ms : WATCH_MS;
-}
-
-void target_hub_count(struct target_hub *hub, int change)
-{
-	hub->targets += change;
+	return larger((int64_t)hub->targets * WATCH_MS_PER_TARGET, WATCH_MS);
 }
 
 const struct move_tally *target_hub_tally(const struct target_hub *hub)
@@ -151,11 +139,11 @@ bool target_set_desired(struct target *target, const struct desired *desired, st
 		return true;
 	if (told && target->ops->follow != NULL && target->ops->follow(target, desired))
 		target->refused =
-		    xasprintf("the rendered text is refused, and the last good one is led to %s "
-		              "port %u: %s",
+		    xasprintf("the rendered text was refused; the servers of the last good text "
+		              "were moved to %s port %u: %s",
 		              desired->primary, (unsigned)desired->primary_port, err->message);
 	else
-		target->refused = xasprintf("the rendered text is refused: %s", err->message);
+		target->refused = xasprintf("the rendered text was refused: %s", err->message);
 	return false;
 }
 
@@ -224,6 +212,9 @@ void target_add_endpoint(struct target_endpoints *places, const char *name, cons
 
 /* --- history --- */
 
+#define RETRY_FIRST_MS 1000
+#define RETRY_MAX_MS   60000
+
 void target_start_clock(struct target *target, const struct desired *desired)
 {
 	strbuf_fini(&target->clock.summary);
@@ -286,6 +277,17 @@ void target_fail(struct target *target, const char *event, const char *problem, 
 	target_failed(target);
 }
 
+int64_t target_fail_retry(struct target *target, const char *event, const char *problem,
+                          const char *next, unsigned failures)
+{
+	int64_t ms = clock_backoff_ms(failures, RETRY_FIRST_MS, RETRY_MAX_MS);
+	auto_free char *when = xasprintf("%s; next try in %" PRId64 " s, or when the text changes",
+	                                 next, (ms + 999) / 1000);
+
+	target_fail(target, event, problem, when);
+	return ms;
+}
+
 const struct move *target_move(const struct target *target, size_t back)
 {
 	const struct target_history *history = &target->history;
@@ -313,18 +315,20 @@ void target_init(struct target *target, const struct target_ops *ops,
 	*target = (struct target){
 	    .ops = ops,
 	    .hub = setup->hub,
-	    .base = target_hub_base(setup->hub),
+	    .base = setup->hub->base,
 	    .config = setup->config,
 	    .marker = xasprintf("%s/%s-%s.reload", setup->state_dir,
 	                        config_target_kind_name(setup->config->kind), setup->config->name),
 	    .clock.summary = STRBUF_INIT,
 	};
+	setup->hub->targets++;
 	if (setup->changed != NULL)
 		target->changed = timer_new(target->base, setup->changed, setup->changed_arg);
 }
 
 void target_fini(struct target *target)
 {
+	target->hub->targets--;
 	timer_free(target->changed);
 	free(target->marker);
 	free(target->refused);
@@ -360,7 +364,7 @@ bool target_marker_write(const struct target *target, int64_t number, struct err
 	auto_free char *text = xasprintf("%" PRId64 "\n", number);
 
 	return file_swap(target->marker, text, strlen(text), &owner, err) ||
-	       err_wrap(err, "the note that a reload is owed");
+	       err_wrap(err, "cannot write the marker file of an owed reload");
 }
 
 void target_marker_remove(const struct target *target)
@@ -370,5 +374,6 @@ void target_marker_remove(const struct target *target)
 	if (!file_remove(target->marker, &err))
 		TARGET_LOG(
 		    LOG_WARNING, target, "marker_left", KV_ERR(&err),
-		    KV_STR("next", "HAProxy is reloaded once more after the next start of segue"));
+		    KV_STR("next",
+		           "the target is reloaded once more after the next start of segue"));
 }

@@ -162,7 +162,7 @@ Test(check, what_somebody_new_runs_into_is_told_with_its_cure)
 	                     "/usr/share/segue/templates");
 	expect_line(printed,
 	            "/none: no file can be made there: No such file or directory: make it, open "
-	            "to the group that segue runs with: install -d -g ");
+	            "create it, writable for the group of segue: install -d -g ");
 	expect_line(printed, lab_printf(lab,
 	                                "there has to be: stats socket %s/none.sock mode 660 "
 	                                "level admin\n",
@@ -215,7 +215,7 @@ Test(check, root_looks_with_the_access_of_the_user_who_is_named)
 	expect_line(output.data,
 	            lab_printf(lab,
 	                       "FAIL  state_dir: %s: no file can be made there: "
-	                       "Permission denied: open it to the group that segue runs with: "
+	                       "Permission denied: make it writable for the group of segue: "
 	                       "chgrp nogroup %s && chmod g+ws %s\n",
 	                       folder, folder, folder));
 	argv[4] = NULL;

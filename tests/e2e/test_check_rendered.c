@@ -111,7 +111,8 @@ Test(check_rendered, a_link_is_followed_and_a_mount_point_fails)
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
 	expect_line(printed, lab_printf(lab,
 	                                "FAIL  file/f: %s: the output is a mount point (a "
-	                                "single-file volume): mount its folder\n",
+	                                "single-file volume), which a rename cannot replace: "
+	                                "mount its folder instead\n",
 	                                output));
 	cr_assert_eq(umount(output), 0);
 	lab_destroy(lab);

@@ -209,7 +209,7 @@ Test(haproxy_driver, a_text_that_cannot_be_read_is_refused_and_the_last_one_stay
 	cr_assert_not_null(strstr(err.message, "line 2"), "%s", err.message);
 	target_status(d.target, &status);
 	cr_assert_not(status.in_sync);
-	cr_assert_not_null(strstr(status.problem, "the rendered text is refused: line 2"), "%s",
+	cr_assert_not_null(strstr(status.problem, "the rendered text was refused: line 2"), "%s",
 	                   status.problem);
 	cr_assert_eq(status.zxid, d.zxid);
 	cr_assert(driver_reaches(d.rw, "a"));

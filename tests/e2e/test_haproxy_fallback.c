@@ -113,7 +113,7 @@ Test(haproxy_fallback, without_room_for_the_marker_the_old_file_gets_the_new_pri
 	cr_assert_eq(lab_run(d.lab, (const char *[]){"rm", "-r", state, NULL}, NULL), 0);
 	driver_set(&d, text_with(d.b, "  fullconn 9\n"));
 	cr_assert(driver_wait_file(&d, primary_at(d.b)));
-	cr_assert(driver_wait_problem(&d, "the note that a reload is owed"));
+	cr_assert(driver_wait_problem(&d, "the marker file of an owed reload"));
 	cr_assert_eq(lab_run(d.lab, (const char *[]){"mkdir", state, NULL}, NULL), 0);
 	cr_assert(driver_wait_sync(&d));
 	cr_assert(driver_file_is(&d, text_with(d.b, "  fullconn 9\n")));

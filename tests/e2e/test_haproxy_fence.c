@@ -7,6 +7,7 @@
 
 #include "cluster/target_kinds.h"
 #include "fixtures/haproxy_hold_stage.h"
+#include "haproxy/release.h"
 
 TestSuite(haproxy_fence, .init = hold_stage_setup, .fini = hold_stage_teardown, .timeout = 120);
 
@@ -45,6 +46,33 @@ Test(haproxy_fence, a_hold_becomes_a_fence_and_not_back_in_the_same_episode)
 	cr_assert(driver_reaches(d.rw, "b"));
 }
 
+/* The agent sets the state of such a server: its fence is the closed port of the hold before. */
+Test(haproxy_fence, a_server_with_an_agent_stays_at_the_closed_port_until_it_is_opened)
+{
+	const char *text = hold_stage_text_at(d.a, "agent-check agent-port 1 agent-inter 60s", "");
+	struct haproxy_hold_record record;
+	struct haproxy_release_job job = {.socket = d.config.socket,
+	                                  .text = text,
+	                                  .len = strlen(text),
+	                                  .note = &record,
+	                                  .timeout_ms = LONG_MS};
+	size_t released;
+	struct err err;
+
+	hold_stage_set_text(d.a, text);
+	cr_assert(driver_wait_sync(&d));
+	hold_stage_hold(1, LONG_MS);
+	hold_stage_fence(1);
+	target_fence(d.target, 2);
+	cr_assert(driver_wait_log(&d, "event=fenced ", 2));
+	cr_assert_not(hold_stage_leads_to(d.a));
+	cr_assert(haproxy_hold_record_init(&record, lab_path(d.lab, "state"), "local", &err));
+	cr_assert(haproxy_release_wait(&job, &released, &err), "%s", err.message);
+	cr_assert_eq(released, 1);
+	cr_assert(hold_stage_leads_to(d.a));
+	haproxy_hold_record_fini(&record);
+}
+
 /* --- whoever ends, or has ended --- */
 
 Test(haproxy_fence, a_target_that_ends_opens_what_it_holds)
@@ -68,7 +96,7 @@ Test(haproxy_fence, a_target_that_ends_leaves_a_fence_and_its_next_life_too)
 	for (int life = 1; life <= 2; life++) {
 		driver_restart(&d);
 		cr_assert_eq(driver_count_log(&d, "event=left_fenced"), life);
-		cr_assert_str_eq(hold_stage_step(), "found closed");
+		cr_assert_str_eq(hold_stage_step(), "held or fenced by an earlier segue process");
 		target_hold(d.target, 7, 10, false);
 		driver_run(&d, 200);
 		cr_assert(driver_reaches(d.rw, ""), "a hold's end does not open it");
@@ -98,7 +126,7 @@ Test(haproxy_fence, after_a_crash_the_next_text_opens)
 	hold_stage_hold(1, LONG_MS);
 	hold_stage_crash_and_restart();
 	cr_assert_not(hold_stage_leads_to(d.a), "nobody has opened it yet");
-	cr_assert_str_eq(hold_stage_step(), "found closed");
+	cr_assert_str_eq(hold_stage_step(), "held or fenced by an earlier segue process");
 	cr_assert_eq(driver_count_log(&d, "event=found_closed"), 1);
 	hold_stage_apply(d.b);
 	cr_assert(driver_reaches(d.rw, "b"));

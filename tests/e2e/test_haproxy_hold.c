@@ -92,7 +92,7 @@ Test(haproxy_hold, when_its_time_is_over_the_text_counts_and_the_episode_is_spen
 	cr_assert(driver_wait_log(&d, "event=held ", 1));
 	cr_assert_geq(waiting = driver_open_session(d.rw, NULL), 0);
 	cr_assert(driver_wait_log(&d, "event=hold_over", 1));
-	cr_assert_eq(driver_count_log(&d, "nobody has been admitted as the primary"), 1);
+	cr_assert_eq(driver_count_log(&d, "no primary was admitted within hold_timeout"), 1);
 	cr_assert(hold_stage_wait_name(waiting, "a"));
 	cr_assert(driver_wait_sync(&d));
 	cr_assert_not(hold_stage_has_note());
@@ -230,7 +230,8 @@ Test(haproxy_hold, a_reload_for_another_target_waits_as_well)
 	driver_run(&d, 500); /* a reload would take 100 */
 	cr_assert_eq(driver_count_log(&d, "event=reload "), 1, "the one of the start");
 	target_status(other, &status);
-	cr_assert_not_null(strstr(status.problem, "waits until no client"), "%s", status.problem);
+	cr_assert_not_null(strstr(status.problem, "waits until segue holds no client"), "%s",
+	                   status.problem);
 	hold_stage_set(d.b);
 	cr_assert(hold_stage_wait_name(waiting, "b"));
 	cr_assert(driver_wait_log(&d, "event=reloaded", 2));

@@ -339,5 +339,7 @@ Test(haproxy_queue, without_a_master_socket_it_is_told_that_clients_are_out_of_r
 	hold_stage_apply(d.b);
 	cr_assert(driver_reaches(d.rw, "b"));
 	cr_assert(driver_wait_problem(&d, "without master_socket"));
+	hold_stage_hold(2, LONG_MS);
+	cr_assert(driver_wait_problem(&d, "clients are held"), "not that of the last hold");
 	close(clients[0]);
 }

@@ -160,7 +160,7 @@ Test(run_config, an_owner_that_nobody_knows_is_refused_and_moves_go_on)
 	                          "output = %s\nowner = nosuch:haproxy\n",
 	                          ini_of(&run), run.template_file, lab_path(run.lab, "x")));
 	hup(&run);
-	expect_refused(&run, "[file x]: owner = nosuch:haproxy: ", "knows no user 'nosuch'");
+	expect_refused(&run, "[file x]: owner = nosuch:haproxy: ", "there is no user 'nosuch'");
 	expect_moves(&run, 1);
 	run_fini(&run);
 }
@@ -312,7 +312,8 @@ Test(run_config, an_output_that_is_a_link_stays_one_and_the_file_behind_it_is_re
 Test(run_config, an_output_that_is_a_mount_point_is_refused)
 {
 	static const char cure[] =
-	    "the output is a mount point (a single-file volume): mount its folder";
+	    "the output is a mount point (a single-file volume), which a rename cannot replace: "
+	    "mount its folder instead";
 	struct run run;
 	const char *real;
 

@@ -105,8 +105,8 @@ Test(run_text_check, a_text_without_a_way_to_the_primary_is_refused)
 	cr_assert_str_eq(lab_read_file(run.lab, run.output), file);
 	cr_assert(run_reaches(&run, 0));
 	expect_said(&run, "/readyz", 503,
-	            "cluster orders: haproxy/local: not confirmed: the rendered text is refused, "
-	            "and the last good one is led to 127.0.0.1 port");
+	            "cluster orders: haproxy/local: not confirmed: the rendered text was refused; "
+	            "the servers of the last good text were moved to 127.0.0.1 port");
 
 	run_set_primary(&run, 1); /* not even this one leads anybody to the primary before */
 	cr_assert(run_wait_reaches(&run, 1));

@@ -368,11 +368,35 @@ Test(haproxy_hold_record, what_is_written_is_found_until_it_is_removed)
 	                        &(struct haproxy_endpoint){NULL, 0});
 	cr_assert(haproxy_hold_record_save(&note, 7, &err), "%s", err.message);
 	expect_note(HAPROXY_RECORD_FENCE, "any", "any");
+	haproxy_hold_record_set(&note, HAPROXY_RECORD_FENCE, &closed, &primary);
+	cr_assert(haproxy_hold_record_save(&note, 7, &err), "%s", err.message);
+	expect_note(HAPROXY_RECORD_FENCE, "127.0.0.1", "10.0.0.1");
 	haproxy_hold_record_set(&note, HAPROXY_RECORD_NONE, NULL, NULL);
 	cr_assert(haproxy_hold_record_save(&note, 7, &err), "%s", err.message);
 	cr_assert(haproxy_hold_record_save(&note, 7, &err), "removed twice: %s", err.message);
 	expect_note(HAPROXY_RECORD_NONE, "any", "any");
 	haproxy_hold_record_fini(&note);
+}
+
+/* The note has the path and one line more than the file. */
+Test(haproxy_hold_record, the_largest_file_is_put_back_after_a_crash)
+{
+	auto_free char *note = xasprintf("%s/haproxy-n.tried", folder);
+	auto_free char *file = xasprintf("%s/orders.cfg", folder);
+	auto_free char *spaces = xcalloc(1, INSTALL_MAX);
+	struct strbuf old = STRBUF_INIT;
+	struct stat st;
+	struct err err;
+
+	memset(spaces, ' ', INSTALL_MAX);
+	strbuf_append(&old, spaces, INSTALL_MAX);
+	cr_assert(haproxy_trial_note(note, file, &old, &err), "%s", err.message);
+	haproxy_trial_undo_all(folder);
+	cr_assert_eq(stat(file, &st), 0);
+	cr_expect_eq((size_t)st.st_size, INSTALL_MAX);
+	cr_expect_neq(access(note, F_OK), 0);
+	unlink(file);
+	strbuf_fini(&old);
 }
 
 Test(haproxy_hold_record, it_belongs_to_who_wrote_it_last)
@@ -405,7 +429,7 @@ Test(haproxy_hold_record, what_cannot_be_written_is_an_error_that_names_the_note
 	haproxy_hold_record_set(&note, HAPROXY_RECORD_HOLD, &closed, &primary);
 	cr_assert_eq(mkdir(file, 0700), 0);
 	cr_assert_not(haproxy_hold_record_save(&note, 7, &err));
-	cr_assert_not_null(strstr(err.message, "the note of what segue holds: cannot rename"), "%s",
+	cr_assert_not_null(strstr(err.message, "cannot write the hold record: cannot rename"), "%s",
 	                   err.message);
 	cr_assert_eq(rmdir(file), 0);
 	haproxy_hold_record_fini(&note);

@@ -97,12 +97,12 @@ static void record_cb(const char *reply, size_t len, const struct err *err, void
 
 static void send_and_wait(bool master, const char *line, int64_t timeout_ms)
 {
-	struct haproxy_batch *batch;
+	struct haproxy_call *batch;
 
 	r = (struct reply){0};
-	batch = haproxy_batch_send(t.base, t.path, master, line, timeout_ms, record_cb, NULL);
+	batch = haproxy_call_start(t.base, t.path, master, line, timeout_ms, record_cb, NULL);
 	cr_assert_not_null(batch);
-	cr_assert_not(r.called, "called back inside haproxy_batch_send()");
+	cr_assert_not(r.called, "called back inside haproxy_call_start()");
 	cr_assert(loop_until(t.base, &r.called, 10000));
 	cr_assert_eq(r.calls, 1);
 }
@@ -225,9 +225,9 @@ Test(haproxy_socket, addresses_that_are_none_are_refused, .init = setup, .fini =
 Test(haproxy_socket, cancel_never_calls_back, .init = setup, .fini = teardown)
 {
 	serve(echo);
-	haproxy_batch_cancel(haproxy_batch_send(t.base, t.path, false, "x", 5000, record_cb, NULL));
-	haproxy_batch_cancel(
-	    haproxy_batch_send(t.base, "/nonexistent", false, "x", 5000, record_cb, NULL));
+	haproxy_call_cancel(haproxy_call_start(t.base, t.path, false, "x", 5000, record_cb, NULL));
+	haproxy_call_cancel(
+	    haproxy_call_start(t.base, "/nonexistent", false, "x", 5000, record_cb, NULL));
 	loop_for(t.base, 30);
 	cr_assert_not(r.called);
 }
@@ -251,8 +251,9 @@ Test(haproxy_queue, only_so_many_are_out_and_an_urgent_one_goes_at_once, .init =
 
 	for (size_t i = 0; i < ARRAY_LEN(calls); i++)
 		calls[i] =
-		    haproxy_queue_send(queue, HAPROXY_QUEUED, "x", 60000, count_cb, &replies);
-	haproxy_call_cancel(haproxy_queue_send(queue, HAPROXY_AT_ONCE, "y", 60000, count_cb, NULL));
+		    haproxy_queue_send(queue, HAPROXY_QUEUED, "x", 60000, NULL, count_cb, &replies);
+	haproxy_call_cancel(
+	    haproxy_queue_send(queue, HAPROXY_AT_ONCE, "y", 60000, NULL, count_cb, NULL));
 	for (; poll(&ready, 1, 0) == 1; connected++)
 		close(accept(listener, NULL, NULL));
 	cr_assert_eq(connected, HAPROXY_QUEUE_MAX + 1);

@@ -19,11 +19,12 @@ static struct {
 	struct file_writer *file_writer;
 	char dir[64], output[96];
 	struct config_target config;
-	struct file_owner owner;
-	bool called, accepted;
-	char what[2048];
-	bool ended; /* an installation that was to be committed */
-	char problem[2048];
+	struct installer installer;
+	bool committed; /* the text was accepted, and the commit starts */
+	bool obstruct;  /* then makes a folder of the output's name */
+	bool ended;
+	enum install_end end;
+	char why[2048];
 } t;
 
 static void setup(void)
@@ -37,8 +38,7 @@ static void setup(void)
 	snprintf(t.output, sizeof(t.output), "%s/orders.cfg", t.dir);
 	t.config = (struct config_target){
 	    .output = t.output, .owner = none, .mode = 0640, .check_command = none};
-	t.owner = (struct file_owner){.mode = 0640};
-	t.called = false;
+	installer_init(&t.installer, t.base, t.file_writer, &t.config);
 }
 
 static int files_in_dir(void)
@@ -62,51 +62,61 @@ static void teardown(void)
 	event_base_free(t.base);
 }
 
-static void record_cb(bool accepted, const char *what, void *arg)
+static bool ready_cb(void *arg, struct err *err)
 {
 	(void)arg;
-	t.called = true;
-	t.accepted = accepted;
-	snprintf(t.what, sizeof(t.what), "%s", what);
+	(void)err;
+	cr_assert_not(t.ended);
+	t.committed = true;
+	if (t.obstruct)
+		cr_assert_eq(mkdir(t.output, 0700), 0);
+	return true;
 }
 
-static struct install *stage(const char *text)
+static bool refuse_cb(void *arg, struct err *err)
+{
+	(void)arg;
+	return err_set(err, "not ready");
+}
+
+static void end_cb(enum install_end end, const char *why, void *arg)
+{
+	(void)arg;
+	t.ended = true;
+	t.end = end;
+	snprintf(t.why, sizeof(t.why), "%s", why);
+}
+
+static struct install *start(const char *text, install_ready_cb *ready)
 {
 	struct err err;
 	struct install *install;
 
-	t.called = false;
-	install =
-	    install_stage(t.base, &t.config, &t.owner, text, strlen(text), record_cb, NULL, &err);
+	t.committed = t.ended = false;
+	install = install_start(&t.installer, text, strlen(text), ready, end_cb, NULL, &err);
 	cr_assert_not_null(install, "%s", err.message);
-	cr_assert_not(t.called, "called back inside install_stage()");
+	cr_assert(!t.committed && !t.ended, "called back inside install_start()");
 	cr_assert_not(install_is_current(t.output, text, strlen(text)), "installed unchecked");
-	cr_assert(loop_until(t.base, &t.called, 10000));
 	return install;
 }
 
-static void done_cb(const struct err *problem, void *arg)
+static void expect_end(const char *text, install_ready_cb *ready, enum install_end end)
 {
-	(void)arg;
-	t.ended = true;
-	snprintf(t.problem, sizeof(t.problem), "%s", problem != NULL ? problem->message : "");
+	(void)start(text, ready);
+	cr_assert(loop_until(t.base, &t.ended, 10000));
+	cr_assert_eq(t.end, end, "%s", t.why);
 }
 
-static void commit(struct install *staged)
+static void expect_no_start(struct err *err)
 {
-	t.ended = false;
-	install_commit(staged, t.file_writer, done_cb);
-	cr_assert_not(t.ended, "called back inside install_commit()");
+	cr_assert_null(install_start(&t.installer, "x", 1, ready_cb, end_cb, NULL, err));
 }
 
 static void install(const char *text)
 {
-	struct install *staged = stage(text);
-
-	cr_assert(t.accepted, "%s", t.what);
-	commit(staged);
-	cr_assert(loop_until(t.base, &t.ended, 10000));
-	cr_assert_str_eq(t.problem, "");
+	expect_end(text, ready_cb, INSTALL_DONE);
+	cr_assert(t.committed);
+	cr_assert_str_eq(t.why, "");
 	cr_assert(install_is_current(t.output, text, strlen(text)));
 }
 
@@ -130,32 +140,50 @@ Test(install, what_the_check_refuses_is_not_installed, .init = setup, .fini = te
 {
 	install("good\n");
 	t.config.check_command = (char[]){"sh -c 'echo line 1 is bad; exit 1' {}"};
-	install_cancel(stage("bad\n"));
-	cr_assert_not(t.accepted);
-	cr_assert_str_eq(t.what, "sh exited with 1: line 1 is bad");
+	expect_end("bad\n", ready_cb, INSTALL_REFUSED);
+	cr_assert_not(t.committed);
+	cr_assert_str_eq(t.why, "sh exited with 1: line 1 is bad");
 	cr_assert(install_is_current(t.output, "good\n", 5));
 	cr_assert_eq(files_in_dir(), 1);
+}
+
+Test(install, what_its_owner_is_not_ready_for_is_not_installed, .init = setup, .fini = teardown)
+{
+	install("good\n");
+	expect_end("new\n", refuse_cb, INSTALL_FAILED);
+	cr_assert_str_eq(t.why, "not ready");
+	cr_assert(install_is_current(t.output, "good\n", 5));
+	cr_assert_eq(files_in_dir(), 1);
+}
+
+Test(install, without_a_file_writer_it_is_only_checked, .init = setup, .fini = teardown)
+{
+	t.installer.file_writer = NULL;
+	t.config.check_command = (char[]){"grep -q new {}"};
+	expect_end("new\n", NULL, INSTALL_DONE);
+	expect_end("old\n", NULL, INSTALL_REFUSED);
+	cr_assert_eq(files_in_dir(), 0);
 }
 
 Test(install, cancelled_while_checking_it_leaves_nothing, .init = setup, .fini = teardown)
 {
 	struct install *staged;
-	struct err err;
 
 	t.config.check_command = (char[]){"sleep 60"};
-	staged = install_stage(t.base, &t.config, &t.owner, "x", 1, record_cb, NULL, &err);
-	cr_assert_not_null(staged);
+	staged = start("x", ready_cb);
+	cr_assert_not(install_is_committing(staged));
 	install_cancel(staged);
 	loop_for(t.base, 20);
-	cr_assert_not(t.called);
+	cr_assert(!t.committed && !t.ended);
 	cr_assert_eq(files_in_dir(), 0);
 }
 
 Test(install, cancelled_while_it_is_committed_it_is_there, .init = setup, .fini = teardown)
 {
-	struct install *staged = stage("new\n");
+	struct install *staged = start("new\n", ready_cb);
 
-	commit(staged);
+	cr_assert(loop_until(t.base, &t.committed, 10000));
+	cr_assert(install_is_committing(staged));
 	install_cancel(staged);
 	cr_assert(install_is_current(t.output, "new\n", 4));
 	loop_for(t.base, 20);
@@ -165,13 +193,10 @@ Test(install, cancelled_while_it_is_committed_it_is_there, .init = setup, .fini 
 
 Test(install, what_cannot_be_renamed_leaves_the_output_as_it_was, .init = setup, .fini = teardown)
 {
-	struct install *staged = stage("new\n");
-
-	cr_assert_eq(mkdir(t.output, 0700), 0);
-	commit(staged);
-	cr_assert(loop_until(t.base, &t.ended, 10000));
-	cr_assert_not_null(strstr(t.problem, "cannot rename "), "%s", t.problem);
-	cr_assert_not_null(strstr(t.problem, t.output), "%s", t.problem);
+	t.obstruct = true;
+	expect_end("new\n", ready_cb, INSTALL_FAILED);
+	cr_assert_not_null(strstr(t.why, "cannot rename "), "%s", t.why);
+	cr_assert_not_null(strstr(t.why, t.output), "%s", t.why);
 	cr_assert_eq(files_in_dir(), 1);
 	cr_assert_eq(rmdir(t.output), 0);
 }
@@ -237,7 +262,7 @@ Test(install, a_link_that_leads_nowhere_says_so, .init = setup, .fini = teardown
 	struct err err;
 
 	cr_assert_eq(symlink("none/real.cfg", t.output), 0);
-	cr_assert_null(install_stage(t.base, &t.config, &t.owner, "x", 1, record_cb, NULL, &err));
+	expect_no_start(&err);
 	cr_assert_not_null(strstr(err.message, "/none/.real.cfg.segue-new: No such file"), "%s",
 	                   err.message);
 	unlink(t.output);
@@ -253,8 +278,9 @@ Test(install, a_link_of_another_user_is_not_followed, .init = setup, .fini = tea
 		cr_skip_test("only root can give links away");
 	cr_assert_eq(symlink("real.cfg", t.output), 0);
 	cr_assert_eq(lchown(t.output, SOMEBODY, SOMEBODY), 0);
-	expect_no_path("/orders.cfg: the output is a symbolic link of another user, and not "
-	               "followed: make it as root, or name the file behind it");
+	expect_no_path(
+	    "/orders.cfg: the output is a symbolic link that belongs to another user, and "
+	    "segue does not follow it: create the link as root");
 	cr_assert_eq(chmod(t.dir, 0755), 0);
 	cr_assert_eq(seteuid(SOMEBODY), 0);
 	expect_path(real);
@@ -283,19 +309,20 @@ Test(install, the_folder_of_a_link_may_be_closed, .init = setup, .fini = teardow
 Test(install, a_mount_point_is_refused_with_the_cure, .init = setup, .fini = teardown)
 {
 	static const char cure[] =
-	    "/orders.cfg: the output is a mount point (a single-file volume): mount its folder";
+	    "/orders.cfg: the output is a mount point (a single-file volume), which a rename "
+	    "cannot replace: mount its folder instead";
 	auto_free char *real = in_dir("real.cfg"), *link = in_dir("link.cfg");
 	struct err err;
 
 	if (unshare(CLONE_NEWNS) != 0 || mount("", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
 		cr_skip_test("only root can mount");
 	install("old\n");
-	cr_assert(file_replace(real, "", 0, &t.owner, &err), "%s", err.message);
+	cr_assert(file_replace(real, "", 0, &t.installer.owner, &err), "%s", err.message);
 	cr_assert_eq(mount(real, t.output, NULL, MS_BIND, NULL), 0);
 	expect_no_path(cure);
-	cr_assert_null(install_stage(t.base, &t.config, &t.owner, "x", 1, record_cb, NULL, &err));
+	expect_no_start(&err);
 	cr_assert_not_null(strstr(err.message, cure), "%s", err.message);
-	cr_assert_not(file_replace(t.output, "x", 1, &t.owner, &err));
+	cr_assert_not(file_replace(t.output, "x", 1, &t.installer.owner, &err));
 	cr_assert_not_null(strstr(err.message, ", a mount point: mount its folder instead: "), "%s",
 	                   err.message);
 	cr_assert_eq(symlink("orders.cfg", link), 0);
@@ -312,11 +339,11 @@ Test(install, problems_are_errors_that_name_the_thing, .init = setup, .fini = te
 	struct err err;
 
 	t.config.check_command = (char[]){"haproxy 'unclosed"};
-	cr_assert_null(install_stage(t.base, &t.config, &t.owner, "x", 1, record_cb, NULL, &err));
+	expect_no_start(&err);
 	cr_assert_not_null(strstr(err.message, "check_command"), "%s", err.message);
 	cr_assert_eq(files_in_dir(), 0);
 	t.config.output = (char[]){"/nonexistent/folder/x.cfg"};
-	cr_assert_null(install_stage(t.base, &t.config, &t.owner, "x", 1, record_cb, NULL, &err));
+	expect_no_start(&err);
 	cr_assert_not_null(strstr(err.message, "/nonexistent/folder"), "%s", err.message);
 }
 

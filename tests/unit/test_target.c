@@ -23,10 +23,24 @@ static struct {
 	int sink; /* takes the place of stderr: each test is a process */
 } t;
 
+static void open_target(char *reload_command)
+{
+	struct target_setup target = {.config = &t.config, .state_dir = t.dir};
+
+	t.config.reload_command = reload_command;
+	target.hub = t.hub = target_hub_create(t.base);
+	t.target = file_target_create(&target);
+}
+
+static void close_target(void)
+{
+	target_destroy(t.target);
+	target_hub_destroy(t.hub);
+}
+
 static void setup(void)
 {
 	static char name[] = "app", cluster[] = "orders", none[] = "";
-	struct target_setup target = {.config = &t.config, .state_dir = t.dir};
 
 	t.sink = memfd_create("stderr", 0);
 	cr_assert_geq(dup2(t.sink, STDERR_FILENO), 0);
@@ -40,17 +54,15 @@ static void setup(void)
 	                                  .output = t.output,
 	                                  .owner = none,
 	                                  .mode = 0600,
-	                                  .check_command = none,
-	                                  .reload_command = none};
+	                                  .check_command = none};
 	t.base = event_base_new();
-	target.hub = t.hub = target_hub_create(t.base);
-	t.target = file_target_create(&target);
+	open_target(none);
 }
 
 static void teardown(void)
 {
-	target_destroy(t.target);
-	target_hub_destroy(t.hub);
+	close_target();
+	loop_for(t.base, 20);
 	event_base_free(t.base);
 	unlink(t.output);
 	rmdir(t.marker);
@@ -91,15 +103,21 @@ static bool in_sync(void)
 	return status.in_sync;
 }
 
-/* Waits until the file has the text and the target agrees. */
-static void apply(const char *text)
+static void set(const char *text)
 {
 	const struct desired desired = {
 	    .text = text, .len = strlen(text), .zxid = 7, .notified_us = clock_now_us()};
-	int64_t until = clock_now_ms() + TIMEOUT_MS;
 	struct err err;
 
 	cr_assert(target_set_desired(t.target, &desired, &err), "%s", err.message);
+}
+
+/* Waits until the file has the text and the target agrees. */
+static void apply(const char *text)
+{
+	int64_t until = clock_now_ms() + TIMEOUT_MS;
+
+	set(text);
 	while (!in_sync() && clock_now_ms() < until)
 		loop_for(t.base, 2);
 	cr_assert(file_is(text));
@@ -157,6 +175,92 @@ Test(target, a_file_that_somebody_changed_is_drift_and_no_move)
 	cr_expect_eq(tallied(), 1);
 	apply("b\n");
 	cr_expect_eq(count_log("event=moved"), 2, "a new text is a move again");
+}
+
+/* --- reload_command: it ends when there is a file "go", and fails if that is empty --- */
+
+static void await_log(const char *words)
+{
+	int64_t until = clock_now_ms() + TIMEOUT_MS;
+
+	while (count_log(words) == 0 && clock_now_ms() < until)
+		loop_for(t.base, 1);
+	cr_assert_eq(count_log(words), 1, "%s: %s", words, logged());
+}
+
+static void let_it_end(const char *content)
+{
+	auto_free char *go = xasprintf("%s/go", t.dir);
+	const struct file_owner owner = {.mode = 0600};
+	struct err err;
+
+	cr_assert(file_replace(go, content, strlen(content), &owner, &err), "%s", err.message);
+}
+
+static char *waiting_command(void)
+{
+	return xasprintf("sh -c 'until test -e %s/go; do sleep 0.01; done; test -s %s/go'", t.dir,
+	                 t.dir);
+}
+
+static void forget_go(void)
+{
+	auto_free char *go = xasprintf("%s/go", t.dir);
+
+	unlink(go);
+}
+
+Test(target, what_is_put_right_while_the_reload_fails_is_drift)
+{
+	const struct file_owner owner = {.mode = 0600};
+	auto_free char *command = waiting_command();
+	struct err err;
+
+	close_target();
+	open_target(command);
+	let_it_end("");
+	set("a\n");
+	await_log("event=reload_failed");
+	cr_assert(file_replace(t.output, "by hand\n", 8, &owner, &err), "%s", err.message);
+	let_it_end("well");
+	await_log("event=drift");
+	apply("a\n");
+	cr_expect_eq(count_log("event=moved"), 1, "%s", logged());
+	forget_go();
+}
+
+Test(target, a_text_that_comes_during_a_reload_does_not_wait_when_that_fails)
+{
+	auto_free char *command = waiting_command();
+	struct target_status status;
+
+	close_target();
+	open_target(command);
+	set("a\n");
+	do {
+		loop_for(t.base, 1);
+		target_status(t.target, &status);
+	} while (strcmp(status.step, "reloading") != 0);
+	set("b\n");
+	let_it_end("");
+	await_log("event=reload_failed");
+	target_status(t.target, &status);
+	cr_expect_str_neq(status.step, "waiting");
+	let_it_end("well");
+	apply("b\n");
+	forget_go();
+}
+
+/* Two methods may have the same object. */
+Test(target, a_shared_object_is_of_one_kind)
+{
+	static const struct reload_method other = {.limit_ms = 1};
+	struct reloader *reloader = target_hub_reloader(t.hub, &reload_by_command, "x");
+
+	cr_expect_not_null(reloader);
+	cr_expect_eq(target_hub_reloader(t.hub, &reload_by_command, "x"), reloader);
+	cr_expect_neq(target_hub_reloader(t.hub, &other, "x"), reloader);
+	cr_expect_null(target_hub_reloader(t.hub, &other, ""));
 }
 
 /* The name of a target alone does not say which cluster is in trouble. */
