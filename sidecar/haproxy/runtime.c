@@ -287,8 +287,12 @@ static void send_round(struct haproxy_driver *driver, enum runtime_state state,
 	runtime->call = haproxy_queue_send(
 	    driver->socket, state == RUNTIME_PUSHING ? HAPROXY_AT_ONCE : HAPROXY_QUEUED, line.data,
 	    BATCH_TIMEOUT_MS, reply_cb, driver);
-	if (state == RUNTIME_PUSHING)
-		runtime->push_due = !whole;
+	if (state == RUNTIME_PUSHING) {
+		runtime->push_due = false;
+		runtime->rest_due = !whole;
+		strbuf_reset(&runtime->pushed);
+		strbuf_append_str(&runtime->pushed, commands);
+	}
 	runtime->asking = runtime->sent_for = driver->desired_seq;
 	runtime->sent_us = clock_now_us();
 	enter(driver, state, -1);
@@ -540,7 +544,8 @@ static void compare(struct haproxy_driver *driver)
 		strbuf_append_str(&runtime->needs, diff.why.data);
 	if (diff.command_count == 0)
 		agrees(driver, &diff);
-	else if (runtime->push_due || (runtime->withheld && !diff.withholds))
+	else if (runtime->push_due || (runtime->withheld && !diff.withholds) ||
+	         (runtime->rest_due && strcmp(runtime->pushed.data, diff.commands.data) != 0))
 		push(driver, &diff);
 	else
 		did_not_stick(driver, &diff);
@@ -603,6 +608,7 @@ void haproxy_runtime_init(struct haproxy_driver *driver)
 	driver->runtime = (struct haproxy_runtime){.cleanup_owed = true,
 	                                           .unfit = STRBUF_INIT,
 	                                           .answers = STRBUF_INIT,
+	                                           .pushed = STRBUF_INIT,
 	                                           .needs = STRBUF_INIT,
 	                                           .problem = STRBUF_INIT};
 	driver->runtime.timer = timer_new(driver->target.base, on_timer, driver);
@@ -620,6 +626,7 @@ void haproxy_runtime_fini(struct haproxy_driver *driver)
 	haproxy_live_free(&runtime->live);
 	strbuf_fini(&runtime->unfit);
 	strbuf_fini(&runtime->answers);
+	strbuf_fini(&runtime->pushed);
 	strbuf_fini(&runtime->needs);
 	strbuf_fini(&runtime->problem);
 }

@@ -110,26 +110,40 @@ static const char *problem_of(const struct pq_link *link, const PGresult *result
 	case PGRES_COPY_IN:
 	case PGRES_COPY_OUT:
 	case PGRES_COPY_BOTH:
-		return "it answered with COPY, which nobody asked for";
+		return "the server answered with COPY, which was not requested";
 	default:
 		break;
 	}
 	if (link->pq->rows(result) > link->limits.rows)
-		return "it answered with more rows than the question has";
+		return "the server returned more rows than the query can return";
 	if (link->results > RESULTS_MAX)
-		return "it answered with more results than the question has";
+		return "the server returned more results than the query has statements";
 	return NULL;
 }
 
-/* An error stays, whatever follows it. Rows replace the result of a statement without rows. */
+/* An error counts more than rows, and rows count more than a statement without rows. */
+static int rank_of(const struct pq_link *link, const PGresult *result)
+{
+	switch (link->pq->result_status(result)) {
+	case PGRES_EMPTY_QUERY:
+	case PGRES_COMMAND_OK:
+		return 1;
+	case PGRES_TUPLES_OK:
+		return 2;
+	default:
+		return 3;
+	}
+}
+
+/* Of two results that count the same, the first one stays. */
 static void keep_result(struct pq_link *link, PGresult *result)
 {
-	if (link->result != NULL && link->pq->result_status(link->result) == PGRES_COMMAND_OK)
-		drop_result(link);
-	if (link->result == NULL)
-		link->result = result;
-	else
+	if (link->result != NULL && rank_of(link, result) <= rank_of(link, link->result)) {
 		link->pq->clear(result);
+		return;
+	}
+	drop_result(link);
+	link->result = result;
 }
 
 /* False: the connection must end. */
@@ -291,7 +305,7 @@ static bool scan_tls(struct pq_link *link)
 	len = link->pq->ssl_peek(ssl, bytes, sizeof(bytes));
 	if (len == TLS_RECORD_MAX)
 		return err_set(&link->problem,
-		               "it sent more than %d bytes in one step of the login",
+		               "the server sent more than %d bytes in one step of the login",
 		               TLS_RECORD_MAX);
 	return len <= 0 || pq_scan_take(&link->tls, bytes, (size_t)len, &link->problem);
 }

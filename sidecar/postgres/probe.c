@@ -43,7 +43,7 @@ enum probe_state {
 
 struct probe {
 	const struct config_cluster *config;
-	struct pg_connection *session;
+	struct pg_connection *connection;
 	struct server_fact fact;
 	struct server_fact next; /* the fact after the attempt in progress */
 	enum probe_state state;
@@ -203,7 +203,7 @@ static void conclude_answer(struct probe *probe)
 	conclude(probe);
 	wait_to_ask(probe);
 	if (server_takes_writes(&probe->fact))
-		pg_connection_renew(probe->session);
+		pg_connection_renew(probe->connection);
 }
 
 static void conclude_failure(struct probe *probe, const struct connect_failure *failure)
@@ -226,7 +226,7 @@ static void take_failure(struct probe *probe, const struct connect_failure *fail
 		return;
 	}
 	probe->cut_before = true;
-	wait_to_retry(probe, probe->failures);
+	wait_to_retry(probe, 0);
 }
 
 void probe_lose(struct probe *probe, const char *problem)
@@ -234,7 +234,7 @@ void probe_lose(struct probe *probe, const char *problem)
 	struct connect_failure failure = {.class = SERVER_REFUSED};
 
 	snprintf(failure.problem, sizeof(failure.problem), "%s", problem);
-	pg_connection_close(probe->session);
+	pg_connection_close(probe->connection);
 	probe->ended = true;
 	probe->end_us = 0;
 	probe->next.asked_us = clock_now_us();
@@ -247,7 +247,7 @@ void probe_note_end(struct probe *probe)
 
 	probe->end_us = now;
 	if (before != 0 && now - before <= PROBE_TOGETHER_US)
-		probe_lose(probe, "two of its connections ended within a millisecond");
+		probe_lose(probe, "two connections to the server ended within a millisecond");
 }
 
 /* A connection that had worked has ended. This alone proves nothing: the next attempt decides. */
@@ -270,8 +270,8 @@ static void take_shutdown(struct probe *probe, const struct connect_failure *fai
 	conclude_failure(probe, failure);
 }
 
-static void pg_connection_told(enum pg_connection_outcome outcome,
-                               const struct connect_failure *failure, void *arg)
+static void on_outcome(enum pg_connection_outcome outcome, const struct connect_failure *failure,
+                       void *arg)
 {
 	struct probe *probe = arg;
 
@@ -296,10 +296,10 @@ static void ask(struct probe *probe)
 	probe->next = probe->fact;
 	probe->next.asked_us = clock_now_us();
 	probe->extended = false;
-	if (!pg_connection_connected(probe->session))
+	if (!pg_connection_connected(probe->connection))
 		probe->made_us = probe->next.asked_us;
 	enter(probe, PROBE_ASKING, probe->config->verify_timeout_ms);
-	pg_connection_ask(probe->session, &probe->next);
+	pg_connection_ask(probe->connection, &probe->next);
 }
 
 static void give_up(struct probe *probe)
@@ -312,9 +312,9 @@ static void give_up(struct probe *probe)
 		return;
 	}
 	snprintf(failure.problem, sizeof(failure.problem), "no %s within %lld ms",
-	         pg_connection_connected(probe->session) ? "answer" : "connection",
+	         pg_connection_connected(probe->connection) ? "answer" : "connection",
 	         (long long)probe->config->verify_timeout_ms);
-	pg_connection_close(probe->session);
+	pg_connection_close(probe->connection);
 	conclude_failure(probe, &failure);
 }
 
@@ -399,8 +399,8 @@ struct probe *probe_create(struct event_base *base, const struct libpq *pq,
 	probe->fact.port = member->port;
 	probe->fact.heard_us = clock_now_us();
 	memcpy(probe->fact.address, member->address, sizeof(probe->fact.address));
-	probe->session = pg_connection_create(base, pq, &question, config->verify_conninfo, member,
-	                                      pg_connection_told, probe);
+	probe->connection = pg_connection_create(base, pq, &question, config->verify_conninfo,
+	                                         member, on_outcome, probe);
 	probe->timer = timer_new(base, on_timer, probe);
 	enter(probe, PROBE_WAITING, 0);
 	return probe;
@@ -410,7 +410,7 @@ void probe_destroy(struct probe *probe)
 {
 	if (probe == NULL)
 		return;
-	pg_connection_destroy(probe->session);
+	pg_connection_destroy(probe->connection);
 	timer_free(probe->timer);
 	free(probe);
 }

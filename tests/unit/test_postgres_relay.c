@@ -1,7 +1,12 @@
 /* What is looked at of a server's bytes before libpq reads them; whole, and byte by byte. */
 #include <criterion/criterion.h>
+#include <event2/event.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/strbuf.h"
 #include "sidecar/postgres/postgres_internal.h"
@@ -136,4 +141,31 @@ Test(postgres_relay,
 	append(&failed, 'E', "SFATAL\0", 8);
 	append_scram(&failed, "2000000000");
 	expect(PQ_SCAN_TLS_REPLY, &failed, "iterations of SCRAM");
+}
+
+static void ignore(void *arg)
+{
+	(void)arg;
+}
+
+/* dup3() refuses a number above the limit, though the descriptor itself is open. */
+Test(postgres_relay, a_descriptor_that_cannot_be_replaced_is_an_error)
+{
+	struct event_base *base = event_base_new();
+	struct rlimit limit;
+	struct err err = {0};
+	int pair[2], fd;
+	char byte = 0;
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	fd = fcntl(pair[0], F_DUPFD, 200);
+	cr_assert_eq(fd, 200);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = 200;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	cr_assert_null(pq_relay_insert(base, fd, PQ_SCAN_HEAD, ignore, NULL, &err));
+	cr_expect_not_null(strstr(err.message, "in place of the connection"), "%s", err.message);
+	cr_expect_eq(write(pair[1], "x", 1), 1);
+	cr_expect_eq(read(fd, &byte, 1), 1, "it is still the connection");
+	event_base_free(base);
 }
