@@ -139,7 +139,8 @@ static void classify_without_sqlstate(const struct classify_failure *failure,
 	if (failure->needs_password) {
 		out->class = SERVER_DENIED;
 		snprintf(out->problem, sizeof(out->problem),
-		         "it wants a password, and verify_conninfo and the passfile have none");
+		         "the server requires a password, and neither verify_conninfo "
+		         "nor the password file has one");
 	} else if (is_refusal(text)) {
 		out->class = SERVER_REFUSED;
 	} else if (strstr(text, strerror(ETIMEDOUT)) != NULL) {
@@ -148,7 +149,7 @@ static void classify_without_sqlstate(const struct classify_failure *failure,
 		out->class = SERVER_REFUSED;
 		out->cut = true;
 		snprintf(out->problem, sizeof(out->problem),
-		         "it ends every connection without a word");
+		         "the server closes every connection without sending anything");
 	}
 }
 

@@ -221,8 +221,7 @@ static void take_row(struct pg_connection *connection, const PGresult *result)
 {
 	const struct libpq *pq = connection->pq;
 	const char *row[COLUMNS_MAX] = {NULL};
-	struct err err = {.message =
-	                      "the answer is not one row of the columns that were asked for"};
+	struct err err = {.message = "the answer is not exactly one row with the expected columns"};
 	int columns = connection->question->columns;
 	bool good = pq->rows(result) == 1 && pq->columns(result) == columns;
 
@@ -252,7 +251,7 @@ static void take_error(struct pg_connection *connection, const PGresult *result)
 		connection->reduced = true;
 	} else if (sqlstate == NULL || !classify_may_pass(sqlstate) ||
 	           ++connection->passing > PASSING_MAX) {
-		fail_to_answer(connection, sqlstate, text != NULL ? text : "the question failed");
+		fail_to_answer(connection, sqlstate, text != NULL ? text : "the query failed");
 		return;
 	}
 	send_question(connection);

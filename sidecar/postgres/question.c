@@ -46,12 +46,14 @@ bool question_parse(const char *const row[QUESTION_COLUMNS], struct server_fact 
 		return err_set(err, "pg_is_in_recovery() is neither true nor false");
 	if (row[1] != NULL &&
 	    (strlen(row[1]) != 8 || !parse_number(row[1], HEX_DIGITS, 16, &timeline)))
-		return err_set(err, "the name of the WAL file has no timeline: \"%s\"", row[1]);
+		return err_set(
+		    err, "pg_walfile_name() returned no WAL file name with a timeline: \"%s\"",
+		    row[1]);
 	if (row[2] != NULL && !parse_number(row[2], DIGITS, 10, &lsn))
-		return err_set(err, "the WAL position is no number: \"%s\"", row[2]);
+		return err_set(err, "the WAL position is not a number: \"%s\"", row[2]);
 	if (identifier[strspn(identifier, DIGITS)] != '\0' ||
 	    strlen(identifier) >= sizeof(fact->system_identifier))
-		return err_set(err, "the system identifier is no number: \"%.40s\"", identifier);
+		return err_set(err, "the system identifier is not a number: \"%.40s\"", identifier);
 	fact->in_recovery = *recovery == 't';
 	fact->timeline = timeline;
 	fact->lsn = lsn;

@@ -102,7 +102,7 @@ static bool load_libpq(struct verifier *verifier)
 	if (!verifier->loaded)
 		log_error("verify_impossible", KV_STR("cluster", verifier->config->name),
 		          KV_ERR(&verifier->load_problem),
-		          KV_STR("next", "no server can be asked before a restart"));
+		          KV_STR("next", "servers are not verified until segue is restarted"));
 	return verifier->loaded;
 }
 
@@ -219,7 +219,8 @@ static void tripped(enum tripwire_news news, void *arg)
 		probe_note_end(found->probe);
 		return;
 	case TRIPWIRE_REFUSED:
-		probe_lose(found->probe, "a silent connection was ended, and the next one refused");
+		probe_lose(found->probe,
+		           "a tripwire connection ended, and the next one was refused");
 		return;
 	}
 }

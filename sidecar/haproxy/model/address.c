@@ -68,9 +68,10 @@ static bool read_port(const char *text, uint16_t *port)
 static enum haproxy_address_kind bad_address(const char *word, const char *host, struct err *err)
 {
 	if (*host == '\0' || *host == '*')
-		err_set(err, "'%s' names no address: write ADDRESS:PORT", word);
+		err_set(err, "'%s' has no address: write ADDRESS:PORT", word);
 	else if (strchr(host, ':') != NULL)
-		err_set(err, "'%s' is no ADDRESS:PORT; an IPv6 one is written [2001:db8::1]:5432",
+		err_set(err,
+		        "'%s' is not ADDRESS:PORT: write an IPv6 address as [2001:db8::1]:5432",
 		        word);
 	else
 		err_set(err,
@@ -111,7 +112,10 @@ enum haproxy_address_kind haproxy_address_read(const char *word, char **address,
 	if (canonical == NULL)
 		return bad_address(word, host, err);
 	if (family != AF_UNSPEC && (family == AF_INET6) != (strchr(canonical, ':') != NULL)) {
-		err_set(err, "'%s' is not of the family that its prefix names", word);
+		err_set(
+		    err,
+		    "'%s': the address is not of the family (IPv4, IPv6) that its prefix demands",
+		    word);
 		return HAPROXY_ADDRESS_BAD;
 	}
 	if (colon == NULL || !read_port(colon + 1, port))

@@ -160,9 +160,10 @@ bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch_repl
 	    haproxy_live_count(stat.data, stat.len, &out->live, err)) {
 		if (!out->info.stopping)
 			return true;
-		err_set(err, "worker %" PRId64 " answers, which is about to stop", out->info.pid);
+		err_set(err, "the reply came from worker %" PRId64 ", which is stopping",
+		        out->info.pid);
 	} else if (out->said.len > 0) {
-		err_wrap(err, "it answered '%.200s'", out->said.data);
+		err_wrap(err, "HAProxy answered '%.200s'", out->said.data);
 	}
 	haproxy_batch_free(out);
 	return false;

@@ -185,12 +185,13 @@ static bool start_proxy(struct reader *reader, struct err *err)
 
 	if (reader->lines.conditional_depth > 0)
 		return fail(reader, err,
-		            "a backend inside .if: segue cannot know whether HAProxy has it; let "
-		            "the template decide");
+		            "a backend inside .if: segue cannot know whether HAProxy has "
+		            "it: use a condition of the template instead of .if");
 	if (haproxy_lines_has_variable(&reader->lines))
 		return fail(reader, err,
 		            "an environment variable in the name of a backend: segue "
-		            "cannot know its value; let the template write it");
+		            "cannot know its value: write the value with the template "
+		            "instead");
 	if (!haproxy_name_is_valid(word(reader, 1)))
 		return fail(reader, err, "a backend needs a name of letters, digits and -_.:");
 	out->backends =
@@ -268,14 +269,13 @@ static bool start_section(struct reader *reader, struct err *err)
 static bool check_certain(const struct reader *reader, struct err *err)
 {
 	if (reader->lines.conditional_depth > 0 || reader->lines.section.conditional)
-		return fail(
-		    reader, err,
-		    "a server inside .if: segue cannot know whether HAProxy has it; let the "
-		    "template decide");
+		return fail(reader, err,
+		            "a server inside .if: segue cannot know whether HAProxy has "
+		            "it: use a condition of the template instead of .if");
 	if (haproxy_lines_has_variable(&reader->lines))
 		return fail(reader, err,
-		            "an environment variable in a server line: segue cannot "
-		            "know its value; let the template write it");
+		            "an environment variable in a server line: segue cannot know "
+		            "its value: write the value with the template instead");
 	return true;
 }
 
@@ -454,8 +454,8 @@ static bool check_unique(const struct haproxy_config *config, struct err *err)
 	for (size_t i = 1; i < count; i++)
 		if (strcmp(places[i - 1].backend, places[i].backend) == 0 &&
 		    strcmp(places[i - 1].name, places[i].name) == 0)
-			return err_set(err, "server %s/%s stands on line %u too", places[i].backend,
-			               places[i].name, places[i - 1].line) ||
+			return err_set(err, "server %s/%s is already defined on line %u",
+			               places[i].backend, places[i].name, places[i - 1].line) ||
 			       err_at_line(err, places[i].line);
 	return true;
 }

@@ -225,9 +225,12 @@ static void handle_missing(struct haproxy_diff *out, const struct haproxy_server
 		miss_server(out, server,
 		            "is missing with its whole backend: HAProxy has not loaded the file");
 	else if (!can_add)
-		miss_server(out, server, "is missing, and this HAProxy cannot add servers");
+		miss_server(out, server,
+		            "is missing, and this HAProxy cannot add servers at runtime");
 	else if (server->reload_only)
-		miss_server(out, server, "is missing, and no command can carry its parameters");
+		miss_server(
+		    out, server,
+		    "is missing, and its parameters cannot be written in a runtime command");
 	else
 		add_server(out, server);
 }
@@ -289,7 +292,8 @@ static void remove_server(struct haproxy_diff *out, struct haproxy_live_server *
 		add_command(out, "del server", &server, "");
 		out->removals++;
 	} else {
-		miss_server(out, &server, "is too many, and this HAProxy cannot remove servers");
+		miss_server(out, &server,
+		            "is surplus, and this HAProxy cannot remove servers at runtime");
 	}
 	add_summary(out, &server, "removed");
 }
@@ -304,7 +308,8 @@ static void diff_fixed(struct haproxy_diff *out, const struct haproxy_config *de
 
 		if (fixed->last == 0 &&
 		    haproxy_live_find(live, fixed->backend, fixed->name) == NULL)
-			miss_server(out, &server, "is missing, and only the file can add it");
+			miss_server(out, &server,
+			            "is missing, and only a reload of the file can add it");
 	}
 }
 
@@ -320,8 +325,9 @@ static void diff_servers(struct haproxy_diff *out, const struct haproxy_config *
 		if (one == NULL)
 			handle_missing(out, server, live, abilities.can_add);
 		else if (*one->address == '\0')
-			miss_server(out, server,
-			            "has no IP in HAProxy, and no command gives it one");
+			miss_server(
+			    out, server,
+			    "has no IP address in HAProxy, and a runtime command cannot set one");
 		else
 			change_server(out, server, one, abilities.late_address);
 	}

@@ -70,7 +70,7 @@ static void judge_global(struct lint *lint)
 	if (!lint->has_hard_stop)
 		report(lint, lint->global_line,
 		       "global has no \"hard-stop-after\": after a reload an old worker may keep "
-		       "its clients for days, out of reach of a later move: add "
+		       "its clients for days, where segue cannot move them: add "
 		       "\"hard-stop-after 1h\"");
 }
 
@@ -80,13 +80,15 @@ static void judge_inheritance(struct lint *lint)
 
 	if (proxy->settings.http_line > 0)
 		report(lint, proxy->settings.http_line,
-		       "\"mode http\" reaches backend %s: PostgreSQL needs \"mode tcp\": name a "
-		       "defaults section of its own: \"backend %s from NAME\"",
+		       "backend %s inherits \"mode http\", but PostgreSQL needs "
+		       "\"mode tcp\": give it its own defaults section: \"backend %s "
+		       "from NAME\"",
 		       proxy->name.data, proxy->name.data);
 	if (proxy->inherits_unknown && !proxy->from && !proxy->settings.has_mode)
 		report(lint, proxy->line,
-		       "backend %s takes over the defaults of whichever file HAProxy reads before "
-		       "this one: name a defaults section: \"backend %s from NAME\"",
+		       "backend %s inherits the defaults of the file that HAProxy "
+		       "reads before this one: name a defaults section: \"backend %s "
+		       "from NAME\"",
 		       proxy->name.data, proxy->name.data);
 }
 
@@ -115,18 +117,19 @@ static void judge_tries(struct lint *lint)
 
 	if (set->has_redispatch ? set->redispatch_every < 1 : set->complete)
 		report(lint, proxy->line,
-		       "backend %s has no \"option redispatch 2\": waiting clients keep trying the "
-		       "address that the primary has left: add it",
+		       "backend %s has no \"option redispatch 2\": waiting clients "
+		       "are not sent to the address of the new primary: add it",
 		       proxy->name.data);
 	if (set->connect_ms == 0 || (set->connect_ms == HAPROXY_UNSET && set->complete))
 		report(lint, proxy->line,
-		       "backend %s has no \"timeout connect\": a try at a primary that is gone "
-		       "never ends: add \"timeout connect 100ms\"",
+		       "backend %s has no \"timeout connect\": a connection attempt "
+		       "to a lost primary never ends: add \"timeout connect 100ms\"",
 		       proxy->name.data);
 	if (set->connect_ms > CONNECT_MAX_MS && !lint->only_hold)
 		report(lint, proxy->line,
-		       "backend %s: \"timeout connect\" is %" PRId64 " ms: clients hang that long "
-		       "at a primary that swallows packets: take less than %d ms",
+		       "backend %s: \"timeout connect\" is %" PRId64
+		       " ms: if the primary does not answer (packets are dropped), "
+		       "clients wait that long: set less than %d ms",
 		       proxy->name.data, set->connect_ms, CONNECT_MAX_MS);
 }
 
@@ -147,9 +150,10 @@ static void judge_queue(struct lint *lint)
 		return;
 	if (set->queue_ms == HAPROXY_UNSET && (lint->primary.limited || set->redispatch_every > 1))
 		report(lint, proxy->line,
-		       "backend %s has no \"timeout queue\": its queue lasts no longer than "
-		       "\"timeout connect\", so clients cannot wait there for a primary, nor for "
-		       "\"maxconn\": add \"timeout queue %" PRId64 "ms\"",
+		       "backend %s has no \"timeout queue\": clients stay in its "
+		       "queue no longer than \"timeout connect\", which is too short "
+		       "to wait for a primary or for \"maxconn\": add \"timeout queue "
+		       "%" PRId64 "ms\"",
 		       proxy->name.data, lint->hold_ms * 2);
 	else if (set->queue_ms != HAPROXY_UNSET && set->queue_ms < lint->hold_ms)
 		report(lint, proxy->line,
@@ -173,8 +177,9 @@ static void judge_proxy(struct lint *lint)
 		judge_queue(lint);
 	if (lint->primary.checks)
 		report(lint, lint->primary.line,
-		       "server %s/primary has \"check\": when it fails, waiting clients get "
-		       "errors and new ones are turned away; segue is the check: remove it",
+		       "server %s/primary has \"check\": when the check fails, "
+		       "waiting clients get errors and new ones are refused: remove "
+		       "it, segue checks the primary itself",
 		       proxy->name.data);
 }
 
@@ -215,8 +220,8 @@ static void read_primary(struct lint *lint)
 		return;
 	if (haproxy_lines_find(lines, "resolvers") > 0)
 		report(lint, lines->number,
-		       "server %s/primary has \"resolvers\": DNS trouble would put it into "
-		       "maintenance: remove it, segue resolves names",
+		       "server %s/primary has \"resolvers\": a DNS failure would set "
+		       "it to maintenance: remove it, segue resolves names itself",
 		       name);
 	if (!lines->words[2].variable &&
 	    haproxy_address_read(word(lint, 2), &address, &port, &err) == HAPROXY_ADDRESS_BAD)
@@ -255,10 +260,10 @@ static void judge_timeout(struct lint *lint)
 		       "is meant",
 		       word(lint, 1), value, value, value, value);
 	else if (is_idle_timeout(word(lint, 1)))
-		report(lint, lint->lines.number,
-		       "\"timeout %s %s\": sessions end when they are idle for so short a time: "
-		       "take 1s or more",
-		       word(lint, 1), value);
+		report(
+		    lint, lint->lines.number,
+		    "\"timeout %s %s\": sessions that are idle for that time end: set 1s or more",
+		    word(lint, 1), value);
 }
 
 static void read_line(struct lint *lint)
@@ -279,8 +284,8 @@ static void read_line(struct lint *lint)
 	    haproxy_line_is(lines, "load-server-state-from-file") &&
 	    !haproxy_line_is(lines, "load-server-state-from-file none") && !lint->only_hold)
 		report(lint, lines->number,
-		       "load-server-state-from-file: a saved address would win over the file that "
-		       "segue has written: use \"none\"");
+		       "load-server-state-from-file: a saved address would override "
+		       "the file that segue has written: use \"none\"");
 }
 
 static void lint_text(struct lint *lint, const char *text, size_t len)
@@ -329,7 +334,8 @@ size_t haproxy_lint_idle(const char *text, size_t len, struct strbuf *out)
 	}
 	haproxy_lines_fini(&lines);
 	if (findings > 0)
-		strbuf_append_str(out, ": sessions end when they are idle for so short a time, and "
-		                       "new ones before they begin: is a unit missing?");
+		strbuf_append_str(out,
+		                  ": sessions that are idle for that time end, and new ones may "
+		                  "end before they start: is a unit missing?");
 	return findings;
 }

@@ -140,8 +140,9 @@ static bool check_result(const struct haproxy_config *before, const struct hapro
 			same = server->disabled || !is_surplus(desired, server);
 	}
 	haproxy_config_free(&after);
-	return same || err_set(err, "a server line cannot be rewritten: %s",
-	                       why.len > 0 ? why.data : "it would say something else");
+	return same ||
+	       err_set(err, "a server line cannot be rewritten: %s",
+	               why.len > 0 ? why.data : "the result would not have the desired servers");
 }
 
 bool haproxy_config_patch(const char *text, size_t len, const struct haproxy_config *desired,

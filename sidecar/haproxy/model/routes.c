@@ -295,8 +295,8 @@ static bool routes_end(const struct ways *ways, struct err *err)
 		    !section->disabled && !section->is_web && !section->unknown &&
 		    !section->inherits_unknown && !has_backend(section))
 			return err_set(err,
-			               "%s has a bind and no backend: its clients would be turned "
-			               "away at once: add default_backend",
+			               "%s has a bind and no backend: its clients would be "
+			               "disconnected at once: add default_backend",
 			               section->spelled) ||
 			       err_at_line(err, section->line);
 	}
@@ -326,7 +326,7 @@ static const char *way_words(enum way way)
 	case WAY_ELSEWHERE:
 		return "leads to other servers";
 	case WAY_PARTLY:
-		return "leads to other servers, too";
+		return "leads to the primary, but also to other servers";
 	case WAY_PRIMARY:
 	case WAY_UNKNOWN:
 		break;
@@ -441,7 +441,7 @@ static void tell_lost(const struct ways *before, const struct ways *now, struct 
 		strbuf_printf(out, "%s%s (%s) led to the primary, ", out->len > 0 ? "; " : "",
 		              bind->spelled, was->spelled);
 		if (is == NULL)
-			strbuf_append_str(out, "and nothing is bound there any more");
+			strbuf_append_str(out, "and nothing is bound there now");
 		else
 			strbuf_printf(out, "and now %s (%s)", way_words(way), is->spelled);
 	}
@@ -485,8 +485,9 @@ static bool section_keeps(const struct section *before, const struct section *no
 
 	return lost == NULL ||
 	       err_set(err,
-	               "%s would have no %s line any more: is a mark of the template in the wrong "
-	               "place? Who wants the section gone removes all of it",
+	               "%s would have no %s line any more: is a {{...}} tag of the "
+	               "template in the wrong place? To remove a section, remove all "
+	               "its lines",
 	               before->spelled, lost);
 }
 
