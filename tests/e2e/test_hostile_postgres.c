@@ -27,7 +27,7 @@ static const char *const problems[HOSTILE_WAYS] = {
     [HOSTILE_ENDLESS_NOTIFICATIONS] = "bytes that are allowed for one answer",
     [HOSTILE_ENDLESS_PARAMETERS] = "ParameterStatus messages on one connection",
     [HOSTILE_DRIP] = "no answer within",
-    [HOSTILE_SCRAM] = "more than 100000 iterations of SCRAM",
+    [HOSTILE_SCRAM] = "more than 100000 SCRAM iterations",
 };
 
 static const char *json_of(struct lab *lab, uint16_t port)

@@ -86,7 +86,7 @@ Test(postgres_relay, iterations_are_bounded)
 		auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
 		append_scram(&bytes, cases[i].iterations);
-		expect(PQ_SCAN_HEAD, &bytes, cases[i].good ? NULL : "iterations of SCRAM");
+		expect(PQ_SCAN_HEAD, &bytes, cases[i].good ? NULL : "SCRAM iterations");
 	}
 }
 
@@ -95,7 +95,7 @@ Test(postgres_relay, a_nonce_that_hides_them_does_not)
 	auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
 	append(&bytes, 'R', "\0\0\0\vr=n,i=1,s=c2FsdA==,i=2000000000", 36);
-	expect(PQ_SCAN_HEAD, &bytes, "iterations of SCRAM");
+	expect(PQ_SCAN_HEAD, &bytes, "SCRAM iterations");
 }
 
 Test(postgres_relay, a_long_message_about_authentication_is_refused)
@@ -104,7 +104,7 @@ Test(postgres_relay, a_long_message_about_authentication_is_refused)
 	auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
 	append(&bytes, 'R', body, sizeof(body));
-	expect(PQ_SCAN_HEAD, &bytes, "bytes about authentication");
+	expect(PQ_SCAN_HEAD, &bytes, "authentication message of");
 }
 
 Test(postgres_relay, what_is_no_message_is_refused)
@@ -112,7 +112,7 @@ Test(postgres_relay, what_is_no_message_is_refused)
 	auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
 	strbuf_append(&bytes, "R\0\0\0\3", 5);
-	expect(PQ_SCAN_HEAD, &bytes, "no message of PostgreSQL");
+	expect(PQ_SCAN_HEAD, &bytes, "which is not valid in");
 }
 
 Test(postgres_relay, parameters_are_counted)
@@ -123,7 +123,7 @@ Test(postgres_relay, parameters_are_counted)
 		append(&bytes, 'S', "a\0b\0", 4);
 	expect(PQ_SCAN_HEAD, &bytes, NULL);
 	append(&bytes, 'S', "a\0b\0", 4);
-	expect(PQ_SCAN_HEAD, &bytes, "reported parameters");
+	expect(PQ_SCAN_HEAD, &bytes, "ParameterStatus messages");
 }
 
 Test(postgres_relay,
@@ -134,13 +134,13 @@ Test(postgres_relay,
 
 	strbuf_append(&refused, "N", 1);
 	append_scram(&refused, "2000000000");
-	expect(PQ_SCAN_TLS_REPLY, &refused, "iterations of SCRAM");
+	expect(PQ_SCAN_TLS_REPLY, &refused, "SCRAM iterations");
 	strbuf_append(&granted, "S", 1);
 	append_scram(&granted, "2000000000");
 	expect(PQ_SCAN_TLS_REPLY, &granted, NULL);
 	append(&failed, 'E', "SFATAL\0", 8);
 	append_scram(&failed, "2000000000");
-	expect(PQ_SCAN_TLS_REPLY, &failed, "iterations of SCRAM");
+	expect(PQ_SCAN_TLS_REPLY, &failed, "SCRAM iterations");
 }
 
 static void ignore(void *arg)
