@@ -181,11 +181,6 @@ static struct section *find_backend(const struct ways *ways, const char *name)
 	return NULL;
 }
 
-static bool is_at(const struct haproxy_server *server, const struct haproxy_endpoint *place)
-{
-	return server->port == place->port && strcmp(server->address, place->address) == 0;
-}
-
 static void count_servers(struct ways *ways, const struct haproxy_config *config,
                           const struct haproxy_endpoint *primary)
 {
@@ -203,8 +198,8 @@ static void count_servers(struct ways *ways, const struct haproxy_config *config
 			section = find_backend(ways, server->backend);
 		if (section == NULL || !haproxy_takes_clients(server))
 			continue;
-		section->primaries += is_at(server, primary);
-		section->others += !is_at(server, primary);
+		section->primaries += haproxy_server_is_at(server, primary);
+		section->others += !haproxy_server_is_at(server, primary);
 	}
 }
 
@@ -377,8 +372,8 @@ static bool some_server_leads(const char *text, size_t len, const struct haproxy
 		return false;
 	leads = config.fixed_count > 0;
 	for (size_t i = 0; i < config.server_count && !leads; i++)
-		leads =
-		    haproxy_takes_clients(&config.servers[i]) && is_at(&config.servers[i], primary);
+		leads = haproxy_takes_clients(&config.servers[i]) &&
+		        haproxy_server_is_at(&config.servers[i], primary);
 	haproxy_config_free(&config);
 	return leads || set_no_server(primary, err);
 }
