@@ -117,22 +117,9 @@ static void wait_to_retry(struct probe *probe, unsigned attempt)
 
 static bool takes_no_writes(const struct server_fact *fact)
 {
-	switch (fact->class) {
-	case SERVER_REFUSED:
-	case SERVER_TIMED_OUT:
-	case SERVER_STARTING:
-		return true;
-	case SERVER_ANSWERED:
-		return fact->in_recovery;
-	case SERVER_UNASKED:
-	case SERVER_FULL:
-	case SERVER_DENIED:
-	case SERVER_FAULTY:
-	case SERVER_OTHER:
-	case SERVER_CLASSES:
-		break;
-	}
-	return false;
+	return fact->class == SERVER_REFUSED || fact->class == SERVER_TIMED_OUT ||
+	       fact->class == SERVER_STARTING ||
+	       (fact->class == SERVER_ANSWERED && fact->in_recovery);
 }
 
 /* A server that closed an open connection, and accepts no new one right after, is lost. A third
@@ -152,23 +139,10 @@ static unsigned count_unserved(const struct probe *probe, const struct server_fa
  * promotion does not. */
 static bool is_interrupted(const struct server_fact *now)
 {
-	switch (now->class) {
-	case SERVER_ANSWERED:
+	if (now->class == SERVER_ANSWERED)
 		return false;
-	case SERVER_REFUSED:
-	case SERVER_STARTING:
-		return true;
-	case SERVER_TIMED_OUT:
-		return now->interrupted || now->unserved >= SERVER_RUNNING_MATTERS;
-	case SERVER_UNASKED:
-	case SERVER_FULL:
-	case SERVER_DENIED:
-	case SERVER_FAULTY:
-	case SERVER_OTHER:
-	case SERVER_CLASSES:
-		break;
-	}
-	return now->interrupted;
+	return now->interrupted || now->class == SERVER_REFUSED || now->class == SERVER_STARTING ||
+	       (now->class == SERVER_TIMED_OUT && now->unserved >= SERVER_RUNNING_MATTERS);
 }
 
 /* An attempt has ended; probe->next is its result. */
@@ -177,7 +151,6 @@ static void conclude(struct probe *probe)
 	struct server_fact before = probe->fact, *now = &probe->next;
 	bool again = now->class == before.class &&
 	             (now->class != SERVER_ANSWERED || now->in_recovery == before.in_recovery);
-
 	bool awaited = probe->awaited_us != 0 && now->asked_us >= probe->awaited_us;
 
 	now->running = again ? before.running + 1 : 1;
@@ -219,16 +192,6 @@ static void conclude_failure(struct probe *probe, const struct connect_failure *
 	wait_to_retry(probe, ++probe->failures);
 }
 
-static void take_failure(struct probe *probe, const struct connect_failure *failure)
-{
-	if (!failure->cut || probe->cut_before) {
-		conclude_failure(probe, failure);
-		return;
-	}
-	probe->cut_before = true;
-	wait_to_retry(probe, 0);
-}
-
 void probe_lose(struct probe *probe, const char *problem)
 {
 	struct connect_failure failure = {.class = SERVER_REFUSED};
@@ -262,14 +225,6 @@ static void take_end(struct probe *probe)
 		probe_note_end(probe);
 }
 
-/* Counts as the end of the connection and a refusal: no new connection is accepted any more. */
-static void take_shutdown(struct probe *probe, const struct connect_failure *failure)
-{
-	probe->ended = true;
-	probe->next.asked_us = clock_now_us();
-	conclude_failure(probe, failure);
-}
-
 static void on_outcome(enum pg_connection_outcome outcome, const struct connect_failure *failure,
                        void *arg)
 {
@@ -280,13 +235,22 @@ static void on_outcome(enum pg_connection_outcome outcome, const struct connect_
 		conclude_answer(probe);
 		return;
 	case PG_CONNECTION_FAILED:
-		take_failure(probe, failure);
+		if (!failure->cut || probe->cut_before) {
+			conclude_failure(probe, failure);
+			return;
+		}
+		probe->cut_before = true;
+		wait_to_retry(probe, 0);
 		return;
 	case PG_CONNECTION_ENDED:
 		take_end(probe);
 		return;
 	case PG_CONNECTION_SHUT:
-		take_shutdown(probe, failure);
+		/* Counts as the end of the connection and a refusal: the server accepts no new
+		 * connection. */
+		probe->ended = true;
+		probe->next.asked_us = clock_now_us();
+		conclude_failure(probe, failure);
 		return;
 	}
 }
@@ -322,15 +286,10 @@ static void on_timer(void *arg)
 {
 	struct probe *probe = arg;
 
-	switch (probe->state) {
-	case PROBE_WAITING:
-	case PROBE_IDLE:
-		ask(probe);
-		return;
-	case PROBE_ASKING:
+	if (probe->state == PROBE_ASKING)
 		give_up(probe);
-		return;
-	}
+	else
+		ask(probe);
 }
 
 void probe_hurry(struct probe *probe, bool slowly)
@@ -345,14 +304,8 @@ void probe_hurry(struct probe *probe, bool slowly)
 		return;
 	probe->hurry_slowly = slowly;
 	probe->hurry_from_us = slowly ? now - HURRY_US : now;
-	switch (probe->state) {
-	case PROBE_WAITING:
-	case PROBE_IDLE:
+	if (probe->state != PROBE_ASKING)
 		enter(probe, probe->state, 0);
-		return;
-	case PROBE_ASKING:
-		return; /* it is being asked already */
-	}
 }
 
 void probe_recall(struct probe *probe, const struct server_fact *before)
@@ -373,19 +326,10 @@ const struct server_fact *probe_fact(const struct probe *probe)
 	return &probe->fact;
 }
 
-static const char *sql_of(const void *answer, bool reduced)
-{
-	(void)answer;
-	return question_sql(!reduced);
-}
-
-static bool parse_row(const char *const *row, void *answer, struct err *err)
-{
-	return question_parse(row, answer, err);
-}
-
-static const struct pg_connection_question question = {
-    .columns = QUESTION_COLUMNS, .bytes_max = ANSWER_BYTES_MAX, .sql = sql_of, .parse = parse_row};
+static const struct pg_connection_question question = {.columns = QUESTION_COLUMNS,
+                                                       .bytes_max = ANSWER_BYTES_MAX,
+                                                       .sql = question_sql,
+                                                       .parse = question_parse};
 
 struct probe *probe_create(struct event_base *base, const struct libpq *pq,
                            const struct config_cluster *config, const struct member *member,

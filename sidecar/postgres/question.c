@@ -19,11 +19,11 @@
 	" FROM (SELECT pg_catalog.pg_is_in_recovery() AS recovery OFFSET 0) "                 \
 	"AS r"
 
-const char *question_sql(bool with_identifier)
+const char *question_sql(const void *answer, bool reduced)
 {
-	return with_identifier
-	           ? QUESTION("(SELECT system_identifier FROM pg_catalog.pg_control_system())")
-	           : QUESTION("NULL");
+	(void)answer;
+	return reduced ? QUESTION("NULL")
+	               : QUESTION("(SELECT system_identifier FROM pg_catalog.pg_control_system())");
 }
 
 /* All of `text` has to be digits of this base. */
@@ -36,9 +36,9 @@ static bool parse_number(const char *text, const char *digits, int base, int64_t
 	return errno == 0;
 }
 
-bool question_parse(const char *const row[QUESTION_COLUMNS], struct server_fact *fact,
-                    struct err *err)
+bool question_parse(const char *const *row, void *answer, struct err *err)
 {
+	struct server_fact *fact = answer;
 	const char *recovery = row[0], *identifier = row[3] != NULL ? row[3] : "";
 	int64_t timeline = 0, lsn = 0;
 

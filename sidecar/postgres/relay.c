@@ -126,12 +126,6 @@ static void flow_init(struct flow *flow, struct pq_relay *relay, struct event_ba
 	event_add(flow->readable, NULL);
 }
 
-static void flow_fini(struct flow *flow)
-{
-	event_free(flow->readable);
-	event_free(flow->writable);
-}
-
 static ino_t inode_of(int fd)
 {
 	struct stat status;
@@ -197,8 +191,10 @@ void pq_relay_destroy(struct pq_relay *relay)
 	if (relay == NULL)
 		return;
 	pq_relay_send(relay);
-	flow_fini(&relay->in);
-	flow_fini(&relay->out);
+	event_free(relay->in.readable);
+	event_free(relay->in.writable);
+	event_free(relay->out.readable);
+	event_free(relay->out.writable);
 	close(relay->net);
 	close(relay->inner);
 	free(relay);
@@ -239,7 +235,13 @@ static bool take_head(struct pq_scan *scan, struct err *err)
 	scan->left = len - 4;
 	scan->body_len = scan->head_len = 0;
 	scan->state = PQ_SCAN_BODY;
-	return true;
+	/* libpq accepts a message about authentication of up to 2,000 bytes (old versions: 30,000).
+	 * PostgreSQL's have about 100. */
+	return head[0] != 'R' || scan->left < sizeof(scan->body) ||
+	       err_set(err,
+	               "the server sent an authentication message of %zu bytes, more than any "
+	               "method needs",
+	               scan->left);
 }
 
 /* AuthenticationSASLContinue: "r=NONCE,s=SALT,i=ITERATIONS". If there are more digits than fit,
@@ -283,24 +285,12 @@ static size_t take_body(struct pq_scan *scan, const unsigned char *bytes, size_t
 	return taken;
 }
 
-/* libpq accepts a message about authentication of up to 2,000 bytes (old versions: 30,000).
- * PostgreSQL's have about 100. */
-static bool is_too_long(const struct pq_scan *scan, struct err *err)
-{
-	if (scan->head[0] != 'R' || scan->left < sizeof(scan->body))
-		return false;
-	return !err_set(
-	    err,
-	    "the server sent an authentication message of %zu bytes, more than any method needs",
-	    scan->left);
-}
-
 static bool take_byte_of_head(struct pq_scan *scan, unsigned char byte, struct err *err)
 {
 	scan->head[scan->head_len++] = byte;
 	if (scan->head_len < sizeof(scan->head))
 		return true;
-	if (!take_head(scan, err) || is_too_long(scan, err))
+	if (!take_head(scan, err))
 		return false;
 	return scan->left > 0 || finish_body(scan, err);
 }
