@@ -48,8 +48,8 @@ void pq_link_close(struct pq_link *link);
 bool pq_link_ask(struct pq_link *link, const char *sql,
                  const struct pq_link_limits *limits) MUST_CHECK;
 
-/* Returns the result that counts: the first one that is an error or has rows; if there is none, the
- * last one. The caller clears it. */
+/* Returns the result that counts: the first error, else the first one with rows, else the first
+ * one. The caller clears it. */
 PGresult *pq_link_take_result(struct pq_link *link);
 
 enum pq_link_state pq_link_state(const struct pq_link *link);

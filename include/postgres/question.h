@@ -10,12 +10,11 @@
 
 #define QUESTION_COLUMNS 4 /* recovery, timeline, lsn, identifier */
 
-/* `with_identifier` is false for a role that may not execute pg_control_system(). */
-const char *question_sql(bool with_identifier);
+/* These two are for struct pg_connection_question (postgres/connection.h). `reduced`: for a role
+ * that may not execute pg_control_system(). */
+const char *question_sql(const void *answer, bool reduced);
 
-/* Writes the values of `row` into `fact`; NULL in `row` is an SQL NULL. On failure `fact` is
- * unchanged. */
-bool question_parse(const char *const row[QUESTION_COLUMNS], struct server_fact *fact,
-                    struct err *err) MUST_CHECK;
+/* Writes the values of `row` into `answer`, a struct server_fact. */
+bool question_parse(const char *const *row, void *answer, struct err *err) MUST_CHECK;
 
 #endif

@@ -87,6 +87,7 @@ struct haproxy_runtime {
 	bool in_doubt;     /* a batch got no reply: HAProxy may still execute its commands */
 	bool want_read;    /* read before anything else */
 	bool push_due;     /* true: send differences. false: sent, see whether they take effect */
+	bool rest_due;     /* not all fitted in one line: send the rest if `pushed` took effect */
 	unsigned tries, settles; /* pushes without effect, in a row; re-reads since the last push */
 	bool withheld;    /* the last push left out limits, until HAProxy shows the new addresses */
 	bool tidied;      /* the diff's `tidy` commands have been sent since the last timer */
@@ -110,6 +111,7 @@ struct haproxy_runtime {
 	unsigned confirmed;    /* the desired_seq that HAProxy was seen to show */
 	struct strbuf unfit;   /* the failed check, in words */
 	struct strbuf answers; /* to the last commands */
+	struct strbuf pushed;  /* the last commands, and those that did not fit */
 	struct strbuf needs;   /* changes that only a reload can make; "": none */
 	struct strbuf problem;
 };

@@ -85,7 +85,7 @@ static size_t find_closed(const struct haproxy_release *release,
 	for (size_t i = 0; i < config->server_count; i++) {
 		const struct haproxy_server *server = &config->servers[i];
 		const struct haproxy_live_server *one =
-		    haproxy_live_find(live, server->backend, server->name);
+		    haproxy_live_find(live, server->backend, server->name, NULL);
 
 		if (one == NULL)
 			continue;

@@ -279,7 +279,10 @@ static void send_round(struct haproxy_driver *driver, enum runtime_state state,
 	    driver->socket, state == RUNTIME_PUSHING ? HAPROXY_AT_ONCE : HAPROXY_QUEUED, line.data,
 	    BATCH_TIMEOUT_MS, NULL, reply_cb, driver);
 	if (state == RUNTIME_PUSHING) {
-		runtime->push_due = !whole;
+		runtime->push_due = false;
+		runtime->rest_due = !whole;
+		strbuf_reset(&runtime->pushed);
+		strbuf_append_str(&runtime->pushed, commands);
 		runtime->push_seq = driver->desired_seq;
 	}
 	runtime->asking = runtime->sent_for = driver->desired_seq;
@@ -518,7 +521,8 @@ static void compare(struct haproxy_driver *driver)
 		strbuf_append_str(&runtime->needs, diff.why.data);
 	if (diff.command_count == 0)
 		agrees(driver, &diff);
-	else if (runtime->push_due || (runtime->withheld && !diff.withholds))
+	else if (runtime->push_due || (runtime->withheld && !diff.withholds) ||
+	         (runtime->rest_due && strcmp(runtime->pushed.data, diff.commands.data) != 0))
 		push(driver, &diff);
 	else
 		did_not_stick(driver, &diff);
@@ -583,6 +587,7 @@ void haproxy_runtime_init(struct haproxy_driver *driver)
 	driver->runtime = (struct haproxy_runtime){.cleanup_owed = true,
 	                                           .unfit = STRBUF_INIT,
 	                                           .answers = STRBUF_INIT,
+	                                           .pushed = STRBUF_INIT,
 	                                           .needs = STRBUF_INIT,
 	                                           .problem = STRBUF_INIT};
 	driver->runtime.timer = timer_new(driver->target.base, on_timer, driver);
@@ -600,6 +605,7 @@ void haproxy_runtime_fini(struct haproxy_driver *driver)
 	haproxy_live_free(&runtime->live);
 	strbuf_fini(&runtime->unfit);
 	strbuf_fini(&runtime->answers);
+	strbuf_fini(&runtime->pushed);
 	strbuf_fini(&runtime->needs);
 	strbuf_fini(&runtime->problem);
 }

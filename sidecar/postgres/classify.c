@@ -14,20 +14,22 @@
 #define CANNOT_CONNECT_NOW "57P03"
 #define SQLSTATE_CHARS     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-static const char *const shutting_down[] = {"57P01", "57P02", CANNOT_CONNECT_NOW};
-/* 28: all codes of that class. 55000: a database that does not accept connections. */
-static const char *const not_let_in[] = {"28", "3D000", "42501", "55000"};
+/* Lists of SQLSTATEs, or of classes of them (28), up to NULL. */
+
+static const char *const shutting_down[] = {"57P01", "57P02", CANNOT_CONNECT_NOW, NULL};
+static const char *const no_slots[] = {"53300", NULL};
+/* 55000: a database that does not accept connections. */
+static const char *const not_let_in[] = {"28", "3D000", "42501", "55000", NULL};
 /* A query gets these only if the server itself is broken: no disk space, no memory, no file. */
-static const char *const broken[] = {"53", "58", "F0", "XX"};
-
+static const char *const broken[] = {"53", "58", "F0", "XX", NULL};
 /* 55000: not possible during recovery, or only during recovery. */
-static const char *const passing[] = {"55000", "40001", "57014"};
-static const char *const too_much[] = {"42501", "42P01", "42703", "3F000"};
+static const char *const passing[] = {"55000", "40001", "57014", NULL};
+static const char *const too_much[] = {"42501", "42P01", "42703", "3F000", NULL};
 
-static bool is_one_of(const char *sqlstate, const char *const *list, size_t count)
+static bool is_one_of(const char *sqlstate, const char *const *list)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strncmp(sqlstate, list[i], strlen(list[i])) == 0)
+	for (; *list != NULL; list++)
+		if (strncmp(sqlstate, *list, strlen(*list)) == 0)
 			return true;
 	return false;
 }
@@ -35,23 +37,21 @@ static bool is_one_of(const char *sqlstate, const char *const *list, size_t coun
 /* `others`: the class of all codes that are not about segue's own access. */
 static enum server_class class_of(const char *sqlstate, enum server_class others)
 {
-	if (is_one_of(sqlstate, shutting_down, ARRAY_LEN(shutting_down)))
+	if (is_one_of(sqlstate, shutting_down))
 		return SERVER_STARTING;
-	if (strncmp(sqlstate, "53300", SQLSTATE_LEN) == 0)
+	if (is_one_of(sqlstate, no_slots))
 		return SERVER_FULL;
-	if (is_one_of(sqlstate, not_let_in, ARRAY_LEN(not_let_in)))
-		return SERVER_DENIED;
-	return others;
+	return is_one_of(sqlstate, not_let_in) ? SERVER_DENIED : others;
 }
 
 bool classify_may_pass(const char *sqlstate)
 {
-	return is_one_of(sqlstate, passing, ARRAY_LEN(passing));
+	return is_one_of(sqlstate, passing);
 }
 
 bool classify_is_refused(const char *sqlstate)
 {
-	return is_one_of(sqlstate, too_much, ARRAY_LEN(too_much));
+	return is_one_of(sqlstate, too_much);
 }
 
 /* Takes the first one: the text behind it can be anybody's. */
@@ -113,82 +113,57 @@ static void say(enum server_class class, const char *sqlstate, const char *messa
 	    .class = class,
 	    .shut = sqlstate != NULL && strncmp(sqlstate, CANNOT_CONNECT_NOW, SQLSTATE_LEN) == 0};
 	classify_line(words, sizeof(words), message);
-	if (sqlstate != NULL)
-		snprintf(out->problem, sizeof(out->problem), "%s (SQLSTATE %.5s)", words, sqlstate);
-	else
-		snprintf(out->problem, sizeof(out->problem), "%s", words);
+	snprintf(out->problem, sizeof(out->problem), "%s%s%.5s%s", words,
+	         sqlstate != NULL ? " (SQLSTATE " : "", sqlstate != NULL ? sqlstate : "",
+	         sqlstate != NULL ? ")" : "");
 }
 
 void classify_error(const char *sqlstate, const char *message, struct connect_failure *out)
 {
-	enum server_class class = SERVER_OTHER;
+	bool is_broken = sqlstate != NULL && is_one_of(sqlstate, broken);
+	enum server_class class = is_broken ? SERVER_FAULTY : SERVER_OTHER;
 
-	if (sqlstate != NULL)
-		class = class_of(sqlstate, is_one_of(sqlstate, broken, ARRAY_LEN(broken))
-		                               ? SERVER_FAULTY
-		                               : SERVER_OTHER);
-	say(class, sqlstate, message, out);
-}
-
-static void classify_without_sqlstate(const struct classify_failure *failure,
-                                      struct connect_failure *out)
-{
-	const char *text = without_address(failure->message);
-
-	say(SERVER_OTHER, NULL, text, out);
-	if (failure->needs_password) {
-		out->class = SERVER_DENIED;
-		snprintf(out->problem, sizeof(out->problem),
-		         "it wants a password, and verify_conninfo and the passfile have none");
-	} else if (is_refusal(text)) {
-		out->class = SERVER_REFUSED;
-	} else if (strstr(text, strerror(ETIMEDOUT)) != NULL) {
-		out->class = SERVER_TIMED_OUT;
-	} else if (failure->started && !failure->spoke) {
-		out->class = SERVER_REFUSED;
-		out->cut = true;
-		snprintf(out->problem, sizeof(out->problem),
-		         "it ends every connection without a word");
-	}
+	say(sqlstate != NULL ? class_of(sqlstate, class) : class, sqlstate, message, out);
 }
 
 void classify_failure(const struct classify_failure *failure, struct connect_failure *out)
 {
 	const char *sqlstate = find_sqlstate(failure->message);
+	const char *text = without_address(failure->message);
 
-	if (sqlstate != NULL)
+	if (sqlstate != NULL) {
 		say(class_of(sqlstate, SERVER_FAULTY), sqlstate, sqlstate + SQLSTATE_LEN + 2, out);
-	else
-		classify_without_sqlstate(failure, out);
+	} else if (failure->needs_password) {
+		say(SERVER_DENIED, NULL,
+		    "the server requires a password, and neither verify_conninfo nor the password "
+		    "file has one",
+		    out);
+	} else if (is_refusal(text)) {
+		say(SERVER_REFUSED, NULL, text, out);
+	} else if (strstr(text, strerror(ETIMEDOUT)) != NULL) {
+		say(SERVER_TIMED_OUT, NULL, text, out);
+	} else if (failure->started && !failure->spoke) {
+		say(SERVER_REFUSED, NULL,
+		    "the server closes every connection without sending anything", out);
+		out->cut = true;
+	} else {
+		say(SERVER_OTHER, NULL, text, out);
+	}
 }
 
 /* --- facts about a server --- */
 
 const char *server_class_name(enum server_class class)
 {
-	switch (class) {
-	case SERVER_UNASKED:
-		return "unasked";
-	case SERVER_ANSWERED:
-		return "answered";
-	case SERVER_REFUSED:
-		return "refused";
-	case SERVER_TIMED_OUT:
-		return "timed out";
-	case SERVER_STARTING:
-		return "starting";
-	case SERVER_FULL:
-		return "full";
-	case SERVER_DENIED:
-		return "denied";
-	case SERVER_FAULTY:
-		return "faulty";
-	case SERVER_OTHER:
-		return "other";
-	case SERVER_CLASSES:
-		break;
-	}
-	return "?";
+	static const char *const names[SERVER_CLASSES] = {
+	    [SERVER_UNASKED] = "unasked",   [SERVER_ANSWERED] = "answered",
+	    [SERVER_REFUSED] = "refused",   [SERVER_TIMED_OUT] = "timed out",
+	    [SERVER_STARTING] = "starting", [SERVER_FULL] = "full",
+	    [SERVER_DENIED] = "denied",     [SERVER_FAULTY] = "faulty",
+	    [SERVER_OTHER] = "other",
+	};
+
+	return class < SERVER_CLASSES ? names[class] : "?";
 }
 
 bool server_says_the_same(const struct server_fact *a, const struct server_fact *b)

@@ -50,25 +50,17 @@ static void over_cb(void *arg)
 {
 	struct pg_connection *connection = arg;
 	struct connect_failure failure = connection->failure;
+	enum pg_connection_outcome outcome = connection->shut       ? PG_CONNECTION_SHUT
+	                                     : connection->answered ? PG_CONNECTION_ENDED
+	                                                            : PG_CONNECTION_FAILED;
 
-	if (connection->shut)
-		connection->cb(PG_CONNECTION_SHUT, &failure, connection->arg);
-	else if (connection->answered)
-		connection->cb(PG_CONNECTION_ENDED, NULL, connection->arg);
-	else
-		connection->cb(PG_CONNECTION_FAILED, &failure, connection->arg);
-}
-
-static void disconnect(struct pg_connection *connection)
-{
-	pq_link_close(connection->link);
-	pq_link_close(connection->successor);
+	connection->cb(outcome, outcome == PG_CONNECTION_ENDED ? NULL : &failure, connection->arg);
 }
 
 /* The caller has set connection->failure, unless the connection had answered. */
 static void end(struct pg_connection *connection)
 {
-	disconnect(connection);
+	pg_connection_close(connection);
 	timer_fire(connection->over);
 }
 
@@ -86,12 +78,6 @@ static void classify(const struct pg_connection *connection, const struct pq_lin
 	classify_failure(&failure, out);
 }
 
-static void fail_to_connect(struct pg_connection *connection, bool started)
-{
-	classify(connection, connection->link, started, &connection->failure);
-	end(connection);
-}
-
 /* After an error or an invalid answer the server is asked over a new connection. */
 static void fail_to_answer(struct pg_connection *connection, const char *sqlstate, const char *text)
 {
@@ -106,19 +92,20 @@ static void lose(struct pg_connection *connection)
 {
 	const char *problem = pq_link_problem(connection->link);
 
-	if (problem != NULL)
+	if (problem != NULL) {
 		fail_to_answer(connection, NULL, problem);
-	else
-		fail_to_connect(connection, true);
+		return;
+	}
+	classify(connection, connection->link, true, &connection->failure);
+	end(connection);
 }
 
 static void send_question(struct pg_connection *connection)
 {
 	const struct pq_link_limits limits = {.bytes = connection->question->bytes_max, .rows = 1};
+	const char *sql = connection->question->sql(connection->answer, connection->reduced);
 
-	if (!pq_link_ask(connection->link,
-	                 connection->question->sql(connection->answer, connection->reduced),
-	                 &limits))
+	if (!pq_link_ask(connection->link, sql, &limits))
 		lose(connection);
 }
 
@@ -147,21 +134,6 @@ static void lose_successor(struct pg_connection *connection)
 	connection->failure = failure;
 	connection->shut = true;
 	end(connection);
-}
-
-static void on_successor(struct pg_connection *connection, enum pq_link_event event)
-{
-	switch (event) {
-	case PQ_LINK_CONNECTED:
-		if (pq_link_state(connection->link) == PQ_LINK_READY)
-			succeed(connection);
-		return;
-	case PQ_LINK_ANSWERED:
-		return; /* no question goes over it */
-	case PQ_LINK_LOST:
-		lose_successor(connection);
-		return;
-	}
 }
 
 /* verify_conninfo ("dbname") may override the parameters in front of it, but not those behind it:
@@ -221,8 +193,7 @@ static void take_row(struct pg_connection *connection, const PGresult *result)
 {
 	const struct libpq *pq = connection->pq;
 	const char *row[COLUMNS_MAX] = {NULL};
-	struct err err = {.message =
-	                      "the answer is not one row of the columns that were asked for"};
+	struct err err = {.message = "the answer is not exactly one row with the expected columns"};
 	int columns = connection->question->columns;
 	bool good = pq->rows(result) == 1 && pq->columns(result) == columns;
 
@@ -252,7 +223,7 @@ static void take_error(struct pg_connection *connection, const PGresult *result)
 		connection->reduced = true;
 	} else if (sqlstate == NULL || !classify_may_pass(sqlstate) ||
 	           ++connection->passing > PASSING_MAX) {
-		fail_to_answer(connection, sqlstate, text != NULL ? text : "the question failed");
+		fail_to_answer(connection, sqlstate, text != NULL ? text : "the query failed");
 		return;
 	}
 	send_question(connection);
@@ -275,30 +246,25 @@ static void on_link(enum pq_link_event event, void *arg)
 {
 	const struct side *side = arg;
 	struct pg_connection *connection = side->connection;
+	bool is_successor = side->link == connection->successor;
 
-	if (side->link == connection->successor) {
-		on_successor(connection, event);
-		return;
-	}
 	switch (event) {
 	case PQ_LINK_CONNECTED:
-		send_question(connection);
+		if (!is_successor)
+			send_question(connection);
+		else if (pq_link_state(connection->link) == PQ_LINK_READY)
+			succeed(connection);
 		return;
-	case PQ_LINK_ANSWERED:
+	case PQ_LINK_ANSWERED: /* no question goes over the successor */
 		take_answer(connection);
 		return;
 	case PQ_LINK_LOST:
-		lose(connection);
+		if (is_successor)
+			lose_successor(connection);
+		else
+			lose(connection);
 		return;
 	}
-}
-
-static void connect_anew(struct pg_connection *connection)
-{
-	connection->answered = connection->reduced = connection->shut = false;
-	connection->passing = 0;
-	if (!open_link(connection, connection->link))
-		fail_to_connect(connection, false);
 }
 
 void pg_connection_ask(struct pg_connection *connection, void *answer)
@@ -307,7 +273,12 @@ void pg_connection_ask(struct pg_connection *connection, void *answer)
 	timer_stop(connection->over); /* nobody waits for the end of the last connection any more */
 	switch (pq_link_state(connection->link)) {
 	case PQ_LINK_CLOSED:
-		connect_anew(connection);
+		connection->answered = connection->reduced = connection->shut = false;
+		connection->passing = 0;
+		if (open_link(connection, connection->link))
+			return;
+		classify(connection, connection->link, false, &connection->failure);
+		end(connection);
 		return;
 	case PQ_LINK_READY:
 		send_question(connection);
@@ -320,7 +291,8 @@ void pg_connection_ask(struct pg_connection *connection, void *answer)
 
 void pg_connection_close(struct pg_connection *connection)
 {
-	disconnect(connection);
+	pq_link_close(connection->link);
+	pq_link_close(connection->successor);
 	timer_stop(connection->over);
 }
 

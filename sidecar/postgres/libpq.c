@@ -24,11 +24,10 @@ bool libpq_load(struct libpq *out, struct err *err)
 	bool ok;
 
 	if (library == NULL)
-		return err_set(
-		    err,
-		    "%s: PgBouncer's console and the questions to the servers need it: install "
-		    "the package libpq5",
-		    dlerror());
+		return err_set(err,
+		               "%s: segue needs libpq for PgBouncer's admin console and for "
+		               "verifying servers: install the package libpq5",
+		               dlerror());
 #define LIBPQ_FIND(member, function) \
 	&&find(library, #function, &out->member, sizeof(out->member), err)
 	ok = true LIBPQ_FUNCTIONS(LIBPQ_FIND);

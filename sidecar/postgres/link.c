@@ -42,12 +42,6 @@ struct pq_link {
 
 static void advance(struct pq_link *link);
 
-/* The only place where the state changes. */
-static void enter(struct pq_link *link, enum pq_link_state state)
-{
-	link->state = state;
-}
-
 static void unwatch(struct pq_link *link)
 {
 	if (link->io != NULL)
@@ -95,50 +89,45 @@ static void drop_result(struct pq_link *link)
 		link->pq->clear(STEAL(link->result));
 }
 
-/* The callback may close the link: nothing of it may be used after the call. */
-static void lose(struct pq_link *link)
-{
-	unwatch(link);
-	link->cb(PQ_LINK_LOST, link->arg);
-}
-
 /* -- the answer -- */
 
-static const char *problem_of(const struct pq_link *link, const PGresult *result)
+/* An error counts more than rows, and rows count more than a statement without rows. */
+static int rank_of(const struct pq_link *link, const PGresult *result)
 {
 	switch (link->pq->result_status(result)) {
-	case PGRES_COPY_IN:
-	case PGRES_COPY_OUT:
-	case PGRES_COPY_BOTH:
-		return "it answered with COPY, which nobody asked for";
+	case PGRES_EMPTY_QUERY:
+	case PGRES_COMMAND_OK:
+		return 1;
+	case PGRES_TUPLES_OK:
+		return 2;
 	default:
-		break;
+		return 3;
 	}
-	if (link->pq->rows(result) > link->limits.rows)
-		return "it answered with more rows than the question has";
-	if (link->results > RESULTS_MAX)
-		return "it answered with more results than the question has";
-	return NULL;
 }
 
-/* An error stays, whatever follows it. Rows replace the result of a statement without rows. */
+/* Of two results that count the same, the first one stays. */
 static void keep_result(struct pq_link *link, PGresult *result)
 {
-	if (link->result != NULL && link->pq->result_status(link->result) == PGRES_COMMAND_OK)
-		drop_result(link);
-	if (link->result == NULL)
-		link->result = result;
-	else
+	if (link->result != NULL && rank_of(link, result) <= rank_of(link, link->result)) {
 		link->pq->clear(result);
+		return;
+	}
+	drop_result(link);
+	link->result = result;
 }
 
-/* False: the connection must end. */
+/* Takes over `result`. False: the connection must end. */
 static bool take_result(struct pq_link *link, PGresult *result)
 {
-	const char *problem;
+	ExecStatusType status = link->pq->result_status(result);
+	const char *problem = NULL;
 
-	link->results++;
-	problem = problem_of(link, result);
+	if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH)
+		problem = "the server answered with COPY, which was not requested";
+	else if (link->pq->rows(result) > link->limits.rows)
+		problem = "the server returned more rows than the query can return";
+	else if (++link->results > RESULTS_MAX)
+		problem = "the server returned more results than the query has statements";
 	if (problem == NULL) {
 		keep_result(link, result);
 		return true;
@@ -147,15 +136,14 @@ static bool take_result(struct pq_link *link, PGresult *result)
 	return err_set(&link->problem, "%s", problem);
 }
 
-static void conclude(struct pq_link *link)
+static bool conclude(struct pq_link *link)
 {
-	if (link->pq->status(link->conn) == CONNECTION_BAD) {
-		lose(link);
-		return;
-	}
-	enter(link, PQ_LINK_READY);
+	if (link->pq->status(link->conn) == CONNECTION_BAD)
+		return false;
+	link->state = PQ_LINK_READY;
 	watch(link, EV_READ);
 	link->cb(PQ_LINK_ANSWERED, link->arg);
+	return true;
 }
 
 /* libpq keeps every notification until it is fetched. */
@@ -169,27 +157,23 @@ static bool consume(struct pq_link *link)
 	return good;
 }
 
-static void read_answer(struct pq_link *link)
+/* False: the connection has ended, or must end. */
+static bool read_answer(struct pq_link *link)
 {
 	int unsent = link->pq->flush(link->conn);
 	PGresult *result;
 
-	if (unsent < 0 || !consume(link)) {
-		lose(link);
-		return;
-	}
+	if (unsent < 0 || !consume(link))
+		return false;
 	while (!link->pq->is_busy(link->conn)) {
 		result = link->pq->get_result(link->conn);
-		if (result == NULL) {
-			conclude(link);
-			return;
-		}
-		if (!take_result(link, result)) {
-			lose(link);
-			return;
-		}
+		if (result == NULL)
+			return conclude(link);
+		if (!take_result(link, result))
+			return false;
 	}
 	watch(link, unsent > 0 ? EV_READ | EV_WRITE : EV_READ);
+	return true;
 }
 
 bool pq_link_ask(struct pq_link *link, const char *sql, const struct pq_link_limits *limits)
@@ -205,7 +189,7 @@ bool pq_link_ask(struct pq_link *link, const char *sql, const struct pq_link_lim
 	if (unsent < 0)
 		return false;
 	pq_relay_send(link->relay);
-	enter(link, PQ_LINK_ASKING);
+	link->state = PQ_LINK_ASKING;
 	watch(link, unsent > 0 ? EV_READ | EV_WRITE : EV_READ);
 	return true;
 }
@@ -225,32 +209,28 @@ static void take_notice(void *arg, const PGresult *result)
 	                (sqlstate != NULL && strcmp(sqlstate, "57P02") == 0);
 }
 
-/* In these states libpq has sent nothing yet, and still checks the socket itself (requirepeer).
- * Right after them the connection is established, and libpq has read nothing. */
-static bool is_before_relay(ConnStatusType status)
+/* False: in this state libpq has sent nothing yet, and still checks the socket itself
+ * (requirepeer). Right after these states the connection is established, and libpq has read
+ * nothing. */
+static bool takes_relay(ConnStatusType status)
 {
-	return status == CONNECTION_NEEDED || status == CONNECTION_STARTED ||
-	       status == CONNECTION_MADE;
-}
-
-static enum pq_scan_state first_of(ConnStatusType status)
-{
-	if (status == CONNECTION_SSL_STARTUP)
-		return PQ_SCAN_TLS_REPLY;
-	return status == CONNECTION_GSS_STARTUP ? PQ_SCAN_OPAQUE : PQ_SCAN_HEAD;
+	return status != CONNECTION_NEEDED && status != CONNECTION_STARTED &&
+	       status != CONNECTION_MADE;
 }
 
 static bool insert_relay(struct pq_link *link)
 {
 	ConnStatusType status = link->pq->status(link->conn);
 	int fd = link->pq->socket(link->conn);
+	enum pq_scan_state first = status == CONNECTION_SSL_STARTUP   ? PQ_SCAN_TLS_REPLY
+	                           : status == CONNECTION_GSS_STARTUP ? PQ_SCAN_OPAQUE
+	                                                              : PQ_SCAN_HEAD;
 
 	if (link->relay != NULL && !pq_relay_is_of(link->relay, fd))
 		pq_relay_destroy(STEAL(link->relay));
-	if (link->relay != NULL || is_before_relay(status))
+	if (link->relay != NULL || !takes_relay(status))
 		return true;
-	link->relay =
-	    pq_relay_insert(link->base, fd, first_of(status), relay_cb, link, &link->problem);
+	link->relay = pq_relay_insert(link->base, fd, first, relay_cb, link, &link->problem);
 	if (link->relay == NULL)
 		return false;
 	pq_scan_init(&link->tls, PQ_SCAN_HEAD);
@@ -258,23 +238,14 @@ static bool insert_relay(struct pq_link *link)
 	return true;
 }
 
-static void wait_to_connect(struct pq_link *link, short events)
+static bool wait_to_connect(struct pq_link *link, short events)
 {
-	if (!insert_relay(link)) {
-		lose(link);
-		return;
-	}
+	if (!insert_relay(link))
+		return false;
 	if (link->relay != NULL)
 		pq_relay_send(link->relay);
 	watch(link, events);
-}
-
-static void connected(struct pq_link *link)
-{
-	link->pq->set_nonblocking(link->conn, 1);
-	enter(link, PQ_LINK_READY);
-	watch(link, EV_READ);
-	link->cb(PQ_LINK_CONNECTED, link->arg);
+	return true;
 }
 
 /* Scans what libpq reads next inside TLS. It is the rest of one record, because only a run of the
@@ -291,35 +262,34 @@ static bool scan_tls(struct pq_link *link)
 	len = link->pq->ssl_peek(ssl, bytes, sizeof(bytes));
 	if (len == TLS_RECORD_MAX)
 		return err_set(&link->problem,
-		               "it sent more than %d bytes in one step of the login",
+		               "the server sent more than %d bytes in one step of the login",
 		               TLS_RECORD_MAX);
 	return len <= 0 || pq_scan_take(&link->tls, bytes, (size_t)len, &link->problem);
 }
 
 /* libpq may close its socket and open another one with the same number, so the event is removed
  * first. */
-static void go_on_connecting(struct pq_link *link)
+static bool go_on_connecting(struct pq_link *link)
 {
 	unwatch(link);
-	if (!scan_tls(link)) {
-		lose(link);
-		return;
-	}
+	if (!scan_tls(link))
+		return false;
 	switch (link->pq->connect_poll(link->conn)) {
 	case PGRES_POLLING_READING:
 	case PGRES_POLLING_ACTIVE:
-		wait_to_connect(link, EV_READ);
-		return;
+		return wait_to_connect(link, EV_READ);
 	case PGRES_POLLING_WRITING:
-		wait_to_connect(link, EV_WRITE);
-		return;
+		return wait_to_connect(link, EV_WRITE);
 	case PGRES_POLLING_OK:
-		connected(link);
-		return;
+		link->pq->set_nonblocking(link->conn, 1);
+		link->state = PQ_LINK_READY;
+		watch(link, EV_READ);
+		link->cb(PQ_LINK_CONNECTED, link->arg);
+		return true;
 	case PGRES_POLLING_FAILED:
-		lose(link);
-		return;
+		break;
 	}
+	return false;
 }
 
 bool pq_link_leaving(struct pq_link *link)
@@ -328,22 +298,28 @@ bool pq_link_leaving(struct pq_link *link)
 	return link->leaving || link->pq->status(link->conn) == CONNECTION_BAD;
 }
 
+/* The callbacks may close the link: nothing of it may be used after them. */
 static void advance(struct pq_link *link)
 {
+	bool good = true;
+
 	switch (link->state) {
 	case PQ_LINK_CLOSED:
-		return;
+		break;
 	case PQ_LINK_CONNECTING:
-		go_on_connecting(link);
-		return;
+		good = go_on_connecting(link);
+		break;
 	case PQ_LINK_ASKING:
-		read_answer(link);
-		return;
+		good = read_answer(link);
+		break;
 	case PQ_LINK_READY:
-		if (!consume(link) || pq_link_leaving(link))
-			lose(link);
-		return;
+		good = consume(link) && !pq_link_leaving(link);
+		break;
 	}
+	if (good)
+		return;
+	unwatch(link);
+	link->cb(PQ_LINK_LOST, link->arg);
 }
 
 bool pq_link_open(struct pq_link *link, PGconn *conn)
@@ -354,7 +330,7 @@ bool pq_link_open(struct pq_link *link, PGconn *conn)
 	if (conn == NULL || link->pq->status(conn) == CONNECTION_BAD)
 		return false;
 	link->pq->set_notice_receiver(conn, take_notice, link);
-	enter(link, PQ_LINK_CONNECTING);
+	link->state = PQ_LINK_CONNECTING;
 	watch(link, EV_WRITE);
 	return true;
 }
@@ -366,7 +342,7 @@ void pq_link_close(struct pq_link *link)
 	if (link->conn != NULL)
 		link->pq->finish(STEAL(link->conn));
 	pq_relay_destroy(STEAL(link->relay));
-	enter(link, PQ_LINK_CLOSED);
+	link->state = PQ_LINK_CLOSED;
 }
 
 PGresult *pq_link_take_result(struct pq_link *link)

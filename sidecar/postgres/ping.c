@@ -5,16 +5,15 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/timer.h"
+#include "postgres_internal.h"
 
 struct pg_ping {
 	int fd;
@@ -23,12 +22,6 @@ struct pg_ping {
 	struct timer *timer;
 	pg_ping_cb *cb;
 	void *arg;
-};
-
-union address {
-	struct sockaddr any;
-	struct sockaddr_un local;
-	struct sockaddr_storage tcp;
 };
 
 /* SSLRequest: length 8, code 80877103. */
@@ -92,24 +85,25 @@ static void writable_cb(int fd, short events, void *arg)
 	event_add(pg_ping->io, NULL);
 }
 
-static bool parse_address(const char *text, uint16_t port, union address *out, socklen_t *len)
+bool pg_address_parse(const char *text, uint16_t port, struct pg_address *out)
 {
 	const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
 	                               .ai_socktype = SOCK_STREAM};
+	const size_t size = sizeof(out->local.sun_path);
 	struct addrinfo *found = NULL;
 	char number[8];
 
+	*out = (struct pg_address){.len = sizeof(out->local)};
 	snprintf(number, sizeof(number), "%u", (unsigned)port);
 	if (text[0] == '/') {
 		out->local.sun_family = AF_UNIX;
-		*len = sizeof(out->local);
-		return snprintf(out->local.sun_path, sizeof(out->local.sun_path), "%s/.s.PGSQL.%s",
-		                text, number) < (int)sizeof(out->local.sun_path);
+		return snprintf(out->local.sun_path, size, "%s/.s.PGSQL.%s", text, number) <
+		       (int)size;
 	}
 	if (getaddrinfo(text, number, &hints, &found) != 0)
 		return false;
-	memcpy(out, found->ai_addr, found->ai_addrlen);
-	*len = found->ai_addrlen;
+	memcpy(&out->any, found->ai_addr, found->ai_addrlen);
+	out->len = found->ai_addrlen;
 	freeaddrinfo(found);
 	return true;
 }
@@ -117,16 +111,15 @@ static bool parse_address(const char *text, uint16_t port, union address *out, s
 /* False: it has failed already, and pg_ping->answer says how. */
 static bool start(struct pg_ping *pg_ping, const char *text, uint16_t port)
 {
-	union address address = {0};
-	socklen_t len = 0;
+	struct pg_address address;
 
 	pg_ping->answer = PG_PING_REFUSED;
-	if (!parse_address(text, port, &address, &len))
+	if (!pg_address_parse(text, port, &address))
 		return false;
 	pg_ping->fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (pg_ping->fd < 0)
 		return false;
-	if (connect(pg_ping->fd, &address.any, len) == 0 || errno == EINPROGRESS)
+	if (connect(pg_ping->fd, &address.any, address.len) == 0 || errno == EINPROGRESS)
 		return true;
 	/* EAGAIN: the backlog of a unix socket is full, so its server does not accept connections
 	 * any more. */

@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/err.h"
 #include "base/util.h"
@@ -11,6 +13,18 @@
 #include "postgres/libpq.h"
 #include "topology/facts.h"
 #include "topology/topology.h"
+
+struct pg_address {
+	union {
+		struct sockaddr any;
+		struct sockaddr_un local;
+		struct sockaddr_storage tcp;
+	};
+	socklen_t len;
+};
+
+/* `text`: numeric, or the directory of a unix socket. False: it is neither, or too long. */
+bool pg_address_parse(const char *text, uint16_t port, struct pg_address *out) MUST_CHECK;
 
 /* Scans what a PostgreSQL server sends before libpq reads it. Pure. Only the message headers are
  * read, and the number of iterations in the first message of SCRAM: libpq would compute them and

@@ -43,7 +43,7 @@ enum probe_state {
 
 struct probe {
 	const struct config_cluster *config;
-	struct pg_connection *session;
+	struct pg_connection *connection;
 	struct server_fact fact;
 	struct server_fact next; /* the fact after the attempt in progress */
 	enum probe_state state;
@@ -117,22 +117,9 @@ static void wait_to_retry(struct probe *probe, unsigned attempt)
 
 static bool takes_no_writes(const struct server_fact *fact)
 {
-	switch (fact->class) {
-	case SERVER_REFUSED:
-	case SERVER_TIMED_OUT:
-	case SERVER_STARTING:
-		return true;
-	case SERVER_ANSWERED:
-		return fact->in_recovery;
-	case SERVER_UNASKED:
-	case SERVER_FULL:
-	case SERVER_DENIED:
-	case SERVER_FAULTY:
-	case SERVER_OTHER:
-	case SERVER_CLASSES:
-		break;
-	}
-	return false;
+	return fact->class == SERVER_REFUSED || fact->class == SERVER_TIMED_OUT ||
+	       fact->class == SERVER_STARTING ||
+	       (fact->class == SERVER_ANSWERED && fact->in_recovery);
 }
 
 /* A server that closed an open connection, and accepts no new one right after, is lost. A third
@@ -152,23 +139,10 @@ static unsigned count_unserved(const struct probe *probe, const struct server_fa
  * promotion does not. */
 static bool is_interrupted(const struct server_fact *now)
 {
-	switch (now->class) {
-	case SERVER_ANSWERED:
+	if (now->class == SERVER_ANSWERED)
 		return false;
-	case SERVER_REFUSED:
-	case SERVER_STARTING:
-		return true;
-	case SERVER_TIMED_OUT:
-		return now->interrupted || now->unserved >= SERVER_RUNNING_MATTERS;
-	case SERVER_UNASKED:
-	case SERVER_FULL:
-	case SERVER_DENIED:
-	case SERVER_FAULTY:
-	case SERVER_OTHER:
-	case SERVER_CLASSES:
-		break;
-	}
-	return now->interrupted;
+	return now->interrupted || now->class == SERVER_REFUSED || now->class == SERVER_STARTING ||
+	       (now->class == SERVER_TIMED_OUT && now->unserved >= SERVER_RUNNING_MATTERS);
 }
 
 /* An attempt has ended; probe->next is its result. */
@@ -177,7 +151,6 @@ static void conclude(struct probe *probe)
 	struct server_fact before = probe->fact, *now = &probe->next;
 	bool again = now->class == before.class &&
 	             (now->class != SERVER_ANSWERED || now->in_recovery == before.in_recovery);
-
 	bool awaited = probe->awaited_us != 0 && now->asked_us >= probe->awaited_us;
 
 	now->running = again ? before.running + 1 : 1;
@@ -203,7 +176,7 @@ static void conclude_answer(struct probe *probe)
 	conclude(probe);
 	wait_to_ask(probe);
 	if (server_takes_writes(&probe->fact))
-		pg_connection_renew(probe->session);
+		pg_connection_renew(probe->connection);
 }
 
 static void conclude_failure(struct probe *probe, const struct connect_failure *failure)
@@ -219,22 +192,12 @@ static void conclude_failure(struct probe *probe, const struct connect_failure *
 	wait_to_retry(probe, ++probe->failures);
 }
 
-static void take_failure(struct probe *probe, const struct connect_failure *failure)
-{
-	if (!failure->cut || probe->cut_before) {
-		conclude_failure(probe, failure);
-		return;
-	}
-	probe->cut_before = true;
-	wait_to_retry(probe, probe->failures);
-}
-
 void probe_lose(struct probe *probe, const char *problem)
 {
 	struct connect_failure failure = {.class = SERVER_REFUSED};
 
 	snprintf(failure.problem, sizeof(failure.problem), "%s", problem);
-	pg_connection_close(probe->session);
+	pg_connection_close(probe->connection);
 	probe->ended = true;
 	probe->end_us = 0;
 	probe->next.asked_us = clock_now_us();
@@ -247,7 +210,7 @@ void probe_note_end(struct probe *probe)
 
 	probe->end_us = now;
 	if (before != 0 && now - before <= PROBE_TOGETHER_US)
-		probe_lose(probe, "two of its connections ended within a millisecond");
+		probe_lose(probe, "two connections to the server ended within a millisecond");
 }
 
 /* A connection that had worked has ended. This alone proves nothing: the next attempt decides. */
@@ -262,16 +225,8 @@ static void take_end(struct probe *probe)
 		probe_note_end(probe);
 }
 
-/* Counts as the end of the connection and a refusal: no new connection is accepted any more. */
-static void take_shutdown(struct probe *probe, const struct connect_failure *failure)
-{
-	probe->ended = true;
-	probe->next.asked_us = clock_now_us();
-	conclude_failure(probe, failure);
-}
-
-static void pg_connection_told(enum pg_connection_outcome outcome,
-                               const struct connect_failure *failure, void *arg)
+static void on_outcome(enum pg_connection_outcome outcome, const struct connect_failure *failure,
+                       void *arg)
 {
 	struct probe *probe = arg;
 
@@ -280,13 +235,22 @@ static void pg_connection_told(enum pg_connection_outcome outcome,
 		conclude_answer(probe);
 		return;
 	case PG_CONNECTION_FAILED:
-		take_failure(probe, failure);
+		if (!failure->cut || probe->cut_before) {
+			conclude_failure(probe, failure);
+			return;
+		}
+		probe->cut_before = true;
+		wait_to_retry(probe, 0);
 		return;
 	case PG_CONNECTION_ENDED:
 		take_end(probe);
 		return;
 	case PG_CONNECTION_SHUT:
-		take_shutdown(probe, failure);
+		/* Counts as the end of the connection and a refusal: the server accepts no new
+		 * connection. */
+		probe->ended = true;
+		probe->next.asked_us = clock_now_us();
+		conclude_failure(probe, failure);
 		return;
 	}
 }
@@ -296,10 +260,10 @@ static void ask(struct probe *probe)
 	probe->next = probe->fact;
 	probe->next.asked_us = clock_now_us();
 	probe->extended = false;
-	if (!pg_connection_connected(probe->session))
+	if (!pg_connection_connected(probe->connection))
 		probe->made_us = probe->next.asked_us;
 	enter(probe, PROBE_ASKING, probe->config->verify_timeout_ms);
-	pg_connection_ask(probe->session, &probe->next);
+	pg_connection_ask(probe->connection, &probe->next);
 }
 
 static void give_up(struct probe *probe)
@@ -312,9 +276,9 @@ static void give_up(struct probe *probe)
 		return;
 	}
 	snprintf(failure.problem, sizeof(failure.problem), "no %s within %lld ms",
-	         pg_connection_connected(probe->session) ? "answer" : "connection",
+	         pg_connection_connected(probe->connection) ? "answer" : "connection",
 	         (long long)probe->config->verify_timeout_ms);
-	pg_connection_close(probe->session);
+	pg_connection_close(probe->connection);
 	conclude_failure(probe, &failure);
 }
 
@@ -322,15 +286,10 @@ static void on_timer(void *arg)
 {
 	struct probe *probe = arg;
 
-	switch (probe->state) {
-	case PROBE_WAITING:
-	case PROBE_IDLE:
-		ask(probe);
-		return;
-	case PROBE_ASKING:
+	if (probe->state == PROBE_ASKING)
 		give_up(probe);
-		return;
-	}
+	else
+		ask(probe);
 }
 
 void probe_hurry(struct probe *probe, bool slowly)
@@ -345,14 +304,8 @@ void probe_hurry(struct probe *probe, bool slowly)
 		return;
 	probe->hurry_slowly = slowly;
 	probe->hurry_from_us = slowly ? now - HURRY_US : now;
-	switch (probe->state) {
-	case PROBE_WAITING:
-	case PROBE_IDLE:
+	if (probe->state != PROBE_ASKING)
 		enter(probe, probe->state, 0);
-		return;
-	case PROBE_ASKING:
-		return; /* it is being asked already */
-	}
 }
 
 void probe_recall(struct probe *probe, const struct server_fact *before)
@@ -373,19 +326,10 @@ const struct server_fact *probe_fact(const struct probe *probe)
 	return &probe->fact;
 }
 
-static const char *sql_of(const void *answer, bool reduced)
-{
-	(void)answer;
-	return question_sql(!reduced);
-}
-
-static bool parse_row(const char *const *row, void *answer, struct err *err)
-{
-	return question_parse(row, answer, err);
-}
-
-static const struct pg_connection_question question = {
-    .columns = QUESTION_COLUMNS, .bytes_max = ANSWER_BYTES_MAX, .sql = sql_of, .parse = parse_row};
+static const struct pg_connection_question question = {.columns = QUESTION_COLUMNS,
+                                                       .bytes_max = ANSWER_BYTES_MAX,
+                                                       .sql = question_sql,
+                                                       .parse = question_parse};
 
 struct probe *probe_create(struct event_base *base, const struct libpq *pq,
                            const struct config_cluster *config, const struct member *member,
@@ -399,8 +343,8 @@ struct probe *probe_create(struct event_base *base, const struct libpq *pq,
 	probe->fact.port = member->port;
 	probe->fact.heard_us = clock_now_us();
 	memcpy(probe->fact.address, member->address, sizeof(probe->fact.address));
-	probe->session = pg_connection_create(base, pq, &question, config->verify_conninfo, member,
-	                                      pg_connection_told, probe);
+	probe->connection = pg_connection_create(base, pq, &question, config->verify_conninfo,
+	                                         member, on_outcome, probe);
 	probe->timer = timer_new(base, on_timer, probe);
 	enter(probe, PROBE_WAITING, 0);
 	return probe;
@@ -410,7 +354,7 @@ void probe_destroy(struct probe *probe)
 {
 	if (probe == NULL)
 		return;
-	pg_connection_destroy(probe->session);
+	pg_connection_destroy(probe->connection);
 	timer_free(probe->timer);
 	free(probe);
 }

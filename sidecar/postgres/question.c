@@ -19,11 +19,11 @@
 	" FROM (SELECT pg_catalog.pg_is_in_recovery() AS recovery OFFSET 0) "                 \
 	"AS r"
 
-const char *question_sql(bool with_identifier)
+const char *question_sql(const void *answer, bool reduced)
 {
-	return with_identifier
-	           ? QUESTION("(SELECT system_identifier FROM pg_catalog.pg_control_system())")
-	           : QUESTION("NULL");
+	(void)answer;
+	return reduced ? QUESTION("NULL")
+	               : QUESTION("(SELECT system_identifier FROM pg_catalog.pg_control_system())");
 }
 
 /* All of `text` has to be digits of this base. */
@@ -36,9 +36,9 @@ static bool parse_number(const char *text, const char *digits, int base, int64_t
 	return errno == 0;
 }
 
-bool question_parse(const char *const row[QUESTION_COLUMNS], struct server_fact *fact,
-                    struct err *err)
+bool question_parse(const char *const *row, void *answer, struct err *err)
 {
+	struct server_fact *fact = answer;
 	const char *recovery = row[0], *identifier = row[3] != NULL ? row[3] : "";
 	int64_t timeline = 0, lsn = 0;
 
@@ -46,12 +46,14 @@ bool question_parse(const char *const row[QUESTION_COLUMNS], struct server_fact 
 		return err_set(err, "pg_is_in_recovery() is neither true nor false");
 	if (row[1] != NULL &&
 	    (strlen(row[1]) != 8 || !parse_number(row[1], HEX_DIGITS, 16, &timeline)))
-		return err_set(err, "the name of the WAL file has no timeline: \"%s\"", row[1]);
+		return err_set(
+		    err, "pg_walfile_name() returned no WAL file name with a timeline: \"%s\"",
+		    row[1]);
 	if (row[2] != NULL && !parse_number(row[2], DIGITS, 10, &lsn))
-		return err_set(err, "the WAL position is no number: \"%s\"", row[2]);
+		return err_set(err, "the WAL position is not a number: \"%s\"", row[2]);
 	if (identifier[strspn(identifier, DIGITS)] != '\0' ||
 	    strlen(identifier) >= sizeof(fact->system_identifier))
-		return err_set(err, "the system identifier is no number: \"%.40s\"", identifier);
+		return err_set(err, "the system identifier is not a number: \"%.40s\"", identifier);
 	fact->in_recovery = *recovery == 't';
 	fact->timeline = timeline;
 	fact->lsn = lsn;

@@ -58,9 +58,10 @@ static bool write_on(struct flow *flow)
 static bool admit_bytes(struct pq_relay *relay, const char *bytes, size_t len)
 {
 	if (len > relay->left)
-		return err_set(&relay->problem,
-		               "it sent more than the %zu bytes that an answer may have",
-		               relay->allowed);
+		return err_set(
+		    &relay->problem,
+		    "the server sent more than the %zu bytes that are allowed for one answer",
+		    relay->allowed);
 	relay->left -= len;
 	return pq_scan_take(&relay->scan, bytes, len, &relay->problem);
 }
@@ -125,12 +126,6 @@ static void flow_init(struct flow *flow, struct pq_relay *relay, struct event_ba
 	event_add(flow->readable, NULL);
 }
 
-static void flow_fini(struct flow *flow)
-{
-	event_free(flow->readable);
-	event_free(flow->writable);
-}
-
 static ino_t inode_of(int fd)
 {
 	struct stat status;
@@ -142,21 +137,20 @@ static ino_t inode_of(int fd)
  * end; -1 on failure. */
 static int swap(int fd, int *net, struct err *err)
 {
-	int pair[2];
+	int pair[2] = {-1, -1};
 
 	*net = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	if (*net < 0) {
-		err_set_errno(err, errno, "no descriptor for the connection");
-		return -1;
+	if (*net >= 0 &&
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0 &&
+	    dup3(pair[0], fd, O_CLOEXEC) >= 0) {
+		close(pair[0]);
+		return pair[1];
 	}
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
-		err_set_errno(err, errno, "no socket pair for the connection");
-		close(*net);
-		return -1;
-	}
-	dup3(pair[0], fd, O_CLOEXEC);
-	close(pair[0]);
-	return pair[1];
+	err_set_errno(err, errno, "cannot put a socket pair in place of the connection");
+	util_cleanup_close(net);
+	util_cleanup_close(&pair[0]);
+	util_cleanup_close(&pair[1]);
+	return -1;
 }
 
 struct pq_relay *pq_relay_insert(struct event_base *base, int fd, enum pq_scan_state first,
@@ -197,8 +191,10 @@ void pq_relay_destroy(struct pq_relay *relay)
 	if (relay == NULL)
 		return;
 	pq_relay_send(relay);
-	flow_fini(&relay->in);
-	flow_fini(&relay->out);
+	event_free(relay->in.readable);
+	event_free(relay->in.writable);
+	event_free(relay->out.readable);
+	event_free(relay->out.writable);
 	close(relay->net);
 	close(relay->inner);
 	free(relay);
@@ -229,15 +225,23 @@ static bool take_head(struct pq_scan *scan, struct err *err)
 
 	if (len < 4)
 		return err_set(err,
-		               "it sent a message of %u bytes, which is no message of PostgreSQL",
+		               "the server sent a message with a length of %u bytes, which is "
+		               "not valid in the PostgreSQL protocol",
 		               (unsigned)len);
 	if (head[0] == 'S' && ++scan->parameters > PQ_PARAMETERS_MAX)
-		return err_set(err, "it reported parameters more than %d times on one connection",
-		               PQ_PARAMETERS_MAX);
+		return err_set(
+		    err, "the server sent more than %d ParameterStatus messages on one connection",
+		    PQ_PARAMETERS_MAX);
 	scan->left = len - 4;
 	scan->body_len = scan->head_len = 0;
 	scan->state = PQ_SCAN_BODY;
-	return true;
+	/* libpq accepts a message about authentication of up to 2,000 bytes (old versions: 30,000).
+	 * PostgreSQL's have about 100. */
+	return head[0] != 'R' || scan->left < sizeof(scan->body) ||
+	       err_set(err,
+	               "the server sent an authentication message of %zu bytes, more than any "
+	               "method needs",
+	               scan->left);
 }
 
 /* AuthenticationSASLContinue: "r=NONCE,s=SALT,i=ITERATIONS". If there are more digits than fit,
@@ -253,8 +257,8 @@ static bool take_authentication(struct pq_scan *scan, struct err *err)
 	for (found = scan->body + sizeof(code); (found = strstr(found, ",i=")) != NULL; found += 3)
 		if (strtoul(found + 3, NULL, 10) > PQ_ITERATIONS_MAX)
 			return err_set(err,
-			               "it wants more than %d iterations of SCRAM computed: lower "
-			               "scram_iterations and set the password of the role anew",
+			               "the server requests more than %d SCRAM iterations: lower "
+			               "scram_iterations and set the password of the role again",
 			               PQ_ITERATIONS_MAX);
 	return true;
 }
@@ -281,22 +285,12 @@ static size_t take_body(struct pq_scan *scan, const unsigned char *bytes, size_t
 	return taken;
 }
 
-/* libpq accepts a message about authentication of up to 2,000 bytes (old versions: 30,000).
- * PostgreSQL's have about 100. */
-static bool is_too_long(const struct pq_scan *scan, struct err *err)
-{
-	if (scan->head[0] != 'R' || scan->left < sizeof(scan->body))
-		return false;
-	return !err_set(err, "it sent %zu bytes about authentication, more than any method needs",
-	                scan->left);
-}
-
 static bool take_byte_of_head(struct pq_scan *scan, unsigned char byte, struct err *err)
 {
 	scan->head[scan->head_len++] = byte;
 	if (scan->head_len < sizeof(scan->head))
 		return true;
-	if (!take_head(scan, err) || is_too_long(scan, err))
+	if (!take_head(scan, err))
 		return false;
 	return scan->left > 0 || finish_body(scan, err);
 }

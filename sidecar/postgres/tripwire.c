@@ -8,10 +8,8 @@
  * writes. The connection that is tried after an end only checks whether a process listens, and is
  * closed after REDIAL_MS. */
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <event2/event.h>
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -32,12 +30,7 @@ struct wire {
 
 struct tripwire {
 	struct event_base *base;
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} address;
-	socklen_t address_len;
+	struct pg_address address;
 	struct wire wires[TRIPWIRES_MAX];
 	unsigned count, turn;     /* turn: the one to replace next */
 	unsigned ends;            /* since tripwire_arm() */
@@ -45,22 +38,6 @@ struct tripwire {
 	tripwire_cb *cb;
 	void *arg;
 };
-
-static void set_address(struct tripwire *tripwire, const struct member *member)
-{
-	struct sockaddr_in *v4 = &tripwire->address.v4;
-	struct sockaddr_in6 *v6 = &tripwire->address.v6;
-
-	if (inet_pton(AF_INET, member->address, &v4->sin_addr) == 1) {
-		v4->sin_family = AF_INET;
-		v4->sin_port = htons(member->port);
-		tripwire->address_len = sizeof(*v4);
-	} else if (inet_pton(AF_INET6, member->address, &v6->sin6_addr) == 1) {
-		v6->sin6_family = AF_INET6;
-		v6->sin6_port = htons(member->port);
-		tripwire->address_len = sizeof(*v6);
-	}
-}
 
 static void cut(struct wire *wire)
 {
@@ -105,7 +82,7 @@ static int try(struct wire *wire, bool after_end)
 		return errno;
 	wire->after_end = after_end;
 	wire->io = event_new(tripwire->base, fd, EV_READ, wire_cb, wire);
-	if (connect(fd, &tripwire->address.any, tripwire->address_len) == 0 ||
+	if (connect(fd, &tripwire->address.any, tripwire->address.len) == 0 ||
 	    errno == EINPROGRESS) {
 		event_add(wire->io, after_end ? &redial : NULL);
 		return 0;
@@ -175,7 +152,8 @@ struct tripwire *tripwire_create(struct event_base *base, const struct member *m
 	tripwire->arg = arg;
 	for (unsigned i = 0; i < count; i++)
 		tripwire->wires[i].tripwire = tripwire;
-	set_address(tripwire, member);
+	if (!pg_address_parse(member->address, member->port, &tripwire->address))
+		tripwire->address.any.sa_family = AF_UNSPEC; /* of which there is no socket */
 	return tripwire;
 }
 

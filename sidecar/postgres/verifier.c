@@ -69,23 +69,17 @@ static bool is_at(const struct server_fact *fact, const struct member *member)
 	return fact->port == member->port && strcmp(fact->address, member->address) == 0;
 }
 
-static void tell_tripwire(struct verifier *verifier, const struct server_fact *fact)
-{
-	if (verifier->tripwire == NULL || !is_at(fact, &verifier->guarded))
-		return;
-	if (server_takes_writes(fact))
-		tripwire_arm(verifier->tripwire);
-	else
-		tripwire_disarm(verifier->tripwire);
-}
-
 static void probe_answered(const struct probe *probe, const struct server_fact *before,
                            bool awaited, void *arg)
 {
 	struct verifier *verifier = arg;
 	const struct server_fact *now = probe_fact(probe);
+	bool is_guarded = verifier->tripwire != NULL && is_at(now, &verifier->guarded);
 
-	tell_tripwire(verifier, now);
+	if (is_guarded && server_takes_writes(now))
+		tripwire_arm(verifier->tripwire);
+	else if (is_guarded)
+		tripwire_disarm(verifier->tripwire);
 	if (!server_says_the_same(before, now))
 		log_fact(verifier, now);
 	if (awaited || is_news(before, now))
@@ -102,7 +96,7 @@ static bool load_libpq(struct verifier *verifier)
 	if (!verifier->loaded)
 		log_error("verify_impossible", KV_STR("cluster", verifier->config->name),
 		          KV_ERR(&verifier->load_problem),
-		          KV_STR("next", "no server can be asked before a restart"));
+		          KV_STR("next", "servers are not verified until segue is restarted"));
 	return verifier->loaded;
 }
 
@@ -119,52 +113,28 @@ static struct followed *find(struct followed *servers, size_t count, const struc
 	return NULL;
 }
 
-/* The fact of a server that cannot be asked. */
-static void give_problem(struct verifier *verifier, const struct member *member,
-                         struct server_fact *fact)
-{
-	*fact = (struct server_fact){.port = member->port, .class = SERVER_OTHER, .running = 1};
-	memcpy(fact->address, member->address, sizeof(fact->address));
-	classify_line(fact->problem, sizeof(fact->problem), verifier->load_problem.message);
-	timer_fire(verifier->changed);
-}
-
-static void recall(struct verifier *verifier, const struct member *member, struct probe *probe)
-{
-	for (size_t i = 0; i < verifier->recalled_count; i++) {
-		struct server_fact *before = &verifier->recalled[i];
-
-		if (!is_at(before, member))
-			continue;
-		probe_recall(probe, before);
-		before->address[0] = '\0';
-		return;
-	}
-}
-
 static void add(struct verifier *verifier, const struct member *member, struct followed *out)
 {
 	if (!load_libpq(verifier)) {
-		give_problem(verifier, member, &out->fact);
+		out->fact =
+		    (struct server_fact){.port = member->port, .class = SERVER_OTHER, .running = 1};
+		memcpy(out->fact.address, member->address, sizeof(out->fact.address));
+		classify_line(out->fact.problem, sizeof(out->fact.problem),
+		              verifier->load_problem.message);
+		timer_fire(verifier->changed);
 		return;
 	}
 	out->probe = probe_create(verifier->base, &verifier->pq, verifier->config, member,
 	                          probe_answered, verifier);
-	recall(verifier, member, out->probe);
-}
+	for (size_t i = 0; i < verifier->recalled_count; i++) {
+		struct server_fact *before = &verifier->recalled[i];
 
-/* Moves the server out of `old`, which keeps an empty entry, or adds a new one. */
-static void take_or_add(struct verifier *verifier, struct followed *old, size_t old_count,
-                        const struct member *member, struct followed *out)
-{
-	struct followed *found = find(old, old_count, member);
-
-	if (found == NULL) {
-		add(verifier, member, out);
-		return;
+		if (is_at(before, member)) {
+			probe_recall(out->probe, before);
+			before->address[0] = '\0';
+			return;
+		}
 	}
-	*out = *found;
-	*found = (struct followed){0};
 }
 
 static void drop_all(struct followed *servers, size_t count)
@@ -176,16 +146,24 @@ static void drop_all(struct followed *servers, size_t count)
 
 void verifier_follow(struct verifier *verifier, const struct member *const *members, size_t count)
 {
-	struct followed *old = verifier->servers, *now;
+	struct followed *old = verifier->servers, *now, *found;
 	size_t old_count = verifier->count, used = 0;
 
 	if (verifier->config->verify == CONFIG_VERIFY_DISABLE)
 		return;
 	now = xcalloc(count, sizeof(*now));
-	for (size_t i = 0; i < count; i++)
-		if (members[i] != NULL && *members[i]->address != '\0' &&
-		    find(now, used, members[i]) == NULL)
-			take_or_add(verifier, old, old_count, members[i], &now[used++]);
+	for (size_t i = 0; i < count; i++) {
+		if (members[i] == NULL || *members[i]->address == '\0' ||
+		    find(now, used, members[i]) != NULL)
+			continue;
+		found = find(old, old_count, members[i]);
+		if (found == NULL) {
+			add(verifier, members[i], &now[used++]);
+			continue;
+		}
+		now[used++] = *found;
+		*found = (struct followed){0};
+	}
 	drop_all(old, old_count);
 	verifier->servers = now;
 	verifier->count = used;
@@ -214,14 +192,11 @@ static void tripped(enum tripwire_news news, void *arg)
 
 	if (found == NULL || found->probe == NULL)
 		return;
-	switch (news) {
-	case TRIPWIRE_ENDED:
+	if (news == TRIPWIRE_ENDED)
 		probe_note_end(found->probe);
-		return;
-	case TRIPWIRE_REFUSED:
-		probe_lose(found->probe, "a silent connection was ended, and the next one refused");
-		return;
-	}
+	else
+		probe_lose(found->probe,
+		           "a tripwire connection ended, and the next one was refused");
 }
 
 void verifier_guard(struct verifier *verifier, const struct member *member)

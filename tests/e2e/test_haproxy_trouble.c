@@ -236,6 +236,33 @@ Test(haproxy_trouble, a_socket_that_lost_level_admin_is_found_before_the_failove
 	cr_assert(driver_reaches(d.rw, "b"));
 }
 
+/* 400 servers: more commands than fit in one line. */
+static const char *many_servers(const char *more)
+{
+	auto_strbuf struct strbuf readers = STRBUF_INIT;
+
+	for (int i = 0; i < 400; i++)
+		strbuf_append_str(&readers,
+		                  driver_server(&d, lab_printf(d.lab, "reader%d", i), d.c, more));
+	return driver_text(&d, driver_server(&d, "primary", d.a, ""), readers.data, "");
+}
+
+Test(haproxy_trouble, commands_that_need_two_lines_and_are_refused_are_not_sent_without_a_pause)
+{
+	const char *socket = lab_path(d.lab, "second.sock");
+
+	write_socket(socket, "admin");
+	replace_config(&d.config.socket, socket);
+	driver_restart(&d);
+	driver_apply(&d, many_servers(" weight 1"));
+	write_socket(socket, "operator");
+	cr_assert(driver_wait_problem(&d, "put \"level admin\" behind"));
+	driver_set(&d, many_servers(" weight 2"));
+	cr_assert(driver_wait_log(&d, "event=move_failed", 1));
+	write_socket(socket, "admin");
+	cr_assert(driver_wait_sync(&d));
+}
+
 /* The second text comes while the first one's reload is owed: what was never loaded is nothing to
  * go back to. */
 Test(haproxy_trouble, a_failed_reload_goes_back_to_what_was_loaded)

@@ -16,18 +16,18 @@ TestSuite(hostile_postgres, .timeout = 240);
 
 /* What segue says of each, with a limit of the size of a question's answer. */
 static const char *const problems[HOSTILE_WAYS] = {
-    [HOSTILE_COPY_IN] = "it answered with COPY",
-    [HOSTILE_COPY_OUT] = "it answered with COPY",
-    [HOSTILE_COPY_BOTH] = "it answered with COPY",
-    [HOSTILE_TWO_ROWS] = "more rows than the question has",
-    [HOSTILE_ENDLESS_RESULTS] = "more results than the question has",
-    [HOSTILE_ENDLESS_ROWS] = "bytes that an answer may have",
-    [HOSTILE_HUGE_ROW] = "bytes that an answer may have",
-    [HOSTILE_ENDLESS_NOTICES] = "bytes that an answer may have",
-    [HOSTILE_ENDLESS_NOTIFICATIONS] = "bytes that an answer may have",
-    [HOSTILE_ENDLESS_PARAMETERS] = "it reported parameters more than",
+    [HOSTILE_COPY_IN] = "the server answered with COPY",
+    [HOSTILE_COPY_OUT] = "the server answered with COPY",
+    [HOSTILE_COPY_BOTH] = "the server answered with COPY",
+    [HOSTILE_TWO_ROWS] = "more rows than the query can return",
+    [HOSTILE_ENDLESS_RESULTS] = "more results than the query has statements",
+    [HOSTILE_ENDLESS_ROWS] = "bytes that are allowed for one answer",
+    [HOSTILE_HUGE_ROW] = "bytes that are allowed for one answer",
+    [HOSTILE_ENDLESS_NOTICES] = "bytes that are allowed for one answer",
+    [HOSTILE_ENDLESS_NOTIFICATIONS] = "bytes that are allowed for one answer",
+    [HOSTILE_ENDLESS_PARAMETERS] = "ParameterStatus messages on one connection",
     [HOSTILE_DRIP] = "no answer within",
-    [HOSTILE_SCRAM] = "more than 100000 iterations of SCRAM",
+    [HOSTILE_SCRAM] = "more than 100000 SCRAM iterations",
 };
 
 static const char *json_of(struct lab *lab, uint16_t port)

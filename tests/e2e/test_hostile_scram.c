@@ -89,7 +89,7 @@ static void must_refuse_and_go_on(const char *sslmode)
 	lab_segue_start(run.segue);
 	cr_expect_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS,
 	                                      "event=server cluster=slow ",
-	                                      "more than 100000 iterations of SCRAM", NULL),
+	                                      "more than 100000 SCRAM iterations", NULL),
 	                   "%s", lab_process_log_tail(lab_segue_process(run.segue)));
 	cr_expect_not_null(lab_segue_wait_log(run.segue, RUN_TIMEOUT_MS,
 	                                      "event=server cluster=fine ", "class=answered", NULL),

@@ -91,7 +91,7 @@ Test(verify_role, whoever_is_not_let_in_knows_that_the_server_lives)
 	                   verify_case_fact(0)->problem);
 	ask_as("user=lena dbname=postgres");
 	verify_case_expect(denies, 0);
-	cr_expect_not_null(strstr(verify_case_fact(0)->problem, "passfile"), "%s",
+	cr_expect_not_null(strstr(verify_case_fact(0)->problem, "password file"), "%s",
 	                   verify_case_fact(0)->problem);
 	ask_as("user=lena dbname=postgres password=right");
 	verify_case_expect(verify_case_answers, 0);

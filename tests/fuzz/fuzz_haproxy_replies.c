@@ -22,7 +22,7 @@ static void fuzz_live(const char *reply, size_t len)
 	if (haproxy_live_parse(reply, len, &live, &err))
 		for (size_t i = 0; i < live.count; i++)
 			require(haproxy_live_find(&live, live.servers[i].backend,
-			                          live.servers[i].name) != NULL);
+			                          live.servers[i].name, NULL) != NULL);
 	else
 		require(live.count == 0 && err.message[0] != '\0');
 	haproxy_live_free(&live);

@@ -136,6 +136,18 @@ static void one_row(int fd)
 	take(fd);
 }
 
+static void one_row_and_an_error(int fd)
+{
+	log_in(fd);
+	take(fd);
+	put(fd, 'T', "\0\1a\0\0\0\0\0\0\0\0\0\0\x19\xff\xff\xff\xff\xff\xff\0\0", 22);
+	put(fd, 'D', "\0\1\0\0\0\1x", 7);
+	put(fd, 'C', "SHOW", 5);
+	put(fd, 'E', "SERROR\0C08P01\0Mno such database\0", 33);
+	put(fd, 'Z', "I", 1);
+	take(fd);
+}
+
 static void silence(int fd)
 {
 	log_in(fd);
@@ -220,6 +232,14 @@ Test(console, rows_come_as_a_table_with_null_cells)
 	cr_assert_not(a.failed, "%s", a.text);
 	cr_assert_eq(a.rows, 1);
 	cr_assert_str_eq(a.text, "x");
+}
+
+Test(console, an_error_after_rows_is_an_error)
+{
+	serve(one_row_and_an_error);
+	ask(10000);
+	cr_assert(a.failed && !a.lost, "%s", a.text);
+	cr_expect_not_null(strstr(a.text, "no such database"), "%s", a.text);
 }
 
 Test(console, nobody_there_is_a_loss)

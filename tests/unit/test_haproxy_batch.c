@@ -33,7 +33,7 @@ Test(haproxy_batch, tables_of_several_backends_become_one)
 	                &round, &err),
 	          "%s", err.message);
 	cr_assert_eq(round.live.count, 3);
-	cr_assert_eq(haproxy_live_find(&round.live, "ro", "r2")->port, 7);
+	cr_assert_eq(haproxy_live_find(&round.live, "ro", "r2", NULL)->port, 7);
 	cr_assert_eq(round.info.pid, 9705);
 	cr_assert_eq(round.uptime_s, 71);
 	cr_assert_eq(round.start_s, 1795452520);
@@ -74,11 +74,11 @@ Test(haproxy_batch, limits_and_queues_are_those_of_the_servers)
 	                          COUNT("other", "r9", "1", "1") "\n" INFO("0"),
 	          &round, &err),
 	    "%s", err.message);
-	server = haproxy_live_find(&round.live, "rw", "primary");
+	server = haproxy_live_find(&round.live, "rw", "primary", NULL);
 	cr_expect(server->counted && server->maxconn == 1 && server->queued == 42);
-	server = haproxy_live_find(&round.live, "ro", "r1");
+	server = haproxy_live_find(&round.live, "ro", "r1", NULL);
 	cr_expect(server->counted && server->maxconn == 0 && server->queued == 0);
-	server = haproxy_live_find(&round.live, "ro", "r2");
+	server = haproxy_live_find(&round.live, "ro", "r2", NULL);
 	cr_expect(server->counted && server->maxconn == 1000000 && server->queued == 3);
 	haproxy_batch_free(&round);
 	cr_assert_not(parse("\n" HEADER ROW("rw", "primary", "5") "\n" STAT

@@ -73,7 +73,7 @@ Test(haproxy_lint, each_trap_is_found_once)
 	    {"defaults d\n mode tcp\n timeout client 1\n",
 	     "line 3: \"timeout client 1\" is 1 ms, as it has no unit: write 1s, or 1ms"},
 	    {"frontend f\n timeout client 90\n", "line 2: \"timeout client 90\" is 90 ms"},
-	    {"defaults d\n timeout server 20ms\n", "line 2: \"timeout server 20ms\": sessions end"},
+	    {"defaults d\n timeout server 20ms\n", "line 2: \"timeout server 20ms\": sessions that are idle"},
 	    {DEFAULTS "backend b from segue\n server primary 10.0.0.1:5432 check\n",
 	     "line 9: server b/primary has \"check\""},
 	    {DEFAULTS "backend b from segue\n default-server check\n server primary 10.0.0.1:5\n",
@@ -84,14 +84,15 @@ Test(haproxy_lint, each_trap_is_found_once)
 	     "line 9: server b/primary has \"resolvers\""},
 	    {"defaults d\n mode tcp\n timeout connect 100ms\n retries 600\n option redispatch 2\n"
 	     "backend b from d\n server primary 10.0.0.1:5 maxconn 9\n",
-	     "line 6: backend b has no \"timeout queue\": its queue lasts no longer than"},
+	     "line 6: backend b has no \"timeout queue\": clients stay in its queue"},
 	    {"defaults d\n mode tcp\n timeout connect 100ms\n retries 600\n option redispatch 2\n"
 	     "backend b from d\n server primary 10.0.0.1:5\n",
 	     "line 6: backend b has no \"timeout queue\""},
 	    {DEFAULTS "backend b from segue\n timeout queue 29s\n server primary 10.0.0.1:5\n",
 	     "line 8: backend b: \"timeout queue\" is 29000 ms, hold_timeout is 30000 ms"},
 	    {DEFAULTS "backend b from segue\n option redispatch 1\n server primary 10.0.0.1:5\n",
-	     "line 8: backend b has \"option redispatch 1\": during a failover each waiting client"},
+	     "line 8: backend b has \"option redispatch 1\": during a "
+	     "failover each waiting client"},
 	    {DEFAULTS "backend b from segue\n no option redispatch\n server primary 10.0.0.1:5\n",
 	     "line 8: backend b has no \"option redispatch 2\""},
 	    {DEFAULTS "backend b from segue\n option redispatch\n server primary 10.0.0.1:5\n",
@@ -109,11 +110,11 @@ Test(haproxy_lint, each_trap_is_found_once)
 	    {DEFAULTS "defaults\n mode http\n timeout connect 1s\n retries 60\n"
 	              " option redispatch 2\n timeout queue 1m\nbackend b\n"
 	              " server primary 10.0.0.1:5\n",
-	     "line 9: \"mode http\" reaches backend b"},
+	     "line 9: backend b inherits \"mode http\""},
 	    {"backend b\n server primary 10.0.0.1:5\n",
-	     "line 1: backend b takes over the defaults of whichever file"},
+	     "line 1: backend b inherits the defaults of the file"},
 	    {DEFAULTS " load-server-state-from-file global\n",
-	     "line 8: load-server-state-from-file: a saved address would win"},
+	     "line 8: load-server-state-from-file: a saved address would override"},
 	    {GLOBAL "defaults\n option \"x\n", "line 5: a quote is opened and not closed"},
 	};
 
@@ -205,6 +206,6 @@ Test(haproxy_lint, what_ends_sessions_at_once_is_an_alarm)
 	cr_assert_eq(haproxy_lint_idle(good, strlen(good), &out), 0, "%s", out.data);
 	cr_assert_eq(haproxy_lint_idle(bad, strlen(bad), &out), 2);
 	cr_assert_not_null(strstr(out.data, "rendered line 2: \"timeout client\" is 1 ms, rendered "
-	                                    "line 3: \"timeout server\" is 200 ms: sessions end"),
+	                                    "line 3: \"timeout server\" is 200 ms: sessions that are idle"),
 	                   "%s", out.data);
 }

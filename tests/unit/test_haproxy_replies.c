@@ -25,20 +25,20 @@ Test(haproxy_replies, servers_of_every_state_are_read)
 
 	cr_assert(haproxy_live_parse(reply, strlen(reply), &live, &err), "%s", err.message);
 	cr_assert_eq(live.count, 5);
-	server = haproxy_live_find(&live, "be_rw", "primary");
+	server = haproxy_live_find(&live, "be_rw", "primary", NULL);
 	cr_assert_not_null(server);
 	cr_assert_str_eq(server->address, "127.0.0.1");
 	cr_assert_eq(server->port, 52789);
 	cr_assert_eq(server->operational, 2);
 	cr_assert_eq(server->admin, 0);
 	cr_assert_eq(server->weight, 1);
-	cr_assert_str_eq(haproxy_live_find(&live, "be_v6", "s6")->address, "::1");
-	cr_assert_eq(haproxy_live_find(&live, "ro", "r2")->admin, 8);
-	cr_assert_eq(haproxy_live_find(&live, "ro", "r2")->weight, 0);
-	cr_assert_eq(haproxy_live_find(&live, "ro", "r3")->admin, 5);
-	cr_assert_eq(haproxy_live_find(&live, "ro", "r3")->weight, 256);
-	cr_assert_str_eq(haproxy_live_find(&live, "misc", "u")->address, "");
-	cr_assert_null(haproxy_live_find(&live, "ro", "primary"));
+	cr_assert_str_eq(haproxy_live_find(&live, "be_v6", "s6", NULL)->address, "::1");
+	cr_assert_eq(haproxy_live_find(&live, "ro", "r2", NULL)->admin, 8);
+	cr_assert_eq(haproxy_live_find(&live, "ro", "r2", NULL)->weight, 0);
+	cr_assert_eq(haproxy_live_find(&live, "ro", "r3", NULL)->admin, 5);
+	cr_assert_eq(haproxy_live_find(&live, "ro", "r3", NULL)->weight, 256);
+	cr_assert_str_eq(haproxy_live_find(&live, "misc", "u", NULL)->address, "");
+	cr_assert_null(haproxy_live_find(&live, "ro", "primary", NULL));
 	haproxy_live_free(&live);
 }
 

@@ -1,7 +1,12 @@
 /* What is looked at of a server's bytes before libpq reads them; whole, and byte by byte. */
 #include <criterion/criterion.h>
+#include <event2/event.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/strbuf.h"
 #include "sidecar/postgres/postgres_internal.h"
@@ -81,7 +86,7 @@ Test(postgres_relay, iterations_are_bounded)
 		auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
 		append_scram(&bytes, cases[i].iterations);
-		expect(PQ_SCAN_HEAD, &bytes, cases[i].good ? NULL : "iterations of SCRAM");
+		expect(PQ_SCAN_HEAD, &bytes, cases[i].good ? NULL : "SCRAM iterations");
 	}
 }
 
@@ -90,7 +95,7 @@ Test(postgres_relay, a_nonce_that_hides_them_does_not)
 	auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
 	append(&bytes, 'R', "\0\0\0\vr=n,i=1,s=c2FsdA==,i=2000000000", 36);
-	expect(PQ_SCAN_HEAD, &bytes, "iterations of SCRAM");
+	expect(PQ_SCAN_HEAD, &bytes, "SCRAM iterations");
 }
 
 Test(postgres_relay, a_long_message_about_authentication_is_refused)
@@ -99,7 +104,7 @@ Test(postgres_relay, a_long_message_about_authentication_is_refused)
 	auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
 	append(&bytes, 'R', body, sizeof(body));
-	expect(PQ_SCAN_HEAD, &bytes, "bytes about authentication");
+	expect(PQ_SCAN_HEAD, &bytes, "authentication message of");
 }
 
 Test(postgres_relay, what_is_no_message_is_refused)
@@ -107,7 +112,7 @@ Test(postgres_relay, what_is_no_message_is_refused)
 	auto_strbuf struct strbuf bytes = STRBUF_INIT;
 
 	strbuf_append(&bytes, "R\0\0\0\3", 5);
-	expect(PQ_SCAN_HEAD, &bytes, "no message of PostgreSQL");
+	expect(PQ_SCAN_HEAD, &bytes, "which is not valid in");
 }
 
 Test(postgres_relay, parameters_are_counted)
@@ -118,7 +123,7 @@ Test(postgres_relay, parameters_are_counted)
 		append(&bytes, 'S', "a\0b\0", 4);
 	expect(PQ_SCAN_HEAD, &bytes, NULL);
 	append(&bytes, 'S', "a\0b\0", 4);
-	expect(PQ_SCAN_HEAD, &bytes, "reported parameters");
+	expect(PQ_SCAN_HEAD, &bytes, "ParameterStatus messages");
 }
 
 Test(postgres_relay,
@@ -129,11 +134,38 @@ Test(postgres_relay,
 
 	strbuf_append(&refused, "N", 1);
 	append_scram(&refused, "2000000000");
-	expect(PQ_SCAN_TLS_REPLY, &refused, "iterations of SCRAM");
+	expect(PQ_SCAN_TLS_REPLY, &refused, "SCRAM iterations");
 	strbuf_append(&granted, "S", 1);
 	append_scram(&granted, "2000000000");
 	expect(PQ_SCAN_TLS_REPLY, &granted, NULL);
 	append(&failed, 'E', "SFATAL\0", 8);
 	append_scram(&failed, "2000000000");
-	expect(PQ_SCAN_TLS_REPLY, &failed, "iterations of SCRAM");
+	expect(PQ_SCAN_TLS_REPLY, &failed, "SCRAM iterations");
+}
+
+static void ignore(void *arg)
+{
+	(void)arg;
+}
+
+/* dup3() refuses a number above the limit, though the descriptor itself is open. */
+Test(postgres_relay, a_descriptor_that_cannot_be_replaced_is_an_error)
+{
+	struct event_base *base = event_base_new();
+	struct rlimit limit;
+	struct err err = {0};
+	int pair[2], fd;
+	char byte = 0;
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	fd = fcntl(pair[0], F_DUPFD, 200);
+	cr_assert_eq(fd, 200);
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = 200;
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	cr_assert_null(pq_relay_insert(base, fd, PQ_SCAN_HEAD, ignore, NULL, &err));
+	cr_expect_not_null(strstr(err.message, "in place of the connection"), "%s", err.message);
+	cr_expect_eq(write(pair[1], "x", 1), 1);
+	cr_expect_eq(read(fd, &byte, 1), 1, "it is still the connection");
+	event_base_free(base);
 }

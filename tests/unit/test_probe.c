@@ -214,6 +214,30 @@ Test(probe, hanging_up_once_says_nothing)
 	cr_expect_eq(t.calls, 1);
 }
 
+/* The failures before it do not delay the second attempt. */
+static void start_up_and_hang_up_once(int fd, int n)
+{
+	if (n < 11)
+		be_starting(fd, n);
+	else if (n > 11)
+		fake_primary(fd, n);
+}
+
+Test(probe, after_one_hang_up_it_is_tried_again_at_once)
+{
+	int64_t hung_up;
+
+	probe_case_serve(start_up_and_hang_up_once);
+	probe_case_follow();
+	probe_case_expect(SERVER_STARTING, 10);
+	while (*t.connections < 11)
+		loop_for(t.base, 1);
+	hung_up = clock_now_ms();
+	probe_case_expect(SERVER_ANSWERED, 1);
+	cr_expect_lt(clock_now_ms() - hung_up, 500);
+	cr_expect_eq(t.most_running[SERVER_REFUSED], 0);
+}
+
 Test(probe, hanging_up_again_and_again_is_a_refusal)
 {
 	probe_case_serve(hang_up);

@@ -127,7 +127,7 @@ Test(classify, a_password_that_is_wanted_is_a_denial)
 
 	classify_failure(&failure, &verdict);
 	cr_expect_eq(verdict.class, SERVER_DENIED);
-	cr_expect_not_null(strstr(verdict.problem, "passfile"));
+	cr_expect_not_null(strstr(verdict.problem, "password file"));
 }
 
 Test(classify, a_long_message_is_cut_not_overrun)

@@ -100,7 +100,8 @@ Test(text_check, a_new_text_is_followed_from_the_bind_to_the_server)
 	    {"global\nfrontend w\n bind :5000\n" RW RO,
 	     "line 2: frontend w has a bind and no backend"},
 	    {"defaults\n default_backend rw\nfrontend w\n bind :5000\n" RW, NULL},
-	    {"global\ndefaults d\n default_backend rw\ndefaults\nfrontend w from d\n bind :5000\n" RW,
+	    {"global\ndefaults d\n default_backend rw\ndefaults\nfrontend w "
+	     "from d\n bind :5000\n" RW,
 	     NULL},
 	    {"frontend w\n bind :5000\n" RW, NULL}, /* defaults of another file may say it */
 	    {"frontend w\n bind :5000\n default_backend elsewhere\n" RW, NULL},
@@ -115,7 +116,8 @@ Test(text_check, a_new_text_is_followed_from_the_bind_to_the_server)
 	    {"listen w\n bind :5000\n server a 10.0.0.1:5432\n", NULL},
 	    {"listen w\n bind :5000\n server a db:5432\n", "line 3"},
 	    {"listen w\n bind :5000\n server a unix@/run/relay\n", NULL},
-	    {"defaults d\n disabled\ndefaults\nlisten w from d\n bind :5000\n server a 10.0.0.1:5432\n"
+	    {"defaults d\n disabled\ndefaults\nlisten w from d\n bind "
+	     ":5000\n server a 10.0.0.1:5432\n"
 	     "listen r\n bind :5001\n server b 10.0.0.2:5432\n",
 	     "no bind leads to the primary"},
 	    {"defaults\n disabled\nlisten w\n enabled\n bind :5000\n server a 10.0.0.1:5432\n",
@@ -150,11 +152,12 @@ Test(text_check, an_address_that_leads_elsewhere_than_before_is_told)
 	     ":5000 (frontend w) led to the primary, and now leads to other servers (frontend r); "
 	     ":5001 (frontend w) leads to it now"},
 	    {"frontend w\n bind :6000\n default_backend rw\n" RW,
-	     ":5000 (frontend w) led to the primary, and nothing is bound there any more; :6000 "
+	     ":5000 (frontend w) led to the primary, and nothing is bound there now; :6000 "
 	     "(frontend w) leads to it now"},
 	    {"frontend w\n bind 10.0.0.9:5000\n default_backend rw\n" RW, ""},
 	    {FRONTENDS "backend rw\n server a 10.0.0.1:5432\n server b 10.0.0.2:5432\n" RO,
-	     ":5000 (frontend w) led to the primary, and now leads to other servers, too (frontend "
+	     ":5000 (frontend w) led to the primary, and now leads to the "
+	     "primary, but also to other servers (frontend "
 	     "w)"},
 	    {FRONTENDS "backend rw\n server a 10.0.0.1:5432 disabled\n" RO,
 	     ":5000 (frontend w) led to the primary, and now leads to no server that takes clients "

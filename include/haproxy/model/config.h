@@ -11,11 +11,10 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 
-#define HAPROXY_MAXCONN_UNKNOWN                                                                  \
-	(-1)                         /* unknown: another file may set maxconn, or minconn is set \
-	                              */
-#define HAPROXY_MAXCONN_HELD 1       /* in a hold: one client tries, the others queue */
-#define HAPROXY_MAXCONN_OPEN 1000000 /* empties the queue of a server without a limit */
+/* Another file may set maxconn, or minconn is set. */
+#define HAPROXY_MAXCONN_UNKNOWN (-1)
+#define HAPROXY_MAXCONN_HELD    1       /* in a hold: one client tries, the others queue */
+#define HAPROXY_MAXCONN_OPEN    1000000 /* empties the queue of a server without a limit */
 
 struct haproxy_server {
 	char *backend; /* of a `backend` or `listen` section */
@@ -82,10 +81,18 @@ bool haproxy_config_needs_reload(const struct haproxy_config *old, const struct 
 const struct haproxy_server *haproxy_config_find(const struct haproxy_config *config,
                                                  const struct haproxy_server *like, size_t *hint);
 
+/* True when a HAProxy that follows `config` no longer has `server`, which is not in
+ * config->servers: `config` has its backend, and no fixed entry for it. `hint`: as above, among the
+ * backends. */
+bool haproxy_config_drops(const struct haproxy_config *config, const struct haproxy_server *server,
+                          size_t *hint);
+
 struct haproxy_endpoint {
 	const char *address; /* as haproxy_address_canonical() spells it; NULL: any */
 	uint16_t port;
 };
+bool haproxy_server_is_at(const struct haproxy_server *server,
+                          const struct haproxy_endpoint *place);
 
 /* Makes the config that HAProxy must show in a hold of `hold_ms`. The servers of `config` at the
  * address of `primary` get the address `closed`, where nobody listens, and their health checks are

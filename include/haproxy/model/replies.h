@@ -18,6 +18,7 @@ struct span {
 	size_t len;
 };
 
+bool span_is(struct span span, const char *text);
 bool span_starts(struct span span, const char *prefix);
 
 /* Returns the first field of `rest`, and removes it from `rest`. Fields are separated by blanks.
@@ -26,11 +27,6 @@ struct span span_field(struct span *rest);
 
 /* Sets `out` to what follows `mark` in `span`. False: no `mark`; `out` is not written. */
 bool span_after(struct span span, const char *mark, struct span *out);
-
-struct haproxy_reply {
-	const char *at, *end;
-	bool complete; /* the empty line that ends every reply has been read */
-};
 
 /* Sets the error "WHAT: HAProxy answered ...", with the start of `got`. Both return false. */
 bool haproxy_reply_unexpected(struct err *err, const char *what, struct span got);
@@ -68,8 +64,11 @@ void haproxy_live_free(struct haproxy_live *live);
 /* Sets maxconn and queued of the servers in `live` from `show stat`; ignores all other servers. */
 bool haproxy_live_count(const char *reply, size_t len, struct haproxy_live *live,
                         struct err *err) MUST_CHECK;
+
+/* As haproxy_config_find(); `hint` may be NULL. */
 const struct haproxy_live_server *haproxy_live_find(const struct haproxy_live *live,
-                                                    const char *backend, const char *name);
+                                                    const char *backend, const char *name,
+                                                    size_t *hint);
 
 /* What segue needs of `show info`. */
 struct haproxy_info {

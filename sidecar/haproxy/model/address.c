@@ -7,6 +7,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 char *haproxy_address_canonical(const char *text)
 {
@@ -27,50 +28,60 @@ bool haproxy_name_is_valid(const char *name)
 	return *name != '\0';
 }
 
-/* Skips a prefix before an IP. Returns the family that it demands; AF_UNSPEC: IPv4 or IPv6; -1: it
- * is no IP address. */
-static int skip_family(const char **word)
+int haproxy_address_family(const char **text)
 {
 	static const struct {
 		const char *prefix;
 		int family;
 	} known[] = {
-	    {"ipv4@", AF_INET},  {"tcp4@", AF_INET}, {"ipv6@", AF_INET6},
-	    {"tcp6@", AF_INET6}, {"ip@", AF_UNSPEC}, {"tcp@", AF_UNSPEC},
+	    {"ipv4@", AF_INET}, {"tcp4@", AF_INET},  {"ipv6@", AF_INET6}, {"tcp6@", AF_INET6},
+	    {"ip@", AF_UNSPEC}, {"tcp@", AF_UNSPEC}, {"unix@", AF_UNIX},  {"uxst@", AF_UNIX},
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
 		size_t len = strlen(known[i].prefix);
 
-		if (strncmp(*word, known[i].prefix, len) == 0) {
-			*word += len;
+		if (strncmp(*text, known[i].prefix, len) == 0) {
+			*text += len;
 			return known[i].family;
 		}
 	}
-	return **word == '/' || strchr(*word, '@') != NULL ? -1 : AF_UNSPEC;
+	if (**text == '/' || strncmp(*text, "abns@", 5) == 0)
+		return AF_UNIX;
+	return strchr(*text, '@') != NULL ? -1 : AF_UNSPEC;
+}
+
+const char *haproxy_address_split(char *text, const char **host)
+{
+	char *colon = strrchr(text, ':');
+	size_t len = colon != NULL ? (size_t)(colon - text) : strlen(text);
+
+	*host = text;
+	if (colon != NULL)
+		*colon = '\0';
+	if (len > 1 && text[0] == '[' && text[len - 1] == ']') {
+		text[len - 1] = '\0';
+		++*host;
+	}
+	return colon != NULL ? colon + 1 : "";
 }
 
 static bool read_port(const char *text, uint16_t *port)
 {
-	unsigned long value = 0;
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
 
-	if (*text == '\0')
-		return false;
-	for (; *text != '\0'; text++) {
-		if (!isdigit((unsigned char)*text) || value > UINT16_MAX)
-			return false;
-		value = value * 10 + (unsigned long)(*text - '0');
-	}
 	*port = (uint16_t)value;
-	return value >= 1 && value <= UINT16_MAX;
+	return isdigit((unsigned char)*text) && *end == '\0' && value >= 1 && value <= UINT16_MAX;
 }
 
 static enum haproxy_address_kind bad_address(const char *word, const char *host, struct err *err)
 {
 	if (*host == '\0' || *host == '*')
-		err_set(err, "'%s' names no address: write ADDRESS:PORT", word);
+		err_set(err, "'%s' has no address: write ADDRESS:PORT", word);
 	else if (strchr(host, ':') != NULL)
-		err_set(err, "'%s' is no ADDRESS:PORT; an IPv6 one is written [2001:db8::1]:5432",
+		err_set(err,
+		        "'%s' is not ADDRESS:PORT: write an IPv6 address as [2001:db8::1]:5432",
 		        word);
 	else
 		err_set(err,
@@ -89,33 +100,28 @@ static enum haproxy_address_kind bad_port(const char *word, const char *port, st
 	return HAPROXY_ADDRESS_BAD;
 }
 
-/* Splits at the last colon, with or without brackets, as HAProxy does. */
 enum haproxy_address_kind haproxy_address_read(const char *word, char **address, uint16_t *port,
                                                struct err *err)
 {
-	const char *rest = word, *colon;
-	int family = skip_family(&rest);
-	auto_free char *host = NULL, *canonical = NULL;
-	size_t len;
+	auto_free char *copy = xstrdup(word), *canonical = NULL;
+	const char *rest = copy, *host, *number;
+	int family = haproxy_address_family(&rest);
 
-	if (family == -1)
+	if (family == -1 || family == AF_UNIX)
 		return HAPROXY_ADDRESS_OTHER;
-	colon = strrchr(rest, ':');
-	host = colon != NULL ? xstrndup(rest, (size_t)(colon - rest)) : xstrdup(rest);
-	len = strlen(host);
-	if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
-		memmove(host, host + 1, len - 2);
-		host[len - 2] = '\0';
-	}
+	number = haproxy_address_split(copy + (rest - copy), &host);
 	canonical = haproxy_address_canonical(host);
 	if (canonical == NULL)
 		return bad_address(word, host, err);
 	if (family != AF_UNSPEC && (family == AF_INET6) != (strchr(canonical, ':') != NULL)) {
-		err_set(err, "'%s' is not of the family that its prefix names", word);
+		err_set(err,
+		        "'%s': the address is not of the family (IPv4, IPv6) that its prefix "
+		        "demands",
+		        word);
 		return HAPROXY_ADDRESS_BAD;
 	}
-	if (colon == NULL || !read_port(colon + 1, port))
-		return bad_port(word, colon != NULL ? colon + 1 : "", err);
+	if (!read_port(number, port))
+		return bad_port(word, number, err);
 	*address = STEAL(canonical);
 	return HAPROXY_ADDRESS_IP;
 }

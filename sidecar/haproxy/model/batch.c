@@ -31,11 +31,9 @@ static size_t fitting(const char *commands)
 bool haproxy_batch_line(const char *commands, const struct haproxy_config *config,
                         struct strbuf *line)
 {
-	size_t len = strlen(commands);
-	bool whole = len <= COMMANDS_MAX, all = config->backend_count > BACKENDS_MAX;
+	bool whole = strlen(commands) <= COMMANDS_MAX, all = config->backend_count > BACKENDS_MAX;
+	size_t len = whole ? strlen(commands) : fitting(commands);
 
-	if (!whole)
-		len = fitting(commands);
 	strbuf_append(line, commands, len);
 	if (len > 0)
 		strbuf_append_char(line, ';');
@@ -54,73 +52,77 @@ bool haproxy_batch_line(const char *commands, const struct haproxy_config *confi
 }
 
 enum part {
-	PART_SAID,  /* replies to commands */
-	PART_TABLE, /* `show servers state`, until an empty line */
-	PART_STAT,  /* `show stat`, until an empty line */
-	PART_INFO,  /* `show info`, until an empty line */
+	PART_TABLE, /* `show servers state` */
+	PART_STAT,  /* `show stat` */
+	PART_INFO,  /* `show info` */
+	PART_SAID,  /* replies to commands; the other parts end with an empty line */
 };
-
-struct parts {
-	struct strbuf *table, *stat, *info, *said;
-	const char *level;
-};
-
-static bool starts(const char *line, size_t len, const char *prefix)
-{
-	return len >= strlen(prefix) && strncmp(line, prefix, strlen(prefix)) == 0;
-}
-
-static void append_line(struct strbuf *out, const char *line, size_t len)
-{
-	strbuf_append(out, line, len);
-	strbuf_append_char(out, '\n');
-}
 
 /* The reply to `show cli level`, which HAProxy has since 1.9, is one word. */
-static bool take_level(struct parts *parts, const char *line, size_t len)
+static bool take_level(struct haproxy_batch_reply *out, struct span line)
 {
 	static const char *const lower[] = {"operator", "user"};
 
 	for (size_t i = 0; i < ARRAY_LEN(lower); i++)
-		if (len == strlen(lower[i]) && strncmp(line, lower[i], len) == 0) {
-			parts->level = lower[i];
+		if (span_is(line, lower[i])) {
+			out->level = lower[i];
 			return true;
 		}
-	return len == strlen("admin") && strncmp(line, "admin", len) == 0;
+	return span_is(line, "admin");
+}
+
+static void take_said(struct haproxy_batch_reply *out, struct span line)
+{
+	if (line.len == 0 || take_level(out, line))
+		return;
+	strbuf_append_str(&out->said, out->said.len > 0 ? "; " : "");
+	strbuf_append_escaped(&out->said, line.at, line.len, 200);
+}
+
+static enum part part_of(struct span line)
+{
+	if (span_is(line, "1"))
+		return PART_TABLE;
+	if (span_starts(line, "# pxname,"))
+		return PART_STAT;
+	return span_starts(line, "Name: ") ? PART_INFO : PART_SAID;
 }
 
 /* The tables of several backends are joined to one: the format version and the header are kept
  * once. */
-static enum part take_line(struct parts *parts, enum part part, const char *line, size_t len)
+static bool repeats_the_head(const struct strbuf *table, struct span line)
 {
-	if (len == 0)
-		return PART_SAID;
-	if (part == PART_SAID && starts(line, len, "Name: "))
-		part = PART_INFO;
-	if (part == PART_SAID && len == 1 && *line == '1')
-		part = PART_TABLE;
-	if (part == PART_SAID && starts(line, len, "# pxname,"))
-		part = PART_STAT;
-	switch (part) {
-	case PART_SAID:
-		if (take_level(parts, line, len))
-			break;
-		strbuf_append_str(parts->said, parts->said->len > 0 ? "; " : "");
-		strbuf_append_escaped(parts->said, line, len, 200);
-		break;
-	case PART_TABLE:
-		if (parts->table->len == 0 || (*line != '#' && !(len == 1 && *line == '1')) ||
-		    strchr(parts->table->data, '#') == NULL)
-			append_line(parts->table, line, len);
-		break;
-	case PART_STAT:
-		append_line(parts->stat, line, len);
-		break;
-	case PART_INFO:
-		append_line(parts->info, line, len);
-		break;
+	return table->len > 0 && (span_starts(line, "#") || span_is(line, "1")) &&
+	       strchr(table->data, '#') != NULL;
+}
+
+/* Appends each line to its part. The parsers need the empty line at the end of a part, which proves
+ * that the part is complete. */
+static void split(const char *text, size_t len, struct strbuf *const *parts,
+                  struct haproxy_batch_reply *out)
+{
+	const char *end = text + len, *eol;
+	enum part part = PART_SAID;
+
+	for (const char *at = text; at < end; at = eol + 1) {
+		struct span line = {at, 0};
+
+		eol = memchr(at, '\n', (size_t)(end - at));
+		if (eol == NULL)
+			eol = end;
+		line.len = (size_t)(eol - at);
+		if (line.len == 0 || part == PART_SAID)
+			part = part_of(line);
+		if (part == PART_SAID) {
+			take_said(out, line);
+		} else if (part != PART_TABLE || !repeats_the_head(parts[part], line)) {
+			strbuf_append(parts[part], line.at, line.len);
+			strbuf_append_char(parts[part], '\n');
+		}
 	}
-	return part;
+	for (enum part i = PART_TABLE; i < PART_SAID; i++)
+		if (i != part)
+			strbuf_append_char(parts[i], '\n');
 }
 
 static int64_t find_number(const char *info, const char *key)
@@ -134,35 +136,22 @@ bool haproxy_batch_parse(const char *text, size_t len, struct haproxy_batch_repl
                          struct err *err)
 {
 	auto_strbuf struct strbuf table = STRBUF_INIT, stat = STRBUF_INIT, info = STRBUF_INIT;
-	struct parts parts = {.table = &table, .stat = &stat, .info = &info, .said = &out->said};
-	enum part part = PART_SAID;
-	const char *end = text + len, *eol;
+	struct strbuf *const parts[] = {
+	    [PART_TABLE] = &table, [PART_STAT] = &stat, [PART_INFO] = &info};
 
 	*out = (struct haproxy_batch_reply){.said = STRBUF_INIT};
-	for (const char *line = text; line < end; line = eol + 1) {
-		eol = memchr(line, '\n', (size_t)(end - line));
-		if (eol == NULL)
-			eol = end;
-		part = take_line(&parts, part, line, (size_t)(eol - line));
-	}
-	/* The parsers need the empty line, which proves that the part is complete. */
-	if (part != PART_TABLE)
-		strbuf_append_char(&table, '\n');
-	if (part != PART_STAT)
-		strbuf_append_char(&stat, '\n');
-	if (part != PART_INFO)
-		strbuf_append_char(&info, '\n');
+	split(text, len, parts, out);
 	out->uptime_s = find_number(info.data, "\nUptime_sec: ");
 	out->start_s = find_number(info.data, "\nStart_time_sec: ");
-	out->level = parts.level;
 	if (haproxy_info_parse(info.data, info.len, &out->info, err) &&
 	    (table.len <= 1 || haproxy_live_parse(table.data, table.len, &out->live, err)) &&
 	    haproxy_live_count(stat.data, stat.len, &out->live, err)) {
 		if (!out->info.stopping)
 			return true;
-		err_set(err, "worker %" PRId64 " answers, which is about to stop", out->info.pid);
+		err_set(err, "the reply came from worker %" PRId64 ", which is stopping",
+		        out->info.pid);
 	} else if (out->said.len > 0) {
-		err_wrap(err, "it answered '%.200s'", out->said.data);
+		err_wrap(err, "HAProxy answered '%.200s'", out->said.data);
 	}
 	haproxy_batch_free(out);
 	return false;

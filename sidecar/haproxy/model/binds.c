@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/util.h"
+#include "haproxy/model/address.h"
 #include "haproxy/model/syntax.h"
 
 struct reader {
@@ -17,29 +18,18 @@ struct reader {
 	size_t section_start; /* index of the first bind of the section */
 };
 
-static struct haproxy_bind *add(struct haproxy_binds *binds)
-{
-	if (binds->count == binds->capacity) {
-		binds->capacity = binds->capacity > 0 ? binds->capacity * 2 : 16;
-		binds->items = xreallocarray(binds->items, binds->capacity, sizeof(*binds->items));
-	}
-	return &binds->items[binds->count++];
-}
-
-static void bind_fini(struct haproxy_bind *bind)
-{
-	free(bind->section_name);
-	free(bind->spelled);
-	free(bind->name);
-	free(bind->host);
-	free(bind->interface);
-	free(bind->netns);
-}
-
 static void truncate_to(struct haproxy_binds *binds, size_t count)
 {
-	while (binds->count > count)
-		bind_fini(&binds->items[--binds->count]);
+	while (binds->count > count) {
+		struct haproxy_bind *bind = &binds->items[--binds->count];
+
+		free(bind->section_name);
+		free(bind->spelled);
+		free(bind->name);
+		free(bind->host);
+		free(bind->interface);
+		free(bind->netns);
+	}
 }
 
 /* PORT or FIRST-LAST, as HAProxy reads it. */
@@ -55,34 +45,6 @@ static bool read_ports(const char *text, uint16_t *first, uint16_t *last)
 	*first = (uint16_t)from;
 	*last = (uint16_t)to;
 	return *end == '\0' && from >= 1 && from <= to && to <= UINT16_MAX;
-}
-
-static bool has_prefix(const char *text, const char *prefix)
-{
-	return strncmp(text, prefix, strlen(prefix)) == 0;
-}
-
-/* Skips the prefix up to the @. *family: that of the address after it. False: the bind takes no
- * address that another section could bind. */
-static bool skip_prefix(const char **text, int *family)
-{
-	static const struct {
-		const char *prefix;
-		int family;
-	} known[] = {
-	    {"ipv4@", AF_INET}, {"tcp4@", AF_INET},  {"ipv6@", AF_INET6}, {"tcp6@", AF_INET6},
-	    {"ip@", AF_UNSPEC}, {"tcp@", AF_UNSPEC}, {"unix@", AF_UNIX},  {"uxst@", AF_UNIX},
-	};
-
-	*family = **text == '/' || has_prefix(*text, "abns@") ? AF_UNIX : AF_UNSPEC;
-	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
-		if (!has_prefix(*text, known[i].prefix))
-			continue;
-		*family = known[i].family;
-		*text += strlen(known[i].prefix);
-		return true;
-	}
-	return *family == AF_UNIX || strchr(*text, '@') == NULL;
 }
 
 /* Reads an IP, or one of the spellings of "all addresses" in this family. An IPv4-mapped IPv6
@@ -113,18 +75,13 @@ static bool read_ip(const char *host, int family, bool v6only, struct haproxy_bi
 	return true;
 }
 
-/* Splits at the last colon, with or without brackets. */
+/* False: HAProxy refuses it. */
 static bool read_host_port(char *text, int family, bool v6only, struct haproxy_bind *bind)
 {
-	char *colon = strrchr(text, ':'), *host = text;
+	const char *host, *ports = haproxy_address_split(text, &host);
 
-	if (colon == NULL || !read_ports(colon + 1, &bind->first, &bind->last))
-		return false; /* HAProxy refuses it */
-	*colon = '\0';
-	if (*host == '[' && colon > host + 1 && colon[-1] == ']') {
-		colon[-1] = '\0';
-		host++;
-	}
+	if (!read_ports(ports, &bind->first, &bind->last))
+		return false;
 	if (read_ip(host, family, v6only, bind))
 		return true;
 	bind->kind = HAPROXY_BIND_NAME;
@@ -141,29 +98,31 @@ static bool read_host_port(char *text, int family, bool v6only, struct haproxy_b
 static void read_address(struct reader *reader, const char *spelled, size_t len)
 {
 	const struct haproxy_lines *line = &reader->lines;
+	struct haproxy_binds *out = reader->out;
 	struct haproxy_bind bind = {.group = reader->group,
 	                            .owner = reader->owner,
 	                            .section = line->section.number,
 	                            .spelled = xstrndup(spelled, len)};
 	auto_free char *copy = xstrdup(bind.spelled);
 	const char *rest = copy;
-	int family;
+	int family = haproxy_address_family(&rest);
 
-	if (!skip_prefix(&rest, &family)) {
+	if (family == -1 ||
+	    (family != AF_UNIX && !read_host_port(copy + (rest - copy), family,
+	                                          haproxy_lines_find(line, "v6only") > 0, &bind))) {
 		free(bind.spelled);
 		return;
 	}
 	if (family == AF_UNIX)
 		bind.name = xstrdup(rest);
-	else if (!read_host_port(copy + (rest - copy), family,
-	                         haproxy_lines_find(line, "v6only") > 0, &bind)) {
-		free(bind.spelled);
-		return;
-	}
 	bind.section_name = haproxy_section_spelled(&line->section);
 	bind.interface = xstrdup(haproxy_lines_value(line, "interface"));
 	bind.netns = xstrdup(haproxy_lines_value(line, "namespace"));
-	*add(reader->out) = bind;
+	if (out->count == out->capacity) {
+		out->capacity = out->capacity > 0 ? out->capacity * 2 : 16;
+		out->items = xreallocarray(out->items, out->capacity, sizeof(*out->items));
+	}
+	out->items[out->count++] = bind;
 }
 
 static void read_bind(struct reader *reader)
@@ -231,23 +190,16 @@ static int compare(const void *left, const void *right)
 	return is_before(b, a) - is_before(a, b);
 }
 
-static bool takes_ipv4(enum haproxy_bind_kind kind)
-{
-	return kind == HAPROXY_BIND_IPV4 || kind == HAPROXY_BIND_ANY_IPV4 ||
-	       kind == HAPROXY_BIND_ANY;
-}
-
-static bool takes_ipv6(enum haproxy_bind_kind kind)
-{
-	return kind == HAPROXY_BIND_IPV6 || kind == HAPROXY_BIND_ANY_IPV6 ||
-	       kind == HAPROXY_BIND_ANY;
-}
-
 static bool same_ip(const struct haproxy_bind *a, const struct haproxy_bind *b)
 {
-	bool both_ipv4 = takes_ipv4(a->kind) && takes_ipv4(b->kind);
+	enum { IPV4 = 1, IPV6 = 2 };
+	static const unsigned families[] = {
+	    [HAPROXY_BIND_NAME] = 0,        [HAPROXY_BIND_IPV4] = IPV4,
+	    [HAPROXY_BIND_IPV6] = IPV6,     [HAPROXY_BIND_ANY_IPV4] = IPV4,
+	    [HAPROXY_BIND_ANY_IPV6] = IPV6, [HAPROXY_BIND_ANY] = IPV4 | IPV6,
+	};
 
-	if (!both_ipv4 && !(takes_ipv6(a->kind) && takes_ipv6(b->kind)))
+	if ((families[a->kind] & families[b->kind]) == 0)
 		return false;
 	if (a->kind != b->kind)
 		return true; /* at least one of them is for all addresses of the family */
@@ -285,11 +237,6 @@ bool haproxy_bind_shares(const struct haproxy_bind *a, const struct haproxy_bind
 	return haproxy_bind_overlaps(a, b);
 }
 
-static bool clash(const struct haproxy_bind *a, const struct haproxy_bind *b)
-{
-	return (a->owner != b->owner || a->section != b->section) && haproxy_bind_shares(a, b);
-}
-
 /* True when `b`, which is sorted after `a`, or a bind after `b` may conflict with `a`. */
 static bool in_reach(const struct haproxy_bind *a, const struct haproxy_bind *b)
 {
@@ -310,7 +257,8 @@ void haproxy_binds_clashes(struct haproxy_binds *binds, haproxy_binds_cb *found,
 		const struct haproxy_bind *a = &binds->items[i], *b = a + 1;
 
 		for (size_t j = i + 1; j < binds->count && in_reach(a, b); j++, b++) {
-			if (told[j] || !clash(a, b))
+			if (told[j] || (a->owner == b->owner && a->section == b->section) ||
+			    !haproxy_bind_shares(a, b))
 				continue;
 			told[j] = true;
 			found(is_before(a, b) ? a : b, is_before(a, b) ? b : a, arg);

@@ -14,115 +14,92 @@
 
 #define WEIGHT_MAX 256
 
-/* Those that the runtime API can change, and in `text` those that it cannot. The fields mean the
- * same as in struct haproxy_server; `text` becomes its `params`. Configuration Manual 5.2. */
-struct haproxy_params {
-	unsigned weight;
-	bool check, disabled, agent, track, backup, reload_only;
-	int64_t maxconn;
+struct params {
+	struct haproxy_server server; /* what the parameters set; its `params` is not set yet */
 	bool has_minconn, has_maxqueue;
-	struct strbuf text;
+	struct strbuf text; /* becomes its `params` */
 };
 
-static void haproxy_params_init(struct haproxy_params *params)
-{
-	*params = (struct haproxy_params){.weight = 1, .text = STRBUF_INIT};
-}
+static const struct params no_params = {.server = {.weight = 1}, .text = STRBUF_INIT};
 
-static void haproxy_params_fini(struct haproxy_params *params)
+static struct params params_copy(const struct params *from)
 {
-	strbuf_fini(&params->text);
-}
+	struct params copy = *from;
 
-/* Replaces `to`, which must be initialised. */
-static void haproxy_params_copy(struct haproxy_params *to, const struct haproxy_params *from)
-{
-	struct strbuf text = to->text;
-
-	strbuf_reset(&text);
-	strbuf_append(&text, from->text.data, from->text.len);
-	*to = *from;
-	to->text = text;
+	strbuf_init(&copy.text);
+	strbuf_append(&copy.text, from->text.data, from->text.len);
+	return copy;
 }
 
 /* Management Guide 9.3: a command line on the socket has backslash escapes and no quotes, and no
  * escape for a line break. */
-static void append_word(struct haproxy_params *params, const char *word)
+static void append_word(struct params *params, const char *word)
 {
 	if (params->text.len > 0)
 		strbuf_append_char(&params->text, ' ');
 	for (; *word != '\0'; word++) {
 		if (iscntrl((unsigned char)*word))
-			params->reload_only = true;
+			params->server.reload_only = true;
 		if (strchr(" ;\\\"'#", *word) != NULL)
 			strbuf_append_char(&params->text, '\\');
 		strbuf_append_char(&params->text, *word);
 	}
 }
 
-static bool read_weight(struct haproxy_params *params, const char *text, struct err *err)
+static bool read_weight(struct params *params, const char *text, struct err *err)
 {
-	unsigned value = 0;
-	const char *c = text;
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
 
-	for (; isdigit((unsigned char)*c) && value <= WEIGHT_MAX; c++)
-		value = value * 10 + (unsigned)(*c - '0');
-	if (*text == '\0' || *c != '\0' || value > WEIGHT_MAX)
+	if (!isdigit((unsigned char)*text) || *end != '\0' || value > WEIGHT_MAX)
 		return err_set(err, "weight '%s' is not a number from 0 to %d", text, WEIGHT_MAX);
-	params->weight = value;
+	params->server.weight = (unsigned)value;
 	return true;
 }
 
-/* Reads a keyword that the runtime API can change, or that is not part of params. False: another
- * keyword. */
-static bool read_runtime_keyword(struct haproxy_params *params, const char *word)
-{
-	if (strcmp(word, "check") == 0)
-		params->check = true;
-	else if (strcmp(word, "no-check") == 0)
-		params->check = false;
-	else if (strcmp(word, "disabled") == 0)
-		params->disabled = true;
-	else if (strcmp(word, "enabled") == 0)
-		params->disabled = false;
-	else
-		return false;
-	return true;
-}
-
-static void read_lasting_keyword(struct haproxy_params *params, const char *word)
-{
-	if (strcmp(word, "agent-check") == 0)
-		params->agent = true;
-	else if (strcmp(word, "no-agent-check") == 0)
-		params->agent = false;
-	else if (strcmp(word, "track") == 0)
-		params->track = true;
-	else if (strcmp(word, "backup") == 0)
-		params->backup = true;
-	else if (strcmp(word, "no-backup") == 0)
-		params->backup = false;
-	else if (strcmp(word, "minconn") == 0)
-		params->has_minconn = true;
-	else if (strcmp(word, "maxqueue") == 0)
-		params->has_maxqueue = true;
-	append_word(params, word);
-}
-
-static void read_maxconn(struct haproxy_params *params, const char *text)
+static void read_maxconn(struct params *params, const char *text)
 {
 	char *end;
 	long value = strtol(text, &end, 10);
 
-	params->maxconn = isdigit((unsigned char)*text) && *end == '\0' && value <= INT32_MAX
-	                      ? value
-	                      : HAPROXY_MAXCONN_UNKNOWN;
+	params->server.maxconn = isdigit((unsigned char)*text) && *end == '\0' && value <= INT32_MAX
+	                             ? value
+	                             : HAPROXY_MAXCONN_UNKNOWN;
+}
+
+/* False: the runtime API can change what `word` sets, so that it is not part of the text. */
+static bool read_keyword(struct params *params, const char *word)
+{
+	static const struct {
+		const char *word;
+		size_t field;
+		bool value, lasts;
+	} known[] = {
+	    {"check", offsetof(struct params, server.check), true, false},
+	    {"no-check", offsetof(struct params, server.check), false, false},
+	    {"disabled", offsetof(struct params, server.disabled), true, false},
+	    {"enabled", offsetof(struct params, server.disabled), false, false},
+	    {"agent-check", offsetof(struct params, server.agent), true, true},
+	    {"no-agent-check", offsetof(struct params, server.agent), false, true},
+	    {"track", offsetof(struct params, server.track), true, true},
+	    {"backup", offsetof(struct params, server.backup), true, true},
+	    {"no-backup", offsetof(struct params, server.backup), false, true},
+	    {"minconn", offsetof(struct params, has_minconn), true, true},
+	    {"maxqueue", offsetof(struct params, has_maxqueue), true, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (strcmp(word, known[i].word) == 0) {
+			*(bool *)((char *)params + known[i].field) = known[i].value;
+			return known[i].lasts;
+		}
+	return true;
 }
 
 /* Adds the parameters from word `first` on; a later one overrides an earlier one. Errors have no
  * line number. */
-static bool haproxy_params_read(struct haproxy_params *params, const struct haproxy_lines *line,
-                                size_t first, struct err *err)
+static bool params_read(struct params *params, const struct haproxy_lines *line, size_t first,
+                        struct err *err)
 {
 	for (size_t i = first; i < line->count; i++) {
 		const char *word = haproxy_lines_word(line, i);
@@ -133,8 +110,8 @@ static bool haproxy_params_read(struct haproxy_params *params, const struct hapr
 		if (strcmp(word, "weight") == 0) {
 			if (!read_weight(params, haproxy_lines_word(line, ++i), err))
 				return false;
-		} else if (!read_runtime_keyword(params, word)) {
-			read_lasting_keyword(params, word);
+		} else if (read_keyword(params, word)) {
+			append_word(params, word);
 			if (strcmp(word, "maxconn") == 0)
 				read_maxconn(params, haproxy_lines_word(line, i + 1));
 			if (haproxy_param_takes_value(word) && i + 1 < line->count)
@@ -150,8 +127,8 @@ struct reader {
 	struct haproxy_lines lines;
 	struct haproxy_config *out;
 	struct strbuf structure;
-	struct haproxy_params params;    /* of the default-server lines of this section so far */
-	struct haproxy_params *profiles; /* of the defaults sections of this text */
+	struct params params;    /* of the default-server lines of this section so far */
+	struct params *profiles; /* of the defaults sections of this text */
 	size_t profile_count;
 	size_t first_server; /* index of the first server of this proxy */
 	struct string_list frontends;
@@ -185,12 +162,13 @@ static bool start_proxy(struct reader *reader, struct err *err)
 
 	if (reader->lines.conditional_depth > 0)
 		return fail(reader, err,
-		            "a backend inside .if: segue cannot know whether HAProxy has it; let "
-		            "the template decide");
+		            "a backend inside .if: segue cannot know whether HAProxy has "
+		            "it: use a condition of the template instead of .if");
 	if (haproxy_lines_has_variable(&reader->lines))
 		return fail(reader, err,
 		            "an environment variable in the name of a backend: segue "
-		            "cannot know its value; let the template write it");
+		            "cannot know its value: write the value with the template "
+		            "instead");
 	if (!haproxy_name_is_valid(word(reader, 1)))
 		return fail(reader, err, "a backend needs a name of letters, digits and -_.:");
 	out->backends =
@@ -200,22 +178,17 @@ static bool start_proxy(struct reader *reader, struct err *err)
 	return true;
 }
 
-static void keep_profile(struct reader *reader)
-{
-	reader->profiles =
-	    xreallocarray(reader->profiles, reader->profile_count + 1, sizeof(*reader->profiles));
-	reader->profiles[reader->profile_count++] = reader->params;
-	haproxy_params_init(&reader->params);
-}
-
 /* Sets what depends on the whole section: a setting may come before or after the server lines. */
 static void end_section(struct reader *reader)
 {
 	const struct haproxy_settings *set = &reader->lines.before.settings;
 	bool queues = set->redispatch_every > 1 && set->queue_ms > 0;
 
-	if (reader->lines.before.kind == HAPROXY_SECTION_DEFAULTS)
-		keep_profile(reader);
+	if (reader->lines.before.kind == HAPROXY_SECTION_DEFAULTS) {
+		reader->profiles = xreallocarray(reader->profiles, reader->profile_count + 1,
+		                                 sizeof(*reader->profiles));
+		reader->profiles[reader->profile_count++] = params_copy(&reader->params);
+	}
 	if (!haproxy_section_is_backend(reader->lines.before.kind))
 		return;
 	for (size_t i = reader->first_server; i < reader->out->server_count; i++) {
@@ -255,10 +228,9 @@ static bool start_section(struct reader *reader, struct err *err)
 	const struct haproxy_section *section = &reader->lines.section;
 
 	end_section(reader);
-	haproxy_params_fini(&reader->params);
-	haproxy_params_init(&reader->params);
-	if (section->defaults > 0)
-		haproxy_params_copy(&reader->params, &reader->profiles[section->defaults - 1]);
+	strbuf_fini(&reader->params.text);
+	reader->params = params_copy(
+	    section->defaults > 0 ? &reader->profiles[section->defaults - 1] : &no_params);
 	if (section->kind == HAPROXY_SECTION_FRONTEND)
 		string_list_add(&reader->frontends, xstrdup(section->name.data));
 	return !haproxy_section_is_backend(section->kind) || start_proxy(reader, err);
@@ -268,14 +240,13 @@ static bool start_section(struct reader *reader, struct err *err)
 static bool check_certain(const struct reader *reader, struct err *err)
 {
 	if (reader->lines.conditional_depth > 0 || reader->lines.section.conditional)
-		return fail(
-		    reader, err,
-		    "a server inside .if: segue cannot know whether HAProxy has it; let the "
-		    "template decide");
+		return fail(reader, err,
+		            "a server inside .if: segue cannot know whether HAProxy has "
+		            "it: use a condition of the template instead of .if");
 	if (haproxy_lines_has_variable(&reader->lines))
 		return fail(reader, err,
-		            "an environment variable in a server line: segue cannot "
-		            "know its value; let the template write it");
+		            "an environment variable in a server line: segue cannot know "
+		            "its value: write the value with the template instead");
 	return true;
 }
 
@@ -283,7 +254,7 @@ static bool read_default_server(struct reader *reader, struct err *err)
 {
 	if (!check_certain(reader, err))
 		return false;
-	if (!haproxy_params_read(&reader->params, &reader->lines, 1, err))
+	if (!params_read(&reader->params, &reader->lines, 1, err))
 		return err_at_line(err, reader->lines.number);
 	append_structure(reader);
 	return true;
@@ -334,33 +305,26 @@ static bool fail_server(const struct reader *reader, struct err *err)
 static bool add_server(struct reader *reader, char *address, uint16_t port, struct err *err)
 {
 	struct haproxy_config *out = reader->out;
-	struct haproxy_params params;
+	struct params params = params_copy(&reader->params);
+	struct haproxy_server *server;
 
-	haproxy_params_init(&params);
-	haproxy_params_copy(&params, &reader->params);
-	if (!haproxy_params_read(&params, &reader->lines, 3, err)) {
-		haproxy_params_fini(&params);
+	if (!params_read(&params, &reader->lines, 3, err)) {
+		strbuf_fini(&params.text);
 		free(address);
 		return fail_server(reader, err);
 	}
 	out->servers = xreallocarray(out->servers, out->server_count + 1, sizeof(*out->servers));
-	out->servers[out->server_count++] = (struct haproxy_server){
-	    .backend = xstrdup(out->backends[out->backend_count - 1]),
-	    .name = xstrdup(word(reader, 1)),
-	    .address = address,
-	    .port = port,
-	    .weight = params.weight,
-	    .disabled = params.disabled,
-	    .check = params.check,
-	    .agent = params.agent,
-	    .track = params.track,
-	    .backup = params.backup,
-	    .reload_only = params.reload_only,
-	    .maxconn = params.has_minconn ? HAPROXY_MAXCONN_UNKNOWN : params.maxconn,
-	    .queue_ms = params.has_maxqueue ? 0 : 1, /* end_section() sets the time */
-	    .params = strbuf_detach(&params.text),
-	    .line = reader->lines.number,
-	};
+	server = &out->servers[out->server_count++];
+	*server = params.server;
+	server->backend = xstrdup(out->backends[out->backend_count - 1]);
+	server->name = xstrdup(word(reader, 1));
+	server->address = address;
+	server->port = port;
+	if (params.has_minconn)
+		server->maxconn = HAPROXY_MAXCONN_UNKNOWN;
+	server->queue_ms = params.has_maxqueue ? 0 : 1; /* end_section() sets the time */
+	server->params = strbuf_detach(&params.text);
+	server->line = reader->lines.number;
 	return true;
 }
 
@@ -427,14 +391,10 @@ static bool read_all(struct reader *reader, struct err *err)
 	return reader->lines.conditional_depth == 0 || fail(reader, err, ".if without .endif");
 }
 
-struct place { /* a server and its line, for sorting */
-	const char *backend, *name;
-	unsigned line;
-};
-
-static int compare_places(const void *a, const void *b)
+static int compare_servers(const void *a, const void *b)
 {
-	const struct place *left = a, *right = b;
+	const struct haproxy_server *left = *(const struct haproxy_server *const *)a;
+	const struct haproxy_server *right = *(const struct haproxy_server *const *)b;
 	int order = strcmp(left->backend, right->backend);
 
 	order = order != 0 ? order : strcmp(left->name, right->name);
@@ -445,40 +405,40 @@ static int compare_places(const void *a, const void *b)
 static bool check_unique(const struct haproxy_config *config, struct err *err)
 {
 	size_t count = config->server_count;
-	auto_free struct place *places = xcalloc(count, sizeof(*places));
+	auto_free const struct haproxy_server **sorted = xcalloc(count, sizeof(*sorted));
 
 	for (size_t i = 0; i < count; i++)
-		places[i] = (struct place){config->servers[i].backend, config->servers[i].name,
-		                           config->servers[i].line};
-	qsort(places, count, sizeof(*places), compare_places);
-	for (size_t i = 1; i < count; i++)
-		if (strcmp(places[i - 1].backend, places[i].backend) == 0 &&
-		    strcmp(places[i - 1].name, places[i].name) == 0)
-			return err_set(err, "server %s/%s stands on line %u too", places[i].backend,
-			               places[i].name, places[i - 1].line) ||
-			       err_at_line(err, places[i].line);
+		sorted[i] = &config->servers[i];
+	qsort(sorted, count, sizeof(*sorted), compare_servers);
+	for (size_t i = 1; i < count; i++) {
+		const struct haproxy_server *one = sorted[i - 1], *next = sorted[i];
+
+		if (strcmp(one->backend, next->backend) == 0 && strcmp(one->name, next->name) == 0)
+			return err_set(err, "server %s/%s is already defined on line %u",
+			               one->backend, one->name, one->line) ||
+			       err_at_line(err, next->line);
+	}
 	return true;
 }
 
 static void reader_fini(struct reader *reader)
 {
 	for (size_t i = 0; i < reader->profile_count; i++)
-		haproxy_params_fini(&reader->profiles[i]);
+		strbuf_fini(&reader->profiles[i].text);
 	free(reader->profiles);
 	string_list_free(&reader->frontends);
-	haproxy_params_fini(&reader->params);
+	strbuf_fini(&reader->params.text);
 	haproxy_lines_fini(&reader->lines);
 	strbuf_fini(&reader->structure);
 }
 
 bool haproxy_config_parse(const char *text, size_t len, struct haproxy_config *out, struct err *err)
 {
-	struct reader reader = {.out = out, .structure = STRBUF_INIT};
+	struct reader reader = {.out = out, .structure = STRBUF_INIT, .params = no_params};
 	bool done;
 
 	*out = (struct haproxy_config){0};
 	haproxy_lines_init(&reader.lines, text, len);
-	haproxy_params_init(&reader.params);
 	done = read_all(&reader, err) && check_unique(out, err);
 	out->structure = strbuf_detach(&reader.structure);
 	reader_fini(&reader);
@@ -539,6 +499,20 @@ bool haproxy_config_is_fixed(const struct haproxy_config *config, const char *ba
 	return false;
 }
 
+bool haproxy_config_drops(const struct haproxy_config *config, const struct haproxy_server *server,
+                          size_t *hint)
+{
+	for (size_t i = 0; i < config->backend_count; i++) {
+		size_t at = (*hint + i) % config->backend_count;
+
+		if (strcmp(config->backends[at], server->backend) == 0) {
+			*hint = at;
+			return !haproxy_config_is_fixed(config, server->backend, server->name);
+		}
+	}
+	return false;
+}
+
 static size_t line_length(const char *text)
 {
 	return strcspn(text, "\n");
@@ -555,6 +529,14 @@ static void append_line(struct strbuf *why, const char *line)
 	strbuf_append_char(why, '"');
 }
 
+static bool append_change(struct strbuf *why, const char *old, const char *new)
+{
+	append_line(why, old);
+	strbuf_append_str(why, " became ");
+	append_line(why, new);
+	return true;
+}
+
 static bool structure_differs(const char *old, const char *new, struct strbuf *why)
 {
 	if (strcmp(old, new) == 0)
@@ -563,10 +545,7 @@ static bool structure_differs(const char *old, const char *new, struct strbuf *w
 		old += line_length(old) + 1;
 		new += line_length(new) + 1;
 	}
-	append_line(why, old);
-	strbuf_append_str(why, " became ");
-	append_line(why, new);
-	return true;
+	return append_change(why, old, new);
 }
 
 const struct haproxy_server *haproxy_config_find(const struct haproxy_config *config,
@@ -591,13 +570,9 @@ static bool server_differs(const struct haproxy_server *old, const struct haprox
 	if (old->check == new->check && strcmp(old->params, new->params) == 0)
 		return false;
 	strbuf_printf(why, "server %s/%s: ", new->backend, new->name);
-	if (old->check != new->check) {
-		strbuf_printf(why, "check turned %s", new->check ? "on" : "off");
-		return true;
-	}
-	append_line(why, old->params);
-	strbuf_append_str(why, " became ");
-	append_line(why, new->params);
+	if (old->check == new->check)
+		return append_change(why, old->params, new->params);
+	strbuf_printf(why, "check turned %s", new->check ? "on" : "off");
 	return true;
 }
 
@@ -623,7 +598,7 @@ bool haproxy_config_needs_reload(const struct haproxy_config *old, const struct 
 /* The config in a hold or fence is for the socket only: the file keeps the addresses of the text.
  */
 
-static bool leads_to(const struct haproxy_server *server, const struct haproxy_endpoint *place)
+bool haproxy_server_is_at(const struct haproxy_server *server, const struct haproxy_endpoint *place)
 {
 	return place->address == NULL ||
 	       (server->port == place->port && strcmp(server->address, place->address) == 0);
@@ -649,7 +624,7 @@ size_t haproxy_config_hold(const struct haproxy_config *config,
 	for (size_t i = 0; i < out->server_count; i++) {
 		struct haproxy_server *server = &out->servers[i];
 
-		if (server->disabled || !leads_to(server, primary))
+		if (server->disabled || !haproxy_server_is_at(server, primary))
 			continue;
 		server->address = (char *)closed->address;
 		server->port = closed->port;
@@ -671,7 +646,7 @@ size_t haproxy_config_fence(const struct haproxy_config *config,
 	for (size_t i = 0; i < out->server_count; i++) {
 		struct haproxy_server *server = &out->servers[i];
 
-		if (!leads_to(server, primary))
+		if (!haproxy_server_is_at(server, primary))
 			continue;
 		server->cut_off = true;
 		if (closed != NULL && !server->disabled) {

@@ -23,51 +23,51 @@ enum check_bit { /* CHK_ST_* */
 	         CHECK_ENABLED = 4,
 };
 
-static void add_command(struct haproxy_diff *out, const char *verb,
-                        const struct haproxy_server *server, const char *rest)
+/* These append what all entries begin with; the caller appends the rest to the result. */
+
+static struct strbuf *add_command(struct haproxy_diff *out, const char *verb,
+                                  const struct haproxy_server *server)
 {
-	strbuf_printf(&out->commands, "%s%s %s/%s%s", out->command_count > 0 ? ";" : "", verb,
-	              server->backend, server->name, rest);
+	strbuf_printf(&out->commands, "%s%s %s/%s", out->command_count > 0 ? ";" : "", verb,
+	              server->backend, server->name);
 	out->command_count++;
+	return &out->commands;
 }
 
-static void add_summary(struct haproxy_diff *out, const struct haproxy_server *server,
-                        const char *what)
+static struct strbuf *add_summary(struct haproxy_diff *out, const struct haproxy_server *server)
 {
-	strbuf_printf(&out->summary, "%s%s/%s %s", out->summary.len > 0 ? ", " : "",
-	              server->backend, server->name, what);
+	strbuf_printf(&out->summary, "%s%s/%s ", out->summary.len > 0 ? ", " : "", server->backend,
+	              server->name);
+	return &out->summary;
 }
 
-static void add_why(struct haproxy_diff *out, const char *why)
+static void need_reload(struct haproxy_diff *out, const struct haproxy_server *server,
+                        const char *reason)
 {
 	out->needs_reload = true;
 	if (out->why.len < WHY_ENOUGH)
-		strbuf_printf(&out->why, "%s%s", out->why.len > 0 ? "; " : "", why);
+		strbuf_printf(&out->why, "%sserver %s/%s %s", out->why.len > 0 ? "; " : "",
+		              server->backend, server->name, reason);
 }
 
 static void change_address(struct haproxy_diff *out, const struct haproxy_server *server,
                            const struct haproxy_live_server *live)
 {
-	auto_free char *rest =
-	    xasprintf(" addr %s port %u", server->address, (unsigned)server->port);
 	char from[ENDPOINT_MAX], to[ENDPOINT_MAX];
-	auto_free char *what =
-	    xasprintf("%s->%s", endpoint_format(from, sizeof(from), live->address, live->port),
-	              endpoint_format(to, sizeof(to), server->address, server->port));
 
-	add_command(out, "set server", server, rest);
-	add_summary(out, server, what);
+	strbuf_printf(add_command(out, "set server", server), " addr %s port %u", server->address,
+	              (unsigned)server->port);
+	strbuf_printf(add_summary(out, server), "%s->%s",
+	              endpoint_format(from, sizeof(from), live->address, live->port),
+	              endpoint_format(to, sizeof(to), server->address, server->port));
 	out->needs_cleanup = true;
 }
 
-static void change_weight(struct haproxy_diff *out, const struct haproxy_server *server,
-                          const struct haproxy_live_server *live)
+static bool is_down(const struct haproxy_live_server *live)
 {
-	auto_free char *rest = xasprintf(" weight %u", server->weight);
-	auto_free char *what = xasprintf("weight %u->%u", live->weight, server->weight);
+	const unsigned maint = ADMIN_FORCED_MAINT | ADMIN_INHERITED_MAINT | ADMIN_RESOLUTION_MAINT;
 
-	add_command(out, "set server", server, rest);
-	add_summary(out, server, what);
+	return live->operational == 0 && (live->admin & maint) == 0;
 }
 
 /* True when the server needs `health up`. With a check: after a change of address, because a
@@ -76,13 +76,9 @@ static void change_weight(struct haproxy_diff *out, const struct haproxy_server 
 static bool wants_health_up(const struct haproxy_server *server,
                             const struct haproxy_live_server *live, bool moved)
 {
-	const unsigned maint = ADMIN_FORCED_MAINT | ADMIN_INHERITED_MAINT | ADMIN_RESOLUTION_MAINT;
-
 	if (server->disabled || server->track)
 		return false;
-	if (server->check && !server->unchecked)
-		return moved;
-	return !server->agent && live->operational == 0 && (live->admin & maint) == 0;
+	return server->check && !server->unchecked ? moved : !server->agent && is_down(live);
 }
 
 /* At the closed port of a hold a health check would fail, and HAProxy would drop the waiting
@@ -96,28 +92,16 @@ static void change_check(struct haproxy_diff *out, const struct haproxy_server *
 	if (!server->check || (live->check & CHECK_CONFIGURED) == 0 ||
 	    enabled == !server->unchecked)
 		return;
-	add_command(out, server->unchecked ? "disable health" : "enable health", server, "");
-	add_summary(out, server, server->unchecked ? "unchecked" : "checked");
+	add_command(out, server->unchecked ? "disable health" : "enable health", server);
+	strbuf_append_str(add_summary(out, server), server->unchecked ? "unchecked" : "checked");
 }
 
 static void set_limit(struct haproxy_diff *out, const struct haproxy_server *server,
                       const struct haproxy_live_server *live, uint64_t limit)
 {
-	auto_free char *what = xasprintf("maxconn %" PRIu64 "->%" PRIu64, live->maxconn, limit);
-	auto_free char *rest = xasprintf(" %" PRIu64, limit);
-
-	add_command(out, "set maxconn server", server, rest);
-	add_summary(out, server, what);
-}
-
-static void end_limit(struct haproxy_diff *out, const struct haproxy_server *server,
-                      const struct haproxy_live_server *live)
-{
-	if (live->queued > 0)
-		out->queue_lasts = true;
-	else
-		strbuf_printf(&out->tidy, "%sset maxconn server %s/%s 0",
-		              out->tidy.len > 0 ? ";" : "", server->backend, server->name);
+	strbuf_printf(add_command(out, "set maxconn server", server), " %" PRIu64, limit);
+	strbuf_printf(add_summary(out, server), "maxconn %" PRIu64 "->%" PRIu64, live->maxconn,
+	              limit);
 }
 
 static bool has_its_limit(const struct haproxy_server *server,
@@ -138,8 +122,11 @@ static void change_limit(struct haproxy_diff *out, const struct haproxy_server *
 		out->withholds = true;
 	else if (live->maxconn != wanted)
 		set_limit(out, server, live, wanted);
+	else if (server->maxconn == 0 && live->queued > 0)
+		out->queue_lasts = true;
 	else if (server->maxconn == 0)
-		end_limit(out, server, live);
+		strbuf_printf(&out->tidy, "%sset maxconn server %s/%s 0",
+		              out->tidy.len > 0 ? ";" : "", server->backend, server->name);
 }
 
 static void change_server(struct haproxy_diff *out, const struct haproxy_server *server,
@@ -153,8 +140,8 @@ static void change_server(struct haproxy_diff *out, const struct haproxy_server 
 		/* Otherwise clients in its queue would stay there until `timeout queue`. */
 		if (!has_its_limit(server, live))
 			set_limit(out, server, live, HAPROXY_MAXCONN_OPEN);
-		add_command(out, "set server", server, " state maint");
-		add_summary(out, server, "disabled");
+		strbuf_append_str(add_command(out, "set server", server), " state maint");
+		strbuf_append_str(add_summary(out, server), "disabled");
 		out->needs_cleanup = out->needs_cleanup || server->cut_off;
 	}
 	if (server->unchecked)
@@ -166,16 +153,19 @@ static void change_server(struct haproxy_diff *out, const struct haproxy_server 
 	if (!server->disabled)
 		change_limit(out, server, live,
 		             moved && late_address && server->maxconn != HAPROXY_MAXCONN_HELD);
-	if (live->weight != server->weight && !server->agent)
-		change_weight(out, server, live);
+	if (live->weight != server->weight && !server->agent) {
+		strbuf_printf(add_command(out, "set server", server), " weight %u", server->weight);
+		strbuf_printf(add_summary(out, server), "weight %u->%u", live->weight,
+		              server->weight);
+	}
 	if (!server->disabled && (in_maint || in_drain) && !server->agent) {
-		add_command(out, "set server", server, " state ready");
-		add_summary(out, server, in_maint ? "enabled" : "undrained");
+		strbuf_append_str(add_command(out, "set server", server), " state ready");
+		strbuf_append_str(add_summary(out, server), in_maint ? "enabled" : "undrained");
 	}
 	if (wants_health_up(server, live, moved)) {
-		add_command(out, "set server", server, " health up");
+		strbuf_append_str(add_command(out, "set server", server), " health up");
 		if (!moved)
-			add_summary(out, server, "up");
+			strbuf_append_str(add_summary(out, server), "up");
 	}
 }
 
@@ -184,22 +174,21 @@ static void change_server(struct haproxy_diff *out, const struct haproxy_server 
 static void add_server(struct haproxy_diff *out, const struct haproxy_server *server)
 {
 	char address[ENDPOINT_MAX];
-	auto_free char *weight =
-	    server->weight != 1 ? xasprintf(" weight %u", server->weight) : xstrdup("");
-	auto_free char *rest = xasprintf(
-	    " %s%s%s%s%s", endpoint_format(address, sizeof(address), server->address, server->port),
-	    *server->params != '\0' ? " " : "", server->params, weight,
-	    server->check ? " check" : "");
-	auto_free char *what = xasprintf("added at %s", address);
+	struct strbuf *command = add_command(out, "add server", server);
 
-	add_command(out, "add server", server, rest);
+	endpoint_format(address, sizeof(address), server->address, server->port);
+	strbuf_printf(command, " %s%s%s", address, *server->params != '\0' ? " " : "",
+	              server->params);
+	if (server->weight != 1)
+		strbuf_printf(command, " weight %u", server->weight);
+	strbuf_append_str(command, server->check ? " check" : "");
 	if (server->check)
-		add_command(out, "enable health", server, "");
+		add_command(out, "enable health", server);
 	if (server->agent)
-		add_command(out, "enable agent", server, "");
+		add_command(out, "enable agent", server);
 	if (!server->disabled)
-		add_command(out, "enable server", server, "");
-	add_summary(out, server, what);
+		add_command(out, "enable server", server);
+	strbuf_printf(add_summary(out, server), "added at %s", address);
 }
 
 static bool backend_is_live(const struct haproxy_live *live, const char *backend)
@@ -210,88 +199,36 @@ static bool backend_is_live(const struct haproxy_live *live, const char *backend
 	return false;
 }
 
-static void miss_server(struct haproxy_diff *out, const struct haproxy_server *server,
-                        const char *reason)
-{
-	auto_free char *why = xasprintf("server %s/%s %s", server->backend, server->name, reason);
-
-	add_why(out, why);
-}
-
 static void handle_missing(struct haproxy_diff *out, const struct haproxy_server *server,
                            const struct haproxy_live *live, bool can_add)
 {
 	if (!backend_is_live(live, server->backend))
-		miss_server(out, server,
+		need_reload(out, server,
 		            "is missing with its whole backend: HAProxy has not loaded the file");
 	else if (!can_add)
-		miss_server(out, server, "is missing, and this HAProxy cannot add servers");
+		need_reload(out, server,
+		            "is missing, and this HAProxy cannot add servers at runtime");
 	else if (server->reload_only)
-		miss_server(out, server, "is missing, and no command can carry its parameters");
+		need_reload(
+		    out, server,
+		    "is missing, and its parameters cannot be written in a runtime command");
 	else
 		add_server(out, server);
 }
 
-/* Starts the search at *hint and wraps around: HAProxy mostly lists servers in the order of its
- * file, so that looking up all servers in turn takes linear time. */
-static const struct haproxy_live_server *
-find_live(const struct haproxy_live *live, const struct haproxy_server *server, size_t *hint)
+static void remove_server(struct haproxy_diff *out, const struct haproxy_server *server,
+                          bool in_maint, bool can_add)
 {
-	for (size_t i = 0; i < live->count; i++) {
-		size_t at = (*hint + i) % live->count;
-		const struct haproxy_live_server *one = &live->servers[at];
-
-		if (strcmp(one->name, server->name) == 0 &&
-		    strcmp(one->backend, server->backend) == 0) {
-			*hint = at + 1;
-			return one;
-		}
-	}
-	return NULL;
-}
-
-static bool is_desired(const struct haproxy_config *desired, const struct haproxy_live_server *live,
-                       size_t *hint)
-{
-	for (size_t i = 0; i < desired->server_count; i++) {
-		size_t at = (*hint + i) % desired->server_count;
-		const struct haproxy_server *one = &desired->servers[at];
-
-		if (strcmp(one->name, live->name) == 0 &&
-		    strcmp(one->backend, live->backend) == 0) {
-			*hint = at + 1;
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool names_backend(const struct haproxy_config *desired, const char *backend, size_t *hint)
-{
-	for (size_t i = 0; i < desired->backend_count; i++) {
-		size_t at = (*hint + i) % desired->backend_count;
-
-		if (strcmp(desired->backends[at], backend) == 0) {
-			*hint = at;
-			return true;
-		}
-	}
-	return false;
-}
-
-static void remove_server(struct haproxy_diff *out, struct haproxy_live_server *live, bool can_add)
-{
-	const struct haproxy_server server = {.backend = live->backend, .name = live->name};
-
-	if ((live->admin & ADMIN_FORCED_MAINT) == 0)
-		add_command(out, "set server", &server, " state maint");
+	if (!in_maint)
+		strbuf_append_str(add_command(out, "set server", server), " state maint");
 	if (can_add) {
-		add_command(out, "del server", &server, "");
+		add_command(out, "del server", server);
 		out->removals++;
 	} else {
-		miss_server(out, &server, "is too many, and this HAProxy cannot remove servers");
+		need_reload(out, server,
+		            "is surplus, and this HAProxy cannot remove servers at runtime");
 	}
-	add_summary(out, &server, "removed");
+	strbuf_append_str(add_summary(out, server), "removed");
 }
 
 static void diff_fixed(struct haproxy_diff *out, const struct haproxy_config *desired,
@@ -303,8 +240,9 @@ static void diff_fixed(struct haproxy_diff *out, const struct haproxy_config *de
 		                                      .name = fixed->name};
 
 		if (fixed->last == 0 &&
-		    haproxy_live_find(live, fixed->backend, fixed->name) == NULL)
-			miss_server(out, &server, "is missing, and only the file can add it");
+		    haproxy_live_find(live, fixed->backend, fixed->name, NULL) == NULL)
+			need_reload(out, &server,
+			            "is missing, and only a reload of the file can add it");
 	}
 }
 
@@ -315,13 +253,15 @@ static void diff_servers(struct haproxy_diff *out, const struct haproxy_config *
 
 	for (size_t i = 0; i < desired->server_count; i++) {
 		const struct haproxy_server *server = &desired->servers[i];
-		const struct haproxy_live_server *one = find_live(live, server, &hint);
+		const struct haproxy_live_server *one =
+		    haproxy_live_find(live, server->backend, server->name, &hint);
 
 		if (one == NULL)
 			handle_missing(out, server, live, abilities.can_add);
 		else if (*one->address == '\0')
-			miss_server(out, server,
-			            "has no IP in HAProxy, and no command gives it one");
+			need_reload(
+			    out, server,
+			    "has no IP address in HAProxy, and a runtime command cannot set one");
 		else
 			change_server(out, server, one, abilities.late_address);
 	}
@@ -333,12 +273,13 @@ static void diff_surplus(struct haproxy_diff *out, const struct haproxy_config *
 	size_t server_hint = 0, backend_hint = 0;
 
 	for (size_t i = 0; i < live->count; i++) {
-		struct haproxy_live_server *one = &live->servers[i];
+		const struct haproxy_live_server *one = &live->servers[i];
+		const struct haproxy_server server = {.backend = one->backend, .name = one->name};
 
-		if (names_backend(desired, one->backend, &backend_hint) &&
-		    !is_desired(desired, one, &server_hint) &&
-		    !haproxy_config_is_fixed(desired, one->backend, one->name))
-			remove_server(out, one, can_add);
+		if (haproxy_config_drops(desired, &server, &backend_hint) &&
+		    haproxy_config_find(desired, &server, &server_hint) == NULL)
+			remove_server(out, &server, (one->admin & ADMIN_FORCED_MAINT) != 0,
+			              can_add);
 	}
 }
 
@@ -362,13 +303,6 @@ void haproxy_diff_free(struct haproxy_diff *diff)
 	strbuf_fini(&diff->tidy);
 }
 
-static bool is_down(const struct haproxy_live_server *live)
-{
-	const unsigned maint = ADMIN_FORCED_MAINT | ADMIN_INHERITED_MAINT | ADMIN_RESOLUTION_MAINT;
-
-	return live != NULL && live->operational == 0 && (live->admin & maint) == 0;
-}
-
 const struct haproxy_server *haproxy_find_down(const struct haproxy_config *config,
                                                const struct haproxy_endpoint *primary,
                                                const struct haproxy_live *live)
@@ -380,6 +314,7 @@ const struct haproxy_server *haproxy_find_down(const struct haproxy_config *conf
 
 	for (size_t i = 0; i < config->server_count; i++) {
 		const struct haproxy_server *server = &config->servers[i];
+		const struct haproxy_live_server *one;
 
 		if (strcmp(server->backend, backend) != 0) {
 			if (down != NULL && !passes)
@@ -390,9 +325,8 @@ const struct haproxy_server *haproxy_find_down(const struct haproxy_config *conf
 		}
 		if (passes || !haproxy_takes_clients(server))
 			continue;
-		passes = server->port != primary->port ||
-		         strcmp(server->address, primary->address) != 0 ||
-		         !is_down(find_live(live, server, &hint));
+		one = haproxy_live_find(live, server->backend, server->name, &hint);
+		passes = !haproxy_server_is_at(server, primary) || one == NULL || !is_down(one);
 		down = server;
 	}
 	return passes ? NULL : down;

@@ -70,8 +70,8 @@ static void judge_global(struct lint *lint)
 	if (!lint->has_hard_stop)
 		report(lint, lint->global_line,
 		       "global has no \"hard-stop-after\": after a reload an old worker may keep "
-		       "its clients for days, out of reach of a later move: add "
-		       "\"hard-stop-after 1h\"");
+		       "its clients for days, where segue cannot move them: add \"hard-stop-after "
+		       "1h\"");
 }
 
 static void judge_inheritance(struct lint *lint)
@@ -80,54 +80,47 @@ static void judge_inheritance(struct lint *lint)
 
 	if (proxy->settings.http_line > 0)
 		report(lint, proxy->settings.http_line,
-		       "\"mode http\" reaches backend %s: PostgreSQL needs \"mode tcp\": name a "
-		       "defaults section of its own: \"backend %s from NAME\"",
+		       "backend %s inherits \"mode http\", but PostgreSQL needs \"mode tcp\": "
+		       "give it its own defaults section: \"backend %s from NAME\"",
 		       proxy->name.data, proxy->name.data);
 	if (proxy->inherits_unknown && !proxy->from && !proxy->settings.has_mode)
 		report(lint, proxy->line,
-		       "backend %s takes over the defaults of whichever file HAProxy reads before "
+		       "backend %s inherits the defaults of the file that HAProxy reads before "
 		       "this one: name a defaults section: \"backend %s from NAME\"",
 		       proxy->name.data, proxy->name.data);
-}
-
-static void judge_hold_time(struct lint *lint)
-{
-	const struct haproxy_section *proxy = &lint->lines.before;
-	const struct haproxy_settings *set = &proxy->settings;
-	int64_t retries = set->retries != HAPROXY_UNSET ? set->retries : RETRIES_DEFAULT;
-	int64_t period = set->connect_ms < RETRY_MAX_MS ? set->connect_ms : RETRY_MAX_MS;
-
-	if (period <= 0 || (set->retries == HAPROXY_UNSET && !set->complete))
-		return;
-	if (retries * period < lint->hold_ms)
-		report(lint, proxy->line,
-		       "backend %s: %" PRId64 " retries %" PRId64
-		       " ms apart: during a failover clients get errors after %" PRId64
-		       " ms, hold_timeout is %" PRId64 " ms: raise \"retries\" to %" PRId64,
-		       proxy->name.data, retries, period, retries * period, lint->hold_ms,
-		       lint->hold_ms * 2 / period);
 }
 
 static void judge_tries(struct lint *lint)
 {
 	const struct haproxy_section *proxy = &lint->lines.before;
 	const struct haproxy_settings *set = &proxy->settings;
+	int64_t retries = set->retries != HAPROXY_UNSET ? set->retries : RETRIES_DEFAULT;
+	int64_t period = set->connect_ms < RETRY_MAX_MS ? set->connect_ms : RETRY_MAX_MS;
 
 	if (set->has_redispatch ? set->redispatch_every < 1 : set->complete)
 		report(lint, proxy->line,
-		       "backend %s has no \"option redispatch 2\": waiting clients keep trying the "
-		       "address that the primary has left: add it",
+		       "backend %s has no \"option redispatch 2\": waiting clients are not sent "
+		       "to the address of the new primary: add it",
 		       proxy->name.data);
 	if (set->connect_ms == 0 || (set->connect_ms == HAPROXY_UNSET && set->complete))
 		report(lint, proxy->line,
-		       "backend %s has no \"timeout connect\": a try at a primary that is gone "
-		       "never ends: add \"timeout connect 100ms\"",
+		       "backend %s has no \"timeout connect\": a connection attempt to a lost "
+		       "primary never ends: add \"timeout connect 100ms\"",
 		       proxy->name.data);
 	if (set->connect_ms > CONNECT_MAX_MS && !lint->only_hold)
 		report(lint, proxy->line,
-		       "backend %s: \"timeout connect\" is %" PRId64 " ms: clients hang that long "
-		       "at a primary that swallows packets: take less than %d ms",
+		       "backend %s: \"timeout connect\" is %" PRId64
+		       " ms: if the primary does not answer (packets are dropped), clients wait "
+		       "that long: set less than %d ms",
 		       proxy->name.data, set->connect_ms, CONNECT_MAX_MS);
+	if (period > 0 && (set->retries != HAPROXY_UNSET || set->complete) &&
+	    retries * period < lint->hold_ms)
+		report(lint, proxy->line,
+		       "backend %s: %" PRId64 " retries %" PRId64
+		       " ms apart: during a failover clients get errors after %" PRId64
+		       " ms, hold_timeout is %" PRId64 " ms: raise \"retries\" to %" PRId64,
+		       proxy->name.data, retries, period, retries * period, lint->hold_ms,
+		       lint->hold_ms * 2 / period);
 }
 
 /* While there is no primary, one client should try and all others wait in the queue. Otherwise each
@@ -147,8 +140,8 @@ static void judge_queue(struct lint *lint)
 		return;
 	if (set->queue_ms == HAPROXY_UNSET && (lint->primary.limited || set->redispatch_every > 1))
 		report(lint, proxy->line,
-		       "backend %s has no \"timeout queue\": its queue lasts no longer than "
-		       "\"timeout connect\", so clients cannot wait there for a primary, nor for "
+		       "backend %s has no \"timeout queue\": clients stay in its queue no longer "
+		       "than \"timeout connect\", which is too short to wait for a primary or for "
 		       "\"maxconn\": add \"timeout queue %" PRId64 "ms\"",
 		       proxy->name.data, lint->hold_ms * 2);
 	else if (set->queue_ms != HAPROXY_UNSET && set->queue_ms < lint->hold_ms)
@@ -168,13 +161,13 @@ static void judge_proxy(struct lint *lint)
 	if (!lint->only_hold)
 		judge_inheritance(lint);
 	judge_tries(lint);
-	judge_hold_time(lint);
 	if (!lint->only_hold)
 		judge_queue(lint);
 	if (lint->primary.checks)
 		report(lint, lint->primary.line,
-		       "server %s/primary has \"check\": when it fails, waiting clients get "
-		       "errors and new ones are turned away; segue is the check: remove it",
+		       "server %s/primary has \"check\": when the check fails, waiting clients "
+		       "get errors and new ones are refused: remove it, segue checks the primary "
+		       "itself",
 		       proxy->name.data);
 }
 
@@ -215,8 +208,8 @@ static void read_primary(struct lint *lint)
 		return;
 	if (haproxy_lines_find(lines, "resolvers") > 0)
 		report(lint, lines->number,
-		       "server %s/primary has \"resolvers\": DNS trouble would put it into "
-		       "maintenance: remove it, segue resolves names",
+		       "server %s/primary has \"resolvers\": a DNS failure would set it to "
+		       "maintenance: remove it, segue resolves names itself",
 		       name);
 	if (!lines->words[2].variable &&
 	    haproxy_address_read(word(lint, 2), &address, &port, &err) == HAPROXY_ADDRESS_BAD)
@@ -224,15 +217,15 @@ static void read_primary(struct lint *lint)
 	free(address);
 }
 
-/* Returns the value of `timeout NAME VALUE` in the current line, in ms; 0: no timeout, or not
- * known. */
+/* Returns the value of `timeout NAME VALUE` in the current line, in ms; INT64_MAX: no timeout, or
+ * not known. */
 static int64_t read_timeout(const struct haproxy_lines *lines)
 {
 	int64_t ms = -1;
 
 	if (haproxy_line_is(lines, "timeout") && !haproxy_lines_has_variable(lines))
 		ms = haproxy_duration_ms(haproxy_lines_word(lines, 2));
-	return ms > 0 ? ms : 0;
+	return ms > 0 ? ms : INT64_MAX;
 }
 
 /* True for a timeout that ends idle sessions. */
@@ -244,10 +237,9 @@ static bool is_idle_timeout(const char *name)
 
 static void judge_timeout(struct lint *lint)
 {
-	int64_t ms = read_timeout(&lint->lines);
 	const char *value = word(lint, 2);
 
-	if (ms == 0 || ms >= TIMEOUT_MIN_MS || lint->only_hold)
+	if (read_timeout(&lint->lines) >= TIMEOUT_MIN_MS || lint->only_hold)
 		return;
 	if (value[strspn(value, "0123456789")] == '\0')
 		report(lint, lint->lines.number,
@@ -255,10 +247,10 @@ static void judge_timeout(struct lint *lint)
 		       "is meant",
 		       word(lint, 1), value, value, value, value);
 	else if (is_idle_timeout(word(lint, 1)))
-		report(lint, lint->lines.number,
-		       "\"timeout %s %s\": sessions end when they are idle for so short a time: "
-		       "take 1s or more",
-		       word(lint, 1), value);
+		report(
+		    lint, lint->lines.number,
+		    "\"timeout %s %s\": sessions that are idle for that time end: set 1s or more",
+		    word(lint, 1), value);
 }
 
 static void read_line(struct lint *lint)
@@ -279,7 +271,7 @@ static void read_line(struct lint *lint)
 	    haproxy_line_is(lines, "load-server-state-from-file") &&
 	    !haproxy_line_is(lines, "load-server-state-from-file none") && !lint->only_hold)
 		report(lint, lines->number,
-		       "load-server-state-from-file: a saved address would win over the file that "
+		       "load-server-state-from-file: a saved address would override the file that "
 		       "segue has written: use \"none\"");
 }
 
@@ -299,16 +291,12 @@ static void lint_text(struct lint *lint, const char *text, size_t len)
 
 void haproxy_lint(const char *text, size_t len, int64_t hold_ms, struct string_list *out)
 {
-	struct lint lint = {.hold_ms = hold_ms, .out = out};
-
-	lint_text(&lint, text, len);
+	lint_text(&(struct lint){.hold_ms = hold_ms, .out = out}, text, len);
 }
 
 void haproxy_lint_hold(const char *text, size_t len, int64_t hold_ms, struct string_list *out)
 {
-	struct lint lint = {.hold_ms = hold_ms, .only_hold = true, .out = out};
-
-	lint_text(&lint, text, len);
+	lint_text(&(struct lint){.hold_ms = hold_ms, .only_hold = true, .out = out}, text, len);
 }
 
 size_t haproxy_lint_idle(const char *text, size_t len, struct strbuf *out)
@@ -322,14 +310,15 @@ size_t haproxy_lint_idle(const char *text, size_t len, struct strbuf *out)
 		const char *name = haproxy_lines_word(&lines, 1);
 		int64_t ms = read_timeout(&lines);
 
-		if (ms == 0 || ms >= TIMEOUT_MIN_MS || !is_idle_timeout(name))
+		if (ms >= TIMEOUT_MIN_MS || !is_idle_timeout(name))
 			continue;
 		strbuf_printf(out, "%srendered line %u: \"timeout %s\" is %" PRId64 " ms",
 		              findings++ > 0 ? ", " : "", lines.number, name, ms);
 	}
 	haproxy_lines_fini(&lines);
 	if (findings > 0)
-		strbuf_append_str(out, ": sessions end when they are idle for so short a time, and "
-		                       "new ones before they begin: is a unit missing?");
+		strbuf_append_str(
+		    out, ": sessions that are idle for that time end, and new ones may end before "
+		         "they start: is a unit missing?");
 	return findings;
 }

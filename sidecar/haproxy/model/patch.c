@@ -12,43 +12,19 @@ struct patch {
 	struct haproxy_lines lines;
 	const struct haproxy_config *desired;
 	const char *copied; /* the text before it has been copied or replaced */
-	size_t hint;
+	size_t hint, backend_hint;
 	struct strbuf *out;
 };
-
-static bool names_backend(const struct haproxy_config *config, const char *backend)
-{
-	for (size_t i = 0; i < config->backend_count; i++)
-		if (strcmp(config->backends[i], backend) == 0)
-			return true;
-	return false;
-}
 
 static bool same_place(const struct haproxy_server *a, const struct haproxy_server *b)
 {
 	return strcmp(a->address, b->address) == 0 && a->port == b->port;
 }
 
-/* Call for a server that `desired` does not have. True: `desired` has its backend, so that HAProxy
- * no longer has the server. */
-static bool is_surplus(const struct haproxy_config *desired, const struct haproxy_server *server)
-{
-	return names_backend(desired, server->backend) &&
-	       !haproxy_config_is_fixed(desired, server->backend, server->name);
-}
-
 static void copy_until(struct patch *patch, const char *until)
 {
 	strbuf_append(patch->out, patch->copied, (size_t)(until - patch->copied));
 	patch->copied = until;
-}
-
-static void write_address(struct strbuf *out, const struct haproxy_server *server)
-{
-	char endpoint[ENDPOINT_MAX];
-
-	strbuf_append_str(
-	    out, endpoint_format(endpoint, sizeof(endpoint), server->address, server->port));
 }
 
 /* Returns how many words of the line to keep: without weight and state at its end, which an earlier
@@ -86,15 +62,18 @@ static void patch_server(struct patch *patch, const struct haproxy_server *serve
 	const struct haproxy_config *desired = patch->desired;
 	const struct haproxy_server *like = haproxy_config_find(desired, server, &patch->hint);
 	const struct haproxy_word *address = &patch->lines.words[2];
+	char endpoint[ENDPOINT_MAX];
 
 	if (like == NULL) {
-		if (is_surplus(desired, server) && !server->disabled)
+		if (!server->disabled &&
+		    haproxy_config_drops(desired, server, &patch->backend_hint))
 			write_state(patch, server->weight, true);
 		return;
 	}
 	if (!same_place(server, like)) {
 		copy_until(patch, address->raw);
-		write_address(patch->out, like);
+		strbuf_append_str(patch->out, endpoint_format(endpoint, sizeof(endpoint),
+		                                              like->address, like->port));
 		patch->copied = address->raw + address->raw_len;
 	}
 	if (server->weight != like->weight || server->disabled != like->disabled)
@@ -122,7 +101,7 @@ static bool check_result(const struct haproxy_config *before, const struct hapro
 {
 	struct haproxy_config after;
 	auto_strbuf struct strbuf why = STRBUF_INIT;
-	size_t hint = 0;
+	size_t hint = 0, backend_hint = 0;
 	bool same;
 
 	if (!haproxy_config_parse(out->data, out->len, &after, err))
@@ -137,11 +116,13 @@ static bool check_result(const struct haproxy_config *before, const struct hapro
 			same = same_place(server, like) && server->weight == like->weight &&
 			       server->disabled == like->disabled;
 		else
-			same = server->disabled || !is_surplus(desired, server);
+			same = server->disabled ||
+			       !haproxy_config_drops(desired, server, &backend_hint);
 	}
 	haproxy_config_free(&after);
-	return same || err_set(err, "a server line cannot be rewritten: %s",
-	                       why.len > 0 ? why.data : "it would say something else");
+	return same ||
+	       err_set(err, "a server line cannot be rewritten: %s",
+	               why.len > 0 ? why.data : "the result would not have the desired servers");
 }
 
 bool haproxy_config_patch(const char *text, size_t len, const struct haproxy_config *desired,

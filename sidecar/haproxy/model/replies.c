@@ -13,7 +13,7 @@
 
 #define SHOWN_MAX 160 /* bytes of an unexpected reply in a message */
 
-static bool span_is(struct span span, const char *text)
+bool span_is(struct span span, const char *text)
 {
 	return span.len == strlen(text) && memcmp(span.at, text, span.len) == 0;
 }
@@ -41,24 +41,17 @@ static bool span_number(struct span span, uint64_t max, uint64_t *out)
 	return value <= max;
 }
 
-static char *span_dup(struct span span)
-{
-	return xstrndup(span.at, span.len);
-}
-
 struct span span_field(struct span *rest)
 {
-	const char *at = rest->at, *end = rest->at + rest->len;
-	struct span field;
+	const char *at = rest->at, *end = rest->at + rest->len, *start;
 
 	while (at < end && isspace((unsigned char)*at))
 		at++;
-	field.at = at;
+	start = at;
 	while (at < end && !isspace((unsigned char)*at))
 		at++;
-	field.len = (size_t)(at - field.at);
 	*rest = (struct span){at, (size_t)(end - at)};
-	return field;
+	return (struct span){start, (size_t)(at - start)};
 }
 
 bool span_after(struct span span, const char *mark, struct span *out)
@@ -72,13 +65,13 @@ bool span_after(struct span span, const char *mark, struct span *out)
 	return true;
 }
 
-static void haproxy_reply_init(struct haproxy_reply *reply, const char *text, size_t len)
-{
-	*reply = (struct haproxy_reply){.at = text, .end = text + len};
-}
+struct reply {
+	const char *at, *end;
+	bool complete; /* the empty line that ends every reply has been read */
+};
 
 /* Reads the next line, without its line break. False at the end of the reply. */
-static bool haproxy_reply_line(struct haproxy_reply *reply, struct span *line)
+static bool next_line(struct reply *reply, struct span *line)
 {
 	size_t left = (size_t)(reply->end - reply->at);
 	const char *end = left > 0 && !reply->complete ? memchr(reply->at, '\n', left) : NULL;
@@ -128,31 +121,17 @@ enum field { /* 0-based positions in a line of `show servers state` */
 
 static bool read_unsigned(struct span field, uint64_t max, unsigned *out)
 {
-	uint64_t value;
+	uint64_t value = 0;
+	bool good = span_number(field, max, &value);
 
-	if (!span_number(field, max, &value))
-		return false;
 	*out = (unsigned)value;
-	return true;
-}
-
-static char *read_address(struct span field)
-{
-	auto_free char *text = span_dup(field);
-
-	return span_is(field, "-") ? xstrdup("") : haproxy_address_canonical(text);
-}
-
-static void server_fini(struct haproxy_live_server *server)
-{
-	free(server->backend);
-	free(server->name);
-	free(server->address);
+	return good;
 }
 
 static bool read_server(struct span line, struct haproxy_live_server *server)
 {
-	struct span fields[FIELD_COUNT], rest = line;
+	struct span fields[FIELD_COUNT], rest = line, *address = &fields[FIELD_ADDRESS];
+	auto_free char *text = NULL;
 	unsigned port = 0;
 
 	*server = (struct haproxy_live_server){0};
@@ -164,23 +143,23 @@ static bool read_server(struct span line, struct haproxy_live_server *server)
 	    !read_unsigned(fields[FIELD_CHECK], UINT16_MAX, &server->check) ||
 	    !read_unsigned(fields[FIELD_PORT], UINT16_MAX, &port))
 		return false;
+	text = xstrndup(address->at, address->len);
+	server->address = span_is(*address, "-") ? xstrdup("") : haproxy_address_canonical(text);
+	if (server->address == NULL)
+		return false;
 	server->port = (uint16_t)port;
-	server->address = read_address(fields[FIELD_ADDRESS]);
-	server->backend = span_dup(fields[FIELD_BACKEND]);
-	server->name = span_dup(fields[FIELD_NAME]);
-	if (server->address != NULL)
-		return true;
-	server_fini(server);
-	return false;
+	server->backend = xstrndup(fields[FIELD_BACKEND].at, fields[FIELD_BACKEND].len);
+	server->name = xstrndup(fields[FIELD_NAME].at, fields[FIELD_NAME].len);
+	return true;
 }
 
-static bool read_servers(struct haproxy_reply *reply, struct haproxy_live *out, struct err *err)
+static bool read_servers(struct reply *reply, struct haproxy_live *out, struct err *err)
 {
 	struct haproxy_live_server server;
 	size_t capacity = 0;
 	struct span line;
 
-	while (haproxy_reply_line(reply, &line)) {
+	while (next_line(reply, &line)) {
 		if (!read_server(line, &server))
 			return haproxy_reply_unexpected(err, state_command, line);
 		if (out->count == capacity) {
@@ -194,14 +173,12 @@ static bool read_servers(struct haproxy_reply *reply, struct haproxy_live *out, 
 
 bool haproxy_live_parse(const char *reply, size_t len, struct haproxy_live *out, struct err *err)
 {
-	struct haproxy_reply lines;
+	struct reply lines = {reply, reply + len, false};
 	struct span line = {0};
 
 	*out = (struct haproxy_live){0};
-	haproxy_reply_init(&lines, reply, len);
-	if (!haproxy_reply_line(&lines, &line) || !span_is(line, "1"))
-		return haproxy_reply_unexpected(err, state_command, line);
-	if (!haproxy_reply_line(&lines, &line) || !span_starts(line, state_header))
+	if (!next_line(&lines, &line) || !span_is(line, "1") || !next_line(&lines, &line) ||
+	    !span_starts(line, state_header))
 		return haproxy_reply_unexpected(err, state_command, line);
 	if (read_servers(&lines, out, err))
 		return true;
@@ -238,34 +215,29 @@ static bool split_counts(struct span line, struct span *fields)
 	return true;
 }
 
-/* Adds the queue of a backend to its servers. The line of a backend comes after those of its
- * servers; `last` is the index of the last of these. */
-static void count_backend(struct haproxy_live *live, size_t last, struct span backend,
-                          uint64_t queued)
-{
-	for (size_t i = last + 1; i-- > 0 && span_is(backend, live->servers[i].backend);)
-		live->servers[i].queued += queued;
-}
-
+/* The line of a backend, whose queue is added to that of its servers, comes after theirs. `last`:
+ * the index of the last one that was found. */
 static bool read_counts(struct span line, struct haproxy_live *live, size_t *last)
 {
-	struct span fields[COLUMN_COUNT];
+	struct span fields[COLUMN_COUNT], backend, name;
 	uint64_t queued, limit;
 
 	if (!split_counts(line, fields) || !read_count(fields[COLUMN_QUEUED], &queued) ||
 	    !read_count(fields[COLUMN_LIMIT], &limit))
 		return false;
-	if (span_is(fields[COLUMN_NAME], "BACKEND")) {
-		if (live->count > 0)
-			count_backend(live, *last, fields[COLUMN_BACKEND], queued);
+	backend = fields[COLUMN_BACKEND];
+	name = fields[COLUMN_NAME];
+	if (span_is(name, "BACKEND")) {
+		for (size_t i = live->count > 0 ? *last + 1 : 0;
+		     i-- > 0 && span_is(backend, live->servers[i].backend);)
+			live->servers[i].queued += queued;
 		return true;
 	}
 	for (size_t i = 0; i < live->count; i++) {
 		size_t at = (*last + i) % live->count;
 		struct haproxy_live_server *server = &live->servers[at];
 
-		if (!span_is(fields[COLUMN_NAME], server->name) ||
-		    !span_is(fields[COLUMN_BACKEND], server->backend))
+		if (!span_is(name, server->name) || !span_is(backend, server->backend))
 			continue;
 		server->counted = true;
 		server->maxconn = limit;
@@ -278,12 +250,11 @@ static bool read_counts(struct span line, struct haproxy_live *live, size_t *las
 
 bool haproxy_live_count(const char *reply, size_t len, struct haproxy_live *live, struct err *err)
 {
-	struct haproxy_reply lines;
+	struct reply lines = {reply, reply + len, false};
 	struct span line = {0};
 	size_t last = 0;
 
-	haproxy_reply_init(&lines, reply, len);
-	while (haproxy_reply_line(&lines, &line))
+	while (next_line(&lines, &line))
 		if (span_starts(line, "#") ? !span_starts(line, stat_header)
 		                           : !read_counts(line, live, &last))
 			return haproxy_reply_unexpected(err, "show stat", line);
@@ -292,19 +263,29 @@ bool haproxy_live_count(const char *reply, size_t len, struct haproxy_live *live
 
 void haproxy_live_free(struct haproxy_live *live)
 {
-	for (size_t i = 0; i < live->count; i++)
-		server_fini(&live->servers[i]);
+	for (size_t i = 0; i < live->count; i++) {
+		free(live->servers[i].backend);
+		free(live->servers[i].name);
+		free(live->servers[i].address);
+	}
 	free(live->servers);
 	*live = (struct haproxy_live){0};
 }
 
 const struct haproxy_live_server *haproxy_live_find(const struct haproxy_live *live,
-                                                    const char *backend, const char *name)
+                                                    const char *backend, const char *name,
+                                                    size_t *hint)
 {
-	for (size_t i = 0; i < live->count; i++)
-		if (strcmp(live->servers[i].name, name) == 0 &&
-		    strcmp(live->servers[i].backend, backend) == 0)
-			return &live->servers[i];
+	for (size_t i = 0; i < live->count; i++) {
+		size_t at = ((hint != NULL ? *hint : 0) + i) % live->count;
+		const struct haproxy_live_server *one = &live->servers[at];
+
+		if (strcmp(one->name, name) == 0 && strcmp(one->backend, backend) == 0) {
+			if (hint != NULL)
+				*hint = at + 1;
+			return one;
+		}
+	}
 	return NULL;
 }
 
@@ -346,12 +327,11 @@ static bool read_info_line(struct span line, struct haproxy_info *out)
 
 bool haproxy_info_parse(const char *reply, size_t len, struct haproxy_info *out, struct err *err)
 {
-	struct haproxy_reply lines;
+	struct reply lines = {reply, reply + len, false};
 	struct span line = {0}, first = {0};
 
 	*out = (struct haproxy_info){0};
-	haproxy_reply_init(&lines, reply, len);
-	while (haproxy_reply_line(&lines, &line)) {
+	while (next_line(&lines, &line)) {
 		if (first.at == NULL)
 			first = line;
 		if (!read_info_line(line, out))
@@ -391,34 +371,19 @@ static void read_headline(struct reader *reader, struct span line)
 		reader->group = GROUP_OTHER;
 }
 
-static bool add_old_worker(struct haproxy_procs *out, int64_t pid)
-{
-	out->old_pids = xreallocarray(out->old_pids, out->old_count + 1, sizeof(*out->old_pids));
-	out->old_pids[out->old_count++] = pid;
-	return true;
-}
-
-static bool read_worker(struct haproxy_procs *out, int64_t pid, uint64_t reloads)
-{
-	if (out->worker_pid == 0 || reloads < out->reloads) {
-		out->worker_pid = pid;
-		out->reloads = (unsigned)reloads;
-	}
-	return true;
-}
-
 static bool read_master(struct haproxy_procs *out, int64_t pid, struct span rest)
 {
-	struct span failed, digits;
+	struct span failed;
+	const char *end;
 	uint64_t number = 0;
 
 	out->master_pid = pid;
 	if (!span_after(rest, "[failed: ", &failed))
 		return true;
-	digits = failed;
-	for (digits.len = 0; digits.len < failed.len && digits.at[digits.len] != ']';)
-		digits.len++;
-	if (!span_number(digits, INT32_MAX, &number))
+	end = memchr(failed.at, ']', failed.len);
+	if (end != NULL)
+		failed.len = (size_t)(end - failed.at);
+	if (!span_number(failed, INT32_MAX, &number))
 		return false;
 	out->failed = (unsigned)number;
 	return true;
@@ -426,6 +391,7 @@ static bool read_master(struct haproxy_procs *out, int64_t pid, struct span rest
 
 static bool read_process(struct reader *reader, struct span line)
 {
+	struct haproxy_procs *out = reader->out;
 	struct span rest = line, type;
 	uint64_t pid, reloads;
 
@@ -436,28 +402,28 @@ static bool read_process(struct reader *reader, struct span line)
 	type = span_field(&rest);
 	if (reader->relative_pids)
 		span_field(&rest);
-	if (!span_number(span_field(&rest), INT32_MAX, &reloads))
+	if (!span_number(span_field(&rest), INT32_MAX, &reloads) ||
+	    !span_is(type, reader->group == GROUP_MASTER ? "master" : "worker"))
 		return false;
-	switch (reader->group) {
-	case GROUP_MASTER:
-		return span_is(type, "master") && read_master(reader->out, (int64_t)pid, rest);
-	case GROUP_WORKERS:
-		return span_is(type, "worker") && read_worker(reader->out, (int64_t)pid, reloads);
-	case GROUP_OLD_WORKERS:
-		return span_is(type, "worker") && add_old_worker(reader->out, (int64_t)pid);
-	case GROUP_OTHER:
-		return true;
+	if (reader->group == GROUP_MASTER)
+		return read_master(out, (int64_t)pid, rest);
+	if (reader->group == GROUP_OLD_WORKERS) {
+		out->old_pids =
+		    xreallocarray(out->old_pids, out->old_count + 1, sizeof(*out->old_pids));
+		out->old_pids[out->old_count++] = (int64_t)pid;
+	} else if (out->worker_pid == 0 || reloads < out->reloads) {
+		out->worker_pid = (int64_t)pid;
+		out->reloads = (unsigned)reloads;
 	}
-	return false;
+	return true;
 }
 
 static bool read_all(struct reader *reader, const char *reply, size_t len, struct err *err)
 {
-	struct haproxy_reply lines;
+	struct reply lines = {reply, reply + len, false};
 	struct span line = {0};
 
-	haproxy_reply_init(&lines, reply, len);
-	while (haproxy_reply_line(&lines, &line)) {
+	while (next_line(&lines, &line)) {
 		if (span_starts(line, "#"))
 			read_headline(reader, line);
 		else if (!read_process(reader, line))

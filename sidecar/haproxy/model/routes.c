@@ -53,16 +53,6 @@ bool haproxy_takes_clients(const struct haproxy_server *server)
 
 /* --- reading --- */
 
-static const char *word(const struct reader *reader, size_t i)
-{
-	return haproxy_lines_word(&reader->lines, i);
-}
-
-static struct section *current(const struct reader *reader)
-{
-	return &reader->out->sections[reader->out->count - 1];
-}
-
 static void add_section(struct ways *ways, const struct section *section)
 {
 	ways->sections = xreallocarray(ways->sections, ways->count + 1, sizeof(*ways->sections));
@@ -103,25 +93,6 @@ static void start_section(struct reader *reader)
 	add_section(reader->out, &section);
 }
 
-static void read_use_backend(struct reader *reader)
-{
-	struct section *section = current(reader);
-
-	if (haproxy_lines_has_variable(&reader->lines) || strchr(word(reader, 1), '%') != NULL)
-		section->unknown = true;
-	else
-		string_list_add(&section->use, xstrdup(word(reader, 1)));
-}
-
-static void read_default_backend(struct reader *reader)
-{
-	struct section *section = current(reader);
-
-	section->unknown = section->unknown || haproxy_lines_has_variable(&reader->lines);
-	free(section->default_backend);
-	section->default_backend = xstrdup(word(reader, 1));
-}
-
 static bool answers_by_itself(const struct haproxy_lines *line)
 {
 	return haproxy_line_is(line, "http-request") || haproxy_line_is(line, "stats") ||
@@ -130,7 +101,8 @@ static bool answers_by_itself(const struct haproxy_lines *line)
 
 static bool has_other_ways(const struct haproxy_lines *line)
 {
-	return haproxy_line_is(line, "dispatch") || haproxy_line_is(line, "option transparent") ||
+	return line->conditional_depth > 0 || haproxy_line_is(line, "dispatch") ||
+	       haproxy_line_is(line, "option transparent") ||
 	       (haproxy_line_is(line, "tcp-request") &&
 	        haproxy_lines_find(line, "use-service") > 0);
 }
@@ -138,7 +110,9 @@ static bool has_other_ways(const struct haproxy_lines *line)
 static void read_line(struct reader *reader)
 {
 	const struct haproxy_lines *line = &reader->lines;
-	struct section *section = current(reader);
+	struct section *section = &reader->out->sections[reader->out->count - 1];
+	bool variable = haproxy_lines_has_variable(line);
+	const char *name = haproxy_lines_word(line, 1);
 
 	if (line->starts_section) {
 		start_section(reader);
@@ -148,16 +122,22 @@ static void read_line(struct reader *reader)
 	section->binds += haproxy_line_is(line, "bind");
 	section->servers +=
 	    haproxy_line_is(line, "server") || haproxy_line_is(line, "server-template");
-	if (line->conditional_depth > 0 || has_other_ways(line))
+	if (has_other_ways(line)) {
 		section->unknown = true;
-	else if (haproxy_line_is(line, "default_backend"))
-		read_default_backend(reader);
-	else if (haproxy_line_is(line, "use_backend"))
-		read_use_backend(reader);
-	else if (haproxy_line_is(line, "mode"))
+	} else if (haproxy_line_is(line, "default_backend")) {
+		section->unknown = section->unknown || variable;
+		free(section->default_backend);
+		section->default_backend = xstrdup(name);
+	} else if (haproxy_line_is(line, "use_backend")) {
+		if (variable || strchr(name, '%') != NULL)
+			section->unknown = true;
+		else
+			string_list_add(&section->use, xstrdup(name));
+	} else if (haproxy_line_is(line, "mode")) {
 		section->is_web = haproxy_line_is(line, "mode http");
-	else if (answers_by_itself(line) && !section->is_defaults)
+	} else if (answers_by_itself(line) && !section->is_defaults) {
 		section->is_web = true;
+	}
 }
 
 static void ways_fini(struct ways *ways)
@@ -181,11 +161,6 @@ static struct section *find_backend(const struct ways *ways, const char *name)
 	return NULL;
 }
 
-static bool is_at(const struct haproxy_server *server, const struct haproxy_endpoint *place)
-{
-	return server->port == place->port && strcmp(server->address, place->address) == 0;
-}
-
 static void count_servers(struct ways *ways, const struct haproxy_config *config,
                           const struct haproxy_endpoint *primary)
 {
@@ -203,8 +178,8 @@ static void count_servers(struct ways *ways, const struct haproxy_config *config
 			section = find_backend(ways, server->backend);
 		if (section == NULL || !haproxy_takes_clients(server))
 			continue;
-		section->primaries += is_at(server, primary);
-		section->others += !is_at(server, primary);
+		section->primaries += haproxy_server_is_at(server, primary);
+		section->others += !haproxy_server_is_at(server, primary);
 	}
 }
 
@@ -212,18 +187,16 @@ static void count_servers(struct ways *ways, const struct haproxy_config *config
 static bool read_sections(const char *text, size_t len, struct ways *out, struct err *err)
 {
 	struct reader reader = {.out = out};
-	bool failed;
 
 	*out = (struct ways){.sections = NULL};
 	add_section(out, &(struct section){.spelled = xstrdup("")});
 	haproxy_lines_init(&reader.lines, text, len);
 	while (haproxy_lines_next(&reader.lines, err))
 		read_line(&reader);
-	failed = reader.lines.failed;
 	haproxy_lines_fini(&reader.lines);
-	if (failed)
+	if (reader.lines.failed)
 		ways_fini(out);
-	return !failed;
+	return !reader.lines.failed;
 }
 
 /* False: the text cannot be parsed; `err` is set and there is nothing to free. */
@@ -246,12 +219,7 @@ static bool ways_read(const char *text, size_t len, const struct haproxy_endpoin
 
 /* --- where binds lead --- */
 
-struct sum {
-	size_t primaries, others;
-	bool unknown;
-};
-
-static void add_backend(const struct ways *ways, const char *name, struct sum *sum)
+static void add_backend(const struct ways *ways, const char *name, struct section *sum)
 {
 	const struct section *backend = find_backend(ways, name);
 
@@ -263,16 +231,9 @@ static void add_backend(const struct ways *ways, const char *name, struct sum *s
 	}
 }
 
-static bool has_backend(const struct section *section)
-{
-	return section->default_backend != NULL || section->use.count > 0;
-}
-
 static enum way way_of(const struct ways *ways, const struct section *section)
 {
-	struct sum sum = {.primaries = section->primaries,
-	                  .others = section->others,
-	                  .unknown = section->unknown};
+	struct section sum = *section;
 
 	if (section->default_backend != NULL)
 		add_backend(ways, section->default_backend, &sum);
@@ -293,19 +254,15 @@ static bool routes_end(const struct ways *ways, struct err *err)
 
 		if (section->is_frontend && !section->is_backend && section->binds > 0 &&
 		    !section->disabled && !section->is_web && !section->unknown &&
-		    !section->inherits_unknown && !has_backend(section))
+		    !section->inherits_unknown && section->default_backend == NULL &&
+		    section->use.count == 0)
 			return err_set(err,
-			               "%s has a bind and no backend: its clients would be turned "
-			               "away at once: add default_backend",
+			               "%s has a bind and no backend: its clients would be "
+			               "disconnected at once: add default_backend",
 			               section->spelled) ||
 			       err_at_line(err, section->line);
 	}
 	return true;
-}
-
-static const struct section *section_of(const struct ways *ways, const struct haproxy_bind *bind)
-{
-	return &ways->sections[bind->section];
 }
 
 static bool any_server_leads(const struct ways *ways)
@@ -317,29 +274,20 @@ static bool any_server_leads(const struct ways *ways)
 	return false;
 }
 
-static const char *way_words(enum way way)
-{
-	switch (way) {
-	case WAY_NOWHERE:
-		return "leads to no server that takes clients (not disabled, no backup, weight "
-		       "above 0)";
-	case WAY_ELSEWHERE:
-		return "leads to other servers";
-	case WAY_PARTLY:
-		return "leads to other servers, too";
-	case WAY_PRIMARY:
-	case WAY_UNKNOWN:
-		break;
-	}
-	return "leads to the primary";
-}
+#define TAKES_CLIENTS "takes clients (not disabled, no backup, weight above 0)"
+
+static const char *const way_words[] = {
+    [WAY_NOWHERE] = "leads to no server that " TAKES_CLIENTS,
+    [WAY_ELSEWHERE] = "leads to other servers",
+    [WAY_PARTLY] = "leads to the primary, but also to other servers",
+    [WAY_PRIMARY] = "leads to the primary",
+    [WAY_UNKNOWN] = "leads to the primary",
+};
 
 static bool set_no_server(const struct haproxy_endpoint *primary, struct err *err)
 {
 	return err_set(
-	    err,
-	    "no server that takes clients (not disabled, no backup, weight above 0) is the "
-	    "primary, %s port %u: " TARGET_TEXT_CURE,
+	    err, "no server that " TAKES_CLIENTS " is the primary, %s port %u: " TARGET_TEXT_CURE,
 	    primary->address, (unsigned)primary->port);
 }
 
@@ -350,7 +298,7 @@ static bool routes_lead(const struct ways *ways, const struct haproxy_endpoint *
 
 	for (size_t i = 0; i < ways->binds.count; i++) {
 		const struct haproxy_bind *bind = &ways->binds.items[i];
-		const struct section *section = section_of(ways, bind);
+		const struct section *section = &ways->sections[bind->section];
 		enum way way = way_of(ways, section);
 
 		if (section->is_web)
@@ -358,7 +306,7 @@ static bool routes_lead(const struct ways *ways, const struct haproxy_endpoint *
 		if (way >= WAY_PARTLY)
 			return true;
 		strbuf_printf(&ends, "%s%s (%s) %s", ends.len > 0 ? ", " : "", bind->spelled,
-		              section->spelled, way_words(way));
+		              section->spelled, way_words[way]);
 	}
 	if (ends.len > 0)
 		return err_set(err,
@@ -377,8 +325,8 @@ static bool some_server_leads(const char *text, size_t len, const struct haproxy
 		return false;
 	leads = config.fixed_count > 0;
 	for (size_t i = 0; i < config.server_count && !leads; i++)
-		leads =
-		    haproxy_takes_clients(&config.servers[i]) && is_at(&config.servers[i], primary);
+		leads = haproxy_takes_clients(&config.servers[i]) &&
+		        haproxy_server_is_at(&config.servers[i], primary);
 	haproxy_config_free(&config);
 	return leads || set_no_server(primary, err);
 }
@@ -409,11 +357,11 @@ static bool find_way(const struct ways *ways, const struct haproxy_bind *like, e
 	bool found = false;
 
 	for (size_t i = 0; i < ways->binds.count; i++) {
-		const struct section *one = section_of(ways, &ways->binds.items[i]);
+		const struct haproxy_bind *bind = &ways->binds.items[i];
+		const struct section *one = &ways->sections[bind->section];
 		enum way its = way_of(ways, one);
 
-		if (one->is_web || !haproxy_bind_shares(&ways->binds.items[i], like) ||
-		    (found && its <= *way))
+		if (one->is_web || !haproxy_bind_shares(bind, like) || (found && its <= *way))
 			continue;
 		found = true;
 		*way = its;
@@ -431,19 +379,18 @@ static void tell_lost(const struct ways *before, const struct ways *now, struct 
 {
 	for (size_t i = 0; i < before->binds.count; i++) {
 		const struct haproxy_bind *bind = &before->binds.items[i];
-		const struct section *was = section_of(before, bind), *is = NULL;
+		const struct section *was = &before->sections[bind->section], *is = NULL;
 		enum way then = way_of(before, was), way = WAY_NOWHERE;
 
-		if (was->is_web || !leads_for_sure(then))
-			continue;
-		if (find_way(now, bind, &way, &is) && way >= then)
+		if (was->is_web || !leads_for_sure(then) ||
+		    (find_way(now, bind, &way, &is) && way >= then))
 			continue;
 		strbuf_printf(out, "%s%s (%s) led to the primary, ", out->len > 0 ? "; " : "",
 		              bind->spelled, was->spelled);
 		if (is == NULL)
-			strbuf_append_str(out, "and nothing is bound there any more");
+			strbuf_append_str(out, "and nothing is bound there now");
 		else
-			strbuf_printf(out, "and now %s (%s)", way_words(way), is->spelled);
+			strbuf_printf(out, "and now %s (%s)", way_words[way], is->spelled);
 	}
 }
 
@@ -451,7 +398,7 @@ static void tell_gained(const struct ways *before, const struct ways *now, struc
 {
 	for (size_t i = 0; i < now->binds.count; i++) {
 		const struct haproxy_bind *bind = &now->binds.items[i];
-		const struct section *is = section_of(now, bind), *was = NULL;
+		const struct section *is = &now->sections[bind->section], *was = NULL;
 		enum way way = way_of(now, is), then = WAY_NOWHERE;
 
 		if (!is->is_web && leads_for_sure(way) &&
@@ -477,25 +424,23 @@ void haproxy_routes_compare(const struct haproxy_routes_text *before,
 	ways_fini(&old);
 }
 
-static bool section_keeps(const struct section *before, const struct section *now, struct err *err)
+/* Checks whether the section of this name in `ways`, if there is one, still has its lines. */
+static bool section_keeps(const struct section *before, const struct ways *ways, struct err *err)
 {
-	const char *lost = before->servers > 0 && now->servers == 0 ? "server"
-	                   : before->binds > 0 && now->binds == 0   ? "bind"
-	                                                            : NULL;
+	for (size_t i = 1; i < ways->count; i++) {
+		const struct section *now = &ways->sections[i];
+		bool servers_lost = before->servers > 0 && now->servers == 0;
 
-	return lost == NULL ||
-	       err_set(err,
-	               "%s would have no %s line any more: is a mark of the template in the wrong "
-	               "place? Who wants the section gone removes all of it",
-	               before->spelled, lost);
-}
-
-static const struct section *find_spelled(const struct ways *ways, const char *spelled)
-{
-	for (size_t i = 1; i < ways->count; i++)
-		if (strcmp(ways->sections[i].spelled, spelled) == 0)
-			return &ways->sections[i];
-	return NULL;
+		if (strcmp(now->spelled, before->spelled) != 0)
+			continue;
+		return (!servers_lost && (before->binds == 0 || now->binds > 0)) ||
+		       err_set(
+		           err,
+		           "%s would have no %s line any more: is a {{...}} tag of the template "
+		           "in the wrong place? To remove a section, remove all its lines",
+		           before->spelled, servers_lost ? "server" : "bind");
+	}
+	return true;
 }
 
 bool haproxy_text_keeps(const char *before, size_t before_len, const char *text, size_t len,
@@ -508,11 +453,8 @@ bool haproxy_text_keeps(const char *before, size_t before_len, const char *text,
 	if (!read_sections(text, len, &new, err))
 		return false;
 	if (read_sections(before, before_len, &old, &ignored)) {
-		for (size_t i = 1; i < old.count && keeps; i++) {
-			const struct section *now = find_spelled(&new, old.sections[i].spelled);
-
-			keeps = now == NULL || section_keeps(&old.sections[i], now, err);
-		}
+		for (size_t i = 1; i < old.count && keeps; i++)
+			keeps = section_keeps(&old.sections[i], &new, err);
 		ways_fini(&old);
 	}
 	ways_fini(&new);

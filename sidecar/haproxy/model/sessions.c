@@ -60,19 +60,13 @@ void haproxy_expected_free(struct haproxy_expected *stays)
 	*stays = (struct haproxy_expected){0};
 }
 
+/* A key without a server is equal to every server of its backend. */
 static int compare_stays(const void *a, const void *b)
 {
 	const struct haproxy_stay *left = a, *right = b;
 	int order = strcmp(left->backend, right->backend);
 
-	return order != 0 ? order : strcmp(left->server, right->server);
-}
-
-static int compare_backends(const void *a, const void *b)
-{
-	const struct haproxy_stay *left = a, *right = b;
-
-	return strcmp(left->backend, right->backend);
+	return order != 0 || left->server == NULL ? order : strcmp(left->server, right->server);
 }
 
 static void sort(struct haproxy_expected *stays)
@@ -82,6 +76,7 @@ static void sort(struct haproxy_expected *stays)
 	stays->ready = true;
 }
 
+/* `server`: NULL for any server of the backend. */
 static struct haproxy_stay *find_stay(const struct haproxy_expected *stays, const char *backend,
                                       const char *server)
 {
@@ -94,11 +89,7 @@ static struct haproxy_stay *find_stay(const struct haproxy_expected *stays, cons
 
 static bool is_left_behind(const struct haproxy_expected *stays, const char *backend)
 {
-	const struct haproxy_stay key = {.backend = (char *)backend};
-	const struct haproxy_stay *one =
-	    stays->count > 0
-	        ? bsearch(&key, stays->list, stays->count, sizeof(*stays->list), compare_backends)
-	        : NULL;
+	const struct haproxy_stay *one = find_stay(stays, backend, NULL);
 
 	return one != NULL && one->left_behind;
 }
@@ -130,7 +121,7 @@ void haproxy_expected_judge(struct haproxy_expected *stays, const struct haproxy
 		bool any_right = false, any_left = false;
 
 		for (end = first; end < stays->count &&
-		                  compare_backends(&stays->list[first], &stays->list[end]) == 0;
+		                  strcmp(stays->list[first].backend, stays->list[end].backend) == 0;
 		     end++) {
 			any_right = any_right || right[end];
 			any_left = any_left || stays->list[end].left_behind;
@@ -182,28 +173,17 @@ static void judge_session(struct haproxy_session_reader *reader)
 {
 	const struct session *session = &reader->session;
 
-	switch (session->side) {
-	case SIDE_NONE:
+	if (session->side == SIDE_NONE || (session->side != SIDE_WAITING && !is_elsewhere(reader)))
 		return;
-	case SIDE_STANDS:
-		if (is_elsewhere(reader))
-			add_id(reader, session->id);
-		return;
-	case SIDE_CONNECTING:
-		if (!is_elsewhere(reader))
+	if (session->side != SIDE_STANDS) {
+		bool left_behind = is_left_behind(reader->stays, session->backend.data);
+
+		reader->out.waiting += left_behind;
+		reader->out.connecting += session->side == SIDE_CONNECTING && !left_behind;
+		if (!left_behind)
 			return;
-		if (!is_left_behind(reader->stays, session->backend.data)) {
-			reader->out.connecting++;
-			return;
-		}
-		break;
-	case SIDE_WAITING:
-		if (!is_left_behind(reader->stays, session->backend.data))
-			return;
-		break;
 	}
 	add_id(reader, session->id);
-	reader->out.waiting++;
 }
 
 static void end_session(struct haproxy_session_reader *reader)

@@ -32,10 +32,6 @@ void haproxy_lines_fini(struct haproxy_lines *lines)
 	for (size_t i = 0; i < lines->default_count; i++)
 		free(lines->defaults[i].name);
 	free(lines->defaults);
-	lines->defaults = NULL;
-	lines->default_count = 0;
-	lines->words = NULL;
-	lines->count = lines->capacity = 0;
 }
 
 const char *haproxy_lines_word(const struct haproxy_lines *lines, size_t i)
@@ -125,24 +121,16 @@ static bool fail(struct haproxy_lines *lines, struct err *err, const char *reaso
 	return err_set(err, "%s", reason) || err_at_line(err, lines->number);
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 static size_t read_hex_escape(struct strbuf *out, const char *at, const char *end)
 {
-	int high = end - at > 2 ? hex_digit(at[1]) : -1;
-	int low = high >= 0 ? hex_digit(at[2]) : -1;
+	char digits[3] = "", value;
 
-	if (low < 0 || high + low == 0)
+	if (end - at <= 2 || !isxdigit((unsigned char)at[1]) || !isxdigit((unsigned char)at[2]))
 		return ESCAPE_BROKEN;
-	strbuf_append_char(out, (char)(high * 16 + low));
-	return 3;
+	memcpy(digits, at + 1, 2);
+	value = (char)strtoul(digits, NULL, 16);
+	strbuf_append_char(out, value);
+	return value != '\0' ? 3 : ESCAPE_BROKEN;
 }
 
 /* Appends the character of an escape; `at` is after the backslash. Returns how many bytes from `at`
