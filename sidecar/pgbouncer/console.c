@@ -69,14 +69,6 @@ static void fill_table(const struct libpq *pq, const PGresult *result, struct pg
 				out->cells[row * columns + column] = pq->value(result, row, column);
 }
 
-static void set_result_error(const struct console *console, const PGresult *result, struct err *err)
-{
-	const char *text = console->pq.result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
-
-	set_message(err, console->sql,
-	            text != NULL ? text : console->pq.result_error_message(result));
-}
-
 /* The callback may close the console, so the console is not used after it. `result` may be NULL; it
  * is cleared here. */
 static void finish(struct console *console, PGresult *result, const struct err *err, bool lost)
@@ -114,18 +106,27 @@ static const char *loss_of(const struct console *console)
 	return problem != NULL ? problem : console->pq.error_message(pq_link_conn(console->link));
 }
 
+static bool give_up(struct console *console, struct err *err)
+{
+	set_message(err, "console", loss_of(console));
+	pq_link_close(console->link);
+	return false;
+}
+
 static void take_answer(struct console *console)
 {
 	PGresult *result = pq_link_take_result(console->link);
 	ExecStatusType status = console->pq.result_status(result);
+	bool ok = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+	const char *text;
 	struct err err;
 
-	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-		finish(console, result, NULL, false);
-		return;
+	if (!ok) {
+		text = console->pq.result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
+		set_message(&err, console->sql,
+		            text != NULL ? text : console->pq.result_error_message(result));
 	}
-	set_result_error(console, result, &err);
-	finish(console, result, &err, false);
+	finish(console, result, ok ? NULL : &err, false);
 }
 
 static bool send_query(struct console *console, struct err *err)
@@ -133,29 +134,19 @@ static bool send_query(struct console *console, struct err *err)
 	static const struct pq_link_limits limits = {.bytes = ANSWER_BYTES_MAX,
 	                                             .rows = ANSWER_ROWS_MAX};
 
-	if (pq_link_ask(console->link, console->sql, &limits))
-		return true;
-	set_message(err, "console", loss_of(console));
-	pq_link_close(console->link);
-	return false;
-}
-
-static void connected(struct console *console)
-{
-	struct err err;
-
-	console->connections++;
-	if (console->sql != NULL && !send_query(console, &err))
-		finish(console, NULL, &err, true);
+	return pq_link_ask(console->link, console->sql, &limits) || give_up(console, err);
 }
 
 static void on_link(enum pq_link_event event, void *arg)
 {
 	struct console *console = arg;
+	struct err err;
 
 	switch (event) {
 	case PQ_LINK_CONNECTED:
-		connected(console);
+		console->connections++;
+		if (console->sql != NULL && !send_query(console, &err))
+			finish(console, NULL, &err, true);
 		return;
 	case PQ_LINK_ANSWERED:
 		take_answer(console);
@@ -183,11 +174,8 @@ static bool start_connecting(struct console *console, struct err *err)
 	if (!console->loaded && !libpq_load(&console->pq, err))
 		return false;
 	console->loaded = true;
-	if (pq_link_open(console->link, console->pq.connect_start(conninfo)))
-		return true;
-	set_message(err, "console", loss_of(console));
-	pq_link_close(console->link);
-	return false;
+	return pq_link_open(console->link, console->pq.connect_start(conninfo)) ||
+	       give_up(console, err);
 }
 
 static void on_timer(void *arg)
@@ -240,6 +228,11 @@ void console_open(struct console *console)
 bool console_busy(const struct console *console)
 {
 	return console->sql != NULL;
+}
+
+bool console_has_sent(const struct console *console)
+{
+	return pq_link_state(console->link) == PQ_LINK_ASKING;
 }
 
 unsigned console_connections(const struct console *console)

@@ -281,7 +281,7 @@ Test(pgbouncer_driver_trouble, a_database_that_is_defined_once_more_is_told_befo
 
 	pgdriver_apply(&d, 0);
 	good = define_once_more();
-	cr_assert(pgdriver_wait_problem(&d, " defines app once more, behind the %include of "));
+	cr_assert(pgdriver_wait_problem(&d, " defines app again, after the %include of "));
 	target_status(d.target, &status);
 	cr_expect_not(status.in_sync);
 	cr_expect_eq(pgdriver_count_log(&d, "event=pgbouncer_ini_trouble"), 1);
@@ -299,7 +299,7 @@ Test(pgbouncer_driver_trouble, a_move_that_stops_at_a_second_definition_names_it
 	good = define_once_more();
 	pgdriver_name(&d, 1);
 	cr_assert(pgdriver_wait_log(&d, "event=move_failed"));
-	cr_expect(pgdriver_wait_problem(&d, " defines app once more"));
+	cr_expect(pgdriver_wait_problem(&d, " defines app again"));
 	cr_expect(pgdriver_wait_paused(&d, "app", false));
 	cr_expect(pgdriver_says(&d, "app1", "port", lab_printf(d.lab, "%u", lab_pg_port(d.pg, 1))),
 	          "the others are moved");
@@ -319,8 +319,9 @@ Test(pgbouncer_driver_trouble, an_auth_file_that_is_missing_is_told_before_the_n
 	good = lab_read_file(d.lab, file);
 	lab_write_file(file, lab_printf(d.lab, "%s[pgbouncer]\nauth_file = %s/userlist.tx\n", good,
 	                                lab_dir(d.lab)));
-	cr_assert(pgdriver_wait_problem(&d, "/userlist.tx: after its next start PgBouncer lets in "
-	                                    "nobody "));
+	cr_assert(pgdriver_wait_problem(&d,
+	                                "/userlist.tx: after the next start of PgBouncer, users "
+	                                "that are listed only in this file cannot log in"));
 	target_status(d.target, &status);
 	cr_expect_not(status.in_sync);
 	lab_write_file(file, good);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/string_list.h"
 #include "pgbouncer/model/databases.h"
 
 /* One result set, filled by the console. A NULL cell is SQL NULL. */
@@ -53,17 +54,17 @@ struct pgbouncer_pool_sum {
 bool pgbouncer_pools_sum(const struct pgbouncer_table *table, const char *database,
                          struct pgbouncer_pool_sum *out, struct err *err) MUST_CHECK;
 
-/* SHOW SERVERS: server connections of `database` that lead anywhere but to its host and port. Free
- * with pgbouncer_stale_free(). */
+/* SHOW SERVERS: server connections that lead anywhere but to the host and port of their database.
+ */
 struct pgbouncer_stale {
 	unsigned count; /* of all of them */
-	char **links; /* of the active ones: the column link (the client's ptr), for KILL_CLIENT */
-	size_t link_count;
+	struct string_list
+	    links; /* of the active ones: the column link (the client's ptr), for KILL_CLIENT */
 };
-bool pgbouncer_stale_parse(const struct pgbouncer_table *table,
-                           const struct pgbouncer_database *database, struct pgbouncer_stale *out,
-                           struct err *err) MUST_CHECK;
-void pgbouncer_stale_free(struct pgbouncer_stale *stale);
+/* Adds those of `database` to `out`; after an error perhaps not all. */
+bool pgbouncer_stale_add(const struct pgbouncer_table *table,
+                         const struct pgbouncer_database *database, struct pgbouncer_stale *out,
+                         struct err *err) MUST_CHECK;
 
 /* SHOW VERSION: "PgBouncer 1.18.0", in a row or, before 1.12, in a notice. */
 bool pgbouncer_version_parse(const char *text, unsigned *major, unsigned *minor) MUST_CHECK;

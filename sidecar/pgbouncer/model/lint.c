@@ -47,26 +47,6 @@ static bool is_zero(const struct pgbouncer_lint *lint, const char *name)
 	return setting_ms(lint, name) == 0;
 }
 
-static void judge_login_retry(const struct pgbouncer_lint *lint, struct string_list *out)
-{
-	if (setting_ms(lint, "server_login_retry") > LOGIN_RETRY_MS)
-		string_list_printf(
-		    out,
-		    "server_login_retry: %s s: after one failed login PgBouncer tries no server "
-		    "for that long, and its clients get errors; segue shortens it in its own "
-		    "moves only: set server_login_retry = 1",
-		    shown(lint, "server_login_retry"));
-}
-
-static void judge_pool_size(const struct pgbouncer_lint *lint, struct string_list *out)
-{
-	if (is_zero(lint, "default_pool_size"))
-		string_list_printf(
-		    out,
-		    "default_pool_size: 0: clients of every database without a pool_size of its "
-		    "own wait for ever: set default_pool_size = 20 or so");
-}
-
 /* A timeout of 0 never expires. */
 static void judge_hold(const struct pgbouncer_lint *lint, struct string_list *out, const char *name,
                        const char *cost)
@@ -210,9 +190,9 @@ static void judge_include(const struct pgbouncer_lint *lint, struct string_list 
 	if (file != NULL && file->takes_output)
 		string_list_printf(
 		    out,
-		    "[databases]: SHOW DATABASES has no %s: the rendered text has it, and "
-		    "PgBouncer takes that in with the next RELOAD, which segue run sends once it "
-		    "goes by this template",
+		    "[databases]: SHOW DATABASES has no %s: the rendered text has it. PgBouncer "
+		    "loads it at the next RELOAD, which `segue run` sends when it uses this "
+		    "template",
 		    names.data);
 	else if (file == NULL || !pgbouncer_main_leaves_out(file)) /* else reported elsewhere */
 		string_list_printf(
@@ -321,8 +301,18 @@ void pgbouncer_lint(const struct pgbouncer_lint *lint, struct string_list *out)
 	struct pgbouncer_live live;
 	struct err err;
 
-	judge_login_retry(lint, out);
-	judge_pool_size(lint, out);
+	if (setting_ms(lint, "server_login_retry") > LOGIN_RETRY_MS)
+		string_list_printf(
+		    out,
+		    "server_login_retry: %s s: after one failed login PgBouncer tries no server "
+		    "for that long, and its clients get errors; segue shortens it in its own "
+		    "moves only: set server_login_retry = 1",
+		    shown(lint, "server_login_retry"));
+	if (is_zero(lint, "default_pool_size"))
+		string_list_printf(
+		    out,
+		    "default_pool_size: 0: clients of every database without a pool_size of its "
+		    "own wait for ever: set default_pool_size = 20 or so");
 	judge_hold(lint, out, "query_wait_timeout", "clients that wait get an error");
 	judge_hold(lint, out, "client_login_timeout", "clients that log in meanwhile are cut off");
 	judge_pool_mode(lint, out);

@@ -3,7 +3,6 @@
 #include "pgbouncer/model/next_start.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +12,7 @@
 
 /* --- files --- */
 
-static bool is_own_user(const struct pgbouncer_table *config)
+bool next_start_user(const struct pgbouncer_table *config, uid_t *user)
 {
 	const char *folder = pgbouncer_config_get(config, "unix_socket_dir");
 	const char *port = pgbouncer_config_get(config, "listen_port");
@@ -23,20 +22,23 @@ static bool is_own_user(const struct pgbouncer_table *config)
 	if (folder == NULL || *folder != '/' || port == NULL)
 		return false;
 	path = xasprintf("%s/.s.PGSQL.%s", folder, port);
-	return stat(path, &st) == 0 && st.st_uid == geteuid();
+	if (stat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	*user = st.st_uid;
+	return true;
 }
 
 bool next_start_reads(const struct pgbouncer_table *config, const char *file, struct err *err)
 {
-	const struct passwd *user;
+	uid_t user;
 
-	if (access(file, R_OK) == 0 || errno != EACCES || !is_own_user(config))
+	if (access(file, R_OK) == 0 || errno != EACCES || !next_start_user(config, &user) ||
+	    user != geteuid())
 		return true;
-	user = getpwuid(geteuid());
 	return err_set(err,
-	               "PgBouncer cannot read %s, as its user (%s) may not: let that user read it, "
-	               "and enter its folder (chown, chgrp or chmod)",
-	               file, user != NULL ? user->pw_name : "the one of its unix socket");
+	               "PgBouncer cannot read %s, because its user (uid %u) has no permission: let "
+	               "that user read it, and enter its folder (chown, chgrp or chmod)",
+	               file, (unsigned)user);
 }
 
 /* False if the folder is missing, too: PgBouncer may run in a container with other folders. */
@@ -96,8 +98,8 @@ bool next_start_lets_in(const struct pgbouncer_table *config, const struct pgbou
 	else if (next_start_reads(config, setting->value, err))
 		return true;
 	return err_wrap(err,
-	                "%s line %u: auth_file = %s: after its next start PgBouncer lets in "
-	                "nobody whose name it has to read there",
+	                "%s line %u: auth_file = %s: after the next start of PgBouncer, users that "
+	                "are listed only in this file cannot log in",
 	                setting->file, setting->line, setting->value);
 }
 

@@ -236,60 +236,32 @@ bool pgbouncer_pools_sum(const struct pgbouncer_table *table, const char *databa
 	return true;
 }
 
-static bool leads_to(const struct pgbouncer_table *table, size_t row,
-                     const struct pgbouncer_database *database, bool *out, struct err *err)
-{
-	const char *address = pgbouncer_table_get(table, row, "addr");
-	unsigned port = 0;
-
-	if (!read_number(table, row, "SHOW SERVERS", "port", &port, err))
-		return false;
-	*out = address != NULL && port == database->port &&
-	       pgbouncer_host_has(database->host, address);
-	return true;
-}
-
-static void add_stale(const struct pgbouncer_table *table, size_t row, struct pgbouncer_stale *out)
-{
-	const char *state = pgbouncer_table_get(table, row, "state");
-	const char *link = pgbouncer_table_get(table, row, "link");
-
-	out->count++;
-	if (state == NULL || strcmp(state, "active") != 0 || link == NULL || *link == '\0')
-		return;
-	out->links = xreallocarray(out->links, out->link_count + 1, sizeof(*out->links));
-	out->links[out->link_count++] = xstrdup(link);
-}
-
-bool pgbouncer_stale_parse(const struct pgbouncer_table *table,
-                           const struct pgbouncer_database *database, struct pgbouncer_stale *out,
-                           struct err *err)
+bool pgbouncer_stale_add(const struct pgbouncer_table *table,
+                         const struct pgbouncer_database *database, struct pgbouncer_stale *out,
+                         struct err *err)
 {
 	static const char *const needed[] = {"database", "state", "addr", "port", "link"};
-	bool there = false;
 
-	*out = (struct pgbouncer_stale){0};
 	if (!has_columns(table, "SHOW SERVERS", needed, ARRAY_LEN(needed), err))
 		return false;
-	for (size_t i = 0; i < table->row_count; i++) {
-		if (!row_is_of(table, i, database->name))
+	for (size_t row = 0; row < table->row_count; row++) {
+		const char *address = pgbouncer_table_get(table, row, "addr");
+		const char *state = pgbouncer_table_get(table, row, "state");
+		const char *link = pgbouncer_table_get(table, row, "link");
+		unsigned port = 0;
+
+		if (!row_is_of(table, row, database->name))
 			continue;
-		if (!leads_to(table, i, database, &there, err)) {
-			pgbouncer_stale_free(out);
+		if (!read_number(table, row, "SHOW SERVERS", "port", &port, err))
 			return false;
-		}
-		if (!there)
-			add_stale(table, i, out);
+		if (address != NULL && port == database->port &&
+		    pgbouncer_host_has(database->host, address))
+			continue;
+		out->count++;
+		if (state != NULL && strcmp(state, "active") == 0 && link != NULL && *link != '\0')
+			string_list_add(&out->links, xstrdup(link));
 	}
 	return true;
-}
-
-void pgbouncer_stale_free(struct pgbouncer_stale *stale)
-{
-	for (size_t i = 0; i < stale->link_count; i++)
-		free(stale->links[i]);
-	free(stale->links);
-	*stale = (struct pgbouncer_stale){0};
 }
 
 bool pgbouncer_version_parse(const char *text, unsigned *major, unsigned *minor)
