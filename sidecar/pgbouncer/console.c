@@ -23,7 +23,6 @@
 #define ANSWER_ROWS_MAX  100000
 
 struct console {
-	struct event_base *base;
 	char *conninfo;
 	struct libpq pq;
 	bool loaded;
@@ -159,17 +158,12 @@ static void on_link(enum pq_link_event event, void *arg)
 
 /* PgBouncer would refuse PGOPTIONS of the environment, and GSSAPI asks other servers while the
  * event loop is blocked. A key in the configured conninfo comes later and overrides these. */
-static char *whole_conninfo(const char *conninfo)
-{
-	if (strstr(conninfo, "://") != NULL)
-		return xstrdup(conninfo);
-	return xasprintf("options='' gssencmode=disable fallback_application_name=segue %s",
-	                 conninfo);
-}
-
 static bool start_connecting(struct console *console, struct err *err)
 {
-	auto_free char *conninfo = whole_conninfo(console->conninfo);
+	bool uri = strstr(console->conninfo, "://") != NULL;
+	auto_free char *conninfo = xasprintf(
+	    "%s%s", uri ? "" : "options='' gssencmode=disable fallback_application_name=segue ",
+	    console->conninfo);
 
 	if (!console->loaded && !libpq_load(&console->pq, err))
 		return false;
@@ -191,38 +185,31 @@ static void on_timer(void *arg)
 		lose(console, what);
 }
 
-static bool start_query(struct console *console, struct err *err)
-{
-	switch (pq_link_state(console->link)) {
-	case PQ_LINK_CLOSED:
-		return start_connecting(console, err);
-	case PQ_LINK_READY:
-		return send_query(console, err);
-	case PQ_LINK_CONNECTING:
-	case PQ_LINK_ASKING:
-		break;
-	}
-	return true;
-}
-
 void console_query(struct console *console, const char *sql, int64_t timeout_ms, console_cb *cb,
                    void *arg)
 {
+	enum pq_link_state state = pq_link_state(console->link);
+	bool ok = true;
+
 	assert(!console_busy(console));
 	console->sql = xstrdup(sql);
 	console->timeout_ms = timeout_ms;
 	console->cb = cb;
 	console->arg = arg;
 	console->failure.message[0] = '\0';
-	timer_start(console->timer, start_query(console, &console->failure) ? timeout_ms : 0);
+	if (state == PQ_LINK_CLOSED)
+		ok = start_connecting(console, &console->failure);
+	else if (state == PQ_LINK_READY)
+		ok = send_query(console, &console->failure);
+	timer_start(console->timer, ok ? timeout_ms : 0);
 }
 
 void console_open(struct console *console)
 {
-	struct err shows_at_the_query;
+	struct err ignored; /* the next query reports it */
 
 	if (pq_link_state(console->link) == PQ_LINK_CLOSED && console->sql == NULL)
-		(void)!start_connecting(console, &shows_at_the_query);
+		(void)!start_connecting(console, &ignored);
 }
 
 bool console_busy(const struct console *console)
@@ -244,7 +231,6 @@ struct console *console_create(struct event_base *base, const char *conninfo)
 {
 	struct console *console = xcalloc(1, sizeof(*console));
 
-	console->base = base;
 	console->conninfo = xstrdup(conninfo);
 	console->link = pq_link_create(base, &console->pq, on_link, console);
 	console->timer = timer_new(base, on_timer, console);

@@ -73,11 +73,10 @@ static void clients_shown(struct pgbouncer_driver *driver, const struct pgbounce
 	struct string_list *links = &driver->stale.links;
 
 	for (size_t row = 0; table != NULL && row < table->row_count; row++) {
-		const char *ptr = pgbouncer_table_get(table, row, "ptr");
 		const char *id = pgbouncer_table_get(table, row, "id");
 
-		for (size_t i = 0; ptr != NULL && id != NULL && i < links->count; i++)
-			if (strcmp(links->items[i], ptr) == 0)
+		for (size_t i = 0; id != NULL && i < links->count; i++)
+			if (pgbouncer_table_is(table, row, "ptr", links->items[i]))
 				string_list_printf(&driver->script, "KILL_CLIENT %s", id);
 	}
 	log_cut(driver, (unsigned)driver->script.count, "KILL_CLIENT");
@@ -193,18 +192,6 @@ static bool is_drained(const struct pgbouncer_driver *driver, const struct pgbou
 	       sum.servers == 0;
 }
 
-/* The time is not known if an earlier segue process sent PAUSE. */
-static void log_held(const struct pgbouncer_driver *driver)
-{
-	int64_t paused_us = driver->drain.paused_us;
-	int64_t drained_us = driver->target.clock.end_us[MOVE_DRAINED];
-
-	TARGET_LOG_ZXID(LOG_INFO, &driver->target, "held",
-	                KV_INT("databases", driver->record.count),
-	                paused_us != 0 ? KV_MS("drained_ms", drained_us - paused_us)
-	                               : KV_STR("drained_ms", NULL));
-}
-
 static void pools_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
 {
 	const struct pgbouncer_hold_record *record = &driver->record;
@@ -223,8 +210,13 @@ static void pools_shown(struct pgbouncer_driver *driver, const struct pgbouncer_
 	}
 	driver->facts.drained = true;
 	target_end_step(&driver->target, MOVE_DRAINED);
-	if (driver->facts.held)
-		log_held(driver);
+	if (driver->facts.held) /* the time is not known if an earlier segue process sent PAUSE */
+		TARGET_LOG_ZXID(
+		    LOG_INFO, &driver->target, "held", KV_INT("databases", record->count),
+		    driver->drain.paused_us != 0
+		        ? KV_MS("drained_ms",
+		                driver->target.clock.end_us[MOVE_DRAINED] - driver->drain.paused_us)
+		        : KV_STR("drained_ms", NULL));
 }
 
 static void databases_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
@@ -246,40 +238,26 @@ void pgbouncer_step_drain(struct pgbouncer_driver *driver)
 
 /* --- when draining takes long --- */
 
-bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms)
+void pgbouncer_derive_drain(struct pgbouncer_driver *driver, int64_t now_ms)
 {
 	const struct pgbouncer_drain *drain = &driver->drain;
-
-	return driver->pg_ping == NULL && now_ms - drain->since_ms >= PROBE_AFTER_MS &&
-	       (drain->probed_ms == 0 || now_ms - drain->probed_ms >= PROBE_AGAIN_MS);
-}
-
-/* On a primary that is alive, a session would stay as long as its client does. */
-bool pgbouncer_close_after_transaction_is_due(const struct pgbouncer_driver *driver)
-{
-	const struct pgbouncer_drain *drain = &driver->drain;
-
-	return drain->probed_ms != 0 && drain->old == PG_PING_ALIVE && !drain->closing;
-}
-
-bool pgbouncer_kill_connections_is_due(const struct pgbouncer_driver *driver, int64_t now_ms)
-{
-	const struct pgbouncer_drain *drain = &driver->drain;
+	const int64_t kill_after_ms[] = {
+	    [PG_PING_ALIVE] = driver->target.config->pause_timeout_ms,
+	    [PG_PING_REFUSED] = REFUSED_KILL_MS,
+	    [PG_PING_SILENT] = 0,
+	};
 	int64_t waited_ms = now_ms - drain->since_ms;
+	bool probed = drain->probed_ms != 0;
 
-	if (drain->kills == 1)
-		return now_ms - drain->killed_ms >= KILL_AGAIN_MS;
-	if (drain->kills > 1 || drain->probed_ms == 0)
-		return false;
-	switch (drain->old) {
-	case PG_PING_SILENT:
-		return true;
-	case PG_PING_REFUSED:
-		return waited_ms >= REFUSED_KILL_MS;
-	case PG_PING_ALIVE:
-		return waited_ms >= driver->target.config->pause_timeout_ms;
-	}
-	return false;
+	driver->facts.probe_due = driver->pg_ping == NULL && waited_ms >= PROBE_AFTER_MS &&
+	                          (!probed || now_ms - drain->probed_ms >= PROBE_AGAIN_MS);
+	/* On a primary that is alive, a session would stay as long as its client does. */
+	driver->facts.close_due = probed && drain->old == PG_PING_ALIVE && !drain->closing;
+	if (drain->kills == 0)
+		driver->facts.kill_due = probed && waited_ms >= kill_after_ms[drain->old];
+	else
+		driver->facts.kill_due =
+		    drain->kills == 1 && now_ms - drain->killed_ms >= KILL_AGAIN_MS;
 }
 
 static void pg_ping_answer(enum pg_ping_answer answer, void *arg)

@@ -119,7 +119,7 @@ void pgbouncer_log_done(struct pgbouncer_driver *driver)
 		target_tell_moved(&driver->target, "the file only");
 	else
 		target_log_clock(&driver->target, "in_sync",
-		                 "PgBouncer and file were as they should be");
+		                 "PgBouncer and the file were already correct");
 }
 
 /* --- a new text --- */

@@ -54,9 +54,8 @@ void pauser_stop(struct pauser *pauser); /* closes every console that has a PAUS
 
 struct pgbouncer_driver;
 
-/* The two are not called if the console was lost. */
-
-/* The answer to a SHOW. NULL: it was refused, and driver->refusal says why. */
+/* The answer to a SHOW. NULL: it was refused, and driver->refusal says why. As the next one, it is
+ * not called if the console was lost. */
 typedef void pgbouncer_shown_cb(struct pgbouncer_driver *driver,
                                 const struct pgbouncer_table *table);
 /* All commands of the script were answered. `err` is the last refusal, without those that say that
@@ -196,7 +195,6 @@ void pgbouncer_step_cleanup(struct pgbouncer_driver *driver);
 /* Reads pgbouncer.ini as PgBouncer would, with the current text in place of the output. Sets
  * facts.blocked and ini_trouble. */
 void pgbouncer_read_main_file(struct pgbouncer_driver *driver);
-void pgbouncer_step_blocked(struct pgbouncer_driver *driver);
 
 /* --- pause.c: up to PAUSE, and the hold that follows --- */
 
@@ -208,35 +206,28 @@ bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver);
 void pgbouncer_step_unlimit(struct pgbouncer_driver *driver);
 void pgbouncer_step_hold(struct pgbouncer_driver *driver);
 
-/* --- drain.c: until no server connection is left --- */
+/* --- drain.c: until no server connection is left; connections that stay --- */
 
 /* Asks whether a server answers where this database leads. */
 void pgbouncer_ping(struct pgbouncer_driver *driver, const char *database, int64_t timeout_ms,
                     pg_ping_cb *cb);
 void pgbouncer_step_drain(struct pgbouncer_driver *driver);
 void pgbouncer_step_probe(struct pgbouncer_driver *driver);
-bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
-bool pgbouncer_close_after_transaction_is_due(const struct pgbouncer_driver *driver);
-bool pgbouncer_kill_connections_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
-
-/* --- drain.c: connections that stay --- */
+/* Sets the facts about a drain that takes long: probe_due, close_due, kill_due. */
+void pgbouncer_derive_drain(struct pgbouncer_driver *driver, int64_t now_ms);
 
 /* Adds commands that SET back what close_after_transaction and kill_connections have SET. */
 void pgbouncer_script_undo_timeouts(struct pgbouncer_driver *driver);
-
 void pgbouncer_step_close_after_transaction(struct pgbouncer_driver *driver);
 void pgbouncer_step_kill_connections(struct pgbouncer_driver *driver);
 void pgbouncer_step_fence(struct pgbouncer_driver *driver);
 
-/* --- switch.c: file, RELOAD, RESUME --- */
+/* --- switch.c: file, RELOAD, RESUME, and what has clients served soon after it --- */
 
 void pgbouncer_step_install(struct pgbouncer_driver *driver);
 void pgbouncer_step_reload(struct pgbouncer_driver *driver);
 void pgbouncer_step_stuck(struct pgbouncer_driver *driver);
 void pgbouncer_step_resume(struct pgbouncer_driver *driver);
-
-/* --- switch.c: around RESUME, to have clients served soon --- */
-
 void pgbouncer_step_shorten_retry(struct pgbouncer_driver *driver);
 void pgbouncer_step_wait_served(struct pgbouncer_driver *driver);
 void pgbouncer_step_restore(struct pgbouncer_driver *driver);

@@ -17,6 +17,7 @@
 #define HELD_MAX_MS       1500 /* in a hold a difference is corrected within 2 s */
 #define RESTART_MAX_MS    1000
 #define FRESH_MS          50
+#define BLOCKED_MS        500
 #define BLOCKED_REREAD_MS 1000
 #define STEPS_IN_A_ROW    32 /* that need no answer; more would be an error in the plan */
 
@@ -260,9 +261,7 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	     facts->fence_due) &&
 	    now_ms - driver->live_ms > FRESH_MS)
 		facts->live_known = false;
-	facts->probe_due = pgbouncer_probe_is_due(driver, now_ms);
-	facts->close_due = pgbouncer_close_after_transaction_is_due(driver);
-	facts->kill_due = pgbouncer_kill_connections_is_due(driver, now_ms);
+	pgbouncer_derive_drain(driver, now_ms);
 	facts->restore_due = driver->restore_ms != 0 && now_ms >= driver->restore_ms;
 }
 
@@ -294,21 +293,18 @@ static void enter(struct pgbouncer_driver *driver, enum pgbouncer_step step)
 	driver->step_us = now_us;
 }
 
-static int64_t idle_ms(const struct pgbouncer_driver *driver)
-{
-	int64_t reread_ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
-	int64_t restore_ms = driver->restore_ms - clock_now_ms();
-
-	if (driver->facts.blocked) /* then RESTORE has to wait, too */
-		return reread_ms < BLOCKED_REREAD_MS ? reread_ms : BLOCKED_REREAD_MS;
-	return driver->restore_ms != 0 && restore_ms < reread_ms ? restore_ms : reread_ms;
-}
-
+/* While RELOAD is blocked, RESTORE has to wait, too. */
 static void step_idle(struct pgbouncer_driver *driver)
 {
+	int64_t wait_ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
+	int64_t other_ms =
+	    driver->facts.blocked ? BLOCKED_REREAD_MS : driver->restore_ms - clock_now_ms();
+
 	pgbouncer_log_done(driver);
 	pgbouncer_settle(driver);
-	timer_start(driver->timer, idle_ms(driver));
+	if ((driver->facts.blocked || driver->restore_ms != 0) && other_ms < wait_ms)
+		wait_ms = other_ms;
+	timer_start(driver->timer, wait_ms);
 }
 
 static void step_wait(struct pgbouncer_driver *driver)
@@ -316,33 +312,33 @@ static void step_wait(struct pgbouncer_driver *driver)
 	timer_start(driver->timer, driver->wait_ms);
 }
 
-static void run(struct pgbouncer_driver *driver)
+static void step_blocked(struct pgbouncer_driver *driver)
 {
-	static void (*const doers[PGBOUNCER_STEPS])(struct pgbouncer_driver * driver) = {
-	    [PGBOUNCER_IDLE] = step_idle,
-	    [PGBOUNCER_WAIT] = step_wait,
-	    [PGBOUNCER_READ] = pgbouncer_step_read,
-	    [PGBOUNCER_PAUSE] = pgbouncer_step_pause,
-	    [PGBOUNCER_UNLIMIT] = pgbouncer_step_unlimit,
-	    [PGBOUNCER_DRAIN] = pgbouncer_step_drain,
-	    [PGBOUNCER_PROBE] = pgbouncer_step_probe,
-	    [PGBOUNCER_CLOSE_AFTER_TRANSACTION] = pgbouncer_step_close_after_transaction,
-	    [PGBOUNCER_KILL_CONNECTIONS] = pgbouncer_step_kill_connections,
-	    [PGBOUNCER_FENCE] = pgbouncer_step_fence,
-	    [PGBOUNCER_HOLD] = pgbouncer_step_hold,
-	    [PGBOUNCER_INSTALL] = pgbouncer_step_install,
-	    [PGBOUNCER_RELOAD] = pgbouncer_step_reload,
-	    [PGBOUNCER_BLOCKED] = pgbouncer_step_blocked,
-	    [PGBOUNCER_STUCK] = pgbouncer_step_stuck,
-	    [PGBOUNCER_SHORTEN_RETRY] = pgbouncer_step_shorten_retry,
-	    [PGBOUNCER_RESUME] = pgbouncer_step_resume,
-	    [PGBOUNCER_WAIT_SERVED] = pgbouncer_step_wait_served,
-	    [PGBOUNCER_CLEANUP] = pgbouncer_step_cleanup,
-	    [PGBOUNCER_RESTORE] = pgbouncer_step_restore,
-	};
-
-	doers[driver->step](driver);
+	timer_start(driver->timer, BLOCKED_MS);
 }
+
+static void (*const doers[PGBOUNCER_STEPS])(struct pgbouncer_driver *driver) = {
+    [PGBOUNCER_IDLE] = step_idle,
+    [PGBOUNCER_WAIT] = step_wait,
+    [PGBOUNCER_READ] = pgbouncer_step_read,
+    [PGBOUNCER_PAUSE] = pgbouncer_step_pause,
+    [PGBOUNCER_UNLIMIT] = pgbouncer_step_unlimit,
+    [PGBOUNCER_DRAIN] = pgbouncer_step_drain,
+    [PGBOUNCER_PROBE] = pgbouncer_step_probe,
+    [PGBOUNCER_CLOSE_AFTER_TRANSACTION] = pgbouncer_step_close_after_transaction,
+    [PGBOUNCER_KILL_CONNECTIONS] = pgbouncer_step_kill_connections,
+    [PGBOUNCER_FENCE] = pgbouncer_step_fence,
+    [PGBOUNCER_HOLD] = pgbouncer_step_hold,
+    [PGBOUNCER_INSTALL] = pgbouncer_step_install,
+    [PGBOUNCER_RELOAD] = pgbouncer_step_reload,
+    [PGBOUNCER_BLOCKED] = step_blocked,
+    [PGBOUNCER_STUCK] = pgbouncer_step_stuck,
+    [PGBOUNCER_SHORTEN_RETRY] = pgbouncer_step_shorten_retry,
+    [PGBOUNCER_RESUME] = pgbouncer_step_resume,
+    [PGBOUNCER_WAIT_SERVED] = pgbouncer_step_wait_served,
+    [PGBOUNCER_CLEANUP] = pgbouncer_step_cleanup,
+    [PGBOUNCER_RESTORE] = pgbouncer_step_restore,
+};
 
 void pgbouncer_reconcile(struct pgbouncer_driver *driver)
 {
@@ -357,7 +353,7 @@ void pgbouncer_reconcile(struct pgbouncer_driver *driver)
 		if (step == driver->step && timer_is_set(driver->timer))
 			break;
 		enter(driver, step);
-		run(driver);
+		doers[step](driver);
 	}
 	set_alarm(driver, now_ms);
 	target_changed(&driver->target);

@@ -184,10 +184,9 @@ static char *encode(const struct pgbouncer_hold_record *record, char *const *lis
 		json_object_set_new(root, "why", json_string(why));
 	}
 	json_object_set_new(root, "owner", json_string(record->owner));
-	if (record->console != NULL)
-		json_object_set_new(root, "console", json_string(record->console));
-	if (record->output != NULL)
-		json_object_set_new(root, "output", json_string(record->output));
+	/* jansson adds nothing for a string that is NULL. */
+	json_object_set_new(root, "console", json_string(record->console));
+	json_object_set_new(root, "output", json_string(record->output));
 	if (record->fence)
 		json_object_set_new(root, FENCE_KEY, json_true());
 	if (record->max_db_connections >= 0)

@@ -63,14 +63,14 @@ bool lost_databases_judge(const struct string_list *names, const struct pgbounce
 		clients += sum.active_clients + sum.waiting;
 	}
 	strbuf_append_str(out, names->count > 1 ? " go away" : " goes away");
-	strbuf_append_str(out, ": the output has it, the new text has it no more, and PgBouncer "
+	strbuf_append_str(out, ": it is in the output and not in the new text, so PgBouncer "
 	                       "drops it with its clients: ");
 	if (clients > 0)
 		strbuf_append_str(
 		    out, "keep an entry with the old name until nobody uses it; to end its "
-		         "clients, say DISABLE and KILL with its name in PgBouncer's console");
+		         "clients, run DISABLE and KILL with its name on PgBouncer's console");
 	else if (why != NULL)
-		strbuf_printf(out, "whether it has any is not known: %s", why);
+		strbuf_printf(out, "whether clients are connected is not known: %s", why);
 	else
 		strbuf_append_str(out, "none is connected now");
 	return clients > 0;

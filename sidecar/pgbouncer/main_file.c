@@ -7,12 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/timer.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/config.h"
 #include "pgbouncer/model/next_start.h"
-
-#define LOOK_MS 500
 
 /* Takes ownership of `problem`. */
 static void set_problem(struct pgbouncer_driver *driver, char *problem, const char *file)
@@ -118,9 +115,4 @@ void pgbouncer_read_main_file(struct pgbouncer_driver *driver)
 		set_problem(driver, judge_unread(driver, file, &err), file);
 	}
 	pgbouncer_main_free(&found);
-}
-
-void pgbouncer_step_blocked(struct pgbouncer_driver *driver)
-{
-	timer_start(driver->timer, LOOK_MS);
 }

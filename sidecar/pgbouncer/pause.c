@@ -144,9 +144,9 @@ static const char *find_login(const struct pgbouncer_driver *driver,
 {
 	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
 		const char *name = pgbouncer_table_get(pools, row, "database");
-		const char *logins = pgbouncer_table_get(pools, row, "sv_login");
 
-		if (name != NULL && logins != NULL && strcmp(logins, "0") != 0 &&
+		if (name != NULL && pgbouncer_table_get(pools, row, "sv_login") != NULL &&
+		    !pgbouncer_table_is(pools, row, "sv_login", "0") &&
 		    pgbouncer_hold_record_has(&driver->record, name))
 			return name;
 	}

@@ -71,8 +71,6 @@ static void pump(struct pauser *pauser)
 
 static void abandon(struct slot *slot)
 {
-	if (slot->name == NULL)
-		return;
 	console_close(STEAL(slot->console));
 	free(STEAL(slot->name));
 }
@@ -160,5 +158,6 @@ void pauser_stop(struct pauser *pauser)
 {
 	pauser_forget_unsent(pauser);
 	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
-		abandon(&pauser->slots[i]);
+		if (pauser->slots[i].name != NULL)
+			abandon(&pauser->slots[i]);
 }

@@ -193,8 +193,9 @@ void pgbouncer_settle(struct pgbouncer_driver *driver)
 	if (driver->restore_ms != 0) {
 		if (!pgbouncer_mark(driver, &err))
 			TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(&err),
-			           KV_STR("next", "if segue dies now, server_login_retry stays at "
-			                          "0.1 until a RELOAD"));
+			           KV_STR("next",
+			                  "if segue is killed now, server_login_retry stays at "
+			                  "0.1 until a RELOAD"));
 	} else if (driver->marked) {
 		driver->marked = false;
 		target_marker_remove(&driver->target);
@@ -211,8 +212,9 @@ static bool install(struct pgbouncer_driver *driver, struct err *err)
 		return false;
 	if (driver->record.count == 0 && !pgbouncer_mark(driver, err))
 		TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(err),
-		           KV_STR("next", "if segue dies now, PgBouncer may not load the new file "
-		                          "before the next change"));
+		           KV_STR("next",
+		                  "if segue is killed now, PgBouncer may not load the new file "
+		                  "before the next change"));
 	return file_swap(path, driver->text, driver->len, &driver->owner, err);
 }
 

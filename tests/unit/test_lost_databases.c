@@ -24,7 +24,7 @@ Test(lost_databases, clients_of_all_users_count)
 {
 	expect(POOLS "app|2|1|0|0|0|0|0\napp|1|0|0|0|0|0|0\nelse|9|0|0|0|0|0|0\n", true,
 	       "app (clients: 4), app_ro go away: ");
-	expect(POOLS "app|2|0|0|0|0|0|0\n", true, "say DISABLE and KILL with its name");
+	expect(POOLS "app|2|0|0|0|0|0|0\n", true, "run DISABLE and KILL with its name");
 	expect(POOLS "app|0|0|0|3|0|0|0\nelse|9|0|0|0|0|0|0\n", false, ": none is connected now");
 }
 
@@ -34,7 +34,7 @@ Test(lost_databases, an_answer_that_cannot_be_read_is_not_nobody)
 	struct err err;
 
 	expect("name\nx\n", false,
-	       "whether it has any is not known: SHOW POOLS: the answer has no");
+	       "whether clients are connected is not known: SHOW POOLS: the answer has no");
 	err_set(&err, "no such socket");
 	cr_expect_not(
 	    lost_databases_judge(&(struct string_list){names.items, 1}, NULL, &err, &out));

@@ -102,7 +102,7 @@ Test(next_start, what_a_start_or_a_reload_changes_is_told)
 	     "next start changes that",
 	     1},
 	    {"listen_addr|127.0.0.1||no\n", NULL,
-	     "/etc/p.ini: listen_addr is not set, which is none, and PgBouncer runs with 127.0.0.1",
+	     "/etc/p.ini: listen_addr is not set (default: none), and PgBouncer runs with 127.0.0.1",
 	     1},
 	    {"max_client_conn|100|100|yes\n", "max_client_conn=1",
 	     "/etc/p.ini line 1: max_client_conn = 1, and PgBouncer runs with 100: its next RELOAD, "

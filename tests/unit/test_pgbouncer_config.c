@@ -213,8 +213,6 @@ Test(pgbouncer_config, where_1_18_stops_is_named_with_its_line)
 	     "line 2: server_tls_sslmode: PgBouncer has no"},
 	    {"[pgbouncer]\n%include %s\nserver_fast_close = 1\n",
 	     "line 3: server_fast_close: this is read as a database, as the %include in line 2"},
-	    {"[pgbouncer]\n%include %s\n%include relative.ini\n%include /dev/null\nx = 1\n",
-	     "line 5: x: this is read as a database, as the %include in line 2"},
 	    {"[peers]\n1 = host=a\n", "line 1: PgBouncer has no section [peers]"},
 	    {"[databases]\n'my db' = host=a\n", "line 2: ''my db' ' is neither"},
 	    {"[databases]\na = host=a hots=b\n", "line 2: a: PgBouncer has no key 'hots'"},
@@ -228,6 +226,30 @@ Test(pgbouncer_config, where_1_18_stops_is_named_with_its_line)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		expect_problem(18, cases[i].text, cases[i].problem);
+}
+
+/* The first %include ends in [databases], the second leaves the section as it is. */
+Test(pgbouncer_config, an_include_that_turns_is_named_behind_others_that_do_not)
+{
+	struct folder folder;
+	struct pgbouncer_main config;
+	auto_free char *text = NULL, *empty = NULL;
+	struct err err;
+
+	folder_init(&folder);
+	empty = xasprintf("%s/empty.ini", folder.path);
+	text = xasprintf("[pgbouncer]\n%%include %s\n%%include %s\nx = 1\n", folder.other, empty);
+	write_text(folder.main_file, text);
+	write_text(folder.other, "[databases]\n");
+	write_text(empty, "; nothing\n");
+	cr_assert(pgbouncer_main_load(folder.main_file, &any, &config, &err));
+	cr_assert_not_null(config.problem);
+	cr_expect_not_null(strstr(config.problem, "line 4: x: this is read as a database, as the "
+	                                          "%include in line 2"),
+	                   "%s", config.problem);
+	pgbouncer_main_free(&config);
+	unlink(empty);
+	folder_fini(&folder);
 }
 
 /* What would be an error in segue's own file is none where it is the person's and PgBouncer goes

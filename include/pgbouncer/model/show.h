@@ -24,6 +24,8 @@ void pgbouncer_table_free(struct pgbouncer_table *table);
 /* NULL: no such column, or SQL NULL. */
 const char *pgbouncer_table_get(const struct pgbouncer_table *table, size_t row,
                                 const char *column);
+bool pgbouncer_table_is(const struct pgbouncer_table *table, size_t row, const char *column,
+                        const char *text);
 /* The value of `key` in SHOW CONFIG; NULL: this version has no such setting. */
 const char *pgbouncer_config_get(const struct pgbouncer_table *config, const char *key);
 /* The same for another column: "default", "changeable". Also NULL if there is no such column. */

@@ -34,6 +34,7 @@ struct reader {
 	unsigned turned; /* the line in this file of the last %include whose file ended in another
 	                    section; 0: none since the last section header */
 	unsigned depth;
+	bool opened; /* the first file was read */
 	bool in_output, behind_output;
 };
 
@@ -97,24 +98,10 @@ static bool check_setting(const struct pgbouncer_table *config, size_t row, cons
 	               SHOWN_MAX, value);
 }
 
-static bool judge_setting(const struct reader *reader, const struct pgbouncer_setting *setting,
-                          struct err *err)
-{
-	const struct pgbouncer_table *config = reader->how->config;
-
-	for (size_t row = 0; config != NULL && row < config->row_count; row++) {
-		const char *key = pgbouncer_table_get(config, row, "key");
-
-		if (key != NULL && strcmp(key, setting->name) == 0)
-			return check_setting(config, row, setting->value, err);
-	}
-	return config == NULL || config->row_count == 0 ||
-	       err_set(err, "PgBouncer has no setting of this name, and would stop reading here");
-}
-
 static bool take_setting(struct reader *reader, const struct pgbouncer_lines *lines,
                          const char *file, struct err *err)
 {
+	const struct pgbouncer_table *config = reader->how->config;
 	struct pgbouncer_main *out = reader->out;
 	struct pgbouncer_setting *setting;
 
@@ -125,7 +112,11 @@ static bool take_setting(struct reader *reader, const struct pgbouncer_lines *li
 	                                      .value = xstrndup(lines->value, lines->value_len),
 	                                      .file = xstrdup(file),
 	                                      .line = lines->line};
-	return judge_setting(reader, setting, err);
+	for (size_t row = 0; config != NULL && row < config->row_count; row++)
+		if (pgbouncer_table_is(config, row, "key", setting->name))
+			return check_setting(config, row, setting->value, err);
+	return config == NULL || config->row_count == 0 ||
+	       err_set(err, "PgBouncer has no setting of this name, and would stop reading here");
 }
 
 /* --- [databases] and [users] --- */
@@ -277,13 +268,10 @@ static bool take_include(struct reader *reader, const struct pgbouncer_lines *li
 	return ok;
 }
 
-static bool take_statement(struct reader *reader, struct pgbouncer_lines *lines, const char *file,
-                           bool *more, struct err *err)
+static bool take_statement(struct reader *reader, enum pgbouncer_statement statement,
+                           const struct pgbouncer_lines *lines, const char *file, struct err *err)
 {
-	switch (pgbouncer_lines_next(lines, err)) {
-	case PGBOUNCER_STATEMENT_END:
-		*more = false;
-		return true;
+	switch (statement) {
 	case PGBOUNCER_STATEMENT_SECTION:
 		return enter_section(reader, lines->name, err);
 	case PGBOUNCER_STATEMENT_ENTRY:
@@ -291,8 +279,9 @@ static bool take_statement(struct reader *reader, struct pgbouncer_lines *lines,
 		       err_wrap(err, "%.*s", SHOWN_MAX, lines->name);
 	case PGBOUNCER_STATEMENT_INCLUDE:
 		return take_include(reader, lines, err);
+	case PGBOUNCER_STATEMENT_END:
 	case PGBOUNCER_STATEMENT_BROKEN:
-		return false;
+		break;
 	}
 	return false;
 }
@@ -303,7 +292,8 @@ static bool read_file(struct reader *reader, const char *file, bool given, struc
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct pgbouncer_lines lines;
-	bool more = true, ok = true, around = reader->in_output;
+	enum pgbouncer_statement statement;
+	bool around = reader->in_output;
 
 	reader->in_output = given;
 	if (given) { /* it overrides the definitions before it */
@@ -313,29 +303,29 @@ static bool read_file(struct reader *reader, const char *file, bool given, struc
 	} else if (!file_read(file, FILE_MAX, &text, NULL, err)) {
 		return false;
 	}
+	reader->opened = true;
 	pgbouncer_lines_init(&lines, text.data, text.len);
 	lines.quoted_names = reader->how->minor >= QUOTES_FROM;
-	while (ok && more)
-		ok = take_statement(reader, &lines, file, &more, err);
-	if (!ok)
+	do
+		statement = pgbouncer_lines_next(&lines, err);
+	while (take_statement(reader, statement, &lines, file, err));
+	if (statement != PGBOUNCER_STATEMENT_END)
 		err_wrap(err, "%s line %u", file, lines.line);
 	pgbouncer_lines_fini(&lines);
 	reader->in_output = around;
-	return ok;
+	return statement == PGBOUNCER_STATEMENT_END;
 }
 
 bool pgbouncer_main_load(const char *file, const struct pgbouncer_reading *reading,
                          struct pgbouncer_main *out, struct err *err)
 {
 	struct reader reader = {.how = reading, .out = out};
-	auto_strbuf struct strbuf text = STRBUF_INIT;
 
 	*out = (struct pgbouncer_main){.takes_output = is_output(&reader, file)};
-	if (!file_read(file, FILE_MAX, &text, NULL, err))
-		return false;
-	if (!read_file(&reader, file, out->takes_output && reading->text != NULL, err))
+	if (!read_file(&reader, file, out->takes_output && reading->text != NULL, err) &&
+	    reader.opened)
 		out->problem = xstrdup(err->message);
-	return true;
+	return reader.opened;
 }
 
 void pgbouncer_main_free(struct pgbouncer_main *config)

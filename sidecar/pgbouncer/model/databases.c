@@ -333,7 +333,7 @@ static bool check_name(const struct reader *reader, const char *name, struct err
 		    err, "the name is longer than the %d bytes that PgBouncer's console takes",
 		    PGBOUNCER_NAME_MAX);
 	if (pgbouncer_ini_find(reader->out, name) != NULL)
-		return err_set(err, "the name is there twice, first in line %u",
+		return err_set(err, "the name is used twice, first in line %u",
 		               pgbouncer_ini_find(reader->out, name)->line);
 	return true;
 }
@@ -381,25 +381,18 @@ static bool enter_section(struct reader *reader, struct err *err)
 {
 	const char *name = reader->lines.name;
 
-	if (strcmp(name, "databases") == 0)
-		reader->section = SECTION_DATABASES;
-	else if (strcmp(name, "users") == 0)
-		reader->section = SECTION_USERS;
-	else
-		return err_set(err,
-		               "[%.*s]: only [databases] and [users] are allowed in this file, all "
-		               "else belongs to pgbouncer.ini, which %%includes it",
-		               SHOWN_MAX, name);
-	return true;
+	reader->section = strcmp(name, "users") == 0 ? SECTION_USERS : SECTION_DATABASES;
+	return reader->section == SECTION_USERS || strcmp(name, "databases") == 0 ||
+	       err_set(err,
+	               "[%.*s]: only [databases] and [users] are allowed in this file, all else "
+	               "belongs to pgbouncer.ini, which %%includes it",
+	               SHOWN_MAX, name);
 }
 
-static bool read_statement(struct reader *reader, bool *more, struct err *err)
+static bool take_statement(struct reader *reader, enum pgbouncer_statement statement,
+                           struct err *err)
 {
-	*more = true;
-	switch (pgbouncer_lines_next(&reader->lines, err)) {
-	case PGBOUNCER_STATEMENT_END:
-		*more = false;
-		return true;
+	switch (statement) {
 	case PGBOUNCER_STATEMENT_SECTION:
 		return enter_section(reader, err);
 	case PGBOUNCER_STATEMENT_ENTRY:
@@ -408,8 +401,9 @@ static bool read_statement(struct reader *reader, bool *more, struct err *err)
 	case PGBOUNCER_STATEMENT_INCLUDE:
 		return err_set(err, "%%include is not allowed in this file: segue would not know "
 		                    "the databases of the included file");
+	case PGBOUNCER_STATEMENT_END:
 	case PGBOUNCER_STATEMENT_BROKEN:
-		return false;
+		break;
 	}
 	return false;
 }
@@ -435,25 +429,22 @@ static bool check_bytes(const char *text, size_t len, struct err *err)
 bool pgbouncer_ini_parse(const char *text, size_t len, struct pgbouncer_ini *out, struct err *err)
 {
 	struct reader reader = {.out = out};
-	bool more = true, ok = true;
-	unsigned line;
+	enum pgbouncer_statement statement;
 
 	*out = (struct pgbouncer_ini){0};
 	if (!check_bytes(text, len, err))
 		return false;
 	pgbouncer_lines_init(&reader.lines, text, len);
-	while (ok && more)
-		ok = read_statement(&reader, &more, err);
-	line = reader.lines.line;
+	do
+		statement = pgbouncer_lines_next(&reader.lines, err);
+	while (take_statement(&reader, statement, err));
 	pgbouncer_lines_fini(&reader.lines);
-	if (!ok) {
-		pgbouncer_ini_free(out);
-		return err_at_line(err, line);
-	}
-	if (out->count > 0)
+	if (statement == PGBOUNCER_STATEMENT_END && out->count > 0)
 		return true;
-	return err_set(err, "the file names no database: PgBouncer would drop those that it has") ||
-	       err_at_line(err, line);
+	if (statement == PGBOUNCER_STATEMENT_END)
+		err_set(err, "the file names no database: PgBouncer would drop those that it has");
+	pgbouncer_ini_free(out);
+	return err_at_line(err, reader.lines.line);
 }
 
 void pgbouncer_ini_free(struct pgbouncer_ini *ini)

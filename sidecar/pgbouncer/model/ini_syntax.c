@@ -272,7 +272,7 @@ static bool read_pairs(struct cursor *cursor, struct pgbouncer_pairs *out, struc
 			return false;
 		if (cursor->strict && pgbouncer_pairs_get(out, key) != NULL) {
 			free(value);
-			return err_set(err, "%s is there twice: PgBouncer would take the last one",
+			return err_set(err, "%s is given twice: PgBouncer would use the last one",
 			               key);
 		}
 		add_pair(out, STEAL(key), value);

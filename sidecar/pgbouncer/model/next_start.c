@@ -76,12 +76,8 @@ static const char *next_value(const struct pgbouncer_table *config,
 
 static bool needs_file(const char *auth_type)
 {
-	static const char *const others[] = {"any", "pam", "ldap"};
-
-	for (size_t i = 0; i < ARRAY_LEN(others); i++)
-		if (strcasecmp(auth_type, others[i]) == 0)
-			return false;
-	return true;
+	return strcasecmp(auth_type, "any") != 0 && strcasecmp(auth_type, "pam") != 0 &&
+	       strcasecmp(auth_type, "ldap") != 0;
 }
 
 bool next_start_lets_in(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
@@ -114,18 +110,6 @@ static bool is_same(const char *a, const char *b)
 	return strcasecmp(a, b) == 0;
 }
 
-static void append_place(const struct pgbouncer_table *config,
-                         const struct pgbouncer_setting *setting, const char *key,
-                         const char *value, struct strbuf *out)
-{
-	if (setting != NULL)
-		strbuf_printf(out, "%s line %u: %s = %s", setting->file, setting->line, key, value);
-	else
-		strbuf_printf(out, "%s: %s is not set, which is %s",
-		              cell(config, "conffile", "value"), key,
-		              *value != '\0' ? value : "none");
-}
-
 static void judge(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
                   const char *key, bool only_start, struct string_list *out)
 {
@@ -138,10 +122,16 @@ static void judge(const struct pgbouncer_table *config, const struct pgbouncer_m
 	    is_same(now, next) ||
 	    (setting == NULL && pgbouncer_config_cell(config, key, "default") == NULL))
 		return;
-	append_place(config, setting, key, next, &text);
+	if (setting != NULL)
+		strbuf_printf(&text, "%s line %u: %s = %s", setting->file, setting->line, key,
+		              next);
+	else
+		strbuf_printf(&text, "%s: %s is not set (default: %s)",
+		              cell(config, "conffile", "value"), key,
+		              *next != '\0' ? next : "none");
 	strbuf_printf(&text,
-	              ", and PgBouncer runs with %s: %s changes that: see that clients can "
-	              "log in then, too",
+	              ", and PgBouncer runs with %s: %s changes that: make sure that clients "
+	              "can log in then",
 	              *now != '\0' ? now : "none",
 	              by_reload ? "its next RELOAD, and segue sends one with each move,"
 	                        : "its next start");
