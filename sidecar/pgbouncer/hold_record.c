@@ -55,23 +55,6 @@ void pgbouncer_hold_record_set_origin(struct pgbouncer_hold_record *record, cons
 	record->output = copy(output);
 }
 
-static void take_names(struct pgbouncer_hold_record *record, const json_t *root)
-{
-	const json_t *names = json_object_get(root, "databases");
-	const json_t *name;
-	size_t i;
-
-	if (json_is_integer(json_object_get(root, LIMIT_KEY)))
-		record->max_db_connections =
-		    (int)json_integer_value(json_object_get(root, LIMIT_KEY));
-	record->fence = json_is_true(json_object_get(root, FENCE_KEY));
-	pgbouncer_hold_record_set_origin(record,
-	                                 json_string_value(json_object_get(root, "console")),
-	                                 json_string_value(json_object_get(root, "output")));
-	json_array_foreach(names, i, name) if (json_is_string(name))
-	    pgbouncer_hold_record_add(record, json_string_value(name));
-}
-
 static char *spare_path(const char *state_dir, const char *name)
 {
 	const char *folder = getenv("RUNTIME_DIRECTORY");
@@ -97,6 +80,8 @@ bool pgbouncer_hold_record_init(struct pgbouncer_hold_record *record, const char
                                 const char *name, struct err *err)
 {
 	json_auto_t *root = NULL;
+	const json_t *limit, *database;
+	size_t i;
 
 	*record = (struct pgbouncer_hold_record){
 	    .max_db_connections = -1,
@@ -107,7 +92,16 @@ bool pgbouncer_hold_record_init(struct pgbouncer_hold_record *record, const char
 		use_other_path(record); /* it is the newer one */
 	if (!read_file(record->path, &root, err))
 		return false;
-	take_names(record, root);
+	limit = json_object_get(root, LIMIT_KEY);
+	if (json_is_integer(limit))
+		record->max_db_connections = (int)json_integer_value(limit);
+	record->fence = json_is_true(json_object_get(root, FENCE_KEY));
+	pgbouncer_hold_record_set_origin(record,
+	                                 json_string_value(json_object_get(root, "console")),
+	                                 json_string_value(json_object_get(root, "output")));
+	json_array_foreach(json_object_get(root, "databases"), i,
+	                   database) if (json_is_string(database))
+	    pgbouncer_hold_record_add(record, json_string_value(database));
 	return true;
 }
 

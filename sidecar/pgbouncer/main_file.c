@@ -59,18 +59,6 @@ static char *judge_unread(struct pgbouncer_driver *driver, const char *file, con
 	return NULL;
 }
 
-/* Caller frees; NULL: none. */
-static char *find_trouble(const struct pgbouncer_driver *driver, const struct pgbouncer_main *found)
-{
-	struct err err;
-	bool some;
-
-	if (!pgbouncer_main_obeys(found, driver->target.config->output, &err) ||
-	    (!next_start_lets_in(&driver->config, found, &some, &err) && !some))
-		return xstrdup(err.message);
-	return NULL;
-}
-
 /* The difference may be intended, so it is logged only once. */
 static void log_differs(struct pgbouncer_driver *driver, const struct pgbouncer_main *found)
 {
@@ -98,11 +86,14 @@ void pgbouncer_read_main_file(struct pgbouncer_driver *driver)
 	                                          .only_problem = true};
 	struct pgbouncer_main found;
 	struct err err;
+	bool some, fine;
 
 	if (file == NULL || *file != '/') /* relative to where PgBouncer was started */
 		return;
 	if (pgbouncer_main_load(file, &reading, &found, &err)) {
-		set_trouble(driver, find_trouble(driver, &found));
+		fine = pgbouncer_main_obeys(&found, reading.output, &err) &&
+		       (next_start_lets_in(&driver->config, &found, &some, &err) || some);
+		set_trouble(driver, fine ? NULL : xstrdup(err.message));
 		log_differs(driver, &found);
 		set_problem(driver,
 		            pgbouncer_main_leaves_out(&found)

@@ -51,8 +51,7 @@ static void send_next(struct pauser *pauser, struct slot *slot)
 	if (slot->console == NULL)
 		slot->console = console_create(pauser->base, pauser->conninfo);
 	slot->name = pauser->queue[0];
-	pauser->queued--;
-	memmove(pauser->queue, pauser->queue + 1, pauser->queued * sizeof(char *));
+	memmove(pauser->queue, pauser->queue + 1, --pauser->queued * sizeof(char *));
 	strbuf_append_str(&sql, "PAUSE ");
 	(void)!pgbouncer_quote_name(slot->name, &sql, &ignored);
 	console_query(slot->console, sql.data, pauser->timeout_ms, answer_cb, slot);

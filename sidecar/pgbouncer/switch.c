@@ -204,25 +204,17 @@ void pgbouncer_settle(struct pgbouncer_driver *driver)
 
 /* If segue crashes between the rename and the RELOAD, the hold record shows that a RELOAD is owed;
  * or the marker, if nothing is paused. */
-static bool install(struct pgbouncer_driver *driver, struct err *err)
-{
-	auto_free char *path = install_path(driver->target.config, err);
-
-	if (path == NULL)
-		return false;
-	if (driver->record.count == 0 && !pgbouncer_mark(driver, err))
-		TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(err),
-		           KV_STR("next",
-		                  "if segue is killed now, PgBouncer may not load the new file "
-		                  "before the next change"));
-	return file_swap(path, driver->text, driver->len, &driver->owner, err);
-}
-
 void pgbouncer_step_install(struct pgbouncer_driver *driver)
 {
 	struct err err;
+	auto_free char *path = install_path(driver->target.config, &err);
 
-	if (!install(driver, &err)) {
+	if (path != NULL && driver->record.count == 0 && !pgbouncer_mark(driver, &err))
+		TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(&err),
+		           KV_STR("next",
+		                  "if segue is killed now, PgBouncer may not load the new file "
+		                  "before the next change"));
+	if (path == NULL || !file_swap(path, driver->text, driver->len, &driver->owner, &err)) {
 		pgbouncer_fail(driver, "install_failed", err.message, "the file stays as it was");
 		return;
 	}
