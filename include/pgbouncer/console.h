@@ -33,6 +33,8 @@ void console_open(struct console *console);
 void console_query(struct console *console, const char *sql, int64_t timeout_ms, console_cb *cb,
                    void *arg);
 bool console_busy(const struct console *console);
+/* False also while it connects: then PgBouncer does not know the query yet. */
+bool console_has_sent(const struct console *console);
 
 /* The number of connections made so far. If it has changed, what was SET or asked before has to be
  * SET or asked again. */

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "base/strbuf.h"
+#include "base/string_list.h"
 #include "config/config.h"
 
 struct event_base;
@@ -31,8 +31,7 @@ void lost_databases_cancel(struct lost_databases *lost);
 
 /* Appends `what` for the callback. `pools`: the answer to SHOW POOLS; NULL: there was none, and
  * `err` (may be NULL) says why. Returns `used`. */
-bool lost_databases_judge(const char *const *names, size_t count,
-                          const struct pgbouncer_table *pools, const struct err *err,
-                          struct strbuf *out);
+bool lost_databases_judge(const struct string_list *names, const struct pgbouncer_table *pools,
+                          const struct err *err, struct strbuf *out);
 
 #endif

@@ -23,7 +23,6 @@
 #define ANSWER_ROWS_MAX  100000
 
 struct console {
-	struct event_base *base;
 	char *conninfo;
 	struct libpq pq;
 	bool loaded;
@@ -69,14 +68,6 @@ static void fill_table(const struct libpq *pq, const PGresult *result, struct pg
 				out->cells[row * columns + column] = pq->value(result, row, column);
 }
 
-static void set_result_error(const struct console *console, const PGresult *result, struct err *err)
-{
-	const char *text = console->pq.result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
-
-	set_message(err, console->sql,
-	            text != NULL ? text : console->pq.result_error_message(result));
-}
-
 /* The callback may close the console, so the console is not used after it. `result` may be NULL; it
  * is cleared here. */
 static void finish(struct console *console, PGresult *result, const struct err *err, bool lost)
@@ -114,18 +105,27 @@ static const char *loss_of(const struct console *console)
 	return problem != NULL ? problem : console->pq.error_message(pq_link_conn(console->link));
 }
 
+static bool give_up(struct console *console, struct err *err)
+{
+	set_message(err, "console", loss_of(console));
+	pq_link_close(console->link);
+	return false;
+}
+
 static void take_answer(struct console *console)
 {
 	PGresult *result = pq_link_take_result(console->link);
 	ExecStatusType status = console->pq.result_status(result);
+	bool ok = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+	const char *text;
 	struct err err;
 
-	if (status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK) {
-		finish(console, result, NULL, false);
-		return;
+	if (!ok) {
+		text = console->pq.result_error_field(result, PG_DIAG_MESSAGE_PRIMARY);
+		set_message(&err, console->sql,
+		            text != NULL ? text : console->pq.result_error_message(result));
 	}
-	set_result_error(console, result, &err);
-	finish(console, result, &err, false);
+	finish(console, result, ok ? NULL : &err, false);
 }
 
 static bool send_query(struct console *console, struct err *err)
@@ -133,29 +133,19 @@ static bool send_query(struct console *console, struct err *err)
 	static const struct pq_link_limits limits = {.bytes = ANSWER_BYTES_MAX,
 	                                             .rows = ANSWER_ROWS_MAX};
 
-	if (pq_link_ask(console->link, console->sql, &limits))
-		return true;
-	set_message(err, "console", loss_of(console));
-	pq_link_close(console->link);
-	return false;
-}
-
-static void connected(struct console *console)
-{
-	struct err err;
-
-	console->connections++;
-	if (console->sql != NULL && !send_query(console, &err))
-		finish(console, NULL, &err, true);
+	return pq_link_ask(console->link, console->sql, &limits) || give_up(console, err);
 }
 
 static void on_link(enum pq_link_event event, void *arg)
 {
 	struct console *console = arg;
+	struct err err;
 
 	switch (event) {
 	case PQ_LINK_CONNECTED:
-		connected(console);
+		console->connections++;
+		if (console->sql != NULL && !send_query(console, &err))
+			finish(console, NULL, &err, true);
 		return;
 	case PQ_LINK_ANSWERED:
 		take_answer(console);
@@ -168,26 +158,18 @@ static void on_link(enum pq_link_event event, void *arg)
 
 /* PgBouncer would refuse PGOPTIONS of the environment, and GSSAPI asks other servers while the
  * event loop is blocked. A key in the configured conninfo comes later and overrides these. */
-static char *whole_conninfo(const char *conninfo)
-{
-	if (strstr(conninfo, "://") != NULL)
-		return xstrdup(conninfo);
-	return xasprintf("options='' gssencmode=disable fallback_application_name=segue %s",
-	                 conninfo);
-}
-
 static bool start_connecting(struct console *console, struct err *err)
 {
-	auto_free char *conninfo = whole_conninfo(console->conninfo);
+	bool uri = strstr(console->conninfo, "://") != NULL;
+	auto_free char *conninfo = xasprintf(
+	    "%s%s", uri ? "" : "options='' gssencmode=disable fallback_application_name=segue ",
+	    console->conninfo);
 
 	if (!console->loaded && !libpq_load(&console->pq, err))
 		return false;
 	console->loaded = true;
-	if (pq_link_open(console->link, console->pq.connect_start(conninfo)))
-		return true;
-	set_message(err, "console", loss_of(console));
-	pq_link_close(console->link);
-	return false;
+	return pq_link_open(console->link, console->pq.connect_start(conninfo)) ||
+	       give_up(console, err);
 }
 
 static void on_timer(void *arg)
@@ -203,43 +185,41 @@ static void on_timer(void *arg)
 		lose(console, what);
 }
 
-static bool start_query(struct console *console, struct err *err)
-{
-	switch (pq_link_state(console->link)) {
-	case PQ_LINK_CLOSED:
-		return start_connecting(console, err);
-	case PQ_LINK_READY:
-		return send_query(console, err);
-	case PQ_LINK_CONNECTING:
-	case PQ_LINK_ASKING:
-		break;
-	}
-	return true;
-}
-
 void console_query(struct console *console, const char *sql, int64_t timeout_ms, console_cb *cb,
                    void *arg)
 {
+	enum pq_link_state state = pq_link_state(console->link);
+	bool ok = true;
+
 	assert(!console_busy(console));
 	console->sql = xstrdup(sql);
 	console->timeout_ms = timeout_ms;
 	console->cb = cb;
 	console->arg = arg;
 	console->failure.message[0] = '\0';
-	timer_start(console->timer, start_query(console, &console->failure) ? timeout_ms : 0);
+	if (state == PQ_LINK_CLOSED)
+		ok = start_connecting(console, &console->failure);
+	else if (state == PQ_LINK_READY)
+		ok = send_query(console, &console->failure);
+	timer_start(console->timer, ok ? timeout_ms : 0);
 }
 
 void console_open(struct console *console)
 {
-	struct err shows_at_the_query;
+	struct err ignored; /* the next query reports it */
 
 	if (pq_link_state(console->link) == PQ_LINK_CLOSED && console->sql == NULL)
-		(void)!start_connecting(console, &shows_at_the_query);
+		(void)!start_connecting(console, &ignored);
 }
 
 bool console_busy(const struct console *console)
 {
 	return console->sql != NULL;
+}
+
+bool console_has_sent(const struct console *console)
+{
+	return pq_link_state(console->link) == PQ_LINK_ASKING;
 }
 
 unsigned console_connections(const struct console *console)
@@ -251,7 +231,6 @@ struct console *console_create(struct event_base *base, const char *conninfo)
 {
 	struct console *console = xcalloc(1, sizeof(*console));
 
-	console->base = base;
 	console->conninfo = xstrdup(conninfo);
 	console->link = pq_link_create(base, &console->pq, on_link, console);
 	console->timer = timer_new(base, on_timer, console);

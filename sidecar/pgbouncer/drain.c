@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/timer.h"
 #include "driver_internal.h"
-#include "pgbouncer/model/diff.h"
 
 /* --- connections that stay ---
  * Ends the connections to the old primary that do not end by themselves: the server is frozen, or
@@ -21,7 +20,7 @@
  * queries from before the pause. */
 #define TIMEOUT_GRAIN_MS  350
 
-static void tell(const struct pgbouncer_driver *driver, unsigned links, const char *how)
+static void log_cut(const struct pgbouncer_driver *driver, unsigned links, const char *how)
 {
 	static const char *const old[] = {[PG_PING_ALIVE] = "alive",
 	                                  [PG_PING_REFUSED] = "refuses connections",
@@ -30,55 +29,17 @@ static void tell(const struct pgbouncer_driver *driver, unsigned links, const ch
 	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, "links_cut", KV_INT("links", links),
 	                KV_STR("how", how), KV_STR("old_primary", old[driver->drain.old]),
 	                KV_MS("waited_ms", (clock_now_ms() - driver->drain.since_ms) * 1000),
-	                KV_STR("next", "these clients get an error; what they do next goes to the "
+	                KV_STR("next", "these clients get an error; their next query goes to the "
 	                               "new primary"));
 }
 
-/* The server connections of the paused databases that do not lead where the text says: all of them
- * lead to the old primary. */
-static struct pgbouncer_stale find_stale(const struct pgbouncer_driver *driver,
-                                         const struct pgbouncer_table *servers)
+static void connections_killed(struct pgbouncer_driver *driver, const struct err *err)
 {
-	struct pgbouncer_stale all = {0};
-
-	for (size_t i = 0; i < driver->record.count; i++) {
-		const struct pgbouncer_database *database =
-		    pgbouncer_ini_find(&driver->ini, driver->record.names[i]);
-		struct pgbouncer_stale one;
-		struct err ignored; /* what is not found is not cut; KILL follows */
-
-		if (database == NULL || !pgbouncer_stale_parse(servers, database, &one, &ignored))
-			continue;
-		all.links =
-		    xreallocarray(all.links, all.link_count + one.link_count, sizeof(*all.links));
-		for (size_t k = 0; k < one.link_count; k++)
-			all.links[all.link_count++] = STEAL(one.links[k]);
-		all.count += one.count;
-		pgbouncer_stale_free(&one);
-	}
-	return all;
-}
-
-static void for_each_paused(struct pgbouncer_driver *driver, const char *verb)
-{
-	for (size_t i = 0; i < driver->record.count; i++) {
-		auto_strbuf struct strbuf name = STRBUF_INIT;
-		struct err ignored; /* a name that could be paused can be quoted */
-
-		if (pgbouncer_quote_name(driver->record.names[i], &name, &ignored))
-			pgbouncer_script_add(driver, "%s %s", verb, name.data);
-	}
-}
-
-static void severed(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                    const struct err *err)
-{
-	(void)table;
 	if (err != NULL)
 		TARGET_LOG(LOG_WARNING, &driver->target, "sever_refused", KV_ERR(err),
 		           KV_STR("next", "KILL of the database, if need be"));
-	driver->drain.severs++;
-	driver->drain.severed_ms = clock_now_ms();
+	driver->drain.kills++;
+	driver->drain.killed_ms = clock_now_ms();
 	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	driver->facts.shorten_retry_owed = true;
 	driver->facts.reload_owed = true; /* what was SET must not affect later clients */
@@ -86,12 +47,11 @@ static void severed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 
 /* --- sessions: ended only after their transactions, so this may be done in a hold, too --- */
 
-static void nudged(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                   const struct err *err)
+/* Sessions that remain are killed, or waited for. */
+static void closing(struct pgbouncer_driver *driver, const struct err *err)
 {
-	(void)table;
-	(void)err; /* sessions that remain are cut, or waited for */
-	driver->drain.nudged = true;
+	(void)err;
+	driver->drain.closing = true;
 	driver->facts.reload_owed = true;
 	driver->drain.poll_ms = PGBOUNCER_POLL_FIRST_MS;
 	TARGET_LOG_ZXID(LOG_INFO, &driver->target, "sessions_nudged",
@@ -101,33 +61,26 @@ static void nudged(struct pgbouncer_driver *driver, const struct pgbouncer_table
 
 void pgbouncer_step_close_after_transaction(struct pgbouncer_driver *driver)
 {
-	pgbouncer_script_add(driver, "SET server_fast_close='1'");
-	for_each_paused(driver, "RECONNECT");
-	pgbouncer_script_run(driver, nudged);
+	string_list_printf(&driver->script, "SET server_fast_close='1'");
+	pgbouncer_script_recorded(driver, "RECONNECT");
+	pgbouncer_script_run(driver, closing);
 }
 
 /* --- PgBouncer 1.24 and later: KILL_CLIENT for exactly these clients --- */
 
-static void clients_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                           const struct err *err)
+static void clients_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
 {
-	struct pgbouncer_stale *stale = &driver->stale;
-	unsigned found = 0;
+	struct string_list *links = &driver->stale.links;
 
-	for (size_t row = 0; err == NULL && table != NULL && row < table->row_count; row++) {
-		const char *ptr = pgbouncer_table_get(table, row, "ptr");
+	for (size_t row = 0; table != NULL && row < table->row_count; row++) {
 		const char *id = pgbouncer_table_get(table, row, "id");
 
-		for (size_t i = 0; ptr != NULL && id != NULL && i < stale->link_count; i++) {
-			if (strcmp(stale->links[i], ptr) != 0)
-				continue;
-			pgbouncer_script_add(driver, "KILL_CLIENT %s", id);
-			found++;
-		}
+		for (size_t i = 0; id != NULL && i < links->count; i++)
+			if (pgbouncer_table_is(table, row, "ptr", links->items[i]))
+				string_list_printf(&driver->script, "KILL_CLIENT %s", id);
 	}
-	pgbouncer_stale_free(stale);
-	tell(driver, found, "KILL_CLIENT");
-	pgbouncer_script_run(driver, severed);
+	log_cut(driver, (unsigned)driver->script.count, "KILL_CLIENT");
+	pgbouncer_script_run(driver, connections_killed);
 }
 
 /* --- older PgBouncers: timeouts that only clients from before the pause exceed --- */
@@ -136,76 +89,95 @@ static void script_timeouts(struct pgbouncer_driver *driver)
 {
 	int64_t ms = clock_now_ms() - driver->drain.since_ms + TIMEOUT_GRAIN_MS;
 
-	pgbouncer_script_add(driver, "SET query_timeout='%" PRId64 ".%03" PRId64 "'", ms / 1000,
-	                     ms % 1000);
-	pgbouncer_script_add(driver, "SET idle_transaction_timeout='0.1'");
-	pgbouncer_script_add(driver, "SET server_fast_close='1'");
-	for_each_paused(driver, "RECONNECT");
+	string_list_printf(&driver->script, "SET query_timeout='%" PRId64 ".%03" PRId64 "'",
+	                   ms / 1000, ms % 1000);
+	string_list_printf(&driver->script, "SET idle_transaction_timeout='0.1'");
+	string_list_printf(&driver->script, "SET server_fast_close='1'");
+	pgbouncer_script_recorded(driver, "RECONNECT");
 }
 
-static void servers_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                           const struct err *err)
+/* A RELOAD does the same, unless pgbouncer.ini allows none. These apply to all databases. */
+void pgbouncer_script_undo_timeouts(struct pgbouncer_driver *driver)
 {
-	pgbouncer_stale_free(&driver->stale);
-	if (err == NULL && table != NULL)
-		driver->stale = find_stale(driver, table);
-	if (driver->drain.severs > 0) {
-		tell(driver, driver->stale.count, "KILL");
-		for_each_paused(driver, "KILL");
+	static const char *const keys[] = {"query_timeout", "idle_transaction_timeout",
+	                                   "server_fast_close"};
+
+	for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+		const char *value = pgbouncer_config_get(&driver->config, keys[i]);
+
+		if (value != NULL)
+			string_list_printf(&driver->script, "SET %s='%s'", keys[i], value);
+	}
+}
+
+/* Server connections of paused databases that do not lead where the text says lead to the old
+ * primary. What is not found here is not ended; KILL follows. */
+static void servers_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
+{
+	struct pgbouncer_stale *stale = &driver->stale;
+	struct err ignored;
+
+	string_list_free(&stale->links);
+	stale->count = 0;
+	for (size_t i = 0; table != NULL && i < driver->record.count; i++) {
+		const struct pgbouncer_database *database =
+		    pgbouncer_ini_find(&driver->ini, driver->record.names[i]);
+
+		if (database != NULL)
+			(void)!pgbouncer_stale_add(table, database, stale, &ignored);
+	}
+	if (driver->drain.kills > 0) {
+		log_cut(driver, stale->count, "KILL");
+		pgbouncer_script_recorded(driver, "KILL");
 	} else if (driver->major > 1 || driver->minor >= KILL_CLIENT_SINCE) {
-		pgbouncer_ask(driver, "SHOW CLIENTS", clients_answer);
+		pgbouncer_show(driver, "SHOW CLIENTS", clients_shown);
 		return;
 	} else {
-		tell(driver, driver->stale.count, "query_timeout, idle_transaction_timeout");
+		log_cut(driver, stale->count, "query_timeout, idle_transaction_timeout");
 		script_timeouts(driver);
 	}
-	pgbouncer_script_run(driver, severed);
+	pgbouncer_script_run(driver, connections_killed);
 }
 
 void pgbouncer_step_kill_connections(struct pgbouncer_driver *driver)
 {
-	pgbouncer_ask(driver, "SHOW SERVERS", servers_answer);
+	pgbouncer_show(driver, "SHOW SERVERS", servers_shown);
 }
 
 /* --- a fence --- */
 
-static void fenced(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                   const struct err *err)
+static void fenced(struct pgbouncer_driver *driver, const struct err *err)
 {
-	(void)table;
 	driver->facts.live_known = false;
 	if (err != NULL) {
 		pgbouncer_fail(driver, "fence_failed", err->message,
-		               "sessions to the last primary may go on");
+		               "sessions to the last primary may continue");
 		return;
 	}
 	driver->facts.fence_due = false;
 	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, "fenced",
 	                KV_INT("databases", driver->record.count),
-	                KV_STR("next", "who comes waits until a primary is admitted"));
+	                KV_STR("next", "new clients wait until a primary is admitted"));
 }
 
 /* Includes databases that a person has paused: KILL ends their sessions and leaves them paused. */
 void pgbouncer_step_fence(struct pgbouncer_driver *driver)
 {
-	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count; i++) {
+	for (size_t i = 0; i < driver->ini.count; i++) {
 		const struct pgbouncer_database *database = &driver->ini.databases[i];
-		auto_strbuf struct strbuf name = STRBUF_INIT;
-		struct err ignored; /* set_desired() has checked the names */
 
 		if (pgbouncer_is_primarys(driver, database) &&
-		    pgbouncer_live_find(&driver->live, database->name) != NULL &&
-		    pgbouncer_quote_name(database->name, &name, &ignored))
-			pgbouncer_script_add(driver, "KILL %s", name.data);
+		    pgbouncer_live_find(&driver->live, database->name) != NULL)
+			pgbouncer_script_name(driver, "KILL", database->name);
 	}
 	pgbouncer_script_run(driver, fenced);
 }
 
-#define POLL_MAX_MS      50
-#define PROBE_AFTER_MS   300  /* time for transactions to end before their server is probed */
-#define PROBE_AGAIN_MS   500  /* an old primary that was alive may have died since */
-#define REFUSED_SEVER_MS 800  /* connections to a dead server end by themselves, but not all */
-#define SEVER_AGAIN_MS   1500 /* time for the gentle way, before KILL */
+#define POLL_MAX_MS     50
+#define PROBE_AFTER_MS  300  /* time for transactions to end before their server is probed */
+#define PROBE_AGAIN_MS  500  /* an old primary that was alive may have died since */
+#define REFUSED_KILL_MS 800  /* connections to a dead server end by themselves, but not all */
+#define KILL_AGAIN_MS   1500 /* time for the gentle way, before KILL */
 
 /* --- the proof that all have drained --- */
 
@@ -220,48 +192,37 @@ static bool is_drained(const struct pgbouncer_driver *driver, const struct pgbou
 	       sum.servers == 0;
 }
 
-static void poll_later(struct pgbouncer_driver *driver)
+static void pools_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
 {
-	struct pgbouncer_drain *drain = &driver->drain;
+	const struct pgbouncer_hold_record *record = &driver->record;
+	size_t drained = 0;
 
-	timer_start(driver->timer, drain->poll_ms);
-	drain->poll_ms = drain->poll_ms * 2 < POLL_MAX_MS ? drain->poll_ms * 2 : POLL_MAX_MS;
-}
-
-/* The time is not known if an earlier segue process sent PAUSE. */
-static void tell_held(const struct pgbouncer_driver *driver)
-{
-	int64_t paused_us = driver->drain.paused_us;
-	int64_t drained_us = driver->target.clock.end_us[MOVE_DRAINED];
-
-	TARGET_LOG_ZXID(LOG_INFO, &driver->target, "held",
-	                KV_INT("databases", driver->record.count),
-	                paused_us != 0 ? KV_MS("drained_ms", drained_us - paused_us)
-	                               : KV_STR("drained_ms", NULL));
-}
-
-static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                         const struct err *err)
-{
-	bool drained = table != NULL && err == NULL && driver->record.count > 0;
-
-	for (size_t i = 0; drained && i < driver->record.count; i++)
-		drained = is_drained(driver, table, driver->record.names[i]);
-	if (!drained) {
-		poll_later(driver);
+	while (table != NULL && drained < record->count &&
+	       is_drained(driver, table, record->names[drained]))
+		drained++;
+	driver->drain.probe_at = drained;
+	if (drained == 0 || drained < record->count) {
+		timer_start(driver->timer, driver->drain.poll_ms);
+		driver->drain.poll_ms = driver->drain.poll_ms * 2 < POLL_MAX_MS
+		                            ? driver->drain.poll_ms * 2
+		                            : POLL_MAX_MS;
 		return;
 	}
 	driver->facts.drained = true;
 	target_end_step(&driver->target, MOVE_DRAINED);
-	if (driver->facts.held)
-		tell_held(driver);
+	if (driver->facts.held) /* the time is not known if an earlier segue process sent PAUSE */
+		TARGET_LOG_ZXID(
+		    LOG_INFO, &driver->target, "held", KV_INT("databases", record->count),
+		    driver->drain.paused_us != 0
+		        ? KV_MS("drained_ms",
+		                driver->target.clock.end_us[MOVE_DRAINED] - driver->drain.paused_us)
+		        : KV_STR("drained_ms", NULL));
 }
 
-static void databases_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                             const struct err *err)
+static void databases_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
 {
-	if (pgbouncer_take_live(driver, table, err))
-		pgbouncer_ask(driver, "SHOW POOLS", pools_answer);
+	if (pgbouncer_take_live(driver, table))
+		pgbouncer_show(driver, "SHOW POOLS", pools_shown);
 }
 
 /* The answers to PAUSE are a hint that it is time to ask SHOW. Without them it is asked every
@@ -271,46 +232,32 @@ void pgbouncer_step_drain(struct pgbouncer_driver *driver)
 	if (!driver->drain.looked && !pauser_is_done(driver->pauser))
 		timer_start(driver->timer, POLL_MAX_MS);
 	else
-		pgbouncer_ask(driver, "SHOW DATABASES", databases_answer);
+		pgbouncer_show(driver, "SHOW DATABASES", databases_shown);
 	driver->drain.looked = true;
 }
 
 /* --- when draining takes long --- */
 
-bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms)
+void pgbouncer_derive_drain(struct pgbouncer_driver *driver, int64_t now_ms)
 {
 	const struct pgbouncer_drain *drain = &driver->drain;
-
-	return driver->pg_ping == NULL && now_ms - drain->since_ms >= PROBE_AFTER_MS &&
-	       (drain->probed_ms == 0 || now_ms - drain->probed_ms >= PROBE_AGAIN_MS);
-}
-
-/* On a primary that is alive, a session would stay as long as its client does. */
-bool pgbouncer_close_after_transaction_is_due(const struct pgbouncer_driver *driver)
-{
-	const struct pgbouncer_drain *drain = &driver->drain;
-
-	return drain->probed_ms != 0 && drain->old == PG_PING_ALIVE && !drain->nudged;
-}
-
-bool pgbouncer_kill_connections_is_due(const struct pgbouncer_driver *driver, int64_t now_ms)
-{
-	const struct pgbouncer_drain *drain = &driver->drain;
+	const int64_t kill_after_ms[] = {
+	    [PG_PING_ALIVE] = driver->target.config->pause_timeout_ms,
+	    [PG_PING_REFUSED] = REFUSED_KILL_MS,
+	    [PG_PING_SILENT] = 0,
+	};
 	int64_t waited_ms = now_ms - drain->since_ms;
+	bool probed = drain->probed_ms != 0;
 
-	if (drain->severs == 1)
-		return now_ms - drain->severed_ms >= SEVER_AGAIN_MS;
-	if (drain->severs > 1 || drain->probed_ms == 0)
-		return false;
-	switch (drain->old) {
-	case PG_PING_SILENT:
-		return true;
-	case PG_PING_REFUSED:
-		return waited_ms >= REFUSED_SEVER_MS;
-	case PG_PING_ALIVE:
-		return waited_ms >= driver->target.config->pause_timeout_ms;
-	}
-	return false;
+	driver->facts.probe_due = driver->pg_ping == NULL && waited_ms >= PROBE_AFTER_MS &&
+	                          (!probed || now_ms - drain->probed_ms >= PROBE_AGAIN_MS);
+	/* On a primary that is alive, a session would stay as long as its client does. */
+	driver->facts.close_due = probed && drain->old == PG_PING_ALIVE && !drain->closing;
+	if (drain->kills == 0)
+		driver->facts.kill_due = probed && waited_ms >= kill_after_ms[drain->old];
+	else
+		driver->facts.kill_due =
+		    drain->kills == 1 && now_ms - drain->killed_ms >= KILL_AGAIN_MS;
 }
 
 static void pg_ping_answer(enum pg_ping_answer answer, void *arg)
@@ -324,10 +271,10 @@ static void pg_ping_answer(enum pg_ping_answer answer, void *arg)
 	pgbouncer_reconcile(driver);
 }
 
-void pgbouncer_ask_liveness(struct pgbouncer_driver *driver, int64_t timeout_ms, pg_ping_cb *cb)
+void pgbouncer_ping(struct pgbouncer_driver *driver, const char *database, int64_t timeout_ms,
+                    pg_ping_cb *cb)
 {
-	const struct pgbouncer_live_database *live =
-	    pgbouncer_live_find(&driver->live, driver->record.names[0]);
+	const struct pgbouncer_live_database *live = pgbouncer_live_find(&driver->live, database);
 	auto_free char *host = xstrdup(live != NULL ? live->host : "");
 
 	host[strcspn(host, ",")] = '\0';
@@ -335,9 +282,12 @@ void pgbouncer_ask_liveness(struct pgbouncer_driver *driver, int64_t timeout_ms,
 	                              timeout_ms, cb, driver);
 }
 
+/* Databases may lead to several servers. Asks where the first one leads that has not drained. */
 void pgbouncer_step_probe(struct pgbouncer_driver *driver)
 {
-	pgbouncer_ask_liveness(driver, pgbouncer_step_info(PGBOUNCER_PROBE)->deadline_ms,
-	                       pg_ping_answer);
+	size_t i = driver->drain.probe_at < driver->record.count ? driver->drain.probe_at : 0;
+
+	pgbouncer_ping(driver, driver->record.names[i],
+	               pgbouncer_step_info(PGBOUNCER_PROBE)->deadline_ms, pg_ping_answer);
 	driver->busy = true;
 }

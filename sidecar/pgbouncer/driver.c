@@ -4,7 +4,6 @@
 #include "pgbouncer/driver.h"
 #include "driver_internal.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,52 +21,41 @@
  * process that ends resumes what it holds, because there may be no next one. It keeps a fence,
  * because that protects data. */
 
-#define GRACE_MS    10000 /* for the store to name a primary, if pauses of segue are found */
-#define FAREWELL_MS 1000  /* the longest time for RESUME when a target is destroyed */
+#define GRACE_MS       10000 /* for the store to name a primary, if pauses of segue are found */
+#define EXIT_RESUME_MS 1000  /* the longest time for RESUME when a target is destroyed */
 
 static void pgbouncer_take_over(struct pgbouncer_driver *driver, const char *state_dir)
 {
 	const struct config_target *config = driver->target.config;
+	struct pgbouncer_hold_record *record = &driver->record;
 	struct err err;
 
-	if (!pgbouncer_hold_record_init(&driver->record, state_dir, config->name, &err))
-		TARGET_LOG(
-		    LOG_ERROR, &driver->target, "intent_unusable", KV_ERR(&err),
-		    KV_STR("next", "pauses of an earlier life of segue look like a person's"));
-	pgbouncer_hold_record_set_origin(&driver->record, config->console, config->output);
+	if (!pgbouncer_hold_record_init(record, state_dir, config->name, &err))
+		TARGET_LOG(LOG_ERROR, &driver->target, "intent_unusable", KV_ERR(&err),
+		           KV_STR("next", "pauses of an earlier segue process are treated as "
+		                          "paused by a person and are not resumed"));
+	pgbouncer_hold_record_set_origin(record, config->console, config->output);
 	driver->marked = target_marker_read(&driver->target) >= 0;
-	driver->facts.reload_owed = driver->marked || driver->record.count > 0;
-	if (driver->record.count == 0)
+	driver->facts.reload_owed = driver->marked || record->count > 0;
+	if (record->count == 0)
 		return;
 	driver->facts.shorten_retry_owed = true;
-	driver->fenced = driver->record.fence;
-	driver->max_db_connections = driver->record.max_db_connections;
+	driver->fenced = record->fence;
+	driver->max_db_connections = record->max_db_connections;
 	driver->limited = driver->max_db_connections >= 0;
 	driver->drain.since_ms = clock_now_ms();
 	driver->drain.release_ms =
 	    driver->drain.since_ms + larger(GRACE_MS, config->pause_timeout_ms);
-	TARGET_LOG(LOG_WARNING, &driver->target, "pauses_found",
-	           KV_STR("first", driver->record.names[0]),
-	           KV_INT("databases", driver->record.count),
+	TARGET_LOG(LOG_WARNING, &driver->target, "pauses_found", KV_STR("first", record->names[0]),
+	           KV_INT("databases", record->count),
 	           KV_STR("next", driver->fenced
-	                              ? "fenced until a primary is admitted, or `segue resume` "
-	                                "with this target's name"
-	                              : "resumed when a primary is admitted and they lead to it, "
-	                                "or when the time for that is over"));
-	if (!pgbouncer_hold_record_save(&driver->record, "taken over", &err) ||
-	    !pgbouncer_hold_record_sync(&driver->record, "taken over", &err))
+	                              ? "the fence stays until a primary is admitted; to end it "
+	                                "now: `segue resume` with this target's name"
+	                              : "resumed as soon as a primary is admitted and the "
+	                                "databases lead to it, or when that time limit expires"));
+	if (!pgbouncer_hold_record_save(record, "taken over", &err) ||
+	    !pgbouncer_hold_record_sync(record, "taken over", &err))
 		TARGET_LOG(LOG_WARNING, &driver->target, "intent_not_saved", KV_ERR(&err));
-}
-
-static void leave_fenced(const struct pgbouncer_driver *driver)
-{
-	auto_free char *next = xasprintf("clients wait until segue runs again and a primary is "
-	                                 "admitted; to let them go now: segue resume %s",
-	                                 driver->target.config->name);
-
-	TARGET_LOG(LOG_WARNING, &driver->target, "left_fenced",
-	           KV_INT("databases", driver->record.count), KV_STR("note", driver->record.path),
-	           KV_STR("next", next));
 }
 
 /* If segue is stopped for good, no client may be left waiting, except by a fence. After a reload of
@@ -75,21 +63,28 @@ static void leave_fenced(const struct pgbouncer_driver *driver)
  * resumed here. */
 static void pgbouncer_release_on_exit(struct pgbouncer_driver *driver)
 {
+	struct pgbouncer_hold_record *record = &driver->record;
+	const struct config_target *config = driver->target.config;
 	struct err err;
 
-	if (driver->record.count == 0 || !pgbouncer_hold_record_is_ours(&driver->record))
+	if (record->count == 0 || !pgbouncer_hold_record_is_ours(record))
 		return;
-	if (driver->record.fence) {
-		leave_fenced(driver);
-		return;
+	if (record->fence) {
+		auto_free char *next =
+		    xasprintf("clients wait until segue runs again and a primary is admitted; to "
+		              "resume them now: segue resume %s",
+		              config->name);
+
+		TARGET_LOG(LOG_WARNING, &driver->target, "left_fenced",
+		           KV_INT("databases", record->count), KV_STR("note", record->path),
+		           KV_STR("next", next));
+	} else if (pgbouncer_resume(config->console, record, EXIT_RESUME_MS, &err)) {
+		target_log_clock(&driver->target, "resumed_at_stop", PGBOUNCER_RESUMED_HERE);
+	} else {
+		TARGET_LOG(
+		    LOG_ERROR, &driver->target, "resume_failed", KV_ERR(&err),
+		    KV_STR("next", "clients wait: run `segue resume`, or start segue again"));
 	}
-	if (pgbouncer_resume(driver->target.config->console, &driver->record, FAREWELL_MS, &err)) {
-		target_log_clock(&driver->target, "resumed_at_stop",
-		                 "clients go on where PgBouncer leads them");
-		return;
-	}
-	TARGET_LOG(LOG_ERROR, &driver->target, "resume_failed", KV_ERR(&err),
-	           KV_STR("next", "clients wait: run `segue resume`, or start segue again"));
 }
 
 static struct pgbouncer_driver *driver_of(struct target *target)
@@ -109,12 +104,7 @@ static bool is_followed(const struct pgbouncer_driver *driver)
 	       !facts->cleanup_owed && !facts->waiting && !facts->blocked;
 }
 
-static bool in_sync(const struct pgbouncer_driver *driver)
-{
-	return is_followed(driver) && driver->ini_trouble == NULL;
-}
-
-void pgbouncer_tell_when_done(struct pgbouncer_driver *driver)
+void pgbouncer_log_done(struct pgbouncer_driver *driver)
 {
 	struct move_clock *clock = &driver->target.clock;
 
@@ -122,32 +112,21 @@ void pgbouncer_tell_when_done(struct pgbouncer_driver *driver)
 		return;
 	clock->told = true;
 	driver->failures = 0;
-	strbuf_reset(&driver->problem);
+	(void)pgbouncer_replace(&driver->problem, NULL);
 	if (clock->summary.len > 0)
 		target_tell_moved(&driver->target, clock->summary.data);
 	else if (clock->end_us[MOVE_PERSISTED] != 0)
 		target_tell_moved(&driver->target, "the file only");
 	else
 		target_log_clock(&driver->target, "in_sync",
-		                 "PgBouncer and file were as they should be");
+		                 "PgBouncer and the file were already correct");
 }
 
 /* --- a new text --- */
 
-static bool names_can_be_said(const struct pgbouncer_ini *ini, struct err *err)
-{
-	for (size_t i = 0; i < ini->count; i++) {
-		auto_strbuf struct strbuf name = STRBUF_INIT;
-
-		if (!pgbouncer_quote_name(ini->databases[i].name, &name, err))
-			return err_at_line(err, ini->databases[i].line);
-	}
-	return true;
-}
-
 /* Logs databases that the first text of this process drops: a template or a var was changed while
  * segue did not run, or by SIGHUP while no client used them. */
-static void tell_lost(const struct pgbouncer_driver *driver)
+static void log_lost(const struct pgbouncer_driver *driver)
 {
 	auto_strbuf struct strbuf names = STRBUF_INIT;
 
@@ -155,23 +134,21 @@ static void tell_lost(const struct pgbouncer_driver *driver)
 	if (names.len > 0)
 		TARGET_LOG(LOG_WARNING, &driver->target, "databases_gone",
 		           KV_STR("what", names.data),
-		           KV_STR("next", "PgBouncer drops them, and who asks for them gets an "
-		                          "error: if that is not meant, put them back into the "
-		                          "template"));
+		           KV_STR("next", "PgBouncer drops these databases, and clients that "
+		                          "connect to them get an error. If this is not intended, "
+		                          "put them back into the template"));
 }
 
 /* Takes ownership of `ini`. */
 static void replace_text(struct pgbouncer_driver *driver, const struct desired *desired,
                          const struct pgbouncer_ini *ini)
 {
-	if (driver->generation != 0)
-		pgbouncer_ini_free(&driver->ini);
-	free(driver->text);
-	free(driver->primary);
+	pgbouncer_ini_free(&driver->ini);
 	driver->ini = *ini;
-	driver->text = xstrndup(desired->text, desired->len);
+	(void)pgbouncer_replace(&driver->text, xstrndup(desired->text, desired->len));
 	driver->len = desired->len;
-	driver->primary = desired->primary != NULL ? xstrdup(desired->primary) : NULL;
+	(void)pgbouncer_replace(&driver->primary,
+	                        desired->primary != NULL ? xstrdup(desired->primary) : NULL);
 	driver->primary_port = desired->primary_port;
 	driver->generation++;
 	driver->facts.has_text = true;
@@ -180,7 +157,7 @@ static void replace_text(struct pgbouncer_driver *driver, const struct desired *
 	if (!driver->facts.install_due)
 		driver->installed = driver->generation;
 	else if (driver->generation == 1)
-		tell_lost(driver);
+		log_lost(driver);
 	driver->facts.reloaded = false;
 	driver->failures = 0;
 }
@@ -219,10 +196,6 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 	}
 	if (!pgbouncer_ini_parse(desired->text, desired->len, &ini, err))
 		return false;
-	if (!names_can_be_said(&ini, err)) {
-		pgbouncer_ini_free(&ini);
-		return false;
-	}
 	replace_text(driver, desired, &ini);
 	begin(driver, desired);
 	return true;
@@ -232,7 +205,7 @@ static bool set_desired(struct target *target, const struct desired *desired, st
 
 /* Saves in the hold record whether it is a fence: the next process and `segue resume` may resume a
  * hold, but not a fence. */
-static void note_kind(struct pgbouncer_driver *driver)
+static void save_kind(struct pgbouncer_driver *driver)
 {
 	struct pgbouncer_hold_record *record = &driver->record;
 	struct err err;
@@ -240,18 +213,22 @@ static void note_kind(struct pgbouncer_driver *driver)
 	if (record->count == 0 || record->fence == driver->fenced)
 		return;
 	record->fence = driver->fenced;
-	driver->note_unsynced = true;
+	driver->record_unsynced = true;
 	if (!pgbouncer_hold_record_save(record, driver->fenced ? "fenced" : "held", &err))
-		TARGET_LOG(LOG_ERROR, &driver->target, "intent_not_saved", KV_ERR(&err),
-		           KV_STR("next", driver->fenced
-		                              ? "fenced all the same: `segue resume` would open it"
-		                              : "held all the same: `segue resume` with this "
-		                                "target's name opens it"));
+		TARGET_LOG(
+		    LOG_ERROR, &driver->target, "intent_not_saved", KV_ERR(&err),
+		    KV_STR("next", driver->fenced
+		                       ? "the fence is in place, but the hold record does not say "
+		                         "that it is a fence: `segue resume` without a name would "
+		                         "end it"
+		                       : "the hold is in place, but the hold record still says "
+		                         "fence: to resume use `segue resume` with this target's "
+		                         "name"));
 }
 
 static void begin_hold(struct pgbouncer_driver *driver)
 {
-	note_kind(driver);
+	save_kind(driver);
 	driver->facts.held = true;
 	driver->facts.let_go = false;
 	driver->facts.waiting = false;
@@ -264,17 +241,16 @@ static void begin_hold(struct pgbouncer_driver *driver)
 static void hold(struct target *target, int64_t episode, int64_t timeout_ms, bool dead)
 {
 	struct pgbouncer_driver *driver = driver_of(target);
+	bool again = episode == driver->hold_episode;
 
-	if (episode == driver->hold_episode && driver->facts.held && !driver->fenced) {
-		driver->hold_until_ms = clock_now_ms() + timeout_ms;
-		timer_start(driver->alarm, timeout_ms);
-	}
-	if (episode == driver->hold_episode)
-		return;
 	driver->hold_episode = episode;
-	if (driver->fenced)
+	if (driver->fenced || (again && !driver->facts.held))
 		return;
 	driver->hold_until_ms = clock_now_ms() + timeout_ms;
+	if (again) {
+		timer_start(driver->alarm, timeout_ms);
+		return;
+	}
 	driver->drain.dead = dead;
 	TARGET_LOG_ZXID(LOG_INFO, target, "hold", KV_MS("timeout_ms", timeout_ms * 1000));
 	begin_hold(driver);
@@ -296,7 +272,7 @@ static void fence(struct target *target, int64_t episode)
 /* --- the rest --- */
 
 /* Somebody may have changed the output. */
-static void look_at_file(struct pgbouncer_driver *driver)
+static void check_output(struct pgbouncer_driver *driver)
 {
 	struct pgbouncer_facts *facts = &driver->facts;
 	const char *output = driver->target.config->output;
@@ -306,23 +282,23 @@ static void look_at_file(struct pgbouncer_driver *driver)
 		return;
 	facts->install_due = true;
 	TARGET_LOG(LOG_WARNING, &driver->target, "drift", KV_STR("what", output),
-	           KV_STR("next", "the file is put right"));
+	           KV_STR("next", "the file is written again"));
 }
 
 static void on_timer(void *arg)
 {
 	struct pgbouncer_driver *driver = arg;
 	struct pgbouncer_facts *facts = &driver->facts;
+	bool waiting = driver->step == PGBOUNCER_WAIT;
 
-	if (driver->step == PGBOUNCER_WAIT) {
+	if (waiting) {
 		facts->waiting = facts->reloaded = false;
 		facts->live_known = facts->live_known && !facts->held;
-		look_at_file(driver);
 	}
-	if (driver->step == PGBOUNCER_HOLD || driver->step == PGBOUNCER_IDLE ||
+	if (waiting || driver->step == PGBOUNCER_HOLD || driver->step == PGBOUNCER_IDLE ||
 	    driver->step == PGBOUNCER_BLOCKED) {
-		facts->live_known = false;
-		look_at_file(driver);
+		facts->live_known = facts->live_known && waiting;
+		check_output(driver);
 	}
 	pgbouncer_reconcile(driver);
 }
@@ -337,7 +313,7 @@ static void places(const struct target *target, struct target_endpoints *desired
 {
 	const struct pgbouncer_driver *driver = (const struct pgbouncer_driver *)target;
 
-	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count; i++) {
+	for (size_t i = 0; i < driver->ini.count; i++) {
 		const struct pgbouncer_database *database = &driver->ini.databases[i];
 		const struct pgbouncer_live_database *shown =
 		    pgbouncer_live_find(&driver->live, database->name);
@@ -359,22 +335,19 @@ static bool listens_at(const struct target *target, const char *address, uint16_
 static void status(const struct target *target, struct target_status *out)
 {
 	const struct pgbouncer_driver *driver = (const struct pgbouncer_driver *)target;
-	const char *problem = driver->problem.data;
+	const char *const problems[] = {driver->owner_problem, driver->ini_problem,
+	                                driver->ini_trouble,   driver->problem,
+	                                driver->foreign,       driver->ini_differs};
 
-	if (*problem == '\0')
-		problem = *driver->foreign != '\0' ? driver->foreign : driver->ini_differs;
-	if (driver->ini_trouble != NULL)
-		problem = driver->ini_trouble;
-	if (driver->ini_problem != NULL)
-		problem = driver->ini_problem;
-	if (driver->owner_problem != NULL)
-		problem = driver->owner_problem;
 	*out = (struct target_status){
-	    .in_sync = in_sync(driver),
-	    .problem = problem,
+	    .in_sync = is_followed(driver) && driver->ini_trouble == NULL,
+	    .problem = "",
 	    .step = pgbouncer_step_info(driver->step)->name,
 	    .old_sessions = driver->stale_left,
 	};
+	for (size_t i = 0; i < ARRAY_LEN(problems) && *out->problem == '\0'; i++)
+		if (problems[i] != NULL)
+			out->problem = problems[i];
 }
 
 static void destroy(struct target *target)
@@ -387,19 +360,18 @@ static void destroy(struct target *target)
 	timer_free(driver->timer);
 	timer_free(driver->alarm);
 	pgbouncer_release_on_exit(driver);
-	if (driver->generation != 0)
-		pgbouncer_ini_free(&driver->ini);
+	pgbouncer_ini_free(&driver->ini);
 	pgbouncer_live_free(&driver->live);
-	pgbouncer_stale_free(&driver->stale);
+	string_list_free(&driver->stale.links);
 	pgbouncer_hold_record_fini(&driver->record);
-	pgbouncer_script_clear(driver);
-	strbuf_fini(&driver->problem);
-	free(driver->owner_problem);
+	string_list_free(&driver->script);
 	pgbouncer_table_free(&driver->config);
+	free(driver->owner_problem);
 	free(driver->ini_problem);
 	free(driver->ini_trouble);
 	free(driver->ini_differs);
 	free(driver->foreign);
+	free(driver->problem);
 	free(driver->primary);
 	free(driver->listen_addr);
 	free(driver->text);
@@ -421,9 +393,6 @@ struct target *pgbouncer_target_create(const struct target_setup *setup)
 	struct err err;
 
 	target_init(&driver->target, &ops, setup);
-	driver->problem = (struct strbuf)STRBUF_INIT;
-	driver->foreign = xstrdup("");
-	driver->ini_differs = xstrdup("");
 	driver->facts.cleanup_owed = true;
 	driver->max_db_connections = driver->min_pool_size = -1;
 	driver->listen_port = -1;

@@ -8,7 +8,7 @@
 
 #include "base/err.h"
 #include "base/file.h"
-#include "base/strbuf.h"
+#include "base/string_list.h"
 #include "pgbouncer/console.h"
 #include "pgbouncer/hold_record.h"
 #include "pgbouncer/model/databases.h"
@@ -46,25 +46,32 @@ bool pauser_is_done(const struct pauser *pauser); /* none is pending */
 void pauser_forget_unsent(struct pauser *pauser);
 void pauser_stop(struct pauser *pauser); /* closes every console that has a PAUSE pending */
 
-#define PGBOUNCER_RETRY_MS      15000 /* PgBouncer's default of server_login_retry */
-#define PGBOUNCER_MOVE_MS       5000  /* for the rest of a move, after pause_timeout */
-#define PGBOUNCER_POLL_FIRST_MS 2     /* the first interval of a poll that clients wait for */
+#define PGBOUNCER_RETRY_MS 15000 /* PgBouncer's default of server_login_retry */
+#define PGBOUNCER_MOVE_MS  5000  /* for the rest of a move, after pause_timeout */
+#define PGBOUNCER_RESUMED_HERE \
+	"clients are resumed at the servers that PgBouncer has configured now"
+#define PGBOUNCER_POLL_FIRST_MS 2 /* the first interval of a poll that clients wait for */
 
 struct pgbouncer_driver;
 
-/* One answer of console B. Not called if the console was lost. */
-typedef void pgbouncer_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                              const struct err *err);
+/* The answer to a SHOW. NULL: it was refused, and driver->refusal says why. As the next one, it is
+ * not called if the console was lost. */
+typedef void pgbouncer_shown_cb(struct pgbouncer_driver *driver,
+                                const struct pgbouncer_table *table);
+/* All commands of the script were answered. `err` is the last refusal, without those that say that
+ * there was nothing to do; NULL: none. */
+typedef void pgbouncer_done_cb(struct pgbouncer_driver *driver, const struct err *err);
 
 /* The current pauses, from the first PAUSE to the last RESUME. Times are clock_now_ms(). */
 struct pgbouncer_drain {
 	int64_t paused_us; /* clock_now_us() of the first PAUSE; 0: by an earlier segue process */
 	int64_t since_ms;  /* the same, or when the hold record of that process was found */
+	size_t probe_at;   /* which recorded database is probed: the first that has not drained */
 	int64_t probed_ms; /* of the last probe of the old primary; 0: not probed yet */
 	enum pg_ping_answer old; /* the answer to it */
-	int64_t severed_ms;
-	bool nudged;
-	unsigned severs;    /* 1: in the gentlest way; 2: by KILL */
+	int64_t killed_ms;
+	bool closing;
+	unsigned kills;     /* 1: in the gentlest way; 2: by KILL */
 	bool unsent;        /* recorded, but PAUSE is not sent yet */
 	bool dead;          /* do not wait for logins: the old primary lets nobody in */
 	bool silent;        /* the same: it has not answered for a while */
@@ -72,15 +79,6 @@ struct pgbouncer_drain {
 	bool looked;        /* pgbouncer_step_drain() has run since the last PAUSE */
 	int64_t poll_ms;    /* until the next poll */
 	int64_t release_ms; /* clients are resumed then, whatever has been reached */
-};
-
-/* Commands for console B, sent one after the other. */
-struct pgbouncer_script {
-	char **commands;
-	size_t count, next;
-	pgbouncer_answer *done; /* after the last one; may be NULL */
-	bool refused;
-	struct err refusal; /* the last one, without those that say "nothing to do" */
 };
 
 struct pgbouncer_driver {
@@ -91,8 +89,11 @@ struct pgbouncer_driver {
 	struct timer *timer; /* of the current step: polls, re-reads, retries */
 	struct timer *alarm; /* when clients have to be resumed, even if nothing else happens */
 	int64_t step_us;
-	pgbouncer_answer *answer;
-	struct pgbouncer_script script;
+	pgbouncer_shown_cb *shown; /* NULL: the script runs */
+	pgbouncer_done_cb *done;   /* may be NULL */
+	struct string_list script; /* commands for console B, sent one after the other */
+	size_t script_at;          /* the next one */
+	struct err refusal;        /* of the SHOW, or the last one of the script; "": none */
 
 	enum pgbouncer_step step;
 	unsigned generation; /* number of the current text; 0: none yet */
@@ -108,14 +109,15 @@ struct pgbouncer_driver {
 	unsigned connections; /* console_connections() of B when the version was asked */
 	unsigned major, minor;
 	struct pgbouncer_table config; /* SHOW CONFIG over that connection; empty: not known */
-	char *ini_problem;             /* why pgbouncer.ini allows no RELOAD; NULL: it does */
-	char *ini_trouble; /* what else in it would harm clients at the next move or start; NULL:
-	                      nothing */
-	char *ini_differs; /* what in it PgBouncer does not run with, as last logged; "": nothing */
-	unsigned installed;           /* generation that the file was seen to hold */
-	unsigned confirmed;           /* generation that PgBouncer was seen to follow */
+	/* NULL or "": nothing */
+	char *ini_problem;  /* why pgbouncer.ini allows no RELOAD */
+	char *ini_trouble;  /* what else in it would harm clients at the next move or start */
+	char *ini_differs;  /* what in it PgBouncer does not run with, as last logged */
+	char *foreign;      /* what a person paused or disabled, as last logged */
+	char *problem;      /* the last failure */
+	unsigned installed; /* generation that the file was seen to hold */
+	unsigned confirmed; /* generation that PgBouncer was seen to follow */
 	struct pgbouncer_stale stale; /* while connections are being cut */
-	char *foreign; /* what a person paused or disabled, as last logged; "": nothing */
 
 	struct pgbouncer_hold_record record;
 	struct pgbouncer_drain drain;
@@ -134,39 +136,42 @@ struct pgbouncer_driver {
 	unsigned failures;   /* in a row */
 	int64_t wait_ms;     /* after the last one */
 	int64_t down_ms;     /* since when B has not answered; 0: it answers */
-	struct strbuf problem;
 	struct pgbouncer_facts facts;
 	uint16_t primary_port;
-	bool fenced;        /* a fence (no time limit, sessions ended): ordered, or in the record */
-	bool config_asked;  /* SHOW CONFIG was asked over this connection */
-	bool config_known;  /* the settings above were read over this connection */
-	bool limited;       /* max_db_connections is SET to 1 */
-	bool missing;       /* a database of the text is not in SHOW DATABASES */
-	bool rehosted;      /* facts.moved, and not only because of a new database */
-	bool busy;          /* waiting for an answer */
-	bool unsynced;      /* the file was renamed and not yet fsynced */
-	bool note_unsynced; /* the same for the hold record */
-	bool marked;        /* the marker of an owed RELOAD is on disk */
-	bool down_told;     /* logged that B does not answer */
-	bool unread_told;   /* logged that pgbouncer.ini cannot be read here */
+	bool fenced;       /* a fence (no time limit, sessions ended): ordered, or in the record */
+	bool config_asked; /* SHOW CONFIG was asked over this connection */
+	bool config_known; /* the settings above were read over this connection */
+	bool limited;      /* max_db_connections is SET to 1 */
+	bool missing;      /* a database of the text is not in SHOW DATABASES */
+	bool rehosted;     /* facts.moved, and not only because of a new database */
+	bool busy;         /* waiting for an answer */
+	bool unsynced;     /* the file was renamed and not yet fsynced */
+	bool record_unsynced; /* the same for the hold record */
+	bool marked;          /* the marker of an owed RELOAD is on disk */
+	bool down_logged;     /* logged that B does not answer */
+	bool unread_logged;   /* logged that pgbouncer.ini cannot be read here */
 };
 
 /* --- driver.c --- */
 
-void pgbouncer_tell_when_done(struct pgbouncer_driver *driver);
+void pgbouncer_log_done(struct pgbouncer_driver *driver);
 
 /* --- engine.c --- */
 
 /* Decides what to do next from all facts. Every callback ends with it. */
 void pgbouncer_reconcile(struct pgbouncer_driver *driver);
 
-/* Sends one command on console B, then calls `answer`. No other step runs until then. */
-void pgbouncer_ask(struct pgbouncer_driver *driver, const char *sql, pgbouncer_answer *answer);
-void pgbouncer_script_add(struct pgbouncer_driver *driver, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* Sends the commands. A refused one does not stop the others. `done` gets the last refusal, unless
- * it says that there was nothing to do. */
-void pgbouncer_script_run(struct pgbouncer_driver *driver, pgbouncer_answer *done);
-void pgbouncer_script_clear(struct pgbouncer_driver *driver);
+/* Each sends something on console B. No other step runs until the answer. */
+void pgbouncer_show(struct pgbouncer_driver *driver, const char *sql, pgbouncer_shown_cb *shown);
+void pgbouncer_command(struct pgbouncer_driver *driver, const char *sql, pgbouncer_done_cb *done);
+/* Sends driver->script. A refused command does not stop the others. */
+void pgbouncer_script_run(struct pgbouncer_driver *driver, pgbouncer_done_cb *done);
+/* Adds "VERB name" for one database, or for all that segue paused. */
+void pgbouncer_script_name(struct pgbouncer_driver *driver, const char *verb, const char *name);
+void pgbouncer_script_recorded(struct pgbouncer_driver *driver, const char *verb);
+
+/* Frees *text and sets it to `now`, which it takes over. True if that changes it; NULL is "". */
+bool pgbouncer_replace(char **text, char *now);
 
 /* Logs `problem` as an error and waits before the next try: a shorter time while clients wait. */
 void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const char *problem,
@@ -181,53 +186,48 @@ bool pgbouncer_is_primarys(const struct pgbouncer_driver *driver,
 
 void pgbouncer_step_read(struct pgbouncer_driver *driver);
 /* Stores SHOW DATABASES as facts; false after pgbouncer_fail(). */
-bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                         const struct err *err);
+bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer_table *table);
 void pgbouncer_compare(struct pgbouncer_driver *driver);
-void pgbouncer_step_sweep(struct pgbouncer_driver *driver);
+void pgbouncer_step_cleanup(struct pgbouncer_driver *driver);
 
 /* --- main_file.c: no RELOAD while pgbouncer.ini would not load --- */
 
 /* Reads pgbouncer.ini as PgBouncer would, with the current text in place of the output. Sets
  * facts.blocked and ini_trouble. */
-void pgbouncer_look_at_ini(struct pgbouncer_driver *driver);
-void pgbouncer_step_blocked(struct pgbouncer_driver *driver);
+void pgbouncer_read_main_file(struct pgbouncer_driver *driver);
 
 /* --- pause.c: up to PAUSE, and the hold that follows --- */
 
 bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver);
-void pgbouncer_stage_note(struct pgbouncer_driver *driver); /* the record of a possible hold */
+void pgbouncer_stage_record(struct pgbouncer_driver *driver); /* the record of a possible hold */
 void pgbouncer_step_pause(struct pgbouncer_driver *driver);
 void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg);
 bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver);
 void pgbouncer_step_unlimit(struct pgbouncer_driver *driver);
 void pgbouncer_step_hold(struct pgbouncer_driver *driver);
 
-/* --- drain.c: until no server connection is left --- */
+/* --- drain.c: until no server connection is left; connections that stay --- */
 
-/* Asks whether a server answers where the first paused database leads. */
-void pgbouncer_ask_liveness(struct pgbouncer_driver *driver, int64_t timeout_ms, pg_ping_cb *cb);
+/* Asks whether a server answers where this database leads. */
+void pgbouncer_ping(struct pgbouncer_driver *driver, const char *database, int64_t timeout_ms,
+                    pg_ping_cb *cb);
 void pgbouncer_step_drain(struct pgbouncer_driver *driver);
 void pgbouncer_step_probe(struct pgbouncer_driver *driver);
-bool pgbouncer_probe_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
-bool pgbouncer_close_after_transaction_is_due(const struct pgbouncer_driver *driver);
-bool pgbouncer_kill_connections_is_due(const struct pgbouncer_driver *driver, int64_t now_ms);
+/* Sets the facts about a drain that takes long: probe_due, close_due, kill_due. */
+void pgbouncer_derive_drain(struct pgbouncer_driver *driver, int64_t now_ms);
 
-/* --- drain.c: connections that stay --- */
-
+/* Adds commands that SET back what close_after_transaction and kill_connections have SET. */
+void pgbouncer_script_undo_timeouts(struct pgbouncer_driver *driver);
 void pgbouncer_step_close_after_transaction(struct pgbouncer_driver *driver);
 void pgbouncer_step_kill_connections(struct pgbouncer_driver *driver);
 void pgbouncer_step_fence(struct pgbouncer_driver *driver);
 
-/* --- switch.c: file, RELOAD, RESUME --- */
+/* --- switch.c: file, RELOAD, RESUME, and what has clients served soon after it --- */
 
 void pgbouncer_step_install(struct pgbouncer_driver *driver);
 void pgbouncer_step_reload(struct pgbouncer_driver *driver);
 void pgbouncer_step_stuck(struct pgbouncer_driver *driver);
 void pgbouncer_step_resume(struct pgbouncer_driver *driver);
-
-/* --- switch.c: around RESUME, to have clients served soon --- */
-
 void pgbouncer_step_shorten_retry(struct pgbouncer_driver *driver);
 void pgbouncer_step_wait_served(struct pgbouncer_driver *driver);
 void pgbouncer_step_restore(struct pgbouncer_driver *driver);

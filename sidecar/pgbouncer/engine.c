@@ -2,13 +2,13 @@
  * repeats until it has to wait for an answer or a timer. It also enforces the deadlines at which
  * clients are resumed. No other state can delay those. */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/timer.h"
 #include "driver_internal.h"
+#include "pgbouncer/model/diff.h"
 
 #define RETRY_FIRST_MS    1000
 #define RETRY_MAX_MS      30000
@@ -17,6 +17,7 @@
 #define HELD_MAX_MS       1500 /* in a hold a difference is corrected within 2 s */
 #define RESTART_MAX_MS    1000
 #define FRESH_MS          50
+#define BLOCKED_MS        500
 #define BLOCKED_REREAD_MS 1000
 #define STEPS_IN_A_ROW    32 /* that need no answer; more would be an error in the plan */
 
@@ -26,6 +27,14 @@ static void pgbouncer_wait(struct pgbouncer_driver *driver, int64_t first_ms, in
 {
 	driver->wait_ms = clock_backoff_ms(++driver->failures, first_ms, max_ms);
 	driver->facts.waiting = true;
+}
+
+bool pgbouncer_replace(char **text, char *now)
+{
+	auto_free char *before = *text;
+
+	*text = now;
+	return strcmp(before != NULL ? before : "", now != NULL ? now : "") != 0;
 }
 
 void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const char *problem,
@@ -38,9 +47,8 @@ void pgbouncer_fail(struct pgbouncer_driver *driver, const char *event, const ch
 	               held     ? HELD_MAX_MS
 	               : paused ? PAUSED_MAX_MS
 	                        : RETRY_MAX_MS);
-	strbuf_reset(&driver->problem);
-	strbuf_append_str(&driver->problem, problem);
-	when = xasprintf("%s; tried again in %" PRId64 " ms, or when the text changes", next,
+	(void)pgbouncer_replace(&driver->problem, xstrdup(problem));
+	when = xasprintf("%s; next try in %" PRId64 " ms, or when the rendered text changes", next,
 	                 driver->wait_ms);
 	target_fail(&driver->target, event, problem, when);
 }
@@ -55,11 +63,11 @@ static const char *advice(const struct err *err, bool *lasting)
 		       "(User= of the unit), or name in console a user of admin_users who has a "
 		       "password in passfile";
 	if (strstr(err->message, "password") != NULL || strstr(err->message, "auth") != NULL)
-		return "look at user and passfile of console = (mode 0600; its host field is the "
-		       "socket's folder)";
+		return "check user and passfile in \"console\" (passfile needs mode 0600; its host "
+		       "field is the directory of the unix socket)";
 	*lasting = false;
-	return "is PgBouncer running, and does console = lead to it? Its file is kept true "
-	       "meanwhile, and it is tried again every second";
+	return "check that PgBouncer is running and that \"console\" connects to it. segue keeps "
+	       "its file up to date and tries again every second";
 }
 
 /* The first loss is retried at once and not logged. The second one is logged, once. */
@@ -74,27 +82,27 @@ static void console_lost(struct pgbouncer_driver *driver, const struct err *err)
 		driver->down_ms = clock_now_ms();
 		return;
 	}
-	pgbouncer_look_at_ini(driver); /* a RELOAD by somebody may be the cause */
-	strbuf_reset(&driver->problem);
-	strbuf_append_str(&driver->problem, err->message);
+	pgbouncer_read_main_file(driver); /* a RELOAD by somebody may be the cause */
+	(void)pgbouncer_replace(&driver->problem, xstrdup(err->message));
 	pgbouncer_wait(driver, lasting ? RETRY_FIRST_MS : PAUSED_FIRST_MS,
 	               lasting ? RETRY_MAX_MS : RESTART_MAX_MS);
-	if (driver->down_told)
+	if (driver->down_logged)
 		return;
-	driver->down_told = true;
+	driver->down_logged = true;
 	TARGET_LOG(LOG_ERROR, &driver->target, "pgbouncer_unreachable", KV_ERR(err),
 	           KV_STR("next", next));
 }
 
-void pgbouncer_script_clear(struct pgbouncer_driver *driver)
+/* Some refusals say that there was nothing to do. */
+static bool is_refusal(const struct err *err)
 {
-	struct pgbouncer_script *script = &driver->script;
+	enum pgbouncer_problem problem =
+	    err != NULL ? pgbouncer_problem_of(err->message) : PGBOUNCER_NOT_PAUSED;
 
-	for (size_t i = 0; i < script->count; i++)
-		free(script->commands[i]);
-	free(script->commands);
-	*script = (struct pgbouncer_script){0};
+	return problem != PGBOUNCER_NOT_PAUSED && problem != PGBOUNCER_NO_DATABASE;
 }
+
+static void script_next(struct pgbouncer_driver *driver);
 
 static void answer_cb(const struct pgbouncer_table *table, const struct err *err, bool lost,
                       void *arg)
@@ -103,71 +111,74 @@ static void answer_cb(const struct pgbouncer_table *table, const struct err *err
 
 	driver->busy = false;
 	if (lost) {
-		pgbouncer_script_clear(driver);
+		string_list_free(&driver->script);
 		console_lost(driver, err);
 	} else {
-		driver->answer(driver, table, err);
+		if (is_refusal(err))
+			driver->refusal = *err;
+		if (driver->shown != NULL)
+			driver->shown(driver, table);
+		else
+			script_next(driver);
 	}
 	pgbouncer_reconcile(driver);
 }
 
-void pgbouncer_ask(struct pgbouncer_driver *driver, const char *sql, pgbouncer_answer *answer)
+static void send_query(struct pgbouncer_driver *driver, const char *sql)
 {
 	driver->busy = true;
-	driver->answer = answer;
 	console_query(driver->console, sql, pgbouncer_step_info(driver->step)->deadline_ms,
 	              answer_cb, driver);
 }
 
-void pgbouncer_script_add(struct pgbouncer_driver *driver, const char *fmt, ...)
+void pgbouncer_show(struct pgbouncer_driver *driver, const char *sql, pgbouncer_shown_cb *shown)
 {
-	struct pgbouncer_script *script = &driver->script;
-	auto_strbuf struct strbuf command = STRBUF_INIT;
-	va_list args;
-
-	va_start(args, fmt);
-	strbuf_vprintf(&command, fmt, args);
-	va_end(args);
-	script->commands =
-	    xreallocarray(script->commands, script->count + 1, sizeof(*script->commands));
-	script->commands[script->count++] = strbuf_detach(&command);
+	driver->shown = shown;
+	driver->refusal.message[0] = '\0';
+	send_query(driver, sql);
 }
 
-static bool matters(const struct err *err)
+static void script_next(struct pgbouncer_driver *driver)
 {
-	enum pgbouncer_problem problem =
-	    err != NULL ? pgbouncer_problem_of(err->message) : PGBOUNCER_NOT_PAUSED;
+	const struct err refusal = driver->refusal;
 
-	return problem != PGBOUNCER_NOT_PAUSED && problem != PGBOUNCER_NO_DATABASE;
-}
-
-static void script_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                          const struct err *err)
-{
-	struct pgbouncer_script *script = &driver->script;
-	pgbouncer_answer *done = script->done;
-	struct err refusal;
-	bool refused;
-
-	if (matters(err)) {
-		script->refused = true;
-		script->refusal = *err;
-	}
-	if (script->next < script->count) {
-		pgbouncer_ask(driver, script->commands[script->next++], script_answer);
+	if (driver->script_at < driver->script.count) {
+		send_query(driver, driver->script.items[driver->script_at++]);
 		return;
 	}
-	refused = script->refused;
-	refusal = script->refusal;
-	pgbouncer_script_clear(driver);
-	if (done != NULL)
-		done(driver, table, refused ? &refusal : NULL);
+	string_list_free(&driver->script);
+	if (driver->done != NULL)
+		driver->done(driver, refusal.message[0] != '\0' ? &refusal : NULL);
 }
 
-void pgbouncer_script_run(struct pgbouncer_driver *driver, pgbouncer_answer *done)
+void pgbouncer_script_run(struct pgbouncer_driver *driver, pgbouncer_done_cb *done)
 {
-	driver->script.done = done;
-	script_answer(driver, NULL, NULL);
+	driver->shown = NULL;
+	driver->done = done;
+	driver->script_at = 0;
+	driver->refusal.message[0] = '\0';
+	script_next(driver);
+}
+
+void pgbouncer_command(struct pgbouncer_driver *driver, const char *sql, pgbouncer_done_cb *done)
+{
+	string_list_printf(&driver->script, "%s", sql);
+	pgbouncer_script_run(driver, done);
+}
+
+void pgbouncer_script_name(struct pgbouncer_driver *driver, const char *verb, const char *name)
+{
+	auto_strbuf struct strbuf quoted = STRBUF_INIT;
+	struct err ignored; /* set_desired() has checked the names */
+
+	if (pgbouncer_quote_name(name, &quoted, &ignored))
+		string_list_printf(&driver->script, "%s %s", verb, quoted.data);
+}
+
+void pgbouncer_script_recorded(struct pgbouncer_driver *driver, const char *verb)
+{
+	for (size_t i = 0; i < driver->record.count; i++)
+		pgbouncer_script_name(driver, verb, driver->record.names[i]);
 }
 
 /* --- deadlines --- */
@@ -178,7 +189,7 @@ static void release(struct pgbouncer_driver *driver, const char *event, const ch
 
 	TARGET_LOG_ZXID(LOG_WARNING, &driver->target, event, KV_STR("why", why),
 	                KV_MS("waited_ms", since_ms != 0 ? (clock_now_ms() - since_ms) * 1000 : 0),
-	                KV_STR("next", "clients go on where PgBouncer leads them"));
+	                KV_STR("next", PGBOUNCER_RESUMED_HERE));
 	driver->facts.held = false;
 	driver->facts.waiting = false;
 	driver->facts.let_go = driver->record.count > 0;
@@ -210,12 +221,13 @@ static void keep_deadlines(struct pgbouncer_driver *driver, int64_t now_ms)
 		release(driver, "hold_over", HOLD_OVER_WHY);
 	else if (facts->held && drain_is_hopeless(driver, now_ms))
 		release(driver, "hold_aborted",
-		        "transactions on a primary that is alive outlast pause_timeout");
+		        "the old primary is alive, and its transactions did not end within "
+		        "pause_timeout");
 	else if (!facts->held && ours && !facts->let_go && now_ms >= driver->drain.release_ms)
 		release(driver, "move_failed",
-		        facts->has_text ? "not done in pause_timeout and 5 s"
-		                        : "paused by an earlier life of segue, and nobody has been "
-		                          "admitted as the primary since");
+		        facts->has_text ? "the move was not complete after pause_timeout + 5 s"
+		                        : "paused by an earlier segue process, and no primary has "
+		                          "been admitted since");
 }
 
 static void set_alarm(struct pgbouncer_driver *driver, int64_t now_ms)
@@ -238,6 +250,7 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	facts->ours = driver->record.count > 0;
 	facts->to_pause =
 	    facts->live_known && (driver->drain.unsent || pgbouncer_wants_pause(driver));
+	/* The text has been in the file, or PgBouncer lacks one of its databases. */
 	facts->mendable =
 	    driver->generation != 0 && (driver->installed == driver->generation || driver->missing);
 	facts->limit_over = pgbouncer_limit_is_over(driver);
@@ -248,9 +261,7 @@ static void derive_facts(struct pgbouncer_driver *driver, int64_t now_ms)
 	     facts->fence_due) &&
 	    now_ms - driver->live_ms > FRESH_MS)
 		facts->live_known = false;
-	facts->probe_due = pgbouncer_probe_is_due(driver, now_ms);
-	facts->nudge_due = pgbouncer_close_after_transaction_is_due(driver);
-	facts->sever_due = pgbouncer_kill_connections_is_due(driver, now_ms);
+	pgbouncer_derive_drain(driver, now_ms);
 	facts->restore_due = driver->restore_ms != 0 && now_ms >= driver->restore_ms;
 }
 
@@ -282,21 +293,18 @@ static void enter(struct pgbouncer_driver *driver, enum pgbouncer_step step)
 	driver->step_us = now_us;
 }
 
-static int64_t idle_ms(const struct pgbouncer_driver *driver)
-{
-	int64_t reread_ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
-	int64_t restore_ms = driver->restore_ms - clock_now_ms();
-
-	if (driver->facts.blocked) /* then RESTORE has to wait, too */
-		return reread_ms < BLOCKED_REREAD_MS ? reread_ms : BLOCKED_REREAD_MS;
-	return driver->restore_ms != 0 && restore_ms < reread_ms ? restore_ms : reread_ms;
-}
-
+/* While RELOAD is blocked, RESTORE has to wait, too. */
 static void step_idle(struct pgbouncer_driver *driver)
 {
-	pgbouncer_tell_when_done(driver);
+	int64_t wait_ms = clock_jitter_ms(target_hub_reread_ms(driver->target.hub));
+	int64_t other_ms =
+	    driver->facts.blocked ? BLOCKED_REREAD_MS : driver->restore_ms - clock_now_ms();
+
+	pgbouncer_log_done(driver);
 	pgbouncer_settle(driver);
-	timer_start(driver->timer, idle_ms(driver));
+	if ((driver->facts.blocked || driver->restore_ms != 0) && other_ms < wait_ms)
+		wait_ms = other_ms;
+	timer_start(driver->timer, wait_ms);
 }
 
 static void step_wait(struct pgbouncer_driver *driver)
@@ -304,33 +312,33 @@ static void step_wait(struct pgbouncer_driver *driver)
 	timer_start(driver->timer, driver->wait_ms);
 }
 
-static void run(struct pgbouncer_driver *driver)
+static void step_blocked(struct pgbouncer_driver *driver)
 {
-	static void (*const doers[PGBOUNCER_STEPS])(struct pgbouncer_driver * driver) = {
-	    [PGBOUNCER_IDLE] = step_idle,
-	    [PGBOUNCER_WAIT] = step_wait,
-	    [PGBOUNCER_READ] = pgbouncer_step_read,
-	    [PGBOUNCER_PAUSE] = pgbouncer_step_pause,
-	    [PGBOUNCER_UNLIMIT] = pgbouncer_step_unlimit,
-	    [PGBOUNCER_DRAIN] = pgbouncer_step_drain,
-	    [PGBOUNCER_PROBE] = pgbouncer_step_probe,
-	    [PGBOUNCER_NUDGE] = pgbouncer_step_close_after_transaction,
-	    [PGBOUNCER_SEVER] = pgbouncer_step_kill_connections,
-	    [PGBOUNCER_FENCE] = pgbouncer_step_fence,
-	    [PGBOUNCER_HOLD] = pgbouncer_step_hold,
-	    [PGBOUNCER_INSTALL] = pgbouncer_step_install,
-	    [PGBOUNCER_RELOAD] = pgbouncer_step_reload,
-	    [PGBOUNCER_BLOCKED] = pgbouncer_step_blocked,
-	    [PGBOUNCER_STUCK] = pgbouncer_step_stuck,
-	    [PGBOUNCER_QUICKEN] = pgbouncer_step_shorten_retry,
-	    [PGBOUNCER_RESUME] = pgbouncer_step_resume,
-	    [PGBOUNCER_SERVE] = pgbouncer_step_wait_served,
-	    [PGBOUNCER_SWEEP] = pgbouncer_step_sweep,
-	    [PGBOUNCER_RESTORE] = pgbouncer_step_restore,
-	};
-
-	doers[driver->step](driver);
+	timer_start(driver->timer, BLOCKED_MS);
 }
+
+static void (*const doers[PGBOUNCER_STEPS])(struct pgbouncer_driver *driver) = {
+    [PGBOUNCER_IDLE] = step_idle,
+    [PGBOUNCER_WAIT] = step_wait,
+    [PGBOUNCER_READ] = pgbouncer_step_read,
+    [PGBOUNCER_PAUSE] = pgbouncer_step_pause,
+    [PGBOUNCER_UNLIMIT] = pgbouncer_step_unlimit,
+    [PGBOUNCER_DRAIN] = pgbouncer_step_drain,
+    [PGBOUNCER_PROBE] = pgbouncer_step_probe,
+    [PGBOUNCER_CLOSE_AFTER_TRANSACTION] = pgbouncer_step_close_after_transaction,
+    [PGBOUNCER_KILL_CONNECTIONS] = pgbouncer_step_kill_connections,
+    [PGBOUNCER_FENCE] = pgbouncer_step_fence,
+    [PGBOUNCER_HOLD] = pgbouncer_step_hold,
+    [PGBOUNCER_INSTALL] = pgbouncer_step_install,
+    [PGBOUNCER_RELOAD] = pgbouncer_step_reload,
+    [PGBOUNCER_BLOCKED] = step_blocked,
+    [PGBOUNCER_STUCK] = pgbouncer_step_stuck,
+    [PGBOUNCER_SHORTEN_RETRY] = pgbouncer_step_shorten_retry,
+    [PGBOUNCER_RESUME] = pgbouncer_step_resume,
+    [PGBOUNCER_WAIT_SERVED] = pgbouncer_step_wait_served,
+    [PGBOUNCER_CLEANUP] = pgbouncer_step_cleanup,
+    [PGBOUNCER_RESTORE] = pgbouncer_step_restore,
+};
 
 void pgbouncer_reconcile(struct pgbouncer_driver *driver)
 {
@@ -345,7 +353,7 @@ void pgbouncer_reconcile(struct pgbouncer_driver *driver)
 		if (step == driver->step && timer_is_set(driver->timer))
 			break;
 		enter(driver, step);
-		run(driver);
+		doers[step](driver);
 	}
 	set_alarm(driver, now_ms);
 	target_changed(&driver->target);

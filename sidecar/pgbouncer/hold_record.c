@@ -13,11 +13,11 @@
 #include "base/file.h"
 #include "base/strbuf.h"
 
-#define NOTE        "the note of what segue pauses"
+#define RECORD      "the hold record"
 #define LIMIT_KEY   "max_db_connections"
 #define FENCE_KEY   "fence"
 #define RUNTIME_DIR "/run/segue"
-#define INTENT_MAX  ((size_t)1024 * 1024) /* bytes: ten thousand databases */
+#define RECORD_MAX  ((size_t)1024 * 1024) /* bytes: ten thousand databases */
 
 static bool read_file(const char *path, json_t **root, struct err *err)
 {
@@ -26,14 +26,19 @@ static bool read_file(const char *path, json_t **root, struct err *err)
 	bool missing;
 
 	*root = NULL;
-	if (!file_read(path, INTENT_MAX, &text, &missing, err))
+	if (!file_read(path, RECORD_MAX, &text, &missing, err))
 		return missing;
 	*root = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
-	return *root != NULL ||
-	       err_set(err,
-	               "%s: byte %d: no JSON, or cut off: RESUME by hand what SHOW DATABASES "
-	               "shows as paused, then remove the file",
-	               path, error.position);
+	if (json_is_array(json_object_get(*root, "databases")))
+		return true;
+	if (*root == NULL)
+		err_set(err, "byte %d: not JSON, or incomplete", error.position);
+	else
+		err_set(err, "it has no list of databases");
+	return err_wrap(err,
+	                "%s: not a hold record (RESUME by hand the databases that SHOW DATABASES "
+	                "shows as paused, then remove the file)",
+	                path);
 }
 
 static char *copy(const char *text)
@@ -50,23 +55,6 @@ void pgbouncer_hold_record_set_origin(struct pgbouncer_hold_record *record, cons
 	record->output = copy(output);
 }
 
-static void take_names(struct pgbouncer_hold_record *record, const json_t *root)
-{
-	const json_t *names = json_object_get(root, "databases");
-	const json_t *name;
-	size_t i;
-
-	if (json_is_integer(json_object_get(root, LIMIT_KEY)))
-		record->max_db_connections =
-		    (int)json_integer_value(json_object_get(root, LIMIT_KEY));
-	record->fence = json_is_true(json_object_get(root, FENCE_KEY));
-	pgbouncer_hold_record_set_origin(record,
-	                                 json_string_value(json_object_get(root, "console")),
-	                                 json_string_value(json_object_get(root, "output")));
-	json_array_foreach(names, i, name) if (json_is_string(name))
-	    pgbouncer_hold_record_add(record, json_string_value(name));
-}
-
 static char *spare_path(const char *state_dir, const char *name)
 {
 	const char *folder = getenv("RUNTIME_DIRECTORY");
@@ -80,7 +68,7 @@ static char *spare_path(const char *state_dir, const char *name)
 	                 whose);
 }
 
-static void change_places(struct pgbouncer_hold_record *record)
+static void use_other_path(struct pgbouncer_hold_record *record)
 {
 	char *path = record->path;
 
@@ -92,6 +80,8 @@ bool pgbouncer_hold_record_init(struct pgbouncer_hold_record *record, const char
                                 const char *name, struct err *err)
 {
 	json_auto_t *root = NULL;
+	const json_t *limit, *database;
+	size_t i;
 
 	*record = (struct pgbouncer_hold_record){
 	    .max_db_connections = -1,
@@ -99,10 +89,19 @@ bool pgbouncer_hold_record_init(struct pgbouncer_hold_record *record, const char
 	    .spare = spare_path(state_dir, name),
 	    .owner = xasprintf("%d-%" PRId64, (int)getpid(), clock_now_us())};
 	if (access(record->spare, F_OK) == 0)
-		change_places(record); /* it is the newer one */
+		use_other_path(record); /* it is the newer one */
 	if (!read_file(record->path, &root, err))
 		return false;
-	take_names(record, root);
+	limit = json_object_get(root, LIMIT_KEY);
+	if (json_is_integer(limit))
+		record->max_db_connections = (int)json_integer_value(limit);
+	record->fence = json_is_true(json_object_get(root, FENCE_KEY));
+	pgbouncer_hold_record_set_origin(record,
+	                                 json_string_value(json_object_get(root, "console")),
+	                                 json_string_value(json_object_get(root, "output")));
+	json_array_foreach(json_object_get(root, "databases"), i,
+	                   database) if (json_is_string(database))
+	    pgbouncer_hold_record_add(record, json_string_value(database));
 	return true;
 }
 
@@ -179,10 +178,9 @@ static char *encode(const struct pgbouncer_hold_record *record, char *const *lis
 		json_object_set_new(root, "why", json_string(why));
 	}
 	json_object_set_new(root, "owner", json_string(record->owner));
-	if (record->console != NULL)
-		json_object_set_new(root, "console", json_string(record->console));
-	if (record->output != NULL)
-		json_object_set_new(root, "output", json_string(record->output));
+	/* jansson adds nothing for a string that is NULL. */
+	json_object_set_new(root, "console", json_string(record->console));
+	json_object_set_new(root, "output", json_string(record->output));
 	if (record->fence)
 		json_object_set_new(root, FENCE_KEY, json_true());
 	if (record->max_db_connections >= 0)
@@ -202,7 +200,7 @@ bool pgbouncer_hold_record_stage(struct pgbouncer_hold_record *record, char *con
 	forget_staged(record);
 	record->staged = file_stage(record->path, text, strlen(text), &file_owner, err);
 	record->staged_text = STEAL(text);
-	return record->staged != NULL || err_wrap(err, NOTE);
+	return record->staged != NULL || err_wrap(err, RECORD);
 }
 
 bool pgbouncer_hold_record_save_staged(struct pgbouncer_hold_record *record)
@@ -216,12 +214,6 @@ bool pgbouncer_hold_record_save_staged(struct pgbouncer_hold_record *record)
 	return record->undated;
 }
 
-static bool write_note(const struct pgbouncer_hold_record *record, const char *text,
-                       struct err *err)
-{
-	return file_swap(record->path, text, strlen(text), &file_owner, err) || err_wrap(err, NOTE);
-}
-
 bool pgbouncer_hold_record_save(struct pgbouncer_hold_record *record, const char *why,
                                 struct err *err)
 {
@@ -233,13 +225,13 @@ bool pgbouncer_hold_record_save(struct pgbouncer_hold_record *record, const char
 	forget_staged(record);
 	record->undated = false;
 	text = encode(record, record->names, record->count, why);
-	if (write_note(record, text, err))
+	if (file_swap(record->path, text, strlen(text), &file_owner, err))
 		return true;
-	change_places(record);
-	if (write_note(record, text, &ignored))
+	use_other_path(record);
+	if (file_swap(record->path, text, strlen(text), &file_owner, &ignored))
 		return true;
-	change_places(record);
-	return false;
+	use_other_path(record);
+	return err_wrap(err, RECORD);
 }
 
 bool pgbouncer_hold_record_sync(struct pgbouncer_hold_record *record, const char *why,
@@ -249,7 +241,7 @@ bool pgbouncer_hold_record_sync(struct pgbouncer_hold_record *record, const char
 		return true;
 	if (record->undated && !pgbouncer_hold_record_save(record, why, err))
 		return false;
-	return file_sync(record->path, err) || err_wrap(err, NOTE);
+	return file_sync(record->path, err) || err_wrap(err, RECORD);
 }
 
 bool pgbouncer_hold_record_is_ours(const struct pgbouncer_hold_record *record)

@@ -3,7 +3,6 @@
 #include "pgbouncer/lost_databases.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/file.h"
 #include "pgbouncer/console.h"
@@ -14,22 +13,13 @@
 #define ANSWER_MAX_MS 2000
 
 struct lost_databases {
-	char **names;
-	size_t count;
+	struct string_list names;
 	struct console *console;
 	lost_databases_cb *cb;
 	void *arg;
 };
 
-static void add_name(struct lost_databases *lost, const char *name)
-{
-	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
-	lost->names = xreallocarray(lost->names, lost->count + 1, sizeof(*lost->names));
-	lost->names[lost->count++] = xstrdup(name);
-}
-
-static void find_names(const char *output, const struct pgbouncer_ini *now,
-                       struct lost_databases *out)
+static void find_names(const char *output, const struct pgbouncer_ini *now, struct string_list *out)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct pgbouncer_ini before;
@@ -40,56 +30,47 @@ static void find_names(const char *output, const struct pgbouncer_ini *now,
 		return;
 	for (size_t i = 0; i < before.count; i++)
 		if (pgbouncer_ini_find(now, before.databases[i].name) == NULL)
-			add_name(out, before.databases[i].name);
+			string_list_add(out, xstrdup(before.databases[i].name));
 	pgbouncer_ini_free(&before);
-}
-
-static void free_names(struct lost_databases *lost)
-{
-	for (size_t i = 0; i < lost->count; i++)
-		free(lost->names[i]);
-	free(lost->names);
 }
 
 void lost_databases_names(const char *output, const struct pgbouncer_ini *now, struct strbuf *out)
 {
-	struct lost_databases lost = {.count = 0};
+	auto_string_list struct string_list names = {.count = 0};
 
-	find_names(output, now, &lost);
-	for (size_t i = 0; i < lost.count; i++)
-		strbuf_printf(out, "%s%s", i > 0 ? ", " : "", lost.names[i]);
-	free_names(&lost);
+	find_names(output, now, &names);
+	string_list_join(&names, ", ", out);
 }
 
-bool lost_databases_judge(const char *const *names, size_t count,
-                          const struct pgbouncer_table *pools, const struct err *err,
-                          struct strbuf *out)
+bool lost_databases_judge(const struct string_list *names, const struct pgbouncer_table *pools,
+                          const struct err *err, struct strbuf *out)
 {
 	auto_free char *why = NULL;
 	unsigned clients = 0;
 
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < names->count; i++) {
 		struct pgbouncer_pool_sum sum = {0};
 		struct err problem;
 
-		strbuf_printf(out, "%s%s", i > 0 ? ", " : "", names[i]);
+		strbuf_printf(out, "%s%s", i > 0 ? ", " : "", names->items[i]);
 		if (why == NULL && pools == NULL)
 			why = xstrdup(err != NULL ? err->message : "no rows");
-		else if (why == NULL && !pgbouncer_pools_sum(pools, names[i], &sum, &problem))
+		else if (why == NULL &&
+		         !pgbouncer_pools_sum(pools, names->items[i], &sum, &problem))
 			why = xstrdup(problem.message);
 		if (sum.active_clients + sum.waiting > 0)
 			strbuf_printf(out, " (clients: %u)", sum.active_clients + sum.waiting);
 		clients += sum.active_clients + sum.waiting;
 	}
-	strbuf_append_str(out, count > 1 ? " go away" : " goes away");
-	strbuf_append_str(out, ": the output has it, the new text has it no more, and PgBouncer "
+	strbuf_append_str(out, names->count > 1 ? " go away" : " goes away");
+	strbuf_append_str(out, ": it is in the output and not in the new text, so PgBouncer "
 	                       "drops it with its clients: ");
 	if (clients > 0)
 		strbuf_append_str(
 		    out, "keep an entry with the old name until nobody uses it; to end its "
-		         "clients, say DISABLE and KILL with its name in PgBouncer's console");
+		         "clients, run DISABLE and KILL with its name on PgBouncer's console");
 	else if (why != NULL)
-		strbuf_printf(out, "whether it has any is not known: %s", why);
+		strbuf_printf(out, "whether clients are connected is not known: %s", why);
 	else
 		strbuf_append_str(out, "none is connected now");
 	return clients > 0;
@@ -102,8 +83,7 @@ static void answered(const struct pgbouncer_table *table, const struct err *err,
 	auto_strbuf struct strbuf what = STRBUF_INIT;
 	lost_databases_cb *cb = lost->cb;
 	void *cb_arg = lost->arg;
-	bool used =
-	    lost_databases_judge((const char *const *)lost->names, lost->count, table, err, &what);
+	bool used = lost_databases_judge(&lost->names, table, err, &what);
 
 	(void)gone;
 	lost_databases_cancel(lost);
@@ -121,10 +101,10 @@ struct lost_databases *lost_databases_ask(struct event_base *base,
 	lost->cb = cb;
 	lost->arg = arg;
 	if (pgbouncer_ini_parse(text, len, &now, &ignored)) {
-		find_names(target->output, &now, lost);
+		find_names(target->output, &now, &lost->names);
 		pgbouncer_ini_free(&now);
 	}
-	if (lost->count == 0) {
+	if (lost->names.count == 0) {
 		lost_databases_cancel(lost);
 		return NULL;
 	}
@@ -137,8 +117,7 @@ void lost_databases_cancel(struct lost_databases *lost)
 {
 	if (lost == NULL)
 		return;
-	if (lost->console != NULL)
-		console_close(lost->console);
-	free_names(lost);
+	console_close(lost->console);
+	string_list_free(&lost->names);
 	free(lost);
 }

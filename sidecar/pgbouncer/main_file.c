@@ -7,54 +7,36 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/timer.h"
 #include "driver_internal.h"
 #include "pgbouncer/model/config.h"
 #include "pgbouncer/model/next_start.h"
 
-#define LOOK_MS 500
-
-static void tell(struct pgbouncer_driver *driver, const char *file)
-{
-	if (driver->ini_problem == NULL) {
-		TARGET_LOG(LOG_INFO, &driver->target, "pgbouncer_ini_right", KV_STR("file", file));
-		return;
-	}
-	TARGET_LOG(LOG_ERROR, &driver->target, "pgbouncer_ini_broken",
-	           KV_STR("error", driver->ini_problem),
-	           KV_STR("next", "PgBouncer is not told to RELOAD, which would reset its settings "
-	                          "or drop databases: it stays as it is, and follows as soon as "
-	                          "that file is right"));
-	target_failed(&driver->target);
-}
-
 /* Takes ownership of `problem`. */
 static void set_problem(struct pgbouncer_driver *driver, char *problem, const char *file)
 {
-	const char *before = driver->ini_problem != NULL ? driver->ini_problem : "";
-	bool same = strcmp(before, problem != NULL ? problem : "") == 0;
-
-	free(driver->ini_problem);
-	driver->ini_problem = problem;
 	driver->facts.blocked = problem != NULL;
-	if (!same)
-		tell(driver, file);
+	if (!pgbouncer_replace(&driver->ini_problem, problem))
+		return;
+	if (problem == NULL) {
+		TARGET_LOG(LOG_INFO, &driver->target, "pgbouncer_ini_right", KV_STR("file", file));
+		return;
+	}
+	TARGET_LOG(LOG_ERROR, &driver->target, "pgbouncer_ini_broken", KV_STR("error", problem),
+	           KV_STR("next", "segue sends no RELOAD, because it would reset settings or drop "
+	                          "databases. PgBouncer stays as it is; the move continues as soon "
+	                          "as this file is corrected"));
+	target_failed(&driver->target);
 }
 
 /* Trouble does not block RELOAD: the databases that are right are moved. Takes ownership of
  * `trouble`. */
 static void set_trouble(struct pgbouncer_driver *driver, char *trouble)
 {
-	const char *before = driver->ini_trouble != NULL ? driver->ini_trouble : "";
-	bool same = strcmp(before, trouble != NULL ? trouble : "") == 0;
-
-	free(driver->ini_trouble);
-	driver->ini_trouble = trouble;
-	if (same || trouble == NULL)
+	if (!pgbouncer_replace(&driver->ini_trouble, trouble) || trouble == NULL)
 		return;
 	TARGET_LOG(LOG_ERROR, &driver->target, "pgbouncer_ini_trouble", KV_STR("error", trouble),
 	           KV_STR("next", "correct it before the next failover or start of PgBouncer; "
-	                          "segue reads it again with every look at PgBouncer"));
+	                          "segue checks it again each time that it reads PgBouncer"));
 	target_failed(&driver->target);
 }
 
@@ -68,56 +50,31 @@ static char *judge_unread(struct pgbouncer_driver *driver, const char *file, con
 		return xstrdup(problem.message);
 	if (driver->facts.console_down && driver->ini_problem != NULL) /* why it cannot start */
 		return xstrdup(driver->ini_problem);
-	if (driver->unread_told || access(file, F_OK) != 0)
+	if (driver->unread_logged || access(file, F_OK) != 0)
 		return NULL;
-	driver->unread_told = true;
+	driver->unread_logged = true;
 	TARGET_LOG(LOG_WARNING, &driver->target, "pgbouncer_ini_unread", KV_ERR(err),
-	           KV_STR("next", "PgBouncer is told to RELOAD without a look at it: let segue's "
-	                          "user read it"));
-	return NULL;
-}
-
-/* Caller frees; NULL: none. */
-static char *find_trouble(const struct pgbouncer_driver *driver, const struct pgbouncer_main *found)
-{
-	struct err err;
-	bool some;
-
-	if (!pgbouncer_main_obeys(found, driver->target.config->output, &err) ||
-	    (!next_start_lets_in(&driver->config, found, &some, &err) && !some))
-		return xstrdup(err.message);
+	           KV_STR("next", "segue sends RELOAD without checking this file: give segue's "
+	                          "user read permission"));
 	return NULL;
 }
 
 /* The difference may be intended, so it is logged only once. */
-static void tell_differs(struct pgbouncer_driver *driver, const struct pgbouncer_main *found)
+static void log_differs(struct pgbouncer_driver *driver, const struct pgbouncer_main *found)
 {
 	auto_string_list struct string_list differs = {.count = 0};
 	auto_strbuf struct strbuf now = STRBUF_INIT;
 
 	next_start_differs(&driver->config, found, true, &differs);
 	string_list_join(&differs, "; ", &now);
-	if (strcmp(driver->ini_differs, now.data) == 0)
-		return;
-	if (now.len > 0)
-		TARGET_LOG(
-		    LOG_WARNING, &driver->target, "pgbouncer_ini_differs", KV_STR("what", now.data),
-		    KV_STR("next", "nothing is done: restart PgBouncer when you like, or put "
-		                   "the setting back"));
-	free(driver->ini_differs);
-	driver->ini_differs = strbuf_detach(&now);
+	if (pgbouncer_replace(&driver->ini_differs, strbuf_detach(&now)) && differs.count > 0)
+		TARGET_LOG(LOG_WARNING, &driver->target, "pgbouncer_ini_differs",
+		           KV_STR("what", driver->ini_differs),
+		           KV_STR("next", "segue does nothing: restart PgBouncer at a convenient "
+		                          "time, or restore the setting"));
 }
 
-/* Takes found->problem. Caller frees; NULL: nothing is wrong. */
-static char *problem_of(struct pgbouncer_main *found, const char *file, const char *output)
-{
-	if (pgbouncer_main_leaves_out(found))
-		return xasprintf(PGBOUNCER_NOT_INCLUDED ": " PGBOUNCER_NOT_INCLUDED_CURE, file,
-		                 output, output);
-	return STEAL(found->problem);
-}
-
-void pgbouncer_look_at_ini(struct pgbouncer_driver *driver)
+void pgbouncer_read_main_file(struct pgbouncer_driver *driver)
 {
 	const char *file = pgbouncer_config_get(&driver->config, "conffile");
 	const struct pgbouncer_reading reading = {.minor = driver->minor,
@@ -125,26 +82,28 @@ void pgbouncer_look_at_ini(struct pgbouncer_driver *driver)
 	                                          .output = driver->target.config->output,
 	                                          .text = driver->text != NULL ? driver->text : "",
 	                                          .len = driver->len,
-	                                          .ini =
-	                                              driver->generation != 0 ? &driver->ini : NULL,
+	                                          .ini = &driver->ini,
 	                                          .only_problem = true};
 	struct pgbouncer_main found;
 	struct err err;
+	bool some, fine;
 
 	if (file == NULL || *file != '/') /* relative to where PgBouncer was started */
 		return;
 	if (pgbouncer_main_load(file, &reading, &found, &err)) {
-		set_trouble(driver, find_trouble(driver, &found));
-		tell_differs(driver, &found);
-		set_problem(driver, problem_of(&found, file, reading.output), file);
+		fine = pgbouncer_main_obeys(&found, reading.output, &err) &&
+		       (next_start_lets_in(&driver->config, &found, &some, &err) || some);
+		set_trouble(driver, fine ? NULL : xstrdup(err.message));
+		log_differs(driver, &found);
+		set_problem(driver,
+		            pgbouncer_main_leaves_out(&found)
+		                ? xasprintf(PGBOUNCER_NOT_INCLUDED ": " PGBOUNCER_NOT_INCLUDED_CURE,
+		                            file, reading.output, reading.output)
+		                : STEAL(found.problem),
+		            file);
 	} else {
 		set_trouble(driver, NULL);
 		set_problem(driver, judge_unread(driver, file, &err), file);
 	}
 	pgbouncer_main_free(&found);
-}
-
-void pgbouncer_step_blocked(struct pgbouncer_driver *driver)
-{
-	timer_start(driver->timer, LOOK_MS);
 }

@@ -1,13 +1,13 @@
 /* Up to PAUSE: selects the databases, saves the hold record (nothing else tells segue's pauses from
  * a person's), and waits until no login to a server is in progress. PAUSE would cut such a login,
  * and PgBouncer would take the server for one that is down. */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/timer.h"
 #include "driver_internal.h"
+#include "pgbouncer/model/diff.h"
 
 #define LOGINS_POLL_MS   2
 #define HOLD_REREAD_MS   1000
@@ -31,18 +31,11 @@ bool pgbouncer_is_primarys(const struct pgbouncer_driver *driver,
 	                                   strcmp(database->host, driver->primary) == 0);
 }
 
-static bool leads_elsewhere(const struct pgbouncer_database *database,
-                            const struct pgbouncer_live_database *live)
-{
-	return database->port != live->port || strcmp(database->host, live->host) != 0 ||
-	       strcmp(database->dbname, live->dbname) != 0;
-}
-
 /* In a hold: databases that lead to the primary now. In a move: those that will lead to it. A
  * read-only database is moved without PAUSE: nothing can be written to the wrong server. A disabled
  * database takes no new clients but keeps its sessions, so a fence pauses it, too. */
 static bool wants_pause(const struct pgbouncer_driver *driver,
-                        const struct pgbouncer_database *database)
+                        const struct pgbouncer_database *database, bool held)
 {
 	const struct pgbouncer_live_database *live =
 	    pgbouncer_live_find(&driver->live, database->name);
@@ -50,13 +43,13 @@ static bool wants_pause(const struct pgbouncer_driver *driver,
 	return live != NULL && !live->paused && (!live->disabled || driver->fenced) &&
 	       !pgbouncer_hold_record_has(&driver->record, database->name) &&
 	       pgbouncer_is_primarys(driver, database) &&
-	       (driver->facts.held || leads_elsewhere(database, live));
+	       (held || pgbouncer_is_moved(database, live));
 }
 
 bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver)
 {
-	for (size_t i = 0; driver->generation != 0 && i < driver->ini.count; i++)
-		if (wants_pause(driver, &driver->ini.databases[i]))
+	for (size_t i = 0; i < driver->ini.count; i++)
+		if (wants_pause(driver, &driver->ini.databases[i], driver->facts.held))
 			return true;
 	return false;
 }
@@ -66,68 +59,53 @@ bool pgbouncer_wants_pause(const struct pgbouncer_driver *driver)
 /* If the disk is full or read-only, databases are paused without a record, and the next start of
  * segue cannot resume them. Without PAUSE every client would get an error at every failover; a kill
  * of segue during a hold is rare, and the log says beforehand what it would mean. */
-static void without_note(const struct pgbouncer_driver *driver, const struct err *err)
+static void warn_no_record(const struct pgbouncer_driver *driver, const struct err *err)
 {
 	TARGET_LOG(LOG_ERROR, &driver->target, "pause_not_noted", KV_ERR(err),
-	           KV_STR("next", "paused all the same: if segue is killed before it resumes them, "
-	                          "RESUME its databases by hand on PgBouncer's console; mend "
-	                          "state_dir"));
+	           KV_STR("next", "the databases are paused without a hold record: if segue is "
+	                          "killed before it resumes them, RESUME them by hand on "
+	                          "PgBouncer's console; repair state_dir"));
 }
 
 static const char *why_paused(const struct pgbouncer_driver *driver)
 {
 	if (driver->fenced)
-		return "nobody is to reach the last primary";
+		return "no client may reach the last primary";
 	return driver->facts.held ? "there is no primary" : "the primary has changed";
 }
 
-/* Names of the databases that a hold would pause now; borrowed from driver->ini. */
-static size_t names_to_hold(const struct pgbouncer_driver *driver, char **names)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < driver->ini.count; i++) {
-		const struct pgbouncer_database *database = &driver->ini.databases[i];
-		const struct pgbouncer_live_database *live =
-		    pgbouncer_live_find(&driver->live, database->name);
-
-		if (live != NULL && !live->paused && !live->disabled &&
-		    pgbouncer_is_primarys(driver, database))
-			names[count++] = database->name;
-	}
-	return count;
-}
-
 /* If the folder cannot be written to, that is logged when the record is needed. */
-void pgbouncer_stage_note(struct pgbouncer_driver *driver)
+void pgbouncer_stage_record(struct pgbouncer_driver *driver)
 {
 	auto_free char **names = NULL;
 	struct err ignored;
-	size_t count;
+	size_t count = 0;
 
-	if (driver->generation == 0 || !driver->facts.live_known || driver->record.count > 0)
+	if (!driver->facts.live_known || driver->record.count > 0)
 		return;
 	names = xcalloc(driver->ini.count + 1, sizeof(*names));
-	count = names_to_hold(driver, names);
+	for (size_t i = 0; i < driver->ini.count; i++)
+		if (wants_pause(driver, &driver->ini.databases[i], true))
+			names[count++] = driver->ini.databases[i].name;
 	driver->record.max_db_connections = driver->max_db_connections;
 	if (count > 0)
 		(void)!pgbouncer_hold_record_stage(&driver->record, names, count, &ignored);
 }
 
-static void note_pauses(struct pgbouncer_driver *driver)
+static void record_pauses(struct pgbouncer_driver *driver)
 {
 	struct pgbouncer_drain *drain = &driver->drain;
 	struct err err;
 
 	for (size_t i = 0; i < driver->ini.count; i++)
-		if (wants_pause(driver, &driver->ini.databases[i]))
+		if (wants_pause(driver, &driver->ini.databases[i], driver->facts.held))
 			pgbouncer_hold_record_add(&driver->record, driver->ini.databases[i].name);
 	driver->record.max_db_connections = driver->max_db_connections;
 	driver->record.fence = driver->record.fence || driver->fenced;
 	if (!(drain->dead && pgbouncer_hold_record_save_staged(&driver->record)) &&
 	    !pgbouncer_hold_record_save(&driver->record, why_paused(driver), &err))
-		without_note(driver, &err);
-	driver->note_unsynced = true;
+		warn_no_record(driver, &err);
+	driver->record_unsynced = true;
 	if (driver->facts.drained) /* the others have drained: a new drain with its own time */
 		*drain =
 		    (struct pgbouncer_drain){.paused_us = drain->paused_us, .dead = drain->dead};
@@ -149,28 +127,30 @@ void pgbouncer_step_hold(struct pgbouncer_driver *driver)
 {
 	struct err err;
 
-	if (driver->note_unsynced &&
+	if (driver->record_unsynced &&
 	    !pgbouncer_hold_record_sync(&driver->record, why_paused(driver), &err))
 		TARGET_LOG(LOG_WARNING, &driver->target, "note_not_synced", KV_ERR(&err),
-		           KV_STR("next", "after a power cut that PgBouncer survives, its pauses "
-		                          "look like a person's"));
-	driver->note_unsynced = false;
+		           KV_STR("next", "after a power failure that PgBouncer survives, segue "
+		                          "would not resume these databases"));
+	driver->record_unsynced = false;
 	timer_start(driver->timer, HOLD_REREAD_MS);
 }
 
 /* --- logins --- */
 
-static bool has_logins(const struct pgbouncer_driver *driver, const struct pgbouncer_table *pools)
+/* The first of the recorded databases with a login in progress; NULL: none. */
+static const char *find_login(const struct pgbouncer_driver *driver,
+                              const struct pgbouncer_table *pools)
 {
 	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
 		const char *name = pgbouncer_table_get(pools, row, "database");
-		const char *logins = pgbouncer_table_get(pools, row, "sv_login");
 
-		if (name != NULL && logins != NULL && strcmp(logins, "0") != 0 &&
+		if (name != NULL && pgbouncer_table_get(pools, row, "sv_login") != NULL &&
+		    !pgbouncer_table_is(pools, row, "sv_login", "0") &&
 		    pgbouncer_hold_record_has(&driver->record, name))
-			return true;
+			return name;
 	}
-	return false;
+	return NULL;
 }
 
 static void send_pauses(struct pgbouncer_driver *driver)
@@ -215,14 +195,13 @@ static void early_answer(enum pg_ping_answer answer, void *arg)
 	pgbouncer_reconcile(driver);
 }
 
-static void logins_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                          const struct err *err)
+static void pools_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
 {
 	struct pgbouncer_drain *drain = &driver->drain;
+	const char *login = find_login(driver, table);
 	int64_t now_ms = clock_now_ms();
 
-	(void)err;
-	if (!has_logins(driver, table) || drain->dead || drain->silent ||
+	if (login == NULL || drain->dead || drain->silent ||
 	    now_ms - drain->since_ms >= LOGINS_MAX_MS) {
 		send_pauses(driver);
 		return;
@@ -231,33 +210,30 @@ static void logins_answer(struct pgbouncer_driver *driver, const struct pgbounce
 	if (driver->pg_ping != NULL || now_ms - drain->asked_ms < LOGINS_SILENT_MS)
 		return;
 	drain->asked_ms = now_ms;
-	pgbouncer_ask_liveness(driver, LOGINS_SILENT_MS, early_answer);
+	pgbouncer_ping(driver, login, LOGINS_SILENT_MS, early_answer);
 }
 
-static void limit_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                         const struct err *err)
+/* A user who may not SET may not PAUSE either, which is logged then. */
+static void limited(struct pgbouncer_driver *driver, const struct err *err)
 {
-	(void)table;
-	(void)err; /* a user who may not SET may not PAUSE either, which is logged then */
-	pgbouncer_ask(driver, "SHOW POOLS", logins_answer);
+	(void)err;
+	pgbouncer_show(driver, "SHOW POOLS", pools_shown);
 }
 
 void pgbouncer_step_pause(struct pgbouncer_driver *driver)
 {
 	if (pgbouncer_wants_pause(driver))
-		note_pauses(driver);
+		record_pauses(driver);
 	if (!driver->drain.unsent)
 		return;
 	if (driver->drain.dead || driver->drain.silent) { /* a login can only fail */
 		send_pauses(driver);
-		return;
+	} else if (driver->limited || driver->max_db_connections < 0) {
+		pgbouncer_show(driver, "SHOW POOLS", pools_shown);
+	} else {
+		driver->limited = true;
+		pgbouncer_command(driver, LIMIT, limited);
 	}
-	if (driver->limited || driver->max_db_connections < 0) {
-		pgbouncer_ask(driver, "SHOW POOLS", logins_answer);
-		return;
-	}
-	driver->limited = true;
-	pgbouncer_ask(driver, LIMIT, limit_answer);
 }
 
 /* True as soon as all databases of the record are seen to be paused, or are gone. The limit applies
@@ -274,10 +250,8 @@ bool pgbouncer_limit_is_over(const struct pgbouncer_driver *driver)
 	return driver->limited && driver->facts.live_known && !driver->drain.unsent;
 }
 
-static void unlimit_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                           const struct err *err)
+static void unlimited(struct pgbouncer_driver *driver, const struct err *err)
 {
-	(void)table;
 	driver->limited = false;
 	if (err != NULL)
 		TARGET_LOG(LOG_WARNING, &driver->target, "set_refused", KV_ERR(err),
@@ -286,15 +260,16 @@ static void unlimit_answer(struct pgbouncer_driver *driver, const struct pgbounc
 
 void pgbouncer_step_unlimit(struct pgbouncer_driver *driver)
 {
-	auto_free char *sql = xasprintf("SET max_db_connections='%d'", driver->max_db_connections);
-
-	pgbouncer_ask(driver, sql, unlimit_answer);
+	string_list_printf(&driver->script, "SET max_db_connections='%d'",
+	                   driver->max_db_connections);
+	pgbouncer_script_run(driver, unlimited);
 }
 
 /* --- the answers to PAUSE --- */
 
 static void refused(struct pgbouncer_driver *driver, const char *name, const struct err *err)
 {
+	enum pgbouncer_problem problem = pgbouncer_problem_of(err->message);
 	struct err ignored; /* a surplus name in the file does no harm */
 
 	pgbouncer_hold_record_drop(&driver->record, name);
@@ -303,21 +278,13 @@ static void refused(struct pgbouncer_driver *driver, const char *name, const str
 		(void)!pgbouncer_hold_record_save(&driver->record, "", &ignored);
 	}
 	driver->facts.live_known = false;
-	switch (pgbouncer_problem_of(err->message)) {
-	case PGBOUNCER_NO_DATABASE:
+	if (problem == PGBOUNCER_NO_DATABASE)
 		return;
-	case PGBOUNCER_NO_ADMIN:
-	case PGBOUNCER_NOT_ALLOWED:
-		if (driver->facts.install_due && !driver->facts.held) /* all that can be done */
-			pgbouncer_step_install(driver);
-		break;
-	case PGBOUNCER_ALREADY_PAUSED:
-	case PGBOUNCER_NOT_PAUSED:
-	case PGBOUNCER_RELOAD_FAILED:
-	case PGBOUNCER_OTHER:
-		break;
-	}
-	pgbouncer_fail(driver, "pause_refused", err->message, "clients go on as they are");
+	if ((problem == PGBOUNCER_NO_ADMIN || problem == PGBOUNCER_NOT_ALLOWED) &&
+	    driver->facts.install_due && !driver->facts.held) /* all that can be done */
+		pgbouncer_step_install(driver);
+	pgbouncer_fail(driver, "pause_refused", err->message,
+	               "clients stay connected to the current servers");
 }
 
 void pgbouncer_paused_cb(const char *name, const struct err *err, bool lost, void *arg)

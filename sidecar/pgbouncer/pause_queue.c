@@ -43,25 +43,17 @@ static void answer_cb(const struct pgbouncer_table *table, const struct err *err
 	pauser->cb(name, err, lost, pauser->arg);
 }
 
-static char *take_next(struct pauser *pauser)
-{
-	char *name = pauser->queue[0];
-
-	pauser->queued--;
-	memmove(pauser->queue, pauser->queue + 1, pauser->queued * sizeof(char *));
-	return name;
-}
-
 static void send_next(struct pauser *pauser, struct slot *slot)
 {
 	auto_strbuf struct strbuf sql = STRBUF_INIT;
-	struct err refused_by_the_driver_before;
+	struct err ignored; /* the driver has checked the name */
 
 	if (slot->console == NULL)
 		slot->console = console_create(pauser->base, pauser->conninfo);
-	slot->name = take_next(pauser);
+	slot->name = pauser->queue[0];
+	memmove(pauser->queue, pauser->queue + 1, --pauser->queued * sizeof(char *));
 	strbuf_append_str(&sql, "PAUSE ");
-	(void)!pgbouncer_quote_name(slot->name, &sql, &refused_by_the_driver_before);
+	(void)!pgbouncer_quote_name(slot->name, &sql, &ignored);
 	console_query(slot->console, sql.data, pauser->timeout_ms, answer_cb, slot);
 }
 
@@ -76,20 +68,20 @@ static void pump(struct pauser *pauser)
 		timer_stop(pauser->patience);
 }
 
-static void leave_behind(struct slot *slot)
+static void abandon(struct slot *slot)
 {
-	if (slot->name == NULL)
-		return;
 	console_close(STEAL(slot->console));
 	free(STEAL(slot->name));
 }
 
+/* A console that still connects is not abandoned: its database would not be paused. */
 static void patience_cb(void *arg)
 {
 	struct pauser *pauser = arg;
 
 	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
-		leave_behind(&pauser->slots[i]);
+		if (pauser->slots[i].name != NULL && console_has_sent(pauser->slots[i].console))
+			abandon(&pauser->slots[i]);
 	pump(pauser);
 }
 
@@ -147,11 +139,11 @@ bool pauser_is_pending(const struct pauser *pauser, const char *name)
 
 bool pauser_is_done(const struct pauser *pauser)
 {
-	bool out = false;
+	bool done = pauser->queued == 0;
 
 	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
-		out = out || pauser->slots[i].name != NULL;
-	return !out && pauser->queued == 0;
+		done = done && pauser->slots[i].name == NULL;
+	return done;
 }
 
 void pauser_forget_unsent(struct pauser *pauser)
@@ -165,5 +157,6 @@ void pauser_stop(struct pauser *pauser)
 {
 	pauser_forget_unsent(pauser);
 	for (size_t i = 0; i < PAUSER_CONSOLES; i++)
-		leave_behind(&pauser->slots[i]);
+		if (pauser->slots[i].name != NULL)
+			abandon(&pauser->slots[i]);
 }

@@ -8,9 +8,9 @@
 #include "driver_internal.h"
 #include "pgbouncer/model/diff.h"
 
-#define SWEEP_POLL_MS      20
-#define SWEEP_RECONNECT_AT 5  /* polls; then RECONNECT is sent for the remaining ones */
-#define SWEEPS_MAX         50 /* polls; then SWEEP gives up */
+#define CLEANUP_POLL_MS      20
+#define CLEANUP_RECONNECT_AT 5  /* polls; then RECONNECT is sent for the remaining ones */
+#define CLEANUPS_MAX         50 /* polls; then SWEEP gives up */
 
 /* A recorded database that is not paused any more was resumed by segue, by a person, or by a
  * restart of PgBouncer. */
@@ -34,12 +34,12 @@ static void drop_resumed(struct pgbouncer_driver *driver)
 	driver->drain = (struct pgbouncer_drain){.dead = driver->facts.held && driver->drain.dead};
 	if (!pgbouncer_hold_record_save(record, "", &err))
 		TARGET_LOG(LOG_WARNING, &driver->target, "intent_left", KV_ERR(&err),
-		           KV_STR("next", "after its next start segue would resume what a person "
-		                          "has paused by then: remove the file"));
+		           KV_STR("next", "after its next start segue would resume databases that "
+		                          "a person has paused meanwhile: remove the file"));
 }
 
 /* Logged once, and again when it changes. */
-static void tell_foreign(struct pgbouncer_driver *driver)
+static void log_foreign(struct pgbouncer_driver *driver)
 {
 	auto_strbuf struct strbuf now = STRBUF_INIT;
 
@@ -54,15 +54,12 @@ static void tell_foreign(struct pgbouncer_driver *driver)
 		strbuf_printf(&now, "%s%s is %s", now.len > 0 ? ", " : "", name,
 		              live->disabled ? "disabled" : "paused");
 	}
-	if (strcmp(driver->foreign, now.data) == 0)
-		return;
-	if (now.len > 0)
+	if (pgbouncer_replace(&driver->foreign, strbuf_detach(&now)) && *driver->foreign != '\0')
 		TARGET_LOG(LOG_WARNING, &driver->target, "paused_by_others",
-		           KV_STR("what", now.data),
-		           KV_STR("next", "not by segue: its address is kept true, and it stays "
-		                          "as it is until somebody says RESUME or ENABLE"));
-	free(driver->foreign);
-	driver->foreign = strbuf_detach(&now);
+		           KV_STR("what", driver->foreign),
+		           KV_STR("next", "segue did not do this: it keeps the address up to date, "
+		                          "and the database stays as it is until somebody runs "
+		                          "RESUME or ENABLE"));
 }
 
 void pgbouncer_compare(struct pgbouncer_driver *driver)
@@ -82,7 +79,7 @@ void pgbouncer_compare(struct pgbouncer_driver *driver)
 		if (driver->confirmed == driver->generation) {
 			TARGET_LOG(LOG_WARNING, &driver->target, "drift",
 			           KV_STR("what", diff.summary.data),
-			           KV_STR("next", "PgBouncer is put right"));
+			           KV_STR("next", "segue corrects PgBouncer"));
 			driver->facts.reloaded = false;
 		}
 		driver->confirmed = 0;
@@ -90,34 +87,32 @@ void pgbouncer_compare(struct pgbouncer_driver *driver)
 		driver->confirmed = driver->generation;
 		target_end_step(&driver->target, MOVE_CONFIRMED);
 	}
-	pgbouncer_diff_free(&diff);
+	strbuf_fini(&diff.summary);
 }
 
 static void came_back(struct pgbouncer_driver *driver)
 {
-	if (driver->down_told)
+	if (driver->down_logged)
 		TARGET_LOG(LOG_INFO, &driver->target, "pgbouncer_back",
 		           KV_MS("away_ms", (clock_now_ms() - driver->down_ms) * 1000));
 	if (driver->down_ms != 0) {
 		driver->failures = 0;
-		strbuf_reset(&driver->problem);
+		(void)pgbouncer_replace(&driver->problem, NULL);
 	}
-	driver->down_told = false;
+	driver->down_logged = false;
 	driver->down_ms = 0;
 }
 
-bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                         const struct err *err)
+bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
 {
 	struct pgbouncer_live live;
-	struct err problem;
+	struct err problem = driver->refusal;
 
+	if (table == NULL && problem.message[0] == '\0')
+		err_set(&problem, "SHOW DATABASES: no rows: is it PgBouncer?");
 	if (table == NULL || !pgbouncer_live_parse(table, &live, &problem)) {
-		pgbouncer_fail(driver, "pgbouncer_unreadable",
-		               err != NULL     ? err->message
-		               : table == NULL ? "SHOW DATABASES: no rows: is it PgBouncer?"
-		                               : problem.message,
-		               "the file is kept true");
+		pgbouncer_fail(driver, "pgbouncer_unreadable", problem.message,
+		               "segue keeps the file up to date");
 		return false;
 	}
 	pgbouncer_live_free(&driver->live);
@@ -127,26 +122,83 @@ bool pgbouncer_take_live(struct pgbouncer_driver *driver, const struct pgbouncer
 	driver->facts.console_down = false;
 	came_back(driver);
 	drop_resumed(driver);
-	tell_foreign(driver);
+	log_foreign(driver);
 	pgbouncer_compare(driver);
-	pgbouncer_look_at_ini(driver);
 	return true;
 }
 
-static void databases_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                             const struct err *err)
+/* --- server connections to an old address --- */
+
+/* If the table cannot be read, no connection counts as left. */
+static unsigned count_stale(const struct pgbouncer_driver *driver,
+                            const struct pgbouncer_table *table)
 {
-	if (pgbouncer_take_live(driver, table, err))
-		pauser_open(driver->pauser);
+	struct pgbouncer_stale stale = {.count = 0};
+	struct err ignored;
+
+	for (size_t i = 0; table != NULL && i < driver->ini.count; i++)
+		if (pgbouncer_is_primarys(driver, &driver->ini.databases[i]))
+			(void)!pgbouncer_stale_add(table, &driver->ini.databases[i], &stale,
+			                           &ignored);
+	string_list_free(&stale.links);
+	return stale.count;
 }
 
-static void version_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                           const struct err *err)
+static void servers_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
+{
+	driver->stale_left = count_stale(driver, table);
+	driver->facts.cleanup_owed = driver->stale_left > 0 && ++driver->cleanups < CLEANUPS_MAX;
+	if (driver->facts.cleanup_owed) {
+		timer_start(driver->timer, CLEANUP_POLL_MS);
+		if (driver->cleanups != CLEANUP_RECONNECT_AT)
+			return;
+		for (size_t i = 0; i < driver->ini.count; i++)
+			if (pgbouncer_is_primarys(driver, &driver->ini.databases[i]))
+				pgbouncer_script_name(driver, "RECONNECT",
+				                      driver->ini.databases[i].name);
+		pgbouncer_script_run(driver, NULL);
+		return;
+	}
+	driver->cleanups = 0;
+	if (driver->stale_left > 0)
+		TARGET_LOG(LOG_WARNING, &driver->target, "servers_left",
+		           KV_INT("left", driver->stale_left),
+		           KV_STR("next", "they lead to the old address until their transactions "
+		                          "or sessions end"));
+}
+
+void pgbouncer_step_cleanup(struct pgbouncer_driver *driver)
+{
+	pgbouncer_show(driver, "SHOW SERVERS", servers_shown);
+}
+
+/* Those that cleanup has left end some time later. */
+static void recounted(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
+{
+	driver->stale_left = count_stale(driver, table);
+}
+
+/* --- a re-read --- */
+
+/* pgbouncer.ini is read here, and not with every poll of a drain: clients wait for those. */
+static void databases_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
+{
+	const struct pgbouncer_facts *facts = &driver->facts;
+
+	if (!pgbouncer_take_live(driver, table))
+		return;
+	pauser_open(driver->pauser);
+	if (facts->held || facts->blocked || driver->record.count == 0)
+		pgbouncer_read_main_file(driver);
+	if (driver->stale_left > 0 && !facts->cleanup_owed && !facts->held)
+		pgbouncer_show(driver, "SHOW SERVERS", recounted);
+}
+
+static void version_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
 {
 	const char *text =
 	    table != NULL && table->row_count > 0 ? pgbouncer_table_get(table, 0, "version") : NULL;
 
-	(void)err;
 	/* If the version is not known, only what the oldest versions have is used. */
 	if (text == NULL || !pgbouncer_version_parse(text, &driver->major, &driver->minor))
 		driver->major = driver->minor = 0;
@@ -164,15 +216,6 @@ static int64_t setting(const struct pgbouncer_table *config, const char *key, do
 	return value >= 0 && value < 1e9 ? (int64_t)(value * unit) : -1;
 }
 
-static void take_listener(struct pgbouncer_driver *driver, const struct pgbouncer_table *config)
-{
-	const char *address = pgbouncer_config_get(config, "listen_addr");
-
-	free(driver->listen_addr);
-	driver->listen_addr = address != NULL ? xstrdup(address) : NULL;
-	driver->listen_port = setting(config, "listen_port", 1);
-}
-
 /* True if the settings that PgBouncer has now are the configured ones, not what segue has SET. */
 static bool is_untouched(const struct pgbouncer_driver *driver)
 {
@@ -180,99 +223,38 @@ static bool is_untouched(const struct pgbouncer_driver *driver)
 	       !driver->facts.reload_owed;
 }
 
-static void take_settings(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
+/* Without the settings a move also works, but is worse for some clients. */
+static void config_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
 {
-	driver->config_known = true;
-	driver->max_db_connections =
-	    table != NULL ? (int)setting(table, "max_db_connections", 1) : -1;
-	driver->min_pool_size = table != NULL ? (int)setting(table, "min_pool_size", 1) : -1;
-	driver->retry_ms = table != NULL ? setting(table, "server_login_retry", 1000) : -1;
-	if (driver->retry_ms < 0)
-		driver->retry_ms = PGBOUNCER_RETRY_MS;
-}
+	static const struct pgbouncer_table none;
+	const struct pgbouncer_table *config = table != NULL ? table : &none;
+	const char *address = pgbouncer_config_get(config, "listen_addr");
 
-static void config_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                          const struct err *err)
-{
-	(void)err; /* the move also works without the settings, but is worse for some clients */
-	if (is_untouched(driver))
-		take_settings(driver, table);
+	if (is_untouched(driver)) {
+		driver->config_known = true;
+		driver->max_db_connections = (int)setting(config, "max_db_connections", 1);
+		driver->min_pool_size = (int)setting(config, "min_pool_size", 1);
+		driver->retry_ms = setting(config, "server_login_retry", 1000);
+		if (driver->retry_ms < 0)
+			driver->retry_ms = PGBOUNCER_RETRY_MS;
+	}
 	driver->config_asked = true;
 	pgbouncer_table_free(&driver->config);
 	if (table != NULL) {
-		take_listener(driver, table);
+		(void)pgbouncer_replace(&driver->listen_addr,
+		                        address != NULL ? xstrdup(address) : NULL);
+		driver->listen_port = setting(table, "listen_port", 1);
 		pgbouncer_table_copy(table, &driver->config);
 	}
-	pgbouncer_ask(driver, "SHOW DATABASES", databases_answer);
+	pgbouncer_show(driver, "SHOW DATABASES", databases_shown);
 }
 
 void pgbouncer_step_read(struct pgbouncer_driver *driver)
 {
 	if (driver->connections == 0 || driver->connections != console_connections(driver->console))
-		pgbouncer_ask(driver, "SHOW VERSION", version_answer);
+		pgbouncer_show(driver, "SHOW VERSION", version_shown);
 	else if (!driver->config_asked || (!driver->config_known && is_untouched(driver)))
-		pgbouncer_ask(driver, "SHOW CONFIG", config_answer);
+		pgbouncer_show(driver, "SHOW CONFIG", config_shown);
 	else
-		pgbouncer_ask(driver, "SHOW DATABASES", databases_answer);
-}
-
-/* --- server connections to an old address --- */
-
-static unsigned count_stale(const struct pgbouncer_driver *driver,
-                            const struct pgbouncer_table *table)
-{
-	unsigned count = 0;
-
-	for (size_t i = 0; i < driver->ini.count; i++) {
-		const struct pgbouncer_database *database = &driver->ini.databases[i];
-		struct pgbouncer_stale stale;
-		struct err ignored; /* if the table cannot be read, no connection counts as left */
-
-		if (!pgbouncer_is_primarys(driver, database) ||
-		    !pgbouncer_stale_parse(table, database, &stale, &ignored))
-			continue;
-		count += stale.count;
-		pgbouncer_stale_free(&stale);
-	}
-	return count;
-}
-
-static void reconnect_stale(struct pgbouncer_driver *driver)
-{
-	for (size_t i = 0; i < driver->ini.count; i++) {
-		auto_strbuf struct strbuf name = STRBUF_INIT;
-		struct err ignored; /* set_desired() has checked the names */
-
-		if (pgbouncer_is_primarys(driver, &driver->ini.databases[i]) &&
-		    pgbouncer_quote_name(driver->ini.databases[i].name, &name, &ignored))
-			pgbouncer_script_add(driver, "RECONNECT %s", name.data);
-	}
-	pgbouncer_script_run(driver, NULL);
-}
-
-static void servers_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                           const struct err *err)
-{
-	unsigned stale = table != NULL ? count_stale(driver, table) : 0;
-
-	(void)err;
-	driver->stale_left = stale;
-	if (stale == 0 || ++driver->cleanups >= SWEEPS_MAX) {
-		driver->facts.cleanup_owed = false;
-		driver->cleanups = 0;
-		if (stale > 0)
-			TARGET_LOG(LOG_WARNING, &driver->target, "servers_left",
-			           KV_INT("left", stale),
-			           KV_STR("next", "they lead to the old address until their "
-			                          "transactions or sessions end"));
-		return;
-	}
-	timer_start(driver->timer, SWEEP_POLL_MS);
-	if (driver->cleanups == SWEEP_RECONNECT_AT)
-		reconnect_stale(driver);
-}
-
-void pgbouncer_step_sweep(struct pgbouncer_driver *driver)
-{
-	pgbouncer_ask(driver, "SHOW SERVERS", servers_answer);
+		pgbouncer_show(driver, "SHOW DATABASES", databases_shown);
 }

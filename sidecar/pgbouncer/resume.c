@@ -14,15 +14,17 @@ struct resume {
 	struct console *console;
 	struct pgbouncer_hold_record *record;
 	int64_t until_ms;
+	bool limited; /* max_db_connections is restored first: resumed clients need servers */
 	bool failed;
 	struct err *err;
 };
 
-static bool ask_next(struct resume *resume);
+static void ask_next(struct resume *resume);
 
-static bool is_fine(const struct err *err)
+static bool is_fine(const struct resume *resume, const struct err *err)
 {
-	return err == NULL || pgbouncer_problem_of(err->message) == PGBOUNCER_NOT_PAUSED ||
+	return err == NULL || resume->limited ||
+	       pgbouncer_problem_of(err->message) == PGBOUNCER_NOT_PAUSED ||
 	       pgbouncer_problem_of(err->message) == PGBOUNCER_NO_DATABASE;
 }
 
@@ -32,53 +34,32 @@ static void answer_cb(const struct pgbouncer_table *table, const struct err *err
 	struct resume *resume = arg;
 
 	(void)table;
-	if (lost || !is_fine(err)) {
+	if (lost || !is_fine(resume, err)) {
 		*resume->err = *err;
 		resume->failed = true;
-	} else {
+	} else if (!resume->limited) {
 		pgbouncer_hold_record_drop(resume->record, resume->record->names[0]);
-		resume->failed = !ask_next(resume);
 	}
-	if (resume->failed || resume->record->count == 0)
-		event_base_loopbreak(resume->base);
+	resume->limited = false;
+	ask_next(resume);
 }
 
-static bool ask_next(struct resume *resume)
+static void ask_next(struct resume *resume)
 {
 	auto_strbuf struct strbuf sql = STRBUF_INIT;
-	int64_t left_ms = resume->until_ms - clock_now_ms();
 
-	if (resume->record->count == 0)
-		return true;
-	strbuf_append_str(&sql, "RESUME ");
-	if (!pgbouncer_quote_name(resume->record->names[0], &sql, resume->err))
-		return false;
-	console_query(resume->console, sql.data, left_ms > 0 ? left_ms : 0, answer_cb, resume);
-	return true;
-}
-
-static void undone(const struct pgbouncer_table *table, const struct err *err, bool lost, void *arg)
-{
-	struct resume *resume = arg;
-
-	(void)table;
-	if (lost) {
-		*resume->err = *err;
-		resume->failed = true;
-	} else {
-		resume->failed = !ask_next(resume);
+	if (resume->limited) {
+		strbuf_printf(&sql, "SET max_db_connections='%d'",
+		              resume->record->max_db_connections);
+	} else if (!resume->failed && resume->record->count > 0) {
+		strbuf_append_str(&sql, "RESUME ");
+		resume->failed = !pgbouncer_quote_name(resume->record->names[0], &sql, resume->err);
 	}
-	if (resume->failed || resume->record->count == 0)
-		event_base_loopbreak(resume->base);
-}
-
-/* Clients that are resumed need server connections. */
-static void undo_limit(struct resume *resume)
-{
-	auto_free char *sql =
-	    xasprintf("SET max_db_connections='%d'", resume->record->max_db_connections);
-
-	console_query(resume->console, sql, resume->until_ms - clock_now_ms(), undone, resume);
+	if (resume->failed || sql.len == 0)
+		event_base_loopexit(resume->base, NULL);
+	else
+		console_query(resume->console, sql.data,
+		              larger(resume->until_ms - clock_now_ms(), 0), answer_cb, resume);
 }
 
 bool pgbouncer_resume(const char *conninfo, struct pgbouncer_hold_record *record,
@@ -87,15 +68,12 @@ bool pgbouncer_resume(const char *conninfo, struct pgbouncer_hold_record *record
 	struct resume resume = {.base = event_base_new(),
 	                        .record = record,
 	                        .until_ms = clock_now_ms() + timeout_ms,
+	                        .limited = record->count > 0 && record->max_db_connections >= 0,
 	                        .err = err};
 
 	resume.console = console_create(resume.base, conninfo);
-	if (record->count > 0 && record->max_db_connections >= 0)
-		undo_limit(&resume);
-	else
-		resume.failed = !ask_next(&resume);
-	if (!resume.failed && record->count > 0)
-		event_base_dispatch(resume.base);
+	ask_next(&resume);
+	event_base_dispatch(resume.base);
 	console_close(resume.console);
 	event_base_free(resume.base);
 	return !resume.failed && pgbouncer_hold_record_save(record, "", err);

@@ -20,9 +20,9 @@
  * makes it log in without a query, within a third of a second. */
 
 /* For the first moments: a client that waits for the first server waits only for its login. */
-#define QUICKEN "SET server_login_retry='0.001'"
+#define SHORT_RETRY  "SET server_login_retry='0.001'"
 /* After that: PgBouncer tries a primary that is still being promoted ten times a second. */
-#define CALM    "SET server_login_retry='0.1'"
+#define MEDIUM_RETRY "SET server_login_retry='0.1'"
 
 /* Kept for at least WARM_MIN_MS, because PgBouncer checks it only three times a second. */
 #define WARM        "SET min_pool_size='1'"
@@ -34,8 +34,6 @@
 
 /* --- SET --- */
 
-static bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err) MUST_CHECK;
-
 static void warn_refused(const struct pgbouncer_driver *driver, const struct err *err)
 {
 	if (err != NULL)
@@ -44,10 +42,8 @@ static void warn_refused(const struct pgbouncer_driver *driver, const struct err
 		                          "server_login_retry"));
 }
 
-static void shorten_retry_answer(struct pgbouncer_driver *driver,
-                                 const struct pgbouncer_table *table, const struct err *err)
+static void retry_shortened(struct pgbouncer_driver *driver, const struct err *err)
 {
-	(void)table;
 	warn_refused(driver, err);
 	driver->facts.shorten_retry_owed = false;
 	driver->facts.serve_owed = true;
@@ -57,7 +53,7 @@ static void shorten_retry_answer(struct pgbouncer_driver *driver,
 
 void pgbouncer_step_shorten_retry(struct pgbouncer_driver *driver)
 {
-	pgbouncer_ask(driver, QUICKEN, shorten_retry_answer);
+	pgbouncer_command(driver, SHORT_RETRY, retry_shortened);
 }
 
 /* --- until clients are served --- */
@@ -82,7 +78,7 @@ static bool is_of_text(const struct pgbouncer_driver *driver, const char *name)
 {
 	const struct pgbouncer_live_database *live = pgbouncer_live_find(&driver->live, name);
 
-	return live != NULL && !live->paused && !live->disabled && driver->generation != 0 &&
+	return live != NULL && !live->paused && !live->disabled &&
 	       pgbouncer_ini_find(&driver->ini, name) != NULL;
 }
 
@@ -98,129 +94,78 @@ static bool is_starved(const struct pgbouncer_driver *driver, const struct pgbou
 	return false;
 }
 
-static bool is_any_paused(const struct pgbouncer_live *live)
-{
-	for (size_t i = 0; i < live->count; i++)
-		if (live->databases[i].paused)
-			return true;
-	return false;
-}
-
 /* min_pool_size applies to all databases. If one is paused, or one of another cluster has clients
  * and no server, its logins would be cut or refused, and its pools marked: then it is not SET. */
 static bool wants_warming(const struct pgbouncer_driver *driver,
                           const struct pgbouncer_table *pools)
 {
-	bool wanted = false;
+	bool wanted = driver->min_pool_size == 0, starved = false;
 
-	if (driver->min_pool_size != 0 || is_any_paused(&driver->live))
-		return false;
-	for (size_t row = 0; pools != NULL && row < pools->row_count; row++) {
+	for (size_t i = 0; i < driver->live.count; i++)
+		wanted = wanted && !driver->live.databases[i].paused;
+	for (size_t row = 0; wanted && pools != NULL && row < pools->row_count; row++) {
 		const char *name = pgbouncer_table_get(pools, row, "database");
 
 		if (name == NULL || strcmp(name, "pgbouncer") == 0 ||
 		    !lacks_server(pools, row, "cl_active"))
 			continue;
-		if (!is_of_text(driver, name))
-			return false;
-		wanted = true;
+		starved = true;
+		wanted = is_of_text(driver, name);
 	}
-	return wanted;
+	return wanted && starved;
 }
 
-static void restore_retry_answer(struct pgbouncer_driver *driver,
-                                 const struct pgbouncer_table *table, const struct err *err)
+static void retry_medium(struct pgbouncer_driver *driver, const struct err *err)
 {
-	(void)table;
 	warn_refused(driver, err);
 	driver->facts.serve_owed = false;
 }
 
-static void warm_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                        const struct err *err)
-{
-	const int64_t warm_ms = clock_now_ms() + WARM_MIN_MS;
-
-	(void)table;
-	warn_refused(driver, err);
-	if (driver->restore_ms < warm_ms)
-		driver->restore_ms = warm_ms;
-	pgbouncer_ask(driver, CALM, restore_retry_answer);
-}
-
 /* The polls also keep PgBouncer's event loop running, which is where it serves waiting clients. */
-static void serve_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                         const struct err *err)
+static void serve_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
 {
 	bool starved = is_starved(driver, table);
 
-	(void)err;
 	if (starved && clock_now_ms() - driver->serve_ms < SERVE_MAX_MS) {
 		timer_start(driver->timer, SERVE_POLL_MS);
 		return;
 	}
 	if (!starved && driver->target.clock.end_us[MOVE_RESUMED] != 0)
 		target_end_step(&driver->target, MOVE_SERVED);
-	if (wants_warming(driver, table))
-		pgbouncer_ask(driver, WARM, warm_answer);
-	else
-		pgbouncer_ask(driver, CALM, restore_retry_answer);
+	if (wants_warming(driver, table)) {
+		string_list_printf(&driver->script, WARM);
+		driver->restore_ms = larger(driver->restore_ms, clock_now_ms() + WARM_MIN_MS);
+	}
+	pgbouncer_command(driver, MEDIUM_RETRY, retry_medium);
 }
 
 void pgbouncer_step_wait_served(struct pgbouncer_driver *driver)
 {
-	pgbouncer_ask(driver, "SHOW POOLS", serve_answer);
+	pgbouncer_show(driver, "SHOW POOLS", serve_shown);
 }
 
 /* --- later, without clients noticing --- */
 
-static void restore_reload_answer(struct pgbouncer_driver *driver,
-                                  const struct pgbouncer_table *table, const struct err *err)
+static void restored(struct pgbouncer_driver *driver, const struct err *err)
 {
-	(void)table;
 	driver->restore_ms = 0;
 	if (err != NULL)
 		TARGET_LOG(LOG_WARNING, &driver->target, "restore_failed", KV_ERR(err),
 		           KV_STR("next", "server_login_retry stays at 0.1 until the next RELOAD"));
 }
 
-static void pools_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                         const struct err *err)
+static void pools_shown(struct pgbouncer_driver *driver, const struct pgbouncer_table *table)
 {
-	(void)err;
-	pgbouncer_look_at_ini(driver);
+	pgbouncer_read_main_file(driver);
 	if (is_starved(driver, table))
 		driver->restore_ms = clock_now_ms() + RESTORE_AGAIN_MS;
 	else if (!driver->facts.blocked)
-		pgbouncer_ask(driver, "RELOAD", restore_reload_answer);
+		pgbouncer_command(driver, "RELOAD", restored);
 }
 
 void pgbouncer_step_restore(struct pgbouncer_driver *driver)
 {
-	pgbouncer_ask(driver, "SHOW POOLS", pools_answer);
-}
-
-void pgbouncer_settle(struct pgbouncer_driver *driver)
-{
-	auto_free char *path = NULL;
-	struct err err;
-
-	if (driver->unsynced)
-		path = install_path(driver->target.config, &err);
-	if (driver->unsynced && (path == NULL || !file_sync(path, &err)))
-		TARGET_LOG(LOG_WARNING, &driver->target, "not_synced", KV_ERR(&err),
-		           KV_STR("next", "after a power cut the file may be the one before"));
-	driver->unsynced = false;
-	pgbouncer_stage_note(driver);
-	if (driver->restore_ms != 0) {
-		if (!pgbouncer_mark(driver, &err))
-			TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(&err),
-			           KV_STR("next", "if segue dies now, server_login_retry stays at "
-			                          "0.1 until a RELOAD"));
-	} else if (driver->marked) {
-		driver->marked = false;
-		target_marker_remove(&driver->target);
-	}
+	pgbouncer_show(driver, "SHOW POOLS", pools_shown);
 }
 
 /* --- the file --- */
@@ -232,27 +177,45 @@ static bool pgbouncer_mark(struct pgbouncer_driver *driver, struct err *err)
 	return driver->marked;
 }
 
-/* If segue crashes between the rename and the RELOAD, the hold record shows that a RELOAD is owed;
- * or the marker, if nothing is paused. */
-static bool install(struct pgbouncer_driver *driver, struct err *err)
+void pgbouncer_settle(struct pgbouncer_driver *driver)
 {
-	auto_free char *path = install_path(driver->target.config, err);
+	auto_free char *path = NULL;
+	struct err err;
 
-	if (path == NULL)
-		return false;
-	if (driver->record.count == 0 && !pgbouncer_mark(driver, err))
-		TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(err),
-		           KV_STR("next", "if segue dies now, PgBouncer may not be told of the "
-		                          "new file before the next change"));
-	return file_swap(path, driver->text, driver->len, &driver->owner, err);
+	if (driver->unsynced)
+		path = install_path(driver->target.config, &err);
+	if (driver->unsynced && (path == NULL || !file_sync(path, &err)))
+		TARGET_LOG(
+		    LOG_WARNING, &driver->target, "not_synced", KV_ERR(&err),
+		    KV_STR("next", "after a power failure the file may have its previous content"));
+	driver->unsynced = false;
+	pgbouncer_stage_record(driver);
+	if (driver->restore_ms != 0) {
+		if (!pgbouncer_mark(driver, &err))
+			TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(&err),
+			           KV_STR("next",
+			                  "if segue is killed now, server_login_retry stays at "
+			                  "0.1 until a RELOAD"));
+	} else if (driver->marked) {
+		driver->marked = false;
+		target_marker_remove(&driver->target);
+	}
 }
 
+/* If segue crashes between the rename and the RELOAD, the hold record shows that a RELOAD is owed;
+ * or the marker, if nothing is paused. */
 void pgbouncer_step_install(struct pgbouncer_driver *driver)
 {
 	struct err err;
+	auto_free char *path = install_path(driver->target.config, &err);
 
-	if (!install(driver, &err)) {
-		pgbouncer_fail(driver, "install_failed", err.message, "the file is what it was");
+	if (path != NULL && driver->record.count == 0 && !pgbouncer_mark(driver, &err))
+		TARGET_LOG(LOG_WARNING, &driver->target, "marker_missing", KV_ERR(&err),
+		           KV_STR("next",
+		                  "if segue is killed now, PgBouncer may not load the new file "
+		                  "before the next change"));
+	if (path == NULL || !file_swap(path, driver->text, driver->len, &driver->owner, &err)) {
+		pgbouncer_fail(driver, "install_failed", err.message, "the file stays as it was");
 		return;
 	}
 	driver->unsynced = true;
@@ -265,82 +228,67 @@ void pgbouncer_step_install(struct pgbouncer_driver *driver)
 
 /* --- RELOAD --- */
 
-static bool refused_for_good(struct pgbouncer_driver *driver, const struct err *err)
-{
-	if (err == NULL || pgbouncer_problem_of(err->message) != PGBOUNCER_NO_ADMIN)
-		return false;
-	driver->facts.live_known = false;
-	driver->facts.console_down = true;
-	pgbouncer_fail(driver, "reload_refused", err->message,
-	               "the file is in place for PgBouncer's next start; put the console's user "
-	               "into admin_users");
-	return true;
-}
-
 /* Whatever the answer, only SHOW DATABASES decides: PgBouncer also answers OK for a broken file. */
-static void reload_answer(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                          const struct err *err)
+static void reloaded(struct pgbouncer_driver *driver, const struct err *err)
 {
-	(void)table;
-	if (refused_for_good(driver, err))
+	driver->facts.live_known = false;
+	if (err != NULL && pgbouncer_problem_of(err->message) == PGBOUNCER_NO_ADMIN) {
+		driver->facts.console_down = true;
+		pgbouncer_fail(driver, "reload_refused", err->message,
+		               "the file is in place for PgBouncer's next start; put the user in "
+		               "\"console\" into admin_users");
 		return;
+	}
 	if (err != NULL)
 		TARGET_LOG(LOG_WARNING, &driver->target, "reload_failed", KV_ERR(err),
-		           KV_STR("next", "what SHOW DATABASES says decides; PgBouncer's log "
-		                          "names the line"));
+		           KV_STR("next", "segue checks SHOW DATABASES next; PgBouncer's log names "
+		                          "the line"));
 	driver->facts.reload_owed = false;
 	driver->facts.reloaded = true;
-	driver->facts.live_known = false;
 	driver->facts.shorten_retry_owed = driver->facts.ours || driver->rehosted;
 }
 
 void pgbouncer_step_reload(struct pgbouncer_driver *driver)
 {
-	pgbouncer_look_at_ini(driver);
+	pgbouncer_read_main_file(driver);
 	if (driver->facts.blocked)
 		return;
 	if (driver->target.clock.end_us[MOVE_PUSHED] == 0 && !driver->target.clock.told)
 		target_end_step(&driver->target, MOVE_PUSHED);
-	pgbouncer_ask(driver, "RELOAD", reload_answer);
+	pgbouncer_command(driver, "RELOAD", reloaded);
 }
 
-/* segue has written the output, but may itself have no permission to read it. */
-static char *stuck_problem(const char *differs, const char *output, const char *trouble)
+/* segue has written the output, but may itself have no permission to read it. Caller frees. */
+static char *find_cause(const char *output, const char *trouble)
 {
 	if (trouble != NULL)
-		return xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: "
-		                 "%s: %s",
-		                 differs, trouble);
+		return xstrdup(trouble);
 	if (access(output, R_OK) != 0)
-		return xasprintf("PgBouncer was told to RELOAD, and SHOW DATABASES still differs: "
-		                 "%s: it cannot read the file %s (%s): correct mode and owner in "
-		                 "its section",
-		                 differs, output, strerror(errno));
-	return xasprintf(
-	    "PgBouncer was told to RELOAD, and SHOW DATABASES still differs: %s: is "
-	    "\"%%include %s\" in its pgbouncer.ini, and may PgBouncer's user read that "
-	    "file?",
-	    differs, output);
+		return xasprintf("it cannot read the file %s (%s): correct mode and owner in its "
+		                 "section",
+		                 output, strerror(errno));
+	return xasprintf("check that its pgbouncer.ini has the line \"%%include %s\", and that "
+	                 "PgBouncer's user has permission to read that file",
+	                 output);
 }
 
 void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
 {
-	auto_free char *problem = NULL;
+	bool held = driver->facts.held, ours = driver->facts.ours;
+	auto_free char *problem = NULL,
+	               *cause = find_cause(driver->target.config->output, driver->ini_trouble);
 	struct pgbouncer_diff diff;
 
 	pgbouncer_diff(&driver->ini, &driver->live, &diff);
-	problem =
-	    stuck_problem(diff.summary.data, driver->target.config->output, driver->ini_trouble);
-	pgbouncer_diff_free(&diff);
-	if (driver->facts.held) {
-		pgbouncer_fail(driver, "drift_stays", problem, "clients wait on");
-		return;
-	}
-	pgbouncer_fail(driver, "move_failed", problem,
-	               driver->facts.ours ? "clients are let go to where it leads"
-	                                  : "PgBouncer stays as it is");
-	driver->facts.let_go = driver->facts.ours;
-	driver->facts.waiting = !driver->facts.ours;
+	problem = xasprintf("SHOW DATABASES still differs after RELOAD: %s: %s", diff.summary.data,
+	                    cause);
+	strbuf_fini(&diff.summary);
+	pgbouncer_fail(driver, held ? "drift_stays" : "move_failed", problem,
+	               held   ? "clients continue to wait"
+	               : ours ? PGBOUNCER_RESUMED_HERE
+	                      : "PgBouncer stays as it is");
+	driver->facts.let_go = ours && !held;
+	driver->facts.waiting = !driver->facts.let_go;
 }
 
 /* --- RESUME --- */
@@ -348,10 +296,8 @@ void pgbouncer_step_stuck(struct pgbouncer_driver *driver)
 /* A pending PAUSE blocks its console, and must not arrive after RESUME. So a PAUSE that is not sent
  * yet is dropped before RESUME, and the console of one that is sent is closed after RESUME. The
  * READ that follows shows the result. */
-static void resumed(struct pgbouncer_driver *driver, const struct pgbouncer_table *table,
-                    const struct err *err)
+static void resumed(struct pgbouncer_driver *driver, const struct err *err)
 {
-	(void)table;
 	pauser_stop(driver->pauser);
 	target_end_step(&driver->target, MOVE_RESUMED);
 	driver->serve_ms = clock_now_ms();
@@ -364,12 +310,8 @@ static void resumed(struct pgbouncer_driver *driver, const struct pgbouncer_tabl
 void pgbouncer_step_resume(struct pgbouncer_driver *driver)
 {
 	pauser_forget_unsent(driver->pauser);
-	for (size_t i = 0; i < driver->record.count; i++) {
-		auto_strbuf struct strbuf name = STRBUF_INIT;
-		struct err ignored; /* a name that could be paused can be quoted */
-
-		if (pgbouncer_quote_name(driver->record.names[i], &name, &ignored))
-			pgbouncer_script_add(driver, "RESUME %s", name.data);
-	}
+	if (driver->facts.blocked && driver->facts.reload_owed)
+		pgbouncer_script_undo_timeouts(driver);
+	pgbouncer_script_recorded(driver, "RESUME");
 	pgbouncer_script_run(driver, resumed);
 }

@@ -3,7 +3,6 @@
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -298,22 +297,6 @@ static void check_main_settings(struct check *check, const char *what,
 	pgbouncer_main_free(&found);
 }
 
-/* The owner of PgBouncer's unix socket is the user that PgBouncer runs as. If PgBouncer is on
- * another machine or has no socket, its user is not known. */
-static void check_user_of(struct check *check, const struct config_target *target,
-                          const struct pgbouncer_table *config)
-{
-	const char *folder = pgbouncer_config_get(config, "unix_socket_dir");
-	const char *port = pgbouncer_config_get(config, "listen_port");
-	auto_free char *socket = folder != NULL && port != NULL && *folder == '/'
-	                             ? xasprintf("%s/.s.PGSQL.%s", folder, port)
-	                             : NULL;
-	struct stat st;
-
-	if (socket != NULL && stat(socket, &st) == 0 && S_ISSOCK(st.st_mode))
-		check_reader(check, target, "PgBouncer", st.st_uid);
-}
-
 static void check_own(struct check *check, const struct config_target *target,
                       const struct pgbouncer_table *config)
 {
@@ -335,6 +318,7 @@ static void check_running(struct check *check, struct console *console, const ch
 {
 	struct pgbouncer_table config, databases = {0}, users = {0};
 	struct err err;
+	uid_t user;
 
 	if (is_unrendered(target->output))
 		note_unrendered(check, what, target->output);
@@ -344,7 +328,8 @@ static void check_running(struct check *check, struct console *console, const ch
 		check_main_settings(check, what, target, rendered, minor, &config, &databases,
 		                    &users);
 		check_own(check, target, &config);
-		check_user_of(check, target, &config);
+		if (next_start_user(&config, &user))
+			check_reader(check, target, "PgBouncer", user);
 	} else {
 		note_refused(check, what, &err);
 	}

@@ -141,8 +141,8 @@ static void say_found(struct pgbouncer_plan *init)
 	           "its user is %s: run segue as that one, and its console needs no "
 	           "password",
 	           init->user);
-	for (size_t i = 0; i < init->config.include_count; i++)
-		plan_found(init->plan, "%%include %s", init->config.includes[i]);
+	for (size_t i = 0; i < init->config.includes.count; i++)
+		plan_found(init->plan, "%%include %s", init->config.includes.items[i]);
 	for (size_t i = 0; i < init->config.database_count; i++)
 		say_database(init, &init->config.databases[i]);
 	if (init->config.problem != NULL)

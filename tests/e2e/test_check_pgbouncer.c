@@ -114,7 +114,7 @@ Test(check_pgbouncer, what_would_cost_a_failover_is_a_warning)
 	expect_line(printed, "warn  pgbouncer/p: tcp_user_timeout: 0: ");
 	expect_line(printed, "warn  pgbouncer/p: tcp_keepidle: 0 ");
 	expect_line(printed, "warn  pgbouncer/p: [databases]: SHOW DATABASES has no a_ro: the "
-	                     "rendered text has it, and PgBouncer takes that in with the next");
+	                     "rendered text has it. PgBouncer loads it at the next RELOAD");
 	expect_line(printed,
 	            "warn  pgbouncer/p: [databases]: old at 127.0.0.1 port 5432: leads to a");
 	lab_destroy(lab);
@@ -153,10 +153,12 @@ Test(check_pgbouncer, before_the_first_run_the_include_line_has_to_be_there)
 	lab_write_file(main_file, rest + 1);
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
-	expect_line(printed, lab_printf(lab,
-	                                "FAIL  pgbouncer/p: the PgBouncer of console was started "
-	                                "with %s, which does not take in %s: ",
-	                                main_file, file));
+	expect_line(
+	    printed,
+	    lab_printf(lab,
+	               "FAIL  pgbouncer/p: the PgBouncer that console connects to was started "
+	               "with %s, which does not include %s: ",
+	               main_file, file));
 	expect_line(printed, lab_printf(lab, ": add the line \"%%include %s\" at its end", file));
 	lab_destroy(lab);
 }
@@ -171,11 +173,12 @@ Test(check_pgbouncer, the_console_of_another_pgbouncer)
 
 	printed = check(lab, bouncer, lab_pgbouncer_console(other), "", &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
-	expect_line(printed, lab_printf(lab,
-	                                "FAIL  pgbouncer/p: the PgBouncer of console was started "
-	                                "with %s, which does not take in %s: ",
-	                                lab_pgbouncer_main_file(other),
-	                                lab_pgbouncer_databases_file(bouncer)));
+	expect_line(
+	    printed,
+	    lab_printf(lab,
+	               "FAIL  pgbouncer/p: the PgBouncer that console connects to was started "
+	               "with %s, which does not include %s: ",
+	               lab_pgbouncer_main_file(other), lab_pgbouncer_databases_file(bouncer)));
 	expect_line(printed, "; or, if that is another PgBouncer, correct console\n");
 	lab_destroy(lab);
 }
@@ -252,11 +255,12 @@ Test(check_pgbouncer, a_pgbouncer_that_would_let_nobody_in_after_its_next_start)
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
 	expect_line(printed, lab_printf(lab, "FAIL  pgbouncer/p: %s line ", main_file));
-	expect_line(printed,
-	            lab_printf(lab,
-	                       ": auth_file = %s: after its next start PgBouncer lets in nobody "
-	                       "whose name it has to read there: there is no such file: ",
-	                       file));
+	expect_line(
+	    printed,
+	    lab_printf(lab,
+	               ": auth_file = %s: after the next start of PgBouncer, users "
+	               "that are listed only in this file cannot log in: there is no such file: ",
+	               file));
 	lab_write_file(main_file, lab_printf(lab,
 	                                     "%s[pgbouncer]\nlisten_addr = 127.0.0.11\n"
 	                                     "max_client_conn = 1\n",
@@ -287,15 +291,15 @@ Test(check_pgbouncer, a_copy_is_included_or_a_database_defined_once_more)
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
 	expect_line(printed,
-	            lab_printf(lab, "with %s, which does not take in %s: ", main_file, output));
+	            lab_printf(lab, "with %s, which does not include %s: ", main_file, output));
 	lab_write_file(main_file, lab_printf(lab, "%%include %s\n%%include %s%s", output, copy,
 	                                     strchr(good, '\n')));
 	printed = check(lab, bouncer, lab_pgbouncer_console(bouncer), "", &code);
 	cr_expect_eq(code, CMD_FAILED, "%s", printed);
 	expect_line(printed, lab_printf(lab,
-	                                "FAIL  pgbouncer/p: %s line 2 defines a once more, behind "
-	                                "the %%include of %s, and the last definition is the one "
-	                                "that PgBouncer follows: remove that one: systemctl reload "
+	                                "FAIL  pgbouncer/p: %s line 2 defines a again, after "
+	                                "the %%include of %s. PgBouncer uses the last definition: "
+	                                "remove it: systemctl reload "
 	                                "pgbouncer\n",
 	                                copy, output));
 	lab_destroy(lab);

@@ -200,6 +200,32 @@ Test(pgbouncer_driver, move_cuts_a_transaction_that_outlives_pause_timeout)
 	cr_assert_neq(pgdriver_count_log(&d, "old_primary=alive"), 0);
 }
 
+static unsigned old_sessions(void)
+{
+	struct target_status status;
+
+	target_status(d.target, &status);
+	return (unsigned)status.old_sessions;
+}
+
+/* A disabled database is moved without PAUSE, so its transactions go on on the old primary. */
+Test(pgbouncer_driver, old_sessions_are_counted_until_the_last_one_has_ended)
+{
+	PGconn *conn;
+
+	pgdriver_apply(&d, 0);
+	conn = open_transaction();
+	pgdriver_command(&d, "DISABLE app");
+	pgdriver_apply(&d, 1);
+	cr_assert(pgdriver_wait_log(&d, "event=servers_left"));
+	cr_expect_eq(old_sessions(), 1);
+	cr_assert(commits(conn));
+	for (int i = 0; i < 200 && old_sessions() > 0; i++)
+		pgdriver_run(&d, 50);
+	cr_expect_eq(old_sessions(), 0);
+	cr_expect_eq(pgdriver_count_log(&d, "event=servers_left"), 1);
+}
+
 /* --- the end of a target --- */
 
 Test(pgbouncer_driver, its_end_in_a_hold_lets_clients_go)

@@ -1,5 +1,6 @@
 /* The PgBouncer target and what goes wrong around it: crashes, people, refusals. */
 #include <criterion/criterion.h>
+#include <libpq-fe.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -197,9 +198,9 @@ static const char *break_main_file(void)
 	return text;
 }
 
-static const char *admin_users(void)
+static const char *config_of(const char *key)
 {
-	char *found = lab_pgbouncer_find(d.bouncer, "SHOW CONFIG", "key", "admin_users", "value");
+	char *found = lab_pgbouncer_find(d.bouncer, "SHOW CONFIG", "key", key, "value");
 	const char *kept = lab_printf(d.lab, "%s", found != NULL ? found : "");
 
 	free(found);
@@ -217,7 +218,7 @@ Test(pgbouncer_driver_trouble, a_broken_pgbouncer_ini_is_not_reloaded_and_follow
 	cr_assert(pgdriver_wait_problem(&d, "pgbouncer.ini line 3: 'this is no setting'"));
 	cr_assert(pgdriver_wait_step(&d, "blocked"));
 	pgdriver_run(&d, 1500);
-	cr_expect_str_eq(admin_users(), "pgbouncer");
+	cr_expect_str_eq(config_of("admin_users"), "pgbouncer");
 	cr_expect(pgdriver_says(&d, "app", "paused", "0"));
 	cr_expect(pgdriver_leads_to(&d, 0));
 	cr_expect_not_null(strstr(lab_read_file(d.lab, d.config.output), port));
@@ -255,10 +256,36 @@ Test(pgbouncer_driver_trouble, who_is_held_when_pgbouncer_ini_breaks_is_let_go_i
 	cr_expect(pgdriver_says(&d, "app", "paused", "1"));
 	cr_assert(pgdriver_wait_log(&d, "event=move_failed"));
 	cr_assert(pgdriver_wait_paused(&d, "app", false));
-	cr_expect_str_eq(admin_users(), "pgbouncer");
+	cr_expect_str_eq(config_of("admin_users"), "pgbouncer");
 	lab_write_file(lab_pgbouncer_main_file(d.bouncer), good);
 	cr_assert(pgdriver_wait_sync(&d));
 	cr_expect(pgdriver_leads_to(&d, 1));
+}
+
+/* The timeouts that end what is left on a frozen primary apply to all databases. */
+Test(pgbouncer_driver_trouble, timeouts_are_put_back_when_pgbouncer_ini_breaks_in_a_move)
+{
+	PGconn *conn = NULL;
+	PGresult *result;
+	const char *before;
+
+	pgdriver_apply(&d, 0);
+	before = config_of("query_timeout");
+	conn = PQconnectdb(lab_pgbouncer_conninfo(d.bouncer, "app"));
+	result = PQexec(conn, "begin");
+	cr_assert_eq(PQresultStatus(result), PGRES_COMMAND_OK, "%s", PQerrorMessage(conn));
+	PQclear(result);
+	lab_process_freeze(lab_pg_process(d.pg, 0));
+	pgdriver_name(&d, 1);
+	cr_assert(pgdriver_wait_step(&d, "draining"));
+	break_main_file();
+	cr_assert(pgdriver_wait_log(&d, "event=links_cut"));
+	cr_assert(pgdriver_wait_log(&d, "event=move_failed"));
+	cr_assert(pgdriver_wait_paused(&d, "app", false));
+	cr_expect_str_eq(config_of("query_timeout"), before);
+	cr_expect_str_eq(config_of("idle_transaction_timeout"), "0");
+	PQfinish(conn);
+	lab_process_thaw(lab_pg_process(d.pg, 0));
 }
 
 /* --- a database that is defined once more, behind the %include --- */
@@ -281,7 +308,7 @@ Test(pgbouncer_driver_trouble, a_database_that_is_defined_once_more_is_told_befo
 
 	pgdriver_apply(&d, 0);
 	good = define_once_more();
-	cr_assert(pgdriver_wait_problem(&d, " defines app once more, behind the %include of "));
+	cr_assert(pgdriver_wait_problem(&d, " defines app again, after the %include of "));
 	target_status(d.target, &status);
 	cr_expect_not(status.in_sync);
 	cr_expect_eq(pgdriver_count_log(&d, "event=pgbouncer_ini_trouble"), 1);
@@ -299,7 +326,7 @@ Test(pgbouncer_driver_trouble, a_move_that_stops_at_a_second_definition_names_it
 	good = define_once_more();
 	pgdriver_name(&d, 1);
 	cr_assert(pgdriver_wait_log(&d, "event=move_failed"));
-	cr_expect(pgdriver_wait_problem(&d, " defines app once more"));
+	cr_expect(pgdriver_wait_problem(&d, " defines app again"));
 	cr_expect(pgdriver_wait_paused(&d, "app", false));
 	cr_expect(pgdriver_says(&d, "app1", "port", lab_printf(d.lab, "%u", lab_pg_port(d.pg, 1))),
 	          "the others are moved");
@@ -319,8 +346,9 @@ Test(pgbouncer_driver_trouble, an_auth_file_that_is_missing_is_told_before_the_n
 	good = lab_read_file(d.lab, file);
 	lab_write_file(file, lab_printf(d.lab, "%s[pgbouncer]\nauth_file = %s/userlist.tx\n", good,
 	                                lab_dir(d.lab)));
-	cr_assert(pgdriver_wait_problem(&d, "/userlist.tx: after its next start PgBouncer lets in "
-	                                    "nobody "));
+	cr_assert(pgdriver_wait_problem(&d,
+	                                "/userlist.tx: after the next start of PgBouncer, users "
+	                                "that are listed only in this file cannot log in"));
 	target_status(d.target, &status);
 	cr_expect_not(status.in_sync);
 	lab_write_file(file, good);

@@ -276,7 +276,7 @@ Test(run_pgbouncer_trouble, a_fence_stays_over_an_upgrade_until_the_next_primary
 	cr_assert(pgbouncer_stage_is_paused(&pgbouncer_stage, 0));
 	lab_segue_start(pgbouncer_stage.segue);
 	cr_assert_not_null(lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS,
-	                                      "event=pauses_found", "fenced until", NULL));
+	                                      "event=pauses_found", "the fence stays until", NULL));
 	cr_assert_not_null(
 	    lab_segue_wait_log(pgbouncer_stage.segue, BOUNCE_TIMEOUT_MS, "event=fence ", NULL));
 	cr_assert(pgbouncer_stage_is_paused(&pgbouncer_stage, 0));
@@ -449,7 +449,7 @@ Test(run_pgbouncer_trouble, a_database_goes_away_when_nobody_uses_it)
 	printed = check(&pgbouncer_stage);
 	expect_said(printed, "FAIL  pgbouncer/local: app (clients: 8) goes away: ");
 	expect_said(printed, "warn  pgbouncer/local: [databases]: SHOW DATABASES has no aap: the "
-	                     "rendered text has it, and PgBouncer takes that in");
+	                     "rendered text has it. PgBouncer loads it at the next RELOAD");
 	cr_expect_null(strstr(printed, "add the line"), "%s", printed);
 	hup(&pgbouncer_stage, "event=config_problem", "app (clients: 8) goes away");
 	hup(&pgbouncer_stage, "event=config_refused",

@@ -79,7 +79,7 @@ static void expect_agreement(const struct judge *judge, const char *what, const 
 	cr_expect_str_eq(diff.summary.data, "", "%s: %s\n%s", what, diff.summary.data, text);
 	cr_expect_eq(live.count, ini.count + 1, "%s: PgBouncer has %zu with its own\n%s", what,
 	             live.count, text);
-	pgbouncer_diff_free(&diff);
+	strbuf_fini(&diff.summary);
 	pgbouncer_ini_free(&ini);
 	pgbouncer_live_free(&live);
 	pgbouncer_table_free(&table);

@@ -39,7 +39,7 @@ static void check_settled(const struct pgbouncer_ini *ini)
 	make_live(ini, &live);
 	pgbouncer_diff(ini, &live, &diff);
 	require(diff.moved_count == 0 && !diff.missing && diff.summary.len == 0);
-	pgbouncer_diff_free(&diff);
+	strbuf_fini(&diff.summary);
 	pgbouncer_live_free(&live);
 }
 

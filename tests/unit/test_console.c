@@ -13,6 +13,7 @@
 
 #include "pgbouncer/console.h"
 #include "postgres/ping.h"
+#include "sidecar/pgbouncer/driver_internal.h"
 #include "unit/loop.h"
 
 /* What the fake server does with each connection, in a process of its own. */
@@ -21,6 +22,7 @@ typedef void serve_fn(int fd);
 static struct {
 	struct event_base *base;
 	struct console *console;
+	char conninfo[128];
 	uint16_t port;
 	int listener;
 	pid_t server;
@@ -38,17 +40,16 @@ static void setup(void)
 	struct sockaddr_in address = {.sin_family = AF_INET,
 	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
-	char conninfo[128];
 
 	t.base = event_base_new();
 	t.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	cr_assert_eq(bind(t.listener, (struct sockaddr *)&address, len), 0);
 	cr_assert_eq(getsockname(t.listener, (struct sockaddr *)&address, &len), 0);
 	t.port = ntohs(address.sin_port);
-	snprintf(conninfo, sizeof(conninfo),
+	snprintf(t.conninfo, sizeof(t.conninfo),
 	         "host=127.0.0.1 port=%u user=pgbouncer dbname=pgbouncer sslmode=disable",
 	         (unsigned)t.port);
-	t.console = console_create(t.base, conninfo);
+	t.console = console_create(t.base, t.conninfo);
 	a = (struct answer){0};
 }
 
@@ -64,6 +65,7 @@ static void teardown(void)
 }
 
 TestSuite(console, .init = setup, .fini = teardown, .timeout = 30);
+TestSuite(pauser, .init = setup, .fini = teardown, .timeout = 30);
 TestSuite(pg_ping, .init = setup, .fini = teardown, .timeout = 30);
 
 static void serve(serve_fn *fn)
@@ -301,6 +303,40 @@ Test(console, closed_with_a_query_out_it_never_calls_back)
 	t.console = NULL;
 	loop_for(t.base, 100);
 	cr_assert_not(a.called);
+}
+
+/* --- pauser --- */
+
+static void paused(const char *name, const struct err *err, bool lost, void *arg)
+{
+	cr_assert_fail("%s was answered: %s", name, err != NULL ? err->message : "");
+	(void)lost;
+	(void)arg;
+}
+
+/* The server lets only the first console in. */
+Test(pauser, a_pause_that_could_not_be_sent_yet_is_not_abandoned)
+{
+	struct pauser *pauser = pauser_create(t.base, t.conninfo, paused, NULL);
+	int64_t until = clock_now_ms() + 10000;
+
+	serve(silence);
+	for (int i = 0; i <= PAUSER_CONSOLES; i++) {
+		char name[] = {(char)('0' + i), '\0'};
+
+		pauser_add(pauser, name, 60000);
+	}
+	while (pauser_is_pending(pauser, "0") && clock_now_ms() < until)
+		loop_for(t.base, 10);
+	cr_expect_not(pauser_is_pending(pauser, "0"), "it was sent, and another one waits");
+	for (int i = 1; i <= PAUSER_CONSOLES; i++) {
+		char name[] = {(char)('0' + i), '\0'};
+
+		cr_expect(pauser_is_pending(pauser, name), "%s", name);
+	}
+	pauser_stop(pauser);
+	cr_expect(pauser_is_done(pauser));
+	pauser_destroy(pauser);
 }
 
 /* --- pg_ping --- */

@@ -102,7 +102,7 @@ Test(next_start, what_a_start_or_a_reload_changes_is_told)
 	     "next start changes that",
 	     1},
 	    {"listen_addr|127.0.0.1||no\n", NULL,
-	     "/etc/p.ini: listen_addr is not set, which is none, and PgBouncer runs with 127.0.0.1",
+	     "/etc/p.ini: listen_addr is not set (default: none), and PgBouncer runs with 127.0.0.1",
 	     1},
 	    {"max_client_conn|100|100|yes\n", "max_client_conn=1",
 	     "/etc/p.ini line 1: max_client_conn = 1, and PgBouncer runs with 100: its next RELOAD, "
@@ -211,7 +211,7 @@ Test(next_start, what_this_user_may_not_read_pgbouncer_may_not_where_it_is_the_s
 		cr_assert_eq(setresuid(NOBODY, NOBODY, 0), 0); /* root may read all */
 	}
 	cr_expect_str_eq(try_to_read(&scene, file, &err), "", "no socket: it is another user");
-	cr_assert_eq(mknod(socket, S_IFREG | 0600, 0), 0);
+	cr_assert_eq(mknod(socket, S_IFSOCK | 0600, 0), 0);
 	cr_expect_not_null(strstr(try_to_read(&scene, file, &err), "PgBouncer cannot read"), "%s",
 	                   err.message);
 	if (was_root)

@@ -144,7 +144,7 @@ Test(pgbouncer_config, a_file_that_includes_itself_ends)
 	write_text(folder.main_file, text);
 	cr_assert(pgbouncer_main_load(folder.main_file, &any, &config, &err));
 	cr_assert_not_null(config.problem);
-	cr_expect_not_null(strstr(config.problem, "files in each other"), "%s", config.problem);
+	cr_expect_not_null(strstr(config.problem, "nested include files"), "%s", config.problem);
 	pgbouncer_main_free(&config);
 	cr_expect_not(pgbouncer_main_load(folder.other, &any, &config, &err));
 	pgbouncer_main_free(&config);
@@ -204,8 +204,9 @@ Test(pgbouncer_config, where_1_18_stops_is_named_with_its_line)
 	    {"[pgbouncer]\n\nadmin_user = boss\n",
 	     "line 3: admin_user: PgBouncer has no setting of this name"},
 	    {"[pgbouncer]\ndefault_pool_size = 2o\n",
-	     "line 2: default_pool_size: '2o' is no number"},
-	    {"[pgbouncer]\nserver_lifetime = 1h\n", "line 2: server_lifetime: '1h' is no number"},
+	     "line 2: default_pool_size: '2o' is not a number"},
+	    {"[pgbouncer]\nserver_lifetime = 1h\n",
+	     "line 2: server_lifetime: '1h' is not a number"},
 	    {"[pgbouncer]\nauth_type = scram\n",
 	     "line 2: auth_type: PgBouncer has no 'scram' for it"},
 	    {"[pgbouncer]\nserver_tls_sslmode = on\n",
@@ -215,7 +216,7 @@ Test(pgbouncer_config, where_1_18_stops_is_named_with_its_line)
 	    {"[peers]\n1 = host=a\n", "line 1: PgBouncer has no section [peers]"},
 	    {"[databases]\n'my db' = host=a\n", "line 2: ''my db' ' is neither"},
 	    {"[databases]\na = host=a hots=b\n", "line 2: a: PgBouncer has no key 'hots'"},
-	    {"[databases]\na = host=a port=x\n", "line 2: a: port 'x' is no number"},
+	    {"[databases]\na = host=a port=x\n", "line 2: a: port 'x' is not a number"},
 	    {"[databases]\na = host=a pool_mode=x\n", "line 2: a: pool_mode 'x'"},
 	    {"[databases]\npgbouncer = host=a\n", "line 2: pgbouncer: the name is reserved"},
 	    {"[users]\nbob = pool_size\n", "line 2: bob: KEY=VALUE is expected"},
@@ -225,6 +226,30 @@ Test(pgbouncer_config, where_1_18_stops_is_named_with_its_line)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		expect_problem(18, cases[i].text, cases[i].problem);
+}
+
+/* The first %include ends in [databases], the second leaves the section as it is. */
+Test(pgbouncer_config, an_include_that_turns_is_named_behind_others_that_do_not)
+{
+	struct folder folder;
+	struct pgbouncer_main config;
+	auto_free char *text = NULL, *empty = NULL;
+	struct err err;
+
+	folder_init(&folder);
+	empty = xasprintf("%s/empty.ini", folder.path);
+	text = xasprintf("[pgbouncer]\n%%include %s\n%%include %s\nx = 1\n", folder.other, empty);
+	write_text(folder.main_file, text);
+	write_text(folder.other, "[databases]\n");
+	write_text(empty, "; nothing\n");
+	cr_assert(pgbouncer_main_load(folder.main_file, &any, &config, &err));
+	cr_assert_not_null(config.problem);
+	cr_expect_not_null(strstr(config.problem, "line 4: x: this is read as a database, as the "
+	                                          "%include in line 2"),
+	                   "%s", config.problem);
+	pgbouncer_main_free(&config);
+	unlink(empty);
+	folder_fini(&folder);
 }
 
 /* What would be an error in segue's own file is none where it is the person's and PgBouncer goes
@@ -266,8 +291,8 @@ Test(pgbouncer_config, a_database_of_the_output_that_is_defined_once_more)
 	    {"", "c = host=old\n* = host=old\n", NULL},
 	    {"", "[pgbouncer]\na = 1\n", NULL},
 	    {"[databases]\n", "[users]\na = pool_mode=session\n", NULL},
-	    {"", "b = host=10.0.0.1\na = host=old\n", "/pgbouncer.ini line 2 defines b once more"},
-	    {"; x\n", "[databases]\na=\n", "/pgbouncer.ini line 4 defines a once more"},
+	    {"", "b = host=10.0.0.1\na = host=old\n", "/pgbouncer.ini line 2 defines b again"},
+	    {"; x\n", "[databases]\na=\n", "/pgbouncer.ini line 4 defines a again"},
 	};
 
 	for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
@@ -319,8 +344,8 @@ Test(pgbouncer_config, a_copy_that_is_taken_in_behind_the_output)
 	write_text(folder.main_file, copied);
 	cr_assert(pgbouncer_main_load(folder.main_file, &reading, &config, &err));
 	cr_assert_not(pgbouncer_main_obeys(&config, reading.output, &err));
-	cr_expect_not_null(strstr(err.message, "/other.ini line 2 defines a once more, behind"),
-	                   "%s", err.message);
+	cr_expect_not_null(strstr(err.message, "/other.ini line 2 defines a again, after"), "%s",
+	                   err.message);
 	pgbouncer_main_free(&config);
 	write_text(folder.main_file, right);
 	cr_assert(pgbouncer_main_load(folder.main_file, &reading, &config, &err));

@@ -31,7 +31,7 @@ static void expect(const char *entries, const char *rows, size_t moved, bool mis
 	cr_expect_eq(out.moved_count, moved, "%s", summary);
 	cr_expect_eq(out.missing, missing, "%s", summary);
 	cr_expect_str_eq(out.summary.data, summary);
-	pgbouncer_diff_free(&out);
+	strbuf_fini(&out.summary);
 	pgbouncer_ini_free(&ini);
 }
 
@@ -69,12 +69,10 @@ Test(pgbouncer_diff, moved_ones_are_those_of_the_file)
 	     "foreign|10.9.9.9|1|x|0|0\n",
 	     &ini, &out);
 	cr_assert_eq(out.moved_count, 2);
-	cr_expect_eq(out.moved[0], &ini.databases[0]);
-	cr_expect_eq(out.moved[1], &ini.databases[2]);
 	cr_expect(out.missing);
 	cr_expect_str_eq(out.summary.data, "a 10.0.0.1:5432->10.0.0.2:5432, "
 	                                   "c 10.0.0.1:5432->10.0.0.3:5432, d missing");
-	pgbouncer_diff_free(&out);
+	strbuf_fini(&out.summary);
 	pgbouncer_ini_free(&ini);
 }
 

@@ -1,4 +1,4 @@
-/* The note of what segue pauses, over the life of two processes. */
+/* The hold record, written by one process and read by the next. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -168,8 +168,36 @@ Test(pgbouncer_hold_record, what_cannot_be_written_is_an_error_that_names_the_no
 	pgbouncer_hold_record_add(&record, "app");
 	cr_assert_eq(rmdir(folder), 0);
 	cr_assert_not(pgbouncer_hold_record_save(&record, "test", &err));
-	cr_assert_not_null(strstr(err.message, "the note of what segue pauses: cannot create"),
-	                   "%s", err.message);
+	cr_assert_not_null(strstr(err.message, "the hold record: cannot create"), "%s",
+	                   err.message);
 	cr_assert_not_null(mkdtemp(strcpy(folder, "/tmp/segue-intent-XXXXXX")));
 	pgbouncer_hold_record_fini(&record);
+}
+
+/* Nothing else tells segue's pauses from a person's, so it is not taken for an empty one. */
+Test(pgbouncer_hold_record, a_file_that_is_no_record_is_an_error)
+{
+	static const struct {
+		const char *text, *says;
+	} cases[] = {{"", "not JSON"},
+	             {"{\"databases\":[\"app\"", "not JSON"},
+	             {"[]", "it has no list of databases"},
+	             {"[\"app\"]", "it has no list of databases"},
+	             {"{}", "it has no list of databases"},
+	             {"{\"databases\":\"app\"}", "it has no list of databases"}};
+	auto_free char *path = xasprintf("%s/pgbouncer-local.paused", folder);
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct file_owner owner = {.mode = 0600};
+		struct pgbouncer_hold_record record;
+		struct err err;
+
+		cr_assert(file_swap(path, cases[i].text, strlen(cases[i].text), &owner, &err));
+		cr_expect_not(pgbouncer_hold_record_init(&record, folder, "local", &err));
+		cr_expect_not_null(strstr(err.message, cases[i].says), "%s", err.message);
+		cr_expect_not_null(strstr(err.message, path), "%s", err.message);
+		cr_expect_eq(record.count, 0);
+		pgbouncer_hold_record_fini(&record);
+	}
+	unlink(path);
 }

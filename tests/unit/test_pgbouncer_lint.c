@@ -204,8 +204,8 @@ Test(pgbouncer_lint, a_file_that_is_included_needs_a_reload_only)
 {
 	takes_output = true;
 	expect_one(GOOD, DATABASES CONSOLE,
-	           "[databases]: SHOW DATABASES has no app: the rendered text has it, and "
-	           "PgBouncer takes that in with the next RELOAD");
+	           "[databases]: SHOW DATABASES has no app: the rendered text has it. "
+	           "PgBouncer loads it at the next RELOAD");
 }
 
 Test(pgbouncer_lint, a_pool_of_no_size)
@@ -222,7 +222,7 @@ static void expect_entry(const char *name, const char *pairs, const char *findin
 	    .name = xstrdup(name), .file = xstrdup("/etc/p.ini"), .line = 4};
 	struct err err;
 
-	cr_assert(pgbouncer_pairs_read(pairs, strlen(pairs), &entry.pairs, &err));
+	cr_assert(pgbouncer_pairs_parse(pairs, strlen(pairs), false, &entry.pairs, &err));
 	main_databases = &entry;
 	if (finding != NULL)
 		expect_one(GOOD, APP, finding);

@@ -6,19 +6,14 @@
 #include "base/util.h"
 #include "pgbouncer/model/plan.h"
 
-#define FACTS 24 /* bools in struct pgbouncer_facts */
+#define FACTS 24 /* bits of struct pgbouncer_facts */
 #define WAYS  (1u << FACTS)
-
-_Static_assert(sizeof(struct pgbouncer_facts) == FACTS, "a new fact needs its tests");
 
 static struct pgbouncer_facts facts_of(unsigned bits)
 {
 	struct pgbouncer_facts facts;
-	unsigned char bytes[FACTS];
 
-	for (size_t i = 0; i < FACTS; i++)
-		bytes[i] = (bits >> i) & 1;
-	memcpy(&facts, bytes, FACTS);
+	memcpy(&facts, &bits, sizeof(facts));
 	return facts;
 }
 
@@ -69,8 +64,10 @@ Test(pgbouncer_plan, clients_are_let_go_to_the_right_place_or_at_a_deadline)
 
 Test(pgbouncer_plan, links_are_cut_only_when_the_primary_has_changed)
 {
-	WHENEVER(PGBOUNCER_SEVER, f.ours && f.moved && f.sever_due && !f.held && !f.let_go);
-	WHENEVER(PGBOUNCER_NUDGE, f.ours && !f.drained && f.nudge_due && !f.let_go);
+	WHENEVER(PGBOUNCER_KILL_CONNECTIONS,
+	         f.ours && f.moved && f.kill_due && !f.held && !f.let_go);
+	WHENEVER(PGBOUNCER_CLOSE_AFTER_TRANSACTION,
+	         f.ours && !f.drained && f.close_due && !f.let_go);
 	WHENEVER(PGBOUNCER_PROBE, f.ours && !f.drained && f.probe_due);
 }
 
@@ -117,7 +114,7 @@ Test(pgbouncer_plan, logins_of_all_databases_are_allowed_again_before_anything_e
 
 Test(pgbouncer_plan, the_retry_stays_short_until_clients_are_served)
 {
-	WHENEVER(PGBOUNCER_SERVE, f.serve_owed && !f.ours && !f.held);
+	WHENEVER(PGBOUNCER_WAIT_SERVED, f.serve_owed && !f.ours && !f.held);
 	WHENEVER(PGBOUNCER_RESTORE, !f.serve_owed);
 }
 
@@ -162,11 +159,11 @@ static void worked(struct pgbouncer_facts *f, enum pgbouncer_step step)
 		f->fence_due = f->live_known = false;
 		return;
 	case PGBOUNCER_DRAIN:
-	case PGBOUNCER_SEVER:
+	case PGBOUNCER_KILL_CONNECTIONS:
 		f->drained = true;
 		return;
-	case PGBOUNCER_NUDGE:
-		f->nudge_due = false;
+	case PGBOUNCER_CLOSE_AFTER_TRANSACTION:
+		f->close_due = false;
 		return;
 	case PGBOUNCER_PROBE:
 		f->probe_due = false;
@@ -191,18 +188,18 @@ static void worked(struct pgbouncer_facts *f, enum pgbouncer_step step)
 		f->let_go = f->ours && !f->held;
 		f->waiting = !f->let_go;
 		return;
-	case PGBOUNCER_QUICKEN:
+	case PGBOUNCER_SHORTEN_RETRY:
 		f->shorten_retry_owed = false;
 		f->serve_owed = true;
 		return;
-	case PGBOUNCER_SERVE:
+	case PGBOUNCER_WAIT_SERVED:
 		f->serve_owed = false;
 		return;
 	case PGBOUNCER_RESUME:
 		f->serve_owed = true;
 		f->ours = f->live_known = f->let_go = false;
 		return;
-	case PGBOUNCER_SWEEP:
+	case PGBOUNCER_CLEANUP:
 		f->cleanup_owed = false;
 		return;
 	case PGBOUNCER_RESTORE:
@@ -271,9 +268,9 @@ static void walk(struct pgbouncer_facts f, const enum pgbouncer_step *wanted, si
 Test(pgbouncer_plan, straight_from_one_primary_to_another)
 {
 	static const enum pgbouncer_step wanted[] = {
-	    PGBOUNCER_PAUSE, PGBOUNCER_DRAIN,   PGBOUNCER_INSTALL, PGBOUNCER_RELOAD,
-	    PGBOUNCER_READ,  PGBOUNCER_QUICKEN, PGBOUNCER_RESUME,  PGBOUNCER_READ,
-	    PGBOUNCER_SERVE, PGBOUNCER_SWEEP,   PGBOUNCER_RESTORE, PGBOUNCER_IDLE};
+	    PGBOUNCER_PAUSE,       PGBOUNCER_DRAIN,         PGBOUNCER_INSTALL, PGBOUNCER_RELOAD,
+	    PGBOUNCER_READ,        PGBOUNCER_SHORTEN_RETRY, PGBOUNCER_RESUME,  PGBOUNCER_READ,
+	    PGBOUNCER_WAIT_SERVED, PGBOUNCER_CLEANUP,       PGBOUNCER_RESTORE, PGBOUNCER_IDLE};
 
 	walk((struct pgbouncer_facts){.live_known = true,
 	                              .has_text = true,
@@ -288,8 +285,8 @@ Test(pgbouncer_plan, straight_from_one_primary_to_another)
 Test(pgbouncer_plan, the_file_is_in_place_when_pgbouncer_ini_is_right_again)
 {
 	static const enum pgbouncer_step wanted[] = {
-	    PGBOUNCER_INSTALL, PGBOUNCER_BLOCKED, PGBOUNCER_PAUSE,   PGBOUNCER_DRAIN,
-	    PGBOUNCER_RELOAD,  PGBOUNCER_READ,    PGBOUNCER_QUICKEN, PGBOUNCER_RESUME};
+	    PGBOUNCER_INSTALL, PGBOUNCER_BLOCKED, PGBOUNCER_PAUSE,         PGBOUNCER_DRAIN,
+	    PGBOUNCER_RELOAD,  PGBOUNCER_READ,    PGBOUNCER_SHORTEN_RETRY, PGBOUNCER_RESUME};
 
 	walk((struct pgbouncer_facts){.live_known = true,
 	                              .has_text = true,
@@ -302,8 +299,9 @@ Test(pgbouncer_plan, the_file_is_in_place_when_pgbouncer_ini_is_right_again)
 
 Test(pgbouncer_plan, held_and_the_same_primary_again_needs_no_reload)
 {
-	static const enum pgbouncer_step wanted[] = {
-	    PGBOUNCER_QUICKEN, PGBOUNCER_RESUME, PGBOUNCER_READ, PGBOUNCER_SERVE, PGBOUNCER_IDLE};
+	static const enum pgbouncer_step wanted[] = {PGBOUNCER_SHORTEN_RETRY, PGBOUNCER_RESUME,
+	                                             PGBOUNCER_READ, PGBOUNCER_WAIT_SERVED,
+	                                             PGBOUNCER_IDLE};
 
 	walk((struct pgbouncer_facts){.live_known = true,
 	                              .has_text = true,
@@ -316,8 +314,8 @@ Test(pgbouncer_plan, held_and_the_same_primary_again_needs_no_reload)
 Test(pgbouncer_plan, found_paused_after_a_crash_and_already_moved)
 {
 	static const enum pgbouncer_step wanted[] = {
-	    PGBOUNCER_READ,   PGBOUNCER_RELOAD, PGBOUNCER_READ,  PGBOUNCER_QUICKEN,
-	    PGBOUNCER_RESUME, PGBOUNCER_READ,   PGBOUNCER_SERVE, PGBOUNCER_IDLE};
+	    PGBOUNCER_READ,   PGBOUNCER_RELOAD, PGBOUNCER_READ,        PGBOUNCER_SHORTEN_RETRY,
+	    PGBOUNCER_RESUME, PGBOUNCER_READ,   PGBOUNCER_WAIT_SERVED, PGBOUNCER_IDLE};
 
 	walk(
 	    (struct pgbouncer_facts){
@@ -337,10 +335,55 @@ Test(pgbouncer_plan, fenced_everything_is_noted_killed_and_stays_paused)
 	    wanted, ARRAY_LEN(wanted));
 }
 
-Test(pgbouncer_plan, every_step_has_a_name_and_says_what_it_waits_for)
+Test(pgbouncer_plan, every_step_has_a_name)
 {
-	for (int i = 0; i < PGBOUNCER_STEPS; i++) {
+	for (int i = 0; i < PGBOUNCER_STEPS; i++)
 		cr_assert_not_null(pgbouncer_step_info((enum pgbouncer_step)i)->name);
-		cr_assert_not_null(pgbouncer_step_info((enum pgbouncer_step)i)->waits_for);
+}
+
+/* --- the table --- */
+
+static unsigned bits_of(const struct pgbouncer_facts *facts)
+{
+	unsigned bits = 0;
+
+	memcpy(&bits, facts, sizeof(*facts));
+	return bits;
+}
+
+static bool fits(const struct pgbouncer_rule *rule, unsigned bits)
+{
+	unsigned all = bits_of(&rule->all);
+
+	return (bits & all) == all && (bits & bits_of(&rule->none)) == 0;
+}
+
+Test(pgbouncer_plan, a_new_fact_needs_its_tests)
+{
+	const struct pgbouncer_facts last = {.restore_due = true};
+
+	cr_assert_eq(bits_of(&last), 1u << (FACTS - 1));
+}
+
+/* Each rule decides for some facts, as no combination of the rules before it fits all of them. */
+Test(pgbouncer_plan, every_rule_is_needed_and_decides)
+{
+	const struct pgbouncer_rule *rule = pgbouncer_rules;
+
+	for (bool last = false; !last; rule++) {
+		const struct pgbouncer_rule *first = NULL;
+
+		for (unsigned bits = 0; bits < WAYS && first != rule; bits++) {
+			const struct pgbouncer_facts f = facts_of(bits);
+
+			if (!fits(rule, bits))
+				continue;
+			for (first = pgbouncer_rules; !fits(first, bits);)
+				first++;
+			cr_assert_eq(pgbouncer_plan(&f), first->step);
+		}
+		cr_expect_eq(first, rule, "row %td is never reached", rule - pgbouncer_rules);
+		last = fits(rule, 0) && fits(rule, WAYS - 1);
 	}
+	cr_expect_gt(rule - pgbouncer_rules, PGBOUNCER_STEPS);
 }

@@ -177,15 +177,15 @@ static void expect_stale(const char *rows, const char *host, unsigned count, con
 	struct pgbouncer_database database = {
 	    .name = (char *)"app", .host = (char *)host, .port = 5432};
 	auto_strbuf struct strbuf found = STRBUF_INIT;
-	struct pgbouncer_stale stale;
+	struct pgbouncer_stale stale = {.count = 0};
 	struct err err;
 
-	cr_assert(pgbouncer_stale_parse(&table, &database, &stale, &err), "%s", err.message);
+	cr_assert(pgbouncer_stale_add(&table, &database, &stale, &err), "%s", err.message);
 	cr_expect_eq(stale.count, count, "%s: %u", host, stale.count);
-	for (size_t i = 0; i < stale.link_count; i++)
-		strbuf_printf(&found, "%s ", stale.links[i]);
+	for (size_t i = 0; i < stale.links.count; i++)
+		strbuf_printf(&found, "%s ", stale.links.items[i]);
 	cr_expect_str_eq(found.data, links);
-	pgbouncer_stale_free(&stale);
+	string_list_free(&stale.links);
 	pgbouncer_table_free(&table);
 }
 
@@ -221,10 +221,11 @@ Test(pgbouncer_stale, what_is_no_such_answer_is_refused)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
 		struct pgbouncer_table table = table_of(cases[i].text);
-		struct pgbouncer_stale stale;
+		struct pgbouncer_stale stale = {.count = 0};
 		struct err err;
 
-		cr_expect_not(pgbouncer_stale_parse(&table, &database, &stale, &err));
+		cr_expect_not(pgbouncer_stale_add(&table, &database, &stale, &err));
+		string_list_free(&stale.links);
 		cr_expect_not_null(strstr(err.message, cases[i].error), "%s", err.message);
 		pgbouncer_table_free(&table);
 	}

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "base/err.h"
+#include "base/string_list.h"
 #include "pgbouncer/model/databases.h"
 #include "pgbouncer/model/ini_syntax.h"
 #include "pgbouncer/model/show.h"
@@ -30,13 +31,12 @@ struct pgbouncer_main {
 	size_t setting_count;
 	struct pgbouncer_main_database *databases; /* one per name: the last definition counts */
 	size_t database_count;
-	char **includes; /* the paths as written */
-	size_t include_count;
-	bool takes_output; /* the file is the output, or a %include line leads to it */
-	bool passed_over;  /* a %include line leads to a file that cannot be read here */
-	char *problem;     /* where and why PgBouncer would stop reading; NULL: it would not */
-	char *overruled;   /* file and line that define a database of the output again after the
-	                    * output, and its name; only the first one; NULL: none */
+	struct string_list includes; /* the paths as written */
+	bool takes_output;           /* the file is the output, or a %include line leads to it */
+	bool passed_over;            /* a %include line leads to a file that cannot be read here */
+	char *problem;   /* where and why PgBouncer would stop reading; NULL: it would not */
+	char *overruled; /* file and line that define a database of the output again after the
+	                  * output, and its name; only the first one; NULL: none */
 };
 
 /* Which PgBouncer reads the file, and what the output holds then. All pointers are borrowed. */
@@ -70,7 +70,7 @@ bool pgbouncer_main_leaves_out(const struct pgbouncer_main *config);
 /* The error for that case (arguments: file, output), and what the administrator has to do
  * (argument: output). */
 #define PGBOUNCER_NOT_INCLUDED \
-	"the PgBouncer of console was started with %s, which does not take in %s"
+	"the PgBouncer that console connects to was started with %s, which does not include %s"
 #define PGBOUNCER_NOT_INCLUDED_CURE                                                                  \
 	"add the line \"%%include %s\" at its end, then systemctl reload pgbouncer; or, if that is " \
 	"another PgBouncer, correct console"

@@ -9,16 +9,17 @@
 #include "pgbouncer/model/databases.h"
 #include "pgbouncer/model/show.h"
 
+/* True if host, port or dbname differ. */
+bool pgbouncer_is_moved(const struct pgbouncer_database *database,
+                        const struct pgbouncer_live_database *live);
+
 struct pgbouncer_diff {
-	/* host, port or dbname differ: needs PAUSE, RELOAD, RESUME. Borrowed from `desired` */
-	const struct pgbouncer_database **moved;
-	size_t moved_count;
+	size_t moved_count; /* of the desired databases: they need PAUSE, RELOAD, RESUME */
 	bool missing; /* PgBouncer lacks a desired database: needs RELOAD (is the file included?) */
-	struct strbuf summary; /* "app 10.0.0.1:5432->10.0.0.2:5432, ..." */
+	struct strbuf summary; /* "app 10.0.0.1:5432->10.0.0.2:5432, ..."; strbuf_fini() it */
 };
 void pgbouncer_diff(const struct pgbouncer_ini *desired, const struct pgbouncer_live *live,
                     struct pgbouncer_diff *out);
-void pgbouncer_diff_free(struct pgbouncer_diff *diff);
 
 /* Appends a name quoted for the console: "my-db", with quotes in it doubled. Fails if the console
  * cannot take it: empty, longer than PGBOUNCER_NAME_MAX bytes (a doubled quote counts as two), or

@@ -46,13 +46,11 @@ struct pgbouncer_pairs { /* sorted by key */
 	size_t count;
 };
 
-/* Strict: refuses what PgBouncer reads differently from what it looks like. Errors show keys but
- * never values, because a value may be a password. */
-bool pgbouncer_pairs_parse(const char *text, size_t len, struct pgbouncer_pairs *out,
+/* Reads as PgBouncer does, and refuses what PgBouncer refuses. `strict`: refuses also what
+ * PgBouncer reads differently from what it looks like. Errors show keys but never values, because a
+ * value may be a password. */
+bool pgbouncer_pairs_parse(const char *text, size_t len, bool strict, struct pgbouncer_pairs *out,
                            struct err *err) MUST_CHECK;
-/* Reads as PgBouncer does, also what it misreads. Refuses only what PgBouncer refuses. */
-bool pgbouncer_pairs_read(const char *text, size_t len, struct pgbouncer_pairs *out,
-                          struct err *err) MUST_CHECK;
 void pgbouncer_pairs_free(struct pgbouncer_pairs *pairs);
 
 /* NULL: there is no such key. */

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "base/err.h"
 #include "base/string_list.h"
@@ -14,8 +15,11 @@
 
 /* `config` is SHOW CONFIG, `found` is its pgbouncer.ini. What cannot be known is not reported. */
 
-/* False if PgBouncer's user may not read `file`. That is known only if PgBouncer runs as this user,
- * which the owner of its unix socket shows. */
+/* The user that PgBouncer runs as: the owner of its unix socket. False: not known, because it has
+ * no such socket on this machine. */
+bool next_start_user(const struct pgbouncer_table *config, uid_t *user) MUST_CHECK;
+
+/* False if PgBouncer's user may not read `file`. Known only if that is the user of this process. */
 bool next_start_reads(const struct pgbouncer_table *config, const char *file,
                       struct err *err) MUST_CHECK;
 

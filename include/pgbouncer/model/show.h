@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/string_list.h"
 #include "pgbouncer/model/databases.h"
 
 /* One result set, filled by the console. A NULL cell is SQL NULL. */
@@ -23,6 +24,8 @@ void pgbouncer_table_free(struct pgbouncer_table *table);
 /* NULL: no such column, or SQL NULL. */
 const char *pgbouncer_table_get(const struct pgbouncer_table *table, size_t row,
                                 const char *column);
+bool pgbouncer_table_is(const struct pgbouncer_table *table, size_t row, const char *column,
+                        const char *text);
 /* The value of `key` in SHOW CONFIG; NULL: this version has no such setting. */
 const char *pgbouncer_config_get(const struct pgbouncer_table *config, const char *key);
 /* The same for another column: "default", "changeable". Also NULL if there is no such column. */
@@ -53,17 +56,17 @@ struct pgbouncer_pool_sum {
 bool pgbouncer_pools_sum(const struct pgbouncer_table *table, const char *database,
                          struct pgbouncer_pool_sum *out, struct err *err) MUST_CHECK;
 
-/* SHOW SERVERS: server connections of `database` that lead anywhere but to its host and port. Free
- * with pgbouncer_stale_free(). */
+/* SHOW SERVERS: server connections that lead anywhere but to the host and port of their database.
+ */
 struct pgbouncer_stale {
 	unsigned count; /* of all of them */
-	char **links; /* of the active ones: the column link (the client's ptr), for KILL_CLIENT */
-	size_t link_count;
+	struct string_list
+	    links; /* of the active ones: the column link (the client's ptr), for KILL_CLIENT */
 };
-bool pgbouncer_stale_parse(const struct pgbouncer_table *table,
-                           const struct pgbouncer_database *database, struct pgbouncer_stale *out,
-                           struct err *err) MUST_CHECK;
-void pgbouncer_stale_free(struct pgbouncer_stale *stale);
+/* Adds those of `database` to `out`; after an error perhaps not all. */
+bool pgbouncer_stale_add(const struct pgbouncer_table *table,
+                         const struct pgbouncer_database *database, struct pgbouncer_stale *out,
+                         struct err *err) MUST_CHECK;
 
 /* SHOW VERSION: "PgBouncer 1.18.0", in a row or, before 1.12, in a notice. */
 bool pgbouncer_version_parse(const char *text, unsigned *major, unsigned *minor) MUST_CHECK;

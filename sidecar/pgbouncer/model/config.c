@@ -31,9 +31,10 @@ struct reader {
 	const struct pgbouncer_reading *how;
 	struct pgbouncer_main *out;
 	enum section section;
-	unsigned turned; /* the line of an %include whose file ended in another section; 0: none, or
-	                    a section header has come since */
+	unsigned turned; /* the line in this file of the last %include whose file ended in another
+	                    section; 0: none since the last section header */
 	unsigned depth;
+	bool opened; /* the first file was read */
 	bool in_output, behind_output;
 };
 
@@ -52,30 +53,28 @@ static bool is_number(const char *text)
 	return end != text && *end == '\0';
 }
 
-static bool is_word(const char *text, const char *const *words)
-{
-	while (*words != NULL && strcasecmp(text, *words) != 0)
-		words++;
-	return *words != NULL;
-}
+/* Settings that take one of some words, in all versions together. */
+static const struct {
+	const char *name, *words[10];
+} word_settings[] = {
+    {"pool_mode", {"session", "transaction", "statement"}},
+    {"auth_type", {"any", "trust", "plain", "md5", "cert", "hba", "pam", "ldap", "scram-sha-256"}},
+    {"client_tls_sslmode", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}},
+    {"server_tls_sslmode", {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}},
+};
 
-/* The values that all versions together allow, if they are a list. NULL: any value, as far as is
- * known here. */
-static const char *const *words_of(const char *name)
+static bool has_word(const char *name, const char *value)
 {
-	static const char *const modes[] = {"session", "transaction", "statement", NULL};
-	static const char *const auths[] = {"any", "trust", "plain", "md5",           "cert",
-	                                    "hba", "pam",   "ldap",  "scram-sha-256", NULL};
-	static const char *const ssl[] = {"disable",   "allow",       "prefer", "require",
-	                                  "verify-ca", "verify-full", NULL};
+	for (size_t i = 0; i < ARRAY_LEN(word_settings); i++) {
+		const char *const *word = word_settings[i].words;
 
-	if (strcmp(name, "pool_mode") == 0)
-		return modes;
-	if (strcmp(name, "auth_type") == 0)
-		return auths;
-	return strcmp(name, "client_tls_sslmode") == 0 || strcmp(name, "server_tls_sslmode") == 0
-	           ? ssl
-	           : NULL;
+		if (strcmp(word_settings[i].name, name) != 0)
+			continue;
+		while (*word != NULL && strcasecmp(*word, value) != 0)
+			word++;
+		return *word != NULL;
+	}
+	return true;
 }
 
 /* Checks as PgBouncer's setters would. They do not check settings that a RELOAD does not change.
@@ -87,38 +86,22 @@ static bool check_setting(const struct pgbouncer_table *config, size_t row, cons
 	const char *now = pgbouncer_table_get(config, row, "value");
 	const char *preset = pgbouncer_table_get(config, row, "default");
 	const char *changeable = pgbouncer_table_get(config, row, "changeable");
-	const char *const *words = words_of(pgbouncer_table_get(config, row, "key"));
 
 	if ((changeable != NULL && strcmp(changeable, "yes") != 0) ||
 	    (now != NULL && strcmp(now, value) == 0))
 		return true;
 	if (preset != NULL && is_number(preset) && !is_number(value))
-		return err_set(err, "'%.*s' is no number: PgBouncer would stop reading here",
+		return err_set(err, "'%.*s' is not a number: PgBouncer would stop reading here",
 		               SHOWN_MAX, value);
-	if (words != NULL && !is_word(value, words))
-		return err_set(err, "PgBouncer has no '%.*s' for it, and would stop reading here",
-		               SHOWN_MAX, value);
-	return true;
-}
-
-static bool judge_setting(const struct reader *reader, const struct pgbouncer_setting *setting,
-                          struct err *err)
-{
-	const struct pgbouncer_table *config = reader->how->config;
-
-	for (size_t row = 0; config != NULL && row < config->row_count; row++) {
-		const char *key = pgbouncer_table_get(config, row, "key");
-
-		if (key != NULL && strcmp(key, setting->name) == 0)
-			return check_setting(config, row, setting->value, err);
-	}
-	return config == NULL || config->row_count == 0 ||
-	       err_set(err, "PgBouncer has no setting of this name, and would stop reading here");
+	return has_word(pgbouncer_table_get(config, row, "key"), value) ||
+	       err_set(err, "PgBouncer has no '%.*s' for it, and would stop reading here",
+	               SHOWN_MAX, value);
 }
 
 static bool take_setting(struct reader *reader, const struct pgbouncer_lines *lines,
                          const char *file, struct err *err)
 {
+	const struct pgbouncer_table *config = reader->how->config;
 	struct pgbouncer_main *out = reader->out;
 	struct pgbouncer_setting *setting;
 
@@ -129,7 +112,11 @@ static bool take_setting(struct reader *reader, const struct pgbouncer_lines *li
 	                                      .value = xstrndup(lines->value, lines->value_len),
 	                                      .file = xstrdup(file),
 	                                      .line = lines->line};
-	return judge_setting(reader, setting, err);
+	for (size_t row = 0; config != NULL && row < config->row_count; row++)
+		if (pgbouncer_table_is(config, row, "key", setting->name))
+			return check_setting(config, row, setting->value, err);
+	return config == NULL || config->row_count == 0 ||
+	       err_set(err, "PgBouncer has no setting of this name, and would stop reading here");
 }
 
 /* --- [databases] and [users] --- */
@@ -155,30 +142,23 @@ static void set_database(struct pgbouncer_main *out, struct pgbouncer_main_datab
 	out->databases[out->database_count++] = *database;
 }
 
-/* PgBouncer follows the last definition of a database. Only the first such case is kept. */
-static void note_overruled(struct reader *reader, const struct pgbouncer_lines *lines,
-                           const char *file)
-{
-	struct pgbouncer_main *out = reader->out;
-
-	if (reader->behind_output && !reader->in_output && out->overruled == NULL &&
-	    reader->how->ini != NULL && pgbouncer_ini_find(reader->how->ini, lines->name) != NULL)
-		out->overruled = xasprintf("%s line %u defines %s", file, lines->line, lines->name);
-}
-
 /* PgBouncer reads the value of the entry '*' only when a client asks for a database that has no
  * entry, so nothing in it is an error. */
 static bool take_database(struct reader *reader, const struct pgbouncer_lines *lines,
                           const char *file, struct err *err)
 {
+	struct pgbouncer_main *out = reader->out;
 	struct pgbouncer_main_database database = {.line = lines->line};
 	bool any = strcmp(lines->name, "*") == 0, ok;
 
 	if (strcmp(lines->name, "pgbouncer") == 0)
 		return err_set(err, "the name is reserved: it is PgBouncer's console");
-	if (!pgbouncer_pairs_read(lines->value, lines->value_len, &database.pairs, err) && !any)
+	if (!pgbouncer_pairs_parse(lines->value, lines->value_len, false, &database.pairs, err) &&
+	    !any)
 		return false;
-	note_overruled(reader, lines, file);
+	if (reader->behind_output && !reader->in_output && out->overruled == NULL &&
+	    reader->how->ini != NULL && pgbouncer_ini_find(reader->how->ini, lines->name) != NULL)
+		out->overruled = xasprintf("%s line %u defines %s", file, lines->line, lines->name);
 	ok = any || !is_version_known(reader) || pgbouncer_database_passes(&database.pairs, err);
 	if (!ok || reader->how->only_problem) {
 		pgbouncer_pairs_free(&database.pairs);
@@ -186,7 +166,7 @@ static bool take_database(struct reader *reader, const struct pgbouncer_lines *l
 	}
 	database.name = xstrdup(lines->name);
 	database.file = xstrdup(file);
-	set_database(reader->out, &database);
+	set_database(out, &database);
 	return true;
 }
 
@@ -194,7 +174,7 @@ static bool judge_user(const struct reader *reader, const struct pgbouncer_lines
                        struct err *err)
 {
 	struct pgbouncer_pairs pairs;
-	bool ok = pgbouncer_pairs_read(lines->value, lines->value_len, &pairs, err);
+	bool ok = pgbouncer_pairs_parse(lines->value, lines->value_len, false, &pairs, err);
 
 	ok = ok && (!is_version_known(reader) || pgbouncer_user_passes(&pairs, err));
 	pgbouncer_pairs_free(&pairs);
@@ -202,17 +182,6 @@ static bool judge_user(const struct reader *reader, const struct pgbouncer_lines
 }
 
 /* --- the files --- */
-
-/* Replaces the error if the line was meant as a setting of [pgbouncer]. Always false. */
-static bool tell_turned(const struct reader *reader, struct err *err)
-{
-	if (reader->turned == 0)
-		return false;
-	return err_set(err,
-	               "this is read as a database, as the %%include in line %u ends in "
-	               "[databases]: put that %%include at the end of the file",
-	               reader->turned);
-}
 
 static bool take_entry(struct reader *reader, const struct pgbouncer_lines *lines, const char *file,
                        struct err *err)
@@ -224,7 +193,14 @@ static bool take_entry(struct reader *reader, const struct pgbouncer_lines *line
 	case SECTION_OTHER:
 		return true;
 	case SECTION_DATABASES:
-		return take_database(reader, lines, file, err) || tell_turned(reader, err);
+		if (take_database(reader, lines, file, err))
+			return true;
+		if (reader->turned != 0) /* the line was meant as a setting of [pgbouncer] */
+			err_set(err,
+			        "this is read as a database, as the %%include in line %u ends in "
+			        "[databases]: put that %%include at the end of the file",
+			        reader->turned);
+		return false;
 	case SECTION_USERS:
 		return judge_user(reader, lines, err);
 	case SECTION_PGBOUNCER:
@@ -254,24 +230,16 @@ static bool enter_section(struct reader *reader, const char *name, struct err *e
 	               SHOWN_MAX, name);
 }
 
-static bool is_same_file(const char *path, const char *file)
-{
-	struct stat a, b;
-
-	return strcmp(path, file) == 0 || (stat(path, &a) == 0 && stat(file, &b) == 0 &&
-	                                   a.st_dev == b.st_dev && a.st_ino == b.st_ino);
-}
-
 static bool read_file(struct reader *reader, const char *file, bool given, struct err *err);
 
-static bool is_ours(const struct reader *reader, const char *path)
+static bool is_output(const struct reader *reader, const char *path)
 {
-	return reader->how->output != NULL && is_same_file(path, reader->how->output);
-}
+	const char *output = reader->how->output;
+	struct stat a, b;
 
-static bool is_out_of_sight(const char *path)
-{
-	return access(path, R_OK) != 0 && (errno == EACCES || *path != '/');
+	return output != NULL &&
+	       (strcmp(path, output) == 0 || (stat(path, &a) == 0 && stat(output, &b) == 0 &&
+	                                      a.st_dev == b.st_dev && a.st_ino == b.st_ino));
 }
 
 static bool take_include(struct reader *reader, const struct pgbouncer_lines *lines,
@@ -280,33 +248,30 @@ static bool take_include(struct reader *reader, const struct pgbouncer_lines *li
 	struct pgbouncer_main *out = reader->out;
 	auto_free char *path = xstrndup(lines->value, lines->value_len);
 	const enum section before = reader->section;
-	bool ours = is_ours(reader, path), given = ours && reader->how->text != NULL, ok;
+	const unsigned turned = reader->turned;
+	bool output = is_output(reader, path), given = output && reader->how->text != NULL, ok;
 
-	out->includes =
-	    xreallocarray(out->includes, out->include_count + 1, sizeof(*out->includes));
-	out->includes[out->include_count++] = xstrdup(path);
-	out->takes_output = out->takes_output || ours;
-	if (!given && is_out_of_sight(path)) {
+	string_list_add(&out->includes, xstrdup(path));
+	out->takes_output = out->takes_output || output;
+	if (!given && access(path, R_OK) != 0 && (errno == EACCES || *path != '/')) {
 		out->passed_over = true;
 		return true;
 	}
 	if (reader->depth == DEPTH_MAX)
-		return err_set(err, "%%include %s: more than %d files in each other", path,
+		return err_set(err, "%%include %s: more than %d nested include files", path,
 		               DEPTH_MAX);
+	reader->turned = 0;
 	reader->depth++;
 	ok = read_file(reader, path, given, err);
 	reader->depth--;
-	reader->turned = reader->section != before ? lines->line : 0;
+	reader->turned = reader->section != before ? lines->line : turned;
 	return ok;
 }
 
-static bool take_statement(struct reader *reader, struct pgbouncer_lines *lines, const char *file,
-                           bool *more, struct err *err)
+static bool take_statement(struct reader *reader, enum pgbouncer_statement statement,
+                           const struct pgbouncer_lines *lines, const char *file, struct err *err)
 {
-	switch (pgbouncer_lines_next(lines, err)) {
-	case PGBOUNCER_STATEMENT_END:
-		*more = false;
-		return true;
+	switch (statement) {
 	case PGBOUNCER_STATEMENT_SECTION:
 		return enter_section(reader, lines->name, err);
 	case PGBOUNCER_STATEMENT_ENTRY:
@@ -314,18 +279,11 @@ static bool take_statement(struct reader *reader, struct pgbouncer_lines *lines,
 		       err_wrap(err, "%.*s", SHOWN_MAX, lines->name);
 	case PGBOUNCER_STATEMENT_INCLUDE:
 		return take_include(reader, lines, err);
+	case PGBOUNCER_STATEMENT_END:
 	case PGBOUNCER_STATEMENT_BROKEN:
-		return false;
+		break;
 	}
 	return false;
-}
-
-/* The output overrides the definitions before it. */
-static void enter_output(struct reader *reader, struct strbuf *text)
-{
-	strbuf_append(text, reader->how->text, reader->how->len);
-	reader->behind_output = true;
-	free(STEAL(reader->out->overruled));
 }
 
 /* given: `file` is read as if it held reader->how->text.
@@ -334,36 +292,40 @@ static bool read_file(struct reader *reader, const char *file, bool given, struc
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
 	struct pgbouncer_lines lines;
-	bool more = true, ok = true, around = reader->in_output;
+	enum pgbouncer_statement statement;
+	bool around = reader->in_output;
 
 	reader->in_output = given;
-	if (given)
-		enter_output(reader, &text);
-	else if (!file_read(file, FILE_MAX, &text, NULL, err))
+	if (given) { /* it overrides the definitions before it */
+		strbuf_append(&text, reader->how->text, reader->how->len);
+		reader->behind_output = true;
+		free(STEAL(reader->out->overruled));
+	} else if (!file_read(file, FILE_MAX, &text, NULL, err)) {
 		return false;
+	}
+	reader->opened = true;
 	pgbouncer_lines_init(&lines, text.data, text.len);
 	lines.quoted_names = reader->how->minor >= QUOTES_FROM;
-	while (ok && more)
-		ok = take_statement(reader, &lines, file, &more, err);
-	if (!ok)
+	do
+		statement = pgbouncer_lines_next(&lines, err);
+	while (take_statement(reader, statement, &lines, file, err));
+	if (statement != PGBOUNCER_STATEMENT_END)
 		err_wrap(err, "%s line %u", file, lines.line);
 	pgbouncer_lines_fini(&lines);
 	reader->in_output = around;
-	return ok;
+	return statement == PGBOUNCER_STATEMENT_END;
 }
 
 bool pgbouncer_main_load(const char *file, const struct pgbouncer_reading *reading,
                          struct pgbouncer_main *out, struct err *err)
 {
 	struct reader reader = {.how = reading, .out = out};
-	auto_strbuf struct strbuf text = STRBUF_INIT;
 
-	*out = (struct pgbouncer_main){.takes_output = is_ours(&reader, file)};
-	if (!file_read(file, FILE_MAX, &text, NULL, err))
-		return false;
-	if (!read_file(&reader, file, out->takes_output && reading->text != NULL, err))
+	*out = (struct pgbouncer_main){.takes_output = is_output(&reader, file)};
+	if (!read_file(&reader, file, out->takes_output && reading->text != NULL, err) &&
+	    reader.opened)
 		out->problem = xstrdup(err->message);
-	return true;
+	return reader.opened;
 }
 
 void pgbouncer_main_free(struct pgbouncer_main *config)
@@ -375,9 +337,7 @@ void pgbouncer_main_free(struct pgbouncer_main *config)
 	}
 	for (size_t i = 0; i < config->database_count; i++)
 		database_fini(&config->databases[i]);
-	for (size_t i = 0; i < config->include_count; i++)
-		free(config->includes[i]);
-	free(config->includes);
+	string_list_free(&config->includes);
 	free(config->settings);
 	free(config->databases);
 	free(config->problem);
@@ -410,7 +370,7 @@ bool pgbouncer_main_obeys(const struct pgbouncer_main *config, const char *outpu
 {
 	return config->overruled == NULL ||
 	       err_set(err,
-	               "%s once more, behind the %%include of %s, and the last definition is the "
-	               "one that PgBouncer follows: remove that one",
+	               "%s again, after the %%include of %s. PgBouncer uses the last "
+	               "definition: remove it",
 	               config->overruled, output);
 }

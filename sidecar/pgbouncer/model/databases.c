@@ -39,22 +39,28 @@ char *pgbouncer_host_canonical(const char *host)
 	}
 }
 
+/* `host` may be a list, of addresses in canonical form. */
+static bool has_address(const char *host, const char *address)
+{
+	size_t len = strlen(address);
+
+	while (strncmp(host, address, len) != 0 || (host[len] != ',' && host[len] != '\0')) {
+		host = strchr(host, ',');
+		if (host == NULL)
+			return false;
+		host++;
+	}
+	return true;
+}
+
 bool pgbouncer_host_has(const char *host, const char *address)
 {
-	auto_free char *wanted = haproxy_address_canonical(address);
-	size_t len;
+	auto_free char *wanted = NULL;
 
-	/* "unix(PID@...)" since 1.19, "unix" before. */
-	if (is_socket(host))
+	if (is_socket(host)) /* "unix(PID@...)" since 1.19, "unix" before. */
 		return strncmp(address, "unix", 4) == 0;
-	for (; wanted != NULL; host += len + 1) {
-		len = strcspn(host, ",");
-		if (len == strlen(wanted) && strncmp(host, wanted, len) == 0)
-			return true;
-		if (host[len] == '\0')
-			return false;
-	}
-	return false;
+	wanted = haproxy_address_canonical(address);
+	return wanted != NULL && has_address(host, wanted);
 }
 
 static bool listens_at(const char *listener, const char *address)
@@ -90,7 +96,7 @@ bool pgbouncer_listens_at(const char *listen_addr, const char *address)
 
 #define DEFAULT_PORT 5432 /* PgBouncer's, for an entry without a port */
 #define NUMBER_MAX   1000000000
-#define SHOWN_MAX    32 /* bytes of a key that a message quotes */
+#define SHOWN_MAX    32 /* bytes of the text that a message quotes */
 
 enum param_kind {
 	PARAM_HOST,
@@ -102,6 +108,12 @@ enum param_kind {
 	PARAM_TEXT,
 };
 
+enum section {
+	SECTION_NONE,
+	SECTION_DATABASES,
+	SECTION_USERS,
+};
+
 struct param {
 	const char *key;
 	enum param_kind kind;
@@ -109,50 +121,55 @@ struct param {
 
 /* The keys of all versions. A version that is too old for a key refuses the file, which SHOW
  * DATABASES then shows. */
-static const struct param database_params[] = {
-    {"host", PARAM_HOST},
-    {"port", PARAM_PORT},
-    {"dbname", PARAM_DBNAME},
-    {"user", PARAM_TEXT},
-    {"password", PARAM_TEXT},
-    {"auth_user", PARAM_TEXT},
-    {"auth_dbname", PARAM_TEXT},
-    {"auth_query", PARAM_TEXT},
-    {"application_name", PARAM_TEXT},
-    {"client_encoding", PARAM_TEXT},
-    {"connect_query", PARAM_TEXT},
-    {"datestyle", PARAM_TEXT},
-    {"timezone", PARAM_TEXT},
-    {"load_balance_hosts", PARAM_TEXT},
-    {"server_lifetime", PARAM_TEXT},
-    {"query_wait_timeout", PARAM_TEXT},
-    {"pool_mode", PARAM_MODE},
-    {"pool_size", PARAM_SIZE},
-    {"min_pool_size", PARAM_NUMBER},
-    {"reserve_pool", PARAM_NUMBER},
-    {"reserve_pool_size", PARAM_NUMBER},
-    {"max_db_connections", PARAM_NUMBER},
-    {"max_db_client_connections", PARAM_NUMBER},
-};
-
-static const struct param user_params[] = {
-    {"pool_mode", PARAM_MODE},
-    {"pool_size", PARAM_SIZE},
-    {"reserve_pool_size", PARAM_NUMBER},
-    {"max_user_connections", PARAM_NUMBER},
-    {"max_user_client_connections", PARAM_NUMBER},
-    {"client_idle_timeout", PARAM_TEXT},
-    {"idle_transaction_timeout", PARAM_TEXT},
-    {"query_timeout", PARAM_TEXT},
-    {"query_wait_timeout", PARAM_TEXT},
-    {"transaction_timeout", PARAM_TEXT},
-};
-
-static const struct param *find_param(const struct param *params, size_t count, const char *key)
+static const struct param *find_param(enum section section, const char *key, struct err *err)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strcmp(params[i].key, key) == 0)
-			return &params[i];
+	static const struct param databases[] = {
+	    {"host", PARAM_HOST},
+	    {"port", PARAM_PORT},
+	    {"dbname", PARAM_DBNAME},
+	    {"user", PARAM_TEXT},
+	    {"password", PARAM_TEXT},
+	    {"auth_user", PARAM_TEXT},
+	    {"auth_dbname", PARAM_TEXT},
+	    {"auth_query", PARAM_TEXT},
+	    {"application_name", PARAM_TEXT},
+	    {"client_encoding", PARAM_TEXT},
+	    {"connect_query", PARAM_TEXT},
+	    {"datestyle", PARAM_TEXT},
+	    {"timezone", PARAM_TEXT},
+	    {"load_balance_hosts", PARAM_TEXT},
+	    {"server_lifetime", PARAM_TEXT},
+	    {"query_wait_timeout", PARAM_TEXT},
+	    {"pool_mode", PARAM_MODE},
+	    {"pool_size", PARAM_SIZE},
+	    {"min_pool_size", PARAM_NUMBER},
+	    {"reserve_pool", PARAM_NUMBER},
+	    {"reserve_pool_size", PARAM_NUMBER},
+	    {"max_db_connections", PARAM_NUMBER},
+	    {"max_db_client_connections", PARAM_NUMBER},
+	    {NULL, PARAM_TEXT},
+	};
+	static const struct param users[] = {
+	    {"pool_mode", PARAM_MODE},
+	    {"pool_size", PARAM_SIZE},
+	    {"reserve_pool_size", PARAM_NUMBER},
+	    {"max_user_connections", PARAM_NUMBER},
+	    {"max_user_client_connections", PARAM_NUMBER},
+	    {"client_idle_timeout", PARAM_TEXT},
+	    {"idle_transaction_timeout", PARAM_TEXT},
+	    {"query_timeout", PARAM_TEXT},
+	    {"query_wait_timeout", PARAM_TEXT},
+	    {"transaction_timeout", PARAM_TEXT},
+	    {NULL, PARAM_TEXT},
+	};
+	const struct param *param = section == SECTION_USERS ? users : databases;
+
+	while (param->key != NULL && strcmp(param->key, key) != 0)
+		param++;
+	if (param->key != NULL)
+		return param;
+	err_set(err, "PgBouncer has no key '%.*s' here, and would stop reading the file", SHOWN_MAX,
+	        key);
 	return NULL;
 }
 
@@ -171,7 +188,8 @@ static bool check_number(enum param_kind kind, const struct pgbouncer_pair *pair
 	unsigned long number;
 
 	if (!read_number(pair->value, NUMBER_MAX, &number))
-		return err_set(err, "%s '%s' is not a whole number, which PgBouncer would not tell",
+		return err_set(err,
+		               "%s '%s' is not a whole number, and PgBouncer would not report it",
 		               pair->key, pair->value);
 	return number > 0 || kind != PARAM_SIZE ||
 	       err_set(err,
@@ -244,55 +262,23 @@ static bool take_param(const struct param *param, const struct pgbouncer_pair *p
 	return true;
 }
 
-static bool refuse_key(const char *key, struct err *err)
-{
-	return err_set(err, "PgBouncer has no key '%.*s' here, and would stop reading the file",
-	               SHOWN_MAX, key);
-}
-
-static bool take_params(const struct pgbouncer_pairs *pairs, const struct param *params,
-                        size_t count, struct pgbouncer_database *database, struct err *err)
+static bool take_params(const struct pgbouncer_pairs *pairs, enum section section,
+                        struct pgbouncer_database *database, struct err *err)
 {
 	auto_strbuf struct strbuf rest = STRBUF_INIT;
 
 	for (size_t i = 0; i < pairs->count; i++) {
 		const struct pgbouncer_pair *pair = &pairs->pairs[i];
-		const struct param *param = find_param(params, count, pair->key);
+		const struct param *param = find_param(section, pair->key, err);
 
-		if (param == NULL)
-			return refuse_key(pair->key, err);
-		if (!take_param(param, pair, database, &rest, err))
+		if (param == NULL || !take_param(param, pair, database, &rest, err))
 			return false;
 	}
 	database->params = strbuf_detach(&rest);
 	return true;
 }
 
-static bool read_params(const char *text, size_t len, const struct param *params, size_t count,
-                        struct pgbouncer_database *database, struct err *err)
-{
-	struct pgbouncer_pairs pairs;
-	bool ok;
-
-	if (!pgbouncer_pairs_parse(text, len, &pairs, err))
-		return false;
-	ok = take_params(&pairs, params, count, database, err);
-	pgbouncer_pairs_free(&pairs);
-	return ok;
-}
-
-/* Fills host, port, dbname and params of `database`, whose name is set. On failure, too, they are
- * to be freed with pgbouncer_database_fini(). */
-static bool pgbouncer_database_read(struct pgbouncer_database *database, const char *text,
-                                    size_t len, struct err *err)
-{
-	database->host = xstrdup("");
-	database->port = DEFAULT_PORT;
-	database->dbname = xstrdup(database->name);
-	return read_params(text, len, database_params, ARRAY_LEN(database_params), database, err);
-}
-
-static void pgbouncer_database_fini(struct pgbouncer_database *database)
+static void database_fini(struct pgbouncer_database *database)
 {
 	free(database->name);
 	free(database->host);
@@ -300,51 +286,32 @@ static void pgbouncer_database_fini(struct pgbouncer_database *database)
 	free(database->params);
 }
 
-static bool pgbouncer_user_check(const char *text, size_t len, struct err *err)
-{
-	struct pgbouncer_database unused = {0};
-	bool ok = read_params(text, len, user_params, ARRAY_LEN(user_params), &unused, err);
-
-	pgbouncer_database_fini(&unused);
-	return ok;
-}
-
-static bool pass_all(const struct pgbouncer_pairs *pairs, const struct param *params, size_t count,
-                     struct err *err)
+/* True if PgBouncer would continue reading after such an entry, even if it misreads it. */
+static bool pass_all(const struct pgbouncer_pairs *pairs, enum section section, struct err *err)
 {
 	for (size_t i = 0; i < pairs->count; i++) {
 		const struct pgbouncer_pair *pair = &pairs->pairs[i];
-		const struct param *param = find_param(params, count, pair->key);
+		const struct param *param = find_param(section, pair->key, err);
 
-		if (param == NULL)
-			return refuse_key(pair->key, err);
-		if (param->kind == PARAM_PORT && strtol(pair->value, NULL, 10) == 0)
-			return err_set(err, "port '%s' is no number", pair->value);
-		if (param->kind == PARAM_MODE && !check_mode(pair, err))
+		if (param == NULL || (param->kind == PARAM_MODE && !check_mode(pair, err)))
 			return false;
+		if (param->kind == PARAM_PORT && strtol(pair->value, NULL, 10) == 0)
+			return err_set(err, "port '%s' is not a number", pair->value);
 	}
 	return true;
 }
 
 bool pgbouncer_database_passes(const struct pgbouncer_pairs *pairs, struct err *err)
 {
-	return pass_all(pairs, database_params, ARRAY_LEN(database_params), err);
+	return pass_all(pairs, SECTION_DATABASES, err);
 }
 
 bool pgbouncer_user_passes(const struct pgbouncer_pairs *pairs, struct err *err)
 {
-	return pass_all(pairs, user_params, ARRAY_LEN(user_params), err);
+	return pass_all(pairs, SECTION_USERS, err);
 }
 
 /* --- the text --- */
-
-#define SHOWN_MAX 32 /* bytes of the text that a message quotes */
-
-enum section {
-	SECTION_NONE,
-	SECTION_DATABASES,
-	SECTION_USERS,
-};
 
 struct reader {
 	struct pgbouncer_lines lines;
@@ -366,7 +333,7 @@ static bool check_name(const struct reader *reader, const char *name, struct err
 		    err, "the name is longer than the %d bytes that PgBouncer's console takes",
 		    PGBOUNCER_NAME_MAX);
 	if (pgbouncer_ini_find(reader->out, name) != NULL)
-		return err_set(err, "the name is there twice, first in line %u",
+		return err_set(err, "the name is used twice, first in line %u",
 		               pgbouncer_ini_find(reader->out, name)->line);
 	return true;
 }
@@ -383,56 +350,49 @@ static void add_database(struct reader *reader, const struct pgbouncer_database 
 	out->databases[out->count++] = *database;
 }
 
-static bool read_database(struct reader *reader, struct err *err)
-{
-	const struct pgbouncer_lines *at = &reader->lines;
-	struct pgbouncer_database database = {.name = xstrdup(at->name), .line = at->line};
-
-	if (check_name(reader, at->name, err) &&
-	    pgbouncer_database_read(&database, at->value, at->value_len, err)) {
-		add_database(reader, &database);
-		return true;
-	}
-	pgbouncer_database_fini(&database);
-	return false;
-}
-
+/* The values of an entry of [users] are only checked. */
 static bool take_entry(struct reader *reader, struct err *err)
 {
-	switch (reader->section) {
-	case SECTION_NONE:
+	const struct pgbouncer_lines *at = &reader->lines;
+	bool user = reader->section == SECTION_USERS, ok;
+	struct pgbouncer_database database;
+	struct pgbouncer_pairs pairs;
+
+	if (reader->section == SECTION_NONE)
 		return err_set(err, "there is no [databases] above it");
-	case SECTION_DATABASES:
-		return read_database(reader, err);
-	case SECTION_USERS:
-		return pgbouncer_user_check(reader->lines.value, reader->lines.value_len, err);
-	}
-	return true;
+	if ((!user && !check_name(reader, at->name, err)) ||
+	    !pgbouncer_pairs_parse(at->value, at->value_len, true, &pairs, err))
+		return false;
+	database = (struct pgbouncer_database){.name = xstrdup(at->name),
+	                                       .host = xstrdup(""),
+	                                       .port = DEFAULT_PORT,
+	                                       .dbname = xstrdup(at->name),
+	                                       .line = at->line};
+	ok = take_params(&pairs, reader->section, &database, err);
+	pgbouncer_pairs_free(&pairs);
+	if (ok && !user)
+		add_database(reader, &database);
+	else
+		database_fini(&database);
+	return ok;
 }
 
 static bool enter_section(struct reader *reader, struct err *err)
 {
 	const char *name = reader->lines.name;
 
-	if (strcmp(name, "databases") == 0)
-		reader->section = SECTION_DATABASES;
-	else if (strcmp(name, "users") == 0)
-		reader->section = SECTION_USERS;
-	else
-		return err_set(err,
-		               "[%.*s]: only [databases] and [users] are allowed in this file, all "
-		               "else belongs to pgbouncer.ini, which %%includes it",
-		               SHOWN_MAX, name);
-	return true;
+	reader->section = strcmp(name, "users") == 0 ? SECTION_USERS : SECTION_DATABASES;
+	return reader->section == SECTION_USERS || strcmp(name, "databases") == 0 ||
+	       err_set(err,
+	               "[%.*s]: only [databases] and [users] are allowed in this file, all else "
+	               "belongs to pgbouncer.ini, which %%includes it",
+	               SHOWN_MAX, name);
 }
 
-static bool read_statement(struct reader *reader, bool *more, struct err *err)
+static bool take_statement(struct reader *reader, enum pgbouncer_statement statement,
+                           struct err *err)
 {
-	*more = true;
-	switch (pgbouncer_lines_next(&reader->lines, err)) {
-	case PGBOUNCER_STATEMENT_END:
-		*more = false;
-		return true;
+	switch (statement) {
 	case PGBOUNCER_STATEMENT_SECTION:
 		return enter_section(reader, err);
 	case PGBOUNCER_STATEMENT_ENTRY:
@@ -440,24 +400,12 @@ static bool read_statement(struct reader *reader, bool *more, struct err *err)
 		       err_wrap(err, "%.*s", SHOWN_MAX, reader->lines.name);
 	case PGBOUNCER_STATEMENT_INCLUDE:
 		return err_set(err, "%%include is not allowed in this file: segue would not know "
-		                    "what it brings");
+		                    "the databases of the included file");
+	case PGBOUNCER_STATEMENT_END:
 	case PGBOUNCER_STATEMENT_BROKEN:
-		return false;
+		break;
 	}
 	return false;
-}
-
-static bool is_foreign(const char *text, size_t len, size_t i)
-{
-	switch (text[i]) {
-	case '\t':
-	case '\n':
-		return false;
-	case '\r':
-		return i + 1 < len && text[i + 1] != '\n';
-	default:
-		return iscntrl((unsigned char)text[i]);
-	}
 }
 
 /* PgBouncer stops reading at a NUL. Other control characters can only be a mistake. */
@@ -466,7 +414,10 @@ static bool check_bytes(const char *text, size_t len, struct err *err)
 	unsigned line = 1;
 
 	for (size_t i = 0; i < len; i++) {
-		if (is_foreign(text, len, i))
+		bool allowed = text[i] == '\t' || text[i] == '\n' ||
+		               (text[i] == '\r' && (i + 1 == len || text[i + 1] == '\n'));
+
+		if (!allowed && iscntrl((unsigned char)text[i]))
 			return err_set(err, "a control character (\\x%02x)",
 			               (unsigned char)text[i]) ||
 			       err_at_line(err, line);
@@ -478,31 +429,28 @@ static bool check_bytes(const char *text, size_t len, struct err *err)
 bool pgbouncer_ini_parse(const char *text, size_t len, struct pgbouncer_ini *out, struct err *err)
 {
 	struct reader reader = {.out = out};
-	bool more = true, ok = true;
-	unsigned line;
+	enum pgbouncer_statement statement;
 
 	*out = (struct pgbouncer_ini){0};
 	if (!check_bytes(text, len, err))
 		return false;
 	pgbouncer_lines_init(&reader.lines, text, len);
-	while (ok && more)
-		ok = read_statement(&reader, &more, err);
-	line = reader.lines.line;
+	do
+		statement = pgbouncer_lines_next(&reader.lines, err);
+	while (take_statement(&reader, statement, err));
 	pgbouncer_lines_fini(&reader.lines);
-	if (!ok) {
-		pgbouncer_ini_free(out);
-		return err_at_line(err, line);
-	}
-	if (out->count > 0)
+	if (statement == PGBOUNCER_STATEMENT_END && out->count > 0)
 		return true;
-	return err_set(err, "the file names no database: PgBouncer would drop those that it has") ||
-	       err_at_line(err, line);
+	if (statement == PGBOUNCER_STATEMENT_END)
+		err_set(err, "the file names no database: PgBouncer would drop those that it has");
+	pgbouncer_ini_free(out);
+	return err_at_line(err, reader.lines.line);
 }
 
 void pgbouncer_ini_free(struct pgbouncer_ini *ini)
 {
 	for (size_t i = 0; i < ini->count; i++)
-		pgbouncer_database_fini(&ini->databases[i]);
+		database_fini(&ini->databases[i]);
 	free(ini->databases);
 	*ini = (struct pgbouncer_ini){0};
 }
@@ -517,20 +465,6 @@ const struct pgbouncer_database *pgbouncer_ini_find(const struct pgbouncer_ini *
 }
 
 /* --- does the text lead to the primary? --- */
-
-/* `host` may be a list. */
-static bool names_host(const char *host, const char *address)
-{
-	size_t len = strlen(address);
-
-	for (;; host++) {
-		if (strncmp(host, address, len) == 0 && (host[len] == ',' || host[len] == '\0'))
-			return true;
-		host = strchr(host, ',');
-		if (host == NULL)
-			return false;
-	}
-}
 
 bool pgbouncer_text_leads(const struct config_target *config, bool whole, const char *text,
                           size_t len, const char *address, uint16_t port, struct err *err)
@@ -547,7 +481,7 @@ bool pgbouncer_text_leads(const struct config_target *config, bool whole, const 
 		const struct pgbouncer_database *database = &ini.databases[i];
 
 		leads = *database->host == '\0' || *database->host == '/' ||
-		        (database->port == port && names_host(database->host, address));
+		        (database->port == port && has_address(database->host, address));
 	}
 	pgbouncer_ini_free(&ini);
 	return leads ||

@@ -15,27 +15,19 @@ static void append_endpoint(struct strbuf *out, const char *host, uint16_t port)
 	              brackets ? "]" : "", (unsigned)port);
 }
 
-static void add_moved(struct pgbouncer_diff *out, const struct pgbouncer_database *database,
-                      const struct pgbouncer_live_database *live)
+static void append_move(struct strbuf *out, const struct pgbouncer_database *database,
+                        const struct pgbouncer_live_database *live)
 {
-	strbuf_printf(&out->summary, "%s%s ", out->summary.len > 0 ? ", " : "", database->name);
-	append_endpoint(&out->summary, live->host, live->port);
-	strbuf_append_str(&out->summary, "->");
-	append_endpoint(&out->summary, database->host, database->port);
+	strbuf_append_char(out, ' ');
+	append_endpoint(out, live->host, live->port);
+	strbuf_append_str(out, "->");
+	append_endpoint(out, database->host, database->port);
 	if (strcmp(database->dbname, live->dbname) != 0)
-		strbuf_printf(&out->summary, " dbname %s->%s", live->dbname, database->dbname);
-	out->moved[out->moved_count++] = database;
+		strbuf_printf(out, " dbname %s->%s", live->dbname, database->dbname);
 }
 
-static void add_missing(struct pgbouncer_diff *out, const struct pgbouncer_database *database)
-{
-	strbuf_printf(&out->summary, "%s%s missing", out->summary.len > 0 ? ", " : "",
-	              database->name);
-	out->missing = true;
-}
-
-static bool is_moved(const struct pgbouncer_database *database,
-                     const struct pgbouncer_live_database *live)
+bool pgbouncer_is_moved(const struct pgbouncer_database *database,
+                        const struct pgbouncer_live_database *live)
 {
 	return database->port != live->port || strcmp(database->host, live->host) != 0 ||
 	       strcmp(database->dbname, live->dbname) != 0;
@@ -45,24 +37,23 @@ void pgbouncer_diff(const struct pgbouncer_ini *desired, const struct pgbouncer_
                     struct pgbouncer_diff *out)
 {
 	*out = (struct pgbouncer_diff){.summary = STRBUF_INIT};
-	out->moved = xcalloc(desired->count, sizeof(struct pgbouncer_database *));
 	for (size_t i = 0; i < desired->count; i++) {
 		const struct pgbouncer_database *database = &desired->databases[i];
 		const struct pgbouncer_live_database *found =
 		    pgbouncer_live_find(live, database->name);
 
-		if (found == NULL)
-			add_missing(out, database);
-		else if (is_moved(database, found))
-			add_moved(out, database, found);
+		if (found != NULL && !pgbouncer_is_moved(database, found))
+			continue;
+		strbuf_printf(&out->summary, "%s%s", out->summary.len > 0 ? ", " : "",
+		              database->name);
+		if (found != NULL) {
+			append_move(&out->summary, database, found);
+			out->moved_count++;
+		} else {
+			strbuf_append_str(&out->summary, " missing");
+			out->missing = true;
+		}
 	}
-}
-
-void pgbouncer_diff_free(struct pgbouncer_diff *diff)
-{
-	free(diff->moved);
-	strbuf_fini(&diff->summary);
-	*diff = (struct pgbouncer_diff){.summary = STRBUF_INIT};
 }
 
 bool pgbouncer_quote_name(const char *name, struct strbuf *out, struct err *err)
@@ -73,7 +64,7 @@ bool pgbouncer_quote_name(const char *name, struct strbuf *out, struct err *err)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			return err_set(err,
 			               "a database name with the control character \\x%02x: "
-			               "PgBouncer's console cannot be told of it",
+			               "PgBouncer's console does not accept it",
 			               (unsigned char)*c);
 		strbuf_append(&quoted, *c == '"' ? "\"\"" : c, *c == '"' ? 2 : 1);
 	}

@@ -18,8 +18,7 @@ void pgbouncer_lines_init(struct pgbouncer_lines *lines, const char *text, size_
 
 void pgbouncer_lines_fini(struct pgbouncer_lines *lines)
 {
-	free(lines->name);
-	lines->name = NULL;
+	free(STEAL(lines->name));
 }
 
 static bool is_name_char(char c)
@@ -148,7 +147,7 @@ enum pgbouncer_statement pgbouncer_lines_next(struct pgbouncer_lines *lines, str
 
 struct cursor {
 	const char *at, *end;
-	bool as_it_is; /* read as PgBouncer does, also what it misreads */
+	bool strict;
 };
 
 static void skip_spaces(struct cursor *cursor)
@@ -172,7 +171,7 @@ static bool read_key(struct cursor *cursor, char **key, struct err *err)
 		*key = xstrndup(start, len);
 		return true;
 	}
-	strbuf_append_escaped(&shown, start, len, 32);
+	strbuf_append_escaped(&shown, start, len, SHOWN_MAX);
 	err_set(err,
 	        "KEY=VALUE is expected at '%s': a value with a space or a quote in it has to be "
 	        "in '...', and no comment can stand behind a value",
@@ -195,7 +194,7 @@ static bool read_quoted(struct cursor *cursor, const char *key, struct strbuf *v
 	if (cursor->at == cursor->end)
 		return err_set(err, "%s: the closing quote is missing on this line", key);
 	cursor->at++;
-	if (cursor->as_it_is && cursor->at < cursor->end)
+	if (!cursor->strict && cursor->at < cursor->end)
 		cursor->at++;
 	else if (cursor->at < cursor->end && *cursor->at != ' ')
 		return err_set(err,
@@ -212,7 +211,7 @@ static bool read_bare(struct cursor *cursor, const char *key, struct strbuf *val
 	while (cursor->at < cursor->end && *cursor->at != ' ')
 		cursor->at++;
 	strbuf_append(value, start, (size_t)(cursor->at - start));
-	if (!cursor->as_it_is && strchr(value->data, '\t') != NULL)
+	if (cursor->strict && strchr(value->data, '\t') != NULL)
 		return err_set(err,
 		               "%s: a tab would become a part of the value: put spaces between the "
 		               "pairs",
@@ -224,7 +223,7 @@ static bool read_value(struct cursor *cursor, const char *key, char **out, struc
 {
 	auto_strbuf struct strbuf value = STRBUF_INIT;
 
-	if (cursor->as_it_is)
+	if (!cursor->strict)
 		skip_spaces(cursor);
 	if (cursor->at < cursor->end && *cursor->at == '\'') {
 		if (!read_quoted(cursor, key, &value, err))
@@ -271,9 +270,9 @@ static bool read_pairs(struct cursor *cursor, struct pgbouncer_pairs *out, struc
 
 		if (!read_key(cursor, &key, err) || !read_value(cursor, key, &value, err))
 			return false;
-		if (!cursor->as_it_is && pgbouncer_pairs_get(out, key) != NULL) {
+		if (cursor->strict && pgbouncer_pairs_get(out, key) != NULL) {
 			free(value);
-			return err_set(err, "%s is there twice: PgBouncer would take the last one",
+			return err_set(err, "%s is given twice: PgBouncer would use the last one",
 			               key);
 		}
 		add_pair(out, STEAL(key), value);
@@ -281,28 +280,19 @@ static bool read_pairs(struct cursor *cursor, struct pgbouncer_pairs *out, struc
 	return true;
 }
 
-static bool read_all(struct cursor cursor, struct pgbouncer_pairs *out, struct err *err)
-{
-	*out = (struct pgbouncer_pairs){0};
-	if (read_pairs(&cursor, out, err)) {
-		if (out->count > 0)
-			qsort(out->pairs, out->count, sizeof(*out->pairs), compare_keys);
-		return true;
-	}
-	pgbouncer_pairs_free(out);
-	return false;
-}
-
-bool pgbouncer_pairs_parse(const char *text, size_t len, struct pgbouncer_pairs *out,
+bool pgbouncer_pairs_parse(const char *text, size_t len, bool strict, struct pgbouncer_pairs *out,
                            struct err *err)
 {
-	return read_all((struct cursor){.at = text, .end = text + len}, out, err);
-}
+	struct cursor cursor = {.at = text, .end = text + len, .strict = strict};
 
-bool pgbouncer_pairs_read(const char *text, size_t len, struct pgbouncer_pairs *out,
-                          struct err *err)
-{
-	return read_all((struct cursor){.at = text, .end = text + len, .as_it_is = true}, out, err);
+	*out = (struct pgbouncer_pairs){0};
+	if (!read_pairs(&cursor, out, err)) {
+		pgbouncer_pairs_free(out);
+		return false;
+	}
+	if (out->count > 0)
+		qsort(out->pairs, out->count, sizeof(*out->pairs), compare_keys);
+	return true;
 }
 
 void pgbouncer_pairs_free(struct pgbouncer_pairs *pairs)

@@ -47,26 +47,6 @@ static bool is_zero(const struct pgbouncer_lint *lint, const char *name)
 	return setting_ms(lint, name) == 0;
 }
 
-static void judge_login_retry(const struct pgbouncer_lint *lint, struct string_list *out)
-{
-	if (setting_ms(lint, "server_login_retry") > LOGIN_RETRY_MS)
-		string_list_printf(
-		    out,
-		    "server_login_retry: %s s: after one failed login PgBouncer tries no server "
-		    "for that long, and its clients get errors; segue shortens it in its own "
-		    "moves only: set server_login_retry = 1",
-		    shown(lint, "server_login_retry"));
-}
-
-static void judge_pool_size(const struct pgbouncer_lint *lint, struct string_list *out)
-{
-	if (is_zero(lint, "default_pool_size"))
-		string_list_printf(
-		    out,
-		    "default_pool_size: 0: clients of every database without a pool_size of its "
-		    "own wait for ever: set default_pool_size = 20 or so");
-}
-
 /* A timeout of 0 never expires. */
 static void judge_hold(const struct pgbouncer_lint *lint, struct string_list *out, const char *name,
                        const char *cost)
@@ -96,23 +76,9 @@ static void append_name(struct strbuf *names, const char *name)
 }
 
 /* A user's pool_mode overrides that of the database. */
-static void append_session_users(const struct pgbouncer_lint *lint, struct strbuf *names)
-{
-	const struct pgbouncer_table *users = lint->users;
-
-	for (size_t i = 0; users != NULL && i < users->row_count; i++) {
-		const char *name = pgbouncer_table_get(users, i, "name");
-		const char *mode = pgbouncer_table_get(users, i, "pool_mode");
-		auto_free char *shown = xasprintf("user %s", name != NULL ? name : "?");
-
-		if (mode != NULL && strcmp(mode, "session") == 0)
-			append_name(names, shown);
-	}
-}
-
 static void judge_pool_mode(const struct pgbouncer_lint *lint, struct string_list *out)
 {
-	const struct pgbouncer_table *databases = lint->databases;
+	const struct pgbouncer_table *databases = lint->databases, *users = lint->users;
 	const char *preset = setting(lint, "pool_mode");
 	auto_strbuf struct strbuf names = STRBUF_INIT;
 
@@ -127,7 +93,13 @@ static void judge_pool_mode(const struct pgbouncer_lint *lint, struct string_lis
 		    is_ours(lint, name))
 			append_name(&names, name);
 	}
-	append_session_users(lint, &names);
+	for (size_t i = 0; users != NULL && i < users->row_count; i++) {
+		const char *name = pgbouncer_table_get(users, i, "name");
+		auto_free char *shown = xasprintf("user %s", name != NULL ? name : "?");
+
+		if (pgbouncer_table_is(users, i, "pool_mode", "session"))
+			append_name(&names, shown);
+	}
 	if (names.len > 0)
 		string_list_printf(
 		    out,
@@ -144,14 +116,14 @@ static void judge_network(const struct pgbouncer_lint *lint, struct string_list 
 	if (is_zero(lint, "tcp_user_timeout"))
 		string_list_printf(
 		    out,
-		    "tcp_user_timeout: 0: when the old primary's host is lost without a word, "
+		    "tcp_user_timeout: 0: when the old primary's host disappears, "
 		    "queries that were sent to it hang for about 15 minutes and keep their place "
 		    "in the pool: set tcp_user_timeout = 2000 (ms) or so");
 	if (is_zero(lint, "tcp_keepalive") || idle == 0 || idle > KEEPIDLE_MAX_MS)
 		string_list_printf(
 		    out,
-		    "tcp_keepidle: %s, tcp_keepalive: %s: when the old primary's host is lost "
-		    "without a word, clients that wait for its answer are not told for hours: set "
+		    "tcp_keepidle: %s, tcp_keepalive: %s: when the old primary's host "
+		    "disappears, clients that wait for its answer get no error for hours: set "
 		    "tcp_keepalive = 1, tcp_keepidle = 2, tcp_keepintvl = 1, tcp_keepcnt = 2",
 		    idle == 0 ? "0 (the kernel's 7200 s)" : shown(lint, "tcp_keepidle"),
 		    shown(lint, "tcp_keepalive"));
@@ -181,9 +153,8 @@ static void judge_reuseport(const struct pgbouncer_lint *lint, struct string_lis
 {
 	const char *folder = setting(lint, "unix_socket_dir");
 
-	if (setting_ms(lint, "so_reuseport") <= 0)
-		return;
-	if (folder != NULL && *folder != '\0' && leads_to_folder(lint->console, folder))
+	if (setting_ms(lint, "so_reuseport") <= 0 ||
+	    (folder != NULL && *folder != '\0' && leads_to_folder(lint->console, folder)))
 		return;
 	string_list_printf(
 	    out,
@@ -210,9 +181,9 @@ static void judge_include(const struct pgbouncer_lint *lint, struct string_list 
 	if (file != NULL && file->takes_output)
 		string_list_printf(
 		    out,
-		    "[databases]: SHOW DATABASES has no %s: the rendered text has it, and "
-		    "PgBouncer takes that in with the next RELOAD, which segue run sends once it "
-		    "goes by this template",
+		    "[databases]: SHOW DATABASES has no %s: the rendered text has it. PgBouncer "
+		    "loads it at the next RELOAD, which `segue run` sends when it uses this "
+		    "template",
 		    names.data);
 	else if (file == NULL || !pgbouncer_main_leaves_out(file)) /* else reported elsewhere */
 		string_list_printf(
@@ -251,13 +222,6 @@ static bool leads_to_ours(const struct pgbouncer_lint *lint, const char *host, u
 	return false;
 }
 
-static bool is_host_name(const char *host)
-{
-	auto_free char *canonical = pgbouncer_host_canonical(host);
-
-	return canonical == NULL;
-}
-
 static void judge_strangers(const struct pgbouncer_lint *lint, struct string_list *out,
                             const struct pgbouncer_live *live)
 {
@@ -267,12 +231,13 @@ static void judge_strangers(const struct pgbouncer_lint *lint, struct string_lis
 		const struct pgbouncer_live_database *database = &live->databases[i];
 		auto_free char *place = xasprintf("%s at %s port %u", database->name,
 		                                  database->host, (unsigned)database->port);
+		auto_free char *address = pgbouncer_host_canonical(database->host);
 
 		if (strcmp(database->name, CONSOLE_DATABASE) == 0 || is_ours(lint, database->name))
 			continue;
 		if (leads_to_ours(lint, database->host, database->port))
 			append_name(&left, place);
-		else if (is_host_name(database->host))
+		else if (address == NULL) /* a host name */
 			append_name(&named, database->name);
 	}
 	if (left.len > 0 && lint->ini != NULL)
@@ -321,8 +286,18 @@ void pgbouncer_lint(const struct pgbouncer_lint *lint, struct string_list *out)
 	struct pgbouncer_live live;
 	struct err err;
 
-	judge_login_retry(lint, out);
-	judge_pool_size(lint, out);
+	if (setting_ms(lint, "server_login_retry") > LOGIN_RETRY_MS)
+		string_list_printf(
+		    out,
+		    "server_login_retry: %s s: after one failed login PgBouncer tries no server "
+		    "for that long, and its clients get errors; segue shortens it in its own "
+		    "moves only: set server_login_retry = 1",
+		    shown(lint, "server_login_retry"));
+	if (is_zero(lint, "default_pool_size"))
+		string_list_printf(
+		    out,
+		    "default_pool_size: 0: clients of every database without a pool_size of its "
+		    "own wait for ever: set default_pool_size = 20 or so");
 	judge_hold(lint, out, "query_wait_timeout", "clients that wait get an error");
 	judge_hold(lint, out, "client_login_timeout", "clients that log in meanwhile are cut off");
 	judge_pool_mode(lint, out);

@@ -3,7 +3,6 @@
 #include "pgbouncer/model/next_start.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +12,7 @@
 
 /* --- files --- */
 
-static bool is_own_user(const struct pgbouncer_table *config)
+bool next_start_user(const struct pgbouncer_table *config, uid_t *user)
 {
 	const char *folder = pgbouncer_config_get(config, "unix_socket_dir");
 	const char *port = pgbouncer_config_get(config, "listen_port");
@@ -23,20 +22,23 @@ static bool is_own_user(const struct pgbouncer_table *config)
 	if (folder == NULL || *folder != '/' || port == NULL)
 		return false;
 	path = xasprintf("%s/.s.PGSQL.%s", folder, port);
-	return stat(path, &st) == 0 && st.st_uid == geteuid();
+	if (stat(path, &st) != 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	*user = st.st_uid;
+	return true;
 }
 
 bool next_start_reads(const struct pgbouncer_table *config, const char *file, struct err *err)
 {
-	const struct passwd *user;
+	uid_t user;
 
-	if (access(file, R_OK) == 0 || errno != EACCES || !is_own_user(config))
+	if (access(file, R_OK) == 0 || errno != EACCES || !next_start_user(config, &user) ||
+	    user != geteuid())
 		return true;
-	user = getpwuid(geteuid());
 	return err_set(err,
-	               "PgBouncer cannot read %s, as its user (%s) may not: let that user read it, "
-	               "and enter its folder (chown, chgrp or chmod)",
-	               file, user != NULL ? user->pw_name : "the one of its unix socket");
+	               "PgBouncer cannot read %s, because its user (uid %u) has no permission: let "
+	               "that user read it, and enter its folder (chown, chgrp or chmod)",
+	               file, (unsigned)user);
 }
 
 /* False if the folder is missing, too: PgBouncer may run in a container with other folders. */
@@ -74,12 +76,8 @@ static const char *next_value(const struct pgbouncer_table *config,
 
 static bool needs_file(const char *auth_type)
 {
-	static const char *const others[] = {"any", "pam", "ldap"};
-
-	for (size_t i = 0; i < ARRAY_LEN(others); i++)
-		if (strcasecmp(auth_type, others[i]) == 0)
-			return false;
-	return true;
+	return strcasecmp(auth_type, "any") != 0 && strcasecmp(auth_type, "pam") != 0 &&
+	       strcasecmp(auth_type, "ldap") != 0;
 }
 
 bool next_start_lets_in(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
@@ -96,8 +94,8 @@ bool next_start_lets_in(const struct pgbouncer_table *config, const struct pgbou
 	else if (next_start_reads(config, setting->value, err))
 		return true;
 	return err_wrap(err,
-	                "%s line %u: auth_file = %s: after its next start PgBouncer lets in "
-	                "nobody whose name it has to read there",
+	                "%s line %u: auth_file = %s: after the next start of PgBouncer, users that "
+	                "are listed only in this file cannot log in",
 	                setting->file, setting->line, setting->value);
 }
 
@@ -112,18 +110,6 @@ static bool is_same(const char *a, const char *b)
 	return strcasecmp(a, b) == 0;
 }
 
-static void append_place(const struct pgbouncer_table *config,
-                         const struct pgbouncer_setting *setting, const char *key,
-                         const char *value, struct strbuf *out)
-{
-	if (setting != NULL)
-		strbuf_printf(out, "%s line %u: %s = %s", setting->file, setting->line, key, value);
-	else
-		strbuf_printf(out, "%s: %s is not set, which is %s",
-		              cell(config, "conffile", "value"), key,
-		              *value != '\0' ? value : "none");
-}
-
 static void judge(const struct pgbouncer_table *config, const struct pgbouncer_main *found,
                   const char *key, bool only_start, struct string_list *out)
 {
@@ -136,10 +122,16 @@ static void judge(const struct pgbouncer_table *config, const struct pgbouncer_m
 	    is_same(now, next) ||
 	    (setting == NULL && pgbouncer_config_cell(config, key, "default") == NULL))
 		return;
-	append_place(config, setting, key, next, &text);
+	if (setting != NULL)
+		strbuf_printf(&text, "%s line %u: %s = %s", setting->file, setting->line, key,
+		              next);
+	else
+		strbuf_printf(&text, "%s: %s is not set (default: %s)",
+		              cell(config, "conffile", "value"), key,
+		              *next != '\0' ? next : "none");
 	strbuf_printf(&text,
-	              ", and PgBouncer runs with %s: %s changes that: see that clients can "
-	              "log in then, too",
+	              ", and PgBouncer runs with %s: %s changes that: make sure that clients "
+	              "can log in then",
 	              *now != '\0' ? now : "none",
 	              by_reload ? "its next RELOAD, and segue sends one with each move,"
 	                        : "its next start");

@@ -10,8 +10,6 @@
 
 #define SHOWN_MAX 64 /* bytes of a cell that a message quotes */
 
-#define NO_COLUMN ((size_t)-1)
-
 static char *copy(const char *text)
 {
 	return text != NULL ? xstrdup(text) : NULL;
@@ -41,30 +39,37 @@ void pgbouncer_table_free(struct pgbouncer_table *table)
 	*table = (struct pgbouncer_table){0};
 }
 
+/* column_count: there is no such column. */
 static size_t find_column(const struct pgbouncer_table *table, const char *column)
 {
-	for (size_t i = 0; i < table->column_count; i++)
-		if (strcmp(table->columns[i], column) == 0)
-			return i;
-	return NO_COLUMN;
+	size_t i = 0;
+
+	while (i < table->column_count && strcmp(table->columns[i], column) != 0)
+		i++;
+	return i;
 }
 
 const char *pgbouncer_table_get(const struct pgbouncer_table *table, size_t row, const char *column)
 {
 	size_t i = find_column(table, column);
 
-	return i != NO_COLUMN ? table->cells[row * table->column_count + i] : NULL;
+	return i < table->column_count ? table->cells[row * table->column_count + i] : NULL;
+}
+
+bool pgbouncer_table_is(const struct pgbouncer_table *table, size_t row, const char *column,
+                        const char *text)
+{
+	const char *cell = pgbouncer_table_get(table, row, column);
+
+	return cell != NULL && strcmp(cell, text) == 0;
 }
 
 const char *pgbouncer_config_cell(const struct pgbouncer_table *config, const char *key,
                                   const char *column)
 {
-	for (size_t row = 0; row < config->row_count; row++) {
-		const char *found = pgbouncer_table_get(config, row, "key");
-
-		if (found != NULL && strcmp(found, key) == 0)
+	for (size_t row = 0; row < config->row_count; row++)
+		if (pgbouncer_table_is(config, row, "key", key))
 			return pgbouncer_table_get(config, row, column);
-	}
 	return NULL;
 }
 
@@ -77,7 +82,7 @@ static bool has_columns(const struct pgbouncer_table *table, const char *command
                         const char *const *names, size_t count, struct err *err)
 {
 	for (size_t i = 0; i < count; i++)
-		if (find_column(table, names[i]) == NO_COLUMN)
+		if (find_column(table, names[i]) == table->column_count)
 			return err_set(err,
 			               "%s: the answer has no column \"%s\": segue knows "
 			               "PgBouncer 1.12 to 1.25",
@@ -92,8 +97,8 @@ static bool bad_cell(struct err *err, const char *command, const char *column, c
 	if (cell == NULL)
 		return err_set(err, "%s: %s is NULL", command, column);
 	strbuf_append_escaped(&shown, cell, strlen(cell), SHOWN_MAX);
-	return err_set(err, "%s: %s is \"%s\", which is no number that can stand there", command,
-	               column, shown.data);
+	return err_set(err, "%s: %s is \"%s\", which is not a valid number here", command, column,
+	               shown.data);
 }
 
 static bool read_number(const struct pgbouncer_table *table, size_t row, const char *command,
@@ -112,24 +117,6 @@ static bool read_number(const struct pgbouncer_table *table, size_t row, const c
 	return true;
 }
 
-static bool read_flag(const struct pgbouncer_table *table, size_t row, const char *column,
-                      bool *out, struct err *err)
-{
-	unsigned number = 0;
-
-	if (!read_number(table, row, "SHOW DATABASES", column, &number, err))
-		return false;
-	*out = number != 0;
-	return true;
-}
-
-static void live_database_fini(struct pgbouncer_live_database *database)
-{
-	free(database->name);
-	free(database->host);
-	free(database->dbname);
-}
-
 /* PgBouncer accepts a port out of range, such as 70000. It is read as 0, which no desired database
  * has. */
 static bool read_live(const struct pgbouncer_table *table, size_t row,
@@ -138,15 +125,17 @@ static bool read_live(const struct pgbouncer_table *table, size_t row,
 	const char *name = pgbouncer_table_get(table, row, "name");
 	const char *host = pgbouncer_table_get(table, row, "host");
 	const char *dbname = pgbouncer_table_get(table, row, "database");
-	unsigned port = 0;
+	unsigned port = 0, paused = 0, disabled = 0;
 
 	*out = (struct pgbouncer_live_database){0};
 	if (name == NULL || dbname == NULL)
 		return bad_cell(err, "SHOW DATABASES", name == NULL ? "name" : "database", NULL);
 	if (!read_number(table, row, "SHOW DATABASES", "port", &port, err) ||
-	    !read_flag(table, row, "paused", &out->paused, err) ||
-	    !read_flag(table, row, "disabled", &out->disabled, err))
+	    !read_number(table, row, "SHOW DATABASES", "paused", &paused, err) ||
+	    !read_number(table, row, "SHOW DATABASES", "disabled", &disabled, err))
 		return false;
+	out->paused = paused != 0;
+	out->disabled = disabled != 0;
 	out->port = port <= UINT16_MAX ? (uint16_t)port : 0;
 	out->name = xstrdup(name);
 	out->dbname = xstrdup(dbname);
@@ -177,8 +166,11 @@ bool pgbouncer_live_parse(const struct pgbouncer_table *table, struct pgbouncer_
 
 void pgbouncer_live_free(struct pgbouncer_live *live)
 {
-	for (size_t i = 0; i < live->count; i++)
-		live_database_fini(&live->databases[i]);
+	for (size_t i = 0; i < live->count; i++) {
+		free(live->databases[i].name);
+		free(live->databases[i].host);
+		free(live->databases[i].dbname);
+	}
 	free(live->databases);
 	*live = (struct pgbouncer_live){0};
 }
@@ -192,13 +184,6 @@ const struct pgbouncer_live_database *pgbouncer_live_find(const struct pgbouncer
 	return NULL;
 }
 
-static bool row_is_of(const struct pgbouncer_table *table, size_t row, const char *database)
-{
-	const char *cell = pgbouncer_table_get(table, row, "database");
-
-	return cell != NULL && strcmp(cell, database) == 0;
-}
-
 /* Every state of a server connection has a column sv_*, also the states of later versions. */
 static bool add_pool(const struct pgbouncer_table *table, size_t row,
                      struct pgbouncer_pool_sum *out, struct err *err)
@@ -206,18 +191,18 @@ static bool add_pool(const struct pgbouncer_table *table, size_t row,
 	unsigned number = 0;
 
 	for (size_t i = 0; i < table->column_count; i++) {
-		if (strncmp(table->columns[i], "sv_", 3) != 0)
+		const char *column = table->columns[i];
+		unsigned *sum = strncmp(column, "sv_", 3) == 0      ? &out->servers
+		                : strcmp(column, "cl_waiting") == 0 ? &out->waiting
+		                : strcmp(column, "cl_active") == 0  ? &out->active_clients
+		                                                    : NULL;
+
+		if (sum == NULL)
 			continue;
-		if (!read_number(table, row, "SHOW POOLS", table->columns[i], &number, err))
+		if (!read_number(table, row, "SHOW POOLS", column, &number, err))
 			return false;
-		out->servers += number;
+		*sum += number;
 	}
-	if (!read_number(table, row, "SHOW POOLS", "cl_waiting", &number, err))
-		return false;
-	out->waiting += number;
-	if (!read_number(table, row, "SHOW POOLS", "cl_active", &number, err))
-		return false;
-	out->active_clients += number;
 	return true;
 }
 
@@ -231,65 +216,38 @@ bool pgbouncer_pools_sum(const struct pgbouncer_table *table, const char *databa
 	if (!has_columns(table, "SHOW POOLS", needed, ARRAY_LEN(needed), err))
 		return false;
 	for (size_t i = 0; i < table->row_count; i++)
-		if (row_is_of(table, i, database) && !add_pool(table, i, out, err))
+		if (pgbouncer_table_is(table, i, "database", database) &&
+		    !add_pool(table, i, out, err))
 			return false;
 	return true;
 }
 
-static bool leads_to(const struct pgbouncer_table *table, size_t row,
-                     const struct pgbouncer_database *database, bool *out, struct err *err)
-{
-	const char *address = pgbouncer_table_get(table, row, "addr");
-	unsigned port = 0;
-
-	if (!read_number(table, row, "SHOW SERVERS", "port", &port, err))
-		return false;
-	*out = address != NULL && port == database->port &&
-	       pgbouncer_host_has(database->host, address);
-	return true;
-}
-
-static void add_stale(const struct pgbouncer_table *table, size_t row, struct pgbouncer_stale *out)
-{
-	const char *state = pgbouncer_table_get(table, row, "state");
-	const char *link = pgbouncer_table_get(table, row, "link");
-
-	out->count++;
-	if (state == NULL || strcmp(state, "active") != 0 || link == NULL || *link == '\0')
-		return;
-	out->links = xreallocarray(out->links, out->link_count + 1, sizeof(*out->links));
-	out->links[out->link_count++] = xstrdup(link);
-}
-
-bool pgbouncer_stale_parse(const struct pgbouncer_table *table,
-                           const struct pgbouncer_database *database, struct pgbouncer_stale *out,
-                           struct err *err)
+bool pgbouncer_stale_add(const struct pgbouncer_table *table,
+                         const struct pgbouncer_database *database, struct pgbouncer_stale *out,
+                         struct err *err)
 {
 	static const char *const needed[] = {"database", "state", "addr", "port", "link"};
-	bool there = false;
 
-	*out = (struct pgbouncer_stale){0};
 	if (!has_columns(table, "SHOW SERVERS", needed, ARRAY_LEN(needed), err))
 		return false;
-	for (size_t i = 0; i < table->row_count; i++) {
-		if (!row_is_of(table, i, database->name))
+	for (size_t row = 0; row < table->row_count; row++) {
+		const char *address = pgbouncer_table_get(table, row, "addr");
+		const char *link = pgbouncer_table_get(table, row, "link");
+		unsigned port = 0;
+
+		if (!pgbouncer_table_is(table, row, "database", database->name))
 			continue;
-		if (!leads_to(table, i, database, &there, err)) {
-			pgbouncer_stale_free(out);
+		if (!read_number(table, row, "SHOW SERVERS", "port", &port, err))
 			return false;
-		}
-		if (!there)
-			add_stale(table, i, out);
+		if (address != NULL && port == database->port &&
+		    pgbouncer_host_has(database->host, address))
+			continue;
+		out->count++;
+		if (pgbouncer_table_is(table, row, "state", "active") && link != NULL &&
+		    *link != '\0')
+			string_list_add(&out->links, xstrdup(link));
 	}
 	return true;
-}
-
-void pgbouncer_stale_free(struct pgbouncer_stale *stale)
-{
-	for (size_t i = 0; i < stale->link_count; i++)
-		free(stale->links[i]);
-	free(stale->links);
-	*stale = (struct pgbouncer_stale){0};
 }
 
 bool pgbouncer_version_parse(const char *text, unsigned *major, unsigned *minor)
