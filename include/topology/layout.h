@@ -35,9 +35,8 @@ bool layout_decode(const struct config_cluster *cluster, const char *data, size_
  * not be shown. The errors of layout_decode() never contain such bytes. */
 bool layout_secret(const char *data, size_t len);
 
-/* Appends the JSON of layout segue, as stored in the znode, for state files and publishers.
- * `addresses`: writes the numeric address of a member as its host, if it has one. */
-void layout_segue_encode(const struct topology *topology, bool addresses, struct strbuf *out);
+/* Appends the JSON of layout segue, as stored in the znode, for state files and publishers. */
+void layout_segue_encode(const struct topology *topology, struct strbuf *out);
 
 /* The decoders that layout_decode() calls. */
 bool layout_segue_decode(const struct config_cluster *cluster, const char *data, size_t len,

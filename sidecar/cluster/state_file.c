@@ -343,7 +343,7 @@ static json_t *encode(const struct config_cluster *cluster, const char *store,
 	json_object_set_new(root, "floor_zxid", json_integer(applied->floor_zxid));
 	if (!applied->has_topology)
 		return root;
-	layout_segue_encode(&applied->topology, false, &topology);
+	layout_segue_encode(&applied->topology, &topology);
 	json_object_set_new(root, "topology", json_loads(topology.data, 0, NULL));
 	json_object_set_new(root, "addresses", encode_addresses(&applied->topology));
 	json_object_set_new(root, "slots", encode_slots(&applied->topology));

@@ -94,7 +94,7 @@ static void check_stored(const struct topology *topology)
 	struct topology again;
 	struct err err;
 
-	layout_segue_encode(topology, false, &text);
+	layout_segue_encode(topology, &text);
 	CHECK(layout_segue_decode(&cluster, text.data, text.len, &again, &err));
 	CHECK(again.standby_count == topology->standby_count);
 	CHECK(again.has_primary == topology->has_primary);
