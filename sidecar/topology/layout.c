@@ -63,7 +63,8 @@ bool layout_decode(const struct config_cluster *cluster, const char *data, size_
 	case CONFIG_LAYOUT_SEGUE:
 		return layout_segue_decode(cluster, data, len, out, err);
 	case CONFIG_LAYOUT_PATRONI:
-		return err_set(err, "layout patroni is in no single znode");
+		return err_set(err,
+		               "layout patroni uses several znodes and cannot be decoded from one");
 	case CONFIG_LAYOUT_PLAIN:
 		break;
 	}

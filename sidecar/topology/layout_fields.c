@@ -329,7 +329,7 @@ static bool refuse_unknown(const struct config_cluster *cluster, const char *wha
 
 	strbuf_append_str(&problem, "unknown: segue.ini has ");
 	if (cluster->node_count == 0)
-		strbuf_append_str(&problem, "no node.NAME key for this cluster");
+		strbuf_append_str(&problem, "no node.NAME setting for this cluster");
 	for (size_t i = 0; i < cluster->node_count && i < NAMES_SHOWN; i++)
 		strbuf_printf(&problem, "%snode.%s", i > 0 ? ", " : "", cluster->nodes[i].name);
 	if (cluster->node_count > NAMES_SHOWN)

@@ -75,7 +75,7 @@ static json_t *load_object(const struct layout_patroni_key *key, struct err *err
 		return NULL;
 	}
 	if (key->len > LAYOUT_VALUE_MAX || key->data == NULL) {
-		err_set(err, "%zu bytes, where %zu are allowed", key->len, LAYOUT_VALUE_MAX);
+		err_set(err, "%zu bytes: at most %zu are allowed", key->len, LAYOUT_VALUE_MAX);
 		return NULL;
 	}
 	json = json_loadb(key->data, key->len, JSON_REJECT_DUPLICATES, NULL);
@@ -299,7 +299,7 @@ static void read_others(struct patroni_decoder *scope, const char *leader)
 		else
 			left_out++;
 	}
-	why = xasprintf("%zu, as there are %d at most", left_out, TOPOLOGY_STANDBYS_MAX);
+	why = xasprintf("%zu left out: the limit is %d standbys", left_out, TOPOLOGY_STANDBYS_MAX);
 	if (left_out > 0)
 		leave_out(scope, "more members", why);
 }
@@ -325,7 +325,7 @@ static int64_t get_seconds(struct patroni_decoder *scope, const json_t *config, 
 		seconds = seconds < min ? min : seconds;
 		return seconds < SECONDS_MAX ? seconds : SECONDS_MAX;
 	}
-	why = xasprintf("%s is no number of seconds: Patroni's default of %" PRId64 " is taken",
+	why = xasprintf("%s is no number of seconds: Patroni's default of %" PRId64 " is used",
 	                name, otherwise);
 	leave_out(scope, "the config key", why);
 	return otherwise;

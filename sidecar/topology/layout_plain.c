@@ -664,13 +664,12 @@ static bool decode_edn(const struct plain *plain, char promoted_at[LAYOUT_TIME_M
 	if (!edn_parse_master(plain->text, &name, &instant, plain->err))
 		return false;
 	if (name.len == 0)
-		return err_set(plain->err,
-		               "the map names nobody: :name with a node name is needed");
+		return err_set(plain->err, "the map has no :name: a node name is needed");
 	if (instant.len > 0 && !layout_time_to_utc(instant.data, promoted_at))
 		return refuse(plain, ":event-timestamp", instant.data,
 		              "no time as in \"2015-03-16T13:48:00.000-00:00\"");
 	if (plain->secret && layout_node_find(plain->cluster, name.data) == NULL)
-		return refuse(plain, ":name", NULL, "no node.NAME key of its cluster");
+		return refuse(plain, ":name", NULL, "segue.ini has no such node.NAME setting");
 	return layout_member_set_node(plain->primary, ":name", plain->cluster, name.data,
 	                              plain->err);
 }

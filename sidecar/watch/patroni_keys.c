@@ -92,10 +92,10 @@ static void look_for_keys(struct patroni_keys *scope, const struct zk_node_fact 
 	strbuf_reset(out);
 	if (fact->state != ZK_NODE_PRESENT || patroni_keys_has_keys(fact->names, fact->name_count))
 		return;
-	strbuf_append_str(out, "no key of Patroni below ");
+	strbuf_append_str(out, "no Patroni keys (initialize, leader, members) below ");
 	strbuf_append_escaped(out, scope->path, strlen(scope->path), PATH_SHOWN_MAX);
-	strbuf_append_str(out, " (initialize, leader, members): is path right? ");
-	strbuf_append_str(out, fact->name_count > 0 ? "its children are " : "it has no children");
+	strbuf_printf(out, ": check the setting path; the znode %s",
+	              fact->name_count > 0 ? "has the children " : "has no children");
 	patroni_keys_append_names(out, fact->names, fact->name_count);
 }
 

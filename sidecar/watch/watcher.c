@@ -123,7 +123,7 @@ static void settle(struct watcher *watcher)
 	size_t before = watcher->settled ? watcher->topology.standby_count : 0, left_out;
 
 	if (value->has_primary && value->primary.address[0] == '\0') {
-		warn_once(watcher, "the last good value stays; the name is asked again");
+		warn_once(watcher, "the last valid value stays; the host name is looked up again");
 		retry_later(watcher);
 		if (watcher->fact.state != WATCH_RESOLVING ||
 		    strcmp(watcher->shown.data, watcher->problem.data) != 0)
@@ -132,7 +132,7 @@ static void settle(struct watcher *watcher)
 	}
 	left_out = watcher_copy_resolved(&watcher->topology, value);
 	if (left_out > 0 && !still_resolving(watcher)) {
-		warn_once(watcher, "the standby is left out; the name is asked again");
+		warn_once(watcher, "the standby is left out; its host name is looked up again");
 		retry_later(watcher);
 	}
 	strbuf_reset(&watcher->problem);
@@ -157,8 +157,8 @@ static void on_address(const char *address, const char *problem, void *arg)
 		watcher_problem_begin(watcher);
 		strbuf_append_str(&watcher->problem, problem);
 		if (watcher->cluster->layout == CONFIG_LAYOUT_PLAIN)
-			strbuf_printf(&watcher->problem, "; and there is no node.%s key",
-			              member->host);
+			strbuf_printf(&watcher->problem,
+			              "; segue.ini has no node.%s setting either", member->host);
 	}
 	if (!still_resolving(watcher))
 		settle(watcher);
@@ -463,7 +463,7 @@ static void watcher_invalid(struct watcher *watcher, const char *reason, const c
 static void too_large(struct watcher *watcher, size_t size)
 {
 	auto_free char *reason =
-	    xasprintf("%zu bytes, where %zu are allowed", size, LAYOUT_VALUE_MAX);
+	    xasprintf("%zu bytes: at most %zu are allowed", size, LAYOUT_VALUE_MAX);
 
 	watcher_invalid(watcher, reason, NULL, 0);
 }

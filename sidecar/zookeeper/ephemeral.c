@@ -101,7 +101,7 @@ static void reconcile(struct zk_ephemeral *presence)
 
 	if (presence->state == PRESENCE_RESTING && presence->stale && presence->connected &&
 	    concerned)
-		enter(presence, PRESENCE_LOOKING, "the store may be different");
+		enter(presence, PRESENCE_LOOKING, "the znode may differ");
 }
 
 static void on_timer(void *arg)
@@ -127,7 +127,7 @@ static void on_fact(const struct zk_node_fact *fact, void *arg)
 	presence->stale = true;
 	presence->settled = false;
 	if (presence->state == PRESENCE_BACKING_OFF)
-		enter(presence, PRESENCE_RESTING, "the node has changed");
+		enter(presence, PRESENCE_RESTING, "the znode has changed");
 	reconcile(presence);
 }
 
@@ -139,7 +139,7 @@ static void fail(struct zk_ephemeral *presence, const struct zk_answer *answer)
 		log_warning("presence_failed", KV_STR("path", presence->path),
 		            KV_STR("result", zk_result_name(answer->result)),
 		            KV_STR("problem", answer->problem),
-		            KV_STR("action", "tried again, every few seconds"));
+		            KV_STR("action", "retries every few seconds"));
 	enter(presence, PRESENCE_BACKING_OFF, zk_result_name(answer->result));
 }
 
@@ -182,12 +182,13 @@ static void act_delete(struct zk_ephemeral *presence, int32_t version, const cha
 static const char *taken_by(const struct zk_ephemeral *presence, const struct zk_answer *answer)
 {
 	if (answer->owner == 0)
-		return "a persistent znode stands there: delete it";
+		return "there is a persistent znode at this path: delete it";
 	if (strcmp(presence->who, "sidecar") == 0)
-		return "another session has it: this sidecar's last life, which will expire, or a "
-		       "second sidecar with this [segue] name, of which one has to be changed";
-	return "another session has it: this publisher's last life, which will expire, or a second "
-	       "publisher of this name";
+		return "the znode belongs to another session: either that of this sidecar before "
+		       "its restart, which will expire, or that of a second sidecar with the same "
+		       "[segue] name; then change one of the names";
+	return "the znode belongs to another session: either that of this publisher before its "
+	       "restart, which will expire, or that of a second publisher with the same name";
 }
 
 static void wait_out(struct zk_ephemeral *presence, const struct zk_answer *answer)
@@ -201,9 +202,9 @@ static void wait_out(struct zk_ephemeral *presence, const struct zk_answer *answ
 		log_warning("presence_taken", KV_STR("path", presence->path),
 		            KV_STR("session", owner), KV_STR("says", says),
 		            KV_STR("problem", taken_by(presence, answer)),
-		            KV_STR("action", "waiting until it is gone"));
+		            KV_STR("action", "waits until it is gone"));
 	presence->foreign_said = true;
-	enter(presence, PRESENCE_BACKING_OFF, "the node is another session's");
+	enter(presence, PRESENCE_BACKING_OFF, "the znode belongs to another session");
 }
 
 static void act_on_node(struct zk_ephemeral *presence, const struct zk_answer *answer)
@@ -214,9 +215,10 @@ static void act_on_node(struct zk_ephemeral *presence, const struct zk_answer *a
 	if (!answer->own && (answer->owner == 0 || answer->owner != presence->session))
 		wait_out(presence, answer);
 	else if (!answer->own)
-		act_delete(presence, answer->version, "an earlier session of this process made it");
+		act_delete(presence, answer->version,
+		           "an earlier session of this process created it");
 	else if (wanted == NULL)
-		act_delete(presence, answer->version, "it is to go");
+		act_delete(presence, answer->version, "it is not wanted any more");
 	else if (strlen(wanted) != answer->size || memcmp(wanted, answer->data, answer->size) != 0)
 		act_set(presence, answer->version);
 	else

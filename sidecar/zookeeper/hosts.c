@@ -53,7 +53,7 @@ static bool set_host(struct zk_host *host, const char *text, size_t len, bool br
                      const char *entry, struct err *err)
 {
 	if (len == 0)
-		return err_set(err, "'%s': there is no host", entry);
+		return err_set(err, "'%s': the host is missing", entry);
 	if (len >= sizeof(host->host))
 		return err_set(err, "'%s': the host is longer than %zu bytes", entry,
 		               sizeof(host->host) - 1);
@@ -61,7 +61,7 @@ static bool set_host(struct zk_host *host, const char *text, size_t len, bool br
 	host->host[len] = '\0';
 	host->numeric = is_numeric(host->host);
 	if (bracketed && (!host->numeric || strchr(host->host, ':') == NULL))
-		return err_set(err, "'%s': only an IPv6 address stands in brackets", entry);
+		return err_set(err, "'%s': only an IPv6 address is written in brackets", entry);
 	if (!host->numeric && !is_host_name(host->host))
 		return err_set(err, "'%s': neither a host name nor an address", entry);
 	if (host->numeric) {
@@ -83,7 +83,7 @@ static bool parse_entry(const char *entry, struct zk_host *host, struct err *err
 	if (end == NULL)
 		return err_set(err, "'%s': the ']' is missing", entry);
 	if (!bracketed && strchr(rest + (*rest != '\0'), ':') != NULL)
-		return err_set(err, "'%s': an IPv6 address must stand in brackets", entry);
+		return err_set(err, "'%s': an IPv6 address must be in brackets", entry);
 	if (!set_host(host, start, (size_t)(end - start), bracketed, entry, err))
 		return false;
 	if (*rest == '\0')

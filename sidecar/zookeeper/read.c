@@ -252,13 +252,13 @@ void zk_read_ask(struct zk_node *node, int rc)
 static void append_refusal(const struct zk_node *node, struct strbuf *out)
 {
 	const char *hint = node->zk->user != NULL
-	                       ? "the user or password in auth_file is not the one of its ACL"
-	                       : "its ACL asks for a user, and there is no auth_file";
+	                       ? "the user and password in auth_file do not match the znode's ACL"
+	                       : "the znode's ACL requires a user, and auth_file is not set";
 
 	strbuf_append_str(out, "znode ");
 	strbuf_append_escaped(out, node->path, strlen(node->path), 200);
 	if (node->read_rc == ZNOAUTH)
-		strbuf_printf(out, ": no permission to read it: %s; asked again every %d s", hint,
+		strbuf_printf(out, ": no permission to read it: %s; next attempt within %d s", hint,
 		              REREAD_MS / 1000);
 	else
 		strbuf_printf(out, ": ZooKeeper refuses to read it: %s", zerror(node->read_rc));
@@ -332,7 +332,7 @@ static void end_read(struct zk_node *node, const struct reading *reading)
 	if (failed && !node->suspect && zk_handle_open(zk))
 		log_warning("store_read_failed", KV_STR("path", node->path),
 		            KV_STR("problem", zerror(node->read_rc)),
-		            KV_STR("action", "read again with the next probe"));
+		            KV_STR("action", "reads it again with the next probe"));
 	node->again = false;
 	node->suspect = failed;
 	if (again || node->read_epoch != zk->epoch)
@@ -471,7 +471,7 @@ static void on_probe(int rc, const struct Stat *stat, const void *data)
 	if (same)
 		return;
 	log_info("store_event_missed", KV_STR("path", node->path),
-	         KV_STR("action", "found by the slow re-read; read again"));
+	         KV_STR("action", "the periodic re-read found the change; reads it again"));
 	zk_node_queue(node, clock_now_us());
 }
 

@@ -428,7 +428,7 @@ static void zk_handle_interest(struct zk *zk, short *what, int64_t *delay_ms)
 		rc = zookeeper_interest(zk->handle, &fd, &interest, &tv);
 	if (rc != ZOK || fd < 0) {
 		zk_session_dropped(zk, rc == ZOPERATIONTIMEOUT
-		                           ? "silent for 2/3 of the session timeout"
+		                           ? "nothing received for 2/3 of the session timeout"
 		                       : errno != 0 ? strerror(errno)
 		                                    : zerror(rc));
 		return;
@@ -454,10 +454,16 @@ static void zk_handle_interest(struct zk *zk, short *what, int64_t *delay_ms)
 #define REPLY_MS       1000 /* a server that does not answer for so long is abandoned */
 #define BACKOFF_MS     50   /* after the first failed round of all hosts, then doubling */
 #define BACKOFF_MAX_MS 1000
-#define AUTH_RETRY_MS  10000 /* after the server refused the auth scheme */
-#define LOST_MS        15000 /* without a session for so long: opens a new handle */
+#define AUTH_RETRY_S   10    /* after the server refused the auth scheme */
+#define LOST_S         15    /* without a session for so long: opens a new handle */
 #define STABLE_MS      5000  /* a connection that ends sooner counts as one more failure */
 #define COMPLAIN_MS    60000 /* between log lines of one outage */
+
+#define TEXT_OF(number) #number
+#define SECONDS(number) TEXT_OF(number) " s"
+#define AUTH_RETRY      SECONDS(AUTH_RETRY_S)
+#define NO_CONNECTION   "no connection for " SECONDS(LOST_S)
+#define AUTH_REFUSED    "the server refused the authentication scheme in auth_file"
 
 static void enter(struct zk *zk, enum zk_state next, const char *why);
 
@@ -573,20 +579,19 @@ static const char *handle_end(struct zk *zk)
 	}
 	if (state == ZOO_AUTH_FAILED_STATE) {
 		log_error("store_auth_failed", KV_STR("server", zk->server),
-		          KV_STR("problem", "the server refused the auth_file's scheme; next try "
-		                            "in about 10 s"));
-		return "the server refused the authentication of auth_file";
+		          KV_STR("problem", AUTH_REFUSED "; next attempt in about " AUTH_RETRY));
+		return AUTH_REFUSED;
 	}
 	if (is_unrecoverable(zk->handle))
 		return "the handle is not usable any more";
-	if (clock_now_ms() - zk->lost_ms < LOST_MS)
+	if (clock_now_ms() - zk->lost_ms < LOST_S * 1000)
 		return NULL;
 	if (zoo_client_id(zk->handle)->client_id != 0)
 		log_warning("store_session_given_up", KV_STR("server", zk->server),
 		            KV_STR("problem",
-		                   "no connection for 15 s, and a store that was restored "
-		                   "refuses old sessions; a new one follows"));
-	return "no session for 15 s";
+		                   NO_CONNECTION "; segue opens a new session, because a "
+		                                 "restored ZooKeeper refuses old ones"));
+	return NO_CONNECTION;
 }
 
 /* Every connection and every attempt at one ends here. */
@@ -610,7 +615,7 @@ static void zk_session_dropped(struct zk *zk, const char *why)
 		zk_handle_close(zk);
 	enter(zk, ZK_WAITING, end != NULL ? end : reason);
 	if (refused)
-		zk->deadline_ms = clock_now_ms() + clock_jitter_ms(AUTH_RETRY_MS);
+		zk->deadline_ms = clock_now_ms() + clock_jitter_ms(AUTH_RETRY_S * 1000);
 	if (all_failed(zk))
 		zk_nodes_disconnected(zk);
 	zk_writes_lost(zk);
@@ -715,7 +720,7 @@ static void zk_session_start(struct zk *zk)
 static void zk_session_paused(struct zk *zk, int64_t gap_ms)
 {
 	log_warning("process_paused", KV_INT("ms", gap_ms),
-	            KV_STR("action", "everything is read again"));
+	            KV_STR("action", "reads everything again"));
 	enter(zk, ZK_SYNCING, "the process was paused");
 }
 
@@ -730,21 +735,22 @@ static void zk_session_check(struct zk *zk)
 	if (zk->state == ZK_CONNECTING && state == ZOO_CONNECTED_STATE)
 		enter(zk, ZK_SYNCING, "session established");
 	else if (!zk_handle_open(zk))
-		zk_session_dropped(zk, zk->trouble[0] != '\0' ? zk->trouble
-		                                              : "the connection broke in a send");
+		zk_session_dropped(zk, zk->trouble[0] != '\0'
+		                           ? zk->trouble
+		                           : "the connection was lost while sending");
 }
 
 static void check_deadlines(struct zk *zk, int64_t now)
 {
 	if (zk->state == ZK_CONNECTING && now >= zk->deadline_ms)
 		zk_session_dropped(zk, zoo_state(zk->handle) == ZOO_ASSOCIATING_STATE
-		                           ? "accepted the connection and then said nothing"
+		                           ? "the server accepted the connection but did not answer"
 		                           : "no answer to the connection attempt");
 	else if (zk->state == ZK_SYNCING && now >= zk->deadline_ms)
 		zk_session_dropped(zk, "no answer to the sync");
 	else if (zk->state == ZK_SYNCED && zk->in_flight > 0 &&
 	         now - zk->heard_ms >= zk_session_reply_ms(zk))
-		zk_session_dropped(zk, "silent: requests are not answered");
+		zk_session_dropped(zk, "the server does not answer requests");
 }
 
 /* Acts on passed deadlines and on the library's state. */

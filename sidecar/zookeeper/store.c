@@ -22,8 +22,8 @@ static bool read_auth(const char *file, struct strbuf *out, struct err *err)
 		out->data[--out->len] = '\0';
 	return zk_auth_is_valid(out->data) ||
 	       err_set(err,
-	               "[zookeeper] auth_file: %s: one line \"digest user:password\" is what it "
-	               "must hold",
+	               "[zookeeper] auth_file: %s: one line \"digest user:password\" is "
+	               "expected",
 	               file);
 }
 

@@ -115,7 +115,8 @@ static void on_read(int rc, const char *value, int len, const struct Stat *stat,
 	if (write->epoch != write->zk->epoch ||
 	    (rc == ZOK && (size_t)stat->dataLength != answer.size)) {
 		answer.result = ZK_RESULT_LOST;
-		answer.problem = "the value was read before a pause, or cut on its way";
+		answer.problem =
+		    "the value was read before the process was paused, or arrived truncated";
 	}
 	zk_write_tell(write, &answer);
 }
@@ -160,7 +161,7 @@ static void on_created(int rc, const char *path, const void *data)
 	}
 	if (answer.result == ZK_RESULT_NO_NODE && write->parent_denied) {
 		answer.result = ZK_RESULT_DENIED;
-		answer.problem = "no permission to make its parent";
+		answer.problem = "no permission to create its parent";
 	}
 	zk_write_tell(write, &answer);
 }

@@ -77,7 +77,7 @@ Test(layout_patroni_members, what_could_not_be_read_is_left_out)
 	patroni_keys_add("pg/4", V3("10.0.0.4", "replica", "100"));
 	patroni_keys_accept();
 	cr_expect_eq(scope.topology.standby_count, 0);
-	patroni_keys_expect_left_out("pg2: 70000 bytes, where 65536 are allowed");
+	patroni_keys_expect_left_out("pg2: 70000 bytes: at most 65536 are allowed");
 	patroni_keys_expect_left_out("pg3: no permission to read it");
 	patroni_keys_expect_left_out("pg/4: no name");
 }
@@ -365,11 +365,11 @@ Test(layout_patroni_members, more_members_than_there_is_room_for_are_left_out)
 	cr_expect(scope.topology.has_primary);
 	cr_expect_str_eq(scope.topology.primary.name, "pg69");
 	cr_expect_eq(scope.topology.standby_count, TOPOLOGY_STANDBYS_MAX);
-	patroni_keys_expect_left_out("more members: 10, as there are 64 at most");
+	patroni_keys_expect_left_out("more members: 10 left out: the limit is 64 standbys");
 	scope.keys.config = patroni_keys_key("{\"standby_cluster\":{\"host\":\"h\"}}");
 	patroni_keys_accept();
 	cr_expect_eq(scope.topology.standby_count, TOPOLOGY_STANDBYS_MAX);
-	patroni_keys_expect_left_out("more members: 11, ");
+	patroni_keys_expect_left_out("more members: 11 left out: ");
 	for (size_t i = 0; i < ARRAY_LEN(values); i++)
 		free(values[i]);
 }
