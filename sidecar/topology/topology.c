@@ -117,7 +117,7 @@ bool topology_same_address(const struct member *a, const struct member *b)
 
 static bool same_server(const struct member *a, const struct member *b)
 {
-	return a->port == b->port && a->unread == b->unread && strcmp(a->name, b->name) == 0 &&
+	return a->port == b->port && a->no_reads == b->no_reads && strcmp(a->name, b->name) == 0 &&
 	       strcmp(a->host, b->host) == 0 && strcmp(a->address, b->address) == 0 &&
 	       strcmp(topology_tags(a), topology_tags(b)) == 0;
 }

@@ -221,7 +221,7 @@ static void tell_keys(struct patroni_keys *scope)
 	for (size_t i = 0; i < count; i++)
 		if (followed[i]->state != ZK_NODE_ABSENT)
 			members[keys.member_count++] = key_value(followed[i]);
-	keys.unread_count = zk_children_left_out(scope->members);
+	keys.not_fetched_count = zk_children_left_out(scope->members);
 	strange = scope->strange.len > 0 && !keys.config.present;
 	tell(scope, (struct patroni_keys_fact){.state = PATRONI_KEYS_READ,
 	                                       .keys = &keys,

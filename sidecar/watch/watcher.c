@@ -289,8 +289,8 @@ static void on_lazy(void *arg)
 static void say_notes(struct watcher *watcher, const struct layout_patroni_notes *notes)
 {
 	const char *left_out = notes->left_out.len > 0 ? notes->left_out.data : NULL;
-	const char *unread = notes->unread.len > 0 ? notes->unread.data : NULL;
-	auto_free char *text = xasprintf("%s\n%s", notes->left_out.data, notes->unread.data);
+	const char *unread = notes->no_reads.len > 0 ? notes->no_reads.data : NULL;
+	auto_free char *text = xasprintf("%s\n%s", notes->left_out.data, notes->no_reads.data);
 
 	if (strcmp(watcher->noted.len > 0 ? watcher->noted.data : "\n", text) == 0)
 		return;

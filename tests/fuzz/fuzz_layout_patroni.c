@@ -134,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			CHECK(*c >= 0x20 && *c < 0x7f);
 	}
 	check_notes(&notes.left_out);
-	check_notes(&notes.unread);
+	check_notes(&notes.no_reads);
 	for (size_t i = 0; i < keys.member_count; i++)
 		free((char *)members[i].name);
 	return 0;
