@@ -164,13 +164,15 @@ static void send_query(struct resolver_query *query)
 
 /* evdns itself reads "options" and "search". A name server that swallows the AAAA query costs 0.3
  * s. One that has failed is still asked, so it need not be probed (evdns would probe it with
- * google.com). NULL: `address` is not an address. */
-static struct evdns_base *make_server(const struct resolver *resolver, const char *address)
+ * google.com). Nothing is added if `address` is not an address. */
+static void add_server(struct resolver *resolver, const char *address)
 {
-	struct evdns_base *dns = evdns_base_new(resolver->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	struct evdns_base *dns = NULL;
 
+	if (resolver->count < SERVERS_MAX)
+		dns = evdns_base_new(resolver->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	if (dns == NULL)
-		return NULL;
+		return;
 	(void)evdns_base_resolv_conf_parse(dns, DNS_OPTION_SEARCH | DNS_OPTION_MISC,
 	                                   resolver->files.resolv_conf);
 	(void)evdns_base_load_hosts(dns, resolver->files.hosts);
@@ -179,30 +181,9 @@ static struct evdns_base *make_server(const struct resolver *resolver, const cha
 	evdns_base_set_option(dns, "getaddrinfo-allow-skew:", "0.3");
 	evdns_base_set_option(dns, "initial-probe-timeout:", "3600");
 	if (evdns_base_nameserver_ip_add(dns, address) == 0)
-		return dns;
-	evdns_base_free(dns, 1);
-	return NULL;
-}
-
-static void add_server(struct resolver *resolver, const char *address)
-{
-	struct evdns_base *server = NULL;
-
-	if (resolver->count < SERVERS_MAX)
-		server = make_server(resolver, address);
-	if (server != NULL)
-		resolver->servers[resolver->count++] = server;
-}
-
-/* Takes the address of a "nameserver" line, up to a blank or the end of the line. */
-static void take_line(struct resolver *resolver, const char *line)
-{
-	static const char word[] = "nameserver";
-	const char *address = line + strlen(word) + strspn(line + strlen(word), " \t");
-	auto_free char *alone = xstrndup(address, strcspn(address, " \t\r\n"));
-
-	if (address > line + strlen(word))
-		add_server(resolver, alone);
+		resolver->servers[resolver->count++] = dns;
+	else
+		evdns_base_free(dns, 1);
 }
 
 /* As in libc, a file that cannot be read counts as empty, and without a name server it is
@@ -210,13 +191,14 @@ static void take_line(struct resolver *resolver, const char *line)
 static void read_servers(struct resolver *resolver)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
+	char address[64];
 	struct err ignored;
 
 	if (!file_read(resolver->files.resolv_conf, FILE_MAX, &text, NULL, &ignored))
 		strbuf_reset(&text);
 	for (const char *line = text.data; *line != '\0'; line += strspn(line, "\n")) {
-		if (strncmp(line, "nameserver", strlen("nameserver")) == 0)
-			take_line(resolver, line);
+		if (sscanf(line, "nameserver%*[ \t]%63[^ \t\r\n]", address) == 1)
+			add_server(resolver, address);
 		line += strcspn(line, "\n");
 	}
 	if (resolver->count == 0)
@@ -305,13 +287,16 @@ struct event_base *resolver_base(const struct resolver *resolver)
 	return resolver->base;
 }
 
-static struct resolver_query *start_query(struct resolver *resolver, const char *host, void *arg)
+static struct resolver_query *start(struct resolver *resolver, const char *host, resolver_cb *cb,
+                                    resolver_all_cb *all_cb, void *arg)
 {
 	struct resolver_query *query = xcalloc(1, sizeof(*query));
 
 	if (resolver->queries == NULL)
 		read_files(resolver);
 	query->resolver = resolver;
+	query->cb = cb;
+	query->all_cb = all_cb;
 	query->arg = arg;
 	query->host = xstrdup(host);
 	query->timer = timer_new(resolver->base, on_timer, query);
@@ -321,27 +306,20 @@ static struct resolver_query *start_query(struct resolver *resolver, const char 
 		query->next->link = &query->next;
 	resolver->queries = query;
 	timer_start(query->timer, QUERY_MS);
+	send_query(query);
 	return query;
 }
 
 struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
                                     void *arg)
 {
-	struct resolver_query *query = start_query(resolver, host, arg);
-
-	query->cb = cb;
-	send_query(query);
-	return query;
+	return start(resolver, host, cb, NULL, arg);
 }
 
 struct resolver_query *resolver_ask_all(struct resolver *resolver, const char *host,
                                         resolver_all_cb *cb, void *arg)
 {
-	struct resolver_query *query = start_query(resolver, host, arg);
-
-	query->all_cb = cb;
-	send_query(query);
-	return query;
+	return start(resolver, host, NULL, cb, arg);
 }
 
 void resolver_cancel(struct resolver_query *query)
