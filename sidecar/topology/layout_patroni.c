@@ -129,14 +129,12 @@ static bool is_yes(const json_t *value)
 static bool set_place(struct member *member, const char *url, struct err *err)
 {
 	auto_conninfo struct conninfo parts = CONNINFO_INIT;
-	auto_strbuf struct strbuf one = STRBUF_INIT;
 	uint16_t port = LAYOUT_PORT_DEFAULT;
 
 	if (!conninfo_is_uri(url))
 		return err_set(err, "conn_url is %s: a postgres:// URI is allowed",
 		               *url != '\0' ? "something else" : "missing");
-	conninfo_first_host(url, &one);
-	if (!conninfo_parse_uri(one.data, one.data, &parts, err))
+	if (!conninfo_parse(url, true, &parts, err))
 		return err_wrap(err, "conn_url");
 	if (parts.port.len > 0 && !layout_port_parse(parts.port.data, &port))
 		return layout_refuse(err, "conn_url: port", NULL, "no port: 1 to 65535 is allowed");
@@ -261,24 +259,19 @@ static void read_other(struct patroni_decoder *decoder, const struct layout_patr
 		decoder->count++;
 }
 
-static bool refuse_leader(const char *name, struct err *err)
-{
-	auto_strbuf struct strbuf shown = STRBUF_INIT;
-
-	strbuf_append_escaped(&shown, name, strlen(name), SHOWN_MAX);
-	return err_wrap(err, "the leader's member %s", shown.data);
-}
-
 static bool read_leader(struct patroni_decoder *decoder, const char *name, struct err *err)
 {
-	for (size_t i = 0; i < decoder->keys->member_count; i++) {
-		if (strcmp(decoder->keys->members[i].name, name) != 0)
+	const struct layout_patroni *keys = decoder->keys;
+	auto_strbuf struct strbuf shown = STRBUF_INIT;
+
+	for (size_t i = 0; i < keys->member_count && decoder->leader == NULL; i++) {
+		if (strcmp(keys->members[i].name, name) != 0)
 			continue;
-		if (!read_member(&decoder->keys->members[i], &decoder->reports[0], err))
-			return refuse_leader(name, err);
+		strbuf_append_escaped(&shown, name, strlen(name), SHOWN_MAX);
+		if (!read_member(&keys->members[i], &decoder->reports[0], err))
+			return err_wrap(err, "the leader's member %s", shown.data);
 		decoder->leader = &decoder->reports[0];
 		decoder->count = 1;
-		return true;
 	}
 	return true;
 }
@@ -383,21 +376,14 @@ static void read_initialize(struct patroni_decoder *decoder)
 		snprintf(decoder->out->system_identifier, room, "%s", text);
 }
 
-static int64_t lag_of(const struct patroni_decoder *decoder, const struct report *report)
-{
-	int64_t written = decoder->leader != NULL ? decoder->leader->written : -1;
-
-	if (written < 0 || report->replayed < 0)
-		return -1;
-	return written > report->replayed ? written - report->replayed : 0;
-}
-
 static void add_standby(struct patroni_decoder *decoder, struct report *report)
 {
 	struct member *standby = topology_add_standby(decoder->out);
+	int64_t written = decoder->leader != NULL ? decoder->leader->written : -1;
 
 	*standby = report->member;
-	standby->lag_bytes = lag_of(decoder, report);
+	if (written >= 0 && report->replayed >= 0)
+		standby->lag_bytes = larger(written - report->replayed, 0);
 	if (report->member.no_reads)
 		note(decoder, &decoder->notes->no_reads, report->member.name, report->reason);
 }
