@@ -513,40 +513,30 @@ static bool set_host(const struct plain *plain, const char *host, const char *po
 	return layout_member_set(plain->primary, "host", host, port, plain->secret, plain->err);
 }
 
-/* [v6] or [v6]:port */
-static bool decode_bracketed(const struct plain *plain)
-{
-	const char *close = strchr(plain->start, ']');
-	auto_free char *host = NULL;
-
-	if (close == NULL)
-		return err_set(plain->err, "byte %td: this bracket is never closed",
-		               plain->start - plain->text);
-	host = xstrndup(plain->start + 1, (size_t)(close - plain->start) - 1);
-	if (strchr(host, ':') == NULL)
-		return refuse(plain, "host", host, "an IPv6 address is expected in brackets");
-	if (close[1] != '\0' && close[1] != ':')
-		return err_set(plain->err, "byte %td: \":port\" or nothing is allowed after \"]\"",
-		               close + 1 - plain->text);
-	return set_host(plain, host, close[1] == ':' ? close + 2 : NULL);
-}
-
 /* host, host:port, v6, [v6] or [v6]:port */
 static bool decode_address(const struct plain *plain)
 {
-	const char *colon = strchr(plain->start, ':');
-	const char *blank = strpbrk(plain->start, BLANKS);
+	const char *start = plain->start, *blank = strpbrk(start, BLANKS), *end, *rest;
+	const bool bracketed = *start == '[';
 	auto_free char *host = NULL;
 
 	if (blank != NULL)
 		return err_set(plain->err, "byte %td: nothing is allowed after the address",
 		               blank - plain->text);
-	if (plain->start[0] == '[')
-		return decode_bracketed(plain);
-	if (colon == NULL || strchr(colon + 1, ':') != NULL)
-		return set_host(plain, plain->start, NULL);
-	host = xstrndup(plain->start, (size_t)(colon - plain->start));
-	return set_host(plain, host, colon + 1);
+	end = bracketed ? strchr(++start, ']') : strchrnul(start, ':');
+	if (end == NULL)
+		return err_set(plain->err, "byte %td: this bracket is never closed",
+		               plain->start - plain->text);
+	rest = bracketed ? end + 1 : end;
+	if (!bracketed && *rest == ':' && strchr(rest + 1, ':') != NULL)
+		return set_host(plain, start, NULL);
+	host = xstrndup(start, (size_t)(end - start));
+	if (bracketed && strchr(host, ':') == NULL)
+		return refuse(plain, "host", host, "an IPv6 address is expected in brackets");
+	if (*rest != '\0' && *rest != ':')
+		return err_set(plain->err, "byte %td: \":port\" or nothing is allowed after \"]\"",
+		               rest - plain->text);
+	return set_host(plain, host, *rest == ':' ? rest + 1 : NULL);
 }
 
 /* libpq connects to hostaddr. A host name is kept, for people to read; a numeric host is not. */

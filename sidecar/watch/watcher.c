@@ -172,7 +172,8 @@ static void settle(struct watcher *watcher)
 	report(watcher, WATCH_VALUE);
 }
 
-static void on_address(const char *address, const char *problem, void *arg)
+static void on_address(char (*addresses)[TOPOLOGY_ADDRESS_MAX], size_t count, const char *problem,
+                       void *arg)
 {
 	struct lookup *lookup = arg;
 	struct watcher *watcher = lookup->watcher;
@@ -180,8 +181,8 @@ static void on_address(const char *address, const char *problem, void *arg)
 
 	lookup->query = NULL;
 	watcher->resolving--;
-	if (address != NULL) {
-		memcpy(member->address, address, strlen(address) + 1);
+	if (count > 0) {
+		memcpy(member->address, addresses[0], sizeof(member->address));
 	} else if (watcher->problem.len == 0 || lookup->index == 0) {
 		begin_problem(watcher);
 		strbuf_append_str(&watcher->problem, problem);

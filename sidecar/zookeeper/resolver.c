@@ -38,8 +38,7 @@ struct resolver {
 struct resolver_query {
 	struct resolver *resolver;
 	struct resolver_query *next, **link;
-	resolver_cb *cb; /* both NULL: cancelled, and only waits until evdns has confirmed it */
-	resolver_all_cb *all_cb;
+	resolver_cb *cb; /* NULL: cancelled, and only waits until evdns has confirmed it */
 	void *arg;
 	char *host;
 	struct timer *timer;                       /* the deadline; then triggers the callback */
@@ -60,13 +59,12 @@ static void query_free(struct resolver_query *query)
 
 /* Removes the query from the resolver's list and ends its callbacks. evdns holds a pointer to the
  * query until it has confirmed the cancel, so the memory is freed then. */
-static void query_end(struct resolver_query *query)
+void resolver_cancel(struct resolver_query *query)
 {
 	*query->link = query->next;
 	if (query->next != NULL)
 		query->next->link = query->link;
 	query->cb = NULL;
-	query->all_cb = NULL;
 	timer_stop(query->timer);
 	if (query->request != NULL)
 		evdns_getaddrinfo_cancel(query->request);
@@ -84,11 +82,8 @@ static void on_timer(void *arg)
 		snprintf(answer.problem, sizeof(answer.problem),
 		         "host %s: no name server answered within %d s", query->host,
 		         QUERY_MS / 1000);
-	query_end(query);
-	if (answer.all_cb != NULL)
-		answer.all_cb(answer.addresses, answer.count, problem, answer.arg);
-	else
-		answer.cb(answer.count > 0 ? answer.addresses[0] : NULL, problem, answer.arg);
+	resolver_cancel(query);
+	answer.cb(answer.addresses, answer.count, problem, answer.arg);
 }
 
 static void add_addresses(struct resolver_query *query, const struct evutil_addrinfo *answers,
@@ -132,7 +127,7 @@ static void on_answer(int result, struct evutil_addrinfo *answers, void *arg)
 	const bool failed = result == EVUTIL_EAI_AGAIN || result == EVUTIL_EAI_FAIL;
 
 	query->request = NULL;
-	if (query->cb == NULL && query->all_cb == NULL)
+	if (query->cb == NULL)
 		query_free(query);
 	else if (failed && query->tries < TRIES)
 		send_query(query);
@@ -219,12 +214,6 @@ static void on_library_log(int severity, const char *message)
 	         KV_STR("message", message));
 }
 
-static void look_at_file(const char *path, struct stat *out)
-{
-	if (stat(path, out) != 0)
-		*out = (struct stat){0};
-}
-
 static bool is_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
@@ -235,14 +224,19 @@ static bool is_same(const struct stat *a, const struct stat *b)
  * there may be no server; then the next query tries again. */
 static void read_files(struct resolver *resolver)
 {
-	struct stat now[2];
+	const char *const paths[] = {resolver->files.resolv_conf, resolver->files.hosts};
+	bool same = resolver->count > 0;
 
-	look_at_file(resolver->files.resolv_conf, &now[0]);
-	look_at_file(resolver->files.hosts, &now[1]);
-	if (resolver->count > 0 && is_same(&now[0], &resolver->read[0]) &&
-	    is_same(&now[1], &resolver->read[1]))
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		struct stat now;
+
+		if (stat(paths[i], &now) != 0)
+			now = (struct stat){0};
+		same = same && is_same(&now, &resolver->read[i]);
+		resolver->read[i] = now;
+	}
+	if (same)
 		return;
-	memcpy(resolver->read, now, sizeof(now));
 	drop_servers(resolver);
 	read_servers(resolver);
 }
@@ -276,7 +270,7 @@ void resolver_destroy(struct resolver *resolver)
 		return;
 	for (struct resolver_query *query = resolver->queries, *next; query != NULL; query = next) {
 		next = query->next;
-		query_end(query);
+		resolver_cancel(query);
 	}
 	drop_servers(resolver);
 	free(resolver);
@@ -287,8 +281,8 @@ struct event_base *resolver_base(const struct resolver *resolver)
 	return resolver->base;
 }
 
-static struct resolver_query *start(struct resolver *resolver, const char *host, resolver_cb *cb,
-                                    resolver_all_cb *all_cb, void *arg)
+struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
+                                    void *arg)
 {
 	struct resolver_query *query = xcalloc(1, sizeof(*query));
 
@@ -296,7 +290,6 @@ static struct resolver_query *start(struct resolver *resolver, const char *host,
 		read_files(resolver);
 	query->resolver = resolver;
 	query->cb = cb;
-	query->all_cb = all_cb;
 	query->arg = arg;
 	query->host = xstrdup(host);
 	query->timer = timer_new(resolver->base, on_timer, query);
@@ -308,21 +301,4 @@ static struct resolver_query *start(struct resolver *resolver, const char *host,
 	timer_start(query->timer, QUERY_MS);
 	send_query(query);
 	return query;
-}
-
-struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
-                                    void *arg)
-{
-	return start(resolver, host, cb, NULL, arg);
-}
-
-struct resolver_query *resolver_ask_all(struct resolver *resolver, const char *host,
-                                        resolver_all_cb *cb, void *arg)
-{
-	return start(resolver, host, NULL, cb, arg);
-}
-
-void resolver_cancel(struct resolver_query *query)
-{
-	query_end(query);
 }

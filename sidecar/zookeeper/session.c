@@ -103,7 +103,7 @@ static void look_up_hosts(struct zk *zk)
 			continue;
 		*lookup = (struct zk_lookup){.zk = zk, .index = i};
 		lookup->query =
-		    resolver_ask_all(zk->resolver, zk->hosts.hosts[i].host, on_resolved, lookup);
+		    resolver_ask(zk->resolver, zk->hosts.hosts[i].host, on_resolved, lookup);
 	}
 }
 
