@@ -156,25 +156,23 @@ static bool is_standby_role(const char *role)
 	return true;
 }
 
-static void set_reason(struct report *report, const char *what, const char *value)
-{
-	auto_strbuf struct strbuf shown = STRBUF_INIT;
-
-	strbuf_append_escaped(&shown, value, strlen(value), SHOWN_MAX / 2);
-	snprintf(report->reason, sizeof(report->reason), "%s \"%.100s\"", what, shown.data);
-}
-
-static void set_reading(struct report *report, const json_t *json)
+/* Sets why it gets no read-only traffic. */
+static void set_reason(struct report *report, const json_t *json)
 {
 	const char *state = get_string(json, "state"), *role = get_string(json, "role");
 	const json_t *tags = json_object_get(json, "tags");
+	bool runs = strcmp(state, "running") == 0 || strcmp(state, "streaming") == 0;
+	auto_strbuf struct strbuf shown = STRBUF_INIT;
 
-	if (is_truthy(json_object_get(tags, "noloadbalance")))
+	if (is_truthy(json_object_get(tags, "noloadbalance"))) {
 		snprintf(report->reason, sizeof(report->reason), "tag noloadbalance");
-	else if (strcmp(state, "running") != 0 && strcmp(state, "streaming") != 0)
-		set_reason(report, "state", state);
-	else if (!is_standby_role(role))
-		set_reason(report, "a standby with the role", role);
+	} else if (!runs || !is_standby_role(role)) {
+		const char *value = runs ? role : state;
+
+		strbuf_append_escaped(&shown, value, strlen(value), SHOWN_MAX / 2);
+		snprintf(report->reason, sizeof(report->reason), "%s \"%.100s\"",
+		         runs ? "a standby with the role" : "state", shown.data);
+	}
 	report->member.no_reads = report->reason[0] != '\0';
 }
 
@@ -212,7 +210,7 @@ static bool read_member(const struct layout_patroni_key *key, struct report *rep
 	report->timeline = get_integer(json, "timeline", UINT32_MAX, 0);
 	report->written = get_integer(json, "xlog_location", INT64_MAX, -1);
 	report->replayed = get_integer(json, "replay_lsn", INT64_MAX, report->written);
-	set_reading(report, json);
+	set_reason(report, json);
 	set_tags(report, json_object_get(json, "tags"));
 	return true;
 }
@@ -360,20 +358,19 @@ static void read_config(struct patroni_decoder *decoder)
 static void read_initialize(struct patroni_decoder *decoder)
 {
 	const struct layout_patroni_key *key = &decoder->keys->initialize;
-	size_t room = sizeof(decoder->out->system_identifier);
 	auto_free char *text = key->data != NULL ? xstrndup(key->data, key->len) : NULL;
 	const char *problem = key->problem;
 
 	if (!key->present || (problem == NULL && key->len == 0))
 		return;
-	if (problem == NULL && (text == NULL || key->len >= room || strlen(text) != key->len))
-		problem = "it is no system identifier";
 	if (problem == NULL)
-		problem = layout_system_identifier_problem(text);
+		problem = text != NULL && strlen(text) == key->len
+		              ? layout_system_identifier_problem(text)
+		              : "it is no system identifier";
 	if (problem != NULL)
 		leave_out(decoder, "the initialize key", problem);
 	else
-		snprintf(decoder->out->system_identifier, room, "%s", text);
+		memcpy(decoder->out->system_identifier, text, key->len + 1);
 }
 
 static void add_standby(struct patroni_decoder *decoder, struct report *report)

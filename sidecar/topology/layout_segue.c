@@ -129,7 +129,8 @@ static bool check_unique(const struct topology *topology, size_t index, struct e
 		return err_set(err, "standbys[%zu] is the primary: a server has one role", index);
 	for (size_t i = 0; i < index; i++)
 		if (layout_same_server(added, &topology->standbys[i]))
-			return err_set(err, "standbys[%zu] is standbys[%zu] again", index, i);
+			return err_set(err, "standbys[%zu] is the same server as standbys[%zu]",
+			               index, i);
 	return true;
 }
 

@@ -249,7 +249,7 @@ static const char *handle_end(struct zk *zk, int state)
 }
 
 /* Every connection and every attempt at one ends here. */
-static void dropped(struct zk *zk, const char *why)
+static void drop(struct zk *zk, const char *why)
 {
 	char reason[sizeof(zk->trouble)];
 	const char *end = NULL;
@@ -364,7 +364,7 @@ static void open_handle(struct zk *zk)
 
 	zk->tries_per_round = zk_hosts_connect_string(&zk->hosts, &hosts);
 	if (zk->tries_per_round == 0) {
-		dropped(zk, "no host name resolves");
+		drop(zk, "no host name resolves");
 		return;
 	}
 	zoo_set_debug_level(ZOO_LOG_LEVEL_WARN);
@@ -372,7 +372,7 @@ static void open_handle(struct zk *zk)
 	                             ZOO_NO_LOG_CLIENTENV, on_library_log);
 	if (zk->handle == NULL) {
 		err_set_errno(&err, errno, "zookeeper_init");
-		dropped(zk, err.message);
+		drop(zk, err.message);
 		return;
 	}
 	zoo_set_servers_resolution_delay(zk->handle, -1);
@@ -451,10 +451,9 @@ static void ask_interest(struct zk *zk, short *what, int64_t *delay_ms)
 	if (rc == ZOK && fd < 0) /* this was the library's own back-off; ours is over */
 		rc = zookeeper_interest(zk->handle, &fd, &interest, &tv);
 	if (rc != ZOK || fd < 0) {
-		dropped(zk, rc == ZOPERATIONTIMEOUT
-		                ? "nothing received for 2/3 of the session timeout"
-		            : errno != 0 ? strerror(errno)
-		                         : zerror(rc));
+		drop(zk, rc == ZOPERATIONTIMEOUT ? "nothing received for 2/3 of the session timeout"
+		         : errno != 0            ? strerror(errno)
+		                                 : zerror(rc));
 		return;
 	}
 	if (zk->fd < 0) { /* a connection attempt has just begun */
@@ -484,23 +483,24 @@ static void check_connection(struct zk *zk)
 	if (zk->state == ZK_CONNECTING && zoo_state(zk->handle) == ZOO_CONNECTED_STATE)
 		enter(zk, ZK_SYNCING, "session established");
 	else if (!zk_handle_open(zk))
-		dropped(zk, zk->trouble[0] != '\0' ? zk->trouble
-		                                   : "the connection was lost while sending");
+		drop(zk, zk->trouble[0] != '\0' ? zk->trouble
+		                                : "the connection was lost while sending");
 }
 
+/* Acts on the deadline of the state that has passed. */
 static void check_deadlines(struct zk *zk, int64_t now)
 {
 	bool late = now >= zk->deadline_ms;
 
 	if (zk->state == ZK_CONNECTING && late)
-		dropped(zk, zoo_state(zk->handle) == ZOO_ASSOCIATING_STATE
-		                ? "the server accepted the connection but did not answer"
-		                : "no answer to the connection attempt");
+		drop(zk, zoo_state(zk->handle) == ZOO_ASSOCIATING_STATE
+		             ? "the server accepted the connection but did not answer"
+		             : "no answer to the connection attempt");
 	else if (zk->state == ZK_SYNCING && late)
-		dropped(zk, "no answer to the sync");
+		drop(zk, "no answer to the sync");
 	else if (zk->state == ZK_SYNCED && zk->in_flight > 0 &&
 	         now - zk->replied_ms >= reply_ms(zk))
-		dropped(zk, "the server does not answer requests");
+		drop(zk, "the server does not answer requests");
 	if (zk->state == ZK_WAITING && now >= zk->deadline_ms) {
 		if (zk->handle == NULL)
 			enter(zk, ZK_RESOLVING, "a new handle is needed");

@@ -247,7 +247,7 @@ Test(layout_segue, a_server_has_one_role)
 	            "standbys[0] is the primary");
 	refuse_with(primary,
 	            ",\"standbys\":[{\"host\":\"b\",\"port\":1},{\"host\":\"B\",\"port\":1}]",
-	            "standbys[1] is standbys[0] again");
+	            "standbys[1] is the same server as standbys[0]");
 	refuse_with(primary, ",\"standbys\":[{\"host\":\"b\"}]", "standbys[0].port is missing");
 	refuse_with(primary, ",\"standbys\":[null]", "a standby is null");
 	refuse_with(primary, ",\"standbys\":{}", "standbys is an object");
