@@ -146,18 +146,19 @@ static void ask_server(struct node *node)
 }
 
 /* A connection leads to one address. Another address needs another connection. */
-static void on_resolved(const char *address, const char *problem, void *arg)
+static void on_resolved(char (*addresses)[TOPOLOGY_ADDRESS_MAX], size_t count, const char *problem,
+                        void *arg)
 {
 	struct node *node = arg;
 
 	node->query = NULL;
-	if (address == NULL) {
+	if (count == 0) {
 		conclude_failure(node, SERVER_REFUSED, problem);
 		return;
 	}
-	if (strcmp(node->member.address, address) != 0) {
+	if (strcmp(node->member.address, addresses[0]) != 0) {
 		pg_connection_destroy(STEAL(node->session));
-		snprintf(node->member.address, sizeof(node->member.address), "%s", address);
+		snprintf(node->member.address, sizeof(node->member.address), "%s", addresses[0]);
 	}
 	ask_server(node);
 }

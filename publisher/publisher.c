@@ -291,7 +291,7 @@ static void on_form(const struct stored_value *read, struct publish_decision *ou
 	snprintf(publisher->word.reason, sizeof(publisher->word.reason), "%s", out->reason);
 	strbuf_reset(&publisher->word.text);
 	if (writes)
-		layout_segue_encode(&out->topology, false, &publisher->word.text);
+		layout_segue_encode(&out->topology, &publisher->word.text);
 	if (writes && publisher->options.dry_run)
 		out->action = PUBLISH_DO_WAIT;
 }

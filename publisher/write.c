@@ -221,7 +221,7 @@ static struct zk_write *send_opinion(struct publish *publish)
 	const struct publish_store *store = &publish->store;
 
 	strbuf_reset(&publish->text);
-	layout_segue_encode(&publish->decision.topology, false, &publish->text);
+	layout_segue_encode(&publish->decision.topology, &publish->text);
 	if (!publish->exists)
 		return store->create(store->store, publish->path, publish->text.data,
 		                     publish->text.len, on_written, publish);

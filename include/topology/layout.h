@@ -35,9 +35,8 @@ bool layout_decode(const struct config_cluster *cluster, const char *data, size_
  * not be shown. The errors of layout_decode() never contain such bytes. */
 bool layout_secret(const char *data, size_t len);
 
-/* Appends the JSON of layout segue, as stored in the znode, for state files and publishers.
- * `addresses`: writes the numeric address of a member as its host, if it has one. */
-void layout_segue_encode(const struct topology *topology, bool addresses, struct strbuf *out);
+/* Appends the JSON of layout segue, as stored in the znode, for state files and publishers. */
+void layout_segue_encode(const struct topology *topology, struct strbuf *out);
 
 /* The decoders that layout_decode() calls. */
 bool layout_segue_decode(const struct config_cluster *cluster, const char *data, size_t len,
@@ -60,20 +59,20 @@ struct layout_patroni {
 	struct layout_patroni_key leader, initialize, config;
 	const struct layout_patroni_key *members;
 	size_t member_count;
-	size_t unread_count; /* further members, which are not read because there are too many */
+	size_t not_fetched_count; /* further members, of which there are too many */
 };
 
 /* Notes on single members, for the log. The parts are separated by "; "; number and length of the
  * parts are limited. */
 struct layout_patroni_notes {
 	struct strbuf left_out; /* what was ignored (members, keys, tags), and why */
-	struct strbuf unread;   /* standbys that get no read-only traffic, and why */
+	struct strbuf no_reads; /* standbys that get no read-only traffic, and why */
 	unsigned count;
 };
 
-#define LAYOUT_PATRONI_NOTES_INIT                               \
-	{                                                       \
-		.left_out = STRBUF_INIT, .unread = STRBUF_INIT, \
+#define LAYOUT_PATRONI_NOTES_INIT                                 \
+	{                                                         \
+		.left_out = STRBUF_INIT, .no_reads = STRBUF_INIT, \
 	}
 void layout_patroni_notes_fini(struct layout_patroni_notes *notes);
 #define auto_patroni_notes __attribute__((cleanup(layout_patroni_notes_fini)))

@@ -64,20 +64,16 @@ struct conninfo {
 void conninfo_fini(struct conninfo *conninfo);
 #define auto_conninfo __attribute__((cleanup(conninfo_fini)))
 
-/* Parse keyword/value strings and URIs (PostgreSQL manual, 34.1.1). All other keys are skipped,
- * known to libpq or not. Errors have the byte offset from `text` and never contain bytes of it.
- * `uri` points into `text`, after leading blanks. */
+/* Parses a keyword/value string or a URI (PostgreSQL manual, 34.1.1), which may follow blanks. All
+ * other keys are skipped, known to libpq or not. Errors have the byte offset and never contain
+ * bytes of `text`. `several`: a URI may have several hosts. `out` has the first; if that has no
+ * port, the port of the last one, which is what Patroni means by host1,host2:5432. */
+bool conninfo_parse(const char *text, bool several, struct conninfo *out,
+                    struct err *err) MUST_CHECK;
 bool conninfo_is_uri(const char *text);
-bool conninfo_parse(const char *text, struct conninfo *out, struct err *err) MUST_CHECK;
-bool conninfo_parse_uri(const char *text, const char *uri, struct conninfo *out,
-                        struct err *err) MUST_CHECK;
 
 /* "user=segue dbname=postgres", for messages; never a password. "" for a URI, or if neither is set.
  * Caller frees. */
 char *conninfo_login(const char *text) MUST_CHECK;
-
-/* Appends a URI with one host. Of several hosts it has the first; if that has no port, the port of
- * the last one, which is what Patroni means by host1,host2:5432. */
-void conninfo_first_host(const char *uri, struct strbuf *out);
 
 #endif

@@ -26,7 +26,7 @@ struct member {
 	char address[TOPOLOGY_ADDRESS_MAX]; /* numeric, no brackets; "" until resolved */
 	uint16_t port;                      /* 1 to 65535 */
 	int64_t lag_bytes;                  /* of a standby; -1: not known */
-	bool unread;   /* of a standby: it gets no read-only traffic, but may become primary */
+	bool no_reads; /* of a standby: it gets no read-only traffic, but may become primary */
 	unsigned slot; /* 1 to TOPOLOGY_SLOTS_MAX, unique in the topology; 0: not assigned */
 };
 
@@ -119,8 +119,8 @@ int topology_compare(const struct member *a, const struct member *b);
 int64_t manager_times_ms(const struct manager_times *times, bool starting);
 bool manager_times_same(const struct manager_times *a, const struct manager_times *b);
 
-/* True if both have the same servers in the same roles and order, with the same tags and `unread`.
- * zxid, lag and slot are not compared. */
+/* True if both have the same servers in the same roles and order, with the same tags and
+ * `no_reads`. zxid, lag and slot are not compared. */
 bool topology_same_servers(const struct topology *a, const struct topology *b);
 
 #endif

@@ -43,6 +43,6 @@ void patroni_keys_append_names(struct strbuf *out, char *const *names, size_t co
 typedef void patroni_keys_cb(const struct patroni_keys_fact *fact, void *arg);
 struct patroni_keys *patroni_keys_watch(struct zk *zk, struct event_base *base, const char *path,
                                         patroni_keys_cb *cb, void *arg) MUST_CHECK;
-void patroni_keys_unwatch(struct patroni_keys *scope);
+void patroni_keys_unwatch(struct patroni_keys *keys);
 
 #endif

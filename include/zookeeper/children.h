@@ -35,7 +35,6 @@ struct zk_copy {
 	/* private to children.c */
 	zk_copy_cb *cb;
 	void *arg;
-	bool stays;
 };
 
 /* `path` is copied. For flags and max_size see zk_watch(). */

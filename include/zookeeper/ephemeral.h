@@ -24,19 +24,19 @@ struct zk_ephemeral *zk_ephemeral_create(const struct zk_ephemeral_options *opti
 
 /* Does not delete the znode, so that another zk_ephemeral of the same session can take it over. It
  * is deleted when the session ends (zk_end()). */
-void zk_ephemeral_destroy(struct zk_ephemeral *presence);
+void zk_ephemeral_destroy(struct zk_ephemeral *ephemeral);
 
 /* Like zk_ephemeral_destroy(), but also requests that the znode be deleted, if this session created
  * it. Does not wait for the answer. A zk_destroy() that follows still sends the request if it
  * can. */
-void zk_ephemeral_leave(struct zk_ephemeral *presence);
+void zk_ephemeral_leave(struct zk_ephemeral *ephemeral);
 
 /* From now on the znode is kept there with this text (copied). Repeating the same text does
  * nothing. */
-void zk_ephemeral_show(struct zk_ephemeral *presence, const char *text);
-void zk_ephemeral_hide(struct zk_ephemeral *presence);
+void zk_ephemeral_show(struct zk_ephemeral *ephemeral, const char *text);
+void zk_ephemeral_hide(struct zk_ephemeral *ephemeral);
 
 /* True when the last read showed the znode as wanted, and no change was reported since. */
-bool zk_ephemeral_settled(const struct zk_ephemeral *presence);
+bool zk_ephemeral_settled(const struct zk_ephemeral *ephemeral);
 
 #endif

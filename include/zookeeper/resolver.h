@@ -21,22 +21,14 @@ struct resolver *resolver_create_from(struct event_base *base, const struct reso
 void resolver_destroy(struct resolver *resolver); /* cancels the queries in flight */
 struct event_base *resolver_base(const struct resolver *resolver);
 
-/* `address` is numeric, or NULL with `problem` set. Called exactly once, never inside
- * resolver_ask(), never after resolver_cancel(). If a name has addresses of both kinds, IPv4 is
- * preferred. */
-typedef void resolver_cb(const char *address, const char *problem, void *arg);
+/* All numeric addresses of the name, IPv4 first, at most RESOLVER_ADDRESSES_MAX, borrowed until the
+ * callback returns. If `count` is 0, `problem` is set; else it is NULL. Called exactly once, never
+ * inside resolver_ask(), never after resolver_cancel(). */
+#define RESOLVER_ADDRESSES_MAX 16
+typedef void resolver_cb(char (*addresses)[TOPOLOGY_ADDRESS_MAX], size_t count, const char *problem,
+                         void *arg);
 struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
                                     void *arg) MUST_CHECK;
-
-/* The same for a name that stands for several servers: all its addresses, IPv4 first, at most
- * RESOLVER_ADDRESSES_MAX, borrowed until the callback returns. If `count` is 0, `problem` is
- * set. */
-#define RESOLVER_ADDRESSES_MAX 16
-typedef void resolver_all_cb(char (*addresses)[TOPOLOGY_ADDRESS_MAX], size_t count,
-                             const char *problem, void *arg);
-struct resolver_query *resolver_ask_all(struct resolver *resolver, const char *host,
-                                        resolver_all_cb *cb, void *arg) MUST_CHECK;
-
 void resolver_cancel(struct resolver_query *query);
 
 #endif

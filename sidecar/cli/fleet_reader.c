@@ -220,7 +220,7 @@ static bool fill_note(const struct zk_copy *member, struct fleet_note *note, str
 		return false;
 	}
 	if (member->size > LAYOUT_VALUE_MAX)
-		err_set(&err, "%zu bytes, where %zu are allowed", member->size, LAYOUT_VALUE_MAX);
+		err_set(&err, "%zu bytes: at most %zu are allowed", member->size, LAYOUT_VALUE_MAX);
 	else
 		ok = fleet_decode(member->data.data, member->data.len, note, &err);
 	if (!ok)

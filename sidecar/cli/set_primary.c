@@ -151,7 +151,7 @@ static bool make_next(struct setting *setting, struct err *err)
 		return false;
 	snprintf(next->promoted_at, sizeof(next->promoted_at), "%s", next->set_by.at);
 	strbuf_reset(&setting->text);
-	layout_segue_encode(next, false, &setting->text);
+	layout_segue_encode(next, &setting->text);
 	return true;
 }
 

@@ -138,7 +138,7 @@ static bool read_unread(const json_t *unread, struct topology *topology, struct 
 	if (json_array_size(unread) != topology->standby_count)
 		return err_set(err, "unread does not match topology");
 	for (size_t i = 0; i < topology->standby_count; i++)
-		topology->standbys[i].unread = json_is_true(json_array_get(unread, i));
+		topology->standbys[i].no_reads = json_is_true(json_array_get(unread, i));
 	return true;
 }
 
@@ -308,7 +308,7 @@ static json_t *encode_unread(const struct topology *topology)
 	json_t *unread = json_array();
 
 	for (size_t i = 0; i < topology->standby_count; i++)
-		json_array_append_new(unread, json_boolean(topology->standbys[i].unread));
+		json_array_append_new(unread, json_boolean(topology->standbys[i].no_reads));
 	return unread;
 }
 
@@ -343,7 +343,7 @@ static json_t *encode(const struct config_cluster *cluster, const char *store,
 	json_object_set_new(root, "floor_zxid", json_integer(applied->floor_zxid));
 	if (!applied->has_topology)
 		return root;
-	layout_segue_encode(&applied->topology, false, &topology);
+	layout_segue_encode(&applied->topology, &topology);
 	json_object_set_new(root, "topology", json_loads(topology.data, 0, NULL));
 	json_object_set_new(root, "addresses", encode_addresses(&applied->topology));
 	json_object_set_new(root, "slots", encode_slots(&applied->topology));

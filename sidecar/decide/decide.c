@@ -509,7 +509,7 @@ static void mark_unread(struct topology *topology, const struct decide_input *in
 		    decide_own(in, standby) != NULL ||
 		    (server != NULL && server_takes_writes(server) &&
 		     server->asked_us > in->moved_us))
-			standby->unread = true;
+			standby->no_reads = true;
 	}
 }
 

@@ -282,12 +282,12 @@ void election_topology(const struct topology *named, const struct member *candid
 	if (named->has_primary && topology_same_address(&named->primary, candidate))
 		return;
 	primary.lag_bytes = -1;
-	primary.unread = false;
+	primary.no_reads = false;
 	remove_standby(out, &primary);
 	replaced = named->has_primary ? topology_add_standby(out) : NULL;
 	if (replaced != NULL) {
 		*replaced = named->primary;
-		replaced->unread = true;
+		replaced->no_reads = true;
 	}
 	out->primary = primary;
 	out->has_primary = true;

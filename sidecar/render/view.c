@@ -73,7 +73,7 @@ static json_t *member_view(const struct members *members, const struct member *m
 	set_str(view, "role", is_primary ? "primary" : "standby");
 	set(view, "is_primary", json_boolean(is_primary));
 	set(view, "tags", tags_view(member));
-	if (!is_primary && member->unread)
+	if (!is_primary && member->no_reads)
 		set(view, "unread", json_true());
 	if (!is_primary && member->lag_bytes >= 0)
 		set(view, "lag_bytes", json_integer(member->lag_bytes));
@@ -96,7 +96,7 @@ static void sort_members(const struct topology *topology, struct members *out)
 		out->all[out->count++] = out->primary;
 	for (size_t i = 0; i < topology->standby_count; i++) {
 		out->all[out->count++] = &topology->standbys[i];
-		out->readable += !topology->standbys[i].unread;
+		out->readable += !topology->standbys[i].no_reads;
 	}
 	qsort(out->all, out->count, sizeof(struct member *), compare_members);
 }
@@ -114,7 +114,7 @@ static void append_numbered(json_t *list, json_t *view, size_t count)
 
 static bool is_readable(const struct members *members, const struct member *member)
 {
-	return member != members->primary && !member->unread;
+	return member != members->primary && !member->no_reads;
 }
 
 static json_t *standbys_view(const struct members *members)

@@ -22,7 +22,7 @@ static void note_standby(struct check *check, const char *what, const struct mem
 	                          : xstrdup("lag not known");
 
 	check_note(check, CHECK_OK, what, NULL, "standby %s at %s port %u, %s%s", standby->name,
-	           standby->host, standby->port, lag, standby->unread ? ", no readers" : "");
+	           standby->host, standby->port, lag, standby->no_reads ? ", no readers" : "");
 }
 
 /* Notes that the leader's member key is missing. Patroni, if it is alive, writes that key again
@@ -56,9 +56,9 @@ static bool check_patroni(struct check *check, const char *what, const char *pat
 	}
 	for (size_t i = 0; i < out->standby_count; i++)
 		note_standby(check, what, &out->standbys[i]);
-	if (notes.unread.len > 0)
+	if (notes.no_reads.len > 0)
 		check_note(check, CHECK_OK, what, NULL, "%s: without readers: %s", path,
-		           notes.unread.data);
+		           notes.no_reads.data);
 	if (notes.left_out.len > 0)
 		check_note(check, CHECK_WARN, what, "correct it in Patroni", "%s: left out: %s",
 		           path, notes.left_out.data);

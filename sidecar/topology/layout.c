@@ -7,35 +7,23 @@
 
 #include "base/util.h"
 
-static char *child_path(const struct config_cluster *cluster, const char *child)
+/* A znode of layout segue; the other layouts have one path for everything. */
+static char *znode_path(const struct config_cluster *cluster, const char *child)
 {
-	bool root = strcmp(cluster->path, "/") == 0;
+	const char *path = strcmp(cluster->path, "/") == 0 ? "" : cluster->path;
 
-	return xasprintf("%s/%s", root ? "" : cluster->path, child);
+	return cluster->layout == CONFIG_LAYOUT_SEGUE ? xasprintf("%s/%s", path, child)
+	                                              : xstrdup(cluster->path);
 }
 
 char *layout_master_path(const struct config_cluster *cluster)
 {
-	switch (cluster->layout) {
-	case CONFIG_LAYOUT_SEGUE:
-		return child_path(cluster, "master");
-	case CONFIG_LAYOUT_PLAIN:
-	case CONFIG_LAYOUT_PATRONI:
-		break;
-	}
-	return xstrdup(cluster->path);
+	return znode_path(cluster, "master");
 }
 
 char *layout_presence_path(const struct config_cluster *cluster)
 {
-	switch (cluster->layout) {
-	case CONFIG_LAYOUT_SEGUE:
-		return child_path(cluster, "publishers");
-	case CONFIG_LAYOUT_PLAIN:
-	case CONFIG_LAYOUT_PATRONI:
-		break;
-	}
-	return xstrdup(cluster->path);
+	return znode_path(cluster, "publishers");
 }
 
 char *layout_fleet_path(const struct config_cluster *cluster)
@@ -63,7 +51,8 @@ bool layout_decode(const struct config_cluster *cluster, const char *data, size_
 	case CONFIG_LAYOUT_SEGUE:
 		return layout_segue_decode(cluster, data, len, out, err);
 	case CONFIG_LAYOUT_PATRONI:
-		return err_set(err, "layout patroni is in no single znode");
+		return err_set(err,
+		               "layout patroni uses several znodes and cannot be decoded from one");
 	case CONFIG_LAYOUT_PLAIN:
 		break;
 	}

@@ -50,13 +50,6 @@ static int days_of(int year, int month)
 	return days[month - 1] + (month == 2 && leap ? 1 : 0);
 }
 
-static bool take_date(const char **p, struct iso_time *t)
-{
-	return take_number(p, 4, 1970, 9999, &t->year) && take_char(p, '-') &&
-	       take_number(p, 2, 1, 12, &t->month) && take_char(p, '-') &&
-	       take_number(p, 2, 1, days_of(t->year, t->month), &t->day);
-}
-
 static bool take_fraction(const char **p, struct iso_time *t)
 {
 	size_t digits;
@@ -71,13 +64,6 @@ static bool take_fraction(const char **p, struct iso_time *t)
 	*p += digits;
 	t->fraction_len = (int)digits + 1;
 	return true;
-}
-
-static bool take_clock(const char **p, struct iso_time *t)
-{
-	return take_number(p, 2, 0, 23, &t->hour) && take_char(p, ':') &&
-	       take_number(p, 2, 0, 59, &t->minute) && take_char(p, ':') &&
-	       take_number(p, 2, 0, 60, &t->second) && take_fraction(p, t);
 }
 
 static bool take_offset(const char **p, struct iso_time *t)
@@ -99,17 +85,24 @@ static bool take_offset(const char **p, struct iso_time *t)
 
 static bool parse(const char *text, struct iso_time *t)
 {
-	return take_date(&text, t) && take_char(&text, 'T') && take_clock(&text, t) &&
-	       take_offset(&text, t) && *text == '\0';
+	const char **p = &text;
+
+	return take_number(p, 4, 1970, 9999, &t->year) && take_char(p, '-') &&
+	       take_number(p, 2, 1, 12, &t->month) && take_char(p, '-') &&
+	       take_number(p, 2, 1, days_of(t->year, t->month), &t->day) && take_char(p, 'T') &&
+	       take_number(p, 2, 0, 23, &t->hour) && take_char(p, ':') &&
+	       take_number(p, 2, 0, 59, &t->minute) && take_char(p, ':') &&
+	       take_number(p, 2, 0, 60, &t->second) && take_fraction(p, t) && take_offset(p, t) &&
+	       *text == '\0';
 }
 
 const char *layout_time_problem(const char *text)
 {
 	struct iso_time t;
 
-	if (!parse(text, &t) || !t.is_utc)
-		return "no time: UTC as in \"2026-11-23T11:07:25Z\" is allowed";
-	return NULL;
+	return parse(text, &t) && t.is_utc
+	           ? NULL
+	           : "no time: UTC as in \"2026-11-23T11:07:25Z\" is allowed";
 }
 
 bool layout_time_to_utc(const char *text, char utc[LAYOUT_TIME_MAX])
@@ -146,9 +139,9 @@ const char *layout_name_problem(const char *text)
 {
 	size_t len = strlen(text);
 
-	if (len == 0 || len >= TOPOLOGY_NAME_MAX || strspn(text, LETTERS_DIGITS "._-") != len)
-		return "no name: 1 to 63 letters, digits, \".\", \"_\" and \"-\" are allowed";
-	return NULL;
+	return len > 0 && len < TOPOLOGY_NAME_MAX && strspn(text, LETTERS_DIGITS "._-") == len
+	           ? NULL
+	           : "no name: 1 to 63 letters, digits, \".\", \"_\" and \"-\" are allowed";
 }
 
 /* Including the C1 control characters: ZooKeeper allows none of them in a path. */
@@ -329,7 +322,7 @@ static bool refuse_unknown(const struct config_cluster *cluster, const char *wha
 
 	strbuf_append_str(&problem, "unknown: segue.ini has ");
 	if (cluster->node_count == 0)
-		strbuf_append_str(&problem, "no node.NAME key for this cluster");
+		strbuf_append_str(&problem, "no node.NAME setting for this cluster");
 	for (size_t i = 0; i < cluster->node_count && i < NAMES_SHOWN; i++)
 		strbuf_printf(&problem, "%snode.%s", i > 0 ? ", " : "", cluster->nodes[i].name);
 	if (cluster->node_count > NAMES_SHOWN)

@@ -42,14 +42,14 @@ struct patroni_decoder {
 void layout_patroni_notes_fini(struct layout_patroni_notes *notes)
 {
 	strbuf_fini(&notes->left_out);
-	strbuf_fini(&notes->unread);
+	strbuf_fini(&notes->no_reads);
 }
 
-static void note(struct patroni_decoder *scope, struct strbuf *out, const char *who,
+static void note(struct patroni_decoder *decoder, struct strbuf *out, const char *who,
                  const char *why)
 {
-	if (scope->notes->count++ >= NOTES_MAX) {
-		if (scope->notes->count == NOTES_MAX + 1)
+	if (decoder->notes->count++ >= NOTES_MAX) {
+		if (decoder->notes->count == NOTES_MAX + 1)
 			strbuf_printf(out, "%s...", out->len > 0 ? "; " : "");
 		return;
 	}
@@ -59,9 +59,9 @@ static void note(struct patroni_decoder *scope, struct strbuf *out, const char *
 	strbuf_printf(out, ": %s", why);
 }
 
-static void leave_out(struct patroni_decoder *scope, const char *who, const char *why)
+static void leave_out(struct patroni_decoder *decoder, const char *who, const char *why)
 {
-	note(scope, &scope->notes->left_out, who, why);
+	note(decoder, &decoder->notes->left_out, who, why);
 }
 
 /* -- JSON -- */
@@ -75,7 +75,7 @@ static json_t *load_object(const struct layout_patroni_key *key, struct err *err
 		return NULL;
 	}
 	if (key->len > LAYOUT_VALUE_MAX || key->data == NULL) {
-		err_set(err, "%zu bytes, where %zu are allowed", key->len, LAYOUT_VALUE_MAX);
+		err_set(err, "%zu bytes: at most %zu are allowed", key->len, LAYOUT_VALUE_MAX);
 		return NULL;
 	}
 	json = json_loadb(key->data, key->len, JSON_REJECT_DUPLICATES, NULL);
@@ -112,13 +112,13 @@ static bool is_truthy(const json_t *value)
 /* The values that Patroni reads as true in a setting of /config. */
 static bool is_yes(const json_t *value)
 {
-	static const char *const words[] = {"on", "true", "yes", "1"};
+	static const char *const texts[] = {"on", "true", "yes", "1"};
 	const char *text = json_string_value(value);
 
 	if (json_is_true(value) || (json_is_integer(value) && json_integer_value(value) == 1))
 		return true;
-	for (size_t i = 0; text != NULL && i < ARRAY_LEN(words); i++)
-		if (strcasecmp(text, words[i]) == 0)
+	for (size_t i = 0; text != NULL && i < ARRAY_LEN(texts); i++)
+		if (strcasecmp(text, texts[i]) == 0)
 			return true;
 	return false;
 }
@@ -129,14 +129,12 @@ static bool is_yes(const json_t *value)
 static bool set_place(struct member *member, const char *url, struct err *err)
 {
 	auto_conninfo struct conninfo parts = CONNINFO_INIT;
-	auto_strbuf struct strbuf one = STRBUF_INIT;
 	uint16_t port = LAYOUT_PORT_DEFAULT;
 
 	if (!conninfo_is_uri(url))
 		return err_set(err, "conn_url is %s: a postgres:// URI is allowed",
 		               *url != '\0' ? "something else" : "missing");
-	conninfo_first_host(url, &one);
-	if (!conninfo_parse_uri(one.data, one.data, &parts, err))
+	if (!conninfo_parse(url, true, &parts, err))
 		return err_wrap(err, "conn_url");
 	if (parts.port.len > 0 && !layout_port_parse(parts.port.data, &port))
 		return layout_refuse(err, "conn_url: port", NULL, "no port: 1 to 65535 is allowed");
@@ -158,26 +156,24 @@ static bool is_standby_role(const char *role)
 	return true;
 }
 
-static void set_reason(struct report *report, const char *what, const char *word)
-{
-	auto_strbuf struct strbuf shown = STRBUF_INIT;
-
-	strbuf_append_escaped(&shown, word, strlen(word), SHOWN_MAX / 2);
-	snprintf(report->reason, sizeof(report->reason), "%s \"%.100s\"", what, shown.data);
-}
-
-static void set_reading(struct report *report, const json_t *json)
+/* Sets why it gets no read-only traffic. */
+static void set_reason(struct report *report, const json_t *json)
 {
 	const char *state = get_string(json, "state"), *role = get_string(json, "role");
 	const json_t *tags = json_object_get(json, "tags");
+	bool runs = strcmp(state, "running") == 0 || strcmp(state, "streaming") == 0;
+	auto_strbuf struct strbuf shown = STRBUF_INIT;
 
-	if (is_truthy(json_object_get(tags, "noloadbalance")))
+	if (is_truthy(json_object_get(tags, "noloadbalance"))) {
 		snprintf(report->reason, sizeof(report->reason), "tag noloadbalance");
-	else if (strcmp(state, "running") != 0 && strcmp(state, "streaming") != 0)
-		set_reason(report, "state", state);
-	else if (!is_standby_role(role))
-		set_reason(report, "a standby with the role", role);
-	report->member.unread = report->reason[0] != '\0';
+	} else if (!runs || !is_standby_role(role)) {
+		const char *value = runs ? role : state;
+
+		strbuf_append_escaped(&shown, value, strlen(value), SHOWN_MAX / 2);
+		snprintf(report->reason, sizeof(report->reason), "%s \"%.100s\"",
+		         runs ? "a standby with the role" : "state", shown.data);
+	}
+	report->member.no_reads = report->reason[0] != '\0';
 }
 
 /* Keeps only scalars, because a template can use no other tags. */
@@ -214,12 +210,12 @@ static bool read_member(const struct layout_patroni_key *key, struct report *rep
 	report->timeline = get_integer(json, "timeline", UINT32_MAX, 0);
 	report->written = get_integer(json, "xlog_location", INT64_MAX, -1);
 	report->replayed = get_integer(json, "replay_lsn", INT64_MAX, report->written);
-	set_reading(report, json);
+	set_reason(report, json);
 	set_tags(report, json_object_get(json, "tags"));
 	return true;
 }
 
-/* -- the scope -- */
+/* -- the keys -- */
 
 /* Caller frees. NULL with `err` set if it is no valid name. */
 static char *read_leader_name(const struct layout_patroni_key *key, struct err *err)
@@ -240,68 +236,63 @@ static char *read_leader_name(const struct layout_patroni_key *key, struct err *
 }
 
 /* A server may be in the topology only once. The leader is read first and so takes precedence. */
-static bool is_taken(const struct patroni_decoder *scope, const struct report *report)
+static bool is_taken(const struct patroni_decoder *decoder, const struct report *report)
 {
-	for (size_t i = 0; i < scope->count; i++)
-		if (layout_same_server(&scope->reports[i].member, &report->member))
+	for (size_t i = 0; i < decoder->count; i++)
+		if (layout_same_server(&decoder->reports[i].member, &report->member))
 			return true;
 	return false;
 }
 
-static void read_other(struct patroni_decoder *scope, const struct layout_patroni_key *key)
+static void read_other(struct patroni_decoder *decoder, const struct layout_patroni_key *key)
 {
-	struct report *report = &scope->reports[scope->count];
+	struct report *report = &decoder->reports[decoder->count];
 	struct err err;
 
 	if (!read_member(key, report, &err))
-		leave_out(scope, key->name, err.message);
-	else if (is_taken(scope, report))
-		leave_out(scope, key->name, "the name or conn_url is that of another member");
+		leave_out(decoder, key->name, err.message);
+	else if (is_taken(decoder, report))
+		leave_out(decoder, key->name, "the name or conn_url is that of another member");
 	else
-		scope->count++;
+		decoder->count++;
 }
 
-static bool refuse_leader(const char *name, struct err *err)
+static bool read_leader(struct patroni_decoder *decoder, const char *name, struct err *err)
 {
+	const struct layout_patroni *keys = decoder->keys;
 	auto_strbuf struct strbuf shown = STRBUF_INIT;
 
-	strbuf_append_escaped(&shown, name, strlen(name), SHOWN_MAX);
-	return err_wrap(err, "the leader's member %s", shown.data);
-}
-
-static bool read_leader(struct patroni_decoder *scope, const char *name, struct err *err)
-{
-	for (size_t i = 0; i < scope->keys->member_count; i++) {
-		if (strcmp(scope->keys->members[i].name, name) != 0)
+	for (size_t i = 0; i < keys->member_count && decoder->leader == NULL; i++) {
+		if (strcmp(keys->members[i].name, name) != 0)
 			continue;
-		if (!read_member(&scope->keys->members[i], &scope->reports[0], err))
-			return refuse_leader(name, err);
-		scope->leader = &scope->reports[0];
-		scope->count = 1;
-		return true;
+		strbuf_append_escaped(&shown, name, strlen(name), SHOWN_MAX);
+		if (!read_member(&keys->members[i], &decoder->reports[0], err))
+			return err_wrap(err, "the leader's member %s", shown.data);
+		decoder->leader = &decoder->reports[0];
+		decoder->count = 1;
 	}
 	return true;
 }
 
-static void read_others(struct patroni_decoder *scope, const char *leader)
+static void read_others(struct patroni_decoder *decoder, const char *leader)
 {
-	size_t room = TOPOLOGY_STANDBYS_MAX + (scope->out->has_primary ? 1 : 0);
-	size_t left_out = scope->keys->unread_count;
+	size_t room = TOPOLOGY_STANDBYS_MAX + (decoder->out->has_primary ? 1 : 0);
+	size_t left_out = decoder->keys->not_fetched_count;
 	auto_free char *why = NULL;
 
-	for (size_t i = 0; i < scope->keys->member_count; i++) {
-		const struct layout_patroni_key *key = &scope->keys->members[i];
+	for (size_t i = 0; i < decoder->keys->member_count; i++) {
+		const struct layout_patroni_key *key = &decoder->keys->members[i];
 
 		if (strcmp(key->name, leader) == 0)
 			continue;
-		if (scope->count < room)
-			read_other(scope, key);
+		if (decoder->count < room)
+			read_other(decoder, key);
 		else
 			left_out++;
 	}
-	why = xasprintf("%zu, as there are %d at most", left_out, TOPOLOGY_STANDBYS_MAX);
+	why = xasprintf("%zu left out: the limit is %d standbys", left_out, TOPOLOGY_STANDBYS_MAX);
 	if (left_out > 0)
-		leave_out(scope, "more members", why);
+		leave_out(decoder, "more members", why);
 }
 
 #define SECONDS_MAX 86400 /* upper limit; a longer time is reduced to it */
@@ -309,7 +300,7 @@ static void read_others(struct patroni_decoder *scope, const char *leader)
 /* A setting of /config in seconds: an integer, or a string with one. Patroni 4 raises a value below
  * `min` to `min`. Older versions may not do so; then the result may be too long, but never too
  * short. */
-static int64_t get_seconds(struct patroni_decoder *scope, const json_t *config, const char *name,
+static int64_t get_seconds(struct patroni_decoder *decoder, const json_t *config, const char *name,
                            int64_t min, int64_t otherwise)
 {
 	const json_t *value = json_object_get(config, name);
@@ -325,105 +316,97 @@ static int64_t get_seconds(struct patroni_decoder *scope, const json_t *config, 
 		seconds = seconds < min ? min : seconds;
 		return seconds < SECONDS_MAX ? seconds : SECONDS_MAX;
 	}
-	why = xasprintf("%s is no number of seconds: Patroni's default of %" PRId64 " is taken",
+	why = xasprintf("%s is no number of seconds: Patroni's default of %" PRId64 " is used",
 	                name, otherwise);
-	leave_out(scope, "the config key", why);
+	leave_out(decoder, "the config key", why);
 	return otherwise;
 }
 
 /* Before Patroni 3, primary_start_timeout was called master_start_timeout. */
-static void read_times(struct patroni_decoder *scope, const json_t *config)
+static void read_times(struct patroni_decoder *decoder, const json_t *config)
 {
 	const char *start = json_object_get(config, "primary_start_timeout") != NULL
 	                        ? "primary_start_timeout"
 	                        : "master_start_timeout";
 
-	scope->out->times = (struct manager_times){
-	    .ttl = get_seconds(scope, config, "ttl", 20, 30),
-	    .loop_wait = get_seconds(scope, config, "loop_wait", 1, 10),
-	    .retry_timeout = get_seconds(scope, config, "retry_timeout", 3, 10),
-	    .start_timeout = get_seconds(scope, config, start, 0, 300),
+	decoder->out->times = (struct manager_times){
+	    .ttl = get_seconds(decoder, config, "ttl", 20, 30),
+	    .loop_wait = get_seconds(decoder, config, "loop_wait", 1, 10),
+	    .retry_timeout = get_seconds(decoder, config, "retry_timeout", 3, 10),
+	    .start_timeout = get_seconds(decoder, config, start, 0, 300),
 	    .assumed = config == NULL};
 }
 
-static void read_config(struct patroni_decoder *scope)
+static void read_config(struct patroni_decoder *decoder)
 {
 	static const char *const standby[] = {"host", "port", "restore_command"};
-	const struct layout_patroni_key *key = &scope->keys->config;
+	const struct layout_patroni_key *key = &decoder->keys->config;
 	struct err err;
 	json_auto_t *json = key->present ? load_object(key, &err) : NULL;
 	const json_t *section = json_object_get(json, "standby_cluster");
 
 	if (key->present && json == NULL)
-		leave_out(scope, "the config key", err.message);
-	read_times(scope, json);
-	scope->out->paused = is_yes(json_object_get(json, "pause"));
+		leave_out(decoder, "the config key", err.message);
+	read_times(decoder, json);
+	decoder->out->paused = is_yes(json_object_get(json, "pause"));
 	for (size_t i = 0; i < ARRAY_LEN(standby); i++)
 		if (is_truthy(json_object_get(section, standby[i])))
-			scope->standby_cluster = true;
+			decoder->standby_cluster = true;
 }
 
 /* The key is empty while the cluster is being initialised. */
-static void read_initialize(struct patroni_decoder *scope)
+static void read_initialize(struct patroni_decoder *decoder)
 {
-	const struct layout_patroni_key *key = &scope->keys->initialize;
-	size_t room = sizeof(scope->out->system_identifier);
+	const struct layout_patroni_key *key = &decoder->keys->initialize;
 	auto_free char *text = key->data != NULL ? xstrndup(key->data, key->len) : NULL;
 	const char *problem = key->problem;
 
 	if (!key->present || (problem == NULL && key->len == 0))
 		return;
-	if (problem == NULL && (text == NULL || key->len >= room || strlen(text) != key->len))
-		problem = "it is no system identifier";
 	if (problem == NULL)
-		problem = layout_system_identifier_problem(text);
+		problem = text != NULL && strlen(text) == key->len
+		              ? layout_system_identifier_problem(text)
+		              : "it is no system identifier";
 	if (problem != NULL)
-		leave_out(scope, "the initialize key", problem);
+		leave_out(decoder, "the initialize key", problem);
 	else
-		snprintf(scope->out->system_identifier, room, "%s", text);
+		memcpy(decoder->out->system_identifier, text, key->len + 1);
 }
 
-static int64_t lag_of(const struct patroni_decoder *scope, const struct report *report)
+static void add_standby(struct patroni_decoder *decoder, struct report *report)
 {
-	int64_t written = scope->leader != NULL ? scope->leader->written : -1;
-
-	if (written < 0 || report->replayed < 0)
-		return -1;
-	return written > report->replayed ? written - report->replayed : 0;
-}
-
-static void add_standby(struct patroni_decoder *scope, struct report *report)
-{
-	struct member *standby = topology_add_standby(scope->out);
+	struct member *standby = topology_add_standby(decoder->out);
+	int64_t written = decoder->leader != NULL ? decoder->leader->written : -1;
 
 	*standby = report->member;
-	standby->lag_bytes = lag_of(scope, report);
-	if (report->member.unread)
-		note(scope, &scope->notes->unread, report->member.name, report->reason);
+	if (written >= 0 && report->replayed >= 0)
+		standby->lag_bytes = larger(written - report->replayed, 0);
+	if (report->member.no_reads)
+		note(decoder, &decoder->notes->no_reads, report->member.name, report->reason);
 }
 
 /* The leader of a standby cluster follows a primary elsewhere, so this cluster has no primary. */
-static void set_primary(struct patroni_decoder *scope)
+static void set_primary(struct patroni_decoder *decoder)
 {
-	const struct report *leader = scope->leader;
+	const struct report *leader = decoder->leader;
 
-	if (leader == NULL || leader->standby_leader || scope->standby_cluster)
+	if (leader == NULL || leader->standby_leader || decoder->standby_cluster)
 		return;
-	scope->out->has_primary = true;
-	scope->out->primary = leader->member;
-	scope->out->primary.unread = false;
-	scope->out->timeline = leader->timeline;
+	decoder->out->has_primary = true;
+	decoder->out->primary = leader->member;
+	decoder->out->primary.no_reads = false;
+	decoder->out->timeline = leader->timeline;
 }
 
-static void note_untagged(struct patroni_decoder *scope)
+static void note_untagged(struct patroni_decoder *decoder)
 {
-	for (size_t i = 0; i < scope->count; i++) {
-		const char *name = scope->reports[i].member.name;
+	for (size_t i = 0; i < decoder->count; i++) {
+		const char *name = decoder->reports[i].member.name;
 		auto_free char *why = xasprintf("its tags, which have more than %zu bytes as JSON",
 		                                TOPOLOGY_TEXT_MAX - strlen(name) - 2);
 
-		if (scope->reports[i].untagged)
-			leave_out(scope, name, why);
+		if (decoder->reports[i].untagged)
+			leave_out(decoder, name, why);
 	}
 }
 
@@ -431,24 +414,24 @@ bool layout_patroni_decode(const struct layout_patroni *keys, struct topology *o
                            struct layout_patroni_notes *notes, struct err *err)
 {
 	auto_free struct report *reports = xcalloc(MEMBERS_MAX, sizeof(*reports));
-	struct patroni_decoder scope = {
+	struct patroni_decoder decoder = {
 	    .keys = keys, .out = out, .notes = notes, .reports = reports};
 	auto_free char *leader = NULL;
 
 	topology_init(out);
 	if (keys->leader.present) {
 		leader = read_leader_name(&keys->leader, err);
-		if (leader == NULL || !read_leader(&scope, leader, err))
+		if (leader == NULL || !read_leader(&decoder, leader, err))
 			return false;
 	}
-	read_config(&scope);
-	read_initialize(&scope);
-	set_primary(&scope);
-	read_others(&scope, leader != NULL ? leader : "");
-	if (scope.leader == NULL)
+	read_config(&decoder);
+	read_initialize(&decoder);
+	set_primary(&decoder);
+	read_others(&decoder, leader != NULL ? leader : "");
+	if (decoder.leader == NULL)
 		out->leader = STEAL(leader);
-	for (size_t i = out->has_primary ? 1 : 0; i < scope.count; i++)
-		add_standby(&scope, &reports[i]);
-	note_untagged(&scope);
+	for (size_t i = out->has_primary ? 1 : 0; i < decoder.count; i++)
+		add_standby(&decoder, &reports[i]);
+	note_untagged(&decoder);
 	return true;
 }

@@ -21,24 +21,13 @@ struct object {
 
 static const char *type_name(const json_t *value)
 {
-	switch (json_typeof(value)) {
-	case JSON_OBJECT:
-		return "an object";
-	case JSON_ARRAY:
-		return "an array";
-	case JSON_STRING:
-		return "a string";
-	case JSON_INTEGER:
-		return "an integer";
-	case JSON_REAL:
-		return "a fraction";
-	case JSON_TRUE:
-	case JSON_FALSE:
-		return "a boolean";
-	case JSON_NULL:
-		break;
-	}
-	return "null";
+	static const char *const names[] = {
+	    [JSON_OBJECT] = "an object",   [JSON_ARRAY] = "an array",  [JSON_STRING] = "a string",
+	    [JSON_INTEGER] = "an integer", [JSON_REAL] = "a fraction", [JSON_TRUE] = "a boolean",
+	    [JSON_FALSE] = "a boolean",    [JSON_NULL] = "null",
+	};
+
+	return names[json_typeof(value)];
 }
 
 /* The value of the key; NULL if it is null or missing. */
@@ -140,7 +129,8 @@ static bool check_unique(const struct topology *topology, size_t index, struct e
 		return err_set(err, "standbys[%zu] is the primary: a server has one role", index);
 	for (size_t i = 0; i < index; i++)
 		if (layout_same_server(added, &topology->standbys[i]))
-			return err_set(err, "standbys[%zu] is standbys[%zu] again", index, i);
+			return err_set(err, "standbys[%zu] is the same server as standbys[%zu]",
+			               index, i);
 	return true;
 }
 
@@ -150,7 +140,8 @@ static bool read_primary(const struct config_cluster *cluster, const struct obje
 	struct object primary = {json_object_get(root->json, "primary"), "primary."};
 
 	if (primary.json == NULL)
-		return err_set(err, "primary is missing: an object is allowed, or null for nobody");
+		return err_set(err,
+		               "primary is missing: an object is allowed, or null for no primary");
 	if (json_is_null(primary.json))
 		return true;
 	if (!json_is_object(primary.json))
@@ -220,7 +211,8 @@ static bool read_mark(const struct object *root, struct topology_mark *mark, str
 	if (!json_is_object(set_by.json))
 		return refuse_type(root, "set_by", set_by.json, "an object", err);
 	if (get(&set_by, "id") == NULL)
-		return err_set(err, "set_by.id is missing: a word that nobody used before");
+		return err_set(
+		    err, "set_by.id is missing: it has to be an id that was never used before");
 	return read_string(&set_by, "id", layout_name_problem, mark->id, sizeof(mark->id), err) &&
 	       read_string(&set_by, "who", who_problem, mark->who, sizeof(mark->who), err) &&
 	       read_string(&set_by, "at", layout_time_problem, mark->at, sizeof(mark->at), err) &&
@@ -282,13 +274,12 @@ static void put_string(json_t *object, const char *key, const char *value)
 		json_object_set_new(object, key, json_string(value));
 }
 
-static json_t *encode_member(const struct member *member, bool addresses)
+static json_t *encode_member(const struct member *member)
 {
 	json_t *object = json_object();
-	bool numeric = addresses && member->address[0] != '\0';
 
 	put_string(object, "name", member->name);
-	put_string(object, "host", numeric ? member->address : member->host);
+	put_string(object, "host", member->host);
 	json_object_set_new(object, "port", json_integer(member->port));
 	if (member->lag_bytes >= 0)
 		json_object_set_new(object, "lag_bytes", json_integer(member->lag_bytes));
@@ -307,16 +298,16 @@ static json_t *encode_mark(const struct topology_mark *mark)
 	return object;
 }
 
-static json_t *encode_document(const struct topology *topology, bool addresses)
+static json_t *encode_document(const struct topology *topology)
 {
 	json_t *root = json_object(), *standbys = json_array();
 
 	json_object_set_new(root, "version", json_integer(VERSION));
 	json_object_set_new(root, "primary",
-	                    topology->has_primary ? encode_member(&topology->primary, addresses)
+	                    topology->has_primary ? encode_member(&topology->primary)
 	                                          : json_null());
 	for (size_t i = 0; i < topology->standby_count; i++)
-		json_array_append_new(standbys, encode_member(&topology->standbys[i], addresses));
+		json_array_append_new(standbys, encode_member(&topology->standbys[i]));
 	json_object_set_new(root, "standbys", standbys);
 	put_string(root, "system_identifier", topology->system_identifier);
 	if (topology->timeline > 0)
@@ -330,9 +321,9 @@ static json_t *encode_document(const struct topology *topology, bool addresses)
 	return root;
 }
 
-void layout_segue_encode(const struct topology *topology, bool addresses, struct strbuf *out)
+void layout_segue_encode(const struct topology *topology, struct strbuf *out)
 {
-	json_auto_t *root = encode_document(topology, addresses);
+	json_auto_t *root = encode_document(topology);
 	auto_free char *text = json_dumps(root, JSON_COMPACT);
 
 	strbuf_append_str(out, text);

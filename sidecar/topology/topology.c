@@ -117,7 +117,7 @@ bool topology_same_address(const struct member *a, const struct member *b)
 
 static bool same_server(const struct member *a, const struct member *b)
 {
-	return a->port == b->port && a->unread == b->unread && strcmp(a->name, b->name) == 0 &&
+	return a->port == b->port && a->no_reads == b->no_reads && strcmp(a->name, b->name) == 0 &&
 	       strcmp(a->host, b->host) == 0 && strcmp(a->address, b->address) == 0 &&
 	       strcmp(topology_tags(a), topology_tags(b)) == 0;
 }
@@ -159,22 +159,18 @@ bool manager_times_same(const struct manager_times *a, const struct manager_time
 
 /* -- slots -- */
 
-static const char *name_of(const struct member *member)
+/* The host where there is no `text`. */
+static const char *or_host(const struct member *member, const char *text)
 {
-	return member->name[0] != '\0' ? member->name : member->host;
-}
-
-static const char *address_of(const struct member *member)
-{
-	return member->address[0] != '\0' ? member->address : member->host;
+	return *text != '\0' ? text : member->host;
 }
 
 int topology_compare(const struct member *a, const struct member *b)
 {
-	int order = strcmp(name_of(a), name_of(b));
+	int order = strcmp(or_host(a, a->name), or_host(b, b->name));
 
 	if (order == 0)
-		order = strcmp(address_of(a), address_of(b));
+		order = strcmp(or_host(a, a->address), or_host(b, b->address));
 	return order != 0 ? order : (int)a->port - (int)b->port;
 }
 
@@ -236,28 +232,22 @@ static int find_without(const struct slots *slots, const struct topology *now)
 	return found;
 }
 
-static void take_lowest(struct slots *slots, int index)
-{
-	unsigned slot = 1;
-
-	while (slots->taken[slot])
-		slot++;
-	slots->of[index] = slot;
-	slots->taken[slot] = true;
-}
-
 void topology_assign_slots(struct topology *now, const struct topology *before)
 {
 	struct slots slots = {.of = {0}};
 	struct member *member;
+	unsigned lowest = 1;
 	int index;
 
 	if (before != NULL) {
 		inherit(&slots, now, before, is_unchanged);
 		inherit(&slots, now, before, is_same_member);
 	}
-	while ((index = find_without(&slots, now)) >= 0)
-		take_lowest(&slots, index);
+	while ((index = find_without(&slots, now)) >= 0) {
+		while (slots.taken[lowest])
+			lowest++;
+		slots.of[index] = lowest++;
+	}
 	for (size_t i = 0; (member = member_at(now, i)) != NULL; i++)
 		member->slot = slots.of[i];
 }

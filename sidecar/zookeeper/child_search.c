@@ -24,18 +24,6 @@ void zk_child_search_begin(struct zk_node *node)
 	children->next = children->slice = 0;
 }
 
-static struct zk_child_search *make(struct zk_node *node)
-{
-	struct zk_child_search *children = xcalloc(1, sizeof(*children));
-
-	strbuf_init(&children->names);
-	strbuf_init(&children->live);
-	strbuf_init(&children->found);
-	for (size_t i = 0; i < ZK_CHILD_SEARCH_BATCH; i++)
-		children->batch[i].node = node;
-	return children;
-}
-
 void zk_child_search_free(struct zk_node *node)
 {
 	struct zk_child_search *children = STEAL(node->children);
@@ -75,26 +63,19 @@ static size_t slice_of(const char *name, size_t slices)
 	return hash % slices;
 }
 
-static size_t count_slices(const struct String_vector *names)
+static void take_names(struct zk_child_search *children, const struct String_vector *names)
 {
 	size_t bytes = 0;
 
-	for (int i = 0; i < names->count; i++)
-		bytes += strlen(names->data[i]) + 1;
-	return bytes / SLICE_BYTES + 1;
-}
-
-static void take_names(struct zk_child_search *children, const struct String_vector *names)
-{
-	bool first = children->slice == 0;
-
 	strbuf_reset(&children->names);
 	children->next = 0;
-	if (first)
-		children->slices = count_slices(names);
-	for (int i = 0; first && children->live.len > 0 && i < names->count; i++)
+	for (int i = 0; children->slice == 0 && i < names->count; i++) {
+		bytes += strlen(names->data[i]) + 1;
 		if (is_live(children, names->data[i]))
 			append_name(&children->names, names->data[i]);
+	}
+	if (children->slice == 0)
+		children->slices = bytes / SLICE_BYTES + 1;
 	for (int i = 0; i < names->count; i++)
 		if (slice_of(names->data[i], children->slices) == children->slice &&
 		    !is_live(children, names->data[i]))
@@ -133,23 +114,18 @@ static void ask_batch(struct zk_node *node)
 	}
 }
 
-/* The next search begins with the ephemeral children that this one has found, if any. */
-static void end_search(struct zk_child_search *children)
-{
-	struct strbuf live = children->live;
-
-	children->live = children->found;
-	children->found = live;
-	strbuf_fini(&children->names); /* large, if there are many */
-	children->next = 0;
-}
-
 void zk_child_search_named(struct zk_node *node, const struct String_vector *names)
 {
-	if (node->children == NULL && names->count == 0)
-		return;
-	if (node->children == NULL)
-		node->children = make(node);
+	if (node->children == NULL) {
+		if (names->count == 0)
+			return;
+		node->children = xcalloc(1, sizeof(*node->children));
+		strbuf_init(&node->children->names);
+		strbuf_init(&node->children->live);
+		strbuf_init(&node->children->found);
+		for (size_t i = 0; i < ZK_CHILD_SEARCH_BATCH; i++)
+			node->children->batch[i].node = node;
+	}
 	take_names(node->children, names);
 	ask_batch(node);
 }
@@ -166,7 +142,12 @@ bool zk_child_search_more(struct zk_node *node)
 		children->slice++;
 		zk_read_names(node);
 	} else {
-		end_search(children);
+		/* The next search begins with the ephemeral children that this one has found. */
+		strbuf_fini(&children->live);
+		children->live = children->found;
+		strbuf_init(&children->found);
+		strbuf_fini(&children->names); /* large, if there are many */
+		children->next = 0;
 		return false;
 	}
 	return true;

@@ -100,16 +100,6 @@ const char **zk_names_sort(char *const *names, size_t count)
 	return sorted;
 }
 
-static void take_names(struct zk_children *children, char *const *names, size_t count)
-{
-	auto_free const char **sorted = zk_names_sort(names, count);
-
-	strbuf_reset(&children->names);
-	for (size_t i = 0; i < count; i++)
-		strbuf_append(&children->names, sorted[i], strlen(sorted[i]) + 1);
-	children->name_count = count;
-}
-
 /* The name for the last place: the preferred one if it comes later in the order. */
 static const char *last_name(const struct zk_children *children, const char *name)
 {
@@ -122,59 +112,39 @@ static const char *last_name(const struct zk_children *children, const char *nam
 	return name;
 }
 
-static void add(struct zk_children *children, const char *name)
+/* The child of that name among the `old` ones, which it is taken out of; else a new one. */
+static struct zk_copy *take_child(const struct zk_children *children, struct zk_copy **old,
+                                  size_t old_count, const char *name)
 {
-	auto_free char *path = xasprintf("%s/%s", children->parent->path, name);
-	struct zk_copy *member = zk_copy_watch(children->zk, path, ZK_WATCH_DATA,
-	                                       children->max_size, children->cb, children->arg);
+	auto_free char *path = NULL;
+	struct zk_copy *child;
 
-	member->name = xstrdup(name);
-	member->stays = true;
-	children->members =
-	    xreallocarray(children->members, children->count + 1, sizeof(struct zk_copy *));
-	children->members[children->count++] = member;
-}
-
-static void keep(struct zk_children *children, const char *name)
-{
-	for (size_t i = 0; i < children->count; i++)
-		if (strcmp(children->members[i]->name, name) == 0) {
-			children->members[i]->stays = true;
-			return;
-		}
-	add(children, name);
-}
-
-static void drop_those_gone(struct zk_children *children)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < children->count; i++)
-		if (children->members[i]->stays)
-			children->members[kept++] = children->members[i];
-		else
-			zk_copy_unwatch(children->members[i]);
-	children->count = kept;
-}
-
-static int by_name(const void *a, const void *b)
-{
-	const struct zk_copy *const *one = a, *const *other = b;
-
-	return strcmp((*one)->name, (*other)->name);
+	for (size_t i = 0; i < old_count; i++)
+		if (old[i] != NULL && strcmp(old[i]->name, name) == 0)
+			return STEAL(old[i]);
+	path = xasprintf("%s/%s", children->parent->path, name);
+	child = zk_copy_watch(children->zk, path, ZK_WATCH_DATA, children->max_size, children->cb,
+	                      children->arg);
+	child->name = xstrdup(name);
+	return child;
 }
 
 static void follow(struct zk_children *children)
 {
-	const char *name = children->names.data, *end = name + children->names.len;
+	const char *name = children->names.data;
+	auto_free struct zk_copy **old = STEAL(children->members);
+	size_t old_count = children->count, most = children->name_count;
 
-	for (size_t i = 0; i < children->count; i++)
-		children->members[i]->stays = false;
-	for (size_t i = 1; i <= children->max_count && name < end; i++, name += strlen(name) + 1)
-		keep(children, i < children->max_count ? name : last_name(children, name));
-	drop_those_gone(children);
-	if (children->count > 0)
-		qsort(children->members, children->count, sizeof(struct zk_copy *), by_name);
+	most = most < children->max_count ? most : children->max_count;
+	children->members = xcalloc(most + 1, sizeof(struct zk_copy *));
+	for (size_t i = 0; i < most; i++, name += strlen(name) + 1)
+		children->members[i] =
+		    take_child(children, old, old_count,
+		               i + 1 < children->max_count ? name : last_name(children, name));
+	children->count = most;
+	for (size_t i = 0; i < old_count; i++)
+		if (old[i] != NULL)
+			zk_copy_unwatch(old[i]);
 }
 
 static void on_names(const struct zk_copy *parent, const struct zk_node_fact *fact, void *arg)
@@ -182,7 +152,12 @@ static void on_names(const struct zk_copy *parent, const struct zk_node_fact *fa
 	struct zk_children *children = arg;
 
 	if (fact->connected && fact->problem == NULL) {
-		take_names(children, fact->names, fact->name_count);
+		auto_free const char **sorted = zk_names_sort(fact->names, fact->name_count);
+
+		strbuf_reset(&children->names);
+		for (size_t i = 0; i < fact->name_count; i++)
+			strbuf_append(&children->names, sorted[i], strlen(sorted[i]) + 1);
+		children->name_count = fact->name_count;
 		follow(children);
 	}
 	if (children->cb != NULL)

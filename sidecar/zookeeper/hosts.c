@@ -2,21 +2,12 @@
  * and silently skips an entry without a host. Here a port is always decimal, and a wrong entry is
  * refused with an error. */
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "session_internal.h"
-
-static bool is_numeric(const char *host)
-{
-	unsigned char bytes[sizeof(struct in6_addr)];
-
-	if (strlen(host) >= TOPOLOGY_ADDRESS_MAX)
-		return false;
-	return inet_pton(AF_INET, host, bytes) == 1 || inet_pton(AF_INET6, host, bytes) == 1;
-}
+#include "topology/layout_fields.h"
 
 /* RFC 1123 section 2.1, and also the underscore, which container names have. */
 static bool is_host_name(const char *host)
@@ -32,43 +23,22 @@ static bool is_host_name(const char *host)
 	return *host != '\0' && before != '-';
 }
 
-static bool parse_port(const char *text, const char *entry, uint16_t *port, struct err *err)
-{
-	unsigned value = 0;
-	size_t len = strlen(text);
-
-	for (size_t i = 0; i < len && i < 5; i++) {
-		if (!isdigit((unsigned char)text[i]))
-			return err_set(err, "'%s': the port must be a number from 1 to 65535",
-			               entry);
-		value = value * 10 + (unsigned)(text[i] - '0');
-	}
-	if (len > 5 || value < 1 || value > 65535)
-		return err_set(err, "'%s': the port must be a number from 1 to 65535", entry);
-	*port = (uint16_t)value;
-	return true;
-}
-
 static bool set_host(struct zk_host *host, const char *text, size_t len, bool bracketed,
                      const char *entry, struct err *err)
 {
 	if (len == 0)
-		return err_set(err, "'%s': there is no host", entry);
+		return err_set(err, "'%s': the host is missing", entry);
 	if (len >= sizeof(host->host))
 		return err_set(err, "'%s': the host is longer than %zu bytes", entry,
 		               sizeof(host->host) - 1);
 	memcpy(host->host, text, len);
 	host->host[len] = '\0';
-	host->numeric = is_numeric(host->host);
+	host->numeric = layout_host_numeric(host->host, host->addresses[0]);
+	host->address_count = host->numeric ? 1 : 0;
 	if (bracketed && (!host->numeric || strchr(host->host, ':') == NULL))
-		return err_set(err, "'%s': only an IPv6 address stands in brackets", entry);
-	if (!host->numeric && !is_host_name(host->host))
-		return err_set(err, "'%s': neither a host name nor an address", entry);
-	if (host->numeric) {
-		memcpy(host->addresses[0], host->host, len + 1);
-		host->address_count = 1;
-	}
-	return true;
+		return err_set(err, "'%s': only an IPv6 address is written in brackets", entry);
+	return host->numeric || is_host_name(host->host) ||
+	       err_set(err, "'%s': neither a host name nor an address", entry);
 }
 
 /* host | host:port | [v6] | [v6]:port */
@@ -83,14 +53,15 @@ static bool parse_entry(const char *entry, struct zk_host *host, struct err *err
 	if (end == NULL)
 		return err_set(err, "'%s': the ']' is missing", entry);
 	if (!bracketed && strchr(rest + (*rest != '\0'), ':') != NULL)
-		return err_set(err, "'%s': an IPv6 address must stand in brackets", entry);
+		return err_set(err, "'%s': an IPv6 address must be in brackets", entry);
 	if (!set_host(host, start, (size_t)(end - start), bracketed, entry, err))
 		return false;
 	if (*rest == '\0')
 		return true;
 	if (*rest != ':')
 		return err_set(err, "'%s': after ']' only :port may follow", entry);
-	return parse_port(rest + 1, entry, &host->port, err);
+	return layout_port_parse(rest + 1, &host->port) ||
+	       err_set(err, "'%s': the port must be a number from 1 to 65535", entry);
 }
 
 static bool add_entry(struct zk_hosts *hosts, const char *text, size_t len, struct err *err)
@@ -168,11 +139,10 @@ void zk_hosts_free(struct zk_hosts *hosts)
 	*hosts = (struct zk_hosts){.hosts = NULL};
 }
 
-static void append_address(struct strbuf *out, const struct zk_host *host, size_t index,
-                           size_t before)
+/* No brackets: libzookeeper takes all before the last colon as the address. */
+static void append_address(struct strbuf *out, const struct zk_host *host, size_t index)
 {
-	/* no brackets: libzookeeper takes all before the last colon as the address */
-	strbuf_printf(out, "%s%s:%u", before == 0 ? "" : ",", host->addresses[index], host->port);
+	strbuf_printf(out, "%s%s:%u", out->len == 0 ? "" : ",", host->addresses[index], host->port);
 }
 
 size_t zk_hosts_connect_string(const struct zk_hosts *hosts, struct strbuf *out)
@@ -185,13 +155,15 @@ size_t zk_hosts_connect_string(const struct zk_hosts *hosts, struct strbuf *out)
 
 		if (known == NULL && host->address_count > 0)
 			known = host;
-		for (size_t j = 0; j < host->address_count; j++)
-			append_address(out, host, j, count++);
+		for (size_t j = 0; j < host->address_count; j++, count++)
+			append_address(out, host, j);
 	}
 	if (known == NULL)
 		return 0;
-	if (count % 2 == 0)
-		append_address(out, known, 0, count++);
+	if (count % 2 == 0) {
+		append_address(out, known, 0);
+		count++;
+	}
 	strbuf_append_str(out, hosts->chroot);
 	return count;
 }

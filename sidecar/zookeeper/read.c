@@ -26,7 +26,6 @@ static bool same_fact(const struct zk_node_fact *a, const struct zk_node_fact *b
 static void zk_node_tell(struct zk_node *node, const struct zk_node_fact *fact)
 {
 	struct zk_node_fact told = *fact;
-
 	bool each = (node->flags & ZK_WATCH_EACH) != 0 && fact->connected;
 
 	if (node->cb == NULL || (node->told && !each && same_fact(&node->fact, fact)))
@@ -132,28 +131,20 @@ static struct zk_node *find_unwatched(const struct zk *zk, const char *path,
 	return NULL;
 }
 
-static struct zk_node *add_node(struct zk *zk, const char *path, enum zk_watch_flags flags)
-{
-	struct zk_node *node = xcalloc(1, sizeof(*node));
-
-	node->zk = zk;
-	node->path = xstrdup(path);
-	node->flags = flags;
-	strbuf_init(&node->problem);
-	zk->nodes = xreallocarray(zk->nodes, zk->node_count + 1, sizeof(struct zk_node *));
-	zk->nodes[zk->node_count++] = node;
-	return node;
-}
-
 struct zk_node *zk_watch(struct zk *zk, const char *path, enum zk_watch_flags flags,
                          size_t max_size, zk_node_cb *cb, void *arg)
 {
 	struct zk_node *node = zk->unwatched > 0 ? find_unwatched(zk, path, flags) : NULL;
 
-	if (node != NULL)
+	if (node != NULL) {
 		zk->unwatched--;
-	else
-		node = add_node(zk, path, flags);
+	} else {
+		node = xcalloc(1, sizeof(*node));
+		*node = (struct zk_node){
+		    .zk = zk, .path = xstrdup(path), .flags = flags, .problem = STRBUF_INIT};
+		zk->nodes = xreallocarray(zk->nodes, zk->node_count + 1, sizeof(struct zk_node *));
+		zk->nodes[zk->node_count++] = node;
+	}
 	node->fact = (struct zk_node_fact){.state = ZK_NODE_UNKNOWN, .ephemeral_children = -1};
 	node->told = false;
 	node->max_size = max_size;
@@ -184,16 +175,12 @@ bool zk_node_busy(const struct zk_node *node)
 
 static void start_read(struct zk_node *node, bool with_exists);
 
-/* The server has refused the request itself; sending it again at once would not help. */
-static bool is_refusal(int rc)
-{
-	return rc == ZNOAUTH || rc == ZBADARGUMENTS || rc == ZUNIMPLEMENTED ||
-	       rc == ZSESSIONCLOSEDREQUIRESASLAUTH;
-}
-
+/* The server has answered, or has refused the request itself: sending it again at once would not
+ * help. */
 static bool is_answer(int rc)
 {
-	return rc == ZOK || rc == ZNONODE || is_refusal(rc);
+	return rc == ZOK || rc == ZNONODE || rc == ZNOAUTH || rc == ZBADARGUMENTS ||
+	       rc == ZUNIMPLEMENTED || rc == ZSESSIONCLOSEDREQUIRESASLAUTH;
 }
 
 bool zk_sent(struct zk *zk, int rc)
@@ -201,7 +188,7 @@ bool zk_sent(struct zk *zk, int rc)
 	if (rc != ZOK)
 		return false;
 	if (zk->in_flight++ == 0)
-		zk->heard_ms = clock_now_ms();
+		zk->replied_ms = clock_now_ms();
 	return true;
 }
 
@@ -210,7 +197,7 @@ void zk_reply(struct zk *zk, int rc)
 	if (zk->in_flight > 0)
 		zk->in_flight--;
 	if (is_answer(rc))
-		zk->heard_ms = clock_now_ms();
+		zk->replied_ms = clock_now_ms();
 }
 
 /* -- one read -- */
@@ -226,12 +213,6 @@ static bool are_names(const struct String_vector *names)
 			return false;
 	return true;
 }
-
-/* What a reply of the library holds; valid until its callback returns. */
-struct reading {
-	const char *data;                  /* NULL: none */
-	const struct String_vector *names; /* NULL: not requested */
-};
 
 static void note_result(struct zk_node *node, int rc)
 {
@@ -252,13 +233,13 @@ void zk_read_ask(struct zk_node *node, int rc)
 static void append_refusal(const struct zk_node *node, struct strbuf *out)
 {
 	const char *hint = node->zk->user != NULL
-	                       ? "the user or password in auth_file is not the one of its ACL"
-	                       : "its ACL asks for a user, and there is no auth_file";
+	                       ? "the user and password in auth_file do not match the znode's ACL"
+	                       : "the znode's ACL requires a user, and auth_file is not set";
 
 	strbuf_append_str(out, "znode ");
 	strbuf_append_escaped(out, node->path, strlen(node->path), 200);
 	if (node->read_rc == ZNOAUTH)
-		strbuf_printf(out, ": no permission to read it: %s; asked again every %d s", hint,
+		strbuf_printf(out, ": no permission to read it: %s; next attempt within %d s", hint,
 		              REREAD_MS / 1000);
 	else
 		strbuf_printf(out, ": ZooKeeper refuses to read it: %s", zerror(node->read_rc));
@@ -270,8 +251,8 @@ static bool reads_children(const struct zk_node *node)
 }
 
 /* The result of a read of a node that exists. */
-static void fill_present(const struct zk_node *node, const struct reading *reading,
-                         struct zk_node_fact *fact)
+static void fill_present(const struct zk_node *node, const char *data,
+                         const struct String_vector *names, struct zk_node_fact *fact)
 {
 	fact->mzxid = node->stat.mzxid;
 	fact->czxid = node->stat.czxid;
@@ -280,15 +261,15 @@ static void fill_present(const struct zk_node *node, const struct reading *readi
 		fact->ephemeral_children = node->ephemerals;
 	if ((node->flags & ZK_WATCH_NAMES) != 0) {
 		fact->pzxid = node->stat.pzxid;
-		fact->names = reading->names != NULL ? reading->names->data : NULL;
-		fact->name_count = reading->names != NULL ? (size_t)reading->names->count : 0;
+		fact->names = names != NULL ? names->data : NULL;
+		fact->name_count = names != NULL ? (size_t)names->count : 0;
 	}
 	fact->size = (size_t)node->stat.dataLength;
 	if (!reads_children(node) && fact->size <= node->max_size)
-		fact->data = reading->data;
+		fact->data = data;
 }
 
-static void tell_read(struct zk_node *node, const struct reading *reading)
+static void tell_read(struct zk_node *node, const char *data, const struct String_vector *names)
 {
 	auto_strbuf struct strbuf problem = STRBUF_INIT;
 	struct zk_node_fact fact = {.state = ZK_NODE_PRESENT,
@@ -305,7 +286,7 @@ static void tell_read(struct zk_node *node, const struct reading *reading)
 		fact.state = ZK_NODE_DENIED;
 		fact.problem = problem.data;
 	} else {
-		fill_present(node, reading, &fact);
+		fill_present(node, data, names, &fact);
 		node->pzxid = node->stat.pzxid;
 	}
 	zk_node_tell(node, &fact);
@@ -321,7 +302,8 @@ static bool goes_on(struct zk_node *node)
 	       node->pending > 0;
 }
 
-static void end_read(struct zk_node *node, const struct reading *reading)
+/* `data` and `names` are what the last reply holds, or NULL; valid until its callback returns. */
+static void end_read(struct zk_node *node, const char *data, const struct String_vector *names)
 {
 	struct zk *zk = node->zk;
 	bool again = node->again, failed;
@@ -332,13 +314,13 @@ static void end_read(struct zk_node *node, const struct reading *reading)
 	if (failed && !node->suspect && zk_handle_open(zk))
 		log_warning("store_read_failed", KV_STR("path", node->path),
 		            KV_STR("problem", zerror(node->read_rc)),
-		            KV_STR("action", "read again with the next probe"));
+		            KV_STR("action", "reads it again with the next probe"));
 	node->again = false;
 	node->suspect = failed;
 	if (again || node->read_epoch != zk->epoch)
 		zk_node_queue(node, node->queued_us); /* first: the callback must see it busy */
 	if (!failed && zk->state == ZK_SYNCED && node->read_epoch == zk->epoch)
-		tell_read(node, reading);
+		tell_read(node, data, names);
 }
 
 bool zk_read_replied(struct zk_node *node, int rc)
@@ -352,7 +334,7 @@ bool zk_read_replied(struct zk_node *node, int rc)
 void zk_read_go_on(struct zk_node *node, int rc)
 {
 	note_result(node, rc);
-	end_read(node, &(struct reading){.data = NULL});
+	end_read(node, NULL, NULL);
 }
 
 static void on_watch(zhandle_t *handle, int type, int state, const char *path, void *arg)
@@ -369,9 +351,7 @@ static void on_exists(int rc, const struct Stat *stat, const void *data)
 	struct zk_node *node = (struct zk_node *)data;
 
 	(void)stat; /* only for the watch; the read sent after it has the state */
-	if (zk_read_replied(node, rc) && rc != ZNONODE)
-		note_result(node, rc);
-	end_read(node, &(struct reading){.data = NULL});
+	zk_read_go_on(node, zk_read_replied(node, rc) && rc != ZNONODE ? rc : ZOK);
 }
 
 static void on_data(int rc, const char *value, int len, const struct Stat *stat, const void *data)
@@ -388,7 +368,7 @@ static void on_data(int rc, const char *value, int len, const struct Stat *stat,
 		if (stat->dataLength != (len > 0 ? len : 0))
 			node->read_rc = ZMARSHALLINGERROR; /* truncated on its way: not trusted */
 	}
-	end_read(node, &(struct reading){.data = value != NULL ? value : ""});
+	end_read(node, value != NULL ? value : "", NULL);
 }
 
 static void on_children(int rc, const struct String_vector *names, const struct Stat *stat,
@@ -405,7 +385,7 @@ static void on_children(int rc, const struct String_vector *names, const struct 
 		if (current && (node->flags & ZK_WATCH_CHILDREN) != 0)
 			zk_child_search_named(node, names);
 	}
-	end_read(node, &(struct reading){.names = rc == ZOK ? names : NULL});
+	end_read(node, NULL, rc == ZOK ? names : NULL);
 }
 
 void zk_read_names(struct zk_node *node)
@@ -431,7 +411,7 @@ static void start_read(struct zk_node *node, bool with_exists)
 		zk_read_ask(node, zoo_aget(handle, node->path, 0, on_data, node));
 	else
 		zk_read_ask(node, zoo_awget(handle, node->path, on_watch, node, on_data, node));
-	end_read(node, &(struct reading){.data = NULL});
+	end_read(node, NULL, NULL);
 }
 
 /* A znode that was present is read and watched with one request. If it may be absent,
@@ -457,21 +437,18 @@ void zk_read_queued(struct zk *zk)
 static void on_probe(int rc, const struct Stat *stat, const void *data)
 {
 	struct zk_node *node = (struct zk_node *)data;
-	bool same;
 
 	zk_reply(node->zk, rc);
 	if (node->cb == NULL || node->queued || node->pending > 0 || !node->fact.connected ||
 	    (rc != ZOK && rc != ZNONODE))
 		return;
-	if (rc == ZNONODE)
-		same = node->fact.state == ZK_NODE_ABSENT;
-	else
-		same = node->fact.state == ZK_NODE_PRESENT && node->fact.mzxid == stat->mzxid &&
-		       (!reads_children(node) || node->pzxid == stat->pzxid);
-	if (same)
-		return;
+	if (rc == ZNONODE
+	        ? node->fact.state == ZK_NODE_ABSENT
+	        : node->fact.state == ZK_NODE_PRESENT && node->fact.mzxid == stat->mzxid &&
+	              (!reads_children(node) || node->pzxid == stat->pzxid))
+		return; /* as it was read last */
 	log_info("store_event_missed", KV_STR("path", node->path),
-	         KV_STR("action", "found by the slow re-read; read again"));
+	         KV_STR("action", "the periodic re-read found the change; reads it again"));
 	zk_node_queue(node, clock_now_us());
 }
 

@@ -38,8 +38,7 @@ struct resolver {
 struct resolver_query {
 	struct resolver *resolver;
 	struct resolver_query *next, **link;
-	resolver_cb *cb; /* both NULL: cancelled, and only waits until evdns has confirmed it */
-	resolver_all_cb *all_cb;
+	resolver_cb *cb; /* NULL: cancelled, and only waits until evdns has confirmed it */
 	void *arg;
 	char *host;
 	struct timer *timer;                       /* the deadline; then triggers the callback */
@@ -60,13 +59,12 @@ static void query_free(struct resolver_query *query)
 
 /* Removes the query from the resolver's list and ends its callbacks. evdns holds a pointer to the
  * query until it has confirmed the cancel, so the memory is freed then. */
-static void query_end(struct resolver_query *query)
+void resolver_cancel(struct resolver_query *query)
 {
 	*query->link = query->next;
 	if (query->next != NULL)
 		query->next->link = query->link;
 	query->cb = NULL;
-	query->all_cb = NULL;
 	timer_stop(query->timer);
 	if (query->request != NULL)
 		evdns_getaddrinfo_cancel(query->request);
@@ -84,11 +82,8 @@ static void on_timer(void *arg)
 		snprintf(answer.problem, sizeof(answer.problem),
 		         "host %s: no name server answered within %d s", query->host,
 		         QUERY_MS / 1000);
-	query_end(query);
-	if (answer.all_cb != NULL)
-		answer.all_cb(answer.addresses, answer.count, problem, answer.arg);
-	else
-		answer.cb(answer.count > 0 ? answer.addresses[0] : NULL, problem, answer.arg);
+	resolver_cancel(query);
+	answer.cb(answer.addresses, answer.count, problem, answer.arg);
 }
 
 static void add_addresses(struct resolver_query *query, const struct evutil_addrinfo *answers,
@@ -132,7 +127,7 @@ static void on_answer(int result, struct evutil_addrinfo *answers, void *arg)
 	const bool failed = result == EVUTIL_EAI_AGAIN || result == EVUTIL_EAI_FAIL;
 
 	query->request = NULL;
-	if (query->cb == NULL && query->all_cb == NULL)
+	if (query->cb == NULL)
 		query_free(query);
 	else if (failed && query->tries < TRIES)
 		send_query(query);
@@ -164,13 +159,15 @@ static void send_query(struct resolver_query *query)
 
 /* evdns itself reads "options" and "search". A name server that swallows the AAAA query costs 0.3
  * s. One that has failed is still asked, so it need not be probed (evdns would probe it with
- * google.com). NULL: `address` is not an address. */
-static struct evdns_base *make_server(const struct resolver *resolver, const char *address)
+ * google.com). Nothing is added if `address` is not an address. */
+static void add_server(struct resolver *resolver, const char *address)
 {
-	struct evdns_base *dns = evdns_base_new(resolver->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
+	struct evdns_base *dns = NULL;
 
+	if (resolver->count < SERVERS_MAX)
+		dns = evdns_base_new(resolver->base, EVDNS_BASE_DISABLE_WHEN_INACTIVE);
 	if (dns == NULL)
-		return NULL;
+		return;
 	(void)evdns_base_resolv_conf_parse(dns, DNS_OPTION_SEARCH | DNS_OPTION_MISC,
 	                                   resolver->files.resolv_conf);
 	(void)evdns_base_load_hosts(dns, resolver->files.hosts);
@@ -179,30 +176,9 @@ static struct evdns_base *make_server(const struct resolver *resolver, const cha
 	evdns_base_set_option(dns, "getaddrinfo-allow-skew:", "0.3");
 	evdns_base_set_option(dns, "initial-probe-timeout:", "3600");
 	if (evdns_base_nameserver_ip_add(dns, address) == 0)
-		return dns;
-	evdns_base_free(dns, 1);
-	return NULL;
-}
-
-static void add_server(struct resolver *resolver, const char *address)
-{
-	struct evdns_base *server = NULL;
-
-	if (resolver->count < SERVERS_MAX)
-		server = make_server(resolver, address);
-	if (server != NULL)
-		resolver->servers[resolver->count++] = server;
-}
-
-/* Takes the address of a "nameserver" line, up to a blank or the end of the line. */
-static void take_line(struct resolver *resolver, const char *line)
-{
-	static const char word[] = "nameserver";
-	const char *address = line + strlen(word) + strspn(line + strlen(word), " \t");
-	auto_free char *alone = xstrndup(address, strcspn(address, " \t\r\n"));
-
-	if (address > line + strlen(word))
-		add_server(resolver, alone);
+		resolver->servers[resolver->count++] = dns;
+	else
+		evdns_base_free(dns, 1);
 }
 
 /* As in libc, a file that cannot be read counts as empty, and without a name server it is
@@ -210,13 +186,14 @@ static void take_line(struct resolver *resolver, const char *line)
 static void read_servers(struct resolver *resolver)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT;
+	char address[64];
 	struct err ignored;
 
 	if (!file_read(resolver->files.resolv_conf, FILE_MAX, &text, NULL, &ignored))
 		strbuf_reset(&text);
 	for (const char *line = text.data; *line != '\0'; line += strspn(line, "\n")) {
-		if (strncmp(line, "nameserver", strlen("nameserver")) == 0)
-			take_line(resolver, line);
+		if (sscanf(line, "nameserver%*[ \t]%63[^ \t\r\n]", address) == 1)
+			add_server(resolver, address);
 		line += strcspn(line, "\n");
 	}
 	if (resolver->count == 0)
@@ -237,12 +214,6 @@ static void on_library_log(int severity, const char *message)
 	         KV_STR("message", message));
 }
 
-static void look_at_file(const char *path, struct stat *out)
-{
-	if (stat(path, out) != 0)
-		*out = (struct stat){0};
-}
-
 static bool is_same(const struct stat *a, const struct stat *b)
 {
 	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
@@ -253,14 +224,19 @@ static bool is_same(const struct stat *a, const struct stat *b)
  * there may be no server; then the next query tries again. */
 static void read_files(struct resolver *resolver)
 {
-	struct stat now[2];
+	const char *const paths[] = {resolver->files.resolv_conf, resolver->files.hosts};
+	bool same = resolver->count > 0;
 
-	look_at_file(resolver->files.resolv_conf, &now[0]);
-	look_at_file(resolver->files.hosts, &now[1]);
-	if (resolver->count > 0 && is_same(&now[0], &resolver->read[0]) &&
-	    is_same(&now[1], &resolver->read[1]))
+	for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
+		struct stat now;
+
+		if (stat(paths[i], &now) != 0)
+			now = (struct stat){0};
+		same = same && is_same(&now, &resolver->read[i]);
+		resolver->read[i] = now;
+	}
+	if (same)
 		return;
-	memcpy(resolver->read, now, sizeof(now));
 	drop_servers(resolver);
 	read_servers(resolver);
 }
@@ -294,7 +270,7 @@ void resolver_destroy(struct resolver *resolver)
 		return;
 	for (struct resolver_query *query = resolver->queries, *next; query != NULL; query = next) {
 		next = query->next;
-		query_end(query);
+		resolver_cancel(query);
 	}
 	drop_servers(resolver);
 	free(resolver);
@@ -305,13 +281,15 @@ struct event_base *resolver_base(const struct resolver *resolver)
 	return resolver->base;
 }
 
-static struct resolver_query *start_query(struct resolver *resolver, const char *host, void *arg)
+struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
+                                    void *arg)
 {
 	struct resolver_query *query = xcalloc(1, sizeof(*query));
 
 	if (resolver->queries == NULL)
 		read_files(resolver);
 	query->resolver = resolver;
+	query->cb = cb;
 	query->arg = arg;
 	query->host = xstrdup(host);
 	query->timer = timer_new(resolver->base, on_timer, query);
@@ -321,30 +299,6 @@ static struct resolver_query *start_query(struct resolver *resolver, const char 
 		query->next->link = &query->next;
 	resolver->queries = query;
 	timer_start(query->timer, QUERY_MS);
-	return query;
-}
-
-struct resolver_query *resolver_ask(struct resolver *resolver, const char *host, resolver_cb *cb,
-                                    void *arg)
-{
-	struct resolver_query *query = start_query(resolver, host, arg);
-
-	query->cb = cb;
 	send_query(query);
 	return query;
-}
-
-struct resolver_query *resolver_ask_all(struct resolver *resolver, const char *host,
-                                        resolver_all_cb *cb, void *arg)
-{
-	struct resolver_query *query = start_query(resolver, host, arg);
-
-	query->all_cb = cb;
-	send_query(query);
-	return query;
-}
-
-void resolver_cancel(struct resolver_query *query)
-{
-	query_end(query);
 }

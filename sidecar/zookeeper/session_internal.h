@@ -91,11 +91,11 @@ struct zk {
 	int64_t deadline_ms;
 	char server[ZK_SERVER_MAX]; /* the server connected to or being tried */
 	unsigned failures;          /* in a row, since a connection that lasted STABLE_MS */
-	int64_t lost_ms;       /* since when there is no working session; a new handle resets it */
-	int64_t synced_ms;     /* when this connection was first synced */
-	int64_t down_ms;       /* since when there is no connection, for the log */
-	int64_t complained_ms; /* when the outage was logged last; 0: not yet */
-	bool announced;        /* store_connected was logged for this connection */
+	int64_t lost_ms;   /* since when there is no working session; a new handle resets it */
+	int64_t synced_ms; /* when this connection was first synced */
+	int64_t down_ms;   /* since when there is no connection, for the log */
+	int64_t outage_logged_ms; /* when the outage was logged last; 0: not yet */
+	bool announced;           /* store_connected was logged for this connection */
 	struct zk_lookup lookups[ZK_HOSTS_MAX];
 	unsigned syncs;    /* sync requests without an answer */
 	char trouble[160]; /* why the library dropped the connection; "" when not known */
@@ -104,7 +104,7 @@ struct zk {
 	/* the requests */
 	uint64_t epoch;     /* a reply to a request of another epoch is not trusted */
 	unsigned in_flight; /* requests without a reply */
-	int64_t heard_ms;   /* last reply, or first request sent while none was in flight */
+	int64_t replied_ms; /* last reply, or first request sent while none was in flight */
 	int64_t probe_ms;   /* when the next probe is due */
 	size_t probe_next;  /* index of the node to probe next */
 
@@ -163,7 +163,7 @@ struct zk_node {
 
 /* --- session.c --- */
 
-bool zk_auth_is_valid(const char *auth);         /* one line "digest user:password" */
+bool zk_auth_check(const char *auth, struct err *err) MUST_CHECK; /* "digest user:password" */
 void zk_wake(struct zk *zk);                     /* runs the session in the next turn of the loop */
 bool zk_session_up(const struct zk *zk);         /* requests can be sent */
 int64_t zk_session_timeout(const struct zk *zk); /* ms; as negotiated, once there is a handle */

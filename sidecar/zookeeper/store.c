@@ -20,11 +20,7 @@ static bool read_auth(const char *file, struct strbuf *out, struct err *err)
 		return err_wrap(err, "[zookeeper] auth_file");
 	while (out->len > 0 && strchr("\r\n", out->data[out->len - 1]) != NULL)
 		out->data[--out->len] = '\0';
-	return zk_auth_is_valid(out->data) ||
-	       err_set(err,
-	               "[zookeeper] auth_file: %s: one line \"digest user:password\" is what it "
-	               "must hold",
-	               file);
+	return zk_auth_check(out->data, err) || err_wrap(err, "[zookeeper] auth_file: %s", file);
 }
 
 static bool same_settings(const struct store *a, const struct store *b)

@@ -115,7 +115,8 @@ static void on_read(int rc, const char *value, int len, const struct Stat *stat,
 	if (write->epoch != write->zk->epoch ||
 	    (rc == ZOK && (size_t)stat->dataLength != answer.size)) {
 		answer.result = ZK_RESULT_LOST;
-		answer.problem = "the value was read before a pause, or cut on its way";
+		answer.problem =
+		    "the value was read before the process was paused, or arrived truncated";
 	}
 	zk_write_tell(write, &answer);
 }
@@ -160,7 +161,7 @@ static void on_created(int rc, const char *path, const void *data)
 	}
 	if (answer.result == ZK_RESULT_NO_NODE && write->parent_denied) {
 		answer.result = ZK_RESULT_DENIED;
-		answer.problem = "no permission to make its parent";
+		answer.problem = "no permission to create its parent";
 	}
 	zk_write_tell(write, &answer);
 }
@@ -226,32 +227,18 @@ static void zk_write_send(struct zk_write *write)
 
 const char *zk_result_name(enum zk_result result)
 {
-	switch (result) {
-	case ZK_RESULT_OK:
-		return "ok";
-	case ZK_RESULT_NO_NODE:
-		return "no node";
-	case ZK_RESULT_EXISTS:
-		return "exists";
-	case ZK_RESULT_BAD_VERSION:
-		return "bad version";
-	case ZK_RESULT_DENIED:
-		return "denied";
-	case ZK_RESULT_REFUSED:
-		return "refused";
-	case ZK_RESULT_NOT_SENT:
-		return "not sent";
-	case ZK_RESULT_LOST:
-		return "lost";
-	}
-	return "?";
-}
+	static const char *const names[] = {
+	    [ZK_RESULT_OK] = "ok",
+	    [ZK_RESULT_NO_NODE] = "no node",
+	    [ZK_RESULT_EXISTS] = "exists",
+	    [ZK_RESULT_BAD_VERSION] = "bad version",
+	    [ZK_RESULT_DENIED] = "denied",
+	    [ZK_RESULT_REFUSED] = "refused",
+	    [ZK_RESULT_NOT_SENT] = "not sent",
+	    [ZK_RESULT_LOST] = "lost",
+	};
 
-static void free_write(struct zk_write *write)
-{
-	free(write->path);
-	free(write->data);
-	free(write);
+	return names[result];
 }
 
 static void unlink_and_free(struct zk_write *write)
@@ -261,7 +248,9 @@ static void unlink_and_free(struct zk_write *write)
 	while (*at != write)
 		at = &(*at)->next;
 	*at = write->next;
-	free_write(write);
+	free(write->path);
+	free(write->data);
+	free(write);
 }
 
 /* The callback may make and cancel requests, so this one is detached from its callback or freed
@@ -277,18 +266,22 @@ static void zk_write_tell(struct zk_write *write, const struct zk_answer *answer
 		cb(answer, arg);
 }
 
-static struct zk_write *add(struct zk *zk, enum verb verb, const char *path, zk_write_cb *cb,
-                            void *arg)
+static struct zk_write *add(struct zk *zk, enum verb verb, const char *path, const void *data,
+                            size_t size, zk_write_cb *cb, void *arg)
 {
 	struct zk_write *write = xcalloc(1, sizeof(*write)), **end = &zk->writes;
 
 	*write = (struct zk_write){.zk = zk,
 	                           .verb = verb,
 	                           .path = xstrdup(path),
+	                           .data = xcalloc(size + 1, 1),
+	                           .size = size,
 	                           .version = -1,
 	                           .cb = cb,
 	                           .arg = arg,
 	                           .deadline_ms = clock_now_ms() + ZK_WRITE_TIMEOUT_MS};
+	if (size > 0)
+		memcpy(write->data, data, size);
 	while (*end != NULL)
 		end = &(*end)->next;
 	*end = write;
@@ -296,19 +289,10 @@ static struct zk_write *add(struct zk *zk, enum verb verb, const char *path, zk_
 	return write;
 }
 
-static void take_data(struct zk_write *write, const void *data, size_t size)
-{
-	write->data = xcalloc(size + 1, 1);
-	memcpy(write->data, data, size);
-	write->size = size;
-}
-
 struct zk_write *zk_write_create(struct zk *zk, const char *path, const void *data, size_t size,
                                  unsigned flags, enum zk_acl acl, zk_write_cb *cb, void *arg)
 {
-	struct zk_write *write = add(zk, VERB_CREATE, path, cb, arg);
-
-	take_data(write, data, size);
+	struct zk_write *write = add(zk, VERB_CREATE, path, data, size, cb, arg);
 	write->flags = flags;
 	write->acl = acl;
 	return write;
@@ -317,9 +301,7 @@ struct zk_write *zk_write_create(struct zk *zk, const char *path, const void *da
 struct zk_write *zk_write_set(struct zk *zk, const char *path, const void *data, size_t size,
                               int32_t version, zk_write_cb *cb, void *arg)
 {
-	struct zk_write *write = add(zk, VERB_SET, path, cb, arg);
-
-	take_data(write, data, size);
+	struct zk_write *write = add(zk, VERB_SET, path, data, size, cb, arg);
 	write->version = version;
 	return write;
 }
@@ -327,7 +309,7 @@ struct zk_write *zk_write_set(struct zk *zk, const char *path, const void *data,
 struct zk_write *zk_write_delete(struct zk *zk, const char *path, int32_t version, zk_write_cb *cb,
                                  void *arg)
 {
-	struct zk_write *write = add(zk, VERB_DELETE, path, cb, arg);
+	struct zk_write *write = add(zk, VERB_DELETE, path, NULL, 0, cb, arg);
 
 	write->version = version;
 	return write;
@@ -335,7 +317,7 @@ struct zk_write *zk_write_delete(struct zk *zk, const char *path, int32_t versio
 
 struct zk_write *zk_write_read(struct zk *zk, const char *path, zk_write_cb *cb, void *arg)
 {
-	return add(zk, VERB_READ, path, cb, arg);
+	return add(zk, VERB_READ, path, NULL, 0, cb, arg);
 }
 
 void zk_write_cancel(struct zk_write *write)
@@ -349,39 +331,35 @@ void zk_write_cancel(struct zk_write *write)
 
 /* -- what the session calls -- */
 
-static struct zk_write *find_due(const struct zk *zk, int64_t now)
+/* Ends the requests whose callback waits: those that were sent, or those past their deadline. */
+static void give_up(struct zk *zk, bool sent)
 {
-	for (struct zk_write *write = zk->writes; write != NULL; write = write->next)
-		if (write->cb != NULL && now >= write->deadline_ms)
-			return write;
-	return NULL;
+	struct zk_write *write = zk->writes;
+	int64_t now = clock_now_ms();
+
+	while (write != NULL) {
+		const bool lost = write->sent || write->parent_len > 0;
+
+		if (write->cb == NULL || !(sent ? write->sent : now >= write->deadline_ms)) {
+			write = write->next;
+			continue;
+		}
+		zk_write_tell(write, &(const struct zk_answer){
+		                         .result = lost ? ZK_RESULT_LOST : ZK_RESULT_NOT_SENT,
+		                         .problem = write->sent ? "no answer" : zk_describe(zk),
+		                         .data = "",
+		                         .version = -1});
+		write = zk->writes; /* the callback may have changed the list */
+	}
 }
 
 static struct zk_write *find_unsent(const struct zk *zk)
 {
-	for (struct zk_write *write = zk->writes; write != NULL; write = write->next)
-		if (!write->sent)
-			return write;
-	return NULL;
-}
+	struct zk_write *write = zk->writes;
 
-static struct zk_write *find_sent(const struct zk *zk)
-{
-	for (struct zk_write *write = zk->writes; write != NULL; write = write->next)
-		if (write->sent && write->cb != NULL)
-			return write;
-	return NULL;
-}
-
-static void give_up(struct zk_write *write)
-{
-	const struct zk_answer answer = {
-	    .result = write->sent || write->parent_len > 0 ? ZK_RESULT_LOST : ZK_RESULT_NOT_SENT,
-	    .problem = write->sent ? "no answer" : zk_describe(write->zk),
-	    .data = "",
-	    .version = -1};
-
-	zk_write_tell(write, &answer);
+	while (write != NULL && write->sent)
+		write = write->next;
+	return write;
 }
 
 /* Deadlines first, so that a process that was stopped does not send outdated requests when it
@@ -390,18 +368,14 @@ void zk_writes_step(struct zk *zk)
 {
 	struct zk_write *write;
 
-	while ((write = find_due(zk, clock_now_ms())) != NULL)
-		give_up(write);
+	give_up(zk, false);
 	while (zk->state == ZK_SYNCED && zk_handle_open(zk) && (write = find_unsent(zk)) != NULL)
 		zk_write_send(write);
 }
 
 void zk_writes_lost(struct zk *zk)
 {
-	struct zk_write *write;
-
-	while ((write = find_sent(zk)) != NULL)
-		give_up(write);
+	give_up(zk, true);
 }
 
 int64_t zk_writes_deadline(const struct zk *zk)
@@ -416,9 +390,7 @@ int64_t zk_writes_deadline(const struct zk *zk)
 
 void zk_writes_flush(struct zk *zk)
 {
-	struct zk_write *next;
-
-	for (struct zk_write *write = zk->writes; write != NULL; write = next) {
+	for (struct zk_write *write = zk->writes, *next; write != NULL; write = next) {
 		next = write->next;
 		if (write->cb == NULL && !write->sent && zk->state == ZK_SYNCED &&
 		    zk_handle_open(zk))
@@ -434,11 +406,6 @@ void zk_writes_silence(struct zk *zk)
 
 void zk_writes_forget(struct zk *zk)
 {
-	struct zk_write *next;
-
-	for (struct zk_write *write = zk->writes; write != NULL; write = next) {
-		next = write->next;
-		free_write(write);
-	}
-	zk->writes = NULL;
+	while (zk->writes != NULL)
+		unlink_and_free(zk->writes);
 }

@@ -413,10 +413,11 @@ Test(check, a_path_that_is_no_scope_of_Patronis_is_a_failure)
 	expect_line(printed, "FAIL  cluster/a: /service/batmann does not exist: is path right, "
 	                     "NAMESPACE/SCOPE of a Patroni that has run? /service has the "
 	                     "children batman, citus, empty\n");
-	expect_line(printed, "FAIL  cluster/b: no key of Patroni below /service/citus (initialize, "
-	                     "leader, members): is path right? its children are 0, 1\n");
-	expect_line(printed, "FAIL  cluster/c: no key of Patroni below /service/empty (initialize, "
-	                     "leader, members): is path right? it has no children\n");
+	expect_line(printed, "FAIL  cluster/b: no Patroni keys (initialize, leader, members) below "
+	                     "/service/citus: check the setting path; the znode has the children "
+	                     "0, 1\n");
+	expect_line(printed, "FAIL  cluster/c: no Patroni keys (initialize, leader, members) below "
+	                     "/service/empty: check the setting path; the znode has no children\n");
 	expect_line(printed, "FAIL  cluster/d: /srvice/batman does not exist: is path right, "
 	                     "NAMESPACE/SCOPE of a Patroni that has run? / has the children "
 	                     "service, zookeeper\n");

@@ -25,8 +25,9 @@ static void set_member(struct run *run, const char *name, int backend)
 
 Test(run_patroni_keys, a_path_without_a_key_of_Patronis_is_logged_and_shown)
 {
-	static const char words[] = "no key of Patroni below /segue/orders (initialize, leader, "
-	                            "members): is path right? its children are 0, 1";
+	static const char words[] = "no Patroni keys (initialize, leader, members) below "
+	                            "/segue/orders: check the setting path; the znode has the "
+	                            "children 0, 1";
 	auto_strbuf struct strbuf shown = STRBUF_INIT;
 	struct run run;
 	const char *argv[] = {NULL, "status", "-s", NULL, NULL};

@@ -148,7 +148,7 @@ Test(watch_cluster, empty_and_too_large_are_invalid)
 	wait_state(WATCH_INVALID);
 	memset(large, 'x', sizeof(large));
 	lab_zk_set(zk, "/orders/master", large, sizeof(large));
-	while (!problem_has("65537 bytes, where 65536 are allowed"))
+	while (!problem_has("65537 bytes: at most 65536 are allowed"))
 		event_base_loop(loop.base, EVLOOP_ONCE);
 	set(JSON("null", ""));
 	wait_state(WATCH_VALUE);

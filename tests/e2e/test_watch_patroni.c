@@ -322,9 +322,9 @@ Test(watch_patroni, a_path_without_a_key_of_Patronis_is_told_with_the_children_t
 	wait_value(NULL, 0, 0);
 	fact = watcher_fact(watcher);
 	cr_assert_not_null(fact->problem);
-	cr_expect_str_eq(fact->problem, "no key of Patroni below " SCOPE
-	                                " (initialize, leader, members): is path right? its "
-	                                "children are 0, 1");
+	cr_expect_str_eq(fact->problem, "no Patroni keys (initialize, leader, members) below " SCOPE
+	                                ": check the setting path; the znode has the children "
+	                                "0, 1");
 	set_member("pg1", 100);
 	zxid = set("leader", "pg1");
 	wait_value("pg1", 0, zxid);

@@ -54,10 +54,10 @@ static void check_round_trip(struct config_cluster *cluster, const struct topolo
 	struct topology again;
 	struct err err;
 
-	layout_segue_encode(topology, false, &first);
+	layout_segue_encode(topology, &first);
 	cluster->layout = CONFIG_LAYOUT_SEGUE;
 	CHECK(layout_decode(cluster, first.data, first.len, &again, &err));
-	layout_segue_encode(&again, false, &second);
+	layout_segue_encode(&again, &second);
 	CHECK(strcmp(first.data, second.data) == 0);
 	CHECK(again.has_primary == topology->has_primary && again.timeline == topology->timeline);
 	topology_fini(&again);

@@ -94,7 +94,7 @@ static void check_stored(const struct topology *topology)
 	struct topology again;
 	struct err err;
 
-	layout_segue_encode(topology, false, &text);
+	layout_segue_encode(topology, &text);
 	CHECK(layout_segue_decode(&cluster, text.data, text.len, &again, &err));
 	CHECK(again.standby_count == topology->standby_count);
 	CHECK(again.has_primary == topology->has_primary);
@@ -134,7 +134,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			CHECK(*c >= 0x20 && *c < 0x7f);
 	}
 	check_notes(&notes.left_out);
-	check_notes(&notes.unread);
+	check_notes(&notes.no_reads);
 	for (size_t i = 0; i < keys.member_count; i++)
 		free((char *)members[i].name);
 	return 0;

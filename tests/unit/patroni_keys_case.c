@@ -4,12 +4,12 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
-struct patroni_keys scope;
+struct patroni_keys_case scope;
 struct err patroni_keys_err;
 
 void patroni_keys_init(void)
 {
-	scope = (struct patroni_keys){.notes = LAYOUT_PATRONI_NOTES_INIT};
+	scope = (struct patroni_keys_case){.notes = LAYOUT_PATRONI_NOTES_INIT};
 	scope.keys.members = scope.members;
 	topology_init(&scope.topology);
 }

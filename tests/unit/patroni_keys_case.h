@@ -35,7 +35,7 @@
 #define STATE(name, state) \
 	"{" URL(name) ",\"state\":\"" state "\",\"role\":\"replica\",\"xlog_location\":1}"
 
-extern struct patroni_keys {
+extern struct patroni_keys_case {
 	struct layout_patroni keys;
 	struct layout_patroni_key members[KEYS_MAX];
 	struct topology topology;

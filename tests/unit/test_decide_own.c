@@ -108,7 +108,7 @@ Test(decide_own, a_standby_gets_no_readers)
 	scene_writes(2, 3);
 	scene_expect_move(2, 3, 9);
 	cr_assert_eq(scene.got.next.standby_count, 2);
-	cr_expect_not(scene.got.next.standbys[0].unread);
-	cr_expect(scene.got.next.standbys[1].unread);
+	cr_expect_not(scene.got.next.standbys[0].no_reads);
+	cr_expect(scene.got.next.standbys[1].no_reads);
 	cr_expect_null(scene.got.own);
 }

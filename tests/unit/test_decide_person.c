@@ -79,7 +79,7 @@ Test(decide_person, a_stray_is_not_followed_back)
 {
 	name_2();
 	topology_follow(&scene.applied.topology, &scene.store);
-	scene.applied.topology.standbys[0].unread = true;
+	scene.applied.topology.standbys[0].no_reads = true;
 	scene.applied.zxid = 9;
 	scene_writes(1, 2);
 	scene_writes(2, 1);

@@ -27,7 +27,7 @@ Test(decide_return, the_higher_timeline_is_followed_against_the_store)
 	cr_assert_eq(scene.got.next.standby_count, 1);
 	cr_assert_not_null(scene.got.next.standbys);
 	cr_expect_str_eq(scene.got.next.standbys[0].name, "db1");
-	cr_expect(scene.got.next.standbys[0].unread);
+	cr_expect(scene.got.next.standbys[0].no_reads);
 }
 
 Test(decide_return, who_was_asked_before_the_move_is_no_second_primary_yet)
@@ -43,7 +43,7 @@ Test(decide_return, a_store_that_still_names_the_old_one_does_not_bring_it_back)
 {
 	scene_set_member(&scene.applied.topology.primary, 2);
 	scene_set_member(&scene.applied.topology.standbys[0], 1);
-	scene.applied.topology.standbys[0].unread = true;
+	scene.applied.topology.standbys[0].no_reads = true;
 	scene.applied.topology.timeline = 3;
 	follow_against_store();
 	scene_writes(1, 2);
@@ -55,7 +55,7 @@ Test(decide_return, a_store_that_still_names_the_old_one_does_not_bring_it_back)
 
 Test(decide_return, on_equal_timelines_nothing_moves_and_it_is_an_alarm)
 {
-	scene.applied.topology.standbys[0].unread = true;
+	scene.applied.topology.standbys[0].no_reads = true;
 	scene_writes(1, 2);
 	scene_writes(2, 2);
 	scene_expect(DECIDE_CURRENT, "applied");
@@ -72,7 +72,7 @@ Test(decide_return, a_standby_that_takes_writes_gets_no_readers)
 	scene_writes(1, 2);
 	scene_writes(2, 1);
 	scene_expect_move(1, 2, 7);
-	cr_expect(scene.got.next.standbys[0].unread);
+	cr_expect(scene.got.next.standbys[0].no_reads);
 	scene.moved_us = 100;
 	scene_expect(DECIDE_CURRENT, "applied");
 }
@@ -84,7 +84,7 @@ static struct server_fact *apply_the_other(void)
 {
 	scene_set_member(&scene.applied.topology.primary, 2);
 	scene_set_member(&scene.applied.topology.standbys[0], 1);
-	scene.applied.topology.standbys[0].unread = true;
+	scene.applied.topology.standbys[0].no_reads = true;
 	scene.applied.topology.timeline = 3;
 	follow_against_store();
 	scene_writes(1, 2);
@@ -212,7 +212,7 @@ Test(decide_return, a_store_that_went_back_is_weighed_by_the_confirmed_timeline)
 static void use_patroni(void)
 {
 	scene.cluster.layout = CONFIG_LAYOUT_PATRONI;
-	scene.applied.topology.standbys[0].unread = true;
+	scene.applied.topology.standbys[0].no_reads = true;
 }
 
 static void expect_stray(enum decision_kind kind, const char *reason_part)
@@ -234,7 +234,7 @@ Test(decide_return, the_holder_of_the_leader_key_stays_whatever_timeline_another
 	expect_stray(DECIDE_MOVE, "as applied before");
 	cr_expect_str_eq(scene.got.next.primary.name, "db1");
 	cr_expect_eq(scene.got.next.timeline, 2);
-	cr_expect(scene.got.next.standbys[0].unread);
+	cr_expect(scene.got.next.standbys[0].no_reads);
 }
 
 Test(decide_return, the_holder_stays_while_the_store_is_away)
@@ -441,7 +441,7 @@ Test(decide_return, the_primary_before_is_seen_though_nobody_names_it)
 
 Test(decide_return, a_stranger_with_a_higher_timeline_is_not_followed)
 {
-	scene.applied.topology.standbys[0].unread = true;
+	scene.applied.topology.standbys[0].no_reads = true;
 	scene_writes(1, 2);
 	strcpy(scene_writes(2, 9)->system_identifier, "12");
 	scene_expect(DECIDE_CURRENT, "applied");
@@ -474,8 +474,8 @@ Test(decide_return, a_standby_too_far_behind_gets_no_reads)
 	scene.store.standbys[0].lag_bytes = 1001;
 	scene_writes(1, 2);
 	scene_expect(DECIDE_MOVE, "newer");
-	cr_expect(scene.got.next.standbys[0].unread);
+	cr_expect(scene.got.next.standbys[0].no_reads);
 	scene.store.standbys[0].lag_bytes = 1000;
 	scene_expect(DECIDE_MOVE, "newer");
-	cr_expect_not(scene.got.next.standbys[0].unread);
+	cr_expect_not(scene.got.next.standbys[0].no_reads);
 }

@@ -91,9 +91,9 @@ Test(layout_edn, broken_times_are_refused)
 
 Test(layout_edn, a_map_that_names_no_known_node_is_refused)
 {
-	refuse("{}", "names nobody");
-	refuse("{:name nil}", "names nobody");
-	refuse("{:name \"\"}", "names nobody");
+	refuse("{}", "the map has no :name");
+	refuse("{:name nil}", "the map has no :name");
+	refuse("{:name \"\"}", "the map has no :name");
 	refuse("{:name \"node9\"}",
 	       ":name \"node9\": unknown: segue.ini has node.node1, node.node2");
 	refuse("{:name \"10.0.0.1\"}", "unknown");

@@ -30,8 +30,7 @@ static bool parse_ours(const char *text, struct conninfo *ours)
 {
 	struct err err;
 
-	return conninfo_is_uri(text) ? conninfo_parse_uri(text, text, ours, &err)
-	                             : conninfo_parse(text, ours, &err);
+	return conninfo_parse(text, false, ours, &err);
 }
 
 /* Where we differ on purpose: an unknown keyword may be one of a later libpq; a list of hosts, and

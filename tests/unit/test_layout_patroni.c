@@ -27,9 +27,9 @@ Test(layout_patroni, version_3_is_read)
 	cr_assert_not_null(topology->standbys);
 	cr_expect_str_eq(topology->standbys[0].name, "pg2");
 	cr_expect_eq(topology->standbys[0].lag_bytes, 744);
-	cr_expect_not(topology->standbys[0].unread);
+	cr_expect_not(topology->standbys[0].no_reads);
 	cr_expect_str_empty(scope.notes.left_out.data);
-	cr_expect_str_empty(scope.notes.unread.data);
+	cr_expect_str_empty(scope.notes.no_reads.data);
 }
 
 Test(layout_patroni, version_2_is_read)
@@ -39,7 +39,7 @@ Test(layout_patroni, version_2_is_read)
 	patroni_keys_accept();
 	cr_assert(scope.topology.has_primary);
 	cr_expect_eq(scope.topology.timeline, 3);
-	cr_expect_not(scope.topology.standbys[0].unread);
+	cr_expect_not(scope.topology.standbys[0].no_reads);
 	cr_expect_eq(scope.topology.standbys[0].lag_bytes, 0);
 }
 
@@ -50,7 +50,7 @@ Test(layout_patroni, version_4_is_read_and_lag_is_what_a_reader_sees)
 	patroni_keys_accept();
 	cr_assert(scope.topology.has_primary);
 	cr_expect_eq(scope.topology.timeline, 7);
-	cr_expect_not(scope.topology.standbys[0].unread);
+	cr_expect_not(scope.topology.standbys[0].no_reads);
 	cr_expect_eq(scope.topology.standbys[0].lag_bytes, 96);
 }
 
@@ -66,7 +66,7 @@ Test(layout_patroni, the_leader_is_the_primary_whatever_role_its_member_says)
 		patroni_keys_add_leader("pg2", json);
 		patroni_keys_accept();
 		cr_expect(scope.topology.has_primary, "%s", roles[i]);
-		cr_expect_not(scope.topology.primary.unread, "%s", roles[i]);
+		cr_expect_not(scope.topology.primary.no_reads, "%s", roles[i]);
 	}
 }
 
@@ -80,7 +80,7 @@ Test(layout_patroni, a_standby_cluster_has_no_primary_but_readers)
 	cr_assert_eq(scope.topology.standby_count, 2);
 	cr_assert_not_null(scope.topology.standbys);
 	cr_expect_str_eq(scope.topology.standbys[0].name, "pg1");
-	cr_expect_not(scope.topology.standbys[0].unread);
+	cr_expect_not(scope.topology.standbys[0].no_reads);
 	cr_expect_eq(scope.topology.standbys[1].lag_bytes, 10);
 }
 
@@ -104,10 +104,10 @@ Test(layout_patroni, without_a_leader_all_are_standbys)
 	patroni_keys_accept();
 	cr_expect_not(scope.topology.has_primary);
 	cr_assert_eq(scope.topology.standby_count, 2);
-	cr_expect(scope.topology.standbys[0].unread, "one that takes writes is no standby");
-	cr_expect_not(scope.topology.standbys[1].unread);
+	cr_expect(scope.topology.standbys[0].no_reads, "one that takes writes is no standby");
+	cr_expect_not(scope.topology.standbys[1].no_reads);
 	cr_expect_eq(scope.topology.standbys[1].lag_bytes, -1);
-	cr_expect_str_eq(scope.notes.unread.data, "pg1: a standby with the role \"master\"");
+	cr_expect_str_eq(scope.notes.no_reads.data, "pg1: a standby with the role \"master\"");
 }
 
 Test(layout_patroni, leader_without_member_is_no_primary)

@@ -77,7 +77,7 @@ Test(layout_patroni_members, what_could_not_be_read_is_left_out)
 	patroni_keys_add("pg/4", V3("10.0.0.4", "replica", "100"));
 	patroni_keys_accept();
 	cr_expect_eq(scope.topology.standby_count, 0);
-	patroni_keys_expect_left_out("pg2: 70000 bytes, where 65536 are allowed");
+	patroni_keys_expect_left_out("pg2: 70000 bytes: at most 65536 are allowed");
 	patroni_keys_expect_left_out("pg3: no permission to read it");
 	patroni_keys_expect_left_out("pg/4: no name");
 }
@@ -135,9 +135,9 @@ Test(layout_patroni_members, who_is_not_fit_gets_no_readers_but_stays)
 		patroni_keys_add("pg2", members[i].json);
 		patroni_keys_accept();
 		cr_assert_eq(scope.topology.standby_count, 1, "%s", members[i].json);
-		cr_expect(scope.topology.standbys[0].unread, "%s", members[i].json);
-		cr_expect_not_null(strstr(scope.notes.unread.data, members[i].note), "%s",
-		                   scope.notes.unread.data);
+		cr_expect(scope.topology.standbys[0].no_reads, "%s", members[i].json);
+		cr_expect_not_null(strstr(scope.notes.no_reads.data, members[i].note), "%s",
+		                   scope.notes.no_reads.data);
 	}
 }
 
@@ -158,7 +158,7 @@ Test(layout_patroni_members, who_is_fit_gets_readers)
 		patroni_keys_add_leader("pg1", V4_PRIMARY);
 		patroni_keys_add("pg2", members[i]);
 		patroni_keys_accept();
-		cr_expect_not(scope.topology.standbys[0].unread, "%s", members[i]);
+		cr_expect_not(scope.topology.standbys[0].no_reads, "%s", members[i]);
 	}
 }
 
@@ -359,17 +359,17 @@ Test(layout_patroni_members, more_members_than_there_is_room_for_are_left_out)
 	char *values[70];
 
 	fill_members(70, names, values);
-	scope.keys.unread_count = 5;
+	scope.keys.not_fetched_count = 5;
 	scope.keys.leader = patroni_keys_key("pg69");
 	patroni_keys_accept();
 	cr_expect(scope.topology.has_primary);
 	cr_expect_str_eq(scope.topology.primary.name, "pg69");
 	cr_expect_eq(scope.topology.standby_count, TOPOLOGY_STANDBYS_MAX);
-	patroni_keys_expect_left_out("more members: 10, as there are 64 at most");
+	patroni_keys_expect_left_out("more members: 10 left out: the limit is 64 standbys");
 	scope.keys.config = patroni_keys_key("{\"standby_cluster\":{\"host\":\"h\"}}");
 	patroni_keys_accept();
 	cr_expect_eq(scope.topology.standby_count, TOPOLOGY_STANDBYS_MAX);
-	patroni_keys_expect_left_out("more members: 11, ");
+	patroni_keys_expect_left_out("more members: 11 left out: ");
 	for (size_t i = 0; i < ARRAY_LEN(values); i++)
 		free(values[i]);
 }

@@ -33,7 +33,7 @@ Test(patroni_keys, names_are_shown_in_order_escaped_and_not_too_many)
 static struct {
 	int calls;
 	enum patroni_keys_state state;
-	size_t members, unread;
+	size_t members, not_fetched;
 	char last[8]; /* name of the last member */
 } told;
 
@@ -45,7 +45,7 @@ static void on_keys(const struct patroni_keys_fact *fact, void *arg)
 	if (fact->state != PATRONI_KEYS_READ)
 		return;
 	told.members = fact->keys->member_count;
-	told.unread = fact->keys->unread_count;
+	told.not_fetched = fact->keys->not_fetched_count;
 	snprintf(told.last, sizeof(told.last), "%s", fact->keys->members[told.members - 1].name);
 }
 
@@ -80,7 +80,7 @@ Test(patroni_keys, the_leader_stays_among_the_members_that_are_followed, .init =
 	cr_assert_eq(told.calls, 1);
 	cr_expect_eq(told.state, PATRONI_KEYS_READ);
 	cr_expect_eq(told.members, TOPOLOGY_STANDBYS_MAX + 1);
-	cr_expect_eq(told.unread, MEMBERS - TOPOLOGY_STANDBYS_MAX - 1);
+	cr_expect_eq(told.not_fetched, MEMBERS - TOPOLOGY_STANDBYS_MAX - 1);
 	cr_expect_str_eq(told.last, "m69");
 	zk_case_data("/s/leader", "m68");
 	cr_expect_eq(told.calls, 1);

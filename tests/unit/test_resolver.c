@@ -33,8 +33,10 @@ static void teardown(void)
 
 TestSuite(resolver, .init = setup, .fini = teardown, .timeout = 20);
 
-static void on_answer(const char *address, const char *problem, void *arg)
+static void on_answer(char (*addresses)[TOPOLOGY_ADDRESS_MAX], size_t count, const char *problem,
+                      void *arg)
 {
+	const char *address = count > 0 ? addresses[0] : NULL;
 	struct answer *answer = arg;
 
 	answer->calls++;

@@ -130,8 +130,11 @@ static void fini(void)
 
 TestSuite(resolver_servers, .init = init, .fini = fini, .timeout = 60);
 
-static void on_answer(const char *address, const char *problem, void *arg)
+static void on_answer(char (*addresses)[TOPOLOGY_ADDRESS_MAX], size_t count, const char *problem,
+                      void *arg)
 {
+	const char *address = count > 0 ? addresses[0] : NULL;
+
 	(void)arg;
 	cr_assert_neq(address == NULL, problem == NULL);
 	snprintf(t.address, sizeof(t.address), "%s", address != NULL ? address : "");

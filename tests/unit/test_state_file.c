@@ -90,7 +90,7 @@ Test(state_file, what_was_saved_is_loaded)
 
 	saved.floor_zxid = 5;
 	saved.in_this_run = true;
-	saved.topology.standbys[0].unread = true;
+	saved.topology.standbys[0].no_reads = true;
 	cr_assert(topology_set_tags(&saved.topology.standbys[0],
 	                            "{\"reporting\":true,\"zone\":\"\\u00E9\"}"));
 	cr_assert(state_save(dir, &cluster, HOSTS, &saved, &err), "%s", err.message);

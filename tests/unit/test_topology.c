@@ -209,7 +209,7 @@ Test(topology, who_may_be_read_from_makes_a_difference_and_lag_does_not)
 
 	a.standbys[0].lag_bytes = 7;
 	cr_expect(topology_same_servers(&a, &b));
-	a.standbys[0].unread = true;
+	a.standbys[0].no_reads = true;
 	cr_expect_not(topology_same_servers(&a, &b));
 	topology_fini(&a);
 	topology_fini(&b);

@@ -198,7 +198,7 @@ Test(view, who_is_not_to_be_read_leaves_the_read_only_pool_and_keeps_its_slot)
 	json_t *view;
 
 	make(&topology, (const char *[]){"db1", "db2", "db3", NULL});
-	topology.standbys[0].unread = true;
+	topology.standbys[0].no_reads = true;
 	topology.standbys[0].port = 6432;
 	view = build(&topology, &target);
 	check_list(view, "standbys", "name", "\"db3\"");
@@ -211,7 +211,7 @@ Test(view, who_is_not_to_be_read_leaves_the_read_only_pool_and_keeps_its_slot)
 	cr_expect_not_null(
 	    json_object_get(json_array_get(json_object_get(view, "slots"), 2), "server"));
 	json_decref(view);
-	topology.standbys[1].unread = true;
+	topology.standbys[1].no_reads = true;
 	view = build(&topology, &target);
 	check_list(view, "standbys", "name", "");
 	cr_expect(json_is_false(json_object_get(view, "has_standbys")));

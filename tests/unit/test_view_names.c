@@ -192,7 +192,7 @@ static void set_all(struct topology *topology)
 		snprintf(standby->host, sizeof(standby->host), "10.0.0.%d", i + 2);
 		standby->port = 5432;
 		standby->lag_bytes = 1;
-		standby->unread = i == 1;
+		standby->no_reads = i == 1;
 	}
 }
 

@@ -64,19 +64,19 @@ Test(zk_hosts, the_port_may_be_left_out)
 
 Test(zk_hosts, what_is_wrong_is_named)
 {
-	assert_refused("", "there is no host");
-	assert_refused("a,,b", "there is no host");
-	assert_refused("a:2181,", "there is no host");
-	assert_refused(":2181", "there is no host");
+	assert_refused("", "the host is missing");
+	assert_refused("a,,b", "the host is missing");
+	assert_refused("a:2181,", "the host is missing");
+	assert_refused(":2181", "the host is missing");
 	assert_refused("a:", "port must be a number from 1 to 65535");
 	assert_refused("a:0", "port must be a number from 1 to 65535");
 	assert_refused("a:65536", "port must be a number from 1 to 65535");
 	assert_refused("a:0002181", "port must be a number from 1 to 65535");
 	assert_refused("a:21x", "port must be a number from 1 to 65535");
-	assert_refused("::1:2181", "must stand in brackets");
+	assert_refused("::1:2181", "must be in brackets");
 	assert_refused("[::1", "']' is missing");
 	assert_refused("[::1]2181", "only :port may follow");
-	assert_refused("[10.0.0.1]:1", "only an IPv6 address stands in brackets");
+	assert_refused("[10.0.0.1]:1", "only an IPv6 address is written in brackets");
 	assert_refused("a b:1", "neither a host name nor an address");
 	assert_refused("a..b", "neither a host name nor an address");
 	assert_refused("-a", "neither a host name nor an address");
