@@ -44,18 +44,13 @@ static int open_socket(struct err *err)
 static int connect_to(const char *path, struct err *err)
 {
 	struct sockaddr_un address;
-	auto_close int fd = -1;
+	int fd = fill_address(path, &address, err) ? open_socket(err) : -1;
 
-	if (!fill_address(path, &address, err))
-		return -1;
-	fd = open_socket(err);
-	if (fd < 0)
-		return -1;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-		err_set_errno(err, errno, "%s", path);
-		return -1;
-	}
-	return dup(fd);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	err_set_errno(err, errno, "%s", path);
+	close(fd);
+	return -1;
 }
 
 bool notify_socket_send(const char *path, const char *cluster, struct err *err)
