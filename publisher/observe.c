@@ -473,7 +473,8 @@ static struct observed *list_server(struct observe *observe, const struct repmgr
 	return server;
 }
 
-static void follow(const struct observe *observe, struct observed *server,
+/* Returns true if the server was not listed before. */
+static bool follow(const struct observe *observe, struct observed *server,
                    const struct repmgr_node *node, bool is_new)
 {
 	bool fresh = !server->listed;
@@ -486,6 +487,7 @@ static void follow(const struct observe *observe, struct observed *server,
 	if (fresh)
 		say(observe, server, "node_found",
 		    is_new ? "it is in repmgr's table nodes" : "repmgr's table nodes has it, too");
+	return fresh;
 }
 
 /* The server is not asked any more, until the configuration is read again. */
@@ -534,7 +536,9 @@ static void forget(struct observe *observe, const bool *kept)
 	observe->count = count;
 }
 
-static bool merge_rows(struct observe *observe, const struct node_query_answer *authority)
+/* *listed: a server of the list was not listed before. */
+static bool merge_rows(struct observe *observe, const struct node_query_answer *authority,
+                       bool *listed)
 {
 	bool kept[SERVERS_MAX] = {false}, added = false;
 
@@ -548,7 +552,7 @@ static bool merge_rows(struct observe *observe, const struct node_query_answer *
 		server = list_server(observe, node, &is_new);
 		if (server == NULL)
 			continue;
-		follow(observe, server, node, is_new);
+		*listed |= follow(observe, server, node, is_new);
 		added = added || is_new;
 		for (size_t k = 0; k < observe->count; k++)
 			kept[k] = kept[k] || observe->servers[k] == server;
@@ -557,13 +561,20 @@ static bool merge_rows(struct observe *observe, const struct node_query_answer *
 	return added;
 }
 
-/* Takes the servers from repmgr.nodes of the server that is most likely to know. Returns true if
- * there are new ones, which have not been asked yet. */
+/* Takes the servers from repmgr.nodes of the server that is most likely to know. The first list
+ * tells the roles: if it was a witness's, another server knows better. Returns true if there are
+ * new servers, which have not been asked yet. */
 static bool observe_list_merge(struct observe *observe)
 {
-	const struct node_query_answer *authority = find_authority(observe);
-	bool added = authority != NULL && merge_rows(observe, authority);
+	bool added = false, listed = true;
 
-	merge_instances(observe);
+	for (int i = 0; i < 2 && listed; i++) {
+		const struct node_query_answer *authority = find_authority(observe);
+
+		listed = false;
+		if (authority != NULL && merge_rows(observe, authority, &listed))
+			added = true;
+		merge_instances(observe);
+	}
 	return added;
 }

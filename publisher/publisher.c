@@ -155,7 +155,7 @@ static void note_promotions(struct publisher *publisher, const struct observatio
 
 	for (size_t i = 0; i < seen->count; i++)
 		if (seen->states[i].class == SERVER_ANSWERED &&
-		    strcmp(seen->states[i].promoted_at, latest) > 0) {
+		    promotion_time_compare(seen->states[i].promoted_at, latest) > 0) {
 			latest = seen->states[i].promoted_at;
 			name = seen->states[i].promoted_name;
 		}
