@@ -269,7 +269,7 @@ Test(publisher_decide, row_18_a_standby_that_hears_from_it_knows_better)
 	c.nodes[2].receiving = true;
 	for (int i = 0; i < 10; i++)
 		assert_action(decider_case_round(&c), PUBLISH_DO_WAIT);
-	assert_reason("db3 hears from one");
+	assert_reason("standby db3 receives messages from a primary");
 }
 
 Test(publisher_decide, row_18a_a_publisher_that_sees_it_knows_better)

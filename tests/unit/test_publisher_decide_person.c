@@ -160,7 +160,7 @@ Test(publisher_decide_person, row_11a_a_null_by_hand_is_respected_for_null_hold)
 		assert_reason("no publisher wrote that");
 		assert_reason("segue set-primary orders 10.0.0.1:5432 --name db1");
 	}
-	assert_reason("respected for another 1 s");
+	assert_reason("nothing is published for another 1 s");
 	assert_action(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 	assert_reason("was respected for 10 s (null_hold)");
 }
