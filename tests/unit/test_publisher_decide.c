@@ -26,7 +26,7 @@ Test(publisher_decide, row_1_old_observations_are_no_ground)
 	assert_action(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 	c.now_us += 3 * (int64_t)ROUND_US;
 	assert_action(decider_case_form(&c), PUBLISH_DO_WAIT);
-	assert_reason("3000 ms ago");
+	assert_reason("3000 ms old");
 }
 
 Test(publisher_decide, row_2_who_reaches_nobody_is_blind)
@@ -259,7 +259,7 @@ Test(publisher_decide, row_17_a_primary_with_all_connections_taken_is_no_loss)
 	decider_case_down(&c, 1, SERVER_FULL);
 	for (int i = 0; i < 10; i++)
 		assert_action(decider_case_round(&c), PUBLISH_DO_WAIT);
-	assert_reason("db1 lives");
+	assert_reason("db1 is alive");
 }
 
 Test(publisher_decide, row_18_a_standby_that_hears_from_it_knows_better)

@@ -157,7 +157,7 @@ Test(publisher_decide_person, row_11a_a_null_by_hand_is_respected_for_null_hold)
 	decider_case_null(&c);
 	for (int i = 0; i < 10; i++) {
 		assert_action(decider_case_round(&c), PUBLISH_DO_WAIT);
-		assert_reason("no publisher wrote that");
+		assert_reason("no publisher wrote");
 		assert_reason("segue set-primary orders 10.0.0.1:5432 --name db1");
 	}
 	assert_reason("nothing is published for another 1 s");
