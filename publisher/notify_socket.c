@@ -27,7 +27,7 @@ static bool fill_address(const char *path, struct sockaddr_un *address, struct e
 {
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(address->sun_path))
-		return err_set(err, "%s: longer than a socket's name may be", path);
+		return err_set(err, "%s: the path is too long for a socket", path);
 	snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
 	return true;
 }
@@ -74,10 +74,10 @@ static bool clear_path(const char *path, struct err *err)
 	if (lstat(path, &st) != 0)
 		return true;
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, "%s: there is something that is no socket", path);
+		return err_set(err, "%s: exists and is not a socket", path);
 	fd = connect_to(path, &nobody);
 	if (fd >= 0)
-		return err_set(err, "%s: another segue publish listens there", path);
+		return err_set(err, "%s: another segue publish listens on it", path);
 	if (unlink(path) != 0)
 		return err_set_errno(err, errno, "cannot remove %s", path);
 	return true;
@@ -122,16 +122,16 @@ struct notify_socket *notify_socket_create(struct event_base *base, const char *
 	struct notify_socket *wake = xcalloc(1, sizeof(*wake));
 
 	*wake = (struct notify_socket){.path = xstrdup(path), .fd = -1, .cb = cb, .arg = arg};
-	if (!bind_socket(wake, err)) {
-		if (wake->fd >= 0)
-			close(wake->fd);
-		free(wake->path);
-		free(wake);
-		return NULL;
+	if (bind_socket(wake, err)) {
+		wake->readable = event_new(base, wake->fd, EV_READ | EV_PERSIST, on_readable, wake);
+		event_add(wake->readable, NULL);
+		return wake;
 	}
-	wake->readable = event_new(base, wake->fd, EV_READ | EV_PERSIST, on_readable, wake);
-	event_add(wake->readable, NULL);
-	return wake;
+	if (wake->fd >= 0)
+		close(wake->fd);
+	free(wake->path);
+	free(wake);
+	return NULL;
 }
 
 void notify_socket_destroy(struct notify_socket *wake)

@@ -73,30 +73,21 @@
 /* A decision in progress. */
 struct deciding {
 	const struct decide_input *in;
-	struct store_value value; /* how the store's value was judged */
-	bool follows;             /* the store's present value is followed: its zxid becomes ours */
+	const struct topology *applied; /* in this run or an earlier one; NULL: nothing was */
+	struct store_value value;       /* how the store's value was judged */
+	bool follows; /* the store's present value is followed: its zxid becomes ours */
 	struct decision out;
 };
 
-static const struct server_fact *server_at(const struct decide_input *in,
-                                           const struct member *member)
+const struct server_fact *server_at(const struct decide_input *in, const struct member *member)
 {
 	return server_of(in->servers, in->server_count, member);
 }
 
-/* What was applied last, in this run or an earlier one; NULL: nothing. */
-static const struct topology *last_applied(const struct deciding *deciding)
-{
-	const struct applied *applied = deciding->in->applied;
-
-	return applied->has_topology ? &applied->topology : NULL;
-}
-
 static bool is_applied(const struct deciding *deciding, const struct member *member)
 {
-	const struct topology *applied = last_applied(deciding);
-
-	return applied != NULL && topology_same_address(&applied->primary, member);
+	return deciding->applied != NULL &&
+	       topology_same_address(&deciding->applied->primary, member);
 }
 
 const struct own_listener *decide_own(const struct decide_input *input, const struct member *member)
@@ -109,9 +100,7 @@ const struct own_listener *decide_own(const struct decide_input *input, const st
 
 static void conclude(struct deciding *deciding, enum decision_kind kind, const char *reason)
 {
-	bool nothing = !deciding->in->applied->has_topology;
-
-	deciding->out.kind = nothing && kind != DECIDE_MOVE ? DECIDE_WAIT : kind;
+	deciding->out.kind = deciding->applied == NULL && kind != DECIDE_MOVE ? DECIDE_WAIT : kind;
 	deciding->out.reason = reason;
 }
 
@@ -143,9 +132,8 @@ static bool is_undone(const struct decide_input *in)
 	const struct topology *topology = &applied->topology;
 	const struct server_fact *server;
 
-	if (!applied->has_topology || !applied->against_store)
-		return false;
-	server = server_at(in, &topology->primary);
+	server = applied->has_topology && applied->against_store ? server_at(in, &topology->primary)
+	                                                         : NULL;
 	if (server == NULL)
 		return false;
 	if (server->class != SERVER_ANSWERED)
@@ -241,16 +229,6 @@ static bool is_news(const struct deciding *deciding)
 	       strcmp(next->system_identifier, applied->topology.system_identifier) != 0;
 }
 
-/* If no value of the store is followed, the flag of the applied primary stays as it is. */
-static bool is_against_store(const struct deciding *deciding, const struct election *election)
-{
-	const struct applied *applied = deciding->in->applied;
-
-	return election->against_store ||
-	       (!deciding->follows && applied->against_store &&
-	        topology_same_address(&applied->topology.primary, election->candidate));
-}
-
 /* MOVE to the candidate, or CURRENT if nothing would change. */
 static void move(struct deciding *deciding, const struct topology *named,
                  const struct election *election, const char *reason)
@@ -264,7 +242,10 @@ static void move(struct deciding *deciding, const struct topology *named,
 	                                                             : in->applied->zxid;
 	learn(next, election->server, &floor);
 	mark_unread(next, in);
-	deciding->out.against_store = is_against_store(deciding, election);
+	/* If no value of the store is followed, the flag of the applied primary stays. */
+	deciding->out.against_store =
+	    election->against_store || (!deciding->follows && in->applied->against_store &&
+	                                is_applied(deciding, election->candidate));
 	if (next->set_by.id[0] == '\0' || deciding->out.against_store)
 		/* Keeps the old mark, so that a new one lowers the floor until it is followed. */
 		next->set_by = in->applied->topology.set_by;
@@ -358,7 +339,7 @@ static struct admission ask_admission(struct deciding *deciding, const struct to
                                       const struct election *election)
 {
 	const struct decide_input *in = deciding->in;
-	const struct topology *applied = last_applied(deciding);
+	const struct topology *applied = deciding->applied;
 	struct admission admission = decide_admission(in, named, election->candidate);
 
 	if (admission.kind == ADMIT_LATER || admission.kind == ADMIT_NO)
@@ -402,7 +383,7 @@ static const char *move_reason(const struct deciding *deciding, const struct ele
 static void conclude_without(struct deciding *deciding, bool refused, bool same)
 {
 	const struct decide_input *in = deciding->in;
-	const struct topology *applied = last_applied(deciding);
+	const struct topology *applied = deciding->applied;
 	const char *lost =
 	    same ? "the primary is lost"
 	         : "the primary is lost, and the new primary does not take writes yet";
@@ -426,7 +407,7 @@ static void conclude_without(struct deciding *deciding, bool refused, bool same)
 static bool stay_with_applied(struct deciding *deciding, const char *reason)
 {
 	const struct decide_input *in = deciding->in;
-	const struct topology *applied = last_applied(deciding);
+	const struct topology *applied = deciding->applied;
 	struct election election;
 
 	if (applied == NULL)
@@ -452,7 +433,7 @@ static bool release(struct deciding *deciding)
  * one that it had when it was applied. */
 static bool is_misnamed(const struct deciding *deciding, const struct election *election)
 {
-	const struct topology *applied = last_applied(deciding);
+	const struct topology *applied = deciding->applied;
 
 	return is_applied(deciding, election->candidate) && applied->system_identifier[0] != '\0' &&
 	       election->server != NULL && server_takes_writes(election->server) &&
@@ -512,16 +493,8 @@ static void decide_by_servers(struct deciding *deciding, const struct topology *
 {
 	const struct decide_input *in = deciding->in;
 	const struct floor floor = floor_of(in, named);
-	const struct election_input election_input = {
-	    .named = named,
-	    .applied = last_applied(deciding),
-	    .previous = in->previous,
-	    .servers = in->servers,
-	    .server_count = in->server_count,
-	    .moved_us = in->moved_us,
-	    .system_identifier = identifier_of(named, &floor),
-	    .named_stands = named_stands(deciding, named, &floor)};
-	const struct election election = election_decide(&election_input);
+	const struct election election = election_decide(in, named, identifier_of(named, &floor),
+	                                                 named_stands(deciding, named, &floor));
 	const struct admission admission = ask_admission(deciding, named, &election);
 	bool same = is_applied(deciding, election.candidate);
 
@@ -552,12 +525,12 @@ static void stay(struct deciding *deciding, enum decision_kind otherwise)
 	const struct decide_input *in = deciding->in;
 	struct decision *out = &deciding->out;
 
-	if (!in->applied->has_topology || !in->applied->in_this_run ||
+	if (deciding->applied == NULL || !in->applied->in_this_run ||
 	    in->hold.by == HELD_BY_STORE || in->cluster->verify == CONFIG_VERIFY_DISABLE) {
 		conclude(deciding, otherwise, deciding->value.reason);
 		return;
 	}
-	decide_by_servers(deciding, &in->applied->topology);
+	decide_by_servers(deciding, deciding->applied);
 	if (out->kind == DECIDE_CURRENT || out->kind == DECIDE_KEEP)
 		conclude(deciding, otherwise, deciding->value.reason);
 }
@@ -567,9 +540,8 @@ static void stay(struct deciding *deciding, enum decision_kind otherwise)
 static void obey_pin(struct deciding *deciding)
 {
 	const struct decide_input *in = deciding->in;
-	const struct applied *applied = in->applied;
 	const struct topology *named =
-	    in->fact->topology != NULL ? in->fact->topology : &applied->topology;
+	    in->fact->topology != NULL ? in->fact->topology : &in->applied->topology;
 	struct member pinned = {.port = in->override->port, .lag_bytes = -1};
 	struct election election = {.candidate = &pinned};
 
@@ -603,18 +575,18 @@ static void obey_pin(struct deciding *deciding)
  * writes without a leader key. */
 static void follow_no_primary(struct deciding *deciding)
 {
-	static const char paused[] = "the cluster is paused without a leader, and the last primary "
-	                             "takes writes";
 	const struct decide_input *in = deciding->in;
-	const struct topology *applied = last_applied(deciding);
+	const struct topology *now = in->fact->topology;
 	const struct server_fact *server = NULL;
 
-	if (applied != NULL && in->fact->topology != NULL && in->fact->topology->paused)
-		server = server_at(in, &applied->primary);
+	if (deciding->applied != NULL && now != NULL && now->paused)
+		server = server_at(in, &deciding->applied->primary);
 	if (server == NULL || !server_takes_writes(server))
 		lose(deciding, in->cluster->on_primary_loss, HELD_BY_STORE, deciding->value.reason);
 	else if (!release(deciding))
-		conclude(deciding, DECIDE_KEEP, paused);
+		conclude(deciding, DECIDE_KEEP,
+		         "the cluster is paused without a leader, and the last primary takes "
+		         "writes");
 }
 
 static void follow_no_value(struct deciding *deciding)
@@ -686,7 +658,9 @@ static void follow_store(struct deciding *deciding)
 struct decision decide(const struct decide_input *input)
 {
 	struct deciding deciding = {
-	    .in = input, .value = store_value(input->cluster, input->fact, input->applied)};
+	    .in = input,
+	    .applied = input->applied->has_topology ? &input->applied->topology : NULL,
+	    .value = store_value(input->cluster, input->fact, input->applied)};
 
 	deciding.out.floor_zxid = deciding.value.floor_zxid;
 	deciding.out.why = "";

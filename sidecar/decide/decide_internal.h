@@ -12,18 +12,7 @@
 #include "topology/facts.h"
 #include "topology/topology.h"
 
-struct election_input {
-	const struct topology *named;   /* has a primary */
-	const struct topology *applied; /* the topology applied last; NULL: none */
-	const struct member *previous;  /* the primary before that one; NULL: none, or long ago */
-	const struct server_fact *servers;
-	size_t server_count;
-	const char *system_identifier; /* of the cluster; "": not known */
-	int64_t moved_us;  /* a server asked before it may not know yet that it lost its role */
-	bool named_stands; /* the named primary is followed, whatever timeline another one shows */
-};
-
-struct election { /* members are borrowed from the election_input's topologies */
+struct election { /* members are borrowed from `named` and `in` */
 	const struct member *candidate;
 	const struct server_fact *server; /* the candidate's; NULL: none */
 	bool against_store;               /* the candidate is not the named primary */
@@ -36,7 +25,12 @@ struct election { /* members are borrowed from the election_input's topologies *
 	const struct member *stray_primary;
 };
 
-struct election election_decide(const struct election_input *election_input);
+/* `system_identifier`: of the cluster; "": not known. `named_stands`: the named primary is
+ * followed, whatever timeline another one shows. */
+struct election election_decide(const struct decide_input *in, const struct topology *named,
+                                const char *system_identifier, bool named_stands);
+
+const struct server_fact *server_at(const struct decide_input *in, const struct member *member);
 
 /* Copies `named` with `candidate` as its primary. The primary that it replaces becomes a standby
  * without read-only traffic. `out` is initialised by the call; the caller frees it with

@@ -123,7 +123,7 @@ const struct server_fact *server_of(const struct server_fact *servers, size_t co
 
 struct voter { /* a server that takes writes */
 	const struct member *member;
-	int64_t timeline, asked_us;
+	const struct server_fact *server;
 };
 
 struct voters {
@@ -131,61 +131,59 @@ struct voters {
 	size_t count;
 };
 
-static const struct server_fact *find(const struct election_input *in, const struct member *member)
+static void add(struct voters *voters, const struct decide_input *in, const struct member *member,
+                const char *system_identifier)
 {
-	return server_of(in->servers, in->server_count, member);
-}
-
-static void add(struct voters *voters, const struct election_input *in, const struct member *member)
-{
-	const struct server_fact *server = find(in, member);
+	const struct server_fact *server = server_at(in, member);
 
 	if (server == NULL || !server_takes_writes(server) || server->timeline <= 0 ||
-	    !same_system(server->system_identifier, in->system_identifier))
+	    !same_system(server->system_identifier, system_identifier))
 		return;
 	for (size_t i = 0; i < voters->count; i++)
 		if (topology_same_address(voters->of[i].member, member))
 			return;
-	voters->of[voters->count++] = (struct voter){
-	    .member = member, .timeline = server->timeline, .asked_us = server->asked_us};
+	voters->of[voters->count++] = (struct voter){member, server};
 }
 
-static void collect(const struct election_input *in, struct voters *voters)
+static void collect(struct voters *voters, const struct decide_input *in,
+                    const struct topology *named, const char *system_identifier)
 {
-	const struct topology *named = in->named;
+	const struct topology *applied = &in->applied->topology;
 
 	voters->count = 0;
-	add(voters, in, &named->primary);
+	add(voters, in, &named->primary, system_identifier);
 	for (size_t i = 0; i < named->standby_count; i++)
-		add(voters, in, &named->standbys[i]);
-	if (in->applied != NULL && in->applied->has_primary)
-		add(voters, in, &in->applied->primary);
+		add(voters, in, &named->standbys[i], system_identifier);
+	if (in->applied->has_topology && applied->has_primary)
+		add(voters, in, &applied->primary, system_identifier);
 	if (in->previous != NULL)
-		add(voters, in, in->previous);
+		add(voters, in, in->previous, system_identifier);
 }
 
 /* The server with the highest timeline that overrules the store. That is above the timeline of the
  * named primary, and not below the last one applied, unless a person has named that primary since.
  * NULL: none, or no timeline is known to compare with. */
-static const struct member *find_rival(const struct election_input *in, const struct voters *voters)
+static const struct member *find_rival(const struct decide_input *in, const struct topology *named,
+                                       const struct voters *voters)
 {
-	const struct server_fact *server = find(in, &in->named->primary);
-	bool counts = in->applied != NULL && !topology_is_set_anew(in->named, in->applied);
-	int64_t applied = counts ? in->applied->timeline : 0, named = in->named->timeline, highest;
+	const struct topology *last = &in->applied->topology;
+	const struct server_fact *server = server_at(in, &named->primary);
+	bool counts = in->applied->has_topology && !topology_is_set_anew(named, last);
+	int64_t applied = counts ? last->timeline : 0, timeline = named->timeline, highest;
 	const struct member *rival = NULL;
 
 	if (server != NULL && server->known)
-		named = larger(named, server->timeline);
-	highest = named > 0 ? larger(named, applied - 1) : applied;
+		timeline = larger(timeline, server->timeline);
+	highest = timeline > 0 ? larger(timeline, applied - 1) : applied;
 	for (size_t i = 0; highest > 0 && i < voters->count; i++)
-		if (voters->of[i].timeline > highest) {
-			highest = voters->of[i].timeline;
+		if (voters->of[i].server->timeline > highest) {
+			highest = voters->of[i].server->timeline;
 			rival = voters->of[i].member;
 		}
-	return rival != NULL && !topology_same_address(rival, &in->named->primary) ? rival : NULL;
+	return rival != NULL && !topology_same_address(rival, &named->primary) ? rival : NULL;
 }
 
-static void find_others(const struct election_input *in, const struct voters *voters,
+static void find_others(const struct decide_input *in, const struct voters *voters,
                         struct election *election)
 {
 	if (election->server == NULL || !server_takes_writes(election->server))
@@ -195,38 +193,34 @@ static void find_others(const struct election_input *in, const struct voters *vo
 
 		if (topology_same_address(voter->member, election->candidate))
 			continue;
-		if (voter->timeline == election->server->timeline)
+		if (voter->server->timeline == election->server->timeline)
 			election->same_timeline_primary = voter->member;
-		else if (voter->timeline < election->server->timeline &&
-		         voter->asked_us > in->moved_us)
+		else if (voter->server->timeline < election->server->timeline &&
+		         voter->server->asked_us > in->moved_us)
 			election->stale_primary = voter->member;
 	}
 }
 
-/* The named primary took writes when it last answered, and is not lost. Otherwise there is no
- * second primary. */
-static bool was_seen_to_write(const struct election_input *in)
+struct election election_decide(const struct decide_input *in, const struct topology *named,
+                                const char *system_identifier, bool named_stands)
 {
-	const struct server_fact *server = find(in, &in->named->primary);
-
-	return server != NULL && server->known && !server->in_recovery && !loss_is_proven(server);
-}
-
-struct election election_decide(const struct election_input *in)
-{
-	struct election election = {.candidate = &in->named->primary};
+	struct election election = {.candidate = &named->primary};
+	const struct server_fact *server = server_at(in, &named->primary);
 	const struct member *rival;
 	struct voters voters;
 
-	collect(in, &voters);
-	rival = find_rival(in, &voters);
-	if (in->named_stands) {
-		election.stray_primary = was_seen_to_write(in) ? rival : NULL;
-	} else if (rival != NULL) {
+	collect(&voters, in, named, system_identifier);
+	rival = find_rival(in, named, &voters);
+	if (!named_stands && rival != NULL) {
 		election.candidate = rival;
 		election.against_store = true;
+	} else if (server != NULL && server->known && !server->in_recovery &&
+	           !loss_is_proven(server)) {
+		/* If the named primary was not seen to take writes, or is lost, there is no second
+		 * one. */
+		election.stray_primary = rival;
 	}
-	election.server = find(in, election.candidate);
+	election.server = server_at(in, election.candidate);
 	find_others(in, &voters, &election);
 	return election;
 }
