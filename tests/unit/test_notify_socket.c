@@ -79,7 +79,7 @@ Test(notify_socket, what_a_dead_one_left_is_replaced_and_a_file_is_not)
 	cr_assert_not_null(file);
 	fclose(file);
 	cr_assert_null(notify_socket_create(base, path, on_wake, NULL, &err));
-	cr_assert_not_null(strstr(err.message, "no socket"), "%s", err.message);
+	cr_assert_not_null(strstr(err.message, "is not a socket"), "%s", err.message);
 	cr_assert_eq(access(path, F_OK), 0);
 	event_base_free(base);
 }
