@@ -93,16 +93,16 @@ static bool take_member(const struct place *place, struct member *member, struct
 
 	*member = (struct member){.lag_bytes = -1};
 	if (host == NULL || *host == '\0')
-		return err_set(err, "the connection string has no host: allowed: host=NAME or an "
-		                    "address, as the proxies reach it");
+		return err_set(err, "the connection string has no host: write host= with a name or "
+		                    "an address by which the proxies reach the server");
 	if (*host == '/')
 		return err_set(err,
-		               "host %s is a socket's folder: allowed: a name or an address, as "
-		               "the proxies reach it",
+		               "host %s is the folder of a socket: write a name or an address by "
+		               "which the proxies reach the server",
 		               host);
 	if (strchr(host, ',') != NULL)
-		return err_set(err, "host %s is several: allowed: one connection string each",
-		               host);
+		return err_set(
+		    err, "host %s names several hosts: write one connection string for each", host);
 	if (place->port != NULL && *place->port != '\0' && !layout_port_parse(place->port, &port))
 		return err_set(err, "port %s: allowed: 1 to 65535", place->port);
 	if (!layout_member_set(member, "host", host, port, false, err))

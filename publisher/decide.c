@@ -1,8 +1,6 @@
 /* The decider's memory: what each server answered, since when, and for how long none did. The
  * memory does not judge; the rules below do. Always: a node that takes writes has `writes_on`, and
  * the moment when that was first seen stays until it takes writes on another timeline. */
-#include "publisher/decide.h"
-#include "base/endpoint.h"
 #include "decide_internal.h"
 
 #include <inttypes.h>
@@ -11,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/endpoint.h"
 #include "base/util.h"
 
 struct decider *decider_create(const struct publish_rules *rules)
@@ -29,18 +28,21 @@ void decider_destroy(struct decider *decider)
 	free(decider);
 }
 
-/* A witness does not count. */
-static bool decider_takes_writes(const struct decider_node *node)
+bool decider_counts(const struct decider_node *node)
 {
-	return node->answers && !node->now.in_recovery && node->now.role != NODE_WITNESS;
+	return node->answers && node->now.role != NODE_WITNESS;
+}
+
+static bool takes_writes(const struct decider_node *node)
+{
+	return decider_counts(node) && !node->now.in_recovery;
 }
 
 bool decider_stranger(const struct decider_node *node, const struct stored_value *store)
 {
 	const char *known = store->state == STORED_VALUE ? store->topology->system_identifier : "";
 
-	return node->answers && node->now.role != NODE_WITNESS && known[0] != '\0' &&
-	       node->now.system_identifier[0] != '\0' &&
+	return decider_counts(node) && known[0] != '\0' && node->now.system_identifier[0] != '\0' &&
 	       strcmp(known, node->now.system_identifier) != 0;
 }
 
@@ -48,39 +50,34 @@ bool decider_stranger(const struct decider_node *node, const struct stored_value
  * if this publisher has seen it as a standby (`joined`), or if repmgr's event is later than the
  * mark. Once the store has had a higher timeline, the mark counts no more, even if the znode is
  * gone since. */
-static bool decider_stray(const struct decider *decider, const struct decider_node *node,
-                          const struct stored_value *store)
+static bool is_stray(const struct decider *decider, const struct decider_node *node,
+                     const struct stored_value *store)
 {
 	const struct topology_mark *mark = &decider->mark;
 	const char *event = decider_event_of(decider, node);
 
-	if (mark->id[0] == '\0' || mark->timeline == 0 || node->joined ||
-	    node->now.timeline <= mark->timeline)
-		return false;
-	if (decider->stored_timeline > mark->timeline ||
-	    (store->state == STORED_VALUE && store->topology->timeline > mark->timeline))
-		return false;
-	return event[0] == '\0' || promotion_time_compare(event, mark->at) <= 0;
+	return mark->id[0] != '\0' && mark->timeline != 0 && !node->joined &&
+	       node->now.timeline > mark->timeline && decider->stored_timeline <= mark->timeline &&
+	       (store->state != STORED_VALUE || store->topology->timeline <= mark->timeline) &&
+	       (event[0] == '\0' || promotion_time_compare(event, mark->at) <= 0);
 }
 
 /* The lowest timeline on which a primary may be. */
-static int64_t decider_floor(const struct decider *decider, const struct stored_value *store)
+static int64_t floor_of(const struct decider *decider, const struct stored_value *store)
 {
-	int64_t stored = store->state == STORED_VALUE ? store->topology->timeline : 0;
-
-	return stored > decider->floor ? stored : decider->floor;
+	return larger(decider->floor, store->state == STORED_VALUE ? store->topology->timeline : 0);
 }
 
-static size_t decider_answers(const struct decider *decider)
+static size_t answers(const struct decider *decider)
 {
-	size_t answers = 0;
+	size_t count = 0;
 
 	for (size_t i = 0; i < decider->count; i++)
-		answers += decider->nodes[i].answers;
-	return answers;
+		count += decider->nodes[i].answers;
+	return count;
 }
 
-static const char *decider_node_name(const struct decider_node *node)
+static const char *name_of(const struct decider_node *node)
 {
 	return node->now.name[0] != '\0' ? node->now.name : node->now.host;
 }
@@ -107,11 +104,9 @@ static void note_writes(struct decider_node *node, const char *wall)
 {
 	int64_t timeline = node->now.timeline;
 
-	if (!decider_takes_writes(node)) {
+	if (!takes_writes(node))
 		node->writes_on = 0;
-		return;
-	}
-	if (node->writes_on == timeline && timeline != 0)
+	if (!takes_writes(node) || (node->writes_on == timeline && timeline != 0))
 		return;
 	node->turned = node->was_standby || node->writes_on != 0;
 	node->writes_on = timeline;
@@ -150,7 +145,7 @@ static void note_lags(struct decider *decider, const struct stored_value *store)
 	for (size_t i = 0; i < decider->count; i++) {
 		const struct decider_node *node = &decider->nodes[i];
 
-		if (decider_takes_writes(node) && !decider_stray(decider, node, store) &&
+		if (takes_writes(node) && !is_stray(decider, node, store) &&
 		    node->now.timeline > timeline) {
 			timeline = node->now.timeline;
 			written = node->now.lsn;
@@ -165,14 +160,7 @@ static void note_lags(struct decider *decider, const struct stored_value *store)
 	}
 }
 
-static bool may_be_primary(const struct decider *decider, const struct decider_node *node,
-                           const struct stored_value *store)
-{
-	return decider_takes_writes(node) && !decider_stranger(node, store) &&
-	       !decider_stray(decider, node, store) &&
-	       (node->now.timeline == 0 || node->now.timeline >= decider_floor(decider, store));
-}
-
+/* A server that may be the primary: if its timeline is known, it is not below any other's. */
 static void count_round(struct decider *decider, const struct stored_value *store, const char *wall)
 {
 	bool primary = false;
@@ -180,18 +168,24 @@ static void count_round(struct decider *decider, const struct stored_value *stor
 	for (size_t i = 0; i < decider->count; i++) {
 		const struct decider_node *node = &decider->nodes[i];
 
-		if (node->answers && node->now.role != NODE_WITNESS &&
-		    !decider_stranger(node, store) && !decider_stray(decider, node, store) &&
-		    node->now.timeline > decider->floor)
-			decider->floor = node->now.timeline;
+		if (decider_counts(node) && !decider_stranger(node, store) &&
+		    !is_stray(decider, node, store))
+			decider->floor = larger(decider->floor, node->now.timeline);
 	}
-	for (size_t i = 0; i < decider->count; i++)
-		primary = primary || may_be_primary(decider, &decider->nodes[i], store);
+	for (size_t i = 0; i < decider->count; i++) {
+		const struct decider_node *node = &decider->nodes[i];
+
+		primary =
+		    primary ||
+		    (takes_writes(node) && !decider_stranger(node, store) &&
+		     !is_stray(decider, node, store) &&
+		     (node->now.timeline == 0 || node->now.timeline >= floor_of(decider, store)));
+	}
 	decider->rounds_null = primary ? 0 : decider->rounds_null + 1;
 	if (decider->rounds_null == 1)
 		snprintf(decider->none_since, sizeof(decider->none_since), "%s", wall);
 	decider->said_null = decider->said_null && !primary;
-	decider->rounds_blind = decider_answers(decider) > 0 ? 0 : decider->rounds_blind + 1;
+	decider->rounds_blind = answers(decider) > 0 ? 0 : decider->rounds_blind + 1;
 }
 
 void decider_observe(struct decider *decider, const struct node_state *states, size_t count,
@@ -314,8 +308,7 @@ void decider_describe(const struct decider *decider, struct strbuf *out)
 	for (size_t i = 0; i < decider->count; i++) {
 		const struct decider_node *node = &decider->nodes[i];
 
-		strbuf_printf(out, "%s (%s:%u) ", decider_node_name(node), node->now.host,
-		              node->now.port);
+		strbuf_printf(out, "%s (%s:%u) ", name_of(node), node->now.host, node->now.port);
 		if (node->answers)
 			describe_answer(decider, node, out);
 		else
@@ -367,21 +360,12 @@ void decider_describe(const struct decider *decider, struct strbuf *out)
 
 const char *publish_action_name(enum publish_action action)
 {
-	switch (action) {
-	case PUBLISH_DO_SAME:
-		return "same";
-	case PUBLISH_DO_WAIT:
-		return "wait";
-	case PUBLISH_DO_PUBLISH:
-		return "publish";
-	case PUBLISH_DO_PUBLISH_NULL:
-		return "publish null";
-	case PUBLISH_DO_ALARM:
-		return "alarm";
-	case PUBLISH_DO_BLIND:
-		return "blind";
-	}
-	return "?";
+	static const char *const names[] = {
+	    [PUBLISH_DO_SAME] = "same",       [PUBLISH_DO_WAIT] = "wait",
+	    [PUBLISH_DO_PUBLISH] = "publish", [PUBLISH_DO_PUBLISH_NULL] = "publish null",
+	    [PUBLISH_DO_ALARM] = "alarm",     [PUBLISH_DO_BLIND] = "blind"};
+
+	return names[action];
 }
 
 void publish_decision_fini(struct publish_decision *decision)
@@ -402,7 +386,7 @@ static void say(struct publish_decision *out, enum publish_action action, const 
 
 static bool has_half(const struct decider *decider)
 {
-	return 2 * decider_answers(decider) >= decider->count;
+	return 2 * answers(decider) >= decider->count;
 }
 
 /* -- who the primary is -- */
@@ -424,42 +408,36 @@ static void append_command(const struct decider *decider, const struct decider_n
 	char endpoint[ENDPOINT_MAX];
 
 	snprintf(out->reason + len, sizeof(out->reason) - len,
-	         "; if %s is the right primary: segue set-primary %s %s%s%s",
-	         decider_node_name(node), decider->rules.cluster,
+	         "; if %s is the right primary: segue set-primary %s %s%s%s", name_of(node),
+	         decider->rules.cluster,
 	         endpoint_format(endpoint, sizeof(endpoint), node->now.host, node->now.port),
 	         named ? " --name " : "", node->now.name);
-}
-
-static void place_candidate(struct candidates *found, const struct decider_node *node,
-                            int64_t floor)
-{
-	if (node->now.timeline == 0) {
-		found->unclear = node;
-	} else if (node->now.timeline < floor) {
-		found->returned = node;
-	} else if (found->primary == NULL || node->now.timeline > found->primary->now.timeline) {
-		found->primary = node;
-		found->twin = NULL;
-	} else if (node->now.timeline == found->primary->now.timeline) {
-		found->twin = node;
-	}
 }
 
 static struct candidates find_candidates(const struct decider *decider,
                                          const struct stored_value *store)
 {
 	struct candidates found = {.primary = NULL};
-	int64_t floor = decider_floor(decider, store);
+	int64_t floor = floor_of(decider, store);
 
 	for (size_t i = 0; i < decider->count; i++) {
 		const struct decider_node *node = &decider->nodes[i];
 
-		if (!decider_takes_writes(node) || decider_stranger(node, store))
+		if (!takes_writes(node) || decider_stranger(node, store))
 			continue;
-		if (decider_stray(decider, node, store))
+		if (is_stray(decider, node, store)) {
 			found.stray = node;
-		else
-			place_candidate(&found, node, floor);
+		} else if (node->now.timeline == 0) {
+			found.unclear = node;
+		} else if (node->now.timeline < floor) {
+			found.returned = node;
+		} else if (found.primary == NULL ||
+		           node->now.timeline > found.primary->now.timeline) {
+			found.primary = node;
+			found.twin = NULL;
+		} else if (node->now.timeline == found.primary->now.timeline) {
+			found.twin = node;
+		}
 	}
 	return found;
 }
@@ -476,18 +454,15 @@ static bool refuse_strangers(const struct decider *decider, const struct stored_
 		const struct decider_node *node = &decider->nodes[i];
 		const char *id = node->now.system_identifier;
 
-		if (!node->answers || node->now.role == NODE_WITNESS)
-			continue;
-		candidates++;
+		candidates += decider_counts(node);
 		strangers += decider_stranger(node, store);
-		if (decider_stranger(node, store) || id[0] == '\0')
+		if (!decider_counts(node) || decider_stranger(node, store) || id[0] == '\0')
 			continue;
 		if (first != NULL && strcmp(first->now.system_identifier, id) != 0) {
 			say(out, PUBLISH_DO_ALARM,
 			    "%s has system identifier %s and %s has %s: these are two clusters; "
 			    "nothing is published until one of them is taken out of `nodes`",
-			    decider_node_name(first), first->now.system_identifier,
-			    decider_node_name(node), id);
+			    name_of(first), first->now.system_identifier, name_of(node), id);
 			return true;
 		}
 		first = node;
@@ -530,7 +505,7 @@ static void publish(const struct decider *decider, const struct stored_value *st
 	out->topology.timeline = primary->now.timeline;
 	promoted_at(decider, store, primary, &out->topology);
 	say(out, PUBLISH_DO_PUBLISH, "%s takes writes on timeline %" PRId64 "%s%s: %s",
-	    decider_node_name(primary), primary->now.timeline,
+	    name_of(primary), primary->now.timeline,
 	    decider_event_of(decider, primary)[0] != '\0' ? ", and repmgr has its promotion" : "",
 	    primary->now.role == NODE_STANDBY ? ", though repmgr still calls it a standby" : "",
 	    why);
@@ -549,8 +524,8 @@ static void confirm(const struct decider *decider, const struct stored_value *st
 		         stored->promoted_at);
 	if (decider_same_topology(&out->topology, stored))
 		say(out, PUBLISH_DO_SAME,
-		    "%s takes writes on timeline %" PRId64 ", as the store says",
-		    decider_node_name(primary), primary->now.timeline);
+		    "%s takes writes on timeline %" PRId64 ", as in the store", name_of(primary),
+		    primary->now.timeline);
 }
 
 /* Rows 13 and 14. Taking writes is no proof if another server took writes on the same timeline. The
@@ -573,7 +548,7 @@ static void replace(const struct decider *decider, const struct stored_value *st
 	    "%s takes writes on timeline %" PRId64
 	    ", on which the store has %s as the primary since "
 	    "%s, and nothing shows that it was promoted later: nothing is published",
-	    decider_node_name(primary), primary->now.timeline,
+	    name_of(primary), primary->now.timeline,
 	    stored->primary.name[0] != '\0' ? stored->primary.name : stored->primary.host,
 	    stored->promoted_at[0] != '\0' ? stored->promoted_at : "a time that is not known");
 	append_command(decider, primary, out);
@@ -592,12 +567,11 @@ static void end_null(const struct decider *decider, const struct stored_value *s
 	if (persons && left_us > 0 && primary->now.timeline <= known) {
 		say(out, PUBLISH_DO_WAIT,
 		    "%s takes writes on timeline %" PRId64
-		    ", but the store says that there is no primary, and no publisher wrote that: "
-		    "respected for another %" PRId64
+		    ", but the store has \"primary\": null, which no publisher wrote: nothing is "
+		    "published for another %" PRId64
 		    " s (null_hold), or until a server takes writes on a higher timeline than "
 		    "%" PRId64,
-		    decider_node_name(primary), primary->now.timeline, (left_us + 999999) / 1000000,
-		    known);
+		    name_of(primary), primary->now.timeline, (left_us + 999999) / 1000000, known);
 		append_command(decider, primary, out);
 		return;
 	}
@@ -623,8 +597,7 @@ static void form_primary(const struct decider *decider, const struct stored_valu
 		    "%s takes writes on timeline %" PRId64
 		    ", but only %zu of %zu servers answer, and "
 		    "the store says nothing to compare it with: it may be an old primary",
-		    decider_node_name(primary), primary->now.timeline, decider_answers(decider),
-		    decider->count);
+		    name_of(primary), primary->now.timeline, answers(decider), decider->count);
 	else if (store->state != STORED_VALUE)
 		publish(decider, store, primary, out,
 		        store->state == STORED_ABSENT ? "the store has no primary yet"
@@ -641,27 +614,22 @@ static void form_primary(const struct decider *decider, const struct stored_valu
 
 /* -- no primary is seen -- */
 
-/* A server that is alive but lets nobody in, for example because all its connections are taken. It
- * may be the primary. */
-static const struct decider_node *find_closed(const struct decider *decider)
+/* A server that is alive but accepts no login, for example because all its connections are taken,
+ * may be the primary. A standby that receives shows that there is one. */
+static bool hints_at_primary(const struct decider_node *node, bool closed)
 {
-	for (size_t i = 0; i < decider->count; i++) {
-		const struct decider_node *node = &decider->nodes[i];
-		enum server_class class = node->now.class;
+	enum server_class class = node->now.class;
 
-		if (node->now.role != NODE_WITNESS &&
-		    (class == SERVER_FULL || class == SERVER_DENIED || class == SERVER_FAULTY ||
-		     class == SERVER_OTHER))
-			return node;
-	}
-	return NULL;
+	if (!closed)
+		return node->answers && node->now.in_recovery && node->now.receiving;
+	return node->now.role != NODE_WITNESS && (class == SERVER_FULL || class == SERVER_DENIED ||
+	                                          class == SERVER_FAULTY || class == SERVER_OTHER);
 }
 
-static const struct decider_node *find_receiving(const struct decider *decider)
+static const struct decider_node *find_hint(const struct decider *decider, bool closed)
 {
 	for (size_t i = 0; i < decider->count; i++)
-		if (decider->nodes[i].answers && decider->nodes[i].now.in_recovery &&
-		    decider->nodes[i].now.receiving)
+		if (hints_at_primary(&decider->nodes[i], closed))
 			return &decider->nodes[i];
 	return NULL;
 }
@@ -670,16 +638,17 @@ static const struct decider_node *find_receiving(const struct decider *decider)
 static bool doubt_absence(const struct decider *decider, const struct stored_value *store,
                           struct publish_decision *out)
 {
-	const struct decider_node *closed = find_closed(decider),
-	                          *receiving = find_receiving(decider);
+	const struct decider_node *closed = find_hint(decider, true),
+	                          *receiving = find_hint(decider, false);
 
 	if (closed != NULL)
 		say(out, PUBLISH_DO_WAIT,
-		    "no primary is seen, but %s lives and lets nobody in (%s)",
-		    decider_node_name(closed), server_class_name(closed->now.class));
+		    "no primary is seen, but %s is alive and accepts no login (%s)",
+		    name_of(closed), server_class_name(closed->now.class));
 	else if (receiving != NULL)
-		say(out, PUBLISH_DO_WAIT, "no primary is seen from here, but %s hears from one",
-		    decider_node_name(receiving));
+		say(out, PUBLISH_DO_WAIT,
+		    "no primary is seen from here, but standby %s receives messages from a primary",
+		    name_of(receiving));
 	else if (store->seen_by != NULL)
 		say(out, PUBLISH_DO_WAIT, "no primary is seen from here, but publisher %s sees it",
 		    store->seen_by);
@@ -687,7 +656,7 @@ static bool doubt_absence(const struct decider *decider, const struct stored_val
 		say(out, PUBLISH_DO_WAIT,
 		    "no primary is seen, but only %zu of %zu servers answer: half of them have to, "
 		    "before null is published",
-		    decider_answers(decider), decider->count);
+		    answers(decider), decider->count);
 	else if (decider->rounds_null < decider->rules.null_after)
 		say(out, PUBLISH_DO_WAIT,
 		    "no primary is seen for %u rounds; null is published at %u",
@@ -717,13 +686,13 @@ static void publish_null(const struct decider *decider, const struct stored_valu
 		say(out, PUBLISH_DO_PUBLISH_NULL,
 		    "no primary for %u rounds: %s takes writes, but on the old timeline %" PRId64
 		    ", below %" PRId64,
-		    decider->rounds_null, decider_node_name(returned), returned->now.timeline,
-		    decider_floor(decider, store));
+		    decider->rounds_null, name_of(returned), returned->now.timeline,
+		    floor_of(decider, store));
 		append_command(decider, returned, out);
 	} else {
 		say(out, PUBLISH_DO_PUBLISH_NULL,
 		    "no server takes writes for %u rounds, and %zu of %zu were seen",
-		    decider->rounds_null, decider_answers(decider), decider->count);
+		    decider->rounds_null, answers(decider), decider->count);
 	}
 }
 
@@ -737,9 +706,9 @@ static void form_stray(const struct decider *decider, const struct decider_node 
 	    "split brain: %s takes writes on timeline %" PRId64
 	    ", though %s has named another server, on timeline %" PRId64
 	    ", as the primary at %s: nothing is published, the primary that was named stays; stop %s",
-	    decider_node_name(stray), stray->now.timeline,
-	    mark->who[0] != '\0' ? mark->who : "a person", mark->timeline,
-	    mark->at[0] != '\0' ? mark->at : "a time that is not known", decider_node_name(stray));
+	    name_of(stray), stray->now.timeline, mark->who[0] != '\0' ? mark->who : "a person",
+	    mark->timeline, mark->at[0] != '\0' ? mark->at : "a time that is not known",
+	    name_of(stray));
 	append_command(decider, stray, out);
 }
 
@@ -754,8 +723,7 @@ static void say_none(const struct decider *decider, const struct stored_value *s
 	say(out, action,
 	    "no server takes writes but %s, on the old timeline %" PRId64 ", below %" PRId64
 	    ", and %s",
-	    decider_node_name(returned), returned->now.timeline, decider_floor(decider, store),
-	    then);
+	    name_of(returned), returned->now.timeline, floor_of(decider, store), then);
 	append_command(decider, returned, out);
 }
 
@@ -783,9 +751,9 @@ void publish_decide(const struct decider *decider, const struct stored_value *st
 		say(out, PUBLISH_DO_WAIT, "no server was asked yet");
 	else if (now_us - decider->observed_us > decider->rules.fresh_us)
 		say(out, PUBLISH_DO_WAIT,
-		    "the servers were asked %" PRId64 " ms ago: too long for an opinion",
+		    "the last round of observations is %" PRId64 " ms old: too old for a decision",
 		    (now_us - decider->observed_us) / 1000);
-	else if (decider_answers(decider) == 0)
+	else if (answers(decider) == 0)
 		say(out, PUBLISH_DO_BLIND, "none of %zu servers answers: this publisher is blind",
 		    decider->count);
 	else if (refuse_strangers(decider, store, out))
@@ -794,11 +762,10 @@ void publish_decide(const struct decider *decider, const struct stored_value *st
 		say(out, PUBLISH_DO_ALARM,
 		    "%s and %s both take writes on timeline %" PRId64
 		    ": nothing is published; stop the one that is not the primary",
-		    decider_node_name(found.primary), decider_node_name(found.twin),
-		    found.primary->now.timeline);
+		    name_of(found.primary), name_of(found.twin), found.primary->now.timeline);
 	else if (found.unclear != NULL)
 		say(out, PUBLISH_DO_WAIT, "%s takes writes, on a timeline that is not known yet",
-		    decider_node_name(found.unclear));
+		    name_of(found.unclear));
 	else if (found.stray != NULL)
 		form_stray(decider, found.stray, out);
 	else if (found.primary != NULL)

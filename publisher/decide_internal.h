@@ -39,6 +39,7 @@ struct decider {
 };
 
 /* decide.c */
+bool decider_counts(const struct decider_node *node); /* it answers, and is no witness */
 bool decider_stranger(const struct decider_node *node, const struct stored_value *store);
 
 /* decide_topology.c */

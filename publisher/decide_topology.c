@@ -61,11 +61,8 @@ static int64_t lag_bucket(int64_t behind, int64_t stored)
 {
 	int64_t bucket = 0;
 
-	if (behind < 0)
-		return stored;
-	if (stored == 0 && behind < 2 * LAG_BUCKET_MIN)
-		return stored;
-	if (stored > 0 && behind >= stored / 2 && behind / 8 < stored)
+	if (behind < 0 || (stored == 0 && behind < 2 * LAG_BUCKET_MIN) ||
+	    (stored > 0 && behind >= stored / 2 && behind / 8 < stored))
 		return stored;
 	if (behind >= LAG_BUCKET_MIN)
 		for (bucket = LAG_BUCKET_MIN; behind / 4 >= bucket;)
@@ -93,9 +90,8 @@ static bool is_standby(const struct decider *decider, const struct stored_value 
 		return false;
 	if (node->answers)
 		return node->now.in_recovery;
-	if (stored_standby(store, node) == NULL)
-		return false;
-	return node->dropped || node->unanswered < decider->rules.drop_after;
+	return stored_standby(store, node) != NULL &&
+	       (node->dropped || node->unanswered < decider->rules.drop_after);
 }
 
 static void fill_member(struct member *member, const struct decider_node *node)
@@ -138,7 +134,7 @@ static const char *system_identifier_of(const struct decider *decider,
 	if (store->state == STORED_VALUE && store->topology->system_identifier[0] != '\0')
 		return store->topology->system_identifier;
 	for (size_t i = 0; i < decider->count; i++)
-		if (decider->nodes[i].answers && decider->nodes[i].now.role != NODE_WITNESS &&
+		if (decider_counts(&decider->nodes[i]) &&
 		    decider->nodes[i].now.system_identifier[0] != '\0')
 			return decider->nodes[i].now.system_identifier;
 	return "";
@@ -158,14 +154,6 @@ void decider_topology(const struct decider *decider, const struct stored_value *
 	out->set_by = decider->mark;
 }
 
-static bool same_lags(const struct topology *a, const struct topology *b)
-{
-	for (size_t i = 0; i < a->standby_count; i++)
-		if (a->standbys[i].lag_bytes != b->standbys[i].lag_bytes)
-			return false;
-	return true;
-}
-
 static bool same_member(const struct member *a, const struct member *b)
 {
 	return a->port == b->port && strcmp(a->name, b->name) == 0 && strcmp(a->host, b->host) == 0;
@@ -181,7 +169,8 @@ bool decider_same_topology(const struct topology *a, const struct topology *b)
 	if (a->has_primary && !same_member(&a->primary, &b->primary))
 		return false;
 	for (size_t i = 0; i < a->standby_count; i++)
-		if (!same_member(&a->standbys[i], &b->standbys[i]))
+		if (!same_member(&a->standbys[i], &b->standbys[i]) ||
+		    a->standbys[i].lag_bytes != b->standbys[i].lag_bytes)
 			return false;
-	return same_lags(a, b);
+	return true;
 }

@@ -22,35 +22,21 @@
 /* It contains repmgr's table nodes, of up to TOPOLOGY_SLOTS_MAX rows. */
 #define ANSWER_BYTES_MAX 262144
 
-enum node_progress {
-	NODE_IDLE,      /* no question */
-	NODE_RESOLVING, /* waits for the resolver */
-	NODE_ASKING,    /* waits for the server, and connects first if needed */
-};
-
 struct node {
 	struct node_options options;
 	char *conninfo;
 	struct member member;
 	bool by_name;                  /* the address has to be looked up */
 	struct pg_connection *session; /* to member.address; NULL: none yet */
-	struct resolver_query *query;
-	struct timer *timer;
-	enum node_progress state;
+	struct resolver_query *query;  /* RESOLVING; NULL: ASKING, or IDLE */
+	struct timer *timer;           /* the deadline; it is set except in IDLE */
 	struct node_query_answer answer, next;
 	bool again; /* the connection had ended, or was cut: the question was sent once more */
 };
 
-/* The only place where the state changes. */
-static void enter(struct node *node, enum node_progress state)
-{
-	node->state = state;
-}
-
 static void conclude(struct node *node)
 {
 	timer_stop(node->timer);
-	enter(node, NODE_IDLE);
 	node->options.cb(NODE_TOLD, node->options.arg);
 }
 
@@ -73,8 +59,6 @@ static void conclude_answer(struct node *node)
 	node->next = node->answer;
 	node->answer = next;
 	node->answer.fact.class = SERVER_ANSWERED;
-	node->answer.fact.known = true;
-	node->answer.fact.answered_us = clock_now_us();
 	node->answer.fact.problem[0] = '\0';
 	if (server_takes_writes(&node->answer.fact))
 		pg_connection_renew(node->session);
@@ -104,7 +88,7 @@ static void pg_connection_told(enum pg_connection_outcome outcome,
 		return;
 	case PG_CONNECTION_SHUT:
 	case PG_CONNECTION_ENDED:
-		if (node->state == NODE_ASKING)
+		if (node_is_asked(node) && node->query == NULL)
 			ask_again(node);
 		else
 			node->options.cb(NODE_LOST, node->options.arg);
@@ -141,7 +125,6 @@ static void ask_server(struct node *node)
 		node->session =
 		    pg_connection_create(node->options.base, node->options.pq, &question,
 		                         node->conninfo, &node->member, pg_connection_told, node);
-	enter(node, NODE_ASKING);
 	pg_connection_ask(node->session, &node->next);
 }
 
@@ -178,29 +161,23 @@ static void on_deadline(void *arg)
 	conclude_failure(node, SERVER_TIMED_OUT, problem);
 }
 
-static bool must_resolve(const struct node *node)
-{
-	return node->by_name && (node->session == NULL || !pg_connection_connected(node->session));
-}
-
 void node_ask(struct node *node)
 {
-	if (node->state != NODE_IDLE)
+	if (node_is_asked(node))
 		return;
 	node->again = false;
 	node->next.fact.asked_us = clock_now_us();
 	timer_start(node->timer, node->options.timeout_ms);
-	if (!must_resolve(node)) {
+	if (node->by_name && (node->session == NULL || !pg_connection_connected(node->session)))
+		node->query =
+		    resolver_ask(node->options.resolver, node->member.host, on_resolved, node);
+	else
 		ask_server(node);
-		return;
-	}
-	enter(node, NODE_RESOLVING);
-	node->query = resolver_ask(node->options.resolver, node->member.host, on_resolved, node);
 }
 
 bool node_is_asked(const struct node *node)
 {
-	return node->state != NODE_IDLE;
+	return timer_is_set(node->timer);
 }
 
 const struct node_query_answer *node_answer(const struct node *node)

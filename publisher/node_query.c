@@ -29,6 +29,16 @@ static const char temporary_table[] =
     "CREATE TEMPORARY TABLE IF NOT EXISTS segue_write_check (at timestamptz);";
 static const char temporary_row[] = "INSERT INTO segue_write_check VALUES (pg_catalog.now())";
 
+static const char repmgr_state[] =
+    ", (SELECT CASE WHEN pg_catalog.has_schema_privilege(n.oid, 'USAGE') "
+    "AND pg_catalog.has_table_privilege(c.oid, 'SELECT') THEN 'readable' "
+    "ELSE 'denied' END FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
+    "ON n.oid = c.relnamespace WHERE n.nspname = '%s' AND c.relname = 'nodes')";
+static const char repmgr_nodes[] =
+    ", (SELECT pg_catalog.json_agg(pg_catalog.json_build_object("
+    "'name', node_name, 'type', type, 'active', active, 'conninfo', conninfo) "
+    "ORDER BY node_id) FROM \"%s\".nodes)::text, e.node_name, e.at";
+
 /* The schema's name contains no quotes: only [A-Za-z0-9._-]. */
 static void append_write_check(struct strbuf *sql, const char *schema, bool repmgr)
 {
@@ -59,25 +69,6 @@ static void append_server(struct strbuf *sql, int64_t silence_ms, bool identifie
 	    (long long)(silence_ms > SILENCE_MIN_MS ? silence_ms : SILENCE_MIN_MS));
 }
 
-static void append_repmgr_state(struct strbuf *sql, const char *schema)
-{
-	strbuf_printf(sql,
-	              ", (SELECT CASE WHEN pg_catalog.has_schema_privilege(n.oid, 'USAGE') "
-	              "AND pg_catalog.has_table_privilege(c.oid, 'SELECT') THEN 'readable' "
-	              "ELSE 'denied' END FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n "
-	              "ON n.oid = c.relnamespace WHERE n.nspname = '%s' AND c.relname = 'nodes')",
-	              schema);
-}
-
-static void append_repmgr(struct strbuf *sql, const char *schema)
-{
-	strbuf_printf(sql,
-	              ", (SELECT pg_catalog.json_agg(pg_catalog.json_build_object("
-	              "'name', node_name, 'type', type, 'active', active, 'conninfo', conninfo) "
-	              "ORDER BY node_id) FROM \"%s\".nodes)::text, e.node_name, e.at",
-	              schema);
-}
-
 static void append_from(struct strbuf *sql, const char *schema, bool repmgr)
 {
 	strbuf_append_str(sql,
@@ -105,9 +96,9 @@ static char *make_sql(const struct config_publisher *config, bool identifier, bo
 	if (config->repmgr == CONFIG_REPMGR_NO)
 		strbuf_append_str(&sql, ", NULL");
 	else
-		append_repmgr_state(&sql, config->repmgr_schema);
+		strbuf_printf(&sql, repmgr_state, config->repmgr_schema);
 	if (repmgr)
-		append_repmgr(&sql, config->repmgr_schema);
+		strbuf_printf(&sql, repmgr_nodes, config->repmgr_schema);
 	else
 		strbuf_append_str(&sql, ", NULL, NULL, NULL");
 	append_from(&sql, config->repmgr_schema, repmgr);
@@ -130,32 +121,13 @@ void node_query_fini(struct node_query *node_query)
 
 /* -- the answer -- */
 
-static void free_nodes(struct repmgr_node *nodes, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free(nodes[i].conninfo);
-	free(nodes);
-}
-
 void node_query_answer_fini(struct node_query_answer *answer)
 {
-	free_nodes(answer->nodes, answer->node_count);
+	for (size_t i = 0; i < answer->node_count; i++)
+		free(answer->nodes[i].conninfo);
+	free(answer->nodes);
 	answer->nodes = NULL;
 	answer->node_count = 0;
-}
-
-static enum node_role role_of(const char *type)
-{
-	static const struct {
-		const char *type;
-		enum node_role role;
-	} roles[] = {
-	    {"primary", NODE_PRIMARY}, {"standby", NODE_STANDBY}, {"witness", NODE_WITNESS}};
-
-	for (size_t i = 0; type != NULL && i < ARRAY_LEN(roles); i++)
-		if (strcmp(type, roles[i].type) == 0)
-			return roles[i].role;
-	return NODE_ROLE_UNKNOWN;
 }
 
 static void copy_name(char name[TOPOLOGY_NAME_MAX], const char *text)
@@ -167,49 +139,32 @@ static void copy_name(char name[TOPOLOGY_NAME_MAX], const char *text)
 
 static void take_node(struct repmgr_node *node, const json_t *row)
 {
+	static const char *const types[] = {
+	    [NODE_PRIMARY] = "primary", [NODE_STANDBY] = "standby", [NODE_WITNESS] = "witness"};
 	const char *conninfo = json_string_value(json_object_get(row, "conninfo"));
+	const char *type = json_string_value(json_object_get(row, "type"));
 
 	copy_name(node->name, json_string_value(json_object_get(row, "name")));
-	node->role = role_of(json_string_value(json_object_get(row, "type")));
+	for (size_t i = NODE_PRIMARY; type != NULL && i < ARRAY_LEN(types); i++)
+		if (strcmp(type, types[i]) == 0)
+			node->role = (enum node_role)i;
 	node->inactive = json_is_false(json_object_get(row, "active"));
 	node->conninfo = xstrdup(conninfo != NULL ? conninfo : "");
 }
 
-static bool parse_nodes(const char *text, struct repmgr_node **nodes, size_t *count,
-                        struct err *err)
+static bool parse_nodes(const char *text, struct node_query_answer *answer, struct err *err)
 {
-	json_error_t error;
-	json_t *rows = json_loads(text, 0, &error);
+	json_auto_t *rows = json_loads(text, 0, NULL);
 	size_t size = json_array_size(rows);
 
-	if (!json_is_array(rows) || size > TOPOLOGY_SLOTS_MAX) {
-		json_decref(rows);
+	if (!json_is_array(rows) || size > TOPOLOGY_SLOTS_MAX)
 		return err_set(err, "repmgr's table nodes has %zu rows: 1 to %d are allowed", size,
 		               TOPOLOGY_SLOTS_MAX);
-	}
-	*nodes = xcalloc(size + 1, sizeof(**nodes));
+	answer->nodes = xcalloc(size + 1, sizeof(*answer->nodes));
 	for (size_t i = 0; i < size; i++)
-		take_node(&(*nodes)[i], json_array_get(rows, i));
-	*count = size;
-	json_decref(rows);
+		take_node(&answer->nodes[i], json_array_get(rows, i));
+	answer->node_count = size;
 	return true;
-}
-
-static enum node_query_repmgr repmgr_state(const char *text)
-{
-	if (text == NULL)
-		return NODE_QUERY_REPMGR_ABSENT;
-	return strcmp(text, "readable") == 0 ? NODE_QUERY_REPMGR_READABLE
-	                                     : NODE_QUERY_REPMGR_DENIED;
-}
-
-static void take_promotion(struct node_query_answer *answer, const char *name, const char *at)
-{
-	bool fine = at != NULL && layout_time_problem(at) == NULL;
-
-	copy_name(answer->promoted_name, fine ? name : NULL);
-	snprintf(answer->promoted_at, sizeof(answer->promoted_at), "%s",
-	         *answer->promoted_name != '\0' ? at : "");
 }
 
 bool node_query_parse(const char *const row[NODE_QUERY_COLUMNS], struct node_query_answer *out,
@@ -219,12 +174,17 @@ bool node_query_parse(const char *const row[NODE_QUERY_COLUMNS], struct node_que
 
 	if (!question_parse(row, &answer.fact, err))
 		return false;
-	if (row[7] != NULL && !parse_nodes(row[7], &answer.nodes, &answer.node_count, err))
+	if (row[7] != NULL && !parse_nodes(row[7], &answer, err))
 		return false;
 	answer.receiving = row[4] != NULL && *row[4] == 't';
 	snprintf(answer.instance, sizeof(answer.instance), "%s", row[5] != NULL ? row[5] : "");
-	answer.repmgr = repmgr_state(row[6]);
-	take_promotion(&answer, row[8], row[9]);
+	answer.repmgr = row[6] == NULL                    ? NODE_QUERY_REPMGR_ABSENT
+	                : strcmp(row[6], "readable") == 0 ? NODE_QUERY_REPMGR_READABLE
+	                                                  : NODE_QUERY_REPMGR_DENIED;
+	if (row[9] != NULL && layout_time_problem(row[9]) == NULL)
+		copy_name(answer.promoted_name, row[8]);
+	snprintf(answer.promoted_at, sizeof(answer.promoted_at), "%s",
+	         *answer.promoted_name != '\0' ? row[9] : "");
 	snprintf(answer.refused, sizeof(answer.refused), "%s", row[10] != NULL ? row[10] : "");
 	node_query_answer_fini(out);
 	*out = answer;

@@ -27,7 +27,7 @@ static bool fill_address(const char *path, struct sockaddr_un *address, struct e
 {
 	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
 	if (strlen(path) >= sizeof(address->sun_path))
-		return err_set(err, "%s: longer than a socket's name may be", path);
+		return err_set(err, "%s: the path is too long for a socket", path);
 	snprintf(address->sun_path, sizeof(address->sun_path), "%s", path);
 	return true;
 }
@@ -44,18 +44,13 @@ static int open_socket(struct err *err)
 static int connect_to(const char *path, struct err *err)
 {
 	struct sockaddr_un address;
-	auto_close int fd = -1;
+	int fd = fill_address(path, &address, err) ? open_socket(err) : -1;
 
-	if (!fill_address(path, &address, err))
-		return -1;
-	fd = open_socket(err);
-	if (fd < 0)
-		return -1;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-		err_set_errno(err, errno, "%s", path);
-		return -1;
-	}
-	return dup(fd);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	err_set_errno(err, errno, "%s", path);
+	close(fd);
+	return -1;
 }
 
 bool notify_socket_send(const char *path, const char *cluster, struct err *err)
@@ -79,10 +74,10 @@ static bool clear_path(const char *path, struct err *err)
 	if (lstat(path, &st) != 0)
 		return true;
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, "%s: there is something that is no socket", path);
+		return err_set(err, "%s: exists and is not a socket", path);
 	fd = connect_to(path, &nobody);
 	if (fd >= 0)
-		return err_set(err, "%s: another segue publish listens there", path);
+		return err_set(err, "%s: another segue publish listens on it", path);
 	if (unlink(path) != 0)
 		return err_set_errno(err, errno, "cannot remove %s", path);
 	return true;
@@ -127,16 +122,16 @@ struct notify_socket *notify_socket_create(struct event_base *base, const char *
 	struct notify_socket *wake = xcalloc(1, sizeof(*wake));
 
 	*wake = (struct notify_socket){.path = xstrdup(path), .fd = -1, .cb = cb, .arg = arg};
-	if (!bind_socket(wake, err)) {
-		if (wake->fd >= 0)
-			close(wake->fd);
-		free(wake->path);
-		free(wake);
-		return NULL;
+	if (bind_socket(wake, err)) {
+		wake->readable = event_new(base, wake->fd, EV_READ | EV_PERSIST, on_readable, wake);
+		event_add(wake->readable, NULL);
+		return wake;
 	}
-	wake->readable = event_new(base, wake->fd, EV_READ | EV_PERSIST, on_readable, wake);
-	event_add(wake->readable, NULL);
-	return wake;
+	if (wake->fd >= 0)
+		close(wake->fd);
+	free(wake->path);
+	free(wake);
+	return NULL;
 }
 
 void notify_socket_destroy(struct notify_socket *wake)

@@ -1,7 +1,7 @@
 /* Which servers are asked: the configured ones, and those that repmgr lists. No server is asked
  * twice, whatever addresses lead to it: a configured one that turns out to be one of repmgr's gives
- * way to that one, and so does one of two that are the same running server. Always: a configured
- * server is never forgotten. */
+ * way to that one, and so does one of two that are the same running server: it is asked again when
+ * the configuration is read again. Always: another configured server is never forgotten. */
 #include "publisher/observe.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,17 +15,14 @@
 
 struct observed {
 	struct observe *observe;
-	struct node *node; /* NULL: it is the same server as another one, and is not asked */
+	struct node *node;
 	struct member member;
 	char *conninfo;          /* as the list has it; identifies a row of repmgr.nodes */
 	bool configured, listed; /* in `nodes`; in repmgr.nodes */
 	bool awaited;            /* the round waits for it */
 	enum node_role role;     /* from repmgr, as is `inactive` */
 	bool inactive;
-	bool told; /* its state was logged, as the next three have it */
-	enum server_class told_class;
-	bool told_recovery;
-	int64_t told_timeline;
+	struct node_state logged; /* class UNASKED: its state was not logged yet */
 };
 
 struct observe {
@@ -38,8 +35,6 @@ struct observe {
 	int64_t started_us;
 	unsigned rounds_more; /* extra rounds that this look has taken so far */
 };
-
-node_cb observe_node_event;
 
 /* Rounds; see the header. A silent server is waited for only once: it is still asked, and its
  * result counts in the round that is running then. Always: `observed` is called once per round, and
@@ -59,15 +54,10 @@ node_cb observe_node_event;
  * add. */
 #define ROUNDS_MORE_MAX 3
 
-static void observed_destroy(struct observed *server);
-static bool observe_list_configured(struct observe *observe, struct err *err) MUST_CHECK;
-static bool observe_list_merge(struct observe *observe);
-
 static bool is_over(const struct observe *observe)
 {
 	for (size_t i = 0; i < observe->count; i++)
-		if (observe->servers[i]->awaited && observe->servers[i]->node != NULL &&
-		    node_is_asked(observe->servers[i]->node))
+		if (observe->servers[i]->awaited && node_is_asked(observe->servers[i]->node))
 			return false;
 	return true;
 }
@@ -78,7 +68,7 @@ static void end_when_over(struct observe *observe)
 		timer_fire(observe->over);
 }
 
-void observe_node_event(enum node_event event, void *arg)
+static void on_node_event(enum node_event event, void *arg)
 {
 	struct observed *server = arg;
 	struct observe *observe = server->observe;
@@ -89,14 +79,6 @@ void observe_node_event(enum node_event event, void *arg)
 		observe->options.callbacks.lost(observe->options.callbacks.arg);
 }
 
-static bool is_due(const struct observed *server, int64_t now_us)
-{
-	const struct server_fact *fact = &node_answer(server->node)->fact;
-
-	return fact->class == SERVER_UNASKED || fact->class == SERVER_ANSWERED ||
-	       now_us - fact->asked_us >= RETRY_US;
-}
-
 static void begin(struct observe *observe)
 {
 	observe->looking = true;
@@ -104,13 +86,10 @@ static void begin(struct observe *observe)
 	observe->started_us = clock_now_us();
 	for (size_t i = 0; i < observe->count; i++) {
 		struct observed *server = observe->servers[i];
-		enum server_class class;
+		const struct server_fact *fact = &node_answer(server->node)->fact;
 
-		if (server->node == NULL)
-			continue;
-		class = node_answer(server->node)->fact.class;
-		server->awaited = class == SERVER_ANSWERED || class == SERVER_UNASKED;
-		if (is_due(server, observe->started_us))
+		server->awaited = fact->class == SERVER_ANSWERED || fact->class == SERVER_UNASKED;
+		if (server->awaited || observe->started_us - fact->asked_us >= RETRY_US)
 			node_ask(server->node);
 	}
 	end_when_over(observe); /* there may be nobody to wait for */
@@ -122,187 +101,6 @@ void observe_look(struct observe *observe)
 		observe->again = true;
 	else
 		begin(observe);
-}
-
-/* -- the end of a round -- */
-
-static void fill_sighting(struct node_state *node_state, const struct observed *server)
-{
-	const struct node_query_answer *answer = node_answer(server->node);
-	const struct server_fact *fact = &answer->fact;
-
-	*node_state = (struct node_state){.port = server->member.port,
-	                                  .class = fact->class,
-	                                  .in_recovery = fact->in_recovery,
-	                                  .timeline = fact->timeline,
-	                                  .lsn = fact->lsn,
-	                                  .receiving = answer->receiving,
-	                                  .role = server->role,
-	                                  .inactive = server->inactive};
-	/* It is alive but takes no row: it does not count as taking writes, and does not prove that
-	 * no server does. */
-	if (fact->class == SERVER_ANSWERED && !fact->in_recovery && *answer->refused != '\0')
-		node_state->class = SERVER_OTHER;
-	snprintf(node_state->name, sizeof(node_state->name), "%.*s", TOPOLOGY_NAME_MAX - 1,
-	         server->member.name);
-	snprintf(node_state->host, sizeof(node_state->host), "%s", server->member.host);
-	snprintf(node_state->system_identifier, sizeof(node_state->system_identifier), "%s",
-	         fact->system_identifier);
-	snprintf(node_state->promoted_name, sizeof(node_state->promoted_name), "%s",
-	         answer->promoted_name);
-	snprintf(node_state->promoted_at, sizeof(node_state->promoted_at), "%s",
-	         answer->promoted_at);
-}
-
-static const char *problem_of(const struct observed *server)
-{
-	const struct node_query_answer *answer = node_answer(server->node);
-
-	return answer->fact.class == SERVER_ANSWERED && !answer->fact.in_recovery
-	           ? answer->refused
-	           : answer->fact.problem;
-}
-
-static void log_server(struct observed *server, const struct node_state *node_state)
-{
-	bool answers = node_state->class == SERVER_ANSWERED;
-	const char *problem = problem_of(server);
-	const struct observe_options *options = &server->observe->options;
-
-	if (server->told && server->told_class == node_state->class &&
-	    (!answers || (server->told_recovery == node_state->in_recovery &&
-	                  server->told_timeline == node_state->timeline)))
-		return;
-	server->told = true;
-	server->told_class = node_state->class;
-	server->told_recovery = node_state->in_recovery;
-	server->told_timeline = node_state->timeline;
-	log_info("server", KV_STR("publisher", options->config->name),
-	         KV_STR("cluster", options->cluster->name), KV_STR("node", node_state->name),
-	         KV_STR("host", node_state->host), KV_INT("port", node_state->port),
-	         KV_STR("class", server_class_name(node_state->class)),
-	         KV_STR("in_recovery", !answers                  ? NULL
-	                               : node_state->in_recovery ? "yes"
-	                                                         : "no"),
-	         KV_INT("timeline", answers ? node_state->timeline : 0),
-	         KV_STR("problem", *problem != '\0' ? problem : NULL));
-}
-
-static void note_repmgr(struct observation *out, const struct node_query_answer *answer)
-{
-	if (answer->fact.class != SERVER_ANSWERED || out->repmgr == OBSERVE_REPMGR_READ)
-		return;
-	switch (answer->repmgr) {
-	case NODE_QUERY_REPMGR_ABSENT:
-		if (out->repmgr == OBSERVE_REPMGR_UNKNOWN)
-			out->repmgr = OBSERVE_REPMGR_ABSENT;
-		return;
-	case NODE_QUERY_REPMGR_DENIED:
-		out->repmgr = OBSERVE_REPMGR_DENIED;
-		return;
-	case NODE_QUERY_REPMGR_READABLE:
-		out->repmgr = OBSERVE_REPMGR_READ;
-		return;
-	}
-}
-
-static void tell(struct observe *observe)
-{
-	struct node_state *states = xcalloc(observe->count + 1, sizeof(*states));
-	struct observation observation = {.states = states, .asked_us = observe->started_us};
-
-	for (size_t i = 0; i < observe->count; i++) {
-		struct observed *server = observe->servers[i];
-		const struct node_query_answer *answer;
-		struct node_state *node_state = &states[observation.count];
-
-		if (server->node == NULL)
-			continue;
-		answer = node_answer(server->node);
-		observation.count++;
-		fill_sighting(node_state, server);
-		log_server(server, node_state);
-		note_repmgr(&observation, answer);
-		if (answer->fact.class == SERVER_ANSWERED &&
-		    answer->fact.asked_us < observation.asked_us)
-			observation.asked_us = answer->fact.asked_us;
-	}
-	observe->options.callbacks.observed(&observation, observe->options.callbacks.arg);
-	free(states);
-}
-
-/* repmgr.nodes is read by the question after the one that found it. The list is not complete before
- * that. */
-static bool list_is_open(const struct observe *observe)
-{
-	for (size_t i = 0; i < observe->count; i++) {
-		const struct node_query_answer *answer;
-
-		if (observe->servers[i]->node == NULL)
-			continue;
-		answer = node_answer(observe->servers[i]->node);
-		if (answer->fact.class == SERVER_ANSWERED &&
-		    answer->repmgr == NODE_QUERY_REPMGR_READABLE && answer->node_count == 0 &&
-		    !observe->servers[i]->told)
-			return true;
-	}
-	return false;
-}
-
-static void on_over(void *arg)
-{
-	struct observe *observe = arg;
-	bool again;
-
-	if (!observe->looking || !is_over(observe))
-		return;
-	if ((observe_list_merge(observe) || list_is_open(observe)) &&
-	    observe->rounds_more++ < ROUNDS_MORE_MAX) {
-		begin(observe);
-		return;
-	}
-	again = observe->again;
-	observe->looking = observe->again = false;
-	observe->rounds_more = 0;
-	tell(observe);
-	if (again)
-		observe_look(observe);
-}
-
-void observe_describe(const struct observe *observe, struct strbuf *out)
-{
-	for (size_t i = 0; i < observe->count; i++) {
-		const struct observed *server = observe->servers[i];
-
-		if (server->node != NULL && *problem_of(server) != '\0')
-			strbuf_printf(out, "%s port %u: %s\n", server->member.host,
-			              (unsigned)server->member.port, problem_of(server));
-	}
-}
-
-struct observe *observe_create(const struct observe_options *options, struct err *err)
-{
-	struct observe *observe = xcalloc(1, sizeof(*observe));
-
-	observe->options = *options;
-	node_query_init(&observe->node_query, options->config);
-	observe->over = timer_new(options->base, on_over, observe);
-	if (observe_list_configured(observe, err))
-		return observe;
-	observe_destroy(observe);
-	return NULL;
-}
-
-void observe_destroy(struct observe *observe)
-{
-	if (observe == NULL)
-		return;
-	for (size_t i = 0; i < observe->count; i++)
-		observed_destroy(observe->servers[i]);
-	free(observe->servers);
-	timer_free(observe->over);
-	node_query_fini(&observe->node_query);
-	free(observe);
 }
 
 /* The configured servers, and those of repmgr. */
@@ -317,7 +115,7 @@ static void observed_destroy(struct observed *server)
 
 static bool answered(const struct observed *server)
 {
-	return server->node != NULL && node_answer(server->node)->fact.class == SERVER_ANSWERED;
+	return node_answer(server->node)->fact.class == SERVER_ANSWERED;
 }
 
 static void say(const struct observe *observe, const struct observed *server, const char *event,
@@ -339,14 +137,6 @@ static const char *configured_name(const struct config_cluster *cluster,
 	return "";
 }
 
-static void append(struct observe *observe, struct observed *server)
-{
-	size_t size = sizeof(*observe->servers); /* NOLINT(bugprone-sizeof-expression): pointers */
-
-	observe->servers = xreallocarray(observe->servers, observe->count + 1, size);
-	observe->servers[observe->count++] = server;
-}
-
 static struct observed *add(struct observe *observe, const char *conninfo,
                             enum conninfo_precedence precedence, struct err *err)
 {
@@ -358,7 +148,7 @@ static struct observed *add(struct observe *observe, const char *conninfo,
 	                            .resolver = options->resolver,
 	                            .node_query = &observe->node_query,
 	                            .timeout_ms = options->cluster->verify_timeout_ms,
-	                            .cb = observe_node_event};
+	                            .cb = on_node_event};
 
 	if (!conninfo_target_parse(options->pq, options->config->conninfo, conninfo, precedence,
 	                           &target, err))
@@ -370,12 +160,14 @@ static struct observed *add(struct observe *observe, const char *conninfo,
 	node.arg = server;
 	server->node = node_create(&node, &target);
 	conninfo_target_fini(&target);
-	append(observe, server);
+	observe->servers =
+	    xreallocarray(observe->servers, observe->count + 1, sizeof(struct observed *));
+	observe->servers[observe->count++] = server;
 	return server;
 }
 
 /* Adds the servers of `nodes`. */
-static bool observe_list_configured(struct observe *observe, struct err *err)
+static bool add_configured(struct observe *observe, struct err *err)
 {
 	const char *list = observe->options.config->nodes;
 	char *conninfo;
@@ -424,22 +216,17 @@ static struct observed *find_listed(const struct observe *observe, const char *c
 	return NULL;
 }
 
-static bool same_place(const struct member *a, const struct member *b)
-{
-	if (a->port != b->port)
-		return false;
-	return strcmp(a->host, b->host) == 0 ||
-	       (*a->address != '\0' && strcmp(a->address, b->address) == 0);
-}
-
 /* A configured server at the same place stays, with its connection, under repmgr's name. */
 static struct observed *adopt(const struct observe *observe, const struct member *member,
                               const char *conninfo)
 {
 	for (size_t i = 0; i < observe->count; i++) {
 		struct observed *server = observe->servers[i];
+		const struct member *own = &server->member;
 
-		if (server->listed || server->node == NULL || !same_place(&server->member, member))
+		if (server->listed || own->port != member->port ||
+		    (strcmp(own->host, member->host) != 0 &&
+		     (*own->address == '\0' || strcmp(own->address, member->address) != 0)))
 			continue;
 		free(server->conninfo);
 		server->conninfo = xstrdup(conninfo);
@@ -473,7 +260,8 @@ static struct observed *list_server(struct observe *observe, const struct repmgr
 	return server;
 }
 
-static void follow(const struct observe *observe, struct observed *server,
+/* Returns true if the server was not listed before. */
+static bool follow(const struct observe *observe, struct observed *server,
                    const struct repmgr_node *node, bool is_new)
 {
 	bool fresh = !server->listed;
@@ -486,13 +274,7 @@ static void follow(const struct observe *observe, struct observed *server,
 	if (fresh)
 		say(observe, server, "node_found",
 		    is_new ? "it is in repmgr's table nodes" : "repmgr's table nodes has it, too");
-}
-
-/* The server is not asked any more, until the configuration is read again. */
-static void shadow(const struct observe *observe, struct observed *server)
-{
-	say(observe, server, "node_merged", "the same server as one that repmgr lists");
-	node_destroy(STEAL(server->node));
+	return fresh;
 }
 
 static bool same_instance(const struct observed *a, const struct observed *b)
@@ -503,15 +285,33 @@ static bool same_instance(const struct observed *a, const struct observed *b)
 	              node_answer(b->node)->fact.system_identifier) == 0;
 }
 
+/* Of two that are the same running server the listed one stays, else the first one. `kept` servers
+ * are at the start of the list, and `at` is the first of those that were not looked at yet. */
+static bool is_duplicate(const struct observe *observe, size_t kept, size_t at)
+{
+	for (size_t i = 0; i < observe->count && !observe->servers[at]->listed; i++)
+		if ((i < kept || (i > at && observe->servers[i]->listed)) &&
+		    same_instance(observe->servers[i], observe->servers[at]))
+			return true;
+	return false;
+}
+
 static void merge_instances(struct observe *observe)
 {
-	for (size_t i = 0; i < observe->count; i++)
-		for (size_t j = 0; j < observe->count; j++) {
-			struct observed *a = observe->servers[i], *b = observe->servers[j];
+	size_t kept = 0;
 
-			if (a != b && !b->listed && (a->listed || i < j) && same_instance(a, b))
-				shadow(observe, b);
+	for (size_t i = 0; i < observe->count; i++) {
+		struct observed *server = observe->servers[i];
+
+		if (is_duplicate(observe, kept, i)) {
+			say(observe, server, "node_merged",
+			    "the same server as one that repmgr lists");
+			observed_destroy(server);
+		} else {
+			observe->servers[kept++] = server;
 		}
+	}
+	observe->count = kept;
 }
 
 static void forget(struct observe *observe, const bool *kept)
@@ -534,7 +334,9 @@ static void forget(struct observe *observe, const bool *kept)
 	observe->count = count;
 }
 
-static bool merge_rows(struct observe *observe, const struct node_query_answer *authority)
+/* *listed: a server of the list was not listed before. */
+static bool merge_rows(struct observe *observe, const struct node_query_answer *authority,
+                       bool *listed)
 {
 	bool kept[SERVERS_MAX] = {false}, added = false;
 
@@ -548,7 +350,7 @@ static bool merge_rows(struct observe *observe, const struct node_query_answer *
 		server = list_server(observe, node, &is_new);
 		if (server == NULL)
 			continue;
-		follow(observe, server, node, is_new);
+		*listed |= follow(observe, server, node, is_new);
 		added = added || is_new;
 		for (size_t k = 0; k < observe->count; k++)
 			kept[k] = kept[k] || observe->servers[k] == server;
@@ -557,13 +359,170 @@ static bool merge_rows(struct observe *observe, const struct node_query_answer *
 	return added;
 }
 
-/* Takes the servers from repmgr.nodes of the server that is most likely to know. Returns true if
- * there are new ones, which have not been asked yet. */
-static bool observe_list_merge(struct observe *observe)
+/* Takes the servers from repmgr.nodes of the server that is most likely to know. The first list
+ * tells the roles: if it was a witness's, another server knows better. Returns true if there are
+ * new servers, which have not been asked yet. */
+static bool merge(struct observe *observe)
 {
-	const struct node_query_answer *authority = find_authority(observe);
-	bool added = authority != NULL && merge_rows(observe, authority);
+	bool added = false, listed = true;
 
-	merge_instances(observe);
+	for (int i = 0; i < 2 && listed; i++) {
+		const struct node_query_answer *authority = find_authority(observe);
+
+		listed = false;
+		if (authority != NULL && merge_rows(observe, authority, &listed))
+			added = true;
+		merge_instances(observe);
+	}
 	return added;
+}
+
+/* -- the end of a round -- */
+
+static struct node_state state_of(const struct observed *server)
+{
+	const struct node_query_answer *answer = node_answer(server->node);
+	const struct server_fact *fact = &answer->fact;
+	struct node_state state = {.port = server->member.port,
+	                           .class = fact->class,
+	                           .in_recovery = fact->in_recovery,
+	                           .timeline = fact->timeline,
+	                           .lsn = fact->lsn,
+	                           .receiving = answer->receiving,
+	                           .role = server->role,
+	                           .inactive = server->inactive};
+
+	/* It is alive but takes no row: it does not count as taking writes, and does not prove that
+	 * no server does. */
+	if (fact->class == SERVER_ANSWERED && !fact->in_recovery && *answer->refused != '\0')
+		state.class = SERVER_OTHER;
+	snprintf(state.name, sizeof(state.name), "%.*s", TOPOLOGY_NAME_MAX - 1,
+	         server->member.name);
+	memcpy(state.host, server->member.host, sizeof(state.host));
+	memcpy(state.system_identifier, fact->system_identifier, sizeof(state.system_identifier));
+	memcpy(state.promoted_name, answer->promoted_name, sizeof(state.promoted_name));
+	memcpy(state.promoted_at, answer->promoted_at, sizeof(state.promoted_at));
+	return state;
+}
+
+static const char *problem_of(const struct observed *server)
+{
+	const struct node_query_answer *answer = node_answer(server->node);
+
+	return answer->fact.class == SERVER_ANSWERED && !answer->fact.in_recovery
+	           ? answer->refused
+	           : answer->fact.problem;
+}
+
+static void log_server(struct observed *server, const struct node_state *state)
+{
+	bool answers = state->class == SERVER_ANSWERED;
+	const char *problem = problem_of(server);
+	const struct observe_options *options = &server->observe->options;
+
+	if (server->logged.class == state->class &&
+	    (!answers || (server->logged.in_recovery == state->in_recovery &&
+	                  server->logged.timeline == state->timeline)))
+		return;
+	server->logged = *state;
+	log_info("server", KV_STR("publisher", options->config->name),
+	         KV_STR("cluster", options->cluster->name), KV_STR("node", state->name),
+	         KV_STR("host", state->host), KV_INT("port", state->port),
+	         KV_STR("class", server_class_name(state->class)),
+	         KV_STR("in_recovery", !answers             ? NULL
+	                               : state->in_recovery ? "yes"
+	                                                    : "no"),
+	         KV_INT("timeline", answers ? state->timeline : 0),
+	         KV_STR("problem", *problem != '\0' ? problem : NULL));
+}
+
+static void tell(struct observe *observe)
+{
+	auto_free struct node_state *states = xcalloc(observe->count + 1, sizeof(*states));
+	struct observation seen = {
+	    .states = states, .count = observe->count, .asked_us = observe->started_us};
+
+	for (size_t i = 0; i < observe->count; i++) {
+		const struct node_query_answer *answer = node_answer(observe->servers[i]->node);
+
+		states[i] = state_of(observe->servers[i]);
+		log_server(observe->servers[i], &states[i]);
+		if (answer->fact.class != SERVER_ANSWERED)
+			continue;
+		if (answer->repmgr > seen.repmgr)
+			seen.repmgr = answer->repmgr;
+		if (answer->fact.asked_us < seen.asked_us)
+			seen.asked_us = answer->fact.asked_us;
+	}
+	observe->options.callbacks.observed(&seen, observe->options.callbacks.arg);
+}
+
+/* repmgr.nodes is read by the question after the one that found it. The list is not complete before
+ * that. */
+static bool list_is_open(const struct observe *observe)
+{
+	for (size_t i = 0; i < observe->count; i++) {
+		const struct node_query_answer *answer = node_answer(observe->servers[i]->node);
+
+		if (answer->fact.class == SERVER_ANSWERED &&
+		    answer->repmgr == NODE_QUERY_REPMGR_READABLE && answer->node_count == 0 &&
+		    observe->servers[i]->logged.class == SERVER_UNASKED)
+			return true;
+	}
+	return false;
+}
+
+static void on_over(void *arg)
+{
+	struct observe *observe = arg;
+	bool again;
+
+	if (!observe->looking || !is_over(observe))
+		return;
+	if ((merge(observe) || list_is_open(observe)) && observe->rounds_more++ < ROUNDS_MORE_MAX) {
+		begin(observe);
+		return;
+	}
+	again = observe->again;
+	observe->looking = observe->again = false;
+	observe->rounds_more = 0;
+	tell(observe);
+	if (again)
+		observe_look(observe);
+}
+
+void observe_describe(const struct observe *observe, struct strbuf *out)
+{
+	for (size_t i = 0; i < observe->count; i++) {
+		const struct observed *server = observe->servers[i];
+
+		if (*problem_of(server) != '\0')
+			strbuf_printf(out, "%s port %u: %s\n", server->member.host,
+			              (unsigned)server->member.port, problem_of(server));
+	}
+}
+
+struct observe *observe_create(const struct observe_options *options, struct err *err)
+{
+	struct observe *observe = xcalloc(1, sizeof(*observe));
+
+	observe->options = *options;
+	node_query_init(&observe->node_query, options->config);
+	observe->over = timer_new(options->base, on_over, observe);
+	if (add_configured(observe, err))
+		return observe;
+	observe_destroy(observe);
+	return NULL;
+}
+
+void observe_destroy(struct observe *observe)
+{
+	if (observe == NULL)
+		return;
+	for (size_t i = 0; i < observe->count; i++)
+		observed_destroy(observe->servers[i]);
+	free(observe->servers);
+	timer_free(observe->over);
+	node_query_fini(&observe->node_query);
+	free(observe);
 }

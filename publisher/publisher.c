@@ -22,6 +22,7 @@
 
 struct publisher {
 	struct publisher_options options;
+	const struct config_publisher *config;
 	const struct config_cluster *cluster;
 	struct observe *observe;
 	struct decider *decider;
@@ -44,14 +45,8 @@ struct publisher {
 	char primary[TOPOLOGY_HOST_MAX + 32];
 	char promoted_at[PUBLISH_TIME_MAX]; /* the latest promotion in the event tables of all
 	                                       servers */
+	enum publish_action action; /* of the last decision, before a dry run makes it WAIT */
 	struct {
-		bool any;
-		enum publish_action action; /* before a dry run makes it WAIT */
-		char reason[PUBLISH_REASON_MAX];
-		struct strbuf text;
-	} word;
-	struct {
-		bool any;
 		enum publish_result result;
 		enum publish_action action;
 		char reason[PUBLISH_REASON_MAX];
@@ -59,11 +54,6 @@ struct publisher {
 	} said; /* as logged last */
 	bool repmgr_said;
 };
-
-static inline const struct config_publisher *publisher_config(const struct publisher *publisher)
-{
-	return publisher->options.publisher;
-}
 
 /* The time between looks. CLOSE_MS: after a wake or a promotion event, for CLOSE_FOR_US. LOST_MS:
  * while no primary is seen, for LOST_FOR_US. Otherwise it is as configured. */
@@ -73,16 +63,136 @@ static inline const struct config_publisher *publisher_config(const struct publi
 #define LOST_FOR_US  INT64_C(60000000)
 #define LOOK_GAP_US  INT64_C(10000) /* between the starts of any two looks */
 
-/* -- when to look -- */
+/* --- the log: a decision when it changes, an alarm again each minute --- */
 
-static void publisher_say_repmgr(struct publisher *publisher, const struct observation *seen);
+#define ALARM_AGAIN_US INT64_C(60000000)
+
+/* Logs, once, that repmgr's tables were not found, if somebody may expect them to be there. */
+static void publisher_say_repmgr(struct publisher *publisher, const struct observation *seen)
+{
+	enum config_repmgr wanted = publisher->config->repmgr;
+	bool denied = seen->repmgr == NODE_QUERY_REPMGR_DENIED;
+
+	if (publisher->repmgr_said || wanted == CONFIG_REPMGR_NO ||
+	    seen->repmgr == NODE_QUERY_REPMGR_UNKNOWN)
+		return;
+	publisher->repmgr_said = true;
+	if (seen->repmgr == NODE_QUERY_REPMGR_READABLE)
+		return;
+	if (denied || wanted == CONFIG_REPMGR_YES)
+		log_error("repmgr_missing", KV_STR("publisher", publisher->config->name),
+		          KV_STR("schema", publisher->config->repmgr_schema),
+		          KV_STR("problem", denied ? "the role may not read its tables"
+		                                   : "there is no table nodes in that schema"),
+		          KV_STR("action", "only the servers of `nodes` are observed"));
+}
+
+/* A person has named the primary in the store, and that counts from now on. */
 static void publisher_say_set(const struct publisher *publisher, const struct topology *stored,
-                              int64_t floor_before);
-static void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome);
+                              int64_t floor_before)
+{
+	const struct topology_mark *mark = &stored->set_by;
+
+	log_warning("primary_set", KV_STR("publisher", publisher->config->name),
+	            KV_STR("cluster", publisher->cluster->name),
+	            KV_STR("primary", stored->has_primary ? stored->primary.host : "none"),
+	            KV_INT("port", stored->primary.port),
+	            KV_STR("name", stored->primary.name[0] != '\0' ? stored->primary.name : NULL),
+	            KV_INT("timeline", stored->timeline), KV_INT("zxid", stored->zxid),
+	            KV_STR("by", mark->who), KV_STR("at", mark->at), KV_STR("id", mark->id),
+	            KV_INT("lowest_timeline_before", floor_before),
+	            KV_STR("next", "earlier timelines no longer count"));
+}
+
+static void say_written(const struct publisher *publisher, const struct publish_outcome *outcome)
+{
+	const struct topology *topology = &outcome->decision->topology;
+	const struct member *primary = &topology->primary;
+
+	log_info(
+	    "published", KV_STR("publisher", publisher->config->name),
+	    KV_STR("cluster", publisher->cluster->name),
+	    KV_STR("primary", !topology->has_primary     ? "none"
+	                      : primary->name[0] != '\0' ? primary->name
+	                                                 : primary->host),
+	    KV_INT("timeline", topology->timeline), KV_STR("promoted_at", topology->promoted_at),
+	    KV_INT("standbys", topology->standby_count), KV_INT("zxid", outcome->mzxid),
+	    KV_INT("races_lost", outcome->races_lost), KV_STR("reason", outcome->decision->reason),
+	    KV_MS("after_ms", clock_now_us() - publisher->counted_us));
+}
+
+/* Logs an alarm with what the servers answered, one line each. */
+static void say_alarm(struct publisher *publisher, const char *reason)
+{
+	auto_strbuf struct strbuf servers = STRBUF_INIT;
+
+	if (clock_now_us() - publisher->said.alarm_us < ALARM_AGAIN_US &&
+	    publisher->said.alarm_us != 0)
+		return;
+	publisher->said.alarm_us = clock_now_us();
+	decider_describe(publisher->decider, &servers);
+	log_error("alarm", KV_STR("publisher", publisher->config->name),
+	          KV_STR("cluster", publisher->cluster->name), KV_STR("problem", reason),
+	          KV_STR("servers", servers.data),
+	          KV_STR("action", "nothing is published until an operator has solved this"));
+}
+
+static void say_changed(const struct publisher *publisher, const struct publish_outcome *outcome,
+                        const char *reason)
+{
+	bool failed = outcome->result == PUBLISH_FAILED || outcome->result == PUBLISH_CONTENDED;
+	enum log_level level = failed ? LOG_WARNING : LOG_INFO;
+
+	LOG_EMIT(level, failed ? "publish_failed" : "opinion",
+	         KV_STR("publisher", publisher->config->name),
+	         KV_STR("cluster", publisher->cluster->name),
+	         KV_STR("verdict", failed ? NULL : publish_action_name(publisher->action)),
+	         KV_STR("reason", failed ? NULL : reason), KV_STR("problem", outcome->problem),
+	         KV_STR("action", failed ? "tried again with the next round" : NULL));
+}
+
+static const char *skip_digits(const char *text)
+{
+	while (isdigit((unsigned char)*text))
+		text++;
+	return text;
+}
+
+/* Compares without the numbers, which count rounds and servers. */
+static bool is_same_reason(const char *a, const char *b)
+{
+	for (a = skip_digits(a), b = skip_digits(b); *a != '\0' && *a == *b;
+	     a = skip_digits(a + 1), b = skip_digits(b + 1))
+		;
+	return *a == *b;
+}
+
+/* Logs the result of a run, if it is new. */
+static void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome,
+                          const char *reason)
+{
+	bool changed = publisher->said.result != outcome->result ||
+	               publisher->said.action != publisher->action ||
+	               !is_same_reason(publisher->said.reason, reason);
+
+	if (outcome->result == PUBLISH_WRITTEN)
+		say_written(publisher, outcome);
+	else if (outcome->result == PUBLISH_NOTHING && publisher->action == PUBLISH_DO_ALARM)
+		say_alarm(publisher, reason);
+	else if (changed)
+		say_changed(publisher, outcome, reason);
+	if (publisher->action != PUBLISH_DO_ALARM)
+		publisher->said.alarm_us = 0;
+	publisher->said.result = outcome->result;
+	publisher->said.action = publisher->action;
+	snprintf(publisher->said.reason, sizeof(publisher->said.reason), "%s", reason);
+}
+
+/* -- when to look -- */
 
 static int64_t next_look_ms(const struct publisher *publisher, int64_t now_us)
 {
-	int64_t interval = publisher_config(publisher)->interval_ms, soon = interval;
+	int64_t interval = publisher->config->interval_ms, soon = interval;
 
 	if (now_us < publisher->close_until_us)
 		soon = CLOSE_MS;
@@ -91,32 +201,25 @@ static int64_t next_look_ms(const struct publisher *publisher, int64_t now_us)
 	return soon < interval ? soon : clock_jitter_ms(interval);
 }
 
-static void look(struct publisher *publisher)
+static void look(void *arg)
 {
+	struct publisher *publisher = arg;
+
 	timer_stop(publisher->timer);
 	publisher->looked_us = clock_now_us();
 	observe_look(publisher->observe);
 }
 
-static void on_timer(void *arg)
-{
-	look(arg);
-}
-
 /* Looks at once, or LOOK_GAP_US after the last look began. */
-static void look_soon(struct publisher *publisher)
+static void look_soon(void *arg)
 {
+	struct publisher *publisher = arg;
 	int64_t gap_us = clock_now_us() - publisher->looked_us;
 
 	if (gap_us >= LOOK_GAP_US)
 		look(publisher);
 	else
 		timer_start(publisher->timer, (LOOK_GAP_US - gap_us + 999) / 1000);
-}
-
-static void on_lost(void *arg)
-{
-	look_soon(arg);
 }
 
 void publisher_wake(struct publisher *publisher)
@@ -155,7 +258,7 @@ static void note_promotions(struct publisher *publisher, const struct observatio
 
 	for (size_t i = 0; i < seen->count; i++)
 		if (seen->states[i].class == SERVER_ANSWERED &&
-		    strcmp(seen->states[i].promoted_at, latest) > 0) {
+		    promotion_time_compare(seen->states[i].promoted_at, latest) > 0) {
 			latest = seen->states[i].promoted_at;
 			name = seen->states[i].promoted_name;
 		}
@@ -166,40 +269,21 @@ static void note_promotions(struct publisher *publisher, const struct observatio
 	snprintf(publisher->promoted_at, sizeof(publisher->promoted_at), "%s", latest);
 }
 
-static void note_primary(struct publisher *publisher, const struct node_state *primary, char *who,
-                         size_t size)
-{
-	*who = '\0';
-	if (primary == NULL) {
-		if (publisher->lost_from_us == 0)
-			publisher->lost_from_us = clock_now_us();
-		return;
-	}
-	publisher->lost_from_us = 0;
-	snprintf(who, size, "%s:%u on %lld", primary->host, (unsigned)primary->port,
-	         (long long)primary->timeline);
-}
-
-static void show(struct publisher *publisher, const struct observation *seen)
-{
-	auto_free char *text =
-	    seen_nodes_encode(publisher_config(publisher)->name, seen->states, seen->count);
-
-	zk_ephemeral_show(publisher->presence, text);
-}
-
 static void keep_presence(struct publisher *publisher, const struct observation *seen)
 {
-	int64_t blind_ms =
-	    decider_rounds_blind(publisher->decider) * publisher_config(publisher)->interval_ms;
+	const struct config_publisher *config = publisher->config;
+	int64_t blind_ms = decider_rounds_blind(publisher->decider) * config->interval_ms;
 
 	publisher->seen = publisher->seen || blind_ms == 0;
 	if (publisher->presence == NULL)
 		return;
-	if (publisher->seen && blind_ms < publisher_config(publisher)->blind_after_ms)
-		show(publisher, seen);
-	else
+	if (publisher->seen && blind_ms < config->blind_after_ms) {
+		auto_free char *text = seen_nodes_encode(config->name, seen->states, seen->count);
+
+		zk_ephemeral_show(publisher->presence, text);
+	} else {
 		zk_ephemeral_hide(publisher->presence);
+	}
 }
 
 static void count_round(struct publisher *publisher, const struct observation *seen)
@@ -221,19 +305,25 @@ static bool round_is_due(const struct publisher *publisher, int64_t asked_us)
 	int64_t part = publisher->lost_from_us != 0 ? 1000 : 750; /* us per ms of the interval */
 
 	return publisher->counted_us == 0 ||
-	       asked_us - publisher->counted_us >= publisher_config(publisher)->interval_ms * part;
+	       asked_us - publisher->counted_us >= publisher->config->interval_ms * part;
 }
 
 static void on_observed(const struct observation *seen, void *arg)
 {
 	struct publisher *publisher = arg;
 	const struct node_state *primary = find_primary(publisher, seen);
-	char who[sizeof(publisher->primary)];
+	char who[sizeof(publisher->primary)] = "";
 	bool news;
 
 	publisher_say_repmgr(publisher, seen);
 	note_promotions(publisher, seen, primary);
-	note_primary(publisher, primary, who, sizeof(who));
+	if (primary != NULL)
+		snprintf(who, sizeof(who), "%s:%u on %lld", primary->host, (unsigned)primary->port,
+		         (long long)primary->timeline);
+	if (primary != NULL)
+		publisher->lost_from_us = 0;
+	else if (publisher->lost_from_us == 0)
+		publisher->lost_from_us = clock_now_us();
 	news = *who != '\0' && strcmp(who, publisher->primary) != 0;
 	if (news)
 		publisher->close_until_us = 0; /* this is what was waited for */
@@ -258,7 +348,7 @@ static const char *find_seer(const struct publisher *publisher, const struct top
 	members = zk_children_list(publisher->others, &count);
 	for (size_t i = 0; i < count; i++)
 		if (members[i]->owner != 0 &&
-		    strcmp(members[i]->name, publisher_config(publisher)->name) != 0 &&
+		    strcmp(members[i]->name, publisher->config->name) != 0 &&
 		    seen_nodes_has_primary(members[i]->data.data, members[i]->data.len, topology))
 			return members[i]->name;
 	return NULL;
@@ -269,7 +359,6 @@ static void on_form(const struct stored_value *read, struct publish_decision *ou
 	struct publisher *publisher = arg;
 	struct stored_value store = *read;
 	int64_t now_us = clock_now_us(), before;
-	bool writes;
 
 	if (store.state == STORED_VALUE) {
 		store.seen_by = find_seer(publisher, store.topology);
@@ -285,34 +374,32 @@ static void on_form(const struct stored_value *read, struct publish_decision *ou
 		topology_init(&publisher->stored);
 		topology_copy(&publisher->stored, store.topology);
 	}
-	writes = out->action == PUBLISH_DO_PUBLISH || out->action == PUBLISH_DO_PUBLISH_NULL;
-	publisher->word.any = true;
-	publisher->word.action = out->action;
-	snprintf(publisher->word.reason, sizeof(publisher->word.reason), "%s", out->reason);
-	strbuf_reset(&publisher->word.text);
-	if (writes)
-		layout_segue_encode(&out->topology, &publisher->word.text);
-	if (writes && publisher->options.dry_run)
+	publisher->action = out->action;
+	if (publisher->options.dry_run && publish_action_writes(out->action))
 		out->action = PUBLISH_DO_WAIT;
 }
 
 static void on_done(const struct publish_outcome *outcome, void *arg)
 {
 	struct publisher *publisher = arg;
-	const struct publisher_word word = {.result = outcome->result,
-	                                    .store_read = publisher->word.any,
-	                                    .action = publisher->word.action,
-	                                    .reason = publisher->word.reason,
-	                                    .text = publisher->word.text.data,
-	                                    .problem = outcome->problem};
+	const struct publish_decision *decision = outcome->decision;
+	auto_strbuf struct strbuf text = STRBUF_INIT;
+	struct publisher_word word = {.result = outcome->result,
+	                              .store_read = decision != NULL,
+	                              .action = publisher->action,
+	                              .reason = decision != NULL ? decision->reason : "",
+	                              .problem = outcome->problem};
 
 	if (outcome->result == PUBLISH_WRITTEN)
-		decider_written(publisher->decider, outcome->decision);
+		decider_written(publisher->decider, decision);
 	if (!publisher->options.once)
-		publisher_say(publisher, outcome);
-	if (publisher->options.told != NULL)
-		publisher->options.told(&word, publisher->options.arg);
-	publisher->word.any = false;
+		publisher_say(publisher, outcome, word.reason);
+	if (publisher->options.told == NULL)
+		return;
+	if (decision != NULL && publish_action_writes(publisher->action))
+		layout_segue_encode(&decision->topology, &text);
+	word.text = text.data;
+	publisher->options.told(&word, publisher->options.arg);
 }
 
 static void on_master(const struct zk_node_fact *fact, void *arg)
@@ -335,23 +422,9 @@ void publisher_describe(const struct publisher *publisher, struct strbuf *out)
 
 /* -- beginning and end -- */
 
-static struct observe *make_observe(struct publisher *publisher, struct err *err)
-{
-	const struct publisher_options *options = &publisher->options;
-	const struct observe_options observe = {
-	    .base = options->base,
-	    .pq = options->pq,
-	    .resolver = options->resolver,
-	    .cluster = publisher->cluster,
-	    .config = options->publisher,
-	    .callbacks = {.observed = on_observed, .lost = on_lost, .arg = publisher}};
-
-	return observe_create(&observe, err);
-}
-
 static void make_publish(struct publisher *publisher)
 {
-	const struct config_publisher *config = publisher_config(publisher);
+	const struct config_publisher *config = publisher->config;
 	const struct publish_rules rules = {
 	    .publisher = config->name,
 	    .cluster = publisher->cluster->name,
@@ -370,33 +443,23 @@ static void make_publish(struct publisher *publisher)
 	publisher->publish = publish_create(&options);
 }
 
-static struct zk_node *watch_master(struct publisher *publisher)
+/* The presence znode of this publisher and those of the others, which are looked at when a decision
+ * is made, in each round; and the watch on the master znode. */
+static void follow_store(struct publisher *publisher)
 {
-	auto_free char *path = layout_master_path(publisher->cluster);
-
-	return zk_watch(publisher->options.zk, path, ZK_WATCH_DATA, 0, on_master, publisher);
-}
-
-/* They are looked at when a decision is made, in each round. */
-static struct zk_children *watch_others(struct publisher *publisher)
-{
+	struct zk *zk = publisher->options.zk;
 	auto_free char *parent = layout_presence_path(publisher->cluster);
-
-	return zk_children_create(publisher->options.zk, parent, LAYOUT_VALUE_MAX, SIZE_MAX, NULL,
-	                          NULL);
-}
-
-static struct zk_ephemeral *make_presence(const struct publisher *publisher)
-{
-	auto_free char *parent = layout_presence_path(publisher->cluster);
-	auto_free char *path = xasprintf("%s/%s", parent, publisher_config(publisher)->name);
+	auto_free char *path = xasprintf("%s/%s", parent, publisher->config->name);
+	auto_free char *master = layout_master_path(publisher->cluster);
 	const struct zk_ephemeral_options options = {.base = publisher->options.base,
-	                                             .zk = publisher->options.zk,
+	                                             .zk = zk,
 	                                             .acl = publisher->store.acl,
 	                                             .path = path,
 	                                             .who = "publisher"};
 
-	return zk_ephemeral_create(&options);
+	publisher->presence = zk_ephemeral_create(&options);
+	publisher->others = zk_children_create(zk, parent, LAYOUT_VALUE_MAX, SIZE_MAX, NULL, NULL);
+	publisher->master = zk_watch(zk, master, ZK_WATCH_DATA, 0, on_master, publisher);
 }
 
 struct publisher *publisher_create(const struct publisher_options *options, struct err *err)
@@ -405,24 +468,29 @@ struct publisher *publisher_create(const struct publisher_options *options, stru
 	bool creator = options->config->acl == CONFIG_ACL_CREATOR;
 
 	publisher->options = *options;
+	publisher->config = options->publisher;
 	publisher->cluster = &options->config->clusters[options->publisher->cluster_index];
 	publisher->store =
 	    (struct publish_zk){.zk = options->zk, .acl = creator ? ZK_ACL_CREATOR : ZK_ACL_OPEN};
 	topology_init(&publisher->stored);
 	publisher->known.topology = &publisher->stored;
-	strbuf_init(&publisher->word.text);
-	publisher->timer = timer_new(options->base, on_timer, publisher);
+	publisher->timer = timer_new(options->base, look, publisher);
 	make_publish(publisher);
-	publisher->observe = make_observe(publisher, err);
+	publisher->observe = observe_create(
+	    &(struct observe_options){
+	        .base = options->base,
+	        .pq = options->pq,
+	        .resolver = options->resolver,
+	        .cluster = publisher->cluster,
+	        .config = options->publisher,
+	        .callbacks = {.observed = on_observed, .lost = look_soon, .arg = publisher}},
+	    err);
 	if (publisher->observe == NULL) {
 		publisher_destroy(publisher);
 		return NULL;
 	}
-	if (!options->once) {
-		publisher->presence = make_presence(publisher);
-		publisher->others = watch_others(publisher);
-		publisher->master = watch_master(publisher);
-	}
+	if (!options->once)
+		follow_store(publisher);
 	timer_start(publisher->timer, 0);
 	return publisher;
 }
@@ -445,133 +513,5 @@ void publisher_destroy(struct publisher *publisher)
 	decider_destroy(publisher->decider);
 	timer_free(publisher->timer);
 	topology_fini(&publisher->stored);
-	strbuf_fini(&publisher->word.text);
 	free(publisher);
-}
-
-/* The log of a publisher. Nothing is repeated: a decision is logged when it changes, an alarm again
- * each minute. */
-
-#define ALARM_AGAIN_US INT64_C(60000000)
-
-/* Logs, once, that repmgr's tables were not found, if somebody may expect them to be there. */
-static void publisher_say_repmgr(struct publisher *publisher, const struct observation *seen)
-{
-	enum config_repmgr wanted = publisher_config(publisher)->repmgr;
-	bool denied = seen->repmgr == OBSERVE_REPMGR_DENIED;
-
-	if (publisher->repmgr_said || wanted == CONFIG_REPMGR_NO ||
-	    seen->repmgr == OBSERVE_REPMGR_UNKNOWN)
-		return;
-	publisher->repmgr_said = true;
-	if (seen->repmgr == OBSERVE_REPMGR_READ)
-		return;
-	if (denied || wanted == CONFIG_REPMGR_YES)
-		log_error("repmgr_missing", KV_STR("publisher", publisher_config(publisher)->name),
-		          KV_STR("schema", publisher_config(publisher)->repmgr_schema),
-		          KV_STR("problem", denied ? "the role may not read its tables"
-		                                   : "there is no table nodes in that schema"),
-		          KV_STR("action", "the servers of `nodes` alone are observed"));
-}
-
-/* A person has named the primary in the store, and that counts from now on. */
-static void publisher_say_set(const struct publisher *publisher, const struct topology *stored,
-                              int64_t floor_before)
-{
-	const struct topology_mark *mark = &stored->set_by;
-
-	log_warning("primary_set", KV_STR("publisher", publisher_config(publisher)->name),
-	            KV_STR("cluster", publisher->cluster->name),
-	            KV_STR("primary", stored->has_primary ? stored->primary.host : "none"),
-	            KV_INT("port", stored->primary.port),
-	            KV_STR("name", stored->primary.name[0] != '\0' ? stored->primary.name : NULL),
-	            KV_INT("timeline", stored->timeline), KV_INT("zxid", stored->zxid),
-	            KV_STR("by", mark->who), KV_STR("at", mark->at), KV_STR("id", mark->id),
-	            KV_INT("lowest_timeline_before", floor_before),
-	            KV_STR("next", "timelines of before this do not count any more"));
-}
-
-static void say_written(const struct publisher *publisher, const struct publish_outcome *outcome)
-{
-	const struct topology *topology = &outcome->decision->topology;
-	const struct member *primary = &topology->primary;
-
-	log_info(
-	    "published", KV_STR("publisher", publisher_config(publisher)->name),
-	    KV_STR("cluster", publisher->cluster->name),
-	    KV_STR("primary", !topology->has_primary     ? "none"
-	                      : primary->name[0] != '\0' ? primary->name
-	                                                 : primary->host),
-	    KV_INT("timeline", topology->timeline), KV_STR("promoted_at", topology->promoted_at),
-	    KV_INT("standbys", topology->standby_count), KV_INT("zxid", outcome->mzxid),
-	    KV_INT("races_lost", outcome->races_lost), KV_STR("reason", publisher->word.reason),
-	    KV_MS("after_ms", clock_now_us() - publisher->counted_us));
-}
-
-/* Logs an alarm with what the servers answered, one line each. */
-static void say_alarm(struct publisher *publisher)
-{
-	auto_strbuf struct strbuf servers = STRBUF_INIT;
-
-	if (clock_now_us() - publisher->said.alarm_us < ALARM_AGAIN_US &&
-	    publisher->said.alarm_us != 0)
-		return;
-	publisher->said.alarm_us = clock_now_us();
-	decider_describe(publisher->decider, &servers);
-	log_error("alarm", KV_STR("publisher", publisher_config(publisher)->name),
-	          KV_STR("cluster", publisher->cluster->name),
-	          KV_STR("problem", publisher->word.reason), KV_STR("servers", servers.data),
-	          KV_STR("action", "nothing is published until a person has looked"));
-}
-
-static void say_changed(const struct publisher *publisher, const struct publish_outcome *outcome)
-{
-	bool failed = outcome->result == PUBLISH_FAILED || outcome->result == PUBLISH_CONTENDED;
-	enum log_level level = failed ? LOG_WARNING : LOG_INFO;
-
-	LOG_EMIT(level, failed ? "publish_failed" : "opinion",
-	         KV_STR("publisher", publisher_config(publisher)->name),
-	         KV_STR("cluster", publisher->cluster->name),
-	         KV_STR("verdict", failed ? NULL : publish_action_name(publisher->word.action)),
-	         KV_STR("reason", failed ? NULL : publisher->word.reason),
-	         KV_STR("problem", outcome->problem),
-	         KV_STR("action", failed ? "tried again with the next round" : NULL));
-}
-
-static const char *skip_digits(const char *text)
-{
-	while (isdigit((unsigned char)*text))
-		text++;
-	return text;
-}
-
-/* Compares without the numbers, which count rounds and servers. */
-static bool is_same_reason(const char *a, const char *b)
-{
-	for (a = skip_digits(a), b = skip_digits(b); *a != '\0' && *a == *b;
-	     a = skip_digits(a + 1), b = skip_digits(b + 1))
-		;
-	return *a == *b;
-}
-
-/* Logs the result of a run, if it is new. */
-static void publisher_say(struct publisher *publisher, const struct publish_outcome *outcome)
-{
-	bool changed = !publisher->said.any || publisher->said.result != outcome->result ||
-	               publisher->said.action != publisher->word.action ||
-	               !is_same_reason(publisher->said.reason, publisher->word.reason);
-
-	if (outcome->result == PUBLISH_WRITTEN)
-		say_written(publisher, outcome);
-	else if (outcome->result == PUBLISH_NOTHING && publisher->word.action == PUBLISH_DO_ALARM)
-		say_alarm(publisher);
-	else if (changed)
-		say_changed(publisher, outcome);
-	if (publisher->word.action != PUBLISH_DO_ALARM)
-		publisher->said.alarm_us = 0;
-	publisher->said.any = true;
-	publisher->said.result = outcome->result;
-	publisher->said.action = publisher->word.action;
-	snprintf(publisher->said.reason, sizeof(publisher->said.reason), "%s",
-	         publisher->word.reason);
 }

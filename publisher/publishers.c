@@ -33,18 +33,18 @@ struct publishers {
 	int64_t notified_us; /* when a notification was logged last */
 };
 
-static bool is_wanted(const struct publishers *all, const struct config_publisher *config)
-{
-	return all->options.section == NULL || strcmp(all->options.section, config->section) == 0;
-}
-
+/* The [publisher] sections that count. */
 static void choose(struct publishers *all)
 {
+	const char *section = all->options.section;
+
 	all->ones = xcalloc(all->config->publisher_count + 1, sizeof(*all->ones));
-	for (size_t i = 0; i < all->config->publisher_count; i++)
-		if (is_wanted(all, &all->config->publishers[i]))
-			all->ones[all->count++] =
-			    (struct one){.all = all, .config = &all->config->publishers[i]};
+	for (size_t i = 0; i < all->config->publisher_count; i++) {
+		const struct config_publisher *config = &all->config->publishers[i];
+
+		if (section == NULL || strcmp(section, config->section) == 0)
+			all->ones[all->count++] = (struct one){.all = all, .config = config};
+	}
 }
 
 struct publishers *publishers_prepare(const struct publishers_options *options,
@@ -67,37 +67,28 @@ struct publishers *publishers_prepare(const struct publishers_options *options,
 		return all;
 	if (all->count > 0)
 		strbuf_printf(errors, "%s: %s\n", options->config_file, err.message);
-	else if (options->section != NULL)
-		strbuf_printf(errors, "%s: found no [publisher %s] section\n", options->config_file,
-		              options->section);
 	else
-		strbuf_printf(errors, "%s: found no [publisher NAME] section\n",
-		              options->config_file);
+		strbuf_printf(errors, "%s: found no [publisher %s] section\n", options->config_file,
+		              options->section != NULL ? options->section : "NAME");
 	publishers_destroy(all);
 	return NULL;
 }
 
 /* -- waking -- */
 
-/* Any user of this host may wake, but must not fill the log. */
-static void say_notified(struct publishers *all, const char *cluster)
-{
-	int64_t now_us = clock_now_us();
-
-	if (all->notified_us != 0 && now_us - all->notified_us < SAY_AGAIN_US)
-		return;
-	all->notified_us = now_us;
-	log_info("notified", KV_STR("cluster", cluster));
-}
-
 static void on_wake(const char *cluster, void *arg)
 {
 	struct publishers *all = arg;
+	int64_t now_us = clock_now_us();
 
 	for (size_t i = 0; i < all->count; i++) {
 		if (strcmp(all->ones[i].config->cluster, cluster) != 0)
 			continue;
-		say_notified(all, cluster);
+		/* Any user of this host may wake, but must not fill the log. */
+		if (all->notified_us == 0 || now_us - all->notified_us >= SAY_AGAIN_US) {
+			all->notified_us = now_us;
+			log_info("notified", KV_STR("cluster", cluster));
+		}
 		publisher_wake(all->ones[i].publisher);
 	}
 }
@@ -123,36 +114,26 @@ static void open_wakes(struct publishers *all)
 			continue;
 		one->wake = notify_socket_create(all->options.base, path, on_wake, all, &err);
 		if (one->wake == NULL)
-			log_warning("notify_socket_failed", KV_STR("publisher", one->config->name),
-			            KV_ERR(&err), KV_STR("next", "segue notify wakes nobody here"));
+			log_warning(
+			    "notify_socket_failed", KV_STR("publisher", one->config->name),
+			    KV_ERR(&err),
+			    KV_STR(
+			        "next",
+			        "segue notify does not reach this publisher; it observes at its interval only"));
 	}
 }
 
 /* -- beginning and end -- */
-
-/* Starts after the first round, because that loads what the servers' authentication needs. */
-static void settle_soon(struct publishers *all)
-{
-	if (all->settle == NULL)
-		all->settle = memory_settle_later(all->options.base);
-}
 
 static void on_told(const struct publisher_word *word, void *arg)
 {
 	const struct one *one = arg;
 	struct publishers *all = one->all;
 
-	settle_soon(all);
+	if (all->settle == NULL) /* the first round loads what the servers' authentication needs */
+		all->settle = memory_settle_later(all->options.base);
 	if (all->options.told != NULL)
 		all->options.told(one->publisher, one->config, word, all->options.arg);
-}
-
-static void stop(struct publishers *all)
-{
-	for (size_t i = 0; i < all->count; i++) {
-		publisher_destroy(STEAL(all->ones[i].publisher));
-		notify_socket_destroy(STEAL(all->ones[i].wake));
-	}
 }
 
 static const char *path_of(const struct one *one)
@@ -214,7 +195,10 @@ void publishers_destroy(struct publishers *publishers)
 {
 	if (publishers == NULL)
 		return;
-	stop(publishers);
+	for (size_t i = 0; i < publishers->count; i++) {
+		publisher_destroy(publishers->ones[i].publisher);
+		notify_socket_destroy(publishers->ones[i].wake);
+	}
 	timer_free(publishers->settle);
 	store_end(publishers->store); /* deletes the presence znodes, too */
 	free(publishers->ones);

@@ -49,23 +49,22 @@ struct publish {
 	bool lost; /* ... and the answer was lost: the next read shows whether it was written */
 };
 
-static struct zk_write *send_opinion(struct publish *publish);
 static zk_write_cb on_read, on_written;
 
-static const char *state_name(enum publish_state state)
+static struct zk_write *send_decision(struct publish *publish)
 {
-	switch (state) {
-	case PUBLISH_IDLE:
-		return "idle";
-	case PUBLISH_READING:
-		return "reading";
-	case PUBLISH_WRITING:
-		return "writing";
-	}
-	return "?";
+	const struct publish_store *store = &publish->store;
+
+	strbuf_reset(&publish->text);
+	layout_segue_encode(&publish->decision.topology, &publish->text);
+	if (!publish->exists)
+		return store->create(store->store, publish->path, publish->text.data,
+		                     publish->text.len, on_written, publish);
+	return store->set(store->store, publish->path, publish->text.data, publish->text.len,
+	                  publish->version, on_written, publish);
 }
 
-static void forget_opinion(struct publish *publish)
+static void forget_decision(struct publish *publish)
 {
 	if (publish->formed)
 		publish_decision_fini(&publish->decision);
@@ -75,8 +74,11 @@ static void forget_opinion(struct publish *publish)
 /* The only place that changes the state. */
 static void enter(struct publish *publish, enum publish_state next, const char *why)
 {
+	static const char *const names[] = {
+	    [PUBLISH_IDLE] = "idle", [PUBLISH_READING] = "reading", [PUBLISH_WRITING] = "writing"};
+
 	log_debug("publish_state", KV_STR("path", publish->path),
-	          KV_STR("from", state_name(publish->state)), KV_STR("to", state_name(next)),
+	          KV_STR("from", names[publish->state]), KV_STR("to", names[next]),
 	          KV_STR("reason", why));
 	publish->state = next;
 	switch (next) {
@@ -88,7 +90,7 @@ static void enter(struct publish *publish, enum publish_state next, const char *
 		    publish->store.read(publish->store.store, publish->path, on_read, publish);
 		break;
 	case PUBLISH_WRITING:
-		publish->request = send_opinion(publish);
+		publish->request = send_decision(publish);
 		break;
 	}
 }
@@ -151,18 +153,17 @@ static void know(struct publish *publish, const char *data, size_t size,
 /* Returns true if the decision is to write. */
 static bool form(struct publish *publish, const struct stored_value *store)
 {
-	forget_opinion(publish);
+	forget_decision(publish);
 	publish->form(store, &publish->decision, publish->arg);
 	publish->formed = true;
-	return publish->decision.action == PUBLISH_DO_PUBLISH ||
-	       publish->decision.action == PUBLISH_DO_PUBLISH_NULL;
+	return publish_action_writes(publish->decision.action);
 }
 
 static bool form_on_known(struct publish *publish)
 {
 	const struct strbuf *known = &publish->known;
-	struct stored_value store = {.state = STORED_VALUE};
 	struct topology topology;
+	const struct stored_value store = {.state = STORED_VALUE, .topology = &topology};
 	struct err err;
 	bool writes;
 
@@ -170,25 +171,17 @@ static bool form_on_known(struct publish *publish)
 	    !layout_decode(publish->cluster, known->data, known->len, &topology, &err))
 		return form(publish, &(struct stored_value){.state = STORED_INVALID});
 	topology.zxid = publish->known_mzxid;
-	store.topology = &topology;
 	writes = form(publish, &store);
 	topology_fini(&topology);
 	return writes;
 }
 
-static void follow_opinion(struct publish *publish, bool writes)
+static void follow_decision(struct publish *publish, bool writes)
 {
 	if (writes)
 		enter(publish, PUBLISH_WRITING, publish->decision.reason);
 	else
 		finish(publish, PUBLISH_NOTHING, NULL, 0);
-}
-
-static bool is_written(const struct publish *publish, const struct zk_answer *answer)
-{
-	return publish->lost && answer->result == ZK_RESULT_OK &&
-	       answer->size == publish->text.len &&
-	       memcmp(answer->data, publish->text.data, answer->size) == 0;
 }
 
 static void on_read(const struct zk_answer *answer, void *arg)
@@ -200,13 +193,14 @@ static void on_read(const struct zk_answer *answer, void *arg)
 	publish->known_mzxid = 0;
 	if (publish->exists)
 		know(publish, answer->data, answer->size, answer);
-	if (is_written(publish, answer))
+	if (publish->lost && publish->exists && answer->size == publish->text.len &&
+	    memcmp(answer->data, publish->text.data, answer->size) == 0)
 		finish(publish, PUBLISH_WRITTEN, NULL, answer->mzxid);
 	else if (publish->exists)
-		follow_opinion(publish, form_on_known(publish));
+		follow_decision(publish, form_on_known(publish));
 	else if (answer->result == ZK_RESULT_NO_NODE)
-		follow_opinion(publish,
-		               form(publish, &(struct stored_value){.state = STORED_ABSENT}));
+		follow_decision(publish,
+		                form(publish, &(struct stored_value){.state = STORED_ABSENT}));
 	else
 		fail(publish,
 		     publish->lost ? "whether it was written is not known, as it cannot be read"
@@ -215,19 +209,6 @@ static void on_read(const struct zk_answer *answer, void *arg)
 }
 
 /* -- writing -- */
-
-static struct zk_write *send_opinion(struct publish *publish)
-{
-	const struct publish_store *store = &publish->store;
-
-	strbuf_reset(&publish->text);
-	layout_segue_encode(&publish->decision.topology, &publish->text);
-	if (!publish->exists)
-		return store->create(store->store, publish->path, publish->text.data,
-		                     publish->text.len, on_written, publish);
-	return store->set(store->store, publish->path, publish->text.data, publish->text.len,
-	                  publish->version, on_written, publish);
-}
 
 static void read_again(struct publish *publish, const char *why)
 {
@@ -255,7 +236,8 @@ static void on_written(const struct zk_answer *answer, void *arg)
 		break;
 	case ZK_RESULT_NO_NODE:
 		if (!publish->exists) /* its parents are created with it: the chroot is missing */
-			fail(publish, "has no parent, is there the chroot of [zookeeper] hosts?",
+			fail(publish,
+			     "has no parent znode: does the chroot of [zookeeper] hosts exist?",
 			     answer);
 		else
 			read_again(publish, "the znode is gone");
@@ -298,18 +280,11 @@ void publish_destroy(struct publish *publish)
 		return;
 	if (publish->request != NULL)
 		publish->store.cancel(publish->request);
-	forget_opinion(publish);
+	forget_decision(publish);
 	strbuf_fini(&publish->known);
 	strbuf_fini(&publish->text);
 	free(publish->path);
 	free(publish);
-}
-
-/* Compares mzxids. The version starts again at 0 if a znode is deleted and created anew, the mzxid
- * does not. */
-static bool is_current(const struct publish *publish)
-{
-	return publish->known_mzxid != 0 && publish->known_mzxid == publish->noted_mzxid;
 }
 
 void publish_run(struct publish *publish)
@@ -318,7 +293,10 @@ void publish_run(struct publish *publish)
 	if (publish->again)
 		return;
 	begin(publish);
-	if (is_current(publish) && form_on_known(publish))
+	/* The mzxid tells whether the value is still there. The version starts again at 0 if a
+	 * znode is deleted and created anew. */
+	if (publish->known_mzxid != 0 && publish->known_mzxid == publish->noted_mzxid &&
+	    form_on_known(publish))
 		enter(publish, PUBLISH_WRITING, publish->decision.reason);
 	else
 		enter(publish, PUBLISH_READING, "a round of observations");
@@ -327,11 +305,6 @@ void publish_run(struct publish *publish)
 void publish_note(struct publish *publish, int64_t mzxid)
 {
 	publish->noted_mzxid = mzxid;
-}
-
-bool publish_busy(const struct publish *publish)
-{
-	return publish->state != PUBLISH_IDLE;
 }
 
 /* The publish_store of a ZooKeeper session, with the configured ACL. */

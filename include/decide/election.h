@@ -19,7 +19,7 @@ enum admission_kind {
 
 /* The reason for ADMIT_NO that a person may overrule (segue set-primary). */
 #define ADMIT_OLD_PRIMARY \
-	"its timeline is lower than the last one applied: it is an old primary that came back"
+	"its timeline is lower than the last one applied: it is a former primary that was started again"
 
 /* The timeline below which a primary must not be, and its system identifier; 0 and "": not
  * known. */
@@ -47,7 +47,7 @@ struct admission_input {
 	bool is_applied; /* clients are sent to it now, as it was admitted */
 };
 
-struct admission admission_decide(const struct admission_input *question);
+struct admission admission_decide(const struct admission_input *input);
 
 /* True after three attempts in a row that show that it takes no writes: refused, timed out,
  * starting, in recovery. Never for a server that is running and refuses segue's login. */

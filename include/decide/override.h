@@ -20,6 +20,4 @@ struct override {
 	char since[32]; /* ISO 8601 UTC */
 };
 
-const char *override_kind_name(enum override_kind kind); /* "none", "pin", "freeze" */
-
 #endif

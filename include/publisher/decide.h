@@ -111,4 +111,9 @@ unsigned decider_rounds_blind(const struct decider *decider); /* rounds since a 
 void decider_describe(const struct decider *decider, struct strbuf *out);
 const char *publish_action_name(enum publish_action action);
 
+static inline bool publish_action_writes(enum publish_action action)
+{
+	return action == PUBLISH_DO_PUBLISH || action == PUBLISH_DO_PUBLISH_NULL;
+}
+
 #endif

@@ -15,6 +15,7 @@
 #define NODE_QUERY_COLUMNS 11
 
 enum node_query_repmgr {
+	NODE_QUERY_REPMGR_UNKNOWN,
 	NODE_QUERY_REPMGR_ABSENT, /* that schema has no table nodes */
 	NODE_QUERY_REPMGR_DENIED, /* it has one, but the role may not read it */
 	NODE_QUERY_REPMGR_READABLE,

@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "postgres/libpq.h"
 #include "publisher/decide.h"
+#include "publisher/node_query.h"
 
 struct event_base;
 struct resolver;
@@ -22,12 +23,7 @@ struct observation {
 	size_t count;
 	int64_t asked_us; /* when the oldest of the answers was asked for; at the latest, when the
 	                     round began */
-	enum {
-		OBSERVE_REPMGR_UNKNOWN,
-		OBSERVE_REPMGR_ABSENT,
-		OBSERVE_REPMGR_DENIED,
-		OBSERVE_REPMGR_READ
-	} repmgr;
+	enum node_query_repmgr repmgr; /* the highest of the answers */
 };
 
 /* Never called inside a call of an observe_ function. observe_destroy() must not be called in

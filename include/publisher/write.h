@@ -66,7 +66,6 @@ void publish_run(struct publish *publish);
 /* What a watch on the znode reports: the store has this mzxid; 0: there is none, or it is not
  * known. */
 void publish_note(struct publish *publish, int64_t mzxid);
-bool publish_busy(const struct publish *publish);
 
 /* The publish_store of a ZooKeeper session; `zk` and `acl` have to outlive it. */
 struct publish_zk {

@@ -21,8 +21,9 @@ struct mustache;
 typedef bool mustache_load_fn(void *arg, const char *name, struct strbuf *text, struct strbuf *file,
                               bool *missing, struct err *err);
 
-/* Compiles `text` and every partial that it reaches; `load` may be NULL. Errors have the form
- * "file:line:column: reason". `file` is for messages only and is copied. */
+/* Compiles `text` and every partial that it reaches; `load` may be NULL, `load_arg` is borrowed
+ * until the last partial is added. Errors have the form "file:line:column: reason". `file` is for
+ * messages only and is copied. */
 struct mustache *mustache_compile(const char *file, const char *text, size_t len,
                                   mustache_load_fn *load, void *load_arg,
                                   struct err *err) MUST_CHECK;
@@ -30,8 +31,7 @@ struct mustache *mustache_compile(const char *file, const char *text, size_t len
 /* Adds a partial that only a dynamic name ({{>*name}}) may lead to, and all partials that it
  * reaches. True also if it does not exist. mustache_is_dynamic(): a template of the set has a
  * dynamic name. */
-bool mustache_add_partial(struct mustache *mustache, const char *name, mustache_load_fn *load,
-                          void *load_arg, struct err *err) MUST_CHECK;
+bool mustache_add_partial(struct mustache *mustache, const char *name, struct err *err) MUST_CHECK;
 bool mustache_is_dynamic(const struct mustache *mustache);
 
 /* Reads `file`, and partials from `partials`/NAME.mustache (NULL: the folder of `file`). If a name

@@ -22,11 +22,6 @@
 static const char *const kind_names[] = {
     [OVERRIDE_NONE] = "none", [OVERRIDE_PIN] = "pin", [OVERRIDE_FREEZE] = "freeze"};
 
-const char *override_kind_name(enum override_kind kind)
-{
-	return kind_names[kind];
-}
-
 /* JSON's own escapes keep the refused value on one line. */
 static bool refuse(const char *key, const json_t *found, const char *allowed, struct err *err)
 {

@@ -70,24 +70,50 @@
 #include "base/util.h"
 #include "decide/election.h"
 
-/* --- the servers' answers --- */
-/* Who is the candidate, is it admitted, and if not, is the last primary lost? Before clients are
- * sent to a primary for the first time, or again to the one that they were held for, every member
- * is queried, because another one may have been promoted meanwhile. */
+/* A decision in progress. */
+struct deciding {
+	const struct decide_input *in;
+	const struct topology *applied; /* in this run or an earlier one; NULL: nothing was */
+	struct store_value value;       /* how the store's value was judged */
+	bool follows; /* the store's present value is followed: its zxid becomes ours */
+	struct decision out;
+};
 
-static const struct topology *deciding_applied(const struct deciding *deciding);
-static void deciding_conclude(struct deciding *deciding, enum decision_kind kind,
-                              const char *reason);
-static void deciding_lose(struct deciding *deciding, enum config_loss policy, enum decide_held by,
-                          const char *reason);
-static void deciding_move(struct deciding *deciding, const struct topology *named,
-                          const struct election *election, const char *reason);
+const struct server_fact *server_at(const struct decide_input *in, const struct member *member)
+{
+	return server_of(in->servers, in->server_count, member);
+}
 
 static bool is_applied(const struct deciding *deciding, const struct member *member)
 {
-	const struct topology *applied = deciding_applied(deciding);
+	return deciding->applied != NULL &&
+	       topology_same_address(&deciding->applied->primary, member);
+}
 
-	return applied != NULL && topology_same_address(&applied->primary, member);
+const struct own_listener *decide_own(const struct decide_input *input, const struct member *member)
+{
+	for (size_t i = 0; i < input->own_count; i++)
+		if (topology_same_address(&input->own[i].at, member))
+			return &input->own[i];
+	return NULL;
+}
+
+static void conclude(struct deciding *deciding, enum decision_kind kind, const char *reason)
+{
+	deciding->out.kind = deciding->applied == NULL && kind != DECIDE_MOVE ? DECIDE_WAIT : kind;
+	deciding->out.reason = reason;
+}
+
+static void lose(struct deciding *deciding, enum config_loss policy, enum decide_held by,
+                 const char *reason)
+{
+	static const enum decision_kind kinds[] = {[CONFIG_LOSS_HOLD] = DECIDE_HOLD,
+	                                           [CONFIG_LOSS_KEEP] = DECIDE_KEEP,
+	                                           [CONFIG_LOSS_FENCE] = DECIDE_FENCE};
+
+	conclude(deciding, kinds[policy], reason);
+	deciding->out.held = by;
+	deciding->out.ask_all = true;
 }
 
 /* --- the floor --- */
@@ -106,9 +132,8 @@ static bool is_undone(const struct decide_input *in)
 	const struct topology *topology = &applied->topology;
 	const struct server_fact *server;
 
-	if (!applied->has_topology || !applied->against_store)
-		return false;
-	server = server_of(in->servers, in->server_count, &topology->primary);
+	server = applied->has_topology && applied->against_store ? server_at(in, &topology->primary)
+	                                                         : NULL;
 	if (server == NULL)
 		return false;
 	if (server->class != SERVER_ANSWERED)
@@ -120,7 +145,7 @@ static bool is_undone(const struct decide_input *in)
 
 /* The floor for the primary of `named`. It has no timeline if a person has named that primary since
  * (segue set-primary). */
-static struct floor deciding_floor(const struct decide_input *in, const struct topology *named)
+static struct floor floor_of(const struct decide_input *in, const struct topology *named)
 {
 	struct applied followed = *in->applied;
 	struct floor floor;
@@ -138,27 +163,123 @@ static const char *identifier_of(const struct topology *named, const struct floo
 	                                           : floor->system_identifier;
 }
 
-/* --- every member is queried --- */
-
-static bool is_heard(const struct decide_input *in, const struct member *member)
+struct floor applied_confirmed(const struct applied *applied)
 {
-	const struct server_fact *server = server_of(in->servers, in->server_count, member);
+	struct floor floor = applied->confirmed;
 
-	if (server == NULL)
-		return true; /* it is not queried: no address, or an own listener */
-	return server->class != SERVER_UNASKED && server->asked_us >= in->hold.since_us;
+	if (applied->against_store)
+		return floor;
+	if (!applied->has_topology)
+		return (struct floor){0};
+	floor.timeline = applied->topology.timeline;
+	memcpy(floor.system_identifier, applied->topology.system_identifier,
+	       sizeof(floor.system_identifier));
+	return floor;
 }
 
-static bool are_heard(const struct decide_input *in, const struct topology *topology)
+/* --- moves --- */
+
+/* The server's own answer about its timeline and system identifier comes first. */
+static void learn(struct topology *next, const struct server_fact *server,
+                  const struct floor *floor)
 {
-	if (topology == NULL)
-		return true;
-	if (topology->has_primary && !is_heard(in, &topology->primary))
-		return false;
-	for (size_t i = 0; i < topology->standby_count; i++)
-		if (!is_heard(in, &topology->standbys[i]))
-			return false;
-	return true;
+	bool answered = server != NULL && server_takes_writes(server);
+	const char *identifier =
+	    next->system_identifier[0] == '\0' ? floor->system_identifier : NULL;
+
+	if (answered && server->timeline > 0)
+		next->timeline = server->timeline;
+	else if (same_system(next->system_identifier, floor->system_identifier))
+		next->timeline = larger(next->timeline, floor->timeline);
+	if (answered && server->system_identifier[0] != '\0')
+		identifier = server->system_identifier;
+	if (identifier != NULL)
+		snprintf(next->system_identifier, sizeof(next->system_identifier), "%s",
+		         identifier);
+}
+
+/* No read-only traffic for a standby that is too far behind, is an own listener, or takes writes:
+ * since the move it has data that the primary does not have. */
+static void mark_unread(struct topology *topology, const struct decide_input *in)
+{
+	int64_t max_lag = in->cluster->max_lag;
+
+	for (size_t i = 0; i < topology->standby_count; i++) {
+		struct member *standby = &topology->standbys[i];
+		const struct server_fact *server = server_at(in, standby);
+
+		if ((max_lag > 0 && standby->lag_bytes > max_lag) ||
+		    decide_own(in, standby) != NULL ||
+		    (server != NULL && server_takes_writes(server) &&
+		     server->asked_us > in->moved_us))
+			standby->no_reads = true;
+	}
+}
+
+static bool is_news(const struct deciding *deciding)
+{
+	const struct applied *applied = deciding->in->applied;
+	const struct topology *next = &deciding->out.next;
+
+	return !applied->has_topology || !applied->in_this_run ||
+	       deciding->in->hold.by != HELD_NOT ||
+	       !topology_same_servers(next, &applied->topology) ||
+	       deciding->out.against_store != applied->against_store ||
+	       next->timeline != applied->topology.timeline ||
+	       strcmp(next->system_identifier, applied->topology.system_identifier) != 0;
+}
+
+/* MOVE to the candidate, or CURRENT if nothing would change. */
+static void move(struct deciding *deciding, const struct topology *named,
+                 const struct election *election, const char *reason)
+{
+	const struct decide_input *in = deciding->in;
+	const struct floor floor = floor_of(in, named);
+	struct topology *next = &deciding->out.next;
+
+	election_topology(named, election->candidate, next);
+	next->zxid = deciding->follows && in->fact->topology != NULL ? in->fact->topology->zxid
+	                                                             : in->applied->zxid;
+	learn(next, election->server, &floor);
+	mark_unread(next, in);
+	/* If no value of the store is followed, the flag of the applied primary stays. */
+	deciding->out.against_store =
+	    election->against_store || (!deciding->follows && in->applied->against_store &&
+	                                is_applied(deciding, election->candidate));
+	if (next->set_by.id[0] == '\0' || deciding->out.against_store)
+		/* Keeps the old mark, so that a new one lowers the floor until it is followed. */
+		next->set_by = in->applied->topology.set_by;
+	deciding->out.on_news =
+	    deciding->follows && deciding->value.newer && !election->against_store;
+	if ((deciding->follows && deciding->value.newer) || is_news(deciding)) {
+		conclude(deciding, DECIDE_MOVE, reason);
+		return;
+	}
+	topology_fini(next);
+	conclude(deciding, DECIDE_CURRENT, "applied");
+}
+
+/* --- the servers' answers --- */
+/* Who is the candidate, is it admitted, and if not, is the last primary lost? Before clients are
+ * sent to a primary for the first time, or again to the one that they were held for, every member
+ * is queried, because another one may have been promoted meanwhile. */
+
+/* A member that is not queried (no address, or an own listener) counts as queried. */
+static bool is_queried(const struct decide_input *in, const struct member *member)
+{
+	const struct server_fact *server = server_at(in, member);
+
+	return server == NULL ||
+	       (server->class != SERVER_UNASKED && server->asked_us >= in->hold.since_us);
+}
+
+static bool are_queried(const struct decide_input *in, const struct topology *topology)
+{
+	bool all = topology == NULL || !topology->has_primary || is_queried(in, &topology->primary);
+
+	for (size_t i = 0; all && topology != NULL && i < topology->standby_count; i++)
+		all = is_queried(in, &topology->standbys[i]);
+	return all;
 }
 
 /* Must all members be queried first? Not for a candidate that the store has just named while the
@@ -167,10 +288,9 @@ static bool needs_all(const struct deciding *deciding, const struct member *cand
 {
 	const struct decide_input *in = deciding->in;
 
-	if (in->cluster->verify == CONFIG_VERIFY_DISABLE)
-		return false;
-	return !in->applied->in_this_run || is_undone(in) ||
-	       (in->hold.by == HELD_BY_SERVERS && is_applied(deciding, candidate));
+	return in->cluster->verify != CONFIG_VERIFY_DISABLE &&
+	       (!in->applied->in_this_run || is_undone(in) ||
+	        (in->hold.by == HELD_BY_SERVERS && is_applied(deciding, candidate)));
 }
 
 /* --- admission --- */
@@ -180,8 +300,7 @@ static bool needs_all(const struct deciding *deciding, const struct member *cand
 static bool last_lives(const struct decide_input *in, const struct topology *named)
 {
 	const struct topology *applied = &in->applied->topology;
-	const struct server_fact *server =
-	    server_of(in->servers, in->server_count, &applied->primary);
+	const struct server_fact *server = server_at(in, &applied->primary);
 
 	return server != NULL && server->known && !server->in_recovery && !server->interrupted &&
 	       server->class != SERVER_FAULTY && !topology_is_set_anew(named, applied);
@@ -191,8 +310,8 @@ struct admission decide_admission(const struct decide_input *in, const struct to
                                   const struct member *member)
 {
 	const struct applied *applied = in->applied;
-	const struct floor floor = deciding_floor(in, named);
-	const struct server_fact *server = server_of(in->servers, in->server_count, member);
+	const struct floor floor = floor_of(in, named);
+	const struct server_fact *server = server_at(in, member);
 	bool same =
 	    applied->has_topology && topology_same_address(&applied->topology.primary, member);
 
@@ -210,32 +329,37 @@ struct admission decide_admission(const struct decide_input *in, const struct to
 /* False while the only answer is to a query from before the store named the candidate. */
 static bool is_fresh(const struct deciding *deciding, const struct election *election)
 {
-	if (!deciding->follows || election->against_store || election->server == NULL ||
-	    is_applied(deciding, election->candidate) ||
-	    deciding->in->cluster->verify == CONFIG_VERIFY_DISABLE)
-		return true;
-	return election->server->asked_us >= deciding->in->fact->read_us;
+	return !deciding->follows || election->against_store || election->server == NULL ||
+	       is_applied(deciding, election->candidate) ||
+	       deciding->in->cluster->verify == CONFIG_VERIFY_DISABLE ||
+	       election->server->asked_us >= deciding->in->fact->read_us;
 }
 
 static struct admission ask_admission(struct deciding *deciding, const struct topology *named,
                                       const struct election *election)
 {
 	const struct decide_input *in = deciding->in;
-	const struct topology *applied = deciding_applied(deciding);
+	const struct topology *applied = deciding->applied;
 	struct admission admission = decide_admission(in, named, election->candidate);
 
 	if (admission.kind == ADMIT_LATER || admission.kind == ADMIT_NO)
 		return admission;
 	if (!is_fresh(deciding, election))
-		return (struct admission){ADMIT_LATER, "it is asked whether it is the primary now"};
+		return (struct admission){ADMIT_LATER,
+		                          "segue is asking it whether it is the primary now"};
 	if (!needs_all(deciding, election->candidate) ||
-	    (are_heard(in, named) && are_heard(in, applied) && are_heard(in, in->fact->topology)))
+	    (are_queried(in, named) && are_queried(in, applied) &&
+	     are_queried(in, in->fact->topology)))
 		return admission;
 	deciding->out.ask_all = true;
-	return (struct admission){ADMIT_LATER, "the other servers are asked first"};
+	return (struct admission){ADMIT_LATER,
+	                          "the other servers are queried first, because one of "
+	                          "them may have been promoted"};
 }
 
 /* --- the conclusion --- */
+
+static const char released[] = "the primary takes writes: held clients are released";
 
 static const char *move_reason(const struct deciding *deciding, const struct election *election,
                                const struct admission *admission)
@@ -243,54 +367,39 @@ static const char *move_reason(const struct deciding *deciding, const struct ele
 	if (election->against_store)
 		return "it takes writes on a higher timeline than the primary that the store names";
 	if (is_undone(deciding->in) && !is_applied(deciding, election->candidate))
-		return "the store names it, and the server that was followed against the store is "
-		       "no primary any more";
-	if (deciding->follows && deciding->word.newer)
-		return deciding->word.reason;
+		return "the store names it, and the server that segue followed against the store "
+		       "is no longer a primary";
+	if (deciding->follows && deciding->value.newer)
+		return deciding->value.reason;
 	if (deciding->in->hold.by == HELD_NOT)
-		return "a name resolves anew, or more became known";
+		return "a host name now has another address, or the servers reported new facts";
 	return admission->kind == ADMIT_UNVERIFIED
-	           ? "the primary lives: clients go on, though nobody could check whether it "
-	             "takes writes"
-	           : "the primary takes writes: clients go on";
-}
-
-static void conclude_twin(struct deciding *deciding, const struct election *election)
-{
-	deciding->out.about = election->candidate;
-	deciding_conclude(deciding, DECIDE_REFUSE,
-	                  "two servers take writes on one timeline: nothing is moved, one of them "
-	                  "has to be stopped by a person");
-}
-
-static bool is_lost(const struct decide_input *in)
-{
-	if (!in->applied->has_topology)
-		return false;
-	return loss_is_proven(
-	    server_of(in->servers, in->server_count, &in->applied->topology.primary));
+	           ? "the primary is running: held clients are released, although segue could "
+	             "not check whether it takes writes"
+	           : released;
 }
 
 /* No candidate: clients stay with the last primary, or wait because it is lost. */
 static void conclude_without(struct deciding *deciding, bool refused, bool same)
 {
 	const struct decide_input *in = deciding->in;
+	const struct topology *applied = deciding->applied;
+	const char *lost =
+	    same ? "the primary is lost"
+	         : "the primary is lost, and the new primary does not take writes yet";
 
 	if (in->hold.by != HELD_NOT)
-		deciding_lose(deciding, in->hold.policy, in->hold.by,
-		              same ? "the primary is lost"
-		                   : "the primary is lost, and its successor is not ready");
-	else if (is_lost(in) || (refused && same))
-		deciding_lose(deciding, in->cluster->on_primary_loss, HELD_BY_SERVERS,
-		              same ? "the primary is lost"
-		                   : "the primary is lost, and its successor is not ready");
+		lose(deciding, in->hold.policy, in->hold.by, lost);
+	else if ((refused && same) ||
+	         (applied != NULL && loss_is_proven(server_at(in, &applied->primary))))
+		lose(deciding, in->cluster->on_primary_loss, HELD_BY_SERVERS, lost);
 	else if (refused)
-		deciding_conclude(deciding, DECIDE_REFUSE,
-		                  "the server that the store names is no primary to be led to");
+		conclude(deciding, DECIDE_REFUSE,
+		         "clients must not be sent to the server that the store names");
 	else
-		deciding_conclude(deciding, DECIDE_KEEP,
-		                  same ? "the primary is being asked again"
-		                       : "the server that the store names is not ready");
+		conclude(deciding, DECIDE_KEEP,
+		         same ? "segue is asking the primary again"
+		              : "the server that the store names is not ready");
 }
 
 /* Moves to the last primary under its own zxid; the store's value is not followed. False: it is not
@@ -298,37 +407,33 @@ static void conclude_without(struct deciding *deciding, bool refused, bool same)
 static bool stay_with_applied(struct deciding *deciding, const char *reason)
 {
 	const struct decide_input *in = deciding->in;
-	const struct topology *applied = deciding_applied(deciding);
+	const struct topology *applied = deciding->applied;
 	struct election election;
-	struct admission admission;
 
 	if (applied == NULL)
 		return false;
-	election = (struct election){
-	    .candidate = &applied->primary,
-	    .server = server_of(in->servers, in->server_count, &applied->primary)};
+	election = (struct election){.candidate = &applied->primary,
+	                             .server = server_at(in, &applied->primary)};
 	deciding->follows = false;
-	admission = ask_admission(deciding, applied, &election);
-	if (admission.kind != ADMIT_YES)
+	if (ask_admission(deciding, applied, &election).kind != ADMIT_YES)
 		return false;
 	deciding->out.about = NULL;
 	deciding->out.why = "";
-	deciding_move(deciding, applied, &election, reason);
+	move(deciding, applied, &election, reason);
 	return true;
 }
 
 /* Releases clients that are held, if the applied primary is admitted again. */
-static bool deciding_release(struct deciding *deciding)
+static bool release(struct deciding *deciding)
 {
-	return deciding->in->hold.by != HELD_NOT &&
-	       stay_with_applied(deciding, "the primary takes writes: clients go on");
+	return deciding->in->hold.by != HELD_NOT && stay_with_applied(deciding, released);
 }
 
 /* The store names the last primary, but with a wrong system identifier: the server still has the
  * one that it had when it was applied. */
 static bool is_misnamed(const struct deciding *deciding, const struct election *election)
 {
-	const struct topology *applied = deciding_applied(deciding);
+	const struct topology *applied = deciding->applied;
 
 	return is_applied(deciding, election->candidate) && applied->system_identifier[0] != '\0' &&
 	       election->server != NULL && server_takes_writes(election->server) &&
@@ -356,8 +461,8 @@ static void conclude_unadmitted(struct deciding *deciding, const struct election
 	                                 "last primary takes writes"))
 		conclude_without(deciding, admission->kind == ADMIT_NO, same);
 	if (misnamed && deciding->out.kind == DECIDE_REFUSE)
-		deciding->out.reason = "the store names the last primary, with a system identifier "
-		                       "that it never had";
+		deciding->out.reason = "the store names the last primary with a wrong system "
+		                       "identifier";
 }
 
 /* Whether the named primary is followed even if another one is on a higher timeline. It is, if a
@@ -369,8 +474,7 @@ static bool named_stands(const struct deciding *deciding, const struct topology 
                          const struct floor *floor)
 {
 	const struct decide_input *in = deciding->in;
-	const struct server_fact *server =
-	    server_of(in->servers, in->server_count, &named->primary);
+	const struct server_fact *server = server_at(in, &named->primary);
 
 	if (topology_is_set(named))
 		return true;
@@ -388,17 +492,9 @@ static bool named_stands(const struct deciding *deciding, const struct topology 
 static void decide_by_servers(struct deciding *deciding, const struct topology *named)
 {
 	const struct decide_input *in = deciding->in;
-	const struct floor floor = deciding_floor(in, named);
-	const struct election_input election_input = {
-	    .named = named,
-	    .applied = deciding_applied(deciding),
-	    .previous = in->previous,
-	    .servers = in->servers,
-	    .server_count = in->server_count,
-	    .moved_us = in->moved_us,
-	    .system_identifier = identifier_of(named, &floor),
-	    .named_stands = named_stands(deciding, named, &floor)};
-	const struct election election = election_decide(&election_input);
+	const struct floor floor = floor_of(in, named);
+	const struct election election = election_decide(in, named, identifier_of(named, &floor),
+	                                                 named_stands(deciding, named, &floor));
 	const struct admission admission = ask_admission(deciding, named, &election);
 	bool same = is_applied(deciding, election.candidate);
 
@@ -411,156 +507,15 @@ static void decide_by_servers(struct deciding *deciding, const struct topology *
 		return;
 	}
 	if (election.same_timeline_primary != NULL && !same) {
-		conclude_twin(deciding, &election);
+		deciding->out.about = election.candidate;
+		conclude(deciding, DECIDE_REFUSE,
+		         "two servers take writes on the same timeline: segue does not move "
+		         "clients; stop one of the two servers");
 		return;
 	}
 	deciding->out.why = admission.reason;
 	deciding->out.overruled = election.against_store && deciding->follows;
-	deciding_move(deciding, named, &election, move_reason(deciding, &election, &admission));
-}
-
-/* What was applied last, in this run or an earlier one; NULL: nothing. */
-static const struct topology *deciding_applied(const struct deciding *deciding)
-{
-	const struct applied *applied = deciding->in->applied;
-
-	return applied->has_topology ? &applied->topology : NULL;
-}
-
-const struct own_listener *decide_own(const struct decide_input *input, const struct member *member)
-{
-	for (size_t i = 0; i < input->own_count; i++)
-		if (topology_same_address(&input->own[i].at, member))
-			return &input->own[i];
-	return NULL;
-}
-
-struct floor applied_confirmed(const struct applied *applied)
-{
-	struct floor floor = applied->confirmed;
-
-	if (applied->against_store)
-		return floor;
-	if (!applied->has_topology)
-		return (struct floor){0};
-	floor.timeline = applied->topology.timeline;
-	memcpy(floor.system_identifier, applied->topology.system_identifier,
-	       sizeof(floor.system_identifier));
-	return floor;
-}
-
-static void deciding_conclude(struct deciding *deciding, enum decision_kind kind,
-                              const char *reason)
-{
-	bool nothing = !deciding->in->applied->has_topology;
-
-	deciding->out.kind = nothing && kind != DECIDE_MOVE ? DECIDE_WAIT : kind;
-	deciding->out.reason = reason;
-}
-
-static void deciding_lose(struct deciding *deciding, enum config_loss policy, enum decide_held by,
-                          const char *reason)
-{
-	static const enum decision_kind kinds[] = {[CONFIG_LOSS_HOLD] = DECIDE_HOLD,
-	                                           [CONFIG_LOSS_KEEP] = DECIDE_KEEP,
-	                                           [CONFIG_LOSS_FENCE] = DECIDE_FENCE};
-
-	deciding_conclude(deciding, kinds[policy], reason);
-	deciding->out.held = by;
-	deciding->out.ask_all = true;
-}
-
-/* --- moves --- */
-
-static void set_identifier(struct topology *topology, const char *identifier)
-{
-	snprintf(topology->system_identifier, sizeof(topology->system_identifier), "%s",
-	         identifier);
-}
-
-/* The server's own answer about its timeline and system identifier comes first. */
-static void learn(struct topology *next, const struct server_fact *server,
-                  const struct floor *floor)
-{
-	bool answered = server != NULL && server_takes_writes(server);
-
-	if (answered && server->timeline > 0)
-		next->timeline = server->timeline;
-	else if (same_system(next->system_identifier, floor->system_identifier))
-		next->timeline = larger(next->timeline, floor->timeline);
-	if (answered && server->system_identifier[0] != '\0')
-		set_identifier(next, server->system_identifier);
-	else if (next->system_identifier[0] == '\0')
-		set_identifier(next, floor->system_identifier);
-}
-
-/* No read-only traffic for a standby that is too far behind, is an own listener, or takes writes:
- * since the move it has data that the primary does not have. */
-static void mark_unread(struct topology *topology, const struct decide_input *in)
-{
-	int64_t max_lag = in->cluster->max_lag;
-
-	for (size_t i = 0; i < topology->standby_count; i++) {
-		struct member *standby = &topology->standbys[i];
-		const struct server_fact *server =
-		    server_of(in->servers, in->server_count, standby);
-
-		if ((max_lag > 0 && standby->lag_bytes > max_lag) ||
-		    decide_own(in, standby) != NULL ||
-		    (server != NULL && server_takes_writes(server) &&
-		     server->asked_us > in->moved_us))
-			standby->no_reads = true;
-	}
-}
-
-static bool is_news(const struct deciding *deciding)
-{
-	const struct applied *applied = deciding->in->applied;
-	const struct topology *next = &deciding->out.next;
-
-	return !applied->has_topology || !applied->in_this_run ||
-	       deciding->in->hold.by != HELD_NOT ||
-	       !topology_same_servers(next, &applied->topology) ||
-	       deciding->out.against_store != applied->against_store ||
-	       next->timeline != applied->topology.timeline ||
-	       strcmp(next->system_identifier, applied->topology.system_identifier) != 0;
-}
-
-/* If no value of the store is followed, the flag of the applied primary stays as it is. */
-static bool is_against_store(const struct deciding *deciding, const struct election *election)
-{
-	const struct applied *applied = deciding->in->applied;
-
-	return election->against_store ||
-	       (!deciding->follows && applied->against_store &&
-	        topology_same_address(&applied->topology.primary, election->candidate));
-}
-
-/* MOVE to the candidate, or CURRENT if nothing would change. */
-static void deciding_move(struct deciding *deciding, const struct topology *named,
-                          const struct election *election, const char *reason)
-{
-	const struct decide_input *in = deciding->in;
-	const struct floor floor = deciding_floor(in, named);
-	struct topology *next = &deciding->out.next;
-
-	election_topology(named, election->candidate, next);
-	next->zxid = deciding->follows && in->fact->topology != NULL ? in->fact->topology->zxid
-	                                                             : in->applied->zxid;
-	learn(next, election->server, &floor);
-	mark_unread(next, in);
-	deciding->out.against_store = is_against_store(deciding, election);
-	if (next->set_by.id[0] == '\0' || deciding->out.against_store)
-		/* Keeps the old mark, so that a new one lowers the floor until it is followed. */
-		next->set_by = in->applied->topology.set_by;
-	deciding->out.on_news =
-	    deciding->follows && deciding->word.newer && !election->against_store;
-	if ((deciding->follows && deciding->word.newer) || is_news(deciding)) {
-		deciding_conclude(deciding, DECIDE_MOVE, reason);
-		return;
-	}
-	topology_fini(next);
-	deciding_conclude(deciding, DECIDE_CURRENT, "applied");
+	move(deciding, named, &election, move_reason(deciding, &election, &admission));
 }
 
 /* The last primary stays, unless the servers show that it is lost or that another one has replaced
@@ -570,14 +525,14 @@ static void stay(struct deciding *deciding, enum decision_kind otherwise)
 	const struct decide_input *in = deciding->in;
 	struct decision *out = &deciding->out;
 
-	if (!in->applied->has_topology || !in->applied->in_this_run ||
+	if (deciding->applied == NULL || !in->applied->in_this_run ||
 	    in->hold.by == HELD_BY_STORE || in->cluster->verify == CONFIG_VERIFY_DISABLE) {
-		deciding_conclude(deciding, otherwise, deciding->word.reason);
+		conclude(deciding, otherwise, deciding->value.reason);
 		return;
 	}
-	decide_by_servers(deciding, &in->applied->topology);
+	decide_by_servers(deciding, deciding->applied);
 	if (out->kind == DECIDE_CURRENT || out->kind == DECIDE_KEEP)
-		deciding_conclude(deciding, otherwise, deciding->word.reason);
+		conclude(deciding, otherwise, deciding->value.reason);
 }
 
 /* --- the operator --- */
@@ -585,9 +540,8 @@ static void stay(struct deciding *deciding, enum decision_kind otherwise)
 static void obey_pin(struct deciding *deciding)
 {
 	const struct decide_input *in = deciding->in;
-	const struct applied *applied = in->applied;
 	const struct topology *named =
-	    in->fact->topology != NULL ? in->fact->topology : &applied->topology;
+	    in->fact->topology != NULL ? in->fact->topology : &in->applied->topology;
 	struct member pinned = {.port = in->override->port, .lag_bytes = -1};
 	struct election election = {.candidate = &pinned};
 
@@ -595,22 +549,22 @@ static void obey_pin(struct deciding *deciding)
 	deciding->out.own = decide_own(in, &pinned);
 	if (deciding->out.own != NULL) {
 		deciding->out.about = &deciding->out.own->at;
-		deciding_conclude(deciding, DECIDE_REFUSE,
-		                  "the primary that an operator pinned is this proxy's own "
-		                  "listener");
+		conclude(deciding, DECIDE_REFUSE,
+		         "the server that an operator pinned is an address on which this proxy "
+		         "itself listens");
 		return;
 	}
-	deciding->follows = deciding->word.kind == STORE_PRIMARY;
+	deciding->follows = deciding->value.kind == STORE_PRIMARY;
 	memcpy(pinned.host, pinned.address, sizeof(pinned.address));
 	if (named->has_primary && topology_same_address(&named->primary, &pinned))
 		pinned = named->primary;
 	for (size_t i = 0; i < named->standby_count; i++)
 		if (topology_same_address(&named->standbys[i], &pinned))
 			pinned = named->standbys[i];
-	election.server = server_of(in->servers, in->server_count, &pinned);
+	election.server = server_at(in, &pinned);
 	election.against_store =
 	    !named->has_primary || !topology_same_address(&named->primary, &pinned);
-	deciding_move(deciding, named, &election, "pinned by an operator");
+	move(deciding, named, &election, "pinned by an operator");
 	if (deciding->out.kind == DECIDE_CURRENT)
 		deciding->out.reason = "pinned by an operator";
 }
@@ -619,31 +573,29 @@ static void obey_pin(struct deciding *deciding)
 
 /* For STORE_NO_PRIMARY. While Patroni is paused nobody is promoted, and the last primary may take
  * writes without a leader key. */
-static void hear_nobody(struct deciding *deciding)
+static void follow_no_primary(struct deciding *deciding)
 {
-	static const char paused[] = "the cluster is paused without a leader, and the last primary "
-	                             "takes writes";
 	const struct decide_input *in = deciding->in;
-	const struct topology *applied = deciding_applied(deciding);
+	const struct topology *now = in->fact->topology;
 	const struct server_fact *server = NULL;
 
-	if (applied != NULL && in->fact->topology != NULL && in->fact->topology->paused)
-		server = server_of(in->servers, in->server_count, &applied->primary);
+	if (deciding->applied != NULL && now != NULL && now->paused)
+		server = server_at(in, &deciding->applied->primary);
 	if (server == NULL || !server_takes_writes(server))
-		deciding_lose(deciding, in->cluster->on_primary_loss, HELD_BY_STORE,
-		              deciding->word.reason);
-	else if (!deciding_release(deciding))
-		deciding_conclude(deciding, DECIDE_KEEP, paused);
+		lose(deciding, in->cluster->on_primary_loss, HELD_BY_STORE, deciding->value.reason);
+	else if (!release(deciding))
+		conclude(deciding, DECIDE_KEEP,
+		         "the cluster is paused without a leader, and the last primary takes "
+		         "writes");
 }
 
-static void hear_silence(struct deciding *deciding)
+static void follow_no_value(struct deciding *deciding)
 {
 	const struct decide_input *in = deciding->in;
 
 	if (in->store_lost && in->applied->in_this_run &&
 	    in->cluster->on_store_loss != CONFIG_LOSS_KEEP)
-		deciding_lose(deciding, in->cluster->on_store_loss, HELD_BY_STORE,
-		              deciding->word.reason);
+		lose(deciding, in->cluster->on_store_loss, HELD_BY_STORE, deciding->value.reason);
 	else
 		stay(deciding, DECIDE_KEEP);
 }
@@ -651,8 +603,8 @@ static void hear_silence(struct deciding *deciding)
 /* Does nothing, except to end a hold that the servers no longer ask for. */
 static void do_nothing(struct deciding *deciding, const char *reason)
 {
-	if (deciding->in->hold.by != HELD_BY_SERVERS || !deciding_release(deciding))
-		deciding_conclude(deciding, DECIDE_KEEP, reason);
+	if (deciding->in->hold.by != HELD_BY_SERVERS || !release(deciding))
+		conclude(deciding, DECIDE_KEEP, reason);
 }
 
 /* The value is not followed, and does not count as seen. */
@@ -662,30 +614,30 @@ static void refuse_own(struct deciding *deciding)
 	const struct member *at = &deciding->out.own->at;
 	struct decision *out = &deciding->out;
 
-	deciding->word.reason = "the primary that the store names is this proxy's own listener";
+	deciding->value.reason =
+	    "the primary that the store names is an address on which this proxy itself listens";
 	out->floor_zxid = in->applied->floor_zxid;
 	if (in->applied->in_this_run && topology_same_address(&in->applied->topology.primary, at))
-		deciding_lose(deciding, in->cluster->on_primary_loss, HELD_BY_STORE,
-		              deciding->word.reason);
+		lose(deciding, in->cluster->on_primary_loss, HELD_BY_STORE, deciding->value.reason);
 	else
 		stay(deciding, DECIDE_REFUSE);
-	if (out->reason == deciding->word.reason) {
+	if (out->reason == deciding->value.reason) {
 		out->about = at;
 		out->why = "";
 	}
 }
 
-static void hear_store(struct deciding *deciding)
+static void follow_store(struct deciding *deciding)
 {
-	switch (deciding->word.kind) {
+	switch (deciding->value.kind) {
 	case STORE_NO_VALUE:
-		hear_silence(deciding);
+		follow_no_value(deciding);
 		return;
 	case STORE_NO_PUBLISHER:
-		do_nothing(deciding, deciding->word.reason);
+		do_nothing(deciding, deciding->value.reason);
 		return;
 	case STORE_NO_PRIMARY:
-		hear_nobody(deciding);
+		follow_no_primary(deciding);
 		return;
 	case STORE_ROLLED_BACK:
 		stay(deciding, DECIDE_REFUSE);
@@ -706,14 +658,16 @@ static void hear_store(struct deciding *deciding)
 struct decision decide(const struct decide_input *input)
 {
 	struct deciding deciding = {
-	    .in = input, .word = store_value(input->cluster, input->fact, input->applied)};
+	    .in = input,
+	    .applied = input->applied->has_topology ? &input->applied->topology : NULL,
+	    .value = store_value(input->cluster, input->fact, input->applied)};
 
-	deciding.out.floor_zxid = deciding.word.floor_zxid;
+	deciding.out.floor_zxid = deciding.value.floor_zxid;
 	deciding.out.why = "";
 	topology_init(&deciding.out.next);
 	switch (input->override->kind) {
 	case OVERRIDE_NONE:
-		hear_store(&deciding);
+		follow_store(&deciding);
 		break;
 	case OVERRIDE_FREEZE:
 		do_nothing(&deciding, "frozen by an operator");

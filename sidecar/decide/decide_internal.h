@@ -12,18 +12,7 @@
 #include "topology/facts.h"
 #include "topology/topology.h"
 
-struct election_input {
-	const struct topology *named;   /* has a primary */
-	const struct topology *applied; /* the topology applied last; NULL: none */
-	const struct member *previous;  /* the primary before that one; NULL: none, or long ago */
-	const struct server_fact *servers;
-	size_t server_count;
-	const char *system_identifier; /* of the cluster; "": not known */
-	int64_t moved_us;  /* a server asked before it may not know yet that it lost its role */
-	bool named_stands; /* the named primary is followed, whatever timeline another one shows */
-};
-
-struct election { /* members are borrowed from the election_input's topologies */
+struct election { /* members are borrowed from `named` and `in` */
 	const struct member *candidate;
 	const struct server_fact *server; /* the candidate's; NULL: none */
 	bool against_store;               /* the candidate is not the named primary */
@@ -36,7 +25,12 @@ struct election { /* members are borrowed from the election_input's topologies *
 	const struct member *stray_primary;
 };
 
-struct election election_decide(const struct election_input *election_input);
+/* `system_identifier`: of the cluster; "": not known. `named_stands`: the named primary is
+ * followed, whatever timeline another one shows. */
+struct election election_decide(const struct decide_input *in, const struct topology *named,
+                                const char *system_identifier, bool named_stands);
+
+const struct server_fact *server_at(const struct decide_input *in, const struct member *member);
 
 /* Copies `named` with `candidate` as its primary. The primary that it replaces becomes a standby
  * without read-only traffic. `out` is initialised by the call; the caller frees it with
@@ -44,13 +38,57 @@ struct election election_decide(const struct election_input *election_input);
 void election_topology(const struct topology *named, const struct member *candidate,
                        struct topology *out);
 
-/* A decision in progress; for decide.c only. */
+/* --- tables, of which the first row that matches wins --- */
 
-struct deciding {
-	const struct decide_input *in;
-	struct store_value word; /* how the store's value was judged */
-	bool follows;            /* the store's present value is followed: its zxid becomes ours */
-	struct decision out;
+enum admission_fact {
+	ADMIT_IF_OTHER_SYSTEM = 1, /* its system identifier is not the cluster's */
+	ADMIT_IF_BELOW_FLOOR = 2,  /* it takes writes on a timeline below the floor */
+	ADMIT_IF_IN_RECOVERY = 4,  /* when it last answered, ... */
+	ADMIT_IF_WAS_STANDBY = 8,  /* ... and that is not old */
+	ADMIT_IF_APPLIED = 16,     /* clients are sent to it now */
+	ADMIT_IF_LAST_LIVES = 32,  /* see struct admission_input */
 };
+
+struct admission_row {
+	unsigned verify;  /* a bit for each enum config_verify */
+	unsigned classes; /* a bit for each enum server_class */
+	unsigned facts;   /* of enum admission_fact; all must be true */
+	enum admission_kind kind;
+	const char *reason;
+};
+
+#define ADMISSION_ROWS 15
+extern const struct admission_row admission_rows[ADMISSION_ROWS];
+const struct admission_row *admission_row(const struct admission_input *input);
+
+enum store_fact {
+	STORE_IF_NO_PUBLISHER = 1,      /* presence = yes, and no publisher is alive */
+	STORE_IF_UNKNOWN_PUBLISHER = 2, /* presence = yes, and it is not known */
+	STORE_IF_STRANGE = 4,           /* store_is_strange() */
+	/* With a value: */
+	STORE_IF_NO_PRIMARY = 8,
+	STORE_IF_LEADER = 16,         /* no primary, but Patroni's leader key names a member, ... */
+	STORE_IF_LEADER_APPLIED = 32, /* ... which is the applied primary */
+	STORE_IF_SEEN = 64,           /* it is not newer than all that were seen before */
+	STORE_IF_OLDER = 128,         /* it is older; equal to the floor counts as older */
+	STORE_IF_SAME_SERVERS = 256,
+	STORE_IF_LATER_TIMELINE = 512, /* in the same system */
+	STORE_IF_FOLLOW = 1024,        /* on_store_rollback = follow */
+	STORE_IF_APPLIED = 2048,       /* equal to applied, in this run */
+	STORE_IF_PERSON = 4096,        /* a person has named the primary */
+};
+
+struct store_row {
+	unsigned states; /* a bit for each enum watch_state */
+	unsigned facts;  /* of enum store_fact; all must be true */
+	enum store_value_kind kind;
+	bool newer;
+	const char *reason;
+};
+
+#define STORE_ROWS 20
+extern const struct store_row store_rows[STORE_ROWS];
+const struct store_row *store_row(const struct config_cluster *cluster,
+                                  const struct watch_fact *fact, const struct applied *applied);
 
 #endif

@@ -2,108 +2,91 @@
  * timeline and belongs to the cluster can overrule the store. */
 #include "decide/election.h"
 
+#include <limits.h>
 #include <string.h>
 
 #include "base/util.h"
 #include "decide_internal.h"
-
-/* Admission as one table; the first row that matches wins. */
-/* clang-format off */
-/*   verify    the server                                                   admitted
- *   -------   ----------------------------------------------------------   ----------
- *   disable   any                                                          yes
- *   any       answered: another system identifier than the cluster's       no
- *   any       answered: takes writes, on a timeline below the floor        no
- *   any       answered: in recovery                                        later
- *   any       answered: takes writes                                       yes
- *   any       not asked yet, refused, timed out, starting                  later
- *   any       full, denied, faulty or other; clients are sent to it now    yes: it runs
- *   any       faulty                                                       later
- *   require   full, denied or other                                        no
- *   prefer    full, denied or other; the last primary took writes when
- *             it last answered, and is running                             later
- *   prefer    full, denied or other; in recovery when it last answered     later
- *   prefer    full, denied or other                                        unverified
- *
- * The floor is that of the server applied last. If that one was followed against the store and is
- * no primary any more, it is that of the last primary before it that the store named
- * (deciding_floor() in decide.c). It has no timeline if a person has named the primary since (segue
- * set-primary).
- *
- * Timelines are compared within one system only. If the store names another system identifier than
- * the floor's, the cluster was initialised again, and its timelines start at 1. */
-/* clang-format on */
-
-static struct admission is(enum admission_kind kind, const char *reason)
-{
-	return (struct admission){.kind = kind, .reason = reason};
-}
 
 bool same_system(const char *a, const char *b)
 {
 	return a == NULL || b == NULL || *a == '\0' || *b == '\0' || strcmp(a, b) == 0;
 }
 
-static struct admission admit_answered(const struct admission_input *question)
-{
-	const struct server_fact *server = question->server;
-	const char *cluster = question->system_identifier;
+/* --- admission --- */
 
-	if (!same_system(server->system_identifier, cluster))
-		return is(ADMIT_NO, "its system identifier is not the cluster's");
-	if (!server->in_recovery && server->timeline > 0 &&
-	    server->timeline < question->floor.timeline &&
-	    same_system(cluster, question->floor.system_identifier))
-		return is(ADMIT_NO, ADMIT_OLD_PRIMARY);
-	if (server->in_recovery)
-		return is(ADMIT_LATER, "it is still in recovery");
-	return is(ADMIT_YES, "");
+/* The floor is that of the server applied last. If that one was followed against the store and is
+ * no primary any more, it is that of the last primary before it that the store named (floor_of() in
+ * decide.c). It has no timeline if a person has named the primary since (segue set-primary).
+ *
+ * Timelines are compared within one system only. If the store names another system identifier than
+ * the floor's, the cluster was initialised again, and its timelines start at 1. */
+static unsigned admission_facts(const struct admission_input *input,
+                                const struct server_fact *server)
+{
+	const char *cluster = input->system_identifier;
+	bool below = !server->in_recovery && server->timeline > 0 &&
+	             server->timeline < input->floor.timeline &&
+	             same_system(cluster, input->floor.system_identifier);
+	bool was_standby = server->known && server->in_recovery && !input->is_old_news;
+
+	return (same_system(server->system_identifier, cluster) ? 0 : ADMIT_IF_OTHER_SYSTEM) |
+	       (below ? ADMIT_IF_BELOW_FLOOR : 0) |
+	       (server->in_recovery ? ADMIT_IF_IN_RECOVERY : 0) |
+	       (was_standby ? ADMIT_IF_WAS_STANDBY : 0) |
+	       (input->is_applied ? ADMIT_IF_APPLIED : 0) |
+	       (input->last_lives ? ADMIT_IF_LAST_LIVES : 0);
 }
 
-static struct admission admit_living(const struct admission_input *question)
+#define BIT(value) (1U << (value))
+#define ANY        UINT_MAX
+#define RUNS       (BIT(SERVER_FULL) | BIT(SERVER_DENIED) | BIT(SERVER_FAULTY) | BIT(SERVER_OTHER))
+#define DISABLE    BIT(CONFIG_VERIFY_DISABLE)
+#define REQUIRE    BIT(CONFIG_VERIFY_REQUIRE)
+
+const struct admission_row admission_rows[ADMISSION_ROWS] = {
+    {DISABLE, ANY, 0, ADMIT_YES, ""},
+    {ANY, BIT(SERVER_UNASKED), 0, ADMIT_LATER, "it has not been asked yet"},
+    {ANY, BIT(SERVER_REFUSED), 0, ADMIT_LATER, "it refuses connections"},
+    {ANY, BIT(SERVER_TIMED_OUT), 0, ADMIT_LATER, "it does not answer"},
+    {ANY, BIT(SERVER_STARTING), 0, ADMIT_LATER, "it is starting or shutting down"},
+    {ANY, BIT(SERVER_ANSWERED), ADMIT_IF_OTHER_SYSTEM, ADMIT_NO,
+     "its system identifier is not the cluster's"},
+    {ANY, BIT(SERVER_ANSWERED), ADMIT_IF_BELOW_FLOOR, ADMIT_NO, ADMIT_OLD_PRIMARY},
+    {ANY, BIT(SERVER_ANSWERED), ADMIT_IF_IN_RECOVERY, ADMIT_LATER, "it is still in recovery"},
+    {ANY, BIT(SERVER_ANSWERED), 0, ADMIT_YES, ""},
+    {ANY, RUNS, ADMIT_IF_APPLIED, ADMIT_YES, ""},
+    {ANY, BIT(SERVER_FAULTY), 0, ADMIT_LATER,
+     "it rejects all logins with an error that is not about segue's permissions"},
+    {REQUIRE, RUNS, 0, ADMIT_NO, "it rejects segue's login (verify = require)"},
+    {ANY, RUNS, ADMIT_IF_LAST_LIVES, ADMIT_LATER,
+     "it rejects segue's login, and the last primary is still running and took "
+     "writes when it last answered"},
+    {ANY, RUNS, ADMIT_IF_WAS_STANDBY, ADMIT_LATER,
+     "it now rejects segue's login, and was in recovery when it last answered"},
+    {ANY, ANY, 0, ADMIT_UNVERIFIED,
+     "it is running but rejects segue's login, so segue could not check "
+     "whether it is the primary"},
+};
+
+const struct admission_row *admission_row(const struct admission_input *input)
 {
-	if (question->is_applied)
-		return is(ADMIT_YES, "");
-	if (question->server->class == SERVER_FAULTY)
-		return is(ADMIT_LATER, "it lets nobody in: its error is not about segue's access");
-	if (question->verify == CONFIG_VERIFY_REQUIRE)
-		return is(ADMIT_NO, "it does not let segue in (verify = require)");
-	if (question->last_lives)
-		return is(ADMIT_LATER, "it does not let segue in, and the last primary, which took "
-		                       "writes when it was asked, lives");
-	if (question->server->known && question->server->in_recovery && !question->is_old_news)
-		return is(ADMIT_LATER, "it lets segue in no more, and was in recovery before");
-	return is(ADMIT_UNVERIFIED,
-	          "it lives but does not let segue in, so that nobody has checked "
-	          "whether it is the primary");
+	static const struct server_fact unasked = {.class = SERVER_UNASKED};
+	const struct server_fact *server = input->server != NULL ? input->server : &unasked;
+	const struct admission_row *row = admission_rows;
+	unsigned facts = admission_facts(input, server);
+
+	while (!(row->verify & BIT(input->verify)) || !(row->classes & BIT(server->class)) ||
+	       (row->facts & ~facts) != 0)
+		row++; /* the last one matches always */
+	return row;
 }
 
-struct admission admission_decide(const struct admission_input *question)
+struct admission admission_decide(const struct admission_input *input)
 {
-	if (question->verify == CONFIG_VERIFY_DISABLE)
-		return is(ADMIT_YES, "");
-	if (question->server == NULL)
-		return is(ADMIT_LATER, "it has not been asked yet");
-	switch (question->server->class) {
-	case SERVER_ANSWERED:
-		return admit_answered(question);
-	case SERVER_UNASKED:
-		return is(ADMIT_LATER, "it has not been asked yet");
-	case SERVER_REFUSED:
-		return is(ADMIT_LATER, "it refuses connections");
-	case SERVER_TIMED_OUT:
-		return is(ADMIT_LATER, "it does not answer");
-	case SERVER_STARTING:
-		return is(ADMIT_LATER, "it is starting or shutting down");
-	case SERVER_FULL:
-	case SERVER_DENIED:
-	case SERVER_FAULTY:
-	case SERVER_OTHER:
-		return admit_living(question);
-	case SERVER_CLASSES:
-		break;
-	}
-	return is(ADMIT_NO, "");
+	const struct admission_row *row = admission_row(input);
+
+	return (struct admission){row->kind, row->reason};
 }
 
 bool loss_is_proven(const struct server_fact *server)
@@ -134,11 +117,13 @@ const struct server_fact *server_of(const struct server_fact *servers, size_t co
 	return NULL;
 }
 
+/* --- election --- */
+
 #define VOTERS_MAX (TOPOLOGY_SLOTS_MAX + 2)
 
 struct voter { /* a server that takes writes */
 	const struct member *member;
-	int64_t timeline, asked_us;
+	const struct server_fact *server;
 };
 
 struct voters {
@@ -146,76 +131,59 @@ struct voters {
 	size_t count;
 };
 
-static const struct server_fact *find(const struct election_input *election_input,
-                                      const struct member *member)
+static void add(struct voters *voters, const struct decide_input *in, const struct member *member,
+                const char *system_identifier)
 {
-	return server_of(election_input->servers, election_input->server_count, member);
-}
-
-static void add(struct voters *voters, const struct election_input *election_input,
-                const struct member *member)
-{
-	const struct server_fact *server = find(election_input, member);
+	const struct server_fact *server = server_at(in, member);
 
 	if (server == NULL || !server_takes_writes(server) || server->timeline <= 0 ||
-	    !same_system(server->system_identifier, election_input->system_identifier))
+	    !same_system(server->system_identifier, system_identifier))
 		return;
 	for (size_t i = 0; i < voters->count; i++)
 		if (topology_same_address(voters->of[i].member, member))
 			return;
-	voters->of[voters->count++] = (struct voter){
-	    .member = member, .timeline = server->timeline, .asked_us = server->asked_us};
+	voters->of[voters->count++] = (struct voter){member, server};
 }
 
-static void collect(const struct election_input *election_input, struct voters *voters)
+static void collect(struct voters *voters, const struct decide_input *in,
+                    const struct topology *named, const char *system_identifier)
 {
-	const struct topology *named = election_input->named;
+	const struct topology *applied = &in->applied->topology;
 
 	voters->count = 0;
-	add(voters, election_input, &named->primary);
+	add(voters, in, &named->primary, system_identifier);
 	for (size_t i = 0; i < named->standby_count; i++)
-		add(voters, election_input, &named->standbys[i]);
-	if (election_input->applied != NULL && election_input->applied->has_primary)
-		add(voters, election_input, &election_input->applied->primary);
-	if (election_input->previous != NULL)
-		add(voters, election_input, election_input->previous);
+		add(voters, in, &named->standbys[i], system_identifier);
+	if (in->applied->has_topology && applied->has_primary)
+		add(voters, in, &applied->primary, system_identifier);
+	if (in->previous != NULL)
+		add(voters, in, in->previous, system_identifier);
 }
 
-/* The lowest timeline of a rival: above that of the named primary, and not below the last one
- * applied, unless a person has named that primary since. 0: no timeline is known, so there can be
- * no rival. */
-static int64_t lowest_of_rival(const struct election_input *election_input)
-{
-	const struct server_fact *server = find(election_input, &election_input->named->primary);
-	bool anew = topology_is_set_anew(election_input->named, election_input->applied);
-	int64_t applied =
-	    election_input->applied != NULL && !anew ? election_input->applied->timeline : 0;
-	int64_t named = election_input->named->timeline;
-
-	if (server != NULL && server->known)
-		named = larger(named, server->timeline);
-	if (named > 0)
-		return larger(named + 1, applied);
-	return applied > 0 ? applied + 1 : 0;
-}
-
-static const struct member *find_rival(const struct election_input *election_input,
+/* The server with the highest timeline that overrules the store. That is above the timeline of the
+ * named primary, and not below the last one applied, unless a person has named that primary since.
+ * NULL: none, or no timeline is known to compare with. */
+static const struct member *find_rival(const struct decide_input *in, const struct topology *named,
                                        const struct voters *voters)
 {
-	int64_t lowest = lowest_of_rival(election_input);
+	const struct topology *last = &in->applied->topology;
+	const struct server_fact *server = server_at(in, &named->primary);
+	bool counts = in->applied->has_topology && !topology_is_set_anew(named, last);
+	int64_t applied = counts ? last->timeline : 0, timeline = named->timeline, highest;
 	const struct member *rival = NULL;
 
-	for (size_t i = 0; lowest > 0 && i < voters->count; i++)
-		if (voters->of[i].timeline >= lowest) {
-			lowest = voters->of[i].timeline + 1;
+	if (server != NULL && server->known)
+		timeline = larger(timeline, server->timeline);
+	highest = timeline > 0 ? larger(timeline, applied - 1) : applied;
+	for (size_t i = 0; highest > 0 && i < voters->count; i++)
+		if (voters->of[i].server->timeline > highest) {
+			highest = voters->of[i].server->timeline;
 			rival = voters->of[i].member;
 		}
-	return rival != NULL && !topology_same_address(rival, &election_input->named->primary)
-	           ? rival
-	           : NULL;
+	return rival != NULL && !topology_same_address(rival, &named->primary) ? rival : NULL;
 }
 
-static void find_others(const struct election_input *election_input, const struct voters *voters,
+static void find_others(const struct decide_input *in, const struct voters *voters,
                         struct election *election)
 {
 	if (election->server == NULL || !server_takes_writes(election->server))
@@ -225,39 +193,35 @@ static void find_others(const struct election_input *election_input, const struc
 
 		if (topology_same_address(voter->member, election->candidate))
 			continue;
-		if (voter->timeline == election->server->timeline)
+		if (voter->server->timeline == election->server->timeline)
 			election->same_timeline_primary = voter->member;
-		else if (voter->timeline < election->server->timeline &&
-		         voter->asked_us > election_input->moved_us)
+		else if (voter->server->timeline < election->server->timeline &&
+		         voter->server->asked_us > in->moved_us)
 			election->stale_primary = voter->member;
 	}
 }
 
-/* The named primary took writes when it last answered, and is not lost. Otherwise there is no
- * second primary. */
-static bool was_seen_to_write(const struct election_input *election_input)
+struct election election_decide(const struct decide_input *in, const struct topology *named,
+                                const char *system_identifier, bool named_stands)
 {
-	const struct server_fact *server = find(election_input, &election_input->named->primary);
-
-	return server != NULL && server->known && !server->in_recovery && !loss_is_proven(server);
-}
-
-struct election election_decide(const struct election_input *election_input)
-{
-	struct election election = {.candidate = &election_input->named->primary};
+	struct election election = {.candidate = &named->primary};
+	const struct server_fact *server = server_at(in, &named->primary);
 	const struct member *rival;
 	struct voters voters;
 
-	collect(election_input, &voters);
-	rival = find_rival(election_input, &voters);
-	if (election_input->named_stands) {
-		election.stray_primary = was_seen_to_write(election_input) ? rival : NULL;
-	} else if (rival != NULL) {
+	collect(&voters, in, named, system_identifier);
+	rival = find_rival(in, named, &voters);
+	if (!named_stands && rival != NULL) {
 		election.candidate = rival;
 		election.against_store = true;
+	} else if (server != NULL && server->known && !server->in_recovery &&
+	           !loss_is_proven(server)) {
+		/* If the named primary was not seen to take writes, or is lost, there is no second
+		 * one. */
+		election.stray_primary = rival;
 	}
-	election.server = find(election_input, election.candidate);
-	find_others(election_input, &voters, &election);
+	election.server = server_at(in, election.candidate);
+	find_others(in, &voters, &election);
 	return election;
 }
 

@@ -18,29 +18,28 @@ static const char *const mode_names[] = {
 
 bool escape_mode_parse(const char *name, enum escape_mode *mode)
 {
-	for (size_t i = 0; i < ARRAY_LEN(mode_names); i++) {
+	for (size_t i = 0; i < ARRAY_LEN(mode_names); i++)
 		if (strcmp(name, mode_names[i]) == 0) {
 			*mode = (enum escape_mode)i;
 			return true;
 		}
-	}
 	return false;
 }
 
-static bool is_control(char c)
-{
-	return ((unsigned char)c < 0x20 && c != '\t') || c == 0x7f;
-}
-
-static bool refuse_control(const char *value, size_t len, const char *where, struct err *err)
+/* `empty`: why an empty value is refused. */
+static bool refuse(const char *value, size_t len, const char *where, const char *empty,
+                   struct err *err)
 {
 	for (size_t i = 0; i < len; i++)
-		if (is_control(value[i]))
+		if (((unsigned char)value[i] < 0x20 && value[i] != '\t') || value[i] == 0x7f)
 			return err_set(err,
-			               "holds the control character \\x%02x at byte %zu: it cannot "
-			               "stand in %s",
+			               "contains the control character \\x%02x at byte %zu, which "
+			               "is not allowed in %s",
 			               (unsigned char)value[i], i + 1, where);
-	return true;
+	return len > 0 || err_set(err,
+	                          "is empty: %s; put it into a section {{#name}}...{{/name}}, so "
+	                          "that it is left out when the value is missing",
+	                          empty);
 }
 
 /* HAProxy Configuration Manual 2.2: these sequences mean the same outside quotes and inside "...".
@@ -49,12 +48,9 @@ static bool refuse_control(const char *value, size_t len, const char *where, str
  * line after an argument "", and without quotes the next argument would take its place. */
 static bool append_haproxy(struct strbuf *out, const char *value, size_t len, struct err *err)
 {
-	if (!refuse_control(value, len, "a HAProxy config line", err))
+	if (!refuse(value, len, "a HAProxy config line",
+	            "a HAProxy config line cannot have an empty argument", err))
 		return false;
-	if (len == 0)
-		return err_set(err,
-		               "is empty: a HAProxy config line cannot hold an empty argument; "
-		               "put a section around what depends on it");
 	for (size_t i = 0; i < len; i++) {
 		if (value[i] == '\t')
 			strbuf_append_str(out, "\\t");
@@ -70,12 +66,10 @@ static bool append_haproxy(struct strbuf *out, const char *value, size_t len, st
 
 static bool is_plain(const char *value, size_t len)
 {
-	static const char plain[] = LETTERS_DIGITS "._:/@,*-";
-
 	for (size_t i = 0; i < len; i++)
-		if (value[i] == '\0' || strchr(plain, value[i]) == NULL)
+		if (value[i] == '\0' || strchr(LETTERS_DIGITS "._:/@,*-", value[i]) == NULL)
 			return false;
-	return len > 0;
+	return true;
 }
 
 /* pgbouncer(5): the value stands in '...', and a ' in it is doubled; a backslash is an ordinary
@@ -83,11 +77,9 @@ static bool is_plain(const char *value, size_t len)
  * would take its place. */
 static bool append_pgbouncer(struct strbuf *out, const char *value, size_t len, struct err *err)
 {
-	if (!refuse_control(value, len, "a PgBouncer connect string", err))
+	if (!refuse(value, len, "a PgBouncer connect string",
+	            "PgBouncer refuses a connect string with an empty value", err))
 		return false;
-	if (len == 0)
-		return err_set(err, "is empty: PgBouncer refuses a connect string with an empty "
-		                    "value; put a section around what depends on it");
 	if (is_plain(value, len)) {
 		strbuf_append(out, value, len);
 		return true;
@@ -99,31 +91,16 @@ static bool append_pgbouncer(struct strbuf *out, const char *value, size_t len, 
 	return true;
 }
 
-static const char *html_entity(char c)
-{
-	switch (c) {
-	case '&':
-		return "&amp;";
-	case '<':
-		return "&lt;";
-	case '>':
-		return "&gt;";
-	case '"':
-		return "&quot;";
-	case '\'':
-		return "&#39;";
-	default:
-		return NULL;
-	}
-}
-
 static void append_html(struct strbuf *out, const char *value, size_t len)
 {
-	for (size_t i = 0; i < len; i++) {
-		const char *entity = html_entity(value[i]);
+	static const char special[] = "&<>\"'";
+	static const char *const entities[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
 
-		if (entity != NULL)
-			strbuf_append_str(out, entity);
+	for (size_t i = 0; i < len; i++) {
+		const char *found = value[i] != '\0' ? strchr(special, value[i]) : NULL;
+
+		if (found != NULL)
+			strbuf_append_str(out, entities[found - special]);
 		else
 			strbuf_append_char(out, value[i]);
 	}

@@ -20,20 +20,14 @@
 static const char suffix[] = ".mustache";
 
 /* A partial has to be in its folder, or in one below. */
-static bool name_is_safe(const char *name)
-{
-	return name[0] != '/' && name[0] != '\0' && strstr(name, "..") == NULL;
-}
-
 static bool load_file(void *arg, const char *name, struct strbuf *text, struct strbuf *file,
                       bool *missing, struct err *err)
 {
 	const char *folder = arg;
 
 	*missing = false;
-	if (!name_is_safe(name))
-		return err_set(err,
-		               "partial '%s': the name of a file in %s is wanted, without '..'",
+	if (name[0] == '/' || name[0] == '\0' || strstr(name, "..") != NULL)
+		return err_set(err, "partial '%s': must be the name of a file in %s, without '..'",
 		               name, folder);
 	strbuf_printf(file, "%s/%s%s", folder, name, suffix);
 	return file_read(file->data, MUSTACHE_TEXT_MAX, text, missing, err);
@@ -60,7 +54,7 @@ static bool load_folder(struct mustache *mustache, char *folder, struct err *err
 		char *name = entries[i]->d_name;
 
 		name[strlen(name) - (sizeof(suffix) - 1)] = '\0';
-		ok = ok && mustache_add_partial(mustache, name, load_file, folder, err);
+		ok = ok && mustache_add_partial(mustache, name, err);
 		free(entries[i]);
 	}
 	free(entries);
@@ -83,18 +77,11 @@ struct mustache *mustache_compile_file(const char *file, const char *partials, s
 		return NULL;
 	}
 	mustache = mustache_compile(file, text.data, text.len, load_file, folder, err);
-	if (mustache != NULL && mustache_is_dynamic(mustache) &&
-	    !load_folder(mustache, folder, err)) {
-		mustache_free(mustache);
-		return NULL;
-	}
-	return mustache;
+	if (mustache == NULL || !mustache->dynamic || load_folder(mustache, folder, err))
+		return mustache;
+	mustache_free(mustache);
+	return NULL;
 }
-
-struct loader {
-	mustache_load_fn *load;
-	void *arg;
-};
 
 static void template_free(struct ast_template *template)
 {
@@ -123,6 +110,21 @@ const struct ast_template *ast_find(const struct mustache *mustache, const char 
 	return NULL;
 }
 
+const struct ast_node *ast_argument(const struct arguments **arguments, const char *name)
+{
+	const struct arguments *from = NULL;
+	const struct ast_node *found = NULL;
+
+	for (const struct arguments *a = *arguments; a != NULL; a = a->outer)
+		for (size_t i = 0; i < a->parent->children.count; i++)
+			if (strcmp(a->parent->children.nodes[i].name, name) == 0) {
+				found = &a->parent->children.nodes[i];
+				from = a;
+			}
+	*arguments = from;
+	return found;
+}
+
 /* Parses `text` and adds it to the set; the partials in it are not loaded yet. NULL on failure. */
 static struct ast_template *add_template(struct mustache *mustache, const char *name,
                                          const char *file, const char *text, size_t len,
@@ -146,27 +148,26 @@ static struct ast_template *add_template(struct mustache *mustache, const char *
 }
 
 /* *target is NULL if there is no such partial. */
-static bool load_partial(struct mustache *mustache, const struct loader *loader, const char *name,
+static bool load_partial(struct mustache *mustache, const char *name,
                          const struct ast_template **target, struct err *err)
 {
 	auto_strbuf struct strbuf text = STRBUF_INIT, file = STRBUF_INIT;
 	bool missing = false;
 
 	*target = ast_find(mustache, name);
-	if (*target != NULL || loader->load == NULL)
+	if (*target != NULL || mustache->load == NULL)
 		return true;
 	if (mustache->count > MUSTACHE_PARTIALS_MAX)
 		return err_set(err, "partial '%s': there are more than %d partials", name,
 		               MUSTACHE_PARTIALS_MAX);
-	if (!loader->load(loader->arg, name, &text, &file, &missing, err))
+	if (!mustache->load(mustache->load_arg, name, &text, &file, &missing, err))
 		return missing;
 	*target = add_template(mustache, name, file.data, text.data, text.len, err);
 	return *target != NULL;
 }
 
-static bool resolve_list(struct mustache *mustache, const struct loader *loader,
-                         const struct ast_template *template, struct ast_list *list,
-                         struct err *err)
+static bool resolve_list(struct mustache *mustache, const struct ast_template *template,
+                         struct ast_list *list, struct err *err)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		struct ast_node *node = &list->nodes[i];
@@ -174,9 +175,9 @@ static bool resolve_list(struct mustache *mustache, const struct loader *loader,
 
 		mustache->dynamic |= node->dynamic;
 		if ((node->kind == AST_PARTIAL || node->kind == AST_PARENT) && !node->dynamic &&
-		    !load_partial(mustache, loader, node->name, &node->target, &reason))
+		    !load_partial(mustache, node->name, &node->target, &reason))
 			return ast_fail(template, node->offset, err, "%s", reason.message);
-		if (!resolve_list(mustache, loader, template, &node->children, err))
+		if (!resolve_list(mustache, template, &node->children, err))
 			return false;
 	}
 	return true;
@@ -184,12 +185,11 @@ static bool resolve_list(struct mustache *mustache, const struct loader *loader,
 
 /* Resolves and checks the templates from number `from` on, including those that are loaded
  * meanwhile. */
-static bool resolve(struct mustache *mustache, const struct loader *loader, size_t from,
-                    struct err *err)
+static bool resolve(struct mustache *mustache, size_t from, struct err *err)
 {
 	for (size_t i = from; i < mustache->count; i++)
-		if (!resolve_list(mustache, loader, mustache->templates[i],
-		                  &mustache->templates[i]->list, err))
+		if (!resolve_list(mustache, mustache->templates[i], &mustache->templates[i]->list,
+		                  err))
 			return false;
 	for (size_t i = from; i < mustache->count; i++)
 		if (!ast_check(mustache, mustache->templates[i], &mustache->templates[i]->list,
@@ -202,24 +202,21 @@ struct mustache *mustache_compile(const char *file, const char *text, size_t len
                                   mustache_load_fn *load, void *load_arg, struct err *err)
 {
 	struct mustache *mustache = xcalloc(1, sizeof(*mustache));
-	struct loader loader = {load, load_arg};
 
-	if (add_template(mustache, "", file, text, len, err) != NULL &&
-	    resolve(mustache, &loader, 0, err))
+	mustache->load = load;
+	mustache->load_arg = load_arg;
+	if (add_template(mustache, "", file, text, len, err) != NULL && resolve(mustache, 0, err))
 		return mustache;
 	mustache_free(mustache);
 	return NULL;
 }
 
-bool mustache_add_partial(struct mustache *mustache, const char *name, mustache_load_fn *load,
-                          void *load_arg, struct err *err)
+bool mustache_add_partial(struct mustache *mustache, const char *name, struct err *err)
 {
-	struct loader loader = {load, load_arg};
 	const struct ast_template *target;
 	size_t from = mustache->count;
 
-	return load_partial(mustache, &loader, name, &target, err) &&
-	       resolve(mustache, &loader, from, err);
+	return load_partial(mustache, name, &target, err) && resolve(mustache, from, err);
 }
 
 bool mustache_is_dynamic(const struct mustache *mustache)

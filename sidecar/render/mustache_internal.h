@@ -68,7 +68,15 @@ struct mustache {
 	struct ast_template **templates; /* the first is the one to render */
 	size_t count;
 	bool dynamic; /* a template of the set has a dynamic name */
+	mustache_load_fn *load;
+	void *load_arg;
 };
+
+/* The length to print of a name in a message, which is cut after 80 bytes. */
+static inline int ast_shown(struct ast_span span)
+{
+	return span.len < 80 ? (int)span.len : 80;
+}
 
 /* Sets "file:line:column: message". Returns false. */
 bool ast_fail(const struct ast_template *template, size_t offset, struct err *err, const char *fmt,
@@ -86,42 +94,15 @@ bool ast_check(const struct mustache *mustache, const struct ast_template *templ
 /* Returns the partial of that name; NULL if the set has none. */
 const struct ast_template *ast_find(const struct mustache *mustache, const char *name);
 
-/* A tag, as the scanner finds it. */
-enum tag_kind {
-	TAG_VALUE,
-	TAG_RAW,
-	TAG_SECTION,
-	TAG_INVERTED,
-	TAG_CLOSE,
-	TAG_PARTIAL,
-	TAG_PARENT,
-	TAG_BLOCK,
-	TAG_COMMENT,
-	TAG_DELIMITERS,
+/* The arguments of the parents that were entered, innermost first. */
+struct arguments {
+	const struct arguments *outer;
+	const struct ast_node *parent;
+	const struct ast_template *template; /* that contains the parent's tag */
 };
 
-struct tag {
-	enum tag_kind kind;
-	size_t at, end;          /* offsets of its first byte, and of the first byte after it */
-	struct ast_span content; /* without the sigil and the blanks around it */
-	size_t line;             /* offset of the blanks in front of it */
-	bool margin;             /* only blanks from the beginning of its line to the tag */
-	bool tail;               /* only blanks from the tag to the end of its line */
-	size_t next;             /* if `tail`: offset of the next line */
-};
-
-struct scanner {
-	const struct ast_template *template;
-	size_t at;
-	struct ast_span open, close; /* the current delimiters */
-};
-
-/* --- JSON as a template sees it --- */
-
-/* The context stack: the values of the sections around, innermost first. */
-struct context {
-	const struct context *up;
-	const json_t *value;
-};
+/* The outermost argument of that name wins; NULL: there is none. *arguments becomes the entry that
+ * has it: only parents further out can replace the argument's blocks. */
+const struct ast_node *ast_argument(const struct arguments **arguments, const char *name);
 
 #endif

@@ -14,13 +14,6 @@ struct names {
 	const struct mustache_fields *field; /* the section is inside this value */
 };
 
-/* As in the renderer: the arguments of the parents that were entered, innermost first. */
-struct arguments {
-	const struct arguments *outer;
-	const struct ast_node *parent;
-	const struct ast_template *template;
-};
-
 struct scope {
 	const struct ast_template *template;
 	const struct names *names;
@@ -60,87 +53,61 @@ const char *mustache_nearest_name(const struct mustache_fields *fields, const ch
 	return nearest;
 }
 
+/* `in`: the value that was searched last; NULL: the sections around were. */
 static bool refuse(struct walk *walk, const struct scope *scope, const struct ast_node *node,
-                   const char *name, const char *nearest)
+                   const char *name, const struct mustache_fields *in)
 {
+	size_t least = in != NULL ? SIZE_MAX : strlen(name) / 2 + 1;
+	const char *nearest = NULL;
+
+	if (in != NULL)
+		take_nearest(in->fields, name, &nearest, &least);
+	for (const struct names *n = in == NULL ? scope->names : NULL; n != NULL; n = n->up)
+		take_nearest(n->field->fields, name, &nearest, &least);
 	return ast_fail(scope->template, node->offset, walk->err,
-	                "{{%.*s}}: nothing is called \"%s\" here%s%s%s",
-	                (int)(node->content.len < 80 ? node->content.len : 80), node->content.at,
-	                name, nearest != NULL ? "; the nearest name is \"" : "",
+	                "{{%.*s}}: there is no name \"%s\" at this place%s%s%s",
+	                ast_shown(node->content), node->content.at, name,
+	                nearest != NULL ? "; the nearest name is \"" : "",
 	                nearest != NULL ? nearest : "", nearest != NULL ? "\"" : "");
 }
 
 /* --- a name --- */
 
-static const struct mustache_fields *find_in(const struct mustache_fields *fields, const char *name)
+static const struct mustache_fields *find_in(struct walk *walk, const struct mustache_fields *in,
+                                             const char *name)
 {
-	for (; fields != NULL && fields->name != NULL; fields++)
-		if (strcmp(fields->name, name) == 0)
-			return fields;
+	if (in->open && walk->read != NULL)
+		walk->read(walk->arg, in->name, name);
+	for (const struct mustache_fields *f = in->fields; f != NULL && f->name != NULL; f++)
+		if (strcmp(f->name, name) == 0)
+			return f;
 	return NULL;
 }
 
-/* Searches the sections around, innermost first. An open one may have the name; otherwise the next
- * one is searched. */
-static const struct mustache_fields *find_first(struct walk *walk, const struct scope *scope,
-                                                const char *name, bool *maybe)
-{
-	const struct mustache_fields *found;
-
-	for (const struct names *names = scope->names; names != NULL; names = names->up) {
-		if (names->field->open) {
-			*maybe = true;
-			if (walk->read != NULL)
-				walk->read(walk->arg, names->field->name, name);
-		}
-		found = find_in(names->field->fields, name);
-		if (found != NULL)
-			return found;
-	}
-	return NULL;
-}
-
-static bool refuse_first(struct walk *walk, const struct scope *scope, const struct ast_node *node)
-{
-	size_t least = strlen(node->name) / 2 + 1;
-	const char *nearest = NULL;
-
-	for (const struct names *names = scope->names; names != NULL; names = names->up)
-		take_nearest(names->field->fields, node->name, &nearest, &least);
-	return refuse(walk, scope, node, node->name, nearest);
-}
-
-/* *found: the entry of the value that the name leads to. NULL: the value is inside an open one,
- * so nothing is known about it. */
+/* The first part of a name is searched in the sections around, innermost first, the others only in
+ * the value that was found. *found: the entry of the value that the name leads to. NULL: the value
+ * is inside an open one, which may have the name, so nothing is known about it. */
 static bool look_up(struct walk *walk, const struct scope *scope, const struct ast_node *node,
                     const struct mustache_fields **found)
 {
+	const struct mustache_fields *in = NULL;
 	const char *name = node->name;
 	bool maybe = false;
 
-	*found = scope->names->field;
+	*found = node->parts == 0 ? scope->names->field : NULL;
 	if (node->parts == 0)
 		return true;
-	*found = find_first(walk, scope, name, &maybe);
-	if (*found == NULL)
-		return maybe || refuse_first(walk, scope, node);
-	for (size_t i = 1; i < node->parts; i++) {
-		const struct mustache_fields *in = *found;
-		size_t least = SIZE_MAX;
-		const char *nearest = NULL;
-
-		name += strlen(name) + 1;
-		if (in->open && walk->read != NULL)
-			walk->read(walk->arg, in->name, name);
-		*found = find_in(in->fields, name);
-		if (*found != NULL)
-			continue;
-		if (in->open)
-			return true;
-		take_nearest(in->fields, name, &nearest, &least);
-		return refuse(walk, scope, node, name, nearest);
+	for (const struct names *n = scope->names; n != NULL && *found == NULL; n = n->up) {
+		maybe = maybe || n->field->open;
+		*found = find_in(walk, n->field, name);
 	}
-	return true;
+	for (size_t i = 1; *found != NULL && i < node->parts; i++) {
+		in = *found;
+		maybe = in->open;
+		name += strlen(name) + 1;
+		*found = find_in(walk, in, name);
+	}
+	return *found != NULL || maybe || refuse(walk, scope, node, name, in);
 }
 
 /* --- the nodes --- */
@@ -149,12 +116,12 @@ static bool check_section(struct walk *walk, const struct ast_node *node, const 
 {
 	static const struct mustache_fields text = {.name = ""}; /* unknown: no fields */
 	const struct mustache_fields *found;
-	struct names names = {.up = scope->names};
+	struct names names;
 	struct scope inner = *scope;
 
 	if (!look_up(walk, scope, node, &found))
 		return false;
-	names.field = found != NULL ? found : &text;
+	names = (struct names){scope->names, found != NULL ? found : &text};
 	if (node->kind == AST_SECTION)
 		inner.names = &names;
 	return check_list(walk, &node->children, &inner);
@@ -183,25 +150,20 @@ static bool check_partial(struct walk *walk, const struct ast_node *node, const 
 		return look_up(walk, scope, node, &found);
 	if (node->target == NULL)
 		return ast_fail(scope->template, node->offset, walk->err,
-		                "partial '%s' is missing: %s.mustache in the folder of the "
-		                "template is wanted",
+		                "partial '%s' is missing: there is no %s.mustache in the folder "
+		                "of the template",
 		                node->name, node->name);
 	return check_elsewhere(walk, &node->target->list, &inner);
 }
 
-/* The outermost argument of that name wins. */
 static bool check_block(struct walk *walk, const struct ast_node *node, const struct scope *scope)
 {
-	const struct ast_node *argument = NULL;
+	const struct arguments *from = scope->arguments;
+	const struct ast_node *argument = ast_argument(&from, node->name);
 	struct scope inner = *scope;
 
-	for (const struct arguments *a = scope->arguments; a != NULL; a = a->outer)
-		for (size_t i = 0; i < a->parent->children.count; i++)
-			if (strcmp(a->parent->children.nodes[i].name, node->name) == 0) {
-				argument = &a->parent->children.nodes[i];
-				inner.template = a->template;
-				inner.arguments = a->outer;
-			}
+	if (argument != NULL)
+		inner = (struct scope){from->template, scope->names, from->outer};
 	return check_elsewhere(walk, argument != NULL ? &argument->children : &node->children,
 	                       &inner);
 }

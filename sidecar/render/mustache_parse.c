@@ -9,6 +9,28 @@
 
 #include "mustache_internal.h"
 
+#define SPACES " \t\r\n"
+
+/* A tag, as the scanner finds it. */
+struct tag {
+	char sigil;              /* one of sigils[]; '\0': {{name}} */
+	size_t at, end;          /* offsets of its first byte, and of the first byte after it */
+	struct ast_span content; /* without the sigil and the blanks around it */
+	size_t line;             /* offset of the blanks in front of it */
+	bool margin;             /* only blanks from the beginning of its line to the tag */
+	bool tail;               /* only blanks from the tag to the end of its line */
+	size_t next;             /* if `tail`: offset of the next line */
+};
+
+/* raw twice, section, inverted, close, partial, parent, block, comment, delimiters */
+static const char sigils[] = "{&#^/><$!=";
+
+struct scanner {
+	const struct ast_template *template;
+	size_t at;
+	struct ast_span open, close; /* the current delimiters */
+};
+
 /* --- scanning ---
  *
  * Finds the tags of a template, with the current delimiters, and how each tag stands on its line.
@@ -38,7 +60,7 @@ static bool is_blank(char c)
 
 static bool is_space(char c)
 {
-	return is_blank(c) || c == '\n' || c == '\r';
+	return c != '\0' && strchr(SPACES, c) != NULL;
 }
 
 static struct ast_span trim(struct ast_span span)
@@ -52,15 +74,6 @@ static struct ast_span trim(struct ast_span span)
 	return span;
 }
 
-static void scanner_init(struct scanner *scanner, const struct ast_template *template)
-{
-	*scanner = (struct scanner){
-	    .template = template,
-	    .open = {"{{", 2},
-	    .close = {"}}", 2},
-	};
-}
-
 /* Offset of `what` at or after `from`; the length of the text if it is not found. */
 static size_t find(const struct ast_template *template, size_t from, const char *what, size_t len)
 {
@@ -69,34 +82,19 @@ static size_t find(const struct ast_template *template, size_t from, const char 
 	return found != NULL ? (size_t)(found - template->text) : template->len;
 }
 
-static enum tag_kind kind_of(char sigil)
-{
-	static const char sigils[] = "{&#^/><$!=";
-	static const enum tag_kind kinds[] = {TAG_RAW,     TAG_RAW,       TAG_SECTION, TAG_INVERTED,
-	                                      TAG_CLOSE,   TAG_PARTIAL,   TAG_PARENT,  TAG_BLOCK,
-	                                      TAG_COMMENT, TAG_DELIMITERS};
-	const char *found = sigil != '\0' ? strchr(sigils, sigil) : NULL;
-
-	return found != NULL ? kinds[found - sigils] : TAG_VALUE;
-}
-
 /* Finds the end of a tag. {{{name}}} and {{=a b=}} have one more byte, `extra`, in front of the
  * closing delimiter. Returns the offset after the tag; 0 if the tag is not closed. */
 static size_t find_end(const struct scanner *scanner, char extra, size_t from, size_t *content_end)
 {
 	const struct ast_template *template = scanner->template;
-	size_t end = from;
+	size_t end = find(template, from, scanner->close.at, scanner->close.len);
 
-	for (;; end++) {
-		end = find(template, end, scanner->close.at, scanner->close.len);
-		if (end == template->len)
-			return 0;
-		if (extra == '\0' || (end > from && template->text[end - 1] == extra))
-			break;
-		/* In "}}}" the first match of "}}" is one byte too early. */
-	}
+	/* In "}}}" the first match of "}}" is one byte too early. */
+	while (end < template->len && extra != '\0' &&
+	       (end == from || template->text[end - 1] != extra))
+		end = find(template, end + 1, scanner->close.at, scanner->close.len);
 	*content_end = extra == '\0' ? end : end - 1;
-	return end + scanner->close.len;
+	return end < template->len ? end + scanner->close.len : 0;
 }
 
 static void look_around(const struct ast_template *template, struct tag *tag)
@@ -132,8 +130,8 @@ static bool set_delimiters(struct scanner *scanner, const struct tag *tag, struc
 	if (open.len == 0 || open.len == both.len || memchr(both.at, '=', both.len) != NULL)
 		return ast_fail(
 		    scanner->template, tag->at, err,
-		    "delimiters '%.*s': two words without '=' are wanted, as in {{=<%% %%>=}}",
-		    (int)(both.len < 80 ? both.len : 80), both.at);
+		    "delimiters '%.*s': must be two words without '=', as in {{=<%% %%>=}}",
+		    ast_shown(both), both.at);
 	scanner->open = open;
 	scanner->close = close;
 	return true;
@@ -144,8 +142,8 @@ static bool set_delimiters(struct scanner *scanner, const struct tag *tag, struc
 static bool scanner_next(struct scanner *scanner, struct tag *tag, bool *found, struct err *err)
 {
 	const struct ast_template *template = scanner->template;
-	size_t inside, content_end = 0;
-	char sigil, extra;
+	size_t inside, content_end;
+	const char *extra;
 
 	tag->at = find(template, scanner->at, scanner->open.at, scanner->open.len);
 	*found = tag->at < template->len;
@@ -155,21 +153,17 @@ static bool scanner_next(struct scanner *scanner, struct tag *tag, bool *found, 
 	/* {{ # name }} is a section, too. */
 	while (inside < template->len && is_space(template->text[inside]))
 		inside++;
-	sigil = inside < template->len ? template->text[inside] : '\0';
-	tag->kind = kind_of(sigil);
-	inside += tag->kind != TAG_VALUE;
-	extra = sigil == '{' ? '}' : sigil == '=' ? '=' : '\0';
-	tag->end = find_end(scanner, extra, inside, &content_end);
+	tag->sigil = strchr(sigils, template->text[inside]) != NULL ? template->text[inside] : '\0';
+	inside += tag->sigil != '\0';
+	extra = tag->sigil == '{' ? "}" : tag->sigil == '=' ? "=" : "";
+	tag->end = find_end(scanner, *extra, inside, &content_end);
 	if (tag->end == 0)
 		return ast_fail(template, tag->at, err, "tag is not closed: '%s%.*s' is missing",
-		                extra == '}'   ? "}"
-		                : extra == '=' ? "="
-		                               : "",
-		                (int)scanner->close.len, scanner->close.at);
+		                extra, (int)scanner->close.len, scanner->close.at);
 	tag->content = trim((struct ast_span){template->text + inside, content_end - inside});
 	scanner->at = tag->end;
 	look_around(template, tag);
-	return tag->kind != TAG_DELIMITERS || set_delimiters(scanner, tag, err);
+	return tag->sigil != '=' || set_delimiters(scanner, tag, err);
 }
 
 /* Returns the blanks in front of the first text that is not blank, from offset `at` on. */
@@ -246,7 +240,7 @@ bool ast_check(const struct mustache *mustache, const struct ast_template *templ
 		for (size_t j = 0; node->kind == AST_PARENT && j < node->children.count; j++)
 			if (!is_taken(mustache, node, &node->children.nodes[j]))
 				return ast_fail(template, node->children.nodes[j].offset, err,
-				                "block '%s' is nowhere in '%s'",
+				                "'%s' is not a block of '%s'",
 				                node->children.nodes[j].name, node->name);
 		if (!ast_check(mustache, template, &node->children, err))
 			return false;
@@ -282,7 +276,7 @@ static struct ast_node *add_node(struct ast_list *list, enum ast_kind kind, size
 	return &list->nodes[list->count++];
 }
 
-/* Returns `span` without the blanks at its start that are also at the start of parser->dedent. */
+/* Returns `span` without the blanks that its start and parser->dedent have in common. */
 static struct ast_span dedented(const struct parser *parser, struct ast_span span)
 {
 	size_t lost = 0;
@@ -296,12 +290,6 @@ static struct ast_span dedented(const struct parser *parser, struct ast_span spa
 static bool at_line_start(const struct parser *parser, size_t at)
 {
 	return at == 0 || parser->template->text[at - 1] == '\n';
-}
-
-/* Adds an empty text that begins a line: the line begins with a tag, but needs its indentation. */
-static void add_line_start(struct ast_list *list, size_t offset)
-{
-	add_node(list, AST_TEXT, offset)->line_start = true;
 }
 
 /* Adds one node for all of the text, or one node per line if lines lose blanks. */
@@ -326,15 +314,14 @@ static void add_text_before(struct parser *parser, struct ast_list *list, size_t
                             const struct tag *tag)
 {
 	add_text(parser, list, from, tag->at);
-	if (at_line_start(parser, tag->at))
-		add_line_start(list, tag->at);
+	if (at_line_start(parser, tag->at)) /* the tag needs the line's indentation */
+		add_node(list, AST_TEXT, tag->at)->line_start = true;
 }
 
 static bool fail_at(const struct parser *parser, const struct tag *tag, const char *reason)
 {
 	return ast_fail(parser->template, tag->at, parser->err, "{{%.*s}}: %s",
-	                (int)(tag->content.len < 80 ? tag->content.len : 80), tag->content.at,
-	                reason);
+	                ast_shown(tag->content), tag->content.at, reason);
 }
 
 /* Cuts a.b.c into its parts; "." has none. */
@@ -359,23 +346,19 @@ static bool cut_path(const struct parser *parser, const struct tag *tag, struct 
 static bool set_name(const struct parser *parser, const struct tag *tag, struct ast_node *node)
 {
 	struct ast_span name = node->content = tag->content;
-	bool looked_up = node->kind != AST_PARTIAL && node->kind != AST_PARENT;
+	bool leads_on = node->kind == AST_PARTIAL || node->kind == AST_PARENT;
 
-	if ((node->kind == AST_PARTIAL || node->kind == AST_PARENT) && name.len > 0 &&
-	    name.at[0] == '*') {
-		node->dynamic = looked_up = true;
-		do {
-			name.at++;
-			name.len--;
-		} while (name.len > 0 && strchr(" \t\r\n", name.at[0]) != NULL);
-	}
+	node->dynamic = leads_on && name.len > 0 && name.at[0] == '*';
+	if (node->dynamic)
+		name = trim((struct ast_span){name.at + 1, name.len - 1});
 	if (name.len == 0)
 		return fail_at(parser, tag, "a name is missing");
 	for (size_t i = 0; i < name.len; i++)
-		if (strchr(" \t\r\n", name.at[i]) != NULL)
+		if (is_space(name.at[i]))
 			return fail_at(parser, tag, "a name has no blanks in it");
 	node->name = xstrndup(name.at, name.len);
-	return !looked_up || node->kind == AST_BLOCK || cut_path(parser, tag, node);
+	return (leads_on && !node->dynamic) || node->kind == AST_BLOCK ||
+	       cut_path(parser, tag, node);
 }
 
 static bool parse_list(struct parser *parser, struct ast_node *enclosing, struct ast_list *list);
@@ -400,7 +383,7 @@ static bool parse_value(struct parser *parser, struct ast_list *list, const stru
 	struct ast_node *node;
 
 	add_text_before(parser, list, from, tag);
-	node = add_node(list, tag->kind == TAG_RAW ? AST_RAW : AST_VALUE, tag->at);
+	node = add_node(list, tag->sigil != '\0' ? AST_RAW : AST_VALUE, tag->at);
 	return set_name(parser, tag, node);
 }
 
@@ -426,7 +409,7 @@ static bool parse_section(struct parser *parser, struct ast_list *list, const st
 	struct ast_node *node;
 
 	take_line(parser, list, tag, from);
-	node = add_node(list, tag->kind == TAG_SECTION ? AST_SECTION : AST_INVERTED, tag->at);
+	node = add_node(list, tag->sigil == '#' ? AST_SECTION : AST_INVERTED, tag->at);
 	return set_name(parser, tag, node) && parse_children(parser, node);
 }
 
@@ -500,7 +483,7 @@ static bool parse_argument(struct parser *parser, struct ast_list *list, const s
 		parser->dedent = scanner_indent(parser->template, tag->next);
 	} else {
 		parser->dedent = blanks_before(parser, tag);
-		add_line_start(&node->children, tag->at);
+		add_node(&node->children, AST_TEXT, tag->at)->line_start = true;
 	}
 	if (!parse_children(parser, node))
 		return false;
@@ -516,23 +499,19 @@ static bool parse_close(struct parser *parser, struct ast_node *enclosing, struc
                         const struct tag *tag, size_t from)
 {
 	if (enclosing == NULL)
-		return fail_at(parser, tag, "closes what was never opened");
+		return fail_at(parser, tag, "this closing tag has no opening tag");
 	if (tag->content.len != enclosing->content.len ||
 	    memcmp(tag->content.at, enclosing->content.at, tag->content.len) != 0)
 		return ast_fail(parser->template, tag->at, parser->err,
-		                "{{/%.*s}} stands where {{/%.*s}} is wanted",
-		                (int)(tag->content.len < 80 ? tag->content.len : 80),
-		                tag->content.at,
-		                (int)(enclosing->content.len < 80 ? enclosing->content.len : 80),
+		                "found {{/%.*s}}, expected {{/%.*s}}", ast_shown(tag->content),
+		                tag->content.at, ast_shown(enclosing->content),
 		                enclosing->content.at);
 	if (enclosing->kind == AST_PARENT) {
 		enclosing->standalone = enclosing->margin && tag->tail;
 		if (enclosing->standalone)
 			parser->scanner.at = tag->next;
-	} else if (enclosing->argument && tag->margin) {
-		add_text(parser, list, from, tag->line);
 	} else if (enclosing->argument) {
-		add_text(parser, list, from, tag->at);
+		add_text(parser, list, from, tag->margin ? tag->line : tag->at);
 	} else {
 		take_line(parser, list, tag, from);
 	}
@@ -542,48 +521,33 @@ static bool parse_close(struct parser *parser, struct ast_node *enclosing, struc
 /* Inside a parent only blocks count; text is ignored, as the specification says. */
 static bool parse_in_parent(struct parser *parser, struct ast_list *list, const struct tag *tag)
 {
-	switch (tag->kind) {
-	case TAG_BLOCK:
+	if (tag->sigil == '$')
 		return parse_argument(parser, list, tag);
-	case TAG_COMMENT:
-	case TAG_DELIMITERS:
-	case TAG_CLOSE:
-		return true;
-	case TAG_VALUE:
-	case TAG_RAW:
-	case TAG_SECTION:
-	case TAG_INVERTED:
-	case TAG_PARTIAL:
-	case TAG_PARENT:
-		break;
-	}
-	return fail_at(parser, tag,
+	return tag->sigil == '!' || tag->sigil == '=' ||
+	       fail_at(parser, tag,
 	               "has no effect here: directly inside a parent only blocks {{$name}} have");
 }
 
 static bool parse_tag(struct parser *parser, struct ast_list *list, const struct tag *tag,
                       size_t from)
 {
-	switch (tag->kind) {
-	case TAG_VALUE:
-	case TAG_RAW:
-		return parse_value(parser, list, tag, from);
-	case TAG_SECTION:
-	case TAG_INVERTED:
+	switch (tag->sigil) {
+	case '#':
+	case '^':
 		return parse_section(parser, list, tag, from);
-	case TAG_PARTIAL:
+	case '>':
 		return parse_partial(parser, list, tag, from);
-	case TAG_PARENT:
+	case '<':
 		return parse_parent(parser, list, tag, from);
-	case TAG_BLOCK:
+	case '$':
 		return parse_parameter(parser, list, tag, from);
-	case TAG_COMMENT:
-	case TAG_DELIMITERS:
-	case TAG_CLOSE:
-		break;
+	case '!':
+	case '=':
+		take_line(parser, list, tag, from);
+		return true;
+	default:
+		return parse_value(parser, list, tag, from);
 	}
-	take_line(parser, list, tag, from);
-	return true;
 }
 
 /* Parses up to the closing tag of `enclosing`, or to the end of the text if `enclosing` is NULL. */
@@ -600,7 +564,7 @@ static bool parse_list(struct parser *parser, struct ast_node *enclosing, struct
 			return false;
 		if (!found)
 			break;
-		if (tag.kind == TAG_CLOSE)
+		if (tag.sigil == '/')
 			return parse_close(parser, enclosing, list, &tag, from);
 		if (!(in_parent ? parse_in_parent(parser, list, &tag)
 		                : parse_tag(parser, list, &tag, from)))
@@ -609,20 +573,21 @@ static bool parse_list(struct parser *parser, struct ast_node *enclosing, struct
 	if (enclosing != NULL)
 		return ast_fail(parser->template, enclosing->offset, parser->err,
 		                "{{/%.*s}} is missing: the section is open to the end of the file",
-		                (int)(enclosing->content.len < 80 ? enclosing->content.len : 80),
-		                enclosing->content.at);
+		                ast_shown(enclosing->content), enclosing->content.at);
 	add_text(parser, list, parser->scanner.at, parser->template->len);
 	return true;
 }
 
 bool ast_parse(struct ast_template *template, struct err *err)
 {
-	struct parser parser = {.template = template, .err = err};
+	struct parser parser = {
+	    .template = template,
+	    .scanner = {.template = template, .open = {"{{", 2}, .close = {"}}", 2}},
+	    .err = err};
 	const char *nul = memchr(template->text, '\0', template->len);
 
 	if (nul != NULL)
 		return ast_fail(template, (size_t)(nul - template->text), err,
-		                "a NUL byte: a template is text");
-	scanner_init(&parser.scanner, template);
+		                "the template contains a NUL byte");
 	return parse_list(&parser, NULL, &template->list);
 }

@@ -8,6 +8,12 @@
 
 /* --- JSON as a template sees it: lookup of names, truth, text --- */
 
+/* The context stack: the values of the sections around, innermost first. */
+struct context {
+	const struct context *up;
+	const json_t *value;
+};
+
 /* `path`: `parts` names, each ended by a NUL; 0 parts mean ".", the innermost value. The first name
  * is searched in the whole stack, the others only in the value that was found. NULL: not found. */
 static const json_t *context_find(const struct context *context, const char *path, size_t parts)
@@ -29,21 +35,11 @@ static const json_t *context_find(const struct context *context, const char *pat
  * bytes is a known lag. */
 static bool value_is_true(const json_t *value)
 {
-	switch (value != NULL ? json_typeof(value) : JSON_NULL) {
-	case JSON_NULL:
-	case JSON_FALSE:
+	if (value == NULL || json_is_null(value) || json_is_false(value))
 		return false;
-	case JSON_ARRAY:
+	if (json_is_array(value))
 		return json_array_size(value) > 0;
-	case JSON_STRING:
-		return json_string_length(value) > 0;
-	case JSON_OBJECT:
-	case JSON_INTEGER:
-	case JSON_REAL:
-	case JSON_TRUE:
-		return true;
-	}
-	return false;
+	return !json_is_string(value) || json_string_length(value) > 0;
 }
 
 static bool append_real(struct strbuf *out, enum escape_mode mode, double real, struct err *err)
@@ -86,13 +82,6 @@ static bool value_append(struct strbuf *out, enum escape_mode mode, const json_t
 	return true;
 }
 
-/* The arguments of the parents that were entered, innermost first. */
-struct arguments {
-	const struct arguments *outer;
-	const struct ast_node *parent;
-	const struct ast_template *template; /* that contains the parent's tag */
-};
-
 /* The place in the templates and in the data. */
 struct scope {
 	const struct ast_template *template;
@@ -108,20 +97,11 @@ struct renderer {
 	struct strbuf indent; /* of everything around, outermost first */
 	size_t indent_from;   /* offset where the current indentation begins */
 	size_t covered;       /* up to this offset the next line has its indentation already */
-	unsigned depth;
-	unsigned steps;
+	unsigned depth, steps;
 	struct err *err;
 };
 
 static bool render_list(struct renderer *r, const struct ast_list *list, const struct scope *scope);
-
-static bool fail_at(struct renderer *r, const struct scope *scope, const struct ast_node *node,
-                    const char *reason)
-{
-	return ast_fail(scope->template, node->offset, r->err, "{{%.*s}}: %s",
-	                (int)(node->content.len < 80 ? node->content.len : 80), node->content.at,
-	                reason);
-}
 
 static void begin_line(struct renderer *r)
 {
@@ -135,15 +115,15 @@ static void begin_line(struct renderer *r)
 static void render_text(struct renderer *r, const struct ast_node *node)
 {
 	const char *at = node->text.at;
-	size_t left = node->text.len, line;
+	size_t left = node->text.len;
 
 	if (node->line_start)
 		begin_line(r);
 	while (left > 0) {
 		const char *newline =
 		    r->indent.len > r->indent_from ? memchr(at, '\n', left) : NULL;
+		size_t line = newline != NULL ? (size_t)(newline - at) + 1 : left;
 
-		line = newline != NULL ? (size_t)(newline - at) + 1 : left;
 		strbuf_append(r->out, at, line);
 		at += line;
 		left -= line;
@@ -159,16 +139,16 @@ static bool render_value(struct renderer *r, const struct ast_node *node, const 
 	struct err reason;
 
 	return value_append(r->out, mode, value, &reason) ||
-	       fail_at(r, scope, node, reason.message);
+	       ast_fail(scope->template, node->offset, r->err, "{{%.*s}}: %s",
+	                ast_shown(node->content), node->content.at, reason.message);
 }
 
 static bool render_with(struct renderer *r, const struct ast_node *node, const struct scope *scope,
                         const json_t *value)
 {
 	struct context context = {.up = scope->context, .value = value};
-	struct scope inner = *scope;
+	struct scope inner = {scope->template, &context, scope->arguments};
 
-	inner.context = &context;
 	return render_list(r, &node->children, &inner);
 }
 
@@ -177,22 +157,16 @@ static bool render_section(struct renderer *r, const struct ast_node *node,
 {
 	const json_t *value = context_find(scope->context, node->name, node->parts);
 
-	if (!value_is_true(value))
+	if (value_is_true(value) != (node->kind == AST_SECTION))
 		return true;
+	if (node->kind == AST_INVERTED)
+		return render_list(r, &node->children, scope);
 	if (!json_is_array(value))
 		return render_with(r, node, scope, value);
 	for (size_t i = 0; i < json_array_size(value); i++)
 		if (!render_with(r, node, scope, json_array_get(value, i)))
 			return false;
 	return true;
-}
-
-static bool render_inverted(struct renderer *r, const struct ast_node *node,
-                            const struct scope *scope)
-{
-	if (value_is_true(context_find(scope->context, node->name, node->parts)))
-		return true;
-	return render_list(r, &node->children, scope);
 }
 
 /* Renders `list`, the text of another place. `indent` is added to the current indentation; NULL:
@@ -205,7 +179,9 @@ static bool render_elsewhere(struct renderer *r, const struct ast_node *node,
 	bool ok;
 
 	if (r->depth == MUSTACHE_DEPTH_MAX)
-		return fail_at(r, scope, node, "partials and blocks are nested deeper than 64");
+		return ast_fail(scope->template, node->offset, r->err,
+		                "{{%.*s}}: partials and blocks are nested deeper than %d",
+		                ast_shown(node->content), node->content.at, MUSTACHE_DEPTH_MAX);
 	if (indent != NULL)
 		strbuf_append(&r->indent, indent->at, indent->len);
 	else
@@ -222,21 +198,13 @@ static bool render_elsewhere(struct renderer *r, const struct ast_node *node,
 	return ok;
 }
 
-static const struct ast_template *find_target(const struct renderer *r, const struct ast_node *node,
-                                              const struct scope *scope)
-{
-	const json_t *value;
-
-	if (!node->dynamic)
-		return node->target;
-	value = context_find(scope->context, node->name, node->parts);
-	return json_is_string(value) ? ast_find(r->mustache, json_string_value(value)) : NULL;
-}
-
 static bool render_partial(struct renderer *r, const struct ast_node *node,
                            const struct scope *scope)
 {
-	const struct ast_template *target = find_target(r, node, scope);
+	const json_t *name =
+	    node->dynamic ? context_find(scope->context, node->name, node->parts) : NULL;
+	const struct ast_template *target =
+	    json_is_string(name) ? ast_find(r->mustache, json_string_value(name)) : node->target;
 	const struct arguments arguments = {scope->arguments, node, scope->template};
 	const struct scope inner = {target, scope->context, &arguments};
 
@@ -248,30 +216,10 @@ static bool render_partial(struct renderer *r, const struct ast_node *node,
 	                                          node->standalone ? &node->text : NULL);
 }
 
-/* The outermost argument of that name wins. Only parents further out can replace its blocks. */
-static const struct ast_node *find_argument(const struct arguments **arguments, const char *name)
-{
-	const struct arguments *from = NULL;
-	const struct ast_node *found = NULL;
-
-	for (const struct arguments *a = *arguments; a != NULL; a = a->outer) {
-		const struct ast_list *blocks = &a->parent->children;
-
-		for (size_t i = 0; i < blocks->count; i++) {
-			if (strcmp(blocks->nodes[i].name, name) != 0)
-				continue;
-			found = &blocks->nodes[i];
-			from = a;
-		}
-	}
-	*arguments = from;
-	return found;
-}
-
 static bool render_block(struct renderer *r, const struct ast_node *node, const struct scope *scope)
 {
 	const struct arguments *from = scope->arguments;
-	const struct ast_node *argument = find_argument(&from, node->name);
+	const struct ast_node *argument = ast_argument(&from, node->name);
 	struct scope inner;
 
 	if (argument == NULL)
@@ -291,9 +239,8 @@ static bool render_node(struct renderer *r, const struct ast_node *node, const s
 	case AST_RAW:
 		return render_value(r, node, scope);
 	case AST_SECTION:
-		return render_section(r, node, scope);
 	case AST_INVERTED:
-		return render_inverted(r, node, scope);
+		return render_section(r, node, scope);
 	case AST_PARTIAL:
 	case AST_PARENT:
 		return render_partial(r, node, scope);
@@ -314,9 +261,10 @@ static bool render_list(struct renderer *r, const struct ast_list *list, const s
 			return ast_fail(scope->template, node->offset, r->err,
 			                "the output is larger than %zu bytes", MUSTACHE_OUTPUT_MAX);
 		if (++r->steps > MUSTACHE_STEPS_MAX)
-			return ast_fail(scope->template, node->offset, r->err,
-			                "the template does not come to an end: %d steps",
-			                MUSTACHE_STEPS_MAX);
+			return ast_fail(
+			    scope->template, node->offset, r->err,
+			    "rendering was stopped after %d steps: the template may be recursive",
+			    MUSTACHE_STEPS_MAX);
 	}
 	return true;
 }
@@ -324,16 +272,14 @@ static bool render_list(struct renderer *r, const struct ast_list *list, const s
 bool mustache_render(const struct mustache *mustache, const json_t *view, enum escape_mode mode,
                      struct strbuf *out, struct err *err)
 {
-	struct context context = {.up = NULL, .value = view};
+	struct context context = {.value = view};
 	struct scope scope = {mustache->templates[0], &context, NULL};
-	struct renderer r = {
-	    .mustache = mustache,
-	    .mode = mode,
-	    .out = out,
-	    .out_start = out->len,
-	    .indent = STRBUF_INIT,
-	    .err = err,
-	};
+	struct renderer r = {.mustache = mustache,
+	                     .mode = mode,
+	                     .out = out,
+	                     .out_start = out->len,
+	                     .indent = STRBUF_INIT,
+	                     .err = err};
 	bool ok = render_list(&r, &scope.template->list, &scope);
 
 	strbuf_fini(&r.indent);

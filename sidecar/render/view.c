@@ -10,6 +10,7 @@
 
 #include "base/endpoint.h"
 #include "base/strbuf.h"
+#include "base/string_list.h"
 #include "base/util.h"
 #include "config/grammar.h"
 #include "render/mustache.h"
@@ -33,11 +34,6 @@ static void set_str(json_t *object, const char *key, const char *value)
 		set(object, key, json_string_nocheck(value));
 }
 
-static const char *member_address(const struct member *member)
-{
-	return member->address[0] != '\0' ? member->address : member->host;
-}
-
 /* Returns an object even if there are no tags: a template that asks for a tag of a standby must not
  * get the primary's from an outer section. */
 static json_t *tags_view(const struct member *member)
@@ -49,7 +45,7 @@ static json_t *tags_view(const struct member *member)
 }
 
 struct members {
-	const struct member **all;    /* sorted, the primary among them */
+	const struct member **all;    /* the primary, then the standbys, sorted */
 	size_t count, readable;       /* readable: standbys for the read-only pool */
 	const struct member *primary; /* or NULL */
 	enum escape_mode mode;        /* for the names of the target */
@@ -57,7 +53,7 @@ struct members {
 
 static json_t *member_view(const struct members *members, const struct member *member)
 {
-	const char *address = member_address(member);
+	const char *address = member->address[0] != '\0' ? member->address : member->host;
 	bool is_primary = member == members->primary;
 	auto_strbuf struct strbuf name = STRBUF_INIT;
 	char endpoint[ENDPOINT_MAX];
@@ -87,29 +83,18 @@ static int compare_members(const void *left, const void *right)
 	return topology_compare(*a, *b);
 }
 
-static void sort_members(const struct topology *topology, struct members *out)
+static void list_members(const struct topology *topology, struct members *out)
 {
+	size_t first = topology->has_primary;
+
 	out->all = xcalloc(topology->standby_count + 1, sizeof(struct member *));
-	out->count = out->readable = 0;
-	out->primary = topology->has_primary ? &topology->primary : NULL;
-	if (out->primary != NULL)
-		out->all[out->count++] = out->primary;
+	out->primary = out->all[0] = topology->has_primary ? &topology->primary : NULL;
+	out->count = first;
 	for (size_t i = 0; i < topology->standby_count; i++) {
 		out->all[out->count++] = &topology->standbys[i];
 		out->readable += !topology->standbys[i].no_reads;
 	}
-	qsort(out->all, out->count, sizeof(struct member *), compare_members);
-}
-
-static void append_numbered(json_t *list, json_t *view, size_t count)
-{
-	size_t index = json_array_size(list);
-
-	set(view, "index", json_integer((json_int_t)index));
-	set(view, "number", json_integer((json_int_t)index + 1));
-	set(view, "first", json_boolean(index == 0));
-	set(view, "last", json_boolean(index + 1 == count));
-	json_array_append_new(list, view);
+	qsort(out->all + first, out->count - first, sizeof(struct member *), compare_members);
 }
 
 static bool is_readable(const struct members *members, const struct member *member)
@@ -117,14 +102,24 @@ static bool is_readable(const struct members *members, const struct member *memb
 	return member != members->primary && !member->no_reads;
 }
 
-static json_t *standbys_view(const struct members *members)
+static json_t *list_view(const struct members *members, bool only_readable)
 {
+	size_t count = only_readable ? members->readable : members->count;
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < members->count; i++)
-		if (is_readable(members, members->all[i]))
-			append_numbered(list, member_view(members, members->all[i]),
-			                members->readable);
+	for (size_t i = 0; i < members->count; i++) {
+		size_t index = json_array_size(list);
+		json_t *view;
+
+		if (only_readable && !is_readable(members, members->all[i]))
+			continue;
+		view = member_view(members, members->all[i]);
+		set(view, "index", json_integer((json_int_t)index));
+		set(view, "number", json_integer((json_int_t)index + 1));
+		set(view, "first", json_boolean(index == 0));
+		set(view, "last", json_boolean(index + 1 == count));
+		json_array_append_new(list, view);
+	}
 	return list;
 }
 
@@ -141,20 +136,6 @@ static unsigned standbys_port(const struct members *members)
 		port = members->all[i]->port;
 	}
 	return port;
-}
-
-/* The primary first, then the standbys. */
-static json_t *members_view(const struct members *members)
-{
-	json_t *list = json_array();
-
-	if (members->primary != NULL)
-		append_numbered(list, member_view(members, members->primary), members->count);
-	for (size_t i = 0; i < members->count; i++)
-		if (members->all[i] != members->primary)
-			append_numbered(list, member_view(members, members->all[i]),
-			                members->count);
-	return list;
 }
 
 /* A standby is in its slot. The slot of the primary, and of a standby that must not be read from,
@@ -221,24 +202,31 @@ static json_t *env_view(void)
 	return view;
 }
 
+/* The value of var.NAME; NULL: it is not set. */
+static const char *var_of(const struct config_target *target, const char *name)
+{
+	for (size_t i = 0; i < target->var_count; i++)
+		if (strcmp(target->vars[i].name, name) == 0)
+			return target->vars[i].value;
+	return NULL;
+}
+
 /* The number of slots that var.slots requests: 1 to SLOTS_MAX. */
 static bool slots_wanted(const struct config_target *target, unsigned *wanted, struct err *err)
 {
-	*wanted = SLOTS_DEFAULT;
-	for (size_t i = 0; i < target->var_count; i++) {
-		const char *value = target->vars[i].value;
-		char *end;
-		long number;
+	const char *value = var_of(target, "slots");
+	char *end;
+	long number;
 
-		if (strcmp(target->vars[i].name, "slots") != 0)
-			continue;
-		number = strtol(value, &end, 10);
-		if (end == value || *end != '\0' || number < 1 || number > SLOTS_MAX)
-			return err_set(err, "[%s %s] var.slots: '%s': 1 to %d is allowed",
-			               config_target_kind_name(target->kind), target->name, value,
-			               SLOTS_MAX);
-		*wanted = (unsigned)number;
-	}
+	*wanted = SLOTS_DEFAULT;
+	if (value == NULL)
+		return true;
+	number = strtol(value, &end, 10);
+	if (end == value || *end != '\0' || number < 1 || number > SLOTS_MAX)
+		return err_set(err, "[%s %s] var.slots: '%s': 1 to %d is allowed",
+		               config_target_kind_name(target->kind), target->name, value,
+		               SLOTS_MAX);
+	*wanted = (unsigned)number;
 	return true;
 }
 
@@ -246,16 +234,12 @@ static bool slots_wanted(const struct config_target *target, unsigned *wanted, s
  * would not accept is left to HAProxy to refuse. */
 static int64_t connect_ms(const struct config_target *target)
 {
+	const char *value = var_of(target, "timeout_connect");
+	auto_free char *with_unit = xasprintf("%sms", value != NULL ? value : "");
 	int64_t ms = 0;
 
-	for (size_t i = 0; i < target->var_count; i++) {
-		const char *value = target->vars[i].value;
-		auto_free char *with_unit = xasprintf("%sms", value);
-
-		if (strcmp(target->vars[i].name, "timeout_connect") == 0 &&
-		    !grammar_duration(value, &ms) && !grammar_duration(with_unit, &ms))
-			ms = 0;
-	}
+	if (value != NULL && !grammar_duration(value, &ms) && !grammar_duration(with_unit, &ms))
+		ms = 0;
 	return ms > 0 ? ms : CONNECT_DEFAULT_MS;
 }
 
@@ -265,10 +249,9 @@ static void set_hold(json_t *view, const struct config_cluster *cluster,
                      const struct config_target *target)
 {
 	int64_t wait_ms = config_hold_max_ms(cluster) + WAIT_MORE_MS;
-	int64_t period_ms = connect_ms(target);
+	int64_t connect = connect_ms(target);
+	int64_t period_ms = connect < RETRY_MAX_MS ? connect : RETRY_MAX_MS;
 
-	if (period_ms > RETRY_MAX_MS)
-		period_ms = RETRY_MAX_MS;
 	set(view, "hold_wait_ms", json_integer(wait_ms));
 	set(view, "hold_retries", json_integer((wait_ms + period_ms - 1) / period_ms));
 }
@@ -288,7 +271,7 @@ json_t *view_build(const struct config_cluster *cluster, const struct config_tar
 {
 	struct topology own;
 	struct members members = {.mode = view_escape(target->kind)};
-	unsigned slots;
+	unsigned slots = 0, port;
 	json_t *view;
 
 	if (!slots_wanted(target, &slots, err))
@@ -296,17 +279,18 @@ json_t *view_build(const struct config_cluster *cluster, const struct config_tar
 	topology_init(&own);
 	topology_copy(&own, topology);
 	topology_assign_slots(&own, topology);
-	sort_members(&own, &members);
+	list_members(&own, &members);
 	view = json_object();
 	set_str(view, "cluster", cluster->name);
 	set_store_facts(view, &own);
 	if (members.primary != NULL)
 		set(view, "primary", member_view(&members, members.primary));
-	set(view, "standbys", standbys_view(&members));
+	set(view, "standbys", list_view(&members, true));
+	port = standbys_port(&members);
 	set(view, "has_standbys", json_boolean(members.readable > 0));
-	if (standbys_port(&members) != 0)
-		set(view, "standbys_port", json_integer(standbys_port(&members)));
-	set(view, "members", members_view(&members));
+	if (port != 0)
+		set(view, "standbys_port", json_integer(port));
+	set(view, "members", list_view(&members, false));
 	set(view, "slots", slots_view(&members, slots));
 	set_hold(view, cluster, target);
 	set(view, "target", target_view(target));
@@ -319,15 +303,11 @@ json_t *view_build(const struct config_cluster *cluster, const struct config_tar
 
 enum escape_mode view_escape(enum config_target_kind kind)
 {
-	switch (kind) {
-	case CONFIG_TARGET_HAPROXY:
-		return ESCAPE_HAPROXY;
-	case CONFIG_TARGET_PGBOUNCER:
-		return ESCAPE_PGBOUNCER;
-	case CONFIG_TARGET_FILE:
-		break;
-	}
-	return ESCAPE_NONE;
+	static const enum escape_mode modes[] = {[CONFIG_TARGET_HAPROXY] = ESCAPE_HAPROXY,
+	                                         [CONFIG_TARGET_PGBOUNCER] = ESCAPE_PGBOUNCER,
+	                                         [CONFIG_TARGET_FILE] = ESCAPE_NONE};
+
+	return modes[kind];
 }
 
 bool view_render(const struct config_cluster *cluster, const struct config_target *target,
@@ -384,47 +364,31 @@ const struct mustache_fields *view_fields(void)
 	return view;
 }
 
-/* The names in `vars` that the template may read, each once. */
-struct reads {
-	char **names;
-	size_t count;
-};
-
-static bool is_read(const struct reads *reads, const char *name)
+static bool is_read(const struct string_list *reads, const char *name)
 {
 	for (size_t i = 0; i < reads->count; i++)
-		if (strcmp(reads->names[i], name) == 0)
+		if (strcmp(reads->items[i], name) == 0)
 			return true;
 	return false;
 }
 
+/* Collects the names in `vars` that the template may read, each once. */
 static void note_read(void *arg, const char *in, const char *name)
 {
-	struct reads *reads = arg;
-
-	if (strcmp(in, "vars") != 0 || is_read(reads, name))
-		return;
-	reads->names = xreallocarray(reads->names, reads->count + 1, sizeof(*reads->names));
-	reads->names[reads->count++] = xstrdup(name);
-}
-
-/* The view itself uses these: see view_build(). */
-static bool is_of_view(const char *name)
-{
-	return strcmp(name, "slots") == 0 || strcmp(name, "timeout_connect") == 0;
+	if (strcmp(in, "vars") == 0 && !is_read(arg, name))
+		string_list_add(arg, xstrdup(name));
 }
 
 static bool refuse_var(const struct config_target *target, const char *name,
-                       const struct reads *reads, struct err *err)
+                       const struct string_list *reads, struct err *err)
 {
 	auto_strbuf struct strbuf list = STRBUF_INIT;
 	auto_free struct mustache_fields *fields = xcalloc(reads->count + 1, sizeof(*fields));
 	const char *nearest;
 
-	for (size_t i = 0; i < reads->count; i++) {
-		strbuf_printf(&list, "%s%s", i > 0 ? ", " : "", reads->names[i]);
-		fields[i].name = reads->names[i];
-	}
+	string_list_join(reads, ", ", &list);
+	for (size_t i = 0; i < reads->count; i++)
+		fields[i].name = reads->items[i];
 	nearest = mustache_nearest_name(fields, name);
 	return err_set(err, "var.%s: %s and its partials do not read vars.%s%s%s%s; they read %s",
 	               name, target->template_file, name,
@@ -436,18 +400,18 @@ static bool refuse_var(const struct config_target *target, const char *name,
 bool view_check_template(const struct mustache *mustache, const struct config_target *target,
                          struct err *err)
 {
-	struct reads reads = {.count = 0};
+	auto_string_list struct string_list reads = {0};
 	bool ok = mustache_check_names(mustache, view, note_read, &reads, err);
 
-	for (size_t i = 0; ok && i < target->var_count; i++) {
+	/* A dynamic name may lead to a partial that reads anything. The view itself reads slots and
+	 * timeout_connect. */
+	for (size_t i = 0; ok && i < target->var_count && !mustache_is_dynamic(mustache); i++) {
 		const char *name = target->vars[i].name;
 
-		if (target->vars[i].value[0] != '\0' && !is_read(&reads, name) && !is_of_view(name))
-			ok = mustache_is_dynamic(mustache) || refuse_var(target, name, &reads, err);
+		ok = target->vars[i].value[0] == '\0' || is_read(&reads, name) ||
+		     strcmp(name, "slots") == 0 || strcmp(name, "timeout_connect") == 0 ||
+		     refuse_var(target, name, &reads, err);
 	}
-	for (size_t i = 0; i < reads.count; i++)
-		free(reads.names[i]);
-	free(reads.names);
 	return ok;
 }
 

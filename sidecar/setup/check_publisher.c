@@ -72,12 +72,12 @@ static void note_repmgr(const struct trial *trial, const struct observation *see
 	bool wanted = trial->config->repmgr == CONFIG_REPMGR_YES;
 	const char *schema = trial->config->repmgr_schema;
 
-	if (trial->config->repmgr == CONFIG_REPMGR_NO || seen->repmgr == OBSERVE_REPMGR_UNKNOWN)
+	if (trial->config->repmgr == CONFIG_REPMGR_NO || seen->repmgr == NODE_QUERY_REPMGR_UNKNOWN)
 		return;
-	if (seen->repmgr == OBSERVE_REPMGR_READ)
+	if (seen->repmgr == NODE_QUERY_REPMGR_READABLE)
 		check_note(trial->check, CHECK_OK, trial->what, NULL,
 		           "repmgr's tables are read, in schema %s", schema);
-	else if (seen->repmgr == OBSERVE_REPMGR_DENIED)
+	else if (seen->repmgr == NODE_QUERY_REPMGR_DENIED)
 		check_note(trial->check, CHECK_FAIL, trial->what,
 		           "GRANT USAGE on the schema, and SELECT on its tables nodes and events",
 		           "the role may not read repmgr's tables in schema %s", schema);

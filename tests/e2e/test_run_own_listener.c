@@ -11,7 +11,8 @@
 #include "fixtures/pgbouncer_stage.h"
 #include "fixtures/run_stage.h"
 
-#define REASON "reason=\"the primary that the store names is this proxy's own listener\""
+#define REASON \
+	"reason=\"the primary that the store names is an address on which this proxy itself listens\""
 
 TestSuite(run_own_listener, .timeout = 120);
 
@@ -108,8 +109,8 @@ Test(run_own_listener, nobody_is_led_there_at_the_start)
 	cr_expect_eq(lab_ask(lab_segue_listen(run.segue), "GET", "/readyz", &output), 503);
 	expect(&output, lab_printf(run.lab,
 	                           "cluster orders: WAITING, no primary is admitted: the primary "
-	                           "that the store names is this proxy's own listener: "
-	                           "127.0.0.1:%u\n",
+	                           "that the store names is an address on which this proxy itself "
+	                           "listens: 127.0.0.1:%u\n",
 	                           run.port));
 	cr_expect_str_eq(lab_read_file(run.lab, run.output), "");
 	run_set_primary(&run, 0);

@@ -328,7 +328,7 @@ Test(set_primary, a_null_by_hand_is_respected_until_a_promotion)
 	write_null();
 	for (int i = 0; i < CROWD_NODES; i++)
 		must_log(repmgr_stage.publishers[i], "verdict=wait ",
-		         "no publisher wrote that: respected for another ");
+		         "which no publisher wrote: nothing is published for another ");
 	must_log(sidecar, "event=hold ", "the store names no primary");
 	cr_assert_eq(repmgr_stage_primary(&repmgr_stage, NULL), -1);
 	cr_assert_not(has_none_since());
@@ -353,7 +353,7 @@ Test(set_primary, a_null_by_hand_is_over_after_null_hold)
 {
 	start("null_hold = 3s\n");
 	write_null();
-	must_log(repmgr_stage.publishers[0], "verdict=wait ", "respected for another ");
+	must_log(repmgr_stage.publishers[0], "verdict=wait ", "nothing is published for another ");
 	repmgr_stage_must_name(&repmgr_stage, 0, 1);
 	expect_file(0);
 	cr_assert(lab_wait_until(said_over, NULL, CROWD_TIMEOUT_MS), "%s", logs());

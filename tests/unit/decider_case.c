@@ -1,8 +1,11 @@
 /* See the header. */
 #include "decider_case.h"
 
+#include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+
+struct decider_case c;
 
 static void node_init(struct node_state *node, int number)
 {
@@ -16,7 +19,7 @@ static void node_init(struct node_state *node, int number)
 	snprintf(node->host, sizeof(node->host), "10.0.0.%d", number);
 }
 
-void decider_case_open(struct decider_case *c, const char *publisher)
+void decider_case_open(struct decider_case *of, const char *publisher)
 {
 	const struct publish_rules rules = {.publisher = publisher,
 	                                    .cluster = "orders",
@@ -25,91 +28,112 @@ void decider_case_open(struct decider_case *c, const char *publisher)
 	                                    .drop_after = 3,
 	                                    .fresh_us = 2 * (int64_t)ROUND_US};
 
-	*c = (struct decider_case){.count = PUBLISH_NODES, .now_us = ROUND_US};
-	c->decider = decider_create(&rules);
-	topology_init(&c->stored);
-	topology_init(&c->decision.topology);
+	*of = (struct decider_case){.count = PUBLISH_NODES, .now_us = ROUND_US};
+	of->decider = decider_create(&rules);
+	topology_init(&of->stored);
+	topology_init(&of->decision.topology);
 	for (int i = 0; i < PUBLISH_NODES; i++)
-		node_init(&c->nodes[i], i + 1);
+		node_init(&of->nodes[i], i + 1);
 }
 
-void decider_case_close(struct decider_case *c)
+void decider_case_close(struct decider_case *of)
 {
-	publish_decision_fini(&c->decision);
-	topology_fini(&c->stored);
-	decider_destroy(c->decider);
+	publish_decision_fini(&of->decision);
+	topology_fini(&of->stored);
+	decider_destroy(of->decider);
 }
 
-enum publish_action decider_case_form(struct decider_case *c)
+enum publish_action decider_case_form(struct decider_case *of)
 {
 	int64_t before;
 
-	publish_decision_fini(&c->decision);
-	c->obeyed = decider_hear(c->decider, &c->store, c->now_us, &before);
-	publish_decide(c->decider, &c->store, c->now_us, &c->decision);
-	return c->decision.action;
+	publish_decision_fini(&of->decision);
+	of->obeyed = decider_hear(of->decider, &of->store, of->now_us, &before);
+	publish_decide(of->decider, &of->store, of->now_us, &of->decision);
+	return of->decision.action;
 }
 
-enum publish_action decider_case_round(struct decider_case *c)
+enum publish_action decider_case_round(struct decider_case *of)
 {
 	char wall[PUBLISH_TIME_MAX];
 
-	c->now_us += ROUND_US;
-	snprintf(wall, sizeof(wall), "2026-11-23T10:00:%02dZ", ++c->second);
-	decider_observe(c->decider, c->nodes, c->count, &c->store, c->now_us, wall);
-	return decider_case_form(c);
+	of->now_us += ROUND_US;
+	snprintf(wall, sizeof(wall), "2026-11-23T10:00:%02dZ", ++of->second);
+	decider_observe(of->decider, of->nodes, of->count, &of->store, of->now_us, wall);
+	return decider_case_form(of);
 }
 
-void decider_case_store(struct decider_case *c, bool told)
+void decider_case_store(struct decider_case *of, bool told)
 {
-	topology_copy(&c->stored, &c->decision.topology);
-	c->store = (struct stored_value){.state = STORED_VALUE, .topology = &c->stored};
+	topology_copy(&of->stored, &of->decision.topology);
+	of->store = (struct stored_value){.state = STORED_VALUE, .topology = &of->stored};
 	if (told)
-		decider_written(c->decider, &c->decision);
+		decider_written(of->decider, &of->decision);
 }
 
-void decider_case_null(struct decider_case *c)
+void decider_case_null(struct decider_case *of)
 {
-	topology_fini(&c->stored);
-	c->stored.zxid = ++c->zxid;
-	c->store = (struct stored_value){.state = STORED_VALUE, .topology = &c->stored};
+	topology_fini(&of->stored);
+	of->stored.zxid = ++of->zxid;
+	of->store = (struct stored_value){.state = STORED_VALUE, .topology = &of->stored};
 }
 
-void decider_case_set(struct decider_case *c, int node, int64_t timeline)
+void decider_case_set(struct decider_case *of, int node, int64_t timeline)
 {
-	decider_case_null(c);
-	c->stored.has_primary = true;
-	snprintf(c->stored.primary.name, sizeof(c->stored.primary.name), "db%d", node);
-	snprintf(c->stored.primary.host, sizeof(c->stored.primary.host), "10.0.0.%d", node);
-	c->stored.primary.port = 5432;
-	c->stored.timeline = timeline;
-	snprintf(c->stored.system_identifier, sizeof(c->stored.system_identifier), "7000");
-	snprintf(c->stored.promoted_at, sizeof(c->stored.promoted_at), "2026-11-23T10:00:%02dZ",
-	         c->second);
-	snprintf(c->stored.set_by.id, sizeof(c->stored.set_by.id), "id%d", (int)c->zxid);
-	snprintf(c->stored.set_by.who, sizeof(c->stored.set_by.who), "alice@p1");
-	memcpy(c->stored.set_by.at, c->stored.promoted_at, sizeof(c->stored.set_by.at));
-	c->stored.set_by.timeline = timeline;
+	decider_case_null(of);
+	of->stored.has_primary = true;
+	snprintf(of->stored.primary.name, sizeof(of->stored.primary.name), "db%d", node);
+	snprintf(of->stored.primary.host, sizeof(of->stored.primary.host), "10.0.0.%d", node);
+	of->stored.primary.port = 5432;
+	of->stored.timeline = timeline;
+	snprintf(of->stored.system_identifier, sizeof(of->stored.system_identifier), "7000");
+	snprintf(of->stored.promoted_at, sizeof(of->stored.promoted_at), "2026-11-23T10:00:%02dZ",
+	         of->second);
+	snprintf(of->stored.set_by.id, sizeof(of->stored.set_by.id), "id%d", (int)of->zxid);
+	snprintf(of->stored.set_by.who, sizeof(of->stored.set_by.who), "alice@p1");
+	memcpy(of->stored.set_by.at, of->stored.promoted_at, sizeof(of->stored.set_by.at));
+	of->stored.set_by.timeline = timeline;
 }
 
-void decider_case_down(struct decider_case *c, int node, enum server_class class)
+void decider_case_down(struct decider_case *of, int node, enum server_class class)
 {
-	c->nodes[node - 1].class = class;
+	of->nodes[node - 1].class = class;
 }
 
-void decider_case_promote(struct decider_case *c, int node, int64_t timeline)
+void decider_case_promote(struct decider_case *of, int node, int64_t timeline)
 {
-	struct node_state *node_state = &c->nodes[node - 1];
+	struct node_state *node_state = &of->nodes[node - 1];
 
 	node_state->class = SERVER_ANSWERED;
 	node_state->in_recovery = false;
 	node_state->timeline = timeline;
 }
 
-void decider_case_event(struct decider_case *c, int by, const char *name, const char *at)
+void decider_case_event(struct decider_case *of, int by, const char *name, const char *at)
 {
-	struct node_state *node_state = &c->nodes[by - 1];
+	struct node_state *node_state = &of->nodes[by - 1];
 
 	snprintf(node_state->promoted_name, sizeof(node_state->promoted_name), "%s", name);
 	snprintf(node_state->promoted_at, sizeof(node_state->promoted_at), "%s", at);
+}
+
+void decider_setup(void)
+{
+	decider_case_open(&c, "pub1");
+}
+
+void decider_teardown(void)
+{
+	decider_case_close(&c);
+}
+
+void assert_reason(const char *part)
+{
+	cr_assert_not_null(strstr(c.decision.reason, part), "%s", c.decision.reason);
+}
+
+void publish_first(void)
+{
+	assert_action(decider_case_round(&c), PUBLISH_DO_PUBLISH);
+	decider_case_store(&c, true);
 }

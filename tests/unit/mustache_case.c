@@ -36,7 +36,7 @@ static struct mustache *compile(const struct mustache_case *c, json_t *partials,
 
 	if (mustache != NULL && mustache_is_dynamic(mustache)) {
 		json_object_foreach(partials, name, text) cr_assert(
-		    mustache_add_partial(mustache, name, load, partials, err), "%s", err->message);
+		    mustache_add_partial(mustache, name, err), "%s", err->message);
 	}
 	return mustache;
 }

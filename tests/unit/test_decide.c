@@ -168,17 +168,17 @@ Test(decide, equal_is_applied_once_a_run)
 	ROW(.now = {7, "a"}, .before = {7, "a"}, .in_this_run = true, .kind = DECIDE_CURRENT,
 	    .reason_part = "applied");
 	ROW(.now = {7, "a"}, .before = {7, "a"}, .kind = DECIDE_MOVE,
-	    .reason_part = "as applied before");
+	    .reason_part = "applied before the restart");
 	ROW(.now = {7, "b"}, .before = {7, "a"}, .in_this_run = true, .kind = DECIDE_MOVE,
-	    .reason_part = "resolves anew");
+	    .reason_part = "now has another address");
 }
 
 Test(decide, a_store_that_went_back_is_refused)
 {
 	ROW(.now = {5, "b"}, .before = {7, "a"}, .kind = DECIDE_REFUSE,
-	    .reason_part = "went back in time", .floor_after = 5);
+	    .reason_part = "ZooKeeper was rolled back", .floor_after = 5);
 	ROW(.now = {5, "b"}, .before = {7, "a"}, .in_this_run = true, .kind = DECIDE_REFUSE,
-	    .reason_part = "went back in time", .floor_after = 5);
+	    .reason_part = "ZooKeeper was rolled back", .floor_after = 5);
 }
 
 Test(decide, a_store_that_went_back_is_followed_when_told_so)
@@ -200,21 +200,21 @@ Test(decide, a_later_timeline_of_the_same_system_beats_the_roll_back)
 	ROW(.now = {5, "b", 3, "77"}, .before = {7, "a", 2, "77"}, .kind = DECIDE_MOVE,
 	    .reason_part = "later timeline", .floor_after = 5);
 	ROW(.now = {5, "b", 2, "77"}, .before = {7, "a", 2, "77"}, .kind = DECIDE_REFUSE,
-	    .reason_part = "went back", .floor_after = 5);
+	    .reason_part = "rolled back", .floor_after = 5);
 	ROW(.now = {5, "b", 1, "77"}, .before = {7, "a", 2, "77"}, .kind = DECIDE_REFUSE,
-	    .reason_part = "went back", .floor_after = 5);
+	    .reason_part = "rolled back", .floor_after = 5);
 	ROW(.now = {5, "b", 3, "78"}, .before = {7, "a", 2, "77"}, .kind = DECIDE_REFUSE,
-	    .reason_part = "went back", .floor_after = 5);
+	    .reason_part = "rolled back", .floor_after = 5);
 	ROW(.now = {5, "b", 3, ""}, .before = {7, "a", 2, ""}, .kind = DECIDE_REFUSE,
-	    .reason_part = "went back", .floor_after = 5);
+	    .reason_part = "rolled back", .floor_after = 5);
 	ROW(.now = {5, "b", 3, "77"}, .before = {7, "a", 0, "77"}, .kind = DECIDE_REFUSE,
-	    .reason_part = "went back", .floor_after = 5);
+	    .reason_part = "rolled back", .floor_after = 5);
 }
 
 Test(decide, what_was_refused_stays_refused_and_what_is_written_after_it_is_newer)
 {
 	ROW(.now = {5, "b"}, .before = {7, "a"}, .floor_zxid = 5, .kind = DECIDE_REFUSE,
-	    .reason_part = "went back", .floor_after = 5);
+	    .reason_part = "rolled back", .floor_after = 5);
 	ROW(.now = {6, "b"}, .before = {7, "a"}, .floor_zxid = 5, .kind = DECIDE_MOVE,
 	    .reason_part = "newer", .floor_after = 5);
 	ROW(.now = {9, "b"}, .before = {7, "a"}, .floor_zxid = 5, .kind = DECIDE_MOVE,
@@ -222,7 +222,7 @@ Test(decide, what_was_refused_stays_refused_and_what_is_written_after_it_is_newe
 	ROW(.now = {7, "a"}, .before = {7, "a"}, .floor_zxid = 5, .in_this_run = true,
 	    .kind = DECIDE_MOVE, .reason_part = "newer", .floor_after = 5);
 	ROW(.now = {3, "b"}, .before = {7, "a"}, .floor_zxid = 5, .kind = DECIDE_REFUSE,
-	    .reason_part = "went back", .floor_after = 3);
+	    .reason_part = "rolled back", .floor_after = 3);
 	ROW(.now = {3, "a"}, .before = {7, "a"}, .floor_zxid = 5, .kind = DECIDE_MOVE,
 	    .reason_part = "same servers", .floor_after = 3);
 }
@@ -241,10 +241,10 @@ Test(decide, a_roll_back_from_end_to_end)
 	struct watch_fact fact = {.state = WATCH_VALUE, .topology = &restored};
 	struct decision first = decide_by_store(&cluster, &fact, &applied);
 
-	expect(first, DECIDE_REFUSE, "went back", 40);
+	expect(first, DECIDE_REFUSE, "rolled back", 40);
 	applied.floor_zxid = first.floor_zxid;
 	applied.in_this_run = false;
-	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_REFUSE, "went back", 40);
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_REFUSE, "rolled back", 40);
 	fact.topology = &written;
 	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_MOVE, "newer", 40);
 	applied.zxid = 41;
@@ -252,5 +252,5 @@ Test(decide, a_roll_back_from_end_to_end)
 	applied.in_this_run = true;
 	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_CURRENT, "applied", 0);
 	fact.topology = &restored;
-	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_REFUSE, "went back", 40);
+	expect(decide_by_store(&cluster, &fact, &applied), DECIDE_REFUSE, "rolled back", 40);
 }

@@ -5,7 +5,7 @@
 
 #include "decide_scene.h"
 
-#define STORE "the primary that the store names is this proxy's own listener"
+#define STORE "the primary that the store names is an address on which this proxy itself listens"
 
 TestSuite(decide_own, .init = scene_setup, .fini = scene_teardown);
 
@@ -95,8 +95,9 @@ Test(decide_own, a_pin_is_refused_too)
 	snprintf(scene.override.address, sizeof(scene.override.address), "10.0.0.3");
 	scene_own(3);
 	scene_writes(1, 2);
-	expect_refused(DECIDE_REFUSE,
-	               "the primary that an operator pinned is this proxy's own listener");
+	expect_refused(
+	    DECIDE_REFUSE,
+	    "the server that an operator pinned is an address on which this proxy itself listens");
 }
 
 Test(decide_own, a_standby_gets_no_readers)

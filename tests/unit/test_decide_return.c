@@ -62,7 +62,7 @@ Test(decide_return, on_equal_timelines_nothing_moves_and_it_is_an_alarm)
 	cr_assert_not_null(scene.got.same_timeline_primary);
 	cr_expect_str_eq(scene.got.same_timeline_primary->name, "db2");
 	scene_store_names(2);
-	scene_expect(DECIDE_REFUSE, "on one timeline");
+	scene_expect(DECIDE_REFUSE, "on the same timeline");
 	cr_assert_not_null(scene.got.same_timeline_primary);
 	cr_expect_str_eq(scene.got.same_timeline_primary->name, "db1");
 }
@@ -115,7 +115,7 @@ Test(decide_return, without_a_word_of_the_store_it_stays_unconfirmed)
 	scene.applied.in_this_run = true;
 	scene.fact.state = WATCH_UNREACHABLE;
 	scene_hold(HELD_BY_SERVERS);
-	scene_expect(DECIDE_MOVE, "clients go on");
+	scene_expect(DECIDE_MOVE, "held clients are released");
 	cr_expect(scene.got.against_store);
 }
 
@@ -123,7 +123,7 @@ static void expect_back_to_the_stores(void)
 {
 	scene_expect_move(1, 2, 7);
 	cr_expect_not(scene.got.against_store);
-	cr_expect_not_null(strstr(scene.got.reason, "no primary any more"));
+	cr_expect_not_null(strstr(scene.got.reason, "no longer a primary"));
 	scene.applied.in_this_run = false;
 	scene_expect_move(1, 2, 7);
 }
@@ -157,14 +157,14 @@ Test(decide_return, one_that_is_lost_is_waited_for_before_it_counts_as_gone)
 	other->unserved = 3;
 	other->heard_us = 1000;
 	scene.now_us = 1000 + DECIDE_GONE_US - 1;
-	scene_expect(DECIDE_HOLD, "successor is not ready");
+	scene_expect(DECIDE_HOLD, "the new primary does not take writes yet");
 	cr_expect_not_null(strstr(scene.got.why, "timeline is lower"));
 	scene_hold(HELD_BY_SERVERS);
-	scene_expect(DECIDE_HOLD, "successor is not ready");
+	scene_expect(DECIDE_HOLD, "the new primary does not take writes yet");
 	scene.now_us++;
 	scene_expect_move(1, 2, 7);
 	other->unserved = 2;
-	scene_expect(DECIDE_HOLD, "successor is not ready");
+	scene_expect(DECIDE_HOLD, "the new primary does not take writes yet");
 }
 
 Test(decide_return, going_back_waits_until_all_are_heard)
@@ -173,7 +173,9 @@ Test(decide_return, going_back_waits_until_all_are_heard)
 	scene_set_member(topology_add_standby(&scene.store), 3);
 	scene_server(3, SERVER_UNASKED, 0);
 	scene_expect(DECIDE_KEEP, "not ready");
-	cr_expect_str_eq(scene.got.why, "the other servers are asked first");
+	cr_expect_str_eq(
+	    scene.got.why,
+	    "the other servers are queried first, because one of them may have been promoted");
 	scene.server_count = 2;
 	scene_writes(3, 4);
 	scene_expect_move(3, 4, 7);
@@ -189,10 +191,10 @@ Test(decide_return, nobody_goes_back_below_a_confirmed_timeline)
 	other->class = SERVER_REFUSED;
 	other->unserved = 3;
 	scene.now_us = DECIDE_GONE_US;
-	scene_expect(DECIDE_HOLD, "successor is not ready");
+	scene_expect(DECIDE_HOLD, "the new primary does not take writes yet");
 	scene.applied.against_store = false;
 	scene.applied.confirmed.timeline = 2;
-	scene_expect(DECIDE_HOLD, "successor is not ready");
+	scene_expect(DECIDE_HOLD, "the new primary does not take writes yet");
 	cr_expect_not_null(strstr(scene.got.why, "timeline is lower"));
 }
 
@@ -204,7 +206,7 @@ Test(decide_return, a_store_that_went_back_is_weighed_by_the_confirmed_timeline)
 	scene.store.timeline = 3;
 	scene_expect_move(2, 3, 5);
 	scene.applied.confirmed.timeline = 3;
-	scene_expect(DECIDE_REFUSE, "went back in time");
+	scene_expect(DECIDE_REFUSE, "ZooKeeper was rolled back");
 }
 
 /* --- Patroni's leader key --- */
@@ -231,7 +233,7 @@ Test(decide_return, the_holder_of_the_leader_key_stays_whatever_timeline_another
 	scene_writes(2, 3);
 	expect_stray(DECIDE_CURRENT, "applied");
 	scene.applied.in_this_run = false;
-	expect_stray(DECIDE_MOVE, "as applied before");
+	expect_stray(DECIDE_MOVE, "applied before the restart");
 	cr_expect_str_eq(scene.got.next.primary.name, "db1");
 	cr_expect_eq(scene.got.next.timeline, 2);
 	cr_expect(scene.got.next.standbys[0].no_reads);
@@ -318,7 +320,9 @@ Test(decide_return, a_primary_that_comes_back_waits_until_the_others_are_heard)
 	scene_writes(1, 2)->asked_us = 95;
 	scene_recovers(2, 9)->asked_us = 80;
 	scene_expect(DECIDE_HOLD, "the primary is lost");
-	cr_expect_str_eq(scene.got.why, "the other servers are asked first");
+	cr_expect_str_eq(
+	    scene.got.why,
+	    "the other servers are queried first, because one of them may have been promoted");
 	cr_expect(scene.got.ask_all);
 	scene.servers[1].asked_us = 95;
 	scene.servers[1].in_recovery = false;
@@ -332,7 +336,7 @@ Test(decide_return, a_primary_that_comes_back_while_the_others_do_not_answer)
 	scene.hold.since_us = 90;
 	scene_writes(1, 2)->asked_us = 95;
 	scene_server(2, SERVER_TIMED_OUT, 1)->asked_us = 95;
-	scene_expect(DECIDE_MOVE, "clients go on");
+	scene_expect(DECIDE_MOVE, "held clients are released");
 }
 
 Test(decide_return, the_first_move_of_a_run_waits_until_all_are_heard)
@@ -340,8 +344,10 @@ Test(decide_return, the_first_move_of_a_run_waits_until_all_are_heard)
 	scene.applied.in_this_run = false;
 	scene_writes(1, 2);
 	scene_server(2, SERVER_UNASKED, 0);
-	scene_expect(DECIDE_KEEP, "asked again");
-	cr_expect_str_eq(scene.got.why, "the other servers are asked first");
+	scene_expect(DECIDE_KEEP, "asking the primary again");
+	cr_expect_str_eq(
+	    scene.got.why,
+	    "the other servers are queried first, because one of them may have been promoted");
 	scene.server_count = 1;
 	scene_writes(2, 3);
 	scene_expect_move(2, 3, 7);
@@ -377,7 +383,7 @@ Test(decide_return, who_lets_segue_in_no_more_does_not_end_a_hold_as_if_it_took_
 	scene_server(1, SERVER_DENIED, 1);
 	scene_expect(DECIDE_HOLD, "the primary is lost");
 	scene.cluster.verify = CONFIG_VERIFY_PREFER;
-	scene_expect(DECIDE_MOVE, "nobody could check");
+	scene_expect(DECIDE_MOVE, "could not check whether it takes writes");
 	scene.servers[0].known = scene.servers[0].in_recovery = true;
 	scene_expect(DECIDE_HOLD, "the primary is lost");
 }
@@ -390,7 +396,7 @@ Test(decide_return, a_frozen_hold_ends_when_the_primary_is_back)
 	scene_expect(DECIDE_KEEP, "frozen");
 	scene.server_count = 0;
 	scene_writes(1, 2);
-	scene_expect(DECIDE_MOVE, "clients go on");
+	scene_expect(DECIDE_MOVE, "held clients are released");
 	scene_hold(HELD_BY_STORE);
 	scene_expect(DECIDE_KEEP, "frozen");
 }

@@ -42,12 +42,12 @@ Test(decide_servers, while_the_new_one_is_not_ready_and_the_old_one_lost_clients
 	scene_store_names(2);
 	scene_server(1, SERVER_REFUSED, 3);
 	scene_recovers(2, 1);
-	scene_expect(DECIDE_HOLD, "successor is not ready");
+	scene_expect(DECIDE_HOLD, "the new primary does not take writes yet");
 	cr_expect_eq(scene.got.held, HELD_BY_SERVERS);
 	scene.cluster.on_primary_loss = CONFIG_LOSS_FENCE;
-	scene_expect(DECIDE_FENCE, "successor is not ready");
+	scene_expect(DECIDE_FENCE, "the new primary does not take writes yet");
 	scene.cluster.on_primary_loss = CONFIG_LOSS_KEEP;
-	scene_expect(DECIDE_KEEP, "successor is not ready");
+	scene_expect(DECIDE_KEEP, "the new primary does not take writes yet");
 }
 
 Test(decide_servers, nothing_applied_yet_and_not_ready_waits)
@@ -72,7 +72,7 @@ Test(decide_servers, after_a_start_the_one_of_the_state_file_is_asked_first)
 	scene.applied.in_this_run = false;
 	scene_expect(DECIDE_KEEP, "");
 	scene_writes(1, 2);
-	scene_expect(DECIDE_MOVE, "as applied before");
+	scene_expect(DECIDE_MOVE, "applied before the restart");
 }
 
 Test(decide_servers, after_a_start_with_a_lost_primary_clients_wait)
@@ -89,7 +89,7 @@ Test(decide_servers, another_system_is_refused)
 	scene_store_names(2);
 	scene_writes(1, 2);
 	strcpy(scene_writes(2, 3)->system_identifier, "12");
-	scene_expect(DECIDE_REFUSE, "no primary to be led to");
+	scene_expect(DECIDE_REFUSE, "clients must not be sent to the server that the store names");
 	cr_expect_not_null(strstr(scene.got.why, "system identifier"));
 	cr_expect_str_eq(scene.got.about->name, "db2");
 }
@@ -100,7 +100,7 @@ Test(decide_servers, another_identifier_of_the_same_primary_is_refused_and_nobod
 	strcpy(scene.store.system_identifier, "78");
 	scene.store.zxid = 9;
 	scene_writes(1, 2);
-	scene_expect(DECIDE_REFUSE, "that it never had");
+	scene_expect(DECIDE_REFUSE, "with a wrong system identifier");
 	cr_expect(scene.got.misnamed);
 	scene.applied.in_this_run = false;
 	scene_recovers(2, 1);
@@ -133,10 +133,10 @@ Test(decide_servers, an_old_primary_that_comes_back_is_refused_by_its_timeline)
 	scene_store_names(1);
 	scene_writes(1, 2);
 	scene_server(2, SERVER_FULL, 1);
-	scene_expect(DECIDE_REFUSE, "no primary to be led to");
+	scene_expect(DECIDE_REFUSE, "clients must not be sent to the server that the store names");
 	cr_expect_not_null(strstr(scene.got.why, "timeline is lower"));
 	scene.applied.in_this_run = false;
-	scene_expect(DECIDE_REFUSE, "no primary to be led to");
+	scene_expect(DECIDE_REFUSE, "clients must not be sent to the server that the store names");
 	scene.servers[1].class = SERVER_REFUSED;
 	scene.servers[1].unserved = 3;
 	scene_expect(DECIDE_HOLD, "lost");
@@ -148,9 +148,9 @@ Test(decide_servers, an_unverified_server_is_admitted_with_a_warning_or_refused)
 	scene_server(1, SERVER_DENIED, 1);
 	scene_server(2, SERVER_DENIED, 1);
 	scene_expect_move(2, 2, 9);
-	cr_expect_not_null(strstr(scene.got.why, "does not let segue in"));
+	cr_expect_not_null(strstr(scene.got.why, "rejects segue's login"));
 	scene.cluster.verify = CONFIG_VERIFY_REQUIRE;
-	scene_expect(DECIDE_REFUSE, "no primary to be led to");
+	scene_expect(DECIDE_REFUSE, "clients must not be sent to the server that the store names");
 	scene.cluster.verify = CONFIG_VERIFY_DISABLE;
 	scene_expect_move(2, 2, 9);
 	cr_expect_str_eq(scene.got.why, "");
@@ -164,7 +164,7 @@ Test(decide_servers, a_primary_that_lives_is_not_left_for_one_that_nobody_can_ch
 	scene_store_names(2);
 	scene_server(2, SERVER_DENIED, 1);
 	scene_expect(DECIDE_KEEP, "not ready");
-	cr_expect_not_null(strstr(scene.got.why, "lives"));
+	cr_expect_not_null(strstr(scene.got.why, "still running"));
 	last->class = SERVER_DENIED;
 	scene_expect(DECIDE_KEEP, "not ready");
 	last->class = SERVER_UNASKED;
@@ -188,7 +188,7 @@ Test(decide_servers, what_a_server_said_long_ago_does_not_keep_clients_waiting)
 	named->class = SERVER_DENIED;
 	named->unserved = 0;
 	scene.now_us = DECIDE_GONE_US - 1;
-	scene_expect(DECIDE_HOLD, "not ready");
+	scene_expect(DECIDE_HOLD, "does not take writes yet");
 	scene.now_us++;
 	scene_expect_move(2, 2, 9);
 }
@@ -198,7 +198,7 @@ Test(decide_servers, what_a_server_said_long_ago_does_not_keep_clients_waiting)
 Test(decide_servers, a_lost_primary_holds_until_it_takes_writes_again)
 {
 	scene_server(1, SERVER_REFUSED, 2);
-	scene_expect(DECIDE_KEEP, "asked again");
+	scene_expect(DECIDE_KEEP, "asking the primary again");
 	scene.servers[0].unserved = 3;
 	scene_expect(DECIDE_HOLD, "the primary is lost");
 	scene_hold(HELD_BY_SERVERS);
@@ -206,7 +206,7 @@ Test(decide_servers, a_lost_primary_holds_until_it_takes_writes_again)
 	scene_expect(DECIDE_HOLD, "the primary is lost");
 	scene.server_count = 0;
 	scene_writes(1, 2);
-	scene_expect(DECIDE_MOVE, "clients go on");
+	scene_expect(DECIDE_MOVE, "held clients are released");
 	cr_expect_eq(scene.got.next.zxid, 7);
 }
 
@@ -255,7 +255,7 @@ Test(decide_servers, a_leader_whose_member_key_is_away_for_a_moment_holds_nobody
 	scene.store.zxid = 9;
 	scene.store.leader = xstrdup("db1");
 	scene_writes(1, 2);
-	scene_expect(DECIDE_KEEP, "its member key is not there");
+	scene_expect(DECIDE_KEEP, "its member key is missing");
 	scene.servers[0].class = SERVER_REFUSED;
 	scene.servers[0].unserved = 3;
 	scene_expect(DECIDE_HOLD, "the primary is lost");
@@ -282,7 +282,7 @@ Test(decide_servers, a_primary_lost_while_the_store_is_away_holds_and_comes_back
 	scene_hold(HELD_BY_SERVERS);
 	scene.server_count = 0;
 	scene_writes(1, 2);
-	scene_expect(DECIDE_MOVE, "clients go on");
+	scene_expect(DECIDE_MOVE, "held clients are released");
 }
 
 Test(decide_servers, a_store_that_is_lost_for_long_is_treated_as_told)
@@ -300,7 +300,7 @@ Test(decide_servers, a_store_that_is_lost_for_long_is_treated_as_told)
 	scene_expect(DECIDE_KEEP, "unreachable");
 	scene.fact.state = WATCH_VALUE;
 	scene_hold(HELD_BY_STORE);
-	scene_expect(DECIDE_MOVE, "clients go on");
+	scene_expect(DECIDE_MOVE, "held clients are released");
 }
 
 Test(decide_servers, no_live_publisher_means_no_deed)

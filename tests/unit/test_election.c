@@ -100,7 +100,7 @@ Test(election, who_lives_and_does_not_let_us_in_is_unverified_or_refused)
 	for (size_t i = 0; i < ARRAY_LEN(alive); i++) {
 		struct server_fact server = of_class(alive[i]);
 
-		expect(ASK(.server = &server), ADMIT_UNVERIFIED, "lives");
+		expect(ASK(.server = &server), ADMIT_UNVERIFIED, "is running but rejects");
 		expect((struct admission_input){.verify = CONFIG_VERIFY_REQUIRE, .server = &server},
 		       ADMIT_NO, "require");
 		expect((struct admission_input){.verify = CONFIG_VERIFY_REQUIRE,
@@ -114,9 +114,9 @@ Test(election, who_lets_nobody_in_is_waited_for)
 {
 	struct server_fact server = of_class(SERVER_FAULTY);
 
-	expect(ASK(.server = &server), ADMIT_LATER, "lets nobody in");
+	expect(ASK(.server = &server), ADMIT_LATER, "rejects all logins");
 	expect((struct admission_input){.verify = CONFIG_VERIFY_REQUIRE, .server = &server},
-	       ADMIT_LATER, "lets nobody in");
+	       ADMIT_LATER, "rejects all logins");
 	expect(ASK(.server = &server, .is_applied = true), ADMIT_YES, "");
 }
 
@@ -133,13 +133,14 @@ Test(election, nobody_leaves_a_primary_that_lives_for_one_that_cannot_be_asked)
 {
 	struct server_fact server = of_class(SERVER_DENIED);
 
-	expect(ASK(.server = &server, .last_lives = true), ADMIT_LATER, "lives");
+	expect(ASK(.server = &server, .last_lives = true), ADMIT_LATER, "still running");
 	expect((struct admission_input){.verify = CONFIG_VERIFY_REQUIRE,
 	                                .server = &server,
 	                                .last_lives = true},
 	       ADMIT_NO, "require");
 	server.known = server.in_recovery = true;
-	expect(ASK(.server = &server, .is_old_news = true), ADMIT_UNVERIFIED, "lives");
+	expect(ASK(.server = &server, .is_old_news = true), ADMIT_UNVERIFIED,
+	       "is running but rejects");
 }
 
 Test(election, nobody_lets_segue_in_when_none_answers_and_one_denies)

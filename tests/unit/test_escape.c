@@ -31,7 +31,8 @@ static void check_refused(enum escape_mode mode, const char *where)
 		bool control = (c < 0x20 && c != '\t') || c == 0x7f;
 
 		strbuf_printf(
-		    &want, "holds the control character \\x%02x at byte 2: it cannot stand in %s",
+		    &want,
+		    "contains the control character \\x%02x at byte 2, which is not allowed in %s",
 		    (unsigned)c, where);
 		cr_expect_eq(escape_append(&out, mode, value, sizeof(value), &err), !control,
 		             "\\x%02x", (unsigned)c);
@@ -69,9 +70,11 @@ Test(escape, haproxy_refuses_an_empty_value)
 	struct err err;
 
 	cr_assert_not(escape_append(&out, ESCAPE_HAPROXY, "", 0, &err));
-	cr_assert_str_eq(err.message,
-	                 "is empty: a HAProxy config line cannot hold an empty argument; "
-	                 "put a section around what depends on it");
+	cr_assert_str_eq(
+	    err.message,
+	    "is empty: a HAProxy config line cannot have an empty argument; "
+	    "put it into a section {{#name}}...{{/name}}, so that it is left out when the "
+	    "value is missing");
 }
 
 Test(escape, pgbouncer_quotes_what_needs_it)

@@ -20,9 +20,10 @@ Test(mustache_errors, name_line_and_column)
 	     "!t:1:1: {{/b}} is missing: the section is open to the end of the file"},
 	    {"unclosed parent", "{{<p}}{{$b}}{{/b}}", NULL, NULL,
 	     "!t:1:1: {{/p}} is missing: the section is open to the end of the file"},
-	    {"never opened", "x{{/s}}", NULL, NULL, "!t:1:2: {{s}}: closes what was never opened"},
+	    {"never opened", "x{{/s}}", NULL, NULL,
+	     "!t:1:2: {{s}}: this closing tag has no opening tag"},
 	    {"crossed", "{{#a}}{{#b}}{{/a}}{{/b}}", NULL, NULL,
-	     "!t:1:13: {{/a}} stands where {{/b}} is wanted"},
+	     "!t:1:13: found {{/a}}, expected {{/b}}"},
 	    {"no name", "{{}}", NULL, NULL, "!t:1:1: {{}}: a name is missing"},
 	    {"no name in a section", "{{# }}{{/ }}", NULL, NULL, "!t:1:1: {{}}: a name is missing"},
 	    {"no dynamic name", "{{>*}}", NULL, NULL, "!t:1:1: {{*}}: a name is missing"},
@@ -33,23 +34,23 @@ Test(mustache_errors, name_line_and_column)
 	     "!t:1:1: {{.a}}: a dotted name has no empty parts"},
 	    {"final dot", "{{a.}}", NULL, NULL, "!t:1:1: {{a.}}: a dotted name has no empty parts"},
 	    {"delimiters with =", "{{=<= =>=}}", NULL, NULL,
-	     "!t:1:1: delimiters '<= =>': two words without '=' are wanted, as in {{=<% %>=}}"},
+	     "!t:1:1: delimiters '<= =>': must be two words without '=', as in {{=<% %>=}}"},
 	    {"one delimiter", "{{=<%=}}", NULL, NULL,
-	     "!t:1:1: delimiters '<%': two words without '=' are wanted, as in {{=<% %>=}}"},
+	     "!t:1:1: delimiters '<%': must be two words without '=', as in {{=<% %>=}}"},
 	    {"three delimiters", "{{=a b c=}}", NULL, NULL,
-	     "!t:1:1: delimiters 'a b c': two words without '=' are wanted, as in {{=<% %>=}}"},
+	     "!t:1:1: delimiters 'a b c': must be two words without '=', as in {{=<% %>=}}"},
 	    {"section in a parent", "{{<p}}{{#s}}{{/s}}{{/p}}", NULL, NULL,
 	     "!t:1:7: {{s}}: has no effect here: directly inside a parent only blocks {{$name}} have"},
 	    {"block given twice", "{{<p}}{{$b}}1{{/b}}{{$b}}2{{/b}}{{/p}}", NULL,
 	     "{\"p\":\"{{$b}}{{/b}}\"}",
 	     "!t:1:20: {{b}}: this parent has a block of that name already"},
 	    {"unknown block", "{{<p}}\n{{$typo}}1{{/typo}}{{/p}}", NULL, "{\"p\":\"{{$b}}{{/b}}\"}",
-	     "!t:2:1: block 'typo' is nowhere in 'p'"},
+	     "!t:2:1: 'typo' is not a block of 'p'"},
 	    {"unknown block, parent in itself", "{{<p}}{{$typo}}1{{/typo}}{{/p}}", NULL,
-	     "{\"p\":\"{{#s}}{{>p}}{{/s}}\"}", "!t:1:7: block 'typo' is nowhere in 'p'"},
+	     "{\"p\":\"{{#s}}{{>p}}{{/s}}\"}", "!t:1:7: 'typo' is not a block of 'p'"},
 	    {"unknown block in a partial", "{{>q}}", NULL,
 	     "{\"p\":\"\",\"q\":\"{{<p}}{{$typo}}{{/typo}}{{/p}}\"}",
-	     "!q:1:7: block 'typo' is nowhere in 'p'"},
+	     "!q:1:7: 'typo' is not a block of 'p'"},
 	    {"a name that is no path", "{{#s}}{{a..b}}{{/s}}", NULL, NULL,
 	     "!t:1:7: {{a..b}}: a dotted name has no empty parts"},
 	    {"in an argument", "{{<p}}{{$b}}{{a b}}{{/b}}{{/p}}", NULL, NULL,
@@ -69,7 +70,7 @@ Test(mustache_errors, a_NUL_byte_is_no_text)
 	struct err err;
 
 	cr_assert_null(mustache_compile("t", text, sizeof(text) - 1, NULL, NULL, &err));
-	cr_assert_str_eq(err.message, "t:2:2: a NUL byte: a template is text");
+	cr_assert_str_eq(err.message, "t:2:2: the template contains a NUL byte");
 }
 
 Test(mustache_errors, nesting_has_a_bound)
@@ -122,7 +123,8 @@ Test(mustache_errors, work_has_a_bound)
 		              i + 1, i + 1);
 	strbuf_append_char(&partials, '}');
 	bomb.partials = partials.data;
-	bomb.want = "!p49:1:1: the template does not come to an end: 4000000 steps";
+	bomb.want =
+	    "!p49:1:1: rendering was stopped after 4000000 steps: the template may be recursive";
 	mustache_case_check(&bomb, 1);
 }
 

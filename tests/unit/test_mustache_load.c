@@ -149,12 +149,12 @@ Test(mustache_load, partials_stay_in_their_folder)
 	folder_make(&folder);
 	main_file = folder_write(&folder, "main.mustache", "{{>../passwd}}");
 	check_error(&folder, main_file, "",
-	            "/main.mustache:1:1: partial '../passwd': the name of a file in ",
-	            " is wanted, without '..'");
+	            "/main.mustache:1:1: partial '../passwd': must be the name of a file in ",
+	            ", without '..'");
 	main_file = folder_write(&folder, "main2.mustache", "{{>/etc/passwd}}");
 	check_error(&folder, main_file, "",
-	            "/main2.mustache:1:1: partial '/etc/passwd': the name of a file in ",
-	            " is wanted, without '..'");
+	            "/main2.mustache:1:1: partial '/etc/passwd': must be the name of a file in ",
+	            ", without '..'");
 	folder_remove(&folder);
 }
 

@@ -51,7 +51,7 @@ Test(notify_socket, names_come_through_and_the_socket_goes_with_its_owner)
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	cr_assert_str_eq(heard, "orders;;bills;");
 	cr_assert_null(notify_socket_create(base, path, on_wake, NULL, &err));
-	cr_assert_not_null(strstr(err.message, "another segue publish listens there"));
+	cr_assert_not_null(strstr(err.message, "another segue publish listens on it"));
 	notify_socket_destroy(wake);
 	cr_assert_eq(access(path, F_OK), -1);
 	cr_assert_not(notify_socket_send(path, "orders", &err));
@@ -79,7 +79,7 @@ Test(notify_socket, what_a_dead_one_left_is_replaced_and_a_file_is_not)
 	cr_assert_not_null(file);
 	fclose(file);
 	cr_assert_null(notify_socket_create(base, path, on_wake, NULL, &err));
-	cr_assert_not_null(strstr(err.message, "no socket"), "%s", err.message);
+	cr_assert_not_null(strstr(err.message, "is not a socket"), "%s", err.message);
 	cr_assert_eq(access(path, F_OK), 0);
 	event_base_free(base);
 }

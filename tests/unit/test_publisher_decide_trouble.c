@@ -6,32 +6,7 @@
 
 #define MB ((int64_t)1 << 20)
 
-static struct decider_case c;
-
-static void setup(void)
-{
-	decider_case_open(&c, "pub1");
-}
-
-static void teardown(void)
-{
-	decider_case_close(&c);
-}
-
-TestSuite(publisher_decide_trouble, .init = setup, .fini = teardown, .timeout = 30);
-
-#define assert_verdict(actual, wanted)                                                \
-	do {                                                                          \
-		enum publish_action actual_ = (actual);                               \
-		cr_assert_eq(actual_, wanted, "%s: %s", publish_action_name(actual_), \
-		             c.decision.reason);                                      \
-	} while (0)
-
-static void publish_first(void)
-{
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
-	decider_case_store(&c, true);
-}
+TestSuite(publisher_decide_trouble, .init = decider_setup, .fini = decider_teardown, .timeout = 30);
 
 /* db2 is the primary on timeline 2, db3 follows it, db1 is dead. */
 static void fail_over(void)
@@ -40,7 +15,7 @@ static void fail_over(void)
 	decider_case_down(&c, 1, SERVER_REFUSED);
 	decider_case_promote(&c, 2, 2);
 	c.nodes[2].timeline = 2;
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
+	assert_action(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 	decider_case_store(&c, true);
 }
 
@@ -50,7 +25,7 @@ Test(publisher_decide_trouble, returned_primary_believes_in_itself_and_nobody_el
 	decider_case_down(&c, 1, SERVER_ANSWERED);
 	c.nodes[0].role = NODE_PRIMARY; /* its own repmgr tables */
 	decider_case_event(&c, 1, "db1", "2026-11-23T09:00:00Z");
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
+	assert_action(decider_case_round(&c), PUBLISH_DO_SAME);
 	cr_assert_str_eq(c.decision.topology.primary.name, "db2");
 	cr_assert_eq(c.decision.topology.standby_count, 1);
 }
@@ -61,13 +36,13 @@ Test(publisher_decide_trouble, returned_primary_alone_becomes_null_never_the_pri
 	decider_case_down(&c, 1, SERVER_ANSWERED);
 	decider_case_down(&c, 2, SERVER_REFUSED);
 	for (int i = 0; i < 2; i++)
-		assert_verdict(decider_case_round(&c), PUBLISH_DO_WAIT);
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH_NULL);
+		assert_action(decider_case_round(&c), PUBLISH_DO_WAIT);
+	assert_action(decider_case_round(&c), PUBLISH_DO_PUBLISH_NULL);
 	cr_assert_eq(c.decision.topology.timeline, 2);
 	cr_assert_not_null(strstr(c.decision.reason, "db1 takes writes, but on the old timeline 1"),
 	                   "%s", c.decision.reason);
 	decider_case_store(&c, true);
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
+	assert_action(decider_case_round(&c), PUBLISH_DO_SAME);
 }
 
 Test(publisher_decide_trouble, a_standby_on_a_later_timeline_unmasks_an_old_primary)
@@ -75,7 +50,7 @@ Test(publisher_decide_trouble, a_standby_on_a_later_timeline_unmasks_an_old_prim
 	c.nodes[2].timeline = 2;
 	decider_case_down(&c, 2, SERVER_TIMED_OUT);
 	for (int i = 0; i < 5; i++)
-		assert_verdict(decider_case_round(&c), PUBLISH_DO_WAIT);
+		assert_action(decider_case_round(&c), PUBLISH_DO_WAIT);
 }
 
 Test(publisher_decide_trouble, a_fresh_publisher_does_not_bring_back_what_the_store_has_passed)
@@ -101,9 +76,9 @@ Test(publisher_decide_trouble, a_witness_takes_writes_and_is_no_candidate)
 	cr_assert_eq(c.stored.standby_count, 1);
 	decider_case_down(&c, 1, SERVER_REFUSED);
 	for (int i = 0; i < 2; i++)
-		assert_verdict(decider_case_round(&c), PUBLISH_DO_WAIT);
-	assert_verdict(decider_case_round(&c),
-	               PUBLISH_DO_PUBLISH_NULL); /* it does count as a witness */
+		assert_action(decider_case_round(&c), PUBLISH_DO_WAIT);
+	assert_action(decider_case_round(&c),
+	              PUBLISH_DO_PUBLISH_NULL); /* it does count as a witness */
 }
 
 Test(publisher_decide_trouble, repmgr_calling_it_a_standby_does_not_hold_up_a_promotion)
@@ -113,7 +88,7 @@ Test(publisher_decide_trouble, repmgr_calling_it_a_standby_does_not_hold_up_a_pr
 	c.nodes[1].role = NODE_STANDBY;
 	c.nodes[0].class = SERVER_REFUSED;
 	c.nodes[0].role = NODE_PRIMARY;
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
+	assert_action(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 	cr_assert_str_eq(c.decision.topology.primary.name, "db2");
 }
 
@@ -149,7 +124,7 @@ Test(publisher_decide_trouble, a_lag_that_wanders_in_its_bucket_writes_nothing)
 		c.nodes[0].lsn += 300 * MB + (int64_t)i * 1000;
 		c.nodes[1].lsn = c.nodes[0].lsn - (int64_t)i * 50000;
 		c.nodes[2].lsn = c.nodes[0].lsn;
-		assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
+		assert_action(decider_case_round(&c), PUBLISH_DO_SAME);
 	}
 }
 
@@ -158,13 +133,13 @@ Test(publisher_decide_trouble, a_silent_standby_drops_out_after_three_rounds_and
 	publish_first();
 	decider_case_down(&c, 3, SERVER_TIMED_OUT);
 	for (int i = 0; i < 2; i++)
-		assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
+		assert_action(decider_case_round(&c), PUBLISH_DO_SAME);
+	assert_action(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 	cr_assert_eq(c.decision.topology.standby_count, 1);
 	decider_case_store(&c, true);
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
+	assert_action(decider_case_round(&c), PUBLISH_DO_SAME);
 	decider_case_down(&c, 3, SERVER_ANSWERED);
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
+	assert_action(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 	cr_assert_eq(c.decision.topology.standby_count, 2);
 }
 
@@ -181,7 +156,7 @@ Test(publisher_decide_trouble, a_standby_that_others_see_is_dropped_once_and_not
 	decider_case_store(&c, true);
 	topology_copy(&c.stored, &full); /* another publisher sees it */
 	for (int i = 0; i < 10; i++)
-		assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
+		assert_action(decider_case_round(&c), PUBLISH_DO_SAME);
 	topology_fini(&full);
 }
 
@@ -193,7 +168,7 @@ Test(publisher_decide_trouble, the_order_of_the_servers_makes_no_difference)
 	first = c.nodes[0];
 	c.nodes[0] = c.nodes[2];
 	c.nodes[2] = first;
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
+	assert_action(decider_case_round(&c), PUBLISH_DO_SAME);
 	cr_assert_str_eq(c.decision.topology.standbys[0].name, "db2");
 	cr_assert_str_eq(c.decision.topology.standbys[1].name, "db3");
 }
@@ -203,9 +178,9 @@ Test(publisher_decide_trouble, nodes_are_told_apart_by_their_place_where_they_ha
 	for (int i = 0; i < PUBLISH_NODES; i++)
 		c.nodes[i].name[0] = '\0';
 	publish_first();
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_SAME);
+	assert_action(decider_case_round(&c), PUBLISH_DO_SAME);
 	decider_case_promote(&c, 3, 2);
-	assert_verdict(decider_case_round(&c), PUBLISH_DO_PUBLISH);
+	assert_action(decider_case_round(&c), PUBLISH_DO_PUBLISH);
 	cr_assert_str_eq(c.decision.topology.primary.host, "10.0.0.3");
 }
 

@@ -75,36 +75,41 @@ Test(view_names, what_a_view_has_is_taken_where_it_is_found)
 Test(view_names, what_no_view_has_is_refused_with_the_nearest_name)
 {
 	expect("a\n{{#primry}}x{{/primry}}", 0,
-	       "t:2:1: {{primry}}: nothing is called \"primry\" here; the nearest name is "
+	       "t:2:1: {{primry}}: there is no name \"primry\" at this place; the nearest name is "
 	       "\"primary\"");
 	expect("{{#primary}}{{adress}}{{/primary}}", 0,
-	       "t:1:13: {{adress}}: nothing is called \"adress\" here; the nearest name is "
+	       "t:1:13: {{adress}}: there is no name \"adress\" at this place; the nearest name is "
 	       "\"address\"");
-	expect("{{address}}", 0, "t:1:1: {{address}}: nothing is called \"address\" here");
-	expect("{{primary.hots}}", 0,
-	       "t:1:1: {{primary.hots}}: nothing is called \"hots\" here; the nearest name is "
-	       "\"host\"");
-	expect("{{^standby}}{{/standby}}", 0,
-	       "t:1:1: {{standby}}: nothing is called \"standby\" here; the nearest name is "
-	       "\"standbys\"");
+	expect("{{address}}", 0, "t:1:1: {{address}}: there is no name \"address\" at this place");
+	expect(
+	    "{{primary.hots}}", 0,
+	    "t:1:1: {{primary.hots}}: there is no name \"hots\" at this place; the nearest name is "
+	    "\"host\"");
+	expect(
+	    "{{^standby}}{{/standby}}", 0,
+	    "t:1:1: {{standby}}: there is no name \"standby\" at this place; the nearest name is "
+	    "\"standbys\"");
 	expect("{{#vars.x}}{{clustr}}{{/vars.x}}", 0,
-	       "t:1:12: {{clustr}}: nothing is called \"clustr\" here; the nearest name is "
+	       "t:1:12: {{clustr}}: there is no name \"clustr\" at this place; the nearest name is "
 	       "\"cluster\"");
-	expect("{{cluster.name}}", 0, "t:1:1: {{cluster.name}}: nothing is called \"name\" here");
-	expect("{{<frame}}{{$line}}{{endpint}}{{/line}}{{/frame}}", 0,
-	       "t:1:20: {{endpint}}: nothing is called \"endpint\" here; the nearest name is "
-	       "\"endpoint\"");
-	expect("{{#primary}}{{>wrong}}{{/primary}}", 0,
-	       "wrong:2:2: {{ports}}: nothing is called \"ports\" here; the nearest name is "
-	       "\"port\"");
-	expect("{{>row}}", 0, "row:1:1: {{name}}: nothing is called \"name\" here");
+	expect("{{cluster.name}}", 0,
+	       "t:1:1: {{cluster.name}}: there is no name \"name\" at this place");
+	expect(
+	    "{{<frame}}{{$line}}{{endpint}}{{/line}}{{/frame}}", 0,
+	    "t:1:20: {{endpint}}: there is no name \"endpint\" at this place; the nearest name is "
+	    "\"endpoint\"");
+	expect(
+	    "{{#primary}}{{>wrong}}{{/primary}}", 0,
+	    "wrong:2:2: {{ports}}: there is no name \"ports\" at this place; the nearest name is "
+	    "\"port\"");
+	expect("{{>row}}", 0, "row:1:1: {{name}}: there is no name \"name\" at this place");
 }
 
 Test(view_names, a_partial_that_is_missing_is_refused)
 {
 	expect(" {{>rows}}", 0,
-	       "t:1:2: partial 'rows' is missing: rows.mustache in the folder of the template is "
-	       "wanted");
+	       "t:1:2: partial 'rows' is missing: there is no rows.mustache in the folder of the "
+	       "template");
 }
 
 Test(view_names, a_variable_that_nothing_reads_is_refused)
