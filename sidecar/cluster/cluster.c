@@ -67,12 +67,22 @@ void cluster_set_alarm(const struct cluster *cluster, const struct config_target
 		         KV_STR("target", target->name));
 }
 
+static bool drives_pgbouncer(const struct cluster *cluster)
+{
+	for (size_t i = 0; i < cluster->target_count; i++)
+		if (cluster->outlets[i].config->kind == CONFIG_TARGET_PGBOUNCER)
+			return true;
+	return false;
+}
+
+/* Only a PgBouncer reports where it listens, and only late. */
 static void on_changed(void *arg)
 {
 	struct cluster *cluster = arg;
 
 	cluster_save_confirmed(cluster);
-	if (cluster_own_changed(cluster, watcher_fact(cluster->watcher)))
+	if (drives_pgbouncer(cluster) &&
+	    cluster_own_changed(cluster, watcher_fact(cluster->watcher)))
 		cluster_reconcile(cluster);
 	cluster_fleet_note(cluster);
 }
@@ -332,9 +342,8 @@ const struct config_cluster *cluster_config(const struct cluster *cluster)
 /* Renders the text of one target and gives it to the target. The times are those of the change, or
  * 0 if the same fact is applied again. */
 static void apply_outlet(struct cluster *cluster, struct cluster_target *outlet,
-                         int64_t notified_us, int64_t read_us)
+                         struct strbuf *text, int64_t notified_us, int64_t read_us)
 {
-	struct strbuf auto_strbuf text = STRBUF_INIT;
 	const struct topology *topology = &cluster->applied.topology;
 	struct desired desired = {.zxid = topology->zxid,
 	                          .primary = topology->primary.address,
@@ -345,11 +354,11 @@ static void apply_outlet(struct cluster *cluster, struct cluster_target *outlet,
 	                          .notified_us = notified_us,
 	                          .read_us = read_us};
 	struct err err;
-	bool ok = cluster_render(cluster, outlet->config, outlet->template, &text, &err);
+	bool ok = cluster_render(cluster, outlet->config, outlet->template, text, &err);
 
 	if (ok) {
-		desired.text = text.data;
-		desired.len = text.len;
+		desired.text = text->data;
+		desired.len = text->len;
 		desired.rendered_us = clock_now_us();
 		ok =
 		    target_set_desired(outlet->target, &desired, &err) || cluster_of_rendered(&err);
@@ -365,10 +374,17 @@ static void apply_outlet(struct cluster *cluster, struct cluster_target *outlet,
 
 static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read_us)
 {
+	auto_free struct strbuf *texts = xcalloc(cluster->target_count, sizeof(*texts));
+
 	cluster->primed = true;
-	for (size_t i = 0; i < cluster->target_count; i++)
-		apply_outlet(cluster, &cluster->outlets[i], notified_us, read_us);
-	cluster_look_at_texts(cluster);
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		strbuf_init(&texts[i]);
+		apply_outlet(cluster, &cluster->outlets[i], &texts[i], notified_us, read_us);
+	}
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		cluster_look_at_text(cluster, &cluster->outlets[i], &texts[i]);
+		strbuf_fini(&texts[i]);
+	}
 }
 
 /* --- move to a primary --- */
@@ -466,14 +482,6 @@ static void follow_members(struct cluster *cluster, const struct watch_fact *fac
 	if (previous(cluster) != NULL)
 		members[count++] = previous(cluster);
 	verifier_follow(cluster->verifier, members, count);
-}
-
-static bool drives_pgbouncer(const struct cluster *cluster)
-{
-	for (size_t i = 0; i < cluster->target_count; i++)
-		if (cluster->outlets[i].config->kind == CONFIG_TARGET_PGBOUNCER)
-			return true;
-	return false;
 }
 
 /* From its first failed login on, a PgBouncer rejects clients. They can be held only if the loss of

@@ -130,10 +130,11 @@ bool cluster_render(const struct cluster *cluster, const struct config_target *t
 /* Adds to the error that its line numbers are those of the rendered text; always returns false. */
 bool cluster_of_rendered(struct err *err);
 
-/* Examines once each text that a target has accepted from a new template, and sets `alarm`. To be
- * called in the same loop iteration in which the texts were accepted, because the files still have
- * their old content then. */
-void cluster_look_at_texts(struct cluster *cluster);
+/* Examines once the first text that the target has accepted from a new template, and sets `alarm`.
+ * To be called in the same loop iteration in which the text was accepted, because the file still
+ * has its old content then. */
+void cluster_look_at_text(const struct cluster *cluster, struct cluster_target *outlet,
+                          const struct strbuf *text);
 
 /* --- snapshot.c --- */
 

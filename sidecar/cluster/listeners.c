@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/file.h"
 #include "base/machine.h"
@@ -49,13 +50,16 @@ static bool drives(const struct config *config, size_t cluster, const char *sock
 
 /* "localhost" is the only name that means the same machine everywhere. HAProxy resolves the
  * others. */
-static bool is_localhost(const struct haproxy_bind *bind, const char *address, uint16_t port)
+static bool is_localhost(const struct haproxy_bind *bind, const char *address,
+                         const struct haproxy_bind *at)
 {
-	static const char name[] = "localhost:";
+	int family = strchr(address, ':') != NULL ? AF_INET6 : AF_INET;
+	struct haproxy_bind bound;
 
-	return bind->kind == HAPROXY_BIND_NAME && strncmp(bind->spelled, name, strlen(name)) == 0 &&
-	       strtoul(bind->spelled + strlen(name), NULL, 10) == port &&
-	       machine_is_loopback(address);
+	return bind->host != NULL && strcasecmp(bind->host, "localhost") == 0 &&
+	       (bind->host_family == AF_UNSPEC || bind->host_family == family) &&
+	       machine_is_loopback(address) && haproxy_bind_at(bind, address, &bound) &&
+	       haproxy_bind_overlaps(&bound, at);
 }
 
 /* A bind to all addresses covers the addresses of the machine on which HAProxy runs. */
@@ -82,7 +86,7 @@ const struct config_target *listeners_find(const struct listeners *listeners, si
 		const struct haproxy_bind *bind = &listeners->binds.items[i];
 		const struct config_target *target = &listeners->config->targets[bind->owner];
 
-		if ((haproxy_bind_overlaps(bind, &at) || is_localhost(bind, address, port)) &&
+		if ((haproxy_bind_overlaps(bind, &at) || is_localhost(bind, address, &at)) &&
 		    *bind->interface == '\0' &&
 		    drives(listeners->config, cluster, target->socket) &&
 		    (!is_all(bind) || is_on_haproxys_machine(address, target->socket)))

@@ -2,13 +2,10 @@
  * operator has set something, and a move against it would be worse than no move. Written durably or
  * not at all. */
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "base/strbuf.h"
@@ -165,12 +162,11 @@ bool override_load(const char *state_dir, const char *cluster, struct override *
 /* The folder is synced too, or a power failure could bring back an override that was released. */
 static bool remove_file(const char *state_dir, const char *path, struct err *err)
 {
-	auto_close int folder = open(state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct err ignored;
 
-	if (unlink(path) != 0 && errno != ENOENT)
-		return err_set_errno(err, errno, "cannot remove the override file %s", path);
-	if (folder >= 0)
-		(void)fsync(folder);
+	if (!file_remove(path, err))
+		return err_wrap(err, "the override file");
+	(void)!file_sync(state_dir, &ignored);
 	return true;
 }
 

@@ -142,7 +142,20 @@ static bool read_unread(const json_t *unread, struct topology *topology, struct 
 	return true;
 }
 
-/* In the order of the addresses. Expects what encode_tags() writes: objects of scalars, as JSON. */
+/* Expects what encode_tags() writes: an object of scalars. */
+static bool read_member_tags(const json_t *tags, struct member *member)
+{
+	auto_free char *text = json_dumps(tags, TAGS_FLAGS);
+	const char *name;
+	json_t *tag;
+
+	json_object_foreach((json_t *)tags, name,
+	                    tag) if (json_is_object(tag) || json_is_array(tag)) return false;
+	return json_is_object(tags) &&
+	       (json_object_size(tags) == 0 || topology_set_tags(member, text));
+}
+
+/* In the order of the addresses. */
 static bool read_tags(const json_t *tags, struct topology *topology, struct err *err)
 {
 	size_t first = topology->has_primary ? 1 : 0;
@@ -153,10 +166,8 @@ static bool read_tags(const json_t *tags, struct topology *topology, struct err 
 		struct member *member =
 		    i < first ? &topology->primary : &topology->standbys[i - first];
 		const json_t *value = json_array_get(tags, i);
-		auto_free char *text = json_dumps(value, TAGS_FLAGS);
 
-		if (!json_is_object(value) ||
-		    (json_object_size(value) > 0 && !topology_set_tags(member, text)))
+		if (!read_member_tags(value, member))
 			return err_set(err, "tags holds something else than objects that have "
 			                    "room behind a name");
 	}
@@ -424,10 +435,11 @@ bool state_or_example_render(const struct config *config, size_t target,
 	struct topology topology;
 	struct err ignored;
 	bool known = state_or_example_topology(config, of->cluster_index, &topology, &ignored);
+	auto_strbuf struct strbuf rendered = STRBUF_INIT;
 
-	if (!view_render(&config->clusters[of->cluster_index], of, &topology, template, text,
-	                 &ignored))
-		strbuf_reset(text);
+	if (view_render(&config->clusters[of->cluster_index], of, &topology, template, &rendered,
+	                &ignored))
+		strbuf_append(text, rendered.data, rendered.len);
 	topology_fini(&topology);
 	return known;
 }

@@ -4,20 +4,7 @@
 
 #include "base/clock.h"
 #include "cluster_internal.h"
-
-json_t *cluster_text_json(const char *text)
-{
-	auto_strbuf struct strbuf escaped = STRBUF_INIT;
-	json_t *json;
-
-	if (text == NULL || text[0] == '\0')
-		return json_null();
-	json = json_string(text);
-	if (json != NULL)
-		return json;
-	strbuf_append_escaped(&escaped, text, strlen(text), SIZE_MAX);
-	return json_string(escaped.data);
-}
+#include "report/fleet.h"
 
 /* A value of clock_now_us() as wall time; 0 becomes null. */
 static json_t *time_json(int64_t us)
@@ -56,8 +43,8 @@ static json_t *places_json(const struct target_endpoints *places)
 
 	for (size_t i = 0; i < places->listed; i++)
 		json_array_append_new(
-		    json, json_pack("{s:o, s:o}", "name", cluster_text_json(places->list[i].name),
-		                    "address", cluster_text_json(places->list[i].address)));
+		    json, json_pack("{s:o, s:o}", "name", report_text_json(places->list[i].name),
+		                    "address", report_text_json(places->list[i].address)));
 	return json;
 }
 
@@ -74,7 +61,7 @@ static json_t *move_json(const struct move *move)
 	for (size_t i = 0; i < move->step_count; i++)
 		json_array_append_new(steps, step_json(&move->steps[i]));
 	return json_pack("{s:I, s:o, s:o, s:f, s:f, s:o}", "zxid", (json_int_t)move->zxid, "at",
-	                 time_json(move->begin_us), "what", cluster_text_json(move->what),
+	                 time_json(move->begin_us), "what", report_text_json(move->what),
 	                 "total_ms", ms(move->total_us), "held_ms", ms(move->held_us), "steps",
 	                 steps);
 }
@@ -102,7 +89,7 @@ static json_t *target_json(const struct cluster_target *outlet)
 	    "{s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:I, s:o, s:I, s:i, s:I, s:I, s:o}", "name",
 	    outlet->config->name, "kind", config_target_kind_name(outlet->config->kind), "zxid",
 	    (json_int_t)status.zxid, "in_sync", status.in_sync, "step", status.step, "problem",
-	    cluster_text_json(status.problem), "desired", places_json(&desired), "desired_count",
+	    report_text_json(status.problem), "desired", places_json(&desired), "desired_count",
 	    (json_int_t)desired.count, "live", places_json(&live), "live_count",
 	    (json_int_t)live.count, "old_sessions", (int)status.old_sessions, "moves_total",
 	    (json_int_t)counts.moves, "failures_total", (json_int_t)counts.failures, "moves",
@@ -123,7 +110,7 @@ static json_t *store_json(const struct watch_fact *fact)
 	return json_pack("{s:s, s:I, s:o, s:o}", "state", states[fact->state], "zxid",
 	                 (json_int_t)fact->mzxid, "primary",
 	                 named ? endpoint_json(&topology->primary) : json_null(), "problem",
-	                 cluster_text_json(fact->problem));
+	                 report_text_json(fact->problem));
 }
 
 static json_t *applied_json(const struct cluster *cluster)
@@ -135,7 +122,7 @@ static json_t *applied_json(const struct cluster *cluster)
 		return json_null();
 	return json_pack("{s:I, s:o, s:o, s:I, s:b, s:o}", "zxid", (json_int_t)applied->zxid,
 	                 "primary", endpoint_json(&topology->primary), "name",
-	                 cluster_text_json(topology->primary.name), "timeline",
+	                 report_text_json(topology->primary.name), "timeline",
 	                 (json_int_t)topology->timeline, "in_this_run", applied->in_this_run,
 	                 "since", time_json(cluster->moved_us));
 }
@@ -148,7 +135,7 @@ static json_t *override_json(const struct override *override)
 		return json_null();
 	json = json_pack(
 	    "{s:s, s:o, s:o}", "kind", override->kind == OVERRIDE_PIN ? "pin" : "freeze", "by",
-	    cluster_text_json(override->by), "since", cluster_text_json(override->since));
+	    report_text_json(override->by), "since", report_text_json(override->since));
 	if (json != NULL && override->kind == OVERRIDE_PIN) {
 		json_object_set_new(json, "address", json_string(override->address));
 		json_object_set_new(json, "port", json_integer(override->port));
@@ -169,13 +156,13 @@ static json_t *server_json(const struct cluster_snapshot *snapshot, size_t index
 	admitted = admission.kind == ADMIT_YES || admission.kind == ADMIT_UNVERIFIED;
 	return json_pack("{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "address",
 	                 fact->address, "port", (int)fact->port, "name",
-	                 cluster_text_json(server.member != NULL ? server.member->name : NULL),
+	                 report_text_json(server.member != NULL ? server.member->name : NULL),
 	                 "role", server.role, "class", server_class_name(fact->class), "problem",
-	                 cluster_text_json(fact->problem), "in_recovery",
+	                 report_text_json(fact->problem), "in_recovery",
 	                 fact->known ? json_boolean(fact->in_recovery) : json_null(), "timeline",
 	                 known_json(fact->timeline > 0, fact->timeline), "lag_bytes",
 	                 known_json(server.lag_bytes >= 0, server.lag_bytes), "system_identifier",
-	                 cluster_text_json(fact->system_identifier), "admitted", admitted, "why",
+	                 report_text_json(fact->system_identifier), "admitted", admitted, "why",
 	                 admission.reason);
 }
 
@@ -218,7 +205,7 @@ static json_t *alarm_json(const struct cluster_snapshot *snapshot)
 		return json_sprintf("no primary for %lld s, longer than hold_timeout: clients get "
 		                    "errors",
 		                    (long long)us / 1000000);
-	return cluster_text_json(snapshot->alarm);
+	return report_text_json(snapshot->alarm);
 }
 
 static json_t *hold_timeout_json(const struct cluster *cluster)
@@ -243,7 +230,7 @@ static json_t *add_headlines(json_t *status, const struct cluster *cluster)
 
 	for (char *at = lines.data, *end; (end = strchr(at, '\n')) != NULL; at = end + 1) {
 		*end = '\0';
-		json_array_append_new(headlines, cluster_text_json(at));
+		json_array_append_new(headlines, report_text_json(at));
 	}
 	json_object_set_new(status, "level", json_string(levels[level]));
 	json_object_set_new(status, "headlines", headlines);
@@ -257,15 +244,14 @@ json_t *cluster_status(const struct cluster *cluster)
 
 	cluster_snapshot(cluster, &snapshot);
 	return add_headlines(
-	    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-	              cluster->config->name, "state", snapshot.state, "reason",
-	              cluster_text_json(snapshot.reason), "about",
-	              cluster_text_json(last_decision->about), "why",
-	              cluster_text_json(last_decision->why), "store",
-	              store_json(snapshot.input.fact), "applied", applied_json(cluster), "override",
-	              override_json(&cluster->override), "hold", hold_json(&snapshot),
-	              "hold_timeout", hold_timeout_json(cluster), "servers",
-	              servers_json(&snapshot), "targets", targets_json(cluster), "alarm",
-	              alarm_json(&snapshot)),
+	    json_pack(
+	        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	        cluster->config->name, "state", snapshot.state, "reason",
+	        report_text_json(snapshot.reason), "about", report_text_json(last_decision->about),
+	        "why", report_text_json(last_decision->why), "store",
+	        store_json(snapshot.input.fact), "applied", applied_json(cluster), "override",
+	        override_json(&cluster->override), "hold", hold_json(&snapshot), "hold_timeout",
+	        hold_timeout_json(cluster), "servers", servers_json(&snapshot), "targets",
+	        targets_json(cluster), "alarm", alarm_json(&snapshot)),
 	    cluster);
 }

@@ -81,17 +81,19 @@ static void compare_ways(const struct cluster *cluster, const struct config_targ
 	add(alarm, found.data);
 }
 
-static void look_at(struct cluster *cluster, struct cluster_target *outlet)
+void cluster_look_at_text(const struct cluster *cluster, struct cluster_target *outlet,
+                          const struct strbuf *text)
 {
 	const struct config_target *target = outlet->config;
-	auto_strbuf struct strbuf text = STRBUF_INIT, alarm = STRBUF_INIT, idle = STRBUF_INIT;
+	auto_strbuf struct strbuf alarm = STRBUF_INIT, idle = STRBUF_INIT;
 	struct err err;
 
-	if (!cluster_render(cluster, target, outlet->template, &text, &err))
+	if (!outlet->taken || outlet->looked)
 		return;
+	outlet->looked = true;
 	if (target->kind == CONFIG_TARGET_HAPROXY) {
-		compare_ways(cluster, target, &text, &alarm);
-		haproxy_lint_idle(text.data, text.len, &idle);
+		compare_ways(cluster, target, text, &alarm);
+		haproxy_lint_idle(text->data, text->len, &idle);
 		add(&alarm, idle.data);
 	}
 	if (!state_or_example_leads_to_any(cluster->config, target, outlet->template,
@@ -106,16 +108,4 @@ static void look_at(struct cluster *cluster, struct cluster_target *outlet)
 	            KV_STR("found", alarm.data),
 	            KV_STR("next", "applied all the same; look at the template and its var. lines "
 	                           "in segue.ini, then reload segue"));
-}
-
-void cluster_look_at_texts(struct cluster *cluster)
-{
-	for (size_t i = 0; i < cluster->target_count; i++) {
-		struct cluster_target *outlet = &cluster->outlets[i];
-
-		if (!outlet->taken || outlet->looked)
-			continue;
-		outlet->looked = true;
-		look_at(cluster, outlet);
-	}
 }

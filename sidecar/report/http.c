@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/timer.h"
 #include "endpoint_internal.h"
+#include "report/fleet.h"
 
 /* --- parsing a request ---
  *
@@ -293,13 +294,13 @@ static const char *reason(int status)
 
 void http_refuse(struct http_reply *reply, int status, const char *why)
 {
-	json_auto_t *document = json_pack("{s:s}", "error", why);
-	auto_free char *text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
+	json_auto_t *document = json_pack("{s:o}", "error", report_text_json(why));
+	auto_free char *text = json_dumps(document, JSON_COMPACT);
 
 	reply->status = status;
 	reply->type = "application/json";
 	strbuf_reset(&reply->body);
-	strbuf_printf(&reply->body, "%s\n", text != NULL ? text : "{\"error\":\"no UTF-8\"}");
+	strbuf_printf(&reply->body, "%s\n", text);
 }
 
 static void send_reply(struct guest *guest)

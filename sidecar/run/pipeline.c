@@ -22,6 +22,7 @@
 #include "haproxy/trial.h"
 #include "render/mustache.h"
 #include "render/view.h"
+#include "report/fleet.h"
 #include "report/metrics.h"
 #include "run/bind_conflicts.h"
 #include "target/install.h"
@@ -56,9 +57,9 @@ static void append_head(const struct pipeline *pipeline, const char *refused, st
 	append_json(text, json_pack("{s:s, s:s, s:i, s:s, s:s, s:o, s:o, s:{s:b, s:s}}", "segue",
 	                            SEGUE_VERSION, "name", pipeline->config->name, "pid",
 	                            (int)getpid(), "started", started, "now", now, "state_dir",
-	                            cluster_text_json(pipeline->config->state_dir),
-	                            "config_refused", cluster_text_json(refused), "store",
-	                            "connected", zk_connected(pipeline->store->zk), "description",
+	                            report_text_json(pipeline->config->state_dir), "config_refused",
+	                            report_text_json(refused), "store", "connected",
+	                            zk_connected(pipeline->store->zk), "description",
 	                            zk_describe(pipeline->store->zk)));
 	text->data[--text->len] = '\0';
 	strbuf_append_str(text, ",\"clusters\":[");

@@ -281,6 +281,10 @@ Test(state_file, what_cannot_be_understood_is_refused)
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"tags\":[{}]"), "tags does not match");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"tags\":[{},\"x\"]"),
 	       "tags holds something else");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"tags\":[{},{\"a\":{\"b\":1}}]"),
+	       "tags holds something else");
+	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"tags\":[{},{\"a\":[1]}]"),
+	       "tags holds something else");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[1]"), "slots does not match");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":{}"), "slots does not match");
 	refuse(STATE("1", "1", "0", TOPOLOGY ADDRESSES ",\"slots\":[2,2]"), "different numbers");
