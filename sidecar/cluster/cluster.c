@@ -22,40 +22,40 @@
 
 static void cluster_reconcile(struct cluster *cluster);
 
-const struct cluster_target *cluster_find_outlet(const struct cluster *cluster,
+const struct cluster_target *cluster_find_target(const struct cluster *cluster,
                                                  const struct config_target *target)
 {
 	for (size_t i = 0; i < cluster->target_count; i++)
-		if (cluster->outlets[i].config->kind == target->kind &&
-		    strcmp(cluster->outlets[i].config->name, target->name) == 0)
-			return &cluster->outlets[i];
+		if (cluster->targets[i].config->kind == target->kind &&
+		    strcmp(cluster->targets[i].config->name, target->name) == 0)
+			return &cluster->targets[i];
 	return NULL;
 }
 
 /* After a reload the same target keeps the history of its moves. */
-static void inherit(const struct cluster_target *outlet, const struct cluster *previous)
+static void inherit(const struct cluster_target *entry, const struct cluster *previous)
 {
 	const struct cluster_target *before =
-	    previous != NULL ? cluster_find_outlet(previous, outlet->config) : NULL;
+	    previous != NULL ? cluster_find_target(previous, entry->config) : NULL;
 
 	if (before != NULL)
-		target_inherit(outlet->target, before->target);
+		target_inherit(entry->target, before->target);
 }
 
-bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *outlet)
+bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *entry)
 {
 	struct target_status status;
 
-	target_status(outlet->target, &status);
+	target_status(entry->target, &status);
 	return status.in_sync && status.zxid == cluster->applied.topology.zxid;
 }
 
 void cluster_set_alarm(const struct cluster *cluster, const struct config_target *target,
                        const char *alarm)
 {
-	const struct cluster_target *outlet = cluster_find_outlet(cluster, target);
+	const struct cluster_target *entry = cluster_find_target(cluster, target);
 
-	if (outlet == NULL || !target_set_alarm(outlet->target, alarm))
+	if (entry == NULL || !target_set_alarm(entry->target, alarm))
 		return;
 	if (*alarm != '\0')
 		log_error("target_alarm", KV_STR("cluster", target->cluster),
@@ -70,7 +70,7 @@ void cluster_set_alarm(const struct cluster *cluster, const struct config_target
 static bool drives_pgbouncer(const struct cluster *cluster)
 {
 	for (size_t i = 0; i < cluster->target_count; i++)
-		if (cluster->outlets[i].config->kind == CONFIG_TARGET_PGBOUNCER)
+		if (cluster->targets[i].config->kind == CONFIG_TARGET_PGBOUNCER)
 			return true;
 	return false;
 }
@@ -88,36 +88,36 @@ static void on_changed(void *arg)
 }
 
 /* `previous`: as for cluster_create(). */
-static void cluster_create_outlets(struct cluster *cluster, const struct cluster_world *world,
-                                   size_t index, const struct cluster *previous)
+static void create_targets(struct cluster *cluster, const struct cluster_world *world, size_t index,
+                           const struct cluster *previous)
 {
 	const struct config *config = world->config;
-	struct cluster_target *outlet;
+	struct cluster_target *entry;
 	size_t count = 0;
 
 	for (size_t i = 0; i < config->target_count; i++)
 		count += config->targets[i].cluster_index == index;
-	cluster->outlets = xcalloc(count, sizeof(*cluster->outlets));
+	cluster->targets = xcalloc(count, sizeof(*cluster->targets));
 	for (size_t i = 0; i < config->target_count; i++) {
 		if (config->targets[i].cluster_index != index)
 			continue;
-		outlet = &cluster->outlets[cluster->target_count];
-		outlet->config = &config->targets[i];
-		outlet->template = world->templates[i];
-		outlet->target = target_create(world->hub, outlet->config, config->state_dir,
-		                               on_changed, cluster);
+		entry = &cluster->targets[cluster->target_count];
+		entry->config = &config->targets[i];
+		entry->template = world->templates[i];
+		entry->target = target_create(world->hub, entry->config, config->state_dir,
+		                              on_changed, cluster);
 		cluster->target_count++;
-		inherit(outlet, previous);
+		inherit(entry, previous);
 	}
 }
 
-static void cluster_destroy_outlets(struct cluster *cluster)
+static void destroy_targets(struct cluster *cluster)
 {
 	for (size_t i = 0; i < cluster->target_count; i++) {
-		target_destroy(cluster->outlets[i].target);
-		free(cluster->outlets[i].alarm);
+		target_destroy(cluster->targets[i].target);
+		free(cluster->targets[i].alarm);
 	}
-	free(STEAL(cluster->outlets));
+	free(STEAL(cluster->targets));
 	cluster->target_count = 0;
 }
 
@@ -131,7 +131,7 @@ static void remind(void *arg)
 {
 	struct cluster *cluster = arg;
 
-	cluster_say_override(cluster);
+	cluster_log_override(cluster);
 	if (cluster->override.kind != OVERRIDE_NONE)
 		timer_start(cluster->reminder, REMIND_MS);
 	else
@@ -237,14 +237,14 @@ char *cluster_hold_source(const struct cluster *cluster)
 	    times->ttl, times->loop_wait, times->retry_timeout, CONFIG_HOLD_MARGIN_MS / 1000);
 }
 
-static void say_timeout(struct cluster *cluster)
+static void log_timeout(struct cluster *cluster)
 {
 	int64_t ms = cluster_hold_timeout_ms(cluster, false);
 	auto_free char *source = cluster_hold_source(cluster);
 
-	if (ms == cluster->hold_timeout_said_ms)
+	if (ms == cluster->hold_timeout_logged_ms)
 		return;
-	cluster->hold_timeout_said_ms = ms;
+	cluster->hold_timeout_logged_ms = ms;
 	LOG_EMIT(cluster->times.assumed ? LOG_WARNING : LOG_INFO, "hold_timeout",
 	         KV_STR("cluster", cluster->config->name), KV_MS("timeout_ms", ms * 1000),
 	         KV_MS("starting_up_ms", cluster_hold_timeout_ms(cluster, true) * 1000),
@@ -260,7 +260,7 @@ static void cluster_hold_learn(struct cluster *cluster, const struct watch_fact 
 	if (fact->topology == NULL)
 		return;
 	cluster->times = fact->topology->times;
-	say_timeout(cluster);
+	log_timeout(cluster);
 }
 
 static int64_t smaller(int64_t a, int64_t b)
@@ -287,13 +287,13 @@ static void set_limit(struct cluster *cluster, bool is_new, const struct server_
 /* --- hold and fence the targets --- */
 
 /* PgBouncers come first: from its first failed login on, a PgBouncer rejects clients. */
-static void hold_outlets(const struct cluster *cluster, bool fence, int64_t left_ms, bool dead,
+static void hold_targets(const struct cluster *cluster, bool fence, int64_t left_ms, bool dead,
                          bool bouncers)
 {
 	for (size_t i = 0; i < cluster->target_count; i++) {
-		struct target *target = cluster->outlets[i].target;
+		struct target *target = cluster->targets[i].target;
 
-		if ((cluster->outlets[i].config->kind == CONFIG_TARGET_PGBOUNCER) != bouncers)
+		if ((cluster->targets[i].config->kind == CONFIG_TARGET_PGBOUNCER) != bouncers)
 			continue;
 		if (fence)
 			target_fence(target, cluster->episode);
@@ -325,8 +325,8 @@ static void cluster_hold(struct cluster *cluster, const struct decision *decisio
 	set_limit(cluster, is_new, last);
 	cluster->hold.policy = fence ? CONFIG_LOSS_FENCE : CONFIG_LOSS_HOLD;
 	left_ms = cluster_hold_left_ms(cluster);
-	hold_outlets(cluster, fence, left_ms, dead, true);
-	hold_outlets(cluster, fence, left_ms, dead, false);
+	hold_targets(cluster, fence, left_ms, dead, true);
+	hold_targets(cluster, fence, left_ms, dead, false);
 }
 
 #define TICK_MS 1000
@@ -341,8 +341,8 @@ const struct config_cluster *cluster_config(const struct cluster *cluster)
 
 /* Renders the text of one target and gives it to the target. The times are those of the change, or
  * 0 if the same fact is applied again. */
-static void apply_outlet(struct cluster *cluster, struct cluster_target *outlet,
-                         struct strbuf *text, int64_t notified_us, int64_t read_us)
+static void apply_target(struct cluster *cluster, struct cluster_target *entry, struct strbuf *text,
+                         int64_t notified_us, int64_t read_us)
 {
 	const struct topology *topology = &cluster->applied.topology;
 	struct desired desired = {.zxid = topology->zxid,
@@ -350,24 +350,23 @@ static void apply_outlet(struct cluster *cluster, struct cluster_target *outlet,
 	                          .primary_port = topology->primary.port,
 	                          .former = cluster->has_found ? cluster->found.address : NULL,
 	                          .former_port = cluster->found.port,
-	                          .new_template = !outlet->taken,
+	                          .new_template = !entry->taken,
 	                          .notified_us = notified_us,
 	                          .read_us = read_us};
 	struct err err;
-	bool ok = cluster_render(cluster, outlet->config, outlet->template, text, &err);
+	bool ok = cluster_render(cluster, entry->config, entry->template, text, &err);
 
 	if (ok) {
 		desired.text = text->data;
 		desired.len = text->len;
 		desired.rendered_us = clock_now_us();
-		ok =
-		    target_set_desired(outlet->target, &desired, &err) || cluster_of_rendered(&err);
-		outlet->taken = outlet->taken || ok;
+		ok = target_set_desired(entry->target, &desired, &err) || cluster_of_rendered(&err);
+		entry->taken = entry->taken || ok;
 	}
 	if (!ok)
 		log_error("render_refused", KV_STR("cluster", cluster->config->name),
-		          KV_STR("target", outlet->config->name), KV_INT("zxid", desired.zxid),
-		          KV_STR("template", outlet->config->template_file), KV_ERR(&err),
+		          KV_STR("target", entry->config->name), KV_INT("zxid", desired.zxid),
+		          KV_STR("template", entry->config->template_file), KV_ERR(&err),
 		          KV_STR("next", "the target keeps its last good text; a HAProxy's is "
 		                         "led to the primary; correct the template"));
 }
@@ -379,10 +378,10 @@ static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read
 	cluster->primed = true;
 	for (size_t i = 0; i < cluster->target_count; i++) {
 		strbuf_init(&texts[i]);
-		apply_outlet(cluster, &cluster->outlets[i], &texts[i], notified_us, read_us);
+		apply_target(cluster, &cluster->targets[i], &texts[i], notified_us, read_us);
 	}
 	for (size_t i = 0; i < cluster->target_count; i++) {
-		cluster_look_at_text(cluster, &cluster->outlets[i], &texts[i]);
+		cluster_look_at_text(cluster, &cluster->targets[i], &texts[i]);
 		strbuf_fini(&texts[i]);
 	}
 }
@@ -559,7 +558,7 @@ static void cluster_reconcile(struct cluster *cluster)
 	}
 	decision_fini(&decision);
 	guard_primary(cluster);
-	cluster_say(cluster, fact);
+	cluster_log(cluster, fact);
 	cluster_fleet_note(cluster);
 }
 
@@ -639,7 +638,7 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	if (world->state_problem != NULL)
 		cluster->state_problem = xstrdup(world->state_problem);
 	cluster_load_override(cluster, same_dir ? NULL : previous);
-	cluster_create_outlets(cluster, world, index, previous);
+	create_targets(cluster, world, index, previous);
 	cluster->verifier = verifier_create(world->base, cluster->config, reconcile_cb, cluster);
 	if (previous != NULL)
 		verifier_recall(cluster->verifier, previous->verifier);
@@ -654,7 +653,7 @@ void cluster_destroy(struct cluster *cluster)
 	cluster_fleet_close(cluster);
 	watcher_destroy(cluster->watcher);
 	verifier_destroy(cluster->verifier);
-	cluster_destroy_outlets(cluster);
+	destroy_targets(cluster);
 	cluster_save_last(cluster);
 	timer_free(cluster->persist);
 	timer_free(cluster->resume);
@@ -662,8 +661,8 @@ void cluster_destroy(struct cluster *cluster)
 	timer_free(cluster->reminder);
 	applied_fini(&cluster->applied);
 	free(cluster->own);
-	free(cluster->said);
-	free(cluster->alarm_said);
+	free(cluster->logged);
+	free(cluster->alarm_logged);
 	free(cluster->state_problem);
 	free(cluster->override_problem);
 	free(cluster);

@@ -43,14 +43,14 @@ struct cluster {
 	char *override_problem; /* why its file cannot be used; NULL: it can */
 	struct watcher *watcher;
 	struct verifier *verifier;
-	struct cluster_target *outlets;
+	struct cluster_target *targets;
 	size_t target_count;
 	bool primed; /* the targets have been given a text */
 	struct decide_hold hold;
 	struct manager_times times; /* as the store had them last; layout patroni */
 	int64_t hold_limit_ms;      /* of this hold, counted from its start */
 	int64_t hold_starting_ms;   /* in it, when the server was last seen starting up; 0: never */
-	int64_t hold_timeout_said_ms;
+	int64_t hold_timeout_logged_ms;
 	int64_t episode;           /* names this hold, or the last one */
 	int64_t held_zxid;         /* of the value in the store when the hold began */
 	struct member previous;    /* the primary before the one applied */
@@ -72,8 +72,8 @@ struct cluster {
 	char *state_problem;            /* why the state is not on disk; NULL: it is */
 	struct last_decision last_decision;
 	struct cluster_fleet *fleet; /* NULL: fleet = no */
-	char *said; /* the last decision in the log, so that it is logged only once */
-	char *alarm_said;
+	char *logged; /* the last decision in the log, so that it is logged only once */
+	char *alarm_logged;
 	int64_t overruled_ms; /* since when the servers overrule the store; 0: they do not */
 };
 
@@ -114,11 +114,11 @@ char *cluster_hold_source(const struct cluster *cluster) MUST_CHECK; /* in words
 
 /* The target of this cluster with the kind and name of `target`, which may be of another edition of
  * the configuration. NULL: there is none. */
-const struct cluster_target *cluster_find_outlet(const struct cluster *cluster,
+const struct cluster_target *cluster_find_target(const struct cluster *cluster,
                                                  const struct config_target *target);
 
 /* The target has confirmed the applied topology. */
-bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *outlet);
+bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *entry);
 
 /* --- templates.c --- */
 
@@ -133,7 +133,7 @@ bool cluster_of_rendered(struct err *err);
 /* Examines once the first text that the target has accepted from a new template, and sets `alarm`.
  * To be called in the same loop iteration in which the text was accepted, because the file still
  * has its old content then. */
-void cluster_look_at_text(const struct cluster *cluster, struct cluster_target *outlet,
+void cluster_look_at_text(const struct cluster *cluster, struct cluster_target *entry,
                           const struct strbuf *text);
 
 /* --- snapshot.c --- */
@@ -195,8 +195,8 @@ void cluster_fleet_close(struct cluster *cluster);
  * to. */
 void cluster_judge(const struct cluster *cluster, const struct decide_input *input,
                    const struct decision *decision, struct last_decision *out);
-void cluster_say(struct cluster *cluster, const struct watch_fact *fact);
-void cluster_say_override(const struct cluster *cluster);
+void cluster_log(struct cluster *cluster, const struct watch_fact *fact);
+void cluster_log_override(const struct cluster *cluster);
 
 /* --- save.c --- */
 

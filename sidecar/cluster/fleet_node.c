@@ -46,7 +46,7 @@ static bool note_confirmed(struct cluster *cluster)
 		return false;
 	member_endpoint(&cluster->applied.topology.primary, primary);
 	for (size_t i = 0; i < cluster->target_count; i++) {
-		if (cluster_has_confirmed(cluster, &cluster->outlets[i]))
+		if (cluster_has_confirmed(cluster, &cluster->targets[i]))
 			memcpy(fleet->primaries[i], primary, sizeof(primary));
 		else
 			all = false;
@@ -66,15 +66,15 @@ static bool note_confirmed(struct cluster *cluster)
 
 static void fill_target(const struct cluster *cluster, size_t index, struct fleet_target *out)
 {
-	const struct cluster_target *outlet = &cluster->outlets[index];
+	const struct cluster_target *entry = &cluster->targets[index];
 	struct target_status status;
 
-	target_status(outlet->target, &status);
+	target_status(entry->target, &status);
 	out->zxid = status.zxid;
 	out->in_sync = status.in_sync;
 	out->old_sessions = status.old_sessions;
-	COPY(out->name, outlet->config->name);
-	COPY(out->kind, config_target_kind_name(outlet->config->kind));
+	COPY(out->name, entry->config->name);
+	COPY(out->kind, config_target_kind_name(entry->config->kind));
 	COPY(out->primary, cluster->fleet->primaries[index]);
 	COPY(out->problem, status.problem);
 }

@@ -277,10 +277,10 @@ void cluster_judge(const struct cluster *cluster, const struct decide_input *inp
 	judge_state(cluster, out);
 }
 
-static bool all_is_well(const char *said)
+static bool all_is_well(const char *logged)
 {
-	return said != NULL &&
-	       (said[0] == '0' + (int)DECIDE_MOVE || said[0] == '0' + (int)DECIDE_CURRENT);
+	return logged != NULL &&
+	       (logged[0] == '0' + (int)DECIDE_MOVE || logged[0] == '0' + (int)DECIDE_CURRENT);
 }
 
 /* What will probably end by itself in a moment is logged at debug level, and so is a value that
@@ -289,7 +289,7 @@ static enum log_level level_of(const struct cluster *cluster, const struct watch
 {
 	const struct last_decision *last_decision = &cluster->last_decision;
 	bool passing = fact->state == WATCH_RESOLVING && fact->problem == NULL;
-	bool quiet = last_decision->kind == DECIDE_CURRENT && all_is_well(cluster->said);
+	bool quiet = last_decision->kind == DECIDE_CURRENT && all_is_well(cluster->logged);
 
 	if (passing || quiet || !last_decision->news)
 		return LOG_DEBUG;
@@ -340,7 +340,7 @@ static char *action_of(const struct cluster *cluster)
 
 /* Until this process has applied something, the topology is from the state file: what was applied
  * once. */
-static void say_decision(const struct cluster *cluster, const struct watch_fact *fact,
+static void log_decision(const struct cluster *cluster, const struct watch_fact *fact,
                          enum log_level level)
 {
 	const struct applied *applied = &cluster->applied;
@@ -365,13 +365,13 @@ static void say_decision(const struct cluster *cluster, const struct watch_fact 
 }
 
 /* Takes ownership of `line`. Returns false if the same line was logged last. */
-static bool is_new(char **said, char *line)
+static bool is_new(char **logged, char *line)
 {
-	bool same = *said != NULL && strcmp(*said, line) == 0;
+	bool same = *logged != NULL && strcmp(*logged, line) == 0;
 
-	free(same ? line : *said);
+	free(same ? line : *logged);
 	if (!same)
-		*said = line;
+		*logged = line;
 	return !same;
 }
 
@@ -391,14 +391,14 @@ static bool is_brief(struct cluster *cluster)
 	return now_ms - cluster->overruled_ms < OVERRULED_MS;
 }
 
-static void say_alarm(struct cluster *cluster)
+static void log_alarm(struct cluster *cluster)
 {
 	const char *alarm = cluster->last_decision.alarm;
-	bool was = cluster->alarm_said != NULL && cluster->alarm_said[0] != '\0';
+	bool was = cluster->alarm_logged != NULL && cluster->alarm_logged[0] != '\0';
 
 	if (is_brief(cluster))
 		return;
-	if (!is_new(&cluster->alarm_said, xstrdup(alarm)))
+	if (!is_new(&cluster->alarm_logged, xstrdup(alarm)))
 		return;
 	if (alarm[0] != '\0')
 		log_error(cluster->last_decision.split        ? "split_brain"
@@ -410,21 +410,21 @@ static void say_alarm(struct cluster *cluster)
 		log_info("alarm_over", KV_STR("cluster", cluster->config->name));
 }
 
-void cluster_say(struct cluster *cluster, const struct watch_fact *fact)
+void cluster_log(struct cluster *cluster, const struct watch_fact *fact)
 {
 	const struct last_decision *last_decision = &cluster->last_decision;
 	enum log_level level = level_of(cluster, fact);
 	int64_t zxid = last_decision->kind == DECIDE_MOVE ? fact->mzxid : 0;
 
-	if (is_new(&cluster->said,
+	if (is_new(&cluster->logged,
 	           xasprintf("%d %s %s %s %lld %s", (int)last_decision->kind, last_decision->reason,
 	                     last_decision->about, last_decision->why, (long long)zxid,
 	                     fact->problem != NULL ? fact->problem : "")))
-		say_decision(cluster, fact, level);
-	say_alarm(cluster);
+		log_decision(cluster, fact, level);
+	log_alarm(cluster);
 }
 
-void cluster_say_override(const struct cluster *cluster)
+void cluster_log_override(const struct cluster *cluster)
 {
 	const struct override *override = &cluster->override;
 	char endpoint[MEMBER_ENDPOINT_MAX];

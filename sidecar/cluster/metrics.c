@@ -147,14 +147,14 @@ static void sample(const struct metric *metric, const struct metrics_label *labe
 		metrics_sample(out, metric->name, labels, label_count, value);
 }
 
-static void sample_target(const struct metric *metric, const struct cluster_target *outlet,
+static void sample_target(const struct metric *metric, const struct cluster_target *entry,
                           struct strbuf *out)
 {
-	const struct target_values values = values_of_target(outlet->target);
+	const struct target_values values = values_of_target(entry->target);
 	const struct metrics_label labels[] = {
-	    {"cluster", outlet->config->cluster},
-	    {"kind", config_target_kind_name(outlet->config->kind)},
-	    {"target", outlet->config->name}};
+	    {"cluster", entry->config->cluster},
+	    {"kind", config_target_kind_name(entry->config->kind)},
+	    {"target", entry->config->name}};
 
 	sample(metric, labels, ARRAY_LEN(labels), &values, out);
 }
@@ -218,7 +218,7 @@ void cluster_metric_samples(size_t index, const struct cluster *cluster, struct 
 		return;
 	case OF_TARGET:
 		for (size_t i = 0; i < cluster->target_count; i++)
-			sample_target(metric, &cluster->outlets[i], out);
+			sample_target(metric, &cluster->targets[i], out);
 		return;
 	case OF_SERVER:
 		for (size_t i = 0; i < snapshot.input.server_count; i++)

@@ -17,8 +17,8 @@ static const struct config_target *find(const struct cluster *cluster, const cha
 	    listeners_find(cluster->listeners, index, address, port);
 
 	for (size_t i = 0; target == NULL && i < cluster->target_count; i++)
-		if (target_listens_at(cluster->outlets[i].target, address, port))
-			target = cluster->outlets[i].config;
+		if (target_listens_at(cluster->targets[i].target, address, port))
+			target = cluster->targets[i].config;
 	return target;
 }
 

@@ -56,7 +56,7 @@ void cluster_save_confirmed(struct cluster *cluster)
 	if (!cluster->save_when_confirmed)
 		return;
 	for (size_t i = 0; i < cluster->target_count; i++)
-		if (!cluster_has_confirmed(cluster, &cluster->outlets[i]))
+		if (!cluster_has_confirmed(cluster, &cluster->targets[i]))
 			return;
 	cluster->save_when_confirmed = false;
 	save_later(cluster, SAVE_CONFIRMED_MS);

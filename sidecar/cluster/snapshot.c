@@ -10,7 +10,7 @@ static bool is_in_sync(const struct cluster *cluster, bool calm)
 	struct target_status status;
 
 	for (size_t i = 0; i < cluster->target_count; i++) {
-		target_status(cluster->outlets[i].target, &status);
+		target_status(cluster->targets[i].target, &status);
 		if (!status.in_sync || (calm && *status.alarm != '\0'))
 			return false;
 	}
@@ -66,8 +66,8 @@ static const char *alarm_of(const struct cluster *cluster)
 	if (cluster->last_decision.alarm[0] != '\0')
 		return cluster->last_decision.alarm;
 	for (size_t i = 0; i < cluster->target_count; i++)
-		if (cluster->outlets[i].alarm != NULL)
-			return cluster->outlets[i].alarm;
+		if (cluster->targets[i].alarm != NULL)
+			return cluster->targets[i].alarm;
 	return NULL;
 }
 

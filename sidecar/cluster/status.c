@@ -76,24 +76,24 @@ static json_t *moves_json(const struct target *target)
 	return json;
 }
 
-static json_t *target_json(const struct cluster_target *outlet)
+static json_t *target_json(const struct cluster_target *entry)
 {
 	struct target_status status;
 	struct target_endpoints desired, live;
 	struct target_counts counts;
 
-	target_status(outlet->target, &status);
-	target_endpoints(outlet->target, &desired, &live);
-	target_counts(outlet->target, &counts);
+	target_status(entry->target, &status);
+	target_endpoints(entry->target, &desired, &live);
+	target_counts(entry->target, &counts);
 	return json_pack(
 	    "{s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:I, s:o, s:I, s:i, s:I, s:I, s:o}", "name",
-	    outlet->config->name, "kind", config_target_kind_name(outlet->config->kind), "zxid",
+	    entry->config->name, "kind", config_target_kind_name(entry->config->kind), "zxid",
 	    (json_int_t)status.zxid, "in_sync", status.in_sync, "step", status.step, "problem",
 	    report_text_json(status.problem), "desired", places_json(&desired), "desired_count",
 	    (json_int_t)desired.count, "live", places_json(&live), "live_count",
 	    (json_int_t)live.count, "old_sessions", (int)status.old_sessions, "moves_total",
 	    (json_int_t)counts.moves, "failures_total", (json_int_t)counts.failures, "moves",
-	    moves_json(outlet->target));
+	    moves_json(entry->target));
 }
 
 /* --- the cluster --- */
@@ -180,7 +180,7 @@ static json_t *targets_json(const struct cluster *cluster)
 	json_t *targets = json_array();
 
 	for (size_t i = 0; i < cluster->target_count; i++)
-		json_array_append_new(targets, target_json(&cluster->outlets[i]));
+		json_array_append_new(targets, target_json(&cluster->targets[i]));
 	return targets;
 }
 

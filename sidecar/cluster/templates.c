@@ -32,7 +32,7 @@ bool cluster_try_template(const struct cluster *cluster, const struct config_tar
                           const struct mustache *template, struct strbuf *text, struct err *err)
 {
 	const struct topology *topology = &cluster->applied.topology;
-	const struct cluster_target *running = cluster_find_outlet(cluster, target);
+	const struct cluster_target *running = cluster_find_target(cluster, target);
 	auto_strbuf struct strbuf before = STRBUF_INIT;
 	struct err ignored;
 
@@ -81,27 +81,27 @@ static void compare_ways(const struct cluster *cluster, const struct config_targ
 	add(alarm, found.data);
 }
 
-void cluster_look_at_text(const struct cluster *cluster, struct cluster_target *outlet,
+void cluster_look_at_text(const struct cluster *cluster, struct cluster_target *entry,
                           const struct strbuf *text)
 {
-	const struct config_target *target = outlet->config;
+	const struct config_target *target = entry->config;
 	auto_strbuf struct strbuf alarm = STRBUF_INIT, idle = STRBUF_INIT;
 	struct err err;
 
-	if (!outlet->taken || outlet->looked)
+	if (!entry->taken || entry->looked)
 		return;
-	outlet->looked = true;
+	entry->looked = true;
 	if (target->kind == CONFIG_TARGET_HAPROXY) {
 		compare_ways(cluster, target, text, &alarm);
 		haproxy_lint_idle(text->data, text->len, &idle);
 		add(&alarm, idle.data);
 	}
-	if (!state_or_example_leads_to_any(cluster->config, target, outlet->template,
+	if (!state_or_example_leads_to_any(cluster->config, target, entry->template,
 	                                   &cluster->applied.topology, &err))
 		add(&alarm, err.message);
 	if (alarm.len == 0)
 		return;
-	outlet->alarm =
+	entry->alarm =
 	    xasprintf("%s/%s: %s", config_target_kind_name(target->kind), target->name, alarm.data);
 	log_warning("text_alarm", KV_STR("cluster", cluster->config->name),
 	            KV_STR("target", target->name), KV_STR("template", target->template_file),

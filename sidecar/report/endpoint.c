@@ -21,7 +21,7 @@
 #define OVERRIDE_PREFIX "/override/"
 
 /* One address that it listens on. */
-struct door {
+struct listener {
 	struct report_server *server;
 	char *listen; /* as configured */
 	struct listen_address address;
@@ -36,8 +36,8 @@ struct report_server {
 	struct event_base *base;
 	struct report_source source;
 	char *names;
-	struct door *doors[LISTEN_MAX];
-	size_t door_count;
+	struct listener *listeners[LISTEN_MAX];
+	size_t listener_count;
 };
 
 static void page_fill(struct http_reply *reply);
@@ -88,14 +88,14 @@ static void get_page(const struct report_server *server, struct http_reply *repl
 
 static bool more_status(struct http_reply *reply, void *arg)
 {
-	const struct report_server *server = ((const struct door *)arg)->server;
+	const struct report_server *server = ((const struct listener *)arg)->server;
 
 	return server->source.status(server->source.arg, &reply->at, &reply->body);
 }
 
 static bool more_metrics(struct http_reply *reply, void *arg)
 {
-	const struct report_server *server = ((const struct door *)arg)->server;
+	const struct report_server *server = ((const struct listener *)arg)->server;
 
 	return server->source.metrics(server->source.arg, &reply->at, &reply->body);
 }
@@ -174,16 +174,16 @@ static void refuse_host(const struct report_server *server, const char *host,
 static void answer(const struct request *request, const char *body, struct http_reply *reply,
                    void *arg)
 {
-	const struct door *door = arg;
-	struct report_server *server = door->server;
+	const struct listener *listener = arg;
+	struct report_server *server = listener->server;
 	const char *path = request->path;
 	bool is_override = strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0;
 
-	if (!door->address.is_unix && !host_is_allowed(request->host, server->names))
+	if (!listener->address.is_unix && !host_is_allowed(request->host, server->names))
 		refuse_host(server, request->host, reply);
 	else if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
 		answer_get(server, path, reply);
-	else if (!door->address.is_unix)
+	else if (!listener->address.is_unix)
 		refuse_method(reply, "GET, HEAD",
 		              "over TCP nothing but GET is taken: orders go through a unix socket");
 	else if (!is_override)
@@ -197,69 +197,70 @@ static void answer(const struct request *request, const char *body, struct http_
 /* --- listeners --- */
 
 /* Logged once for each reason, not for each attempt. */
-static void note_failure(struct door *door, const struct err *err, int64_t retry_ms)
+static void note_failure(struct listener *listener, const struct err *err, int64_t retry_ms)
 {
-	if (strcmp(err->message, door->problem.message) != 0)
-		log_warning("status_unavailable", KV_STR("listen", door->listen), KV_ERR(err),
+	if (strcmp(err->message, listener->problem.message) != 0)
+		log_warning("status_unavailable", KV_STR("listen", listener->listen), KV_ERR(err),
 		            KV_MS("retry_ms", retry_ms * 1000));
-	door->problem = *err;
+	listener->problem = *err;
 }
 
-static void door_open(struct door *door)
+static void listener_open(struct listener *listener)
 {
 	struct err err = {0};
-	int fd = listen_open(&door->address, &door->file, &err);
+	int fd = listen_open(&listener->address, &listener->file, &err);
 	int64_t wait_ms;
 
 	if (fd >= 0) {
-		door->http = http_create(door->server->base, fd, TIMEOUT_MS, answer, door);
-		door->attempt = 0;
-		door->problem.message[0] = '\0';
-		log_info("status_served", KV_STR("listen", door->listen));
+		listener->http =
+		    http_create(listener->server->base, fd, TIMEOUT_MS, answer, listener);
+		listener->attempt = 0;
+		listener->problem.message[0] = '\0';
+		log_info("status_served", KV_STR("listen", listener->listen));
 		return;
 	}
-	wait_ms = clock_backoff_ms(++door->attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
-	timer_start(door->retry, wait_ms);
-	note_failure(door, &err, wait_ms);
+	wait_ms = clock_backoff_ms(++listener->attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
+	timer_start(listener->retry, wait_ms);
+	note_failure(listener, &err, wait_ms);
 }
 
 static void on_retry(void *arg)
 {
-	door_open(arg);
+	listener_open(arg);
 }
 
-static void door_destroy(struct door *door)
+static void listener_destroy(struct listener *listener)
 {
-	if (door->http != NULL) {
-		listen_remove(&door->address, &door->file);
-		http_destroy(door->http);
+	if (listener->http != NULL) {
+		listen_remove(&listener->address, &listener->file);
+		http_destroy(listener->http);
 	}
-	timer_free(door->retry);
-	free(door->listen);
-	free(door);
+	timer_free(listener->retry);
+	free(listener->listen);
+	free(listener);
 }
 
-static struct door *door_create(struct report_server *server, const char *listen,
-                                const struct listen_address *address)
+static struct listener *listener_create(struct report_server *server, const char *listen,
+                                        const struct listen_address *address)
 {
-	struct door *door = xcalloc(1, sizeof(*door));
+	struct listener *listener = xcalloc(1, sizeof(*listener));
 
-	door->server = server;
-	door->listen = xstrdup(listen);
-	door->address = *address;
-	door->retry = timer_new(server->base, on_retry, door);
-	return door;
+	listener->server = server;
+	listener->listen = xstrdup(listen);
+	listener->address = *address;
+	listener->retry = timer_new(server->base, on_retry, listener);
+	return listener;
 }
 
 /* Removes the listener from the server and returns it; NULL: the server has none for `listen`. */
-static struct door *take_door(struct report_server *server, const char *listen)
+static struct listener *take_listener(struct report_server *server, const char *listen)
 {
-	for (size_t i = 0; i < server->door_count; i++) {
-		struct door *door = server->doors[i];
+	for (size_t i = 0; i < server->listener_count; i++) {
+		struct listener *listener = server->listeners[i];
 
-		if (strcmp(door->listen, listen) == 0) {
-			server->doors[i] = server->doors[--server->door_count];
-			return door;
+		if (strcmp(listener->listen, listen) == 0) {
+			server->listeners[i] = server->listeners[--server->listener_count];
+			return listener;
 		}
 	}
 	return NULL;
@@ -271,24 +272,24 @@ bool report_server_set_listen(struct report_server *server, const char *listen, 
 {
 	struct listen_address addresses[LISTEN_MAX];
 	char *items[LISTEN_MAX];
-	struct door *doors[LISTEN_MAX];
+	struct listener *listeners[LISTEN_MAX];
 	auto_free char *list = xstrdup(listen);
 	size_t count;
 
 	if (!listen_split(list, items, addresses, &count, err))
 		return false;
 	for (size_t i = 0; i < count; i++)
-		doors[i] = take_door(server, items[i]);
-	while (server->door_count > 0)
-		door_destroy(server->doors[--server->door_count]);
+		listeners[i] = take_listener(server, items[i]);
+	while (server->listener_count > 0)
+		listener_destroy(server->listeners[--server->listener_count]);
 	for (size_t i = 0; i < count; i++) {
-		bool fresh = doors[i] == NULL;
+		bool fresh = listeners[i] == NULL;
 
 		if (fresh)
-			doors[i] = door_create(server, items[i], &addresses[i]);
-		server->doors[server->door_count++] = doors[i];
+			listeners[i] = listener_create(server, items[i], &addresses[i]);
+		server->listeners[server->listener_count++] = listeners[i];
 		if (fresh)
-			door_open(doors[i]);
+			listener_open(listeners[i]);
 	}
 	return true;
 }
@@ -311,8 +312,8 @@ void report_server_destroy(struct report_server *server)
 {
 	if (server == NULL)
 		return;
-	while (server->door_count > 0)
-		door_destroy(server->doors[--server->door_count]);
+	while (server->listener_count > 0)
+		listener_destroy(server->listeners[--server->listener_count]);
 	free(server->names);
 	free(server);
 }
@@ -325,9 +326,9 @@ void report_server_set_names(struct report_server *server, const char *names)
 
 const char *report_server_problem(const struct report_server *server)
 {
-	for (size_t i = 0; i < server->door_count; i++)
-		if (server->doors[i]->problem.message[0] != '\0')
-			return server->doors[i]->problem.message;
+	for (size_t i = 0; i < server->listener_count; i++)
+		if (server->listeners[i]->problem.message[0] != '\0')
+			return server->listeners[i]->problem.message;
 	return "";
 }
 

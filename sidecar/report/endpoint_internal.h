@@ -44,7 +44,7 @@ enum request_verdict request_parse(const char *data, size_t len, struct request 
  * although the drivers of the proxies need the file descriptors. It also answers refused requests
  * with HTML pages. */
 
-#define HTTP_GUESTS_MAX 64 /* then the oldest slow one is closed for the next client */
+#define HTTP_CONNECTIONS_MAX 64 /* then the oldest slow one is closed for the next client */
 
 struct event_base;
 struct http;

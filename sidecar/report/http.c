@@ -208,24 +208,24 @@ enum request_verdict request_parse(const char *data, size_t len, struct request 
 #define SLOW_MS         100
 #define POLICY_NOTHING  "default-src 'none'; frame-ancestors 'none'"
 
-enum guest_state {
-	GUEST_READING,  /* the request is not complete; at most timeout_ms */
-	GUEST_MAKING,   /* the body is not complete; at most timeout_ms */
-	GUEST_REPLYING, /* the reply is not written; at most timeout_ms */
+enum connection_state {
+	HTTP_READING,  /* the request is not complete; at most timeout_ms */
+	HTTP_MAKING,   /* the body is not complete; at most timeout_ms */
+	HTTP_REPLYING, /* the reply is not written; at most timeout_ms */
 	/* What still comes is dropped, because closing now would reset the connection, and the
 	 * client would lose the reply. At most LINGER_MS. */
-	GUEST_LINGERING,
+	HTTP_LINGERING,
 };
 
-struct guest {
+struct connection {
 	struct http *http;
 	struct bufferevent *stream;
 	struct timer *deadline, *more;
-	enum guest_state state;
+	enum connection_state state;
 	int64_t since_ms; /* when it entered this state */
 	struct http_reply reply;
 	bool head_only; /* the request was HEAD */
-	bool said_all;  /* the client has closed its half of the connection */
+	bool has_ended; /* the client has closed its half of the connection */
 };
 
 struct http {
@@ -235,39 +235,39 @@ struct http {
 	int timeout_ms;
 	http_answer_fn *answer;
 	void *arg;
-	struct guest *guests[HTTP_GUESTS_MAX];
-	size_t guest_count;
+	struct connection *connections[HTTP_CONNECTIONS_MAX];
+	size_t connection_count;
 };
 
 /* The only place where `state` is written. */
-static void guest_enter(struct guest *guest, enum guest_state state)
+static void connection_enter(struct connection *connection, enum connection_state state)
 {
-	guest->state = state;
-	guest->since_ms = clock_now_ms();
-	timer_start(guest->deadline,
-	            state == GUEST_LINGERING ? LINGER_MS : guest->http->timeout_ms);
+	connection->state = state;
+	connection->since_ms = clock_now_ms();
+	timer_start(connection->deadline,
+	            state == HTTP_LINGERING ? LINGER_MS : connection->http->timeout_ms);
 }
 
-static void guest_free(struct guest *guest)
+static void connection_free(struct connection *connection)
 {
-	timer_free(guest->deadline);
-	timer_free(guest->more);
-	strbuf_fini(&guest->reply.body);
-	bufferevent_free(guest->stream);
-	free(guest);
+	timer_free(connection->deadline);
+	timer_free(connection->more);
+	strbuf_fini(&connection->reply.body);
+	bufferevent_free(connection->stream);
+	free(connection);
 }
 
-static void guest_leave(struct guest *guest)
+static void connection_leave(struct connection *connection)
 {
-	struct http *http = guest->http;
+	struct http *http = connection->http;
 	size_t index = 0;
 
-	while (http->guests[index] != guest)
+	while (http->connections[index] != connection)
 		index++;
-	if (http->guest_count == HTTP_GUESTS_MAX)
+	if (http->connection_count == HTTP_CONNECTIONS_MAX)
 		evconnlistener_enable(http->listener);
-	http->guests[index] = http->guests[--http->guest_count];
-	guest_free(guest);
+	http->connections[index] = http->connections[--http->connection_count];
+	connection_free(connection);
 }
 
 static const char *reason(int status)
@@ -303,10 +303,10 @@ void http_refuse(struct http_reply *reply, int status, const char *why)
 	strbuf_printf(&reply->body, "%s\n", text);
 }
 
-static void send_reply(struct guest *guest)
+static void send_reply(struct connection *connection)
 {
-	struct http_reply *reply = &guest->reply;
-	struct evbuffer *out = bufferevent_get_output(guest->stream);
+	struct http_reply *reply = &connection->reply;
+	struct evbuffer *out = bufferevent_get_output(connection->stream);
 
 	evbuffer_add_printf(out,
 	                    "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
@@ -318,27 +318,27 @@ static void send_reply(struct guest *guest)
 	if (reply->allow != NULL)
 		evbuffer_add_printf(out, "Allow: %s\r\n", reply->allow);
 	evbuffer_add(out, "\r\n", 2);
-	if (!guest->head_only)
+	if (!connection->head_only)
 		evbuffer_add(out, reply->body.data, reply->body.len);
 	strbuf_fini(&reply->body);
-	guest_enter(guest, GUEST_REPLYING);
+	connection_enter(connection, HTTP_REPLYING);
 }
 
 /* Works for SLICE_US at most: a long body must not block the loop. */
-static void make_more(struct guest *guest)
+static void make_more(struct connection *connection)
 {
-	struct http_reply *reply = &guest->reply;
+	struct http_reply *reply = &connection->reply;
 	int64_t until_us = clock_now_us() + SLICE_US;
 
 	while (reply->more != NULL) {
-		if (!reply->more(reply, guest->http->arg)) {
+		if (!reply->more(reply, connection->http->arg)) {
 			reply->more = NULL;
 		} else if (clock_now_us() >= until_us) {
-			timer_start(guest->more, 0); /* after all other work of the loop */
+			timer_start(connection->more, 0); /* after all other work of the loop */
 			return;
 		}
 	}
-	send_reply(guest);
+	send_reply(connection);
 }
 
 static void on_more(void *arg)
@@ -346,12 +346,12 @@ static void on_more(void *arg)
 	make_more(arg);
 }
 
-static void read_request(struct guest *guest)
+static void read_request(struct connection *connection)
 {
-	struct evbuffer *in = bufferevent_get_input(guest->stream);
+	struct evbuffer *in = bufferevent_get_input(connection->stream);
 	size_t len = evbuffer_get_length(in);
 	const char *data = (const char *)evbuffer_pullup(in, -1);
-	struct http_reply *reply = &guest->reply;
+	struct http_reply *reply = &connection->reply;
 	struct request request;
 	struct err err = {0};
 
@@ -362,72 +362,73 @@ static void read_request(struct guest *guest)
 		http_refuse(reply, request.status, err.message);
 		break;
 	case REQUEST_COMPLETE:
-		guest->http->answer(&request, data + request.head_len, reply, guest->http->arg);
+		connection->http->answer(&request, data + request.head_len, reply,
+		                         connection->http->arg);
 		break;
 	}
 	evbuffer_drain(in, len);
-	guest->head_only = strcmp(request.method, "HEAD") == 0;
-	guest_enter(guest, GUEST_MAKING);
-	make_more(guest);
+	connection->head_only = strcmp(request.method, "HEAD") == 0;
+	connection_enter(connection, HTTP_MAKING);
+	make_more(connection);
 }
 
 static void on_read(struct bufferevent *stream, void *arg)
 {
-	struct guest *guest = arg;
+	struct connection *connection = arg;
 	struct evbuffer *in = bufferevent_get_input(stream);
 
-	if (guest->state == GUEST_READING)
-		read_request(guest);
+	if (connection->state == HTTP_READING)
+		read_request(connection);
 	else
 		evbuffer_drain(in, evbuffer_get_length(in));
 }
 
 static void on_written(struct bufferevent *stream, void *arg)
 {
-	struct guest *guest = arg;
+	struct connection *connection = arg;
 
-	if (guest->state != GUEST_REPLYING)
+	if (connection->state != HTTP_REPLYING)
 		return;
-	if (guest->said_all) {
-		guest_leave(guest);
+	if (connection->has_ended) {
+		connection_leave(connection);
 		return;
 	}
 	shutdown(bufferevent_getfd(stream), SHUT_WR);
-	guest_enter(guest, GUEST_LINGERING);
+	connection_enter(connection, HTTP_LINGERING);
 }
 
 /* A client that has closed its half may still wait for the reply. The connection is broken only if
  * writing fails, too. */
 static void on_end(struct bufferevent *stream, short what, void *arg)
 {
-	struct guest *guest = arg;
+	struct connection *connection = arg;
 
 	(void)stream;
 	if ((what & BEV_EVENT_EOF) != 0 && (what & BEV_EVENT_READING) != 0 &&
-	    (guest->state == GUEST_MAKING || guest->state == GUEST_REPLYING))
-		guest->said_all = true;
+	    (connection->state == HTTP_MAKING || connection->state == HTTP_REPLYING))
+		connection->has_ended = true;
 	else
-		guest_leave(guest);
+		connection_leave(connection);
 }
 
 /* Which connection is closed first to make room: one that still sends its request, then one that
  * has its whole reply, then one that reads its reply slowly. 0: it is never closed. */
-static int rank(enum guest_state state)
+static int rank(enum connection_state state)
 {
 	switch (state) {
-	case GUEST_READING:
+	case HTTP_READING:
 		return 3;
-	case GUEST_LINGERING:
+	case HTTP_LINGERING:
 		return 2;
-	case GUEST_REPLYING:
+	case HTTP_REPLYING:
 		return 1;
-	case GUEST_MAKING:
+	case HTTP_MAKING:
 		break;
 	}
 	return 0;
 }
 
-static bool goes_before(const struct guest *a, const struct guest *b)
+static bool goes_before(const struct connection *a, const struct connection *b)
 {
 	if (b == NULL || rank(a->state) != rank(b->state))
 		return b == NULL || rank(a->state) > rank(b->state);
@@ -439,50 +440,51 @@ static bool goes_before(const struct guest *a, const struct guest *b)
 static void make_room(struct http *http)
 {
 	int64_t slow_ms = clock_now_ms() - SLOW_MS;
-	struct guest *oldest = NULL;
+	struct connection *oldest = NULL;
 
-	for (size_t i = 0; i < http->guest_count; i++) {
-		struct guest *guest = http->guests[i];
+	for (size_t i = 0; i < http->connection_count; i++) {
+		struct connection *connection = http->connections[i];
 
-		if (guest->since_ms <= slow_ms && rank(guest->state) > 0 &&
-		    goes_before(guest, oldest))
-			oldest = guest;
+		if (connection->since_ms <= slow_ms && rank(connection->state) > 0 &&
+		    goes_before(connection, oldest))
+			oldest = connection;
 	}
 	if (oldest != NULL)
-		guest_leave(oldest);
+		connection_leave(oldest);
 	else
 		timer_start(http->accept_again, SLOW_MS);
 }
 
 static void on_deadline(void *arg)
 {
-	guest_leave(arg);
+	connection_leave(arg);
 }
 
-static void on_guest(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
-                     int address_len, void *arg)
+static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
+                      int address_len, void *arg)
 {
 	struct http *http = arg;
-	struct guest *guest = xcalloc(1, sizeof(*guest));
+	struct connection *connection = xcalloc(1, sizeof(*connection));
 	int priority = event_base_get_npriorities(http->base) - 1;
 
 	(void)address;
 	(void)address_len;
-	guest->http = http;
-	guest->deadline = timer_new(http->base, on_deadline, guest);
-	guest->more = timer_new(http->base, on_more, guest);
-	guest->reply = (struct http_reply){.status = 200, .type = "text/plain"};
-	strbuf_init(&guest->reply.body);
-	guest->stream = bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
-	timer_set_priority(guest->deadline, priority);
-	timer_set_priority(guest->more, priority);
-	bufferevent_priority_set(guest->stream, priority);
-	bufferevent_setwatermark(guest->stream, EV_READ, 0, REQUEST_HEAD_MAX + REQUEST_BODY_MAX);
-	bufferevent_setcb(guest->stream, on_read, on_written, on_end, guest);
-	http->guests[http->guest_count++] = guest;
-	guest_enter(guest, GUEST_READING);
-	bufferevent_enable(guest->stream, EV_READ | EV_WRITE);
-	if (http->guest_count < HTTP_GUESTS_MAX)
+	connection->http = http;
+	connection->deadline = timer_new(http->base, on_deadline, connection);
+	connection->more = timer_new(http->base, on_more, connection);
+	connection->reply = (struct http_reply){.status = 200, .type = "text/plain"};
+	strbuf_init(&connection->reply.body);
+	connection->stream = bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
+	timer_set_priority(connection->deadline, priority);
+	timer_set_priority(connection->more, priority);
+	bufferevent_priority_set(connection->stream, priority);
+	bufferevent_setwatermark(connection->stream, EV_READ, 0,
+	                         REQUEST_HEAD_MAX + REQUEST_BODY_MAX);
+	bufferevent_setcb(connection->stream, on_read, on_written, on_end, connection);
+	http->connections[http->connection_count++] = connection;
+	connection_enter(connection, HTTP_READING);
+	bufferevent_enable(connection->stream, EV_READ | EV_WRITE);
+	if (http->connection_count < HTTP_CONNECTIONS_MAX)
 		return;
 	evconnlistener_disable(listener);
 	make_room(http);
@@ -501,7 +503,7 @@ static void on_accept_again(void *arg)
 {
 	struct http *http = arg;
 
-	if (http->guest_count < HTTP_GUESTS_MAX)
+	if (http->connection_count < HTTP_CONNECTIONS_MAX)
 		evconnlistener_enable(http->listener);
 	else
 		make_room(http);
@@ -517,7 +519,7 @@ struct http *http_create(struct event_base *base, int fd, int timeout_ms, http_a
 	http->answer = answer;
 	http->arg = arg;
 	http->accept_again = timer_new(base, on_accept_again, http);
-	http->listener = evconnlistener_new(base, on_guest, http,
+	http->listener = evconnlistener_new(base, on_accept, http,
 	                                    LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	evconnlistener_set_error_cb(http->listener, on_accept_error);
 	return http;
@@ -527,8 +529,8 @@ void http_destroy(struct http *http)
 {
 	if (http == NULL)
 		return;
-	for (size_t i = 0; i < http->guest_count; i++)
-		guest_free(http->guests[i]);
+	for (size_t i = 0; i < http->connection_count; i++)
+		connection_free(http->connections[i]);
 	evconnlistener_free(http->listener);
 	timer_free(http->accept_again);
 	free(http);

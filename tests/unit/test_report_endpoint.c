@@ -383,7 +383,7 @@ Test(report_endpoint, a_hundred_connections_that_say_nothing_cost_at_most_64_des
 		fds[i] = dial();
 		loop_for(t.base, 1);
 	}
-	cr_assert_leq(count_descriptors(), before + ARRAY_LEN(fds) + HTTP_GUESTS_MAX);
+	cr_assert_leq(count_descriptors(), before + ARRAY_LEN(fds) + HTTP_CONNECTIONS_MAX);
 	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
 		close(fds[i]);
 	expect(GET("/healthz"), "HTTP/1.1 200 OK", "ok\n");
@@ -553,7 +553,7 @@ Test(report_endpoint, who_fills_one_address_shuts_nobody_out_of_the_other)
 {
 	uint16_t port = free_port();
 	auto_free char *both = xasprintf("127.0.0.1:%u,%s", port, t.listen);
-	int fds[HTTP_GUESTS_MAX];
+	int fds[HTTP_CONNECTIONS_MAX];
 	struct err err;
 
 	cr_assert(report_server_set_listen(t.server, both, &err), "%s", err.message);
