@@ -149,10 +149,11 @@ static void carry_over(struct cluster *cluster, const struct cluster *previous)
 		cluster->override_problem = xstrdup(previous->override_problem);
 	if (!override_save(cluster->segue->state_dir, cluster->config->name, &cluster->override,
 	                   &err))
-		log_error("override_not_kept", KV_STR("cluster", cluster->config->name),
-		          KV_ERR(&err),
-		          KV_STR("next", "it is in force until segue ends: mend state_dir, then "
-		                         "say it again"));
+		log_error(
+		    "override_not_kept", KV_STR("cluster", cluster->config->name), KV_ERR(&err),
+		    KV_STR(
+		        "next",
+		        "it is in force until segue stops: repair state_dir, then set it again"));
 }
 
 /* `previous`: the same cluster before a reload that changed state_dir; NULL: the file is read. */
@@ -165,9 +166,11 @@ static void cluster_load_override(struct cluster *cluster, const struct cluster 
 		carry_over(cluster, previous);
 	else if (!override_load(cluster->segue->state_dir, name, &cluster->override, &err)) {
 		cluster->override_problem = xstrdup(err.message);
-		log_error("override_unusable", KV_STR("cluster", name), KV_ERR(&err),
-		          KV_STR("next", "frozen, as an operator's word may be in it: `segue pin`, "
-		                         "`segue freeze` or `segue release` it"));
+		log_error(
+		    "override_unusable", KV_STR("cluster", name), KV_ERR(&err),
+		    KV_STR(
+		        "next",
+		        "the cluster is frozen, because the file may contain an override: run `segue pin`, `segue freeze` or `segue release`"));
 	}
 	remind(cluster);
 }
@@ -364,11 +367,13 @@ static void apply_target(struct cluster *cluster, struct cluster_target *entry, 
 		entry->taken = entry->taken || ok;
 	}
 	if (!ok)
-		log_error("render_refused", KV_STR("cluster", cluster->config->name),
-		          KV_STR("target", entry->config->name), KV_INT("zxid", desired.zxid),
-		          KV_STR("template", entry->config->template_file), KV_ERR(&err),
-		          KV_STR("next", "the target keeps its last good text; a HAProxy's is "
-		                         "led to the primary; correct the template"));
+		log_error(
+		    "render_refused", KV_STR("cluster", cluster->config->name),
+		    KV_STR("target", entry->config->name), KV_INT("zxid", desired.zxid),
+		    KV_STR("template", entry->config->template_file), KV_ERR(&err),
+		    KV_STR(
+		        "next",
+		        "the target keeps its last good text, in HAProxy with its servers moved to the primary; correct the template"));
 }
 
 static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read_us)

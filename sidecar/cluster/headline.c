@@ -58,7 +58,7 @@ static const char *why_not_followed(const struct cluster_snapshot *now,
 	if (admission.reason[0] != '\0')
 		return admission.reason;
 	if (topology_same_address(&server->at, &now->topology->primary))
-		return "it is the last primary, and the store names it no more";
+		return "it is the last primary, but the store no longer names it";
 	if (last == 0)
 		return "the store does not name it, and the timeline of the last primary is not "
 		       "known";
@@ -84,15 +84,15 @@ static void append_writable(struct lines *lines)
 		return;
 	cluster_server(now, i, &server);
 	member_endpoint(&server.at, endpoint);
-	strbuf_printf(&lines->line,
-	              "; %s takes writes, and is not followed: %s; if it is the right one: segue "
-	              "%s %s %s",
-	              endpoint, why_not_followed(now, &server),
-	              config->layout == CONFIG_LAYOUT_SEGUE &&
-	                      !store_is_strange(now->input.fact, now->input.applied)
-	                  ? "set-primary"
-	                  : "pin",
-	              config->name, endpoint);
+	strbuf_printf(
+	    &lines->line,
+	    "; %s takes writes, but is not followed: %s; if it is the right one: segue %s %s %s",
+	    endpoint, why_not_followed(now, &server),
+	    config->layout == CONFIG_LAYOUT_SEGUE &&
+	            !store_is_strange(now->input.fact, now->input.applied)
+	        ? "set-primary"
+	        : "pin",
+	    config->name, endpoint);
 }
 
 static void add_hold(struct lines *lines)
@@ -109,7 +109,7 @@ static void add_hold(struct lines *lines)
 		              "errors",
 		              since_s);
 	else if (now->is_fenced)
-		strbuf_printf(&lines->line, "FENCED for %lld s, nobody is let through", since_s);
+		strbuf_printf(&lines->line, "FENCED for %lld s, no client is let through", since_s);
 	else
 		strbuf_printf(&lines->line, "HELD, clients wait, %lld s left", left_s);
 	append_reason(lines);
@@ -128,8 +128,7 @@ static void add_nothing_applied(struct lines *lines)
 		member_endpoint(&cluster->applied.topology.primary, endpoint);
 		strbuf_printf(
 		    &lines->line,
-		    "WAITING, nothing is changed: the proxies stay as they are, and were led "
-		    "to %s last",
+		    "WAITING, nothing is changed: the proxies stay as they are; they last led clients to %s",
 		    endpoint);
 	} else {
 		strbuf_append_str(&lines->line, "WAITING, no primary is admitted");

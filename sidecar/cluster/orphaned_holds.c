@@ -210,9 +210,10 @@ static void set_aside(const struct config *config, const struct orphaned_hold *n
 	if (find_target(config, note->kind, note->name) == NULL || rename(note->path, path) == 0)
 		return;
 	err_set_errno(&err, errno, "cannot rename %s to %s", note->path, path);
-	log_error("note_not_set_aside", KV_STR("target", note->name), KV_ERR(&err),
-	          KV_STR("next", "what it says was held at another proxy stays so: see the file, "
-	                         "and let go by hand"));
+	log_error(
+	    "note_not_set_aside", KV_STR("target", note->name), KV_ERR(&err),
+	    KV_STR("next",
+	           "what was held at another proxy stays held: read the file, and resume by hand"));
 }
 
 static void adopt(const struct config *config, const struct orphaned_hold *note)
@@ -226,16 +227,17 @@ static void adopt(const struct config *config, const struct orphaned_hold *note)
 		return;
 	}
 	if (rename(note->path, path) == 0) {
-		log_warning("note_adopted", KV_STR("cluster", heir->cluster),
-		            KV_STR("target", heir->name), KV_STR("note", path),
-		            KV_STR("was", note->name),
-		            KV_STR("next", "the section has another name now, and drives the same "
-		                           "proxy: it goes on with what was held"));
+		log_warning(
+		    "note_adopted", KV_STR("cluster", heir->cluster), KV_STR("target", heir->name),
+		    KV_STR("note", path), KV_STR("was", note->name),
+		    KV_STR(
+		        "next",
+		        "the section was renamed and drives the same proxy: it continues the hold"));
 		return;
 	}
 	err_set_errno(&err, errno, "cannot rename %s to %s", note->path, path);
 	log_error("note_not_adopted", KV_STR("target", heir->name), KV_ERR(&err),
-	          KV_STR("next", "its clients are let go instead"));
+	          KV_STR("next", "its clients are released instead"));
 }
 
 void orphaned_holds_adopt(const struct config *config)
@@ -303,8 +305,9 @@ struct orphaned_holds *orphaned_holds_release(struct event_base *base, const str
 		log_warning(
 		    "note_without_target", KV_STR("kind", config_target_kind_name(notes[i].kind)),
 		    KV_STR("target", notes[i].name), KV_STR("note", notes[i].path),
-		    KV_STR("next", "segue.ini has no such section any more: what it held is "
-		                   "let go, but for a fence"));
+		    KV_STR(
+		        "next",
+		        "segue.ini no longer has this section: what it held is released; a fence stays"));
 	orphaned_holds_free(notes, count);
 	if (count == 0)
 		return NULL;

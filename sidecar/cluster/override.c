@@ -14,7 +14,7 @@
 
 #define FILE_BYTES_MAX 4096
 #define SHOWN_MAX      80 /* bytes of a refused value in an error */
-#define ADVICE         "the cluster is frozen until segue release, or segue pin or freeze, writes it anew"
+#define ADVICE         "the cluster is frozen until segue release, segue pin or segue freeze replaces it"
 
 static const char *const kind_names[] = {
     [OVERRIDE_NONE] = "none", [OVERRIDE_PIN] = "pin", [OVERRIDE_FREEZE] = "freeze"};
@@ -46,7 +46,7 @@ static bool read_kind(const json_t *document, enum override_kind *out, struct er
 			*out = (enum override_kind)i;
 			return true;
 		}
-	return refuse("kind", value, "\"pin\", \"freeze\" or \"none\" is what it must be", err);
+	return refuse("kind", value, "it must be \"pin\", \"freeze\" or \"none\"", err);
 }
 
 static bool read_server(const json_t *document, struct override *out, struct err *err)
@@ -57,11 +57,10 @@ static bool read_server(const json_t *document, struct override *out, struct err
 
 	if (text == NULL || layout_host_problem(text) != NULL ||
 	    !layout_host_numeric(text, out->address))
-		return refuse("address", address, "one server's IP address is what it must be",
-		              err);
+		return refuse("address", address, "it must be one server's IP address", err);
 	if (!json_is_integer(port) || json_integer_value(port) < 1 ||
 	    json_integer_value(port) > UINT16_MAX)
-		return refuse("port", port, "a number from 1 to 65535 is what it must be", err);
+		return refuse("port", port, "it must be a number from 1 to 65535", err);
 	out->port = (uint16_t)json_integer_value(port);
 	return true;
 }
@@ -77,7 +76,7 @@ static bool read_words(const json_t *document, const char *key, char *out, size_
 	if (value == NULL || json_is_null(value))
 		return true;
 	if (text == NULL || strlen(text) >= size)
-		return refuse(key, value, "a short text is what it must be", err);
+		return refuse(key, value, "it must be a short text", err);
 	for (const char *c = text; *c != '\0'; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			return refuse(key, value, "control characters are not allowed", err);
@@ -88,7 +87,7 @@ static bool read_words(const json_t *document, const char *key, char *out, size_
 static bool read_document(const json_t *document, struct override *out, struct err *err)
 {
 	if (!json_is_object(document))
-		return err_set(err, "a JSON object is what it must be");
+		return err_set(err, "it must be a JSON object");
 	return read_kind(document, &out->kind, err) &&
 	       (out->kind != OVERRIDE_PIN || read_server(document, out, err)) &&
 	       read_words(document, "by", out->by, sizeof(out->by), err) &&
@@ -135,7 +134,7 @@ static bool parse(const struct strbuf *text, struct override *out, struct err *e
 	json_auto_t *document = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, &error);
 
 	if (document == NULL)
-		return err_set(err, "byte %d: no JSON, or cut off", error.position);
+		return err_set(err, "byte %d: not JSON, or cut off", error.position);
 	return override_from_json(document, out, err);
 }
 

@@ -107,8 +107,7 @@ static bool refuse(const struct config_target *target, const char *address, uint
 	char endpoint[MEMBER_ENDPOINT_MAX];
 
 	endpoint_format(endpoint, sizeof(endpoint), address, port);
-	return err_set(err, "%s is %s: a connection would go round in it for ever", endpoint,
-	               words);
+	return err_set(err, "%s is %s: the proxy would connect to itself", endpoint, words);
 }
 
 bool cluster_may_lead_to(const struct cluster *cluster, const char *address, uint16_t port,

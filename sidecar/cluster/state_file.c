@@ -69,7 +69,7 @@ static bool read_zxid(const json_t *root, const char *key, int64_t *out, struct 
 	const json_t *value = json_object_get(root, key);
 
 	if (!json_is_integer(value) || json_integer_value(value) < 0)
-		return err_set(err, "%s is missing or no integer from 0 to %" PRId64, key,
+		return err_set(err, "%s is missing or not an integer from 0 to %" PRId64, key,
 		               INT64_MAX);
 	*out = json_integer_value(value);
 	return true;
@@ -81,7 +81,7 @@ static bool read_address(const json_t *value, struct member *member, struct err 
 
 	if (text == NULL || (text[0] != '\0' && (layout_host_problem(text) != NULL ||
 	                                         !layout_host_numeric(text, member->address))))
-		return err_set(err, "addresses holds something that is no server's IP address");
+		return err_set(err, "addresses contains something that is not an IP address");
 	return true;
 }
 
@@ -108,7 +108,7 @@ static bool read_slot(const json_t *value, struct member *member, bool *taken, s
 
 	if (!json_is_integer(value) || slot < 0 || slot > TOPOLOGY_SLOTS_MAX || taken[slot])
 		return err_set(err,
-		               "slots holds something else than different numbers from 1 to %d",
+		               "slots contains something else than different numbers from 1 to %d",
 		               TOPOLOGY_SLOTS_MAX);
 	taken[slot] = slot != 0;
 	member->slot = (unsigned)slot;
@@ -168,8 +168,8 @@ static bool read_tags(const json_t *tags, struct topology *topology, struct err 
 		const json_t *value = json_array_get(tags, i);
 
 		if (!read_member_tags(value, member))
-			return err_set(err, "tags holds something else than objects that have "
-			                    "room behind a name");
+			return err_set(
+			    err, "tags contains something else than objects of scalars that fit");
 	}
 	return true;
 }
@@ -211,8 +211,8 @@ static bool read_confirmed(const json_t *confirmed, struct applied *out, struct 
 	if (!json_is_integer(timeline) || json_integer_value(timeline) < 0 || identifier == NULL ||
 	    (*identifier != '\0' && layout_system_identifier_problem(identifier) != NULL) ||
 	    strlen(identifier) >= sizeof(floor->system_identifier))
-		return err_set(err, "confirmed holds something else than timeline and "
-		                    "system_identifier");
+		return err_set(
+		    err, "confirmed contains something else than timeline and system_identifier");
 	out->against_store = true;
 	floor->timeline = json_integer_value(timeline);
 	snprintf(floor->system_identifier, sizeof(floor->system_identifier), "%s", identifier);
@@ -266,7 +266,7 @@ static bool parse(const struct config_cluster *cluster, const char *path, const 
 	json_auto_t *root = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, &error);
 
 	if (root == NULL)
-		return err_set(err, "byte %d: no JSON, or cut off", error.position);
+		return err_set(err, "byte %d: not JSON, or cut off", error.position);
 	if (!read_document(cluster, root, out, err))
 		return false;
 	check_store(cluster, root, path, store, out, note);
@@ -384,7 +384,7 @@ char *state_stage(const char *state_dir, const struct config_cluster *cluster,
 	root = encode(cluster, store.data, applied);
 	text = json_dumps(root, JSON_INDENT(1));
 	if (text == NULL) {
-		err_set(err, "cannot write the state file %s: the store's name is no UTF-8",
+		err_set(err, "cannot write the state file %s: the store's name is not UTF-8",
 		        target);
 		return NULL;
 	}
@@ -484,12 +484,13 @@ bool state_or_example_leads_to_any(const struct config_cluster *cluster,
 
 		trial.primary = trial.standbys[i];
 		trial.standbys[i] = now;
-		fine = trial.primary.address[0] == '\0' ||
-		       leads(cluster, target, template, &trial, err) ||
-		       err_wrap(err,
-		                "the text is right only for the primary of now: with %s port "
-		                "%u as the primary",
-		                trial.primary.address, (unsigned)trial.primary.port);
+		fine =
+		    trial.primary.address[0] == '\0' ||
+		    leads(cluster, target, template, &trial, err) ||
+		    err_wrap(
+		        err,
+		        "the text leads only to the present primary; with %s port %u as the primary",
+		        trial.primary.address, (unsigned)trial.primary.port);
 		trial.standbys[i] = trial.primary;
 		trial.primary = now;
 	}

@@ -77,7 +77,7 @@ static void compare_ways(const struct cluster *cluster, const struct config_targ
 	    file.data, file.len, {cluster->found.address, cluster->found.port}};
 	haproxy_routes_compare(&before, &now, &found);
 	if (found.len > 0)
-		strbuf_printf(&found, ": if that is meant, the next SIGHUP ends this alarm");
+		strbuf_printf(&found, ": if this is intended, the next SIGHUP ends this alarm");
 	add(alarm, found.data);
 }
 
@@ -103,9 +103,10 @@ void cluster_look_at_text(const struct cluster *cluster, struct cluster_target *
 		return;
 	entry->alarm =
 	    xasprintf("%s/%s: %s", config_target_kind_name(target->kind), target->name, alarm.data);
-	log_warning("text_alarm", KV_STR("cluster", cluster->config->name),
-	            KV_STR("target", target->name), KV_STR("template", target->template_file),
-	            KV_STR("found", alarm.data),
-	            KV_STR("next", "applied all the same; look at the template and its var. lines "
-	                           "in segue.ini, then reload segue"));
+	log_warning(
+	    "text_alarm", KV_STR("cluster", cluster->config->name), KV_STR("target", target->name),
+	    KV_STR("template", target->template_file), KV_STR("found", alarm.data),
+	    KV_STR(
+	        "next",
+	        "applied nevertheless; check the template and its var. lines in segue.ini, then reload segue"));
 }

@@ -20,8 +20,9 @@
 
 static bool set_late(struct err *err)
 {
-	return err_set(err, "no answer in time: segue is there, but does not react (stopped, or "
-	                    "very busy?)");
+	return err_set(
+	    err,
+	    "no answer in time: segue accepts connections but does not reply (stopped, or very busy?)");
 }
 
 static bool wait_for(int fd, short events, int64_t until_ms, struct err *err)
@@ -127,7 +128,7 @@ static bool parse_reply(const struct strbuf *reply, int *status, struct strbuf *
 
 	if (end == NULL || length == NULL || length > end ||
 	    strncmp(reply->data, "HTTP/1.", 7) != 0 || reply->len < 12)
-		return err_set(err, "what answers there is not segue");
+		return err_set(err, "the process that answered is not segue");
 	*status = (int)strtol(reply->data + 8, NULL, 10);
 	body_len = reply->len - (size_t)(end + strlen(HEAD_END) - reply->data);
 	if (strtoull(length + strlen(LENGTH), NULL, 10) != body_len)
@@ -164,7 +165,7 @@ bool client_request(const struct client_call *call, int *status, struct strbuf *
 		return false;
 	fd = socket(address.sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
-		return err_set_errno(err, errno, "no socket can be made");
+		return err_set_errno(err, errno, "cannot create a socket");
 	return (exchange(fd, &address, call, &reply, reach, err) &&
 	        parse_reply(&reply, status, body, err)) ||
 	       err_wrap(err, "%s", call->listen);

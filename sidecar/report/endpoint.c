@@ -54,7 +54,7 @@ static void set_json(struct http_reply *reply, json_t *document)
 
 	json_decref(document);
 	if (text == NULL) {
-		http_refuse(reply, 503, "there is nothing to show");
+		http_refuse(reply, 503, "the reply could not be made");
 		return;
 	}
 	reply->type = "application/json";
@@ -71,7 +71,7 @@ static void override(struct report_server *server, const char *cluster, const ch
 	if (!grammar_name(cluster))
 		http_refuse(reply, 404, "no cluster can have that name");
 	else if (!json_is_object(document))
-		http_refuse(reply, 400, "the body is no JSON object");
+		http_refuse(reply, 400, "the body is not a JSON object");
 	else if (!server->source.override(server->source.arg, cluster, document, &err))
 		http_refuse(reply, 409, err.message);
 	else
@@ -164,8 +164,7 @@ static void refuse_host(const struct report_server *server, const char *host,
                         struct http_reply *reply)
 {
 	auto_free char *why = xasprintf(
-	    "the Host header is \"%s\": allowed: an IP address, localhost%s%s, and what "
-	    "listen_hosts in segue.ini lists, where this name belongs if people are to ask by it",
+	    "the Host header \"%s\" is not allowed. Allowed: an IP address, localhost%s%s, and the names in listen_hosts of segue.ini: add this name there if clients use it",
 	    host, *server->names != '\0' ? ", " : "", server->names);
 
 	http_refuse(reply, 421, why);
@@ -185,9 +184,9 @@ static void answer(const struct request *request, const char *body, struct http_
 		answer_get(server, path, reply);
 	else if (!listener->address.is_unix)
 		refuse_method(reply, "GET, HEAD",
-		              "over TCP nothing but GET is taken: orders go through a unix socket");
+		              "only GET is allowed over TCP: send commands over a unix socket");
 	else if (!is_override)
-		refuse_method(reply, "GET, HEAD", "only GET is taken here");
+		refuse_method(reply, "GET, HEAD", "only GET is allowed here");
 	else if (strcmp(request->method, "POST") != 0)
 		refuse_method(reply, "POST", "an override is set by POST");
 	else

@@ -159,13 +159,13 @@ bool fleet_decode(const char *data, size_t len, struct fleet_note *out, struct e
 	json_auto_t *document = json_loadb(data, len, JSON_REJECT_DUPLICATES, &error);
 
 	if (document == NULL)
-		return err_set(err, "no JSON: at byte %d: %s", error.position, error.text);
+		return err_set(err, "not JSON: at byte %d: %s", error.position, error.text);
 	if (!json_is_object(document))
-		return err_set(err, "JSON, but no object");
+		return err_set(err, "JSON, but not an object");
 	if (take_number(document, "version", 0) != VERSION)
-		return err_set(err, "version: %d is the one that this segue reads", VERSION);
+		return err_set(err, "version: this segue reads only version %d", VERSION);
 	if (take_number(document, "zxid", -1) < 0)
-		return err_set(err, "zxid: a whole number from 0 on has to be there");
+		return err_set(err, "zxid: must be an integer of at least 0");
 	take_all(document, out);
 	return true;
 }

@@ -177,7 +177,7 @@ static void print_trouble(const struct row *row, const struct page *page)
 		strbuf_append_escaped(&line, row->entry->path, strlen(row->entry->path),
 		                      FLEET_TEXT_MAX);
 		strbuf_append_str(&line,
-		                  ": a persistent znode, of no sidecar that lives: delete it");
+		                  ": a persistent znode that no live sidecar owns: delete it");
 	} else {
 		fleet_say_missing(row->entry, &line);
 	}

@@ -155,7 +155,7 @@ static enum request_verdict parse_header(struct line line, struct seen *seen, st
 
 	if (header_value(line, "Transfer-Encoding", &value))
 		return refuse(out, NOT_IMPLEMENTED,
-		              "Transfer-Encoding is not taken: send a Content-Length", err);
+		              "Transfer-Encoding is not supported: send a Content-Length", err);
 	if (header_value(line, "Content-Length", &value))
 		return parse_length_header(value, &seen->length, out, err);
 	if (header_value(line, "Host", &value))
@@ -174,8 +174,8 @@ static enum request_verdict parse_head(const char *data, size_t len, struct requ
 	if (!next_line(data, len, &offset, &line))
 		return REQUEST_PARTIAL;
 	if (!parse_request_line(line, out))
-		return refuse(out, BAD_REQUEST, "the request line is no \"GET /path HTTP/1.1\"",
-		              err);
+		return refuse(out, BAD_REQUEST,
+		              "the request line must be like \"GET /path HTTP/1.1\"", err);
 	while (verdict == REQUEST_COMPLETE && next_line(data, len, &offset, &line)) {
 		out->head_len = offset;
 		if (line.len == 0)

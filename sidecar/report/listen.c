@@ -185,9 +185,9 @@ static bool check_free(const struct listen_address *address, struct err *err)
 	if (lstat(path, &st) != 0)
 		return errno == ENOENT || err_set_errno(err, errno, "%s", path);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, "%s is in the way, and no socket: it stays", path);
+		return err_set(err, "%s exists and is not a socket: it is not replaced", path);
 	if (fd < 0)
-		return err_set_errno(err, errno, "no socket can be made");
+		return err_set_errno(err, errno, "cannot create a socket");
 	/* EAGAIN: a process listens, but is slow. */
 	if (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) == 0 ||
 	    errno == EAGAIN)
@@ -209,7 +209,7 @@ static bool bind_unix(int fd, const struct listen_address *address, struct liste
 	 * again. */
 	if (fchmod(fd, UNIX_MODE) != 0 ||
 	    bind(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0)
-		return err_set_errno(err, errno, "cannot make the socket %s", path);
+		return err_set_errno(err, errno, "cannot create the socket %s", path);
 	if (chmod(path, UNIX_MODE) != 0 || lstat(path, &st) != 0) {
 		err_set_errno(err, errno, "cannot set the mode of %s", path);
 		unlink(path);
@@ -225,7 +225,7 @@ static bool bind_tcp(int fd, const struct listen_address *address, struct err *e
 
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
 	    bind(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0)
-		return err_set_errno(err, errno, "cannot take the address");
+		return err_set_errno(err, errno, "cannot bind to the address");
 	return true;
 }
 
@@ -236,7 +236,7 @@ int listen_open(const struct listen_address *address, struct listen_file *file, 
 
 	*file = (struct listen_file){.inode = 0};
 	if (fd < 0) {
-		err_set_errno(err, errno, "no socket can be made");
+		err_set_errno(err, errno, "cannot create a socket");
 		return -1;
 	}
 	if (address->is_unix ? !bind_unix(fd, address, file, err) : !bind_tcp(fd, address, err))

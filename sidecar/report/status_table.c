@@ -223,7 +223,7 @@ static void print_headlines(const struct page *page, const json_t *cluster)
 
 static void print_lines(const struct page *page, const json_t *cluster)
 {
-	static const struct field hold_fields[] = {{"on the word of the ", append_string, "by"},
+	static const struct field hold_fields[] = {{"requested by the ", append_string, "by"},
 	                                           {"since ", append_string, "since"},
 	                                           {"", append_left, "left_ms"}};
 	static const struct field timeout[] = {{"", append_seconds, "ms"},

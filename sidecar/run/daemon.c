@@ -136,7 +136,7 @@ static void note_refused(struct daemon *daemon, const char *problems)
 		clock_wall(daemon->refused_since, sizeof(daemon->refused_since));
 	free(daemon->refused);
 	daemon->refused =
-	    xasprintf("CONFIG REFUSED since %s, the one before is in force: %.*s%s",
+	    xasprintf("CONFIG REFUSED since %s, the previous configuration is in force: %.*s%s",
 	              daemon->refused_since, (int)len, problems, more ? " (the log has more)" : "");
 }
 

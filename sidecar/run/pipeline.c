@@ -197,8 +197,7 @@ static void append_once(const struct pipeline *pipeline, bool refused, struct st
 	metrics_sample(out, "segue_config_reloads_total", NULL, 0, pipeline->edition - 1);
 	append_gauge(
 	    out, "segue_config_refused",
-	    "1: the last reload of the configuration was refused, and the one before is in "
-	    "force.",
+	    "1: the last reload of the configuration was refused, and the previous one is in force.",
 	    refused);
 	append_log(out);
 	append_moves(out, target_hub_tally(pipeline->hub));
@@ -288,17 +287,18 @@ static void tell_state_dir(const struct pipeline *pipeline, const struct pipelin
 		                           "carried over; what the folder held of these clusters "
 		                           "does not count"));
 	if (old == NULL && pipeline->state_problem == NULL && is_new(dir))
-		log_warning("state_dir_new", KV_STR("state_dir", dir),
-		            KV_STR("next", "no segue has run with it: pins, freezes and the last "
-		                           "timeline that another folder keeps do not count; is "
-		                           "state_dir right?"));
+		log_warning(
+		    "state_dir_new", KV_STR("state_dir", dir),
+		    KV_STR(
+		        "next",
+		        "this folder was never used by segue: pins, freezes and timelines in another folder do not count; is state_dir right?"));
 	if (pipeline->state_problem != NULL)
-		log_error("state_dir_unusable", KV_STR("state_dir", pipeline->config->state_dir),
-		          KV_STR("error", pipeline->state_problem),
-		          KV_STR("next", "segue works on without it: after its next start an older "
-		                         "fact could pass for a newer one, a pin or a freeze is "
-		                         "forgotten, and what it held when it was killed may stay "
-		                         "held; mend the folder, then restart segue"));
+		log_error(
+		    "state_dir_unusable", KV_STR("state_dir", pipeline->config->state_dir),
+		    KV_STR("error", pipeline->state_problem),
+		    KV_STR(
+		        "next",
+		        "segue runs without it: after a restart an old value of the store could be taken for a new one, a pin or a freeze is lost, and what segue held when it was killed may stay held; repair the folder, then restart segue"));
 }
 
 static bool compile_template(struct pipeline *pipeline, size_t index, const struct pipeline *old,

@@ -83,7 +83,7 @@ static void look_at_folder(struct look *look, const struct config_target *target
 	if (error == 0)
 		return;
 	cure = install_folder_cure(look->folder, error);
-	strbuf_printf(alarm_of(look, target), "no file can be made in %s, to replace %s: %s: %s",
+	strbuf_printf(alarm_of(look, target), "cannot create a file in %s, to replace %s: %s: %s",
 	              look->folder, path, strerror(error), cure);
 }
 
@@ -96,10 +96,10 @@ static void look_at_master(const struct look *look, const struct config_target *
 	                           : NULL;
 
 	if (shut != NULL)
-		strbuf_printf(alarm_of(look, target),
-		              "no reload, and no end for sessions of old workers: master_socket "
-		              "%s: Permission denied: %s",
-		              target->master_socket, shut);
+		strbuf_printf(
+		    alarm_of(look, target),
+		    "HAProxy cannot be reloaded, and sessions of old workers cannot be ended: master_socket %s: Permission denied: %s",
+		    target->master_socket, shut);
 }
 
 static void tell(const struct look *look)

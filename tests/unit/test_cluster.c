@@ -45,7 +45,7 @@ Test(cluster, two_servers_that_take_writes_are_a_split_and_no_other_alarm_is)
 	struct last_decision got;
 
 	judge(&cluster, &decision, &got);
-	cr_assert_not_null(strstr(got.alarm, "nothing is kept in state_dir"), "%s", got.alarm);
+	cr_assert_not_null(strstr(got.alarm, "state_dir cannot be written"), "%s", got.alarm);
 	cr_assert_not(got.split);
 	decision.beside = &one;
 	decision.stale_primary = &two;

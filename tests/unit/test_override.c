@@ -106,10 +106,10 @@ static void refuse(const char *text, const char *message_part)
 
 Test(override, a_file_that_cannot_be_understood_freezes)
 {
-	refuse("", "no JSON, or cut off");
-	refuse("{\"kind\":\"free", "no JSON, or cut off");
-	refuse("{\"kind\":\"none\",\"kind\":\"none\"}", "no JSON, or cut off");
-	refuse("[]", "a JSON object is what it must be");
+	refuse("", "not JSON, or cut off");
+	refuse("{\"kind\":\"free", "not JSON, or cut off");
+	refuse("{\"kind\":\"none\",\"kind\":\"none\"}", "not JSON, or cut off");
+	refuse("[]", "it must be a JSON object");
 	refuse("{}", "kind is missing: \"pin\", \"freeze\" or \"none\"");
 	refuse("{\"kind\":7}", "kind is 7");
 	refuse("{\"kind\":\"Pin\"}", "kind is \"Pin\"");
