@@ -166,11 +166,10 @@ static void cluster_load_override(struct cluster *cluster, const struct cluster 
 		carry_over(cluster, previous);
 	else if (!override_load(cluster->segue->state_dir, name, &cluster->override, &err)) {
 		cluster->override_problem = xstrdup(err.message);
-		log_error(
-		    "override_unusable", KV_STR("cluster", name), KV_ERR(&err),
-		    KV_STR(
-		        "next",
-		        "the cluster is frozen, because the file may contain an override: run `segue pin`, `segue freeze` or `segue release`"));
+		log_error("override_unusable", KV_STR("cluster", name), KV_ERR(&err),
+		          KV_STR("next",
+		                 "the cluster is frozen, because the file may contain an "
+		                 "override: run `segue pin`, `segue freeze` or `segue release`"));
 	}
 	remind(cluster);
 }
@@ -367,13 +366,11 @@ static void apply_target(struct cluster *cluster, struct cluster_target *entry, 
 		entry->taken = entry->taken || ok;
 	}
 	if (!ok)
-		log_error(
-		    "render_refused", KV_STR("cluster", cluster->config->name),
-		    KV_STR("target", entry->config->name), KV_INT("zxid", desired.zxid),
-		    KV_STR("template", entry->config->template_file), KV_ERR(&err),
-		    KV_STR(
-		        "next",
-		        "the target keeps its last good text, in HAProxy with its servers moved to the primary; correct the template"));
+		log_error("render_refused", KV_STR("cluster", cluster->config->name),
+		          KV_STR("target", entry->config->name), KV_INT("zxid", desired.zxid),
+		          KV_STR("template", entry->config->template_file), KV_ERR(&err),
+		          KV_STR("next", "the target keeps its last good text, in HAProxy with its "
+		                         "servers moved to the primary; correct the template"));
 }
 
 static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read_us)

@@ -126,10 +126,10 @@ static void add_nothing_applied(struct lines *lines)
 		return;
 	if (cluster->applied.has_topology) {
 		member_endpoint(&cluster->applied.topology.primary, endpoint);
-		strbuf_printf(
-		    &lines->line,
-		    "WAITING, nothing is changed: the proxies stay as they are; they last led clients to %s",
-		    endpoint);
+		strbuf_printf(&lines->line,
+		              "WAITING, nothing is changed: the proxies stay as they are; they "
+		              "last led clients to %s",
+		              endpoint);
 	} else {
 		strbuf_append_str(&lines->line, "WAITING, no primary is admitted");
 	}

@@ -52,10 +52,10 @@ static void judge_overruled(const struct decide_input *input, const struct decis
 		action = xasprintf(": segue set-primary %s %s; or, if the higher timeline was a "
 		                   "mistake: segue set-primary %s %s",
 		                   cluster->name, followed, cluster->name, store);
-	snprintf(
-	    out->alarm, sizeof(out->alarm),
-	    "the store names %s, but segue follows %s, which takes writes on a higher timeline: correct the store%s",
-	    store, followed, action != NULL ? action : "");
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "the store names %s, but segue follows %s, which takes writes on a higher "
+	         "timeline: correct the store%s",
+	         store, followed, action != NULL ? action : "");
 }
 
 /* "127.0.0.1:5432 (pg1, timeline 2)" */
@@ -92,10 +92,10 @@ static void judge_split(const struct decide_input *input, const struct decision 
 	describe(input, other, two, sizeof(two));
 	member_endpoint(other, endpoint);
 	if (decision->same_timeline_primary != NULL)
-		snprintf(
-		    out->alarm, sizeof(out->alarm),
-		    "two servers take writes on one timeline: %s and %s: nothing is moved until one of them is stopped",
-		    two, one);
+		snprintf(out->alarm, sizeof(out->alarm),
+		         "two servers take writes on one timeline: %s and %s: nothing is moved "
+		         "until one of them is stopped",
+		         two, one);
 	else if (decision->stray_primary != NULL && cluster->layout == CONFIG_LAYOUT_SEGUE)
 		snprintf(out->alarm, sizeof(out->alarm),
 		         "two servers take writes: %s does so on a higher timeline than %s, which "
@@ -154,11 +154,11 @@ static void judge_misnamed(const struct decide_input *input, struct last_decisio
 	char endpoint[MEMBER_ENDPOINT_MAX];
 
 	member_endpoint(&applied->primary, endpoint);
-	snprintf(
-	    out->alarm, sizeof(out->alarm),
-	    "the store has system_identifier %s, but the primary %s has %s, as before: nothing is moved; correct it in %.300s%s",
-	    input->fact->topology->system_identifier, endpoint, applied->system_identifier,
-	    input->cluster->path, keys[input->cluster->layout]);
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "the store has system_identifier %s, but the primary %s has %s, as before: "
+	         "nothing is moved; correct it in %.300s%s",
+	         input->fact->topology->system_identifier, endpoint, applied->system_identifier,
+	         input->cluster->path, keys[input->cluster->layout]);
 }
 
 /* The store gives the last primary another address, at which no server answers. */
@@ -184,13 +184,13 @@ static void judge_moved(const struct decide_input *input, struct last_decision *
 
 	describe(input, &input->fact->topology->primary, store, sizeof(store));
 	describe(input, &input->applied->topology.primary, last, sizeof(last));
-	snprintf(
-	    out->alarm, sizeof(out->alarm),
-	    "the store names %s, where no server answers, but clients are led to %s, which takes writes and has the same name: is the address in the store right%s?",
-	    store, last,
-	    input->cluster->layout == CONFIG_LAYOUT_PATRONI
-	        ? ", from connect_address of postgresql in its patroni.yml"
-	        : "");
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "the store names %s, where no server answers, but clients are led to %s, which "
+	         "takes writes and has the same name: is the address in the store right%s?",
+	         store, last,
+	         input->cluster->layout == CONFIG_LAYOUT_PATRONI
+	             ? ", from connect_address of postgresql in its patroni.yml"
+	             : "");
 }
 
 static void judge_alarm(const struct cluster *cluster, const struct decide_input *input,
@@ -221,10 +221,11 @@ static void judge_store(const struct cluster *cluster, const struct decide_input
 	const struct config_cluster *config = cluster->config;
 
 	if (out->alarm[0] == '\0' && store_is_strange(input->fact, input->applied))
-		snprintf(
-		    out->alarm, sizeof(out->alarm),
-		    "path = %.200s does not exist in the store, and the last primary came from another path, store or layout: nothing is moved until it exists: correct path in [cluster %s], or hosts in [zookeeper]",
-		    config->path, config->name);
+		snprintf(out->alarm, sizeof(out->alarm),
+		         "path = %.200s does not exist in the store, and the last primary came "
+		         "from another path, store or layout: nothing is moved until it exists: "
+		         "correct path in [cluster %s], or hosts in [zookeeper]",
+		         config->path, config->name);
 }
 
 static void judge_unverified(const struct decide_input *input, struct last_decision *out)
@@ -239,22 +240,23 @@ static void judge_unverified(const struct decide_input *input, struct last_decis
 	login = conninfo_login(input->cluster->verify_conninfo);
 	endpoint_format(endpoint, sizeof(endpoint), denial->address, denial->port);
 	out->unverified = true;
-	snprintf(
-	    out->alarm, sizeof(out->alarm),
-	    "segue cannot log in to any server, for example %s: %s: %s: correct verify_conninfo%s%.100s in [cluster %s], or the role on the servers; segue check shows more",
-	    endpoint, denial->problem,
-	    require ? "no other primary is admitted"
-	            : "the next primary that the store names is followed without a check",
-	    login[0] != '\0' ? " = " : "", login, input->cluster->name);
+	snprintf(out->alarm, sizeof(out->alarm),
+	         "segue cannot log in to any server, for example %s: %s: %s: correct "
+	         "verify_conninfo%s%.100s in [cluster %s], or the role on the servers; segue check "
+	         "shows more",
+	         endpoint, denial->problem,
+	         require ? "no other primary is admitted"
+	                 : "the next primary that the store names is followed without a check",
+	         login[0] != '\0' ? " = " : "", login, input->cluster->name);
 }
 
 static void judge_state(const struct cluster *cluster, struct last_decision *out)
 {
 	if (out->alarm[0] == '\0' && cluster->state_problem != NULL)
-		snprintf(
-		    out->alarm, sizeof(out->alarm),
-		    "state_dir cannot be written: %.300s: repair it; after a restart an old value of the store could be taken for a new one",
-		    cluster->state_problem);
+		snprintf(out->alarm, sizeof(out->alarm),
+		         "state_dir cannot be written: %.300s: repair it; after a restart an old "
+		         "value of the store could be taken for a new one",
+		         cluster->state_problem);
 }
 
 void cluster_judge(const struct cluster *cluster, const struct decide_input *input,
@@ -304,7 +306,8 @@ static const char *next_of(const struct cluster *cluster)
 	case DECIDE_HOLD:
 		return "clients wait for at most hold_timeout, if the target can hold them";
 	case DECIDE_FENCE:
-		return "sessions are ended, and no client is let through until a primary is admitted";
+		return "sessions are ended, and no client is let through until a primary is "
+		       "admitted";
 	case DECIDE_KEEP:
 	case DECIDE_REFUSE:
 		return "clients stay with the last primary";
@@ -440,10 +443,8 @@ void cluster_log_override(const struct cluster *cluster)
 		break;
 	}
 	endpoint_format(endpoint, sizeof(endpoint), override->address, override->port);
-	log_warning(
-	    "pinned", KV_STR("cluster", cluster->config->name), KV_STR("primary", endpoint),
-	    KV_STR("by", override->by), KV_STR("since", override->since),
-	    KV_STR(
-	        "next",
-	        "this server is the primary, whatever the store and the servers say, until `segue release`"));
+	log_warning("pinned", KV_STR("cluster", cluster->config->name), KV_STR("primary", endpoint),
+	            KV_STR("by", override->by), KV_STR("since", override->since),
+	            KV_STR("next", "this server is the primary, whatever the store and the servers "
+	                           "say, until `segue release`"));
 }

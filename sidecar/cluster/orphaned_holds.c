@@ -227,12 +227,11 @@ static void adopt(const struct config *config, const struct orphaned_hold *note)
 		return;
 	}
 	if (rename(note->path, path) == 0) {
-		log_warning(
-		    "note_adopted", KV_STR("cluster", heir->cluster), KV_STR("target", heir->name),
-		    KV_STR("note", path), KV_STR("was", note->name),
-		    KV_STR(
-		        "next",
-		        "the section was renamed and drives the same proxy: it continues the hold"));
+		log_warning("note_adopted", KV_STR("cluster", heir->cluster),
+		            KV_STR("target", heir->name), KV_STR("note", path),
+		            KV_STR("was", note->name),
+		            KV_STR("next", "the section was renamed and drives the same proxy: it "
+		                           "continues the hold"));
 		return;
 	}
 	err_set_errno(&err, errno, "cannot rename %s to %s", note->path, path);
@@ -302,12 +301,11 @@ struct orphaned_holds *orphaned_holds_release(struct event_base *base, const str
 	struct orphaned_hold *notes = orphaned_holds_find(config, &count);
 
 	for (size_t i = 0; i < count; i++)
-		log_warning(
-		    "note_without_target", KV_STR("kind", config_target_kind_name(notes[i].kind)),
-		    KV_STR("target", notes[i].name), KV_STR("note", notes[i].path),
-		    KV_STR(
-		        "next",
-		        "segue.ini no longer has this section: what it held is released; a fence stays"));
+		log_warning("note_without_target",
+		            KV_STR("kind", config_target_kind_name(notes[i].kind)),
+		            KV_STR("target", notes[i].name), KV_STR("note", notes[i].path),
+		            KV_STR("next", "segue.ini no longer has this section: what it held is "
+		                           "released; a fence stays"));
 	orphaned_holds_free(notes, count);
 	if (count == 0)
 		return NULL;

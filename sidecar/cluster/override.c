@@ -14,7 +14,7 @@
 
 #define FILE_BYTES_MAX 4096
 #define SHOWN_MAX      80 /* bytes of a refused value in an error */
-#define ADVICE         "the cluster is frozen until segue release, segue pin or segue freeze replaces it"
+#define ADVICE         "the cluster is frozen until segue release, pin or freeze replaces it"
 
 static const char *const kind_names[] = {
     [OVERRIDE_NONE] = "none", [OVERRIDE_PIN] = "pin", [OVERRIDE_FREEZE] = "freeze"};

@@ -67,12 +67,10 @@ static void not_saved(struct cluster *cluster, const struct err *err)
 	free(cluster->state_problem);
 	cluster->state_problem = xstrdup(err->message);
 	timer_fire(cluster->tick); /* raises the alarm */
-	log_error(
-	    "state_not_saved", KV_STR("cluster", cluster->config->name),
-	    KV_INT("zxid", cluster->applied.zxid), KV_ERR(err),
-	    KV_STR(
-	        "next",
-	        "tried again every 10 s; if segue restarts before that, it cannot tell an old value of the store from a new one"));
+	log_error("state_not_saved", KV_STR("cluster", cluster->config->name),
+	          KV_INT("zxid", cluster->applied.zxid), KV_ERR(err),
+	          KV_STR("next", "tried again every 10 s; if segue restarts before that, it cannot "
+	                         "tell an old value of the store from a new one"));
 	save_later(cluster, SAVE_RETRY_MS);
 }
 

@@ -103,10 +103,9 @@ void cluster_look_at_text(const struct cluster *cluster, struct cluster_target *
 		return;
 	entry->alarm =
 	    xasprintf("%s/%s: %s", config_target_kind_name(target->kind), target->name, alarm.data);
-	log_warning(
-	    "text_alarm", KV_STR("cluster", cluster->config->name), KV_STR("target", target->name),
-	    KV_STR("template", target->template_file), KV_STR("found", alarm.data),
-	    KV_STR(
-	        "next",
-	        "applied nevertheless; check the template and its var. lines in segue.ini, then reload segue"));
+	log_warning("text_alarm", KV_STR("cluster", cluster->config->name),
+	            KV_STR("target", target->name), KV_STR("template", target->template_file),
+	            KV_STR("found", alarm.data),
+	            KV_STR("next", "applied nevertheless; check the template and its var. lines in "
+	                           "segue.ini, then reload segue"));
 }

@@ -20,9 +20,8 @@
 
 static bool set_late(struct err *err)
 {
-	return err_set(
-	    err,
-	    "no answer in time: segue accepts connections but does not reply (stopped, or very busy?)");
+	return err_set(err, "no answer in time: segue accepts connections but does not reply "
+	                    "(stopped, or very busy?)");
 }
 
 static bool wait_for(int fd, short events, int64_t until_ms, struct err *err)

@@ -164,7 +164,8 @@ static void refuse_host(const struct report_server *server, const char *host,
                         struct http_reply *reply)
 {
 	auto_free char *why = xasprintf(
-	    "the Host header \"%s\" is not allowed. Allowed: an IP address, localhost%s%s, and the names in listen_hosts of segue.ini: add this name there if clients use it",
+	    "the Host header \"%s\" is not allowed. Allowed: an IP address, localhost%s%s, and the "
+	    "names in listen_hosts of segue.ini: add this name there if clients use it",
 	    host, *server->names != '\0' ? ", " : "", server->names);
 
 	http_refuse(reply, 421, why);

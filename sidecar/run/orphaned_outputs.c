@@ -55,12 +55,12 @@ void orphaned_outputs_tell(struct orphaned_outputs *left)
 		const struct orphaned_output *output = &left->items[i];
 
 		if (access(output->file, F_OK) == 0)
-			log_warning(
-			    "output_left", KV_STR("target", output->target),
-			    KV_STR("file", output->file),
-			    KV_STR(
-			        "next",
-			        "segue wrote this file and no longer updates it: remove it, or configure it as the output again: a HAProxy that loads the old and the new file does not start"));
+			log_warning("output_left", KV_STR("target", output->target),
+			            KV_STR("file", output->file),
+			            KV_STR("next",
+			                   "segue wrote this file and no longer updates it: remove "
+			                   "it, or configure it as the output again: a HAProxy "
+			                   "that loads the old and the new file does not start"));
 		free(output->target);
 		free(output->file);
 	}

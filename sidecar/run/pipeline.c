@@ -195,10 +195,10 @@ static void append_once(const struct pipeline *pipeline, bool refused, struct st
 	metrics_family(out, "segue_config_reloads_total", "counter",
 	               "Reloads of the configuration that were not refused.");
 	metrics_sample(out, "segue_config_reloads_total", NULL, 0, pipeline->edition - 1);
-	append_gauge(
-	    out, "segue_config_refused",
-	    "1: the last reload of the configuration was refused, and the previous one is in force.",
-	    refused);
+	append_gauge(out, "segue_config_refused",
+	             "1: the last reload of the configuration was refused, and the previous one is "
+	             "in force.",
+	             refused);
 	append_log(out);
 	append_moves(out, target_hub_tally(pipeline->hub));
 }
@@ -289,16 +289,18 @@ static void tell_state_dir(const struct pipeline *pipeline, const struct pipelin
 	if (old == NULL && pipeline->state_problem == NULL && is_new(dir))
 		log_warning(
 		    "state_dir_new", KV_STR("state_dir", dir),
-		    KV_STR(
-		        "next",
-		        "this folder was never used by segue: pins, freezes and timelines in another folder do not count; is state_dir right?"));
+		    KV_STR("next",
+		           "this folder was never used by segue: pins, freezes and timelines in "
+		           "another folder do not count; is state_dir right?"));
 	if (pipeline->state_problem != NULL)
 		log_error(
 		    "state_dir_unusable", KV_STR("state_dir", pipeline->config->state_dir),
 		    KV_STR("error", pipeline->state_problem),
 		    KV_STR(
 		        "next",
-		        "segue runs without it: after a restart an old value of the store could be taken for a new one, a pin or a freeze is lost, and what segue held when it was killed may stay held; repair the folder, then restart segue"));
+		        "segue runs without it: after a restart an old value of the store could be "
+		        "taken for a new one, a pin or a freeze is lost, and what segue held when "
+		        "it was killed may stay held; repair the folder, then restart segue"));
 }
 
 static bool compile_template(struct pipeline *pipeline, size_t index, const struct pipeline *old,

@@ -96,10 +96,10 @@ static void look_at_master(const struct look *look, const struct config_target *
 	                           : NULL;
 
 	if (shut != NULL)
-		strbuf_printf(
-		    alarm_of(look, target),
-		    "HAProxy cannot be reloaded, and sessions of old workers cannot be ended: master_socket %s: Permission denied: %s",
-		    target->master_socket, shut);
+		strbuf_printf(alarm_of(look, target),
+		              "HAProxy cannot be reloaded, and sessions of old workers cannot be "
+		              "ended: master_socket %s: Permission denied: %s",
+		              target->master_socket, shut);
 }
 
 static void tell(const struct look *look)
