@@ -73,6 +73,7 @@ struct cluster {
 	struct last_decision last_decision;
 	struct cluster_fleet *fleet; /* NULL: fleet = no */
 	char *logged; /* the last decision in the log, so that it is logged only once */
+	enum decision_kind logged_kind;
 	char *alarm_logged;
 	int64_t overruled_ms; /* since when the servers overrule the store; 0: they do not */
 };
