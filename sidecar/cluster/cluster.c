@@ -15,10 +15,11 @@
 #include "base/log.h"
 #include "base/timer.h"
 #include "cluster/state_file.h"
+#include "render/view.h"
 #include "watch/watcher.h"
 
-/* Targets are created from the configuration. After a reload each one takes over the history of the
- * same target before it. */
+/* Targets are created from the configuration. After a reload each one keeps the history of its
+ * moves. */
 
 static void cluster_reconcile(struct cluster *cluster);
 
@@ -30,16 +31,6 @@ const struct cluster_target *cluster_find_target(const struct cluster *cluster,
 		    strcmp(cluster->targets[i].config->name, target->name) == 0)
 			return &cluster->targets[i];
 	return NULL;
-}
-
-/* After a reload the same target keeps the history of its moves. */
-static void inherit(const struct cluster_target *entry, const struct cluster *previous)
-{
-	const struct cluster_target *before =
-	    previous != NULL ? cluster_find_target(previous, entry->config) : NULL;
-
-	if (before != NULL)
-		target_inherit(entry->target, before->target);
 }
 
 bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *entry)
@@ -54,17 +45,13 @@ void cluster_set_alarm(const struct cluster *cluster, const struct config_target
                        const char *alarm)
 {
 	const struct cluster_target *entry = cluster_find_target(cluster, target);
+	bool on = *alarm != '\0';
 
-	if (entry == NULL || !target_set_alarm(entry->target, alarm))
-		return;
-	if (*alarm != '\0')
-		log_error("target_alarm", KV_STR("cluster", target->cluster),
-		          KV_STR("kind", config_target_kind_name(target->kind)),
-		          KV_STR("target", target->name), KV_STR("alarm", alarm));
-	else
-		log_info("target_alarm_over", KV_STR("cluster", target->cluster),
+	if (entry != NULL && target_set_alarm(entry->target, alarm))
+		LOG_EMIT(on ? LOG_ERROR : LOG_INFO, on ? "target_alarm" : "target_alarm_over",
+		         KV_STR("cluster", target->cluster),
 		         KV_STR("kind", config_target_kind_name(target->kind)),
-		         KV_STR("target", target->name));
+		         KV_STR("target", target->name), KV_STR("alarm", on ? alarm : NULL));
 }
 
 static bool drives_pgbouncer(const struct cluster *cluster)
@@ -92,33 +79,27 @@ static void create_targets(struct cluster *cluster, const struct cluster_world *
                            const struct cluster *previous)
 {
 	const struct config *config = world->config;
-	struct cluster_target *entry;
 	size_t count = 0;
 
 	for (size_t i = 0; i < config->target_count; i++)
 		count += config->targets[i].cluster_index == index;
 	cluster->targets = xcalloc(count, sizeof(*cluster->targets));
 	for (size_t i = 0; i < config->target_count; i++) {
+		struct cluster_target *entry = &cluster->targets[cluster->target_count];
+		const struct cluster_target *before = NULL;
+
 		if (config->targets[i].cluster_index != index)
 			continue;
-		entry = &cluster->targets[cluster->target_count];
 		entry->config = &config->targets[i];
 		entry->template = world->templates[i];
 		entry->target = target_create(world->hub, entry->config, config->state_dir,
 		                              on_changed, cluster);
 		cluster->target_count++;
-		inherit(entry, previous);
+		if (previous != NULL)
+			before = cluster_find_target(previous, entry->config);
+		if (before != NULL)
+			target_inherit(entry->target, before->target);
 	}
-}
-
-static void destroy_targets(struct cluster *cluster)
-{
-	for (size_t i = 0; i < cluster->target_count; i++) {
-		target_destroy(cluster->targets[i].target);
-		free(cluster->targets[i].alarm);
-	}
-	free(STEAL(cluster->targets));
-	cluster->target_count = 0;
 }
 
 /* The override of the operator is read at the start, saved before it is followed, and logged again
@@ -138,55 +119,42 @@ static void remind(void *arg)
 		timer_stop(cluster->reminder);
 }
 
-/* Keeps the override that is in force. What the new state_dir holds of this cluster does not
- * count. */
-static void carry_over(struct cluster *cluster, const struct cluster *previous)
+/* `previous`: the same cluster before a reload that changed state_dir: its override stays in force,
+ * whatever the new state_dir holds. NULL: the file is read. */
+static void load_override(struct cluster *cluster, const struct cluster *previous)
 {
+	const char *name = cluster->config->name, *dir = cluster->segue->state_dir;
 	struct err err;
 
-	cluster->override = previous->override;
-	if (previous->override_problem != NULL)
-		cluster->override_problem = xstrdup(previous->override_problem);
-	if (!override_save(cluster->segue->state_dir, cluster->config->name, &cluster->override,
-	                   &err))
-		log_error(
-		    "override_not_kept", KV_STR("cluster", cluster->config->name), KV_ERR(&err),
-		    KV_STR(
-		        "next",
-		        "it is in force until segue stops: repair state_dir, then set it again"));
-}
-
-/* `previous`: the same cluster before a reload that changed state_dir; NULL: the file is read. */
-static void cluster_load_override(struct cluster *cluster, const struct cluster *previous)
-{
-	const char *name = cluster->config->name;
-	struct err err;
-
-	if (previous != NULL)
-		carry_over(cluster, previous);
-	else if (!override_load(cluster->segue->state_dir, name, &cluster->override, &err)) {
+	if (previous != NULL) {
+		cluster->override = previous->override;
+		if (previous->override_problem != NULL)
+			cluster->override_problem = xstrdup(previous->override_problem);
+		if (!override_save(dir, name, &cluster->override, &err))
+			log_error("override_not_kept", KV_STR("cluster", name), KV_ERR(&err),
+			          KV_STR("next", "it is in force until segue stops: repair "
+			                         "state_dir, then set it again"));
+	} else if (!override_load(dir, name, &cluster->override, &err)) {
 		cluster->override_problem = xstrdup(err.message);
 		log_error("override_unusable", KV_STR("cluster", name), KV_ERR(&err),
 		          KV_STR("next",
-		                 "the cluster is frozen, because the file may contain an "
-		                 "override: run `segue pin`, `segue freeze` or `segue release`"));
+		                 "the cluster is frozen, because the file may contain an override: "
+		                 "run `segue pin`, `segue freeze` or `segue release`"));
 	}
 	remind(cluster);
 }
 
 bool cluster_set_override(struct cluster *cluster, const struct override *override, struct err *err)
 {
-	if (override->kind == OVERRIDE_PIN &&
-	    !cluster_may_lead_to(cluster, override->address, override->port, err))
-		return false;
-	if (!override_save(cluster->segue->state_dir, cluster->config->name, override, err))
+	if ((override->kind == OVERRIDE_PIN &&
+	     !cluster_may_lead_to(cluster, override->address, override->port, err)) ||
+	    !override_save(cluster->segue->state_dir, cluster->config->name, override, err))
 		return false;
 	if (override->kind == OVERRIDE_NONE && cluster->override.kind != OVERRIDE_NONE)
 		log_warning("override_released", KV_STR("cluster", cluster->config->name),
 		            KV_STR("next", "the store and the servers are followed again"));
 	cluster->override = *override;
-	free(cluster->override_problem);
-	cluster->override_problem = NULL;
+	free(STEAL(cluster->override_problem));
 	remind(cluster);
 	cluster_reconcile(cluster);
 	return true;
@@ -194,19 +162,6 @@ bool cluster_set_override(struct cluster *cluster, const struct override *overri
 
 /* Without a primary clients are held or fenced, and the time limit of the hold runs. decide() has
  * chosen between hold and fence, and when to end it. */
-
-/* A new value "no primary" in the store starts a new hold, even if the hold before has run out or
- * was given up. Not in the layout patroni: nobody writes such a value there, and the zxid of
- * Patroni's keys rises all the time. */
-static bool is_new_hold(const struct cluster *cluster, const struct decision *decision,
-                        const struct watch_fact *fact)
-{
-	if (cluster->hold.by == HELD_NOT)
-		return true;
-	return decision->held == HELD_BY_STORE && fact->state == WATCH_VALUE &&
-	       fact->mzxid != cluster->held_zxid &&
-	       cluster->config->layout != CONFIG_LAYOUT_PATRONI;
-}
 
 int64_t cluster_hold_left_ms(const struct cluster *cluster)
 {
@@ -239,14 +194,20 @@ char *cluster_hold_source(const struct cluster *cluster)
 	    times->ttl, times->loop_wait, times->retry_timeout, CONFIG_HOLD_MARGIN_MS / 1000);
 }
 
-static void log_timeout(struct cluster *cluster)
+/* Takes the times of Patroni from the store's value, and logs the timeout when it changes. */
+static void cluster_hold_learn(struct cluster *cluster, const struct watch_fact *fact)
 {
-	int64_t ms = cluster_hold_timeout_ms(cluster, false);
-	auto_free char *source = cluster_hold_source(cluster);
+	auto_free char *source = NULL;
+	int64_t ms;
 
+	if (fact->topology == NULL)
+		return;
+	cluster->times = fact->topology->times;
+	ms = cluster_hold_timeout_ms(cluster, false);
 	if (ms == cluster->hold_timeout_logged_ms)
 		return;
 	cluster->hold_timeout_logged_ms = ms;
+	source = cluster_hold_source(cluster);
 	LOG_EMIT(cluster->times.assumed ? LOG_WARNING : LOG_INFO, "hold_timeout",
 	         KV_STR("cluster", cluster->config->name), KV_MS("timeout_ms", ms * 1000),
 	         KV_MS("starting_up_ms", cluster_hold_timeout_ms(cluster, true) * 1000),
@@ -256,25 +217,13 @@ static void log_timeout(struct cluster *cluster)
 	                                               : NULL));
 }
 
-/* Takes the times of Patroni from the store's value. */
-static void cluster_hold_learn(struct cluster *cluster, const struct watch_fact *fact)
-{
-	if (fact->topology == NULL)
-		return;
-	cluster->times = fact->topology->times;
-	log_timeout(cluster);
-}
-
-static int64_t smaller(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
 /* While PostgreSQL is starting up, its Patroni lives, and another server becomes primary only after
  * Patroni has given up. So that time is not counted, within the limit for a server that starts up.
  * A hold that is over stays over. */
 static void set_limit(struct cluster *cluster, bool is_new, const struct server_fact *last)
 {
+	int64_t most_ms = cluster_hold_timeout_ms(cluster, true);
+
 	if (!is_new && cluster_hold_left_ms(cluster) <= 0)
 		return;
 	if (is_new)
@@ -282,8 +231,9 @@ static void set_limit(struct cluster *cluster, bool is_new, const struct server_
 	if (last != NULL && last->class == SERVER_STARTING)
 		cluster->hold_starting_ms = (clock_now_us() - cluster->hold.since_us) / 1000;
 	cluster->hold_limit_ms =
-	    smaller(cluster_hold_timeout_ms(cluster, false) + cluster->hold_starting_ms,
-	            cluster_hold_timeout_ms(cluster, true));
+	    cluster_hold_timeout_ms(cluster, false) + cluster->hold_starting_ms;
+	if (cluster->hold_limit_ms > most_ms)
+		cluster->hold_limit_ms = most_ms;
 }
 
 /* --- hold and fence the targets --- */
@@ -316,7 +266,13 @@ static void cluster_hold(struct cluster *cluster, const struct decision *decisio
 	    last != NULL && (last->class == SERVER_REFUSED || last->class == SERVER_STARTING ||
 	                     last->class == SERVER_TIMED_OUT);
 	bool fence = decision->kind == DECIDE_FENCE;
-	bool is_new = is_new_hold(cluster, decision, fact);
+	/* A new value "no primary" in the store starts a new hold, even if the hold before has run
+	 * out or was given up. Not in the layout patroni: nobody writes such a value there, and the
+	 * zxid of Patroni's keys rises all the time. */
+	bool is_new =
+	    cluster->hold.by == HELD_NOT ||
+	    (decision->held == HELD_BY_STORE && fact->state == WATCH_VALUE &&
+	     fact->mzxid != cluster->held_zxid && cluster->config->layout != CONFIG_LAYOUT_PATRONI);
 	int64_t left_ms;
 
 	if (is_new) {
@@ -356,7 +312,8 @@ static void apply_target(struct cluster *cluster, struct cluster_target *entry, 
 	                          .notified_us = notified_us,
 	                          .read_us = read_us};
 	struct err err;
-	bool ok = cluster_render(cluster, entry->config, entry->template, text, &err);
+	bool ok =
+	    view_render(cluster->config, entry->config, topology, entry->template, text, &err);
 
 	if (ok) {
 		desired.text = text->data;
@@ -429,26 +386,12 @@ static void move(struct cluster *cluster, const struct decision *decision,
 	if (urgent)
 		cluster_save_now(cluster);
 	else if (cluster->last_decision.news)
-		cluster_save_soon(cluster);
+		cluster_save_later(cluster, CLUSTER_SAVE_AFTER_MS);
 	else
 		cluster_save_lazily(cluster);
 }
 
 /* --- facts and the reconcile --- */
-
-static void note_store(struct cluster *cluster, const struct watch_fact *fact)
-{
-	if (fact->state != WATCH_UNREACHABLE)
-		cluster->away_ms = 0;
-	else if (cluster->away_ms == 0)
-		cluster->away_ms = clock_now_ms();
-}
-
-static bool store_is_lost(const struct cluster *cluster)
-{
-	return cluster->away_ms != 0 &&
-	       clock_now_ms() - cluster->away_ms >= cluster->segue->session_timeout_ms;
-}
 
 static size_t add_members(const struct decide_input *input, const struct topology *topology,
                           const struct member **out)
@@ -485,17 +428,6 @@ static void follow_members(struct cluster *cluster, const struct watch_fact *fac
 	verifier_follow(cluster->verifier, members, count);
 }
 
-/* From its first failed login on, a PgBouncer rejects clients. They can be held only if the loss of
- * the primary is known before that. */
-static void guard_primary(const struct cluster *cluster)
-{
-	bool guarded = cluster->applied.has_topology &&
-	               cluster->config->on_primary_loss != CONFIG_LOSS_KEEP &&
-	               drives_pgbouncer(cluster);
-
-	verifier_guard(cluster->verifier, guarded ? &cluster->applied.topology.primary : NULL);
-}
-
 /* Reconciles again every second while a server is asked, an alarm is active, the last move is
  * recent, or the store is away. */
 static void look_again(struct cluster *cluster, const struct decision *decision)
@@ -527,7 +459,9 @@ void cluster_input(const struct cluster *cluster, struct decide_input *out)
 	                             .own_count = cluster->own_count,
 	                             .moved_us = cluster->moved_us,
 	                             .hold = cluster->hold,
-	                             .store_lost = store_is_lost(cluster),
+	                             .store_lost = cluster->away_ms != 0 &&
+	                                           clock_now_ms() - cluster->away_ms >=
+	                                               cluster->segue->session_timeout_ms,
 	                             .now_us = clock_now_us()};
 	out->servers = verifier_facts(cluster->verifier, &out->server_count);
 }
@@ -538,8 +472,12 @@ static void cluster_reconcile(struct cluster *cluster)
 	const struct watch_fact *fact = watcher_fact(cluster->watcher);
 	struct decide_input input;
 	struct decision decision;
+	bool guarded;
 
-	note_store(cluster, fact);
+	if (fact->state != WATCH_UNREACHABLE)
+		cluster->away_ms = 0;
+	else if (cluster->away_ms == 0)
+		cluster->away_ms = clock_now_ms();
 	cluster_hold_learn(cluster, fact);
 	cluster_find_own(cluster, fact);
 	follow_members(cluster, fact);
@@ -551,7 +489,7 @@ static void cluster_reconcile(struct cluster *cluster)
 		move(cluster, &decision, fact);
 	} else if (decision.floor_zxid != cluster->applied.floor_zxid) {
 		cluster->applied.floor_zxid = decision.floor_zxid;
-		cluster_save_soon(cluster);
+		cluster_save_later(cluster, CLUSTER_SAVE_AFTER_MS);
 	}
 	if (decision.kind == DECIDE_HOLD || decision.kind == DECIDE_FENCE) {
 		if (!cluster->primed) /* a target can only hold once it has a text */
@@ -559,7 +497,11 @@ static void cluster_reconcile(struct cluster *cluster)
 		cluster_hold(cluster, &decision, &input);
 	}
 	decision_fini(&decision);
-	guard_primary(cluster);
+	/* From its first failed login on, a PgBouncer rejects clients. They can be held only if the
+	 * loss of the primary is known before that. */
+	guarded = cluster->applied.has_topology &&
+	          cluster->config->on_primary_loss != CONFIG_LOSS_KEEP && drives_pgbouncer(cluster);
+	verifier_guard(cluster->verifier, guarded ? &cluster->applied.topology.primary : NULL);
 	cluster_log(cluster, fact);
 	cluster_fleet_note(cluster);
 }
@@ -587,12 +529,10 @@ static bool same_store(const struct cluster *a, const struct cluster *b)
  * next value of the store is applied even if it is the same. */
 static void take_over(struct cluster *cluster, const struct cluster *previous)
 {
+	cluster->applied = previous->applied;
+	cluster->applied.in_this_run = false;
+	topology_init(&cluster->applied.topology);
 	topology_copy(&cluster->applied.topology, &previous->applied.topology);
-	cluster->applied.has_topology = previous->applied.has_topology;
-	cluster->applied.zxid = previous->applied.zxid;
-	cluster->applied.floor_zxid = previous->applied.floor_zxid;
-	cluster->applied.against_store = previous->applied.against_store;
-	cluster->applied.confirmed = previous->applied.confirmed;
 	cluster->unsaved = previous->unsaved || previous->saving != NULL;
 	cluster->hold = previous->hold;
 	cluster->hold_limit_ms = previous->hold_limit_ms;
@@ -634,12 +574,12 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 		cluster_load(cluster, dir_before);
 	}
 	if (!same_dir)
-		cluster_save_soon(cluster);
+		cluster_save_later(cluster, CLUSTER_SAVE_AFTER_MS);
 	cluster->has_found = cluster->applied.has_topology;
 	cluster->found = cluster->applied.topology.primary;
 	if (world->state_problem != NULL)
 		cluster->state_problem = xstrdup(world->state_problem);
-	cluster_load_override(cluster, same_dir ? NULL : previous);
+	load_override(cluster, same_dir ? NULL : previous);
 	create_targets(cluster, world, index, previous);
 	cluster->verifier = verifier_create(world->base, cluster->config, reconcile_cb, cluster);
 	if (previous != NULL)
@@ -655,7 +595,12 @@ void cluster_destroy(struct cluster *cluster)
 	cluster_fleet_close(cluster);
 	watcher_destroy(cluster->watcher);
 	verifier_destroy(cluster->verifier);
-	destroy_targets(cluster);
+	for (size_t i = 0; i < cluster->target_count; i++) {
+		target_destroy(cluster->targets[i].target);
+		free(cluster->targets[i].alarm);
+	}
+	free(cluster->targets);
+	cluster->target_count = 0;
 	cluster_save_last(cluster);
 	timer_free(cluster->persist);
 	timer_free(cluster->resume);

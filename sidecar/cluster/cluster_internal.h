@@ -123,11 +123,6 @@ bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_t
 
 /* --- templates.c --- */
 
-/* Appends the text that the template gives for the applied topology. */
-bool cluster_render(const struct cluster *cluster, const struct config_target *target,
-                    const struct mustache *template, struct strbuf *text,
-                    struct err *err) MUST_CHECK;
-
 /* Adds to the error that its line numbers are those of the rendered text; always returns false. */
 bool cluster_of_rendered(struct err *err);
 
@@ -202,7 +197,8 @@ void cluster_log_override(const struct cluster *cluster);
 /* --- save.c --- */
 
 void cluster_load(struct cluster *cluster, const char *state_dir);
-void cluster_save_soon(struct cluster *cluster);
+#define CLUSTER_SAVE_AFTER_MS 1000 /* for what need not be on disk at once */
+void cluster_save_later(struct cluster *cluster, int64_t after_ms);
 void cluster_save_now(struct cluster *cluster);       /* as soon as the proxies have been moved */
 void cluster_save_confirmed(struct cluster *cluster); /* if all targets have confirmed the move */
 void cluster_save_lazily(struct cluster *cluster);    /* for the same servers under a newer zxid */

@@ -14,13 +14,6 @@
 #include "render/view.h"
 #include "target/install.h"
 
-bool cluster_render(const struct cluster *cluster, const struct config_target *target,
-                    const struct mustache *template, struct strbuf *text, struct err *err)
-{
-	return view_render(cluster->config, target, &cluster->applied.topology, template, text,
-	                   err);
-}
-
 bool cluster_of_rendered(struct err *err)
 {
 	const struct err text = *err;
@@ -38,14 +31,15 @@ bool cluster_try_template(const struct cluster *cluster, const struct config_tar
 
 	if (!cluster->applied.has_topology)
 		return true;
-	if (!cluster_render(cluster, target, template, text, err))
+	if (!view_render(cluster->config, target, topology, template, text, err))
 		return false;
 	if (!text_check_judge(target, text->data, text->len, topology->primary.address,
 	                      topology->primary.port, err) ||
 	    !state_or_example_leads_to_any(cluster->config, target, template, topology, err))
 		return cluster_of_rendered(err);
 	return running == NULL ||
-	       !cluster_render(cluster, running->config, running->template, &before, &ignored) ||
+	       !view_render(cluster->config, running->config, topology, running->template, &before,
+	                    &ignored) ||
 	       text_check_keeps(target, before.data, before.len, text->data, text->len, err) ||
 	       cluster_of_rendered(err);
 }
