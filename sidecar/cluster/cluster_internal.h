@@ -174,7 +174,7 @@ void cluster_server(const struct cluster_snapshot *snapshot, size_t index,
 struct admission cluster_admission(const struct cluster_snapshot *snapshot,
                                    const struct member *at);
 
-/* Returns the member at the address of `at`; NULL: there is none. */
+/* Returns the member at the address of `at`; NULL: there is none, or no topology. */
 const struct member *cluster_find_member(const struct topology *topology, const struct member *at);
 
 /* --- fleet_node.c --- */

@@ -28,8 +28,7 @@ const char *override_kind_name(enum override_kind kind)
 static bool refuse(const char *key, const json_t *found, const char *allowed, struct err *err)
 {
 	auto_free char *text =
-	    found != NULL ? json_dumps(found, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII)
-	                  : NULL;
+	    json_dumps(found, JSON_COMPACT | JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
 
 	if (text == NULL)
 		return err_set(err, "%s is missing: %s", key, allowed);
@@ -84,23 +83,23 @@ static bool read_words(const json_t *document, const char *key, char *out, size_
 	return true;
 }
 
-static bool read_document(const json_t *document, struct override *out, struct err *err)
-{
-	if (!json_is_object(document))
-		return err_set(err, "it must be a JSON object");
-	return read_kind(document, &out->kind, err) &&
-	       (out->kind != OVERRIDE_PIN || read_server(document, out, err)) &&
-	       read_words(document, "by", out->by, sizeof(out->by), err) &&
-	       read_words(document, "since", out->since, sizeof(out->since), err);
-}
-
 bool override_from_json(const json_t *document, struct override *out, struct err *err)
 {
 	*out = (struct override){.kind = OVERRIDE_NONE};
-	if (read_document(document, out, err))
+	if (!json_is_object(document))
+		return err_set(err, "it must be a JSON object");
+	if (read_kind(document, &out->kind, err) &&
+	    (out->kind != OVERRIDE_PIN || read_server(document, out, err)) &&
+	    read_words(document, "by", out->by, sizeof(out->by), err) &&
+	    read_words(document, "since", out->since, sizeof(out->since), err))
 		return true;
 	*out = (struct override){.kind = OVERRIDE_NONE};
 	return false;
+}
+
+static json_t *word_json(const char *word)
+{
+	return *word != '\0' ? json_string(word) : json_null();
 }
 
 /* jansson leaves out a name that is not UTF-8: the override is valid without it. */
@@ -116,8 +115,8 @@ json_t *override_to_json(const struct override *override)
 		json_object_set_new(document, "address", json_string(override->address));
 		json_object_set_new(document, "port", json_integer(override->port));
 	}
-	json_object_set_new(document, "by", json_string(override->by));
-	json_object_set_new(document, "since", json_string(override->since));
+	json_object_set_new(document, "by", word_json(override->by));
+	json_object_set_new(document, "since", word_json(override->since));
 	return document;
 }
 
@@ -128,27 +127,22 @@ char *override_file(const char *state_dir, const char *cluster)
 	return xasprintf("%s/%s.override", state_dir, cluster);
 }
 
-static bool parse(const struct strbuf *text, struct override *out, struct err *err)
-{
-	json_error_t error;
-	json_auto_t *document = json_loadb(text->data, text->len, JSON_REJECT_DUPLICATES, &error);
-
-	if (document == NULL)
-		return err_set(err, "byte %d: not JSON, or cut off", error.position);
-	return override_from_json(document, out, err);
-}
-
 bool override_load(const char *state_dir, const char *cluster, struct override *out,
                    struct err *err)
 {
 	auto_free char *path = override_file(state_dir, cluster);
 	auto_strbuf struct strbuf text = STRBUF_INIT;
+	json_auto_t *document = NULL;
 	struct err reason = {0};
+	json_error_t error;
 	bool missing;
 
 	*out = (struct override){.kind = OVERRIDE_NONE};
 	if (file_read(path, FILE_BYTES_MAX, &text, &missing, &reason)) {
-		if (parse(&text, out, &reason))
+		document = json_loadb(text.data, text.len, JSON_REJECT_DUPLICATES, &error);
+		if (document == NULL)
+			err_set(&reason, "byte %d: not JSON, or cut off", error.position);
+		else if (override_from_json(document, out, &reason))
 			return true;
 		err_wrap(&reason, "%s", path);
 	} else if (missing) {
@@ -158,17 +152,6 @@ bool override_load(const char *state_dir, const char *cluster, struct override *
 	return err_set(err, "cannot use the override file %s; " ADVICE, reason.message);
 }
 
-/* The folder is synced too, or a power failure could bring back an override that was released. */
-static bool remove_file(const char *state_dir, const char *path, struct err *err)
-{
-	struct err ignored;
-
-	if (!file_remove(path, err))
-		return err_wrap(err, "the override file");
-	(void)!file_sync(state_dir, &ignored);
-	return true;
-}
-
 bool override_save(const char *state_dir, const char *cluster, const struct override *override,
                    struct err *err)
 {
@@ -176,13 +159,17 @@ bool override_save(const char *state_dir, const char *cluster, const struct over
 	auto_free char *path = override_file(state_dir, cluster);
 	json_auto_t *document = NULL;
 	auto_free char *text = NULL;
+	struct err ignored;
 
-	if (override->kind == OVERRIDE_NONE)
-		return remove_file(state_dir, path, err);
+	if (override->kind == OVERRIDE_NONE) {
+		if (!file_remove(path, err))
+			return false;
+		/* else a power failure could bring back an override that was released */
+		(void)!file_sync(state_dir, &ignored);
+		return true;
+	}
 	document = override_to_json(override);
 	text = json_dumps(document, JSON_INDENT(1));
-	if (text == NULL)
-		return err_set(err, "cannot write the override file %s: no memory", path);
 	return file_replace(path, text, strlen(text), &owner, err) ||
 	       err_wrap(err, "cannot write the override file");
 }

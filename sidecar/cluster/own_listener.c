@@ -32,19 +32,14 @@ static void look_at(struct cluster *cluster, const struct member *member)
 	cluster->own[cluster->own_count++] = (struct own_listener){.at = *member, .target = target};
 }
 
-static bool is_in(const struct topology *topology, const struct member *member)
-{
-	return topology != NULL && cluster_find_member(topology, member) != NULL;
-}
-
 /* The members of `before` have been looked at already. */
 static void look_at_all(struct cluster *cluster, const struct topology *topology,
                         const struct topology *before)
 {
-	if (topology->has_primary && !is_in(before, &topology->primary))
+	if (topology->has_primary && cluster_find_member(before, &topology->primary) == NULL)
 		look_at(cluster, &topology->primary);
 	for (size_t i = 0; i < topology->standby_count; i++)
-		if (!is_in(before, &topology->standbys[i]))
+		if (cluster_find_member(before, &topology->standbys[i]) == NULL)
 			look_at(cluster, &topology->standbys[i]);
 }
 
@@ -62,11 +57,6 @@ void cluster_find_own(struct cluster *cluster, const struct watch_fact *fact)
 		look_at(cluster, &pinned);
 }
 
-static bool is_same_own(const struct own_listener *a, const struct own_listener *b)
-{
-	return a->target == b->target && topology_same_address(&a->at, &b->at);
-}
-
 bool cluster_own_changed(struct cluster *cluster, const struct watch_fact *fact)
 {
 	auto_free struct own_listener *before = STEAL(cluster->own);
@@ -76,7 +66,8 @@ bool cluster_own_changed(struct cluster *cluster, const struct watch_fact *fact)
 	cluster_find_own(cluster, fact);
 	same = cluster->own_count == count;
 	for (size_t i = 0; same && i < count; i++)
-		same = is_same_own(&before[i], &cluster->own[i]);
+		same = before[i].target == cluster->own[i].target &&
+		       topology_same_address(&before[i].at, &cluster->own[i].at);
 	return !same;
 }
 
@@ -100,12 +91,16 @@ char *cluster_own_cure(const struct cluster *cluster)
 	return xstrdup("write the address of the PostgreSQL server to the store");
 }
 
-static bool refuse(const struct config_target *target, const char *address, uint16_t port,
-                   struct err *err)
+/* `target`: the one that listens at the address; NULL: none does. */
+static bool refuse_own(const struct config_target *target, const char *address, uint16_t port,
+                       struct err *err)
 {
-	auto_free char *words = cluster_own_words(target);
+	auto_free char *words = NULL;
 	char endpoint[MEMBER_ENDPOINT_MAX];
 
+	if (target == NULL)
+		return true;
+	words = cluster_own_words(target);
 	endpoint_format(endpoint, sizeof(endpoint), address, port);
 	return err_set(err, "%s is %s: the proxy would connect to itself", endpoint, words);
 }
@@ -113,18 +108,15 @@ static bool refuse(const struct config_target *target, const char *address, uint
 bool cluster_may_lead_to(const struct cluster *cluster, const char *address, uint16_t port,
                          struct err *err)
 {
-	const struct config_target *target = find(cluster, address, port);
-
-	return target == NULL || refuse(target, address, port, err);
+	return refuse_own(find(cluster, address, port), address, port, err);
 }
 
 bool cluster_try_listeners(const struct cluster *cluster, const struct listeners *listeners,
                            size_t index, struct err *err)
 {
 	const struct member *primary = &cluster->applied.topology.primary;
-	const struct config_target *target = NULL;
 
-	if (cluster->applied.has_topology)
-		target = listeners_find(listeners, index, primary->address, primary->port);
-	return target == NULL || refuse(target, primary->address, primary->port, err);
+	return !cluster->applied.has_topology ||
+	       refuse_own(listeners_find(listeners, index, primary->address, primary->port),
+	                  primary->address, primary->port, err);
 }

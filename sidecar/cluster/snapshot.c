@@ -95,6 +95,8 @@ void cluster_snapshot(const struct cluster *cluster, struct cluster_snapshot *ou
 
 const struct member *cluster_find_member(const struct topology *topology, const struct member *at)
 {
+	if (topology == NULL)
+		return NULL;
 	if (topology->has_primary && topology_same_address(&topology->primary, at))
 		return &topology->primary;
 	for (size_t i = 0; i < topology->standby_count; i++)

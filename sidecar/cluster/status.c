@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "cluster/override.h"
 #include "cluster_internal.h"
 #include "report/fleet.h"
 
@@ -127,22 +128,6 @@ static json_t *applied_json(const struct cluster *cluster)
 	                 "since", time_json(cluster->moved_us));
 }
 
-static json_t *override_json(const struct override *override)
-{
-	json_t *json;
-
-	if (override->kind == OVERRIDE_NONE)
-		return json_null();
-	json = json_pack(
-	    "{s:s, s:o, s:o}", "kind", override->kind == OVERRIDE_PIN ? "pin" : "freeze", "by",
-	    report_text_json(override->by), "since", report_text_json(override->since));
-	if (json != NULL && override->kind == OVERRIDE_PIN) {
-		json_object_set_new(json, "address", json_string(override->address));
-		json_object_set_new(json, "port", json_integer(override->port));
-	}
-	return json;
-}
-
 static json_t *server_json(const struct cluster_snapshot *snapshot, size_t index)
 {
 	struct cluster_server server;
@@ -250,7 +235,7 @@ json_t *cluster_status(const struct cluster *cluster)
 	        report_text_json(snapshot.reason), "about", report_text_json(last_decision->about),
 	        "why", report_text_json(last_decision->why), "store",
 	        store_json(snapshot.input.fact), "applied", applied_json(cluster), "override",
-	        override_json(&cluster->override), "hold", hold_json(&snapshot), "hold_timeout",
+	        override_to_json(&cluster->override), "hold", hold_json(&snapshot), "hold_timeout",
 	        hold_timeout_json(cluster), "servers", servers_json(&snapshot), "targets",
 	        targets_json(cluster), "alarm", alarm_json(&snapshot)),
 	    cluster);

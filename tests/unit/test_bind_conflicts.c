@@ -71,7 +71,10 @@ Test(bind_conflicts, two_sections_of_one_target_are_named_with_the_fix)
 Test(state_or_example, a_text_that_cannot_be_rendered_leaves_the_buffer_as_it_was)
 {
 	struct config_cluster cluster = {.name = (char *)"a", .path = (char *)"/a"};
-	struct config_target target = {.kind = CONFIG_TARGET_PGBOUNCER};
+	struct config_target target = {.kind = CONFIG_TARGET_PGBOUNCER,
+	                               .name = (char *)"pool",
+	                               .template_file = (char *)"t",
+	                               .output = (char *)"o"};
 	const struct config config = {.state_dir = (char *)"/nonexistent",
 	                              .zookeeper_hosts = (char *)"zk:2181",
 	                              .clusters = &cluster,

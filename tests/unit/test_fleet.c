@@ -125,9 +125,9 @@ Test(fleet, what_is_no_sidecar_s_is_refused)
 {
 	refuse("", "not JSON");
 	refuse("{\"version\":1", "not JSON");
-	refuse("[1]", "no object");
-	refuse("{}", "version: 1");
-	refuse("{\"version\":2,\"zxid\":1}", "version: 1");
+	refuse("[1]", "not an object");
+	refuse("{}", "only version 1");
+	refuse("{\"version\":2,\"zxid\":1}", "only version 1");
 	refuse("{\"version\":1}", "zxid");
 	refuse("{\"version\":1,\"zxid\":-1}", "zxid");
 	refuse("{\"version\":1,\"zxid\":\"7\"}", "zxid");

@@ -488,7 +488,7 @@ Test(report_endpoint, a_file_that_is_no_socket_stays)
 	fd = creat(t.path, 0600);
 	close(fd);
 	t.server = serve(t.listen);
-	cr_assert_not_null(strstr(report_server_problem(t.server), "in the way, and no socket"),
+	cr_assert_not_null(strstr(report_server_problem(t.server), "exists and is not a socket"),
 	                   "%s", report_server_problem(t.server));
 	cr_assert_eq(unlink(t.path), 0);
 }
