@@ -40,36 +40,26 @@ static bool wait_for(int fd, short events, int64_t until_ms, struct err *err)
 	}
 }
 
-/* Returns 0 or an errno. EAGAIN: the backlog of a unix socket is full until the deadline; poll()
- * cannot wait for that. */
-static int begin_connect(int fd, const struct listen_address *address, int64_t until_ms)
-{
-	while (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0) {
-		if (errno != EAGAIN || clock_now_ms() >= until_ms)
-			return errno;
-		poll(NULL, 0, BUSY_MS);
-	}
-	return 0;
-}
-
-static bool finish_connect(int fd, int64_t until_ms, int *error, struct err *err)
-{
-	socklen_t size = sizeof(*error);
-
-	if (!wait_for(fd, POLLOUT, until_ms, err))
-		return false;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, error, &size) != 0)
-		*error = errno;
-	return true;
-}
-
 static bool connect_to(int fd, const struct listen_address *address, int64_t until_ms,
                        enum client_reach *reach, struct err *err)
 {
-	int error = begin_connect(fd, address, until_ms);
+	socklen_t size = sizeof(int);
+	int error = 0;
 
-	if (error == EINPROGRESS && !finish_connect(fd, until_ms, &error, err))
-		return false;
+	/* EAGAIN: the backlog of a unix socket is full; poll() cannot wait for that. */
+	while (connect(fd, (const struct sockaddr *)&address->sockaddr, address->len) != 0) {
+		error = errno;
+		if (error != EAGAIN || clock_now_ms() >= until_ms)
+			break;
+		poll(NULL, 0, BUSY_MS);
+		error = 0;
+	}
+	if (error == EINPROGRESS) {
+		if (!wait_for(fd, POLLOUT, until_ms, err))
+			return false;
+		if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+			error = errno;
+	}
 	if (error == ENOENT || error == ECONNREFUSED)
 		*reach = CLIENT_NOBODY;
 	if (error == EAGAIN)

@@ -40,25 +40,10 @@ struct report_server {
 	size_t listener_count;
 };
 
-static void page_fill(struct http_reply *reply);
-
 static void refuse_method(struct http_reply *reply, const char *allow, const char *why)
 {
 	reply->allow = allow;
 	http_refuse(reply, 405, why);
-}
-
-static void set_json(struct http_reply *reply, json_t *document)
-{
-	auto_free char *text = document != NULL ? json_dumps(document, JSON_COMPACT) : NULL;
-
-	json_decref(document);
-	if (text == NULL) {
-		http_refuse(reply, 503, "the reply could not be made");
-		return;
-	}
-	reply->type = "application/json";
-	strbuf_printf(&reply->body, "%s\n", text);
 }
 
 static void override(struct report_server *server, const char *cluster, const char *body,
@@ -68,6 +53,7 @@ static void override(struct report_server *server, const char *cluster, const ch
 	json_auto_t *document = json_loadb(body, len, JSON_REJECT_DUPLICATES, &error);
 	struct err err = {0};
 
+	reply->type = "application/json";
 	if (!grammar_name(cluster))
 		http_refuse(reply, 404, "no cluster can have that name");
 	else if (!json_is_object(document))
@@ -75,16 +61,10 @@ static void override(struct report_server *server, const char *cluster, const ch
 	else if (!server->source.override(server->source.arg, cluster, document, &err))
 		http_refuse(reply, 409, err.message);
 	else
-		set_json(reply, json_pack("{s:b}", "ok", 1));
+		strbuf_append_str(&reply->body, "{\"ok\":true}\n");
 }
 
 /* --- GET --- */
-
-static void get_page(const struct report_server *server, struct http_reply *reply)
-{
-	(void)server;
-	page_fill(reply);
-}
 
 static bool more_status(struct http_reply *reply, void *arg)
 {
@@ -100,64 +80,56 @@ static bool more_metrics(struct http_reply *reply, void *arg)
 	return server->source.metrics(server->source.arg, &reply->at, &reply->body);
 }
 
-static void get_metrics(const struct report_server *server, struct http_reply *reply)
+static bool more_ready(struct http_reply *reply, void *arg)
 {
-	(void)server;
-	reply->type = METRICS_TYPE;
-	reply->more = more_metrics;
-}
+	const struct report_server *server = ((const struct listener *)arg)->server;
 
-static void get_status(const struct report_server *server, struct http_reply *reply)
-{
-	(void)server;
-	reply->type = "application/json";
-	reply->more = more_status;
-}
-
-static void get_health(const struct report_server *server, struct http_reply *reply)
-{
-	(void)server;
-	strbuf_append_str(&reply->body, "ok\n");
-}
-
-static void get_ready(const struct report_server *server, struct http_reply *reply)
-{
 	if (server->source.ready(server->source.arg, &reply->body))
 		strbuf_append_str(&reply->body, "ready\n");
 	else
 		reply->status = 503;
+	return false;
 }
 
+/* The status page is built by the Makefile from page.html, page.css and page.js. Everybody gets the
+ * same bytes: its script requests the data. It may run its own script and send requests to its own
+ * origin, and nothing else. */
+#define POLICY                                                                               \
+	"default-src 'none'; connect-src 'self'; img-src data:; style-src '" PAGE_STYLE_HASH \
+	"'; script-src '" PAGE_SCRIPT_HASH                                                   \
+	"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
 static const struct route {
-	const char *path;
-	void (*get)(const struct report_server *server, struct http_reply *reply);
+	const char *path, *type, *policy;
+	const void *body;
+	size_t len;
+	bool (*more)(struct http_reply *reply, void *arg);
 } routes[] = {
-    {"/", get_page},        {"/status", get_status},   {"/healthz", get_health},
-    {"/readyz", get_ready}, {"/metrics", get_metrics},
+    {"/", "text/html; charset=utf-8", POLICY, page_bytes, sizeof(page_bytes), NULL},
+    {"/status", "application/json", NULL, "", 0, more_status},
+    {"/healthz", "text/plain", NULL, "ok\n", 3, NULL},
+    {"/readyz", "text/plain", NULL, "", 0, more_ready},
+    {"/metrics", METRICS_TYPE, NULL, "", 0, more_metrics},
 };
 
-static void refuse_path(struct http_reply *reply)
+static void answer_get(const char *path, struct http_reply *reply)
 {
 	auto_strbuf struct strbuf why = STRBUF_INIT;
 
-	strbuf_append_str(&why, "there is");
-	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-		strbuf_printf(&why, "%s %s", i == 0 ? "" : ",", routes[i].path);
-	http_refuse(reply, 404, why.data);
-}
-
-static void answer_get(const struct report_server *server, const char *path,
-                       struct http_reply *reply)
-{
-	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-		if (strcmp(routes[i].path, path) == 0) {
-			routes[i].get(server, reply);
-			return;
-		}
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++) {
+		strbuf_printf(&why, "%s %s", i == 0 ? "there is" : ",", routes[i].path);
+		if (strcmp(routes[i].path, path) != 0)
+			continue;
+		reply->type = routes[i].type;
+		reply->policy = routes[i].policy;
+		reply->more = routes[i].more;
+		strbuf_append(&reply->body, routes[i].body, routes[i].len);
+		return;
+	}
 	if (strncmp(path, OVERRIDE_PREFIX, strlen(OVERRIDE_PREFIX)) == 0)
 		refuse_method(reply, "POST", "an override is set by POST");
 	else
-		refuse_path(reply);
+		http_refuse(reply, 404, why.data);
 }
 
 static void refuse_host(const struct report_server *server, const char *host,
@@ -182,7 +154,7 @@ static void answer(const struct request *request, const char *body, struct http_
 	if (!listener->address.is_unix && !host_is_allowed(request->host, server->names))
 		refuse_host(server, request->host, reply);
 	else if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
-		answer_get(server, path, reply);
+		answer_get(path, reply);
 	else if (!listener->address.is_unix)
 		refuse_method(reply, "GET, HEAD",
 		              "only GET is allowed over TCP: send commands over a unix socket");
@@ -196,20 +168,12 @@ static void answer(const struct request *request, const char *body, struct http_
 
 /* --- listeners --- */
 
-/* Logged once for each reason, not for each attempt. */
-static void note_failure(struct listener *listener, const struct err *err, int64_t retry_ms)
+static void listener_open(void *arg)
 {
-	if (strcmp(err->message, listener->problem.message) != 0)
-		log_warning("status_unavailable", KV_STR("listen", listener->listen), KV_ERR(err),
-		            KV_MS("retry_ms", retry_ms * 1000));
-	listener->problem = *err;
-}
-
-static void listener_open(struct listener *listener)
-{
+	struct listener *listener = arg;
 	struct err err = {0};
 	int fd = listen_open(&listener->address, &listener->file, &err);
-	int64_t wait_ms;
+	int64_t retry_ms;
 
 	if (fd >= 0) {
 		listener->http =
@@ -219,14 +183,13 @@ static void listener_open(struct listener *listener)
 		log_info("status_served", KV_STR("listen", listener->listen));
 		return;
 	}
-	wait_ms = clock_backoff_ms(++listener->attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
-	timer_start(listener->retry, wait_ms);
-	note_failure(listener, &err, wait_ms);
-}
-
-static void on_retry(void *arg)
-{
-	listener_open(arg);
+	retry_ms = clock_backoff_ms(++listener->attempt, RETRY_FIRST_MS, RETRY_MAX_MS);
+	timer_start(listener->retry, retry_ms);
+	/* Logged once for each reason, not for each attempt. */
+	if (strcmp(err.message, listener->problem.message) != 0)
+		log_warning("status_unavailable", KV_STR("listen", listener->listen), KV_ERR(&err),
+		            KV_MS("retry_ms", retry_ms * 1000));
+	listener->problem = err;
 }
 
 static void listener_destroy(struct listener *listener)
@@ -248,7 +211,7 @@ static struct listener *listener_create(struct report_server *server, const char
 	listener->server = server;
 	listener->listen = xstrdup(listen);
 	listener->address = *address;
-	listener->retry = timer_new(server->base, on_retry, listener);
+	listener->retry = timer_new(server->base, listener_open, listener);
 	return listener;
 }
 
@@ -330,23 +293,4 @@ const char *report_server_problem(const struct report_server *server)
 		if (server->listeners[i]->problem.message[0] != '\0')
 			return server->listeners[i]->problem.message;
 	return "";
-}
-
-/* --- the status page ---
- *
- * The Makefile builds it from page.html, page.css and page.js. Everybody gets the same bytes: its
- * script requests the data. */
-
-#define POLICY                                                                               \
-	"default-src 'none'; connect-src 'self'; img-src data:; style-src '" PAGE_STYLE_HASH \
-	"'; script-src '" PAGE_SCRIPT_HASH                                                   \
-	"'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-
-/* Makes `reply` the page, with a policy that allows its own script and requests to its own origin,
- * and nothing else. */
-static void page_fill(struct http_reply *reply)
-{
-	reply->type = "text/html; charset=utf-8";
-	reply->policy = POLICY;
-	strbuf_append(&reply->body, page_bytes, sizeof(page_bytes));
 }

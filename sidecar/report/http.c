@@ -120,34 +120,12 @@ static bool parse_length(struct line value, size_t *out)
 	return value.len > 0;
 }
 
-/* A second one is refused: something in between could have checked the other one. */
-static enum request_verdict parse_host(struct line value, bool *seen, struct request *out,
-                                       struct err *err)
-{
-	bool fine = !*seen && (value.len == 0 || take_word(&value, out->host, sizeof(out->host)));
-
-	*seen = true;
-	if (!fine || value.len > 0)
-		return refuse(out, BAD_REQUEST, "Host must be one name", err);
-	return REQUEST_COMPLETE;
-}
-
-static enum request_verdict parse_length_header(struct line value, bool *seen, struct request *out,
-                                                struct err *err)
-{
-	if (*seen || !parse_length(value, &out->body_len))
-		return refuse(out, BAD_REQUEST, "Content-Length must be one number", err);
-	*seen = true;
-	if (out->body_len > REQUEST_BODY_MAX)
-		return refuse(out, TOO_LARGE, "the body is too large: 16 kB are allowed", err);
-	return REQUEST_COMPLETE;
-}
-
 /* Headers that may come only once. */
 struct seen {
 	bool length, host;
 };
 
+/* A second Host is refused: something in between could have checked the other one. */
 static enum request_verdict parse_header(struct line line, struct seen *seen, struct request *out,
                                          struct err *err)
 {
@@ -156,10 +134,20 @@ static enum request_verdict parse_header(struct line line, struct seen *seen, st
 	if (header_value(line, "Transfer-Encoding", &value))
 		return refuse(out, NOT_IMPLEMENTED,
 		              "Transfer-Encoding is not supported: send a Content-Length", err);
-	if (header_value(line, "Content-Length", &value))
-		return parse_length_header(value, &seen->length, out, err);
-	if (header_value(line, "Host", &value))
-		return parse_host(value, &seen->host, out, err);
+	if (header_value(line, "Content-Length", &value)) {
+		if (seen->length || !parse_length(value, &out->body_len))
+			return refuse(out, BAD_REQUEST, "Content-Length must be one number", err);
+		seen->length = true;
+		if (out->body_len > REQUEST_BODY_MAX)
+			return refuse(out, TOO_LARGE, "the body is too large: 16 kB are allowed",
+			              err);
+	} else if (header_value(line, "Host", &value)) {
+		if (seen->host ||
+		    (value.len > 0 && !take_word(&value, out->host, sizeof(out->host))) ||
+		    value.len > 0)
+			return refuse(out, BAD_REQUEST, "Host must be one name", err);
+		seen->host = true;
+	}
 	return REQUEST_COMPLETE;
 }
 
@@ -257,8 +245,9 @@ static void connection_free(struct connection *connection)
 	free(connection);
 }
 
-static void connection_leave(struct connection *connection)
+static void connection_leave(void *arg)
 {
+	struct connection *connection = arg;
 	struct http *http = connection->http;
 	size_t index = 0;
 
@@ -325,8 +314,9 @@ static void send_reply(struct connection *connection)
 }
 
 /* Works for SLICE_US at most: a long body must not block the loop. */
-static void make_more(struct connection *connection)
+static void make_more(void *arg)
 {
+	struct connection *connection = arg;
 	struct http_reply *reply = &connection->reply;
 	int64_t until_us = clock_now_us() + SLICE_US;
 
@@ -339,11 +329,6 @@ static void make_more(struct connection *connection)
 		}
 	}
 	send_reply(connection);
-}
-
-static void on_more(void *arg)
-{
-	make_more(arg);
 }
 
 static void read_request(struct connection *connection)
@@ -413,26 +398,14 @@ static void on_end(struct bufferevent *stream, short what, void *arg)
 
 /* Which connection is closed first to make room: one that still sends its request, then one that
  * has its whole reply, then one that reads its reply slowly. 0: it is never closed. */
-static int rank(enum connection_state state)
-{
-	switch (state) {
-	case HTTP_READING:
-		return 3;
-	case HTTP_LINGERING:
-		return 2;
-	case HTTP_REPLYING:
-		return 1;
-	case HTTP_MAKING:
-		break;
-	}
-	return 0;
-}
+static const int ranks[] = {
+    [HTTP_READING] = 3, [HTTP_LINGERING] = 2, [HTTP_REPLYING] = 1, [HTTP_MAKING] = 0};
 
 static bool goes_before(const struct connection *a, const struct connection *b)
 {
-	if (b == NULL || rank(a->state) != rank(b->state))
-		return b == NULL || rank(a->state) > rank(b->state);
-	return a->since_ms < b->since_ms;
+	int more = ranks[a->state] - ranks[b->state];
+
+	return more > 0 || (more == 0 && a->since_ms < b->since_ms);
 }
 
 /* Every connection has SLOW_MS in each state, which is enough for a normal client. Until then the
@@ -440,24 +413,19 @@ static bool goes_before(const struct connection *a, const struct connection *b)
 static void make_room(struct http *http)
 {
 	int64_t slow_ms = clock_now_ms() - SLOW_MS;
-	struct connection *oldest = NULL;
+	struct connection *first = NULL;
 
 	for (size_t i = 0; i < http->connection_count; i++) {
 		struct connection *connection = http->connections[i];
 
-		if (connection->since_ms <= slow_ms && rank(connection->state) > 0 &&
-		    goes_before(connection, oldest))
-			oldest = connection;
+		if (connection->since_ms <= slow_ms && ranks[connection->state] > 0 &&
+		    (first == NULL || goes_before(connection, first)))
+			first = connection;
 	}
-	if (oldest != NULL)
-		connection_leave(oldest);
+	if (first != NULL)
+		connection_leave(first);
 	else
 		timer_start(http->accept_again, SLOW_MS);
-}
-
-static void on_deadline(void *arg)
-{
-	connection_leave(arg);
 }
 
 static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address,
@@ -470,8 +438,8 @@ static void on_accept(struct evconnlistener *listener, evutil_socket_t fd, struc
 	(void)address;
 	(void)address_len;
 	connection->http = http;
-	connection->deadline = timer_new(http->base, on_deadline, connection);
-	connection->more = timer_new(http->base, on_more, connection);
+	connection->deadline = timer_new(http->base, connection_leave, connection);
+	connection->more = timer_new(http->base, make_more, connection);
 	connection->reply = (struct http_reply){.status = 200, .type = "text/plain"};
 	strbuf_init(&connection->reply.body);
 	connection->stream = bufferevent_socket_new(http->base, fd, BEV_OPT_CLOSE_ON_FREE);
