@@ -97,15 +97,6 @@ const struct config_target *listeners_find(const struct listeners *listeners, si
 
 /* --- binds in HAProxy's own files --- */
 
-struct shared {
-	const struct listeners *listeners;
-	const char *socket;
-	const struct string_list *files;
-	bool ask;
-	listeners_shared_cb *found;
-	void *arg;
-};
-
 /* Replaces a host name by its address, if it has one. */
 static struct haproxy_bind as_bound(const struct haproxy_bind *bind, bool ask)
 {
@@ -114,37 +105,30 @@ static struct haproxy_bind as_bound(const struct haproxy_bind *bind, bool ask)
 	return haproxy_bind_resolve(bind, ask, &bound) ? bound : *bind;
 }
 
-static void find_rendered(const struct shared *shared, const struct haproxy_bind *own)
+/* The bind of a target of this socket that shares its address with `own`; NULL: none. */
+static const struct haproxy_bind *find_rendered(const struct listeners *listeners,
+                                                const char *socket, const struct haproxy_bind *own,
+                                                bool ask)
 {
-	const struct haproxy_binds *binds = &shared->listeners->binds;
-	const struct haproxy_bind bound = as_bound(own, shared->ask);
+	const struct haproxy_bind bound = as_bound(own, ask);
 
-	for (size_t i = 0; i < binds->count; i++) {
-		const struct haproxy_bind *rendered = &binds->items[i];
-		const struct config_target *target =
-		    &shared->listeners->config->targets[rendered->owner];
+	for (size_t i = 0; i < listeners->binds.count; i++) {
+		const struct haproxy_bind *rendered = &listeners->binds.items[i];
 		struct haproxy_bind at;
 
-		if (strcmp(target->socket, shared->socket) != 0)
+		if (strcmp(listeners->config->targets[rendered->owner].socket, socket) != 0)
 			continue;
-		at = as_bound(rendered, shared->ask);
-		if (!haproxy_bind_shares(&at, &bound))
-			continue;
-		shared->found(target, rendered, shared->files->items[own->owner], own, shared->arg);
-		return;
+		at = as_bound(rendered, ask);
+		if (haproxy_bind_shares(&at, &bound))
+			return rendered;
 	}
+	return NULL;
 }
 
 void listeners_find_shared(const struct listeners *listeners, const char *socket,
                            const struct string_list *files, bool ask, listeners_shared_cb *found,
                            void *arg)
 {
-	const struct shared shared = {.listeners = listeners,
-	                              .socket = socket,
-	                              .files = files,
-	                              .ask = ask,
-	                              .found = found,
-	                              .arg = arg};
 	struct haproxy_binds own = {.count = 0};
 	struct err ignored; /* `segue check` reports it */
 
@@ -154,7 +138,13 @@ void listeners_find_shared(const struct listeners *listeners, const char *socket
 		if (file_read(files->items[i], FILE_MAX, &text, NULL, &ignored))
 			haproxy_binds_read(&own, text.data, text.len, 0, i);
 	}
-	for (size_t i = 0; i < own.count; i++)
-		find_rendered(&shared, &own.items[i]);
+	for (size_t i = 0; i < own.count; i++) {
+		const struct haproxy_bind *rendered =
+		    find_rendered(listeners, socket, &own.items[i], ask);
+
+		if (rendered != NULL)
+			found(&listeners->config->targets[rendered->owner], rendered,
+			      files->items[own.items[i].owner], &own.items[i], arg);
+	}
 	haproxy_binds_free(&own);
 }

@@ -410,7 +410,8 @@ static bool leads(const struct config_cluster *cluster, const struct config_targ
 	const struct member *primary = &topology->primary;
 
 	return view_render(cluster, target, topology, template, &text, err) &&
-	       text_check_judge(target, text.data, text.len, primary->address, primary->port, err);
+	       text_check_leads(target, true, text.data, text.len, primary->address, primary->port,
+	                        err);
 }
 
 /* Only the address and the host are not the primary's, as a template may look at its port and

@@ -33,7 +33,7 @@ bool cluster_try_template(const struct cluster *cluster, const struct config_tar
 		return true;
 	if (!view_render(cluster->config, target, topology, template, text, err))
 		return false;
-	if (!text_check_judge(target, text->data, text->len, topology->primary.address,
+	if (!text_check_leads(target, true, text->data, text->len, topology->primary.address,
 	                      topology->primary.port, err) ||
 	    !state_or_example_leads_to_any(cluster->config, target, template, topology, err))
 		return cluster_of_rendered(err);
