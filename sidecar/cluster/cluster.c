@@ -12,10 +12,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/timer.h"
 #include "cluster/state_file.h"
+#include "haproxy/model/lint.h"
+#include "haproxy/model/routes.h"
 #include "render/view.h"
+#include "target/install.h"
 #include "watch/watcher.h"
 
 /* Targets are created from the configuration. After a reload each one keeps the history of its
@@ -23,8 +27,8 @@
 
 static void cluster_reconcile(struct cluster *cluster);
 
-const struct cluster_target *cluster_find_target(const struct cluster *cluster,
-                                                 const struct config_target *target)
+static const struct cluster_target *find_target(const struct cluster *cluster,
+                                                const struct config_target *target)
 {
 	for (size_t i = 0; i < cluster->target_count; i++)
 		if (cluster->targets[i].config->kind == target->kind &&
@@ -44,7 +48,7 @@ bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_t
 void cluster_set_alarm(const struct cluster *cluster, const struct config_target *target,
                        const char *alarm)
 {
-	const struct cluster_target *entry = cluster_find_target(cluster, target);
+	const struct cluster_target *entry = find_target(cluster, target);
 	bool on = *alarm != '\0';
 
 	if (entry != NULL && target_set_alarm(entry->target, alarm))
@@ -96,7 +100,7 @@ static void create_targets(struct cluster *cluster, const struct cluster_world *
 		                              on_changed, cluster);
 		cluster->target_count++;
 		if (previous != NULL)
-			before = cluster_find_target(previous, entry->config);
+			before = find_target(previous, entry->config);
 		if (before != NULL)
 			target_inherit(entry->target, before->target);
 	}
@@ -297,6 +301,103 @@ const struct config_cluster *cluster_config(const struct cluster *cluster)
 	return cluster->config;
 }
 
+/* --- the texts ---
+ *
+ * A new template is refused before it is taken over if its text leads no client to the primary; an
+ * alarm is raised if it leads clients elsewhere than before. Each template is checked once, not for
+ * each move. */
+
+bool cluster_of_rendered(struct err *err)
+{
+	const struct err text = *err;
+
+	return err_set(err, text.line > 0 ? "rendered %s" : "rendered: %s", text.message);
+}
+
+bool cluster_try_template(const struct cluster *cluster, const struct config_target *target,
+                          const struct mustache *template, struct strbuf *text, struct err *err)
+{
+	const struct topology *topology = &cluster->applied.topology;
+	const struct cluster_target *running = find_target(cluster, target);
+	auto_strbuf struct strbuf before = STRBUF_INIT;
+	struct err ignored;
+
+	if (!cluster->applied.has_topology)
+		return true;
+	if (!view_render(cluster->config, target, topology, template, text, err))
+		return false;
+	if (!text_check_leads(target, true, text->data, text->len, topology->primary.address,
+	                      topology->primary.port, err) ||
+	    !state_or_example_leads_to_any(cluster->config, target, template, topology, err))
+		return cluster_of_rendered(err);
+	return running == NULL ||
+	       !view_render(cluster->config, running->config, topology, running->template, &before,
+	                    &ignored) ||
+	       text_check_keeps(target, before.data, before.len, text->data, text->len, err) ||
+	       cluster_of_rendered(err);
+}
+
+static void add(struct strbuf *alarm, const char *finding)
+{
+	if (*finding != '\0')
+		strbuf_printf(alarm, "%s%s", alarm->len > 0 ? "; " : "", finding);
+}
+
+/* Compares the new text with the output file, which is still the one that HAProxy has loaded or
+ * will start with. */
+static void compare_ways(const struct cluster *cluster, const struct config_target *target,
+                         const struct strbuf *text, struct strbuf *alarm)
+{
+	const struct member *primary = &cluster->applied.topology.primary;
+	const struct haproxy_routes_text now = {
+	    text->data, text->len, {primary->address, primary->port}};
+	auto_strbuf struct strbuf file = STRBUF_INIT, found = STRBUF_INIT;
+	struct haproxy_routes_text before;
+	struct err ignored;
+
+	if (!target->leads_to_primary || !cluster->has_found ||
+	    !file_read(target->output, INSTALL_MAX, &file, NULL, &ignored))
+		return;
+	before = (struct haproxy_routes_text){
+	    file.data, file.len, {cluster->found.address, cluster->found.port}};
+	haproxy_routes_compare(&before, &now, &found);
+	if (found.len > 0)
+		strbuf_printf(&found, ": if this is intended, the next SIGHUP ends this alarm");
+	add(alarm, found.data);
+}
+
+/* Examines once the first text that the target has accepted from a new template, and sets `alarm`.
+ * To be called in the same loop iteration in which the text was accepted, because the file still
+ * has its old content then. */
+static void look_at_text(const struct cluster *cluster, struct cluster_target *entry,
+                         const struct strbuf *text)
+{
+	const struct config_target *target = entry->config;
+	auto_strbuf struct strbuf alarm = STRBUF_INIT, idle = STRBUF_INIT;
+	struct err err;
+
+	if (!entry->taken || entry->looked)
+		return;
+	entry->looked = true;
+	if (target->kind == CONFIG_TARGET_HAPROXY) {
+		compare_ways(cluster, target, text, &alarm);
+		haproxy_lint_idle(text->data, text->len, &idle);
+		add(&alarm, idle.data);
+	}
+	if (!state_or_example_leads_to_any(cluster->config, target, entry->template,
+	                                   &cluster->applied.topology, &err))
+		add(&alarm, err.message);
+	if (alarm.len == 0)
+		return;
+	entry->alarm =
+	    xasprintf("%s/%s: %s", config_target_kind_name(target->kind), target->name, alarm.data);
+	log_warning("text_alarm", KV_STR("cluster", cluster->config->name),
+	            KV_STR("target", target->name), KV_STR("template", target->template_file),
+	            KV_STR("found", alarm.data),
+	            KV_STR("next", "applied nevertheless; check the template and its var. lines in "
+	                           "segue.ini, then reload segue"));
+}
+
 /* Renders the text of one target and gives it to the target. The times are those of the change, or
  * 0 if the same fact is applied again. */
 static void apply_target(struct cluster *cluster, struct cluster_target *entry, struct strbuf *text,
@@ -340,7 +441,7 @@ static void apply_all(struct cluster *cluster, int64_t notified_us, int64_t read
 		apply_target(cluster, &cluster->targets[i], &texts[i], notified_us, read_us);
 	}
 	for (size_t i = 0; i < cluster->target_count; i++) {
-		cluster_look_at_text(cluster, &cluster->targets[i], &texts[i]);
+		look_at_text(cluster, &cluster->targets[i], &texts[i]);
 		strbuf_fini(&texts[i]);
 	}
 }

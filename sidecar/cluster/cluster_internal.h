@@ -113,24 +113,11 @@ int64_t cluster_hold_left_ms(const struct cluster *cluster);
 int64_t cluster_hold_timeout_ms(const struct cluster *cluster, bool starting);
 char *cluster_hold_source(const struct cluster *cluster) MUST_CHECK; /* in words; caller frees */
 
-/* The target of this cluster with the kind and name of `target`, which may be of another edition of
- * the configuration. NULL: there is none. */
-const struct cluster_target *cluster_find_target(const struct cluster *cluster,
-                                                 const struct config_target *target);
-
 /* The target has confirmed the applied topology. */
 bool cluster_has_confirmed(const struct cluster *cluster, const struct cluster_target *entry);
 
-/* --- templates.c --- */
-
 /* Adds to the error that its line numbers are those of the rendered text; always returns false. */
 bool cluster_of_rendered(struct err *err);
-
-/* Examines once the first text that the target has accepted from a new template, and sets `alarm`.
- * To be called in the same loop iteration in which the text was accepted, because the file still
- * has its old content then. */
-void cluster_look_at_text(const struct cluster *cluster, struct cluster_target *entry,
-                          const struct strbuf *text);
 
 /* --- snapshot.c --- */
 

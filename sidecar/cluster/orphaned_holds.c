@@ -16,8 +16,8 @@
 #include "base/timer.h"
 #include "haproxy/hold_record.h"
 #include "pgbouncer/hold_record.h"
-#include "postgres/libpq.h"
 #include "target/command.h"
+#include "topology/layout_fields.h"
 
 #define CHILD_MS       30000
 #define RETRY_FIRST_MS 1000
@@ -71,25 +71,13 @@ static void read_place(struct orphaned_hold *note, const char *state_dir)
  * stays the same. */
 static char *console_place(const char *conninfo)
 {
-	struct libpq pq;
+	struct conninfo auto_conninfo parts = CONNINFO_INIT;
 	struct err ignored; /* then the whole string is compared */
-	PQconninfoOption *options = NULL;
-	const char *host = "", *port = "";
-	char *place;
+	bool ok = conninfo_is_uri(conninfo)
+	              ? conninfo_parse_uri(conninfo, conninfo, &parts, &ignored)
+	              : conninfo_parse(conninfo, &parts, &ignored);
 
-	if (libpq_load(&pq, &ignored))
-		options = pq.conninfo_parse(conninfo, NULL);
-	if (options == NULL)
-		return xstrdup(conninfo);
-	for (const PQconninfoOption *option = options; option->keyword != NULL; option++) {
-		if (option->val != NULL && strcmp(option->keyword, "host") == 0)
-			host = option->val;
-		if (option->val != NULL && strcmp(option->keyword, "port") == 0)
-			port = option->val;
-	}
-	place = xasprintf("%s %s", host, port);
-	pq.conninfo_free(options);
-	return place;
+	return ok ? xasprintf("%s %s", parts.host.data, parts.port.data) : xstrdup(conninfo);
 }
 
 static bool is_at(const struct orphaned_hold *note, const struct config_target *target)
@@ -183,40 +171,39 @@ static const struct config_target *find_heir(const struct config *config,
 	return count == 1 && note->kind == CONFIG_TARGET_PGBOUNCER ? heir : NULL;
 }
 
-/* The section of that name drives another proxy now and needs the file name. */
-static void set_aside(const struct config *config, const struct orphaned_hold *note)
+static bool move_record(const struct orphaned_hold *note, const char *path, const char *event,
+                        const char *target, const char *next)
 {
-	auto_free char *path = record_path(config, note->kind, note->name, "@gone");
 	struct err err;
 
-	if (find_target(config, note->kind, note->name) == NULL || rename(note->path, path) == 0)
-		return;
+	if (rename(note->path, path) == 0)
+		return true;
 	err_set_errno(&err, errno, "cannot rename %s to %s", note->path, path);
-	log_error(
-	    "note_not_set_aside", KV_STR("target", note->name), KV_ERR(&err),
-	    KV_STR("next",
-	           "what was held at another proxy stays held: read the file, and resume by hand"));
+	log_error(event, KV_STR("target", target), KV_ERR(&err), KV_STR("next", next));
+	return false;
 }
 
+/* Without an heir the record is set aside if the section of that name drives another proxy now and
+ * needs the file name. */
 static void adopt(const struct config *config, const struct orphaned_hold *note)
 {
 	const struct config_target *heir = find_heir(config, note);
+	auto_free char *aside = record_path(config, note->kind, note->name, "@gone");
 	auto_free char *path =
 	    heir != NULL ? record_path(config, note->kind, heir->name, "") : NULL;
-	struct err err;
 
 	if (path == NULL || access(path, F_OK) == 0) {
-		set_aside(config, note);
-	} else if (rename(note->path, path) == 0) {
+		if (find_target(config, note->kind, note->name) != NULL)
+			(void)move_record(note, aside, "note_not_set_aside", note->name,
+			                  "what was held at another proxy stays held: read the "
+			                  "file, and resume by hand");
+	} else if (move_record(note, path, "note_not_adopted", heir->name,
+	                       "its clients are released instead")) {
 		log_warning("note_adopted", KV_STR("cluster", heir->cluster),
 		            KV_STR("target", heir->name), KV_STR("note", path),
 		            KV_STR("was", note->name),
 		            KV_STR("next", "the section was renamed and drives the same proxy: it "
 		                           "continues the hold"));
-	} else {
-		err_set_errno(&err, errno, "cannot rename %s to %s", note->path, path);
-		log_error("note_not_adopted", KV_STR("target", heir->name), KV_ERR(&err),
-		          KV_STR("next", "its clients are released instead"));
 	}
 }
 

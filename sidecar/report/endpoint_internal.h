@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "base/strbuf.h"
 #include "config/grammar.h"
-#include "report/cursor.h"
+#include "report/endpoint.h"
 
 /* Parses what an HTTP client has sent, as far as the endpoint needs it. Pure. The input may be
  * hostile; the result is checked. One request per connection: what follows the body is ignored. */
