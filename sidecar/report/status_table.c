@@ -64,8 +64,7 @@ static void append_seconds(const json_t *object, const char *key, struct strbuf 
 static void append_left(const json_t *object, const char *key, struct strbuf *out)
 {
 	append_seconds(object, key, out);
-	if (out->len > 0)
-		strbuf_append_str(out, " left");
+	strbuf_append_str(out, out->len > 0 ? " left" : "");
 }
 
 /* Prints nothing if there are no rows. */
