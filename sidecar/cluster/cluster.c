@@ -25,8 +25,6 @@
 /* Targets are created from the configuration. After a reload each one keeps the history of its
  * moves. */
 
-static void cluster_reconcile(struct cluster *cluster);
-
 static const struct cluster_target *find_target(const struct cluster *cluster,
                                                 const struct config_target *target)
 {
@@ -64,104 +62,6 @@ static bool drives_pgbouncer(const struct cluster *cluster)
 		if (cluster->targets[i].config->kind == CONFIG_TARGET_PGBOUNCER)
 			return true;
 	return false;
-}
-
-/* Only a PgBouncer reports where it listens, and only late. */
-static void on_changed(void *arg)
-{
-	struct cluster *cluster = arg;
-
-	cluster_save_confirmed(cluster);
-	if (drives_pgbouncer(cluster) &&
-	    cluster_own_changed(cluster, watcher_fact(cluster->watcher)))
-		cluster_reconcile(cluster);
-	cluster_fleet_note(cluster);
-}
-
-/* `previous`: as for cluster_create(). */
-static void create_targets(struct cluster *cluster, const struct cluster_world *world, size_t index,
-                           const struct cluster *previous)
-{
-	const struct config *config = world->config;
-	size_t count = 0;
-
-	for (size_t i = 0; i < config->target_count; i++)
-		count += config->targets[i].cluster_index == index;
-	cluster->targets = xcalloc(count, sizeof(*cluster->targets));
-	for (size_t i = 0; i < config->target_count; i++) {
-		struct cluster_target *entry = &cluster->targets[cluster->target_count];
-		const struct cluster_target *before = NULL;
-
-		if (config->targets[i].cluster_index != index)
-			continue;
-		entry->config = &config->targets[i];
-		entry->template = world->templates[i];
-		entry->target = target_create(world->hub, entry->config, config->state_dir,
-		                              on_changed, cluster);
-		cluster->target_count++;
-		if (previous != NULL)
-			before = find_target(previous, entry->config);
-		if (before != NULL)
-			target_inherit(entry->target, before->target);
-	}
-}
-
-/* The override of the operator is read at the start, saved before it is followed, and logged again
- * every REMIND_MS until it is released. */
-
-#define REMIND_MS 600000
-
-/* Logs the override again, so that nobody forgets that segue does not act. */
-static void remind(void *arg)
-{
-	struct cluster *cluster = arg;
-
-	cluster_log_override(cluster);
-	if (cluster->override.kind != OVERRIDE_NONE)
-		timer_start(cluster->reminder, REMIND_MS);
-	else
-		timer_stop(cluster->reminder);
-}
-
-/* `previous`: the same cluster before a reload that changed state_dir: its override stays in force,
- * whatever the new state_dir holds. NULL: the file is read. */
-static void load_override(struct cluster *cluster, const struct cluster *previous)
-{
-	const char *name = cluster->config->name, *dir = cluster->segue->state_dir;
-	struct err err;
-
-	if (previous != NULL) {
-		cluster->override = previous->override;
-		if (previous->override_problem != NULL)
-			cluster->override_problem = xstrdup(previous->override_problem);
-		if (!override_save(dir, name, &cluster->override, &err))
-			log_error("override_not_kept", KV_STR("cluster", name), KV_ERR(&err),
-			          KV_STR("next", "it is in force until segue stops: repair "
-			                         "state_dir, then set it again"));
-	} else if (!override_load(dir, name, &cluster->override, &err)) {
-		cluster->override_problem = xstrdup(err.message);
-		log_error("override_unusable", KV_STR("cluster", name), KV_ERR(&err),
-		          KV_STR("next",
-		                 "the cluster is frozen, because the file may contain an override: "
-		                 "run `segue pin`, `segue freeze` or `segue release`"));
-	}
-	remind(cluster);
-}
-
-bool cluster_set_override(struct cluster *cluster, const struct override *override, struct err *err)
-{
-	if ((override->kind == OVERRIDE_PIN &&
-	     !cluster_may_lead_to(cluster, override->address, override->port, err)) ||
-	    !override_save(cluster->segue->state_dir, cluster->config->name, override, err))
-		return false;
-	if (override->kind == OVERRIDE_NONE && cluster->override.kind != OVERRIDE_NONE)
-		log_warning("override_released", KV_STR("cluster", cluster->config->name),
-		            KV_STR("next", "the store and the servers are followed again"));
-	cluster->override = *override;
-	free(STEAL(cluster->override_problem));
-	remind(cluster);
-	cluster_reconcile(cluster);
-	return true;
 }
 
 /* Without a primary clients are held or fenced, and the time limit of the hold runs. decide() has
@@ -494,39 +394,9 @@ static void move(struct cluster *cluster, const struct decision *decision,
 
 /* --- facts and the reconcile --- */
 
-static size_t add_members(const struct decide_input *input, const struct topology *topology,
-                          const struct member **out)
-{
-	size_t count = 0;
-
-	if (topology->has_primary && decide_own(input, &topology->primary) == NULL)
-		out[count++] = &topology->primary;
-	for (size_t i = 0; i < topology->standby_count; i++)
-		if (decide_own(input, &topology->standbys[i]) == NULL)
-			out[count++] = &topology->standbys[i];
-	return count;
-}
-
 static const struct member *previous(const struct cluster *cluster)
 {
 	return clock_now_ms() < cluster->previous_until_ms ? &cluster->previous : NULL;
-}
-
-/* Present and former members are asked, so that an old primary that comes back is seen. Own
- * listeners are left out: a server behind the proxy would answer. */
-static void follow_members(struct cluster *cluster, const struct watch_fact *fact)
-{
-	const struct decide_input input = {.own = cluster->own, .own_count = cluster->own_count};
-	const struct member *members[2 * TOPOLOGY_SLOTS_MAX + 1];
-	size_t count = 0;
-
-	if (fact->topology != NULL)
-		count = add_members(&input, fact->topology, members);
-	if (cluster->applied.has_topology)
-		count += add_members(&input, &cluster->applied.topology, members + count);
-	if (previous(cluster) != NULL)
-		members[count++] = previous(cluster);
-	verifier_follow(cluster->verifier, members, count);
 }
 
 /* Reconciles again every second while a server is asked, an alarm is active, the last move is
@@ -568,9 +438,12 @@ void cluster_input(const struct cluster *cluster, struct decide_input *out)
 }
 
 /* Reads all facts, decides, and carries out the decision. */
-static void cluster_reconcile(struct cluster *cluster)
+static void cluster_reconcile(void *arg)
 {
+	struct cluster *cluster = arg;
 	const struct watch_fact *fact = watcher_fact(cluster->watcher);
+	const struct member *members[CLUSTER_MEMBERS_MAX + 1];
+	size_t count;
 	struct decide_input input;
 	struct decision decision;
 	bool guarded;
@@ -580,8 +453,11 @@ static void cluster_reconcile(struct cluster *cluster)
 	else if (cluster->away_ms == 0)
 		cluster->away_ms = clock_now_ms();
 	cluster_hold_learn(cluster, fact);
-	cluster_find_own(cluster, fact);
-	follow_members(cluster, fact);
+	/* Present and former members are asked, so that an old primary that comes back is seen. Own
+	 * listeners are left out: a server behind the proxy would answer. */
+	count = cluster_find_own(cluster, fact, members);
+	members[count] = previous(cluster);
+	verifier_follow(cluster->verifier, members, count + 1);
 	cluster_input(cluster, &input);
 	decision = decide(&input);
 	cluster_judge(cluster, &input, &decision, &cluster->last_decision);
@@ -607,9 +483,102 @@ static void cluster_reconcile(struct cluster *cluster)
 	cluster_fleet_note(cluster);
 }
 
-static void reconcile_cb(void *arg)
+/* Only a PgBouncer reports where it listens, and only late. */
+static void on_changed(void *arg)
 {
-	cluster_reconcile(arg);
+	struct cluster *cluster = arg;
+
+	cluster_save_confirmed(cluster);
+	if (drives_pgbouncer(cluster) &&
+	    cluster_own_changed(cluster, watcher_fact(cluster->watcher)))
+		cluster_reconcile(cluster);
+	cluster_fleet_note(cluster);
+}
+
+/* `previous`: as for cluster_create(). */
+static void create_targets(struct cluster *cluster, const struct cluster_world *world, size_t index,
+                           const struct cluster *previous)
+{
+	const struct config *config = world->config;
+	size_t count = 0;
+
+	for (size_t i = 0; i < config->target_count; i++)
+		count += config->targets[i].cluster_index == index;
+	cluster->targets = xcalloc(count, sizeof(*cluster->targets));
+	for (size_t i = 0; i < config->target_count; i++) {
+		struct cluster_target *entry = &cluster->targets[cluster->target_count];
+		const struct cluster_target *before = NULL;
+
+		if (config->targets[i].cluster_index != index)
+			continue;
+		entry->config = &config->targets[i];
+		entry->template = world->templates[i];
+		entry->target = target_create(world->hub, entry->config, config->state_dir,
+		                              on_changed, cluster);
+		cluster->target_count++;
+		if (previous != NULL)
+			before = find_target(previous, entry->config);
+		if (before != NULL)
+			target_inherit(entry->target, before->target);
+	}
+}
+
+/* The override of the operator is read at the start, saved before it is followed, and logged again
+ * every REMIND_MS until it is released. */
+
+#define REMIND_MS 600000
+
+/* Logs the override again, so that nobody forgets that segue does not act. */
+static void remind(void *arg)
+{
+	struct cluster *cluster = arg;
+
+	cluster_log_override(cluster);
+	if (cluster->override.kind != OVERRIDE_NONE)
+		timer_start(cluster->reminder, REMIND_MS);
+	else
+		timer_stop(cluster->reminder);
+}
+
+/* `previous`: the same cluster before a reload that changed state_dir: its override stays in force,
+ * whatever the new state_dir holds. NULL: the file is read. */
+static void load_override(struct cluster *cluster, const struct cluster *previous)
+{
+	const char *name = cluster->config->name, *dir = cluster->segue->state_dir;
+	struct err err;
+
+	if (previous != NULL) {
+		cluster->override = previous->override;
+		if (previous->override_problem != NULL)
+			cluster->override_problem = xstrdup(previous->override_problem);
+		if (!override_save(dir, name, &cluster->override, &err))
+			log_error("override_not_kept", KV_STR("cluster", name), KV_ERR(&err),
+			          KV_STR("next", "it is in force until segue stops: repair "
+			                         "state_dir, then set it again"));
+	} else if (!override_load(dir, name, &cluster->override, &err)) {
+		cluster->override_problem = xstrdup(err.message);
+		log_error("override_unusable", KV_STR("cluster", name), KV_ERR(&err),
+		          KV_STR("next",
+		                 "the cluster is frozen, because the file may contain an override: "
+		                 "run `segue pin`, `segue freeze` or `segue release`"));
+	}
+	remind(cluster);
+}
+
+bool cluster_set_override(struct cluster *cluster, const struct override *override, struct err *err)
+{
+	if ((override->kind == OVERRIDE_PIN &&
+	     !cluster_may_lead_to(cluster, override->address, override->port, err)) ||
+	    !override_save(cluster->segue->state_dir, cluster->config->name, override, err))
+		return false;
+	if (override->kind == OVERRIDE_NONE && cluster->override.kind != OVERRIDE_NONE)
+		log_warning("override_released", KV_STR("cluster", cluster->config->name),
+		            KV_STR("next", "the store and the servers are followed again"));
+	cluster->override = *override;
+	free(STEAL(cluster->override_problem));
+	remind(cluster);
+	cluster_reconcile(cluster);
+	return true;
 }
 
 static void on_resume(void *arg)
@@ -665,7 +634,7 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 	cluster->persist = timer_new(world->base, cluster_on_persist, cluster);
 	timer_set_priority(cluster->persist, CLUSTER_PRIORITY_LATER);
 	cluster->resume = timer_new(world->base, on_resume, cluster);
-	cluster->tick = timer_new(world->base, reconcile_cb, cluster);
+	cluster->tick = timer_new(world->base, cluster_reconcile, cluster);
 	cluster->reminder = timer_new(world->base, remind, cluster);
 	if (previous != NULL && same_store(cluster, previous)) {
 		take_over(cluster, previous);
@@ -682,11 +651,12 @@ struct cluster *cluster_create(const struct cluster_world *world, size_t index,
 		cluster->state_problem = xstrdup(world->state_problem);
 	load_override(cluster, same_dir ? NULL : previous);
 	create_targets(cluster, world, index, previous);
-	cluster->verifier = verifier_create(world->base, cluster->config, reconcile_cb, cluster);
+	cluster->verifier =
+	    verifier_create(world->base, cluster->config, cluster_reconcile, cluster);
 	if (previous != NULL)
 		verifier_recall(cluster->verifier, previous->verifier);
 	cluster->watcher =
-	    watcher_create(world->zk, world->resolver, cluster->config, reconcile_cb, cluster);
+	    watcher_create(world->zk, world->resolver, cluster->config, cluster_reconcile, cluster);
 	cluster_fleet_open(cluster, world);
 	return cluster;
 }

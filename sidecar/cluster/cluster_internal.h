@@ -85,9 +85,13 @@ void cluster_input(const struct cluster *cluster, struct decide_input *out);
 
 /* --- own_listener.c --- */
 
+#define CLUSTER_MEMBERS_MAX (2 * TOPOLOGY_SLOTS_MAX)
+
 /* Finds which members of the fact, of what is applied and of a pin are own listeners (struct
- * own_listener in decide/decide.h). */
-void cluster_find_own(struct cluster *cluster, const struct watch_fact *fact);
+ * own_listener in decide/decide.h). `others` gets the members that are none; the pinned server is
+ * not among them. Returns their number. */
+size_t cluster_find_own(struct cluster *cluster, const struct watch_fact *fact,
+                        const struct member *others[CLUSTER_MEMBERS_MAX]);
 
 /* Does the same. Returns true if the result has changed: a PgBouncer reports late where it
  * listens. */

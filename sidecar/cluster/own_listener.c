@@ -22,48 +22,59 @@ static const struct config_target *find(const struct cluster *cluster, const cha
 	return target;
 }
 
-static void look_at(struct cluster *cluster, const struct member *member)
+static bool is_own(struct cluster *cluster, const struct member *member)
 {
 	const struct config_target *target = find(cluster, member->address, member->port);
 
 	if (target == NULL)
-		return;
+		return false;
 	cluster->own = xreallocarray(cluster->own, cluster->own_count + 1, sizeof(*cluster->own));
 	cluster->own[cluster->own_count++] = (struct own_listener){.at = *member, .target = target};
+	return true;
 }
 
 /* The members of `before` have been looked at already. */
-static void look_at_all(struct cluster *cluster, const struct topology *topology,
-                        const struct topology *before)
+static size_t look_at_all(struct cluster *cluster, const struct topology *topology,
+                          const struct topology *before, const struct member **others)
 {
-	if (topology->has_primary && cluster_find_member(before, &topology->primary) == NULL)
-		look_at(cluster, &topology->primary);
-	for (size_t i = 0; i < topology->standby_count; i++)
-		if (cluster_find_member(before, &topology->standbys[i]) == NULL)
-			look_at(cluster, &topology->standbys[i]);
+	size_t count = 0;
+
+	for (size_t i = topology->has_primary ? 0 : 1; i <= topology->standby_count; i++) {
+		const struct member *member =
+		    i == 0 ? &topology->primary : &topology->standbys[i - 1];
+
+		if (cluster_find_member(before, member) == NULL && !is_own(cluster, member))
+			others[count++] = member;
+	}
+	return count;
 }
 
-void cluster_find_own(struct cluster *cluster, const struct watch_fact *fact)
+size_t cluster_find_own(struct cluster *cluster, const struct watch_fact *fact,
+                        const struct member *others[CLUSTER_MEMBERS_MAX])
 {
 	struct member pinned = {.port = cluster->override.port, .lag_bytes = -1};
+	size_t count = 0;
 
 	cluster->own_count = 0;
 	if (fact->topology != NULL)
-		look_at_all(cluster, fact->topology, NULL);
+		count = look_at_all(cluster, fact->topology, NULL, others);
 	if (cluster->applied.has_topology)
-		look_at_all(cluster, &cluster->applied.topology, fact->topology);
+		count += look_at_all(cluster, &cluster->applied.topology, fact->topology,
+		                     others + count);
 	memcpy(pinned.address, cluster->override.address, sizeof(pinned.address));
 	if (cluster->override.kind == OVERRIDE_PIN)
-		look_at(cluster, &pinned);
+		(void)is_own(cluster, &pinned);
+	return count;
 }
 
 bool cluster_own_changed(struct cluster *cluster, const struct watch_fact *fact)
 {
 	auto_free struct own_listener *before = STEAL(cluster->own);
+	const struct member *others[CLUSTER_MEMBERS_MAX];
 	size_t count = cluster->own_count;
 	bool same;
 
-	cluster_find_own(cluster, fact);
+	(void)cluster_find_own(cluster, fact, others);
 	same = cluster->own_count == count;
 	for (size_t i = 0; same && i < count; i++)
 		same = before[i].target == cluster->own[i].target &&

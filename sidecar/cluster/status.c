@@ -49,32 +49,19 @@ static json_t *places_json(const struct target_endpoints *places)
 	return json;
 }
 
-static json_t *step_json(const struct move_step *step)
-{
-	return json_pack("{s:s, s:f, s:f}", "name", move_step_name(step->kind), "start_ms",
-	                 ms(step->start_us), "ms", ms(step->took_us));
-}
-
 static json_t *move_json(const struct move *move)
 {
 	json_t *steps = json_array();
 
 	for (size_t i = 0; i < move->step_count; i++)
-		json_array_append_new(steps, step_json(&move->steps[i]));
+		json_array_append_new(steps, json_pack("{s:s, s:f, s:f}", "name",
+		                                       move_step_name(move->steps[i].kind),
+		                                       "start_ms", ms(move->steps[i].start_us),
+		                                       "ms", ms(move->steps[i].took_us)));
 	return json_pack("{s:I, s:o, s:o, s:f, s:f, s:o}", "zxid", (json_int_t)move->zxid, "at",
 	                 time_json(move->begin_us), "what", report_text_json(move->what),
 	                 "total_ms", ms(move->total_us), "held_ms", ms(move->held_us), "steps",
 	                 steps);
-}
-
-static json_t *moves_json(const struct target *target)
-{
-	json_t *json = json_array();
-	const struct move *move;
-
-	for (size_t back = 0; (move = target_move(target, back)) != NULL; back++)
-		json_array_append_new(json, move_json(move));
-	return json;
 }
 
 static json_t *target_json(const struct cluster_target *entry)
@@ -82,19 +69,23 @@ static json_t *target_json(const struct cluster_target *entry)
 	struct target_status status;
 	struct target_endpoints desired, live;
 	struct target_counts counts;
+	json_t *moves = json_array();
+	const struct move *move;
 
+	for (size_t back = 0; (move = target_move(entry->target, back)) != NULL; back++)
+		json_array_append_new(moves, move_json(move));
 	target_status(entry->target, &status);
 	target_endpoints(entry->target, &desired, &live);
 	target_counts(entry->target, &counts);
-	return json_pack(
-	    "{s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:I, s:o, s:I, s:i, s:I, s:I, s:o}", "name",
-	    entry->config->name, "kind", config_target_kind_name(entry->config->kind), "zxid",
-	    (json_int_t)status.zxid, "in_sync", status.in_sync, "step", status.step, "problem",
-	    report_text_json(status.problem), "desired", places_json(&desired), "desired_count",
-	    (json_int_t)desired.count, "live", places_json(&live), "live_count",
-	    (json_int_t)live.count, "old_sessions", (int)status.old_sessions, "moves_total",
-	    (json_int_t)counts.moves, "failures_total", (json_int_t)counts.failures, "moves",
-	    moves_json(entry->target));
+	return json_pack("{s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:I, s:o, s:I, s:i, s:I, s:I, s:o}",
+	                 "name", entry->config->name, "kind",
+	                 config_target_kind_name(entry->config->kind), "zxid",
+	                 (json_int_t)status.zxid, "in_sync", status.in_sync, "step", status.step,
+	                 "problem", report_text_json(status.problem), "desired",
+	                 places_json(&desired), "desired_count", (json_int_t)desired.count, "live",
+	                 places_json(&live), "live_count", (json_int_t)live.count, "old_sessions",
+	                 (int)status.old_sessions, "moves_total", (json_int_t)counts.moves,
+	                 "failures_total", (json_int_t)counts.failures, "moves", moves);
 }
 
 /* --- the cluster --- */
@@ -149,24 +140,6 @@ static json_t *server_json(const struct cluster_snapshot *snapshot, size_t index
 	                 known_json(server.lag_bytes >= 0, server.lag_bytes), "system_identifier",
 	                 report_text_json(fact->system_identifier), "admitted", admitted, "why",
 	                 admission.reason);
-}
-
-static json_t *servers_json(const struct cluster_snapshot *snapshot)
-{
-	json_t *servers = json_array();
-
-	for (size_t i = 0; i < snapshot->input.server_count; i++)
-		json_array_append_new(servers, server_json(snapshot, i));
-	return servers;
-}
-
-static json_t *targets_json(const struct cluster *cluster)
-{
-	json_t *targets = json_array();
-
-	for (size_t i = 0; i < cluster->target_count; i++)
-		json_array_append_new(targets, target_json(&cluster->targets[i]));
-	return targets;
 }
 
 static json_t *hold_json(const struct cluster_snapshot *snapshot)
@@ -226,17 +199,22 @@ json_t *cluster_status(const struct cluster *cluster)
 {
 	const struct last_decision *last_decision = &cluster->last_decision;
 	struct cluster_snapshot snapshot;
+	json_t *servers = json_array(), *targets = json_array();
 
 	cluster_snapshot(cluster, &snapshot);
+	for (size_t i = 0; i < snapshot.input.server_count; i++)
+		json_array_append_new(servers, server_json(&snapshot, i));
+	for (size_t i = 0; i < cluster->target_count; i++)
+		json_array_append_new(targets, target_json(&cluster->targets[i]));
 	return add_headlines(
-	    json_pack(
-	        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
-	        cluster->config->name, "state", snapshot.state, "reason",
-	        report_text_json(snapshot.reason), "about", report_text_json(last_decision->about),
-	        "why", report_text_json(last_decision->why), "store",
-	        store_json(snapshot.input.fact), "applied", applied_json(cluster), "override",
-	        override_to_json(&cluster->override), "hold", hold_json(&snapshot), "hold_timeout",
-	        hold_timeout_json(cluster), "servers", servers_json(&snapshot), "targets",
-	        targets_json(cluster), "alarm", alarm_json(&snapshot)),
+	    json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name",
+	              cluster->config->name, "state", snapshot.state, "reason",
+	              report_text_json(snapshot.reason), "about",
+	              report_text_json(last_decision->about), "why",
+	              report_text_json(last_decision->why), "store",
+	              store_json(snapshot.input.fact), "applied", applied_json(cluster), "override",
+	              override_to_json(&cluster->override), "hold", hold_json(&snapshot),
+	              "hold_timeout", hold_timeout_json(cluster), "servers", servers, "targets",
+	              targets, "alarm", alarm_json(&snapshot)),
 	    cluster);
 }
