@@ -384,12 +384,7 @@ static void move(struct cluster *cluster, const struct decision *decision,
 	cluster->hold = (struct decide_hold){.by = HELD_NOT};
 	apply_all(cluster, decision->on_news ? fact->notified_us : 0,
 	          decision->on_news ? fact->read_us : 0);
-	if (urgent)
-		cluster_save_now(cluster);
-	else if (cluster->last_decision.news)
-		cluster_save_later(cluster, CLUSTER_SAVE_AFTER_MS);
-	else
-		cluster_save_lazily(cluster);
+	cluster_save_move(cluster, urgent, cluster->last_decision.news);
 }
 
 /* --- facts and the reconcile --- */

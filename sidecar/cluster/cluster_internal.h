@@ -132,6 +132,7 @@ struct cluster_snapshot {
 	const struct cluster *cluster;
 	struct decide_input input;         /* the facts, as decide() gets them */
 	const struct topology *topology;   /* that is applied */
+	const struct topology *named;      /* by the store; if it has none, the applied one */
 	const struct server_fact *primary; /* the answers of its primary; NULL: it is not asked */
 	bool is_held;                      /* there is no primary: clients are held or fenced */
 	bool is_fenced;
@@ -161,10 +162,6 @@ struct cluster_server { /* all pointers are borrowed, as above */
 void cluster_server(const struct cluster_snapshot *snapshot, size_t index,
                     struct cluster_server *out);
 
-/* Whether the server at that address would be admitted as the primary. */
-struct admission cluster_admission(const struct cluster_snapshot *snapshot,
-                                   const struct member *at);
-
 /* Returns the member at the address of `at`; NULL: there is none, or no topology. */
 const struct member *cluster_find_member(const struct topology *topology, const struct member *at);
 
@@ -190,9 +187,9 @@ void cluster_log_override(const struct cluster *cluster);
 void cluster_load(struct cluster *cluster, const char *state_dir);
 #define CLUSTER_SAVE_AFTER_MS 1000 /* for what need not be on disk at once */
 void cluster_save_later(struct cluster *cluster, int64_t after_ms);
-void cluster_save_now(struct cluster *cluster);       /* as soon as the proxies have been moved */
+/* After a move. `urgent`: as soon as the proxies have confirmed it. `news`: to other servers. */
+void cluster_save_move(struct cluster *cluster, bool urgent, bool news);
 void cluster_save_confirmed(struct cluster *cluster); /* if all targets have confirmed the move */
-void cluster_save_lazily(struct cluster *cluster);    /* for the same servers under a newer zxid */
 void cluster_save_last(struct cluster *cluster);      /* now, and waits for the disk */
 void cluster_on_persist(void *arg);
 

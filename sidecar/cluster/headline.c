@@ -53,7 +53,7 @@ static const char *why_not_followed(const struct cluster_snapshot *now,
                                     const struct cluster_server *server)
 {
 	const int64_t last = now->topology->timeline;
-	struct admission admission = cluster_admission(now, &server->at);
+	struct admission admission = decide_admission(&now->input, now->named, &server->at);
 
 	if (admission.reason[0] != '\0')
 		return admission.reason;

@@ -62,19 +62,6 @@ static bool is_localhost(const struct haproxy_bind *bind, const char *address,
 	       haproxy_bind_overlaps(&bound, at);
 }
 
-/* A bind to all addresses covers the addresses of the machine on which HAProxy runs. */
-static bool is_all(const struct haproxy_bind *bind)
-{
-	return bind->kind == HAPROXY_BIND_ANY || bind->kind == HAPROXY_BIND_ANY_IPV4 ||
-	       bind->kind == HAPROXY_BIND_ANY_IPV6;
-}
-
-static bool is_on_haproxys_machine(const char *address, const char *socket)
-{
-	return machine_is_loopback(address) ||
-	       (machine_has_address(address) && !haproxy_is_elsewhere(socket));
-}
-
 const struct config_target *listeners_find(const struct listeners *listeners, size_t cluster,
                                            const char *address, uint16_t port)
 {
@@ -86,10 +73,14 @@ const struct config_target *listeners_find(const struct listeners *listeners, si
 		const struct haproxy_bind *bind = &listeners->binds.items[i];
 		const struct config_target *target = &listeners->config->targets[bind->owner];
 
-		if ((haproxy_bind_overlaps(bind, &at) || is_localhost(bind, address, &at)) &&
-		    *bind->interface == '\0' &&
-		    drives(listeners->config, cluster, target->socket) &&
-		    (!is_all(bind) || is_on_haproxys_machine(address, target->socket)))
+		if (!(haproxy_bind_overlaps(bind, &at) || is_localhost(bind, address, &at)) ||
+		    *bind->interface != '\0' || !drives(listeners->config, cluster, target->socket))
+			continue;
+		/* a bind to all addresses covers those of the machine on which HAProxy runs */
+		if ((bind->kind != HAPROXY_BIND_ANY && bind->kind != HAPROXY_BIND_ANY_IPV4 &&
+		     bind->kind != HAPROXY_BIND_ANY_IPV6) ||
+		    machine_is_loopback(address) ||
+		    (machine_has_address(address) && !haproxy_is_elsewhere(target->socket)))
 			return target;
 	}
 	return NULL;

@@ -30,19 +30,16 @@ void cluster_save_later(struct cluster *cluster, int64_t after_ms)
 	timer_start(cluster->persist, ms);
 }
 
-void cluster_save_now(struct cluster *cluster)
-{
-	cluster->save_when_confirmed = true;
-	cluster_save_later(cluster, SAVE_NOW_MS);
-}
-
 /* A timeline that has become known or higher is saved soon, because an old primary is refused by
  * it. */
-void cluster_save_lazily(struct cluster *cluster)
+void cluster_save_move(struct cluster *cluster, bool urgent, bool news)
 {
 	bool known = cluster->applied.topology.timeline == cluster->saved_timeline;
 
-	cluster_save_later(cluster, known ? SAVE_LAZY_MS : SAVE_NOW_MS);
+	cluster->save_when_confirmed = cluster->save_when_confirmed || urgent;
+	cluster_save_later(cluster, !urgent && news    ? CLUSTER_SAVE_AFTER_MS
+	                            : urgent || !known ? SAVE_NOW_MS
+	                                               : SAVE_LAZY_MS);
 }
 
 void cluster_save_confirmed(struct cluster *cluster)

@@ -77,7 +77,9 @@ void cluster_snapshot(const struct cluster *cluster, struct cluster_snapshot *ou
 
 	*out = (struct cluster_snapshot){.cluster = cluster};
 	cluster_input(cluster, &out->input);
-	out->topology = &cluster->applied.topology;
+	out->topology = out->named = &cluster->applied.topology;
+	if (out->input.fact->topology != NULL)
+		out->named = out->input.fact->topology;
 	out->primary =
 	    server_of(out->input.servers, out->input.server_count, &out->topology->primary);
 	out->is_held = cluster->hold.by != HELD_NOT;
@@ -132,11 +134,4 @@ void cluster_server(const struct cluster_snapshot *snapshot, size_t index,
 	            : out->member == &snapshot->topology->primary ? "primary"
 	                                                          : "standby";
 	out->lag_bytes = lag_bytes(snapshot, out->member, fact);
-}
-
-struct admission cluster_admission(const struct cluster_snapshot *snapshot, const struct member *at)
-{
-	const struct topology *named = snapshot->input.fact->topology;
-
-	return decide_admission(&snapshot->input, named != NULL ? named : snapshot->topology, at);
 }

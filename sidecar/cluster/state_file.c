@@ -414,31 +414,25 @@ static bool leads(const struct config_cluster *cluster, const struct config_targ
 	                        err);
 }
 
-/* Only the address and the host are not the primary's, as a template may look at its port and
- * name. */
-static void add_nobody(struct topology *topology)
-{
-	struct member *nobody = topology_add_standby(topology);
-
-	*nobody = topology->primary;
-	nobody->slot = 0;
-	memcpy(nobody->address, "192.0.2.1", sizeof("192.0.2.1")); /* RFC 5737 */
-	memcpy(nobody->host, "192.0.2.1", sizeof("192.0.2.1"));
-}
-
 bool state_or_example_leads_to_any(const struct config_cluster *cluster,
                                    const struct config_target *target,
                                    const struct mustache *template, const struct topology *topology,
                                    struct err *err)
 {
+	static const char nobody[] = "192.0.2.1"; /* RFC 5737 */
 	struct topology trial = {0};
 	bool fine = true;
 
 	if (!target->leads_to_primary || !topology->has_primary)
 		return true;
 	topology_copy(&trial, topology);
-	if (trial.standby_count == 0)
-		add_nobody(&trial);
+	if (trial.standby_count == 0) {
+		/* only its address and host differ, as a template may look at port and name */
+		*topology_add_standby(&trial) = trial.primary;
+		trial.standbys[0].slot = 0;
+		memcpy(trial.standbys[0].address, nobody, sizeof(nobody));
+		memcpy(trial.standbys[0].host, nobody, sizeof(nobody));
+	}
 	for (size_t i = 0; i < trial.standby_count && fine; i++) {
 		const struct member now = trial.primary;
 

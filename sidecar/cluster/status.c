@@ -128,7 +128,7 @@ static json_t *server_json(const struct cluster_snapshot *snapshot, size_t index
 
 	cluster_server(snapshot, index, &server);
 	fact = server.fact;
-	admission = cluster_admission(snapshot, &server.at);
+	admission = decide_admission(&snapshot->input, snapshot->named, &server.at);
 	admitted = admission.kind == ADMIT_YES || admission.kind == ADMIT_UNVERIFIED;
 	return json_pack("{s:s, s:i, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:s}", "address",
 	                 fact->address, "port", (int)fact->port, "name",

@@ -126,26 +126,11 @@ static bool parse_reply(const struct strbuf *reply, int *status, struct strbuf *
 	return true;
 }
 
-static bool exchange(int fd, const struct listen_address *address, const struct client_call *call,
-                     struct strbuf *reply, enum client_reach *reach, struct err *err)
-{
-	int64_t until_ms = clock_now_ms() + call->timeout_ms;
-	auto_strbuf struct strbuf request = STRBUF_INIT;
-
-	strbuf_printf(&request,
-	              "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"
-	              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-	              call->method, call->path, address->is_unix ? "segue" : call->listen,
-	              strlen(call->body), call->body);
-	return connect_to(fd, address, until_ms, reach, err) &&
-	       send_all(fd, &request, until_ms, reach, err) &&
-	       receive_all(fd, reply, until_ms, err);
-}
-
 bool client_request(const struct client_call *call, int *status, struct strbuf *body,
                     enum client_reach *reach, struct err *err)
 {
-	auto_strbuf struct strbuf reply = STRBUF_INIT;
+	auto_strbuf struct strbuf request = STRBUF_INIT, reply = STRBUF_INIT;
+	int64_t until_ms = clock_now_ms() + call->timeout_ms;
 	struct listen_address address;
 	auto_close int fd = -1;
 
@@ -155,8 +140,14 @@ bool client_request(const struct client_call *call, int *status, struct strbuf *
 	fd = socket(address.sockaddr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_set_errno(err, errno, "cannot create a socket");
-	return (exchange(fd, &address, call, &reply, reach, err) &&
-	        parse_reply(&reply, status, body, err)) ||
+	strbuf_printf(&request,
+	              "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n"
+	              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+	              call->method, call->path, address.is_unix ? "segue" : call->listen,
+	              strlen(call->body), call->body);
+	return (connect_to(fd, &address, until_ms, reach, err) &&
+	        send_all(fd, &request, until_ms, reach, err) &&
+	        receive_all(fd, &reply, until_ms, err) && parse_reply(&reply, status, body, err)) ||
 	       err_wrap(err, "%s", call->listen);
 }
 

@@ -31,7 +31,8 @@ struct request {
 	char host[REQUEST_HOST_MAX]; /* of the Host header: visible ASCII; "": there was none */
 	size_t head_len;             /* offset of the body */
 	size_t body_len;
-	int status; /* REQUEST_REFUSED: the HTTP status to answer with */
+	bool has_host, has_length; /* these headers may come only once */
+	int status;                /* REQUEST_REFUSED: the HTTP status to answer with */
 };
 
 /* Sets `err` if it returns REQUEST_REFUSED. */

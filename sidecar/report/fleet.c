@@ -170,11 +170,6 @@ bool fleet_decode(const char *data, size_t len, struct fleet_note *out, struct e
 	return true;
 }
 
-static bool all_in_sync(const struct fleet_note *note)
-{
-	return fleet_in_sync(note) == note->target_total;
-}
-
 enum fleet_mark fleet_judge(const struct fleet_view *view, const struct fleet_entry *entry)
 {
 	const struct fleet_note *note = entry->note;
@@ -187,7 +182,7 @@ enum fleet_mark fleet_judge(const struct fleet_view *view, const struct fleet_en
 		return FLEET_ELSEWHERE;
 	if (note->zxid < view->zxid)
 		return FLEET_BEHIND;
-	return all_in_sync(note) ? FLEET_OK : FLEET_OUT_OF_SYNC;
+	return fleet_in_sync(note) == note->target_total ? FLEET_OK : FLEET_OUT_OF_SYNC;
 }
 
 const char *fleet_mark_name(enum fleet_mark mark)

@@ -120,14 +120,8 @@ static bool parse_length(struct line value, size_t *out)
 	return value.len > 0;
 }
 
-/* Headers that may come only once. */
-struct seen {
-	bool length, host;
-};
-
 /* A second Host is refused: something in between could have checked the other one. */
-static enum request_verdict parse_header(struct line line, struct seen *seen, struct request *out,
-                                         struct err *err)
+static enum request_verdict parse_header(struct line line, struct request *out, struct err *err)
 {
 	struct line value;
 
@@ -135,18 +129,18 @@ static enum request_verdict parse_header(struct line line, struct seen *seen, st
 		return refuse(out, NOT_IMPLEMENTED,
 		              "Transfer-Encoding is not supported: send a Content-Length", err);
 	if (header_value(line, "Content-Length", &value)) {
-		if (seen->length || !parse_length(value, &out->body_len))
+		if (out->has_length || !parse_length(value, &out->body_len))
 			return refuse(out, BAD_REQUEST, "Content-Length must be one number", err);
-		seen->length = true;
+		out->has_length = true;
 		if (out->body_len > REQUEST_BODY_MAX)
 			return refuse(out, TOO_LARGE, "the body is too large: 16 kB are allowed",
 			              err);
 	} else if (header_value(line, "Host", &value)) {
-		if (seen->host ||
+		if (out->has_host ||
 		    (value.len > 0 && !take_word(&value, out->host, sizeof(out->host))) ||
 		    value.len > 0)
 			return refuse(out, BAD_REQUEST, "Host must be one name", err);
-		seen->host = true;
+		out->has_host = true;
 	}
 	return REQUEST_COMPLETE;
 }
@@ -155,7 +149,6 @@ static enum request_verdict parse_head(const char *data, size_t len, struct requ
                                        struct err *err)
 {
 	enum request_verdict verdict = REQUEST_COMPLETE;
-	struct seen seen = {false, false};
 	size_t offset = 0;
 	struct line line;
 
@@ -168,7 +161,7 @@ static enum request_verdict parse_head(const char *data, size_t len, struct requ
 		out->head_len = offset;
 		if (line.len == 0)
 			return REQUEST_COMPLETE;
-		verdict = parse_header(line, &seen, out, err);
+		verdict = parse_header(line, out, err);
 	}
 	return verdict == REQUEST_COMPLETE ? REQUEST_PARTIAL : verdict;
 }

@@ -173,9 +173,7 @@ static void on_flush_log(void *arg)
 
 static void log_wanted(void *arg)
 {
-	const struct daemon *daemon = arg;
-
-	timer_fire(daemon->flush_log);
+	timer_fire(((const struct daemon *)arg)->flush_log);
 }
 
 /* Creates a loop with priorities. It limits how long work of low priority (fsync of state files,

@@ -58,16 +58,11 @@ struct pipeline {
 /* Enough digits for microseconds in a move that takes a day, and no 0.51200000000000001. */
 #define DUMP_FLAGS (JSON_COMPACT | JSON_REAL_PRECISION(12))
 
-static int append(const char *data, size_t len, void *text)
-{
-	strbuf_append(text, data, len);
-	return 0;
-}
-
 static void append_json(struct strbuf *text, json_t *json)
 {
-	if (json == NULL || json_dump_callback(json, append, text, DUMP_FLAGS) != 0)
-		strbuf_append_str(text, "{}");
+	auto_free char *dump = json_dumps(json, DUMP_FLAGS);
+
+	strbuf_append_str(text, dump != NULL ? dump : "{}");
 	json_decref(json);
 }
 
