@@ -34,28 +34,22 @@ bool cluster_leads(const struct cluster *cluster)
 
 static const char *state_of(const struct cluster_snapshot *snapshot)
 {
+	/* CURRENT and MOVE: that depends on the targets */
+	static const char *const states[DECIDE_KINDS] = {[DECIDE_HOLD] = "held",
+	                                                 [DECIDE_FENCE] = "fenced",
+	                                                 [DECIDE_WAIT] = "waiting",
+	                                                 [DECIDE_REFUSE] = "refused",
+	                                                 [DECIDE_KEEP] = "kept"};
 	const struct cluster *cluster = snapshot->cluster;
 
 	if (cluster->override.kind != OVERRIDE_NONE)
 		return cluster->override.kind == OVERRIDE_PIN ? "pinned" : "frozen";
 	if (snapshot->hold_is_over)
 		return "lost";
-	switch (cluster->last_decision.kind) {
-	case DECIDE_HOLD:
+	if (cluster->last_decision.kind == DECIDE_KEEP && snapshot->is_held)
 		return "held";
-	case DECIDE_FENCE:
-		return "fenced";
-	case DECIDE_WAIT:
-		return "waiting";
-	case DECIDE_REFUSE:
-		return "refused";
-	case DECIDE_KEEP:
-		return snapshot->is_held ? "held" : "kept";
-	case DECIDE_CURRENT:
-	case DECIDE_MOVE:
-	case DECIDE_KINDS:
-		break;
-	}
+	if (states[cluster->last_decision.kind] != NULL)
+		return states[cluster->last_decision.kind];
 	if (cluster->last_decision.overruled)
 		return "overruled";
 	return is_in_sync(cluster, false) ? "current" : "moving";

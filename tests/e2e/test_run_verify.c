@@ -83,11 +83,12 @@ Test(run_verify, status_says_why_a_server_that_takes_writes_is_not_followed_and_
 	failover_stage_must_say(&failover_stage, "event=hold ", "the store names no primary", NULL);
 	status = status_of(&failover_stage);
 	expect_in(status, "\n  HELD, clients wait, ");
-	expect_in(status, lab_printf(failover_stage.lab,
-	                             "; %s takes writes, but is not followed: it is the last "
-	                             "primary, but the store no longer names it; if it is the right "
-	                             "one: segue set-primary orders %s\n",
-	                             server, server));
+	expect_in(status,
+	          lab_printf(failover_stage.lab,
+	                     "; %s takes writes, but is not followed: it is the last "
+	                     "primary, but the store no longer names it; if it is the right "
+	                     "one: segue set-primary orders %s\n",
+	                     server, server));
 	failover_stage_name(&failover_stage, 0);
 	failover_stage_must_serve(&failover_stage, 0);
 	expect_no_errors(&failover_stage);
@@ -408,12 +409,13 @@ Test(run_verify, a_typo_in_verify_conninfo_is_told_and_leads_nobody_to_a_standby
 	failover_stage_must_say(&failover_stage, "event=server ", "class=answered",
 	                        "in_recovery=yes", NULL);
 	replace_in_ini(&failover_stage, "user=segue", "user=seuge");
-	failover_stage_must_say(&failover_stage, "event=unverified ", "segue cannot log in to any server",
-	                        "seuge", NULL);
+	failover_stage_must_say(&failover_stage, "event=unverified ",
+	                        "segue cannot log in to any server", "seuge", NULL);
 	listen =
 	    lab_printf(failover_stage.lab, "unix:%s", lab_path(failover_stage.lab, "segue.sock"));
 	status = status_of(&failover_stage);
-	expect_in(status, "\n  UNVERIFIED: segue cannot log in to any server, for example 127.0.0.1:");
+	expect_in(status,
+	          "\n  UNVERIFIED: segue cannot log in to any server, for example 127.0.0.1:");
 	expect_in(status, "the next primary that the store names is followed without a check");
 	cr_expect(lab_wait_until(is_ready, (void *)listen, STAND_TIMEOUT_MS));
 	cr_expect_eq(lab_ask(listen, "GET", "/metrics", &body), 200);
@@ -466,9 +468,9 @@ Test(run_verify, a_wrong_digit_in_the_leaders_conn_url_is_no_second_primary)
 	lab_segue_mark(failover_stage.segue);
 	set_leader(&failover_stage, lab_port(failover_stage.lab));
 	failover_stage_must_say(&failover_stage, "event=kept ", "not ready", NULL);
-	failover_stage_must_say(&failover_stage, "event=alarm ", "(node2), where no server answers, ",
-	                        "(node2, timeline 2), which takes writes and has the same name",
-	                        NULL);
+	failover_stage_must_say(
+	    &failover_stage, "event=alarm ", "(node2), where no server answers, ",
+	    "(node2, timeline 2), which takes writes and has the same name", NULL);
 	lab_process_kill(lab_segue_process(failover_stage.segue));
 	lab_segue_start(failover_stage.segue);
 	failover_stage_must_say(&failover_stage, "event=alarm ",

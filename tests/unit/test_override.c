@@ -157,8 +157,7 @@ Test(override, what_is_no_file_freezes)
 	cr_assert_not_null(strstr(err.message, "not a regular file"), "%s", err.message);
 	cr_assert_not(
 	    override_save(dir, "orders", &(struct override){.kind = OVERRIDE_NONE}, &err));
-	cr_assert_not_null(strstr(err.message, "cannot remove "), "%s",
-	                   err.message);
+	cr_assert_not_null(strstr(err.message, "cannot remove "), "%s", err.message);
 	cr_assert_eq(rmdir(path), 0);
 }
 
